@@ -1,0 +1,84 @@
+package policy
+
+import "time"
+
+// SiteID, MachineID, BadgeID, IssuerID and MemberID are slugs ([a-z0-9-], at most 64 bytes); they match whole and exactly.
+type (
+	SiteID    string
+	MachineID string
+	BadgeID   string
+	IssuerID  string
+	// MemberID is a pseudonym: the only name of a member in the journal and on MQTT.
+	MemberID string
+)
+
+// Role is what a member may be at a machine, least powerful first. The zero Role opens nothing.
+type Role uint8
+
+const (
+	NoRole Role = iota
+	Learner
+	User
+	Host
+	Mentor
+	Maintainer
+)
+
+// Text is a sentence or a name in the languages that members read.
+type Text struct{ FR, EN string }
+
+// Language is one of the languages of Text. The zero Language is French, the language of the first site.
+type Language uint8
+
+const (
+	French Language = iota
+	English
+)
+
+// In returns the text in l, or in the other language where l has none.
+func (t Text) In(l Language) string {
+	if l == English && t.EN != "" || t.FR == "" {
+		return t.EN
+	}
+	return t.FR
+}
+
+// Holding is one badge that a member holds, as it was verified ahead of time. The zero Holding counts for nothing.
+type Holding struct {
+	Badge    BadgeID
+	Standing Standing
+	From     time.Time // valid from
+	Until    time.Time // valid until; zero: no end
+	Checked  time.Time // when the issuer's status was last read; zero: the badge has no status to read
+}
+
+// Standing is the verdict on a badge's proof and status.
+type Standing uint8
+
+const (
+	Unverified Standing = iota // invalid, indeterminate, or not looked at
+	Verified
+	Revoked
+)
+
+// Practice is what a member has done at one machine.
+type Practice struct {
+	Machine MachineID
+	Last    time.Time     // end of the last session
+	Logged  time.Duration // running time logged in all
+}
+
+// Member is what a decision may know of a person: a pseudonym and badges, never a name.
+type Member struct {
+	ID       MemberID
+	Blocked  bool // every card of this member is refused
+	Holdings []Holding
+	Practice []Practice
+}
+
+// Limits bound a session. A zero duration is no limit.
+type Limits struct {
+	Max  time.Duration // the session ends at the latest after this
+	Idle time.Duration // ends when the machine has not worked for this long
+	Warn time.Duration // the member is warned this long before the end
+}

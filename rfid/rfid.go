@@ -1,0 +1,23 @@
+// Package rfid says what a card, a tap and a reader are. A folder below it holds each kind of reader.
+package rfid
+
+import (
+	"context"
+	"time"
+)
+
+// Tap is a card presented to a reader, reported once however long the card stays.
+type Tap struct {
+	UID UID
+	At  time.Time // with a monotonic reading where the reader's clock gives one
+}
+
+// Reader delivers taps.
+type Reader interface {
+	// Read blocks until a card is presented, ctx is done, or the reader fails.
+	// A card that stays in the field is reported once. After an error other than ctx's
+	// the reader is dead: Close it and open another. One goroutine reads at a time;
+	// Close may run at once with Read, and ends it.
+	Read(ctx context.Context) (Tap, error)
+	Close() error
+}

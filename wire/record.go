@@ -1,0 +1,143 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	"portillon/policy"
+)
+
+// Record is one line of a machine's journal. Its canonical JSON (RFC 8785) is what the journal stores, hashes and sends.
+type Record struct {
+	Site    policy.SiteID    `json:"site"`
+	Machine policy.MachineID `json:"machine"`
+	Seq     uint64           `json:"seq"`  // 1, 2, 3 … no gaps
+	Boot    string           `json:"boot"` // the kernel's boot id
+	Mono    int64            `json:"mono"` // milliseconds since that boot
+	Wall    time.Time        `json:"wall"` // UTC, milliseconds; never before the record that precedes it
+	Clock   Clock            `json:"clock"`
+	Kind    Kind             `json:"kind"`
+	Session string           `json:"session,omitempty"`
+	Member  policy.MemberID  `json:"member,omitempty"` // pseudonym
+	Body    json.RawMessage  `json:"body,omitempty"`   // one of the Body types, by Kind
+}
+
+// Clock says how far the wall time of a record can be believed.
+type Clock string
+
+const (
+	ClockUntrusted Clock = "untrusted"
+	ClockTrusted   Clock = "trusted"
+)
+
+// Kind is the kind of a record; the list is closed.
+type Kind string
+
+const (
+	Booted       Kind = "booted"         // BootBody: the daemon started
+	SessionStart Kind = "session-start"  // StartBody
+	SessionEnd   Kind = "session-end"    // EndBody
+	RoleChanged  Kind = "role-changed"   // RoleBody: the member took another of their roles
+	Refused      Kind = "refused"        // RefusedBody
+	Assisted     Kind = "assisted"       // AssistBody: a second member works along under the maintainer's tap
+	Intervened   Kind = "intervention"   // InterventionBody
+	Tagged       Kind = "tagged"         // TagBody
+	Untagged     Kind = "untagged"       // TagBody
+	Faulted      Kind = "fault"          // FaultBody
+	FaultCleared Kind = "fault-cleared"  // FaultBody
+	BundleTaken  Kind = "bundle"         // BundleBody: the machine now works from this bundle
+	BundleKept   Kind = "bundle-refused" // BundleBody with Why: the offered bundle changed nothing
+	ReaderLost   Kind = "reader-lost"    // FaultBody
+	ReaderBack   Kind = "reader-back"    // FaultBody
+	Commanded    Kind = "command"        // CommandBody: an order that was carried out or refused
+)
+
+// StartBody is the body of a session-start record.
+type StartBody struct {
+	Role       policy.Role      `json:"role"`
+	Grant      int              `json:"grant"`  // the grant's place in the policy, from 0
+	Badges     []policy.BadgeID `json:"badges"` // the badges that the decision rested on
+	Supervisor policy.MemberID  `json:"supervisor,omitempty"`
+	MaxSeconds int64            `json:"max_s,omitempty"` // the session's limit; absent: none
+	Bundle     uint64           `json:"bundle"`          // the bundle's version
+	Would      string           `json:"would,omitempty"` // in mode warn: what enforcement would have said
+	Card       string           `json:"card"`            // how strong the card's proof was: "uid" or "aes"
+}
+
+// EndBody is the body of a session-end record.
+type EndBody struct {
+	Cause   Cause `json:"cause"`
+	Seconds int64 `json:"seconds"` // relay-on time; 0 where it cannot be known
+}
+
+// Cause says why a session ended; the list is closed.
+type Cause string
+
+const (
+	CauseTap        Cause = "tap"         // the member tapped out
+	CauseSupervisor Cause = "supervisor"  // the supervisor ended it
+	CauseLimit      Cause = "limit"       // the limit was reached
+	CauseIdle       Cause = "idle"        // the machine stood idle too long
+	CauseStop       Cause = "stop"        // an operator or a command stopped it
+	CauseTag        Cause = "tag"         // a tag ended it
+	CauseFault      Cause = "fault"       // the relay, its guard or the e-stop
+	CauseShutdown   Cause = "shutdown"    // the daemon was asked to end
+	CauseDaemonLost Cause = "daemon-lost" // the daemon died; closed at its next start in the same boot
+	CausePowerLost  Cause = "power-lost"  // the machine's computer restarted; closed at its next start
+)
+
+// RoleBody is the body of a role-changed record.
+type RoleBody struct {
+	Role   policy.Role      `json:"role"`
+	Badges []policy.BadgeID `json:"badges"`
+}
+
+// RefusedBody is the body of a refused record. It holds no card number.
+type RefusedBody struct {
+	Reasons []policy.Code `json:"reasons"`
+	Role    policy.Role   `json:"role,omitempty"` // the role that came nearest
+}
+
+// AssistBody is the body of an assisted record: Member of the record works along.
+type AssistBody struct {
+	With policy.MemberID `json:"with"` // the maintainer whose session it is
+}
+
+// InterventionBody is the body of an intervention record: Member of the record did the work.
+type InterventionBody struct {
+	What     string          `json:"what"`               // a kind from the policy: "lens-cleaning"
+	Endorser policy.MemberID `json:"endorser,omitempty"` // the maintainer under whose tap it was logged
+	Minutes  int             `json:"minutes,omitempty"`
+	Note     string          `json:"note,omitempty"` // at most 500 bytes
+}
+
+// TagBody is the body of tagged and untagged records.
+type TagBody struct {
+	Tag    string `json:"tag"` // the tag's id
+	Reason string `json:"reason,omitempty"`
+	Now    bool   `json:"now,omitempty"` // end a running session at once, not at idle
+}
+
+// FaultBody is the body of fault, fault-cleared, reader-lost and reader-back records.
+type FaultBody struct {
+	What string `json:"what"` // "guard-lost", "e-stop", "journal", "reader", …
+	Why  string `json:"why,omitempty"`
+}
+
+// BootBody is the body of a booted record.
+type BootBody struct {
+	Version string `json:"version"`
+}
+
+// BundleBody is the body of bundle and bundle-refused records.
+type BundleBody struct {
+	Version uint64 `json:"version"`
+	Why     string `json:"why,omitempty"`
+}
+
+// CommandBody is the body of a command record.
+type CommandBody struct {
+	ID  string `json:"id"`
+	Do  string `json:"do"`
+	Why string `json:"why,omitempty"` // why it was refused; empty: carried out
+}
