@@ -1,0 +1,156 @@
+package portillon_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// law says what each room may import of ours. A room that is not named may import nothing of ours.
+// "x" allows that package alone, "x/..." allows it and all below it. The README prints the same law in words.
+var law = []struct {
+	room   string // this folder and all below it; the longest match rules
+	may    []string
+	reason string
+}{
+	{"rfid", nil, "a card and a tap are the first words: they lean on nothing"},
+	{"rfid/...", []string{"rfid"}, "a reader knows cards, and no other reader"},
+	{"rfid/rfidtest", []string{"rfid", "rfid/rdm6300"}, "fakes speak the wire"},
+	{"openbadge", []string{"openbadge/..."}, "other projects may take this library alone"},
+	{"policy", nil, "a decision is pure: standard library only"},
+	{"policy/file", []string{"policy", "yamlfile"}, "the file is one way to write the model"},
+	{"yamlfile", nil, "how any of our YAML files is read and its faults are shown"},
+	{"wire", []string{"policy"}, "what travels names members, roles and badges"},
+	{"site", []string{"policy", "policy/file", "openbadge", "wire", "yamlfile"}, "the directory that becomes a bundle"},
+	{"daemon", []string{"rfid", "policy", "wire", "daemon/..."}, "the corridor opens every door of the machine"},
+	{"daemon/session", []string{"policy", "wire"}, "the session is pure"},
+	{"daemon/relay", []string{"daemon/relay/..."}, "the relay knows no member, no policy, no network"},
+	{"daemon/journal", []string{"policy", "wire"}, "a room of its own"},
+	{"daemon/uplink", []string{"policy", "wire", "daemon/journal", "daemon/uplink/..."}, "the journal is the outbox"},
+	{"daemon/panel", []string{"policy"}, "the panel says what it is told"},
+	{"daemon/control", nil, "the socket carries words, the corridor gives them meaning"},
+	{"daemon/roster", []string{"rfid", "policy", "policy/file", "openbadge", "wire"}, "the bundle as the machine believes it"},
+	{"hub", []string{"policy", "policy/file", "openbadge", "wire", "site", "yamlfile", "hub/..."}, "the office never reaches into a machine"},
+	{"hub/...", []string{"policy", "openbadge", "wire", "yamlfile"}, "rooms of the hub do not meet but in its corridor"},
+	{"cmd", []string{"..."}, "only cmd introduces rooms to each other"},
+}
+
+// Tests may bring a fake of the next room, never a room that the law shuts.
+var testsMayAlso = map[string][]string{
+	"daemon": {"rfid/rfidtest", "policy/file"},
+	"hub":    {"openbadge"},
+}
+
+func TestImportsKeepTheLaw(t *testing.T) {
+	seen := 0
+	walkGo(t, func(dir, file string, imports []string) {
+		for _, imp := range imports {
+			seen++
+			if why := judge(dir, imp, strings.HasSuffix(file, "_test.go")); why != "" {
+				t.Errorf("%s imports %s: %s", file, imp, why)
+			}
+		}
+	})
+	if seen < 20 {
+		t.Fatalf("only %d imports of ours were seen: the law judged next to nothing", seen)
+	}
+}
+
+// The law must be able to say no.
+func TestLawRefusesWhatItShould(t *testing.T) {
+	for _, c := range []struct{ dir, imp string }{
+		{"policy", "wire"}, {"rfid/keyboard", "rfid/rdm6300"}, {"daemon/panel", "daemon/session"},
+		{"hub/ledger", "daemon/journal"}, {"daemon/uplink", "hub"}, {"wire", "cmd/portillon"},
+		{"hub/ledger", "hub/evidence"}, {"daemon/session", "daemon"}, {"strange", "policy"},
+	} {
+		if judge(c.dir, c.imp, false) == "" {
+			t.Errorf("the law lets %s import %s", c.dir, c.imp)
+		}
+	}
+}
+
+func judge(dir, imp string, test bool) string {
+	if strings.HasPrefix(imp, "cmd") && !strings.HasPrefix(dir, "cmd") {
+		return "nothing imports cmd"
+	}
+	best := -1
+	for i, l := range law {
+		if covers(l.room, dir) && (best < 0 || len(l.room) > len(law[best].room)) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return "a room that the law does not name"
+	}
+	may := law[best].may
+	if test {
+		may = append(append([]string{}, may...), testsMayAlso[strings.Split(dir, "/")[0]]...)
+	}
+	if dir == imp || strings.HasPrefix(imp, dir+"/") && strings.HasSuffix(imp, "test") && test {
+		return ""
+	}
+	for _, m := range may {
+		if allows(m, imp) {
+			return ""
+		}
+	}
+	return law[best].reason
+}
+
+// covers reports whether the room named in the law holds dir: "hub" holds what no longer name does.
+func covers(room, dir string) bool {
+	if base, deep := strings.CutSuffix(room, "/..."); deep {
+		return strings.HasPrefix(dir, base+"/")
+	}
+	return dir == room || strings.HasPrefix(dir, room+"/")
+}
+
+func allows(may, imp string) bool {
+	if may == "..." {
+		return true
+	}
+	base, deep := strings.CutSuffix(may, "/...")
+	return imp == base || deep && strings.HasPrefix(imp, base+"/")
+}
+
+func walkGo(t *testing.T, visit func(dir, file string, imports []string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || nested(path)) {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		var ours []string
+		for _, s := range f.Imports {
+			p, _ := strconv.Unquote(s.Path.Value)
+			if rest, ok := strings.CutPrefix(p, "portillon/"); ok {
+				ours = append(ours, rest)
+			}
+		}
+		visit(filepath.ToSlash(filepath.Dir(path)), path, ours)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// nested reports a module of its own, which the law does not judge.
+func nested(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
+}
