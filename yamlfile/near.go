@@ -1,0 +1,48 @@
+package yamlfile
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// DidYouMean is a hint that names the nearest of the words, or "" where none is near.
+func DidYouMean(given string, words []string) string {
+	best, dist := "", utf8.RuneCountInString(given)/3+2 // one slip in a short word, more in a long one
+	if len(given) > 100 {
+		return ""
+	}
+	for _, w := range words {
+		if d := distance(given, w); d < dist {
+			best, dist = w, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// distance counts insertions, deletions, changes, and swaps of neighbours (Damerau, restricted).
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	two, one := make([]int, len(y)+1), make([]int, len(y)+1)
+	for j := range one {
+		one[j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		row := make([]int, len(y)+1)
+		row[0] = i
+		for j := 1; j <= len(y); j++ {
+			cost := 1
+			if x[i-1] == y[j-1] {
+				cost = 0
+			}
+			row[j] = min(row[j-1]+1, one[j]+1, one[j-1]+cost)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				row[j] = min(row[j], two[j-2]+1)
+			}
+		}
+		two, one = one, row
+	}
+	return one[len(y)]
+}

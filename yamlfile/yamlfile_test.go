@@ -1,0 +1,79 @@
+package yamlfile
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFaultsNamePlaceWordsAndCure(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"unknown key", "levle: 3\n", `f.yaml:1:1: unknown key "levle" (did you mean "level"?)`},
+		{"twice", "level: 3\nlevel: 4\n", `f.yaml:2:1: the key "level" stands twice (it stands on line 1 already)`},
+		{"alias", "level: &a 3\n", `anchors are not read: &a (write it out where it is wanted)`},
+		{"wrong kind", "level: [1]\n", `f.yaml:1:8: level: must be one value`},
+		{"range", "level: 99\n", `f.yaml:1:8: level: "99" does not do (a whole number from 1 to 9)`},
+		{"not YAML", "level: 3\n  x: [\n", `f.yaml:`},
+		{"empty", "", `f.yaml: the file is empty`},
+		{"two documents", "level: 3\n---\nlevel: 4\n", `more than one document`},
+		{"depth", strings.Repeat("[", 4000), `nested too deep`},
+		{"tag", "level: !!binary aGk=\n", `tags are not read`},
+		{"absent", "wait: 3m\n", `level: is missing`},
+		{"caret", "wait: 3m\nlevel: x\n", "     2 | level: x\n       |        ^"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := read(c.in)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got\n%v\nwant\n%s", err, c.want)
+			}
+		})
+	}
+}
+
+func read(in string) error {
+	d := Parse("f.yaml", []byte(in))
+	r := d.Root().Only("level", "wait")
+	r.Get("level").Required().Int(1, 9)
+	r.Get("wait").Duration()
+	return d.Err()
+}
+
+func TestAllFaultsAreReportedAtOnce(t *testing.T) {
+	err := read("wiat: 3m\nlevel: 0\nwait: soon\n")
+	if f, ok := err.(Faults); !ok || len(f) != 2 && len(f) != 3 {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestGoodFileHasNoFault(t *testing.T) {
+	if err := read("level: 3 # of nine\nwait: 180d\n"); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := ParseDuration("180d"); err != nil || d != 180*24*time.Hour {
+		t.Fatal(d, err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"level: 3", "a: {b: [c, d]}", "- &x 1\n- *x", "? [a]\n: b", "{", "\t", "level: !!int x", "<<: {a: b}"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := Parse("f", b)
+		walk(d.Root())
+		if err := d.Err(); err != nil && err.Error() == "" {
+			t.Fatal("a fault without words")
+		}
+	})
+}
+
+func walk(n Node) {
+	n.Str()
+	n.Duration()
+	for _, p := range n.Pairs() {
+		walk(p.Value)
+	}
+	for _, x := range n.List() {
+		walk(x)
+	}
+}
