@@ -1,0 +1,39 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"portillon/policy"
+)
+
+// Discovery is the topic and the payload by which Home Assistant finds a machine (MQTT device discovery, 2024.11 and later).
+// It shows state, availability, tag-out and the journal's length; it names nobody, and there is nothing to command.
+func (t Topics) Discovery(m policy.MachineID, name, version string) (topic string, payload []byte) {
+	id := fmt.Sprintf("portillon_%s_%s", t.Site, m)
+	part := func(platform, key, name, template string, more map[string]string) map[string]string {
+		c := map[string]string{"p": platform, "unique_id": id + "_" + key, "name": name, "value_template": template}
+		for k, v := range more {
+			c[k] = v
+		}
+		return c
+	}
+	doc := map[string]any{
+		"dev":                map[string]string{"ids": id, "name": name, "mf": "Portillon", "mdl": "portillond", "sw": version},
+		"o":                  map[string]string{"name": "portillond", "sw": version},
+		"state_topic":        t.State(m),
+		"qos":                1,
+		"availability_topic": t.Availability(m),
+		"cmps": map[string]any{
+			"phase":   part("sensor", "phase", "Phase", "{{ value_json.phase }}", nil),
+			"in_use":  part("binary_sensor", "in_use", "In use", "{{ 'ON' if value_json.relay else 'OFF' }}", map[string]string{"device_class": "running"}),
+			"tagged":  part("binary_sensor", "tagged", "Tagged out", "{{ 'ON' if value_json.tagged else 'OFF' }}", map[string]string{"device_class": "problem"}),
+			"records": part("sensor", "records", "Records", "{{ value_json.journal }}", map[string]string{"state_class": "total_increasing"}),
+		},
+	}
+	payload, err := json.Marshal(doc)
+	if err != nil {
+		return "", nil // maps of strings: it cannot be
+	}
+	return "homeassistant/device/" + id + "/config", payload
+}

@@ -1,0 +1,124 @@
+package wire
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/policy"
+)
+
+// Manifest says what a bundle is made of. Its signature, by way of the chunks' hashes, is the bundle's.
+type Manifest struct {
+	Site    policy.SiteID `json:"site"`
+	Version uint64        `json:"version"` // only grows
+	Issued  time.Time     `json:"issued"`
+	Expires time.Time     `json:"expires"` // what an old bundle still opens is the policy's business: it installs all the same
+	Chunks  []Chunk       `json:"chunks"`
+}
+
+// Chunk is a part of a bundle, kept and fetched by its hash.
+type Chunk struct {
+	Name   string `json:"name"` // policy.yaml, roster/00 … roster/3f, badges/00 … badges/3f, status
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
+// The names of chunks.
+const (
+	PolicyChunk = "policy.yaml"
+	StatusChunk = "status"
+	// Buckets is the number of buckets a roster is spread over: a change to one member changes one of them.
+	Buckets = 64
+	// MaxChunk bounds a chunk: a bucket of a site with 10,000 members and 5 badges each is about 3 MB.
+	MaxChunk = 32 << 20
+)
+
+// RosterChunk and BadgesChunk name a bucket's chunks.
+func RosterChunk(b int) string { return fmt.Sprintf("roster/%02x", b) }
+func BadgesChunk(b int) string { return fmt.Sprintf("badges/%02x", b) }
+
+// Bucket is the bucket of a member.
+func Bucket(id policy.MemberID) int {
+	h := sha256.Sum256([]byte(id))
+	return int(h[0] % Buckets)
+}
+
+// Hash is the name under which a chunk or a credential is kept: SHA-256 in hexadecimal.
+func Hash(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
+}
+
+// Refusal says why a bundle changed nothing. The list is closed.
+type Refusal struct {
+	Code   string // bad-signature, not-a-bundle, other-site, older-version, missing-chunk, wrong-hash, truncated, unusable
+	Detail string
+}
+
+func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
+
+func refuse(code, format string, a ...any) error {
+	return &Refusal{code, fmt.Sprintf(format, a...)}
+}
+
+// Unusable is the refusal of a bundle that is whole, signed, and says what cannot be worked from.
+func Unusable(err error) error { return &Refusal{"unusable", err.Error()} }
+
+// SignManifest signs m.
+func SignManifest(m Manifest, s note.Signer) ([]byte, error) { return sign("portillon bundle", m, s) }
+
+var (
+	hexHash   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	chunkName = regexp.MustCompile(`^(policy\.yaml|status|(roster|badges)/[0-3][0-9a-f])$`)
+)
+
+// OpenManifest checks the signature, then the form. The error is a *Refusal.
+func OpenManifest(data []byte, keys note.Verifiers) (Manifest, error) {
+	var m Manifest
+	if err := open("portillon bundle", data, keys, &m); errors.Is(err, ErrBadSignature) {
+		return Manifest{}, refuse("bad-signature", "%v", err)
+	} else if err != nil {
+		return Manifest{}, refuse("not-a-bundle", "%v", err)
+	}
+	if m.Site == "" || m.Version == 0 {
+		return Manifest{}, refuse("not-a-bundle", "it names no site or no version")
+	}
+	seen := map[string]bool{}
+	for _, c := range m.Chunks {
+		if !chunkName.MatchString(c.Name) || !hexHash.MatchString(c.SHA256) || c.Size < 0 || c.Size > MaxChunk || seen[c.Name] {
+			return Manifest{}, refuse("not-a-bundle", "the chunk %.80q does not do", c.Name)
+		}
+		seen[c.Name] = true
+	}
+	if !seen[PolicyChunk] {
+		return Manifest{}, refuse("missing-chunk", "it holds no %s", PolicyChunk)
+	}
+	return m, nil
+}
+
+// Chunk finds a chunk by its name.
+func (m Manifest) Chunk(name string) (Chunk, bool) {
+	for _, c := range m.Chunks {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return Chunk{}, false
+}
+
+// Follows says whether m may take the place of old, for a machine of site. The zero Manifest stands for none.
+func (m Manifest) Follows(old Manifest, site policy.SiteID) error {
+	switch {
+	case m.Site != site:
+		return refuse("other-site", "it is the site %q's, this machine is of %q", m.Site, site)
+	case m.Version <= old.Version:
+		return refuse("older-version", "its version is %d, this machine works from %d", m.Version, old.Version)
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/policy"
+)
+
+const (
+	// CommandLife is how long a command may be carried out after it was issued.
+	CommandLife = 30 * time.Second
+	// Skew is how far two clocks of a site may differ.
+	Skew = 5 * time.Second
+)
+
+// Ack says how much of a machine's journal the hub holds on its disk.
+type Ack struct {
+	Site    policy.SiteID    `json:"site"`
+	Machine policy.MachineID `json:"machine"`
+	Seq     uint64           `json:"seq"`  // all records up to this one
+	Root    string           `json:"root"` // of the tree over them, in hexadecimal: an acknowledgement of another journal does not fit
+}
+
+// SignAck signs a with the hub's key.
+func SignAck(a Ack, s note.Signer) ([]byte, error) { return sign("portillon ack", a, s) }
+
+// OpenAck checks the hub's signature, and that the acknowledgement is for this machine.
+func OpenAck(data []byte, keys note.Verifiers, site policy.SiteID, m policy.MachineID) (Ack, error) {
+	var a Ack
+	if err := open("portillon ack", data, keys, &a); err != nil {
+		return Ack{}, fmt.Errorf("acknowledgement: %w", err)
+	}
+	if a.Site != site || a.Machine != m {
+		return Ack{}, fmt.Errorf("acknowledgement: for %s/%s, not %s/%s", a.Site, a.Machine, site, m)
+	}
+	return a, nil
+}
+
+// Command is an order to one machine, from the hub.
+type Command struct {
+	Site    policy.SiteID    `json:"site"`
+	Machine policy.MachineID `json:"machine"`
+	ID      string           `json:"id"` // never used twice
+	Do      string           `json:"do"` // tag, untag, stop
+	Tag     string           `json:"tag,omitempty"`
+	Reason  string           `json:"reason,omitempty"`
+	Now     bool             `json:"now,omitempty"`
+	Issued  time.Time        `json:"issued"`
+	Expires time.Time        `json:"expires"`
+}
+
+// SignCommand signs c with the hub's key.
+func SignCommand(c Command, s note.Signer) ([]byte, error) { return sign("portillon command", c, s) }
+
+// Why a command is refused.
+var (
+	ErrForeign  = errors.New("the command is for another machine")
+	ErrLate     = errors.New("the command has expired, or lives longer than a command may")
+	ErrEarly    = errors.New("the command was issued in the future")
+	ErrRepeated = errors.New("the command was given before")
+)
+
+// Commands opens commands for one machine, and remembers the ids of those that could come again. One goroutine uses it.
+type Commands struct {
+	Site    policy.SiteID
+	Machine policy.MachineID
+	Keys    note.Verifiers
+	Started time.Time // commands issued before are refused: what they were is forgotten
+	seen    map[string]time.Time
+}
+
+// Open checks signature, address, age and repetition. now is this machine's clock.
+func (o *Commands) Open(data []byte, now time.Time) (Command, error) {
+	var c Command
+	if err := open("portillon command", data, o.Keys, &c); err != nil {
+		return Command{}, fmt.Errorf("command: %w", err)
+	}
+	switch life := c.Expires.Sub(c.Issued); {
+	case c.Site != o.Site || c.Machine != o.Machine:
+		return Command{}, ErrForeign
+	case c.ID == "" || len(c.ID) > 64:
+		return Command{}, errors.New("command: it has no id of 1 to 64 bytes")
+	case life <= 0 || life > CommandLife || !now.Before(c.Expires) || c.Issued.Before(o.Started.Add(-Skew)):
+		return Command{}, ErrLate
+	case c.Issued.After(now.Add(Skew)):
+		return Command{}, ErrEarly
+	}
+	for id, expires := range o.seen {
+		if now.After(expires) {
+			delete(o.seen, id)
+		}
+	}
+	if _, again := o.seen[c.ID]; again {
+		return Command{}, ErrRepeated
+	}
+	if o.seen == nil {
+		o.seen = map[string]time.Time{}
+	}
+	o.seen[c.ID] = c.Expires.Add(Skew)
+	return c, nil
+}
+
+// Reply says what came of a command. It is not signed: the record in the journal is.
+type Reply struct {
+	ID  string `json:"id"`
+	OK  bool   `json:"ok"`
+	Why string `json:"why,omitempty"`
+}
+
+// State is a machine as every subscriber may know it: nothing of a person. It is retained.
+type State struct {
+	Machine policy.MachineID `json:"machine"`
+	Phase   string           `json:"phase"`
+	Relay   bool             `json:"relay"`
+	Tagged  bool             `json:"tagged"`
+	Bundle  uint64           `json:"bundle"`  // the version it works from
+	Journal uint64           `json:"journal"` // records it has written
+}
+
+// ParseState reads a state; it is only ever a hint.
+func ParseState(data []byte) (State, error) {
+	var s State
+	if len(data) > MaxRecord {
+		return s, fmt.Errorf("state: %d bytes", len(data))
+	}
+	err := strict(data, &s)
+	return s, err
+}

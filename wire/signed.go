@@ -1,0 +1,68 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// MaxSigned bounds a signed text of any kind, in bytes: the largest manifest, of 4,096 chunks, is about 600 KB.
+const MaxSigned = 1 << 20
+
+// ErrBadSignature says that no key that counts has signed.
+var ErrBadSignature = errors.New("no trusted key has signed this")
+
+// sign makes a note of v's canonical JSON. kind is its first line: a text of one kind never passes for another.
+func sign(kind string, v any, s note.Signer) ([]byte, error) {
+	b, err := Canonical(v)
+	if err != nil {
+		return nil, err
+	}
+	return note.Sign(&note.Note{Text: kind + "\n" + string(b) + "\n"}, s)
+}
+
+// open checks who signed, then reads the JSON into v; unknown fields are refused.
+func open(kind string, data []byte, keys note.Verifiers, v any) error {
+	text, err := openText(data, keys)
+	if err != nil {
+		return err
+	}
+	first, body, ok := strings.Cut(text, "\n")
+	if !ok || first != kind {
+		return fmt.Errorf("this is a %.60q, not a %q", first, kind)
+	}
+	return strict([]byte(body), v)
+}
+
+func openText(data []byte, keys note.Verifiers) (string, error) {
+	if len(data) > MaxSigned {
+		return "", fmt.Errorf("a signed text of %d bytes: at most %d", len(data), MaxSigned)
+	}
+	n, err := note.Open(data, keys)
+	var unverified *note.UnverifiedNoteError
+	var invalid *note.InvalidSignatureError
+	switch {
+	case errors.As(err, &unverified), errors.As(err, &invalid):
+		return "", ErrBadSignature
+	case err != nil:
+		return "", fmt.Errorf("%w: it is no signed note", ErrBadSignature)
+	}
+	return n.Text, nil
+}
+
+// strict reads one JSON value and nothing else.
+func strict(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("not the JSON that is expected: %w", err)
+	}
+	if d.More() {
+		return errors.New("not the JSON that is expected: more than one value")
+	}
+	return nil
+}

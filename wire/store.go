@@ -1,0 +1,175 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/policy"
+)
+
+// Store is the folder where a machine keeps the bundle it works from: «manifest», and chunks by hash.
+// A new bundle's chunks are all on the disk before the manifest is renamed into place: at any power cut the old one or the new one is whole.
+type Store struct {
+	Dir  string
+	Site policy.SiteID
+	Keys note.Verifiers
+}
+
+// Current is the manifest in force; os.ErrNotExist where there is none.
+func (s Store) Current() (Manifest, error) {
+	data, err := os.ReadFile(filepath.Join(s.Dir, "manifest"))
+	if err != nil {
+		return Manifest{}, err
+	}
+	return OpenManifest(data, s.Keys)
+}
+
+// Chunk reads a chunk of m by its name, and checks its hash. A name that m does not hold is nil, without error.
+func (s Store) Chunk(m Manifest, name string) ([]byte, error) {
+	c, ok := m.Chunk(name)
+	if !ok {
+		return nil, nil
+	}
+	b, err := os.ReadFile(s.path(c.SHA256))
+	if err != nil {
+		return nil, refuse("missing-chunk", "%s: %v", name, err)
+	}
+	if Hash(b) != c.SHA256 {
+		return nil, refuse("wrong-hash", "%s is not what was signed: the disk has changed it", name)
+	}
+	return b, nil
+}
+
+func (s Store) path(sha string) string { return filepath.Join(s.Dir, "chunks", sha) }
+
+// Fetch gives the bytes of a chunk by its hash.
+type Fetch func(sha string) ([]byte, error)
+
+// Install takes a signed manifest and fetches the chunks that are not here. usable judges the whole before it comes into
+// force: it is given the new manifest, and chunks can be read. On any error what was in force stays. Same version, same bytes: nothing to do, no error.
+func (s Store) Install(manifest []byte, fetch Fetch, usable func(Manifest) error) (Manifest, error) {
+	m, err := OpenManifest(manifest, s.Keys)
+	if err != nil {
+		return Manifest{}, err
+	}
+	old, err := s.Current()
+	if err != nil {
+		old = Manifest{} // none, or one that can no longer be read: a good one may take its place
+	}
+	if err := m.Follows(old, s.Site); err != nil {
+		return Manifest{}, err
+	}
+	if err := os.MkdirAll(filepath.Join(s.Dir, "chunks"), 0o700); err != nil {
+		return Manifest{}, err
+	}
+	for _, c := range m.Chunks {
+		if err := s.want(c, fetch); err != nil {
+			return Manifest{}, err
+		}
+	}
+	if err := syncDir(filepath.Join(s.Dir, "chunks")); err != nil {
+		return Manifest{}, err
+	}
+	if usable != nil {
+		if err := usable(m); err != nil {
+			return Manifest{}, Unusable(err)
+		}
+	}
+	if err := WriteFile(filepath.Join(s.Dir, "manifest"), manifest, 0o600); err != nil {
+		return Manifest{}, err
+	}
+	s.sweep(m)
+	return m, nil
+}
+
+// InstallFile installs from a bundle file.
+func (s Store) InstallFile(r io.Reader, usable func(Manifest) error) (Manifest, error) {
+	var manifest []byte
+	err := ReadBundle(r, s.Keys, func(data []byte, m Manifest) error {
+		manifest = data
+		old, err := s.Current()
+		if err != nil {
+			old = Manifest{}
+		}
+		if err := m.Follows(old, s.Site); err != nil {
+			return err
+		}
+		return os.MkdirAll(filepath.Join(s.Dir, "chunks"), 0o700)
+	}, func(sha string, b []byte) error {
+		if have, err := os.ReadFile(s.path(sha)); err == nil && Hash(have) == sha {
+			return nil
+		}
+		return WriteFile(s.path(sha), b, 0o600)
+	})
+	if err != nil {
+		return Manifest{}, err
+	}
+	return s.Install(manifest, nil, usable)
+}
+
+// want brings a chunk into the folder.
+func (s Store) want(c Chunk, fetch Fetch) error {
+	if b, err := os.ReadFile(s.path(c.SHA256)); err == nil && Hash(b) == c.SHA256 {
+		return nil
+	}
+	if fetch == nil {
+		return refuse("missing-chunk", "%s", c.Name)
+	}
+	b, err := fetch(c.SHA256)
+	if err != nil {
+		return refuse("missing-chunk", "%s: %v", c.Name, err)
+	}
+	if Hash(b) != c.SHA256 || int64(len(b)) != c.Size {
+		return refuse("wrong-hash", "%s is not what was signed", c.Name)
+	}
+	return WriteFile(s.path(c.SHA256), b, 0o600)
+}
+
+// sweep removes chunks that m does not name. What cannot be removed now will be the next time.
+func (s Store) sweep(m Manifest) {
+	keep := map[string]bool{}
+	for _, c := range m.Chunks {
+		keep[c.SHA256] = true
+	}
+	files, err := os.ReadDir(filepath.Join(s.Dir, "chunks"))
+	if err != nil {
+		return
+	}
+	for _, f := range files {
+		if !keep[f.Name()] {
+			os.Remove(s.path(f.Name()))
+		}
+	}
+}
+
+// WriteFile replaces a file so that a power cut leaves the old one or the new one: write, fsync, rename, fsync the folder.
+func WriteFile(path string, b []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // after the rename there is nothing to remove
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
