@@ -12,28 +12,8 @@ type (
 	MemberID string
 )
 
-// Role is what a member may be at a machine, least powerful first. The zero Role opens nothing.
-type Role uint8
-
-const (
-	NoRole Role = iota
-	Learner
-	User
-	Host
-	Mentor
-	Maintainer
-)
-
 // Text is a sentence or a name in the languages that members read.
 type Text struct{ FR, EN string }
-
-// Language is one of the languages of Text. The zero Language is French, the language of the first site.
-type Language uint8
-
-const (
-	French Language = iota
-	English
-)
 
 // In returns the text in l, or in the other language where l has none.
 func (t Text) In(l Language) string {
@@ -76,9 +56,9 @@ type Member struct {
 	Practice []Practice
 }
 
-// Limits bound a session. A zero duration is no limit.
+// Limits bound a session. A zero duration is no limit. In JSON they are nanoseconds.
 type Limits struct {
-	Max  time.Duration // the session ends at the latest after this
-	Idle time.Duration // ends when the machine has not worked for this long
-	Warn time.Duration // the member is warned this long before the end
+	Max  time.Duration `json:"max,omitempty"`  // the session ends at the latest after this
+	Idle time.Duration `json:"idle,omitempty"` // ends when the machine has not worked for this long
+	Warn time.Duration `json:"warn,omitempty"` // the member is warned this long before the end
 }

@@ -1,0 +1,136 @@
+package policy
+
+import "time"
+
+// choose picks the grant. First the least powerful role that the member may have alone, then the least powerful that a
+// supervisor has answered for, then the least powerful that waits for one. Of grants that give the same role, the
+// longest session counts, so that another badge never shortens it.
+func (j *judge) choose(d *Decision) {
+	var alone, answered, waiting uint // sets of roles
+	for i := range d.Outcomes {
+		switch o := &d.Outcomes[i]; {
+		case o.Verdict == Allow && j.m.Grants[i].Supervisor == nil:
+			alone |= 1 << o.Role
+		case o.Verdict == Allow:
+			answered |= 1 << o.Role
+		case o.Verdict == Await:
+			waiting |= 1 << o.Role
+		}
+	}
+	all := alone
+	if as := j.q.As; as != NoRole {
+		alone, answered, waiting = alone&(1<<as), answered&(1<<as), waiting&(1<<as)
+	}
+	switch {
+	case alone != 0:
+		j.give(d, Allow, least(alone), true)
+	case answered != 0:
+		j.give(d, Allow, least(answered), false)
+	case waiting != 0:
+		j.give(d, Await, least(waiting), false)
+	default:
+		d.Grant = j.nearest(d.Outcomes)
+	}
+	d.Others = j.p.roleSets[all&^(1<<d.Role)]
+	d.Would = d.Verdict
+}
+
+func least(set uint) Role {
+	r := Learner
+	for set&(1<<r) == 0 {
+		r++
+	}
+	return r
+}
+
+// give takes the best grant of those that give the role with the verdict.
+func (j *judge) give(d *Decision, v Verdict, r Role, alone bool) {
+	d.Verdict, d.Role, d.Grant = v, r, -1
+	for i := range d.Outcomes {
+		g := &j.m.Grants[i]
+		if d.Outcomes[i].Verdict != v || g.Role != r || (g.Supervisor == nil) != alone {
+			continue
+		}
+		if l := j.limits(g); d.Grant < 0 || longer(l, d.Limits) {
+			d.Grant, d.Limits = i, l
+		}
+	}
+	d.Badges = j.rests(d.Badges, &j.m.Grants[d.Grant].Needs)
+}
+
+// limits are the grant's own, cut at its closing time.
+func (j *judge) limits(g *Grant) Limits {
+	l := g.Session
+	if g.Hours == nil {
+		return l
+	}
+	j.onWall()
+	if end, ok := g.Hours.Closes(j.local); ok {
+		if left := end.Sub(j.q.At); l.Max == 0 || left < l.Max {
+			l.Max = left
+		}
+	}
+	return l
+}
+
+func longer(a, b Limits) bool {
+	if a.Max != b.Max {
+		return outlasts(a.Max, b.Max)
+	}
+	return a.Idle != b.Idle && outlasts(a.Idle, b.Idle)
+}
+
+// outlasts compares limits, of which zero is none.
+func outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }
+
+// rests collects the member's badges by which a met need is met.
+func (j *judge) rests(out []BadgeID, n *Need) []BadgeID {
+	if n.Badge != "" {
+		return append(out, n.Badge)
+	}
+	for i := range n.All {
+		out = j.rests(out, &n.All[i])
+	}
+	for i := range n.Any {
+		if j.quietly(&n.Any[i], j.q.Member) {
+			return j.rests(out, &n.Any[i])
+		}
+	}
+	return out
+}
+
+// nearest is the grant whose hardest reason is easiest to mend; of several, the one of the least powerful role.
+// Where a role was asked for, it is one of that role if there is any.
+func (j *judge) nearest(all []Outcome) int {
+	best, bestEase, bestAsked := -1, 0, false
+	for i := range all {
+		asked := all[i].Role == j.q.As
+		e := ease(all[i].Missing)
+		if best < 0 || asked && !bestAsked || asked == bestAsked &&
+			(e > bestEase || e == bestEase && all[i].Role < all[best].Role) {
+			best, bestEase, bestAsked = i, e, asked
+		}
+	}
+	return best
+}
+
+// warn lets every member in where the machine's mode says so, never past a tag, a fault or a blocked card,
+// and never in a role above user that the policy did not give.
+func (j *judge) warn(d *Decision) {
+	q := j.q
+	if j.m.Mode != Warn || d.Verdict == Allow || q.Member == nil || q.Member.Blocked || q.Fault || q.Tagged {
+		return
+	}
+	d.Verdict = Allow
+	d.Role = min(j.m.Grants[d.Grant].Role, User)
+	d.Limits = j.m.Grants[d.Grant].Session
+	d.Badges = nil
+	d.Others = j.p.roleSets[setOf(d.Others)&^(1<<d.Role)]
+}
+
+func setOf(roles []Role) (set uint) {
+	for _, r := range roles {
+		set |= 1 << r
+	}
+	return set
+}

@@ -1,0 +1,57 @@
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+// Code says why access is not given. The list is closed and stable: records and other programs keep these words.
+type Code string
+
+const (
+	UnknownCard     Code = "unknown-card"     // no member has this card
+	CardBlocked     Code = "card-blocked"     // the site refuses every card of this member
+	MachineFault    Code = "machine-fault"    // the relay cannot be trusted; nobody starts
+	TaggedOut       Code = "tagged-out"       // a tag lets only a maintainer work
+	NoBadge         Code = "no-badge"         // the badge is not held
+	BadgeRevoked    Code = "badge-revoked"    // its issuer withdrew it
+	BadgeUnverified Code = "badge-unverified" // its proof is not verified, its status is too old to rely on, or it is not valid yet
+	BadgeExpired    Code = "badge-expired"    // its issuer gave it an end, which has passed
+	NotEnoughHours  Code = "not-enough-hours" // less running time logged on this machine than asked
+	NotRecent       Code = "not-recent"       // the badge, or the last use of this machine, is older than asked
+	QuotaUsed       Code = "quota-used"       // the member's share is used up
+	BundleStale     Code = "bundle-stale"     // the machine has had no news for too long
+	ClockUntrusted  Code = "clock-untrusted"  // a rule on hours or dates cannot be judged
+	OutsideHours    Code = "outside-hours"    // the grant does not hold at this time of the week
+	NeedsSupervisor Code = "needs-supervisor" // a supervisor's card is wanted
+)
+
+// Codes are all codes, hardest to mend first: the order in which a member hears about them.
+func Codes() []Code { return slices.Clone(codeList[:]) }
+
+// codeList is Codes. Of several grants, the one whose hardest reason stands last here came nearest.
+var codeList = [...]Code{UnknownCard, CardBlocked, MachineFault, NoBadge, BadgeRevoked, BadgeUnverified, BadgeExpired, NotEnoughHours,
+	NotRecent, QuotaUsed, BundleStale, ClockUntrusted, TaggedOut, OutsideHours, NeedsSupervisor}
+
+// Known reports whether c is in the list.
+func (c Code) Known() bool { return slices.Contains(codeList[:], c) }
+
+// Reason is one thing that is missing.
+type Reason struct {
+	Code  Code          `json:"code"`
+	Badge BadgeID       `json:"badge,omitempty"` // the badge that it concerns
+	At    time.Time     `json:"at,omitzero"`     // badge-expired: its end; badge-unverified: when it begins to be valid, or when its status was last read; not-recent: issue or last use
+	Want  time.Duration `json:"want,omitempty"`  // not-recent: the age asked for; not-enough-hours: the running time asked for (ns)
+	Have  time.Duration `json:"have,omitempty"`  // not-enough-hours: the running time logged (ns)
+	Kind  ReasonKind    `json:"kind,omitempty"`  // which rule spoke, where a code has several
+}
+
+// ReasonKind tells apart the rules that share a code.
+type ReasonKind string
+
+const (
+	OfAge      ReasonKind = "within"      // not-recent: the badge's age
+	OfPractice ReasonKind = "used-within" // not-recent: the last use of this machine
+	NotYet     ReasonKind = "not-yet"     // badge-unverified: valid only later
+	OldStatus  ReasonKind = "status-age"  // badge-unverified: the status was read longer ago than status-grace
+)

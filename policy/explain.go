@@ -1,0 +1,196 @@
+package policy
+
+import "strings"
+
+// Sentence is what the member reads: the fact, then what to do. Both stand as they are shown, without a full stop.
+type Sentence struct {
+	Fact Text `json:"fact"`
+	Next Text `json:"next"`
+}
+
+// In is the whole in one language.
+func (s Sentence) In(l Language) string {
+	if next := s.Next.In(l); next != "" {
+		return s.Fact.In(l) + ". " + next
+	}
+	return s.Fact.In(l)
+}
+
+// Explain says a decision to the member: what p answered to q. Of several things that are missing it says the one that stops
+// everyone or, failing that, the hardest to mend. It names no person.
+func Explain(p *Policy, q Question, d Decision) Sentence {
+	e := explainer{p: p, q: q, d: d, w: wording{p.Zone, q.At.In(p.Zone)}}
+	switch o, known := d.Nearest(); {
+	case !known:
+		return unknownMachine
+	case d.Verdict == Allow:
+		return e.allow()
+	case d.Verdict == Await:
+		return e.await()
+	default:
+		return e.deny(o)
+	}
+}
+
+type explainer struct {
+	p *Policy
+	q Question
+	d Decision
+	w wording
+}
+
+func (e explainer) allow() Sentence {
+	s := Sentence{Fact: Text{"Machine en marche", "Machine on"}, Next: Text{"Pour terminer : présenter la même carte", "To end: tap the same card"}}
+	if e.d.Limits.Max > 0 && e.q.Clock == Trusted {
+		until := e.w.hour(e.q.At.Add(e.d.Limits.Max))
+		s.Fact = Text{s.Fact.FR + " jusqu’à " + until.FR, s.Fact.EN + " until " + until.EN}
+	}
+	return s
+}
+
+func (e explainer) await() Sentence {
+	if e.q.Supervisor == nil {
+		return Sentence{Text{"Utilisation possible avec un mentor", "Possible with a mentor"},
+			Text{"Mentor : présentez votre carte", "Mentor: tap your card"}}
+	}
+	s := Sentence{Fact: Text{"La seconde carte ne permet pas de répondre de cette session", "The second card cannot answer for this session"},
+		Next: Text{"Prochaine étape : demander à un mentor", "Next step: ask a mentor"}}
+	if b := e.supervisorBadge(); b != "" {
+		name := e.quote(b)
+		s.Next = Text{"Prochaine étape : la carte d’un mentor qui a le badge " + name.FR, "Next step: the card of a mentor who holds the badge " + name.EN}
+	}
+	return s
+}
+
+// supervisorBadge is the badge that the supervisor needs, where it is one.
+func (e explainer) supervisorBadge() BadgeID {
+	if m, ok := e.p.Machine(e.q.Machine); ok && e.d.Grant < len(m.Grants) && m.Grants[e.d.Grant].Supervisor != nil {
+		return m.Grants[e.d.Grant].Supervisor.Badge
+	}
+	return ""
+}
+
+func (e explainer) deny(o Outcome) Sentence {
+	r := foremost(o.Missing)
+	switch r.Code {
+	case NoBadge:
+		return e.noBadge(o)
+	case BadgeUnverified:
+		return e.unverified(r)
+	case BadgeRevoked:
+		return e.about(r.Badge, Text{"a été retiré par son émetteur", "was withdrawn by its issuer"},
+			Text{"en parler à l’accueil", "talk to the desk"})
+	case BadgeExpired:
+		day := e.w.date(r.At)
+		return e.about(r.Badge, Text{"a expiré " + day.FR, "expired " + day.EN},
+			Text{"une séance de remise à niveau", "a refresher session"})
+	case NotRecent:
+		return e.notRecent(r)
+	case NotEnoughHours:
+		have, want := hoursOf(r.Have), hoursOf(r.Want)
+		return step(Text{"Pratique sur cette machine : " + have + " sur les " + want + " demandées", "Practice on this machine: " + have + " of the " + want + " asked for"},
+			Text{"continuer avec un mentor", "go on with a mentor"})
+	case OutsideHours:
+		return e.closed()
+	default:
+		return fixed(r.Code)
+	}
+}
+
+// foremost is the reason that the member hears: a tag is said before what is wrong with a badge.
+func foremost(missing []Reason) Reason {
+	var out Reason
+	ease := len(codeList)
+	for _, r := range missing {
+		e := r.Code.ease()
+		if r.Code == TaggedOut {
+			e = MachineFault.ease()
+		}
+		if e < ease {
+			out, ease = r, e
+		}
+	}
+	return out
+}
+
+// noBadge names every badge that the nearest grant misses.
+func (e explainer) noBadge(o Outcome) Sentence {
+	var fr, en []string
+	for _, r := range o.Missing {
+		if name := e.quote(r.Badge); r.Code == NoBadge {
+			fr, en = append(fr, name.FR), append(en, name.EN)
+		}
+	}
+	whom := Text{"demander à un mentor", "ask a mentor"}
+	if o.Role == Maintainer {
+		whom = Text{"demander à un mainteneur", "ask a maintainer"}
+	}
+	if len(fr) == 1 {
+		return step(Text{"Il manque le badge " + fr[0], "The badge " + en[0] + " is missing"}, whom)
+	}
+	return step(Text{"Il manque les badges " + list(fr, " et "), "The badges " + list(en, " and ") + " are missing"}, whom)
+}
+
+func list(words []string, and string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + and + words[last]
+}
+
+func (e explainer) unverified(r Reason) Sentence {
+	desk := Text{"le signaler à l’accueil", "tell the desk"}
+	switch r.Kind {
+	case NotYet:
+		day := e.w.date(r.At)
+		return e.about(r.Badge, Text{"n’est valable qu’à partir du " + strings.TrimPrefix(day.FR, "le "), "is valid only from " + strings.TrimPrefix(day.EN, "on ")},
+			Text{"revenir à cette date", "come back on that day"})
+	case OldStatus:
+		day := e.w.date(r.At)
+		return e.about(r.Badge, Text{"n’a pas pu être vérifié depuis " + day.FR, "could not be checked since " + strings.TrimPrefix(day.EN, "on ")}, desk)
+	default:
+		return e.about(r.Badge, Text{"n’a pas pu être vérifié", "could not be verified"}, desk)
+	}
+}
+
+func (e explainer) notRecent(r Reason) Sentence {
+	want := lengthOf(r.Want)
+	if r.Kind == OfAge {
+		return e.about(r.Badge, Text{"a été émis il y a plus de " + want.FR, "was issued more than " + want.EN + " ago"},
+			Text{"une séance de remise à niveau", "a refresher session"})
+	}
+	s := Sentence{Fact: Text{"Dernière utilisation il y a plus de " + want.FR, "Last used more than " + want.EN + " ago"},
+		Next: Text{"Une séance avec un mentor suffit pour reprendre", "One session with a mentor is enough"}}
+	if r.At.IsZero() {
+		s.Fact = Text{"Aucune utilisation depuis plus de " + want.FR, "Not used for more than " + want.EN}
+	}
+	return s
+}
+
+func (e explainer) closed() Sentence {
+	back := Text{"revenir à l’ouverture", "come back when it opens"}
+	if m, ok := e.p.Machine(e.q.Machine); ok && m.Grants[e.d.Grant].Hours != nil {
+		if at, ok := m.Grants[e.d.Grant].Hours.Opens(e.w.now); ok {
+			when := e.w.moment(at)
+			return step(Text{"La machine ouvre " + when.FR, "The machine opens " + when.EN}, back)
+		}
+	}
+	return step(Text{"La machine n’est pas ouverte à cette heure", "The machine is not open at this hour"}, back)
+}
+
+// about says something of a badge.
+func (e explainer) about(b BadgeID, what, next Text) Sentence {
+	name := e.quote(b)
+	return step(Text{"Le badge " + name.FR + " " + what.FR, "The badge " + name.EN + " " + what.EN}, next)
+}
+
+// quote is the badge's name as it was issued, which is in the site's language, in quotation marks of each language.
+func (e explainer) quote(id BadgeID) Text {
+	name := string(id)
+	if b, ok := e.p.Badge(id); ok {
+		name = b.Name.In(e.p.Language)
+	}
+	return Text{"« " + name + " »", "“" + name + "”"}
+}
+
+func step(fact, next Text) Sentence {
+	return Sentence{fact, Text{"Prochaine étape : " + next.FR, "Next step: " + next.EN}}
+}

@@ -1,0 +1,121 @@
+package policy
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// unknownMachine answers for a machine that the policy does not name.
+var unknownMachine = step(Text{"Cette machine n’est pas encore réglée", "This machine is not set up yet"}, Text{"prévenir un mainteneur", "tell a maintainer"})
+
+// fixed are the sentences that need no badge and no date.
+func fixed(c Code) Sentence {
+	switch c {
+	case UnknownCard:
+		return step(Text{"Carte inconnue", "Unknown card"}, Text{"la faire enregistrer à l’accueil", "have it registered at the desk"})
+	case CardBlocked:
+		return step(Text{"Cette carte est bloquée", "This card is blocked"}, Text{"passer à l’accueil", "see the desk"})
+	case MachineFault:
+		return step(Text{"La machine est arrêtée par sécurité", "The machine is stopped for safety"}, Text{"prévenir un mainteneur", "tell a maintainer"})
+	case TaggedOut:
+		return step(Text{"Machine hors service", "Machine out of service"}, Text{"demander à un mainteneur", "ask a maintainer"})
+	case QuotaUsed:
+		return step(Text{"Le temps prévu est utilisé", "The time allowed is used up"}, Text{"en parler à l’accueil", "talk to the desk"})
+	case BundleStale:
+		return step(Text{"La machine est sans nouvelles du site depuis trop longtemps", "The machine has had no news from the site for too long"}, Text{"prévenir un mainteneur", "tell a maintainer"})
+	case ClockUntrusted:
+		return step(Text{"L’heure n’est pas encore sûre", "The time is not certain yet"}, Text{"attendre quelques minutes ou demander à un mainteneur", "wait a few minutes or ask a maintainer"})
+	default:
+		return step(Text{"Pas d’accès à cette machine avec cette carte", "No access to this machine with this card"}, Text{"en parler à l’accueil", "talk to the desk"})
+	}
+}
+
+// wording writes dates for someone who reads them now, in the site's zone.
+type wording struct {
+	zone *time.Location
+	now  time.Time
+}
+
+// hour is 14 h 30, 14:30.
+func (w wording) hour(t time.Time) Text {
+	h, m, _ := t.In(w.zone).Clock()
+	return Text{fmt.Sprintf("%d h %02d", h, m), fmt.Sprintf("%d:%02d", h, m)}
+}
+
+// moment is "demain à 9 h 00", "tomorrow at 9:00".
+func (w wording) moment(t time.Time) Text {
+	t = t.In(w.zone)
+	at := w.hour(t)
+	var on Text
+	switch days := w.daysUntil(t); {
+	case days == 0:
+		on = Text{"aujourd’hui", "today"}
+	case days == 1:
+		on = Text{"demain", "tomorrow"}
+	case days > 1 && days < 7:
+		on = Text{frenchDays[t.Weekday()], "on " + t.Weekday().String()}
+	default:
+		on = w.date(t)
+	}
+	return Text{on.FR + " à " + at.FR, on.EN + " at " + at.EN}
+}
+
+// daysUntil counts midnights.
+func (w wording) daysUntil(t time.Time) int {
+	y, m, d := t.Date()
+	ny, nm, nd := w.now.Date()
+	return int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Sub(time.Date(ny, nm, nd, 0, 0, 0, 0, time.UTC)) / (24 * time.Hour))
+}
+
+// date is "le 3 mars", "on 3 March", with the year where it is another.
+func (w wording) date(t time.Time) Text {
+	t = t.In(w.zone)
+	d := strconv.Itoa(t.Day())
+	if t.Day() == 1 {
+		d = "1er"
+	}
+	out := Text{"le " + d + " " + frenchMonths[t.Month()-1], "on " + t.Format("2 January")}
+	if y := t.Year(); y != w.now.Year() {
+		out = Text{out.FR + " " + strconv.Itoa(y), out.EN + " " + strconv.Itoa(y)}
+	}
+	return out
+}
+
+var (
+	frenchDays   = [...]string{"dimanche", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi"}
+	frenchMonths = [...]string{"janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"}
+)
+
+// lengthOf says a length of time in its largest whole unit: a month is 30 days, a year 365.
+func lengthOf(d time.Duration) Text {
+	days := int(d / (24 * time.Hour))
+	switch {
+	case d%(24*time.Hour) != 0:
+		return Text{hoursOf(d), hoursOf(d)}
+	case days%365 == 0:
+		return Text{count(days/365, "an", "ans"), count(days/365, "year", "years")}
+	case days%30 == 0:
+		return Text{strconv.Itoa(days/30) + " mois", count(days/30, "month", "months")}
+	case days%7 == 0:
+		return Text{count(days/7, "semaine", "semaines"), count(days/7, "week", "weeks")}
+	default:
+		return Text{count(days, "jour", "jours"), count(days, "day", "days")}
+	}
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// hoursOf is "3 h" or, below an hour's precision, "3 h 20", the same in both languages. What is begun and not full does not count.
+func hoursOf(d time.Duration) string {
+	h, m := int(d/time.Hour), int(d%time.Hour/time.Minute)
+	if m == 0 {
+		return strconv.Itoa(h) + " h"
+	}
+	return fmt.Sprintf("%d h %02d", h, m)
+}
