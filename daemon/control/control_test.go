@@ -42,7 +42,10 @@ func TestSocketIsForOwnerAndGroupAlone(t *testing.T) {
 }
 
 func TestHostileLinesGetARefusal(t *testing.T) {
-	path := serve(t, func(context.Context, Request) Reply { t.Error("an unreadable request was carried out"); return Reply{OK: true} })
+	path := serve(t, func(context.Context, Request) Reply {
+		t.Error("an unreadable request was carried out")
+		return Reply{OK: true}
+	})
 	for _, line := range []string{"", "{", "null", `{"do":""}`, `{"do":"tap","uid":"04"}`, `{"do":"stop"}{"do":"stop"}`, strings.Repeat("x", maxLine+10), "\x00\xff"} {
 		c, err := net.Dial("unix", path)
 		if err != nil {

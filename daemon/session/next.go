@@ -106,7 +106,8 @@ func (t *step) await() time.Duration {
 }
 
 func (t *step) deny(m policy.MemberID, d policy.Decision) {
-	t.record(wire.Refused, "", m, wire.RefusedBody{Reasons: d.Codes(), Role: d.Role})
+	nearest, _ := d.Nearest()
+	t.record(wire.Refused, "", m, wire.RefusedBody{Reasons: d.Codes(), Role: nearest.Role})
 	t.do(Tell{Say: Denied, Member: m, Decision: d})
 }
 
@@ -125,8 +126,16 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision) {
 		t.Until = t.in.Now.Add(d.Limits.Max)
 	}
 	t.record(wire.SessionStart, t.Session, m, wire.StartBody{Role: d.Role, Grant: d.Grant, Badges: d.Badges, Supervisor: supervisor,
-		MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle, Would: d.Would(), Card: "uid"})
+		MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle, Would: would(d), Card: "uid"})
 	t.do(t.on(), Tell{Say: Welcome, Member: m})
+}
+
+// would is what enforcement would have said to a member whom mode warn let in.
+func would(d policy.Decision) string {
+	if d.Would == d.Verdict {
+		return ""
+	}
+	return d.Would.String()
 }
 
 func (t *step) on() Relay {

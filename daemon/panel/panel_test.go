@@ -1,0 +1,177 @@
+package panel
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portillon/policy"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func every() map[string]View {
+	c := Clock{time.UTC}
+	return map[string]View{
+		"ready": Ready(), "on": c.On("Léa", noon, noon.Add(2*time.Hour)), "on without end": c.On("Léa", noon, time.Time{}),
+		"supervised": c.Supervised("Léa", "Karim", noon, noon.Add(time.Hour)), "ending": c.Ending(noon, noon.Add(2*time.Minute)),
+		"finishing": Finishing(), "cooling": c.Cooling(noon, noon.Add(3*time.Minute)), "awaiting": Awaiting("Léa", noon, noon.Add(time.Minute)),
+		"refused": Refused(policy.Text{FR: "Il manque…", EN: "Missing…"}, policy.Text{FR: "Demander…", EN: "Ask…"}),
+		"unknown": Unknown("7F3A"), "occupied": Occupied("Léa"), "tagged": c.TaggedOut(noon, "courroie usée"),
+		"maintenance": Maintenance("Inès", ""), "helped": Maintenance("Inès", "Léa"), "e-stop": Fault("e-stop"), "guard": Fault("guard-lost"), "other fault": Fault("?"),
+		"silent": Silent(false), "silent while on": Silent(true), "no journal": CannotRecord(), "no policy": NoPolicy(), "logged": Logged("Léa", "lens-cleaning"),
+	}
+}
+
+func TestEveryViewSpeaksBothLanguages(t *testing.T) {
+	for name, v := range every() {
+		if v.Line.FR == "" || v.Line.EN == "" || v.Line.FR == v.Line.EN {
+			t.Errorf("%s: line %q / %q", name, v.Line.FR, v.Line.EN)
+		}
+		if (v.Next.FR == "") != (v.Next.EN == "") {
+			t.Errorf("%s: next %q / %q", name, v.Next.FR, v.Next.EN)
+		}
+		if strings.Contains(v.Line.FR+v.Next.FR, " tu ") {
+			t.Errorf("%s says tu", name)
+		}
+	}
+	for r := policy.NoRole; r <= policy.Maintainer; r++ {
+		if n := RoleName(r); n.FR == "" || n.EN == "" {
+			t.Errorf("role %d has no name", r)
+		}
+	}
+}
+
+func TestWordsAreThoseOfTheHouse(t *testing.T) {
+	c := Clock{time.FixedZone("Paris", 3600)}
+	for _, x := range []struct{ got, want policy.Text }{
+		{c.On("Léa", noon, noon.Add(3*time.Hour)).Line, policy.Text{FR: "Bonjour Léa. Machine en marche jusqu’à 16 h 00", EN: "Hello Léa. Machine on until 16:00"}},
+		{c.Ending(noon, noon.Add(100*time.Second)).Line, policy.Text{FR: "Encore 2 min", EN: "2 min left"}},
+		{c.Cooling(noon, noon.Add(3*time.Minute)).Line, policy.Text{FR: "Extraction en marche encore 3 min", EN: "Extraction running for 3 more min"}},
+		{c.TaggedOut(noon.AddDate(0, 0, -2), "courroie usée").Line, policy.Text{FR: "Hors service depuis le 21 nov. : courroie usée", EN: "Out of service since 21 Nov: courroie usée"}},
+	} {
+		if x.got != x.want {
+			t.Errorf("got %+v, want %+v", x.got, x.want)
+		}
+	}
+}
+
+func TestEverySignHasItsShapeOnThePage(t *testing.T) {
+	html, _ := web.ReadFile("web/page.html")
+	css, _ := web.ReadFile("web/panel.css")
+	for name, v := range every() {
+		sign := string(v.Sign)
+		if sign == "" {
+			sign = "silent"
+		}
+		if !strings.Contains(string(html), `class="s `+sign+`"`) || !strings.Contains(string(css), "[data-sign="+sign+"] ."+sign) {
+			t.Errorf("%s: the page has no shape for %q", name, sign)
+		}
+	}
+}
+
+func TestAnswerGivesWayToTheState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New(Config{})
+		if p.Current().Sign != SignSilent {
+			t.Fatal("a panel that was told nothing shows more than nothing")
+		}
+		p.Show(Ready())
+		p.Flash(Unknown("7F3A"), 8*time.Second)
+		p.Show(Clock{}.On("Léa", noon, time.Time{}))
+		if p.Current().Sign != SignUnknown {
+			t.Fatal("the answer was swept away")
+		}
+		time.Sleep(8 * time.Second)
+		synctest.Wait()
+		if p.Current().Sign != SignOn {
+			t.Fatalf("the answer stayed: %q", p.Current().Sign)
+		}
+	})
+}
+
+func TestPageHearsEachChange(t *testing.T) {
+	p := New(Config{Now: func() time.Time { return noon }})
+	s := httptest.NewServer(p.Handler())
+	defer s.Close()
+	resp, err := http.Get(s.URL + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	next := func() View {
+		for lines.Scan() {
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				var v View
+				if err := json.Unmarshal([]byte(data), &v); err != nil {
+					t.Fatal(err)
+				}
+				return v
+			}
+		}
+		t.Fatal("the stream ended")
+		return View{}
+	}
+	if next().Sign != SignSilent {
+		t.Fatal("first view")
+	}
+	p.Show(Ready())
+	p.Hub(true)
+	for v := next(); v.Sign != SignReady || !v.Hub; v = next() {
+	}
+}
+
+func TestPagesAreCounted(t *testing.T) {
+	p := New(Config{})
+	for range viewers {
+		p.listen()
+	}
+	w := httptest.NewRecorder()
+	p.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/events", nil))
+	if w.Code != http.StatusServiceUnavailable {
+		t.Fatal(w.Code)
+	}
+}
+
+func TestPageAsksNothingOfTheInternetAndStaysInNoFrame(t *testing.T) {
+	h := New(Config{Machine: "laser", Name: policy.Text{FR: "Découpe <laser>", EN: "Laser cutter"}}).Handler()
+	for _, path := range []string{"/", "/panel.css", "/panel.js"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != 200 || strings.Contains(w.Body.String(), "http://") || strings.Contains(w.Body.String(), "https://") || strings.Contains(w.Body.String(), "<laser>") {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+		if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") {
+			t.Errorf("%s: %q", path, csp)
+		}
+	}
+}
+
+func TestRoleIsTakenOnlyFromThisPage(t *testing.T) {
+	var took []policy.Role
+	h := New(Config{Choose: func(r policy.Role) (string, bool) { took = append(took, r); return "not now", r == policy.Maintainer }}).Handler()
+	for _, c := range []struct {
+		body, site string
+		code       int
+	}{{"maintainer", "same-origin", 204}, {"user", "", 409}, {"king", "", 400}, {"", "", 400}, {"maintainer", "cross-site", 403}} {
+		r := httptest.NewRequest("POST", "/role", strings.NewReader(c.body))
+		if c.site != "" {
+			r.Header.Set("Sec-Fetch-Site", c.site)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != c.code {
+			t.Errorf("%q from %q: %d %s", c.body, c.site, w.Code, w.Body)
+		}
+	}
+	if !reflect.DeepEqual(took, []policy.Role{policy.Maintainer, policy.User}) {
+		t.Errorf("took %v", took)
+	}
+}

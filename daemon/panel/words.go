@@ -1,0 +1,233 @@
+package panel
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"portillon/policy"
+)
+
+// View is what a member sees: one sign, one sentence, one next step. The zero View is the reader that does not answer.
+type View struct {
+	Sign  Sign        `json:"sign"`
+	Line  policy.Text `json:"line"`
+	Next  policy.Text `json:"next"`
+	Until time.Time   `json:"until,omitzero"` // the end of what counts down
+	Since time.Time   `json:"since,omitzero"` // its beginning
+	Roles []Choice    `json:"roles,omitempty"`
+	Note  policy.Text `json:"note"` // a line at the foot: the reader or the journal needs care
+	Hub   bool        `json:"hub"`  // the hub can be reached
+	Now   time.Time   `json:"now"`  // the machine's time, so that a browser's clock does not matter
+	Zone  int         `json:"zone"` // the site's offset from UTC at Now, in seconds
+}
+
+// Choice is a role that the member may take instead.
+type Choice struct {
+	Role  policy.Role `json:"role"`
+	Label policy.Text `json:"label"`
+}
+
+// Sign is the shape on the screen: never colour alone.
+type Sign string
+
+const (
+	SignSilent     Sign = "" // plug
+	SignReady      Sign = "ready"
+	SignOn         Sign = "on"
+	SignSupervised Sign = "supervised"
+	SignEnding     Sign = "ending"
+	SignFinishing  Sign = "finishing"
+	SignCooling    Sign = "cooling"
+	SignAwaiting   Sign = "awaiting"
+	SignRefused    Sign = "refused"
+	SignUnknown    Sign = "unknown"
+	SignTagged     Sign = "tagged"
+	SignWrench     Sign = "maintenance"
+	SignFault      Sign = "fault"
+)
+
+// Clock writes times as the site's members read them.
+type Clock struct{ Zone *time.Location }
+
+func (c Clock) hour(t time.Time) policy.Text {
+	if c.Zone != nil {
+		t = t.In(c.Zone)
+	}
+	return policy.Text{FR: t.Format("15 h 04"), EN: t.Format("15:04")}
+}
+
+func (c Clock) day(t time.Time) policy.Text {
+	if c.Zone != nil {
+		t = t.In(c.Zone)
+	}
+	months := [...]string{"janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."}
+	return policy.Text{FR: fmt.Sprintf("%d %s", t.Day(), months[t.Month()-1]), EN: t.Format("2 Jan")}
+}
+
+// Ready waits for a card.
+func Ready() View {
+	return View{Sign: SignReady, Line: policy.Text{FR: "Présentez votre carte", EN: "Tap your card"}}
+}
+
+// On greets the member whose session runs. A zero until says that no limit is set.
+func (c Clock) On(name string, since, until time.Time) View {
+	v := View{Sign: SignOn, Since: since, Until: until,
+		Line: policy.Text{FR: "Bonjour " + name + ". Machine en marche", EN: "Hello " + name + ". Machine on"},
+		Next: tapAgain}
+	v.Line = c.upTo(v.Line, until)
+	return v
+}
+
+// Supervised names the member and the mentor who answers for the session.
+func (c Clock) Supervised(name, mentor string, since, until time.Time) View {
+	v := View{Sign: SignSupervised, Since: since, Until: until,
+		Line: policy.Text{FR: name + ", sous la responsabilité de " + mentor, EN: name + ", with " + mentor + " answering for the session"},
+		Next: tapAgain}
+	v.Line = c.upTo(v.Line, until)
+	return v
+}
+
+var tapAgain = policy.Text{FR: "Pour terminer : présenter la même carte", EN: "To end: tap the same card"}
+
+func (c Clock) upTo(line policy.Text, until time.Time) policy.Text {
+	if until.IsZero() {
+		return line
+	}
+	h := c.hour(until)
+	return policy.Text{FR: line.FR + " jusqu’à " + h.FR, EN: line.EN + " until " + h.EN}
+}
+
+// Ending warns that the session ends soon.
+func (c Clock) Ending(now, until time.Time) View {
+	left := max(int(until.Sub(now).Round(time.Minute)/time.Minute), 1)
+	return View{Sign: SignEnding, Until: until,
+		Line: policy.Text{FR: fmt.Sprintf("Encore %d min", left), EN: fmt.Sprintf("%d min left", left)},
+		Next: policy.Text{FR: "Terminer le travail : la machine s’arrête ensuite", EN: "Finish the work: the machine stops then"}}
+}
+
+// Finishing lets the work under way come to its end.
+func Finishing() View {
+	return View{Sign: SignFinishing, Line: policy.Text{FR: "Le travail en cours se termine, puis la machine s’arrête", EN: "The job will finish, then the machine stops"}}
+}
+
+// Cooling says how long the extraction keeps running.
+func (c Clock) Cooling(now, until time.Time) View {
+	left := max(int((until.Sub(now)+time.Minute-1)/time.Minute), 1)
+	return View{Sign: SignCooling, Until: until, Since: now,
+		Line: policy.Text{FR: fmt.Sprintf("Extraction en marche encore %d min", left), EN: fmt.Sprintf("Extraction running for %d more min", left)},
+		Next: policy.Text{FR: "La machine peut servir : présenter une carte", EN: "The machine is free: tap a card"}}
+}
+
+// Awaiting asks for the card of a mentor.
+func Awaiting(name string, since, until time.Time) View {
+	return View{Sign: SignAwaiting, Since: since, Until: until,
+		Line: policy.Text{FR: name + " peut utiliser la machine avec un mentor", EN: name + " can use the machine with a mentor"},
+		Next: policy.Text{FR: "Mentor : présentez votre carte", EN: "Mentor: tap your card"}}
+}
+
+// Refused says what is missing and what to do; both sentences come from the policy.
+func Refused(fact, next policy.Text) View {
+	return View{Sign: SignRefused, Line: fact, Next: next}
+}
+
+// Unknown shows the code by which an administrator finds the card; it is not the card's number.
+func Unknown(code string) View {
+	return View{Sign: SignUnknown, Line: policy.Text{FR: "Carte inconnue", EN: "Unknown card"},
+		Next: policy.Text{FR: "Code à donner à l’accueil : " + code, EN: "Code for the desk: " + code}}
+}
+
+// Occupied answers a card presented while another member is at work.
+func Occupied(name string) View {
+	return View{Sign: SignRefused,
+		Line: policy.Text{FR: "La machine est occupée par " + name, EN: "The machine is in use by " + name},
+		Next: policy.Text{FR: "Prochaine étape : attendre la fin de la session", EN: "Next step: wait for the session to end"}}
+}
+
+// TaggedOut says why nobody may use the machine. A zero since leaves the day out.
+func (c Clock) TaggedOut(since time.Time, reason string) View {
+	line := policy.Text{FR: "Hors service", EN: "Out of service"}
+	if !since.IsZero() {
+		d := c.day(since)
+		line = policy.Text{FR: line.FR + " depuis le " + d.FR, EN: line.EN + " since " + d.EN}
+	}
+	if reason = strings.TrimSpace(reason); reason != "" {
+		line = policy.Text{FR: line.FR + " : " + reason, EN: line.EN + ": " + reason}
+	}
+	return View{Sign: SignTagged, Since: since, Line: line,
+		Next: policy.Text{FR: "Un mainteneur peut la remettre en service", EN: "A maintainer can return it to service"}}
+}
+
+// Maintenance says who works on the machine, and who works along; helper may be empty.
+func Maintenance(name, helper string) View {
+	v := View{Sign: SignWrench,
+		Line: policy.Text{FR: "Maintenance par " + name + ". Machine réservée", EN: "Maintenance by " + name + ". Machine reserved"},
+		Next: policy.Text{FR: "Pour aider : présenter sa carte. Pour terminer : carte de " + name, EN: "To help: tap your card. To end: " + name + "’s card"}}
+	if helper != "" {
+		v.Line = policy.Text{FR: "Maintenance par " + helper + ", sous la responsabilité de " + name, EN: "Maintenance by " + helper + ", with " + name + " answering for it"}
+		v.Next = policy.Text{FR: "Pour terminer : carte de " + name, EN: "To end: " + name + "’s card"}
+	}
+	return v
+}
+
+// Fault says that the machine was stopped, and what to do.
+func Fault(what string) View {
+	v := View{Sign: SignFault, Next: policy.Text{FR: "Prévenir un mainteneur", EN: "Tell a maintainer"}}
+	switch what {
+	case "e-stop":
+		v.Line = policy.Text{FR: "Arrêt d’urgence enclenché : la machine est arrêtée", EN: "Emergency stop pressed: the machine is off"}
+		v.Next = policy.Text{FR: "Écarter le danger, puis déverrouiller l’arrêt d’urgence", EN: "Clear the danger, then release the emergency stop"}
+	case "guard-lost":
+		v.Line = policy.Text{FR: "La machine est arrêtée par sécurité : la commande du relais ne répond plus", EN: "Stopped for safety: the relay’s guard does not answer"}
+	default:
+		v.Line = policy.Text{FR: "La machine est arrêtée par sécurité", EN: "The machine is stopped for safety"}
+	}
+	return v
+}
+
+// Silent says that the reader does not answer; the zero View means the same.
+func Silent(running bool) View {
+	v := View{Line: policy.Text{FR: "Le lecteur de cartes ne répond pas", EN: "The card reader does not answer"},
+		Next: policy.Text{FR: "Prévenir un mainteneur", EN: "Tell a maintainer"}}
+	if running {
+		v.Next = policy.Text{FR: "La session en cours continue", EN: "The running session goes on"}
+	}
+	return v
+}
+
+// CannotRecord says that no session can start because the journal cannot be written.
+func CannotRecord() View {
+	return View{Sign: SignFault,
+		Line: policy.Text{FR: "La machine ne peut pas démarrer : le journal est plein ou illisible", EN: "The machine cannot start: its journal is full or cannot be written"},
+		Next: policy.Text{FR: "Prévenir un mainteneur", EN: "Tell a maintainer"}}
+}
+
+// NoPolicy says that the machine has no bundle to work from.
+func NoPolicy() View {
+	return View{Sign: SignFault,
+		Line: policy.Text{FR: "La machine n’a pas encore reçu la liste des membres", EN: "The machine has not received the members’ list yet"},
+		Next: policy.Text{FR: "Prévenir l’accueil", EN: "Tell the desk"}}
+}
+
+// Logged thanks for an intervention.
+func Logged(name, kind string) View {
+	return View{Sign: SignWrench,
+		Line: policy.Text{FR: "Intervention notée pour " + name + " : " + kind, EN: "Intervention logged for " + name + ": " + kind}}
+}
+
+// RoleName is a role as a member reads it.
+func RoleName(r policy.Role) policy.Text {
+	switch r {
+	case policy.Learner:
+		return policy.Text{FR: "Apprendre", EN: "Learn"}
+	case policy.User:
+		return policy.Text{FR: "Utiliser", EN: "Use"}
+	case policy.Host:
+		return policy.Text{FR: "Animer", EN: "Lead a workshop"}
+	case policy.Mentor:
+		return policy.Text{FR: "Encadrer", EN: "Mentor"}
+	case policy.Maintainer:
+		return policy.Text{FR: "Maintenir", EN: "Maintain"}
+	}
+	return policy.Text{FR: "Aucun", EN: "None"}
+}
