@@ -56,8 +56,7 @@ func (c *checker) bad(ok bool, format string, a ...any) {
 func (c *checker) all() {
 	c.bad(c.p.Site != "", "no site")
 	c.bad(c.p.StatusGrace > 0, "status-grace %v is negative", c.p.StatusGrace)
-	c.issuers()
-	c.badges()
+	c.badges(c.issuers())
 	for i := range c.p.Machines {
 		c.machine(&c.p.Machines[i])
 	}
@@ -69,19 +68,20 @@ func (c *checker) all() {
 	}
 }
 
-func (c *checker) issuers() {
+func (c *checker) issuers() map[IssuerID]bool {
 	seen := map[IssuerID]bool{}
 	for _, x := range c.p.Issuers {
 		c.bad(x.ID != "" && !seen[x.ID], "issuer %q stands twice or has no id", x.ID)
 		c.bad(x.Profile != "" && len(x.Keys) > 0, "issuer %q has no profile or no keys", x.ID)
 		seen[x.ID] = true
 	}
+	return seen
 }
 
-func (c *checker) badges() {
+func (c *checker) badges(issuers map[IssuerID]bool) {
 	for i := range c.p.Badges {
 		b := &c.p.Badges[i]
-		_, known := c.p.Issuer(b.Issuer)
+		known := issuers[b.Issuer]
 		c.bad(b.ID != "" && c.p.badges[b.ID] == nil, "badge %q stands twice or has no id", b.ID)
 		c.bad(b.Name != Text{}, "badge %q has no name", b.ID)
 		c.bad(known, "badge %q: issuer %q is not listed", b.ID, b.Issuer)

@@ -64,10 +64,18 @@ func (e explainer) await() Sentence {
 
 // supervisorBadge is the badge that the supervisor needs, where it is one.
 func (e explainer) supervisorBadge() BadgeID {
-	if m, ok := e.p.Machine(e.q.Machine); ok && e.d.Grant < len(m.Grants) && m.Grants[e.d.Grant].Supervisor != nil {
-		return m.Grants[e.d.Grant].Supervisor.Badge
+	if g := e.grant(); g.Supervisor != nil {
+		return g.Supervisor.Badge
 	}
 	return ""
+}
+
+// grant is the nearest, or the zero Grant where the decision is not from this policy.
+func (e explainer) grant() Grant {
+	if m, ok := e.p.Machine(e.q.Machine); ok && e.d.Grant < len(m.Grants) {
+		return m.Grants[e.d.Grant]
+	}
+	return Grant{}
 }
 
 func (e explainer) deny(o Outcome) Sentence {
@@ -167,8 +175,8 @@ func (e explainer) notRecent(r Reason) Sentence {
 
 func (e explainer) closed() Sentence {
 	back := Text{"revenir à l’ouverture", "come back when it opens"}
-	if m, ok := e.p.Machine(e.q.Machine); ok && m.Grants[e.d.Grant].Hours != nil {
-		if at, ok := m.Grants[e.d.Grant].Hours.Opens(e.w.now); ok {
+	if h := e.grant().Hours; h != nil {
+		if at, ok := h.Opens(e.w.now); ok {
 			when := e.w.moment(at)
 			return step(Text{"La machine ouvre " + when.FR, "The machine opens " + when.EN}, back)
 		}

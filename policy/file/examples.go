@@ -1,0 +1,141 @@
+package file
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"portillon/policy"
+	"portillon/yamlfile"
+)
+
+// tests reads the examples. They are about invented members, whose plainly listed badges were issued at the moment of
+// the question, verified, and have no end.
+func (r *reader) tests(n yamlfile.Node) {
+	for _, x := range n.List() {
+		bare(x)
+		only(x, "name", "at", "machine", "holds", "supervisor-holds", "last-used", "logged", "clock", "tagged", "fault", "as", "expect", "role", "because")
+		r.m.Tests = append(r.m.Tests, r.test(x))
+	}
+}
+
+func (r *reader) test(x yamlfile.Node) policy.Test {
+	t := policy.Test{Name: x.Path()}
+	if name := line(x.Get("name")); name != "" {
+		t.Name = name
+	}
+	q := &t.Question
+	q.At = r.moment(x.Get("at").Required())
+	q.Clock = policy.Trusted
+	if x.Get("clock").OneOf("trusted", "untrusted") == "untrusted" {
+		q.Clock = policy.Untrusted
+	}
+	q.Machine = policy.MachineID(r.machineIDs.ref(x.Get("machine").Required(), "machine"))
+	q.Tagged, q.Fault = x.Get("tagged").Bool(), x.Get("fault").Bool()
+	q.As = role(x.Get("as"))
+	q.Member = &policy.Member{ID: "member", Holdings: r.holds(x.Get("holds").Required(), q.At), Practice: []policy.Practice{{
+		Machine: q.Machine, Last: r.moment(x.Get("last-used")), Logged: time.Duration(x.Get("logged").Int(0, 100000)) * time.Hour}}}
+	if s := x.Get("supervisor-holds"); s.Present() {
+		q.Supervisor = &policy.Member{ID: "supervisor", Holdings: r.holds(s, q.At)}
+	}
+	t.Expect, _ = policy.ParseVerdict(x.Get("expect").Required().OneOf("allow", "deny", "await"))
+	t.Role = role(x.Get("role"))
+	t.Because = because(x.Get("because"), t.Expect)
+	return t
+}
+
+func role(n yamlfile.Node) policy.Role {
+	out, _ := policy.ParseRole(n.OneOf(roleWords(policy.Roles())...)) // OneOf reports what is no role
+	return out
+}
+
+func because(n yamlfile.Node, expect policy.Verdict) policy.Code {
+	var all []string
+	for _, c := range policy.Codes() {
+		all = append(all, string(c))
+	}
+	code := policy.Code(n.OneOf(all...))
+	if code != "" && expect == policy.Allow {
+		n.Fault("remove it", "allow needs no reason")
+	}
+	return code
+}
+
+// holds reads badges: an id, or { badge, issued, expires, revoked }.
+func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
+	var out []policy.Holding
+	for _, x := range n.List() {
+		h := policy.Holding{Standing: policy.Verified, From: at}
+		if !x.IsMap() {
+			bare(x)
+			h.Badge = policy.BadgeID(r.badgeIDs.ref(x, "badge"))
+			if x.IsList() {
+				x.Fault("", "must be a badge")
+			}
+			out = append(out, h)
+			continue
+		}
+		only(x, "badge", "issued", "expires", "revoked")
+		h.Badge = policy.BadgeID(r.badgeIDs.ref(x.Get("badge").Required(), "badge"))
+		if issued := x.Get("issued"); issued.Present() {
+			h.From = r.moment(issued)
+		}
+		h.Until = r.moment(x.Get("expires"))
+		if x.Get("revoked").Bool() {
+			h.Standing = policy.Revoked
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+// moment is a day or a minute on the wall of the site, or a time that names its offset.
+func (r *reader) moment(n yamlfile.Node) time.Time {
+	s := n.Str()
+	if !n.IsScalar() {
+		return time.Time{}
+	}
+	for _, form := range []string{"2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02", time.RFC3339} {
+		if t, err := time.ParseInLocation(form, s, r.m.Zone); err == nil {
+			return t
+		}
+	}
+	n.Fault(`a day or a time at the site, as "2026-11-23T10:00"`, "%q is not a time", s)
+	return time.Time{}
+}
+
+// Result is what became of an example.
+type Result struct {
+	Test     policy.Test
+	Decision policy.Decision
+	Problem  string // empty: as expected
+}
+
+// RunTests answers every example that stands in the file.
+func RunTests(p *policy.Policy) []Result {
+	out := make([]Result, 0, len(p.Tests))
+	for _, t := range p.Tests {
+		d := p.Decide(t.Question)
+		out = append(out, Result{t, d, problem(t, d)})
+	}
+	return out
+}
+
+func problem(t policy.Test, d policy.Decision) string {
+	switch {
+	case d.Verdict != t.Expect:
+		return fmt.Sprintf("expected %v, got %v%v", t.Expect, d.Verdict, also(d))
+	case t.Role != policy.NoRole && d.Role != t.Role:
+		return fmt.Sprintf("expected the role %v, got %v", t.Role, d.Role)
+	case t.Because != "" && !slices.Contains(d.Codes(), t.Because):
+		return fmt.Sprintf("expected because %v, got %v", t.Because, d.Codes())
+	}
+	return ""
+}
+
+func also(d policy.Decision) string {
+	if d.Verdict == policy.Allow {
+		return fmt.Sprintf(" as %v", d.Role)
+	}
+	return fmt.Sprintf(", because %v", d.Codes())
+}

@@ -1,0 +1,230 @@
+// Package file reads policy.yaml, what an administrator writes, into a policy.Policy.
+//
+// It accepts one YAML document with the keys portillon, site, language, timezone, status-grace, issuers, badges, roles,
+// machines, tests and evidence; site-example/policy.yaml shows them all. Errors name file, line, column and field, show the
+// line with a caret, and say what would do; all are reported at once.
+//
+// It refuses unknown keys, keys without a value, unknown badges, issuers, machines and roles, duplicates, anchors and
+// aliases, more than 1 MB, and deep nesting. It also refuses what this version cannot judge, never: and assurance:, rather than
+// accept a rule and not keep it.
+package file
+
+import (
+	"fmt"
+	"time"
+	_ "time/tzdata" // a minimal image may come without time zones, and hours cannot be judged without
+
+	"portillon/policy"
+	"portillon/yamlfile"
+)
+
+// MaxBytes bounds a policy file. 10,000 lines are about 0.5 MB.
+const MaxBytes = 1 << 20
+
+// Parse reads a policy. name stands in the errors, of which there is one for each fault: errors.As finds yamlfile.Faults.
+func Parse(name string, data []byte) (*policy.Policy, error) {
+	if len(data) > MaxBytes {
+		return nil, fmt.Errorf("%s: the file has %d bytes (at most %d)", name, len(data), MaxBytes)
+	}
+	d := yamlfile.Parse(name, data)
+	if err := d.Err(); err != nil {
+		return nil, err
+	}
+	r := &reader{m: policy.Model{Evidence: map[policy.BadgeID]policy.EvidenceRule{}}}
+	r.top(d.Root())
+	if err := d.Err(); err != nil {
+		return nil, err
+	}
+	p, err := policy.New(r.m)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return p, nil
+}
+
+// ParseTrust reads the issuers of any YAML file that has the key issuers; its other keys are not looked at.
+func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
+	if len(data) > MaxBytes {
+		return nil, fmt.Errorf("%s: the file has %d bytes (at most %d)", name, len(data), MaxBytes)
+	}
+	d := yamlfile.Parse(name, data)
+	if err := d.Err(); err != nil {
+		return nil, err
+	}
+	root := d.Root()
+	root.Pairs() // reports a root that is no mapping
+	r := &reader{}
+	r.issuers(root.Get("issuers").Required())
+	if err := d.Err(); err != nil {
+		return nil, err
+	}
+	return r.m.Issuers, nil
+}
+
+// reader fills a model. Names are collected first, so that a grant may stand before the badge that it names.
+type reader struct {
+	m            policy.Model
+	issuerIDs    names
+	badgeIDs     names
+	machineIDs   names
+	roles        []string // what grants may give
+	achievements map[string]string
+}
+
+func (r *reader) top(root yamlfile.Node) {
+	only(root, "portillon", "site", "language", "timezone", "status-grace", "issuers", "badges", "roles", "machines", "tests", "evidence", "never")
+	if v := root.Get("portillon").Required(); v.Present() && v.Str() != "1" {
+		v.Fault("this version reads 1", "%q is not a version of the file", v.Str())
+	}
+	if v := root.Get("never"); v.Present() {
+		v.Fault("remove it: a rule that is not kept must not stand here; examples under tests: are kept", "never: cannot be judged by this version")
+	}
+	r.m.Site = policy.SiteID(root.Get("site").Required().Slug())
+	if root.Get("language").OneOf("fr", "en") == "en" {
+		r.m.Language = policy.English
+	}
+	r.m.Zone = zone(root.Get("timezone").Required())
+	r.m.StatusGrace = positive(root.Get("status-grace"))
+	r.issuers(root.Get("issuers").Required())
+	r.badges(root.Get("badges").Required())
+	r.role(root.Get("roles"))
+	r.machines(root.Get("machines").Required())
+	r.evidence(root.Get("evidence"))
+	r.tests(root.Get("tests"))
+}
+
+func zone(n yamlfile.Node) *time.Location {
+	s := n.Str()
+	if s == "" && !n.Present() {
+		return time.UTC
+	}
+	z, err := time.LoadLocation(s)
+	if err != nil || s == "" || s == "Local" {
+		n.Fault(`a name of the IANA list, as "Europe/Paris"`, "%q is not a time zone", s)
+		return time.UTC
+	}
+	return z
+}
+
+func (r *reader) issuers(n yamlfile.Node) {
+	profiles := map[string]string{}
+	for _, e := range n.Pairs() {
+		only(e.Value, "name", "id", "keys")
+		x := policy.Issuer{ID: policy.IssuerID(r.issuerIDs.add(e)), Name: line(e.Value.Get("name"))}
+		keys := e.Value.Get("keys").Required()
+		for _, k := range keys.List() {
+			if checkKey(k) {
+				x.Keys = append(x.Keys, k.Str())
+			}
+		}
+		if keys.IsList() && len(keys.List()) == 0 {
+			keys.Fault("list the keys that the issuer signs with", "no key: nothing that this issuer signs could count")
+		}
+		x.Profile = profile(e.Value, x.Keys)
+		if twin, twice := profiles[x.Profile]; twice && x.Profile != "" {
+			e.KeyNode.Fault("list all keys at one issuer", "the issuer %q has the same id", twin)
+		}
+		profiles[x.Profile] = e.Key
+		r.m.Issuers = append(r.m.Issuers, x)
+	}
+}
+
+// profile is the issuer's id in its credentials. Where the file does not give it, it is the DID of the issuer's one key.
+func profile(issuer yamlfile.Node, keys []string) string {
+	if id := issuer.Get("id"); id.Present() {
+		return absolute(id)
+	}
+	if n := issuer.Get("keys"); n.IsList() && len(n.List()) > 1 {
+		n.Fault("add id:, the issuer.id that stands in the badges", "several keys, and no id: it is not clear which badges are this issuer's")
+	}
+	if len(keys) == 0 {
+		return ""
+	}
+	return didKey(keys[0])
+}
+
+func (r *reader) badges(n yamlfile.Node) {
+	r.achievements = map[string]string{}
+	for _, e := range n.Pairs() {
+		only(e.Value, "name", "issuer", "achievement")
+		b := policy.Badge{ID: policy.BadgeID(r.badgeIDs.add(e)), Name: words(e.Value.Get("name").Required())}
+		b.Issuer = policy.IssuerID(r.issuerIDs.ref(e.Value.Get("issuer").Required(), "issuer"))
+		a := e.Value.Get("achievement").Required()
+		b.Achievement = absolute(a)
+		key := string(b.Issuer) + " " + withoutQuery(b.Achievement)
+		if twin, twice := r.achievements[key]; twice && b.Achievement != "" {
+			a.Fault("the query does not count", "the badge %q has the same achievement", twin)
+		}
+		r.achievements[key] = e.Key
+		r.m.Badges = append(r.m.Badges, b)
+	}
+}
+
+// role reads the roles that the site uses; without the key it is all of them.
+func (r *reader) role(n yamlfile.Node) {
+	all := roleWords(policy.Roles())
+	if !n.Present() {
+		r.roles = all
+		return
+	}
+	last := policy.NoRole
+	for _, x := range n.List() {
+		s := x.OneOf(all...)
+		if s == "" {
+			continue
+		}
+		role, _ := policy.ParseRole(s)
+		if role <= last {
+			x.Fault(fmt.Sprintf("the order is fixed: %v", all), "%q stands after a role of equal or greater power", s)
+		}
+		last = max(last, role)
+		r.roles = append(r.roles, s)
+	}
+	if n.IsList() && len(r.roles) == 0 {
+		n.Fault(fmt.Sprintf("some of %v", all), "no role")
+		r.roles = all
+	}
+}
+
+func roleWords(roles []policy.Role) []string {
+	out := make([]string, len(roles))
+	for i, r := range roles {
+		out[i] = r.String()
+	}
+	return out
+}
+
+func (r *reader) evidence(n yamlfile.Node) {
+	for _, e := range n.Pairs() {
+		only(e.Value, "interventions", "kinds", "within", "endorsed-by")
+		id := policy.BadgeID(r.badgeIDs.key(e, "badge"))
+		rule := policy.EvidenceRule{
+			Interventions: e.Value.Get("interventions").Required().Int(1, 1000),
+			Within:        positive(e.Value.Get("within")),
+			EndorsedBy:    policy.BadgeID(r.badgeIDs.ref(e.Value.Get("endorsed-by"), "badge")),
+			Kinds:         kinds(e.Value.Get("kinds").Required()),
+		}
+		r.m.Evidence[id] = rule
+	}
+}
+
+func kinds(n yamlfile.Node) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, k := range n.List() {
+		s := k.Slug()
+		if !k.IsScalar() || s == "" {
+			bare(k)
+			continue
+		}
+		if seen[s] {
+			k.Fault("once is enough", "the kind %q stands twice", s)
+		}
+		seen[s] = true
+		out = append(out, s)
+	}
+	if n.IsList() && len(n.List()) == 0 {
+		n.Fault("list the interventions that count, as [lens-cleaning]", "no kind: no intervention could count")
+	}
+	return out
+}

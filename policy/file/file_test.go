@@ -1,0 +1,300 @@
+package file
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/policy"
+	"portillon/yamlfile"
+)
+
+func sample(t testing.TB) string {
+	t.Helper()
+	b, err := os.ReadFile("testdata/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func mustParse(t testing.TB, text string) *policy.Policy {
+	t.Helper()
+	p, err := Parse("policy.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestSampleReadsWhole(t *testing.T) {
+	p := mustParse(t, sample(t))
+	if p.Site != "biklab" || p.Language != policy.French || p.Zone.String() != "Europe/Paris" || p.StatusGrace != 7*24*time.Hour {
+		t.Errorf("head: %q %v %v %v", p.Site, p.Language, p.Zone, p.StatusGrace)
+	}
+	if x := p.Issuers[0]; x.Name != "BIK'LAB" || x.Profile != "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK" {
+		t.Errorf("issuer: %+v", x)
+	}
+	if x := p.Issuers[1]; x.Profile != "https://example.com/issuers/876543" || x.Keys[0] != "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi" {
+		t.Errorf("issuer: %+v", x)
+	}
+	m, _ := p.Machine("laser")
+	user := m.Grants[2]
+	if user.Role != policy.User || user.Needs.Badge != "laser-user" || user.Hours.String() != "Mo-Fr 09:00-21:00; Sa 10:00-18:00" ||
+		user.Session != (policy.Limits{Max: 2 * time.Hour, Idle: 10 * time.Minute, Warn: 2 * time.Minute}) {
+		t.Errorf("user grant: %+v", user)
+	}
+	if m.Cooldown != 3*time.Minute || m.WhenIdle != policy.OffAtOnce || m.Mode != policy.Enforce || m.Grants[0].Hours != nil || m.Grants[0].Supervisor != nil {
+		t.Errorf("laser: %+v", m)
+	}
+	if used := m.Grants[1].Needs.All[1]; used.Badge != "laser-user" || used.UsedWithin != 180*24*time.Hour {
+		t.Errorf("used-within: %+v", used)
+	}
+	if s := m.Grants[3].Supervisor; len(s.Any) != 2 || s.Any[1].Badge != "laser-maintainer" {
+		t.Errorf("supervisor: %+v", s)
+	}
+	b, _ := p.Machine("bench")
+	if n := b.Grants[0].Needs.Any[0]; n.Within != 365*24*time.Hour || n.Hours != 10*time.Hour || b.Mode != policy.Warn || b.WhenIdle != policy.FinishJob {
+		t.Errorf("bench: %+v", b)
+	}
+	e := p.Evidence["laser-maintainer"]
+	if e.Interventions != 5 || len(e.Kinds) != 3 || e.Within != 180*24*time.Hour || e.EndorsedBy != "laser-maintainer" {
+		t.Errorf("evidence: %+v", e)
+	}
+	if id, ok := p.BadgeByAchievement("biklab", "https://openbadgefactory.com/obv3/achievements/FIRST?cid=2"); id != "laser-first-steps" || !ok {
+		t.Errorf("achievement: %v %v", id, ok)
+	}
+}
+
+func TestSampleExamplesHold(t *testing.T) {
+	results := RunTests(mustParse(t, sample(t)))
+	if len(results) != 12 {
+		t.Fatalf("%d examples ran", len(results))
+	}
+	for _, r := range results {
+		if r.Problem != "" {
+			t.Errorf("%s: %s", r.Test.Name, r.Problem)
+		}
+	}
+	if results[3].Test.Name != "closed on Sundays" || results[0].Test.Name != "tests[0]" {
+		t.Errorf("names: %q, %q", results[3].Test.Name, results[0].Test.Name)
+	}
+}
+
+func TestExamplesThatDoNotHoldSayWhy(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"holds: [], expect: deny, because: no-badge", "holds: [], expect: allow", "expected allow, got deny, because [no-badge needs-supervisor]"},
+		{"holds: [], expect: deny, because: no-badge", "holds: [], expect: deny, because: badge-revoked", "expected because badge-revoked, got [no-badge needs-supervisor]"},
+		{"tagged: true, expect: allow, role: maintainer", "tagged: true, expect: allow, role: user", "expected the role user, got maintainer"},
+		{"tagged: true, expect: allow, role: maintainer", "tagged: true, expect: deny", "expected deny, got allow as maintainer"},
+	} {
+		found := false
+		for _, r := range RunTests(mustParse(t, swap(t, c.old, c.new))) {
+			found = found || r.Problem == c.want
+		}
+		if !found {
+			t.Errorf("%s: no example says %q", c.new, c.want)
+		}
+	}
+}
+
+// swap changes one place of the sample, which must be there.
+func swap(t testing.TB, old, new string) string {
+	t.Helper()
+	s := sample(t)
+	if !strings.Contains(s, old) {
+		t.Fatalf("the sample has no %q", old)
+	}
+	return strings.Replace(s, old, new, 1)
+}
+
+func TestFaultsSayWhereAndWhatWouldDo(t *testing.T) {
+	for _, c := range []struct{ name, old, new, want string }{
+		{"unknown key", "cooldown: 3m", "cooldwon: 3m", `machines.laser: unknown key "cooldwon" (did you mean "cooldown"?)`},
+		{"unknown badge", "needs: laser-user,", "needs: laser-usr,", `policy.yaml:38:36: machines.laser.grants[2].needs: unknown badge "laser-usr" (did you mean "laser-user"?)`},
+		{"far badge", "needs: laser-user,", "needs: xyz,", `unknown badge "xyz" (name it under badges:)`},
+		{"unknown issuer", "issuer: example", "issuer: exmple", `badges.teamwork.issuer: unknown issuer "exmple" (did you mean "example"?)`},
+		{"unknown role", "role: maintainer, needs", "role: maintaner, needs", `machines.laser.grants[0].role: "maintaner" is not known here (did you mean "maintainer"?)`},
+		{"role not listed", "roles: [learner, user, host,", "roles: [learner, user,", ""},
+		{"role shut out", "roles: [learner, user, host, mentor,", "roles: [learner, user, host,", `"mentor" is not known here (one of: learner, user, host, maintainer)`},
+		{"unknown machine", "machine: bench", "machine: bnch", `tests[11].machine: unknown machine "bnch" (did you mean "bench"?)`},
+		{"unknown evidence badge", "  laser-maintainer: { inter", "  laser-maintain: { inter", `unknown badge "laser-maintain" (did you mean "laser-maintainer"?)`},
+		{"endorser", "endorsed-by: laser-maintainer", "endorsed-by: laser-maintener", `evidence.laser-maintainer.endorsed-by: unknown badge`},
+		{"kind", "kinds: [lens-cleaning,", "kinds: [Lens cleaning,", `evidence.laser-maintainer.kinds[0]: "Lens cleaning" is not an id`},
+		{"kind twice", "kinds: [lens-cleaning,", "kinds: [extraction,", `the kind "extraction" stands twice`},
+		{"kinds empty", "kinds: [lens-cleaning, mirror-alignment, extraction]", "kinds: []", `no kind`},
+		{"kind null", "kinds: [lens-cleaning,", "kinds: [~,", `evidence.laser-maintainer.kinds[0]: an empty entry`},
+		{"kind list", "kinds: [lens-cleaning,", "kinds: [[a],", `must be one value`},
+		{"interventions", "interventions: 5,", "interventions: 0,", `"0" does not do (a whole number from 1 to 1000)`},
+		{"no interventions", "interventions: 5,", "", `evidence.laser-maintainer.interventions: is missing`},
+		{"code", "because: no-badge", "because: no-bagde", `(did you mean "no-badge"?)`},
+		{"allow because", "expect: allow, role: learner", "expect: allow, because: no-badge", `allow needs no reason`},
+		{"never", "roles: [", "never:\n  - { role: user, without: laser-user, on: laser }\nroles: [", `never: cannot be judged by this version (remove it`},
+		{"assurance", "{ badge: laser-user, used", "{ badge: laser-user, assurance: hosted, used", `assurance cannot be judged by this version (remove it`},
+		{"version", "portillon: 1", "portillon: 2", `"2" is not a version of the file (this version reads 1)`},
+		{"no site", "site: biklab\n", "", `site: is missing`},
+		{"no issuers", "issuers:\n", "isuers:\n", `unknown key "isuers" (did you mean "issuers"?)`},
+		{"language", "language: fr", "language: de", `"de" is not known here (one of: fr, en)`},
+		{"zone", "Europe/Paris", "Europe/Pari", `"Europe/Pari" is not a time zone`},
+		{"local zone", "Europe/Paris", "Local", `"Local" is not a time zone`},
+		{"no zone", "timezone: Europe/Paris\n", "", `timezone: is missing`},
+		{"grace", "status-grace: 7d", "status-grace: 0d", `status-grace: "0d" does not do (more than nothing, or remove the key)`},
+		{"grace words", "status-grace: 7d", "status-grace: a week", `"a week" is not a length of time`},
+		{"duplicate", "  bench:\n", "  laser:\n", `the key "laser" stands twice (it stands on line 33 already)`},
+		{"id", "  bench:\n", "  The Bench:\n", `"The Bench" is not an id`},
+		{"anchor", "needs: laser-user,", "needs: &x laser-user,", `anchors are not read`},
+		{"alias", "needs: laser-user,", "needs: *x ,", `policy.yaml`},
+		{"hours empty", `hours: "Mo-Fr 09:00-21:00; Sa 10:00-18:00"`, `hours: `, `"hours" has no value`},
+		{"hours", `"Mo-Fr 09:00-21:00; Sa 10:00-18:00"`, `"Mo-Fr 9-21"`, `"9-21" is not a time of day from-to, as in 09:00-21:00 (as "Mo-Fr`},
+		{"hours list", `"Mo-Fr 09:00-21:00; Sa 10:00-18:00"`, `[a]`, `hours: must be one value`},
+		{"holidays", `"Mo-Fr 09:00-21:00; Sa 10:00-18:00"`, `"PH 09:00-12:00"`, `"PH" is no weekday`},
+		{"zero limit", "max: 2h,", "max: 0h,", `"0h" does not do (more than nothing, or remove the key)`},
+		{"warn", "warn: 2m", "warn: 3h", `"3h" is not shorter than max`},
+		{"learner alone", "supervisor: { any: [laser-mentor, laser-maintainer] }, ", "", `a learner needs a supervisor (add supervisor: BADGE`},
+		{"list of needs", "needs: laser-maintainer }", "needs: [laser-maintainer] }", `a list alone does not say whether all are needed or any`},
+		{"both", "{ all: [laser-mentor,", "{ any: [laser-user], all: [laser-mentor,", `all and any stand side by side`},
+		{"empty any", "any: [laser-mentor, laser-maintainer]", "any: []", `an empty list (name at least one badge)`},
+		{"null in any", "any: [laser-mentor, laser-maintainer]", "any: [laser-mentor, ]", ""},
+		{"tilde in any", "any: [laser-mentor, laser-maintainer]", "any: [laser-mentor, ~]", `supervisor.any[1]: an empty entry`},
+		{"no badge in need", "{ badge: laser-user, used", "{ used", `needs.all[1].badge: is missing`},
+		{"deep", "needs: laser-maintainer }", "needs: " + strings.Repeat("{ all: [", 9) + "laser-user" + strings.Repeat("] }", 9) + " }", `nested more than 8 deep`},
+		{"no needs", "{ role: maintainer, needs: laser-maintainer }", "{ role: maintainer }", `machines.laser.grants[0].needs: is missing`},
+		{"no role", "{ role: maintainer, needs: laser-maintainer }", "{ needs: laser-maintainer }", `machines.laser.grants[0].role: is missing`},
+		{"null grant", "      - { role: maintainer, needs: laser-maintainer }", "      -", `machines.laser.grants[0]: an empty entry`},
+		{"mode", "mode: warn", "mode: warning", `"warning" is not known here (did you mean "warn"?)`},
+		{"hours logged", "hours: 10 }", "hours: 10h }", `"10h" does not do (a whole number from 1 to 10000)`},
+		{"key", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "z6Mkj0]", `"z6Mkj0" is not a key that this version knows (did:key:z6Mk… or z6Mk…)`},
+		{"other kind of key", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv]", `Ed25519 keys only, which begin with z6Mk`},
+		{"fragment", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "\"did:key:z6Mk#z6Mk\"]", `a key, not a verification method (leave out # and what follows: z6Mk)`},
+		{"key map", "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "{}]", `a key must be one value`},
+		{"no keys", "keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]", "keys: []", `no key: nothing that this issuer signs could count`},
+		{"keys without id", `id: "https://example.com/issuers/876543", keys: [`, `keys: [z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK, `, `several keys, and no id`},
+		{"same id", `"https://example.com/issuers/876543"`, `"did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"`, `the issuer "biklab" has the same id`},
+		{"issuer id", `"https://example.com/issuers/876543"`, `example.com`, `"example.com" is not an absolute URL`},
+		{"issuer id list", `"https://example.com/issuers/876543"`, `[a]`, `issuers.example.id: must be one value`},
+		{"achievement", "achievements/USER", "achievements/FIRST?cid=9", `the badge "laser-first-steps" has the same achievement`},
+		{"no achievement", "    achievement: https://openbadgefactory.com/obv3/achievements/USER\n", "", `badges.laser-user.achievement: is missing`},
+		{"name", "name: Teamwork", `name: " "`, `" " is not a name`},
+		{"names", "name: Teamwork", "name: {}", `no name`},
+		{"names in other languages", "name: Teamwork", "name: { de: Zusammenarbeit }", `unknown key "de"`},
+		{"no grants", "    grants:\n      - role: user", "    grants: []\n    x:\n      - role: user", `no grant: nobody could use the machine`},
+		{"roles order", "[learner, user, host,", "[user, learner, host,", `"learner" stands after a role of equal or greater power`},
+		{"roles empty", "[learner, user, host, mentor, maintainer]", "[]", `roles: no role`},
+		{"at", `at: "2026-11-22T10:00"`, `at: "22/11/2026"`, `"22/11/2026" is not a time`},
+		{"holds", "holds: [], expect", "holds: [[]], expect", `tests[2].holds[0]: must be a badge`},
+		{"holds null", "holds: [], expect", "holds: [~], expect", `tests[2].holds[0]: an empty entry`},
+		{"root", "portillon: 1", "- 1\nportillon: 1", `not YAML`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Parse("policy.yaml", []byte(swap(t, c.old, c.new)))
+			if c.want == "" && err != nil {
+				t.Fatalf("refused: %v", err)
+			}
+			if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Fatalf("got\n%v\nwant\n%s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAllFaultsComeAtOnceWithExcerptAndCaret(t *testing.T) {
+	s := strings.NewReplacer("needs: laser-user,", "needs: laser-usr,", "cooldown: 3m", "cooldwon: 3m", "issuer: example", "issuer: exampel").Replace(sample(t))
+	_, err := Parse("policy.yaml", []byte(s))
+	var faults yamlfile.Faults
+	if !errors.As(err, &faults) || len(faults) != 3 {
+		t.Fatalf("want three faults, got\n%v", err)
+	}
+	want := "    38 |       - { role: user,       needs: laser-usr,"
+	if got := faults[1].String(); !strings.Contains(got, want) || !strings.HasSuffix(got, "| "+strings.Repeat(" ", 35)+"^") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestTrustFileNeedsOnlyIssuers(t *testing.T) {
+	got, err := ParseTrust("trust.yaml", []byte("whatever: [1]\nissuers:\n  lab: { keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi] }\n"))
+	if err != nil || len(got) != 1 || got[0].Profile != "did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi" {
+		t.Fatal(got, err)
+	}
+	if both, err := ParseTrust("policy.yaml", []byte(sample(t))); err != nil || len(both) != 2 {
+		t.Fatal(both, err)
+	}
+	for _, c := range []struct{ in, want string }{
+		{"a: 1\n", "issuers: is missing"},
+		{"[1]\n", "must be a mapping"},
+		{"issuers:\n  lab: { keys: [z6Mk] }\n", "t:2:17: issuers.lab.keys[0]"},
+		{"a: &x 1\n", "anchors"},
+		{strings.Repeat("#", MaxBytes+1), "at most 1048576"},
+	} {
+		if _, err := ParseTrust("t", []byte(c.in)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.30q: %v, want %s", c.in, err, c.want)
+		}
+	}
+}
+
+func TestHostileFilesAreRefusedQuickly(t *testing.T) {
+	many := "machines:\n  m:\n    grants:\n" + strings.Repeat("      - { role: usr, needs: bagde }\n", 20000)
+	var badges strings.Builder
+	for i := range 9000 {
+		badges.WriteString("  b" + strings.Repeat("x", i%40) + string(rune('a'+i%26)) + ": { issuer: none-of-these-issuers }\n")
+	}
+	for name, in := range map[string]string{
+		"large":   strings.Repeat("#", MaxBytes+1),
+		"flow":    strings.Repeat("[", MaxBytes),
+		"block":   strings.Repeat("- ", MaxBytes/2),
+		"laughs":  "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\n" + strings.Repeat("d: [*c,*c]\n", 1000),
+		"faults":  many,
+		"unknown": "badges:\n" + badges.String() + many,
+		"indent":  indented(1400),
+	} {
+		start := time.Now()
+		_, err := Parse("policy.yaml", []byte(in))
+		took := time.Since(start)
+		t.Logf("%s: %v", name, took)
+		if err == nil || took > time.Second { // 100 ms on a quiet machine
+			t.Errorf("%s: %v after %v", name, err == nil, took)
+		}
+	}
+}
+
+func indented(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(strings.Repeat(" ", i) + "a:\n")
+	}
+	return b.String()
+}
+
+func TestParseNeverPassesWhatNewRefuses(t *testing.T) {
+	// What Parse accepts compiles: a fault without a place is of no use to an administrator.
+	if _, err := Parse("p", []byte("portillon: 1\nsite: s\ntimezone: UTC\nissuers: {}\nbadges: {}\nmachines: {}\n")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(sample(f)))
+	for _, s := range []string{"portillon: 1", "never: 1", "tests: [{at: 2026-01-01}]", "issuers: {a: {keys: [z]}}", "machines: {m: {grants: [{needs: {all: [[]]}}]}}",
+		"badges: {b: }", "roles: [user, user]", "evidence: {x: {kinds: ~}}", "&a", "timezone: ../x", "{"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := Parse("f", b)
+		var faults yamlfile.Faults
+		switch {
+		case err == nil:
+			RunTests(p)
+		case len(b) <= MaxBytes && !errors.As(err, &faults):
+			t.Fatalf("a fault without a place: %v", err)
+		}
+		_, _ = ParseTrust("f", b)
+	})
+}
+
+func TestRolesAreNamedOnce(t *testing.T) {
+	if got := roleWords(policy.Roles()); !slices.Equal(got, []string{"learner", "user", "host", "mentor", "maintainer"}) {
+		t.Fatal(got)
+	}
+}
