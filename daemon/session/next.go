@@ -17,13 +17,29 @@ type step struct {
 
 // Next is the whole session: what the machine becomes, and what is to be done, in order.
 func Next(s State, in Input) (State, []Effect) {
+	before := s
 	s.Tags, s.Faults, s.Pending = slices.Clone(s.Tags), slices.Clone(s.Faults), slices.Clone(s.Pending)
 	t := &step{State: s, in: in}
 	switch e := in.Event.(type) {
+	case Recorded: // the corridor may say so between two effects of one step, which goes on
+		t.Broken = len(t.Pending) > 0
+		return t.State, nil
+	case RecordFailed:
+		t.recordFailed(e.Record)
+		return t.State, t.out
+	}
+	t.quiet = false
+	t.event()
+	t.remember(before)
+	return t.State, t.out
+}
+
+func (t *step) event() {
+	switch e := t.in.Event.(type) {
 	case Tap:
 		t.tap(e)
 	case Stranger:
-		t.deny("", e.Decision)
+		t.stranger(e)
 	case ChooseRole:
 		t.chooseRole(e.Decision)
 	case Log:
@@ -42,26 +58,21 @@ func Next(s State, in Input) (State, []Effect) {
 		t.mended(e)
 	case Reader:
 		t.reader(e)
-	case RecordFailed:
-		t.recordFailed(e.Record)
-	case Recorded:
-		t.Broken = len(t.Pending) > 0
 	case Tick:
 		t.tick()
 	case Shutdown:
 		t.shutdown()
 	}
-	return t.State, t.out
 }
 
 func (t *step) do(e ...Effect) { t.out = append(t.out, e...) }
 
-func (t *step) record(kind wire.Kind, session string, member policy.MemberID, body any) {
-	t.do(Record{Kind: kind, Session: session, Member: member, Body: body})
-}
-
 func (t *step) tap(e Tap) {
-	if e.Member == t.tapper && !t.Tapped.IsZero() && t.in.Now.Sub(t.Tapped) < Flap {
+	if e.Member == "" {
+		t.stranger(Stranger{Decision: e.Decision})
+		return
+	}
+	if t.down || t.flaps(e.Member) {
 		return
 	}
 	switch t.Phase {
@@ -76,26 +87,51 @@ func (t *step) tap(e Tap) {
 	}
 }
 
-func (t *step) acted(m policy.MemberID) { t.Tapped, t.tapper = t.in.Now, m }
-
-func (t *step) answer(e Tap) {
-	switch {
-	case t.down:
-	case e.Decision.Verdict == policy.Allow && len(t.Pending) > 0:
-		t.do(Tell{Say: CannotRecord})
-	case e.Decision.Verdict == policy.Allow && t.mayStart(e.Decision.Role):
-		t.start(e.Member, "", e.Decision)
-	case e.Decision.Verdict == policy.Await && t.mayStart(policy.Learner):
-		t.acted(e.Member)
-		t.Phase, t.Member, t.Since, t.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(t.await())
-	default:
-		t.deny(e.Member, e.Decision)
+// stranger changes nothing, whatever runs: a card that nobody has is refused and written down.
+func (t *step) stranger(e Stranger) {
+	if !t.down {
+		t.deny("", e.Decision)
 	}
 }
 
-// mayStart is the session's own refusal, whatever the decision says: a fault holds everyone, a tag all but maintainers.
+// acted notes whose tap was acted on. The last few are kept: a learner's card and the mentor's may flap together.
+func (t *step) acted(m policy.MemberID) {
+	old := t.taps
+	t.taps[0] = tapped{m, t.in.Now}
+	for i, n := 0, 1; i < len(old) && n < len(t.taps); i++ {
+		if old[i].by != m {
+			t.taps[n] = old[i]
+			n++
+		}
+	}
+}
+
+func (t *step) flaps(m policy.MemberID) bool {
+	for _, x := range t.taps {
+		if x.by == m && t.in.Now.Sub(x.at) < Flap {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *step) answer(e Tap) {
+	switch d := e.Decision; {
+	case d.Verdict == policy.Allow && t.mayStart(d.Role):
+		t.start(e.Member, "", d)
+	case d.Verdict == policy.Await && t.mayStart(d.Role):
+		t.acted(e.Member)
+		t.Phase, t.Member, t.Since, t.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(t.await())
+	default:
+		t.deny(e.Member, d)
+	}
+}
+
+// mayStart is the session's own refusal, whatever the decision says: a fault holds everyone, a tag all but maintainers,
+// and a start without a role or an id is none.
 func (t *step) mayStart(r policy.Role) bool {
-	return len(t.Faults) == 0 && (len(t.Tags) == 0 || r == policy.Maintainer)
+	return !t.down && r != policy.NoRole && t.in.Session != "" &&
+		len(t.Faults) == 0 && (len(t.Tags) == 0 || r == policy.Maintainer)
 }
 
 func (t *step) await() time.Duration {
@@ -106,9 +142,25 @@ func (t *step) await() time.Duration {
 }
 
 func (t *step) deny(m policy.MemberID, d policy.Decision) {
-	nearest, _ := d.Nearest()
-	t.record(wire.Refused, "", m, wire.RefusedBody{Reasons: d.Codes(), Role: nearest.Role})
+	role := d.Role
+	if o, ok := d.Nearest(); ok && role == policy.NoRole {
+		role = o.Role
+	}
+	t.record(Record{Kind: wire.Refused, Member: m, Body: wire.RefusedBody{Reasons: t.reasons(d), Role: role}})
 	t.do(Tell{Say: Denied, Member: m, Decision: d})
+}
+
+// reasons are the decision's, with those of the session's own refusal where the decision did not know of them.
+func (t *step) reasons(d policy.Decision) []policy.Code {
+	out := append([]policy.Code{}, d.Codes()...)
+	add := func(held bool, c policy.Code) {
+		if held && !slices.Contains(out, c) {
+			out = append(out, c)
+		}
+	}
+	add(d.Verdict != policy.Deny && len(t.Faults) > 0, policy.MachineFault)
+	add(d.Verdict != policy.Deny && len(t.Tags) > 0 && d.Role != policy.Maintainer, policy.TaggedOut)
+	return out
 }
 
 func (t *step) start(m, supervisor policy.MemberID, d policy.Decision) {
@@ -116,26 +168,37 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision) {
 	if supervisor != "" {
 		t.acted(supervisor)
 	}
-	t.Phase = On
-	if d.Role == policy.Maintainer {
-		t.Phase = Maintenance
-	}
-	t.Session, t.Member, t.Supervisor, t.Assistant, t.Role, t.Others, t.Limits = t.in.Session, m, supervisor, "", d.Role, d.Others, d.Limits
-	t.Since, t.Worked, t.Until = t.in.Now, t.in.Now, time.Time{}
-	if d.Limits.Max > 0 {
-		t.Until = t.in.Now.Add(d.Limits.Max)
-	}
-	t.record(wire.SessionStart, t.Session, m, wire.StartBody{Role: d.Role, Grant: d.Grant, Badges: d.Badges, Supervisor: supervisor,
-		MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle, Would: would(d), Card: "uid"})
+	t.Session, t.Member, t.Supervisor, t.Assistant, t.Others = t.in.Session, m, supervisor, "", d.Others
+	t.Since, t.Worked = t.in.Now, t.in.Now
+	t.take(d)
+	t.record(Record{Kind: wire.SessionStart, Session: t.Session, Member: m, Body: wire.StartBody{Role: d.Role, Grant: d.Grant,
+		Badges: d.Badges, Supervisor: supervisor, MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle,
+		Would: would(d), Card: "uid"}})
 	t.do(t.on(), Tell{Say: Welcome, Member: m})
 }
 
-// would is what enforcement would have said to a member whom mode warn let in.
+// take makes the decision's role and limits those of the session. Limits count from its start, whichever role it began in.
+func (t *step) take(d policy.Decision) {
+	t.Role, t.Limits, t.limit, t.Phase = d.Role, d.Limits, time.Time{}, On
+	if d.Role == policy.Maintainer {
+		t.Phase = Maintenance
+	}
+	if d.Limits.Max > 0 {
+		t.limit = t.Since.Add(d.Limits.Max)
+	}
+	t.Until = t.limit
+}
+
+// would is what enforcement would have answered where the machine's mode lets members in regardless; else it is empty.
 func would(d policy.Decision) string {
 	if d.Would == d.Verdict {
 		return ""
 	}
-	return d.Would.String()
+	s := d.Would.String()
+	for i, c := range d.Codes() {
+		s += [2]string{": ", " "}[min(i, 1)] + string(c)
+	}
+	return s
 }
 
 func (t *step) on() Relay {
@@ -153,51 +216,56 @@ func (t *step) finish() time.Duration {
 	return DefaultFinish
 }
 
+// tapWhileOn ends the session for those whose it is. Where the job under way is to be finished, that is the first tap;
+// a second one, in Finishing, ends it there and then.
 func (t *step) tapWhileOn(e Tap) {
-	switch {
-	case t.Phase == Finishing:
-		t.do(Tell{Say: Occupied, Member: t.Member})
-	case e.Member == t.Member:
-		t.acted(e.Member)
-		t.endOrFinish(wire.CauseTap)
-	case e.Member == t.Supervisor:
-		t.acted(e.Member)
-		t.endOrFinish(wire.CauseSupervisor)
+	c := wire.CauseTap
+	switch e.Member {
+	case t.Member:
+	case t.Supervisor:
+		c = wire.CauseSupervisor
 	default:
 		t.do(Tell{Say: Occupied, Member: t.Member})
-	}
-}
-
-func (t *step) tapInMaintenance(e Tap) {
-	if e.Member == t.Member {
-		t.acted(e.Member)
-		t.end(wire.CauseTap)
 		return
 	}
 	t.acted(e.Member)
-	if e.Member == t.Assistant {
-		t.Assistant = ""
-		t.do(Tell{Say: Welcome, Member: t.Member})
+	if t.Phase == Finishing {
+		t.end(c)
 		return
 	}
-	t.Assistant = e.Member
-	t.record(wire.Assisted, t.Session, e.Member, wire.AssistBody{With: t.Member})
-	t.do(Tell{Say: Welcome, Member: e.Member})
+	t.endOrFinish(c)
+}
+
+func (t *step) tapInMaintenance(e Tap) {
+	switch {
+	case e.Member == t.Member:
+		t.acted(e.Member)
+		t.end(wire.CauseTap)
+	case slices.Contains(e.Decision.Codes(), policy.CardBlocked):
+		t.deny(e.Member, e.Decision)
+	case e.Member == t.Assistant:
+		t.acted(e.Member)
+		t.Assistant = ""
+		t.do(Tell{Say: Welcome, Member: t.Member})
+	default:
+		t.acted(e.Member)
+		t.Assistant = e.Member
+		t.record(Record{Kind: wire.Assisted, Session: t.Session, Member: e.Member, Body: wire.AssistBody{With: t.Member}})
+		t.do(Tell{Say: Welcome, Member: e.Member})
+	}
 }
 
 func (t *step) tapWhileAwaiting(e Tap) {
 	learner := t.Member
-	switch {
+	switch s := e.Supervising; {
+	case !t.in.Now.Before(t.Until): // the wait was over before the tick that says so
+		t.rest()
+		t.answer(e)
 	case e.Member == learner:
 		t.acted(e.Member)
 		t.rest()
-	case e.Supervising.Verdict == policy.Allow && t.mayStart(policy.Learner):
-		if len(t.Pending) > 0 {
-			t.rest()
-			t.do(Tell{Say: CannotRecord})
-			return
-		}
-		t.start(learner, e.Member, e.Supervising)
+	case s.Verdict == policy.Allow && t.mayStart(s.Role):
+		t.start(learner, e.Member, s)
 	case e.Decision.Verdict == policy.Allow:
 		t.rest()
 		t.answer(e)
@@ -215,19 +283,14 @@ func (t *step) chooseRole(d policy.Decision) {
 	}
 	others := append([]policy.Role{t.Role}, t.Others...)
 	t.Others = slices.DeleteFunc(others, func(r policy.Role) bool { return r == d.Role })
-	t.Role, t.Limits, t.Phase, t.Until, t.Assistant = d.Role, d.Limits, On, time.Time{}, ""
-	if d.Role == policy.Maintainer {
-		t.Phase = Maintenance
-	}
-	if d.Limits.Max > 0 {
-		t.Until = t.Since.Add(d.Limits.Max)
-	}
-	t.record(wire.RoleChanged, t.Session, t.Member, wire.RoleBody{Role: d.Role, Badges: d.Badges})
-	t.do(t.on(), Tell{Say: Welcome, Member: t.Member})
+	t.Assistant = ""
+	t.take(d)
+	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: wire.RoleBody{Role: d.Role, Badges: d.Badges}})
+	t.do(Tell{Say: Welcome, Member: t.Member})
 }
 
 func (t *step) log(e Log) {
-	if t.Phase != Maintenance {
+	if t.Phase != Maintenance || e.What == "" {
 		t.do(Tell{Say: NotLogged})
 		return
 	}
@@ -235,6 +298,7 @@ func (t *step) log(e Log) {
 	if t.Assistant != "" {
 		who = t.Assistant
 	}
-	t.record(wire.Intervened, t.Session, who, wire.InterventionBody{What: e.What, Endorser: t.Member, Minutes: e.Minutes, Note: e.Note})
+	t.record(Record{Kind: wire.Intervened, Session: t.Session, Member: who,
+		Body: wire.InterventionBody{What: e.What, Endorser: t.Member, Minutes: e.Minutes, Note: e.Note}})
 	t.do(Tell{Say: Logged, Member: who, What: e.What})
 }

@@ -12,7 +12,18 @@
 //     no session starts until it is written.
 //   - Nothing but a card that was allowed, in front of this machine, now, switches the relay on.
 //
-// A State is not kept across restarts: no session resumes. Only tags outlive the daemon (Restore).
+// In every list of effects an order to switch off comes before all records: a journal that refuses never keeps a relay on.
+//
+// What the journal refuses is of three kinds. Something that was asked for and must be on record to be true (a start,
+// another role, a helper, a tag taken off) has not happened: the State is again what it was. What has happened anyway
+// (an end, a tag put on, a fault) waits in State.Pending, in order, and is offered again before any later record, or
+// every RetryEvery. A refusal, a reader that came or went, and an intervention, of which the person is told, are let go.
+//
+// Time must not run backwards for as long as a session lasts: Input.Now carries Go's monotonic reading, so that
+// limits hold when the wall clock is set.
+//
+// A State is not kept across restarts: no session resumes. Only tags outlive the daemon (Restore). A State may be
+// read by anyone once Next has returned it: Next never writes to what it was given.
 package session
 
 import (
@@ -50,7 +61,12 @@ func (p Phase) String() string {
 
 const (
 	// Flap is how soon after an accepted tap the same card counts as the same tap: a card that swings in its holder.
+	// It holds for each card by itself: of two cards that flap at once, neither undoes the other's tap.
 	Flap = 2 * time.Second
+	// RetryEvery is how long a record that the journal did not take waits before it is offered again with nothing else.
+	RetryEvery = 5 * time.Second
+	// PendingMax bounds State.Pending. Past it the oldest fault records are let go, never an end or a tag.
+	PendingMax = 64
 	// ChooseFor is how long after their tap a member may take another of their roles.
 	ChooseFor = time.Minute
 	// DefaultAwait is how long a learner's tap waits for the supervisor's card.
@@ -87,10 +103,11 @@ type State struct {
 	Others     []policy.Role   // roles the member may take instead, until ChooseFor is over
 	Limits     policy.Limits
 
-	Since  time.Time // the session's start, or the start of the wait
-	Until  time.Time // the phase's end; zero: none
-	Tapped time.Time // the last tap that was acted on, and whose
-	tapper policy.MemberID
+	Since  time.Time // the session's start, or the start of the wait or of the cooling
+	Until  time.Time // the end if nothing happens: in On and Maintenance the session's limit, else the phase's; zero: none
+	limit  time.Time // the session's limit; zero: none
+	cooled time.Time // until then a machine at rest is cooling
+	taps   [3]tapped // the last taps that were acted on, newest first
 
 	Busy   bool
 	Worked time.Time  // when the busy input last said so
@@ -100,8 +117,29 @@ type State struct {
 	Faults     []string // what is wrong, e-stop among them
 	ReaderDown bool
 	Broken     bool     // the journal refused a record; cleared when it takes one again
-	Pending    []Record // ends that the journal has not taken yet
-	down       bool     // Shutdown came: nothing starts any more
+	Pending    []Record // what has happened and the journal has not taken yet, oldest first
+	retry      time.Time
+	down       bool // Shutdown came: nothing starts any more
+
+	sent  []Effect // of the last step: where a record of them fails, those after it were dropped
+	undo  *State   // what the last step began from, where it may have to be taken back
+	quiet bool     // the last step did nothing but offer Pending again
+}
+
+type tapped struct {
+	by policy.MemberID
+	at time.Time
+}
+
+// String is the phase.
+func (s State) String() string { return s.Phase.String() }
+
+// Change is a transition as the log names it, "off=>on"; empty where the phase stays.
+func Change(from, to State) string {
+	if from.Phase == to.Phase {
+		return ""
+	}
+	return from.String() + "=>" + to.String()
 }
 
 // Running reports whether the relay is meant to be on.
@@ -152,12 +190,14 @@ type (
 		Minutes int
 		Note    string
 	}
-	// AddTag locks the machine: at once with Now, else when nobody works.
+	// AddTag locks the machine: at once with Now, else when the machine is idle, or, where that cannot be known, at the
+	// session's end. A maintainer works on under a tag, but not under one put on by another with Now.
 	AddTag struct {
 		Tag Tag
 		Now bool
 	}
-	// RemoveTag unlocks what AddTag of the same id locked.
+	// RemoveTag unlocks what AddTag of the same id locked. By is empty for an operator, whom the corridor has judged;
+	// a member must be the maintainer at work on this machine.
 	RemoveTag struct {
 		ID string
 		By policy.MemberID
@@ -205,12 +245,13 @@ func (Shutdown) event()     {}
 type Effect interface{ effect() }
 
 type (
-	// Record is to be committed before the next effect.
+	// Record is to be committed before the next effect. One that fails goes back as it is in RecordFailed.
 	Record struct {
 		Kind    wire.Kind
 		Session string
 		Member  policy.MemberID
 		Body    any
+		place   int // among the effects of its step, from 1; 0: not of a step
 	}
 	// Relay is to be switched, and confirmed, before the next effect. FinishJob goes with On:
 	// if the daemon dies, the guard waits for the machine's job, at most Finish.
@@ -224,7 +265,7 @@ type (
 		Say      Say
 		Member   policy.MemberID
 		Decision policy.Decision // with Denied
-		What     string          // with Logged
+		What     string          // with Logged the kind of intervention, with Ended the cause
 	}
 )
 
@@ -236,6 +277,7 @@ func (Tell) effect()   {}
 type Say string
 
 const (
+	Ended        Say = "ended"         // a session is over, What is the cause: show the state at once
 	Denied       Say = "denied"        // the decision says why
 	Occupied     Say = "occupied"      // another member works
 	Logged       Say = "logged"        // the intervention is recorded

@@ -1,0 +1,98 @@
+package session
+
+import (
+	"slices"
+
+	"portillon/wire"
+)
+
+// What holds a machine: tags, faults, and a reader that does not answer.
+
+func (t *step) addTag(e AddTag) {
+	if e.Tag.ID == "" {
+		return
+	}
+	hangs := slices.ContainsFunc(t.Tags, func(x Tag) bool { return x.ID == e.Tag.ID })
+	if !hangs {
+		if e.Tag.Since.IsZero() {
+			e.Tag.Since = t.in.Now
+		}
+		t.Tags = append(t.Tags, e.Tag)
+	}
+	switch {
+	case t.Phase == Awaiting:
+		t.rest()
+	case e.Now && t.Phase == Maintenance && e.Tag.By != t.Member, e.Now && t.Phase != Maintenance:
+		t.end(wire.CauseTag)
+	case t.Phase == On || t.Phase == EndingSoon:
+		t.tagAtIdle()
+	}
+	t.resettle()
+	if !hangs {
+		t.record(Record{Kind: wire.Tagged, Member: e.Tag.By, Body: wire.TagBody{Tag: e.Tag.ID, Reason: e.Tag.Reason, Now: e.Now}})
+	}
+}
+
+// tagAtIdle ends the session when the machine is next idle. Where no input says so, that is the session's own end.
+func (t *step) tagAtIdle() {
+	switch {
+	case !t.in.Settings.HasBusy:
+	case !t.Busy:
+		t.end(wire.CauseTag)
+	default:
+		until := t.in.Now.Add(t.finish())
+		if !t.in.Settings.FinishJob && !t.limit.IsZero() && t.limit.Before(until) {
+			until = t.limit // a tag makes no session longer
+		}
+		t.finishing(wire.CauseTag, until)
+	}
+}
+
+func (t *step) removeTag(e RemoveTag) {
+	if e.By != "" && (t.Phase != Maintenance || e.By != t.Member) {
+		t.do(Tell{Say: NotNow, Member: e.By})
+		return
+	}
+	n := len(t.Tags)
+	t.Tags = slices.DeleteFunc(t.Tags, func(x Tag) bool { return x.ID == e.ID })
+	if len(t.Tags) == n {
+		return
+	}
+	t.resettle()
+	t.record(Record{Kind: wire.Untagged, Member: e.By, Body: wire.TagBody{Tag: e.ID}})
+}
+
+func (t *step) broke(e Broke) {
+	if slices.Contains(t.Faults, e.What) {
+		return
+	}
+	t.Faults = append(t.Faults, e.What)
+	if t.Session == "" {
+		t.do(Relay{})
+		t.rest()
+	}
+	t.end(wire.CauseFault)
+	t.record(Record{Kind: wire.Faulted, Body: wire.FaultBody{What: e.What, Why: e.Why}})
+}
+
+func (t *step) mended(e Mended) {
+	n := len(t.Faults)
+	t.Faults = slices.DeleteFunc(t.Faults, func(x string) bool { return x == e.What })
+	if len(t.Faults) == n {
+		return
+	}
+	t.resettle()
+	t.record(Record{Kind: wire.FaultCleared, Body: wire.FaultBody{What: e.What}})
+}
+
+func (t *step) reader(e Reader) {
+	if t.ReaderDown == !e.Alive {
+		return
+	}
+	t.ReaderDown = !e.Alive
+	kind := wire.ReaderBack
+	if !e.Alive {
+		kind = wire.ReaderLost
+	}
+	t.record(Record{Kind: kind, Body: wire.FaultBody{What: "reader", Why: e.Why}})
+}

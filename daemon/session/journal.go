@@ -1,0 +1,139 @@
+package session
+
+import (
+	"slices"
+
+	"portillon/wire"
+)
+
+// record asks for r to be committed, after what the journal has not taken yet: the order of what happened stays.
+func (t *step) record(r Record) {
+	t.flush()
+	t.do(r)
+}
+
+func (t *step) flush() {
+	for _, p := range t.Pending {
+		t.do(p)
+	}
+	t.Pending = nil
+}
+
+// offerAgain offers what is pending with nothing else, now and then. A step that records something does so anyway.
+func (t *step) offerAgain() {
+	if len(t.Pending) == 0 || t.in.Now.Before(t.retry) {
+		return
+	}
+	t.quiet = len(t.out) == 0
+	t.flush()
+}
+
+// remember keeps what recordFailed needs if the journal refuses one of this step's records.
+func (t *step) remember(before State) {
+	t.sent, t.undo = nil, nil
+	recorded := false
+	for i, e := range t.out {
+		r, ok := e.(Record)
+		if !ok {
+			continue
+		}
+		r.place = i + 1
+		t.out[i] = r
+		recorded = true
+		if asked(r.Kind) {
+			before.sent, before.undo = nil, nil
+			t.undo = &before
+		}
+	}
+	if recorded {
+		t.sent = slices.Clone(t.out)
+	}
+}
+
+// asked are the kinds that are true only once they are on record.
+func asked(k wire.Kind) bool {
+	switch k {
+	case wire.SessionStart, wire.RoleChanged, wire.Assisted, wire.Untagged:
+		return true
+	}
+	return false
+}
+
+// happened are the kinds that are true whether the journal takes them or not.
+func happened(k wire.Kind) bool {
+	switch k {
+	case wire.SessionEnd, wire.Tagged, wire.Faulted, wire.FaultCleared:
+		return true
+	}
+	return false
+}
+
+// recordFailed takes back what is not on record, and keeps what must still come on record: of the record that
+// failed and of those after it, which the corridor dropped.
+func (t *step) recordFailed(r Record) {
+	var owed []Record
+	var answers []Effect
+	back, refusal := false, r.Kind == wire.Refused // whoever is refused hears why all the same
+	for _, e := range t.after(r) {
+		switch e := e.(type) {
+		case Record:
+			back = back || asked(e.Kind)
+			if happened(e.Kind) {
+				owed = append(owed, e)
+			}
+		case Tell:
+			if e.Say == Denied || e.Say == Ended { // still true
+				answers = append(answers, e)
+			}
+		}
+	}
+	owed = append(owed, t.Pending...)
+	if !t.quiet && !refusal {
+		answers = append(answers, Tell{Say: CannotRecord})
+	}
+	if back {
+		t.takeBack(r)
+	}
+	t.sent, t.undo, t.quiet = nil, nil, false
+	t.Pending, t.Broken, t.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
+	if !t.Running() {
+		t.do(Relay{}) // an order to switch off is never lost with a record
+	}
+	t.do(answers...)
+}
+
+// after are r and what the last step asked for after it; r alone where it is not of the last step.
+func (t *step) after(r Record) []Effect {
+	i := r.place - 1
+	if i < 0 || i >= len(t.sent) {
+		return []Effect{r}
+	}
+	if x, ok := t.sent[i].(Record); !ok || x.Kind != r.Kind || x.Session != r.Session {
+		return []Effect{r}
+	}
+	return t.sent[i:]
+}
+
+// takeBack makes the State what it was before the last step. A start that is not of the last step is ended unrecorded:
+// its relay was never on.
+func (t *step) takeBack(r Record) {
+	switch {
+	case t.undo != nil:
+		t.State = *t.undo
+		t.Tags, t.Faults = slices.Clone(t.Tags), slices.Clone(t.Faults)
+	case r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.Session:
+		t.rest()
+	}
+}
+
+// trim bounds what waits. Ends and tags are few, since nothing starts meanwhile; faults may come and go all night.
+func trim(rs []Record) []Record {
+	for len(rs) > PendingMax {
+		i := slices.IndexFunc(rs, func(r Record) bool { return r.Kind == wire.Faulted || r.Kind == wire.FaultCleared })
+		if i < 0 {
+			break
+		}
+		rs = slices.Delete(rs, i, i+1)
+	}
+	return rs
+}
