@@ -33,7 +33,7 @@ func (t *step) end(c wire.Cause) {
 	lasted := max(0, t.in.Now.Sub(t.Since))
 	t.record(Record{Kind: wire.SessionEnd, Session: t.Session, Member: t.Member,
 		Body: wire.EndBody{Cause: c, Seconds: int64(lasted / time.Second)}})
-	t.do(Tell{Say: Ended, Member: t.Member, What: string(c)})
+	t.tell(Tell{Say: Ended, Member: t.Member, What: string(c)})
 	t.cooled = t.in.Now.Add(t.in.Settings.Cooldown)
 	t.rest()
 }
@@ -75,7 +75,7 @@ func (t *step) tick() {
 		}
 	case Awaiting:
 		if !t.in.Now.Before(t.Until) {
-			t.do(Tell{Say: WaitOver, Member: t.Member})
+			t.tell(Tell{Say: WaitOver, Member: t.Member})
 			t.rest()
 		}
 	}

@@ -50,7 +50,7 @@ func (t *step) tagAtIdle() {
 
 func (t *step) removeTag(e RemoveTag) {
 	if e.By != "" && (t.Phase != Maintenance || e.By != t.Member) {
-		t.do(Tell{Say: NotNow, Member: e.By})
+		t.tell(Tell{Say: NotNow, Member: e.By})
 		return
 	}
 	n := len(t.Tags)

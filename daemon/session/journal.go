@@ -24,7 +24,7 @@ func (t *step) offerAgain() {
 	if len(t.Pending) == 0 || t.in.Now.Before(t.retry) {
 		return
 	}
-	t.quiet = len(t.out) == 0
+	t.quiet = len(t.out)+len(t.told) == 0
 	t.flush()
 }
 
@@ -72,7 +72,6 @@ func happened(k wire.Kind) bool {
 // failed and of those after it, which the corridor dropped.
 func (t *step) recordFailed(r Record) {
 	var owed []Record
-	var answers []Effect
 	back, refusal := false, r.Kind == wire.Refused // whoever is refused hears why all the same
 	for _, e := range t.after(r) {
 		switch e := e.(type) {
@@ -83,13 +82,13 @@ func (t *step) recordFailed(r Record) {
 			}
 		case Tell:
 			if e.Say == Denied || e.Say == Ended { // still true
-				answers = append(answers, e)
+				t.tell(e)
 			}
 		}
 	}
 	owed = append(owed, t.Pending...)
 	if !t.quiet && !refusal {
-		answers = append(answers, Tell{Say: CannotRecord})
+		t.tell(Tell{Say: CannotRecord})
 	}
 	if back {
 		t.takeBack(r)
@@ -99,7 +98,6 @@ func (t *step) recordFailed(r Record) {
 	if !t.Running() {
 		t.do(Relay{}) // an order to switch off is never lost with a record
 	}
-	t.do(answers...)
 }
 
 // after are r and what the last step asked for after it; r alone where it is not of the last step.

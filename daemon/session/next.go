@@ -11,8 +11,9 @@ import (
 // step is one call of Next being worked out.
 type step struct {
 	State
-	in  Input
-	out []Effect
+	in   Input
+	out  []Effect
+	told []Effect // announcing comes last
 }
 
 // Next is the whole session: what the machine becomes, and what is to be done, in order.
@@ -26,10 +27,11 @@ func Next(s State, in Input) (State, []Effect) {
 		return t.State, nil
 	case RecordFailed:
 		t.recordFailed(e.Record)
-		return t.State, t.out
+		return t.State, append(t.out, t.told...)
 	}
 	t.quiet = false
 	t.event()
+	t.out = append(t.out, t.told...)
 	t.remember(before)
 	return t.State, t.out
 }
@@ -66,6 +68,8 @@ func (t *step) event() {
 }
 
 func (t *step) do(e ...Effect) { t.out = append(t.out, e...) }
+
+func (t *step) tell(x Tell) { t.told = append(t.told, x) }
 
 func (t *step) tap(e Tap) {
 	if e.Member == "" {
@@ -147,7 +151,7 @@ func (t *step) deny(m policy.MemberID, d policy.Decision) {
 		role = o.Role
 	}
 	t.record(Record{Kind: wire.Refused, Member: m, Body: wire.RefusedBody{Reasons: t.reasons(d), Role: role}})
-	t.do(Tell{Say: Denied, Member: m, Decision: d})
+	t.tell(Tell{Say: Denied, Member: m, Decision: d})
 }
 
 // reasons are the decision's, with those of the session's own refusal where the decision did not know of them.
@@ -174,7 +178,8 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision) {
 	t.record(Record{Kind: wire.SessionStart, Session: t.Session, Member: m, Body: wire.StartBody{Role: d.Role, Grant: d.Grant,
 		Badges: d.Badges, Supervisor: supervisor, MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle,
 		Would: would(d), Card: "uid"}})
-	t.do(t.on(), Tell{Say: Welcome, Member: m})
+	t.do(t.on())
+	t.tell(Tell{Say: Welcome, Member: m})
 }
 
 // take makes the decision's role and limits those of the session. Limits count from its start, whichever role it began in.
@@ -225,7 +230,7 @@ func (t *step) tapWhileOn(e Tap) {
 	case t.Supervisor:
 		c = wire.CauseSupervisor
 	default:
-		t.do(Tell{Say: Occupied, Member: t.Member})
+		t.tell(Tell{Say: Occupied, Member: t.Member})
 		return
 	}
 	t.acted(e.Member)
@@ -246,12 +251,12 @@ func (t *step) tapInMaintenance(e Tap) {
 	case e.Member == t.Assistant:
 		t.acted(e.Member)
 		t.Assistant = ""
-		t.do(Tell{Say: Welcome, Member: t.Member})
+		t.tell(Tell{Say: Welcome, Member: t.Member})
 	default:
 		t.acted(e.Member)
 		t.Assistant = e.Member
 		t.record(Record{Kind: wire.Assisted, Session: t.Session, Member: e.Member, Body: wire.AssistBody{With: t.Member}})
-		t.do(Tell{Say: Welcome, Member: e.Member})
+		t.tell(Tell{Say: Welcome, Member: e.Member})
 	}
 }
 
@@ -278,7 +283,7 @@ func (t *step) chooseRole(d policy.Decision) {
 	ok := (t.Phase == On || t.Phase == EndingSoon || t.Phase == Maintenance) && t.Supervisor == "" &&
 		t.in.Now.Sub(t.Since) < ChooseFor && d.Verdict == policy.Allow && d.Role != t.Role && slices.Contains(t.Others, d.Role) && t.mayStart(d.Role)
 	if !ok {
-		t.do(Tell{Say: NotNow, Member: t.Member})
+		t.tell(Tell{Say: NotNow, Member: t.Member})
 		return
 	}
 	others := append([]policy.Role{t.Role}, t.Others...)
@@ -286,12 +291,12 @@ func (t *step) chooseRole(d policy.Decision) {
 	t.Assistant = ""
 	t.take(d)
 	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: wire.RoleBody{Role: d.Role, Badges: d.Badges}})
-	t.do(Tell{Say: Welcome, Member: t.Member})
+	t.tell(Tell{Say: Welcome, Member: t.Member})
 }
 
 func (t *step) log(e Log) {
 	if t.Phase != Maintenance || e.What == "" {
-		t.do(Tell{Say: NotLogged})
+		t.tell(Tell{Say: NotLogged})
 		return
 	}
 	who := t.Member
@@ -300,5 +305,5 @@ func (t *step) log(e Log) {
 	}
 	t.record(Record{Kind: wire.Intervened, Session: t.Session, Member: who,
 		Body: wire.InterventionBody{What: e.What, Endorser: t.Member, Minutes: e.Minutes, Note: e.Note}})
-	t.do(Tell{Say: Logged, Member: who, What: e.What})
+	t.tell(Tell{Say: Logged, Member: who, What: e.What})
 }
