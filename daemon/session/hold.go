@@ -53,6 +53,11 @@ func (t *step) removeTag(e RemoveTag) {
 		t.tell(Tell{Say: NotNow, Member: e.By})
 		return
 	}
+	if len(t.Pending) > 0 { // the set of tags goes to disk with whichever tag record comes first: not while one of them waits
+		t.flush()
+		t.tell(Tell{Say: CannotRecord})
+		return
+	}
 	n := len(t.Tags)
 	t.Tags = slices.DeleteFunc(t.Tags, func(x Tag) bool { return x.ID == e.ID })
 	if len(t.Tags) == n {

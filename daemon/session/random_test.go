@@ -1,0 +1,329 @@
+package session
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// A history is bytes, two for each event: what happens, and how long after the last. So the fuzzer and the random
+// test speak of the same thing, and any bytes are a history.
+
+// spans are the pauses between events: within a flap, around each limit of newWorld's settings, and long.
+func spans() []time.Duration {
+	return []time.Duration{0, 100 * time.Millisecond, time.Second, Flap, 5 * time.Second, 30 * time.Second, time.Minute, 3 * time.Minute,
+		8 * time.Minute, 10 * time.Minute, 59 * time.Minute, 118 * time.Minute, 2 * time.Hour, 4 * time.Hour, 26 * time.Hour, 0}
+}
+
+// acts are what can happen. Taps come often, the end of the daemon seldom.
+func acts() []Event {
+	ev := []Event{Tick{}, Tick{}, Stop{}, Busy{true}, Busy{false}, Busy{true}, Busy{false}, stranger(),
+		Broke{What: "e-stop"}, Mended{What: "e-stop"}, Broke{What: "relay", Why: "feedback"}, Mended{What: "relay"}, Mended{What: "guard-lost"},
+		Reader{}, Reader{Alive: true}, Shutdown{},
+		AddTag{Tag: Tag{ID: "t1", Reason: "belt"}}, AddTag{Tag: Tag{ID: "t2", By: ines}, Now: true}, AddTag{Tag: Tag{ID: "t3", By: ines}},
+		AddTag{}, RemoveTag{ID: "t1"}, RemoveTag{ID: "t2"}, RemoveTag{ID: "t3"}, RemoveTag{ID: "t1", By: ines}, RemoveTag{ID: "t2", By: nour},
+		Log{What: "lens-cleaning", Minutes: 10}, Log{},
+		ChooseRole{allow(policy.Maintainer)}, ChooseRole{allow(policy.User)}, ChooseRole{denied(policy.Deny, policy.User)}, ChooseRole{allow(policy.Host)},
+		Recorded{}, Tap{}, Tap{Member: zoe, Decision: policy.Decision{Verdict: policy.Allow}}, nil}
+	for range 2 {
+		for _, m := range []policy.MemberID{lea, karim, nour, ines, paul, zoe, bruno} {
+			ev = append(ev, tapOf(m))
+		}
+	}
+	return ev
+}
+
+// fates are what the history does to the world instead of to the session.
+const (
+	fillDisk = 250 + iota
+	freeDisk
+	oneRecordFails
+	loseGuard
+	mendGuard
+	noBusyInput
+)
+
+// live plays a history and reports what does not hold.
+func live(t testing.TB, history []byte, pure bool) *world {
+	w := newWorld()
+	acts, spans := acts(), spans()
+	full, once := false, 0
+	w.full = func() bool {
+		if once > 0 {
+			once--
+			return once == 0
+		}
+		return full
+	}
+	w.check = func(before State, e Event, effects []Effect) { checkStep(t, w, before, e, effects) }
+	for i := 0; i+1 < len(history); i += 2 {
+		w.now = w.now.Add(spans[int(history[i+1])%len(spans)])
+		switch op := history[i]; op {
+		case fillDisk, freeDisk:
+			full = op == fillDisk
+		case oneRecordFails:
+			once = 1 + int(history[i+1])%3
+		case loseGuard, mendGuard:
+			w.guardless = op == loseGuard
+		case noBusyInput:
+			w.settings.HasBusy = !w.settings.HasBusy
+		default:
+			e := acts[int(op)%len(acts)]
+			kept := snapshot(w.State, pure)
+			w.atOnce(e)
+			kept(t, e)
+			checkWorld(t, w)
+			if e == (Tick{}) {
+				checkTime(t, w)
+			}
+		}
+	}
+	full, once = false, 0
+	w.do(Shutdown{}).wait(RetryEvery)
+	checkWorld(t, w)
+	checkAfterwards(t, w)
+	return w
+}
+
+// snapshot returns a check that Next did not write to the state it was given.
+func snapshot(s State, pure bool) func(testing.TB, Event) {
+	if !pure {
+		return func(testing.TB, Event) {}
+	}
+	was := deep(s)
+	return func(t testing.TB, e Event) {
+		if !reflect.DeepEqual(s, was) {
+			t.Errorf("%T: Next wrote to the state it was given", e)
+		}
+	}
+}
+
+func deep(s State) State {
+	s.Tags, s.Faults, s.Others = slices.Clone(s.Tags), slices.Clone(s.Faults), slices.Clone(s.Others)
+	s.Pending, s.sent = slices.Clone(s.Pending), slices.Clone(s.sent)
+	if s.undo != nil {
+		u := deep(*s.undo)
+		s.undo = &u
+	}
+	return s
+}
+
+// checkStep holds of every list of effects.
+func checkStep(t testing.TB, w *world, before State, e Event, effects []Effect) {
+	records, told := 0, false
+	for i, x := range effects {
+		switch x := x.(type) {
+		case Record:
+			records++
+			if b, ok := x.Body.(wire.RoleBody); ok && len(before.Tags) > 0 && b.Role != policy.Maintainer {
+				t.Errorf("%s under a tag", b.Role)
+			}
+			if told {
+				t.Errorf("%T: told before it is recorded: %s", e, words(effects))
+			}
+		case Tell:
+			told = true
+		case Relay:
+			if !x.On && records > 0 {
+				t.Errorf("%T: the relay goes off only after a record: %s", e, words(effects))
+			}
+			if x.On {
+				checkStart(t, w, before, e, effects[:i])
+			}
+		}
+	}
+}
+
+// checkStart holds wherever the relay is switched on: for a card, its start recorded just before, nothing in the way.
+func checkStart(t testing.TB, w *world, before State, e Event, done []Effect) {
+	fail := func(why string) { t.Errorf("%T in %s: the relay goes on %s: %s", e, before, why, words(done)) }
+	if _, ok := e.(Tap); !ok {
+		fail("without a card")
+	}
+	r := Record{}
+	if len(done) > 0 {
+		r, _ = done[len(done)-1].(Record)
+	}
+	if r.Kind != wire.SessionStart || r.Session != w.Session || r.Member != w.Member {
+		fail("without its start recorded just before")
+	}
+	if before.Running() || before.down || len(w.Faults) > 0 {
+		fail("while in use, at fault or ending")
+	}
+	if b, _ := r.Body.(wire.StartBody); b.Role == policy.NoRole || len(w.Tags) > 0 && b.Role != policy.Maintainer {
+		fail("for the role " + b.Role.String())
+	}
+}
+
+// checkWorld holds whenever the corridor has carried out all effects.
+func checkWorld(t testing.TB, w *world) {
+	fail := func(why string) { t.Errorf("in %s (session %q): %s", w.State, w.Session, why) }
+	if w.relay != w.Running() {
+		fail("relay and state disagree")
+	}
+	if (w.Session != "") != w.Running() || (w.Role != policy.NoRole) != w.Running() {
+		fail("a session without a phase for it")
+	}
+	if w.Phase == Awaiting && w.Member == "" || w.Phase == Off && w.Member != "" {
+		fail("the member is not of this phase")
+	}
+	if w.Running() && (w.down || len(w.Faults) > 0) || w.Phase == Awaiting && len(w.Tags) > 0 {
+		fail("held, and yet not stopped")
+	}
+	if (w.Phase == Fault) != (len(w.Faults) > 0) || w.Phase == TaggedOut && len(w.Tags) == 0 {
+		fail("the phase hides what holds the machine")
+	}
+	if w.Running() != (open(t, w.journal) != "") && len(w.Pending) == 0 {
+		fail("the journal says otherwise of a session that runs")
+	}
+	if len(w.Pending) > PendingMax+8 {
+		fail("what waits has no bound")
+	}
+}
+
+// checkTime holds after every tick: nothing goes on past its time.
+func checkTime(t testing.TB, w *world) {
+	late := !w.Until.IsZero() && !w.now.Before(w.Until)
+	if late || w.Phase != Finishing && !w.limit.IsZero() && !w.now.Before(w.limit) {
+		t.Errorf("%s goes on at %s, until %s, limit %s", w.State, w.now, w.Until, w.limit)
+	}
+	if w.Phase == Finishing && !(w.settings.HasBusy && w.Busy) {
+		t.Errorf("an idle machine finishes a job")
+	}
+}
+
+// open is the session that a journal leaves open. It fails where sessions overlap, end twice, or end without a start.
+func open(t testing.TB, journal []Record) string {
+	now := ""
+	for _, r := range journal {
+		switch r.Kind {
+		case wire.SessionStart:
+			if now != "" {
+				t.Errorf("%s starts before the end of %s is on record", r.Session, now)
+			}
+			now = r.Session
+		case wire.SessionEnd:
+			if now != r.Session {
+				t.Errorf("%s ends while %q is open", r.Session, now)
+			}
+			now = ""
+		case wire.RoleChanged, wire.Assisted, wire.Intervened:
+			if now != r.Session {
+				t.Errorf("a %s record outside its session", r.Kind)
+			}
+		}
+	}
+	return now
+}
+
+// checkAfterwards holds when the daemon has ended and the disk had room again.
+func checkAfterwards(t testing.TB, w *world) {
+	if w.relay || w.Running() {
+		t.Errorf("after the end the machine is %s, relay %v", w.State, w.relay)
+	}
+	if s := open(t, w.journal); s != "" || len(w.Pending) > 0 {
+		t.Errorf("session %q has no end on record; %d records wait", s, len(w.Pending))
+	}
+	if len(w.kept) != len(w.Tags) {
+		t.Errorf("the journal keeps %v where %v hang", w.kept, w.Tags)
+	}
+	if w.tap(ines).tap(paul); w.relay || w.Running() {
+		t.Errorf("a card switched the relay on after the end")
+	}
+	if r := Restore(w.kept); r.Running() || (r.Phase == TaggedOut) != (len(w.kept) > 0) {
+		t.Errorf("restored with %v it is %s", w.kept, r)
+	}
+}
+
+const histories = 100_000
+
+func TestInvariantsHoldOverRandomHistories(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(20261123, 1))
+	n, starts, ends, failed := histories, 0, map[wire.Cause]int{}, 0
+	if testing.Short() {
+		n /= 10
+	}
+	seen, stories := map[Phase]int{}, seeds()
+	for i := range n {
+		h := make([]byte, 2*(1+rnd.IntN(40)))
+		for j := range h {
+			h[j] = byte(rnd.Uint32())
+		}
+		if i%2 == 0 { // what is deep is rarely reached by chance alone
+			h = append(bytes.Clone(stories[i/2%len(stories)]), h...)
+		}
+		w := live(t, h, i%50 == 0)
+		if t.Failed() {
+			t.Fatalf("history %d: %v", i, h)
+		}
+		starts += w.count(wire.SessionStart)
+		for _, r := range w.journal {
+			if b, ok := r.Body.(wire.EndBody); ok {
+				ends[b.Cause]++
+			}
+		}
+		seen[w.Phase]++
+		failed += w.n
+	}
+	t.Logf("%d histories, %d steps, %d sessions, ends %v, at rest in %v", n, failed, starts, ends, seen)
+	for _, c := range []wire.Cause{wire.CauseTap, wire.CauseSupervisor, wire.CauseLimit, wire.CauseIdle, wire.CauseStop, wire.CauseTag,
+		wire.CauseFault, wire.CauseShutdown} {
+		if ends[c] < n/1000 {
+			t.Errorf("only %d sessions ended by %s: the histories prove little of it", ends[c], c)
+		}
+	}
+}
+
+func FuzzHistoryOfAMachine(f *testing.F) {
+	for _, s := range seeds() {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, history []byte) {
+		if len(history) > 400 {
+			return
+		}
+		live(t, history, true)
+	})
+}
+
+// seeds are histories that go deep: each starts a session and does to it what once went wrong, or could.
+func seeds() [][]byte {
+	tap := func(m policy.MemberID) byte {
+		return code(func(e Event) bool { x, ok := e.(Tap); return ok && x.Member == m && x.Decision.Role != 0 })
+	}
+	is := func(want string) byte {
+		return code(func(e Event) bool { return e != nil && strings.HasPrefix(reflectName(e), want) })
+	}
+	on := []byte{tap(nour), 0}
+	return [][]byte{
+		nil,
+		append(bytes.Clone(on), tap(nour), 3),
+		append(bytes.Clone(on), fillDisk, 0, tap(nour), 3, is("AddTag"), 0, freeDisk, 0, is("Tick"), 4),
+		append(bytes.Clone(on), fillDisk, 0, is("Broke"), 0, is("Mended"), 0, is("Broke"), 0, oneRecordFails, 2, is("Tick"), 4),
+		append(bytes.Clone(on), is("Busy"), 0, is("Tick"), 12, is("AddTag"), 0, is("Tick"), 13),
+		{tap(lea), 0, tap(karim), 1, tap(lea), 1, tap(karim), 1, tap(lea), 3},
+		{tap(ines), 0, tap(nour), 3, is("Log"), 0, oneRecordFails, 0, is("RemoveTag"), 0, tap(ines), 3},
+		{is("AddTag"), 0, tap(ines), 0, oneRecordFails, 0, is("RemoveTag"), 0, tap(ines), 3, tap(nour), 3},
+		{tap(paul), 0, is("ChooseRole"), 3, oneRecordFails, 0, is("ChooseRole"), 3, is("Shutdown"), 0, tap(paul), 3},
+		{oneRecordFails, 0, tap(nour), 0, tap(nour), 0, loseGuard, 0, tap(nour), 3, mendGuard, 0, is("Mended"), 0, tap(nour), 3},
+	}
+}
+
+func reflectName(e Event) string { return reflect.TypeOf(e).Name() }
+
+// code is the byte of the first act that fits.
+func code(fits func(Event) bool) byte {
+	for i, e := range acts() {
+		if fits(e) {
+			return byte(i)
+		}
+	}
+	return 0
+}
