@@ -73,7 +73,8 @@ func happened(k wire.Kind) bool {
 func (t *step) recordFailed(r Record) {
 	var owed []Record
 	back, refusal := false, r.Kind == wire.Refused // whoever is refused hears why all the same
-	for _, e := range t.after(r) {
+	lost, ours := t.after(r)
+	for _, e := range lost {
 		switch e := e.(type) {
 		case Record:
 			back = back || asked(e.Kind)
@@ -90,8 +91,11 @@ func (t *step) recordFailed(r Record) {
 	if !t.quiet && !refusal {
 		t.tell(Tell{Say: CannotRecord})
 	}
-	if back {
-		t.takeBack(r)
+	switch {
+	case back && ours:
+		t.takeBack()
+	case r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.Session: // late; its relay was never to be on
+		t.rest()
 	}
 	t.sent, t.undo, t.quiet = nil, nil, false
 	t.Pending, t.Broken, t.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
@@ -100,28 +104,22 @@ func (t *step) recordFailed(r Record) {
 	}
 }
 
-// after are r and what the last step asked for after it; r alone where it is not of the last step.
-func (t *step) after(r Record) []Effect {
+// after are r and what the last step asked for after it; r alone where it is not ours: not of the last step.
+func (t *step) after(r Record) (lost []Effect, ours bool) {
 	i := r.place - 1
 	if i < 0 || i >= len(t.sent) {
-		return []Effect{r}
+		return []Effect{r}, false
 	}
 	if x, ok := t.sent[i].(Record); !ok || x.Kind != r.Kind || x.Session != r.Session {
-		return []Effect{r}
+		return []Effect{r}, false
 	}
-	return t.sent[i:]
+	return t.sent[i:], true
 }
 
-// takeBack makes the State what it was before the last step. A start that is not of the last step is ended unrecorded:
-// its relay was never on.
-func (t *step) takeBack(r Record) {
-	switch {
-	case t.undo != nil:
-		t.State = *t.undo
-		t.Tags, t.Faults = slices.Clone(t.Tags), slices.Clone(t.Faults)
-	case r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.Session:
-		t.rest()
-	}
+// takeBack makes the State what it was before the last step.
+func (t *step) takeBack() {
+	t.State = *t.undo
+	t.Tags, t.Faults = slices.Clone(t.Tags), slices.Clone(t.Faults)
 }
 
 // trim bounds what waits. Ends and tags are few, since nothing starts meanwhile; faults may come and go all night.

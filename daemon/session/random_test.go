@@ -309,6 +309,7 @@ func seeds() [][]byte {
 		append(bytes.Clone(on), fillDisk, 0, is("Broke"), 0, is("Mended"), 0, is("Broke"), 0, oneRecordFails, 2, is("Tick"), 4),
 		append(bytes.Clone(on), is("Busy"), 0, is("Tick"), 12, is("AddTag"), 0, is("Tick"), 13),
 		{tap(lea), 0, tap(karim), 1, tap(lea), 1, tap(karim), 1, tap(lea), 3},
+		{tap(lea), 0, tap(karim), 3, tap(nour), 3, tap(karim), 3},
 		{tap(ines), 0, tap(nour), 3, is("Log"), 0, oneRecordFails, 0, is("RemoveTag"), 0, tap(ines), 3},
 		{is("AddTag"), 0, tap(ines), 0, oneRecordFails, 0, is("RemoveTag"), 0, tap(ines), 3, tap(nour), 3},
 		{tap(paul), 0, is("ChooseRole"), 3, oneRecordFails, 0, is("ChooseRole"), 3, is("Shutdown"), 0, tap(paul), 3},

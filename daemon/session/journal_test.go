@@ -1,0 +1,168 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"portillon/wire"
+)
+
+// disk makes the journal refuse while it is true.
+func (w *world) disk(full bool) *world {
+	w.full = func() bool { return full }
+	return w
+}
+
+func TestStartThatCannotBeRecordedDoesNotHappen(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		reach func(*world)
+		phase Phase
+	}{
+		{"from off", func(*world) {}, Off},
+		{"from cooling", func(w *world) { w.tap(nour).tap(nour) }, Cooling},
+		{"from tagged out", func(w *world) { w.do(AddTag{Tag: Tag{ID: "a"}}) }, TaggedOut},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld()
+			c.reach(w)
+			starts := w.count(wire.SessionStart)
+			w.disk(true).tap(ines).at(t, c.phase, "the disk is full")
+			if !w.told(CannotRecord) || !w.Broken {
+				t.Errorf("nobody is told: %s", words(w.effects))
+			}
+			w.disk(false).do(Tick{}, Busy{true}).at(t, c.phase, "not by itself")
+			w.tap(ines).at(t, Maintenance, "with a new tap")
+			if w.count(wire.SessionStart) != starts+1 || w.Broken {
+				t.Errorf("%d starts, broken %v", w.count(wire.SessionStart), w.Broken)
+			}
+		})
+	}
+}
+
+func TestMentorTapsAgainWhenTheStartWasNotRecorded(t *testing.T) {
+	w := newWorld().tap(lea).disk(true).tap(karim).at(t, Awaiting, "the disk is full")
+	w.disk(false).atOnce(tapOf(karim)).at(t, On, "the disk has room: the same tap again is no flap")
+}
+
+func TestEndThatCannotBeRecordedWaits(t *testing.T) {
+	w := newWorld().tap(nour).disk(true).tap(nour).at(t, Cooling, "the disk is full")
+	if len(w.Pending) != 1 || !w.told(CannotRecord) || !w.told(Ended) {
+		t.Fatalf("%d records wait: %s", len(w.Pending), words(w.effects))
+	}
+	w.tap(karim).at(t, Cooling, "nobody starts")
+	if len(w.Pending) != 1 {
+		t.Fatalf("%d records wait", len(w.Pending))
+	}
+	w.disk(false).tap(karim).at(t, On, "the disk has room")
+	want := []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.SessionStart}
+	for i, r := range w.journal {
+		if len(w.journal) != len(want) || r.Kind != want[i] {
+			t.Fatalf("on record: %v", w.journal)
+		}
+	}
+}
+
+func TestPendingIsOfferedAgainEveryFiveSecondsAndTellsNobody(t *testing.T) {
+	w := newWorld().tap(nour).disk(true).tap(nour)
+	offers := 0
+	w.full = func() bool { offers++; return true }
+	for range 100 {
+		if w.wait(100 * time.Millisecond); w.told(CannotRecord) {
+			t.Fatal("a member is told of what nobody did")
+		}
+	}
+	if offers != 2 || len(w.Pending) != 1 {
+		t.Errorf("offered %d times in 10 s, %d wait", offers, len(w.Pending))
+	}
+	w.disk(false).wait(RetryEvery)
+	w.ended(t, wire.CauseTap, 1)
+}
+
+// The first record fails and takes the second along.
+func TestTagThatEndsASessionOnAFullDiskIsNotLost(t *testing.T) {
+	w := newWorld().tap(nour).disk(true).do(AddTag{Tag: Tag{ID: "a"}, Now: true}).at(t, TaggedOut, "the disk is full")
+	w.disk(false).wait(RetryEvery)
+	w.ended(t, wire.CauseTag, 1)
+	if len(w.kept) != 1 || w.count(wire.Tagged) != 1 {
+		t.Errorf("the journal keeps %v", w.kept)
+	}
+}
+
+func TestWhatIsNotRecordedDoesNotHold(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		reach []Event
+		event Event
+		holds func(State) bool
+	}{
+		{"another role", []Event{tapOf(paul)}, ChooseRole{allow(5)}, func(s State) bool { return s.Phase == On && s.Role == 2 }},
+		{"a helper", []Event{tapOf(ines)}, tapOf(nour), func(s State) bool { return s.Phase == Maintenance && s.Assistant == "" }},
+		{"a tag taken off", []Event{AddTag{Tag: Tag{ID: "a"}}}, RemoveTag{ID: "a"}, func(s State) bool { return s.Phase == TaggedOut && len(s.Tags) == 1 }},
+		{"an intervention", []Event{tapOf(ines)}, Log{What: "x"}, func(s State) bool { return s.Phase == Maintenance && len(s.Pending) == 0 }},
+		{"a refusal", nil, tapOf(zoe), func(s State) bool { return s.Phase == Off && len(s.Pending) == 0 }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld().do(c.reach...).disk(true).do(c.event)
+			if !c.holds(w.State) || !w.Broken || w.relay != w.Running() {
+				t.Errorf("%s: %+v", w.State, w.State)
+			}
+		})
+	}
+}
+
+func TestRefusedMemberHearsWhyThoughTheDiskIsFull(t *testing.T) {
+	if w := newWorld().disk(true).tap(zoe); !w.told(Denied) || w.told(CannotRecord) {
+		t.Error(words(w.effects))
+	}
+}
+
+func TestRunningSessionGoesOnAndEndsOnAFullDisk(t *testing.T) {
+	w := newWorld().tap(nour).disk(true).do(stranger(), Reader{}).at(t, On, "refusals are lost").do(Broke{What: "e-stop"}).at(t, Fault, "e-stop")
+	w.disk(false).do(Mended{What: "e-stop"})
+	w.ended(t, wire.CauseFault, 1)
+	if w.count(wire.Faulted) != 1 || w.count(wire.FaultCleared) != 1 {
+		t.Errorf("on record: %v", w.journal)
+	}
+}
+
+func TestFaultsThatComeAndGoAllNightDoNotPileUp(t *testing.T) {
+	w := newWorld().tap(nour).disk(true)
+	for range 500 {
+		w.do(Broke{What: "e-stop"}, Mended{What: "e-stop"})
+	}
+	if len(w.Pending) > PendingMax {
+		t.Errorf("%d records wait", len(w.Pending))
+	}
+	w.disk(false).wait(RetryEvery)
+	w.ended(t, wire.CauseFault, 1)
+}
+
+// A record that the corridor makes itself, or one from long ago, takes nothing else along.
+func TestForeignRecordThatFailsChangesNothing(t *testing.T) {
+	for name, r := range map[string]Record{
+		"the corridor's":      {Kind: wire.BundleTaken},
+		"of another session":  {Kind: wire.SessionStart, Session: "other"},
+		"one that says place": {Kind: wire.SessionStart, Session: "s1", place: 99},
+	} {
+		w := newWorld().tap(nour)
+		w.Session = "s9"
+		if w.do(RecordFailed{Record: r}); !w.Running() || !w.Broken {
+			t.Errorf("%s: %s", name, w.State)
+		}
+	}
+	w := newWorld().tap(nour).do(Tick{})
+	if w.do(RecordFailed{Record: Record{Kind: wire.SessionStart, Session: w.Session}}).at(t, Off, "a start that is late to fail"); w.relay {
+		t.Error("the relay stays on")
+	}
+}
+
+func BenchmarkTapOnTapOff(b *testing.B) {
+	b.ReportAllocs()
+	s, e := State{}, tapOf(nour)
+	now := noon()
+	for i := 0; b.Loop(); i++ {
+		now = now.Add(Flap)
+		s, _ = Next(s, Input{Now: now, Session: "s", Event: e})
+	}
+}

@@ -1,0 +1,369 @@
+package session
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// at fails where the machine is not in the phase, or its relay is not as that phase has it.
+func (w *world) at(t *testing.T, p Phase, when string) *world {
+	t.Helper()
+	if w.Phase != p || w.relay != w.Running() {
+		t.Fatalf("%s: %s (relay %v), want %s; last effects: %s", when, w.State, w.relay, p, words(w.effects))
+	}
+	return w
+}
+
+func (w *world) ended(t *testing.T, c wire.Cause, n int) {
+	t.Helper()
+	if w.cause() != c || w.count(wire.SessionEnd) != n {
+		t.Fatalf("%d ends on record, the last by %q; want %d, by %q", w.count(wire.SessionEnd), w.cause(), n, c)
+	}
+}
+
+func (w *world) told(s Say) bool {
+	for _, e := range w.effects {
+		if x, ok := e.(Tell); ok && x.Say == s {
+			return true
+		}
+	}
+	return false
+}
+
+func TestStartIsRecordedWithAllThatItRestsOn(t *testing.T) {
+	w := newWorld()
+	w.tap(lea).tap(karim).at(t, On, "after the mentor's card")
+	r, _ := w.last(wire.SessionStart)
+	want := wire.StartBody{Role: policy.Learner, Grant: 1, Badges: []policy.BadgeID{"laser-learner"}, Supervisor: karim, MaxSeconds: 7200,
+		Bundle: 7, Card: "uid"}
+	if r.Member != lea || r.Session != w.Session || !reflect.DeepEqual(r.Body, want) {
+		t.Errorf("recorded %+v\nwant %+v for %s", r, want, lea)
+	}
+	if w.Supervisor != karim || w.Member != lea || !w.Until.Equal(w.Since.Add(2*time.Hour)) {
+		t.Errorf("the panel would see %s with %s until %s", w.Member, w.Supervisor, w.Until)
+	}
+}
+
+func TestModeWarnSaysWhatEnforcementWouldHaveSaid(t *testing.T) {
+	e := tapOf(zoe)
+	e.Decision.Verdict, e.Decision.Role = policy.Allow, policy.User
+	w := newWorld().do(e).at(t, On, "in mode warn")
+	r, _ := w.last(wire.SessionStart)
+	if b := r.Body.(wire.StartBody); b.Would != "deny: no-badge" {
+		t.Errorf("would: %q", b.Would)
+	}
+}
+
+func TestEndRecordsTheTimeOfTheSession(t *testing.T) {
+	w := newWorld().tap(nour)
+	w.now = w.now.Add(17 * time.Minute)
+	w.atOnce(tapOf(nour)).at(t, Cooling, "tapped out")
+	r, _ := w.last(wire.SessionEnd)
+	if b := r.Body.(wire.EndBody); b.Seconds != 17*60 || b.Cause != wire.CauseTap || r.Member != nour {
+		t.Errorf("recorded %+v", r)
+	}
+}
+
+func TestCardThatFlapsIsOneTap(t *testing.T) {
+	w := newWorld().tap(nour)
+	for range 3 {
+		w.now = w.now.Add(500 * time.Millisecond)
+		w.atOnce(tapOf(nour)).at(t, On, "within 2 s")
+	}
+	w.now = w.now.Add(500 * time.Millisecond)
+	w.atOnce(tapOf(nour)).at(t, Cooling, "2 s after the tap that began it")
+	w.now = w.now.Add(time.Second)
+	w.atOnce(tapOf(nour)).at(t, Cooling, "within 2 s of the tap that ended it")
+}
+
+// Learner and mentor hold both cards at the reader.
+func TestTwoCardsThatFlapTogetherStartOneSession(t *testing.T) {
+	w := newWorld().atOnce(tapOf(lea))
+	for _, m := range []policy.MemberID{karim, lea, karim, lea} {
+		w.now = w.now.Add(400 * time.Millisecond)
+		w.atOnce(tapOf(m))
+	}
+	w.at(t, On, "after 1.6 s of flapping")
+	if n := w.count(wire.SessionStart); n != 1 || w.count(wire.SessionEnd) != 0 {
+		t.Errorf("%d starts", n)
+	}
+}
+
+func TestSupervisedSession(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		then  func(*world)
+		phase Phase
+		cause wire.Cause
+		ends  int
+	}{
+		{"no mentor comes", func(w *world) { w.wait(time.Minute) }, Off, "", 0},
+		{"the learner goes", func(w *world) { w.tap(lea) }, Off, "", 0},
+		{"the mentor comes late, before the tick", func(w *world) { w.now = w.now.Add(time.Minute); w.atOnce(supervising(zoe)) }, Off, "", 0},
+		{"a card that cannot answer for her", func(w *world) { w.tap(zoe) }, Awaiting, "", 0},
+		{"her mentor ends it", func(w *world) { w.tap(karim).tap(karim) }, Cooling, wire.CauseSupervisor, 1},
+		{"she ends it", func(w *world) { w.tap(karim).tap(lea) }, Cooling, wire.CauseTap, 1},
+		{"another user taps meanwhile", func(w *world) { w.tap(karim).tap(nour) }, On, "", 0},
+		{"she answers for herself", func(w *world) { w.do(supervising(lea)) }, Off, "", 0},
+		{"a role of hers is chosen", func(w *world) { w.tap(karim).do(ChooseRole{allow(policy.User)}) }, On, "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld().tap(lea).at(t, Awaiting, "the learner's tap")
+			c.then(w)
+			w.at(t, c.phase, "then")
+			w.ended(t, c.cause, c.ends)
+		})
+	}
+}
+
+// supervising is a tap whose only power is to answer for the learner who waits.
+func supervising(m policy.MemberID) Tap {
+	e := tapOf(m)
+	e.Decision, e.Supervising = denied(policy.Deny, policy.User, policy.NoBadge), allow(policy.Learner)
+	return e
+}
+
+func TestSessionEndsAtItsLimit(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		finish, working bool
+		phase           Phase
+		ends            int
+	}{
+		{"idle", true, false, Cooling, 1},
+		{"at work, and the policy cuts", false, true, Cooling, 1},
+		{"at work, and the policy lets the job finish", true, true, Finishing, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld()
+			w.settings.FinishJob = c.finish
+			w.tap(nour).do(Busy{true}).wait(118*time.Minute-Flap).at(t, EndingSoon, "2 min before")
+			if !w.Until.Equal(w.Since.Add(2 * time.Hour)) {
+				t.Errorf("it says it ends at %s", w.Until)
+			}
+			w.do(Busy{c.working})
+			w.wait(2*time.Minute-Flap).at(t, c.phase, "at the limit")
+			w.ended(t, map[bool]wire.Cause{true: wire.CauseLimit}[c.ends > 0], c.ends)
+		})
+	}
+}
+
+func TestJobThatFinishes(t *testing.T) {
+	reach := func() *world { return newWorld().tap(nour).do(Busy{true}).wait(2 * time.Hour) }
+	w := reach().do(Busy{false}).at(t, Cooling, "the job is done")
+	w.ended(t, wire.CauseLimit, 1)
+	w = reach().wait(4*time.Hour).at(t, Cooling, "a job without end")
+	w.ended(t, wire.CauseLimit, 1)
+	w = reach().tap(karim).at(t, Finishing, "another card").tap(nour).at(t, Cooling, "the member's own card")
+	w.ended(t, wire.CauseTap, 1)
+}
+
+// A member who taps out of a print that runs leaves; the print goes on. Whoever wants it to stop taps again.
+func TestTapOutLetsTheJobFinishAndASecondTapStopsIt(t *testing.T) {
+	w := newWorld().tap(nour).do(Busy{true}).tap(nour).at(t, Finishing, "tapped out")
+	w.tap(nour).at(t, Cooling, "tapped out again")
+	w.ended(t, wire.CauseTap, 1)
+}
+
+func TestIdleMachineWarnsAndEnds(t *testing.T) {
+	w := newWorld().tap(nour).do(Busy{true}, Busy{false})
+	w.wait(8*time.Minute).at(t, EndingSoon, "8 min idle").do(Busy{true}).at(t, On, "at work again")
+	w.wait(time.Hour).at(t, On, "at work for an hour").do(Busy{false}).wait(10*time.Minute).at(t, Cooling, "10 min idle")
+	w.ended(t, wire.CauseIdle, 1)
+}
+
+func TestIdleIsNotGuessedWithoutABusyInput(t *testing.T) {
+	w := newWorld()
+	w.settings.HasBusy = false
+	w.tap(nour).wait(time.Hour).at(t, On, "nobody knows whether it works")
+	w.do(AddTag{Tag: Tag{ID: "t1"}}).at(t, On, "nor when a tag may end it").tap(nour).at(t, TaggedOut, "so it ends with the session")
+	w.ended(t, wire.CauseTap, 1)
+}
+
+func TestMaintainersLimitHolds(t *testing.T) {
+	e := tapOf(ines)
+	e.Decision.Limits = policy.Limits{Max: time.Hour, Warn: time.Minute}
+	w := newWorld().do(e).wait(59*time.Minute+30*time.Second).at(t, Maintenance, "before it")
+	w.wait(30*time.Second).at(t, Cooling, "at it")
+	w.ended(t, wire.CauseLimit, 1)
+}
+
+func TestMemberTakesAnotherRoleForAMinute(t *testing.T) {
+	toMaint, toUser := ChooseRole{allow(policy.Maintainer)}, ChooseRole{allow(policy.User)}
+	w := newWorld().tap(paul)
+	w.do(toMaint).at(t, Maintenance, "chosen")
+	if got := words(w.effects); strings.Contains(strings.ToLower(got), "relay") {
+		t.Errorf("a role touches the relay: %s", got)
+	}
+	if r, _ := w.last(wire.RoleChanged); r.Body.(wire.RoleBody).Role != policy.Maintainer || r.Session != w.Session {
+		t.Errorf("recorded %+v", r)
+	}
+	w.do(toUser).at(t, On, "and back")
+	w.wait(time.Minute).do(toMaint).at(t, On, "after the minute")
+	if !w.told(NotNow) || w.count(wire.RoleChanged) != 2 || w.Others != nil {
+		t.Errorf("late choice: %s", words(w.effects))
+	}
+	if w.tap(paul).ended(t, wire.CauseTap, 1); w.count(wire.SessionStart) != 1 {
+		t.Error("a role began a session")
+	}
+}
+
+func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
+	for name, e := range map[string]ChooseRole{
+		"not offered":     {allow(policy.Host)},
+		"denied by now":   {denied(policy.Deny, policy.Maintainer, policy.BadgeExpired)},
+		"the one in hand": {allow(policy.User)},
+		"no role":         {allow(policy.NoRole)},
+	} {
+		if w := newWorld().tap(paul).do(e); w.Role != policy.User || w.count(wire.RoleChanged) != 0 || !w.told(NotNow) {
+			t.Errorf("%s: %s as %s", name, w.State, w.Role)
+		}
+	}
+	w := newWorld().tap(ines).do(AddTag{Tag: Tag{ID: "t1", By: ines}})
+	w.Others = []policy.Role{policy.User}
+	if w.do(ChooseRole{allow(policy.User)}); w.Phase != Maintenance {
+		t.Errorf("under a tag: %s", w.State)
+	}
+}
+
+func TestInterventionIsTheAssistantsUnderTheMaintainersTap(t *testing.T) {
+	w := newWorld().tap(ines).do(Log{What: "lens-cleaning", Minutes: 10, Note: "a scratch"})
+	r, _ := w.last(wire.Intervened)
+	if b := (wire.InterventionBody{What: "lens-cleaning", Minutes: 10, Note: "a scratch", Endorser: ines}); r.Member != ines || r.Body != any(b) {
+		t.Errorf("alone: %+v", r)
+	}
+	w.tap(nour).do(Log{What: "extraction"})
+	r, _ = w.last(wire.Intervened)
+	if r.Member != nour || r.Body.(wire.InterventionBody).Endorser != ines || r.Session != w.Session {
+		t.Errorf("with an assistant: %+v", r)
+	}
+	if a, _ := w.last(wire.Assisted); a.Member != nour || a.Body != any(wire.AssistBody{With: ines}) {
+		t.Errorf("assisted: %+v", a)
+	}
+	w.tap(bruno).tap(nour).do(Log{What: "extraction"})
+	if r, _ = w.last(wire.Intervened); r.Member != ines || w.count(wire.Assisted) != 1 {
+		t.Errorf("after the assistant left: %+v", r)
+	}
+	if w.tap(ines).do(Log{What: "extraction"}); w.count(wire.Intervened) != 3 || !w.told(NotLogged) {
+		t.Error("logged with nobody at work")
+	}
+}
+
+func TestTags(t *testing.T) {
+	tag := func(id string, by policy.MemberID, now bool) Event {
+		return AddTag{Tag: Tag{ID: id, By: by, Reason: "belt"}, Now: now}
+	}
+	untag := func(id string, by policy.MemberID) Event { return RemoveTag{ID: id, By: by} }
+	for _, c := range []struct {
+		name   string
+		events []Event
+		phase  Phase
+		cause  wire.Cause
+		tagged int
+	}{
+		{"the same id is one tag", []Event{tag("a", "", false), tag("a", "", false)}, TaggedOut, "", 1},
+		{"each goes by itself", []Event{tag("a", "", false), tag("b", "", false), untag("a", "")}, TaggedOut, "", 2},
+		{"the last one opens", []Event{tag("a", "", false), tag("b", "", false), untag("a", ""), untag("b", "")}, Off, "", 2},
+		{"one that does not hang", []Event{tag("a", "", false), untag("x", "")}, TaggedOut, "", 1},
+		{"at work: when idle", []Event{tapOf(nour), Busy{true}, tag("a", "", false), Busy{false}}, TaggedOut, wire.CauseTag, 1},
+		{"idle: at once", []Event{tapOf(nour), tag("a", "", false)}, TaggedOut, wire.CauseTag, 1},
+		{"at work, now", []Event{tapOf(nour), Busy{true}, tag("a", "", true)}, TaggedOut, wire.CauseTag, 1},
+		{"at work, then now after all", []Event{tapOf(nour), Busy{true}, tag("a", "", false), tag("a", "", true)}, TaggedOut, wire.CauseTag, 1},
+		{"a user stays out", []Event{tag("a", "", false), tapOf(nour)}, TaggedOut, "", 1},
+		{"a maintainer comes in", []Event{tag("a", "", false), tapOf(ines)}, Maintenance, "", 1},
+		{"and leaves it tagged", []Event{tag("a", "", false), tapOf(ines), tapOf(ines)}, TaggedOut, wire.CauseTap, 1},
+		{"or returns it", []Event{tag("a", "", false), tapOf(ines), untag("a", ines), tapOf(ines)}, Cooling, wire.CauseTap, 1},
+		{"a maintainer tags and works on", []Event{tapOf(ines), tag("a", ines, true)}, Maintenance, "", 1},
+		{"another's, now, ends the maintainer's session", []Event{tapOf(ines), tag("a", "", true)}, TaggedOut, wire.CauseTag, 1},
+		{"a member who is not at work here", []Event{tag("a", "", false), untag("a", ines)}, TaggedOut, "", 1},
+		{"a member who only helps", []Event{tag("a", "", false), tapOf(ines), tapOf(nour), untag("a", nour)}, Maintenance, "", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld().do(c.events...).at(t, c.phase, "then")
+			if w.cause() != c.cause || w.count(wire.Tagged) != c.tagged || !reflect.DeepEqual(w.kept, w.Tags) {
+				t.Errorf("ended by %q, %d tags recorded, %v kept of %v", w.cause(), w.count(wire.Tagged), w.kept, w.Tags)
+			}
+		})
+	}
+}
+
+func TestTagMakesNoSessionLonger(t *testing.T) {
+	w := newWorld()
+	w.settings.FinishJob = false
+	w.tap(nour).do(Busy{true}).wait(119*time.Minute).do(AddTag{Tag: Tag{ID: "a"}}).at(t, Finishing, "tagged at work")
+	w.wait(time.Minute).at(t, TaggedOut, "at the limit")
+}
+
+func TestTagsOutliveTheDaemon(t *testing.T) {
+	w := newWorld()
+	w.State = Restore([]Tag{{ID: "a", Reason: "belt", Since: noon()}})
+	w.tap(nour).at(t, TaggedOut, "restored").do(RemoveTag{ID: "a"}).at(t, Off, "untagged")
+}
+
+func TestTagDuringCoolingLeavesTheCoolingToRun(t *testing.T) {
+	w := newWorld().tap(nour).tap(nour).at(t, Cooling, "tapped out")
+	w.do(AddTag{Tag: Tag{ID: "a"}}).at(t, TaggedOut, "tagged").do(RemoveTag{ID: "a"}).at(t, Cooling, "untagged")
+	w.wait(3*time.Minute).at(t, Off, "cooled down").tap(nour).at(t, On, "and on")
+}
+
+func TestFaults(t *testing.T) {
+	w := newWorld().tap(nour).do(Broke{What: "e-stop"}).at(t, Fault, "e-stop open")
+	w.ended(t, wire.CauseFault, 1)
+	if got := words(w.effects); !strings.HasPrefix(got, "relay off, ") {
+		t.Errorf("the relay is not first: %s", got)
+	}
+	w.do(Broke{What: "e-stop"}, Broke{What: "guard-lost"}, Mended{What: "e-stop"}).at(t, Fault, "the guard is still lost")
+	w.do(Mended{What: "guard-lost"}).at(t, Cooling, "all mended").wait(3*time.Minute).at(t, Off, "and never on by itself")
+	if w.count(wire.Faulted) != 2 || w.count(wire.FaultCleared) != 2 {
+		t.Errorf("%d faults, %d cleared on record", w.count(wire.Faulted), w.count(wire.FaultCleared))
+	}
+}
+
+func TestGuardThatDoesNotAnswerEndsTheSessionItWasAskedFor(t *testing.T) {
+	w := newWorld()
+	w.guardless = true
+	w.tap(nour).at(t, Fault, "no guard")
+	w.ended(t, wire.CauseFault, 1)
+}
+
+func TestReaderThatGoesLeavesTheSession(t *testing.T) {
+	w := newWorld().tap(nour).do(Reader{Why: "unplugged"}, Reader{}).at(t, On, "unplugged").do(Reader{Alive: true})
+	if w.count(wire.ReaderLost) != 1 || w.count(wire.ReaderBack) != 1 || w.ReaderDown {
+		t.Errorf("%d lost, %d back", w.count(wire.ReaderLost), w.count(wire.ReaderBack))
+	}
+}
+
+func TestNothingStartsAfterShutdown(t *testing.T) {
+	w := newWorld().tap(nour).do(Shutdown{}).at(t, Off, "ended")
+	w.ended(t, wire.CauseShutdown, 1)
+	if w.tap(ines).tap(nour).do(stranger()); w.Running() || w.count(wire.SessionStart) != 1 || w.count(wire.Refused) != 0 {
+		t.Errorf("after the end: %s", w.State)
+	}
+}
+
+func TestZeroMeansNo(t *testing.T) {
+	roleless := tapOf(zoe)
+	roleless.Decision = policy.Decision{Verdict: policy.Allow}
+	for name, e := range map[string]Event{"zero tap": Tap{}, "zero decision": Tap{Member: nour}, "no role": roleless, "nothing": nil} {
+		if w := newWorld().do(e); w.Running() || w.relay {
+			t.Errorf("%s: %s", name, w.State)
+		}
+	}
+	if s, effects := Next(State{}, Input{Now: noon(), Event: tapOf(nour)}); s.Running() {
+		t.Errorf("without an id for the session: %s", words(effects))
+	}
+}
+
+func TestChangeIsWhatTheLogSays(t *testing.T) {
+	if got := Change(State{}, State{Phase: EndingSoon}); got != "off=>ending-soon" {
+		t.Error(got)
+	}
+	if got := Change(State{Phase: On}, State{Phase: On}); got != "" || Phase(200).String() == "" {
+		t.Error(got)
+	}
+}
