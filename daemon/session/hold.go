@@ -20,8 +20,6 @@ func (t *step) addTag(e AddTag) {
 		t.Tags = append(t.Tags, e.Tag)
 	}
 	switch {
-	case t.Phase == Awaiting:
-		t.rest()
 	case e.Now && t.Phase == Maintenance && e.Tag.By != t.Member, e.Now && t.Phase != Maintenance:
 		t.end(wire.CauseTag)
 	case t.Phase == On || t.Phase == EndingSoon:

@@ -89,6 +89,30 @@ func TestTagThatEndsASessionOnAFullDiskIsNotLost(t *testing.T) {
 	}
 }
 
+// The set of tags goes to disk with every tag record. Were the tag still to be recorded and its removal in one step, and
+// the removal failed, the disk would hold neither.
+func TestTagThatWaitsForTheDiskIsNotTakenOffBeforeItIsThere(t *testing.T) {
+	w := newWorld().disk(true).do(AddTag{Tag: Tag{ID: "a"}})
+	n := 0
+	w.full = func() bool { n++; return n == 2 }
+	w.do(RemoveTag{ID: "a"}).at(t, TaggedOut, "untagged too soon")
+	if len(w.kept) != len(w.Tags) || !w.told(CannotRecord) {
+		t.Errorf("the disk holds %v of %v", w.kept, w.Tags)
+	}
+	w.disk(false).do(RemoveTag{ID: "a"}).at(t, Off, "untagged")
+}
+
+func TestShutdownOffersWhatIsPending(t *testing.T) {
+	w := newWorld().tap(nour).disk(true).tap(nour).disk(false).do(Shutdown{})
+	w.ended(t, wire.CauseTap, 1)
+}
+
+func TestRecordOfTheCorridorThatFailsLeavesWhatIsPending(t *testing.T) {
+	w := newWorld().tap(nour).disk(true).tap(nour).do(RecordFailed{Record: Record{Kind: wire.BundleTaken}})
+	w.disk(false).wait(RetryEvery)
+	w.ended(t, wire.CauseTap, 1)
+}
+
 func TestWhatIsNotRecordedDoesNotHold(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -189,7 +189,7 @@ func TestMaintainersLimitHolds(t *testing.T) {
 	e := tapOf(ines)
 	e.Decision.Limits = policy.Limits{Max: time.Hour, Warn: time.Minute}
 	w := newWorld().do(e).wait(59*time.Minute+30*time.Second).at(t, Maintenance, "before it")
-	w.wait(30*time.Second).at(t, Cooling, "at it")
+	w.do(Busy{true}).wait(30*time.Second-Flap).at(t, Cooling, "at it, at work or not")
 	w.ended(t, wire.CauseLimit, 1)
 }
 
@@ -210,6 +210,22 @@ func TestMemberTakesAnotherRoleForAMinute(t *testing.T) {
 	}
 	if w.tap(paul).ended(t, wire.CauseTap, 1); w.count(wire.SessionStart) != 1 {
 		t.Error("a role began a session")
+	}
+}
+
+func TestChoiceIsLateEvenWhereNoTickSaidSo(t *testing.T) {
+	w := newWorld().tap(paul)
+	w.now = w.now.Add(ChooseFor)
+	if w.atOnce(ChooseRole{allow(policy.Maintainer)}); w.Phase != On || !w.told(NotNow) {
+		t.Errorf("%s: %s", w.State, words(w.effects))
+	}
+}
+
+func TestSupervisedMemberTakesNoOtherRole(t *testing.T) {
+	mentor := tapOf(karim)
+	mentor.Supervising = allow(policy.Learner, policy.User)
+	if w := newWorld().tap(lea).do(mentor, ChooseRole{allow(policy.User)}); w.Role != policy.Learner {
+		t.Errorf("taken: %s with %s still answering", w.Role, w.Supervisor)
 	}
 }
 

@@ -80,8 +80,8 @@ type world struct {
 
 	relay   bool
 	journal []Record
-	kept    []Tag // as the journal holds them
-	effects []Effect
+	kept    []Tag    // as the journal holds them
+	effects []Effect // carried out since the last event
 
 	full      func() bool // the journal refuses
 	guardless bool        // the relay cannot be switched on
@@ -122,7 +122,6 @@ func (w *world) step(e Event) {
 	before := w.State
 	s, effects := Next(before, Input{Now: w.now, Settings: w.settings, Session: fmt.Sprint("s", w.n), Bundle: 7, Event: e})
 	w.State = s
-	w.effects = append(w.effects, effects...)
 	if w.check != nil {
 		w.check(before, e, effects)
 	}
@@ -138,12 +137,16 @@ func (w *world) carry(effects []Effect) {
 				return
 			}
 			w.commit(e)
+			w.effects = append(w.effects, e)
 		case Relay:
 			if e.On && w.guardless {
 				w.step(Broke{What: "guard-lost", Why: "no answer"})
 				return
 			}
 			w.relay = e.On
+			w.effects = append(w.effects, e)
+		case Tell:
+			w.effects = append(w.effects, e)
 		}
 	}
 }
