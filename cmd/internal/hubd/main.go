@@ -1,0 +1,80 @@
+// Package hubd wires hub.yaml into the hub: portillon-hub, and the same under the demo.
+package hubd
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"portillon/hub"
+)
+
+// Main runs portillon-hub with its arguments and returns its exit code.
+func Main(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	return run(ctx, args, os.Stdout, os.Stderr)
+}
+
+func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	fs := flag.NewFlagSet("portillon-hub", flag.ContinueOnError)
+	fs.SetOutput(errs)
+	config := fs.String("config", "/etc/portillon/hub.yaml", "the hub's file")
+	check := fs.Bool("check", false, "say what is wrong with the file, and end")
+	offset := fs.Duration("clock-offset", 0, "for a demo: how far the hub's clock is from the computer's")
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	if fs.NArg() > 0 {
+		return complain(errs, fmt.Errorf("%q: portillon-hub takes flags only", fs.Arg(0)), "portillon-hub -config hub.yaml")
+	}
+	c, err := hub.ReadConfig(*config)
+	if err == nil {
+		err = keysAreRead(c)
+	}
+	if err != nil {
+		return complain(errs, err, "portillon-hub -check says what is wrong without starting anything")
+	}
+	if *check {
+		fmt.Fprintln(out, "portillon-hub: the file is sound")
+		return 0
+	}
+	log := slog.New(slog.NewTextHandler(errs, nil)).With("site", c.Site)
+	now := func() time.Time { return time.Now().Add(*offset) }
+	h, err := hub.New(c, hub.Options{Log: log, Now: now})
+	if err != nil {
+		return complain(errs, err, "")
+	}
+	log.Info("open", "broker", h.Broker(), "http", h.HTTP(), "ledger", c.Ledger())
+	err = h.Run(ctx)
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	if err = errors.Join(err, h.Close()); err != nil {
+		return complain(errs, err, "")
+	}
+	return 0
+}
+
+// keysAreRead finds out now whether the files that hub.yaml names can be used.
+func keysAreRead(c hub.Config) error {
+	_, err := c.Signer()
+	return err
+}
+
+func complain(w io.Writer, err error, hint string) int {
+	fmt.Fprintf(w, "portillon-hub: %v\n", err)
+	if hint != "" {
+		fmt.Fprintf(w, "portillon-hub: hint: %s\n", hint)
+	}
+	return 2
+}

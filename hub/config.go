@@ -1,0 +1,284 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub/ledger"
+	"portillon/policy"
+	"portillon/yamlfile"
+)
+
+// Config is a hub.yaml.
+//
+//	portillon: 1
+//	site: biklab
+//	data: /var/lib/portillon-hub        # ledger, bundle, what the broker inside retains
+//	key: hub.key                        # signs acknowledgements, commands and evidence
+//	machines:
+//	  laser: { key: "portillon-laser+5f1c…", password-file: laser.password }
+//	mqtt: { listen: "127.0.0.1:1883" }  # the broker inside; or { broker: "tcp://…", username: …, password-file: … }
+//	http: 127.0.0.1:8038                # the manifest and its chunks, on loopback
+//	bundle: { file: site.bundle, key: "portillon-biklab+…" }
+//
+// Relative paths stand beside the file.
+type Config struct {
+	Site     policy.SiteID
+	Data     string // a folder
+	Key      string // a file
+	Machines []MachineConfig
+	MQTT     MQTTConfig
+	HTTP     string // host:port on loopback; empty: chunks are not served
+	Bundle   BundleConfig
+}
+
+// MachineConfig is a machine whose records count.
+type MachineConfig struct {
+	ID           policy.MachineID
+	Key          note.Verifier // of its checkpoints
+	PasswordFile string        // of its account at the broker inside, which bears its id; empty: the broker has no accounts
+}
+
+// MQTTConfig is the broker: one inside (Listen), or one outside (Broker).
+type MQTTConfig struct {
+	Listen                 string // host:port
+	Cert, CertKey          string // PEM files; empty: in the clear
+	Watcher                string // a password file for the account «watcher» (Home Assistant) at the broker inside; empty: none
+	Broker                 string // tcp://host:1883 or ssl://host:8883
+	Username, PasswordFile string // at the broker outside
+}
+
+// BundleConfig is the bundle that machines work from.
+type BundleConfig struct {
+	File string        // looked at again when it changes; empty: the hub has none to give
+	Key  note.Verifier // of whoever signs bundles
+}
+
+// Ledger is where the ledger stands; evidence is read from it while the hub runs, or when it does not.
+func (c Config) Ledger() string { return filepath.Join(c.Data, "ledger.db") }
+
+// Keys are the machines' pinned keys.
+func (c Config) Keys() ledger.Keys {
+	out := ledger.Keys{}
+	for _, m := range c.Machines {
+		out[m.ID] = m.Key
+	}
+	return out
+}
+
+// Machine gives a machine's pinned key, nil where there is none: what evidence.Verify asks for.
+func (c Config) Machine(id policy.MachineID) note.Verifier { return c.Keys()[id] }
+
+// Signer reads the hub's key.
+func (c Config) Signer() (note.Signer, error) {
+	b, err := os.ReadFile(c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("the hub's key: %w", err)
+	}
+	s, err := note.NewSigner(strings.TrimSpace(string(b)))
+	if err != nil {
+		return nil, fmt.Errorf("the hub's key %s is no signing key: one line that begins with PRIVATE+KEY+", c.Key)
+	}
+	return s, nil
+}
+
+// Verifier is the public half of the hub's key: what machines and readers of evidence pin.
+func (c Config) Verifier() (note.Verifier, error) {
+	b, err := os.ReadFile(c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("the hub's key: %w", err)
+	}
+	v, err := publicHalf(strings.TrimSpace(string(b)))
+	if err != nil {
+		return nil, fmt.Errorf("the hub's key %s: %w", c.Key, err)
+	}
+	return v, nil
+}
+
+// ReadConfig reads a hub.yaml. The error holds every fault, with its line.
+func ReadConfig(path string) (Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	return ParseConfig(path, data)
+}
+
+// ParseConfig is ReadConfig on bytes; path stands in faults, and relative paths beside it.
+func ParseConfig(path string, data []byte) (Config, error) {
+	d := yamlfile.Parse(path, data)
+	p := parser{filepath.Dir(path)}
+	c := p.hub(d.Root())
+	if err := d.Err(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+type parser struct{ dir string }
+
+func (p parser) file(n yamlfile.Node) string {
+	s := n.Str()
+	if s == "" || filepath.IsAbs(s) {
+		return s
+	}
+	return filepath.Join(p.dir, s)
+}
+
+func (p parser) hub(r yamlfile.Node) Config {
+	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle")
+	r.Get("portillon").Required().Int(1, 1)
+	c := Config{
+		Site: policy.SiteID(r.Get("site").Required().Slug()),
+		Data: p.file(r.Get("data").Required()), Key: p.file(r.Get("key").Required()),
+		Machines: p.machines(r.Get("machines").Required()),
+		MQTT:     p.mqtt(r.Get("mqtt").Required()),
+		HTTP:     loopbackAddr(r.Get("http")),
+		Bundle:   p.bundle(r.Get("bundle")),
+	}
+	p.accounts(r, c)
+	return c
+}
+
+func (p parser) machines(n yamlfile.Node) []MachineConfig {
+	var out []MachineConfig
+	for _, e := range n.Pairs() {
+		m := MachineConfig{ID: policy.MachineID(e.Key)}
+		if id := e.KeyNode.Slug(); id == "" || id == "ack" || id == "bundle" {
+			e.KeyNode.Fault("", "%q cannot be a machine's id", e.Key)
+		}
+		e.Value.Required().Only("key", "password-file")
+		m.Key = verifier(e.Value.Get("key").Required())
+		m.PasswordFile = p.file(e.Value.Get("password-file"))
+		out = append(out, m)
+	}
+	return out
+}
+
+func verifier(n yamlfile.Node) note.Verifier {
+	s := n.Str()
+	if s == "" {
+		return nil
+	}
+	v, err := note.NewVerifier(s)
+	if err != nil {
+		hint := "one line that reads name+hash+key"
+		if strings.HasPrefix(s, "PRIVATE+KEY+") {
+			n.Fault("write its public half: "+hint, "this is the private half of a key")
+			return nil
+		}
+		n.Fault(hint, "%.80q is no verifier key", s)
+		return nil
+	}
+	return v
+}
+
+func (p parser) mqtt(n yamlfile.Node) MQTTConfig {
+	n.Only("listen", "cert", "cert-key", "watcher", "broker", "username", "password-file")
+	c := MQTTConfig{
+		Listen: addr(n.Get("listen")), Cert: p.file(n.Get("cert")), CertKey: p.file(n.Get("cert-key")), Watcher: p.file(n.Get("watcher")),
+		Broker: n.Get("broker").Str(), Username: n.Get("username").Str(), PasswordFile: p.file(n.Get("password-file")),
+	}
+	if !n.Present() {
+		return c
+	}
+	inside, outside := n.Get("listen").Present(), n.Get("broker").Present()
+	if inside == outside {
+		n.Fault("listen: for the broker inside, broker: for one outside", "one of listen and broker must stand here, and one only")
+		return c
+	}
+	for _, k := range []string{"cert", "cert-key", "watcher"} {
+		if outside && n.Get(k).Present() {
+			n.Get(k).Fault("", "it is for the broker inside")
+		}
+	}
+	for _, k := range []string{"username", "password-file"} {
+		if inside && n.Get(k).Present() {
+			n.Get(k).Fault("the hub gives itself an account at the broker inside", "it is for a broker outside")
+		}
+	}
+	if (c.Cert == "") != (c.CertKey == "") {
+		n.Fault("", "cert and cert-key go together")
+	}
+	if u, err := url.Parse(c.Broker); outside && (err != nil || u.Host == "" || u.Scheme != "tcp" && u.Scheme != "ssl") {
+		n.Get("broker").Fault("tcp://host:1883 or ssl://host:8883", "%.80q is no broker's address", c.Broker)
+	}
+	return c
+}
+
+func (p parser) bundle(n yamlfile.Node) BundleConfig {
+	if !n.Present() {
+		return BundleConfig{}
+	}
+	n.Only("file", "key")
+	return BundleConfig{File: p.file(n.Get("file").Required()), Key: verifier(n.Get("key").Required())}
+}
+
+// accounts: either the broker inside knows everybody who connects, or it is on loopback and knows nobody.
+func (p parser) accounts(r yamlfile.Node, c Config) {
+	with := 0
+	for _, m := range c.Machines {
+		if m.PasswordFile != "" {
+			with++
+		}
+	}
+	if with > 0 && c.MQTT.Broker != "" {
+		r.Get("machines").Fault("set passwords at that broker", "password-file is for the broker inside, and mqtt names one outside")
+	} else if with > 0 && with < len(c.Machines) {
+		r.Get("machines").Fault("a password-file for each, or for none", "%d of %d machines have a password-file", with, len(c.Machines))
+	}
+	listen := r.Get("mqtt").Get("listen")
+	if with == 0 && c.MQTT.Listen != "" && !onLoopback(c.MQTT.Listen) {
+		listen.Fault("give each machine a password-file, or listen on 127.0.0.1", "%q can be reached from the network, and the broker would know nobody", c.MQTT.Listen)
+	}
+	if with == 0 && c.MQTT.Watcher != "" {
+		r.Get("mqtt").Get("watcher").Fault("give each machine a password-file", "a watcher's account makes sense only where machines have accounts")
+	}
+}
+
+func addr(n yamlfile.Node) string {
+	s := n.Str()
+	if s == "" {
+		return ""
+	}
+	if _, _, err := net.SplitHostPort(s); err != nil {
+		n.Fault("host:port, as in 127.0.0.1:1883", "%.80q is no address", s)
+		return ""
+	}
+	return s
+}
+
+func loopbackAddr(n yamlfile.Node) string {
+	s := addr(n)
+	if s != "" && !onLoopback(s) {
+		n.Fault("listen on 127.0.0.1, and let a proxy that asks for client certificates stand before it", "%q can be reached from the network, and chunks hold members' names", s)
+		return ""
+	}
+	return s
+}
+
+func onLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// readPassword reads the first line of a password file.
+func readPassword(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	if line = strings.TrimRight(line, "\r"); line == "" {
+		return "", errors.New(path + ": its first line is empty")
+	}
+	return line, nil
+}

@@ -1,0 +1,206 @@
+package hub
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"portillon/hub/ledger"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// askAgain is how soon a machine whose state shows that it lacks something is sent the same again: a machine that refuses a bundle would otherwise be asked for ever.
+const askAgain = 30 * time.Second
+
+// Machine is how a machine stands, as far as the hub knows.
+type Machine struct {
+	ID        policy.MachineID `json:"machine"`
+	Held      uint64           `json:"held"`   // records in the ledger
+	Online    bool             `json:"online"` // as the broker says
+	State     *wire.State      `json:"state,omitempty"`
+	Trouble   string           `json:"trouble,omitempty"` // why its last batch was refused; empty: it was not
+	TroubleAt time.Time        `json:"trouble_at,omitzero"`
+
+	acked, offered time.Time // when it was last sent an acknowledgement, a manifest
+}
+
+// Machines are all machines of hub.yaml, sorted.
+func (h *Hub) Machines() []Machine {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []Machine
+	for _, m := range h.machines {
+		out = append(out, *m)
+	}
+	slices.SortFunc(out, func(a, b Machine) int {
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// change changes what is known of a machine; false: there is no such machine.
+func (h *Hub) change(id policy.MachineID, f func(*Machine)) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m, ok := h.machines[id]
+	if ok {
+		f(m)
+	}
+	return ok
+}
+
+// receive handles one message. An error ends the connection: it is the disk's or the broker's, never the sender's.
+func (h *Hub) receive(l *link, m mqtt.Message) error {
+	if id, ok := h.topics.Machine(m.Topic(), "records"); ok {
+		return h.records(l, id, m.Payload())
+	}
+	if id, ok := h.topics.Machine(m.Topic(), "state"); ok {
+		return h.state(l, id, m.Payload())
+	}
+	if id, ok := h.topics.Machine(m.Topic(), "availability"); ok {
+		h.change(id, func(x *Machine) { x.Online = string(m.Payload()) == wire.Online })
+	}
+	if id, ok := h.topics.Machine(m.Topic(), "reply"); ok {
+		h.reply(id, m.Payload())
+	}
+	return nil
+}
+
+// records keeps a batch, then acknowledges. A gap, and records that are held already, are acknowledged as far as they go:
+// the machine sends on from there. What cannot be true is not answered.
+func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
+	taken, err := h.ledger.Take(id, data)
+	var refused *ledger.Refusal
+	switch {
+	case errors.As(err, &refused):
+		if refused.Code != ledger.Gap {
+			h.log.Warn("records refused", "machine", id, "code", refused.Code, "why", refused.Detail)
+			h.change(id, func(m *Machine) { m.Trouble, m.TroubleAt = refused.Error(), h.now() })
+			return nil
+		}
+		h.log.Info("records are missing", "machine", id, "want", taken.Want)
+	case err != nil:
+		return err
+	}
+	h.change(id, func(m *Machine) {
+		m.Held = taken.Seq
+		if err == nil {
+			m.Trouble, m.TroubleAt = "", time.Time{}
+		}
+	})
+	return h.acknowledge(l, id)
+}
+
+// acknowledge publishes how much of a machine's journal is on this disk.
+func (h *Hub) acknowledge(l *link, id policy.MachineID) error {
+	head, err := h.ledger.Head(id)
+	if err != nil {
+		return err
+	}
+	ack, err := wire.SignAck(wire.Ack{Site: h.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:])}, h.signer)
+	if err != nil {
+		return fmt.Errorf("sign: %w", err)
+	}
+	h.change(id, func(m *Machine) { m.acked = h.now() })
+	return l.publish(h.topics.Ack(id), true, ack)
+}
+
+// state compares what a machine says of itself with what it should have, and sends it what it lacks, but not all the time.
+func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
+	s, err := wire.ParseState(data)
+	if err != nil || s.Machine != id {
+		return nil
+	}
+	now := h.now()
+	var ack, offer bool
+	known := h.change(id, func(m *Machine) {
+		m.State = &s
+		ack = s.Journal > m.Held && now.Sub(m.acked) >= askAgain
+		if offer = h.version > s.Bundle && now.Sub(m.offered) >= askAgain; offer {
+			m.offered = now
+		}
+	})
+	if !known {
+		return nil
+	}
+	if ack {
+		err = h.acknowledge(l, id)
+	}
+	if offer {
+		err = errors.Join(err, h.offer(l))
+	}
+	return err
+}
+
+// reply hands a reply to whoever gave the command.
+func (h *Hub) reply(id policy.MachineID, data []byte) {
+	var r wire.Reply
+	if len(data) > wire.MaxRecord || json.Unmarshal(data, &r) != nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if to, ok := h.waiting[string(id)+"/"+r.ID]; ok {
+		select {
+		case to <- r:
+		default: // it has its answer
+		}
+	}
+}
+
+// ErrNoReply says that a machine did not answer within the life of a command. Whether it obeyed is not known; its journal will tell.
+var ErrNoReply = errors.New("the machine did not answer")
+
+// Command signs an order to a machine, sends it, and waits for the reply: at most wire.CommandLife, or until ctx ends. c.Do,
+// Tag, Reason and Now are the caller's; the rest is filled in. While the broker is away it waits: an order that comes late is refused by the machine.
+func (h *Hub) Command(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
+	if !h.change(m, func(*Machine) {}) {
+		return wire.Reply{}, fmt.Errorf("command: this hub knows no machine %.64q", m)
+	}
+	c.Site, c.Machine, c.ID = h.c.Site, m, random(16)
+	c.Issued = h.now().UTC()
+	c.Expires = c.Issued.Add(wire.CommandLife)
+	data, err := wire.SignCommand(c, h.signer)
+	if err != nil {
+		return wire.Reply{}, fmt.Errorf("command: %w", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, wire.CommandLife, ErrNoReply)
+	defer cancel()
+	answer := h.await(m, c.ID)
+	defer h.forget(m, c.ID)
+	select {
+	case h.orders <- order{h.topics.Command(m), data}:
+	case <-ctx.Done():
+		return wire.Reply{}, fmt.Errorf("command: the broker is away: %w", context.Cause(ctx))
+	}
+	select {
+	case r := <-answer:
+		return r, nil
+	case <-ctx.Done():
+		return wire.Reply{}, fmt.Errorf("command: %w", context.Cause(ctx))
+	}
+}
+
+func (h *Hub) await(m policy.MachineID, id string) chan wire.Reply {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := make(chan wire.Reply, 1)
+	h.waiting[string(m)+"/"+id] = c
+	return c
+}
+
+func (h *Hub) forget(m policy.MachineID, id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.waiting, string(m)+"/"+id)
+}

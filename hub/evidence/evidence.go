@@ -1,0 +1,248 @@
+// Package evidence turns what a hub's ledger holds into progress towards a badge: which interventions count, which do not,
+// and why. Judge is pure: the same records at the same time give the same progress.
+//
+// It accepts a badge's rule from the policy and the records of any machines, in any order. An intervention counts when it is
+// the member's own, of a kind the rule names, on a machine the badge is for, not too old, and logged under the tap of
+// somebody else whose session, as its own records say, rested on the endorsing badge in the role of maintainer; and when the
+// member had tapped in to work along. Whatever cannot be judged does not count. The zero Rule is never complete.
+//
+// Progress can be exported as a file that the hub signs (Make, Verify): it carries the records that counted and those they
+// rest on, with their salts and their paths to the machines' own signed checkpoints, so that whoever holds the keys of hub and
+// machines can verify all of it again without the ledger. It refuses files that nobody trusted has signed, records that
+// do not lead to a machine's checkpoint, and progress that does not come out when it is judged again.
+package evidence
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Rule is what earns a badge.
+type Rule struct {
+	Badge         policy.BadgeID     `json:"badge"`
+	Machines      []policy.MachineID `json:"machines"`      // work on these counts
+	Interventions int                `json:"interventions"` // how many must count; 0: never complete
+	Kinds         []string           `json:"kinds"`         // these count
+	Within        int64              `json:"within_s"`      // seconds; 0: any age
+	EndorsedBy    policy.BadgeID     `json:"endorsed_by,omitempty"`
+}
+
+// RuleOf reads the rule of a badge from a policy; false where the badge is not earned by work.
+func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
+	r, ok := p.Evidence[b]
+	if !ok {
+		return Rule{}, false
+	}
+	return Rule{Badge: b, Machines: p.MachinesOf(b), Interventions: r.Interventions, Kinds: r.Kinds,
+		Within: int64(r.Within / time.Second), EndorsedBy: r.EndorsedBy}, true
+}
+
+// Counted is an intervention that counts.
+type Counted struct {
+	Record  wire.Record
+	What    wire.InterventionBody
+	RestsOn []Ref // the records that show who endorsed it, and that the member was there
+}
+
+// Ref names a record.
+type Ref struct {
+	Machine policy.MachineID
+	Seq     uint64
+}
+
+// Rejected is an intervention of the member that does not count.
+type Rejected struct {
+	Record wire.Record
+	What   wire.InterventionBody
+	Why    []Why // all of them
+}
+
+// Progress is how far a member has come towards a badge.
+type Progress struct {
+	Member   policy.MemberID
+	Badge    policy.BadgeID
+	Counted  []Counted  // oldest first
+	Rejected []Rejected // oldest first
+	Needed   int        // interventions that the rule asks for
+	Complete bool
+}
+
+// Missing is how many interventions are still to do.
+func (p Progress) Missing() int { return max(0, p.Needed-len(p.Counted)) }
+
+// Judge finds the member's interventions among the records and judges each one.
+func Judge(rule Rule, member policy.MemberID, records []wire.Record, now time.Time) Progress {
+	out := Progress{Member: member, Badge: rule.Badge, Needed: max(0, rule.Interventions)}
+	if member == "" {
+		return out
+	}
+	j := newJudge(rule, now, records)
+	for _, s := range j.work[member] {
+		what, why, rests := j.intervention(s)
+		if len(why) > 0 {
+			out.Rejected = append(out.Rejected, Rejected{s.record, what, why})
+			continue
+		}
+		out.Counted = append(out.Counted, Counted{s.record, what, rests})
+	}
+	out.Complete = rule.Interventions > 0 && len(out.Counted) >= rule.Interventions
+	return out
+}
+
+// Members are the members who have logged interventions, sorted.
+func Members(records []wire.Record) []policy.MemberID {
+	var out []policy.MemberID
+	for _, r := range records {
+		if r.Kind == wire.Intervened && r.Member != "" {
+			out = append(out, r.Member)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Kinds are the kinds of records that Judge looks at.
+func Kinds() []wire.Kind {
+	return []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.RoleChanged, wire.Assisted, wire.Intervened}
+}
+
+// judge is the records in order, and whose session each one falls into.
+type judge struct {
+	rule Rule
+	now  time.Time
+	work map[policy.MemberID][]seen
+}
+
+// seen is an intervention and the session that ran when it was logged, as the records up to then tell.
+type seen struct {
+	record wire.Record
+	twice  bool
+	in     *session // nil: no session of its id was running
+}
+
+// session is a session in the state that its records have given it. It is copied where it changes.
+type session struct {
+	id       string
+	member   policy.MemberID
+	role     policy.Role
+	badges   []policy.BadgeID
+	rests    []Ref // start, and the last change of role
+	assisted policy.MemberID
+	arrival  Ref // of the assistant
+}
+
+func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
+	j := &judge{rule: rule, now: now, work: map[policy.MemberID][]seen{}}
+	sorted := slices.Clone(records)
+	slices.SortStableFunc(sorted, func(a, b wire.Record) int {
+		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Seq, b.Seq))
+	})
+	var running *session
+	for i, r := range sorted {
+		if i > 0 && sorted[i-1].Machine != r.Machine {
+			running = nil
+		}
+		twice := i > 0 && sorted[i-1].Machine == r.Machine && sorted[i-1].Seq == r.Seq
+		if r.Kind == wire.Intervened {
+			s := seen{record: r, twice: twice}
+			if running != nil && running.id == r.Session {
+				s.in = running
+			}
+			j.work[r.Member] = append(j.work[r.Member], s)
+		} else if !twice {
+			running = running.next(r)
+		}
+	}
+	return j
+}
+
+// next is the session that runs after r. A body that cannot be read ends it: what cannot be judged does not count.
+func (s *session) next(r wire.Record) *session {
+	at := Ref{r.Machine, r.Seq}
+	switch {
+	case r.Kind == wire.SessionStart:
+		var b wire.StartBody
+		if json.Unmarshal(r.Body, &b) != nil || r.Session == "" {
+			return nil
+		}
+		return &session{id: r.Session, member: r.Member, role: b.Role, badges: b.Badges, rests: []Ref{at}}
+	case s == nil || s.id != r.Session:
+		return s
+	case r.Kind == wire.SessionEnd:
+		return nil
+	case r.Kind == wire.RoleChanged:
+		var b wire.RoleBody
+		if json.Unmarshal(r.Body, &b) != nil {
+			return nil
+		}
+		n := *s
+		n.role, n.badges, n.rests = b.Role, b.Badges, []Ref{s.rests[0], at}
+		return &n
+	case r.Kind == wire.Assisted:
+		n := *s
+		n.assisted, n.arrival = r.Member, at
+		return &n
+	}
+	return s
+}
+
+// intervention says what counts against s; nothing: it counts.
+func (j *judge) intervention(s seen) (wire.InterventionBody, []Why, []Ref) {
+	var what wire.InterventionBody
+	if json.Unmarshal(s.record.Body, &what) != nil {
+		return what, []Why{Unreadable}, nil
+	}
+	var why []Why
+	add := func(w Why, when bool) {
+		if when {
+			why = append(why, w)
+		}
+	}
+	add(Duplicate, s.twice)
+	add(WrongMachine, !slices.Contains(j.rule.Machines, s.record.Machine))
+	add(WrongKind, !slices.Contains(j.rule.Kinds, what.What))
+	why = append(why, j.age(s.record)...)
+	if j.rule.EndorsedBy == "" {
+		return what, why, nil
+	}
+	ends, rests := j.endorsed(s, what)
+	return what, append(why, ends...), rests
+}
+
+func (j *judge) age(r wire.Record) []Why {
+	switch age := j.now.Sub(r.Wall); {
+	case j.rule.Within <= 0:
+		return nil
+	case r.Clock != wire.ClockTrusted:
+		return []Why{ClockUntrusted}
+	case age > time.Duration(min(j.rule.Within, 1<<32))*time.Second:
+		return []Why{TooOld}
+	case age < -wire.Skew:
+		return []Why{InFuture}
+	}
+	return nil
+}
+
+// endorsed looks at whose session the intervention was logged in.
+func (j *judge) endorsed(s seen, what wire.InterventionBody) (why []Why, rests []Ref) {
+	switch {
+	case what.Endorser == "":
+		return []Why{NotEndorsed}, nil
+	case what.Endorser == s.record.Member:
+		return []Why{SelfEndorsed}, nil
+	case s.in == nil || s.in.member != what.Endorser:
+		return []Why{NoSession}, nil
+	}
+	if s.in.role != policy.Maintainer || !slices.Contains(s.in.badges, j.rule.EndorsedBy) {
+		why = append(why, EndorserNotMaintainer)
+	}
+	if s.in.assisted != s.record.Member {
+		why = append(why, NotAssisting)
+	}
+	return why, append(slices.Clone(s.in.rests), s.in.arrival)
+}

@@ -1,0 +1,180 @@
+package evidence
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// MaxCounted is how many interventions a file carries at most: the newest.
+const MaxCounted = 100
+
+const (
+	kind = "portillon evidence" // the first line of the signed text
+	// maxRecords bounds what a reader will look at: each intervention rests on at most three records.
+	maxRecords = 4 * MaxCounted
+	maxPath    = 64
+)
+
+// File is what a member takes along, signed by the hub: a note whose text is the line «portillon evidence» and this, as canonical JSON.
+type File struct {
+	Site     policy.SiteID   `json:"site"`
+	Member   policy.MemberID `json:"member"`
+	Made     time.Time       `json:"made"` // the records are judged as of then
+	Rule     Rule            `json:"rule"`
+	Complete bool            `json:"complete"`
+	Machines []Journal       `json:"journals"`
+	Records  []Proven        `json:"records"` // those that count and those they rest on
+}
+
+// Journal is a machine's signed checkpoint.
+type Journal struct {
+	Machine    policy.MachineID `json:"machine"`
+	Checkpoint string           `json:"checkpoint"` // a signed note
+}
+
+// Proven is a record with its path to the root of its machine's checkpoint.
+type Proven struct {
+	wire.Leafed
+	Path []tlog.Hash `json:"path"`
+}
+
+// Progress judges the file's records. Verify has done so already; Open has not looked at them.
+func (f File) Progress() (Progress, error) {
+	records, err := f.records()
+	if err != nil {
+		return Progress{}, err
+	}
+	return Judge(f.Rule, f.Member, records, f.Made), nil
+}
+
+func (f File) records() ([]wire.Record, error) {
+	out := make([]wire.Record, len(f.Records))
+	for i, p := range f.Records {
+		r, err := wire.ParseRecord(p.Record)
+		if err != nil {
+			return nil, fmt.Errorf("evidence: record %d: %w", i, err)
+		}
+		out[i] = r
+	}
+	return out, nil
+}
+
+// Needs are the records that a file about p must carry, by machine and seq: the newest MaxCounted and what they rest on.
+func Needs(p Progress) []Ref {
+	var out []Ref
+	for _, c := range p.Counted[max(0, len(p.Counted)-MaxCounted):] {
+		out = append(append(out, Ref{c.Record.Machine, c.Record.Seq}), c.RestsOn...)
+	}
+	slices.SortFunc(out, func(a, b Ref) int {
+		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Seq, b.Seq))
+	})
+	return slices.Compact(out)
+}
+
+// Make signs a file.
+func Make(f File, hub note.Signer) ([]byte, error) {
+	f.Made = f.Made.UTC().Truncate(time.Second)
+	p, err := f.Progress()
+	if err != nil {
+		return nil, err
+	}
+	f.Complete = p.Complete
+	b, err := wire.Canonical(f)
+	if err != nil {
+		return nil, fmt.Errorf("evidence: %w", err)
+	}
+	return note.Sign(&note.Note{Text: kind + "\n" + string(b) + "\n"}, hub)
+}
+
+// Open checks the hub's signature and reads the file. It does not look at the records: Verify does.
+func Open(data []byte, hub note.Verifiers) (File, error) {
+	if len(data) > wire.MaxSigned {
+		return File{}, fmt.Errorf("evidence: %d bytes, at most %d", len(data), wire.MaxSigned)
+	}
+	n, err := note.Open(data, hub)
+	if err != nil {
+		return File{}, fmt.Errorf("evidence: %w", errors.Join(wire.ErrBadSignature, err))
+	}
+	first, body, _ := strings.Cut(n.Text, "\n")
+	if first != kind {
+		return File{}, fmt.Errorf("evidence: this is a %.60q", first)
+	}
+	var f File
+	d := json.NewDecoder(strings.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		return File{}, fmt.Errorf("evidence: not the JSON that is expected: %w", err)
+	}
+	if c, err := wire.Canonical(f); err != nil || string(c)+"\n" != body {
+		return File{}, errors.New("evidence: not the canonical JSON that is expected")
+	}
+	if len(f.Records) > maxRecords || len(f.Machines) > maxRecords {
+		return File{}, fmt.Errorf("evidence: %d records, at most %d", len(f.Records), maxRecords)
+	}
+	return f, nil
+}
+
+// Verify checks everything again: the hub's signature, each record's path to a checkpoint that its machine signed, and that
+// judging the records gives what the file says. machines gives a machine's pinned key; nil is a machine that is not trusted.
+func Verify(data []byte, hub note.Verifiers, machines func(policy.MachineID) note.Verifier) (File, Progress, error) {
+	f, err := Open(data, hub)
+	if err != nil {
+		return File{}, Progress{}, err
+	}
+	roots, err := f.roots(machines)
+	if err != nil {
+		return File{}, Progress{}, err
+	}
+	records, err := f.records()
+	if err != nil {
+		return File{}, Progress{}, err
+	}
+	for i, r := range records {
+		if err := f.Records[i].check(r, f.Site, roots); err != nil {
+			return File{}, Progress{}, err
+		}
+	}
+	p := Judge(f.Rule, f.Member, records, f.Made)
+	if p.Complete != f.Complete || len(p.Rejected) > 0 {
+		return File{}, Progress{}, fmt.Errorf("evidence: judged again, %d interventions count, %d do not, and complete is %t: the file says otherwise", len(p.Counted), len(p.Rejected), p.Complete)
+	}
+	return f, p, nil
+}
+
+func (f File) roots(machines func(policy.MachineID) note.Verifier) (map[policy.MachineID]wire.Checkpoint, error) {
+	out := map[policy.MachineID]wire.Checkpoint{}
+	for _, j := range f.Machines {
+		key := machines(j.Machine)
+		if key == nil {
+			return nil, fmt.Errorf("evidence: no key is pinned for the machine %.64q", j.Machine)
+		}
+		c, err := wire.OpenCheckpoint([]byte(j.Checkpoint), wire.Origin(f.Site, j.Machine), note.VerifierList(key))
+		if err != nil {
+			return nil, fmt.Errorf("evidence: %s: %w", j.Machine, err)
+		}
+		out[j.Machine] = c
+	}
+	return out, nil
+}
+
+func (p Proven) check(r wire.Record, site policy.SiteID, roots map[policy.MachineID]wire.Checkpoint) error {
+	c, ok := roots[r.Machine]
+	if !ok || r.Site != site || r.Seq > c.Size || len(p.Path) > maxPath {
+		return fmt.Errorf("evidence: record %d of %.64s/%.64s: no checkpoint covers it", r.Seq, r.Site, r.Machine)
+	}
+	if err := tlog.CheckRecord(tlog.RecordProof(p.Path), int64(c.Size), c.Root, int64(r.Seq-1), wire.Leaf(p.Salt, p.Record)); err != nil {
+		return fmt.Errorf("evidence: record %d of %s is not in the journal that the machine signed: %w", r.Seq, r.Machine, err)
+	}
+	return nil
+}

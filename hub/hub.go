@@ -1,0 +1,250 @@
+// Package hub is the office of a site: it takes in what the machines recorded, hands out the bundle they work from, and gives orders.
+//
+//	hub.yaml ─▶ Config ─▶ New ─▶ Run(ctx) ─▶ Close
+//
+//	records ─▶ ledger (commit) ─▶ acknowledgement, signed, retained
+//	bundle file ─▶ store ─▶ manifest, retained; chunks by hash over HTTP, on loopback
+//	Command ─▶ signed order ─▶ reply
+//	ledger + policy ─▶ evidence, signed
+//
+// It trusts nobody on the broker: records count only as the ledger judges them, by the machines' own keys; a state is a
+// hint, after which it sends what the machine seems to lack; a reply is believed to belong to the order whose id it bears.
+// The broker may lose anything: manifest and acknowledgements are published anew on every connect. Run reconnects for ever,
+// with a pause that grows and varies; a machine notices nothing of it.
+//
+// It refuses: a hub.yaml with any fault; a broker inside that the network could reach and that knows nobody; to serve chunks
+// beyond loopback (they hold members' names); a bundle of another site, an older one, or one that the bundle key did not sign.
+package hub
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub/broker"
+	"portillon/hub/ledger"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Hub is an office that is open until Close.
+type Hub struct {
+	c       Config
+	log     *slog.Logger
+	now     func() time.Time
+	signer  note.Signer
+	topics  wire.Topics
+	ledger  *ledger.Ledger
+	broker  *broker.Broker // nil: outside
+	dial    dialing
+	store   wire.Store
+	http    net.Listener // nil: chunks are not served
+	orders  chan order
+	renewed chan struct{} // the bundle is another one; holds one
+
+	mu       sync.Mutex // guards what follows
+	manifest []byte     // signed; nil: none yet
+	version  uint64
+	machines map[policy.MachineID]*Machine
+	waiting  map[string]chan wire.Reply // by the id of the command
+}
+
+// dialing is how the broker is reached.
+type dialing struct {
+	url, username, password string
+	tls                     *tls.Config // nil: the system's roots
+}
+
+// Options are what a test brings. The zero Options are the process's own.
+type Options struct {
+	Log *slog.Logger
+	Now func() time.Time
+}
+
+// New opens the ledger, starts the broker inside if there is to be one, and listens. Close undoes all of it.
+func New(c Config, o Options) (*Hub, error) {
+	h := &Hub{c: c, log: o.Log, now: o.Now, topics: wire.Topics{Site: c.Site}, orders: make(chan order), renewed: make(chan struct{}, 1),
+		machines: map[policy.MachineID]*Machine{}, waiting: map[string]chan wire.Reply{}}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	if h.now == nil {
+		h.now = time.Now
+	}
+	if err := h.open(); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+func (h *Hub) open() (err error) {
+	if h.signer, err = h.c.Signer(); err != nil {
+		return err
+	}
+	if h.ledger, err = ledger.Open(h.c.Ledger(), h.c.Site, h.c.Keys()); err != nil {
+		return err
+	}
+	for _, m := range h.c.Machines {
+		head, err := h.ledger.Head(m.ID)
+		if err != nil {
+			return err
+		}
+		h.machines[m.ID] = &Machine{ID: m.ID, Held: head.Seq}
+	}
+	if h.c.Bundle.Key != nil {
+		h.store = wire.Store{Dir: filepath.Join(h.c.Data, "bundle"), Site: h.c.Site, Keys: note.VerifierList(h.c.Bundle.Key)}
+		h.readStore()
+	}
+	if h.c.HTTP != "" {
+		if h.http, err = net.Listen("tcp", h.c.HTTP); err != nil {
+			return fmt.Errorf("http: %w", err)
+		}
+	}
+	return h.reach()
+}
+
+// reach starts the broker inside, or notes how the one outside is reached.
+func (h *Hub) reach() error {
+	m := h.c.MQTT
+	if m.Broker != "" {
+		h.dial = dialing{url: m.Broker, username: m.Username}
+		if m.PasswordFile == "" {
+			return nil
+		}
+		var err error
+		h.dial.password, err = readPassword(m.PasswordFile)
+		return err
+	}
+	accounts, err := h.accounts()
+	if err != nil {
+		return err
+	}
+	c := broker.Config{Addr: m.Listen, Dir: filepath.Join(h.c.Data, "broker"), Site: h.c.Site, Accounts: accounts, Log: h.log}
+	scheme := "tcp"
+	if m.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(m.Cert, m.CertKey)
+		if err != nil {
+			return fmt.Errorf("mqtt: cert: %w", err)
+		}
+		c.TLS, scheme = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, "ssl"
+		h.dial.tls = onlyThis(cert)
+	}
+	if h.broker, err = broker.Start(c); err != nil {
+		return err
+	}
+	h.dial.url = scheme + "://" + h.broker.Addr()
+	return nil
+}
+
+// onlyThis accepts the hub's own certificate, whatever name it bears, and no other.
+func onlyThis(cert tls.Certificate) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, // names are not compared: the bytes are
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+			if len(raw) == 0 || !bytes.Equal(raw[0], cert.Certificate[0]) {
+				return errors.New("this is not the broker inside")
+			}
+			return nil
+		}}
+}
+
+// accounts are those at the broker inside. The hub's own has a password that nobody ever sees.
+func (h *Hub) accounts() ([]broker.Account, error) {
+	var out []broker.Account
+	for _, m := range h.c.Machines {
+		if m.PasswordFile == "" {
+			continue
+		}
+		p, err := readPassword(m.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("machines.%s.password-file: %w", m.ID, err)
+		}
+		out = append(out, broker.Account{User: string(m.ID), Password: p, As: broker.AsMachine, Machine: m.ID})
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	if h.c.MQTT.Watcher != "" {
+		p, err := readPassword(h.c.MQTT.Watcher)
+		if err != nil {
+			return nil, fmt.Errorf("mqtt.watcher: %w", err)
+		}
+		out = append(out, broker.Account{User: "+watcher", Password: p, As: broker.AsWatcher})
+	}
+	h.dial.username, h.dial.password = "+hub", random(16) // no machine's id holds a plus
+	return append(out, broker.Account{User: h.dial.username, Password: h.dial.password, As: broker.AsHub}), nil
+}
+
+// Run works until ctx ends. It returns ctx's error, or what made work impossible.
+func (h *Hub) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	start := func(f func(context.Context) error) {
+		all.Go(func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				cancel(err)
+			}
+		})
+	}
+	start(h.stayConnected)
+	if h.c.Bundle.File != "" {
+		start(h.watchBundle)
+	}
+	if h.http != nil {
+		start(h.serve)
+	}
+	<-ctx.Done()
+	all.Wait()
+	return context.Cause(ctx)
+}
+
+// Close closes what New opened, last in, first out.
+func (h *Hub) Close() error {
+	var errs []error
+	if h.broker != nil {
+		errs = append(errs, h.broker.Close())
+	}
+	if h.http != nil {
+		if err := h.http.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if h.ledger != nil {
+		errs = append(errs, h.ledger.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Broker is the URL of the broker that the hub uses.
+func (h *Hub) Broker() string { return h.dial.url }
+
+// HTTP is the URL below which the manifest and chunks are served; empty: nowhere.
+func (h *Hub) HTTP() string {
+	if h.http == nil {
+		return ""
+	}
+	return "http://" + h.http.Addr().String()
+}
+
+// Ledger is the hub's ledger, for reading.
+func (h *Hub) Ledger() *ledger.Ledger { return h.ledger }
+
+// Run opens a hub, works until ctx ends, and closes it.
+func Run(ctx context.Context, c Config, o Options) error {
+	h, err := New(c, o)
+	if err != nil {
+		return err
+	}
+	err = h.Run(ctx)
+	return errors.Join(err, h.Close())
+}

@@ -1,0 +1,98 @@
+// Package ledger is the hub's copy of every machine's journal, each record kept exactly once on (machine, seq), in one SQLite file.
+//
+// It accepts batches as machines publish them (wire.Batch), in any order and as often as they come. It believes a batch
+// only when the machine's own key has signed a checkpoint whose root comes out of the records already held and those
+// that came: a record that the machine did not write, was changed on the way, or takes the place of an earlier one
+// cannot enter. What Take has returned without error is committed and synced: only then may it be acknowledged.
+//
+// It refuses, with a code and a sentence (Refusal): what is no batch, machines without a pinned key, signatures of others,
+// another machine's records, gaps (and says which record it wants), roots that do not come out, and journals that have
+// been rolled back or have forked. A refusal changes nothing. It refuses to open a database of something else, of another
+// site, or one that is torn; it never overwrites one.
+package ledger
+
+import (
+	"database/sql"
+	"fmt"
+	"sync"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/policy"
+)
+
+// Ledger is an open ledger. Its methods may be called by many goroutines.
+type Ledger struct {
+	site policy.SiteID
+	keys Keys
+	mu   sync.Mutex // one batch at a time: SQLite has one writer
+	w, r *sql.DB    // w is nil where the ledger was opened for reading only
+}
+
+// Keys are the machines' pinned keys. A machine that is not among them has no records here.
+type Keys map[policy.MachineID]note.Verifier
+
+// Head is how much of a machine's journal is held.
+type Head struct {
+	Seq  uint64    // all records up to this one; 0: none
+	Root tlog.Hash // of the tree over them
+}
+
+// Open opens the ledger at path, and makes it where there is none.
+func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
+	if err := prepare(path); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	w, err := openDB(path, false)
+	if err != nil {
+		return nil, fmt.Errorf("ledger %s: %w", path, err)
+	}
+	w.SetMaxOpenConns(1)
+	empty, err := check(w, site)
+	if err == nil && empty {
+		err = create(w, site)
+	}
+	if err != nil {
+		w.Close()
+		return nil, fmt.Errorf("ledger %s: %w", path, err)
+	}
+	l, err := OpenReadOnly(path, site)
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	l.w, l.keys = w, keys
+	return l, nil
+}
+
+// OpenReadOnly opens a ledger that another process may be writing.
+func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
+	r, err := openDB(path, true)
+	if err != nil {
+		return nil, fmt.Errorf("ledger %s: %w", path, err)
+	}
+	r.SetMaxOpenConns(4)
+	empty, err := check(r, site)
+	if err == nil && empty {
+		err = fmt.Errorf("it holds nothing yet")
+	}
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("ledger %s: %w", path, err)
+	}
+	return &Ledger{site: site, r: r}, nil
+}
+
+// Close waits for a running Take.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.r.Close()
+	if l.w != nil {
+		if werr := l.w.Close(); err == nil {
+			err = werr
+		}
+	}
+	return err
+}

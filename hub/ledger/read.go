@@ -1,0 +1,130 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Entry is a record as it is held.
+type Entry struct {
+	wire.Record
+	Leaf wire.Leafed // its salt and canonical bytes
+}
+
+// Query chooses records. The zero Query is all of them.
+type Query struct {
+	Machine policy.MachineID // empty: all machines
+	Kinds   []wire.Kind      // none: all kinds
+	Member  policy.MemberID  // empty: everybody
+	After   uint64           // only records with a higher seq
+	Limit   int              // at most so many; 0: no limit
+}
+
+// Records gives each record that q chooses to yield, by machine and seq, until yield returns an error.
+func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) error {
+	text, args := q.sql()
+	rows, err := l.r.QueryContext(ctx, text, args...)
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		e, err := scan(rows.Scan)
+		if err != nil {
+			return fmt.Errorf("ledger: %w", err)
+		}
+		if err := yield(e); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return nil
+}
+
+func (q Query) sql() (string, []any) {
+	where, args := []string{"seq > ?"}, []any{int64(q.After)}
+	if q.Machine != "" {
+		where, args = append(where, "machine = ?"), append(args, string(q.Machine))
+	}
+	if q.Member != "" {
+		where, args = append(where, "member = ?"), append(args, string(q.Member))
+	}
+	if len(q.Kinds) > 0 {
+		where = append(where, "kind IN (?"+strings.Repeat(",?", len(q.Kinds)-1)+")")
+		for _, k := range q.Kinds {
+			args = append(args, string(k))
+		}
+	}
+	text := "SELECT salt, record FROM records WHERE " + strings.Join(where, " AND ") + " ORDER BY machine, seq"
+	if q.Limit > 0 {
+		text += fmt.Sprintf(" LIMIT %d", q.Limit)
+	}
+	return text, args
+}
+
+func scan(into func(...any) error) (Entry, error) {
+	var salt, record []byte
+	if err := into(&salt, &record); err != nil {
+		return Entry{}, err
+	}
+	r, err := wire.ParseRecord(record)
+	if err != nil {
+		return Entry{}, fmt.Errorf("a record is torn: %w", err)
+	}
+	e := Entry{Record: r, Leaf: wire.Leafed{Record: record}}
+	if copy(e.Leaf.Salt[:], salt) != len(salt) || len(salt) != len(e.Leaf.Salt) {
+		return Entry{}, fmt.Errorf("the salt of record %d of %s is torn", r.Seq, r.Machine)
+	}
+	return e, nil
+}
+
+// Head is how much of m's journal is held.
+func (l *Ledger) Head(m policy.MachineID) (Head, error) {
+	h, err := headOf(l.r, m)
+	if err != nil {
+		return Head{}, fmt.Errorf("ledger: %w", err)
+	}
+	return h, nil
+}
+
+// Proof shows that records stand in a machine's journal: the machine's signed checkpoint, and for each record its path to the root.
+type Proof struct {
+	Checkpoint string // a signed note
+	Size       uint64
+	Paths      []tlog.RecordProof // in the order asked for
+}
+
+// Prove proves records of m by their seqs.
+func (l *Ledger) Prove(ctx context.Context, m policy.MachineID, seqs []uint64) (Proof, error) {
+	tx, err := l.r.BeginTx(ctx, nil) // one state of the ledger for checkpoint and paths
+	if err != nil {
+		return Proof{}, fmt.Errorf("ledger: %w", err)
+	}
+	defer tx.Rollback()
+	var size int64
+	var signed []byte
+	if err := tx.QueryRow("SELECT size, note FROM checkpoints WHERE machine = ?", string(m)).Scan(&size, &signed); err != nil {
+		return Proof{}, fmt.Errorf("ledger: no checkpoint of %s: %w", m, err)
+	}
+	out := Proof{Checkpoint: string(signed), Size: uint64(size)}
+	t := newTree(tx, m, size)
+	for _, seq := range seqs {
+		if seq == 0 || seq > uint64(size) {
+			return Proof{}, fmt.Errorf("ledger: record %d of %s is not held", seq, m)
+		}
+		p, err := tlog.ProveRecord(size, int64(seq-1), t)
+		if err != nil {
+			return Proof{}, fmt.Errorf("ledger: record %d of %s: %w", seq, m, err)
+		}
+		out.Paths = append(out.Paths, p)
+	}
+	return out, nil
+}

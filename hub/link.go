@@ -1,0 +1,180 @@
+package hub
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	mrand "math/rand/v2"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+const (
+	// shortest and longest pause between two connects; it doubles, and varies by half so that a site does not return in step.
+	shortestPause = 250 * time.Millisecond
+	longestPause  = 15 * time.Second
+	// writeTimeout bounds how long a peer that stops reading can hold the hub up.
+	writeTimeout = 10 * time.Second
+	// inbox is how many messages wait for the ledger before the broker has to.
+	inbox = 64
+)
+
+// stayConnected holds a connection to the broker, a fresh client each time: the library's own reconnect reports success for messages it has lost.
+func (h *Hub) stayConnected(ctx context.Context) error {
+	pause := shortestPause
+	for {
+		began := time.Now()
+		err := h.connected(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		h.log.Warn("the broker is away", "broker", h.dial.url, "why", err)
+		if time.Since(began) > time.Minute {
+			pause = shortestPause
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause/2 + mrand.N(pause)):
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+// link is one connection. One goroutine publishes on it.
+type link struct {
+	client mqtt.Client
+	in     chan mqtt.Message
+	lost   chan error
+}
+
+// connected works over one connection until it is lost or ctx ends.
+func (h *Hub) connected(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	l := &link{in: make(chan mqtt.Message, inbox), lost: make(chan error, 1)}
+	l.client = mqtt.NewClient(h.clientOptions(ctx, l))
+	defer l.client.Disconnect(250) // milliseconds for what is under way
+	defer cancel()                 // first: a handler that waits for the inbox would hold the client
+	if err := await(ctx, l.client.Connect()); err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	if err := h.subscribe(ctx, l); err != nil {
+		return err
+	}
+	h.log.Info("connected", "broker", h.dial.url)
+	if err := h.greet(l); err != nil {
+		return err
+	}
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err = <-l.lost:
+			return err
+		case m := <-l.in:
+			err = h.receive(l, m)
+		case <-h.renewed:
+			err = h.offer(l)
+		case o := <-h.orders:
+			err = l.publish(o.topic, false, o.data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (h *Hub) clientOptions(ctx context.Context, l *link) *mqtt.ClientOptions {
+	o := mqtt.NewClientOptions()
+	if h.dial.tls != nil {
+		o.SetTLSConfig(h.dial.tls)
+	}
+	return o.AddBroker(h.dial.url).
+		SetClientID("portillon-hub-" + random(4)).
+		SetUsername(h.dial.username).SetPassword(h.dial.password).
+		SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).
+		SetWriteTimeout(writeTimeout).SetConnectTimeout(10 * time.Second).
+		SetKeepAlive(20 * time.Second).SetPingTimeout(10 * time.Second).
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) { l.lost <- err }).
+		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
+			select {
+			case l.in <- m:
+			case <-ctx.Done():
+			}
+		})
+}
+
+// subscribe asks for what machines say, and makes sure that it was granted.
+func (h *Hub) subscribe(ctx context.Context, l *link) error {
+	filters := map[string]byte{h.topics.All("records"): 1, h.topics.All("reply"): 1, h.topics.All("state"): 1, h.topics.All("availability"): 1}
+	t := l.client.SubscribeMultiple(filters, nil)
+	if err := await(ctx, t); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	for filter, granted := range t.(*mqtt.SubscribeToken).Result() {
+		if granted > 2 {
+			return fmt.Errorf("subscribe: the broker does not let this hub hear %s", filter)
+		}
+	}
+	return nil
+}
+
+// greet publishes what brokers may have lost.
+func (h *Hub) greet(l *link) error {
+	err := h.offer(l)
+	for _, m := range h.c.Machines {
+		err = errors.Join(err, h.acknowledge(l, m.ID))
+	}
+	return err
+}
+
+// publish sends with QoS 1 and does not wait: what is lost with a connection is published anew on the next.
+func (l *link) publish(topic string, retained bool, data []byte) error {
+	t := l.client.Publish(topic, 1, retained, data)
+	select {
+	case <-t.Done():
+		if err := t.Error(); err != nil {
+			return fmt.Errorf("publish on %s: %w", topic, err)
+		}
+	default:
+	}
+	return nil
+}
+
+// await waits for the broker's answer, or ctx.
+func await(ctx context.Context, t mqtt.Token) error {
+	select {
+	case <-t.Done():
+		return t.Error()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(2 * writeTimeout):
+		return errors.New("no answer")
+	}
+}
+
+// random is n bytes that nobody can guess, in hexadecimal.
+func random(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// offer publishes the manifest in force.
+func (h *Hub) offer(l *link) error {
+	manifest, _ := h.Manifest()
+	if manifest == nil {
+		return nil
+	}
+	return l.publish(h.topics.Bundle(), true, manifest)
+}
+
+// order is a command on its way.
+type order struct {
+	topic string
+	data  []byte
+}

@@ -1,0 +1,96 @@
+package hub
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/hub/evidence"
+	"portillon/hub/ledger"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Progress judges everybody who has logged an intervention, towards every badge of the policy that is earned by work;
+// sorted by member, then badge.
+func Progress(ctx context.Context, l *ledger.Ledger, p *policy.Policy, now time.Time) ([]evidence.Progress, error) {
+	records, err := evidenceRecords(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	var out []evidence.Progress
+	for _, b := range slices.Sorted(maps.Keys(p.Evidence)) {
+		rule, _ := evidence.RuleOf(p, b)
+		for _, m := range evidence.Members(records) {
+			out = append(out, evidence.Judge(rule, m, records, now))
+		}
+	}
+	slices.SortStableFunc(out, func(a, b evidence.Progress) int { return cmp.Compare(a.Member, b.Member) })
+	return out, nil
+}
+
+// ProgressOf judges one member towards one badge.
+func ProgressOf(ctx context.Context, l *ledger.Ledger, p *policy.Policy, m policy.MemberID, b policy.BadgeID, now time.Time) (evidence.Progress, error) {
+	rule, ok := evidence.RuleOf(p, b)
+	if !ok {
+		return evidence.Progress{}, fmt.Errorf("the policy has no evidence rule for the badge %.64q", b)
+	}
+	records, err := evidenceRecords(ctx, l)
+	if err != nil {
+		return evidence.Progress{}, err
+	}
+	return evidence.Judge(rule, m, records, now), nil
+}
+
+// Export makes the signed evidence file of one member for one badge, complete or not.
+func Export(ctx context.Context, l *ledger.Ledger, p *policy.Policy, m policy.MemberID, b policy.BadgeID, now time.Time, key note.Signer) ([]byte, error) {
+	progress, err := ProgressOf(ctx, l, p, m, b, now)
+	if err != nil {
+		return nil, err
+	}
+	rule, _ := evidence.RuleOf(p, b)
+	f := evidence.File{Site: p.Site, Member: m, Made: now, Rule: rule}
+	byMachine := map[policy.MachineID][]uint64{}
+	for _, r := range evidence.Needs(progress) {
+		byMachine[r.Machine] = append(byMachine[r.Machine], r.Seq)
+	}
+	for _, machine := range slices.Sorted(maps.Keys(byMachine)) {
+		if err := prove(ctx, l, machine, byMachine[machine], &f); err != nil {
+			return nil, err
+		}
+	}
+	return evidence.Make(f, key)
+}
+
+func prove(ctx context.Context, l *ledger.Ledger, m policy.MachineID, seqs []uint64, f *evidence.File) error {
+	proof, err := l.Prove(ctx, m, seqs)
+	if err != nil {
+		return err
+	}
+	f.Machines = append(f.Machines, evidence.Journal{Machine: m, Checkpoint: proof.Checkpoint})
+	for i, seq := range seqs {
+		err := l.Records(ctx, ledger.Query{Machine: m, After: seq - 1, Limit: 1}, func(e ledger.Entry) error {
+			f.Records = append(f.Records, evidence.Proven{Leafed: e.Leaf, Path: []tlog.Hash(proof.Paths[i])})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func evidenceRecords(ctx context.Context, l *ledger.Ledger) ([]wire.Record, error) {
+	var out []wire.Record
+	err := l.Records(ctx, ledger.Query{Kinds: evidence.Kinds()}, func(e ledger.Entry) error {
+		out = append(out, e.Record)
+		return nil
+	})
+	return out, err
+}

@@ -1,0 +1,97 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"portillon/wire"
+)
+
+var chunkHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// serve answers HTTP on loopback until ctx ends.
+func (h *Hub) serve(ctx context.Context) error {
+	s := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(h.http) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("http: %w", err)
+	case <-ctx.Done():
+	}
+	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if s.Shutdown(bye) != nil {
+		s.Close()
+	}
+	<-failed
+	return nil
+}
+
+// Handler serves GET /manifest, GET /chunks/<sha256> and GET /machines (how each machine stands, as JSON). It answers
+// only requests addressed to loopback by name, so that no page in a browser can have its own name resolve to it.
+func (h *Hub) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /manifest", h.getManifest)
+	mux.HandleFunc("GET /chunks/{sha}", h.getChunk)
+	mux.HandleFunc("GET /machines", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		json.NewEncoder(w).Encode(h.Machines()) // the reader may be gone
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if !addressed(r.Host) {
+			http.Error(w, "this is for loopback only", http.StatusMisdirectedRequest)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func addressed(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (h *Hub) getManifest(w http.ResponseWriter, r *http.Request) {
+	manifest, _ := h.Manifest()
+	if manifest == nil {
+		http.Error(w, "there is no bundle yet", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("ETag", `"`+wire.Hash(manifest)+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(manifest))
+}
+
+// getChunk gives a chunk by its hash: what stands under a hash never changes.
+func (h *Hub) getChunk(w http.ResponseWriter, r *http.Request) {
+	sha := r.PathValue("sha")
+	if h.store.Dir == "" || !chunkHash.MatchString(sha) {
+		http.NotFound(w, r)
+		return
+	}
+	f, err := http.Dir(filepath.Join(h.store.Dir, "chunks")).Open(sha)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	defer f.Close()
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+	w.Header().Set("ETag", `"`+sha+`"`)
+	http.ServeContent(w, r, "", time.Time{}, f)
+}
