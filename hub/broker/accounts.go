@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -39,7 +40,8 @@ func permissions(site policy.SiteID, a Account) (*server.Permissions, error) {
 	base := "portillon." + string(site) + "."
 	switch a.As {
 	case AsHub:
-		return allow([]string{base + ">"}, []string{base + ">"}), nil
+		// The filter portillon/<site>/# also covers portillon/<site>, which «>» alone would not.
+		return allow([]string{base + ">"}, []string{strings.TrimSuffix(base, "."), base + ">"}), nil
 	case AsMachine:
 		if !slug.MatchString(string(a.Machine)) || a.Machine == "ack" || a.Machine == "bundle" {
 			return nil, fmt.Errorf("the account %q speaks for %q, which is no machine's id", a.User, a.Machine)

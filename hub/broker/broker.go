@@ -16,6 +16,7 @@
 package broker
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -34,7 +35,10 @@ import (
 const MaxPayload = 1 << 20
 
 // ready is how long a start may take: a folder with thousands of retained messages is read within seconds.
-const ready = 20 * time.Second
+const (
+	ready     = 20 * time.Second
+	lookEvery = 100 * time.Millisecond
+)
 
 // Config is how the broker is started.
 type Config struct {
@@ -83,19 +87,26 @@ func Start(c Config) (*Broker, error) {
 	l := &quiet{log: c.Log}
 	s.SetLogger(l, false, false)
 	s.Start()
-	if !s.ReadyForConnections(ready) || l.fatal() != nil {
+	if err := await(s, l); err != nil {
 		s.Shutdown()
 		s.WaitForShutdown()
-		return nil, fmt.Errorf("broker: cannot serve on %s from %s: %w", c.Addr, c.Dir, cmpErr(l.fatal(), errors.New("it is not ready in time")))
+		return nil, fmt.Errorf("broker: cannot serve on %s from %s: %w", c.Addr, c.Dir, err)
 	}
 	return &Broker{s: s, addr: net.JoinHostPort(o.MQTT.Host, strconv.Itoa(o.MQTT.Port))}, nil
 }
 
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
+// await returns once the server takes connections, or has said why it will not.
+func await(s *server.Server, l *quiet) error {
+	for range ready / lookEvery {
+		up := s.ReadyForConnections(lookEvery)
+		if err := l.fatal(); err != nil {
+			return err
+		}
+		if up {
+			return nil
+		}
 	}
-	return b
+	return fmt.Errorf("it is not ready after %v", ready)
 }
 
 // Addr is host:port, as it was bound.
@@ -166,7 +177,7 @@ type quiet struct {
 
 func (q *quiet) say(l slog.Level, format string, v []any) {
 	if q.log != nil {
-		q.log.Log(nil, l, "broker: "+fmt.Sprintf(format, v...)) //nolint:staticcheck // the server hands us no context
+		q.log.Log(context.Background(), l, "broker: "+fmt.Sprintf(format, v...)) // the server hands over no context
 	}
 }
 

@@ -1,0 +1,112 @@
+package broker_test
+
+import (
+	"net"
+	"net/url"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+// client is a test's connection, in the mode that uplink and hub use.
+type client struct {
+	t    *testing.T
+	c    mqtt.Client
+	conn net.Conn
+	in   chan mqtt.Message
+}
+
+func options(addr string) *mqtt.ClientOptions {
+	return mqtt.NewClientOptions().AddBroker("tcp://" + addr).SetProtocolVersion(4).SetCleanSession(true).
+		SetAutoReconnect(false).SetConnectRetry(false).SetWriteTimeout(patience).SetConnectTimeout(patience)
+}
+
+func connect(t *testing.T, addr, willTopic string) *client {
+	t.Helper()
+	o := options(addr)
+	if willTopic != "" {
+		o.SetWill(willTopic, "offline", 1, true)
+	}
+	return open(t, o)
+}
+
+func connectAs(t *testing.T, addr, id string) *client {
+	t.Helper()
+	return open(t, options(addr).SetClientID(id))
+}
+
+func login(t *testing.T, addr, user string) *client {
+	t.Helper()
+	for _, a := range accounts() {
+		if a.User == user {
+			return open(t, options(addr).SetUsername(user).SetPassword(a.Password))
+		}
+	}
+	t.Fatalf("no account %s", user)
+	return nil
+}
+
+// open waits for a broker that is still starting.
+func open(t *testing.T, o *mqtt.ClientOptions) *client {
+	t.Helper()
+	c := &client{t: t, in: make(chan mqtt.Message, 10000)}
+	o.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
+		var err error
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if c.conn, err = net.Dial("tcp", u.Host); err == nil {
+				return c.conn, nil
+			}
+		}
+		return nil, err
+	})
+	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { c.in <- m })
+	c.c = mqtt.NewClient(o)
+	c.must(c.c.Connect())
+	t.Cleanup(func() { c.c.Disconnect(0) })
+	return c
+}
+
+func (c *client) must(tok mqtt.Token) {
+	c.t.Helper()
+	if !tok.WaitTimeout(patience) || tok.Error() != nil {
+		c.t.Fatal("no answer from the broker: ", tok.Error())
+	}
+}
+
+func (c *client) publish(topic string, retained bool, payload string) {
+	c.t.Helper()
+	c.must(c.c.Publish(topic, 1, retained, payload))
+}
+
+func (c *client) subscribe(filters ...string) {
+	c.t.Helper()
+	for _, f := range filters {
+		tok := c.c.Subscribe(f, 1, nil)
+		c.must(tok)
+		if got := tok.(*mqtt.SubscribeToken).Result()[f]; got != 1 {
+			c.t.Fatalf("subscribed to %s with %d, not QoS 1", f, got)
+		}
+	}
+}
+
+// listens subscribes where it may be refused.
+func (c *client) listens(filters ...string) {
+	for _, f := range filters {
+		c.c.Subscribe(f, 1, nil).WaitTimeout(patience)
+	}
+}
+
+func (c *client) next() mqtt.Message {
+	c.t.Helper()
+	select {
+	case m := <-c.in:
+		return m
+	case <-time.After(patience):
+		c.t.Fatal("nothing came")
+		return nil
+	}
+}
+
+// cut ends the connection without a goodbye.
+func (c *client) cut() { c.conn.Close() }

@@ -1,0 +1,319 @@
+package broker_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"portillon/hub/broker"
+)
+
+// A broker under test knows three accounts: hub, laser (a machine) and watcher; the password of each is its name backwards.
+func accounts() []broker.Account {
+	return []broker.Account{
+		{User: "hub", Password: "buh", As: broker.AsHub},
+		{User: "laser", Password: "resal", As: broker.AsMachine, Machine: "laser"},
+		{User: "watcher", Password: "rehctaw", As: broker.AsWatcher},
+	}
+}
+
+// start runs a broker on a folder and returns its address and how to stop it.
+type start func(t *testing.T, dir string, accounts []broker.Account) (addr string, stop func())
+
+func inner(t *testing.T, dir string, accounts []broker.Account) (string, func()) {
+	t.Helper()
+	b, err := broker.Start(broker.Config{Dir: dir, Site: "biklab", Accounts: accounts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := func() { b.Close() }
+	t.Cleanup(stop)
+	return b.Addr(), stop
+}
+
+// mosquitto runs Debian's, with the configuration that the README advises.
+func mosquitto(t *testing.T, dir string, accounts []broker.Account) (string, func()) {
+	t.Helper()
+	path, err := exec.LookPath("mosquitto")
+	if err != nil {
+		path = "/usr/sbin/mosquitto"
+	}
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("mosquitto is not installed: apt-get install mosquitto")
+		}
+		t.Skip("mosquitto is not installed")
+	}
+	addr := freeAddr(t)
+	_, port, _ := net.SplitHostPort(addr)
+	conf := fmt.Sprintf("listener %s 127.0.0.1\nset_tcp_nodelay true\nmessage_size_limit 1048576\nlog_type none\n", port)
+	if os.Geteuid() == 0 {
+		conf += "user root\n" // it would otherwise not read the test's folder
+	}
+	if len(accounts) == 0 {
+		conf += "allow_anonymous true\n"
+	} else {
+		conf += fmt.Sprintf("allow_anonymous false\npassword_file %s\nacl_file %s\n", passwords(t, dir, accounts), acl(t, dir))
+	}
+	write(t, filepath.Join(dir, "mosquitto.conf"), conf)
+	cmd := exec.Command(path, "-c", filepath.Join(dir, "mosquitto.conf"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stopped := false
+	stop := func() {
+		if !stopped {
+			stopped = true
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	}
+	t.Cleanup(stop)
+	return addr, stop
+}
+
+func acl(t *testing.T, dir string) string {
+	path := filepath.Join(dir, "acl")
+	write(t, path, `user hub
+topic readwrite portillon/biklab/#
+user laser
+topic write portillon/biklab/laser/availability
+topic write portillon/biklab/laser/state
+topic write portillon/biklab/laser/records
+topic write portillon/biklab/laser/checkpoint
+topic write portillon/biklab/laser/reply
+topic write homeassistant/device/portillon_biklab_laser/config
+topic read portillon/biklab/laser/command
+topic read portillon/biklab/ack/laser
+topic read portillon/biklab/bundle
+user watcher
+topic read portillon/biklab/+/availability
+topic read portillon/biklab/+/state
+topic read homeassistant/#
+topic write homeassistant/status
+`)
+	return path
+}
+
+func passwords(t *testing.T, dir string, accounts []broker.Account) string {
+	path := filepath.Join(dir, "passwords")
+	var lines strings.Builder
+	for _, a := range accounts {
+		fmt.Fprintf(&lines, "%s:%s\n", a.User, a.Password)
+	}
+	write(t, path, lines.String())
+	if out, err := exec.Command("mosquitto_passwd", "-U", path).CombinedOutput(); err != nil {
+		t.Fatalf("mosquitto_passwd: %v: %s", err, out)
+	}
+	return path
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestBrokerIsTheOneThatPortillonNeeds(t *testing.T) {
+	brokers := []struct {
+		name  string
+		start start
+	}{{"inside", inner}, {"mosquitto", mosquitto}}
+	for _, b := range brokers {
+		t.Run(b.name, func(t *testing.T) {
+			for _, c := range []struct {
+				holds string
+				check func(*testing.T, start)
+			}{
+				{"retained messages reach whoever comes later, and an empty one removes them", retained},
+				{"a will is published when a client is cut off, not when it says goodbye", will},
+				{"messages of QoS 1 arrive in order, each at least once", order},
+				{"strangers and wrong passwords are refused", strangers},
+				{"a machine speaks for itself only", permissions},
+				{"a watcher hears states and nothing else", watcher},
+				{"a client that was cut off comes back and goes on", reconnect},
+				{"a message that is too large reaches nobody, and the broker lives", tooLarge},
+			} {
+				t.Run(strings.ReplaceAll(c.holds, " ", "-"), func(t *testing.T) { c.check(t, b.start) })
+			}
+		})
+	}
+}
+
+func retained(t *testing.T, start start) {
+	addr, _ := start(t, t.TempDir(), nil)
+	a := connect(t, addr, "")
+	a.publish("portillon/biklab/bundle", true, "first")
+	a.publish("portillon/biklab/bundle", true, "second")
+	b := connect(t, addr, "")
+	b.subscribe("portillon/biklab/bundle")
+	m := b.next()
+	if string(m.Payload()) != "second" || !m.Retained() {
+		t.Errorf("got %q, retained %t", m.Payload(), m.Retained())
+	}
+	a.publish("portillon/biklab/bundle", true, "")
+	b.next() // the live copy
+	c := connect(t, addr, "")
+	c.subscribe("portillon/biklab/bundle", "portillon/biklab/end")
+	a.publish("portillon/biklab/end", false, "end")
+	if m := c.next(); string(m.Payload()) != "end" {
+		t.Errorf("what was removed came: %q", m.Payload())
+	}
+}
+
+func will(t *testing.T, start start) {
+	addr, _ := start(t, t.TempDir(), nil)
+	watch := connect(t, addr, "")
+	watch.subscribe("portillon/biklab/+/availability", "portillon/biklab/end")
+	polite := connect(t, addr, "portillon/biklab/vinyl/availability")
+	polite.c.Disconnect(250)
+	rude := connect(t, addr, "portillon/biklab/laser/availability")
+	rude.cut()
+	m := watch.next()
+	if m.Topic() != "portillon/biklab/laser/availability" || string(m.Payload()) != "offline" {
+		t.Errorf("got %q on %s", m.Payload(), m.Topic())
+	}
+	late := connect(t, addr, "")
+	late.subscribe("portillon/biklab/+/availability")
+	if m := late.next(); !m.Retained() || string(m.Payload()) != "offline" {
+		t.Errorf("the will was not retained: %q", m.Payload())
+	}
+}
+
+func order(t *testing.T, start start) {
+	addr, _ := start(t, t.TempDir(), nil)
+	hub := connect(t, addr, "")
+	hub.subscribe("portillon/biklab/+/records")
+	machine := connect(t, addr, "")
+	const n = 500 // mosquitto drops what queues beyond 1,000 for a subscriber, unless it is told otherwise
+	var tokens []mqtt.Token
+	for i := range n {
+		tokens = append(tokens, machine.c.Publish("portillon/biklab/laser/records", 1, false, fmt.Sprint(i)))
+	}
+	for _, tok := range tokens {
+		machine.must(tok)
+	}
+	for want := 0; want < n; {
+		var got int
+		fmt.Sscan(string(hub.next().Payload()), &got)
+		if got > want {
+			t.Fatalf("%d came before %d", got, want)
+		}
+		if got == want {
+			want++
+		}
+	}
+}
+
+func strangers(t *testing.T, start start) {
+	addr, _ := start(t, t.TempDir(), accounts())
+	for _, c := range []struct{ user, password string }{{"", ""}, {"laser", "wrong"}, {"nobody", "ydobon"}, {"laser", ""}} {
+		o := options(addr).SetUsername(c.user).SetPassword(c.password)
+		tok := mqtt.NewClient(o).Connect()
+		if !tok.WaitTimeout(patience) || tok.Error() == nil {
+			t.Errorf("%q with %q was let in", c.user, c.password)
+		}
+	}
+	login(t, addr, "laser") // and who belongs is not refused
+}
+
+func permissions(t *testing.T, start start) {
+	addr, _ := start(t, t.TempDir(), accounts())
+	hub, laser := login(t, addr, "hub"), login(t, addr, "laser")
+	hub.subscribe("portillon/biklab/#")
+	hub.subscribe("portillon/biklab/+/records") // as the hub does
+	for _, topic := range []string{
+		"portillon/biklab/vinyl/records", "portillon/biklab/vinyl/state", "portillon/biklab/ack/laser", "portillon/biklab/laser/command",
+		"portillon/biklab/bundle", "portillon/other/laser/records", "portillon/biklab/vinyl/command",
+	} {
+		laser.c.Publish(topic, 1, false, "forged").WaitTimeout(patience) // brokers acknowledge what they drop
+	}
+	laser.publish("portillon/biklab/laser/state", true, "true")
+	if m := hub.next(); string(m.Payload()) != "true" {
+		t.Fatalf("%q reached the hub on %s", m.Payload(), m.Topic())
+	}
+	laser.subscribe("portillon/biklab/laser/command", "portillon/biklab/ack/laser", "portillon/biklab/bundle")
+	for _, topic := range []string{"portillon/biklab/laser/command", "portillon/biklab/ack/laser", "portillon/biklab/bundle"} {
+		hub.publish(topic, false, "from the hub")
+		if m := laser.next(); m.Topic() != topic {
+			t.Errorf("%s came as %s", topic, m.Topic())
+		}
+	}
+	laser.listens("portillon/biklab/vinyl/command", "portillon/biklab/ack/vinyl", "portillon/#", "#", "portillon/biklab/+/records")
+	hub.publish("portillon/biklab/vinyl/command", false, "not for the laser")
+	hub.publish("portillon/biklab/ack/vinyl", false, "not for the laser")
+	hub.publish("portillon/biklab/laser/command", false, "end")
+	for m := laser.next(); string(m.Payload()) != "end"; m = laser.next() {
+		if string(m.Payload()) == "not for the laser" {
+			t.Fatalf("the laser hears %s", m.Topic())
+		}
+	}
+}
+
+func watcher(t *testing.T, start start) {
+	addr, _ := start(t, t.TempDir(), accounts())
+	hub, laser, w := login(t, addr, "hub"), login(t, addr, "laser"), login(t, addr, "watcher")
+	w.subscribe("portillon/biklab/+/state", "portillon/biklab/+/availability", "homeassistant/#")
+	w.listens("portillon/biklab/+/records", "portillon/biklab/+/reply")
+	hub.subscribe("portillon/biklab/+/command", "portillon/biklab/+/state")
+	w.c.Publish("portillon/biklab/laser/command", 1, false, "forged").WaitTimeout(patience)
+	w.c.Publish("portillon/biklab/laser/state", 1, false, "forged").WaitTimeout(patience)
+	laser.publish("portillon/biklab/laser/records", false, "a record")
+	laser.publish("homeassistant/device/portillon_biklab_laser/config", true, "discovery")
+	laser.publish("portillon/biklab/laser/state", true, "a state")
+	for _, want := range []string{"discovery", "a state"} {
+		if m := w.next(); string(m.Payload()) != want {
+			t.Errorf("the watcher hears %q on %s, not %q", m.Payload(), m.Topic(), want)
+		}
+	}
+	if m := hub.next(); string(m.Payload()) != "a state" {
+		t.Errorf("%q reached the hub", m.Payload())
+	}
+}
+
+func reconnect(t *testing.T, start start) {
+	addr, _ := start(t, t.TempDir(), nil)
+	hub := connect(t, addr, "")
+	hub.subscribe("portillon/biklab/+/records")
+	for i := range 5 {
+		machine := connectAs(t, addr, "portillon-laser") // the same id each time
+		machine.publish("portillon/biklab/laser/records", false, fmt.Sprint(i))
+		if m := hub.next(); string(m.Payload()) != fmt.Sprint(i) {
+			t.Fatalf("got %q", m.Payload())
+		}
+		machine.cut()
+	}
+}
+
+func tooLarge(t *testing.T, start start) {
+	addr, _ := start(t, t.TempDir(), nil)
+	hub := connect(t, addr, "")
+	hub.subscribe("portillon/biklab/+/records")
+	machine := connect(t, addr, "")
+	machine.c.Publish("portillon/biklab/laser/records", 1, false, make([]byte, 2*broker.MaxPayload)).WaitTimeout(patience)
+	other := connect(t, addr, "")
+	other.publish("portillon/biklab/vinyl/records", false, strings.Repeat("x", 512<<10)) // the largest batch
+	if m := hub.next(); len(m.Payload()) != 512<<10 {
+		t.Errorf("%d bytes came", len(m.Payload()))
+	}
+}
+
+const patience = 10 * time.Second
