@@ -1,0 +1,167 @@
+// Package ledgertest is a machine as a hub sees it: a journal in memory, batches with signed checkpoints, and ways to lie.
+package ledgertest
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Machine is a journal. Its zero time is Start; each record comes a second after the one before.
+type Machine struct {
+	t      testing.TB
+	Site   policy.SiteID
+	ID     policy.MachineID
+	Now    time.Time
+	Clock  wire.Clock
+	Key    note.Verifier
+	signer note.Signer
+	leaves []wire.Leafed
+	hashes []tlog.Hash
+	size   []int64 // len(hashes) after each record
+}
+
+// Start is when the first record of a machine is written.
+func Start() time.Time { return time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC) }
+
+// New makes a machine with a key of its own.
+func New(t testing.TB, site policy.SiteID, id policy.MachineID) *Machine {
+	t.Helper()
+	signer, key := NewKey(t, "portillon-"+string(id))
+	return &Machine{t: t, Site: site, ID: id, Now: Start(), Clock: wire.ClockTrusted, Key: key, signer: signer}
+}
+
+// NewKey makes a key pair.
+func NewKey(t testing.TB, name string) (note.Signer, note.Verifier) {
+	t.Helper()
+	skey, vkey, err := note.GenerateKey(rand.Reader, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := note.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := note.NewVerifier(vkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, v
+}
+
+// Len is the number of records.
+func (m *Machine) Len() uint64 { return uint64(len(m.leaves)) }
+
+// Append writes a record.
+func (m *Machine) Append(kind wire.Kind, session string, member policy.MemberID, body any) wire.Record {
+	m.t.Helper()
+	r := wire.Record{Site: m.Site, Machine: m.ID, Seq: m.Len() + 1, Boot: "b", Mono: int64(len(m.leaves)), Wall: m.Now,
+		Clock: m.Clock, Kind: kind, Session: session, Member: member}
+	m.Now = m.Now.Add(time.Second)
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		r.Body = b
+	}
+	m.AppendRecord(r)
+	return r
+}
+
+// AppendRecord writes a record as it is given.
+func (m *Machine) AppendRecord(r wire.Record) {
+	m.t.Helper()
+	b, err := r.Canonical()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	leaf := wire.Leafed{Record: b}
+	rand.Read(leaf.Salt[:])
+	h, err := tlog.StoredHashesForRecordHash(int64(len(m.leaves)), wire.Leaf(leaf.Salt, b), m.read())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.leaves, m.hashes = append(m.leaves, leaf), append(m.hashes, h...)
+	m.size = append(m.size, int64(len(m.hashes)))
+}
+
+// Fill appends n records that mean nothing.
+func (m *Machine) Fill(n int) {
+	m.t.Helper()
+	for range n {
+		m.Append(wire.Booted, "", "", wire.BootBody{Version: fmt.Sprint(m.Len())})
+	}
+}
+
+// Fork is the machine with its journal cut after n records: what a restored backup is.
+func (m *Machine) Fork(n uint64) *Machine {
+	f := *m
+	f.leaves, f.size = f.leaves[:n:n], f.size[:n:n]
+	f.hashes = nil
+	if n > 0 {
+		f.hashes = m.hashes[:f.size[n-1]:f.size[n-1]]
+	}
+	return &f
+}
+
+func (m *Machine) read() tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(indexes))
+		for i, x := range indexes {
+			out[i] = m.hashes[x]
+		}
+		return out, nil
+	})
+}
+
+// Root is the root over the first n records.
+func (m *Machine) Root(n uint64) tlog.Hash {
+	m.t.Helper()
+	h, err := tlog.TreeHash(int64(n), m.read())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return h
+}
+
+// Checkpoint signs c with the machine's key.
+func (m *Machine) Checkpoint(c wire.Checkpoint) string {
+	m.t.Helper()
+	b, err := wire.SignCheckpoint(c, m.signer)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// Batch holds the records from first to last.
+func (m *Machine) Batch(first, last uint64) wire.Batch {
+	m.t.Helper()
+	c := wire.Checkpoint{Origin: wire.Origin(m.Site, m.ID), Size: last, Root: m.Root(last)}
+	return wire.Batch{Records: append([]wire.Leafed(nil), m.leaves[first-1:last]...), Checkpoint: m.Checkpoint(c)}
+}
+
+// Data is Batch as it travels.
+func (m *Machine) Data(first, last uint64) []byte {
+	m.t.Helper()
+	return Encode(m.t, m.Batch(first, last))
+}
+
+// Encode writes a batch as it travels.
+func Encode(t testing.TB, b wire.Batch) []byte {
+	t.Helper()
+	data, err := json.Marshal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
