@@ -1,0 +1,17 @@
+// Package journal keeps what happened at one machine: records numbered 1, 2, 3 … without gaps, only ever added to, each
+// a leaf of a transparency-log tree (RFC 6962, golang.org/x/mod/sumdb/tlog) of which the machine signs checkpoints.
+// The journal is also the outbox: a sink holds a cursor, and whatever lies past it is still to be sent.
+//
+// When Append returns without an error the record is on the disk, with the tree's new hashes and the facts that the
+// caller gave, in one transaction. When it returns an error nothing of them is there, and the journal can be used on: a
+// disk that was full and no longer is takes the next record under the same number.
+//
+// It is a SQLite file (write-ahead log, synchronous=FULL) on one connection. Open is quick at any length: it reads
+// the head and the tail. Verify reads everything. A file that is torn, that another program made, that belongs to
+// another machine, or that another daemon holds is refused and left as it is; nothing is ever created over a file that is there.
+//
+// Time never runs backwards in it. A record's wall time is at least that of the record before; where the clock was set back by
+// more than wire.Skew, the record says that its time is untrusted.
+//
+// All methods may be called from any goroutine. Len never waits. The others wait for each other, and so for the disk.
+package journal

@@ -1,0 +1,205 @@
+package journal
+
+import (
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+const (
+	// appID marks the file as ours (SQLite file format §1.3.14, offset 68): "Prtl".
+	appID = 0x5072746c
+	// version of the schema (offset 60).
+	version = 1
+)
+
+// The tree's hashes stand in the row of the record that completed them: hashes is the leaf's, then those of the
+// subtrees that it completes, upwards. So a record costs one row. salt and record are NULL once a body is erased; the leaf's hash stays.
+const schema = `
+CREATE TABLE journal (origin TEXT NOT NULL) STRICT;
+CREATE TABLE records (
+	seq     INTEGER PRIMARY KEY,
+	kind    TEXT NOT NULL,
+	session TEXT,
+	member  TEXT,
+	salt    BLOB,
+	record  BLOB,
+	hashes  BLOB NOT NULL
+) STRICT;
+CREATE INDEX lives ON records (seq) WHERE kind IN ('session-start', 'session-end');
+CREATE TABLE facts (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`
+
+// create makes an empty journal where there is no file. It is made aside and renamed, so that a power cut leaves a whole one or none.
+func create(path, origin string) error {
+	switch _, err := os.Lstat(path); {
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if _, err := os.Lstat(path + "-wal"); err == nil {
+		return fmt.Errorf("the file is gone, but %s-wal is there: put the file back, or move that one away too, to begin an empty journal", filepath.Base(path))
+	}
+	aside := path + ".new"
+	for _, left := range []string{aside, aside + "-journal"} { // of an earlier try
+		if err := os.Remove(left); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := build(aside, origin); err != nil {
+		return errors.Join(fmt.Errorf("create: %w", err), os.Remove(aside))
+	}
+	if err := os.Rename(aside, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func build(path, origin string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", dsn(path, "rw", "synchronous(FULL)", fmt.Sprintf("application_id(%d)", appID), fmt.Sprintf("user_version(%d)", version)))
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	_, err = db.Exec("BEGIN;" + schema)
+	if err == nil {
+		_, err = db.Exec("INSERT INTO journal (origin) VALUES (?)", origin)
+	}
+	if err == nil {
+		_, err = db.Exec("COMMIT")
+	}
+	return errors.Join(err, db.Close())
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// checkHeader reads the first 100 bytes (SQLite file format §1.3), before SQLite is let near the file.
+func checkHeader(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var h [100]byte
+	n, err := io.ReadFull(f, h[:])
+	if n == 0 && errors.Is(err, io.EOF) {
+		return errors.New("the file is empty, which a journal never is; it was left as it is: move it away to begin an empty journal")
+	}
+	if err != nil || string(h[:16]) != "SQLite format 3\x00" || binary.BigEndian.Uint32(h[68:]) != appID {
+		return errors.New("this is no journal of Portillon; it was left as it is")
+	}
+	if v := binary.BigEndian.Uint32(h[60:]); v != version {
+		return fmt.Errorf("its form is version %d, this program knows version %d; it was left as it is", v, version)
+	}
+	return nil
+}
+
+// inspect looks at the file without a right to write: what is refused has not been touched.
+func inspect(path, origin string) (err error) {
+	if err := checkHeader(path); err != nil {
+		return err
+	}
+	j := &Journal{path: path, readOnly: true}
+	if err := j.connect(true); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, j.release()) }()
+	got, err := j.readOrigin()
+	if err != nil {
+		return err
+	}
+	if got != origin {
+		return fmt.Errorf("it is the journal of %q, and this machine is %q; it was left as it is", got, origin)
+	}
+	return j.load()
+}
+
+func (j *Journal) readOrigin() (origin string, err error) {
+	if err = j.conn.QueryRowContext(background, "SELECT origin FROM journal").Scan(&origin); err != nil {
+		return "", torn(err)
+	}
+	return origin, nil
+}
+
+func torn(err error) error {
+	return fmt.Errorf("it cannot be read, the file is damaged (it was left as it is; portillon journal verify says more): %w", err)
+}
+
+// connect opens the one connection. 256 KiB of cache hold the tail; memory beyond that is the operating system's to lend.
+func (j *Journal) connect(readOnly bool) (err error) {
+	pragmas := []string{"busy_timeout(2000)", "cache_size(-256)", "mmap_size(0)", "trusted_schema(0)"}
+	mode := "ro"
+	if !readOnly {
+		mode = "rw"
+		pragmas = append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(4194304)")
+	}
+	if j.db, err = sql.Open("sqlite", dsn(j.path, mode, pragmas...)); err != nil {
+		return err
+	}
+	j.db.SetMaxOpenConns(1)
+	if j.conn, err = j.db.Conn(background); err != nil {
+		return torn(err)
+	}
+	return nil
+}
+
+func dsn(path, mode string, pragmas ...string) string {
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(),
+		RawQuery: url.Values{"mode": {mode}, "_pragma": pragmas}.Encode()}
+	return u.String()
+}
+
+func (j *Journal) prepare() error {
+	for text, st := range map[string]**sql.Stmt{
+		"INSERT INTO records (seq, kind, session, member, salt, record, hashes) VALUES (?, ?, ?, ?, ?, ?, ?)": &j.st.insert,
+		"INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value": &j.st.setFact,
+		"DELETE FROM facts WHERE key = ?": &j.st.dropFact,
+		"INSERT INTO cursors (sink, seq) VALUES (?, ?) ON CONFLICT (sink) DO UPDATE SET seq = excluded.seq": &j.st.setCursor,
+		"BEGIN IMMEDIATE": &j.st.begin, "COMMIT": &j.st.commit, "ROLLBACK": &j.st.rollback,
+	} {
+		s, err := j.conn.PrepareContext(background, text)
+		if err != nil {
+			return torn(err)
+		}
+		*st = s
+	}
+	return nil
+}
+
+func (s statements) close() error {
+	var errs []error
+	for _, st := range []*sql.Stmt{s.insert, s.setFact, s.dropFact, s.setCursor, s.begin, s.commit, s.rollback} {
+		if st != nil {
+			errs = append(errs, st.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (j *Journal) pragma(name string, value any) error {
+	_, err := j.conn.ExecContext(background, "PRAGMA "+name+"="+fmt.Sprint(value))
+	return err
+}

@@ -1,0 +1,209 @@
+package journal
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Options are what a journal needs to write. Site, Machine and Signer are required; what else is zero has the default that is said.
+type Options struct {
+	Site    policy.SiteID
+	Machine policy.MachineID
+	Signer  note.Signer // signs checkpoints
+
+	Boot    string           // the kernel's boot id; empty: BootID()
+	Now     func() time.Time // nil: time.Now
+	Mono    func() int64     // milliseconds since boot; nil: Uptime
+	Trusted func() bool      // whether Now can be believed; nil: never
+	Salt    io.Reader        // nil: crypto/rand
+}
+
+// Entry is what a caller wants recorded. Body is one of wire's bodies, by Kind, or nil.
+type Entry struct {
+	Kind    wire.Kind
+	Session string
+	Member  policy.MemberID
+	Body    any
+	Facts   map[string][]byte // kept with the record, in its transaction; nil deletes a fact
+}
+
+// Errors that a caller can tell apart.
+var (
+	// ErrInUse says that another daemon has the journal open.
+	ErrInUse = errors.New("another daemon has it open")
+	// ErrClosed says that the journal was closed.
+	ErrClosed = errors.New("the journal is closed")
+	// ErrReadOnly says that the journal was opened for reading alone.
+	ErrReadOnly = errors.New("the journal is open for reading alone")
+)
+
+// Journal is an open journal.
+type Journal struct {
+	o        Options
+	path     string
+	origin   string
+	readOnly bool
+	lock     *os.File
+
+	length atomic.Uint64 // records on the disk
+
+	mu      sync.Mutex // guards all below, and the connection
+	db      *sql.DB
+	conn    *sql.Conn
+	st      statements
+	edge    [63]tlog.Hash // the roots of the complete subtrees that make up the tree, by level; those whose bit of length is set
+	wall    time.Time     // of the last record
+	stale   bool          // a write failed: what is on the disk must be looked up before the next
+	relaxed bool          // the connection is not at synchronous=FULL
+	commits int           // since the write-ahead log was last folded into the file
+	closed  bool
+}
+
+// statements are prepared once: nothing is parsed while a member waits.
+type statements struct {
+	insert, setFact, dropFact, setCursor *sql.Stmt
+	begin, commit, rollback              *sql.Stmt
+}
+
+// Open opens the journal at path, or creates it where nothing is there.
+func Open(path string, o Options) (*Journal, error) {
+	if o.Site == "" || o.Machine == "" || o.Signer == nil {
+		return nil, fmt.Errorf("journal %s: site, machine and the machine's key are required", path)
+	}
+	j := &Journal{o: defaults(o), path: path, origin: wire.Origin(o.Site, o.Machine)}
+	if err := j.open(); err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return j, nil
+}
+
+// OpenReadOnly opens a journal that is there, for Verify and Export; a daemon may be writing to it meanwhile.
+func OpenReadOnly(path string) (*Journal, error) {
+	j := &Journal{path: path, readOnly: true}
+	if err := j.openReading(); err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return j, nil
+}
+
+func defaults(o Options) Options {
+	if o.Boot == "" {
+		o.Boot = BootID()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Mono == nil {
+		o.Mono = Uptime
+	}
+	if o.Trusted == nil {
+		o.Trusted = func() bool { return false }
+	}
+	if o.Salt == nil {
+		o.Salt = rand.Reader
+	}
+	return o
+}
+
+func (j *Journal) open() (err error) {
+	if j.lock, err = lock(j.path + ".lock"); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			j.release()
+		}
+	}()
+	if err := create(j.path, j.origin); err != nil {
+		return err
+	}
+	if err := inspect(j.path, j.origin); err != nil {
+		return err
+	}
+	if err := j.connect(false); err != nil {
+		return err
+	}
+	if err := j.prepare(); err != nil {
+		return err
+	}
+	return j.load()
+}
+
+func (j *Journal) openReading() (err error) {
+	if err := checkHeader(j.path); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			j.release()
+		}
+	}()
+	if err := j.connect(true); err != nil {
+		return err
+	}
+	if j.origin, err = j.readOrigin(); err != nil {
+		return err
+	}
+	return j.load()
+}
+
+// Close folds the write-ahead log into the file and closes it. Whatever Append has returned is on the disk already.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return nil
+	}
+	j.closed = true
+	return j.release()
+}
+
+func (j *Journal) release() error {
+	var errs []error
+	if j.conn != nil {
+		errs = append(errs, j.st.close(), j.conn.Close())
+	}
+	if j.db != nil {
+		errs = append(errs, j.db.Close())
+	}
+	if j.lock != nil {
+		errs = append(errs, j.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Len is the number of records, which is the last one's seq. It never waits.
+func (j *Journal) Len() uint64 { return j.length.Load() }
+
+// Boot is the boot id that records are written under.
+func (j *Journal) Boot() string { return j.o.Boot }
+
+// Origin is the journal's name in its checkpoints: portillon/<site>/<machine>.
+func (j *Journal) Origin() string { return j.origin }
+
+// usable reports why the journal cannot be used. The lock is held.
+func (j *Journal) usable() error {
+	if j.closed {
+		return ErrClosed
+	}
+	if !j.stale {
+		return nil
+	}
+	return j.load()
+}
+
+var background = context.Background() // nothing here waits for anything but the disk

@@ -1,0 +1,165 @@
+package journal
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/wire"
+)
+
+const (
+	// BatchBytes bounds the records of a batch: brokers carry 64 KiB without complaint.
+	BatchBytes = 56 << 10
+	// foldAfter is how many commits may wait in the write-ahead log before SetCursor folds them into the file.
+	foldAfter = 32
+)
+
+// Batch is records from seq on, at most max of them and BatchBytes of them, with a checkpoint that ends with the last.
+// Where from lies past the end it is the zero Batch.
+func (j *Journal) Batch(from uint64, max int) (wire.Batch, error) {
+	rows, root, err := j.take(from, min(max, wire.MaxBatchRecords))
+	if err != nil || len(rows) == 0 {
+		return wire.Batch{}, err
+	}
+	var b wire.Batch
+	for _, r := range rows {
+		if r.record == nil {
+			return wire.Batch{}, fmt.Errorf("journal: record %d was erased, it cannot be sent", r.seq)
+		}
+		b.Records = append(b.Records, wire.Leafed{Salt: wire.Salt(r.salt), Record: json.RawMessage(r.record)})
+	}
+	cp, err := j.sign(rows[len(rows)-1].seq, root) // outside the lock: nobody waits for a signature
+	b.Checkpoint = string(cp)
+	return b, err
+}
+
+func (j *Journal) take(from uint64, n int) ([]row, tlog.Hash, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return nil, tlog.Hash{}, err
+	}
+	if from == 0 || from > j.length.Load() {
+		return nil, tlog.Hash{}, nil
+	}
+	rows, err := j.rows(from, n)
+	if err != nil || len(rows) == 0 {
+		return nil, tlog.Hash{}, err
+	}
+	size, keep := 0, 0
+	for keep < len(rows) && (keep == 0 || size+len(rows[keep].record) <= BatchBytes) {
+		size += len(rows[keep].record) + 60 // the salt and the JSON around them
+		keep++
+	}
+	rows = rows[:keep]
+	root, err := j.root(rows[keep-1].seq)
+	return rows, root, err
+}
+
+// Cursor is how far a sink holds the journal: 0 at first.
+func (j *Journal) Cursor(sink string) (uint64, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return 0, err
+	}
+	var n int64
+	err := j.conn.QueryRowContext(background, "SELECT seq FROM cursors WHERE sink = ?", sink).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return uint64(n), err
+}
+
+// SetCursor moves a sink's cursor. It does not wait for the disk: a power cut may move the cursor back, and some records
+// travel again. This is also the moment to fold the write-ahead log into the file: nobody waits for a sink.
+func (j *Journal) SetCursor(sink string, seq uint64) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.readOnly {
+		return ErrReadOnly
+	}
+	if err := j.usable(); err != nil {
+		return err
+	}
+	if n := j.length.Load(); seq > n {
+		return fmt.Errorf("journal: a cursor at %d, past the end at %d", seq, n)
+	}
+	if !j.relaxed {
+		if err := j.pragma("synchronous", "NORMAL"); err != nil {
+			return err
+		}
+		j.relaxed = true
+	}
+	if _, err := j.st.setCursor.Exec(sink, int64(seq)); err != nil {
+		return fmt.Errorf("journal: the cursor of %s: %w", sink, err)
+	}
+	return j.fold()
+}
+
+func (j *Journal) fold() error {
+	if j.commits < foldAfter {
+		return nil
+	}
+	j.commits = 0
+	_, err := j.conn.ExecContext(background, "PRAGMA wal_checkpoint(PASSIVE)")
+	return err
+}
+
+// Facts are the facts whose key begins with prefix, as the last records left them.
+func (j *Journal) Facts(prefix string) (map[string][]byte, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return nil, err
+	}
+	rs, err := j.conn.QueryContext(background, "SELECT key, value FROM facts WHERE substr(key, 1, length(?1)) = ?1", prefix)
+	if err != nil {
+		return nil, err
+	}
+	defer rs.Close()
+	out := map[string][]byte{}
+	for rs.Next() {
+		var k string
+		var v []byte
+		if err := rs.Scan(&k, &v); err != nil {
+			return nil, err
+		}
+		out[k] = v
+	}
+	return out, rs.Err()
+}
+
+// Left is a session that has a start and no end.
+type Left struct {
+	Start    wire.Record // its Session is the session
+	SameBoot bool        // the computer has not restarted since: the daemon was lost, not the power
+}
+
+// OpenSession is the session that the last daemon left open, if it did. Sessions do not overlap: it can only be the last.
+func (j *Journal) OpenSession() (Left, bool, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return Left{}, false, err
+	}
+	var kind string
+	var text []byte
+	q := "SELECT kind, record FROM records INDEXED BY lives WHERE kind IN ('session-start', 'session-end') ORDER BY seq DESC LIMIT 1"
+	err := j.conn.QueryRowContext(background, q).Scan(&kind, &text)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && wire.Kind(kind) == wire.SessionEnd {
+		return Left{}, false, nil
+	}
+	if err != nil {
+		return Left{}, false, err
+	}
+	r, err := wire.ParseRecord(text)
+	if err != nil {
+		return Left{}, false, torn(err)
+	}
+	return Left{Start: r, SameBoot: r.Boot == j.o.Boot}, true, nil
+}

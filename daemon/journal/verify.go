@@ -1,0 +1,128 @@
+package journal
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/wire"
+)
+
+// step is how many records are read while Append waits.
+const step = 200
+
+// Verified is what Verify found whole.
+type Verified struct {
+	Records uint64
+	Erased  uint64
+	Root    tlog.Hash
+	Last    time.Time // wall time of the last record
+}
+
+// Verify reads everything: SQLite's own integrity, every leaf, every hash of the tree, numbers without gaps, time that never runs
+// backwards. The journal may grow meanwhile: what was there at the beginning is verified.
+func (j *Journal) Verify(ctx context.Context) (Verified, error) {
+	if err := j.integrity(ctx); err != nil {
+		return Verified{}, err
+	}
+	v := Verified{}
+	var edge Journal // its edge alone is used
+	err := j.each(ctx, 1, func(r row) error {
+		rec, err := r.check()
+		if err != nil {
+			return err
+		}
+		want, err := tlog.StoredHashesForRecordHash(int64(r.seq-1), r.hashes[0], edge.edgeReader())
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(want, r.hashes) {
+			return fmt.Errorf("record %d does not fit the tree", r.seq)
+		}
+		if r.record == nil {
+			v.Erased++
+			rec.Wall = v.Last
+		}
+		if rec.Wall.Before(v.Last) {
+			return fmt.Errorf("record %d lies before the one that precedes it: %s, %s", r.seq, rec.Wall.Format(time.RFC3339Nano), v.Last.Format(time.RFC3339Nano))
+		}
+		v.Last, v.Records = rec.Wall, r.seq
+		edge.advance(rec, r.hashes)
+		return nil
+	})
+	if err != nil {
+		return v, fmt.Errorf("journal: %w", err)
+	}
+	v.Root, err = tlog.TreeHash(int64(v.Records), edge.edgeReader())
+	return v, err
+}
+
+func (j *Journal) integrity(ctx context.Context) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return ErrClosed
+	}
+	var said string
+	if err := j.conn.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&said); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if said != "ok" {
+		return fmt.Errorf("journal: the file is damaged: %s", said)
+	}
+	return nil
+}
+
+// each calls f with all rows from seq on that were there when it was called, a few at a time, so that Append need not wait long.
+func (j *Journal) each(ctx context.Context, from uint64, f func(row) error) error {
+	for end := j.Len(); from <= end; {
+		j.mu.Lock()
+		rows, err := []row(nil), j.usable()
+		if err == nil {
+			rows, err = j.rows(from, int(min(step, end-from+1)))
+		}
+		j.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return fmt.Errorf("record %d is missing", from)
+		}
+		for _, r := range rows {
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		from += uint64(len(rows))
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Export writes records from seq on to w, each a line of JSON: its salt and itself, as they travel. Erased ones are left out.
+func (j *Journal) Export(ctx context.Context, w io.Writer, from uint64) error {
+	b := bufio.NewWriter(w)
+	err := j.each(ctx, max(from, 1), func(r row) error {
+		if r.record == nil {
+			return nil
+		}
+		line, err := json.Marshal(wire.Leafed{Salt: wire.Salt(r.salt), Record: json.RawMessage(r.record)})
+		if err != nil {
+			return err
+		}
+		_, err = b.Write(append(line, '\n'))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("journal: export: %w", err)
+	}
+	return b.Flush()
+}
