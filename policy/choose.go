@@ -5,11 +5,11 @@ import "time"
 // choose picks the grant. First the least powerful role that the member may have alone, then the least powerful that a
 // supervisor has answered for, then the least powerful that waits for one. Of grants that give the same role, the
 // longest session counts, so that another badge never shortens it.
-func (j *judge) choose(d *Decision) {
+func (j *judge) choose(d *Decision, p *Policy, m *machine, badges []BadgeID) {
 	var alone, answered, waiting uint // sets of roles
 	for i := range d.Outcomes {
 		switch o := &d.Outcomes[i]; {
-		case o.Verdict == Allow && j.m.Grants[i].Supervisor == nil:
+		case o.Verdict == Allow && m.Grants[i].Supervisor == nil:
 			alone |= 1 << o.Role
 		case o.Verdict == Allow:
 			answered |= 1 << o.Role
@@ -23,15 +23,15 @@ func (j *judge) choose(d *Decision) {
 	}
 	switch {
 	case alone != 0:
-		j.give(d, Allow, least(alone), true)
+		j.give(d, m, Allow, least(alone), true, badges)
 	case answered != 0:
-		j.give(d, Allow, least(answered), false)
+		j.give(d, m, Allow, least(answered), false, badges)
 	case waiting != 0:
-		j.give(d, Await, least(waiting), false)
+		j.give(d, m, Await, least(waiting), false, badges)
 	default:
 		d.Grant = j.nearest(d.Outcomes)
 	}
-	d.Others = j.p.roleSets[all&^(1<<d.Role)]
+	d.Others = p.roleSets[all&^(1<<d.Role)]
 	d.Would = d.Verdict
 }
 
@@ -44,10 +44,10 @@ func least(set uint) Role {
 }
 
 // give takes the best grant of those that give the role with the verdict.
-func (j *judge) give(d *Decision, v Verdict, r Role, alone bool) {
+func (j *judge) give(d *Decision, m *machine, v Verdict, r Role, alone bool, badges []BadgeID) {
 	d.Verdict, d.Role, d.Grant = v, r, -1
 	for i := range d.Outcomes {
-		g := &j.m.Grants[i]
+		g := &m.Grants[i]
 		if d.Outcomes[i].Verdict != v || g.Role != r || (g.Supervisor == nil) != alone {
 			continue
 		}
@@ -55,7 +55,7 @@ func (j *judge) give(d *Decision, v Verdict, r Role, alone bool) {
 			d.Grant, d.Limits = i, l
 		}
 	}
-	d.Badges = j.rests(d.Badges, &j.m.Grants[d.Grant].Needs)
+	d.Badges = j.rests(badges, &m.grants[d.Grant].needs)
 }
 
 // limits are the grant's own, cut at its closing time.
@@ -84,28 +84,31 @@ func longer(a, b Limits) bool {
 func outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }
 
 // rests collects the member's badges by which a met need is met.
-func (j *judge) rests(out []BadgeID, n *Need) []BadgeID {
-	if n.Badge != "" {
-		return append(out, n.Badge)
+func (j *judge) rests(out []BadgeID, n *need) []BadgeID {
+	if n.leaf > 0 {
+		return append(out, n.ask.Badge)
 	}
-	for i := range n.All {
-		out = j.rests(out, &n.All[i])
+	for i := range n.all {
+		out = j.rests(out, &n.all[i])
 	}
-	for i := range n.Any {
-		if j.quietly(&n.Any[i], j.q.Member) {
-			return j.rests(out, &n.Any[i])
+	for i := range n.any {
+		if j.quietly(&n.any[i], &j.member) {
+			return j.rests(out, &n.any[i])
 		}
 	}
 	return out
 }
 
 // nearest is the grant whose hardest reason is easiest to mend; of several, the one of the least powerful role.
-// Where a role was asked for, it is one of that role if there is any.
+// Where a role was asked for, it is one of that role if there is any. It is -1 where
+// nothing is missing for any grant, but none gives the role that was asked for.
 func (j *judge) nearest(all []Outcome) int {
 	best, bestEase, bestAsked := -1, 0, false
-	for i := range all {
-		asked := all[i].Role == j.q.As
-		e := ease(all[i].Missing)
+	for list := j.lacks.since(0); len(list) > 0; {
+		run := runOf(list)
+		list = list[len(run):]
+		i := int(run[0].grant)
+		asked, e := all[i].Role == j.q.As, ease(run)
 		if best < 0 || asked && !bestAsked || asked == bestAsked &&
 			(e > bestEase || e == bestEase && all[i].Role < all[best].Role) {
 			best, bestEase, bestAsked = i, e, asked
@@ -114,18 +117,21 @@ func (j *judge) nearest(all []Outcome) int {
 	return best
 }
 
-// warn lets every member in where the machine's mode says so, never past a tag, a fault or a blocked card,
-// and never in a role above user that the policy did not give.
-func (j *judge) warn(d *Decision) {
-	q := j.q
-	if j.m.Mode != Warn || d.Verdict == Allow || q.Member == nil || q.Member.Blocked || q.Fault || q.Tagged {
+// warn lets every member in where the machine's mode says so, as user and with the longest session that the policy gives a
+// user; never past a tag, a fault or a blocked card.
+func (j *judge) warn(d *Decision, p *Policy, m *machine) {
+	q := &j.q
+	if m.Mode != Warn || d.Verdict == Allow || q.Member == nil || q.Member.Blocked || q.Fault || q.Tagged {
 		return
 	}
-	d.Verdict = Allow
-	d.Role = min(j.m.Grants[d.Grant].Role, User)
-	d.Limits = j.m.Grants[d.Grant].Session
-	d.Badges = nil
-	d.Others = j.p.roleSets[setOf(d.Others)&^(1<<d.Role)]
+	d.Verdict, d.Role, d.Badges, d.Limits = Allow, User, nil, Limits{}
+	first := true
+	for i := range m.Grants {
+		if g := &m.Grants[i]; g.Role == User && (first || longer(g.Session, d.Limits)) {
+			d.Limits, first = g.Session, false
+		}
+	}
+	d.Others = p.roleSets[setOf(d.Others)&^(1<<User)]
 }
 
 func setOf(roles []Role) (set uint) {

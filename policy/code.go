@@ -33,8 +33,33 @@ func Codes() []Code { return slices.Clone(codeList[:]) }
 var codeList = [...]Code{UnknownCard, CardBlocked, MachineFault, NoBadge, BadgeRevoked, BadgeUnverified, BadgeExpired, NotEnoughHours,
 	NotRecent, QuotaUsed, BundleStale, ClockUntrusted, TaggedOut, OutsideHours, NeedsSupervisor}
 
+// The places of codes in codeList, for the judge.
+const (
+	unknownCard uint8 = iota
+	cardBlocked
+	machineFault
+	noBadge
+	badgeRevoked
+	badgeUnverified
+	badgeExpired
+	notEnoughHours
+	notRecent
+	_ // quota-used
+	_ // bundle-stale
+	clockUntrusted
+	taggedOut
+	outsideHours
+	needsSupervisor
+	counts uint8 = 255 // no code: the badge counts
+
+	lastOfAll = int(machineFault) // up to here, codes stop every grant of a machine alike
+)
+
 // Known reports whether c is in the list.
 func (c Code) Known() bool { return slices.Contains(codeList[:], c) }
+
+// ease is the place of c in the list.
+func (c Code) ease() int { return slices.Index(codeList[:], c) }
 
 // Reason is one thing that is missing.
 type Reason struct {
@@ -46,12 +71,25 @@ type Reason struct {
 	Kind  ReasonKind    `json:"kind,omitempty"`  // which rule spoke, where a code has several
 }
 
-// ReasonKind tells apart the rules that share a code.
-type ReasonKind string
+// ReasonKind tells apart the rules that share a code. The zero kind is the code's only or plain one.
+type ReasonKind uint8
 
 const (
-	OfAge      ReasonKind = "within"      // not-recent: the badge's age
-	OfPractice ReasonKind = "used-within" // not-recent: the last use of this machine
-	NotYet     ReasonKind = "not-yet"     // badge-unverified: valid only later
-	OldStatus  ReasonKind = "status-age"  // badge-unverified: the status was read longer ago than status-grace
+	_          ReasonKind = iota
+	OfAge                 // not-recent: the badge's age
+	OfPractice            // not-recent: the last use of this machine
+	NotYet                // badge-unverified: valid only later
+	OldStatus             // badge-unverified: the status was read longer ago than status-grace
 )
+
+var kindWords = [...]string{"", "within", "used-within", "not-yet", "status-age"}
+
+func (k ReasonKind) String() string { return word(kindWords[:], int(k)) }
+
+func (k ReasonKind) MarshalText() ([]byte, error) { return text("kind", kindWords[:], int(k)) }
+
+func (k *ReasonKind) UnmarshalText(b []byte) error {
+	n, err := number("kind of reason", kindWords[:], string(b))
+	*k = ReasonKind(n)
+	return err
+}

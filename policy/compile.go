@@ -11,11 +11,31 @@ import (
 // machine is a Machine with what a decision wants to know at once.
 type machine struct {
 	*Machine
-	reasons int // no question gets more reasons than this
+	grants []grant // of Machine.Grants, in their order
+	leaves []*Need // every need that is a badge; a need's leaf is its place here, from 1
+	named  uint64  // the sieve of every badge that its grants name
 }
 
-// maxNesting bounds needs within needs.
-const maxNesting = 8
+type grant struct {
+	*Grant
+	needs      need
+	supervisor need     // where Supervisor is set
+	unheld     []Reason // where the need is one badge: what someone hears who does not hold it, and is not supervised
+}
+
+// need is a Need: a leaf, all or any.
+type need struct {
+	leaf     uint16
+	ask      *Need // of a leaf
+	all, any []need
+}
+
+
+// A machine's grants may name so many badges in all, each as often as it stands there, and needs may be nested so deep.
+const (
+	MaxNeeds   = 4096
+	MaxNesting = 8
+)
 
 // New checks a model and compiles it. The error joins all that is wrong. The model is taken over: do not change it after.
 func New(m Model) (*Policy, error) {
@@ -99,39 +119,54 @@ func (c *checker) machine(m *Machine) {
 	c.bad(m.WhenIdle <= FinishJob && m.Mode <= Warn, "machine %q: unknown when-idle or mode", m.ID)
 	c.bad(m.Cooldown >= 0, "machine %q: cooldown %v is negative", m.ID, m.Cooldown)
 	out := &machine{Machine: m}
-	for i, g := range m.Grants {
+	for i := range m.Grants {
+		g := &m.Grants[i]
 		where := fmt.Sprintf("machine %q, grant %d", m.ID, i)
 		c.bad(g.Role > NoRole && g.Role <= Maintainer, "%s: no role", where)
 		c.bad(g.Role != Learner || g.Supervisor != nil, "%s: a learner needs a supervisor", where)
 		c.bad(g.Session.Max >= 0 && g.Session.Idle >= 0 && g.Session.Warn >= 0, "%s: a limit is negative", where)
-		out.reasons += general + c.need(where, g.Needs, 1)
+		compiled := grant{Grant: g, needs: c.need(out, where, &g.Needs, 1)}
 		if g.Supervisor != nil {
-			c.need(where+", supervisor", *g.Supervisor, 1)
+			compiled.supervisor = c.need(out, where+", supervisor", g.Supervisor, 1)
 		}
+		compiled.unheld = unheld(g)
+		out.grants = append(out.grants, compiled)
 	}
+	c.bad(len(out.leaves) <= MaxNeeds, "machine %q: more than %d needs", m.ID, MaxNeeds)
 	c.p.machines[m.ID] = out
 }
 
-// need returns how many reasons n can give at most.
-func (c *checker) need(where string, n Need, depth int) int {
-	sum := perBadge
+func unheld(g *Grant) []Reason {
 	switch {
-	case depth > maxNesting:
-		c.bad(false, "%s: needs are nested more than %d deep", where, maxNesting)
-		return 0
-	case n.Badge != "":
+	case g.Needs.Badge == "" || g.Needs.Hours > 0 || g.Hours != nil && g.Supervisor != nil:
+		return nil
+	case g.Supervisor != nil:
+		return []Reason{{Code: NoBadge, Badge: g.Needs.Badge}, {Code: NeedsSupervisor}}
+	}
+	return []Reason{{Code: NoBadge, Badge: g.Needs.Badge}}
+}
+
+func (c *checker) need(m *machine, where string, n *Need, depth int) need {
+	if depth > MaxNesting {
+		c.bad(false, "%s: needs are nested more than %d deep", where, MaxNesting)
+		return need{}
+	}
+	if n.Badge != "" {
 		c.bad(c.p.badges[n.Badge] != nil, "%s: badge %q is not listed", where, n.Badge)
 		c.bad(len(n.All)+len(n.Any) == 0, "%s: a need is a badge, all or any", where)
 		c.bad(n.Within >= 0 && n.UsedWithin >= 0 && n.Hours >= 0, "%s: badge %q: a time is negative", where, n.Badge)
-	default:
-		sum = 0
-		c.bad((len(n.All) > 0) != (len(n.Any) > 0), "%s: a need is a badge, all or any", where)
-		c.bad(n.Within == 0 && n.UsedWithin == 0 && n.Hours == 0, "%s: within, used-within and hours belong to a badge", where)
+		m.named |= sieve(n.Badge)
+		m.leaves = append(m.leaves, n)
+		return need{leaf: uint16(len(m.leaves)), ask: n} // beyond MaxNeeds the model is refused
 	}
-	for _, list := range [2][]Need{n.All, n.Any} {
-		for _, x := range list {
-			sum += c.need(where, x, depth+1)
-		}
+	c.bad((len(n.All) > 0) != (len(n.Any) > 0), "%s: a need is a badge, all or any", where)
+	c.bad(n.Within == 0 && n.UsedWithin == 0 && n.Hours == 0, "%s: within, used-within and hours belong to a badge", where)
+	out := need{}
+	for i := range n.All {
+		out.all = append(out.all, c.need(m, where, &n.All[i], depth+1))
 	}
-	return sum
+	for i := range n.Any {
+		out.any = append(out.any, c.need(m, where, &n.Any[i], depth+1))
+	}
+	return out
 }

@@ -34,7 +34,7 @@ type Decision struct {
 	Would    Verdict   `json:"would"`              // what enforcement answers; differs from Verdict only in mode warn
 }
 
-// Outcome is what became of one grant.
+// Outcome is what became of one grant. Missing is for reading only: decisions share it.
 type Outcome struct {
 	Role    Role     `json:"role"`
 	Verdict Verdict  `json:"verdict"`
@@ -65,17 +65,26 @@ next:
 	return out
 }
 
-// general is how many reasons a grant can get besides those of its needs: card-blocked, machine-fault, tagged-out,
-// one for hours, needs-supervisor. perBadge is how many one badge can get: not-recent twice, not-enough-hours.
-const (
-	general  = 5
-	perBadge = 3
+// page and longPage hold what a decision answers with but its reasons, so that it needs one allocation for all of it.
+type (
+	page struct {
+		outcomes [6]Outcome
+		badges   [3]BadgeID
+	}
+	longPage struct {
+		outcomes [24]Outcome
+		badges   [8]BadgeID
+	}
 )
 
-// page holds what most decisions answer with, so that they need one allocation for it.
-type page struct {
-	outcomes [8]Outcome
-	badges   [6]BadgeID
+// blank is where outcomes and badges are written.
+func blank(grants int) ([]Outcome, []BadgeID) {
+	if grants <= len(page{}.outcomes) {
+		x := new(page)
+		return x.outcomes[:0], x.badges[:0]
+	}
+	x := new(longPage)
+	return x.outcomes[:0], x.badges[:0]
 }
 
 // Decide judges every grant of the machine. It never fails: what cannot be judged denies. A machine that the policy does not
@@ -85,70 +94,111 @@ func (p *Policy) Decide(q Question) Decision {
 	if m == nil {
 		return Decision{}
 	}
-	j := judge{p: p, m: m, q: &q, reasons: make([]Reason, 0, m.reasons)}
-	pg := new(page)
-	d := Decision{Outcomes: pg.outcomes[:0], Badges: pg.badges[:0]}
-	for i := range m.Grants {
-		d.Outcomes = append(d.Outcomes, j.grant(&m.Grants[i]))
+	j := judge{q: q, zone: p.Zone, grace: p.StatusGrace}
+	j.member.meet(m, q.Member)
+	j.supervisor.meet(m, q.Supervisor)
+	outcomes, badges := blank(len(m.grants))
+	d := Decision{Outcomes: outcomes}
+	for i := range m.grants {
+		j.at = uint16(i)
+		d.Outcomes = append(d.Outcomes, j.grant(&m.grants[i]))
 	}
-	j.choose(&d)
-	j.warn(&d)
-	if len(d.Badges) == 0 {
-		d.Badges = nil
-	}
+	tell(m, q.Member, d.Outcomes, j.lacks.since(0))
+	j.choose(&d, p, m, badges)
+	j.warn(&d, p, m)
 	return d
 }
 
+// judge holds one question while it is answered. It lives on the stack, and points to nothing there: else a decision would
+// cost five allocations in place of two. So it notes lacks as numbers.
 type judge struct {
-	p       *Policy
-	m       *machine
-	q       *Question
-	reasons []Reason // of all grants, one after the other; outcomes are slices of it
-	local   time.Time
-	wall    week
-	used    Practice // of who, at this machine
-	who     *Member
+	q          Question
+	zone       *time.Location
+	grace      time.Duration
+	member     person
+	supervisor person
+	at         uint16 // which grant is judged
+	lacks      lacks  // of all grants, one after the other
+	local      time.Time
+	wall       week
 }
 
-func (j *judge) miss(r Reason) { j.reasons = append(j.reasons, r) }
+// lack is a Reason in few bytes.
+type lack struct {
+	code  uint8 // its place in codeList
+	kind  ReasonKind
+	grant uint16 // whose it is
+	leaf  uint16 // which need of the machine, from 1; 0: none
+	held  uint32 // which holding, where code or kind is about one
+}
 
-func (j *judge) grant(g *Grant) Outcome {
-	from := len(j.reasons)
-	alone := j.judge(g, from)
-	o := Outcome{Role: g.Role, Missing: j.reasons[from:len(j.reasons):len(j.reasons)]}
+// lacks is a list whose first entries need no allocation.
+type lacks struct {
+	room  [32]lack
+	spill []lack // all of them, once room is full
+	n     int
+}
+
+func (x *lacks) add(l lack) {
 	switch {
-	case len(o.Missing) == 0:
-		o.Missing, o.Verdict = nil, Allow
-	case alone:
-		o.Verdict = Await
+	case x.n < len(x.room) && x.spill == nil:
+		x.room[x.n] = l
+	case x.spill == nil:
+		x.spill = append(append(make([]lack, 0, 4*len(x.room)), x.room[:]...), l)
+	default:
+		x.spill = append(x.spill[:x.n], l)
+	}
+	x.n++
+}
+
+func (x *lacks) since(mark int) []lack {
+	if x.spill != nil {
+		return x.spill[mark:x.n]
+	}
+	return x.room[mark:x.n]
+}
+
+// cut drops what lies between two marks.
+func (x *lacks) cut(from, to int) {
+	x.n = from + copy(x.since(from), x.since(to))
+}
+
+func (j *judge) miss(code uint8) { j.lacks.add(lack{code: code, grant: j.at}) }
+
+// grant judges g. It awaits where nothing but a supervisor is missing.
+func (j *judge) grant(g *grant) Outcome {
+	from, o := j.lacks.n, Outcome{Role: g.Role}
+	if j.q.Member == nil {
+		j.miss(unknownCard)
+		return o
+	}
+	j.everyone(g.Role)
+	j.need(&g.needs, &j.member)
+	j.hours(g.Hours)
+	ready := j.lacks.n == from
+	switch {
+	case g.Supervisor != nil && !j.supervised(&g.supervisor):
+		j.miss(needsSupervisor)
+		if ready {
+			o.Verdict = Await
+		}
+	case ready:
+		o.Verdict = Allow
 	}
 	return o
 }
 
-// judge appends all that is missing for g, and reports whether it is nothing but a supervisor.
-func (j *judge) judge(g *Grant, from int) bool {
-	q := j.q
-	if q.Member == nil {
-		j.miss(Reason{Code: UnknownCard})
-		return false
+// everyone tells what stops a role whatever its badges.
+func (j *judge) everyone(r Role) {
+	if j.q.Member.Blocked {
+		j.miss(cardBlocked)
 	}
-	if q.Member.Blocked {
-		j.miss(Reason{Code: CardBlocked})
+	if j.q.Fault {
+		j.miss(machineFault)
 	}
-	if q.Fault {
-		j.miss(Reason{Code: MachineFault})
+	if j.q.Tagged && r != Maintainer {
+		j.miss(taggedOut)
 	}
-	if q.Tagged && g.Role != Maintainer {
-		j.miss(Reason{Code: TaggedOut})
-	}
-	j.need(&g.Needs, q.Member)
-	j.hours(g.Hours)
-	ready := len(j.reasons) == from
-	if g.Supervisor != nil && !j.supervised(g.Supervisor) {
-		j.miss(Reason{Code: NeedsSupervisor})
-		return ready
-	}
-	return false
 }
 
 func (j *judge) hours(h *Hours) {
@@ -156,184 +206,235 @@ func (j *judge) hours(h *Hours) {
 		return
 	}
 	if j.q.Clock != Trusted {
-		j.miss(Reason{Code: ClockUntrusted})
+		j.miss(clockUntrusted)
 		return
 	}
 	if _, open := h.open(j.onWall()); !open {
-		j.miss(Reason{Code: OutsideHours})
+		j.miss(outsideHours)
 	}
 }
 
 func (j *judge) onWall() week {
 	if j.local.IsZero() {
-		j.local = j.q.At.In(j.p.Zone)
+		j.local = j.q.At.In(j.zone)
 		j.wall = onWall(j.local)
 	}
 	return j.wall
 }
 
 // supervised reports whether another member who meets n has tapped. What they lack is not the first member's business.
-func (j *judge) supervised(n *Need) bool {
+func (j *judge) supervised(n *need) bool {
 	s := j.q.Supervisor
 	if s == nil || s.Blocked || s.ID == "" || s.ID == j.q.Member.ID {
 		return false
 	}
-	return j.quietly(n, s)
+	return j.quietly(n, &j.supervisor)
 }
 
 // quietly judges n without a trace.
-func (j *judge) quietly(n *Need, who *Member) bool {
-	mark := len(j.reasons)
+func (j *judge) quietly(n *need, who *person) bool {
+	mark := j.lacks.n
 	ok := j.need(n, who)
-	j.reasons = j.reasons[:mark]
+	j.lacks.n = mark
 	return ok
 }
 
-// need appends what is missing. Of an any that is not met, it is the alternative that comes nearest.
-func (j *judge) need(n *Need, who *Member) bool {
+// need notes what is missing. Of an any that is not met, it is the alternative that comes nearest.
+func (j *judge) need(n *need, who *person) bool {
 	switch {
-	case n.Badge != "":
+	case n.leaf > 0:
 		return j.badge(n, who)
-	case len(n.All) > 0:
+	case len(n.all) > 0:
 		ok := true
-		for i := range n.All {
-			ok = j.need(&n.All[i], who) && ok
+		for i := range n.all {
+			ok = j.need(&n.all[i], who) && ok
 		}
 		return ok
 	default:
-		return j.any(n.Any, who)
+		return j.any(n.any, who)
 	}
 }
 
-func (j *judge) any(list []Need, who *Member) bool {
-	mark, hardest := len(j.reasons), -1
+func (j *judge) any(list []need, who *person) bool {
+	mark, hardest := j.lacks.n, -1
 	for i := range list {
-		from := len(j.reasons)
+		from := j.lacks.n
 		if j.need(&list[i], who) {
-			j.reasons = j.reasons[:mark]
+			j.lacks.n = mark
 			return true
 		}
-		if e := ease(j.reasons[from:]); e > hardest { // keep this one, drop what was kept
+		if e := ease(j.lacks.since(from)); e > hardest { // keep this one, drop what was kept
 			hardest = e
-			j.reasons = j.reasons[:mark+copy(j.reasons[mark:], j.reasons[from:])]
+			j.lacks.cut(mark, from)
 		} else {
-			j.reasons = j.reasons[:from]
+			j.lacks.n = from
 		}
 	}
 	return false
 }
 
-// ease is the place of the hardest reason in the list of codes: the greater, the nearer to yes. Of no reason it is the end of the list.
-func ease(reasons []Reason) int {
-	e := len(codeList)
-	for i := range reasons {
-		e = min(e, reasons[i].Code.ease())
-	}
-	return e
-}
-
-func (c Code) ease() int {
-	for i := range codeList {
-		if codeList[i] == c {
-			return i
+// ease is the place of the hardest reason in the list of codes: the greater, the nearer to yes. Of no reason it is the
+// end of the list. What stops every grant alike does not count.
+func ease(lacks []lack) int {
+	out := len(codeList)
+	for i := range lacks {
+		if e := int(lacks[i].code); e > lastOfAll {
+			out = min(out, e)
 		}
 	}
-	return -1
+	return out
 }
 
-func (j *judge) badge(n *Need, who *Member) bool {
-	issued, why, ok := j.best(n.Badge, who)
-	if !ok {
-		j.miss(why)
-		return false
+func (j *judge) badge(n *need, who *person) bool {
+	mark := j.lacks.n
+	at, why := j.best(n, who)
+	if at < 0 {
+		j.lacks.add(why)
+	} else {
+		j.ages(n, who, at)
 	}
-	mark := len(j.reasons)
-	if n.Within > 0 {
-		j.age(n, OfAge, n.Within, issued, issued)
+	if who.logged < n.ask.Hours {
+		j.lacks.add(lack{code: notEnoughHours, grant: j.at, leaf: n.leaf})
 	}
-	if n.UsedWithin > 0 {
-		last := j.practice(who).Last
-		since := last
-		if issued.After(since) {
-			since = issued
+	return j.lacks.n == mark
+}
+
+// ages judges what a badge that counts must besides be: young, or of use lately.
+func (j *judge) ages(n *need, who *person, at int) {
+	issued := who.all[at].From
+	l := lack{grant: j.at, leaf: n.leaf, held: uint32(at)}
+	if n.ask.Within > 0 {
+		l.kind = OfAge
+		j.age(l, n.ask.Within, issued)
+	}
+	if n.ask.UsedWithin > 0 {
+		if who.last.After(issued) {
+			issued = who.last
 		}
-		j.age(n, OfPractice, n.UsedWithin, since, last)
-	}
-	if have := j.practice(who).Logged; have < n.Hours {
-		j.miss(Reason{Code: NotEnoughHours, Badge: n.Badge, Want: n.Hours, Have: have})
-	}
-	return len(j.reasons) == mark
-}
-
-// age asks that since is not longer ago than want. tell is the date that the member hears about.
-func (j *judge) age(n *Need, kind ReasonKind, want time.Duration, since, tell time.Time) {
-	if j.q.Clock != Trusted {
-		j.miss(Reason{Code: ClockUntrusted, Badge: n.Badge, Kind: kind})
-	} else if j.q.At.Sub(since) > want {
-		j.miss(Reason{Code: NotRecent, Badge: n.Badge, At: tell, Want: want, Kind: kind})
+		l.kind = OfPractice
+		j.age(l, n.ask.UsedWithin, issued)
 	}
 }
 
-// practice is what the member has done at this machine. Where it is told twice, the better counts.
-func (j *judge) practice(who *Member) Practice {
-	if j.who == who {
-		return j.used
+// age asks that since is not longer ago than want.
+func (j *judge) age(l lack, want time.Duration, since time.Time) {
+	switch {
+	case j.q.Clock != Trusted:
+		l.code = clockUntrusted
+	case j.q.At.Sub(since) > want:
+		l.code = notRecent
+	default:
+		return
 	}
-	j.who, j.used = who, Practice{}
-	for i := range who.Practice {
-		x := &who.Practice[i]
-		if x.Machine != j.m.ID {
+	j.lacks.add(l)
+}
+
+// best is the place of the badge that counts and was issued last. Where none counts it is -1, and why is that of the one that came nearest.
+func (j *judge) best(n *need, who *person) (best int, why lack) {
+	best, why = -1, lack{code: noBadge, grant: j.at, leaf: n.leaf}
+	for i := range who.holdings() {
+		at := who.place(i)
+		h := &who.all[at]
+		if h.Badge != n.ask.Badge {
 			continue
 		}
-		if x.Last.After(j.used.Last) {
-			j.used.Last = x.Last
-		}
-		j.used.Logged = max(j.used.Logged, x.Logged)
-	}
-	return j.used
-}
-
-// best looks for the badge that counts and was issued last. Where none counts, why is the reason of the one that came nearest.
-func (j *judge) best(id BadgeID, who *Member) (issued time.Time, why Reason, ok bool) {
-	why = Reason{Code: NoBadge, Badge: id}
-	for i := range who.Holdings {
-		h := &who.Holdings[i]
-		if h.Badge != id {
-			continue
-		}
-		switch r := j.counts(h); {
-		case r.Code == "":
-			if !ok || h.From.After(issued) {
-				issued, ok = h.From, true
+		switch code, kind := j.counts(h); {
+		case code == counts:
+			if best < 0 || h.From.After(who.all[best].From) {
+				best = at
 			}
-		case !ok && r.Code.ease() > why.Code.ease():
-			why = r
+		case code > why.code:
+			why = lack{code, kind, j.at, n.leaf, uint32(at)}
 		}
 	}
-	return issued, why, ok
+	return best, why
 }
 
-// counts says why a badge does not count; the zero Reason says that it does.
-func (j *judge) counts(h *Holding) Reason {
-	r := Reason{Badge: h.Badge}
+// counts says why a badge does not count, or that it does.
+func (j *judge) counts(h *Holding) (code uint8, kind ReasonKind) {
 	at := j.q.At
 	switch trusted := j.q.Clock == Trusted; {
 	case h.Standing == Revoked:
-		r.Code = BadgeRevoked
+		return badgeRevoked, 0
 	case h.Standing != Verified:
-		r.Code = BadgeUnverified
+		return badgeUnverified, 0
 	case !trusted && !h.Until.IsZero():
-		r.Code = ClockUntrusted
+		return clockUntrusted, 0
 	case !trusted: // see the package comment for the two dates that are not judged
-		return Reason{}
+		return counts, 0
 	case at.Before(h.From):
-		r.Code, r.Kind, r.At = BadgeUnverified, NotYet, h.From
+		return badgeUnverified, NotYet
 	case !h.Until.IsZero() && at.After(h.Until):
-		r.Code, r.At = BadgeExpired, h.Until
-	case !h.Checked.IsZero() && at.Sub(h.Checked) > j.p.StatusGrace:
-		r.Code, r.Kind, r.At = BadgeUnverified, OldStatus, h.Checked
-	default:
-		return Reason{}
+		return badgeExpired, 0
+	case !h.Checked.IsZero() && at.Sub(h.Checked) > j.grace:
+		return badgeUnverified, OldStatus
 	}
-	return r
+	return counts, 0
+}
+
+// tell writes the reasons out. Where a grant wants one badge and the member does not hold it, they are written already.
+func tell(m *machine, who *Member, all []Outcome, lacks []lack) {
+	rest := 0
+	for list := lacks; len(list) > 0; {
+		run := runOf(list)
+		list = list[len(run):]
+		if g := &m.grants[run[0].grant]; len(run) == len(g.unheld) && run[0].code == noBadge { // the second can be but needs-supervisor
+			all[run[0].grant].Missing = g.unheld
+		} else {
+			rest += len(run)
+		}
+	}
+	if rest == 0 {
+		return
+	}
+	reasons := make([]Reason, rest)
+	for list := lacks; len(list) > 0; {
+		run := runOf(list)
+		list = list[len(run):]
+		if o := &all[run[0].grant]; o.Missing == nil {
+			o.Missing = reasons[:len(run):len(run)]
+			reasons = reasons[len(run):]
+			write(m, who, run, o.Missing)
+		}
+	}
+}
+
+func write(m *machine, who *Member, run []lack, out []Reason) {
+	for i := range run {
+		out[i].Code, out[i].Kind = codeList[run[i].code], run[i].kind
+		if run[i].leaf > 0 {
+			detail(m, who, &run[i], &out[i])
+		}
+	}
+}
+
+// runOf is the first grant's part of lacks.
+func runOf(lacks []lack) []lack {
+	n := 1
+	for n < len(lacks) && lacks[n].grant == lacks[0].grant {
+		n++
+	}
+	return lacks[:n]
+}
+
+// detail fills in what a reason says of a badge.
+func detail(m *machine, who *Member, l *lack, r *Reason) {
+	ask := m.leaves[l.leaf-1]
+	r.Badge = ask.Badge
+	switch {
+	case l.code == badgeExpired:
+		r.At = who.Holdings[l.held].Until
+	case l.kind == NotYet:
+		r.At = who.Holdings[l.held].From
+	case l.kind == OldStatus:
+		r.At = who.Holdings[l.held].Checked
+	case l.code == notRecent && l.kind == OfAge:
+		r.At, r.Want = who.Holdings[l.held].From, ask.Within
+	case l.code == notRecent:
+		r.Want = ask.UsedWithin
+		r.At, _ = who.practice(m.ID)
+	case l.code == notEnoughHours:
+		r.Want = ask.Hours
+		_, r.Have = who.practice(m.ID)
+	}
 }

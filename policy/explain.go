@@ -20,8 +20,8 @@ func (s Sentence) In(l Language) string {
 // everyone or, failing that, the hardest to mend. It names no person.
 func Explain(p *Policy, q Question, d Decision) Sentence {
 	e := explainer{p: p, q: q, d: d, w: wording{p.Zone, q.At.In(p.Zone)}}
-	switch o, known := d.Nearest(); {
-	case !known:
+	switch o, _ := d.Nearest(); {
+	case len(d.Outcomes) == 0:
 		return unknownMachine
 	case d.Verdict == Allow:
 		return e.allow()
@@ -72,7 +72,7 @@ func (e explainer) supervisorBadge() BadgeID {
 
 // grant is the nearest, or the zero Grant where the decision is not from this policy.
 func (e explainer) grant() Grant {
-	if m, ok := e.p.Machine(e.q.Machine); ok && e.d.Grant < len(m.Grants) {
+	if m, ok := e.p.Machine(e.q.Machine); ok && e.d.Grant >= 0 && e.d.Grant < len(m.Grants) {
 		return m.Grants[e.d.Grant]
 	}
 	return Grant{}

@@ -187,12 +187,18 @@ func (h *Hours) Closes(at time.Time) (end time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// after is so many minutes on the wall after the minute of at. Where the clock is put back in between, and what the wall
-// says comes twice, it is the first of both that is still to come.
+// after is so many minutes on the wall after the minute of at. Of a time that comes twice it is the first that is still to
+// come; of one that the clock skips it is the moment of the change.
 func after(at time.Time, minutes int) time.Time {
-	end := onDay(at, 0, onWall(at).minute+minutes)
-	if !end.After(at) {
-		end = at.Truncate(time.Minute).Add(time.Duration(minutes) * time.Minute)
+	end := at.Truncate(time.Minute).Add(time.Duration(minutes) * time.Minute)
+	_, change := at.ZoneBounds()
+	if change.IsZero() || end.Before(change) {
+		return end
+	}
+	_, before := at.Zone()
+	_, then := change.Zone()
+	if end = end.Add(time.Duration(before-then) * time.Second); end.Before(change) {
+		return change
 	}
 	return end
 }

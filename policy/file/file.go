@@ -69,6 +69,7 @@ type reader struct {
 	machineIDs   names
 	roles        []string // what grants may give
 	achievements map[string]string
+	named        int // needs of the machine that is read
 }
 
 func (r *reader) top(root yamlfile.Node) {

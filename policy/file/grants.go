@@ -1,6 +1,7 @@
 package file
 
 import (
+	"fmt"
 	"time"
 
 	"portillon/policy"
@@ -19,11 +20,15 @@ func (r *reader) machines(n yamlfile.Node) {
 			m.Mode = policy.Warn
 		}
 		grants := e.Value.Get("grants").Required()
+		r.named = 0
 		for _, g := range grants.List() {
 			m.Grants = append(m.Grants, r.grant(g))
 		}
 		if grants.IsList() && len(m.Grants) == 0 {
 			grants.Fault("as - { role: user, needs: BADGE }", "no grant: nobody could use the machine")
+		}
+		if r.named > policy.MaxNeeds {
+			grants.Fault(fmt.Sprintf("at most %d", policy.MaxNeeds), "%d badges are named", r.named)
 		}
 		r.m.Machines = append(r.m.Machines, m)
 	}
@@ -70,14 +75,12 @@ func hours(n yamlfile.Node) *policy.Hours {
 	return h
 }
 
-// maxNeeds bounds the nesting of all and any; policy.New has the same bound.
-const maxNeeds = 8
-
 // need reads a badge, all: […] or any: […].
 func (r *reader) need(n yamlfile.Node, depth int) policy.Need {
+	r.named++
 	switch {
-	case depth > maxNeeds:
-		n.Fault("write it flatter", "needs are nested more than %d deep", maxNeeds)
+	case depth > policy.MaxNesting:
+		n.Fault("write it flatter", "needs are nested more than %d deep", policy.MaxNesting)
 	case n.IsScalar():
 		return policy.Need{Badge: policy.BadgeID(r.badgeIDs.ref(n, "badge"))}
 	case n.IsList():

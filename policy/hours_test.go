@@ -1,0 +1,178 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func wall(t testing.TB, s string) time.Time {
+	t.Helper()
+	out, err := time.ParseInLocation("2006-01-02 15:04", s, paris())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestHoursOpen(t *testing.T) {
+	// 2026-11-23 is a Monday.
+	for _, c := range []struct {
+		hours, at string
+		want      bool
+	}{
+		{"Mo-Fr 09:00-21:00; Sa 10:00-18:00", "2026-11-23 09:00", true},
+		{"Mo-Fr 09:00-21:00; Sa 10:00-18:00", "2026-11-28 09:30", false},
+		{"Mo-Fr 09:00-21:00;Sa 10:00-18:00", "2026-11-29 12:00", false},
+		{"Mo,We 09:00-10:00", "2026-11-24 09:30", false},
+		{"Mo,We 09:00-10:00", "2026-11-25 09:30", true},
+		{"Sa-Mo 09:00-10:00", "2026-11-29 09:30", true},
+		{"Sa-Mo 09:00-10:00", "2026-11-24 09:30", false},
+		{"Mo-Su 08:00-12:00,14:00-18:00", "2026-11-23 13:00", false},
+		{"Mo-Su 08:00-12:00,14:00-18:00", "2026-11-23 14:00", true},
+		{"09:00-10:00", "2026-11-29 09:30", true},
+		{"24/7", "2026-11-29 03:00", true},
+		{"Fr 20:00-02:00", "2026-11-27 23:59", true},
+		{"Fr 20:00-02:00", "2026-11-28 01:59", true},
+		{"Fr 20:00-02:00", "2026-11-28 02:00", false},
+		{"Fr 20:00-02:00", "2026-11-27 01:00", false},
+		{"Sa 20:00-02:00", "2026-11-29 01:00", true}, // into Sunday, the first of weekdays
+		{"Su 20:00-26:00", "2026-11-30 01:00", true},
+		{"Fr 20:00-24:00", "2026-11-27 23:59", true},
+		{"Fr 20:00-24:00", "2026-11-28 00:00", false},
+		{"Mo-Fr 09:00-21:00; We 10:00-12:00", "2026-11-25 13:00", false}, // the later rule takes its place
+		{"Mo-Su 09:00-21:00; Su off", "2026-11-29 13:00", false},
+		{"Mo-Su 09:00-21:00; Su closed", "2026-11-28 13:00", true},
+		// Daylight saving begins on 2026-03-29 at 02:00, ends on 2026-10-25 at 03:00.
+		{"Su 01:00-02:30", "2026-03-29 01:59", true},
+		{"Su 03:00-04:00", "2026-03-29 03:00", true},
+		{"Sa 22:00-03:00", "2026-10-25 02:30", true},
+	} {
+		if got := mustHours(c.hours).Open(wall(t, c.at)); got != c.want {
+			t.Errorf("%s at %s: %v", c.hours, c.at, got)
+		}
+	}
+	if mustHours("24/7").String() != "24/7" {
+		t.Error("hours are not said as they were written")
+	}
+	if new(Hours).Open(monday) {
+		t.Error("the zero hours are open")
+	}
+}
+
+func TestHoursOfTheNightThatIsAnHourLonger(t *testing.T) {
+	h := mustHours("Su 02:15-02:45")
+	first := time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC) // 02:30, still summer
+	for _, c := range []struct {
+		at   time.Time
+		open bool
+		end  time.Duration
+	}{{first, true, 15 * time.Minute}, {first.Add(time.Hour), true, 15 * time.Minute}, {first.Add(30 * time.Minute), false, 0}} {
+		at := c.at.In(paris())
+		if h.Open(at) != c.open {
+			t.Errorf("%v: open is not %v", at, c.open)
+		}
+		if !c.open {
+			continue
+		}
+		if end, ok := h.Closes(at); !ok || end.Sub(at) != c.end {
+			t.Errorf("%v closes %v", at, end)
+		}
+	}
+}
+
+func TestHoursClose(t *testing.T) {
+	for _, c := range []struct{ hours, at, want string }{
+		{"Mo-Fr 09:00-21:00", "2026-11-23 10:00", "2026-11-23 21:00"},
+		{"Fr 20:00-02:00", "2026-11-27 23:00", "2026-11-28 02:00"},
+		{"Fr 20:00-02:00", "2026-11-28 01:00", "2026-11-28 02:00"},
+		{"Fr 20:00-24:00; Sa 00:00-03:00", "2026-11-27 23:00", "2026-11-28 03:00"},
+		{"Mo 09:00-12:00,12:00-15:00,11:00-13:00", "2026-11-23 10:00", "2026-11-23 15:00"},
+		{"Sa 22:00-04:00", "2026-10-24 23:00", "2026-10-25 04:00"}, // 6 hours later by any other clock
+		{"Su 01:00-02:30", "2026-03-29 01:30", "2026-03-29 03:00"}, // the clock skips 02:30: at the change
+		{"Su 01:00-02:00", "2026-03-29 01:30", "2026-03-29 03:00"}, // the same moment
+		{"Sa 22:00-04:00", "2026-03-28 23:00", "2026-03-29 04:00"}, // 4 hours later by any other clock
+		{"24/7", "2026-11-23 10:00", ""},
+		{"Mo-Su 00:00-24:00; Mo 00:00-12:00,13:00-24:00", "2026-11-24 10:00", "2026-11-30 12:00"},
+	} {
+		end, ok := mustHours(c.hours).Closes(wall(t, c.at))
+		if ok != (c.want != "") || ok && !end.Equal(wall(t, c.want)) {
+			t.Errorf("%s at %s closes %v %v, want %s", c.hours, c.at, end, ok, c.want)
+		}
+	}
+	if d := time.Duration(0); wall(t, "2026-10-25 04:00").Sub(wall(t, "2026-10-24 23:00"))-6*time.Hour != d {
+		t.Error("the zone has no daylight saving: the test above proves nothing")
+	}
+}
+
+func TestHoursOpenNext(t *testing.T) {
+	for _, c := range []struct{ hours, at, want string }{
+		{"Mo-Fr 09:00-21:00; Sa 10:00-18:00", "2026-11-23 08:00", "2026-11-23 09:00"},
+		{"Mo-Fr 09:00-21:00; Sa 10:00-18:00", "2026-11-23 21:00", "2026-11-24 09:00"},
+		{"Mo-Fr 09:00-21:00; Sa 10:00-18:00", "2026-11-28 18:00", "2026-11-30 09:00"},
+		{"Mo 14:00-15:00,09:00-10:00", "2026-11-23 08:00", "2026-11-23 09:00"},
+		{"Mo 09:00-10:00", "2026-11-23 10:00", "2026-11-30 09:00"},
+		{"Mo 09:00-10:00", "2026-11-23 09:00", "2026-11-30 09:00"},
+	} {
+		if got, ok := mustHours(c.hours).Opens(wall(t, c.at)); !ok || !got.Equal(wall(t, c.want)) {
+			t.Errorf("%s at %s opens %v, want %s", c.hours, c.at, got, c.want)
+		}
+	}
+	if _, ok := new(Hours).Opens(monday); ok {
+		t.Error("the zero hours open")
+	}
+}
+
+func TestHoursThatCannotBeReadAreRefused(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                  "an empty rule",
+		"Mo 09:00-10:00;":                   "an empty rule",
+		"Mo":                                `"Mo" is not days and times`,
+		"Mo 09:00-10:00 11:00":              "is not days and times",
+		"Mo - Fr 09:00-10:00":               "is not days and times",
+		"Lu 09:00-10:00":                    `"Lu" is no weekday`,
+		"PH 09:00-10:00":                    "holidays come with a later version",
+		"mo 09:00-10:00":                    `"mo" is no weekday`,
+		"Mo-Fr-Sa 09:00-10:00":              `"Mo-Fr-Sa" is no weekday`,
+		"Mo 9-10":                           `"9-10" is not a time of day`,
+		"Mo 09:00":                          `"09:00" is not a time of day`,
+		"Mo 09:00-":                         `"09:00-" is not a time of day`,
+		"Mo 09:60-10:00":                    "is not a time of day",
+		"Mo 09:00-49:00":                    "is not a time of day",
+		"Mo 24:00-25:00":                    "is not a time of day",
+		"Mo 09:00-09:00":                    "is not a time of day",
+		"Mo 09:00-34:00":                    "is not a time of day",
+		"Mo +9:00-10:00":                    "is not a time of day",
+		"Mo 009:00-10:00":                   "is not a time of day",
+		"Mo 09:00-10:00,":                   "is not a time of day",
+		"Mo off":                            "never open",
+		"Mo 09:00-10:00; Mo off":            "never open",
+		"Mo " + repeated("08:00-09:00", 65): "more than 64 times a day",
+	} {
+		if h, err := ParseHours(in); err == nil || h != nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", in, err, want)
+		}
+	}
+}
+
+func repeated(s string, n int) string { return strings.Repeat(s+",", n-1) + s }
+
+func FuzzHours(f *testing.F) {
+	for _, s := range []string{"Mo-Fr 09:00-21:00; Sa 10:00-18:00", "24/7", "Su 20:00-26:00", "Fr,Sa 20:00-02:00; We off", "8:00-48:00", "Mo 08:00-32:00"} {
+		f.Add(s, int64(1795424400))
+	}
+	zone := paris()
+	f.Fuzz(func(t *testing.T, s string, unix int64) {
+		h, err := ParseHours(s)
+		if err != nil {
+			return
+		}
+		at := time.Unix(unix%(1<<33), 0).In(zone)
+		if end, ok := h.Closes(at); h.Open(at) && ok && !end.After(at) {
+			t.Fatalf("%q is open at %v and closes at %v", s, at, end)
+		}
+		if start, ok := h.Opens(at); ok && !start.After(at) || !ok {
+			t.Fatalf("%q after %v opens at %v", s, at, start)
+		}
+	})
+}
