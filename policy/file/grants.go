@@ -28,7 +28,7 @@ func (r *reader) machines(n yamlfile.Node) {
 			grants.Fault("as - { role: user, needs: BADGE }", "no grant: nobody could use the machine")
 		}
 		if r.named > policy.MaxNeeds {
-			grants.Fault(fmt.Sprintf("at most %d", policy.MaxNeeds), "%d badges are named", r.named)
+			grants.Fault(fmt.Sprintf("at most %d", policy.MaxNeeds), "%d needs stand here", r.named)
 		}
 		r.m.Machines = append(r.m.Machines, m)
 	}
