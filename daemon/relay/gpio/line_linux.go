@@ -1,0 +1,208 @@
+package gpio
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"periph.io/x/conn/v3/gpio"
+)
+
+// kernel is what the driver asks of the system; tests put their own in its place.
+type kernel struct {
+	chips func() ([]string, error)
+	open  func(path string) (int, error)
+	ioctl func(fd int, req uintptr, arg unsafe.Pointer) error
+	close func(fd int) error
+	poll  func(fd int, timeout time.Duration) (bool, error)
+	read  func(fd int, b []byte) (int, error)
+}
+
+func linux() kernel {
+	return kernel{
+		chips: func() ([]string, error) { return filepath.Glob("/dev/gpiochip*") },
+		open:  func(path string) (int, error) { return unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0) },
+		ioctl: func(fd int, req uintptr, arg unsafe.Pointer) error {
+			_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), req, uintptr(arg))
+			if errno != 0 {
+				return errno
+			}
+			return nil
+		},
+		close: unix.Close,
+		poll: func(fd int, timeout time.Duration) (bool, error) {
+			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			n, err := unix.Poll(p, int(timeout.Milliseconds()))
+			return n > 0, err
+		},
+		read: func(fd int, b []byte) (int, error) { return unix.Read(fd, b) },
+	}
+}
+
+// OpenOut holds a line as an output, inactive from the request on. With activeLow, low is active.
+func OpenOut(label string, line int, activeLow bool) (*Out, error) {
+	return linux().openOut(label, line, activeLow)
+}
+
+// OpenIn holds a line as an input, pulled up: a normally closed contact to ground reads low, an open or broken one high.
+func OpenIn(label string, line int) (*In, error) { return linux().openIn(label, line) }
+
+func (k kernel) openOut(label string, line int, activeLow bool) (*Out, error) {
+	r := request(line)
+	r.config.flags = flagOutput
+	if activeLow {
+		r.config.flags |= flagActiveLow
+	}
+	r.config.attrs = 1
+	r.config.attr[0] = configAttribute{attribute{id: attrOutputValues, value: 0}, 1}
+	name, err := k.request(label, line, r)
+	if err != nil {
+		return nil, err
+	}
+	fd := int(r.fd)
+	return &Out{base: base{name, line},
+		set: func(high bool) error {
+			v := lineValues{mask: 1}
+			if high {
+				v.bits = 1
+			}
+			if err := k.ioctl(fd, setValues, unsafe.Pointer(&v)); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		},
+		close: func() error { return k.close(fd) }}, nil
+}
+
+func request(line int) *lineRequest {
+	r := &lineRequest{lines: 1, fd: -1}
+	r.offsets[0] = uint32(line)
+	copy(r.consumer[:], "portillon")
+	return r
+}
+
+// request asks the chip for the line; r.fd is the line's own file.
+func (k kernel) request(label string, line int, r *lineRequest) (string, error) {
+	chip, path, err := k.find(label, line)
+	if err != nil {
+		return "", err
+	}
+	defer k.close(chip)
+	name := fmt.Sprintf("line %d of %s", line, path)
+	err = k.ioctl(chip, getLine, unsafe.Pointer(r))
+	switch {
+	case errors.Is(err, unix.EBUSY):
+		return "", fmt.Errorf("%s is held by %s", name, k.holder(chip, line))
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", name, err)
+	case r.fd <= 0:
+		return "", fmt.Errorf("%s: the kernel gave no file for it", name)
+	}
+	return name, nil
+}
+
+// find opens the first chip whose label begins with label and that has the line.
+func (k kernel) find(label string, line int) (int, string, error) {
+	paths, err := k.chips()
+	if err != nil {
+		return -1, "", err
+	}
+	var seen []string
+	for _, path := range paths {
+		fd, err := k.open(path)
+		if err != nil {
+			seen = append(seen, fmt.Sprintf("%s: %v", path, err))
+			continue
+		}
+		var info chipInfo
+		err = k.ioctl(fd, getChipInfo, unsafe.Pointer(&info))
+		got := cString(info.label[:])
+		if err == nil && strings.HasPrefix(got, label) && uint32(line) < info.lines {
+			return fd, path, nil
+		}
+		seen = append(seen, fmt.Sprintf("%s is %q with %d lines", path, got, info.lines))
+		k.close(fd)
+	}
+	if len(seen) == 0 {
+		return -1, "", errors.New("there is no GPIO chip on this machine (/dev/gpiochip*)")
+	}
+	return -1, "", fmt.Errorf("no GPIO chip %q… with a line %d: %s", label, line, strings.Join(seen, "; "))
+}
+
+func (k kernel) holder(chip, line int) string {
+	info := lineInfo{offset: uint32(line)}
+	if err := k.ioctl(chip, getLineInfo, unsafe.Pointer(&info)); err != nil || info.consumer[0] == 0 {
+		return "another program"
+	}
+	return fmt.Sprintf("%q", cString(info.consumer[:]))
+}
+
+func cString(b []byte) string {
+	s, _, _ := bytes.Cut(b, []byte{0})
+	return string(s)
+}
+
+// In is an input that this process holds.
+type In struct {
+	base
+	k  kernel
+	fd int
+}
+
+var _ gpio.PinIn = (*In)(nil)
+
+func (k kernel) openIn(label string, line int) (*In, error) {
+	r := request(line)
+	r.config.flags = flagInput | flagPullUp | flagRising | flagFalling
+	r.buffer = maxLines
+	name, err := k.request(label, line, r)
+	if err != nil {
+		return nil, err
+	}
+	return &In{base{name, line}, k, int(r.fd)}, nil
+}
+
+// Read implements gpio.PinIn. An input that cannot be read is high: the e-stop counts as open.
+func (i *In) Read() gpio.Level {
+	v := lineValues{mask: 1}
+	err := i.k.ioctl(i.fd, getValues, unsafe.Pointer(&v))
+	return gpio.Level(err != nil || v.bits&1 == 1)
+}
+
+// eventSize is sizeof(struct gpio_v2_line_event).
+const eventSize = 48
+
+// WaitForEdge implements gpio.PinIn; timeout must not be negative. What the edges were is thrown away: the level is read anew.
+func (i *In) WaitForEdge(timeout time.Duration) bool {
+	ready, err := i.k.poll(i.fd, timeout)
+	if err != nil || !ready {
+		return false
+	}
+	i.k.read(i.fd, make([]byte, 16*eventSize))
+	return true
+}
+
+// In implements gpio.PinIn: the line was asked for with a pull-up and both edges, and stays so.
+func (i *In) In(pull gpio.Pull, _ gpio.Edge) error {
+	if pull != gpio.PullUp && pull != gpio.PullNoChange {
+		return fmt.Errorf("%s is pulled up", i.name)
+	}
+	return nil
+}
+
+// Pull implements gpio.PinIn.
+func (i *In) Pull() gpio.Pull { return gpio.PullUp }
+
+// DefaultPull implements gpio.PinIn.
+func (i *In) DefaultPull() gpio.Pull { return gpio.PullNoChange }
+
+// Function names the pin's use.
+func (i *In) Function() string { return "In" }
+
+// Halt lets the line go.
+func (i *In) Halt() error { return i.k.close(i.fd) }
