@@ -1,0 +1,18 @@
+// Package uplink carries the journal to the hub over MQTT, and brings back what the hub sends: acknowledgements,
+// commands, and the manifest of a new bundle.
+//
+// The broker between may lose, repeat, delay, cut and invent anything. Two things are believed: what is signed with the
+// hub's key, and the journal. The cursor moves only by the hub's signed acknowledgement of a length that the journal
+// has, with the root that its tree had then. Whatever lies past the cursor is sent, and sent again when nothing comes
+// back: the hub is idempotent on (machine, seq). A broker's PUBACK proves nothing and moves nothing.
+//
+// The client library (paho.mqtt.golang) is used in the one mode that was measured to be honest: no reconnect of its own, clean
+// sessions, no store, a write timeout, and a fresh client for each connection. What a broker may send it is checked
+// first (guard.go): it panics on a SUBACK that is longer than the SUBSCRIBE was, and would read 256 MB because a header says so.
+//
+// Nothing that a member waits for runs here. SetState and Kick never block; Append is only ever kept waiting for the
+// time of reading one batch.
+//
+// Refused: a command that arrives with the retained flag (a broker has kept it: it is not for now), and a message of
+// more than wire.MaxSigned bytes. Whether a command or a manifest is genuine is judged by whoever handles it.
+package uplink

@@ -1,0 +1,226 @@
+package uplink
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon/journal"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Sink is the name of the hub's cursor in the journal.
+const Sink = "hub"
+
+// Config says where to, and as whom. Broker, Site, Machine and Keys are required.
+type Config struct {
+	Broker       string // tcp://host:1883 or ssl://host:8883
+	Username     string
+	PasswordFile string      // read at each connection; one trailing newline is not part of it
+	TLS          *tls.Config // for ssl://; nil: the system's authorities
+
+	Site      policy.SiteID
+	Machine   policy.MachineID
+	Keys      note.Verifiers // who may acknowledge: the hub
+	Discovery Message        // published retained at each connection; zero: none
+	Logger    *slog.Logger   // nil: silent
+
+	// All below have defaults; tests bring their own.
+	Timeout    time.Duration                        // for each step of a connection, and each write: 10 s
+	Stall      time.Duration                        // how long the hub may be silent before records are sent again: 10 s, doubled each time
+	StallMax   time.Duration                        // 5 min
+	Backoff    time.Duration                        // between connections: 500 ms, doubled each time
+	BackoffMax time.Duration                        // 1 min
+	After      func(time.Duration) <-chan time.Time // time.After
+	Random     func() float64                       // in [0, 1): jitter, so that twenty machines do not come back as one
+}
+
+// Message is a topic and a payload.
+type Message struct {
+	Topic   string
+	Payload []byte
+}
+
+// Handlers are told what comes. Bundle and Command run one at a time each, beside the uplink, which they never hold up;
+// they end when their context does. A nil one is not called.
+type Handlers struct {
+	// Bundle is given a manifest as it arrived. The same bytes come again at each connection until it returns nil:
+	// taken, or refused for good.
+	Bundle func(ctx context.Context, manifest []byte) error
+	// Command is given an order as it arrived, and returns what to publish as the reply; nil: nothing.
+	Command func(ctx context.Context, order []byte) []byte
+	// Online is told when the broker is reached and when it is lost. It must not block.
+	Online func(bool)
+}
+
+// Uplink is the way to the hub. Make one with New, and Run it once.
+type Uplink struct {
+	c      Config
+	h      Handlers
+	j      *journal.Journal
+	topics wire.Topics
+	broker *url.URL
+	log    *slog.Logger
+
+	held    atomic.Uint64 // records that the hub has, by its own last word
+	state   atomic.Pointer[wire.State]
+	kick    chan struct{}
+	acks    chan []byte // the newest
+	bundles chan []byte // the newest
+	orders  chan []byte
+	replies chan []byte
+}
+
+// New checks the configuration and finds the cursor; it does not connect.
+func New(c Config, j *journal.Journal, h Handlers) (*Uplink, error) {
+	u, err := url.Parse(c.Broker)
+	if err != nil || u.Host == "" || u.Port() == "" || !secure(u) && u.Scheme != "tcp" && u.Scheme != "mqtt" {
+		return nil, fmt.Errorf("uplink: the broker %q is no address of the form tcp://host:1883 or ssl://host:8883", c.Broker)
+	}
+	if c.Site == "" || c.Machine == "" || c.Keys == nil {
+		return nil, errors.New("uplink: site, machine and the hub's key are required")
+	}
+	held, err := j.Cursor(Sink)
+	if err != nil {
+		return nil, fmt.Errorf("uplink: %w", err)
+	}
+	l := &Uplink{c: defaults(c), h: h, j: j, topics: wire.Topics{Site: c.Site}, broker: u,
+		kick: make(chan struct{}, 1), acks: make(chan []byte, 1), bundles: make(chan []byte, 1),
+		orders: make(chan []byte, 8), replies: make(chan []byte, 8)}
+	l.log = l.c.Logger
+	l.held.Store(held)
+	return l, nil
+}
+
+func secure(u *url.URL) bool {
+	return u.Scheme == "ssl" || u.Scheme == "tls" || u.Scheme == "mqtts"
+}
+
+func defaults(c Config) Config {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	set(&c.Timeout, 10*time.Second)
+	set(&c.Stall, 10*time.Second)
+	set(&c.StallMax, 5*time.Minute)
+	set(&c.Backoff, 500*time.Millisecond)
+	set(&c.BackoffMax, time.Minute)
+	if c.After == nil {
+		c.After = time.After
+	}
+	if c.Random == nil {
+		c.Random = rand.Float64
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// SetState is what the machine's state topic says from now on. It never blocks; only the newest state is sent.
+func (u *Uplink) SetState(s wire.State) {
+	u.state.Store(&s)
+	u.Kick()
+}
+
+// Kick says that there is something new in the journal. It never blocks.
+func (u *Uplink) Kick() {
+	select {
+	case u.kick <- struct{}{}:
+	default: // one is pending: it will see this too
+	}
+}
+
+// Acked is how many records the hub holds, by its own last word.
+func (u *Uplink) Acked() uint64 { return u.held.Load() }
+
+// Run keeps a connection until ctx ends, then says goodbye. It returns when all that it started has ended.
+func (u *Uplink) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	workers.Go(func() { u.obey(ctx) })
+	workers.Go(func() { u.install(ctx) })
+	wait := u.c.Backoff
+	for {
+		progress, err := u.session(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if progress {
+			wait = u.c.Backoff
+		}
+		pause := time.Duration(float64(wait) * (0.5 + 0.5*u.c.Random()))
+		u.log.Info("no connection to the broker", "broker", u.broker.Redacted(), "why", err, "next try in", pause)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-u.c.After(pause):
+		}
+		wait = min(2*wait, u.c.BackoffMax)
+	}
+}
+
+// obey hands commands to their handler.
+func (u *Uplink) obey(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case order := <-u.orders:
+			if u.h.Command == nil {
+				continue
+			}
+			if reply := u.h.Command(ctx, order); reply != nil {
+				put(u.replies, reply)
+			}
+		}
+	}
+}
+
+// install hands manifests to their handler; one that is dealt with does not come again.
+func (u *Uplink) install(ctx context.Context) {
+	done := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-u.bundles:
+			if hash := wire.Hash(m); u.h.Bundle != nil && hash != done {
+				if err := u.h.Bundle(ctx, m); err != nil {
+					u.log.Warn("the bundle is not dealt with yet; it will come again", "why", err)
+					continue
+				}
+				done = hash
+			}
+		}
+	}
+}
+
+// put is a send that never blocks: what waited longest makes room.
+func put[T any](c chan T, v T) {
+	for {
+		select {
+		case c <- v:
+			return
+		default:
+		}
+		select {
+		case <-c:
+		default:
+		}
+	}
+}
