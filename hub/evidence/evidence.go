@@ -154,7 +154,7 @@ func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
 				s.in = running
 			}
 			j.work[r.Member] = append(j.work[r.Member], s)
-		} else if !twice {
+		} else {
 			running = running.next(r)
 		}
 	}

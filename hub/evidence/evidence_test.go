@@ -143,6 +143,15 @@ func TestJudgeCountsWorkOnTheBadgesOwnMachinesOnly(t *testing.T) {
 	}
 }
 
+func TestJudgeDoesNotCarryASessionToAnotherMachine(t *testing.T) {
+	both := rule
+	both.Machines = []policy.MachineID{"laser", "vinyl"}
+	all := append(records(t, "laser", maintained()...), records(t, "vinyl", did("s", "lea", "lens-cleaning", "ines"))...)
+	if got := whys(evidence.Judge(both, "lea", all, now)); len(got) != 1 || got[0] != evidence.NoSession {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestJudgeCountsARecordOnce(t *testing.T) {
 	all := records(t, "laser", maintained(did("s", "lea", "lens-cleaning", "ines"))...)
 	p := evidence.Judge(rule, "lea", append(all, all...), now)

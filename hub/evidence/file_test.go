@@ -176,6 +176,24 @@ func TestEvidenceFileThatLiesIsRefused(t *testing.T) {
 	}
 }
 
+func TestEvidenceOfAnotherSitesRecordsIsRefused(t *testing.T) {
+	d := newDesk(t)
+	all := records(t, "laser", maintained(did("s", "lea", "lens-cleaning", "ines"))...)
+	for i := range all {
+		all[i].Site = "elsewhere"
+	}
+	f := d.file(t)
+	j, p := proven(t, "laser", all, d.laser)
+	f.Machines, f.Records = []evidence.Journal{j}, p
+	data, err := evidence.Make(f, d.hub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := d.verify(data); err == nil {
+		t.Error("believed")
+	}
+}
+
 func TestEvidenceFileSignedByTheMachinesForgerIsRefused(t *testing.T) {
 	d := newDesk(t)
 	f := d.file(t)
@@ -201,9 +219,20 @@ func TestEvidenceFileOfAnotherHubOrAnotherKindIsRefused(t *testing.T) {
 	if _, _, err := d.verify(data); err == nil || !strings.Contains(err.Error(), wire.ErrBadSignature.Error()) {
 		t.Error(err)
 	}
+	data, err = evidence.Make(d.file(t), d.hub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	genuine, _, _ := strings.Cut(string(data), "\n\n")
+	genuine += "\n"
+	if n, _ := note.Sign(&note.Note{Text: genuine}, d.hub); !bytes.Equal(n, data) {
+		t.Fatal("the text was not taken apart rightly")
+	}
 	for name, text := range map[string]string{
 		"an acknowledgement": "portillon ack\n{}\n", "JSON that is not canonical": "portillon evidence\n{ }\n",
-		"an unknown field": "portillon evidence\n{\"x\":1}\n", "nothing": "\n", "more than one value": "portillon evidence\n{} {}\n",
+		"a file that calls itself something else": "portillon ack" + strings.TrimPrefix(genuine, "portillon evidence"),
+		"a file that says it is not complete":     strings.Replace(genuine, `"complete":true`, `"complete":false`, 1),
+		"an unknown field":                        "portillon evidence\n{\"x\":1}\n", "nothing": "\n", "more than one value": "portillon evidence\n{} {}\n",
 	} {
 		n, err := note.Sign(&note.Note{Text: text}, d.hub)
 		if err != nil {
