@@ -23,6 +23,7 @@ type Machine struct {
 	Now    time.Time
 	Clock  wire.Clock
 	Key    note.Verifier
+	VKey   string // Key as text
 	signer note.Signer
 	leaves []wire.Leafed
 	hashes []tlog.Hash
@@ -35,14 +36,7 @@ func Start() time.Time { return time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC) }
 // New makes a machine with a key of its own.
 func New(t testing.TB, site policy.SiteID, id policy.MachineID) *Machine {
 	t.Helper()
-	signer, key := NewKey(t, "portillon-"+string(id))
-	return &Machine{t: t, Site: site, ID: id, Now: Start(), Clock: wire.ClockTrusted, Key: key, signer: signer}
-}
-
-// NewKey makes a key pair.
-func NewKey(t testing.TB, name string) (note.Signer, note.Verifier) {
-	t.Helper()
-	skey, vkey, err := note.GenerateKey(rand.Reader, name)
+	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-"+string(id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +48,7 @@ func NewKey(t testing.TB, name string) (note.Signer, note.Verifier) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, v
+	return &Machine{t: t, Site: site, ID: id, Now: Start(), Clock: wire.ClockTrusted, Key: v, VKey: vkey, signer: s}
 }
 
 // Len is the number of records.

@@ -1,0 +1,203 @@
+package hub_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub"
+	"portillon/hub/ledger/ledgertest"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+const patience = 15 * time.Second
+
+// TestMain is also the hub that TestHubKilledAgainAndAgain kills.
+func TestMain(m *testing.M) {
+	if path := os.Getenv("PORTILLON_TEST_HUB"); path != "" {
+		c, err := hub.ReadConfig(path)
+		if err == nil {
+			err = hub.Run(context.Background(), c, hub.Options{})
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// office is a hub under test, with the keys that belong to it.
+type office struct {
+	*hub.Hub
+	t      *testing.T
+	config hub.Config
+	key    note.Verifier
+	stop   func()
+}
+
+// configure writes a hub's folder; each change may alter it.
+func configure(t *testing.T, machines []*ledgertest.Machine, changes ...func(*hub.Config)) hub.Config {
+	t.Helper()
+	dir := t.TempDir()
+	skey, _, err := note.GenerateKey(rand.Reader, "portillon-hub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "hub.key"), skey+"\n")
+	c := hub.Config{Site: "biklab", Data: filepath.Join(dir, "data"), Key: filepath.Join(dir, "hub.key"), MQTT: hub.MQTTConfig{Listen: "127.0.0.1:0"}, HTTP: "127.0.0.1:0"}
+	for _, m := range machines {
+		c.Machines = append(c.Machines, hub.MachineConfig{ID: m.ID, Key: m.Key})
+	}
+	for _, f := range changes {
+		f(&c)
+	}
+	return c
+}
+
+// run opens a hub and keeps it running until the test ends, or stop.
+func run(t *testing.T, c hub.Config) *office {
+	t.Helper()
+	h, err := hub.New(c, hub.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx) }()
+	o := &office{Hub: h, t: t, config: c}
+	if o.key, err = c.Verifier(); err != nil {
+		t.Fatal(err)
+	}
+	stopped := false
+	o.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Error("run: ", err)
+		}
+		if err := h.Close(); err != nil {
+			t.Error("close: ", err)
+		}
+	}
+	t.Cleanup(o.stop)
+	return o
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// client is a machine's side of MQTT.
+type client struct {
+	t      *testing.T
+	c      mqtt.Client
+	topics wire.Topics
+	in     chan mqtt.Message
+}
+
+func dial(t *testing.T, url string, changes ...func(*mqtt.ClientOptions)) *client {
+	t.Helper()
+	c := &client{t: t, topics: wire.Topics{Site: "biklab"}, in: make(chan mqtt.Message, 10000)}
+	o := mqtt.NewClientOptions().AddBroker(url).SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetWriteTimeout(patience)
+	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { c.in <- m })
+	for _, f := range changes {
+		f(o)
+	}
+	c.c = mqtt.NewClient(o)
+	c.must(c.c.Connect())
+	t.Cleanup(func() { c.c.Disconnect(0) })
+	return c
+}
+
+func (c *client) must(tok mqtt.Token) {
+	c.t.Helper()
+	if !tok.WaitTimeout(patience) || tok.Error() != nil {
+		c.t.Fatal("mqtt: ", tok.Error())
+	}
+}
+
+func (c *client) subscribe(topics ...string) {
+	c.t.Helper()
+	for _, x := range topics {
+		c.must(c.c.Subscribe(x, 1, nil))
+	}
+}
+
+func (c *client) publish(topic string, data []byte) {
+	c.t.Helper()
+	c.must(c.c.Publish(topic, 1, false, data))
+}
+
+func (c *client) next() mqtt.Message {
+	c.t.Helper()
+	select {
+	case m := <-c.in:
+		return m
+	case <-time.After(patience):
+		c.t.Fatal("nothing came")
+		return nil
+	}
+}
+
+// quiet makes sure that nothing more comes before a message of our own has made its way.
+func (c *client) quiet() {
+	c.t.Helper()
+	c.subscribe("portillon/biklab/quiet")
+	c.publish("portillon/biklab/quiet", []byte("quiet"))
+	if m := c.next(); string(m.Payload()) != "quiet" {
+		c.t.Errorf("%s came: %s", m.Topic(), m.Payload())
+	}
+}
+
+// acked waits for an acknowledgement of seq, and checks each one that comes.
+func (c *client) acked(o *office, m *ledgertest.Machine, seq uint64) {
+	c.t.Helper()
+	for {
+		msg := c.next()
+		if msg.Topic() != c.topics.Ack(m.ID) {
+			continue
+		}
+		a, err := wire.OpenAck(msg.Payload(), note.VerifierList(o.key), "biklab", m.ID)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if root := m.Root(a.Seq); a.Root != fmt.Sprintf("%x", root[:]) {
+			c.t.Fatalf("acknowledged %d with a root that is not this journal's", a.Seq)
+		}
+		if a.Seq == seq {
+			return
+		}
+		if a.Seq > seq {
+			c.t.Fatalf("acknowledged %d, %d was sent", a.Seq, seq)
+		}
+	}
+}
+
+// machineIs waits until the hub sees a machine as it should.
+func (o *office) machineIs(id policy.MachineID, what string, is func(hub.Machine) bool) {
+	o.t.Helper()
+	var last hub.Machine
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		for _, m := range o.Machines() {
+			if last = m; m.ID == id && is(m) {
+				return
+			}
+		}
+	}
+	o.t.Fatalf("%s is not %s: %+v", id, what, last)
+}

@@ -1,0 +1,280 @@
+package hub_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub"
+	"portillon/hub/broker"
+	"portillon/hub/ledger"
+	"portillon/hub/ledger/ledgertest"
+	"portillon/wire"
+)
+
+// held makes sure that the ledger holds each record of m once, as it was written.
+func (o *office) held(m *ledgertest.Machine, n uint64) {
+	o.t.Helper()
+	onceEach(o.t, o.Ledger(), m, n)
+}
+
+func onceEach(t *testing.T, l *ledger.Ledger, m *ledgertest.Machine, n uint64) {
+	t.Helper()
+	want := uint64(0)
+	all := m.Batch(1, n).Records
+	err := l.Records(context.Background(), ledger.Query{Machine: m.ID}, func(e ledger.Entry) error {
+		if want++; e.Seq != want || want > n || string(e.Leaf.Record) != string(all[want-1].Record) || e.Leaf.Salt != all[want-1].Salt {
+			return fmt.Errorf("record %d stands in the place of %d", e.Seq, want)
+		}
+		return nil
+	})
+	if err != nil || want != n {
+		t.Fatalf("%d of %d records are held: %v", want, n, err)
+	}
+}
+
+// mosquitto starts one, and returns its URL.
+func mosquitto(t *testing.T) string {
+	t.Helper()
+	path := "/usr/sbin/mosquitto"
+	if _, err := os.Stat(path); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("mosquitto is not installed: apt-get install mosquitto")
+		}
+		t.Skip("mosquitto is not installed")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().(*net.TCPAddr)
+	l.Close()
+	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
+	write(t, conf, fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nlog_type none\n", addr.Port))
+	cmd := exec.Command(path, "-c", conf)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if c, err := net.Dial("tcp", addr.String()); err == nil {
+			c.Close()
+			return "tcp://" + addr.String()
+		} else if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The hub may be away for all of it: what the machine sends meanwhile goes nowhere, and comes again.
+func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
+	for _, outside := range []bool{false, true} {
+		t.Run(map[bool]string{false: "broker inside", true: "mosquitto"}[outside], func(t *testing.T) {
+			m := ledgertest.New(t, "biklab", "laser")
+			m.Fill(5000)
+			o := run(t, configure(t, []*ledgertest.Machine{m}, func(c *hub.Config) {
+				if outside {
+					c.MQTT = hub.MQTTConfig{Broker: mosquitto(t)}
+				}
+			}))
+			c := dial(t, o.Broker())
+			c.subscribe(c.topics.Ack("laser"))
+			c.acked(o, m, 0) // the hub is there
+			for first := uint64(1); first <= 5000; first += 100 {
+				data := m.Data(first, first+99)
+				c.publish(c.topics.Records("laser"), data)
+				c.publish(c.topics.Records("laser"), data)          // again
+				c.publish(c.topics.Records("laser"), m.Data(1, 50)) // and again
+			}
+			c.acked(o, m, 5000)
+			o.held(m, 5000)
+		})
+	}
+}
+
+func TestGapIsAskedForAgain(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Fill(30)
+	o := run(t, configure(t, []*ledgertest.Machine{m}))
+	c := dial(t, o.Broker())
+	c.subscribe(c.topics.Ack("laser"))
+	c.acked(o, m, 0)
+	c.publish(c.topics.Records("laser"), m.Data(1, 10))
+	c.acked(o, m, 10)
+	c.publish(c.topics.Records("laser"), m.Data(21, 30))
+	c.acked(o, m, 10) // that is: send from 11 on
+	c.publish(c.topics.Records("laser"), m.Data(11, 20))
+	c.acked(o, m, 20)
+	c.publish(c.topics.Records("laser"), m.Data(21, 30))
+	c.acked(o, m, 30)
+	o.held(m, 30)
+}
+
+// What a hub leaves behind that is killed after its commit and before its acknowledgement.
+func TestHubThatCommittedAndDiedAcknowledgesWhenItComesBack(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Fill(12)
+	c := configure(t, []*ledgertest.Machine{m})
+	l, err := ledger.Open(c.Ledger(), "biklab", c.Keys())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Take("laser", m.Data(1, 12)); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	o := run(t, c)
+	x := dial(t, o.Broker())
+	x.subscribe(x.topics.Ack("laser"))
+	x.acked(o, m, 12)
+	x.publish(x.topics.Records("laser"), m.Data(1, 12)) // the machine, which never heard, sends again
+	x.acked(o, m, 12)
+	o.held(m, 12)
+}
+
+// A real hub, killed every 50 to 250 ms while records come; the broker stays. The machine goes by acknowledgements alone.
+func TestHubKilledAgainAndAgainLosesNothing(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	const n = 3000
+	m.Fill(n)
+	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Site: "biklab"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	dir := t.TempDir()
+	c := configure(t, []*ledgertest.Machine{m})
+	write(t, filepath.Join(dir, "hub.yaml"), fmt.Sprintf("portillon: 1\nsite: biklab\ndata: %s\nkey: %s\nmachines:\n  laser: { key: %q }\nmqtt: { broker: \"tcp://%s\" }\n", c.Data, c.Key, m.VKey, b.Addr()))
+	ctx, cancel := context.WithCancel(context.Background())
+	kills := make(chan int, 1)
+	go func() { kills <- keepKilling(ctx, t, filepath.Join(dir, "hub.yaml")) }()
+	key, err := c.Verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine := dial(t, "tcp://"+b.Addr())
+	machine.subscribe(machine.topics.Ack("laser"))
+	for acked := uint64(0); acked < n; {
+		machine.publish(machine.topics.Records("laser"), m.Data(acked+1, min(acked+20, n)))
+		select {
+		case msg := <-machine.in:
+			a, err := wire.OpenAck(msg.Payload(), note.VerifierList(key), "biklab", "laser")
+			if err != nil || a.Seq < acked || a.Seq > n {
+				t.Fatalf("acknowledged %d after %d: %v", a.Seq, acked, err)
+			}
+			acked = a.Seq
+		case <-time.After(100 * time.Millisecond): // lost: send again
+		}
+	}
+	cancel()
+	t.Logf("the hub was killed %d times", <-kills)
+	l, err := ledger.OpenReadOnly(c.Ledger(), "biklab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	onceEach(t, l, m, n)
+}
+
+// keepKilling runs hubs until ctx ends and says how many it has killed.
+func keepKilling(ctx context.Context, t *testing.T, config string) (kills int) {
+	for ctx.Err() == nil {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "PORTILLON_TEST_HUB="+config)
+		if err := cmd.Start(); err != nil {
+			t.Error(err)
+			return kills
+		}
+		select {
+		case <-time.After(50*time.Millisecond + rand.N(200*time.Millisecond)):
+			kills++
+		case <-ctx.Done():
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+	return kills
+}
+
+func TestRefusedRecordsAreNotAcknowledgedAndShow(t *testing.T) {
+	m, stranger := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "press")
+	m.Fill(10)
+	fork := m.Fork(5)
+	fork.Fill(2)
+	stranger.Fill(1)
+	o := run(t, configure(t, []*ledgertest.Machine{m}))
+	c := dial(t, o.Broker())
+	c.subscribe("portillon/biklab/ack/+")
+	c.acked(o, m, 0)
+	c.publish(c.topics.Records("laser"), m.Data(1, 10))
+	c.acked(o, m, 10)
+	for _, data := range [][]byte{fork.Data(6, 7), []byte("no batch"), nil, []byte(strings.Repeat("[", 100000))} {
+		c.publish(c.topics.Records("laser"), data)
+	}
+	c.publish(c.topics.Records("press"), stranger.Data(1, 1))
+	o.machineIs("laser", "in trouble", func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, "malformed") && m.Held == 10 })
+	c.publish(c.topics.Records("laser"), fork.Data(6, 7))
+	o.machineIs("laser", "rolled back", func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, "rolled-back") })
+	c.quiet()
+	m.Fill(1)
+	c.publish(c.topics.Records("laser"), m.Data(11, 11))
+	c.acked(o, m, 11)
+	o.machineIs("laser", "well again", func(m hub.Machine) bool { return m.Trouble == "" && m.Held == 11 })
+	o.held(m, 11)
+	if got := len(o.Machines()); got != 1 {
+		t.Errorf("%d machines", got)
+	}
+}
+
+func TestHubComesBackWhenTheBrokerDoes(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Fill(20)
+	dir := t.TempDir()
+	b, err := broker.Start(broker.Config{Dir: dir, Site: "biklab"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := run(t, configure(t, []*ledgertest.Machine{m}, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://" + b.Addr()} }))
+	for i := range uint64(2) {
+		c := dial(t, o.Broker())
+		c.subscribe(c.topics.Ack("laser"))
+		c.acked(o, m, 10*i) // it connects, and says where it stands
+		c.publish(c.topics.Records("laser"), m.Data(10*i+1, 10*i+10))
+		c.acked(o, m, 10*i+10)
+		addr := b.Addr()
+		b.Close()
+		if b, err = broker.Start(broker.Config{Addr: addr, Dir: t.TempDir(), Site: "biklab"}); err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+	}
+	o.held(m, 20)
+}
+
+func TestHubSaysHowMachinesStand(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	o := run(t, configure(t, []*ledgertest.Machine{m}))
+	c := dial(t, o.Broker())
+	c.subscribe(c.topics.Ack("laser"))
+	c.acked(o, m, 0)
+	c.publish(c.topics.Availability("laser"), []byte(wire.Online))
+	o.machineIs("laser", "online", func(m hub.Machine) bool { return m.Online })
+	for _, bad := range []string{"", "{", `{"machine":"vinyl"}`, `{"machine":"laser","x":1}`, "[[["} {
+		c.publish(c.topics.State("laser"), []byte(bad))
+	}
+	s, _ := json.Marshal(wire.State{Machine: "laser", Phase: "on", Relay: true, Bundle: 3, Journal: 9})
+	c.publish(c.topics.State("laser"), s)
+	o.machineIs("laser", "on", func(m hub.Machine) bool { return m.State != nil && m.State.Phase == "on" })
+	c.publish(c.topics.Availability("laser"), []byte(wire.Offline))
+	o.machineIs("laser", "offline", func(m hub.Machine) bool { return !m.Online })
+}
