@@ -156,7 +156,7 @@ func (l *link) serve(ctx context.Context) (progress bool, err error) {
 		if err := errors.Join(l.show(), l.send()); err != nil {
 			return progress, err
 		}
-		if !l.flow.waiting() {
+		if !l.flow.waiting() && len(l.tokens) == 0 {
 			stall = nil
 		} else if stall == nil {
 			stall = l.c.After(patience)
@@ -192,10 +192,16 @@ func done(t mqtt.Token) <-chan struct{} {
 	return t.Done()
 }
 
-// stalled is called when the hub has not answered in time.
+// stalled is called when the hub, or the broker, has not answered in time.
 func (l *link) stalled(after time.Duration) error {
+	if err := l.settle(); err != nil {
+		return err
+	}
 	if len(l.tokens) > 0 {
 		return fmt.Errorf("the broker did not acknowledge %d messages within %s", len(l.tokens), after)
+	}
+	if !l.flow.waiting() {
+		return nil
 	}
 	l.log.Warn("the hub does not acknowledge; sending again", "from", l.flow.held+1, "after", after)
 	l.flow.rewind()

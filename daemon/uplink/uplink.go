@@ -54,9 +54,9 @@ type Message struct {
 // Handlers are told what comes. Bundle and Command run one at a time each, beside the uplink, which they never hold up;
 // they end when their context does. A nil one is not called.
 type Handlers struct {
-	// Bundle is given a manifest as it arrived. The same bytes come again at each connection until it returns nil:
-	// taken, or refused for good.
-	Bundle func(ctx context.Context, manifest []byte) error
+	// Bundle is given a manifest as it arrived. The same one comes again at each connection, and whenever the hub sees that this
+	// machine works from another; while one is being installed only the newest waits.
+	Bundle func(ctx context.Context, manifest []byte)
 	// Command is given an order as it arrived, and returns what to publish as the reply; nil: nothing.
 	Command func(ctx context.Context, order []byte) []byte
 	// Online is told when the broker is reached and when it is lost. It must not block.
@@ -191,20 +191,15 @@ func (u *Uplink) obey(ctx context.Context) {
 	}
 }
 
-// install hands manifests to their handler; one that is dealt with does not come again.
+// install hands manifests to their handler.
 func (u *Uplink) install(ctx context.Context) {
-	done := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case m := <-u.bundles:
-			if hash := wire.Hash(m); u.h.Bundle != nil && hash != done {
-				if err := u.h.Bundle(ctx, m); err != nil {
-					u.log.Warn("the bundle is not dealt with yet; it will come again", "why", err)
-					continue
-				}
-				done = hash
+			if u.h.Bundle != nil {
+				u.h.Bundle(ctx, m)
 			}
 		}
 	}

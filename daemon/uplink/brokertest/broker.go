@@ -1,0 +1,334 @@
+package brokertest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+)
+
+// Fate is what happens to a PUBLISH that a client has sent.
+type Fate int
+
+const (
+	Deliver Fate = iota // stored, forwarded and acknowledged
+	Swallow             // acknowledged, and gone
+	Lose                // gone; the connection is cut
+	CutLate             // stored and forwarded; the connection is cut in place of the acknowledgement
+	Mute                // stored and forwarded, never acknowledged
+	Stall               // the broker reads nothing more of this connection
+)
+
+// Message is what a client published.
+type Message struct {
+	Client, Topic string
+	Payload       []byte
+	Retain        bool
+}
+
+// Broker listens on a free port of 127.0.0.1 until Close. Its exported fields may be set before the first connection.
+type Broker struct {
+	// Decide is asked for each PUBLISH; nil: Deliver. It may be called from several goroutines at once.
+	Decide func(Message) Fate
+	// Refuse is the CONNACK's return code for a client; nil: 0.
+	Refuse func(client string) byte
+	// Joined is told of each client that connects; nil: nobody is.
+	Joined func(client string)
+	// Silent keeps the broker from answering CONNECT at all.
+	Silent bool
+	// Greet is sent to a client right after its SUBACK, as it is.
+	Greet func(client string) []byte
+
+	listener net.Listener
+	wg       sync.WaitGroup
+	mu       sync.Mutex
+	peers    map[*peer]bool
+	retained map[string][]byte
+	closed   bool
+}
+
+type peer struct {
+	conn    net.Conn
+	id      string
+	will    *packets.PublishPacket
+	mu      sync.Mutex // writes
+	filters []string
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func (p *peer) close() {
+	p.once.Do(func() {
+		close(p.closed)
+		p.conn.Close()
+	})
+}
+
+// Listen starts a broker.
+func Listen() (*Broker, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{listener: l, peers: map[*peer]bool{}, retained: map[string][]byte{}}
+	b.wg.Go(b.accept)
+	return b, nil
+}
+
+// URL is where clients connect.
+func (b *Broker) URL() string { return "tcp://" + b.listener.Addr().String() }
+
+// Close ends the broker and every connection, and waits.
+func (b *Broker) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	err := b.listener.Close()
+	b.mu.Unlock()
+	b.Cut("")
+	b.wg.Wait()
+	return err
+}
+
+// Cut closes the connections of clients whose id begins with prefix.
+func (b *Broker) Cut(prefix string) {
+	b.each(prefix, (*peer).close)
+}
+
+// Send writes raw bytes to clients whose id begins with prefix.
+func (b *Broker) Send(prefix string, raw []byte) {
+	b.each(prefix, func(p *peer) { p.write(raw) })
+}
+
+// Publish is a message from nobody.
+func (b *Broker) Publish(topic string, payload []byte, retain bool) {
+	b.forward(Message{Topic: topic, Payload: payload, Retain: retain})
+}
+
+// Retained is what is kept on a topic.
+func (b *Broker) Retained(topic string) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.retained[topic]
+}
+
+func (b *Broker) each(prefix string, f func(*peer)) {
+	b.mu.Lock()
+	var all []*peer
+	for p := range b.peers {
+		if strings.HasPrefix(p.id, prefix) {
+			all = append(all, p)
+		}
+	}
+	b.mu.Unlock()
+	for _, p := range all {
+		f(p)
+	}
+}
+
+func (b *Broker) accept() {
+	for {
+		c, err := b.listener.Accept()
+		if err != nil {
+			return
+		}
+		b.wg.Go(func() { b.serve(c) })
+	}
+}
+
+func (b *Broker) serve(c net.Conn) {
+	p := &peer{conn: c, closed: make(chan struct{})}
+	defer p.close()
+	first, err := packets.ReadPacket(c)
+	hello, ok := first.(*packets.ConnectPacket)
+	if err != nil || !ok {
+		return
+	}
+	p.id = hello.ClientIdentifier
+	if hello.WillFlag {
+		p.will = packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+		p.will.TopicName, p.will.Payload, p.will.Retain = hello.WillTopic, hello.WillMessage, hello.WillRetain
+	}
+	if !b.join(p) {
+		return
+	}
+	defer b.part(p)
+	if b.Joined != nil {
+		b.Joined(p.id)
+	}
+	if b.Silent {
+		_, _ = io.Copy(io.Discard, c)
+		return
+	}
+	ack := packets.NewControlPacket(packets.Connack).(*packets.ConnackPacket)
+	if b.Refuse != nil {
+		ack.ReturnCode = b.Refuse(p.id)
+	}
+	p.send(ack)
+	if ack.ReturnCode != 0 {
+		p.will = nil
+		return
+	}
+	for b.turn(p) == nil {
+	}
+}
+
+// join takes a client in; another of the same id is cut (MQTT 3.1.1 §3.1.4).
+func (b *Broker) join(p *peer) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	for other := range b.peers {
+		if other.id == p.id {
+			other.close()
+		}
+	}
+	b.peers[p] = true
+	return true
+}
+
+func (b *Broker) part(p *peer) {
+	b.mu.Lock()
+	delete(b.peers, p)
+	closed := b.closed
+	b.mu.Unlock()
+	if p.will != nil && !closed {
+		b.forward(Message{Client: p.id, Topic: p.will.TopicName, Payload: p.will.Payload, Retain: p.will.Retain})
+	}
+}
+
+// turn reads and answers one packet.
+func (b *Broker) turn(p *peer) error {
+	in, err := packets.ReadPacket(p.conn)
+	if err != nil {
+		return err
+	}
+	switch in := in.(type) {
+	case *packets.PublishPacket:
+		return b.published(p, in)
+	case *packets.SubscribePacket:
+		b.subscribe(p, in)
+	case *packets.PingreqPacket:
+		p.send(packets.NewControlPacket(packets.Pingresp))
+	case *packets.DisconnectPacket:
+		p.will = nil
+		return io.EOF
+	}
+	return nil
+}
+
+func (b *Broker) published(p *peer, in *packets.PublishPacket) error {
+	m := Message{Client: p.id, Topic: in.TopicName, Payload: in.Payload, Retain: in.Retain}
+	fate := Deliver
+	if b.Decide != nil {
+		fate = b.Decide(m)
+	}
+	switch fate {
+	case Lose:
+		return errors.New("cut")
+	case Stall: // a client that gives up is not seen to: nothing is read
+		<-p.closed
+		return io.EOF
+	case Swallow:
+	default:
+		b.forward(m)
+	}
+	if fate == CutLate {
+		return errors.New("cut")
+	}
+	if in.Qos == 1 && fate != Mute {
+		ack := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
+		ack.MessageID = in.MessageID
+		p.send(ack)
+	}
+	return nil
+}
+
+func (b *Broker) subscribe(p *peer, in *packets.SubscribePacket) {
+	p.mu.Lock()
+	p.filters = append(p.filters, in.Topics...)
+	p.mu.Unlock()
+	ack := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
+	ack.MessageID = in.MessageID
+	ack.ReturnCodes = make([]byte, len(in.Topics))
+	p.send(ack)
+	b.mu.Lock()
+	var kept []*packets.PublishPacket
+	for topic, payload := range b.retained {
+		for _, f := range in.Topics {
+			if Matches(f, topic) {
+				kept = append(kept, packet(topic, payload, true))
+				break
+			}
+		}
+	}
+	b.mu.Unlock()
+	for _, m := range kept {
+		p.send(m)
+	}
+	if b.Greet != nil {
+		p.write(b.Greet(p.id))
+	}
+}
+
+func packet(topic string, payload []byte, retained bool) *packets.PublishPacket {
+	m := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	m.TopicName, m.Payload, m.Retain = topic, payload, retained
+	return m
+}
+
+func (b *Broker) forward(m Message) {
+	if m.Retain {
+		b.mu.Lock()
+		b.retained[m.Topic] = m.Payload
+		b.mu.Unlock()
+	}
+	b.each("", func(p *peer) {
+		if p.wants(m.Topic) {
+			p.send(packet(m.Topic, m.Payload, false))
+		}
+	})
+}
+
+func (p *peer) wants(topic string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range p.filters {
+		if Matches(f, topic) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *peer) send(c packets.ControlPacket) {
+	var b bytes.Buffer
+	if c.Write(&b) == nil {
+		p.write(b.Bytes())
+	}
+}
+
+func (p *peer) write(raw []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = p.conn.Write(raw) // a client that is gone is noticed by the reader
+}
+
+// Matches reports whether a topic filter matches a topic (MQTT 3.1.1 §4.7).
+func Matches(filter, topic string) bool {
+	f, t := strings.Split(filter, "/"), strings.Split(topic, "/")
+	for i, level := range f {
+		switch {
+		case level == "#":
+			return true
+		case i >= len(t) || level != "+" && level != t[i]:
+			return false
+		}
+	}
+	return len(f) == len(t)
+}

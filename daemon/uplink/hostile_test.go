@@ -1,0 +1,233 @@
+package uplink
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon/journal"
+	"portillon/daemon/uplink/brokertest"
+	"portillon/wire"
+)
+
+// signed is an acknowledgement as somebody might send it.
+func signed(t testing.TB, j *journal.Journal, change func(*wire.Ack), s note.Signer) []byte {
+	t.Helper()
+	root, err := j.Root(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := wire.Ack{Site: "lab", Machine: "laser", Seq: 3, Root: hex.EncodeToString(root[:])}
+	if change != nil {
+		change(&a)
+	}
+	b, err := wire.SignAck(a, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestCursorMovesOnlyByTheHubsWordOnThisJournal(t *testing.T) {
+	j := memoryJournal(t)
+	grow(t, j, 5)
+	s, _ := hubKey(t)
+	stranger, _ := pair(t, "hub", 9)
+	machine, _ := machineKey(t)
+	c := config(t, "tcp://127.0.0.1:1")
+	u, err := New(c, j, Handlers{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"nothing":                nil,
+		"zeros":                  make([]byte, 300),
+		"a stranger's":           signed(t, j, nil, stranger),
+		"the machine's own":      signed(t, j, nil, machine),
+		"another machine's":      signed(t, j, func(a *wire.Ack) { a.Machine = "vinyl" }, s),
+		"another site's":         signed(t, j, func(a *wire.Ack) { a.Site = "bal" }, s),
+		"past the end":           signed(t, j, func(a *wire.Ack) { a.Seq = 6 }, s),
+		"past all numbers":       signed(t, j, func(a *wire.Ack) { a.Seq = 1<<64 - 1 }, s),
+		"another journal's root": signed(t, j, func(a *wire.Ack) { a.Root = strings.Repeat("0", 64) }, s),
+		"no root":                signed(t, j, func(a *wire.Ack) { a.Root = "" }, s),
+		"changed after signing":  bytes.Replace(signed(t, j, nil, s), []byte(`"seq":3`), []byte(`"seq":5`), 1),
+	} {
+		l := &link{Uplink: u, flow: newFlow(0), told: map[string]bool{}}
+		if n, _ := j.Cursor(Sink); l.believe(data) || n != 0 || u.Acked() != 0 || l.flow.held != 0 {
+			t.Errorf("%s: it was believed", name)
+		}
+	}
+	l := &link{Uplink: u, flow: newFlow(0), told: map[string]bool{}}
+	if !l.believe(signed(t, j, nil, s)) || u.Acked() != 3 {
+		t.Error("the hub's own word was not believed")
+	}
+	if n, err := j.Cursor(Sink); n != 3 || err != nil {
+		t.Errorf("the cursor is at %d, %v", n, err)
+	}
+	// An old word, replayed: what is sent goes back, what is kept does not.
+	old := signed(t, j, func(a *wire.Ack) { a.Seq, a.Root = 0, "" }, s)
+	if n, _ := j.Cursor(Sink); l.believe(old) || n != 3 || l.flow.held != 0 {
+		t.Errorf("after an old word the cursor is at %d, the flow at %d", n, l.flow.held)
+	}
+}
+
+func TestRetainedCommandIsNeverHandedOn(t *testing.T) {
+	b := broker(t, nil)
+	b.Publish(topics.Command("laser"), []byte("kept by a broker"), true)
+	orders := make(chan string, 10)
+	online := make(chan bool, 10)
+	replies := make(chan string, 10)
+	watch(t, b.URL(), topics.Reply("laser"), func(_ string, _ bool, p []byte) { replies <- string(p) })
+	run(t, config(t, b.URL()), memoryJournal(t), Handlers{
+		Online:  func(on bool) { online <- on },
+		Command: func(_ context.Context, o []byte) []byte { orders <- string(o); return []byte("did " + string(o)) },
+	})
+	within(t, "the connection", online) // retained messages come right after the SUBACK, so before this
+	b.Publish(topics.Command("laser"), []byte("now"), false)
+	if got := within(t, "the command", orders); got != "now" {
+		t.Errorf("the order %q was carried out", got)
+	}
+	if got := within(t, "the reply", replies); got != "did now" {
+		t.Errorf("the reply is %q", got)
+	}
+}
+
+func TestNewestManifestReachesItsHandler(t *testing.T) {
+	b := broker(t, nil)
+	b.Publish(topics.Bundle(), []byte("retained"), true)
+	got := make(chan string, 10)
+	run(t, config(t, b.URL()), memoryJournal(t), Handlers{Bundle: func(_ context.Context, m []byte) { got <- string(m) }})
+	if m := within(t, "the retained manifest", got); m != "retained" {
+		t.Errorf("%q", m)
+	}
+	b.Publish(topics.Bundle(), []byte("newer"), true)
+	if m := within(t, "the newer manifest", got); m != "newer" {
+		t.Errorf("%q", m)
+	}
+}
+
+// A command that takes long, and more of them than can wait, hold up neither records nor each other's end.
+func TestSlowHandlersHoldNothingUp(t *testing.T) {
+	b := broker(t, nil)
+	j := memoryJournal(t)
+	h := startHub(t, b.URL())
+	begun := make(chan bool, 100)
+	online := make(chan bool, 10)
+	slow := func(ctx context.Context) { put(begun, true); <-ctx.Done() }
+	u, stop := run(t, config(t, b.URL()), j, Handlers{
+		Online:  func(on bool) { put(online, on) },
+		Command: func(ctx context.Context, _ []byte) []byte { slow(ctx); return []byte("late") },
+		Bundle:  func(ctx context.Context, _ []byte) { slow(ctx) },
+	})
+	within(t, "the connection", online)
+	for range 50 {
+		b.Publish(topics.Command("laser"), []byte("x"), false)
+		b.Publish(topics.Bundle(), []byte("y"), false)
+	}
+	within(t, "a handler", begun)
+	within(t, "the other handler", begun)
+	grow(t, j, 300)
+	u.Kick()
+	whole(t, h, j)
+	stop()
+}
+
+// wrong is what a broker might send, and no broker may.
+func wrong() map[string][]byte {
+	long := []byte{0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3, 'a', 'b', 'c'} // a PUBLISH of 268,435,455 bytes
+	return map[string][]byte{
+		"noise":                          []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
+		"zeros":                          make([]byte, 64),
+		"a length without end":           {0x30, 0x80, 0x80, 0x80, 0x80, 0x80},
+		"a huge message":                 long,
+		"a SUBACK of too many":           {0x90, 7, 0, 1, 0, 0, 0, 0, 0},
+		"a SUBACK of none":               {0x90, 2, 0, 1},
+		"a topic longer than its packet": {0x30, 4, 0xff, 0xff, 'a', 'b'},
+		"a PUBLISH without topic":        {0x30, 2, 0, 0},
+		"an empty PUBLISH":               {0x30, 0},
+		"QoS 3":                          {0x36, 5, 0, 1, 'a', 0, 1},
+		"QoS 2":                          {0x34, 5, 0, 1, 'a', 0, 1},
+		"a second CONNACK":               {0x20, 2, 0, 0},
+		"a CONNECT":                      {0x10, 2, 0, 0},
+		"a PUBACK of nothing":            {0x40, 0},
+		"a PUBREL":                       {0x62, 2, 0, 1},
+		"a PUBREC":                       {0x50, 2, 0, 1},
+		"a DISCONNECT":                   {0xe0, 0},
+		"type 15":                        {0xf0, 0},
+	}
+}
+
+func TestUplinkComesBackAfterAnyBytes(t *testing.T) {
+	for name, raw := range wrong() {
+		t.Run(name, func(t *testing.T) {
+			var greeted atomic.Int64
+			b := broker(t, func(b *brokertest.Broker) {
+				b.Greet = func(client string) []byte {
+					if strings.HasPrefix(client, machines) && greeted.Add(1) <= 2 {
+						return raw
+					}
+					return nil
+				}
+			})
+			j := memoryJournal(t)
+			grow(t, j, 20)
+			h := startHub(t, b.URL())
+			run(t, config(t, b.URL()), j, Handlers{})
+			whole(t, h, j)
+			if n := greeted.Load(); n < 3 {
+				t.Errorf("%d connections: it was not noticed", n)
+			}
+		})
+	}
+}
+
+func TestHostilePayloadsOnEveryTopicChangeNothing(t *testing.T) {
+	b := broker(t, nil)
+	j := memoryJournal(t)
+	h := startHub(t, b.URL())
+	var commands, bundles atomic.Int64
+	online := make(chan bool, 10)
+	u, _ := run(t, config(t, b.URL()), j, Handlers{
+		Online:  func(on bool) { put(online, on) },
+		Command: func(_ context.Context, o []byte) []byte { commands.Add(1); return nil },
+		Bundle:  func(_ context.Context, m []byte) { bundles.Add(1) },
+	})
+	within(t, "the connection", online)
+	for _, topic := range []string{topics.Ack("laser"), topics.Command("laser"), topics.Bundle()} {
+		for i, p := range [][]byte{nil, {0}, make([]byte, 1<<20), bytes.Repeat([]byte("\xff"), 1000), []byte("portillon ack\n{}\n\n— hub AAAA\n"),
+			[]byte(strings.Repeat("{", 100_000)), []byte(strings.Repeat("—", 10_000)), fmt.Appendf(nil, "portillon ack\n{\"seq\":%d}\n", 1<<62)} {
+			b.Publish(topic, p, i%2 == 0)
+		}
+	}
+	grow(t, j, 50)
+	u.Kick()
+	whole(t, h, j)
+}
+
+func TestBrokerThatRefusesOrIsSilentIsTriedAgain(t *testing.T) {
+	for name, set := range map[string]func(b *brokertest.Broker){
+		"refuses":   func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } },
+		"is silent": func(b *brokertest.Broker) { b.Silent = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tries := make(chan string, 10)
+			b := broker(t, func(b *brokertest.Broker) {
+				set(b)
+				b.Joined = func(client string) { put(tries, client) }
+			})
+			conf := config(t, b.URL())
+			conf.Timeout = conf.Stall
+			_, stop := run(t, conf, memoryJournal(t), Handlers{})
+			for range 3 {
+				within(t, "a try", tries)
+			}
+			stop()
+		})
+	}
+}

@@ -1,0 +1,208 @@
+package uplink
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/wire"
+)
+
+const deadline = 60 * time.Second // for anything that must happen at last
+
+var topics = wire.Topics{Site: "lab"}
+
+// pair makes a key pair from a seed, so that a failure can be run again.
+func pair(t testing.TB, name string, seed byte) (note.Signer, note.Verifiers) {
+	t.Helper()
+	skey, vkey, err := note.GenerateKey(bytes.NewReader(bytes.Repeat([]byte{seed}, 64)), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := note.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := note.NewVerifier(vkey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, note.VerifierList(v)
+}
+
+func machineKey(t testing.TB) (note.Signer, note.Verifiers) { return pair(t, "laser", 1) }
+func hubKey(t testing.TB) (note.Signer, note.Verifiers)     { return pair(t, "hub", 2) }
+
+// hub is a hub as far as a machine can tell: it keeps records exactly once, and acknowledges them.
+type hub struct {
+	t      testing.TB
+	client mqtt.Client
+	in     chan []byte
+	done   chan struct{}
+	wg     sync.WaitGroup
+	grown  chan struct{} // something new is held
+
+	mu      sync.Mutex
+	records [][]byte
+	hashes  []tlog.Hash // stored hashes, in tlog's own order
+	twice   int         // records that came again
+	gaps    int
+}
+
+func (h *hub) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(indexes))
+	for i, x := range indexes {
+		out[i] = h.hashes[x]
+	}
+	return out, nil
+}
+
+func startHub(t testing.TB, url string) *hub {
+	t.Helper()
+	h := &hub{t: t, in: make(chan []byte, 1000), done: make(chan struct{}), grown: make(chan struct{}, 1)}
+	subscribed := make(chan struct{}, 10)
+	o := mqtt.NewClientOptions().AddBroker(url).SetClientID("hub-of-lab").SetCleanSession(true).
+		SetAutoReconnect(true).SetMaxReconnectInterval(200 * time.Millisecond).
+		SetConnectRetry(true).SetConnectRetryInterval(50 * time.Millisecond).
+		SetOnConnectHandler(func(c mqtt.Client) {
+			c.Subscribe(topics.All("records"), 1, func(_ mqtt.Client, m mqtt.Message) {
+				select {
+				case h.in <- m.Payload():
+				case <-h.done:
+				}
+			}).WaitTimeout(deadline)
+			put(subscribed, struct{}{})
+		})
+	h.client = mqtt.NewClient(o)
+	h.client.Connect()
+	within(t, "the hub's subscription", subscribed)
+	h.wg.Go(h.run)
+	t.Cleanup(h.stop)
+	return h
+}
+
+func (h *hub) stop() {
+	select {
+	case <-h.done:
+		return
+	default:
+	}
+	close(h.done)
+	h.wg.Wait()
+	h.client.Disconnect(0)
+}
+
+func (h *hub) run() {
+	s, _ := hubKey(h.t)
+	for {
+		select {
+		case <-h.done:
+			return
+		case data := <-h.in:
+			if err := h.take(data); err != nil {
+				h.t.Errorf("hub: %v", err)
+				return
+			}
+			h.client.Publish(topics.Ack("laser"), 1, true, h.ack(s))
+			put(h.grown, struct{}{})
+		}
+	}
+}
+
+func (h *hub) ack(s note.Signer) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	root, err := tlog.TreeHash(int64(len(h.records)), h)
+	if err != nil {
+		h.t.Error(err)
+	}
+	a, err := wire.SignAck(wire.Ack{Site: "lab", Machine: "laser", Seq: uint64(len(h.records)), Root: hex.EncodeToString(root[:])}, s)
+	if err != nil {
+		h.t.Error(err)
+	}
+	return a
+}
+
+// take keeps what is new of a batch, and compares what is not.
+func (h *hub) take(data []byte) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b, records, err := wire.ParseBatch(data)
+	if err != nil {
+		return err
+	}
+	if len(data) > 64<<10 {
+		return fmt.Errorf("a batch of %d bytes", len(data))
+	}
+	for i, r := range records {
+		switch have := uint64(len(h.records)); {
+		case r.Seq > have+1:
+			h.gaps++
+			return nil
+		case r.Seq <= have:
+			h.twice++
+			if !bytes.Equal(h.records[r.Seq-1], b.Records[i].Record) {
+				return fmt.Errorf("record %d came twice and is not the same", r.Seq)
+			}
+		default:
+			more, err := tlog.StoredHashesForRecordHash(int64(have), wire.Leaf(b.Records[i].Salt, b.Records[i].Record), h)
+			if err != nil {
+				return err
+			}
+			h.hashes, h.records = append(h.hashes, more...), append(h.records, b.Records[i].Record)
+		}
+	}
+	_, keys := machineKey(h.t)
+	c, err := wire.OpenCheckpoint([]byte(b.Checkpoint), "portillon/lab/laser", keys)
+	if err != nil {
+		return err
+	}
+	if root, err := tlog.TreeHash(int64(c.Size), h); err != nil || root != c.Root || c.Size != records[len(records)-1].Seq {
+		return fmt.Errorf("the checkpoint of %d does not fit: %v", c.Size, err)
+	}
+	return nil
+}
+
+func (h *hub) held() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.records)
+}
+
+// waitFor returns when the hub holds n records.
+func (h *hub) waitFor(n int) {
+	h.t.Helper()
+	end := time.After(deadline)
+	for h.held() < n {
+		select {
+		case <-h.grown:
+		case <-end:
+			h.t.Fatalf("the hub holds %d of %d records", h.held(), n)
+		}
+	}
+}
+
+func within[T any](t testing.TB, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(deadline):
+		t.Fatalf("%s did not come within %s", what, deadline)
+	}
+	return v
+}
+
+func treeHash(h *hub) string {
+	root, err := tlog.TreeHash(int64(len(h.records)), h)
+	if err != nil {
+		h.t.Error(err)
+	}
+	return root.String()
+}

@@ -1,0 +1,274 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"portillon/daemon/journal"
+	"portillon/daemon/uplink/brokertest"
+	"portillon/wire"
+)
+
+func openJournal(t testing.TB, path string) *journal.Journal {
+	t.Helper()
+	s, _ := machineKey(t)
+	j, err := journal.Open(path, journal.Options{Site: "lab", Machine: "laser", Signer: s, Boot: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j
+}
+
+func newJournal(t testing.TB) *journal.Journal {
+	return openJournal(t, filepath.Join(t.TempDir(), "journal.db"))
+}
+
+// memoryJournal lies where a commit is quick; how durable it is is not what is tested.
+func memoryJournal(t testing.TB) *journal.Journal {
+	if _, err := os.Stat("/dev/shm"); err != nil {
+		return newJournal(t)
+	}
+	dir, err := os.MkdirTemp("/dev/shm", "uplink")
+	if err != nil {
+		return newJournal(t)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return openJournal(t, filepath.Join(dir, "journal.db"))
+}
+
+func grow(t testing.TB, j *journal.Journal, n int) {
+	t.Helper()
+	for range n {
+		if _, err := j.Append(journal.Entry{Kind: wire.Refused, Body: wire.RefusedBody{}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func config(t testing.TB, url string) Config {
+	_, keys := hubKey(t)
+	c := Config{Broker: url, Site: "lab", Machine: "laser", Keys: keys, Timeout: 2 * time.Second,
+		Stall: 100 * time.Millisecond, StallMax: time.Second, Backoff: 5 * time.Millisecond, BackoffMax: 50 * time.Millisecond}
+	c.Discovery.Topic, c.Discovery.Payload = topics.Discovery("laser", "Laser", "1")
+	if testing.Verbose() {
+		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return c
+}
+
+// run starts an uplink, which ends with the test or when stop is called; stop waits.
+func run(t testing.TB, c Config, j *journal.Journal, h Handlers) (u *Uplink, stop func()) {
+	t.Helper()
+	u, err := New(c, j, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- u.Run(ctx); close(ended) }()
+	stop = func() {
+		cancel()
+		if err := within(t, "the uplink's end", ended); err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	t.Cleanup(stop)
+	return u, stop
+}
+
+func broker(t testing.TB, set func(*brokertest.Broker)) *brokertest.Broker {
+	t.Helper()
+	b, err := brokertest.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set != nil {
+		set(b)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// machines is the prefix of our client's id.
+const machines = "portillon-"
+
+// isRecords tells the machine's batches from what else is published.
+func isRecords(m brokertest.Message) bool { return m.Topic == topics.Records("laser") }
+
+// whole checks that the hub holds the journal, in order and once each.
+func whole(t *testing.T, h *hub, j *journal.Journal) {
+	t.Helper()
+	h.waitFor(int(j.Len()))
+	root, err := j.Root(j.Len())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, r := range h.records {
+		if rec, err := wire.ParseRecord(r); err != nil || rec.Seq != uint64(i+1) {
+			t.Fatalf("place %d holds record %d: %v", i+1, rec.Seq, err)
+		}
+	}
+	if got := treeHash(h); got != root.String() {
+		t.Fatalf("the hub's tree is %s, the journal's %s", got, root)
+	}
+	t.Logf("%d records; %d came twice, %d batches after a gap", len(h.records), h.twice, h.gaps)
+}
+
+func TestNothingIsLostWhateverTheBrokerDoes(t *testing.T) {
+	every := func(n int64, fate brokertest.Fate) func(*brokertest.Broker) {
+		var count atomic.Int64
+		return func(b *brokertest.Broker) {
+			b.Decide = func(m brokertest.Message) brokertest.Fate {
+				if isRecords(m) && count.Add(1)%n == 0 {
+					return fate
+				}
+				return brokertest.Deliver
+			}
+		}
+	}
+	for _, c := range []struct {
+		name string
+		set  func(*brokertest.Broker)
+	}{
+		{"it behaves", nil},
+		{"it acknowledges and forgets", every(3, brokertest.Swallow)},
+		{"it loses and cuts", every(3, brokertest.Lose)},
+		{"it cuts in place of the PUBACK", every(2, brokertest.CutLate)},
+		{"it never sends a PUBACK", every(1, brokertest.Mute)},
+		{"it sends PUBACKs now and then", every(2, brokertest.Mute)},
+		{"it stops reading", every(4, brokertest.Stall)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := broker(t, c.set)
+			j := memoryJournal(t)
+			h := startHub(t, b.URL())
+			grow(t, j, 1000)
+			conf := config(t, b.URL())
+			conf.Timeout = 300 * time.Millisecond
+			u, _ := run(t, conf, j, Handlers{})
+			grow(t, j, 500)
+			u.Kick()
+			whole(t, h, j)
+		})
+	}
+}
+
+func TestAppendGoesOnWhileTheBrokerReadsNothing(t *testing.T) {
+	b := broker(t, func(b *brokertest.Broker) {
+		b.Decide = func(m brokertest.Message) brokertest.Fate {
+			if isRecords(m) {
+				return brokertest.Stall
+			}
+			return brokertest.Deliver
+		}
+	})
+	j := memoryJournal(t)
+	grow(t, j, 2000)
+	conf := config(t, b.URL())
+	online := make(chan bool, 100)
+	u, _ := run(t, conf, j, Handlers{Online: func(on bool) { put(online, on) }})
+	within(t, "the connection", online)
+	for i := range 1000 {
+		grow(t, j, 1)
+		u.Kick()
+		u.SetState(wire.State{Machine: "laser", Journal: uint64(i)})
+	}
+	if u.Acked() != 0 {
+		t.Errorf("%d records count as held by a hub that does not exist", u.Acked())
+	}
+}
+
+func TestMachineIsIntroducedAtEachConnection(t *testing.T) {
+	b := broker(t, nil)
+	j := memoryJournal(t)
+	grow(t, j, 3)
+	type said struct{ topic, payload string }
+	heard := make(chan said, 100)
+	watch(t, b.URL(), "#", func(topic string, _ bool, payload []byte) { heard <- said{topic, string(payload)} })
+	conf := config(t, b.URL())
+	u, err := New(conf, j, Handlers{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.SetState(wire.State{Machine: "laser", Phase: "off", Journal: 3})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- u.Run(ctx) }()
+	for _, expect := range []string{"first", "again"} {
+		want := map[string]string{
+			topics.Availability("laser"): wire.Online,
+			topics.State("laser"):        `{"machine":"laser","phase":"off","relay":false,"tagged":false,"bundle":0,"journal":3}`,
+			conf.Discovery.Topic:         string(conf.Discovery.Payload),
+			topics.Records("laser"):      "",
+			topics.Checkpoint("laser"):   "",
+		}
+		for len(want) > 0 {
+			s := within(t, fmt.Sprintf("%s: one of %v", expect, want), heard)
+			if w, ok := want[s.topic]; ok && (w == "" || w == s.payload) {
+				delete(want, s.topic)
+			}
+		}
+		b.Cut(machines)
+		for s := within(t, "the will", heard); s != (said{topics.Availability("laser"), wire.Offline}); {
+			s = within(t, "the will", heard)
+		}
+	}
+	cancel()
+	within(t, "the end", ended)
+}
+
+func TestEndingUplinkSaysGoodbye(t *testing.T) {
+	b := broker(t, nil)
+	online := make(chan bool, 4)
+	_, stop := run(t, config(t, b.URL()), memoryJournal(t), Handlers{Online: func(on bool) { online <- on }})
+	if !within(t, "the connection", online) {
+		t.Fatal("offline before online")
+	}
+	stop()
+	if got := string(b.Retained(topics.Availability("laser"))); got != wire.Offline {
+		t.Errorf("after the goodbye the machine counts as %q", got)
+	}
+	if within(t, "the end of the connection", online) {
+		t.Error("online after the end")
+	}
+}
+
+// watch subscribes somebody to a filter, and returns when the broker has answered.
+func watch(t testing.TB, url, filter string, f func(topic string, retained bool, payload []byte)) mqtt.Client {
+	t.Helper()
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID(fmt.Sprintf("watch-%d", time.Now().UnixNano())).SetAutoReconnect(false))
+	if tok := c.Connect(); !tok.WaitTimeout(deadline) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	if tok := c.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) { f(m.Topic(), m.Retained(), m.Payload()) }); !tok.WaitTimeout(deadline) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	t.Cleanup(func() { c.Disconnect(0) })
+	return c
+}
+
+func TestNewRefusesWhatItCannotWorkWith(t *testing.T) {
+	j := memoryJournal(t)
+	for _, url := range []string{"", "localhost", "localhost:1883", "http://x:1", "ws://x:1", "tcp://x", "tcp://:", "\x00"} {
+		if _, err := New(config(t, url), j, Handlers{}); err == nil {
+			t.Errorf("the broker %q was taken", url)
+		}
+	}
+	c := config(t, "tcp://localhost:1883")
+	c.Keys = nil
+	if _, err := New(c, j, Handlers{}); err == nil {
+		t.Error("without the hub's key nothing can be believed")
+	}
+}
