@@ -35,7 +35,8 @@ var law = []struct {
 	{"daemon/panel", []string{"policy"}, "the panel says what it is told"},
 	{"daemon/control", nil, "the socket carries words, the corridor gives them meaning"},
 	{"daemon/roster", []string{"rfid", "policy", "policy/file", "openbadge", "wire"}, "the bundle as the machine believes it"},
-	{"hub", []string{"policy", "policy/file", "openbadge", "wire", "site", "yamlfile", "hub/..."}, "the office never reaches into a machine"},
+	{"wire/mqttguard", nil, "bytes from a broker, nothing more"},
+	{"hub", []string{"policy", "policy/file", "openbadge", "wire", "wire/mqttguard", "site", "yamlfile", "hub/..."}, "the office never reaches into a machine"},
 	{"hub/...", []string{"policy", "openbadge", "wire", "yamlfile"}, "rooms of the hub do not meet but in its corridor"},
 	{"cmd", []string{"..."}, "only cmd introduces rooms to each other"},
 }

@@ -3,13 +3,19 @@ package hub
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	mrand "math/rand/v2"
+	"net"
+	"net/url"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"portillon/wire"
+	"portillon/wire/mqttguard"
 )
 
 const (
@@ -18,6 +24,8 @@ const (
 	longestPause  = 15 * time.Second
 	// writeTimeout bounds how long a peer that stops reading can hold the hub up.
 	writeTimeout = 10 * time.Second
+	// connectTimeout bounds the way to a broker that does not answer.
+	connectTimeout = 10 * time.Second
 	// inbox is how many messages wait for the ledger before the broker has to.
 	inbox = 64
 )
@@ -89,15 +97,11 @@ func (h *Hub) connected(ctx context.Context) error {
 }
 
 func (h *Hub) clientOptions(ctx context.Context, l *link) *mqtt.ClientOptions {
-	o := mqtt.NewClientOptions()
-	if h.dial.tls != nil {
-		o.SetTLSConfig(h.dial.tls)
-	}
-	return o.AddBroker(h.dial.url).
+	return mqtt.NewClientOptions().AddBroker(h.dial.url).
 		SetClientID("portillon-hub-" + random(4)).
 		SetUsername(h.dial.username).SetPassword(h.dial.password).
 		SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).
-		SetWriteTimeout(writeTimeout).SetConnectTimeout(10 * time.Second).
+		SetWriteTimeout(writeTimeout).SetConnectTimeout(connectTimeout).SetCustomOpenConnectionFn(h.opener(ctx)).
 		SetKeepAlive(20 * time.Second).SetPingTimeout(10 * time.Second).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { l.lost <- err }).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
@@ -108,9 +112,43 @@ func (h *Hub) clientOptions(ctx context.Context, l *link) *mqtt.ClientOptions {
 		})
 }
 
-// subscribe asks for what machines say, and makes sure that it was granted.
+// opener dials, and puts a guard between the broker and the library. Once ctx is done the connection is closed, however far it has come.
+func (h *Hub) opener(ctx context.Context) mqtt.OpenConnectionFunc {
+	return func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
+		dial, cancel := context.WithTimeout(ctx, connectTimeout)
+		defer cancel()
+		c, err := (&net.Dialer{}).DialContext(dial, "tcp", u.Host)
+		if err != nil {
+			return nil, err
+		}
+		if u.Scheme == "ssl" {
+			t := tls.Client(c, h.dial.tlsFor(u.Hostname()))
+			if err := t.HandshakeContext(dial); err != nil {
+				return nil, errors.Join(err, c.Close())
+			}
+			c = t
+		}
+		context.AfterFunc(ctx, func() { c.Close() })
+		return mqttguard.Conn(c, mqttguard.Limits{Filters: len(heard), Packet: wire.MaxBatch + 1<<10}), nil
+	}
+}
+
+func (d dialing) tlsFor(host string) *tls.Config {
+	if d.tls != nil {
+		return d.tls
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+}
+
+// heard is what machines say that the hub wants to hear.
+var heard = [...]string{"records", "reply", "state", "availability"}
+
+// subscribe asks for it, and makes sure that it was granted.
 func (h *Hub) subscribe(ctx context.Context, l *link) error {
-	filters := map[string]byte{h.topics.All("records"): 1, h.topics.All("reply"): 1, h.topics.All("state"): 1, h.topics.All("availability"): 1}
+	filters := map[string]byte{}
+	for _, what := range heard {
+		filters[h.topics.All(what)] = 1
+	}
 	t := l.client.SubscribeMultiple(filters, nil)
 	if err := await(ctx, t); err != nil {
 		return fmt.Errorf("subscribe: %w", err)

@@ -1,0 +1,134 @@
+// Package mqttguard stands between an MQTT 3.1.1 broker and a client library that trusts it (paho.mqtt.golang panics on a
+// SUBACK that is longer than the SUBSCRIBE was, and reads 256 MB because a header says so).
+//
+// It accepts whole packets of the kinds that a broker may send to a client that publishes and subscribes with QoS 0 and 1, in
+// one SUBSCRIBE of a known number of filters. It refuses everything else: Read then fails, for good. What is written passes.
+package mqttguard
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+)
+
+// MQTT 3.1.1 §2.2.1: control packet types.
+const (
+	connack  = 2
+	publish  = 3
+	puback   = 4
+	suback   = 9
+	pingresp = 13
+)
+
+// Limits are what the client behind expects.
+type Limits struct {
+	Filters int // in its SUBSCRIBE
+	Packet  int // bytes of the largest packet
+}
+
+// Conn guards c. It has c's other methods.
+func Conn(c net.Conn, l Limits) net.Conn { return &guard{Conn: c, limits: l} }
+
+type guard struct {
+	net.Conn
+	limits  Limits
+	packet  bytes.Reader // what has passed and is not read yet
+	buf     []byte
+	greeted bool
+	failed  error
+}
+
+// Read gives bytes of packets that have passed.
+func (g *guard) Read(p []byte) (int, error) {
+	for g.packet.Len() == 0 {
+		if g.failed == nil {
+			g.failed = g.next()
+		}
+		if g.failed != nil {
+			return 0, g.failed
+		}
+	}
+	return g.packet.Read(p)
+}
+
+// next reads one packet and judges it.
+func (g *guard) next() error {
+	first, length, err := g.header()
+	if err != nil {
+		return err
+	}
+	if length > g.limits.Packet {
+		return fmt.Errorf("the broker announces a packet of %d bytes: at most %d", length, g.limits.Packet)
+	}
+	head := len(g.buf)
+	if need := head + length; cap(g.buf) < need || cap(g.buf) > 1<<16 && need < 1<<14 { // a large one is not kept for ever
+		g.buf = append(make([]byte, 0, need), g.buf...)
+	}
+	g.buf = g.buf[:head+length]
+	if _, err := io.ReadFull(g.Conn, g.buf[head:]); err != nil {
+		return err
+	}
+	if err := g.judge(first, g.buf[head:]); err != nil {
+		return err
+	}
+	g.greeted = true
+	g.packet.Reset(g.buf)
+	return nil
+}
+
+// header reads a fixed header (§2.2) into buf.
+func (g *guard) header() (first byte, length int, err error) {
+	var b [1]byte
+	if _, err := io.ReadFull(g.Conn, b[:]); err != nil {
+		return 0, 0, err
+	}
+	first = b[0]
+	g.buf = append(g.buf[:0], first)
+	for shift := 0; shift <= 21; shift += 7 {
+		if _, err := io.ReadFull(g.Conn, b[:]); err != nil {
+			return 0, 0, err
+		}
+		g.buf = append(g.buf, b[0])
+		length |= int(b[0]&0x7f) << shift
+		if b[0] < 0x80 {
+			return first, length, nil
+		}
+	}
+	return 0, 0, errors.New("the broker sends no MQTT: a length of more than four bytes")
+}
+
+// judge says why a packet does not pass.
+func (g *guard) judge(first byte, body []byte) error {
+	kind, flags, ok := first>>4, first&0x0f, false
+	switch kind {
+	case connack:
+		ok = !g.greeted && flags == 0 && len(body) == 2 && body[1] <= 5
+	case publish:
+		ok = g.greeted && flags&0x06 <= 0x02 && publishFits(body, flags&0x06 != 0)
+	case puback:
+		ok = g.greeted && flags == 0 && len(body) == 2
+	case suback:
+		ok = g.greeted && flags == 0 && len(body) == 2+g.limits.Filters
+	case pingresp:
+		ok = g.greeted && flags == 0 && len(body) == 0
+	}
+	if !ok {
+		return fmt.Errorf("the broker sends what no broker may: a packet of type %d, flags %04b, %d bytes", kind, flags, len(body))
+	}
+	return nil
+}
+
+// publishFits: a topic of at least one byte, the packet's id where there is QoS, and a payload that may be empty (§3.3).
+func publishFits(body []byte, withID bool) bool {
+	if len(body) < 2 {
+		return false
+	}
+	need := 2 + int(binary.BigEndian.Uint16(body))
+	if withID {
+		need += 2
+	}
+	return body[0]|body[1] != 0 && len(body) >= need
+}
