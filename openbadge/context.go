@@ -1,0 +1,119 @@
+package openbadge
+
+import (
+	"fmt"
+	"sort"
+)
+
+// container says how the values of a term stand together.
+type container uint8
+
+const (
+	inList  container = 1 // in an order that counts
+	inGraph container = 2 // each in a graph of its own
+)
+
+// term is what a context says of a word. The tables hold them in the order of their names.
+type term struct {
+	name      string
+	iri       string
+	typ       string // an IRI, @id, @vocab or @json; empty: as it stands
+	container container
+	scoped    *context // holds for the term's values, or for nodes of this type
+}
+
+// context is a compiled JSON-LD context. id and type are every context's words for @id and @type.
+type context []term
+
+// refused stands where a context says null: nothing of what follows can be read.
+var refused = context{}
+
+func (c *context) find(name string) (*term, bool) {
+	t := *c
+	i := sort.Search(len(t), func(i int) bool { return t[i].name >= name })
+	if i < len(t) && t[i].name == name {
+		return &t[i], true
+	}
+	return nil, false
+}
+
+func (t *term) same(o *term) bool {
+	return t.iri == o.iri && t.typ == o.typ && t.container == o.container && (t.scoped == nil) == (o.scoped == nil)
+}
+
+// active is a stack of contexts: the last word on a term counts. It is never changed, only extended.
+type active struct {
+	ctx *context
+	up  *active
+}
+
+func (a *active) find(name string) (*term, bool) {
+	for ; a != nil; a = a.up {
+		if t, ok := a.ctx.find(name); ok {
+			return t, true
+		}
+	}
+	return nil, false
+}
+
+// with puts c on top. All the contexts we know protect their terms: to say them differently is an error, but for the scope of a property.
+func (a *active) with(c *context, override bool) (*active, error) {
+	if c == &refused {
+		return nil, fault("unsupported-form", "credentials within credentials are not read")
+	}
+	for i := range *c {
+		if override {
+			break
+		}
+		t := &(*c)[i]
+		if old, ok := a.find(t.name); ok && !old.same(t) {
+			return nil, fault("unknown-context", "two contexts say %q differently", t.name)
+		}
+	}
+	return &active{c, a}, nil
+}
+
+// contexts reads the @context of a credential: known addresses, in an array or alone.
+func contexts(v any) (*active, []string, error) {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	var a *active
+	var urls []string
+	for _, x := range list {
+		url, ok := x.(string)
+		if !ok {
+			return nil, nil, fault("unknown-context", "a context within the document is not read: contexts are not signed")
+		}
+		ctx := lookup(url)
+		if ctx == nil {
+			return nil, nil, fault("unknown-context", "the context %.200q is not one we know", url)
+		}
+		var err error
+		if a, err = a.with(ctx, false); err != nil {
+			return nil, nil, err
+		}
+		urls = append(urls, url)
+	}
+	if a == nil {
+		return nil, nil, fault("unknown-context", "there is no @context")
+	}
+	return a, urls, nil
+}
+
+func lookup(url string) *context {
+	for i := range known {
+		if known[i].url == url {
+			return known[i].ctx
+		}
+	}
+	return nil
+}
+
+// Fault is why a document is not a badge that can be judged. Its code is one of Reason's.
+type Fault struct{ Code, Detail string }
+
+func (f *Fault) Error() string { return f.Code + ": " + f.Detail }
+
+func fault(code, format string, a ...any) error { return &Fault{code, fmt.Sprintf(format, a...)} }

@@ -1,0 +1,319 @@
+package openbadge
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The W3C's eddsa-rdfc-2022 vector, step by step. Its document uses an example context with a default vocabulary, which is not one
+// we know: its canonical form is taken as given, the proof's is ours.
+func TestW3CProofVector(t *testing.T) {
+	dir := shared(t, "w3c+vc-di-eddsa", "TestVectors", "eddsa-rdfc-2022")
+	text := func(name string) string { return strings.TrimSpace(string(file(t, filepath.Join(dir, name)))) }
+	options, err := parseJSON([]byte(text("proofConfigDataInt.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _, err := contexts(ContextVC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quads, err := toRDF(without(options, "@context"), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	canon, err := canonicalise(quads)
+	if err != nil || strings.TrimSpace(canon) != text("proofCanonDataInt.txt") {
+		t.Fatalf("%v\n%s", err, canon)
+	}
+	ph := sha256.Sum256([]byte(canon))
+	dh := sha256.Sum256(file(t, filepath.Join(dir, "canonDocDataInt.txt")))
+	if hex.EncodeToString(ph[:]) != text("proofHashDataInt.txt") || hex.EncodeToString(dh[:]) != text("docHashDataInt.txt") {
+		t.Fatal("hashes")
+	}
+	var keys struct{ PublicKeyMultibase string }
+	json.Unmarshal(file(t, shared(t, "w3c+vc-di-eddsa", "TestVectors", "keyPair.json")), &keys)
+	k, ok := parseMultikey(keys.PublicKeyMultibase)
+	sig, ok2 := decode58(text("sigBTC58DataInt.txt")[1:])
+	if !ok || !ok2 || hex.EncodeToString(sig) != text("sigHexDataInt.txt") || !ed25519.Verify(k, append(ph[:], dh[:]...), sig) {
+		t.Fatal("signature")
+	}
+}
+
+func key(t testing.TB) *Key {
+	t.Helper()
+	k, err := GenerateKey("a test's")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func draft() Draft {
+	return Draft{IssuerName: "BIK'LAB", Achievement: Achievement{"https://lab.example/achievements/laser-user?cid=1&lang=fr", "Découpe laser - Utilisateur autonome", "Seul·e", "Avoir…"},
+		Email: "Lea@Example.org", Subject: "urn:uuid:6f2e33e5-7a29-4155-840a-59483ba10164", ValidFrom: today.AddDate(-1, 0, 0), ValidUntil: today.AddDate(1, 0, 0),
+		Status: "https://lab.example/revoked/1", Evidence: []Evidence{{ID: "urn:portillon:laser:42", Name: "lens-cleaning", Narrative: "five \"interventions\"\n\tand\u007f more"}}}
+}
+
+type lists map[string]string
+
+func (l lists) StatusList(url string) ([]byte, bool) { s, ok := l[url]; return []byte(s), ok }
+
+// both forms of the same draft
+func issued(t testing.TB, k *Key) map[string][]byte {
+	t.Helper()
+	j, err := IssueJSON(draft(), k, today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := IssueJWT(draft(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]byte{"JSON": j, "JWT": w}
+}
+
+func TestWhatWeIssueVerifies(t *testing.T) {
+	k := key(t)
+	for form, b := range issued(t, k) {
+		v := Verify(b, Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today, Status: lists{"https://lab.example/revoked/1": `{"id":"https://lab.example/revoked/1","revokedCredential":[]}`}})
+		if v.State != Valid || len(v.Checks) != 6 {
+			t.Fatalf("%s: %s %+v", form, v.Why(), v.Checks)
+		}
+		for who, want := range map[string]bool{"lea@example.org": true, "LEA@EXAMPLE.ORG": true, "lea@example.com": false, "": false} {
+			if v.Badge.IsFor(Recipient{Emails: []string{who}}) != want {
+				t.Errorf("%s: for %q: %v", form, who, !want)
+			}
+		}
+		if !v.Badge.IsFor(Recipient{Subjects: []string{"urn:uuid:6f2e33e5-7a29-4155-840a-59483ba10164"}}) || v.Badge.IsFor(Recipient{}) || v.Badge.IsFor(Recipient{Subjects: []string{""}}) {
+			t.Errorf("%s: recipient by subject", form)
+		}
+		if e := v.Badge.Evidence; len(e) != 1 || e[0].Name != "lens-cleaning" {
+			t.Errorf("%s: evidence %+v", form, e)
+		}
+	}
+}
+
+func TestTrustTimeAndStatusAreJudged(t *testing.T) {
+	k, other := key(t), key(t)
+	trust := []Issuer{{k.DID(), []string{k.DID()}}}
+	clean := lists{"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"urn:another"}]}`}
+	for form, b := range issued(t, k) {
+		id := Verify(b, Options{}).Badge.ID
+		revoked := lists{"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"` + id + `"}]}`}
+		restored := lists{"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"` + id + `","revoked":false}]}`}
+		for _, c := range []struct {
+			name string
+			o    Options
+			want string
+		}{
+			{"all well", Options{trust, today, clean}, "valid"},
+			{"dates and status left to the caller", Options{trust, time.Time{}, nil}, "valid"},
+			{"nobody trusted", Options{nil, today, clean}, "invalid issuer-not-trusted"},
+			{"another key pinned", Options{[]Issuer{{k.DID(), []string{other.Multikey()}}}, today, clean}, "invalid key-not-pinned"},
+			{"no key pinned", Options{[]Issuer{{k.DID(), nil}}, today, clean}, "invalid key-not-pinned"},
+			{"another issuer's key", Options{[]Issuer{{other.DID(), []string{k.Multikey()}}}, today, clean}, "invalid issuer-not-trusted"},
+			{"too early", Options{trust, today.AddDate(-2, 0, 0), clean}, "invalid " + map[string]string{"JSON": "not-yet-valid not-yet-valid", "JWT": "not-yet-valid"}[form]},
+			{"too late", Options{trust, today.AddDate(2, 0, 0), clean}, "invalid expired"},
+			{"revoked", Options{trust, today, revoked}, "invalid revoked"},
+			{"revoked and back", Options{trust, today, restored}, "valid"},
+			{"late and revoked", Options{trust, today.AddDate(2, 0, 0), revoked}, "invalid expired revoked"},
+			{"list out of reach", Options{trust, today, lists{}}, "indeterminate status-unreachable"},
+			{"list that is none", Options{trust, today, lists{"https://lab.example/revoked/1": "<html>"}}, "indeterminate status-unreachable"},
+			{"forged and list out of reach", Options{nil, today, lists{}}, "invalid issuer-not-trusted status-unreachable"},
+		} {
+			if got := codes(Verify(b, c.o)); got != c.want {
+				t.Errorf("%s, %s: %s, want %s", form, c.name, got, c.want)
+			}
+		}
+	}
+}
+
+// Every byte of a signed badge counts: whatever is changed, it is not valid, or it says exactly the same.
+func TestChangedBadgesAreNotValid(t *testing.T) {
+	k := key(t)
+	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}}
+	for form, b := range issued(t, k) {
+		before, _ := json.Marshal(Verify(b, o).Badge)
+		for i := range b {
+			for _, x := range []byte{b[i] ^ 1, b[i] ^ 0x20} {
+				c := bytes.Clone(b)
+				c[i] = x
+				v := Verify(c, o)
+				after, _ := json.Marshal(v.Badge)
+				if v.State == Valid && string(before) != string(after) {
+					t.Fatalf("%s: byte %d %q → %q is valid and says something else", form, i, b[i], x)
+				}
+			}
+		}
+	}
+}
+
+func TestAttacksOnTheDocument(t *testing.T) {
+	k := key(t)
+	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)} // the badge has expired
+	b, _ := IssueJSON(draft(), k, today)
+	change := func(f func(object)) []byte {
+		d, err := parseJSON(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(d)
+		out, _ := json.Marshal(d)
+		return out
+	}
+	vu := object{"vu": object{"@id": "https://www.w3.org/2018/credentials#validUntil", "@type": "http://www.w3.org/2001/XMLSchema#dateTime"}}
+	for name, c := range map[string]struct {
+		in   []byte
+		want string
+	}{
+		"as it was issued": {b, "invalid expired"},
+		"another word for the end": {change(func(d object) {
+			d["@context"] = append(d["@context"].([]any), vu)
+			d["vu"] = d["validUntil"]
+			delete(d, "validUntil")
+		}), "invalid unknown-context"},
+		"the end's full IRI": {change(func(d object) {
+			d["https://www.w3.org/2018/credentials#validUntil"] = d["validUntil"]
+			delete(d, "validUntil")
+		}), "invalid unknown-term"},
+		"a context inside":        {change(func(d object) { d["credentialSubject"].(object)["@context"] = vu }), "invalid unknown-term"},
+		"the end removed":         {change(func(d object) { delete(d, "validUntil") }), "invalid bad-signature"},
+		"the end is null":         {change(func(d object) { d["validUntil"] = nil }), "invalid bad-signature"},
+		"a word nobody knows":     {change(func(d object) { d["role"] = "maintainer" }), "invalid unknown-term"},
+		"@id beside id":           {change(func(d object) { d["@id"] = "urn:x:y" }), "invalid unknown-term"},
+		"a relative id":           {change(func(d object) { d["id"] = "../x" }), "invalid relative-iri"},
+		"two subjects":            {change(func(d object) { d["credentialSubject"] = []any{d["credentialSubject"], d["credentialSubject"]} }), "invalid not-an-open-badge"},
+		"a key twice":             {bytes.Replace(b, []byte(`"name"`), []byte(`"id": "urn:x:y", "id"`), 1), "invalid malformed"},
+		"a proof for another use": {change(func(d object) { d["proof"].([]any)[0].(object)["proofPurpose"] = "authentication" }), "invalid bad-signature expired"},
+		"another suite":           {change(func(d object) { d["proof"].([]any)[0].(object)["cryptosuite"] = "eddsa-jcs-2022" }), "invalid unsupported-proof expired"},
+		"no proof":                {change(func(d object) { delete(d, "proof") }), "invalid no-proof expired"},
+		"nested for ever":         {[]byte(strings.Repeat(`{"a":`, 100000)), "invalid too-complex"},
+		"a megabyte and more":     {append([]byte(`{"a":"`), bytes.Repeat([]byte("a"), MaxBytes)...), "invalid too-complex"},
+	} {
+		got := codes(Verify(c.in, o))
+		if name == "the end removed" || name == "the end is null" {
+			got = strings.TrimSuffix(got, " expired")
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestAttacksOnTheToken(t *testing.T) {
+	k, evil := key(t), key(t)
+	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	token, _ := IssueJWT(draft(), k)
+	parts := strings.Split(strings.TrimSpace(string(token)), ".")
+	payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	make := func(k *Key, header string, payload []byte) []byte {
+		text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
+		return []byte(text + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, []byte(text))))
+	}
+	for name, c := range map[string]struct {
+		in   []byte
+		want string
+	}{
+		"alg none":              {[]byte(base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + parts[1] + "."), "invalid unsupported-proof"},
+		"a key in the header":   {make(evil, `{"alg":"EdDSA","jwk":{"kty":"OKP","crv":"Ed25519","x":"`+base64.RawURLEncoding.EncodeToString(evil.private.Public().(ed25519.PublicKey))+`"}}`, payload), "invalid bad-signature"},
+		"a kid of one's own":    {make(evil, `{"alg":"EdDSA","kid":"`+evil.DID()+`"}`, payload), "invalid key-not-pinned"},
+		"the issuer's kid":      {make(evil, `{"alg":"EdDSA","kid":"`+k.DID()+`"}`, payload), "invalid bad-signature"},
+		"critical extensions":   {make(k, `{"alg":"EdDSA","crit":["b64"]}`, payload), "invalid unsupported-form"},
+		"a later end outside":   {make(k, `{"alg":"EdDSA"}`, bytes.Replace(payload, []byte(`"exp":`), []byte(`"exp":9`), 1)), "invalid claims-mismatch"},
+		"an id of another kind": {make(k, `{"alg":"EdDSA"}`, bytes.Replace(payload, []byte(`"jti":"`), []byte(`"jti":"x`), 1)), "invalid claims-mismatch"},
+		"as issued":             {token, "valid"},
+	} {
+		if got := codes(Verify(c.in, o)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestRecipientHashes(t *testing.T) {
+	for _, c := range []struct {
+		id    Identity
+		email string
+		want  bool
+	}{
+		{Identity{"emailAddress", "sha256$ecf5409f3f4b91ab60cc5ef4c02aef7032354375e70cf4d8e43f6a1d29891942", true, "deadsea"}, "nobody@example.org", true},
+		{Identity{"emailAddress", "sha256$ECF5409F3F4B91AB60CC5EF4C02AEF7032354375E70CF4D8E43F6A1D29891942", true, "deadsea"}, "Nobody@Example.org", true},
+		{Identity{"emailAddress", "sha256$ecf5409f3f4b91ab60cc5ef4c02aef7032354375e70cf4d8e43f6a1d29891942", true, ""}, "nobody@example.org", false},
+		{Identity{"emailAddress", "sha1$00", true, ""}, "nobody@example.org", false},
+		{Identity{"emailAddress", "nobody@example.org", false, ""}, "NOBODY@example.org", true},
+		{Identity{"telephone", "nobody@example.org", false, ""}, "nobody@example.org", false},
+	} {
+		if c.id.matches(c.email) != c.want {
+			t.Errorf("%+v for %s: %v", c.id, c.email, !c.want)
+		}
+	}
+}
+
+func TestKeyFiles(t *testing.T) {
+	k := key(t)
+	b, err := k.MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := ParseKey(b)
+	if err != nil || again.DID() != k.DID() || !strings.HasPrefix(k.DID(), "did:key:z6Mk") {
+		t.Fatal(err, k.DID())
+	}
+	for _, bad := range []string{"", "{}", strings.Replace(string(b), k.Multikey(), key(t).Multikey(), 1), strings.Replace(string(b), `"z3`, `"z4`, 1)} {
+		if _, err := ParseKey([]byte(bad)); err == nil || len(bad) > 60 && strings.Contains(err.Error(), bad[50:60]) {
+			t.Errorf("%.40q: %v", bad, err)
+		}
+	}
+}
+
+func TestEveryReasonSpeaksBothLanguages(t *testing.T) {
+	for code, w := range words {
+		if w[0] == "" || w[1] == "" || w[0] == w[1] {
+			t.Errorf("%s: %q", code, w)
+		}
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	k, _ := ParseKey([]byte(testKey))
+	j, _ := IssueJSON(draft(), k, today)
+	w, _ := IssueJWT(draft(), k)
+	f.Add(j)
+	f.Add(w)
+	f.Add([]byte(`{"@context":["https://www.w3.org/ns/credentials/v2"],"type":"VerifiableCredential"}`))
+	f.Add([]byte("e30.e30.e30"))
+	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	want, _ := json.Marshal(Verify(j, o).Badge.AchievementID)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v := Verify(b, o)
+		if v.State != Valid && len(v.Reasons) == 0 {
+			t.Fatal("refused without a reason")
+		}
+		if got, _ := json.Marshal(v.Badge); v.State == Valid && !bytes.Contains(got, want) {
+			t.Fatalf("valid, and not ours: %s", got)
+		}
+	})
+}
+
+func FuzzKey(f *testing.F) {
+	f.Add("did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi")
+	f.Add("z6Mk#z6Mk")
+	f.Fuzz(func(t *testing.T, s string) {
+		if k, ok := parseMultikey(s); ok && !strings.Contains(s, multikey(k)) {
+			t.Fatalf("%q is read as %s", s, multikey(k))
+		}
+		ParseKey([]byte(s))
+		ParseRevocationList([]byte(s))
+	})
+}
+
+// testKey is a key of the tests alone.
+const testKey = `{"type":"Multikey","publicKeyMultibase":"z6MkkmuJmes4bvBp7SE38vz8jbXorXnWU1Q5VVKSHAv3brK8","secretKeyMultibase":"z3u2V1vEjTtURqSuV23EABYRadkQ3CH4v9dN1ymFcXigPX5g"}`
