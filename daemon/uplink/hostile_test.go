@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -178,7 +179,9 @@ func TestUplinkComesBackAfterAnyBytes(t *testing.T) {
 			j := memoryJournal(t)
 			grow(t, j, 20)
 			h := startHub(t, b.URL())
-			run(t, config(t, b.URL()), j, Handlers{})
+			conf := config(t, b.URL())
+			conf.Timeout = 300 * time.Millisecond
+			run(t, conf, j, Handlers{})
 			whole(t, h, j)
 			if n := greeted.Load(); n < 3 {
 				t.Errorf("%d connections: it was not noticed", n)

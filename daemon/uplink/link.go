@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	batchRecords = wire.MaxBatchRecords
 	// maxUnacked is how many publishes the broker may owe a PUBACK for before no more are sent.
 	maxUnacked = 2 * maxWindow
 	keepAlive  = 30 * time.Second
@@ -270,7 +269,7 @@ func (l *link) send() error {
 		if !ok {
 			return nil
 		}
-		b, err := l.j.Batch(from, batchRecords)
+		b, err := l.j.Batch(from, l.c.Batch)
 		if err != nil {
 			return err
 		}

@@ -36,6 +36,7 @@ type Config struct {
 	Logger    *slog.Logger   // nil: silent
 
 	// All below have defaults; tests bring their own.
+	Batch      int                                  // records in a message at most: wire.MaxBatchRecords
 	Timeout    time.Duration                        // for each step of a connection, and each write: 10 s
 	Stall      time.Duration                        // how long the hub may be silent before records are sent again: 10 s, doubled each time
 	StallMax   time.Duration                        // 5 min
@@ -117,6 +118,9 @@ func defaults(c Config) Config {
 	set(&c.StallMax, 5*time.Minute)
 	set(&c.Backoff, 500*time.Millisecond)
 	set(&c.BackoffMax, time.Minute)
+	if c.Batch <= 0 {
+		c.Batch = wire.MaxBatchRecords
+	}
 	if c.After == nil {
 		c.After = time.After
 	}

@@ -60,15 +60,15 @@ func config(t testing.TB, url string) Config {
 	c := Config{Broker: url, Site: "lab", Machine: "laser", Keys: keys, Timeout: 2 * time.Second,
 		Stall: 100 * time.Millisecond, StallMax: time.Second, Backoff: 5 * time.Millisecond, BackoffMax: 50 * time.Millisecond}
 	c.Discovery.Topic, c.Discovery.Payload = topics.Discovery("laser", "Laser", "1")
-	if testing.Verbose() {
-		c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	}
 	return c
 }
 
 // run starts an uplink, which ends with the test or when stop is called; stop waits.
 func run(t testing.TB, c Config, j *journal.Journal, h Handlers) (u *Uplink, stop func()) {
 	t.Helper()
+	if testing.Verbose() {
+		c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
 	u, err := New(c, j, h)
 	if err != nil {
 		t.Fatal(err)

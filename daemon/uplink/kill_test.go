@@ -1,0 +1,130 @@
+package uplink
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"portillon/daemon/journal"
+	"portillon/daemon/uplink/brokertest"
+)
+
+const total = 5000
+
+// The test binary is its own daemon: with this in its environment it appends and sends until all is acknowledged, or it is killed.
+const childEnv = "PORTILLON_TEST_UPLINK"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childEnv); dir != "" {
+		if err := child(dir, os.Getenv(childEnv+"_BROKER")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func child(dir, url string) error {
+	t := &alone{}
+	s, _ := machineKey(t)
+	j, err := journal.Open(filepath.Join(dir, "journal.db"), journal.Options{Site: "lab", Machine: "laser", Signer: s})
+	if err != nil {
+		return err
+	}
+	conf := config(t, url)
+	conf.Batch = 20
+	u, err := New(conf, j, Handlers{})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- u.Run(ctx) }()
+	for j.Len() < total {
+		grow(t, j, 1)
+		u.Kick()
+	}
+	for poll := time.NewTicker(5 * time.Millisecond); u.Acked() < total; <-poll.C {
+	}
+	cancel()
+	<-ended
+	return j.Close()
+}
+
+// alone stands for a test where there is none.
+type alone struct{ testing.TB }
+
+func (*alone) Helper()                   {}
+func (*alone) Fatal(a ...any)            { panic(fmt.Sprint(a...)) }
+func (*alone) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+
+func TestNothingIsLostWhenTheDaemonIsKilledOverAndOverOnALossyBroker(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes some ten seconds")
+	}
+	dir := t.TempDir()
+	r := rand.New(rand.NewPCG(1, 2))
+	var lose atomic.Int64
+	b := broker(t, func(b *brokertest.Broker) {
+		b.Decide = func(m brokertest.Message) brokertest.Fate {
+			switch n := lose.Add(1); {
+			case !isRecords(m):
+				return brokertest.Deliver
+			case n%101 == 0:
+				return brokertest.Swallow
+			case n%53 == 0:
+				return brokertest.Lose
+			case n%97 == 0:
+				return brokertest.CutLate
+			}
+			<-time.After(15 * time.Millisecond) // a slow line: 250 batches and more, so that many of them meet a kill
+			return brokertest.Deliver
+		}
+	})
+	h := startHub(t, b.URL())
+	kills := 0
+	for end := time.Now().Add(deadline); ; {
+		if time.Now().After(end) {
+			t.Fatalf("after %d kills the hub holds %d of %d records", kills, h.held(), total)
+		}
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), childEnv+"="+dir, childEnv+"_BROKER="+b.URL())
+		cmd.Stderr = os.Stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatalf("the daemon failed by itself: %v", err)
+			}
+		case <-time.After(time.Duration(100+r.IntN(300)) * time.Millisecond):
+			_ = cmd.Process.Kill()
+			<-ended
+			kills++
+			continue
+		}
+		break
+	}
+	j := openJournal(t, filepath.Join(dir, "journal.db"))
+	if j.Len() != total {
+		t.Fatalf("the journal has %d records", j.Len())
+	}
+	whole(t, h, j)
+	if _, err := j.Verify(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if kills < 5 {
+		t.Errorf("only %d kills: that proves little", kills)
+	}
+	t.Logf("%d kills", kills)
+}
