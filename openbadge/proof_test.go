@@ -191,7 +191,7 @@ func TestAttacksOnTheDocument(t *testing.T) {
 		"a word nobody knows":     {change(func(d object) { d["role"] = "maintainer" }), "invalid unknown-term"},
 		"@id beside id":           {change(func(d object) { d["@id"] = "urn:x:y" }), "invalid unknown-term"},
 		"a relative id":           {change(func(d object) { d["id"] = "../x" }), "invalid relative-iri"},
-		"two subjects":            {change(func(d object) { d["credentialSubject"] = []any{d["credentialSubject"], d["credentialSubject"]} }), "invalid not-an-open-badge"},
+		"two subjects":            {change(func(d object) { d["credentialSubject"] = []any{d["credentialSubject"], d["credentialSubject"]} }), "invalid not-an-open-badge expired"},
 		"a key twice":             {bytes.Replace(b, []byte(`"name"`), []byte(`"id": "urn:x:y", "id"`), 1), "invalid malformed"},
 		"a proof for another use": {change(func(d object) { d["proof"].([]any)[0].(object)["proofPurpose"] = "authentication" }), "invalid bad-signature expired"},
 		"another suite":           {change(func(d object) { d["proof"].([]any)[0].(object)["cryptosuite"] = "eddsa-jcs-2022" }), "invalid unsupported-proof expired"},
