@@ -184,6 +184,47 @@ func TestOtherFilesAreRefusedAndLeftAsTheyAre(t *testing.T) {
 	}
 }
 
+// A daemon was killed, so there is a write-ahead log, and then the disk changed a record: SQLite would fold the log into the
+// file when it closes, and what could still be learned from the two would be lost.
+func TestDamagedJournalIsLeftAsItIsWithItsLog(t *testing.T) {
+	live := filepath.Join(t.TempDir(), "journal.db")
+	j := open(t, live, options(t))
+	fill(t, j, 30)
+	files := map[string][]byte{}
+	for _, end := range []string{"", "-wal"} {
+		b, err := os.ReadFile(live + end)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[end] = b
+	}
+	wal := files["-wal"]
+	at := bytes.LastIndex(wal, []byte(`"seq":30`))
+	if at < 0 {
+		t.Fatal("the last record is not in the log")
+	}
+	if _, err := j.conn.ExecContext(t.Context(), "UPDATE records SET record = CAST(replace(record, 'm-7k2f9q', 'm-aaaaaa') AS BLOB) WHERE seq = 30"); err != nil {
+		t.Fatal(err)
+	}
+	if files["-wal"], _ = os.ReadFile(live + "-wal"); len(files["-wal"]) <= len(wal) {
+		t.Fatal("the change is not in the log")
+	}
+	path := filepath.Join(t.TempDir(), "journal.db")
+	for end, b := range files {
+		if err := os.WriteFile(path+end, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Open(path, options(t)); err == nil || !strings.Contains(err.Error(), "record 30 was changed") {
+		t.Errorf("%v", err)
+	}
+	for end, b := range files {
+		if now, err := os.ReadFile(path + end); err != nil || !bytes.Equal(now, b) {
+			t.Errorf("%q was changed: %v", end, err)
+		}
+	}
+}
+
 func TestAnotherMachinesJournalIsRefused(t *testing.T) {
 	path := made(t, 2)
 	o := options(t)

@@ -2,8 +2,10 @@ package uplink
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -42,6 +44,16 @@ func TestGuardPassesWhatABrokerMaySend(t *testing.T) {
 		if got := surviveLibrary(t, append([]byte{0x20, 2, 0, 0}, raw...)); len(got) != 1 {
 			t.Errorf("%s has passed: %v", name, got[1:])
 		}
+	}
+}
+
+func TestGuardReservesNothingForAPacketThatIsTooLarge(t *testing.T) {
+	over := maxPacket + 1
+	raw := []byte{0x30, byte(over)&0x7f | 0x80, byte(over>>7)&0x7f | 0x80, byte(over >> 14)} // §2.2.3
+	g := &guard{Conn: conn{in: bytes.NewReader(raw)}, greeted: true}
+	_, err := packets.ReadPacket(g)
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("packet of %d bytes", over)) || cap(g.buf) > 1<<10 {
+		t.Errorf("%v; %d bytes are reserved", err, cap(g.buf))
 	}
 }
 

@@ -156,7 +156,7 @@ func TestNothingIsLostWhateverTheBrokerDoes(t *testing.T) {
 			h := startHub(t, b.URL())
 			grow(t, j, 1000)
 			conf := config(t, b.URL())
-			conf.Timeout = 300 * time.Millisecond
+			conf.Timeout, conf.Batch = 300*time.Millisecond, 50
 			u, _ := run(t, conf, j, Handlers{})
 			grow(t, j, 500)
 			u.Kick()
