@@ -153,3 +153,21 @@ func DecodeChunk(b []byte, v any) error {
 	}
 	return nil
 }
+
+// Peek reads a bundle file's manifest without checking who signed it: for showing, never for trusting.
+func Peek(r io.Reader) (text string, m Manifest, err error) {
+	data, name, err := entry(tar.NewReader(r), MaxSigned)
+	if err != nil || name != "manifest" {
+		return "", Manifest{}, refuse("not-a-bundle", "it does not begin with a manifest")
+	}
+	lines := strings.SplitN(string(data), "\n", 3)
+	if len(lines) < 3 || strict([]byte(lines[1]), &m) != nil {
+		return "", Manifest{}, refuse("not-a-bundle", "its manifest cannot be read")
+	}
+	for _, c := range m.Chunks {
+		if !hexHash.MatchString(c.SHA256) {
+			return "", Manifest{}, refuse("not-a-bundle", "its manifest names the chunk %.60q by no hash", c.Name)
+		}
+	}
+	return string(data), m, nil
+}

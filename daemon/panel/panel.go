@@ -36,7 +36,7 @@ type Config struct {
 	Language policy.Language
 	Now      func() time.Time // the machine's clock
 	Zone     *time.Location
-	Framed   string                          // an origin that may show the page in a frame; empty: none
+	Framed   string                           // an origin that may show the page in a frame; empty: none
 	Choose   func(policy.Role) (string, bool) // takes a role for the session under way; may be nil. The string says why not
 }
 

@@ -23,7 +23,7 @@ func every() map[string]View {
 		"supervised": c.Supervised("Léa", "Karim", noon, noon.Add(time.Hour)), "ending": c.Ending(noon, noon.Add(2*time.Minute)),
 		"finishing": Finishing(), "cooling": c.Cooling(noon, noon.Add(3*time.Minute)), "awaiting": Awaiting("Léa", noon, noon.Add(time.Minute)),
 		"refused": Refused(policy.Text{FR: "Il manque…", EN: "Missing…"}, policy.Text{FR: "Demander…", EN: "Ask…"}),
-		"unknown": Unknown("7F3A"), "occupied": Occupied("Léa"), "tagged": c.TaggedOut(noon, "courroie usée"),
+		"unknown": Unknown("7F3A"), "occupied": Occupied("Léa"), "nobody came": NobodyCame("Léa"), "tagged": c.TaggedOut(noon, "courroie usée"),
 		"maintenance": Maintenance("Inès", ""), "helped": Maintenance("Inès", "Léa"), "e-stop": Fault("e-stop"), "guard": Fault("guard-lost"), "other fault": Fault("?"),
 		"silent": Silent(false), "silent while on": Silent(true), "no journal": CannotRecord(), "no policy": NoPolicy(), "logged": Logged("Léa", "lens-cleaning"),
 	}

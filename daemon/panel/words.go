@@ -126,6 +126,13 @@ func Awaiting(name string, since, until time.Time) View {
 		Next: policy.Text{FR: "Mentor : présentez votre carte", EN: "Mentor: tap your card"}}
 }
 
+// NobodyCame ends a wait for a mentor.
+func NobodyCame(name string) View {
+	return View{Sign: SignRefused,
+		Line: policy.Text{FR: "Aucun mentor n’a répondu pour " + name, EN: "No mentor has answered for " + name},
+		Next: policy.Text{FR: "Prochaine étape : revenir avec un mentor, puis présenter les deux cartes", EN: "Next step: come back with a mentor, and tap both cards"}}
+}
+
 // Refused says what is missing and what to do; both sentences come from the policy.
 func Refused(fact, next policy.Text) View {
 	return View{Sign: SignRefused, Line: fact, Next: next}

@@ -1,0 +1,66 @@
+// The demo as a new user meets it: node demo.mjs PORTILLON OUTDIR. Leaves pictures in OUTDIR.
+import { spawn } from 'node:child_process';
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+
+const [portillon, out] = process.argv.slice(2);
+const demo = spawn(portillon, ['demo', '--listen', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+const url = await new Promise((done, fail) => {
+  let said = '';
+  const late = setTimeout(() => fail(new Error('the demo printed no address within 60 s:\n' + said)), 60000);
+  demo.stdout.on('data', b => { const m = (said += b).match(/http:\/\/[\d.:]+/); if (m) { clearTimeout(late); done(m[0]) } });
+  demo.on('exit', c => fail(new Error(`the demo ended with ${c}:\n${said}`)));
+});
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
+let passed = 0;
+try {
+  const page = await browser.newPage({ viewport: { width: 1400, height: 1150 }, locale: 'fr-FR' });
+  const complaints = [];
+  page.on('console', m => { if (m.type() === 'error') complaints.push(m.text()) });
+  page.on('pageerror', e => complaints.push(String(e)));
+  page.on('request', r => { if (!new URL(r.url()).hostname.match(/^127\.0\.0\.1$/)) complaints.push('left the machine: ' + r.url()) });
+  await page.goto(url);
+  const laser = page.locator('#m-laser'), lamp = laser.locator('.lamp'), panel = page.frameLocator('#m-laser iframe');
+  const lit = on => page.waitForFunction(want => document.querySelector('#m-laser .lamp').classList.contains('lit') === want, on, { timeout: 15000 });
+  const says = re => panel.locator('#line').filter({ hasText: re }).waitFor({ timeout: 15000 });
+  const card = name => page.locator('.card').filter({ hasText: name }).first().click();
+  const step = async (name, what) => { await what(); await page.screenshot({ path: `${out}/demo-${String(++passed).padStart(2, '0')}-${name}.png` }); console.log('ok', name) };
+
+  await step('ready', async () => { await says(/Présentez votre carte/); await lit(false) });
+  await step('lea-on', async () => { await card('Léa'); await lit(true); await says(/Bonjour Léa/) });
+  await step('record', async () => { await page.locator('#rows tr').filter({ hasText: 'session-start' }).first().waitFor({ timeout: 20000 }) });
+  await step('lea-off', async () => { await page.waitForTimeout(2300); await card('Léa'); await lit(false) });
+  await step('jules-waits', async () => { await card('Jules'); await says(/avec un mentor/); await lit(false) });
+  await step('karim-answers', async () => { await card('Karim'); await lit(true); await says(/responsabilité de Karim/) });
+  await step('karim-ends', async () => { await page.waitForTimeout(2300); await card('Karim'); await lit(false) });
+  await step('refused', async () => { await card('Zoé'); await says(/./); await panel.locator('main[data-sign=refused]').waitFor(); await lit(false) });
+  await step('maintenance', async () => { await card('Inès'); await says(/Maintenance par Inès/); await card('Léa'); await says(/Maintenance par Léa/) });
+  await step('evidence', async () => {
+    for (let n = 1; n <= 5; n++) {
+      await laser.locator('[data-id^=log-]').first().click();
+      await page.waitForFunction(n => document.querySelectorAll('#progress .full').length >= n, n, { timeout: 20000 });
+    }
+  });
+  await step('issued', async () => { await page.locator('[data-id=issue]').click(); await page.getByText('Badge émis').waitFor({ timeout: 30000 }) });
+  await step('opens', async () => {
+    await card('Inès'); await lit(false);
+    await page.waitForTimeout(2300);
+    await card('Léa'); await lit(true);
+    await panel.locator('#roles button').filter({ hasText: 'Maintenir' }).click({ timeout: 20000 });
+    await says(/Maintenance par Léa/);
+  });
+  await step('estop', async () => { await laser.locator('[data-id=estop]').click(); await lit(false); await says(/Arrêt d’urgence/) });
+  await page.locator('#lang').click();
+  await page.setViewportSize({ width: 420, height: 900 });
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await step('phone-dark-en', async () => { await page.getByText('Emergency stop').first().waitFor() });
+  assert.deepEqual(complaints, []);
+} finally {
+  await browser.close();
+  demo.kill('SIGINT');
+  await new Promise(done => { demo.on('exit', done); setTimeout(done, 15000).unref() });
+}
+assert.equal(demo.signalCode, null, 'the demo did not end by itself on Ctrl-C');
+assert.equal(demo.exitCode, 0);
+console.log(`${passed} passed, 0 failed`);

@@ -1,0 +1,10 @@
+package machined
+
+import "golang.org/x/sys/unix"
+
+// synchronised asks the kernel whether something (NTP, an RTC's daemon) vouches for the clock: adjtimex(2), STA_UNSYNC.
+func synchronised() bool {
+	var t unix.Timex
+	state, err := unix.Adjtimex(&t)
+	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
+}

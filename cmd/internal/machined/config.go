@@ -1,0 +1,158 @@
+package machined
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"portillon/daemon/relay"
+	"portillon/yamlfile"
+)
+
+// Config is a machine.yaml: what this daemon stands beside, and how it is wired.
+type Config struct {
+	Site, Machine string
+	Data          string // the folder of the journal, the bundle and the verdicts
+	Control       string // the local socket
+	CardKey       string // a file with the site's card key
+	MachineKey    string // a file with the key that signs this machine's checkpoints
+	Bundle        BundleConfig
+	Reader        ReaderConfig
+	Relay         RelayConfig
+	MQTT          MQTTConfig
+	Panel         PanelConfig
+	Clock         string // "ntp" or "trusted"
+}
+
+// BundleConfig says where the machine's policy and roster come from.
+type BundleConfig struct {
+	Key  string // the verifier key of whoever signs bundles and commands
+	File string // a bundle file, looked at again when it changes
+	From string // a folder or https URL that chunks are fetched from when a manifest arrives
+}
+
+// ReaderConfig is the card reader.
+type ReaderConfig struct {
+	Kind   string // keyboard, rdm6300, none
+	Port   string
+	Format string // keyboard: decimal or hex
+}
+
+// RelayConfig is the wiring of the guard's pins.
+type RelayConfig struct {
+	Pin, EStop, Busy string
+	ActiveLow        bool
+}
+
+// MQTTConfig is the broker. An empty Broker is a machine that stands alone.
+type MQTTConfig struct {
+	Broker, Username, PasswordFile string
+	HubKey                         string // the verifier key of the hub's acknowledgements
+}
+
+// PanelConfig is the page beside the machine.
+type PanelConfig struct{ Listen, Framed string }
+
+// ReadConfig reads a machine.yaml. Relative paths in it stand beside the file. The error holds every fault.
+func ReadConfig(path string) (Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	d := yamlfile.Parse(path, data)
+	c := parse(d.Root(), filepath.Dir(path))
+	return c, d.Err()
+}
+
+func parse(r yamlfile.Node, dir string) Config {
+	beside := func(n yamlfile.Node) string {
+		s := n.Str()
+		if s == "" || filepath.IsAbs(s) {
+			return s
+		}
+		return filepath.Join(dir, s)
+	}
+	r.Only("portillon", "site", "machine", "data", "control", "card-key", "machine-key", "bundle", "reader", "relay", "mqtt", "panel", "clock")
+	r.Get("portillon").Required().Int(1, 1)
+	c := Config{
+		Site: r.Get("site").Required().Slug(), Machine: r.Get("machine").Required().Slug(),
+		Data: beside(r.Get("data").Required()), Control: beside(r.Get("control")),
+		CardKey: beside(r.Get("card-key").Required()), MachineKey: beside(r.Get("machine-key").Required()),
+		Clock: r.Get("clock").OneOf("ntp", "trusted"),
+	}
+	b := r.Get("bundle").Required().Only("key", "file", "from")
+	c.Bundle = BundleConfig{Key: b.Get("key").Required().Str(), File: beside(b.Get("file")), From: b.Get("from").Str()}
+	if b.Present() && c.Bundle.File == "" && c.Bundle.From == "" {
+		b.Fault("file: for a bundle file, from: for a folder or an https URL", "names no source")
+	}
+	if f := c.Bundle.From; f != "" && !strings.Contains(f, "://") {
+		c.Bundle.From = beside(b.Get("from"))
+	}
+	c.Reader = parseReader(r.Get("reader").Required(), beside)
+	c.Relay = parseRelay(r.Get("relay").Required(), beside)
+	m := r.Get("mqtt").Only("broker", "username", "password-file", "hub-key")
+	c.MQTT = MQTTConfig{Broker: m.Get("broker").Str(), Username: m.Get("username").Str(), PasswordFile: beside(m.Get("password-file")), HubKey: m.Get("hub-key").Str()}
+	if m.Present() {
+		m.Get("broker").Required()
+		m.Get("hub-key").Required()
+	}
+	p := r.Get("panel").Only("listen", "framed")
+	c.Panel = PanelConfig{Listen: p.Get("listen").Str(), Framed: p.Get("framed").Str()}
+	return c.withDefaults()
+}
+
+func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
+	n.Only("kind", "port", "format")
+	c := ReaderConfig{Kind: n.Get("kind").Required().OneOf("keyboard", "rdm6300", "none"), Port: beside(n.Get("port")), Format: n.Get("format").OneOf("decimal", "hex")}
+	if c.Kind != "" && c.Kind != "none" {
+		n.Get("port").Required()
+	}
+	if c.Kind != "keyboard" && n.Get("format").Present() {
+		n.Get("format").Fault("", "only a keyboard reader has a format")
+	}
+	return c
+}
+
+func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
+	n.Only("pin", "active", "e-stop", "busy")
+	pin := func(n yamlfile.Node) string {
+		s := n.Str()
+		if path, ok := strings.CutPrefix(s, "sim:"); ok && !filepath.IsAbs(path) {
+			return "sim:" + filepath.Join(filepath.Dir(beside(n)), path)
+		}
+		return s
+	}
+	return RelayConfig{Pin: pin(n.Get("pin").Required()), EStop: pin(n.Get("e-stop")), Busy: pin(n.Get("busy")),
+		ActiveLow: n.Get("active").OneOf("high", "low") == "low"}
+}
+
+// withDefaults fills in what a file may leave out.
+func (c Config) withDefaults() Config {
+	if c.Control == "" && c.Machine != "" {
+		c.Control = fmt.Sprintf("/run/portillon/%s.sock", c.Machine)
+	}
+	if c.Clock == "" {
+		c.Clock = "ntp"
+	}
+	if c.Panel.Listen == "" {
+		c.Panel.Listen = "127.0.0.1:8037"
+	}
+	if c.Reader.Kind == "keyboard" && c.Reader.Format == "" {
+		c.Reader.Format = "decimal"
+	}
+	return c
+}
+
+// wiring is the guard's.
+func (c Config) wiring() relay.Wiring {
+	return relay.Wiring{Relay: c.Relay.Pin, EStop: c.Relay.EStop, Busy: c.Relay.Busy, ActiveLow: c.Relay.ActiveLow}
+}
+
+// lease constants of this daemon's life.
+const (
+	hang    = 10 * time.Second       // a loop silent for this long is dead: its lease on the relay is not renewed
+	tick    = 500 * time.Millisecond // the session's sense of time
+	goodbye = 5 * time.Second        // shutdown's deadline after the relay is off
+)

@@ -1,0 +1,365 @@
+package machined
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon"
+	"portillon/daemon/control"
+	"portillon/daemon/journal"
+	"portillon/daemon/panel"
+	"portillon/daemon/roster"
+	"portillon/daemon/session"
+	"portillon/daemon/uplink"
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/rfid/keyboard"
+	"portillon/rfid/rdm6300"
+	"portillon/wire"
+)
+
+// Daemon is a portillond that has been put together. Run it once, then Close it.
+type Daemon struct {
+	c       Config
+	clock   clock
+	log     *slog.Logger
+	journal *journal.Journal
+	hand    *hand
+	keeper  *keeper
+	machine *daemon.Machine
+	uplink  *uplink.Uplink
+	panel   *panel.Panel
+	web     net.Listener
+	socket  net.Listener
+	taps    chan rfid.Event
+	orders  *wire.Commands
+}
+
+// Check says what is wrong with what the file names: keys, pins.
+func (c Config) Check() error {
+	_, err := c.keys()
+	return errors.Join(err, c.wiring().Check())
+}
+
+// keys are what the files of keys hold.
+type keys struct {
+	card   []byte
+	signer note.Signer
+	bundle note.Verifiers
+	hub    note.Verifiers
+}
+
+func (c Config) keys() (k keys, err error) {
+	text, err := readSecret("card-key", c.CardKey)
+	if err != nil {
+		return k, err
+	}
+	if k.card, err = hex.DecodeString(text); err != nil || len(k.card) < 16 {
+		return k, fmt.Errorf("card-key: %s is no card key: at least 32 hexadecimal digits on one line", c.CardKey)
+	}
+	if text, err = readSecret("machine-key", c.MachineKey); err != nil {
+		return k, err
+	}
+	if k.signer, err = note.NewSigner(text); err != nil {
+		return k, fmt.Errorf("machine-key: %s is no signing key: one line that begins with PRIVATE+KEY+", c.MachineKey)
+	}
+	v, err := note.NewVerifier(c.Bundle.Key)
+	if err != nil {
+		return k, fmt.Errorf("bundle: key: %q is no verifier key: the line that bundle keygen printed", c.Bundle.Key)
+	}
+	k.bundle = note.VerifierList(v)
+	if c.MQTT.Broker == "" {
+		return k, nil
+	}
+	if v, err = note.NewVerifier(c.MQTT.HubKey); err != nil {
+		return k, fmt.Errorf("mqtt: hub-key: %q is no verifier key", c.MQTT.HubKey)
+	}
+	k.hub = note.VerifierList(v)
+	return k, nil
+}
+
+func readSecret(field, path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", field, err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
+// Open puts the daemon together. The relay is off, and stays so until a card.
+func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, error) {
+	k, err := c.keys()
+	if err != nil {
+		return nil, err
+	}
+	d := &Daemon{c: c, clock: clk, log: log, taps: make(chan rfid.Event, 8)}
+	if err := d.open(ctx, k); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *Daemon) open(ctx context.Context, k keys) (err error) {
+	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
+		return err
+	}
+	if d.journal, err = journal.Open(filepath.Join(d.c.Data, "journal.db"), journal.Options{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine),
+		Signer: k.signer, Now: d.clock.now, Trusted: d.clock.trusted}); err != nil {
+		return err
+	}
+	if err := d.openUplink(k); err != nil {
+		return err
+	}
+	d.keeper = &keeper{store: wire.Store{Dir: filepath.Join(d.c.Data, "bundle"), Site: policy.SiteID(d.c.Site), Keys: k.bundle}, conf: d.c.Bundle, now: d.clock.now, log: d.log,
+		options: roster.Options{CardKey: k.card, Memory: filepath.Join(d.c.Data, "verdicts.json")}, manifests: make(chan []byte, 1)}
+	if d.web, err = net.Listen("tcp", d.c.Panel.Listen); err != nil {
+		return fmt.Errorf("panel: %w", err)
+	}
+	if d.socket, err = control.Listen(d.c.Control); err != nil {
+		return err
+	}
+	return d.assemble(ctx)
+}
+
+// assemble introduces the rooms to each other, and starts the guard.
+func (d *Daemon) assemble(ctx context.Context) error {
+	first, refused := d.keeper.first()
+	tags, practice, err := d.facts()
+	if err != nil {
+		return err
+	}
+	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
+		Framed: d.c.Panel.Framed, Choose: func(r policy.Role) (string, bool) { return d.machine.Choose(ctx, r) }})
+	signals := make(chan daemon.Signal, 16)
+	d.hand = &hand{command: d.guard, signals: signals, log: d.log, alive: func() bool { return d.machine.Alive(hang) }}
+	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Version: Version, Now: d.clock.now, Trusted: d.clock.trusted,
+		NewID: newID, HasBusy: d.c.Relay.Busy != "", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
+		Taps: d.taps, Signals: signals, Tags: tags, Practice: practice}
+	if d.uplink != nil {
+		p.Uplink, p.Acked = d.uplink, d.uplink.Acked
+	}
+	d.machine = daemon.New(p)
+	if err := d.hand.start(ctx); err != nil {
+		return err
+	}
+	return d.began(first, refused)
+}
+
+// began records the daemon's start: first the end of a session that the last one left open.
+func (d *Daemon) began(first *roster.Roster, refused error) error {
+	left, open, err := d.journal.OpenSession()
+	if err != nil {
+		return err
+	}
+	if open {
+		cause := wire.CausePowerLost
+		if left.SameBoot {
+			cause = wire.CauseDaemonLost
+		}
+		d.log.Warn("a session was left open", "cause", cause)
+		if _, err := d.journal.Append(journal.Entry{Kind: wire.SessionEnd, Session: left.Start.Session, Member: left.Start.Member, Body: wire.EndBody{Cause: cause}}); err != nil {
+			d.log.Error("the journal did not take a record", "why", err)
+		}
+	}
+	notes := []journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: Version}}}
+	if refused != nil {
+		d.log.Warn("a bundle was refused", "why", refused)
+		notes = append(notes, journal.Entry{Kind: wire.BundleKept, Body: wire.BundleBody{Why: refused.Error()}})
+	}
+	if first != nil {
+		notes = append(notes, journal.Entry{Kind: wire.BundleTaken, Body: wire.BundleBody{Version: first.Version}})
+	}
+	for _, n := range notes {
+		if _, err := d.journal.Append(n); err != nil {
+			d.log.Error("the journal did not take a record", "why", err) // a full disk: no session will start, and the panel says so
+		}
+	}
+	return nil
+}
+
+// facts are what outlived the last daemon.
+func (d *Daemon) facts() ([]session.Tag, map[policy.MemberID]policy.Practice, error) {
+	all, err := d.journal.Facts("")
+	if err != nil {
+		return nil, nil, err
+	}
+	var tags []session.Tag
+	practice := map[policy.MemberID]policy.Practice{}
+	for key, value := range all {
+		if key == daemon.FactTags {
+			if err := json.Unmarshal(value, &tags); err != nil {
+				return nil, nil, fmt.Errorf("the journal's tags cannot be read: %w", err)
+			}
+		}
+		if id, ok := strings.CutPrefix(key, daemon.FactPractice); ok {
+			var p policy.Practice
+			if json.Unmarshal(value, &p) == nil { // a practice that cannot be read is none: rules that ask for it refuse
+				practice[policy.MemberID(id)] = p
+			}
+		}
+	}
+	return tags, practice, nil
+}
+
+// guard is the command of the second process: this program, by the name that makes it portillond.
+func (d *Daemon) guard() *exec.Cmd {
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	args := []string{"portillond", "guard", "-pin", d.c.Relay.Pin}
+	for flag, pin := range map[string]string{"-e-stop": d.c.Relay.EStop, "-busy": d.c.Relay.Busy} {
+		if pin != "" {
+			args = append(args, flag, pin)
+		}
+	}
+	if d.c.Relay.ActiveLow {
+		args = append(args, "-active-low")
+	}
+	return &exec.Cmd{Path: self, Args: args, Stderr: os.Stderr}
+}
+
+func (d *Daemon) openUplink(k keys) (err error) {
+	if d.c.MQTT.Broker == "" {
+		return nil
+	}
+	site, m := policy.SiteID(d.c.Site), policy.MachineID(d.c.Machine)
+	topic, doc := wire.Topics{Site: site}.Discovery(m, d.c.Machine, Version)
+	d.orders = &wire.Commands{Site: site, Machine: m, Keys: k.hub, Started: d.clock.now()}
+	d.uplink, err = uplink.New(uplink.Config{Broker: d.c.MQTT.Broker, Username: d.c.MQTT.Username, PasswordFile: d.c.MQTT.PasswordFile, Site: site, Machine: m,
+		Keys: k.hub, Discovery: uplink.Message{Topic: topic, Payload: doc}, Logger: d.log}, d.journal, uplink.Handlers{
+		Bundle:  func(_ context.Context, m []byte) { d.keeper.offer(m) },
+		Command: d.command,
+		Online:  func(up bool) { d.machine.SetHub(up) },
+	})
+	return err
+}
+
+// command carries out an order that came over MQTT, and answers it.
+func (d *Daemon) command(ctx context.Context, order []byte) []byte {
+	if !d.clock.trusted() {
+		d.log.Warn("a command was refused", "why", "the clock is not trusted")
+		return nil
+	}
+	c, err := d.orders.Open(order, d.clock.now())
+	if err != nil {
+		d.log.Warn("a command was refused", "why", err)
+		return nil
+	}
+	out := wire.Reply{ID: c.ID, OK: true}
+	if err := d.machine.Obey(ctx, c); err != nil {
+		out.OK, out.Why = false, err.Error()
+	}
+	b, err := json.Marshal(out)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// Run works until ctx ends; then the relay is off, the session's end is recorded, and all goroutines have ended.
+func (d *Daemon) Run(ctx context.Context) error {
+	rest, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var work sync.WaitGroup
+	d.serve(rest, &work)
+	fmt.Printf("ready panel=http://%s/\n", d.web.Addr())
+	err := d.machine.Run(ctx, tick) // returns with the relay off and the end recorded
+	cancel()
+	done := make(chan struct{})
+	go func() { work.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(goodbye):
+		d.log.Error("something did not end in time")
+	}
+	return err
+}
+
+// serve starts everything that speaks to the machine's loop.
+func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
+	if open := d.reader(); open != nil {
+		work.Go(func() { rfid.Watch(ctx, open, d.taps) })
+	}
+	if d.uplink != nil {
+		work.Go(func() { d.uplink.Run(ctx) })
+	}
+	work.Go(func() {
+		d.keeper.run(ctx, func(r *roster.Roster) { d.machine.SetRoster(ctx, r) }, func(err error) { d.machine.Refuse(ctx, 0, err) })
+	})
+	work.Go(func() {
+		if err := control.Serve(ctx, d.socket, d.machine.Do); ctx.Err() == nil {
+			d.log.Error("control", "why", err)
+		}
+	})
+	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
+	work.Go(func() {
+		if err := page.Serve(d.web); ctx.Err() == nil {
+			d.log.Error("panel", "why", err)
+		}
+	})
+	work.Go(func() { <-ctx.Done(); page.Close() })
+}
+
+// reader opens the reader that the file names; nil: there is none.
+func (d *Daemon) reader() func() (rfid.Reader, error) {
+	switch c := d.c.Reader; c.Kind {
+	case "rdm6300":
+		return func() (rfid.Reader, error) { return rdm6300.Open(c.Port) }
+	case "keyboard":
+		f := keyboard.Decimal
+		if c.Format == "hex" {
+			f = keyboard.Hex
+		}
+		return func() (rfid.Reader, error) { return keyboard.Open(c.Port, f) }
+	}
+	return nil
+}
+
+// Close ends the guard, relay first, and closes the journal.
+func (d *Daemon) Close() error {
+	var errs []error
+	if d.hand != nil {
+		errs = append(errs, d.hand.close())
+	}
+	if d.socket != nil {
+		d.socket.Close()
+	}
+	if d.web != nil {
+		d.web.Close()
+	}
+	if d.journal != nil {
+		errs = append(errs, d.journal.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// records is the journal as the corridor knows it.
+type records struct{ *journal.Journal }
+
+// Append implements daemon.Journal.
+func (r records) Append(e session.Record, facts map[string][]byte) error {
+	_, err := r.Journal.Append(journal.Entry{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body, Facts: facts})
+	return err
+}
+
+// newID is a session's or a tag's id: random, so that it says nothing.
+func newID() string {
+	b := make([]byte, 8)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}

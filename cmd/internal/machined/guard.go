@@ -1,0 +1,132 @@
+package machined
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"portillon/daemon"
+	"portillon/daemon/relay"
+	"portillon/daemon/session"
+)
+
+// guardMain is the guard's process. It ends when its input does; a Ctrl-C meant for the daemon is left to the daemon,
+// which ends the session in order and then closes the guard's input.
+func guardMain(args []string) int {
+	var w relay.Wiring
+	fs := flag.NewFlagSet("portillond guard", flag.ContinueOnError)
+	fs.StringVar(&w.Relay, "pin", "", "the relay's pin")
+	fs.StringVar(&w.EStop, "e-stop", "", "the emergency stop's contact: high is open")
+	fs.StringVar(&w.Busy, "busy", "", "high while the machine works")
+	fs.BoolVar(&w.ActiveLow, "active-low", false, "the relay closes on a low level")
+	if err := fs.Parse(args); err != nil {
+		return 2
+	}
+	signal.Ignore(os.Interrupt, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	pins, err := w.Open()
+	if err != nil {
+		fmt.Printf("fault %v\n", err)
+		return 1
+	}
+	if err := relay.Guard(ctx, os.Stdin, os.Stdout, pins); err != nil && !errors.Is(err, relay.ErrLost) && ctx.Err() == nil {
+		fmt.Fprintf(os.Stderr, "portillond guard: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// again is how long after a guard's end the next one is tried.
+const again = 5 * time.Second
+
+// hand is the daemon's hand on the guard of the day: when one is lost it starts another, with the relay off.
+type hand struct {
+	command func() *exec.Cmd
+	alive   func() bool
+	signals chan daemon.Signal
+	log     *slog.Logger
+
+	mu  sync.Mutex
+	now *relay.Switch
+}
+
+// start runs a guard, and from then on keeps one running until ctx ends.
+func (h *hand) start(ctx context.Context) error {
+	events := make(chan relay.Event, 64)
+	s, err := relay.Start(ctx, h.command(), h.alive, events)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	h.now = s
+	h.mu.Unlock()
+	go h.listen(ctx, s, events)
+	return nil
+}
+
+func (h *hand) listen(ctx context.Context, s *relay.Switch, events <-chan relay.Event) {
+	for e := range events {
+		if e.What == relay.Lost {
+			break
+		}
+		h.tell(ctx, daemon.Signal{What: string(e.What), On: e.On, Why: e.Why})
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	h.tell(ctx, daemon.Signal{What: string(relay.Lost), Why: "the guard has ended"})
+	for ctx.Err() == nil {
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return
+		}
+		if err := h.start(ctx); err != nil {
+			h.log.Error("no guard", "why", err)
+			continue
+		}
+		h.tell(ctx, daemon.Signal{What: "guard-back"})
+		return
+	}
+}
+
+func (h *hand) tell(ctx context.Context, s daemon.Signal) {
+	select {
+	case h.signals <- s:
+	case <-ctx.Done():
+	}
+}
+
+// Set implements daemon.Switch.
+func (h *hand) Set(ctx context.Context, r session.Relay) error {
+	h.mu.Lock()
+	s := h.now
+	h.mu.Unlock()
+	if s == nil {
+		return errors.New("there is no guard")
+	}
+	finish := time.Duration(0)
+	if r.FinishJob {
+		finish = r.Finish
+	}
+	return s.Set(ctx, r.On, finish)
+}
+
+// close opens the relay and ends the guard.
+func (h *hand) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.now == nil {
+		return nil
+	}
+	return h.now.Close()
+}

@@ -1,0 +1,200 @@
+package machined
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"portillon/daemon/roster"
+	"portillon/wire"
+)
+
+// keeper keeps the bundle that the machine works from: it takes a better one from the bundle file or from a manifest that
+// came over MQTT, and refuses all others with their reason. What is in force stays in force until the next is whole.
+type keeper struct {
+	store     wire.Store
+	conf      BundleConfig
+	options   roster.Options
+	now       func() time.Time
+	log       *slog.Logger
+	manifests chan []byte
+	offered   string // the last bundle file that was looked at: name, size and time
+	inForce   []byte // the signed manifest
+}
+
+// look is how often the bundle file is looked at again.
+const look = 2 * time.Second
+
+// first is the roster to begin with: the bundle in the store, or a newer one in the file. nil without error: there is none yet.
+func (k *keeper) first() (*roster.Roster, error) {
+	r, why := k.fromFile()
+	if r != nil {
+		return r, nil
+	}
+	m, err := k.store.Current()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, why
+	}
+	if err != nil {
+		return nil, errors.Join(why, err)
+	}
+	k.inForce, _ = os.ReadFile(filepath.Join(k.store.Dir, "manifest"))
+	r, err = k.load(m)
+	return r, errors.Join(err, why)
+}
+
+func (k *keeper) load(m wire.Manifest) (*roster.Roster, error) {
+	o := k.options
+	o.Now = k.now()
+	return roster.Load(k.store, m, o)
+}
+
+// fromFile takes the bundle file if it has changed since it was last looked at, and is newer. nil without error: nothing new.
+func (k *keeper) fromFile() (*roster.Roster, error) {
+	if k.conf.File == "" {
+		return nil, nil
+	}
+	fi, err := os.Stat(k.conf.File)
+	if err != nil {
+		return nil, once(&k.offered, err.Error(), err)
+	}
+	mark := fmt.Sprint(fi.Size(), fi.ModTime().UnixNano())
+	if mark == k.offered {
+		return nil, nil
+	}
+	k.offered = mark
+	f, err := os.Open(k.conf.File)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if head, _, err := wire.Peek(f); err == nil && bytes.Equal([]byte(head), k.current()) {
+		return nil, nil
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	var r *roster.Roster
+	_, err = k.store.InstallFile(f, func(m wire.Manifest) (err error) { r, err = k.load(m); return err })
+	if err != nil {
+		return nil, err
+	}
+	k.inForce = k.current()
+	return r, nil
+}
+
+// once gives an error only the first time it comes.
+func once(last *string, mark string, err error) error {
+	if *last == mark {
+		return nil
+	}
+	*last = mark
+	return err
+}
+
+func (k *keeper) current() []byte {
+	b, err := os.ReadFile(filepath.Join(k.store.Dir, "manifest"))
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// fromManifest takes a bundle whose manifest came over the network, and fetches what is missing.
+func (k *keeper) fromManifest(ctx context.Context, manifest []byte) (*roster.Roster, error) {
+	if bytes.Equal(manifest, k.current()) {
+		return nil, nil
+	}
+	if k.conf.From == "" {
+		return nil, nil // this machine takes its bundles from a file
+	}
+	var r *roster.Roster
+	_, err := k.store.Install(manifest, func(sha string) ([]byte, error) { return fetchChunk(ctx, k.conf.From, sha) },
+		func(m wire.Manifest) (err error) { r, err = k.load(m); return err })
+	return r, err
+}
+
+// offer hands in a manifest from the network. Only the newest waits.
+func (k *keeper) offer(manifest []byte) {
+	for {
+		select {
+		case k.manifests <- manifest:
+			return
+		default:
+		}
+		select {
+		case <-k.manifests:
+		default:
+		}
+	}
+}
+
+// run looks for better bundles until ctx ends.
+func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
+	t := time.NewTicker(look)
+	defer t.Stop()
+	for {
+		var r *roster.Roster
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-k.manifests:
+			r, err = k.fromManifest(ctx, m)
+		case <-t.C:
+			r, err = k.fromFile()
+		}
+		if err != nil {
+			k.log.Warn("a bundle was refused", "why", err)
+			refuse(err)
+		}
+		if r != nil {
+			k.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
+			take(r)
+		}
+	}
+}
+
+// fetchChunk reads a chunk from a folder or over HTTPS. Its hash is checked by whoever asked.
+func fetchChunk(ctx context.Context, from, sha string) ([]byte, error) {
+	if !strings.Contains(from, "://") {
+		return os.ReadFile(filepath.Join(from, "chunks", sha))
+	}
+	u, err := url.Parse(from)
+	if err != nil {
+		return nil, err
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && (u.Scheme != "http" || ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("chunks come from a folder or over https, not from %s", u.Redacted())
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath("chunks", sha).String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", u.Redacted(), resp.Status)
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, wire.MaxChunk+1))
+	if err == nil && len(b) > wire.MaxChunk {
+		err = fmt.Errorf("the chunk has more than %d bytes", wire.MaxChunk)
+	}
+	return b, err
+}

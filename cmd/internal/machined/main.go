@@ -1,0 +1,98 @@
+// Package machined wires the rooms of one machine into portillond.
+package machined
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// Version is what a build calls itself; the linker may set it.
+var Version = "0.1"
+
+// Main runs portillond with its arguments and returns its exit code.
+func Main(args []string) int {
+	if len(args) > 0 && args[0] == "guard" {
+		return guardMain(args[1:])
+	}
+	fs := flag.NewFlagSet("portillond", flag.ContinueOnError)
+	config := fs.String("config", "/etc/portillon/machine.yaml", "the machine's file")
+	check := fs.Bool("check", false, "say what is wrong with the file and what it names, and end")
+	start := fs.String("demo-clock", "", "pretend that it is this time (RFC 3339) now, and believe it: for demonstrations only")
+	if err := fs.Parse(args); err != nil {
+		return 2
+	}
+	if fs.NArg() > 0 {
+		return complain(fmt.Errorf("%q: portillond takes flags only", fs.Arg(0)), "portillond -config machine.yaml")
+	}
+	c, err := ReadConfig(*config)
+	if err != nil {
+		return complain(err, "firmware-config/ holds a machine.yaml for each wiring")
+	}
+	clock, err := newClock(c.Clock, *start)
+	if err != nil {
+		return complain(err, "")
+	}
+	if *check {
+		if err := c.Check(); err != nil {
+			return complain(err, "")
+		}
+		fmt.Println("portillond: the file is sound")
+		return 0
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("machine", c.Machine)
+	d, err := Open(ctx, c, clock, log)
+	if err != nil {
+		return complain(err, "")
+	}
+	err = d.Run(ctx)
+	if cerr := d.Close(); err == nil || errors.Is(err, context.Canceled) {
+		err = cerr
+	}
+	if err != nil {
+		return complain(err, "")
+	}
+	return 0
+}
+
+func complain(err error, hint string) int {
+	fmt.Fprintf(os.Stderr, "portillond: %v\n", err)
+	if hint != "" {
+		fmt.Fprintf(os.Stderr, "portillond: hint: %s\n", hint)
+	}
+	return 2
+}
+
+// clock is the machine's time, and whether it can be believed.
+type clock struct {
+	offset  time.Duration
+	trusted func() bool
+}
+
+func newClock(trust, start string) (clock, error) {
+	c := clock{trusted: synchronised}
+	if trust == "trusted" {
+		c.trusted = func() bool { return true }
+	}
+	if start == "" {
+		return c, nil
+	}
+	t, err := time.Parse(time.RFC3339, start)
+	if err != nil {
+		return clock{}, fmt.Errorf("-demo-clock: %w", err)
+	}
+	c.offset = time.Until(t)
+	c.trusted = func() bool { return true }
+	return c, nil
+}
+
+// now keeps the monotonic reading: a session's length does not change when the wall clock is set.
+func (c clock) now() time.Time { return time.Now().Add(c.offset) }

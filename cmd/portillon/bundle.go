@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/site"
+	"portillon/wire"
+)
+
+func bundleKeygen(_ context.Context, w stdio, args []string) error {
+	var out, name string
+	rest, err := flags(w, "bundle keygen", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&out, "o", "", "the file for the signing key (mode 0600)")
+		fs.StringVar(&name, "name", "", "what the key is called; default: portillon-SITE")
+	})
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		return wrong("-o is missing").hinted("a file that no other file system user can read: -o hub.key")
+	}
+	if name == "" {
+		name = "portillon-" + rest[0]
+	}
+	if strings.ContainsAny(name, "+ \t\n") {
+		return wrong("%q is not a key's name", name).hinted("no spaces, no plus")
+	}
+	skey, vkey, err := note.GenerateKey(rand.Reader, name)
+	if err != nil {
+		return err
+	}
+	if err := writeNew(out, []byte(skey+"\n")); err != nil {
+		return err
+	}
+	fmt.Fprintln(w.out, vkey)
+	return nil
+}
+
+// writeNew writes a secret where nothing stands yet.
+func writeNew(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return wrong("%s exists already", path).hinted("a key that is overwritten is lost: move it away first")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
+}
+
+// readSigner reads a key made by keygen.
+func readSigner(path string) (note.Signer, error) {
+	if path == "" {
+		return nil, wrong("--key is missing").hinted("portillon bundle keygen SITE -o hub.key makes one")
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, wrong("%w", err)
+	}
+	s, err := note.NewSigner(strings.TrimSpace(string(b)))
+	if err != nil {
+		return nil, wrong("%s is not a signing key", path).hinted("a signing key is one line that begins with PRIVATE+KEY+")
+	}
+	return s, nil
+}
+
+// readCardKey reads the site's card key: at least 16 bytes in hexadecimal.
+func readCardKey(path string) ([]byte, error) {
+	if path == "" {
+		return nil, wrong("--card-key is missing").hinted("the site's key for card numbers, the same file as on its machines; `openssl rand -hex 32` makes one")
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, wrong("%w", err)
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(b)))
+	if err != nil || len(key) < 16 {
+		return nil, wrong("%s is not a card key", path).hinted("at least 32 hexadecimal digits on one line")
+	}
+	return key, nil
+}
+
+func bundleBuild(_ context.Context, w stdio, args []string) error {
+	var key, cardKey, out, at string
+	var version uint64
+	var life time.Duration
+	rest, err := flags(w, "bundle build", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&key, "key", "", "the key that signs the site's bundles")
+		fs.StringVar(&cardKey, "card-key", "", "the site's key for card numbers")
+		fs.StringVar(&out, "o", "", "the bundle file")
+		fs.Uint64Var(&version, "version", 0, "the bundle's version; default: the time, in seconds")
+		fs.DurationVar(&life, "life", 30*24*time.Hour, "how long the bundle is fresh")
+		fs.StringVar(&at, "at", "", "the time of issue (RFC 3339); default: now")
+	})
+	if err != nil {
+		return err
+	}
+	o := site.Order{Version: version, Issued: time.Now()}
+	if o.Issued, err = timeFlag("--at", at, o.Issued); err != nil {
+		return err
+	}
+	if o.Expires = o.Issued.Add(life); o.Version == 0 {
+		o.Version = uint64(o.Issued.Unix())
+	}
+	if out == "" {
+		return wrong("-o is missing").hinted("-o site.bundle")
+	}
+	if o.Signer, err = readSigner(key); err != nil {
+		return err
+	}
+	if o.CardKey, err = readCardKey(cardKey); err != nil {
+		return err
+	}
+	s, err := site.Read(rest[0])
+	if err != nil {
+		return err
+	}
+	b, err := s.Build(o)
+	if err != nil {
+		return err
+	}
+	for _, x := range b.Warnings {
+		fmt.Fprintf(w.err, "portillon: warning: %s\n", x)
+	}
+	var file bytes.Buffer
+	if err := wire.WriteBundle(&file, b.Signed, b.Manifest, b.Chunk); err != nil {
+		return err
+	}
+	if err := wire.WriteFile(out, file.Bytes(), 0o600); err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "%s: site %s, version %d, %d members, %d badges\n", out, b.Manifest.Site, b.Manifest.Version, b.Members, b.Counted)
+	return nil
+}
+
+func timeFlag(name, given string, absent time.Time) (time.Time, error) {
+	if given == "" {
+		return absent, nil
+	}
+	t, err := time.Parse(time.RFC3339, given)
+	if err != nil {
+		return t, wrong("%s: %q is not a time", name, given).hinted("RFC 3339, as in 2026-11-23T10:00:00+01:00")
+	}
+	return t, nil
+}
+
+// bundleInfo is what verify and show print.
+type bundleInfo struct {
+	Verdict string         `json:"verdict"`
+	Reasons []reason       `json:"reasons"`
+	Bundle  *wire.Manifest `json:"bundle,omitempty"`
+}
+
+type reason struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail,omitempty"`
+}
+
+func bundleVerify(_ context.Context, w stdio, args []string) error {
+	var pub string
+	var asJSON bool
+	rest, err := flags(w, "bundle verify", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&pub, "pub", "", "the verifier key that bundle keygen printed")
+		fs.BoolVar(&asJSON, "json", false, "print the verdict as JSON")
+	})
+	if err != nil {
+		return err
+	}
+	if pub == "" {
+		return wrong("--pub is missing").hinted("the line that bundle keygen printed: portillon-SITE+…")
+	}
+	v, err := note.NewVerifier(pub)
+	if err != nil {
+		return wrong("--pub: %q is not a verifier key", pub)
+	}
+	m, err := inspect(rest[0], note.VerifierList(v))
+	info := bundleInfo{Verdict: "valid", Reasons: []reason{}, Bundle: m}
+	var r *wire.Refusal
+	if errors.As(err, &r) {
+		info = bundleInfo{Verdict: "invalid", Reasons: []reason{{r.Code, r.Detail}}}
+	} else if err != nil {
+		return wrong("%w", err)
+	}
+	if asJSON {
+		if err := printJSON(w.out, info); err != nil {
+			return err
+		}
+	} else if r != nil {
+		fmt.Fprintf(w.out, "invalid: %s\n", r)
+	} else {
+		fmt.Fprintf(w.out, "valid: site %s, version %d, %d chunks\n", m.Site, m.Version, len(m.Chunks))
+	}
+	if r != nil {
+		return errNo
+	}
+	return nil
+}
+
+// inspect reads a bundle file to its end.
+func inspect(path string, keys note.Verifiers) (*wire.Manifest, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var m wire.Manifest
+	err = wire.ReadBundle(f, keys, func(_ []byte, got wire.Manifest) error { m = got; return nil }, func(string, []byte) error { return nil })
+	return &m, err
+}
+
+func bundleShow(_ context.Context, w stdio, args []string) error {
+	rest, err := flags(w, "bundle show", args, 1, nil)
+	if err != nil {
+		return err
+	}
+	b, err := os.ReadFile(rest[0])
+	if err != nil {
+		return wrong("%w", err)
+	}
+	text, m, err := wire.Peek(bytes.NewReader(b))
+	if err != nil {
+		return wrong("%s: %w", filepath.Base(rest[0]), err)
+	}
+	fmt.Fprintf(w.out, "site      %s\nversion   %d\nissued    %s\nexpires   %s\n", m.Site, m.Version, m.Issued.Format(time.RFC3339), m.Expires.Format(time.RFC3339))
+	for _, line := range strings.Split(text, "\n") {
+		if name, ok := strings.CutPrefix(line, "— "); ok {
+			fmt.Fprintf(w.out, "signed by %s (not verified: portillon bundle verify)\n", strings.Fields(name + " ?")[0])
+		}
+	}
+	for _, c := range m.Chunks {
+		fmt.Fprintf(w.out, "%9d  %s  %s\n", c.Size, c.SHA256[:16], c.Name)
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"portillon/daemon/control"
+)
+
+// order is what the machine verbs share: a socket, and how to print.
+type order struct {
+	socket string
+	json   bool
+	lang   string
+}
+
+func (o *order) declare(fs *flag.FlagSet) {
+	fs.StringVar(&o.socket, "socket", "", "the daemon's control socket (machine.yaml: control)")
+	fs.BoolVar(&o.json, "json", false, "print the daemon's answer as JSON")
+	fs.StringVar(&o.lang, "lang", "fr", "the language of the member's sentence: fr or en")
+}
+
+// give sends req and prints the answer. The daemon's no is exit 1.
+func (o *order) give(ctx context.Context, w stdio, req control.Request) error {
+	if o.socket == "" {
+		return wrong("--socket is missing").hinted("it is the line control: of the machine's machine.yaml, by default /run/portillon/MACHINE.sock")
+	}
+	if o.lang != "fr" && o.lang != "en" {
+		return wrong("--lang: %q is not a language of this tool", o.lang).hinted("fr or en")
+	}
+	rep, err := control.Call(ctx, o.socket, req)
+	if err != nil {
+		return wrong("%w", err).hinted("is portillond running, and may you open its socket?")
+	}
+	if o.json {
+		if err := printJSON(w.out, rep); err != nil || rep.OK {
+			return err
+		}
+		return errNo
+	}
+	return o.print(w, rep)
+}
+
+func (o *order) print(w stdio, rep control.Reply) error {
+	if rep.Status != nil {
+		printStatus(w.out, *rep.Status)
+	}
+	if s := map[string]string{"fr": rep.FR, "en": rep.EN}[o.lang]; s != "" {
+		fmt.Fprintln(w.out, s)
+	}
+	if rep.OK {
+		return nil
+	}
+	if rep.Error == "" {
+		return errNo
+	}
+	f := no("%s", rep.Error)
+	f.hint = rep.Hint
+	return f
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+func printStatus(w io.Writer, s control.Status) {
+	line := func(what, format string, a ...any) {
+		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{what}, a...)...)
+	}
+	line("machine", "%s (site %s)", s.Machine, s.Site)
+	line("phase", "%s", s.Phase)
+	line("relay", "%s", map[bool]string{true: "on", false: "off"}[s.Relay])
+	if s.Member != "" {
+		line("member", "%s as %s, since %s", s.Member, s.Role, s.Since.Local().Format(time.TimeOnly))
+	}
+	if !s.Until.IsZero() {
+		line("until", "%s", s.Until.Local().Format(time.TimeOnly))
+	}
+	if s.Supervisor != "" {
+		line("supervisor", "%s", s.Supervisor)
+	}
+	if s.Assistant != "" {
+		line("works along", "%s", s.Assistant)
+	}
+	if len(s.Tags) > 0 {
+		line("tagged out", "%s", strings.Join(s.Tags, "; "))
+	}
+	if len(s.Faults) > 0 {
+		line("faults", "%s", strings.Join(s.Faults, "; "))
+	}
+	line("reader", "%s", map[bool]string{true: "answers", false: "does not answer"}[s.Reader])
+	line("hub", "%s", map[bool]string{true: "reached", false: "away"}[s.Hub])
+	line("clock", "%s", s.Clock)
+	line("bundle", "version %d", s.Bundle)
+	line("journal", "%d records, %d held by the hub", s.Journal, s.Acked)
+}
+
+func machineStatus(ctx context.Context, w stdio, args []string) error {
+	var o order
+	if _, err := flags(w, "machine status", args, 0, o.declare); err != nil {
+		return err
+	}
+	return o.give(ctx, w, control.Request{Do: "status"})
+}
+
+func machineTap(ctx context.Context, w stdio, args []string) error {
+	var o order
+	rest, err := flags(w, "machine tap", args, 1, o.declare)
+	if err != nil {
+		return err
+	}
+	return o.give(ctx, w, control.Request{Do: "tap", Card: rest[0]})
+}
+
+func machineRole(ctx context.Context, w stdio, args []string) error {
+	var o order
+	rest, err := flags(w, "machine role", args, 1, o.declare)
+	if err != nil {
+		return err
+	}
+	return o.give(ctx, w, control.Request{Do: "role", Role: rest[0]})
+}
+
+func machineTag(ctx context.Context, w stdio, args []string) error {
+	var o order
+	var now bool
+	rest, err := flags(w, "machine tag", args, 1, func(fs *flag.FlagSet) {
+		o.declare(fs)
+		fs.BoolVar(&now, "now", false, "end a running session at once instead of waiting for its end")
+	})
+	if err != nil {
+		return err
+	}
+	return o.give(ctx, w, control.Request{Do: "tag", Reason: rest[0], Now: now})
+}
+
+func machineUntag(ctx context.Context, w stdio, args []string) error {
+	var o order
+	rest, err := flags(w, "machine untag", args, -1, o.declare)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 1 {
+		return wrong("machine untag takes one tag, %d given", len(rest))
+	}
+	return o.give(ctx, w, control.Request{Do: "untag", Tag: strings.Join(rest, "")})
+}
+
+func machineStop(ctx context.Context, w stdio, args []string) error {
+	var o order
+	if _, err := flags(w, "machine stop", args, 0, o.declare); err != nil {
+		return err
+	}
+	return o.give(ctx, w, control.Request{Do: "stop"})
+}
+
+func machineLog(ctx context.Context, w stdio, args []string) error {
+	var o order
+	req := control.Request{Do: "log"}
+	_, err := flags(w, "machine log", args, 0, func(fs *flag.FlagSet) {
+		o.declare(fs)
+		fs.StringVar(&req.Kind, "kind", "", "a kind of intervention that the policy knows for this machine: lens-cleaning")
+		fs.IntVar(&req.Minute, "minutes", 0, "how long it took")
+		fs.StringVar(&req.Note, "note", "", "a sentence about it")
+	})
+	if err != nil {
+		return err
+	}
+	if req.Kind == "" {
+		return wrong("--kind is missing").hinted("the policy's evidence: rules name the kinds, as in --kind lens-cleaning")
+	}
+	return o.give(ctx, w, req)
+}

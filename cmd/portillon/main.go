@@ -1,0 +1,202 @@
+// Command portillon is the operator's tool: policy, badges, bundles, a machine's daemon, evidence, and a demo of the whole.
+//
+// It exits with 0 for valid, allowed and no difference; 1 when the answer is no; 2 for wrong use or input it cannot read;
+// 3 when it cannot say. Errors read «portillon: what went wrong», then «portillon: hint: what would do».
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"portillon/cmd/internal/hubd"
+	"portillon/cmd/internal/machined"
+)
+
+func main() {
+	// The demo starts its daemons from its own binary: the name it is called by says which program it is.
+	switch filepath.Base(os.Args[0]) {
+	case "portillond":
+		os.Exit(machined.Main(os.Args[1:]))
+	case "portillon-hub":
+		os.Exit(hubd.Main(os.Args[1:]))
+	}
+	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// verb is one thing the tool does: "policy check".
+type verb struct {
+	name string // one or two words
+	args string // as usage shows them
+	does string
+	run  func(context.Context, stdio, []string) error
+}
+
+func verbs() []verb {
+	return []verb{
+		{"demo", "[--listen ADDR]", "a hub, three machines and their members, on simulated pins", demoVerb},
+		{"policy check", "FILE", "read a policy and say what is wrong with it", policyCheck},
+		{"policy test", "FILE", "run the examples in a policy", policyTest},
+		{"policy explain", "FILE --machine M …", "what one member would be answered, and why", policyExplain},
+		{"badge keygen", "-o FILE", "make an issuer's key", badgeKeygen},
+		{"badge issue", "--key FILE …", "issue an Open Badge 3.0", badgeIssue},
+		{"badge verify", "FILE --trust FILE", "verify a badge", badgeVerify},
+		{"badge show", "FILE", "print what a badge says, verified or not", badgeShow},
+		{"bundle keygen", "SITE -o FILE", "make the key that signs a site's bundles", bundleKeygen},
+		{"bundle build", "SITE --key FILE -o FILE", "verify a site and sign it into a bundle", bundleBuild},
+		{"bundle verify", "FILE --pub KEY", "check a bundle as a machine does", bundleVerify},
+		{"bundle show", "FILE", "print what a bundle holds, verified or not", bundleShow},
+		{"machine status", "--socket FILE", "what the daemon beside you knows", machineStatus},
+		{"machine tap", "--socket FILE CARD", "present a card by its number", machineTap},
+		{"machine role", "--socket FILE ROLE", "take another of the member's roles", machineRole},
+		{"machine tag", "--socket FILE REASON", "tag the machine out", machineTag},
+		{"machine untag", "--socket FILE [TAG]", "return the machine to service", machineUntag},
+		{"machine stop", "--socket FILE", "end the session", machineStop},
+		{"machine log", "--socket FILE --kind KIND", "log an intervention under the maintainer's tap", machineLog},
+		{"evidence list", "HUB.yaml --site SITE", "every member's progress towards badges earned by work", evidenceList},
+		{"evidence show", "HUB.yaml --site SITE --member ID --badge B", "which records count, which do not, and why", evidenceShow},
+		{"evidence export", "HUB.yaml --site SITE --member ID --badge B -o FILE", "a signed file to issue the badge from", evidenceExport},
+		{"version", "", "what this is", versionVerb},
+	}
+}
+
+// run is main without the process: transcripts in testdata call it through the real binary.
+func run(args []string, io stdio) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	v, rest, err := find(args)
+	if err == nil {
+		err = v.run(ctx, io, rest)
+	}
+	return report(io, err)
+}
+
+func find(args []string) (verb, []string, error) {
+	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
+		return verb{run: func(_ context.Context, io stdio, _ []string) error { usage(io.out); return nil }}, nil, nil
+	}
+	for _, v := range verbs() {
+		words := strings.Fields(v.name)
+		if len(args) >= len(words) && strings.Join(args[:len(words)], " ") == v.name {
+			return v, args[len(words):], nil
+		}
+	}
+	given := args[0]
+	if len(args) > 1 && !strings.HasPrefix(args[1], "-") {
+		given += " " + args[1]
+	}
+	return verb{}, nil, wrong("there is no verb %q", given).hinted("%s", suggest(given))
+}
+
+func suggest(given string) string {
+	family := strings.Fields(given)[0]
+	var near []string
+	for _, v := range verbs() {
+		if strings.Fields(v.name)[0] == family {
+			near = append(near, v.name)
+		}
+	}
+	if len(near) > 0 {
+		return "one of: " + strings.Join(near, ", ")
+	}
+	return "portillon help lists the verbs"
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "portillon: a gate of skill beside each machine\n\nnew here: portillon demo\n\n")
+	for _, v := range verbs() {
+		fmt.Fprintf(w, "  %-16s %-42s %s\n", v.name, v.args, v.does)
+	}
+	fmt.Fprint(w, "\nexit: 0 yes, 1 no, 2 wrong use or unreadable input, 3 cannot say\n")
+}
+
+// failure is an error with an exit code and a hint. Errors of other types exit with 2.
+type failure struct {
+	code int
+	err  error
+	hint string
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func (f *failure) hinted(format string, a ...any) *failure {
+	f.hint = fmt.Sprintf(format, a...)
+	return f
+}
+
+func wrong(format string, a ...any) *failure { return &failure{code: 2, err: fmt.Errorf(format, a...)} }
+func no(format string, a ...any) *failure    { return &failure{code: 1, err: fmt.Errorf(format, a...)} }
+
+// errNo exits with 1 where everything has been said on standard output.
+var (
+	errNo        = &failure{code: 1}
+	errCannotSay = &failure{code: 3}
+)
+
+func report(io stdio, err error) int {
+	var f *failure
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, &f):
+	default:
+		f = &failure{code: 2, err: err}
+	}
+	if f.err != nil {
+		fmt.Fprintf(io.err, "portillon: %s\n", f.err)
+	}
+	if f.hint != "" {
+		fmt.Fprintf(io.err, "portillon: hint: %s\n", f.hint)
+	}
+	return f.code
+}
+
+// flags parses a verb's flags wherever they stand among its arguments, and returns the arguments.
+func flags(io stdio, name string, args []string, want int, declare func(*flag.FlagSet)) ([]string, error) {
+	fs := flag.NewFlagSet("portillon "+name, flag.ContinueOnError)
+	fs.SetOutput(io.err)
+	fs.Usage = func() { fmt.Fprintf(io.err, "usage: portillon %s %s\n", name, argsOf(name)); fs.PrintDefaults() }
+	if declare != nil {
+		declare(fs)
+	}
+	var rest []string
+	for len(args) > 0 {
+		if err := fs.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return nil, err
+			}
+			return nil, &failure{code: 2, err: fmt.Errorf("%s: wrong use", name)}
+		}
+		if args = fs.Args(); len(args) > 0 {
+			rest, args = append(rest, args[0]), args[1:]
+		}
+	}
+	if want >= 0 && len(rest) != want {
+		return nil, wrong("%s takes %d argument(s), %d given", name, want, len(rest)).hinted("usage: portillon %s %s", name, argsOf(name))
+	}
+	return rest, nil
+}
+
+func argsOf(name string) string {
+	for _, v := range verbs() {
+		if v.name == name {
+			return v.args
+		}
+	}
+	return ""
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	_ "time/tzdata" // a Pi may have no zone files
+
+	"portillon/policy"
+	"portillon/policy/file"
+)
+
+// readPolicy reads a policy file; all its faults are the error.
+func readPolicy(path string) (*policy.Policy, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, wrong("%w", err)
+	}
+	return file.Parse(path, b)
+}
+
+func policyCheck(_ context.Context, w stdio, args []string) error {
+	rest, err := flags(w, "policy check", args, 1, nil)
+	if err != nil {
+		return err
+	}
+	p, err := readPolicy(rest[0])
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "%s: site %s, %d badges, %d machines, %d examples\n", rest[0], p.Site, len(p.Badges), len(p.Machines), len(p.Tests))
+	return nil
+}
+
+func policyTest(_ context.Context, w stdio, args []string) error {
+	rest, err := flags(w, "policy test", args, 1, nil)
+	if err != nil {
+		return err
+	}
+	p, err := readPolicy(rest[0])
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for _, r := range file.RunTests(p) {
+		if r.Problem == "" {
+			continue
+		}
+		failed++
+		fmt.Fprintf(w.out, "%s: %s\n", r.Test.Name, r.Problem)
+	}
+	fmt.Fprintf(w.out, "%d examples hold, %d do not\n", len(p.Tests)-failed, failed)
+	if failed > 0 {
+		return errNo
+	}
+	return nil
+}
+
+// explained is what policy explain --json prints.
+type explained struct {
+	Verdict  policy.Verdict  `json:"verdict"`
+	Reasons  []reason        `json:"reasons"`
+	Decision policy.Decision `json:"decision"`
+	Sentence policy.Sentence `json:"sentence"`
+}
+
+func policyExplain(_ context.Context, w stdio, args []string) error {
+	var machine, holds, supervisor, at, lang string
+	var tagged, asJSON bool
+	rest, err := flags(w, "policy explain", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&machine, "machine", "", "the machine")
+		fs.StringVar(&holds, "holds", "", "the member's badges, with commas")
+		fs.StringVar(&supervisor, "supervisor-holds", "", "the badges of the supervisor who taps, with commas")
+		fs.StringVar(&at, "at", "", "the time (RFC 3339); default: now")
+		fs.StringVar(&lang, "lang", "fr", "fr or en")
+		fs.BoolVar(&tagged, "tagged", false, "the machine is tagged out")
+		fs.BoolVar(&asJSON, "json", false, "print the whole decision as JSON")
+	})
+	if err != nil {
+		return err
+	}
+	p, err := readPolicy(rest[0])
+	if err != nil {
+		return err
+	}
+	if _, ok := p.Machine(policy.MachineID(machine)); !ok {
+		return wrong("--machine: the policy has no machine %q", machine).hinted("one of: %s", machineList(p))
+	}
+	language, err := policy.ParseLanguage(lang)
+	if err != nil {
+		return wrong("--lang: %w", err)
+	}
+	q := policy.Question{Clock: policy.Trusted, Machine: policy.MachineID(machine), Tagged: tagged}
+	if q.At, err = timeFlag("--at", at, time.Now()); err != nil {
+		return err
+	}
+	if q.Member, err = holder(p, "--holds", "member", holds, q.At); err != nil {
+		return err
+	}
+	if supervisor != "" {
+		if q.Supervisor, err = holder(p, "--supervisor-holds", "supervisor", supervisor, q.At); err != nil {
+			return err
+		}
+	}
+	return w.explain(p, q, language, asJSON)
+}
+
+func (w stdio) explain(p *policy.Policy, q policy.Question, l policy.Language, asJSON bool) error {
+	d := p.Decide(q)
+	said := policy.Explain(p, q, d)
+	if asJSON {
+		out := explained{d.Verdict, []reason{}, d, said}
+		for _, c := range d.Codes() {
+			out.Reasons = append(out.Reasons, reason{Code: string(c)})
+		}
+		if err := printJSON(w.out, out); err != nil {
+			return err
+		}
+	} else {
+		w.trace(p, q, d, said.In(l))
+	}
+	if d.Verdict != policy.Allow {
+		return errNo
+	}
+	return nil
+}
+
+// trace is the answer for an operator: the sentence the member reads, then every grant.
+func (w stdio) trace(p *policy.Policy, q policy.Question, d policy.Decision, said string) {
+	fmt.Fprintf(w.out, "%s", d.Verdict)
+	if d.Role != policy.NoRole {
+		fmt.Fprintf(w.out, " as %s", d.Role)
+	}
+	fmt.Fprintf(w.out, "\n  %s\n", said)
+	for _, o := range d.Outcomes {
+		fmt.Fprintf(w.out, "  %-10s %s", o.Role, o.Verdict)
+		for i, r := range o.Missing {
+			sep := ", "
+			if i == 0 {
+				sep = ": "
+			}
+			fmt.Fprintf(w.out, "%s%s", sep, r.Code)
+			if r.Badge != "" {
+				fmt.Fprintf(w.out, " %s", r.Badge)
+			}
+		}
+		fmt.Fprintln(w.out)
+	}
+}
+
+// holder is somebody who holds badges, verified and without an end, since a year.
+func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Member, error) {
+	m := &policy.Member{ID: policy.MemberID(id)}
+	for _, b := range strings.Split(badges, ",") {
+		if b = strings.TrimSpace(b); b == "" {
+			continue
+		}
+		if _, ok := p.Badge(policy.BadgeID(b)); !ok {
+			return nil, wrong("%s: the policy has no badge %q", flag, b)
+		}
+		m.Holdings = append(m.Holdings, policy.Holding{Badge: policy.BadgeID(b), Standing: policy.Verified, From: at.AddDate(-1, 0, 0)})
+	}
+	return m, nil
+}
+
+func machineList(p *policy.Policy) string {
+	var out []string
+	for _, m := range p.Machines {
+		out = append(out, string(m.ID))
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,222 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"portillon/daemon/control"
+	"portillon/daemon/panel"
+	"portillon/daemon/roster"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+// Journal commits records. Append returns when the record is on the disk, or with the reason why it is not.
+type Journal interface {
+	Append(r session.Record, facts map[string][]byte) error
+	Len() uint64
+}
+
+// Switch is the relay as the guard holds it. Set returns when the guard has confirmed, or with an error, and then the relay is off.
+type Switch interface {
+	Set(ctx context.Context, r session.Relay) error
+}
+
+// Uplink is told what is new; neither method blocks.
+type Uplink interface {
+	SetState(wire.State)
+	Kick()
+}
+
+// Signal is what the guard reports by itself: what the machine's inputs say, and its own end.
+type Signal struct {
+	What string // busy, e-stop, dropped, guard-lost, guard-back
+	On   bool   // busy: it works; e-stop: it is open
+	Why  string
+}
+
+// Parts are the rooms and the facts of one machine. All but Uplink, Roster and Logger are required.
+type Parts struct {
+	Site    policy.SiteID
+	Machine policy.MachineID
+	Version string
+	Now     func() time.Time
+	Trusted func() bool // the clock can be believed
+	NewID   func() string
+	HasBusy bool
+
+	Journal Journal
+	Switch  Switch
+	Panel   *panel.Panel
+	Uplink  Uplink
+	Roster  *roster.Roster // nil until the first bundle
+	Logger  *slog.Logger
+
+	Taps    <-chan rfid.Event
+	Signals <-chan Signal
+
+	Tags     []session.Tag                       // from the journal's facts
+	Practice map[policy.MemberID]policy.Practice // likewise
+	Acked    func() uint64                       // records that the hub holds
+}
+
+// Machine walks taps through the rooms. Make one with New, and Run it once.
+type Machine struct {
+	Parts
+	state    session.State
+	relay    bool
+	hub      atomic.Bool
+	unknown  string // the last stranger's code
+	rosters  chan *roster.Roster
+	asks     chan ask
+	beat     atomic.Int64 // UnixNano of the loop's last turn
+	practice map[policy.MemberID]policy.Practice
+}
+
+// ask is something that must be done by the loop, and answered.
+type ask struct {
+	do   func(context.Context) control.Reply
+	done chan control.Reply
+}
+
+// New makes a machine that is off.
+func New(p Parts) *Machine {
+	if p.Logger == nil {
+		p.Logger = slog.New(slog.DiscardHandler)
+	}
+	if p.Practice == nil {
+		p.Practice = map[policy.MemberID]policy.Practice{}
+	}
+	m := &Machine{Parts: p, state: session.Restore(p.Tags), practice: p.Practice,
+		rosters: make(chan *roster.Roster), asks: make(chan ask)}
+	m.beat.Store(time.Now().UnixNano())
+	return m
+}
+
+// Alive reports whether the loop has turned within the last d: the lease on the relay is renewed only then.
+// A commit that the disk holds up for less than d does not cut a running job.
+func (m *Machine) Alive(d time.Duration) bool {
+	return time.Since(time.Unix(0, m.beat.Load())) < d
+}
+
+// Run owns the state until ctx ends; then the relay is off and the session's end is recorded.
+func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
+	clock := time.NewTicker(tick)
+	defer clock.Stop()
+	m.renamed()
+	m.show()
+	for {
+		m.beat.Store(time.Now().UnixNano())
+		select {
+		case <-ctx.Done():
+			m.step(context.WithoutCancel(ctx), session.Shutdown{})
+			return ctx.Err()
+		case e := <-m.Taps:
+			m.readerSays(ctx, e)
+		case s := <-m.Signals:
+			m.signal(ctx, s)
+		case r := <-m.rosters:
+			m.take(ctx, r)
+		case a := <-m.asks:
+			a.done <- a.do(ctx)
+		case <-clock.C:
+			m.step(ctx, session.Tick{})
+		}
+	}
+}
+
+// SetRoster hands the machine a new bundle. It blocks until the loop has it, or ctx ends.
+func (m *Machine) SetRoster(ctx context.Context, r *roster.Roster) { send(ctx, m.rosters, r) }
+
+// SetHub says whether the broker can be reached. It does not block.
+func (m *Machine) SetHub(up bool) {
+	m.hub.Store(up)
+	m.Panel.Hub(up)
+}
+
+func send[T any](ctx context.Context, c chan<- T, v T) {
+	select {
+	case c <- v:
+	case <-ctx.Done():
+	}
+}
+
+// within runs do in the loop and waits for its answer.
+func (m *Machine) within(ctx context.Context, do func(context.Context) control.Reply) control.Reply {
+	a := ask{do, make(chan control.Reply, 1)}
+	select {
+	case m.asks <- a:
+		return <-a.done
+	case <-ctx.Done():
+		return control.Reply{Error: "the daemon is ending"}
+	}
+}
+
+func (m *Machine) take(ctx context.Context, r *roster.Roster) {
+	m.Roster = r
+	m.renamed()
+	m.step(ctx, session.Tick{})
+	m.note(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})
+	m.show()
+}
+
+// Refuse writes down that an offered bundle changed nothing.
+func (m *Machine) Refuse(ctx context.Context, version uint64, why error) {
+	m.within(ctx, func(ctx context.Context) control.Reply {
+		m.note(ctx, wire.BundleKept, wire.BundleBody{Version: version, Why: why.Error()})
+		return control.Reply{OK: true}
+	})
+}
+
+// note records what is no step of the session.
+func (m *Machine) note(ctx context.Context, kind wire.Kind, body any) {
+	m.carry(ctx, []session.Effect{session.Record{Kind: kind, Body: body}})
+}
+
+func (m *Machine) renamed() {
+	if m.Roster == nil {
+		return
+	}
+	if mach, ok := m.Roster.Policy.Machine(m.Machine); ok {
+		m.Panel.Rename(mach.Name, m.Roster.Policy.Language, m.Roster.Policy.Zone)
+	}
+}
+
+func (m *Machine) signal(ctx context.Context, s Signal) {
+	switch {
+	case s.What == "busy":
+		m.step(ctx, session.Busy{Working: s.On})
+	case s.What == "e-stop" && !s.On:
+		m.step(ctx, session.Mended{What: "e-stop"})
+	case s.What == "guard-back":
+		m.step(ctx, session.Mended{What: "guard-lost"})
+	case s.What == "dropped": // the lease was missed: the session is over, the machine is not broken
+		m.relay = false
+		if m.state.Running() {
+			m.step(ctx, session.Broke{What: "lease", Why: "the daemon was silent for too long"})
+			m.step(ctx, session.Mended{What: "lease"})
+		}
+	default:
+		m.relay = false
+		m.step(ctx, session.Broke{What: s.What, Why: s.Why})
+	}
+}
+
+func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
+	switch {
+	case e.Err != nil:
+		m.Logger.Warn("the reader does not answer", "why", e.Err)
+		m.step(ctx, session.Reader{Why: e.Err.Error()})
+	case !e.Alive:
+		m.step(ctx, session.Reader{})
+	default:
+		m.step(ctx, session.Reader{Alive: true})
+		if e.Tap.UID != (rfid.UID{}) {
+			m.tap(ctx, e.Tap.UID)
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"portillon/daemon/control"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+// Do answers an operator at the control socket. Whoever may open the socket may order; a tap given there is a tap.
+func (m *Machine) Do(ctx context.Context, r control.Request) control.Reply {
+	return m.within(ctx, func(ctx context.Context) control.Reply { return m.order(ctx, r, "") })
+}
+
+// Obey carries out a command that was signed for this machine, and writes down what came of it.
+func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
+	rep := m.within(ctx, func(ctx context.Context) control.Reply {
+		var rep control.Reply
+		switch c.Do {
+		case "tag", "untag", "stop":
+			rep = m.order(ctx, control.Request{Do: c.Do, Tag: c.Tag, Reason: c.Reason, Now: c.Now}, c.ID)
+		default:
+			rep = control.Reply{Error: fmt.Sprintf("the command %q is not one this machine knows", c.Do)}
+		}
+		m.note(ctx, wire.Commanded, wire.CommandBody{ID: c.ID, Do: c.Do, Why: rep.Error})
+		return rep
+	})
+	if !rep.OK {
+		return fmt.Errorf("%s", rep.Error)
+	}
+	return nil
+}
+
+func (m *Machine) order(ctx context.Context, r control.Request, id string) control.Reply {
+	switch r.Do {
+	case "status":
+		s := m.status()
+		return control.Reply{OK: true, Status: &s}
+	case "tap":
+		return m.orderTap(ctx, r.Card)
+	case "role":
+		return m.orderRole(ctx, r.Role)
+	case "tag":
+		return m.orderTag(ctx, r, id)
+	case "untag":
+		return m.orderUntag(ctx, r.Tag)
+	case "stop":
+		m.step(ctx, session.Stop{})
+		return m.said(true)
+	case "log":
+		return m.orderLog(ctx, r)
+	}
+	return control.Reply{Error: fmt.Sprintf("%q is not an order this daemon knows", r.Do), Hint: "status, tap, role, tag, untag, stop or log"}
+}
+
+// said is the panel's sentence as the answer.
+func (m *Machine) said(ok bool) control.Reply {
+	v := m.Panel.Current()
+	join := func(a, b string) string {
+		if b == "" {
+			return a
+		}
+		return a + ". " + b
+	}
+	return control.Reply{OK: ok, FR: join(v.Line.FR, v.Next.FR), EN: join(v.Line.EN, v.Next.EN)}
+}
+
+func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
+	uid, err := rfid.ParseUID(card)
+	if err != nil {
+		return control.Reply{Error: err.Error(), Hint: "the card's number in hexadecimal, as in 62E3086CED"}
+	}
+	refused := false
+	before := m.Journal.Len()
+	m.Panel.Settle()
+	m.tap(ctx, uid)
+	if v := m.Panel.Current(); m.Journal.Len() >= before {
+		refused = v.Sign == "refused" || v.Sign == "unknown" || v.Sign == "fault"
+	}
+	return m.said(!refused && m.Roster != nil)
+}
+
+func (m *Machine) orderRole(ctx context.Context, name string) control.Reply {
+	var role policy.Role
+	if err := role.UnmarshalText([]byte(name)); err != nil || role == policy.NoRole {
+		return control.Reply{Error: fmt.Sprintf("%q is no role", name), Hint: "learner, user, host, mentor or maintainer"}
+	}
+	if !m.choose(ctx, role) {
+		return control.Reply{Error: fmt.Sprintf("the role %s cannot be taken now", role), Hint: "it is offered for a minute after the tap, to members whose badges give it"}
+	}
+	return m.said(true)
+}
+
+// Choose takes another role for the session under way; the panel's page calls it.
+func (m *Machine) Choose(ctx context.Context, role policy.Role) (string, bool) {
+	rep := m.within(ctx, func(ctx context.Context) control.Reply { return m.orderRole(ctx, role.String()) })
+	return rep.Error, rep.OK
+}
+
+func (m *Machine) choose(ctx context.Context, role policy.Role) bool {
+	if m.Roster == nil || m.state.Session == "" {
+		return false
+	}
+	p, ok := m.Roster.Person(m.state.Member)
+	if !ok {
+		return false
+	}
+	d := m.Roster.Policy.Decide(m.question(m.withPractice(p.Member), nil, role))
+	m.step(ctx, session.ChooseRole{Decision: d})
+	return m.state.Role == role
+}
+
+func (m *Machine) orderTag(ctx context.Context, r control.Request, id string) control.Reply {
+	if strings.TrimSpace(r.Reason) == "" || len(r.Reason) > 200 {
+		return control.Reply{Error: "a tag needs a reason of 1 to 200 bytes: it is what the members read"}
+	}
+	if r.Tag != "" {
+		id = r.Tag
+	}
+	if id == "" {
+		id = m.NewID()
+	}
+	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: r.Reason, Since: m.Now()}, Now: r.Now})
+	return m.said(true)
+}
+
+func (m *Machine) orderUntag(ctx context.Context, id string) control.Reply {
+	tags := m.state.Tags
+	if id == "" && len(tags) == 1 {
+		id = tags[0].ID
+	}
+	if !slices.ContainsFunc(tags, func(t session.Tag) bool { return t.ID == id }) {
+		return control.Reply{Error: fmt.Sprintf("no tag %q hangs here", id), Hint: "machine status lists the tags: " + strings.Join(tagLines(tags), "; ")}
+	}
+	m.step(ctx, session.RemoveTag{ID: id})
+	return m.said(true)
+}
+
+func (m *Machine) orderLog(ctx context.Context, r control.Request) control.Reply {
+	if m.state.Phase != session.Maintenance {
+		return control.Reply{Error: "no maintainer is at work here", Hint: "an intervention is logged under a maintainer's tap"}
+	}
+	if kinds := m.Roster.Policy.InterventionKinds(m.Machine); !slices.Contains(kinds, r.Kind) {
+		return control.Reply{Error: fmt.Sprintf("the kind %q is not one of this machine's", r.Kind), Hint: "one of: " + strings.Join(kinds, ", ")}
+	}
+	if r.Minute < 0 || r.Minute > 24*60 || len(r.Note) > 500 {
+		return control.Reply{Error: "minutes go from 0 to 1440, a note has at most 500 bytes"}
+	}
+	before := m.Journal.Len()
+	m.step(ctx, session.Log{What: r.Kind, Minutes: r.Minute, Note: r.Note})
+	if m.Journal.Len() == before {
+		return control.Reply{Error: "the journal did not take the intervention"}
+	}
+	return m.said(true)
+}
+
+func tagLines(tags []session.Tag) []string {
+	out := make([]string, len(tags))
+	for i, t := range tags {
+		out[i] = t.ID + " " + t.Reason
+	}
+	return out
+}
+
+func (m *Machine) status() control.Status {
+	s := m.state
+	out := control.Status{Site: string(m.Site), Machine: string(m.Machine), Phase: s.Phase.String(), Relay: m.relay,
+		Session: s.Session, Member: string(s.Member), Supervisor: string(s.Supervisor), Assistant: string(s.Assistant),
+		Since: s.Since, Until: s.Until, Tags: tagLines(s.Tags), Faults: s.Faults, Reader: !s.ReaderDown, Hub: m.hub.Load(),
+		Clock: string(wire.ClockUntrusted), Journal: m.Journal.Len()}
+	if s.Role != policy.NoRole {
+		out.Role = s.Role.String()
+	}
+	if m.Trusted() {
+		out.Clock = string(wire.ClockTrusted)
+	}
+	if m.Roster != nil {
+		out.Bundle = m.Roster.Version
+	}
+	if m.Acked != nil {
+		out.Acked = m.Acked()
+	}
+	return out
+}

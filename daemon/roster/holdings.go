@@ -1,0 +1,55 @@
+package roster
+
+import (
+	"time"
+
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// verify judges a credential's proof. Dates and status are not judged here: they change, a proof does not.
+func (l *loader) verify(credential []byte) verdict {
+	v := openbadge.Verify(credential, openbadge.Options{Trust: l.trust})
+	if v.State != openbadge.Valid || v.Badge == nil {
+		return verdict{}
+	}
+	b := v.Badge
+	return verdict{Valid: true, ID: b.ID, Issuer: b.IssuerID, Achievement: b.AchievementID, From: b.ValidFrom, Until: b.ValidUntil,
+		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.StatusID}
+}
+
+// holdings are the badges of a member that count for them: verified, of a badge that the policy names, and issued to them.
+func (l *loader) holdings(m wire.Member) []policy.Holding {
+	var out []policy.Holding
+	for _, sha := range m.Badges {
+		v, ok := l.memory.get(sha)
+		if !ok || !v.Valid {
+			continue
+		}
+		id, ok := l.r.Policy.BadgeByAchievement(l.issuer[v.Issuer], v.Achievement)
+		mine := openbadge.Badge{Subject: v.Subject, Identifiers: v.Identifiers}
+		if !ok || !mine.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
+			continue
+		}
+		h := policy.Holding{Badge: id, Standing: policy.Verified, From: v.From, Until: v.Until}
+		if v.Status != "" {
+			h.Standing, h.Checked = l.standing(v)
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+// standing reads the status list that the bundle carries. A badge whose list it does not carry was never checked: the zero time, which
+// the policy's status-grace does not reach.
+func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
+	list, ok := l.lists[v.Status]
+	if !ok {
+		return policy.Unverified, time.Time{}
+	}
+	if list.Revoked(v.ID) {
+		return policy.Revoked, l.m.Issued
+	}
+	return policy.Verified, l.m.Issued
+}

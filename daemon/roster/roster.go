@@ -1,0 +1,236 @@
+// Package roster is the bundle as the machine believes it: cards become members, with badges this machine has verified itself.
+//
+// Load reads a bundle from its store, bucket by bucket. Every credential is verified here, once: the verdict on its proof is
+// remembered in a file by the SHA-256 of its bytes, as long as the policy trusts the same issuers and keys. Dates, status
+// lists and recipients are judged anew at each load and each tap, never remembered. A credential that is not valid, not
+// this member's, or of no badge that the policy names, is left out; nothing a bundle says can add a badge.
+package roster
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/policy/file"
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+// Roster is one bundle, loaded. It is never changed, and may be used by many goroutines at once.
+type Roster struct {
+	Policy   *policy.Policy
+	Version  uint64
+	Verified int // credentials verified in this load, because no verdict was remembered
+	people   []Person
+	cards    map[string]int32 // HMAC → people
+	ids      map[policy.MemberID]int32
+	key      []byte
+}
+
+// Person is a member with what the panel may say of them.
+type Person struct {
+	Member   *policy.Member
+	Name     string
+	Language policy.Language
+}
+
+// FirstName is what the panel calls a person.
+func (p Person) FirstName() string {
+	first, _, _ := strings.Cut(strings.TrimSpace(p.Name), " ")
+	return first
+}
+
+// Options are what a machine brings to a bundle.
+type Options struct {
+	CardKey []byte // the site's key for card numbers
+	Memory  string // the file of remembered verdicts; empty: none
+	Now     time.Time
+}
+
+// Card is the form in which a bundle holds a card's number: HMAC-SHA-256 under the site's card key, in hexadecimal.
+func Card(key []byte, uid rfid.UID) string {
+	h := hmac.New(sha256.New, key)
+	h.Write(uid.Bytes())
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Lookup finds who a card belongs to.
+func (r *Roster) Lookup(uid rfid.UID) (Person, bool) {
+	i, ok := r.cards[Card(r.key, uid)]
+	if !ok {
+		return Person{}, false
+	}
+	return r.people[i], true
+}
+
+// Person finds a member by pseudonym.
+func (r *Roster) Person(id policy.MemberID) (Person, bool) {
+	i, ok := r.ids[id]
+	if !ok {
+		return Person{}, false
+	}
+	return r.people[i], true
+}
+
+// Code is a short word for an unknown card, by which the desk can find it: it cannot be turned back into the number.
+func (r *Roster) Code(uid rfid.UID) string {
+	h := hmac.New(sha256.New, r.key)
+	h.Write([]byte("desk code"))
+	h.Write(uid.Bytes())
+	return strings.ToUpper(hex.EncodeToString(h.Sum(nil)[:2]))
+}
+
+// Size is the number of members.
+func (r *Roster) Size() int { return len(r.people) }
+
+// Load makes a roster of the bundle m in s. A bundle whose policy cannot be read is an error; a credential that does not verify is not.
+func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
+	l, err := newLoader(s, m, o)
+	if err != nil {
+		return nil, err
+	}
+	for b := range wire.Buckets {
+		if err := l.bucket(b); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.memory.save(o.Memory); err != nil {
+		return nil, fmt.Errorf("remember verdicts: %w", err)
+	}
+	return l.r, nil
+}
+
+// loader is a load under way.
+type loader struct {
+	store  wire.Store
+	m      wire.Manifest
+	o      Options
+	r      *Roster
+	trust  []openbadge.Issuer
+	issuer map[string]policy.IssuerID // by profile
+	lists  map[string]openbadge.RevocationList
+	memory *memory
+}
+
+func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
+	text, err := s.Chunk(m, wire.PolicyChunk)
+	if err != nil {
+		return nil, err
+	}
+	p, err := file.Parse(wire.PolicyChunk, text)
+	if err != nil {
+		return nil, err
+	}
+	if p.Site != m.Site {
+		return nil, fmt.Errorf("policy.yaml is the site %q's, the bundle %q's", p.Site, m.Site)
+	}
+	l := &loader{store: s, m: m, o: o, issuer: map[string]policy.IssuerID{}, lists: map[string]openbadge.RevocationList{},
+		r: &Roster{Policy: p, Version: m.Version, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: o.CardKey}}
+	for _, i := range p.Issuers {
+		l.trust = append(l.trust, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
+		l.issuer[i.Profile] = i.ID
+	}
+	if l.memory, err = remember(o.Memory, l.trust); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return l, l.status()
+}
+
+func (l *loader) status() error {
+	b, err := l.store.Chunk(l.m, wire.StatusChunk)
+	if err != nil || b == nil {
+		return err
+	}
+	var lists wire.StatusBucket
+	if err := wire.DecodeChunk(b, &lists); err != nil {
+		return fmt.Errorf("status lists: %w", err)
+	}
+	for _, s := range lists.Lists {
+		if read, err := openbadge.ParseRevocationList(s.Body); err == nil { // one that cannot be read is out of reach
+			l.lists[s.URL] = read
+		}
+	}
+	return nil
+}
+
+func (l *loader) bucket(b int) error {
+	raw, err := l.store.Chunk(l.m, wire.RosterChunk(b))
+	if err != nil || raw == nil {
+		return err
+	}
+	var bucket wire.RosterBucket
+	if err := wire.DecodeChunk(raw, &bucket); err != nil {
+		return fmt.Errorf("%s: %w", wire.RosterChunk(b), err)
+	}
+	if err := l.learn(b, bucket); err != nil {
+		return err
+	}
+	for _, m := range bucket.Members {
+		if err := l.add(m); err != nil {
+			return fmt.Errorf("%s: %w", wire.RosterChunk(b), err)
+		}
+	}
+	return nil
+}
+
+// learn verifies the bucket's credentials that no verdict is remembered for. Most loads read none.
+func (l *loader) learn(b int, bucket wire.RosterBucket) error {
+	unknown := map[string]bool{}
+	for _, m := range bucket.Members {
+		for _, sha := range m.Badges {
+			if _, ok := l.memory.get(sha); !ok {
+				unknown[sha] = true
+			}
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	raw, err := l.store.Chunk(l.m, wire.BadgesChunk(b))
+	if err != nil || raw == nil {
+		return err
+	}
+	var badges wire.BadgesBucket
+	if err := wire.DecodeChunk(raw, &badges); err != nil {
+		return fmt.Errorf("%s: %w", wire.BadgesChunk(b), err)
+	}
+	for _, c := range badges.Credentials {
+		if sha := wire.Hash(c); unknown[sha] {
+			l.memory.put(sha, l.verify(c))
+			l.r.Verified++
+		}
+	}
+	return nil
+}
+
+func (l *loader) add(m wire.Member) error {
+	id := policy.MemberID(m.ID)
+	if _, twice := l.r.ids[id]; twice || id == "" {
+		return fmt.Errorf("the member %q stands twice, or has no id", m.ID)
+	}
+	at := int32(len(l.r.people))
+	p := Person{Member: &policy.Member{ID: id, Blocked: m.Blocked, Holdings: l.holdings(m)}, Name: m.Name, Language: l.r.Policy.Language}
+	switch m.Language {
+	case "fr":
+		p.Language = policy.French
+	case "en":
+		p.Language = policy.English
+	}
+	l.r.people = append(l.r.people, p)
+	l.r.ids[id] = at
+	for _, c := range m.Cards {
+		if other, twice := l.r.cards[c]; twice {
+			// Nobody can tell whose card this is: it opens nothing.
+			l.r.people[other].Member.Blocked, p.Member.Blocked = true, true
+		}
+		l.r.cards[c] = at
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"portillon/daemon/roster"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+// tap is steps 2 to 4 of the walk.
+func (m *Machine) tap(ctx context.Context, uid rfid.UID) {
+	p, known := roster.Person{}, false
+	if m.Roster != nil {
+		p, known = m.Roster.Lookup(uid)
+	}
+	if !known {
+		m.unknown = ""
+		if m.Roster != nil {
+			m.unknown = m.Roster.Code(uid)
+		}
+		m.step(ctx, session.Stranger{Decision: m.decide(nil, nil)})
+		return
+	}
+	member := m.withPractice(p.Member)
+	e := session.Tap{Member: member.ID, Decision: m.decide(member, nil)}
+	if m.state.Phase == session.Awaiting && m.state.Member != member.ID {
+		if learner, ok := m.Roster.Person(m.state.Member); ok {
+			e.Supervising = m.decide(m.withPractice(learner.Member), member)
+		}
+	}
+	m.step(ctx, e)
+}
+
+// decide asks the policy. Without a policy the zero Decision refuses.
+func (m *Machine) decide(member, supervisor *policy.Member) policy.Decision {
+	if m.Roster == nil {
+		return policy.Decision{}
+	}
+	return m.Roster.Policy.Decide(m.question(member, supervisor, policy.NoRole))
+}
+
+func (m *Machine) question(member, supervisor *policy.Member, as policy.Role) policy.Question {
+	q := policy.Question{At: m.Now(), Machine: m.Machine, Member: member, Supervisor: supervisor,
+		Tagged: len(m.state.Tags) > 0, Fault: len(m.state.Faults) > 0, As: as}
+	if m.Trusted() {
+		q.Clock = policy.Trusted
+	}
+	return q
+}
+
+// withPractice adds what the member has done at this machine, which this machine's own journal knows.
+func (m *Machine) withPractice(p *policy.Member) *policy.Member {
+	pr, ok := m.practice[p.ID]
+	if !ok {
+		return p
+	}
+	out := *p
+	out.Practice = append([]policy.Practice{pr}, p.Practice...)
+	return &out
+}
+
+// step is one turn of the session: what it becomes, and what it asks for.
+func (m *Machine) step(ctx context.Context, e session.Event) {
+	before := m.state.Phase
+	in := session.Input{Now: m.Now(), Settings: m.settings(), Session: m.NewID(), Event: e}
+	if m.Roster != nil {
+		in.Bundle = m.Roster.Version
+	}
+	var effects []session.Effect
+	m.state, effects = session.Next(m.state, in)
+	if m.state.Phase != before {
+		m.Logger.Info("session", "from", before.String(), "to", m.state.Phase.String())
+	}
+	m.carry(ctx, effects)
+	m.show()
+}
+
+func (m *Machine) settings() session.Settings {
+	s := session.Settings{HasBusy: m.HasBusy}
+	if m.Roster == nil {
+		return s
+	}
+	if mach, ok := m.Roster.Policy.Machine(m.Machine); ok {
+		s.Cooldown, s.FinishJob = mach.Cooldown, mach.WhenIdle == policy.FinishJob
+	}
+	return s
+}
+
+// carry does what the session asks, in order: steps 5 to 7. What follows a failure is dropped, and the session hears of it.
+func (m *Machine) carry(ctx context.Context, effects []session.Effect) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case session.Record:
+			if err := m.commit(e); err != nil {
+				m.Logger.Error("the journal did not take a record", "kind", e.Kind, "why", err)
+				m.step(ctx, session.RecordFailed{Record: e})
+				return
+			}
+		case session.Relay:
+			if err := m.switchTo(ctx, e); err != nil {
+				m.step(ctx, session.Broke{What: "guard-lost", Why: err.Error()})
+				return
+			}
+		case session.Tell:
+			m.tell(e)
+		}
+	}
+}
+
+func (m *Machine) switchTo(ctx context.Context, r session.Relay) error {
+	err := m.Switch.Set(ctx, r)
+	m.relay = r.On && err == nil
+	if err != nil {
+		m.Logger.Warn("the guard did not confirm", "on", r.On, "why", err)
+		if !r.On { // off without a guard is off: nobody holds the pin
+			return nil
+		}
+	}
+	return err
+}
+
+// commit writes the record with the facts that must outlive the daemon in the same transaction.
+func (m *Machine) commit(r session.Record) error {
+	facts := map[string][]byte{}
+	practice, practised := m.practised(r)
+	switch {
+	case r.Kind == wire.Tagged || r.Kind == wire.Untagged:
+		facts[FactTags] = mustJSON(m.state.Tags)
+	case practised:
+		facts[FactPractice+string(r.Member)] = mustJSON(practice)
+	}
+	if err := m.Journal.Append(r, facts); err != nil {
+		return err
+	}
+	if practised {
+		m.practice[r.Member] = practice
+	}
+	if m.Uplink != nil {
+		m.Uplink.Kick()
+	}
+	if m.state.Broken {
+		m.state, _ = session.Next(m.state, session.Input{Now: m.Now(), Event: session.Recorded{}})
+	}
+	return nil
+}
+
+// The names of the facts that outlive the daemon, in the journal.
+const (
+	FactTags     = "tags"      // []session.Tag
+	FactPractice = "practice/" // and the member's pseudonym: policy.Practice
+)
+
+// practised is what the end of a session adds to its member's practice.
+func (m *Machine) practised(r session.Record) (policy.Practice, bool) {
+	end, ok := r.Body.(wire.EndBody)
+	if !ok || r.Kind != wire.SessionEnd {
+		return policy.Practice{}, false
+	}
+	p := m.practice[r.Member]
+	p.Machine, p.Last = m.Machine, m.Now().UTC().Round(time.Second)
+	p.Logged += time.Duration(end.Seconds) * time.Second
+	return p, true
+}
+
+// mustJSON marshals our own types, which always can be.
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return b
+}

@@ -1,0 +1,199 @@
+package site
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Order is what Build needs besides the site.
+type Order struct {
+	Version uint64
+	Issued  time.Time
+	Expires time.Time
+	Signer  note.Signer
+	CardKey []byte // the site's key for card numbers, as its machines hold it
+}
+
+// Built is a bundle: a signed manifest and its chunks.
+type Built struct {
+	Manifest wire.Manifest
+	Signed   []byte
+	Chunks   map[string][]byte // by SHA-256
+	Members  int
+	Counted  int      // credentials that are some member's
+	Warnings []string // files that do not count, each with the reason
+}
+
+// Build makes the bundle. What it leaves out, it says in the warnings.
+func (s *Site) Build(o Order) (*Built, error) {
+	if len(o.CardKey) < 16 {
+		return nil, fmt.Errorf("the card key has %d bytes: at least 16 are needed", len(o.CardKey))
+	}
+	b := &Built{Chunks: map[string][]byte{}, Members: len(s.Members),
+		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
+	b.chunk(wire.PolicyChunk, s.text)
+	if err := b.status(s.Status); err != nil {
+		return nil, err
+	}
+	for i, bucket := range s.buckets(b, o) {
+		if len(bucket.roster.Members) == 0 {
+			continue
+		}
+		if err := b.json(wire.RosterChunk(i), bucket.roster); err != nil {
+			return nil, err
+		}
+		if len(bucket.badges.Credentials) == 0 {
+			continue
+		}
+		if err := b.json(wire.BadgesChunk(i), bucket.badges); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	b.Signed, err = wire.SignManifest(b.Manifest, o.Signer)
+	return b, err
+}
+
+// bucket is a part of the roster, with its credentials.
+type bucket struct {
+	roster wire.RosterBucket
+	badges wire.BadgesBucket
+}
+
+func (s *Site) buckets(b *Built, o Order) []bucket {
+	held := s.match(b, o.Issued)
+	out := make([]bucket, wire.Buckets)
+	for i, m := range s.Members {
+		at := &out[wire.Bucket(m.ID)]
+		w := wire.Member{ID: string(m.ID), Name: m.Name, Language: m.Language, Emails: m.Emails, Subjects: m.Subjects, Blocked: m.Blocked}
+		for _, c := range m.Cards {
+			w.Cards = append(w.Cards, cardHash(o.CardKey, c))
+		}
+		for _, f := range held[i] {
+			w.Badges = append(w.Badges, wire.Hash(f.Data))
+			at.badges.Credentials = append(at.badges.Credentials, f.Data)
+		}
+		at.roster.Members = append(at.roster.Members, w)
+	}
+	return out
+}
+
+// cardHash is the form in which machines know a card. Its number was checked when members.yaml was read.
+func cardHash(key []byte, card string) string {
+	uid, err := hex.DecodeString(card)
+	if err != nil {
+		return ""
+	}
+	h := hmac.New(sha256.New, key)
+	h.Write(uid)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// match verifies every credential and finds whose it is: the result is by the member's place in s.Members.
+func (s *Site) match(b *Built, at time.Time) map[int][]File {
+	held := map[int][]File{}
+	trust := Trust(s.Policy)
+	for _, f := range s.Badges {
+		v := openbadge.Verify(f.Data, openbadge.Options{Trust: trust})
+		if v.State != openbadge.Valid {
+			b.warn(f, "does not verify: %s", v.Why())
+			continue
+		}
+		if _, ok := BadgeOf(s.Policy, v.Badge); !ok {
+			b.warn(f, "is a badge that policy.yaml does not name: %s", v.Badge.AchievementID)
+			continue
+		}
+		if !v.Badge.ValidUntil.IsZero() && at.After(v.Badge.ValidUntil) {
+			b.warn(f, "expired on %s; members who hold it are told so", v.Badge.ValidUntil.Format(time.DateOnly))
+		}
+		whose := 0
+		for i, m := range s.Members {
+			if v.Badge.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
+				held[i] = append(held[i], f)
+				whose++
+			}
+		}
+		switch whose {
+		case 0:
+			b.warn(f, "is no member's: no address or subject of members.yaml is its recipient")
+		case 1:
+			b.Counted++
+		default:
+			b.warn(f, "is %d members': one badge has one recipient; it counts for each of them until members.yaml says better", whose)
+		}
+	}
+	return held
+}
+
+// Trust is whose signatures a policy believes, and with which keys.
+func Trust(p *policy.Policy) []openbadge.Issuer {
+	var out []openbadge.Issuer
+	for _, i := range p.Issuers {
+		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
+	}
+	return out
+}
+
+// BadgeOf is the policy's name for a verified badge.
+func BadgeOf(p *policy.Policy, b *openbadge.Badge) (policy.BadgeID, bool) {
+	for _, i := range p.Issuers {
+		if i.Profile == b.IssuerID {
+			if id, ok := p.BadgeByAchievement(i.ID, b.AchievementID); ok {
+				return id, true
+			}
+		}
+	}
+	return "", false
+}
+
+func (b *Built) warn(f File, format string, a ...any) {
+	b.Warnings = append(b.Warnings, f.Name+": "+fmt.Sprintf(format, a...))
+}
+
+func (b *Built) status(files []File) error {
+	if len(files) == 0 {
+		return nil
+	}
+	var lists wire.StatusBucket
+	for _, f := range files {
+		l, err := openbadge.ParseRevocationList(f.Data)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		lists.Lists = append(lists.Lists, wire.StatusList{URL: l.ID, Body: f.Data})
+	}
+	return b.json(wire.StatusChunk, lists)
+}
+
+func (b *Built) json(name string, v any) error {
+	data, err := wire.EncodeChunk(v)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	b.chunk(name, data)
+	return nil
+}
+
+func (b *Built) chunk(name string, data []byte) {
+	sha := wire.Hash(data)
+	b.Chunks[sha] = data
+	b.Manifest.Chunks = append(b.Manifest.Chunks, wire.Chunk{Name: name, SHA256: sha, Size: int64(len(data))})
+}
+
+// Chunk gives a chunk by its hash, as wire.WriteBundle asks for it.
+func (b *Built) Chunk(sha string) ([]byte, error) {
+	c, ok := b.Chunks[sha]
+	if !ok {
+		return nil, fmt.Errorf("no chunk %s", sha)
+	}
+	return c, nil
+}

@@ -1,0 +1,166 @@
+// Package site is a site as a directory that fits in git, and how it becomes a bundle.
+//
+//	policy.yaml     who may do what
+//	members.yaml    members, their cards and addresses
+//	badges/         credentials as they were issued: .json and .jwt
+//	status/         the issuers' revocation lists, as they were read: .json
+//
+// Read reports every fault of the two YAML files at once. Build verifies every credential, finds the member it was issued
+// to, and signs all of it. A credential that does not count is no fault of the site: it stands in the warnings, with the reason.
+package site
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"portillon/policy"
+	"portillon/policy/file"
+	"portillon/yamlfile"
+)
+
+// Site is a directory, read.
+type Site struct {
+	Policy  *policy.Policy
+	Members []Member
+	Badges  []File
+	Status  []File
+	text    []byte // policy.yaml as it stands: the machine reads the same bytes
+}
+
+// Member is a line of members.yaml.
+type Member struct {
+	ID       policy.MemberID
+	Name     string
+	Language string
+	Emails   []string
+	Subjects []string
+	Cards    []string // card numbers, in hexadecimal
+	Blocked  bool
+}
+
+// File is a file of badges/ or status/.
+type File struct {
+	Name string // badges/lea-laser-user.json
+	Data []byte
+}
+
+// maxFile bounds a credential or a status list, in bytes.
+const maxFile = 1 << 20
+
+// Read reads the directory. The error holds every fault of the YAML file that stands in the way.
+func Read(dir string) (*Site, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("a site's directory holds policy.yaml, members.yaml and badges/: %w", err)
+	}
+	p, err := file.Parse(filepath.Join(dir, "policy.yaml"), text)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "members.yaml")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{Policy: p, text: text}
+	if s.Members, err = ParseMembers(path, data); err != nil {
+		return nil, err
+	}
+	if s.Badges, err = files(dir, "badges", ".json", ".jwt"); err != nil {
+		return nil, err
+	}
+	s.Status, err = files(dir, "status", ".json")
+	return s, err
+}
+
+// files reads a folder's files in the order of their names. A folder that is not there is empty.
+func files(dir, sub string, endings ...string) ([]File, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, sub))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []File
+	for _, e := range entries {
+		name := sub + "/" + e.Name()
+		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || !slices.Contains(endings, filepath.Ext(e.Name())) {
+			continue
+		}
+		fi, err := e.Info()
+		if err != nil {
+			return nil, err
+		}
+		if fi.Size() > maxFile {
+			return nil, fmt.Errorf("%s: %d bytes, at most %d", name, fi.Size(), maxFile)
+		}
+		b, err := os.ReadFile(filepath.Join(dir, sub, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, File{name, b})
+	}
+	return out, nil
+}
+
+// ParseMembers reads members.yaml; name stands in its faults. Faults never quote a card's number.
+func ParseMembers(name string, data []byte) ([]Member, error) {
+	d := yamlfile.Parse(name, data)
+	r := d.Root().Only("portillon", "members")
+	r.Get("portillon").Required().Int(1, 1)
+	ids, cards := map[policy.MemberID]string{}, map[string]string{}
+	var out []Member
+	for _, n := range r.Get("members").Required().List() {
+		m := parseMember(n)
+		if other, twice := ids[m.ID]; twice && m.ID != "" {
+			n.Get("id").Fault("", "%q is %s already", m.ID, other)
+		}
+		ids[m.ID] = n.Path()
+		for i, c := range m.Cards {
+			if other, twice := cards[c]; twice {
+				n.Get("cards").Fault("one card, one member", "card %d is %s's already", i+1, other)
+			}
+			cards[c] = n.Path()
+		}
+		out = append(out, m)
+	}
+	return out, d.Err()
+}
+
+func parseMember(n yamlfile.Node) Member {
+	n.Only("id", "name", "language", "email", "emails", "subject", "subjects", "card", "cards", "blocked")
+	m := Member{ID: policy.MemberID(n.Get("id").Required().Slug()), Name: n.Get("name").Required().Str(),
+		Language: n.Get("language").OneOf("fr", "en"), Blocked: n.Get("blocked").Bool(),
+		Emails:   append(n.Get("email").Strs(), n.Get("emails").Strs()...),
+		Subjects: append(n.Get("subject").Strs(), n.Get("subjects").Strs()...)}
+	for i, e := range m.Emails {
+		if !strings.Contains(e, "@") {
+			n.Get("emails").Fault("", "address %d has no @: %q", i+1, e)
+		}
+	}
+	for _, key := range []string{"card", "cards"} {
+		for i, c := range n.Get(key).Strs() {
+			hex, ok := cardNumber(c)
+			if !ok {
+				n.Get(key).Fault("the number in hexadecimal, 1 to 10 bytes, in quotes: \"62E3086CED\"", "card %d is not a card's number", i+1)
+				continue
+			}
+			m.Cards = append(m.Cards, hex)
+		}
+	}
+	return m
+}
+
+// cardNumber is the one way to write a number: upper-case hexadecimal, no separators.
+func cardNumber(s string) (string, bool) {
+	s = strings.ToUpper(strings.NewReplacer(":", "", " ", "", "-", "").Replace(s))
+	if len(s) == 0 || len(s)%2 != 0 || len(s) > 20 || strings.Trim(s, "0123456789ABCDEF") != "" {
+		return "", false
+	}
+	return s, true
+}
