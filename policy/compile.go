@@ -30,7 +30,6 @@ type need struct {
 	all, any []need
 }
 
-
 // A machine's grants may name so many badges in all, each as often as it stands there, and needs may be nested so deep.
 const (
 	MaxNeeds   = 4096

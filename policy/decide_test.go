@@ -84,6 +84,7 @@ func TestDecisionFollowsEveryRule(t *testing.T) {
 
 		{"awaits", "laser", holder("first"), nil, "await learner [needs-supervisor]"},
 		{"answered for", "laser", holder("first"), func(q *Question) { q.Supervisor = other("mentor") }, "allow learner []"},
+		{"alone, though answered for", "laser", holder("mentor", "first"), func(q *Question) { q.Supervisor = other("mentor") }, "allow mentor []"},
 		{"second card without the badge", "laser", holder("first"), func(q *Question) { q.Supervisor = other("user", "maintainer") }, "await learner [needs-supervisor]"},
 		{"answers for oneself", "laser", holder("first"), func(q *Question) { q.Supervisor = holder("mentor") }, "await learner [needs-supervisor]"},
 		{"supervisor without an id", "laser", holder("first"), func(q *Question) { q.Supervisor = other("mentor"); q.Supervisor.ID = "" }, "await learner [needs-supervisor]"},
@@ -197,6 +198,25 @@ func TestReasonsOfOneGrantDoNotRunIntoTheNext(t *testing.T) {
 	}
 }
 
+func TestReasonsWrittenAheadAreNotTakenForOthers(t *testing.T) {
+	for _, c := range []struct {
+		grant Grant
+		want  []Code
+	}{
+		{Grant{Hours: mustHours("Tu 09:00-10:00")}, []Code{NoBadge, OutsideHours}},
+		{Grant{Needs: Need{Hours: time.Hour}}, []Code{NoBadge, NotEnoughHours}},
+	} {
+		c.grant.Role, c.grant.Needs.Badge, c.grant.Supervisor = Learner, "first", &Need{Badge: "mentor"}
+		m := lab()
+		m.Machines[0].Grants = []Grant{c.grant}
+		q := ask("laser", holder())
+		q.Supervisor = other("mentor")
+		if got := mustNew(t, m).Decide(q).Codes(); !slices.Equal(got, c.want) {
+			t.Errorf("got %v, want %v", got, c.want)
+		}
+	}
+}
+
 func TestAnyTellsTheNearestAlternative(t *testing.T) {
 	p := mustNew(t, lab())
 	m := holder("mentor")
@@ -284,6 +304,30 @@ func TestLongestSessionOfARoleCounts(t *testing.T) {
 		if got := mustNew(t, m).Decide(ask("laser", holder("user"))).Limits; got != c.want {
 			t.Errorf("%v or %v: got %v", c.a, c.b, got)
 		}
+	}
+}
+
+func TestOfRolesThatWaitTheLeastPowerfulWaits(t *testing.T) {
+	m := lab()
+	supervised := func(r Role) Grant {
+		return Grant{Role: r, Needs: Need{Badge: "user"}, Supervisor: &Need{Badge: "mentor"}}
+	}
+	m.Machines[0].Grants = []Grant{supervised(Host), supervised(Learner), supervised(User)}
+	if got := line(mustNew(t, m).Decide(ask("laser", holder("user")))); got != "await learner [needs-supervisor]" {
+		t.Error(got)
+	}
+}
+
+func TestWhoMayBeAloneIsNotHeldToASupervisor(t *testing.T) {
+	m := lab()
+	m.Machines[0].Grants = []Grant{
+		{Role: User, Needs: Need{Badge: "user"}, Supervisor: &Need{Badge: "mentor"}, Session: Limits{Max: 5 * time.Hour}},
+		{Role: User, Needs: Need{Badge: "user"}, Session: Limits{Max: time.Hour}},
+	}
+	q := ask("laser", holder("user"))
+	q.Supervisor = other("mentor")
+	if d := mustNew(t, m).Decide(q); d.Grant != 1 || d.Limits.Max != time.Hour {
+		t.Errorf("%+v", d)
 	}
 }
 
