@@ -135,6 +135,8 @@ func (c *checker) machine(m *Machine) {
 	c.p.machines[m.ID] = out
 }
 
+// unheld is written once for all decisions: most members hold few of the badges that a machine asks for. Where another
+// reason could stand second, it is nil.
 func unheld(g *Grant) []Reason {
 	switch {
 	case g.Needs.Badge == "" || g.Needs.Hours > 0 || g.Hours != nil && g.Supervisor != nil:
@@ -145,6 +147,7 @@ func unheld(g *Grant) []Reason {
 	return []Reason{{Code: NoBadge, Badge: g.Needs.Badge}}
 }
 
+// need compiles n for m.
 func (c *checker) need(m *machine, where string, n *Need, depth int) need {
 	if depth > MaxNesting {
 		c.bad(false, "%s: needs are nested more than %d deep", where, MaxNesting)
