@@ -11,7 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // also the driver "sqlite"
+	lib "modernc.org/sqlite/lib"
 )
 
 const (
@@ -123,16 +124,12 @@ func inspect(path, origin string) (err error) {
 		return err
 	}
 	j := &Journal{path: path, readOnly: true}
-	if err := j.connect(true); err != nil {
-		return err
-	}
 	defer func() { err = errors.Join(err, j.release()) }()
-	got, err := j.readOrigin()
-	if err != nil {
+	if err := j.attach("ro"); err != nil {
 		return err
 	}
-	if got != origin {
-		return fmt.Errorf("it is the journal of %q, and this machine is %q; it was left as it is", got, origin)
+	if j.origin != origin {
+		return fmt.Errorf("it is the journal of %q, and this machine is %q; it was left as it is", j.origin, origin)
 	}
 	return j.load()
 }
@@ -144,16 +141,19 @@ func (j *Journal) readOrigin() (origin string, err error) {
 	return origin, nil
 }
 
+// torn says of an error that comes from reading whether the file is damaged, or something else keeps it from being read.
 func torn(err error) error {
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code()&0xff != lib.SQLITE_CORRUPT && e.Code()&0xff != lib.SQLITE_NOTADB {
+		return fmt.Errorf("it cannot be read: %w", err)
+	}
 	return fmt.Errorf("it cannot be read, the file is damaged (it was left as it is; portillon journal verify says more): %w", err)
 }
 
-// connect opens the one connection. 256 KiB of cache hold the tail; memory beyond that is the operating system's to lend.
-func (j *Journal) connect(readOnly bool) (err error) {
+// connect opens the one connection; mode is ro or rw, as SQLite's URIs have it. 256 KiB of cache hold the tail; memory beyond that is the operating system's to lend.
+func (j *Journal) connect(mode string) (err error) {
 	pragmas := []string{"busy_timeout(2000)", "cache_size(-256)", "mmap_size(0)", "trusted_schema(0)"}
-	mode := "ro"
-	if !readOnly {
-		mode = "rw"
+	if mode == "rw" {
 		pragmas = append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "journal_size_limit(4194304)")
 	}
 	if j.db, err = sql.Open("sqlite", dsn(j.path, mode, pragmas...)); err != nil {
@@ -168,7 +168,7 @@ func (j *Journal) connect(readOnly bool) (err error) {
 
 func dsn(path, mode string, pragmas ...string) string {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(),
-		RawQuery: url.Values{"mode": {mode}, "_pragma": pragmas}.Encode()}
+		RawQuery: "mode=" + mode + "&" + url.Values{"_pragma": pragmas}.Encode()}
 	return u.String()
 }
 

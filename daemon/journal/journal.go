@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -134,7 +135,7 @@ func (j *Journal) open() (err error) {
 	if err := inspect(j.path, j.origin); err != nil {
 		return err
 	}
-	if err := j.connect(false); err != nil {
+	if err := j.connect("rw"); err != nil {
 		return err
 	}
 	if err := j.prepare(); err != nil {
@@ -152,13 +153,28 @@ func (j *Journal) openReading() (err error) {
 			j.release()
 		}
 	}()
-	if err := j.connect(true); err != nil {
-		return err
+	if err = j.attach("ro"); err != nil && j.atRest() {
+		// A disk that cannot be written has no room for the log's index; without a log none is needed.
+		err = errors.Join(j.release(), j.attach("ro&immutable=1"))
 	}
-	if j.origin, err = j.readOrigin(); err != nil {
+	if err != nil {
 		return err
 	}
 	return j.load()
+}
+
+func (j *Journal) attach(mode string) (err error) {
+	if err := j.connect(mode); err != nil {
+		return err
+	}
+	j.origin, err = j.readOrigin()
+	return err
+}
+
+// atRest reports that no write-ahead log is there: nobody writes.
+func (j *Journal) atRest() bool {
+	_, err := os.Lstat(j.path + "-wal")
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // Close folds the write-ahead log into the file and closes it. Whatever Append has returned is on the disk already.
@@ -183,6 +199,7 @@ func (j *Journal) release() error {
 	if j.lock != nil {
 		errs = append(errs, j.lock.Close())
 	}
+	j.conn, j.db, j.lock = nil, nil, nil
 	return errors.Join(errs...)
 }
 
