@@ -42,6 +42,7 @@ type Evidence struct {
 	Description string `json:"description,omitempty"`
 	Narrative   string `json:"narrative,omitempty"`
 	Genre       string `json:"genre,omitempty"`
+	Audience    string `json:"audience,omitempty"`
 }
 
 // Recipient is whoever a badge may be for.
@@ -106,6 +107,11 @@ func read(doc object) (*Badge, error) {
 	b := &Badge{ID: str(doc, "id"), Name: str(doc, "name")}
 	if err := b.readDates(doc); err != nil {
 		return b, err
+	}
+	for _, other := range [...]string{"EndorsementCredential", "BitstringStatusListCredential"} {
+		if has(doc["type"], other) {
+			return b, fault("unsupported-form", "it is an %s: this version reads badges", other)
+		}
 	}
 	if !has(doc["type"], "VerifiableCredential") || !has(doc["type"], "OpenBadgeCredential") && !has(doc["type"], "AchievementCredential") {
 		return b, fault("not-an-open-badge", "its type is not OpenBadgeCredential")
@@ -210,7 +216,7 @@ func (b *Badge) readRecipients(subject object) {
 func (b *Badge) readEvidence(doc object) {
 	for _, v := range list(doc["evidence"]) {
 		if o, ok := v.(object); ok {
-			b.Evidence = append(b.Evidence, Evidence{str(o, "id"), str(o, "name"), str(o, "description"), str(o, "narrative"), str(o, "genre")})
+			b.Evidence = append(b.Evidence, Evidence{str(o, "id"), str(o, "name"), str(o, "description"), str(o, "narrative"), str(o, "genre"), str(o, "audience")})
 		}
 	}
 }

@@ -2,6 +2,7 @@ package openbadge
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 )
 
@@ -73,11 +74,17 @@ func (a *active) with(c *context, override bool) (*active, error) {
 	return &active{c, a}, nil
 }
 
+// maxContexts bounds what a credential may name: those we issue name two or three.
+const maxContexts = 8
+
 // contexts reads the @context of a credential: known addresses, in an array or alone.
 func contexts(v any) (*active, []string, error) {
 	list, ok := v.([]any)
 	if !ok {
 		list = []any{v}
+	}
+	if len(list) > maxContexts {
+		return nil, nil, fault("too-complex", "%d contexts", len(list))
 	}
 	var a *active
 	var urls []string
@@ -87,6 +94,9 @@ func contexts(v any) (*active, []string, error) {
 			return nil, nil, fault("unknown-context", "a context within the document is not read: contexts are not signed")
 		}
 		ctx := lookup(url)
+		if ctx == nil && slices.Contains(otherForms[:], url) {
+			return nil, nil, fault("unsupported-form", "it is written under %s: this version reads Open Badges 3.0 on the data model 2.0", url)
+		}
 		if ctx == nil {
 			return nil, nil, fault("unknown-context", "the context %.200q is not one we know", url)
 		}
@@ -100,6 +110,12 @@ func contexts(v any) (*active, []string, error) {
 		return nil, nil, fault("unknown-context", "there is no @context")
 	}
 	return a, urls, nil
+}
+
+// otherForms are the contexts of other versions of Open Badges, which have rules of their own.
+var otherForms = [...]string{
+	"https://www.w3.org/2018/credentials/v1", "https://purl.imsglobal.org/spec/ob/v3p0/context.json", "https://w3id.org/openbadges/v2",
+	"https://openbadgespec.org/v2/context.json", "https://w3id.org/openbadges/v1", "https://openbadgespec.org/v1/context.json",
 }
 
 func lookup(url string) *context {

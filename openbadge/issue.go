@@ -43,13 +43,13 @@ func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, _, err := contexts(doc["@context"])
+	terms, _, err := contexts(doc["@context"])
 	if err != nil {
 		return nil, err
 	}
 	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "created": created.UTC().Format(time.RFC3339),
 		"verificationMethod": k.method(d.issuer(k)), "proofPurpose": "assertionMethod"}
-	hash, err := signedHash(doc, p, a)
+	hash, err := (&document{words: doc, terms: terms}).signedHash(p)
 	if err != nil {
 		return nil, err
 	}
@@ -125,14 +125,26 @@ func (d Draft) document(k *Key) (object, error) {
 	if len(d.Evidence) > 0 {
 		doc["evidence"] = evidence(d.Evidence)
 	}
-	return doc, nil
+	return doc, readable(doc)
+}
+
+// readable reports whether we would read what we are about to sign: every id absolute, and nothing missing.
+func readable(doc object) error {
+	a, _, err := contexts(doc["@context"])
+	if err == nil {
+		_, err = toRDF(doc, a)
+	}
+	if err == nil {
+		_, err = read(doc)
+	}
+	return err
 }
 
 func evidence(all []Evidence) []any {
 	var out []any
 	for _, e := range all {
 		o := object{"type": []any{"Evidence"}}
-		for key, s := range map[string]string{"id": e.ID, "name": e.Name, "description": e.Description, "narrative": e.Narrative, "genre": e.Genre} {
+		for key, s := range map[string]string{"id": e.ID, "name": e.Name, "description": e.Description, "narrative": e.Narrative, "genre": e.Genre, "audience": e.Audience} {
 			if s != "" {
 				o[key] = s
 			}

@@ -1,9 +1,10 @@
 package openbadge
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
+	"math"
+	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -11,85 +12,304 @@ const (
 	// MaxBytes bounds a credential: those with an image within are a few hundred KB.
 	MaxBytes = 1 << 20
 	maxDepth = 32
+	// maxValues bounds all values of a document together. 1EdTech's fullest sample has about 700.
+	maxValues = 20_000
 )
 
 // object is a JSON object; numbers are json.Number.
 type object = map[string]any
 
-// parseJSON reads one JSON object. It refuses a key that stands twice, because two readers could see two documents.
-func parseJSON(b []byte) (object, error) {
+// parseJSON reads one JSON object, so that no two readers can see two documents: a key that stands twice, half a surrogate pair,
+// bytes that are not UTF-8 and numbers beyond 2^53 are refused.
+func parseJSON(b []byte) (object, error) { return parseBounded(b, maxValues) }
+
+func parseBounded(b []byte, values int) (object, error) {
 	if len(b) > MaxBytes {
 		return nil, fault("too-complex", "%d bytes: at most %d are read", len(b), MaxBytes)
 	}
 	if !utf8.Valid(b) {
 		return nil, fault("malformed", "it is not UTF-8")
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	v, err := value(d, 0)
+	p := &parser{in: b, left: values}
+	if p.peek() != '{' {
+		return nil, fault("malformed", "it is no JSON object")
+	}
+	v, err := p.value(maxDepth)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fault("malformed", "something follows the JSON")
+	if p.space(); p.at != len(b) {
+		return nil, p.fault("something follows the JSON")
 	}
-	o, ok := v.(object)
-	if !ok {
-		return nil, fault("malformed", "it is no JSON object")
-	}
-	return o, nil
+	return v.(object), nil
 }
 
-func value(d *json.Decoder, depth int) (any, error) {
-	t, err := d.Token()
-	if err != nil {
-		return nil, fault("malformed", "it is no JSON: %v", err)
+// parser reads JSON (RFC 8259) by descent.
+type parser struct {
+	in   []byte
+	at   int
+	left int // values that may still come
+}
+
+func (p *parser) fault(what string) error {
+	return fault("malformed", "it is no JSON: byte %d: %s", p.at, what)
+}
+
+func (p *parser) space() {
+	for p.at < len(p.in) {
+		switch p.in[p.at] {
+		case ' ', '\t', '\n', '\r':
+			p.at++
+		default:
+			return
+		}
 	}
-	delim, ok := t.(json.Delim)
-	if !ok {
-		return t, nil
+}
+
+// peek is the next byte after white space, 0 at the end.
+func (p *parser) peek() byte {
+	if p.space(); p.at == len(p.in) {
+		return 0
 	}
-	if depth >= maxDepth {
+	return p.in[p.at]
+}
+
+// next takes the next byte after white space if it is c.
+func (p *parser) next(c byte) bool {
+	if p.peek() != c {
+		return false
+	}
+	p.at++
+	return true
+}
+
+func (p *parser) value(depth int) (any, error) {
+	if p.left--; p.left < 0 {
+		return nil, fault("too-complex", "more values than a badge has")
+	}
+	switch c := p.peek(); {
+	case (c == '{' || c == '[') && depth == 0:
 		return nil, fault("too-complex", "nested more than %d deep", maxDepth)
+	case c == '{':
+		return p.object(depth - 1)
+	case c == '[':
+		return p.array(depth - 1)
+	case c == '"':
+		return p.text()
+	case c == '-' || '0' <= c && c <= '9':
+		return p.number()
 	}
-	if delim == '[' {
-		list := []any{}
-		for d.More() {
-			v, err := value(d, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
+	return p.word()
+}
+
+func (p *parser) word() (any, error) {
+	for _, w := range [...]struct {
+		text string
+		v    any
+	}{{"true", true}, {"false", false}, {"null", nil}} {
+		if len(p.in)-p.at >= len(w.text) && string(p.in[p.at:p.at+len(w.text)]) == w.text {
+			p.at += len(w.text)
+			return w.v, nil
 		}
-		_, err = d.Token()
-		return list, wrapJSON(err)
 	}
-	o := object{}
-	for d.More() {
-		k, err := d.Token()
+	return nil, p.fault("no value here")
+}
+
+func (p *parser) array(depth int) (any, error) {
+	p.at++
+	out := []any{}
+	if p.next(']') {
+		return out, nil
+	}
+	for {
+		v, err := p.value(depth)
 		if err != nil {
-			return nil, wrapJSON(err)
-		}
-		key, ok := k.(string)
-		if !ok {
-			return nil, fault("malformed", "a key is no string")
-		}
-		if _, twice := o[key]; twice {
-			return nil, fault("malformed", "the key %.60q stands twice", key)
-		}
-		if o[key], err = value(d, depth+1); err != nil {
 			return nil, err
 		}
+		out = append(out, v)
+		switch {
+		case p.next(','):
+		case p.next(']'):
+			return out, nil
+		default:
+			return nil, p.fault("want , or ]")
+		}
 	}
-	_, err = d.Token()
-	return o, wrapJSON(err)
 }
 
-func wrapJSON(err error) error {
-	if err == nil {
-		return nil
+func (p *parser) object(depth int) (any, error) {
+	p.at++
+	out := object{}
+	if p.next('}') {
+		return out, nil
 	}
-	return fault("malformed", "it is no JSON: %v", err)
+	for {
+		if p.peek() != '"' {
+			return nil, p.fault("want a key")
+		}
+		key, err := p.text()
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := out[key]; twice {
+			return nil, p.fault("the key " + strconv.Quote(key[:min(len(key), 60)]) + " stands twice")
+		}
+		if !p.next(':') {
+			return nil, p.fault("want :")
+		}
+		if out[key], err = p.value(depth); err != nil {
+			return nil, err
+		}
+		switch {
+		case p.next(','):
+		case p.next('}'):
+			return out, nil
+		default:
+			return nil, p.fault("want , or }")
+		}
+	}
+}
+
+// text reads a string; p.at stands on its quote.
+func (p *parser) text() (string, error) {
+	p.at++
+	for start := p.at; p.at < len(p.in); p.at++ {
+		switch c := p.in[p.at]; {
+		case c == '"':
+			p.at++
+			return string(p.in[start : p.at-1]), nil
+		case c == '\\':
+			return p.escaped(append(make([]byte, 0, 2*(p.at-start)+16), p.in[start:p.at]...))
+		case c < 0x20:
+			return "", p.fault("a control character in a text")
+		}
+	}
+	return "", p.fault("a text without an end")
+}
+
+// escaped reads the rest of a text from its first escape on.
+func (p *parser) escaped(s []byte) (string, error) {
+	for p.at < len(p.in) {
+		c := p.in[p.at]
+		p.at++
+		switch {
+		case c == '"':
+			return string(s), nil
+		case c < 0x20:
+			return "", p.fault("a control character in a text")
+		case c == '\\':
+			r, err := p.escape()
+			if err != nil {
+				return "", err
+			}
+			s = utf8.AppendRune(s, r)
+		default:
+			s = append(s, c)
+		}
+	}
+	return "", p.fault("a text without an end")
+}
+
+func (p *parser) escape() (rune, error) {
+	if p.at == len(p.in) {
+		return 0, p.fault("a text without an end")
+	}
+	c := p.in[p.at]
+	p.at++
+	switch c {
+	case '"', '\\', '/':
+		return rune(c), nil
+	case 'b':
+		return '\b', nil
+	case 'f':
+		return '\f', nil
+	case 'n':
+		return '\n', nil
+	case 'r':
+		return '\r', nil
+	case 't':
+		return '\t', nil
+	case 'u':
+		return p.unicode()
+	}
+	return 0, p.fault("an escape that JSON does not have")
+}
+
+func (p *parser) unicode() (rune, error) {
+	r, err := p.hex4()
+	if err != nil || !utf16.IsSurrogate(r) {
+		return r, err
+	}
+	if len(p.in)-p.at < 2 || p.in[p.at] != '\\' || p.in[p.at+1] != 'u' {
+		return 0, p.fault("half of a surrogate pair")
+	}
+	p.at += 2
+	low, err := p.hex4()
+	if err != nil {
+		return 0, err
+	}
+	if r = utf16.DecodeRune(r, low); r == utf8.RuneError {
+		return 0, p.fault("half of a surrogate pair")
+	}
+	return r, nil
+}
+
+func (p *parser) hex4() (rune, error) {
+	if len(p.in)-p.at < 4 {
+		return 0, p.fault("a text without an end")
+	}
+	var r rune
+	for _, c := range p.in[p.at : p.at+4] {
+		switch {
+		case '0' <= c && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			r = r<<4 | rune(c|0x20-'a'+10)
+		default:
+			return 0, p.fault(`\u wants four hexadecimal digits`)
+		}
+	}
+	p.at += 4
+	return r, nil
+}
+
+func (p *parser) number() (any, error) {
+	start := p.at
+	if p.in[p.at] == '-' {
+		p.at++
+	}
+	whole := p.digits()
+	if whole == 0 || whole > 1 && p.in[p.at-whole] == '0' {
+		return nil, p.fault("no number")
+	}
+	if p.at < len(p.in) && p.in[p.at] == '.' {
+		p.at++
+		if p.digits() == 0 {
+			return nil, p.fault("no number")
+		}
+	}
+	if p.at < len(p.in) && p.in[p.at]|0x20 == 'e' {
+		p.at++
+		if p.at < len(p.in) && (p.in[p.at] == '+' || p.in[p.at] == '-') {
+			p.at++
+		}
+		if p.digits() == 0 {
+			return nil, p.fault("no number")
+		}
+	}
+	text := string(p.in[start:p.at])
+	if f, err := strconv.ParseFloat(text, 64); err != nil || len(text) > 64 || math.Abs(f) > 1<<53 {
+		return nil, p.fault("a number beyond 2^53, which readers round differently")
+	}
+	return json.Number(text), nil
+}
+
+func (p *parser) digits() int {
+	start := p.at
+	for p.at < len(p.in) && '0' <= p.in[p.at] && p.in[p.at] <= '9' {
+		p.at++
+	}
+	return p.at - start
 }
 
 // list is v's elements; one alone is a list of one; absent and null are none.

@@ -22,8 +22,8 @@ func parseJWT(b []byte) (*jwt, error) {
 	if len(b) > MaxBytes {
 		return nil, fault("too-complex", "%d bytes: at most %d are read", len(b), MaxBytes)
 	}
-	parts := bytes.Split(b, []byte("."))
-	if len(parts) != 3 {
+	parts := bytes.SplitN(b, []byte("."), 4)
+	if len(parts) != 3 || bytes.ContainsAny(b, "\r\n") { // Go's base64 passes over line ends
 		return nil, fault("malformed", "it is neither JSON nor a JWT")
 	}
 	var raw [3][]byte
@@ -37,8 +37,9 @@ func parseJWT(b []byte) (*jwt, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h["crit"] != nil {
-		return nil, fault("unsupported-form", "its header holds critical extensions")
+	_, crit := h["crit"]
+	if _, b64 := h["b64"]; crit || b64 {
+		return nil, fault("unsupported-form", "its header holds critical extensions (RFC 7515, section 4.1.11)")
 	}
 	switch str(h, "typ") {
 	case "", "JWT", "jwt", "vc+jwt", "vc+ld+jwt":

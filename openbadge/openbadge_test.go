@@ -53,15 +53,15 @@ func TestOthersBadges(t *testing.T) {
 		"simple-err-expired.json":     "invalid expired",
 		"simple-err-issued.json":      "invalid not-an-open-badge not-yet-valid",
 		"simple-err-proof-value.json": "invalid bad-signature",
-		"simple-noproof.json":         "invalid unknown-context",
+		"simple-noproof.json":         "invalid unsupported-form",
 		"simple-err-context.json":     "invalid unknown-term",
 		"simple-context-alias.json":   "valid",
 		"simple-err-type.json":        "invalid unknown-term",
 		"simple-err-issuer.json":      "invalid not-an-open-badge",
 		"simple.jwt":                  "invalid unsupported-form",
 		"simple-did-web-method.json":  "invalid issuer-not-trusted",
-		"simple-json.png":             "invalid malformed",
-		"simple-jwt.svg":              "invalid malformed",
+		"simple-json.png":             "invalid unsupported-form",
+		"simple-jwt.svg":              "invalid unsupported-form",
 	} {
 		got := codes(Verify(file(t, filepath.Join(shared(t, inspector), name)), Options{Trust: []Issuer{example}, At: today}))
 		if got != want {

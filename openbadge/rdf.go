@@ -2,8 +2,9 @@ package openbadge
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,8 +16,11 @@ const (
 	xsd        = "http://www.w3.org/2001/XMLSchema#"
 	xsdString  = xsd + "string"
 	langString = rdf + "langString"
-	// maxQuads bounds the work on a document. A badge has about 40.
+	// maxQuads and maxText bound the work on a document: its statements, and the bytes that they are written with. A badge has about
+	// 40 statements; one with an image within may have a megabyte of text, but says it once.
 	maxQuads = 5000
+	maxText  = 2 * MaxBytes
+	maxTypes = 16 // of one node
 )
 
 // node is a subject, object or graph of a quad.
@@ -48,11 +52,13 @@ type quad struct {
 type expander struct {
 	quads  []quad
 	blanks int
+	text   int    // bytes in quads
+	root   string // the document's own id
 }
 
 // toRDF expands the document under the contexts. Every word must be known, every id and type absolute.
 func toRDF(doc object, a *active) ([]quad, error) {
-	x := &expander{}
+	x := &expander{root: str(doc, "id")}
 	if _, err := x.node(doc, a, node{}, true); err != nil {
 		return nil, err
 	}
@@ -65,8 +71,9 @@ func (x *expander) blank() node {
 }
 
 func (x *expander) emit(q quad) error {
-	if len(x.quads) >= maxQuads {
-		return fault("too-complex", "more than %d statements", maxQuads)
+	x.text += len(q.s.value) + len(q.p) + len(q.o.value) + len(q.o.datatype)
+	if len(x.quads) >= maxQuads || x.text > maxText {
+		return fault("too-complex", "more than %d statements, or than %d bytes of them", maxQuads, maxText)
 	}
 	x.quads = append(x.quads, q)
 	return nil
@@ -86,31 +93,54 @@ func (x *expander) node(o object, outer *active, graph node, top bool) (node, er
 	default:
 		return node{}, fault("malformed", "an id is no string")
 	}
+	if !top && self.value == x.root && self.kind == iri {
+		if err := silent(o); err != nil {
+			return node{}, err
+		}
+	}
 	inner, err := x.types(o, self, outer, graph)
 	if err != nil {
 		return node{}, err
 	}
-	keys := make([]string, 0, len(o))
-	for k := range o {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	for _, k := range keys {
+	for _, k := range slices.Sorted(maps.Keys(o)) {
 		if k == "id" || k == "type" || k == "@context" && top {
 			continue
 		}
-		t, ok := inner.find(k)
-		if !ok {
-			return node{}, fault("unknown-term", "the word %.60q is in none of the contexts", k)
+		t, err := word(k, inner)
+		if err != nil {
+			return node{}, err
 		}
-		if other := alias(k, t, inner); other != "" {
-			return node{}, fault("unknown-term", "%.60q is another word for %q", k, other)
-		}
-		if err := x.property(self, t, o[k], outer, graph); err != nil {
+		if err := x.property(self, t, o[k], inner, outer, graph); err != nil {
 			return node{}, err
 		}
 	}
 	return self, nil
+}
+
+// silent refuses a second node with the credential's id that says something. Statements have no place: what the issuer said of
+// the credential could be moved there, would be signed alike, and would not be seen by those who read the credential.
+func silent(o object) error {
+	for k := range o {
+		if k != "id" && k != "type" {
+			return fault("ambiguous", "a second node with the credential's id says %.60q", k)
+		}
+	}
+	return nil
+}
+
+// word is what the contexts say of a key.
+func word(k string, a *active) (*term, error) {
+	if k == "@context" {
+		return nil, fault("unknown-context", "a context within the document is not read: contexts are not signed")
+	}
+	t, ok := a.find(k)
+	if !ok {
+		return nil, fault("unknown-term", "the word %.60q is in none of the contexts", k)
+	}
+	if other := alias(k, t, a); other != "" {
+		return nil, fault("unknown-term", "%.60q is another word for %q", k, other)
+	}
+	return t, nil
 }
 
 // readWords are what read takes out of a credential. The contexts know other words for some of them, which would be signed alike and not be seen.
@@ -132,6 +162,9 @@ func alias(k string, t *term, a *active) string {
 func (x *expander) types(o object, self node, outer *active, graph node) (*active, error) {
 	inner := outer
 	var names []string
+	if len(list(o["type"])) > maxTypes {
+		return nil, fault("too-complex", "a node of more than %d types", maxTypes)
+	}
 	for _, v := range list(o["type"]) {
 		name, ok := v.(string)
 		if !ok {
@@ -150,7 +183,7 @@ func (x *expander) types(o object, self node, outer *active, graph node) (*activ
 			return nil, err
 		}
 	}
-	sort.Strings(names) // JSON-LD 1.1, expansion step 11: in lexicographical order
+	slices.Sort(names) // JSON-LD 1.1, expansion step 11: in lexicographical order
 	for _, name := range names {
 		if t, ok := outer.find(name); ok && t.scoped != nil {
 			var err error
@@ -162,25 +195,30 @@ func (x *expander) types(o object, self node, outer *active, graph node) (*activ
 	return inner, nil
 }
 
-func (x *expander) property(self node, t *term, v any, outer *active, graph node) error {
-	if v == nil {
-		return nil
-	}
+// property says what o says of self. A single value is read as the node's types have it; what nested nodes are is read as it was
+// before them, for a type's context does not reach further in (JSON-LD 1.1, expansion step 7).
+func (x *expander) property(self node, t *term, v any, inner, outer *active, graph node) error {
 	if t.typ == "@json" {
 		return x.jsonLiteral(self, t, v, graph)
 	}
-	a := outer
+	if v == nil {
+		return nil
+	}
+	s := scopes{inner, outer}
 	if t.scoped != nil {
 		var err error
-		if a, err = a.with(t.scoped, true); err != nil {
+		if s.inner, err = inner.with(t.scoped, true); err != nil {
+			return err
+		}
+		if s.outer, err = outer.with(t.scoped, true); err != nil {
 			return err
 		}
 	}
 	if t.container == inList {
-		return x.listOf(self, t, list(v), a, graph)
+		return x.listOf(self, t, list(v), s, graph)
 	}
 	return x.each(list(v), func(v any) error {
-		n, err := x.value(t, v, a, graph)
+		n, err := x.value(t, v, s, graph)
 		if err != nil {
 			return err
 		}
@@ -188,17 +226,17 @@ func (x *expander) property(self node, t *term, v any, outer *active, graph node
 	})
 }
 
-// each goes through a list, and lists within it: sets in sets are one set.
+// scopes are the contexts in force for a property's values: for a single value, and for a nested node.
+type scopes struct{ inner, outer *active }
+
+// each goes through a list. Lists in lists are refused: no badge has them, and readers differ on what they mean.
 func (x *expander) each(vs []any, do func(any) error) error {
 	for _, v := range vs {
 		if v == nil {
 			continue
 		}
-		if inner, ok := v.([]any); ok {
-			if err := x.each(inner, do); err != nil {
-				return err
-			}
-			continue
+		if _, ok := v.([]any); ok {
+			return fault("malformed", "a list within a list")
 		}
 		if err := do(v); err != nil {
 			return err
@@ -207,10 +245,10 @@ func (x *expander) each(vs []any, do func(any) error) error {
 	return nil
 }
 
-func (x *expander) listOf(self node, t *term, vs []any, a *active, graph node) error {
+func (x *expander) listOf(self node, t *term, vs []any, s scopes, graph node) error {
 	var items []node
 	err := x.each(vs, func(v any) error {
-		n, err := x.value(t, v, a, graph)
+		n, err := x.value(t, v, s, graph)
 		items = append(items, n)
 		return err
 	})
@@ -242,12 +280,19 @@ func (x *expander) jsonLiteral(self node, t *term, v any, graph node) error {
 	return x.emit(quad{self, t.iri, node{kind: literal, value: string(b), datatype: rdf + "JSON"}, graph})
 }
 
-func (x *expander) value(t *term, v any, a *active, graph node) (node, error) {
+func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
+	if o, ok := v.(object); ok {
+		if _, ok := o["@value"]; ok {
+			return spoken(t, o)
+		}
+		return x.nested(t, o, s.outer, graph)
+	}
+	if t.container == inGraph {
+		return node{}, fault("malformed", "%s: want an object", t.name)
+	}
 	switch v := v.(type) {
-	case object:
-		return x.nested(t, v, a, graph)
 	case string:
-		return x.word(t, v, a)
+		return reference(t, v, s.inner)
 	case bool:
 		return typed(strconv.FormatBool(v), t.typ, xsd+"boolean"), nil
 	case json.Number:
@@ -258,7 +303,7 @@ func (x *expander) value(t *term, v any, a *active, graph node) (node, error) {
 
 func (x *expander) nested(t *term, o object, a *active, graph node) (node, error) {
 	for k := range o {
-		if strings.HasPrefix(k, "@") {
+		if strings.HasPrefix(k, "@") && k != "@context" {
 			return node{}, fault("unknown-term", "%s: the keyword %.30q is not read", t.name, k)
 		}
 	}
@@ -270,20 +315,52 @@ func (x *expander) nested(t *term, o object, a *active, graph node) (node, error
 	return g, err
 }
 
-func (x *expander) word(t *term, s string, a *active) (node, error) {
-	switch t.typ {
-	case "@id", "@vocab":
-		if t.typ == "@vocab" {
-			if w, ok := a.find(s); ok {
-				return node{kind: iri, value: w.iri}, nil
+// spoken is a text with its language, as the VC data model writes names and descriptions (section 11.1): {"@value": …, "@language": …}.
+// A direction of writing is refused, because it would not be signed.
+func spoken(t *term, o object) (node, error) {
+	text, ok := o["@value"].(string)
+	lang, hasLang := o["@language"].(string)
+	if !ok || len(o) > 2 || len(o) == 2 && !hasLang || t.typ != "" {
+		return node{}, fault("malformed", "%s: a value object of a form that is not read", t.name)
+	}
+	if !hasLang {
+		return node{kind: literal, value: text, datatype: xsdString}, nil
+	}
+	if !languageTag(lang) {
+		return node{}, fault("malformed", "%s: %.40q is no language", t.name, lang)
+	}
+	return node{kind: literal, value: text, datatype: langString, lang: strings.ToLower(lang)}, nil
+}
+
+// languageTag reports whether s has the form of BCP 47: parts of one to eight letters or digits, the first of letters.
+func languageTag(s string) bool {
+	for i, part := range strings.Split(s, "-") {
+		if len(part) < 1 || len(part) > 8 {
+			return false
+		}
+		for _, c := range []byte(part) {
+			if letter := 'a' <= c|0x20 && c|0x20 <= 'z'; !letter && (i == 0 || c < '0' || c > '9') {
+				return false
 			}
 		}
-		if !absolute(s, a) {
-			return node{}, fault("relative-iri", "%s: %.100q is not absolute", t.name, s)
-		}
-		return node{kind: iri, value: s}, nil
 	}
-	return typed(s, t.typ, xsdString), nil
+	return true
+}
+
+// reference is a string as its term means it: the id of a node, a word of the contexts, or a text.
+func reference(t *term, s string, a *active) (node, error) {
+	if t.typ != "@id" && t.typ != "@vocab" {
+		return typed(s, t.typ, xsdString), nil
+	}
+	if t.typ == "@vocab" {
+		if w, ok := a.find(s); ok {
+			return node{kind: iri, value: w.iri}, nil
+		}
+	}
+	if !absolute(s, a) {
+		return node{}, fault("relative-iri", "%s: %.100q is not absolute", t.name, s)
+	}
+	return node{kind: iri, value: s}, nil
 }
 
 func typed(text, want, plain string) node {
@@ -296,10 +373,13 @@ func typed(text, want, plain string) node {
 // number writes a number as JSON-LD 1.1's «Data Round Tripping» says: an integer as such, all else as a canonical double.
 func number(n json.Number, t *term) (node, error) {
 	f, err := n.Float64()
-	if err != nil || math.IsInf(f, 0) {
-		return node{}, fault("malformed", "%s: the number %.40s is too large", t.name, n)
+	if err != nil || t.typ == "@id" || t.typ == "@vocab" {
+		return node{}, fault("malformed", "%s: the number %.40s is out of place", t.name, n)
 	}
-	if f == math.Trunc(f) && math.Abs(f) < 1e21 && t.typ != xsd+"double" {
+	if f == 0 {
+		f = 0 // not -0
+	}
+	if f == math.Trunc(f) && t.typ != xsd+"double" {
 		return typed(strconv.FormatFloat(f, 'f', -1, 64), t.typ, xsd+"integer"), nil
 	}
 	mant, exp, _ := strings.Cut(strconv.FormatFloat(f, 'E', 15, 64), "E")
@@ -314,7 +394,7 @@ func number(n json.Number, t *term) (node, error) {
 // absolute reports whether s is an IRI that means the same everywhere: with a scheme, and one that no context could expand.
 func absolute(s string, a *active) bool {
 	scheme, rest, ok := strings.Cut(s, ":")
-	if !ok || scheme == "" || rest == "" || scheme == "_" || len(s) > 8192 {
+	if !ok || scheme == "" || rest == "" || scheme == "_" {
 		return false
 	}
 	for i, r := range scheme {

@@ -1,135 +1,200 @@
 package openbadge
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"sort"
+	"slices"
 	"strconv"
-	"strings"
 )
 
-// maxWork bounds what a document may cost to canonicalise, in hashes of the N-degree algorithm. A badge costs none; the
-// W3C's hardest honest vectors cost a few thousand; a poison graph costs more than there is.
-const maxWork = 20000
+// maxWork bounds what naming a document's blank nodes may cost, in bytes hashed, compared and copied. A badge costs a few thousand,
+// the W3C's hardest honest vectors (044 to 046) 823,000, a poison graph more than there is.
+const maxWork = 1_200_000
 
 // canonicalise is RDFC-1.0 with SHA-256 (W3C Recommendation of 21 May 2024): the document's statements as sorted N-Quads
-// with blank nodes named by what surrounds them.
-func canonicalise(quads []quad) (string, error) {
-	c := &canon{quads: quads, of: map[string][]int{}, issued: &issuer{prefix: "c14n"}, first: map[string]string{}}
-	for i, q := range quads {
-		for _, n := range [...]node{q.s, q.o, q.graph} {
-			if n.kind == blank {
-				if l := c.of[n.value]; len(l) == 0 || l[len(l)-1] != i {
-					c.of[n.value] = append(l, i)
-				}
-			}
-		}
-	}
+// with blank nodes named by what surrounds them. It reorders its argument.
+func canonicalise(quads []quad) ([]byte, error) {
+	slices.SortFunc(quads, compareQuads)
+	quads = slices.Compact(quads) // a dataset is a set
+	c := newCanon(quads)
 	if err := c.name(); err != nil {
-		return "", err
+		return nil, err
 	}
-	lines := make([]string, len(quads))
-	for i, q := range quads {
-		lines[i] = nquad(q, func(b string) string { return c.issued.names[b] })
-	}
-	sort.Strings(lines)
-	var b strings.Builder
-	for i, l := range lines {
-		if i == 0 || l != lines[i-1] {
-			b.WriteString(l)
-		}
-	}
-	return b.String(), nil
+	return serialise(quads, func(n node) string { return c.issued.label(c.index[n.value]) }, nil), nil
 }
 
+// serialise is the statements as canonical N-Quads, sorted.
+func serialise(quads []quad, label func(node) string, of []int32) []byte {
+	var text []byte
+	var ends []int
+	put := func(q *quad) {
+		text = appendQuad(text, q, label)
+		ends = append(ends, len(text))
+	}
+	if of == nil {
+		for i := range quads {
+			put(&quads[i])
+		}
+	}
+	for _, i := range of {
+		put(&quads[i])
+	}
+	if len(ends) < 2 {
+		return text
+	}
+	lines := make([][]byte, len(ends))
+	start := 0
+	for i, end := range ends {
+		lines[i], start = text[start:end], end
+	}
+	slices.SortFunc(lines, bytes.Compare)
+	return bytes.Join(lines, nil)
+}
+
+func compareQuads(a, b quad) int {
+	return cmp.Or(compareNodes(a.s, b.s), cmp.Compare(a.p, b.p), compareNodes(a.o, b.o), compareNodes(a.graph, b.graph))
+}
+
+func compareNodes(a, b node) int {
+	return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.value, b.value), cmp.Compare(a.datatype, b.datatype), cmp.Compare(a.lang, b.lang))
+}
+
+// canon is a canonicalisation under way. Blank nodes are numbers: their place in of.
 type canon struct {
 	quads  []quad
-	of     map[string][]int // a blank node's quads
-	issued *issuer
-	first  map[string]string // first-degree hashes
+	index  map[string]int32 // by label
+	ends   [][3]int32       // of each quad: its blank nodes as subject, object and graph; -1: none
+	of     [][]int32        // a blank node's quads
+	first  []string         // first-degree hashes
+	issued issuer
 	work   int
 }
 
-// issuer gives names in the order they are asked for.
-type issuer struct {
-	prefix string
-	names  map[string]string
-	order  []string
-}
-
-func (i *issuer) issue(b string) string {
-	if n, ok := i.names[b]; ok {
-		return n
+func newCanon(quads []quad) *canon {
+	c := &canon{quads: quads, index: map[string]int32{}, ends: make([][3]int32, len(quads)), issued: issuer{prefix: "_:c14n"}}
+	for i := range quads {
+		for j, n := range [...]*node{&quads[i].s, &quads[i].o, &quads[i].graph} {
+			if n.kind != blank {
+				c.ends[i][j] = -1
+				continue
+			}
+			b, known := c.index[n.value]
+			if !known {
+				b = int32(len(c.of))
+				c.index[n.value] = b
+				c.of = append(c.of, nil)
+			}
+			c.ends[i][j] = b
+			if l := c.of[b]; len(l) == 0 || l[len(l)-1] != int32(i) {
+				c.of[b] = append(l, int32(i))
+			}
+		}
 	}
-	if i.names == nil {
-		i.names = map[string]string{}
-	}
-	n := i.prefix + strconv.Itoa(len(i.order))
-	i.names[b] = n
-	i.order = append(i.order, b)
-	return n
-}
-
-func (i *issuer) clone() *issuer {
-	c := &issuer{prefix: i.prefix, names: make(map[string]string, len(i.names)), order: append([]string(nil), i.order...)}
-	for k, v := range i.names {
-		c.names[k] = v
-	}
+	c.first = make([]string, len(c.of))
+	c.issued.names = make([]int32, len(c.of))
 	return c
 }
 
-func sum(s string) string {
-	h := sha256.Sum256([]byte(s))
+func (c *canon) spend(n int) error {
+	if c.work += n; c.work > maxWork {
+		return fault("too-complex", "its blank nodes are tied together in too many ways")
+	}
+	return nil
+}
+
+// issuer names blank nodes in the order they are asked for.
+type issuer struct {
+	prefix string
+	order  []int32
+	names  []int32 // of the canonical issuer alone: place in order + 1, by blank node. Others are short, and are looked through
+}
+
+// find gives a blank node's place, or -1.
+func (s *issuer) find(b int32) int {
+	if s.names != nil {
+		return int(s.names[b]) - 1
+	}
+	return slices.Index(s.order, b)
+}
+
+func (s *issuer) label(b int32) string { return s.prefix + strconv.Itoa(s.find(b)) }
+
+func (s *issuer) issue(b int32) int {
+	if at := s.find(b); at >= 0 {
+		return at
+	}
+	s.order = append(s.order, b)
+	if s.names != nil {
+		s.names[b] = int32(len(s.order))
+	}
+	return len(s.order) - 1
+}
+
+func sum(b []byte) string {
+	h := sha256.Sum256(b)
 	return hex.EncodeToString(h[:])
 }
 
 // name is the algorithm's main part (section 4.4.3).
 func (c *canon) name() error {
-	byHash := map[string][]string{}
-	for b := range c.of {
-		h := c.firstDegree(b)
-		byHash[h] = append(byHash[h], b)
+	all := make([]int32, len(c.of))
+	for b := range all {
+		all[b] = int32(b)
+		c.first[b] = c.firstDegree(int32(b))
 	}
-	hashes := make([]string, 0, len(byHash))
-	for h := range byHash {
-		hashes = append(hashes, h)
-	}
-	sort.Strings(hashes)
-	for _, h := range hashes {
-		if len(byHash[h]) == 1 {
-			c.issued.issue(byHash[h][0])
-			byHash[h] = nil
+	slices.SortFunc(all, func(a, b int32) int { return cmp.Or(cmp.Compare(c.first[a], c.first[b]), cmp.Compare(a, b)) })
+	same := func(a, b int32) bool { return c.first[a] == c.first[b] }
+	for twins := range groups(all, same) {
+		if len(twins) == 1 {
+			c.issued.issue(twins[0])
 		}
 	}
-	for _, h := range hashes {
-		if err := c.nameTwins(byHash[h]); err != nil {
-			return err
+	for twins := range groups(all, same) {
+		if len(twins) > 1 {
+			if err := c.nameTwins(twins); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
+// groups gives the runs of equal elements.
+func groups[T any](all []T, same func(a, b T) bool) func(func([]T) bool) {
+	return func(yield func([]T) bool) {
+		for len(all) > 0 {
+			n := 1
+			for n < len(all) && same(all[0], all[n]) {
+				n++
+			}
+			if !yield(all[:n]) {
+				return
+			}
+			all = all[n:]
+		}
+	}
+}
+
 // nameTwins names blank nodes that look alike from nearby.
-func (c *canon) nameTwins(twins []string) error {
+func (c *canon) nameTwins(twins []int32) error {
 	type result struct {
 		hash string
-		iss  *issuer
+		iss  issuer
 	}
 	var results []result
-	sort.Strings(twins)
 	for _, b := range twins {
-		if _, done := c.issued.names[b]; done {
+		if c.issued.find(b) >= 0 {
 			continue
 		}
-		temp := &issuer{prefix: "b"}
-		temp.issue(b)
-		h, iss, err := c.nDegree(b, temp)
+		h, iss, err := c.nDegree(b, issuer{prefix: "_:b", order: []int32{b}})
 		if err != nil {
 			return err
 		}
 		results = append(results, result{h, iss})
 	}
-	sort.SliceStable(results, func(i, j int) bool { return results[i].hash < results[j].hash })
+	slices.SortStableFunc(results, func(a, b result) int { return cmp.Compare(a.hash, b.hash) })
 	for _, r := range results {
 		for _, b := range r.iss.order {
 			c.issued.issue(b)
@@ -139,89 +204,74 @@ func (c *canon) nameTwins(twins []string) error {
 }
 
 // firstDegree is section 4.6: the hash of the statements a node stands in.
-func (c *canon) firstDegree(b string) string {
-	if h, ok := c.first[b]; ok {
-		return h
-	}
-	lines := make([]string, 0, len(c.of[b]))
-	for _, i := range c.of[b] {
-		lines = append(lines, nquad(c.quads[i], func(x string) string {
-			if x == b {
-				return "a"
-			}
-			return "z"
-		}))
-	}
-	sort.Strings(lines)
-	h := sum(strings.Join(lines, ""))
-	c.first[b] = h
-	return h
+func (c *canon) firstDegree(b int32) string {
+	return sum(serialise(c.quads, func(n node) string {
+		if c.index[n.value] == b {
+			return "_:a"
+		}
+		return "_:z"
+	}, c.of[b]))
 }
 
-// related is section 4.7: the hash of how a node is tied to another.
-func (c *canon) related(other string, q quad, iss *issuer, position byte) string {
-	var id string
-	switch {
-	case c.issued.names[other] != "":
-		id = "_:" + c.issued.names[other]
-	case iss.names[other] != "":
-		id = "_:" + iss.names[other]
-	default:
-		id = c.firstDegree(other)
-	}
-	s := string(position)
+// tie is section 4.7: the hash of how a node is tied to another, and that other.
+type tie struct {
+	hash  string
+	other int32
+}
+
+func (c *canon) tie(other int32, q *quad, iss *issuer, position byte) (tie, error) {
+	text := append(make([]byte, 0, 192), position)
 	if position != 'g' {
-		s += "<" + q.p + ">"
+		text = append(append(append(text, '<'), q.p...), '>')
 	}
-	return sum(s + id)
+	switch {
+	case c.issued.find(other) >= 0:
+		text = append(text, c.issued.label(other)...)
+	case iss.find(other) >= 0:
+		text = append(text, iss.label(other)...)
+	default:
+		text = append(text, c.first[other]...)
+	}
+	return tie{sum(text), other}, c.spend(64 + len(text) + len(iss.order))
 }
 
 // nDegree is section 4.8: the hash of everything a node is tied to.
-func (c *canon) nDegree(b string, iss *issuer) (string, *issuer, error) {
-	if c.work++; c.work > maxWork {
-		return "", nil, fault("too-complex", "its blank nodes are tied together in too many ways")
-	}
-	ties := map[string][]string{}
+func (c *canon) nDegree(b int32, iss issuer) (string, issuer, error) {
+	var ties []tie
 	for _, i := range c.of[b] {
-		q := c.quads[i]
-		for _, x := range [...]struct {
-			n node
-			p byte
-		}{{q.s, 's'}, {q.o, 'o'}, {q.graph, 'g'}} {
-			if x.n.kind == blank && x.n.value != b {
-				h := c.related(x.n.value, q, iss, x.p)
-				ties[h] = append(ties[h], x.n.value)
+		for j, other := range c.ends[i] {
+			if other < 0 || other == b {
+				continue
 			}
+			t, err := c.tie(other, &c.quads[i], &iss, "sog"[j])
+			if err != nil {
+				return "", iss, err
+			}
+			ties = append(ties, t)
 		}
 	}
-	hashes := make([]string, 0, len(ties))
-	for h := range ties {
-		hashes = append(hashes, h)
-	}
-	sort.Strings(hashes)
-	var data strings.Builder
-	for _, h := range hashes {
-		data.WriteString(h)
-		path, chosen, err := c.shortest(ties[h], iss)
+	slices.SortStableFunc(ties, func(a, b tie) int { return cmp.Compare(a.hash, b.hash) })
+	var data []byte
+	for alike := range groups(ties, func(a, b tie) bool { return a.hash == b.hash }) {
+		path, chosen, err := c.shortest(alike, iss)
 		if err != nil {
-			return "", nil, err
+			return "", iss, err
 		}
-		data.WriteString(path)
+		data = append(append(data, alike[0].hash...), path...)
 		iss = chosen
 	}
-	return sum(data.String()), iss, nil
+	return sum(data), iss, c.spend(64 + len(data))
 }
 
 // shortest tries every order of nodes that are tied alike, and keeps the least path.
-func (c *canon) shortest(nodes []string, iss *issuer) (string, *issuer, error) {
-	var best string
-	var chosen *issuer
-	err := permute(nodes, func(order []string) error {
-		if c.work++; c.work > maxWork {
-			return fault("too-complex", "its blank nodes are tied together in too many ways")
-		}
-		path, got, err := c.path(order, iss.clone(), best)
-		if err == nil && got != nil && (chosen == nil || path < best) {
+func (c *canon) shortest(alike []tie, iss issuer) (best []byte, chosen issuer, err error) {
+	order := make([]int32, len(alike))
+	for i, t := range alike {
+		order[i] = t.other
+	}
+	err = permute(order, func() error {
+		path, got, err := c.path(order, iss, best)
+		if err == nil && path != nil && (best == nil || bytes.Compare(path, best) < 0) {
 			best, chosen = path, got
 		}
 		return err
@@ -230,42 +280,48 @@ func (c *canon) shortest(nodes []string, iss *issuer) (string, *issuer, error) {
 }
 
 // path is one order's path; nil without error where it cannot become the least.
-func (c *canon) path(order []string, iss *issuer, best string) (string, *issuer, error) {
-	var path string
-	var recurse []string
-	worse := func() bool { return best != "" && len(path) >= len(best) && path > best }
+func (c *canon) path(order []int32, iss issuer, best []byte) ([]byte, issuer, error) {
+	iss.order = slices.Clone(iss.order)
+	if err := c.spend(64 + len(order) + len(iss.order)); err != nil {
+		return nil, iss, err
+	}
+	path := make([]byte, 0, 8*len(order))
+	worse := func() bool { return best != nil && len(path) >= len(best) && bytes.Compare(path, best) > 0 }
+	var recurse []int32
 	for _, r := range order {
-		if n := c.issued.names[r]; n != "" {
-			path += "_:" + n
+		if c.issued.find(r) >= 0 {
+			path = append(path, c.issued.label(r)...)
 		} else {
-			if iss.names[r] == "" {
+			if iss.find(r) < 0 {
 				recurse = append(recurse, r)
 			}
-			path += "_:" + iss.issue(r)
+			iss.issue(r)
+			path = append(path, iss.label(r)...)
+		}
+		if err := c.spend(8 + 3*len(iss.order)); err != nil {
+			return nil, iss, err
 		}
 		if worse() {
-			return "", nil, nil
+			return nil, iss, nil
 		}
 	}
 	for _, r := range recurse {
 		h, got, err := c.nDegree(r, iss)
 		if err != nil {
-			return "", nil, err
+			return nil, iss, err
 		}
-		path += "_:" + iss.issue(r) + "<" + h + ">"
-		iss = got
-		if worse() {
-			return "", nil, nil
+		path = append(append(append(append(path, iss.label(r)...), '<'), h...), '>')
+		if iss = got; worse() {
+			return nil, iss, nil
 		}
 	}
 	return path, iss, nil
 }
 
-// permute calls do with every order of s (Heap's algorithm); do must not keep what it is given.
-func permute(s []string, do func([]string) error) error {
-	s = append([]string(nil), s...)
+// permute calls do with s in every order (Heap's algorithm).
+func permute(s []int32, do func() error) error {
 	n := make([]int, len(s))
-	if err := do(s); err != nil {
+	if err := do(); err != nil {
 		return err
 	}
 	for i := 0; i < len(s); {
@@ -279,7 +335,7 @@ func permute(s []string, do func([]string) error) error {
 		} else {
 			s[n[i]], s[i] = s[i], s[n[i]]
 		}
-		if err := do(s); err != nil {
+		if err := do(); err != nil {
 			return err
 		}
 		n[i]++
@@ -288,60 +344,55 @@ func permute(s []string, do func([]string) error) error {
 	return nil
 }
 
-// nquad writes a statement as canonical N-Quads; label gives a blank node's name.
-func nquad(q quad, label func(string) string) string {
-	var b strings.Builder
-	put := func(n node) {
-		switch n.kind {
-		case iri:
-			b.WriteString("<" + n.value + ">")
-		case blank:
-			b.WriteString("_:" + label(n.value))
-		case literal:
-			b.WriteByte('"')
-			escape(&b, n.value)
-			b.WriteByte('"')
-			if n.lang != "" {
-				b.WriteString("@" + n.lang)
-			} else if n.datatype != xsdString {
-				b.WriteString("^^<" + n.datatype + ">")
-			}
-		}
-	}
-	put(q.s)
-	b.WriteString(" <" + q.p + "> ")
-	put(q.o)
+// appendQuad writes a statement as canonical N-Quads; label gives a blank node's name.
+func appendQuad(b []byte, q *quad, label func(node) string) []byte {
+	b = appendNode(b, &q.s, label)
+	b = append(append(append(b, " <"...), q.p...), "> "...)
+	b = appendNode(b, &q.o, label)
 	if q.graph.kind != none {
-		b.WriteByte(' ')
-		put(q.graph)
+		b = appendNode(append(b, ' '), &q.graph, label)
 	}
-	b.WriteString(" .\n")
-	return b.String()
+	return append(b, " .\n"...)
 }
 
-// escape writes a literal's text as RDFC-1.0's canonical form says (section 5).
-func escape(b *strings.Builder, s string) {
-	for _, r := range s {
-		switch {
-		case r == '\b':
-			b.WriteString(`\b`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\f':
-			b.WriteString(`\f`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '"':
-			b.WriteString(`\"`)
-		case r == '\\':
-			b.WriteString(`\\`)
-		case r < 0x20 || r == 0x7f:
-			b.WriteString(`\u00`)
-			b.WriteString(strings.ToUpper(hex.EncodeToString([]byte{byte(r)})))
+func appendNode(b []byte, n *node, label func(node) string) []byte {
+	switch n.kind {
+	case iri:
+		return append(append(append(b, '<'), n.value...), '>')
+	case blank:
+		return append(b, label(*n)...)
+	}
+	b = append(appendEscaped(append(b, '"'), n.value), '"')
+	switch {
+	case n.lang != "":
+		return append(append(b, '@'), n.lang...)
+	case n.datatype != xsdString:
+		return append(append(append(b, "^^<"...), n.datatype...), '>')
+	}
+	return b
+}
+
+// appendEscaped writes a literal's text as RDFC-1.0's canonical form says (section 5).
+func appendEscaped(b []byte, s string) []byte {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '\b':
+			b = append(b, `\b`...)
+		case c == '\t':
+			b = append(b, `\t`...)
+		case c == '\n':
+			b = append(b, `\n`...)
+		case c == '\f':
+			b = append(b, `\f`...)
+		case c == '\r':
+			b = append(b, `\r`...)
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c < 0x20 || c == 0x7f:
+			b = append(b, '\\', 'u', '0', '0', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
 		default:
-			b.WriteRune(r)
+			b = append(b, c)
 		}
 	}
+	return b
 }

@@ -3,8 +3,8 @@ package openbadge
 import (
 	"bytes"
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -92,21 +92,13 @@ func (v Verdict) Why() string {
 // Anything else is Invalid, with a reason that says so.
 func Verify(data []byte, o Options) Verdict {
 	v := &Verdict{State: Valid, Reasons: []Reason{}}
-	data = bytes.TrimSpace(data)
-	var doc object
-	var token *jwt
-	var err error
-	if len(data) > 0 && data[0] == '{' {
-		doc, err = parseJSON(data)
-	} else if token, err = parseJWT(data); err == nil {
-		doc, err = token.credential()
-	}
+	doc, token, err := parse(data)
 	if !v.check("form", err) {
 		return *v
 	}
-	a, _, err := contexts(doc["@context"])
-	if err == nil {
-		_, err = toRDF(without(doc, "proof"), a)
+	d := &document{words: doc}
+	if d.terms, _, err = contexts(doc["@context"]); err == nil {
+		_, err = toRDF(without(doc, "proof"), d.terms)
 	}
 	if !v.check("contexts", err) {
 		return *v
@@ -121,11 +113,27 @@ func Verify(data []byte, o Options) Verdict {
 	if token != nil {
 		v.check("proof", token.verify(doc, v.Badge, o))
 	} else {
-		v.check("proof", verifyProofs(doc, a, v.Badge, o))
+		v.check("proof", verifyProofs(d, v.Badge, o))
 	}
 	v.dates(o.At)
 	v.status(o.Status)
 	return *v
+}
+
+// parse finds out the form. token is nil where it is JSON.
+func parse(data []byte) (doc object, token *jwt, err error) {
+	data = bytes.TrimSpace(data)
+	switch {
+	case bytes.HasPrefix(data, []byte("{")):
+		doc, err = parseJSON(data)
+		return doc, nil, err
+	case bytes.HasPrefix(data, []byte("\x89PNG")), bytes.HasPrefix(data, []byte("<")):
+		return nil, nil, fault("unsupported-form", "an image or a page: this version reads the JSON or the JWT that is baked into it")
+	}
+	if token, err = parseJWT(data); err == nil {
+		doc, err = token.credential()
+	}
+	return doc, token, err
 }
 
 func without(o object, key string) object {
@@ -146,7 +154,11 @@ func (v *Verdict) check(name string, err error) bool {
 	}
 	f := &Fault{"malformed", err.Error()}
 	errors.As(err, &f)
-	v.refuse(name, Invalid, f.Code, f.Detail)
+	state := Invalid
+	if f.Code == "trust-unusable" {
+		state = Indeterminate
+	}
+	v.refuse(name, state, f.Code, f.Detail)
 	return false
 }
 
@@ -159,10 +171,10 @@ func (v *Verdict) refuse(name string, s State, code, detail string) {
 	v.Reasons = append(v.Reasons, Reason{code, w[0], w[1], detail})
 }
 
-// keysOf are the pinned keys of an issuer.
+// keysOf are the pinned keys of an issuer. Where the caller pins only what is no key, nobody can say whose signature it is.
 func keysOf(id string, o Options) ([]ed25519.PublicKey, error) {
 	var keys []ed25519.PublicKey
-	found := false
+	found, unusable := false, ""
 	for _, i := range o.Trust {
 		if i.ID != id {
 			continue
@@ -171,37 +183,35 @@ func keysOf(id string, o Options) ([]ed25519.PublicKey, error) {
 		for _, s := range i.Keys {
 			if k, ok := parseMultikey(s); ok {
 				keys = append(keys, k)
+			} else {
+				unusable = s
 			}
 		}
 	}
-	if !found {
+	switch {
+	case !found:
 		return nil, fault("issuer-not-trusted", "nobody trusts %.200q here", id)
+	case len(keys) == 0 && unusable != "":
+		return nil, fault("trust-unusable", "%.100q, pinned to %.100q, is no Ed25519 key", unusable, id)
 	}
 	return keys, nil
 }
 
-// verifyProofs is content with one proof that a trusted key made.
-func verifyProofs(doc object, a *active, b *Badge, o Options) error {
-	proofs := list(doc["proof"])
-	if len(proofs) == 0 {
-		return fault("no-proof", "it is not signed")
-	}
-	if len(proofs) > 8 {
-		return fault("too-complex", "%d proofs", len(proofs))
+// verifyProofs is content with one proof that a trusted key made. The badge ends when that proof does.
+func verifyProofs(d *document, b *Badge, o Options) error {
+	proofs, err := supportedProofs(d.words)
+	if err != nil {
+		return err
 	}
 	keys, err := keysOf(b.IssuerID, o)
 	if err != nil {
 		return err
 	}
 	var first error
-	for _, x := range proofs {
-		p, ok := x.(object)
-		if !ok {
-			return fault("malformed", "a proof is no object")
-		}
-		err := checkProof(doc, p, a, keys)
+	for _, p := range proofs {
+		err := checkProof(d, p, keys)
 		if err == nil {
-			err = proofDates(p, o.At)
+			err = proofDates(p, b, o.At)
 		}
 		if err == nil {
 			return nil
@@ -213,7 +223,31 @@ func verifyProofs(doc object, a *active, b *Badge, o Options) error {
 	return first
 }
 
-func proofDates(p object, at time.Time) error {
+// supportedProofs are the proofs that this version can judge. Others beside them are passed over: any one proof suffices.
+func supportedProofs(doc object) (out []object, err error) {
+	all := list(doc["proof"])
+	if len(all) > 8 {
+		return nil, fault("too-complex", "%d proofs", len(all))
+	}
+	err = fault("no-proof", "it is not signed")
+	for _, x := range all {
+		p, ok := x.(object)
+		if !ok {
+			return nil, fault("malformed", "a proof is no object")
+		}
+		if e := supported(p); e != nil {
+			err = e
+			continue
+		}
+		out = append(out, p)
+	}
+	if len(out) == 0 {
+		return nil, err
+	}
+	return out, nil
+}
+
+func proofDates(p object, b *Badge, at time.Time) error {
 	created, err := date(p, "created")
 	if err != nil {
 		return err
@@ -227,6 +261,9 @@ func proofDates(p object, at time.Time) error {
 		return fault("not-yet-valid", "its proof is dated %s", created.Format(time.RFC3339))
 	case !expires.IsZero() && at.After(expires):
 		return fault("expired", "its proof ended on %s", expires.Format(time.RFC3339))
+	}
+	if !expires.IsZero() && (b.ValidUntil.IsZero() || expires.Before(b.ValidUntil)) {
+		b.ValidUntil = expires // for those who judge the dates later
 	}
 	return nil
 }
@@ -285,29 +322,31 @@ type RevocationList struct {
 // Revoked reports whether the credential is on the list.
 func (l RevocationList) Revoked(id string) bool { return l.revoked[id] }
 
+// maxRevoked bounds the values of a status list: three for each credential on it.
+const maxRevoked = 150_000
+
 // ParseRevocationList reads a 1EdTech revocation list: a credential is revoked if it is listed and «revoked» is true or absent.
 func ParseRevocationList(b []byte) (RevocationList, error) {
-	var doc struct {
-		ID      string `json:"id"`
-		Revoked *[]struct {
-			ID      string `json:"id"`
-			Revoked *bool  `json:"revoked"`
-		} `json:"revokedCredential"`
+	doc, err := parseBounded(b, maxRevoked)
+	if err != nil {
+		return RevocationList{}, fmt.Errorf("this is no revocation list: %w", err)
 	}
-	if len(b) > MaxBytes {
-		return RevocationList{}, errors.New("a revocation list of more than 1 MiB")
-	}
-	if err := json.Unmarshal(b, &doc); err != nil {
-		return RevocationList{}, errors.New("this is no revocation list: " + err.Error())
-	}
-	if doc.Revoked == nil || doc.ID == "" {
+	l := RevocationList{ID: str(doc, "id"), revoked: map[string]bool{}}
+	if l.ID == "" || doc["revokedCredential"] == nil {
 		return RevocationList{}, errors.New("this is no revocation list: it has no id or no revokedCredential")
 	}
-	l := RevocationList{ID: doc.ID, revoked: map[string]bool{}}
-	for _, r := range *doc.Revoked {
-		if r.Revoked == nil || *r.Revoked {
-			l.revoked[r.ID] = true
+	for i, x := range list(doc["revokedCredential"]) {
+		entry, ok := x.(object)
+		revoked, isBool := entry["revoked"].(bool)
+		if !ok || str(entry, "id") == "" || entry["revoked"] != nil && !isBool {
+			return RevocationList{}, fmt.Errorf("this is no revocation list: entry %d has no id, or a revoked that is not true or false", i+1)
+		}
+		if entry["revoked"] == nil || revoked {
+			l.revoked[str(entry, "id")] = true
 		}
 	}
 	return l, nil
 }
+
+// Refuse adds a reason that only the caller can know: the badge is another's.
+func (v *Verdict) Refuse(s State, code, detail string) { v.refuse("recipient", s, code, detail) }

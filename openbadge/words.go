@@ -19,5 +19,8 @@ var words = map[string][2]string{
 	"not-yet-valid":      {"Le badge n’est pas encore valable", "The badge is not valid yet"},
 	"expired":            {"Le badge a expiré", "The badge has expired"},
 	"revoked":            {"L’émetteur a retiré le badge", "The issuer has revoked the badge"},
+	"wrong-recipient":    {"Ce badge est celui de quelqu’un d’autre", "This badge is somebody else’s"},
+	"ambiguous":          {"Le badge se décrit en deux endroits", "The badge describes itself in two places"},
+	"trust-unusable":     {"La clé de l’émetteur, dans nos réglages, est inutilisable : impossible de se prononcer", "The issuer’s key, in our own settings, cannot be used: no answer is possible"},
 	"status-unreachable": {"La liste de révocation est hors d’atteinte", "The revocation list is out of reach"},
 }

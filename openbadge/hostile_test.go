@@ -1,0 +1,148 @@
+package openbadge
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hostile is a document that is slow to judge where a bound is missing. Each grows to what MaxBytes allows.
+func hostile() map[string][]byte {
+	head := `{"@context":["` + ContextVC + `","` + ContextOB + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],` +
+		`"issuer":"https://example.com/issuers/876543","validFrom":"2020-01-01T00:00:00Z",`
+	achievement := `"achievement":{"id":"urn:x:a","type":"Achievement","name":"a"}`
+	proof := `,"proof":[` + strings.Repeat(`{"type":"DataIntegrityProof","cryptosuite":"eddsa-rdfc-2022","proofPurpose":"assertionMethod",`+
+		`"verificationMethod":"https://example.com/issuers/876543#z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi","proofValue":"z41ZsNkz78FHSGkAD5J4b8EN49DkywMMJSL3UdUNffbsCAWmTLPvtnJpd3JGGooYX7TNrzgsTLkXUWiGsRRZ788ML"},`, 7) +
+		`{"type":"DataIntegrityProof"}]}`
+	subject := func(inside string) []byte {
+		return []byte(head + `"credentialSubject":{"type":"AchievementSubject",` + achievement + `,` + inside + `}` + proof)
+	}
+	fill := func(item string, most int) string {
+		n := min(most, (MaxBytes-4096)/(len(item)+1))
+		return strings.TrimSuffix(strings.Repeat(item+",", n), ",")
+	}
+	twins := `"identifier":[` + fill(`{"type":"IdentityObject"}`, 1600) + `]`
+	nest := strings.Repeat(`{"type":"Profile","parentOrg":`, 20) + `{"type":"Profile"}` + strings.Repeat(`}`, 20)
+	var numbered []string
+	for i := range 2000 {
+		numbered = append(numbered, fmt.Sprintf(`{"type":"IdentityObject","salt":"%d"}`, i))
+	}
+	return map[string][]byte{
+		"one context, many times":         []byte(strings.Replace(head, `"`+ContextOB+`"`, fill(`"`+ContextOB+`"`, 1<<20), 1) + `"x":1}`),
+		"one type, many times":            []byte(strings.Replace(head, `"OpenBadgeCredential"`, fill(`"OpenBadgeCredential"`, 4900), 1) + fmt.Sprintf(`"credentialSubject":%s}`, nest)),
+		"many types":                      subject(`"source":{"type":[` + fill(`"Profile","Address","Alignment","Image"`, 1200) + `],"name":"a","endorsement":[],"image":"urn:x:i","phone":"1"}`),
+		"twins without names":             subject(twins),
+		"twins with twins":                subject(`"source":[` + fill(`{"type":"Profile","otherIdentifier":[`+fill(`{"type":"IdentifierEntry"}`, 30)+`]}`, 30) + `]`),
+		"few twins":                       subject(`"identifier":[` + fill(`{"type":"IdentityObject"}`, 12) + `]`),
+		"a tree of twins":                 subject(`"source":` + tree(5, 4)),
+		"a deep tree of twins":            subject(`"source":` + tree(2, 10)),
+		"many nodes, each of its own":     subject(`"identifier":[` + strings.Join(numbered, ",") + `]`),
+		"two long chains of twins":        subject(`"source":[` + nest + `,` + nest + `]`),
+		"a long list":                     subject(`"result":{"type":"ResultDescription","allowedValue":[` + fill(`"x"`, 2400) + `]}`),
+		"empty objects":                   subject(`"identifier":[` + fill(`{}`, 1<<20) + `]`),
+		"empty arrays":                    subject(`"identifier":[` + fill(`[]`, 1<<20) + `]`),
+		"numbers":                         subject(`"identifier":[` + fill(`1`, 1<<20) + `]`),
+		"many keys":                       []byte(`{` + keys(60000) + `}`),
+		"a token of dots":                 []byte(strings.Repeat(".", MaxBytes)),
+		"a long text":                     subject(`"narrative":"` + strings.Repeat(`\u0001`, 150000) + `"`),
+		"a long text under eight proofs":  subject(`"narrative":"` + strings.Repeat("é", 500000) + `"`),
+		"arrays without end":              []byte(strings.Repeat("[", MaxBytes)),
+		"a status list of nothing at all": []byte(`{"id":"x","revokedCredential":[` + fill(`{}`, 1<<20) + `]}`),
+	}
+}
+
+// tree is a node with n children that look alike, deep times.
+func tree(n, deep int) string {
+	if deep == 0 {
+		return `{"type":"Profile"}`
+	}
+	return `{"type":"Profile","parentOrg":[` + strings.TrimSuffix(strings.Repeat(tree(n, deep-1)+",", n), ",") + `]}`
+}
+
+func keys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `"k%d":1,`, i)
+	}
+	return strings.TrimSuffix(b.String(), ",")
+}
+
+// Nothing a presenter sends takes longer than 100 ms or 64 MB, and none of it is valid.
+func TestNothingAnAttackerSendsTakesLong(t *testing.T) {
+	for name, in := range hostile() {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		start := time.Now()
+		v := Verify(in, Options{Trust: []Issuer{example}, At: today})
+		took := time.Since(start)
+		runtime.ReadMemStats(&after)
+		if took > slack*100*time.Millisecond {
+			t.Errorf("%s: %v, at most 100 ms: %.200s", name, took, v.Why())
+		}
+		mb := float64(after.TotalAlloc-before.TotalAlloc) / (1 << 20)
+		if mb > 64 {
+			t.Errorf("%s: %.0f MB allocated, at most 64: %.200s", name, mb, v.Why())
+		}
+		if v.State != Invalid {
+			t.Errorf("%s: %s", name, v.State)
+		}
+		t.Logf("%-34s %9v %5.1f MB  %.120s", name, took.Round(10*time.Microsecond), mb, v.Why())
+	}
+}
+
+// The same statements can be told as another tree: what the issuer said of the credential, moved to a second node with its id, is
+// signed alike, and a reader of the tree would not see it. So a second node with the credential's id may say nothing.
+func TestASecondNodeCannotHideWhatTheIssuerSaid(t *testing.T) {
+	k := key(t)
+	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)} // the badge has expired
+	d, err := parseJSON(issued(t, k)["JSON"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An issuer that names its own credential, as 1EdTech's complete.json does in refreshService.
+	delete(d, "proof")
+	d["refreshService"] = object{"id": d["id"], "type": "1EdTechCredentialRefresh"}
+	signed := sign(t, d, k)
+	if got := codes(Verify(signed, o)); got != "invalid expired" {
+		t.Fatalf("as issued: %s", got)
+	}
+	for _, word := range []string{"validUntil", "credentialStatus", "evidence"} {
+		d, _ := parseJSON(signed)
+		d["refreshService"] = object{"id": d["id"], "type": []any{"1EdTechCredentialRefresh", "VerifiableCredential"}, word: d[word]}
+		delete(d, word)
+		b, _ := json.Marshal(d)
+		if v := Verify(b, o); v.State == Valid || !strings.HasPrefix(codes(v), "invalid ambiguous") {
+			t.Errorf("%s moved: %s", word, codes(v))
+		}
+	}
+}
+
+// sign makes an eddsa-rdfc-2022 proof on any document.
+func sign(t testing.TB, d object, k *Key) []byte {
+	t.Helper()
+	a, _, err := contexts(d["@context"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "created": today.Format(time.RFC3339), "verificationMethod": k.method(k.DID()), "proofPurpose": "assertionMethod"}
+	return signWith(t, d, p, a, k)
+}
+
+func signWith(t testing.TB, d, p object, a *active, k *Key) []byte {
+	t.Helper()
+	hash, err := (&document{words: d, terms: a}).signedHash(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p["proofValue"] = "z" + encode58(ed25519.Sign(k.private, hash))
+	d["proof"] = p
+	b, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package openbadge
+
+const slack = 1
