@@ -40,14 +40,13 @@ func (h *Hub) readStore() {
 	h.mu.Unlock()
 }
 
-// watchBundle takes in the bundle file now, and whenever it changes.
+// watchBundle takes in the bundle file whenever it changes.
 func (h *Hub) watchBundle(ctx context.Context) error {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	var last stamp
 	for {
-		if now := stampOf(h.c.Bundle.File); now != last {
-			last = now
+		if now := stampOf(h.c.Bundle.File); now != h.seen {
+			h.seen = now
 			h.takeBundle(now)
 		}
 		select {

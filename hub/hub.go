@@ -50,6 +50,7 @@ type Hub struct {
 	store   wire.Store
 	http    net.Listener // nil: chunks are not served
 	orders  chan order
+	seen    stamp         // of the bundle file, when it was last taken in; the watcher's own
 	renewed chan struct{} // the bundle is another one; holds one
 
 	mu       sync.Mutex // guards what follows
@@ -104,6 +105,8 @@ func (h *Hub) open() (err error) {
 	if h.c.Bundle.Key != nil {
 		h.store = wire.Store{Dir: filepath.Join(h.c.Data, "bundle"), Site: h.c.Site, Keys: note.VerifierList(h.c.Bundle.Key)}
 		h.readStore()
+		h.seen = stampOf(h.c.Bundle.File)
+		h.takeBundle(h.seen)
 	}
 	if h.c.HTTP != "" {
 		if h.http, err = net.Listen("tcp", h.c.HTTP); err != nil {

@@ -66,7 +66,13 @@ func configure(t *testing.T, machines []*ledgertest.Machine, changes ...func(*hu
 // run opens a hub and keeps it running until the test ends, or stop.
 func run(t *testing.T, c hub.Config) *office {
 	t.Helper()
-	h, err := hub.New(c, hub.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	return runAt(t, c, nil)
+}
+
+// runAt is run with a clock.
+func runAt(t *testing.T, c hub.Config, now func() time.Time) *office {
+	t.Helper()
+	h, err := hub.New(c, hub.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,11 +170,28 @@ func (c *client) quiet() {
 	}
 }
 
+// ask waits for what was subscribed to, and subscribes again until something comes: the broker inside may lose what is retained in the moment that it changes.
+func (c *client) ask(topic string) mqtt.Message {
+	c.t.Helper()
+	for i := range 2 * patience / time.Second {
+		if i > 0 {
+			c.subscribe(topic)
+		}
+		select {
+		case m := <-c.in:
+			return m
+		case <-time.After(time.Second / 2):
+		}
+	}
+	c.t.Fatalf("nothing is retained on %s", topic)
+	return nil
+}
+
 // acked waits for an acknowledgement of seq, and checks each one that comes.
 func (c *client) acked(o *office, m *ledgertest.Machine, seq uint64) {
 	c.t.Helper()
 	for {
-		msg := c.next()
+		msg := c.ask(c.topics.Ack(m.ID))
 		if msg.Topic() != c.topics.Ack(m.ID) {
 			continue
 		}

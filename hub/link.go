@@ -163,6 +163,10 @@ func (h *Hub) subscribe(ctx context.Context, l *link) error {
 
 // greet publishes what brokers may have lost.
 func (h *Hub) greet(l *link) error {
+	select {
+	case <-h.renewed: // it is offered now
+	default:
+	}
 	err := h.offer(l)
 	for _, m := range h.c.Machines {
 		err = errors.Join(err, h.acknowledge(l, m.ID))

@@ -10,7 +10,7 @@
 // It refuses messages of more than 1 MB (it ends the connection), MQTT 5, and strangers once there are accounts.
 // Traits that were measured, and that its clients live with: a publish that is not allowed is acknowledged and dropped;
 // «$share» delivers nothing; a space in a topic, or a dot, space or star in a client id, ends the connection; after a restart the
-// first subscriber may get nothing of what was retained; a client id that is taken over fires no will. What it acknowledges it
+// first subscriber may get nothing of what was retained, nor may one that subscribes in the moment that it changes; a client id that is taken over fires no will. What it acknowledges it
 // syncs every two minutes: a power cut may lose it. Portillon leans on none of that: only the hub's signed
 // acknowledgement, after its own commit, moves a machine's cursor.
 package broker

@@ -36,7 +36,20 @@ func Start() time.Time { return time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC) }
 // New makes a machine with a key of its own.
 func New(t testing.TB, site policy.SiteID, id policy.MachineID) *Machine {
 	t.Helper()
-	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-"+string(id))
+	s, v, vkey := newKey(t, "portillon-"+string(id))
+	return &Machine{t: t, Site: site, ID: id, Now: Start(), Clock: wire.ClockTrusted, Key: v, VKey: vkey, signer: s}
+}
+
+// NewKey makes a key pair.
+func NewKey(t testing.TB, name string) (note.Signer, note.Verifier) {
+	t.Helper()
+	s, v, _ := newKey(t, name)
+	return s, v
+}
+
+func newKey(t testing.TB, name string) (note.Signer, note.Verifier, string) {
+	t.Helper()
+	skey, vkey, err := note.GenerateKey(rand.Reader, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +61,7 @@ func New(t testing.TB, site policy.SiteID, id policy.MachineID) *Machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Machine{t: t, Site: site, ID: id, Now: Start(), Clock: wire.ClockTrusted, Key: v, VKey: vkey, signer: s}
+	return s, v, vkey
 }
 
 // Len is the number of records.

@@ -1,0 +1,107 @@
+package hub_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"path/filepath"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"portillon/hub"
+	"portillon/hub/ledger/ledgertest"
+)
+
+func as(user, password string) func(*mqtt.ClientOptions) {
+	return func(o *mqtt.ClientOptions) { o.SetUsername(user).SetPassword(password) }
+}
+
+// withPasswords gives each machine its id backwards, and the watcher «seen».
+func withPasswords(t *testing.T) func(*hub.Config) {
+	return func(c *hub.Config) {
+		dir := t.TempDir()
+		for i := range c.Machines {
+			path := filepath.Join(dir, string(c.Machines[i].ID))
+			write(t, path, "secret-"+string(c.Machines[i].ID)+"\nsecond line\n")
+			c.Machines[i].PasswordFile = path
+		}
+		c.MQTT.Watcher = filepath.Join(dir, "watcher")
+		write(t, c.MQTT.Watcher, "seen")
+	}
+}
+
+func TestHubWithPasswordsKnowsItsMachinesAndNobodyElse(t *testing.T) {
+	laser, vinyl := ledgertest.New(t, "biklab", "laser"), ledgertest.New(t, "biklab", "vinyl")
+	laser.Fill(3)
+	vinyl.Fill(1)
+	o := run(t, configure(t, []*ledgertest.Machine{laser, vinyl}, withPasswords(t)))
+	for _, who := range [][2]string{{"", ""}, {"laser", ""}, {"laser", "secret-vinyl"}, {"+hub", ""}, {"+hub", "+hub"}, {"+watcher", "secret-laser"}} {
+		c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(o.Broker()).SetUsername(who[0]).SetPassword(who[1]).SetProtocolVersion(4))
+		if tok := c.Connect(); !tok.WaitTimeout(patience) || tok.Error() == nil {
+			t.Errorf("%q was let in with %q", who[0], who[1])
+		}
+	}
+	c := dial(t, o.Broker(), as("laser", "secret-laser"))
+	c.subscribe(c.topics.Ack("laser"))
+	c.acked(o, laser, 0)
+	c.publish(c.topics.Records("vinyl"), vinyl.Data(1, 1)) // in another's name
+	c.publish(c.topics.Records("laser"), laser.Data(1, 3))
+	c.acked(o, laser, 3)
+	if h, err := o.Ledger().Head("vinyl"); err != nil || h.Seq != 0 {
+		t.Errorf("the laser spoke for the vinyl cutter: %d, %v", h.Seq, err)
+	}
+	w := dial(t, o.Broker(), as("+watcher", "seen"))
+	w.subscribe(w.topics.All("availability"))
+	c.publish(c.topics.Availability("laser"), []byte("online"))
+	if m := w.next(); string(m.Payload()) != "online" {
+		t.Errorf("%q", m.Payload())
+	}
+}
+
+func TestHubEncryptsWhereItHasACertificate(t *testing.T) {
+	dir := t.TempDir()
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Fill(2)
+	roots := certificate(t, dir)
+	o := run(t, configure(t, []*ledgertest.Machine{m}, withPasswords(t), func(c *hub.Config) {
+		c.MQTT.Cert, c.MQTT.CertKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	}))
+	c := dial(t, o.Broker(), as("laser", "secret-laser"), func(o *mqtt.ClientOptions) { o.SetTLSConfig(&tls.Config{RootCAs: roots, ServerName: "hub.lan"}) })
+	c.subscribe(c.topics.Ack("laser"))
+	c.acked(o, m, 0)
+	c.publish(c.topics.Records("laser"), m.Data(1, 2))
+	c.acked(o, m, 2)
+}
+
+// certificate writes one for hub.lan, signed by itself, and returns who trusts it.
+func certificate(t *testing.T, dir string) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"hub.lan"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "cert.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	write(t, filepath.Join(dir, "key.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+	pool := x509.NewCertPool()
+	made, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.AddCert(made)
+	return pool
+}

@@ -1,0 +1,214 @@
+package hub_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub"
+	"portillon/hub/broker"
+	"portillon/hub/ledger/ledgertest"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// bundler makes bundle files of one site.
+type bundler struct {
+	t      *testing.T
+	signer note.Signer
+	key    note.Verifier
+	file   string
+}
+
+func newBundler(t *testing.T) *bundler {
+	s, k := ledgertest.NewKey(t, "portillon-biklab")
+	return &bundler{t, s, k, filepath.Join(t.TempDir(), "site.bundle")}
+}
+
+// put replaces the bundle file, and returns the signed manifest.
+func (b *bundler) put(site policy.SiteID, version uint64, signer note.Signer, chunks ...string) []byte {
+	b.t.Helper()
+	m := wire.Manifest{Site: site, Version: version, Issued: ledgertest.Start(), Expires: ledgertest.Start().AddDate(1, 0, 0)}
+	held := map[string][]byte{}
+	for i, c := range chunks {
+		name := wire.PolicyChunk
+		if i > 0 {
+			name = wire.RosterChunk(i)
+		}
+		m.Chunks = append(m.Chunks, wire.Chunk{Name: name, SHA256: wire.Hash([]byte(c)), Size: int64(len(c))})
+		held[wire.Hash([]byte(c))] = []byte(c)
+	}
+	signed, err := wire.SignManifest(m, signer)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var f bytes.Buffer
+	if err := wire.WriteBundle(&f, signed, m, func(sha string) ([]byte, error) { return held[sha], nil }); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := wire.WriteFile(b.file, f.Bytes(), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	return signed
+}
+
+func (b *bundler) configured(c *hub.Config) { c.Bundle = hub.BundleConfig{File: b.file, Key: b.key} }
+
+func TestManifestIsRetainedAndFollowsTheFile(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	b := newBundler(t)
+	first := b.put("biklab", 1, b.signer, "policy one")
+	config := configure(t, []*ledgertest.Machine{m}, b.configured)
+	o := run(t, config)
+	c := dial(t, o.Broker())
+	c.subscribe(c.topics.Bundle())
+	if got := c.ask(c.topics.Bundle()).Payload(); !bytes.Equal(got, first) {
+		t.Fatalf("%s", got)
+	}
+	second := b.put("biklab", 2, b.signer, "policy two")
+	for got := c.next().Payload(); !bytes.Equal(got, second); got = c.next().Payload() {
+		if !bytes.Equal(got, first) { // which may come twice: retained, and published
+			t.Fatalf("%s", got)
+		}
+	}
+	stranger, _ := ledgertest.NewKey(t, "portillon-biklab")
+	for name, put := range map[string]func(){
+		"an older one":           func() { b.put("biklab", 1, b.signer, "policy one") },
+		"another site's":         func() { b.put("elsewhere", 9, b.signer, "policy two") },
+		"another's key":          func() { b.put("biklab", 9, stranger, "policy two") },
+		"words":                  func() { write(t, b.file, "words") },
+		"nothing":                func() { os.Remove(b.file) },
+		"one without its policy": func() { b.put("biklab", 9, b.signer) },
+	} {
+		put()
+		o.stop()
+		o = run(t, config) // it looks at the file when it starts
+		late := dial(t, o.Broker())
+		late.subscribe(late.topics.Bundle())
+		if got := late.ask(late.topics.Bundle()).Payload(); !bytes.Equal(got, second) {
+			t.Errorf("%s came into force: %s", name, got)
+		}
+		if got := get(t, o.HTTP()+"/manifest", ""); got.body != string(second) {
+			t.Errorf("%s came into force: %s", name, got.body)
+		}
+	}
+}
+
+type answer struct {
+	code   int
+	body   string
+	header http.Header
+}
+
+func get(t *testing.T, url, etag string, changes ...func(*http.Request)) answer {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if etag != "" {
+		r.Header.Set("If-None-Match", etag)
+	}
+	for _, f := range changes {
+		f(r)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{resp.StatusCode, string(body), resp.Header}
+}
+
+func TestChunksAreServedByTheirHashAndNothingElseIs(t *testing.T) {
+	b := newBundler(t)
+	signed := b.put("biklab", 1, b.signer, "the policy", "a bucket")
+	o := run(t, configure(t, []*ledgertest.Machine{ledgertest.New(t, "biklab", "laser")}, b.configured))
+	c := dial(t, o.Broker())
+	c.subscribe(c.topics.Bundle())
+	c.ask(c.topics.Bundle()) // it is in force
+	for _, want := range []string{"the policy", "a bucket"} {
+		got := get(t, o.HTTP()+"/chunks/"+wire.Hash([]byte(want)), "")
+		if got.code != 200 || got.body != want || !strings.Contains(got.header.Get("Cache-Control"), "immutable") || !strings.Contains(got.header.Get("Cache-Control"), "private") {
+			t.Errorf("%+v", got)
+		}
+		if again := get(t, o.HTTP()+"/chunks/"+wire.Hash([]byte(want)), got.header.Get("ETag")); again.code != 304 {
+			t.Errorf("asked again: %d", again.code)
+		}
+	}
+	if got := get(t, o.HTTP()+"/manifest", ""); got.body != string(signed) || got.header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("%+v", got)
+	}
+	hash := wire.Hash([]byte("the policy"))
+	for _, path := range []string{"/", "/chunks/", "/chunks/" + hash[:63], "/chunks/" + strings.ToUpper(hash), "/chunks/" + wire.Hash(nil), "/chunks/..%2fmanifest",
+		"/chunks/..%2f..%2fledger.db", "/ledger.db", "/chunks/" + hash + "/", "/chunks/%00", "/chunks//" + hash[:1]} {
+		if got := get(t, o.HTTP()+path, "", func(r *http.Request) { r.URL.Opaque = "" }); got.code != 404 {
+			t.Errorf("%s: %d", path, got.code)
+		}
+	}
+	for _, host := range []string{"evil.example", "evil.example:8038", "192.0.2.1", "localhost.evil.example", ""} {
+		if got := get(t, o.HTTP()+"/manifest", "", func(r *http.Request) { r.Host = host }); host != "" && got.code != 421 {
+			t.Errorf("host %q: %d", host, got.code)
+		}
+	}
+	if got := get(t, strings.Replace(o.HTTP(), "127.0.0.1", "localhost", 1)+"/manifest", ""); got.code != 200 {
+		t.Errorf("localhost: %d", got.code)
+	}
+	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
+		if got := get(t, o.HTTP()+"/manifest", "", func(r *http.Request) { r.Method = method }); got.code != 405 {
+			t.Errorf("%s: %d", method, got.code)
+		}
+	}
+	if got := get(t, o.HTTP()+"/machines", ""); got.code != 200 || !strings.Contains(got.body, `"machine":"laser"`) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A machine whose state names an older bundle, or more records than are held, is sent what it lacks; not at every state, or a machine
+// that refuses the bundle would be asked for ever.
+func TestStateThatShowsALackIsAnsweredOnce(t *testing.T) {
+	b := newBundler(t)
+	b.put("biklab", 7, b.signer, "the policy")
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Fill(5)
+	now := ledgertest.Start()
+	br, err := broker.Start(broker.Config{Dir: t.TempDir(), Site: "biklab"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer br.Close()
+	c := dial(t, "tcp://"+br.Addr()) // it is there before the hub, and hears everything once
+	c.subscribe(c.topics.Bundle(), c.topics.Ack("laser"))
+	o := runAt(t, configure(t, []*ledgertest.Machine{m}, b.configured, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://" + br.Addr()} }), func() time.Time { return now })
+	c.next() // the manifest
+	c.next() // the acknowledgement
+	state := func(bundle, journal uint64) {
+		c.publish(c.topics.State("laser"), []byte(fmt.Sprintf(`{"machine":"laser","phase":"off","relay":false,"tagged":false,"bundle":%d,"journal":%d}`, bundle, journal)))
+		o.machineIs("laser", "heard", func(m hub.Machine) bool {
+			return m.State != nil && m.State.Bundle == bundle && m.State.Journal == journal
+		})
+	}
+	state(7, 0)
+	c.quiet()
+	state(6, 0)
+	if got := c.next(); got.Topic() != c.topics.Bundle() {
+		t.Fatalf("%s", got.Topic())
+	}
+	state(5, 0)
+	state(8, 0) // one that is ahead is not sent back
+	c.quiet()
+	state(7, 5)
+	c.quiet() // it was told when the hub connected, at the same time of this clock
+}
