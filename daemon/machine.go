@@ -48,6 +48,7 @@ type Parts struct {
 	Trusted func() bool // the clock can be believed
 	NewID   func() string
 	HasBusy bool
+	Reader  bool // there is one: until it has answered, it does not
 
 	Journal Journal
 	Switch  Switch
@@ -93,6 +94,7 @@ func New(p Parts) *Machine {
 	}
 	m := &Machine{Parts: p, state: session.Restore(p.Tags), practice: p.Practice,
 		rosters: make(chan *roster.Roster), asks: make(chan ask)}
+	m.state.ReaderDown = p.Reader
 	m.beat.Store(time.Now().UnixNano())
 	return m
 }

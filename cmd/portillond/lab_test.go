@@ -257,6 +257,12 @@ func (l *lab) status() control.Status {
 	return *rep.Status
 }
 
+// answers waits until the reader has been opened.
+func (l *lab) answers() {
+	l.t.Helper()
+	l.within(10*time.Second, "the reader answers", func() bool { return l.status().Reader })
+}
+
 // lit is the relay's level as anyone can read it at the pin.
 func (l *lab) lit() bool {
 	on, err := sim.Level(l.path("pin"))
@@ -276,9 +282,6 @@ func (l *lab) within(d time.Duration, what string, holds func() bool) {
 		}
 	}
 }
-
-// records are the journal's, read from the disk after the daemon's end or beside it.
-func (l *lab) kinds() []string { return journalKinds(l.t, l.path("data/journal.db")) }
 
 // mosquitto starts a real broker on a free port and returns its address.
 func mosquitto(t *testing.T) string {

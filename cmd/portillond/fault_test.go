@@ -1,0 +1,289 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"portillon/daemon/control"
+	"portillon/daemon/relay/gpio/sim"
+	"portillon/rfid/rfidtest"
+	"portillon/wire"
+)
+
+// guardOf finds the guard's process: a child of the daemon.
+func guardOf(t *testing.T, l *lab) int {
+	t.Helper()
+	pid := strconv.Itoa(l.cmd.Process.Pid)
+	b, err := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+	if err != nil {
+		t.Skipf("the kernel does not list children: %v", err)
+	}
+	for _, f := range strings.Fields(string(b)) {
+		line, _ := os.ReadFile("/proc/" + f + "/cmdline")
+		if bytes.Contains(line, []byte("guard")) {
+			n, _ := strconv.Atoi(f)
+			return n
+		}
+	}
+	// The child was started by another thread of the daemon.
+	out, err := exec.Command("pgrep", "-P", pid).Output()
+	if err != nil {
+		t.Fatalf("the daemon has no guard: %v", err)
+	}
+	n, err := strconv.Atoi(strings.Fields(string(out))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func causes(t *testing.T, l *lab) []wire.Cause {
+	var out []wire.Cause
+	for _, r := range records(t, l.path("data/journal.db")) {
+		if r.Kind == wire.SessionEnd {
+			out = append(out, decode[wire.EndBody](t, r.Body).Cause)
+		}
+	}
+	return out
+}
+
+func TestKilledDaemonDropsTheRelayAndItsSessionIsClosedWithTheCause(t *testing.T) {
+	l := tapped(t)
+	l.signal(syscall.SIGKILL)
+	l.within(time.Second, "the relay off", func() bool { return !l.lit() })
+	l.ended()
+	l.start()
+	if l.lit() || l.status().Phase != "off" {
+		t.Error("a session resumed by itself")
+	}
+	if got := causes(t, l); !slices.Equal(got, []wire.Cause{wire.CauseDaemonLost}) {
+		t.Errorf("closed with %v", got)
+	}
+}
+
+func TestStoppedDaemonDropsTheRelay(t *testing.T) {
+	l := tapped(t)
+	l.signal(syscall.SIGSTOP)
+	l.within(time.Second, "the relay off", func() bool { return !l.lit() })
+	l.signal(syscall.SIGCONT)
+	l.within(5*time.Second, "the session over", func() bool { return l.status().Phase == "off" })
+	if l.lit() {
+		t.Error("the relay closed again by itself")
+	}
+	if got := causes(t, l); !slices.Equal(got, []wire.Cause{wire.CauseFault}) {
+		t.Errorf("closed with %v", got)
+	}
+}
+
+func TestKilledGuardPutsTheMachineInFault(t *testing.T) {
+	l := tapped(t)
+	syscall.Kill(guardOf(t, l), syscall.SIGKILL)
+	l.within(time.Second, "the relay off", func() bool { return !l.lit() })
+	l.within(2*time.Second, "the machine in fault", func() bool { return l.status().Phase == "fault" })
+	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); rep.OK || l.lit() {
+		t.Errorf("a machine in fault answered %+v", rep)
+	}
+	l.within(20*time.Second, "another guard", func() bool { return l.status().Phase == "off" })
+	if l.lit() {
+		t.Error("the relay closed again by itself")
+	}
+}
+
+func TestEndedDaemonDropsTheRelayFirstAndClosesItsJournal(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		l := tapped(t)
+		l.signal(s)
+		if err := l.ended(); err != nil {
+			t.Errorf("%v: %v", s, err)
+		}
+		if l.lit() {
+			t.Errorf("%v: the relay is on", s)
+		}
+		if got := causes(t, l); !slices.Equal(got, []wire.Cause{wire.CauseShutdown}) {
+			t.Errorf("%v: closed with %v", s, got)
+		}
+	}
+}
+
+func TestEStopOpensTheRelayAtOnceAndHoldsTheMachine(t *testing.T) {
+	l := tapped(t)
+	if err := sim.Drive(l.path("estop"), true); err != nil {
+		t.Fatal(err)
+	}
+	l.within(time.Second, "the relay off", func() bool { return !l.lit() })
+	l.within(time.Second, "the machine in fault", func() bool { return l.status().Phase == "fault" })
+	sim.Drive(l.path("estop"), false)
+	l.within(2*time.Second, "the fault cleared", func() bool { return l.status().Phase == "off" })
+	if l.lit() {
+		t.Error("the relay closed again by itself")
+	}
+}
+
+// smallDisk is a disk of one megabyte, as the daemon's data.
+func smallDisk(t *testing.T, l *lab) (fill func()) {
+	t.Helper()
+	dir := l.path("data")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", dir).CombinedOutput(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%v: %s", err, out)
+		}
+		t.Skipf("a disk cannot be mounted here: %v: %s", err, out)
+	}
+	t.Cleanup(func() { l.kill(); exec.Command("umount", "-l", dir).Run() })
+	return func() {
+		f, err := os.Create(filepath.Join(dir, "filler"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for size := 64 << 10; size >= 1; size /= 2 { // to the last byte
+			for {
+				if _, err := f.Write(make([]byte, size)); err != nil {
+					break
+				}
+			}
+		}
+	}
+}
+
+func TestFullDiskStartsNoSessionAndLetsARunningOneEnd(t *testing.T) {
+	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
+	fill := smallDisk(t, l)
+	l.start()
+	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); !rep.OK || !l.lit() {
+		t.Fatalf("%+v", rep)
+	}
+	fill()
+	for n := 0; n < 300; n++ { // until SQLite's own spare pages are used up
+		l.ask(control.Request{Do: "tap", Card: "0102030405"})
+	}
+	l.ask(control.Request{Do: "stop"})
+	if l.lit() {
+		t.Fatal("a running session could not end")
+	}
+	rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"})
+	if rep.OK || l.lit() || !strings.Contains(rep.FR, "journal") || !strings.Contains(rep.EN, "journal") {
+		t.Errorf("on a full disk a tap is answered %+v, relay %v", rep, l.lit())
+	}
+	os.Remove(l.path("data/filler"))
+	l.within(15*time.Second, "a start, once there is room", func() bool {
+		return l.ask(control.Request{Do: "tap", Card: "62E3086CED"}).OK && l.lit()
+	})
+	l.signal(syscall.SIGTERM)
+	l.ended()
+	if got := causes(t, l); !slices.Equal(got, []wire.Cause{wire.CauseStop, wire.CauseShutdown}) {
+		t.Errorf("the ends: %v", got)
+	}
+}
+
+func TestReaderUnpluggedDuringASessionLeavesItRunning(t *testing.T) {
+	line, port, err := rfidtest.OpenPTY()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
+	l.reader = "{ kind: rdm6300, port: " + l.path("tty") + " }"
+	os.Symlink(port, l.path("tty"))
+	l.start()
+	l.answers()
+	line.WriteString(rfidtest.Frame)
+	l.within(5*time.Second, "the relay on", l.lit)
+	line.Close()
+	l.within(10*time.Second, "the reader known to be lost", func() bool { return !l.status().Reader })
+	if !l.lit() || l.status().Phase != "on" {
+		t.Fatal("the running session ended with its reader")
+	}
+	line, port, err = rfidtest.OpenPTY()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer line.Close()
+	os.Remove(l.path("tty"))
+	os.Symlink(port, l.path("tty"))
+	l.within(30*time.Second, "the reader back", func() bool { return l.status().Reader })
+	var last time.Time
+	l.within(15*time.Second, "the card ends the session", func() bool {
+		if time.Since(last) > 1200*time.Millisecond { // a card that swings is one tap: presented again until it counts
+			line.WriteString(rfidtest.Frame)
+			last = time.Now()
+		}
+		return !l.lit()
+	})
+}
+
+func TestRefusedBundlesLeaveTheOldOneInForce(t *testing.T) {
+	l := tapped(t)
+	l.ask(control.Request{Do: "stop"})
+	good, err := os.ReadFile(l.path("site.bundle"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.bundle(7)
+	newer, _ := os.ReadFile(l.path("site.bundle"))
+	policy, _ := os.ReadFile(l.path("site/policy.yaml"))
+	l.write("site/policy.yaml", bytes.Replace(policy, []byte("site: test"), []byte("site: elsewhere"), 1))
+	l.bundle(8)
+	foreign, _ := os.ReadFile(l.path("site.bundle"))
+	l.write("site/policy.yaml", policy)
+	l.key("other.key", "portillon-test")
+	hubKey, _ := os.ReadFile(l.path("hub.key"))
+	other, _ := os.ReadFile(l.path("other.key"))
+	l.write("hub.key", other)
+	l.bundle(9)
+	forged, _ := os.ReadFile(l.path("site.bundle"))
+	l.write("hub.key", hubKey)
+	offer := func(b []byte) {
+		if err := wire.WriteFile(l.path("site.bundle"), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		why   string
+		bytes []byte
+	}{
+		{"bad-signature", forged},
+		{"other-site", foreign},
+		{"truncated", newer[:len(newer)/2]},
+		{"missing-chunk", without(t, newer)},
+		{"wrong-hash", flipped(newer)},
+		{"not-a-bundle", bytes.Repeat([]byte("<html>"), 200)},
+	} {
+		offer(c.bytes)
+		l.within(10*time.Second, c.why, func() bool { return strings.Contains(lastWhy(t, l), c.why) })
+		if s := l.status(); s.Bundle != 1 {
+			t.Fatalf("%s: the machine now works from %d", c.why, s.Bundle)
+		}
+		if !l.ask(control.Request{Do: "tap", Card: "62E3086CED"}).OK {
+			t.Fatalf("%s: the old bundle is gone", c.why)
+		}
+		l.ask(control.Request{Do: "stop"})
+	}
+	offer(newer)
+	l.within(10*time.Second, "the newer one", func() bool { return l.status().Bundle == 7 })
+	offer(good)
+	l.within(10*time.Second, "older-version", func() bool { return strings.Contains(lastWhy(t, l), "older-version") })
+	if l.status().Bundle != 7 {
+		t.Error("an older bundle was taken")
+	}
+}
+
+func lastWhy(t *testing.T, l *lab) string {
+	why := ""
+	for _, r := range records(t, l.path("data/journal.db")) {
+		if r.Kind == wire.BundleKept {
+			why = decode[wire.BundleBody](t, r.Body).Why
+		}
+	}
+	return why
+}

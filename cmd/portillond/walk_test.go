@@ -1,0 +1,209 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"portillon/daemon/control"
+	"portillon/rfid/rfidtest"
+	"portillon/wire"
+)
+
+// The badge and its key are others': 1EdTech's fixtures, whose key is pinned here.
+const inspector = "../../../shared/openbadges/1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/ob30"
+
+func fixture(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(inspector, name))
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("the test data is not there: %v", err)
+	}
+	return b
+}
+
+const teamworkPolicy = `portillon: 1
+site: test
+language: fr
+timezone: Europe/Paris
+issuers:
+  example: { name: Example Corp, id: "https://example.com/issuers/876543", keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi] }
+badges:
+  teamwork:
+    name: { fr: Teamwork, en: Teamwork }
+    issuer: example
+    achievement: https://example.com/achievements/21st-century-skills/teamwork
+roles: [learner, user, host, mentor, maintainer]
+machines:
+  laser:
+    name: { fr: Découpe laser, en: Laser cutter }
+    grants:
+      - { role: user, needs: teamwork, session: { max: 2h } }
+`
+
+const teamworkMembers = `portillon: 1
+members:
+  - { id: m-test, name: Léa Martin, subject: "did:example:ebfeb1f712ebc6f1c276e12ec21", cards: ["62E3086CED"] }
+`
+
+// subscriber hears everything on a broker.
+type subscriber struct {
+	mu   sync.Mutex
+	said map[string][]string
+}
+
+func subscribe(t *testing.T, broker string) *subscriber {
+	t.Helper()
+	s := &subscriber{said: map[string][]string{}}
+	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(broker).SetClientID("subscriber").SetAutoReconnect(false))
+	if tok := c.Connect(); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	t.Cleanup(func() { c.Disconnect(100) })
+	tok := c.Subscribe("#", 1, func(_ mqtt.Client, m mqtt.Message) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.said[m.Topic()] = append(s.said[m.Topic()], string(m.Payload()))
+	})
+	if !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	return s
+}
+
+// kinds are the kinds of the records heard, in order, once each.
+func (s *subscriber) kinds(t *testing.T) []wire.Kind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []wire.Kind
+	last := uint64(0)
+	for _, p := range s.said["portillon/test/laser/records"] {
+		_, rs, err := wire.ParseBatch([]byte(p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rs {
+			if r.Seq == last+1 {
+				out, last = append(out, r.Kind), r.Seq
+			}
+		}
+	}
+	return out
+}
+
+func (s *subscriber) everything() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	for topic, all := range s.said {
+		b.WriteString(topic + "\n" + strings.Join(all, "\n") + "\n")
+	}
+	return b.String()
+}
+
+// The whole walk on real input: bytes on a serial line, a badge that others issued, the relay's pin, a real broker.
+func TestFrameOnTheLineSwitchesTheRelayAndItsRecordsReachTheBroker(t *testing.T) {
+	badge := fixture(t, "simple.json")
+	broker := mosquitto(t)
+	heard := subscribe(t, broker)
+	line, port, err := rfidtest.OpenPTY()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer line.Close()
+	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": badge})
+	l.reader, l.broker = "{ kind: rdm6300, port: "+port+" }", broker
+	l.start()
+	if l.lit() {
+		t.Fatal("the relay is on before any card")
+	}
+	l.answers()
+	for i := range len(rfidtest.Frame) { // as slowly as it likes to arrive
+		line.Write([]byte{rfidtest.Frame[i]})
+	}
+	l.within(5*time.Second, "the relay on", l.lit)
+	if s := l.status(); s.Phase != "on" || s.Member != "m-test" || s.Role != "user" || !s.Relay {
+		t.Errorf("status %+v", s)
+	}
+	l.within(20*time.Second, "the session's start at a subscriber of mosquitto", func() bool {
+		return slices.Contains(heard.kinds(t), wire.SessionStart)
+	})
+	l.signal(syscall.SIGTERM)
+	l.ended()
+	if l.lit() {
+		t.Error("the relay is on after the daemon's end")
+	}
+	all := records(t, l.path("data/journal.db"))
+	want := []wire.Kind{wire.Booted, wire.BundleTaken, wire.ReaderBack, wire.SessionStart, wire.SessionEnd}
+	if got := kindsOf(all); !slices.Equal(got, want) {
+		t.Errorf("records %v, want %v", kindsOf(all), want)
+	}
+	for _, secret := range []string{"62E3086CED", "62e3086ced", "Léa", "Martin", "did:example", strings.Repeat("5a", 8), "PRIVATE"} {
+		if strings.Contains(heard.everything(), secret) {
+			t.Errorf("%q went over MQTT", secret)
+		}
+		if strings.Contains(l.log.String(), secret) {
+			t.Errorf("%q is in the log", secret)
+		}
+	}
+}
+
+func TestExpiredBadgeOnTheSameFrameIsRefused(t *testing.T) {
+	badge := fixture(t, "simple-err-expired.json")
+	line, port, err := rfidtest.OpenPTY()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer line.Close()
+	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"expired.json": badge})
+	l.reader = "{ kind: rdm6300, port: " + port + " }"
+	l.start()
+	l.answers()
+	line.WriteString(rfidtest.Frame)
+	l.within(5*time.Second, "a record of the refusal", func() bool { return refusals(t, l) > 0 })
+	if l.lit() || l.status().Phase != "off" {
+		t.Error("an expired badge switched the relay on")
+	}
+	l.signal(syscall.SIGTERM)
+	l.ended()
+	for _, r := range records(t, l.path("data/journal.db")) {
+		if r.Kind == wire.Refused {
+			b := decode[wire.RefusedBody](t, r.Body)
+			if len(b.Reasons) != 1 || b.Reasons[0] != "badge-expired" || r.Member != "m-test" {
+				t.Errorf("refused %+v", b)
+			}
+			return
+		}
+	}
+	t.Error("no refusal is recorded")
+}
+
+func refusals(t *testing.T, l *lab) int {
+	n := 0
+	for _, r := range records(t, l.path("data/journal.db")) {
+		if r.Kind == wire.Refused {
+			n++
+		}
+	}
+	return n
+}
+
+func tapped(t *testing.T) *lab {
+	t.Helper()
+	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
+	l.start()
+	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); !rep.OK || !l.lit() {
+		t.Fatalf("the tap was answered %+v", rep)
+	}
+	return l
+}
