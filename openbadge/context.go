@@ -38,8 +38,24 @@ func (c *context) find(name string) (*term, bool) {
 	return nil, false
 }
 
+// same reports whether two contexts mean the same by a term, and by all that is scoped to it.
 func (t *term) same(o *term) bool {
-	return t.iri == o.iri && t.typ == o.typ && t.container == o.container && (t.scoped == nil) == (o.scoped == nil)
+	return t.iri == o.iri && t.typ == o.typ && t.container == o.container && t.scoped.same(o.scoped)
+}
+
+func (c *context) same(o *context) bool {
+	if c == o || c == nil || o == nil {
+		return c == o
+	}
+	if len(*c) != len(*o) {
+		return false
+	}
+	for i := range *c {
+		if x, y := &(*c)[i], &(*o)[i]; x.name != y.name || !x.same(y) {
+			return false
+		}
+	}
+	return true
 }
 
 // active is a stack of contexts: the last word on a term counts. It is never changed, only extended.

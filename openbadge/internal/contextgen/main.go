@@ -34,6 +34,7 @@ func main() {
 		if err := json.Unmarshal(data, &doc); err != nil {
 			log.Fatalf("%s: %v", file, err)
 		}
+		amend(url, doc.Context)
 		g.name = fmt.Sprintf("context%d", i)
 		g.count = 0
 		g.context(g.name, doc.Context, nil)
@@ -46,6 +47,24 @@ func main() {
 	}
 	if err := os.WriteFile(os.Args[1], out, 0o644); err != nil {
 		log.Fatal(err)
+	}
+}
+
+// amendments are terms that the address serves and the published package does not have yet: 1EdTech added them to version 3.0.3
+// after it was published (1EdTech/digital-credentials-public-validator, contexts/ob-v3p0-3.0.3.json).
+var amendments = map[string]map[string]any{
+	"https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json": {
+		"endorsementJwt": map[string]any{"@id": "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsementJwt", "@container": "@set"},
+		"jti":            map[string]any{"@id": "https://www.iana.org/assignments/jwt#jti", "@type": "@id"},
+	},
+}
+
+func amend(url string, terms map[string]any) {
+	for name, def := range amendments[url] {
+		if _, there := terms[name]; there {
+			log.Fatalf("%s has %s now: take the amendment out", url, name)
+		}
+		terms[name] = def
 	}
 }
 
