@@ -65,55 +65,68 @@ func (*alone) Helper()                   {}
 func (*alone) Fatal(a ...any)            { panic(fmt.Sprint(a...)) }
 func (*alone) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
 
+// lossy is a slow line that now and then forgets, loses and cuts: 250 batches and more, so that many of them meet a kill.
+func lossy(b *brokertest.Broker) {
+	var count atomic.Int64
+	b.Decide = func(m brokertest.Message) brokertest.Fate {
+		switch n := count.Add(1); {
+		case !isRecords(m):
+			return brokertest.Deliver
+		case n%101 == 0:
+			return brokertest.Swallow
+		case n%53 == 0:
+			return brokertest.Lose
+		case n%97 == 0:
+			return brokertest.CutLate
+		}
+		<-time.After(15 * time.Millisecond)
+		return brokertest.Deliver
+	}
+}
+
+// live runs a daemon for at most so long, and reports whether it had to be killed.
+func live(t *testing.T, dir, url string, atMost time.Duration) (killed bool) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+dir, childEnv+"_BROKER="+url)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Fatalf("the daemon failed by itself: %v", err)
+		}
+		return false
+	case <-time.After(atMost):
+		_ = cmd.Process.Kill()
+		<-ended
+		return true
+	}
+}
+
 func TestNothingIsLostWhenTheDaemonIsKilledOverAndOverOnALossyBroker(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes some ten seconds")
 	}
 	dir := t.TempDir()
 	r := rand.New(rand.NewPCG(1, 2))
-	var lose atomic.Int64
-	b := broker(t, func(b *brokertest.Broker) {
-		b.Decide = func(m brokertest.Message) brokertest.Fate {
-			switch n := lose.Add(1); {
-			case !isRecords(m):
-				return brokertest.Deliver
-			case n%101 == 0:
-				return brokertest.Swallow
-			case n%53 == 0:
-				return brokertest.Lose
-			case n%97 == 0:
-				return brokertest.CutLate
-			}
-			<-time.After(15 * time.Millisecond) // a slow line: 250 batches and more, so that many of them meet a kill
-			return brokertest.Deliver
-		}
-	})
+	b := broker(t, lossy)
 	h := startHub(t, b.URL())
 	kills := 0
-	for end := time.Now().Add(deadline); ; {
+	for end := time.Now().Add(deadline); h.held() < total; kills++ {
 		if time.Now().After(end) {
 			t.Fatalf("after %d kills the hub holds %d of %d records", kills, h.held(), total)
 		}
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), childEnv+"="+dir, childEnv+"_BROKER="+b.URL())
-		cmd.Stderr = os.Stderr
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+		if !live(t, dir, b.URL(), time.Duration(100+r.IntN(300))*time.Millisecond) {
+			break
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Fatalf("the daemon failed by itself: %v", err)
-			}
-		case <-time.After(time.Duration(100+r.IntN(300)) * time.Millisecond):
-			_ = cmd.Process.Kill()
-			<-ended
-			kills++
-			continue
-		}
-		break
+	}
+	if live(t, dir, b.URL(), deadline) { // the last one hears that all has arrived, and ends
+		t.Fatal("the daemon never heard that the hub holds everything")
 	}
 	j := openJournal(t, filepath.Join(dir, "journal.db"))
 	if j.Len() != total {
