@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"portillon/daemon/control"
+	"portillon/daemon/relay/gpio/sim"
+	"portillon/policy"
+)
+
+// demoMachine is a real portillond with its guard, on a simulated pin.
+type demoMachine struct {
+	id       policy.MachineID
+	name     policy.Text
+	dir      string
+	verifier string // of its checkpoints
+	hubKey   string
+	origin   string
+	d        *demo
+
+	mu    sync.Mutex
+	panel string
+	cmd   *exec.Cmd
+	ended chan struct{}
+	log   bytes.Buffer
+	quit  bool
+}
+
+func (m *demoMachine) config(d *demo) string {
+	return fmt.Sprintf(`portillon: 1
+site: %s
+machine: %s
+data: data
+control: s
+card-key: ../card.key
+machine-key: ../%s.key
+bundle: { key: %q, from: %q }
+reader: { kind: none }
+relay: { pin: "sim:pin", e-stop: "sim:e-stop" }
+mqtt: { broker: %q, hub-key: %q }
+panel: { listen: %q, framed: %q }
+`, d.site.Policy.Site, m.id, m.id, m.hubKey, d.hub.HTTP(), d.hub.Broker(), m.hubKey, m.listen(), m.origin)
+}
+
+// listen is the panel's address: any free port at first, and the same one when a daemon that was killed comes back.
+func (m *demoMachine) listen() string {
+	if m.panel == "" {
+		return "127.0.0.1:0"
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(m.panel, "http://"), "/")
+}
+
+func (m *demoMachine) start(d *demo, origin string) error {
+	m.d, m.origin = d, origin
+	if err := os.MkdirAll(m.dir, 0o700); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	conf := filepath.Join(m.dir, "machine.yaml")
+	if err := os.WriteFile(conf, []byte(m.config(d)), 0o600); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := &exec.Cmd{Path: self, Args: []string{"portillond", "-config", conf, "-demo-clock", d.now().Format(time.RFC3339)}, Stderr: &m.log, SysProcAttr: ownGroup()}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	m.cmd, m.ended = cmd, make(chan struct{})
+	ready := make(chan string, 1)
+	go func(ended chan struct{}) {
+		for s := bufio.NewScanner(out); s.Scan(); {
+			if _, at, ok := strings.Cut(s.Text(), "ready panel="); ok {
+				ready <- at
+			}
+		}
+		cmd.Wait()
+		close(ended)
+		m.again()
+	}(m.ended)
+	select {
+	case m.panel = <-ready:
+		return nil
+	case <-m.ended:
+		return fmt.Errorf("it ended at once: %s", m.log.String())
+	case <-time.After(20 * time.Second):
+		return errors.New("it was not ready in 20 s")
+	}
+}
+
+// again does what systemd does beside a real machine: a daemon that was killed is started anew.
+func (m *demoMachine) again() {
+	m.mu.Lock()
+	quit := m.quit
+	m.mu.Unlock()
+	if !quit {
+		time.Sleep(2 * time.Second) // long enough to see the lamp go out
+		m.start(m.d, m.origin)
+	}
+}
+
+func (m *demoMachine) socket() string { return filepath.Join(m.dir, "s") }
+
+func (m *demoMachine) ask(ctx context.Context, r control.Request) control.Reply {
+	rep, err := control.Call(ctx, m.socket(), r)
+	if err != nil {
+		return control.Reply{FR: "Le démon de cette machine redémarre", EN: "This machine's daemon is starting again"}
+	}
+	return rep
+}
+
+// lit is the relay's level, read at the pin as anyone may.
+func (m *demoMachine) lit() bool {
+	on, err := sim.Level(filepath.Join(m.dir, "pin"))
+	return err == nil && on
+}
+
+func (m *demoMachine) estop(open bool) error {
+	return sim.Drive(filepath.Join(m.dir, "e-stop"), open)
+}
+
+func (m *demoMachine) estopOpen() bool {
+	b, err := os.ReadFile(filepath.Join(m.dir, "e-stop"))
+	return err == nil && bytes.HasPrefix(b, []byte("1"))
+}
+
+// kill is kill -9: the guard must open the relay by itself.
+func (m *demoMachine) kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cmd != nil {
+		m.cmd.Process.Kill()
+	}
+}
+
+// stop ends the daemon in order.
+func (m *demoMachine) stop() error {
+	m.mu.Lock()
+	m.quit = true
+	cmd, ended := m.cmd, m.ended
+	m.mu.Unlock()
+	if cmd == nil {
+		return nil
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-ended:
+		return nil
+	case <-time.After(10 * time.Second):
+		cmd.Process.Kill()
+		return fmt.Errorf("the daemon of %s did not end in 10 s", m.id)
+	}
+}
+
+// run calls one of the tool's verbs, as an operator would, and returns what it printed.
+func (d *demo) run(ctx context.Context, verb func(context.Context, stdio, []string) error, args ...string) (string, error) {
+	var out, errs bytes.Buffer
+	if err := verb(ctx, stdio{nil, &out, &errs}, args); err != nil {
+		return "", fmt.Errorf("portillon %s…: %w", args[0], err)
+	}
+	return strings.TrimSpace(out.String()), nil
+}
