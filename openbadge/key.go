@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"math/big"
 	"os"
+	"runtime"
 	"strings"
 )
 
@@ -86,7 +89,7 @@ func CheckKey(s string) error {
 	return nil
 }
 
-// Key is an issuer's signing key.
+// Key is an issuer's signing key. Printed or logged it is its DID: only MarshalText gives its secret away.
 type Key struct {
 	private ed25519.PrivateKey
 	note    string
@@ -103,6 +106,15 @@ func GenerateKey(note string) (*Key, error) {
 
 // DID is the key as a did:key, which is also the issuer's id where it has no other.
 func (k *Key) DID() string { return "did:key:" + k.Multikey() }
+
+// String is the DID.
+func (k *Key) String() string { return k.DID() }
+
+// Format prints the DID, whatever the verb.
+func (k *Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.DID()) }
+
+// LogValue logs the DID.
+func (k *Key) LogValue() slog.Value { return slog.StringValue(k.DID()) }
 
 // Multikey is the public key as z6Mk….
 func (k *Key) Multikey() string { return multikey(k.private.Public().(ed25519.PublicKey)) }
@@ -141,8 +153,15 @@ func ParseKey(b []byte) (*Key, error) {
 	return k, nil
 }
 
-// ReadKey reads a key file.
+// ReadKey reads a key file. One that others may read or change is refused, as ssh does: who has the key can make any badge.
 func ReadKey(path string) (*Key, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode(); mode.IsRegular() && mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		return nil, fmt.Errorf("%s: others may read this key (mode %04o): chmod 600 it", path, mode.Perm())
+	}
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -275,10 +276,23 @@ func TestKeyFiles(t *testing.T) {
 }
 
 func TestEveryReasonSpeaksBothLanguages(t *testing.T) {
-	for code, w := range words {
-		if w[0] == "" || w[1] == "" || w[0] == w[1] {
-			t.Errorf("%s: %q", code, w)
+	seen := map[string]bool{}
+	for _, w := range words {
+		if w.fr == "" || w.en == "" || w.fr == w.en || seen[w.code] || wordsOf(w.code) != w {
+			t.Errorf("%q", w)
 		}
+		seen[w.code] = true
+	}
+	// Every code that the source says has words.
+	for _, name := range []string{"badge", "context", "json", "jwt", "proof", "rdf", "rdfc", "verify"} {
+		for _, m := range regexp.MustCompile(`fault\("([a-z-]+)"|Invalid, "([a-z-]+)"|Indeterminate, "([a-z-]+)"`).FindAllStringSubmatch(string(file(t, name+".go")), -1) {
+			if code := m[1] + m[2] + m[3]; !seen[code] {
+				t.Errorf("%s.go says %q, which has no words", name, code)
+			}
+		}
+	}
+	if len(Codes()) != len(seen) {
+		t.Errorf("%q", Codes())
 	}
 }
 

@@ -166,9 +166,9 @@ func (v *Verdict) refuse(name string, s State, code, detail string) {
 	if s == Invalid || v.State == Valid {
 		v.State = s
 	}
-	w := words[code]
+	w := wordsOf(code)
 	v.Checks = append(v.Checks, Check{name, code})
-	v.Reasons = append(v.Reasons, Reason{code, w[0], w[1], detail})
+	v.Reasons = append(v.Reasons, Reason{code, w.fr, w.en, detail})
 }
 
 // keysOf are the pinned keys of an issuer. Where the caller pins only what is no key, nobody can say whose signature it is.

@@ -1,26 +1,47 @@
 package openbadge
 
-// words are every reason in French and English. The codes are a closed list, and stable.
-var words = map[string][2]string{
-	"malformed":          {"Le fichier est illisible", "The file cannot be read"},
-	"too-complex":        {"Le document est trop grand ou trop compliqué pour être vérifié", "The document is too large or too tangled to verify"},
-	"unsupported-form":   {"Cette forme de badge n’est pas encore prise en charge", "This form of badge is not supported yet"},
-	"unsupported-proof":  {"Cette signature n’est pas d’un type pris en charge", "The signature is not of a supported kind"},
-	"unsupported-status": {"Ce type de statut n’est pas pris en charge", "This kind of status is not supported"},
-	"unknown-context":    {"Le document se réfère à un contexte inconnu", "The document refers to an unknown context"},
-	"unknown-term":       {"Le document contient un mot que ses contextes ne définissent pas", "The document holds a word that its contexts do not define"},
-	"relative-iri":       {"Une adresse du document n’est pas complète", "An address in the document is not complete"},
-	"not-an-open-badge":  {"Ce document n’est pas un Open Badge 3.0", "This document is no Open Badge 3.0"},
-	"no-proof":           {"Le badge n’est pas signé", "The badge is not signed"},
-	"issuer-not-trusted": {"L’émetteur n’est pas reconnu ici", "The issuer is not trusted here"},
-	"key-not-pinned":     {"La clé qui a signé n’est pas reconnue pour cet émetteur", "The key that signed is not trusted for this issuer"},
-	"bad-signature":      {"La signature est fausse : le badge a été modifié ou n’est pas de cet émetteur", "The signature is wrong: the badge was changed, or is not this issuer’s"},
-	"claims-mismatch":    {"L’enveloppe et le contenu du badge ne concordent pas", "The badge’s envelope and content disagree"},
-	"not-yet-valid":      {"Le badge n’est pas encore valable", "The badge is not valid yet"},
-	"expired":            {"Le badge a expiré", "The badge has expired"},
-	"revoked":            {"L’émetteur a retiré le badge", "The issuer has revoked the badge"},
-	"wrong-recipient":    {"Ce badge est celui de quelqu’un d’autre", "This badge is somebody else’s"},
-	"ambiguous":          {"Le badge se décrit en deux endroits", "The badge describes itself in two places"},
-	"trust-unusable":     {"La clé de l’émetteur, dans nos réglages, est inutilisable : impossible de se prononcer", "The issuer’s key, in our own settings, cannot be used: no answer is possible"},
-	"status-unreachable": {"La liste de révocation est hors d’atteinte", "The revocation list is out of reach"},
+// said is a reason in both languages.
+type said struct{ code, fr, en string }
+
+// words are every reason in French and English. The codes are a closed list, and stable. An array: nothing is built when the program starts.
+var words = [...]said{
+	{"malformed", "Le fichier est illisible", "The file cannot be read"},
+	{"too-complex", "Le document est trop grand ou trop compliqué pour être vérifié", "The document is too large or too tangled to verify"},
+	{"unsupported-form", "Cette forme de badge n’est pas encore prise en charge", "This form of badge is not supported yet"},
+	{"unsupported-proof", "Cette signature n’est pas d’un type pris en charge", "The signature is not of a supported kind"},
+	{"unsupported-status", "Ce type de statut n’est pas pris en charge", "This kind of status is not supported"},
+	{"unknown-context", "Le document se réfère à un contexte inconnu", "The document refers to an unknown context"},
+	{"unknown-term", "Le document contient un mot que ses contextes ne définissent pas", "The document holds a word that its contexts do not define"},
+	{"relative-iri", "Une adresse du document n’est pas complète", "An address in the document is not complete"},
+	{"not-an-open-badge", "Ce document n’est pas un Open Badge 3.0", "This document is no Open Badge 3.0"},
+	{"no-proof", "Le badge n’est pas signé", "The badge is not signed"},
+	{"issuer-not-trusted", "L’émetteur n’est pas reconnu ici", "The issuer is not trusted here"},
+	{"key-not-pinned", "La clé qui a signé n’est pas reconnue pour cet émetteur", "The key that signed is not trusted for this issuer"},
+	{"bad-signature", "La signature est fausse : le badge a été modifié ou n’est pas de cet émetteur", "The signature is wrong: the badge was changed, or is not this issuer’s"},
+	{"claims-mismatch", "L’enveloppe et le contenu du badge ne concordent pas", "The badge’s envelope and content disagree"},
+	{"not-yet-valid", "Le badge n’est pas encore valable", "The badge is not valid yet"},
+	{"expired", "Le badge a expiré", "The badge has expired"},
+	{"revoked", "L’émetteur a retiré le badge", "The issuer has revoked the badge"},
+	{"wrong-recipient", "Ce badge est celui de quelqu’un d’autre", "This badge is somebody else’s"},
+	{"ambiguous", "Le badge se décrit en deux endroits", "The badge describes itself in two places"},
+	{"trust-unusable", "La clé de l’émetteur, dans nos réglages, est inutilisable : impossible de se prononcer", "The issuer’s key, in our own settings, cannot be used: no answer is possible"},
+	{"status-unreachable", "La liste de révocation est hors d’atteinte", "The revocation list is out of reach"},
+}
+
+// Codes are every reason's code.
+func Codes() []string {
+	var out []string
+	for _, w := range words {
+		out = append(out, w.code)
+	}
+	return out
+}
+
+func wordsOf(code string) said {
+	for _, w := range words {
+		if w.code == code {
+			return w
+		}
+	}
+	return said{code, "Ce badge est refusé", "This badge is refused"}
 }
