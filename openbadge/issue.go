@@ -43,13 +43,13 @@ func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	terms, _, err := contexts(doc["@context"])
+	signing, err := open(doc)
 	if err != nil {
 		return nil, err
 	}
 	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "created": created.UTC().Format(time.RFC3339),
 		"verificationMethod": k.method(d.issuer(k)), "proofPurpose": "assertionMethod"}
-	hash, err := (&document{words: doc, terms: terms}).signedHash(p)
+	hash, err := signing.signedHash(p)
 	if err != nil {
 		return nil, err
 	}
@@ -130,13 +130,10 @@ func (d Draft) document(k *Key) (object, error) {
 
 // readable reports whether we would read what we are about to sign: every id absolute, and nothing missing.
 func readable(doc object) error {
-	a, _, err := contexts(doc["@context"])
-	if err == nil {
-		_, err = toRDF(doc, a)
+	if _, err := open(doc); err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = read(doc)
-	}
+	_, err := read(doc)
 	return err
 }
 

@@ -138,7 +138,11 @@ func w3c(t *testing.T, name string) *document {
 	if a, err = a.with(&examples, false); err != nil {
 		t.Fatal(err)
 	}
-	return &document{words: d, terms: a}
+	quads, err := toRDF(without(d, "proof"), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &document{words: d, terms: a, quads: quads}
 }
 
 // The W3C's vc-di-eddsa vectors from the document to the verdict on its proof: one proof, and sets of one and two.

@@ -13,23 +13,30 @@ const suite = "eddsa-rdfc-2022"
 type document struct {
 	words object
 	terms *active
+	quads []quad // what it says, its proofs apart
 	hash  []byte
 	err   error
+}
+
+// open reads the document's words: each must be known.
+func open(words object) (*document, error) {
+	terms, _, err := contexts(words["@context"])
+	if err != nil {
+		return nil, err
+	}
+	quads, err := toRDF(without(words, "proof"), terms)
+	return &document{words: words, terms: terms, quads: quads}, err
 }
 
 // digest is the hash of the document without its proofs.
 func (d *document) digest() ([]byte, error) {
 	if d.hash == nil && d.err == nil {
-		d.hash, d.err = canonicalHash(without(d.words, "proof"), d.terms)
+		d.hash, d.err = canonicalHash(d.quads)
 	}
 	return d.hash, d.err
 }
 
-func canonicalHash(o object, a *active) ([]byte, error) {
-	quads, err := toRDF(o, a)
-	if err != nil {
-		return nil, err
-	}
+func canonicalHash(quads []quad) ([]byte, error) {
 	text, err := canonicalise(quads)
 	if err != nil {
 		return nil, err
@@ -40,7 +47,11 @@ func canonicalHash(o object, a *active) ([]byte, error) {
 
 // signedHash is what an eddsa-rdfc-2022 proof signs: the hash of its options, then the hash of the document, both canonical.
 func (d *document) signedHash(options object) ([]byte, error) {
-	opts, err := canonicalHash(without(options, "proofValue"), d.terms)
+	quads, err := toRDF(without(options, "proofValue"), d.terms)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := canonicalHash(quads)
 	if err != nil {
 		return nil, err
 	}

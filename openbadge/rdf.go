@@ -144,12 +144,17 @@ func word(k string, a *active) (*term, error) {
 }
 
 // readWords are what read takes out of a credential. The contexts know other words for some of them, which would be signed alike and not be seen.
-var readWords = [...]string{"achievement", "credentialStatus", "credentialSubject", "criteria", "description", "evidence", "genre", "hashed", "identifier",
-	"identityHash", "identityType", "issuer", "name", "narrative", "proof", "salt", "validFrom", "validUntil",
-	"created", "cryptosuite", "expires", "proofPurpose", "proofValue", "verificationMethod"}
+var readWords = [...]string{
+	"achievement", "audience", "created", "credentialStatus", "credentialSubject", "criteria", "cryptosuite", "description", "evidence",
+	"expires", "genre", "hashed", "identifier", "identityHash", "identityType", "issuer", "name", "narrative", "proof", "proofPurpose",
+	"proofValue", "salt", "validFrom", "validUntil", "verificationMethod",
+}
 
 // alias is the word that k says differently, or "".
 func alias(k string, t *term, a *active) string {
+	if _, read := slices.BinarySearch(readWords[:], k); read {
+		return ""
+	}
 	for _, w := range readWords {
 		if o, ok := a.find(w); ok && o.iri == t.iri && w != k {
 			return w

@@ -96,10 +96,7 @@ func Verify(data []byte, o Options) Verdict {
 	if !v.check("form", err) {
 		return *v
 	}
-	d := &document{words: doc}
-	if d.terms, _, err = contexts(doc["@context"]); err == nil {
-		_, err = toRDF(without(doc, "proof"), d.terms)
-	}
+	d, err := open(doc)
 	if !v.check("contexts", err) {
 		return *v
 	}

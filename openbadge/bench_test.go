@@ -1,0 +1,20 @@
+package openbadge
+
+import "testing"
+
+// A badge as an issuer's platform writes it, with evidence and a status: about 3 KB.
+func BenchmarkVerify(b *testing.B) {
+	k := key(b)
+	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	for form, data := range issued(b, k) {
+		b.Run(form, func(b *testing.B) {
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if v := Verify(data, o); v.State != Valid {
+					b.Fatal(v.Why())
+				}
+			}
+		})
+	}
+}
