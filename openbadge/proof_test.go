@@ -331,3 +331,25 @@ func FuzzKey(f *testing.F) {
 
 // testKey is a key of the tests alone.
 const testKey = `{"type":"Multikey","publicKeyMultibase":"z6MkkmuJmes4bvBp7SE38vz8jbXorXnWU1Q5VVKSHAv3brK8","secretKeyMultibase":"z3u2V1vEjTtURqSuV23EABYRadkQ3CH4v9dN1ymFcXigPX5g"}`
+
+// Tokens of any header and payload, signed as they stand by the issuer's key: nothing panics, and what is valid is EdDSA, ours and whole.
+func FuzzToken(f *testing.F) {
+	k, _ := ParseKey([]byte(testKey))
+	w, _ := IssueJWT(draft(), k)
+	parts := strings.Split(string(w), ".")
+	payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	f.Add(`{"alg":"EdDSA","typ":"JWT"}`, payload)
+	f.Add(`{"alg":"none"}`, payload)
+	f.Add(`{"alg":"EdDSA","crit":[],"kid":"#"}`, []byte(`{"vc":{}}`))
+	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	f.Fuzz(func(t *testing.T, header string, payload []byte) {
+		text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
+		v := Verify([]byte(text+"."+base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, []byte(text)))), o)
+		if v.State == Valid && (!strings.Contains(header, "alg") || v.Badge.IssuerID != k.DID() || v.Badge.ValidFrom.After(today.Add(Skew))) {
+			t.Fatalf("valid: %s %s", header, payload)
+		}
+		if v.State != Valid && len(v.Reasons) == 0 {
+			t.Fatal("refused without a reason")
+		}
+	})
+}

@@ -1,0 +1,89 @@
+package openbadge
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// lines are the canonical statements of a credential whose subject's achievement says what is given.
+func lines(t *testing.T, achievement string) (string, error) {
+	t.Helper()
+	d, err := parseJSON([]byte(`{"@context":["` + ContextVC + `","` + ContextOB + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],
+		"credentialSubject":{"id":"urn:x:s","type":"AchievementSubject","achievement":{"id":"urn:x:a","type":"Achievement",` + achievement + `}}}`))
+	if err != nil {
+		return "", err
+	}
+	doc, err := open(d)
+	if err != nil {
+		return "", err
+	}
+	text, err := canonicalise(doc.quads)
+	return string(text), err
+}
+
+const ob = "https://purl.imsglobal.org/spec/vc/ob/vocab.html#"
+
+func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
+	for in, want := range map[string]string{
+		`"name":"a\"b\\c\n\t\u0001\u007f"`:                          `<urn:x:a> <https://schema.org/name> "a\"b\\c\n\t\u0001\u007F" .`,
+		`"name":{"@value":"Découpe","@language":"FR-fr"}`:           `<urn:x:a> <https://schema.org/name> "Découpe"@fr-fr .`,
+		`"name":{"@value":"Cut"}`:                                   `<urn:x:a> <https://schema.org/name> "Cut" .`,
+		`"name":["a",null,"b","a"]`:                                 `<urn:x:a> <https://schema.org/name> "a" .`,
+		`"creditsAvailable":36`:                                     `<urn:x:a> <` + ob + `creditsAvailable> "36"^^<https://www.w3.org/2001/XMLSchema#float> .`,
+		`"creditsAvailable":2.5`:                                    `<urn:x:a> <` + ob + `creditsAvailable> "2.5E0"^^<https://www.w3.org/2001/XMLSchema#float> .`,
+		`"version":-0`:                                              `<urn:x:a> <` + ob + `version> "0"^^<http://www.w3.org/2001/XMLSchema#integer> .`,
+		`"version":12.50e-3`:                                        `<urn:x:a> <` + ob + `version> "1.25E-2"^^<http://www.w3.org/2001/XMLSchema#double> .`,
+		`"version":true`:                                            `<urn:x:a> <` + ob + `version> "true"^^<http://www.w3.org/2001/XMLSchema#boolean> .`,
+		`"image":"https://x.example/i"`:                             `<urn:x:a> <` + ob + `image> <https://x.example/i> .`,
+		`"image":{"id":"https://x.example/i","type":"Image"}`:       `<https://x.example/i> <` + rdf + `type> <` + ob + `Image> .`,
+		`"type2":null,"name":"a"`:                                   "unknown-term",
+		`"name":{"@value":"x","@language":"fr","@direction":"ltr"}`: "malformed",
+		`"name":{"@value":"x","@language":"f r"}`:                   "malformed",
+		`"name":{"@value":1}`:                                       "malformed",
+		`"image":{"@value":"x"}`:                                    "malformed",
+		`"name":{"@set":["x"]}`:                                     "unknown-term",
+		`"name":[["x"]]`:                                            "malformed",
+		`"image":"i.png"`:                                           "relative-iri",
+		`"image":"_:b0"`:                                            "relative-iri",
+		`"image":"https://x.example/> <urn:x:p> <urn:x:o> .\n<a"`:   "relative-iri",
+		`"image":"name:x"`:                                          "relative-iri",
+		`"image":5`:                                                 "malformed",
+		`"criteria":{"id":5}`:                                       "malformed",
+		`"criteria":{"type":5}`:                                     "malformed",
+		`"criteria":{"type":"criteria2"}`:                           "unknown-term",
+		`"criteria":{"@context":[]}`:                                "unknown-context",
+		`"https://schema.org/name":"x"`:                             "unknown-term",
+		`"@type":"Achievement"`:                                     "unknown-term",
+	} {
+		got, err := lines(t, in)
+		if err != nil {
+			got = err.Error() + "\n"
+		}
+		if !strings.Contains(got, want+"\n") && !strings.HasPrefix(got, want+":") {
+			t.Errorf("%s: no %s in\n%s", in, want, got)
+		}
+	}
+}
+
+// A type's words do not reach the nodes within, and an array's order is not said, but for a list.
+func TestScopesAndOrders(t *testing.T) {
+	if _, err := lines(t, `"criteria":{"achievementType":"x"}`); !strings.Contains(errText(err), "unknown-term") {
+		t.Errorf("a word of the achievement holds within its criteria: %v", err)
+	}
+	one, err1 := lines(t, `"tag":["a","b"],"resultDescription":{"type":"ResultDescription","allowedValue":["x","x","y"]}`)
+	two, err2 := lines(t, `"resultDescription":{"allowedValue":["x","x","y"],"type":["ResultDescription"]},"tag":["b","a","a"]`)
+	if err1 != nil || err2 != nil || one != two {
+		t.Errorf("%v %v\n%s\n%s", err1, err2, one, two)
+	}
+	other, err := lines(t, `"resultDescription":{"allowedValue":["x","y","x"],"type":["ResultDescription"]},"tag":["b","a","a"]`)
+	if err != nil || other == one {
+		t.Errorf("the order of a list does not count: %v", err)
+	}
+}
+
+func TestReadWordsAreInOrder(t *testing.T) {
+	if !slices.IsSorted(readWords[:]) {
+		t.Errorf("%q", readWords)
+	}
+}
