@@ -52,6 +52,8 @@ type Hub struct {
 	orders  chan order
 	seen    stamp         // of the bundle file, when it was last taken in; the watcher's own
 	renewed chan struct{} // the bundle is another one; holds one
+	heard   chan struct{} // closed at the first subscription
+	first   sync.Once
 
 	mu       sync.Mutex // guards what follows
 	manifest []byte     // signed; nil: none yet
@@ -74,7 +76,7 @@ type Options struct {
 
 // New opens the ledger, starts the broker inside if there is to be one, and listens. Close undoes all of it.
 func New(c Config, o Options) (*Hub, error) {
-	h := &Hub{c: c, log: o.Log, now: o.Now, topics: wire.Topics{Site: c.Site}, orders: make(chan order), renewed: make(chan struct{}, 1),
+	h := &Hub{c: c, log: o.Log, now: o.Now, topics: wire.Topics{Site: c.Site}, orders: make(chan order), renewed: make(chan struct{}, 1), heard: make(chan struct{}),
 		machines: map[policy.MachineID]*Machine{}, waiting: map[string]chan wire.Reply{}}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)

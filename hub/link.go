@@ -171,8 +171,12 @@ func (h *Hub) greet(l *link) error {
 	for _, m := range h.c.Machines {
 		err = errors.Join(err, h.acknowledge(l, m.ID))
 	}
+	h.first.Do(func() { close(h.heard) })
 	return err
 }
+
+// Hearing is closed once the hub has subscribed for the first time: what machines say from then on is heard.
+func (h *Hub) Hearing() <-chan struct{} { return h.heard }
 
 // publish sends with QoS 1 and does not wait: what is lost with a connection is published anew on the next.
 func (l *link) publish(topic string, retained bool, data []byte) error {

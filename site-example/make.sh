@@ -7,6 +7,7 @@ issue() { # member badge from [more flags]
     --description "Badge de démonstration" --criteria "Avoir montré, sur la machine, ce que ce niveau demande." \
     --status https://lab.example/obv3/revoked/biklab --id "https://lab.example/obv3/credentials/$m-$b" --from "${from}T09:00:00Z" -o "badges/$m-$b.json" "$@"
 }
+chmod 600 keys/DEMO-ONLY-issuer.json   # git does not keep the mode that a key file must have
 rm -f badges/*.json
 issue lea laser-user 2025-09-15
 issue lea vinyl-first-steps 2025-09-15

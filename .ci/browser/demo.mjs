@@ -44,6 +44,7 @@ try {
   });
   await step('issued', async () => { await page.locator('[data-id=issue]').click(); await page.getByText('Badge émis').waitFor({ timeout: 30000 }) });
   await step('opens', async () => {
+    await page.waitForTimeout(2300); // the same card within 2 s is the same tap
     await card('Inès'); await lit(false);
     await page.waitForTimeout(2300);
     await card('Léa'); await lit(true);
@@ -56,6 +57,12 @@ try {
   await page.emulateMedia({ colorScheme: 'dark' });
   await step('phone-dark-en', async () => { await page.getByText('Emergency stop').first().waitFor() });
   assert.deepEqual(complaints, []);
+} catch (e) {
+  for (const p of browser.contexts().flatMap(c => c.pages())) {
+    console.error('the page says:', await p.locator('#answer').textContent());
+    await p.screenshot({ path: `${out}/demo-failed.png` });
+  }
+  throw e;
 } finally {
   await browser.close();
   demo.kill('SIGINT');

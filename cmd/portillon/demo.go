@@ -31,6 +31,8 @@ type demo struct {
 	offset   time.Duration // of the demo's clock
 	hub      *hub.Hub
 	hubKey   string // the verifier's half
+	hubEnd   func()
+	hubErr   chan error
 	conf     hub.Config
 	site     *site.Site
 	version  int
@@ -93,6 +95,9 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 		return d, err
 	}
 	if err := os.CopyFS(d.path("site"), siteexample.Files); err != nil {
+		return d, err
+	}
+	if err := os.Chmod(d.path("site/keys/DEMO-ONLY-issuer.json"), 0o600); err != nil {
 		return d, err
 	}
 	if d.site, err = site.Read(d.path("site")); err != nil {
@@ -160,8 +165,20 @@ func (d *demo) startHub() (err error) {
 	if err := os.MkdirAll(d.conf.Data, 0o700); err != nil {
 		return err
 	}
-	d.hub, err = hub.New(d.conf, hub.Options{Now: d.now, Log: slog.New(slog.DiscardHandler)})
-	return err
+	if d.hub, err = hub.New(d.conf, hub.Options{Now: d.now, Log: slog.New(slog.DiscardHandler)}); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	d.hubEnd, d.hubErr = cancel, make(chan error, 1)
+	go func() { d.hubErr <- d.hub.Run(ctx) }()
+	select {
+	case <-d.hub.Hearing(): // before any machine speaks
+		return nil
+	case err := <-d.hubErr:
+		return err
+	case <-time.After(20 * time.Second):
+		return errors.New("the hub did not reach its broker in 20 s")
+	}
 }
 
 // issue is what the operator does when the evidence is complete: export it, issue the badge from it, put it into the site, bundle the site.
@@ -197,6 +214,9 @@ func (d *demo) close() error {
 	for _, m := range d.machines {
 		errs = append(errs, m.stop())
 	}
+	if d.hubEnd != nil {
+		d.hubEnd()
+	}
 	if d.hub != nil {
 		errs = append(errs, d.hub.Close())
 	}
@@ -210,8 +230,6 @@ func (d *demo) close() error {
 func (d *demo) serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- d.hub.Run(ctx) }()
 	web, err := fs.Sub(demoFiles, "demo")
 	if err != nil {
 		return err
@@ -223,9 +241,8 @@ func (d *demo) serve(ctx context.Context, l net.Listener) error {
 	defer s.Close()
 	select {
 	case <-ctx.Done():
-		<-ended
 		return nil
-	case err := <-ended:
+	case err := <-d.hubErr:
 		return err
 	}
 }
