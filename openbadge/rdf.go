@@ -82,8 +82,12 @@ func (x *expander) emit(q quad) error {
 // node expands an object. outer is the context in force around it: what a type brings does not reach nested nodes.
 func (x *expander) node(o object, outer *active, graph node, top bool) (node, error) {
 	self := node{}
-	switch id := o["id"].(type) {
+	id, named := o["id"]
+	switch id := id.(type) {
 	case nil:
+		if named {
+			return node{}, fault("malformed", "an id is null")
+		}
 		self = x.blank()
 	case string:
 		if !absolute(id, outer) {
@@ -383,6 +387,9 @@ func number(n json.Number, t *term) (node, error) {
 	}
 	if f == 0 {
 		f = 0 // not -0
+	}
+	if f != 0 && math.Abs(f) < 1e-6 {
+		return node{}, fault("malformed", "%s: the number %.40s is so small that readers write it differently", t.name, n)
 	}
 	if f == math.Trunc(f) && t.typ != xsd+"double" {
 		return typed(strconv.FormatFloat(f, 'f', -1, 64), t.typ, xsd+"integer"), nil

@@ -49,6 +49,8 @@ func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
 		`"image":"https://x.example/> <urn:x:p> <urn:x:o> .\n<a"`:   "relative-iri",
 		`"image":"name:x"`:                                          "relative-iri",
 		`"image":5`:                                                 "malformed",
+		`"version":1e-7`:                                            "malformed", // jsonld.js 8 writes 0
+		`"criteria":{"id":null}`:                                    "malformed",
 		`"criteria":{"id":5}`:                                       "malformed",
 		`"criteria":{"type":5}`:                                     "malformed",
 		`"criteria":{"type":"criteria2"}`:                           "unknown-term",
