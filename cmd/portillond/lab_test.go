@@ -34,7 +34,7 @@ var bin struct {
 }
 
 // program builds the programs once and returns the path of one.
-func program(t *testing.T, name string) string {
+func program(t testing.TB, name string) string {
 	t.Helper()
 	bin.once.Do(func() {
 		if bin.dir, bin.err = os.MkdirTemp("", "portillond-test"); bin.err != nil {
@@ -61,14 +61,13 @@ func TestMain(m *testing.M) {
 
 // lab is one machine of one site, in a folder.
 type lab struct {
-	t          *testing.T
-	dir        string
-	hub        note.Signer
-	hubKey     string // the verifier's form
-	machine    string // the machine's verifier key
-	reader     string
-	broker     string
-	bundleTime time.Time
+	t       testing.TB
+	site    string
+	dir     string
+	hubKey  string // the verifier's form
+	machine string // the machine's verifier key
+	reader  string
+	broker  string
 
 	cmd  *exec.Cmd
 	log  *lockedBuffer
@@ -94,25 +93,24 @@ func (l *lockedBuffer) String() string {
 
 func newLab(t *testing.T, policy, members string, badges map[string][]byte) *lab {
 	t.Helper()
-	l := &lab{t: t, dir: t.TempDir(), reader: "{ kind: none }"}
+	l := &lab{t: t, dir: t.TempDir(), site: "test", reader: "{ kind: none }"}
 	l.write("site/policy.yaml", []byte(policy))
 	l.write("site/members.yaml", []byte(members))
 	for name, b := range badges {
 		l.write("site/badges/"+name, b)
 	}
+	l.furnish()
+	return l
+}
+
+// furnish makes the keys and the first bundle of a site that stands in the folder.
+func (l *lab) furnish() {
+	l.t.Helper()
 	l.write("card.key", []byte(strings.Repeat("5a", 32)))
 	l.hubKey = l.key("hub.key", "portillon-test")
 	l.machine = l.key("machine.key", "laser.test")
-	s, err := os.ReadFile(filepath.Join(l.dir, "hub.key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l.hub, err = note.NewSigner(strings.TrimSpace(string(s))); err != nil {
-		t.Fatal(err)
-	}
 	l.bundle(1)
-	t.Cleanup(l.kill)
-	return l
+	l.t.Cleanup(l.kill)
 }
 
 func (l *lab) path(name string) string { return filepath.Join(l.dir, name) }
@@ -152,7 +150,7 @@ func (l *lab) config() string {
 		mqtt = fmt.Sprintf("mqtt: { broker: %q, hub-key: %q }\n", l.broker, l.hubKey)
 	}
 	return fmt.Sprintf(`portillon: 1
-site: test
+site: %s
 machine: laser
 data: data
 control: %s
@@ -163,7 +161,7 @@ reader: %s
 relay: { pin: "sim:pin", e-stop: "sim:estop" }
 panel: { listen: "127.0.0.1:0" }
 clock: trusted
-%s`, l.socket(), l.hubKey, l.reader, mqtt)
+%s`, l.site, l.socket(), l.hubKey, l.reader, mqtt)
 }
 
 // socket is short: the path of a Unix socket has at most 107 bytes.

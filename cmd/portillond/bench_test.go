@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"portillon/cmd/internal/sitetest"
+)
+
+// BenchmarkStart starts the real portillond on a bundle of 1,000 members and 3,000 badges that it has verified once, and says how long it
+// took until it was ready for a tap, and how much memory it then holds, the guard apart.
+//
+//	go test ./cmd/portillond -run '^$' -bench Start
+func BenchmarkStart(b *testing.B) {
+	l := &lab{t: b, dir: b.TempDir(), site: "big", reader: "{ kind: none }"}
+	if err := sitetest.Make(l.path("site"), 1000, time.Now()); err != nil {
+		b.Fatal(err)
+	}
+	l.furnish()
+	first := time.Now()
+	l.start() // verifies all of them
+	b.ReportMetric(float64(time.Since(first).Milliseconds()), "ms-first")
+	l.signal(syscall.SIGTERM)
+	l.ended()
+	var took []time.Duration
+	var rss int
+	for b.Loop() {
+		start := time.Now()
+		l.start()
+		took = append(took, time.Since(start))
+		if s := l.status(); s.Bundle != 1 {
+			b.Fatalf("%+v", s)
+		}
+		rss = max(rss, resident(b, l.cmd.Process.Pid))
+		l.signal(syscall.SIGTERM)
+		l.ended()
+	}
+	least := took[0]
+	for _, d := range took {
+		least = min(least, d)
+	}
+	b.ReportMetric(float64(took[len(took)/2].Milliseconds()), "ms-ready")
+	b.ReportMetric(float64(least.Milliseconds()), "ms-ready-least")
+	b.ReportMetric(float64(rss)/1000, "MB-resident")
+}
+
+// resident is the process's resident memory in kB, five seconds after it became ready: it stands idle.
+func resident(b *testing.B, pid int) int {
+	time.Sleep(5 * time.Second)
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Skip(err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, _ := strconv.Atoi(strings.Fields(rest)[0])
+			b.Log(strings.Join(strings.Fields(string(text[strings.Index(string(text), "VmRSS"):strings.Index(string(text), "VmData")])), " "))
+			return n
+		}
+	}
+	return 0
+}
