@@ -125,15 +125,19 @@ func TestASecondNodeCannotHideWhatTheIssuerSaid(t *testing.T) {
 	}
 }
 
-// sign makes an eddsa-rdfc-2022 proof on any document.
-func sign(t testing.TB, d object, k *Key) []byte {
+// sign makes an eddsa-rdfc-2022 proof on any document; change makes it another one before it is signed.
+func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 	t.Helper()
 	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "created": today.Format(time.RFC3339), "verificationMethod": k.method(k.DID()), "proofPurpose": "assertionMethod"}
+	for _, f := range change {
+		f(p)
+	}
+	delete(d, "proof")
 	doc, err := open(d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash, err := doc.signedHash(p)
+	hash, err := doc.signedHash(without(p, "@context"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,4 +148,100 @@ func sign(t testing.TB, d object, k *Key) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// Proofs that the issuer's own key made, and that still do not count.
+func TestProofsThatSayTooMuchOrTooLittle(t *testing.T) {
+	k, other := key(t), key(t)
+	o := Options{Trust: []Issuer{{k.DID(), []string{k.DID()}}}, At: today}
+	for name, c := range map[string]struct {
+		change func(object)
+		want   string
+	}{
+		"as usual":                  {func(p object) {}, "valid"},
+		"without created":           {func(p object) { delete(p, "created") }, "valid"},
+		"for authentication":        {func(p object) { p["proofPurpose"] = "authentication" }, "invalid bad-signature"},
+		"without a purpose":         {func(p object) { delete(p, "proofPurpose") }, "invalid bad-signature"},
+		"without a method":          {func(p object) { delete(p, "verificationMethod") }, "invalid malformed"},
+		"naming another's key":      {func(p object) { p["verificationMethod"] = other.method(k.DID()) }, "invalid bad-signature"},
+		"naming no key":             {func(p object) { p["verificationMethod"] = k.DID() + "#key-1" }, "valid"},
+		"with a context of its own": {func(p object) { p["@context"] = ContextVC }, "invalid unknown-context"},
+		"with a node in it":         {func(p object) { p["domain"] = object{"id": "urn:x:1"} }, "invalid malformed"},
+		"after another":             {func(p object) { p["previousProof"] = "urn:x:1" }, "invalid unsupported-proof"},
+		"that has ended":            {func(p object) { p["expires"] = today.Add(-time.Hour).Format(time.RFC3339) }, "invalid expired"},
+		"of tomorrow":               {func(p object) { p["created"] = today.Add(24 * time.Hour).Format(time.RFC3339) }, "invalid not-yet-valid"},
+		"of no time at all":         {func(p object) { p["created"] = "soon" }, "invalid malformed"},
+	} {
+		d, _ := parseJSON(issued(t, k)["JSON"])
+		if got := codes(Verify(sign(t, d, k, c.change), o)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+	d, _ := parseJSON(issued(t, k)["JSON"])
+	b := sign(t, d, k, func(p object) { p["expires"] = today.Add(time.Hour).Format(time.RFC3339) })
+	if v := Verify(b, Options{Trust: o.Trust}); v.State != Valid || !v.Badge.ValidUntil.Equal(today.Add(time.Hour)) {
+		t.Errorf("a proof that ends first: %s until %v", v.State, v.Badge.ValidUntil)
+	}
+}
+
+// Where our own list of keys cannot be used, the answer is open: the badge may be good.
+func TestUnusableTrustLeavesTheAnswerOpen(t *testing.T) {
+	k := key(t)
+	for form, b := range issued(t, k) {
+		for want, keys := range map[string][]string{
+			"indeterminate trust-unusable": {"did:web:lab.example"},
+			"valid":                        {"zDnaekGZTbQBerwcehBSXLqAg6s55hVEBms1zFy89VHXtJSa9", k.DID()},
+			"invalid key-not-pinned":       {"did:web:lab.example", key(t).DID()},
+		} {
+			if got := codes(Verify(b, Options{Trust: []Issuer{{k.DID(), keys}}, At: today})); got != want {
+				t.Errorf("%s: %s, want %s", form, got, want)
+			}
+		}
+	}
+}
+
+func TestAJSONDocumentSignedWithTwoStatusesIsRefused(t *testing.T) {
+	k := key(t)
+	d, _ := parseJSON(issued(t, k)["JSON"])
+	d["credentialStatus"] = []any{d["credentialStatus"], object{"id": "https://lab.example/revoked/2", "type": RevocationListType}}
+	if got := codes(Verify(sign(t, d, k), Options{Trust: []Issuer{{k.DID(), []string{k.DID()}}}, At: today})); got != "invalid unsupported-status" {
+		t.Error(got)
+	}
+}
+
+// Long ids on many statements would write gigabytes: the bytes are counted before they are written.
+func TestLongIdsAreCounted(t *testing.T) {
+	many := `"tag":["` + strings.Repeat(`x","`, 3000) + `"]`
+	if _, err := lines(t, `"related":{"type":"Achievement","id":"urn:x:`+strings.Repeat("y", 500000)+`",`+many+`}`); !strings.Contains(errText(err), "too-complex") {
+		t.Error(err)
+	}
+	if _, err := lines(t, `"criteria":{"type":[`+strings.Repeat(`"Criteria",`, maxTypes)+`"Image"]}`); !strings.Contains(errText(err), "too-complex") {
+		t.Error(err)
+	}
+	// A badge with an image within is no attack.
+	if _, err := lines(t, `"image":"data:image/png;base64,`+strings.Repeat("A", 700000)+`"`); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWeDoNotIssueWhatWeWouldNotRead(t *testing.T) {
+	k := key(t)
+	for name, change := range map[string]func(*Draft){
+		"a relative achievement": func(d *Draft) { d.Achievement.ID = "laser" },
+		"a relative issuer":      func(d *Draft) { d.IssuerID = "lab" },
+		"an id with a space":     func(d *Draft) { d.ID = "urn:x:1 2" },
+		"a status that is none":  func(d *Draft) { d.Status = "revoked.json" },
+		"evidence of nowhere":    func(d *Draft) { d.Evidence = []Evidence{{ID: "page"}} },
+		"an id that breaks out":  func(d *Draft) { d.Subject = "urn:x:1>" },
+		"no name":                func(d *Draft) { d.Achievement.Name = "" },
+	} {
+		d := draft()
+		change(&d)
+		if b, err := IssueJSON(d, k, today); err == nil {
+			t.Errorf("%s: %s", name, b)
+		}
+		if b, err := IssueJWT(d, k); err == nil {
+			t.Errorf("%s: %s", name, b)
+		}
+	}
 }

@@ -231,6 +231,9 @@ func TestAttacksOnTheToken(t *testing.T) {
 		"critical extensions":   {make(k, `{"alg":"EdDSA","crit":["b64"]}`, payload), "invalid unsupported-form"},
 		"a later end outside":   {make(k, `{"alg":"EdDSA"}`, bytes.Replace(payload, []byte(`"exp":`), []byte(`"exp":9`), 1)), "invalid claims-mismatch"},
 		"an id of another kind": {make(k, `{"alg":"EdDSA"}`, bytes.Replace(payload, []byte(`"jti":"`), []byte(`"jti":"x`), 1)), "invalid claims-mismatch"},
+		"b64 without crit":      {make(k, `{"alg":"EdDSA","b64":false}`, payload), "invalid unsupported-form"},
+		"a line end within":     {[]byte(strings.Replace(strings.TrimSpace(string(token)), ".", "\n.", 1)), "invalid malformed"},
+		"a line end at its end": {[]byte(parts[0] + "." + parts[1] + "." + parts[2][:40] + "\n" + parts[2][40:]), "invalid malformed"},
 		"as issued":             {token, "valid"},
 	} {
 		if got := codes(Verify(c.in, o)); got != c.want {

@@ -47,6 +47,8 @@ func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
 		`"image":"i.png"`:                                           "relative-iri",
 		`"image":"_:b0"`:                                            "relative-iri",
 		`"image":"https://x.example/> <urn:x:p> <urn:x:o> .\n<a"`:   "relative-iri",
+		`"image":"https://x.example/>"`:                             "relative-iri",
+		`"image":"https://x.example/\\u003e"`:                       "relative-iri",
 		`"image":"name:x"`:                                          "relative-iri",
 		`"image":5`:                                                 "malformed",
 		`"version":1e-7`:                                            "malformed", // jsonld.js 8 writes 0
