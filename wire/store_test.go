@@ -1,0 +1,157 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func bundleFile(t testing.TB, m Manifest) []byte {
+	t.Helper()
+	s, _ := keys(t)
+	signed, err := SignManifest(m, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := WriteBundle(&b, signed, m, chunks); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func store(t testing.TB) Store {
+	t.Helper()
+	_, v := keys(t)
+	return Store{Dir: filepath.Join(t.TempDir(), "bundle"), Site: "biklab", Keys: v}
+}
+
+// why is the refusal's code, or the error as it is.
+func why(err error) string {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r.Code
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func TestBundleInstallsAndReadsBack(t *testing.T) {
+	st := store(t)
+	m, err := st.InstallFile(bytes.NewReader(bundleFile(t, manifest())), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := st.Chunk(m, PolicyChunk); err != nil || string(got) != "policy" {
+		t.Fatalf("%q %v", got, err)
+	}
+	if got, err := st.Chunk(m, RosterChunk(9)); got != nil || err != nil {
+		t.Errorf("a chunk that is not in it: %q %v", got, err)
+	}
+	if cur, err := st.Current(); err != nil || cur.Version != 3 {
+		t.Errorf("in force: %+v %v", cur, err)
+	}
+}
+
+func TestRefusedBundlesChangeNothing(t *testing.T) {
+	st := store(t)
+	good := bundleFile(t, manifest())
+	if _, err := st.InstallFile(bytes.NewReader(good), nil); err != nil {
+		t.Fatal(err)
+	}
+	next := manifest()
+	next.Version = 4
+	other := next
+	other.Site = "elsewhere"
+	newer := bundleFile(t, next)
+	for _, c := range []struct {
+		name, want string
+		b          []byte
+	}{
+		{"the same version", "older-version", good},
+		{"another site's", "other-site", bundleFile(t, other)},
+		{"cut in a chunk", "truncated", newer[:len(newer)-1024-600]},
+		{"cut before a chunk", "truncated", newer[:3*512+100]},
+		{"a chunk changed", "wrong-hash", bytes.Replace(newer, []byte("roster\x00"), []byte("rooster"), 1)},
+		{"the manifest changed", "bad-signature", bytes.Replace(newer, []byte(`"version":4`), []byte(`"version":5`), 1)},
+		{"nothing", "EOF", nil},
+		{"a web page", "not-a-bundle", bytes.Repeat([]byte("<html>"), 500)},
+		{"something else in it", "not-a-bundle", bytes.Replace(newer, []byte("chunks/"+Hash([]byte("badges"))), []byte("chunks/../../../../../../etc/passwd"+strings.Repeat("x", 37)), 1)},
+	} {
+		_, err := st.InstallFile(bytes.NewReader(c.b), nil)
+		if got := why(err); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+		if cur, err := st.Current(); err != nil || cur.Version != 3 {
+			t.Fatalf("%s: now in force: %+v %v", c.name, cur, err)
+		}
+	}
+	if _, err := st.InstallFile(bytes.NewReader(newer), func(Manifest) error { return errors.New("policy.yaml:1:1: no") }); why(err) != "unusable" {
+		t.Errorf("a bundle that cannot be worked from: %v", err)
+	}
+	if cur, _ := st.Current(); cur.Version != 3 {
+		t.Error("an unusable bundle is in force")
+	}
+	if _, err := st.InstallFile(bytes.NewReader(newer), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOnlyMissingChunksAreFetchedAndOldOnesGo(t *testing.T) {
+	st := store(t)
+	s, _ := keys(t)
+	if _, err := st.InstallFile(bytes.NewReader(bundleFile(t, manifest())), nil); err != nil {
+		t.Fatal(err)
+	}
+	next := manifest()
+	next.Version = 4
+	next.Chunks = next.Chunks[:2]
+	next.Chunks[1] = Chunk{RosterChunk(0), Hash([]byte("another")), 7}
+	signed, _ := SignManifest(next, s)
+	var asked []string
+	fetch := func(sha string) ([]byte, error) { asked = append(asked, sha); return []byte("another"), nil }
+	if _, err := st.Install(signed, func(string) ([]byte, error) { return []byte("forged"), nil }, nil); why(err) != "wrong-hash" {
+		t.Errorf("forged chunk: %v", err)
+	}
+	if _, err := st.Install(signed, func(string) ([]byte, error) { return nil, errors.New("away") }, nil); why(err) != "missing-chunk" {
+		t.Errorf("chunk out of reach: %v", err)
+	}
+	if _, err := st.Install(signed, fetch, nil); err != nil || len(asked) != 1 {
+		t.Fatalf("asked for %v, %v", asked, err)
+	}
+	left, err := os.ReadDir(filepath.Join(st.Dir, "chunks"))
+	if err != nil || len(left) != 2 {
+		t.Errorf("%d chunks are kept, %v", len(left), err)
+	}
+}
+
+func TestChunkThatTheDiskChangedIsRefused(t *testing.T) {
+	st := store(t)
+	m, err := st.InstallFile(bytes.NewReader(bundleFile(t, manifest())), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(st.Dir, "chunks", Hash([]byte("policy"))), []byte("rotten"), 0o600)
+	if _, err := st.Chunk(m, PolicyChunk); why(err) != "wrong-hash" {
+		t.Error(err)
+	}
+}
+
+func TestMembersAreSpreadOverAllBuckets(t *testing.T) {
+	seen := map[int]bool{}
+	for i := range 2000 {
+		b := Bucket(policyID(i))
+		if b < 0 || b >= Buckets {
+			t.Fatal(b)
+		}
+		seen[b] = true
+	}
+	if len(seen) != Buckets {
+		t.Errorf("%d buckets of %d are used", len(seen), Buckets)
+	}
+}
