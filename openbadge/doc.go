@@ -11,10 +11,17 @@
 //   - A signature says nothing about who. A key counts only if the caller pins it to the issuer; a key that is found in the
 //     credential, in its header or in the fragment of a URL never does.
 //   - @context is not covered by the signature: only known addresses, exactly; no context inside, no word that is not defined, no
-//     relative id or type, no other word for «id» and «type».
-//   - A key that stands twice in an object, more than 1 MiB, more than 32 levels, more than 5,000 statements, and blank nodes
-//     that cost too much to name are refused: nothing an attacker sends takes long.
-//   - Indeterminate is only ever our own fault: a status list that is out of reach.
+//     relative id or type, no other word for what is read. Statements have no place either: a second node with the credential's
+//     id may say nothing, or it could take away what the issuer said.
+//   - JSON that two readers could read as two documents: a key that stands twice, half a surrogate pair, a number beyond 2^53.
+//   - More than 1 MiB, 32 levels, 20,000 values or 5,000 statements, and blank nodes that cost too much to name: nothing that an
+//     attacker sends takes 100 ms or 64 MB.
+//   - Indeterminate is only ever our own fault: a status list that is out of reach, or pinned keys that cannot be read.
+//
+// A value of null is an absent value. Dates are judged where Options.At is set, with five minutes' [Skew] for an issuer whose
+// clock is ahead; the status where Options.Status is. The checks of the verdict say what was not judged: so a caller may verify a
+// proof once, remember it by the hash of the bytes, and judge dates and status at each decision. A proof that ends before its
+// badge ends the badge: Badge.ValidUntil is the earlier of the two.
 //
 // The contexts are Go tables, compiled by internal/contextgen from published packages; NOTICE names them.
 package openbadge
