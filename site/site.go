@@ -110,7 +110,7 @@ func files(dir, sub string, endings ...string) ([]File, error) {
 
 // ParseMembers reads members.yaml; name stands in its faults. Faults never quote a card's number.
 func ParseMembers(name string, data []byte) ([]Member, error) {
-	d := yamlfile.Parse(name, data)
+	d := yamlfile.Parse(name, data).Private()
 	r := d.Root().Only("portillon", "members")
 	r.Get("portillon").Required().Int(1, 1)
 	ids, cards := map[policy.MemberID]string{}, map[string]string{}

@@ -86,10 +86,11 @@ func (f Faults) Error() string {
 
 // Doc is a file being read.
 type Doc struct {
-	name   string
-	lines  []string
-	root   *yaml.Node
-	faults Faults
+	name    string
+	lines   []string
+	root    *yaml.Node
+	faults  Faults
+	private bool
 }
 
 // Parse reads data; name stands in every fault. It always returns a Doc: Err says whether it can be used.
@@ -115,6 +116,15 @@ func Parse(name string, data []byte) *Doc {
 	}
 	if len(top.Content) == 1 && d.plain(top.Content[0], 1) {
 		d.root = top.Content[0]
+	}
+	return d
+}
+
+// Private keeps lines out of the faults: an error about a file of members is sent to others more readily than the file.
+func (d *Doc) Private() *Doc {
+	d.private = true
+	for i := range d.faults {
+		d.faults[i].Excerpt = ""
 	}
 	return d
 }
@@ -199,7 +209,7 @@ func (d *Doc) add(f Fault) {
 		return
 	}
 	f.File = d.name
-	if f.Line > 0 && f.Line <= len(d.lines) {
+	if f.Line > 0 && f.Line <= len(d.lines) && !d.private {
 		f.Excerpt = strings.TrimRight(d.lines[f.Line-1], "\r")
 		if len(f.Excerpt) > 160 {
 			f.Excerpt = ""
