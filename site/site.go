@@ -147,7 +147,7 @@ func parseMember(n yamlfile.Node) Member {
 		for i, c := range n.Get(key).Strs() {
 			hex, ok := cardNumber(c)
 			if !ok {
-				n.Get(key).Fault("the number in hexadecimal, 1 to 10 bytes, in quotes: \"62E3086CED\"", "card %d is not a card's number", i+1)
+				n.Get(key).Fault("the number in hexadecimal, 1 to 10 bytes, in quotes: \"04A1B2C3D4\"", "card %d is not a card's number", i+1)
 				continue
 			}
 			m.Cards = append(m.Cards, hex)

@@ -1,0 +1,170 @@
+package site
+
+import (
+	"bytes"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+func signer(t testing.TB) note.Signer {
+	t.Helper()
+	skey, _, err := note.GenerateKey(rand.Reader, "hub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := note.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func example(t *testing.T) (*Site, string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../site-example")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, dir
+}
+
+func order(t *testing.T, version uint64) Order {
+	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	return Order{Version: version, Issued: at, Expires: at.AddDate(0, 1, 0), Signer: signer(t), CardKey: bytes.Repeat([]byte{1}, 32)}
+}
+
+func TestExampleSiteIsWhole(t *testing.T) {
+	s, _ := example(t)
+	if len(s.Members) != 13 || len(s.Badges) != 20 || len(s.Status) != 1 || len(s.Policy.Badges) != 14 || len(s.Policy.Machines) != 3 {
+		t.Fatalf("%d members, %d badges, %d lists", len(s.Members), len(s.Badges), len(s.Status))
+	}
+	b, err := s.Build(order(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Counted != 20 || len(b.Warnings) != 1 || !strings.Contains(b.Warnings[0], "malik-laser-user.json: expired on 2026-03-03") {
+		t.Errorf("%d count, warnings %q", b.Counted, b.Warnings)
+	}
+}
+
+func TestBundleHoldsNoCardNumber(t *testing.T) {
+	s, _ := example(t)
+	b, err := s.Build(order(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sha, c := range b.Chunks {
+		for _, m := range s.Members {
+			for _, card := range m.Cards {
+				if bytes.Contains(bytes.ToUpper(c), []byte(card)) {
+					t.Errorf("the chunk %.8s holds the number of a card of %s", sha, m.ID)
+				}
+			}
+		}
+	}
+}
+
+func TestChangeToOneMemberChangesOneBucket(t *testing.T) {
+	s, _ := example(t)
+	before, err := s.Build(order(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Members[0].Name = "Léa Dupont"
+	after, err := s.Build(order(t, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := 0
+	for sha := range after.Chunks {
+		if _, old := before.Chunks[sha]; !old {
+			fresh++
+		}
+	}
+	if fresh != 1 {
+		t.Errorf("%d chunks are new", fresh)
+	}
+}
+
+func TestBadgesThatDoNotCountAreSaid(t *testing.T) {
+	s, dir := example(t)
+	good, err := os.ReadFile(filepath.Join(dir, "badges", "lea-laser-user.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Badges = []File{
+		{"badges/changed.json", bytes.Replace(good, []byte("Utilisateur"), []byte("Utilisatrice"), 1)},
+		{"badges/page.json", []byte("<html>")},
+		{"badges/nobodys.json", good},
+	}
+	s.Members = s.Members[1:] // without Léa
+	b, err := s.Build(order(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"changed.json: does not verify: bad-signature", "page.json: does not verify: ", "nobodys.json: is no member's"} {
+		if i >= len(b.Warnings) || !strings.Contains(b.Warnings[i], want) {
+			t.Errorf("warning %d of %q, want %q", i, b.Warnings, want)
+		}
+	}
+	if b.Counted != 0 {
+		t.Errorf("%d count", b.Counted)
+	}
+}
+
+func TestFaultsOfMembersAreAllSaid(t *testing.T) {
+	_, err := ParseMembers("members.yaml", []byte(`portillon: 1
+members:
+  - { id: m-1, name: Léa, email: lea.example.org, cards: ["62E3086CED"] }
+  - { id: m-1, name: Jules, email: jules@example.org, cards: ["62:e3:08:6c:ed"] }
+  - { id: "M 3", name: X, language: de, card: "6" }
+  - { nmae: Y }
+`))
+	for _, want := range []string{"has no @", `"m-1" is members[0] already`, "card 1 is members[0]'s already", `"M 3" is not an id`, `"de" is not known here`, "is not a card's number", `did you mean "name"`, "members.yaml:6"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in\n%v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "62E3") {
+		t.Error("a card's number is quoted")
+	}
+}
+
+func TestSiteThatIsNoneSaysWhatIsMissing(t *testing.T) {
+	if _, err := Read(t.TempDir()); err == nil || !strings.Contains(err.Error(), "policy.yaml, members.yaml and badges/") {
+		t.Error(err)
+	}
+}
+
+func TestShortCardKeyIsRefused(t *testing.T) {
+	s, _ := example(t)
+	o := order(t, 1)
+	o.CardKey = nil
+	if _, err := s.Build(o); err == nil {
+		t.Error("a bundle was built without a card key")
+	}
+}
+
+func FuzzParseMembers(f *testing.F) {
+	b, _ := os.ReadFile("../site-example/members.yaml")
+	f.Add(b)
+	f.Add([]byte("portillon: 1\nmembers: [{id: a, name: b, cards: [00]}]"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ms, err := ParseMembers("f", b)
+		for _, m := range ms {
+			if err == nil && (m.ID == "" || m.Name == "") {
+				t.Fatal("a member without id or name")
+			}
+		}
+	})
+}
