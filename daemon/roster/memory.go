@@ -36,7 +36,7 @@ type memory struct {
 }
 
 // memoryVersion changes whenever verification does: verdicts of older rules are forgotten.
-const memoryVersion = "1"
+const memoryVersion = "2"
 
 // remember reads the file. A file that is missing, damaged, or of other keys is an empty memory: all is verified again.
 func remember(path string, trust []openbadge.Issuer) (*memory, error) {
