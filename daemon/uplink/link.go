@@ -155,7 +155,7 @@ func (l *link) serve(ctx context.Context) (progress bool, err error) {
 		if err := errors.Join(l.show(), l.send()); err != nil {
 			return progress, err
 		}
-		if !l.flow.waiting() {
+		if !l.flow.waiting() && len(l.tokens) == 0 {
 			stall = nil
 		} else if stall == nil {
 			stall = l.c.After(patience)
@@ -203,7 +203,7 @@ func (l *link) stalled(after time.Duration) error {
 		return nil
 	}
 	l.log.Warn("the hub does not acknowledge; sending again", "from", l.flow.held+1, "after", after)
-	l.flow.rewind()
+
 	return nil
 }
 

@@ -1,0 +1,303 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon/control"
+	"portillon/daemon/panel"
+	"portillon/daemon/roster"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/site"
+	"portillon/wire"
+)
+
+const lea, jules, karim, ines, zoe, malik = "62E3086CED", "01000734E0", "2A00B1C4D7", "04A224BA115E80", "4400C81D93", "1700E45B22"
+
+// notebook is a journal and a relay that note what happens in one list, in order: that order is the point.
+type notebook struct {
+	said  []string
+	facts map[string][]byte
+	full  bool // the disk is
+	dead  bool // the guard is
+	n     uint64
+}
+
+func (n *notebook) Append(r session.Record, facts map[string][]byte) error {
+	if n.full {
+		return errors.New("the disk is full")
+	}
+	n.n++
+	n.said = append(n.said, string(r.Kind))
+	for k, v := range facts {
+		n.facts[k] = v
+	}
+	return nil
+}
+
+func (n *notebook) Len() uint64 { return n.n }
+
+func (n *notebook) Set(_ context.Context, r session.Relay) error {
+	if n.dead {
+		return errors.New("the guard is gone")
+	}
+	n.said = append(n.said, map[bool]string{true: "RELAY ON", false: "relay off"}[r.On])
+	return nil
+}
+
+// bench is a laser of the example site with fakes for what it touches.
+type bench struct {
+	*Machine
+	t     *testing.T
+	notes *notebook
+	now   time.Time
+	log   bytes.Buffer
+}
+
+func exampleRoster(t *testing.T) *roster.Roster {
+	t.Helper()
+	s, err := site.Read("../site-example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	skey, vkey, err := note.GenerateKey(rand.Reader, "hub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _ := note.NewSigner(skey)
+	v, _ := note.NewVerifier(vkey)
+	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	card := bytes.Repeat([]byte{1}, 32)
+	built, err := s.Build(site.Order{Version: 1, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: key, CardKey: card})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(v)}
+	m, err := store.Install(built.Signed, built.Chunk, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := roster.Load(store, m, roster.Options{CardKey: card, Now: monday})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{t: t, notes: &notebook{facts: map[string][]byte{}}, now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
+	ids := 0
+	b.Machine = New(Parts{Site: "biklab", Machine: "laser", Now: func() time.Time { return b.now }, Trusted: func() bool { return true },
+		NewID: func() string { ids++; return fmt.Sprint("id", ids) }, Journal: b.notes, Switch: b.notes, Panel: panel.New(panel.Config{Now: func() time.Time { return b.now }}),
+		Roster: exampleRoster(t), Logger: slog.New(slog.NewTextHandler(&b.log, nil))})
+	return b
+}
+
+// tap presents a card three seconds later, and returns what happened since, and the sign on the panel.
+func (b *bench) tap(card string) string {
+	b.t.Helper()
+	b.now = b.now.Add(3 * time.Second)
+	return b.do(control.Request{Do: "tap", Card: card})
+}
+
+func (b *bench) do(r control.Request) string {
+	b.t.Helper()
+	before := len(b.notes.said)
+	b.order(b.t.Context(), r, "")
+	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.Panel.Current().Sign)+"]"), " ")
+}
+
+func (b *bench) wants(got, want string) {
+	b.t.Helper()
+	if got != want {
+		b.t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestRecordComesBeforeTheRelayAndTheRelayBeforeTheEnd(t *testing.T) {
+	b := newBench(t)
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+	b.wants(b.tap(zoe), "[refused]")
+	b.wants(b.tap(lea), "relay off session-end [cooling]")
+	if p := b.practice["m-020dc2"]; p.Logged != 6*time.Second || p.Machine != "laser" || len(b.notes.facts[FactPractice+"m-020dc2"]) == 0 {
+		t.Errorf("practice %+v", p)
+	}
+}
+
+func TestLearnerWaitsForAMentorsCard(t *testing.T) {
+	b := newBench(t)
+	b.wants(b.tap(jules), "[awaiting]")
+	b.wants(b.tap(zoe), "refused [refused]")
+	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
+	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Jules, sous la responsabilité de Karim") {
+		t.Errorf("%q", v.Line.FR)
+	}
+	b.wants(b.tap(karim), "relay off session-end [cooling]")
+}
+
+func TestRefusalsSayWhatToDoNext(t *testing.T) {
+	b := newBench(t)
+	for card, want := range map[string][2]string{
+		zoe:        {"refused [refused]", "Découpe laser"},
+		malik:      {"refused [refused]", "expiré"},
+		"DEADBEEF": {"refused [unknown]", "Carte inconnue"},
+	} {
+		b.wants(b.tap(card), want[0])
+		if v := b.Panel.Current(); !strings.Contains(v.Line.FR, want[1]) || v.Next.FR == "" || v.Next.EN == "" {
+			t.Errorf("%s reads %+v %+v", card, v.Line, v.Next)
+		}
+		b.Panel.Settle()
+	}
+	if strings.Contains(b.log.String(), "DEADBEEF") || strings.Contains(b.log.String(), "deadbeef") || strings.Contains(b.log.String(), "Zoé") {
+		t.Errorf("the log names a card or a person: %s", b.log.String())
+	}
+}
+
+func TestMaintenanceWithAHelperIsLoggedUnderTheMaintainersTap(t *testing.T) {
+	b := newBench(t)
+	if rep := b.order(t.Context(), control.Request{Do: "log", Kind: "lens-cleaning"}, ""); rep.OK || rep.Hint == "" {
+		t.Errorf("an intervention without a maintainer: %+v", rep)
+	}
+	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
+	b.wants(b.tap(lea), "assisted [maintenance]")
+	if rep := b.order(t.Context(), control.Request{Do: "log", Kind: "lens-claening"}, ""); rep.OK || !strings.Contains(rep.Hint, "lens-cleaning") {
+		t.Errorf("a kind that is none: %+v", rep)
+	}
+	b.wants(b.do(control.Request{Do: "log", Kind: "lens-cleaning", Minute: 10}), "intervention [maintenance]")
+	b.wants(b.tap(ines), "relay off session-end [cooling]")
+}
+
+func TestTagHoldsAllButMaintainersAndOutlivesTheDaemon(t *testing.T) {
+	b := newBench(t)
+	b.wants(b.do(control.Request{Do: "tag", Reason: "courroie usée"}), "tagged [tagged]")
+	b.wants(b.tap(lea), "refused [refused]")
+	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
+	b.wants(b.tap(ines), "relay off session-end [tagged]")
+	if !strings.Contains(string(b.notes.facts[FactTags]), "courroie") {
+		t.Errorf("facts %s", b.notes.facts[FactTags])
+	}
+	b.wants(b.do(control.Request{Do: "untag"}), "untagged [cooling]") // the extraction of Inès's session still runs
+	if rep := b.order(t.Context(), control.Request{Do: "untag"}, ""); rep.OK {
+		t.Error("a tag that is not there was removed")
+	}
+}
+
+func TestFullDiskStartsNothingAndLosesNoEnd(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	b.notes.full = true
+	if got := b.tap(lea); !strings.HasPrefix(got, "relay off") || !strings.HasSuffix(got, "[fault]") {
+		t.Errorf("the end: %q", got)
+	}
+	b.Panel.Settle()
+	if got := b.tap(karim); strings.Contains(got, "ON") || !strings.HasSuffix(got, "[fault]") {
+		t.Errorf("a start on a full disk: %q", got)
+	}
+	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "journal") {
+		t.Errorf("the panel says %q", v.Line.FR)
+	}
+	b.notes.full = false
+	b.now = b.now.Add(time.Minute)
+	before := len(b.notes.said)
+	b.step(t.Context(), session.Tick{})
+	if got := strings.Join(b.notes.said[before:], " "); !strings.Contains(got, "session-end") {
+		t.Errorf("once there is room: %q", got)
+	}
+}
+
+func TestGuardThatDoesNotConfirmPutsTheMachineInFault(t *testing.T) {
+	b := newBench(t)
+	b.notes.dead = true
+	b.tap(lea)
+	if b.state.Phase != session.Fault || b.relay {
+		t.Errorf("phase %v, relay %v", b.state.Phase, b.relay)
+	}
+	b.notes.dead = false
+	b.signal(t.Context(), Signal{What: "guard-back"})
+	if b.state.Phase == session.Fault || b.state.Running() {
+		t.Errorf("with a guard again: %v", b.state.Phase)
+	}
+}
+
+func TestEStopAndReaderAreHeard(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	b.signal(t.Context(), Signal{What: "e-stop", On: true})
+	if b.state.Phase != session.Fault || b.Panel.Current().Sign != panel.SignFault {
+		t.Errorf("phase %v", b.state.Phase)
+	}
+	b.signal(t.Context(), Signal{What: "e-stop"})
+	if b.state.Running() {
+		t.Error("it runs again by itself")
+	}
+	b.readerSays(t.Context(), rfid.Event{Err: errors.New("unplugged")})
+	if !b.state.ReaderDown {
+		t.Error("the reader is thought to answer")
+	}
+	b.readerSays(t.Context(), rfid.Event{Alive: true})
+	if b.state.ReaderDown {
+		t.Error("the reader is thought to be silent")
+	}
+}
+
+func TestMachineWithoutABundleRefusesEverybody(t *testing.T) {
+	b := newBench(t)
+	b.Roster = nil
+	b.wants(b.tap(lea), "refused [fault]")
+	if b.do(control.Request{Do: "log", Kind: "lens-cleaning"}); b.state.Running() {
+		t.Error("it runs")
+	}
+}
+
+func TestSignedCommandsAreCarriedOutAndRecorded(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { b.Run(ctx, time.Hour); close(done) }()
+	if err := b.Obey(ctx, wire.Command{ID: "c1", Do: "tag", Reason: "révision"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Obey(ctx, wire.Command{ID: "c2", Do: "open-sesame"}); err == nil {
+		t.Error("a command that is none was carried out")
+	}
+	if rep := b.Do(ctx, control.Request{Do: "status"}); !rep.OK || len(rep.Status.Tags) != 1 || rep.Status.Phase != "tagged-out" {
+		t.Errorf("%+v", rep.Status)
+	}
+	cancel()
+	<-done
+	if got := strings.Join(b.notes.said, " "); got != "tagged command command relay off" {
+		t.Errorf("%q", got)
+	}
+	if rep := b.Do(ctx, control.Request{Do: "status"}); rep.OK {
+		t.Error("a daemon that has ended answered")
+	}
+}
+
+func TestRoleIsChosenOnlyFromWhatTheBadgesGive(t *testing.T) {
+	b := newBench(t)
+	b.tap(karim) // user and mentor
+	if b.state.Role != policy.User {
+		t.Fatalf("Karim starts as %v", b.state.Role)
+	}
+	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "maintainer"}, ""); rep.OK {
+		t.Error("Karim became a maintainer")
+	}
+	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "mentor"}, ""); !rep.OK || b.state.Role != policy.Mentor {
+		t.Errorf("%+v, now %v", rep, b.state.Role)
+	}
+	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "king"}, ""); rep.OK || rep.Hint == "" {
+		t.Errorf("%+v", rep)
+	}
+}
