@@ -203,7 +203,7 @@ func (l *link) stalled(after time.Duration) error {
 		return nil
 	}
 	l.log.Warn("the hub does not acknowledge; sending again", "from", l.flow.held+1, "after", after)
-
+	l.flow.rewind()
 	return nil
 }
 
