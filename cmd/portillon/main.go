@@ -58,6 +58,7 @@ func verbs() []verb {
 		{"bundle build", "SITE --key FILE -o FILE", "verify a site and sign it into a bundle", bundleBuild},
 		{"bundle verify", "FILE --pub KEY", "check a bundle as a machine does", bundleVerify},
 		{"bundle show", "FILE", "print what a bundle holds, verified or not", bundleShow},
+		{"machine ports", "", "what a machine.yaml can name on this computer: pins, buses, readers", machinePorts},
 		{"machine status", "--socket FILE", "what the daemon beside you knows", machineStatus},
 		{"machine tap", "--socket FILE CARD", "present a card by its number", machineTap},
 		{"machine role", "--socket FILE ROLE", "take another of the member's roles", machineRole},

@@ -175,3 +175,26 @@ func TestRoleIsTakenOnlyFromThisPage(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 }
+
+func FuzzHandler(f *testing.F) {
+	f.Add("GET", "/", "")
+	f.Add("POST", "/role", "maintainer")
+	f.Add("POST", "/role", "\x00\xff")
+	f.Add("GET", "/../../etc/passwd", "")
+	h := New(Config{Choose: func(r policy.Role) (string, bool) { return "", r != policy.NoRole }}).Handler()
+	f.Fuzz(func(t *testing.T, method, path, body string) {
+		if strings.Contains(path, "events") {
+			return // a stream does not end
+		}
+		r, err := http.NewRequest(method, "http://panel/", strings.NewReader(body))
+		if err != nil {
+			return
+		}
+		r.URL.Path = path
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code >= 500 && w.Code != http.StatusNotImplemented {
+			t.Fatalf("%s %q: %d", method, path, w.Code)
+		}
+	})
+}
