@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,8 +153,9 @@ func TestChunksAreServedByTheirHashAndNothingElseIs(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	hash := wire.Hash([]byte("the policy"))
+	write(t, filepath.Join(o.config.Data, "bundle", "chunks", ".new-1"), "half written")
 	for _, path := range []string{"/", "/chunks/", "/chunks/" + hash[:63], "/chunks/" + strings.ToUpper(hash), "/chunks/" + wire.Hash(nil), "/chunks/..%2fmanifest",
-		"/chunks/..%2f..%2fledger.db", "/ledger.db", "/chunks/" + hash + "/", "/chunks/%00", "/chunks//" + hash[:1]} {
+		"/chunks/..%2f..%2fledger.db", "/ledger.db", "/chunks/" + hash + "/", "/chunks/%00", "/chunks/.new-1", "/chunks//" + hash[:1]} {
 		if got := get(t, o.HTTP()+path, "", func(r *http.Request) { r.URL.Opaque = "" }); got.code != 404 {
 			t.Errorf("%s: %d", path, got.code)
 		}
@@ -183,7 +185,7 @@ func TestStateThatShowsALackIsAnsweredOnce(t *testing.T) {
 	b.put("biklab", 7, b.signer, "the policy")
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(5)
-	now := ledgertest.Start()
+	var minutes atomic.Int64
 	br, err := broker.Start(broker.Config{Dir: t.TempDir(), Site: "biklab"})
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +193,7 @@ func TestStateThatShowsALackIsAnsweredOnce(t *testing.T) {
 	defer br.Close()
 	c := dial(t, "tcp://"+br.Addr()) // it is there before the hub, and hears everything once
 	c.subscribe(c.topics.Bundle(), c.topics.Ack("laser"))
-	o := runAt(t, configure(t, []*ledgertest.Machine{m}, b.configured, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://" + br.Addr()} }), func() time.Time { return now })
+	o := runAt(t, configure(t, []*ledgertest.Machine{m}, b.configured, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://" + br.Addr()} }), func() time.Time { return ledgertest.Start().Add(time.Duration(minutes.Load()) * time.Minute) })
 	c.next() // the manifest
 	c.next() // the acknowledgement
 	state := func(bundle, journal uint64) {
@@ -207,8 +209,18 @@ func TestStateThatShowsALackIsAnsweredOnce(t *testing.T) {
 		t.Fatalf("%s", got.Topic())
 	}
 	state(5, 0)
+	state(7, 5)
+	c.quiet() // it was told of both less than a minute ago
+	minutes.Add(1)
 	state(8, 0) // one that is ahead is not sent back
 	c.quiet()
 	state(7, 5)
-	c.quiet() // it was told when the hub connected, at the same time of this clock
+	if got := c.next(); got.Topic() != c.topics.Ack("laser") {
+		t.Fatalf("%s", got.Topic())
+	}
+	state(6, 5)
+	if got := c.next(); got.Topic() != c.topics.Bundle() {
+		t.Fatalf("%s", got.Topic())
+	}
+	c.quiet()
 }

@@ -105,18 +105,26 @@ func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
 func TestGapIsAskedForAgain(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	m.Fill(30)
-	o := run(t, configure(t, []*ledgertest.Machine{m}))
-	c := dial(t, o.Broker())
+	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Site: "biklab"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	c := dial(t, "tcp://"+b.Addr()) // it is there before the hub, and hears everything once
 	c.subscribe(c.topics.Ack("laser"))
-	c.acked(o, m, 0)
-	c.publish(c.topics.Records("laser"), m.Data(1, 10))
-	c.acked(o, m, 10)
-	c.publish(c.topics.Records("laser"), m.Data(21, 30))
-	c.acked(o, m, 10) // that is: send from 11 on
-	c.publish(c.topics.Records("laser"), m.Data(11, 20))
-	c.acked(o, m, 20)
-	c.publish(c.topics.Records("laser"), m.Data(21, 30))
-	c.acked(o, m, 30)
+	o := run(t, configure(t, []*ledgertest.Machine{m}, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://" + b.Addr()} }))
+	told := func(seq uint64) {
+		t.Helper()
+		a, err := wire.OpenAck(c.next().Payload(), note.VerifierList(o.key), "biklab", "laser")
+		if err != nil || a.Seq != seq {
+			t.Fatalf("told %d, %v; want %d", a.Seq, err, seq)
+		}
+	}
+	told(0)
+	for _, s := range []struct{ first, last, told uint64 }{{1, 10, 10}, {21, 30, 10}, {21, 30, 10}, {11, 20, 20}, {21, 30, 30}, {5, 9, 30}} {
+		c.publish(c.topics.Records("laser"), m.Data(s.first, s.last))
+		told(s.told) // that is: send from the next one on
+	}
 	o.held(m, 30)
 }
 
