@@ -55,7 +55,7 @@ try {
   await page.locator('#lang').click();
   await page.setViewportSize({ width: 420, height: 900 });
   await page.emulateMedia({ colorScheme: 'dark' });
-  await step('phone-dark-en', async () => { await page.getByText('Emergency stop').first().waitFor() });
+  await step('phone-dark-en', async () => { await page.getByText('Emergency stop').first().waitFor(); await says(/Emergency stop pressed/) });
   assert.deepEqual(complaints, []);
 } catch (e) {
   for (const p of browser.contexts().flatMap(c => c.pages())) {

@@ -32,7 +32,7 @@ const words = {
   },
 };
 let lang = navigator.language && !navigator.language.startsWith('fr') ? 'en' : 'fr', state = null, chosen = null, answer = null;
-const w = () => words[lang], text = t => t ? (lang === 'en' ? t.EN || t.FR : t.FR || t.EN) || '' : '';
+const w = () => words[lang], tie = s => s.replace(/« /g, '«\u00a0').replace(/ ([:;?!»])/g, '\u00a0$1'), text = t => t ? tie((lang === 'en' ? t.EN || t.FR : t.FR || t.EN) || '') : '';
 
 function el(tag, cls, kids) {
   const e = document.createElement(tag);
@@ -72,7 +72,7 @@ function draw() {
   $('records-title').textContent = w().records;
   $('evidence-title').textContent = w().evidence;
   $('answer').textContent = text(answer);
-  part('try', 0, () => w().try.map(t => el('li', '', t)));
+  part('try', 0, () => w().try.map(t => el('li', '', tie(t))));
   part('heads', 0, () => w().heads.map(t => el('th', '', t)));
   if (!state) return;
   chosen ??= state.machines[0].id;
@@ -92,11 +92,12 @@ function machines() {
       a = el('article', 'machine');
       a.id = 'm-' + m.id;
       const frame = el('iframe');
-      frame.src = m.panel;
       frame.title = m.id;
       a.append(el('header', '', [el('b'), el('span', 'lamp')]), frame, el('div', 'tools'));
       box.append(a);
     }
+    const src = m.panel + '#' + lang, frame = a.querySelector('iframe');
+    if (frame.getAttribute('src') !== src) frame.src = src;
     a.classList.toggle('chosen', m.id === chosen);
     a.querySelector('b').textContent = text(m.name);
     const lamp = a.querySelector('.lamp');

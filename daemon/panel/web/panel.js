@@ -7,7 +7,13 @@ const words = {
 };
 let view = null, skew = 0, heard = 0, lang = document.documentElement.lang;
 try { lang = localStorage.getItem('lang') || lang } catch { /* a kiosk may forbid it */ }
-const text = t => t ? (lang === 'en' ? t.EN || t.FR : t.FR || t.EN) || '' : '';
+// French sets a space before : ; ? ! » and after «, at which no line may break.
+const tie = s => s.replace(/« /g, '«\u00a0').replace(/ ([:;?!»])/g, '\u00a0$1');
+const text = t => t ? tie((lang === 'en' ? t.EN || t.FR : t.FR || t.EN) || '') : '';
+// A page that shows this one in a frame may ask for a language: #en.
+const asked = () => { const l = location.hash.slice(1); if (words[l]) lang = l };
+asked();
+addEventListener('hashchange', () => { asked(); draw() });
 
 function draw() {
   const w = words[lang], stale = !view || performance.now() - heard > 12000;
