@@ -31,7 +31,7 @@ var law = []struct {
 	{"daemon/session", []string{"policy", "wire"}, "the session is pure"},
 	{"daemon/relay", []string{"daemon/relay/..."}, "the relay knows no member, no policy, no network"},
 	{"daemon/journal", []string{"policy", "wire"}, "a room of its own"},
-	{"daemon/uplink", []string{"policy", "wire", "daemon/journal", "daemon/uplink/..."}, "the journal is the outbox"},
+	{"daemon/uplink", []string{"policy", "wire", "wire/mqttguard", "daemon/journal", "daemon/uplink/..."}, "the journal is the outbox"},
 	{"daemon/panel", []string{"policy"}, "the panel says what it is told"},
 	{"daemon/control", nil, "the socket carries words, the corridor gives them meaning"},
 	{"daemon/roster", []string{"rfid", "policy", "policy/file", "openbadge", "wire"}, "the bundle as the machine believes it"},
