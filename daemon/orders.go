@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"portillon/daemon/control"
+	"portillon/daemon/panel"
 	"portillon/daemon/session"
 	"portillon/policy"
 	"portillon/rfid"
@@ -76,14 +77,13 @@ func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
 	if err != nil {
 		return control.Reply{Error: err.Error(), Hint: "the card's number in hexadecimal, as in 62E3086CED"}
 	}
-	refused := false
-	before := m.Journal.Len()
 	m.Panel.Settle()
 	m.tap(ctx, uid)
-	if v := m.Panel.Current(); m.Journal.Len() >= before {
-		refused = v.Sign == "refused" || v.Sign == "unknown" || v.Sign == "fault"
+	switch m.Panel.Current().Sign {
+	case panel.SignRefused, panel.SignUnknown, panel.SignFault, panel.SignTagged:
+		return m.said(false)
 	}
-	return m.said(!refused && m.Roster != nil)
+	return m.said(true)
 }
 
 func (m *Machine) orderRole(ctx context.Context, name string) control.Reply {
