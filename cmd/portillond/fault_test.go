@@ -158,7 +158,7 @@ func smallDisk(t *testing.T, l *lab) (fill func()) {
 }
 
 func TestFullDiskStartsNoSessionAndLetsARunningOneEnd(t *testing.T) {
-	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
+	l := ownSite(t)
 	fill := smallDisk(t, l)
 	l.start()
 	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); !rep.OK || !l.lit() {
@@ -192,7 +192,7 @@ func TestReaderUnpluggedDuringASessionLeavesItRunning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
+	l := ownSite(t)
 	l.reader = "{ kind: rdm6300, port: " + l.path("tty") + " }"
 	os.Symlink(port, l.path("tty"))
 	l.start()

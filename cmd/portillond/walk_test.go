@@ -13,6 +13,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"portillon/daemon/control"
+	"portillon/openbadge"
 	"portillon/rfid/rfidtest"
 	"portillon/wire"
 )
@@ -198,9 +199,26 @@ func refusals(t *testing.T, l *lab) int {
 	return n
 }
 
+// ownSite is the same site with a badge of our own making, for the tests that are not about badges: they need nothing from elsewhere.
+func ownSite(t *testing.T) *lab {
+	t.Helper()
+	k, err := openbadge.GenerateKey("a test's")
+	if err != nil {
+		t.Fatal(err)
+	}
+	badge, err := openbadge.IssueJSON(openbadge.Draft{IssuerName: "Lab", Subject: "did:example:ebfeb1f712ebc6f1c276e12ec21", ValidFrom: time.Now().Add(-time.Hour),
+		Achievement: openbadge.Achievement{ID: "https://example.com/achievements/21st-century-skills/teamwork", Name: "Teamwork"}}, k, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := strings.Replace(teamworkPolicy, `id: "https://example.com/issuers/876543", keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]`, `keys: ["`+k.DID()+`"]`, 1)
+	return newLab(t, policy, teamworkMembers, map[string][]byte{"own.json": badge})
+}
+
+// tapped is a lab whose machine is on.
 func tapped(t *testing.T) *lab {
 	t.Helper()
-	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
+	l := ownSite(t)
 	l.start()
 	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); !rep.OK || !l.lit() {
 		t.Fatalf("the tap was answered %+v", rep)
