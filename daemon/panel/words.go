@@ -54,7 +54,7 @@ func (c Clock) hour(t time.Time) policy.Text {
 	if c.Zone != nil {
 		t = t.In(c.Zone)
 	}
-	return policy.Text{FR: t.Format("15 h 04"), EN: t.Format("15:04")}
+	return policy.Text{FR: fmt.Sprintf("%d h %02d", t.Hour(), t.Minute()), EN: fmt.Sprintf("%d:%02d", t.Hour(), t.Minute())}
 }
 
 func (c Clock) day(t time.Time) policy.Text {

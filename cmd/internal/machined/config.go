@@ -28,7 +28,7 @@ type Config struct {
 
 // BundleConfig says where the machine's policy and roster come from.
 type BundleConfig struct {
-	Key  string // the verifier key of whoever signs bundles and commands
+	Key  string // the verifier key of whoever signs bundles
 	File string // a bundle file, looked at again when it changes
 	From string // a folder or https URL that chunks are fetched from when a manifest arrives
 }
@@ -49,7 +49,7 @@ type RelayConfig struct {
 // MQTTConfig is the broker. An empty Broker is a machine that stands alone.
 type MQTTConfig struct {
 	Broker, Username, PasswordFile string
-	HubKey                         string // the verifier key of the hub's acknowledgements
+	HubKey                         string // the verifier key of the hub: it signs acknowledgements and commands
 }
 
 // PanelConfig is the page beside the machine.
