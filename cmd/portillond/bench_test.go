@@ -46,7 +46,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 	b.ReportMetric(float64(took[len(took)/2].Milliseconds()), "ms-ready")
 	b.ReportMetric(float64(least.Milliseconds()), "ms-ready-least")
-	b.ReportMetric(float64(rss)/1000, "MB-resident")
+	b.ReportMetric(float64(rss)*1024/1e6, "MB-resident") // /proc counts in KiB
 }
 
 // resident is the process's resident memory in kB, five seconds after it became ready: it stands idle.
