@@ -1,13 +1,11 @@
 package relay
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"periph.io/x/conn/v3/gpio"
@@ -17,21 +15,24 @@ const (
 	// Lease is how long the relay stays closed without a word from the daemon (failure matrix: off within 1 s).
 	// It is shorter than a second by what a busy Pi needs to wake a process and move a contact.
 	Lease = 900 * time.Millisecond
-	// renewal is how often the daemon says keep: three may be lost.
+	// renewal is how often the daemon says keep: two may be lost.
 	renewal = 250 * time.Millisecond
-	// sample bounds how long a changed input can stay unseen where no edge wakes us.
-	sample = 20 * time.Millisecond
-	// maxLine bounds a line of the protocol in bytes.
-	maxLine = 256
+	// backlog is how many words wait for a daemon that does not read, beyond what the pipe holds (64 KiB on Linux).
+	backlog = 256
+	// parting bounds how long the guard waits for its last word to be taken, the relay being open.
+	parting = 100 * time.Millisecond
 )
 
 // ErrLost is why a guard ends whose daemon is gone.
 var ErrLost = errors.New("the daemon is gone")
 
+var errDeaf = errors.New("the daemon does not listen")
+
 // guard is a run of Guard. One goroutine owns it.
 type guard struct {
 	pins   Pins
-	out    chan string
+	out    chan<- word
+	deaf   bool // a word could not be said
 	on     bool
 	estop  bool
 	busy   bool
@@ -44,36 +45,19 @@ type guard struct {
 }
 
 // Guard holds the pins until in ends, ctx is done, or something is wrong; then the relay is open. It blocks.
+// A goroutine stays behind in in.Read until that returns: the process is expected to end.
 func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	g := &guard{pins: p, out: make(chan string, 256), lease: stopped(), orphan: stopped()}
-	defer p.Relay.Out(gpio.Low)
-	if err := p.Relay.Out(gpio.Low); err != nil {
-		return fmt.Errorf("the relay's pin: %w", err)
-	}
-	spoken := make(chan struct{})
-	go func() { defer close(spoken); speak(ctx, out, g.out) }()
-	inputs := make(chan input)
-	for name, pin := range map[string]gpio.PinIn{"e-stop": p.EStop, "busy": p.Busy} {
-		if pin != nil { // its level counts before the first order does
-			level := pin.Read()
-			if err := g.input(input{name, level == gpio.High}); err != nil {
-				return err
-			}
-			go watch(ctx, name, pin, level, inputs)
-		}
-	}
-	g.say("guard 1")
-	err := g.run(ctx, listen(ctx, in), inputs)
-	p.Relay.Out(gpio.Low) // before any word about it
+	words, spoken := make(chan word, backlog), make(chan struct{})
+	go func() { defer close(spoken); speak(out, words) }()
+	g := &guard{pins: p.wired(), out: words, lease: stopped(), orphan: stopped()}
+	err := g.hold(ctx, in)
 	if err != nil && !errors.Is(err, ErrLost) && ctx.Err() == nil {
-		g.say("fault " + err.Error())
+		g.say(fault(err))
 	}
-	close(g.out)
+	close(words)
 	select {
 	case <-spoken:
-	case <-time.After(sample): // a daemon that does not listen is not waited for
+	case <-time.After(parting): // a daemon that does not listen is not waited for
 	}
 	return err
 }
@@ -84,63 +68,93 @@ func stopped() *time.Timer {
 	return t
 }
 
-// input is a changed input.
-type input struct {
-	name string
-	high bool
+// hold opens the relay, carries out what is said and seen, and opens the relay again.
+func (g *guard) hold(ctx context.Context, in io.Reader) error {
+	if err := g.open(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var watchers sync.WaitGroup
+	defer watchers.Wait() // a look at an input is bounded; the relay is open by now
+	defer cancel()
+	defer g.open() // before anything else, whatever ends the guard
+	g.say(word{say: "guard", id: version})
+	inputs := make(chan input)
+	for _, w := range []watched{{"e-stop", g.pins.EStop}, {"busy", g.pins.Busy}} {
+		if w.pin == gpio.INVALID {
+			continue // what is not wired never trips
+		}
+		high := bool(w.pin.Read()) // its level counts before the first order does
+		if err := g.input(input{w.name, high}); err != nil {
+			return err
+		}
+		watchers.Go(func() { w.watch(ctx, high, inputs) })
+	}
+	return g.run(ctx, listen(ctx, in), inputs)
 }
 
-func (g *guard) run(ctx context.Context, lines <-chan string, inputs <-chan input) error {
+func (g *guard) run(ctx context.Context, lines <-chan heard, inputs <-chan input) error {
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case line, ok := <-lines:
+		case l, ok := <-lines:
+			err = g.hear(l, ok)
 			if !ok {
-				lines, g.gone = nil, true
-				err = g.lost()
-			} else {
-				err = g.order(line)
+				lines = nil
 			}
 		case <-g.lease.C:
 			err = g.lost()
 		case <-g.orphan.C:
-			err = g.off()
+			err = g.drop("job-late")
 		case in := <-inputs:
 			err = g.input(in)
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if g.gone && !g.on {
+		case g.gone && !g.on:
 			return ErrLost
+		case g.deaf:
+			return errDeaf
 		}
 	}
 }
 
-// order carries out a line from the daemon. Whatever it says, it is a word: the lease begins anew.
-func (g *guard) order(line string) error {
-	if g.orphaned { // the daemon came back: its job goes on as before, or as it now says
-		g.orphaned = false
-		g.orphan.Stop()
+func (g *guard) hear(l heard, ok bool) error {
+	if !ok {
+		g.gone = true
+		return g.lost()
 	}
-	word, arg, _ := strings.Cut(line, " ")
-	switch word {
-	case "keep":
-	case "off":
-		return g.off()
+	if l.err != nil {
+		return l.err
+	}
+	o, err := parseOrder(l.line)
+	if err != nil {
+		return err
+	}
+	return g.obey(o)
+}
+
+// obey carries out an order. Whatever it says, it is a word: the lease begins anew, and a job that went on
+// without the daemon has it back.
+func (g *guard) obey(o order) error {
+	g.orphaned = false
+	g.orphan.Stop()
+	g.lease.Stop()
+	switch o.do {
 	case "on":
-		ms, err := strconv.ParseUint(arg, 10, 40)
-		if err != nil {
-			return fmt.Errorf("the order %q makes no sense", line)
-		}
-		g.finish = time.Duration(ms) * time.Millisecond
-		if err := g.close(); err != nil {
+		if err := g.close(o); err != nil {
 			return err
 		}
-	default:
-		return fmt.Errorf("the order %q makes no sense", line)
+	case "off":
+		if err := g.open(); err != nil {
+			return err
+		}
+		g.say(word{say: "done", id: o.id})
+	case "keep":
+		g.say(word{say: "alive"})
 	}
 	if g.on {
 		g.lease.Reset(Lease)
@@ -148,29 +162,41 @@ func (g *guard) order(line string) error {
 	return nil
 }
 
-func (g *guard) close() error {
-	if g.estop {
-		g.say("level 0")
-		return nil
+// close closes the relay unless the e-stop is open at this moment.
+func (g *guard) close(o order) error {
+	if g.estop || g.pins.EStop.Read() == gpio.High {
+		err := g.open()
+		g.say(word{say: "done", id: o.id})
+		return err
 	}
 	if err := g.pins.Relay.Out(gpio.High); err != nil {
 		return fmt.Errorf("the relay's pin: %w", err)
 	}
-	g.on = true
-	g.say("level 1")
+	g.on, g.finish = true, o.finish
+	g.say(word{say: "done", id: o.id, on: true})
 	return nil
 }
 
-func (g *guard) off() error {
-	g.lease.Stop()
-	g.orphan.Stop()
+// open opens the relay.
+func (g *guard) open() error {
 	err := g.pins.Relay.Out(gpio.Low)
 	g.on, g.orphaned = false, false
+	g.lease.Stop()
+	g.orphan.Stop()
 	if err != nil {
 		return fmt.Errorf("the relay's pin: %w", err)
 	}
-	g.say("level 0")
 	return nil
+}
+
+// drop opens the relay unasked.
+func (g *guard) drop(why string) error {
+	if !g.on {
+		return nil
+	}
+	err := g.open()
+	g.say(word{say: "drop", why: why})
+	return err
 }
 
 // lost opens the relay, or lets the job finish where the daemon's last order allowed it.
@@ -184,85 +210,35 @@ func (g *guard) lost() error {
 		g.orphan.Reset(g.finish)
 		return nil
 	}
-	return g.off()
+	return g.drop("lease")
 }
 
-func (g *guard) input(in input) error {
-	bit := "0"
-	if in.high {
-		bit = "1"
-	}
+func (g *guard) input(in input) (err error) {
 	switch in.name {
 	case "e-stop":
-		g.estop = in.high
-		g.say("e-stop " + bit)
-		if in.high && g.on {
-			return g.off()
+		was := g.on
+		if g.estop = in.high; g.estop && was {
+			err = g.open() // before any word about it
+		}
+		g.say(word{say: "e-stop", on: in.high})
+		if g.estop && was {
+			g.say(word{say: "drop", why: "e-stop"})
 		}
 	case "busy":
 		g.busy = in.high
-		g.say("busy " + bit)
+		g.say(word{say: "busy", on: in.high})
 		if !in.high && g.orphaned {
-			return g.off()
+			err = g.drop("job-done")
 		}
 	}
-	return nil
+	return err
 }
 
-// say tells the daemon. A daemon that does not listen is not waited for.
-func (g *guard) say(line string) {
+// say tells the daemon without waiting for it.
+func (g *guard) say(w word) {
 	select {
-	case g.out <- line:
+	case g.out <- w:
 	default:
-	}
-}
-
-func speak(ctx context.Context, out io.Writer, lines <-chan string) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case l, ok := <-lines:
-			if !ok {
-				return
-			}
-			if _, err := io.WriteString(out, l+"\n"); err != nil {
-				return // the end of its input tells the guard
-			}
-		}
-	}
-}
-
-// listen passes lines until in ends. A line that is too long ends it: the relay opens.
-func listen(ctx context.Context, in io.Reader) <-chan string {
-	lines := make(chan string)
-	go func() {
-		defer close(lines)
-		s := bufio.NewScanner(in)
-		s.Buffer(make([]byte, maxLine), maxLine)
-		for s.Scan() {
-			select {
-			case lines <- s.Text():
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return lines
-}
-
-// watch passes an input's changes. An input that cannot be read is high: an e-stop that cannot be read is open.
-func watch(ctx context.Context, name string, p gpio.PinIn, last gpio.Level, out chan<- input) {
-	for ctx.Err() == nil {
-		p.WaitForEdge(sample)
-		level := p.Read()
-		if level == last {
-			continue
-		}
-		last = level
-		select {
-		case out <- input{name, level == gpio.High}:
-		case <-ctx.Done():
-		}
+		g.deaf = true
 	}
 }

@@ -1,10 +1,14 @@
 package relay
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,75 +19,427 @@ import (
 // brittle is a relay's pin that can fail.
 type brittle struct {
 	gpio.PinOut
-	fail error
-	high bool
-	outs int
+	mu              sync.Mutex
+	failOn, failOff error
+	up              bool
+	rises           int
 }
 
 func (b *brittle) Out(l gpio.Level) error {
-	b.outs++
-	if b.fail != nil && l == gpio.High {
-		return b.fail
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.failOn; l && err != nil {
+		return err
 	}
-	b.high = bool(l)
+	if err := b.failOff; !l && err != nil {
+		return err
+	}
+	if bool(l) && !b.up {
+		b.rises++
+	}
+	b.up = bool(l)
 	return nil
 }
 
+func (b *brittle) breaks(on, off error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failOn, b.failOff = on, off
+}
+
+func (b *brittle) high() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.up
+}
+
+func (b *brittle) rose() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rises
+}
+
+// contact is an input without edges.
+type contact struct {
+	gpio.PinIn
+	high atomic.Bool
+}
+
+func (c *contact) Read() gpio.Level { return gpio.Level(c.high.Load()) }
+
+func (c *contact) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false }
+
+// rig is a guard with its three pins, and the daemon's two ends of its pipes.
+type rig struct {
+	t           *testing.T
+	pin         brittle
+	estop, busy contact
+	in          *io.PipeWriter
+	cancel      context.CancelFunc
+	done        chan error
+
+	mu   sync.Mutex
+	said []string
+}
+
+// Write implements io.Writer: it is the guard's output.
+func (r *rig) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = append(r.said, strings.TrimSuffix(string(b), "\n"))
+	return len(b), nil
+}
+
+// rigged runs a story in which time is the test's own. The guard is ended after it.
+func rigged(t *testing.T, prepare func(*rig), story func(*rig)) {
+	synctest.Test(t, func(t *testing.T) {
+		in, say := io.Pipe()
+		ctx, cancel := context.WithCancel(context.Background())
+		r := &rig{t: t, in: say, cancel: cancel, done: make(chan error, 1)}
+		if prepare != nil {
+			prepare(r)
+		}
+		go func() { r.done <- Guard(ctx, in, r, Pins{Relay: &r.pin, EStop: &r.estop, Busy: &r.busy}) }()
+		synctest.Wait()
+		story(r)
+		cancel()
+		in.Close()
+		r.wait(time.Minute)
+		if r.pin.high() {
+			t.Error("the guard has ended, and the relay is closed")
+		}
+	})
+}
+
+func (r *rig) say(lines string) *rig {
+	io.WriteString(r.in, lines)
+	synctest.Wait()
+	return r
+}
+
+// wait lets time pass while the daemon is silent.
+func (r *rig) wait(d time.Duration) *rig {
+	time.Sleep(d)
+	synctest.Wait()
+	return r
+}
+
+// live lets time pass while the daemon renews its lease.
+func (r *rig) live(d time.Duration) *rig {
+	for ; d > 0; d -= renewal {
+		r.wait(min(d, renewal)).say("keep\n")
+	}
+	return r
+}
+
+func (r *rig) set(c *contact, high bool) *rig {
+	c.high.Store(high)
+	return r
+}
+
+func (r *rig) is(on bool, when string) *rig {
+	r.t.Helper()
+	if r.pin.high() != on {
+		r.t.Fatalf("%s: the relay is closed: %v", when, r.pin.high())
+	}
+	return r
+}
+
+func (r *rig) heard(line string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.said, line)
+}
+
+func (r *rig) hears(line string) *rig {
+	r.t.Helper()
+	if !r.heard(line) {
+		r.t.Fatalf("the guard did not say %q, but %q", line, r.said)
+	}
+	return r
+}
+
+// ends waits for the guard's end.
+func (r *rig) ends(want string) *rig {
+	r.t.Helper()
+	select {
+	case err := <-r.done:
+		if err == nil || !strings.Contains(err.Error(), want) {
+			r.t.Fatalf("the guard ended with %v, not %q", err, want)
+		}
+	case <-time.After(10 * time.Second):
+		r.t.Fatalf("the guard did not end with %q", want)
+	}
+	synctest.Wait()
+	return r.is(false, "after the guard's end")
+}
+
+func TestGuardGreetsWithItsVersionAndAnOpenRelay(t *testing.T) {
+	rigged(t, nil, func(r *rig) {
+		if want := []string{"guard 2 0", "e-stop 0", "busy 0"}; !slices.Equal(r.said, want) {
+			t.Errorf("said %q, want %q", r.said, want)
+		}
+	})
+}
+
 func TestLeaseIsCountedFromTheLastWord(t *testing.T) {
+	rigged(t, nil, func(r *rig) {
+		r.say("on 1 0\n").hears("done 1 1")
+		for range 10 { // kept for longer than any lease
+			r.wait(Lease-time.Millisecond).is(true, "within the lease").say("keep\n")
+		}
+		r.wait(Lease-time.Millisecond).is(true, "just before the lease's end")
+		r.wait(time.Millisecond).is(false, "after the lease").hears("drop lease")
+		r.live(5*time.Second).is(false, "after words that are no order")
+		r.say("on 2 0\n").is(true, "after a new order")
+	})
+}
+
+func TestOrdersAreAnsweredByTheirNumber(t *testing.T) {
+	rigged(t, nil, func(r *rig) {
+		r.say("off 7\n").hears("done 7 0").say("on 8 0\n").hears("done 8 1").say("on 9 5\n").hears("done 9 1")
+		r.say("off 10\n").is(false, "off").hears("done 10 0").say("keep\n").hears("alive")
+	})
+}
+
+func TestJobFinishesWhenItsDaemonIsLost(t *testing.T) {
+	lose := map[string]func(*rig){
+		"a closed pipe":   func(r *rig) { r.in.Close() },
+		"a missed lease":  func(*rig) {},
+		"first the lease": func(r *rig) { r.wait(2 * Lease); r.in.Close() },
+		"half an order":   func(r *rig) { r.say("off"); r.in.Close() },
+	}
+	for name, lost := range lose {
+		t.Run(name, func(t *testing.T) {
+			rigged(t, nil, func(r *rig) {
+				r.set(&r.busy, true).say("on 1 3600000\n").live(time.Minute)
+				lost(r)
+				r.wait(30*time.Minute).is(true, "the machine is busy")
+				r.set(&r.busy, false).wait(settle+3*sample).is(false, "the job is done").hears("drop job-done")
+			})
+		})
+	}
+}
+
+func TestJobThatFinishesAloneIsCappedToTheMillisecond(t *testing.T) {
+	rigged(t, nil, func(r *rig) {
+		r.set(&r.busy, true).wait(sample).say("on 1 3600000\n")
+		r.in.Close()
+		r.wait(time.Hour-time.Millisecond).is(true, "just before the cap")
+		r.wait(time.Millisecond).is(false, "at the cap").hears("drop job-late").ends("daemon is gone")
+	})
+}
+
+func TestNothingFinishesAloneUnlessAllowedAndBusy(t *testing.T) {
+	for _, c := range []struct {
+		name, order string
+		busy        bool
+	}{{"idle", "on 1 3600000\n", false}, {"not allowed", "on 1 0\n", true}, {"no longer allowed", "on 1 3600000\non 2 0\n", true}} {
+		rigged(t, nil, func(r *rig) {
+			r.set(&r.busy, c.busy).wait(sample).say(c.order).is(true, c.name)
+			r.in.Close()
+			r.ends("daemon is gone")
+		})
+	}
+}
+
+func TestDaemonThatComesBackHasItsJobAgain(t *testing.T) {
+	rigged(t, nil, func(r *rig) {
+		r.set(&r.busy, true).wait(sample).say("on 1 60000\n").wait(30*time.Second).is(true, "alone")
+		r.live(5*time.Minute).is(true, "the cap was for being alone")
+		r.wait(time.Minute).is(true, "alone again").wait(2*Lease).is(false, "the cap runs anew")
+		r.live(time.Minute).is(false, "and then it is off")
+	})
+}
+
+func TestEStopOpensTheRelayWhateverElseHolds(t *testing.T) {
+	for name, before := range map[string]func(*rig){
+		"in a session":   func(*rig) {},
+		"finishing":      func(r *rig) { r.wait(2 * Lease) },
+		"without daemon": func(r *rig) { r.in.Close(); r.wait(time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			rigged(t, nil, func(r *rig) {
+				r.set(&r.busy, true).wait(sample).say("on 1 3600000\n")
+				before(r)
+				r.is(true, "before").set(&r.estop, true).wait(sample).is(false, "e-stop").hears("e-stop 1").hears("drop e-stop")
+			})
+		})
+	}
+}
+
+func TestRelayStaysOpenWhileTheEStopIs(t *testing.T) {
+	rigged(t, nil, func(r *rig) {
+		r.set(&r.estop, true).wait(sample)
+		r.say("on 1 0\n").is(false, "ordered").hears("done 1 0")
+		r.set(&r.estop, false).live(time.Second).is(false, "closed again").hears("e-stop 0")
+		r.say("on 2 0\n").is(true, "ordered anew")
+	})
+}
+
+func TestEStopThatOpenedThisMomentIsSeenBeforeTheRelayCloses(t *testing.T) {
+	rigged(t, nil, func(r *rig) {
+		r.set(&r.estop, true).say("on 1 0\n")
+		if r.pin.rose() > 0 {
+			t.Error("the relay closed for a moment")
+		}
+		r.hears("done 1 0")
+	})
+}
+
+func TestInputThatIsHighAtTheStartCounts(t *testing.T) {
+	rigged(t, func(r *rig) { r.set(&r.estop, true) }, func(r *rig) {
+		r.hears("e-stop 1").say("on 1 0\n").is(false, "e-stop open from the start")
+	})
+}
+
+// A current relay's output falls to nothing twice or once in each period of the mains.
+func TestInputThatFlickersCountsAsHigh(t *testing.T) {
+	rigged(t, nil, func(r *rig) {
+		r.set(&r.busy, true).wait(sample).say("on 1 3600000\n")
+		r.in.Close()
+		for range 50 {
+			r.set(&r.busy, false).wait(settle-sample).set(&r.busy, true).wait(sample)
+		}
+		r.is(true, "flickering").set(&r.busy, false).wait(settle+3*sample).is(false, "at rest")
+	})
+}
+
+func TestWhatIsNotWiredNeverTrips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pin := &brittle{}
 		in, say := io.Pipe()
 		done := make(chan error, 1)
 		go func() { done <- Guard(context.Background(), in, io.Discard, Pins{Relay: pin}) }()
-		io.WriteString(say, "on 0\n")
-		for range 10 { // kept for longer than any lease
-			time.Sleep(Lease - time.Millisecond)
-			synctest.Wait()
-			if !pin.high {
-				t.Fatal("dropped although the daemon spoke")
-			}
-			io.WriteString(say, "keep\n")
-		}
-		time.Sleep(Lease)
+		io.WriteString(say, "on 1 3600000\n")
 		synctest.Wait()
-		if pin.high {
-			t.Fatal("the lease ended, the relay did not")
+		if !pin.high() {
+			t.Error("an e-stop that is not wired holds the relay open")
 		}
-		io.WriteString(say, "keep\n")
-		synctest.Wait()
-		if pin.high {
-			t.Fatal("a word closed the relay")
-		}
-		say.Close()
-		if err := <-done; !errors.Is(err, ErrLost) {
-			t.Fatal(err)
+		say.Close() // not busy: nothing to finish
+		if err := <-done; !errors.Is(err, ErrLost) || pin.high() {
+			t.Error(err, pin.high())
 		}
 	})
 }
 
+func TestGuardWithoutARelayRefuses(t *testing.T) {
+	var said strings.Builder
+	err := Guard(t.Context(), strings.NewReader("on 1 0\n"), &said, Pins{})
+	if err == nil || !strings.HasPrefix(said.String(), "fault the relay's pin") {
+		t.Errorf("ended with %v, said %q", err, said.String())
+	}
+}
+
+func TestNonsenseEndsTheGuard(t *testing.T) {
+	for _, line := range []string{"", "on", "on 1", "on 1 -1", "on 1 0 ", " on 1 0", "on 1 0\r", "on +1 0", "on 01 0", "on 1 1e3", "on 1 604800001",
+		"on 1 99999999999999999999", "on 18446744073709551616 0", "ON 1 0", "off", "off x", "keep keep", "toggle", "\x00\xff", strings.Repeat("k", 4096)} {
+		rigged(t, nil, func(r *rig) {
+			r.set(&r.busy, true).wait(sample).say("on 1 3600000\n").is(true, "before")
+			go io.WriteString(r.in, line+"\n")
+			if line == strings.Repeat("k", 4096) {
+				r.ends("too long")
+			} else {
+				r.ends("makes no sense")
+			}
+			if last := r.said[len(r.said)-1]; !strings.HasPrefix(last, "fault ") {
+				t.Errorf("%.20q: the last word was %q", line, last)
+			}
+		})
+	}
+}
+
+// A daemon can die while it writes. «on 1 36» was to be «on 1 3600000».
+func TestHalfALineSwitchesNothing(t *testing.T) {
+	for _, half := range []string{"on 1 36", "on 1 0", "off 1", "k"} {
+		rigged(t, nil, func(r *rig) {
+			r.say(half)
+			r.in.Close()
+			r.ends("daemon is gone")
+			if r.pin.rose() > 0 || r.heard("done 1 1") {
+				t.Errorf("%q switched on", half)
+			}
+		})
+	}
+}
+
 func TestPinThatFailsEndsTheGuardWithTheReason(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pin := &brittle{fail: errors.New("the board burnt")}
-		in, say := io.Pipe()
-		var said strings.Builder
-		done := make(chan error, 1)
-		go func() { done <- Guard(context.Background(), in, &said, Pins{Relay: pin}) }()
-		io.WriteString(say, "on 0\n")
-		if err := <-done; err == nil || !strings.Contains(err.Error(), "burnt") || pin.high || !strings.Contains(said.String(), "fault") {
-			t.Fatal(err, pin.high, said.String())
+	burnt := errors.New("the board\nburnt")
+	rigged(t, func(r *rig) { r.pin.breaks(burnt, nil) }, func(r *rig) {
+		r.say("on 1 0\n").ends("burnt").hears("fault the relay's pin: the board burnt")
+	})
+	rigged(t, nil, func(r *rig) {
+		r.say("on 1 0\n")
+		r.pin.breaks(nil, burnt)
+		r.say("off 2\n")
+		if err := <-r.done; err == nil || r.heard("done 2 0") {
+			t.Errorf("confirmed what failed: %v, %q", err, r.said)
 		}
-		say.Close()
+		r.pin.breaks(nil, nil)
+		r.pin.Out(gpio.Low) // the process ends, and the kernel lets the pin go
+	})
+}
+
+func TestGuardThatIsAskedToEndOpensTheRelay(t *testing.T) {
+	rigged(t, nil, func(r *rig) {
+		r.set(&r.busy, true).wait(sample).say("on 1 3600000\n").is(true, "before").cancel()
+		r.ends("canceled")
+	})
+}
+
+// A daemon that reads nothing cannot know that the e-stop opened.
+func TestDaemonThatDoesNotListenLosesTheRelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pin := &brittle{}
+		in, say := io.Pipe()
+		mute, out := io.Pipe()
+		done := make(chan error, 1)
+		go func() { done <- Guard(context.Background(), in, out, Pins{Relay: pin}) }()
+		go func() {
+			io.WriteString(say, "on 1 0\n")
+			for range 2 * backlog {
+				io.WriteString(say, "keep\n")
+			}
+		}()
+		if err := <-done; !errors.Is(err, errDeaf) || pin.high() {
+			t.Error(err, pin.high())
+		}
+		in.Close()
+		mute.Close()
 	})
 }
 
 func FuzzGuard(f *testing.F) {
-	for _, s := range []string{"on 0\nkeep\noff\n", "on 1000\nkeep", "\n\non 99999999999999999999\n", "keep\nkeep\n"} {
+	for _, s := range []string{"on 1 0\nkeep\noff 2\n", "on 1 1000\nkeep", "\n\non 1 99999999999999999999\n", "keep\nkeep\n", "on 1 0\non 2 5", "on 1 0\n" + strings.Repeat("x", 300)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		pin := &brittle{}
-		if err := Guard(context.Background(), strings.NewReader(s), io.Discard, Pins{Relay: pin}); err == nil || pin.high {
-			t.Fatalf("ended with %v, high %v", err, pin.high)
+		var said strings.Builder
+		if err := Guard(context.Background(), strings.NewReader(s), &said, Pins{Relay: pin}); err == nil || pin.high() {
+			t.Fatalf("ended with %v, high %v", err, pin.high())
+		}
+		for l := range strings.Lines(said.String()) {
+			if _, err := parseWord(strings.TrimSuffix(l, "\n")); err != nil {
+				t.Fatalf("the guard says what the daemon does not take: %v", err)
+			}
+		}
+	})
+}
+
+func FuzzLines(f *testing.F) {
+	for _, s := range []string{"on 1 0", "on 2 604800000", "off 3", "keep", "guard 2 0", "done 1 1", "alive", "drop lease", "e-stop 1", "busy 0", "fault x", "done 1 2", "guard", "busy 256"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if o, err := parseOrder(s); err == nil && (o.String() != s || o.finish < 0 || o.finish > MaxFinish) {
+			t.Errorf("%q became %+v", s, o)
+		}
+		if w, err := parseWord(s); err == nil && w.String() != s {
+			t.Errorf("%q became %+v", s, w)
+		}
+		if l, err := readLine(bufio.NewReaderSize(strings.NewReader(s), maxLine)); err == nil && !strings.HasPrefix(s, l+"\n") {
+			t.Errorf("%q was read as %q", s, l)
 		}
 	})
 }

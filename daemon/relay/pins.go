@@ -11,15 +11,33 @@ import (
 	"portillon/daemon/relay/gpio/sim"
 )
 
-// Pins are what a guard holds.
+// Pins are what a guard holds. Where there is none, it is gpio.INVALID or nil: such a relay refuses, and such an input never trips.
 type Pins struct {
 	Relay gpio.PinOut
-	EStop gpio.PinIn // nil: none is wired. High: open
-	Busy  gpio.PinIn // nil: none is wired. High: the machine works
+	EStop gpio.PinIn // high: open
+	Busy  gpio.PinIn // high: the machine works
+}
+
+// wired puts gpio.INVALID where nothing is.
+func (p Pins) wired() Pins {
+	if p.Relay == nil {
+		p.Relay = gpio.INVALID
+	}
+	if p.EStop == nil {
+		p.EStop = gpio.INVALID
+	}
+	if p.Busy == nil {
+		p.Busy = gpio.INVALID
+	}
+	return p
 }
 
 // Wiring names the pins as machine.yaml does: "gpio:LABEL/LINE" (a line of the first chip whose label begins so:
 // gpio:pinctrl-/17) or "sim:/path" (a simulated pin). An empty input is not wired.
+//
+// The e-stop is a normally closed contact to ground, on a line that is pulled up; busy is a contact to 3.3 V, closed
+// while the machine works, on a line that is pulled down. So a broken wire, or a line that cannot be read, is an open e-stop and
+// an idle machine: the relay opens.
 type Wiring struct {
 	Relay, EStop, Busy string
 	ActiveLow          bool // the relay board closes on a low level
@@ -27,12 +45,15 @@ type Wiring struct {
 
 // Open takes the pins; the relay is open from its first moment on.
 func (w Wiring) Open() (Pins, error) {
-	var p Pins
+	if err := w.Check(); err != nil {
+		return Pins{}, err
+	}
+	p := Pins{}
 	var err error
-	if p.EStop, err = openInput(w.EStop); err != nil {
+	if p.EStop, err = openInput(w.EStop, gpio.PullUp); err != nil {
 		return Pins{}, fmt.Errorf("relay: e-stop: %w", err)
 	}
-	if p.Busy, err = openInput(w.Busy); err != nil {
+	if p.Busy, err = openInput(w.Busy, gpio.PullDown); err != nil {
 		return Pins{}, fmt.Errorf("relay: busy: %w", err)
 	}
 	if p.Relay, err = openRelay(w.Relay, w.ActiveLow); err != nil {
@@ -43,25 +64,31 @@ func (w Wiring) Open() (Pins, error) {
 
 // Check says what is wrong with the names, without opening a pin.
 func (w Wiring) Check() error {
-	if _, err := parsePin(w.Relay); err != nil {
+	out, err := parsePin(w.Relay)
+	if err == nil && out.sim == "" {
+		err = pins.CheckRelay(out.line)
+	}
+	if err != nil {
 		return fmt.Errorf("relay: pin: %w", err)
 	}
-	if s, _ := parsePin(w.Relay); s.sim == "" {
-		if err := pins.CheckRelay(s.line); err != nil {
-			return fmt.Errorf("relay: pin: %w", err)
-		}
-	}
-	for name, in := range map[string]string{"e-stop": w.EStop, "busy": w.Busy} {
-		if in == "" {
+	taken := map[spec]string{out: "pin"}
+	for _, in := range []struct{ name, pin string }{{"e-stop", w.EStop}, {"busy", w.Busy}} {
+		if in.pin == "" {
 			continue
 		}
-		if _, err := parsePin(in); err != nil {
-			return fmt.Errorf("relay: %s: %w", name, err)
+		s, err := parsePin(in.pin)
+		if err != nil {
+			return fmt.Errorf("relay: %s: %w", in.name, err)
 		}
+		if other := taken[s]; other != "" {
+			return fmt.Errorf("relay: %s: %q is already the relay's %s", in.name, in.pin, other)
+		}
+		taken[s] = in.name
 	}
 	return nil
 }
 
+// spec is the name of a pin, taken apart.
 type spec struct {
 	sim   string
 	label string
@@ -73,10 +100,10 @@ func parsePin(s string) (spec, error) {
 		return spec{sim: path}, nil
 	}
 	if rest, ok := strings.CutPrefix(s, "gpio:"); ok {
-		label, n, ok := strings.Cut(rest, "/")
-		line, err := strconv.Atoi(n)
-		if ok && err == nil && label != "" && line >= 0 {
-			return spec{label: label, line: line}, nil
+		label, n, _ := strings.Cut(rest, "/")
+		line, err := strconv.ParseUint(n, 10, 16)
+		if err == nil && label != "" && strconv.FormatUint(line, 10) == n {
+			return spec{label: label, line: int(line)}, nil
 		}
 	}
 	return spec{}, fmt.Errorf("%q names no pin: gpio:pinctrl-/17 is line 17 of the Pi's own chip, sim:/path a simulated one", s)
@@ -90,22 +117,19 @@ func openRelay(s string, activeLow bool) (gpio.PinOut, error) {
 	if p.sim != "" {
 		return sim.Hold(p.sim)
 	}
-	if err := pins.CheckRelay(p.line); err != nil {
-		return nil, err
-	}
 	return pins.OpenOut(p.label, p.line, activeLow)
 }
 
-func openInput(s string) (gpio.PinIn, error) {
+func openInput(s string, pull gpio.Pull) (gpio.PinIn, error) {
 	if s == "" {
-		return nil, nil
+		return gpio.INVALID, nil
 	}
 	p, err := parsePin(s)
 	if err != nil {
 		return nil, err
 	}
 	if p.sim != "" {
-		return sim.Watch(p.sim), nil
+		return sim.Watch(p.sim, pull), nil
 	}
-	return pins.OpenIn(p.label, p.line)
+	return pins.OpenIn(p.label, p.line, pull)
 }

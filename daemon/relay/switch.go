@@ -7,53 +7,77 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
 const (
-	// confirmation bounds how long a guard may take to answer: a tenth of it is what a loaded Pi needs.
+	// confirmation bounds how long a guard may take to answer an order: a tenth of it is what a loaded Pi needs.
 	confirmation = 500 * time.Millisecond
-	hello        = 5 * time.Second
-	farewell     = time.Second
+	// grace is how long a guard that did not do its work may take to open the relay and end by itself. With
+	// confirmation it is less than a second. It is not nothing, because a Pi can keep a killed guard's pin as it was.
+	grace = 400 * time.Millisecond
+	// silence is how many keeps in a row a guard may leave unanswered: two seconds.
+	silence = 8
+	// hello bounds a guard's start, on the slowest card of the slowest Pi.
+	hello = 5 * time.Second
+	// farewell bounds an orderly end.
+	farewell = time.Second
 )
 
-// Event is what the guard says by itself.
-type Event struct {
-	What Happening
-	On   bool   // EStop: open; Busy: works
-	Why  string // Lost
+var (
+	// ErrEStop is why Set does not close the relay while the emergency stop is open. The guard lives.
+	ErrEStop = errors.New("the emergency stop is open")
+	// ErrNoGuard is what a Switch that was never started, or was closed, answers.
+	ErrNoGuard = errors.New("there is no guard")
+)
+
+// process is the guard as a process.
+type process interface {
+	Wait() error
+	Kill() error
 }
 
-// Happening is the kind of an Event.
-type Happening string
+type command struct{ *exec.Cmd }
 
-const (
-	EStop   Happening = "e-stop"
-	Busy    Happening = "busy"
-	Dropped Happening = "dropped" // the guard opened the relay without being asked: the lease was missed
-	Lost    Happening = "guard-lost"
-)
+func (c command) Kill() error { return c.Process.Kill() }
 
-// Switch is the daemon's hand on the guard. The zero Switch refuses to switch on.
+// Switch is the daemon's hand on the guard. The zero Switch refuses to switch on. Its methods may be called at once.
 type Switch struct {
-	in     io.WriteCloser
-	cmd    *exec.Cmd
-	alive  func() bool
-	events chan<- Event
-	levels chan bool
-	ended  chan struct{}
+	in    io.WriteCloser
+	guard process
+	pid   int
+	alive func() bool
 
-	mu  sync.Mutex
-	on  bool
-	set bool // a Set waits for its answer
-	why string
+	news    *news
+	ready   chan struct{} // closed by the guard's first line
+	answers chan word
+	ended   chan struct{} // closed when the process has ended
+	closing chan struct{} // from now on nobody is waited for
+	told    chan struct{} // closed when the last event was taken, or thrown away
+
+	turn  sync.Mutex // one order at a time
+	leave sync.Once
+
+	mu         sync.Mutex
+	order      uint64
+	awaited    uint64 // the order whose answer is awaited
+	hungUp     bool   // the guard was told to end
+	unanswered int    // keeps
+	why        string
 }
 
-// Start runs the guard's command and waits until it holds the pin. alive is asked before each renewal: false lets the
-// lease end. Events go to events, which must be read; the last is Lost.
+// Start runs the guard's command and waits until it holds the pin, open, for at most five seconds. alive is asked before
+// each renewal: false lets the lease end. Events go to events, which should be read; the last is Lost. A reader who is slow finds
+// each input brought up to date; nothing else waits for it.
+//
+// The guard gets a process group of its own, so that a terminal's Ctrl-C and Ctrl-Z reach the daemon alone, and no files
+// but its standard ones: its input ends with the daemon, however that ends.
 func Start(ctx context.Context, cmd *exec.Cmd, alive func() bool, events chan<- Event) (*Switch, error) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -65,71 +89,125 @@ func Start(ctx context.Context, cmd *exec.Cmd, alive func() bool, events chan<- 
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("the guard did not start: %w", err)
 	}
-	s := &Switch{in: in, cmd: cmd, alive: alive, events: events, levels: make(chan bool, 1), ended: make(chan struct{})}
-	ready := make(chan struct{})
-	go s.hear(out, ready)
-	select {
-	case <-ready:
-	case <-s.ended:
-		return nil, fmt.Errorf("the guard did not start: %s", s.reason())
-	case <-time.After(hello):
-		s.end()
-		return nil, errors.New("the guard did not start: it said nothing")
-	case <-ctx.Done():
-		s.end()
-		return nil, ctx.Err()
-	}
-	go s.renew()
-	return s, nil
+	s := newSwitch(in, command{cmd}, alive)
+	s.pid = cmd.Process.Pid
+	return s.begin(ctx, out, events)
 }
 
-// hear reads what the guard says until it ends.
-func (s *Switch) hear(out io.Reader, ready chan<- struct{}) {
-	lines := bufio.NewScanner(out)
-	lines.Buffer(make([]byte, maxLine), 4*maxLine)
-	for lines.Scan() {
-		word, arg, _ := strings.Cut(lines.Text(), " ")
-		switch word {
-		case "guard":
-			if ready != nil {
-				close(ready)
-				ready = nil
-			}
-		case "level":
-			s.level(arg == "1")
-		case "e-stop":
-			s.tell(Event{What: EStop, On: arg != "0"})
-		case "busy":
-			s.tell(Event{What: Busy, On: arg == "1"})
-		case "fault":
-			s.mu.Lock()
-			s.why = arg
-			s.mu.Unlock()
+func newSwitch(in io.WriteCloser, guard process, alive func() bool) *Switch {
+	return &Switch{in: in, guard: guard, alive: alive, news: newNews(), answers: make(chan word, 1),
+		ready: make(chan struct{}), ended: make(chan struct{}), closing: make(chan struct{}), told: make(chan struct{})}
+}
+
+// begin waits for the guard's first line.
+func (s *Switch) begin(ctx context.Context, out io.Reader, events chan<- Event) (*Switch, error) {
+	go s.attend(out)
+	go func() { defer close(s.told); s.news.deliver(events, s.closing) }()
+	late := time.NewTimer(hello)
+	defer late.Stop()
+	var err error
+	select {
+	case <-s.ready:
+		go s.renew()
+		return s, nil
+	case <-s.ended:
+		err = errors.New(s.reason())
+	case <-late.C:
+		err = fmt.Errorf("it said nothing for %v", hello)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.Close()
+	return nil, fmt.Errorf("the guard did not start: %w", err)
+}
+
+// attend listens until the guard ends or makes no sense, and sees it to its end.
+func (s *Switch) attend(out io.Reader) {
+	if err := s.listen(lineReader(out)); err != nil && !errors.Is(err, io.EOF) {
+		s.fail(err.Error())
+	}
+	late := time.AfterFunc(grace, func() { s.guard.Kill() })
+	s.hangUp()
+	err := s.guard.Wait()
+	late.Stop()
+	if err != nil {
+		s.fail(err.Error())
+	}
+	s.news.tell(Event{What: Lost, Why: s.reason()})
+	close(s.ended)
+}
+
+func (s *Switch) listen(r *bufio.Reader) error {
+	for greeted := false; ; {
+		line, err := readLine(r)
+		if err != nil {
+			return err
+		}
+		w, err := parseWord(line)
+		if err != nil {
+			return err
+		}
+		s.heard()
+		switch {
+		case w.say == "fault":
+			s.fail(w.why)
+		case !greeted && (w.say != "guard" || w.id != version || w.on):
+			return fmt.Errorf("the guard said %.40q, not guard %d 0: is it of the same version as the daemon?", line, version)
+		case !greeted:
+			greeted = true
+			close(s.ready)
+		case !s.take(w):
+			return fmt.Errorf("the guard said %.40q, which nobody had asked", line)
 		}
 	}
-	err := s.cmd.Wait()
-	s.mu.Lock()
-	s.on = false
-	if s.why == "" && err != nil {
-		s.why = err.Error()
-	}
-	s.mu.Unlock()
-	close(s.ended)
-	s.tell(Event{What: Lost, Why: s.reason()})
 }
 
-func (s *Switch) tell(e Event) { s.events <- e }
+// take passes on what the guard said; false: it had no business to say so.
+func (s *Switch) take(w word) bool {
+	switch w.say {
+	case "alive":
+		return true
+	case "done":
+		return s.answer(w)
+	case "drop":
+		s.news.tell(Event{What: Dropped, Why: w.why})
+		return true
+	case "e-stop":
+		s.news.tell(Event{What: EStop, On: w.on})
+		return true
+	case "busy":
+		s.news.tell(Event{What: Busy, On: w.on})
+		return true
+	}
+	return false
+}
 
-func (s *Switch) level(on bool) {
+func (s *Switch) answer(w word) bool {
 	s.mu.Lock()
-	answer, dropped := s.set, s.on && !on && !s.set
-	s.set, s.on = false, on
-	s.mu.Unlock()
-	switch {
-	case answer:
-		s.levels <- on
-	case dropped:
-		s.tell(Event{What: Dropped})
+	defer s.mu.Unlock()
+	if s.hungUp {
+		return true
+	}
+	if w.id == 0 || w.id != s.awaited {
+		return false
+	}
+	s.awaited = 0
+	s.answers <- w // room for one, and only one is awaited
+	return true
+}
+
+func (s *Switch) heard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unanswered = 0
+}
+
+// fail keeps the first reason.
+func (s *Switch) fail(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.why == "" {
+		s.why = why
 	}
 }
 
@@ -142,40 +220,74 @@ func (s *Switch) reason() string {
 	return s.why
 }
 
-// Set closes or opens the relay and returns once the guard has confirmed. finish is how long the machine's job may go on
-// if this daemon is lost. After an error the relay is open, or will be within the lease: a guard that does not answer is ended.
+// Set closes or opens the relay and returns once the guard has confirmed, within a second. finish is how long the machine's job may go on
+// if this daemon is lost, at most MaxFinish. After an error the relay is open: the guard refused (ErrEStop), or it is gone, or it did not
+// answer, was ended, and Lost follows. A ctx that ends before the answer ends the guard too.
 func (s *Switch) Set(ctx context.Context, on bool, finish time.Duration) error {
 	if s.in == nil {
-		return errors.New("there is no guard")
+		return ErrNoGuard
 	}
-	order := "off\n"
-	if on {
-		order = fmt.Sprintf("on %d\n", finish.Milliseconds())
+	if finish < 0 || finish > MaxFinish {
+		return fmt.Errorf("a job cannot go on alone for %v: the most is %v", finish, MaxFinish)
 	}
-	s.mu.Lock()
-	s.set = true
-	s.mu.Unlock()
-	if _, err := io.WriteString(s.in, order); err != nil {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	o := s.next(on, finish)
+	if err := s.say(o); err != nil {
+		s.end(grace)
 		return fmt.Errorf("the guard is gone: %w", err)
 	}
 	late := time.NewTimer(confirmation)
 	defer late.Stop()
+	var err error
 	select {
-	case got := <-s.levels:
-		if got != on {
-			return errors.New("the guard refused: the emergency stop is open")
-		}
-		return nil
+	case w := <-s.answers:
+		return s.judge(o, w)
 	case <-s.ended:
 		return fmt.Errorf("the guard is gone: %s", s.reason())
 	case <-late.C:
+		err = fmt.Errorf("it did not confirm %q within %v", o.do, confirmation)
 	case <-ctx.Done():
+		err = ctx.Err()
 	}
-	s.end()
-	return errors.New("the guard did not answer, and was ended")
+	s.fail(err.Error())
+	s.end(grace)
+	return fmt.Errorf("the guard was ended: %w", err)
 }
 
-// renew keeps the lease while the daemon lives.
+func (s *Switch) next(on bool, finish time.Duration) order {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.order++
+	s.awaited = s.order
+	if !on {
+		return order{do: "off", id: s.order}
+	}
+	return order{do: "on", id: s.order, finish: finish}
+}
+
+func (s *Switch) judge(o order, w word) error {
+	switch {
+	case w.on == (o.do == "on"):
+		return nil
+	case o.do == "on":
+		return fmt.Errorf("the guard did not close the relay: %w", ErrEStop)
+	}
+	s.fail("it did not open the relay")
+	s.end(grace)
+	return errors.New("the guard was ended: it did not open the relay")
+}
+
+// say writes a line, whole or not at all: it is shorter than what a pipe takes at once (PIPE_BUF, pipe(7)).
+func (s *Switch) say(o order) error {
+	if d, ok := s.in.(interface{ SetWriteDeadline(time.Time) error }); ok {
+		d.SetWriteDeadline(time.Now().Add(confirmation))
+	}
+	_, err := io.WriteString(s.in, o.String()+"\n")
+	return err
+}
+
+// renew keeps the lease while the daemon lives, and ends a guard that no longer answers.
 func (s *Switch) renew() {
 	t := time.NewTicker(renewal)
 	defer t.Stop()
@@ -183,36 +295,76 @@ func (s *Switch) renew() {
 		select {
 		case <-s.ended:
 			return
+		case <-s.closing:
+			return
 		case <-t.C:
 		}
-		s.mu.Lock()
-		on := s.on
-		s.mu.Unlock()
-		if on && s.alive() {
-			if _, err := io.WriteString(s.in, "keep\n"); err != nil {
-				return
-			}
+		if s.alive == nil || !s.alive() {
+			continue
+		}
+		if !s.keep() {
+			s.end(grace)
+			return
 		}
 	}
 }
 
-// end ends a guard that does not do its work: its input closes, and then it is killed.
-func (s *Switch) end() {
-	s.in.Close()
-	select {
-	case <-s.ended:
-	case <-time.After(farewell):
-		s.cmd.Process.Kill()
+func (s *Switch) keep() bool {
+	s.mu.Lock()
+	s.unanswered++
+	silent, ending := s.unanswered > silence, s.hungUp
+	s.mu.Unlock()
+	if ending {
+		return true
 	}
+	if silent {
+		s.fail("it no longer answers")
+		return false
+	}
+	return s.say(order{do: "keep"}) == nil
 }
 
-// Close opens the relay and waits for the guard's end.
+// hangUp tells the guard to open the relay, even if a job was allowed to finish, and closes its input, which ends it.
+func (s *Switch) hangUp() {
+	s.mu.Lock()
+	s.order++
+	o := order{do: "off", id: s.order}
+	s.hungUp = true
+	s.mu.Unlock()
+	s.say(o)
+	s.in.Close()
+}
+
+// end ends the guard; it is killed when that takes longer than d.
+func (s *Switch) end(d time.Duration) (killed bool) {
+	late := time.AfterFunc(d, func() { s.guard.Kill() }) // whatever the last words have to wait for
+	s.hangUp()
+	gone := time.NewTimer(d)
+	defer gone.Stop()
+	select {
+	case <-s.ended:
+	case <-gone.C:
+	}
+	return !late.Stop()
+}
+
+// Close opens the relay and waits for the guard's end: for a second, and after killing it for another.
+// What nobody takes from the events then is thrown away.
 func (s *Switch) Close() error {
 	if s.in == nil {
 		return nil
 	}
-	s.end()
-	<-s.ended
+	killed := s.end(farewell)
+	s.leave.Do(func() { close(s.closing) })
+	select {
+	case <-s.ended:
+	case <-time.After(farewell):
+		return fmt.Errorf("the guard %d did not end, although it was killed", s.pid)
+	}
+	<-s.told
+	if killed {
+		return errors.New("the guard did not end by itself, and was killed")
+	}
 	return nil
 }
 
@@ -220,4 +372,4 @@ func (s *Switch) Close() error {
 func (s *Switch) Ended() <-chan struct{} { return s.ended }
 
 // Process is the guard's process id.
-func (s *Switch) Process() int { return s.cmd.Process.Pid }
+func (s *Switch) Process() int { return s.pid }

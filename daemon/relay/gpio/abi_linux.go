@@ -15,8 +15,11 @@ const (
 	flagRising    = 1 << 4
 	flagFalling   = 1 << 5
 	flagPullUp    = 1 << 8
+	flagPullDown  = 1 << 9
 
 	attrOutputValues = 2
+
+	eventRising = 1
 )
 
 type chipInfo struct {
@@ -61,18 +64,30 @@ type lineInfo struct {
 	_              [4]uint32
 }
 
-// ioctl is _IOC of asm-generic/ioctl.h; all machines that Portillon runs on use it.
-func ioctl(dir, nr, size uintptr) uintptr { return dir<<30 | size<<16 | 0xB4<<8 | nr }
+type lineEvent struct {
+	timestamp                    uint64 // ns of CLOCK_MONOTONIC
+	id, offset, seqno, lineSeqno uint32
+	_                            [6]uint32
+}
 
-const (
-	read = 2
-	both = 3
+// The sizes that gcc gives them, on 32 and 64 bits alike: on any other, this does not compile.
+var (
+	_ [68]byte  = [unsafe.Sizeof(chipInfo{})]byte{}
+	_ [592]byte = [unsafe.Sizeof(lineRequest{})]byte{}
+	_ [272]byte = [unsafe.Sizeof(lineConfig{})]byte{}
+	_ [16]byte  = [unsafe.Sizeof(lineValues{})]byte{}
+	_ [256]byte = [unsafe.Sizeof(lineInfo{})]byte{}
+	_ [48]byte  = [unsafe.Sizeof(lineEvent{})]byte{}
 )
 
-var (
-	getChipInfo = ioctl(read, 0x01, unsafe.Sizeof(chipInfo{}))
-	getLineInfo = ioctl(both, 0x05, unsafe.Sizeof(lineInfo{}))
-	getLine     = ioctl(both, 0x07, unsafe.Sizeof(lineRequest{}))
-	getValues   = ioctl(both, 0x0E, unsafe.Sizeof(lineValues{}))
-	setValues   = ioctl(both, 0x0F, unsafe.Sizeof(lineValues{}))
+// The numbers are _IOC's of asm-generic/ioctl.h, which all machines that Portillon runs on use: direction, size, 0xB4, number.
+const (
+	fromKernel = 2<<30 | 0xB4<<8
+	bothWays   = 3<<30 | 0xB4<<8
+
+	getChipInfo = fromKernel | unsafe.Sizeof(chipInfo{})<<16 | 0x01
+	getLineInfo = bothWays | unsafe.Sizeof(lineInfo{})<<16 | 0x05
+	getLine     = bothWays | unsafe.Sizeof(lineRequest{})<<16 | 0x07
+	getValues   = bothWays | unsafe.Sizeof(lineValues{})<<16 | 0x0E
+	setValues   = bothWays | unsafe.Sizeof(lineValues{})<<16 | 0x0F
 )

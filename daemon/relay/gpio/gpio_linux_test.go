@@ -136,7 +136,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 
 func TestInputThatCannotBeReadIsHigh(t *testing.T) {
 	b := &board{level: 0}
-	in, err := b.kernel().openIn("pinctrl-", 22)
+	in, err := b.kernel().openIn("pinctrl-", 22, gpio.PullUp)
 	if err != nil || in.Read() != gpio.Low {
 		t.Fatal(err)
 	}

@@ -37,11 +37,19 @@ func linux() kernel {
 		close: unix.Close,
 		poll: func(fd int, timeout time.Duration) (bool, error) {
 			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-			n, err := unix.Poll(p, int(timeout.Milliseconds()))
+			n, err := unix.Poll(p, milliseconds(timeout))
 			return n > 0, err
 		},
 		read: func(fd int, b []byte) (int, error) { return unix.Read(fd, b) },
 	}
+}
+
+// milliseconds are poll(2)'s: a negative time is for ever, and a short one is not none.
+func milliseconds(d time.Duration) int {
+	if d < 0 {
+		return -1
+	}
+	return int((d + time.Millisecond - 1) / time.Millisecond)
 }
 
 // OpenOut holds a line as an output, inactive from the request on. With activeLow, low is active.
@@ -49,11 +57,16 @@ func OpenOut(label string, line int, activeLow bool) (*Out, error) {
 	return linux().openOut(label, line, activeLow)
 }
 
-// OpenIn holds a line as an input, pulled up: a normally closed contact to ground reads low, an open or broken one high.
-func OpenIn(label string, line int) (*In, error) { return linux().openIn(label, line) }
+// OpenIn holds a line as an input that is pulled up or down.
+func OpenIn(label string, line int, pull gpio.Pull) (*In, error) {
+	return linux().openIn(label, line, pull)
+}
 
 func (k kernel) openOut(label string, line int, activeLow bool) (*Out, error) {
-	r := request(line)
+	if err := CheckRelay(line); err != nil {
+		return nil, err
+	}
+	r := request(line, "portillon-relay")
 	r.config.flags = flagOutput
 	if activeLow {
 		r.config.flags |= flagActiveLow
@@ -79,10 +92,10 @@ func (k kernel) openOut(label string, line int, activeLow bool) (*Out, error) {
 		close: func() error { return k.close(fd) }}, nil
 }
 
-func request(line int) *lineRequest {
+func request(line int, consumer string) *lineRequest {
 	r := &lineRequest{lines: 1, fd: -1}
 	r.offsets[0] = uint32(line)
-	copy(r.consumer[:], "portillon")
+	copy(r.consumer[:maxName-1], consumer)
 	return r
 }
 
@@ -120,9 +133,13 @@ func (k kernel) find(label string, line int) (int, string, error) {
 			continue
 		}
 		var info chipInfo
-		err = k.ioctl(fd, getChipInfo, unsafe.Pointer(&info))
+		if err := k.ioctl(fd, getChipInfo, unsafe.Pointer(&info)); err != nil {
+			seen = append(seen, fmt.Sprintf("%s: %v", path, err))
+			k.close(fd)
+			continue
+		}
 		got := cString(info.label[:])
-		if err == nil && strings.HasPrefix(got, label) && uint32(line) < info.lines {
+		if strings.HasPrefix(got, label) && uint32(line) < info.lines {
 			return fd, path, nil
 		}
 		seen = append(seen, fmt.Sprintf("%s is %q with %d lines", path, got, info.lines))
@@ -146,63 +163,3 @@ func cString(b []byte) string {
 	s, _, _ := bytes.Cut(b, []byte{0})
 	return string(s)
 }
-
-// In is an input that this process holds.
-type In struct {
-	base
-	k  kernel
-	fd int
-}
-
-var _ gpio.PinIn = (*In)(nil)
-
-func (k kernel) openIn(label string, line int) (*In, error) {
-	r := request(line)
-	r.config.flags = flagInput | flagPullUp | flagRising | flagFalling
-	r.buffer = maxLines
-	name, err := k.request(label, line, r)
-	if err != nil {
-		return nil, err
-	}
-	return &In{base{name, line}, k, int(r.fd)}, nil
-}
-
-// Read implements gpio.PinIn. An input that cannot be read is high: the e-stop counts as open.
-func (i *In) Read() gpio.Level {
-	v := lineValues{mask: 1}
-	err := i.k.ioctl(i.fd, getValues, unsafe.Pointer(&v))
-	return gpio.Level(err != nil || v.bits&1 == 1)
-}
-
-// eventSize is sizeof(struct gpio_v2_line_event).
-const eventSize = 48
-
-// WaitForEdge implements gpio.PinIn; timeout must not be negative. What the edges were is thrown away: the level is read anew.
-func (i *In) WaitForEdge(timeout time.Duration) bool {
-	ready, err := i.k.poll(i.fd, timeout)
-	if err != nil || !ready {
-		return false
-	}
-	i.k.read(i.fd, make([]byte, 16*eventSize))
-	return true
-}
-
-// In implements gpio.PinIn: the line was asked for with a pull-up and both edges, and stays so.
-func (i *In) In(pull gpio.Pull, _ gpio.Edge) error {
-	if pull != gpio.PullUp && pull != gpio.PullNoChange {
-		return fmt.Errorf("%s is pulled up", i.name)
-	}
-	return nil
-}
-
-// Pull implements gpio.PinIn.
-func (i *In) Pull() gpio.Pull { return gpio.PullUp }
-
-// DefaultPull implements gpio.PinIn.
-func (i *In) DefaultPull() gpio.Pull { return gpio.PullNoChange }
-
-// Function names the pin's use.
-func (i *In) Function() string { return "In" }
-
-// Halt lets the line go.
-func (i *In) Halt() error { return i.k.close(i.fd) }

@@ -14,4 +14,4 @@ var errNoGPIO = errors.New("GPIO lines are Linux's; here there are simulated pin
 func OpenOut(string, int, bool) (gpio.PinOut, error) { return nil, errNoGPIO }
 
 // OpenIn refuses.
-func OpenIn(string, int) (gpio.PinIn, error) { return nil, errNoGPIO }
+func OpenIn(string, int, gpio.Pull) (gpio.PinIn, error) { return nil, errNoGPIO }

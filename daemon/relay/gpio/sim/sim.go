@@ -1,7 +1,9 @@
 // Package sim has simulated pins: files whose level any process can read, for demonstrations and tests.
 //
-// A relay's pin is held as the kernel holds a line: as long as the process that holds it lives. Hold takes a lock on the file that
+// A relay's pin is held as the kernel holds a line: as long as the process that holds it lives. Hold takes locks on the file that
 // the kernel drops with the process, however it ends; without a holder the level is the pull's, which is low, as on a board that is wired right.
+// The file's text (0 or 1) is for people and for Level; it counts only while its second byte is locked, which Hold does when it
+// has written 0: what a killed holder left behind is never a level.
 package sim
 
 import (
@@ -23,19 +25,32 @@ type Pin struct {
 
 var _ gpio.PinOut = (*Pin)(nil)
 
+// The bytes that a holder locks.
+const (
+	held  = 0 // nobody else may hold the pin
+	valid = 1 // the text is the level
+)
+
 // Hold takes the pin, low. A pin that another process holds is refused.
 func Hold(path string) (*Pin, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_SETLK, &lock); err != nil {
+	if err := lock(f, held); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("simulated pin %s: another process holds it: %w", path, err)
 	}
 	p := &Pin{f}
-	return p, p.Out(gpio.Low)
+	if err := errors.Join(p.Out(gpio.Low), lock(f, valid)); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("simulated pin %s: %w", path, err)
+	}
+	return p, nil
+}
+
+func lock(f *os.File, b int64) error {
+	return unix.FcntlFlock(f.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Start: b, Len: 1})
 }
 
 // Out implements gpio.PinOut.
@@ -62,7 +77,7 @@ func Level(path string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: valid, Len: 1}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &lock); err != nil {
 		return false, err
 	}
@@ -73,37 +88,54 @@ func Level(path string) (bool, error) {
 
 // Drive sets a simulated input, as a hand on a button would.
 func Drive(path string, high bool) error {
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	if err := os.WriteFile(tmp, text(gpio.Level(high)), 0o644); err != nil {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	_, err = f.Write(text(gpio.Level(high)))
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
 }
 
-// Input is an input that Drive sets. One that was never driven is low; one that cannot be read is high.
-type Input struct{ path string }
+// Input is an input that Drive sets. One that was never driven is low: its contact is closed to ground, or its machine idle.
+// One that cannot be read, or holds neither 0 nor 1, is what its pull makes of a broken wire.
+type Input struct {
+	path string
+	pull gpio.Pull
+}
 
 var _ gpio.PinIn = Input{}
 
 // Watch makes an input of a file.
-func Watch(path string) Input { return Input{path} }
+func Watch(path string, pull gpio.Pull) Input { return Input{path, pull} }
 
 // Read implements gpio.PinIn.
 func (i Input) Read() gpio.Level {
 	b, err := os.ReadFile(i.path)
-	if errors.Is(err, os.ErrNotExist) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return gpio.Low
+	case err == nil && len(b) > 0 && b[0] == '0':
+		return gpio.Low
+	case err == nil && len(b) > 0 && b[0] == '1':
+		return gpio.High
 	}
-	return gpio.Level(err != nil || len(b) == 0 || b[0] != '0')
+	return gpio.Level(i.pull == gpio.PullUp)
 }
 
 // poll is how often a simulated input is looked at.
 const poll = 5 * time.Millisecond
 
-// WaitForEdge implements gpio.PinIn. It waits at most timeout, which must not be negative.
+// WaitForEdge implements gpio.PinIn; a negative timeout is none.
 func (i Input) WaitForEdge(timeout time.Duration) bool {
 	before := i.Read()
-	for end := time.Now().Add(timeout); time.Now().Before(end); {
+	for began := time.Now(); timeout < 0 || time.Since(began) < timeout; {
 		time.Sleep(poll)
 		if i.Read() != before {
 			return true
@@ -116,10 +148,10 @@ func (i Input) WaitForEdge(timeout time.Duration) bool {
 func (i Input) In(gpio.Pull, gpio.Edge) error { return nil }
 
 // Pull implements gpio.PinIn.
-func (i Input) Pull() gpio.Pull { return gpio.PullDown }
+func (i Input) Pull() gpio.Pull { return i.pull }
 
 // DefaultPull implements gpio.PinIn.
-func (i Input) DefaultPull() gpio.Pull { return gpio.PullDown }
+func (i Input) DefaultPull() gpio.Pull { return i.pull }
 
 func (i Input) String() string   { return "sim:" + i.path }
 func (i Input) Halt() error      { return nil }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -32,13 +33,17 @@ func wiring(dir string) Wiring {
 	return Wiring{Relay: "sim:" + filepath.Join(dir, "pin"), EStop: "sim:" + filepath.Join(dir, "estop"), Busy: "sim:" + filepath.Join(dir, "busy")}
 }
 
+// guardChild is what portillond guard does.
 func guardChild(dir string) int {
+	signal.Ignore(os.Interrupt, syscall.SIGHUP, syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
 	p, err := wiring(dir).Open()
 	if err != nil {
 		fmt.Println("fault", err)
 		return 1
 	}
-	Guard(context.Background(), os.Stdin, os.Stdout, p)
+	Guard(ctx, os.Stdin, os.Stdout, p)
 	return 0
 }
 
@@ -60,7 +65,7 @@ func daemonChild(dir string) {
 
 func child(kind, dir string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "RELAY_TEST_CHILD="+kind, "RELAY_TEST_DIR="+dir)
+	cmd.Env = append(os.Environ(), "RELAY_TEST_CHILD="+kind, "RELAY_TEST_DIR="+dir, "GORACE=atexit_sleep_ms=0") // else a guard under the race detector takes a second to end
 	cmd.Stderr = os.Stderr
 	return cmd
 }
@@ -83,6 +88,22 @@ func within(t *testing.T, d time.Duration, what string, holds func() bool) time.
 	return time.Since(start)
 }
 
+// stays looks at the pin for d.
+func stays(t *testing.T, d time.Duration, on bool, dir string) {
+	t.Helper()
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if lit(dir) != on {
+			t.Fatalf("the pin did not stay as it was (%v)", on)
+		}
+	}
+}
+
+// over reports whether a process has ended; its new parent may not have taken note yet.
+func over(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(b), ") Z ")
+}
+
 // daemonOn starts a daemon whose relay is on.
 func daemonOn(t *testing.T, dir string, env ...string) (daemon *exec.Cmd, guard int) {
 	t.Helper()
@@ -95,6 +116,7 @@ func daemonOn(t *testing.T, dir string, env ...string) (daemon *exec.Cmd, guard 
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { within(t, 3*time.Second, "the guard's end", func() bool { return over(guard) }) })
 	t.Cleanup(func() { daemon.Process.Signal(syscall.SIGCONT); daemon.Process.Kill(); daemon.Wait() })
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if _, serr := fmt.Sscanf(line, "on %d", &guard); serr != nil {
@@ -120,11 +142,7 @@ func TestGuardDropsRelayWhenDaemonHangs(t *testing.T) {
 	t.Logf("off after %v", within(t, time.Second, "relay off", func() bool { return !lit(dir) }))
 	d.Process.Signal(syscall.SIGCONT)
 	// A daemon that comes back says keep: that alone must not close the relay again. Its next order, if any, would.
-	for end := time.Now().Add(600 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if lit(dir) {
-			t.Fatal("the relay closed again by itself")
-		}
-	}
+	stays(t, 600*time.Millisecond, false, dir)
 }
 
 func TestRelayIsOffWhenItsGuardIsKilled(t *testing.T) {
@@ -138,13 +156,8 @@ func TestJobFinishesWithoutItsDaemonWhereThatIsAllowed(t *testing.T) {
 	dir := t.TempDir()
 	sim.Drive(filepath.Join(dir, "busy"), true)
 	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1h")
-	within(t, time.Second, "", func() bool { return true })
 	d.Process.Kill()
-	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if !lit(dir) {
-			t.Fatal("the job was cut")
-		}
-	}
+	stays(t, 1500*time.Millisecond, true, dir)
 	sim.Drive(filepath.Join(dir, "busy"), false)
 	within(t, time.Second, "off when the job is done", func() bool { return !lit(dir) })
 }
@@ -267,45 +280,118 @@ func TestPinThatIsHeldIsRefused(t *testing.T) {
 	}
 }
 
-func TestUnsetSwitchRefuses(t *testing.T) {
-	if err := new(Switch).Set(t.Context(), true, 0); err == nil {
-		t.Error("the zero Switch switched on")
+func TestGuardThatIsStoppedIsNoticedAndEnded(t *testing.T) {
+	s, events, dir := started(t, yes)
+	if err := s.Set(t.Context(), true, 0); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(s.Process(), syscall.SIGSTOP)
+	next(t, events, Lost)
+	if lit(dir) {
+		t.Error("the guard is lost, and the relay closed")
 	}
 }
 
-func TestNonsenseOpensTheRelay(t *testing.T) {
-	for _, line := range []string{"", "on", "on x", "on -1", "ON 0", "keep keep on", strings.Repeat("k", 4096), "\x00\xff", "toggle"} {
-		dir := t.TempDir()
-		g := child("guard", dir)
-		in, _ := g.StdinPipe()
-		out, _ := g.StdoutPipe()
-		if err := g.Start(); err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(in, "on 0\n")
-		lines := bufio.NewScanner(out)
-		for lines.Scan() && lines.Text() != "level 1" {
-		}
-		if !lit(dir) {
-			t.Fatal("not on")
-		}
-		if line != "keep keep on" { // a word and more: the word counts
-			io.WriteString(in, line+"\n")
-		} else {
-			in.Close()
-		}
-		within(t, 850*time.Millisecond, fmt.Sprintf("off after %.10q", line), func() bool { return !lit(dir) })
-		in.Close()
-		g.Wait()
+func TestOrderToAStoppedGuardOpensTheRelayWithinASecond(t *testing.T) {
+	s, _, dir := started(t, yes)
+	s.Set(t.Context(), true, 0)
+	syscall.Kill(s.Process(), syscall.SIGSTOP)
+	go s.Set(t.Context(), false, 0)
+	within(t, time.Second, "relay off", func() bool { return !lit(dir) })
+}
+
+func TestTerminatedGuardOpensTheRelayAndEnds(t *testing.T) {
+	s, events, dir := started(t, yes)
+	s.Set(t.Context(), true, time.Hour)
+	syscall.Kill(s.Process(), syscall.SIGTERM)
+	within(t, time.Second, "relay off", func() bool { return !lit(dir) })
+	next(t, events, Lost)
+}
+
+func TestGuardLeavesACtrlCToTheDaemon(t *testing.T) {
+	s, _, dir := started(t, yes)
+	s.Set(t.Context(), true, 0)
+	for range 20 {
+		syscall.Kill(s.Process(), syscall.SIGINT)
+		syscall.Kill(s.Process(), syscall.SIGHUP)
+	}
+	stays(t, 300*time.Millisecond, true, dir)
+	if pgid, err := syscall.Getpgid(s.Process()); err != nil || pgid == syscall.Getpgrp() {
+		t.Errorf("the terminal's signals reach the guard: its group is %d, %v", pgid, err)
 	}
 }
 
-func TestWiringIsChecked(t *testing.T) {
-	for pin, want := range map[string]string{"": "names no pin", "gpio:17": "names no pin", "gpio:pinctrl-/x": "names no pin", "gpio:pinctrl-/4": "pulled up",
-		"gpio:pinctrl-/14": "idles high", "sim:": "names no pin", "gpio:pinctrl-/17": "", "sim:/tmp/x": ""} {
-		err := Wiring{Relay: pin}.Check()
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v", pin, err)
+func TestCloseEndsAJobThatMightHaveFinishedAlone(t *testing.T) {
+	s, events, dir := started(t, yes)
+	sim.Drive(filepath.Join(dir, "busy"), true)
+	for !next(t, events, Busy).On {
+	}
+	if err := s.Set(t.Context(), true, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil || lit(dir) {
+		t.Error(err, lit(dir))
+	}
+}
+
+// The daemon's files are its journal, its sockets, its reader: a guard that outlived it with one of them would hold them open.
+func TestGuardHasNoFilesOfTheDaemon(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	ours := map[string]bool{target("self", file): true, target("self", r): true}
+	s, _, _ := started(t, yes)
+	other, _, _ := started(t, yes) // nor the pipe by which another guard learns of our end
+	for _, pid := range []int{s.Process(), other.Process()} {
+		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		if err != nil {
+			t.Skipf("no /proc: %v", err)
 		}
+		for _, fd := range fds {
+			to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, fd.Name()))
+			if ours[to] || pid == other.Process() && fd.Name() != "0" && to == target("self", s.in.(*os.File)) {
+				t.Errorf("the guard holds %s → %s", fd.Name(), to)
+			}
+		}
+	}
+}
+
+func target(pid string, f *os.File) string {
+	to, _ := os.Readlink(fmt.Sprintf("/proc/%s/fd/%d", pid, f.Fd()))
+	return to
+}
+
+func TestNonsenseOnTheRealPipeOpensTheRelay(t *testing.T) {
+	dir := t.TempDir()
+	sim.Drive(filepath.Join(dir, "busy"), true)
+	g := child("guard", dir)
+	in, _ := g.StdinPipe()
+	out, _ := g.StdoutPipe()
+	if err := g.Start(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(in, "on 1 3600000\n")
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && lines.Text() != "done 1 1" {
+	}
+	if !lit(dir) {
+		t.Fatal("not on")
+	}
+	io.WriteString(in, "\x00\xff\n")
+	within(t, 500*time.Millisecond, "off", func() bool { return !lit(dir) })
+	last := ""
+	for lines.Scan() {
+		last = lines.Text()
+	}
+	if err := g.Wait(); err != nil || !strings.HasPrefix(last, "fault the order") {
+		t.Errorf("the guard ended with %v, and said last %q", err, last)
 	}
 }

@@ -1,0 +1,135 @@
+package relay
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// version of the lines. Both ends are one program, unless it was replaced under a running daemon.
+const version = 2
+
+// maxLine bounds a line of the protocol in bytes, its line feed among them.
+const maxLine = 256
+
+// MaxFinish bounds how long a job may go on without its daemon: longer than any print we know.
+const MaxFinish = 7 * 24 * time.Hour
+
+// order is a line from the daemon.
+type order struct {
+	do     string // on, off, keep
+	id     uint64 // of on and off
+	finish time.Duration
+}
+
+func (o order) String() string {
+	switch o.do {
+	case "on":
+		return fmt.Sprintf("on %d %d", o.id, o.finish.Milliseconds())
+	case "off":
+		return fmt.Sprintf("off %d", o.id)
+	}
+	return o.do
+}
+
+// parseOrder takes a line only if it is written exactly as the daemon writes it.
+func parseOrder(line string) (order, error) {
+	o := order{}
+	o.do, _, _ = strings.Cut(line, " ")
+	var ms int64
+	switch o.do {
+	case "on":
+		fmt.Sscanf(line, "on %d %d", &o.id, &ms)
+	case "off":
+		fmt.Sscanf(line, "off %d", &o.id)
+	case "keep":
+	default:
+		return order{}, fmt.Errorf("the order %.40q makes no sense", line)
+	}
+	o.finish = time.Duration(ms) * time.Millisecond
+	if o.String() != line || o.finish < 0 || o.finish > MaxFinish {
+		return order{}, fmt.Errorf("the order %.40q makes no sense", line)
+	}
+	return o, nil
+}
+
+// word is a line from the guard.
+type word struct {
+	say string // guard, done, alive, drop, e-stop, busy, fault
+	id  uint64 // done: of the order; guard: the version
+	on  bool
+	why string
+}
+
+func (w word) String() string {
+	switch w.say {
+	case "guard", "done":
+		return fmt.Sprintf("%s %d %c", w.say, w.id, bit(w.on))
+	case "e-stop", "busy":
+		return fmt.Sprintf("%s %c", w.say, bit(w.on))
+	case "drop", "fault":
+		return w.say + " " + w.why
+	}
+	return w.say
+}
+
+func bit(on bool) byte {
+	if on {
+		return '1'
+	}
+	return '0'
+}
+
+// parseWord takes a line only if it is written exactly as a guard writes it.
+func parseWord(line string) (word, error) {
+	w := word{}
+	var arg string
+	var level uint8
+	w.say, arg, _ = strings.Cut(line, " ")
+	switch w.say {
+	case "guard", "done":
+		fmt.Sscanf(arg, "%d %d", &w.id, &level)
+	case "e-stop", "busy":
+		fmt.Sscanf(arg, "%d", &level)
+	case "drop", "fault":
+		w.why = arg
+	case "alive":
+	default:
+		return word{}, fmt.Errorf("the guard's line %.40q makes no sense", line)
+	}
+	w.on = level == 1
+	if w.String() != line {
+		return word{}, fmt.Errorf("the guard's line %.40q makes no sense", line)
+	}
+	return w, nil
+}
+
+// fault makes one line of an error.
+func fault(err error) word {
+	why := strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, err.Error())
+	return word{say: "fault", why: strings.ToValidUTF8(why[:min(len(why), maxLine-16)], "")}
+}
+
+var errTooLong = errors.New("a line is too long")
+
+// readLine reads a whole line, without its line feed. What comes before the end without one is thrown away.
+func readLine(r *bufio.Reader) (string, error) {
+	b, err := r.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return "", errTooLong
+	}
+	if err != nil {
+		return "", err
+	}
+	return string(b[:len(b)-1]), nil
+}
+
+func lineReader(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, maxLine) }

@@ -1,0 +1,107 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"periph.io/x/conn/v3/gpio"
+)
+
+const (
+	// sample bounds how long a changed input can stay unseen where no edge wakes us.
+	sample = 20 * time.Millisecond
+	// settle is how long an input must be low before it counts as low again: longer than a contact bounces, and than
+	// a current relay's output gaps at 50 Hz (20 ms). High counts at once.
+	settle = 60 * time.Millisecond
+	// chatter is the least time between two looks at an input that never rests.
+	chatter = time.Millisecond
+)
+
+// speak writes the guard's words. After an error it only takes them: the end of the guard's input tells it more.
+func speak(out io.Writer, words <-chan word) {
+	var err error
+	for w := range words {
+		if err == nil {
+			_, err = io.WriteString(out, w.String()+"\n")
+		}
+	}
+}
+
+// heard is a line from the daemon, or why there is no making sense of it.
+type heard struct {
+	line string
+	err  error
+}
+
+// listen passes lines until in ends; then the channel is closed.
+func listen(ctx context.Context, in io.Reader) <-chan heard {
+	lines := make(chan heard)
+	go func() {
+		defer close(lines)
+		for r := lineReader(in); ; {
+			line, err := readLine(r)
+			if err != nil && !errors.Is(err, errTooLong) {
+				return
+			}
+			select {
+			case lines <- heard{line, err}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return lines
+}
+
+// input is a changed input.
+type input struct {
+	name string
+	high bool
+}
+
+// watched is an input under watch.
+type watched struct {
+	name string
+	pin  gpio.PinIn
+}
+
+// watch passes an input's changes until ctx ends.
+func (w watched) watch(ctx context.Context, high bool, out chan<- input) {
+	var low time.Time // since when it has been low, while it still counts as high
+	for ctx.Err() == nil {
+		began := time.Now()
+		if w.pin.WaitForEdge(sample) {
+			low = time.Time{}
+			pause(ctx, chatter-time.Since(began))
+		} else { // a pin that cannot wait says so at once
+			pause(ctx, sample-time.Since(began))
+		}
+		switch now := w.pin.Read() == gpio.High; {
+		case now == high:
+			low = time.Time{}
+			continue
+		case !now && low.IsZero():
+			low = time.Now()
+			continue
+		case !now && time.Since(low) < settle:
+			continue
+		}
+		high, low = !high, time.Time{}
+		select {
+		case out <- input{w.name, high}:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

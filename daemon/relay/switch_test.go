@@ -1,0 +1,481 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pipe is a pipe as the kernel has them: it takes what is written until it is full. io.Pipe's writers wait.
+type pipe struct {
+	full   chan []byte
+	ended  chan struct{}
+	end    sync.Once
+	unread []byte
+}
+
+func newPipe() *pipe { return &pipe{full: make(chan []byte, 10000), ended: make(chan struct{})} }
+
+func (p *pipe) Write(b []byte) (int, error) {
+	select {
+	case <-p.ended:
+		return 0, io.ErrClosedPipe
+	default:
+	}
+	select {
+	case p.full <- slices.Clone(b):
+		return len(b), nil
+	case <-p.ended:
+		return 0, io.ErrClosedPipe
+	}
+}
+
+func (p *pipe) Read(b []byte) (int, error) {
+	for len(p.unread) == 0 {
+		select {
+		case p.unread = <-p.full:
+		default:
+			select {
+			case p.unread = <-p.full:
+			case <-p.ended:
+				if len(p.full) == 0 {
+					return 0, io.EOF
+				}
+			}
+		}
+	}
+	n := copy(b, p.unread)
+	p.unread = p.unread[n:]
+	return n, nil
+}
+
+func (p *pipe) Close() error {
+	p.end.Do(func() { close(p.ended) })
+	return nil
+}
+
+// fake is a guard that says what a test has it say. It ends when it is killed, and when its input does if it is not stuck.
+type fake struct {
+	in, out *pipe
+	orders  *bufio.Reader // what the daemon says
+	dead    chan struct{}
+	once    sync.Once
+	killed  atomic.Bool
+	stuck   atomic.Bool
+}
+
+func newFake() (*fake, io.WriteCloser, io.Reader) {
+	f := &fake{in: newPipe(), out: newPipe(), dead: make(chan struct{})}
+	f.orders = bufio.NewReader(f.in)
+	return f, f.in, f.out
+}
+
+func (f *fake) Kill() error {
+	f.killed.Store(true)
+	f.end()
+	return nil
+}
+
+func (f *fake) end() {
+	f.once.Do(func() {
+		f.out.Close()
+		f.in.Close()
+		close(f.dead)
+	})
+}
+
+func (f *fake) Wait() error {
+	<-f.dead
+	if f.killed.Load() {
+		return errors.New("signal: killed")
+	}
+	return nil
+}
+
+func (f *fake) say(lines string) { io.WriteString(f.out, lines) }
+
+// obey answers orders as reply has it, until the input ends.
+func (f *fake) obey(reply func(order) string) {
+	for {
+		line, err := f.orders.ReadString('\n')
+		if err != nil {
+			if !f.stuck.Load() {
+				f.end()
+			}
+			return
+		}
+		o, err := parseOrder(strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			f.say("fault " + err.Error() + "\n")
+			f.end()
+			return
+		}
+		f.say(reply(o))
+	}
+}
+
+// honest does as it is told.
+func honest(o order) string {
+	if o.do == "keep" {
+		return "alive\n"
+	}
+	return word{say: "done", id: o.id, on: o.do == "on"}.String() + "\n"
+}
+
+func mute(order) string { return "" }
+
+// held starts a Switch on a fake guard, and closes it after the story.
+func held(t *testing.T, alive func() bool, reply func(order) string, story func(*testing.T, *Switch, *fake, chan Event)) {
+	synctest.Test(t, func(t *testing.T) {
+		f, say, hear := newFake()
+		events := make(chan Event, 64)
+		go f.obey(reply)
+		go f.say("guard 2 0\n")
+		s, err := newSwitch(say, f, alive).begin(t.Context(), hear, events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		story(t, s, f, events)
+		s.Close()
+		time.Sleep(time.Minute)
+		select {
+		case <-f.dead:
+		default:
+			t.Error("closed, and the guard lives")
+		}
+	})
+}
+
+// took says how long do takes, which must be less than a second.
+func took(t *testing.T, do func()) time.Duration {
+	t.Helper()
+	start := time.Now()
+	do()
+	if d := time.Since(start); d >= time.Second {
+		t.Errorf("took %v", d)
+	}
+	return time.Since(start)
+}
+
+func why(events chan Event) string {
+	for e := range events {
+		if e.What == Lost {
+			return e.Why
+		}
+	}
+	return ""
+}
+
+func TestSetReturnsWhenTheGuardHasConfirmed(t *testing.T) {
+	slow := func(o order) string {
+		if o.do != "keep" {
+			time.Sleep(confirmation - time.Millisecond)
+		}
+		return honest(o)
+	}
+	held(t, yes, slow, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
+		for _, on := range []bool{true, true, false, false, true} {
+			var err error
+			if d := took(t, func() { err = s.Set(t.Context(), on, time.Hour) }); err != nil || d < confirmation-time.Millisecond {
+				t.Errorf("%v after %v", err, d)
+			}
+		}
+	})
+}
+
+func TestGuardThatDoesNotConfirmIsEnded(t *testing.T) {
+	for name, f := range map[string]struct {
+		reply func(order) string
+		want  string
+	}{
+		"silent":            {mute, "did not confirm"},
+		"answers keep only": {func(o order) string { return "alive\n" }, "did not confirm"},
+		"another order":     {func(o order) string { return honest(order{do: o.do, id: o.id + 1}) }, "nobody had asked"},
+		"twice":             {func(o order) string { return honest(o) + honest(o) }, "nobody had asked"},
+		"nonsense":          {func(order) string { return "done\n" }, "makes no sense"},
+		"no line feed":      {func(order) string { return strings.Repeat("x", 300) }, "too long"},
+		"greets again":      {func(order) string { return "guard 2 0\n" }, "nobody had asked"},
+		"gives up":          {func(order) string { return "fault the board burnt\n" }, "burnt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			held(t, yes, f.reply, func(t *testing.T, s *Switch, g *fake, events chan Event) {
+				g.stuck.Store(true)
+				var err error
+				took(t, func() { err = s.Set(t.Context(), true, 0) })
+				if err == nil && name != "twice" {
+					t.Error("no error")
+				}
+				if got := why(events); !strings.Contains(got, f.want) || !g.killed.Load() {
+					t.Errorf("lost with %q, killed %v", got, g.killed.Load())
+				}
+				took(t, func() { err = s.Set(t.Context(), true, 0) })
+				if err == nil {
+					t.Error("a lost guard switched on")
+				}
+			})
+		})
+	}
+}
+
+func TestGuardThatDoesNotOpenTheRelayIsEnded(t *testing.T) {
+	liar := func(o order) string {
+		if o.do == "off" {
+			return fmt.Sprintf("done %d 1\n", o.id)
+		}
+		return honest(o)
+	}
+	held(t, yes, liar, func(t *testing.T, s *Switch, _ *fake, events chan Event) {
+		if err := s.Set(t.Context(), true, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Set(t.Context(), false, 0); err == nil || !strings.Contains(why(events), "did not open") {
+			t.Error(err)
+		}
+	})
+}
+
+// The drop of a moment ago must not pass for the answer to the order of this one.
+func TestDropIsNoAnswer(t *testing.T) {
+	dropping := func(o order) string {
+		if o.do == "on" {
+			return "drop lease\n" + honest(o)
+		}
+		return honest(o)
+	}
+	held(t, yes, dropping, func(t *testing.T, s *Switch, _ *fake, events chan Event) {
+		if err := s.Set(t.Context(), true, 0); err != nil {
+			t.Error(err)
+		}
+		if e := <-events; e != (Event{What: Dropped, Why: "lease"}) {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+func TestEStopIsTheReasonOfARefusalAndTheGuardLives(t *testing.T) {
+	refuses := func(o order) string {
+		if o.do == "on" {
+			return fmt.Sprintf("done %d 0\n", o.id)
+		}
+		return honest(o)
+	}
+	held(t, yes, refuses, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
+		if err := s.Set(t.Context(), true, 0); !errors.Is(err, ErrEStop) {
+			t.Error(err)
+		}
+		if err := s.Set(t.Context(), false, 0); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestGuardThatHangsIsNoticedWithinThreeSeconds(t *testing.T) {
+	var hung atomic.Bool
+	hangs := func(o order) string {
+		if hung.Load() {
+			return ""
+		}
+		return honest(o)
+	}
+	held(t, yes, hangs, func(t *testing.T, s *Switch, g *fake, events chan Event) {
+		time.Sleep(time.Hour)
+		hung.Store(true)
+		g.stuck.Store(true)
+		start := time.Now()
+		if got := why(events); got != "it no longer answers" || time.Since(start) > 3*time.Second || !g.killed.Load() {
+			t.Errorf("%q after %v, killed %v", got, time.Since(start), g.killed.Load())
+		}
+	})
+}
+
+func TestLeaseIsRenewedOnlyWhileTheDaemonLives(t *testing.T) {
+	var dead atomic.Bool
+	var keeps atomic.Int64
+	counts := func(o order) string {
+		if o.do == "keep" {
+			keeps.Add(1)
+		}
+		return honest(o)
+	}
+	held(t, func() bool { return !dead.Load() }, counts, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if got, want := keeps.Load(), int64(10*time.Second/renewal); got != want {
+			t.Errorf("%d keeps in ten seconds, want %d", got, want)
+		}
+		dead.Store(true)
+		keeps.Store(0)
+		time.Sleep(time.Hour)
+		if got := keeps.Load(); got != 0 {
+			t.Errorf("%d keeps of a daemon that is dead", got)
+		}
+		if err := s.Set(t.Context(), true, 0); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestUnsetAliveIsDead(t *testing.T) {
+	var keeps atomic.Int64
+	held(t, nil, func(o order) string { keeps.Add(1); return honest(o) }, func(t *testing.T, _ *Switch, _ *fake, _ chan Event) {
+		time.Sleep(time.Minute)
+		if got := keeps.Load(); got != 0 {
+			t.Errorf("%d keeps", got)
+		}
+	})
+}
+
+func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
+	held(t, yes, mute, func(t *testing.T, s *Switch, g *fake, events chan Event) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(10*time.Millisecond, cancel)
+		if err := s.Set(ctx, true, 0); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		why(events)
+	})
+}
+
+func TestCloseOpensTheRelayBeforeTheGuardMayThinkItLost(t *testing.T) {
+	var last atomic.Value
+	held(t, yes, func(o order) string { last.Store(o.do); return honest(o) }, func(t *testing.T, s *Switch, g *fake, _ chan Event) {
+		s.Set(t.Context(), true, time.Hour)
+		if err := s.Close(); err != nil || last.Load() != "off" || g.killed.Load() {
+			t.Errorf("%v; the last order was %v, killed %v", err, last.Load(), g.killed.Load())
+		}
+		if err := s.Close(); err != nil {
+			t.Error("again:", err)
+		}
+		if err := s.Set(t.Context(), true, 0); err == nil {
+			t.Error("a closed Switch switched on")
+		}
+	})
+}
+
+func TestCloseIsBounded(t *testing.T) {
+	held(t, yes, honest, func(t *testing.T, s *Switch, g *fake, _ chan Event) {
+		g.stuck.Store(true)
+		start := time.Now()
+		if err := s.Close(); err == nil || !g.killed.Load() || time.Since(start) > farewell+time.Millisecond {
+			t.Errorf("%v after %v, killed %v", err, time.Since(start), g.killed.Load())
+		}
+	})
+}
+
+// Nobody reads the events; orders are carried out all the same.
+func TestEventsThatNobodyReadsHoldNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, say, hear := newFake()
+		go f.obey(honest)
+		go f.say("guard 2 0\n")
+		events := make(chan Event)
+		s, err := newSwitch(say, f, yes).begin(t.Context(), hear, events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 1000 {
+			f.say("e-stop 1\ndrop e-stop\ne-stop 0\n")
+		}
+		f.say("busy 1\n")
+		if err := s.Set(t.Context(), true, 0); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		var got []Event
+		for range 4 {
+			got = append(got, <-events)
+		}
+		if want := []Event{{EStop, true, ""}, {Dropped, false, "e-stop"}, {EStop, false, ""}, {Busy, true, ""}}; !slices.Equal(got, want) {
+			t.Errorf("%+v", got)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestGuardThatDoesNotStartSaysWhy(t *testing.T) {
+	for line, want := range map[string]string{
+		"fault line 17 of /dev/gpiochip0 is held by \"other\"\n": "held by",
+		"guard 1\n":      "makes no sense",
+		"guard 3 0\n":    "same version",
+		"guard 2 1\n":    "same version",
+		"done 1 1\n":     "same version",
+		"alive":          "it said nothing",
+		"":               "it said nothing",
+		"Usage of guard": "it said nothing",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f, say, hear := newFake()
+			f.stuck.Store(true)
+			go f.obey(mute)
+			go func() {
+				f.say(line)
+				if strings.HasPrefix(line, "fault") {
+					f.end()
+				}
+			}()
+			_, err := newSwitch(say, f, yes).begin(t.Context(), hear, make(chan Event))
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v", line, err)
+			}
+			select {
+			case <-f.dead:
+			default:
+				t.Errorf("%q: it lives", line)
+			}
+		})
+	}
+}
+
+func TestUnsetSwitchRefuses(t *testing.T) {
+	s := new(Switch)
+	if err := s.Set(t.Context(), true, 0); !errors.Is(err, ErrNoGuard) {
+		t.Error("the zero Switch answered", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestJobCannotGoOnAloneForEver(t *testing.T) {
+	held(t, yes, honest, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
+		for _, d := range []time.Duration{-1, MaxFinish + 1} {
+			if err := s.Set(t.Context(), true, d); err == nil {
+				t.Errorf("%v was taken", d)
+			}
+		}
+		if err := s.Set(t.Context(), true, MaxFinish); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func FuzzSwitchHears(f *testing.F) {
+	for _, s := range []string{"guard 2 0\n", "guard 2 0\nbusy 1\ne-stop 1\ndrop e-stop\n", "guard 2 0\ndone 1 1\n", "guard 2 0\nalive\nalive\n", "fault x\n", "\n", "guard 2 0\nfault x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, said string) {
+		g, say, hear := newFake()
+		go g.obey(mute)
+		go func() { g.say(said); g.end() }()
+		events := make(chan Event, 1)
+		s, err := newSwitch(say, g, yes).begin(t.Context(), hear, events)
+		if err != nil {
+			return
+		}
+		if err := s.Set(t.Context(), true, 0); err == nil && !strings.Contains(said, "done 1 1\n") {
+			t.Error("a guard that did not confirm was believed")
+		}
+		s.Close()
+	})
+}
