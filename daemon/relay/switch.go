@@ -29,7 +29,7 @@ const (
 var (
 	// ErrEStop is why Set does not close the relay while the emergency stop is open. The guard lives.
 	ErrEStop = errors.New("the emergency stop is open")
-	// ErrNoGuard is what a Switch that was never started, or was closed, answers.
+	// ErrNoGuard is what a Switch answers that was never started, or was closed, or whose guard has ended: the relay is open.
 	ErrNoGuard = errors.New("there is no guard")
 )
 
@@ -235,7 +235,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish time.Duration) error {
 	o := s.next(on, finish)
 	if err := s.say(o); err != nil {
 		s.end(grace)
-		return fmt.Errorf("the guard is gone: %w", err)
+		return fmt.Errorf("%w: %w", ErrNoGuard, err)
 	}
 	late := time.NewTimer(confirmation)
 	defer late.Stop()
@@ -244,7 +244,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish time.Duration) error {
 	case w := <-s.answers:
 		return s.judge(o, w)
 	case <-s.ended:
-		return fmt.Errorf("the guard is gone: %s", s.reason())
+		return fmt.Errorf("%w: %s", ErrNoGuard, s.reason())
 	case <-late.C:
 		err = fmt.Errorf("it did not confirm %q within %v", o.do, confirmation)
 	case <-ctx.Done():

@@ -1,6 +1,9 @@
 package gpio
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +24,7 @@ func TestStructsAreTheKernels(t *testing.T) {
 		{"gpio_v2_line_config", unsafe.Sizeof(lineConfig{}), 272},
 		{"gpio_v2_line_values", unsafe.Sizeof(lineValues{}), 16},
 		{"gpio_v2_line_info", unsafe.Sizeof(lineInfo{}), 256},
+		{"gpio_v2_line_event", unsafe.Sizeof(lineEvent{}), 48},
 		{"GPIO_GET_CHIPINFO_IOCTL", getChipInfo, 0x8044b401},
 		{"GPIO_V2_GET_LINEINFO_IOCTL", getLineInfo, 0xc100b405},
 		{"GPIO_V2_GET_LINE_IOCTL", getLine, 0xc250b407},
@@ -41,16 +45,29 @@ type board struct {
 	busy     bool
 	fail     error
 	closed   map[int]bool
+	denied   bool
+	noFile   bool   // a request answered without a file
+	raw      []byte // what a read gives, at most as much as was asked for
+	polls    []time.Duration
+	idle     bool
 }
 
 func (b *board) kernel() kernel {
 	b.closed = map[int]bool{}
 	return kernel{
 		chips: func() ([]string, error) { return []string{"/dev/gpiochip0", "/dev/gpiochip4"}, nil },
-		open:  func(path string) (int, error) { return 100 + int(path[len(path)-1]-'0'), nil },
+		open: func(path string) (int, error) {
+			if b.denied {
+				return -1, unix.EACCES
+			}
+			return 100 + int(path[len(path)-1]-'0'), nil
+		},
 		close: func(fd int) error { b.closed[fd] = true; return nil },
-		poll:  func(int, time.Duration) (bool, error) { return true, nil },
-		read:  func(_ int, p []byte) (int, error) { return len(p), nil },
+		poll: func(_ int, d time.Duration) (bool, error) {
+			b.polls = append(b.polls, d)
+			return !b.idle, b.fail
+		},
+		read: func(_ int, p []byte) (int, error) { return copy(p, b.raw), b.fail },
 		ioctl: func(fd int, req uintptr, arg unsafe.Pointer) error {
 			switch req {
 			case getChipInfo:
@@ -66,7 +83,9 @@ func (b *board) kernel() kernel {
 				if b.busy {
 					return unix.EBUSY
 				}
-				r.fd = 7
+				if r.fd = 7; b.noFile {
+					r.fd = 0
+				}
 				b.requests = append(b.requests, *r)
 			case getLineInfo:
 				copy((*lineInfo)(arg).consumer[:], "someone-else")
@@ -120,32 +139,134 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 		{"held", "pinctrl-", 17, true, `held by "someone-else"`},
 		{"no such chip", "pinctrl-rp1", 17, false, `"pinctrl-bcm2711" with 58 lines`},
 		{"no such line", "pinctrl-", 58, false, "no GPIO chip"},
+		{"the Pi's pulled-up lines", "pinctrl-", 8, false, "pulled up"},
 	} {
 		b := &board{busy: c.busy}
 		if _, err := b.kernel().openOut(c.label, c.line, false); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+	for want, b := range map[string]*board{"permission denied": {denied: true}, "gave no file": {noFile: true}} {
+		if _, err := b.kernel().openOut("pinctrl-", 17, false); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	none := (&board{}).kernel()
+	none.chips = func() ([]string, error) { return nil, nil }
+	if _, err := none.openOut("pinctrl-", 17, false); err == nil || !strings.Contains(err.Error(), "there is no GPIO chip") {
+		t.Error(err)
+	}
 	b := &board{}
 	out, _ := b.kernel().openOut("pinctrl-", 17, false)
 	b.fail = unix.ENODEV
-	if err := out.Out(gpio.Low); err == nil || !strings.Contains(err.Error(), "line 17") {
+	if err := out.Out(gpio.Low); err == nil || !strings.Contains(err.Error(), "line 17 of /dev/gpiochip4") || !errors.Is(err, unix.ENODEV) {
 		t.Error(err)
 	}
 }
 
-func TestInputThatCannotBeReadIsHigh(t *testing.T) {
-	b := &board{level: 0}
-	in, err := b.kernel().openIn("pinctrl-", 22, gpio.PullUp)
-	if err != nil || in.Read() != gpio.Low {
+func TestRelayIsNeverReadBackThroughItsOwnPin(t *testing.T) {
+	b := &board{}
+	k := b.kernel()
+	var asked []uintptr
+	real := k.ioctl
+	k.ioctl = func(fd int, req uintptr, arg unsafe.Pointer) error {
+		asked = append(asked, req)
+		return real(fd, req, arg)
+	}
+	out, err := k.openOut("pinctrl-", 17, false)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if f := b.requests[0].config.flags; f != flagInput|flagPullUp|flagRising|flagFalling {
-		t.Errorf("flags %#x", f)
+	asked = nil
+	_ = fmt.Sprint(out, out.Name(), out.Number(), out.Function())
+	out.Out(gpio.High)
+	out.Out(gpio.Low)
+	if want := []uintptr{setValues, setValues}; !slices.Equal(asked, want) {
+		t.Errorf("asked the kernel for %#x", asked)
 	}
-	b.fail = unix.EIO
-	if in.Read() != gpio.High {
-		t.Error("an e-stop that cannot be read counts as closed")
+	if _, ok := any(out).(gpio.PinIn); ok {
+		t.Error("the relay's pin can be read")
+	}
+}
+
+func TestInputThatCannotBeReadIsWhatItsPullMakesOfABrokenWire(t *testing.T) {
+	for pull, flag := range map[gpio.Pull]uint64{gpio.PullUp: flagPullUp, gpio.PullDown: flagPullDown} {
+		b := &board{level: 1}
+		in, err := b.kernel().openIn("pinctrl-", 5, pull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := b.requests[0]; r.config.flags != flagInput|flag|flagRising|flagFalling || r.buffer != edges || r.config.attrs != 0 {
+			t.Errorf("%v: flags %#x, room for %d edges", pull, r.config.flags, r.buffer)
+		}
+		if in.Read() != gpio.High {
+			t.Errorf("%v: high reads low", pull)
+		}
+		b.level = 0
+		if in.Read() != gpio.Low {
+			t.Errorf("%v: low reads high", pull)
+		}
+		b.level, b.fail = 1-uint64(flag/flagPullDown), unix.ENODEV
+		if in.Read() != gpio.Level(pull == gpio.PullUp) {
+			t.Errorf("%v: it cannot be read, and reads %v", pull, in.Read())
+		}
+		if in.WaitForEdge(time.Second) {
+			t.Error("an edge of a chip that is gone")
+		}
+	}
+	if _, err := (&board{}).kernel().openIn("pinctrl-", 5, gpio.Float); err == nil {
+		t.Error("an input without a pull")
+	}
+}
+
+// events are a kernel's, of one line.
+func events(es ...lineEvent) []byte {
+	return slices.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&es[0])), len(es)*int(unsafe.Sizeof(es[0]))))
+}
+
+func TestEdgesHaveTheirTimeAndTellWhatWasLost(t *testing.T) {
+	b := &board{raw: events(lineEvent{timestamp: 5e9, id: eventRising, lineSeqno: 1}, lineEvent{timestamp: 6e9, id: 2, lineSeqno: 5})}
+	in, err := b.kernel().openIn("pinctrl-", 5, gpio.PullUp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []Edge{{5 * time.Second, true, 0}, {6 * time.Second, false, 3}} {
+		if e, ok, err := in.Next(-1); e != want || !ok || err != nil {
+			t.Errorf("%+v, %v, %v; want %+v", e, ok, err, want)
+		}
+	}
+	if len(b.polls) != 1 || b.polls[0] != -1 {
+		t.Errorf("waited %v", b.polls)
+	}
+	if !in.WaitForEdge(time.Second) || len(in.queue) != 0 {
+		t.Error("edges that were waited for come again")
+	}
+	b.idle = true
+	if in.WaitForEdge(time.Second) {
+		t.Error("an edge that was none")
+	}
+}
+
+func TestEdgesThatAreNoneAreErrors(t *testing.T) {
+	b := &board{}
+	in, err := b.kernel().openIn("pinctrl-", 5, gpio.PullUp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 47, 49, 95} {
+		b.raw = make([]byte, n)
+		if _, ok, err := in.Next(0); ok || err == nil {
+			t.Errorf("%d bytes are an edge", n)
+		}
+	}
+}
+
+// poll(2) takes milliseconds: -1 is for ever, and periph's own pins take it for none.
+func TestWaitsAreNeitherCutToNothingNorMadeEndless(t *testing.T) {
+	for d, want := range map[time.Duration]int{-1: -1, -time.Hour: -1, 0: 0, 1: 1, time.Microsecond: 1, time.Millisecond: 1, 1001 * time.Microsecond: 2, time.Second: 1000} {
+		if got := milliseconds(d); got != want {
+			t.Errorf("%v: %d, want %d", d, got, want)
+		}
 	}
 }
 
