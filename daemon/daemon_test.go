@@ -16,6 +16,7 @@ import (
 
 	"portillon/daemon/control"
 	"portillon/daemon/panel"
+	"portillon/daemon/relay"
 	"portillon/daemon/roster"
 	"portillon/daemon/session"
 	"portillon/policy"
@@ -50,8 +51,8 @@ func (n *notebook) Append(r session.Record, facts map[string][]byte) error {
 func (n *notebook) Len() uint64 { return n.n }
 
 func (n *notebook) Set(_ context.Context, r session.Relay) error {
-	if n.dead {
-		return errors.New("the guard is gone")
+	if n.dead != nil {
+		return n.dead
 	}
 	n.said = append(n.said, map[bool]string{true: "RELAY ON", false: "relay off"}[r.On])
 	return nil
@@ -219,15 +220,31 @@ func TestFullDiskStartsNothingAndLosesNoEnd(t *testing.T) {
 
 func TestGuardThatDoesNotConfirmPutsTheMachineInFault(t *testing.T) {
 	b := newBench(t)
-	b.notes.dead = true
+	b.notes.dead = errors.New("the guard is gone")
 	b.tap(lea)
 	if b.state.Phase != session.Fault || b.relay {
 		t.Errorf("phase %v, relay %v", b.state.Phase, b.relay)
 	}
-	b.notes.dead = false
+	b.notes.dead = nil
 	b.signal(t.Context(), Signal{What: "guard-back"})
 	if b.state.Phase == session.Fault || b.state.Running() {
 		t.Errorf("with a guard again: %v", b.state.Phase)
+	}
+}
+
+// The e-stop is pressed while a card is tapped: the guard refuses before the news of the stop has come.
+func TestEStopThatTheGuardKnowsFirstClearsLikeAnyOther(t *testing.T) {
+	b := newBench(t)
+	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrEStop)
+	b.tap(lea)
+	if b.state.Phase != session.Fault || !slices.Equal(b.state.Faults, []string{"e-stop"}) {
+		t.Fatalf("%v %v", b.state.Phase, b.state.Faults)
+	}
+	b.notes.dead = nil
+	b.signal(t.Context(), Signal{What: "e-stop", On: true})
+	b.signal(t.Context(), Signal{What: "e-stop"})
+	if b.state.Phase == session.Fault || b.state.Running() {
+		t.Errorf("with the stop released: %v", b.state.Phase)
 	}
 }
 

@@ -3,8 +3,10 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
+	"portillon/daemon/relay"
 	"portillon/daemon/roster"
 	"portillon/daemon/session"
 	"portillon/policy"
@@ -103,7 +105,11 @@ func (m *Machine) carry(ctx context.Context, effects []session.Effect) {
 			}
 		case session.Relay:
 			if err := m.switchTo(ctx, e); err != nil {
-				m.step(ctx, session.Broke{What: "guard-lost", Why: err.Error()})
+				what := "guard-lost"
+				if errors.Is(err, relay.ErrEStop) { // pressed in this moment: the guard knows before we do
+					what = "e-stop"
+				}
+				m.step(ctx, session.Broke{What: what, Why: err.Error()})
 				return
 			}
 		case session.Tell:
