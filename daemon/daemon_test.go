@@ -31,8 +31,8 @@ const lea, jules, karim, ines, zoe, malik = "62E3086CED", "01000734E0", "2A00B1C
 type notebook struct {
 	said  []string
 	facts map[string][]byte
-	full  bool // the disk is
-	dead  bool // the guard is
+	full  bool  // the disk is
+	dead  error // what the guard answers instead of carrying out
 	n     uint64
 }
 
