@@ -123,7 +123,7 @@ func (s *Switch) begin(ctx context.Context, out io.Reader, events chan<- Event) 
 
 // attend listens until the guard ends or makes no sense, and sees it to its end.
 func (s *Switch) attend(out io.Reader) {
-	if err := s.listen(lineReader(out)); err != nil && !errors.Is(err, io.EOF) {
+	if err := s.listen(lineReader(out)); !errors.Is(err, io.EOF) {
 		s.fail(err.Error())
 	}
 	late := time.AfterFunc(grace, func() { s.guard.Kill() })
@@ -137,6 +137,7 @@ func (s *Switch) attend(out io.Reader) {
 	close(s.ended)
 }
 
+// listen returns why there is nothing more to hear: io.EOF where the guard has ended.
 func (s *Switch) listen(r *bufio.Reader) error {
 	for greeted := false; ; {
 		line, err := readLine(r)
