@@ -127,6 +127,9 @@ func (m *Machine) orderTag(ctx context.Context, r control.Request, id string) co
 		id = m.NewID()
 	}
 	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: r.Reason, Since: m.Now()}, Now: r.Now})
+	if m.state.Running() {
+		return control.Reply{OK: true, FR: "Noté : hors service dès la fin de la session en cours", EN: "Noted: out of service once the running session ends"}
+	}
 	return m.said(true)
 }
 
@@ -134,6 +137,9 @@ func (m *Machine) orderUntag(ctx context.Context, id string) control.Reply {
 	tags := m.state.Tags
 	if id == "" && len(tags) == 1 {
 		id = tags[0].ID
+	}
+	if len(tags) == 0 {
+		return control.Reply{Error: "no tag hangs on this machine"}
 	}
 	if !slices.ContainsFunc(tags, func(t session.Tag) bool { return t.ID == id }) {
 		return control.Reply{Error: fmt.Sprintf("no tag %q hangs here", id), Hint: "machine status lists the tags: " + strings.Join(tagLines(tags), "; ")}

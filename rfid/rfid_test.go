@@ -41,6 +41,7 @@ func TestBadNumbersAreRefusedWithoutBeingQuoted(t *testing.T) {
 func TestCardThatStaysIsOneTap(t *testing.T) {
 	a, _ := ParseUID("01000734E0")
 	b, _ := ParseUID("62E3086CED")
+	c, d, e := UID{n: 1, b: [10]byte{1}}, UID{n: 1, b: [10]byte{2}}, UID{n: 1, b: [10]byte{3}}
 	for _, c := range []struct {
 		name string
 		at   []int // milliseconds
@@ -50,7 +51,11 @@ func TestCardThatStaysIsOneTap(t *testing.T) {
 		{"repeats for ten seconds", []int{0, 65, 130, 900, 1800, 2700, 3600, 10000 - 6000}, []UID{a, a, a, a, a, a, a, a}, "T......."},
 		{"a glitch of the field", []int{0, 65, 1000}, []UID{a, a, a}, "T.."},
 		{"gone for a second", []int{0, 65, 1065}, []UID{a, a, a}, "T.T"},
-		{"another card at once", []int{0, 65, 130}, []UID{a, b, a}, "TTT"},
+		{"another card at once", []int{0, 65, 130}, []UID{a, b, b}, "TT."},
+		{"two cards that lie together", []int{0, 65, 130, 195, 900, 1100}, []UID{a, b, a, b, a, b}, "TT...."},
+		{"one of two taken away and back", []int{0, 65, 600, 1064, 1065}, []UID{a, b, a, a, b}, "TT..T"},
+		{"more cards than are told apart: the one longest unseen is forgotten", []int{0, 1, 2, 3, 4, 5, 6}, []UID{a, b, c, d, e, b, a}, "TTTTT.T"},
+		{"the clock is set back an hour", []int{3600_000, 3600_065, 0, 65}, []UID{a, a, a, a}, "T.T."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var o Once
@@ -69,18 +74,25 @@ func TestCardThatStaysIsOneTap(t *testing.T) {
 	}
 }
 
-// scripted fails after its taps.
+// scripted fails after its taps. They come when the reader has settled, or at once.
 type scripted struct {
 	taps   int
 	err    error
+	atOnce bool
 	closed *int
 }
 
 func (s *scripted) Read(ctx context.Context) (Tap, error) {
+	if !s.atOnce {
+		if wait(ctx, 2*settle); ctx.Err() != nil {
+			return Tap{}, ctx.Err()
+		}
+	}
 	if s.taps == 0 {
 		return Tap{}, s.err
 	}
 	s.taps--
+	s.atOnce = false
 	return Tap{UID: UID{n: 1}, At: time.Now()}, nil
 }
 func (s *scripted) Close() error { *s.closed++; return nil }
@@ -96,11 +108,11 @@ func TestDeadReaderIsReopenedWithBackoffAndSaidOnce(t *testing.T) {
 			if opened++; opened > 1 && opened < 6 {
 				return nil, gone
 			}
-			return &scripted{taps: 2, err: gone, closed: &closed}, nil
+			return &scripted{taps: 2, err: gone, atOnce: opened == 1, closed: &closed}, nil
 		}
 		done := make(chan bool)
 		go func() { Watch(ctx, open, out); close(done) }()
-		want := []string{"alive", "tap", "tap", "lost", "alive", "tap", "tap", "lost"}
+		want := []string{"alive", "tap", "lost", "alive", "tap", "tap", "lost"} // the first reader's first card lay there already
 		for i, w := range want {
 			e := <-out
 			got := "alive"
@@ -126,6 +138,102 @@ func TestDeadReaderIsReopenedWithBackoffAndSaidOnce(t *testing.T) {
 		}
 		if first, last := tries[1].Sub(tries[0]), tries[5].Sub(tries[4]); last < 2*first {
 			t.Errorf("the pause did not grow: %v, then %v", first, last)
+		}
+	})
+}
+
+// follow gathers what Watch says for a while, in a bubble.
+func follow(t *testing.T, d time.Duration, open func() (Reader, error)) (out []Event) {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	events := make(chan Event)
+	go func() { Watch(ctx, open, events); close(events) }()
+	for e := range events {
+		out = append(out, e)
+	}
+	return out
+}
+
+// lying reads the same card for ever, as a module does with a card that was left on it.
+type lying struct{ once Once }
+
+func (l *lying) Read(ctx context.Context) (Tap, error) {
+	for {
+		if wait(ctx, 65*time.Millisecond); ctx.Err() != nil {
+			return Tap{}, ctx.Err()
+		}
+		if now := time.Now(); l.once.Tap(UID{n: 1}, now) {
+			return Tap{UID: UID{n: 1}, At: now}, nil
+		}
+	}
+}
+func (*lying) Close() error { return nil }
+
+func TestCardThatLiesOnAReaderWhenItIsOpenedIsNoTap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := follow(t, time.Minute, func() (Reader, error) { return &lying{}, nil })
+		if len(got) != 1 || !got[0].Alive || got[0].Tap != (Tap{}) {
+			t.Errorf("events %+v", got)
+		}
+	})
+}
+
+func TestReaderIsAliveOnlyOnceItHasSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, closed := time.Now(), 0
+		events := make(chan Event)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan bool)
+		go func() {
+			Watch(ctx, func() (Reader, error) { return &scripted{taps: 1, closed: &closed}, nil }, events)
+			close(done)
+		}()
+		if e := <-events; !e.Alive || time.Since(start) != settle {
+			t.Errorf("%+v after %v", e, time.Since(start))
+		}
+		if e := <-events; e.Tap.UID == (UID{}) {
+			t.Errorf("the tap that came after is lost: %+v", e)
+		}
+		cancel()
+		<-done
+	})
+}
+
+func TestReaderThatDiesWhileSettlingIsLostAndNeverAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closed := 0
+		got := follow(t, time.Minute, func() (Reader, error) { return &scripted{err: errors.New("gone"), atOnce: true, closed: &closed}, nil })
+		if len(got) != 1 || got[0].Alive || got[0].Err == nil {
+			t.Errorf("events %+v", got)
+		}
+		if closed < 6 || closed > 14 { // 250 ms doubling to 10 s, and up to half more
+			t.Errorf("%d tries in a minute", closed)
+		}
+	})
+}
+
+// mute lives for a while and says nothing.
+type mute struct{ life time.Duration }
+
+func (m mute) Read(ctx context.Context) (Tap, error) {
+	if wait(ctx, m.life); ctx.Err() != nil {
+		return Tap{}, ctx.Err()
+	}
+	return Tap{}, errors.New("gone")
+}
+func (mute) Close() error { return nil }
+
+func TestReaderThatLivedLongIsReopenedSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tries []time.Time
+		follow(t, 10*time.Minute, func() (Reader, error) {
+			tries = append(tries, time.Now())
+			return mute{30 * time.Second}, nil
+		})
+		for i := 1; i < len(tries); i++ {
+			if gap := tries[i].Sub(tries[i-1]); gap > 31*time.Second {
+				t.Errorf("try %d came %v after the one before", i, gap)
+			}
 		}
 	})
 }

@@ -2,6 +2,7 @@ package rfid
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -16,36 +17,62 @@ type Event struct {
 const (
 	firstPause = 250 * time.Millisecond
 	longPause  = 10 * time.Second
+	// settle is three repeats of an RDM6300 (14 bytes at 9600 baud are 15 ms, a frame comes about every 65 ms).
+	settle = 200 * time.Millisecond
 )
 
 // Watch keeps a reader open until ctx ends: it opens it, passes its taps to out, and when it fails says so once,
 // closes it, and opens it again after a pause that doubles, with jitter, from 250 ms to 10 s. It blocks while out is full.
+//
+// A card read in the first 200 ms lies there already, and that is no tap: when power returns, or a contactor's spark makes
+// an adapter reconnect, a card that someone left on the reader must start no session and end none. The reader is said to
+// be alive only after that, so whoever waits for it to be alive may tap at once.
 func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
-	pause, healthy, told := firstPause, false, false
+	pause, told := firstPause, false
 	for ctx.Err() == nil {
-		r, err := open()
-		if err == nil {
-			if healthy, told = true, false; !send(ctx, out, Event{Alive: true}) {
-				r.Close()
-				return
-			}
-			var taps int
-			taps, err = pass(ctx, r, out)
-			r.Close()
-			if taps > 0 {
-				pause = firstPause
-			}
-		}
+		since := time.Now()
+		alive, taps, err := serve(ctx, open, out)
 		if ctx.Err() != nil {
 			return
 		}
-		if healthy || !told {
+		if alive || !told {
 			told = send(ctx, out, Event{Err: err})
 		}
-		healthy = false
+		if taps > 0 || alive && time.Since(since) >= longPause {
+			pause = firstPause
+		}
 		wait(ctx, pause+rand.N(pause/2))
 		pause = min(2*pause, longPause)
 	}
+}
+
+// serve is one life of a reader, from open to its failure.
+func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (alive bool, taps int, err error) {
+	r, err := open()
+	if err != nil {
+		return false, 0, err
+	}
+	defer r.Close()
+	if err := calm(ctx, r); err != nil {
+		return false, 0, err
+	}
+	if !send(ctx, out, Event{Alive: true}) {
+		return true, 0, ctx.Err()
+	}
+	taps, err = pass(ctx, r, out)
+	return true, taps, err
+}
+
+// calm reads, for a moment, the cards that lie there.
+func calm(ctx context.Context, r Reader) error {
+	moment, cancel := context.WithTimeout(ctx, settle)
+	defer cancel()
+	for moment.Err() == nil {
+		if _, err := r.Read(moment); err != nil && (moment.Err() == nil || !errors.Is(err, moment.Err())) {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // pass reads taps until the reader fails.

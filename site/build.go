@@ -31,6 +31,8 @@ type Built struct {
 	Members  int
 	Counted  int      // credentials that are some member's
 	Warnings []string // files that do not count, each with the reason
+
+	lists map[string]bool // the status lists that are there
 }
 
 // Build makes the bundle. What it leaves out, it says in the warnings.
@@ -38,7 +40,7 @@ func (s *Site) Build(o Order) (*Built, error) {
 	if len(o.CardKey) < 16 {
 		return nil, fmt.Errorf("the card key has %d bytes: at least 16 are needed", len(o.CardKey))
 	}
-	b := &Built{Chunks: map[string][]byte{}, Members: len(s.Members),
+	b := &Built{Chunks: map[string][]byte{}, lists: map[string]bool{}, Members: len(s.Members),
 		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
 	b.chunk(wire.PolicyChunk, s.text)
 	if err := b.status(s.Status); err != nil {
@@ -115,6 +117,9 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 		if !v.Badge.ValidUntil.IsZero() && at.After(v.Badge.ValidUntil) {
 			b.warn(f, "expired on %s; members who hold it are told so", v.Badge.ValidUntil.Format(time.DateOnly))
 		}
+		if url := v.Badge.StatusID; url != "" && !b.lists[url] {
+			b.warn(f, "can be revoked, and status/ does not hold the list %s: it opens nothing", url)
+		}
 		whose := 0
 		for i, m := range s.Members {
 			if v.Badge.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
@@ -170,6 +175,7 @@ func (b *Built) status(files []File) error {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
 		lists.Lists = append(lists.Lists, wire.StatusList{URL: l.ID, Body: f.Data})
+		b.lists[l.ID] = true
 	}
 	return b.json(wire.StatusChunk, lists)
 }

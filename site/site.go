@@ -70,6 +70,9 @@ func Read(dir string) (*Site, error) {
 	if s.Members, err = ParseMembers(path, data); err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(filepath.Join(dir, "badges")); err != nil {
+		return nil, fmt.Errorf("without badges/ nobody could use a machine: %w", err)
+	}
 	if s.Badges, err = files(dir, "badges", ".json", ".jwt"); err != nil {
 		return nil, err
 	}

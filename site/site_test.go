@@ -146,6 +146,25 @@ func TestSiteThatIsNoneSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+func TestMissingStatusListIsSaid(t *testing.T) {
+	s, _ := example(t)
+	s.Status = nil
+	b, err := s.Build(order(t, 1))
+	if err != nil || len(b.Warnings) < 20 || !strings.Contains(strings.Join(b.Warnings, "\n"), "it opens nothing") {
+		t.Errorf("%v, %q", err, b.Warnings)
+	}
+}
+
+func TestSiteWithoutBadgesIsRefused(t *testing.T) {
+	_, dir := example(t)
+	if err := os.RemoveAll(filepath.Join(dir, "badges")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), "badges") {
+		t.Error(err)
+	}
+}
+
 func TestShortCardKeyIsRefused(t *testing.T) {
 	s, _ := example(t)
 	o := order(t, 1)

@@ -211,7 +211,7 @@ func (d *Doc) add(f Fault) {
 	f.File = d.name
 	if f.Line > 0 && f.Line <= len(d.lines) && !d.private {
 		f.Excerpt = strings.TrimRight(d.lines[f.Line-1], "\r")
-		if len(f.Excerpt) > 160 {
+		if len(f.Excerpt) > 160 || strings.Contains(f.Excerpt, "PRIVATE+KEY") || strings.Contains(f.Excerpt, "secretKey") { // a key file given by mistake
 			f.Excerpt = ""
 		}
 	}

@@ -54,6 +54,14 @@ func TestGoodFileHasNoFault(t *testing.T) {
 	}
 }
 
+func TestKeyFileGivenByMistakeIsNotShown(t *testing.T) {
+	for _, in := range []string{`{"secretKeyMultibase": "z3u2SECRET"}`, "key: PRIVATE+KEY+x+SECRET\n"} {
+		if err := read(in); err == nil || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"level: 3", "a: {b: [c, d]}", "- &x 1\n- *x", "? [a]\n: b", "{", "\t", "level: !!int x", "<<: {a: b}"} {
 		f.Add([]byte(s))

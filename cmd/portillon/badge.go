@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"portillon/hub"
 	"portillon/hub/evidence"
 	"portillon/openbadge"
+	"portillon/policy"
 	"portillon/policy/file"
+	"portillon/site"
 	"portillon/wire"
 
 	"golang.org/x/mod/sumdb/note"
@@ -83,7 +86,7 @@ func badgeIssue(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return wrong("%w", err)
 	}
-	if err := i.prepare(); err != nil {
+	if err := i.prepare(k); err != nil {
 		return err
 	}
 	var b []byte
@@ -106,7 +109,7 @@ func badgeIssue(_ context.Context, w stdio, args []string) error {
 }
 
 // prepare fills the draft from the policy, the dates and the evidence.
-func (i *issuing) prepare() (err error) {
+func (i *issuing) prepare(k *openbadge.Key) (err error) {
 	if i.draft.ValidFrom, err = timeFlag("--from", i.from, time.Now()); err != nil {
 		return err
 	}
@@ -123,6 +126,9 @@ func (i *issuing) prepare() (err error) {
 			return wrong("--badge: the policy has no badge %q", i.badge)
 		}
 		is, _ := p.Issuer(b.Issuer)
+		if !slices.Contains(is.Keys, k.DID()) && !slices.Contains(is.Keys, k.Multikey()) {
+			return wrong("the key %s is none of the keys of the issuer %s in %s", k.Multikey(), is.ID, i.policy).hinted("a badge that it signs would count nowhere")
+		}
 		i.draft.Achievement.ID, i.draft.Achievement.Name = b.Achievement, b.Name.In(p.Language)
 		i.draft.IssuerID, i.draft.IssuerName = is.Profile, is.Name
 	}
@@ -163,7 +169,31 @@ func (i *issuing) rest() error {
 		return no("the evidence is not complete: %d of %d interventions count", len(progress.Counted), progress.Needed)
 	}
 	i.draft.Evidence = evidenceOf(f, progress)
-	return nil
+	return i.earnedBy(f.Member)
+}
+
+// earnedBy makes sure that the badge goes to the member whose evidence it is: members.yaml, beside the policy, says who that is.
+func (i *issuing) earnedBy(id policy.MemberID) error {
+	path := filepath.Join(filepath.Dir(i.policy), "members.yaml")
+	data, err := os.ReadFile(path)
+	if i.policy == "" || err != nil {
+		return (&failure{code: 3, err: fmt.Errorf("it cannot be said whose evidence this is: %s is not there", path)}).hinted("--policy names a site's policy.yaml; members.yaml stands beside it")
+	}
+	members, err := site.ParseMembers(path, data)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if m.ID != id {
+			continue
+		}
+		for _, e := range m.Emails {
+			if strings.EqualFold(e, i.draft.Email) {
+				return nil
+			}
+		}
+	}
+	return no("the evidence is the member %s's, and --recipient is not their address", id)
 }
 
 // evidenceOf is each counted intervention as the badge carries it: what, when, where, and under whose tap, by pseudonym.

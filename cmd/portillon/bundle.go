@@ -182,6 +182,9 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 	if pub == "" {
 		return wrong("--pub is missing").hinted("the line that bundle keygen printed: portillon-SITE+…")
 	}
+	if strings.HasPrefix(pub, "PRIVATE+KEY+") {
+		return wrong("--pub: this is the private half of a key").hinted("the public half is the line that bundle keygen printed; whoever saw this line should not sign bundles with it")
+	}
 	v, err := note.NewVerifier(pub)
 	if err != nil {
 		return wrong("--pub: %q is not a verifier key", pub)

@@ -53,6 +53,8 @@ func TestWordsAreThoseOfTheHouse(t *testing.T) {
 	for _, x := range []struct{ got, want policy.Text }{
 		{c.On("Léa", noon, noon.Add(3*time.Hour)).Line, policy.Text{FR: "Bonjour Léa. Machine en marche jusqu’à 16 h 00", EN: "Hello Léa. Machine on until 16:00"}},
 		{c.On("Léa", noon, noon.Add(-4*time.Hour)).Line, policy.Text{FR: "Bonjour Léa. Machine en marche jusqu’à 9 h 00", EN: "Hello Léa. Machine on until 9:00"}},
+		{Maintenance("Inès", "Léa").Next, policy.Text{FR: "Pour terminer : carte d’Inès", EN: "To end: Inès’s card"}},
+		{Maintenance("Karim", "").Next, policy.Text{FR: "Pour aider : présenter sa carte. Pour terminer : carte de Karim", EN: "To help: tap your card. To end: Karim’s card"}},
 		{c.Ending(noon, noon.Add(100*time.Second)).Line, policy.Text{FR: "Encore 2 min", EN: "2 min left"}},
 		{c.Cooling(noon, noon.Add(3*time.Minute)).Line, policy.Text{FR: "Extraction en marche encore 3 min", EN: "Extraction running for 3 more min"}},
 		{c.TaggedOut(noon.AddDate(0, 0, -2), "courroie usée").Line, policy.Text{FR: "Hors service depuis le 21 nov. : courroie usée", EN: "Out of service since 21 Nov: courroie usée"}},

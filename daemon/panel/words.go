@@ -65,6 +65,14 @@ func (c Clock) day(t time.Time) policy.Text {
 	return policy.Text{FR: fmt.Sprintf("%d %s", t.Day(), months[t.Month()-1]), EN: t.Format("2 Jan")}
 }
 
+// of is «de» before a name, which loses its e before a vowel.
+func of(name string) string {
+	if name != "" && strings.ContainsRune("AEIOUÀÂÄÉÈÊËÎÏÔÖÙÛÜŒÆ", []rune(strings.ToUpper(name))[0]) {
+		return "d’" + name
+	}
+	return "de " + name
+}
+
 // Ready waits for a card.
 func Ready() View {
 	return View{Sign: SignReady, Line: policy.Text{FR: "Présentez votre carte", EN: "Tap your card"}}
@@ -82,7 +90,7 @@ func (c Clock) On(name string, since, until time.Time) View {
 // Supervised names the member and the mentor who answers for the session.
 func (c Clock) Supervised(name, mentor string, since, until time.Time) View {
 	v := View{Sign: SignSupervised, Since: since, Until: until,
-		Line: policy.Text{FR: name + ", sous la responsabilité de " + mentor, EN: name + ", with " + mentor + " answering for the session"},
+		Line: policy.Text{FR: name + ", sous la responsabilité " + of(mentor), EN: name + ", with " + mentor + " answering for the session"},
 		Next: tapAgain}
 	v.Line = c.upTo(v.Line, until)
 	return v
@@ -169,10 +177,10 @@ func (c Clock) TaggedOut(since time.Time, reason string) View {
 func Maintenance(name, helper string) View {
 	v := View{Sign: SignWrench,
 		Line: policy.Text{FR: "Maintenance par " + name + ". Machine réservée", EN: "Maintenance by " + name + ". Machine reserved"},
-		Next: policy.Text{FR: "Pour aider : présenter sa carte. Pour terminer : carte de " + name, EN: "To help: tap your card. To end: " + name + "’s card"}}
+		Next: policy.Text{FR: "Pour aider : présenter sa carte. Pour terminer : carte " + of(name), EN: "To help: tap your card. To end: " + name + "’s card"}}
 	if helper != "" {
-		v.Line = policy.Text{FR: "Maintenance par " + helper + ", sous la responsabilité de " + name, EN: "Maintenance by " + helper + ", with " + name + " answering for it"}
-		v.Next = policy.Text{FR: "Pour terminer : carte de " + name, EN: "To end: " + name + "’s card"}
+		v.Line = policy.Text{FR: "Maintenance par " + helper + ", sous la responsabilité " + of(name), EN: "Maintenance by " + helper + ", with " + name + " answering for it"}
+		v.Next = policy.Text{FR: "Pour terminer : carte " + of(name), EN: "To end: " + name + "’s card"}
 	}
 	return v
 }

@@ -4,7 +4,12 @@
 // bytes: version and number), two digits of checksum (the XOR of the five bytes), 03. There is no CRC, no command and no
 // answer: a module that is unplugged from its line is silent, one that is unplugged with its USB adapter is an error.
 //
-// It accepts frames split anywhere, repeated and surrounded by noise. It refuses a frame with a wrong checksum, and starts anew at each 02.
+// It accepts frames split anywhere, repeated and surrounded by noise, in capitals as the module sends them or not. It refuses a
+// frame with a wrong checksum, and starts anew at each 02. A card's number is all five bytes; a reader that types the same
+// card in decimal gives only the last four (see package keyboard).
+//
+// Bytes carry no time. After two seconds in which nobody read (the process was stopped, or the machine's disk held it up), what
+// waits on the line may be the card of somebody who has left: the reader is then dead, and a new one begins with an empty line.
 package rdm6300
 
 import (
@@ -25,13 +30,15 @@ const (
 	digits = 12
 	// patience is how long one read of the line waits before it looks whether it should end.
 	patience = 200 * time.Millisecond
+	// deaf is how long nobody may read before what waits on the line is too old to act on.
+	deaf = 2 * time.Second
 )
 
 // Decoder finds frames in a stream of bytes. The zero Decoder waits for a frame's beginning.
 type Decoder struct {
 	buf [digits]byte
-	n   int // -1 is not needed: in says whether a frame has begun
-	in  bool
+	n   int
+	in  bool // a frame has begun
 }
 
 // Push takes a byte and returns the card's number with the frame's last.
@@ -70,7 +77,9 @@ func (d *Decoder) number() (rfid.UID, bool) {
 
 // line is what a serial port does for a reader.
 type line interface {
-	Read([]byte) (int, error)
+	Read([]byte) (int, error) // (0, nil): nothing came in time
+	SetReadTimeout(time.Duration) error
+	ResetInputBuffer() error
 	Close() error
 }
 
@@ -80,27 +89,38 @@ type Reader struct {
 	port line
 	dec  Decoder
 	once rfid.Once
-	buf  []byte // read, not yet decoded
+	buf  []byte    // read, not yet decoded
+	last time.Time // when the line was last read
 }
 
 var _ rfid.Reader = (*Reader)(nil)
 
-// Open opens the serial port, as in /dev/ttyAMA0 or /dev/serial/by-id/….
+// Open opens the serial port, as in /dev/ttyAMA0 or /dev/serial/by-id/…, for itself alone. What came before is thrown away.
 func Open(port string) (*Reader, error) {
 	p, err := serial.Open(port, &serial.Mode{BaudRate: 9600, DataBits: 8, Parity: serial.NoParity, StopBits: serial.OneStopBit})
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", port, err)
 	}
-	if err := p.SetReadTimeout(patience); err != nil {
+	r, err := newReader(port, p)
+	if err != nil {
 		p.Close()
-		return nil, fmt.Errorf("reader %s: %w", port, err)
+		return nil, err
 	}
-	return &Reader{name: port, port: p}, nil
+	return r, nil
+}
+
+func newReader(name string, p line) (*Reader, error) {
+	if err := p.ResetInputBuffer(); err != nil {
+		return nil, fmt.Errorf("reader %s: %w", name, err)
+	}
+	return &Reader{name: name, port: p, last: time.Now()}, nil
 }
 
 // Read implements rfid.Reader. A port that was unplugged is an error.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
-	chunk := make([]byte, 64)
+	if err := r.fresh(time.Now()); err != nil {
+		return rfid.Tap{}, fmt.Errorf("reader %s: %w", r.name, err)
+	}
 	for {
 		for len(r.buf) > 0 {
 			b := r.buf[0]
@@ -114,12 +134,40 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 		if err := ctx.Err(); err != nil {
 			return rfid.Tap{}, err
 		}
-		n, err := r.port.Read(chunk) // (0, nil): nothing came in time
-		if err != nil {
+		if err := r.fill(ctx); err != nil {
 			return rfid.Tap{}, fmt.Errorf("reader %s: %w", r.name, err)
 		}
-		r.buf = append(r.buf[:0], chunk[:n]...)
 	}
+}
+
+// fill reads the line once, for no longer than ctx lasts.
+func (r *Reader) fill(ctx context.Context) error {
+	wait := patience
+	if end, ok := ctx.Deadline(); ok {
+		wait = min(wait, max(time.Until(end), 0))
+	}
+	if err := r.port.SetReadTimeout(wait); err != nil {
+		return err
+	}
+	var chunk [64]byte
+	n, err := r.port.Read(chunk[:])
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	if err := r.fresh(now); err != nil {
+		return err
+	}
+	r.last, r.buf = now, append(r.buf[:0], chunk[:n]...)
+	return nil
+}
+
+// fresh says whether what waits on the line may still be acted on.
+func (r *Reader) fresh(now time.Time) error {
+	if late := now.Sub(r.last); late > deaf {
+		return fmt.Errorf("nobody read it for %v: what it said since is too old to act on", late.Round(time.Second))
+	}
+	return nil
 }
 
 // Close closes the port, and ends a Read under way.

@@ -6,8 +6,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"portillon/rfid"
 	"portillon/rfid/rfidtest"
 )
 
@@ -114,6 +116,157 @@ func TestUnpluggedLineIsAnErrorAndAReplacedOneWorks(t *testing.T) {
 	if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "01000734E0" {
 		t.Fatal(tap, err)
 	}
+}
+
+func TestHalfAFrameOutlivesAContext(t *testing.T) {
+	m, r := open(t)
+	m.WriteString(frameB[:7])
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := r.Read(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	m.WriteString(frameB[7:])
+	if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "01000734E0" {
+		t.Fatal(tap, err)
+	}
+}
+
+func TestCloseEndsARead(t *testing.T) {
+	_, r := open(t)
+	failed := make(chan error)
+	go func() { _, err := r.Read(t.Context()); failed <- err }()
+	r.Close()
+	if err := <-failed; err == nil {
+		t.Fatal("a closed reader read a card")
+	}
+}
+
+func TestWhatWaitedBeforeOpenIsThrownAway(t *testing.T) {
+	m, path, err := rfidtest.OpenPTY()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	held, err := os.OpenFile(path, os.O_RDWR, 0) // the line exists before its reader does
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	m.WriteString(frameA)
+	r, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	m.WriteString(frameB)
+	if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "01000734E0" {
+		t.Fatal(tap.UID.Hex(), err)
+	}
+}
+
+func TestWhatIsNoSerialPortIsRefusedByName(t *testing.T) {
+	f := t.TempDir() + "/file"
+	os.WriteFile(f, nil, 0o600)
+	for _, path := range []string{f, f + "x"} {
+		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// stalled is a line whose bytes come after a time in which the process stood still.
+type stalled struct {
+	bytes   string
+	stall   time.Duration
+	flushed bool
+	wait    time.Duration
+}
+
+func (s *stalled) Read(p []byte) (int, error) {
+	time.Sleep(s.wait + s.stall)
+	n := copy(p, s.bytes)
+	s.bytes, s.stall = s.bytes[n:], 0
+	return n, nil
+}
+func (s *stalled) SetReadTimeout(d time.Duration) error { s.wait = d; return nil }
+func (s *stalled) ResetInputBuffer() error              { s.flushed = true; return nil }
+func (s *stalled) Close() error                         { return nil }
+
+func TestCardReadWhileTheProcessStoodStillIsNoTap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stalled{bytes: frameA, stall: 10 * time.Second}
+		r, err := newReader("line", s)
+		if err != nil || !s.flushed {
+			t.Fatal("the line was not emptied", err)
+		}
+		tap, err := r.Read(t.Context())
+		if err == nil || tap.UID != (rfid.UID{}) || strings.Contains(err.Error(), "62E3") {
+			t.Fatal(tap.UID.Hex(), err)
+		}
+		if _, again := r.Read(t.Context()); again == nil {
+			t.Error("the reader came back from the dead")
+		}
+	})
+}
+
+func TestCardThatWaitedForItsCallerIsNoTap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newReader("line", &stalled{bytes: frameA + frameB, stall: time.Second})
+		if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "62E3086CED" {
+			t.Fatal(err)
+		}
+		time.Sleep(deaf + time.Second)
+		if tap, err := r.Read(t.Context()); err == nil {
+			t.Fatal("a tap of three seconds ago: ", tap.UID.Hex())
+		}
+	})
+}
+
+// A port unplugged and plugged in again behind its by-id name, as the daemon lives it.
+func TestWatchFollowsALineThatIsReplaced(t *testing.T) {
+	m, path, err := rfidtest.OpenPTY()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := t.TempDir() + "/by-id"
+	os.Symlink(path, name)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	events, done := make(chan rfid.Event), make(chan bool)
+	go func() {
+		rfid.Watch(ctx, func() (rfid.Reader, error) { return Open(name) }, events)
+		close(done)
+	}()
+	next := func(what string, is func(rfid.Event) bool) {
+		t.Helper()
+		select {
+		case e := <-events:
+			if !is(e) {
+				t.Fatalf("%s expected: %+v %s", what, e, e.Tap.UID.Hex())
+			}
+		case <-ctx.Done():
+			t.Fatalf("%s did not come", what)
+		}
+	}
+	alive := func(e rfid.Event) bool { return e.Alive && e.Tap == (rfid.Tap{}) }
+	next("alive", alive)
+	m.WriteString("\x0201\x00" + frameA + frameA + "\x02noise")
+	next("tap", func(e rfid.Event) bool { return e.Tap.UID.Hex() == "62E3086CED" })
+	m.Close()
+	os.Remove(name)
+	next("lost", func(e rfid.Event) bool { return !e.Alive && e.Err != nil })
+	m, path, err = rfidtest.OpenPTY()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	os.Symlink(path, name)
+	next("alive again", alive)
+	m.WriteString(frameA)
+	next("tap again", func(e rfid.Event) bool { return e.Tap.UID.Hex() == "62E3086CED" })
+	cancel()
+	<-done
 }
 
 func FuzzDecoder(f *testing.F) {

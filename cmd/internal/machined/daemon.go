@@ -81,14 +81,14 @@ func (c Config) keys() (k keys, err error) {
 	}
 	v, err := note.NewVerifier(c.Bundle.Key)
 	if err != nil {
-		return k, fmt.Errorf("bundle: key: %q is no verifier key: the line that bundle keygen printed", c.Bundle.Key)
+		return k, fmt.Errorf("bundle: key: this is no verifier key: the line that bundle keygen printed goes here")
 	}
 	k.bundle = note.VerifierList(v)
 	if c.MQTT.Broker == "" {
 		return k, nil
 	}
 	if v, err = note.NewVerifier(c.MQTT.HubKey); err != nil {
-		return k, fmt.Errorf("mqtt: hub-key: %q is no verifier key", c.MQTT.HubKey)
+		return k, fmt.Errorf("mqtt: hub-key: this is no verifier key: the line that bundle keygen printed goes here")
 	}
 	k.hub = note.VerifierList(v)
 	return k, nil

@@ -1,0 +1,13 @@
+package hubd
+
+import (
+	"testing"
+
+	"portillon/hub"
+)
+
+func TestShippedHubFileIsSound(t *testing.T) {
+	if _, err := hub.ReadConfig("../../../firmware-config/hub/hub.yaml"); err != nil {
+		t.Error(err)
+	}
+}
