@@ -45,7 +45,8 @@ func (j *Journal) load() error {
 
 // checkTail recomputes the last leaves, and what the very last record completed.
 func (j *Journal) checkTail(last int64) error {
-	rows, err := j.rows(uint64(max(1, last-tail+1)), tail)
+	from := max(1, last-tail+1)
+	rows, err := j.rows(uint64(from), int(last-from+1)) // and none that a daemon has written since
 	if err != nil {
 		return err
 	}
