@@ -12,8 +12,12 @@ import (
 	"portillon/rfid"
 )
 
-// eviocgrab is EVIOCGRAB, _IOW('E', 0x90, int) of linux/input.h.
-const eviocgrab = 0x40044590
+const (
+	eviocgrab    = 0x40044590 // EVIOCGRAB, _IOW('E', 0x90, int) of linux/input.h
+	eviocsclocki = 0x400445a0 // EVIOCSCLOCKID, _IOW('E', 0xa0, int)
+	// stale is how old a line may be when it is read.
+	stale = 2 * time.Second
+)
 
 // Reader reads cards from an input device.
 type Reader struct {
@@ -21,46 +25,58 @@ type Reader struct {
 	size int
 	dec  Decoder
 	once rfid.Once
-	rest []byte  // bytes of an event that is not whole yet
-	more []Event // read, not yet decoded
+	rest []byte               // bytes of an event that is not whole yet
+	more []Event              // read, not yet decoded
+	now  func() time.Duration // the clock that events are stamped with
 }
 
 var _ rfid.Reader = (*Reader)(nil)
 
-// Open opens the device and takes it for itself, so that the number is typed nowhere else.
+// Open opens the device, as in /dev/input/by-id/usb-…-event-kbd, and takes it for itself, so that the number is typed nowhere else.
 func Open(path string, format Format) (*Reader, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", path, err)
 	}
-	if err := unix.IoctlSetInt(fd, eviocgrab, 1); err != nil {
+	if err := take(fd); err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("reader %s: it cannot be taken from the console: %w", path, err)
+		return nil, fmt.Errorf("reader %s: %w", path, err)
 	}
-	return newReader(os.NewFile(uintptr(fd), path), format), nil
+	return newReader(os.NewFile(uintptr(fd), path), format, uptime), nil
 }
 
-func newReader(f *os.File, format Format) *Reader {
+// take asks for times that no clock's setting changes, and for the device alone.
+func take(fd int) error {
+	if err := unix.IoctlSetPointerInt(fd, eviocsclocki, unix.CLOCK_MONOTONIC); err != nil {
+		return fmt.Errorf("it is no input device: %w", err)
+	}
+	if err := unix.IoctlSetInt(fd, eviocgrab, 1); err != nil {
+		return fmt.Errorf("it cannot be taken from the console, or another program has taken it: %w", err)
+	}
+	return nil
+}
+
+// uptime is CLOCK_MONOTONIC.
+func uptime() time.Duration {
+	var t unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // fails for no reason that can hold here
+	return time.Duration(t.Nano())
+}
+
+func newReader(f *os.File, format Format, now func() time.Duration) *Reader {
 	size := size64
 	if strconv.IntSize == 32 {
 		size = size32
 	}
-	return &Reader{f: f, size: size, dec: Decoder{Format: format}}
+	return &Reader{f: f, size: size, dec: Decoder{Format: format}, now: now}
 }
 
-// Read implements rfid.Reader. A device that was unplugged is an error.
+// Read implements rfid.Reader. A device that was unplugged is an error: ENODEV.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
-	stop := context.AfterFunc(ctx, func() { r.f.SetReadDeadline(time.Now()) })
-	defer stop()
+	defer r.until(ctx)()
 	for {
-		for len(r.more) > 0 {
-			e := r.more[0]
-			r.more = r.more[1:]
-			if u, ok := r.dec.Push(e); ok {
-				if now := time.Now(); r.once.Tap(u, now) {
-					return rfid.Tap{UID: u, At: now}, nil
-				}
-			}
+		if tap, ok := r.decode(); ok {
+			return tap, nil
 		}
 		if err := r.fill(); err != nil {
 			if ctx.Err() != nil {
@@ -69,6 +85,37 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 			return rfid.Tap{}, fmt.Errorf("reader %s: %w", r.f.Name(), err)
 		}
 	}
+}
+
+// until lets ctx end what reads the file, until the returned function is called.
+func (r *Reader) until(ctx context.Context) (release func()) {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		r.f.SetReadDeadline(time.Unix(1, 0))
+		close(ended)
+	})
+	return func() {
+		if !stop() {
+			<-ended
+			r.f.SetReadDeadline(time.Time{}) // the reader outlives the context
+		}
+	}
+}
+
+// decode goes through the events that were read, up to a tap.
+func (r *Reader) decode() (rfid.Tap, bool) {
+	for len(r.more) > 0 {
+		e := r.more[0]
+		r.more = r.more[1:]
+		u, ok := r.dec.Push(e)
+		if age := r.now() - e.At; !ok || age > stale {
+			continue
+		}
+		if now := time.Now(); r.once.Tap(u, now) {
+			return rfid.Tap{UID: u, At: now}, true
+		}
+	}
+	return rfid.Tap{}, false
 }
 
 func (r *Reader) fill() error {

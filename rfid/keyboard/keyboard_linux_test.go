@@ -1,33 +1,41 @@
 package keyboard
 
 import (
-	"encoding/binary"
+	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
-// A pipe delivers events in pieces that the kernel would not; the reader takes them all the same, and a closed pipe is an unplugged reader.
-func TestReaderOnAPipe(t *testing.T) {
+// wire is a pipe in a device's place, and the clock that stamps its events.
+func wire(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
+	t.Helper()
 	in, out, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newReader(in, Hex)
-	defer r.Close()
+	r := newReader(in, f, func() time.Duration { return now })
+	t.Cleanup(func() { r.Close(); out.Close() })
+	return r, out
+}
+
+// A pipe delivers events in pieces that the kernel would not; the reader takes them all the same, and a closed pipe is an unplugged reader.
+func TestReaderOnAPipe(t *testing.T) {
+	r, out := wire(t, Hex, 0)
 	go func() {
-		for _, e := range typed("62E3086CED\n") {
-			raw := make([]byte, r.size)
-			binary.NativeEndian.PutUint16(raw[r.size-8:], e.Type)
-			binary.NativeEndian.PutUint16(raw[r.size-6:], e.Code)
-			binary.NativeEndian.PutUint32(raw[r.size-4:], uint32(e.Value))
-			out.Write(raw[:7])
-			out.Write(raw[7:])
+		for b := bytesOf(typed("62E3086CED\n"), r.size); len(b) > 0; b = b[7:] {
+			if len(b) < 7 {
+				out.Write(b)
+				break
+			}
+			out.Write(b[:7])
 		}
 		out.Close()
 	}()
 	tap, err := r.Read(t.Context())
-	if err != nil || tap.UID.Hex() != "62E3086CED" {
+	if err != nil || tap.UID.Hex() != "62E3086CED" || tap.At.IsZero() {
 		t.Fatal(tap.UID.Hex(), err)
 	}
 	if _, err := r.Read(t.Context()); err == nil || strings.Contains(err.Error(), "62E3") {
@@ -35,10 +43,60 @@ func TestReaderOnAPipe(t *testing.T) {
 	}
 }
 
+func TestReaderOutlivesAContextAndKeepsHalfALine(t *testing.T) {
+	r, out := wire(t, Hex, 0)
+	out.Write(bytesOf(typed("62E30"), r.size))
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		start := time.Now()
+		if _, err := r.Read(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("a read ended %v after it began, its context after 10 ms", d)
+		}
+		cancel()
+	}
+	out.Write(bytesOf(typed("86CED\n"), r.size))
+	if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "62E3086CED" {
+		t.Fatal(tap.UID.Hex(), err)
+	}
+}
+
+func TestCloseEndsARead(t *testing.T) {
+	r, _ := wire(t, Hex, 0)
+	failed := make(chan error)
+	go func() { _, err := r.Read(t.Context()); failed <- err }()
+	r.Close()
+	if err := <-failed; !errors.Is(err, os.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestCardTypedTwiceIsOneTap(t *testing.T) {
+	r, out := wire(t, Hex, 0)
+	out.Write(bytesOf(typed("62E3086CED\n62E3086CED\n01000734E0\n"), r.size))
+	for _, want := range []string{"62E3086CED", "01000734E0"} {
+		if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != want {
+			t.Fatal(tap.UID.Hex(), err)
+		}
+	}
+}
+
+// The process was stopped, or busy elsewhere: who tapped may have left.
+func TestLineThatWaitedTooLongIsNoTap(t *testing.T) {
+	r, out := wire(t, Hex, time.Minute)
+	out.Write(bytesOf(then(time.Minute-stale-time.Millisecond, typed("62E3086CED\n")), r.size))
+	out.Write(bytesOf(then(time.Minute-stale, typed("01000734E0\n")), r.size))
+	if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "01000734E0" {
+		t.Fatal(tap.UID.Hex(), err)
+	}
+}
+
 func TestWhatIsNoInputDeviceIsRefused(t *testing.T) {
 	f := t.TempDir() + "/file"
 	os.WriteFile(f, nil, 0o600)
-	for _, path := range []string{f, f + "x"} {
+	for _, path := range []string{f, f + "x", "/dev/null"} {
 		if _, err := Open(path, Hex); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", path, err)
 		}

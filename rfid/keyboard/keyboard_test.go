@@ -2,24 +2,50 @@ package keyboard
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"portillon/rfid"
 )
 
 func key(code uint16) []Event {
-	return []Event{{evKey, code, 1}, {evSyn, synReport, 0}, {evKey, code, 0}, {evSyn, synReport, 0}}
+	return []Event{{evKey, code, 1, 0}, {evSyn, synReport, 0, 0}, {evKey, code, 0, 0}, {evSyn, synReport, 0, 0}}
 }
 
 var codes = map[rune]uint16{'1': 2, '2': 3, '3': 4, '4': 5, '5': 6, '6': 7, '7': 8, '8': 9, '9': 10, '0': 11, '\n': 28,
-	'A': 30, 'B': 48, 'C': 46, 'D': 32, 'E': 18, 'F': 33, 'Z': 44, '^': 42}
+	'A': 30, 'B': 48, 'C': 46, 'D': 32, 'E': 18, 'F': 33, 'Z': 44, 'Q': 16, '^': 42}
 
 func typed(s string) (out []Event) {
 	for _, r := range s {
 		out = append(out, key(codes[r])...)
 	}
 	return out
+}
+
+// then is what comes after so much time.
+func then(d time.Duration, ev []Event) []Event {
+	ev = slices.Clone(ev)
+	for i := range ev {
+		ev[i].At += d
+	}
+	return ev
+}
+
+// bytesOf are events as a kernel gives them to a program whose long has so many bytes.
+func bytesOf(ev []Event, size int) (b []byte) {
+	for _, e := range ev {
+		sec, usec := uint64(e.At/time.Second), uint64(e.At%time.Second/time.Microsecond)
+		if size == size64 {
+			b = binary.NativeEndian.AppendUint64(binary.NativeEndian.AppendUint64(b, sec), usec)
+		} else {
+			b = binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(b, uint32(sec)), uint32(usec))
+		}
+		b = binary.NativeEndian.AppendUint16(binary.NativeEndian.AppendUint16(b, e.Type), e.Code)
+		b = binary.NativeEndian.AppendUint32(b, uint32(e.Value))
+	}
+	return b
 }
 
 func read(f Format, ev []Event) string {
@@ -34,7 +60,7 @@ func read(f Format, ev []Event) string {
 }
 
 func TestLinesBecomeCards(t *testing.T) {
-	dropped := []Event{{evSyn, synDropped, 0}}
+	dropped := []Event{{evSyn, synDropped, 0, 0}}
 	for _, c := range []struct {
 		name string
 		f    Format
@@ -52,8 +78,17 @@ func TestLinesBecomeCards(t *testing.T) {
 		{"too long", Hex, typed(strings.Repeat("6", 25) + "\n01000734E0\n"), "01000734E0"},
 		{"odd", Hex, typed("62E3086CE\n"), ""},
 		{"events lost at the start: the end of a line is not a card", Decimal, append(dropped, typed("6768\n0007616768\n")...), "00743900"},
-		{"events lost in the middle", Decimal, append(append(typed("00076"), append(dropped, Event{evSyn, synReport, 0})...), typed("16768\n")...), ""},
-		{"autorepeat", Decimal, append(append(typed("000761676"), Event{evKey, 9, 1}, Event{evKey, 9, 2}, Event{evKey, 9, 2}), typed("\n")...), "00743900"},
+		{"events lost in the middle", Decimal, append(append(typed("00076"), append(dropped, Event{evSyn, synReport, 0, 0})...), typed("16768\n")...), ""},
+		{"events lost with the Enter: the next card counts all the same", Hex, append(append(dropped, typed("6CED")...), then(2*time.Second, typed("01000734E0\n"))...), "01000734E0"},
+		{"events lost, and a report that is not whole", Decimal, slices.Concat(dropped, []Event{{evKey, codes['7'], 1, 0}, {evKey, keyEnter, 1, 0}, {evSyn, synReport, 0, 0}}, typed("\n0007616768\n")), "00743900"},
+		{"half a line does not wait for another card's", Decimal, append(typed("12345"), then(1100*time.Millisecond, typed("0007616768\n"))...), "00743900"},
+		{"half a line and a late Enter", Decimal, append(typed("0007616768"), then(1100*time.Millisecond, typed("\n"))...), ""},
+		{"a slow reader", Decimal, append(append(typed("00076"), then(900*time.Millisecond, typed("16768"))...), then(1800*time.Millisecond, typed("\n"))...), "00743900"},
+		{"a spoiled line is over after a second too", Hex, append(typed("62EZ30"), then(1100*time.Millisecond, typed("01000734E0\n"))...), "01000734E0"},
+		{"a reader set to a French layout", Hex, typed("Q4B5C6D7\n"), ""},
+		{"decimal, more than four bytes", Decimal, typed("424715775213\n"), "62E3086CED"},
+		{"decimal, more than eight bytes", Decimal, typed("18446744073709551616\n0007616768\n"), "00743900"},
+		{"autorepeat", Decimal, append(append(typed("000761676"), Event{evKey, 9, 1, 0}, Event{evKey, 9, 2, 0}, Event{evKey, 9, 2, 0}), typed("\n")...), "00743900"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := read(c.f, c.ev); got != c.want {
@@ -63,36 +98,54 @@ func TestLinesBecomeCards(t *testing.T) {
 	}
 }
 
+// The keypad's rows run the other way from the top row's.
+func TestEveryDigitOfBothRowsIsItself(t *testing.T) {
+	for i, code := range []uint16{11, 2, 3, 4, 5, 6, 7, 8, 9, 10, 82, 79, 80, 81, 75, 76, 77, 71, 72, 73} { // KEY_0 KEY_1 … KEY_9, KEY_KP0 KEY_KP1 … KEY_KP9
+		if got := digitOf(code); got != byte('0'+i%10) {
+			t.Errorf("code %d is %q", code, got)
+		}
+	}
+	for _, code := range []uint16{0, 1, 12, 14, 15, 16, 44, 57, 74, 78, 83, 96, 0xffff} {
+		if got := digitOf(code); got != 0 {
+			t.Errorf("code %d is %q", code, got)
+		}
+	}
+}
+
 // The kernel's struct has two sizes; both are read on any machine.
 func TestEventsOfBothSizes(t *testing.T) {
+	sent := then(4102444800*time.Second+999_999*time.Microsecond, typed("0007616768\n")) // past 2038, as a 32-bit program sees it
 	for _, size := range []int{size64, size32} {
-		var b []byte
-		for _, e := range typed("0007616768\n") {
-			raw := make([]byte, size)
-			binary.NativeEndian.PutUint16(raw[size-8:], e.Type)
-			binary.NativeEndian.PutUint16(raw[size-6:], e.Code)
-			binary.NativeEndian.PutUint32(raw[size-4:], uint32(e.Value))
-			b = append(b, raw...)
+		b := bytesOf(sent, size)
+		if got := events(append(b, 1, 2, 3), size); !slices.Equal(got, sent) {
+			t.Errorf("size %d: %v", size, got)
 		}
-		if got := read(Decimal, events(append(b, 1, 2, 3), size)); got != "00743900" {
+		if got := read(Decimal, events(b, size)); got != "00743900" {
 			t.Errorf("size %d: %q", size, got)
 		}
 	}
 }
 
-func FuzzDecoder(f *testing.F) {
-	raw := func(ev []Event) (b []byte) {
-		for _, e := range ev {
-			x := make([]byte, size32)
-			binary.NativeEndian.PutUint16(x[8:], e.Type)
-			binary.NativeEndian.PutUint16(x[10:], e.Code)
-			binary.NativeEndian.PutUint32(x[12:], uint32(e.Value))
-			b = append(b, x...)
-		}
-		return b
+// What a little-endian kernel writes when key 7 is pressed, to a 64-bit program and to a 32-bit one (linux/input.h).
+func TestEventsAsTheKernelWritesThem(t *testing.T) {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		return // a big-endian machine's kernel writes other bytes
 	}
-	f.Add(raw(typed("62E3086CED\n")), true)
-	f.Add(raw(append([]Event{{evSyn, synDropped, 0}}, typed("0007616768\n")...)), false)
+	want := []Event{{evKey, 8, 1, 3*time.Second + 500*time.Microsecond}}
+	for size, raw := range map[int]string{
+		size64: "\x03\x00\x00\x00\x00\x00\x00\x00\xf4\x01\x00\x00\x00\x00\x00\x00\x01\x00\x08\x00\x01\x00\x00\x00",
+		size32: "\x03\x00\x00\x00\xf4\x01\x00\x00\x01\x00\x08\x00\x01\x00\x00\x00",
+	} {
+		if got := events([]byte(raw), size); !slices.Equal(got, want) {
+			t.Errorf("size %d: %v", size, got)
+		}
+	}
+}
+
+func FuzzDecoder(f *testing.F) {
+	f.Add(bytesOf(typed("62E3086CED\n"), size32), true)
+	f.Add(bytesOf(append([]Event{{evSyn, synDropped, 0, 0}}, typed("0007616768\n")...), size32), false)
+	f.Add(bytesOf(append(typed("12345"), then(3*time.Second, typed("0007616768\n"))...), size32), false)
 	f.Fuzz(func(t *testing.T, b []byte, hex bool) {
 		d := Decoder{}
 		if hex {
@@ -105,6 +158,18 @@ func FuzzDecoder(f *testing.F) {
 		}
 		if len(d.line) > maxLine {
 			t.Fatal("the line grows")
+		}
+		// After anything at all, the lines of a card presented twice give the card.
+		end := then(d.last+2*pause, typed("\n0007616768\n0007616768\n"))
+		d.Format = Decimal
+		var got []string
+		for _, e := range append([]Event{{evSyn, synReport, 0, 0}}, end...) {
+			if u, ok := d.Push(e); ok {
+				got = append(got, u.Hex())
+			}
+		}
+		if !slices.Equal(got, []string{"00743900", "00743900"}) {
+			t.Fatalf("a good card is lost: %v", got)
 		}
 	})
 }
