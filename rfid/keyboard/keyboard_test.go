@@ -81,6 +81,8 @@ func TestLinesBecomeCards(t *testing.T) {
 		{"events lost in the middle", Decimal, append(append(typed("00076"), append(dropped, Event{evSyn, synReport, 0, 0})...), typed("16768\n")...), ""},
 		{"events lost with the Enter: the next card counts all the same", Hex, append(append(dropped, typed("6CED")...), then(2*time.Second, typed("01000734E0\n"))...), "01000734E0"},
 		{"events lost, and a report that is not whole", Decimal, slices.Concat(dropped, []Event{{evKey, codes['7'], 1, 0}, {evKey, keyEnter, 1, 0}, {evSyn, synReport, 0, 0}}, typed("\n0007616768\n")), "00743900"},
+		{"events lost, and an Enter before the next report is not the line's", Decimal, slices.Concat(dropped, []Event{{evKey, keyEnter, 1, 0}, {evSyn, synReport, 0, 0}}, typed("6768\n0007616768\n")), "00743900"},
+		{"a key that was leant on", Decimal, typed("666\n"), ""},
 		{"half a line does not wait for another card's", Decimal, append(typed("12345"), then(1100*time.Millisecond, typed("0007616768\n"))...), "00743900"},
 		{"half a line and a late Enter", Decimal, append(typed("0007616768"), then(1100*time.Millisecond, typed("\n"))...), ""},
 		{"a slow reader", Decimal, append(append(typed("00076"), then(900*time.Millisecond, typed("16768"))...), then(1800*time.Millisecond, typed("\n"))...), "00743900"},
@@ -145,6 +147,7 @@ func TestEventsAsTheKernelWritesThem(t *testing.T) {
 func FuzzDecoder(f *testing.F) {
 	f.Add(bytesOf(typed("62E3086CED\n"), size32), true)
 	f.Add(bytesOf(append([]Event{{evSyn, synDropped, 0, 0}}, typed("0007616768\n")...), size32), false)
+	f.Add(bytesOf(typed(strings.Repeat("6", 100)), size32), false)
 	f.Add(bytesOf(append(typed("12345"), then(3*time.Second, typed("0007616768\n"))...), size32), false)
 	f.Fuzz(func(t *testing.T, b []byte, hex bool) {
 		d := Decoder{}

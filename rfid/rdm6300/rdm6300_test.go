@@ -39,6 +39,7 @@ func TestFramesAreFoundInWhateverTheLineCarries(t *testing.T) {
 		{"wrong checksum", "\x0262E3086CED09\x03", ""},
 		{"one digit lost", "\x0262E3086CE08\x03", ""},
 		{"one digit too many", "\x0262E3086CED088\x03", ""},
+		{"two digits too many, the last in the checksum's place", "\x0262E3086CED08F8\x03", ""},
 		{"not hexadecimal", "\x02G2E3086CED08\x03", ""},
 		{"no end", "\x0262E3086CED08", ""},
 		{"lower case", "\x0262e3086ced08\x03", "62E3086CED"},
