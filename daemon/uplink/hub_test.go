@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,8 +52,8 @@ type hub struct {
 
 	mu      sync.Mutex
 	records [][]byte
-	hashes  []tlog.Hash // stored hashes, in tlog's own order
-	twice   int         // records that came again
+	hashes  []tlog.Hash  // stored hashes, in tlog's own order
+	twice   atomic.Int64 // records that came again
 	gaps    int
 }
 
@@ -147,7 +148,7 @@ func (h *hub) take(data []byte) error {
 			h.gaps++
 			return nil
 		case r.Seq <= have:
-			h.twice++
+			h.twice.Add(1)
 			if !bytes.Equal(h.records[r.Seq-1], b.Records[i].Record) {
 				return fmt.Errorf("record %d came twice and is not the same", r.Seq)
 			}

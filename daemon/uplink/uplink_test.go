@@ -123,7 +123,7 @@ func whole(t *testing.T, h *hub, j *journal.Journal) {
 	if got := treeHash(h); got != root.String() {
 		t.Fatalf("the hub's tree is %s, the journal's %s", got, root)
 	}
-	t.Logf("%d records; %d came twice, %d batches after a gap", len(h.records), h.twice, h.gaps)
+	t.Logf("%d records; %d came twice, %d batches after a gap", len(h.records), h.twice.Load(), h.gaps)
 }
 
 func TestNothingIsLostWhateverTheBrokerDoes(t *testing.T) {
