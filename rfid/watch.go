@@ -22,7 +22,8 @@ const (
 )
 
 // Watch keeps a reader open until ctx ends: it opens it, passes its taps to out, and when it fails says so once,
-// closes it, and opens it again after a pause that doubles, with jitter, from 250 ms to 10 s. It blocks while out is full.
+// closes it, and opens it again after a pause that doubles, with jitter, from 250 ms to 10 s, and is short again once a reader
+// has lived for 10 s. It blocks while out is full.
 //
 // A card read in the first 200 ms lies there already, and that is no tap: when power returns, or a contactor's spark makes
 // an adapter reconnect, a card that someone left on the reader must start no session and end none. The reader is said to
@@ -31,14 +32,14 @@ func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
 	pause, told := firstPause, false
 	for ctx.Err() == nil {
 		since := time.Now()
-		alive, taps, err := serve(ctx, open, out)
+		alive, err := serve(ctx, open, out)
 		if ctx.Err() != nil {
 			return
 		}
 		if alive || !told {
 			told = send(ctx, out, Event{Err: err})
 		}
-		if taps > 0 || alive && time.Since(since) >= longPause {
+		if alive && time.Since(since) >= longPause { // it worked: this is a new failure
 			pause = firstPause
 		}
 		wait(ctx, pause+rand.N(pause/2))
@@ -47,20 +48,19 @@ func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
 }
 
 // serve is one life of a reader, from open to its failure.
-func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (alive bool, taps int, err error) {
+func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (alive bool, err error) {
 	r, err := open()
 	if err != nil {
-		return false, 0, err
+		return false, err
 	}
 	defer r.Close()
 	if err := calm(ctx, r); err != nil {
-		return false, 0, err
+		return false, err
 	}
 	if !send(ctx, out, Event{Alive: true}) {
-		return true, 0, ctx.Err()
+		return true, ctx.Err()
 	}
-	taps, err = pass(ctx, r, out)
-	return true, taps, err
+	return true, pass(ctx, r, out)
 }
 
 // calm reads, for a moment, the cards that lie there.
@@ -76,15 +76,14 @@ func calm(ctx context.Context, r Reader) error {
 }
 
 // pass reads taps until the reader fails.
-func pass(ctx context.Context, r Reader, out chan<- Event) (taps int, err error) {
+func pass(ctx context.Context, r Reader, out chan<- Event) error {
 	for {
 		t, err := r.Read(ctx)
 		if err != nil {
-			return taps, err
+			return err
 		}
-		taps++
 		if !send(ctx, out, Event{Tap: t, Alive: true}) {
-			return taps, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
