@@ -238,9 +238,18 @@ func TestNothingFinishesAloneUnlessAllowedAndBusy(t *testing.T) {
 		rigged(t, nil, func(r *rig) {
 			r.set(&r.busy, c.busy).wait(sample).say(c.order).is(true, c.name)
 			r.in.Close()
-			r.ends("daemon is gone")
+			r.ends("daemon is gone").hears("drop lease")
 		})
 	}
+}
+
+func TestCapIsCountedFromTheFirstLoss(t *testing.T) {
+	rigged(t, nil, func(r *rig) {
+		r.set(&r.busy, true).wait(sample).say("on 1 60000\n").wait(30 * time.Second) // the daemon hangs, and then dies
+		r.in.Close()
+		r.wait(30*time.Second+Lease-time.Millisecond).is(true, "just before the cap")
+		r.wait(time.Millisecond).is(false, "at the cap")
+	})
 }
 
 func TestDaemonThatComesBackHasItsJobAgain(t *testing.T) {
