@@ -21,7 +21,7 @@ var law = []struct {
 	{"rfid", nil, "a card and a tap are the first words: they lean on nothing"},
 	{"rfid/...", []string{"rfid"}, "a reader knows cards, and no other reader"},
 	{"rfid/rfidtest", []string{"rfid"}, "fakes speak the wire"},
-	{"openbadge", []string{"openbadge/..."}, "other projects may take this library alone"},
+	{"openbadge", []string{"openbadge", "openbadge/..."}, "other projects may take this library alone"},
 	{"policy", nil, "a decision is pure: standard library only"},
 	{"policy/file", []string{"policy", "yamlfile"}, "the file is one way to write the model"},
 	{"yamlfile", nil, "how any of our YAML files is read and its faults are shown"},

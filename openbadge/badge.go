@@ -6,25 +6,34 @@ import (
 	"encoding/hex"
 	"strings"
 	"time"
+
+	"portillon/openbadge/internal/ld"
 )
 
 // Badge is what a credential says. None of it is believed but with a Valid verdict.
 type Badge struct {
-	ID              string     `json:"id"`
-	Name            string     `json:"name,omitempty"`
-	IssuerID        string     `json:"issuer"`
-	IssuerName      string     `json:"issuer_name,omitempty"`
-	AchievementID   string     `json:"achievement"`
-	AchievementName string     `json:"achievement_name,omitempty"`
-	Description     string     `json:"description,omitempty"`
-	Criteria        string     `json:"criteria,omitempty"`
-	ValidFrom       time.Time  `json:"valid_from,omitzero"`
-	ValidUntil      time.Time  `json:"valid_until,omitzero"` // zero: no end
-	Subject         string     `json:"subject,omitempty"`    // credentialSubject.id
-	Identifiers     []Identity `json:"identifiers,omitempty"`
-	StatusType      string     `json:"status_type,omitempty"`
-	StatusID        string     `json:"status,omitempty"` // where the status list stands
-	Evidence        []Evidence `json:"evidence,omitempty"`
+	ID              string        `json:"id"`
+	Name            string        `json:"name,omitempty"`
+	IssuerID        string        `json:"issuer"`
+	IssuerName      string        `json:"issuer_name,omitempty"`
+	AchievementID   string        `json:"achievement"`
+	AchievementName string        `json:"achievement_name,omitempty"`
+	Description     string        `json:"description,omitempty"`
+	Criteria        string        `json:"criteria,omitempty"`
+	ValidFrom       time.Time     `json:"valid_from,omitzero"`
+	ValidUntil      time.Time     `json:"valid_until,omitzero"` // zero: no end
+	Subject         string        `json:"subject,omitempty"`    // credentialSubject.id
+	Identifiers     []Identity    `json:"identifiers,omitempty"`
+	Status          []StatusEntry `json:"status,omitempty"` // each must hold
+	Evidence        []Evidence    `json:"evidence,omitempty"`
+}
+
+// StatusEntry is where a badge's status stands.
+type StatusEntry struct {
+	Type    string `json:"type"`
+	List    string `json:"list"` // the URL of the list
+	Purpose string `json:"purpose,omitempty"`
+	Index   int64  `json:"index,omitempty"`
 }
 
 // Identity is an IdentityObject: who the badge is for, in the clear or hashed.
@@ -104,7 +113,7 @@ func (i Identity) matches(email string) bool {
 
 // read takes the badge out of the document. What is missing and must be there is a Fault; the dates are there all the same.
 func read(doc object) (*Badge, error) {
-	b := &Badge{ID: str(doc, "id"), Name: str(doc, "name")}
+	b := &Badge{ID: ld.Str(doc, "id"), Name: ld.Str(doc, "name")}
 	if err := b.readDates(doc); err != nil {
 		return b, err
 	}
@@ -123,7 +132,7 @@ func read(doc object) (*Badge, error) {
 	case string:
 		b.IssuerID = i
 	case object:
-		b.IssuerID, b.IssuerName = str(i, "id"), str(i, "name")
+		b.IssuerID, b.IssuerName = ld.Str(i, "id"), ld.Str(i, "name")
 	}
 	if b.IssuerID == "" || b.AchievementID == "" || b.ID == "" {
 		return b, fault("not-an-open-badge", "it lacks an id, an issuer's id or an achievement's id")
@@ -144,14 +153,14 @@ func (b *Badge) readSubject(doc object) error {
 	if !ok || !has(subject["type"], "AchievementSubject") || !has(achievement["type"], "Achievement") {
 		return fault("not-an-open-badge", "its subject is no AchievementSubject with one Achievement")
 	}
-	b.Subject, b.AchievementID, b.AchievementName = str(subject, "id"), str(achievement, "id"), str(achievement, "name")
-	b.Description, b.Criteria = str(achievement, "description"), str(obj(achievement, "criteria"), "narrative")
+	b.Subject, b.AchievementID, b.AchievementName = ld.Str(subject, "id"), ld.Str(achievement, "id"), ld.Str(achievement, "name")
+	b.Description, b.Criteria = ld.Str(achievement, "description"), ld.Str(ld.Obj(achievement, "criteria"), "narrative")
 	b.readRecipients(subject)
 	return nil
 }
 
 func has(v any, want string) bool {
-	for _, x := range list(v) {
+	for _, x := range ld.List(v) {
 		if x == want {
 			return true
 		}
@@ -183,40 +192,46 @@ func date(doc object, key string) (time.Time, error) {
 	return t, nil
 }
 
+// maxStatuses bounds the lists that a badge may be on: revoked, suspended, and one more.
+const maxStatuses = 4
+
 func (b *Badge) readStatus(doc object) error {
-	all := list(doc["credentialStatus"])
-	if len(all) == 0 {
-		return nil
+	all := ld.List(doc["credentialStatus"])
+	if len(all) > maxStatuses {
+		return fault("too-complex", "%d statuses", len(all))
 	}
-	s, ok := all[0].(object)
-	if !ok || len(all) > 1 {
-		return fault("unsupported-status", "it has several statuses, or one that is no object: this version reads one")
-	}
-	b.StatusID = str(s, "id")
-	if b.StatusType, _ = s["type"].(string); b.StatusType == "" && len(list(s["type"])) == 1 {
-		b.StatusType, _ = list(s["type"])[0].(string)
-	}
-	if b.StatusID == "" || b.StatusType == "" {
-		return fault("malformed", "credentialStatus: it lacks an id or a type")
+	for _, x := range all {
+		s, ok := x.(object)
+		if !ok {
+			return fault("malformed", "credentialStatus is no object")
+		}
+		e := StatusEntry{List: ld.Str(s, "id")}
+		if e.Type, _ = s["type"].(string); e.Type == "" && len(ld.List(s["type"])) == 1 {
+			e.Type, _ = ld.List(s["type"])[0].(string)
+		}
+		if e.List == "" || e.Type == "" {
+			return fault("malformed", "credentialStatus: it lacks an id or a type")
+		}
+		b.Status = append(b.Status, e)
 	}
 	return nil
 }
 
 func (b *Badge) readRecipients(subject object) {
-	for _, v := range list(subject["identifier"]) {
+	for _, v := range ld.List(subject["identifier"]) {
 		o, ok := v.(object)
 		if !ok || !has(o["type"], "IdentityObject") {
 			continue
 		}
 		hashed, _ := o["hashed"].(bool)
-		b.Identifiers = append(b.Identifiers, Identity{str(o, "identityType"), str(o, "identityHash"), hashed, str(o, "salt")})
+		b.Identifiers = append(b.Identifiers, Identity{ld.Str(o, "identityType"), ld.Str(o, "identityHash"), hashed, ld.Str(o, "salt")})
 	}
 }
 
 func (b *Badge) readEvidence(doc object) {
-	for _, v := range list(doc["evidence"]) {
+	for _, v := range ld.List(doc["evidence"]) {
 		if o, ok := v.(object); ok {
-			b.Evidence = append(b.Evidence, Evidence{str(o, "id"), str(o, "name"), str(o, "description"), str(o, "narrative"), str(o, "genre"), str(o, "audience")})
+			b.Evidence = append(b.Evidence, Evidence{ld.Str(o, "id"), ld.Str(o, "name"), ld.Str(o, "description"), ld.Str(o, "narrative"), ld.Str(o, "genre"), ld.Str(o, "audience")})
 		}
 	}
 }

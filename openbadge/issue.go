@@ -11,13 +11,15 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"portillon/openbadge/internal/ld"
 )
 
 // The contexts of what we issue.
 const (
-	ContextVC         = "https://www.w3.org/ns/credentials/v2"
-	ContextOB         = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"
-	ContextExtensions = "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json"
+	ContextVC         = ld.VC
+	ContextOB         = ld.OB
+	ContextExtensions = ld.Extensions
 )
 
 // Draft is a badge to be issued.
@@ -43,13 +45,13 @@ func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	signing, err := open(doc)
+	signing, err := ld.Open(doc)
 	if err != nil {
 		return nil, err
 	}
 	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "created": created.UTC().Format(time.RFC3339),
 		"verificationMethod": k.method(d.issuer(k)), "proofPurpose": "assertionMethod"}
-	hash, err := signing.signedHash(p)
+	hash, err := signedHash(signing, p)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +132,7 @@ func (d Draft) document(k *Key) (object, error) {
 
 // readable reports whether we would read what we are about to sign: every id absolute, and nothing missing.
 func readable(doc object) error {
-	if _, err := open(doc); err != nil {
+	if _, err := ld.Open(doc); err != nil {
 		return err
 	}
 	_, err := read(doc)

@@ -2,10 +2,12 @@ package openbadge
 
 import (
 	"bytes"
-	"crypto/ed25519"
+	"crypto"
 	"encoding/base64"
 	"encoding/json"
 	"time"
+
+	"portillon/openbadge/internal/ld"
 )
 
 // jwt is a VC-JWT (Open Badges 3.0, section 8.2; VC-JOSE): header, payload, signature. The payload is the credential, with
@@ -33,7 +35,7 @@ func parseJWT(b []byte) (*jwt, error) {
 			return nil, fault("malformed", "it is no JWT: part %d is not base64url", i+1)
 		}
 	}
-	h, err := parseJSON(raw[0])
+	h, err := ld.Parse(raw[0])
 	if err != nil {
 		return nil, err
 	}
@@ -41,16 +43,16 @@ func parseJWT(b []byte) (*jwt, error) {
 	if _, b64 := h["b64"]; crit || b64 {
 		return nil, fault("unsupported-form", "its header holds critical extensions (RFC 7515, section 4.1.11)")
 	}
-	switch str(h, "typ") {
+	switch ld.Str(h, "typ") {
 	case "", "JWT", "jwt", "vc+jwt", "vc+ld+jwt":
 	default:
-		return nil, fault("unsupported-form", "a token of type %.40q", str(h, "typ"))
+		return nil, fault("unsupported-form", "a token of type %.40q", ld.Str(h, "typ"))
 	}
-	payload, err := parseJSON(raw[1])
+	payload, err := ld.Parse(raw[1])
 	if err != nil {
 		return nil, err
 	}
-	return &jwt{str(h, "alg"), str(h, "kid"), payload, b[:len(parts[0])+1+len(parts[1])], raw[2]}, nil
+	return &jwt{ld.Str(h, "alg"), ld.Str(h, "kid"), payload, b[:len(parts[0])+1+len(parts[1])], raw[2]}, nil
 }
 
 // claims are the registered claims that stand beside the credential (RFC 7519, section 4.1).
@@ -63,28 +65,25 @@ func (t *jwt) credential() (object, error) {
 	}
 	doc := t.payload
 	for _, c := range claims {
-		doc = without(doc, c)
+		doc = ld.Without(doc, c)
 	}
 	return doc, nil
 }
 
-// verify checks the signature with the pinned keys, and that the claims say what the credential says.
-func (t *jwt) verify(doc object, b *Badge, o Options) error {
+// token checks the envelope's signature with the pinned keys, and that the claims say what the credential says.
+func (q *inquiry) token(t *jwt) error {
 	if t.alg != "EdDSA" && t.alg != "Ed25519" {
 		return fault("unsupported-proof", "a JWT signed with %.20q: this version verifies EdDSA", t.alg)
 	}
-	keys, err := keysOf(b.IssuerID, o)
+	pins, err := q.pins(q.Badge.IssuerID)
 	if err != nil {
 		return err
 	}
-	if len(t.sig) != ed25519.SignatureSize {
-		return fault("bad-signature", "its signature has %d bytes", len(t.sig))
-	}
-	err = checkSignature(t.kid, keys, func(k ed25519.PublicKey) bool { return ed25519.Verify(k, t.signed, t.sig) })
+	err = checkSignature(t.kid, pins, func(k crypto.PublicKey) bool { return verifyEd25519(k, t.signed, t.sig) })
 	if err != nil {
 		return err
 	}
-	return t.agrees(b)
+	return t.agrees(q.Badge)
 }
 
 func (t *jwt) agrees(b *Badge) error {

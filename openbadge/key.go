@@ -8,86 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"os"
 	"runtime"
-	"strings"
 )
-
-const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-
-// encode58 is base58btc (the Bitcoin alphabet), as multibase's z means it.
-func encode58(b []byte) string {
-	n, mod := new(big.Int).SetBytes(b), new(big.Int)
-	var out []byte
-	for n.Sign() > 0 {
-		n.DivMod(n, big.NewInt(58), mod)
-		out = append(out, base58[mod.Int64()])
-	}
-	for i := 0; i < len(b) && b[i] == 0; i++ {
-		out = append(out, '1')
-	}
-	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
-		out[i], out[j] = out[j], out[i]
-	}
-	return string(out)
-}
-
-func decode58(s string) ([]byte, bool) {
-	if len(s) > 200 { // the longest we read is a signature of 64 bytes: 88 characters
-		return nil, false
-	}
-	n := new(big.Int)
-	for _, r := range s {
-		i := strings.IndexRune(base58, r)
-		if i < 0 {
-			return nil, false
-		}
-		n.Mul(n, big.NewInt(58)).Add(n, big.NewInt(int64(i)))
-	}
-	zeros := len(s) - len(strings.TrimLeft(s, "1"))
-	return append(make([]byte, zeros), n.Bytes()...), true
-}
-
-// The multicodec prefixes of Ed25519 keys (multicodec table: ed25519-pub 0xed, ed25519-priv 0x1300, as varints).
-var (
-	publicPrefix = [2]byte{0xed, 0x01}
-	secretPrefix = [2]byte{0x80, 0x26}
-)
-
-// multikey writes a public key as z6Mk….
-func multikey(k ed25519.PublicKey) string {
-	return "z" + encode58(append(publicPrefix[:], k...))
-}
-
-// parseMultikey reads z6Mk…, did:key:z6Mk… and did:key:z6Mk…#z6Mk….
-func parseMultikey(s string) (ed25519.PublicKey, bool) {
-	s, frag, hasFrag := strings.Cut(strings.TrimPrefix(s, "did:key:"), "#")
-	if hasFrag && frag != s {
-		return nil, false
-	}
-	b, ok := decodeMultibase(s, publicPrefix, ed25519.PublicKeySize)
-	return b, ok
-}
-
-func decodeMultibase(s string, prefix [2]byte, size int) ([]byte, bool) {
-	if !strings.HasPrefix(s, "z") {
-		return nil, false
-	}
-	b, ok := decode58(s[1:])
-	if !ok || len(b) != 2+size || [2]byte(b) != prefix {
-		return nil, false
-	}
-	return b[2:], true
-}
-
-// CheckKey says whether a trust file's key can be used: an Ed25519 multikey (z6Mk…) or its did:key.
-func CheckKey(s string) error {
-	if _, ok := parseMultikey(s); !ok {
-		return fmt.Errorf("%q is no Ed25519 key: did:key:z6Mk… or z6Mk…", s)
-	}
-	return nil
-}
 
 // Key is an issuer's signing key. Printed or logged it is its DID: only MarshalText gives its secret away.
 type Key struct {

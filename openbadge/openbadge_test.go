@@ -7,20 +7,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"portillon/openbadge/internal/otherstest"
 )
 
 // shared finds the test data that others made, beside the repository.
-func shared(t testing.TB, parts ...string) string {
-	t.Helper()
-	path := filepath.Join(append([]string{"..", "..", "shared", "openbadges"}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("the test data is not there: %v", err)
-		}
-		t.Skipf("the test data is not there: %v", err)
-	}
-	return path
-}
+func shared(t testing.TB, parts ...string) string { return otherstest.Path(t, parts...) }
 
 func file(t testing.TB, path string) []byte {
 	t.Helper()
@@ -96,4 +88,11 @@ func TestNothingThatOthersRefuseIsTaken(t *testing.T) {
 		}
 	}
 	t.Logf("%d agree", right)
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

@@ -2,31 +2,41 @@ package openbadge
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"errors"
-	"fmt"
+	"strings"
 	"time"
+
+	"portillon/openbadge/internal/ld"
 )
 
-// Issuer is one whose badges count, and the only keys that count for it.
-type Issuer struct {
-	ID   string   // issuer.id as it stands in its credentials: a DID or a URL
-	Keys []string // Ed25519: did:key:z6Mk… or z6Mk…
-}
+// MaxBytes bounds a credential: those with an image within are a few hundred KB.
+const MaxBytes = ld.MaxBytes
+
+// Fault is why a document cannot be judged, or is refused. Its code is one of Codes.
+type Fault = ld.Fault
+
+func fault(code, format string, a ...any) error { return ld.Faultf(code, format, a...) }
+
+// object is a JSON object; numbers are json.Number.
+type object = ld.Object
 
 // Skew is how far an issuer's clock may be ahead of ours.
 const Skew = 5 * time.Minute
 
 // Options are what a verdict rests on besides the bytes.
 type Options struct {
-	Trust  []Issuer
-	At     time.Time    // zero: dates are not judged
-	Status StatusSource // nil: the status is not judged
+	Trust     []Issuer
+	At        time.Time  // zero: dates are not judged
+	Documents Resolver   // keys and hosted documents; nil: all of them are out of reach
+	Status    Resolver   // status lists; nil: the status is not judged
+	Refresh   Resolver   // where a badge names a refresh service, what it says now; nil: it is judged as it stands
+	Recipient *Recipient // nil: whose it is is not judged
+	Allow     Allow
 }
 
-// StatusSource gives the status list that stands at a URL, as it was last read; false: it is out of reach.
-type StatusSource interface {
-	StatusList(url string) ([]byte, bool)
+// Allow are the rules that a caller may loosen, each by its name. Zero: none.
+type Allow struct {
+	ShortStatusLists bool // of fewer than 131,072 entries (Bitstring Status List 1.0, section 2.2), as some platforms publish
 }
 
 // State is the verdict. The zero State is Invalid.
@@ -53,11 +63,36 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Verdict is the answer, with every check's outcome in order.
 type Verdict struct {
-	State   State    `json:"verdict"`
-	Reasons []Reason `json:"reasons"`
-	Checks  []Check  `json:"checks"`
-	Badge   *Badge   `json:"badge,omitempty"` // what the credential says, where it could be read
+	State     State     `json:"verdict"`
+	Reasons   []Reason  `json:"reasons"`
+	Checks    []Check   `json:"checks"`
+	Kind      Kind      `json:"kind,omitempty"`      // what the document is
+	Form      string    `json:"form,omitempty"`      // how it is written: "ob3 json", "ob3 jwt", "ob2 json", "ob2 jws"
+	Baked     string    `json:"baked,omitempty"`     // the image that it was in: "png", "svg"
+	Assurance Assurance `json:"assurance,omitempty"` // what a valid verdict rests on
+	Badge     *Badge    `json:"badge,omitempty"`     // what the badge says, where it could be read
 }
+
+// Kind is what a document is.
+type Kind string
+
+// The documents of Open Badges. Only a BadgeKind opens anything: Verify refuses the others.
+const (
+	BadgeKind       Kind = "badge"       // an OB 3.0 credential or an OB 2.0 assertion
+	ClassKind       Kind = "badge-class" // OB 2.0
+	ProfileKind     Kind = "profile"     // OB 2.0
+	EndorsementKind Kind = "endorsement"
+	StatusListKind  Kind = "status-list"
+	CredentialKind  Kind = "credential" // another verifiable credential
+)
+
+// Assurance is what a valid verdict rests on.
+type Assurance string
+
+const (
+	Signed Assurance = "signed" // a key that is pinned to the issuer
+	Hosted Assurance = "hosted" // the issuer's own web address says so
+)
 
 // Reason is why a badge is not valid.
 type Reason struct {
@@ -69,13 +104,14 @@ type Reason struct {
 
 // Check is one thing that was looked at.
 type Check struct {
-	Name    string `json:"check"` // form, contexts, proof, dates, status
-	Outcome string `json:"outcome"`
+	Name    string `json:"check"`            // form, contexts, badge, proof, dates, status, recipient, …
+	Outcome string `json:"outcome"`          // ok, none, not judged, or a reason's code
+	Detail  string `json:"detail,omitempty"` // what an operator may want to know of a good outcome
 }
 
 // Why is the reasons' codes and details in one line, for an operator.
 func (v Verdict) Why() string {
-	var b bytes.Buffer
+	var b strings.Builder
 	for i, r := range v.Reasons {
 		if i > 0 {
 			b.WriteString("; ")
@@ -88,75 +124,93 @@ func (v Verdict) Why() string {
 	return b.String()
 }
 
-// Verify judges a credential: OB 3.0 as JSON with an eddsa-rdfc-2022 proof, or as a VC-JWT signed with EdDSA; it finds out which.
-// Anything else is Invalid, with a reason that says so.
+// Verify judges a badge, in whatever form it comes: it finds out which. A document that is no badge is Invalid, however well it is signed.
 func Verify(data []byte, o Options) Verdict {
-	v := &Verdict{State: Valid, Reasons: []Reason{}}
-	doc, token, err := parse(data)
-	if !v.check("form", err) {
-		return *v
+	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
+	q.document(data)
+	if q.State == Valid && q.Kind != BadgeKind {
+		q.check("badge", fault("not-an-open-badge", "it is a good %s: that is no badge", q.Kind))
 	}
-	d, err := open(doc)
-	if !v.check("contexts", err) {
-		return *v
-	}
-	if v.Badge, err = read(doc); !v.check("badge", err) {
-		if !v.Badge.ValidFrom.IsZero() {
-			v.dates(o.At)
-		}
-		v.Badge = nil
-		return *v
-	}
-	if token != nil {
-		v.check("proof", token.verify(doc, v.Badge, o))
-	} else {
-		v.check("proof", verifyProofs(d, v.Badge, o))
-	}
-	v.dates(o.At)
-	v.status(o.Status)
-	return *v
+	return q.Verdict
 }
 
-// parse finds out the form. token is nil where it is JSON.
-func parse(data []byte) (doc object, token *jwt, err error) {
+// VerifyDocument judges any document of Open Badges: a badge, an endorsement, a status list, a badge class, a profile, and any other
+// verifiable credential. Kind says which it was: only a badge is a badge.
+func VerifyDocument(data []byte, o Options) Verdict {
+	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
+	q.document(data)
+	return q.Verdict
+}
+
+// document takes the document out of its image and its envelope, and judges it by the rules of its version.
+func (q *inquiry) document(data []byte) {
+	doc, token, err := q.unwrap(data)
+	if !q.check("form", err) {
+		return
+	}
+	q.credential(doc, token)
+}
+
+// unwrap finds out the form. token is nil where it is JSON.
+func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 	data = bytes.TrimSpace(data)
 	switch {
 	case bytes.HasPrefix(data, []byte("{")):
-		doc, err = parseJSON(data)
+		q.Form = "ob3 json"
+		doc, err = ld.Parse(data)
 		return doc, nil, err
 	case bytes.HasPrefix(data, []byte("\x89PNG")), bytes.HasPrefix(data, []byte("<")):
 		return nil, nil, fault("unsupported-form", "an image or a page: this version reads the JSON or the JWT that is baked into it")
 	}
+	q.Form = "ob3 jwt"
 	if token, err = parseJWT(data); err == nil {
 		doc, err = token.credential()
 	}
 	return doc, token, err
 }
 
-func without(o object, key string) object {
-	out := make(object, len(o))
-	for k, v := range o {
-		if k != key {
-			out[k] = v
-		}
+// credential judges a verifiable credential: Open Badges 3.0.
+func (q *inquiry) credential(doc object, token *jwt) {
+	d, err := ld.Open(doc)
+	if !q.check("contexts", err) {
+		return
 	}
-	return out
+	if q.Badge, err = read(doc); !q.check("badge", err) {
+		if !q.Badge.ValidFrom.IsZero() {
+			q.dates()
+		}
+		q.Badge = nil
+		return
+	}
+	q.Kind, q.Assurance = BadgeKind, Signed
+	if token != nil {
+		q.check("proof", q.token(token))
+	} else {
+		q.check("proof", q.proofs(d))
+	}
+	q.dates()
+	q.status()
+	q.recipient()
 }
 
 // check notes an outcome, and reports whether it was good.
-func (v *Verdict) check(name string, err error) bool {
+func (q *inquiry) check(name string, err error) bool {
 	if err == nil {
-		v.Checks = append(v.Checks, Check{name, "ok"})
+		q.note(name, "ok", "")
 		return true
 	}
-	f := &Fault{"malformed", err.Error()}
+	f := &Fault{Code: "malformed", Detail: err.Error()}
 	errors.As(err, &f)
 	state := Invalid
-	if f.Code == "trust-unusable" {
+	if leavesOpen(f.Code) {
 		state = Indeterminate
 	}
-	v.refuse(name, state, f.Code, f.Detail)
+	q.refuse(name, state, f.Code, f.Detail)
 	return false
+}
+
+func (v *Verdict) note(name, outcome, detail string) {
+	v.Checks = append(v.Checks, Check{name, outcome, detail})
 }
 
 func (v *Verdict) refuse(name string, s State, code, detail string) {
@@ -164,186 +218,34 @@ func (v *Verdict) refuse(name string, s State, code, detail string) {
 		v.State = s
 	}
 	w := wordsOf(code)
-	v.Checks = append(v.Checks, Check{name, code})
+	v.note(name, code, "")
 	v.Reasons = append(v.Reasons, Reason{code, w.fr, w.en, detail})
 }
 
-// keysOf are the pinned keys of an issuer. Where the caller pins only what is no key, nobody can say whose signature it is.
-func keysOf(id string, o Options) ([]ed25519.PublicKey, error) {
-	var keys []ed25519.PublicKey
-	found, unusable := false, ""
-	for _, i := range o.Trust {
-		if i.ID != id {
-			continue
-		}
-		found = true
-		for _, s := range i.Keys {
-			if k, ok := parseMultikey(s); ok {
-				keys = append(keys, k)
-			} else {
-				unusable = s
-			}
-		}
-	}
-	switch {
-	case !found:
-		return nil, fault("issuer-not-trusted", "nobody trusts %.200q here", id)
-	case len(keys) == 0 && unusable != "":
-		return nil, fault("trust-unusable", "%.100q, pinned to %.100q, is no Ed25519 key", unusable, id)
-	}
-	return keys, nil
-}
-
-// verifyProofs is content with one proof that a trusted key made. The badge ends when that proof does.
-func verifyProofs(d *document, b *Badge, o Options) error {
-	proofs, err := supportedProofs(d.words)
-	if err != nil {
-		return err
-	}
-	keys, err := keysOf(b.IssuerID, o)
-	if err != nil {
-		return err
-	}
-	var first error
-	for _, p := range proofs {
-		err := checkProof(d, p, keys)
-		if err == nil {
-			err = proofDates(p, b, o.At)
-		}
-		if err == nil {
-			return nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return first
-}
-
-// supportedProofs are the proofs that this version can judge. Others beside them are passed over: any one proof suffices.
-func supportedProofs(doc object) (out []object, err error) {
-	all := list(doc["proof"])
-	if len(all) > 8 {
-		return nil, fault("too-complex", "%d proofs", len(all))
-	}
-	err = fault("no-proof", "it is not signed")
-	for _, x := range all {
-		p, ok := x.(object)
-		if !ok {
-			return nil, fault("malformed", "a proof is no object")
-		}
-		if e := supported(p); e != nil {
-			err = e
-			continue
-		}
-		out = append(out, p)
-	}
-	if len(out) == 0 {
-		return nil, err
-	}
-	return out, nil
-}
-
-func proofDates(p object, b *Badge, at time.Time) error {
-	created, err := date(p, "created")
-	if err != nil {
-		return err
-	}
-	expires, err := date(p, "expires")
-	switch {
-	case err != nil:
-		return err
-	case at.IsZero():
-	case !created.IsZero() && created.After(at.Add(Skew)):
-		return fault("not-yet-valid", "its proof is dated %s", created.Format(time.RFC3339))
-	case !expires.IsZero() && at.After(expires):
-		return fault("expired", "its proof ended on %s", expires.Format(time.RFC3339))
-	}
-	if !expires.IsZero() && (b.ValidUntil.IsZero() || expires.Before(b.ValidUntil)) {
-		b.ValidUntil = expires // for those who judge the dates later
-	}
-	return nil
-}
-
-func (v *Verdict) dates(at time.Time) {
-	switch b := v.Badge; {
-	case at.IsZero():
-		v.Checks = append(v.Checks, Check{"dates", "not judged"})
-	case b.ValidFrom.After(at.Add(Skew)):
-		v.refuse("dates", Invalid, "not-yet-valid", "valid from "+b.ValidFrom.Format(time.RFC3339))
-	case !b.ValidUntil.IsZero() && at.After(b.ValidUntil):
-		v.refuse("dates", Invalid, "expired", "valid until "+b.ValidUntil.Format(time.RFC3339))
-	default:
-		v.Checks = append(v.Checks, Check{"dates", "ok"})
-	}
-}
-
-// RevocationListType is the one kind of status that this version reads: 1EdTech's Verifiable Credentials Revocation List 1.0.
-const RevocationListType = "1EdTechRevocationList"
-
-func (v *Verdict) status(src StatusSource) {
-	b := v.Badge
-	switch {
-	case b.StatusID == "":
-		v.Checks = append(v.Checks, Check{"status", "none"})
-		return
-	case b.StatusType != RevocationListType:
-		v.refuse("status", Invalid, "unsupported-status", "a "+b.StatusType)
-		return
-	case src == nil:
-		v.Checks = append(v.Checks, Check{"status", "not judged"})
-		return
-	}
-	data, ok := src.StatusList(b.StatusID)
-	if !ok {
-		v.refuse("status", Indeterminate, "status-unreachable", b.StatusID)
-		return
-	}
-	l, err := ParseRevocationList(data)
-	switch {
-	case err != nil:
-		v.refuse("status", Indeterminate, "status-unreachable", err.Error())
-	case l.Revoked(b.ID):
-		v.refuse("status", Invalid, "revoked", b.StatusID)
-	default:
-		v.Checks = append(v.Checks, Check{"status", "ok"})
-	}
-}
-
-// RevocationList is a list of revoked credentials, read.
-type RevocationList struct {
-	ID      string // where it stands
-	revoked map[string]bool
-}
-
-// Revoked reports whether the credential is on the list.
-func (l RevocationList) Revoked(id string) bool { return l.revoked[id] }
-
-// maxRevoked bounds the values of a status list: three for each credential on it.
-const maxRevoked = 150_000
-
-// ParseRevocationList reads a 1EdTech revocation list: a credential is revoked if it is listed and «revoked» is true or absent.
-func ParseRevocationList(b []byte) (RevocationList, error) {
-	doc, err := parseBounded(b, maxRevoked)
-	if err != nil {
-		return RevocationList{}, fmt.Errorf("this is no revocation list: %w", err)
-	}
-	l := RevocationList{ID: str(doc, "id"), revoked: map[string]bool{}}
-	if l.ID == "" || doc["revokedCredential"] == nil {
-		return RevocationList{}, errors.New("this is no revocation list: it has no id or no revokedCredential")
-	}
-	for i, x := range list(doc["revokedCredential"]) {
-		entry, ok := x.(object)
-		revoked, isBool := entry["revoked"].(bool)
-		if !ok || str(entry, "id") == "" || entry["revoked"] != nil && !isBool {
-			return RevocationList{}, fmt.Errorf("this is no revocation list: entry %d has no id, or a revoked that is not true or false", i+1)
-		}
-		if entry["revoked"] == nil || revoked {
-			l.revoked[str(entry, "id")] = true
-		}
-	}
-	return l, nil
-}
-
-// Refuse adds a reason that only the caller can know: the badge is another's.
+// Refuse adds a reason that only the caller can know.
 func (v *Verdict) Refuse(s State, code, detail string) { v.refuse("recipient", s, code, detail) }
+
+func (q *inquiry) dates() {
+	b, at := q.Badge, q.o.At
+	switch {
+	case at.IsZero():
+		q.note("dates", "not judged", "")
+	case b.ValidFrom.After(at.Add(Skew)):
+		q.refuse("dates", Invalid, "not-yet-valid", "valid from "+b.ValidFrom.Format(time.RFC3339))
+	case !b.ValidUntil.IsZero() && at.After(b.ValidUntil):
+		q.refuse("dates", Invalid, "expired", "valid until "+b.ValidUntil.Format(time.RFC3339))
+	default:
+		q.note("dates", "ok", "")
+	}
+}
+
+func (q *inquiry) recipient() {
+	switch r := q.o.Recipient; {
+	case r == nil:
+		q.note("recipient", "not judged", "")
+	case !q.Badge.IsFor(*r):
+		q.refuse("recipient", Invalid, "wrong-recipient", "")
+	default:
+		q.note("recipient", "ok", "")
+	}
+}

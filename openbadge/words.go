@@ -25,7 +25,14 @@ var words = [...]said{
 	{"wrong-recipient", "Ce badge est celui de quelqu’un d’autre", "This badge is somebody else’s"},
 	{"ambiguous", "Le badge se décrit en deux endroits", "The badge describes itself in two places"},
 	{"trust-unusable", "La clé de l’émetteur, dans nos réglages, est inutilisable : impossible de se prononcer", "The issuer’s key, in our own settings, cannot be used: no answer is possible"},
+	{"suspended", "L’émetteur a suspendu le badge", "The issuer has suspended the badge"},
+	{"status-mismatch", "Le badge et sa liste de statuts ne concordent pas", "The badge and its status list disagree"},
+	{"broken-chain", "Il manque au badge une signature sur laquelle une autre repose", "The badge lacks a signature on which another rests"},
+	{"not-hosted", "L’adresse du badge, chez son émetteur, ne le connaît pas", "The badge’s own address, at its issuer, does not know it"},
+	{"hosted-elsewhere", "Le badge se trouve à une adresse qui n’est pas celle de l’émetteur", "The badge stands at an address that is not its issuer’s"},
+	{"hosted-unreachable", "L’adresse du badge est hors d’atteinte : impossible de se prononcer", "The badge’s address is out of reach: no answer is possible"},
 	{"status-unreachable", "La liste de révocation est hors d’atteinte", "The revocation list is out of reach"},
+	{"status-unusable", "La liste de révocation ne peut pas être crue : fausse, périmée, illisible ou d’un autre émetteur", "The revocation list cannot be believed: forged, out of date, unreadable or another issuer’s"},
 }
 
 // Codes are every reason's code.
@@ -44,4 +51,13 @@ func wordsOf(code string) said {
 		}
 	}
 	return said{code, "Ce badge est refusé", "This badge is refused"}
+}
+
+// leavesOpen reports whether a reason says that our own sources are at fault, and not the badge.
+func leavesOpen(code string) bool {
+	switch code {
+	case "trust-unusable", "status-unreachable", "status-unusable", "hosted-unreachable":
+		return true
+	}
+	return false
 }

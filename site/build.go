@@ -117,8 +117,10 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 		if !v.Badge.ValidUntil.IsZero() && at.After(v.Badge.ValidUntil) {
 			b.warn(f, "expired on %s; members who hold it are told so", v.Badge.ValidUntil.Format(time.DateOnly))
 		}
-		if url := v.Badge.StatusID; url != "" && !b.lists[url] {
-			b.warn(f, "can be revoked, and status/ does not hold the list %s: it opens nothing", url)
+		for _, e := range v.Badge.Status {
+			if !b.lists[e.List] {
+				b.warn(f, "can be revoked, and status/ does not hold the list %s: it opens nothing", e.List)
+			}
 		}
 		whose := 0
 		for i, m := range s.Members {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -214,9 +215,14 @@ func evidenceOf(f evidence.File, p evidence.Progress) []openbadge.Evidence {
 // directory is a folder of status lists.
 type directory map[string][]byte
 
-func (d directory) StatusList(url string) ([]byte, bool) { b, ok := d[url]; return b, ok }
+func (d directory) Resolve(url string) ([]byte, error) {
+	if b, ok := d[url]; ok {
+		return b, nil
+	}
+	return nil, errors.New("it is not in the folder")
+}
 
-func readDirectory(dir string) (openbadge.StatusSource, error) {
+func readDirectory(dir string) (openbadge.Resolver, error) {
 	if dir == "" {
 		return directory{}, nil // every list is out of reach: a badge that has a status cannot be said to be valid
 	}
@@ -363,7 +369,9 @@ func printBadge(w stdio, b *openbadge.Badge) {
 	line("from", day(b.ValidFrom))
 	line("until", day(b.ValidUntil))
 	line("criteria", b.Criteria)
-	line("status", b.StatusID)
+	for _, e := range b.Status {
+		line("status", e.List)
+	}
 	for _, e := range b.Evidence {
 		line("evidence", e.Narrative)
 	}

@@ -16,7 +16,7 @@ func (l *loader) verify(credential []byte) verdict {
 	}
 	b := v.Badge
 	return verdict{Valid: true, ID: b.ID, Issuer: b.IssuerID, Achievement: b.AchievementID, From: b.ValidFrom, Until: b.ValidUntil,
-		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.StatusID}
+		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.Status}
 }
 
 // holdings are the badges of a member that count for them: verified, of a badge that the policy names, and issued to them.
@@ -33,7 +33,7 @@ func (l *loader) holdings(m wire.Member) []policy.Holding {
 			continue
 		}
 		h := policy.Holding{Badge: id, Standing: policy.Verified, From: v.From, Until: v.Until}
-		if v.Status != "" {
+		if len(v.Status) > 0 {
 			h.Standing, h.Checked = l.standing(v)
 		}
 		out = append(out, h)
@@ -44,12 +44,16 @@ func (l *loader) holdings(m wire.Member) []policy.Holding {
 // standing reads the status list that the bundle carries. A badge whose list it does not carry was never checked: the zero time, which
 // the policy's status-grace does not reach.
 func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
-	list, ok := l.lists[v.Status]
-	if !ok {
-		return policy.Unverified, time.Time{}
+	known := true
+	for _, e := range v.Status {
+		list, ok := l.lists[e.List]
+		known = known && ok && e.Type == openbadge.RevocationListType
+		if ok && list.Revoked(v.ID) {
+			return policy.Revoked, l.m.Issued
+		}
 	}
-	if list.Revoked(v.ID) {
-		return policy.Revoked, l.m.Issued
+	if !known {
+		return policy.Unverified, time.Time{}
 	}
 	return policy.Verified, l.m.Issued
 }

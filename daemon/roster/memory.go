@@ -15,15 +15,15 @@ import (
 // verdict is what is remembered of a credential: that its proof holds under the trusted keys, and what it says.
 // A credential that does not verify is remembered as the zero verdict, which counts for nothing.
 type verdict struct {
-	Valid       bool                 `json:"valid,omitempty"`
-	ID          string               `json:"id,omitempty"`
-	Issuer      string               `json:"issuer,omitempty"`
-	Achievement string               `json:"achievement,omitempty"`
-	From        time.Time            `json:"from,omitzero"`
-	Until       time.Time            `json:"until,omitzero"`
-	Subject     string               `json:"subject,omitempty"`
-	Identifiers []openbadge.Identity `json:"identifiers,omitempty"`
-	Status      string               `json:"status,omitempty"` // where its status is read; empty: it has none
+	Valid       bool                    `json:"valid,omitempty"`
+	ID          string                  `json:"id,omitempty"`
+	Issuer      string                  `json:"issuer,omitempty"`
+	Achievement string                  `json:"achievement,omitempty"`
+	From        time.Time               `json:"from,omitzero"`
+	Until       time.Time               `json:"until,omitzero"`
+	Subject     string                  `json:"subject,omitempty"`
+	Identifiers []openbadge.Identity    `json:"identifiers,omitempty"`
+	Status      []openbadge.StatusEntry `json:"status,omitempty"` // where its status is read; empty: it has none
 }
 
 // memory is the file of verdicts. It is only as good as the disk: whoever can write it can write the journal too.
@@ -36,7 +36,7 @@ type memory struct {
 }
 
 // memoryVersion changes whenever verification does: verdicts of older rules are forgotten.
-const memoryVersion = "2"
+const memoryVersion = "3"
 
 // remember reads the file. A file that is missing, damaged, or of other keys is an empty memory: all is verified again.
 func remember(path string, trust []openbadge.Issuer) (*memory, error) {

@@ -1,9 +1,11 @@
-package openbadge
+package ld
 
 import (
 	"bytes"
 	"cmp"
+	"crypto"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"slices"
 	"strconv"
@@ -13,12 +15,12 @@ import (
 // the W3C's hardest honest vectors (044 to 046) 823,000, a poison graph more than there is.
 const maxWork = 1_200_000
 
-// canonicalise is RDFC-1.0 with SHA-256 (W3C Recommendation of 21 May 2024): the document's statements as sorted N-Quads
+// canonicalise is RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024): the document's statements as sorted N-Quads
 // with blank nodes named by what surrounds them. It reorders its argument.
-func canonicalise(quads []quad) ([]byte, error) {
+func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) {
 	slices.SortFunc(quads, compareQuads)
 	quads = slices.Compact(quads) // a dataset is a set
-	c := newCanon(quads)
+	c := newCanon(quads, h)
 	if err := c.name(); err != nil {
 		return nil, err
 	}
@@ -63,6 +65,7 @@ func compareNodes(a, b node) int {
 
 // canon is a canonicalisation under way. Blank nodes are numbers: their place in of.
 type canon struct {
+	hash   crypto.Hash
 	quads  []quad
 	index  map[string]int32 // by label
 	ends   [][3]int32       // of each quad: its blank nodes as subject, object and graph; -1: none
@@ -72,8 +75,8 @@ type canon struct {
 	work   int
 }
 
-func newCanon(quads []quad) *canon {
-	c := &canon{quads: quads, index: map[string]int32{}, ends: make([][3]int32, len(quads)), issued: issuer{prefix: "_:c14n"}}
+func newCanon(quads []quad, h crypto.Hash) *canon {
+	c := &canon{quads: quads, hash: h, index: map[string]int32{}, ends: make([][3]int32, len(quads)), issued: issuer{prefix: "_:c14n"}}
 	for i := range quads {
 		for j, n := range [...]*node{&quads[i].s, &quads[i].o, &quads[i].graph} {
 			if n.kind != blank {
@@ -99,7 +102,7 @@ func newCanon(quads []quad) *canon {
 
 func (c *canon) spend(n int) error {
 	if c.work += n; c.work > maxWork {
-		return fault("too-complex", "its blank nodes are tied together in too many ways")
+		return Faultf("too-complex", "its blank nodes are tied together in too many ways")
 	}
 	return nil
 }
@@ -132,7 +135,11 @@ func (s *issuer) issue(b int32) int {
 	return len(s.order) - 1
 }
 
-func sum(b []byte) string {
+func (c *canon) sum(b []byte) string {
+	if c.hash == crypto.SHA384 {
+		h := sha512.Sum384(b)
+		return hex.EncodeToString(h[:])
+	}
 	h := sha256.Sum256(b)
 	return hex.EncodeToString(h[:])
 }
@@ -205,7 +212,7 @@ func (c *canon) nameTwins(twins []int32) error {
 
 // firstDegree is section 4.6: the hash of the statements a node stands in.
 func (c *canon) firstDegree(b int32) string {
-	return sum(serialise(c.quads, func(n node) string {
+	return c.sum(serialise(c.quads, func(n node) string {
 		if c.index[n.value] == b {
 			return "_:a"
 		}
@@ -232,7 +239,7 @@ func (c *canon) tie(other int32, q *quad, iss *issuer, position byte) (tie, erro
 	default:
 		text = append(text, c.first[other]...)
 	}
-	return tie{sum(text), other}, c.spend(64 + len(text) + len(iss.order))
+	return tie{c.sum(text), other}, c.spend(64 + len(text) + len(iss.order))
 }
 
 // nDegree is section 4.8: the hash of everything a node is tied to.
@@ -260,7 +267,7 @@ func (c *canon) nDegree(b int32, iss issuer) (string, issuer, error) {
 		data = append(append(data, alike[0].hash...), path...)
 		iss = chosen
 	}
-	return sum(data), iss, c.spend(64 + len(data))
+	return c.sum(data), iss, c.spend(64 + len(data))
 }
 
 // shortest tries every order of nodes that are tied alike, and keeps the least path.

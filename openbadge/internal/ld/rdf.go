@@ -1,4 +1,4 @@
-package openbadge
+package ld
 
 import (
 	"encoding/json"
@@ -57,8 +57,8 @@ type expander struct {
 }
 
 // toRDF expands the document under the contexts. Every word must be known, every id and type absolute.
-func toRDF(doc object, a *active) ([]quad, error) {
-	x := &expander{root: str(doc, "id")}
+func toRDF(doc Object, a *active) ([]quad, error) {
+	x := &expander{root: Str(doc, "id")}
 	if _, err := x.node(doc, a, node{}, true); err != nil {
 		return nil, err
 	}
@@ -73,29 +73,29 @@ func (x *expander) blank() node {
 func (x *expander) emit(q quad) error {
 	x.text += len(q.s.value) + len(q.p) + len(q.o.value) + len(q.o.datatype)
 	if len(x.quads) >= maxQuads || x.text > maxText {
-		return fault("too-complex", "more than %d statements, or than %d bytes of them", maxQuads, maxText)
+		return Faultf("too-complex", "more than %d statements, or than %d bytes of them", maxQuads, maxText)
 	}
 	x.quads = append(x.quads, q)
 	return nil
 }
 
 // node expands an object. outer is the context in force around it: what a type brings does not reach nested nodes.
-func (x *expander) node(o object, outer *active, graph node, top bool) (node, error) {
+func (x *expander) node(o Object, outer *active, graph node, top bool) (node, error) {
 	self := node{}
 	id, named := o["id"]
 	switch id := id.(type) {
 	case nil:
 		if named {
-			return node{}, fault("malformed", "an id is null")
+			return node{}, Faultf("malformed", "an id is null")
 		}
 		self = x.blank()
 	case string:
 		if !absolute(id, outer) {
-			return node{}, fault("relative-iri", "the id %.100q is not absolute", id)
+			return node{}, Faultf("relative-iri", "the id %.100q is not absolute", id)
 		}
 		self = node{kind: iri, value: id}
 	default:
-		return node{}, fault("malformed", "an id is no string")
+		return node{}, Faultf("malformed", "an id is no string")
 	}
 	if !top && self.value == x.root && self.kind == iri {
 		if err := silent(o); err != nil {
@@ -123,10 +123,10 @@ func (x *expander) node(o object, outer *active, graph node, top bool) (node, er
 
 // silent refuses a second node with the credential's id that says something. Statements have no place: what the issuer said of
 // the credential could be moved there, would be signed alike, and would not be seen by those who read the credential.
-func silent(o object) error {
+func silent(o Object) error {
 	for k := range o {
 		if k != "id" && k != "type" {
-			return fault("ambiguous", "a second node with the credential's id says %.60q", k)
+			return Faultf("ambiguous", "a second node with the credential's id says %.60q", k)
 		}
 	}
 	return nil
@@ -135,14 +135,14 @@ func silent(o object) error {
 // word is what the contexts say of a key.
 func word(k string, a *active) (*term, error) {
 	if k == "@context" {
-		return nil, fault("unknown-context", "a context within the document is not read: contexts are not signed")
+		return nil, Faultf("unknown-context", "a context within the document is not read: contexts are not signed")
 	}
 	t, ok := a.find(k)
 	if !ok {
-		return nil, fault("unknown-term", "the word %.60q is in none of the contexts", k)
+		return nil, Faultf("unknown-term", "the word %.60q is in none of the contexts", k)
 	}
 	if other := alias(k, t, a); other != "" {
-		return nil, fault("unknown-term", "%.60q is another word for %q", k, other)
+		return nil, Faultf("unknown-term", "%.60q is another word for %q", k, other)
 	}
 	return t, nil
 }
@@ -168,16 +168,16 @@ func alias(k string, t *term, a *active) string {
 }
 
 // types says what the node is, and brings in what its types define.
-func (x *expander) types(o object, self node, outer *active, graph node) (*active, error) {
+func (x *expander) types(o Object, self node, outer *active, graph node) (*active, error) {
 	inner := outer
 	var names []string
-	if len(list(o["type"])) > maxTypes {
-		return nil, fault("too-complex", "a node of more than %d types", maxTypes)
+	if len(List(o["type"])) > maxTypes {
+		return nil, Faultf("too-complex", "a node of more than %d types", maxTypes)
 	}
-	for _, v := range list(o["type"]) {
+	for _, v := range List(o["type"]) {
 		name, ok := v.(string)
 		if !ok {
-			return nil, fault("malformed", "a type is no string")
+			return nil, Faultf("malformed", "a type is no string")
 		}
 		names = append(names, name)
 	}
@@ -186,7 +186,7 @@ func (x *expander) types(o object, self node, outer *active, graph node) (*activ
 		if t, ok := outer.find(name); ok {
 			full = t.iri
 		} else if !absolute(name, outer) {
-			return nil, fault("unknown-term", "the type %.60q is in none of the contexts", name)
+			return nil, Faultf("unknown-term", "the type %.60q is in none of the contexts", name)
 		}
 		if err := x.emit(quad{self, rdf + "type", node{kind: iri, value: full}, graph}); err != nil {
 			return nil, err
@@ -224,9 +224,9 @@ func (x *expander) property(self node, t *term, v any, inner, outer *active, gra
 		}
 	}
 	if t.container == inList {
-		return x.listOf(self, t, list(v), s, graph)
+		return x.listOf(self, t, List(v), s, graph)
 	}
-	return x.each(list(v), func(v any) error {
+	return x.each(List(v), func(v any) error {
 		n, err := x.value(t, v, s, graph)
 		if err != nil {
 			return err
@@ -245,7 +245,7 @@ func (x *expander) each(vs []any, do func(any) error) error {
 			continue
 		}
 		if _, ok := v.([]any); ok {
-			return fault("malformed", "a list within a list")
+			return Faultf("malformed", "a list within a list")
 		}
 		if err := do(v); err != nil {
 			return err
@@ -284,20 +284,20 @@ func (x *expander) jsonLiteral(self node, t *term, v any, graph node) error {
 		b, err = jcs.Transform(b)
 	}
 	if err != nil {
-		return fault("malformed", "%s: %v", t.name, err)
+		return Faultf("malformed", "%s: %v", t.name, err)
 	}
 	return x.emit(quad{self, t.iri, node{kind: literal, value: string(b), datatype: rdf + "JSON"}, graph})
 }
 
 func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
-	if o, ok := v.(object); ok {
+	if o, ok := v.(Object); ok {
 		if _, ok := o["@value"]; ok {
 			return spoken(t, o)
 		}
 		return x.nested(t, o, s.outer, graph)
 	}
 	if t.container == inGraph {
-		return node{}, fault("malformed", "%s: want an object", t.name)
+		return node{}, Faultf("malformed", "%s: want an object", t.name)
 	}
 	switch v := v.(type) {
 	case string:
@@ -307,13 +307,13 @@ func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
 	case json.Number:
 		return number(v, t)
 	}
-	return node{}, fault("malformed", "%s: a value that is none", t.name)
+	return node{}, Faultf("malformed", "%s: a value that is none", t.name)
 }
 
-func (x *expander) nested(t *term, o object, a *active, graph node) (node, error) {
+func (x *expander) nested(t *term, o Object, a *active, graph node) (node, error) {
 	for k := range o {
 		if strings.HasPrefix(k, "@") && k != "@context" {
-			return node{}, fault("unknown-term", "%s: the keyword %.30q is not read", t.name, k)
+			return node{}, Faultf("unknown-term", "%s: the keyword %.30q is not read", t.name, k)
 		}
 	}
 	if t.container != inGraph {
@@ -326,17 +326,17 @@ func (x *expander) nested(t *term, o object, a *active, graph node) (node, error
 
 // spoken is a text with its language, as the VC data model writes names and descriptions (section 11.1): {"@value": …, "@language": …}.
 // A direction of writing is refused, because it would not be signed.
-func spoken(t *term, o object) (node, error) {
+func spoken(t *term, o Object) (node, error) {
 	text, ok := o["@value"].(string)
 	lang, hasLang := o["@language"].(string)
 	if !ok || len(o) > 2 || len(o) == 2 && !hasLang || t.typ != "" {
-		return node{}, fault("malformed", "%s: a value object of a form that is not read", t.name)
+		return node{}, Faultf("malformed", "%s: a value object of a form that is not read", t.name)
 	}
 	if !hasLang {
 		return node{kind: literal, value: text, datatype: xsdString}, nil
 	}
 	if !languageTag(lang) {
-		return node{}, fault("malformed", "%s: %.40q is no language", t.name, lang)
+		return node{}, Faultf("malformed", "%s: %.40q is no language", t.name, lang)
 	}
 	return node{kind: literal, value: text, datatype: langString, lang: strings.ToLower(lang)}, nil
 }
@@ -367,7 +367,7 @@ func reference(t *term, s string, a *active) (node, error) {
 		}
 	}
 	if !absolute(s, a) {
-		return node{}, fault("relative-iri", "%s: %.100q is not absolute", t.name, s)
+		return node{}, Faultf("relative-iri", "%s: %.100q is not absolute", t.name, s)
 	}
 	return node{kind: iri, value: s}, nil
 }
@@ -383,13 +383,13 @@ func typed(text, want, plain string) node {
 func number(n json.Number, t *term) (node, error) {
 	f, err := n.Float64()
 	if err != nil || t.typ == "@id" || t.typ == "@vocab" {
-		return node{}, fault("malformed", "%s: the number %.40s is out of place", t.name, n)
+		return node{}, Faultf("malformed", "%s: the number %.40s is out of place", t.name, n)
 	}
 	if f == 0 {
 		f = 0 // not -0
 	}
 	if f != 0 && math.Abs(f) < 1e-6 {
-		return node{}, fault("malformed", "%s: the number %.40s is so small that readers write it differently", t.name, n)
+		return node{}, Faultf("malformed", "%s: the number %.40s is so small that readers write it differently", t.name, n)
 	}
 	if f == math.Trunc(f) && t.typ != xsd+"double" {
 		return typed(strconv.FormatFloat(f, 'f', -1, 64), t.typ, xsd+"integer"), nil

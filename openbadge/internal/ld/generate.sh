@@ -16,7 +16,7 @@ for v in 3.0.1 3.0.2 3.0.3 extensions; do
   node -e "console.log(JSON.stringify(require('$tmp/$v.cjs')))" >"ob-$v.json"
 done
 cd "$here"
-go run ./internal/contextgen contexts_gen.go \
+go run ./contextgen contexts_gen.go \
   https://www.w3.org/ns/credentials/v2="$tmp/v2.json" \
   https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json="$tmp/ob-3.0.3.json" \
   https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.2.json="$tmp/ob-3.0.2.json" \

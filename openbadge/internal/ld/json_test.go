@@ -1,4 +1,4 @@
-package openbadge
+package ld
 
 import (
 	"bytes"
@@ -47,7 +47,7 @@ func TestJSONThatTwoReadersMayReadDifferentlyIsRefused(t *testing.T) {
 		{`{` + `"a":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `}`, "too-complex"},
 		{`{"a":[` + strings.Repeat("1,", maxValues) + `1]}`, "too-complex"},
 	} {
-		_, err := parseJSON([]byte(c.in))
+		_, err := Parse([]byte(c.in))
 		if got, _, _ := strings.Cut(errText(err), ":"); got != c.want {
 			t.Errorf("%.60s: %v, want %q", c.in, err, c.want)
 		}
@@ -60,7 +60,7 @@ func FuzzJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := parseJSON(b)
+		got, err := Parse(b)
 		if err != nil {
 			return
 		}

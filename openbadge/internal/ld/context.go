@@ -1,9 +1,15 @@
-package openbadge
+package ld
 
 import (
-	"fmt"
 	"slices"
 	"sort"
+)
+
+// The contexts of what we issue.
+const (
+	VC         = "https://www.w3.org/ns/credentials/v2"
+	OB         = "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"
+	Extensions = "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json"
 )
 
 // container says how the values of a term stand together.
@@ -76,7 +82,7 @@ func (a *active) find(name string) (*term, bool) {
 // with puts c on top. All the contexts we know protect their terms: to say them differently is an error, but for the scope of a property.
 func (a *active) with(c *context, override bool) (*active, error) {
 	if c == &refused {
-		return nil, fault("unsupported-form", "credentials within credentials are not read")
+		return nil, Faultf("unsupported-form", "credentials within credentials are not read")
 	}
 	for i := range *c {
 		if override {
@@ -84,7 +90,7 @@ func (a *active) with(c *context, override bool) (*active, error) {
 		}
 		t := &(*c)[i]
 		if old, ok := a.find(t.name); ok && !old.same(t) {
-			return nil, fault("unknown-context", "two contexts say %q differently", t.name)
+			return nil, Faultf("unknown-context", "two contexts say %q differently", t.name)
 		}
 	}
 	return &active{c, a}, nil
@@ -94,38 +100,39 @@ func (a *active) with(c *context, override bool) (*active, error) {
 const maxContexts = 8
 
 // contexts reads the @context of a credential: known addresses, in an array or alone.
-func contexts(v any) (*active, []string, error) {
+func contexts(v any, extra Extra) (*active, error) {
 	list, ok := v.([]any)
 	if !ok {
 		list = []any{v}
 	}
 	if len(list) > maxContexts {
-		return nil, nil, fault("too-complex", "%d contexts", len(list))
+		return nil, Faultf("too-complex", "%d contexts", len(list))
 	}
 	var a *active
-	var urls []string
 	for _, x := range list {
 		url, ok := x.(string)
 		if !ok {
-			return nil, nil, fault("unknown-context", "a context within the document is not read: contexts are not signed")
+			return nil, Faultf("unknown-context", "a context within the document is not read: contexts are not signed")
 		}
 		ctx := lookup(url)
+		if words, ok := extra[url]; ok {
+			ctx = table(words)
+		}
 		if ctx == nil && slices.Contains(otherForms[:], url) {
-			return nil, nil, fault("unsupported-form", "it is written under %s: this version reads Open Badges 3.0 on the data model 2.0", url)
+			return nil, Faultf("unsupported-form", "it is written under %s: this version reads Open Badges 3.0 on the data model 2.0", url)
 		}
 		if ctx == nil {
-			return nil, nil, fault("unknown-context", "the context %.200q is not one we know", url)
+			return nil, Faultf("unknown-context", "the context %.200q is not one we know", url)
 		}
 		var err error
 		if a, err = a.with(ctx, false); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		urls = append(urls, url)
 	}
 	if a == nil {
-		return nil, nil, fault("unknown-context", "there is no @context")
+		return nil, Faultf("unknown-context", "there is no @context")
 	}
-	return a, urls, nil
+	return a, nil
 }
 
 // otherForms are the contexts of other versions of Open Badges, which have rules of their own.
@@ -142,10 +149,3 @@ func lookup(url string) *context {
 	}
 	return nil
 }
-
-// Fault is why a document is not a badge that can be judged. Its code is one of Reason's.
-type Fault struct{ Code, Detail string }
-
-func (f *Fault) Error() string { return f.Code + ": " + f.Detail }
-
-func fault(code, format string, a ...any) error { return &Fault{code, fmt.Sprintf(format, a...)} }

@@ -1,6 +1,7 @@
-package openbadge
+package ld
 
 import (
+	"crypto"
 	"slices"
 	"strings"
 	"testing"
@@ -9,16 +10,16 @@ import (
 // lines are the canonical statements of a credential whose subject's achievement says what is given.
 func lines(t *testing.T, achievement string) (string, error) {
 	t.Helper()
-	d, err := parseJSON([]byte(`{"@context":["` + ContextVC + `","` + ContextOB + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],
+	d, err := Parse([]byte(`{"@context":["` + VC + `","` + OB + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],
 		"credentialSubject":{"id":"urn:x:s","type":"AchievementSubject","achievement":{"id":"urn:x:a","type":"Achievement",` + achievement + `}}}`))
 	if err != nil {
 		return "", err
 	}
-	doc, err := open(d)
+	doc, err := Open(d)
 	if err != nil {
 		return "", err
 	}
-	text, err := canonicalise(doc.quads)
+	text, err := doc.Canonical(crypto.SHA256)
 	return string(text), err
 }
 
@@ -89,5 +90,20 @@ func TestScopesAndOrders(t *testing.T) {
 func TestReadWordsAreInOrder(t *testing.T) {
 	if !slices.IsSorted(readWords[:]) {
 		t.Errorf("%q", readWords)
+	}
+}
+
+// Long ids on many statements would write gigabytes: the bytes are counted before they are written.
+func TestLongIdsAreCounted(t *testing.T) {
+	many := `"tag":["` + strings.Repeat(`x","`, 3000) + `"]`
+	if _, err := lines(t, `"related":{"type":"Achievement","id":"urn:x:`+strings.Repeat("y", 500000)+`",`+many+`}`); !strings.Contains(errText(err), "too-complex") {
+		t.Error(err)
+	}
+	if _, err := lines(t, `"criteria":{"type":[`+strings.Repeat(`"Criteria",`, maxTypes)+`"Image"]}`); !strings.Contains(errText(err), "too-complex") {
+		t.Error(err)
+	}
+	// A badge with an image within is no attack.
+	if _, err := lines(t, `"image":"data:image/png;base64,`+strings.Repeat("A", 700000)+`"`); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package openbadge
+package ld
 
 import (
 	"encoding/json"
@@ -16,23 +16,24 @@ const (
 	maxValues = 20_000
 )
 
-// object is a JSON object; numbers are json.Number.
-type object = map[string]any
+// Object is a JSON object; numbers are json.Number.
+type Object = map[string]any
 
-// parseJSON reads one JSON object, so that no two readers can see two documents: a key that stands twice, half a surrogate pair,
+// Parse reads one JSON Object, so that no two readers can see two documents: a key that stands twice, half a surrogate pair,
 // bytes that are not UTF-8 and numbers beyond 2^53 are refused.
-func parseJSON(b []byte) (object, error) { return parseBounded(b, maxValues) }
+func Parse(b []byte) (Object, error) { return ParseBounded(b, maxValues) }
 
-func parseBounded(b []byte, values int) (object, error) {
+// ParseBounded is Parse of a document of at most so many values.
+func ParseBounded(b []byte, values int) (Object, error) {
 	if len(b) > MaxBytes {
-		return nil, fault("too-complex", "%d bytes: at most %d are read", len(b), MaxBytes)
+		return nil, Faultf("too-complex", "%d bytes: at most %d are read", len(b), MaxBytes)
 	}
 	if !utf8.Valid(b) {
-		return nil, fault("malformed", "it is not UTF-8")
+		return nil, Faultf("malformed", "it is not UTF-8")
 	}
 	p := &parser{in: b, left: values}
 	if p.peek() != '{' {
-		return nil, fault("malformed", "it is no JSON object")
+		return nil, Faultf("malformed", "it is no JSON object")
 	}
 	v, err := p.value(maxDepth)
 	if err != nil {
@@ -41,7 +42,7 @@ func parseBounded(b []byte, values int) (object, error) {
 	if p.space(); p.at != len(b) {
 		return nil, p.fault("something follows the JSON")
 	}
-	return v.(object), nil
+	return v.(Object), nil
 }
 
 // parser reads JSON (RFC 8259) by descent.
@@ -52,7 +53,7 @@ type parser struct {
 }
 
 func (p *parser) fault(what string) error {
-	return fault("malformed", "it is no JSON: byte %d: %s", p.at, what)
+	return Faultf("malformed", "it is no JSON: byte %d: %s", p.at, what)
 }
 
 func (p *parser) space() {
@@ -85,11 +86,11 @@ func (p *parser) next(c byte) bool {
 
 func (p *parser) value(depth int) (any, error) {
 	if p.left--; p.left < 0 {
-		return nil, fault("too-complex", "more values than a badge has")
+		return nil, Faultf("too-complex", "more values than a badge has")
 	}
 	switch c := p.peek(); {
 	case (c == '{' || c == '[') && depth == 0:
-		return nil, fault("too-complex", "nested more than %d deep", maxDepth)
+		return nil, Faultf("too-complex", "nested more than %d deep", maxDepth)
 	case c == '{':
 		return p.object(depth - 1)
 	case c == '[':
@@ -139,7 +140,7 @@ func (p *parser) array(depth int) (any, error) {
 
 func (p *parser) object(depth int) (any, error) {
 	p.at++
-	out := object{}
+	out := Object{}
 	if p.next('}') {
 		return out, nil
 	}
@@ -312,8 +313,8 @@ func (p *parser) digits() int {
 	return p.at - start
 }
 
-// list is v's elements; one alone is a list of one; absent and null are none.
-func list(v any) []any {
+// List is v's elements; one alone is a list of one; absent and null are none.
+func List(v any) []any {
 	switch v := v.(type) {
 	case nil:
 		return nil
@@ -323,12 +324,25 @@ func list(v any) []any {
 	return []any{v}
 }
 
-func str(o object, key string) string {
+// Str is o's text at key; empty where there is none.
+func Str(o Object, key string) string {
 	s, _ := o[key].(string)
 	return s
 }
 
-func obj(o object, key string) object {
-	x, _ := o[key].(object)
+// Obj is o's object at key; nil where there is none.
+func Obj(o Object, key string) Object {
+	x, _ := o[key].(Object)
 	return x
+}
+
+// Without is o but for one key. o is not changed.
+func Without(o Object, key string) Object {
+	out := make(Object, len(o))
+	for k, v := range o {
+		if k != key {
+			out[k] = v
+		}
+	}
+	return out
 }

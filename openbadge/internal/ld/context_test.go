@@ -1,4 +1,4 @@
-package openbadge
+package ld
 
 import (
 	"encoding/json"
@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"portillon/openbadge/internal/otherstest"
 )
 
 // The tables against the contexts as others publish them: every term, its IRI, coercion, container and scope, and no more.
 func TestTablesAreThePublishedContexts(t *testing.T) {
 	var index map[string]struct{ File string }
-	if err := json.Unmarshal(file(t, shared(t, "contexts", "index.json")), &index); err != nil {
+	if err := json.Unmarshal(otherstest.File(t, "contexts", "index.json"), &index); err != nil {
 		t.Fatal(err)
 	}
 	if len(known) < 5 {
@@ -22,7 +24,7 @@ func TestTablesAreThePublishedContexts(t *testing.T) {
 		var doc struct {
 			Context map[string]any `json:"@context"`
 		}
-		if err := json.Unmarshal(file(t, shared(t, "contexts", index[k.url].File)), &doc); err != nil {
+		if err := json.Unmarshal(otherstest.File(t, "contexts", index[k.url].File), &doc); err != nil {
 			t.Fatalf("%s: %v", k.url, err)
 		}
 		compareTable(t, filepath.Base(k.url), k.ctx, []map[string]any{doc.Context})
@@ -96,18 +98,18 @@ func expand(v any, scope []map[string]any) string {
 
 func TestContextsThatDisagreeAreRefused(t *testing.T) {
 	for want, list := range map[string][]any{
-		"":                 {ContextVC, ContextOB, ContextExtensions},
-		"unknown-context":  {ContextVC, ContextOB, "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.1.json"},
-		"too-complex":      slices.Repeat([]any{ContextVC}, 9),
-		"unsupported-form": {"https://www.w3.org/2018/credentials/v1", ContextOB},
+		"":                 {VC, OB, Extensions},
+		"unknown-context":  {VC, OB, "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.1.json"},
+		"too-complex":      slices.Repeat([]any{VC}, 9),
+		"unsupported-form": {"https://www.w3.org/2018/credentials/v1", OB},
 	} {
-		_, _, err := contexts(list)
+		_, err := contexts(list, nil)
 		if got, _, _ := strings.Cut(errText(err), ":"); got != want {
 			t.Errorf("%q: %v, want %q", list, err, want)
 		}
 	}
-	for _, near := range []string{ContextVC + "/", ContextVC + "#", "http://www.w3.org/ns/credentials/v2", strings.ToUpper(ContextVC), " " + ContextVC, ""} {
-		if _, _, err := contexts([]any{near}); !strings.Contains(errText(err), "unknown-context") {
+	for _, near := range []string{VC + "/", VC + "#", "http://www.w3.org/ns/credentials/v2", strings.ToUpper(VC), " " + VC, ""} {
+		if _, err := contexts([]any{near}, nil); !strings.Contains(errText(err), "unknown-context") {
 			t.Errorf("%q: %v", near, err)
 		}
 	}
