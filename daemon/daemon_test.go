@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -317,4 +318,39 @@ func TestRoleIsChosenOnlyFromWhatTheBadgesGive(t *testing.T) {
 	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "king"}, ""); rep.OK || rep.Hint == "" {
 		t.Errorf("%+v", rep)
 	}
+}
+
+// A loop that hangs loses its lease on the relay within a second; a disk that stalls may take ten.
+func TestALoopThatHangsIsDeadAndADiskThatStallsIsNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New(Parts{})
+		check := func(after time.Duration, want bool) {
+			t.Helper()
+			time.Sleep(after)
+			if m.Alive() != want {
+				t.Errorf("alive: %v, want %v", !want, want)
+			}
+		}
+		check(900*time.Millisecond, true)
+		check(200*time.Millisecond, false)
+		m.disk.Store(time.Now().UnixNano())
+		check(9*time.Second, true)
+		check(time.Second+1, false)
+	})
+}
+
+// A card that was read while the daemon was stopped opens nothing when it goes on.
+func TestATapThatComesLateMeansNothing(t *testing.T) {
+	b := newBench(t)
+	card, err := rfid.ParseUID(lea)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(at time.Time) string {
+		before := len(b.notes.said)
+		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: card, At: at}})
+		return strings.Join(b.notes.said[before:], " ")
+	}
+	b.wants(read(time.Now().Add(-stale-time.Second)), "")
+	b.wants(read(time.Now()), "session-start RELAY ON")
 }

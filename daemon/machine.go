@@ -75,6 +75,7 @@ type Machine struct {
 	rosters  chan *roster.Roster
 	asks     chan ask
 	beat     atomic.Int64 // UnixNano of the loop's last turn
+	disk     atomic.Int64 // UnixNano of when a commit began; 0: none is under way
 	practice map[policy.MemberID]policy.Practice
 }
 
@@ -99,10 +100,19 @@ func New(p Parts) *Machine {
 	return m
 }
 
-// Alive reports whether the loop has turned within the last d: the lease on the relay is renewed only then.
-// A commit that the disk holds up for less than d does not cut a running job.
-func (m *Machine) Alive(d time.Duration) bool {
-	return time.Since(time.Unix(0, m.beat.Load())) < d
+// How long the loop may be silent before it is dead, and how long the disk may take over a commit: SD cards stop for seconds while
+// they move blocks, and a job is not cut for that.
+const (
+	hang     = time.Second
+	diskHang = 10 * time.Second
+)
+
+// Alive reports whether the loop turns, or waits for the disk alone: the lease on the relay is renewed only then.
+func (m *Machine) Alive() bool {
+	if began := m.disk.Load(); began != 0 {
+		return time.Since(time.Unix(0, began)) < diskHang
+	}
+	return time.Since(time.Unix(0, m.beat.Load())) < hang
 }
 
 // Run owns the state until ctx ends; then the relay is off and the session's end is recorded.
@@ -199,7 +209,7 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 	case s.What == "dropped": // the lease was missed: the session is over, the machine is not broken
 		m.relay = false
 		if m.state.Running() {
-			m.step(ctx, session.Broke{What: "lease", Why: "the daemon was silent for too long"})
+			m.step(ctx, session.Broke{What: "lease", Why: why(s.Why)})
 			m.step(ctx, session.Mended{What: "lease"})
 		}
 	default:
@@ -207,6 +217,18 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 		m.step(ctx, session.Broke{What: s.What, Why: s.Why})
 	}
 }
+
+// why is an unasked opening in words: what the guard said is its reason's name.
+func why(reason string) string {
+	switch reason {
+	case "", "lease":
+		return "the daemon was silent for too long"
+	}
+	return "the guard opened the relay: " + reason
+}
+
+// stale is how old a tap may be that still means something: a member whose card did nothing for so long has walked away, or tapped again.
+const stale = 3 * time.Second
 
 func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 	switch {
@@ -217,6 +239,10 @@ func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 		m.step(ctx, session.Reader{})
 	default:
 		m.step(ctx, session.Reader{Alive: true})
+		if late := time.Since(e.Tap.At); !e.Tap.At.IsZero() && late > stale {
+			m.Logger.Warn("a tap came too late to mean anything", "after", late.Round(time.Millisecond))
+			return
+		}
 		if e.Tap.UID != (rfid.UID{}) {
 			m.tap(ctx, e.Tap.UID)
 		}

@@ -140,7 +140,11 @@ func (m *Machine) commit(r session.Record) error {
 	case practised:
 		facts[FactPractice+string(r.Member)] = mustJSON(practice)
 	}
-	if err := m.Journal.Append(r, facts); err != nil {
+	m.disk.Store(time.Now().UnixNano())
+	err := m.Journal.Append(r, facts)
+	m.beat.Store(time.Now().UnixNano())
+	m.disk.Store(0)
+	if err != nil {
 		return err
 	}
 	if practised {

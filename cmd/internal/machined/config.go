@@ -152,7 +152,6 @@ func (c Config) wiring() relay.Wiring {
 
 // lease constants of this daemon's life.
 const (
-	hang    = 10 * time.Second       // a loop silent for this long is dead: its lease on the relay is not renewed
 	tick    = 500 * time.Millisecond // the session's sense of time
 	goodbye = 5 * time.Second        // shutdown's deadline after the relay is off
 )

@@ -147,7 +147,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
 		Framed: d.c.Panel.Framed, Choose: func(r policy.Role) (string, bool) { return d.machine.Choose(ctx, r) }})
 	signals := make(chan daemon.Signal, 16)
-	d.hand = &hand{command: d.guard, signals: signals, log: d.log, alive: func() bool { return d.machine.Alive(hang) }}
+	d.hand = &hand{command: d.guard, signals: signals, log: d.log, alive: func() bool { return d.machine.Alive() }}
 	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Version: Version, Now: d.clock.now, Trusted: d.clock.trusted,
 		NewID: newID, HasBusy: d.c.Relay.Busy != "", Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
 		Taps: d.taps, Signals: signals, Tags: tags, Practice: practice}
@@ -219,10 +219,6 @@ func (d *Daemon) facts() ([]session.Tag, map[policy.MemberID]policy.Practice, er
 
 // guard is the command of the second process: this program, by the name that makes it portillond.
 func (d *Daemon) guard() *exec.Cmd {
-	self, err := os.Executable()
-	if err != nil {
-		self = os.Args[0]
-	}
 	args := []string{"portillond", "guard", "-pin", d.c.Relay.Pin}
 	for flag, pin := range map[string]string{"-e-stop": d.c.Relay.EStop, "-busy": d.c.Relay.Busy} {
 		if pin != "" {
@@ -232,7 +228,19 @@ func (d *Daemon) guard() *exec.Cmd {
 	if d.c.Relay.ActiveLow {
 		args = append(args, "-active-low")
 	}
-	return &exec.Cmd{Path: self, Args: args, Stderr: os.Stderr}
+	return &exec.Cmd{Path: self(), Args: args, Stderr: os.Stderr}
+}
+
+// self is the program that runs: on Linux the file itself, though an upgrade has put another in its place. Daemon and guard speak one version.
+func self() string {
+	const running = "/proc/self/exe"
+	if _, err := os.Stat(running); err == nil {
+		return running
+	}
+	if path, err := os.Executable(); err == nil {
+		return path
+	}
+	return os.Args[0]
 }
 
 func (d *Daemon) openUplink(k keys) (err error) {

@@ -45,7 +45,7 @@ func guardMain(args []string) int {
 	return 0
 }
 
-// again is how long after a guard's end the next one is tried.
+// again is how long after a guard that did not start the next one is tried.
 const again = 5 * time.Second
 
 // hand is the daemon's hand on the guard of the day: when one is lost it starts another, with the relay off.
@@ -84,9 +84,9 @@ func (h *hand) listen(ctx context.Context, s *relay.Switch, events <-chan relay.
 		return
 	}
 	h.tell(ctx, daemon.Signal{What: string(relay.Lost), Why: "the guard has ended"})
-	for ctx.Err() == nil {
+	for wait := time.Duration(0); ctx.Err() == nil; wait = again { // the first at once: a member stands there
 		select {
-		case <-time.After(again):
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
