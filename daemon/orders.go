@@ -52,12 +52,15 @@ func (m *Machine) order(ctx context.Context, r control.Request, id string) contr
 	case "untag":
 		return m.orderUntag(ctx, r.Tag)
 	case "stop":
+		if m.state.Session == "" {
+			return control.Reply{OK: true, FR: "Aucune session n’est en cours", EN: "No session is running"}
+		}
 		m.step(ctx, session.Stop{})
 		return m.said(true)
 	case "log":
 		return m.orderLog(ctx, r)
 	}
-	return control.Reply{Error: fmt.Sprintf("%q is not an order this daemon knows", r.Do), Hint: "status, tap, role, tag, untag, stop or log"}
+	return control.Reply{Wrong: true, Error: fmt.Sprintf("%q is not an order this daemon knows", r.Do), Hint: "status, tap, role, tag, untag, stop or log"}
 }
 
 // said is the panel's sentence as the answer.
@@ -75,7 +78,7 @@ func (m *Machine) said(ok bool) control.Reply {
 func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
 	uid, err := rfid.ParseUID(card)
 	if err != nil {
-		return control.Reply{Error: err.Error(), Hint: "the card's number in hexadecimal, as in 62E3086CED"}
+		return control.Reply{Wrong: true, Error: err.Error(), Hint: "the card's number in hexadecimal, as in 62E3086CED"}
 	}
 	m.Panel.Settle()
 	m.tap(ctx, uid)
@@ -89,7 +92,7 @@ func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
 func (m *Machine) orderRole(ctx context.Context, name string) control.Reply {
 	var role policy.Role
 	if err := role.UnmarshalText([]byte(name)); err != nil || role == policy.NoRole {
-		return control.Reply{Error: fmt.Sprintf("%q is no role", name), Hint: "learner, user, host, mentor or maintainer"}
+		return control.Reply{Wrong: true, Error: fmt.Sprintf("%q is no role", name), Hint: "learner, user, host, mentor or maintainer"}
 	}
 	if !m.choose(ctx, role) {
 		return control.Reply{Error: fmt.Sprintf("the role %s cannot be taken now", role), Hint: "it is offered for a minute after the tap, to members whose badges give it"}
@@ -118,7 +121,7 @@ func (m *Machine) choose(ctx context.Context, role policy.Role) bool {
 
 func (m *Machine) orderTag(ctx context.Context, r control.Request, id string) control.Reply {
 	if strings.TrimSpace(r.Reason) == "" || len(r.Reason) > 200 {
-		return control.Reply{Error: "a tag needs a reason of 1 to 200 bytes: it is what the members read"}
+		return control.Reply{Wrong: true, Error: "a tag needs a reason of 1 to 200 bytes: it is what the members read"}
 	}
 	if r.Tag != "" {
 		id = r.Tag
@@ -153,10 +156,10 @@ func (m *Machine) orderLog(ctx context.Context, r control.Request) control.Reply
 		return control.Reply{Error: "no maintainer is at work here", Hint: "an intervention is logged under a maintainer's tap"}
 	}
 	if kinds := m.Roster.Policy.InterventionKinds(m.Machine); !slices.Contains(kinds, r.Kind) {
-		return control.Reply{Error: fmt.Sprintf("the kind %q is not one of this machine's", r.Kind), Hint: "one of: " + strings.Join(kinds, ", ")}
+		return control.Reply{Wrong: true, Error: fmt.Sprintf("the kind %q is not one of this machine's", r.Kind), Hint: "one of: " + strings.Join(kinds, ", ")}
 	}
 	if r.Minute < 0 || r.Minute > 24*60 || len(r.Note) > 500 {
-		return control.Reply{Error: "minutes go from 0 to 1440, a note has at most 500 bytes"}
+		return control.Reply{Wrong: true, Error: "minutes go from 0 to 1440, a note has at most 500 bytes"}
 	}
 	before := m.Journal.Len()
 	m.step(ctx, session.Log{What: r.Kind, Minutes: r.Minute, Note: r.Note})
@@ -178,7 +181,7 @@ func (m *Machine) status() control.Status {
 	s := m.state
 	out := control.Status{Site: string(m.Site), Machine: string(m.Machine), Phase: s.Phase.String(), Relay: m.relay,
 		Session: s.Session, Member: string(s.Member), Supervisor: string(s.Supervisor), Assistant: string(s.Assistant),
-		Since: s.Since, Until: s.Until, Tags: tagLines(s.Tags), Faults: s.Faults, Reader: !s.ReaderDown, Hub: m.hub.Load(),
+		Since: s.Since, Until: s.Until, Tags: tagLines(s.Tags), Faults: s.Faults, Reader: m.Reader && !s.ReaderDown, NoReader: !m.Reader, Hub: m.hub.Load(), Alone: m.Uplink == nil,
 		Clock: string(wire.ClockUntrusted), Journal: m.Journal.Len()}
 	if s.Role != policy.NoRole {
 		out.Role = s.Role.String()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -35,13 +36,13 @@ func (o *order) give(ctx context.Context, w stdio, req control.Request) error {
 	}
 	rep, err := control.Call(ctx, o.socket, req)
 	if err != nil {
-		return wrong("%w", err).hinted("is portillond running, and may you open its socket?")
+		return (&failure{code: 3, err: err}).hinted("is portillond running, and may you open its socket?")
 	}
 	if o.json {
 		if err := printJSON(w.out, rep); err != nil || rep.OK {
 			return err
 		}
-		return errNo
+		return &failure{code: exitOf(rep)}
 	}
 	return o.print(w, rep)
 }
@@ -59,9 +60,15 @@ func (o *order) print(w stdio, rep control.Reply) error {
 	if rep.Error == "" {
 		return errNo
 	}
-	f := no("%s", rep.Error)
-	f.hint = rep.Hint
-	return f
+	return &failure{code: exitOf(rep), err: errors.New(rep.Error), hint: rep.Hint}
+}
+
+// exitOf is the exit code of a refusal: an order that nobody could carry out is wrong use.
+func exitOf(rep control.Reply) int {
+	if rep.Wrong {
+		return 2
+	}
+	return 1
 }
 
 func printJSON(w io.Writer, v any) error {
@@ -69,6 +76,13 @@ func printJSON(w io.Writer, v any) error {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+func pick(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
 }
 
 func printStatus(w io.Writer, s control.Status) {
@@ -79,7 +93,11 @@ func printStatus(w io.Writer, s control.Status) {
 	line("phase", "%s", s.Phase)
 	line("relay", "%s", map[bool]string{true: "on", false: "off"}[s.Relay])
 	if s.Member != "" {
-		line("member", "%s as %s, since %s", s.Member, s.Role, s.Since.Local().Format(time.TimeOnly))
+		as := s.Role
+		if as == "" {
+			as = "nobody yet"
+		}
+		line("member", "%s as %s, since %s", s.Member, as, s.Since.Local().Format(time.TimeOnly))
 	}
 	if !s.Until.IsZero() {
 		line("until", "%s", s.Until.Local().Format(time.TimeOnly))
@@ -96,10 +114,10 @@ func printStatus(w io.Writer, s control.Status) {
 	if len(s.Faults) > 0 {
 		line("faults", "%s", strings.Join(s.Faults, "; "))
 	}
-	line("reader", "%s", map[bool]string{true: "answers", false: "does not answer"}[s.Reader])
-	line("hub", "%s", map[bool]string{true: "reached", false: "away"}[s.Hub])
-	line("clock", "%s", s.Clock)
-	line("bundle", "version %d", s.Bundle)
+	line("reader", "%s", pick(s.NoReader, "none is configured", pick(s.Reader, "answers", "does not answer")))
+	line("hub", "%s", pick(s.Alone, "none is configured", pick(s.Hub, "the broker is reached", "the broker is away")))
+	line("clock", "%s", pick(s.Clock == "untrusted", "untrusted: rules on hours and dates refuse until it is set", s.Clock))
+	line("bundle", "%s", pick(s.Bundle == 0, "none yet: nobody can start", fmt.Sprintf("version %d", s.Bundle)))
 	line("journal", "%d records, %d held by the hub", s.Journal, s.Acked)
 }
 

@@ -37,7 +37,8 @@ type Reply struct {
 	OK     bool    `json:"ok"`
 	Error  string  `json:"error,omitempty"`
 	Hint   string  `json:"hint,omitempty"`
-	FR     string  `json:"fr,omitempty"` // what the member at the machine now reads
+	Wrong  bool    `json:"wrong,omitempty"` // the order itself cannot be carried out by anybody: a word or a number in it is none
+	FR     string  `json:"fr,omitempty"`    // what the member at the machine now reads
 	EN     string  `json:"en,omitempty"`
 	Status *Status `json:"status,omitempty"`
 }
@@ -57,8 +58,10 @@ type Status struct {
 	Until      time.Time `json:"until,omitzero"`
 	Tags       []string  `json:"tags,omitempty"`
 	Faults     []string  `json:"faults,omitempty"`
-	Reader     bool      `json:"reader"` // the reader answers
-	Hub        bool      `json:"hub"`    // the broker is connected
+	Reader     bool      `json:"reader"`              // the reader answers
+	Hub        bool      `json:"hub"`                 // the broker is connected
+	Alone      bool      `json:"alone,omitempty"`     // no broker is configured
+	NoReader   bool      `json:"no_reader,omitempty"` // no reader is configured
 	Clock      string    `json:"clock"`
 	Bundle     uint64    `json:"bundle"`
 	Journal    uint64    `json:"journal"`      // records committed
