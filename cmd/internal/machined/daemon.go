@@ -51,10 +51,32 @@ type Daemon struct {
 	orders  *wire.Commands
 }
 
-// Check says what is wrong with what the file names: keys, pins.
-func (c Config) Check() error {
-	_, err := c.keys()
+// Check says what is wrong with what the file names: keys, pins, and the bundle's file where there is one. It changes nothing.
+func (c Config) Check(now time.Time) error {
+	k, err := c.keys()
+	if err == nil && c.Bundle.File != "" {
+		err = c.checkBundle(k, now)
+	}
 	return errors.Join(err, c.wiring().Check())
+}
+
+// checkBundle takes the bundle as a daemon would, in a folder of its own: its site, its key, its member's cards, and this machine.
+func (c Config) checkBundle(k keys, now time.Time) error {
+	dir, err := os.MkdirTemp("", "portillond-check-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	keep := keeper{store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle}, conf: c.Bundle, options: roster.Options{CardKey: k.card},
+		now: func() time.Time { return now }}
+	r, err := keep.fromFile()
+	if err != nil {
+		return fmt.Errorf("bundle: file: %w", err)
+	}
+	if _, known := r.Policy.Machine(policy.MachineID(c.Machine)); !known {
+		return fmt.Errorf("machine: the policy in %s knows no machine %q", c.Bundle.File, c.Machine)
+	}
+	return nil
 }
 
 // keys are what the files of keys hold.

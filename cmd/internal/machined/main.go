@@ -25,7 +25,9 @@ func Main(args []string) int {
 	config := fs.String("config", "/etc/portillon/machine.yaml", "the machine's file")
 	check := fs.Bool("check", false, "say what is wrong with the file and what it names, and end")
 	start := fs.String("demo-clock", "", "pretend that it is this time (RFC 3339) now, and believe it: for demonstrations only")
-	if err := fs.Parse(args); err != nil {
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
 		return 2
 	}
 	if fs.NArg() > 0 {
@@ -40,7 +42,7 @@ func Main(args []string) int {
 		return complain(err, "")
 	}
 	if *check {
-		if err := c.Check(); err != nil {
+		if err := c.Check(clock.now()); err != nil {
 			return complain(err, "")
 		}
 		fmt.Println("portillond: the file is sound")

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// What would stop the daemon, or leave a machine that lets nobody in, is found before it is started; and nothing is left behind.
+func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
+	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
+	for name, c := range map[string]struct {
+		change func(string) string
+		want   string
+	}{
+		"as it is":          {func(s string) string { return s }, "the file is sound"},
+		"another machine":   {func(s string) string { return strings.Replace(s, "machine: laser", "machine: lathe", 1) }, `knows no machine "lathe"`},
+		"another site":      {func(s string) string { return strings.Replace(s, "site: test", "site: other", 1) }, "bundle: file:"},
+		"no bundle there":   {func(s string) string { return strings.Replace(s, "site.bundle", "none.bundle", 1) }, "no such file"},
+		"a file of no kind": {func(s string) string { return strings.Replace(s, "site.bundle", "card.key", 1) }, "bundle: file:"},
+	} {
+		l.write("machine.yaml", []byte(c.change(l.config())))
+		out, err := exec.Command(program(t, "portillond"), "-config", l.path("machine.yaml"), "-check").CombinedOutput()
+		if !strings.Contains(string(out), c.want) || (err == nil) != (name == "as it is") {
+			t.Errorf("%s: %v %s, want %q", name, err, out, c.want)
+		}
+	}
+	if out, err := exec.Command(program(t, "portillond"), "-h").CombinedOutput(); err != nil || !strings.Contains(string(out), "-config") {
+		t.Errorf("-h: %v %s", err, out)
+	}
+}
