@@ -10,8 +10,10 @@
 package site
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -150,7 +152,7 @@ func parseMember(n yamlfile.Node) Member {
 		for i, c := range n.Get(key).Strs() {
 			hex, ok := cardNumber(c)
 			if !ok {
-				n.Get(key).Fault("the number in hexadecimal, 1 to 10 bytes, in quotes: \"04A1B2C3D4\"", "card %d is not a card's number", i+1)
+				n.Get(key).Fault("the number in hexadecimal, 1 to 10 bytes, in quotes: \"04A1B2C3D4\"; as a USB reader types it: \"dec:0012345678\"", "card %d is not a card's number", i+1)
 				continue
 			}
 			m.Cards = append(m.Cards, hex)
@@ -159,8 +161,16 @@ func parseMember(n yamlfile.Node) Member {
 	return m
 }
 
-// cardNumber is the one way to write a number: upper-case hexadecimal, no separators.
+// cardNumber is the one way to write a number: upper-case hexadecimal, no separators. «dec:» is the number as a reader that works as
+// a keyboard types it: in decimal, of four bytes or as many as it needs.
 func cardNumber(s string) (string, bool) {
+	if digits, decimal := strings.CutPrefix(s, "dec:"); decimal {
+		n, ok := new(big.Int).SetString(digits, 10)
+		if !ok || strings.Trim(digits, "0123456789") != "" || n.BitLen() > 80 {
+			return "", false
+		}
+		return strings.ToUpper(hex.EncodeToString(n.FillBytes(make([]byte, max(4, (n.BitLen()+7)/8))))), true
+	}
 	s = strings.ToUpper(strings.NewReplacer(":", "", " ", "", "-", "").Replace(s))
 	if len(s) == 0 || len(s)%2 != 0 || len(s) > 20 || strings.Trim(s, "0123456789ABCDEF") != "" {
 		return "", false

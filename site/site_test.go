@@ -140,6 +140,19 @@ members:
 	}
 }
 
+// A reader that works as a keyboard types decimal: the same card is the same number, however it is written down.
+func TestCardsCanBeWrittenAsTheReaderTypesThem(t *testing.T) {
+	for in, want := range map[string]string{
+		"dec:0012345678": "00BC614E", "dec:0": "00000000", "dec:4294967295": "FFFFFFFF", "dec:4294967296": "0100000000",
+		"62:e3-08 6C ed": "62E3086CED", "0012345678": "0012345678",
+		"dec:": "", "dec:-1": "", "dec:+1": "", "dec:1_000": "", "dec:0x10": "", "dec:1208925819614629174706176": "", "6": "", "": "",
+	} {
+		if got, ok := cardNumber(in); got != want || ok != (want != "") {
+			t.Errorf("%q: %q %v, want %q", in, got, ok, want)
+		}
+	}
+}
+
 func TestSiteThatIsNoneSaysWhatIsMissing(t *testing.T) {
 	if _, err := Read(t.TempDir()); err == nil || !strings.Contains(err.Error(), "policy.yaml, members.yaml and badges/") {
 		t.Error(err)
