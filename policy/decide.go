@@ -120,7 +120,7 @@ type judge struct {
 	at         uint16 // which grant is judged
 	lacks      lacks  // of all grants, one after the other
 	local      time.Time
-	wall       week
+	wall       moment
 }
 
 // lack is a Reason in few bytes.
@@ -214,7 +214,7 @@ func (j *judge) hours(h *Hours) {
 	}
 }
 
-func (j *judge) onWall() week {
+func (j *judge) onWall() moment {
 	if j.local.IsZero() {
 		j.local = j.q.At.In(j.zone)
 		j.wall = onWall(j.local)

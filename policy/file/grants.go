@@ -65,7 +65,7 @@ func hours(n yamlfile.Node) *policy.Hours {
 	if !n.Present() {
 		return nil
 	}
-	h, err := policy.ParseHours(n.Str())
+	h, err := policy.ParseHours(n.Str(), nil)
 	if err != nil {
 		if n.IsScalar() { // Str has reported anything else
 			n.Fault(`as "Mo-Fr 09:00-21:00; Sa 10:00-18:00"`, "%v", err)
