@@ -36,7 +36,7 @@ func crowd(tb testing.TB) (*Policy, []*Member) {
 			}
 			x.Holdings = append(x.Holdings, h)
 		}
-		x.Practice = []Practice{{m.Machines[i%20].ID, monday.AddDate(0, -i%12, 0), 0}}
+		x.Practice = []Practice{{Machine: m.Machines[i%20].ID, Last: monday.AddDate(0, -i%12, 0), Logged: 0}}
 		members[i] = x
 	}
 	return mustNew(tb, m), members
