@@ -262,7 +262,7 @@ func (j *judge) booked(g *Grant) {
 	b, now, _ := j.booking()
 	switch mine := now && j.mine(b); {
 	case now && !mine:
-		j.lacks.add(lack{code: outsideHours, kind: Booked, grant: j.at})
+		j.lacks.add(lack{code: outsideHours, kind: Booked, grant: j.at, held: uint32(slices.Index(j.m.Bookings, *b))})
 	case g.Booked && !mine:
 		j.lacks.add(lack{code: outsideHours, kind: NotBooked, grant: j.at})
 	}
@@ -508,6 +508,8 @@ func share(m *machine, who *Member, l *lack, r *Reason) {
 		r.Want, r.Have = q.Day, who.used(m.ID).Day
 	case OfWeek:
 		r.Want, r.Have = q.Week, who.used(m.ID).Week
+	case Booked:
+		r.At = m.Bookings[l.held].To
 	}
 }
 

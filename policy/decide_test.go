@@ -367,7 +367,9 @@ func TestModeWarnLetsMembersInAndSaysWhatEnforcementWould(t *testing.T) {
 		{"revoked", revoked, nil, "allow user [badge-revoked]", Deny},
 		{"maintainer expired", holder("maintainer"), func(q *Question) { q.Member.Holdings[0].Until = monday.Add(-1) }, "allow user [badge-expired]", Deny},
 		{"clock", holder("user"), func(q *Question) { q.Clock = Untrusted }, "allow user [clock-untrusted]", Deny},
-		{"waiting", holder("first"), func(q *Question) { q.Member.Practice = []Practice{{Machine: "print", Last: monday, Logged: 99 * time.Hour}} }, "allow user [needs-supervisor]", Await},
+		{"waiting", holder("first"), func(q *Question) {
+			q.Member.Practice = []Practice{{Machine: "print", Last: monday, Logged: 99 * time.Hour}}
+		}, "allow user [needs-supervisor]", Await},
 		{"unknown card", nil, nil, "deny none [unknown-card]", Deny},
 		{"blocked", blocked, nil, "", Deny},
 		{"fault", holder("user"), func(q *Question) { q.Fault = true }, "deny none [machine-fault]", Deny},

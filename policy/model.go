@@ -105,3 +105,13 @@ type Limits struct {
 	Warn   time.Duration `json:"warn,omitempty"`   // the member is warned this long before the end
 	Extend time.Duration `json:"extend,omitempty"` // what the member may add to what is left, each time they ask; zero: nothing
 }
+
+// Extended is what is left of a session once its member has asked for more: what was left, and Extend on top, but no more than most,
+// which is what hours, quotas and bookings leave (zero: no limit). It never takes time away.
+func (l Limits) Extended(left, most time.Duration) time.Duration {
+	out := left + l.Extend
+	if most > 0 && out > most {
+		out = most
+	}
+	return max(out, left)
+}
