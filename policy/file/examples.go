@@ -14,7 +14,7 @@ import (
 func (r *reader) tests(n yamlfile.Node) {
 	for _, x := range n.List() {
 		bare(x)
-		only(x, "name", "at", "machine", "holds", "supervisor-holds", "last-used", "logged", "clock", "tagged", "fault", "as", "expect", "role", "because")
+		only(x, "name", "at", "machine", "holds", "supervisor-holds", "last-used", "logged", "clock", "tagged", "fault", "as", "member", "card", "used", "answering", "bundle-age", "expect", "role", "because")
 		r.m.Tests = append(r.m.Tests, r.test(x))
 	}
 }
@@ -35,6 +35,7 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 	q.As = role(x.Get("as"))
 	q.Member = &policy.Member{ID: "member", Holdings: r.holds(x.Get("holds").Required(), q.At), Practice: []policy.Practice{{
 		Machine: q.Machine, Last: r.moment(x.Get("last-used")), Logged: time.Duration(x.Get("logged").Int(0, 100000)) * time.Hour}}}
+	r.circumstances(x, q)
 	if s := x.Get("supervisor-holds"); s.Present() {
 		q.Supervisor = &policy.Member{ID: "supervisor", Holdings: r.holds(s, q.At)}
 	}
@@ -42,6 +43,19 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 	t.Role = role(x.Get("role"))
 	t.Because = because(x.Get("because"), t.Expect)
 	return t
+}
+
+// circumstances are what an example may say beside badges and time. Without bundle-age: the bundle is of that moment.
+func (r *reader) circumstances(x yamlfile.Node, q *policy.Question) {
+	q.Card, _ = policy.ParseCardStrength(x.Get("card").OneOf("number", "aes"))
+	q.Answering = x.Get("answering").Int(0, 100)
+	q.Issued = q.At.Add(-x.Get("bundle-age").Duration())
+	if id := x.Get("member"); id.Present() {
+		q.Member.ID = policy.MemberID(id.Slug())
+	}
+	used := x.Get("used")
+	only(used, "day", "week")
+	q.Member.Practice[0].Day, q.Member.Practice[0].Week = used.Get("day").Duration(), used.Get("week").Duration()
 }
 
 func role(n yamlfile.Node) policy.Role {

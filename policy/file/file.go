@@ -69,11 +69,13 @@ type reader struct {
 	machineIDs   names
 	roles        []string // what grants may give
 	achievements map[string]string
-	named        int // needs of the machine that is read
+	named        int            // needs of the machine that is read
+	defaults     policy.Machine // what holds where a machine says nothing
+	session      policy.Limits  // likewise, where a grant says nothing
 }
 
 func (r *reader) top(root yamlfile.Node) {
-	only(root, "portillon", "site", "language", "timezone", "status-grace", "issuers", "badges", "roles", "machines", "tests", "evidence", "never")
+	only(root, "portillon", "site", "language", "timezone", "status-grace", "issuers", "badges", "roles", "machines", "tests", "evidence", "never", "holidays", "defaults")
 	if v := root.Get("portillon").Required(); v.Present() && v.Str() != "1" {
 		v.Fault("this version reads 1", "%q is not a version of the file", v.Str())
 	}
@@ -89,6 +91,8 @@ func (r *reader) top(root yamlfile.Node) {
 	r.issuers(root.Get("issuers").Required())
 	r.badges(root.Get("badges").Required())
 	r.role(root.Get("roles"))
+	r.m.Holidays = holidays(root.Get("holidays"))
+	r.usual(root.Get("defaults"))
 	r.machines(root.Get("machines").Required())
 	r.evidence(root.Get("evidence"))
 	r.tests(root.Get("tests"))
