@@ -75,11 +75,14 @@ func (j *judge) limits(g *Grant) Limits {
 			atMost(end.Sub(j.q.At))
 		}
 	}
-	if g.Quota.Day > 0 {
-		atMost(g.Quota.Day - j.member.day)
-	}
-	if g.Quota.Week > 0 {
-		atMost(g.Quota.Week - j.member.week)
+	if g.Quota != (Quota{}) {
+		day, week := j.used()
+		if g.Quota.Day > 0 {
+			atMost(g.Quota.Day - day)
+		}
+		if g.Quota.Week > 0 {
+			atMost(g.Quota.Week - week)
+		}
 	}
 	if end, ok := j.bookedUntil(g); ok {
 		atMost(end.Sub(j.q.At))

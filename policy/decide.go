@@ -284,12 +284,25 @@ func (j *judge) quota(q Quota) {
 	if q == (Quota{}) || !j.judges(PassHours) {
 		return
 	}
-	if q.Day > 0 && j.member.day >= q.Day {
+	day, week := j.used()
+	if q.Day > 0 && day >= q.Day {
 		j.lacks.add(lack{code: quotaUsed, kind: OfDay, grant: j.at})
 	}
-	if q.Week > 0 && j.member.week >= q.Week {
+	if q.Week > 0 && week >= q.Week {
 		j.lacks.add(lack{code: quotaUsed, kind: OfWeek, grant: j.at})
 	}
+}
+
+// used is what counts today, and this week, of what the member has used.
+func (j *judge) used() (day, week time.Duration) {
+	j.onWall()
+	if day = j.member.day; !sameDay(j.member.last, j.local) {
+		day = 0
+	}
+	if week = j.member.week; !sameWeek(j.member.last, j.local) {
+		week = 0
+	}
+	return day, week
 }
 
 // supervised reports whether another member has tapped who meets what the grant asks of a supervisor, and may answer for one more.

@@ -43,7 +43,7 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 	used := func(day, week time.Duration) func(*Question) {
 		return func(q *Question) {
 			q.Member = bearer("user")
-			q.Member.Practice = []Practice{{Machine: "m", Day: day, Week: week}}
+			q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: day, Week: week}}
 		}
 	}
 	learner := func(answering int) func(*Question) {
@@ -82,6 +82,8 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 		"quota: the week's is nearer":    {quota, used(0, 290*time.Minute), "allow ", 10 * time.Minute},
 		"quota: the day's is used":       {quota, used(time.Hour, time.Hour), "deny quota-used/day", 0},
 		"quota: both are used":           {quota, used(2*time.Hour, 6*time.Hour), "deny quota-used/day quota-used/week", 0},
+		"quota: of yesterday":            {quota, func(q *Question) { used(2*time.Hour, 2*time.Hour)(q); q.At = monday.Add(15 * time.Hour) }, "allow ", time.Hour},
+		"quota: of last week":            {quota, func(q *Question) { used(time.Hour, 5*time.Hour)(q); q.At = monday.AddDate(0, 0, 7) }, "allow ", time.Hour},
 		"quota: no clock":                {quota, untrusted(used(0, 0)), "deny clock-untrusted", 0},
 		"quota: no clock, passed":        {pass(PassHours, quota), untrusted(used(0, 0)), "allow ", 2 * time.Hour},
 		"card: a number":                 {aes, user, "deny card-blocked/card", 0},
@@ -188,5 +190,21 @@ func TestWordsOfTheLanguageAreReadAndWritten(t *testing.T) {
 	}
 	if !slices.Contains(kindWords[:], "learners") || new(Assurance).UnmarshalText([]byte("sure")) == nil {
 		t.Error("an unknown word is taken")
+	}
+}
+
+func TestUseAddsUpByDayAndWeek(t *testing.T) {
+	p := Practice{Machine: "m"}
+	for _, c := range []struct {
+		end       string
+		day, week int
+	}{{"2026-11-23 23:00", 1, 1}, {"2026-11-24 00:30", 1, 2}, {"2026-11-24 10:00", 2, 3}, {"2026-11-29 23:59", 1, 4}, {"2026-11-30 00:01", 1, 1}, {"2027-01-01 10:00", 1, 1}, {"2027-01-03 10:00", 1, 2}} {
+		p = p.Used(wall(t, c.end), time.Hour)
+		if p.Day != time.Duration(c.day)*time.Hour || p.Week != time.Duration(c.week)*time.Hour || !p.Last.Equal(wall(t, c.end)) {
+			t.Errorf("%s: %v, %v", c.end, p.Day, p.Week)
+		}
+	}
+	if p.Logged != 7*time.Hour {
+		t.Error(p.Logged)
 	}
 }

@@ -86,8 +86,34 @@ type Practice struct {
 	Machine MachineID
 	Last    time.Time     // end of the last session
 	Logged  time.Duration // running time logged in all
-	Day     time.Duration // time used on the day of the question, on the wall of the site's zone
+	Day     time.Duration // time used on the day of Last, on the wall of the site's zone
 	Week    time.Duration // and in its week, from Monday
+}
+
+// Used is the practice after one more session, which ended at a moment, in the site's zone.
+func (p Practice) Used(end time.Time, took time.Duration) Practice {
+	if !sameDay(p.Last, end) {
+		p.Day = 0
+	}
+	if !sameWeek(p.Last, end) {
+		p.Week = 0
+	}
+	p.Last, p.Logged, p.Day, p.Week = end, p.Logged+took, p.Day+took, p.Week+took
+	return p
+}
+
+// sameDay compares days on the wall of b's zone.
+func sameDay(a, b time.Time) bool {
+	ay, am, ad := a.In(b.Location()).Date()
+	by, bm, bd := b.Date()
+	return ay == by && am == bm && ad == bd
+}
+
+// sameWeek compares weeks from Monday to Sunday, as ISO 8601 counts them.
+func sameWeek(a, b time.Time) bool {
+	ay, aw := a.In(b.Location()).ISOWeek()
+	by, bw := b.ISOWeek()
+	return ay == by && aw == bw
 }
 
 // Member is what a decision may know of a person: a pseudonym and badges, never a name.

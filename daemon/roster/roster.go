@@ -27,7 +27,8 @@ import (
 type Roster struct {
 	Policy   *policy.Policy
 	Version  uint64
-	Verified int // credentials verified in this load, because no verdict was remembered
+	Issued   time.Time // when the bundle was made
+	Verified int       // credentials verified in this load, because no verdict was remembered
 	people   []Person
 	cards    map[string]int32 // HMAC → people
 	ids      map[policy.MemberID]int32
@@ -132,7 +133,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		return nil, fmt.Errorf("policy.yaml is the site %q's, the bundle %q's", p.Site, m.Site)
 	}
 	l := &loader{store: s, m: m, o: o, issuer: map[string]policy.IssuerID{}, lists: map[string]openbadge.RevocationList{},
-		r: &Roster{Policy: p, Version: m.Version, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: o.CardKey}}
+		r: &Roster{Policy: p, Version: m.Version, Issued: m.Issued, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: o.CardKey}}
 	for _, i := range p.Issuers {
 		l.trust = append(l.trust, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
 		l.issuer[i.Profile] = i.ID

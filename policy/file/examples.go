@@ -55,7 +55,11 @@ func (r *reader) circumstances(x yamlfile.Node, q *policy.Question) {
 	}
 	used := x.Get("used")
 	only(used, "day", "week")
-	q.Member.Practice[0].Day, q.Member.Practice[0].Week = used.Get("day").Duration(), used.Get("week").Duration()
+	here := &q.Member.Practice[0]
+	here.Day, here.Week = used.Get("day").Duration(), used.Get("week").Duration()
+	if used.Present() && here.Last.IsZero() {
+		here.Last = q.At
+	}
 }
 
 func role(n yamlfile.Node) policy.Role {
