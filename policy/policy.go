@@ -35,6 +35,7 @@ type Model struct {
 	Machines    []Machine
 	Evidence    map[BadgeID]EvidenceRule
 	Tests       []Test
+	Never       []Invariant
 }
 
 // DefaultStatusGrace is how long a badge keeps its last verdict while its status cannot be read (design §4.3).
@@ -145,6 +146,16 @@ type Test struct {
 	Expect   Verdict
 	Role     Role // NoRole: any
 	Because  Code // empty: any
+}
+
+// Invariant is something that the policy must never allow: see Policy.Breaches.
+type Invariant struct {
+	Name    string      // where it stands, for messages
+	Roles   []Role      // that nobody may have
+	On      []MachineID // at these machines; none: at any
+	Without []BadgeID   // while they hold none of these; none: whatever they hold
+	At      *Hours      // at these times; nil: at any
+	Alone   bool        // without a supervisor; false: with one or without
 }
 
 // Policy is a checked model, compiled for speed. It is never changed, and may be used by many goroutines at once.

@@ -1,12 +1,11 @@
 // Package file reads policy.yaml, what an administrator writes, into a policy.Policy.
 //
-// It accepts one YAML document with the keys portillon, site, language, timezone, status-grace, issuers, badges, roles,
-// machines, tests and evidence; site-example/policy.yaml shows them all. Errors name file, line, column and field, show the
+// It accepts one YAML document with the keys portillon, site, language, timezone, status-grace, holidays, issuers, badges, roles,
+// defaults, machines, tests, never and evidence; site-example/policy.yaml shows them all. Errors name file, line, column and field, show the
 // line with a caret, and say what would do; all are reported at once.
 //
 // It refuses unknown keys, keys without a value, unknown badges, issuers, machines and roles, duplicates, anchors and
-// aliases, more than 1 MB, and deep nesting. It also refuses what this version cannot judge, never: and assurance:, rather than
-// accept a rule and not keep it.
+// aliases, more than 1 MB, and deep nesting.
 package file
 
 import (
@@ -79,9 +78,6 @@ func (r *reader) top(root yamlfile.Node) {
 	if v := root.Get("portillon").Required(); v.Present() && v.Str() != "1" {
 		v.Fault("this version reads 1", "%q is not a version of the file", v.Str())
 	}
-	if v := root.Get("never"); v.Present() {
-		v.Fault("remove it: a rule that is not kept must not stand here; examples under tests: are kept", "never: cannot be judged by this version")
-	}
 	r.m.Site = policy.SiteID(root.Get("site").Required().Slug())
 	if root.Get("language").OneOf("fr", "en") == "en" {
 		r.m.Language = policy.English
@@ -96,6 +92,7 @@ func (r *reader) top(root yamlfile.Node) {
 	r.machines(root.Get("machines").Required())
 	r.evidence(root.Get("evidence"))
 	r.tests(root.Get("tests"))
+	r.never(root.Get("never"))
 }
 
 func zone(n yamlfile.Node) *time.Location {
