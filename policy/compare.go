@@ -128,7 +128,7 @@ func (c *comparison) had(p *Policy, state []int) had {
 		for _, clock := range []Clock{Trusted, Untrusted} {
 			q := c.question(state, s.at, clock)
 			d := p.Decide(q)
-			for r, alone := range rolesGiven(p, c.id, d) {
+			for r, alone := range rolesGiven(p, q, d) {
 				f := facet{r, alone, clock}
 				if out.when[f] == nil {
 					out.when[f] = make(times, len(c.slots)/64+1)
@@ -155,16 +155,14 @@ func (c *comparison) limitsOf(p *Policy, q Question, r Role, known Limits) Limit
 }
 
 // rolesGiven yields the roles that a decision gives, and whether alone.
-func rolesGiven(p *Policy, id MachineID, d Decision) func(func(Role, bool) bool) {
+func rolesGiven(p *Policy, q Question, d Decision) func(func(Role, bool) bool) {
 	return func(yield func(Role, bool) bool) {
-		m, ok := p.Machine(id)
+		m, ok := p.Machine(q.Machine)
 		if !ok {
 			return
 		}
-		if d.Would != d.Verdict && d.Verdict == Allow { // mode warn
-			if !yield(d.Role, true) {
-				return
-			}
+		if m.Mode == Warn && d.Verdict == Allow && !q.Tagged && !yield(User, true) { // whoever asks for it
+			return
 		}
 		for i, o := range d.Outcomes {
 			if o.Verdict == Allow && !yield(o.Role, m.Grants[i].Supervisor == nil) {

@@ -132,3 +132,40 @@ func bruteBreach(p *Policy, v Invariant) int {
 	}
 	return least
 }
+
+func TestEveryPolicyIsProven(t *testing.T) {
+	g := gen{rand.New(rand.NewPCG(7, 8))}
+	proven := 0
+	for range 100 {
+		p := mustNew(t, g.model())
+		if s := spaceOf("m", &p.Machines[0]); s.states() > 500 {
+			continue
+		}
+		if err := p.Prove(monday); err != nil {
+			t.Fatal(err)
+		}
+		proven++
+	}
+	if proven < 30 {
+		t.Errorf("%d were tried", proven)
+	}
+	if err := ruled(t, func(m *Machine) { m.Mode, m.Card = Warn, AES }).Prove(monday); err != nil {
+		t.Error(err)
+	}
+}
+
+// The proof must be able to fail: a role set that shrinks is found, and so is a machine with too many cases.
+func TestAProofCanFail(t *testing.T) {
+	if at, lost := loses([]uint{1, 3}, []uint{1, 1}); !lost || at != 1 {
+		t.Error("a lost role is not seen")
+	}
+	m := ruledModel(func(m *Machine) {})
+	for i := range 20 {
+		id := BadgeID(fmt.Sprint("b", i))
+		m.Badges = append(m.Badges, Badge{ID: id, Name: Text{FR: "b"}, Issuer: "i", Achievement: "urn:" + string(id)})
+		m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: User, Needs: Need{Badge: id}})
+	}
+	if err := mustNew(t, m).Prove(monday); err == nil {
+		t.Error("a space of a million cases is said to be proven")
+	}
+}

@@ -21,7 +21,7 @@ type chain struct {
 }
 
 // maxStates bounds a space: what has more is not compared rather than compared in part.
-const maxStates = 1 << 18
+const maxStates = 1 << 17
 
 func (s *space) states() int {
 	n := 1
