@@ -153,12 +153,17 @@ func (l *loader) status() error {
 		return fmt.Errorf("status lists: %w", err)
 	}
 	for _, s := range lists.Lists {
-		// As it stood when the bundle was issued: how old that may be is the policy's status-grace. One that cannot be believed is out of reach.
-		if read, err := openbadge.ReadStatusList(s.Body, openbadge.Options{Trust: l.trust, At: l.m.Issued}); err == nil {
-			l.lists[s.URL] = read
-		}
+		l.take(s.URL, s.Body)
 	}
 	return nil
+}
+
+// take keeps a status list as it stood when the bundle was issued: how old that may be is the policy's status-grace. One that cannot
+// be believed is out of reach.
+func (l *loader) take(url string, body []byte) {
+	if list, err := openbadge.ReadStatusList(body, openbadge.Options{Trust: l.trust, At: l.m.Issued}); err == nil {
+		l.lists[url] = list
+	}
 }
 
 func (l *loader) bucket(b int) error {
