@@ -43,6 +43,9 @@ func TestEveryKindIsJudgedAndOnlyABadgeIsABadge(t *testing.T) {
 		{"a plain credential, revoked", with(plain(), func(d object) {
 			d["@context"], d["id"], d["credentialStatus"] = []any{ContextVC, ContextOB, ContextExtensions}, "urn:x:gone", revoked
 		}), CredentialKind, "invalid revoked"},
+		{"a plain credential whose list is out of reach", with(plain(), func(d object) {
+			d["credentialStatus"] = object{"id": "https://lab.example/lost", "type": RevocationListType}
+		}), CredentialKind, "indeterminate status-unreachable"},
 		{"a plain credential about nobody", with(plain(), func(d object) { delete(d, "credentialSubject") }), CredentialKind, "invalid malformed"},
 		{"a plain credential of nobody", with(plain(), func(d object) { delete(d, "issuer") }), "", "invalid not-an-open-badge"},
 	} {

@@ -197,7 +197,7 @@ func (q *inquiry) entry(e StatusEntry) {
 		err = list.Judge(q.Badge, e)
 	}
 	if q.check("status", err) && list.ID != e.List {
-		q.Checks[len(q.Checks)-1].Detail = "the list calls itself " + list.ID
+		q.Checks[len(q.Checks)-1].Detail = fmt.Sprintf("the list calls itself %.200q", list.ID)
 	}
 }
 

@@ -128,8 +128,8 @@ func (v Verdict) Why() string {
 func Verify(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
-	if q.State == Valid && q.Kind != BadgeKind {
-		q.check("badge", fault("not-an-open-badge", "it is a good %s: that is no badge", q.Kind))
+	if other := q.Kind != BadgeKind && (q.Kind != "" || q.State == Valid); other && q.State != Invalid {
+		q.check("badge", fault("not-an-open-badge", "it is of another kind: %s", q.Kind))
 	}
 	return q.Verdict
 }

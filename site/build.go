@@ -179,6 +179,10 @@ func (b *Built) status(s *Site, at time.Time) error {
 			b.warn(f, "is no status list that can be believed: %v", err)
 			continue
 		}
+		if l.ID == "" {
+			b.warn(f, "is a status list without an id: nobody knows where it stands")
+			continue
+		}
 		lists.Lists = append(lists.Lists, wire.StatusList{URL: l.ID, Body: f.Data})
 		b.lists[l.ID] = l
 	}
