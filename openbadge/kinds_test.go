@@ -69,6 +69,9 @@ func TestBadgeThatIsAListIsABadge(t *testing.T) {
 	k := key(t)
 	d, _ := ld.Parse(issued(t, k)["JSON"])
 	d["type"] = append(d["type"].([]any), "BitstringStatusListCredential")
+	delete(d, "credentialStatus")
+	subject := d["credentialSubject"].(object)
+	subject["type"], subject["statusPurpose"], subject["encodedList"] = []any{"AchievementSubject", "BitstringStatusList"}, "revocation", encodeBits(withBit(1))
 	data := sign(t, d, k)
 	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
 	if v := Verify(data, o); v.State != Valid || v.Kind != BadgeKind {

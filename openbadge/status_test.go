@@ -125,6 +125,9 @@ func TestBitstringStatusIsJudged(t *testing.T) {
 		{"without entries", list(func(d, s object) { delete(s, "encodedList") }), "indeterminate status-unusable"},
 		{"whose subject is none", list(func(d, s object) { d["credentialSubject"] = object{"id": "urn:x:y"} }), "indeterminate status-unusable"},
 		{"with a ttl that is none", list(func(d, s object) { s["ttl"] = json.Number("-1") }), "indeterminate status-unusable"},
+		{"that says something of itself elsewhere", list(func(d, s object) {
+			d["refreshService"] = object{"id": s["id"], "type": "BitstringStatusList", "ttl": json.Number("1")}
+		}), "indeterminate status-unusable"},
 		{"that is a badge", string(badge), "indeterminate status-unusable"},
 		{"of the other kind", `{"id":"` + listURL + `","revokedCredential":[]}`, "indeterminate status-unusable"},
 		{"that is a page", "<html>", "indeterminate status-unusable"},
@@ -296,6 +299,7 @@ func TestStatusListIsReadOnceForManyBadges(t *testing.T) {
 		{l, &Badge{ID: "urn:x:1", IssuerID: "urn:x:other"}, StatusEntry{Type: BitstringEntryType, Purpose: "revocation", Index: 6}, "status-unusable"},
 		{l, mine, StatusEntry{Type: RevocationListType}, "status-unusable"},
 		{l, mine, StatusEntry{Type: "StatusList2021Entry"}, "unsupported-status"},
+		{&StatusList{revoked: map[string]bool{}}, &Badge{ID: "urn:x:1"}, StatusEntry{Type: BitstringEntryType, Purpose: "revocation"}, "status-unusable"},
 		{nil, mine, StatusEntry{Type: RevocationListType}, "status-unreachable"},
 		{nil, mine, StatusEntry{Type: BitstringEntryType, Purpose: "message"}, ""},
 		{&StatusList{}, mine, StatusEntry{Type: RevocationListType}, "status-unusable"},
@@ -313,6 +317,10 @@ func TestStatusListIsReadOnceForManyBadges(t *testing.T) {
 	old, err := ReadStatusList([]byte(`{"id":"https://lab.example/revoked/1","revokedCredential":[{"id":"urn:x:1"}]}`), Options{})
 	if err != nil || old.Judge(mine, StatusEntry{Type: RevocationListType}) == nil || old.Judge(&Badge{ID: "urn:x:2"}, StatusEntry{Type: RevocationListType}) != nil {
 		t.Errorf("a 1EdTech list: %v", err)
+	}
+	other := object{"credentialSubject": object{"type": "AnotherList", "statusPurpose": "revocation", "encodedList": encodeBits(withBit(1))}}
+	if err := new(StatusList).read(other, Allow{}); err == nil {
+		t.Error("a list of another type is read")
 	}
 	if _, err := ReadStatusList(sign(t, aList(k, minEntries), k), Options{At: today}); !strings.Contains(errText(err), "status-unusable: issuer-not-trusted") {
 		t.Errorf("nobody's: %v", err)
