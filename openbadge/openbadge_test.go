@@ -43,7 +43,7 @@ func TestOthersBadges(t *testing.T) {
 		"simple.json":                 "valid",
 		"simple.1ob":                  "valid",
 		"simple-err-expired.json":     "invalid expired",
-		"simple-err-issued.json":      "invalid not-an-open-badge not-yet-valid",
+		"simple-err-issued.json":      "invalid issuer-not-trusted not-yet-valid not-an-open-badge",
 		"simple-err-proof-value.json": "invalid bad-signature",
 		"simple-noproof.json":         "invalid unsupported-form",
 		"simple-err-context.json":     "invalid unknown-term",

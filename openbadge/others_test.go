@@ -25,11 +25,11 @@ var wantOf = map[string]string{
 	"simple_v1.json":                                 "invalid unsupported-form",
 	"complete_v1.json":                               "invalid unsupported-form",
 	"credential-status-revoked.json":                 "invalid unsupported-form",
-	"bit-string-list/credential-status-revoked.json": "invalid unsupported-status",
-	"bit-string-list/credential-status-revoked-blank-nodes.json":             "invalid unsupported-status",
-	"bit-string-list/testlist":                                               "invalid unsupported-form",
+	"bit-string-list/credential-status-revoked.json": "invalid revoked",
+	"bit-string-list/credential-status-revoked-blank-nodes.json":             "invalid revoked",
+	"bit-string-list/testlist":                                               "valid",
 	"simple-eddsa-2022.json":                                                 "invalid unsupported-form",
-	"endorsement-valid.json":                                                 "invalid unsupported-form",
+	"endorsement-valid.json":                                                 "valid",
 	"endorsement-err-schema-status-refresh.json":                             "invalid unsupported-form",
 	"sd/derivedcredential.json":                                              "invalid unsupported-proof",
 	"complete.json":                                                          "invalid unknown-context", // contexts within contexts
@@ -42,7 +42,7 @@ var wantOf = map[string]string{
 	"simple-err-proof-method-no-scheme.json":                                 "invalid relative-iri",
 	"simple-err-proof-method-unknown-scheme.json":                            "invalid bad-signature",
 	"simple-err-proof-method-unknown-did-method.json":                        "invalid bad-signature",
-	"simple-err-issued.json":                                                 "invalid not-an-open-badge not-yet-valid",
+	"simple-err-issued.json":                                                 "invalid not-yet-valid not-an-open-badge",
 	"simple-err-context.json":                                                "invalid unknown-term",
 	"simple-err-credential-subject-type.json":                                "invalid unknown-term",
 	"simple-err-credential-subject-identifier-type.json":                     "invalid unknown-term",
@@ -59,6 +59,9 @@ var wantOf = map[string]string{
 	"simple.jwt": "invalid unsupported-form", "velocity.jwt": "invalid unsupported-form",
 }
 
+// testList is where the badges of 1EdTech's tests say that their status list stands.
+const testList = "https://raw.githubusercontent.com/1EdTech/digital-credentials-public-validator/refs/heads/main/inspector-vc/src/test/resources/ob30/bit-string-list/testlist"
+
 func TestOthersCasesOneByOne(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(file(t, shared(t, "expected.json")), &cases); err != nil {
@@ -71,7 +74,11 @@ func TestOthersCasesOneByOne(t *testing.T) {
 		}
 		seen++
 		data := file(t, shared(t, c.Path))
-		got := codes(Verify(data, Options{Trust: pinItsOwn(data), At: today}))
+		o := Options{Trust: pinItsOwn(data), At: today}
+		if strings.Contains(c.Path, "status-revoked") {
+			o.Status = lists{testList: string(file(t, shared(t, inspector, "bit-string-list/testlist")))}
+		}
+		got := codes(VerifyDocument(data, o))
 		name := strings.TrimPrefix(c.Path, inspector+"/")
 		want, listed := wantOf[name]
 		if !listed || got != want {

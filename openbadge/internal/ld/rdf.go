@@ -149,9 +149,11 @@ func word(k string, a *active) (*term, error) {
 
 // readWords are what read takes out of a credential. The contexts know other words for some of them, which would be signed alike and not be seen.
 var readWords = [...]string{
-	"achievement", "audience", "created", "credentialStatus", "credentialSubject", "criteria", "cryptosuite", "description", "evidence",
-	"expires", "genre", "hashed", "identifier", "identityHash", "identityType", "issuer", "name", "narrative", "proof", "proofPurpose",
-	"proofValue", "salt", "validFrom", "validUntil", "verificationMethod",
+	"achievement", "audience", "awardedDate", "created", "credentialStatus", "credentialSubject", "criteria", "cryptosuite",
+	"description", "encodedList", "endorsementComment", "evidence", "expirationDate", "expires", "genre", "hashed", "identifier",
+	"identityHash", "identityType", "image", "issuanceDate", "issuer", "name", "narrative", "proof", "proofPurpose", "proofValue",
+	"refreshService", "salt", "statusListCredential", "statusListIndex", "statusPurpose", "statusSize", "ttl", "validFrom", "validUntil",
+	"verificationMethod",
 }
 
 // alias is the word that k says differently, or "".
