@@ -241,3 +241,21 @@ func TestWeDoNotIssueWhatWeWouldNotRead(t *testing.T) {
 		}
 	}
 }
+
+// The order of contexts is not signed: the data model's own comes first (section 4.3), as other verifiers insist too.
+func TestTheDataModelsContextComesFirst(t *testing.T) {
+	k := key(t)
+	j := issued(t, k)["JSON"]
+	doc, err := ld.Parse(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc["@context"] = []any{ContextOB, ContextVC, ContextExtensions}
+	turned, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := codes(Verify(turned, Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today})); got != "invalid unknown-context" {
+		t.Error(got)
+	}
+}

@@ -71,6 +71,10 @@ func (i *issuing) declare(fs *flag.FlagSet) {
 	fs.StringVar(&i.draft.ID, "id", "", "the badge's id; default: a fresh urn:uuid")
 	fs.StringVar(&i.evidence, "evidence", "", "an evidence file (evidence export) that the badge is earned by")
 	fs.StringVar(&i.hub, "hub", "", "with --evidence: the hub.yaml whose hub and machines signed it")
+	fs.Func("evidence-note", "in your own words, what it was earned by; may be repeated", func(s string) error {
+		i.draft.Evidence = append(i.draft.Evidence, openbadge.Evidence{Narrative: s})
+		return nil
+	})
 	fs.StringVar(&i.form, "form", "json", "json (eddsa-rdfc-2022) or jwt (VC-JWT)")
 	fs.StringVar(&i.out, "o", "", "the file; default: standard output")
 }
@@ -169,7 +173,7 @@ func (i *issuing) rest() error {
 	if !progress.Complete {
 		return no("the evidence is not complete: %d of %d interventions count", len(progress.Counted), progress.Needed)
 	}
-	i.draft.Evidence = evidenceOf(f, progress)
+	i.draft.Evidence = append(i.draft.Evidence, evidenceOf(f, progress)...)
 	return i.earnedBy(f.Member)
 }
 
