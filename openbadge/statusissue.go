@@ -47,7 +47,7 @@ func (d StatusListDraft) Entry(index int) StatusEntry {
 }
 
 // RandomIndex draws a place of the list that is not taken: a place in order would tell when a badge was issued.
-func (d StatusListDraft) RandomIndex(taken map[int]bool) (int, error) {
+func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
 	if len(taken) >= d.size()/2 { // half full, it would be drawn for long
 		return 0, fmt.Errorf("the list %s is half full: begin another", d.ID)
 	}
@@ -56,7 +56,7 @@ func (d StatusListDraft) RandomIndex(taken map[int]bool) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if i := int(n.Int64()); !taken[i] {
+		if i := int(n.Int64()); taken[i] == "" {
 			return i, nil
 		}
 	}
@@ -74,35 +74,27 @@ func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, erro
 	if err := d.check(); err != nil {
 		return nil, err
 	}
-	doc, err := d.document()
-	if err != nil {
-		return nil, err
-	}
-	out, err := d.signed(doc, k, created)
+	out, err := d.signed(k, created)
 	if len(out) > MaxBytes {
 		return nil, fmt.Errorf("the list has %d bytes: nobody reads more than %d", len(out), MaxBytes)
 	}
 	return out, err
 }
 
-func (d StatusListDraft) signed(doc object, k *Key, created time.Time) ([]byte, error) {
+func (d StatusListDraft) signed(k *Key, created time.Time) ([]byte, error) {
 	if k.rsa != nil {
-		return envelop(doc, d.IssuerID, k, false)
+		return envelop(d.document(), d.IssuerID, k, false)
 	}
-	return prove(doc, d.IssuerID, k, created)
+	return prove(d.document(), d.IssuerID, k, created)
 }
 
 // document is the list without its proof.
-func (d StatusListDraft) document() (object, error) {
-	bits := make([]byte, d.size()/8)
+func (d StatusListDraft) document() object {
+	b := make(bits, d.size()/8)
 	for _, i := range d.Set {
-		bits[i/8] |= 0x80 >> (i % 8) // the first entry is the highest bit (section 3.3)
+		b.set(int64(i), true)
 	}
-	text, err := encodeBits(bits)
-	if err != nil {
-		return nil, err
-	}
-	subject := object{"id": d.ID + "#list", "type": bitstringListType, "statusPurpose": d.purpose(), "encodedList": text}
+	subject := object{"id": d.ID + "#list", "type": bitstringListType, "statusPurpose": d.purpose(), "encodedList": encodeBits(b)}
 	if d.TTL > 0 {
 		subject["ttl"] = json.Number(strconv.FormatInt(d.TTL.Milliseconds(), 10))
 	}
@@ -111,7 +103,7 @@ func (d StatusListDraft) document() (object, error) {
 	if !d.ValidUntil.IsZero() {
 		doc["validUntil"] = d.ValidUntil.UTC().Format(time.RFC3339)
 	}
-	return doc, nil
+	return doc
 }
 
 func (d StatusListDraft) size() int {
@@ -136,8 +128,8 @@ func (d StatusListDraft) check() error {
 		return fmt.Errorf("a status list stands at an https address, not at %.100q", d.ID)
 	case p != "revocation" && p != "suspension":
 		return fmt.Errorf("the purpose %.40q: revocation or suspension", p)
-	case d.size() < MinStatusEntries || d.size() > maxBits || d.size()%8 != 0:
-		return fmt.Errorf("a list of %d entries: from %d to %d, in eights", d.size(), MinStatusEntries, maxBits)
+	case d.size() < MinStatusEntries || d.size() > 8*maxBits || d.size()%8 != 0:
+		return fmt.Errorf("a list of %d entries: from %d to %d, in eights", d.size(), MinStatusEntries, 8*maxBits)
 	case !d.ValidUntil.IsZero() && !d.ValidUntil.After(d.ValidFrom):
 		return errors.New("a status list ends after it begins")
 	}
@@ -157,11 +149,11 @@ func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 		return StatusListDraft{}, err
 	}
 	subject := ld.Obj(doc, "credentialSubject")
-	bits, err := decodeBits(ld.Str(subject, "encodedList"))
+	b, err := decodeBits(ld.Str(subject, "encodedList"))
 	if err != nil {
 		return StatusListDraft{}, err
 	}
-	d := StatusListDraft{ID: ld.Str(doc, "id"), IssuerID: ld.Str(doc, "issuer"), Purpose: ld.Str(subject, "statusPurpose"), Size: 8 * len(bits), Set: places(bits)}
+	d := StatusListDraft{ID: ld.Str(doc, "id"), IssuerID: ld.Str(doc, "issuer"), Purpose: ld.Str(subject, "statusPurpose"), Size: 8 * len(b), Set: b.places()}
 	if n, ok := subject["ttl"].(json.Number); ok {
 		ms, _ := n.Int64()
 		d.TTL = time.Duration(ms) * time.Millisecond
@@ -220,13 +212,11 @@ func envelopedBy(data []byte, k *rsa.PrivateKey) (object, error) {
 
 var errNotOurs = errors.New("this key has not signed this list as it stands")
 
-// places are the entries of a bitstring that are set.
-func places(bits []byte) (set []int) {
-	for i, b := range bits {
-		for j := range 8 {
-			if b&(0x80>>j) != 0 {
-				set = append(set, 8*i+j)
-			}
+// places are the entries that are set.
+func (b bits) places() (set []int) {
+	for i := range b.len() {
+		if b.at(i) {
+			set = append(set, int(i))
 		}
 	}
 	return set
