@@ -1,51 +1,86 @@
 // node interop.mjs PORTILLON: what portillon issues is verified by @digitalbazaar/vc, and what that issues by portillon; each refuses
-// 20 changes of it, for the stated reasons. Exits with 1 where that does not hold.
+// 20 changes of it, for the stated reasons. Then a did:web issuer, status lists and VC-JWTs of ours, read by others. Exits with 1
+// where any of it does not hold.
+import {badge, issue} from './badge.mjs';
 import {judge, proveRed} from './judge.mjs';
 import {issuer, verifier} from './theirs.mjs';
 import {Portillon} from './ours.mjs';
+import {createPublicKey, verify} from 'node:crypto';
 
-export const at = '2026-11-23T12:00:00Z';
-const list = 'https://lab.example/obv3/revoked/1';
+const {at} = badge;
 
-// badge is what both sides issue: about 3 KB, as a platform writes it.
-export const badge = {
-  name: 'Découpe laser - Mainteneur',
-  description: 'Le ou la titulaire de ce badge entretient la découpeuse laser du lieu : nettoyage de l’optique, contrôle des miroirs, remplacement des filtres, essais de coupe. ' +
-    'Elle ou il consigne chaque intervention, met la machine hors service quand il le faut et la rend aux membres après un essai.',
-  criteria: 'Avoir mené seul·e trois interventions consignées sur la machine, sous la responsabilité d’un mainteneur, et avoir expliqué devant lui les risques du faisceau, de l’aspiration et des matières interdites.',
-  evidence: ['Nettoyage de la lentille et des trois miroirs, puis contrôle de la puissance : écart de 2 %, consigné par le mainteneur de garde.',
-    'Remplacement du filtre à charbon de l’aspiration, essai de fumée fait, étanchéité vérifiée avant la remise en service.',
-    'Réglage de la mise au point sur la grille d’essai : 0,2 mm d’écart sur la diagonale, corrigé puis mesuré une seconde fois par un autre membre.',
-    'Changement de la courroie de l’axe Y et graissage des rails, machine consignée pendant deux heures, essai de coupe sur contreplaqué de 3 mm ; ' +
-    'les chutes et les mesures sont gardées dans le classeur de la machine, à côté de la fiche de sécurité.'],
-};
+async function bothWays(p) {
+  const did = p.run('badge', 'keygen', '-o', 'issuer.key').trim();
+  issue(p, '--key', 'issuer.key', '--status', badge.status, '-o', 'ours.json');
+  const ours = JSON.parse(p.read('ours.json'));
+  if (ours.issuer.id !== did) throw new Error(`the issuer is ${ours.issuer.id}, not ${did}`);
+  const theyVerify = verifier({at});
+  console.log(`ours, verified by @digitalbazaar/vc: accepted, ${await judge(ours, theyVerify, 'theirs')} changes refused; this check was ${await proveRed(ours, theyVerify, 'theirs')}`);
 
-export function issueOurs(p, ...more) {
-  p.run('badge', 'issue', '--key', 'issuer.key', '--issuer-name', 'BIK’LAB', '--achievement', 'https://lab.example/achievements/laser-maintainer', '--name', badge.name,
-    '--description', badge.description, '--criteria', badge.criteria, '--recipient', 'lea@example.org', '--subject', 'urn:uuid:6f2e33e5-7a29-4155-840a-59483ba10164',
-    ...badge.evidence.flatMap(e => ['--evidence-note', e]), '--from', '2026-01-02T03:04:05Z', '--until', '2028-01-01T00:00:00Z', '--id', 'https://lab.example/credentials/1', ...more);
+  const other = await issuer();
+  const {proof: _, ...unsigned} = ours;
+  const theirs = await other.sign({...unsigned, issuer: {...unsigned.issuer, id: other.did}}, badge.from);
+  p.write('lists/1.json', JSON.stringify({id: badge.status, revokedCredential: []}));
+  const weVerify = p.verifier(p.trust('theirs.yaml', other.did, other.did), at, '--status', p.path('lists'));
+  console.log(`theirs, verified by portillon: accepted, ${await judge(theirs, weVerify, 'ours')} changes refused; this check was ${await proveRed(theirs, weVerify, 'ours')}`);
 }
 
-async function main(binary) {
-  const p = new Portillon(binary);
-  try {
-    const did = p.run('badge', 'keygen', '-o', 'issuer.key').trim();
-    issueOurs(p, '--status', list, '-o', 'ours.json');
-    const ours = JSON.parse(p.read('ours.json'));
-    const theyVerify = verifier({at});
-    console.log(`ours, verified by @digitalbazaar/vc: accepted; ${await judge(ours, theyVerify, 'theirs')} changes refused`);
-    console.log(`  this check was ${await proveRed(ours, theyVerify, 'theirs')}`);
+// expect throws where an answer is not the one wanted.
+function expect(what, got, want) {
+  if (!(want instanceof RegExp ? want.test(got) : got === want)) throw new Error(`${what}: ${JSON.stringify(got)}, not ${want}`);
+}
 
-    const other = await issuer();
-    const {proof: _, ...unsigned} = ours;
-    const theirs = await other.sign({...unsigned, issuer: {...unsigned.issuer, id: other.did}}, '2026-01-02T03:04:05Z');
-    p.write('lists/1.json', JSON.stringify({id: list, revokedCredential: []}));
-    const weVerify = p.verifier(p.trust('theirs.yaml', other.did, other.did), at, '--status', p.path('lists'));
-    console.log(`theirs, verified by portillon: accepted; ${await judge(theirs, weVerify, 'ours')} changes refused`);
-    console.log(`  this check was ${await proveRed(theirs, weVerify, 'ours')}`);
-  } finally {
-    p.close();
+// A did:web issuer with a bitstring status list: they read both as we publish them.
+async function didWebAndStatusList(p) {
+  const url = 'https://lab.example/status/1';
+  const did = p.run('badge', 'keygen', '-o', 'web.key', '--did-web', 'lab.example', '--document', 'did.json').split('\n')[0];
+  p.run('badge', 'status-list', '--key', 'web.key', '--issuer', did, '--id', url, '-o', 'list.json');
+  issue(p, '--key', 'web.key', '--issuer', did, '--status-list', 'list.json', '--status-index', '94567', '-o', 'web.json');
+  const credential = JSON.parse(p.read('web.json'));
+  const judged = async () => {
+    const documents = new Map([[did, JSON.parse(p.read('did.json'))], [url, JSON.parse(p.read('list.json'))]]);
+    const {verified, why} = await verifier({at, documents})(credential);
+    return verified ? 'good' : why;
+  };
+  const revoke = (...more) => p.run('badge', 'revoke', 'list.json', '--key', 'web.key', ...more);
+  expect('a badge on a clean list', await judged(), 'good');
+  const clean = JSON.parse(p.read('list.json'));
+  revoke('--index', '94566', '--index', '94568');
+  expect('a badge between two that are revoked', await judged(), 'good');
+  revoke('--badge', 'web.json');
+  expect('a badge that is revoked', await judged(), /: revoked$/);
+  const forged = JSON.parse(p.read('list.json'));
+  revoke('--badge', 'web.json', '--undo');
+  expect('a badge that is back', await judged(), 'good');
+  forged.credentialSubject.encodedList = clean.credentialSubject.encodedList;
+  p.write('list.json', JSON.stringify(forged));
+  expect('a list that was changed', await judged(), /Invalid signature/);
+  console.log('a did:web issuer and its status list, read by @digitalbazaar/vc-bitstring-status-list: 5 of 5 answers right');
+}
+
+// VC-JWTs of both kinds of keys, verified by OpenSSL with the keys that we publish.
+function tokens(p) {
+  const id = 'https://lab.example/issuer';
+  p.run('badge', 'keygen', '-o', 'rsa.key', '--rsa');
+  p.write('jwks.json', p.run('badge', 'publish', '--issuer', id, '--form', 'jwks', '--key', 'rsa.key', '--key', 'issuer.key'));
+  for (const [key, alg, hash] of [['rsa.key', 'RS256', 'sha256'], ['issuer.key', 'EdDSA', null]]) {
+    issue(p, '--key', key, '--issuer', id, '--jwt', '-o', `${alg}.jwt`);
+    const [header, payload, signature] = p.read(`${alg}.jwt`).trim().split('.');
+    const {kid, alg: said} = JSON.parse(Buffer.from(header, 'base64url'));
+    expect('the algorithm', said, alg);
+    const jwk = JSON.parse(p.read('jwks.json')).keys.find(k => k.kid === kid);
+    const good = text => verify(hash, Buffer.from(text), createPublicKey({key: jwk, format: 'jwk'}), Buffer.from(signature, 'base64url'));
+    expect(`a VC-JWT with ${alg}`, good(`${header}.${payload}`), true);
+    expect(`another VC-JWT with ${alg}`, good(`${header}.${payload}A`), false);
   }
+  console.log('VC-JWTs with RS256 and EdDSA, verified by OpenSSL with our JWKS: 2 of 2 accepted, 2 of 2 changes refused');
 }
 
-if (process.argv[1].endsWith('interop.mjs')) await main(process.argv[2]);
+const p = new Portillon(process.argv[2]);
+try {
+  await bothWays(p);
+  await didWebAndStatusList(p);
+  tokens(p);
+} finally {
+  p.close();
+}

@@ -5,7 +5,7 @@ import {execFileSync} from 'node:child_process';
 import {existsSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {Portillon} from './ours.mjs';
-import {at, issueOurs} from './interop.mjs';
+import {badge, issue} from './badge.mjs';
 import {verifier} from './theirs.mjs';
 
 const least = 10;
@@ -22,7 +22,7 @@ function oneCore(...command) {
 async function theirs(file) {
   const {readFileSync} = await import('node:fs');
   const credential = JSON.parse(readFileSync(file, 'utf8'));
-  const verify = verifier({at});
+  const verify = verifier({at: badge.at});
   const rate = async ms => {
     const start = performance.now();
     let n = 0;
@@ -40,7 +40,7 @@ function compare(portillon, speed) {
   const p = new Portillon(portillon);
   try {
     const did = p.run('badge', 'keygen', '-o', 'issuer.key').trim();
-    issueOurs(p, '--status', 'https://lab.example/obv3/revoked/1', '-o', 'badge.json');
+    issue(p, '--key', 'issuer.key', '--status', badge.status, '-o', 'badge.json');
     const file = p.path('badge.json');
     let a = 0, b = 0;
     for (let turn = 0; turn < 3; turn++) {

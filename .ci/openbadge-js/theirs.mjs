@@ -57,7 +57,9 @@ export function verifier({at, documents, now = at}) {
 // status leaves a 1EdTechRevocationList, which this library does not know, unjudged, and judges a BitstringStatusList.
 async function status(options) {
   const types = [options.credential.credentialStatus].flat().map(s => s.type);
-  return types.every(t => t === '1EdTechRevocationList') ? {verified: true} : checkStatus(options);
+  if (types.every(t => t === '1EdTechRevocationList')) return {verified: true};
+  const r = await checkStatus(options);
+  return r.verified && r.results.some(x => x.status) ? {verified: false, error: new Error('revoked')} : r;
 }
 
 function reasons(error) {
