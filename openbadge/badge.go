@@ -117,9 +117,6 @@ func read(doc object) (*Badge, error) {
 	if err := b.readDates(doc); err != nil {
 		return b, err
 	}
-	if err := coreFirst(doc); err != nil {
-		return b, err
-	}
 	for _, other := range [...]string{"EndorsementCredential", "BitstringStatusListCredential"} {
 		if has(doc["type"], other) {
 			return b, fault("unsupported-form", "it is an %s: this version reads badges", other)
@@ -145,17 +142,6 @@ func read(doc object) (*Badge, error) {
 	}
 	b.readEvidence(doc)
 	return b, nil
-}
-
-// coreFirst: the data model's own context stands before all others (Verifiable Credentials Data Model 2.0, section 4.3; 1.1, section 4.1).
-// The order of contexts is not signed.
-func coreFirst(doc object) error {
-	switch all := ld.List(doc["@context"]); {
-	case len(all) == 0, all[0] == ld.VC, all[0] == "https://www.w3.org/2018/credentials/v1":
-		return nil
-	default:
-		return fault("unknown-context", "the first context is %.100q, not the data model's own", all[0])
-	}
 }
 
 func (b *Badge) readSubject(doc object) error {

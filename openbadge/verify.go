@@ -171,7 +171,7 @@ func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 
 // credential judges a verifiable credential: Open Badges 3.0.
 func (q *inquiry) credential(doc object, token *jwt) {
-	d, err := ld.Open(doc)
+	d, err := openCredential(doc)
 	if !q.check("contexts", err) {
 		return
 	}
