@@ -19,12 +19,14 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// The types of a status in a bitstring status list (Bitstring Status List 1.0, section 2).
+// The types of a bitstring status list (Bitstring Status List 1.0, section 2).
 const (
-	BitstringEntryType = "BitstringStatusListEntry"
-	bitstringListType  = "BitstringStatusList"
-	bitstringType      = "BitstringStatusListCredential"
+	bitstringListType = "BitstringStatusList"
+	bitstringType     = "BitstringStatusListCredential"
 )
+
+// BitstringEntryType is a place in such a list.
+const BitstringEntryType = "BitstringStatusListEntry"
 
 // MinStatusEntries is the least that a list holds, so that a place in it says nothing of a person (section 2.2).
 const MinStatusEntries = 131_072
