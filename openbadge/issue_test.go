@@ -175,7 +175,9 @@ func TestAStatusListIsReadAsItWasIssued(t *testing.T) {
 		if _, err := OpenStatusList(b, other); err == nil {
 			t.Error("another key")
 		}
-		for _, bad := range [][]byte{nil, []byte("{}"), []byte("."), []byte(".."), bytes.Replace(b, []byte("revocation"), []byte("suspension"), 1), bytes.ToUpper(b)} {
+		middle := len(b) / 2
+		for _, bad := range [][]byte{nil, []byte("{}"), []byte("."), []byte(".."), bytes.Replace(b, []byte("revocation"), []byte("suspension"), 1), bytes.ToUpper(b),
+			append(append(bytes.Clone(b[:middle]), b[middle]^1), b[middle+1:]...), b[:middle]} {
 			if _, err := OpenStatusList(bad, k); err == nil && !bytes.Equal(bad, b) {
 				t.Errorf("%.60q is taken", bad)
 			}

@@ -42,11 +42,8 @@ func (n number) MarshalText() ([]byte, error) { return []byte(b64(n.int.Bytes())
 
 func (n *number) UnmarshalText(text []byte) error {
 	b, err := base64.RawURLEncoding.DecodeString(string(text))
-	if err != nil {
-		return errors.New("a number of the key is no base64url") // the cause would quote it
-	}
 	n.int = new(big.Int).SetBytes(b)
-	return nil
+	return err // ParseKey does not pass it on
 }
 
 // maxKeyFile bounds a key file: an RSA key of 8,192 bits has about 6,500.

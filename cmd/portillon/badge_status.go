@@ -109,7 +109,7 @@ func openList(path string, k *openbadge.Key) (openbadge.StatusListDraft, error) 
 // badgeStatusList makes a list in which nobody is revoked yet.
 func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	var d openbadge.StatusListDraft
-	var key, out string
+	var key, out, at string
 	var life time.Duration
 	if _, err := flags(w, "badge status-list", args, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&key, "key", "", "the issuer's key (badge keygen)")
@@ -119,6 +119,7 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 		fs.IntVar(&d.Size, "size", openbadge.MinStatusEntries, "places in the list")
 		spanFlag(fs, &life, "life", 0, "how long the list is good, as in 30d: sign it anew before (badge revoke --renew); default: no end")
 		spanFlag(fs, &d.TTL, "ttl", 0, "how long others may keep it, as in 12h; default: not said")
+		fs.StringVar(&at, "at", "", "the time of issue (RFC 3339); default: now")
 		fs.StringVar(&out, "o", "", "the file")
 	}); err != nil {
 		return err
@@ -130,19 +131,21 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return wrong("%w", err)
 	}
-	b, err := signList(d, k, life)
+	b, err := signList(d, k, at, life)
 	if err != nil {
 		return err
 	}
 	return w.writeOut(out, b, false)
 }
 
-func signList(d openbadge.StatusListDraft, k *openbadge.Key, life time.Duration) ([]byte, error) {
-	d.ValidFrom = time.Now()
+func signList(d openbadge.StatusListDraft, k *openbadge.Key, at string, life time.Duration) (b []byte, err error) {
+	if d.ValidFrom, err = timeFlag("--at", at, time.Now()); err != nil {
+		return nil, err
+	}
 	if life > 0 {
 		d.ValidUntil = d.ValidFrom.Add(life)
 	}
-	b, err := openbadge.IssueStatusList(d, k, d.ValidFrom)
+	b, err = openbadge.IssueStatusList(d, k, d.ValidFrom)
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
@@ -151,7 +154,7 @@ func signList(d openbadge.StatusListDraft, k *openbadge.Key, life time.Duration)
 
 // revoking is what badge revoke is told.
 type revoking struct {
-	key         string
+	key, at     string
 	badges      []string
 	indices     []int
 	undo, renew bool
@@ -167,6 +170,7 @@ func (r *revoking) declare(fs *flag.FlagSet) {
 		return err
 	})
 	fs.BoolVar(&r.undo, "undo", false, "take them off the list again")
+	fs.StringVar(&r.at, "at", "", "the time of issue (RFC 3339); default: now")
 	fs.BoolVar(&r.renew, "renew", false, "sign the list anew, changed or not")
 	spanFlag(fs, &r.life, "life", 0, "how long the list is good from now on; default: as long as before")
 }
@@ -196,7 +200,7 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	if r.life == 0 && !d.ValidUntil.IsZero() {
 		r.life = d.ValidUntil.Sub(d.ValidFrom)
 	}
-	b, err := signList(d, k, r.life)
+	b, err := signList(d, k, r.at, r.life)
 	if err != nil {
 		return err
 	}

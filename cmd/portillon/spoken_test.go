@@ -5,8 +5,20 @@ import (
 	"testing"
 	"time"
 
+	"portillon/openbadge"
 	"portillon/policy"
 )
+
+// A key that stands in a document on the web may be the one that signs: the document is not asked here.
+func TestAKeyCountsByItselfOrByADocumentOfItsIssuer(t *testing.T) {
+	k, _ := openbadge.GenerateKey("a test's")
+	other, _ := openbadge.GenerateKey("a test's")
+	for pin, want := range map[string]bool{k.DID(): true, k.Multikey(): true, "did:web:lab.example": true, "https://lab.example/issuer": true, other.DID(): false, "": false, "http://lab.example": false} {
+		if pinned([]string{pin}, k) != want {
+			t.Errorf("%q: %v", pin, !want)
+		}
+	}
+}
 
 func TestABadgesOwnWordsSteerNoTerminal(t *testing.T) {
 	for in, want := range map[string]string{
