@@ -55,6 +55,7 @@ func verbs() []verb {
 		{"badge issue", "--key FILE …", "issue an Open Badge 3.0", badgeIssue},
 		{"badge verify", "FILE --trust FILE", "verify a badge", badgeVerify},
 		{"badge show", "FILE", "print what a badge says, verified or not", badgeShow},
+		{"badge bake", "IMAGE --badge FILE -o FILE", "put a badge into a PNG or an SVG", badgeBake},
 		{"badge status-list", "--key FILE --id URL -o LIST", "make a status list for the badges you issue", badgeStatusList},
 		{"badge revoke", "LIST --key FILE --badge FILE", "revoke badges in your status list", badgeRevoke},
 		{"bundle keygen", "SITE -o FILE", "make the key that signs a site's bundles", bundleKeygen},
