@@ -2,11 +2,11 @@
 import {execFileSync, spawnSync} from 'node:child_process';
 import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
-import {dirname, join} from 'node:path';
+import {dirname, join, resolve} from 'node:path';
 
 export class Portillon {
   constructor(binary) {
-    this.binary = binary;
+    this.binary = resolve(binary);
     this.dir = mkdtempSync(join(tmpdir(), 'openbadge-js-'));
   }
 

@@ -5,6 +5,7 @@ import {execFileSync} from 'node:child_process';
 import {existsSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {Portillon} from './ours.mjs';
+import {resolve} from 'node:path';
 import {badge, issue} from './badge.mjs';
 import {verifier} from './theirs.mjs';
 
@@ -45,7 +46,7 @@ function compare(portillon, speed) {
     let a = 0, b = 0;
     for (let turn = 0; turn < 3; turn++) {
       a = Math.max(a, oneCore(process.execPath, self, 'theirs', file));
-      b = Math.max(b, oneCore(speed, file, did));
+      b = Math.max(b, oneCore(resolve(speed), file, did));
     }
     const bytes = Buffer.byteLength(JSON.stringify(JSON.parse(p.read('badge.json'))));
     console.log(`verifications a second of one badge of ${bytes} bytes, one core: @digitalbazaar/vc ${a.toFixed(0)}, portillon ${b.toFixed(0)}: ${(b / a).toFixed(1)} times`);
