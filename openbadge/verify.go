@@ -186,7 +186,7 @@ func (q *inquiry) credential(doc object, token *jwt) {
 // judge is all that can be said of a credential from its own bytes and its issuer's keys. q.Badge is nil where that is not enough
 // to go on. A document that is signed well but is not a good one of its kind hears first whether its dates are right.
 func (q *inquiry) judge(doc object, token *jwt) {
-	d, err := ld.Open(doc)
+	d, err := openCredential(doc)
 	if !q.check("contexts", err) {
 		return
 	}
