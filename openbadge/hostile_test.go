@@ -169,7 +169,7 @@ func TestProofsThatSayTooMuchOrTooLittle(t *testing.T) {
 		"naming no key":             {func(p object) { p["verificationMethod"] = k.DID() + "#key-1" }, "valid"},
 		"with a context of its own": {func(p object) { p["@context"] = ContextVC }, "invalid unknown-context"},
 		"with a node in it":         {func(p object) { p["domain"] = object{"id": "urn:x:1"} }, "invalid malformed"},
-		"after another":             {func(p object) { p["previousProof"] = "urn:x:1" }, "invalid unsupported-proof"},
+		"after one that is missing": {func(p object) { p["previousProof"] = "urn:x:1" }, "invalid broken-chain"},
 		"that has ended":            {func(p object) { p["expires"] = today.Add(-time.Hour).Format(time.RFC3339) }, "invalid expired"},
 		"of tomorrow":               {func(p object) { p["created"] = today.Add(24 * time.Hour).Format(time.RFC3339) }, "invalid not-yet-valid"},
 		"of no time at all":         {func(p object) { p["created"] = "soon" }, "invalid malformed"},

@@ -13,6 +13,7 @@ type Document struct {
 	terms *active
 	quads []quad // what it says, its proofs apart
 	texts map[crypto.Hash][]byte
+	work  *int // on canonical forms so far, of this document and of all that With makes of it
 }
 
 // Open reads the words of a document but for its proofs: each must be known, each id and type absolute. The error is a Fault.
@@ -28,7 +29,28 @@ func OpenKnowing(words Object, extra Extra) (*Document, error) {
 		return nil, err
 	}
 	quads, err := toRDF(Without(words, "proof"), terms)
-	return &Document{Words: words, terms: terms, quads: quads, texts: map[crypto.Hash][]byte{}}, err
+	return &Document{Words: words, terms: terms, quads: quads, texts: map[crypto.Hash][]byte{}, work: new(int)}, err
+}
+
+// With is the document with some of its proofs among what it says: what a proof signs that follows those (VC Data Integrity 1.0,
+// section 4.5). All canonical forms of all of them together are under one limit of work. The error is a Fault.
+func (d *Document) With(proofs []Object) (*Document, error) {
+	if len(proofs) == 0 {
+		return d, nil
+	}
+	words := Without(d.Words, "proof")
+	words["proof"] = Values(proofs)
+	quads, err := toRDF(words, d.terms)
+	return &Document{Words: words, terms: d.terms, quads: quads, texts: map[crypto.Hash][]byte{}, work: d.work}, err
+}
+
+// Values are objects as a JSON array holds them.
+func Values(objects []Object) []any {
+	out := make([]any, len(objects))
+	for i, o := range objects {
+		out[i] = o
+	}
+	return out
 }
 
 // Canonical is what the document says, its proofs apart, as canonical N-Quads: RDFC-1.0 with SHA-256 or SHA-384. The caller does
@@ -37,7 +59,7 @@ func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
 	if text, ok := d.texts[h]; ok {
 		return text, nil
 	}
-	text, err := canonicalise(d.quads, h)
+	text, err := spending(d.work, d.quads, h)
 	if err == nil {
 		d.texts[h] = text
 	}
