@@ -33,7 +33,7 @@ func (q *inquiry) proofs(d *ld.Document) error {
 		if isFault(err, "too-complex") {
 			return err
 		}
-		if first == nil {
+		if first == nil || isFault(first, "key-not-pinned") { // that others signed too says least
 			first = err
 		}
 	}

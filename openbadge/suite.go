@@ -124,7 +124,7 @@ func (c *cryptosuite) texts(d *ld.Document, p object, previous []object, h crypt
 		return nil, nil, err
 	}
 	if c.json {
-		return jsonTexts(d.Words, p, previous)
+		return jsonTexts(d, p, previous)
 	}
 	var bare []object
 	for _, p := range previous {
@@ -155,8 +155,8 @@ func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 }
 
 // jsonTexts are the texts of the suites that sign JSON: the document's has its own proofs taken out and those before p put in.
-func jsonTexts(words, p object, previous []object) (options, doc []byte, err error) {
-	words = ld.Without(words, "proof")
+func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte, err error) {
+	words := ld.Without(d.Words, "proof")
 	if p["@context"] != nil {
 		words["@context"] = p["@context"]
 	}
@@ -166,7 +166,7 @@ func jsonTexts(words, p object, previous []object) (options, doc []byte, err err
 	if options, err = ld.JCS(ld.Without(p, "proofValue")); err != nil {
 		return nil, nil, err
 	}
-	doc, err = ld.JCS(words)
+	doc, err = d.JCS(words)
 	return options, doc, err
 }
 

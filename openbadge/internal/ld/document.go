@@ -66,6 +66,16 @@ func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
 	return text, err
 }
 
+// JCS is words, which are the document's or nearly so, as canonical JSON, under the limit of work of all its canonical forms.
+func (d *Document) JCS(words Object) ([]byte, error) {
+	if err := affordable(*d.work); err != nil {
+		return nil, err
+	}
+	b, err := JCS(words)
+	*d.work += len(b) / 2
+	return b, err
+}
+
 // CanonicalOptions is what a proof's options say under the document's contexts, as canonical N-Quads.
 func (d *Document) CanonicalOptions(options Object, h crypto.Hash) ([]byte, error) {
 	quads, err := toRDF(options, d.terms)

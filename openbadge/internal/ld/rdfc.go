@@ -19,23 +19,32 @@ const maxWork = 1_200_000
 // with blank nodes named by what surrounds them. It reorders its argument.
 func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) { return spending(new(int), quads, h) }
 
-// spending is canonicalise on a purse that serves several times: it holds the work that was done before. Four bytes of text are
-// counted as one of work, which costs about that much more.
+// spending is canonicalise on a purse that serves several times: it holds the work that was done before. Two bytes of text are
+// counted as one of work, which costs more.
 func spending(work *int, quads []quad, h crypto.Hash) ([]byte, error) {
 	slices.SortFunc(quads, compareQuads)
 	quads = slices.Compact(quads) // a dataset is a set
-	c := newCanon(quads, h)
-	if err := c.spend(*work); err != nil {
+	if err := affordable(*work); err != nil {
 		return nil, err
 	}
+	c := newCanon(quads, h)
+	c.work = *work
 	err := c.name()
 	*work = c.work
 	if err != nil {
 		return nil, err
 	}
 	text := serialise(quads, func(n node) string { return c.issued.label(c.index[n.value]) }, nil)
-	*work += len(text) / 4
+	*work += len(text) / 2
 	return text, nil
+}
+
+// affordable is an error where so much work was done on a document that no more is.
+func affordable(work int) error {
+	if work > maxWork {
+		return Faultf("too-complex", "it is too large to be put into so many forms")
+	}
+	return nil
 }
 
 // serialise is the statements as canonical N-Quads, sorted.
