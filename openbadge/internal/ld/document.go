@@ -55,9 +55,9 @@ func (d *Document) CanonicalOptions(options Object, h crypto.Hash) ([]byte, erro
 
 // table makes a context of a test's words.
 func table(words map[string]string) *context {
-	c := make(context, 0, len(words))
+	c := &context{}
 	for _, name := range slices.Sorted(maps.Keys(words)) {
-		c = append(c, term{name: name, iri: words[name]})
+		c.terms = append(c.terms, term{name: name, iri: words[name]})
 	}
-	return &c
+	return c
 }
