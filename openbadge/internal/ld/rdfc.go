@@ -18,13 +18,18 @@ const maxWork = 1_200_000
 // canonicalise is RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024): the document's statements as sorted N-Quads
 // with blank nodes named by what surrounds them. It reorders its argument.
 func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) {
-	slices.SortFunc(quads, compareQuads)
-	quads = slices.Compact(quads) // a dataset is a set
-	c := newCanon(quads, h)
-	if err := c.name(); err != nil {
+	c, err := named(quads, h)
+	if err != nil {
 		return nil, err
 	}
-	return serialise(quads, func(n node) string { return c.issued.label(c.index[n.value]) }, nil), nil
+	return serialise(c.quads, func(n node) string { return c.label(n.value) }, nil), nil
+}
+
+// named is the dataset of the statements, with its blank nodes named.
+func named(quads []quad, h crypto.Hash) (*canon, error) {
+	slices.SortFunc(quads, compareQuads)
+	c := newCanon(slices.Compact(quads), h) // a dataset is a set
+	return c, c.name()
 }
 
 // serialise is the statements as canonical N-Quads, sorted.
@@ -99,6 +104,9 @@ func newCanon(quads []quad, h crypto.Hash) *canon {
 	c.issued.names = make([]int32, len(c.of))
 	return c
 }
+
+// label is the canonical name of a blank node, by the one that it came with.
+func (c *canon) label(came string) string { return c.issued.label(c.index[came]) }
 
 func (c *canon) spend(n int) error {
 	if c.work += n; c.work > maxWork {
