@@ -180,6 +180,9 @@ func word(k string, a *active) (*term, error) {
 func (x *expander) types(o Object, self node, outer *active, graph node) (*active, error) {
 	inner := outer
 	var names []string
+	if v, named := o["type"]; named && v == nil {
+		return nil, Faultf("malformed", "a type is null")
+	}
 	if len(List(o["type"])) > maxTypes {
 		return nil, Faultf("too-complex", "a node of more than %d types", maxTypes)
 	}

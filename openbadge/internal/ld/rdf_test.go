@@ -56,6 +56,7 @@ func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
 		`"version":1e-7`:                                            "malformed", // jsonld.js 8 writes 0
 		`"criteria":{"id":null}`:                                    "malformed",
 		`"criteria":{"id":5}`:                                       "malformed",
+		`"criteria":{"type":null}`:                                  "malformed",
 		`"criteria":{"type":5}`:                                     "malformed",
 		`"criteria":{"type":"criteria2"}`:                           "unknown-term",
 		`"criteria":{"@context":{}}`:                                "unknown-context",

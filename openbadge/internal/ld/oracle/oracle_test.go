@@ -1,7 +1,6 @@
 package oracle
 
 import (
-	"bytes"
 	"crypto"
 	"encoding/json"
 	"errors"
@@ -61,7 +60,12 @@ func (o *oracle) LoadDocument(url string) (*gold.RemoteDocument, error) {
 
 // canonical is the document's canonical N-Quads, its proofs apart, by json-gold alone: expanded in safe mode (Normalize has none),
 // made statements, and canonicalised.
-func (o *oracle) canonical(data []byte) (string, error) {
+func (o *oracle) canonical(data []byte) (_ string, err error) {
+	defer func() {
+		if r := recover(); r != nil { // json-gold 0.9.1 does, of an empty @type beside a @value (api_generate_node_map.go)
+			err = fmt.Errorf("json-gold panics: %v", r)
+		}
+	}()
 	var doc map[string]any
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return "", err
@@ -142,13 +146,14 @@ func (c *count) String() string {
 }
 
 // judge compares the two on one document, and returns what is wrong.
-func (c *count) judge(o *oracle, data []byte) string {
-	plain := withoutControls(data)
-	got, err := ours(plain)
-	if _, err2 := ours(data); (err == nil) != (err2 == nil) {
-		return fmt.Sprintf("control characters count: %v, %v", err, err2)
+func (c *count) judge(o *oracle, doc object) string {
+	data := marshal(doc)
+	got, err := ours(data)
+	if plain, changed := withoutControls(doc); changed && err == nil {
+		data = marshal(plain)
+		got, err = ours(data)
 	}
-	want, theirs := o.canonical(plain)
+	want, theirs := o.canonical(data)
 	var f *ld.Fault
 	switch {
 	case err != nil && theirs != nil:
@@ -156,41 +161,97 @@ func (c *count) judge(o *oracle, data []byte) string {
 	case errors.As(err, &f):
 		c.usOnly++
 		c.why[f.Code]++
+	case twice(doc), theirs == nil && got != want && fault(got, want):
+		c.aside++
 	case theirs != nil:
 		return fmt.Sprintf("json-gold refuses it: %v", theirs)
-	case got == want:
-		c.equal++
-	case fault(got):
-		c.aside++
-	default:
+	case got != want:
 		return "the statements differ:\n" + diff(got, want)
+	default:
+		c.equal++
 	}
 	return ""
 }
 
-var address = regexp.MustCompile(`<(https?://[^>]*)>`)
+func marshal(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // it was JSON
+	}
+	return b
+}
 
-// fault reports whether the statements have an address that json-gold takes for none: it leaves out such statements without a word
-// (ld/rdf_dataset.go, GraphToRDF), where JSON-LD 1.1 leaves out only what is not well formed by RFC 3987.
-func fault(quads string) bool {
-	for _, m := range address.FindAllStringSubmatch(quads, -1) {
-		if !gold.IsURL(m[1]) {
-			return true
+// twice reports whether a @context names an address twice: json-gold takes that for a recursion (ld/context.go, parse), where JSON-LD
+// 1.1 processes it again (context processing, step 5.2).
+func twice(v any) bool {
+	switch v := v.(type) {
+	case object:
+		list, _ := v["@context"].([]any)
+		for i, url := range list {
+			if slices.Contains(list[:i], url) {
+				return true
+			}
 		}
+		return slices.ContainsFunc(slices.Collect(maps.Values(v)), twice)
+	case []any:
+		return slices.ContainsFunc(v, twice)
 	}
 	return false
 }
 
-// withoutControls puts a private character for each control character but tab, line feed and return. RDFC-1.0 wants them escaped
-// (section 5), and json-gold 0.9.1 does not; that it is so done here the W3C's vector 060 shows. They mean no more than any other.
-func withoutControls(data []byte) []byte {
-	return control.ReplaceAllFunc(data, func(m []byte) []byte {
-		return []byte(`\ue0` + string(m[4:]))
-	})
+var address = regexp.MustCompile(`<(https?://[^>]*)>`)
+
+// fault reports whether a difference comes from one of the faults that json-gold 0.9.1 has:
+// it leaves out statements with an http address that its own pattern does not know, without a word (ld/rdf_dataset.go,
+// GraphToRDF), where JSON-LD 1.1 leaves out only what is not well formed by RFC 3987;
+// it canonicalises only objects and arrays of type @json (ld/node.go), where JSON-LD 1.1 has any JSON;
+// it says a statement twice where two values, as true and "true", make the same one: a dataset is a set (RDF 1.1, section 4).
+func fault(got, want string) bool {
+	if strings.Contains(want, "JSON Canonicalization error") {
+		return true
+	}
+	for _, m := range address.FindAllStringSubmatch(got, -1) {
+		if !gold.IsURL(m[1]) {
+			return true
+		}
+	}
+	lines := strings.Split(want, "\n")
+	return len(slices.Compact(lines)) < strings.Count(want, "\n")+1
 }
 
-// control is a control character as encoding/json writes it.
-var control = regexp.MustCompile(`\\u00(0[0-7bBeEfF]|1[0-9a-fA-F]|7f)`)
+// withoutControls puts a private character for each control character but tab, line feed and return, and reports whether there were
+// any. RDFC-1.0 wants them escaped (section 5), and json-gold 0.9.1 does not; that they are here the W3C's vector 060 shows.
+func withoutControls(v any) (any, bool) {
+	changed := false
+	private := func(r rune) rune {
+		if r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0x7f {
+			changed = true
+			return 0xE000 + r
+		}
+		return r
+	}
+	var walk func(v any) any
+	walk = func(v any) any {
+		switch v := v.(type) {
+		case string:
+			return strings.Map(private, v)
+		case object:
+			out := object{}
+			for k, x := range v {
+				out[k] = walk(x)
+			}
+			return out
+		case []any:
+			out := make([]any, len(v))
+			for i := range v {
+				out[i] = walk(v[i])
+			}
+			return out
+		}
+		return v
+	}
+	return walk(v), changed
+}
 
 func diff(got, want string) string {
 	a, b := strings.SplitAfter(got, "\n"), strings.SplitAfter(want, "\n")
@@ -254,16 +315,12 @@ func TestFixtures(t *testing.T) {
 	o, c := newOracle(t), count{why: map[string]int{}}
 	all := fixtures(t)
 	for _, path := range slices.Sorted(maps.Keys(all)) {
-		var b bytes.Buffer
-		if err := json.Compact(&b, all[path]); err != nil {
-			t.Fatal(err)
-		}
 		before := c.usOnly
-		if why := c.judge(o, b.Bytes()); why != "" {
+		if why := c.judge(o, decode(t, all[path])); why != "" {
 			t.Errorf("%s: %s", path, why)
 		}
 		if c.usOnly > before {
-			_, err := ours(b.Bytes())
+			_, err := ours(all[path])
 			t.Logf("refused by us alone: %s: %v", path, err)
 		}
 	}
