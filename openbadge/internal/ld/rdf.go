@@ -216,8 +216,8 @@ func (x *expander) types(o Object, self node, outer *active, graph node) (*activ
 	return inner, nil
 }
 
-// property says what o says of self. A single value is read as the node's types have it; what nested nodes are is read as it was
-// before them, for a type's context does not reach further in (JSON-LD 1.1, expansion step 7).
+// property says what o says of self. A single value is read as the node's types have it, and so is an id alone; what nested nodes are
+// is read as it was before them, for a type's context does not reach further in (JSON-LD 1.1, expansion step 7).
 func (x *expander) property(self node, t *term, v any, inner, outer *active, graph node) error {
 	if t.typ == "@json" {
 		return x.jsonLiteral(self, t, v, graph)
@@ -302,6 +302,9 @@ func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
 	if o, ok := v.(Object); ok {
 		if _, ok := o["@value"]; ok {
 			return spoken(t, o)
+		}
+		if _, ok := o["id"]; ok && len(o) == 1 {
+			return x.nested(t, o, s.inner, graph) // it is a reference, and no node of its own
 		}
 		return x.nested(t, o, s.outer, graph)
 	}

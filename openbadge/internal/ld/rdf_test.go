@@ -73,6 +73,19 @@ func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
 	}
 }
 
+// A type's prefixes hold for a reference, which is then no address; they do not for a node, where they are none (JSON-LD 1.1, expansion step 7).
+func TestATypesPrefixesHoldForReferences(t *testing.T) {
+	for issuer, want := range map[string]string{`{"id":"cred:x"}`: "relative-iri", `"cred:x"`: "relative-iri", `{"id":"cred:x","type":[]}`: "", `{"id":"did:x:y"}`: ""} {
+		d, err := Parse([]byte(`{"@context":["` + vc1 + `"],"type":"VerifiableCredential","issuer":` + issuer + `}`))
+		if err == nil {
+			_, err = Open(d)
+		}
+		if got, _, _ := strings.Cut(errText(err), ":"); got != want {
+			t.Errorf("%s: %v, want %q", issuer, err, want)
+		}
+	}
+}
+
 // A type's words do not reach the nodes within, and an array's order is not said, but for a list.
 func TestScopesAndOrders(t *testing.T) {
 	if _, err := lines(t, `"criteria":{"achievementType":"x"}`); !strings.Contains(errText(err), "unknown-term") {
