@@ -189,6 +189,7 @@ func TestContextsWithinSayNothingNew(t *testing.T) {
 		{"unknown-context", list(VC, OB), `["` + VC + `",{"validFrom":"urn:x"}]`},
 		{"unknown-context", list(VC, OB), list("https://evil.example/")},
 		{"unknown-context", list(VC, OB), `[` + list(VC) + `]`},
+		{"too-complex", list(VC, OB), list(slices.Repeat([]string{VC}, 9)...)},
 		{"unsupported-form", list(VC, OB), list("https://w3id.org/openbadges/v2")},
 	} {
 		if got, _, _ := strings.Cut(errText(open(c.root, c.within)), ":"); got != c.want {

@@ -12,7 +12,13 @@ type Document struct {
 	Words Object
 	terms *active
 	quads []quad // what it says, its proofs apart
-	texts map[crypto.Hash][]byte
+	texts map[crypto.Hash]canonical
+}
+
+// canonical is a canonical form, or why there is none.
+type canonical struct {
+	text []byte
+	err  error
 }
 
 // Open reads the words of a document but for its proofs: each must be known, each id and type absolute. The error is a Fault.
@@ -28,20 +34,21 @@ func OpenKnowing(words Object, extra Extra) (*Document, error) {
 		return nil, err
 	}
 	quads, err := toRDF(Without(words, "proof"), terms)
-	return &Document{Words: words, terms: terms, quads: quads, texts: map[crypto.Hash][]byte{}}, err
+	if err != nil {
+		return nil, err
+	}
+	return &Document{Words: words, terms: terms, quads: quads, texts: map[crypto.Hash]canonical{}}, nil
 }
 
 // Canonical is what the document says, its proofs apart, as canonical N-Quads: RDFC-1.0 with SHA-256 or SHA-384. The caller does
 // not change it.
 func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
-	if text, ok := d.texts[h]; ok {
-		return text, nil
+	c, done := d.texts[h]
+	if !done {
+		c.text, c.err = canonicalise(d.quads, h)
+		d.texts[h] = c
 	}
-	text, err := canonicalise(d.quads, h)
-	if err == nil {
-		d.texts[h] = text
-	}
-	return text, err
+	return c.text, c.err
 }
 
 // CanonicalOptions is what a proof's options say under the document's contexts, as canonical N-Quads.

@@ -56,13 +56,13 @@ type expander struct {
 	again  int    // contexts within that were read
 }
 
-// toRDF expands the document under the contexts. Every word must be known, every id and type absolute.
+// toRDF is the dataset that the document says under the contexts. Every word must be known, every id and type absolute.
 func toRDF(doc Object, a *active) ([]quad, error) {
 	x := &expander{root: Str(doc, "id"), own: List(doc["@context"])}
 	if _, err := x.node(doc, a, node{}, true); err != nil {
 		return nil, err
 	}
-	return x.quads, nil
+	return dataset(x.quads), nil
 }
 
 func (x *expander) blank() node {
@@ -148,6 +148,9 @@ func (x *expander) nothingNew(v any, a *active) error {
 	}
 	if v == nil {
 		return Faultf("unknown-context", "a context within is null: it takes the meaning of every word away")
+	}
+	if len(List(v)) > maxContexts {
+		return Faultf("too-complex", "%d contexts within", len(List(v)))
 	}
 	for _, c := range List(v) {
 		ctx, err := lookup(c, nil)

@@ -2,6 +2,7 @@ package ld
 
 import (
 	"crypto"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -146,4 +147,76 @@ func TestLongIdsAreCounted(t *testing.T) {
 	if _, err := lines(t, `"image":"data:image/png;base64,`+strings.Repeat("A", 700000)+`"`); err != nil {
 		t.Error(err)
 	}
+}
+
+// One document is read under both hashes where its proofs want both, whatever it says twice.
+func TestBothHashesOfOneDocument(t *testing.T) {
+	open := func() *Document {
+		d, err := Parse([]byte(`{"@context":"` + VC + `","type":["VerifiableCredential","VerifiableCredential"],"name":["a","a","b"]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := Open(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	doc := open()
+	for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA256} {
+		got, err := doc.Canonical(h)
+		want, err2 := open().Canonical(h)
+		if err != nil || err2 != nil || string(got) != string(want) || strings.Count(string(got), "\n") != 3 {
+			t.Errorf("%v: %v %v\n%s\n%s", h, err, err2, got, want)
+		}
+	}
+}
+
+// Whatever is opened, its canonical form is one: read as N-Quads and canonicalised again it is the same, and so is the document in
+// another order of its keys.
+func FuzzOpen(f *testing.F) {
+	head := `{"@context":["` + VC + `","` + OB + `"],"type":["VerifiableCredential","OpenBadgeCredential"],`
+	for _, s := range []string{
+		head + `"id":"urn:x:1","issuer":{"id":"did:key:z","type":"Profile","name":"é\u0001"},"credentialSubject":[{"type":"AchievementSubject","achievement":{"id":"urn:x:a","type":["Achievement"],"criteria":{"narrative":"\n"}}},{}]}`,
+		head + `"endorsement":[{"@context":["` + VC + `"],"type":["EndorsementCredential","VerifiableCredential"],"proof":[{"type":"DataIntegrityProof"},{}]}]}`,
+		head + `"name":{"@value":"x","@language":"FR"},"_sd":[1e3,{"b":null,"a":"\u2028"}]}`,
+		`{"@context":["` + vc1 + `","` + ob300 + `"],"type":"VerifiableCredential","issuer":{"id":"cred:x"},"issuanceDate":2010}`,
+		`{"@context":"` + VC + `","type":"BitstringStatusListCredential","credentialSubject":{"type":"BitstringStatusList","statusPurpose":["revocation",true,-0.5]}}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		words, err := Parse(b)
+		if err != nil {
+			return
+		}
+		doc, err := Open(words)
+		if err != nil {
+			if _, ok := err.(*Fault); !ok {
+				t.Fatalf("%v is no Fault", err)
+			}
+			return
+		}
+		text, err := doc.Canonical(crypto.SHA384)
+		if err != nil {
+			return
+		}
+		again, err := canonicalise(dataset(parseNQuads(t, string(text))), crypto.SHA384)
+		if err != nil || string(again) != string(text) {
+			t.Fatalf("%v\n%s\nis\n%s", err, text, again)
+		}
+		sorted, err := json.Marshal(words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if words, err = Parse(sorted); err != nil {
+			return // escaped, it may be too long
+		}
+		if doc, err = Open(words); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := doc.Canonical(crypto.SHA384); err != nil || string(again) != string(text) {
+			t.Fatalf("%v\n%s\nis\n%s", err, text, again)
+		}
+	})
 }

@@ -15,21 +15,20 @@ import (
 // the W3C's hardest honest vectors (044 to 046) 823,000, a poison graph more than there is.
 const maxWork = 1_200_000
 
-// canonicalise is RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024): the document's statements as sorted N-Quads
-// with blank nodes named by what surrounds them. It reorders its argument.
-func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) {
-	c, err := named(quads, h)
-	if err != nil {
-		return nil, err
-	}
-	return serialise(c.quads, func(n node) string { return c.label(n.value) }, nil), nil
+// dataset puts statements in order, each once: a dataset is a set. It works in place.
+func dataset(quads []quad) []quad {
+	slices.SortFunc(quads, compareQuads)
+	return slices.Compact(quads)
 }
 
-// named is the dataset of the statements, with its blank nodes named.
-func named(quads []quad, h crypto.Hash) (*canon, error) {
-	slices.SortFunc(quads, compareQuads)
-	c := newCanon(slices.Compact(quads), h) // a dataset is a set
-	return c, c.name()
+// canonicalise is RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024): a dataset as sorted N-Quads with blank nodes
+// named by what surrounds them.
+func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) {
+	c := newCanon(quads, h)
+	if err := c.name(); err != nil {
+		return nil, err
+	}
+	return serialise(quads, func(n node) string { return c.label(n.value) }, nil), nil
 }
 
 // serialise is the statements as canonical N-Quads, sorted.

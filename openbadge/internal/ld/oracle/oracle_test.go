@@ -77,7 +77,7 @@ func (o *oracle) canonical(data []byte) (_ string, err error) {
 	delete(doc, "@context")
 	delete(doc, "proof")
 	expanded, err := o.api.Expand(active, "", doc, o.opts, false, nil)
-	if err != nil {
+	if err != nil || expanded == nil { // a document that says nothing is none
 		return "", err
 	}
 	dataset, err := o.api.ToRDF([]any{expanded}, o.opts)
