@@ -45,6 +45,7 @@ func OpenKnowing(words Object, extra Extra) (*Document, error) {
 func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
 	c, done := d.texts[h]
 	if !done {
+		d.quads = dataset(d.quads)
 		c.text, c.err = canonicalise(d.quads, h)
 		d.texts[h] = c
 	}
@@ -57,7 +58,7 @@ func (d *Document) CanonicalOptions(options Object, h crypto.Hash) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	return canonicalise(quads, h)
+	return canonicalise(dataset(quads), h)
 }
 
 // table makes a context of a test's words.

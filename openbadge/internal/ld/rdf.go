@@ -56,13 +56,13 @@ type expander struct {
 	again  int    // contexts within that were read
 }
 
-// toRDF is the dataset that the document says under the contexts. Every word must be known, every id and type absolute.
+// toRDF is what the document says under the contexts. Every word must be known, every id and type absolute.
 func toRDF(doc Object, a *active) ([]quad, error) {
 	x := &expander{root: Str(doc, "id"), own: List(doc["@context"])}
 	if _, err := x.node(doc, a, node{}, true); err != nil {
 		return nil, err
 	}
-	return dataset(x.quads), nil
+	return x.quads, nil
 }
 
 func (x *expander) blank() node {
@@ -90,9 +90,6 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 		}
 		self = x.blank()
 	case string:
-		if !absolute(id, outer) {
-			return node{}, Faultf("relative-iri", "the id %.100q is not absolute", id)
-		}
 		self = node{kind: iri, value: id}
 	default:
 		return node{}, Faultf("malformed", "an id is no string")
@@ -110,6 +107,9 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 	inner, err := x.types(o, self, outer, graph)
 	if err != nil {
 		return node{}, err
+	}
+	if self.kind == iri && !absolute(self.value, inner) { // the types' prefixes hold for it too
+		return node{}, Faultf("relative-iri", "the id %.100q is not absolute", self.value)
 	}
 	for _, k := range slices.Sorted(maps.Keys(o)) {
 		if k == "id" || k == "type" || k == "@context" {

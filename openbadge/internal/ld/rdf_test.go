@@ -74,15 +74,22 @@ func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
 	}
 }
 
-// A type's prefixes hold for a reference, which is then no address; they do not for a node, where they are none (JSON-LD 1.1, expansion step 7).
-func TestATypesPrefixesHoldForReferences(t *testing.T) {
-	for issuer, want := range map[string]string{`{"id":"cred:x"}`: "relative-iri", `"cred:x"`: "relative-iri", `{"id":"cred:x","type":[]}`: "", `{"id":"did:x:y"}`: ""} {
-		d, err := Parse([]byte(`{"@context":["` + vc1 + `"],"type":"VerifiableCredential","issuer":` + issuer + `}`))
+// A type's prefixes hold for the node's id and for what it refers to, which are then no addresses; they do not hold for the nodes
+// within, where they are none (JSON-LD 1.1, expansion steps 7 and 13.4.3).
+func TestATypesPrefixesHoldForItsIds(t *testing.T) {
+	for _, c := range []struct{ want, id, issuer string }{
+		{"", "urn:x:1", `{"id":"did:x:y"}`},
+		{"", "urn:x:1", `{"id":"cred:x","type":[]}`},
+		{"relative-iri", "urn:x:1", `{"id":"cred:x"}`},
+		{"relative-iri", "urn:x:1", `"cred:x"`},
+		{"relative-iri", "cred:x", `"did:x:y"`},
+	} {
+		d, err := Parse([]byte(`{"@context":["` + vc1 + `"],"id":"` + c.id + `","type":"VerifiableCredential","issuer":` + c.issuer + `}`))
 		if err == nil {
 			_, err = Open(d)
 		}
-		if got, _, _ := strings.Cut(errText(err), ":"); got != want {
-			t.Errorf("%s: %v, want %q", issuer, err, want)
+		if got, _, _ := strings.Cut(errText(err), ":"); got != c.want {
+			t.Errorf("%s %s: %v, want %q", c.id, c.issuer, err, c.want)
 		}
 	}
 }

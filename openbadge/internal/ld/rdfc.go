@@ -60,11 +60,26 @@ func serialise(quads []quad, label func(node) string, of []int32) []byte {
 }
 
 func compareQuads(a, b quad) int {
-	return cmp.Or(compareNodes(a.s, b.s), cmp.Compare(a.p, b.p), compareNodes(a.o, b.o), compareNodes(a.graph, b.graph))
+	if c := compareNodes(&a.s, &b.s); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.p, b.p); c != 0 {
+		return c
+	}
+	if c := compareNodes(&a.o, &b.o); c != 0 {
+		return c
+	}
+	return compareNodes(&a.graph, &b.graph)
 }
 
-func compareNodes(a, b node) int {
-	return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.value, b.value), cmp.Compare(a.datatype, b.datatype), cmp.Compare(a.lang, b.lang))
+func compareNodes(a, b *node) int {
+	if a.kind != b.kind {
+		return cmp.Compare(a.kind, b.kind)
+	}
+	if c := cmp.Compare(a.value, b.value); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.datatype, b.datatype), cmp.Compare(a.lang, b.lang))
 }
 
 // canon is a canonicalisation under way. Blank nodes are numbers: their place in of.
