@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,6 +30,14 @@ func hostileChains(t testing.TB) map[string][]byte {
 		for _, suites := range [...][]string{{"eddsa-rdfc-2022"}, {"eddsa-jcs-2022"}, {"eddsa-jcs-2022", "eddsa-rdfc-2022"}} {
 			out[fmt.Sprintf("a chain of %s on %s", strings.Join(suites, " and "), what)] = hostileChain(t, suites, inside)
 		}
+	}
+	d := parse(t, out["a chain of eddsa-jcs-2022 on many values"])
+	every := ld.List(ld.List(d["proof"])[7].(object)["previousProof"])
+	for name, names := range map[string][]any{"eight proofs, each after all eight": append(every, "urn:proof:7"), "eight proofs, each after 2,100": slices.Repeat(every, 300)} {
+		for _, p := range ld.List(d["proof"]) {
+			p.(object)["previousProof"] = names
+		}
+		out[name], _ = json.Marshal(d)
 	}
 	return out
 }

@@ -30,9 +30,6 @@ func (q *inquiry) proofs(d *ld.Document) error {
 			q.Badge.ValidUntil = earlier(q.Badge.ValidUntil, f.ends) // for those who judge the dates later
 			return nil
 		}
-		if isFault(err, "too-complex") {
-			return err
-		}
 		if first == nil || isFault(first, "key-not-pinned") { // that others signed too says least
 			first = err
 		}
@@ -185,13 +182,10 @@ func (s *proofSet) signature(p object, previous []object) error {
 	var failed error
 	err = checkSignature(ld.Str(p, "verificationMethod"), s.pins, func(k crypto.PublicKey) bool {
 		with, ok := c.scheme(k)
-		if !ok || failed != nil {
-			return false
-		}
-		if messages[with.hash] == nil {
+		if ok && messages[with.hash] == nil {
 			messages[with.hash], failed = c.message(s.doc, p, previous, with.hash)
 		}
-		return failed == nil && with.verify(messages[with.hash], sig)
+		return ok && failed == nil && with.verify(messages[with.hash], sig)
 	})
 	if failed != nil {
 		return failed

@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +149,7 @@ func TestECDSASignaturesAreTwoNumbersOfTheCurve(t *testing.T) {
 			"a zero before":      {append([]byte{0}, fill(r, s)...), false},
 			"a zero after":       {append(fill(r, s), 0), false},
 			"a zero before each": {append(append([]byte{0}, r.FillBytes(make([]byte, n))...), append([]byte{0}, s.FillBytes(make([]byte, n))...)...), false},
+			"a zero before s":    {append(append(r.FillBytes(make([]byte, n)), 0), s.FillBytes(make([]byte, n))...), false},
 			"a byte less":        {fill(r, s)[1:], false},
 			"ASN.1":              {der, false},
 			"nothing":            {nil, false},
@@ -217,6 +219,7 @@ func TestAProofsContextIsTheDocuments(t *testing.T) {
 		"the first, as text": {all[0], "unknown-context", ""},
 		"the second":         {all[1:2], "unknown-context", "unknown-context"},
 		"one more":           {append(all[:len(all):len(all)], ContextVC), "unknown-context", "unknown-context"},
+		"many":               {slices.Repeat(all, 9), "unknown-context", "unknown-context"},
 		"none":               {[]any{}, "unknown-context", "unknown-context"},
 		"null":               {nil, "unknown-context", "unknown-context"},
 		"inline":             {object{"vu": "urn:x:vu"}, "unknown-context", "unknown-context"},
@@ -243,5 +246,50 @@ func TestOurOwnProofsAreOfTheFirstSuite(t *testing.T) {
 	theirs, err2 := cryptosuites[0].message(d, ld.Without(p, "proofValue"), nil, crypto.SHA256)
 	if err != nil || err2 != nil || !bytes.Equal(mine, theirs) || cryptosuites[0].name != suite || len(mine) != 64 {
 		t.Errorf("%x %v, %x %v", mine, err, theirs, err2)
+	}
+}
+
+// However many forms a document is put into, for proofs of several hashes, over JSON and in chains, they are under one limit.
+func TestAllFormsOfADocumentAreUnderOneLimit(t *testing.T) {
+	badge := func(what string, inside any) *ld.Document {
+		d := unsigned(t)
+		ld.Obj(d, "credentialSubject")[what] = inside
+		return open(t, d)
+	}
+	wide := func() *ld.Document { return badge("source", parse(t, []byte(tree(3, 3)))) } // nearly all that one form may cost
+	long := func() *ld.Document { return badge("narrative", strings.Repeat("a", 900_000)) }
+	statements := func(h crypto.Hash) func(*ld.Document) error {
+		return func(d *ld.Document) error { _, err := d.Canonical(h); return err }
+	}
+	asJSON := func(d *ld.Document) error { _, err := d.JCS(d.Words); return err }
+	after := func(d *ld.Document) error {
+		d, err := d.With([]object{{"type": "DataIntegrityProof"}})
+		if err == nil {
+			_, err = d.Canonical(crypto.SHA256)
+		}
+		return err
+	}
+	for name, c := range map[string]struct {
+		d     *ld.Document
+		forms []func(*ld.Document) error
+		last  string
+	}{
+		"the same form again":     {wide(), []func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA256), statements(crypto.SHA256)}, ""},
+		"another hash":            {wide(), []func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA384)}, "too-complex"},
+		"after a proof":           {wide(), []func(*ld.Document) error{statements(crypto.SHA256), after}, "too-complex"},
+		"a long text, twice":      {long(), []func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA384)}, ""},
+		"a long text, four times": {long(), []func(*ld.Document) error{statements(crypto.SHA256), statements(crypto.SHA384), after, after}, "too-complex"},
+		"JSON, four times":        {long(), []func(*ld.Document) error{asJSON, asJSON, asJSON, asJSON}, "too-complex"},
+		"JSON and statements":     {long(), []func(*ld.Document) error{asJSON, asJSON, asJSON, statements(crypto.SHA256)}, "too-complex"},
+	} {
+		for i, form := range c.forms {
+			want := ""
+			if i == len(c.forms)-1 {
+				want = c.last
+			}
+			if err := form(c.d); codeOf(err) != want {
+				t.Errorf("%s: form %d: %v, want %q", name, i, err, want)
+			}
+		}
 	}
 }

@@ -212,9 +212,6 @@ func parse(t testing.TB, b []byte) object {
 func open(t testing.TB, words object) *ld.Document {
 	t.Helper()
 	d, err := ld.OpenKnowing(words, examples)
-	if code := codeOf(err); code == "unknown-context" || code == "unsupported-form" {
-		t.Skipf("the tables lack a context: %v", err)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
