@@ -31,7 +31,7 @@ func hostileChains(t testing.TB) map[string][]byte {
 			out[fmt.Sprintf("a chain of %s on %s", strings.Join(suites, " and "), what)] = hostileChain(t, suites, inside)
 		}
 	}
-	d := parse(t, out["a chain of eddsa-jcs-2022 on many values"])
+	d := parse(t, out["a chain of eddsa-jcs-2022 on a tree of twins"])
 	every := ld.List(ld.List(d["proof"])[7].(object)["previousProof"])
 	for name, names := range map[string][]any{"eight proofs, each after all eight": append(every, "urn:proof:7"), "eight proofs, each after 2,100": slices.Repeat(every, 300)} {
 		for _, p := range ld.List(d["proof"]) {

@@ -131,6 +131,13 @@ func TestAChainHoldsFromItsFirstProof(t *testing.T) {
 			prove(t, d, witness, suite, chained("a"))
 			prove(t, d, issuer, suite, chained("", "a"))
 		}, "invalid key-not-pinned"},
+		"a witness after a link that does not hold": {func(d object) {
+			first := witness
+			first.method = "https://lab.example/#" + other.Multikey()
+			prove(t, d, first, suite, chained("a"))
+			prove(t, d, witness, suite, chained("b", "a"))
+			prove(t, d, issuer, suite, chained("", "b"))
+		}, "invalid key-not-pinned"},
 		"two links of one name": {func(d object) {
 			prove(t, d, witness, suite, chained("a"))
 			prove(t, d, issuer, suite, chained("", "a"))

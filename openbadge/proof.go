@@ -102,16 +102,16 @@ func (s *proofSet) verify(i int) *finding {
 func (s *proofSet) judge(p object) *finding {
 	f := &finding{}
 	previous, err := s.previous(p, f)
-	if err == nil {
-		err = s.signature(p, previous)
+	if f.err = err; err != nil {
+		return f
 	}
-	if isFault(err, "key-not-pinned") && strings.HasPrefix(ld.Str(p, "verificationMethod"), "did:key:") {
-		f.stranger, err = err, nil
+	f.err = s.signature(p, previous)
+	if isFault(f.err, "key-not-pinned") && strings.HasPrefix(ld.Str(p, "verificationMethod"), "did:key:") {
+		f.stranger, f.err = f.err, nil
 	}
-	if err == nil {
-		err = f.dates(p, s.at)
+	if f.err == nil {
+		f.err = f.dates(p, s.at)
 	}
-	f.err = err
 	return f
 }
 
