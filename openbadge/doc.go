@@ -3,8 +3,13 @@
 // Verify takes the bytes of a credential and answers valid, invalid or indeterminate, with reasons. Issue makes credentials that
 // others verify. There is no network in this package: keys, the time and status lists come from the caller.
 //
-// It accepts OB 3.0 on the W3C data model 2.0, as JSON with an eddsa-rdfc-2022 proof and as a VC-JWT signed with EdDSA. Everything
+// It accepts OB 3.0 on the W3C data model 2.0, as JSON with a Data Integrity proof and as a VC-JWT signed with EdDSA. Everything
 // else is invalid, with a reason that says what is not supported.
+//
+// Proofs are of the suites eddsa-rdfc-2022, also under its old name eddsa-2022 and as Ed25519Signature2020, eddsa-jcs-2022,
+// ecdsa-rdfc-2019 and ecdsa-jcs-2019 (P-256 or P-384). Of up to eight proofs one that counts is enough; the others, known or not,
+// are passed over. A proof that follows others (previousProof) counts where each of those is there and verifies too, with a pinned
+// key or with the one that its own did:key is made of: a stranger may have signed before the issuer, never instead of it.
 //
 // What it insists on:
 //

@@ -45,7 +45,7 @@ func TestOthersBadges(t *testing.T) {
 		"simple-err-expired.json":     "invalid expired",
 		"simple-err-issued.json":      "invalid issuer-not-trusted not-yet-valid not-an-open-badge",
 		"simple-err-proof-value.json": "invalid bad-signature",
-		"simple-noproof.json":         "invalid unsupported-form",
+		"simple-noproof.json":         "invalid no-proof not-an-open-badge",
 		"simple-err-context.json":     "invalid unknown-term",
 		"simple-context-alias.json":   "valid",
 		"simple-err-type.json":        "invalid unknown-term",

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/gowebpki/jcs"
 )
 
 const (
@@ -54,11 +52,13 @@ type expander struct {
 	blanks int
 	text   int    // bytes in quads
 	root   string // the document's own id
+	own    []any  // the addresses of its @context
+	again  int    // contexts within that were read
 }
 
-// toRDF expands the document under the contexts. Every word must be known, every id and type absolute.
+// toRDF is what the document says under the contexts. Every word must be known, every id and type absolute.
 func toRDF(doc Object, a *active) ([]quad, error) {
-	x := &expander{root: Str(doc, "id")}
+	x := &expander{root: Str(doc, "id"), own: List(doc["@context"])}
 	if _, err := x.node(doc, a, node{}, true); err != nil {
 		return nil, err
 	}
@@ -90,9 +90,6 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 		}
 		self = x.blank()
 	case string:
-		if !absolute(id, outer) {
-			return node{}, Faultf("relative-iri", "the id %.100q is not absolute", id)
-		}
 		self = node{kind: iri, value: id}
 	default:
 		return node{}, Faultf("malformed", "an id is no string")
@@ -102,12 +99,20 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 			return node{}, err
 		}
 	}
+	if c, ok := o["@context"]; ok && !top {
+		if err := x.nothingNew(c, outer); err != nil {
+			return node{}, err
+		}
+	}
 	inner, err := x.types(o, self, outer, graph)
 	if err != nil {
 		return node{}, err
 	}
+	if self.kind == iri && !absolute(self.value, inner) { // the types' prefixes hold for it too
+		return node{}, Faultf("relative-iri", "the id %.100q is not absolute", self.value)
+	}
 	for _, k := range slices.Sorted(maps.Keys(o)) {
-		if k == "id" || k == "type" || k == "@context" && top {
+		if k == "id" || k == "type" || k == "@context" {
 			continue
 		}
 		t, err := word(k, inner)
@@ -132,47 +137,55 @@ func silent(o Object) error {
 	return nil
 }
 
-// word is what the contexts say of a key.
-func word(k string, a *active) (*term, error) {
-	if k == "@context" {
-		return nil, Faultf("unknown-context", "a context within the document is not read: contexts are not signed")
+// maxAgain bounds the nodes that have contexts of their own: an endorsement has, and 1EdTech's fullest sample has five.
+const maxAgain = 64
+
+// nothingNew checks the @context of a node within: it may name again what the document's own @context names, as endorsements do,
+// and only where that changes nothing, so that every word means there what it means without it.
+func (x *expander) nothingNew(v any, a *active) error {
+	if x.again++; x.again > maxAgain {
+		return Faultf("too-complex", "more than %d contexts within", maxAgain)
 	}
+	if v == nil {
+		return Faultf("unknown-context", "a context within is null: it takes the meaning of every word away")
+	}
+	if len(List(v)) > maxContexts {
+		return Faultf("too-complex", "%d contexts within", len(List(v)))
+	}
+	for _, c := range List(v) {
+		ctx, err := lookup(c, nil)
+		switch {
+		case err != nil:
+			return err
+		case !slices.Contains(x.own, c):
+			return Faultf("unknown-context", "a context within names %.200q, which the document's own does not", c)
+		case !a.says(ctx):
+			return Faultf("unknown-context", "a context within changes what words mean: contexts are not signed")
+		}
+	}
+	return nil
+}
+
+// word is what the contexts say of a key. One statement may be written with one word only, in all the contexts that we know: an
+// alias would be signed alike, and not be seen by those who look for the word.
+func word(k string, a *active) (*term, error) {
 	t, ok := a.find(k)
 	if !ok {
 		return nil, Faultf("unknown-term", "the word %.60q is in none of the contexts", k)
 	}
-	if other := alias(k, t, a); other != "" {
-		return nil, Faultf("unknown-term", "%.60q is another word for %q", k, other)
+	if t.alias != "" {
+		return nil, Faultf("unknown-term", "%.60q is another word for %q", k, t.alias)
 	}
 	return t, nil
-}
-
-// readWords are what read takes out of a credential. The contexts know other words for some of them, which would be signed alike and not be seen.
-var readWords = [...]string{
-	"achievement", "audience", "awardedDate", "created", "credentialStatus", "credentialSubject", "criteria", "cryptosuite",
-	"description", "encodedList", "endorsementComment", "evidence", "expirationDate", "expires", "genre", "hashed", "identifier",
-	"identityHash", "identityType", "image", "issuanceDate", "issuer", "name", "narrative", "proof", "proofPurpose", "proofValue",
-	"refreshService", "salt", "statusListCredential", "statusListIndex", "statusPurpose", "statusSize", "ttl", "validFrom", "validUntil",
-	"verificationMethod",
-}
-
-// alias is the word that k says differently, or "".
-func alias(k string, t *term, a *active) string {
-	if _, read := slices.BinarySearch(readWords[:], k); read {
-		return ""
-	}
-	for _, w := range readWords {
-		if o, ok := a.find(w); ok && o.iri == t.iri && w != k {
-			return w
-		}
-	}
-	return ""
 }
 
 // types says what the node is, and brings in what its types define.
 func (x *expander) types(o Object, self node, outer *active, graph node) (*active, error) {
 	inner := outer
 	var names []string
+	if v, named := o["type"]; named && v == nil {
+		return nil, Faultf("malformed", "a type is null")
+	}
 	if len(List(o["type"])) > maxTypes {
 		return nil, Faultf("too-complex", "a node of more than %d types", maxTypes)
 	}
@@ -206,8 +219,8 @@ func (x *expander) types(o Object, self node, outer *active, graph node) (*activ
 	return inner, nil
 }
 
-// property says what o says of self. A single value is read as the node's types have it; what nested nodes are is read as it was
-// before them, for a type's context does not reach further in (JSON-LD 1.1, expansion step 7).
+// property says what o says of self. A single value is read as the node's types have it, and so is an id alone; what nested nodes are
+// is read as it was before them, for a type's context does not reach further in (JSON-LD 1.1, expansion step 7).
 func (x *expander) property(self node, t *term, v any, inner, outer *active, graph node) error {
 	if t.typ == "@json" {
 		return x.jsonLiteral(self, t, v, graph)
@@ -281,12 +294,9 @@ func (x *expander) listOf(self node, t *term, vs []any, s scopes, graph node) er
 }
 
 func (x *expander) jsonLiteral(self node, t *term, v any, graph node) error {
-	b, err := json.Marshal(v)
-	if err == nil {
-		b, err = jcs.Transform(b)
-	}
+	b, err := JCS(v)
 	if err != nil {
-		return Faultf("malformed", "%s: %v", t.name, err)
+		return err
 	}
 	return x.emit(quad{self, t.iri, node{kind: literal, value: string(b), datatype: rdf + "JSON"}, graph})
 }
@@ -295,6 +305,9 @@ func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
 	if o, ok := v.(Object); ok {
 		if _, ok := o["@value"]; ok {
 			return spoken(t, o)
+		}
+		if _, ok := o["id"]; ok && len(o) == 1 {
+			return x.nested(t, o, s.inner, graph) // it is a reference, and no node of its own
 		}
 		return x.nested(t, o, s.outer, graph)
 	}
