@@ -68,7 +68,7 @@ func hostilePictures() map[string][]byte {
 		return []byte(svgHead + strings.Repeat(item, n) + strings.Repeat(end, n) + `<o:credential verify="a.b.c"/></svg>`)
 	}
 	return map[string][]byte{
-		"a PNG of empty chunks":       append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x03\x00\x00\x00\x03\b\x00\x00\x00\x00sCd\xb5"), bytes.Repeat([]byte("\x00\x00\x00\x00tEXt\x7f\x45\xa1\xb0"), bake.MaxBytes/12-8)...),
+		"a PNG of empty chunks":       append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x03\x00\x00\x00\x03\b\x00\x00\x00\x00sC\xeac"), bytes.Repeat([]byte("\x00\x00\x00\x00tEXt\x96B\xc5\x85"), bake.MaxBytes/12-8)...),
 		"an SVG of elements":          svg(`<g/>`, ""),
 		"an SVG of open elements":     svg(`<g>`, "</g>"),
 		"an SVG of text":              svg(`a`, ""),
@@ -81,6 +81,6 @@ func hostilePictures() map[string][]byte {
 		"an SVG with a long badge":    svg(`<o:credential>`+strings.Repeat("a", bake.MaxSVG-8192)+`</o:credential>`, ""),
 		"an SVG with a long DOCTYPE":  []byte("<!DOCTYPE svg " + strings.Repeat("<", bake.MaxSVG-100)),
 		"an SVG with quotes for type": []byte("<!DOCTYPE svg " + strings.Repeat("<!---->", bake.MaxSVG/7-10)),
-		"a megabyte in an SVG":        []byte(svgHead + `<o:credential>{"a":[` + strings.Repeat(`[],`, MaxBytes/2) + `</o:credential></svg>`),
+		"a megabyte in an SVG":        []byte(svgHead + `<o:credential>{"a":[` + strings.Repeat(`[],`, MaxBytes/3-100) + `</o:credential></svg>`),
 	}
 }

@@ -29,7 +29,7 @@ import (
 
 const (
 	MaxBytes = 8 << 20 // of a PNG: a badge is some 50 to 500 KB
-	MaxSVG   = 2 << 20 // of an SVG, whose XML costs more to read
+	MaxSVG   = 1 << 20 // of an SVG, of some tens of KB: XML that an attacker writes takes 50 times its size to read
 )
 
 // Why a picture gives no badge. Any other error says what is broken in it.
