@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -212,37 +211,12 @@ func evidenceOf(f evidence.File, p evidence.Progress) []openbadge.Evidence {
 	return out
 }
 
-// directory is a folder of status lists.
-type directory map[string][]byte
-
-func (d directory) Resolve(url string) ([]byte, error) {
-	if b, ok := d[url]; ok {
-		return b, nil
-	}
-	return nil, errors.New("it is not in the folder")
-}
-
+// readDirectory is what stands in a folder; without one, every list is out of reach, and a badge that has a status cannot be said to be valid.
 func readDirectory(dir string) (openbadge.Resolver, error) {
 	if dir == "" {
-		return directory{}, nil // every list is out of reach: a badge that has a status cannot be said to be valid
+		return &openbadge.Directory{}, nil
 	}
-	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err != nil {
-		return nil, err
-	}
-	out := directory{}
-	for _, p := range paths {
-		b, err := os.ReadFile(p)
-		if err != nil {
-			return nil, err
-		}
-		l, err := openbadge.ParseRevocationList(b)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
-		}
-		out[l.ID] = b
-	}
-	return out, nil
+	return openbadge.OpenDirectory(dir)
 }
 
 func badgeVerify(_ context.Context, w stdio, args []string) error {
