@@ -81,6 +81,7 @@ func keys(n int) string {
 func TestNothingAnAttackerSendsTakesLong(t *testing.T) {
 	all := hostile()
 	maps.Copy(all, hostileChains(t))
+	maps.Copy(all, hostilePictures())
 	for name, in := range all {
 		var before, after runtime.MemStats
 		var v Verdict

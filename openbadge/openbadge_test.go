@@ -52,8 +52,8 @@ func TestOthersBadges(t *testing.T) {
 		"simple-err-issuer.json":      "invalid not-an-open-badge",
 		"simple.jwt":                  "invalid unsupported-form",
 		"simple-did-web-method.json":  "invalid issuer-not-trusted",
-		"simple-json.png":             "invalid unsupported-form",
-		"simple-jwt.svg":              "invalid unsupported-form",
+		"simple-json.png":             "invalid key-not-pinned", // another key of the same issuer: see TestABadgeIsReadOutOfItsPicture
+		"simple-jwt.svg":              "invalid unsupported-proof",
 	} {
 		got := codes(Verify(file(t, filepath.Join(shared(t, inspector), name)), Options{Trust: []Issuer{example}, At: today}))
 		if got != want {

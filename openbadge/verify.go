@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"portillon/openbadge/bake"
 	"portillon/openbadge/internal/ld"
 )
 
@@ -159,8 +160,8 @@ func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 		q.Form = "ob3 json"
 		doc, err = ld.Parse(data)
 		return doc, nil, err
-	case bytes.HasPrefix(data, []byte("\x89PNG")), bytes.HasPrefix(data, []byte("<")):
-		return nil, nil, fault("unsupported-form", "an image or a page: this version reads the JSON or the JWT that is baked into it")
+	case bake.Format(data) != "":
+		return q.unbake(data)
 	}
 	q.Form = "ob3 jwt"
 	if token, err = parseJWT(data); err == nil {

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -151,36 +148,14 @@ func readTrust(path string) ([]openbadge.Issuer, error) {
 	return out, nil
 }
 
-// directory is a folder of documents, each under the id that it gives itself.
-type directory map[string][]byte
-
-func (d directory) Resolve(url string) ([]byte, error) {
-	if b, ok := d[url]; ok {
-		return b, nil
-	}
-	return nil, errors.New("it is not in the folder")
-}
-
 // readDocuments reads a folder. Without one every document is out of reach: a badge that needs it cannot be said to be valid.
 func readDocuments(dir string) (openbadge.Resolver, error) {
-	out := directory{}
 	if dir == "" {
-		return out, nil
+		return &openbadge.Directory{}, nil
 	}
-	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	d, err := openbadge.OpenDirectory(dir)
 	if err != nil {
-		return nil, err
+		return nil, wrong("%w", err)
 	}
-	for _, p := range paths {
-		b, err := os.ReadFile(p)
-		if err != nil {
-			return nil, wrong("%w", err)
-		}
-		var doc struct{ ID string }
-		if err := json.Unmarshal(b, &doc); err != nil || doc.ID == "" {
-			return nil, wrong("%s: it is no JSON document with an id", p)
-		}
-		out[doc.ID] = b
-	}
-	return out, nil
+	return d, nil
 }
