@@ -143,6 +143,7 @@ func TestProtectionIsNotTakenAway(t *testing.T) {
 	guard := &context{protected: true, terms: []term{{name: "a", iri: "urn:1"}}}
 	alike := &context{terms: []term{{name: "a", iri: "urn:1"}}}
 	other := &context{terms: []term{{name: "a", iri: "urn:2"}}}
+	listed := &context{terms: []term{{name: "a", iri: "urn:1", container: inList}}}
 	stack := func(override bool, all ...*context) (a *active, err error) {
 		for _, c := range all {
 			if a, err = a.with(c, override && c == alike); err != nil {
@@ -154,6 +155,9 @@ func TestProtectionIsNotTakenAway(t *testing.T) {
 	if _, err := stack(false, guard, alike, other); !strings.Contains(errText(err), "unknown-context") {
 		t.Error(err)
 	}
+	if _, err := stack(false, guard, listed); !strings.Contains(errText(err), "unknown-context") {
+		t.Error(err)
+	}
 	if _, err := stack(false, alike, other, alike, guard, guard); err != nil {
 		t.Error(err)
 	}
@@ -161,6 +165,26 @@ func TestProtectionIsNotTakenAway(t *testing.T) {
 		t.Error("the scope of a property says it anew: ", err)
 	} else if x, _ := a.find("a"); x.iri != "urn:2" {
 		t.Error(x.iri)
+	}
+}
+
+func TestWhatAContextSaysIsComparedWhole(t *testing.T) {
+	of := func(scoped *context) *context {
+		return &context{terms: []term{{name: "a", iri: "urn:1", scoped: scoped}}}
+	}
+	base := &active{ctx: of(&context{protected: true}), up: &active{ctx: &context{terms: []term{{name: "p", iri: "urn:p"}}}}}
+	if !base.says(of(&context{protected: true})) {
+		t.Error("the same context says something new")
+	}
+	for what, c := range map[string]*context{
+		"a scope that protects nothing":         of(&context{}),
+		"no scope":                              of(nil),
+		"a prefix that means something else":    {leans: []term{{name: "p", iri: "urn:other"}}},
+		"a prefix that it took for a whole IRI": {leans: []term{{name: "p"}}},
+	} {
+		if base.says(c) {
+			t.Errorf("%s says nothing new", what)
+		}
 	}
 }
 
@@ -183,6 +207,7 @@ func TestContextsWithinSayNothingNew(t *testing.T) {
 		{"", list(vc1, ob301, ob300), list(ob300)},
 		{"unknown-context", list(vc1, ob301, ob300), list(ob301)}, // it would say the words of ob300 anew
 		{"unknown-context", list(VC, OB), list(VC, OB, Extensions)},
+		{"unknown-context", list(VC, OB), list("https://www.w3.org/ns/credentials/status/v1")}, // it says what VC says, and is not the document's
 		{"unknown-context", list(VC, OB), `null`},
 		{"unknown-context", list(VC, OB), `[null]`},
 		{"unknown-context", list(VC, OB), `{"validFrom":"urn:x"}`},

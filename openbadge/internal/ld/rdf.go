@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -418,21 +419,44 @@ func number(n json.Number, t *term) (node, error) {
 	return typed(mant+"E"+strconv.Itoa(e), t.typ, xsd+"double"), nil
 }
 
-// absolute reports whether s is an IRI that means the same everywhere: with a scheme, and one that no context could expand.
+// absolute reports whether s is an IRI that means the same everywhere: with a scheme, one that no context could expand, and well
+// formed, for some processors leave out statements with others.
 func absolute(s string, a *active) bool {
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || scheme == "" || rest == "" || scheme == "_" {
 		return false
 	}
-	for i, r := range scheme {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-		if !letter && (i == 0 || !strings.ContainsRune("0123456789+-.", r)) {
+	for i := range len(scheme) {
+		c := scheme[i]
+		if letter := 'a' <= c|0x20 && c|0x20 <= 'z'; !letter && (i == 0 || !strings.Contains("0123456789+-.", scheme[i:i+1])) {
 			return false
 		}
 	}
-	if strings.ContainsAny(s, "<>\"{}|^`\\ ") || strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 }) {
+	if !wellFormed(rest) {
 		return false
+	}
+	if strings.HasPrefix(rest, "//") {
+		if _, err := url.Parse(s); err != nil { // its host and port
+			return false
+		}
 	}
 	_, word := a.find(scheme)
 	return !word
 }
+
+// wellFormed reports whether what follows a scheme has only what an IRI may have (RFC 3987, section 2.2), and each % its two digits.
+func wellFormed(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c <= 0x20 || c == 0x7f, c == '<' || c == '>' || c == '"' || c == '{' || c == '}' || c == '|' || c == '^' || c == '`' || c == '\\':
+			return false
+		case c == '%':
+			if len(s)-i < 3 || !isHex(s[i+1]) || !isHex(s[i+2]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }

@@ -101,9 +101,9 @@ func places(v any, out []place) []place {
 	return out
 }
 
-// mutate changes the document in one to four places, and now and then its contexts.
+// mutate changes the document in one to three places, and now and then its contexts.
 func (m *mutator) mutate(doc object) {
-	for range 1 + m.IntN(4) {
+	for range 1 + m.IntN(3) {
 		all := places(doc, nil)
 		if len(all) == 0 {
 			return
@@ -129,13 +129,13 @@ func (m *mutator) mutate(doc object) {
 		case 6:
 			p.set(m.many(p.get(), all))
 		case 7:
-			p.set(object{"id": m.text(), "type": m.types(all), m.word(all): p.get()})
+			p.set(object{"id": m.id(), "type": m.types(all), m.word(all): p.get()})
 		case 8, 9:
 			if o, ok := p.get().(object); ok {
 				m.node(o, all)
 			}
 		case 10:
-			if s, ok := p.get().(string); ok {
+			if s, ok := p.get().(string); ok && p.key != "type" {
 				p.set(s + m.text())
 			}
 		case 11:
@@ -146,7 +146,7 @@ func (m *mutator) mutate(doc object) {
 
 // word is a key: mostly one that the document has, for others have no meaning in most places.
 func (m *mutator) word(all []place) string {
-	if m.IntN(4) > 0 {
+	if m.IntN(8) > 0 {
 		if p := pick(m, all); p.key != "" {
 			return p.key
 		}
@@ -156,13 +156,30 @@ func (m *mutator) word(all []place) string {
 
 func (m *mutator) text() string { return pick(m, m.texts) }
 
-func (m *mutator) types(all []place) any {
+// id is mostly an address, for most other texts are refused by both.
+func (m *mutator) id() string {
 	if m.IntN(4) == 0 {
+		return m.text()
+	}
+	return pick(m, []string{"urn:x:1", "urn:x:2", "did:key:z6Mk#z6Mk", "https://a.example/b?c=d#e", "https://a.example/é", "mailto:a@b.example"})
+}
+
+// class is mostly one of the words that begin with a capital, as types do.
+func (m *mutator) class() string {
+	w := pick(m, m.words)
+	for m.IntN(8) > 0 && (w[0] < 'A' || w[0] > 'Z') {
+		w = pick(m, m.words)
+	}
+	return w
+}
+
+func (m *mutator) types(all []place) any {
+	if m.IntN(8) == 0 {
 		return m.text()
 	}
 	var out []any
 	for range m.IntN(3) {
-		out = append(out, pick(m, m.words))
+		out = append(out, m.class())
 	}
 	for _, p := range all {
 		if p.key == "type" && m.IntN(4) == 0 && len(out) < 4 {
@@ -202,7 +219,7 @@ func (m *mutator) value(all []place) any {
 	case 7:
 		return object{"@value": pick(m, []any{m.text(), true, pick(m, numbers), nil})}
 	case 8:
-		return object{"id": m.text()}
+		return object{"id": m.id()}
 	case 9:
 		return object{pick(m, []string{"@list", "@set", "@graph", "@id", "@type", "@value"}): clone(pick(m, all).get())}
 	}
@@ -231,7 +248,7 @@ func (m *mutator) many(v any, all []place) any {
 func (m *mutator) node(o object, all []place) {
 	switch m.IntN(5) {
 	case 0:
-		o["id"] = m.text()
+		o["id"] = m.id()
 	case 1:
 		delete(o, "id")
 	case 2:
@@ -296,11 +313,11 @@ func decode(t testing.TB, b []byte) (doc object) {
 }
 
 var (
-	documents = flag.Int("documents", 200_000, "how many documents to make")
+	documents = flag.Int("documents", 220_000, "how many documents to make")
 	seed      = flag.Uint64("seed", 1, "which ones")
 )
 
-// Of 200,000 documents that are made of others' by mutation, we accept none that json-gold refuses, and make the same statements.
+// Of 220,000 documents that are made of others' by mutation, we accept none that json-gold refuses, and make the same statements.
 func TestMutatedDocuments(t *testing.T) {
 	o, c := newOracle(t), count{why: map[string]int{}}
 	var seeds []object
@@ -323,7 +340,7 @@ func TestMutatedDocuments(t *testing.T) {
 	}
 	took := time.Since(start)
 	t.Logf("%d documents of %d fixtures: %s; %.0f a second", *documents, len(seeds), &c, float64(*documents)/took.Seconds())
-	if c.equal < *documents/4 {
+	if c.equal < *documents*9/20 {
 		t.Errorf("only %d were compared", c.equal)
 	}
 }
