@@ -20,8 +20,10 @@ type Badge struct {
 	AchievementName string        `json:"achievement_name,omitempty"`
 	Description     string        `json:"description,omitempty"`
 	Criteria        string        `json:"criteria,omitempty"`
+	Image           string        `json:"image,omitempty"` // the achievement's: a URL, or a data URL
 	ValidFrom       time.Time     `json:"valid_from,omitzero"`
 	ValidUntil      time.Time     `json:"valid_until,omitzero"` // zero: no end
+	Awarded         time.Time     `json:"awarded,omitzero"`     // when it was earned: nothing is judged by it
 	Subject         string        `json:"subject,omitempty"`    // credentialSubject.id
 	Identifiers     []Identity    `json:"identifiers,omitempty"`
 	Status          []StatusEntry `json:"status,omitempty"` // each must hold
@@ -34,6 +36,7 @@ type StatusEntry struct {
 	List    string `json:"list"` // the URL of the list
 	Purpose string `json:"purpose,omitempty"`
 	Index   int64  `json:"index,omitempty"`
+	Size    int64  `json:"size,omitempty"` // bits of an entry; zero: one
 }
 
 // Identity is an IdentityObject: who the badge is for, in the clear or hashed.
@@ -60,8 +63,9 @@ type Recipient struct {
 	Subjects []string
 }
 
-// IsFor reports whether the badge's recipient is r: by the subject's id, exactly, or by an e-mail address. Addresses are compared
-// in lower case too, since issuers and members write the same one differently; a hash was made of one spelling, so both are tried.
+// IsFor reports whether the badge's recipient is r: by the subject's id, exactly, or by an e-mail address. Upper and lower case are
+// the same in an address, on both sides of the @, since issuers and members write the same one differently. A hash was made of one
+// spelling: the one given is tried, and the same in lower case. No other spelling is (dots, +tags): they are somebody else's.
 func (b *Badge) IsFor(r Recipient) bool {
 	for _, s := range r.Subjects {
 		if s != "" && s == b.Subject {
@@ -111,40 +115,59 @@ func (i Identity) matches(email string) bool {
 	return false
 }
 
-// read takes the badge out of the document. What is missing and must be there is a Fault; the dates are there all the same.
+// read takes a badge out of the document. What is missing and must be there is a Fault.
 func read(doc object) (*Badge, error) {
-	b := &Badge{ID: ld.Str(doc, "id"), Name: ld.Str(doc, "name")}
-	if err := b.readDates(doc); err != nil {
+	b, kind, err := readCredential(doc)
+	if err != nil {
 		return b, err
 	}
-	for _, other := range [...]string{"EndorsementCredential", "BitstringStatusListCredential"} {
-		if has(doc["type"], other) {
-			return b, fault("unsupported-form", "it is an %s: this version reads badges", other)
-		}
-	}
-	if !has(doc["type"], "VerifiableCredential") || !has(doc["type"], "OpenBadgeCredential") && !has(doc["type"], "AchievementCredential") {
+	if kind != BadgeKind {
 		return b, fault("not-an-open-badge", "its type is not OpenBadgeCredential")
 	}
-	if err := b.readSubject(doc); err != nil {
-		return b, err
+	return b, b.readBadge(doc)
+}
+
+// readCredential takes out of the document what every verifiable credential says: what it is, from whom, from when until when, and
+// where its status stands. The dates are there with most errors.
+func readCredential(doc object) (*Badge, Kind, error) {
+	b := &Badge{ID: ld.Str(doc, "id"), Name: text(doc, "name")}
+	kind := kindOf(doc)
+	if err := b.readDates(doc, kind); err != nil {
+		return b, kind, err
+	}
+	if kind == "" {
+		return b, kind, fault("not-an-open-badge", "its type is not VerifiableCredential")
 	}
 	switch i := doc["issuer"].(type) {
 	case string:
 		b.IssuerID = i
 	case object:
-		b.IssuerID, b.IssuerName = ld.Str(i, "id"), ld.Str(i, "name")
+		b.IssuerID, b.IssuerName = ld.Str(i, "id"), text(i, "name")
 	}
-	if b.IssuerID == "" || b.AchievementID == "" || b.ID == "" {
-		return b, fault("not-an-open-badge", "it lacks an id, an issuer's id or an achievement's id")
+	if b.IssuerID == "" {
+		return b, kind, fault("not-an-open-badge", "it lacks an issuer's id")
 	}
-	if err := b.readStatus(doc); err != nil {
-		return b, err
-	}
-	b.readEvidence(doc)
-	return b, nil
+	b.Subject = ld.Str(ld.Obj(doc, "credentialSubject"), "id")
+	return b, kind, b.readStatus(doc)
 }
 
-func (b *Badge) readSubject(doc object) error {
+// kindOf is what the document's types say that it is; empty where it is no verifiable credential. A badge is a badge, whatever else
+// it may be besides.
+func kindOf(doc object) Kind {
+	switch t := doc["type"]; {
+	case !has(t, "VerifiableCredential"):
+		return ""
+	case has(t, "OpenBadgeCredential"), has(t, "AchievementCredential"):
+		return BadgeKind
+	case has(t, "EndorsementCredential"):
+		return EndorsementKind
+	case has(t, "BitstringStatusListCredential"):
+		return StatusListKind
+	}
+	return CredentialKind
+}
+
+func (b *Badge) readBadge(doc object) error {
 	subject, ok := doc["credentialSubject"].(object)
 	if !ok {
 		return fault("not-an-open-badge", "it has no credentialSubject, or several")
@@ -153,10 +176,51 @@ func (b *Badge) readSubject(doc object) error {
 	if !ok || !has(subject["type"], "AchievementSubject") || !has(achievement["type"], "Achievement") {
 		return fault("not-an-open-badge", "its subject is no AchievementSubject with one Achievement")
 	}
-	b.Subject, b.AchievementID, b.AchievementName = ld.Str(subject, "id"), ld.Str(achievement, "id"), ld.Str(achievement, "name")
-	b.Description, b.Criteria = ld.Str(achievement, "description"), ld.Str(ld.Obj(achievement, "criteria"), "narrative")
+	b.AchievementID, b.AchievementName = ld.Str(achievement, "id"), text(achievement, "name")
+	if b.AchievementID == "" || b.ID == "" {
+		return fault("not-an-open-badge", "it lacks an id, or an achievement's id")
+	}
+	b.Description, b.Criteria = text(achievement, "description"), text(ld.Obj(achievement, "criteria"), "narrative")
+	b.Image = image(achievement["image"])
+	b.Awarded, _ = date(doc, "awardedDate")
 	b.readRecipients(subject)
+	b.readEvidence(doc)
 	return nil
+}
+
+// readEndorsement: Open Badges 3.0, section B.1.11, EndorsementSubject. The comment itself is optional.
+func (b *Badge) readEndorsement(doc object) error {
+	subject := ld.Obj(doc, "credentialSubject")
+	if b.ID == "" || ld.Str(subject, "id") == "" || !has(subject["type"], "EndorsementSubject") {
+		return fault("malformed", "it is no endorsement: it lacks an id, or its subject is no EndorsementSubject with an id")
+	}
+	if _, isText := subject["endorsementComment"].(string); !isText && subject["endorsementComment"] != nil {
+		return fault("malformed", "endorsementComment is no text")
+	}
+	return nil
+}
+
+// image is an Image's id, or the text that older badges have instead.
+func image(v any) string {
+	if o, ok := v.(object); ok {
+		return ld.Str(o, "id")
+	}
+	s, _ := v.(string)
+	return s
+}
+
+// text is o's text at key, in whatever language: the data model 2.0 (section 11.1) also writes {"@value": …, "@language": …}, and
+// several of them in a list.
+func text(o object, key string) string {
+	for _, v := range ld.List(o[key]) {
+		switch v := v.(type) {
+		case string:
+			return v
+		case object:
+			return ld.Str(v, "@value")
+		}
+	}
+	return ""
 }
 
 func has(v any, want string) bool {
@@ -168,17 +232,35 @@ func has(v any, want string) bool {
 	return false
 }
 
-func (b *Badge) readDates(doc object) (err error) {
-	if doc["validFrom"] == nil {
+// modelOne is the context of the data model 1.1, which has issuanceDate and expirationDate where 2.0 has validFrom and validUntil.
+const modelOne = "https://www.w3.org/2018/credentials/v1"
+
+// readDates reads the dates of both data models. 1.1 knows the words of 2.0 too: where both stand, the narrower counts.
+func (b *Badge) readDates(doc object, kind Kind) error {
+	var at [4]time.Time
+	for i, key := range [...]string{"validFrom", "issuanceDate", "validUntil", "expirationDate"} {
+		var err error
+		if at[i], err = date(doc, key); err != nil {
+			return err
+		}
+	}
+	b.ValidFrom, b.ValidUntil = at[0], at[2]
+	if at[1].After(at[0]) {
+		b.ValidFrom = at[1]
+	}
+	if !at[3].IsZero() && (at[2].IsZero() || at[3].Before(at[2])) {
+		b.ValidUntil = at[3]
+	}
+	switch old := has(doc["@context"], modelOne); {
+	case old && at[1].IsZero():
+		return fault("not-an-open-badge", "it has no issuanceDate")
+	case !old && b.ValidFrom.IsZero() && (kind == BadgeKind || kind == EndorsementKind):
 		return fault("not-an-open-badge", "it has no validFrom")
 	}
-	if b.ValidFrom, err = date(doc, "validFrom"); err != nil {
-		return err
-	}
-	b.ValidUntil, err = date(doc, "validUntil")
-	return err
+	return nil
 }
 
+// date is the time at key: zero where there is none.
 func date(doc object, key string) (time.Time, error) {
 	v, there := doc[key]
 	if !there || v == nil {
@@ -186,35 +268,10 @@ func date(doc object, key string) (time.Time, error) {
 	}
 	s, _ := v.(string)
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
+	if err != nil || t.IsZero() { // the year 1 would pass for no date at all
 		return time.Time{}, fault("malformed", "%s: %.60q is no time with a zone", key, s)
 	}
 	return t, nil
-}
-
-// maxStatuses bounds the lists that a badge may be on: revoked, suspended, and one more.
-const maxStatuses = 4
-
-func (b *Badge) readStatus(doc object) error {
-	all := ld.List(doc["credentialStatus"])
-	if len(all) > maxStatuses {
-		return fault("too-complex", "%d statuses", len(all))
-	}
-	for _, x := range all {
-		s, ok := x.(object)
-		if !ok {
-			return fault("malformed", "credentialStatus is no object")
-		}
-		e := StatusEntry{List: ld.Str(s, "id")}
-		if e.Type, _ = s["type"].(string); e.Type == "" && len(ld.List(s["type"])) == 1 {
-			e.Type, _ = ld.List(s["type"])[0].(string)
-		}
-		if e.List == "" || e.Type == "" {
-			return fault("malformed", "credentialStatus: it lacks an id or a type")
-		}
-		b.Status = append(b.Status, e)
-	}
-	return nil
 }
 
 func (b *Badge) readRecipients(subject object) {

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"runtime"
 	"strings"
 	"testing"
@@ -45,6 +46,9 @@ func hostile() map[string][]byte {
 		"many nodes, each of its own":     subject(`"identifier":[` + strings.Join(numbered, ",") + `]`),
 		"two long chains of twins":        subject(`"source":[` + nest + `,` + nest + `]`),
 		"a long list":                     subject(`"result":{"type":"ResultDescription","allowedValue":[` + fill(`"x"`, 2400) + `]}`),
+		"contexts within":                 subject(`"identifier":[` + fill(`{"@context":[`+fill(`"`+ContextOB+`"`, 8)+`],"type":"IdentityObject"}`, 64) + `]`),
+		"many contexts within":            subject(`"identifier":[` + fill(`{"@context":"`+ContextOB+`","type":"IdentityObject"}`, 6000) + `]`),
+		"a long JSON literal":             subject(`"_sd":{` + keys(15000) + `}`),
 		"empty objects":                   subject(`"identifier":[` + fill(`{}`, 1<<20) + `]`),
 		"empty arrays":                    subject(`"identifier":[` + fill(`[]`, 1<<20) + `]`),
 		"numbers":                         subject(`"identifier":[` + fill(`1`, 1<<20) + `]`),
@@ -75,7 +79,10 @@ func keys(n int) string {
 
 // Nothing a presenter sends takes longer than 100 ms or 64 MB, and none of it is valid.
 func TestNothingAnAttackerSendsTakesLong(t *testing.T) {
-	for name, in := range hostile() {
+	all := hostile()
+	maps.Copy(all, hostileChains(t))
+	maps.Copy(all, hostilePictures())
+	for name, in := range all {
 		var before, after runtime.MemStats
 		var v Verdict
 		took := time.Hour
@@ -169,7 +176,7 @@ func TestProofsThatSayTooMuchOrTooLittle(t *testing.T) {
 		"naming no key":             {func(p object) { p["verificationMethod"] = k.DID() + "#key-1" }, "valid"},
 		"with a context of its own": {func(p object) { p["@context"] = ContextVC }, "invalid unknown-context"},
 		"with a node in it":         {func(p object) { p["domain"] = object{"id": "urn:x:1"} }, "invalid malformed"},
-		"after another":             {func(p object) { p["previousProof"] = "urn:x:1" }, "invalid unsupported-proof"},
+		"after one that is missing": {func(p object) { p["previousProof"] = "urn:x:1" }, "invalid broken-chain"},
 		"that has ended":            {func(p object) { p["expires"] = today.Add(-time.Hour).Format(time.RFC3339) }, "invalid expired"},
 		"of tomorrow":               {func(p object) { p["created"] = today.Add(24 * time.Hour).Format(time.RFC3339) }, "invalid not-yet-valid"},
 		"of no time at all":         {func(p object) { p["created"] = "soon" }, "invalid malformed"},

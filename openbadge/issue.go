@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -25,67 +24,90 @@ const (
 // Draft is a badge to be issued.
 type Draft struct {
 	ID          string // absolute; empty: a fresh urn:uuid
-	IssuerID    string // empty: the key's did:key
+	IssuerID    string // a DID or an https address; empty: the key's did:key
 	IssuerName  string
 	Achievement Achievement
 	Email       string // the recipient; hashed with a fresh salt
 	Subject     string // the recipient's id, if they have one
 	ValidFrom   time.Time
-	ValidUntil  time.Time // zero: no end
-	Status      string    // the URL of the revocation list; empty: none
+	ValidUntil  time.Time     // zero: no end
+	Status      string        // the URL of the 1EdTech revocation list; empty: none
+	Statuses    []StatusEntry // its places in bitstring status lists: see StatusListDraft
 	Evidence    []Evidence
+	HeaderKey   bool // of a VC-JWT: its header holds the public key too, as some wallets want. Nobody should believe it
 }
 
 // Achievement is the class of a badge.
 type Achievement struct{ ID, Name, Description, Criteria string }
 
-// IssueJSON signs the draft as JSON with an eddsa-rdfc-2022 proof made at created.
+// IssueJSON signs the draft as JSON with an eddsa-rdfc-2022 proof made at created: with an Ed25519 key.
 func IssueJSON(d Draft, k *Key, created time.Time) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {
 		return nil, err
+	}
+	return prove(doc, d.issuer(k), k, created)
+}
+
+// prove adds the issuer's proof to a document.
+func prove(doc object, issuer string, k *Key, created time.Time) ([]byte, error) {
+	if k.private == nil {
+		return nil, errors.New("an RSA key signs no JSON: issue a VC-JWT, or take an Ed25519 key")
 	}
 	signing, err := ld.Open(doc)
 	if err != nil {
 		return nil, err
 	}
 	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "created": created.UTC().Format(time.RFC3339),
-		"verificationMethod": k.method(d.issuer(k)), "proofPurpose": "assertionMethod"}
+		"verificationMethod": k.method(issuer), "proofPurpose": "assertionMethod"}
 	hash, err := signedHash(signing, p)
 	if err != nil {
 		return nil, err
 	}
 	p["proofValue"] = "z" + encode58(ed25519.Sign(k.private, hash))
 	doc["proof"] = []any{p}
-	b, err := json.MarshalIndent(doc, "", "  ")
-	return append(b, '\n'), err
+	return indented(doc)
 }
 
-// IssueJWT signs the draft as a VC-JWT with EdDSA.
+// IssueJWT signs the draft as a VC-JWT (Open Badges 3.0, section 8.2): with EdDSA or, where the key is RSA, with RS256. Its claims
+// are iss, jti, nbf, and sub and exp where the badge has a subject's id and an end.
 func IssueJWT(d Draft, k *Key) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {
 		return nil, err
 	}
-	doc["iss"], doc["jti"], doc["nbf"] = d.issuer(k), doc["id"], d.ValidFrom.Unix()
-	if d.Subject != "" {
-		doc["sub"] = d.Subject
-	}
-	if !d.ValidUntil.IsZero() {
-		doc["exp"] = d.ValidUntil.Unix()
-	}
-	header, err := json.Marshal(map[string]string{"alg": "EdDSA", "typ": "JWT", "kid": k.method(d.issuer(k))})
-	if err != nil {
-		return nil, err
-	}
-	payload, err := json.Marshal(doc)
-	if err != nil {
-		return nil, err
-	}
-	enc := base64.RawURLEncoding
-	text := enc.EncodeToString(header) + "." + enc.EncodeToString(payload)
-	return []byte(text + "." + enc.EncodeToString(ed25519.Sign(k.private, []byte(text))) + "\n"), nil
+	return envelop(doc, d.issuer(k), k, d.HeaderKey)
 }
+
+// envelop makes a VC-JWT of a document: its claims say again what it says.
+func envelop(doc object, issuer string, k *Key, withKey bool) ([]byte, error) {
+	doc["iss"], doc["jti"] = issuer, doc["id"]
+	if sub := ld.Str(ld.Obj(doc, "credentialSubject"), "id"); sub != "" {
+		doc["sub"] = sub
+	}
+	for claim, word := range map[string]string{"nbf": "validFrom", "exp": "validUntil"} {
+		if t, err := date(doc, word); err == nil && !t.IsZero() {
+			doc[claim] = t.Unix()
+		}
+	}
+	header := object{"alg": k.Algorithm(), "typ": "JWT", "kid": k.method(issuer)}
+	if withKey {
+		header["jwk"] = k.jwk()
+	}
+	text := make([]string, 2)
+	for i, part := range [...]object{header, doc} {
+		b, err := json.Marshal(part)
+		if err != nil {
+			return nil, err
+		}
+		text[i] = b64(b)
+	}
+	signed := strings.Join(text, ".")
+	sig, err := k.sign([]byte(signed))
+	return []byte(signed + "." + b64(sig) + "\n"), err
+}
+
+var errNoIssuer = errors.New("an RSA key has no DID: name the issuer, by a did:web or by its web address")
 
 func (d Draft) issuer(k *Key) string {
 	if d.IssuerID != "" {
@@ -96,7 +118,7 @@ func (d Draft) issuer(k *Key) string {
 
 // document is the credential without its proof.
 func (d Draft) document(k *Key) (object, error) {
-	if err := d.check(); err != nil {
+	if err := d.check(k); err != nil {
 		return nil, err
 	}
 	subject := object{"type": []any{"AchievementSubject"}, "achievement": object{"id": d.Achievement.ID, "type": []any{"Achievement"},
@@ -120,14 +142,30 @@ func (d Draft) document(k *Key) (object, error) {
 	if !d.ValidUntil.IsZero() {
 		doc["validUntil"] = d.ValidUntil.UTC().Format(time.RFC3339)
 	}
-	if d.Status != "" {
-		doc["@context"] = []any{ContextVC, ContextOB, ContextExtensions}
-		doc["credentialStatus"] = object{"id": d.Status, "type": RevocationListType}
-	}
+	d.addStatus(doc)
 	if len(d.Evidence) > 0 {
 		doc["evidence"] = evidence(d.Evidence)
 	}
 	return doc, readable(doc)
+}
+
+// addStatus says where the badge's status stands: alone as an object, as most readers expect it, or several in an array.
+func (d Draft) addStatus(doc object) {
+	var all []any
+	if d.Status != "" {
+		doc["@context"] = []any{ContextVC, ContextOB, ContextExtensions}
+		all = append(all, object{"id": d.Status, "type": RevocationListType})
+	}
+	for _, e := range d.Statuses {
+		all = append(all, e.object())
+	}
+	switch len(all) {
+	case 0:
+	case 1:
+		doc["credentialStatus"] = all[0]
+	default:
+		doc["credentialStatus"] = all
+	}
 }
 
 // readable reports whether we would read what we are about to sign: every id absolute, and nothing missing.
@@ -153,8 +191,10 @@ func evidence(all []Evidence) []any {
 	return out
 }
 
-func (d Draft) check() error {
+func (d Draft) check(k *Key) error {
 	switch a := d.Achievement; {
+	case d.issuer(k) == "":
+		return errNoIssuer
 	case a.ID == "" || a.Name == "":
 		return errors.New("a badge needs an achievement with an id and a name")
 	case d.Email == "" && d.Subject == "":
@@ -165,6 +205,11 @@ func (d Draft) check() error {
 		return errors.New("a badge needs the time from which it is valid")
 	case !d.ValidUntil.IsZero() && !d.ValidUntil.After(d.ValidFrom):
 		return errors.New("a badge ends after it begins")
+	}
+	for _, e := range d.Statuses {
+		if err := e.check(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -43,17 +43,17 @@ func TestOthersBadges(t *testing.T) {
 		"simple.json":                 "valid",
 		"simple.1ob":                  "valid",
 		"simple-err-expired.json":     "invalid expired",
-		"simple-err-issued.json":      "invalid not-an-open-badge not-yet-valid",
+		"simple-err-issued.json":      "invalid issuer-not-trusted not-yet-valid not-an-open-badge",
 		"simple-err-proof-value.json": "invalid bad-signature",
-		"simple-noproof.json":         "invalid unsupported-form",
+		"simple-noproof.json":         "invalid no-proof not-an-open-badge",
 		"simple-err-context.json":     "invalid unknown-term",
 		"simple-context-alias.json":   "valid",
 		"simple-err-type.json":        "invalid unknown-term",
 		"simple-err-issuer.json":      "invalid not-an-open-badge",
 		"simple.jwt":                  "invalid unsupported-form",
 		"simple-did-web-method.json":  "invalid issuer-not-trusted",
-		"simple-json.png":             "invalid unsupported-form",
-		"simple-jwt.svg":              "invalid unsupported-form",
+		"simple-json.png":             "invalid key-not-pinned", // another key of the same issuer: see TestABadgeIsReadOutOfItsPicture
+		"simple-jwt.svg":              "invalid unsupported-proof",
 	} {
 		got := codes(Verify(file(t, filepath.Join(shared(t, inspector), name)), Options{Trust: []Issuer{example}, At: today}))
 		if got != want {

@@ -2,34 +2,19 @@ package openbadge
 
 import (
 	"crypto"
-	"crypto/ed25519"
-	"crypto/sha256"
+	"errors"
 	"strings"
 	"time"
 
 	"portillon/openbadge/internal/ld"
 )
 
-// suite is the only cryptosuite of this form: W3C Data Integrity EdDSA Cryptosuites 1.0, section 3.2.
-const suite = "eddsa-rdfc-2022"
-
-// signedHash is what an eddsa-rdfc-2022 proof signs: the hash of its options, then the hash of the document, both canonical.
-func signedHash(d *ld.Document, options object) ([]byte, error) {
-	opts, err := d.CanonicalOptions(ld.Without(options, "proofValue"), crypto.SHA256)
-	if err != nil {
-		return nil, err
-	}
-	text, err := d.Canonical(crypto.SHA256)
-	if err != nil {
-		return nil, err
-	}
-	first, second := sha256.Sum256(opts), sha256.Sum256(text)
-	return append(first[:], second[:]...), nil
-}
+// maxProofs bounds the proofs of a document: those we have seen have one to four.
+const maxProofs = 8
 
 // proofs is content with one proof that a trusted key made. The badge ends when that proof does.
 func (q *inquiry) proofs(d *ld.Document) error {
-	proofs, err := supportedProofs(d.Words)
+	all, supported, err := readProofs(d.Words)
 	if err != nil {
 		return err
 	}
@@ -37,66 +22,185 @@ func (q *inquiry) proofs(d *ld.Document) error {
 	if err != nil {
 		return err
 	}
+	s := proofSet{doc: d, all: all, pins: pins, at: q.o.At, found: make([]*finding, len(all))}
 	var first error
-	for _, p := range proofs {
-		err := checkProof(d, p, pins)
-		if err == nil {
-			err = proofDates(p, q.Badge, q.o.At)
-		}
-		if err == nil {
+	for _, i := range supported {
+		f := s.verify(i)
+		if err = f.counts(); err == nil {
+			q.Badge.ValidUntil = earlier(q.Badge.ValidUntil, f.ends) // for those who judge the dates later
 			return nil
 		}
-		if first == nil {
+		if first == nil || isFault(first, "key-not-pinned") { // that others signed too says least
 			first = err
 		}
 	}
 	return first
 }
 
-// supportedProofs are the proofs that this version can judge. Others beside them are passed over: any one proof suffices.
-func supportedProofs(doc object) (out []object, err error) {
-	all := ld.List(doc["proof"])
-	if len(all) > 8 {
-		return nil, fault("too-complex", "%d proofs", len(all))
+// readProofs are the proofs of a document, and which of them this version can judge. Others beside those are passed over: any one
+// proof suffices.
+func readProofs(doc object) (all []object, supported []int, err error) {
+	list := ld.List(doc["proof"])
+	if len(list) > maxProofs {
+		return nil, nil, fault("too-complex", "%d proofs", len(list))
 	}
 	err = fault("no-proof", "it is not signed")
-	for _, x := range all {
+	for i, x := range list {
 		p, ok := x.(object)
 		if !ok {
-			return nil, fault("malformed", "a proof is no object")
+			return nil, nil, fault("malformed", "a proof is no object")
 		}
-		if e := supported(p); e != nil {
+		all = append(all, p)
+		if _, e := suiteOf(p); e != nil {
 			err = e
 			continue
 		}
-		out = append(out, p)
+		supported = append(supported, i)
 	}
-	if len(out) == 0 {
+	if len(supported) == 0 {
+		return nil, nil, err
+	}
+	return all, supported, nil
+}
+
+// proofSet are the proofs of a document, and the keys that count for its issuer. Each proof is verified once.
+type proofSet struct {
+	doc   *ld.Document
+	all   []object
+	pins  []pin
+	at    time.Time
+	found []*finding
+}
+
+// finding is what is known of a proof.
+type finding struct {
+	err      error     // why it does not hold
+	stranger error     // why it is not the issuer's, where it holds with a key that its own did:key names
+	ends     time.Time // when it ends, or one that it follows; zero: never
+}
+
+// counts is why the proof does not make the badge the issuer's: nil where it does.
+func (f *finding) counts() error {
+	if f.err != nil {
+		return f.err
+	}
+	return f.stranger
+}
+
+// verify looks at a proof, and before it at those that it follows. A proof that comes back to itself finds that it was begun.
+func (s *proofSet) verify(i int) *finding {
+	if s.found[i] == nil {
+		s.found[i] = &finding{err: fault("broken-chain", "a proof follows itself")}
+		s.found[i] = s.judge(s.all[i])
+	}
+	return s.found[i]
+}
+
+// judge verifies a proof of a set or of a chain (VC Data Integrity 1.0, section 4.5). The last of a chain is the one that counts, so a
+// pinned key must have made it: it has signed those before it together with the document. Those must hold too, in their dates as
+// well, each with a pinned key or with the key that the did:key in its own name is made of.
+func (s *proofSet) judge(p object) *finding {
+	f := &finding{}
+	previous, err := s.previous(p, f)
+	if f.err = err; err != nil {
+		return f
+	}
+	f.err = s.signature(p, previous)
+	if isFault(f.err, "key-not-pinned") && strings.HasPrefix(ld.Str(p, "verificationMethod"), "did:key:") {
+		f.stranger, f.err = f.err, nil
+	}
+	if f.err == nil {
+		f.err = f.dates(p, s.at)
+	}
+	return f
+}
+
+// previous are the proofs that p follows, in the document's order. They hold, or there is an error.
+func (s *proofSet) previous(p object, f *finding) (previous []object, err error) {
+	named, err := previousProofs(p)
+	if err != nil {
 		return nil, err
 	}
-	return out, nil
-}
-
-// supported reports whether the proof is of the suite that this version verifies.
-func supported(p object) error {
-	if t := ld.Str(p, "type"); t != "DataIntegrityProof" || ld.Str(p, "cryptosuite") != suite {
-		return fault("unsupported-proof", "a proof of type %.40q, suite %.40q: this version verifies %s", t, ld.Str(p, "cryptosuite"), suite)
-	}
-	if p["previousProof"] != nil {
-		return fault("unsupported-proof", "a proof that follows another: this version reads no chains")
-	}
-	return nil
-}
-
-// checkProof verifies one proof with the keys that count for the issuer. The error is a Fault.
-func checkProof(d *ld.Document, p object, pins []pin) error {
-	for k, v := range p {
-		if k == "@context" {
-			return fault("unknown-context", "a context within the proof is not read: contexts are not signed")
+	seen := map[string]bool{}
+	for i, o := range s.all {
+		id := ld.Str(o, "id")
+		if !named[id] {
+			continue
 		}
-		if _, ok := v.(string); !ok && v != nil {
-			// Nested nodes could take over what is said here, as in a credential (see ld's silent); no proof needs them.
-			return fault("malformed", "the proof's %.40q is no text", k)
+		if seen[id] {
+			return nil, fault("broken-chain", "two proofs are called %.100q", id)
+		}
+		seen[id] = true
+		before := s.verify(i)
+		if before.err != nil {
+			return nil, before.err
+		}
+		f.ends = earlier(f.ends, before.ends)
+		previous = append(previous, o)
+	}
+	if len(seen) < len(named) {
+		return nil, fault("broken-chain", "a proof follows others, and %d of them are not here", len(named)-len(seen))
+	}
+	return previous, nil
+}
+
+// previousProofs are the names of the proofs that p follows.
+func previousProofs(p object) (map[string]bool, error) {
+	v := p["previousProof"]
+	if v == nil {
+		return nil, nil
+	}
+	names := ld.List(v)
+	if len(names) == 0 {
+		return nil, fault("malformed", "previousProof is empty")
+	}
+	named := map[string]bool{}
+	for _, x := range names {
+		id, _ := x.(string)
+		if id == "" {
+			return nil, fault("malformed", "previousProof is no proof's id")
+		}
+		named[id] = true
+	}
+	return named, nil
+}
+
+// signature checks who made a proof, with the keys that count for the issuer. The hash is that of the key which is tried.
+func (s *proofSet) signature(p object, previous []object) error {
+	c, err := suiteOf(p)
+	if err != nil {
+		return err
+	}
+	if err := checkWords(p); err != nil {
+		return err
+	}
+	sig, err := signatureOf(p)
+	if err != nil {
+		return err
+	}
+	messages := map[crypto.Hash][]byte{}
+	var failed error
+	err = checkSignature(ld.Str(p, "verificationMethod"), s.pins, func(k crypto.PublicKey) bool {
+		with, ok := c.scheme(k)
+		if ok && messages[with.hash] == nil {
+			messages[with.hash], failed = c.message(s.doc, p, previous, with.hash)
+		}
+		return ok && failed == nil && with.verify(messages[with.hash], sig)
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// checkWords looks at what a proof says of itself. Where it is for, and in answer to what (domain, challenge), is not our affair.
+func checkWords(p object) error {
+	for k, v := range p {
+		for _, x := range ld.List(v) {
+			if _, ok := x.(string); !ok {
+				// Nested nodes could take over what is said here, as in a credential (see ld's silent); no proof needs them.
+				return fault("malformed", "the proof's %.40q is no text", k)
+			}
 		}
 	}
 	if ld.Str(p, "proofPurpose") != "assertionMethod" {
@@ -105,18 +209,11 @@ func checkProof(d *ld.Document, p object, pins []pin) error {
 	if ld.Str(p, "verificationMethod") == "" {
 		return fault("malformed", "the proof does not name its verificationMethod")
 	}
-	sig, ok := decode58(strings.TrimPrefix(ld.Str(p, "proofValue"), "z"))
-	if !ok || !strings.HasPrefix(ld.Str(p, "proofValue"), "z") || len(sig) != ed25519.SignatureSize {
-		return fault("bad-signature", "the proofValue is no Ed25519 signature in base58btc")
-	}
-	hash, err := signedHash(d, p)
-	if err != nil {
-		return err
-	}
-	return checkSignature(ld.Str(p, "verificationMethod"), pins, func(k crypto.PublicKey) bool { return verifyEd25519(k, hash, sig) })
+	return nil
 }
 
-func proofDates(p object, b *Badge, at time.Time) error {
+// dates judges when a proof was made and when it ends; a zero time: not at all.
+func (f *finding) dates(p object, at time.Time) error {
 	created, err := date(p, "created")
 	if err != nil {
 		return err
@@ -131,8 +228,19 @@ func proofDates(p object, b *Badge, at time.Time) error {
 	case !expires.IsZero() && at.After(expires):
 		return fault("expired", "its proof ended on %s", expires.Format(time.RFC3339))
 	}
-	if !expires.IsZero() && (b.ValidUntil.IsZero() || expires.Before(b.ValidUntil)) {
-		b.ValidUntil = expires // for those who judge the dates later
-	}
+	f.ends = earlier(f.ends, expires)
 	return nil
+}
+
+// earlier is the first of two ends; zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func isFault(err error, code string) bool {
+	var f *Fault
+	return errors.As(err, &f) && f.Code == code
 }

@@ -24,8 +24,9 @@ const maxDocuments = 16
 // inquiry is a verdict that is being reached.
 type inquiry struct {
 	Verdict
-	o     Options
-	asked map[string]answer
+	o      Options
+	proved bool // the proof holds
+	asked  map[string]answer
 }
 
 type answer struct {

@@ -1,48 +1,327 @@
 package openbadge
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"portillon/openbadge/internal/ld"
 )
 
-// RevocationListType is the one kind of status that this version reads: 1EdTech's Verifiable Credentials Revocation List 1.0.
-const RevocationListType = "1EdTechRevocationList"
+// The kinds of status that are read.
+const (
+	RevocationListType = "1EdTechRevocationList"    // 1EdTech's Verifiable Credentials Revocation List 1.0
+	BitstringEntryType = "BitstringStatusListEntry" // the W3C's Bitstring Status List 1.0
+)
 
+// maxStatuses bounds the lists that a badge may be on: revoked, suspended, and one more.
+const maxStatuses = 4
+
+func (b *Badge) readStatus(doc object) error {
+	all := ld.List(doc["credentialStatus"])
+	if len(all) > maxStatuses {
+		return fault("too-complex", "%d statuses", len(all))
+	}
+	for _, x := range all {
+		s, ok := x.(object)
+		if !ok {
+			return fault("malformed", "credentialStatus is no object")
+		}
+		if err := alone(doc, s); err != nil {
+			return err
+		}
+		e, err := readEntry(s)
+		if err != nil {
+			return err
+		}
+		b.Status = append(b.Status, e)
+	}
+	return nil
+}
+
+// readEntry reads one credentialStatus. Of a kind that is not known only the name is read.
+func readEntry(s object) (e StatusEntry, err error) {
+	id, _ := s["id"].(string)
+	if types := ld.List(s["type"]); len(types) == 1 {
+		e.Type, _ = types[0].(string)
+	}
+	switch e.Type {
+	case "":
+		return e, fault("malformed", "credentialStatus: it has no type, or several")
+	case BitstringEntryType:
+		return readBitstringEntry(e, s)
+	case RevocationListType:
+		if id == "" {
+			return e, fault("malformed", "credentialStatus: it lacks an id")
+		}
+	}
+	e.List = id
+	return e, nil
+}
+
+// readBitstringEntry: Bitstring Status List 1.0, section 2.1. statusListIndex is a text there; a number, as 1EdTech's own sample
+// has it, says the same.
+func readBitstringEntry(e StatusEntry, s object) (StatusEntry, error) {
+	e.List, e.Purpose = ld.Str(s, "statusListCredential"), ld.Str(s, "statusPurpose")
+	switch {
+	case e.List == "" || e.Purpose == "":
+		return e, fault("malformed", "credentialStatus: it lacks a statusListCredential or a statusPurpose")
+	case ld.Str(s, "id") == e.List:
+		return e, fault("malformed", "credentialStatus: its id is the list's address")
+	}
+	var ok bool
+	if e.Index, ok = whole(s["statusListIndex"]); !ok {
+		return e, fault("malformed", "credentialStatus: statusListIndex is no whole number")
+	}
+	if s["statusSize"] != nil {
+		if e.Size, ok = whole(s["statusSize"]); !ok || e.Size == 0 {
+			return e, fault("malformed", "credentialStatus: statusSize is no whole number")
+		}
+	}
+	return e, nil
+}
+
+// whole is a whole number, not negative, in digits alone: as a text or as a JSON number.
+func whole(v any) (int64, bool) {
+	s, ok := v.(string)
+	if n, isNumber := v.(json.Number); isNumber {
+		s, ok = n.String(), true
+	}
+	if !ok || s == "" || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
+}
+
+// alone refuses a second node with n's id that says something, wherever it stands in the document. Statements have no place: a
+// statusSize or a purpose could be moved there, would be signed alike, and would not be seen by those who read n.
+func alone(doc, n object) error {
+	id, named := n["id"].(string)
+	if !named {
+		return nil
+	}
+	others := speakers(doc, id)
+	if speaks(n) {
+		others--
+	}
+	if others > 0 {
+		return fault("ambiguous", "%.100q says something in two places", id)
+	}
+	return nil
+}
+
+// speakers counts the nodes within v that have the id and say something.
+func speakers(v any, id string) (n int) {
+	switch v := v.(type) {
+	case []any:
+		for _, x := range v {
+			n += speakers(x, id)
+		}
+	case object:
+		if v["id"] == id && speaks(v) {
+			n++
+		}
+		for _, x := range v {
+			n += speakers(x, id)
+		}
+	}
+	return n
+}
+
+// speaks reports whether a node says more than what it is.
+func speaks(o object) bool {
+	for k := range o {
+		if k != "id" && k != "type" {
+			return true
+		}
+	}
+	return false
+}
+
+// unsupported is why an entry cannot be judged, whatever its list says.
+func (e StatusEntry) unsupported() error {
+	switch {
+	case e.Type == RevocationListType, e.informs():
+		return nil
+	case e.Type != BitstringEntryType:
+		return fault("unsupported-status", "a %.60s", e.Type)
+	case e.Purpose != "revocation" && e.Purpose != "suspension":
+		return fault("unsupported-status", "a status whose purpose is %.60q", e.Purpose)
+	case e.Size > 1:
+		return fault("unsupported-status", "a status of %d bits", e.Size)
+	}
+	return nil
+}
+
+// informs reports whether an entry has nothing to say of whether the badge is good (Bitstring Status List 1.0, section 2.2).
+func (e StatusEntry) informs() bool {
+	return e.Type == BitstringEntryType && (e.Purpose == "message" || e.Purpose == "refresh")
+}
+
+// status judges each of the badge's statuses: all must hold. The lists are asked for only where the proof holds, or anybody could
+// have us ask for anything.
 func (q *inquiry) status() {
 	if len(q.Badge.Status) == 0 {
 		q.note("status", "none", "")
 	}
 	for _, e := range q.Badge.Status {
-		q.entry(e)
+		switch err := e.unsupported(); {
+		case err != nil:
+			q.check("status", err)
+		case e.informs():
+			q.note("status", "not judged", "its purpose is to inform: "+e.Purpose)
+		case q.o.Status == nil:
+			q.note("status", "not judged", "")
+		case !q.proved:
+			q.note("status", "not judged", "the proof does not hold")
+		default:
+			q.entry(e)
+		}
 	}
 }
 
-// entry judges one of the badge's statuses.
+// entry asks for an entry's list, and judges by it.
 func (q *inquiry) entry(e StatusEntry) {
-	switch {
-	case e.Type != RevocationListType:
-		q.refuse("status", Invalid, "unsupported-status", "a "+e.Type)
-		return
-	case q.o.Status == nil:
-		q.note("status", "not judged", "")
-		return
-	}
 	data, err := q.resolve(q.o.Status, e.List)
 	if err != nil {
-		q.refuse("status", Indeterminate, "status-unreachable", e.List+": "+err.Error())
+		q.check("status", fault("status-unreachable", "%s: %v", e.List, err))
 		return
 	}
-	l, err := ParseRevocationList(data)
-	switch {
-	case err != nil:
-		q.refuse("status", Indeterminate, "status-unusable", err.Error())
-	case l.Revoked(q.Badge.ID):
-		q.refuse("status", Invalid, "revoked", e.List)
-	default:
-		q.note("status", "ok", "")
+	list, err := q.statusList(data)
+	if err == nil {
+		err = list.Judge(q.Badge, e)
 	}
+	if q.check("status", err) && list.ID != e.List {
+		q.Checks[len(q.Checks)-1].Detail = fmt.Sprintf("the list calls itself %.200q", list.ID)
+	}
+}
+
+// StatusList is a status list, read and believed. It is never changed, and may be used by many goroutines at once.
+type StatusList struct {
+	ID      string        // what it calls itself: for many issuers not the address where it stands
+	Issuer  string        // empty for a 1EdTech list, which is nobody's but its address's
+	TTL     time.Duration // after which its issuer wants it to be read again; zero: it does not say
+	Until   time.Time     // when it ends; zero: it does not say
+	purpose []string
+	bits    bits
+	revoked map[string]bool
+}
+
+// ReadStatusList reads a status list of either kind, once for all the badges on it.
+//
+// A 1EdTech list is not signed: it is believed for standing at its address. A Bitstring Status List is a credential of its own, as
+// JSON with a proof or as a JWT, and is verified as a badge is, with the keys of o.Trust and at the time o.At. It has no status of
+// its own here. The error is a Fault: it is status-unusable.
+//
+// A ttl is not judged: only who fetched the list knows when. It is there for them as TTL.
+func ReadStatusList(data []byte, o Options) (*StatusList, error) {
+	q := inquiry{o: o}
+	return q.statusList(data)
+}
+
+func (q *inquiry) statusList(data []byte) (*StatusList, error) {
+	if l, err := ParseRevocationList(data); err == nil {
+		return &StatusList{ID: l.ID, revoked: l.revoked}, nil
+	}
+	n := q.nested()
+	doc, token, err := n.unwrap(data)
+	if err != nil {
+		return nil, unusable(err)
+	}
+	n.judge(doc, token)
+	switch {
+	case n.State != Valid:
+		return nil, fault("status-unusable", "%s", n.Why())
+	case n.Kind != StatusListKind || n.Baked != "":
+		return nil, fault("status-unusable", "it is no status list")
+	case len(n.Badge.Status) > 0:
+		return nil, fault("status-unusable", "the list has a status of its own, which is not asked for")
+	}
+	l := &StatusList{ID: n.Badge.ID, Issuer: n.Badge.IssuerID, Until: n.Badge.ValidUntil}
+	if err := l.read(doc, n.o.Allow); err != nil {
+		return nil, unusable(err)
+	}
+	return l, nil
+}
+
+func unusable(err error) error { return fault("status-unusable", "%v", err) }
+
+// read takes a verified list's entries out of it (Bitstring Status List 1.0, section 2.2).
+func (l *StatusList) read(doc object, a Allow) (err error) {
+	s := ld.Obj(doc, "credentialSubject")
+	if !has(s["type"], "BitstringStatusList") {
+		return fault("malformed", "its subject is no BitstringStatusList")
+	}
+	if err := alone(doc, s); err != nil {
+		return err
+	}
+	for _, p := range ld.List(s["statusPurpose"]) {
+		if p, ok := p.(string); ok {
+			l.purpose = append(l.purpose, p)
+		}
+	}
+	if s["ttl"] != nil {
+		ms, ok := whole(s["ttl"])
+		if !ok || ms > int64(maxTTL/time.Millisecond) {
+			return fault("malformed", "its ttl is no whole number of milliseconds, or more than a year")
+		}
+		l.TTL = time.Duration(ms) * time.Millisecond
+	}
+	if l.bits, err = decodeBits(ld.Str(s, "encodedList")); err != nil {
+		return fault("malformed", "%v", err)
+	}
+	if l.bits.len() < minEntries && !a.ShortStatusLists {
+		return fault("malformed", "it has %d entries: fewer than %d tell too much of who is on it", l.bits.len(), minEntries)
+	}
+	return nil
+}
+
+const maxTTL = 366 * 24 * time.Hour
+
+// Judge says whether the status that e names is a good one for the badge: nil, or a Fault. Of the badge it reads ID and IssuerID.
+// A nil list is one that is out of reach.
+//
+// A list of another issuer's is status-unusable, for it may say nothing. What protects against another list of the same issuer
+// being served in this one's place is that the resolver asked for the address that the badge's issuer signed, the purpose and the
+// range: the list's own id does not, since many issuers give it another one than its address.
+func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
+	if err := e.unsupported(); err != nil || e.informs() {
+		return err
+	}
+	switch {
+	case l == nil:
+		return fault("status-unreachable", "%s", e.List)
+	case e.Type == RevocationListType:
+		return l.judgeRevoked(b, e)
+	case l.revoked != nil:
+		return fault("status-unusable", "%s: it is a %s", e.List, RevocationListType)
+	case l.Issuer != b.IssuerID:
+		return fault("status-unusable", "%s: it is %.100q's, not the badge's issuer's", e.List, l.Issuer)
+	case !slices.Contains(l.purpose, e.Purpose):
+		return fault("status-mismatch", "%s: it is no list for %s", e.List, e.Purpose)
+	case e.Index < 0 || e.Index >= l.bits.len():
+		return fault("status-mismatch", "%s: it has %d entries, and the badge's would be the entry %d", e.List, l.bits.len(), e.Index)
+	case !l.bits.at(e.Index):
+		return nil
+	case e.Purpose == "suspension":
+		return fault("suspended", "%s", e.List)
+	}
+	return fault("revoked", "%s", e.List)
+}
+
+func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
+	switch {
+	case l.revoked == nil:
+		return fault("status-unusable", "%s: it is no %s", e.List, RevocationListType)
+	case l.revoked[b.ID]:
+		return fault("revoked", "%s", e.List)
+	}
+	return nil
 }
 
 // RevocationList is a list of revoked credentials, read.

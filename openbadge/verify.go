@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"portillon/openbadge/bake"
 	"portillon/openbadge/internal/ld"
 )
 
@@ -104,8 +105,8 @@ type Reason struct {
 
 // Check is one thing that was looked at.
 type Check struct {
-	Name    string `json:"check"`            // form, contexts, badge, proof, dates, status, recipient, …
-	Outcome string `json:"outcome"`          // ok, none, not judged, or a reason's code
+	Name    string `json:"check"`            // form, contexts, proof, dates, badge, status, recipient, …
+	Outcome string `json:"outcome"`          // ok, none, not judged, not used, out of reach, or a reason's code
 	Detail  string `json:"detail,omitempty"` // what an operator may want to know of a good outcome
 }
 
@@ -128,8 +129,8 @@ func (v Verdict) Why() string {
 func Verify(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
-	if q.State == Valid && q.Kind != BadgeKind {
-		q.check("badge", fault("not-an-open-badge", "it is a good %s: that is no badge", q.Kind))
+	if other := q.Kind != BadgeKind && (q.Kind != "" || q.State == Valid); other && q.State != Invalid {
+		q.check("badge", fault("not-an-open-badge", "it is of another kind: %s", q.Kind))
 	}
 	return q.Verdict
 }
@@ -159,8 +160,8 @@ func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 		q.Form = "ob3 json"
 		doc, err = ld.Parse(data)
 		return doc, nil, err
-	case bytes.HasPrefix(data, []byte("\x89PNG")), bytes.HasPrefix(data, []byte("<")):
-		return nil, nil, fault("unsupported-form", "an image or a page: this version reads the JSON or the JWT that is baked into it")
+	case bake.Format(data) != "":
+		return q.unbake(data)
 	}
 	q.Form = "ob3 jwt"
 	if token, err = parseJWT(data); err == nil {
@@ -169,28 +170,77 @@ func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 	return doc, token, err
 }
 
-// credential judges a verifiable credential: Open Badges 3.0.
+// credential judges a verifiable credential: Open Badges 3.0, on the data model 1.1 or 2.0.
 func (q *inquiry) credential(doc object, token *jwt) {
-	d, err := ld.Open(doc)
+	if q.judge(doc, token); q.Badge == nil {
+		return
+	}
+	q.refresh(doc)
+	q.status()
+	if q.Kind == BadgeKind {
+		q.recipient()
+	} else {
+		q.Badge = nil
+	}
+}
+
+// judge is all that can be said of a credential from its own bytes and its issuer's keys. q.Badge is nil where that is not enough
+// to go on. A document that is signed well but is not a good one of its kind hears first whether its dates are right.
+func (q *inquiry) judge(doc object, token *jwt) {
+	d, err := openCredential(doc)
 	if !q.check("contexts", err) {
 		return
 	}
-	if q.Badge, err = read(doc); !q.check("badge", err) {
+	if q.Badge, q.Kind, err = readCredential(doc); err != nil {
+		q.check("badge", err)
 		if !q.Badge.ValidFrom.IsZero() {
 			q.dates()
 		}
 		q.Badge = nil
 		return
 	}
-	q.Kind, q.Assurance = BadgeKind, Signed
+	q.Assurance = Signed
 	if token != nil {
-		q.check("proof", q.token(token))
+		q.proved = q.check("proof", q.token(token))
 	} else {
-		q.check("proof", q.proofs(d))
+		q.proved = q.check("proof", q.proofs(d))
 	}
 	q.dates()
-	q.status()
-	q.recipient()
+	if !q.check(string(q.Kind), q.ofItsKind(doc)) {
+		q.Badge = nil
+		return
+	}
+	q.unjudged(doc)
+}
+
+// ofItsKind reads what only this kind of document says.
+func (q *inquiry) ofItsKind(doc object) error {
+	switch q.Kind {
+	case BadgeKind:
+		return q.Badge.readBadge(doc)
+	case EndorsementKind:
+		return q.Badge.readEndorsement(doc)
+	case StatusListKind:
+		return new(StatusList).read(doc, q.o.Allow)
+	}
+	if doc["credentialSubject"] == nil {
+		return fault("malformed", "it has no credentialSubject")
+	}
+	return nil
+}
+
+// unjudged names what the credential has that no verdict rests on: a schema would have to be fetched, and an endorsement is another
+// issuer's, to be judged by itself.
+func (q *inquiry) unjudged(doc object) {
+	if doc["credentialSchema"] != nil {
+		q.note("schema", "not judged", "")
+	}
+	for _, o := range [...]object{doc, ld.Obj(doc, "issuer"), ld.Obj(ld.Obj(doc, "credentialSubject"), "achievement")} {
+		if o["endorsement"] != nil || o["endorsementJwt"] != nil {
+			q.note("endorsements", "not judged", "")
+			return
+		}
+	}
 }
 
 // check notes an outcome, and reports whether it was good.

@@ -32,7 +32,7 @@ type Built struct {
 	Counted  int      // credentials that are some member's
 	Warnings []string // files that do not count, each with the reason
 
-	lists map[string]bool // the status lists that are there
+	lists map[string]*openbadge.StatusList // those that are there, by their addresses
 }
 
 // Build makes the bundle. What it leaves out, it says in the warnings.
@@ -40,10 +40,10 @@ func (s *Site) Build(o Order) (*Built, error) {
 	if len(o.CardKey) < 16 {
 		return nil, fmt.Errorf("the card key has %d bytes: at least 16 are needed", len(o.CardKey))
 	}
-	b := &Built{Chunks: map[string][]byte{}, lists: map[string]bool{}, Members: len(s.Members),
+	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, Members: len(s.Members),
 		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
 	b.chunk(wire.PolicyChunk, s.text)
-	if err := b.status(s.Status); err != nil {
+	if err := b.status(s, o.Issued); err != nil {
 		return nil, err
 	}
 	for i, bucket := range s.buckets(b, o) {
@@ -118,7 +118,7 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 			b.warn(f, "expired on %s; members who hold it are told so", v.Badge.ValidUntil.Format(time.DateOnly))
 		}
 		for _, e := range v.Badge.Status {
-			if !b.lists[e.List] {
+			if b.lists[e.List] == nil {
 				b.warn(f, "can be revoked, and status/ does not hold the list %s: it opens nothing", e.List)
 			}
 		}
@@ -166,18 +166,25 @@ func (b *Built) warn(f File, format string, a ...any) {
 	b.Warnings = append(b.Warnings, f.Name+": "+fmt.Sprintf(format, a...))
 }
 
-func (b *Built) status(files []File) error {
-	if len(files) == 0 {
+// status takes in the status lists. A list stands at the address that is its id. One that cannot be believed, because it has ended,
+// say, is left out: a bundle that blocks a member does not wait for it.
+func (b *Built) status(s *Site, at time.Time) error {
+	if len(s.Status) == 0 {
 		return nil
 	}
 	var lists wire.StatusBucket
-	for _, f := range files {
-		l, err := openbadge.ParseRevocationList(f.Data)
+	for _, f := range s.Status {
+		l, err := openbadge.ReadStatusList(f.Data, openbadge.Options{Trust: Trust(s.Policy), At: at})
 		if err != nil {
-			return fmt.Errorf("%s: %w", f.Name, err)
+			b.warn(f, "is no status list that can be believed: %v", err)
+			continue
+		}
+		if l.ID == "" {
+			b.warn(f, "is a status list without an id: nobody knows where it stands")
+			continue
 		}
 		lists.Lists = append(lists.Lists, wire.StatusList{URL: l.ID, Body: f.Data})
-		b.lists[l.ID] = true
+		b.lists[l.ID] = l
 	}
 	return b.json(wire.StatusChunk, lists)
 }

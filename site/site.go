@@ -3,7 +3,7 @@
 //	policy.yaml     who may do what
 //	members.yaml    members, their cards and addresses
 //	badges/         credentials as they were issued: .json and .jwt
-//	status/         the issuers' revocation lists, as they were read: .json
+//	status/         the issuers' status lists, as they were read: .json
 //
 // Read reports every fault of the two YAML files at once. Build verifies every credential, finds the member it was issued
 // to, and signs all of it. A credential that does not count is no fault of the site: it stands in the warnings, with the reason.

@@ -168,6 +168,16 @@ func TestMissingStatusListIsSaid(t *testing.T) {
 	}
 }
 
+// A list that has ended does not hold up the bundle that blocks a member.
+func TestStatusListThatCannotBeBelievedIsLeftOut(t *testing.T) {
+	s, _ := example(t)
+	s.Status = append(s.Status, File{Name: "page.json", Data: []byte("<html>")})
+	b, err := s.Build(order(t, 1))
+	if err != nil || !strings.Contains(strings.Join(b.Warnings, "\n"), "page.json: is no status list that can be believed") || len(b.lists) != 1 {
+		t.Errorf("%v, %q, %d lists", err, b.Warnings, len(b.lists))
+	}
+}
+
 func TestSiteWithoutBadgesIsRefused(t *testing.T) {
 	_, dir := example(t)
 	if err := os.RemoveAll(filepath.Join(dir, "badges")); err != nil {

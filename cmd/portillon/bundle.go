@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 	"portillon/site"
 	"portillon/wire"
 )
+
+// slug is a site's id, as yamlfile reads it.
+var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
 func bundleKeygen(_ context.Context, w stdio, args []string) error {
 	var out, name string
@@ -30,6 +34,9 @@ func bundleKeygen(_ context.Context, w stdio, args []string) error {
 	}
 	if out == "" {
 		return wrong("-o is missing").hinted("a file that no other file system user can read: -o hub.key")
+	}
+	if !slug.MatchString(rest[0]) {
+		return wrong("%q is no site's id", rest[0]).hinted("as policy.yaml has it under site: lower-case letters, digits and hyphens")
 	}
 	if name == "" {
 		name = "portillon-" + rest[0]
@@ -102,7 +109,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 		fs.StringVar(&cardKey, "card-key", "", "the site's key for card numbers")
 		fs.StringVar(&out, "o", "", "the bundle file")
 		fs.Uint64Var(&version, "version", 0, "the bundle's version; default: the time, in seconds")
-		fs.DurationVar(&life, "life", 30*24*time.Hour, "how long the bundle is fresh")
+		spanFlag(fs, &life, "life", 30*24*time.Hour, "how long the bundle is fresh, as in 30d or 12h; default: 30d")
 		fs.StringVar(&at, "at", "", "the time of issue (RFC 3339); default: now")
 	})
 	if err != nil {

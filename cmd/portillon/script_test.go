@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"os/exec"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,6 +21,23 @@ func TestTranscripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			return os.CopyFS(e.WorkDir+"/site", os.DirFS("../../site-example"))
 		},
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 		UpdateScripts: os.Getenv("UPDATE") != "",
 	})
+}
+
+// exits runs a command that must end with this exit code: exits 3 portillon badge verify …
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND …")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	}
+	if want, _ := strconv.Atoi(args[0]); code != want || err != nil && exit == nil {
+		ts.Fatalf("exit %d, want %d (%v)", code, want, err)
+	}
 }

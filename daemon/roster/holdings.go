@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"errors"
 	"time"
 
 	"portillon/openbadge"
@@ -16,7 +17,7 @@ func (l *loader) verify(credential []byte) verdict {
 	}
 	b := v.Badge
 	return verdict{Valid: true, ID: b.ID, Issuer: b.IssuerID, Achievement: b.AchievementID, From: b.ValidFrom, Until: b.ValidUntil,
-		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.Status}
+		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.Status, Hosted: v.Assurance == openbadge.Hosted}
 }
 
 // holdings are the badges of a member that count for them: verified, of a badge that the policy names, and issued to them.
@@ -33,6 +34,9 @@ func (l *loader) holdings(m wire.Member) []policy.Holding {
 			continue
 		}
 		h := policy.Holding{Badge: id, Standing: policy.Verified, From: v.From, Until: v.Until}
+		if v.Hosted {
+			h.Assurance = policy.Hosted
+		}
 		if len(v.Status) > 0 {
 			h.Standing, h.Checked = l.standing(v)
 		}
@@ -41,19 +45,20 @@ func (l *loader) holdings(m wire.Member) []policy.Holding {
 	return out
 }
 
-// standing reads the status list that the bundle carries. A badge whose list it does not carry was never checked: the zero time, which
-// the policy's status-grace does not reach.
+// standing reads the status lists that the bundle carries. A badge was never checked if the bundle lacks one of its lists, or if the
+// list cannot say: the zero time, which the policy's status-grace does not reach. One that is suspended opens no more than a revoked one.
 func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
-	known := true
+	standing, checked := policy.Verified, l.m.Issued
 	for _, e := range v.Status {
-		list, ok := l.lists[e.List]
-		known = known && ok && e.Type == openbadge.RevocationListType
-		if ok && list.Revoked(v.ID) {
+		var f *openbadge.Fault
+		err := l.lists[e.List].Judge(&openbadge.Badge{ID: v.ID, IssuerID: v.Issuer}, e)
+		switch {
+		case err == nil:
+		case errors.As(err, &f) && (f.Code == "revoked" || f.Code == "suspended"):
 			return policy.Revoked, l.m.Issued
+		default:
+			standing, checked = policy.Unverified, time.Time{}
 		}
 	}
-	if !known {
-		return policy.Unverified, time.Time{}
-	}
-	return policy.Verified, l.m.Issued
+	return standing, checked
 }

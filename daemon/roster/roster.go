@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,6 +90,9 @@ func (r *Roster) Code(uid rfid.UID) string {
 	return strings.ToUpper(hex.EncodeToString(h.Sum(nil)[:2]))
 }
 
+// Everyone yields every member, in the bundle's order.
+func (r *Roster) Everyone() iter.Seq[Person] { return slices.Values(r.people) }
+
 // Size is the number of members.
 func (r *Roster) Size() int { return len(r.people) }
 
@@ -115,8 +120,8 @@ type loader struct {
 	o      Options
 	r      *Roster
 	trust  []openbadge.Issuer
-	issuer map[string]policy.IssuerID // by profile
-	lists  map[string]openbadge.RevocationList
+	issuer map[string]policy.IssuerID       // by profile
+	lists  map[string]*openbadge.StatusList // by their addresses
 	memory *memory
 }
 
@@ -132,7 +137,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 	if p.Site != m.Site {
 		return nil, fmt.Errorf("policy.yaml is the site %q's, the bundle %q's", p.Site, m.Site)
 	}
-	l := &loader{store: s, m: m, o: o, issuer: map[string]policy.IssuerID{}, lists: map[string]openbadge.RevocationList{},
+	l := &loader{store: s, m: m, o: o, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
 		r: &Roster{Policy: p, Version: m.Version, Issued: m.Issued, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: o.CardKey}}
 	for _, i := range p.Issuers {
 		l.trust = append(l.trust, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
@@ -154,11 +159,17 @@ func (l *loader) status() error {
 		return fmt.Errorf("status lists: %w", err)
 	}
 	for _, s := range lists.Lists {
-		if read, err := openbadge.ParseRevocationList(s.Body); err == nil { // one that cannot be read is out of reach
-			l.lists[s.URL] = read
-		}
+		l.take(s.URL, s.Body)
 	}
 	return nil
+}
+
+// take keeps a status list as it stood when the bundle was issued: how old that may be is the policy's status-grace. One that cannot
+// be believed is out of reach.
+func (l *loader) take(url string, body []byte) {
+	if list, err := openbadge.ReadStatusList(body, openbadge.Options{Trust: l.trust, At: l.m.Issued}); err == nil {
+		l.lists[url] = list
+	}
 }
 
 func (l *loader) bucket(b int) error {

@@ -2,587 +2,1007 @@
 
 package ld
 
-var context0_1 = context{
-	{"encodedList", "https://www.w3.org/ns/credentials/status#encodedList", "https://w3id.org/security#multibase", 0, nil},
-	{"statusPurpose", "https://www.w3.org/ns/credentials/status#statusPurpose", "", 0, nil},
-	{"ttl", "https://www.w3.org/ns/credentials/status#ttl", "", 0, nil},
-}
+var context0_1 = context{protected: true, terms: []term{
+	{name: "encodedList", iri: "https://www.w3.org/ns/credentials/status#encodedList", typ: "https://w3id.org/security#multibase"},
+	{name: "statusPurpose", iri: "https://www.w3.org/ns/credentials/status#statusPurpose"},
+	{name: "ttl", iri: "https://www.w3.org/ns/credentials/status#ttl"},
+}}
 
-var context0_3 = context{
-	{"message", "https://www.w3.org/ns/credentials/status#message", "", 0, nil},
-	{"status", "https://www.w3.org/ns/credentials/status#status", "", 0, nil},
-}
+var context0_3_2 = context{protected: true, terms: []term{
+	{name: "message", iri: "https://www.w3.org/ns/credentials/status#message"},
+	{name: "status", iri: "https://www.w3.org/ns/credentials/status#status"},
+}}
 
-var context0_2 = context{
-	{"statusListCredential", "https://www.w3.org/ns/credentials/status#statusListCredential", "@id", 0, nil},
-	{"statusListIndex", "https://www.w3.org/ns/credentials/status#statusListIndex", "", 0, nil},
-	{"statusMessage", "https://www.w3.org/ns/credentials/status#statusMessage", "", 0, &context0_3},
-	{"statusPurpose", "https://www.w3.org/ns/credentials/status#statusPurpose", "", 0, nil},
-	{"statusReference", "https://www.w3.org/ns/credentials/status#statusReference", "@id", 0, nil},
-	{"statusSize", "https://www.w3.org/ns/credentials/status#statusSize", "https://www.w3.org/2001/XMLSchema#integer", 0, nil},
-}
+var context0_3 = context{protected: true, terms: []term{
+	{name: "statusListCredential", iri: "https://www.w3.org/ns/credentials/status#statusListCredential", typ: "@id"},
+	{name: "statusListIndex", iri: "https://www.w3.org/ns/credentials/status#statusListIndex"},
+	{name: "statusMessage", iri: "https://www.w3.org/ns/credentials/status#statusMessage", scoped: &context0_3_2},
+	{name: "statusPurpose", iri: "https://www.w3.org/ns/credentials/status#statusPurpose"},
+	{name: "statusReference", iri: "https://www.w3.org/ns/credentials/status#statusReference", typ: "@id"},
+	{name: "statusSize", iri: "https://www.w3.org/ns/credentials/status#statusSize", typ: "https://www.w3.org/2001/XMLSchema#integer"},
+}}
 
-var context0_5 = context{
-	{"assertionMethod", "https://w3id.org/security#assertionMethod", "@id", 0, nil},
-	{"authentication", "https://w3id.org/security#authenticationMethod", "@id", 0, nil},
-	{"capabilityDelegation", "https://w3id.org/security#capabilityDelegationMethod", "@id", 0, nil},
-	{"capabilityInvocation", "https://w3id.org/security#capabilityInvocationMethod", "@id", 0, nil},
-	{"keyAgreement", "https://w3id.org/security#keyAgreementMethod", "@id", 0, nil},
-}
+var context0_4_7 = context{protected: true, terms: []term{
+	{name: "assertionMethod", iri: "https://w3id.org/security#assertionMethod", typ: "@id", container: inSet},
+	{name: "authentication", iri: "https://w3id.org/security#authenticationMethod", typ: "@id", container: inSet},
+	{name: "capabilityDelegation", iri: "https://w3id.org/security#capabilityDelegationMethod", typ: "@id", container: inSet},
+	{name: "capabilityInvocation", iri: "https://w3id.org/security#capabilityInvocationMethod", typ: "@id", container: inSet},
+	{name: "keyAgreement", iri: "https://w3id.org/security#keyAgreementMethod", typ: "@id", container: inSet},
+}}
 
-var context0_4 = context{
-	{"challenge", "https://w3id.org/security#challenge", "", 0, nil},
-	{"created", "http://purl.org/dc/terms/created", "http://www.w3.org/2001/XMLSchema#dateTime", 0, nil},
-	{"cryptosuite", "https://w3id.org/security#cryptosuite", "https://w3id.org/security#cryptosuiteString", 0, nil},
-	{"domain", "https://w3id.org/security#domain", "", 0, nil},
-	{"expires", "https://w3id.org/security#expiration", "http://www.w3.org/2001/XMLSchema#dateTime", 0, nil},
-	{"nonce", "https://w3id.org/security#nonce", "", 0, nil},
-	{"previousProof", "https://w3id.org/security#previousProof", "@id", 0, nil},
-	{"proofPurpose", "https://w3id.org/security#proofPurpose", "@vocab", 0, &context0_5},
-	{"proofValue", "https://w3id.org/security#proofValue", "https://w3id.org/security#multibase", 0, nil},
-	{"verificationMethod", "https://w3id.org/security#verificationMethod", "@id", 0, nil},
-}
+var context0_4 = context{protected: true, terms: []term{
+	{name: "challenge", iri: "https://w3id.org/security#challenge"},
+	{name: "created", iri: "http://purl.org/dc/terms/created", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "cryptosuite", iri: "https://w3id.org/security#cryptosuite", typ: "https://w3id.org/security#cryptosuiteString"},
+	{name: "domain", iri: "https://w3id.org/security#domain"},
+	{name: "expires", iri: "https://w3id.org/security#expiration", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "nonce", iri: "https://w3id.org/security#nonce"},
+	{name: "previousProof", iri: "https://w3id.org/security#previousProof", typ: "@id"},
+	{name: "proofPurpose", iri: "https://w3id.org/security#proofPurpose", typ: "@vocab", scoped: &context0_4_7},
+	{name: "proofValue", iri: "https://w3id.org/security#proofValue", typ: "https://w3id.org/security#multibase"},
+	{name: "verificationMethod", iri: "https://w3id.org/security#verificationMethod", typ: "@id"},
+}}
 
-var context0_6 = context{
-	{"jsonSchema", "https://www.w3.org/2018/credentials#jsonSchema", "@json", 0, nil},
-}
+var context0_7 = context{protected: true, terms: []term{
+	{name: "jsonSchema", iri: "https://www.w3.org/2018/credentials#jsonSchema", typ: "@json"},
+}}
 
-var context0_7 = context{
-	{"confidenceMethod", "https://www.w3.org/2018/credentials#confidenceMethod", "@id", 0, nil},
-	{"credentialSchema", "https://www.w3.org/2018/credentials#credentialSchema", "@id", 0, nil},
-	{"credentialStatus", "https://www.w3.org/2018/credentials#credentialStatus", "@id", 0, nil},
-	{"credentialSubject", "https://www.w3.org/2018/credentials#credentialSubject", "@id", 0, nil},
-	{"description", "https://schema.org/description", "", 0, nil},
-	{"evidence", "https://www.w3.org/2018/credentials#evidence", "@id", 0, nil},
-	{"issuer", "https://www.w3.org/2018/credentials#issuer", "@id", 0, nil},
-	{"name", "https://schema.org/name", "", 0, nil},
-	{"proof", "https://w3id.org/security#proof", "@id", inGraph, nil},
-	{"refreshService", "https://www.w3.org/2018/credentials#refreshService", "@id", 0, nil},
-	{"relatedResource", "https://www.w3.org/2018/credentials#relatedResource", "@id", 0, nil},
-	{"renderMethod", "https://www.w3.org/2018/credentials#renderMethod", "@id", 0, nil},
-	{"termsOfUse", "https://www.w3.org/2018/credentials#termsOfUse", "@id", 0, nil},
-	{"validFrom", "https://www.w3.org/2018/credentials#validFrom", "http://www.w3.org/2001/XMLSchema#dateTime", 0, nil},
-	{"validUntil", "https://www.w3.org/2018/credentials#validUntil", "http://www.w3.org/2001/XMLSchema#dateTime", 0, nil},
-}
+var context0_9 = context{protected: true, terms: []term{
+	{name: "confidenceMethod", iri: "https://www.w3.org/2018/credentials#confidenceMethod", typ: "@id"},
+	{name: "credentialSchema", iri: "https://www.w3.org/2018/credentials#credentialSchema", typ: "@id"},
+	{name: "credentialStatus", iri: "https://www.w3.org/2018/credentials#credentialStatus", typ: "@id"},
+	{name: "credentialSubject", iri: "https://www.w3.org/2018/credentials#credentialSubject", typ: "@id"},
+	{name: "description", iri: "https://schema.org/description"},
+	{name: "evidence", iri: "https://www.w3.org/2018/credentials#evidence", typ: "@id"},
+	{name: "issuer", iri: "https://www.w3.org/2018/credentials#issuer", typ: "@id"},
+	{name: "name", iri: "https://schema.org/name"},
+	{name: "proof", iri: "https://w3id.org/security#proof", typ: "@id", container: inGraph},
+	{name: "refreshService", iri: "https://www.w3.org/2018/credentials#refreshService", typ: "@id"},
+	{name: "relatedResource", iri: "https://www.w3.org/2018/credentials#relatedResource", typ: "@id"},
+	{name: "renderMethod", iri: "https://www.w3.org/2018/credentials#renderMethod", typ: "@id"},
+	{name: "termsOfUse", iri: "https://www.w3.org/2018/credentials#termsOfUse", typ: "@id"},
+	{name: "validFrom", iri: "https://www.w3.org/2018/credentials#validFrom", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "validUntil", iri: "https://www.w3.org/2018/credentials#validUntil", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+}}
 
-var context0_8 = context{
-	{"holder", "https://www.w3.org/2018/credentials#holder", "@id", 0, nil},
-	{"proof", "https://w3id.org/security#proof", "@id", inGraph, nil},
-	{"termsOfUse", "https://www.w3.org/2018/credentials#termsOfUse", "@id", 0, nil},
-	{"verifiableCredential", "https://www.w3.org/2018/credentials#verifiableCredential", "@id", inGraph, &refused},
-}
+var context0_10 = context{protected: true, terms: []term{
+	{name: "holder", iri: "https://www.w3.org/2018/credentials#holder", typ: "@id"},
+	{name: "proof", iri: "https://w3id.org/security#proof", typ: "@id", container: inGraph},
+	{name: "termsOfUse", iri: "https://www.w3.org/2018/credentials#termsOfUse", typ: "@id"},
+	{name: "verifiableCredential", iri: "https://www.w3.org/2018/credentials#verifiableCredential", typ: "@id", container: inGraph, scoped: &refused},
+}}
 
-var context0_9 = context{
-	{"jwk", "https://www.iana.org/assignments/jwt#jwk", "@json", 0, nil},
-	{"kid", "https://www.iana.org/assignments/jwt#kid", "@id", 0, nil},
-}
+var context0_14 = context{protected: true, terms: []term{
+	{name: "jwk", iri: "https://www.iana.org/assignments/jwt#jwk", typ: "@json"},
+	{name: "kid", iri: "https://www.iana.org/assignments/jwt#kid", typ: "@id"},
+}}
 
-var context0 = context{
-	{"...", "https://www.iana.org/assignments/jwt#...", "", 0, nil},
-	{"BitstringStatusList", "https://www.w3.org/ns/credentials/status#BitstringStatusList", "", 0, &context0_1},
-	{"BitstringStatusListCredential", "https://www.w3.org/ns/credentials/status#BitstringStatusListCredential", "", 0, nil},
-	{"BitstringStatusListEntry", "https://www.w3.org/ns/credentials/status#BitstringStatusListEntry", "", 0, &context0_2},
-	{"DataIntegrityProof", "https://w3id.org/security#DataIntegrityProof", "", 0, &context0_4},
-	{"EnvelopedVerifiableCredential", "https://www.w3.org/2018/credentials#EnvelopedVerifiableCredential", "", 0, nil},
-	{"EnvelopedVerifiablePresentation", "https://www.w3.org/2018/credentials#EnvelopedVerifiablePresentation", "", 0, nil},
-	{"JsonSchema", "https://www.w3.org/2018/credentials#JsonSchema", "", 0, &context0_6},
-	{"JsonSchemaCredential", "https://www.w3.org/2018/credentials#JsonSchemaCredential", "", 0, nil},
-	{"VerifiableCredential", "https://www.w3.org/2018/credentials#VerifiableCredential", "", 0, &context0_7},
-	{"VerifiablePresentation", "https://www.w3.org/2018/credentials#VerifiablePresentation", "", 0, &context0_8},
-	{"_sd", "https://www.iana.org/assignments/jwt#_sd", "@json", 0, nil},
-	{"_sd_alg", "https://www.iana.org/assignments/jwt#_sd_alg", "", 0, nil},
-	{"aud", "https://www.iana.org/assignments/jwt#aud", "@id", 0, nil},
-	{"cnf", "https://www.iana.org/assignments/jwt#cnf", "", 0, &context0_9},
-	{"description", "https://schema.org/description", "", 0, nil},
-	{"digestMultibase", "https://w3id.org/security#digestMultibase", "https://w3id.org/security#multibase", 0, nil},
-	{"digestSRI", "https://www.w3.org/2018/credentials#digestSRI", "https://www.w3.org/2018/credentials#sriString", 0, nil},
-	{"exp", "https://www.iana.org/assignments/jwt#exp", "https://www.w3.org/2001/XMLSchema#nonNegativeInteger", 0, nil},
-	{"iat", "https://www.iana.org/assignments/jwt#iat", "https://www.w3.org/2001/XMLSchema#nonNegativeInteger", 0, nil},
-	{"iss", "https://www.iana.org/assignments/jose#iss", "@id", 0, nil},
-	{"jku", "https://www.iana.org/assignments/jose#jku", "@id", 0, nil},
-	{"kid", "https://www.iana.org/assignments/jose#kid", "@id", 0, nil},
-	{"mediaType", "https://schema.org/encodingFormat", "", 0, nil},
-	{"name", "https://schema.org/name", "", 0, nil},
-	{"nbf", "https://www.iana.org/assignments/jwt#nbf", "https://www.w3.org/2001/XMLSchema#nonNegativeInteger", 0, nil},
-	{"sub", "https://www.iana.org/assignments/jose#sub", "@id", 0, nil},
-	{"x5u", "https://www.iana.org/assignments/jose#x5u", "@id", 0, nil},
-}
+var context0 = context{protected: true, terms: []term{
+	{name: "...", iri: "https://www.iana.org/assignments/jwt#..."},
+	{name: "BitstringStatusList", iri: "https://www.w3.org/ns/credentials/status#BitstringStatusList", scoped: &context0_1},
+	{name: "BitstringStatusListCredential", iri: "https://www.w3.org/ns/credentials/status#BitstringStatusListCredential"},
+	{name: "BitstringStatusListEntry", iri: "https://www.w3.org/ns/credentials/status#BitstringStatusListEntry", scoped: &context0_3},
+	{name: "DataIntegrityProof", iri: "https://w3id.org/security#DataIntegrityProof", scoped: &context0_4},
+	{name: "EnvelopedVerifiableCredential", iri: "https://www.w3.org/2018/credentials#EnvelopedVerifiableCredential"},
+	{name: "EnvelopedVerifiablePresentation", iri: "https://www.w3.org/2018/credentials#EnvelopedVerifiablePresentation"},
+	{name: "JsonSchema", iri: "https://www.w3.org/2018/credentials#JsonSchema", scoped: &context0_7},
+	{name: "JsonSchemaCredential", iri: "https://www.w3.org/2018/credentials#JsonSchemaCredential"},
+	{name: "VerifiableCredential", iri: "https://www.w3.org/2018/credentials#VerifiableCredential", scoped: &context0_9},
+	{name: "VerifiablePresentation", iri: "https://www.w3.org/2018/credentials#VerifiablePresentation", scoped: &context0_10},
+	{name: "_sd", iri: "https://www.iana.org/assignments/jwt#_sd", typ: "@json"},
+	{name: "_sd_alg", iri: "https://www.iana.org/assignments/jwt#_sd_alg"},
+	{name: "aud", iri: "https://www.iana.org/assignments/jwt#aud", typ: "@id"},
+	{name: "cnf", iri: "https://www.iana.org/assignments/jwt#cnf", scoped: &context0_14},
+	{name: "description", iri: "https://schema.org/description"},
+	{name: "digestMultibase", iri: "https://w3id.org/security#digestMultibase", typ: "https://w3id.org/security#multibase"},
+	{name: "digestSRI", iri: "https://www.w3.org/2018/credentials#digestSRI", typ: "https://www.w3.org/2018/credentials#sriString"},
+	{name: "exp", iri: "https://www.iana.org/assignments/jwt#exp", typ: "https://www.w3.org/2001/XMLSchema#nonNegativeInteger"},
+	{name: "iat", iri: "https://www.iana.org/assignments/jwt#iat", typ: "https://www.w3.org/2001/XMLSchema#nonNegativeInteger"},
+	{name: "iss", iri: "https://www.iana.org/assignments/jose#iss", typ: "@id"},
+	{name: "jku", iri: "https://www.iana.org/assignments/jose#jku", typ: "@id"},
+	{name: "kid", iri: "https://www.iana.org/assignments/jose#kid", typ: "@id"},
+	{name: "mediaType", iri: "https://schema.org/encodingFormat"},
+	{name: "name", iri: "https://schema.org/name"},
+	{name: "nbf", iri: "https://www.iana.org/assignments/jwt#nbf", typ: "https://www.w3.org/2001/XMLSchema#nonNegativeInteger"},
+	{name: "sub", iri: "https://www.iana.org/assignments/jose#sub", typ: "@id"},
+	{name: "x5u", iri: "https://www.iana.org/assignments/jose#x5u", typ: "@id"},
+}}
 
-var context1_1 = context{
-	{"achievementType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievementType", "", 0, nil},
-	{"alignment", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", "", 0, nil},
-	{"creator", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creator", "", 0, nil},
-	{"creditsAvailable", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsAvailable", "https://www.w3.org/2001/XMLSchema#float", 0, nil},
-	{"criteria", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", "@id", 0, nil},
-	{"fieldOfStudy", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#fieldOfStudy", "", 0, nil},
-	{"humanCode", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#humanCode", "", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#image", "@id", 0, nil},
-	{"inLanguage", "https://schema.org/inLanguage", "", 0, nil},
-	{"otherIdentifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", "", 0, nil},
-	{"related", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#related", "", 0, nil},
-	{"resultDescription", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", "", 0, nil},
-	{"specialization", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#specialization", "", 0, nil},
-	{"tag", "https://schema.org/keywords", "", 0, nil},
-	{"version", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version", "", 0, nil},
-}
+var context1_0_6 = context{protected: true, terms: []term{
+	{name: "assertionMethod", iri: "https://w3id.org/security#assertionMethod", typ: "@id", container: inSet},
+	{name: "authentication", iri: "https://w3id.org/security#authenticationMethod", typ: "@id", container: inSet},
+	{name: "sec", iri: "https://w3id.org/security#"},
+}}
 
-var context1_2 = context{
-	{"achievement", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievement", "", 0, nil},
-	{"activityEndDate", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityEndDate", "https://www.w3.org/2001/XMLSchema#date", 0, nil},
-	{"activityStartDate", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityStartDate", "https://www.w3.org/2001/XMLSchema#date", 0, nil},
-	{"creditsEarned", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsEarned", "https://www.w3.org/2001/XMLSchema#float", 0, nil},
-	{"identifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", "", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#image", "@id", 0, nil},
-	{"licenseNumber", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#licenseNumber", "", 0, nil},
-	{"result", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#result", "", 0, nil},
-	{"role", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#role", "", 0, nil},
-	{"source", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#source", "@id", 0, nil},
-	{"term", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#term", "", 0, nil},
-}
+var context1_0 = context{protected: true, terms: []term{
+	{name: "challenge", iri: "https://w3id.org/security#challenge"},
+	{name: "created", iri: "http://purl.org/dc/terms/created", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "domain", iri: "https://w3id.org/security#domain"},
+	{name: "expires", iri: "https://w3id.org/security#expiration", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "jws", iri: "https://w3id.org/security#jws"},
+	{name: "nonce", iri: "https://w3id.org/security#nonce"},
+	{name: "proofPurpose", iri: "https://w3id.org/security#proofPurpose", typ: "@vocab", scoped: &context1_0_6},
+	{name: "proofValue", iri: "https://w3id.org/security#proofValue"},
+	{name: "sec", iri: "https://w3id.org/security#"},
+	{name: "verificationMethod", iri: "https://w3id.org/security#verificationMethod", typ: "@id"},
+	{name: "xsd", iri: "http://www.w3.org/2001/XMLSchema#"},
+}}
 
-var context1_3 = context{
-	{"addressCountry", "https://schema.org/addressCountry", "", 0, nil},
-	{"addressCountryCode", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#CountryCode", "", 0, nil},
-	{"addressLocality", "https://schema.org/addressLocality", "", 0, nil},
-	{"addressRegion", "https://schema.org/addressRegion", "", 0, nil},
-	{"geo", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates", "", 0, nil},
-	{"postOfficeBoxNumber", "https://schema.org/postOfficeBoxNumber", "", 0, nil},
-	{"postalCode", "https://schema.org/postalCode", "", 0, nil},
-	{"streetAddress", "https://schema.org/streetAddress", "", 0, nil},
-}
+var context1_1_6 = context{protected: true, terms: []term{
+	{name: "assertionMethod", iri: "https://w3id.org/security#assertionMethod", typ: "@id", container: inSet},
+	{name: "authentication", iri: "https://w3id.org/security#authenticationMethod", typ: "@id", container: inSet},
+	{name: "sec", iri: "https://w3id.org/security#"},
+}}
 
-var context1_4 = context{
-	{"targetCode", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetCode", "", 0, nil},
-	{"targetDescription", "https://schema.org/targetDescription", "", 0, nil},
-	{"targetFramework", "https://schema.org/targetFramework", "", 0, nil},
-	{"targetName", "https://schema.org/targetName", "", 0, nil},
-	{"targetType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetType", "", 0, nil},
-	{"targetUrl", "https://schema.org/targetUrl", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-}
+var context1_1 = context{protected: true, terms: []term{
+	{name: "challenge", iri: "https://w3id.org/security#challenge"},
+	{name: "created", iri: "http://purl.org/dc/terms/created", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "domain", iri: "https://w3id.org/security#domain"},
+	{name: "expires", iri: "https://w3id.org/security#expiration", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "jws", iri: "https://w3id.org/security#jws"},
+	{name: "nonce", iri: "https://w3id.org/security#nonce"},
+	{name: "proofPurpose", iri: "https://w3id.org/security#proofPurpose", typ: "@vocab", scoped: &context1_1_6},
+	{name: "proofValue", iri: "https://w3id.org/security#proofValue"},
+	{name: "sec", iri: "https://w3id.org/security#"},
+	{name: "verificationMethod", iri: "https://w3id.org/security#verificationMethod", typ: "@id"},
+	{name: "xsd", iri: "http://www.w3.org/2001/XMLSchema#"},
+}}
 
-var context1_5 = context{
-	{"endorsementComment", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsementComment", "", 0, nil},
-}
+var context1_2_6 = context{protected: true, terms: []term{
+	{name: "assertionMethod", iri: "https://w3id.org/security#assertionMethod", typ: "@id", container: inSet},
+	{name: "authentication", iri: "https://w3id.org/security#authenticationMethod", typ: "@id", container: inSet},
+	{name: "sec", iri: "https://w3id.org/security#"},
+}}
 
-var context1_6 = context{
-	{"audience", "https://schema.org/audience", "", 0, nil},
-	{"genre", "https://schema.org/genre", "", 0, nil},
-}
+var context1_2 = context{protected: true, terms: []term{
+	{name: "challenge", iri: "https://w3id.org/security#challenge"},
+	{name: "created", iri: "http://purl.org/dc/terms/created", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "domain", iri: "https://w3id.org/security#domain"},
+	{name: "expires", iri: "https://w3id.org/security#expiration", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "jws", iri: "https://w3id.org/security#jws"},
+	{name: "nonce", iri: "https://w3id.org/security#nonce"},
+	{name: "proofPurpose", iri: "https://w3id.org/security#proofPurpose", typ: "@vocab", scoped: &context1_2_6},
+	{name: "proofValue", iri: "https://w3id.org/security#proofValue"},
+	{name: "sec", iri: "https://w3id.org/security#"},
+	{name: "verificationMethod", iri: "https://w3id.org/security#verificationMethod", typ: "@id"},
+	{name: "xsd", iri: "http://www.w3.org/2001/XMLSchema#"},
+}}
 
-var context1_7 = context{
-	{"latitude", "https://schema.org/latitude", "", 0, nil},
-	{"longitude", "https://schema.org/longitude", "", 0, nil},
-}
+var context1_3_6 = context{protected: true, terms: []term{
+	{name: "assertionMethod", iri: "https://w3id.org/security#assertionMethod", typ: "@id", container: inSet},
+	{name: "authentication", iri: "https://w3id.org/security#authenticationMethod", typ: "@id", container: inSet},
+	{name: "sec", iri: "https://w3id.org/security#"},
+}}
 
-var context1_8 = context{
-	{"identifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", "", 0, nil},
-	{"identifierType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifierType", "", 0, nil},
-}
+var context1_3 = context{protected: true, leans: []term{{name: "sec", iri: ""}, {name: "xsd", iri: ""}}, terms: []term{
+	{name: "challenge", iri: "sec:challenge"},
+	{name: "created", iri: "http://purl.org/dc/terms/created", typ: "xsd:dateTime"},
+	{name: "domain", iri: "sec:domain"},
+	{name: "expires", iri: "sec:expiration", typ: "xsd:dateTime"},
+	{name: "jws", iri: "sec:jws"},
+	{name: "nonce", iri: "sec:nonce"},
+	{name: "proofPurpose", iri: "sec:proofPurpose", typ: "@vocab", scoped: &context1_3_6},
+	{name: "proofValue", iri: "sec:proofValue"},
+	{name: "verificationMethod", iri: "sec:verificationMethod", typ: "@id"},
+}}
 
-var context1_9 = context{
-	{"hashed", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#hashed", "https://www.w3.org/2001/XMLSchema#boolean", 0, nil},
-	{"identityHash", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityHash", "", 0, nil},
-	{"identityType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityType", "", 0, nil},
-	{"salt", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#salt", "", 0, nil},
-}
+var context1_4_1 = context{protected: true, terms: []term{
+	{name: "JsonSchemaValidator2018", iri: "https://www.w3.org/2018/credentials#JsonSchemaValidator2018"},
+	{name: "cred", iri: "https://www.w3.org/2018/credentials#"},
+}}
 
-var context1_10 = context{
-	{"caption", "https://schema.org/caption", "", 0, nil},
-}
+var context1_4_11 = context{protected: true, terms: []term{
+	{name: "ManualRefreshService2018", iri: "https://www.w3.org/2018/credentials#ManualRefreshService2018"},
+	{name: "cred", iri: "https://www.w3.org/2018/credentials#"},
+}}
 
-var context1_11 = context{
-	{"additionalName", "https://schema.org/additionalName", "", 0, nil},
-	{"address", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#address", "@id", 0, nil},
-	{"dateOfBirth", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#dateOfBirth", "https://www.w3.org/2001/XMLSchema#date", 0, nil},
-	{"email", "https://schema.org/email", "", 0, nil},
-	{"familyName", "https://schema.org/familyName", "", 0, nil},
-	{"familyNamePrefix", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#familyNamePrefix", "", 0, nil},
-	{"givenName", "https://schema.org/givenName", "", 0, nil},
-	{"honorificPrefix", "https://schema.org/honorificPrefix", "", 0, nil},
-	{"honorificSuffix", "https://schema.org/honorificSuffix", "", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#image", "@id", 0, nil},
-	{"official", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#official", "", 0, nil},
-	{"otherIdentifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", "", 0, nil},
-	{"parentOrg", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#parentOrg", "@id", 0, nil},
-	{"patronymicName", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#patronymicName", "", 0, nil},
-	{"phone", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#phone", "", 0, nil},
-}
+var context1_4 = context{protected: true, terms: []term{
+	{name: "cred", iri: "https://www.w3.org/2018/credentials#"},
+	{name: "credentialSchema", iri: "https://www.w3.org/2018/credentials#credentialSchema", typ: "@id", scoped: &context1_4_1},
+	{name: "credentialStatus", iri: "https://www.w3.org/2018/credentials#credentialStatus", typ: "@id"},
+	{name: "credentialSubject", iri: "https://www.w3.org/2018/credentials#credentialSubject", typ: "@id"},
+	{name: "evidence", iri: "https://www.w3.org/2018/credentials#evidence", typ: "@id"},
+	{name: "expirationDate", iri: "https://www.w3.org/2018/credentials#expirationDate", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "holder", iri: "https://www.w3.org/2018/credentials#holder", typ: "@id"},
+	{name: "issuanceDate", iri: "https://www.w3.org/2018/credentials#issuanceDate", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "issued", iri: "https://www.w3.org/2018/credentials#issued", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "issuer", iri: "https://www.w3.org/2018/credentials#issuer", typ: "@id"},
+	{name: "proof", iri: "https://w3id.org/security#proof", typ: "@id", container: inGraph},
+	{name: "refreshService", iri: "https://www.w3.org/2018/credentials#refreshService", typ: "@id", scoped: &context1_4_11},
+	{name: "sec", iri: "https://w3id.org/security#"},
+	{name: "termsOfUse", iri: "https://www.w3.org/2018/credentials#termsOfUse", typ: "@id"},
+	{name: "validFrom", iri: "https://www.w3.org/2018/credentials#validFrom", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "validUntil", iri: "https://www.w3.org/2018/credentials#validUntil", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "xsd", iri: "http://www.w3.org/2001/XMLSchema#"},
+}}
 
-var context1_12 = context{
-	{"inLanguage", "https://schema.org/inLanguage", "", 0, nil},
-	{"version", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version", "", 0, nil},
-}
+var context1_5 = context{protected: true, terms: []term{
+	{name: "cred", iri: "https://www.w3.org/2018/credentials#"},
+	{name: "holder", iri: "https://www.w3.org/2018/credentials#holder", typ: "@id"},
+	{name: "proof", iri: "https://w3id.org/security#proof", typ: "@id", container: inGraph},
+	{name: "sec", iri: "https://w3id.org/security#"},
+	{name: "verifiableCredential", iri: "https://www.w3.org/2018/credentials#verifiableCredential", typ: "@id", container: inGraph},
+}}
 
-var context1_13 = context{
-	{"achievedLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievedLevel", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-	{"resultDescription", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-	{"status", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#status", "", 0, nil},
-	{"value", "https://schema.org/value", "", 0, nil},
-}
+var context1 = context{protected: true, terms: []term{
+	{name: "EcdsaSecp256k1Signature2019", iri: "https://w3id.org/security#EcdsaSecp256k1Signature2019", scoped: &context1_0},
+	{name: "EcdsaSecp256r1Signature2019", iri: "https://w3id.org/security#EcdsaSecp256r1Signature2019", scoped: &context1_1},
+	{name: "Ed25519Signature2018", iri: "https://w3id.org/security#Ed25519Signature2018", scoped: &context1_2},
+	{name: "RsaSignature2018", iri: "https://w3id.org/security#RsaSignature2018", scoped: &context1_3},
+	{name: "VerifiableCredential", iri: "https://www.w3.org/2018/credentials#VerifiableCredential", scoped: &context1_4},
+	{name: "VerifiablePresentation", iri: "https://www.w3.org/2018/credentials#VerifiablePresentation", scoped: &context1_5},
+	{name: "proof", iri: "https://w3id.org/security#proof", typ: "@id", container: inGraph},
+}}
 
-var context1_14 = context{
-	{"allowedValue", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#allowedValue", "", inList, nil},
-	{"requiredLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredLevel", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-	{"requiredValue", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredValue", "", 0, nil},
-	{"resultType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultType", "", 0, nil},
-	{"rubricCriterionLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#rubricCriterionLevel", "", 0, nil},
-	{"valueMax", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMax", "", 0, nil},
-	{"valueMin", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMin", "", 0, nil},
-}
+var context2_0 = context{protected: true, terms: []term{
+	{name: "achievementType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievementType"},
+	{name: "alignment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", container: inSet},
+	{name: "creator", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creator"},
+	{name: "creditsAvailable", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsAvailable", typ: "https://www.w3.org/2001/XMLSchema#float"},
+	{name: "criteria", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", typ: "@id"},
+	{name: "fieldOfStudy", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#fieldOfStudy"},
+	{name: "humanCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#humanCode"},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#image", typ: "@id"},
+	{name: "inLanguage", iri: "https://schema.org/inLanguage"},
+	{name: "otherIdentifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", container: inSet},
+	{name: "related", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#related", container: inSet},
+	{name: "resultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", container: inSet},
+	{name: "specialization", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#specialization"},
+	{name: "tag", iri: "https://schema.org/keywords", container: inSet},
+	{name: "version", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version"},
+}}
 
-var context1_15 = context{
-	{"level", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#level", "", 0, nil},
-	{"points", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#points", "", 0, nil},
-}
+var context2_2 = context{protected: true, terms: []term{
+	{name: "achievement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievement"},
+	{name: "activityEndDate", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityEndDate", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "activityStartDate", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityStartDate", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "creditsEarned", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsEarned", typ: "https://www.w3.org/2001/XMLSchema#float"},
+	{name: "identifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", container: inSet},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#image", typ: "@id"},
+	{name: "licenseNumber", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#licenseNumber"},
+	{name: "result", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#result", container: inSet},
+	{name: "role", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#role"},
+	{name: "source", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#source", typ: "@id"},
+	{name: "term", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#term"},
+}}
 
-var context1 = context{
-	{"Achievement", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Achievement", "", 0, &context1_1},
-	{"AchievementCredential", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential", "", 0, nil},
-	{"AchievementSubject", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#AchievementSubject", "", 0, &context1_2},
-	{"Address", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Address", "", 0, &context1_3},
-	{"Alignment", "https://schema.org/AlignmentObject", "", 0, &context1_4},
-	{"Criteria", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", "", 0, nil},
-	{"EndorsementCredential", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementCredential", "", 0, nil},
-	{"EndorsementSubject", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementSubject", "", 0, &context1_5},
-	{"Evidence", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Evidence", "", 0, &context1_6},
-	{"GeoCoordinates", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates", "", 0, &context1_7},
-	{"IdentifierEntry", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentifierEntry", "", 0, &context1_8},
-	{"IdentityObject", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentityObject", "", 0, &context1_9},
-	{"Image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", "", 0, &context1_10},
-	{"OpenBadgeCredential", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential", "", 0, nil},
-	{"Profile", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Profile", "", 0, &context1_11},
-	{"Related", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Related", "", 0, &context1_12},
-	{"Result", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Result", "", 0, &context1_13},
-	{"ResultDescription", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#ResultDescription", "", 0, &context1_14},
-	{"RubricCriterionLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#RubricCriterionLevel", "", 0, &context1_15},
-	{"alignment", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", "", 0, nil},
-	{"awardedDate", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#awardedDate", "xsd:dateTime", 0, nil},
-	{"description", "https://schema.org/description", "", 0, nil},
-	{"endorsement", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsement", "", 0, nil},
-	{"endorsementJwt", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsementJwt", "", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#image", "@id", 0, nil},
-	{"inLanguage", "https://schema.org/inLanguage", "", 0, nil},
-	{"jti", "https://www.iana.org/assignments/jwt#jti", "@id", 0, nil},
-	{"name", "https://schema.org/name", "", 0, nil},
-	{"narrative", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#narrative", "", 0, nil},
-	{"url", "https://schema.org/url", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-}
+var context2_3 = context{protected: true, terms: []term{
+	{name: "addressCountry", iri: "https://schema.org/addressCountry"},
+	{name: "addressCountryCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#CountryCode"},
+	{name: "addressLocality", iri: "https://schema.org/addressLocality"},
+	{name: "addressRegion", iri: "https://schema.org/addressRegion"},
+	{name: "geo", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates"},
+	{name: "postOfficeBoxNumber", iri: "https://schema.org/postOfficeBoxNumber"},
+	{name: "postalCode", iri: "https://schema.org/postalCode"},
+	{name: "streetAddress", iri: "https://schema.org/streetAddress"},
+}}
 
-var context2_1 = context{
-	{"achievementType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievementType", "", 0, nil},
-	{"alignment", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", "", 0, nil},
-	{"creator", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creator", "", 0, nil},
-	{"creditsAvailable", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsAvailable", "https://www.w3.org/2001/XMLSchema#float", 0, nil},
-	{"criteria", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", "@id", 0, nil},
-	{"fieldOfStudy", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#fieldOfStudy", "", 0, nil},
-	{"humanCode", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#humanCode", "", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", "@id", 0, nil},
-	{"otherIdentifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", "", 0, nil},
-	{"related", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#related", "", 0, nil},
-	{"resultDescription", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", "", 0, nil},
-	{"specialization", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#specialization", "", 0, nil},
-	{"tag", "https://schema.org/keywords", "", 0, nil},
-	{"version", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version", "", 0, nil},
-}
+var context2_4 = context{protected: true, terms: []term{
+	{name: "targetCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetCode"},
+	{name: "targetDescription", iri: "https://schema.org/targetDescription"},
+	{name: "targetFramework", iri: "https://schema.org/targetFramework"},
+	{name: "targetName", iri: "https://schema.org/targetName"},
+	{name: "targetType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetType"},
+	{name: "targetUrl", iri: "https://schema.org/targetUrl", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+}}
 
-var context2_2 = context{
-	{"achievement", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievement-0", "", 0, nil},
-	{"activityEndDate", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityEndDate", "https://www.w3.org/2001/XMLSchema#date", 0, nil},
-	{"activityStartDate", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityStartDate", "https://www.w3.org/2001/XMLSchema#date", 0, nil},
-	{"creditsEarned", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsEarned", "https://www.w3.org/2001/XMLSchema#float", 0, nil},
-	{"identifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", "", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", "@id", 0, nil},
-	{"licenseNumber", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#licenseNumber", "", 0, nil},
-	{"result", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#result", "", 0, nil},
-	{"role", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#role", "", 0, nil},
-	{"source", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#source", "@id", 0, nil},
-	{"term", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#term", "", 0, nil},
-}
+var context2_7 = context{protected: true, terms: []term{
+	{name: "endorsementComment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsementComment"},
+}}
 
-var context2_3 = context{
-	{"addressCountry", "https://schema.org/addressCountry", "", 0, nil},
-	{"addressCountryCode", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#CountryCode", "", 0, nil},
-	{"addressLocality", "https://schema.org/addressLocality", "", 0, nil},
-	{"addressRegion", "https://schema.org/addressRegion", "", 0, nil},
-	{"geo", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates", "", 0, nil},
-	{"postOfficeBoxNumber", "https://schema.org/postOfficeBoxNumber", "", 0, nil},
-	{"postalCode", "https://schema.org/postalCode", "", 0, nil},
-	{"streetAddress", "https://schema.org/streetAddress", "", 0, nil},
-}
+var context2_8 = context{protected: true, terms: []term{
+	{name: "audience", iri: "https://schema.org/audience"},
+	{name: "genre", iri: "https://schema.org/genre"},
+}}
 
-var context2_4 = context{
-	{"targetCode", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetCode", "", 0, nil},
-	{"targetDescription", "https://schema.org/targetDescription", "", 0, nil},
-	{"targetFramework", "https://schema.org/targetFramework", "", 0, nil},
-	{"targetName", "https://schema.org/targetName", "", 0, nil},
-	{"targetType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetType", "", 0, nil},
-	{"targetUrl", "https://schema.org/targetUrl", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-}
+var context2_9 = context{protected: true, terms: []term{
+	{name: "latitude", iri: "https://schema.org/latitude"},
+	{name: "longitude", iri: "https://schema.org/longitude"},
+}}
 
-var context2_5 = context{
-	{"endorsementComment", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsementComment", "", 0, nil},
-}
+var context2_10 = context{protected: true, terms: []term{
+	{name: "identifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier"},
+	{name: "identifierType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifierType"},
+}}
 
-var context2_6 = context{
-	{"audience", "https://schema.org/audience", "", 0, nil},
-	{"genre", "https://schema.org/genre", "", 0, nil},
-}
+var context2_11 = context{protected: true, terms: []term{
+	{name: "hashed", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#hashed", typ: "https://www.w3.org/2001/XMLSchema#boolean"},
+	{name: "identityHash", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityHash"},
+	{name: "identityType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityType"},
+	{name: "salt", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#salt"},
+}}
 
-var context2_7 = context{
-	{"latitude", "https://schema.org/latitude", "", 0, nil},
-	{"longitude", "https://schema.org/longitude", "", 0, nil},
-}
+var context2_12 = context{protected: true, terms: []term{
+	{name: "caption", iri: "https://schema.org/caption"},
+}}
 
-var context2_8 = context{
-	{"identifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", "", 0, nil},
-	{"identifierType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifierType", "", 0, nil},
-}
+var context2_14 = context{protected: true, terms: []term{
+	{name: "additionalName", iri: "https://schema.org/additionalName"},
+	{name: "address", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#address", typ: "@id"},
+	{name: "dateOfBirth", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#dateOfBirth", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "email", iri: "https://schema.org/email"},
+	{name: "familyName", iri: "https://schema.org/familyName"},
+	{name: "familyNamePrefix", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#familyNamePrefix"},
+	{name: "givenName", iri: "https://schema.org/givenName"},
+	{name: "honorificPrefix", iri: "https://schema.org/honorificPrefix"},
+	{name: "honorificSuffix", iri: "https://schema.org/honorificSuffix"},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#image", typ: "@id"},
+	{name: "official", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#official"},
+	{name: "otherIdentifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", container: inSet},
+	{name: "parentOrg", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#parentOrg", typ: "@id"},
+	{name: "patronymicName", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#patronymicName"},
+	{name: "phone", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#phone"},
+}}
 
-var context2_9 = context{
-	{"hashed", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#hashed", "https://www.w3.org/2001/XMLSchema#boolean", 0, nil},
-	{"identityHash", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityHash", "", 0, nil},
-	{"identityType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityType", "", 0, nil},
-	{"salt", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#salt", "", 0, nil},
-}
+var context2_15 = context{protected: true, terms: []term{
+	{name: "inLanguage", iri: "https://schema.org/inLanguage"},
+	{name: "version", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version"},
+}}
 
-var context2_10 = context{
-	{"caption", "https://schema.org/caption", "", 0, nil},
-}
+var context2_16 = context{protected: true, terms: []term{
+	{name: "achievedLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievedLevel", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "resultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "status", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#status"},
+	{name: "value", iri: "https://schema.org/value"},
+}}
 
-var context2_11 = context{
-	{"additionalName", "https://schema.org/additionalName", "", 0, nil},
-	{"address", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#address", "@id", 0, nil},
-	{"dateOfBirth", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#dateOfBirth", "https://www.w3.org/2001/XMLSchema#date", 0, nil},
-	{"email", "https://schema.org/email", "", 0, nil},
-	{"familyName", "https://schema.org/familyName", "", 0, nil},
-	{"familyNamePrefix", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#familyNamePrefix", "", 0, nil},
-	{"givenName", "https://schema.org/givenName", "", 0, nil},
-	{"honorificPrefix", "https://schema.org/honorificPrefix", "", 0, nil},
-	{"honorificSuffix", "https://schema.org/honorificSuffix", "", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", "@id", 0, nil},
-	{"official", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#official", "", 0, nil},
-	{"otherIdentifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", "", 0, nil},
-	{"parentOrg", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#parentOrg", "@id", 0, nil},
-	{"patronymicName", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#patronymicName", "", 0, nil},
-	{"phone", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#phone", "", 0, nil},
-}
+var context2_17 = context{protected: true, terms: []term{
+	{name: "allowedValue", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#allowedValue", container: inList},
+	{name: "requiredLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredLevel", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "requiredValue", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredValue"},
+	{name: "resultType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultType"},
+	{name: "rubricCriterionLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#rubricCriterionLevel", container: inSet},
+	{name: "valueMax", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMax"},
+	{name: "valueMin", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMin"},
+}}
 
-var context2_12 = context{
-	{"version", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version", "", 0, nil},
-}
+var context2_18 = context{protected: true, terms: []term{
+	{name: "level", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#level"},
+	{name: "points", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#points"},
+}}
 
-var context2_13 = context{
-	{"achievedLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievedLevel", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-	{"resultDescription", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-	{"status", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#status", "", 0, nil},
-	{"value", "https://schema.org/value", "", 0, nil},
-}
+var context2 = context{protected: true, leans: []term{{name: "xsd", iri: ""}}, terms: []term{
+	{name: "Achievement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Achievement", alias: "achievement", scoped: &context2_0},
+	{name: "AchievementCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential", alias: "OpenBadgeCredential"},
+	{name: "AchievementSubject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#AchievementSubject", scoped: &context2_2},
+	{name: "Address", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Address", alias: "address", scoped: &context2_3},
+	{name: "Alignment", iri: "https://schema.org/AlignmentObject", scoped: &context2_4},
+	{name: "Criteria", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", alias: "criteria"},
+	{name: "EndorsementCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementCredential"},
+	{name: "EndorsementSubject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementSubject", scoped: &context2_7},
+	{name: "Evidence", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Evidence", scoped: &context2_8},
+	{name: "GeoCoordinates", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates", alias: "geo", scoped: &context2_9},
+	{name: "IdentifierEntry", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentifierEntry", scoped: &context2_10},
+	{name: "IdentityObject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentityObject", scoped: &context2_11},
+	{name: "Image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", alias: "image", scoped: &context2_12},
+	{name: "OpenBadgeCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential"},
+	{name: "Profile", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Profile", alias: "creator", scoped: &context2_14},
+	{name: "Related", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Related", scoped: &context2_15},
+	{name: "Result", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Result", scoped: &context2_16},
+	{name: "ResultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#ResultDescription", scoped: &context2_17},
+	{name: "RubricCriterionLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#RubricCriterionLevel", scoped: &context2_18},
+	{name: "alignment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", container: inSet},
+	{name: "awardedDate", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#awardedDate", typ: "xsd:dateTime"},
+	{name: "description", iri: "https://schema.org/description"},
+	{name: "endorsement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsement", container: inSet},
+	{name: "endorsementJwt", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsementJwt", container: inSet},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#image", typ: "@id"},
+	{name: "inLanguage", iri: "https://schema.org/inLanguage"},
+	{name: "jti", iri: "https://www.iana.org/assignments/jwt#jti", typ: "@id"},
+	{name: "name", iri: "https://schema.org/name"},
+	{name: "narrative", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#narrative"},
+	{name: "url", iri: "https://schema.org/url", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+}}
 
-var context2_14 = context{
-	{"allowedValue", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#allowedValue", "", inList, nil},
-	{"requiredLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredLevel", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-	{"requiredValue", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredValue", "", 0, nil},
-	{"resultType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultType", "", 0, nil},
-	{"rubricCriterionLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#rubricCriterionLevel", "", 0, nil},
-	{"valueMax", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMax", "", 0, nil},
-	{"valueMin", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMin", "", 0, nil},
-}
+var context3_0 = context{protected: true, terms: []term{
+	{name: "achievementType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievementType"},
+	{name: "alignment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", container: inSet},
+	{name: "creator", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creator"},
+	{name: "creditsAvailable", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsAvailable", typ: "https://www.w3.org/2001/XMLSchema#float"},
+	{name: "criteria", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", typ: "@id"},
+	{name: "fieldOfStudy", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#fieldOfStudy"},
+	{name: "humanCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#humanCode"},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", typ: "@id"},
+	{name: "otherIdentifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", container: inSet},
+	{name: "related", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#related", container: inSet},
+	{name: "resultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", container: inSet},
+	{name: "specialization", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#specialization"},
+	{name: "tag", iri: "https://schema.org/keywords", container: inSet},
+	{name: "version", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version"},
+}}
 
-var context2_15 = context{
-	{"level", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#level", "", 0, nil},
-	{"points", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#points", "", 0, nil},
-}
+var context3_2 = context{protected: true, terms: []term{
+	{name: "achievement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievement-0"},
+	{name: "activityEndDate", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityEndDate", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "activityStartDate", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityStartDate", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "creditsEarned", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsEarned", typ: "https://www.w3.org/2001/XMLSchema#float"},
+	{name: "identifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", container: inSet},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", typ: "@id"},
+	{name: "licenseNumber", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#licenseNumber"},
+	{name: "result", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#result", container: inSet},
+	{name: "role", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#role"},
+	{name: "source", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#source", typ: "@id"},
+	{name: "term", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#term"},
+}}
 
-var context2 = context{
-	{"Achievement", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Achievement", "", 0, &context2_1},
-	{"AchievementCredential", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential", "", 0, nil},
-	{"AchievementSubject", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#AchievementSubject", "", 0, &context2_2},
-	{"Address", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Address", "", 0, &context2_3},
-	{"Alignment", "https://schema.org/AlignmentObject", "", 0, &context2_4},
-	{"Criteria", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", "", 0, nil},
-	{"EndorsementCredential", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementCredential", "", 0, nil},
-	{"EndorsementSubject", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementSubject", "", 0, &context2_5},
-	{"Evidence", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Evidence", "", 0, &context2_6},
-	{"GeoCoordinates", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates", "", 0, &context2_7},
-	{"IdentifierEntry", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentifierEntry", "", 0, &context2_8},
-	{"IdentityObject", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentityObject", "", 0, &context2_9},
-	{"Image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", "", 0, &context2_10},
-	{"OpenBadgeCredential", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential", "", 0, nil},
-	{"Profile", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Profile", "", 0, &context2_11},
-	{"Related", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Related", "", 0, &context2_12},
-	{"Result", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Result", "", 0, &context2_13},
-	{"ResultDescription", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#ResultDescription", "", 0, &context2_14},
-	{"RubricCriterionLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#RubricCriterionLevel", "", 0, &context2_15},
-	{"alignment", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", "", 0, nil},
-	{"description", "https://schema.org/description", "", 0, nil},
-	{"endorsement", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsement", "", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", "@id", 0, nil},
-	{"name", "https://schema.org/name", "", 0, nil},
-	{"narrative", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#narrative", "", 0, nil},
-	{"url", "https://schema.org/url", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-}
+var context3_3 = context{protected: true, terms: []term{
+	{name: "addressCountry", iri: "https://schema.org/addressCountry"},
+	{name: "addressCountryCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#CountryCode"},
+	{name: "addressLocality", iri: "https://schema.org/addressLocality"},
+	{name: "addressRegion", iri: "https://schema.org/addressRegion"},
+	{name: "geo", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates"},
+	{name: "postOfficeBoxNumber", iri: "https://schema.org/postOfficeBoxNumber"},
+	{name: "postalCode", iri: "https://schema.org/postalCode"},
+	{name: "streetAddress", iri: "https://schema.org/streetAddress"},
+}}
 
-var context3_1 = context{
-	{"achievementType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievementType", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"alignment", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", "", 0, nil},
-	{"creator", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creator", "", 0, nil},
-	{"creditsAvailable", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsAvailable", "https://www.w3.org/2001/XMLSchema#float", 0, nil},
-	{"criteria", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", "@id", 0, nil},
-	{"fieldOfStudy", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#fieldOfStudy", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"humanCode", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#humanCode", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", "@id", 0, nil},
-	{"otherIdentifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", "", 0, nil},
-	{"related", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#related", "", 0, nil},
-	{"resultDescription", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", "", 0, nil},
-	{"specialization", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#specialization", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"tag", "https://schema.org/keywords", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"version", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3_4 = context{protected: true, terms: []term{
+	{name: "targetCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetCode"},
+	{name: "targetDescription", iri: "https://schema.org/targetDescription"},
+	{name: "targetFramework", iri: "https://schema.org/targetFramework"},
+	{name: "targetName", iri: "https://schema.org/targetName"},
+	{name: "targetType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetType"},
+	{name: "targetUrl", iri: "https://schema.org/targetUrl", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+}}
 
-var context3_2 = context{
-	{"achievement", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievement-0", "", 0, nil},
-	{"activityEndDate", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityEndDate", "https://www.w3.org/2001/XMLSchema#date", 0, nil},
-	{"activityStartDate", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityStartDate", "https://www.w3.org/2001/XMLSchema#date", 0, nil},
-	{"creditsEarned", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsEarned", "https://www.w3.org/2001/XMLSchema#float", 0, nil},
-	{"identifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", "", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", "@id", 0, nil},
-	{"licenseNumber", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#licenseNumber", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"result", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#result", "", 0, nil},
-	{"role", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#role", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"source", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#source", "@id", 0, nil},
-	{"term", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#term", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3_7 = context{protected: true, terms: []term{
+	{name: "endorsementComment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsementComment"},
+}}
 
-var context3_3 = context{
-	{"addressCountry", "https://schema.org/addressCountry", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"addressCountryCode", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#CountryCode", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"addressLocality", "https://schema.org/addressLocality", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"addressRegion", "https://schema.org/addressRegion", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"geo", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates", "", 0, nil},
-	{"postOfficeBoxNumber", "https://schema.org/postOfficeBoxNumber", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"postalCode", "https://schema.org/postalCode", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"streetAddress", "https://schema.org/streetAddress", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3_8 = context{protected: true, terms: []term{
+	{name: "audience", iri: "https://schema.org/audience"},
+	{name: "genre", iri: "https://schema.org/genre"},
+}}
 
-var context3_4 = context{
-	{"targetCode", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetCode", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"targetDescription", "https://schema.org/targetDescription", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"targetFramework", "https://schema.org/targetFramework", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"targetName", "https://schema.org/targetName", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"targetType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetType", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"targetUrl", "https://schema.org/targetUrl", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-}
+var context3_9 = context{protected: true, terms: []term{
+	{name: "latitude", iri: "https://schema.org/latitude"},
+	{name: "longitude", iri: "https://schema.org/longitude"},
+}}
 
-var context3_5 = context{
-	{"endorsementComment", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsementComment", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3_10 = context{protected: true, terms: []term{
+	{name: "identifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier"},
+	{name: "identifierType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifierType"},
+}}
 
-var context3_6 = context{
-	{"audience", "https://schema.org/audience", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"genre", "https://schema.org/genre", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3_11 = context{protected: true, terms: []term{
+	{name: "hashed", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#hashed", typ: "https://www.w3.org/2001/XMLSchema#boolean"},
+	{name: "identityHash", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityHash"},
+	{name: "identityType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityType"},
+	{name: "salt", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#salt"},
+}}
 
-var context3_7 = context{
-	{"latitude", "https://schema.org/latitude", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"longitude", "https://schema.org/longitude", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3_12 = context{protected: true, terms: []term{
+	{name: "caption", iri: "https://schema.org/caption"},
+}}
 
-var context3_8 = context{
-	{"identifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"identifierType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifierType", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3_14 = context{protected: true, terms: []term{
+	{name: "additionalName", iri: "https://schema.org/additionalName"},
+	{name: "address", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#address", typ: "@id"},
+	{name: "dateOfBirth", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#dateOfBirth", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "email", iri: "https://schema.org/email"},
+	{name: "familyName", iri: "https://schema.org/familyName"},
+	{name: "familyNamePrefix", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#familyNamePrefix"},
+	{name: "givenName", iri: "https://schema.org/givenName"},
+	{name: "honorificPrefix", iri: "https://schema.org/honorificPrefix"},
+	{name: "honorificSuffix", iri: "https://schema.org/honorificSuffix"},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", typ: "@id"},
+	{name: "official", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#official"},
+	{name: "otherIdentifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", container: inSet},
+	{name: "parentOrg", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#parentOrg", typ: "@id"},
+	{name: "patronymicName", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#patronymicName"},
+	{name: "phone", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#phone"},
+}}
 
-var context3_9 = context{
-	{"hashed", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#hashed", "https://www.w3.org/2001/XMLSchema#boolean", 0, nil},
-	{"identityHash", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityHash", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"identityType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityType", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"salt", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#salt", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3_15 = context{protected: true, terms: []term{
+	{name: "version", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version"},
+}}
 
-var context3_10 = context{
-	{"caption", "https://schema.org/caption", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3_16 = context{protected: true, terms: []term{
+	{name: "achievedLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievedLevel", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "resultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "status", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#status"},
+	{name: "value", iri: "https://schema.org/value"},
+}}
 
-var context3_11 = context{
-	{"additionalName", "https://schema.org/additionalName", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"address", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#address", "@id", 0, nil},
-	{"dateOfBirth", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#dateOfBirth", "https://www.w3.org/2001/XMLSchema#date", 0, nil},
-	{"email", "https://schema.org/email", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"familyName", "https://schema.org/familyName", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"familyNamePrefix", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#familyNamePrefix", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"givenName", "https://schema.org/givenName", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"honorificPrefix", "https://schema.org/honorificPrefix", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"honorificSuffix", "https://schema.org/honorificSuffix", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", "@id", 0, nil},
-	{"official", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#official", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"otherIdentifier", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", "", 0, nil},
-	{"parentOrg", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#parentOrg", "@id", 0, nil},
-	{"patronymicName", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#patronymicName", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"phone", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#phone", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3_17 = context{protected: true, terms: []term{
+	{name: "allowedValue", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#allowedValue", container: inList},
+	{name: "requiredLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredLevel", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "requiredValue", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredValue"},
+	{name: "resultType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultType"},
+	{name: "rubricCriterionLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#rubricCriterionLevel", container: inSet},
+	{name: "valueMax", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMax"},
+	{name: "valueMin", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMin"},
+}}
 
-var context3_12 = context{
-	{"version", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3_18 = context{protected: true, terms: []term{
+	{name: "level", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#level"},
+	{name: "points", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#points"},
+}}
 
-var context3_13 = context{
-	{"achievedLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievedLevel", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-	{"resultDescription", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-	{"status", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#status", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"value", "https://schema.org/value", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context3 = context{protected: true, terms: []term{
+	{name: "Achievement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Achievement", alias: "achievement", scoped: &context3_0},
+	{name: "AchievementCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential", alias: "OpenBadgeCredential"},
+	{name: "AchievementSubject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#AchievementSubject", scoped: &context3_2},
+	{name: "Address", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Address", alias: "address", scoped: &context3_3},
+	{name: "Alignment", iri: "https://schema.org/AlignmentObject", scoped: &context3_4},
+	{name: "Criteria", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", alias: "criteria"},
+	{name: "EndorsementCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementCredential"},
+	{name: "EndorsementSubject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementSubject", scoped: &context3_7},
+	{name: "Evidence", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Evidence", scoped: &context3_8},
+	{name: "GeoCoordinates", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates", alias: "geo", scoped: &context3_9},
+	{name: "IdentifierEntry", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentifierEntry", scoped: &context3_10},
+	{name: "IdentityObject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentityObject", scoped: &context3_11},
+	{name: "Image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", alias: "image", scoped: &context3_12},
+	{name: "OpenBadgeCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential"},
+	{name: "Profile", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Profile", alias: "creator", scoped: &context3_14},
+	{name: "Related", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Related", scoped: &context3_15},
+	{name: "Result", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Result", scoped: &context3_16},
+	{name: "ResultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#ResultDescription", scoped: &context3_17},
+	{name: "RubricCriterionLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#RubricCriterionLevel", scoped: &context3_18},
+	{name: "alignment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", container: inSet},
+	{name: "description", iri: "https://schema.org/description"},
+	{name: "endorsement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsement", container: inSet},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", typ: "@id"},
+	{name: "name", iri: "https://schema.org/name"},
+	{name: "narrative", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#narrative"},
+	{name: "url", iri: "https://schema.org/url", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+}}
 
-var context3_14 = context{
-	{"allowedValue", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#allowedValue", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"requiredLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredLevel", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-	{"requiredValue", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredValue", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"resultType", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultType", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"rubricCriterionLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#rubricCriterionLevel", "", 0, nil},
-	{"valueMax", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMax", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"valueMin", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMin", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context4_0 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "achievementType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievementType", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "alignment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", container: inSet},
+	{name: "creator", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creator"},
+	{name: "creditsAvailable", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsAvailable", typ: "https://www.w3.org/2001/XMLSchema#float"},
+	{name: "criteria", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", typ: "@id"},
+	{name: "fieldOfStudy", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#fieldOfStudy", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "humanCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#humanCode", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", typ: "@id"},
+	{name: "otherIdentifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", container: inSet},
+	{name: "related", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#related", container: inSet},
+	{name: "resultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", container: inSet},
+	{name: "specialization", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#specialization", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "tag", iri: "https://schema.org/keywords", typ: "https://www.w3.org/2001/XMLSchema#string", container: inSet},
+	{name: "version", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
 
-var context3_15 = context{
-	{"level", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#level", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"points", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#points", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-}
+var context4_2 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "achievement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievement-0"},
+	{name: "activityEndDate", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityEndDate", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "activityStartDate", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityStartDate", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "creditsEarned", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsEarned", typ: "https://www.w3.org/2001/XMLSchema#float"},
+	{name: "identifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", container: inSet},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", typ: "@id"},
+	{name: "licenseNumber", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#licenseNumber", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "result", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#result", container: inSet},
+	{name: "role", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#role", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "source", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#source", typ: "@id"},
+	{name: "term", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#term", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
 
-var context3 = context{
-	{"Achievement", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Achievement", "", 0, &context3_1},
-	{"AchievementCredential", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential", "", 0, nil},
-	{"AchievementSubject", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#AchievementSubject", "", 0, &context3_2},
-	{"Address", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Address", "", 0, &context3_3},
-	{"Alignment", "https://schema.org/AlignmentObject", "", 0, &context3_4},
-	{"Criteria", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", "", 0, nil},
-	{"EndorsementCredential", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementCredential", "", 0, nil},
-	{"EndorsementSubject", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementSubject", "", 0, &context3_5},
-	{"Evidence", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Evidence", "", 0, &context3_6},
-	{"GeoCoordinates", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates", "", 0, &context3_7},
-	{"IdentifierEntry", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentifierEntry", "", 0, &context3_8},
-	{"IdentityObject", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentityObject", "", 0, &context3_9},
-	{"Image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", "", 0, &context3_10},
-	{"OpenBadgeCredential", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential", "", 0, nil},
-	{"Profile", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Profile", "", 0, &context3_11},
-	{"Related", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Related", "", 0, &context3_12},
-	{"Result", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Result", "", 0, &context3_13},
-	{"ResultDescription", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#ResultDescription", "", 0, &context3_14},
-	{"RubricCriterionLevel", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#RubricCriterionLevel", "", 0, &context3_15},
-	{"alignment", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", "", 0, nil},
-	{"awardedDate", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#awardedDate", "https://www.w3.org/2001/XMLSchema#dateTime", 0, nil},
-	{"description", "https://schema.org/description", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"endorsement", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsement", "", 0, nil},
-	{"image", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#image", "@id", 0, nil},
-	{"name", "https://schema.org/name", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"narrative", "https://purl.imsglobal.org/spec/vc/ob/vocab.html#narrative", "https://www.w3.org/2001/XMLSchema#string", 0, nil},
-	{"url", "https://schema.org/url", "https://www.w3.org/2001/XMLSchema#anyURI", 0, nil},
-	{"xsd", "https://www.w3.org/2001/XMLSchema#", "", 0, nil},
-}
+var context4_3 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "addressCountry", iri: "https://schema.org/addressCountry", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "addressCountryCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#CountryCode", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "addressLocality", iri: "https://schema.org/addressLocality", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "addressRegion", iri: "https://schema.org/addressRegion", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "geo", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates"},
+	{name: "postOfficeBoxNumber", iri: "https://schema.org/postOfficeBoxNumber", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "postalCode", iri: "https://schema.org/postalCode", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "streetAddress", iri: "https://schema.org/streetAddress", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
 
-var context4 = context{
-	{"1EdTechCredentialRefresh", "https://purl.imsglobal.org/spec/vccr/v1p0/context.json#1EdTechCredentialRefresh", "", 0, nil},
-	{"1EdTechJsonSchemaValidator2019", "https://purl.imsglobal.org/spec/vccs/v1p0/context.json#1EdTechJsonSchemaValidator2019", "", 0, nil},
-	{"1EdTechRevocationList", "https://purl.imsglobal.org/spec/vcrl/v1p0/context.json#1EdTechRevocationList", "", 0, nil},
-}
+var context4_4 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "targetCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetCode", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "targetDescription", iri: "https://schema.org/targetDescription", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "targetFramework", iri: "https://schema.org/targetFramework", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "targetName", iri: "https://schema.org/targetName", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "targetType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetType", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "targetUrl", iri: "https://schema.org/targetUrl", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+}}
+
+var context4_7 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "endorsementComment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsementComment", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context4_8 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "audience", iri: "https://schema.org/audience", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "genre", iri: "https://schema.org/genre", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context4_9 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "latitude", iri: "https://schema.org/latitude", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "longitude", iri: "https://schema.org/longitude", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context4_10 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "identifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "identifierType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifierType", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context4_11 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "hashed", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#hashed", typ: "https://www.w3.org/2001/XMLSchema#boolean"},
+	{name: "identityHash", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityHash", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "identityType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityType", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "salt", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#salt", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context4_12 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "caption", iri: "https://schema.org/caption", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context4_14 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "additionalName", iri: "https://schema.org/additionalName", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "address", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#address", typ: "@id"},
+	{name: "dateOfBirth", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#dateOfBirth", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "email", iri: "https://schema.org/email", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "familyName", iri: "https://schema.org/familyName", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "familyNamePrefix", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#familyNamePrefix", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "givenName", iri: "https://schema.org/givenName", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "honorificPrefix", iri: "https://schema.org/honorificPrefix", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "honorificSuffix", iri: "https://schema.org/honorificSuffix", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", typ: "@id"},
+	{name: "official", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#official", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "otherIdentifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", container: inSet},
+	{name: "parentOrg", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#parentOrg", typ: "@id"},
+	{name: "patronymicName", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#patronymicName", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "phone", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#phone", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context4_15 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "version", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context4_16 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "achievedLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievedLevel", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "resultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "status", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#status", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "value", iri: "https://schema.org/value", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context4_17 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "allowedValue", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#allowedValue", typ: "https://www.w3.org/2001/XMLSchema#string", container: inSet},
+	{name: "requiredLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredLevel", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "requiredValue", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredValue", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "resultType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultType", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "rubricCriterionLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#rubricCriterionLevel", container: inSet},
+	{name: "valueMax", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMax", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "valueMin", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMin", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context4_18 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "level", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#level", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "points", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#points", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context4 = context{terms: []term{
+	{name: "Achievement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Achievement", alias: "achievement", scoped: &context4_0},
+	{name: "AchievementCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential", alias: "OpenBadgeCredential"},
+	{name: "AchievementSubject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#AchievementSubject", scoped: &context4_2},
+	{name: "Address", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Address", alias: "address", scoped: &context4_3},
+	{name: "Alignment", iri: "https://schema.org/AlignmentObject", scoped: &context4_4},
+	{name: "Criteria", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", alias: "criteria"},
+	{name: "EndorsementCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementCredential"},
+	{name: "EndorsementSubject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementSubject", scoped: &context4_7},
+	{name: "Evidence", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Evidence", scoped: &context4_8},
+	{name: "GeoCoordinates", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates", alias: "geo", scoped: &context4_9},
+	{name: "IdentifierEntry", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentifierEntry", scoped: &context4_10},
+	{name: "IdentityObject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentityObject", scoped: &context4_11},
+	{name: "Image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", alias: "image", scoped: &context4_12},
+	{name: "OpenBadgeCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential"},
+	{name: "Profile", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Profile", alias: "creator", scoped: &context4_14},
+	{name: "Related", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Related", scoped: &context4_15},
+	{name: "Result", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Result", scoped: &context4_16},
+	{name: "ResultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#ResultDescription", scoped: &context4_17},
+	{name: "RubricCriterionLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#RubricCriterionLevel", scoped: &context4_18},
+	{name: "alignment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", container: inSet},
+	{name: "awardedDate", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#awardedDate", typ: "https://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "description", iri: "https://schema.org/description", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "endorsement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsement", container: inSet},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#image", typ: "@id"},
+	{name: "name", iri: "https://schema.org/name", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "narrative", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#narrative", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "url", iri: "https://schema.org/url", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"},
+}}
+
+var context5_0 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "achievementType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievementType", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "alignment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Alignment", container: inSet},
+	{name: "creator", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Profile"},
+	{name: "creditsAvailable", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsAvailable", typ: "https://www.w3.org/2001/XMLSchema#float"},
+	{name: "criteria", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", typ: "@id"},
+	{name: "fieldOfStudy", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#fieldOfStudy", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "humanCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#humanCode", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "otherIdentifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentifierEntry", container: inSet},
+	{name: "related", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#related", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Related", container: inSet},
+	{name: "resultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#ResultDescription", container: inSet},
+	{name: "specialization", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#specialization", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "tag", iri: "https://schema.org/keywords", typ: "https://www.w3.org/2001/XMLSchema#string", container: inSet},
+	{name: "version", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_2 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "achievement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Achievement"},
+	{name: "activityEndDate", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityEndDate", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "activityStartDate", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#activityStartDate", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "creditsEarned", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#creditsEarned", typ: "https://www.w3.org/2001/XMLSchema#float"},
+	{name: "identifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentityObject", container: inSet},
+	{name: "licenseNumber", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#licenseNumber", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "result", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#result", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Result", container: inSet},
+	{name: "role", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#role", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "source", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#source", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Profile"},
+	{name: "term", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#term", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_3 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "addressCountry", iri: "https://schema.org/addressCountry", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "addressCountryCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#CountryCode", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "addressLocality", iri: "https://schema.org/addressLocality", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "addressRegion", iri: "https://schema.org/addressRegion", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "geo", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates"},
+	{name: "postOfficeBoxNumber", iri: "https://schema.org/postOfficeBoxNumber", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "postalCode", iri: "https://schema.org/postalCode", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "streetAddress", iri: "https://schema.org/streetAddress", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_4 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "targetCode", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetCode", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "targetDescription", iri: "https://schema.org/targetDescription", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "targetFramework", iri: "https://schema.org/targetFramework", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "targetName", iri: "https://schema.org/targetName", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "targetType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#targetType", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "targetUrl", iri: "https://schema.org/targetUrl", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+}}
+
+var context5_7 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "endorsementComment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsementComment", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_8 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "audience", iri: "https://schema.org/audience", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "genre", iri: "https://schema.org/genre", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_9 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "latitude", iri: "https://schema.org/latitude", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "longitude", iri: "https://schema.org/longitude", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_10 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "identifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifier", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "identifierType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identifierType", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_11 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "hashed", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#hashed", typ: "https://www.w3.org/2001/XMLSchema#boolean"},
+	{name: "identityHash", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityHash", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "identityType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#identityType", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "salt", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#salt", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_12 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "caption", iri: "https://schema.org/caption", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_14 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "additionalName", iri: "https://schema.org/additionalName", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "address", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Address"},
+	{name: "dateOfBirth", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#dateOfBirth", typ: "https://www.w3.org/2001/XMLSchema#date"},
+	{name: "email", iri: "https://schema.org/email", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "familyName", iri: "https://schema.org/familyName", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "familyNamePrefix", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#familyNamePrefix", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "givenName", iri: "https://schema.org/givenName", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "honorificPrefix", iri: "https://schema.org/honorificPrefix", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "honorificSuffix", iri: "https://schema.org/honorificSuffix", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "official", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#official", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "otherIdentifier", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#otherIdentifier", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentifierEntry", container: inSet},
+	{name: "parentOrg", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#parentOrg", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "patronymicName", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#patronymicName", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "phone", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#PhoneNumber", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_15 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "version", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#version", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_16 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "achievedLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#achievedLevel", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "resultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultDescription", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "status", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#status", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "value", iri: "https://schema.org/value", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_17 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "allowedValue", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#allowedValue", typ: "https://www.w3.org/2001/XMLSchema#string", container: inSet},
+	{name: "requiredLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredLevel", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "requiredValue", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#requiredValue", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "resultType", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#resultType", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "rubricCriterionLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#rubricCriterionLevel", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#RubricCriterionLevel", container: inSet},
+	{name: "valueMax", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMax", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "valueMin", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#valueMin", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5_18 = context{leans: []term{{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"}}, terms: []term{
+	{name: "level", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#level", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "points", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#points", typ: "https://www.w3.org/2001/XMLSchema#string"},
+}}
+
+var context5 = context{terms: []term{
+	{name: "Achievement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Achievement", alias: "achievement", scoped: &context5_0},
+	{name: "AchievementCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential", alias: "OpenBadgeCredential"},
+	{name: "AchievementSubject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#AchievementSubject", scoped: &context5_2},
+	{name: "Address", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Address", alias: "address", scoped: &context5_3},
+	{name: "Alignment", iri: "https://schema.org/Alignment", scoped: &context5_4},
+	{name: "Criteria", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Criteria", alias: "criteria"},
+	{name: "EndorsementCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementCredential"},
+	{name: "EndorsementSubject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementSubject", scoped: &context5_7},
+	{name: "Evidence", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Evidence", scoped: &context5_8},
+	{name: "GeoCoordinates", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#GeoCoordinates", alias: "geo", scoped: &context5_9},
+	{name: "IdentifierEntry", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentifierEntry", scoped: &context5_10},
+	{name: "IdentityObject", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#IdentityObject", scoped: &context5_11},
+	{name: "Image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image", alias: "image", scoped: &context5_12},
+	{name: "OpenBadgeCredential", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#OpenBadgeCredential"},
+	{name: "Profile", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Profile", alias: "creator", scoped: &context5_14},
+	{name: "Related", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Related", scoped: &context5_15},
+	{name: "Result", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Result", scoped: &context5_16},
+	{name: "ResultDescription", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#ResultDescription", scoped: &context5_17},
+	{name: "RubricCriterionLevel", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#RubricCriterionLevel", scoped: &context5_18},
+	{name: "alignment", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#alignment", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Alignment", container: inSet},
+	{name: "description", iri: "https://schema.org/description", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "endorsement", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsement", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#EndorsementCredential", container: inSet},
+	{name: "image", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#image", typ: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#Image"},
+	{name: "name", iri: "https://schema.org/name", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "narrative", iri: "https://purl.imsglobal.org/spec/vc/ob/vocab.html#narrative", typ: "https://www.w3.org/2001/XMLSchema#string"},
+	{name: "url", iri: "https://schema.org/url", typ: "https://www.w3.org/2001/XMLSchema#anyURI"},
+	{name: "xsd", iri: "https://www.w3.org/2001/XMLSchema#"},
+}}
+
+var context6 = context{terms: []term{
+	{name: "1EdTechCredentialRefresh", iri: "https://purl.imsglobal.org/spec/vccr/v1p0/context.json#1EdTechCredentialRefresh"},
+	{name: "1EdTechJsonSchemaValidator2019", iri: "https://purl.imsglobal.org/spec/vccs/v1p0/context.json#1EdTechJsonSchemaValidator2019"},
+	{name: "1EdTechRevocationList", iri: "https://purl.imsglobal.org/spec/vcrl/v1p0/context.json#1EdTechRevocationList"},
+}}
+
+var context7_0_5 = context{protected: true, terms: []term{
+	{name: "assertionMethod", iri: "https://w3id.org/security#assertionMethod", typ: "@id", container: inSet},
+	{name: "authentication", iri: "https://w3id.org/security#authenticationMethod", typ: "@id", container: inSet},
+	{name: "capabilityDelegation", iri: "https://w3id.org/security#capabilityDelegationMethod", typ: "@id", container: inSet},
+	{name: "capabilityInvocation", iri: "https://w3id.org/security#capabilityInvocationMethod", typ: "@id", container: inSet},
+	{name: "keyAgreement", iri: "https://w3id.org/security#keyAgreementMethod", typ: "@id", container: inSet},
+}}
+
+var context7_0 = context{protected: true, terms: []term{
+	{name: "challenge", iri: "https://w3id.org/security#challenge"},
+	{name: "created", iri: "http://purl.org/dc/terms/created", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "domain", iri: "https://w3id.org/security#domain"},
+	{name: "expires", iri: "https://w3id.org/security#expiration", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "nonce", iri: "https://w3id.org/security#nonce"},
+	{name: "proofPurpose", iri: "https://w3id.org/security#proofPurpose", typ: "@vocab", scoped: &context7_0_5},
+	{name: "proofValue", iri: "https://w3id.org/security#proofValue", typ: "https://w3id.org/security#multibase"},
+	{name: "verificationMethod", iri: "https://w3id.org/security#verificationMethod", typ: "@id"},
+}}
+
+var context7_1 = context{protected: true, terms: []term{
+	{name: "controller", iri: "https://w3id.org/security#controller", typ: "@id"},
+	{name: "publicKeyMultibase", iri: "https://w3id.org/security#publicKeyMultibase", typ: "https://w3id.org/security#multibase"},
+	{name: "revoked", iri: "https://w3id.org/security#revoked", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+}}
+
+var context7 = context{protected: true, terms: []term{
+	{name: "Ed25519Signature2020", iri: "https://w3id.org/security#Ed25519Signature2020", scoped: &context7_0},
+	{name: "Ed25519VerificationKey2020", iri: "https://w3id.org/security#Ed25519VerificationKey2020", scoped: &context7_1},
+	{name: "proof", iri: "https://w3id.org/security#proof", typ: "@id", container: inGraph},
+}}
+
+var context8_0_6 = context{protected: true, terms: []term{
+	{name: "assertionMethod", iri: "https://w3id.org/security#assertionMethod", typ: "@id", container: inSet},
+	{name: "authentication", iri: "https://w3id.org/security#authenticationMethod", typ: "@id", container: inSet},
+	{name: "capabilityDelegation", iri: "https://w3id.org/security#capabilityDelegationMethod", typ: "@id", container: inSet},
+	{name: "capabilityInvocation", iri: "https://w3id.org/security#capabilityInvocationMethod", typ: "@id", container: inSet},
+	{name: "keyAgreement", iri: "https://w3id.org/security#keyAgreementMethod", typ: "@id", container: inSet},
+}}
+
+var context8_0 = context{protected: true, terms: []term{
+	{name: "challenge", iri: "https://w3id.org/security#challenge"},
+	{name: "created", iri: "http://purl.org/dc/terms/created", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "cryptosuite", iri: "https://w3id.org/security#cryptosuite"},
+	{name: "domain", iri: "https://w3id.org/security#domain"},
+	{name: "expires", iri: "https://w3id.org/security#expiration", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "nonce", iri: "https://w3id.org/security#nonce"},
+	{name: "proofPurpose", iri: "https://w3id.org/security#proofPurpose", typ: "@vocab", scoped: &context8_0_6},
+	{name: "proofValue", iri: "https://w3id.org/security#proofValue", typ: "https://w3id.org/security#multibase"},
+	{name: "verificationMethod", iri: "https://w3id.org/security#verificationMethod", typ: "@id"},
+}}
+
+var context8 = context{protected: true, terms: []term{
+	{name: "DataIntegrityProof", iri: "https://w3id.org/security#DataIntegrityProof", scoped: &context8_0},
+	{name: "proof", iri: "https://w3id.org/security#proof", typ: "@id", container: inGraph},
+}}
+
+var context9_0_7 = context{protected: true, terms: []term{
+	{name: "assertionMethod", iri: "https://w3id.org/security#assertionMethod", typ: "@id", container: inSet},
+	{name: "authentication", iri: "https://w3id.org/security#authenticationMethod", typ: "@id", container: inSet},
+	{name: "capabilityDelegation", iri: "https://w3id.org/security#capabilityDelegationMethod", typ: "@id", container: inSet},
+	{name: "capabilityInvocation", iri: "https://w3id.org/security#capabilityInvocationMethod", typ: "@id", container: inSet},
+	{name: "keyAgreement", iri: "https://w3id.org/security#keyAgreementMethod", typ: "@id", container: inSet},
+}}
+
+var context9_0 = context{protected: true, terms: []term{
+	{name: "challenge", iri: "https://w3id.org/security#challenge"},
+	{name: "created", iri: "http://purl.org/dc/terms/created", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "cryptosuite", iri: "https://w3id.org/security#cryptosuite", typ: "https://w3id.org/security#cryptosuiteString"},
+	{name: "domain", iri: "https://w3id.org/security#domain"},
+	{name: "expires", iri: "https://w3id.org/security#expiration", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "nonce", iri: "https://w3id.org/security#nonce"},
+	{name: "previousProof", iri: "https://w3id.org/security#previousProof", typ: "@id"},
+	{name: "proofPurpose", iri: "https://w3id.org/security#proofPurpose", typ: "@vocab", scoped: &context9_0_7},
+	{name: "proofValue", iri: "https://w3id.org/security#proofValue", typ: "https://w3id.org/security#multibase"},
+	{name: "verificationMethod", iri: "https://w3id.org/security#verificationMethod", typ: "@id"},
+}}
+
+var context9 = context{protected: true, terms: []term{
+	{name: "DataIntegrityProof", iri: "https://w3id.org/security#DataIntegrityProof", scoped: &context9_0},
+	{name: "proof", iri: "https://w3id.org/security#proof", typ: "@id", container: inGraph},
+}}
+
+var context10_0 = context{protected: true, terms: []term{
+	{name: "controller", iri: "https://w3id.org/security#controller", typ: "@id"},
+	{name: "expires", iri: "https://w3id.org/security#expiration", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "publicKeyMultibase", iri: "https://w3id.org/security#publicKeyMultibase", typ: "https://w3id.org/security#multibase"},
+	{name: "revoked", iri: "https://w3id.org/security#revoked", typ: "http://www.w3.org/2001/XMLSchema#dateTime"},
+	{name: "secretKeyMultibase", iri: "https://w3id.org/security#secretKeyMultibase", typ: "https://w3id.org/security#multibase"},
+}}
+
+var context10 = context{protected: true, terms: []term{
+	{name: "Multikey", iri: "https://w3id.org/security#Multikey", scoped: &context10_0},
+}}
+
+var context11_0 = context{protected: true, terms: []term{
+	{name: "encodedList", iri: "https://www.w3.org/ns/credentials/status#encodedList", typ: "https://w3id.org/security#multibase"},
+	{name: "statusPurpose", iri: "https://www.w3.org/ns/credentials/status#statusPurpose"},
+	{name: "ttl", iri: "https://www.w3.org/ns/credentials/status#ttl"},
+}}
+
+var context11_2_2 = context{protected: true, terms: []term{
+	{name: "message", iri: "https://www.w3.org/ns/credentials/status#message"},
+	{name: "status", iri: "https://www.w3.org/ns/credentials/status#status"},
+}}
+
+var context11_2 = context{protected: true, terms: []term{
+	{name: "statusListCredential", iri: "https://www.w3.org/ns/credentials/status#statusListCredential", typ: "@id"},
+	{name: "statusListIndex", iri: "https://www.w3.org/ns/credentials/status#statusListIndex"},
+	{name: "statusMessage", iri: "https://www.w3.org/ns/credentials/status#statusMessage", scoped: &context11_2_2},
+	{name: "statusPurpose", iri: "https://www.w3.org/ns/credentials/status#statusPurpose"},
+	{name: "statusReference", iri: "https://www.w3.org/ns/credentials/status#statusReference", typ: "@id"},
+	{name: "statusSize", iri: "https://www.w3.org/ns/credentials/status#statusSize", typ: "https://www.w3.org/2001/XMLSchema#integer"},
+}}
+
+var context11 = context{protected: true, terms: []term{
+	{name: "BitstringStatusList", iri: "https://www.w3.org/ns/credentials/status#BitstringStatusList", scoped: &context11_0},
+	{name: "BitstringStatusListCredential", iri: "https://www.w3.org/ns/credentials/status#BitstringStatusListCredential"},
+	{name: "BitstringStatusListEntry", iri: "https://www.w3.org/ns/credentials/status#BitstringStatusListEntry", scoped: &context11_2},
+}}
+
+var context12_0 = context{protected: true, terms: []term{
+	{name: "encodedList", iri: "https://w3id.org/vc/status-list#encodedList"},
+	{name: "statusPurpose", iri: "https://w3id.org/vc/status-list#statusPurpose"},
+}}
+
+var context12_1 = context{protected: true, terms: []term{
+	{name: "description", iri: "http://schema.org/description"},
+	{name: "name", iri: "http://schema.org/name"},
+}}
+
+var context12_2 = context{protected: true, terms: []term{
+	{name: "statusListCredential", iri: "https://w3id.org/vc/status-list#statusListCredential", typ: "@id"},
+	{name: "statusListIndex", iri: "https://w3id.org/vc/status-list#statusListIndex"},
+	{name: "statusPurpose", iri: "https://w3id.org/vc/status-list#statusPurpose"},
+}}
+
+var context12 = context{protected: true, terms: []term{
+	{name: "StatusList2021", iri: "https://w3id.org/vc/status-list#StatusList2021", scoped: &context12_0},
+	{name: "StatusList2021Credential", iri: "https://w3id.org/vc/status-list#StatusList2021Credential", scoped: &context12_1},
+	{name: "StatusList2021Entry", iri: "https://w3id.org/vc/status-list#StatusList2021Entry", scoped: &context12_2},
+}}
 
 // known are the contexts that a badge may name, and no others.
 var known = []struct {
@@ -590,8 +1010,16 @@ var known = []struct {
 	ctx *context
 }{
 	{"https://www.w3.org/ns/credentials/v2", &context0},
-	{"https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json", &context1},
-	{"https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.2.json", &context2},
-	{"https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.1.json", &context3},
-	{"https://purl.imsglobal.org/spec/ob/v3p0/extensions.json", &context4},
+	{"https://www.w3.org/2018/credentials/v1", &context1},
+	{"https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json", &context2},
+	{"https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.2.json", &context3},
+	{"https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.1.json", &context4},
+	{"https://purl.imsglobal.org/spec/ob/v3p0/context.json", &context5},
+	{"https://purl.imsglobal.org/spec/ob/v3p0/extensions.json", &context6},
+	{"https://w3id.org/security/suites/ed25519-2020/v1", &context7},
+	{"https://w3id.org/security/data-integrity/v1", &context8},
+	{"https://w3id.org/security/data-integrity/v2", &context9},
+	{"https://w3id.org/security/multikey/v1", &context10},
+	{"https://www.w3.org/ns/credentials/status/v1", &context11},
+	{"https://w3id.org/vc/status-list/2021/v1", &context12},
 }

@@ -12,7 +12,14 @@ type Document struct {
 	Words Object
 	terms *active
 	quads []quad // what it says, its proofs apart
-	texts map[crypto.Hash][]byte
+	texts map[crypto.Hash]canonical
+	work  *int // on canonical forms so far, of this document and of all that With makes of it
+}
+
+// canonical is a canonical form, or why there is none.
+type canonical struct {
+	text []byte
+	err  error
 }
 
 // Open reads the words of a document but for its proofs: each must be known, each id and type absolute. The error is a Fault.
@@ -28,20 +35,56 @@ func OpenKnowing(words Object, extra Extra) (*Document, error) {
 		return nil, err
 	}
 	quads, err := toRDF(Without(words, "proof"), terms)
-	return &Document{Words: words, terms: terms, quads: quads, texts: map[crypto.Hash][]byte{}}, err
+	if err != nil {
+		return nil, err
+	}
+	return &Document{Words: words, terms: terms, quads: quads, texts: map[crypto.Hash]canonical{}, work: new(int)}, nil
+}
+
+// With is the document with some of its proofs among what it says: what a proof signs that follows those (VC Data Integrity 1.0,
+// section 4.5). All canonical forms of all of them together are under one limit of work. The error is a Fault.
+func (d *Document) With(proofs []Object) (*Document, error) {
+	if len(proofs) == 0 {
+		return d, nil
+	}
+	words := Without(d.Words, "proof")
+	words["proof"] = Values(proofs)
+	quads, err := toRDF(words, d.terms)
+	if err != nil {
+		return nil, err
+	}
+	return &Document{Words: words, terms: d.terms, quads: quads, texts: map[crypto.Hash]canonical{}, work: d.work}, nil
+}
+
+// Values are objects as a JSON array holds them.
+func Values(objects []Object) []any {
+	out := make([]any, len(objects))
+	for i, o := range objects {
+		out[i] = o
+	}
+	return out
 }
 
 // Canonical is what the document says, its proofs apart, as canonical N-Quads: RDFC-1.0 with SHA-256 or SHA-384. The caller does
 // not change it.
 func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
-	if text, ok := d.texts[h]; ok {
-		return text, nil
+	c, done := d.texts[h]
+	if !done {
+		d.quads = dataset(d.quads)
+		c.text, c.err = spending(d.work, d.quads, h)
+		d.texts[h] = c
 	}
-	text, err := canonicalise(d.quads, h)
-	if err == nil {
-		d.texts[h] = text
+	return c.text, c.err
+}
+
+// JCS is words, which are the document's or nearly so, as canonical JSON, under the limit of work of all its canonical forms.
+func (d *Document) JCS(words Object) ([]byte, error) {
+	if err := affordable(*d.work); err != nil {
+		return nil, err
 	}
-	return text, err
+	b, err := JCS(words)
+	*d.work += len(b) / 2
+	return b, err
 }
 
 // CanonicalOptions is what a proof's options say under the document's contexts, as canonical N-Quads.
@@ -50,14 +93,14 @@ func (d *Document) CanonicalOptions(options Object, h crypto.Hash) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	return canonicalise(quads, h)
+	return canonicalise(dataset(quads), h)
 }
 
 // table makes a context of a test's words.
 func table(words map[string]string) *context {
-	c := make(context, 0, len(words))
+	c := &context{}
 	for _, name := range slices.Sorted(maps.Keys(words)) {
-		c = append(c, term{name: name, iri: words[name]})
+		c.terms = append(c.terms, term{name: name, iri: words[name]})
 	}
-	return &c
+	return c
 }

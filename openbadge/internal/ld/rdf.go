@@ -4,11 +4,10 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/gowebpki/jcs"
 )
 
 const (
@@ -54,11 +53,13 @@ type expander struct {
 	blanks int
 	text   int    // bytes in quads
 	root   string // the document's own id
+	own    []any  // the addresses of its @context
+	again  int    // contexts within that were read
 }
 
-// toRDF expands the document under the contexts. Every word must be known, every id and type absolute.
+// toRDF is what the document says under the contexts. Every word must be known, every id and type absolute.
 func toRDF(doc Object, a *active) ([]quad, error) {
-	x := &expander{root: Str(doc, "id")}
+	x := &expander{root: Str(doc, "id"), own: List(doc["@context"])}
 	if _, err := x.node(doc, a, node{}, true); err != nil {
 		return nil, err
 	}
@@ -90,9 +91,6 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 		}
 		self = x.blank()
 	case string:
-		if !absolute(id, outer) {
-			return node{}, Faultf("relative-iri", "the id %.100q is not absolute", id)
-		}
 		self = node{kind: iri, value: id}
 	default:
 		return node{}, Faultf("malformed", "an id is no string")
@@ -102,12 +100,20 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 			return node{}, err
 		}
 	}
+	if c, ok := o["@context"]; ok && !top {
+		if err := x.nothingNew(c, outer); err != nil {
+			return node{}, err
+		}
+	}
 	inner, err := x.types(o, self, outer, graph)
 	if err != nil {
 		return node{}, err
 	}
+	if self.kind == iri && !absolute(self.value, inner) { // the types' prefixes hold for it too
+		return node{}, Faultf("relative-iri", "the id %.100q is not absolute", self.value)
+	}
 	for _, k := range slices.Sorted(maps.Keys(o)) {
-		if k == "id" || k == "type" || k == "@context" && top {
+		if k == "id" || k == "type" || k == "@context" {
 			continue
 		}
 		t, err := word(k, inner)
@@ -132,45 +138,55 @@ func silent(o Object) error {
 	return nil
 }
 
-// word is what the contexts say of a key.
-func word(k string, a *active) (*term, error) {
-	if k == "@context" {
-		return nil, Faultf("unknown-context", "a context within the document is not read: contexts are not signed")
+// maxAgain bounds the nodes that have contexts of their own: an endorsement has, and 1EdTech's fullest sample has five.
+const maxAgain = 64
+
+// nothingNew checks the @context of a node within: it may name again what the document's own @context names, as endorsements do,
+// and only where that changes nothing, so that every word means there what it means without it.
+func (x *expander) nothingNew(v any, a *active) error {
+	if x.again++; x.again > maxAgain {
+		return Faultf("too-complex", "more than %d contexts within", maxAgain)
 	}
+	if v == nil {
+		return Faultf("unknown-context", "a context within is null: it takes the meaning of every word away")
+	}
+	if len(List(v)) > maxContexts {
+		return Faultf("too-complex", "%d contexts within", len(List(v)))
+	}
+	for _, c := range List(v) {
+		ctx, err := lookup(c, nil)
+		switch {
+		case err != nil:
+			return err
+		case !slices.Contains(x.own, c):
+			return Faultf("unknown-context", "a context within names %.200q, which the document's own does not", c)
+		case !a.says(ctx):
+			return Faultf("unknown-context", "a context within changes what words mean: contexts are not signed")
+		}
+	}
+	return nil
+}
+
+// word is what the contexts say of a key. One statement may be written with one word only, in all the contexts that we know: an
+// alias would be signed alike, and not be seen by those who look for the word.
+func word(k string, a *active) (*term, error) {
 	t, ok := a.find(k)
 	if !ok {
 		return nil, Faultf("unknown-term", "the word %.60q is in none of the contexts", k)
 	}
-	if other := alias(k, t, a); other != "" {
-		return nil, Faultf("unknown-term", "%.60q is another word for %q", k, other)
+	if t.alias != "" {
+		return nil, Faultf("unknown-term", "%.60q is another word for %q", k, t.alias)
 	}
 	return t, nil
-}
-
-// readWords are what read takes out of a credential. The contexts know other words for some of them, which would be signed alike and not be seen.
-var readWords = [...]string{
-	"achievement", "audience", "created", "credentialStatus", "credentialSubject", "criteria", "cryptosuite", "description", "evidence",
-	"expires", "genre", "hashed", "identifier", "identityHash", "identityType", "issuer", "name", "narrative", "proof", "proofPurpose",
-	"proofValue", "salt", "validFrom", "validUntil", "verificationMethod",
-}
-
-// alias is the word that k says differently, or "".
-func alias(k string, t *term, a *active) string {
-	if _, read := slices.BinarySearch(readWords[:], k); read {
-		return ""
-	}
-	for _, w := range readWords {
-		if o, ok := a.find(w); ok && o.iri == t.iri && w != k {
-			return w
-		}
-	}
-	return ""
 }
 
 // types says what the node is, and brings in what its types define.
 func (x *expander) types(o Object, self node, outer *active, graph node) (*active, error) {
 	inner := outer
 	var names []string
+	if v, named := o["type"]; named && v == nil {
+		return nil, Faultf("malformed", "a type is null")
+	}
 	if len(List(o["type"])) > maxTypes {
 		return nil, Faultf("too-complex", "a node of more than %d types", maxTypes)
 	}
@@ -204,8 +220,8 @@ func (x *expander) types(o Object, self node, outer *active, graph node) (*activ
 	return inner, nil
 }
 
-// property says what o says of self. A single value is read as the node's types have it; what nested nodes are is read as it was
-// before them, for a type's context does not reach further in (JSON-LD 1.1, expansion step 7).
+// property says what o says of self. A single value is read as the node's types have it, and so is an id alone; what nested nodes are
+// is read as it was before them, for a type's context does not reach further in (JSON-LD 1.1, expansion step 7).
 func (x *expander) property(self node, t *term, v any, inner, outer *active, graph node) error {
 	if t.typ == "@json" {
 		return x.jsonLiteral(self, t, v, graph)
@@ -279,12 +295,9 @@ func (x *expander) listOf(self node, t *term, vs []any, s scopes, graph node) er
 }
 
 func (x *expander) jsonLiteral(self node, t *term, v any, graph node) error {
-	b, err := json.Marshal(v)
-	if err == nil {
-		b, err = jcs.Transform(b)
-	}
+	b, err := JCS(v)
 	if err != nil {
-		return Faultf("malformed", "%s: %v", t.name, err)
+		return err
 	}
 	return x.emit(quad{self, t.iri, node{kind: literal, value: string(b), datatype: rdf + "JSON"}, graph})
 }
@@ -293,6 +306,9 @@ func (x *expander) value(t *term, v any, s scopes, graph node) (node, error) {
 	if o, ok := v.(Object); ok {
 		if _, ok := o["@value"]; ok {
 			return spoken(t, o)
+		}
+		if _, ok := o["id"]; ok && len(o) == 1 {
+			return x.nested(t, o, s.inner, graph) // it is a reference, and no node of its own
 		}
 		return x.nested(t, o, s.outer, graph)
 	}
@@ -403,21 +419,44 @@ func number(n json.Number, t *term) (node, error) {
 	return typed(mant+"E"+strconv.Itoa(e), t.typ, xsd+"double"), nil
 }
 
-// absolute reports whether s is an IRI that means the same everywhere: with a scheme, and one that no context could expand.
+// absolute reports whether s is an IRI that means the same everywhere: with a scheme, one that no context could expand, and well
+// formed, for some processors leave out statements with others.
 func absolute(s string, a *active) bool {
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || scheme == "" || rest == "" || scheme == "_" {
 		return false
 	}
-	for i, r := range scheme {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-		if !letter && (i == 0 || !strings.ContainsRune("0123456789+-.", r)) {
+	for i := range len(scheme) {
+		c := scheme[i]
+		if letter := 'a' <= c|0x20 && c|0x20 <= 'z'; !letter && (i == 0 || !strings.Contains("0123456789+-.", scheme[i:i+1])) {
 			return false
 		}
 	}
-	if strings.ContainsAny(s, "<>\"{}|^`\\ ") || strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 }) {
+	if !wellFormed(rest) {
 		return false
+	}
+	if strings.HasPrefix(rest, "//") {
+		if _, err := url.Parse(s); err != nil { // its host and port
+			return false
+		}
 	}
 	_, word := a.find(scheme)
 	return !word
 }
+
+// wellFormed reports whether what follows a scheme has only what an IRI may have (RFC 3987, section 2.2), and each % its two digits.
+func wellFormed(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c <= 0x20 || c == 0x7f, c == '<' || c == '>' || c == '"' || c == '{' || c == '}' || c == '|' || c == '^' || c == '`' || c == '\\':
+			return false
+		case c == '%':
+			if len(s)-i < 3 || !isHex(s[i+1]) || !isHex(s[i+2]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f' }

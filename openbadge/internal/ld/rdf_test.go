@@ -2,6 +2,8 @@ package ld
 
 import (
 	"crypto"
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -50,14 +52,23 @@ func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
 		`"image":"https://x.example/> <urn:x:p> <urn:x:o> .\n<a"`:   "relative-iri",
 		`"image":"https://x.example/>"`:                             "relative-iri",
 		`"image":"https://x.example/\\u003e"`:                       "relative-iri",
+		`"image":"https://x.example/%2f?é#%C3%A9"`:                  `<urn:x:a> <` + ob + `image> <https://x.example/%2f?é#%C3%A9> .`,
+		`"image":"https://x.example/\u007f"`:                        "relative-iri",
+		`"image":"https://x.example/%2"`:                            "relative-iri",
+		`"image":"urn:x:%zz"`:                                       "relative-iri",
+		`"image":"https://x.example:port/"`:                         "relative-iri",
+		`"image":"1a:x"`:                                            "relative-iri",
+		`"image":"a_b:x"`:                                           "relative-iri",
+		`"image":"https:"`:                                          "relative-iri",
 		`"image":"name:x"`:                                          "relative-iri",
 		`"image":5`:                                                 "malformed",
 		`"version":1e-7`:                                            "malformed", // jsonld.js 8 writes 0
 		`"criteria":{"id":null}`:                                    "malformed",
 		`"criteria":{"id":5}`:                                       "malformed",
+		`"criteria":{"type":null}`:                                  "malformed",
 		`"criteria":{"type":5}`:                                     "malformed",
 		`"criteria":{"type":"criteria2"}`:                           "unknown-term",
-		`"criteria":{"@context":[]}`:                                "unknown-context",
+		`"criteria":{"@context":{}}`:                                "unknown-context",
 		`"https://schema.org/name":"x"`:                             "unknown-term",
 		`"@type":"Achievement"`:                                     "unknown-term",
 	} {
@@ -67,6 +78,26 @@ func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
 		}
 		if !strings.Contains(got, want+"\n") && !strings.HasPrefix(got, want+":") {
 			t.Errorf("%s: no %s in\n%s", in, want, got)
+		}
+	}
+}
+
+// A type's prefixes hold for the node's id and for what it refers to, which are then no addresses; they do not hold for the nodes
+// within, where they are none (JSON-LD 1.1, expansion steps 7 and 13.4.3).
+func TestATypesPrefixesHoldForItsIds(t *testing.T) {
+	for _, c := range []struct{ want, id, issuer string }{
+		{"", "urn:x:1", `{"id":"did:x:y"}`},
+		{"", "urn:x:1", `{"id":"cred:x","type":[]}`},
+		{"relative-iri", "urn:x:1", `{"id":"cred:x"}`},
+		{"relative-iri", "urn:x:1", `"cred:x"`},
+		{"relative-iri", "cred:x", `"did:x:y"`},
+	} {
+		d, err := Parse([]byte(`{"@context":["` + vc1 + `"],"id":"` + c.id + `","type":"VerifiableCredential","issuer":` + c.issuer + `}`))
+		if err == nil {
+			_, err = Open(d)
+		}
+		if got, _, _ := strings.Cut(errText(err), ":"); got != c.want {
+			t.Errorf("%s %s: %v, want %q", c.id, c.issuer, err, c.want)
 		}
 	}
 }
@@ -87,9 +118,34 @@ func TestScopesAndOrders(t *testing.T) {
 	}
 }
 
-func TestReadWordsAreInOrder(t *testing.T) {
-	if !slices.IsSorted(readWords[:]) {
-		t.Errorf("%q", readWords)
+// One signed statement can be written with one word only, whatever known contexts are named: nobody can rename what a reader looks for.
+func TestEachMeaningHasOneWord(t *testing.T) {
+	word, aliases := map[string]string{}, map[string]bool{}
+	var walk func(at string, c *context)
+	walk = func(at string, c *context) {
+		for _, x := range c.terms {
+			switch have := word[x.iri]; {
+			case x.alias != "":
+				aliases[x.alias+" "+x.name] = true
+			case have != "" && have != x.name:
+				t.Errorf("%s: %q and %q both mean %s", at, have, x.name, x.iri)
+			default:
+				word[x.iri] = x.name
+			}
+			if x.scoped != nil {
+				walk(at+" "+x.name, x.scoped)
+			}
+		}
+	}
+	for _, k := range known {
+		walk(k.url, k.ctx)
+	}
+	want := []string{"OpenBadgeCredential AchievementCredential", "achievement Achievement", "address Address", "creator Profile", "criteria Criteria", "geo GeoCoordinates", "image Image"}
+	if got := slices.Sorted(maps.Keys(aliases)); !slices.Equal(got, want) {
+		t.Errorf("aliases: %q, want %q", got, want)
+	}
+	if _, err := lines(t, `"Criteria":{"narrative":"x"}`); !strings.Contains(errText(err), `"Criteria" is another word for "criteria"`) {
+		t.Error(err)
 	}
 }
 
@@ -106,4 +162,76 @@ func TestLongIdsAreCounted(t *testing.T) {
 	if _, err := lines(t, `"image":"data:image/png;base64,`+strings.Repeat("A", 700000)+`"`); err != nil {
 		t.Error(err)
 	}
+}
+
+// One document is read under both hashes where its proofs want both, whatever it says twice.
+func TestBothHashesOfOneDocument(t *testing.T) {
+	open := func() *Document {
+		d, err := Parse([]byte(`{"@context":"` + VC + `","type":["VerifiableCredential","VerifiableCredential"],"name":["a","a","b"]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := Open(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	doc := open()
+	for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA256} {
+		got, err := doc.Canonical(h)
+		want, err2 := open().Canonical(h)
+		if err != nil || err2 != nil || string(got) != string(want) || strings.Count(string(got), "\n") != 3 {
+			t.Errorf("%v: %v %v\n%s\n%s", h, err, err2, got, want)
+		}
+	}
+}
+
+// Whatever is opened, its canonical form is one: read as N-Quads and canonicalised again it is the same, and so is the document in
+// another order of its keys.
+func FuzzOpen(f *testing.F) {
+	head := `{"@context":["` + VC + `","` + OB + `"],"type":["VerifiableCredential","OpenBadgeCredential"],`
+	for _, s := range []string{
+		head + `"id":"urn:x:1","issuer":{"id":"did:key:z","type":"Profile","name":"é\u0001"},"credentialSubject":[{"type":"AchievementSubject","achievement":{"id":"urn:x:a","type":["Achievement"],"criteria":{"narrative":"\n"}}},{}]}`,
+		head + `"endorsement":[{"@context":["` + VC + `"],"type":["EndorsementCredential","VerifiableCredential"],"proof":[{"type":"DataIntegrityProof"},{}]}]}`,
+		head + `"name":{"@value":"x","@language":"FR"},"_sd":[1e3,{"b":null,"a":"\u2028"}]}`,
+		`{"@context":["` + vc1 + `","` + ob300 + `"],"type":"VerifiableCredential","issuer":{"id":"cred:x"},"issuanceDate":2010}`,
+		`{"@context":"` + VC + `","type":"BitstringStatusListCredential","credentialSubject":{"type":"BitstringStatusList","statusPurpose":["revocation",true,-0.5]}}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		words, err := Parse(b)
+		if err != nil {
+			return
+		}
+		doc, err := Open(words)
+		if err != nil {
+			if _, ok := err.(*Fault); !ok {
+				t.Fatalf("%v is no Fault", err)
+			}
+			return
+		}
+		text, err := doc.Canonical(crypto.SHA384)
+		if err != nil {
+			return
+		}
+		again, err := canonicalise(dataset(parseNQuads(t, string(text))), crypto.SHA384)
+		if err != nil || string(again) != string(text) {
+			t.Fatalf("%v\n%s\nis\n%s", err, text, again)
+		}
+		sorted, err := json.Marshal(words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if words, err = Parse(sorted); err != nil {
+			return // escaped, it may be too long
+		}
+		if doc, err = Open(words); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := doc.Canonical(crypto.SHA384); err != nil || string(again) != string(text) {
+			t.Fatalf("%v\n%s\nis\n%s", err, text, again)
+		}
+	})
 }

@@ -15,16 +15,40 @@ import (
 // the W3C's hardest honest vectors (044 to 046) 823,000, a poison graph more than there is.
 const maxWork = 1_200_000
 
-// canonicalise is RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024): the document's statements as sorted N-Quads
-// with blank nodes named by what surrounds them. It reorders its argument.
-func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) {
+// dataset puts statements in order, each once: a dataset is a set. It works in place.
+func dataset(quads []quad) []quad {
 	slices.SortFunc(quads, compareQuads)
-	quads = slices.Compact(quads) // a dataset is a set
-	c := newCanon(quads, h)
-	if err := c.name(); err != nil {
+	return slices.Compact(quads)
+}
+
+// canonicalise is RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024): a dataset as sorted N-Quads with blank nodes
+// named by what surrounds them.
+func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) { return spending(new(int), quads, h) }
+
+// spending is canonicalise on a purse that serves several times: it holds the work that was done before. Two bytes of text are
+// counted as one of work, which costs more.
+func spending(work *int, quads []quad, h crypto.Hash) ([]byte, error) {
+	if err := affordable(*work); err != nil {
 		return nil, err
 	}
-	return serialise(quads, func(n node) string { return c.issued.label(c.index[n.value]) }, nil), nil
+	c := newCanon(quads, h)
+	c.work = *work
+	err := c.name()
+	*work = c.work
+	if err != nil {
+		return nil, err
+	}
+	text := serialise(quads, func(n node) string { return c.label(n.value) }, nil)
+	*work += len(text) / 2
+	return text, nil
+}
+
+// affordable is an error where so much work was done on a document that no more is.
+func affordable(work int) error {
+	if work > maxWork {
+		return Faultf("too-complex", "it is too large to be put into so many forms")
+	}
+	return nil
 }
 
 // serialise is the statements as canonical N-Quads, sorted.
@@ -56,11 +80,26 @@ func serialise(quads []quad, label func(node) string, of []int32) []byte {
 }
 
 func compareQuads(a, b quad) int {
-	return cmp.Or(compareNodes(a.s, b.s), cmp.Compare(a.p, b.p), compareNodes(a.o, b.o), compareNodes(a.graph, b.graph))
+	if c := compareNodes(&a.s, &b.s); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.p, b.p); c != 0 {
+		return c
+	}
+	if c := compareNodes(&a.o, &b.o); c != 0 {
+		return c
+	}
+	return compareNodes(&a.graph, &b.graph)
 }
 
-func compareNodes(a, b node) int {
-	return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.value, b.value), cmp.Compare(a.datatype, b.datatype), cmp.Compare(a.lang, b.lang))
+func compareNodes(a, b *node) int {
+	if a.kind != b.kind {
+		return cmp.Compare(a.kind, b.kind)
+	}
+	if c := cmp.Compare(a.value, b.value); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.datatype, b.datatype), cmp.Compare(a.lang, b.lang))
 }
 
 // canon is a canonicalisation under way. Blank nodes are numbers: their place in of.
@@ -99,6 +138,9 @@ func newCanon(quads []quad, h crypto.Hash) *canon {
 	c.issued.names = make([]int32, len(c.of))
 	return c
 }
+
+// label is the canonical name of a blank node, by the one that it came with.
+func (c *canon) label(came string) string { return c.issued.label(c.index[came]) }
 
 func (c *canon) spend(n int) error {
 	if c.work += n; c.work > maxWork {

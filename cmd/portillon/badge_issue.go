@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/hub"
+	"portillon/hub/evidence"
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/site"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// issuing is what badge issue is told.
+type issuing struct {
+	key, policy, badge, out, form, evidence, hub, issuerName, from, until string
+	jwt, force                                                            bool
+	place                                                                 place
+	draft                                                                 openbadge.Draft
+}
+
+func (i *issuing) declare(fs *flag.FlagSet) {
+	fs.StringVar(&i.key, "key", "", "the issuer's key (badge keygen); an RSA key signs a VC-JWT with RS256")
+	fs.StringVar(&i.policy, "policy", "", "a policy.yaml that names the badge")
+	fs.StringVar(&i.badge, "badge", "", "with a policy: the badge, as the policy names it")
+	fs.StringVar(&i.draft.IssuerID, "issuer", "", "the issuer's id: a did:web or an https address; default: the policy's, or the key's did:key")
+	fs.StringVar(&i.issuerName, "issuer-name", "", "the issuer's name; default: as in the policy")
+	fs.StringVar(&i.draft.Achievement.ID, "achievement", "", "without a policy: the achievement's id (a URL)")
+	fs.StringVar(&i.draft.Achievement.Name, "name", "", "without a policy: the badge's name")
+	fs.StringVar(&i.draft.Achievement.Description, "description", "", "what the badge stands for; default: its name")
+	fs.StringVar(&i.draft.Achievement.Criteria, "criteria", "", "what is done to earn it")
+	fs.StringVar(&i.draft.Email, "recipient", "", "the recipient's e-mail address; it is hashed")
+	fs.StringVar(&i.draft.Subject, "subject", "", "the recipient's id, where they have one")
+	fs.StringVar(&i.from, "from", "", "valid from (RFC 3339); default: now")
+	fs.StringVar(&i.until, "until", "", "valid until (RFC 3339), or how long, as in 365d; default: no end")
+	fs.StringVar(&i.draft.Status, "status", "", "the URL of the issuer's 1EdTech revocation list")
+	i.place.declare(fs)
+	fs.StringVar(&i.draft.ID, "id", "", "the badge's id; default: a fresh urn:uuid")
+	fs.StringVar(&i.evidence, "evidence", "", "an evidence file (evidence export) that the badge is earned by")
+	fs.StringVar(&i.hub, "hub", "", "with --evidence: the hub.yaml whose hub and machines signed it")
+	fs.Func("evidence-note", "in your own words, what it was earned by; may be repeated", i.note)
+	fs.StringVar(&i.form, "form", "", "json (eddsa-rdfc-2022) or jwt (VC-JWT); default: json, and jwt with an RSA key")
+	fs.BoolVar(&i.jwt, "jwt", false, "the same as --form jwt")
+	fs.BoolVar(&i.draft.HeaderKey, "header-key", false, "the JWT's header holds the public key too, as some wallets want")
+	fs.StringVar(&i.out, "o", "", "the file; default: standard output")
+	fs.BoolVar(&i.force, "force", false, "write over a file that exists")
+}
+
+func (i *issuing) note(s string) error {
+	i.draft.Evidence = append(i.draft.Evidence, openbadge.Evidence{Narrative: s})
+	return nil
+}
+
+func badgeIssue(_ context.Context, w stdio, args []string) error {
+	var i issuing
+	if _, err := flags(w, "badge issue", args, 0, i.declare); err != nil {
+		return err
+	}
+	if err := i.complete(); err != nil {
+		return err
+	}
+	k, err := openbadge.ReadKey(i.key)
+	if err != nil {
+		return wrong("%w", err)
+	}
+	if err := i.prepare(k); err != nil {
+		return err
+	}
+	b, err := i.sign(k)
+	if err != nil {
+		return err
+	}
+	if err := w.writeOut(i.out, b, i.force); err != nil {
+		return err
+	}
+	return i.place.register(b)
+}
+
+// complete says all at once what is missing.
+func (i *issuing) complete() error {
+	a := i.draft.Achievement
+	needs := []need{{"--key", i.key != ""}, {"--recipient", i.draft.Email != "" || i.draft.Subject != ""}, {"--criteria", strings.TrimSpace(a.Criteria) != ""}}
+	if i.policy != "" {
+		needs = append(needs, need{"--badge", i.badge != ""})
+	} else if i.badge != "" || i.evidence != "" {
+		needs = append(needs, need{"--policy", false})
+	} else {
+		needs = append(needs, need{"--achievement", a.ID != ""}, need{"--name", a.Name != ""})
+	}
+	needs = append(needs, need{"--hub", i.evidence == "" || i.hub != ""})
+	return missing("--recipient may be a --subject; --policy with --badge names the achievement; portillon badge keygen makes a key", needs...)
+}
+
+func (i *issuing) sign(k *openbadge.Key) ([]byte, error) {
+	if i.jwt || i.form == "" && k.Algorithm() == "RS256" {
+		i.form = "jwt"
+	}
+	var b []byte
+	var err error
+	switch i.form {
+	case "json", "":
+		b, err = openbadge.IssueJSON(i.draft, k, i.draft.ValidFrom)
+	case "jwt":
+		b, err = openbadge.IssueJWT(i.draft, k)
+	default:
+		return nil, wrong("--form: %q is no form", i.form).hinted("json or jwt")
+	}
+	if err != nil {
+		return nil, wrong("%w", err)
+	}
+	return b, nil
+}
+
+// prepare fills the draft from the policy, the dates, the status list and the evidence.
+func (i *issuing) prepare(k *openbadge.Key) (err error) {
+	if i.draft.ValidFrom, err = timeFlag("--from", i.from, time.Now()); err != nil {
+		return err
+	}
+	if i.until != "" {
+		if i.draft.ValidUntil, err = endFlag("--until", i.until, i.draft.ValidFrom); err != nil {
+			return err
+		}
+	}
+	if i.policy != "" {
+		if err := i.named(k); err != nil {
+			return err
+		}
+	}
+	if i.issuerName != "" {
+		i.draft.IssuerName = i.issuerName
+	}
+	if i.draft.Achievement.Description == "" {
+		i.draft.Achievement.Description = i.draft.Achievement.Name
+	}
+	if i.draft.Statuses, err = i.place.entries(k); err != nil {
+		return err
+	}
+	if i.evidence != "" {
+		return i.rest()
+	}
+	return nil
+}
+
+// named fills the draft from the policy's badge. The key must count for its issuer, or the badge would count nowhere.
+func (i *issuing) named(k *openbadge.Key) error {
+	p, err := readPolicy(i.policy)
+	if err != nil {
+		return err
+	}
+	b, ok := p.Badge(policyBadge(i.badge))
+	if !ok {
+		return wrong("--badge: the policy has no badge %q", i.badge)
+	}
+	is, _ := p.Issuer(b.Issuer)
+	if !pinned(is.Keys, k) {
+		return wrong("the key %s is none of the keys of the issuer %s in %s", k.Name(), is.ID, i.policy).hinted("a badge that it signs would count nowhere")
+	}
+	if i.draft.IssuerID != "" && i.draft.IssuerID != is.Profile {
+		return wrong("--issuer: the policy knows the issuer %s as %s", is.ID, is.Profile)
+	}
+	i.draft.Achievement.ID, i.draft.Achievement.Name = b.Achievement, b.Name.In(p.Language)
+	i.draft.IssuerID, i.draft.IssuerName = is.Profile, is.Name
+	return nil
+}
+
+// pinned reports whether the key may be one of those that count: itself, or one in a document on the web, which is not asked here.
+func pinned(keys []string, k *openbadge.Key) bool {
+	return slices.ContainsFunc(keys, func(s string) bool {
+		return s == k.Name() || s == k.DID() && s != "" || strings.HasPrefix(s, "did:web:") || strings.HasPrefix(s, "https://")
+	})
+}
+
+// rest makes the badge rest on an evidence file: verified to the machines' own signatures, and complete.
+func (i *issuing) rest() error {
+	c, err := hub.ReadConfig(i.hub)
+	if err != nil {
+		return err
+	}
+	v, err := c.Verifier()
+	if err != nil {
+		return wrong("%w", err)
+	}
+	data, err := os.ReadFile(i.evidence)
+	if err != nil {
+		return wrong("%w", err)
+	}
+	f, progress, err := evidence.Verify(data, note.VerifierList(v), c.Machine)
+	if err != nil {
+		return no("%s: %w", i.evidence, err)
+	}
+	if i.badge != string(f.Rule.Badge) {
+		return no("the evidence is for the badge %q, not %q", f.Rule.Badge, i.badge)
+	}
+	if !progress.Complete {
+		return no("the evidence is not complete: %d of %d interventions count", len(progress.Counted), progress.Needed)
+	}
+	i.draft.Evidence = append(i.draft.Evidence, evidenceOf(f, progress)...)
+	return i.earnedBy(f.Member)
+}
+
+// earnedBy makes sure that the badge goes to the member whose evidence it is: members.yaml, beside the policy, says who that is.
+func (i *issuing) earnedBy(id policy.MemberID) error {
+	path := filepath.Join(filepath.Dir(i.policy), "members.yaml")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return (&failure{code: 3, err: fmt.Errorf("it cannot be said whose evidence this is: %s is not there", path)}).hinted("--policy names a site's policy.yaml; members.yaml stands beside it")
+	}
+	members, err := site.ParseMembers(path, data)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if m.ID != id {
+			continue
+		}
+		for _, e := range m.Emails {
+			if strings.EqualFold(e, i.draft.Email) {
+				return nil
+			}
+		}
+	}
+	return no("the evidence is the member %s's, and --recipient is not their address", id)
+}
+
+// evidenceOf is each counted intervention as the badge carries it: what, when, where, and under whose tap, by pseudonym.
+func evidenceOf(f evidence.File, p evidence.Progress) []openbadge.Evidence {
+	var out []openbadge.Evidence
+	for _, c := range p.Counted {
+		r := c.Record
+		narrative := fmt.Sprintf("%s on %s at %s, logged under the tap of maintainer %s (record %d of the machine's journal)",
+			c.What.What, r.Machine, r.Wall.Format(time.RFC3339), c.What.Endorser, r.Seq)
+		if c.What.Note != "" {
+			narrative += ": " + c.What.Note
+		}
+		out = append(out, openbadge.Evidence{ID: fmt.Sprintf("urn:portillon:%s:%s:%d", f.Site, r.Machine, r.Seq), Name: c.What.What, Narrative: narrative, Genre: "maintenance"})
+	}
+	return out
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/policy/file"
+)
+
+// verifying is what badge verify is told.
+type verifying struct {
+	trust, status, documents, at, recipient string
+	asJSON, checks, short                   bool
+	lang                                    *policy.Language
+}
+
+func (x *verifying) declare(fs *flag.FlagSet) {
+	fs.StringVar(&x.trust, "trust", "", "any YAML with issuers: (a policy.yaml does)")
+	fs.StringVar(&x.status, "status", "", "a folder with the issuers' status lists")
+	fs.StringVar(&x.documents, "documents", "", "a folder with what stands on the web: DID documents, profiles, hosted badges")
+	fs.StringVar(&x.at, "at", "", "the time (RFC 3339); default: now")
+	fs.StringVar(&x.recipient, "recipient", "", "the e-mail address or id that the badge must be for")
+	fs.BoolVar(&x.short, "allow-short-lists", false, "take status lists of fewer than 131072 entries, as some platforms publish")
+	fs.BoolVar(&x.checks, "checks", false, "print every check and its outcome")
+	fs.BoolVar(&x.checks, "v", false, "the same as --checks")
+	fs.BoolVar(&x.asJSON, "json", false, "print the verdict as JSON")
+	x.lang = langFlag(fs)
+}
+
+func badgeVerify(_ context.Context, w stdio, args []string) error {
+	var x verifying
+	rest, err := flags(w, "badge verify", args, 1, x.declare)
+	if err != nil {
+		return err
+	}
+	o, err := x.options()
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(rest[0])
+	if err != nil {
+		return wrong("%w", err)
+	}
+	v := openbadge.Verify(data, o)
+	if x.asJSON {
+		err = printJSON(w.out, v)
+	} else {
+		x.print(w, v, o.At)
+	}
+	if err != nil {
+		return err
+	}
+	return exit(rest[0], v)
+}
+
+func (x *verifying) options() (o openbadge.Options, err error) {
+	if o.At, err = timeFlag("--at", x.at, time.Now()); err != nil {
+		return o, err
+	}
+	if o.Trust, err = readTrust(x.trust); err != nil {
+		return o, err
+	}
+	if o.Status, err = readDocuments(x.status); err != nil {
+		return o, err
+	}
+	if o.Documents, err = readDocuments(x.documents); err != nil {
+		return o, err
+	}
+	if x.recipient != "" {
+		o.Recipient = &openbadge.Recipient{Emails: []string{x.recipient}, Subjects: []string{x.recipient}}
+	}
+	o.Allow.ShortStatusLists = x.short
+	return o, nil
+}
+
+// exit is the verdict as an exit code. Bytes that are no document at all are an input that cannot be read.
+func exit(path string, v openbadge.Verdict) error {
+	switch {
+	case v.State == openbadge.Valid:
+		return nil
+	case v.State == openbadge.Indeterminate:
+		return errCannotSay
+	case unreadable(v):
+		return wrong("%s cannot be read: %s", path, v.Why())
+	}
+	return errNo
+}
+
+// unreadable reports whether the verdict never got as far as a document.
+func unreadable(v openbadge.Verdict) bool {
+	return len(v.Checks) == 1 && v.Checks[0].Name == "form" && v.Checks[0].Outcome == "malformed"
+}
+
+// print is the verdict for a person, then the badge.
+func (x *verifying) print(w stdio, v openbadge.Verdict, at time.Time) {
+	l := *x.lang
+	fmt.Fprintln(w.out, stateWord(l, v.State))
+	for _, r := range v.Reasons {
+		fmt.Fprintf(w.out, "  %s: %s", r.Code, say(l, r.FR, r.EN))
+		if r.Detail != "" {
+			fmt.Fprintf(w.out, " (%s)", plain(r.Detail))
+		}
+		fmt.Fprintln(w.out)
+	}
+	if x.checks {
+		for _, c := range v.Checks {
+			fmt.Fprintf(w.out, "  %-10s %s\n", c.Name, strings.TrimSpace(c.Outcome+"  "+plain(c.Detail)))
+		}
+	}
+	if v.Badge != nil {
+		fmt.Fprintln(w.out)
+		page{w.out, l, at}.badge(v)
+	}
+}
+
+func stateWord(l policy.Language, s openbadge.State) string {
+	switch s {
+	case openbadge.Valid:
+		return say(l, "valide", "valid")
+	case openbadge.Indeterminate:
+		return say(l, "indéterminé", "indeterminate")
+	}
+	return say(l, "invalide", "invalid")
+}
+
+func readTrust(path string) ([]openbadge.Issuer, error) {
+	if path == "" {
+		return nil, wrong("--trust is missing").hinted("a signature proves nothing about who: name the file that says whose keys count")
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, wrong("%w", err)
+	}
+	issuers, err := file.ParseTrust(path, b)
+	if err != nil {
+		return nil, err
+	}
+	var out []openbadge.Issuer
+	for _, i := range issuers {
+		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
+	}
+	return out, nil
+}
+
+// readDocuments reads a folder. Without one every document is out of reach: a badge that needs it cannot be said to be valid.
+func readDocuments(dir string) (openbadge.Resolver, error) {
+	if dir == "" {
+		return &openbadge.Directory{}, nil
+	}
+	d, err := openbadge.OpenDirectory(dir)
+	if err != nil {
+		return nil, wrong("%w", err)
+	}
+	return d, nil
+}

@@ -1,0 +1,100 @@
+package roster
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"math/big"
+	"testing"
+	"time"
+
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// issuer is somebody who signs status lists.
+type issuer struct {
+	did string
+	key ed25519.PrivateKey
+}
+
+func newIssuer(t *testing.T) issuer {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+	n, digit, did := new(big.Int).SetBytes(append([]byte{0xed, 0x01}, public...)), new(big.Int), ""
+	for n.Sign() > 0 {
+		n.DivMod(n, big.NewInt(58), digit)
+		did = alphabet[digit.Int64():digit.Int64()+1] + did
+	}
+	return issuer{"did:key:z" + did, private}
+}
+
+// list is a Bitstring Status List as a JWT, for both purposes, with the 7th entry set.
+func (i issuer) list(t *testing.T, until time.Time) []byte {
+	t.Helper()
+	entries := make([]byte, 16384)
+	entries[0] = 1
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(entries)
+	z.Close()
+	enc := base64.RawURLEncoding
+	payload, err := json.Marshal(map[string]any{"@context": "https://www.w3.org/ns/credentials/v2", "type": []string{"VerifiableCredential", "BitstringStatusListCredential"},
+		"id": "https://lab.example/status/1", "issuer": i.did, "validUntil": until, "credentialSubject": map[string]any{"type": "BitstringStatusList",
+			"statusPurpose": []string{"revocation", "suspension"}, "encodedList": "u" + enc.EncodeToString(packed.Bytes())}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := enc.EncodeToString([]byte(`{"alg":"EdDSA"}`)) + "." + enc.EncodeToString(payload)
+	return []byte(text + "." + enc.EncodeToString(ed25519.Sign(i.key, []byte(text))))
+}
+
+// A badge stands as the lists of the bundle say: a list that cannot be believed is out of reach, and its badge opens nothing.
+func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
+	us, others := newIssuer(t), newIssuer(t)
+	l := &loader{m: wire.Manifest{Issued: monday}, lists: map[string]*openbadge.StatusList{},
+		trust: []openbadge.Issuer{{ID: us.did, Keys: []string{us.did}}, {ID: others.did, Keys: []string{others.did}}}}
+	for url, body := range map[string][]byte{
+		"good": us.list(t, monday.AddDate(0, 0, 1)), "ended": us.list(t, monday.AddDate(0, 0, -1)), "theirs": others.list(t, monday.AddDate(0, 0, 1)),
+		"plain": []byte(`{"id":"plain","revokedCredential":[{"id":"urn:x:gone"}]}`), "strange": newIssuer(t).list(t, monday.AddDate(0, 0, 1)), "page": []byte("<html>"),
+	} {
+		l.take(url, body)
+	}
+	at := func(list, purpose string, index int64) openbadge.StatusEntry {
+		return openbadge.StatusEntry{Type: openbadge.BitstringEntryType, List: list, Purpose: purpose, Index: index}
+	}
+	plain := openbadge.StatusEntry{Type: openbadge.RevocationListType, List: "plain"}
+	for name, c := range map[string]struct {
+		id   string
+		on   []openbadge.StatusEntry
+		want policy.Standing
+	}{
+		"clean":                           {"urn:x:1", []openbadge.StatusEntry{at("good", "revocation", 6)}, policy.Verified},
+		"clean on two lists":              {"urn:x:1", []openbadge.StatusEntry{plain, at("good", "suspension", 6)}, policy.Verified},
+		"revoked":                         {"urn:x:1", []openbadge.StatusEntry{at("good", "revocation", 7)}, policy.Revoked},
+		"suspended":                       {"urn:x:1", []openbadge.StatusEntry{at("good", "suspension", 7)}, policy.Revoked},
+		"revoked on the second":           {"urn:x:1", []openbadge.StatusEntry{plain, at("good", "revocation", 7)}, policy.Revoked},
+		"revoked, the first out of reach": {"urn:x:1", []openbadge.StatusEntry{at("nowhere", "revocation", 7), at("good", "revocation", 7)}, policy.Revoked},
+		"revoked by its id":               {"urn:x:gone", []openbadge.StatusEntry{plain}, policy.Revoked},
+		"beyond the list":                 {"urn:x:1", []openbadge.StatusEntry{at("good", "revocation", 131072)}, policy.Unverified},
+		"one out of reach":                {"urn:x:1", []openbadge.StatusEntry{plain, at("nowhere", "revocation", 6)}, policy.Unverified},
+		"on a list that has ended":        {"urn:x:1", []openbadge.StatusEntry{at("ended", "revocation", 6)}, policy.Unverified},
+		"on another issuer's list":        {"urn:x:1", []openbadge.StatusEntry{at("theirs", "revocation", 6)}, policy.Unverified},
+		"on a stranger's list":            {"urn:x:1", []openbadge.StatusEntry{at("strange", "revocation", 6)}, policy.Unverified},
+		"on a page":                       {"urn:x:1", []openbadge.StatusEntry{at("page", "revocation", 6)}, policy.Unverified},
+		"on a list of the other kind":     {"urn:x:1", []openbadge.StatusEntry{at("plain", "revocation", 6)}, policy.Unverified},
+		"of a kind that nobody knows":     {"urn:x:1", []openbadge.StatusEntry{{Type: "StatusList2021Entry", List: "good"}}, policy.Unverified},
+	} {
+		got, checked := l.standing(verdict{Valid: true, ID: c.id, Issuer: us.did, Status: c.on})
+		if got != c.want || checked.Equal(monday) != (got != policy.Unverified) {
+			t.Errorf("%s: %v, want %v, checked %v", name, got, c.want, checked)
+		}
+	}
+}

@@ -1,0 +1,175 @@
+package bake
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"unicode/utf8"
+)
+
+const signature = "\x89PNG\r\n\x1a\n" // PNG (ISO/IEC 15948:2004), section 5.2
+
+// chunk is one piece of a PNG (section 5.3): length, kind, data, CRC.
+type chunk struct {
+	start, end int // in the file
+	kind       string
+	data       []byte
+}
+
+// eachChunk visits the chunks of a PNG in their order.
+func eachChunk(image []byte, visit func(chunk) error) error {
+	if err := fits(image, MaxBytes); err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(image, []byte(signature)) {
+		return errors.New("the PNG does not begin as one")
+	}
+	for at := len(signature); ; {
+		c, err := chunkAt(image, at)
+		if err != nil {
+			return err
+		}
+		if isHeader := c.kind == "IHDR" && len(c.data) == 13; isHeader != (at == len(signature)) {
+			return errors.New("the PNG must begin with the one IHDR that it has")
+		}
+		if err := visit(c); err != nil {
+			return err
+		}
+		if at = c.end; c.kind == "IEND" {
+			break
+		}
+	}
+	return nil
+}
+
+func chunkAt(image []byte, at int) (chunk, error) {
+	const around = 12 // bytes of length, kind and CRC
+	rest := image[at:]
+	if len(rest) < around {
+		return chunk{}, errors.New("the PNG is cut short")
+	}
+	n := int64(binary.BigEndian.Uint32(rest))
+	if n > int64(len(rest)-around) {
+		return chunk{}, fmt.Errorf("the PNG is cut short: the chunk at byte %d claims %d bytes", at, n)
+	}
+	body := rest[4 : 8+n]
+	c := chunk{at, at + around + int(n), string(body[:4]), body[4:]}
+	switch {
+	case !isKind(c.kind):
+		return chunk{}, fmt.Errorf("the PNG has no chunk at byte %d, but %q", at, c.kind)
+	case crc32.ChecksumIEEE(body) != binary.BigEndian.Uint32(rest[8+n:]):
+		return chunk{}, fmt.Errorf("the PNG is damaged: the CRC of the %s chunk at byte %d is wrong", c.kind, at)
+	case c.kind == "IEND" && (n != 0 || c.end != len(image)):
+		return chunk{}, errors.New("something follows the PNG's end")
+	}
+	return c, nil
+}
+
+func isKind(s string) bool {
+	for _, c := range []byte(s) {
+		if c|0x20 < 'a' || c|0x20 > 'z' {
+			return false
+		}
+	}
+	return true
+}
+
+// keyword is the name under which a chunk holds text (section 11.3.4), if it is one that badges go by.
+func (c chunk) keyword() (word string, rest []byte, ok bool) {
+	if c.kind != "iTXt" && c.kind != "tEXt" && c.kind != "zTXt" {
+		return "", nil, false
+	}
+	name, rest, ok := bytes.Cut(c.data, []byte{0})
+	word = string(name)
+	return word, rest, ok && (word == keywordOf(OB2) || word == keywordOf(OB3))
+}
+
+func keywordOf(v Version) string {
+	if v == OB3 {
+		return "openbadgecredential" // Open Badges 3.0, «Baked Badge»
+	}
+	return "openbadges" // Open Badges 2.0, «Baking Specification»
+}
+
+func extractPNG(image []byte) ([]byte, error) {
+	var found []chunk
+	err := eachChunk(image, func(c chunk) error {
+		if _, _, ok := c.keyword(); ok && len(found) < 2 {
+			found = append(found, c)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := one(len(found)); err != nil {
+		return nil, err
+	}
+	return found[0].badge()
+}
+
+// badge is the text of a chunk that is for badges.
+func (c chunk) badge() ([]byte, error) {
+	word, text, _ := c.keyword()
+	switch {
+	case c.kind == "iTXt":
+		var err error
+		if text, err = international(text); err != nil {
+			return nil, err
+		}
+	case c.kind != "tEXt" || word != keywordOf(OB2):
+		return nil, fmt.Errorf("the PNG has its badge in a %s chunk, %s: it belongs in an iTXt", c.kind, word)
+	}
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 || !utf8.Valid(text) {
+		return nil, errors.New("the PNG's badge is empty, or not UTF-8")
+	}
+	return text, nil
+}
+
+// international is the text of an iTXt chunk (section 11.3.4.5): compression flag and method, language, translated keyword, text.
+func international(b []byte) ([]byte, error) {
+	if len(b) < 2 {
+		return nil, errors.New("the PNG's badge is cut short")
+	}
+	if b[0] != 0 {
+		return nil, errors.New("the PNG's badge is compressed, which the specification forbids")
+	}
+	parts := bytes.SplitN(b[2:], []byte{0}, 3)
+	if len(parts) != 3 {
+		return nil, errors.New("the PNG's badge is cut short")
+	}
+	return parts[2], nil
+}
+
+// bakePNG writes the badge behind the header, and copies all chunks but those that held one.
+func bakePNG(image, payload []byte, v Version) ([]byte, error) {
+	out := make([]byte, 0, min(len(image), MaxBytes)+len(payload)+64)
+	out = append(out, signature...)
+	err := eachChunk(image, func(c chunk) error {
+		if _, _, ok := c.keyword(); !ok {
+			out = append(out, image[c.start:c.end]...)
+		}
+		if c.kind == "IHDR" {
+			out = appendChunk(out, "iTXt", slices.Concat([]byte(keywordOf(v)), make([]byte, 5), payload))
+		}
+		return nil
+	})
+	if err == nil {
+		err = fits(out, MaxBytes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func appendChunk(out []byte, kind string, data []byte) []byte {
+	out = binary.BigEndian.AppendUint32(out, uint32(len(data)))
+	start := len(out)
+	out = append(append(out, kind...), data...)
+	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[start:]))
+}

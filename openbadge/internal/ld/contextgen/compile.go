@@ -1,0 +1,133 @@
+package main
+
+import (
+	"log"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// table is a context, compiled.
+type table struct {
+	protected bool
+	terms     []*term
+	leans     map[string]string // prefixes that it takes from around it, and what they mean there; empty: nothing
+}
+
+type term struct {
+	name, iri, typ, container, alias string
+	scoped                           *table
+	null                             bool // its scoped context is null
+}
+
+type compiler struct{ at string }
+
+func (c *compiler) fatal(format string, a ...any) {
+	log.Fatalf(c.at+": "+format, a...)
+}
+
+// scope finds a term in this context or the ones around it.
+type scope struct {
+	terms map[string]any
+	table *table
+	up    *scope
+}
+
+func (c *compiler) table(terms map[string]any, up *scope) *table {
+	out := &table{leans: map[string]string{}}
+	s := &scope{terms, out, up}
+	for _, name := range slices.Sorted(maps.Keys(terms)) {
+		switch def := terms[name]; {
+		case name == "@protected":
+			out.protected = def.(bool)
+		case name == "@version":
+		case strings.HasPrefix(name, "@"):
+			c.fatal("%s is not understood", name)
+		case name == "id" || name == "type":
+			if def != "@"+name {
+				c.fatal("%s is not @%s", name, name)
+			}
+		default:
+			out.terms = append(out.terms, c.term(name, def, s))
+		}
+	}
+	return out
+}
+
+// containers are those that are understood, by the names they have in the tables.
+var containers = map[any]string{"@set": "inSet", "@list": "inList", "@graph": "inGraph"}
+
+func (c *compiler) term(name string, def any, s *scope) *term {
+	t := &term{name: name}
+	d, ok := def.(map[string]any)
+	if !ok {
+		d = map[string]any{"@id": def}
+	}
+	for k, v := range d {
+		switch k {
+		case "@id":
+			t.iri = c.iri(v.(string), s)
+			if ok && t.iri != "" && strings.ContainsAny(t.iri[len(t.iri)-1:], ":/?#[]@") {
+				c.fatal("%s ends as a prefix does, and is none", name)
+			}
+		case "@type":
+			if t.typ = v.(string); !slices.Contains([]string{"@id", "@vocab", "@json"}, t.typ) {
+				t.typ = c.iri(t.typ, s)
+			}
+		case "@container":
+			if t.container = containers[v]; t.container == "" {
+				c.fatal("%s: the container %v is not understood", name, v)
+			}
+		case "@context":
+			if t.null = v == nil; !t.null {
+				t.scoped = c.table(v.(map[string]any), s)
+			}
+		default:
+			c.fatal("%s: %s is not understood", name, k)
+		}
+	}
+	if !strings.Contains(t.iri, ":") || strings.HasPrefix(t.iri, "@") {
+		c.fatal("%s: %q is no IRI", name, t.iri)
+	}
+	return t
+}
+
+// iri expands a word: a term, prefix:rest, or an IRI as it is. A scoped context may lean on a prefix of the one around it, and one
+// context lean on another's: what it then took the prefix for is noted in its table.
+func (c *compiler) iri(word string, s *scope) string {
+	prefix, rest, compact := strings.Cut(word, ":")
+	if compact && strings.HasPrefix(rest, "//") {
+		return word
+	}
+	def, from := s.find(prefix)
+	switch def := def.(type) {
+	case nil:
+		if !compact {
+			c.fatal("%q is no IRI", word)
+		}
+		s.table.leans[prefix] = ""
+		return word
+	case string: // only a simple term is a prefix (JSON-LD 1.1, create term definition, step 14.2.5)
+		if compact && strings.ContainsAny(def[len(def)-1:], ":/?#[]@") {
+			if from != s {
+				s.table.leans[prefix] = def
+			}
+			return c.iri(def, from) + rest
+		}
+	case map[string]any:
+		if !compact && from == s {
+			return c.iri(def["@id"].(string), from)
+		}
+	}
+	c.fatal("%q leans on %q in a way that is not understood", word, prefix)
+	return ""
+}
+
+func (s *scope) find(name string) (any, *scope) {
+	for ; s != nil; s = s.up {
+		if v, ok := s.terms[name]; ok {
+			return v, s
+		}
+	}
+	return nil, nil
+}

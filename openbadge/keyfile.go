@@ -1,0 +1,138 @@
+package openbadge
+
+import (
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"runtime"
+)
+
+// keyFile is a key as a file: JSON, so that a person sees what it is. Its words are those of Controlled Identifiers 1.0, section 2.2:
+// a Multikey for Ed25519, a JsonWebKey for RSA.
+type keyFile struct {
+	Note      string     `json:"note,omitempty"`
+	Type      string     `json:"type"`
+	Public    string     `json:"publicKeyMultibase,omitempty"`
+	Secret    string     `json:"secretKeyMultibase,omitempty"`
+	SecretJWK *secretJWK `json:"secretKeyJwk,omitempty"`
+}
+
+// secretJWK is an RSA private key of two primes (RFC 7518, section 6.3).
+type secretJWK struct {
+	Type string `json:"kty"`
+	N    number `json:"n"`
+	E    number `json:"e"`
+	D    number `json:"d"`
+	P    number `json:"p"`
+	Q    number `json:"q"`
+	DP   number `json:"dp"`
+	DQ   number `json:"dq"`
+	QI   number `json:"qi"`
+}
+
+// number is a Base64urlUInt (RFC 7518, section 2).
+type number struct{ int *big.Int }
+
+func (n number) MarshalText() ([]byte, error) { return []byte(b64(n.int.Bytes())), nil }
+
+func (n *number) UnmarshalText(text []byte) error {
+	b, err := base64.RawURLEncoding.DecodeString(string(text))
+	n.int = new(big.Int).SetBytes(b)
+	return err // ParseKey does not pass it on
+}
+
+// maxKeyFile bounds a key file: an RSA key of 8,192 bits has about 6,500.
+const maxKeyFile = 16 << 10
+
+// MarshalText writes the key with its secret: for a file that only its owner can read.
+func (k *Key) MarshalText() ([]byte, error) {
+	f := keyFile{Note: k.note, Type: "Multikey", Public: k.Multikey()}
+	if k.rsa != nil {
+		f.Type, f.SecretJWK = "JsonWebKey", secretOf(k.rsa)
+	} else {
+		f.Secret = "z" + encode58(append(secretPrefix[:], k.private.Seed()...))
+	}
+	b, err := json.MarshalIndent(f, "", "  ")
+	return append(b, '\n'), err
+}
+
+func secretOf(k *rsa.PrivateKey) *secretJWK {
+	c := k.Precomputed
+	return &secretJWK{"RSA", number{k.N}, number{big.NewInt(int64(k.E))}, number{k.D}, number{k.Primes[0]}, number{k.Primes[1]}, number{c.Dp}, number{c.Dq}, number{c.Qinv}}
+}
+
+// ParseKey reads what MarshalText wrote. Its errors do not quote it.
+func ParseKey(b []byte) (*Key, error) {
+	var f keyFile
+	if len(b) > maxKeyFile || json.Unmarshal(b, &f) != nil {
+		return nil, errNoKey
+	}
+	switch f.Type {
+	case "Multikey":
+		return f.ed25519()
+	case "JsonWebKey":
+		return f.rsa()
+	}
+	return nil, errNoKey
+}
+
+var errNoKey = errors.New("this is no issuer's key: portillon badge keygen makes one")
+
+func (f keyFile) ed25519() (*Key, error) {
+	seed, ok := decodeMultibase(f.Secret, secretPrefix, ed25519.SeedSize)
+	if !ok {
+		return nil, errors.New("its secretKeyMultibase is no Ed25519 key")
+	}
+	k := &Key{private: ed25519.NewKeyFromSeed(seed), note: f.Note}
+	if k.Multikey() != f.Public {
+		return nil, errors.New("its public and its secret key do not belong together")
+	}
+	return k, nil
+}
+
+// rsa takes the numbers that make the key; the others are computed again.
+func (f keyFile) rsa() (*Key, error) {
+	s := f.SecretJWK
+	if s == nil || s.Type != "RSA" {
+		return nil, errors.New("its secretKeyJwk is no RSA key")
+	}
+	for _, n := range [...]number{s.N, s.E, s.D, s.P, s.Q} {
+		if n.int == nil || n.int.Sign() == 0 || n.int.BitLen() > maxRSABits {
+			return nil, errors.New("its secretKeyJwk lacks one of n, e, d, p and q")
+		}
+	}
+	if bits := s.N.int.BitLen(); bits < minRSABits || s.E.int.BitLen() > 31 {
+		return nil, fmt.Errorf("an RSA key of %d bits: at least %d are needed", bits, minRSABits)
+	}
+	k := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: s.N.int, E: int(s.E.int.Int64())}, D: s.D.int, Primes: []*big.Int{s.P.int, s.Q.int}}
+	if k.Validate() != nil {
+		return nil, errors.New("the numbers of its secretKeyJwk do not belong together")
+	}
+	k.Precompute()
+	return &Key{rsa: k, note: f.Note}, nil
+}
+
+// ReadKey reads a key file. One that others may read or change is refused, as ssh does: who has the key can make any badge.
+func ReadKey(path string) (*Key, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode(); mode.IsRegular() && mode.Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		return nil, fmt.Errorf("%s: others may read this key (mode %04o): chmod 600 it", path, mode.Perm())
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	k, err := ParseKey(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return k, nil
+}

@@ -1,0 +1,235 @@
+package openbadge
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+
+	"portillon/openbadge/internal/ld"
+)
+
+// The types of a bitstring status list (Bitstring Status List 1.0, section 2).
+const (
+	bitstringListType = "BitstringStatusList"
+	bitstringType     = "BitstringStatusListCredential"
+)
+
+// MinStatusEntries is the least that a list holds, so that a place in it says nothing of a person (section 2.2).
+const MinStatusEntries = 131_072
+
+// StatusListDraft is a bitstring status list to be issued: whoever is in Set is revoked, or suspended, by its Purpose.
+type StatusListDraft struct {
+	ID         string // the https address at which it will stand
+	IssuerID   string // the issuer of the badges; empty: the key's did:key
+	Purpose    string // revocation or suspension; empty: revocation
+	Size       int    // entries, a multiple of 8; 0: MinStatusEntries
+	Set        []int
+	ValidFrom  time.Time     // zero: created
+	ValidUntil time.Time     // zero: no end
+	TTL        time.Duration // how long others may keep it; 0: not said
+}
+
+// Entry is what a badge says of its place in the list.
+func (d StatusListDraft) Entry(index int) StatusEntry {
+	return StatusEntry{Type: BitstringEntryType, List: d.ID, Purpose: d.purpose(), Index: int64(index)}
+}
+
+// RandomIndex draws a place of the list that is not taken: a place in order would tell when a badge was issued.
+func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
+	if len(taken) >= d.size()/2 { // half full, it would be drawn for long
+		return 0, fmt.Errorf("the list %s is half full: begin another", d.ID)
+	}
+	for {
+		n, err := rand.Int(rand.Reader, big.NewInt(int64(d.size())))
+		if err != nil {
+			return 0, err
+		}
+		if i := int(n.Int64()); taken[i] == "" {
+			return i, nil
+		}
+	}
+}
+
+// IssueStatusList signs the list as a BitstringStatusListCredential: JSON with an eddsa-rdfc-2022 proof made at created or, where the
+// key is RSA, a VC-JWT.
+func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, error) {
+	if d.IssuerID == "" {
+		d.IssuerID = k.DID()
+	}
+	if d.ValidFrom.IsZero() {
+		d.ValidFrom = created
+	}
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	out, err := d.signed(k, created)
+	if len(out) > MaxBytes {
+		return nil, fmt.Errorf("the list has %d bytes: nobody reads more than %d", len(out), MaxBytes)
+	}
+	return out, err
+}
+
+func (d StatusListDraft) signed(k *Key, created time.Time) ([]byte, error) {
+	if k.rsa != nil {
+		return envelop(d.document(), d.IssuerID, k, false)
+	}
+	return prove(d.document(), d.IssuerID, k, created)
+}
+
+// document is the list without its proof.
+func (d StatusListDraft) document() object {
+	b := make(bits, d.size()/8)
+	for _, i := range d.Set {
+		b.set(int64(i), true)
+	}
+	subject := object{"id": d.ID + "#list", "type": bitstringListType, "statusPurpose": d.purpose(), "encodedList": encodeBits(b)}
+	if d.TTL > 0 {
+		subject["ttl"] = json.Number(strconv.FormatInt(d.TTL.Milliseconds(), 10))
+	}
+	doc := object{"@context": []any{ContextVC}, "id": d.ID, "type": []any{"VerifiableCredential", bitstringType},
+		"issuer": d.IssuerID, "validFrom": d.ValidFrom.UTC().Format(time.RFC3339), "credentialSubject": subject}
+	if !d.ValidUntil.IsZero() {
+		doc["validUntil"] = d.ValidUntil.UTC().Format(time.RFC3339)
+	}
+	return doc
+}
+
+func (d StatusListDraft) size() int {
+	if d.Size == 0 {
+		return MinStatusEntries
+	}
+	return d.Size
+}
+
+func (d StatusListDraft) purpose() string {
+	if d.Purpose == "" {
+		return "revocation"
+	}
+	return d.Purpose
+}
+
+func (d StatusListDraft) check() error {
+	switch p := d.purpose(); {
+	case d.IssuerID == "":
+		return errNoIssuer
+	case !strings.HasPrefix(d.ID, "https://"):
+		return fmt.Errorf("a status list stands at an https address, not at %.100q", d.ID)
+	case p != "revocation" && p != "suspension":
+		return fmt.Errorf("the purpose %.40q: revocation or suspension", p)
+	case d.size() < MinStatusEntries || d.size() > 8*maxBits || d.size()%8 != 0:
+		return fmt.Errorf("a list of %d entries: from %d to %d, in eights", d.size(), MinStatusEntries, 8*maxBits)
+	case !d.ValidUntil.IsZero() && !d.ValidUntil.After(d.ValidFrom):
+		return errors.New("a status list ends after it begins")
+	}
+	for _, i := range d.Set {
+		if i < 0 || i >= d.size() {
+			return fmt.Errorf("the list has no entry %d: its %d begin with 0", i, d.size())
+		}
+	}
+	return nil
+}
+
+// OpenStatusList reads a list that this key has signed, to issue it anew. One that somebody else has changed is refused: it would be
+// signed as if it were ours.
+func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
+	doc, err := signedBy(bytes.TrimSpace(data), k)
+	if err != nil {
+		return StatusListDraft{}, err
+	}
+	subject := ld.Obj(doc, "credentialSubject")
+	b, err := decodeBits(ld.Str(subject, "encodedList"))
+	if err != nil {
+		return StatusListDraft{}, err
+	}
+	d := StatusListDraft{ID: ld.Str(doc, "id"), IssuerID: ld.Str(doc, "issuer"), Purpose: ld.Str(subject, "statusPurpose"), Size: 8 * len(b), Set: b.places()}
+	if n, ok := subject["ttl"].(json.Number); ok {
+		ms, _ := n.Int64()
+		d.TTL = time.Duration(ms) * time.Millisecond
+	}
+	if d.ValidFrom, err = date(doc, "validFrom"); err != nil {
+		return d, err
+	}
+	if d.ValidUntil, err = date(doc, "validUntil"); err != nil {
+		return d, err
+	}
+	return d, d.check()
+}
+
+// signedBy gives a document that stands as this key signed it.
+func signedBy(data []byte, k *Key) (object, error) {
+	if k.rsa != nil {
+		return envelopedBy(data, k.rsa)
+	}
+	doc, err := ld.ParseBounded(data, 1000)
+	if err != nil {
+		return nil, err
+	}
+	d, err := ld.Open(doc)
+	if err != nil {
+		return nil, err
+	}
+	proof := ld.Obj(object{"proof": append(ld.List(doc["proof"]), nil)[0]}, "proof")
+	hash, err := signedHash(d, proof)
+	if err != nil {
+		return nil, err
+	}
+	sig, ok := decode58(strings.TrimPrefix(ld.Str(proof, "proofValue"), "z"))
+	if !ok || !ed25519.Verify(k.private.Public().(ed25519.PublicKey), hash, sig) {
+		return nil, errNotOurs
+	}
+	return doc, nil
+}
+
+func envelopedBy(data []byte, k *rsa.PrivateKey) (object, error) {
+	dot := bytes.LastIndexByte(data, '.')
+	first := bytes.IndexByte(data, '.')
+	if first < 0 || first == dot {
+		return nil, errNotOurs
+	}
+	sig, err := base64.RawURLEncoding.DecodeString(string(data[dot+1:]))
+	h := sha256.Sum256(data[:dot])
+	if err != nil || rsa.VerifyPKCS1v15(&k.PublicKey, crypto.SHA256, h[:], sig) != nil {
+		return nil, errNotOurs
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(string(data[first+1 : dot]))
+	if err != nil {
+		return nil, errNotOurs
+	}
+	return ld.ParseBounded(payload, 1000)
+}
+
+var errNotOurs = errors.New("this key has not signed this list as it stands")
+
+// places are the entries that are set.
+func (b bits) places() (set []int) {
+	for i := range b.len() {
+		if b.at(i) {
+			set = append(set, int(i))
+		}
+	}
+	return set
+}
+
+// object is the entry as a badge holds it (section 2.1). The index is text there.
+func (e StatusEntry) object() object {
+	index := strconv.FormatInt(e.Index, 10)
+	return object{"id": e.List + "#" + index, "type": BitstringEntryType, "statusPurpose": e.Purpose, "statusListIndex": index, "statusListCredential": e.List}
+}
+
+func (e StatusEntry) check() error {
+	if e.Type != BitstringEntryType && e.Type != "" || !strings.HasPrefix(e.List, "https://") || e.Index < 0 || e.Purpose == "" {
+		return fmt.Errorf("a badge's place in a status list has the list's https address, a purpose and an index: %+v", e)
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+package openbadge
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	_ "crypto/sha256" // the hashes that the schemes below name
+	_ "crypto/sha512"
+	"math/big"
+	"slices"
+	"strings"
+
+	"portillon/openbadge/internal/ld"
+)
+
+// suite is the cryptosuite of what we issue.
+const suite = "eddsa-rdfc-2022"
+
+// cryptosuite is a way to sign: how a document and the options of its proof become text, and which keys sign the hashes of both.
+type cryptosuite struct {
+	typ, name string // the proof's type, and its cryptosuite
+	json      bool   // the text is canonical JSON (RFC 8785); else statements (RDFC-1.0)
+	scheme    func(crypto.PublicKey) (scheme, bool)
+}
+
+// cryptosuites are those that this version verifies: W3C Data Integrity EdDSA Cryptosuites 1.0 and ECDSA Cryptosuites 1.0, both
+// sections 3.2 and 3.3. The second is the first one's name in drafts, the third the type from which it was made.
+var cryptosuites = [...]cryptosuite{
+	{"DataIntegrityProof", suite, false, edwards},
+	{"DataIntegrityProof", "eddsa-2022", false, edwards},
+	{"Ed25519Signature2020", "", false, edwards},
+	{"DataIntegrityProof", "eddsa-jcs-2022", true, edwards},
+	{"DataIntegrityProof", "ecdsa-rdfc-2019", false, nist},
+	{"DataIntegrityProof", "ecdsa-jcs-2019", true, nist},
+}
+
+// suiteOf is the suite that a proof says it is of.
+func suiteOf(p object) (*cryptosuite, error) {
+	typ, name := ld.Str(p, "type"), ld.Str(p, "cryptosuite")
+	for i := range cryptosuites {
+		if c := &cryptosuites[i]; c.typ == typ && c.name == name && (name != "" || p["cryptosuite"] == nil) {
+			return c, nil
+		}
+	}
+	if name == "" {
+		return nil, fault("unsupported-proof", "a proof of type %.40q is not verified here", typ)
+	}
+	return nil, fault("unsupported-proof", "a proof of type %.40q and suite %.40q is not verified here", typ, name)
+}
+
+// scheme is how one key signs. Its hash is the suite's too: no proof chooses it.
+type scheme struct {
+	hash   crypto.Hash
+	verify func(message, sig []byte) bool
+}
+
+// edwards takes Ed25519 keys, with SHA-256.
+func edwards(k crypto.PublicKey) (scheme, bool) {
+	return scheme{crypto.SHA256, func(message, sig []byte) bool { return verifyEd25519(k, message, sig) }}, isEd25519(k)
+}
+
+func isEd25519(k crypto.PublicKey) bool {
+	_, ok := k.(ed25519.PublicKey)
+	return ok
+}
+
+// nist takes ECDSA keys: P-256 with SHA-256, P-384 with SHA-384 (ECDSA Cryptosuites 1.0, section 3).
+func nist(k crypto.PublicKey) (scheme, bool) {
+	e, ok := k.(*ecdsa.PublicKey)
+	if !ok || e == nil {
+		return scheme{}, false
+	}
+	h := crypto.SHA256
+	switch e.Curve {
+	case elliptic.P256():
+	case elliptic.P384():
+		h = crypto.SHA384
+	default:
+		return scheme{}, false
+	}
+	return scheme{h, func(message, sig []byte) bool { return verifyECDSA(e, sum(h, message), sig) }}, true
+}
+
+// verifyECDSA takes r and s one after the other, each as long as the curve's numbers (IEEE P1363). Zero, and what is not below the
+// curve's order, verify nothing.
+func verifyECDSA(k *ecdsa.PublicKey, hash, sig []byte) bool {
+	n := (k.Curve.Params().BitSize + 7) / 8
+	if len(sig) != 2*n {
+		return false
+	}
+	return ecdsa.Verify(k, hash, new(big.Int).SetBytes(sig[:n]), new(big.Int).SetBytes(sig[n:]))
+}
+
+func sum(h crypto.Hash, b []byte) []byte {
+	w := h.New()
+	w.Write(b)
+	return w.Sum(nil)
+}
+
+// signedHash is what an eddsa-rdfc-2022 proof signs.
+func signedHash(d *ld.Document, options object) ([]byte, error) {
+	return cryptosuites[0].message(d, options, nil, crypto.SHA256)
+}
+
+// message is what a proof signs of a document and of the proofs that it follows: the hash of its own options, then the hash of
+// those, both canonical.
+func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h crypto.Hash) ([]byte, error) {
+	options, doc, err := c.texts(d, p, previous, h)
+	if err != nil {
+		return nil, err
+	}
+	return append(sum(h, options), sum(h, doc)...), nil
+}
+
+// texts are a proof's options and its document as the suite signs them. The words of both are known either way: who reads the JSON
+// and who reads the statements must see the same badge.
+func (c *cryptosuite) texts(d *ld.Document, p object, previous []object, h crypto.Hash) (options, doc []byte, err error) {
+	if err := c.checkContext(d, p); err != nil {
+		return nil, nil, err
+	}
+	options, err = d.CanonicalOptions(withoutContext(ld.Without(p, "proofValue")), h)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.json {
+		return jsonTexts(d, p, previous)
+	}
+	var bare []object
+	for _, p := range previous {
+		bare = append(bare, withoutContext(p)) // it was held against the document's when that proof was verified
+	}
+	if d, err = d.With(bare); err != nil {
+		return nil, nil, err
+	}
+	doc, err = d.Canonical(h)
+	return options, doc, err
+}
+
+func withoutContext(p object) object { return ld.Without(p, "@context") }
+
+// checkContext holds a proof's own context, which need not be there, against the document's. JSON may be signed under the first few
+// of the document's contexts (EdDSA 1.0, section 3.3.2); statements are what they are under all of them.
+func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
+	v, there := p["@context"]
+	if !there {
+		return nil
+	}
+	own, all := ld.List(v), ld.List(d.Words["@context"])
+	n := len(own)
+	if n == 0 || n > len(all) || !slices.Equal(own, all[:n]) || n < len(all) && !c.json {
+		return fault("unknown-context", "the proof's context is not the document's")
+	}
+	return nil
+}
+
+// jsonTexts are the texts of the suites that sign JSON: the document's has its own proofs taken out and those before p put in.
+func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte, err error) {
+	words := ld.Without(d.Words, "proof")
+	if p["@context"] != nil {
+		words["@context"] = p["@context"]
+	}
+	if len(previous) > 0 {
+		words["proof"] = ld.Values(previous)
+	}
+	if options, err = ld.JCS(ld.Without(p, "proofValue")); err != nil {
+		return nil, nil, err
+	}
+	doc, err = d.JCS(words)
+	return options, doc, err
+}
+
+// signatureOf is a proof's signature: base58btc, as multibase writes it.
+func signatureOf(p object) ([]byte, error) {
+	text, ok := strings.CutPrefix(ld.Str(p, "proofValue"), "z")
+	sig, read := decode58(text)
+	if !ok || !read {
+		return nil, fault("bad-signature", "the proofValue is no signature in base58btc")
+	}
+	return sig, nil
+}

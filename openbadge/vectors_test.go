@@ -1,0 +1,265 @@
+package openbadge
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"encoding/hex"
+	"math/big"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/openbadge/internal/ld"
+	"portillon/openbadge/internal/otherstest"
+)
+
+// vector is a folder of the W3C's test vectors: the proof, and every step on the way to its signature.
+type vector struct {
+	folder, suffix, keys string
+	hash                 crypto.Hash
+	opaque               bool // its context is not at hand: its canonical texts are taken as given
+}
+
+var vectors = map[string][]vector{
+	"eddsa": {
+		{"w3c+vc-di-eddsa/TestVectors/eddsa-rdfc-2022", "DataInt", "../keyPair.json", crypto.SHA256, false},
+		{"w3c+vc-di-eddsa/TestVectors/eddsa-rdfc-2022/employ", "DataInt", "../../keyPair.json", crypto.SHA256, true},
+		{"w3c+vc-di-eddsa/TestVectors/eddsa-jcs-2022", "JCS", "../keyPair.json", crypto.SHA256, false},
+		{"w3c+vc-di-eddsa/TestVectors/Ed25519Signature2020", "EdSig", "../keyPair.json", crypto.SHA256, false},
+	},
+	"ecdsa": {
+		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-rdfc-2019-p256", "ECDSAP256", "../p256KeyPair.json", crypto.SHA256, false},
+		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-rdfc-2019-p256/employ", "ECDSAP256", "../../p256KeyPair.json", crypto.SHA256, true},
+		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-rdfc-2019-p384", "ECDSAP384", "../p384KeyPair.json", crypto.SHA384, false},
+		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-rdfc-2019-p384/employ", "ECDSAP384", "../../p384KeyPair.json", crypto.SHA384, true},
+		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-jcs-2019-p256", "JCSECDSAP256", "../p256KeyPair.json", crypto.SHA256, false},
+		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-jcs-2019-p384", "JCSECDSAP384", "../p384KeyPair.json", crypto.SHA384, false},
+	},
+}
+
+// examples are the words of the W3C's vectors, whose own context is a default vocabulary for anything at all.
+var examples = ld.Extra{"https://www.w3.org/ns/credentials/examples/v2": {
+	"AlumniCredential": "https://www.w3.org/ns/credentials/examples#AlumniCredential",
+	"alumniOf":         "https://www.w3.org/ns/credentials/examples#alumniOf",
+}}
+
+func TestW3CVectorsHoldAtEveryStep(t *testing.T) {
+	for name, all := range vectors {
+		held := 0
+		for _, v := range all {
+			t.Run(filepath.Base(v.folder)+" "+v.suffix, func(t *testing.T) {
+				if v.test(t); !t.Failed() {
+					held++
+				}
+			})
+		}
+		t.Logf("%s: %d of %d vectors hold", name, held, len(all))
+	}
+}
+
+func (v vector) file(t *testing.T, name, ext string) []byte {
+	t.Helper()
+	return otherstest.File(t, v.folder, name+v.suffix+ext)
+}
+
+func (v vector) hex(t *testing.T, name string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.TrimSpace(string(v.file(t, name, ".txt"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (v vector) test(t *testing.T) {
+	signed := parse(t, v.file(t, "signed", ".json"))
+	p := ld.Obj(signed, "proof")
+	c, err := suiteOf(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options, doc := v.file(t, "proofCanon", ".txt"), v.file(t, "canonDoc", ".txt")
+	if !v.opaque {
+		o, d, err := c.texts(open(t, signed), p, nil, v.hash)
+		equalBytes(t, "options", o, options)
+		equalBytes(t, "document", d, doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, _, err = c.texts(open(t, signed), parse(t, v.file(t, "proofConfig", ".json")), nil, v.hash)
+		equalBytes(t, "options with a context of their own", o, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	message := append(sum(v.hash, options), sum(v.hash, doc)...)
+	equalBytes(t, "hash of the options", sum(v.hash, options), v.hex(t, "proofHash"))
+	equalBytes(t, "hash of the document", sum(v.hash, doc), v.hex(t, "docHash"))
+	equalBytes(t, "both hashes", message, v.hex(t, "combinedHash"))
+	equalBytes(t, "proofValue", []byte(ld.Str(p, "proofValue")), v.file(t, "sigBTC58", ".txt"))
+	sig, err := signatureOf(p)
+	equalBytes(t, "signature", sig, v.hex(t, "sigHex"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := readKey(t, ld.Str(parse(t, otherstest.File(t, v.folder, v.keys)), "publicKeyMultibase"))
+	with, ok := c.scheme(key)
+	if !ok || with.hash != v.hash || !with.verify(message, sig) {
+		t.Errorf("the signature does not verify: %v %v", ok, with.hash)
+	}
+	sig[9] ^= 1
+	if with.verify(message, sig) {
+		t.Error("another signature verifies too")
+	}
+	if !v.opaque {
+		v.whole(t, signed, key)
+	}
+}
+
+// whole judges the vector's proof as a badge's is judged, and a document and a proof that were changed.
+func (v vector) whole(t *testing.T, signed object, key crypto.PublicKey) {
+	pins := []pin{{key: key}}
+	for want, change := range map[string]func(d, p object){
+		"":               func(d, p object) {},
+		"bad-signature":  func(d, p object) { d["name"] = "Another" },
+		"bad-signature ": func(d, p object) { p["created"] = "2023-02-24T23:36:39Z" },
+		"not-yet-valid":  func(d, p object) {},
+	} {
+		d := parse(t, v.file(t, "signed", ".json"))
+		change(d, ld.Obj(d, "proof"))
+		at := time.Time{}
+		if want == "not-yet-valid" {
+			at = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+		}
+		got := codeOf(setOf(t, open(t, d), at, pins...).verify(0).counts())
+		if got != strings.TrimSpace(want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// The sets and chains: each proof holds with its own key; the last proof of a chain needs those before it, and nothing else.
+func TestW3CProofSetsAndChainsHold(t *testing.T) {
+	held, files := 0, map[string]int{"signedProofSet1": 1, "signedProofSet2": 2, "signedProofChain1": 3, "signedProofChain2": 4}
+	for name, n := range files {
+		d := open(t, parse(t, otherstest.File(t, "w3c+vc-di-eddsa/TestVectors/proof-set-chain", name+".json")))
+		for i := range n {
+			last := ld.List(d.Words["proof"])[i].(object)
+			k, _ := methodKey(ld.Str(last, "verificationMethod"))
+			s := setOf(t, d, today, pin{key: k})
+			if err := s.verify(i).counts(); err != nil || len(s.all) != n {
+				t.Errorf("%s: proof %d: %v", name, i, err)
+				continue
+			}
+			for j := range n { // any other key is pinned, and no proof but this one is the issuer's
+				if code := codeOf(s.verify(j).counts()); j != i && code != "key-not-pinned" {
+					t.Errorf("%s: proof %d with the key of %d: %q", name, j, i, code)
+				}
+			}
+			held++
+		}
+	}
+	t.Logf("proof sets and chains: %d proofs of %d files hold", held, len(files))
+	if held != 10 {
+		t.Errorf("%d proofs, want 10", held)
+	}
+}
+
+// Proofs of 1EdTech's samples under the names and types that came before the standard.
+func TestOldProofsHold(t *testing.T) {
+	for name, want := range map[string]string{"simple_v1.json": "Ed25519Signature2020", "simple-eddsa-2022.json": "eddsa-2022"} {
+		t.Run(want, func(t *testing.T) {
+			d := open(t, parse(t, otherstest.File(t, inspector, name)))
+			p := ld.List(d.Words["proof"])[0].(object)
+			k, _ := methodKey(ld.Str(p, "verificationMethod"))
+			if c, err := suiteOf(p); err != nil || c.name != want && c.typ != want {
+				t.Errorf("%v, %v", c, err)
+			}
+			if err := setOf(t, d, today, pin{key: k}).verify(0).counts(); err != nil {
+				t.Error(err)
+			}
+			p["created"] = "2022-11-16T18:54:23Z"
+			if code := codeOf(setOf(t, d, today, pin{key: k}).verify(0).counts()); code != "bad-signature" {
+				t.Errorf("a changed proof: %q", code)
+			}
+		})
+	}
+}
+
+// ecdsa-sd-2023 is for documents of which a part is shown. It is told by its name.
+func TestSelectiveDisclosureIsUnsupportedByName(t *testing.T) {
+	for _, path := range []string{inspector + "/sd/derivedcredential.json", "w3c+vc-di-ecdsa/TestVectors/ecdsa-sd-2023/employ/derivedRevealDocument.json", "w3c+vc-di-ecdsa/TestVectors/ecdsa-sd-2023/employ/addSignedSDBase.json"} {
+		_, _, err := readProofs(parse(t, otherstest.File(t, path)))
+		if codeOf(err) != "unsupported-proof" && codeOf(err) != "no-proof" || codeOf(err) == "unsupported-proof" && !strings.Contains(err.Error(), "ecdsa-sd-2023") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func parse(t testing.TB, b []byte) object {
+	t.Helper()
+	d, err := ld.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func open(t testing.TB, words object) *ld.Document {
+	t.Helper()
+	d, err := ld.OpenKnowing(words, examples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func setOf(t testing.TB, d *ld.Document, at time.Time, pins ...pin) *proofSet {
+	t.Helper()
+	all, _, err := readProofs(d.Words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &proofSet{doc: d, all: all, pins: pins, at: at, found: make([]*finding, len(all))}
+}
+
+func codeOf(err error) string {
+	code, _, _ := strings.Cut(errText(err), ":")
+	return code
+}
+
+func equalBytes(t *testing.T, what string, got, want []byte) {
+	t.Helper()
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s:\n%.600s\nwant\n%.600s", what, got, want)
+	}
+}
+
+// readKey reads a multikey of any kind that the suites take: Ed25519 (0xed), P-256 (0x1200) and P-384 (0x1201), as varints.
+func readKey(t testing.TB, s string) crypto.PublicKey {
+	t.Helper()
+	b, ok := decode58(strings.TrimPrefix(s, "z"))
+	if !ok || len(b) < 34 {
+		t.Fatalf("%q is no multikey", s)
+	}
+	var curve elliptic.Curve
+	switch [2]byte(b) {
+	case [2]byte{0xed, 0x01}:
+		return ed25519.PublicKey(b[2:])
+	case [2]byte{0x80, 0x24}:
+		curve = elliptic.P256()
+	case [2]byte{0x81, 0x24}:
+		curve = elliptic.P384()
+	default:
+		t.Fatalf("%q is a multikey of another kind", s)
+	}
+	x, y := elliptic.UnmarshalCompressed(curve, b[2:])
+	if x == nil {
+		t.Fatalf("%q is no point", s)
+	}
+	return &ecdsa.PublicKey{Curve: curve, X: x, Y: new(big.Int).Set(y)}
+}
