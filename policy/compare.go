@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -284,3 +285,49 @@ func (c *comparison) when(t times) []string {
 }
 
 func sameDays(a, b []Date) bool { return slices.Equal(a, b) }
+
+// In is the change in a sentence: who gains or loses what, where and when.
+func (c Change) In(l Language) string {
+	with := strings.Join(c.With, ", ")
+	say := func(fr, en string) string { return Text{fr, en}.In(l) }
+	if with == "" {
+		with = say("sans badge", "without a badge")
+	}
+	role := c.Role.String()
+	if !c.Alone {
+		role += say(" avec un superviseur", " with a supervisor")
+	}
+	out := fmt.Sprintf("%s: %s: ", c.Machine, with)
+	switch {
+	case c.Limited():
+		return out + role + say(", session ", ", session ") + limitsInWords(c.Before, l) + " → " + limitsInWords(c.After, l)
+	case c.Gained:
+		out += say("obtient ", "gains ") + role
+	default:
+		out += say("perd ", "loses ") + role
+	}
+	if len(c.When) > 0 {
+		out += ", " + strings.Join(c.When, "; ")
+	}
+	if c.Clock != "" {
+		out += say(", tant que l’heure n’est pas sûre", ", while the clock is not trusted")
+	}
+	return out
+}
+
+// limitsInWords is what is bounded, in the words of the policy file.
+func limitsInWords(x Limits, l Language) string {
+	var out []string
+	for _, y := range []struct {
+		key string
+		d   time.Duration
+	}{{"max", x.Max}, {"idle", x.Idle}, {"warn", x.Warn}, {"extend", x.Extend}} {
+		if y.d > 0 {
+			out = append(out, y.key+" "+short24(y.d))
+		}
+	}
+	if len(out) == 0 {
+		return Text{"sans limite", "without a limit"}.In(l)
+	}
+	return strings.Join(out, ", ")
+}

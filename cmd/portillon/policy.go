@@ -32,6 +32,10 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	fmt.Fprintf(w.out, "%s: site %s, %d badges, %d machines, %d examples\n", rest[0], p.Site, len(p.Badges), len(p.Machines), len(p.Tests))
+	if err := p.Prove(time.Now()); err != nil {
+		return &failure{code: 3, err: err}
+	}
+	fmt.Fprintln(w.out, "proven: another badge never takes access away, and a tag stops all but maintainers")
 	return nil
 }
 
@@ -53,10 +57,42 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 		fmt.Fprintf(w.out, "%s: %s\n", r.Test.Name, r.Problem)
 	}
 	fmt.Fprintf(w.out, "%d examples hold, %d do not\n", len(p.Tests)-failed, failed)
-	if failed > 0 {
+	breaches := p.Breaches(time.Now())
+	for _, b := range breaches {
+		fmt.Fprintln(w.out, breach(b))
+	}
+	if len(p.Never) > 0 {
+		fmt.Fprintf(w.out, "%d rules under never:, %d cases against them\n", len(p.Never), len(breaches))
+	}
+	switch {
+	case failed+len(breaches) > 0:
 		return errNo
+	case len(p.Tests)+len(p.Never) == 0:
+		return (&failure{code: 3, err: fmt.Errorf("%s: nothing to try", rest[0])}).hinted("examples stand under tests:, what must never be under never:")
 	}
 	return nil
+}
+
+// breach is a case against an invariant, for an operator.
+func breach(b policy.Breach) string {
+	holds := "no badge"
+	if len(b.Holds) > 0 {
+		holds = ""
+		for i, h := range b.Holds {
+			if i > 0 {
+				holds += ", "
+			}
+			holds += string(h)
+		}
+	}
+	out := fmt.Sprintf("%s: at %s, with %s: %s", b.Invariant.Name, b.Machine, holds, b.Role)
+	if b.Supervised {
+		out += " with a supervisor"
+	}
+	if b.Clock == policy.Untrusted {
+		out += ", while the clock is not trusted"
+	}
+	return fmt.Sprintf("%s, %s (grant %d)", out, b.When, b.Grant+1)
 }
 
 // explained is what policy explain --json prints.
