@@ -49,6 +49,8 @@ func verbs() []verb {
 		{"demo", "[--listen ADDR]", "a hub, three machines and their members, on simulated pins", demoVerb},
 		{"policy check", "FILE", "read a policy and say what is wrong with it", policyCheck},
 		{"policy test", "FILE", "run the examples in a policy", policyTest},
+		{"policy fmt", "FILE [-w]", "write a policy in its canonical form, comments kept", policyFmt},
+		{"policy schema", "", "the JSON Schema of a policy file, for editors", policySchema},
 		{"policy who", "SITE [--machine M] [--at TIME]", "which members may do what", policyWho},
 		{"policy diff", "OLD NEW [--site SITE]", "who gains and who loses what", policyDiff},
 		{"policy explain", "FILE --machine M …", "what one member would be answered, and why", policyExplain},

@@ -68,11 +68,7 @@ func role(n yamlfile.Node) policy.Role {
 }
 
 func because(n yamlfile.Node, expect policy.Verdict) policy.Code {
-	var all []string
-	for _, c := range policy.Codes() {
-		all = append(all, string(c))
-	}
-	code := policy.Code(n.OneOf(all...))
+	code := policy.Code(n.OneOf(codeWords()...))
 	if code != "" && expect == policy.Allow {
 		n.Fault("remove it", "allow needs no reason")
 	}
