@@ -32,8 +32,15 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	fmt.Fprintf(w.out, "%s: site %s, %d badges, %d machines, %d examples\n", rest[0], p.Site, len(p.Badges), len(p.Machines), len(p.Tests))
-	if err := p.Prove(time.Now()); err != nil {
+	warnings, err := p.Warnings(time.Now())
+	if err == nil {
+		err = p.Prove(time.Now())
+	}
+	if err != nil {
 		return &failure{code: 3, err: err}
+	}
+	for _, x := range warnings {
+		fmt.Fprintf(w.out, "warning: machines.%s.grants[%d]: %s\n", x.Machine, x.Grant, x.Text.EN)
 	}
 	fmt.Fprintln(w.out, "proven: another badge never takes access away, and a tag stops all but maintainers")
 	return nil
