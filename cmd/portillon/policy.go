@@ -111,7 +111,8 @@ type explained struct {
 }
 
 func policyExplain(_ context.Context, w stdio, args []string) error {
-	var machine, holds, supervisor, at, lang string
+	var machine, holds, supervisor, at, lang, card string
+	var age time.Duration
 	var tagged, asJSON bool
 	rest, err := flags(w, "policy explain", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&machine, "machine", "", "the machine")
@@ -119,6 +120,8 @@ func policyExplain(_ context.Context, w stdio, args []string) error {
 		fs.StringVar(&supervisor, "supervisor-holds", "", "the badges of the supervisor who taps, with commas")
 		fs.StringVar(&at, "at", "", "the time (RFC 3339); default: now")
 		fs.StringVar(&lang, "lang", "fr", "fr or en")
+		fs.StringVar(&card, "card", "number", "what the card has proven: number or aes")
+		fs.DurationVar(&age, "bundle-age", 0, "how old the machine's bundle is, as 240h")
 		fs.BoolVar(&tagged, "tagged", false, "the machine is tagged out")
 		fs.BoolVar(&asJSON, "json", false, "print the whole decision as JSON")
 	})
@@ -139,6 +142,10 @@ func policyExplain(_ context.Context, w stdio, args []string) error {
 	q := policy.Question{Clock: policy.Trusted, Machine: policy.MachineID(machine), Tagged: tagged}
 	if q.At, err = timeFlag("--at", at, time.Now()); err != nil {
 		return err
+	}
+	q.Issued = q.At.Add(-age)
+	if q.Card, err = policy.ParseCardStrength(card); err != nil {
+		return wrong("--card: %w", err)
 	}
 	if q.Member, err = holder(p, "--holds", "member", holds, q.At); err != nil {
 		return err
