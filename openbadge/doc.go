@@ -1,9 +1,10 @@
 // Package openbadge verifies and issues Open Badges 3.0, with nobody online.
 //
 // Verify takes the bytes of a credential and answers valid, invalid or indeterminate, with reasons. Issue makes credentials that
-// others verify. There is no network in this package: keys, the time and status lists come from the caller.
+// others verify. There is no network in this package: keys, the time and status lists come from the caller, by a [Resolver]: a
+// [Directory] of files, or the web with openbadge/fetch.
 //
-// It accepts OB 3.0 on the W3C data model 2.0, as JSON with an eddsa-rdfc-2022 proof and as a VC-JWT signed with EdDSA. Everything
+// A badge may come in a picture: see openbadge/bake. It accepts OB 3.0 on the W3C data model 2.0, as JSON with an eddsa-rdfc-2022 proof and as a VC-JWT signed with EdDSA. Everything
 // else is invalid, with a reason that says what is not supported.
 //
 // What it insists on:

@@ -27,9 +27,9 @@ var closed = [...]netip.Prefix{
 
 var given = netip.MustParsePrefix("2000::/3") // global unicast (RFC 4291, section 2.4): not NAT64, nor mapped IPv4, nor private fc00::/7
 
-// public reports whether an address is one of the open network.
+// public reports whether an address is one of the open network. One with a zone is in no prefix.
 func public(a netip.Addr) bool {
-	if a.Zone() != "" || !a.Is4() && !given.Contains(a) {
+	if !a.Is4() && !given.Contains(a) {
 		return false
 	}
 	for _, p := range closed {

@@ -132,6 +132,13 @@ func TestAllCopiesTogetherAreBounded(t *testing.T) {
 	if n := c.cache.order.Len(); n > 3 || n != len(c.cache.byKey) || asked != 31 {
 		t.Errorf("%d copies are kept, %d by key, %d requests were made", n, len(c.cache.byKey), asked)
 	}
+	k := newCache(1000)
+	for range 5 {
+		k.put("a", &copied{})
+	}
+	if k.order.Len() != 1 || k.room != 1000-256 {
+		t.Errorf("one copy is kept %d times, and %d bytes are left", k.order.Len(), k.room)
+	}
 	for _, size := range []int{-1, 100} {
 		k := newCache(size)
 		k.put("a", &copied{})
@@ -242,6 +249,19 @@ func TestASlowAnswerIsSharedToo(t *testing.T) {
 		}
 		if fetched != 1 {
 			t.Errorf("fetched %d times", fetched)
+		}
+	})
+}
+
+// Whatever a server says of its answer's life, it is no less than none and no more than a year.
+func FuzzLifetime(f *testing.F) {
+	f.Add("max-age=120, no-cache", "61")
+	f.Add(`MAX-AGE="1"`, "-1")
+	f.Add("max-age=99999999999999999999,no-store", "")
+	f.Fuzz(func(t *testing.T, control, age string) {
+		life, store := lifetime(http.Header{"Cache-Control": {control}, "Age": {age}})
+		if life < 0 || life > 365*24*time.Hour || !store && life > 0 {
+			t.Fatalf("%q, %q: %v %v", control, age, life, store)
 		}
 	})
 }
