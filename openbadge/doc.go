@@ -4,8 +4,8 @@
 // others verify. There is no network in this package: keys, the time and status lists come from the caller, by a [Resolver]: a
 // [Directory] of files, or the web with openbadge/fetch.
 //
-// A badge may come in a picture: see openbadge/bake. It accepts OB 3.0 on the W3C data model 2.0, as JSON with an eddsa-rdfc-2022 proof and as a VC-JWT signed with EdDSA. Everything
-// else is invalid, with a reason that says what is not supported.
+// It accepts OB 3.0 on the W3C data model 2.0, as JSON with an eddsa-rdfc-2022 proof and as a VC-JWT signed with EdDSA, alone or baked
+// into a PNG or an SVG (openbadge/bake). Everything else is invalid, with a reason that says what is not supported.
 //
 // What it insists on:
 //
