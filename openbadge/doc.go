@@ -1,10 +1,11 @@
 // Package openbadge verifies and issues Open Badges 3.0, with nobody online.
 //
 // Verify takes the bytes of a credential and answers valid, invalid or indeterminate, with reasons. Issue makes credentials that
-// others verify. There is no network in this package: keys, the time and status lists come from the caller.
+// others verify. There is no network in this package: keys, the time and status lists come from the caller, by a [Resolver]: a
+// [Directory] of files, or the web with openbadge/fetch.
 //
-// It accepts OB 3.0 on the W3C data model 2.0, as JSON with a Data Integrity proof and as a VC-JWT signed with EdDSA. Everything
-// else is invalid, with a reason that says what is not supported.
+// It accepts OB 3.0 on the W3C data models 1.1 and 2.0, as JSON with a Data Integrity proof and as a VC-JWT signed with EdDSA, alone
+// or baked into a PNG or an SVG (openbadge/bake). Everything else is invalid, with a reason that says what is not supported.
 //
 // Proofs are of the suites eddsa-rdfc-2022, also under its old name eddsa-2022 and as Ed25519Signature2020, eddsa-jcs-2022,
 // ecdsa-rdfc-2019 and ecdsa-jcs-2019 (P-256 or P-384). Of up to eight proofs one that counts is enough; the others, known or not,
