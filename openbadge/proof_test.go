@@ -258,7 +258,7 @@ func TestEveryReasonSpeaksBothLanguages(t *testing.T) {
 		seen[w.code] = true
 	}
 	// Every code that the source says has words.
-	for _, name := range []string{"badge", "jwk", "jwt", "proof", "refresh", "status", "suite", "trust", "verify", "internal/ld/context", "internal/ld/json", "internal/ld/rdf", "internal/ld/rdfc"} {
+	for _, name := range []string{"badge", "image", "jwk", "jwt", "ob2", "ob2_read", "order", "proof", "refresh", "status", "suite", "trust", "verify", "internal/ld/context", "internal/ld/json", "internal/ld/rdf", "internal/ld/rdfc"} {
 		for _, m := range regexp.MustCompile(`(?:fault|Faultf)\("([a-z-]+)"|Invalid, "([a-z-]+)"|Indeterminate, "([a-z-]+)"`).FindAllStringSubmatch(string(file(t, name+".go")), -1) {
 			if code := m[1] + m[2] + m[3]; !seen[code] {
 				t.Errorf("%s.go says %q, which has no words", name, code)
