@@ -129,7 +129,10 @@ func (q *inquiry) fetch(at string) (object, error) {
 	if !strings.HasPrefix(at, "https://") && !strings.HasPrefix(at, "http://") {
 		return nil, fault("not-hosted", "%.200q is no address on the web", at)
 	}
-	data, err := q.resolve(q.o.Documents, at)
+	data, err := q.resolve(q.o.Documents, secure(at))
+	if err != nil && at != secure(at) { // a folder may know it by the name that the issuer gave it
+		data, err = q.resolve(q.o.Documents, at)
+	}
 	switch {
 	case errors.Is(err, ErrGone):
 		return nil, fault("revoked", "%s is gone", at)
