@@ -164,10 +164,15 @@ func TestAChainHoldsFromItsFirstProof(t *testing.T) {
 			proveWith(t, d, issuer, "eddsa-jcs-2022", func(p object) { p["previousProof"] = d["id"] })
 			proof(d, 1)["cryptosuite"] = suite
 		}, "invalid ambiguous"},
-		"after none":      {func(d object) { proveWith(t, d, issuer, "eddsa-jcs-2022", func(p object) { p["previousProof"] = []any{} }) }, "invalid malformed"},
-		"after a number":  {func(d object) { proveWith(t, d, issuer, suite); proof(d, 0)["previousProof"] = json.Number("1") }, "invalid malformed"},
-		"after an object": {func(d object) { proveWith(t, d, issuer, suite); proof(d, 0)["previousProof"] = object{"id": "urn:proof:a"} }, "invalid malformed"},
-		"after \"\"":      {func(d object) { proveWith(t, d, issuer, suite); proof(d, 0)["previousProof"] = "" }, "invalid malformed"},
+		"after none": {func(d object) {
+			proveWith(t, d, issuer, "eddsa-jcs-2022", func(p object) { p["previousProof"] = []any{} })
+		}, "invalid malformed"},
+		"after a number": {func(d object) { proveWith(t, d, issuer, suite); proof(d, 0)["previousProof"] = json.Number("1") }, "invalid malformed"},
+		"after an object": {func(d object) {
+			proveWith(t, d, issuer, suite)
+			proof(d, 0)["previousProof"] = object{"id": "urn:proof:a"}
+		}, "invalid malformed"},
+		"after \"\"": {func(d object) { proveWith(t, d, issuer, suite); proof(d, 0)["previousProof"] = "" }, "invalid malformed"},
 		"a list with a null": {func(d object) {
 			proveWith(t, d, witness, suite, chained("a"))
 			proveWith(t, d, issuer, suite, chained("", "a"))

@@ -93,6 +93,9 @@ func TestADirectoryHoldsNothingElse(t *testing.T) {
 			}
 		}
 	}
+	if _, err := zero.Resolve("https://lab.example/1"); err != errNotHere {
+		t.Errorf("a folder of nothing: %v", err)
+	}
 	if b, err := d.Resolve("https://lab.example/1"); string(b) != "one" {
 		t.Errorf("%q %v", b, err)
 	}

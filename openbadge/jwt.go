@@ -3,17 +3,22 @@ package openbadge
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"portillon/openbadge/internal/ld"
 )
 
-// jwt is a VC-JWT (Open Badges 3.0, section 8.2; VC-JOSE): header, payload, signature. The payload is the credential, with
-// registered claims beside its own words.
+// jwt is a VC-JWT (Open Badges 3.0, section 8.2; VC-JOSE) or the JWS of an Open Badges 2.0 assertion: header, payload, signature.
 type jwt struct {
 	alg, kid string
+	jwk      object // a key that the header carries: it says which key signed, and never that it counts
 	payload  object
 	signed   []byte
 	sig      []byte
@@ -52,16 +57,17 @@ func parseJWT(b []byte) (*jwt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &jwt{ld.Str(h, "alg"), ld.Str(h, "kid"), payload, b[:len(parts[0])+1+len(parts[1])], raw[2]}, nil
+	return &jwt{ld.Str(h, "alg"), ld.Str(h, "kid"), ld.Obj(h, "jwk"), payload, b[:len(parts[0])+1+len(parts[1])], raw[2]}, nil
 }
 
 // claims are the registered claims that stand beside the credential (RFC 7519, section 4.1).
 var claims = []string{"iss", "jti", "sub", "nbf", "exp", "iat", "aud"}
 
-// credential is the payload without its claims.
+// credential is the payload without its claims; of the data model 1.1, what stands under vc, with what the claims say in its place
+// (Verifiable Credentials Data Model 1.1, section 6.3.1).
 func (t *jwt) credential() (object, error) {
 	if t.payload["vc"] != nil {
-		return nil, fault("unsupported-form", "a VC-JWT of the data model 1.1: this version reads 2.0")
+		return t.enclosed()
 	}
 	doc := t.payload
 	for _, c := range claims {
@@ -70,20 +76,78 @@ func (t *jwt) credential() (object, error) {
 	return doc, nil
 }
 
+func (t *jwt) enclosed() (object, error) {
+	vc, ok := t.payload["vc"].(object)
+	if !ok {
+		return nil, fault("malformed", "vc is no object")
+	}
+	doc := maps.Clone(vc)
+	set := func(o object, key string, v any) {
+		if o[key] == nil && v != nil {
+			o[key] = v
+		}
+	}
+	set(doc, "id", t.payload["jti"])
+	set(doc, "issuer", t.payload["iss"])
+	if subject, ok := doc["credentialSubject"].(object); ok {
+		subject = maps.Clone(subject)
+		set(subject, "id", t.payload["sub"])
+		doc["credentialSubject"] = subject
+	}
+	for claim, word := range map[string]string{"nbf": "issuanceDate", "exp": "expirationDate"} {
+		if sec, ok := seconds(t.payload[claim]); ok {
+			set(doc, word, time.Unix(sec, 0).UTC().Format(time.RFC3339))
+		}
+	}
+	return doc, nil
+}
+
+// seconds is a NumericDate (RFC 7519, section 2) of a year that RFC 3339 can write, in whole seconds.
+func seconds(v any) (int64, bool) {
+	n, ok := v.(json.Number)
+	sec, err := n.Int64()
+	return sec, ok && err == nil && sec > 0 && sec < 253402300800
+}
+
 // token checks the envelope's signature with the pinned keys, and that the claims say what the credential says.
 func (q *inquiry) token(t *jwt) error {
-	if t.alg != "EdDSA" && t.alg != "Ed25519" {
-		return fault("unsupported-proof", "a JWT signed with %.20q: this version verifies EdDSA", t.alg)
-	}
 	pins, err := q.pins(q.Badge.IssuerID)
 	if err != nil {
 		return err
 	}
-	err = checkSignature(t.kid, pins, func(k crypto.PublicKey) bool { return verifyEd25519(k, t.signed, t.sig) })
-	if err != nil {
+	if err := q.open(t.kid, t.signedBy(pins)); err != nil {
 		return err
 	}
 	return t.agrees(q.Badge)
+}
+
+// signedBy checks the signature with the given keys. The header's algorithm must be the one that the key is for.
+func (t *jwt) signedBy(pins []pin) error {
+	if !slices.Contains(algorithms[:], t.alg) {
+		return fault("unsupported-proof", "a JWT signed with %.20q: %q are verified", t.alg, algorithms)
+	}
+	named, hasNamed := methodKey(t.kid)
+	if k, err := parseJWK(t.jwk); err == nil && !hasNamed {
+		named, hasNamed = k, true
+	}
+	return checkNamed(t.kid, named, hasNamed, pins, t.verifies)
+}
+
+// algorithms are the signatures that are verified (RFC 7518, section 3.1; RFC 8037; RFC 9864).
+var algorithms = [...]string{"RS256", "ES256", "ES384", "EdDSA", "Ed25519"}
+
+// verifies reports whether k made the signature, by the algorithm that the header names. No key takes two of them.
+func (t *jwt) verifies(k crypto.PublicKey) bool {
+	switch k := k.(type) {
+	case ed25519.PublicKey:
+		return (t.alg == "EdDSA" || t.alg == "Ed25519") && verifyEd25519(k, t.signed, t.sig)
+	case *rsa.PublicKey:
+		return t.alg == "RS256" && rsa.VerifyPKCS1v15(k, crypto.SHA256, sum(crypto.SHA256, t.signed), t.sig) == nil
+	case *ecdsa.PublicKey:
+		s, ok := nist(k)
+		return ok && t.alg == map[crypto.Hash]string{crypto.SHA256: "ES256", crypto.SHA384: "ES384"}[s.hash] && s.verify(t.signed, t.sig)
+	}
+	return false
 }
 
 func (t *jwt) agrees(b *Badge) error {

@@ -2,8 +2,9 @@ package openbadge
 
 import (
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
-	"fmt"
+	"crypto/elliptic"
 	"math/big"
 	"strings"
 )
@@ -43,10 +44,13 @@ func decode58(s string) ([]byte, bool) {
 	return append(make([]byte, zeros), n.Bytes()...), true
 }
 
-// The multicodec prefixes of Ed25519 keys (multicodec table: ed25519-pub 0xed, ed25519-priv 0x1300, as varints).
+// The multicodec prefixes of the keys that we read (multicodec table, as varints: ed25519-pub 0xed, ed25519-priv 0x1300, p256-pub 0x1200,
+// p384-pub 0x1201).
 var (
 	publicPrefix = [2]byte{0xed, 0x01}
 	secretPrefix = [2]byte{0x80, 0x26}
+	p256Prefix   = [2]byte{0x80, 0x24}
+	p384Prefix   = [2]byte{0x81, 0x24}
 )
 
 // multikey writes a public key as z6Mk….
@@ -54,14 +58,38 @@ func multikey(k ed25519.PublicKey) string {
 	return "z" + encode58(append(publicPrefix[:], k...))
 }
 
-// parseMultikey reads z6Mk…, did:key:z6Mk… and did:key:z6Mk…#z6Mk….
+// parseMultikey reads z6Mk…, did:key:z6Mk… and did:key:z6Mk…#z6Mk…: an Ed25519 key, or one on P-256 (zDn…) or P-384 (z82…).
 func parseMultikey(s string) (crypto.PublicKey, bool) {
 	s, frag, hasFrag := strings.Cut(strings.TrimPrefix(s, "did:key:"), "#")
 	if hasFrag && frag != s {
 		return nil, false
 	}
-	b, ok := decodeMultibase(s, publicPrefix, ed25519.PublicKeySize)
-	return ed25519.PublicKey(b), ok
+	if b, ok := decodeMultibase(s, publicPrefix, ed25519.PublicKeySize); ok {
+		return ed25519.PublicKey(b), true
+	}
+	if b, ok := decodeMultibase(s, p256Prefix, 33); ok {
+		return point(elliptic.P256(), b)
+	}
+	if b, ok := decodeMultibase(s, p384Prefix, 49); ok {
+		return point(elliptic.P384(), b)
+	}
+	return nil, false
+}
+
+// point reads a point in its compressed form (SEC 1, section 2.3.4).
+func point(c elliptic.Curve, b []byte) (crypto.PublicKey, bool) {
+	x, y := elliptic.UnmarshalCompressed(c, b)
+	if x == nil {
+		return nil, false
+	}
+	size := (c.Params().BitSize + 7) / 8
+	return uncompressed(c, x.FillBytes(make([]byte, size)), y.FillBytes(make([]byte, size)))
+}
+
+// uncompressed is the key with these coordinates, if they are a point of the curve.
+func uncompressed(c elliptic.Curve, x, y []byte) (crypto.PublicKey, bool) {
+	k, err := ecdsa.ParseUncompressedPublicKey(c, append(append([]byte{4}, x...), y...))
+	return k, err == nil
 }
 
 func decodeMultibase(s string, prefix [2]byte, size int) ([]byte, bool) {
@@ -73,12 +101,4 @@ func decodeMultibase(s string, prefix [2]byte, size int) ([]byte, bool) {
 		return nil, false
 	}
 	return b[2:], true
-}
-
-// CheckKey says whether a trust file's key can be used: an Ed25519 multikey (z6Mk…) or its did:key.
-func CheckKey(s string) error {
-	if _, ok := parseMultikey(s); !ok {
-		return fmt.Errorf("%q is no Ed25519 key: did:key:z6Mk… or z6Mk…", s)
-	}
-	return nil
 }

@@ -50,10 +50,10 @@ func TestOthersBadges(t *testing.T) {
 		"simple-context-alias.json":   "valid",
 		"simple-err-type.json":        "invalid unknown-term",
 		"simple-err-issuer.json":      "invalid not-an-open-badge",
-		"simple.jwt":                  "invalid unsupported-form",
+		"simple.jwt":                  "invalid unknown-context",
 		"simple-did-web-method.json":  "invalid issuer-not-trusted",
 		"simple-json.png":             "invalid key-not-pinned", // another key of the same issuer: see TestABadgeIsReadOutOfItsPicture
-		"simple-jwt.svg":              "invalid unsupported-proof",
+		"simple-jwt.svg":              "invalid issuer-not-trusted",
 	} {
 		got := codes(Verify(file(t, filepath.Join(shared(t, inspector), name)), Options{Trust: []Issuer{example}, At: today}))
 		if got != want {

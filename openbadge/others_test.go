@@ -1,8 +1,11 @@
 package openbadge
 
 import (
-	"crypto/ed25519"
+	"bytes"
+	"crypto"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"strings"
 	"testing"
 
@@ -52,9 +55,9 @@ var wantOf = map[string]string{
 	"simple-err-issuer-parentorg-type.json":                                  "invalid unknown-term",
 	"simple-err-issuer-otheridentifier-type.json":                            "invalid unknown-term",
 	"simple-json.png":                                                        "valid", "simple-json.svg": "valid",
-	"simple-jwt.png": "invalid unsupported-proof", "simple-jwt.svg": "invalid unsupported-proof",
-	"simple-jwt_v1.png": "invalid unsupported-form", "simple-jwt_v1.svg": "invalid unsupported-form",
-	"simple.jwt": "invalid unsupported-form", "velocity.jwt": "invalid unsupported-form",
+	"simple-jwt.png": "valid", "simple-jwt.svg": "valid",
+	"simple-jwt_v1.png": "valid", "simple-jwt_v1.svg": "valid",
+	"simple.jwt": "invalid unknown-context", "velocity.jwt": "invalid unknown-context",
 }
 
 // testList is where the badges of 1EdTech's tests say that their status list stands.
@@ -93,6 +96,9 @@ func pinItsOwn(data []byte) []Issuer {
 	if payload, _, err := bake.Extract(data); err == nil {
 		data = payload
 	}
+	if token, err := parseJWT(bytes.TrimSpace(data)); err == nil {
+		return pinHeader(token)
+	}
 	d, err := ld.Parse(data)
 	if err != nil {
 		return nil
@@ -104,10 +110,33 @@ func pinItsOwn(data []byte) []Issuer {
 	for _, p := range ld.List(d["proof"]) {
 		o, _ := p.(object)
 		if k, ok := methodKey(ld.Str(o, "verificationMethod")); ok {
-			return []Issuer{{id, []string{multikey(k.(ed25519.PublicKey))}}}
+			return []Issuer{{id, []string{inPEM(k)}}}
 		}
 	}
 	return []Issuer{{id, example.Keys}}
+}
+
+// pinHeader trusts the key in a token's header.
+func pinHeader(t *jwt) []Issuer {
+	doc, _ := t.credential()
+	id, _ := doc["issuer"].(string)
+	if id == "" {
+		id = ld.Str(ld.Obj(doc, "issuer"), "id")
+	}
+	k, err := parseJWK(t.jwk)
+	if err != nil {
+		return []Issuer{{id, example.Keys}}
+	}
+	return []Issuer{{id, []string{inPEM(k)}}}
+}
+
+// inPEM is a public key as an administrator may pin it.
+func inPEM(k crypto.PublicKey) string {
+	der, err := x509.MarshalPKIXPublicKey(k)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
 // A bare did:key proves nothing about an issuer that is called by another name, nor does a key in the fragment of the issuer's URL.

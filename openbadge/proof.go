@@ -30,6 +30,7 @@ func (q *inquiry) proofs(d *ld.Document) error {
 			q.Badge.ValidUntil = earlier(q.Badge.ValidUntil, f.ends) // for those who judge the dates later
 			return nil
 		}
+		err = q.open(ld.Str(all[i], "verificationMethod"), err)
 		if first == nil || isFault(first, "key-not-pinned") { // that others signed too says least
 			first = err
 		}

@@ -27,6 +27,7 @@ type inquiry struct {
 	o      Options
 	proved bool // the proof holds
 	asked  map[string]answer
+	unread error // why some of the issuer\'s pinned keys could not be read
 }
 
 type answer struct {

@@ -14,8 +14,9 @@ import (
 
 // The kinds of status that are read.
 const (
-	RevocationListType = "1EdTechRevocationList"    // 1EdTech's Verifiable Credentials Revocation List 1.0
-	BitstringEntryType = "BitstringStatusListEntry" // the W3C's Bitstring Status List 1.0
+	RevocationListType  = "1EdTechRevocationList"    // 1EdTech's Verifiable Credentials Revocation List 1.0
+	BitstringEntryType  = "BitstringStatusListEntry" // the W3C's Bitstring Status List 1.0
+	RevocationList2Type = "RevocationList"           // Open Badges 2.0
 )
 
 // maxStatuses bounds the lists that a badge may be on: revoked, suspended, and one more.
@@ -146,7 +147,7 @@ func speaks(o object) bool {
 // unsupported is why an entry cannot be judged, whatever its list says.
 func (e StatusEntry) unsupported() error {
 	switch {
-	case e.Type == RevocationListType, e.informs():
+	case e.Type == RevocationListType, e.Type == RevocationList2Type, e.informs():
 		return nil
 	case e.Type != BitstringEntryType:
 		return fault("unsupported-status", "a %.60s", e.Type)
@@ -210,6 +211,8 @@ type StatusList struct {
 	purpose []string
 	bits    bits
 	revoked map[string]bool
+	ob2     bool              // it is a RevocationList of Open Badges 2.0
+	why     map[string]string // its reasons, by assertion
 }
 
 // ReadStatusList reads a status list of either kind, once for all the badges on it.
@@ -225,8 +228,13 @@ func ReadStatusList(data []byte, o Options) (*StatusList, error) {
 }
 
 func (q *inquiry) statusList(data []byte) (*StatusList, error) {
-	if l, err := ParseRevocationList(data); err == nil {
-		return &StatusList{ID: l.ID, revoked: l.revoked}, nil
+	if doc, err := ld.ParseBounded(data, maxRevoked); err == nil {
+		if l, err := revocationList(doc); err == nil {
+			return &StatusList{ID: l.ID, revoked: l.revoked}, nil
+		}
+		if l, err := revocationList2(doc); err == nil {
+			return l, nil
+		}
 	}
 	n := q.nested()
 	doc, token, err := n.unwrap(data)
@@ -296,7 +304,7 @@ func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	switch {
 	case l == nil:
 		return fault("status-unreachable", "%s", e.List)
-	case e.Type == RevocationListType:
+	case e.Type == RevocationListType, e.Type == RevocationList2Type:
 		return l.judgeRevoked(b, e)
 	case l.revoked != nil:
 		return fault("status-unusable", "%s: it is a %s", e.List, RevocationListType)
@@ -316,12 +324,34 @@ func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 
 func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 	switch {
-	case l.revoked == nil:
-		return fault("status-unusable", "%s: it is no %s", e.List, RevocationListType)
+	case l.revoked == nil || l.ob2 != (e.Type == RevocationList2Type):
+		return fault("status-unusable", "%s: it is no %s", e.List, e.Type)
 	case l.revoked[b.ID]:
-		return fault("revoked", "%s", e.List)
+		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
 	}
 	return nil
+}
+
+// revocationList2 reads a RevocationList of Open Badges 2.0: each entry is an assertion's id, or an object with its id or its uid.
+func revocationList2(doc object) (*StatusList, error) {
+	if !has(doc["type"], "RevocationList") || ld.Str(doc, "id") == "" || doc["revokedAssertions"] == nil {
+		return nil, errors.New("this is no RevocationList of Open Badges 2.0")
+	}
+	l := &StatusList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}, ob2: true, why: map[string]string{}}
+	for i, x := range ld.List(doc["revokedAssertions"]) {
+		o, _ := x.(object)
+		id, isText := x.(string)
+		if !isText {
+			if id = ld.Str(o, "id"); id == "" {
+				id = ld.Str(o, "uid")
+			}
+		}
+		if id == "" {
+			return nil, fmt.Errorf("entry %d names no assertion", i+1)
+		}
+		l.revoked[id], l.why[id] = true, ld.Str(o, "revocationReason")
+	}
+	return l, nil
 }
 
 // RevocationList is a list of revoked credentials, read.
@@ -342,6 +372,10 @@ func ParseRevocationList(b []byte) (RevocationList, error) {
 	if err != nil {
 		return RevocationList{}, fmt.Errorf("this is no revocation list: %w", err)
 	}
+	return revocationList(doc)
+}
+
+func revocationList(doc object) (RevocationList, error) {
 	l := RevocationList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}}
 	if l.ID == "" || doc["revokedCredential"] == nil {
 		return RevocationList{}, errors.New("this is no revocation list: it has no id or no revokedCredential")

@@ -3,52 +3,263 @@ package openbadge
 import (
 	"crypto"
 	"crypto/ed25519"
+	"fmt"
+	"net/url"
 	"strings"
+
+	"portillon/openbadge/internal/ld"
 )
 
 // Issuer is one whose badges count, and the only keys that count for it.
 type Issuer struct {
-	ID   string   // issuer.id as it stands in its credentials: a DID or a URL
-	Keys []string // see CheckKey
+	ID string // issuer.id as it stands in its credentials: a DID or a URL
+	// Keys are of these kinds, found out by their form:
+	//
+	//	z6Mk…, did:key:z6Mk…         a multikey: Ed25519, P-256 or P-384
+	//	did:web:lab.example          every key that its DID document lists under assertionMethod
+	//	https://lab.example/…        what stands there: a JWKS, a DID document, or an Open Badges profile, with the keys that it lists.
+	//	                             Where it is the profile that ID names, badges that it hosts count too
+	//	-----BEGIN PUBLIC KEY-----…  a key in PEM: Ed25519, P-256, P-384, RSA of 2,048 to 8,192 bits
+	//
+	// Documents on the web are asked of Options.Documents.
+	Keys []string
 }
 
 // pin is a key that counts for an issuer.
 type pin struct {
 	key crypto.PublicKey // ed25519.PublicKey; *ecdsa.PublicKey on P-256 or P-384; *rsa.PublicKey
-	id  string           // the verification method that its document gives it; empty: any name will do
+	id  string           // the verification method or kid that its document gives it; empty: any name will do
 }
 
-// pins are the keys of an issuer. Where the caller pins only what cannot be used or read, nobody can say whose signature it is.
+// CheckKey says whether the form of a trust file's key is one of those that Issuer lists. It asks nobody.
+func CheckKey(s string) error {
+	switch {
+	case strings.HasPrefix(s, "-----BEGIN "):
+		_, err := parsePEM(s)
+		return err
+	case strings.HasPrefix(s, "did:web:"):
+		_, err := webDID(s)
+		return err
+	case strings.HasPrefix(s, "https://"):
+		if u, err := url.Parse(s); err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
+			return fmt.Errorf("%q is no address of a document: https://host/path", s)
+		}
+		return nil
+	}
+	if _, ok := parseMultikey(s); !ok {
+		return fmt.Errorf("%q is no key: did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key", s)
+	}
+	return nil
+}
+
+// webDID is where the document of a did:web stands (did:web method specification, section 2.5.2).
+func webDID(did string) (string, error) {
+	parts := strings.Split(strings.TrimPrefix(did, "did:web:"), ":")
+	for i, p := range parts {
+		plain, err := url.PathUnescape(p)
+		if err != nil || p == "" || plain == "." || plain == ".." || strings.ContainsAny(plain, "/?#@\\ ") || i > 0 && strings.Contains(plain, ":") {
+			return "", fmt.Errorf("%q is no did:web: did:web:host or did:web:host:path", did)
+		}
+		parts[i] = p
+	}
+	host, _ := url.PathUnescape(parts[0])
+	if len(parts) == 1 {
+		return "https://" + host + "/.well-known/did.json", nil
+	}
+	return "https://" + host + "/" + strings.Join(parts[1:], "/") + "/did.json", nil
+}
+
+// pins are the keys of an issuer. Where none of them can be read, nobody can say whose signature it is; where some cannot, open
+// keeps in mind that a signature which the others did not make may still be the issuer's.
 func (q *inquiry) pins(id string) ([]pin, error) {
-	var keys []pin
-	found, unusable := false, ""
+	var all []pin
+	found := false
+	var unread error
 	for _, i := range q.o.Trust {
 		if i.ID != id {
 			continue
 		}
 		found = true
 		for _, s := range i.Keys {
-			if k, ok := parseMultikey(s); ok {
-				keys = append(keys, pin{key: k})
-			} else {
-				unusable = s
+			keys, err := q.pin(s)
+			if err != nil {
+				unread = fault("trust-unusable", "%.100q, pinned to %.100q: %v", s, id, err)
 			}
+			all = append(all, keys...)
 		}
 	}
+	q.unread = unread
 	switch {
 	case !found:
 		return nil, fault("issuer-not-trusted", "nobody trusts %.200q here", id)
-	case len(keys) == 0 && unusable != "":
-		return nil, fault("trust-unusable", "%.100q, pinned to %.100q, is no Ed25519 key", unusable, id)
+	case len(all) == 0 && unread != nil:
+		return nil, unread
+	}
+	return all, nil
+}
+
+// open is err, or that our own keys could not be read where that may be why: not where the method says by itself which key signed,
+// and that key did not.
+func (q *inquiry) open(method string, err error) error {
+	_, named := methodKey(method)
+	if q.unread != nil && (isFault(err, "key-not-pinned") || isFault(err, "bad-signature") && !named) {
+		return q.unread
+	}
+	return err
+}
+
+// pin is what one entry of Issuer.Keys stands for.
+func (q *inquiry) pin(s string) ([]pin, error) {
+	if err := CheckKey(s); err != nil {
+		return nil, err
+	}
+	switch {
+	case strings.HasPrefix(s, "-----BEGIN "):
+		k, err := parsePEM(s)
+		return []pin{{key: k}}, err
+	case strings.HasPrefix(s, "did:web:"):
+		at, err := webDID(s)
+		if err != nil {
+			return nil, err
+		}
+		return q.published(at, s)
+	case strings.HasPrefix(s, "https://"):
+		return q.published(s, s)
+	}
+	k, _ := parseMultikey(s) // CheckKey has read it
+	return []pin{{key: k}}, nil
+}
+
+// published are the keys in the document at a URL, whose id must be the given one; a JWKS has none.
+func (q *inquiry) published(at, id string) ([]pin, error) {
+	doc, err := q.trusted(at)
+	if err != nil {
+		return nil, err
+	}
+	if _, isSet := doc["keys"].([]any); isSet && strings.HasPrefix(id, "https://") {
+		return jwks(doc)
+	}
+	if ld.Str(doc, "id") != id {
+		return nil, fmt.Errorf("the document at %s calls itself %.100q", at, ld.Str(doc, "id"))
+	}
+	keys := q.methods(doc, id)
+	old, err := q.profileKeys(doc, id)
+	if keys = append(keys, old...); len(keys) == 0 {
+		if err == nil {
+			err = fmt.Errorf("the document at %s lists no key that can sign badges", at)
+		}
+		return nil, err
 	}
 	return keys, nil
 }
 
-// checkSignature tries the pinned keys. A key that only the presenter names is tried too, for the sake of a true reason: it never counts.
+// trusted is a JSON document that our own trust names.
+func (q *inquiry) trusted(at string) (object, error) {
+	data, err := q.resolve(q.o.Documents, at)
+	if err != nil {
+		return nil, err
+	}
+	return ld.Parse(data)
+}
+
+// methods are the verification methods that a document lists for assertions (Controlled Identifiers 1.0, section 2.2): each its own, and
+// neither revoked nor expired.
+func (q *inquiry) methods(doc object, id string) []pin {
+	known := map[string]object{}
+	for _, x := range ld.List(doc["verificationMethod"]) {
+		if m, ok := x.(object); ok {
+			known[absoluteID(ld.Str(m, "id"), id)] = m
+		}
+	}
+	var out []pin
+	for _, x := range ld.List(doc["assertionMethod"]) {
+		m, ok := x.(object)
+		if s, isRef := x.(string); isRef {
+			m, ok = known[absoluteID(s, id)], known[absoluteID(s, id)] != nil
+		}
+		if !ok || ld.Str(m, "controller") != id || q.over(m, "revoked") || q.over(m, "expires") {
+			continue
+		}
+		if k, ok := methodsKey(m); ok {
+			out = append(out, pin{k, absoluteID(ld.Str(m, "id"), id)})
+		}
+	}
+	return out
+}
+
+func absoluteID(s, id string) string {
+	if strings.HasPrefix(s, "#") {
+		return id + s
+	}
+	return s
+}
+
+// methodsKey is the key that a verification method holds, in either of two forms.
+func methodsKey(m object) (crypto.PublicKey, bool) {
+	if s := ld.Str(m, "publicKeyMultibase"); s != "" {
+		return parseMultikey(s)
+	}
+	if j := ld.Obj(m, "publicKeyJwk"); j != nil {
+		k, err := parseJWK(j)
+		return k, err == nil
+	}
+	return nil, false
+}
+
+// over reports whether the time at key has come; without a clock, whether there is one. A time that cannot be read has come.
+func (q *inquiry) over(m object, key string) bool {
+	if m[key] == nil {
+		return false
+	}
+	t, err := date(m, key)
+	return err != nil || q.o.At.IsZero() && key == "revoked" || !q.o.At.IsZero() && !t.After(q.o.At)
+}
+
+// profileKeys are the keys of an Open Badges profile (OB 2.0, CryptographicKey): within it, or at an address of their own.
+func (q *inquiry) profileKeys(doc object, id string) (out []pin, err error) {
+	for _, x := range ld.List(doc["publicKey"]) {
+		key, ok := x.(object)
+		if at, isURL := x.(string); isURL {
+			var e error
+			if key, e = q.trusted(at); e != nil || ld.Str(key, "id") != at {
+				err = fmt.Errorf("the key at %.100q: %w", at, orElse(e, "it calls itself by another name"))
+				continue
+			}
+			ok = true
+		}
+		if !ok || ld.Str(key, "owner") != id {
+			continue
+		}
+		if k, e := parsePEM(ld.Str(key, "publicKeyPem")); e == nil {
+			out = append(out, pin{k, ld.Str(key, "id")})
+		} else {
+			err = e
+		}
+	}
+	return out, err
+}
+
+func orElse(err error, what string) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s", what)
+}
+
+// checkSignature tries the pinned keys: where one bears the name that the presenter gives, that one alone. A key that only the
+// presenter names is tried too, for the sake of a true reason: it never counts.
 func checkSignature(method string, pins []pin, verifies func(crypto.PublicKey) bool) error {
 	named, hasNamed := methodKey(method)
+	return checkNamed(method, named, hasNamed, pins, verifies)
+}
+
+func checkNamed(method string, named crypto.PublicKey, hasNamed bool, pins []pin, verifies func(crypto.PublicKey) bool) error {
+	exact := false
 	for _, p := range pins {
-		if (!hasNamed || same(p.key, named)) && (p.id == "" || p.id == method) && verifies(p.key) {
+		exact = exact || p.id != "" && p.id == method
+	}
+	for _, p := range pins {
+		if (!hasNamed || same(p.key, named)) && (!exact || p.id == method) && verifies(p.key) {
 			return nil
 		}
 	}
@@ -75,7 +286,7 @@ func methodKey(method string) (crypto.PublicKey, bool) {
 	return parseMultikey(frag)
 }
 
-// verifyEd25519 is a checkSignature's verifier for the one kind of key that this suite takes.
+// verifyEd25519 takes any key; only one kind verifies.
 func verifyEd25519(k crypto.PublicKey, message, sig []byte) bool {
 	e, ok := k.(ed25519.PublicKey)
 	return ok && len(sig) == ed25519.SignatureSize && ed25519.Verify(e, message, sig)

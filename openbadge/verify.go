@@ -85,6 +85,7 @@ const (
 	EndorsementKind Kind = "endorsement"
 	StatusListKind  Kind = "status-list"
 	CredentialKind  Kind = "credential" // another verifiable credential
+	DocumentKind    Kind = "document"   // another part of OB 2.0: a key, an alignment, …
 )
 
 // Assurance is what a valid verdict rests on.
@@ -147,6 +148,10 @@ func VerifyDocument(data []byte, o Options) Verdict {
 func (q *inquiry) document(data []byte) {
 	doc, token, err := q.unwrap(data)
 	if !q.check("form", err) {
+		return
+	}
+	if isOpenBadges2(doc) {
+		q.openbadges2(doc, token)
 		return
 	}
 	q.credential(doc, token)

@@ -46,7 +46,7 @@ type Issuer struct {
 	ID      IssuerID
 	Name    string
 	Profile string   // issuer.id as it stands in its credentials: a DID or a URL
-	Keys    []string // Ed25519: "did:key:z6Mk…" or the bare multikey "z6Mk…"
+	Keys    []string // did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key
 }
 
 // Badge is a kind of badge that grants may ask for.

@@ -4,7 +4,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -33,6 +36,7 @@ type Built struct {
 	Warnings []string // files that do not count, each with the reason
 
 	lists map[string]*openbadge.StatusList // those that are there, by their addresses
+	web   *used
 }
 
 // Build makes the bundle. What it leaves out, it says in the warnings.
@@ -40,7 +44,7 @@ func (s *Site) Build(o Order) (*Built, error) {
 	if len(o.CardKey) < 16 {
 		return nil, fmt.Errorf("the card key has %d bytes: at least 16 are needed", len(o.CardKey))
 	}
-	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, Members: len(s.Members),
+	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, web: &used{from: s.Web, found: map[string][]byte{}}, Members: len(s.Members),
 		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
 	b.chunk(wire.PolicyChunk, s.text)
 	if err := b.status(s, o.Issued); err != nil {
@@ -59,6 +63,9 @@ func (s *Site) Build(o Order) (*Built, error) {
 		if err := b.json(wire.BadgesChunk(i), bucket.badges); err != nil {
 			return nil, err
 		}
+	}
+	if err := b.documents(); err != nil {
+		return nil, err
 	}
 	var err error
 	b.Signed, err = wire.SignManifest(b.Manifest, o.Signer)
@@ -105,7 +112,7 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 	held := map[int][]File{}
 	trust := Trust(s.Policy)
 	for _, f := range s.Badges {
-		v := openbadge.Verify(f.Data, openbadge.Options{Trust: trust})
+		v := openbadge.Verify(f.Data, openbadge.Options{Trust: trust, Documents: b.web})
 		if v.State != openbadge.Valid {
 			b.warn(f, "does not verify: %s", v.Why())
 			continue
@@ -187,6 +194,35 @@ func (b *Built) status(s *Site, at time.Time) error {
 		b.lists[l.ID] = l
 	}
 	return b.json(wire.StatusChunk, lists)
+}
+
+// used keeps the documents that badges rested on: they travel with them, so that a machine can verify with nobody online.
+type used struct {
+	from  *openbadge.Directory
+	found map[string][]byte
+}
+
+// Resolve implements openbadge.Resolver.
+func (u *used) Resolve(url string) ([]byte, error) {
+	if u.from == nil {
+		return nil, errors.New("there is no documents/")
+	}
+	b, err := u.from.Resolve(url)
+	if err == nil {
+		u.found[url] = b
+	}
+	return b, err
+}
+
+func (b *Built) documents() error {
+	if len(b.web.found) == 0 {
+		return nil
+	}
+	var all wire.StatusBucket
+	for _, url := range slices.Sorted(maps.Keys(b.web.found)) {
+		all.Lists = append(all.Lists, wire.StatusList{URL: url, Body: b.web.found[url]})
+	}
+	return b.json(wire.DocumentsChunk, all)
 }
 
 func (b *Built) json(name string, v any) error {

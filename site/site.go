@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 
+	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/policy/file"
 	"portillon/yamlfile"
@@ -30,7 +31,8 @@ type Site struct {
 	Members []Member
 	Badges  []File
 	Status  []File
-	text    []byte // policy.yaml as it stands: the machine reads the same bytes
+	Web     *openbadge.Directory // documents/: copies of what badges rest on, as it stands on the web
+	text    []byte               // policy.yaml as it stands: the machine reads the same bytes
 }
 
 // Member is a line of members.yaml.
@@ -75,11 +77,22 @@ func Read(dir string) (*Site, error) {
 	if _, err := os.Stat(filepath.Join(dir, "badges")); err != nil {
 		return nil, fmt.Errorf("without badges/ nobody could use a machine: %w", err)
 	}
-	if s.Badges, err = files(dir, "badges", ".json", ".jwt"); err != nil {
+	if s.Badges, err = files(dir, "badges", ".json", ".jwt", ".png", ".svg"); err != nil {
 		return nil, err
 	}
-	s.Status, err = files(dir, "status", ".json")
+	if s.Status, err = files(dir, "status", ".json"); err != nil {
+		return nil, err
+	}
+	s.Web, err = documents(filepath.Join(dir, "documents"))
 	return s, err
+}
+
+// documents opens the folder of documents. One that is not there holds nothing.
+func documents(dir string) (*openbadge.Directory, error) {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return &openbadge.Directory{}, nil
+	}
+	return openbadge.OpenDirectory(dir)
 }
 
 // files reads a folder's files in the order of their names. A folder that is not there is empty.

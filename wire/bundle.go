@@ -132,7 +132,7 @@ type BadgesBucket struct {
 	Credentials [][]byte `json:"credentials"`
 }
 
-// StatusBucket is the status chunk: the issuers' lists, as they were read.
+// StatusBucket is the status chunk, the issuers' lists as they were read, and the documents chunk, likewise.
 type StatusBucket struct {
 	Lists []StatusList `json:"lists"`
 }

@@ -24,7 +24,7 @@ type Manifest struct {
 
 // Chunk is a part of a bundle, kept and fetched by its hash.
 type Chunk struct {
-	Name   string `json:"name"` // policy.yaml, roster/00 … roster/3f, badges/00 … badges/3f, status
+	Name   string `json:"name"` // policy.yaml, roster/00 … roster/3f, badges/00 … badges/3f, status, documents
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
 }
@@ -33,6 +33,8 @@ type Chunk struct {
 const (
 	PolicyChunk = "policy.yaml"
 	StatusChunk = "status"
+	// DocumentsChunk is what badges rest on that stands on the web: keys of did:web and of profiles, hosted badges.
+	DocumentsChunk = "documents"
 	// Buckets is the number of buckets a roster is spread over: a change to one member changes one of them.
 	Buckets = 64
 	// MaxChunk bounds a chunk: a bucket of a site with 10,000 members and 5 badges each is about 3 MB.
@@ -75,7 +77,7 @@ func SignManifest(m Manifest, s note.Signer) ([]byte, error) { return sign("port
 
 var (
 	hexHash   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	chunkName = regexp.MustCompile(`^(policy\.yaml|status|(roster|badges)/[0-3][0-9a-f])$`)
+	chunkName = regexp.MustCompile(`^(policy\.yaml|status|documents|(roster|badges)/[0-3][0-9a-f])$`)
 )
 
 // OpenManifest checks the signature, then the form. The error is a *Refusal.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"portillon/openbadge"
+	"portillon/openbadge/fetch"
 	"portillon/policy"
 	"portillon/policy/file"
 )
@@ -16,7 +17,7 @@ import (
 // verifying is what badge verify is told.
 type verifying struct {
 	trust, status, documents, at, recipient string
-	asJSON, checks, short                   bool
+	asJSON, checks, short, online           bool
 	lang                                    *policy.Language
 }
 
@@ -24,6 +25,7 @@ func (x *verifying) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.trust, "trust", "", "any YAML with issuers: (a policy.yaml does)")
 	fs.StringVar(&x.status, "status", "", "a folder with the issuers' status lists")
 	fs.StringVar(&x.documents, "documents", "", "a folder with what stands on the web: DID documents, profiles, hosted badges")
+	fs.BoolVar(&x.online, "online", false, "ask the web for what no folder is named for")
 	fs.StringVar(&x.at, "at", "", "the time (RFC 3339); default: now")
 	fs.StringVar(&x.recipient, "recipient", "", "the e-mail address or id that the badge must be for")
 	fs.BoolVar(&x.short, "allow-short-lists", false, "take status lists of fewer than 131072 entries, as some platforms publish")
@@ -33,13 +35,13 @@ func (x *verifying) declare(fs *flag.FlagSet) {
 	x.lang = langFlag(fs)
 }
 
-func badgeVerify(_ context.Context, w stdio, args []string) error {
+func badgeVerify(ctx context.Context, w stdio, args []string) error {
 	var x verifying
 	rest, err := flags(w, "badge verify", args, 1, x.declare)
 	if err != nil {
 		return err
 	}
-	o, err := x.options()
+	o, err := x.options(ctx)
 	if err != nil {
 		return err
 	}
@@ -59,7 +61,7 @@ func badgeVerify(_ context.Context, w stdio, args []string) error {
 	return exit(rest[0], v)
 }
 
-func (x *verifying) options() (o openbadge.Options, err error) {
+func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error) {
 	if o.At, err = timeFlag("--at", x.at, time.Now()); err != nil {
 		return o, err
 	}
@@ -72,11 +74,26 @@ func (x *verifying) options() (o openbadge.Options, err error) {
 	if o.Documents, err = readDocuments(x.documents); err != nil {
 		return o, err
 	}
+	if x.online {
+		x.ask(ctx, &o)
+	}
 	if x.recipient != "" {
 		o.Recipient = &openbadge.Recipient{Emails: []string{x.recipient}, Subjects: []string{x.recipient}}
 	}
 	o.Allow.ShortStatusLists = x.short
 	return o, nil
+}
+
+// ask has the web asked for what no folder is named for, and the badge's refresh service too.
+func (x *verifying) ask(ctx context.Context, o *openbadge.Options) {
+	web := fetch.New(fetch.Options{}).For(ctx)
+	if x.documents == "" {
+		o.Documents = web
+	}
+	if x.status == "" {
+		o.Status = web
+	}
+	o.Refresh = web
 }
 
 // exit is the verdict as an exit code. Bytes that are no document at all are an input that cannot be read.

@@ -11,7 +11,7 @@ import (
 
 // verify judges a credential's proof. Dates and status are not judged here: they change, a proof does not.
 func (l *loader) verify(credential []byte) verdict {
-	v := openbadge.Verify(credential, openbadge.Options{Trust: l.trust})
+	v := openbadge.Verify(credential, openbadge.Options{Trust: l.trust, Documents: l.web})
 	if v.State != openbadge.Valid || v.Badge == nil {
 		return verdict{}
 	}

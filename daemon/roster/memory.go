@@ -37,11 +37,12 @@ type memory struct {
 }
 
 // memoryVersion changes whenever verification does: verdicts of older rules are forgotten.
-const memoryVersion = "3"
+const memoryVersion = "4"
 
 // remember reads the file. A file that is missing, damaged, or of other keys is an empty memory: all is verified again.
-func remember(path string, trust []openbadge.Issuer) (*memory, error) {
+func remember(path string, trust []openbadge.Issuer, documents string) (*memory, error) {
 	var b strings.Builder
+	b.WriteString(documents)
 	for _, i := range trust {
 		fmt.Fprintf(&b, "%q %q\n", i.ID, i.Keys)
 	}

@@ -122,6 +122,7 @@ type loader struct {
 	trust  []openbadge.Issuer
 	issuer map[string]policy.IssuerID       // by profile
 	lists  map[string]*openbadge.StatusList // by their addresses
+	web    documents
 	memory *memory
 }
 
@@ -143,10 +144,42 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		l.trust = append(l.trust, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
 		l.issuer[i.Profile] = i.ID
 	}
-	if l.memory, err = remember(o.Memory, l.trust); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	seen, err := l.documents()
+	if err != nil {
+		return nil, err
+	}
+	if l.memory, err = remember(o.Memory, l.trust, seen); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	return l, l.status()
+}
+
+// documents are what stood on the web when the bundle was built, by their addresses: keys of did:web and of profiles, hosted badges.
+type documents map[string][]byte
+
+// Resolve implements openbadge.Resolver: what the bundle does not carry is out of reach.
+func (d documents) Resolve(url string) ([]byte, error) {
+	if b, ok := d[url]; ok {
+		return b, nil
+	}
+	return nil, errors.New("the bundle does not carry it")
+}
+
+// documents reads that chunk, and gives its hash: verdicts rest on it.
+func (l *loader) documents() (seen string, err error) {
+	b, err := l.store.Chunk(l.m, wire.DocumentsChunk)
+	if err != nil || b == nil {
+		return "", err
+	}
+	var all wire.StatusBucket
+	if err := wire.DecodeChunk(b, &all); err != nil {
+		return "", fmt.Errorf("documents: %w", err)
+	}
+	l.web = documents{}
+	for _, d := range all.Lists {
+		l.web[d.URL] = d.Body
+	}
+	return wire.Hash(b), nil
 }
 
 func (l *loader) status() error {
@@ -167,7 +200,7 @@ func (l *loader) status() error {
 // take keeps a status list as it stood when the bundle was issued: how old that may be is the policy's status-grace. One that cannot
 // be believed is out of reach.
 func (l *loader) take(url string, body []byte) {
-	if list, err := openbadge.ReadStatusList(body, openbadge.Options{Trust: l.trust, At: l.m.Issued}); err == nil {
+	if list, err := openbadge.ReadStatusList(body, openbadge.Options{Trust: l.trust, At: l.m.Issued, Documents: l.web}); err == nil {
 		l.lists[url] = list
 	}
 }

@@ -11,7 +11,7 @@
 //   - One badge, or the picture is refused: two readers of two badges would each see another.
 //   - Every PNG chunk is whole, with the right CRC, and nothing follows the last. Compressed text is refused, as the
 //     specifications forbid it: so nothing can grow.
-//   - An SVG is one well-formed SVG in UTF-8. A DOCTYPE may name the SVG's own DTD, which is never fetched; one that declares anything, entities
+//   - An SVG is one well-formed SVG in UTF-8. A DOCTYPE may name a DTD, which is never fetched; one that declares anything, entities
 //     above all, is refused. Scripts are text like any other: nothing here runs or draws a picture.
 //   - At most MaxBytes, or MaxSVG; 100 levels and 100,000 tokens of XML.
 //
@@ -67,8 +67,8 @@ func Format(b []byte) string {
 // withoutMark is an XML document without the byte order mark that it may begin with.
 func withoutMark(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\ufeff")) }
 
-// Extract gives the one badge that is in a picture, without the white space around it, and the picture's format. The badge is JSON, a signed token,
-// or, in old pictures, the URL where it stands: that is for the caller to find out.
+// Extract gives the one badge that is in a picture, without the white space around it, and the picture's format. The badge is JSON, a
+// signed token, or, in old pictures, the URL where it stands: that is for the caller to find out.
 func Extract(image []byte) (payload []byte, format string, err error) {
 	switch format = Format(image); format {
 	case PNG:

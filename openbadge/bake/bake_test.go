@@ -52,7 +52,7 @@ func TestOthersPictures(t *testing.T) {
 
 // Whatever picture it is, and whatever badge it held: it is the same picture afterwards, with one badge, and that is ours.
 func TestWhatIsBakedIsReadAndTheRestIsUnchanged(t *testing.T) {
-	pictures := map[string][]byte{"plain.png": plainPNG(t), "plain.svg": []byte(drawn)}
+	pictures := map[string][]byte{"plain.png": plainPNG(t), "plain.svg": []byte(drawn), "marked.svg": []byte("\ufeff" + drawn)}
 	for _, path := range []string{inspector + "ob30/simple-json.png", inspector + "ob30/simple-json.svg", inspector + "ob30/simple-jwt.svg",
 		inspector + "ob20/simple-badge.png", mozilla + "baked.svg", mozilla + "unbaked.svg", mozilla + "unbaked.png"} {
 		pictures[path] = otherstest.File(t, path)
@@ -293,6 +293,7 @@ func TestSVGsThatAreRefused(t *testing.T) {
 		"a declaration of its own":     {`<!ENTITY a "b">` + svg(one), "declaration"},
 		"Latin 1":                      {`<?xml version="1.0" encoding="ISO-8859-1"?>` + svg(one), "encoding"},
 		"not UTF-8":                    {svg("<title>\xe9</title>" + one), "UTF-8"},
+		"a comment not in UTF-8":       {svg("<!--\xe9-->" + one), "UTF-8"},
 		"UTF-16":                       {"<\x00s\x00v\x00g\x00", "read"},
 		"a page":                       {`<html xmlns="http://www.w3.org/1999/xhtml">` + one + `</html>`, "no SVG"},
 		"an SVG of no namespace":       {`<svg xmlns:o="https://purl.imsglobal.org/ob/v3p0">` + one + `</svg>`, "no SVG"},

@@ -142,7 +142,11 @@ func profile(issuer yamlfile.Node, keys []string) string {
 	if len(keys) == 0 {
 		return ""
 	}
-	return didKey(keys[0])
+	id := issuerOf(keys[0])
+	if id == "" {
+		issuer.Get("keys").Fault("add id:, the issuer.id that stands in the badges", "a bare public key does not say whose badges it is for")
+	}
+	return id
 }
 
 func (r *reader) badges(n yamlfile.Node) {

@@ -1,8 +1,9 @@
 package file
 
 import (
-	"crypto/ed25519"
+	"encoding/pem"
 	"math/big"
+	"net/url"
 	"strings"
 
 	"portillon/yamlfile"
@@ -10,31 +11,56 @@ import (
 
 const didKeyPrefix = "did:key:"
 
-// didKey is a key as a DID.
-func didKey(key string) string { return didKeyPrefix + strings.TrimPrefix(key, didKeyPrefix) }
+// issuerOf is the issuer.id that a key by itself stands for: its DID, or the address of the issuer's profile.
+func issuerOf(key string) string {
+	switch {
+	case strings.HasPrefix(key, "did:web:"), strings.HasPrefix(key, "https://"):
+		return key
+	case strings.HasPrefix(key, "-----BEGIN "):
+		return ""
+	}
+	return didKeyPrefix + strings.TrimPrefix(key, didKeyPrefix)
+}
 
-// checkKey accepts did:key:z6Mk… and the bare multikey z6Mk…: multibase base58btc (z) of the multicodec 0xed 0x01 and the 32
-// bytes of an Ed25519 key (https://www.w3.org/TR/controller-document/#Multikey).
+const keyKinds = "did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key"
+
+// checkKey accepts the kinds of keys that badges are verified with: a multikey, alone or as did:key (multibase base58btc of a multicodec
+// prefix and the key: Ed25519 0xed, P-256 0x1200, P-384 0x1201; Controlled Identifiers 1.0, section 2.2.3), a did:web, the https
+// address of a document that lists keys, a public key in PEM. Whether a document is there is seen when a badge is verified.
 func checkKey(n yamlfile.Node) bool {
 	if !n.IsScalar() {
-		n.Fault("did:key:z6Mk… or z6Mk…", "a key must be one value")
+		n.Fault(keyKinds, "a key must be one value")
 		return false
 	}
 	s := strings.TrimPrefix(n.Str(), didKeyPrefix)
-	if before, _, cut := strings.Cut(s, "#"); cut {
+	if before, _, cut := strings.Cut(s, "#"); cut && !strings.HasPrefix(s, "-----") {
 		n.Fault("leave out # and what follows: "+before, "a key, not a verification method")
 		return false
 	}
-	raw, ok := multikey(s)
-	if ok && len(raw) == 2+ed25519.PublicKeySize && raw[0] == 0xed && raw[1] == 0x01 {
+	if known(s) {
 		return true
 	}
-	hint := "did:key:z6Mk… or z6Mk…"
-	if ok {
-		hint = "Ed25519 keys only, which begin with z6Mk"
-	}
-	n.Fault(hint, "%q is not a key that this version knows", n.Str())
+	n.Fault(keyKinds, "%q is not a key that this version knows", n.Str())
 	return false
+}
+
+func known(s string) bool {
+	switch {
+	case strings.HasPrefix(s, "did:web:"):
+		return len(s) > len("did:web:") && !strings.ContainsAny(s, " /?@\\")
+	case strings.HasPrefix(s, "https://"):
+		u, err := url.Parse(s)
+		return err == nil && u.Host != "" && u.User == nil
+	case strings.HasPrefix(s, "-----BEGIN "):
+		block, _ := pem.Decode([]byte(s))
+		return block != nil && strings.HasSuffix(block.Type, "PUBLIC KEY")
+	}
+	raw, ok := multikey(s)
+	if !ok || len(raw) < 3 {
+		return false
+	}
+	size := map[[2]byte]int{{0xed, 0x01}: 32, {0x80, 0x24}: 33, {0x81, 0x24}: 49}[[2]byte(raw)]
+	return size > 0 && len(raw) == 2+size
 }
 
 const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

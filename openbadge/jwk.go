@@ -1,0 +1,131 @@
+package openbadge
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+
+	"portillon/openbadge/internal/ld"
+)
+
+// jwks are the keys of a JWK set that may verify signatures (RFC 7517, section 5). One that cannot be read is passed over, as the RFC says.
+func jwks(doc object) ([]pin, error) {
+	var out []pin
+	last := errors.New("it holds no key")
+	for _, x := range ld.List(doc["keys"]) {
+		j, ok := x.(object)
+		if !ok {
+			continue
+		}
+		k, err := parseJWK(j)
+		if err != nil {
+			last = err
+			continue
+		}
+		out = append(out, pin{k, ld.Str(j, "kid")})
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("this JWKS is of no use: %w", last)
+	}
+	return out, nil
+}
+
+// parseJWK reads a public key: RSA, EC on P-256 or P-384 (RFC 7518, section 6), or OKP with Ed25519 (RFC 8037).
+func parseJWK(j object) (crypto.PublicKey, error) {
+	if u := ld.Str(j, "use"); u != "" && u != "sig" {
+		return nil, fmt.Errorf("a JWK for %.20q", u)
+	}
+	if j["d"] != nil {
+		return nil, errors.New("a JWK with its private half: whoever reads it can sign")
+	}
+	switch kty, crv := ld.Str(j, "kty"), ld.Str(j, "crv"); {
+	case kty == "OKP" && crv == "Ed25519":
+		if x := member(j, "x", ed25519.PublicKeySize); x != nil {
+			return ed25519.PublicKey(x), nil
+		}
+	case kty == "EC" && crv == "P-256":
+		return ec(elliptic.P256(), j, 32)
+	case kty == "EC" && crv == "P-384":
+		return ec(elliptic.P384(), j, 48)
+	case kty == "RSA":
+		return checkRSA(new(big.Int).SetBytes(member(j, "n", 0)), new(big.Int).SetBytes(member(j, "e", 0)))
+	default:
+		return nil, fmt.Errorf("a JWK of type %.20q, curve %.20q: RSA, EC on P-256 or P-384, and OKP with Ed25519 are read", kty, crv)
+	}
+	return nil, errors.New("a JWK without what its type needs")
+}
+
+// member is a member of a JWK in base64url, of so many bytes (0: any, up to the longest RSA key). nil: there is none.
+func member(j object, key string, size int) []byte {
+	s := ld.Str(j, key)
+	if len(s) > 2*maxRSABits/8 {
+		return nil
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || size > 0 && len(b) != size {
+		return nil
+	}
+	return b
+}
+
+func ec(c elliptic.Curve, j object, size int) (crypto.PublicKey, error) {
+	x, y := member(j, "x", size), member(j, "y", size)
+	if k, ok := uncompressed(c, x, y); ok && x != nil && y != nil {
+		return k, nil
+	}
+	return nil, errors.New("a JWK that is no point of its curve")
+}
+
+// checkRSA bounds what a key may cost, and what it must be worth.
+func checkRSA(n, e *big.Int) (crypto.PublicKey, error) {
+	switch bits := n.BitLen(); {
+	case bits < minRSABits || bits > maxRSABits:
+		return nil, fmt.Errorf("an RSA key of %d bits: %d to %d are taken", bits, minRSABits, maxRSABits)
+	case n.Bit(0) == 0 || !e.IsInt64() || e.Int64() < 3 || e.Int64() > 1<<31-1 || e.Bit(0) == 0:
+		return nil, errors.New("an RSA key whose modulus or exponent is none")
+	}
+	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
+}
+
+// parsePEM reads one public key in PEM: SubjectPublicKeyInfo (RFC 7468, section 13), or PKCS #1 as older issuers write RSA keys.
+func parsePEM(s string) (crypto.PublicKey, error) {
+	if len(s) > 8<<10 {
+		return nil, errors.New("more than a public key in PEM")
+	}
+	block, rest := pem.Decode([]byte(s))
+	if block == nil || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, errors.New("this is no public key in PEM")
+	}
+	var k any
+	var err error
+	if block.Type == "RSA PUBLIC KEY" {
+		k, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	} else if block.Type == "PUBLIC KEY" {
+		k, err = x509.ParsePKIXPublicKey(block.Bytes)
+	} else {
+		return nil, fmt.Errorf("a PEM block that holds a %.40q, not a public key", block.Type)
+	}
+	if err != nil {
+		return nil, errors.New("this PEM block is no public key that can be read")
+	}
+	switch k := k.(type) {
+	case ed25519.PublicKey:
+		return k, nil
+	case *rsa.PublicKey:
+		return checkRSA(k.N, big.NewInt(int64(k.E)))
+	case *ecdsa.PublicKey:
+		if k.Curve == elliptic.P256() || k.Curve == elliptic.P384() {
+			return k, nil
+		}
+	}
+	return nil, errors.New("a public key of a kind that signs no badges here: Ed25519, P-256, P-384, RSA")
+}

@@ -1,0 +1,249 @@
+package openbadge
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"portillon/openbadge/internal/ld"
+)
+
+// The addresses of the context of Open Badges 2.0. The specification has two, and issuers write both.
+var ob2Contexts = [...]string{"https://w3id.org/openbadges/v2", "https://openbadgespec.org/v2/context.json"}
+
+// isOpenBadges2 reports whether a document is written under the context of Open Badges 2.0, by its address or in full.
+func isOpenBadges2(doc object) bool {
+	return slices.ContainsFunc(ld.List(doc["@context"]), func(c any) bool {
+		if s, ok := c.(string); ok {
+			return slices.Contains(ob2Contexts[:], s)
+		}
+		return inFull(c)
+	})
+}
+
+// openbadges2 judges a document of Open Badges 2.0. It is plain JSON: what is signed is its bytes, or nothing is, and then it is what
+// stands at its own address.
+func (q *inquiry) openbadges2(doc object, token *jwt) {
+	q.Form = "ob2 json"
+	if token != nil {
+		q.Form = "ob2 jws"
+	}
+	if !q.check("contexts", ob2Words(doc)) {
+		return
+	}
+	kind, err := ob2Kind(doc)
+	if q.Kind = kind; !q.check("type", err) {
+		return
+	}
+	switch kind {
+	case BadgeKind:
+		q.assertion(doc, token)
+	case ClassKind:
+		q.check("badge-class", q.class(doc))
+	case ProfileKind:
+		q.check("profile", profile2(doc))
+	case EndorsementKind:
+		q.check("endorsement", fault("unsupported-form", "an endorsement of Open Badges 2.0 is not judged by itself"))
+	}
+}
+
+// assertion judges a badge: hosted by its own address, or signed.
+func (q *inquiry) assertion(doc object, token *jwt) {
+	hosted := token == nil
+	if err := agreesOnForm(doc, hosted); !q.check("form", err) {
+		return
+	}
+	if hosted {
+		var err error
+		if doc, err = q.hosted(doc); !q.check("hosted", err) {
+			return
+		}
+	}
+	b := &Badge{}
+	if err := b.readAssertion(doc); !q.check("badge", err) {
+		return
+	}
+	who, err := q.chain(doc, b)
+	if !q.check("issuer", err) {
+		return
+	}
+	q.Badge = b
+	if hosted {
+		q.Assurance = Hosted
+		q.proved = q.check("scope", who.hosts(b.ID))
+	} else {
+		q.Assurance = Signed
+		q.proved = q.check("proof", q.signed2(doc, token, who))
+		if list := ld.Str(who.profile, "revocationList"); list != "" {
+			b.Status = []StatusEntry{{Type: RevocationList2Type, List: list}}
+		}
+	}
+	q.dates()
+	q.unjudged(doc)
+	q.status()
+	q.recipient()
+}
+
+// agreesOnForm holds what the assertion says of how it is verified against how it came.
+func agreesOnForm(doc object, hosted bool) error {
+	v, ok := doc["verification"].(object)
+	if !ok {
+		return fault("not-an-open-badge", "it has no verification")
+	}
+	isHosted, isSigned := has(v["type"], "hosted") || has(v["type"], "HostedBadge"), has(v["type"], "signed") || has(v["type"], "SignedBadge")
+	switch {
+	case isHosted == isSigned:
+		return fault("malformed", "verification: neither hosted nor signed, or both")
+	case hosted && isSigned:
+		return fault("no-proof", "it says that it is signed, and came without its signature")
+	case !hosted && isHosted:
+		return fault("claims-mismatch", "it says that it is hosted, and came with a signature")
+	}
+	return nil
+}
+
+// hosted is the assertion as its own address has it: what was presented only says where that is.
+func (q *inquiry) hosted(doc object) (object, error) {
+	id := ld.Str(doc, "id")
+	found, err := q.fetch(id)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case found["revoked"] == true:
+		return nil, fault("revoked", "%s %s", id, ld.Str(found, "revocationReason"))
+	case ld.Str(found, "id") != id:
+		return nil, fault("not-hosted", "what stands at %.200q calls itself %.200q", id, ld.Str(found, "id"))
+	}
+	if err := ob2Words(found); err != nil {
+		return nil, err
+	}
+	if kind, err := ob2Kind(found); err != nil || kind != BadgeKind {
+		return nil, fault("not-hosted", "what stands at %.200q is no assertion", id)
+	}
+	return found, agreesOnForm(found, true)
+}
+
+// fetch is the document at an address. The presenter may have chosen the address: that nothing stands there is a no.
+func (q *inquiry) fetch(at string) (object, error) {
+	if !strings.HasPrefix(at, "https://") && !strings.HasPrefix(at, "http://") {
+		return nil, fault("not-hosted", "%.200q is no address on the web", at)
+	}
+	data, err := q.resolve(q.o.Documents, secure(at))
+	if err != nil && at != secure(at) { // a folder may know it by the name that the issuer gave it
+		data, err = q.resolve(q.o.Documents, at)
+	}
+	switch {
+	case errors.Is(err, ErrGone):
+		return nil, fault("revoked", "%s is gone", at)
+	case errors.Is(err, ErrNotFound):
+		return nil, fault("not-hosted", "%s: there is nothing", at)
+	case err != nil:
+		return nil, fault("hosted-unreachable", "%s: %v", at, err)
+	}
+	return ld.Parse(data)
+}
+
+// reference is a document that stands within another, or the one at the address that stands in its place; at is where it was found.
+func (q *inquiry) reference(v any) (doc object, at string, err error) {
+	switch v := v.(type) {
+	case string:
+		doc, err = q.fetch(v)
+		if err == nil {
+			err = ob2Words(doc)
+		}
+		return doc, v, err
+	case object:
+		return v, ld.Str(v, "id"), nil
+	}
+	return nil, "", fault("malformed", "neither an address nor a document")
+}
+
+// issuer2 is the profile that a badge leads to, and that somebody trusts.
+type issuer2 struct {
+	at      string // where it was read
+	pinned  bool   // that address is one of the issuer's pinned keys
+	profile object
+	id      string // the issuer's, as it is trusted
+}
+
+// chain goes from the assertion to its class to the class's issuer, and reads them into b. The profile must be one that is trusted.
+func (q *inquiry) chain(doc object, b *Badge) (*issuer2, error) {
+	class, at, err := q.reference(doc["badge"])
+	if err != nil {
+		return nil, err
+	}
+	if err := b.readClass(class, at); err != nil {
+		return nil, err
+	}
+	who, err := q.issuerOf(class)
+	if err != nil {
+		return nil, err
+	}
+	b.IssuerID, b.IssuerName = who.id, ld.Str(who.profile, "name")
+	if _, elsewhere := doc["badge"].(string); elsewhere {
+		return who, who.owns(at) // a class that stands by itself is the issuer's where it stands with the issuer
+	}
+	return who, nil
+}
+
+// issuerOf finds the profile of a class's issuer. An embedded profile says only where the issuer's own is.
+func (q *inquiry) issuerOf(class object) (*issuer2, error) {
+	at, _ := class["issuer"].(string)
+	if at == "" {
+		at = ld.Str(ld.Obj(class, "issuer"), "id")
+	}
+	who := &issuer2{at: at}
+	if who.match(q.o.Trust, at); who.id == "" && !strings.HasPrefix(at, "http") {
+		return nil, fault("issuer-not-trusted", "nobody trusts %.200q here", at)
+	}
+	var err error
+	if who.profile, err = q.fetch(at); err != nil {
+		return nil, err
+	}
+	if err = ob2Words(who.profile); err == nil {
+		err = profile2(who.profile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if who.match(q.o.Trust, ld.Str(who.profile, "id")); who.id == "" {
+		return nil, fault("issuer-not-trusted", "nobody trusts %.200q here", ld.Str(who.profile, "id"))
+	}
+	return who, nil
+}
+
+// match finds the trusted issuer that bears a name, and whether its profile is pinned to the address where it was read. Several entries
+// may bear it: one that pins the address is preferred.
+func (w *issuer2) match(trust []Issuer, name string) {
+	for _, i := range trust {
+		if i.ID != name || name == "" || w.pinned {
+			continue
+		}
+		w.id = i.ID
+		w.pinned = slices.ContainsFunc(i.Keys, func(k string) bool { return strings.HasPrefix(k, "https://") && k == secure(w.at) })
+	}
+}
+
+// secure is an address as it is asked for: never without TLS.
+func secure(at string) string {
+	if rest, ok := strings.CutPrefix(at, "http://"); ok {
+		return "https://" + rest
+	}
+	return at
+}
+
+// signed2 checks the signature of a JWS with the key that the assertion names and the issuer's profile lists (Open Badges 2.0, section 8).
+func (q *inquiry) signed2(doc object, token *jwt, who *issuer2) error {
+	pins, err := q.pins(who.id)
+	if err != nil {
+		return err
+	}
+	creator := ld.Str(ld.Obj(doc, "verification"), "creator")
+	if listed := slices.DeleteFunc(slices.Clone(pins), func(p pin) bool { return p.id != creator || creator == "" }); len(listed) > 0 {
+		pins = listed
+	} else if creator != "" && slices.ContainsFunc(pins, func(p pin) bool { return p.id != "" }) {
+		return fault("key-not-pinned", "the issuer does not list the key %.200q", creator)
+	}
+	return q.open("", token.signedBy(pins))
+}

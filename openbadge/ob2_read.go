@@ -1,0 +1,271 @@
+package openbadge
+
+import (
+	"crypto"
+	"encoding/hex"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"portillon/openbadge/internal/ld"
+)
+
+// ob2Context is the SHA-256 of the context of Open Badges 2.0 in canonical JSON: some documents carry it in full. Nothing else may
+// stand in its place, or «expires» could come to mean something else.
+const ob2Context = "f0e3d4893d6d879fa78b384d58ead36bfc38a6891ff224efb410f59eb484f8df"
+
+func inFull(context any) bool {
+	o, ok := context.(object)
+	if !ok {
+		return false
+	}
+	text, err := ld.JCS(o)
+	return err == nil && hex.EncodeToString(sum(crypto.SHA256, text)) == ob2Context
+}
+
+// ob2Keys are the words of Open Badges 2.0 that are read. Another spelling of one of them would pass unread.
+var ob2Keys = [...]string{"allowedorigins", "badge", "claim", "criteria", "description", "email", "endorsement", "evidence", "expires", "hashed", "id", "identity", "image", "issuedon",
+	"issuer", "name", "narrative", "publickey", "recipient", "revocationlist", "revocationreason", "revoked", "revokedassertions", "salt", "startswith", "type", "uid", "url", "verification"}
+
+// ob2Words judges the words of a document: its context, and that no word that is read is written in a way that would not be. Other
+// words are an issuer's own affair, and extensions stand under names of their own.
+func ob2Words(doc object) error {
+	for k, v := range doc {
+		switch {
+		case strings.HasPrefix(k, "extensions:"):
+			if err := extension(k, v); err != nil {
+				return err
+			}
+		case strings.Contains(k, ":"):
+			return fault("unknown-term", "%.60q may say in other words what is read here", k)
+		case slices.Contains(ob2Keys[:], strings.ToLower(k)) && k != spelling(strings.ToLower(k)):
+			return fault("unknown-term", "%.60q is no word of Open Badges 2.0", k)
+		case k == "@id" || k == "@type":
+			return fault("unknown-term", "%q is another word for %q", k, k[1:])
+		}
+	}
+	for _, c := range ld.List(doc["@context"]) {
+		if s, ok := c.(string); ok && slices.Contains(ob2Contexts[:], s) || inFull(c) {
+			continue
+		} else if ok {
+			return fault("unknown-context", "the context %.200q is not one we know", s)
+		}
+		return fault("unknown-context", "a context within the document that is not the published one")
+	}
+	return nil
+}
+
+// spelling is how a word of ob2Keys is written.
+func spelling(lower string) string {
+	for _, c := range camel {
+		if strings.ToLower(c) == lower {
+			return c
+		}
+	}
+	return lower
+}
+
+// camel are those of ob2Keys that have capitals.
+var camel = [...]string{"allowedOrigins", "issuedOn", "publicKey", "revocationList", "revocationReason", "revokedAssertions", "startsWith"}
+
+// extension checks the form of an extension (Open Badges 2.0, Extensions): a node with a context of its own and a type beside Extension.
+// What it says is not read.
+func extension(name string, v any) error {
+	for _, x := range ld.List(v) {
+		o, ok := x.(object)
+		types := ld.List(o["type"])
+		known := slices.ContainsFunc(types, func(t any) bool { s, _ := t.(string); return strings.HasPrefix(s, "extensions:") })
+		if !ok || o["@context"] == nil || !has(o["type"], "Extension") || !known {
+			return fault("malformed", "%.60q is no extension: it wants a context, and the types Extension and extensions:…", name)
+		}
+	}
+	return nil
+}
+
+// ob2Kind is what a document is. Each of its types must be known, or somebody's own by an absolute name.
+func ob2Kind(doc object) (Kind, error) {
+	kind := DocumentKind
+	types := ld.List(doc["type"])
+	if len(types) == 0 {
+		return "", fault("malformed", "it has no type")
+	}
+	for _, x := range types {
+		t, _ := x.(string)
+		k, known := map[string]Kind{"Assertion": BadgeKind, "BadgeClass": ClassKind, "Issuer": ProfileKind, "Profile": ProfileKind, "Endorsement": EndorsementKind,
+			"AlignmentObject": DocumentKind, "Criteria": DocumentKind, "Evidence": DocumentKind, "Image": DocumentKind, "IdentityObject": DocumentKind,
+			"CryptographicKey": DocumentKind, "RevocationList": DocumentKind, "VerificationObject": DocumentKind, "Extension": DocumentKind}[t]
+		u, err := url.Parse(t)
+		switch {
+		case !known && (err != nil || !u.IsAbs() || u.Host == ""):
+			return "", fault("unknown-term", "the type %.60q is none of Open Badges 2.0", t)
+		case known && k != DocumentKind && kind != DocumentKind && kind != k:
+			return "", fault("ambiguous", "it is both a %s and a %s", kind, k)
+		case known && k != DocumentKind:
+			kind = k
+		}
+	}
+	return kind, nil
+}
+
+// readAssertion reads what an assertion says by itself.
+func (b *Badge) readAssertion(doc object) (err error) {
+	b.ID = ld.Str(doc, "id")
+	if doc["issuedOn"] == nil {
+		return fault("not-an-open-badge", "it has no issuedOn")
+	}
+	if b.ValidFrom, err = date(doc, "issuedOn"); err != nil {
+		return err
+	}
+	if b.ValidUntil, err = date(doc, "expires"); err != nil {
+		return err
+	}
+	image, _ := doc["image"].(string)
+	if image == "" {
+		image = ld.Str(ld.Obj(doc, "image"), "id")
+	}
+	switch {
+	case b.ID == "":
+		return fault("not-an-open-badge", "it has no id")
+	case !b.ValidUntil.IsZero() && b.ValidUntil.Before(b.ValidFrom):
+		return fault("malformed", "it expires before it is issued")
+	case strings.HasPrefix(image, "data:"):
+		return fault("malformed", "an assertion's image is an address, not the picture itself")
+	}
+	b.Image = image
+	b.readEvidence2(doc)
+	return b.readRecipient2(doc)
+}
+
+func (b *Badge) readRecipient2(doc object) error {
+	r, ok := doc["recipient"].(object)
+	identity := ld.Str(r, "identity")
+	hashed, isBool := r["hashed"].(bool)
+	types := ld.List(r["type"])
+	if !ok || identity == "" || len(types) != 1 || r["hashed"] != nil && !isBool {
+		return fault("not-an-open-badge", "its recipient has no identity, no type, or is hashed neither true nor false")
+	}
+	kind, _ := types[0].(string)
+	if (kind == "id" || kind == "url") && !hashed {
+		b.Subject = identity
+	}
+	b.Identifiers = []Identity{{Type: kind, Hash: identity, Hashed: hashed, Salt: ld.Str(r, "salt")}}
+	return nil
+}
+
+func (b *Badge) readEvidence2(doc object) {
+	for _, x := range ld.List(doc["evidence"]) {
+		switch x := x.(type) {
+		case string:
+			b.Evidence = append(b.Evidence, Evidence{ID: x})
+		case object:
+			b.Evidence = append(b.Evidence, Evidence{ld.Str(x, "id"), ld.Str(x, "name"), ld.Str(x, "description"), ld.Str(x, "narrative"), ld.Str(x, "genre"), ld.Str(x, "audience")})
+		}
+	}
+	if s := ld.Str(doc, "narrative"); s != "" {
+		b.Evidence = append(b.Evidence, Evidence{Narrative: s})
+	}
+}
+
+// readClass reads the badge class, which stands at an address or within its assertion.
+func (b *Badge) readClass(class object, at string) error {
+	if kind, err := ob2Kind(class); err != nil || kind != ClassKind {
+		return fault("not-an-open-badge", "what the assertion says it is a badge of is no BadgeClass")
+	}
+	if err := class2(class); err != nil {
+		return err
+	}
+	b.AchievementID, b.AchievementName, b.Description = ld.Str(class, "id"), ld.Str(class, "name"), ld.Str(class, "description")
+	if b.AchievementID == "" {
+		b.AchievementID = at
+	}
+	if b.Criteria, _ = class["criteria"].(string); b.Criteria == "" {
+		c := ld.Obj(class, "criteria")
+		if b.Criteria = ld.Str(c, "narrative"); b.Criteria == "" {
+			b.Criteria = ld.Str(c, "id")
+		}
+	}
+	b.Name = b.AchievementName
+	return nil
+}
+
+func class2(class object) error {
+	if ld.Str(class, "id") == "" || ld.Str(class, "name") == "" || class["criteria"] == nil || class["issuer"] == nil {
+		return fault("not-an-open-badge", "its class lacks an id, a name, criteria or an issuer")
+	}
+	return nil
+}
+
+// class judges a badge class by itself: its form, and that its issuer is one. Whom it belongs to nobody says: it opens nothing.
+func (q *inquiry) class(doc object) error {
+	if err := class2(doc); err != nil {
+		return err
+	}
+	issuer, _, err := q.reference(doc["issuer"])
+	if err != nil {
+		return err
+	}
+	return profile2(issuer)
+}
+
+func profile2(doc object) error {
+	if kind, err := ob2Kind(doc); err != nil || kind != ProfileKind {
+		return fault("not-an-open-badge", "its issuer is no Profile")
+	}
+	if ld.Str(doc, "id") == "" || ld.Str(doc, "name") == "" {
+		return fault("not-an-open-badge", "a profile lacks an id or a name")
+	}
+	return nil
+}
+
+// hosts reports whether an assertion stands where the issuer's profile says that its badges do. That the profile says so counts only
+// where it was read at an address that is pinned to the issuer.
+func (w *issuer2) hosts(id string) error {
+	if !w.pinned {
+		return fault("key-not-pinned", "its issuer's profile, at %.200q, is not pinned: a hosted badge is what its issuer's own pages say", w.at)
+	}
+	return w.owns(id)
+}
+
+// owns reports whether an address is within the issuer's (Open Badges 2.0, VerificationObject): as startsWith or allowedOrigins of its
+// profile say, else where the profile itself stands.
+func (w *issuer2) owns(address string) error {
+	u, ok := place(address)
+	if !ok {
+		return fault("hosted-elsewhere", "%.200q is no plain address", address)
+	}
+	v := ld.Obj(w.profile, "verification")
+	starts, origins := ld.List(v["startsWith"]), ld.List(v["allowedOrigins"])
+	within := func(x any) bool {
+		s, _ := x.(string)
+		p, ok := place(s)
+		return ok && p.Host == u.Host && strings.HasPrefix(u.Path, p.Path)
+	}
+	from := func(x any) bool {
+		s, _ := x.(string)
+		p, ok := place("https://" + strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://"))
+		return ok && p.Host == u.Host
+	}
+	home, known := place(w.at)
+	switch {
+	case len(starts) > 0 && !slices.ContainsFunc(starts, within), len(origins) > 0 && !slices.ContainsFunc(origins, from):
+		return fault("hosted-elsewhere", "%.200q is not where the issuer's profile says its badges are", address)
+	case len(starts)+len(origins) == 0 && (!known || home.Host != u.Host):
+		return fault("hosted-elsewhere", "%.200q is not where the issuer is", address)
+	}
+	return nil
+}
+
+// place takes an address apart that two readers cannot read as two: no user, no fragment, no dots to climb, no escapes. With TLS or
+// without is the same place, for it is asked for with it.
+func place(s string) (*url.URL, bool) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" || u.Opaque != "" || u.RawPath != "" || strings.ContainsAny(s, "\\%") {
+		return nil, false
+	}
+	if clean := path.Clean("/" + u.Path); u.Path != "" && clean != strings.TrimSuffix(u.Path, "/") && clean != u.Path {
+		return nil, false
+	}
+	u.Host = strings.ToLower(u.Host)
+	return u, true
+}
