@@ -69,3 +69,21 @@ func TestDecideAllocatesTwiceAtMost(t *testing.T) {
 		t.Errorf("%v allocations", worst)
 	}
 }
+
+// BenchmarkWho asks for all members at all machines; the issue of part 3 allows it 10 ms.
+func BenchmarkWho(b *testing.B) {
+	p, members := crowd(b)
+	for b.Loop() {
+		n := 0
+		for i := range p.Machines {
+			for _, s := range p.Who(p.Machines[i].ID, members, monday) {
+				if s.Alone|s.Supervised != 0 {
+					n++
+				}
+			}
+		}
+		if n < 1000 {
+			b.Fatal(n)
+		}
+	}
+}

@@ -91,24 +91,20 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 // who answers for every member at the machine, or at all.
 func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 	all := []may{}
+	var members []*policy.Member
+	var names []string
+	for p := range r.Everyone() {
+		members, names = append(members, p.Member), append(names, p.Name)
+	}
 	for i := range r.Policy.Machines {
 		m := &r.Policy.Machines[i]
 		if only != "" && m.ID != only {
 			continue
 		}
-		for p := range r.Everyone() {
-			d := r.Policy.Decide(policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: p.Member, Card: policy.AES, Issued: r.Issued})
-			x := may{Member: p.Member.ID, Name: p.Name, Machine: m.ID}
-			for i, o := range d.Outcomes {
-				switch {
-				case o.Verdict == policy.Allow && m.Grants[i].Supervisor == nil:
-					x.Alone = append(x.Alone, o.Role)
-				case o.Verdict != policy.Deny:
-					x.With = append(x.With, o.Role)
-				}
-			}
-			if len(x.Alone)+len(x.With) == 0 {
-				x.Missing = d.Codes()
+		for i, s := range r.Policy.Who(m.ID, members, at) {
+			x := may{Member: s.Member.ID, Name: names[i], Machine: m.ID, Alone: s.Alone.Roles(), With: s.Supervised.Roles()}
+			if s.Alone|s.Supervised == 0 {
+				x.Missing = r.Policy.Decide(policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: s.Member, Card: policy.AES, Issued: at}).Codes()
 			}
 			all = append(all, x)
 		}
