@@ -9,6 +9,7 @@
 package file
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 	_ "time/tzdata" // a minimal image may come without time zones, and hours cannot be judged without
@@ -17,13 +18,26 @@ import (
 	"portillon/yamlfile"
 )
 
-// MaxBytes bounds a policy file. 10,000 lines are about 0.5 MB.
-const MaxBytes = 1 << 20
+// MaxBytes and MaxLines bound a policy file: what is longer would take longer than 100 ms to refuse. 10,000 lines are about 0.5 MB.
+const (
+	MaxBytes = 1 << 20
+	MaxLines = 12_000
+)
+
+func bounded(name string, data []byte) error {
+	if len(data) > MaxBytes {
+		return fmt.Errorf("%s: the file has %d bytes (at most %d)", name, len(data), MaxBytes)
+	}
+	if n := bytes.Count(data, []byte("\n")); n > MaxLines {
+		return fmt.Errorf("%s: the file has %d lines (at most %d)", name, n, MaxLines)
+	}
+	return nil
+}
 
 // Parse reads a policy. name stands in the errors, of which there is one for each fault: errors.As finds yamlfile.Faults.
 func Parse(name string, data []byte) (*policy.Policy, error) {
-	if len(data) > MaxBytes {
-		return nil, fmt.Errorf("%s: the file has %d bytes (at most %d)", name, len(data), MaxBytes)
+	if err := bounded(name, data); err != nil {
+		return nil, err
 	}
 	d := yamlfile.Parse(name, data)
 	if err := d.Err(); err != nil {
@@ -43,8 +57,8 @@ func Parse(name string, data []byte) (*policy.Policy, error) {
 
 // ParseTrust reads the issuers of any YAML file that has the key issuers; its other keys are not looked at.
 func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
-	if len(data) > MaxBytes {
-		return nil, fmt.Errorf("%s: the file has %d bytes (at most %d)", name, len(data), MaxBytes)
+	if err := bounded(name, data); err != nil {
+		return nil, err
 	}
 	d := yamlfile.Parse(name, data)
 	if err := d.Err(); err != nil {
