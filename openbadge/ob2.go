@@ -54,8 +54,11 @@ func (q *inquiry) assertion(doc object, token *jwt) {
 		return
 	}
 	if hosted {
-		var err error
-		if doc, err = q.hosted(doc); !q.check("hosted", err) {
+		err := q.mayHost()
+		if err == nil {
+			doc, err = q.hosted(doc)
+		}
+		if !q.check("hosted", err) {
 			return
 		}
 	}
@@ -102,6 +105,16 @@ func agreesOnForm(doc object, hosted bool) error {
 	return nil
 }
 
+// mayHost reports whether any hosted badge could count. The presenter chooses the address: where none could, nobody is asked.
+func (q *inquiry) mayHost() error {
+	for _, i := range q.o.Trust {
+		if slices.ContainsFunc(i.Keys, func(k string) bool { return strings.HasPrefix(k, "https://") }) {
+			return nil
+		}
+	}
+	return fault("issuer-not-trusted", "no issuer's profile is pinned by its address here, so no hosted badge counts")
+}
+
 // hosted is the assertion as its own address has it: what was presented only says where that is.
 func (q *inquiry) hosted(doc object) (object, error) {
 	id := ld.Str(doc, "id")
@@ -129,10 +142,7 @@ func (q *inquiry) fetch(at string) (object, error) {
 	if !strings.HasPrefix(at, "https://") && !strings.HasPrefix(at, "http://") {
 		return nil, fault("not-hosted", "%.200q is no address on the web", at)
 	}
-	data, err := q.resolve(q.o.Documents, secure(at))
-	if err != nil && at != secure(at) { // a folder may know it by the name that the issuer gave it
-		data, err = q.resolve(q.o.Documents, at)
-	}
+	data, err := q.onTheWeb(at)
 	switch {
 	case errors.Is(err, ErrGone):
 		return nil, fault("revoked", "%s is gone", at)
@@ -142,6 +152,15 @@ func (q *inquiry) fetch(at string) (object, error) {
 		return nil, fault("hosted-unreachable", "%s: %v", at, err)
 	}
 	return ld.Parse(data)
+}
+
+// onTheWeb is what stands at an address, asked for with TLS. A folder may know it by the name that its issuer gave it.
+func (q *inquiry) onTheWeb(at string) ([]byte, error) {
+	data, err := q.resolve(q.o.Documents, secure(at))
+	if err != nil && at != secure(at) {
+		return q.resolve(q.o.Documents, at)
+	}
+	return data, err
 }
 
 // reference is a document that stands within another, or the one at the address that stands in its place; at is where it was found.

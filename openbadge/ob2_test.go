@@ -117,13 +117,30 @@ func TestAHostedBadgeNeedsAPinnedProfile(t *testing.T) {
 	}{
 		"nobody":           {nil, "invalid issuer-not-trusted"},
 		"another issuer":   {[]Issuer{{labIssuer + "2", []string{labIssuer}}}, "invalid issuer-not-trusted"},
-		"a key alone":      {[]Issuer{{labIssuer, []string{key(t).DID()}}}, "invalid key-not-pinned"},
+		"a key alone":      {[]Issuer{{labIssuer, []string{key(t).DID()}}}, "invalid issuer-not-trusted"},
 		"another address":  {[]Issuer{{labIssuer, []string{"https://lab.example/issuer2"}}}, "invalid key-not-pinned"},
-		"no key":           {[]Issuer{{labIssuer, nil}}, "invalid key-not-pinned"},
+		"no key":           {[]Issuer{{labIssuer, nil}}, "invalid issuer-not-trusted"},
 		"the second entry": {[]Issuer{{labIssuer, nil}, {labIssuer, []string{labIssuer}}}, "valid"},
 	} {
 		if got := codes(Verify(data, Options{Trust: c.trust, At: today, Documents: lab2()})); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// asked counts what a verdict asks for.
+type asked struct{ n int }
+
+func (a *asked) Resolve(string) ([]byte, error) { a.n++; return nil, errors.New("out of reach") }
+
+// The presenter chooses a hosted badge's address: where no hosted badge could count, nobody is asked.
+func TestNobodyIsAskedForABadgeThatCouldNotCount(t *testing.T) {
+	data, _ := json.Marshal(lab2()[labBadge])
+	for want, trust := range map[int][]Issuer{0: {{"did:key:z6Mk", []string{key(t).DID()}}}, 1: trust2()} {
+		a := &asked{}
+		Verify(data, Options{Trust: trust, At: today, Documents: a, Status: a, Refresh: a})
+		if a.n != want {
+			t.Errorf("asked %d times, want %d", a.n, want)
 		}
 	}
 }

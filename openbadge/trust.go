@@ -155,7 +155,7 @@ func (q *inquiry) published(at, id string) ([]pin, error) {
 
 // trusted is a JSON document that our own trust names.
 func (q *inquiry) trusted(at string) (object, error) {
-	data, err := q.resolve(q.o.Documents, at)
+	data, err := q.onTheWeb(at)
 	if err != nil {
 		return nil, err
 	}

@@ -3,11 +3,7 @@ package openbadge
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
 	"encoding/hex"
-	"math/big"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -242,24 +238,9 @@ func equalBytes(t *testing.T, what string, got, want []byte) {
 // readKey reads a multikey of any kind that the suites take: Ed25519 (0xed), P-256 (0x1200) and P-384 (0x1201), as varints.
 func readKey(t testing.TB, s string) crypto.PublicKey {
 	t.Helper()
-	b, ok := decode58(strings.TrimPrefix(s, "z"))
-	if !ok || len(b) < 34 {
+	k, ok := parseMultikey(s)
+	if !ok {
 		t.Fatalf("%q is no multikey", s)
 	}
-	var curve elliptic.Curve
-	switch [2]byte(b) {
-	case [2]byte{0xed, 0x01}:
-		return ed25519.PublicKey(b[2:])
-	case [2]byte{0x80, 0x24}:
-		curve = elliptic.P256()
-	case [2]byte{0x81, 0x24}:
-		curve = elliptic.P384()
-	default:
-		t.Fatalf("%q is a multikey of another kind", s)
-	}
-	x, y := elliptic.UnmarshalCompressed(curve, b[2:])
-	if x == nil {
-		t.Fatalf("%q is no point", s)
-	}
-	return &ecdsa.PublicKey{Curve: curve, X: x, Y: new(big.Int).Set(y)}
+	return k
 }
