@@ -129,13 +129,13 @@ func (c *comparison) had(p *Policy, state []int) had {
 		for _, clock := range []Clock{Trusted, Untrusted} {
 			q := c.question(state, s.at, clock)
 			d := p.Decide(q)
-			for r, alone := range rolesGiven(p, q, d) {
-				f := facet{r, alone, clock}
+			for _, g := range rolesGiven(p, q, d) {
+				f := facet{g.role, g.alone, clock}
 				if out.when[f] == nil {
 					out.when[f] = make(times, len(c.slots)/64+1)
 				}
 				out.when[f].set(i)
-				out.limits[f] = c.limitsOf(p, q, r, out.limits[f])
+				out.limits[f] = c.limitsOf(p, q, g.role, out.limits[f])
 			}
 		}
 	}
@@ -155,22 +155,26 @@ func (c *comparison) limitsOf(p *Policy, q Question, r Role, known Limits) Limit
 	return Limits{}
 }
 
-// rolesGiven yields the roles that a decision gives, and whether alone.
-func rolesGiven(p *Policy, q Question, d Decision) func(func(Role, bool) bool) {
-	return func(yield func(Role, bool) bool) {
-		m, ok := p.Machine(q.Machine)
-		if !ok {
-			return
-		}
-		if m.Mode == Warn && d.Verdict == Allow && !q.Tagged && !yield(User, true) { // whoever asks for it
-			return
-		}
-		for i, o := range d.Outcomes {
-			if o.Verdict == Allow && !yield(o.Role, m.Grants[i].Supervisor == nil) {
-				return
-			}
+// given is a role that a decision gives, and whether alone.
+type given struct {
+	role  Role
+	alone bool
+}
+
+func rolesGiven(p *Policy, q Question, d Decision) (out []given) {
+	m, ok := p.Machine(q.Machine)
+	if !ok {
+		return nil
+	}
+	if m.Mode == Warn && d.Verdict == Allow && !q.Tagged { // whoever asks for it
+		out = append(out, given{User, true})
+	}
+	for i, o := range d.Outcomes {
+		if o.Verdict == Allow {
+			out = append(out, given{o.Role, m.Grants[i].Supervisor == nil})
 		}
 	}
+	return out
 }
 
 // difference is what one state gains or loses.
@@ -275,7 +279,7 @@ func (c *comparison) when(t times) []string {
 			continue
 		}
 		s := c.slots[i]
-		for i+1 < len(c.slots) && t.has(i+1) && c.slots[i+1].from == s.to && sameDays(c.slots[i+1].days, s.days) {
+		for i+1 < len(c.slots) && t.has(i+1) && c.slots[i+1].from == s.to && slices.Equal(c.slots[i+1].days, s.days) {
 			i++
 			s.to = c.slots[i].to
 		}
@@ -283,8 +287,6 @@ func (c *comparison) when(t times) []string {
 	}
 	return out
 }
-
-func sameDays(a, b []Date) bool { return slices.Equal(a, b) }
 
 // In is the change in a sentence: who gains or loses what, where and when.
 func (c Change) In(l Language) string {

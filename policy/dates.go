@@ -124,16 +124,14 @@ func parseRange(s string) (x dates, rest string, err error) {
 		return dates{}, whole, fmt.Errorf("%.40q does not begin with a date, as in Dec 25, Dec 24-Jan 02, Jul-Aug or 2026 Dec 31", word)
 	}
 	year, s, _ := cutYear(s)
-	month, s, ok := cutMonth(s)
-	if !ok {
-		return bad()
-	}
+	month, s, _ := cutMonth(s) // startsDate has seen one
 	first, s, dayed := cutDay(s)
 	x.from, x.to = Date{year, month, max(first, 1)}, Date{year, month, first}
 	if !dayed {
 		x.to.Day = lastOf(year, month)
 	}
 	if end, more := strings.CutPrefix(s, "-"); more {
+		var ok bool
 		if x.to, s, ok = cutEnd(end, x.to, dayed); !ok {
 			return bad()
 		}

@@ -11,25 +11,26 @@ import (
 func (p *Policy) Prove(from time.Time) error {
 	for i := range p.Machines {
 		c, err := newComparison(p.Machines[i].ID, p, p, from)
-		if err != nil {
-			return err
+		if err == nil {
+			err = c.prove(func(q Question) uint { return roleSet(p, q) })
 		}
-		if err := c.prove(p); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *comparison) prove(p *Policy) error {
+// prove tries the laws on what a judge gives: a bit for each role.
+func (c *comparison) prove(judge func(Question) uint) error {
 	roles := make([][]uint, c.states()) // of each state: the roles that it has in each slot, alone and not
 	for n := range roles {
 		state := c.state(n)
 		for _, s := range c.slots {
 			q := c.question(state, s.at, Trusted)
-			set := c.roleSet(p, q)
+			set := judge(q)
 			q.Tagged = true
-			if tagged := c.roleSet(p, q); tagged&^(1<<Maintainer|1<<(Maintainer+8)) != 0 {
+			if tagged := judge(q); tagged&^(1<<Maintainer|1<<(Maintainer+8)) != 0 {
 				return fmt.Errorf("policy: machine %q: tagged out, it still lets %v in, %s", c.id, c.words(state), s.span())
 			}
 			roles[n] = append(roles[n], set)
@@ -50,12 +51,12 @@ func (c *comparison) prove(p *Policy) error {
 }
 
 // roleSet is a bit for each role that is had alone, and eight further on for each that is had with a supervisor.
-func (c *comparison) roleSet(p *Policy, q Question) (set uint) {
-	for r, alone := range rolesGiven(p, q, p.Decide(q)) {
-		if alone {
-			set |= 1 << r
+func roleSet(p *Policy, q Question) (set uint) {
+	for _, g := range rolesGiven(p, q, p.Decide(q)) {
+		if g.alone {
+			set |= 1 << g.role
 		} else {
-			set |= 1 << (r + 8)
+			set |= 1 << (g.role + 8)
 		}
 	}
 	return set

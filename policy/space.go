@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -179,12 +178,19 @@ func badgeChain(b BadgeID, needs []Need) chain {
 	return c
 }
 
-// short24 is a length in days where it is whole days.
+// short24 is a length as a policy file writes it: 180d, 1h30m.
 func short24(d time.Duration) string {
-	if d%(24*time.Hour) == 0 {
-		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	out := ""
+	for _, unit := range []struct {
+		name string
+		is   time.Duration
+	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}} {
+		if n := d / unit.is; n > 0 {
+			out += fmt.Sprint(int64(n), unit.name)
+			d %= unit.is
+		}
 	}
-	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+	return out
 }
 
 // practice adds chains for the last use of the machine, and for the hours logged on it.
