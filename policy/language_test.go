@@ -77,15 +77,35 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 		want string
 		max  time.Duration
 	}{
-		"no rule":                        {none, user, "allow ", 2 * time.Hour},
-		"quota: some left":               {quota, used(20*time.Minute, time.Hour), "allow ", 40 * time.Minute},
-		"quota: the week's is nearer":    {quota, used(0, 290*time.Minute), "allow ", 10 * time.Minute},
-		"quota: the day's is used":       {quota, used(time.Hour, time.Hour), "deny quota-used/day", 0},
-		"quota: both are used":           {quota, used(2*time.Hour, 6*time.Hour), "deny quota-used/day quota-used/week", 0},
-		"quota: of yesterday":            {quota, func(q *Question) { used(2*time.Hour, 2*time.Hour)(q); q.At = monday.Add(15 * time.Hour) }, "allow ", time.Hour},
-		"quota: of last week":            {quota, func(q *Question) { used(time.Hour, 5*time.Hour)(q); q.At = monday.AddDate(0, 0, 7) }, "allow ", time.Hour},
-		"quota: no clock":                {quota, untrusted(used(0, 0)), "deny clock-untrusted", 0},
-		"quota: no clock, passed":        {pass(PassHours, quota), untrusted(used(0, 0)), "allow ", 2 * time.Hour},
+		"no rule":                         {none, user, "allow ", 2 * time.Hour},
+		"quota: some left":                {quota, used(20*time.Minute, time.Hour), "allow ", 40 * time.Minute},
+		"quota: the week's is nearer":     {quota, used(0, 290*time.Minute), "allow ", 10 * time.Minute},
+		"quota: the day's is used":        {quota, used(time.Hour, time.Hour), "deny quota-used/day", 0},
+		"quota: both are used":            {quota, used(2*time.Hour, 6*time.Hour), "deny quota-used/day quota-used/week", 0},
+		"quota: of yesterday":             {quota, func(q *Question) { used(2*time.Hour, 2*time.Hour)(q); q.At = monday.Add(15 * time.Hour) }, "allow ", time.Hour},
+		"quota: of last week":             {quota, func(q *Question) { used(time.Hour, 5*time.Hour)(q); q.At = monday.AddDate(0, 0, 7) }, "allow ", time.Hour},
+		"quota: no clock":                 {quota, untrusted(used(0, 0)), "deny clock-untrusted", 0},
+		"quota: no clock, passed":         {pass(PassHours, quota), untrusted(used(0, 0)), "allow ", 2 * time.Hour},
+		"quota: no clock, another passed": {pass(PassAges|PassEnds, quota), untrusted(used(0, 0)), "deny clock-untrusted", 0},
+		"quota: told twice": {quota, func(q *Question) {
+			used(time.Hour, time.Hour)(q)
+			q.Member.Practice = append(q.Member.Practice, Practice{Machine: "m"})
+		}, "deny quota-used/day", 0},
+		"quota: the week's alone": {func(m *Machine) { m.Grants[0].Quota = Quota{Week: 5 * time.Hour} }, used(0, 5*time.Hour), "deny quota-used/week", 0},
+		"quota: and no badge": {func(m *Machine) { m.Grants[1].Quota = Quota{Day: time.Hour}; m.Grants = m.Grants[1:2] }, func(q *Question) {
+			learner(0)(q)
+			q.Member = bearer()
+			q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour}}
+		}, "deny no-badge quota-used/day", 0},
+		"learners: and no badge": {func(m *Machine) { m.Grants[1].Learners = 2; m.Grants = m.Grants[1:2] }, func(q *Question) { learner(2)(q); q.Member = bearer() }, "deny no-badge needs-supervisor/learners", 0},
+		"booking: and no badge": {func(m *Machine) {
+			m.Bookings = []Booking{{monday.Add(-time.Hour), monday.Add(time.Hour), "m-9"}}
+			m.Grants = m.Grants[1:2]
+		}, func(q *Question) { learner(0)(q); q.Member = bearer() }, "deny no-badge outside-hours/booked", 0},
+		"booking: another's, mentor": {func(m *Machine) {
+			m.Bookings = []Booking{{monday.Add(-time.Hour), monday.Add(time.Hour), "m-9"}}
+			m.Grants = append(m.Grants, Grant{Role: Mentor, Needs: Need{Badge: "mentor"}})
+		}, func(q *Question) { q.Member = bearer("mentor") }, "deny outside-hours/booked", 0},
 		"card: a number":                 {aes, user, "deny card-blocked/card", 0},
 		"card: a key":                    {aes, func(q *Question) { user(q); q.Card = AES }, "allow ", 2 * time.Hour},
 		"card: a key, none asked":        {none, func(q *Question) { user(q); q.Card = AES }, "allow ", 2 * time.Hour},
