@@ -103,7 +103,7 @@ func caught(t *testing.T, overlays []string) (n int) {
 		seats <- struct{}{}
 		work.Go(func() {
 			defer func() { <-seats }()
-			out, err := exec.Command("go", "test", "-failfast", "-overlay", o, ".").CombinedOutput()
+			out, err := exec.Command("go", "test", "-failfast", "-timeout", "60s", "-overlay", o, ".").CombinedOutput()
 			mu.Lock()
 			defer mu.Unlock()
 			switch {

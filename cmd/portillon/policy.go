@@ -23,7 +23,8 @@ func readPolicy(path string) (*policy.Policy, error) {
 }
 
 func policyCheck(_ context.Context, w stdio, args []string) error {
-	rest, err := flags(w, "policy check", args, 1, nil)
+	var lang *policy.Language
+	rest, err := flags(w, "policy check", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
 	if err != nil {
 		return err
 	}
@@ -31,7 +32,8 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.out, "%s: site %s, %d badges, %d machines, %d examples\n", rest[0], p.Site, len(p.Badges), len(p.Machines), len(p.Tests))
+	fmt.Fprintf(w.out, say(*lang, "%s : site %s, %d badges, %d machines, %d exemples\n", "%s: site %s, %d badges, %d machines, %d examples\n"),
+		rest[0], p.Site, len(p.Badges), len(p.Machines), len(p.Tests))
 	warnings, err := p.Warnings(time.Now())
 	if err == nil {
 		err = p.Prove(time.Now())
@@ -40,14 +42,16 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 		return &failure{code: 3, err: err}
 	}
 	for _, x := range warnings {
-		fmt.Fprintf(w.out, "warning: machines.%s.grants[%d]: %s\n", x.Machine, x.Grant, x.Text.EN)
+		fmt.Fprintf(w.out, say(*lang, "attention : machines.%s.grants[%d] : %s\n", "warning: machines.%s.grants[%d]: %s\n"), x.Machine, x.Grant, x.Text.In(*lang))
 	}
-	fmt.Fprintln(w.out, "proven: another badge never takes access away, and a tag stops all but maintainers")
+	fmt.Fprintln(w.out, say(*lang, "prouvé : un badge de plus n’enlève jamais d’accès, et une consignation arrête tous sauf les mainteneurs",
+		"proven: another badge never takes access away, and a tag stops all but maintainers"))
 	return nil
 }
 
 func policyTest(_ context.Context, w stdio, args []string) error {
-	rest, err := flags(w, "policy test", args, 1, nil)
+	var lang *policy.Language
+	rest, err := flags(w, "policy test", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
 	if err != nil {
 		return err
 	}
@@ -63,13 +67,13 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 		failed++
 		fmt.Fprintf(w.out, "%s: %s\n", r.Test.Name, r.Problem)
 	}
-	fmt.Fprintf(w.out, "%d examples hold, %d do not\n", len(p.Tests)-failed, failed)
+	fmt.Fprintf(w.out, say(*lang, "%d exemples tiennent, %d non\n", "%d examples hold, %d do not\n"), len(p.Tests)-failed, failed)
 	breaches := p.Breaches(time.Now())
 	for _, b := range breaches {
-		fmt.Fprintln(w.out, breach(b))
+		fmt.Fprintln(w.out, breach(b, *lang))
 	}
 	if len(p.Never) > 0 {
-		fmt.Fprintf(w.out, "%d rules under never:, %d cases against them\n", len(p.Never), len(breaches))
+		fmt.Fprintf(w.out, say(*lang, "%d règles sous never:, %d cas contre elles\n", "%d rules under never:, %d cases against them\n"), len(p.Never), len(breaches))
 	}
 	switch {
 	case failed+len(breaches) > 0:
@@ -81,25 +85,24 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 }
 
 // breach is a case against an invariant, for an operator.
-func breach(b policy.Breach) string {
-	holds := "no badge"
-	if len(b.Holds) > 0 {
-		holds = ""
-		for i, h := range b.Holds {
-			if i > 0 {
-				holds += ", "
-			}
-			holds += string(h)
+func breach(b policy.Breach, l policy.Language) string {
+	holds := say(l, "sans badge", "with no badge")
+	for i, h := range b.Holds {
+		if i == 0 {
+			holds = say(l, "avec ", "with ")
+		} else {
+			holds += ", "
 		}
+		holds += string(h)
 	}
-	out := fmt.Sprintf("%s: at %s, with %s: %s", b.Invariant.Name, b.Machine, holds, b.Role)
+	role := b.Role.String()
 	if b.Supervised {
-		out += " with a supervisor"
+		role += say(l, " avec un superviseur", " with a supervisor")
 	}
 	if b.Clock == policy.Untrusted {
-		out += ", while the clock is not trusted"
+		role += say(l, ", tant que l’heure n’est pas sûre", ", while the clock is not trusted")
 	}
-	return fmt.Sprintf("%s, %s (grant %d)", out, b.When, b.Grant+1)
+	return fmt.Sprintf(say(l, "%s : sur %s, %s : %s, %s (grant %d)", "%s: at %s, %s: %s, %s (grant %d)"), b.Invariant.Name, b.Machine, holds, role, b.When, b.Grant+1)
 }
 
 // explained is what policy explain --json prints.

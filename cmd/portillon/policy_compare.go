@@ -62,10 +62,12 @@ type may struct {
 func policyWho(_ context.Context, w stdio, args []string) error {
 	var machine, at string
 	var asJSON bool
+	var lang *policy.Language
 	rest, err := flags(w, "policy who", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&machine, "machine", "", "the machine; default: every one")
 		fs.StringVar(&at, "at", "", "the time (RFC 3339); default: now")
 		fs.BoolVar(&asJSON, "json", false, "print the answer as JSON")
+		lang = langFlag(fs)
 	})
 	if err != nil {
 		return err
@@ -85,7 +87,7 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 	if asJSON {
 		return printJSON(w.out, all)
 	}
-	return w.who(r.Policy, all)
+	return w.who(r.Policy, all, *lang)
 }
 
 // who answers for every member at the machine, or at all.
@@ -113,7 +115,7 @@ func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 }
 
 // who prints a table: those who may, by machine; the others are counted.
-func (w stdio) who(p *policy.Policy, all []may) error {
+func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
 	found := false
 	for _, m := range p.Machines {
 		none := 0
@@ -124,7 +126,7 @@ func (w stdio) who(p *policy.Policy, all []may) error {
 			case len(x.Alone)+len(x.With) == 0:
 				none++
 			default:
-				lines = append(lines, fmt.Sprintf("  %-24s %-10s %s", x.Name, x.Member, roleWords(x)))
+				lines = append(lines, fmt.Sprintf("  %-24s %-10s %s", x.Name, x.Member, roleWords(x, l)))
 			}
 		}
 		if len(lines)+none == 0 {
@@ -132,7 +134,7 @@ func (w stdio) who(p *policy.Policy, all []may) error {
 		}
 		found = found || len(lines) > 0
 		fmt.Fprintf(w.out, "%s\n%s", m.ID, strings.Join(append(lines, ""), "\n"))
-		fmt.Fprintf(w.out, "  and %d who may not\n", none)
+		fmt.Fprintf(w.out, say(l, "  et %d sans accès\n", "  and %d who may not\n"), none)
 	}
 	if !found {
 		return errNo
@@ -140,13 +142,13 @@ func (w stdio) who(p *policy.Policy, all []may) error {
 	return nil
 }
 
-func roleWords(x may) string {
+func roleWords(x may, l policy.Language) string {
 	var out []string
 	for _, r := range x.Alone {
 		out = append(out, r.String())
 	}
 	for _, r := range x.With {
-		out = append(out, r.String()+" with a supervisor")
+		out = append(out, r.String()+say(l, " avec un superviseur", " with a supervisor"))
 	}
 	return strings.Join(out, ", ")
 }
@@ -170,12 +172,13 @@ type affected struct {
 }
 
 func policyDiff(_ context.Context, w stdio, args []string) error {
-	var dir, at, lang string
+	var dir, at string
+	var l *policy.Language
 	var asJSON bool
 	rest, err := flags(w, "policy diff", args, 2, func(fs *flag.FlagSet) {
 		fs.StringVar(&dir, "site", "", "a site directory: its members are named who gain or lose")
 		fs.StringVar(&at, "at", "", "the year that is looked at begins here (RFC 3339); default: now")
-		fs.StringVar(&lang, "lang", "fr", "fr or en")
+		l = langFlag(fs)
 		fs.BoolVar(&asJSON, "json", false, "print the answer as JSON")
 	})
 	if err != nil {
@@ -184,8 +187,7 @@ func policyDiff(_ context.Context, w stdio, args []string) error {
 	before, err1 := readPolicy(rest[0])
 	after, err2 := readPolicy(rest[1])
 	when, err3 := timeFlag("--at", at, time.Now())
-	l, err4 := policy.ParseLanguage(lang)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
 	out := differences{Verdict: "same", Reasons: []reason{}, Changes: []policy.Change{}}
@@ -204,7 +206,7 @@ func policyDiff(_ context.Context, w stdio, args []string) error {
 	if len(changes) > 0 {
 		out.Verdict = "differs"
 	}
-	return w.differs(out, l, asJSON)
+	return w.differs(out, *l, asJSON)
 }
 
 func (w stdio) differs(d differences, l policy.Language, asJSON bool) error {
