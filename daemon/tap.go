@@ -52,6 +52,9 @@ func (m *Machine) question(member, supervisor *policy.Member, as policy.Role) po
 	if m.Trusted() {
 		q.Clock = policy.Trusted
 	}
+	if m.Roster != nil {
+		q.Issued = m.Roster.Issued
+	}
 	return q
 }
 
@@ -171,9 +174,12 @@ func (m *Machine) practised(r session.Record) (policy.Practice, bool) {
 	if !ok || r.Kind != wire.SessionEnd {
 		return policy.Practice{}, false
 	}
-	p := m.practice[r.Member]
-	p.Machine, p.Last = m.Machine, m.Now().UTC().Round(time.Second)
-	p.Logged += time.Duration(end.Seconds) * time.Second
+	zone := time.UTC
+	if m.Roster != nil {
+		zone = m.Roster.Policy.Zone
+	}
+	p := m.practice[r.Member].Used(m.Now().Round(time.Second).In(zone), time.Duration(end.Seconds)*time.Second)
+	p.Machine = m.Machine
 	return p, true
 }
 

@@ -36,7 +36,7 @@ func crowd(tb testing.TB) (*Policy, []*Member) {
 			}
 			x.Holdings = append(x.Holdings, h)
 		}
-		x.Practice = []Practice{{m.Machines[i%20].ID, monday.AddDate(0, -i%12, 0), 0}}
+		x.Practice = []Practice{{Machine: m.Machines[i%20].ID, Last: monday.AddDate(0, -i%12, 0), Logged: 0}}
 		members[i] = x
 	}
 	return mustNew(tb, m), members
@@ -67,5 +67,23 @@ func TestDecideAllocatesTwiceAtMost(t *testing.T) {
 	}
 	if worst > 2 {
 		t.Errorf("%v allocations", worst)
+	}
+}
+
+// BenchmarkWho asks for all members at all machines; the issue of part 3 allows it 10 ms.
+func BenchmarkWho(b *testing.B) {
+	p, members := crowd(b)
+	for b.Loop() {
+		n := 0
+		for i := range p.Machines {
+			for _, s := range p.Who(p.Machines[i].ID, members, monday) {
+				if s.Alone|s.Supervised != 0 {
+					n++
+				}
+			}
+		}
+		if n < 1000 {
+			b.Fatal(n)
+		}
 	}
 }

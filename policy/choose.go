@@ -61,16 +61,50 @@ func (j *judge) give(d *Decision, m *machine, v Verdict, r Role, alone bool, bad
 // limits are the grant's own, cut at its closing time.
 func (j *judge) limits(g *Grant) Limits {
 	l := g.Session
-	if g.Hours == nil {
+	if j.q.Clock != Trusted { // what could end it was passed over
 		return l
 	}
-	j.onWall()
-	if end, ok := g.Hours.Closes(j.local); ok {
-		if left := end.Sub(j.q.At); l.Max == 0 || left < l.Max {
+	atMost := func(left time.Duration) {
+		if l.Max == 0 || left < l.Max {
 			l.Max = left
 		}
 	}
+	if g.Hours != nil {
+		j.onWall()
+		if end, ok := g.Hours.Closes(j.local); ok {
+			atMost(end.Sub(j.q.At))
+		}
+	}
+	if g.Quota != (Quota{}) {
+		day, week := j.used()
+		if g.Quota.Day > 0 {
+			atMost(g.Quota.Day - day)
+		}
+		if g.Quota.Week > 0 {
+			atMost(g.Quota.Week - week)
+		}
+	}
+	if end, ok := j.bookedUntil(g); ok {
+		atMost(end.Sub(j.q.At))
+	}
 	return l
+}
+
+// bookedUntil is when a booking ends the session: the next one of somebody else's, or the end of the member's own where the grant asks for one.
+func (j *judge) bookedUntil(g *Grant) (end time.Time, ok bool) {
+	if g.Role == Maintainer {
+		return end, false
+	}
+	for _, b := range j.m.Bookings {
+		switch mine := j.mine(&b); {
+		case !b.To.After(j.q.At):
+		case mine && g.Booked && !b.From.After(j.q.At):
+			return b.To, true
+		case !mine && b.From.After(j.q.At):
+			return b.From, true
+		}
+	}
+	return end, false
 }
 
 func longer(a, b Limits) bool {

@@ -44,8 +44,8 @@ const (
 	badgeExpired
 	notEnoughHours
 	notRecent
-	_ // quota-used
-	_ // bundle-stale
+	quotaUsed
+	bundleStale
 	clockUntrusted
 	taggedOut
 	outsideHours
@@ -65,9 +65,9 @@ func (c Code) ease() int { return slices.Index(codeList[:], c) }
 type Reason struct {
 	Code  Code          `json:"code"`
 	Badge BadgeID       `json:"badge,omitempty"` // the badge that it concerns
-	At    time.Time     `json:"at,omitzero"`     // badge-expired: its end; badge-unverified: when it begins to be valid, or when its status was last read; not-recent: issue or last use
-	Want  time.Duration `json:"want,omitempty"`  // not-recent: the age asked for; not-enough-hours: the running time asked for (ns)
-	Have  time.Duration `json:"have,omitempty"`  // not-enough-hours: the running time logged (ns)
+	At    time.Time     `json:"at,omitzero"`     // badge-expired: its end; badge-unverified: when it begins to be valid, or when its status was last read; not-recent: issue or last use; outside-hours, booked: until when
+	Want  time.Duration `json:"want,omitempty"`  // not-recent: the age asked for; not-enough-hours: the running time asked for; quota-used: the quota (ns)
+	Have  time.Duration `json:"have,omitempty"`  // not-enough-hours: the running time logged; quota-used: the time used (ns)
 	Kind  ReasonKind    `json:"kind,omitempty"`  // which rule spoke, where a code has several
 }
 
@@ -75,14 +75,21 @@ type Reason struct {
 type ReasonKind uint8
 
 const (
-	_          ReasonKind = iota
-	OfAge                 // not-recent: the badge's age
-	OfPractice            // not-recent: the last use of this machine
-	NotYet                // badge-unverified: valid only later
-	OldStatus             // badge-unverified: the status was read longer ago than status-grace
+	_              ReasonKind = iota
+	OfAge                     // not-recent: the badge's age
+	OfPractice                // not-recent: the last use of this machine
+	NotYet                    // badge-unverified: valid only later
+	OldStatus                 // badge-unverified: the status was read longer ago than status-grace
+	WeakAssurance             // badge-unverified: what it rests on is weaker than asked
+	WeakCard                  // card-blocked: the card's number can be copied, and this machine asks for more
+	OfDay                     // quota-used: the day's
+	OfWeek                    // quota-used: the week's
+	Booked                    // outside-hours: the machine is booked for someone else
+	NotBooked                 // outside-hours: only within a booking of one's own
+	BusySupervisor            // needs-supervisor: the one who tapped answers for as many as the policy allows
 )
 
-var kindWords = [...]string{"", "within", "used-within", "not-yet", "status-age"}
+var kindWords = [...]string{"", "within", "used-within", "not-yet", "status-age", "assurance", "card", "day", "week", "booked", "not-booked", "learners"}
 
 func (k ReasonKind) String() string { return word(kindWords[:], int(k)) }
 

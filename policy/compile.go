@@ -117,29 +117,39 @@ func (c *checker) machine(m *Machine) {
 	c.bad(len(m.Grants) > 0, "machine %q has no grants", m.ID)
 	c.bad(m.WhenIdle <= FinishJob && m.Mode <= Warn, "machine %q: unknown when-idle or mode", m.ID)
 	c.bad(m.Cooldown >= 0, "machine %q: cooldown %v is negative", m.ID, m.Cooldown)
+	c.bad(m.Card <= AES && m.Pass <= PassHours|PassAges|PassEnds && m.Fresh >= 0, "machine %q: unknown card, clock or bundle", m.ID)
+	c.bookings(m)
 	out := &machine{Machine: m}
 	for i := range m.Grants {
 		g := &m.Grants[i]
 		where := fmt.Sprintf("machine %q, grant %d", m.ID, i)
 		c.bad(g.Role > NoRole && g.Role <= Maintainer, "%s: no role", where)
 		c.bad(g.Role != Learner || g.Supervisor != nil, "%s: a learner needs a supervisor", where)
-		c.bad(g.Session.Max >= 0 && g.Session.Idle >= 0 && g.Session.Warn >= 0, "%s: a limit is negative", where)
+		c.bad(g.Session.Max >= 0 && g.Session.Idle >= 0 && g.Session.Warn >= 0 && g.Session.Extend >= 0, "%s: a limit is negative", where)
+		c.bad(g.Quota.Day >= 0 && g.Quota.Week >= 0 && g.Learners >= 0, "%s: a quota is negative", where)
 		compiled := grant{Grant: g, needs: c.need(out, where, &g.Needs, 1)}
 		if g.Supervisor != nil {
 			compiled.supervisor = c.need(out, where+", supervisor", g.Supervisor, 1)
 		}
-		compiled.unheld = unheld(g)
+		compiled.unheld = unheld(m, g)
 		out.grants = append(out.grants, compiled)
 	}
 	c.bad(len(out.leaves) <= MaxNeeds, "machine %q: more than %d needs", m.ID, MaxNeeds)
 	c.p.machines[m.ID] = out
 }
 
+func (c *checker) bookings(m *Machine) {
+	for i, b := range m.Bookings {
+		c.bad(b.For != "" && b.From.Before(b.To), "machine %q: booking %d is nobody's, or ends before it begins", m.ID, i)
+		c.bad(i == 0 || !b.From.Before(m.Bookings[i-1].To), "machine %q: booking %d begins before another has ended", m.ID, i)
+	}
+}
+
 // unheld is written once for all decisions: most members hold few of the badges that a machine asks for. Where another
 // reason could stand second, it is nil.
-func unheld(g *Grant) []Reason {
+func unheld(m *Machine, g *Grant) []Reason {
 	switch {
-	case g.Needs.Badge == "" || g.Needs.Hours > 0 || g.Hours != nil && g.Supervisor != nil:
+	case g.Needs.Badge == "" || g.Needs.Hours > 0 || g.Supervisor != nil && (g.Hours != nil || g.Booked || g.Quota != Quota{} || g.Learners > 0 || len(m.Bookings) > 0):
 		return nil
 	case g.Supervisor != nil:
 		return []Reason{{Code: NoBadge, Badge: g.Needs.Badge}, {Code: NeedsSupervisor}}

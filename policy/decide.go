@@ -1,6 +1,10 @@
 package policy
 
-import "time"
+import (
+	"slices"
+	"sort"
+	"time"
+)
 
 // Clock says how far the time of a question can be believed. The zero Clock is not believed.
 type Clock uint8
@@ -15,11 +19,14 @@ type Question struct {
 	At         time.Time
 	Clock      Clock
 	Machine    MachineID
-	Member     *Member // nil: nobody has this card
-	Supervisor *Member // who taps to answer for the member; nil: nobody
-	As         Role    // NoRole: the role to start in; else only this role will do
-	Tagged     bool    // a tag hangs on the machine
-	Fault      bool    // the relay cannot be trusted
+	Member     *Member      // nil: nobody has this card
+	Supervisor *Member      // who taps to answer for the member; nil: nobody
+	As         Role         // NoRole: the role to start in; else only this role will do
+	Card       CardStrength // what the member's card has proven
+	Answering  int          // sessions that the supervisor answers for already
+	Issued     time.Time    // when the bundle was made that the machine works from; zero: nobody knows
+	Tagged     bool         // a tag hangs on the machine
+	Fault      bool         // the relay cannot be trusted
 }
 
 // Decision is the answer. The zero Decision denies.
@@ -94,7 +101,7 @@ func (p *Policy) Decide(q Question) Decision {
 	if m == nil {
 		return Decision{}
 	}
-	j := judge{q: q, zone: p.Zone, grace: p.StatusGrace}
+	j := judge{q: q, zone: p.Zone, grace: p.StatusGrace, m: m.Machine}
 	j.member.meet(m, q.Member)
 	j.supervisor.meet(m, q.Supervisor)
 	outcomes, badges := blank(len(m.grants))
@@ -113,6 +120,7 @@ func (p *Policy) Decide(q Question) Decision {
 // cost five allocations in place of two. So it notes lacks as numbers.
 type judge struct {
 	q          Question
+	m          *Machine
 	zone       *time.Location
 	grace      time.Duration
 	member     person
@@ -120,7 +128,7 @@ type judge struct {
 	at         uint16 // which grant is judged
 	lacks      lacks  // of all grants, one after the other
 	local      time.Time
-	wall       week
+	wall       moment
 }
 
 // lack is a Reason in few bytes.
@@ -175,10 +183,11 @@ func (j *judge) grant(g *grant) Outcome {
 	j.everyone(g.Role)
 	j.need(&g.needs, &j.member)
 	j.hours(g.Hours)
+	j.booked(g.Grant)
+	j.quota(g.Quota)
 	ready := j.lacks.n == from
 	switch {
-	case g.Supervisor != nil && !j.supervised(&g.supervisor):
-		j.miss(needsSupervisor)
+	case g.Supervisor != nil && !j.supervised(g):
 		if ready {
 			o.Verdict = Await
 		}
@@ -196,17 +205,40 @@ func (j *judge) everyone(r Role) {
 	if j.q.Fault {
 		j.miss(machineFault)
 	}
+	if j.q.Card < j.m.Card {
+		j.lacks.add(lack{code: cardBlocked, kind: WeakCard, grant: j.at})
+	}
+	if j.m.Fresh > 0 && !slices.Contains(j.m.Stale, r) {
+		j.fresh()
+	}
 	if j.q.Tagged && r != Maintainer {
 		j.miss(taggedOut)
 	}
 }
 
-func (j *judge) hours(h *Hours) {
-	if h == nil {
-		return
+// fresh asks that the bundle is not older than the machine's policy wants.
+func (j *judge) fresh() {
+	switch judged := j.judges(PassAges); {
+	case judged && j.q.At.Sub(j.q.Issued) > j.m.Fresh:
+		j.miss(bundleStale)
+	case !judged && j.q.Issued.IsZero():
+		j.miss(bundleStale)
 	}
-	if j.q.Clock != Trusted {
+}
+
+// judges reports whether a rule on time can be judged. Where it cannot, and may not be passed over, it is missed.
+func (j *judge) judges(rule ClockPass) bool {
+	if j.q.Clock == Trusted {
+		return true
+	}
+	if j.m.Pass&rule == 0 {
 		j.miss(clockUntrusted)
+	}
+	return false
+}
+
+func (j *judge) hours(h *Hours) {
+	if h == nil || !j.judges(PassHours) {
 		return
 	}
 	if _, open := h.open(j.onWall()); !open {
@@ -214,7 +246,7 @@ func (j *judge) hours(h *Hours) {
 	}
 }
 
-func (j *judge) onWall() week {
+func (j *judge) onWall() moment {
 	if j.local.IsZero() {
 		j.local = j.q.At.In(j.zone)
 		j.wall = onWall(j.local)
@@ -222,13 +254,71 @@ func (j *judge) onWall() week {
 	return j.wall
 }
 
-// supervised reports whether another member who meets n has tapped. What they lack is not the first member's business.
-func (j *judge) supervised(n *need) bool {
-	s := j.q.Supervisor
-	if s == nil || s.Blocked || s.ID == "" || s.ID == j.q.Member.ID {
-		return false
+// booked asks that the machine is not kept for someone else and, where the grant says so, that it is kept for the member.
+func (j *judge) booked(g *Grant) {
+	if g.Role == Maintainer || !g.Booked && len(j.m.Bookings) == 0 || !j.judges(PassHours) {
+		return
 	}
-	return j.quietly(n, &j.supervisor)
+	b, now, _ := j.booking()
+	switch mine := now && j.mine(b); {
+	case now && !mine:
+		j.lacks.add(lack{code: outsideHours, kind: Booked, grant: j.at, held: uint32(slices.Index(j.m.Bookings, *b))})
+	case g.Booked && !mine:
+		j.lacks.add(lack{code: outsideHours, kind: NotBooked, grant: j.at})
+	}
+}
+
+// booking is the one under way, or else the next; ok is false where there is none.
+func (j *judge) booking() (b *Booking, now, ok bool) {
+	all := j.m.Bookings
+	i := sort.Search(len(all), func(i int) bool { return all[i].To.After(j.q.At) })
+	if i == len(all) {
+		return nil, false, false
+	}
+	return &all[i], !all[i].From.After(j.q.At), true
+}
+
+func (j *judge) mine(b *Booking) bool { return b.For != "" && b.For == j.q.Member.ID }
+
+func (j *judge) quota(q Quota) {
+	if q == (Quota{}) || !j.judges(PassHours) {
+		return
+	}
+	day, week := j.used()
+	if q.Day > 0 && day >= q.Day {
+		j.lacks.add(lack{code: quotaUsed, kind: OfDay, grant: j.at})
+	}
+	if q.Week > 0 && week >= q.Week {
+		j.lacks.add(lack{code: quotaUsed, kind: OfWeek, grant: j.at})
+	}
+}
+
+// used is what counts today, and this week, of what the member has used.
+func (j *judge) used() (day, week time.Duration) {
+	j.onWall()
+	if day = j.member.day; !sameDay(j.member.last, j.local) {
+		day = 0
+	}
+	if week = j.member.week; !sameWeek(j.member.last, j.local) {
+		week = 0
+	}
+	return day, week
+}
+
+// supervised reports whether another member has tapped who meets what the grant asks of a supervisor, and may answer for one more.
+// What they lack is not the first member's business.
+func (j *judge) supervised(g *grant) bool {
+	s := j.q.Supervisor
+	l := lack{code: needsSupervisor, grant: j.at}
+	switch {
+	case s == nil || s.Blocked || s.ID == "" || s.ID == j.q.Member.ID || !j.quietly(&g.supervisor, &j.supervisor):
+	case g.Learners > 0 && j.q.Answering >= g.Learners:
+		l.kind = BusySupervisor
+	default:
+		return true
+	}
+	j.lacks.add(l)
+	return false
 }
 
 // quietly judges n without a trace.
@@ -303,6 +393,9 @@ func (j *judge) badge(n *need, who *person) bool {
 func (j *judge) ages(n *need, who *person, at int) {
 	issued := who.all[at].From
 	l := lack{grant: j.at, leaf: n.leaf, held: uint32(at)}
+	if j.q.Clock != Trusted && j.m.Pass&PassAges != 0 {
+		return
+	}
 	if n.ask.Within > 0 {
 		l.kind = OfAge
 		j.age(l, n.ask.Within, issued)
@@ -338,7 +431,7 @@ func (j *judge) best(n *need, who *person) (best int, why lack) {
 		if h.Badge != n.ask.Badge {
 			continue
 		}
-		switch code, kind := j.counts(h); {
+		switch code, kind := j.counts(h, n.ask.Assurance); {
 		case code == counts:
 			if best < 0 || h.From.After(who.all[best].From) {
 				best = at
@@ -351,14 +444,16 @@ func (j *judge) best(n *need, who *person) (best int, why lack) {
 }
 
 // counts says why a badge does not count, or that it does.
-func (j *judge) counts(h *Holding) (code uint8, kind ReasonKind) {
+func (j *judge) counts(h *Holding, least Assurance) (code uint8, kind ReasonKind) {
 	at := j.q.At
 	switch trusted := j.q.Clock == Trusted; {
 	case h.Standing == Revoked:
 		return badgeRevoked, 0
 	case h.Standing != Verified:
 		return badgeUnverified, 0
-	case !trusted && !h.Until.IsZero():
+	case h.Assurance > least:
+		return badgeUnverified, WeakAssurance
+	case !trusted && !h.Until.IsZero() && j.m.Pass&PassEnds == 0:
 		return clockUntrusted, 0
 	case !trusted: // see the package comment for the two dates that are not judged
 		return counts, 0
@@ -402,6 +497,7 @@ func tell(m *machine, who *Member, all []Outcome, lacks []lack) {
 func write(m *machine, who *Member, run []lack, out []Reason) {
 	for i := range run {
 		out[i].Code, out[i].Kind = codeList[run[i].code], run[i].kind
+		share(m, who, &run[i], &out[i])
 		if run[i].leaf > 0 {
 			detail(m, who, &run[i], &out[i])
 		}
@@ -415,6 +511,19 @@ func runOf(lacks []lack) []lack {
 		n++
 	}
 	return lacks[:n]
+}
+
+// share fills in what a reason says of a member's share of the machine.
+func share(m *machine, who *Member, l *lack, r *Reason) {
+	q := m.grants[l.grant].Quota
+	switch l.kind {
+	case OfDay:
+		r.Want, r.Have = q.Day, who.used(m.ID).Day
+	case OfWeek:
+		r.Want, r.Have = q.Week, who.used(m.ID).Week
+	case Booked:
+		r.At = m.Bookings[l.held].To
+	}
 }
 
 // detail fills in what a reason says of a badge.
@@ -432,9 +541,9 @@ func detail(m *machine, who *Member, l *lack, r *Reason) {
 		r.At, r.Want = who.Holdings[l.held].From, ask.Within
 	case l.code == notRecent:
 		r.Want = ask.UsedWithin
-		r.At, _ = who.practice(m.ID)
+		r.At = who.used(m.ID).Last
 	case l.code == notEnoughHours:
 		r.Want = ask.Hours
-		_, r.Have = who.practice(m.ID)
+		r.Have = who.used(m.ID).Logged
 	}
 }

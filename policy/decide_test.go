@@ -52,7 +52,7 @@ func TestDecisionFollowsEveryRule(t *testing.T) {
 		return func(q *Question) {
 			q.Member = holder(badges...)
 			q.Member.Holdings[0].From = monday.AddDate(-2, 0, 0)
-			q.Member.Practice = []Practice{{"other", monday, 100 * time.Hour}, {machine, last, logged}}
+			q.Member.Practice = []Practice{{Machine: "other", Last: monday, Logged: 100 * time.Hour}, {Machine: machine, Last: last, Logged: logged}}
 		}
 	}
 	for _, c := range []struct {
@@ -238,7 +238,7 @@ func TestReasonsCarryWhatTheSentenceNeeds(t *testing.T) {
 		{Badge: "maintainer", Standing: Verified, From: last, Until: end},
 		{Badge: "user", Standing: Verified, From: last.AddDate(-1, 0, 0)},
 		{Badge: "first", Standing: Verified, From: last, Checked: end},
-	}, Practice: []Practice{{"vinyl", last, time.Hour}, {"print", last, 4 * time.Hour}}}
+	}, Practice: []Practice{{Machine: "vinyl", Last: last, Logged: time.Hour}, {Machine: "print", Last: last, Logged: 4 * time.Hour}}}
 	want := map[MachineID][]Reason{
 		"vinyl": {{Code: NotRecent, Badge: "user", At: last, Want: 180 * days, Kind: OfPractice}},
 		"print": {{Code: NotRecent, Badge: "user", At: last.AddDate(-1, 0, 0), Want: 365 * days, Kind: OfAge}},
@@ -367,7 +367,9 @@ func TestModeWarnLetsMembersInAndSaysWhatEnforcementWould(t *testing.T) {
 		{"revoked", revoked, nil, "allow user [badge-revoked]", Deny},
 		{"maintainer expired", holder("maintainer"), func(q *Question) { q.Member.Holdings[0].Until = monday.Add(-1) }, "allow user [badge-expired]", Deny},
 		{"clock", holder("user"), func(q *Question) { q.Clock = Untrusted }, "allow user [clock-untrusted]", Deny},
-		{"waiting", holder("first"), func(q *Question) { q.Member.Practice = []Practice{{"print", monday, 99 * time.Hour}} }, "allow user [needs-supervisor]", Await},
+		{"waiting", holder("first"), func(q *Question) {
+			q.Member.Practice = []Practice{{Machine: "print", Last: monday, Logged: 99 * time.Hour}}
+		}, "allow user [needs-supervisor]", Await},
 		{"unknown card", nil, nil, "deny none [unknown-card]", Deny},
 		{"blocked", blocked, nil, "", Deny},
 		{"fault", holder("user"), func(q *Question) { q.Fault = true }, "deny none [machine-fault]", Deny},

@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Sentence is what the member reads: the fact, then what to do. Both stand as they are shown, without a full stop.
 type Sentence struct {
@@ -53,6 +56,10 @@ func (e explainer) await() Sentence {
 		return Sentence{Text{"Utilisation possible avec un mentor", "Possible with a mentor"},
 			Text{"Mentor : présentez votre carte", "Mentor: tap your card"}}
 	}
+	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing, func(r Reason) bool { return r.Kind == BusySupervisor }) {
+		return step(Text{"Ce mentor répond déjà d’autant de sessions que possible", "This mentor already answers for as many sessions as allowed"},
+			Text{"demander à un autre mentor", "ask another mentor"})
+	}
 	s := Sentence{Fact: Text{"La seconde carte ne permet pas de répondre de cette session", "The second card cannot answer for this session"},
 		Next: Text{"Prochaine étape : demander à un mentor", "Next step: ask a mentor"}}
 	if b := e.supervisorBadge(); b != "" {
@@ -99,7 +106,14 @@ func (e explainer) deny(o Outcome) Sentence {
 		return step(Text{"Pratique sur cette machine : " + have + " sur les " + want + " demandées", "Practice on this machine: " + have + " of the " + want + " asked for"},
 			Text{"continuer avec un mentor", "go on with a mentor"})
 	case OutsideHours:
-		return e.closed()
+		return e.closed(r)
+	case QuotaUsed:
+		return usedUp(r)
+	case CardBlocked:
+		if r.Kind == WeakCard {
+			return step(Text{"Cette machine demande une carte sécurisée", "This machine asks for a secure card"}, Text{"en demander une à l’accueil", "ask for one at the desk"})
+		}
+		return fixed(r.Code)
 	default:
 		return fixed(r.Code)
 	}
@@ -154,6 +168,9 @@ func (e explainer) unverified(r Reason) Sentence {
 	case OldStatus:
 		day := e.w.date(r.At)
 		return e.about(r.Badge, Text{"n’a pas pu être vérifié depuis " + day.FR, "could not be checked since " + strings.TrimPrefix(day.EN, "on ")}, desk)
+	case WeakAssurance:
+		return e.about(r.Badge, Text{"n’a pas de preuve assez forte pour cette machine", "has no proof that is strong enough for this machine"},
+			Text{"demander à l’accueil un badge signé", "ask the desk for a signed badge"})
 	default:
 		return e.about(r.Badge, Text{"n’a pas pu être vérifié", "could not be verified"}, desk)
 	}
@@ -173,7 +190,23 @@ func (e explainer) notRecent(r Reason) Sentence {
 	return s
 }
 
-func (e explainer) closed() Sentence {
+// usedUp says which share is used up, and when there is a new one.
+func usedUp(r Reason) Sentence {
+	want := hoursOf(r.Want)
+	if r.Kind == OfWeek {
+		return step(Text{"Le temps de la semaine, " + want + ", est utilisé", "The week’s time, " + want + ", is used up"}, Text{"revenir lundi", "come back on Monday"})
+	}
+	return step(Text{"Le temps du jour, " + want + ", est utilisé", "The day’s time, " + want + ", is used up"}, Text{"revenir demain", "come back tomorrow"})
+}
+
+func (e explainer) closed(r Reason) Sentence {
+	switch r.Kind {
+	case Booked:
+		until := e.w.moment(r.At)
+		return step(Text{"La machine est réservée par quelqu’un d’autre", "The machine is booked by somebody else"}, Text{"elle se libère " + until.FR, "it is free again " + until.EN})
+	case NotBooked:
+		return step(Text{"Cette machine s’utilise sur réservation", "This machine is used by booking"}, Text{"réserver un créneau", "book a time"})
+	}
 	back := Text{"revenir à l’ouverture", "come back when it opens"}
 	if h := e.grant().Hours; h != nil {
 		if at, ok := h.Opens(e.w.now); ok {

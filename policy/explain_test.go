@@ -14,7 +14,7 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 	}
 	long := holder("user")
 	long.Holdings[0].From = monday.AddDate(-2, 0, 0)
-	long.Practice = []Practice{{"vinyl", monday.AddDate(-1, 0, 0), 0}}
+	long.Practice = []Practice{{Machine: "vinyl", Last: monday.AddDate(-1, 0, 0), Logged: 0}}
 	never := holder("user")
 	never.Holdings[0].From = monday.AddDate(-2, 0, 0)
 	blocked := holder("user")
@@ -108,7 +108,7 @@ func TestSentencesOfRulesThatTheLabLacks(t *testing.T) {
 		t.Error(got)
 	}
 	few := holder("first")
-	few.Practice = []Practice{{"print", monday, 3*time.Hour + 20*time.Minute}}
+	few.Practice = []Practice{{Machine: "print", Last: monday, Logged: 3*time.Hour + 20*time.Minute}}
 	if got := say(ask("print", few)); got.In(French) != "Pratique sur cette machine : 3 h 20 sur les 10 h demandées. Prochaine étape : continuer avec un mentor" ||
 		got.In(English) != "Practice on this machine: 3 h 20 of the 10 h asked for. Next step: go on with a mentor" {
 		t.Error(got)

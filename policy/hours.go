@@ -9,89 +9,132 @@ import (
 	"time"
 )
 
-// Hours are times of the week, read on the clock on the wall of the site's zone: when that clock is put back, the hour
-// that comes twice is open both times or not at all. The zero Hours never open.
+// Hours are times of the week and of the year, read on the clock on the wall of the site's zone: when that clock is put back, the
+// hour that comes twice is open both times or not at all. The zero Hours never open.
 type Hours struct {
-	days [7][]span // by time.Weekday
-	text string
+	week     [7][]span // by time.Weekday: what holds on days that no date and no holiday names
+	rules    []rule    // all of them, where any names dates or holidays; else none
+	holidays *Holidays
+	text     string
+}
+
+// rule is one of the rules between semicolons. The last that speaks of a day counts.
+type rule struct {
+	weekdays [7]bool
+	holidays bool    // and public holidays
+	dates    []dates // none: on any date
+	spans    []span  // none: closed
 }
 
 // span is minutes of a day, the last not included; past 24 h it reaches into the next day.
 type span struct{ from, to int }
 
 const (
-	day     = 24 * 60
-	maxSpan = 64 // spans of one day; keeps a hostile file cheap
+	day      = 24 * 60
+	maxSpan  = 64 // spans of one day; keeps a hostile file cheap
+	maxRules = 64
 )
 
 var weekdays = [...]string{"Su", "Mo", "Tu", "We", "Th", "Fr", "Sa"} // by time.Weekday
 
 func (h *Hours) String() string { return h.text }
 
-// ParseHours reads the part of OpenStreetMap's opening_hours that says weekdays and times: "Mo-Fr 09:00-21:00; Sa
-// 10:00-18:00", "Fr,Sa 20:00-02:00" (past midnight), "Mo-Su 08:00-12:00,14:00-18:00", "24/7", "Su off". As there, a rule
-// takes the place of what earlier rules said about its days. Dates, months and holidays are refused.
-func ParseHours(s string) (*Hours, error) {
-	h := &Hours{text: s}
-	for _, rule := range strings.Split(s, ";") {
-		if err := h.rule(strings.TrimSpace(rule)); err != nil {
+// ParseHours reads the part of OpenStreetMap's opening_hours that a workshop needs: weekdays and times ("Mo-Fr 09:00-21:00; Sa
+// 10:00-18:00"), past midnight ("Fr,Sa 20:00-02:00"), several a day ("08:00-12:00,14:00-18:00"), "24/7", "Su off"; dates and
+// months, of every year or of one ("Dec 24-Jan 02 off", "Jul-Aug Mo-Fr 10:00-16:00", "2026 Dec 31 off"); public holidays, which
+// the site lists ("PH off", "Su,PH 10:00-12:00"). As there, a rule takes the place of what earlier rules said about its days.
+// holidays may be nil where the site lists none; then PH is an error.
+func ParseHours(s string, holidays *Holidays) (*Hours, error) {
+	h := &Hours{text: s, holidays: holidays}
+	rules := strings.Split(s, ";")
+	if len(rules) > maxRules {
+		return nil, fmt.Errorf("hours: more than %d rules", maxRules)
+	}
+	for _, text := range rules {
+		r, err := parseRule(strings.TrimSpace(text))
+		if err == nil && r.holidays && holidays == nil {
+			err = errors.New("PH means public holidays, and the site lists none under holidays:")
+		}
+		if err != nil {
 			return nil, fmt.Errorf("hours %q: %w", s, err)
 		}
+		h.rules = append(h.rules, r)
 	}
+	h.settle()
 	if h.never() {
 		return nil, fmt.Errorf("hours %q: never open", s)
 	}
 	return h, nil
 }
 
-func (h *Hours) never() bool {
-	return !slices.ContainsFunc(h.days[:], func(d []span) bool { return len(d) > 0 })
-}
-
-func (h *Hours) rule(rule string) error {
-	words := strings.Fields(rule)
-	switch {
-	case len(words) == 0:
-		return errors.New("an empty rule")
-	case rule == "24/7":
-		return h.set([7]bool{true, true, true, true, true, true, true}, []span{{0, day}})
-	case len(words) == 1 && (words[0][0] >= '0' && words[0][0] <= '9'): // times alone: every day
-		words = []string{"Mo-Su", words[0]}
-	case len(words) != 2:
-		return fmt.Errorf("%q is not days and times, as in \"Mo-Fr 09:00-21:00\"", rule)
-	}
-	on, err := parseDays(words[0])
-	if err != nil {
-		return err
-	}
-	spans, err := parseTimes(words[1])
-	if err != nil {
-		return err
-	}
-	return h.set(on, spans)
-}
-
-func (h *Hours) set(on [7]bool, spans []span) error {
-	if len(spans) > maxSpan {
-		return fmt.Errorf("more than %d times a day", maxSpan)
-	}
-	for d := range on {
-		if on[d] {
-			h.days[d] = spans
+// settle writes down the week. Rules are looked at no more where none names a date.
+func (h *Hours) settle() {
+	dated := false
+	for _, r := range h.rules {
+		if dated = dated || len(r.dates) > 0 || r.holidays; len(r.dates) > 0 {
+			continue
+		}
+		for d := range r.weekdays {
+			if r.weekdays[d] {
+				h.week[d] = r.spans
+			}
 		}
 	}
-	return nil
+	if !dated {
+		h.rules = nil
+	}
 }
 
-func parseDays(s string) (on [7]bool, err error) {
+func (h *Hours) never() bool {
+	return !slices.ContainsFunc(h.week[:], func(d []span) bool { return len(d) > 0 }) &&
+		!slices.ContainsFunc(h.rules, func(r rule) bool { return len(r.spans) > 0 && (len(r.dates) > 0 || r.holidays) })
+}
+
+// parseRule reads DATES WEEKDAYS TIMES, of which the first two may be missing, but not all three.
+func parseRule(text string) (r rule, err error) {
+	if text == "" {
+		return r, errors.New("an empty rule")
+	}
+	if text == "24/7" {
+		return rule{weekdays: everyDay, spans: []span{{0, day}}}, nil
+	}
+	rest := text
+	if r.dates, rest, err = parseDates(text); err != nil {
+		return r, err
+	}
+	words := strings.Fields(rest)
+	if len(words) == 1 && (isTimes(words[0]) || len(r.dates) > 0) { // no weekday: every one
+		words = []string{"Mo-Su", words[0]}
+	}
+	if len(words) != 2 {
+		return r, fmt.Errorf("%q is not days and times, as in \"Mo-Fr 09:00-21:00\"", text)
+	}
+	if r.weekdays, r.holidays, err = parseDays(words[0]); err != nil {
+		return r, err
+	}
+	if r.spans, err = parseTimes(words[1]); err == nil && len(r.spans) > maxSpan {
+		err = fmt.Errorf("more than %d times a day", maxSpan)
+	}
+	return r, err
+}
+
+var everyDay = [7]bool{true, true, true, true, true, true, true}
+
+func isTimes(word string) bool { return word[0] >= '0' && word[0] <= '9' }
+
+func parseDays(s string) (on [7]bool, holidays bool, err error) {
 	for _, part := range strings.Split(s, ",") {
+		if part == "PH" {
+			holidays = true
+			continue
+		}
 		first, last, isRange := strings.Cut(part, "-")
 		if !isRange {
 			last = first
 		}
 		from, to := slices.Index(weekdays[:], first), slices.Index(weekdays[:], last)
 		if from < 0 || to < 0 {
-			return on, fmt.Errorf("%q is no weekday; Mo Tu We Th Fr Sa Su, a list Mo,We or a range Mo-Fr (dates and holidays come with a later version)", part)
+			return on, false, fmt.Errorf("%q is no day; Mo Tu We Th Fr Sa Su, PH for public holidays, a list Mo,We or a range Mo-Fr", part)
 		}
 		for d := from; ; d = (d + 1) % 7 {
 			on[d] = true
@@ -100,7 +143,7 @@ func parseDays(s string) (on [7]bool, err error) {
 			}
 		}
 	}
-	return on, nil
+	return on, holidays, nil
 }
 
 func parseTimes(s string) ([]span, error) {
@@ -140,25 +183,52 @@ func minuteOf(s string) (int, error) {
 	return int(hh)*60 + int(mm), nil
 }
 
-// week is a moment on the wall.
-type week struct {
-	day    time.Weekday
-	minute int
+// moment is a time on the wall: a day, and a minute of it.
+type moment struct {
+	Date
+	weekday time.Weekday
+	minute  int
 }
 
-func onWall(at time.Time) week {
+func onWall(at time.Time) moment {
+	y, m, d := at.Date()
 	hh, mm, _ := at.Clock()
-	return week{at.Weekday(), hh*60 + mm}
+	return moment{Date{y, m, d}, at.Weekday(), hh*60 + mm}
+}
+
+// plus is so many days later, at the same minute.
+func (w moment) plus(days int) moment {
+	return moment{w.Date.plus(days), time.Weekday(((int(w.weekday)+days)%7 + 7) % 7), w.minute}
+}
+
+// on are the spans that begin on w's day.
+func (h *Hours) on(w moment) []span {
+	for _, r := range slices.Backward(h.rules) {
+		if r.speaksOf(w, h.holidays) {
+			return r.spans
+		}
+	}
+	if h.rules != nil {
+		return nil
+	}
+	return h.week[w.weekday]
+}
+
+func (r *rule) speaksOf(w moment, holidays *Holidays) bool {
+	if !r.weekdays[w.weekday] && !(r.holidays && holidays.Has(w.Date)) {
+		return false
+	}
+	return len(r.dates) == 0 || slices.ContainsFunc(r.dates, func(x dates) bool { return x.hold(w.Date) })
 }
 
 // open reports whether the moment lies in h, and how many minutes on the wall remain of the span that ends last.
-func (h *Hours) open(w week) (left int, ok bool) {
-	for _, s := range h.days[w.day] {
+func (h *Hours) open(w moment) (left int, ok bool) {
+	for _, s := range h.on(w) {
 		if s.from <= w.minute && w.minute < s.to {
 			left, ok = max(left, s.to-w.minute), true
 		}
 	}
-	for _, s := range h.days[(w.day+6)%7] { // what began yesterday
+	for _, s := range h.on(w.plus(-1)) { // what began yesterday
 		if w.minute < s.to-day {
 			left, ok = max(left, s.to-day-w.minute), true
 		}
@@ -172,17 +242,28 @@ func (h *Hours) Open(at time.Time) bool {
 	return ok
 }
 
-// Closes returns when h next ceases to hold; at must be in the site's zone and in h. ok is false where it never does.
+// horizon is how many days ahead h may differ from itself: a week, or a year where it names dates.
+func (h *Hours) horizon() int {
+	if h.rules != nil {
+		return 366
+	}
+	return 7
+}
+
+// Closes returns when h next ceases to hold; at must be in the site's zone and in h. ok is false where it never does: not
+// within a week, or a year where h names dates.
 func (h *Hours) Closes(at time.Time) (end time.Time, ok bool) {
 	w, total := onWall(at), 0
-	for total <= 7*day {
+	for total <= h.horizon()*day {
 		left, open := h.open(w)
 		if !open {
 			return after(at, total), true
 		}
 		total += left
 		w.minute += left
-		w = week{(w.day + time.Weekday(w.minute/day)) % 7, w.minute % day}
+		days := w.minute / day
+		w.minute %= day
+		w = w.plus(days)
 	}
 	return time.Time{}, false
 }
@@ -190,23 +271,28 @@ func (h *Hours) Closes(at time.Time) (end time.Time, ok bool) {
 // after is so many minutes on the wall after the minute of at. Of a time that comes twice it is the first that is still to
 // come; of one that the clock skips it is the moment of the change.
 func after(at time.Time, minutes int) time.Time {
-	end := at.Truncate(time.Minute).Add(time.Duration(minutes) * time.Minute)
-	_, change := at.ZoneBounds()
-	if change.IsZero() || end.Before(change) {
-		return end
+	at = at.Truncate(time.Minute)
+	for {
+		end := at.Add(time.Duration(minutes) * time.Minute)
+		_, change := at.ZoneBounds()
+		if change.IsZero() || end.Before(change) {
+			return end
+		}
+		_, before := at.Zone()
+		_, then := change.Zone()
+		minutes -= int(change.Sub(at)/time.Minute) + (then-before)/60 // where it is put back, more remain
+		if at = change; minutes <= 0 {
+			return change
+		}
 	}
-	_, before := at.Zone()
-	_, then := change.Zone()
-	if end = end.Add(time.Duration(before-then) * time.Second); end.Before(change) {
-		return change
-	}
-	return end
 }
 
-// Opens returns the next moment after at, which must be in the site's zone, from which h holds. ok is false where none is.
+// Opens returns the next moment after at, which must be in the site's zone, from which h holds. ok is false where none is
+// within eight days, or a year where h names dates.
 func (h *Hours) Opens(at time.Time) (start time.Time, ok bool) {
-	for ahead := range 8 {
-		for _, s := range h.days[(int(at.Weekday())+ahead)%7] {
+	w := onWall(at)
+	for ahead := range h.horizon() + 1 {
+		for _, s := range h.on(w.plus(ahead)) {
 			t := onDay(at, ahead, s.from)
 			if t.After(at) && (!ok || t.Before(start)) {
 				start, ok = t, true

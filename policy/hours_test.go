@@ -130,10 +130,10 @@ func TestHoursThatCannotBeReadAreRefused(t *testing.T) {
 		"Mo":                                `"Mo" is not days and times`,
 		"Mo 09:00-10:00 11:00":              "is not days and times",
 		"Mo - Fr 09:00-10:00":               "is not days and times",
-		"Lu 09:00-10:00":                    `"Lu" is no weekday`,
-		"PH 09:00-10:00":                    "holidays come with a later version",
-		"mo 09:00-10:00":                    `"mo" is no weekday`,
-		"Mo-Fr-Sa 09:00-10:00":              `"Mo-Fr-Sa" is no weekday`,
+		"Lu 09:00-10:00":                    `"Lu" is no day`,
+		"PH 09:00-10:00":                    "the site lists none under holidays",
+		"mo 09:00-10:00":                    `"mo" is no day`,
+		"Mo-Fr-Sa 09:00-10:00":              `"Mo-Fr-Sa" is no day`,
 		"Mo 9-10":                           `"9-10" is not a time of day`,
 		"Mo 09:00":                          `"09:00" is not a time of day`,
 		"Mo 09:00-":                         `"09:00-" is not a time of day`,
@@ -149,7 +149,7 @@ func TestHoursThatCannotBeReadAreRefused(t *testing.T) {
 		"Mo 09:00-10:00; Mo off":            "never open",
 		"Mo " + repeated("08:00-09:00", 65): "more than 64 times a day",
 	} {
-		if h, err := ParseHours(in); err == nil || h != nil || !strings.Contains(err.Error(), want) {
+		if h, err := ParseHours(in, nil); err == nil || h != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", in, err, want)
 		}
 	}
@@ -163,7 +163,7 @@ func FuzzHours(f *testing.F) {
 	}
 	zone := paris()
 	f.Fuzz(func(t *testing.T, s string, unix int64) {
-		h, err := ParseHours(s)
+		h, err := ParseHours(s, nil)
 		if err != nil {
 			return
 		}

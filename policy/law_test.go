@@ -81,7 +81,7 @@ func (g gen) member(id MemberID, at time.Time) *Member {
 		m.Holdings = append(m.Holdings, g.holding(at))
 	}
 	if g.IntN(2) == 0 {
-		m.Practice = []Practice{{"m", at.Add(-time.Duration(g.IntN(500)) * days), time.Duration(g.IntN(12)) * time.Hour}}
+		m.Practice = []Practice{{Machine: "m", Last: at.Add(-time.Duration(g.IntN(500)) * days), Logged: time.Duration(g.IntN(12)) * time.Hour}}
 	}
 	return m
 }

@@ -25,11 +25,51 @@ func (t Text) In(l Language) string {
 
 // Holding is one badge that a member holds, as it was verified ahead of time. The zero Holding counts for nothing.
 type Holding struct {
-	Badge    BadgeID
-	Standing Standing
-	From     time.Time // valid from
-	Until    time.Time // valid until; zero: no end
-	Checked  time.Time // when the issuer's status was last read; zero: the badge has no status to read
+	Badge     BadgeID
+	Standing  Standing
+	From      time.Time // valid from
+	Until     time.Time // valid until; zero: no end
+	Checked   time.Time // when the issuer's status was last read; zero: the badge has no status to read
+	Assurance Assurance
+}
+
+// Assurance is what a badge's standing rests on. The zero Assurance is a signature, since every badge had one before others counted.
+type Assurance uint8
+
+const (
+	Signed   Assurance = iota // a key that is pinned to the issuer
+	Hosted                    // the issuer's own web address says so
+	Attested                  // someone of the site has seen it; no machine can check
+)
+
+var assuranceWords = [...]string{"signed", "hosted", "attested"}
+
+func (a Assurance) String() string { return word(assuranceWords[:], int(a)) }
+
+func (a Assurance) MarshalText() ([]byte, error) { return text("assurance", assuranceWords[:], int(a)) }
+
+func (a *Assurance) UnmarshalText(b []byte) error {
+	n, err := number("assurance", assuranceWords[:], string(b))
+	*a = Assurance(n)
+	return err
+}
+
+// CardStrength is what a card has proven to the reader. The zero CardStrength is a number that anybody can copy.
+type CardStrength uint8
+
+const (
+	NumberOnly CardStrength = iota
+	AES                     // the card holds a key that the site gave it
+)
+
+var cardWords = [...]string{"number", "aes"}
+
+func (c CardStrength) String() string { return word(cardWords[:], int(c)) }
+
+// ParseCardStrength reads number or aes; "" is number.
+func ParseCardStrength(s string) (CardStrength, error) {
+	n, err := number("kind of card", cardWords[:], s)
+	return CardStrength(n), err
 }
 
 // Standing is the verdict on a badge's proof and status.
@@ -46,6 +86,34 @@ type Practice struct {
 	Machine MachineID
 	Last    time.Time     // end of the last session
 	Logged  time.Duration // running time logged in all
+	Day     time.Duration // time used on the day of Last, on the wall of the site's zone
+	Week    time.Duration // and in its week, from Monday
+}
+
+// Used is the practice after one more session, which ended at a moment, in the site's zone.
+func (p Practice) Used(end time.Time, took time.Duration) Practice {
+	if !sameDay(p.Last, end) {
+		p.Day = 0
+	}
+	if !sameWeek(p.Last, end) {
+		p.Week = 0
+	}
+	p.Last, p.Logged, p.Day, p.Week = end, p.Logged+took, p.Day+took, p.Week+took
+	return p
+}
+
+// sameDay compares days on the wall of b's zone.
+func sameDay(a, b time.Time) bool {
+	ay, am, ad := a.In(b.Location()).Date()
+	by, bm, bd := b.Date()
+	return ay == by && am == bm && ad == bd
+}
+
+// sameWeek compares weeks from Monday to Sunday, as ISO 8601 counts them.
+func sameWeek(a, b time.Time) bool {
+	ay, aw := a.In(b.Location()).ISOWeek()
+	by, bw := b.ISOWeek()
+	return ay == by && aw == bw
 }
 
 // Member is what a decision may know of a person: a pseudonym and badges, never a name.
@@ -58,7 +126,18 @@ type Member struct {
 
 // Limits bound a session. A zero duration is no limit. In JSON they are nanoseconds.
 type Limits struct {
-	Max  time.Duration `json:"max,omitempty"`  // the session ends at the latest after this
-	Idle time.Duration `json:"idle,omitempty"` // ends when the machine has not worked for this long
-	Warn time.Duration `json:"warn,omitempty"` // the member is warned this long before the end
+	Max    time.Duration `json:"max,omitempty"`    // the session ends at the latest after this
+	Idle   time.Duration `json:"idle,omitempty"`   // ends when the machine has not worked for this long
+	Warn   time.Duration `json:"warn,omitempty"`   // the member is warned this long before the end
+	Extend time.Duration `json:"extend,omitempty"` // what the member may add to what is left, each time they ask; zero: nothing
+}
+
+// Extended is what is left of a session once its member has asked for more: what was left, and Extend on top, but no more than most,
+// which is what hours, quotas and bookings leave (zero: no limit). It never takes time away.
+func (l Limits) Extended(left, most time.Duration) time.Duration {
+	out := left + l.Extend
+	if most > 0 && out > most {
+		out = most
+	}
+	return max(out, left)
 }

@@ -4,11 +4,12 @@ import "time"
 
 // person is a member as one machine sees them.
 type person struct {
-	all    []Holding
-	last   time.Time     // end of the last session here
-	logged time.Duration // running time logged here
-	few    [16]uint8     // places in all of the badges that the machine may name
-	n      int           // how many of few; beyond its end, all are looked at
+	all       []Holding
+	last      time.Time     // end of the last session here
+	logged    time.Duration // running time logged here
+	day, week time.Duration // of it, on this day and in this week
+	few       [16]uint8     // places in all of the badges that the machine may name
+	n         int           // how many of few; beyond its end, all are looked at
 }
 
 // meet looks once at what the machine wants to know.
@@ -18,22 +19,24 @@ func (x *person) meet(m *machine, who *Member) {
 	}
 	x.all = who.Holdings
 	x.sift(m.named)
-	x.last, x.logged = who.practice(m.ID)
+	u := who.used(m.ID)
+	x.last, x.logged, x.day, x.week = u.Last, u.Logged, u.Day, u.Week
 }
 
-// practice is what the member has done at the machine. Where it is told twice, the better half of each counts.
-func (m *Member) practice(id MachineID) (last time.Time, logged time.Duration) {
+// used is what the member has done at the machine. Where it is told twice, the better half of each counts, but for quotas the greater.
+func (m *Member) used(id MachineID) (out Practice) {
 	for i := range m.Practice {
 		x := &m.Practice[i]
 		if x.Machine != id {
 			continue
 		}
-		if x.Last.After(last) {
-			last = x.Last
+		if x.Last.After(out.Last) {
+			out.Last = x.Last
 		}
-		logged = max(logged, x.Logged)
+		out.Logged = max(out.Logged, x.Logged)
+		out.Day, out.Week = max(out.Day, x.Day), max(out.Week, x.Week)
 	}
-	return last, logged
+	return out
 }
 
 // sift keeps the badges whose names may be among named. Most members hold badges of many machines.

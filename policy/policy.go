@@ -29,11 +29,13 @@ type Model struct {
 	Language    Language       // of the site: badge names are quoted in it, as issued
 	Zone        *time.Location // hours are read in it; nil: UTC
 	StatusGrace time.Duration  // how long a badge's last status counts; zero: DefaultStatusGrace
+	Holidays    *Holidays      // what PH means in hours; nil: none are listed
 	Issuers     []Issuer
 	Badges      []Badge
 	Machines    []Machine
 	Evidence    map[BadgeID]EvidenceRule
 	Tests       []Test
+	Never       []Invariant
 }
 
 // DefaultStatusGrace is how long a badge keeps its last verdict while its status cannot be read (design §4.3).
@@ -63,6 +65,31 @@ type Machine struct {
 	WhenIdle WhenIdle
 	Cooldown time.Duration // what serves the machine (extraction) runs on for this long after a session
 	Mode     Mode
+	Card     CardStrength  // what a card must prove here
+	Pass     ClockPass     // rules that are passed over while the clock is not trusted; zero: none, they refuse
+	Fresh    time.Duration // how old the bundle may be before only Stale roles start; zero: any age
+	Stale    []Role        // roles that start from a bundle older than Fresh
+	Bookings []Booking     // in order, and none begins before another has ended
+}
+
+// ClockPass is a set of rules.
+type ClockPass uint8
+
+const (
+	PassHours ClockPass = 1 << iota // opening hours, bookings and quotas
+	PassAges                        // within, used-within and the bundle's age
+	PassEnds                        // the ends of badges
+)
+
+// Booking keeps a machine for one member. Maintainers may work in anybody's.
+type Booking struct {
+	From, To time.Time
+	For      MemberID
+}
+
+// Quota is how long a member may use the machine. Zero: no limit.
+type Quota struct {
+	Day, Week time.Duration // on the wall of the site's zone; a week begins on Monday
 }
 
 // WhenIdle says what becomes of the work under way when a session ends. The zero WhenIdle ends both at once.
@@ -87,6 +114,9 @@ type Grant struct {
 	Needs      Need
 	Supervisor *Need  // what the supervisor must hold; nil: the member may be alone
 	Hours      *Hours // nil: at any time
+	Booked     bool   // only within a booking of the member's own
+	Learners   int    // how many sessions a supervisor may answer for at once; zero: any number
+	Quota      Quota
 	Session    Limits
 }
 
@@ -96,6 +126,7 @@ type Need struct {
 	Within     time.Duration // the badge was issued at most this long ago; zero: any age
 	UsedWithin time.Duration // the machine was used, or the badge issued, at most this long ago; zero: any time
 	Hours      time.Duration // running time logged on the machine; zero: none
+	Assurance  Assurance     // the weakest that counts; zero: signed
 	All        []Need
 	Any        []Need
 }
@@ -115,6 +146,16 @@ type Test struct {
 	Expect   Verdict
 	Role     Role // NoRole: any
 	Because  Code // empty: any
+}
+
+// Invariant is something that the policy must never allow: see Policy.Breaches.
+type Invariant struct {
+	Name    string      // where it stands, for messages
+	Roles   []Role      // that nobody may have
+	On      []MachineID // at these machines; none: at any
+	Without []BadgeID   // while they hold none of these; none: whatever they hold
+	At      *Hours      // at these times; nil: at any
+	Alone   bool        // without a supervisor; false: with one or without
 }
 
 // Policy is a checked model, compiled for speed. It is never changed, and may be used by many goroutines at once.

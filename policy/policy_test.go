@@ -22,7 +22,7 @@ func paris() *time.Location {
 }
 
 func mustHours(s string) *Hours {
-	h, err := ParseHours(s)
+	h, err := ParseHours(s, nil)
 	if err != nil {
 		panic(err)
 	}

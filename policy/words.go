@@ -20,8 +20,6 @@ func fixed(c Code) Sentence {
 		return step(Text{"La machine est arrêtée par sécurité", "The machine is stopped for safety"}, Text{"prévenir un mainteneur", "tell a maintainer"})
 	case TaggedOut:
 		return step(Text{"Machine hors service", "Machine out of service"}, Text{"demander à un mainteneur", "ask a maintainer"})
-	case QuotaUsed:
-		return step(Text{"Le temps prévu est utilisé", "The time allowed is used up"}, Text{"en parler à l’accueil", "talk to the desk"})
 	case BundleStale:
 		return step(Text{"La machine est sans nouvelles du site depuis trop longtemps", "The machine has had no news from the site for too long"}, Text{"prévenir un mainteneur", "tell a maintainer"})
 	case ClockUntrusted:

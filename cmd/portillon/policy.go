@@ -23,7 +23,8 @@ func readPolicy(path string) (*policy.Policy, error) {
 }
 
 func policyCheck(_ context.Context, w stdio, args []string) error {
-	rest, err := flags(w, "policy check", args, 1, nil)
+	var lang *policy.Language
+	rest, err := flags(w, "policy check", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
 	if err != nil {
 		return err
 	}
@@ -31,12 +32,26 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.out, "%s: site %s, %d badges, %d machines, %d examples\n", rest[0], p.Site, len(p.Badges), len(p.Machines), len(p.Tests))
+	fmt.Fprintf(w.out, say(*lang, "%s : site %s, %d badges, %d machines, %d exemples\n", "%s: site %s, %d badges, %d machines, %d examples\n"),
+		rest[0], p.Site, len(p.Badges), len(p.Machines), len(p.Tests))
+	warnings, err := p.Warnings(time.Now())
+	if err == nil {
+		err = p.Prove(time.Now())
+	}
+	if err != nil {
+		return &failure{code: 3, err: err}
+	}
+	for _, x := range warnings {
+		fmt.Fprintf(w.out, say(*lang, "attention : machines.%s.grants[%d] : %s\n", "warning: machines.%s.grants[%d]: %s\n"), x.Machine, x.Grant, x.Text.In(*lang))
+	}
+	fmt.Fprintln(w.out, say(*lang, "prouvé : un badge de plus n’enlève jamais d’accès, et une consignation arrête tous sauf les mainteneurs",
+		"proven: another badge never takes access away, and a tag stops all but maintainers"))
 	return nil
 }
 
 func policyTest(_ context.Context, w stdio, args []string) error {
-	rest, err := flags(w, "policy test", args, 1, nil)
+	var lang *policy.Language
+	rest, err := flags(w, "policy test", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
 	if err != nil {
 		return err
 	}
@@ -52,11 +67,42 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 		failed++
 		fmt.Fprintf(w.out, "%s: %s\n", r.Test.Name, r.Problem)
 	}
-	fmt.Fprintf(w.out, "%d examples hold, %d do not\n", len(p.Tests)-failed, failed)
-	if failed > 0 {
+	fmt.Fprintf(w.out, say(*lang, "%d exemples tiennent, %d non\n", "%d examples hold, %d do not\n"), len(p.Tests)-failed, failed)
+	breaches := p.Breaches(time.Now())
+	for _, b := range breaches {
+		fmt.Fprintln(w.out, breach(b, *lang))
+	}
+	if len(p.Never) > 0 {
+		fmt.Fprintf(w.out, say(*lang, "%d règles sous never:, %d cas contre elles\n", "%d rules under never:, %d cases against them\n"), len(p.Never), len(breaches))
+	}
+	switch {
+	case failed+len(breaches) > 0:
 		return errNo
+	case len(p.Tests)+len(p.Never) == 0:
+		return (&failure{code: 3, err: fmt.Errorf("%s: nothing to try", rest[0])}).hinted("examples stand under tests:, what must never be under never:")
 	}
 	return nil
+}
+
+// breach is a case against an invariant, for an operator.
+func breach(b policy.Breach, l policy.Language) string {
+	holds := say(l, "sans badge", "with no badge")
+	for i, h := range b.Holds {
+		if i == 0 {
+			holds = say(l, "avec ", "with ")
+		} else {
+			holds += ", "
+		}
+		holds += string(h)
+	}
+	role := b.Role.String()
+	if b.Supervised {
+		role += say(l, " avec un superviseur", " with a supervisor")
+	}
+	if b.Clock == policy.Untrusted {
+		role += say(l, ", tant que l’heure n’est pas sûre", ", while the clock is not trusted")
+	}
+	return fmt.Sprintf(say(l, "%s : sur %s, %s : %s, %s (grant %d)", "%s: at %s, %s: %s, %s (grant %d)"), b.Invariant.Name, b.Machine, holds, role, b.When, b.Grant+1)
 }
 
 // explained is what policy explain --json prints.
@@ -68,7 +114,8 @@ type explained struct {
 }
 
 func policyExplain(_ context.Context, w stdio, args []string) error {
-	var machine, holds, supervisor, at, lang string
+	var machine, holds, supervisor, at, lang, card string
+	var age time.Duration
 	var tagged, asJSON bool
 	rest, err := flags(w, "policy explain", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&machine, "machine", "", "the machine")
@@ -76,6 +123,8 @@ func policyExplain(_ context.Context, w stdio, args []string) error {
 		fs.StringVar(&supervisor, "supervisor-holds", "", "the badges of the supervisor who taps, with commas")
 		fs.StringVar(&at, "at", "", "the time (RFC 3339); default: now")
 		fs.StringVar(&lang, "lang", "fr", "fr or en")
+		fs.StringVar(&card, "card", "number", "what the card has proven: number or aes")
+		fs.DurationVar(&age, "bundle-age", 0, "how old the machine's bundle is, as 240h")
 		fs.BoolVar(&tagged, "tagged", false, "the machine is tagged out")
 		fs.BoolVar(&asJSON, "json", false, "print the whole decision as JSON")
 	})
@@ -96,6 +145,10 @@ func policyExplain(_ context.Context, w stdio, args []string) error {
 	q := policy.Question{Clock: policy.Trusted, Machine: policy.MachineID(machine), Tagged: tagged}
 	if q.At, err = timeFlag("--at", at, time.Now()); err != nil {
 		return err
+	}
+	q.Issued = q.At.Add(-age)
+	if q.Card, err = policy.ParseCardStrength(card); err != nil {
+		return wrong("--card: %w", err)
 	}
 	if q.Member, err = holder(p, "--holds", "member", holds, q.At); err != nil {
 		return err

@@ -17,7 +17,7 @@ func (l *loader) verify(credential []byte) verdict {
 	}
 	b := v.Badge
 	return verdict{Valid: true, ID: b.ID, Issuer: b.IssuerID, Achievement: b.AchievementID, From: b.ValidFrom, Until: b.ValidUntil,
-		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.Status}
+		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.Status, Hosted: v.Assurance == openbadge.Hosted}
 }
 
 // holdings are the badges of a member that count for them: verified, of a badge that the policy names, and issued to them.
@@ -34,6 +34,9 @@ func (l *loader) holdings(m wire.Member) []policy.Holding {
 			continue
 		}
 		h := policy.Holding{Badge: id, Standing: policy.Verified, From: v.From, Until: v.Until}
+		if v.Hosted {
+			h.Assurance = policy.Hosted
+		}
 		if len(v.Status) > 0 {
 			h.Standing, h.Checked = l.standing(v)
 		}

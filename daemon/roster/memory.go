@@ -23,6 +23,7 @@ type verdict struct {
 	Until       time.Time               `json:"until,omitzero"`
 	Subject     string                  `json:"subject,omitempty"`
 	Identifiers []openbadge.Identity    `json:"identifiers,omitempty"`
+	Hosted      bool                    `json:"hosted,omitempty"` // its issuer's address says so, and no signature
 	Status      []openbadge.StatusEntry `json:"status,omitempty"` // where its status is read; empty: it has none
 }
 

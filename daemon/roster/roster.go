@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +29,8 @@ import (
 type Roster struct {
 	Policy   *policy.Policy
 	Version  uint64
-	Verified int // credentials verified in this load, because no verdict was remembered
+	Issued   time.Time // when the bundle was made
+	Verified int       // credentials verified in this load, because no verdict was remembered
 	people   []Person
 	cards    map[string]int32 // HMAC → people
 	ids      map[policy.MemberID]int32
@@ -87,6 +90,9 @@ func (r *Roster) Code(uid rfid.UID) string {
 	return strings.ToUpper(hex.EncodeToString(h.Sum(nil)[:2]))
 }
 
+// Everyone yields every member, in the bundle's order.
+func (r *Roster) Everyone() iter.Seq[Person] { return slices.Values(r.people) }
+
 // Size is the number of members.
 func (r *Roster) Size() int { return len(r.people) }
 
@@ -133,7 +139,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		return nil, fmt.Errorf("policy.yaml is the site %q's, the bundle %q's", p.Site, m.Site)
 	}
 	l := &loader{store: s, m: m, o: o, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
-		r: &Roster{Policy: p, Version: m.Version, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: o.CardKey}}
+		r: &Roster{Policy: p, Version: m.Version, Issued: m.Issued, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: o.CardKey}}
 	for _, i := range p.Issuers {
 		l.trust = append(l.trust, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
 		l.issuer[i.Profile] = i.ID

@@ -14,7 +14,7 @@ import (
 func (r *reader) tests(n yamlfile.Node) {
 	for _, x := range n.List() {
 		bare(x)
-		only(x, "name", "at", "machine", "holds", "supervisor-holds", "last-used", "logged", "clock", "tagged", "fault", "as", "expect", "role", "because")
+		only(x, "name", "at", "machine", "holds", "supervisor-holds", "last-used", "logged", "clock", "tagged", "fault", "as", "member", "card", "used", "answering", "bundle-age", "expect", "role", "because")
 		r.m.Tests = append(r.m.Tests, r.test(x))
 	}
 }
@@ -35,6 +35,7 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 	q.As = role(x.Get("as"))
 	q.Member = &policy.Member{ID: "member", Holdings: r.holds(x.Get("holds").Required(), q.At), Practice: []policy.Practice{{
 		Machine: q.Machine, Last: r.moment(x.Get("last-used")), Logged: time.Duration(x.Get("logged").Int(0, 100000)) * time.Hour}}}
+	r.circumstances(x, q)
 	if s := x.Get("supervisor-holds"); s.Present() {
 		q.Supervisor = &policy.Member{ID: "supervisor", Holdings: r.holds(s, q.At)}
 	}
@@ -44,17 +45,30 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 	return t
 }
 
+// circumstances are what an example may say beside badges and time. Without bundle-age: the bundle is of that moment.
+func (r *reader) circumstances(x yamlfile.Node, q *policy.Question) {
+	q.Card, _ = policy.ParseCardStrength(x.Get("card").OneOf("number", "aes"))
+	q.Answering = x.Get("answering").Int(0, 100)
+	q.Issued = q.At.Add(-x.Get("bundle-age").Duration())
+	if id := x.Get("member"); id.Present() {
+		q.Member.ID = policy.MemberID(id.Slug())
+	}
+	used := x.Get("used")
+	only(used, "day", "week")
+	here := &q.Member.Practice[0]
+	here.Day, here.Week = used.Get("day").Duration(), used.Get("week").Duration()
+	if used.Present() && here.Last.IsZero() {
+		here.Last = q.At
+	}
+}
+
 func role(n yamlfile.Node) policy.Role {
 	out, _ := policy.ParseRole(n.OneOf(roleWords(policy.Roles())...)) // OneOf reports what is no role
 	return out
 }
 
 func because(n yamlfile.Node, expect policy.Verdict) policy.Code {
-	var all []string
-	for _, c := range policy.Codes() {
-		all = append(all, string(c))
-	}
-	code := policy.Code(n.OneOf(all...))
+	code := policy.Code(n.OneOf(codeWords()...))
 	if code != "" && expect == policy.Allow {
 		n.Fault("remove it", "allow needs no reason")
 	}

@@ -1,15 +1,15 @@
 // Package file reads policy.yaml, what an administrator writes, into a policy.Policy.
 //
-// It accepts one YAML document with the keys portillon, site, language, timezone, status-grace, issuers, badges, roles,
-// machines, tests and evidence; site-example/policy.yaml shows them all. Errors name file, line, column and field, show the
+// It accepts one YAML document with the keys portillon, site, language, timezone, status-grace, holidays, issuers, badges, roles,
+// defaults, machines, tests, never and evidence; site-example/policy.yaml shows them all. Errors name file, line, column and field, show the
 // line with a caret, and say what would do; all are reported at once.
 //
 // It refuses unknown keys, keys without a value, unknown badges, issuers, machines and roles, duplicates, anchors and
-// aliases, more than 1 MB, and deep nesting. It also refuses what this version cannot judge, never: and assurance:, rather than
-// accept a rule and not keep it.
+// aliases, more than 1 MB, and deep nesting.
 package file
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 	_ "time/tzdata" // a minimal image may come without time zones, and hours cannot be judged without
@@ -18,13 +18,26 @@ import (
 	"portillon/yamlfile"
 )
 
-// MaxBytes bounds a policy file. 10,000 lines are about 0.5 MB.
-const MaxBytes = 1 << 20
+// MaxBytes and MaxLines bound a policy file: what is longer would take longer than 100 ms to refuse. 10,000 lines are about 0.5 MB.
+const (
+	MaxBytes = 1 << 20
+	MaxLines = 12_000
+)
+
+func bounded(name string, data []byte) error {
+	if len(data) > MaxBytes {
+		return fmt.Errorf("%s: the file has %d bytes (at most %d)", name, len(data), MaxBytes)
+	}
+	if n := bytes.Count(data, []byte("\n")); n > MaxLines {
+		return fmt.Errorf("%s: the file has %d lines (at most %d)", name, n, MaxLines)
+	}
+	return nil
+}
 
 // Parse reads a policy. name stands in the errors, of which there is one for each fault: errors.As finds yamlfile.Faults.
 func Parse(name string, data []byte) (*policy.Policy, error) {
-	if len(data) > MaxBytes {
-		return nil, fmt.Errorf("%s: the file has %d bytes (at most %d)", name, len(data), MaxBytes)
+	if err := bounded(name, data); err != nil {
+		return nil, err
 	}
 	d := yamlfile.Parse(name, data)
 	if err := d.Err(); err != nil {
@@ -44,8 +57,8 @@ func Parse(name string, data []byte) (*policy.Policy, error) {
 
 // ParseTrust reads the issuers of any YAML file that has the key issuers; its other keys are not looked at.
 func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
-	if len(data) > MaxBytes {
-		return nil, fmt.Errorf("%s: the file has %d bytes (at most %d)", name, len(data), MaxBytes)
+	if err := bounded(name, data); err != nil {
+		return nil, err
 	}
 	d := yamlfile.Parse(name, data)
 	if err := d.Err(); err != nil {
@@ -69,16 +82,15 @@ type reader struct {
 	machineIDs   names
 	roles        []string // what grants may give
 	achievements map[string]string
-	named        int // needs of the machine that is read
+	named        int            // needs of the machine that is read
+	defaults     policy.Machine // what holds where a machine says nothing
+	session      policy.Limits  // likewise, where a grant says nothing
 }
 
 func (r *reader) top(root yamlfile.Node) {
-	only(root, "portillon", "site", "language", "timezone", "status-grace", "issuers", "badges", "roles", "machines", "tests", "evidence", "never")
+	only(root, "portillon", "site", "language", "timezone", "status-grace", "issuers", "badges", "roles", "machines", "tests", "evidence", "never", "holidays", "defaults")
 	if v := root.Get("portillon").Required(); v.Present() && v.Str() != "1" {
 		v.Fault("this version reads 1", "%q is not a version of the file", v.Str())
-	}
-	if v := root.Get("never"); v.Present() {
-		v.Fault("remove it: a rule that is not kept must not stand here; examples under tests: are kept", "never: cannot be judged by this version")
 	}
 	r.m.Site = policy.SiteID(root.Get("site").Required().Slug())
 	if root.Get("language").OneOf("fr", "en") == "en" {
@@ -89,9 +101,12 @@ func (r *reader) top(root yamlfile.Node) {
 	r.issuers(root.Get("issuers").Required())
 	r.badges(root.Get("badges").Required())
 	r.role(root.Get("roles"))
+	r.m.Holidays = holidays(root.Get("holidays"))
+	r.usual(root.Get("defaults"))
 	r.machines(root.Get("machines").Required())
 	r.evidence(root.Get("evidence"))
 	r.tests(root.Get("tests"))
+	r.never(root.Get("never"))
 }
 
 func zone(n yamlfile.Node) *time.Location {

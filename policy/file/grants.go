@@ -10,15 +10,11 @@ import (
 
 func (r *reader) machines(n yamlfile.Node) {
 	for _, e := range n.Pairs() {
-		only(e.Value, "name", "grants", "when-idle", "cooldown", "mode")
-		m := policy.Machine{ID: policy.MachineID(r.machineIDs.add(e)), Name: words(e.Value.Get("name").Required()),
-			Cooldown: e.Value.Get("cooldown").Duration()}
-		if e.Value.Get("when-idle").OneOf("off", "finish-job") == "finish-job" {
-			m.WhenIdle = policy.FinishJob
-		}
-		if e.Value.Get("mode").OneOf("enforce", "warn") == "warn" {
-			m.Mode = policy.Warn
-		}
+		only(e.Value, append([]string{"name", "grants", "bookings"}, machineKeys...)...)
+		m := r.defaults
+		m.ID, m.Name = policy.MachineID(r.machineIDs.add(e)), words(e.Value.Get("name").Required())
+		r.rules(e.Value, &m)
+		m.Bookings = r.bookings(e.Value.Get("bookings"))
 		grants := e.Value.Get("grants").Required()
 		r.named = 0
 		for _, g := range grants.List() {
@@ -34,10 +30,102 @@ func (r *reader) machines(n yamlfile.Node) {
 	}
 }
 
+// machineKeys are what a machine may say, and defaults: for all of them.
+var machineKeys = []string{"when-idle", "cooldown", "mode", "card", "clock", "bundle"}
+
+// usual reads what holds where a machine or a grant says nothing.
+func (r *reader) usual(n yamlfile.Node) {
+	only(n, append([]string{"session"}, machineKeys...)...)
+	r.rules(n, &r.defaults)
+	r.session = session(n.Get("session"), policy.Limits{})
+}
+
+// rules reads what n says of a machine; of the rest, m keeps what it has.
+func (r *reader) rules(n yamlfile.Node, m *policy.Machine) {
+	if v := n.Get("cooldown"); v.Present() {
+		m.Cooldown = v.Duration()
+	}
+	if v := n.Get("when-idle").OneOf("off", "finish-job"); v != "" {
+		m.WhenIdle = map[string]policy.WhenIdle{"finish-job": policy.FinishJob}[v]
+	}
+	if v := n.Get("mode").OneOf("enforce", "warn"); v != "" {
+		m.Mode = map[string]policy.Mode{"warn": policy.Warn}[v]
+	}
+	if v := n.Get("card").OneOf("number", "aes"); v != "" {
+		m.Card, _ = policy.ParseCardStrength(v)
+	}
+	if v := n.Get("clock"); v.Present() {
+		m.Pass = clock(v)
+	}
+	if v := n.Get("bundle"); v.Present() {
+		m.Fresh, m.Stale = r.bundle(v)
+	}
+}
+
+// clock reads what is passed over while the clock is not trusted: { pass: [hours, ages, ends] }.
+func clock(n yamlfile.Node) (out policy.ClockPass) {
+	only(n, "pass")
+	for _, x := range n.Get("pass").Required().List() {
+		out |= map[string]policy.ClockPass{"hours": policy.PassHours, "ages": policy.PassAges, "ends": policy.PassEnds}[x.OneOf("hours", "ages", "ends")]
+	}
+	return out
+}
+
+// bundle reads { fresh: 7d, then: [maintainer] }, or any.
+func (r *reader) bundle(n yamlfile.Node) (time.Duration, []policy.Role) {
+	if n.IsScalar() {
+		n.OneOf("any")
+		return 0, nil
+	}
+	only(n, "fresh", "then")
+	var stale []policy.Role
+	for _, x := range n.Get("then").Required().List() {
+		if role, _ := policy.ParseRole(x.OneOf(r.roles...)); role != policy.NoRole {
+			stale = append(stale, role)
+		}
+	}
+	return positive(n.Get("fresh").Required()), stale
+}
+
+// bookings are in the order of time; a booking system may write them.
+func (r *reader) bookings(n yamlfile.Node) []policy.Booking {
+	var out []policy.Booking
+	for _, x := range n.List() {
+		bare(x)
+		only(x, "from", "to", "for")
+		b := policy.Booking{From: r.moment(x.Get("from").Required()), To: r.moment(x.Get("to").Required()), For: policy.MemberID(x.Get("for").Required().Slug())}
+		switch before := len(out) - 1; {
+		case b.From.IsZero() || b.To.IsZero():
+		case !b.From.Before(b.To):
+			x.Get("to").Fault("", "ends before it begins")
+		case before >= 0 && b.From.Before(out[before].To):
+			x.Get("from").Fault("bookings stand in the order of time, and one machine has one at a time", "begins before the booking above it has ended")
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+func holidays(n yamlfile.Node) *policy.Holidays {
+	if !n.Present() {
+		return nil
+	}
+	var days []policy.Date
+	for _, x := range n.List() {
+		d, err := policy.ParseDate(x.Str())
+		if err != nil && x.IsScalar() {
+			x.Fault("", "%v", err)
+		}
+		days = append(days, d)
+	}
+	return policy.NewHolidays(days...)
+}
+
 func (r *reader) grant(n yamlfile.Node) policy.Grant {
 	bare(n)
-	only(n, "role", "needs", "supervisor", "hours", "session")
-	g := policy.Grant{Session: session(n.Get("session")), Hours: hours(n.Get("hours"))}
+	only(n, "role", "needs", "supervisor", "learners", "hours", "booked", "quota", "session")
+	g := policy.Grant{Session: session(n.Get("session"), r.session), Hours: hours(n.Get("hours"), r.m.Holidays), Booked: n.Get("booked").Bool(),
+		Quota: quota(n.Get("quota")), Learners: n.Get("learners").Int(1, 100)}
 	role := n.Get("role").Required()
 	if role.Present() {
 		g.Role, _ = policy.ParseRole(role.OneOf(r.roles...)) // OneOf reports what is no role
@@ -48,27 +136,56 @@ func (r *reader) grant(n yamlfile.Node) policy.Grant {
 		g.Supervisor = &need
 	} else if g.Role == policy.Learner {
 		n.Fault("add supervisor: BADGE, what the mentor holds; or role: user", "a learner needs a supervisor")
+	} else if l := n.Get("learners"); l.Present() {
+		l.Fault("add supervisor: BADGE", "learners: says how many a supervisor may answer for, and there is none")
 	}
 	return g
 }
 
-func session(n yamlfile.Node) policy.Limits {
-	only(n, "max", "idle", "warn")
-	l := policy.Limits{Max: positive(n.Get("max")), Idle: positive(n.Get("idle")), Warn: positive(n.Get("warn"))}
-	if w := n.Get("warn"); l.Warn > 0 && l.Max > 0 && l.Warn >= l.Max {
+// session reads limits; what n does not say is as in usual. «none» takes a limit away.
+func session(n yamlfile.Node, usual policy.Limits) policy.Limits {
+	only(n, "max", "idle", "warn", "extend")
+	l := usual
+	for _, limit := range []struct {
+		key string
+		to  *time.Duration
+	}{{"max", &l.Max}, {"idle", &l.Idle}, {"warn", &l.Warn}, {"extend", &l.Extend}} {
+		switch v := n.Get(limit.key); {
+		case !v.Present():
+		case v.IsScalar() && v.Str() == "none":
+			*limit.to = 0
+		default:
+			*limit.to = positive(v)
+		}
+	}
+	if w := n.Get("warn"); w.Present() && l.Warn > 0 && l.Max > 0 && l.Warn >= l.Max {
 		w.Fault("a warning comes before the end", "%q is not shorter than max", w.Str())
 	}
 	return l
 }
 
-func hours(n yamlfile.Node) *policy.Hours {
+func quota(n yamlfile.Node) policy.Quota {
+	only(n, "day", "week")
+	q := policy.Quota{Day: positive(n.Get("day")), Week: positive(n.Get("week"))}
+	switch {
+	case n.Present() && q == policy.Quota{}:
+		n.Fault("{ day: 2h } or { week: 6h }, or both", "a quota of nothing")
+	case q.Day > 0 && q.Week > 0 && q.Week < q.Day:
+		n.Get("week").Fault("", "a week's quota that is shorter than a day's")
+	case q.Day > 24*time.Hour:
+		n.Get("day").Fault("", "a day has 24 hours")
+	}
+	return q
+}
+
+func hours(n yamlfile.Node, holidays *policy.Holidays) *policy.Hours {
 	if !n.Present() {
 		return nil
 	}
-	h, err := policy.ParseHours(n.Str())
+	h, err := policy.ParseHours(n.Str(), holidays)
 	if err != nil {
 		if n.IsScalar() { // Str has reported anything else
-			n.Fault(`as "Mo-Fr 09:00-21:00; Sa 10:00-18:00"`, "%v", err)
+			n.Fault(`as "Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off"`, "%v", err)
 		}
 		return new(policy.Hours)
 	}
@@ -117,13 +234,15 @@ func (r *reader) needs(n yamlfile.Node, depth int) []policy.Need {
 
 func (r *reader) badgeNeed(n yamlfile.Node) policy.Need {
 	only(n, "badge", "within", "used-within", "hours", "assurance")
-	if a := n.Get("assurance"); a.Present() {
-		a.Fault("remove it: this version counts only badges whose signature it has verified itself", "assurance cannot be judged by this version")
+	var least policy.Assurance
+	if a := n.Get("assurance").OneOf("signed", "hosted", "attested"); a != "" {
+		_ = least.UnmarshalText([]byte(a)) // OneOf has reported what is no word
 	}
 	return policy.Need{
 		Badge:      policy.BadgeID(r.badgeIDs.ref(n.Get("badge").Required(), "badge")),
 		Within:     positive(n.Get("within")),
 		UsedWithin: positive(n.Get("used-within")),
 		Hours:      time.Duration(n.Get("hours").Int(1, 10000)) * time.Hour,
+		Assurance:  least,
 	}
 }

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+
+	"portillon/policy/file"
+	"portillon/wire"
+)
+
+func policyFmt(_ context.Context, w stdio, args []string) error {
+	var write, check bool
+	rest, err := flags(w, "policy fmt", args, 1, func(fs *flag.FlagSet) {
+		fs.BoolVar(&write, "w", false, "write the file instead of printing it")
+		fs.BoolVar(&check, "check", false, "print nothing; exit 1 where the file is not in its canonical form")
+	})
+	if err != nil {
+		return err
+	}
+	before, err := os.ReadFile(rest[0])
+	if err != nil {
+		return wrong("%w", err)
+	}
+	after, err := file.Format(rest[0], before)
+	switch same := bytes.Equal(before, after); {
+	case err != nil:
+		return err
+	case check && !same:
+		return no("%s is not in its canonical form", rest[0]).hinted("portillon policy fmt -w %s", rest[0])
+	case check:
+		return nil
+	case !write:
+		_, err := w.out.Write(after)
+		return err
+	case same:
+		return nil
+	}
+	info, err := os.Stat(rest[0])
+	if err != nil {
+		return err
+	}
+	if err := wire.WriteFile(rest[0], after, info.Mode().Perm()); err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "%s: written in its canonical form\n", rest[0])
+	return nil
+}
+
+func policySchema(_ context.Context, w stdio, args []string) error {
+	if _, err := flags(w, "policy schema", args, 0, nil); err != nil {
+		return err
+	}
+	_, err := w.out.Write(file.Schema())
+	return err
+}

@@ -1,0 +1,70 @@
+package file
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// bigPolicy is a policy of about so many lines: machines with grants of one line each, and badges of four.
+func bigPolicy(lines int) string {
+	var badges, machines strings.Builder
+	n := 0
+	for i := 0; n < lines; i++ {
+		for _, role := range []string{"first", "user", "mentor", "maintainer"} {
+			fmt.Fprintf(&badges, "  %s-%d:\n    name: { fr: \"Machine %d - %s\", en: \"Machine %d - %s\" }\n    issuer: lab\n    achievement: https://lab.example/a/%s-%d\n", role, i, i, role, i, role, role, i)
+		}
+		fmt.Fprintf(&machines, "  m-%d:\n    name: { fr: Machine %d, en: Machine %d }\n    grants:\n      - { role: maintainer, needs: maintainer-%d }\n      - { role: mentor, needs: mentor-%d }\n"+
+			"      - { role: user, needs: { badge: user-%d, used-within: 180d }, hours: \"Mo-Fr 09:00-21:00; Sa 10:00-18:00\", session: { max: 2h } }\n      - { role: learner, needs: first-%d, supervisor: mentor-%d }\n", i, i, i, i, i, i, i, i)
+		n += 16 + 7
+	}
+	return "portillon: 1\nsite: lab\nlanguage: fr\ntimezone: Europe/Paris\nissuers:\n  lab: { name: Lab, keys: [\"did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi\"] }\nbadges:\n" + badges.String() + "machines:\n" + machines.String()
+}
+
+// BenchmarkLoadTenThousandLines reads and compiles it; the issue of part 3 allows 200 ms.
+func BenchmarkLoadTenThousandLines(b *testing.B) {
+	text := []byte(bigPolicy(10_000))
+	b.ReportMetric(float64(strings.Count(string(text), "\n")), "lines")
+	for b.Loop() {
+		if _, err := Parse("policy.yaml", text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Hostile files are refused before they cost much: the issue of part 3 allows 100 ms. Other tests may take the processor: the best of five counts.
+func TestHostileFilesAreRefusedSoon(t *testing.T) {
+	nested := "a: " + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000)
+	for name, text := range map[string]string{
+		"billion laughs":    "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n",
+		"depth":             nested[:min(len(nested), MaxBytes)],
+		"depth by flow":     strings.Repeat("{a: ", 100_000),
+		"size":              strings.Repeat("#", MaxBytes+1),
+		"keys":              strings.Repeat("k: 1\n", 11_900),
+		"lines":             strings.Repeat("k: 1\n", 100_000),
+		"many wrong badges": strings.Replace(bigPolicy(2000), "needs: mentor-", "needs: mentr-", -1),
+		"merge keys":        "a: &a {x: 1}\nb:\n  <<: *a\n",
+		"one long line":     "portillon: \"" + strings.Repeat("x", MaxBytes-20) + "\"",
+		"tags":              strings.Repeat("!!binary ", 50_000) + "x",
+	} {
+		took := time.Hour
+		for range 5 {
+			runtime.GC()
+			start := time.Now()
+			_, err := Parse("policy.yaml", []byte(text))
+			took = min(took, time.Since(start))
+			if err == nil {
+				t.Fatalf("%s: taken", name)
+			}
+			if took < 50*time.Millisecond {
+				break
+			}
+		}
+		t.Logf("%-18s %v", name, took.Round(time.Millisecond))
+		if took > slack*100*time.Millisecond {
+			t.Errorf("%s: %v", name, took)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package file
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/policy"
+)
+
+func TestTheCanonicalFormIsTheSamePolicyWithItsComments(t *testing.T) {
+	for _, path := range []string{"testdata/policy.yaml", "../../site-example/policy.yaml"} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		once, err := Format(path, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		twice, err := Format(path, once)
+		if err != nil || string(twice) != string(once) {
+			t.Errorf("%s: %v: the canonical form has another", path, err)
+		}
+		for _, line := range strings.Split(string(b), "\n") {
+			if _, comment, ok := strings.Cut(line, " #"); ok && !strings.Contains(string(once), strings.TrimSpace(comment)) {
+				t.Errorf("%s: lost %q", path, comment)
+			}
+		}
+		before, after := mustParse(t, string(b)), mustParse(t, string(once))
+		changes, err := policy.Compare(before, after, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
+		if err != nil || len(changes) > 0 || len(before.Tests) != len(after.Tests) || len(before.Never) != len(after.Never) || len(before.Evidence) != len(after.Evidence) {
+			t.Errorf("%s: %v %v", path, changes, err)
+		}
+	}
+}
+
+func TestKeysAreOrderedAndSectionsParted(t *testing.T) {
+	in := strings.Replace(sample(t), "role: maintainer, needs: laser-maintainer", "needs: laser-maintainer, role: maintainer", 1)
+	in = strings.Replace(in, "portillon: 1\nsite: biklab\n", "site: biklab\n\n\nportillon: 1\n", 1)
+	out, err := Format("policy.yaml", []byte(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nsite: biklab\nlanguage: fr\n", "{role: maintainer, needs: laser-maintainer}", "\n\nmachines:\n  laser:\n", "\n\nnever:\n"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if strings.Index(string(out), "portillon: 1\n") > strings.Index(string(out), "site: biklab\n") {
+		t.Errorf("site stands before portillon in\n%s", out)
+	}
+	if _, err := Format("policy.yaml", []byte("portillon: 2")); err == nil {
+		t.Error("a file that is none is formatted")
+	}
+}
+
+func TestEveryKnownKeyHasAPlaceInTheOrder(t *testing.T) {
+	for set := range keySets(t) {
+		for _, k := range strings.Fields(set) {
+			found := false
+			for _, o := range order {
+				found = found || o == k
+			}
+			if !found {
+				t.Errorf("%q has no place", k)
+			}
+		}
+	}
+}

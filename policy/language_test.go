@@ -1,0 +1,230 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The rules that a machine or a grant may add, one after the other, on a machine whose user needs one badge.
+func ruled(t *testing.T, change func(*Machine)) *Policy {
+	t.Helper()
+	m := Model{Site: "s", Zone: paris(), Issuers: []Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}, Machines: []Machine{{ID: "m", Name: Text{FR: "m"}}}}
+	for _, id := range []BadgeID{"user", "mentor", "first", "maintainer"} {
+		m.Badges = append(m.Badges, Badge{ID: id, Name: Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)})
+	}
+	m.Machines[0].Grants = []Grant{{Role: User, Needs: Need{Badge: "user"}, Session: Limits{Max: 2 * time.Hour}},
+		{Role: Learner, Needs: Need{Badge: "first"}, Supervisor: &Need{Badge: "mentor"}}, {Role: Maintainer, Needs: Need{Badge: "maintainer"}}}
+	change(&m.Machines[0])
+	return mustNew(t, m)
+}
+
+func bearer(b ...BadgeID) *Member {
+	m := &Member{ID: "m-1"}
+	for _, id := range b {
+		m.Holdings = append(m.Holdings, Holding{Badge: id, Standing: Verified, From: monday.AddDate(-1, 0, 0)})
+	}
+	return m
+}
+
+func why(d Decision) string {
+	o, _ := d.Nearest()
+	var out []string
+	for _, r := range o.Missing {
+		out = append(out, strings.TrimSuffix(string(r.Code)+"/"+r.Kind.String(), "/"))
+	}
+	return d.Verdict.String() + " " + strings.Join(out, " ")
+}
+
+func TestEveryRuleOfTheLanguage(t *testing.T) {
+	none := func(*Machine) {}
+	user := func(q *Question) { q.Member = bearer("user") }
+	used := func(day, week time.Duration) func(*Question) {
+		return func(q *Question) {
+			q.Member = bearer("user")
+			q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: day, Week: week}}
+		}
+	}
+	learner := func(answering int) func(*Question) {
+		return func(q *Question) {
+			q.Member, q.Supervisor, q.Answering = bearer("first"), bearer("mentor"), answering
+			q.Supervisor.ID = "m-2"
+		}
+	}
+	quota := func(m *Machine) { m.Grants[0].Quota = Quota{Day: time.Hour, Week: 5 * time.Hour} }
+	aes := func(m *Machine) { m.Card = AES }
+	fresh := func(m *Machine) { m.Fresh, m.Stale = 7*days, []Role{Maintainer} }
+	signed := func(a Assurance) func(*Machine) { return func(m *Machine) { m.Grants[0].Needs.Assurance = a } }
+	standing := func(a Assurance) func(*Question) {
+		return func(q *Question) { user(q); q.Member.Holdings[0].Assurance = a }
+	}
+	booked := func(own bool, b ...Booking) func(*Machine) {
+		return func(m *Machine) { m.Grants[0].Booked, m.Bookings = own, b }
+	}
+	other, mine := Booking{monday.Add(-time.Hour), monday.Add(time.Hour), "m-9"}, Booking{monday.Add(-time.Hour), monday.Add(time.Hour), "m-1"}
+	untrusted := func(f func(*Question)) func(*Question) {
+		return func(q *Question) { f(q); q.Clock = Untrusted }
+	}
+	pass := func(p ClockPass, f func(*Machine)) func(*Machine) {
+		return func(m *Machine) { f(m); m.Pass = p }
+	}
+	ends := func(q *Question) { user(q); q.Member.Holdings[0].Until = monday.Add(-time.Hour) }
+	young := func(m *Machine) { m.Grants[0].Needs.Within = days }
+	for name, c := range map[string]struct {
+		rule func(*Machine)
+		tap  func(*Question)
+		want string
+		max  time.Duration
+	}{
+		"no rule":                         {none, user, "allow ", 2 * time.Hour},
+		"quota: some left":                {quota, used(20*time.Minute, time.Hour), "allow ", 40 * time.Minute},
+		"quota: the week's is nearer":     {quota, used(0, 290*time.Minute), "allow ", 10 * time.Minute},
+		"quota: the day's is used":        {quota, used(time.Hour, time.Hour), "deny quota-used/day", 0},
+		"quota: both are used":            {quota, used(2*time.Hour, 6*time.Hour), "deny quota-used/day quota-used/week", 0},
+		"quota: of yesterday":             {quota, func(q *Question) { used(2*time.Hour, 2*time.Hour)(q); q.At = monday.Add(15 * time.Hour) }, "allow ", time.Hour},
+		"quota: of last week":             {quota, func(q *Question) { used(time.Hour, 5*time.Hour)(q); q.At = monday.AddDate(0, 0, 7) }, "allow ", time.Hour},
+		"quota: no clock":                 {quota, untrusted(used(0, 0)), "deny clock-untrusted", 0},
+		"quota: no clock, passed":         {pass(PassHours, quota), untrusted(used(0, 0)), "allow ", 2 * time.Hour},
+		"quota: no clock, another passed": {pass(PassAges|PassEnds, quota), untrusted(used(0, 0)), "deny clock-untrusted", 0},
+		"quota: told twice": {quota, func(q *Question) {
+			used(time.Hour, time.Hour)(q)
+			q.Member.Practice = append(q.Member.Practice, Practice{Machine: "m"})
+		}, "deny quota-used/day", 0},
+		"quota: the week's alone": {func(m *Machine) { m.Grants[0].Quota = Quota{Week: 5 * time.Hour} }, used(0, 5*time.Hour), "deny quota-used/week", 0},
+		"quota: and no badge": {func(m *Machine) { m.Grants[1].Quota = Quota{Day: time.Hour}; m.Grants = m.Grants[1:2] }, func(q *Question) {
+			learner(0)(q)
+			q.Member = bearer()
+			q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour}}
+		}, "deny no-badge quota-used/day", 0},
+		"learners: and no badge": {func(m *Machine) { m.Grants[1].Learners = 2; m.Grants = m.Grants[1:2] }, func(q *Question) { learner(2)(q); q.Member = bearer() }, "deny no-badge needs-supervisor/learners", 0},
+		"booking: and no badge": {func(m *Machine) {
+			m.Bookings = []Booking{{monday.Add(-time.Hour), monday.Add(time.Hour), "m-9"}}
+			m.Grants = m.Grants[1:2]
+		}, func(q *Question) { learner(0)(q); q.Member = bearer() }, "deny no-badge outside-hours/booked", 0},
+		"booking: another's, mentor": {func(m *Machine) {
+			m.Bookings = []Booking{{monday.Add(-time.Hour), monday.Add(time.Hour), "m-9"}}
+			m.Grants = append(m.Grants, Grant{Role: Mentor, Needs: Need{Badge: "mentor"}})
+		}, func(q *Question) { q.Member = bearer("mentor") }, "deny outside-hours/booked", 0},
+		"card: a number":                 {aes, user, "deny card-blocked/card", 0},
+		"card: a key":                    {aes, func(q *Question) { user(q); q.Card = AES }, "allow ", 2 * time.Hour},
+		"card: a key, none asked":        {none, func(q *Question) { user(q); q.Card = AES }, "allow ", 2 * time.Hour},
+		"bundle: new":                    {fresh, func(q *Question) { user(q); q.Issued = monday.Add(-7 * days) }, "allow ", 2 * time.Hour},
+		"bundle: old":                    {fresh, func(q *Question) { user(q); q.Issued = monday.Add(-7*days - 1) }, "deny bundle-stale", 0},
+		"bundle: of no date":             {fresh, user, "deny bundle-stale", 0},
+		"bundle: old, a maintainer":      {fresh, func(q *Question) { q.Member = bearer("maintainer") }, "allow ", 0},
+		"bundle: no clock":               {fresh, untrusted(func(q *Question) { user(q); q.Issued = monday }), "deny clock-untrusted", 0},
+		"bundle: no clock, passed":       {pass(PassAges, fresh), untrusted(func(q *Question) { user(q); q.Issued = monday }), "allow ", 2 * time.Hour},
+		"bundle: no clock, no date":      {pass(PassAges, fresh), untrusted(user), "deny bundle-stale", 0},
+		"assurance: signed":              {signed(Signed), standing(Signed), "allow ", 2 * time.Hour},
+		"assurance: hosted is less":      {signed(Signed), standing(Hosted), "deny badge-unverified/assurance", 0},
+		"assurance: hosted will do":      {signed(Hosted), standing(Hosted), "allow ", 2 * time.Hour},
+		"assurance: attested is less":    {signed(Hosted), standing(Attested), "deny badge-unverified/assurance", 0},
+		"assurance: attested will do":    {signed(Attested), standing(Attested), "allow ", 2 * time.Hour},
+		"booking: another's":             {booked(false, other), user, "deny outside-hours/booked", 0},
+		"booking: another's, maintainer": {booked(false, other), func(q *Question) { q.Member = bearer("maintainer") }, "allow ", 0},
+		"booking: one's own":             {booked(true, mine), user, "allow ", time.Hour},
+		"booking: none, none needed":     {booked(false), user, "allow ", 2 * time.Hour},
+		"booking: none, one needed":      {booked(true), user, "deny outside-hours/not-booked", 0},
+		"booking: over":                  {booked(true, Booking{monday.Add(-time.Hour), monday, "m-1"}), user, "deny outside-hours/not-booked", 0},
+		"booking: another's is next":     {booked(false, Booking{monday.Add(time.Minute), monday.Add(time.Hour), "m-9"}), user, "allow ", time.Minute},
+		"booking: begins now":            {booked(false, Booking{monday, monday.Add(time.Hour), "m-9"}), user, "deny outside-hours/booked", 0},
+		"booking: one's own is next":     {booked(false, Booking{monday.Add(time.Minute), monday.Add(time.Hour), "m-1"}), user, "allow ", 2 * time.Hour},
+		"booking: no clock":              {booked(false, mine), untrusted(user), "deny clock-untrusted", 0},
+		"booking: no clock, passed":      {pass(PassHours, booked(false, other)), untrusted(user), "allow ", 2 * time.Hour},
+		"learners: one more":             {func(m *Machine) { m.Grants[1].Learners = 2 }, learner(1), "allow ", 0},
+		"learners: as many as allowed":   {func(m *Machine) { m.Grants[1].Learners = 2 }, learner(2), "await needs-supervisor/learners", 0},
+		"learners: no rule":              {none, learner(9), "allow ", 0},
+		"clock: an end":                  {none, untrusted(ends), "deny clock-untrusted", 0},
+		"clock: an end, passed":          {pass(PassEnds, none), untrusted(ends), "allow ", 2 * time.Hour},
+		"clock: an end, trusted":         {pass(PassEnds, none), ends, "deny badge-expired", 0},
+		"clock: an age":                  {young, untrusted(user), "deny clock-untrusted/within", 0},
+		"clock: an age, passed":          {pass(PassAges, young), untrusted(user), "allow ", 2 * time.Hour},
+		"clock: an age, another passed":  {pass(PassHours|PassEnds, young), untrusted(user), "deny clock-untrusted/within", 0},
+	} {
+		p := ruled(t, c.rule)
+		q := Question{At: monday, Clock: Trusted, Machine: "m"}
+		c.tap(&q)
+		d := p.Decide(q)
+		if got := why(d); got != c.want || d.Limits.Max != c.max {
+			t.Errorf("%s: %s, %v; want %s, %v", name, got, d.Limits.Max, c.want, c.max)
+		}
+		for _, text := range []Text{Explain(p, q, d).Fact, Explain(p, q, d).Next} {
+			if text.FR == "" || text.EN == "" || text.FR == text.EN {
+				t.Errorf("%s: %q", name, text)
+			}
+		}
+	}
+}
+
+func TestRulesThatMeanNothingAreRefused(t *testing.T) {
+	for want, change := range map[string]func(*Machine){
+		"is nobody's":           func(m *Machine) { m.Bookings = []Booking{{monday, monday.Add(1), ""}} },
+		"ends before it begins": func(m *Machine) { m.Bookings = []Booking{{monday, monday, "m-1"}} },
+		"begins before another has end": func(m *Machine) {
+			m.Bookings = []Booking{{monday, monday.Add(2), "m-1"}, {monday.Add(1), monday.Add(3), "m-1"}}
+		},
+		"a limit is negative":           func(m *Machine) { m.Grants[0].Session.Extend = -1 },
+		"a quota is negative":           func(m *Machine) { m.Grants[0].Quota.Week = -1 },
+		"unknown card, clock or bundle": func(m *Machine) { m.Pass = 8 },
+	} {
+		m := ruledModel(change)
+		if _, err := New(m); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+func ruledModel(change func(*Machine)) Model {
+	m := Model{Site: "s", Issuers: []Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}, Badges: []Badge{{ID: "user", Name: Text{FR: "u"}, Issuer: "i", Achievement: "urn:u"}},
+		Machines: []Machine{{ID: "m", Grants: []Grant{{Role: User, Needs: Need{Badge: "user"}}}}}}
+	change(&m.Machines[0])
+	return m
+}
+
+// Thirty minutes, and thirty more where twenty-two are left, are fifty-two: not sixty.
+func TestAnExtensionAddsToWhatIsLeft(t *testing.T) {
+	l := Limits{Max: 30 * time.Minute, Extend: 30 * time.Minute}
+	for _, c := range []struct{ left, most, want time.Duration }{
+		{22 * time.Minute, 0, 52 * time.Minute}, {0, 0, 30 * time.Minute}, {22 * time.Minute, 40 * time.Minute, 40 * time.Minute}, {22 * time.Minute, 10 * time.Minute, 22 * time.Minute},
+	} {
+		if got := l.Extended(c.left, c.most); got != c.want {
+			t.Errorf("%v left, at most %v: %v, want %v", c.left, c.most, got, c.want)
+		}
+	}
+	if got := (Limits{Max: time.Hour}).Extended(time.Minute, 0); got != time.Minute {
+		t.Errorf("without extend: %v", got)
+	}
+}
+
+func TestWordsOfTheLanguageAreReadAndWritten(t *testing.T) {
+	for a := range Assurance(3) {
+		b, _ := a.MarshalText()
+		var back Assurance
+		if err := back.UnmarshalText(b); err != nil || back != a || string(b) != a.String() {
+			t.Errorf("%v: %s %v", a, b, err)
+		}
+	}
+	if c, err := ParseCardStrength("aes"); err != nil || c != AES || c.String() != "aes" {
+		t.Error(c, err)
+	}
+	if !slices.Contains(kindWords[:], "learners") || new(Assurance).UnmarshalText([]byte("sure")) == nil {
+		t.Error("an unknown word is taken")
+	}
+}
+
+func TestUseAddsUpByDayAndWeek(t *testing.T) {
+	p := Practice{Machine: "m"}
+	for _, c := range []struct {
+		end       string
+		day, week int
+	}{{"2026-11-23 23:00", 1, 1}, {"2026-11-24 00:30", 1, 2}, {"2026-11-24 10:00", 2, 3}, {"2026-11-29 23:59", 1, 4}, {"2026-11-30 00:01", 1, 1}, {"2027-01-01 10:00", 1, 1}, {"2027-01-03 10:00", 1, 2}} {
+		p = p.Used(wall(t, c.end), time.Hour)
+		if p.Day != time.Duration(c.day)*time.Hour || p.Week != time.Duration(c.week)*time.Hour || !p.Last.Equal(wall(t, c.end)) {
+			t.Errorf("%s: %v, %v", c.end, p.Day, p.Week)
+		}
+	}
+	if p.Logged != 7*time.Hour {
+		t.Error(p.Logged)
+	}
+}

@@ -1,0 +1,121 @@
+package policy
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var tryMutants = flag.Bool("mutants", false, "try every mutation of the list: each must be caught by a test (a few minutes)")
+
+// mutants are changes to the evaluator that would let someone in, keep someone out, or say the wrong thing. Each must be caught.
+var mutants = []struct{ file, old, new string }{
+	{"decide.go", "if j.q.Member.Blocked {", "if false {"},
+	{"decide.go", "if j.q.Fault {", "if false {"},
+	{"decide.go", "if j.q.Tagged && r != Maintainer {", "if j.q.Tagged && r < Mentor {"},
+	{"decide.go", "if j.q.Card < j.m.Card {", "if j.q.Card > j.m.Card {"},
+	{"decide.go", "j.m.Fresh > 0 && !slices.Contains(j.m.Stale, r)", "j.m.Fresh > 0 && slices.Contains(j.m.Stale, r)"},
+	{"decide.go", "judged && j.q.At.Sub(j.q.Issued) > j.m.Fresh", "judged && j.q.At.Sub(j.q.Issued) >= j.m.Fresh"},
+	{"decide.go", "case !judged && j.q.Issued.IsZero():", "case false:"},
+	{"decide.go", "if j.m.Pass&rule == 0 {", "if j.m.Pass == 0 {"},
+	{"decide.go", "if h == nil || !j.judges(PassHours) {", "if h == nil || !j.judges(PassAges) {"},
+	{"decide.go", "if _, open := h.open(j.onWall()); !open {", "if _, open := h.open(j.onWall()); open {"},
+	{"decide.go", "if g.Role == Maintainer || !g.Booked", "if g.Role >= Mentor || !g.Booked"},
+	{"decide.go", "case now && !mine:", "case now && mine:"},
+	{"decide.go", "case g.Booked && !mine:", "case false:"},
+	{"decide.go", "return all[i].To.After(j.q.At) })", "return !all[i].To.Before(j.q.At) })"},
+	{"decide.go", "return &all[i], !all[i].From.After(j.q.At), true", "return &all[i], all[i].From.Before(j.q.At), true"},
+	{"decide.go", "if q.Day > 0 && day >= q.Day {", "if q.Day > 0 && day > q.Day {"},
+	{"decide.go", "if q.Week > 0 && week >= q.Week {", "if q.Week > 0 && week > q.Week {"},
+	{"decide.go", "if day = j.member.day; !sameDay(j.member.last, j.local) {", "if day = j.member.day; !sameWeek(j.member.last, j.local) {"},
+	{"decide.go", `s.ID == "" || s.ID == j.q.Member.ID ||`, `s.ID == "" ||`},
+	{"decide.go", "case s == nil || s.Blocked ||", "case s == nil ||"},
+	{"decide.go", "case g.Learners > 0 && j.q.Answering >= g.Learners:", "case g.Learners > 0 && j.q.Answering > g.Learners:"},
+	{"decide.go", "ok = j.need(&n.all[i], who) && ok", "ok = j.need(&n.all[i], who) || ok"},
+	{"decide.go", "if who.logged < n.ask.Hours {", "if who.logged <= n.ask.Hours && n.ask.Hours > 0 {"},
+	{"decide.go", "case j.q.At.Sub(since) > want:", "case j.q.At.Sub(since) >= want:"},
+	{"decide.go", "if who.last.After(issued) {", "if who.last.Before(issued) {"},
+	{"decide.go", "case h.Standing == Revoked:", "case false:"},
+	{"decide.go", "case h.Standing != Verified:", "case h.Standing == Unverified && h.Checked.IsZero():"},
+	{"decide.go", "case h.Assurance > least:", "case h.Assurance < least:"},
+	{"decide.go", "case at.Before(h.From):", "case false:"},
+	{"decide.go", "case !h.Until.IsZero() && at.After(h.Until):", "case !h.Until.IsZero() && !at.Before(h.Until):"},
+	{"decide.go", "case !h.Checked.IsZero() && at.Sub(h.Checked) > j.grace:", "case !h.Checked.IsZero() && at.Sub(h.Checked) > 2*j.grace:"},
+	{"choose.go", "if j.q.Clock != Trusted { // what could end it was passed over", "if j.q.Clock == Trusted {"},
+	{"choose.go", "atMost(g.Quota.Day - day)", "atMost(g.Quota.Day + day)"},
+	{"choose.go", "case !mine && b.From.After(j.q.At):", "case b.From.After(j.q.At):"},
+	{"choose.go", "m.Mode != Warn || d.Verdict == Allow || q.Member == nil || q.Member.Blocked || q.Fault || q.Tagged", "m.Mode != Warn || d.Verdict == Allow || q.Member == nil || q.Member.Blocked || q.Fault"},
+	{"choose.go", "func outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }", "func outlasts(a, b time.Duration) bool { return b != 0 && a > b }"},
+	{"choose.go", "o.Verdict == Allow && m.Grants[i].Supervisor == nil:", "o.Verdict == Allow:"},
+	{"hours.go", "if w.minute < s.to-day {", "if w.minute <= s.to-day {"},
+	{"hours.go", "if s.from <= w.minute && w.minute < s.to {", "if s.from < w.minute && w.minute < s.to {"},
+	{"hours.go", "for _, r := range slices.Backward(h.rules) {", "for _, r := range h.rules {"},
+	{"dates.go", "return d.inYear() >= x.from.inYear() || d.inYear() <= x.to.inYear() // over the New Year", "return false"},
+	{"person.go", "out.Day, out.Week = max(out.Day, x.Day), max(out.Week, x.Week)", "out.Day, out.Week = x.Day, x.Week"},
+	{"model.go", "if !sameWeek(p.Last, end) {", "if !sameDay(p.Last, end) {"},
+	{"who.go", "if g.Supervisor == nil {", "if g.Supervisor != nil {"},
+	{"never.go", "if supervised && v.Alone || !t.gives(badges) {", "if !t.gives(badges) {"},
+	{"compile.go", "g.Booked || g.Quota != Quota{} || g.Learners > 0 || len(m.Bookings) > 0", "g.Booked"},
+}
+
+func TestEveryMutantOfTheEvaluatorIsCaught(t *testing.T) {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlays := make([]string, len(mutants))
+	for i, m := range mutants { // that each applies is tried always
+		text, err := os.ReadFile(m.file)
+		if err != nil || strings.Count(string(text), m.old) != 1 {
+			t.Errorf("mutant %d stands %d times in %s: %s", i, strings.Count(string(text), m.old), m.file, m.old)
+			continue
+		}
+		changed := filepath.Join(t.TempDir(), m.file)
+		if err := os.WriteFile(changed, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		overlay, _ := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(dir, m.file): changed}})
+		overlays[i] = filepath.Join(filepath.Dir(changed), "overlay.json")
+		if err := os.WriteFile(overlays[i], overlay, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(mutants) < 40 {
+		t.Errorf("%d mutants: the list has lost some", len(mutants))
+	}
+	if !*tryMutants || t.Failed() {
+		return
+	}
+	t.Logf("%d of %d mutants are caught", caught(t, overlays), len(mutants))
+}
+
+// caught runs this package's tests with each overlay, two at a time.
+func caught(t *testing.T, overlays []string) (n int) {
+	var work sync.WaitGroup
+	var mu sync.Mutex
+	seats := make(chan struct{}, 2)
+	for i, o := range overlays {
+		seats <- struct{}{}
+		work.Go(func() {
+			defer func() { <-seats }()
+			out, err := exec.Command("go", "test", "-failfast", "-timeout", "60s", "-overlay", o, ".").CombinedOutput()
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				t.Errorf("mutant %d survives: %s: %s", i, mutants[i].file, mutants[i].new)
+			case strings.Contains(string(out), "[build failed]"):
+				t.Errorf("mutant %d does not build: %s\n%s", i, mutants[i].new, out)
+			default:
+				n++
+			}
+		})
+	}
+	work.Wait()
+	return n
+}

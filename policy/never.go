@@ -1,0 +1,157 @@
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+// Breach is a case that an invariant says must not be: someone with these badges gets this role.
+type Breach struct {
+	Invariant  Invariant
+	Machine    MachineID
+	Role       Role
+	Holds      []BadgeID // the fewest with which it happens
+	Supervised bool      // a supervisor with every badge answers for the session
+	Clock      Clock     // Untrusted: only while the clock is not
+	At         time.Time // one moment of it
+	When       string    // as hours say it
+	Grant      int       // index of the grant that gives the role
+}
+
+// Breaches looks for a case against every invariant, over all that a decision may depend on: every combination of the badges that
+// the machine names, every stretch of the year that follows from, a supervisor or none, a clock that is trusted or not. Where there
+// are several cases against an invariant at one machine, it is one with the fewest badges.
+func (p *Policy) Breaches(from time.Time) []Breach {
+	var out []Breach
+	for _, v := range p.Never {
+		for i := range p.Machines {
+			m := &p.Machines[i]
+			if len(v.On) > 0 && !slices.Contains(v.On, m.ID) {
+				continue
+			}
+			if b, found := p.breach(v, m, from); found {
+				out = append(out, b)
+			}
+		}
+	}
+	return out
+}
+
+// breach relies on a law of every policy, that another badge never takes access away: where somebody who holds every badge but
+// the excepted is refused, everybody else without them is.
+func (p *Policy) breach(v Invariant, m *Machine, from time.Time) (best Breach, found bool) {
+	badges := slices.DeleteFunc(m.badges(), func(b BadgeID) bool { return slices.Contains(v.Without, b) })
+	hours := distinctHours(m)
+	if v.At != nil {
+		hours = append(hours, v.At)
+	}
+	for _, s := range slotsOf(p.Zone, from, hours, m.Bookings) {
+		if v.At != nil && !v.At.Open(s.at) {
+			continue
+		}
+		for _, supervised := range []bool{false, true} {
+			for _, clock := range []Clock{Trusted, Untrusted} {
+				for _, role := range v.Roles {
+					t := trial{p: p, m: m, at: s.at, role: role, clock: clock, supervised: supervised}
+					if supervised && v.Alone || !t.gives(badges) {
+						continue
+					}
+					holds := t.fewest(badges)
+					if !found || len(holds) < len(best.Holds) {
+						best, found = Breach{v, m.ID, role, holds, supervised, clock, s.at, s.span(), t.decide(holds).Grant}, true
+					}
+				}
+			}
+		}
+	}
+	return best, found
+}
+
+// trial is a question without its badges: everything else is as favourable as can be.
+type trial struct {
+	p          *Policy
+	m          *Machine
+	at         time.Time
+	role       Role
+	clock      Clock
+	supervised bool
+}
+
+func (t trial) decide(holds []BadgeID) Decision {
+	q := Question{At: t.at, Clock: t.clock, Machine: t.m.ID, Member: best("member", t.m.ID, t.at, holds), As: t.role, Card: AES, Issued: t.at}
+	for _, b := range t.m.Bookings {
+		if !b.From.After(t.at) && b.To.After(t.at) {
+			q.Member.ID = b.For
+		}
+	}
+	if t.supervised {
+		q.Supervisor = best("supervisor", t.m.ID, t.at, t.m.badges())
+	}
+	return t.p.Decide(q)
+}
+
+// best is a member whose badges are fresh and whose practice is all that could be asked.
+func best(id MemberID, m MachineID, at time.Time, holds []BadgeID) *Member {
+	out := &Member{ID: id, Practice: []Practice{{Machine: m, Last: at, Logged: 1 << 62}}}
+	for _, b := range holds {
+		out.Holdings = append(out.Holdings, Holding{Badge: b, Standing: Verified, From: at})
+	}
+	return out
+}
+
+func (t trial) gives(holds []BadgeID) bool {
+	d := t.decide(holds)
+	return d.Verdict == Allow && d.Role == t.role
+}
+
+// fewest takes badges away while the role is still given, the smallest sets first; of more than twelve badges, one after the other.
+func (t trial) fewest(badges []BadgeID) []BadgeID {
+	if len(badges) > 12 {
+		for i := 0; i < len(badges); {
+			if rest := slices.Delete(slices.Clone(badges), i, i+1); t.gives(rest) {
+				badges = rest
+			} else {
+				i++
+			}
+		}
+		return badges
+	}
+	least := badges
+	for set := range 1 << len(badges) {
+		var holds []BadgeID
+		for i, b := range badges {
+			if set&(1<<i) != 0 {
+				holds = append(holds, b)
+			}
+		}
+		if len(holds) < len(least) && t.gives(holds) {
+			least = holds
+		}
+	}
+	return least
+}
+
+// badges are those that the machine's grants name, sorted.
+func (m *Machine) badges() []BadgeID {
+	var out []BadgeID
+	var walk func(n *Need)
+	walk = func(n *Need) {
+		if n.Badge != "" {
+			out = append(out, n.Badge)
+		}
+		for i := range n.All {
+			walk(&n.All[i])
+		}
+		for i := range n.Any {
+			walk(&n.Any[i])
+		}
+	}
+	for i := range m.Grants {
+		walk(&m.Grants[i].Needs)
+		if s := m.Grants[i].Supervisor; s != nil {
+			walk(s)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,406 @@
+package oracle
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
+
+	"portillon/policy"
+)
+
+var (
+	policies = flag.Int("policies", 250, "random policies")
+	requests = flag.Int("requests", 1_000_000, "random requests to Cedar")
+	seed     = flag.Uint64("seed", 1, "of what is random")
+)
+
+var (
+	badges = []policy.BadgeID{"a", "b", "c", "d", "e"}
+	zone   = func() *time.Location { z, _ := time.LoadLocation("Europe/Paris"); return z }()
+	day    = 24 * time.Hour
+	grace  = 7 * day
+)
+
+type gen struct{ *rand.Rand }
+
+// hours are weekly hours in both languages.
+type hours struct {
+	days     [7]bool // by time.Weekday
+	from, to int     // minutes; to may be past midnight
+}
+
+func (g gen) hours() hours {
+	h := hours{from: g.IntN(24) * 60}
+	h.to = h.from + 60 + g.IntN(10)*60
+	for d := range h.days {
+		h.days[d] = g.IntN(2) == 0
+	}
+	h.days[g.IntN(7)] = true
+	return h
+}
+
+// text is the hours as policy.yaml writes them.
+func (h hours) text() string {
+	var on []string
+	for d, yes := range h.days {
+		if yes {
+			on = append(on, []string{"Su", "Mo", "Tu", "We", "Th", "Fr", "Sa"}[d])
+		}
+	}
+	return fmt.Sprintf("%s %02d:00-%02d:00", strings.Join(on, ","), h.from/60, h.to/60)
+}
+
+// cedar is the hours over a day of the week and a minute of the day.
+func (h hours) cedar() string {
+	var or []string
+	for d, yes := range h.days {
+		if !yes {
+			continue
+		}
+		or = append(or, fmt.Sprintf("(context.day == %d && context.minute >= %d && context.minute < %d)", d, h.from, min(h.to, 24*60)))
+		if h.to > 24*60 {
+			or = append(or, fmt.Sprintf("(context.day == %d && context.minute < %d)", (d+1)%7, h.to-24*60))
+		}
+	}
+	return "(" + strings.Join(or, " || ") + ")"
+}
+
+// site is one policy in both languages.
+type site struct {
+	model policy.Model
+	cedar *cedar.PolicySet
+	m     *policy.Machine
+}
+
+func (g gen) site(t testing.TB) site {
+	m := policy.Model{Site: "s", Zone: zone, StatusGrace: grace, Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}}
+	for _, b := range badges {
+		m.Badges = append(m.Badges, policy.Badge{ID: b, Name: policy.Text{FR: string(b)}, Issuer: "i", Achievement: "urn:" + string(b)})
+	}
+	x := policy.Machine{ID: "m", Pass: policy.ClockPass(g.IntN(8)), Card: policy.CardStrength(g.IntN(4) / 3)}
+	if g.IntN(3) == 0 {
+		x.Fresh, x.Stale = time.Duration(1+g.IntN(30))*day, []policy.Role{policy.Maintainer, policy.Mentor}[:g.IntN(3)]
+	}
+	if g.IntN(3) == 0 {
+		x.Bookings = []policy.Booking{{From: monday, To: monday.Add(day), For: "m-1"}, {From: monday.Add(day), To: monday.Add(3 * day), For: "m-9"}}
+	}
+	var text strings.Builder
+	text.WriteString("forbid(principal, action, resource) when { context.blocked || context.fault };\n")
+	for i := range 1 + g.IntN(5) {
+		grant, when, then := g.grant(&x)
+		x.Grants = append(x.Grants, grant)
+		fmt.Fprintf(&text, "permit(principal, action == Action::\"ready-%d\", resource) when { %s };\n", i, when)
+		fmt.Fprintf(&text, "permit(principal, action == Action::\"given-%d\", resource) when { %s && %s };\n", i, when, then)
+		if grant.Role != policy.Maintainer {
+			fmt.Fprintf(&text, "forbid(principal, action in [Action::\"ready-%d\", Action::\"given-%d\"], resource) when { context.tagged };\n", i, i)
+		}
+	}
+	m.Machines = []policy.Machine{x}
+	ps, err := cedar.NewPolicySetFromBytes("policy.cedar", []byte(text.String()))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text.String())
+	}
+	return site{m, ps, &m.Machines[0]}
+}
+
+// unless is a rule on time in Cedar: judged while the clock is trusted, else passed over or refused.
+func unless(rule string, passed bool) string {
+	return fmt.Sprintf("(if context.trusted then %s else %v)", rule, passed)
+}
+
+func (g gen) grant(m *policy.Machine) (x policy.Grant, when, then string) {
+	x.Role = policy.Role(1 + g.IntN(5))
+	var need string
+	x.Needs, need = g.need(0, "member", m.Pass)
+	and := []string{need, fmt.Sprintf("context.card >= %d", m.Card)}
+	if g.IntN(2) == 0 {
+		h := g.hours()
+		x.Hours, _ = policy.ParseHours(h.text(), nil)
+		and = append(and, unless(h.cedar(), m.Pass&policy.PassHours != 0))
+	}
+	if g.IntN(3) == 0 {
+		x.Quota = policy.Quota{Day: time.Duration(g.IntN(3)) * time.Hour, Week: time.Duration(g.IntN(6)) * time.Hour}
+		rule := "true"
+		if x.Quota.Day > 0 {
+			rule += fmt.Sprintf(" && context.usedToday < %d", x.Quota.Day/time.Second)
+		}
+		if x.Quota.Week > 0 {
+			rule += fmt.Sprintf(" && context.usedThisWeek < %d", x.Quota.Week/time.Second)
+		}
+		if x.Quota != (policy.Quota{}) {
+			and = append(and, unless("("+rule+")", m.Pass&policy.PassHours != 0))
+		}
+	}
+	x.Booked = g.IntN(6) == 0
+	if x.Role != policy.Maintainer && (x.Booked || len(m.Bookings) > 0) {
+		rule := `context.booking != "other"`
+		if x.Booked {
+			rule = `context.booking == "mine"`
+		}
+		and = append(and, unless("("+rule+")", m.Pass&policy.PassHours != 0))
+	}
+	if stale := false; m.Fresh > 0 {
+		for _, r := range m.Stale {
+			stale = stale || r == x.Role
+		}
+		if !stale {
+			and = append(and, fmt.Sprintf("(if context.trusted then context.bundleAge <= %d else (%v && context.bundleKnown))", m.Fresh/time.Second, m.Pass&policy.PassAges != 0))
+		}
+	}
+	then = "true"
+	if x.Role == policy.Learner || g.IntN(3) == 0 {
+		n, text := g.need(1, "supervisor", m.Pass)
+		x.Supervisor = &n
+		then = "(context.supervised && " + text
+		if x.Learners = g.IntN(3); x.Learners > 0 {
+			then += fmt.Sprintf(" && context.answering < %d", x.Learners)
+		}
+		then += ")"
+	}
+	return x, strings.Join(and, " && "), then
+}
+
+func (g gen) need(depth int, who string, pass policy.ClockPass) (policy.Need, string) {
+	if depth < 3 && g.IntN(3) == 0 {
+		var list []policy.Need
+		var texts []string
+		for range 1 + g.IntN(3) {
+			n, text := g.need(depth+1, who, pass)
+			list, texts = append(list, n), append(texts, text)
+		}
+		if g.IntN(2) == 0 {
+			return policy.Need{All: list}, "(" + strings.Join(texts, " && ") + ")"
+		}
+		return policy.Need{Any: list}, "(" + strings.Join(texts, " || ") + ")"
+	}
+	n := policy.Need{Badge: badges[g.IntN(len(badges))], Assurance: policy.Assurance(g.IntN(3))}
+	held := fmt.Sprintf("context.%s.%s%d", who, n.Badge, n.Assurance)
+	text := held + ".counts"
+	if g.IntN(3) == 0 {
+		n.Within = time.Duration(1+g.IntN(400)) * day
+		text += " && " + unless(fmt.Sprintf("%s.age <= %d", held, n.Within/time.Second), pass&policy.PassAges != 0)
+	}
+	if g.IntN(3) == 0 {
+		n.UsedWithin = time.Duration(1+g.IntN(400)) * day
+		text += " && " + unless(fmt.Sprintf("(%s.age <= %d || context.%s.sinceUse <= %d)", held, n.UsedWithin/time.Second, who, n.UsedWithin/time.Second), pass&policy.PassAges != 0)
+	}
+	if g.IntN(4) == 0 {
+		n.Hours = time.Duration(g.IntN(12)) * time.Hour
+		text += fmt.Sprintf(" && context.%s.logged >= %d", who, n.Hours/time.Second)
+	}
+	return n, "(" + text + ")"
+}
+
+var monday = time.Date(2026, 11, 23, 0, 0, 0, 0, zone)
+
+func (g gen) member(id policy.MemberID, at time.Time) *policy.Member {
+	m := &policy.Member{ID: id, Blocked: g.IntN(25) == 0}
+	for range 2 + g.IntN(10) {
+		h := policy.Holding{Badge: badges[g.IntN(len(badges))], Standing: policy.Verified, From: at.Add(time.Duration(20-g.IntN(500)) * day), Assurance: policy.Assurance(g.IntN(6) / 2 % 3)}
+		switch g.IntN(8) {
+		case 0:
+			h.Standing = policy.Standing(g.IntN(3))
+		case 1, 2:
+			h.Until = at.Add(time.Duration(200-g.IntN(400)) * day)
+		case 3:
+			h.Checked = at.Add(-time.Duration(g.IntN(14)) * day)
+		}
+		m.Holdings = append(m.Holdings, h)
+	}
+	if g.IntN(2) == 0 {
+		m.Practice = []policy.Practice{{Machine: "m", Last: at.Add(-time.Duration(g.IntN(400)) * day / 10), Logged: time.Duration(g.IntN(12)) * time.Hour,
+			Day: time.Duration(g.IntN(3)) * time.Hour, Week: time.Duration(g.IntN(7)) * time.Hour}}
+	}
+	return m
+}
+
+func (g gen) question() policy.Question {
+	at := monday.Add(time.Duration(g.IntN(14*24*60)) * time.Minute)
+	q := policy.Question{At: at, Clock: policy.Trusted, Machine: "m", Member: g.member("m-1", at), Tagged: g.IntN(10) == 0, Fault: g.IntN(20) == 0,
+		Card: policy.CardStrength(g.IntN(4) % 3 % 2), Answering: g.IntN(4), Issued: at.Add(-time.Duration(g.IntN(40)) * day)}
+	if g.IntN(6) == 0 {
+		q.Clock = policy.Untrusted
+	}
+	if g.IntN(10) == 0 {
+		q.Issued = time.Time{}
+	}
+	if g.IntN(2) == 0 {
+		q.Supervisor = g.member([]policy.MemberID{"m-2", "m-2", "m-1"}[g.IntN(3)], at)
+	}
+	return q
+}
+
+// request is the question as Cedar is asked it. Everything here is written again, from the words of the policy package's documentation.
+func request(s site, q policy.Question) types.Record {
+	local := q.At.In(zone)
+	c := types.RecordMap{
+		"blocked": types.Boolean(q.Member.Blocked), "fault": types.Boolean(q.Fault), "tagged": types.Boolean(q.Tagged), "trusted": types.Boolean(q.Clock == policy.Trusted),
+		"card": types.Long(q.Card), "day": types.Long(local.Weekday()), "minute": types.Long(local.Hour()*60 + local.Minute()), "answering": types.Long(q.Answering),
+		"bundleAge": seconds(q.At.Sub(q.Issued)), "bundleKnown": types.Boolean(!q.Issued.IsZero()), "booking": types.String(booking(s.m, q)),
+		"member": person(s.m, q, q.Member), "usedToday": types.Long(0), "usedThisWeek": types.Long(0),
+	}
+	sup := q.Supervisor
+	c["supervised"] = types.Boolean(sup != nil && !sup.Blocked && sup.ID != q.Member.ID)
+	if sup == nil {
+		sup = &policy.Member{}
+	}
+	c["supervisor"] = person(s.m, q, sup)
+	for _, p := range q.Member.Practice {
+		last := p.Last.In(zone)
+		if last.Format(time.DateOnly) == local.Format(time.DateOnly) {
+			c["usedToday"] = seconds(p.Day)
+		}
+		if startOfWeek(last).Equal(startOfWeek(local)) {
+			c["usedThisWeek"] = seconds(p.Week)
+		}
+	}
+	return types.NewRecord(c)
+}
+
+func startOfWeek(t time.Time) time.Time {
+	back := (int(t.Weekday()) + 6) % 7
+	return time.Date(t.Year(), t.Month(), t.Day()-back, 0, 0, 0, 0, zone)
+}
+
+// seconds are rounded up: a limit of whole seconds is kept by the same durations.
+func seconds(d time.Duration) types.Long {
+	n := types.Long(d / time.Second)
+	if d%time.Second > 0 {
+		n++
+	}
+	return n
+}
+
+func booking(m *policy.Machine, q policy.Question) string {
+	for _, b := range m.Bookings {
+		if !q.At.Before(b.From) && q.At.Before(b.To) {
+			if b.For == q.Member.ID {
+				return "mine"
+			}
+			return "other"
+		}
+	}
+	return "none"
+}
+
+// person is a member: for each badge and assurance whether one counts, and how old the newest of those is.
+func person(m *policy.Machine, q policy.Question, who *policy.Member) types.Record {
+	out := types.RecordMap{"logged": types.Long(0), "sinceUse": types.Long(1 << 40)}
+	for _, p := range who.Practice {
+		out["logged"], out["sinceUse"] = seconds(p.Logged), seconds(q.At.Sub(p.Last))
+	}
+	trusted := q.Clock == policy.Trusted
+	for _, b := range badges {
+		for k := range policy.Assurance(3) {
+			counts, age := false, time.Duration(1<<61)
+			for _, h := range who.Holdings {
+				ended := !h.Until.IsZero() && (trusted && q.At.After(h.Until) || !trusted && m.Pass&policy.PassEnds == 0)
+				old := trusted && !h.Checked.IsZero() && q.At.Sub(h.Checked) > grace
+				if h.Badge == b && h.Standing == policy.Verified && h.Assurance <= k && !ended && !old && !(trusted && q.At.Before(h.From)) {
+					counts, age = true, min(age, q.At.Sub(h.From))
+				}
+			}
+			out[types.String(fmt.Sprintf("%s%d", b, k))] = types.NewRecord(types.RecordMap{"counts": types.Boolean(counts), "age": seconds(age)})
+		}
+	}
+	return types.NewRecord(out)
+}
+
+func ask(s site, context types.Record, action string, i int) bool {
+	ok, _ := cedar.Authorize(s.cedar, types.EntityMap{}, cedar.Request{Principal: types.NewEntityUID("Member", "m-1"), Action: types.NewEntityUID("Action", types.String(fmt.Sprint(action, "-", i))),
+		Resource: types.NewEntityUID("Machine", "m"), Context: context})
+	return ok == cedar.Allow
+}
+
+func TestCedarSaysTheSame(t *testing.T) {
+	g := gen{rand.New(rand.NewPCG(*seed, 2))}
+	asked, seen := 0, map[policy.Verdict]int{}
+	each := *requests / *policies
+	for range *policies {
+		s := g.site(t)
+		p, err := policy.New(s.model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for done := 0; done < each; {
+			q := g.question()
+			context := request(s, q)
+			d := p.Decide(q)
+			for i, o := range d.Outcomes {
+				want := policy.Deny
+				done += 2
+				if ask(s, context, "given", i) {
+					want = policy.Allow
+				} else if ask(s, context, "ready", i) {
+					want = policy.Await
+				}
+				if seen[want]++; o.Verdict != want {
+					t.Fatalf("grant %d: %v, Cedar says %v\n%+v\nmachine %+v\nquestion %+v\nmember %+v\nsupervisor %+v\nmissing %+v", i, o.Verdict, want, s.m.Grants[i], s.m, q, q.Member, q.Supervisor, o.Missing)
+				}
+			}
+			asked += 2 * len(d.Outcomes)
+		}
+	}
+	t.Logf("%d requests over %d policies: the same verdict (%d allow, %d await, %d deny)", asked, *policies, seen[policy.Allow], seen[policy.Await], seen[policy.Deny])
+	for v, n := range seen {
+		if n < asked/200 {
+			t.Errorf("only %d are %v: little was compared", n, v)
+		}
+	}
+	if len(seen) != 3 || asked < *requests {
+		t.Errorf("%d requests, %v", asked, seen)
+	}
+}
+
+// BenchmarkSameQuestions puts the same questions to both, and wants the same answer: the verdict of each of a machine's five grants. Ours
+// comes with all reasons; Cedar has its policies parsed and its contexts made ahead.
+func BenchmarkSameQuestions(b *testing.B) {
+	g := gen{rand.New(rand.NewPCG(7, 8))}
+	type asked struct {
+		s        site
+		p        *policy.Policy
+		q        policy.Question
+		contexts types.Record
+	}
+	var all []asked
+	for len(all) < 500 {
+		s := g.site(b)
+		if len(s.m.Grants) != 5 {
+			continue
+		}
+		p, err := policy.New(s.model)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for range 25 {
+			q := g.question()
+			all = append(all, asked{s, p, q, request(s, q)})
+		}
+	}
+	var ours, theirs time.Duration
+	for b.Loop() {
+		start := time.Now()
+		for _, x := range all {
+			x.p.Decide(x.q)
+		}
+		middle := time.Now()
+		for _, x := range all {
+			for i := range 5 {
+				if !ask(x.s, x.contexts, "given", i) {
+					ask(x.s, x.contexts, "ready", i)
+				}
+			}
+		}
+		ours, theirs = ours+middle.Sub(start), theirs+time.Since(middle)
+	}
+	b.ReportMetric(float64(ours.Nanoseconds())/float64(b.N*len(all)), "ns-decide")
+	b.ReportMetric(float64(theirs.Nanoseconds())/float64(b.N*len(all)), "ns-cedar")
+	b.ReportMetric(float64(theirs)/float64(ours), "times")
+}

@@ -1,0 +1,76 @@
+package policy
+
+import "time"
+
+// RoleSet is a set of roles.
+type RoleSet uint8
+
+// Has reports whether r is in the set.
+func (s RoleSet) Has(r Role) bool { return s&(1<<r) != 0 }
+
+// Roles are those in the set, least powerful first.
+func (s RoleSet) Roles() (out []Role) {
+	for _, r := range Roles() {
+		if s.Has(r) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Place is what a member may be at a machine: alone, and while a supervisor answers.
+type Place struct {
+	Member            *Member
+	Alone, Supervised RoleSet
+}
+
+// Who says what each member may be at a machine at a moment, with a card that proves itself, a trusted clock and a bundle of that moment.
+// It judges as Decide does, and writes no reasons down.
+func (p *Policy) Who(id MachineID, members []*Member, at time.Time) []Place {
+	m := p.machines[id]
+	if m == nil {
+		return nil
+	}
+	out := make([]Place, len(members))
+	j := judge{q: Question{At: at, Clock: Trusted, Machine: id, Card: AES, Issued: at}, zone: p.Zone, grace: p.StatusGrace, m: m.Machine}
+	for i, who := range members {
+		j.q.Member, j.member, j.lacks.n = who, person{}, 0
+		j.member.meet(m, who)
+		out[i] = j.place(m, who)
+	}
+	return out
+}
+
+func (j *judge) place(m *machine, who *Member) Place {
+	s := Place{Member: who}
+	if who == nil {
+		return s
+	}
+	for i := range m.grants {
+		g := &m.grants[i]
+		j.at, j.lacks.n = uint16(i), 0
+		if !j.ready(g) {
+			continue
+		}
+		if g.Supervisor == nil {
+			s.Alone |= 1 << g.Role
+		} else {
+			s.Supervised |= 1 << g.Role
+		}
+	}
+	if m.Mode == Warn && !who.Blocked {
+		s.Alone |= 1 << User
+	}
+	return s
+}
+
+// ready reports whether nothing but a supervisor is missing for a grant. It looks no further than the first lack.
+func (j *judge) ready(g *grant) bool {
+	if j.everyone(g.Role); j.lacks.n > 0 || !j.need(&g.needs, &j.member) {
+		return false
+	}
+	j.hours(g.Hours)
+	j.booked(g.Grant)
+	j.quota(g.Quota)
+	return j.lacks.n == 0
+}
