@@ -53,7 +53,7 @@ func ParseHours(s string, holidays *Holidays) (*Hours, error) {
 	for _, text := range rules {
 		r, err := parseRule(strings.TrimSpace(text))
 		if err == nil && r.holidays && holidays == nil {
-			err = errors.New("PH means public holidays, and the site lists none under holidays:")
+			err = errors.New("PH means public holidays, and the site lists none under holidays")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("hours %q: %w", s, err)
