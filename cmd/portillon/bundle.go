@@ -16,6 +16,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"portillon/policy"
+	policyfile "portillon/policy/file"
 	"portillon/site"
 	"portillon/wire"
 )
@@ -135,6 +137,9 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := keptPromises(s.Policy, rest[0], o.Issued); err != nil {
+		return err
+	}
 	b, err := s.Build(o)
 	if err != nil {
 		return err
@@ -150,6 +155,20 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	fmt.Fprintf(w.out, "%s: site %s, version %d, %d members, %d badges\n", out, b.Manifest.Site, b.Manifest.Version, b.Members, b.Counted)
+	return nil
+}
+
+// keptPromises refuses a policy whose examples do not hold, or that lets happen what it says must never be: no machine gets it.
+func keptPromises(p *policy.Policy, dir string, at time.Time) error {
+	failed := len(p.Breaches(at))
+	for _, r := range policyfile.RunTests(p) {
+		if r.Problem != "" {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return no("%s: %d of the policy's examples and rules under never: do not hold", dir, failed).hinted("portillon policy test %s says which", filepath.Join(dir, "policy.yaml"))
+	}
 	return nil
 }
 
