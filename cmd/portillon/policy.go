@@ -114,7 +114,8 @@ type explained struct {
 }
 
 func policyExplain(_ context.Context, w stdio, args []string) error {
-	var machine, holds, supervisor, at, lang, card string
+	var machine, holds, supervisor, at, card string
+	var lang *policy.Language
 	var age time.Duration
 	var tagged, asJSON bool
 	rest, err := flags(w, "policy explain", args, 1, func(fs *flag.FlagSet) {
@@ -122,7 +123,7 @@ func policyExplain(_ context.Context, w stdio, args []string) error {
 		fs.StringVar(&holds, "holds", "", "the member's badges, with commas")
 		fs.StringVar(&supervisor, "supervisor-holds", "", "the badges of the supervisor who taps, with commas")
 		fs.StringVar(&at, "at", "", "the time (RFC 3339); default: now")
-		fs.StringVar(&lang, "lang", "fr", "fr or en")
+		lang = langFlag(fs)
 		fs.StringVar(&card, "card", "number", "what the card has proven: number or aes")
 		fs.DurationVar(&age, "bundle-age", 0, "how old the machine's bundle is, as 240h")
 		fs.BoolVar(&tagged, "tagged", false, "the machine is tagged out")
@@ -137,10 +138,6 @@ func policyExplain(_ context.Context, w stdio, args []string) error {
 	}
 	if _, ok := p.Machine(policy.MachineID(machine)); !ok {
 		return wrong("--machine: the policy has no machine %q", machine).hinted("one of: %s", machineList(p))
-	}
-	language, err := policy.ParseLanguage(lang)
-	if err != nil {
-		return wrong("--lang: %w", err)
 	}
 	q := policy.Question{Clock: policy.Trusted, Machine: policy.MachineID(machine), Tagged: tagged}
 	if q.At, err = timeFlag("--at", at, time.Now()); err != nil {
@@ -158,7 +155,7 @@ func policyExplain(_ context.Context, w stdio, args []string) error {
 			return err
 		}
 	}
-	return w.explain(p, q, language, asJSON)
+	return w.explain(p, q, *lang, asJSON)
 }
 
 func (w stdio) explain(p *policy.Policy, q policy.Question, l policy.Language, asJSON bool) error {

@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -26,7 +27,7 @@ func Format(name string, data []byte) ([]byte, error) {
 		return nil, err
 	}
 	var doc yaml.Node
-	if err := yaml.Unmarshal(data, &doc); err != nil {
+	if err := yaml.Unmarshal(lifted(data), &doc); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	arrange(&doc)
@@ -42,6 +43,20 @@ func Format(name string, data []byte) ([]byte, error) {
 	}
 	return out, nil
 }
+
+// lifted puts a comment between a key and a list in brackets on the next line above the key: the YAML library takes it for the next key's.
+func lifted(data []byte) []byte {
+	lines := strings.Split(string(data), "\n")
+	for i, line := range lines[:len(lines)-1] {
+		m := bareKey.FindStringSubmatch(line)
+		if next := strings.TrimSpace(lines[i+1]); m != nil && (strings.HasPrefix(next, "[") || strings.HasPrefix(next, "{")) {
+			lines[i] = m[1] + m[3] + "\n" + m[1] + m[2]
+		}
+	}
+	return []byte(strings.Join(lines, "\n"))
+}
+
+var bareKey = regexp.MustCompile(`^( *)([a-z0-9-]+:)\s+(#.*)$`)
 
 // arrange sorts the known keys of every mapping. A mapping with a key that is not known is one of names.
 func arrange(n *yaml.Node) {

@@ -56,6 +56,18 @@ func TestKeysAreOrderedAndSectionsParted(t *testing.T) {
 	}
 }
 
+// A comment stays with its key, wherever it stands.
+func TestCommentsStayWithTheirKeys(t *testing.T) {
+	in := strings.Replace(sample(t), "holidays: [", "holidays:   # what PH means\n  [", 1)
+	out, err := Format("policy.yaml", []byte(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(out), "# what PH means\nholidays: [") {
+		t.Errorf("the comment has moved:\n%s", out)
+	}
+}
+
 func TestEveryKnownKeyHasAPlaceInTheOrder(t *testing.T) {
 	for set := range keySets(t) {
 		for _, k := range strings.Fields(set) {
