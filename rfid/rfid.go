@@ -10,7 +10,19 @@ import (
 type Tap struct {
 	UID UID
 	At  time.Time // with a monotonic reading where the reader's clock gives one
+
+	Proof    Proof // what the card proved beyond its number
+	Unproven error // why it proved nothing, where the reader asked it to
+	Away     bool  // the card was taken out of its slot: only readers with a slot say so
 }
+
+// Proof is what a card has proven. The zero Proof is a number, which anyone can copy.
+type Proof uint8
+
+const (
+	NumberOnly Proof = iota
+	AES              // the card holds a key that the site gave it (rfid/strong)
+)
 
 // Reader delivers taps.
 type Reader interface {
