@@ -254,11 +254,12 @@ type (
 		place   int // among the effects of its step, from 1; 0: not of a step
 	}
 	// Relay is to be switched, and confirmed, before the next effect. FinishJob goes with On:
-	// if the daemon dies, the guard waits for the machine's job, at most Finish.
+	// if the daemon dies, the guard waits for the machine's job, at most Finish. Cool is how long the extraction runs on after it.
 	Relay struct {
 		On        bool
 		FinishJob bool
 		Finish    time.Duration
+		Cool      time.Duration
 	}
 	// Tell is an answer for whoever stands at the machine; what lasts is in the State.
 	Tell struct {
