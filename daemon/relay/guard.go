@@ -228,7 +228,7 @@ func (g *guard) obstacle() string {
 		return ""
 	case g.lies || g.pins.Contactor.Read() == gpio.High:
 		return "contactor"
-	case g.busy || g.pins.Busy.Read() == gpio.High:
+	case g.busy:
 		return "runs"
 	}
 	return ""
