@@ -7,19 +7,19 @@ import (
 	"portillon/rfid"
 )
 
-// Commands and marks of ISO/IEC 14443-3.
+// Commands and marks of ISO/IEC 14443-3. Section numbers in this file are that standard's.
 const (
 	wupa       = 0x52 // 7 bits: wakes idle and halted cards (§6.4.1)
 	shortFrame = 7
 	hlta       = 0x50 // §6.4.3
-	nvbNone    = 0x20 // anticollision with no bit known (§6.5.3.2)
-	nvbAll     = 0x70 // SELECT
+	nvbNone    = 0x20 // anticollision with no bit known (§6.5.3)
+	nvbAll     = 0x70 // SELECT (§6.5.3)
 	cascadeTag = 0x88 // §6.5.4
-	sakMore    = 0x04 // SAK: the number goes on at the next level (§6.5.3.4)
+	sakMore    = 0x04 // SAK: the number goes on at the next level (§6.5.3)
 	randomID   = 0x08 // first of four bytes: made anew each time the card is powered (§6.5.4)
 )
 
-// levels are the SEL codes of the three cascade levels (§6.5.3.1).
+// levels are the SEL codes of the three cascade levels (§6.5.3).
 var levels = [3]byte{0x93, 0x95, 0x97}
 
 // crcA is CRC_A (ISO/IEC 14443-3 annex B), low byte first.
@@ -61,7 +61,7 @@ func (b *bus) find() (rfid.UID, error) {
 }
 
 // wake sends WUPA, twice if need be: a card whose reading was broken off is in its READY or ACTIVE state, where the first WUPA
-// only sends it back to where it came from (§6.3, figure 7).
+// only sends it back to where it came from (§6.3).
 func (b *bus) wake() error {
 	_, err := b.exchange([]byte{wupa}, shortFrame, 2)
 	if errors.Is(err, errNothing) {
@@ -79,7 +79,7 @@ func (b *bus) cascade() ([]byte, error) {
 			return nil, err
 		}
 		last, more := i == len(levels)-1, sak&sakMore != 0
-		tagged := !last && part[0] == cascadeTag // no number's first byte, nor the fourth of seven
+		tagged := !last && part[0] == cascadeTag // never a number's first byte, nor the fourth of seven (§6.5.4, since Amendment 1 of 2005)
 		switch {
 		case more != tagged:
 			return nil, errNothing
@@ -97,7 +97,7 @@ func (b *bus) level(sel byte) (part []byte, sak byte, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if got[0]^got[1]^got[2]^got[3] != got[4] { // BCC (§6.5.3.3)
+	if got[0]^got[1]^got[2]^got[3] != got[4] { // BCC (§6.5.3)
 		return nil, 0, errNothing
 	}
 	answer, err := b.exchange(withCRC(append([]byte{sel, nvbAll}, got...)...), 0, 3)

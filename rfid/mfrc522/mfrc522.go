@@ -2,7 +2,8 @@
 //
 // It accepts numbers of 4, 7 and 10 bytes, each checked three times over: by its check byte (BCC), by SELECT, to which only a card of
 // that number answers, and by the CRC of that answer. It refuses, as no card: an answer with a collision, a parity or a
-// framing fault; two cards at once, unless the chip hears only one; and numbers of four bytes that begin with 08, which a card (a
+// framing fault; two cards at once, unless the chip hears only
+// one; and numbers of four bytes that begin with 08, which a card (a
 // telephone, most bank cards) makes up anew each time. It does not speak ISO 14443-4, so a card read here proves nothing
 // but its number, which anyone can copy.
 //
@@ -34,7 +35,7 @@ import (
 )
 
 const (
-	// startTime bounds New, without the reset pin's share: two resets, a self-test and what they need.
+	// startTime bounds New, which takes some 120 ms, and 100 ms more with a reset pin.
 	startTime = time.Second
 	// pollTime bounds Poll: half of what rfid allows. A card of ten bytes takes some 15 ms.
 	pollTime = rfid.MaxPoll / 2
@@ -97,7 +98,7 @@ func Pin(name string) (gpio.PinIO, error) {
 }
 
 // Open starts the chip on an SPI port, as in /dev/spidev0.0 or SPI0.0; an empty name is the first port there is. It blocks for
-// no longer than 1.5 s.
+// no longer than a second, if the bus itself does not hang.
 func Open(port string, o Options) (*Device, error) {
 	d, err := open(port, o)
 	if err != nil {

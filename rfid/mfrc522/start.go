@@ -44,7 +44,7 @@ func (d *Device) start(o Options) error {
 }
 
 func (d *Device) pins(o Options) error {
-	if o.IRQ != nil { // the line is driven low for as long as a wanted interrupt stands (§8.5)
+	if o.IRQ != nil { // the line is driven low for as long as a wanted interrupt stands (§8.4)
 		if err := o.IRQ.In(gpio.PullUp, gpio.FallingEdge); err != nil {
 			return fmt.Errorf("IRQ pin %s: %w", o.IRQ, err)
 		}

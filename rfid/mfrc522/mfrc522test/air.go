@@ -107,7 +107,7 @@ func (c *Chip) collide() {
 	}
 }
 
-// waiting reports whether the IRQ pin is driven: a wanted interrupt stands (§8.5).
+// waiting reports whether the IRQ pin is driven: a wanted interrupt stands (§8.4).
 func (c *Chip) waiting() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -22,7 +22,7 @@ const (
 	halted
 )
 
-// back is where a card goes that hears what it should not (ISO/IEC 14443-3 figure 7).
+// back is where a card goes that hears what it should not (ISO/IEC 14443-3 §6.3).
 func (c *Card) back() []bool {
 	c.state = idle
 	if c.star {
