@@ -153,7 +153,7 @@ func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
 func TestMachinesUnitKeepsTheRelaysPromises(t *testing.T) {
 	u := units(t)["portillond@.service"]
 	for key, want := range map[string]string{
-		"Type": "notify", "NotifyAccess": "main", "WatchdogSec": "1", "KillMode": "mixed", "Restart": "always", "StartLimitIntervalSec": "0",
+		"Type": "notify", "NotifyAccess": "main", "WatchdogSec": "3", "KillMode": "mixed", "Restart": "always", "StartLimitIntervalSec": "0",
 		"ExecStart":    "/usr/bin/portillond -config /etc/portillon/%i.yaml",
 		"ExecStartPre": "/usr/bin/portillond -config /etc/portillon/%i.yaml -check",
 		"ExecStopPost": "/usr/bin/portillond -config /etc/portillon/%i.yaml -off",

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"portillon/daemon/relay"
 	"portillon/yamlfile"
 )
 
@@ -16,11 +15,12 @@ type Config struct {
 	Site, Machine string
 	Data          string // the folder of the journal, the bundle and the verdicts
 	Control       string // the local socket
-	CardKey       string // a file with the site's card key
+	CardKey       string // a file with the site's card key; keys may be credential:NAME too
 	MachineKey    string // a file with the key that signs this machine's checkpoints
 	Bundle        BundleConfig
 	Reader        ReaderConfig
 	Relay         RelayConfig
+	Lights        LightsConfig
 	MQTT          MQTTConfig
 	Panel         PanelConfig
 	Clock         string // "ntp" or "trusted"
@@ -31,19 +31,6 @@ type BundleConfig struct {
 	Key  string // the verifier key of whoever signs bundles
 	File string // a bundle file, looked at again when it changes
 	From string // a folder or https URL that chunks are fetched from when a manifest arrives
-}
-
-// ReaderConfig is the card reader.
-type ReaderConfig struct {
-	Kind   string // keyboard, rdm6300, none
-	Port   string
-	Format string // keyboard: decimal or hex
-}
-
-// RelayConfig is the wiring of the guard's pins.
-type RelayConfig struct {
-	Pin, EStop, Busy string
-	ActiveLow        bool
 }
 
 // MQTTConfig is the broker. An empty Broker is a machine that stands alone.
@@ -69,12 +56,12 @@ func ReadConfig(path string) (Config, error) {
 func parse(r yamlfile.Node, dir string) Config {
 	beside := func(n yamlfile.Node) string {
 		s := n.Str()
-		if s == "" || filepath.IsAbs(s) {
+		if s == "" || filepath.IsAbs(s) || strings.HasPrefix(s, credential) {
 			return s
 		}
 		return filepath.Join(dir, s)
 	}
-	r.Only("portillon", "site", "machine", "data", "control", "card-key", "machine-key", "bundle", "reader", "relay", "mqtt", "panel", "clock")
+	r.Only("portillon", "site", "machine", "data", "control", "card-key", "machine-key", "bundle", "reader", "relay", "lights", "mqtt", "panel", "clock")
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: r.Get("site").Required().Slug(), Machine: r.Get("machine").Required().Slug(),
@@ -92,6 +79,7 @@ func parse(r yamlfile.Node, dir string) Config {
 	}
 	c.Reader = parseReader(r.Get("reader").Required(), beside)
 	c.Relay = parseRelay(r.Get("relay").Required(), beside)
+	c.Lights = parseLights(r.Get("lights"), beside)
 	m := r.Get("mqtt").Only("broker", "username", "password-file", "hub-key")
 	c.MQTT = MQTTConfig{Broker: m.Get("broker").Str(), Username: m.Get("username").Str(), PasswordFile: beside(m.Get("password-file")), HubKey: m.Get("hub-key").Str()}
 	if m.Present() {
@@ -101,31 +89,6 @@ func parse(r yamlfile.Node, dir string) Config {
 	p := r.Get("panel").Only("listen", "framed")
 	c.Panel = PanelConfig{Listen: p.Get("listen").Str(), Framed: p.Get("framed").Str()}
 	return c.withDefaults()
-}
-
-func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
-	n.Only("kind", "port", "format")
-	c := ReaderConfig{Kind: n.Get("kind").Required().OneOf("keyboard", "rdm6300", "none"), Port: beside(n.Get("port")), Format: n.Get("format").OneOf("decimal", "hex")}
-	if c.Kind != "" && c.Kind != "none" {
-		n.Get("port").Required()
-	}
-	if c.Kind != "keyboard" && n.Get("format").Present() {
-		n.Get("format").Fault("", "only a keyboard reader has a format")
-	}
-	return c
-}
-
-func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
-	n.Only("pin", "active", "e-stop", "busy")
-	pin := func(n yamlfile.Node) string {
-		s := n.Str()
-		if path, ok := strings.CutPrefix(s, "sim:"); ok && !filepath.IsAbs(path) {
-			return "sim:" + filepath.Join(filepath.Dir(beside(n)), path)
-		}
-		return s
-	}
-	return RelayConfig{Pin: pin(n.Get("pin").Required()), EStop: pin(n.Get("e-stop")), Busy: pin(n.Get("busy")),
-		ActiveLow: n.Get("active").OneOf("high", "low") == "low"}
 }
 
 // withDefaults fills in what a file may leave out.
@@ -139,15 +102,8 @@ func (c Config) withDefaults() Config {
 	if c.Panel.Listen == "" {
 		c.Panel.Listen = "127.0.0.1:8037"
 	}
-	if c.Reader.Kind == "keyboard" && c.Reader.Format == "" {
-		c.Reader.Format = "decimal"
-	}
+	c.Reader = c.Reader.withDefaults()
 	return c
-}
-
-// wiring is the guard's.
-func (c Config) wiring() relay.Wiring {
-	return relay.Wiring{Relay: c.Relay.Pin, EStop: c.Relay.EStop, Busy: c.Relay.Busy, ActiveLow: c.Relay.ActiveLow}
 }
 
 // lease constants of this daemon's life.

@@ -5,6 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"periph.io/x/conn/v3/gpio"
+
+	"portillon/daemon/relay/gpio/sim"
 )
 
 // Every file that ships is read by a test.
@@ -18,26 +23,8 @@ func TestShippedMachineFilesAreSound(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", p, err)
 		}
-		if err := c.wiring().Check(); err != nil {
+		if err := c.checkWires(); err != nil {
 			t.Errorf("%s: %v", p, err)
-		}
-	}
-}
-
-func TestShippedUnitsNameTheirProgram(t *testing.T) {
-	paths, err := filepath.Glob("../../../systemd/*.service")
-	if err != nil || len(paths) == 0 {
-		t.Fatal(paths, err)
-	}
-	for _, p := range paths {
-		b, err := os.ReadFile(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, want := range []string{"[Unit]", "[Service]", "[Install]", "\nExecStart=/usr/bin/portillon", "\nKillMode=mixed\n"} {
-			if !strings.Contains(string(b), want) {
-				t.Errorf("%s: no %q", p, want)
-			}
 		}
 	}
 }
@@ -69,5 +56,96 @@ func TestWiringThatWouldCloseAtPowerOnIsRefused(t *testing.T) {
 	c := Config{Relay: RelayConfig{Pin: "gpio:pinctrl-/4"}}
 	if err := c.wiring().Check(); err == nil || !strings.Contains(err.Error(), "pulled up from power-on") {
 		t.Error(err)
+	}
+}
+
+func config(t *testing.T, more string) (Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "machine.yaml")
+	os.WriteFile(path, []byte("portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: credential:card-key\nmachine-key: k\nbundle: { key: k, file: f }\n"+more), 0o600)
+	return ReadConfig(path)
+}
+
+func TestWholeWiringReachesTheGuard(t *testing.T) {
+	c, err := config(t, `reader: { kind: mfrc522, port: /dev/spidev0.0, mode: slot, gain: 38, irq: "gpio:pinctrl-/25" }
+relay: { pin: "gpio:pinctrl-/17", mode: heartbeat, e-stop: "gpio:pinctrl-/22", door: "gpio:pinctrl-/5", feedback: "gpio:pinctrl-/23", busy: "gpio:pinctrl-/24", ignore: 20s, exhaust: "gpio:pinctrl-/27" }
+lights: { red: "gpio:pinctrl-/12", green: "gpio:pinctrl-/13", buzzer: "gpio:pinctrl-/16" }
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.checkWires(); err != nil {
+		t.Error(err)
+	}
+	want := "-busy=gpio:pinctrl-/24 -contactor=gpio:pinctrl-/23 -door=gpio:pinctrl-/5 -e-stop=gpio:pinctrl-/22 -exhaust=gpio:pinctrl-/27 -heartbeat=true -pin=gpio:pinctrl-/17"
+	if got := strings.Join(guardFlags(c.wiring()), " "); got != want {
+		t.Errorf("the guard is told\n%s\nwant\n%s", got, want)
+	}
+	if !c.Reader.Slot || c.Relay.Ignore != 20*time.Second || len(c.Wires()) != 14 {
+		t.Errorf("%+v, %d wires", c, len(c.Wires()))
+	}
+	if c.CardKey != "credential:card-key" {
+		t.Errorf("the card key is at %s", c.CardKey)
+	}
+}
+
+func TestWiringThatCannotWorkIsRefusedInWords(t *testing.T) {
+	for more, want := range map[string]string{
+		`reader: { kind: mfrc522, port: /dev/spidev0.0 }` + "\n" + `relay: { pin: "gpio:pinctrl-/10" }`:                       "relay.pin: GPIO 10 is already taken by reader.port|reader.port: GPIO 10 is already taken by relay.pin",
+		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" + `lights: { red: "gpio:pinctrl-/17" }`: "lights.red: GPIO 17 is already taken by relay.pin",
+		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", exhaust: "gpio:pinctrl-/4" }`:                    "exhaust: GPIO 4 is pulled up",
+		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" + `lights: { red: "17" }`:               `lights.red: "17" names no pin`,
+		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", mode: heartbeat, active: low }`:                  "a charge pump has no active level",
+		`reader: { kind: rdm6300, port: /dev/ttyAMA0, mode: slot }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }`:             "a reader of kind rdm6300 has none",
+		`reader: { kind: rdm6300, port: /dev/ttyAMA0 }` + "\n" + `relay: { pin: "gpio:pinctrl-/15" }`:                         "GPIO 15 is already taken",
+		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", ignore: 3s }`:                                    "there is no busy input to ignore",
+		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", feedback: "gpio:pinctrl-/17" }`:                  "is already",
+	} {
+		c, err := config(t, more)
+		if err == nil {
+			err = c.checkWires()
+		}
+		one, other, _ := strings.Cut(want, "|")
+		if err == nil || !strings.Contains(err.Error(), one) && (other == "" || !strings.Contains(err.Error(), other)) {
+			t.Errorf("%s\n%v\nwant %s", more, err, want)
+		}
+	}
+}
+
+func TestSecretsMayComeFromSystemd(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "card-key"), []byte("00112233\n"), 0o400)
+	if _, err := readSecret("card-key", "credential:card-key"); err == nil || !strings.Contains(err.Error(), "LoadCredential=") {
+		t.Error(err)
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", dir)
+	if s, err := readSecret("card-key", "credential:card-key"); s != "00112233" || err != nil {
+		t.Error(s, err)
+	}
+	for _, bad := range []string{"credential:../card-key", "credential:", "credential:none"} {
+		if _, err := readSecret("card-key", bad); err == nil {
+			t.Errorf("%s is read", bad)
+		}
+	}
+}
+
+// What systemd calls last opens a relay that a guard left closed, and waits for a guard that still dies.
+func TestOffOpensTheRelayWhoeverHeldIt(t *testing.T) {
+	dir := t.TempDir()
+	c := Config{Relay: RelayConfig{Pin: "sim:" + filepath.Join(dir, "pin"), Exhaust: "sim:" + filepath.Join(dir, "fan")}}
+	held, err := c.wiring().Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Relay.Out(gpio.High)
+	go func() { time.Sleep(100 * time.Millisecond); held.Relay.Halt(); held.Exhaust.Halt() }()
+	if err := c.off(); err != nil {
+		t.Fatal(err)
+	}
+	if on, _ := sim.Level(filepath.Join(dir, "pin")); on {
+		t.Error("the relay is closed")
+	}
+	if err := (Config{Relay: RelayConfig{Pin: "gpio:none/17"}}).off(); err == nil {
+		t.Error("a pin that is not there is said to be off")
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+	"periph.io/x/conn/v3/gpio"
 
 	"portillon/daemon"
 	"portillon/daemon/control"
@@ -29,8 +30,6 @@ import (
 	"portillon/daemon/uplink"
 	"portillon/policy"
 	"portillon/rfid"
-	"portillon/rfid/keyboard"
-	"portillon/rfid/rdm6300"
 	"portillon/wire"
 )
 
@@ -57,7 +56,7 @@ func (c Config) Check(now time.Time) error {
 	if err == nil && c.Bundle.File != "" {
 		err = c.checkBundle(k, now)
 	}
-	return errors.Join(err, c.wiring().Check())
+	return errors.Join(err, c.checkWires())
 }
 
 // checkBundle takes the bundle as a daemon would, in a folder of its own: its site, its key, its member's cards, and this machine.
@@ -117,12 +116,22 @@ func (c Config) keys() (k keys, err error) {
 }
 
 func readSecret(field, path string) (string, error) {
+	if name, ok := strings.CutPrefix(path, credential); ok {
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		if dir == "" || name != filepath.Base(name) {
+			return "", fmt.Errorf("%s: %s is for a daemon that systemd starts: LoadCredential= in its unit", field, path)
+		}
+		path = filepath.Join(dir, name)
+	}
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", field, err)
 	}
 	return strings.TrimSpace(string(b)), nil
 }
+
+// credential begins the name of a secret that systemd hands over (systemd.exec(5), LoadCredential=), in place of a file's.
+const credential = "credential:"
 
 // Open puts the daemon together. The relay is off, and stays so until a card.
 func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, error) {
@@ -171,7 +180,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	signals := make(chan daemon.Signal, 16)
 	d.hand = &hand{command: d.guard, signals: signals, log: d.log, alive: func() bool { return d.machine.Alive() }}
 	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Version: Version, Now: d.clock.now, Trusted: d.clock.trusted,
-		NewID: newID, HasBusy: d.c.Relay.Busy != "", Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
+		NewID: newID, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
 		Taps: d.taps, Signals: signals, Tags: tags, Practice: practice}
 	if d.uplink != nil {
 		p.Uplink, p.Acked = d.uplink, d.uplink.Acked
@@ -241,15 +250,8 @@ func (d *Daemon) facts() ([]session.Tag, map[policy.MemberID]policy.Practice, er
 
 // guard is the command of the second process: this program, by the name that makes it portillond.
 func (d *Daemon) guard() *exec.Cmd {
-	args := []string{"portillond", "guard", "-pin", d.c.Relay.Pin}
-	for flag, pin := range map[string]string{"-e-stop": d.c.Relay.EStop, "-busy": d.c.Relay.Busy} {
-		if pin != "" {
-			args = append(args, flag, pin)
-		}
-	}
-	if d.c.Relay.ActiveLow {
-		args = append(args, "-active-low")
-	}
+	args := []string{"portillond", "guard"}
+	args = append(args, guardFlags(d.c.wiring())...)
 	return &exec.Cmd{Path: self(), Args: args, Stderr: os.Stderr}
 }
 
@@ -310,6 +312,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.serve(rest, &work)
 	debug.FreeOSMemory() // what loading the bundle took goes back: a Pi Zero has 512 MB for everything
 	fmt.Printf("ready panel=http://%s/\n", d.web.Addr())
+	go tellSystemd(ctx, d.machine.Alive)
 	err := d.machine.Run(ctx, tick) // returns with the relay off and the end recorded
 	cancel()
 	done := make(chan struct{})
@@ -324,7 +327,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 // serve starts everything that speaks to the machine's loop.
 func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
-	if open := d.reader(); open != nil {
+	if open := d.c.Reader.reader(); open != nil {
 		work.Go(func() { rfid.Watch(ctx, open, d.taps) })
 	}
 	if d.uplink != nil {
@@ -345,21 +348,7 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 		}
 	})
 	work.Go(func() { <-ctx.Done(); page.Close() })
-}
-
-// reader opens the reader that the file names; nil: there is none.
-func (d *Daemon) reader() func() (rfid.Reader, error) {
-	switch c := d.c.Reader; c.Kind {
-	case "rdm6300":
-		return func() (rfid.Reader, error) { return rdm6300.Open(c.Port) }
-	case "keyboard":
-		f := keyboard.Decimal
-		if c.Format == "hex" {
-			f = keyboard.Hex
-		}
-		return func() (rfid.Reader, error) { return keyboard.Open(c.Port, f) }
-	}
-	return nil
+	d.lights(ctx, work)
 }
 
 // Close ends the guard, relay first, and closes the journal.
@@ -378,6 +367,28 @@ func (d *Daemon) Close() error {
 		errs = append(errs, d.journal.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// lights has the lamps follow the panel, where there are lamps.
+func (d *Daemon) lights(ctx context.Context, work *sync.WaitGroup) {
+	var l panel.Lights
+	for _, x := range []struct {
+		name, pin string
+		to        *gpio.PinOut
+	}{{"red", d.c.Lights.Red, &l.Red}, {"amber", d.c.Lights.Amber, &l.Amber}, {"green", d.c.Lights.Green, &l.Green}, {"buzzer", d.c.Lights.Buzzer, &l.Buzzer}} {
+		if x.pin == "" {
+			continue
+		}
+		out, err := outputPin(x.pin)
+		if err != nil { // a machine without its lamps is still a machine
+			d.log.Error("a light is not there", "which", x.name, "why", err)
+			continue
+		}
+		*x.to = out
+	}
+	if l != (panel.Lights{}) {
+		work.Go(func() { l.Follow(ctx, d.panel, d.log) })
+	}
 }
 
 // records is the journal as the corridor knows it.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"periph.io/x/conn/v3/gpio"
+
 	"portillon/daemon"
 	"portillon/daemon/relay"
 	"portillon/daemon/session"
@@ -23,10 +25,7 @@ import (
 func guardMain(args []string) int {
 	var w relay.Wiring
 	fs := flag.NewFlagSet("portillond guard", flag.ContinueOnError)
-	fs.StringVar(&w.Relay, "pin", "", "the relay's pin")
-	fs.StringVar(&w.EStop, "e-stop", "", "the emergency stop's contact: high is open")
-	fs.StringVar(&w.Busy, "busy", "", "high while the machine works")
-	fs.BoolVar(&w.ActiveLow, "active-low", false, "the relay closes on a low level")
+	guardFlagSet(fs, &w)
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
@@ -43,6 +42,50 @@ func guardMain(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// guardFlagSet are the guard's flags: its wiring.
+func guardFlagSet(fs *flag.FlagSet, w *relay.Wiring) {
+	fs.StringVar(&w.Relay, "pin", "", "the relay's pin")
+	fs.StringVar(&w.Exhaust, "exhaust", "", "the extraction's pin")
+	fs.StringVar(&w.EStop, "e-stop", "", "the emergency stop's contact: high is open")
+	fs.StringVar(&w.Door, "door", "", "the door's contact: high is open")
+	fs.StringVar(&w.Contactor, "contactor", "", "the contactor's mirror contact: high is closed")
+	fs.StringVar(&w.Busy, "busy", "", "high while the machine works")
+	fs.BoolVar(&w.ActiveLow, "active-low", false, "the relay closes on a low level")
+	fs.BoolVar(&w.Heartbeat, "heartbeat", false, "toggle the pin for a charge pump")
+}
+
+// guardFlags are the arguments that give a guard this wiring.
+func guardFlags(w relay.Wiring) []string {
+	var given relay.Wiring
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	guardFlagSet(fs, &given)
+	given = w
+	var args []string
+	fs.VisitAll(func(f *flag.Flag) {
+		if v := f.Value.String(); v != "" && v != "false" {
+			args = append(args, "-"+f.Name+"="+v)
+		}
+	})
+	return args
+}
+
+// off opens the relay that the file names, whoever held it: systemd's last word when a daemon has ended (ExecStopPost). It reads no key.
+// A line that a dying guard still holds is asked for again for a second.
+func (c Config) off() error {
+	p, err := c.wiring().Open()
+	for tries := 0; err != nil && tries < 20; tries++ {
+		time.Sleep(50 * time.Millisecond)
+		p, err = c.wiring().Open()
+	}
+	if err != nil {
+		return err
+	}
+	if p.Exhaust != nil {
+		err = p.Exhaust.Out(gpio.Low)
+	}
+	return errors.Join(p.Relay.Out(gpio.Low), err)
 }
 
 // again is how long after a guard that did not start the next one is tried.

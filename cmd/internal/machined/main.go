@@ -25,6 +25,7 @@ func Main(args []string) int {
 	fs := flag.NewFlagSet("portillond", flag.ContinueOnError)
 	config := fs.String("config", "/etc/portillon/machine.yaml", "the machine's file")
 	check := fs.Bool("check", false, "say what is wrong with the file and what it names, and end")
+	off := fs.Bool("off", false, "open the relay that the file names, and end: for systemd, when the daemon has ended")
 	start := fs.String("demo-clock", "", "pretend that it is this time (RFC 3339) now, and believe it: for demonstrations only")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -37,6 +38,12 @@ func Main(args []string) int {
 	c, err := ReadConfig(*config)
 	if err != nil {
 		return complain(err, "firmware-config/ holds a machine.yaml for each wiring")
+	}
+	if *off {
+		if err := c.off(); err != nil {
+			return complain(fmt.Errorf("the relay could not be opened: %w", err), "")
+		}
+		return 0
 	}
 	clock, err := newClock(c.Clock, *start)
 	if err != nil {

@@ -1,0 +1,144 @@
+package machined
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"periph.io/x/conn/v3/gpio"
+
+	pins "portillon/daemon/relay/gpio"
+	"portillon/rfid"
+	"portillon/rfid/keyboard"
+	"portillon/rfid/mfrc522"
+	"portillon/rfid/rdm6300"
+	"portillon/yamlfile"
+)
+
+// ReaderConfig is the card reader.
+type ReaderConfig struct {
+	Kind   string // one of readers
+	Port   string // a device file; of a PN532 with its bus before it: serial:/dev/ttyAMA0
+	Format string // keyboard: decimal or hex
+	Slot   bool   // the card stands in a slot for as long as the session lasts
+	Gain   int    // mfrc522: of its receiver, in dB
+	IRQ    string // mfrc522: a pin
+	Reset  string // mfrc522: a pin
+}
+
+// kind is what a reader may be told.
+type kind struct {
+	keys []string // besides kind and port
+	slot bool     // it sees a card leave
+	open func(ReaderConfig) (rfid.Reader, error)
+}
+
+// readers are the kinds of reader that a machine.yaml may name.
+var readers = map[string]kind{
+	"none":     {},
+	"keyboard": {keys: []string{"format"}, open: openKeyboard},
+	"rdm6300":  {open: func(c ReaderConfig) (rfid.Reader, error) { return rdm6300.Open(c.Port) }},
+	"mfrc522":  {keys: []string{"mode", "gain", "irq", "reset"}, slot: true, open: openMFRC522},
+}
+
+func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
+	n.Only("kind", "port", "format", "mode", "gain", "irq", "reset")
+	c := ReaderConfig{Kind: n.Get("kind").Required().OneOf(names(readers)...), Port: port(n.Get("port"), beside), Format: n.Get("format").OneOf("decimal", "hex"),
+		Slot: n.Get("mode").OneOf("tap", "slot") == "slot", IRQ: pinName(n.Get("irq"), beside), Reset: pinName(n.Get("reset"), beside)}
+	if g := n.Get("gain"); g.Present() {
+		c.Gain = g.Int(18, 48)
+	}
+	if c.Kind == "" {
+		return c
+	}
+	if c.Kind != "none" {
+		n.Get("port").Required()
+	}
+	for _, key := range []string{"format", "mode", "gain", "irq", "reset"} {
+		if x := n.Get(key); x.Present() && !has(readers[c.Kind].keys, key) && x.Str() != "tap" {
+			x.Fault("", "a reader of kind %s has none", c.Kind)
+		}
+	}
+	return c
+}
+
+// port is a device file, with its bus before it where the kind has several.
+func port(n yamlfile.Node, beside func(yamlfile.Node) string) string {
+	if s := n.Str(); strings.Contains(s, ":") {
+		return s
+	}
+	return beside(n)
+}
+
+// pinName is a pin as relay.Wiring knows it; a simulated one stands beside the file.
+func pinName(n yamlfile.Node, beside func(yamlfile.Node) string) string {
+	s := n.Str()
+	if path, ok := strings.CutPrefix(s, "sim:"); ok && !filepath.IsAbs(path) {
+		return "sim:" + filepath.Join(filepath.Dir(beside(n)), path)
+	}
+	return s
+}
+
+func (c ReaderConfig) withDefaults() ReaderConfig {
+	if c.Kind == "keyboard" && c.Format == "" {
+		c.Format = "decimal"
+	}
+	return c
+}
+
+// reader opens the reader that the file names; nil: there is none.
+func (c ReaderConfig) reader() func() (rfid.Reader, error) {
+	k := readers[c.Kind]
+	if k.open == nil {
+		return nil
+	}
+	return func() (rfid.Reader, error) { return k.open(c) }
+}
+
+func openKeyboard(c ReaderConfig) (rfid.Reader, error) {
+	f := keyboard.Decimal
+	if c.Format == "hex" {
+		f = keyboard.Hex
+	}
+	return keyboard.Open(c.Port, f)
+}
+
+func openMFRC522(c ReaderConfig) (rfid.Reader, error) {
+	o := mfrc522.Options{Gain: c.Gain}
+	if c.IRQ != "" {
+		in, err := inputPin(c.IRQ)
+		if err != nil {
+			return nil, fmt.Errorf("reader: irq: %w", err)
+		}
+		o.IRQ = in
+	}
+	if c.Reset != "" {
+		out, err := outputPin(c.Reset)
+		if err != nil {
+			return nil, fmt.Errorf("reader: reset: %w", err)
+		}
+		o.Reset = out
+	}
+	d, err := mfrc522.Open(c.Port, o)
+	if err != nil {
+		return nil, err
+	}
+	return rfid.Polling{Chip: d, Slot: c.Slot}.Reader(), nil
+}
+
+// outputPin takes a line that is low from its first moment: a lamp, a reset.
+func outputPin(name string) (gpio.PinOut, error) {
+	label, line, err := gpioLine(name)
+	if err != nil {
+		return nil, err
+	}
+	return pins.OpenOut(label, line, false)
+}
+
+func inputPin(name string) (gpio.PinIn, error) {
+	label, line, err := gpioLine(name)
+	if err != nil {
+		return nil, err
+	}
+	return pins.OpenIn(label, line, gpio.PullUp)
+}

@@ -1,0 +1,152 @@
+package machined
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"portillon/daemon/relay"
+	"portillon/yamlfile"
+)
+
+// RelayConfig is the wiring of the guard's pins.
+type RelayConfig struct {
+	Pin, EStop, Door, Feedback, Busy, Exhaust string
+
+	ActiveLow bool
+	Heartbeat bool          // a charge pump stands between the pin and the relay
+	Ignore    time.Duration // how long after a start the busy input means nothing
+}
+
+// LightsConfig are three lamps and a buzzer. An empty name is not wired.
+type LightsConfig struct{ Red, Amber, Green, Buzzer string }
+
+func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
+	n.Only("pin", "active", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
+	pin := func(key string) string { return pinName(n.Get(key), beside) }
+	n.Get("pin").Required()
+	c := RelayConfig{Pin: pin("pin"), EStop: pin("e-stop"), Door: pin("door"), Feedback: pin("feedback"), Busy: pin("busy"), Exhaust: pin("exhaust"),
+		ActiveLow: n.Get("active").OneOf("high", "low") == "low", Heartbeat: n.Get("mode").OneOf("level", "heartbeat") == "heartbeat"}
+	if i := n.Get("ignore"); i.Present() {
+		if c.Ignore = i.Duration(); c.Busy == "" {
+			i.Fault("", "there is no busy input to ignore")
+		}
+	}
+	return c
+}
+
+func parseLights(n yamlfile.Node, beside func(yamlfile.Node) string) LightsConfig {
+	n.Only("red", "amber", "green", "buzzer")
+	pin := func(key string) string { return pinName(n.Get(key), beside) }
+	return LightsConfig{Red: pin("red"), Amber: pin("amber"), Green: pin("green"), Buzzer: pin("buzzer")}
+}
+
+// wiring is the guard's.
+func (c Config) wiring() relay.Wiring {
+	r := c.Relay
+	return relay.Wiring{Relay: r.Pin, Exhaust: r.Exhaust, EStop: r.EStop, Door: r.Door, Contactor: r.Feedback, Busy: r.Busy,
+		ActiveLow: r.ActiveLow, Heartbeat: r.Heartbeat}
+}
+
+// Wire is a line of the Pi that this machine uses.
+type Wire struct {
+	Key  string // where the file names it
+	Line int    // its GPIO number
+	Use  string // out: low until the daemon runs; out-high: likewise high; pull-up, pull-down; bus
+}
+
+// Wires are all lines of the Pi's own chip that the file uses, those of its reader's bus among them.
+func (c Config) Wires() []Wire {
+	off := "out"
+	if c.Relay.ActiveLow {
+		off = "out-high"
+	}
+	var out []Wire
+	for _, x := range []struct{ key, pin, use string }{{"relay.pin", c.Relay.Pin, off}, {"relay.exhaust", c.Relay.Exhaust, off},
+		{"relay.e-stop", c.Relay.EStop, "pull-up"}, {"relay.door", c.Relay.Door, "pull-up"}, {"relay.feedback", c.Relay.Feedback, "pull-up"},
+		{"relay.busy", c.Relay.Busy, "pull-down"}, {"reader.irq", c.Reader.IRQ, "pull-up"}, {"reader.reset", c.Reader.Reset, "out"},
+		{"lights.red", c.Lights.Red, "out"}, {"lights.amber", c.Lights.Amber, "out"}, {"lights.green", c.Lights.Green, "out"}, {"lights.buzzer", c.Lights.Buzzer, "out"}} {
+		if _, line, err := gpioLine(x.pin); err == nil {
+			out = append(out, Wire{x.key, line, x.use})
+		}
+	}
+	for _, line := range c.Reader.lines() {
+		out = append(out, Wire{"reader.port", line, "bus"})
+	}
+	return out
+}
+
+// lines are those of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): SPI0 8 to 11, I2C1 2 and 3, the serial port 14 and 15.
+func (c ReaderConfig) lines() []int {
+	switch {
+	case c.bus() == "spi":
+		return []int{8, 9, 10, 11}
+	case c.bus() == "i2c":
+		return []int{2, 3}
+	case c.bus() == "serial" && c.onboard():
+		return []int{14, 15}
+	}
+	return nil
+}
+
+// bus is what the reader hangs on: spi, i2c, serial, or nothing of the Pi's header.
+func (c ReaderConfig) bus() string {
+	switch c.Kind {
+	case "mfrc522":
+		return "spi"
+	case "rdm6300":
+		return "serial"
+	case "pn532":
+		bus, _, _ := strings.Cut(c.Port, ":")
+		return bus
+	}
+	return ""
+}
+
+// onboard reports whether the serial port is the Pi's own: not one on USB.
+func (c ReaderConfig) onboard() bool {
+	for _, own := range []string{"ttyAMA", "ttyS", "serial0", "serial1"} {
+		if strings.Contains(c.Port, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkWires finds pins that make no sense, and lines that are used twice.
+func (c Config) checkWires() error {
+	var errs []error
+	for key, pin := range map[string]string{"reader.irq": c.Reader.IRQ, "reader.reset": c.Reader.Reset, "lights.red": c.Lights.Red,
+		"lights.amber": c.Lights.Amber, "lights.green": c.Lights.Green, "lights.buzzer": c.Lights.Buzzer} {
+		if _, _, err := gpioLine(pin); err != nil && pin != "" {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	taken := map[int]string{}
+	for _, w := range c.Wires() {
+		if other, ok := taken[w.Line]; ok {
+			errs = append(errs, fmt.Errorf("%s: GPIO %d is already taken by %s", w.Key, w.Line, other))
+		}
+		taken[w.Line] = w.Key
+	}
+	return errors.Join(append(errs, c.wiring().Check())...)
+}
+
+// gpioLine takes gpio:LABEL/LINE apart.
+func gpioLine(pin string) (label string, line int, err error) {
+	rest, ok := strings.CutPrefix(pin, "gpio:")
+	label, n, slash := strings.Cut(rest, "/")
+	line, err = strconv.Atoi(n)
+	if !ok || !slash || label == "" || err != nil || line < 0 || strconv.Itoa(line) != n {
+		return "", 0, fmt.Errorf("%q names no pin: gpio:pinctrl-/17 is line 17 of the Pi's own chip", pin)
+	}
+	return label, line, nil
+}
+
+func names[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
+
+func has(list []string, s string) bool { return slices.Contains(list, s) }
