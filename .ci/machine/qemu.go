@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"portillon/.ci/machine/nbd"
+	"portillon/wire"
+)
+
+// boot is what one boot of the machine has said.
+type boot struct {
+	id      string
+	edges   []edge
+	records []wire.Record
+	acked   string // the last records that somebody was told of: their number, and the hash over them
+	cut     bool   // it asked for a power cut
+	log     []string
+}
+
+// edge is a change of the relay's line, at a time since boot.
+type edge struct {
+	at   time.Duration
+	high bool
+}
+
+// machine is a computer with a disk. It can be booted again and again.
+type machine struct {
+	t      *test
+	disk   *nbd.Disk
+	chance *rand.Rand
+}
+
+// boot starts the computer and follows it until it says done or cut, or, where life is given, for so long. Then its power is gone.
+func (m *machine) boot(ctx context.Context, initrd, words string, life, most time.Duration) (*boot, error) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	socket := m.t.path("disk.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	served := make(chan error, 1)
+	go func() { served <- m.disk.Serve(l) }()
+	b, err := m.follow(ctx, life, "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "1024", "-initrd", initrd,
+		"-drive", "driver=nbd,server.type=unix,server.path="+socket+",if=none,id=data", "-device", "virtio-blk-pci,drive=data",
+		"-append", "console=ttyAMA0 quiet loglevel=0 panic=-1 audit=0 trace_clock=mono trace_buf_size=4M trace_event=gpio:gpio_value,gpio:gpio_direction "+words)
+	l.Close()
+	<-served // the last writes have arrived
+	m.disk.Cut(m.chance)
+	return b, err
+}
+
+// follow runs QEMU and reads its console. QEMU is always killed: that is the power cut.
+func (m *machine) follow(ctx context.Context, life time.Duration, args ...string) (*boot, error) {
+	runtime.LockOSThread() // Pdeathsig is the thread's
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command("qemu-system-aarch64", append(args, "-kernel", m.t.cache+"/vmlinuz", "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio", "-monitor", "none")...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
+	defer stop()
+	b := &boot{}
+	err = b.hear(m.t, out, func() {
+		if life > 0 {
+			time.AfterFunc(life, func() { cmd.Process.Kill() })
+		}
+	})
+	cmd.Process.Kill()
+	io.Copy(io.Discard, out)
+	cmd.Wait()
+	if life > 0 && errors.Is(err, io.ErrUnexpectedEOF) && ctx.Err() == nil {
+		return b, nil
+	}
+	if err != nil {
+		return b, fmt.Errorf("%w; the console's last lines:\n%s", errors.Join(err, ctx.Err()), strings.Join(b.log[max(0, len(b.log)-40):], "\n"))
+	}
+	return b, nil
+}
+
+// hear reads the console until done or cut. ready is called when the agent is ready for chance to strike.
+func (b *boot) hear(t *test, console io.Reader, ready func()) error {
+	s := bufio.NewScanner(console)
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
+		if t.loud {
+			fmt.Printf("%6.1f %s\n", time.Since(t.start).Seconds(), s.Text())
+		}
+		said, ours := strings.CutPrefix(strings.TrimRight(s.Text(), "\r"), "rig: ")
+		if !ours {
+			b.log = append(b.log, s.Text())
+			continue
+		}
+		word, rest, _ := strings.Cut(said, " ")
+		name, more, _ := strings.Cut(rest, ": ")
+		switch word {
+		case "boot":
+			b.id = rest
+		case "edge":
+			ns, level, _ := strings.Cut(rest, " ")
+			at, err := strconv.ParseInt(ns, 10, 64)
+			if err != nil {
+				return err
+			}
+			b.edges = append(b.edges, edge{time.Duration(at), level == "true"})
+		case "record":
+			r, err := wire.ParseRecord(json.RawMessage(rest))
+			if err != nil {
+				return err
+			}
+			b.records = append(b.records, r)
+		case "ack":
+			b.acked = rest
+		case "PASS":
+			t.pass(name, more)
+		case "FAIL":
+			t.fail(name, errors.New(more))
+		case "ready":
+			ready()
+		case "cut":
+			b.cut = true
+			return nil
+		case "done":
+			return nil
+		}
+	}
+	if err := s.Err(); err != nil {
+		return err
+	}
+	return io.ErrUnexpectedEOF
+}
