@@ -55,7 +55,7 @@ func (m *machine) boot(ctx context.Context, initrd, words string, life, most tim
 	}
 	served := make(chan error, 1)
 	go func() { served <- m.disk.Serve(l) }()
-	b, err := m.follow(ctx, life, "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "1024", "-initrd", initrd,
+	b, err := m.follow(ctx, life, "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "1024", "-icount", "shift=2,sleep=on", "-rtc", "clock=vm", "-initrd", initrd,
 		"-drive", "driver=nbd,server.type=unix,server.path="+socket+",if=none,id=data", "-device", "virtio-blk-pci,drive=data",
 		"-append", "console=ttyAMA0 quiet loglevel=0 panic=-1 audit=0 trace_clock=mono trace_buf_size=4M trace_event=gpio:gpio_value,gpio:gpio_direction "+words)
 	l.Close()
@@ -124,8 +124,8 @@ func (b *boot) hear(t *test, console io.Reader, ready func()) error {
 			}
 			b.edges = append(b.edges, edge{time.Duration(at), level == "true"})
 		case "record":
-			r, err := wire.ParseRecord(json.RawMessage(rest))
-			if err != nil {
+			var r wire.Record
+			if err := json.Unmarshal([]byte(rest), &r); err != nil {
 				return err
 			}
 			b.records = append(b.records, r)
