@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,8 +35,8 @@ type Uplink interface {
 
 // Signal is what the guard reports by itself: what the machine's inputs say, and its own end.
 type Signal struct {
-	What string // busy, e-stop, dropped, guard-lost, guard-back
-	On   bool   // busy: it works; e-stop: it is open
+	What string // busy, e-stop, door, contactor, dropped, guard-lost, guard-back
+	On   bool   // busy: it works; e-stop, door: it is open; contactor: it does not follow
 	Why  string
 }
 
@@ -48,7 +49,8 @@ type Parts struct {
 	Trusted func() bool // the clock can be believed
 	NewID   func() string
 	HasBusy bool
-	Reader  bool // there is one: until it has answered, it does not
+	Ignore  time.Duration // how long after a start the busy input means nothing
+	Reader  bool          // there is one: until it has answered, it does not
 
 	Journal Journal
 	Switch  Switch
@@ -71,7 +73,8 @@ type Machine struct {
 	state    session.State
 	relay    bool
 	hub      atomic.Bool
-	unknown  string // the last stranger's code
+	unknown  string              // the last stranger's code
+	card     policy.CardStrength // what the card of the state's member proved
 	rosters  chan *roster.Roster
 	asks     chan ask
 	beat     atomic.Int64 // UnixNano of the loop's last turn
@@ -202,8 +205,13 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 	switch {
 	case s.What == "busy":
 		m.step(ctx, session.Busy{Working: s.On})
-	case s.What == "e-stop" && !s.On:
-		m.step(ctx, session.Mended{What: "e-stop"})
+	case !s.On && slices.Contains(holds, s.What):
+		m.step(ctx, session.Mended{What: s.What})
+	case s.What == "contactor":
+		m.relay = false
+		m.step(ctx, session.Broke{What: s.What, Why: "command and contactor disagree"})
+		m.step(ctx, session.AddTag{Tag: session.Tag{ID: "contactor", Reason: m.speak(policy.Text{FR: "la commande et le contacteur ne concordent pas",
+			EN: "command and contactor disagree"})}, Now: true}) // a contactor that lied once is not believed again before a maintainer has looked
 	case s.What == "guard-back":
 		m.step(ctx, session.Mended{What: "guard-lost"})
 	case s.What == "dropped": // the lease was missed: the session is over, the machine is not broken
@@ -216,6 +224,17 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 		m.relay = false
 		m.step(ctx, session.Broke{What: s.What, Why: s.Why})
 	}
+}
+
+// holds are the inputs that hold the relay open.
+var holds = []string{"e-stop", "door", "contactor"}
+
+// speak is a text in the site's language.
+func (m *Machine) speak(t policy.Text) string {
+	if m.Roster == nil {
+		return t.FR
+	}
+	return t.In(m.Roster.Policy.Language)
 }
 
 // why is an unasked opening in words: what the guard said is its reason's name.
@@ -243,8 +262,14 @@ func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 			m.Logger.Warn("a tap came too late to mean anything", "after", late.Round(time.Millisecond))
 			return
 		}
-		if e.Tap.UID != (rfid.UID{}) {
-			m.tap(ctx, e.Tap.UID)
+		if e.Tap.Unproven != nil {
+			m.Logger.Warn("a card did not prove itself", "why", e.Tap.Unproven)
+		}
+		switch {
+		case e.Tap.Away:
+			m.away(ctx, e.Tap.UID)
+		case e.Tap.UID != (rfid.UID{}):
+			m.tap(ctx, e.Tap.UID, strength(e.Tap.Proof))
 		}
 	}
 }

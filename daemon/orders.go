@@ -81,7 +81,7 @@ func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
 		return control.Reply{Wrong: true, Error: err.Error(), Hint: "the card's number in hexadecimal, as in 62E3086CED"}
 	}
 	m.Panel.Settle()
-	m.tap(ctx, uid)
+	m.tap(ctx, uid, policy.NumberOnly)
 	switch m.Panel.Current().Sign {
 	case panel.SignRefused, panel.SignUnknown, panel.SignFault, panel.SignTagged:
 		return m.said(false)

@@ -15,7 +15,7 @@ import (
 )
 
 // tap is steps 2 to 4 of the walk.
-func (m *Machine) tap(ctx context.Context, uid rfid.UID) {
+func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrength) {
 	p, known := roster.Person{}, false
 	if m.Roster != nil {
 		p, known = m.Roster.Lookup(uid)
@@ -25,30 +25,58 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID) {
 		if m.Roster != nil {
 			m.unknown = m.Roster.Code(uid)
 		}
-		m.step(ctx, session.Stranger{Decision: m.decide(nil, nil)})
+		m.step(ctx, session.Stranger{Decision: m.decide(nil, nil, card)})
 		return
 	}
 	member := m.withPractice(p.Member)
-	e := session.Tap{Member: member.ID, Decision: m.decide(member, nil)}
+	e := session.Tap{Member: member.ID, Card: card.String(), Decision: m.decide(member, nil, card)}
 	if m.state.Phase == session.Awaiting && m.state.Member != member.ID {
-		if learner, ok := m.Roster.Person(m.state.Member); ok {
-			e.Supervising = m.decide(m.withPractice(learner.Member), member)
+		if learner, ok := m.Roster.Person(m.state.Member); ok { // of the two cards the weaker counts: a mentor's number can be copied too
+			e.Supervising = m.decide(m.withPractice(learner.Member), member, min(card, m.card))
 		}
 	}
+	before := m.state.Member
 	m.step(ctx, e)
+	if m.state.Member != before {
+		m.card = card
+	}
+}
+
+// away is a card taken out of its slot; without a number the slot is empty.
+func (m *Machine) away(ctx context.Context, uid rfid.UID) {
+	if uid == (rfid.UID{}) {
+		m.step(ctx, session.Away{})
+		return
+	}
+	if m.Roster == nil {
+		return
+	}
+	if p, known := m.Roster.Lookup(uid); known {
+		m.step(ctx, session.Away{Member: p.Member.ID})
+	}
+}
+
+// strength is the reader's word as the policy has it.
+func strength(p rfid.Proof) policy.CardStrength {
+	if p == rfid.AES {
+		return policy.AES
+	}
+	return policy.NumberOnly
 }
 
 // decide asks the policy. Without a policy the zero Decision refuses.
-func (m *Machine) decide(member, supervisor *policy.Member) policy.Decision {
+func (m *Machine) decide(member, supervisor *policy.Member, card policy.CardStrength) policy.Decision {
 	if m.Roster == nil {
 		return policy.Decision{}
 	}
-	return m.Roster.Policy.Decide(m.question(member, supervisor, policy.NoRole))
+	q := m.question(member, supervisor, policy.NoRole)
+	q.Card = card
+	return m.Roster.Policy.Decide(q)
 }
 
 func (m *Machine) question(member, supervisor *policy.Member, as policy.Role) policy.Question {
 	q := policy.Question{At: m.Now(), Machine: m.Machine, Member: member, Supervisor: supervisor,
-		Tagged: len(m.state.Tags) > 0, Fault: len(m.state.Faults) > 0, As: as}
+		Tagged: len(m.state.Tags) > 0, Fault: len(m.state.Faults) > 0, As: as, Card: m.card}
 	if m.Trusted() {
 		q.Clock = policy.Trusted
 	}
@@ -86,7 +114,7 @@ func (m *Machine) step(ctx context.Context, e session.Event) {
 }
 
 func (m *Machine) settings() session.Settings {
-	s := session.Settings{HasBusy: m.HasBusy}
+	s := session.Settings{HasBusy: m.HasBusy, Ignore: m.Ignore}
 	if m.Roster == nil {
 		return s
 	}
@@ -109,8 +137,8 @@ func (m *Machine) carry(ctx context.Context, effects []session.Effect) {
 		case session.Relay:
 			if err := m.switchTo(ctx, e); err != nil {
 				what := "guard-lost"
-				if errors.Is(err, relay.ErrEStop) { // pressed in this moment: the guard knows before we do
-					what = "e-stop"
+				if r := relay.Refusal(""); errors.As(err, &r) { // pressed in this moment: the guard knows before we do
+					what = string(r)
 				}
 				m.step(ctx, session.Broke{What: what, Why: err.Error()})
 				return

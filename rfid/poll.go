@@ -41,14 +41,15 @@ type Polling struct {
 }
 
 // Reader implements rfid.Reader by looking ten times a second.
-func (p Polling) Reader() Reader { return &polled{Polling: p} }
+func (p Polling) Reader() Reader { return &polled{Polling: p, seen: time.Now()} }
 
 // polled is the Reader of a Poller.
 type polled struct {
 	Polling
 	once Once
 	in   UID       // slot: the card that stands in it
-	seen time.Time // slot: when it was last read
+	seen time.Time // slot: when it was last read, or when the reader was opened
+	told bool      // slot: that it was empty from the start, or a card has been seen
 }
 
 func (p *polled) Close() error { return p.Chip.Close() }
@@ -80,10 +81,13 @@ func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
 	}
 	switch {
 	case p.in == UID{} && found:
-		p.in, p.seen = u, now
+		p.in, p.seen, p.told = u, now, true
 		return Tap{UID: u, At: now}, true
 	case found && u == p.in:
 		p.seen = now
+	case p.in == UID{} && !p.told && now.Sub(p.seen).Abs() >= Tolerance: // the card that stood there before the reader was opened anew is gone
+		p.told = true
+		return Tap{At: now, Away: true}, true
 	case p.in != UID{} && (found || now.Sub(p.seen).Abs() >= Tolerance): // another card: the first is gone
 		left := p.in
 		p.in = UID{}

@@ -13,7 +13,7 @@ type Tap struct {
 
 	Proof    Proof // what the card proved beyond its number
 	Unproven error // why it proved nothing, where the reader asked it to
-	Away     bool  // the card was taken out of its slot: only readers with a slot say so
+	Away     bool  // the card was taken out of its slot, or without a UID the slot is empty: only readers with a slot say so
 }
 
 // Proof is what a card has proven. The zero Proof is a number, which anyone can copy.

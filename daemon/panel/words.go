@@ -194,6 +194,14 @@ func Fault(what string) View {
 		v.Next = policy.Text{FR: "Écarter le danger, puis déverrouiller l’arrêt d’urgence", EN: "Clear the danger, then release the emergency stop"}
 	case "guard-lost":
 		v.Line = policy.Text{FR: "La machine est arrêtée par sécurité : la commande du relais ne répond plus", EN: "Stopped for safety: the relay’s guard does not answer"}
+	case "door":
+		v.Line = policy.Text{FR: "La porte est ouverte : la machine est arrêtée", EN: "The door is open: the machine is off"}
+		v.Next = policy.Text{FR: "Fermer la porte, puis présenter la carte", EN: "Close the door, then tap your card"}
+	case "contactor":
+		v.Line = policy.Text{FR: "La machine est arrêtée par sécurité : la commande et le contacteur ne concordent pas", EN: "Stopped for safety: command and contactor disagree"}
+	case "runs":
+		v.Line = policy.Text{FR: "La machine tourne alors que son relais est ouvert : personne ne peut démarrer", EN: "The machine runs although its relay is open: nobody can start"}
+		v.Next = policy.Text{FR: "Arrêter la machine, puis prévenir un mainteneur", EN: "Stop the machine, then tell a maintainer"}
 	default:
 		v.Line = policy.Text{FR: "La machine est arrêtée par sécurité", EN: "The machine is stopped for safety"}
 	}

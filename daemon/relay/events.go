@@ -5,18 +5,20 @@ import "sync"
 // Event is what the guard says by itself.
 type Event struct {
 	What Happening
-	On   bool   // EStop: open; Busy: works
-	Why  string // Dropped: lease, e-stop, job-done, job-late; Lost: a sentence for the operator
+	On   bool   // EStop, Door: open; Contactor: it does not follow; Busy: works
+	Why  string // Dropped: lease, e-stop, door, contactor, job-done, job-late; Lost: a sentence for the operator
 }
 
 // Happening is the kind of an Event.
 type Happening string
 
 const (
-	EStop   Happening = "e-stop"     // at the start, and when it changes
-	Busy    Happening = "busy"       // likewise
-	Dropped Happening = "dropped"    // the guard opened the relay without being asked
-	Lost    Happening = "guard-lost" // the guard has ended, and the relay is open
+	EStop     Happening = "e-stop"     // at the start, and when it changes
+	Door      Happening = "door"       // likewise
+	Busy      Happening = "busy"       // likewise
+	Contactor Happening = "contactor"  // when it changes
+	Dropped   Happening = "dropped"    // the guard opened the relay without being asked
+	Lost      Happening = "guard-lost" // the guard has ended, and the relay is open
 )
 
 // news holds events until they are taken. Telling never waits: of what was not taken, each input keeps its last change and

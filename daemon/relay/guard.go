@@ -19,6 +19,12 @@ const (
 	renewal = 250 * time.Millisecond
 	// backlog is how many words wait for a daemon that does not read, beyond what the pipe holds (64 KiB on Linux).
 	backlog = 256
+	// pulse is how often a heartbeat's line changes: a charge pump wants 10 Hz at least, this is 20.
+	pulse = 25 * time.Millisecond
+	// follow is how long a contactor may take to do as it is told: itself some 50 ms, a charge pump before it ten times that at worst.
+	follow = 600 * time.Millisecond
+	// flutter is how long a contactor may say otherwise at any other time: it bounces when the machine shakes.
+	flutter = 100 * time.Millisecond
 	// parting bounds how long the guard waits for its last word to be taken, the relay being open.
 	parting = 100 * time.Millisecond
 )
@@ -34,11 +40,20 @@ type guard struct {
 	out    chan<- word
 	deaf   bool // a word could not be said
 	on     bool
-	estop  bool
+	stops  map[string]bool // e-stop and door: open
 	busy   bool
 	finish time.Duration // how long a job may finish without the daemon
+	cool   time.Duration // how long the extraction runs on
 	lease  *time.Timer
-	orphan *time.Timer // the end of a job that finishes without the daemon
+	orphan *time.Timer  // the end of a job that finishes without the daemon
+	fan    *time.Timer  // the end of the extraction
+	check  *time.Timer  // when the contactor must agree
+	beat   *time.Ticker // of the heartbeat
+	level  gpio.Level   // of a heartbeat's line
+
+	closed   bool // the contactor's own word
+	checking bool // check runs
+	lies     bool // the contactor does not agree with the relay
 
 	orphaned bool // such a job is under way
 	gone     bool // the daemon's pipe has ended
@@ -49,7 +64,7 @@ type guard struct {
 func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 	words, spoken := make(chan word, backlog), make(chan struct{})
 	go func() { defer close(spoken); speak(out, words) }()
-	g := &guard{pins: p.wired(), out: words, lease: stopped(), orphan: stopped()}
+	g := newGuard(p.wired(), words)
 	err := g.hold(ctx, in)
 	if err != nil && !errors.Is(err, ErrLost) && ctx.Err() == nil {
 		g.say(fault(err))
@@ -60,6 +75,12 @@ func Guard(ctx context.Context, in io.Reader, out io.Writer, p Pins) error {
 	case <-time.After(parting): // a daemon that does not listen is not waited for
 	}
 	return err
+}
+
+func newGuard(p Pins, words chan<- word) *guard {
+	g := &guard{pins: p, out: words, stops: map[string]bool{}, lease: stopped(), orphan: stopped(), fan: stopped(), check: stopped(), beat: time.NewTicker(pulse)}
+	g.beat.Stop()
+	return g
 }
 
 func stopped() *time.Timer {
@@ -77,10 +98,11 @@ func (g *guard) hold(ctx context.Context, in io.Reader) error {
 	var watchers sync.WaitGroup
 	defer watchers.Wait() // a look at an input is bounded; the relay is open by now
 	defer cancel()
+	defer g.pins.Exhaust.Out(gpio.Low)
 	defer g.open() // before anything else, whatever ends the guard
 	g.say(word{say: "guard", id: version})
 	inputs := make(chan input)
-	for _, w := range []watched{{"e-stop", g.pins.EStop}, {"busy", g.pins.Busy}} {
+	for _, w := range []watched{{"e-stop", g.pins.EStop}, {"door", g.pins.Door}, {"contactor", g.pins.Contactor}, {"busy", g.pins.Busy}} {
 		if w.pin == gpio.INVALID {
 			continue // what is not wired never trips
 		}
@@ -108,6 +130,12 @@ func (g *guard) run(ctx context.Context, lines <-chan heard, inputs <-chan input
 			err = g.lost()
 		case <-g.orphan.C:
 			err = g.drop("job-late")
+		case <-g.beat.C:
+			err = g.toggle()
+		case <-g.check.C:
+			err = g.compare()
+		case <-g.fan.C:
+			err = g.extract(false)
 		case in := <-inputs:
 			err = g.input(in)
 		}
@@ -162,29 +190,116 @@ func (g *guard) obey(o order) error {
 	return nil
 }
 
-// close closes the relay unless the e-stop is open at this moment.
+// close closes the relay unless something holds it open at this moment.
 func (g *guard) close(o order) error {
-	if g.estop || g.pins.EStop.Read() == gpio.High {
+	if why := g.obstacle(); why != "" {
 		err := g.open()
-		g.say(word{say: "done", id: o.id})
+		if why == "contactor" && !g.lies { // it is said, so that it can be taken back
+			g.lies, g.closed = true, true
+			g.say(word{say: "contactor", on: true})
+			g.expect(flutter)
+		}
+		g.say(word{say: "deny", id: o.id, why: why})
+		return err
+	}
+	if err := g.extract(true); err != nil {
 		return err
 	}
 	if err := g.pins.Relay.Out(gpio.High); err != nil {
 		return fmt.Errorf("the relay's pin: %w", err)
 	}
-	g.on, g.finish = true, o.finish
+	if !g.on {
+		g.expect(follow)
+		g.pulsate()
+	}
+	g.on, g.finish, g.cool = true, o.finish, o.cool
 	g.say(word{say: "done", id: o.id, on: true})
+	return nil
+}
+
+// obstacle is why the relay must not close now. A machine that works though its relay is open is fed from elsewhere.
+func (g *guard) obstacle() string {
+	switch {
+	case g.stops["e-stop"] || g.pins.EStop.Read() == gpio.High:
+		return "e-stop"
+	case g.stops["door"] || g.pins.Door.Read() == gpio.High:
+		return "door"
+	case g.on:
+		return ""
+	case g.lies || g.pins.Contactor.Read() == gpio.High:
+		return "contactor"
+	case g.busy:
+		return "runs"
+	}
+	return ""
+}
+
+// pulsate starts a heartbeat where the relay wants one. The first level is high.
+func (g *guard) pulsate() {
+	if g.pins.Heartbeat {
+		g.level = gpio.High
+		g.beat.Reset(pulse)
+	}
+}
+
+func (g *guard) toggle() error {
+	if !g.on {
+		return nil
+	}
+	g.level = !g.level
+	if err := g.pins.Relay.Out(g.level); err != nil {
+		return fmt.Errorf("the relay's pin: %w", err)
+	}
 	return nil
 }
 
 // open opens the relay.
 func (g *guard) open() error {
+	g.beat.Stop()
 	err := g.pins.Relay.Out(gpio.Low)
+	if g.on {
+		g.expect(follow)
+		g.fan.Reset(g.cool)
+	}
 	g.on, g.orphaned = false, false
 	g.lease.Stop()
 	g.orphan.Stop()
 	if err != nil {
 		return fmt.Errorf("the relay's pin: %w", err)
+	}
+	return nil
+}
+
+// extract switches the extraction, which runs with the relay and on after it.
+func (g *guard) extract(on bool) error {
+	g.fan.Stop()
+	if g.pins.Exhaust == gpio.INVALID {
+		return nil
+	}
+	if err := g.pins.Exhaust.Out(gpio.Level(on)); err != nil {
+		return fmt.Errorf("the extraction's pin: %w", err)
+	}
+	return nil
+}
+
+// expect has the contactor's word compared with the relay in d from now, where there is a contactor that speaks.
+func (g *guard) expect(d time.Duration) {
+	if g.pins.Contactor == gpio.INVALID {
+		return
+	}
+	g.checking = true
+	g.check.Reset(d)
+}
+
+// compare opens the relay when the contactor has not followed: it is welded, or its coil or its wire is broken.
+func (g *guard) compare() error {
+	g.checking, g.closed = false, bool(g.pins.Contactor.Read())
+	if lies := g.closed != g.on; lies != g.lies {
+		g.lies = lies
+		g.say(word{say: "contactor", on: lies})
+	}
+	if g.lies {
+		return g.drop("contactor")
 	}
 	return nil
 }
@@ -213,23 +328,34 @@ func (g *guard) lost() error {
 	return g.drop("lease")
 }
 
-func (g *guard) input(in input) (err error) {
+func (g *guard) input(in input) error {
 	switch in.name {
-	case "e-stop":
-		was := g.on
-		if g.estop = in.high; g.estop && was {
-			err = g.open() // before any word about it
+	case "contactor":
+		g.closed = in.high
+		if !g.checking {
+			g.expect(flutter)
 		}
-		g.say(word{say: "e-stop", on: in.high})
-		if g.estop && was {
-			g.say(word{say: "drop", why: "e-stop"})
-		}
+		return nil
 	case "busy":
 		g.busy = in.high
 		g.say(word{say: "busy", on: in.high})
 		if !in.high && g.orphaned {
-			err = g.drop("job-done")
+			return g.drop("job-done")
 		}
+		return nil
+	}
+	return g.stop(in)
+}
+
+// stop is the e-stop's or the door's change: the relay opens before any word about it.
+func (g *guard) stop(in input) (err error) {
+	was := g.on
+	if g.stops[in.name] = in.high; in.high && was {
+		err = g.open()
+	}
+	g.say(word{say: in.name, on: in.high})
+	if in.high && was {
+		g.say(word{say: "drop", why: in.name})
 	}
 	return err
 }

@@ -74,6 +74,7 @@ type rig struct {
 	t           *testing.T
 	pin         brittle
 	estop, busy contact
+	more        func(*Pins) // further pins
 	in          *io.PipeWriter
 	cancel      context.CancelFunc
 	done        chan error
@@ -99,7 +100,11 @@ func rigged(t *testing.T, prepare func(*rig), story func(*rig)) {
 		if prepare != nil {
 			prepare(r)
 		}
-		go func() { r.done <- Guard(ctx, in, r, Pins{Relay: &r.pin, EStop: &r.estop, Busy: &r.busy}) }()
+		pins := Pins{Relay: &r.pin, EStop: &r.estop, Busy: &r.busy}
+		if r.more != nil {
+			r.more(&pins)
+		}
+		go func() { r.done <- Guard(ctx, in, r, pins) }()
 		synctest.Wait()
 		story(r)
 		cancel()
@@ -176,7 +181,7 @@ func (r *rig) ends(want string) *rig {
 
 func TestGuardGreetsWithItsVersionAndAnOpenRelay(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		if want := []string{"guard 2 0", "e-stop 0", "busy 0"}; !slices.Equal(r.said, want) {
+		if want := []string{"guard 3 0", "e-stop 0", "busy 0"}; !slices.Equal(r.said, want) {
 			t.Errorf("said %q, want %q", r.said, want)
 		}
 	})
@@ -184,20 +189,20 @@ func TestGuardGreetsWithItsVersionAndAnOpenRelay(t *testing.T) {
 
 func TestLeaseIsCountedFromTheLastWord(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		r.say("on 1 0\n").hears("done 1 1")
+		r.say("on 1 0 0\n").hears("done 1 1")
 		for range 10 { // kept for longer than any lease
 			r.wait(Lease-time.Millisecond).is(true, "within the lease").say("keep\n")
 		}
 		r.wait(Lease-time.Millisecond).is(true, "just before the lease's end")
 		r.wait(time.Millisecond).is(false, "after the lease").hears("drop lease")
 		r.live(5*time.Second).is(false, "after words that are no order")
-		r.say("on 2 0\n").is(true, "after a new order")
+		r.say("on 2 0 0\n").is(true, "after a new order")
 	})
 }
 
 func TestOrdersAreAnsweredByTheirNumber(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		r.say("off 7\n").hears("done 7 0").say("on 8 0\n").hears("done 8 1").say("on 9 5\n").hears("done 9 1")
+		r.say("off 7\n").hears("done 7 0").say("on 8 0 0\n").hears("done 8 1").say("on 9 5 0\n").hears("done 9 1")
 		r.say("off 10\n").is(false, "off").hears("done 10 0").say("keep\n").hears("alive")
 	})
 }
@@ -212,7 +217,7 @@ func TestJobFinishesWhenItsDaemonIsLost(t *testing.T) {
 	for name, lost := range lose {
 		t.Run(name, func(t *testing.T) {
 			rigged(t, nil, func(r *rig) {
-				r.set(&r.busy, true).say("on 1 3600000\n").live(time.Minute)
+				r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).live(time.Minute)
 				lost(r)
 				r.wait(30*time.Minute).is(true, "the machine is busy")
 				r.set(&r.busy, false).wait(settle+3*sample).is(false, "the job is done").hears("drop job-done")
@@ -223,7 +228,7 @@ func TestJobFinishesWhenItsDaemonIsLost(t *testing.T) {
 
 func TestJobThatFinishesAloneIsCappedToTheMillisecond(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		r.set(&r.busy, true).wait(sample).say("on 1 3600000\n")
+		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample)
 		r.in.Close()
 		r.wait(time.Hour-time.Millisecond).is(true, "just before the cap")
 		r.wait(time.Millisecond).is(false, "at the cap").hears("drop job-late").ends("daemon is gone")
@@ -234,9 +239,9 @@ func TestNothingFinishesAloneUnlessAllowedAndBusy(t *testing.T) {
 	for _, c := range []struct {
 		name, order string
 		busy        bool
-	}{{"idle", "on 1 3600000\n", false}, {"not allowed", "on 1 0\n", true}, {"no longer allowed", "on 1 3600000\non 2 0\n", true}} {
+	}{{"idle", "on 1 3600000 0\n", false}, {"not allowed", "on 1 0 0\n", true}, {"no longer allowed", "on 1 3600000 0\non 2 0 0\n", true}} {
 		rigged(t, nil, func(r *rig) {
-			r.set(&r.busy, c.busy).wait(sample).say(c.order).is(true, c.name)
+			r.say(c.order).set(&r.busy, c.busy).wait(sample).is(true, c.name)
 			r.in.Close()
 			r.ends("daemon is gone").hears("drop lease")
 		})
@@ -245,7 +250,7 @@ func TestNothingFinishesAloneUnlessAllowedAndBusy(t *testing.T) {
 
 func TestCapIsCountedFromTheFirstLoss(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		r.set(&r.busy, true).wait(sample).say("on 1 60000\n").wait(30 * time.Second) // the daemon hangs, and then dies
+		r.say("on 1 60000 0\n").set(&r.busy, true).wait(sample).wait(30*time.Second - sample) // the daemon hangs, and then dies
 		r.in.Close()
 		r.wait(30*time.Second+Lease-time.Millisecond).is(true, "just before the cap")
 		r.wait(time.Millisecond).is(false, "at the cap")
@@ -254,7 +259,7 @@ func TestCapIsCountedFromTheFirstLoss(t *testing.T) {
 
 func TestDaemonThatComesBackHasItsJobAgain(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		r.set(&r.busy, true).wait(sample).say("on 1 60000\n").wait(30*time.Second).is(true, "alone")
+		r.say("on 1 60000 0\n").set(&r.busy, true).wait(sample).wait(30*time.Second).is(true, "alone")
 		r.live(5*time.Minute).is(true, "the cap was for being alone")
 		r.wait(time.Minute).is(true, "alone again").wait(2*Lease).is(false, "the cap runs anew")
 		r.live(time.Minute).is(false, "and then it is off")
@@ -269,7 +274,7 @@ func TestEStopOpensTheRelayWhateverElseHolds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rigged(t, nil, func(r *rig) {
-				r.set(&r.busy, true).wait(sample).say("on 1 3600000\n")
+				r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample)
 				before(r)
 				r.is(true, "before").set(&r.estop, true).wait(sample).is(false, "e-stop").hears("e-stop 1").hears("drop e-stop")
 			})
@@ -280,32 +285,32 @@ func TestEStopOpensTheRelayWhateverElseHolds(t *testing.T) {
 func TestRelayStaysOpenWhileTheEStopIs(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
 		r.set(&r.estop, true).wait(sample)
-		r.say("on 1 0\n").is(false, "ordered").hears("done 1 0")
+		r.say("on 1 0 0\n").is(false, "ordered").hears("deny 1 e-stop")
 		r.set(&r.estop, false).live(time.Second).is(false, "closed again").hears("e-stop 0")
-		r.say("on 2 0\n").is(true, "ordered anew")
+		r.say("on 2 0 0\n").is(true, "ordered anew")
 	})
 }
 
 func TestEStopThatOpenedThisMomentIsSeenBeforeTheRelayCloses(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		r.set(&r.estop, true).say("on 1 0\n")
+		r.set(&r.estop, true).say("on 1 0 0\n")
 		if r.pin.rose() > 0 {
 			t.Error("the relay closed for a moment")
 		}
-		r.hears("done 1 0")
+		r.hears("deny 1 e-stop")
 	})
 }
 
 func TestInputThatIsHighAtTheStartCounts(t *testing.T) {
 	rigged(t, func(r *rig) { r.set(&r.estop, true) }, func(r *rig) {
-		r.hears("e-stop 1").say("on 1 0\n").is(false, "e-stop open from the start")
+		r.hears("e-stop 1").say("on 1 0 0\n").is(false, "e-stop open from the start")
 	})
 }
 
 // A current relay's output falls to nothing twice or once in each period of the mains.
 func TestInputThatFlickersCountsAsHigh(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		r.set(&r.busy, true).wait(sample).say("on 1 3600000\n")
+		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample)
 		r.in.Close()
 		for range 50 {
 			r.set(&r.busy, false).wait(settle-sample).set(&r.busy, true).wait(sample)
@@ -320,7 +325,7 @@ func TestWhatIsNotWiredNeverTrips(t *testing.T) {
 		in, say := io.Pipe()
 		done := make(chan error, 1)
 		go func() { done <- Guard(context.Background(), in, io.Discard, Pins{Relay: pin}) }()
-		io.WriteString(say, "on 1 3600000\n")
+		io.WriteString(say, "on 1 3600000 0\n")
 		synctest.Wait()
 		if !pin.high() {
 			t.Error("an e-stop that is not wired holds the relay open")
@@ -334,17 +339,17 @@ func TestWhatIsNotWiredNeverTrips(t *testing.T) {
 
 func TestGuardWithoutARelayRefuses(t *testing.T) {
 	var said strings.Builder
-	err := Guard(t.Context(), strings.NewReader("on 1 0\n"), &said, Pins{})
+	err := Guard(t.Context(), strings.NewReader("on 1 0 0\n"), &said, Pins{})
 	if err == nil || !strings.HasPrefix(said.String(), "fault the relay's pin") {
 		t.Errorf("ended with %v, said %q", err, said.String())
 	}
 }
 
 func TestNonsenseEndsTheGuard(t *testing.T) {
-	for _, line := range []string{"", "on", "on 1", "on 1 -1", "on 1 0 ", " on 1 0", "on 1 0\r", "on +1 0", "on 01 0", "on 1 1e3", "on 1 604800001",
-		"on 1 99999999999999999999", "on 18446744073709551616 0", "ON 1 0", "off", "off x", "keep keep", "toggle", "\x00\xff", strings.Repeat("k", 4096)} {
+	for _, line := range []string{"", "on", "on 1", "on 1 -1", "on 1 0 ", " on 1 0 0", "on 1 0\r", "on +1 0", "on 01 0 0", "on 1 1e3", "on 1 604800001 0",
+		"on 1 99999999999999999999 0", "on 18446744073709551616 0 0", "ON 1 0", "off", "off x", "keep keep", "toggle", "\x00\xff", strings.Repeat("k", 4096)} {
 		rigged(t, nil, func(r *rig) {
-			r.set(&r.busy, true).wait(sample).say("on 1 3600000\n").is(true, "before")
+			r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).is(true, "before")
 			go io.WriteString(r.in, line+"\n")
 			if line == strings.Repeat("k", 4096) {
 				r.ends("too long")
@@ -360,7 +365,7 @@ func TestNonsenseEndsTheGuard(t *testing.T) {
 
 // A daemon can die while it writes. «on 1 36» was to be «on 1 3600000».
 func TestHalfALineSwitchesNothing(t *testing.T) {
-	for _, half := range []string{"on 1 36", "on 1 0", "off 1", "k"} {
+	for _, half := range []string{"on 1 36 0", "on 1 0 0", "off 1", "k"} {
 		rigged(t, nil, func(r *rig) {
 			r.say(half)
 			r.in.Close()
@@ -375,10 +380,10 @@ func TestHalfALineSwitchesNothing(t *testing.T) {
 func TestPinThatFailsEndsTheGuardWithTheReason(t *testing.T) {
 	burnt := errors.New("the board\nburnt")
 	rigged(t, func(r *rig) { r.pin.breaks(burnt, nil) }, func(r *rig) {
-		r.say("on 1 0\n").ends("burnt").hears("fault the relay's pin: the board burnt")
+		r.say("on 1 0 0\n").ends("burnt").hears("fault the relay's pin: the board burnt")
 	})
 	rigged(t, nil, func(r *rig) {
-		r.say("on 1 0\n")
+		r.say("on 1 0 0\n")
 		r.pin.breaks(nil, burnt)
 		r.say("off 2\n")
 		if err := <-r.done; err == nil || r.heard("done 2 0") {
@@ -391,7 +396,7 @@ func TestPinThatFailsEndsTheGuardWithTheReason(t *testing.T) {
 
 func TestGuardThatIsAskedToEndOpensTheRelay(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		r.set(&r.busy, true).wait(sample).say("on 1 3600000\n").is(true, "before").cancel()
+		r.say("on 1 3600000 0\n").set(&r.busy, true).wait(sample).is(true, "before").cancel()
 		r.ends("canceled")
 	})
 }
@@ -405,7 +410,7 @@ func TestDaemonThatDoesNotListenLosesTheRelay(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- Guard(context.Background(), in, out, Pins{Relay: pin}) }()
 		go func() {
-			io.WriteString(say, "on 1 0\n")
+			io.WriteString(say, "on 1 0 0\n")
 			for range 2 * backlog {
 				io.WriteString(say, "keep\n")
 			}
@@ -419,7 +424,7 @@ func TestDaemonThatDoesNotListenLosesTheRelay(t *testing.T) {
 }
 
 func FuzzGuard(f *testing.F) {
-	for _, s := range []string{"on 1 0\nkeep\noff 2\n", "on 1 1000\nkeep", "\n\non 1 99999999999999999999\n", "keep\nkeep\n", "on 1 0\non 2 5", "on 1 0\n" + strings.Repeat("x", 300)} {
+	for _, s := range []string{"on 1 0 0\nkeep\noff 2\n", "on 1 1000 0\nkeep", "\n\non 1 99999999999999999999 0\n", "keep\nkeep\n", "on 1 0 0\non 2 5 0", "on 1 0 0\n" + strings.Repeat("x", 300)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -437,7 +442,7 @@ func FuzzGuard(f *testing.F) {
 }
 
 func FuzzLines(f *testing.F) {
-	for _, s := range []string{"on 1 0", "on 2 604800000", "off 3", "keep", "guard 2 0", "done 1 1", "alive", "drop lease", "e-stop 1", "busy 0", "fault x", "done 1 2", "guard", "busy 256"} {
+	for _, s := range []string{"on 1 0 0", "on 2 604800000 0", "off 3", "keep", "guard 3 0", "done 1 1", "deny 1 runs", "door 1", "contactor 0", "alive", "drop lease", "e-stop 1", "busy 0", "fault x", "done 1 2", "guard", "busy 256"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

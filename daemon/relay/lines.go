@@ -10,7 +10,7 @@ import (
 )
 
 // version of the lines. Both ends are one program, unless it was replaced under a running daemon.
-const version = 2
+const version = 3
 
 // maxLine bounds a line of the protocol in bytes, its line feed among them.
 const maxLine = 256
@@ -23,12 +23,13 @@ type order struct {
 	do     string // on, off, keep
 	id     uint64 // of on and off
 	finish time.Duration
+	cool   time.Duration // the extraction's, once the relay is open
 }
 
 func (o order) String() string {
 	switch o.do {
 	case "on":
-		return fmt.Sprintf("on %d %d", o.id, o.finish.Milliseconds())
+		return fmt.Sprintf("on %d %d %d", o.id, o.finish.Milliseconds(), o.cool.Milliseconds())
 	case "off":
 		return fmt.Sprintf("off %d", o.id)
 	}
@@ -39,27 +40,29 @@ func (o order) String() string {
 func parseOrder(line string) (order, error) {
 	o := order{}
 	o.do, _, _ = strings.Cut(line, " ")
-	var ms int64
+	var ms, cool int64
 	switch o.do {
 	case "on":
-		fmt.Sscanf(line, "on %d %d", &o.id, &ms)
+		fmt.Sscanf(line, "on %d %d %d", &o.id, &ms, &cool)
 	case "off":
 		fmt.Sscanf(line, "off %d", &o.id)
 	case "keep":
 	default:
 		return order{}, fmt.Errorf("the order %.40q makes no sense", line)
 	}
-	o.finish = time.Duration(ms) * time.Millisecond
-	if o.String() != line || o.finish < 0 || o.finish > MaxFinish {
+	o.finish, o.cool = time.Duration(ms)*time.Millisecond, time.Duration(cool)*time.Millisecond
+	if o.String() != line || !bounded(o.finish) || !bounded(o.cool) {
 		return order{}, fmt.Errorf("the order %.40q makes no sense", line)
 	}
 	return o, nil
 }
 
+func bounded(d time.Duration) bool { return d >= 0 && d <= MaxFinish }
+
 // word is a line from the guard.
 type word struct {
-	say string // guard, done, alive, drop, e-stop, busy, fault
-	id  uint64 // done: of the order; guard: the version
+	say string // guard, done, deny, alive, drop, fault, or an input's name
+	id  uint64 // done, deny: of the order; guard: the version
 	on  bool
 	why string
 }
@@ -68,7 +71,9 @@ func (w word) String() string {
 	switch w.say {
 	case "guard", "done":
 		return fmt.Sprintf("%s %d %c", w.say, w.id, bit(w.on))
-	case "e-stop", "busy":
+	case "deny":
+		return fmt.Sprintf("deny %d %s", w.id, w.why)
+	case "e-stop", "door", "contactor", "busy":
 		return fmt.Sprintf("%s %c", w.say, bit(w.on))
 	case "drop", "fault":
 		return w.say + " " + w.why
@@ -92,7 +97,9 @@ func parseWord(line string) (word, error) {
 	switch w.say {
 	case "guard", "done":
 		fmt.Sscanf(arg, "%d %d", &w.id, &level)
-	case "e-stop", "busy":
+	case "deny":
+		fmt.Sscanf(arg, "%d %s", &w.id, &w.why)
+	case "e-stop", "door", "contactor", "busy":
 		fmt.Sscanf(arg, "%d", &level)
 	case "drop", "fault":
 		w.why = arg

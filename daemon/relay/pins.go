@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,9 +14,13 @@ import (
 
 // Pins are what a guard holds. Where there is none, it is gpio.INVALID or nil: such a relay refuses, and such an input never trips.
 type Pins struct {
-	Relay gpio.PinOut
-	EStop gpio.PinIn // high: open
-	Busy  gpio.PinIn // high: the machine works
+	Relay     gpio.PinOut
+	Exhaust   gpio.PinOut // the extraction's relay
+	EStop     gpio.PinIn  // high: open
+	Door      gpio.PinIn  // high: open
+	Contactor gpio.PinIn  // high: closed
+	Busy      gpio.PinIn  // high: the machine works
+	Heartbeat bool        // the relay's line is toggled while the relay is closed: a charge pump stands behind it
 }
 
 // wired puts gpio.INVALID where nothing is.
@@ -23,11 +28,13 @@ func (p Pins) wired() Pins {
 	if p.Relay == nil {
 		p.Relay = gpio.INVALID
 	}
-	if p.EStop == nil {
-		p.EStop = gpio.INVALID
+	if p.Exhaust == nil {
+		p.Exhaust = gpio.INVALID
 	}
-	if p.Busy == nil {
-		p.Busy = gpio.INVALID
+	for _, in := range []*gpio.PinIn{&p.EStop, &p.Door, &p.Contactor, &p.Busy} {
+		if *in == nil {
+			*in = gpio.INVALID
+		}
 	}
 	return p
 }
@@ -35,12 +42,35 @@ func (p Pins) wired() Pins {
 // Wiring names the pins as machine.yaml does: "gpio:LABEL/LINE" (a line of the first chip whose label begins so:
 // gpio:pinctrl-/17) or "sim:/path" (a simulated pin). An empty input is not wired.
 //
-// The e-stop is a normally closed contact to ground, on a line that is pulled up; busy is a contact to 3.3 V, closed
+// The e-stop and the door are normally closed contacts to ground, on lines that are pulled up; busy is a contact to 3.3 V, closed
 // while the machine works, on a line that is pulled down. So a broken wire, or a line that cannot be read, is an open e-stop and
-// an idle machine: the relay opens.
+// an idle machine: the relay opens. The contactor's own word is a mirror contact (IEC 60947-4-1, annex F), closed to ground while the
+// contactor is open, on a line that is pulled up: a broken wire says closed when it must not, a short says open when it must not.
 type Wiring struct {
-	Relay, EStop, Busy string
-	ActiveLow          bool // the relay board closes on a low level
+	Relay, Exhaust               string
+	EStop, Door, Contactor, Busy string
+	ActiveLow                    bool // the relay board closes on a low level
+	Heartbeat                    bool // a charge pump stands between the line and the relay
+}
+
+// wire is one name of a Wiring.
+type wire struct {
+	name string // as machine.yaml has it
+	pin  string
+	pull gpio.Pull    // of an input
+	to   *gpio.PinIn  // of an input
+	out  *gpio.PinOut // of an output
+}
+
+func (w Wiring) wires(p *Pins) []wire {
+	return []wire{
+		{name: "pin", pin: w.Relay, out: &p.Relay},
+		{name: "e-stop", pin: w.EStop, pull: gpio.PullUp, to: &p.EStop},
+		{name: "door", pin: w.Door, pull: gpio.PullUp, to: &p.Door},
+		{name: "contactor", pin: w.Contactor, pull: gpio.PullUp, to: &p.Contactor},
+		{name: "busy", pin: w.Busy, pull: gpio.PullDown, to: &p.Busy},
+		{name: "exhaust", pin: w.Exhaust, out: &p.Exhaust},
+	}
 }
 
 // Open takes the pins; the relay is open from its first moment on.
@@ -48,42 +78,44 @@ func (w Wiring) Open() (Pins, error) {
 	if err := w.Check(); err != nil {
 		return Pins{}, err
 	}
-	p := Pins{}
-	var err error
-	if p.EStop, err = openInput(w.EStop, gpio.PullUp); err != nil {
-		return Pins{}, fmt.Errorf("relay: e-stop: %w", err)
-	}
-	if p.Busy, err = openInput(w.Busy, gpio.PullDown); err != nil {
-		return Pins{}, fmt.Errorf("relay: busy: %w", err)
-	}
-	if p.Relay, err = openRelay(w.Relay, w.ActiveLow); err != nil {
-		return Pins{}, fmt.Errorf("relay: pin: %w", err)
+	p := Pins{Heartbeat: w.Heartbeat}
+	for _, x := range w.wires(&p) {
+		var err error
+		switch {
+		case x.pin == "":
+		case x.out != nil:
+			*x.out, err = openRelay(x.pin, w.ActiveLow)
+		default:
+			*x.to, err = openInput(x.pin, x.pull)
+		}
+		if err != nil {
+			return Pins{}, fmt.Errorf("relay: %s: %w", x.name, err)
+		}
 	}
 	return p, nil
 }
 
 // Check says what is wrong with the names, without opening a pin.
 func (w Wiring) Check() error {
-	out, err := parsePin(w.Relay)
-	if err == nil && out.sim == "" {
-		err = pins.CheckRelay(out.line)
-	}
-	if err != nil {
-		return fmt.Errorf("relay: pin: %w", err)
-	}
-	taken := map[spec]string{out: "pin"}
-	for _, in := range []struct{ name, pin string }{{"e-stop", w.EStop}, {"busy", w.Busy}} {
-		if in.pin == "" {
+	taken := map[spec]string{}
+	for _, x := range w.wires(&Pins{}) {
+		if x.pin == "" && x.name != "pin" {
 			continue
 		}
-		s, err := parsePin(in.pin)
+		s, err := parsePin(x.pin)
+		if err == nil && x.out != nil && s.sim == "" {
+			err = pins.CheckRelay(s.line)
+		}
 		if err != nil {
-			return fmt.Errorf("relay: %s: %w", in.name, err)
+			return fmt.Errorf("relay: %s: %w", x.name, err)
 		}
 		if other := taken[s]; other != "" {
-			return fmt.Errorf("relay: %s: %q is already the relay's %s", in.name, in.pin, other)
+			return fmt.Errorf("relay: %s: %q is already the relay's %s", x.name, x.pin, other)
 		}
-		taken[s] = in.name
+		taken[s] = x.name
+	}
+	if w.Heartbeat && w.ActiveLow {
+		return errors.New("relay: active: a charge pump has no active level; leave it out with mode: heartbeat")
 	}
 	return nil
 }
@@ -121,9 +153,6 @@ func openRelay(s string, activeLow bool) (gpio.PinOut, error) {
 }
 
 func openInput(s string, pull gpio.Pull) (gpio.PinIn, error) {
-	if s == "" {
-		return gpio.INVALID, nil
-	}
 	p, err := parsePin(s)
 	if err != nil {
 		return nil, err

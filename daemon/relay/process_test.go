@@ -53,11 +53,19 @@ func daemonChild(dir string) {
 	s, err := Start(context.Background(), child("guard", dir), func() bool { return true }, events)
 	if err == nil {
 		finish, _ := time.ParseDuration(os.Getenv("RELAY_TEST_FINISH"))
-		err = s.Set(context.Background(), true, finish)
+		err = s.Set(context.Background(), true, finish, 0)
 	}
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
+	}
+	if os.Getenv("RELAY_TEST_BUSY") != "" { // the job begins once the machine is on
+		sim.Drive(filepath.Join(dir, "busy"), true)
+		for e := range events {
+			if e.What == Busy && e.On {
+				break
+			}
+		}
 	}
 	fmt.Println("on", s.Process())
 	select {}
@@ -154,8 +162,7 @@ func TestRelayIsOffWhenItsGuardIsKilled(t *testing.T) {
 
 func TestJobFinishesWithoutItsDaemonWhereThatIsAllowed(t *testing.T) {
 	dir := t.TempDir()
-	sim.Drive(filepath.Join(dir, "busy"), true)
-	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1h")
+	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1h", "RELAY_TEST_BUSY=1")
 	d.Process.Kill()
 	stays(t, 1500*time.Millisecond, true, dir)
 	sim.Drive(filepath.Join(dir, "busy"), false)
@@ -164,8 +171,7 @@ func TestJobFinishesWithoutItsDaemonWhereThatIsAllowed(t *testing.T) {
 
 func TestEStopEndsEvenAJobThatFinishesAlone(t *testing.T) {
 	dir := t.TempDir()
-	sim.Drive(filepath.Join(dir, "busy"), true)
-	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1h")
+	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1h", "RELAY_TEST_BUSY=1")
 	d.Process.Kill()
 	sim.Drive(filepath.Join(dir, "estop"), true)
 	within(t, time.Second, "relay off", func() bool { return !lit(dir) })
@@ -173,8 +179,7 @@ func TestEStopEndsEvenAJobThatFinishesAlone(t *testing.T) {
 
 func TestJobThatFinishesAloneIsBounded(t *testing.T) {
 	dir := t.TempDir()
-	sim.Drive(filepath.Join(dir, "busy"), true)
-	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1s")
+	d, _ := daemonOn(t, dir, "RELAY_TEST_FINISH=1s", "RELAY_TEST_BUSY=1")
 	d.Process.Kill()
 	within(t, 3*time.Second, "relay off after its bound", func() bool { return !lit(dir) })
 }
@@ -211,14 +216,14 @@ func next(t *testing.T, events <-chan Event, what Happening) Event {
 func TestSwitchConfirmsEachOrder(t *testing.T) {
 	s, _, dir := started(t, yes)
 	for range 3 {
-		if err := s.Set(t.Context(), true, 0); err != nil || !lit(dir) {
+		if err := s.Set(t.Context(), true, 0, 0); err != nil || !lit(dir) {
 			t.Fatal(err, lit(dir))
 		}
-		if err := s.Set(t.Context(), false, 0); err != nil || lit(dir) {
+		if err := s.Set(t.Context(), false, 0, 0); err != nil || lit(dir) {
 			t.Fatal(err, lit(dir))
 		}
 	}
-	s.Set(t.Context(), true, 0)
+	s.Set(t.Context(), true, 0, 0)
 	s.Close()
 	if lit(dir) {
 		t.Error("closed, and the pin is high")
@@ -230,13 +235,13 @@ func TestEStopOpensTheRelayAndHoldsItOpen(t *testing.T) {
 	if e := next(t, events, EStop); e.On {
 		t.Fatal("the e-stop is open from the start")
 	}
-	s.Set(t.Context(), true, 0)
+	s.Set(t.Context(), true, 0, 0)
 	sim.Drive(filepath.Join(dir, "estop"), true)
 	if e := next(t, events, EStop); !e.On {
 		t.Fatal("no e-stop")
 	}
 	within(t, time.Second, "relay off", func() bool { return !lit(dir) })
-	if err := s.Set(t.Context(), true, 0); err == nil || lit(dir) {
+	if err := s.Set(t.Context(), true, 0, 0); err == nil || lit(dir) {
 		t.Error("the relay closes while the e-stop is open")
 	}
 	sim.Drive(filepath.Join(dir, "estop"), false)
@@ -244,14 +249,14 @@ func TestEStopOpensTheRelayAndHoldsItOpen(t *testing.T) {
 	if lit(dir) {
 		t.Error("the relay closed again by itself")
 	}
-	if err := s.Set(t.Context(), true, 0); err != nil {
+	if err := s.Set(t.Context(), true, 0, 0); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestDeadDaemonLoopLetsTheLeaseEnd(t *testing.T) {
 	s, events, dir := started(t, func() bool { return false })
-	if err := s.Set(t.Context(), true, 0); err != nil {
+	if err := s.Set(t.Context(), true, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	next(t, events, Dropped)
@@ -262,12 +267,12 @@ func TestDeadDaemonLoopLetsTheLeaseEnd(t *testing.T) {
 
 func TestSwitchTellsThatItsGuardIsLost(t *testing.T) {
 	s, events, _ := started(t, yes)
-	s.Set(t.Context(), true, 0)
+	s.Set(t.Context(), true, 0, 0)
 	syscall.Kill(s.Process(), syscall.SIGKILL)
 	if e := next(t, events, Lost); !strings.Contains(e.Why, "killed") {
 		t.Errorf("why: %q", e.Why)
 	}
-	if err := s.Set(t.Context(), true, 0); err == nil {
+	if err := s.Set(t.Context(), true, 0, 0); err == nil {
 		t.Error("a lost guard switched on")
 	}
 }
@@ -282,7 +287,7 @@ func TestPinThatIsHeldIsRefused(t *testing.T) {
 
 func TestGuardThatIsStoppedIsNoticedAndEnded(t *testing.T) {
 	s, events, dir := started(t, yes)
-	if err := s.Set(t.Context(), true, 0); err != nil {
+	if err := s.Set(t.Context(), true, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	syscall.Kill(s.Process(), syscall.SIGSTOP)
@@ -294,15 +299,15 @@ func TestGuardThatIsStoppedIsNoticedAndEnded(t *testing.T) {
 
 func TestOrderToAStoppedGuardOpensTheRelayWithinASecond(t *testing.T) {
 	s, _, dir := started(t, yes)
-	s.Set(t.Context(), true, 0)
+	s.Set(t.Context(), true, 0, 0)
 	syscall.Kill(s.Process(), syscall.SIGSTOP)
-	go s.Set(t.Context(), false, 0)
+	go s.Set(t.Context(), false, 0, 0)
 	within(t, time.Second, "relay off", func() bool { return !lit(dir) })
 }
 
 func TestTerminatedGuardOpensTheRelayAndEnds(t *testing.T) {
 	s, events, dir := started(t, yes)
-	s.Set(t.Context(), true, time.Hour)
+	s.Set(t.Context(), true, time.Hour, 0)
 	syscall.Kill(s.Process(), syscall.SIGTERM)
 	within(t, time.Second, "relay off", func() bool { return !lit(dir) })
 	next(t, events, Lost)
@@ -310,7 +315,7 @@ func TestTerminatedGuardOpensTheRelayAndEnds(t *testing.T) {
 
 func TestGuardLeavesACtrlCToTheDaemon(t *testing.T) {
 	s, _, dir := started(t, yes)
-	s.Set(t.Context(), true, 0)
+	s.Set(t.Context(), true, 0, 0)
 	for range 20 {
 		syscall.Kill(s.Process(), syscall.SIGINT)
 		syscall.Kill(s.Process(), syscall.SIGHUP)
@@ -323,11 +328,11 @@ func TestGuardLeavesACtrlCToTheDaemon(t *testing.T) {
 
 func TestCloseEndsAJobThatMightHaveFinishedAlone(t *testing.T) {
 	s, events, dir := started(t, yes)
+	if err := s.Set(t.Context(), true, time.Hour, 0); err != nil {
+		t.Fatal(err)
+	}
 	sim.Drive(filepath.Join(dir, "busy"), true)
 	for !next(t, events, Busy).On {
-	}
-	if err := s.Set(t.Context(), true, time.Hour); err != nil {
-		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil || lit(dir) {
 		t.Error(err, lit(dir))
@@ -371,19 +376,21 @@ func target(pid string, f *os.File) string {
 
 func TestNonsenseOnTheRealPipeOpensTheRelay(t *testing.T) {
 	dir := t.TempDir()
-	sim.Drive(filepath.Join(dir, "busy"), true)
 	g := child("guard", dir)
 	in, _ := g.StdinPipe()
 	out, _ := g.StdoutPipe()
 	if err := g.Start(); err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(in, "on 1 3600000\n")
+	io.WriteString(in, "on 1 3600000 0\n")
 	lines := bufio.NewScanner(out)
 	for lines.Scan() && lines.Text() != "done 1 1" {
 	}
 	if !lit(dir) {
 		t.Fatal("not on")
+	}
+	sim.Drive(filepath.Join(dir, "busy"), true)
+	for lines.Scan() && lines.Text() != "busy 1" {
 	}
 	io.WriteString(in, "\x00\xff\n")
 	within(t, 500*time.Millisecond, "off", func() bool { return !lit(dir) })

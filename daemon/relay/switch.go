@@ -27,11 +27,25 @@ const (
 )
 
 var (
-	// ErrEStop is why Set does not close the relay while the emergency stop is open. The guard lives.
-	ErrEStop = errors.New("the emergency stop is open")
 	// ErrNoGuard is what a Switch answers that was never started, or was closed, or whose guard has ended: the relay is open.
 	ErrNoGuard = errors.New("there is no guard")
 )
+
+// Refusal is why a living guard does not close the relay.
+type Refusal string
+
+const (
+	ErrEStop     Refusal = "e-stop"
+	ErrDoor      Refusal = "door"
+	ErrContactor Refusal = "contactor"
+	ErrRuns      Refusal = "runs"
+)
+
+var refusals = map[Refusal]string{ErrEStop: "the emergency stop is open", ErrDoor: "the door is open",
+	ErrContactor: "the contactor does not say that it is open", ErrRuns: "the machine works although its relay is open"}
+
+// Error implements error.
+func (r Refusal) Error() string { return refusals[r] }
 
 // process is the guard as a process.
 type process interface {
@@ -168,16 +182,13 @@ func (s *Switch) take(w word) bool {
 	switch w.say {
 	case "alive":
 		return true
-	case "done":
+	case "done", "deny":
 		return s.answer(w)
 	case "drop":
 		s.news.tell(Event{What: Dropped, Why: w.why})
 		return true
-	case "e-stop":
-		s.news.tell(Event{What: EStop, On: w.on})
-		return true
-	case "busy":
-		s.news.tell(Event{What: Busy, On: w.on})
+	case "e-stop", "door", "contactor", "busy":
+		s.news.tell(Event{What: Happening(w.say), On: w.on})
 		return true
 	}
 	return false
@@ -222,18 +233,18 @@ func (s *Switch) reason() string {
 }
 
 // Set closes or opens the relay and returns once the guard has confirmed, within a second. finish is how long the machine's job may go on
-// if this daemon is lost, at most MaxFinish. After an error the relay is open: the guard refused (ErrEStop), or it is gone, or it did not
-// answer, was ended, and Lost follows. A ctx that ends before the answer ends the guard too.
-func (s *Switch) Set(ctx context.Context, on bool, finish time.Duration) error {
+// if this daemon is lost, cool how long the extraction runs on after the relay; both at most MaxFinish. After an error the relay is open: the
+// guard refused (a Refusal), or it is gone, or it did not answer, was ended, and Lost follows. A ctx that ends before the answer ends the guard too.
+func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	if s.in == nil {
 		return ErrNoGuard
 	}
-	if finish < 0 || finish > MaxFinish {
-		return fmt.Errorf("a job cannot go on alone for %v: the most is %v", finish, MaxFinish)
+	if !bounded(finish) || !bounded(cool) {
+		return fmt.Errorf("a job cannot go on alone for %v, nor the extraction for %v: the most is %v", finish, cool, MaxFinish)
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	o := s.next(on, finish)
+	o := s.next(on, finish, cool)
 	if err := s.say(o); err != nil {
 		s.end(grace)
 		return fmt.Errorf("%w: %w", ErrNoGuard, err)
@@ -256,7 +267,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish time.Duration) error {
 	return fmt.Errorf("the guard was ended: %w", err)
 }
 
-func (s *Switch) next(on bool, finish time.Duration) order {
+func (s *Switch) next(on bool, finish, cool time.Duration) order {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.order++
@@ -264,15 +275,20 @@ func (s *Switch) next(on bool, finish time.Duration) order {
 	if !on {
 		return order{do: "off", id: s.order}
 	}
-	return order{do: "on", id: s.order, finish: finish}
+	return order{do: "on", id: s.order, finish: finish, cool: cool}
 }
 
 func (s *Switch) judge(o order, w word) error {
+	why := Refusal(w.why)
 	switch {
-	case w.on == (o.do == "on"):
+	case w.say == "done" && w.on == (o.do == "on"):
 		return nil
+	case w.say == "deny" && o.do == "on" && refusals[why] != "":
+		return fmt.Errorf("the guard did not close the relay: %w", why)
 	case o.do == "on":
-		return fmt.Errorf("the guard did not close the relay: %w", ErrEStop)
+		s.fail("it did not close the relay")
+		s.end(grace)
+		return errors.New("the guard was ended: it did not close the relay, and did not say why")
 	}
 	s.fail("it did not open the relay")
 	s.end(grace)

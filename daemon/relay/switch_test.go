@@ -139,7 +139,7 @@ func held(t *testing.T, alive func() bool, reply func(order) string, story func(
 		f, say, hear := newFake()
 		events := make(chan Event, 64)
 		go f.obey(reply)
-		go f.say("guard 2 0\n")
+		go f.say("guard 3 0\n")
 		s, err := newSwitch(say, f, alive).begin(t.Context(), hear, events)
 		if err != nil {
 			t.Fatal(err)
@@ -185,7 +185,7 @@ func TestSetReturnsWhenTheGuardHasConfirmed(t *testing.T) {
 	held(t, yes, slow, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
 		for _, on := range []bool{true, true, false, false, true} {
 			var err error
-			if d := took(t, func() { err = s.Set(t.Context(), on, time.Hour) }); err != nil || d < confirmation-time.Millisecond {
+			if d := took(t, func() { err = s.Set(t.Context(), on, time.Hour, 0) }); err != nil || d < confirmation-time.Millisecond {
 				t.Errorf("%v after %v", err, d)
 			}
 		}
@@ -203,21 +203,21 @@ func TestGuardThatDoesNotConfirmIsEnded(t *testing.T) {
 		"twice":             {func(o order) string { return honest(o) + honest(o) }, "nobody had asked"},
 		"nonsense":          {func(order) string { return "done\n" }, "makes no sense"},
 		"no line feed":      {func(order) string { return strings.Repeat("x", 300) }, "too long"},
-		"greets again":      {func(order) string { return "guard 2 0\n" }, "nobody had asked"},
+		"greets again":      {func(order) string { return "guard 3 0\n" }, "nobody had asked"},
 		"gives up":          {func(order) string { return "fault the board burnt\n" }, "burnt"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			held(t, yes, f.reply, func(t *testing.T, s *Switch, g *fake, events chan Event) {
 				g.stuck.Store(true)
 				var err error
-				took(t, func() { err = s.Set(t.Context(), true, 0) })
+				took(t, func() { err = s.Set(t.Context(), true, 0, 0) })
 				if err == nil && name != "twice" {
 					t.Error("no error")
 				}
 				if got := why(events); !strings.Contains(got, f.want) || !g.killed.Load() {
 					t.Errorf("lost with %q, killed %v", got, g.killed.Load())
 				}
-				took(t, func() { err = s.Set(t.Context(), true, 0) })
+				took(t, func() { err = s.Set(t.Context(), true, 0, 0) })
 				if err == nil {
 					t.Error("a lost guard switched on")
 				}
@@ -234,10 +234,10 @@ func TestGuardThatDoesNotOpenTheRelayIsEnded(t *testing.T) {
 		return honest(o)
 	}
 	held(t, yes, liar, func(t *testing.T, s *Switch, _ *fake, events chan Event) {
-		if err := s.Set(t.Context(), true, 0); err != nil {
+		if err := s.Set(t.Context(), true, 0, 0); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Set(t.Context(), false, 0); err == nil || !strings.Contains(why(events), "did not open") {
+		if err := s.Set(t.Context(), false, 0, 0); err == nil || !strings.Contains(why(events), "did not open") {
 			t.Error(err)
 		}
 	})
@@ -252,7 +252,7 @@ func TestDropIsNoAnswer(t *testing.T) {
 		return honest(o)
 	}
 	held(t, yes, dropping, func(t *testing.T, s *Switch, _ *fake, events chan Event) {
-		if err := s.Set(t.Context(), true, 0); err != nil {
+		if err := s.Set(t.Context(), true, 0, 0); err != nil {
 			t.Error(err)
 		}
 		if e := <-events; e != (Event{What: Dropped, Why: "lease"}) {
@@ -264,15 +264,15 @@ func TestDropIsNoAnswer(t *testing.T) {
 func TestEStopIsTheReasonOfARefusalAndTheGuardLives(t *testing.T) {
 	refuses := func(o order) string {
 		if o.do == "on" {
-			return fmt.Sprintf("done %d 0\n", o.id)
+			return fmt.Sprintf("deny %d e-stop\n", o.id)
 		}
 		return honest(o)
 	}
 	held(t, yes, refuses, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
-		if err := s.Set(t.Context(), true, 0); !errors.Is(err, ErrEStop) {
+		if err := s.Set(t.Context(), true, 0, 0); !errors.Is(err, ErrEStop) {
 			t.Error(err)
 		}
-		if err := s.Set(t.Context(), false, 0); err != nil {
+		if err := s.Set(t.Context(), false, 0, 0); err != nil {
 			t.Error(err)
 		}
 	})
@@ -318,7 +318,7 @@ func TestLeaseIsRenewedOnlyWhileTheDaemonLives(t *testing.T) {
 		if got := keeps.Load(); got != 0 {
 			t.Errorf("%d keeps of a daemon that is dead", got)
 		}
-		if err := s.Set(t.Context(), true, 0); err != nil {
+		if err := s.Set(t.Context(), true, 0, 0); err != nil {
 			t.Error(err)
 		}
 	})
@@ -338,7 +338,7 @@ func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
 	held(t, yes, mute, func(t *testing.T, s *Switch, g *fake, events chan Event) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Millisecond, cancel)
-		if err := s.Set(ctx, true, 0); !errors.Is(err, context.Canceled) {
+		if err := s.Set(ctx, true, 0, 0); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		why(events)
@@ -348,14 +348,14 @@ func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
 func TestCloseOpensTheRelayBeforeTheGuardMayThinkItLost(t *testing.T) {
 	var last atomic.Value
 	held(t, yes, func(o order) string { last.Store(o.do); return honest(o) }, func(t *testing.T, s *Switch, g *fake, _ chan Event) {
-		s.Set(t.Context(), true, time.Hour)
+		s.Set(t.Context(), true, time.Hour, 0)
 		if err := s.Close(); err != nil || last.Load() != "off" || g.killed.Load() {
 			t.Errorf("%v; the last order was %v, killed %v", err, last.Load(), g.killed.Load())
 		}
 		if err := s.Close(); err != nil {
 			t.Error("again:", err)
 		}
-		if err := s.Set(t.Context(), true, 0); err == nil {
+		if err := s.Set(t.Context(), true, 0, 0); err == nil {
 			t.Error("a closed Switch switched on")
 		}
 	})
@@ -376,7 +376,7 @@ func TestEventsThatNobodyReadsHoldNothingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, say, hear := newFake()
 		go f.obey(honest)
-		go f.say("guard 2 0\n")
+		go f.say("guard 3 0\n")
 		events := make(chan Event)
 		s, err := newSwitch(say, f, yes).begin(t.Context(), hear, events)
 		if err != nil {
@@ -386,7 +386,7 @@ func TestEventsThatNobodyReadsHoldNothingUp(t *testing.T) {
 			f.say("e-stop 1\ndrop e-stop\ne-stop 0\n")
 		}
 		f.say("busy 1\n")
-		if err := s.Set(t.Context(), true, 0); err != nil {
+		if err := s.Set(t.Context(), true, 0, 0); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
@@ -407,8 +407,8 @@ func TestGuardThatDoesNotStartSaysWhy(t *testing.T) {
 	for line, want := range map[string]string{
 		"fault line 17 of /dev/gpiochip0 is held by \"other\"\n": "held by",
 		"guard 1\n":      "makes no sense",
-		"guard 3 0\n":    "same version",
-		"guard 2 1\n":    "same version",
+		"guard 9 0\n":    "same version",
+		"guard 3 1\n":    "same version",
 		"done 1 1\n":     "same version",
 		"alive":          "it said nothing",
 		"":               "it said nothing",
@@ -439,7 +439,7 @@ func TestGuardThatDoesNotStartSaysWhy(t *testing.T) {
 
 func TestUnsetSwitchRefuses(t *testing.T) {
 	s := new(Switch)
-	if err := s.Set(t.Context(), true, 0); !errors.Is(err, ErrNoGuard) {
+	if err := s.Set(t.Context(), true, 0, 0); !errors.Is(err, ErrNoGuard) {
 		t.Error("the zero Switch answered", err)
 	}
 	if err := s.Close(); err != nil {
@@ -450,18 +450,18 @@ func TestUnsetSwitchRefuses(t *testing.T) {
 func TestJobCannotGoOnAloneForEver(t *testing.T) {
 	held(t, yes, honest, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
 		for _, d := range []time.Duration{-1, MaxFinish + 1} {
-			if err := s.Set(t.Context(), true, d); err == nil {
+			if err := s.Set(t.Context(), true, d, 0); err == nil {
 				t.Errorf("%v was taken", d)
 			}
 		}
-		if err := s.Set(t.Context(), true, MaxFinish); err != nil {
+		if err := s.Set(t.Context(), true, MaxFinish, 0); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
 func FuzzSwitchHears(f *testing.F) {
-	for _, s := range []string{"guard 2 0\n", "guard 2 0\nbusy 1\ne-stop 1\ndrop e-stop\n", "guard 2 0\ndone 1 1\n", "guard 2 0\nalive\nalive\n", "fault x\n", "\n", "guard 2 0\nfault x"} {
+	for _, s := range []string{"guard 3 0\n", "guard 3 0\nbusy 1\ne-stop 1\ndrop e-stop\n", "guard 3 0\ndone 1 1\n", "guard 3 0\nalive\nalive\n", "fault x\n", "\n", "guard 3 0\nfault x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, said string) {
@@ -473,7 +473,7 @@ func FuzzSwitchHears(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := s.Set(t.Context(), true, 0); err == nil && !strings.Contains(said, "done 1 1\n") {
+		if err := s.Set(t.Context(), true, 0, 0); err == nil && !strings.Contains(said, "done 1 1\n") {
 			t.Error("a guard that did not confirm was believed")
 		}
 		s.Close()

@@ -21,8 +21,13 @@ func (t *step) finishing(c wire.Cause, until time.Time) {
 	t.Phase, t.ending, t.Until, t.Others = Finishing, c, until, nil
 }
 
-// working reports whether the machine is known to work.
-func (t *step) working() bool { return t.in.Settings.HasBusy && t.Busy }
+// working reports whether the machine is known to work. At a start it moves without working.
+func (t *step) working() bool { return t.in.Settings.HasBusy && t.Busy && !t.starting() }
+
+// starting reports whether a session is so young that the busy input means nothing.
+func (t *step) starting() bool {
+	return t.Session != "" && t.in.Now.Sub(t.Since) < t.in.Settings.Ignore
+}
 
 // end switches off, then records. It does nothing where no session runs.
 func (t *step) end(c wire.Cause) {
@@ -34,6 +39,7 @@ func (t *step) end(c wire.Cause) {
 	t.record(Record{Kind: wire.SessionEnd, Session: t.Session, Member: t.Member,
 		Body: wire.EndBody{Cause: c, Seconds: int64(lasted / time.Second)}})
 	t.tell(Tell{Say: Ended, Member: t.Member, What: string(c)})
+	t.opened = t.in.Now
 	t.cooled = t.in.Now.Add(t.in.Settings.Cooldown)
 	t.rest()
 }
@@ -79,6 +85,9 @@ func (t *step) tick() {
 			t.rest()
 		}
 	}
+	if t.Busy && t.in.Now.Sub(t.opened) >= Coast {
+		t.runs()
+	}
 	if len(t.Others) > 0 && t.in.Now.Sub(t.Since) >= ChooseFor {
 		t.Others = nil
 	}
@@ -105,7 +114,7 @@ func (t *step) limits() {
 // too long, where an input says whether it works. Zero: never.
 func (t *step) deadline() (time.Time, wire.Cause) {
 	at, why := t.limit, wire.CauseLimit
-	if t.Limits.Idle <= 0 || !t.in.Settings.HasBusy || t.Busy {
+	if t.Limits.Idle <= 0 || !t.in.Settings.HasBusy || t.working() {
 		return at, why
 	}
 	if idle := t.Worked.Add(t.Limits.Idle); at.IsZero() || idle.Before(at) {
@@ -126,15 +135,30 @@ func (t *step) stop() {
 }
 
 func (t *step) busy(working bool) {
-	if t.Busy || working {
+	if (t.Busy || working) && !t.starting() {
 		t.Worked = t.in.Now
 	}
+	began := working && !t.Busy
 	t.Busy = working
 	switch {
 	case t.Phase == Finishing && !working:
 		t.end(t.ending)
 	case t.Phase == EndingSoon && working:
 		t.limits()
+	case began && t.in.Now.Sub(t.opened) >= Coast:
+		t.runs()
+	}
+	if !working {
+		t.mended(Mended{What: Runs})
+	}
+}
+
+// Runs is the fault of a machine that works although its relay is open: something feeds it past the relay.
+const Runs = "runs"
+
+func (t *step) runs() {
+	if !t.Running() && !t.down {
+		t.broke(Broke{What: Runs, Why: "it works although its relay is open"})
 	}
 }
 

@@ -31,7 +31,7 @@ func TestStartThatCannotBeRecordedDoesNotHappen(t *testing.T) {
 			if !w.told(CannotRecord) || !w.Broken {
 				t.Errorf("nobody is told: %s", words(w.effects))
 			}
-			w.disk(false).do(Tick{}, Busy{true}).at(t, c.phase, "not by itself")
+			w.disk(false).do(Tick{}, Reader{}).at(t, c.phase, "not by itself")
 			w.tap(ines).at(t, Maintenance, "with a new tap")
 			if w.count(wire.SessionStart) != starts+1 || w.Broken {
 				t.Errorf("%d starts, broken %v", w.count(wire.SessionStart), w.Broken)

@@ -40,6 +40,8 @@ func (t *step) event() {
 	switch e := t.in.Event.(type) {
 	case Tap:
 		t.tap(e)
+	case Away:
+		t.away(e.Member)
 	case Stranger:
 		t.stranger(e)
 	case ChooseRole:
@@ -91,6 +93,19 @@ func (t *step) tap(e Tap) {
 	}
 }
 
+// away ends the session whose card stood in the slot: the supervisor's, where there is one, for the learner's had to leave it.
+func (t *step) away(m policy.MemberID) {
+	holder, c := t.Member, wire.CauseTap
+	if t.Supervisor != "" {
+		holder, c = t.Supervisor, wire.CauseSupervisor
+	}
+	if !t.Running() || t.Phase == Finishing || m != "" && m != holder {
+		return
+	}
+	t.taps = [3]tapped{} // whoever puts a card back at once means it
+	t.endOrFinish(c)
+}
+
 // stranger changes nothing, whatever runs: a card that nobody has is refused and written down.
 func (t *step) stranger(e Stranger) {
 	if !t.down {
@@ -122,9 +137,11 @@ func (t *step) flaps(m policy.MemberID) bool {
 func (t *step) answer(e Tap) {
 	switch d := e.Decision; {
 	case d.Verdict == policy.Allow && t.mayStart(d.Role):
+		t.card = e.Card
 		t.start(e.Member, "", d)
 	case d.Verdict == policy.Await && t.mayStart(d.Role):
 		t.acted(e.Member)
+		t.card = e.Card
 		t.Phase, t.Member, t.Since, t.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(t.await())
 	default:
 		t.deny(e.Member, d)
@@ -177,9 +194,17 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision) {
 	t.take(d)
 	t.record(Record{Kind: wire.SessionStart, Session: t.Session, Member: m, Body: wire.StartBody{Role: d.Role, Grant: d.Grant,
 		Badges: d.Badges, Supervisor: supervisor, MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle,
-		Would: would(d), Card: "uid"}})
+		Would: would(d), Card: t.proof()}})
 	t.do(t.on())
 	t.tell(Tell{Say: Welcome, Member: m})
+}
+
+// proof is what the card proved, as records name it.
+func (t *step) proof() string {
+	if t.card == "aes" {
+		return t.card
+	}
+	return "uid"
 }
 
 // take makes the decision's role and limits those of the session. Limits count from its start, whichever role it began in.
@@ -207,7 +232,7 @@ func would(d policy.Decision) string {
 }
 
 func (t *step) on() Relay {
-	r := Relay{On: true, FinishJob: t.in.Settings.FinishJob && t.Role != policy.Maintainer}
+	r := Relay{On: true, Cool: t.in.Settings.Cooldown, FinishJob: t.in.Settings.FinishJob && t.Role != policy.Maintainer}
 	if r.FinishJob {
 		r.Finish = t.finish()
 	}

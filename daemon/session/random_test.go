@@ -31,7 +31,7 @@ func acts() []Event {
 		AddTag{}, RemoveTag{ID: "t1"}, RemoveTag{ID: "t2"}, RemoveTag{ID: "t3"}, RemoveTag{ID: "t1", By: ines}, RemoveTag{ID: "t2", By: nour},
 		Log{What: "lens-cleaning", Minutes: 10}, Log{},
 		ChooseRole{allow(policy.Maintainer)}, ChooseRole{allow(policy.User)}, ChooseRole{denied(policy.Deny, policy.User)}, ChooseRole{allow(policy.Host)},
-		Recorded{}, Tap{}, Tap{Member: zoe, Decision: policy.Decision{Verdict: policy.Allow}}, nil}
+		Away{nour}, Away{karim}, Away{lea}, Away{}, Recorded{}, Tap{}, Tap{Member: zoe, Decision: policy.Decision{Verdict: policy.Allow}}, nil}
 	for range 2 {
 		for _, m := range []policy.MemberID{lea, karim, nour, ines, paul, zoe, bruno} {
 			ev = append(ev, tapOf(m))

@@ -69,6 +69,8 @@ const (
 	PendingMax = 64
 	// ChooseFor is how long after their tap a member may take another of their roles.
 	ChooseFor = time.Minute
+	// Coast is how long a machine may go on moving once its relay is open: a spindle, a fan, a laser's tube current.
+	Coast = 10 * time.Second
 	// DefaultAwait is how long a learner's tap waits for the supervisor's card.
 	DefaultAwait = time.Minute
 	// DefaultFinish bounds the job that goes on after its session: a day of printing.
@@ -80,6 +82,7 @@ type Settings struct {
 	Cooldown  time.Duration
 	FinishJob bool          // a busy machine finishes its job
 	HasBusy   bool          // there is an input that says whether the machine works
+	Ignore    time.Duration // how long after a start the busy input means nothing: the machine finds its home
 	Await     time.Duration // 0: DefaultAwait
 	Finish    time.Duration // 0: DefaultFinish
 }
@@ -106,6 +109,8 @@ type State struct {
 	Since  time.Time // the session's start, or the start of the wait or of the cooling
 	Until  time.Time // the end if nothing happens: in On and Maintenance the session's limit, else the phase's; zero: none
 	limit  time.Time // the session's limit; zero: none
+	card   string    // what the card that began the session, or the wait, proved
+	opened time.Time // when the relay last opened
 	cooled time.Time // until then a machine at rest is cooling
 	taps   [3]tapped // the last taps that were acted on, newest first
 
@@ -177,9 +182,12 @@ type (
 	// with this member as supervisor; it is looked at only in Awaiting.
 	Tap struct {
 		Member      policy.MemberID
+		Card        string // what it proved: "aes", else only its number is known
 		Decision    policy.Decision
 		Supervising policy.Decision
 	}
+	// Away is a card taken out of its slot, or without a member an empty slot. The session of whose card stood there ends.
+	Away struct{ Member policy.MemberID }
 	// Stranger is a card that belongs to nobody.
 	Stranger struct{ Decision policy.Decision }
 	// ChooseRole asks for another role in a session under way, with the decision on that role.
@@ -206,7 +214,8 @@ type (
 	Stop struct{}
 	// Busy is the input that says whether the machine works.
 	Busy struct{ Working bool }
-	// Broke says that something holds the machine off: "e-stop", "guard-lost", "relay".
+	// Broke says that something holds the machine off: "e-stop", "door", "contactor", "guard-lost". The session says
+	// "runs" by itself: the machine works although its relay is open.
 	Broke struct{ What, Why string }
 	// Mended takes a Broke back. The machine stays off until the next card.
 	Mended struct{ What string }
@@ -226,6 +235,7 @@ type (
 )
 
 func (Tap) event()          {}
+func (Away) event()         {}
 func (Stranger) event()     {}
 func (ChooseRole) event()   {}
 func (Log) event()          {}
@@ -254,11 +264,12 @@ type (
 		place   int // among the effects of its step, from 1; 0: not of a step
 	}
 	// Relay is to be switched, and confirmed, before the next effect. FinishJob goes with On:
-	// if the daemon dies, the guard waits for the machine's job, at most Finish.
+	// if the daemon dies, the guard waits for the machine's job, at most Finish. Cool is how long the extraction runs on after it.
 	Relay struct {
 		On        bool
 		FinishJob bool
 		Finish    time.Duration
+		Cool      time.Duration
 	}
 	// Tell is an answer for whoever stands at the machine; what lasts is in the State.
 	Tell struct {

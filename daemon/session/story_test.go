@@ -383,3 +383,49 @@ func TestChangeIsWhatTheLogSays(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestMachineThatRunsWhileItsRelayIsOpenIsAFault(t *testing.T) {
+	w := newWorld().do(Busy{true}).at(t, Fault, "it works before anybody came")
+	w.tap(nour).at(t, Fault, "nobody starts").do(Busy{false}).at(t, Off, "it rests").tap(nour).at(t, On, "now somebody does")
+
+	w = newWorld().tap(paul).do(Busy{true}, Stop{}).at(t, Cooling, "it coasts")
+	w.wait(Coast-2*Flap).at(t, Cooling, "still").wait(2*Flap).at(t, Fault, "this is no coasting").do(Busy{false}).at(t, Cooling, "it rests at last")
+	if w.count(wire.Faulted) != 1 || w.count(wire.FaultCleared) != 1 {
+		t.Errorf("%d faults, %d cleared", w.count(wire.Faulted), w.count(wire.FaultCleared))
+	}
+}
+
+func TestMachineThatFindsItsHomeDoesNotWork(t *testing.T) {
+	w := newWorld()
+	w.settings.Ignore = 30 * time.Second
+	w.tap(nour).do(Busy{true}).tap(nour).at(t, Cooling, "homing is no job to finish")
+	w = newWorld()
+	w.settings.Ignore = 30 * time.Second
+	w.tap(nour).do(Busy{true}).wait(30*time.Second).tap(nour).at(t, Finishing, "a job is")
+}
+
+func TestCardOutOfItsSlotEndsTheSessionThatItHolds(t *testing.T) {
+	w := newWorld().tap(nour).do(Away{karim}).at(t, On, "another card").do(Away{nour}).at(t, Cooling, "the card itself")
+	w.ended(t, wire.CauseTap, 1)
+	w.atOnce(tapOf(nour)).at(t, On, "put back at once")
+	w.do(Away{}).at(t, Cooling, "the reader came back to an empty slot")
+
+	w = newWorld().tap(lea).do(Away{lea}).at(t, Awaiting, "the mentor's card needs the slot").tap(karim).at(t, On, "it is in")
+	w.do(Away{lea}).at(t, On, "the learner's has left long ago").do(Away{karim}).at(t, Cooling, "the mentor's leaves")
+	w.ended(t, wire.CauseSupervisor, 1)
+}
+
+func TestRecordSaysWhatTheCardProved(t *testing.T) {
+	e := tapOf(nour)
+	e.Card = "aes"
+	w := newWorld().do(e)
+	if r, _ := w.last(wire.SessionStart); r.Body.(wire.StartBody).Card != "aes" {
+		t.Errorf("%+v", r.Body)
+	}
+	if w.tap(nour).tap(paul); w.Member != paul {
+		t.Fatal(w.Member)
+	}
+	if r, _ := w.last(wire.SessionStart); r.Body.(wire.StartBody).Card != "uid" {
+		t.Errorf("%+v", r.Body)
+	}
+}

@@ -20,6 +20,8 @@ func happenings() []struct {
 	}{
 		{"tap learner", tapOf(lea), Flap},
 		{"tap user", tapOf(nour), Flap},
+		{"card away", Away{nour}, Flap},
+		{"slot empty", Away{}, Flap},
 		{"tap mentor", tapOf(karim), Flap},
 		{"tap maintainer", tapOf(ines), Flap},
 		{"tap user+maintainer", tapOf(paul), Flap},

@@ -118,7 +118,7 @@ func (h *hand) Set(ctx context.Context, r session.Relay) error {
 	if r.FinishJob {
 		finish = r.Finish
 	}
-	return s.Set(ctx, r.On, finish)
+	return s.Set(ctx, r.On, finish, r.Cool)
 }
 
 // close opens the relay and ends the guard.

@@ -15,6 +15,7 @@ import (
 type Order struct {
 	On     bool
 	Finish time.Duration
+	Cool   time.Duration
 }
 
 // Switch is a relay that is open. Its zero value has no guard and refuses; New makes one that works.
@@ -33,10 +34,10 @@ type Switch struct {
 func New(events chan relay.Event) *Switch { return &Switch{alive: true, events: events} }
 
 // Set does what relay.Switch's does: it fails as it was told to, and without a guard, with an open e-stop, or after ctx; then the relay is open.
-func (s *Switch) Set(ctx context.Context, on bool, finish time.Duration) error {
+func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.orders = append(s.orders, Order{on, finish})
+	s.orders = append(s.orders, Order{on, finish, cool})
 	err := s.obstacle(ctx, on)
 	s.on = on && err == nil
 	return err

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 type switcher interface {
-	Set(ctx context.Context, on bool, finish time.Duration) error
+	Set(ctx context.Context, on bool, finish, cool time.Duration) error
 }
 
 // bench is a relay, true or fake, and what can happen to it.
@@ -82,7 +82,7 @@ func TestFakeKeepsTheSwitchsPromises(t *testing.T) {
 			b := kind(t)
 			set := func(on bool, want error) {
 				t.Helper()
-				if err := b.Set(t.Context(), on, time.Hour); !errors.Is(err, want) || b.lit() != (on && want == nil) {
+				if err := b.Set(t.Context(), on, time.Hour, 0); !errors.Is(err, want) || b.lit() != (on && want == nil) {
 					t.Fatalf("set %v: %v, and the relay is closed: %v", on, err, b.lit())
 				}
 			}
@@ -104,7 +104,7 @@ func TestFakeKeepsTheSwitchsPromises(t *testing.T) {
 			if e := b.next(t); e != (relay.Event{What: relay.Lost}) {
 				t.Fatalf("%+v", e)
 			}
-			if err := b.Set(t.Context(), true, 0); !errors.Is(err, relay.ErrNoGuard) || b.lit() {
+			if err := b.Set(t.Context(), true, 0, 0); !errors.Is(err, relay.ErrNoGuard) || b.lit() {
 				t.Errorf("without a guard: %v, %v", err, b.lit())
 			}
 		})
@@ -115,16 +115,16 @@ func TestFakeFailsAsItIsTold(t *testing.T) {
 	events := make(chan relay.Event, 8)
 	s, broken := New(events), errors.New("broken")
 	s.Fail(nil, broken)
-	if err := s.Set(t.Context(), true, time.Minute); err != nil || !s.On() {
+	if err := s.Set(t.Context(), true, time.Minute, 0); err != nil || !s.On() {
 		t.Error(err)
 	}
-	if err := s.Set(t.Context(), true, 0); !errors.Is(err, broken) || s.On() {
+	if err := s.Set(t.Context(), true, 0, 0); !errors.Is(err, broken) || s.On() {
 		t.Error(err, s.On())
 	}
-	if want := []Order{{true, time.Minute}, {true, 0}}; !slices.Equal(s.Orders(), want) {
+	if want := []Order{{true, time.Minute, 0}, {true, 0, 0}}; !slices.Equal(s.Orders(), want) {
 		t.Errorf("orders %+v", s.Orders())
 	}
-	s.Set(t.Context(), true, 0)
+	s.Set(t.Context(), true, 0, 0)
 	s.Drop()
 	s.Drop()
 	if s.On() || len(events) != 1 {
@@ -133,7 +133,7 @@ func TestFakeFailsAsItIsTold(t *testing.T) {
 }
 
 func TestUnsetFakeRefuses(t *testing.T) {
-	if err := new(Switch).Set(t.Context(), true, 0); !errors.Is(err, relay.ErrNoGuard) {
+	if err := new(Switch).Set(t.Context(), true, 0, 0); !errors.Is(err, relay.ErrNoGuard) {
 		t.Error(err)
 	}
 }

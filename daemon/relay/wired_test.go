@@ -1,0 +1,171 @@
+package relay
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"periph.io/x/conn/v3/gpio"
+)
+
+// contactor is a coil and the mirror contact it moves, later than it is told, unless something is broken.
+type contactor struct {
+	brittle
+	mirror contact
+	lag    time.Duration
+	welded bool // it stays closed
+	open   bool // its coil is burnt
+	mute   bool // the mirror's wire is broken: pulled up
+}
+
+// Out implements gpio.PinOut.
+func (c *contactor) Out(l gpio.Level) error {
+	closed := (bool(l) || c.welded) && !c.open || c.mute
+	time.AfterFunc(c.lag, func() { c.mirror.high.Store(closed) })
+	return c.brittle.Out(l)
+}
+
+// coiled is a guard whose relay moves a contactor.
+func coiled(t *testing.T, c *contactor, story func(*rig)) {
+	rigged(t, func(r *rig) {
+		c.mirror.high.Store(c.welded || c.mute)
+		r.more = func(p *Pins) { p.Relay, p.Contactor = c, &c.mirror }
+	}, story)
+}
+
+func TestContactorThatFollowsIsBelieved(t *testing.T) {
+	c := &contactor{lag: 80 * time.Millisecond}
+	coiled(t, c, func(r *rig) {
+		r.wait(time.Second)
+		for range 3 {
+			r.say("on 1 0 0\n").hears("done 1 1").live(5 * time.Second)
+			if !c.brittle.high() {
+				t.Fatalf("the relay opened by itself: %q", r.said)
+			}
+			r.say("off 2\n").wait(5 * time.Second)
+		}
+		if r.heard("contactor 1") || r.heard("drop contactor") {
+			t.Errorf("said %q", r.said)
+		}
+	})
+}
+
+func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
+	t.Run("its coil is burnt", func(t *testing.T) {
+		c := &contactor{open: true}
+		coiled(t, c, func(r *rig) {
+			r.say("on 1 0 0\n").hears("done 1 1").wait(follow).hears("contactor 1").hears("drop contactor")
+			if c.brittle.high() {
+				t.Error("the relay is closed")
+			}
+		})
+	})
+	t.Run("it falls open under way", func(t *testing.T) {
+		c := &contactor{}
+		coiled(t, c, func(r *rig) {
+			r.say("on 1 0 0\n").live(2 * time.Second)
+			c.mirror.high.Store(false)
+			r.say("keep\n").wait(settle + sample + flutter + sample).hears("drop contactor")
+		})
+	})
+	t.Run("it is welded", func(t *testing.T) {
+		c := &contactor{}
+		coiled(t, c, func(r *rig) {
+			r.say("on 1 0 0\n").live(2 * time.Second)
+			c.welded = true
+			r.say("off 2\n").hears("done 2 0").wait(follow + sample).hears("contactor 1")
+			r.say("on 3 0 0\n").hears("deny 3 contactor")
+			c.mirror.high.Store(false)
+			c.welded = false
+			r.wait(settle + flutter + 2*sample).hears("contactor 0").say("on 4 0 0\n").hears("done 4 1")
+		})
+	})
+	t.Run("its wire is broken", func(t *testing.T) {
+		c := &contactor{mute: true}
+		coiled(t, c, func(r *rig) {
+			r.say("on 1 0 0\n").hears("deny 1 contactor").wait(time.Second).say("on 2 0 0\n").hears("deny 2 contactor").hears("contactor 1")
+			if c.brittle.high() {
+				t.Error("the relay is closed")
+			}
+		})
+	})
+}
+
+func TestMachineThatWorksWhileItsRelayIsOpenIsNotSwitchedOn(t *testing.T) {
+	rigged(t, nil, func(r *rig) {
+		r.set(&r.busy, true).wait(sample).say("on 1 0 0\n").is(false, "it works already").hears("deny 1 runs")
+		r.set(&r.busy, false).wait(2*settle).say("on 2 0 0\n").is(true, "it rests")
+		r.set(&r.busy, true).wait(sample).say("on 3 0 0\n").is(true, "an order anew").hears("done 3 1")
+	})
+}
+
+func TestOpenDoorOpensTheRelayAtOnce(t *testing.T) {
+	var door contact
+	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Door = &door } }, func(r *rig) {
+		r.say("on 1 0 0\n").set(&door, true).wait(sample).is(false, "open").hears("door 1").hears("drop door")
+		r.say("on 2 0 0\n").is(false, "still open").hears("deny 2 door")
+		r.set(&door, false).wait(2*settle).hears("door 0").say("on 3 0 0\n").is(true, "closed")
+	})
+}
+
+func TestExtractionRunsWithTheMachineAndOnAfterIt(t *testing.T) {
+	var fan brittle
+	stories := map[string]func(*rig){
+		"tapped out": func(r *rig) { r.say("off 2\n") },
+		"e-stop":     func(r *rig) { r.set(&r.estop, true).wait(sample) },
+		"lease":      func(r *rig) { r.wait(Lease) },
+	}
+	for name, end := range stories {
+		fan = brittle{}
+		rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Exhaust = &fan } }, func(r *rig) {
+			if fan.high() {
+				t.Error("it runs before the machine")
+			}
+			r.say("on 1 0 180000\n").live(time.Minute)
+			if !fan.high() {
+				t.Error("it does not run")
+			}
+			end(r)
+			r.is(false, name).wait(179 * time.Second)
+			if !fan.high() {
+				t.Errorf("%s: it stopped too soon", name)
+			}
+			r.wait(2 * time.Second)
+			if fan.high() {
+				t.Errorf("%s: it does not stop", name)
+			}
+		})
+	}
+}
+
+func TestHeartbeatIsASignalAndNoLevel(t *testing.T) {
+	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Heartbeat = true } }, func(r *rig) {
+		r.say("on 1 0 0\n")
+		before := r.pin.rose()
+		r.live(10 * time.Second)
+		if n := r.pin.rose() - before; n < 10*10 || n > 10*25 {
+			t.Errorf("%d rises in 10 s: a charge pump wants 10 a second", n)
+		}
+		r.say("off 2\n")
+		before = r.pin.rose()
+		r.wait(10*time.Second).is(false, "off")
+		if r.pin.rose() != before {
+			t.Error("it beats while it is off")
+		}
+		r.say("on 3 0 0\n").wait(Lease+pulse).is(false, "the lease is missed").hears("drop lease")
+		before = r.pin.rose()
+		r.wait(time.Second)
+		if r.pin.rose() != before {
+			t.Error("it beats without a daemon")
+		}
+	})
+}
+
+// A line that fails between two beats ends the guard.
+func TestHeartbeatThatCannotBeSetIsAFault(t *testing.T) {
+	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Heartbeat = true } }, func(r *rig) {
+		r.say("on 1 0 0\n")
+		r.pin.breaks(errors.New("the board burnt"), nil)
+		r.wait(3 * pulse).ends("burnt")
+	})
+}

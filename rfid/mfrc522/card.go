@@ -1,0 +1,111 @@
+package mfrc522
+
+import (
+	"bytes"
+	"errors"
+
+	"portillon/rfid"
+)
+
+// Commands and marks of ISO/IEC 14443-3. Section numbers in this file are that standard's.
+const (
+	wupa       = 0x52 // 7 bits: wakes idle and halted cards (§6.4.1)
+	shortFrame = 7
+	hlta       = 0x50 // §6.4.3
+	nvbNone    = 0x20 // anticollision with no bit known (§6.5.3)
+	nvbAll     = 0x70 // SELECT (§6.5.3)
+	cascadeTag = 0x88 // §6.5.4
+	sakMore    = 0x04 // SAK: the number goes on at the next level (§6.5.3)
+	randomID   = 0x08 // first of four bytes: made anew each time the card is powered (§6.5.4)
+)
+
+// levels are the SEL codes of the three cascade levels (§6.5.3).
+var levels = [3]byte{0x93, 0x95, 0x97}
+
+// crcA is CRC_A (ISO/IEC 14443-3 annex B), low byte first.
+func crcA(b []byte) [2]byte {
+	crc := uint16(0x6363)
+	for _, x := range b {
+		crc ^= uint16(x)
+		for range 8 {
+			odd := crc&1 != 0
+			crc >>= 1
+			if odd {
+				crc ^= 0x8408
+			}
+		}
+	}
+	return [2]byte{byte(crc), byte(crc >> 8)}
+}
+
+func withCRC(b ...byte) []byte {
+	crc := crcA(b)
+	return append(b, crc[:]...)
+}
+
+// find wakes a card, reads its number and halts it, so that the next find meets it again.
+func (b *bus) find() (rfid.UID, error) {
+	if err := b.wake(); err != nil {
+		return rfid.UID{}, err
+	}
+	number, err := b.cascade()
+	if err != nil {
+		return rfid.UID{}, err
+	}
+	// No answer is the right answer (§6.4.3). A card that did not hear it needs the second wake of the next find.
+	_, _ = b.exchange(withCRC(hlta, 0), 0, 0)
+	if len(number) == 4 && number[0] == randomID {
+		return rfid.UID{}, errNothing
+	}
+	return rfid.UIDOf(number)
+}
+
+// wake sends WUPA, twice if need be: a card whose reading was broken off is in its READY or ACTIVE state, where the first WUPA
+// only sends it back to where it came from (§6.3).
+func (b *bus) wake() error {
+	_, err := b.exchange([]byte{wupa}, shortFrame, 2)
+	if errors.Is(err, errNothing) {
+		_, err = b.exchange([]byte{wupa}, shortFrame, 2)
+	}
+	return err
+}
+
+// cascade reads a number of 4, 7 or 10 bytes. What SAK and cascade tag say must agree.
+func (b *bus) cascade() ([]byte, error) {
+	var number []byte
+	for i, sel := range levels {
+		part, sak, err := b.level(sel)
+		if err != nil {
+			return nil, err
+		}
+		last, more := i == len(levels)-1, sak&sakMore != 0
+		tagged := !last && part[0] == cascadeTag // never a number's first byte, nor the fourth of seven (§6.5.4, since Amendment 1 of 2005)
+		switch {
+		case more != tagged:
+			return nil, errNothing
+		case !more:
+			return append(number, part...), nil
+		}
+		number = append(number, part[1:]...)
+	}
+	return nil, errNothing
+}
+
+// level reads the four bytes of one cascade level and SELECTs them: only a card of that number answers, with its SAK.
+func (b *bus) level(sel byte) (part []byte, sak byte, err error) {
+	got, err := b.exchange([]byte{sel, nvbNone}, 0, 5)
+	if err != nil {
+		return nil, 0, err
+	}
+	if got[0]^got[1]^got[2]^got[3] != got[4] { // BCC (§6.5.3)
+		return nil, 0, errNothing
+	}
+	answer, err := b.exchange(withCRC(append([]byte{sel, nvbAll}, got...)...), 0, 3)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !bytes.Equal(withCRC(answer[0]), answer) {
+		return nil, 0, errNothing
+	}
+	return got[:4], answer[0], nil
+}

@@ -1,0 +1,215 @@
+package mfrc522
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"periph.io/x/conn/v3/gpio"
+	"periph.io/x/conn/v3/spi"
+)
+
+// register is a register's address (data sheet §9.2, table 20).
+type register byte
+
+const (
+	regCommand    register = 0x01
+	regComIEn     register = 0x02
+	regDivIEn     register = 0x03
+	regComIrq     register = 0x04
+	regError      register = 0x06
+	regFIFOData   register = 0x09
+	regFIFOLevel  register = 0x0A
+	regControl    register = 0x0C
+	regBitFraming register = 0x0D
+	regMode       register = 0x11
+	regTxMode     register = 0x12
+	regRxMode     register = 0x13
+	regTxControl  register = 0x14
+	regTxASK      register = 0x15
+	regRFCfg      register = 0x26
+	regTMode      register = 0x2A
+	regTPrescaler register = 0x2B
+	regTReloadHi  register = 0x2C
+	regTReloadLo  register = 0x2D
+	regAutoTest   register = 0x36
+	regVersion    register = 0x37
+)
+
+// Commands (§10.3, table 149).
+const (
+	cmdIdle       = 0x00
+	cmdMem        = 0x01
+	cmdCalcCRC    = 0x03
+	cmdTransceive = 0x0C
+	cmdSoftReset  = 0x0F
+)
+
+const (
+	powerDown = 0x10 // CommandReg: read as 1 until the chip has woken (§9.3.1.2)
+	startSend = 0x80 // BitFramingReg (§9.3.1.14)
+	flushFIFO = 0x80 // FIFOLevelReg (§9.3.1.11)
+	lastBits  = 0x07 // ControlReg: valid bits of the last byte received, 0: all (§9.3.1.13)
+
+	// ComIrqReg (§9.3.1.5)
+	irqRx    = 0x20
+	irqIdle  = 0x10
+	irqErr   = 0x02
+	irqTimer = 0x01
+	irqClear = 0x7F
+
+	// ErrorReg (§9.3.1.7): what went wrong in the air (FIFO overflow, collision, CRC, parity, protocol), and in the chip
+	// (FIFO written at the wrong moment, too hot: it switches its antenna off).
+	errAir  = 0x1F
+	errChip = 0xC0
+)
+
+const (
+	// fifoSize in bytes (§8.3).
+	fifoSize = 64
+	// commandTime is more than ten times what the chip's own timer gives a card: a command that runs longer does not end.
+	commandTime = 25 * time.Millisecond
+	// lookPause is the pause between two looks at a register, about ten transfers of three bytes at 1 MHz.
+	lookPause = 250 * time.Microsecond
+	// earlyWakes is how often in one wait the IRQ pin is believed: a pin that strobes costs so many looks and no more.
+	earlyWakes = 4
+)
+
+// What a transfer or an exchange ends with, beside an error of the bus itself.
+var (
+	errNothing = errors.New("no card answered, or not as a card does")
+	errStuck   = errors.New("the chip does not end what it was told to do")
+	errLate    = errors.New("the bus or this program was too slow")
+	errClosed  = errors.New("closed")
+)
+
+// bus speaks to the registers. end bounds all that is done in one Poll or New.
+type bus struct {
+	conn   spi.Conn
+	irq    gpio.PinIn // nil: none
+	end    time.Time
+	closed atomic.Bool
+}
+
+func (b *bus) tx(w []byte) ([]byte, error) {
+	if b.closed.Load() {
+		return nil, errClosed
+	}
+	if !time.Now().Before(b.end) {
+		return nil, errLate
+	}
+	r := make([]byte, len(w))
+	if err := b.conn.Tx(w, r); err != nil {
+		return nil, fmt.Errorf("SPI: %w", err)
+	}
+	return r, nil
+}
+
+// read gives the registers in one transfer: addresses with their highest bit set, answers one byte later (§8.1.2.1, §8.1.2.3).
+func (b *bus) read(regs ...register) ([]byte, error) {
+	w := make([]byte, len(regs)+1)
+	for i, r := range regs {
+		w[i] = 0x80 | byte(r)<<1
+	}
+	got, err := b.tx(w)
+	if err != nil {
+		return nil, err
+	}
+	return got[1:], nil
+}
+
+// write gives one register one byte or several (§8.1.2.2).
+func (b *bus) write(r register, data ...byte) error {
+	_, err := b.tx(append([]byte{byte(r) << 1}, data...))
+	return err
+}
+
+type setting struct {
+	reg   register
+	value byte
+}
+
+func (b *bus) writeAll(s ...setting) error {
+	for _, x := range s {
+		if err := b.write(x.reg, x.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// until looks at a register until it is as wanted, for no longer than limit: then errStuck.
+func (b *bus) until(r register, limit time.Duration, wanted func(byte) bool) (byte, error) {
+	end, wakes := time.Now().Add(limit), 0
+	for {
+		got, err := b.read(r)
+		if err != nil {
+			return 0, err
+		}
+		if wanted(got[0]) {
+			return got[0], nil
+		}
+		if !time.Now().Before(end) {
+			return got[0], errStuck
+		}
+		if b.pause(wakes < earlyWakes) {
+			wakes++
+		}
+	}
+}
+
+// pause waits a moment, and reports whether the IRQ pin cut it short. A pin is only ever asked with a time limit above zero:
+// periph's drivers differ in what zero and less mean, and one of them then waits for ever.
+func (b *bus) pause(believe bool) bool {
+	if b.irq == nil || !believe {
+		time.Sleep(lookPause)
+		return false
+	}
+	return b.irq.WaitForEdge(lookPause)
+}
+
+// exchange sends a frame (§10.3.1.8), whose last byte has bits valid bits (0: eight), and gives the answer, which must have want
+// whole bytes. errNothing is the answer of an empty field, of noise and of cards that collide.
+func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
+	if err := b.writeAll(setting{regCommand, cmdIdle}, setting{regComIrq, irqClear}, setting{regFIFOLevel, flushFIFO}); err != nil {
+		return nil, err
+	}
+	if err := b.write(regFIFOData, frame...); err != nil {
+		return nil, err
+	}
+	if err := b.writeAll(setting{regBitFraming, bits}, setting{regCommand, cmdTransceive}, setting{regBitFraming, startSend | bits}); err != nil {
+		return nil, err
+	}
+	irq, err := b.until(regComIrq, commandTime, func(irq byte) bool { return irq&(irqRx|irqIdle|irqErr|irqTimer) != 0 })
+	if err != nil {
+		return nil, err
+	}
+	return b.answer(irq, want)
+}
+
+// answer takes what a Transceive has received.
+func (b *bus) answer(irq byte, want int) ([]byte, error) {
+	r, err := b.read(regError, regFIFOLevel, regControl)
+	if err != nil {
+		return nil, err
+	}
+	faults, level, last := r[0], int(r[1]), r[2]&lastBits
+	switch {
+	case faults&errChip != 0:
+		return nil, fmt.Errorf("%w: ErrorReg is %#02x", errStuck, faults)
+	case irq&(irqRx|irqErr|irqTimer) == 0: // Transceive does not end by itself (§10.3.1.8)
+		return nil, fmt.Errorf("%w: it stopped sending by itself", errStuck)
+	case faults&errAir != 0, irq&irqErr != 0, irq&irqRx == 0, level != want, last != 0:
+		return nil, errNothing
+	}
+	return b.readFIFO(want)
+}
+
+func (b *bus) readFIFO(n int) ([]byte, error) {
+	regs := make([]register, n)
+	for i := range regs {
+		regs[i] = regFIFOData
+	}
+	return b.read(regs...)
+}

@@ -1,0 +1,116 @@
+package mfrc522test
+
+import "time"
+
+// transceive sends the FIFO and puts what the cards answer on its way (§10.3.1.8).
+func (c *Chip) transceive() {
+	frame := bits(c.fifo)
+	if last := int(c.reg[bitFraming] & 7); last != 0 && len(frame) > 0 {
+		frame = frame[:len(frame)-8+last]
+	}
+	if c.reg[txMode]&0x80 != 0 {
+		v := crc([4]uint16{0x0000, 0x6363, 0xA671, 0xFFFF}[c.reg[mode]&3], c.fifo)
+		frame = append(frame, bits([]byte{byte(v), byte(v >> 8)})...)
+	}
+	c.fifo, c.air, c.coll = nil, nil, -1
+	c.done, c.alarm = time.Time{}, time.Time{}
+	if c.Faults.CommandsHang || len(frame) == 0 {
+		return
+	}
+	sent := time.Now().Add(cycles(128 * len(frame))) // 106 kBd: 128 cycles a bit
+	c.reg[comIrq] |= 0x40
+	if c.reg[tMode]&0x80 != 0 {
+		c.alarm = sent.Add(c.timer())
+	}
+	if !c.listens() {
+		return
+	}
+	c.air, c.coll = c.answers(frame)
+	begins := sent.Add(cycles(1236)) // ISO/IEC 14443-3 §6.2.1.1
+	if len(c.air) == 0 || !c.alarm.IsZero() && begins.After(c.alarm) {
+		c.air = nil
+		return
+	}
+	c.alarm = time.Time{} // it stops with the fifth bit
+	c.done = begins.Add(cycles(128 * len(c.air)))
+}
+
+// timer is what the timer takes (§8.5).
+func (c *Chip) timer() time.Duration {
+	prescaler := int(c.reg[tMode]&0x0F)<<8 | int(c.reg[tPrescaler])
+	reload := int(c.reg[tReloadHi])<<8 | int(c.reg[tReloadLo])
+	return cycles((2*prescaler + 1) * (reload + 1))
+}
+
+// listens reports whether cards hear and are heard: a field, 100 % modulation, 106 kBd, the receiver on.
+func (c *Chip) listens() bool {
+	return c.AntennaOn() && c.reg[txASK]&0x40 != 0 && c.reg[txMode]&0x70 == 0 && c.reg[rxMode]&0x70 == 0 && c.reg[command]&0x20 == 0
+}
+
+// answers lays the cards' answers over each other. Where two differ there is a collision, and what follows is a mixture.
+func (c *Chip) answers(frame []bool) (sum []bool, coll int) {
+	coll = -1
+	for _, k := range c.Cards {
+		a := k.hear(frame)
+		for i, bit := range a {
+			if i >= len(sum) {
+				sum = append(sum, bit)
+				continue
+			}
+			if sum[i] != bit && (coll < 0 || i < coll) {
+				coll = i
+			}
+			sum[i] = sum[i] || bit
+		}
+	}
+	if c.Faults.Air != nil && len(sum) > 0 {
+		c.Faults.Air(sum)
+	}
+	return sum, coll
+}
+
+// advance lets time pass: the timer ends, or what was on its way has come.
+func (c *Chip) advance(now time.Time) {
+	if !c.alarm.IsZero() && !now.Before(c.alarm) {
+		c.alarm = time.Time{}
+		c.reg[comIrq] |= 0x01
+	}
+	if c.done.IsZero() || now.Before(c.done) {
+		return
+	}
+	c.done = time.Time{}
+	if c.coll >= 0 {
+		c.collide()
+	}
+	align := int(c.reg[bitFraming] >> 4 & 7)
+	got := append(make([]bool, align), c.air...)
+	c.fifo = nil
+	for len(got) > 0 {
+		n := min(8, len(got))
+		c.fifo = append(c.fifo, value(got[:n]))
+		got = got[n:]
+	}
+	c.reg[control] = c.reg[control]&^7 | byte((align+len(c.air))%8)
+	c.reg[comIrq] |= 0x20
+}
+
+// collide marks a collision (§9.3.1.15); with ValuesAfterColl as the driver left it, the mixture stays to be read.
+func (c *Chip) collide() {
+	c.reg[errorReg] |= 0x08
+	c.reg[comIrq] |= 0x02
+	c.reg[collReg] = c.reg[collReg]&0x80 | byte((c.coll+1)%32)
+	if c.coll >= 32 {
+		c.reg[collReg] |= 0x20
+	}
+	if c.reg[collReg]&0x80 == 0 {
+		clear(c.air[c.coll+1:])
+	}
+}
+
+// waiting reports whether the IRQ pin is driven: a wanted interrupt stands (§8.4).
+func (c *Chip) waiting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advance(time.Now())
+	return c.reg[comIrq]&c.reg[comIEn]&0x7F != 0 || c.reg[divIrq]&c.reg[divIEn]&0x14 != 0
+}

@@ -1,0 +1,176 @@
+package mfrc522test
+
+// Card is a card of ISO/IEC 14443-3 type A. It takes and gives bits, lowest first; parity bits are not modelled.
+type Card struct {
+	UID    []byte // 4, 7 or 10 bytes
+	BadBCC bool   // its check byte is wrong
+	BadCRC bool   // its SAK's CRC is wrong
+	MoreAt int    // lie: SAK says "more" at this level, 1 to 3
+	DoneAt int    // lie: SAK says "complete" at this level, 1 to 3
+
+	state state
+	star  bool // READY* and ACTIVE*: it came from HALT and goes back there
+	level int  // cascade levels SELECTed
+}
+
+type state uint8
+
+const (
+	idle state = iota
+	ready
+	active
+	halted
+)
+
+// back is where a card goes that hears what it should not (ISO/IEC 14443-3 §6.3).
+func (c *Card) back() []bool {
+	c.state = idle
+	if c.star {
+		c.state = halted
+	}
+	return nil
+}
+
+// unpower is what a card does when the field goes.
+func (c *Card) unpower() { c.state, c.star, c.level = idle, false, 0 }
+
+// parts are the five bytes of each cascade level: tag or number, then check byte.
+func (c *Card) parts() [][]byte {
+	var all [][]byte
+	u := c.UID
+	for len(u) > 4 {
+		all = append(all, []byte{0x88, u[0], u[1], u[2]})
+		u = u[3:]
+	}
+	all = append(all, append([]byte(nil), u...))
+	for i, p := range all {
+		all[i] = append(p, p[0]^p[1]^p[2]^p[3])
+		if c.BadBCC {
+			all[i][4] ^= 0x10
+		}
+	}
+	return all
+}
+
+// hear takes a frame and gives the answer, nil for none.
+func (c *Card) hear(f []bool) []bool {
+	if len(f) == 7 {
+		return c.short(value(f))
+	}
+	switch c.state {
+	case ready:
+		return c.inReady(f)
+	case active:
+		if halt := withCRC(0x50, 0x00); equal(f, bits(halt)) {
+			c.state = halted
+			return nil
+		}
+		return c.back()
+	}
+	return nil
+}
+
+func (c *Card) short(command byte) []bool {
+	wakes := command == 0x52 && (c.state == idle || c.state == halted) || command == 0x26 && c.state == idle
+	if !wakes {
+		if c.state == ready || c.state == active {
+			return c.back()
+		}
+		return nil
+	}
+	c.star, c.state, c.level = c.state == halted, ready, 0
+	return bits([]byte{map[int]byte{4: 0x04, 7: 0x44, 10: 0x84}[len(c.UID)], 0x00})
+}
+
+// inReady is anticollision and SELECT, at the level that the card has come to and at no other.
+func (c *Card) inReady(f []bool) []bool {
+	parts := c.parts()
+	if len(f) < 16 || c.level >= len(parts) || value(f[:8]) != [3]byte{0x93, 0x95, 0x97}[c.level] {
+		return c.back()
+	}
+	own, nvb := bits(parts[c.level]), value(f[8:16])
+	if nvb == 0x70 {
+		if !equal(f, bits(withCRC(append([]byte{0x93 + 2*byte(c.level), nvb}, parts[c.level]...)...))) {
+			return c.back()
+		}
+		return c.selected(len(parts))
+	}
+	known := f[16:]
+	if n := int(nvb>>4)*8 + int(nvb&7); nvb < 0x20 || nvb > 0x67 || n != len(f) {
+		return c.back()
+	}
+	if !equal(known, own[:len(known)]) {
+		return nil // another card is meant, for now
+	}
+	return own[len(known):]
+}
+
+func (c *Card) selected(levels int) []bool {
+	c.level++
+	sak := byte(0x08)
+	if c.level < levels {
+		sak = 0x04
+	} else {
+		c.state = active
+	}
+	if c.level == c.MoreAt {
+		sak |= 0x04
+	}
+	if c.level == c.DoneAt {
+		sak &^= 0x04
+	}
+	answer := withCRC(sak)
+	if c.BadCRC {
+		answer[1] ^= 0x01
+	}
+	return bits(answer)
+}
+
+// bits gives the bits of bytes, lowest first.
+func bits(b []byte) []bool {
+	var out []bool
+	for _, x := range b {
+		for i := range 8 {
+			out = append(out, x>>i&1 == 1)
+		}
+	}
+	return out
+}
+
+func value(b []bool) (v byte) {
+	for i, x := range b {
+		if x {
+			v |= 1 << i
+		}
+	}
+	return v
+}
+
+func equal(a, b []bool) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// crc is the chip's and the cards' CRC: x^16 + x^12 + x^5 + 1, bit by bit.
+func crc(preset uint16, b []byte) uint16 {
+	for _, bit := range bits(b) {
+		odd := preset&1 == 1 != bit
+		preset >>= 1
+		if odd {
+			preset ^= 0x8408
+		}
+	}
+	return preset
+}
+
+func withCRC(b ...byte) []byte {
+	c := crc(0x6363, b)
+	return append(b, byte(c), byte(c>>8))
+}

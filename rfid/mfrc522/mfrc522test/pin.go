@@ -1,0 +1,60 @@
+package mfrc522test
+
+import (
+	"time"
+
+	"periph.io/x/conn/v3/gpio"
+)
+
+// IRQ is the chip's IRQ pin as a Raspberry Pi sees it. Asked to wait with no limit, it waits for ever, as one of periph's drivers does.
+type IRQ struct {
+	gpio.PinIO
+	Chip    *Chip
+	Dead    bool // nobody soldered it
+	Strobes bool // an edge whenever it is asked
+	Edges   int  // how many it has told
+
+	low bool
+}
+
+// NewIRQ gives the pin of a chip.
+func NewIRQ(c *Chip) *IRQ { return &IRQ{PinIO: gpio.INVALID, Chip: c} }
+
+// In takes the edge that the chip gives.
+func (p *IRQ) In(pull gpio.Pull, edge gpio.Edge) error { return nil }
+
+// WaitForEdge implements gpio.PinIn.
+func (p *IRQ) WaitForEdge(limit time.Duration) bool {
+	if limit <= 0 {
+		select {}
+	}
+	const step = 10 * time.Microsecond
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(step) {
+		was := p.low
+		p.low = p.Chip.waiting()
+		if !p.Dead && (p.Strobes || p.low && !was) {
+			p.Edges++
+			return true
+		}
+	}
+	return false
+}
+
+// NRSTPD is the chip's reset pin.
+type NRSTPD struct {
+	gpio.PinIO
+	Chip   *Chip
+	Levels []gpio.Level // what it was set to
+}
+
+// NewNRSTPD gives the pin of a chip.
+func NewNRSTPD(c *Chip) *NRSTPD { return &NRSTPD{PinIO: gpio.INVALID, Chip: c} }
+
+// Out resets the chip while it is low.
+func (p *NRSTPD) Out(l gpio.Level) error {
+	p.Levels = append(p.Levels, l)
+	if l == gpio.Low {
+		p.Chip.BrownOut()
+	}
+	return nil
+}

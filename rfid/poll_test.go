@@ -1,0 +1,143 @@
+package rfid
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// field is a chip with what lies in its field.
+type field struct {
+	card   UID
+	err    error
+	reply  func([]byte) ([]byte, error)
+	looked int
+}
+
+func (f *field) Poll(context.Context) (UID, bool, error) {
+	f.looked++
+	return f.card, f.card != UID{}, f.err
+}
+func (f *field) Close() error { return nil }
+
+// strongField has a card that can be spoken to.
+type strongField struct{ *field }
+
+func (f strongField) Exchange(_ context.Context, b []byte) ([]byte, error) { return f.reply(b) }
+
+var léa, nour = card("04A1B2C3"), card("0411223344")
+
+func card(hex string) UID {
+	u, err := ParseUID(hex)
+	if err != nil {
+		panic(err)
+	}
+	return u
+}
+
+// slotted runs a story before a reader with a slot; each event comes with how long after the last it came.
+func slotted(t *testing.T, slot bool, story func(f *field), want ...Tap) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := &field{}
+		r := Polling{Chip: f, Slot: slot}.Reader()
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []Tap
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for {
+				tap, err := r.Read(ctx)
+				if err != nil {
+					return
+				}
+				tap.At = time.Time{}
+				got = append(got, tap)
+			}
+		}()
+		story(f)
+		time.Sleep(3 * time.Second)
+		cancel()
+		<-done
+		if len(got) != len(want) {
+			t.Fatalf("%d taps %+v, want %d", len(got), got, len(want))
+		}
+		for i := range want {
+			if got[i] != want[i] {
+				t.Errorf("tap %d: %+v, want %+v", i, got[i], want[i])
+			}
+		}
+	})
+}
+
+// lies puts a card in the field for a while.
+func (f *field) lies(u UID, d time.Duration) {
+	f.card = u
+	time.Sleep(d)
+	f.card = UID{}
+}
+
+func TestCardThatIsLookedAtTenTimesIsOneTap(t *testing.T) {
+	slotted(t, false, func(f *field) { f.lies(léa, time.Minute); time.Sleep(2 * time.Second); f.lies(léa, time.Second) }, Tap{UID: léa}, Tap{UID: léa})
+}
+
+func TestGlitchShorterThanTheToleranceIsNoLeaving(t *testing.T) {
+	slotted(t, true, func(f *field) {
+		f.lies(léa, time.Second)
+		for range 20 { // a contactor's sparks
+			time.Sleep(Tolerance - 2*pace)
+			f.lies(léa, 2*pace)
+		}
+		f.lies(léa, time.Second)
+	}, Tap{UID: léa}, Tap{UID: léa, Away: true})
+}
+
+func TestAnotherCardInTheSlotEndsTheFirst(t *testing.T) {
+	slotted(t, true, func(f *field) { f.lies(léa, time.Second); f.lies(nour, time.Second) },
+		Tap{UID: léa}, Tap{UID: léa, Away: true}, Tap{UID: nour}, Tap{UID: nour, Away: true})
+}
+
+func TestSlotThatIsEmptyWhenTheReaderIsOpenedSaysSoOnce(t *testing.T) {
+	slotted(t, true, func(f *field) { time.Sleep(time.Minute); f.lies(léa, time.Second) }, Tap{Away: true}, Tap{UID: léa}, Tap{UID: léa, Away: true})
+}
+
+func TestDeadChipIsAnError(t *testing.T) {
+	dead := errors.New("it answers nonsense")
+	if _, err := (Polling{Chip: &field{err: dead}}).Reader().Read(t.Context()); !errors.Is(err, dead) {
+		t.Error(err)
+	}
+}
+
+func TestCardProvesItselfOncePerTapOrItsNumberIsAll(t *testing.T) {
+	asked := 0
+	wrong := errors.New("wrong key")
+	prove := func(ctx context.Context, c Channel, u UID) (Proof, error) {
+		asked++
+		if b, err := c.Exchange(ctx, []byte{1}); err != nil || b[0] != 2 {
+			return AES, wrong // whoever fails proves nothing, whatever else is said
+		}
+		return AES, nil
+	}
+	good := strongField{&field{card: léa, reply: func([]byte) ([]byte, error) { return []byte{2}, nil }}}
+	bad := strongField{&field{card: léa, reply: func([]byte) ([]byte, error) { return []byte{3}, nil }}}
+	for name, c := range map[string]struct {
+		p    Polling
+		want Proof
+		err  error
+	}{
+		"proves":       {Polling{Chip: good, Prove: prove}, AES, nil},
+		"fails":        {Polling{Chip: bad, Prove: prove}, NumberOnly, wrong},
+		"cannot speak": {Polling{Chip: good.field, Prove: prove}, NumberOnly, errMute},
+		"nobody asks":  {Polling{Chip: good}, NumberOnly, nil},
+	} {
+		tap, err := c.p.Reader().Read(t.Context())
+		if err != nil || tap.UID != léa || tap.Proof != c.want || !errors.Is(tap.Unproven, c.err) {
+			t.Errorf("%s: %+v, %v", name, tap, err)
+		}
+	}
+	if asked != 2 {
+		t.Errorf("asked %d times", asked)
+	}
+}
