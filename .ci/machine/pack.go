@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 )
 
@@ -40,7 +39,7 @@ rm -rf light full`
 // installed puts what the machine installs into its root: the Debian package where the repository can build one, or the files.
 func (t *test) installed(ctx context.Context) error {
 	if _, err := os.Stat("packaging/build-deb"); err == nil {
-		return t.do(ctx, nil, "packaging/build-deb", "arm64", t.path("rig"))
+		return t.do(ctx, nil, "packaging/build-deb", "arm64", t.path("rig"), "0.1")
 	}
 	return t.copyTo("rig/files/etc/systemd/system", "systemd/portillond@.service")
 }
@@ -62,5 +61,3 @@ func (t *test) disk(ctx context.Context) ([]byte, error) {
 	defer os.Remove(path)
 	return os.ReadFile(path)
 }
-
-var _ = exec.Command

@@ -133,6 +133,8 @@ func (b *boot) hear(t *test, console io.Reader, ready func()) error {
 			b.acked = rest
 		case "PASS":
 			t.pass(name, more)
+		case "SKIP":
+			fmt.Printf("--- SKIP: %s: %s\n", name, more)
 		case "FAIL":
 			t.fail(name, errors.New(more))
 		case "ready":

@@ -91,10 +91,18 @@ func (t *test) site(ctx context.Context) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, []byte(text), 0o640); err != nil {
+		mode := os.FileMode(0o644)
+		if strings.HasSuffix(path, ".key") {
+			mode = 0o640
+		}
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
 			return err
 		}
 	}
-	return t.do(ctx, nil, "go", "run", "./cmd/portillon", "bundle", "build", dir, "--key", t.path("hub.key"), "--card-key", t.path("rig/site/keys/card.key"),
-		"--version", "1", "-o", t.path("rig/site/site.bundle"))
+	bundle := t.path("rig/site/site.bundle")
+	if err := t.do(ctx, nil, "go", "run", "./cmd/portillon", "bundle", "build", dir, "--key", t.path("hub.key"), "--card-key", t.path("rig/site/keys/card.key"),
+		"--version", "1", "-o", bundle); err != nil {
+		return err
+	}
+	return os.Chmod(bundle, 0o644)
 }

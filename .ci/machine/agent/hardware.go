@@ -15,6 +15,7 @@ import (
 const (
 	relayLine  = 17
 	estopLine  = 22
+	mirrorLine = 23
 	simulated  = "/sys/kernel/config/gpio-sim/pi"
 	dataFolder = "/var/lib/portillon"
 	tracing    = "/sys/kernel/tracing"

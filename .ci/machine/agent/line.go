@@ -120,21 +120,22 @@ func (l *line) since(t time.Duration) []edge {
 	return out
 }
 
-// contact is the emergency stop's normally closed contact to ground, on line 22. The daemon asks the chip to pull the line up, and a
-// simulated chip forgets by that what the world outside pulls it to: the closed contact pulls it down again, as copper would.
+// contact is a contact to ground, on a line that the daemon asks the chip to pull up. A simulated chip forgets by that what the world
+// outside pulls the line to: a closed contact pulls it down again, as copper would.
 type contact struct {
 	pull string
 	mu   sync.Mutex
-	open bool
+	open func() bool
 }
 
-func newContact(chip string) *contact {
-	c := &contact{pull: fmt.Sprintf("%s/sim_gpio%d/pull", chip, estopLine)}
+// newContact makes one that is open whenever open says so.
+func newContact(chip string, line int, open func() bool) *contact {
+	c := &contact{pull: fmt.Sprintf("%s/sim_gpio%d/pull", chip, line), open: open}
 	go func() {
 		for ; ; time.Sleep(5 * time.Millisecond) {
 			c.mu.Lock()
-			if !c.open && read(c.pull) == "pull-up" {
-				write(c.pull, "pull-down")
+			if want := c.wanted(); read(c.pull) != want {
+				write(c.pull, want)
 			}
 			c.mu.Unlock()
 		}
@@ -142,19 +143,29 @@ func newContact(chip string) *contact {
 	return c
 }
 
+func (c *contact) wanted() string {
+	if c.open() {
+		return "pull-up"
+	}
+	return "pull-down"
+}
+
+// tear takes the wire away: from now on nothing but the daemon's own pull-up decides.
+func (c *contact) tear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open = func() bool { return read(c.pull) == "pull-up" } // as it is
+}
+
 // set opens or closes the contact, and says when.
-func (c *contact) set(open bool) time.Duration {
+func (c *contact) set(open bool) time.Duration { return c.follow(func() bool { return open }) }
+
+// follow has the contact do as something else does, from now on.
+func (c *contact) follow(open func() bool) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.open = open
 	at := uptime()
-	write(c.pull, map[bool]string{true: "pull-up", false: "pull-down"}[open])
+	write(c.pull, c.wanted())
 	return at
-}
-
-// cut takes the wire away: from now on nothing but the daemon's own pull-up decides.
-func (c *contact) cut() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.open = true
 }

@@ -8,9 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -32,9 +32,11 @@ const (
 
 // machine is the machine under test with all that the agent can do to it.
 type machine struct {
-	line  *line
-	estop *contact
-	keys  *keyboard
+	line   *line
+	estop  *contact // normally closed
+	mirror *contact // the contactor's mirror contact: closed while the contactor is open
+	keys   *keyboard
+	tapped time.Duration // when Léa's card was last used
 }
 
 // withMachine plays a job on the machine, between two readings of its journal.
@@ -51,7 +53,8 @@ func withMachine(job func(*machine) error) error {
 	if m.line, err = watchLine(folder); err != nil {
 		return err
 	}
-	m.estop = newContact(folder)
+	m.estop = newContact(folder, estopLine, func() bool { return false })
+	m.mirror = newContact(folder, mirrorLine, m.line.high)
 	if err := job(m); err != nil {
 		return err
 	}
@@ -125,9 +128,9 @@ func lastEnd() (wire.Cause, time.Duration, error) {
 }
 
 // ended says whether the last session ended for a cause.
-func ended(want wire.Cause) error {
+func ended(want ...wire.Cause) error {
 	got, _, err := lastEnd()
-	if err == nil && got != want {
+	if err == nil && !slices.Contains(want, got) {
 		err = fmt.Errorf("the session's end is recorded as %q, not %q", got, want)
 	}
 	return err
@@ -166,6 +169,7 @@ func phase(want string, limit time.Duration) error {
 // fresh brings the machine to rest: the daemon runs, everything is plugged in, and no session is under way.
 func (m *machine) fresh() (err error) {
 	m.estop.set(false)
+	m.mirror.follow(m.line.high)
 	if m.keys == nil {
 		if m.keys, err = plugKeyboard(); err != nil {
 			return err
@@ -186,8 +190,15 @@ func (m *machine) fresh() (err error) {
 	return phase("off", 15*time.Second)
 }
 
-// session starts one by a tap at the control socket, and says when the relay closed.
-func (m *machine) session() error {
+// settle waits until the last card counts as another tap when it comes again: a card that swings is one tap for two seconds.
+func (m *machine) settle() {
+	time.Sleep(m.tapped + 2100*time.Millisecond - uptime())
+	m.tapped = uptime()
+}
+
+// tap presents Léa's card at the control socket, where a start is to follow, and says when the relay closed.
+func (m *machine) tap() error {
+	m.settle()
 	at := uptime()
 	rep, err := ask(control.Request{Do: "tap", Card: lea})
 	if err != nil || !rep.OK {
@@ -195,6 +206,23 @@ func (m *machine) session() error {
 	}
 	_, err = m.line.after(at, true, time.Second)
 	return err
+}
+
+// session starts one on a machine at rest.
+func (m *machine) session() error { return first(m.fresh, m.tap) }
+
+// refused presents Léa's card, which is to be refused, and returns what she reads.
+func (m *machine) refused() (string, error) {
+	m.settle()
+	at := uptime()
+	rep, err := ask(control.Request{Do: "tap", Card: lea})
+	if err != nil {
+		return "", err
+	}
+	if rep.OK || m.line.high() || len(m.line.since(at)) > 0 {
+		return "", fmt.Errorf("a tap that was to be refused is answered %+v, and line 17 is %t", rep, m.line.high())
+	}
+	return rep.EN, nil
 }
 
 // stays checks that the relay does not close, for a while.
@@ -236,12 +264,6 @@ func guardPID(daemon int) (int, error) {
 	return 0, fmt.Errorf("the daemon %d has no guard", daemon)
 }
 
-// signal sends a signal and says when.
-func signal(pid int, s syscall.Signal) (time.Duration, error) {
-	at := uptime()
-	return at, syscall.Kill(pid, s)
-}
-
 // vouch says to the kernel, as an NTP daemon does, that the clock is right; or that nobody knows.
 func vouch(right bool) error {
 	t := unix.Timex{Modes: unix.ADJ_STATUS | unix.ADJ_MAXERROR | unix.ADJ_ESTERROR, Status: unix.STA_UNSYNC}
@@ -265,14 +287,37 @@ func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
 
 // install brings portillon into the machine: the Debian package, or else its files where a package would put them.
 func install() error {
-	if packages, _ := filepath.Glob("/rig/*.deb"); len(packages) > 0 {
-		if err := sh("dpkg", "-i", packages[0]); err != nil {
+	if deb := debianPackage(); deb != "" {
+		if err := sh("dpkg", "-i", deb); err != nil {
 			return err
 		}
 	} else if err := sh("cp", "-R", "/rig/files/.", "/"); err != nil {
 		return err
 	}
-	return systemctl("daemon-reload")
+	return first(standIn, func() error { return systemctl("daemon-reload") })
+}
+
+func debianPackage() string {
+	found, _ := filepath.Glob("/rig/*.deb")
+	return strings.Join(found, " ")
+}
+
+// standIn lets a unit that expects «portillond -off» and a daemon that tells systemd of itself start one that knows neither yet.
+func standIn() error {
+	if knows("-off") {
+		return nil
+	}
+	dir := "/etc/systemd/system/portillond@.service.d"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(dir+"/stand-in.conf", []byte("[Service]\nType=simple\nWatchdogSec=0\nExecStopPost=\n"), 0o644)
+}
+
+// knows says whether portillond has a flag.
+func knows(flag string) bool {
+	out, _ := exec.Command("/usr/bin/portillond", "-h").CombinedOutput()
+	return bytes.Contains(out, []byte("\n  "+flag+"\n")) || bytes.Contains(out, []byte("\n  "+flag+"\t"))
 }
 
 // configure puts the site's files where machine.yaml names them.

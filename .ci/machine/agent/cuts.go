@@ -1,0 +1,3 @@
+package main
+
+func cuts(*machine) error { return nil }
