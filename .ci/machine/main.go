@@ -32,6 +32,7 @@ func main() {
 	flag.Uint64Var(&t.seed, "seed", uint64(time.Now().UnixNano()), "what chance begins with")
 	jobs := flag.String("jobs", "rows,cuts,pi", "what to do")
 	flag.StringVar(&t.only, "only", "", "of the rows, only those with this word in their name")
+	flag.BoolVar(&t.deaf, "deaf", false, "a disk that ignores flushes: the power cuts must fail then")
 	flag.BoolVar(&t.loud, "v", false, "print all that comes from the console")
 	most := flag.Duration("limit", limit, "the most that all of it may take")
 	flag.Parse()
@@ -49,7 +50,7 @@ func main() {
 	} else {
 		defer os.RemoveAll(t.work)
 		for _, j := range strings.Split(*jobs, ",") {
-			job, known := map[string]func(context.Context) error{"rows": t.rows, "cuts": t.cutting}[j]
+			job, known := map[string]func(context.Context) error{"rows": t.rows, "cuts": t.cutting, "pi": t.pi}[j]
 			if !known {
 				t.fail(j, fmt.Errorf("no job is called so"))
 				continue
@@ -72,7 +73,7 @@ type test struct {
 	cuts           int
 	seed           uint64
 	only           string
-	loud           bool
+	loud, deaf     bool
 	start          time.Time
 	passed, failed int
 }

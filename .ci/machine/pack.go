@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 )
 
-// pack makes the two initrds: full is Debian with the agent as a service; light is the agent alone, as /init.
+// pack makes the two initrds: full is Debian with the agent as a service; light is portillond with the agent as /init, and nothing else.
 func (t *test) pack(ctx context.Context) error {
 	if err := t.site(ctx); err != nil {
 		return err
@@ -22,11 +23,10 @@ func (t *test) pack(ctx context.Context) error {
 	if err := t.copyTo("rig/modules", modules...); err != nil {
 		return err
 	}
-	// light: what is needed without a Debian, in a root of its own
 	script := `set -e; cd "$1"
 mkdir light full
 cp -R rig light/rig; ln -s rig/agent light/init
-mkdir -p light/dev light/etc light/usr/bin; ln -s /rig/files/usr/bin/portillond light/usr/bin/portillond; mv light/rig/site light/etc/portillon
+mkdir -p light/dev light/etc; rm -f light/rig/*.deb light/rig/files/usr/bin/portillon; mv light/rig/site light/etc/portillon
 ( cd light && find . | cpio -o -H newc --quiet ) > light.cpio
 mv rig full/rig; mkdir -p full/etc/systemd/system full/etc/udev/rules.d
 cp "$2"/*.service "$2"/rig.target full/etc/systemd/system/; cp "$2/rig.rules" full/etc/udev/rules.d/
@@ -39,7 +39,9 @@ rm -rf light full`
 // installed puts what the machine installs into its root: the Debian package where the repository can build one, or the files.
 func (t *test) installed(ctx context.Context) error {
 	if _, err := os.Stat("packaging/build-deb"); err == nil {
-		return t.do(ctx, nil, "packaging/build-deb", "arm64", t.path("rig"), "0.1")
+		// Packed again without compression: the emulated machine would take half a minute to unpack it.
+		return errors.Join(t.do(ctx, nil, "packaging/build-deb", "arm64", t.work, "0.1"), t.do(ctx, nil, "sh", "-ec",
+			`cd "$1"; dpkg-deb -R portillon_0.1_arm64.deb deb; dpkg-deb --root-owner-group -Znone -b deb rig/portillon.deb; rm -r deb`, "repack", t.work))
 	}
 	return t.copyTo("rig/files/etc/systemd/system", "systemd/portillond@.service")
 }

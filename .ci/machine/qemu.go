@@ -26,8 +26,9 @@ type boot struct {
 	id      string
 	edges   []edge
 	records []wire.Record
-	acked   string // the last records that somebody was told of: their number, and the hash over them
-	cut     bool   // it asked for a power cut
+	acked   string // what somebody was last told of: the number of records, and the hash over them
+	acks    int
+	cut     bool // it asked for a power cut
 	log     []string
 }
 
@@ -42,10 +43,13 @@ type machine struct {
 	t      *test
 	disk   *nbd.Disk
 	chance *rand.Rand
+
+	atStake, lost int // sectors, in all power cuts
 }
 
-// boot starts the computer and follows it until it says done or cut, or, where life is given, for so long. Then its power is gone.
-func (m *machine) boot(ctx context.Context, initrd, words string, life, most time.Duration) (*boot, error) {
+// boot starts the computer and follows it until it says done or cut, or, where writes is given, until it has written so often to its
+// disk since it was ready. Then its power is gone.
+func (m *machine) boot(ctx context.Context, initrd, words string, writes int, most time.Duration) (*boot, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	socket := m.t.path("disk.sock")
@@ -55,21 +59,41 @@ func (m *machine) boot(ctx context.Context, initrd, words string, life, most tim
 	}
 	served := make(chan error, 1)
 	go func() { served <- m.disk.Serve(l) }()
-	b, err := m.follow(ctx, life, "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "1024", "-icount", "shift=2,sleep=on", "-rtc", "clock=vm", "-initrd", initrd,
+	b, err := m.t.follow(ctx, watch{power: func(off func()) {
+		if writes > 0 {
+			m.disk.Trip(writes, off)
+		}
+	}}, "-M", "virt", "-cpu", "cortex-a53", "-m", "1024", "-initrd", initrd,
 		"-drive", "driver=nbd,server.type=unix,server.path="+socket+",if=none,id=data", "-device", "virtio-blk-pci,drive=data",
 		"-append", "console=ttyAMA0 quiet loglevel=0 panic=-1 audit=0 trace_clock=mono trace_buf_size=4M trace_event=gpio:gpio_value,gpio:gpio_direction "+words)
 	l.Close()
 	<-served // the last writes have arrived
-	m.disk.Cut(m.chance)
+	atStake, lost := m.disk.Cut(m.chance)
+	m.atStake, m.lost = m.atStake+atStake, m.lost+lost
 	return b, err
 }
 
+// counted is how time passes in the machine: 4 ns an instruction, so at 250 million a second. What is measured there depends on what is
+// executed, not on how busy the host is. There is one core: QEMU would give several their turns of 100 ms one after the other.
+var counted = []string{"-icount", "shift=2,sleep=on", "-rtc", "clock=vm"}
+
+// watch is what the host does at the agent's word.
+type watch struct {
+	power func(off func())        // it is ready for chance to strike
+	look  func(name string) error // it waits for a look from outside
+}
+
 // follow runs QEMU and reads its console. QEMU is always killed: that is the power cut.
-func (m *machine) follow(ctx context.Context, life time.Duration, args ...string) (*boot, error) {
+func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, error) {
 	runtime.LockOSThread() // Pdeathsig is the thread's
 	defer runtime.UnlockOSThread()
-	cmd := exec.Command("qemu-system-aarch64", append(args, "-kernel", m.t.cache+"/vmlinuz", "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio", "-monitor", "none")...)
+	args = append(args, counted...)
+	cmd := exec.Command("qemu-system-aarch64", append(args, "-kernel", t.cache+"/vmlinuz", "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio")...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -81,15 +105,16 @@ func (m *machine) follow(ctx context.Context, life time.Duration, args ...string
 	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
 	defer stop()
 	b := &boot{}
-	err = b.hear(m.t, out, func() {
-		if life > 0 {
-			time.AfterFunc(life, func() { cmd.Process.Kill() })
-		}
-	})
+	struck := make(chan bool, 1)
+	err = b.hear(t, out, watch{power: func(func()) { w.power(func() { cmd.Process.Kill(); struck <- true }) }, look: func(name string) error {
+		defer io.WriteString(in, "\n")
+		return w.look(name)
+	}})
 	cmd.Process.Kill()
 	io.Copy(io.Discard, out)
 	cmd.Wait()
-	if life > 0 && errors.Is(err, io.ErrUnexpectedEOF) && ctx.Err() == nil {
+	if len(struck) > 0 {
+		b.cut = true
 		return b, nil
 	}
 	if err != nil {
@@ -98,8 +123,8 @@ func (m *machine) follow(ctx context.Context, life time.Duration, args ...string
 	return b, nil
 }
 
-// hear reads the console until done or cut. ready is called when the agent is ready for chance to strike.
-func (b *boot) hear(t *test, console io.Reader, ready func()) error {
+// hear reads the console until done or cut.
+func (b *boot) hear(t *test, console io.Reader, w watch) error {
 	s := bufio.NewScanner(console)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
@@ -131,6 +156,7 @@ func (b *boot) hear(t *test, console io.Reader, ready func()) error {
 			b.records = append(b.records, r)
 		case "ack":
 			b.acked = rest
+			b.acks++
 		case "PASS":
 			t.pass(name, more)
 		case "SKIP":
@@ -138,7 +164,11 @@ func (b *boot) hear(t *test, console io.Reader, ready func()) error {
 		case "FAIL":
 			t.fail(name, errors.New(more))
 		case "ready":
-			ready()
+			w.power(nil)
+		case "look":
+			if err := w.look(rest); err != nil {
+				t.fail(rest, err)
+			}
 		case "cut":
 			b.cut = true
 			return nil

@@ -46,12 +46,27 @@ site: rig
 machine: laser
 data: /var/lib/portillon/laser
 control: /run/portillon/laser.sock
-card-key: %[3]s/card.key
-machine-key: %[3]s/machine.key
+card-key: /etc/portillon/keys/card.key
+machine-key: /etc/portillon/keys/machine.key
 bundle: { key: %[1]q, file: /etc/portillon/site.bundle }
 reader: %[2]s
 relay: { pin: "gpio:pinctrl-/17", e-stop: "gpio:pinctrl-/22" }
 mqtt: { broker: "tcp://127.0.0.1:1883", hub-key: %[1]q }
+panel: { listen: "127.0.0.1:8037" }
+clock: ntp
+`
+
+// piFile is a machine's on the emulated Raspberry Pi: no disk, no e-stop, no broker.
+const piFile = `portillon: 1
+site: rig
+machine: laser
+data: /tmp/laser
+control: /run/portillon/laser.sock
+card-key: /etc/portillon/keys/card.key
+machine-key: /etc/portillon/keys/machine.key
+bundle: { key: %q, file: /etc/portillon/site.bundle }
+reader: { kind: none }
+relay: { pin: "gpio:pinctrl-/17" }
 panel: { listen: "127.0.0.1:8037" }
 clock: ntp
 `
@@ -84,8 +99,9 @@ func (t *test) site(ctx context.Context) error {
 	files["../hub.key"] = hub
 	files["../rig/site/keys/card.key"] = strings.Repeat("5a", 32)
 	files["../rig/site/keys/machine.key"] = machine
-	files["../rig/site/laser.yaml"] = fmt.Sprintf(machineFile, hubPublic, "{ kind: keyboard, port: /dev/input/portillon-reader, format: hex }", "/etc/portillon/keys")
-	files["../rig/site/alone.yaml"] = fmt.Sprintf(machineFile, hubPublic, "{ kind: none }", "/etc/portillon/keys")
+	files["../rig/site/laser.yaml"] = fmt.Sprintf(machineFile, hubPublic, "{ kind: keyboard, port: /dev/input/portillon-reader, format: hex }")
+	files["../rig/site/pi.yaml"] = fmt.Sprintf(piFile, hubPublic)
+	files["../rig/site/alone.yaml"] = fmt.Sprintf(machineFile, hubPublic, "{ kind: none }")
 	for name, text := range files {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

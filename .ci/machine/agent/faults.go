@@ -18,6 +18,10 @@ import (
 // second is how soon the relay must be off whatever has died or hangs (design: 1 s), and what a busy machine needs to notice.
 const second = 1100 * time.Millisecond
 
+// silence is how soon the relay is off when its guard hangs: the daemon takes two seconds of silence for that, and gives it a
+// last 0.4 s (relay.Switch).
+const silence = 2750 * time.Millisecond
+
 func keyboardTap(m *machine) (string, error) {
 	if err := m.fresh(); err != nil {
 		return "", err
@@ -92,7 +96,7 @@ func guardKilled(m *machine) (string, error) {
 }
 
 func guardStopped(m *machine) (string, error) {
-	at, took, pid, err := m.signalled(true, syscall.SIGSTOP, second)
+	at, took, pid, err := m.signalled(true, syscall.SIGSTOP, silence)
 	if err != nil {
 		syscall.Kill(pid, syscall.SIGCONT)
 		return "", err
@@ -152,7 +156,7 @@ func contactorLies(m *machine) (string, error) {
 		if err := os.WriteFile("/etc/portillon/lies.yaml", []byte(text+"\n"), 0o644); err != nil {
 			return "", err
 		}
-		if exec.Command("/usr/bin/portillond", "-config", "/etc/portillon/lies.yaml", "-check").Run() == nil {
+		if exec.Command(program, "-config", "/etc/portillon/lies.yaml", "-check").Run() == nil {
 			key = k
 		}
 	}
@@ -431,17 +435,17 @@ func memory(m *machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	rss, pss := 0, 0
+	rss, pss, anon := 0, 0, 0
 	figure := ""
 	for _, p := range []struct {
 		name string
 		pid  int
 	}{{"daemon", daemon}, {"guard", guard}} {
 		r, s := kilobytes(p.pid, "status", "VmRSS"), kilobytes(p.pid, "smaps_rollup", "Pss")
-		rss, pss = rss+r, pss+s
+		rss, pss, anon = rss+r, pss+s, anon+kilobytes(p.pid, "status", "RssAnon")
 		figure += fmt.Sprintf("%s RSS %.1f MB (PSS %.1f), ", p.name, float64(r)/1e3, float64(s)/1e3)
 	}
-	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f)", float64(rss)/1e3, float64(pss)/1e3)
+	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f, of their own %.1f)", float64(rss)/1e3, float64(pss)/1e3, float64(anon)/1e3)
 	if rss > 24_000 || rss == 0 {
 		return "", fmt.Errorf("%s: 24 MB is the limit", figure)
 	}

@@ -127,13 +127,17 @@ func lastEnd() (wire.Cause, time.Duration, error) {
 	return body.Cause, time.Duration(body.Seconds) * time.Second, nil
 }
 
-// ended says whether the last session ended for a cause.
+// ended waits until the journal says that the last session ended for one of these causes: the relay is off before that is recorded.
 func ended(want ...wire.Cause) error {
-	got, _, err := lastEnd()
-	if err == nil && !slices.Contains(want, got) {
-		err = fmt.Errorf("the session's end is recorded as %q, not %q", got, want)
+	for end := uptime() + 2*time.Second; ; time.Sleep(50 * time.Millisecond) {
+		got, _, err := lastEnd()
+		if err == nil && !slices.Contains(want, got) {
+			err = fmt.Errorf("the session's end is recorded as %q, not %q", got, want)
+		}
+		if err == nil || uptime() > end {
+			return err
+		}
 	}
-	return err
 }
 
 func ask(r control.Request) (control.Reply, error) {
@@ -316,7 +320,7 @@ func standIn() error {
 
 // knows says whether portillond has a flag.
 func knows(flag string) bool {
-	out, _ := exec.Command("/usr/bin/portillond", "-h").CombinedOutput()
+	out, _ := exec.Command(program, "-h").CombinedOutput()
 	return bytes.Contains(out, []byte("\n  "+flag+"\n")) || bytes.Contains(out, []byte("\n  "+flag+"\t"))
 }
 

@@ -67,6 +67,9 @@ func run(job string) (err error) {
 	case "early":
 		return hardware()
 	case "init":
+		if commandLine("rig") == "pi" {
+			return pi()
+		}
 		if err := hardware(); err != nil {
 			return err
 		}

@@ -31,6 +31,10 @@ type Disk struct {
 	stable  []byte  // what a power cut leaves
 	seen    []byte  // what a reader sees
 	pending []write // written and not flushed, oldest first
+	left    int     // writes until the power goes
+	trip    func()  // what is told then; nil: it stays
+	dead    bool
+	deaf    bool
 }
 
 type write struct {
@@ -50,6 +54,17 @@ func (d *Disk) Pending() int {
 	return len(d.pending)
 }
 
+// Trip has the power go with the nth write from now on: that one is the last, nothing is answered any more, and f is called. A cut at a
+// time of the clock's hits next to nothing, for a disk is at rest most of the time.
+func (d *Disk) Trip(n int, f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.left, d.trip = n, f
+}
+
+// Deafen has the disk answer flushes and do nothing, as a bad disk does: to see a test fail that must.
+func (d *Disk) Deafen() { d.deaf = true }
+
 // Cut is a power cut: of each sector that was written since the last flush, the chance decides whether it is there. How many
 // survive is drawn first, so that nearly all and nearly none come up as well as half. It returns how many sectors were at
 // stake and how many of those are lost.
@@ -67,7 +82,7 @@ func (d *Disk) Cut(chance *rand.Rand) (atStake, lost int) {
 			copy(d.stable[w.at+from:], w.data[from:min(from+Sector, len(w.data))])
 		}
 	}
-	d.pending = nil
+	d.pending, d.trip, d.dead = nil, nil, false
 	copy(d.seen, d.stable)
 	return atStake, lost
 }
@@ -75,6 +90,9 @@ func (d *Disk) Cut(chance *rand.Rand) (atStake, lost int) {
 func (d *Disk) flush() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.deaf || d.dead {
+		return
+	}
 	for _, w := range d.pending {
 		copy(d.stable[w.at:], w.data)
 	}
@@ -92,6 +110,13 @@ func (d *Disk) read(at, n int) []byte {
 func (d *Disk) write(at int, data []byte, fua bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.dead {
+		return
+	}
+	if d.left--; d.left == 0 && d.trip != nil {
+		d.dead = true
+		d.trip()
+	}
 	copy(d.seen[at:], data)
 	if !fua {
 		d.pending = append(d.pending, write{at, data})
@@ -141,6 +166,9 @@ func (d *Disk) Serve(l net.Listener) error {
 // ServeConn serves one client until it leaves.
 func (d *Disk) ServeConn(c io.ReadWriter) error {
 	w := wire{c}
+	if d.gone() {
+		return errDead
+	}
 	if err := d.greet(w); err != nil {
 		return err
 	}
@@ -151,7 +179,10 @@ func (d *Disk) ServeConn(c io.ReadWriter) error {
 	}
 }
 
-var errLeft = errors.New("the client has left")
+var (
+	errLeft = errors.New("the client has left")
+	errDead = errors.New("the power is gone")
+)
 
 // greet agrees on the one export, whatever name it is asked for by.
 func (d *Disk) greet(w wire) error {
@@ -230,7 +261,16 @@ func (d *Disk) answer(w wire) error {
 	default:
 		bad = errInvalid
 	}
+	if d.gone() {
+		return errDead
+	}
 	return w.send(uint32(answerMagic), bad, handle, out)
+}
+
+func (d *Disk) gone() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.dead
 }
 
 // wire sends and receives numbers, big endian, and bytes.

@@ -191,6 +191,39 @@ func TestLaterOfTwoWritesMayBeLostAndTheEarlierStay(t *testing.T) {
 	}
 }
 
+func TestTrippedDiskAnswersNothingMoreAndKeepsWhatWasFlushed(t *testing.T) {
+	d := blank(4)
+	c := dial(t, d)
+	tripped := false
+	d.Trip(2, func() { tripped = true })
+	c.write(0, 'a', 1, 0)
+	c.flush()
+	c.send(uint32(askMagic), uint16(0), uint16(cmdWrite), uint64(1), uint64(Sector), uint32(Sector), make([]byte, Sector))
+	if err := c.w.receive(make([]byte, 1)); err == nil || !tripped || d.Pending() != 1 {
+		t.Errorf("after the last write: %v, told %v, %d at stake", err, tripped, d.Pending())
+	}
+	d.Cut(rand.New(rand.NewPCG(1, 1)))
+	if got := dial(t, d).sectors(1); got != "a" {
+		t.Error(got)
+	}
+}
+
+func TestDeafDiskLosesWhatWasFlushed(t *testing.T) {
+	lost := false
+	for seed := range uint64(20) {
+		d := blank(4)
+		d.Deafen()
+		c := dial(t, d)
+		c.write(0, 'a', 1, 0)
+		c.flush()
+		_, n := d.Cut(rand.New(rand.NewPCG(seed, 0)))
+		lost = lost || n > 0
+	}
+	if !lost {
+		t.Error("nothing was lost")
+	}
+}
+
 func TestWhatItDoesNotHaveIsRefused(t *testing.T) {
 	c := dial(t, blank(4))
 	for _, r := range []struct {
