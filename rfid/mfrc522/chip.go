@@ -54,7 +54,6 @@ const (
 
 	// ComIrqReg (§9.3.1.5)
 	irqRx    = 0x20
-	irqIdle  = 0x10
 	irqErr   = 0x02
 	irqTimer = 0x01
 	irqClear = 0x7F
@@ -181,7 +180,7 @@ func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
 	if err := b.writeAll(setting{regBitFraming, bits}, setting{regCommand, cmdTransceive}, setting{regBitFraming, startSend | bits}); err != nil {
 		return nil, err
 	}
-	irq, err := b.until(regComIrq, commandTime, func(irq byte) bool { return irq&(irqRx|irqIdle|irqErr|irqTimer) != 0 })
+	irq, err := b.until(regComIrq, commandTime, func(irq byte) bool { return irq&(irqRx|irqErr|irqTimer) != 0 })
 	if err != nil {
 		return nil, err
 	}
@@ -198,8 +197,6 @@ func (b *bus) answer(irq byte, want int) ([]byte, error) {
 	switch {
 	case faults&errChip != 0:
 		return nil, fmt.Errorf("%w: ErrorReg is %#02x", errStuck, faults)
-	case irq&(irqRx|irqErr|irqTimer) == 0: // Transceive does not end by itself (§10.3.1.8)
-		return nil, fmt.Errorf("%w: it stopped sending by itself", errStuck)
 	case faults&errAir != 0, irq&irqErr != 0, irq&irqRx == 0, level != want, last != 0:
 		return nil, errNothing
 	}

@@ -83,10 +83,11 @@ func TestCRCIsTheStandards(t *testing.T) {
 func TestCardsOfEveryLengthAreReadAgainAndAgain(t *testing.T) {
 	for _, uid := range [][]byte{four, seven, ten} {
 		synctest.Test(t, func(t *testing.T) {
-			d := start(t, mfrc522test.New(card(uid)), Options{})
+			k := card(uid)
+			d := start(t, mfrc522test.New(k), Options{})
 			for i := range 5 {
-				if got, err := poll(t, d); got != hex(uid) || err != nil {
-					t.Fatalf("look %d: %q %v, want %s", i, got, err, hex(uid))
+				if got, err := poll(t, d); got != hex(uid) || err != nil || !k.Halted() {
+					t.Fatalf("look %d: %q %v, want %s; halted: %v", i, got, err, hex(uid), k.Halted())
 				}
 			}
 		})
@@ -423,6 +424,49 @@ func TestPinsHelpAndNeverHinder(t *testing.T) {
 	}
 }
 
+// Whatever bits one answer loses or gains, it costs one look and no more.
+func TestAnAnswerOfAnotherLengthIsNoCard(t *testing.T) {
+	for more := -9; more <= 17; more++ {
+		for spoilt := 1; spoilt <= 5 && more != 0; spoilt++ { // WUPA, then two answers a level
+			synctest.Test(t, func(t *testing.T) {
+				c := mfrc522test.New(card(seven))
+				d := start(t, c, Options{})
+				n := 0
+				c.Faults.Air = func(bits []bool) []bool {
+					if n++; n != spoilt {
+						return bits
+					}
+					return append(bits, make([]bool, 17)...)[:max(1, len(bits)+more)]
+				}
+				if got, err := poll(t, d); got != "" || err != nil {
+					t.Fatalf("%+d bits in answer %d: %q %v", more, spoilt, got, err)
+				}
+				if got, err := poll(t, d); got != hex(seven) || err != nil {
+					t.Fatalf("after %+d bits in answer %d: %q %v", more, spoilt, got, err)
+				}
+			})
+		}
+	}
+}
+
+func TestEveryErrorFlagIsHeeded(t *testing.T) {
+	for _, flag := range []byte{0x01, 0x02, 0x04, 0x08, 0x10, 0x40, 0x80} {
+		synctest.Test(t, func(t *testing.T) {
+			c := mfrc522test.New(card(four))
+			d := start(t, c, Options{})
+			c.Faults.Flags = flag
+			for range 2 {
+				if got, err := poll(t, d); got != "" || err != nil {
+					t.Fatalf("%#02x: %q %v", flag, got, err)
+				}
+			}
+			if got, err := poll(t, d); got != "" || (err != nil) != (flag >= 0x40) {
+				t.Errorf("%#02x, third time: %q %v", flag, got, err)
+			}
+		})
+	}
+}
+
 func TestNoiseInTheAirNeverMakesANumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(1, 2))
@@ -430,11 +474,12 @@ func TestNoiseInTheAirNeverMakesANumber(t *testing.T) {
 		d := start(t, c, Options{})
 		read := 0
 		for range 2000 {
-			c.Faults.Air = func(bits []bool) {
+			c.Faults.Air = func(bits []bool) []bool {
 				for range max(0, rnd.IntN(12)-8) {
 					i := rnd.IntN(len(bits))
 					bits[i] = !bits[i]
 				}
+				return bits
 			}
 			got, err := poll(t, d)
 			if err != nil || got != "" && got != hex(seven) {

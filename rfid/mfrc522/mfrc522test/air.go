@@ -64,7 +64,7 @@ func (c *Chip) answers(frame []bool) (sum []bool, coll int) {
 		}
 	}
 	if c.Faults.Air != nil && len(sum) > 0 {
-		c.Faults.Air(sum)
+		sum = c.Faults.Air(sum)
 	}
 	return sum, coll
 }
@@ -91,6 +91,7 @@ func (c *Chip) advance(now time.Time) {
 		got = got[n:]
 	}
 	c.reg[control] = c.reg[control]&^7 | byte((align+len(c.air))%8)
+	c.reg[errorReg] |= c.Faults.Flags
 	c.reg[comIrq] |= 0x20
 }
 

@@ -22,6 +22,9 @@ const (
 	halted
 )
 
+// Halted reports whether it was told to be quiet (HLTA).
+func (c *Card) Halted() bool { return c.state == halted }
+
 // back is where a card goes that hears what it should not (ISO/IEC 14443-3 §6.3).
 func (c *Card) back() []bool {
 	c.state = idle

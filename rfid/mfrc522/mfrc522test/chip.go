@@ -18,18 +18,19 @@ import (
 
 // Faults are what a Chip does wrong. The zero Faults are none.
 type Faults struct {
-	Silent        bool                    // the data line stays at Rest
-	Rest          byte                    // 0x00 or 0xFF
-	Broken        error                   // what every transfer fails with
-	Slow          time.Duration           // what every transfer takes
-	CommandsHang  bool                    // a Transceive raises no interrupt, its timer neither
-	ResetHangs    bool                    // PowerDown stays
-	SelfTestHangs bool                    // the FIFO stays empty
-	NoReset       bool                    // ignores the soft reset
-	Hot           bool                    // TempErr
-	Air           func(bits []bool)       // noise on what cards answer
-	Wire          func(mosi, miso []byte) // noise on what a transfer answers
-	Before        func(n int)             // called before transfer n, which counts from 1; may use the Chip
+	Silent        bool                     // the data line stays at Rest
+	Rest          byte                     // 0x00 or 0xFF
+	Broken        error                    // what every transfer fails with
+	Slow          time.Duration            // what every transfer takes
+	CommandsHang  bool                     // a Transceive raises no interrupt, its timer neither
+	ResetHangs    bool                     // PowerDown stays
+	SelfTestHangs bool                     // the FIFO stays empty
+	NoReset       bool                     // ignores the soft reset
+	Hot           bool                     // TempErr
+	Air           func(bits []bool) []bool // noise on what cards answer
+	Flags         byte                     // ErrorReg's bits after every answer, with no interrupt
+	Wire          func(mosi, miso []byte)  // noise on what a transfer answers
+	Before        func(n int)              // called before transfer n, which counts from 1; may use the Chip
 }
 
 // Chip is the chip. Its fields may be changed while nobody uses the port, and from Faults.Before.

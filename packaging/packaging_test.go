@@ -1,0 +1,305 @@
+// Package packaging holds what makes the .deb: build-deb, check, the package's scripts and the manual. Its tests read every file that
+// the package installs, strictly: a word that systemd or udev would skip with a warning fails here, on any computer.
+package packaging
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// setting is one line of a unit: Key=value in [Section].
+type setting struct{ section, key, value string }
+
+// unit is a unit's settings in their order.
+type unit []setting
+
+// known are the keys that systemd 252 (Debian 12) has and that our units use, by section. A new one is added after a look into the
+// manual of that version: it ignores what it does not know, as it would RestartSteps=.
+var known = map[string]string{
+	"Unit": "Description Documentation After Wants StartLimitIntervalSec",
+	"Service": "Type NotifyAccess WatchdogSec ExecStartPre ExecStart ExecStopPost KillMode TimeoutStopSec TimeoutStartSec Restart RestartSec " +
+		"LoadCredential User Group StateDirectory StateDirectoryMode RuntimeDirectory RuntimeDirectoryPreserve UMask DevicePolicy DeviceAllow " +
+		"NoNewPrivileges CapabilityBoundingSet AmbientCapabilities ProtectSystem ProtectHome PrivateTmp PrivateMounts PrivateUsers PrivateDevices " +
+		"ProtectProc ProcSubset ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables " +
+		"LockPersonality MemoryDenyWriteExecute RemoveIPC RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID " +
+		"SystemCallArchitectures SystemCallErrorNumber SystemCallFilter IPAddressDeny IPAddressAllow LimitCORE",
+	"Install": "WantedBy",
+}
+
+// lists are the keys whose later lines add to the earlier ones; of any other, the last silently wins.
+var lists = strings.Fields("After ExecStartPre ExecStopPost LoadCredential DeviceAllow SystemCallFilter")
+
+func parseUnit(text string) (u unit, faults []string) {
+	section := ""
+	for i, line := range strings.Split(text, "\n") {
+		fault := func(why string) { faults = append(faults, fmt.Sprintf("line %d: %s: %q", i+1, why, line)) }
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if strings.HasPrefix(line, "[") {
+			section = strings.Trim(line, "[]")
+			if known[section] == "" {
+				fault("a section that we do not use")
+			}
+			continue
+		}
+		key, value, is := strings.Cut(line, "=")
+		switch {
+		case !is:
+			fault("neither a comment nor Key=value")
+		case !slices.Contains(strings.Fields(known[section]), key):
+			fault("a key that is not known in [" + section + "]")
+		case strings.TrimSpace(value) != value || strings.HasSuffix(value, `\`):
+			fault("white space around the value, or a line that goes on")
+		case u.get(key) != nil && !slices.Contains(lists, key):
+			fault("said twice")
+		}
+		u = append(u, setting{section, key, value})
+	}
+	return u, faults
+}
+
+func (u unit) get(key string) (values []string) {
+	for _, s := range u {
+		if s.key == key {
+			values = append(values, s.value)
+		}
+	}
+	return values
+}
+
+func (u unit) one(key string) string { return strings.Join(u.get(key), "|") }
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func units(t *testing.T) map[string]unit {
+	t.Helper()
+	all := map[string]unit{}
+	files, _ := filepath.Glob("../systemd/*.service")
+	for _, f := range files {
+		name := filepath.Base(f)
+		u, faults := parseUnit(read(t, "systemd/"+name))
+		for _, why := range faults {
+			t.Errorf("%s: %s", name, why)
+		}
+		all[name] = u
+	}
+	if len(all) < 2 {
+		t.Fatalf("only %d units were found", len(all))
+	}
+	return all
+}
+
+// What build-deb puts into the package is named by folder there; a file of another kind would be left out without a word.
+func TestEveryFileOfSystemdHasItsPlaceInThePackage(t *testing.T) {
+	script := read(t, "packaging/build-deb")
+	err := filepath.WalkDir("../systemd", func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel := strings.TrimPrefix(filepath.ToSlash(path), "../")
+		if !strings.Contains(script, rel) && !(filepath.Dir(rel) == "systemd" && strings.HasSuffix(rel, ".service")) {
+			t.Errorf("build-deb does not know %s", rel)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, _ := filepath.Glob("../firmware-config/udev/*")
+	for _, r := range rules {
+		if !strings.Contains(script, "firmware-config/udev/"+filepath.Base(r)) {
+			t.Errorf("build-deb does not know %s", r)
+		}
+	}
+}
+
+func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
+	for name, u := range units(t) {
+		for _, s := range u {
+			if !strings.HasPrefix(s.key, "Exec") {
+				continue
+			}
+			program, ok := strings.CutPrefix(strings.Fields(s.value)[0], "/usr/bin/")
+			if _, err := os.Stat("../cmd/" + program + "/main.go"); !ok || err != nil {
+				t.Errorf("%s: %s=%s: no program of this package", name, s.key, s.value)
+			}
+		}
+		page := regexp.MustCompile(`^man:([a-z-]+)\((\d)\)$`).FindStringSubmatch(u.one("Documentation"))
+		if page == nil {
+			t.Errorf("%s: Documentation=%s", name, u.one("Documentation"))
+		} else if _, err := os.Stat("man/" + page[1] + "." + page[2]); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !strings.Contains(read(t, "systemd/sysusers.d/portillon.conf"), "\nu "+u.one("User")+" ") || u.one("User") == "" || u.one("User") != u.one("Group") {
+			t.Errorf("%s: User=%s Group=%s: not made by sysusers.d", name, u.one("User"), u.one("Group"))
+		}
+	}
+}
+
+// The promises of a machine's unit: whatever ends the daemon, the relay is driven off, and the daemon comes back.
+func TestMachinesUnitKeepsTheRelaysPromises(t *testing.T) {
+	u := units(t)["portillond@.service"]
+	for key, want := range map[string]string{
+		"Type": "notify", "NotifyAccess": "main", "WatchdogSec": "1", "KillMode": "mixed", "Restart": "always", "StartLimitIntervalSec": "0",
+		"ExecStart":    "/usr/bin/portillond -config /etc/portillon/%i.yaml",
+		"ExecStartPre": "/usr/bin/portillond -config /etc/portillon/%i.yaml -check",
+		"ExecStopPost": "/usr/bin/portillond -config /etc/portillon/%i.yaml -off",
+		"DevicePolicy": "closed", "StateDirectory": "portillon portillon/%i", "RuntimeDirectory": "portillon", "RuntimeDirectoryPreserve": "yes",
+	} {
+		if got := u.one(key); got != want {
+			t.Errorf("%s=%s, want %s", key, got, want)
+		}
+	}
+	if filters := u.get("SystemCallFilter"); filters[len(filters)-1] != "adjtimex" {
+		t.Errorf("SystemCallFilter=%q: without adjtimex the clock is never believed, and nobody is let in", filters)
+	}
+	for _, unwanted := range []string{"ProtectClock", "ProcSubset", "PrivateDevices", "SupplementaryGroups"} {
+		if v := u.one(unwanted); v != "" {
+			t.Errorf("%s=%s takes from the daemon what it needs", unwanted, v)
+		}
+	}
+	credentials := map[string]string{}
+	for _, c := range u.get("LoadCredential") {
+		id, from, _ := strings.Cut(c, ":")
+		credentials[id] = from
+		if strings.Contains(from, "/") || from == "" {
+			t.Errorf("LoadCredential=%s: a path may not be missing, a name may", c)
+		}
+	}
+	for _, id := range []string{"card-key", "machine-key", "mqtt-password", "aes-key"} {
+		if credentials[id] == "" {
+			t.Errorf("no LoadCredential= for %s", id)
+		}
+	}
+	for _, id := range []string{"machine-key", "mqtt-password"} {
+		if !strings.Contains(credentials[id], "%i") {
+			t.Errorf("%s is one for all machines", id)
+		}
+	}
+}
+
+// rule is one KEY=="value" of a udev rule.
+var rule = regexp.MustCompile(`^(SUBSYSTEM|KERNEL|ENV\{[A-Z_]+\}|GROUP|MODE)(==|=)"([^"]*)"$`)
+
+// A device is allowed three times: its class by the unit, its group by the rules, its module at boot.
+func TestEveryDeviceIsAllowedByUnitRuleAndModule(t *testing.T) {
+	groups := map[string]bool{}
+	for i, line := range strings.Split(read(t, "firmware-config/udev/60-portillon.rules"), "\n") {
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		for _, part := range strings.Split(line, ", ") {
+			m := rule.FindStringSubmatch(part)
+			switch {
+			case m == nil:
+				t.Errorf("rules line %d: %s", i+1, part)
+			case (m[1] == "GROUP" || m[1] == "MODE") != (m[2] == "=") && !strings.HasPrefix(m[1], "ENV"):
+				t.Errorf("rules line %d: %s: compares what it should set, or sets what it should compare", i+1, part)
+			case m[1] == "GROUP":
+				groups[m[3]] = true
+			case m[1] == "MODE" && m[3] != "0660":
+				t.Errorf("rules line %d: %s", i+1, part)
+			}
+		}
+	}
+	users := read(t, "systemd/sysusers.d/portillon.conf")
+	for i, line := range strings.Split(users, "\n") {
+		if line != "" && !regexp.MustCompile(`^(#.*|u portillon(-hub)? +- "[^"]+" +/nonexistent|g [a-z0-9]+ +-|m portillon [a-z0-9]+)$`).MatchString(line) {
+			t.Errorf("sysusers.d line %d: %q", i+1, line)
+		}
+	}
+	for _, g := range []string{"gpio", "spi", "i2c", "dialout", "input"} {
+		if !groups[g] || !regexp.MustCompile(`(?m)^g `+g+` `).MatchString(users) || !strings.Contains(users, "\nm portillon "+g+"\n") {
+			t.Errorf("group %s: a rule gives devices to it: %v; it must be made, and portillon a member", g, groups[g])
+		}
+	}
+	modules := strings.Fields(regexp.MustCompile(`(?m)^#.*$`).ReplaceAllString(read(t, "systemd/modules-load.d/portillon.conf"), ""))
+	module := map[string]string{"gpiochip": "", "spi": "spidev", "i2c": "i2c-dev", "input": "", "ttyAMA": "", "ttyS": "", "ttyUSB": "usbserial", "ttyACM": "cdc-acm"}
+	allowed := units(t)["portillond@.service"].get("DeviceAllow")
+	for class, name := range module {
+		if !slices.Contains(allowed, "char-"+class+" rw") {
+			t.Errorf("the unit does not allow char-%s", class)
+		}
+		if name != "" && !slices.Contains(modules, name) {
+			t.Errorf("char-%s: nothing loads %s", class, name)
+		}
+	}
+	if len(allowed) != len(module) {
+		t.Errorf("DeviceAllow has %d lines, known are %d classes", len(allowed), len(module))
+	}
+}
+
+// Keys are nobody else's; the hub's key is not even the machines'.
+func TestFoldersOfKeysAreClosed(t *testing.T) {
+	line := regexp.MustCompile(`^([dz]) (/etc/portillon(?:/(?:keys|hub)(?:/\*)?)?|/etc/credstore(?:/portillon\.\*)?) +([0-7]{4}) (root) +(root|portillon|portillon-hub) +-$`)
+	seen := 0
+	for i, l := range strings.Split(read(t, "systemd/tmpfiles.d/portillon.conf"), "\n") {
+		if l == "" || strings.HasPrefix(l, "#") {
+			continue
+		}
+		m := line.FindStringSubmatch(l)
+		if m == nil {
+			t.Errorf("tmpfiles.d line %d: %q", i+1, l)
+			continue
+		}
+		seen++
+		if path, mode, group := m[2], m[3], m[5]; path != "/etc/portillon" && mode[3] != '0' || strings.Contains(path, "/hub") != (group == "portillon-hub") {
+			t.Errorf("tmpfiles.d line %d: open to the wrong people: %q", i+1, l)
+		}
+	}
+	if seen < 5 {
+		t.Errorf("only %d lines were judged", seen)
+	}
+}
+
+// The manual says what the programs say.
+func TestManualNamesEveryVerbAndFlag(t *testing.T) {
+	plain := strings.NewReplacer(`\-`, "-", "...", "…").Replace
+	manual := plain(read(t, "packaging/man/portillon.1"))
+	verbs := regexp.MustCompile(`(?m)^\t\t\{"([a-z -]+)", "([^"]*)", "([^"]+)", \w+\},$`).FindAllStringSubmatch(read(t, "cmd/portillon/main.go"), -1)
+	if len(verbs) < 20 {
+		t.Fatalf("only %d verbs were found in cmd/portillon/main.go", len(verbs))
+	}
+	for _, v := range verbs {
+		want := strings.TrimSpace(".It Ic "+v[1]+" "+v[2]) + "\n" + strings.ToUpper(v[3][:1]) + v[3][1:] + ".\n"
+		if !strings.Contains(manual, want) {
+			t.Errorf("portillon.1 lacks, or says otherwise:\n%s", want)
+		}
+	}
+	if n := strings.Count(manual, "\n.It Ic "); n != len(verbs) {
+		t.Errorf("portillon.1 has %d verbs, the program %d", n, len(verbs))
+	}
+	for page, source := range map[string]string{"portillond.8": "cmd/internal/machined/main.go", "portillon-hub.8": "cmd/internal/hubd/main.go"} {
+		text := read(t, "packaging/man/"+page)
+		for _, f := range regexp.MustCompile(`fs\.\w+\("([a-z-]+)"`).FindAllStringSubmatch(read(t, source), -1) {
+			if !strings.Contains(plain(text), "\n.It Fl "+f[1]) && f[1] != "demo-clock" {
+				t.Errorf("%s does not explain -%s", page, f[1])
+			}
+		}
+	}
+}
+
+// The reader of units must be able to say no.
+func TestAWordThatSystemdWouldSkipIsAFault(t *testing.T) {
+	for _, text := range []string{
+		"[Service]\nRestartSteps=5", "[Servce]\nType=notify", "[Unit]\nType=notify", "[Service]\nType=notify\nType=exec", "[Service]\nType notify",
+		"[Service]\nType= notify", "Type=notify",
+	} {
+		if _, faults := parseUnit(text); len(faults) == 0 {
+			t.Errorf("%q was read without a fault", text)
+		}
+	}
+}
