@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -27,7 +28,7 @@ const here = ".ci/machine"
 const limit = 20 * time.Minute
 
 func main() {
-	t := test{}
+	t := &test{}
 	flag.IntVar(&t.cuts, "cuts", 20, "power cuts at random moments")
 	flag.Uint64Var(&t.seed, "seed", uint64(time.Now().UnixNano()), "what chance begins with")
 	jobs := flag.String("jobs", "rows,cuts,pi", "what to do")
@@ -48,21 +49,24 @@ func main() {
 	if err := t.prepare(ctx); err != nil {
 		t.fail("prepare", err)
 	} else {
-		defer os.RemoveAll(t.work)
+		var work sync.WaitGroup // all at once: an emulator takes one core each
 		for _, j := range strings.Split(*jobs, ",") {
 			job, known := map[string]func(context.Context) error{"rows": t.rows, "cuts": t.cutting, "pi": t.pi}[j]
 			if !known {
 				t.fail(j, fmt.Errorf("no job is called so"))
 				continue
 			}
-			if err := job(ctx); err != nil {
-				t.fail(j, err)
-			}
+			work.Go(func() {
+				if err := job(ctx); err != nil {
+					t.fail(j, err)
+				}
+			})
 		}
+		work.Wait()
 	}
+	os.RemoveAll(t.work)
 	fmt.Printf("%d passed, %d failed\n", t.passed, t.failed)
 	if t.failed > 0 || t.passed == 0 {
-		os.RemoveAll(t.work)
 		os.Exit(1)
 	}
 }
@@ -75,15 +79,20 @@ type test struct {
 	only           string
 	loud, deaf     bool
 	start          time.Time
+	mu             sync.Mutex // guards what follows, and the lines of output
 	passed, failed int
 }
 
 func (t *test) pass(name, figure string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.passed++
 	fmt.Printf("--- PASS: %s (%s) [%.0fs]\n", name, figure, time.Since(t.start).Seconds())
 }
 
 func (t *test) fail(name string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.failed++
 	fmt.Printf("--- FAIL: %s: %v [%.0fs]\n", name, err, time.Since(t.start).Seconds())
 }

@@ -55,8 +55,8 @@ func absolute(path string) string {
 }
 
 // disk is an empty file system of 48 MiB: a small SD card.
-func (t *test) disk(ctx context.Context) ([]byte, error) {
-	path := t.path("disk")
+func (t *test) disk(ctx context.Context, name string) ([]byte, error) {
+	path := t.path(name + ".disk")
 	if err := t.do(ctx, nil, "mke2fs", "-q", "-F", "-t", "ext4", path, "48M"); err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type boot struct {
 	records []wire.Record
 	acked   string // what somebody was last told of: the number of records, and the hash over them
 	acks    int
+	failed  bool
 	cut     bool // it asked for a power cut
 	log     []string
 }
@@ -41,6 +42,7 @@ type edge struct {
 // machine is a computer with a disk. It can be booted again and again.
 type machine struct {
 	t      *test
+	name   string
 	disk   *nbd.Disk
 	chance *rand.Rand
 
@@ -52,7 +54,7 @@ type machine struct {
 func (m *machine) boot(ctx context.Context, initrd, words string, writes int, most time.Duration) (*boot, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	socket := m.t.path("disk.sock")
+	socket := m.t.path(m.name + ".sock")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		return nil, err
@@ -162,6 +164,7 @@ func (b *boot) hear(t *test, console io.Reader, w watch) error {
 		case "SKIP":
 			fmt.Printf("--- SKIP: %s: %s\n", name, more)
 		case "FAIL":
+			b.failed = true
 			t.fail(name, errors.New(more))
 		case "ready":
 			w.power(nil)

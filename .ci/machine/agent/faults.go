@@ -213,14 +213,23 @@ func diskFull(m *machine) (string, error) {
 	if err := fill(filler); err != nil {
 		return "", err
 	}
-	taps := 0
-	for ; taps < 300; taps++ { // until SQLite's own spare pages are used up
+	for range 300 { // until SQLite's own spare pages are used up
 		if s, err := status(); err != nil || len(s.Faults) > 0 {
 			break
 		}
 		ask(control.Request{Do: "tap", Card: "0102030405"})
 	}
-	return m.withoutDisk(fmt.Sprintf("after %d more records", taps), func() error { return os.Remove(filler) })
+	figure, err := m.withoutDisk()
+	if err != nil {
+		return "", err
+	}
+	if err := os.Remove(filler); err != nil {
+		return "", err
+	}
+	if err := within(20*time.Second, "the end's record, once there is room", func() bool { return ended(wire.CauseStop) == nil }); err != nil {
+		return "", err
+	}
+	return figure, m.session()
 }
 
 func fill(path string) error {
@@ -240,23 +249,28 @@ func fill(path string) error {
 	return nil
 }
 
-// diskReadOnly has the kernel make every disk read-only, as it does with one that fails (the SysRq key U).
+// diskReadOnly has the file system find a fault in itself: Debian mounts with errors=remount-ro. It is mended as an SD card is, by
+// mounting it anew, so the daemon is started again; what it could not record is closed then.
 func diskReadOnly(m *machine) (string, error) {
-	if err := m.session(); err != nil {
+	if err := first(func() error { return sh("mount", "-o", "remount,errors=remount-ro", dataFolder) }, m.session); err != nil {
 		return "", err
 	}
-	if err := write("/proc/sysrq-trigger", "u"); err != nil {
+	if err := write("/sys/fs/ext4/vda/trigger_fs_error", "1"); err != nil {
 		return "", err
 	}
-	if err := within(10*time.Second, "a read-only disk", func() bool { return os.WriteFile(dataFolder+"/probe", nil, 0o600) != nil }); err != nil {
+	figure, err := m.withoutDisk()
+	mended := first(func() error { return systemctl("stop", service) }, func() error { return sh("umount", dataFolder) }, mountData, m.fresh)
+	if err == nil {
+		err = mended
+	}
+	if err != nil {
 		return "", err
 	}
-	return m.withoutDisk("read-only", func() error { return sh("mount", "-o", "remount,rw", dataFolder) })
+	return figure, first(func() error { return ended(wire.CauseDaemonLost, wire.CauseStop) }, m.session)
 }
 
-// withoutDisk checks a session under way whose journal can no longer be written: it ends, no other starts, and all is well once
-// the disk is mended; the end is recorded then.
-func (m *machine) withoutDisk(figure string, mend func() error) (string, error) {
+// withoutDisk checks a session under way whose journal can no longer be written: it can end, and no other starts.
+func (m *machine) withoutDisk() (figure string, err error) {
 	if !m.line.high() {
 		return "", fmt.Errorf("the running session has ended by itself")
 	}
@@ -267,16 +281,7 @@ func (m *machine) withoutDisk(figure string, mend func() error) (string, error) 
 		return "", fmt.Errorf("a running session cannot end: %w", err)
 	}
 	why, err := m.refused()
-	if err != nil {
-		return "", err
-	}
-	if err := mend(); err != nil {
-		return "", err
-	}
-	if err := within(20*time.Second, "the end's record, once there is room", func() bool { return ended(wire.CauseStop) == nil && m.line.high() == false }); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s: off after %s, then %q", figure, ms(off), why), m.session()
+	return fmt.Sprintf("off after %s, then %q", ms(off), why), err
 }
 
 // clockSet sets the clock a day ahead and a day back during a session.
