@@ -72,13 +72,17 @@ func (n *ev1) cardUID(ctx context.Context) ([]byte, error) {
 	return p[:uidLen], nil
 }
 
-// changeOwn is ChangeKey of the key that opened the session: new ‖ version ‖ CRC32(C4 ‖ number ‖ new ‖ version) ‖ zeros.
+// changeOwn is ChangeKey of the key that opened the session.
 func (n *ev1) changeOwn(ctx context.Context, becomes block) error {
-	p := append(becomes[:], ours)
-	p = zeros(append(p, crc([]byte{insChangeKey, n.no}, p)...))
-	_, s, err := n.c.native(ctx, insChangeKey, append([]byte{n.no}, seal(n.key, n.iv, p)...)...)
+	_, s, err := n.c.native(ctx, insChangeKey, append([]byte{n.no}, n.sealed(becomes, ours)...)...)
 	if err == nil && s != swOK {
 		err = s.err("change a key")
 	}
 	return err
+}
+
+// sealed is ChangeKey's data, enciphered: new ‖ version ‖ CRC32(C4 ‖ number ‖ new ‖ version) ‖ zeros.
+func (n *ev1) sealed(becomes block, version byte) []byte {
+	p := append(becomes[:], version)
+	return seal(n.key, n.iv, zeros(append(p, crc([]byte{insChangeKey, n.no}, p)...)))
 }

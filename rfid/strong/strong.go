@@ -85,7 +85,7 @@ const uidLen = 7
 func number(uid rfid.UID) ([]byte, error) {
 	b := uid.Bytes()
 	if len(b) != uidLen {
-		return nil, errors.Join(ErrNotStrong, errors.New("these cards have a number of 7 bytes; one of 4 that changes is a random ID, which must be off"))
+		return nil, errors.Join(ErrNotStrong, errors.New("these cards have a number of 7 bytes; one of 4 that begins with 08 is made up anew each time (random ID)"))
 	}
 	return b, nil
 }

@@ -177,4 +177,26 @@ func TestSUNMessageIsThePublishedOne(t *testing.T) {
 	is(t, "MAC", odd(cmac(key, nil)), "94EED9EE65337086")
 }
 
+// What a DESFire EV1 said to Elmü's DesfireEV1 library (codeproject.com 1096861), as pydesfire's tests keep it.
+func TestAuthenticateAESIsARealCards(t *testing.T) {
+	s := &script{t, []string{
+		"90AA0000010000", "B969FDFE56FD91FC9DE6F6F213B8FD1E91AF",
+		"90AF00002036AAD7DF6E436BA08D18613830A70D5AD43E3D3F4A8D47541EEE623A934E477400", "800DB680BC146BD121D6578F2D2E20599100"}}
+	c := &card{ch: s, rand: bytes.NewReader(x(t, "F44B26F5686F3A391CD38EBD10772281"))}
+	n, err := c.aes(t.Context(), 0, block{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	is(t, "session key", n.key[:], "F44B26F5C05DDD7110772281C4D066E8")
+	is(t, "ChangeKey", n.sealed(block(x(t, "00102030405060708090A0B0B0A09080")), 0x10),
+		"E9F85E219496C2B58C1090DC3935FAE9E840CF61B383D9531946256B1F110C10")
+}
+
+// The same, of another session whose key was not zero.
+func TestChangeKeyOfEV1IsARealCards(t *testing.T) {
+	n := &ev1{key: block(x(t, "C2A1E47B27104712FE6D00A71177A19B"))}
+	is(t, "ChangeKey", n.sealed(block(x(t, "10182028303840485058606870788088")), 0x10),
+		"2945E3760E60F4A4046BB8A505B31CF559A3A2E05213BC82942CA6AB5DBCECF5")
+}
+
 var _ rfid.Channel = (*script)(nil)
