@@ -1,0 +1,495 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"portillon/daemon/control"
+	"portillon/wire"
+)
+
+// second is how soon the relay must be off whatever has died or hangs (design: 1 s), and what a busy machine needs to notice.
+const second = 1100 * time.Millisecond
+
+// silence is how soon the relay is off when its guard hangs: the daemon takes two seconds of silence for that, and gives it a
+// last 0.4 s (relay.Switch).
+const silence = 2750 * time.Millisecond
+
+func keyboardTap(m *machine) (string, error) {
+	if err := m.fresh(); err != nil {
+		return "", err
+	}
+	m.settle()
+	at := uptime()
+	if err := m.keys.types(lea + "\n"); err != nil {
+		return "", err
+	}
+	took, err := m.line.after(at, true, time.Second)
+	if err != nil {
+		return "", err
+	}
+	m.settle()
+	at = uptime()
+	if err := m.keys.types(lea + "\n"); err != nil {
+		return "", err
+	}
+	off, err := m.line.after(at, false, time.Second)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("from the first key to line 17 on %s, off %s", ms(took), ms(off)), ended(wire.CauseTap)
+}
+
+// signalled sends a signal to the daemon or its guard during a session and measures until line 17 falls.
+func (m *machine) signalled(guard bool, s syscall.Signal, limit time.Duration) (at, took time.Duration, pid int, err error) {
+	if err = m.session(); err != nil {
+		return
+	}
+	if pid, err = daemonPID(); err != nil {
+		return
+	}
+	if guard {
+		if pid, err = guardPID(pid); err != nil {
+			return
+		}
+	}
+	at = uptime()
+	if err = syscall.Kill(pid, s); err != nil {
+		return
+	}
+	took, err = m.line.after(at, false, limit)
+	return
+}
+
+func daemonKilled(m *machine) (string, error) {
+	at, took, _, err := m.signalled(false, syscall.SIGKILL, 100*time.Millisecond)
+	if err != nil {
+		return "", err
+	}
+	return "line 17 off after " + ms(took), first(m.fresh, func() error { return m.stays(at, 0) }, func() error { return ended(wire.CauseDaemonLost) })
+}
+
+func daemonStopped(m *machine) (string, error) {
+	at, took, pid, err := m.signalled(false, syscall.SIGSTOP, second)
+	syscall.Kill(pid, syscall.SIGCONT)
+	if err != nil {
+		return "", err
+	}
+	// Where systemd watches over the daemon, it is ended meanwhile, and not continued.
+	return "line 17 off after " + ms(took), first(func() error { return phase("off", 20*time.Second) }, func() error { return m.stays(at, time.Second) },
+		func() error { return ended(wire.CauseFault, wire.CauseDaemonLost) })
+}
+
+func guardKilled(m *machine) (string, error) {
+	at, took, _, err := m.signalled(true, syscall.SIGKILL, second)
+	if err != nil {
+		return "", err
+	}
+	return "line 17 off after " + ms(took), m.guardIsBack(at)
+}
+
+func guardStopped(m *machine) (string, error) {
+	at, took, pid, err := m.signalled(true, syscall.SIGSTOP, silence)
+	if err != nil {
+		syscall.Kill(pid, syscall.SIGCONT)
+		return "", err
+	}
+	return "line 17 off after " + ms(took), m.guardIsBack(at)
+}
+
+// guardIsBack waits for another guard: the machine is at rest, and no session has begun by itself.
+func (m *machine) guardIsBack(since time.Duration) error {
+	return first(func() error { return phase("off", 20*time.Second) }, func() error { return m.stays(since, time.Second) },
+		func() error { return ended(wire.CauseFault) }, m.session)
+}
+
+func estopOpened(m *machine) (string, error) {
+	if err := m.session(); err != nil {
+		return "", err
+	}
+	at := m.estop.set(true)
+	took, err := m.line.after(at, false, 20*time.Millisecond)
+	if err != nil {
+		return "", err
+	}
+	if err := phase("fault", time.Second); err != nil {
+		return "", err
+	}
+	if _, err := m.refused(); err != nil {
+		return "", err
+	}
+	m.estop.set(false)
+	return "line 17 off after " + ms(took), first(func() error { return phase("off", 2*time.Second) }, func() error { return m.stays(at, time.Second) },
+		func() error { return ended(wire.CauseFault) })
+}
+
+// estopBroken starts the daemon on a line that goes nowhere: nothing but the pull-up that the daemon asks for says that it is open.
+func estopBroken(m *machine) (string, error) {
+	if err := first(m.fresh, func() error { return systemctl("stop", service) }); err != nil {
+		return "", err
+	}
+	m.estop.set(false)
+	m.estop.tear()
+	if err := first(func() error { return systemctl("start", service) }, func() error { return phase("fault", 20*time.Second) }); err != nil {
+		return "", err
+	}
+	why, err := m.refused()
+	if err != nil {
+		return "", err
+	}
+	m.estop.set(false)
+	return why, first(func() error { return phase("off", 2*time.Second) }, m.session)
+}
+
+// contactorLies is played where portillond knows the key.
+func contactorLies(m *machine) (string, error) {
+	key := ""
+	for _, k := range []string{"feedback", "contactor"} {
+		text := regexp.MustCompile(`(?m)^relay: \{`).ReplaceAllString(read("/rig/site/laser.yaml"), fmt.Sprintf(`relay: { %s: "gpio:pinctrl-/%d",`, k, mirrorLine))
+		if err := os.WriteFile("/etc/portillon/lies.yaml", []byte(text+"\n"), 0o644); err != nil {
+			return "", err
+		}
+		if exec.Command(program, "-config", "/etc/portillon/lies.yaml", "-check").Run() == nil {
+			key = k
+		}
+	}
+	if key == "" {
+		return "", errSkip("portillond knows no key for a contactor's feedback")
+	}
+	if err := first(func() error { return os.Rename("/etc/portillon/lies.yaml", "/etc/portillon/laser.yaml") },
+		func() error { return systemctl("restart", service) }, m.session); err != nil {
+		return "", err
+	}
+	at := m.mirror.set(false) // the contactor falls off by itself
+	took, err := m.line.after(at, false, second)
+	if err != nil {
+		return "", err
+	}
+	if err := phase("fault", time.Second); err != nil {
+		return "", err
+	}
+	if _, err := m.refused(); err != nil {
+		return "", err
+	}
+	// Welded: closed though the relay is open.
+	if err := first(func() error { m.mirror.follow(m.line.high); return nil }, m.calm); err != nil {
+		return "", err
+	}
+	m.mirror.set(true)
+	if err := first(func() error { return phase("fault", 3*time.Second) }, func() error { _, err := m.refused(); return err }); err != nil {
+		return "", fmt.Errorf("welded: %w", err)
+	}
+	m.mirror.follow(m.line.high)
+	return relayOff(took), first(m.calm, configure, func() error { return systemctl("restart", service) }, m.fresh)
+}
+
+func relayOff(took time.Duration) string { return "line 17 off after " + ms(took) }
+
+// calm takes off whatever tag a fault has put on, and waits for rest.
+func (m *machine) calm() error {
+	return within(10*time.Second, "rest", func() bool {
+		s, err := status()
+		if err == nil && len(s.Tags) > 0 {
+			ask(control.Request{Do: "untag"})
+		}
+		return err == nil && s.Phase == "off"
+	})
+}
+
+// diskFull fills the data disk to the last byte.
+func diskFull(m *machine) (string, error) {
+	if err := m.session(); err != nil {
+		return "", err
+	}
+	filler := dataFolder + "/filler"
+	defer os.Remove(filler)
+	if err := fill(filler); err != nil {
+		return "", err
+	}
+	for range 300 { // until SQLite's own spare pages are used up
+		if s, err := status(); err != nil || len(s.Faults) > 0 {
+			break
+		}
+		ask(control.Request{Do: "tap", Card: "0102030405"})
+	}
+	figure, err := m.withoutDisk()
+	if err != nil {
+		return "", err
+	}
+	if err := os.Remove(filler); err != nil {
+		return "", err
+	}
+	if err := within(20*time.Second, "the end's record, once there is room", func() bool { return ended(wire.CauseStop) == nil }); err != nil {
+		return "", err
+	}
+	return figure, m.session()
+}
+
+func fill(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for size := 1 << 20; size >= 1; size /= 2 {
+		for {
+			if _, err := f.Write(make([]byte, size)); err != nil {
+				break
+			}
+		}
+	}
+	f.Sync()
+	return nil
+}
+
+// diskReadOnly has the file system find a fault in itself: Debian mounts with errors=remount-ro. It is mended as an SD card is, by
+// mounting it anew, so the daemon is started again; what it could not record is closed then.
+func diskReadOnly(m *machine) (string, error) {
+	if err := first(func() error { return sh("mount", "-o", "remount,errors=remount-ro", dataFolder) }, m.session); err != nil {
+		return "", err
+	}
+	if err := write("/sys/fs/ext4/vda/trigger_fs_error", "1"); err != nil {
+		return "", err
+	}
+	figure, err := m.withoutDisk()
+	mended := first(func() error { return systemctl("stop", service) }, func() error { return sh("umount", dataFolder) }, mountData, m.fresh)
+	if err == nil {
+		err = mended
+	}
+	if err != nil {
+		return "", err
+	}
+	return figure, first(func() error { return ended(wire.CauseDaemonLost, wire.CauseStop) }, m.session)
+}
+
+// withoutDisk checks a session under way whose journal can no longer be written: it can end, and no other starts.
+func (m *machine) withoutDisk() (figure string, err error) {
+	if !m.line.high() {
+		return "", fmt.Errorf("the running session has ended by itself")
+	}
+	at := uptime()
+	ask(control.Request{Do: "stop"})
+	off, err := m.line.after(at, false, time.Second)
+	if err != nil {
+		return "", fmt.Errorf("a running session cannot end: %w", err)
+	}
+	why, err := m.refused()
+	return fmt.Sprintf("off after %s, then %q", ms(off), why), err
+}
+
+// clockSet sets the clock a day ahead and a day back during a session.
+func clockSet(m *machine) (string, error) {
+	if err := m.session(); err != nil {
+		return "", err
+	}
+	began := uptime()
+	for _, days := range []time.Duration{1, -2, 1} {
+		time.Sleep(1200 * time.Millisecond)
+		now := unix.NsecToTimespec(time.Now().Add(days * 24 * time.Hour).UnixNano())
+		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
+			return "", err
+		}
+	}
+	time.Sleep(1200 * time.Millisecond)
+	if !m.line.high() {
+		return "", fmt.Errorf("the session ended when the clock was set")
+	}
+	ask(control.Request{Do: "stop"})
+	length := uptime() - began
+	_, recorded, err := lastEnd()
+	if err != nil {
+		return "", err // Verify also checks that no record lies before the one that precedes it
+	}
+	if d := recorded - length; d > time.Second || d < -1100*time.Millisecond {
+		return "", fmt.Errorf("a session of %v is recorded with %v", length, recorded)
+	}
+	return fmt.Sprintf("a session of %.1f s is recorded with %v", length.Seconds(), recorded), nil
+}
+
+// clockUntrusted looks at a rule with hours before anything vouches for the clock.
+func clockUntrusted(m *machine) (string, error) {
+	if err := first(m.fresh, func() error { return vouch(false) }); err != nil {
+		return "", err
+	}
+	at := uptime()
+	rep, err := ask(control.Request{Do: "tap", Card: tom})
+	if err != nil || rep.OK || len(m.line.since(at)) > 0 {
+		return "", fmt.Errorf("a grant with hours: %+v, %w", rep, err)
+	}
+	if err := m.tap(); err != nil {
+		return "", fmt.Errorf("a grant without hours: %w", err)
+	}
+	ask(control.Request{Do: "stop"})
+	if err := vouch(true); err != nil {
+		return "", err
+	}
+	if again, err := ask(control.Request{Do: "tap", Card: tom}); err != nil || !again.OK {
+		return "", fmt.Errorf("with a clock: %+v, %w", again, err)
+	}
+	ask(control.Request{Do: "stop"})
+	return fmt.Sprintf("refused with %q, and allowed once it is", rep.EN), nil
+}
+
+// brokerGone ends a real broker and starts it again: taps work meanwhile, and their records arrive after.
+func brokerGone(m *machine) (string, error) {
+	b, err := startBroker()
+	if err != nil {
+		return "", err
+	}
+	defer func() { b.stop() }()
+	if err := m.session(); err != nil {
+		return "", err
+	}
+	with, err := status()
+	if err != nil {
+		return "", err
+	}
+	if err := within(90*time.Second, "the session at the broker", func() bool { return b.has(with.Session) }); err != nil {
+		return "", err
+	}
+	b.stop()
+	if err := m.session(); err != nil {
+		return "", fmt.Errorf("without a broker: %w", err)
+	}
+	without, err := status()
+	if err != nil {
+		return "", err
+	}
+	if b, err = startBroker(); err != nil {
+		return "", err
+	}
+	at := uptime()
+	err = within(120*time.Second, "what was recorded without the broker", func() bool { return b.has(without.Session) })
+	return fmt.Sprintf("its records came %.1f s after the broker", (uptime() - at).Seconds()), err
+}
+
+// readerUnplugged takes the keyboard away during a session.
+func readerUnplugged(m *machine) (string, error) {
+	if err := m.session(); err != nil {
+		return "", err
+	}
+	if err := m.keys.unplug(); err != nil {
+		return "", err
+	}
+	m.keys = nil
+	if err := within(10*time.Second, "the reader known to be lost", func() bool { s, err := status(); return err == nil && !s.Reader }); err != nil {
+		return "", err
+	}
+	if !m.line.high() {
+		return "", fmt.Errorf("the running session ended with its reader")
+	}
+	at := uptime()
+	var err error
+	if m.keys, err = plugKeyboard(); err != nil {
+		return "", err
+	}
+	if err := within(40*time.Second, "the reader back", func() bool { s, err := status(); return err == nil && s.Reader }); err != nil {
+		return "", err
+	}
+	back := uptime() - at
+	m.settle()
+	at = uptime()
+	if err := m.keys.types(lea + "\n"); err != nil {
+		return "", err
+	}
+	_, err = m.line.after(at, false, time.Second)
+	return fmt.Sprintf("read again %.1f s after it came back", back.Seconds()), err
+}
+
+func restarted(m *machine) (string, error) {
+	return m.systemd(func() error { return systemctl("restart", service) }, func() error { return phase("off", 30*time.Second) })
+}
+
+func stopped(m *machine) (string, error) {
+	return m.systemd(func() error { return systemctl("stop", service) }, func() error { return nil })
+}
+
+// systemd does something during a session that ends the daemon in order.
+func (m *machine) systemd(do, then func() error) (string, error) {
+	if err := m.session(); err != nil {
+		return "", err
+	}
+	at := uptime()
+	if err := do(); err != nil {
+		return "", err
+	}
+	took, err := m.line.after(at, false, 10*time.Second)
+	if err != nil {
+		return "", err
+	}
+	return relayOff(took), first(then, func() error { return m.stays(at, time.Second) }, func() error { return ended(wire.CauseShutdown) })
+}
+
+// memory is what daemon and guard take, after all the above.
+func memory(m *machine) (string, error) {
+	if err := m.session(); err != nil {
+		return "", err
+	}
+	daemon, err := daemonPID()
+	if err != nil {
+		return "", err
+	}
+	guard, err := guardPID(daemon)
+	if err != nil {
+		return "", err
+	}
+	rss, pss, anon := 0, 0, 0
+	figure := ""
+	for _, p := range []struct {
+		name string
+		pid  int
+	}{{"daemon", daemon}, {"guard", guard}} {
+		r, s := kilobytes(p.pid, "status", "VmRSS"), kilobytes(p.pid, "smaps_rollup", "Pss")
+		rss, pss, anon = rss+r, pss+s, anon+kilobytes(p.pid, "status", "RssAnon")
+		figure += fmt.Sprintf("%s RSS %.1f MB (PSS %.1f), ", p.name, float64(r)/1e3, float64(s)/1e3)
+	}
+	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f, of their own %.1f)", float64(rss)/1e3, float64(pss)/1e3, float64(anon)/1e3)
+	if rss > 24_000 || rss == 0 {
+		return "", fmt.Errorf("%s: 24 MB is the limit", figure)
+	}
+	return figure, nil
+}
+
+func kilobytes(pid int, file, field string) int {
+	m := regexp.MustCompile(`(?m)^` + field + `:\s+(\d+) kB`).FindStringSubmatch(read(fmt.Sprintf("/proc/%d/%s", pid, file)))
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(m[1])
+	return n * 1024 / 1000
+}
+
+// upgraded installs the package over itself during a session.
+func upgraded(m *machine) (string, error) {
+	if debianPackage() == "" {
+		return "", errSkip("there is no package")
+	}
+	before, err := records()
+	if err != nil {
+		return "", err
+	}
+	figure, err := m.systemd(install, func() error { return phase("off", 60*time.Second) })
+	if err != nil {
+		return "", err
+	}
+	after, err := records()
+	if err == nil && len(after) <= len(before) {
+		err = fmt.Errorf("the journal had %d records, and has %d", len(before), len(after))
+	}
+	return figure, err
+}
+
+// removed takes the package away during a session. The journal stays.
+func removed(m *machine) (string, error) {
+	if debianPackage() == "" {
+		return "", errSkip("there is no package")
+	}
+	return m.systemd(func() error { return sh("dpkg", "-r", "portillon") }, func() error { return nil })
+}

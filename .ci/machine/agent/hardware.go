@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	relayLine  = 17
+	estopLine  = 22
+	mirrorLine = 23
+	simulated  = "/sys/kernel/config/gpio-sim/pi"
+	dataFolder = "/var/lib/portillon"
+	tracing    = "/sys/kernel/tracing"
+)
+
+// mounts are systemd's work where there is a systemd.
+func mounts() error {
+	for _, m := range [][3]string{{"proc", "/proc", "proc"}, {"sysfs", "/sys", "sysfs"}, {"devtmpfs", "/dev", "devtmpfs"}, {"tmpfs", "/tmp", "tmpfs"}, {"tmpfs", "/run", "tmpfs"}} {
+		if err := mount(m[0], m[1], m[2]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mount(what, where, kind string) error {
+	if err := os.MkdirAll(where, 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mount(what, where, kind, 0, ""); err != nil && !errors.Is(err, unix.EBUSY) {
+		return fmt.Errorf("mount %s: %w", where, err)
+	}
+	return nil
+}
+
+// hardware loads the modules, watches line 17 before it exists, makes the chip, and mounts the data disk.
+func hardware() error {
+	modules, err := filepath.Glob("/rig/modules/*.ko")
+	if err != nil || len(modules) == 0 {
+		return fmt.Errorf("no modules: %w", err)
+	}
+	slices.Sort(modules) // their names are numbered
+	for _, path := range modules {
+		if err := load(path); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Base(path), err)
+		}
+	}
+	if err := errors.Join(mount("configfs", "/sys/kernel/config", "configfs"), mount("tracefs", tracing, "tracefs")); err != nil {
+		return err
+	}
+	// What the kernel traces from power-on is every level that is set. That the chip lets a line fall when nobody holds it any
+	// longer goes by no tracepoint: a probe on the driver's own function sees it.
+	if err := errors.Join(write(tracing+"/kprobe_events", "p:rig/released gpio_sim:gpio_sim_free line=%x1:u32"),
+		write(tracing+"/events/rig/released/enable", "1"), write(tracing+"/events/gpio/gpio_value/filter", "get == 0")); err != nil {
+		return err
+	}
+	if err := makeChip(); err != nil {
+		return err
+	}
+	return mountData()
+}
+
+func load(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.FinitModule(int(f.Fd()), "", 0); !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	return nil
+}
+
+// makeChip makes a chip that looks like a Raspberry Pi's.
+func makeChip() error {
+	for line := 2; line <= 27; line++ {
+		dir := fmt.Sprintf("%s/bank0/line%d", simulated, line)
+		if line == 2 {
+			if err := errors.Join(os.Mkdir(simulated, 0o755), os.Mkdir(simulated+"/bank0", 0o755), write(simulated+"/bank0/num_lines", "54"),
+				write(simulated+"/bank0/label", "pinctrl-bcm2835")); err != nil {
+				return err
+			}
+		}
+		if err := errors.Join(os.Mkdir(dir, 0o755), write(dir+"/name", fmt.Sprintf("GPIO%d", line))); err != nil {
+			return err
+		}
+	}
+	return write(simulated+"/live", "1")
+}
+
+// mountData waits for the disk, which the kernel finds by itself.
+func mountData() error {
+	for range 100 {
+		if _, err := os.Stat("/dev/vda"); err == nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return mount("/dev/vda", dataFolder, "ext4")
+}
+
+// chip is the folder of the simulated chip in sysfs.
+func chip() (string, error) {
+	found, err := filepath.Glob("/sys/devices/platform/gpio-sim.0/gpiochip*/sim_gpio17")
+	if err != nil || len(found) != 1 {
+		return "", fmt.Errorf("no simulated chip: %q, %w", found, err)
+	}
+	return filepath.Dir(found[0]), nil
+}
+
+func write(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+func read(path string) string {
+	b, _ := os.ReadFile(path)
+	return strings.TrimSpace(string(b))
+}
+
+// uptime is the time since boot on the clock of the trace, CLOCK_MONOTONIC.
+func uptime() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		panic(err)
+	}
+	return time.Duration(t.Nano())
+}

@@ -1,0 +1,333 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sys/unix"
+
+	"portillon/daemon/control"
+	"portillon/daemon/journal"
+	"portillon/wire"
+)
+
+const (
+	service     = "portillond@laser.service"
+	journalPath = dataFolder + "/laser/journal.db"
+	socket      = "/run/portillon/laser.sock"
+
+	lea = "62E3086CED" // may use the laser at any time
+	tom = "01000734E0" // may use it by a grant that has hours, though all of them
+)
+
+// machine is the machine under test with all that the agent can do to it.
+type machine struct {
+	line   *line
+	estop  *contact // normally closed
+	mirror *contact // the contactor's mirror contact: closed while the contactor is open
+	keys   *keyboard
+	tapped time.Duration // when Léa's card was last used
+}
+
+// withMachine plays a job on the machine, between two readings of its journal.
+func withMachine(job func(*machine) error) error {
+	if job == nil {
+		return fmt.Errorf("no job is called %q", commandLine("rig"))
+	}
+	say("boot %s", journal.BootID())
+	folder, err := chip()
+	if err != nil {
+		return err
+	}
+	m := &machine{}
+	if m.line, err = watchLine(folder); err != nil {
+		return err
+	}
+	m.estop = newContact(folder, estopLine, func() bool { return false })
+	m.mirror = newContact(folder, mirrorLine, m.line.high)
+	if err := job(m); err != nil {
+		return err
+	}
+	return tellJournal()
+}
+
+// tellJournal verifies the journal and tells the host its records.
+func tellJournal() error {
+	all, err := records()
+	for _, r := range all {
+		b, _ := json.Marshal(r)
+		say("record %s", b)
+	}
+	return err
+}
+
+// records reads the journal as anyone may, beside the daemon, and verifies its tree.
+func records() ([]wire.Record, error) {
+	j, err := journal.OpenReadOnly(journalPath)
+	if err != nil {
+		return nil, err
+	}
+	defer j.Close()
+	if _, err := j.Verify(context.Background()); err != nil {
+		return nil, fmt.Errorf("the journal does not verify: %w", err)
+	}
+	var out bytes.Buffer
+	if err := j.Export(context.Background(), &out, 1); err != nil {
+		return nil, err
+	}
+	var all []wire.Record
+	for d := json.NewDecoder(&out); d.More(); {
+		var l wire.Leafed
+		if err := d.Decode(&l); err != nil {
+			return nil, err
+		}
+		r, err := wire.ParseRecord(l.Record)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// rootAt is the hash of the tree over the first records of the journal.
+func rootAt(size uint64) (tlog.Hash, error) {
+	j, err := journal.OpenReadOnly(journalPath)
+	if err != nil {
+		return tlog.Hash{}, err
+	}
+	defer j.Close()
+	return j.Root(size)
+}
+
+// lastEnd is the cause of the session that ended last.
+func lastEnd() (wire.Cause, time.Duration, error) {
+	all, err := records()
+	if err != nil {
+		return "", 0, err
+	}
+	var body wire.EndBody
+	for _, r := range all {
+		if r.Kind == wire.SessionEnd {
+			if err := json.Unmarshal(r.Body, &body); err != nil {
+				return "", 0, err
+			}
+		}
+	}
+	return body.Cause, time.Duration(body.Seconds) * time.Second, nil
+}
+
+// ended waits until the journal says that the last session ended for one of these causes: the relay is off before that is recorded.
+func ended(want ...wire.Cause) error {
+	for end := uptime() + 2*time.Second; ; time.Sleep(50 * time.Millisecond) {
+		got, _, err := lastEnd()
+		if err == nil && !slices.Contains(want, got) {
+			err = fmt.Errorf("the session's end is recorded as %q, not %q", got, want)
+		}
+		if err == nil || uptime() > end {
+			return err
+		}
+	}
+}
+
+func ask(r control.Request) (control.Reply, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return control.Call(ctx, socket, r)
+}
+
+func status() (control.Status, error) {
+	rep, err := ask(control.Request{Do: "status"})
+	if err != nil || rep.Status == nil {
+		return control.Status{}, fmt.Errorf("no status: %w", err)
+	}
+	return *rep.Status, nil
+}
+
+// within waits until something holds.
+func within(limit time.Duration, what string, holds func() bool) error {
+	for end := time.Now().Add(limit); !holds(); time.Sleep(10 * time.Millisecond) { // by the monotonic clock: the other may be set meanwhile
+		if time.Now().After(end) {
+			s, err := status()
+			return fmt.Errorf("not within %v: %s (%+v %v)", limit, what, s, err)
+		}
+	}
+	return nil
+}
+
+// phase waits until the machine is in one.
+func phase(want string, limit time.Duration) error {
+	return within(limit, "phase "+want, func() bool { s, err := status(); return err == nil && s.Phase == want })
+}
+
+// fresh brings the machine to rest: the daemon runs, everything is plugged in, and no session is under way.
+func (m *machine) fresh() (err error) {
+	m.estop.set(false)
+	m.mirror.follow(m.line.high)
+	if m.keys == nil {
+		if m.keys, err = plugKeyboard(); err != nil {
+			return err
+		}
+	}
+	if err := vouch(true); err != nil {
+		return err
+	}
+	if err := systemctl("start", service); err != nil {
+		return err
+	}
+	if err := within(60*time.Second, "the daemon and its reader", func() bool { s, err := status(); return err == nil && s.Reader }); err != nil {
+		return err
+	}
+	if _, err := ask(control.Request{Do: "stop"}); err != nil {
+		return err
+	}
+	return phase("off", 15*time.Second)
+}
+
+// settle waits until the last card counts as another tap when it comes again: a card that swings is one tap for two seconds.
+func (m *machine) settle() {
+	time.Sleep(m.tapped + 2100*time.Millisecond - uptime())
+	m.tapped = uptime()
+}
+
+// tap presents Léa's card at the control socket, where a start is to follow, and says when the relay closed.
+func (m *machine) tap() error {
+	m.settle()
+	at := uptime()
+	rep, err := ask(control.Request{Do: "tap", Card: lea})
+	if err != nil || !rep.OK {
+		return fmt.Errorf("the tap was answered %+v, %w", rep, err)
+	}
+	_, err = m.line.after(at, true, time.Second)
+	return err
+}
+
+// session starts one on a machine at rest.
+func (m *machine) session() error { return first(m.fresh, m.tap) }
+
+// refused presents Léa's card, which is to be refused, and returns what she reads.
+func (m *machine) refused() (string, error) {
+	m.settle()
+	at := uptime()
+	rep, err := ask(control.Request{Do: "tap", Card: lea})
+	if err != nil {
+		return "", err
+	}
+	if rep.OK || m.line.high() || len(m.line.since(at)) > 0 {
+		return "", fmt.Errorf("a tap that was to be refused is answered %+v, and line 17 is %t", rep, m.line.high())
+	}
+	return rep.EN, nil
+}
+
+// stays checks that the relay does not close, for a while.
+func (m *machine) stays(since time.Duration, wait time.Duration) error {
+	time.Sleep(wait)
+	for _, e := range m.line.since(since) {
+		if e.high {
+			return fmt.Errorf("the relay closed again by itself after %v", e.at-since)
+		}
+	}
+	if m.line.high() {
+		return fmt.Errorf("the pin is high")
+	}
+	return nil
+}
+
+// daemon is the daemon's process.
+func daemonPID() (int, error) {
+	out, err := exec.Command("systemctl", "show", "-P", "MainPID", service).Output()
+	if err != nil {
+		return 0, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil || pid == 0 {
+		return 0, fmt.Errorf("the daemon does not run: %q", out)
+	}
+	return pid, nil
+}
+
+// guardPID is the guard's process: the daemon's child.
+func guardPID(daemon int) (int, error) {
+	all, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range all {
+		_, rest, _ := strings.Cut(read(path), ") ")
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(daemon) && f[0] != "Z" {
+			return strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		}
+	}
+	return 0, fmt.Errorf("the daemon %d has no guard", daemon)
+}
+
+// vouch says to the kernel, as an NTP daemon does, that the clock is right; or that nobody knows.
+func vouch(right bool) error {
+	t := unix.Timex{Modes: unix.ADJ_STATUS | unix.ADJ_MAXERROR | unix.ADJ_ESTERROR, Status: unix.STA_UNSYNC}
+	if right {
+		t.Status = 0
+	}
+	_, err := unix.Adjtimex(&t)
+	return err
+}
+
+func systemctl(args ...string) error { return sh("systemctl", args...) }
+
+func sh(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, tail(out))
+	}
+	return nil
+}
+
+func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
+
+// install brings portillon into the machine: the Debian package, or else its files where a package would put them.
+func install() error {
+	if deb := debianPackage(); deb != "" {
+		if err := sh("dpkg", "-i", deb); err != nil {
+			return err
+		}
+	} else if err := sh("cp", "-R", "/rig/files/.", "/"); err != nil {
+		return err
+	}
+	return first(standIn, func() error { return systemctl("daemon-reload") })
+}
+
+func debianPackage() string {
+	found, _ := filepath.Glob("/rig/*.deb")
+	return strings.Join(found, " ")
+}
+
+// standIn lets a unit that expects «portillond -off» and a daemon that tells systemd of itself start one that knows neither yet.
+func standIn() error {
+	if knows("-off") {
+		return nil
+	}
+	dir := "/etc/systemd/system/portillond@.service.d"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(dir+"/stand-in.conf", []byte("[Service]\nType=simple\nWatchdogSec=0\nExecStopPost=\n"), 0o644)
+}
+
+// knows says whether portillond has a flag.
+func knows(flag string) bool {
+	out, _ := exec.Command(program, "-h").CombinedOutput()
+	return bytes.Contains(out, []byte("\n  "+flag+"\n")) || bytes.Contains(out, []byte("\n  "+flag+"\t"))
+}
+
+// configure puts the site's files where machine.yaml names them.
+func configure() error {
+	if err := os.MkdirAll("/etc/portillon", 0o755); err != nil {
+		return err
+	}
+	return sh("cp", "-R", "/rig/site/.", "/etc/portillon/")
+}

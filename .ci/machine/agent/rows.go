@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"portillon/wire"
+)
+
+// row is a row of the failure matrix. Its figure is what was measured.
+type row struct {
+	name string
+	play func(*machine) (figure string, err error)
+}
+
+// rows are played in this order, all on one boot. The first two are always played; the last leaves nothing to play on.
+var rows = []row{
+	{"install", (*machine).installed},
+	{"off before the first card", func(m *machine) (string, error) { return "", m.stays(0, 0) }},
+	{"keyboard tap", keyboardTap},
+	{"daemon killed", daemonKilled},
+	{"daemon stopped", daemonStopped},
+	{"guard killed", guardKilled},
+	{"guard stopped", guardStopped},
+	{"e-stop opened", estopOpened},
+	{"e-stop wire broken", estopBroken},
+	{"contactor lies", contactorLies},
+	{"disk full", diskFull},
+	{"disk read-only", diskReadOnly},
+	{"clock set", clockSet},
+	{"clock not trusted", clockUntrusted},
+	{"broker gone", brokerGone},
+	{"reader unplugged", readerUnplugged},
+	{"restart", restarted},
+	{"stop", stopped},
+	{"memory", memory},
+	{"upgrade", upgraded},
+}
+
+// errSkip is a row that cannot be played on this version.
+type errSkip string
+
+func (e errSkip) Error() string { return string(e) }
+
+// rowsJob plays every row on one boot, and ends in a session that a power cut is to interrupt.
+func rowsJob(m *machine) error {
+	only := commandLine("only")
+	for i, r := range rows {
+		if i < 2 || strings.Contains(strings.ReplaceAll(r.name, " ", "-"), only) {
+			m.playRow(r)
+		}
+	}
+	if err := first(tellJournal, m.session); err != nil {
+		return err
+	}
+	say("cut")
+	select {}
+}
+
+func (m *machine) playRow(r row) {
+	figure, err := r.play(m)
+	switch skip, is := err.(errSkip); {
+	case is:
+		say("SKIP %s: %v", r.name, skip)
+	case err != nil:
+		say("FAIL %s: %v", r.name, err)
+	default:
+		say("PASS %s: %s", r.name, figure)
+	}
+}
+
+// first does one thing after the other until one fails.
+func first(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// revivedJob is the boot after the power cut. It ends with the package's removal.
+func revivedJob(m *machine) error {
+	m.playRow(row{"power cut in a session", func(m *machine) (string, error) {
+		if _, err := m.installed(); err != nil {
+			return "", err
+		}
+		if err := m.stays(0, time.Second); err != nil {
+			return "", err
+		}
+		return "no session by itself, the old one closed as power-lost", ended(wire.CausePowerLost)
+	}})
+	m.playRow(row{"removal", removed})
+	return nil
+}
+
+// installed installs, configures and starts.
+func (m *machine) installed() (string, error) {
+	at := uptime()
+	if err := first(install, configure); err != nil {
+		return "", err
+	}
+	took := uptime() - at
+	return "in " + took.Round(time.Second).String(), m.fresh()
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", d.Seconds()*1e3) }

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"portillon/.ci/machine/nbd"
+)
+
+func (t *test) newMachine(ctx context.Context, name string) (*machine, error) {
+	image, err := t.disk(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{t: t, name: name, disk: nbd.New(image), chance: rand.New(rand.NewPCG(t.seed, 0))}
+	if t.deaf {
+		m.disk.Deafen()
+	}
+	return m, nil
+}
+
+// rows plays the failure matrix on one boot, cuts the power in a session, and looks at what a second boot finds.
+func (t *test) rows(ctx context.Context) error {
+	m, err := t.newMachine(ctx, "rows")
+	if err != nil {
+		return err
+	}
+	const systemd = "rdinit=/lib/systemd/systemd systemd.unit=rig.target systemd.show_status=0 only="
+	first, err := m.boot(ctx, t.path("full.cpio"), systemd+t.only+" rig=rows", 0, 8*time.Minute)
+	if err != nil {
+		return err
+	}
+	if !first.cut {
+		return errors.New("the first boot ended before its power cut")
+	}
+	second, err := m.boot(ctx, t.path("full.cpio"), systemd+" rig=revived", 0, 3*time.Minute)
+	if err != nil {
+		return err
+	}
+	t.judge("every edge", []*boot{first, second})
+	return nil
+}
+
+// judge compares every edge of all boots with the journal as the last one found it.
+func (t *test) judge(name string, boots []*boot) {
+	records := boots[len(boots)-1].records
+	spans, wrong := breaches(boots, records)
+	if len(wrong) > 0 || spans == 0 {
+		t.fail(name, fmt.Errorf("%d times high, %d records: %s", spans, len(records), strings.Join(wrong, "; ")))
+		return
+	}
+	t.pass(name, fmt.Sprintf("line 17 was high %d times, each within a session of the journal's %d records", spans, len(records)))
+}
+
+// cutting cuts the power at random moments of a machine in use, again and again on the same disk. After each, what was acknowledged before
+// is in the journal, no session has begun by itself, and the one that was under way is closed: the agent sees to that.
+func (t *test) cutting(ctx context.Context) error {
+	m, err := t.newMachine(ctx, "cuts")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("seed %d\n", t.seed)
+	var boots []*boot
+	acked, acks, failed := "", 0, false
+	for n := range t.cuts + 1 {
+		words := fmt.Sprintf("rig=cuts acked=%s seed=%d", acked, m.chance.Uint64())
+		writes := 1 + m.chance.IntN(40)
+		if n == t.cuts {
+			words, writes = words+" last=yes", 0
+		}
+		b, err := m.boot(ctx, t.path("light.cpio"), words, writes, time.Minute)
+		if err != nil {
+			return fmt.Errorf("after %d cuts: %w", n, err)
+		}
+		boots = append(boots, b)
+		if b.acked != "" {
+			acked = b.acked
+		}
+		acks, failed = acks+b.acks, failed || b.failed
+	}
+	t.judge("every edge of all power cuts", boots)
+	if !failed {
+		t.pass("power cuts", fmt.Sprintf("%d, with %d of %d unflushed sectors lost; %d acknowledgements, and all that they were for is in the journal", t.cuts, m.lost, m.atStake, acks))
+	}
+	return nil
+}

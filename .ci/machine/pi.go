@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Registers of a BCM2837's GPIO (BCM2835 ARM Peripherals, chapter 6, at the Pi 3's address).
+const (
+	gpfsel1 = 0x3f200004 // three bits a line, from line 10; 001 is an output
+	gplev0  = 0x3f200034 // a bit a line
+)
+
+// pi asks QEMU's Raspberry Pi 3 and the Pi's own driver what a killed portillond leaves on the pin: with lines that persist, as
+// Raspberry Pi OS has them, and without. The pin's registers are read from outside.
+func (t *test) pi(ctx context.Context) error {
+	for _, persist := range []string{"1", "0"} {
+		if err := t.piOnce(ctx, persist); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *test) piOnce(ctx context.Context, persist string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	monitor := t.path("monitor" + persist)
+	look := func(what string) error {
+		output, high, err := pin(monitor, 17)
+		if err != nil {
+			return err
+		}
+		name := fmt.Sprintf("Pi, persist_gpio_outputs=%s, %s", persist, what)
+		figure := fmt.Sprintf("output %t, high %t", output, high)
+		on := what == "session" || what == "all killed" && persist == "1"
+		if on != (output && high) {
+			t.fail(name, fmt.Errorf("%s", figure))
+		} else {
+			t.pass(name, figure)
+		}
+		return nil
+	}
+	_, err := t.follow(ctx, watch{look: look}, "-M", "raspi3b", "-dtb", t.cache+"/rpi3.dtb", "-initrd", t.path("light.cpio"), "-monitor", "unix:"+monitor+",server,nowait",
+		"-append", fmt.Sprintf("console=ttyAMA0,115200 quiet loglevel=0 panic=-1 maxcpus=1 rig=pi now=%d pinctrl_bcm2835.persist_gpio_outputs=%s", time.Now().Unix(), persist))
+	return err
+}
+
+// pin reads whether a line of the second ten is an output, and its level, from QEMU's monitor.
+func pin(monitor string, line int) (output, high bool, err error) {
+	c, err := net.Dial("unix", monitor)
+	if err != nil {
+		return false, false, err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	r := bufio.NewReader(c)
+	register := func(at int) (uint64, error) {
+		if _, err := prompt(r); err != nil {
+			return 0, err
+		}
+		fmt.Fprintf(c, "xp /1wx %#x\n", at)
+		text, err := prompt(r)
+		if err != nil {
+			return 0, err
+		}
+		fmt.Fprintln(c) // for another prompt
+		m := regexp.MustCompile(`: 0x([0-9a-f]{8})`).FindStringSubmatch(text)
+		if m == nil {
+			return 0, fmt.Errorf("the monitor says %q", text)
+		}
+		return strconv.ParseUint(m[1], 16, 32)
+	}
+	function, err := register(gpfsel1)
+	if err != nil {
+		return false, false, err
+	}
+	levels, err := register(gplev0)
+	return function>>(3*(line-10))&7 == 1, levels>>line&1 == 1, err
+}
+
+// prompt reads until the monitor waits for an order.
+func prompt(r *bufio.Reader) (string, error) {
+	var b strings.Builder
+	for !strings.HasSuffix(b.String(), "(qemu) ") {
+		c, err := r.ReadByte()
+		if err != nil {
+			return "", err
+		}
+		b.WriteByte(c)
+	}
+	return b.String(), nil
+}

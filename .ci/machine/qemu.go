@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"portillon/.ci/machine/nbd"
+	"portillon/wire"
+)
+
+// boot is what one boot of the machine has said.
+type boot struct {
+	id      string
+	edges   []edge
+	records []wire.Record
+	acked   string // what somebody was last told of: the number of records, and the hash over them
+	acks    int
+	failed  bool
+	cut     bool // it asked for a power cut
+	log     []string
+}
+
+// edge is a change of the relay's line, at a time since boot.
+type edge struct {
+	at   time.Duration
+	high bool
+}
+
+// machine is a computer with a disk. It can be booted again and again.
+type machine struct {
+	t      *test
+	name   string
+	disk   *nbd.Disk
+	chance *rand.Rand
+
+	atStake, lost int // sectors, in all power cuts
+}
+
+// boot starts the computer and follows it until it says done or cut, or, where writes is given, until it has written so often to its
+// disk since it was ready. Then its power is gone.
+func (m *machine) boot(ctx context.Context, initrd, words string, writes int, most time.Duration) (*boot, error) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	socket := m.t.path(m.name + ".sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		return nil, err
+	}
+	served := make(chan error, 1)
+	go func() { served <- m.disk.Serve(l) }()
+	b, err := m.t.follow(ctx, watch{power: func(off func()) {
+		if writes > 0 {
+			m.disk.Trip(writes, off)
+		}
+	}}, "-M", "virt", "-cpu", "cortex-a53", "-m", "1024", "-initrd", initrd,
+		"-drive", "driver=nbd,server.type=unix,server.path="+socket+",if=none,id=data", "-device", "virtio-blk-pci,drive=data",
+		"-append", "console=ttyAMA0 quiet loglevel=0 panic=-1 audit=0 trace_clock=mono trace_buf_size=4M trace_event=gpio:gpio_value,gpio:gpio_direction "+words)
+	l.Close()
+	<-served // the last writes have arrived
+	atStake, lost := m.disk.Cut(m.chance)
+	m.atStake, m.lost = m.atStake+atStake, m.lost+lost
+	return b, err
+}
+
+// counted is how time passes in the machine: 4 ns an instruction, so at 250 million a second. What is measured there depends on what is
+// executed, not on how busy the host is. There is one core: QEMU would give several their turns of 100 ms one after the other.
+var counted = []string{"-icount", "shift=2,sleep=on", "-rtc", "clock=vm"}
+
+// watch is what the host does at the agent's word.
+type watch struct {
+	power func(off func())        // it is ready for chance to strike
+	look  func(name string) error // it waits for a look from outside
+}
+
+// follow runs QEMU and reads its console. QEMU is always killed: that is the power cut.
+func (t *test) follow(ctx context.Context, w watch, args ...string) (*boot, error) {
+	runtime.LockOSThread() // Pdeathsig is the thread's
+	defer runtime.UnlockOSThread()
+	args = append(args, counted...)
+	cmd := exec.Command("qemu-system-aarch64", append(args, "-kernel", t.cache+"/vmlinuz", "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio")...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
+	defer stop()
+	b := &boot{}
+	struck := make(chan bool, 1)
+	err = b.hear(t, out, watch{power: func(func()) { w.power(func() { cmd.Process.Kill(); struck <- true }) }, look: func(name string) error {
+		defer io.WriteString(in, "\n")
+		return w.look(name)
+	}})
+	cmd.Process.Kill()
+	io.Copy(io.Discard, out)
+	cmd.Wait()
+	if len(struck) > 0 {
+		b.cut = true
+		return b, nil
+	}
+	if err != nil {
+		return b, fmt.Errorf("%w; the console's last lines:\n%s", errors.Join(err, ctx.Err()), strings.Join(b.log[max(0, len(b.log)-40):], "\n"))
+	}
+	return b, nil
+}
+
+// hear reads the console until done or cut.
+func (b *boot) hear(t *test, console io.Reader, w watch) error {
+	s := bufio.NewScanner(console)
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
+		if t.loud {
+			fmt.Printf("%6.1f %s\n", time.Since(t.start).Seconds(), s.Text())
+		}
+		said, ours := strings.CutPrefix(strings.TrimRight(s.Text(), "\r"), "rig: ")
+		if !ours {
+			b.log = append(b.log, s.Text())
+			continue
+		}
+		word, rest, _ := strings.Cut(said, " ")
+		name, more, _ := strings.Cut(rest, ": ")
+		switch word {
+		case "boot":
+			b.id = rest
+		case "edge":
+			ns, level, _ := strings.Cut(rest, " ")
+			at, err := strconv.ParseInt(ns, 10, 64)
+			if err != nil {
+				return err
+			}
+			b.edges = append(b.edges, edge{time.Duration(at), level == "true"})
+		case "record":
+			var r wire.Record
+			if err := json.Unmarshal([]byte(rest), &r); err != nil {
+				return err
+			}
+			b.records = append(b.records, r)
+		case "ack":
+			b.acked = rest
+			b.acks++
+		case "PASS":
+			t.pass(name, more)
+		case "SKIP":
+			fmt.Printf("--- SKIP: %s: %s\n", name, more)
+		case "FAIL":
+			b.failed = true
+			t.fail(name, errors.New(more))
+		case "ready":
+			w.power(nil)
+		case "look":
+			if err := w.look(rest); err != nil {
+				t.fail(rest, err)
+			}
+		case "cut":
+			b.cut = true
+			return nil
+		case "done":
+			return nil
+		}
+	}
+	if err := s.Err(); err != nil {
+		return err
+	}
+	return io.ErrUnexpectedEOF
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/openbadge"
+)
+
+// The site: Léa may use the laser at any time, Tom by a grant that has hours, though all of them: it needs a clock.
+const sitePolicy = `portillon: 1
+site: rig
+language: fr
+timezone: Europe/Paris
+issuers:
+  lab: { name: Lab, keys: [%q] }
+badges:
+  laser-user: { name: { fr: Laser, en: Laser }, issuer: lab, achievement: "https://lab.example/laser-user" }
+  laser-host: { name: { fr: Atelier, en: Workshop }, issuer: lab, achievement: "https://lab.example/laser-host" }
+roles: [learner, user, host, mentor, maintainer]
+defaults:
+  clock: { pass: [ends] }
+machines:
+  laser:
+    name: { fr: Découpe laser, en: Laser cutter }
+    grants:
+      - { role: user, needs: laser-user, session: { max: 12h } }
+      - { role: host, needs: laser-host, hours: "Mo-Su 00:00-24:00", session: { max: 12h } }
+`
+
+const siteMembers = `portillon: 1
+members:
+  - { id: m-lea, name: Léa, email: lea@example.org, cards: ["62E3086CED"] }
+  - { id: m-tom, name: Tom, email: tom@example.org, cards: ["01000734E0"] }
+`
+
+const machineFile = `portillon: 1
+site: rig
+machine: laser
+data: /var/lib/portillon/laser
+control: /run/portillon/laser.sock
+card-key: /etc/portillon/keys/card.key
+machine-key: /etc/portillon/keys/machine.key
+bundle: { key: %[1]q, file: /etc/portillon/site.bundle }
+reader: %[2]s
+relay: { pin: "gpio:pinctrl-/17", e-stop: "gpio:pinctrl-/22" }
+mqtt: { broker: "tcp://127.0.0.1:1883", hub-key: %[1]q }
+panel: { listen: "127.0.0.1:8037" }
+clock: ntp
+`
+
+// piFile is a machine's on the emulated Raspberry Pi: no disk, no e-stop, no broker.
+const piFile = `portillon: 1
+site: rig
+machine: laser
+data: /tmp/laser
+control: /run/portillon/laser.sock
+card-key: /etc/portillon/keys/card.key
+machine-key: /etc/portillon/keys/machine.key
+bundle: { key: %q, file: /etc/portillon/site.bundle }
+reader: { kind: none }
+relay: { pin: "gpio:pinctrl-/17" }
+panel: { listen: "127.0.0.1:8037" }
+clock: ntp
+`
+
+// site makes the site, its keys and its bundle, as an operator does.
+func (t *test) site(ctx context.Context) error {
+	dir := t.path("site")
+	now := time.Now()
+	issuer, err := openbadge.GenerateKey("the machine test's")
+	if err != nil {
+		return err
+	}
+	files := map[string]string{"policy.yaml": fmt.Sprintf(sitePolicy, issuer.DID()), "members.yaml": siteMembers}
+	for who, what := range map[string]string{"lea": "laser-user", "tom": "laser-host"} {
+		badge, err := openbadge.IssueJSON(openbadge.Draft{IssuerName: "Lab", Email: who + "@example.org", ValidFrom: now.AddDate(-1, 0, 0),
+			Achievement: openbadge.Achievement{ID: "https://lab.example/" + what, Name: what}}, issuer, now)
+		if err != nil {
+			return err
+		}
+		files["badges/"+who+".json"] = string(badge)
+	}
+	hub, hubPublic, err := note.GenerateKey(rand.Reader, "portillon-rig")
+	if err != nil {
+		return err
+	}
+	machine, _, err := note.GenerateKey(rand.Reader, "laser.rig")
+	if err != nil {
+		return err
+	}
+	files["../hub.key"] = hub
+	files["../rig/site/keys/card.key"] = strings.Repeat("5a", 32)
+	files["../rig/site/keys/machine.key"] = machine
+	files["../rig/site/laser.yaml"] = fmt.Sprintf(machineFile, hubPublic, "{ kind: keyboard, port: /dev/input/portillon-reader, format: hex }")
+	files["../rig/site/pi.yaml"] = fmt.Sprintf(piFile, hubPublic)
+	files["../rig/site/alone.yaml"] = fmt.Sprintf(machineFile, hubPublic, "{ kind: none }")
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		mode := os.FileMode(0o644)
+		if strings.HasSuffix(path, ".key") {
+			mode = 0o640
+		}
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			return err
+		}
+	}
+	bundle := t.path("rig/site/site.bundle")
+	if err := t.do(ctx, nil, "go", "run", "./cmd/portillon", "bundle", "build", dir, "--key", t.path("hub.key"), "--card-key", t.path("rig/site/keys/card.key"),
+		"--version", "1", "-o", bundle); err != nil {
+		return err
+	}
+	return os.Chmod(bundle, 0o644)
+}

@@ -1,0 +1,113 @@
+package strong
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/subtle"
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// block is an AES-128 key, or 16 bytes of anything else.
+type block = [aes.BlockSize]byte
+
+// same compares in constant time.
+func same(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
+
+// aesOf never fails: NewCipher refuses lengths alone.
+func aesOf(key block) cipher.Block {
+	c, _ := aes.NewCipher(key[:])
+	return c
+}
+
+// cmac is AES-CMAC (RFC 4493 §2.4).
+func cmac(key block, message []byte) block { return cmacFrom(key, block{}, message) }
+
+// cmacFrom begins the chain at iv, as DESFire EV1 does with the last block that it sent or received.
+func cmacFrom(key, iv block, message []byte) block {
+	c := aesOf(key)
+	var k block
+	c.Encrypt(k[:], k[:])
+	k = double(k)
+	last := len(message)
+	if last > 0 {
+		last = (last - 1) / aes.BlockSize * aes.BlockSize
+	}
+	tail := append([]byte(nil), message[last:]...)
+	if len(tail) < aes.BlockSize {
+		tail, k = pad(tail), double(k)
+	}
+	x := iv
+	for m := message[:last]; len(m) > 0; m = m[aes.BlockSize:] {
+		subtle.XORBytes(x[:], x[:], m[:aes.BlockSize])
+		c.Encrypt(x[:], x[:])
+	}
+	subtle.XORBytes(x[:], x[:], tail)
+	subtle.XORBytes(x[:], x[:], k[:])
+	c.Encrypt(x[:], x[:])
+	return x
+}
+
+// double multiplies by x in GF(2^128) (RFC 4493 §2.3), in constant time.
+func double(b block) block {
+	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+	carry := hi >> 63
+	hi, lo = hi<<1|lo>>63, lo<<1^carry*0x87
+	binary.BigEndian.PutUint64(b[:8], hi)
+	binary.BigEndian.PutUint64(b[8:], lo)
+	return b
+}
+
+// pad appends 80 and zeros to whole blocks (ISO 9797-1, method 2).
+func pad(b []byte) []byte { return zeros(append(b[:len(b):len(b)], 0x80)) }
+
+// zeros fills the last block.
+func zeros(b []byte) []byte {
+	return append(b[:len(b):len(b)], make([]byte, -len(b)&(aes.BlockSize-1))...)
+}
+
+// unpad takes away what pad added.
+func unpad(b []byte) ([]byte, bool) {
+	for i := len(b) - 1; i >= 0 && i >= len(b)-aes.BlockSize; i-- {
+		switch b[i] {
+		case 0:
+		case 0x80:
+			return b[:i], true
+		default:
+			return nil, false
+		}
+	}
+	return nil, false
+}
+
+// seal and open are AES-CBC over whole blocks.
+func seal(key, iv block, b []byte) []byte {
+	out := make([]byte, len(b))
+	cipher.NewCBCEncrypter(aesOf(key), iv[:]).CryptBlocks(out, b)
+	return out
+}
+
+func open(key, iv block, b []byte) []byte {
+	out := make([]byte, len(b))
+	cipher.NewCBCDecrypter(aesOf(key), iv[:]).CryptBlocks(out, b)
+	return out
+}
+
+// crc is NXP's CRC32: IEEE's without the last inversion, least significant byte first.
+func crc(parts ...[]byte) []byte {
+	var sum uint32
+	for _, p := range parts {
+		sum = crc32.Update(sum, crc32.IEEETable, p)
+	}
+	return binary.LittleEndian.AppendUint32(nil, ^sum)
+}
+
+// rotated is RndA' and RndB': one byte to the left.
+func rotated(b block) []byte { return append(append([]byte(nil), b[1:]...), b[0]) }
+
+// lastBlock is the IV that the next message of a chain begins with.
+func lastBlock(b []byte) block { return block(b[len(b)-aes.BlockSize:]) }
+
+// diversify makes a card's AES-128 key from the site's (AN10922 §2.2): CMAC(site, 01 ‖ m). Here m has 16 to 31 bytes, always: below
+// that AN10922 pads to two blocks where CMAC does not.
+func diversify(site block, m []byte) block { return cmac(site, append([]byte{0x01}, m...)) }

@@ -1,0 +1,88 @@
+package strong
+
+import (
+	"context"
+	"crypto/aes"
+	"fmt"
+)
+
+// ev1 is a session of a DESFire EV1: one key, and an IV that every message hands to the next.
+type ev1 struct {
+	c   *card
+	no  byte
+	key block
+	iv  block
+}
+
+// aes is AuthenticateAES. CBC runs on through all three messages (libfreefare mifare_desfire.c, authenticate).
+func (c *card) aes(ctx context.Context, no byte, key block) (*ev1, error) {
+	a, s, err := c.native(ctx, insAES, no)
+	if err != nil {
+		return nil, err
+	}
+	if err := part1(a, s); err != nil {
+		return nil, err
+	}
+	b := block(open(key, block{}, a))
+	rnd, err := c.random()
+	if err != nil {
+		return nil, err
+	}
+	mine := seal(key, lastBlock(a), append(rnd[:], rotated(b)...))
+	a, s, err = c.native(ctx, insMore, mine...)
+	if err != nil {
+		return nil, err
+	}
+	if s != swOK || len(a) != aes.BlockSize {
+		return nil, part2(a, s)
+	}
+	if !same(open(key, lastBlock(mine), a), rotated(rnd)) {
+		return nil, fmt.Errorf("authenticate: %w", ErrAnswer)
+	}
+	return &ev1{c: c, no: no, key: legacyKey(rnd, b)}, nil
+}
+
+// legacyKey is the session's key: the outer quarters of RndA and RndB.
+func legacyKey(a, b block) (k block) {
+	copy(k[0:], a[:4])
+	copy(k[4:], b[:4])
+	copy(k[8:], a[12:])
+	copy(k[12:], b[12:])
+	return k
+}
+
+// cardUID is GetCardUID: number ‖ CRC32(number ‖ status) ‖ zeros, enciphered; the command's CMAC is the IV.
+func (n *ev1) cardUID(ctx context.Context) ([]byte, error) {
+	n.iv = cmacFrom(n.key, n.iv, []byte{insCardUID})
+	a, s, err := n.c.native(ctx, insCardUID)
+	if err != nil {
+		return nil, err
+	}
+	if s != swOK {
+		return nil, s.err("read the number")
+	}
+	if len(a) != aes.BlockSize {
+		return nil, fmt.Errorf("read the number: %d bytes: %w", len(a), ErrAnswer)
+	}
+	p := open(n.key, n.iv, a)
+	n.iv = lastBlock(a)
+	if u := p[:uidLen:uidLen]; !same(p[uidLen:], zeros(append(u, crc(u, []byte{byte(s)})...))[uidLen:]) {
+		return nil, fmt.Errorf("read the number: %w", ErrAnswer)
+	}
+	return p[:uidLen], nil
+}
+
+// changeOwn is ChangeKey of the key that opened the session.
+func (n *ev1) changeOwn(ctx context.Context, becomes block) error {
+	_, s, err := n.c.native(ctx, insChangeKey, append([]byte{n.no}, n.sealed(becomes, ours)...)...)
+	if err == nil && s != swOK {
+		err = s.err("change a key")
+	}
+	return err
+}
+
+// sealed is ChangeKey's data, enciphered: new ‖ version ‖ CRC32(C4 ‖ number ‖ new ‖ version) ‖ zeros.
+func (n *ev1) sealed(becomes block, version byte) []byte {
+	p := append(becomes[:], version)
+	return seal(n.key, n.iv, zeros(append(p, crc([]byte{insChangeKey, n.no}, p)...)))
+}

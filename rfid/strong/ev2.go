@@ -1,0 +1,177 @@
+package strong
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/subtle"
+	"encoding/binary"
+	"fmt"
+)
+
+// ev2 is a session in EV2 secure messaging (NT4H2421Gx §9.1).
+type ev2 struct {
+	c        *card
+	no       byte // the key that opened it
+	ti       [4]byte
+	ctr      uint16 // CmdCtr: commands so far
+	enc, mac block  // SesAuthENCKey, SesAuthMACKey
+}
+
+// ev2First is AuthenticateEV2First with no capabilities (NT4H2421Gx §9.1.5; AN12196 §5.6).
+func (c *card) ev2First(ctx context.Context, no byte, key block) (*ev2, error) {
+	a, s, err := c.native(ctx, insEV2First, no, 0)
+	if err != nil {
+		return nil, err
+	}
+	if s == swIllegal || s == swNoINS {
+		return nil, errUnknownCommand
+	}
+	if err := part1(a, s); err != nil {
+		return nil, err
+	}
+	b := block(open(key, block{}, a))
+	rnd, err := c.random()
+	if err != nil {
+		return nil, err
+	}
+	a, s, err = c.native(ctx, insMore, seal(key, block{}, append(rnd[:], rotated(b)...))...)
+	if err != nil {
+		return nil, err
+	}
+	if s != swOK || len(a) != 2*aes.BlockSize {
+		return nil, part2(a, s)
+	}
+	p := open(key, block{}, a) // TI ‖ RndA' ‖ PDcap2 ‖ PCDcap2
+	if !same(p[4:20], rotated(rnd)) {
+		return nil, fmt.Errorf("authenticate: %w", ErrAnswer)
+	}
+	n := &ev2{c: c, no: no, ti: [4]byte(p[:4])}
+	n.enc, n.mac = sessionKeys(key, rnd, b)
+	return n, nil
+}
+
+// part1 judges the answer that carries E(RndB).
+func part1(a []byte, s status) error {
+	switch {
+	case s != swMore && s != swOK:
+		return s.err("authenticate")
+	case s == swMore && len(a) == aes.BlockSize+1: // LRP's AuthMode stands before RndB, §9.2.5
+		return fmt.Errorf("authenticate: %w: it is in LRP mode", ErrNotStrong)
+	case s != swMore || len(a) != aes.BlockSize:
+		return fmt.Errorf("authenticate: %d bytes, status %04X: %w", len(a), uint16(s), ErrAnswer)
+	}
+	return nil
+}
+
+// part2 says why the answer that should carry E(RndA') does not.
+func part2(a []byte, s status) error {
+	if s != swOK {
+		return s.err("authenticate")
+	}
+	return fmt.Errorf("authenticate: %d bytes: %w", len(a), ErrAnswer)
+}
+
+// sessionKeys are CMACs of SV1 and SV2 (NT4H2421Gx §9.1.7).
+func sessionKeys(key, a, b block) (enc, mac block) {
+	sv := append([]byte{0xA5, 0x5A, 0, 1, 0, 0x80}, a[:8]...)
+	subtle.XORBytes(sv[8:], sv[8:], b[:6])
+	sv = append(append(sv, b[6:]...), a[8:]...)
+	enc = cmac(key, sv)
+	sv[0], sv[1] = 0x5A, 0xA5
+	return enc, cmac(key, sv)
+}
+
+// sign is MACt: the bytes of a CMAC at odd places (NT4H2421Gx §9.1.3). first is the command, or the status of its answer.
+func (n *ev2) sign(first byte, ctr uint16, data ...byte) []byte {
+	m := append(binary.LittleEndian.AppendUint16([]byte{first}, ctr), n.ti[:]...)
+	return odd(cmac(n.mac, append(m, data...)))
+}
+
+func odd(full block) []byte {
+	t := make([]byte, 8)
+	for i := range t {
+		t[i] = full[2*i+1]
+	}
+	return t
+}
+
+// iv begins a message (NT4H2421Gx §9.1.4): A5 5A for a command, 5A A5 for its answer.
+func (n *ev2) iv(a, b byte, ctr uint16) (v block) {
+	copy(v[:], append([]byte{a, b}, n.ti[:]...))
+	binary.LittleEndian.PutUint16(v[6:], ctr)
+	aesOf(n.enc).Encrypt(v[:], v[:])
+	return v
+}
+
+// sealed is a command's data in CommMode.Full.
+func (n *ev2) sealed(data []byte) []byte { return seal(n.enc, n.iv(0xA5, 0x5A, n.ctr), pad(data)) }
+
+// talk sends a command with its MAC and checks the answer's. A card that refuses says so in the clear, which ends the session.
+func (n *ev2) talk(ctx context.Context, ins byte, doing string, data ...byte) ([]byte, error) {
+	a, s, err := n.c.native(ctx, ins, append(data[:len(data):len(data)], n.sign(ins, n.ctr, data...)...)...)
+	if err != nil {
+		return nil, err
+	}
+	n.ctr++
+	if s != swOK {
+		return nil, s.err(doing)
+	}
+	k := len(a) - 8
+	if k < 0 || !same(a[k:], n.sign(byte(s), n.ctr, a[:k]...)) {
+		return nil, fmt.Errorf("%s: %w", doing, ErrAnswer)
+	}
+	return a[:k], nil
+}
+
+// cardUID is GetCardUID in CommMode.Full.
+func (n *ev2) cardUID(ctx context.Context) ([]byte, error) {
+	a, err := n.talk(ctx, insCardUID, "read the number")
+	if err != nil {
+		return nil, err
+	}
+	if len(a) != aes.BlockSize {
+		return nil, fmt.Errorf("read the number: %d bytes: %w", len(a), ErrAnswer)
+	}
+	u, ok := unpad(open(n.enc, n.iv(0x5A, 0xA5, n.ctr), a))
+	if !ok || len(u) != uidLen {
+		return nil, fmt.Errorf("read the number: %w", ErrAnswer)
+	}
+	return u, nil
+}
+
+// keyVersion is GetKeyVersion in CommMode.MAC.
+func (n *ev2) keyVersion(ctx context.Context, no byte) (byte, error) {
+	a, err := n.talk(ctx, insKeyVersion, "read a key's version", no)
+	if err == nil && len(a) != 1 {
+		err = fmt.Errorf("read a key's version: %d bytes: %w", len(a), ErrAnswer)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return a[0], nil
+}
+
+// ours is the version of every key that a site gave. The factory's is 0.
+const ours = 1
+
+// changeOther is ChangeKey of a key that did not open the session (AN12196 §5.16.1): the two values XORed, the version, a CRC32.
+func (n *ev2) changeOther(ctx context.Context, no byte, was, becomes block) error {
+	var x block
+	subtle.XORBytes(x[:], was[:], becomes[:])
+	p := append(append(x[:], ours), crc(becomes[:])...)
+	a, err := n.talk(ctx, insChangeKey, "change a key", append([]byte{no}, n.sealed(p)...)...)
+	if err == nil && len(a) != 0 {
+		err = fmt.Errorf("change a key: %d bytes: %w", len(a), ErrAnswer)
+	}
+	return err
+}
+
+// changeOwn is ChangeKey of the key that opened the session (AN12196 §5.16.2). The answer bears no MAC, for there is no session left.
+func (n *ev2) changeOwn(ctx context.Context, becomes block) error {
+	data := append([]byte{n.no}, n.sealed(append(becomes[:], ours))...)
+	_, s, err := n.c.native(ctx, insChangeKey, append(data, n.sign(insChangeKey, n.ctr, data...)...)...)
+	if err == nil && s != swOK {
+		err = s.err("change a key")
+	}
+	return err
+}

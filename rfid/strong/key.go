@@ -1,0 +1,64 @@
+package strong
+
+import (
+	"crypto/aes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// Key is an AES-128 key that no print shows. The zero Key is sixteen zero bytes: the key with which cards leave the factory.
+//
+// It is a function: fmt looks into fields that are not exported, and through pointers where the verb is wrong, but not into a function.
+type Key struct{ secret func() block }
+
+func keyOf(b block) Key { return Key{func() block { return b }} }
+
+var errKey = errors.New("a card key is 32 hexadecimal digits on one line, not all zero")
+
+// ParseKey reads a line of 32 hexadecimal digits. Its errors do not quote the line. Sixteen zeros are no site's key.
+func ParseKey(line []byte) (Key, error) {
+	b, err := hex.DecodeString(strings.TrimSpace(string(line)))
+	if err != nil || len(b) != aes.BlockSize {
+		return Key{}, errKey
+	}
+	k := keyOf(block(b))
+	if k.zero() {
+		return Key{}, errKey
+	}
+	return k, nil
+}
+
+// GenerateKey makes a site's key.
+func GenerateKey(rand io.Reader) (Key, error) {
+	var b block
+	_, err := io.ReadFull(rand, b[:])
+	return keyOf(b), err
+}
+
+// Line is the key as ParseKey reads it: a secret, for a file of mode 0600 and nothing else.
+func (k Key) Line() []byte { return fmt.Appendf(nil, "%X\n", k.block()) }
+
+func (k Key) block() block {
+	if k.secret == nil {
+		return block{}
+	}
+	return k.secret()
+}
+
+func (k Key) zero() bool {
+	b := k.block()
+	return same(b[:], make([]byte, aes.BlockSize))
+}
+
+// String hides the key.
+func (k Key) String() string { return "card key (hidden)" }
+
+// Format hides the key from every verb of fmt.
+func (k Key) Format(f fmt.State, _ rune) { io.WriteString(f, k.String()) }
+
+// LogValue hides the key from logs.
+func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }

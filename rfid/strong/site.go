@@ -1,0 +1,107 @@
+package strong
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+
+	"portillon/rfid"
+)
+
+// Site proves the cards of one site. The zero Site proves none.
+type Site struct {
+	Key  Key       // the site's
+	Rand io.Reader // where RndA comes from; nil: crypto/rand
+}
+
+// String, like Format, hides the key.
+func (s Site) String() string { return "site of strong cards (key hidden)" }
+
+// Format hides the key from every verb of fmt.
+func (s Site) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
+
+var _ rfid.Prove = Site{}.Prove
+
+// Prove has the card in the field prove that it holds this site's key and that its number is the one that it showed.
+// It takes at most seven exchanges, each of rfid.MaxPoll. Nil means rfid.AES; any error means rfid.NumberOnly.
+func (s Site) Prove(ctx context.Context, ch rfid.Channel, uid rfid.UID) (rfid.Proof, error) {
+	c, err := s.begin(ch, uid)
+	if err == nil {
+		err = c.meet(ctx)
+	}
+	if err == nil {
+		err = s.proves(ctx, c)
+	}
+	if err != nil {
+		return rfid.NumberOnly, err
+	}
+	return rfid.AES, nil
+}
+
+func (s Site) begin(ch rfid.Channel, uid rfid.UID) (*card, error) {
+	if s.Key.zero() {
+		return nil, ErrNoKey
+	}
+	b, err := number(uid)
+	if err != nil {
+		return nil, err
+	}
+	c := &card{ch: ch, rand: s.Rand, uid: b}
+	if c.rand == nil {
+		c.rand = rand.Reader
+	}
+	return c, nil
+}
+
+// proves is what Prove comes down to, once the application is selected.
+func (s Site) proves(ctx context.Context, c *card) error {
+	n, err := c.authenticate(ctx, 0, c.key(s.Key, 0))
+	if err != nil {
+		return err
+	}
+	return c.isItself(ctx, n)
+}
+
+// isItself compares the number that the card showed with the one that it says under the session's key.
+func (c *card) isItself(ctx context.Context, n session) error {
+	u, err := n.cardUID(ctx)
+	if err != nil {
+		return err
+	}
+	if !same(u, c.uid) {
+		return ErrCloned
+	}
+	return nil
+}
+
+// Report is what Check found, for a person.
+type Report struct {
+	Proof   rfid.Proof
+	Card    Kind
+	Legacy  bool // it speaks AuthenticateAES only: a DESFire EV1, or what claims to be one
+	Factory bool // it is as it left the factory: Personalise would do
+}
+
+// Check is Prove with details. On a card that does not hold the site's key it tries the factory's.
+func (s Site) Check(ctx context.Context, ch rfid.Channel, uid rfid.UID) (r Report, err error) {
+	c, err := s.begin(ch, uid)
+	if err != nil {
+		return r, err
+	}
+	defer func() { r.Card, r.Legacy = c.kind, c.legacy }()
+	if err = c.meet(ctx); err == nil {
+		err = s.proves(ctx, c)
+	}
+	switch {
+	case err == nil:
+		r.Proof = rfid.AES
+	case errors.Is(err, errBlank):
+		r.Factory = true
+	case errors.Is(err, ErrWrongKey):
+		_, e := c.authenticate(ctx, 0, block{})
+		r.Factory = e == nil
+	}
+	return r, err
+}

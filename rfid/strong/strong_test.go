@@ -1,0 +1,415 @@
+package strong
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"portillon/rfid"
+	"portillon/rfid/strong/strongtest"
+)
+
+var kinds = []strongtest.Kind{strongtest.NTAG424, strongtest.DESFire, strongtest.DESFireEV1}
+
+const secret = "0123456789ABCDEFFEDCBA9876543210"
+
+var number7 = [7]byte{0x04, 0x78, 0x2E, 0x21, 0x80, 0x1D, 0x80}
+
+func theSite(t testing.TB, line string) Site {
+	t.Helper()
+	k, err := ParseKey([]byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Site{Key: k}
+}
+
+func each(t *testing.T, f func(t *testing.T, c *strongtest.Card, s Site)) {
+	for _, k := range kinds {
+		t.Run(string(k), func(t *testing.T) { f(t, strongtest.New(k, number7), theSite(t, secret)) })
+	}
+}
+
+func mustPersonalise(t *testing.T, s Site, c *strongtest.Card) {
+	t.Helper()
+	c.Enter()
+	if err := s.Personalise(t.Context(), c, c.Number(), Key{}); err != nil {
+		t.Fatal(err)
+	}
+	c.Said = nil
+	c.Enter()
+}
+
+func refused(t *testing.T, s Site, c *strongtest.Card, why error) {
+	t.Helper()
+	p, err := s.Prove(t.Context(), c, c.Number())
+	if p != rfid.NumberOnly || !errors.Is(err, why) {
+		t.Fatalf("proof %d, %v; want %v", p, err, why)
+	}
+}
+
+func accepted(t *testing.T, s Site, c *strongtest.Card) {
+	t.Helper()
+	if p, err := s.Prove(t.Context(), c, c.Number()); p != rfid.AES || err != nil {
+		t.Fatalf("proof %d, %v", p, err)
+	}
+}
+
+func TestPersonalisedCardProvesItself(t *testing.T) {
+	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
+		mustPersonalise(t, s, c)
+		for range 3 {
+			c.Enter()
+			accepted(t, s, c)
+			if c.Exchanges() > 7 {
+				t.Errorf("%d exchanges", c.Exchanges())
+			}
+		}
+		for no, k := range c.Keys[:] {
+			if k == (block{}) && (c.Kind == strongtest.NTAG424 || no == 0) {
+				t.Errorf("key %d is still the factory's", no)
+			}
+		}
+		c.Enter()
+		if err := s.Personalise(t.Context(), c, c.Number(), Key{}); err != nil {
+			t.Errorf("once more: %v", err)
+		}
+	})
+}
+
+func TestFactoryCardAndOtherSitesCardAreRefused(t *testing.T) {
+	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
+		refused(t, s, c, ErrWrongKey)
+		mustPersonalise(t, s, c)
+		refused(t, theSite(t, strings.Repeat("5A", 16)), c, ErrWrongKey)
+		c.Enter()
+		if err := theSite(t, strings.Repeat("5A", 16)).Personalise(t.Context(), c, c.Number(), Key{}); !errors.Is(err, ErrWrongKey) {
+			t.Errorf("another site took the card over: %v", err)
+		}
+	})
+}
+
+func TestClonedNumberIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
+		mustPersonalise(t, s, c)
+		victim := c.Shown
+		c.UID[6]++ // the key fits the number shown, the chip is another
+		refused(t, s, c, ErrCloned)
+
+		thief := strongtest.New(c.Kind, [7]byte{4, 1, 2, 3, 4, 5, 6})
+		mustPersonalise(t, s, thief)
+		thief.Shown = victim
+		refused(t, s, thief, ErrWrongKey)
+	})
+}
+
+func TestReplayedSessionIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
+		mustPersonalise(t, s, c)
+		accepted(t, s, c)
+		said := c.Said
+		c.Enter()
+		c.Fault = strongtest.Replays(said)
+		refused(t, s, c, ErrAnswer)
+	})
+}
+
+// A replay of the last answer alone, inside a session that is honest but for it.
+func TestReplayedNumberIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
+		mustPersonalise(t, s, c)
+		accepted(t, s, c)
+		last := c.Said[len(c.Said)-1]
+		n := c.Exchanges()
+		c.Enter()
+		c.Fault = strongtest.Alters(n, func([]byte) []byte { return last })
+		refused(t, s, c, ErrAnswer)
+	})
+}
+
+func TestEveryAlteredBitIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
+		mustPersonalise(t, s, c)
+		accepted(t, s, c)
+		said, exchanges := c.Said, c.Exchanges()
+		for at := 1; at <= exchanges; at++ {
+			selects := len(said[at-1]) == 2 // says which card it is, and is not believed
+			for bit := range 8 * len(said[at-1]) {
+				c.Enter()
+				c.Fault = strongtest.Flips(at, bit)
+				if p, err := s.Prove(t.Context(), c, c.Number()); (p == rfid.AES) != (err == nil) || err == nil && !selects {
+					t.Fatalf("answer %d, bit %d: proof %d, %v", at, bit, p, err)
+				}
+			}
+		}
+	})
+}
+
+func TestAnswersOfOddSizeAreRefused(t *testing.T) {
+	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
+		mustPersonalise(t, s, c)
+		accepted(t, s, c)
+		exchanges := c.Exchanges()
+		for at := 1; at <= exchanges; at++ {
+			for _, by := range []int{-100, -16, -8, -2, -1, 1, 8, 16, 32, 64, 5000} {
+				c.Enter()
+				c.Fault = strongtest.Sizes(at, by)
+				p, err := s.Prove(t.Context(), c, c.Number())
+				if p == rfid.AES && len(c.Said[len(c.Said)-exchanges+at-1]) > 2 || (p == rfid.AES) != (err == nil) {
+					t.Errorf("answer %d, %+d bytes: proof %d, %v", at, by, p, err)
+				}
+			}
+		}
+	})
+}
+
+func TestCardThatLeavesIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
+		mustPersonalise(t, s, c)
+		accepted(t, s, c)
+		for at := range c.Exchanges() {
+			c.Enter()
+			c.Fault = strongtest.Leaves(at+1, true)
+			refused(t, s, c, ErrLeft)
+		}
+	})
+}
+
+func TestSilentCardEndsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := strongtest.New(strongtest.NTAG424, number7), theSite(t, secret)
+		c.Fault = strongtest.Silent(2)
+		refused(t, s, c, ErrLeft)
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		if _, err := s.Prove(ctx, c, c.Number()); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAuthenticationDelayIsSaid(t *testing.T) {
+	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
+		mustPersonalise(t, s, c)
+		c.Delay = 1
+		refused(t, s, c, ErrLocked)
+		c.Enter()
+		accepted(t, s, c)
+	})
+}
+
+func TestOtherCardsAreRefused(t *testing.T) {
+	s := theSite(t, secret)
+	refused(t, s, strongtest.New(strongtest.Plain, number7), ErrNotStrong)
+	u, _ := rfid.UIDOf([]byte{8, 1, 2, 3})
+	if _, err := s.Prove(t.Context(), strongtest.New(strongtest.NTAG424, number7), u); !errors.Is(err, ErrNotStrong) {
+		t.Error(err)
+	}
+	refused(t, Site{}, strongtest.New(strongtest.NTAG424, number7), ErrNoKey)
+}
+
+// An EV2 card whose answer to AuthenticateEV2First is made to say "unknown" still has to know the key.
+func TestDowngradeOpensNothing(t *testing.T) {
+	s := theSite(t, secret)
+	c := strongtest.New(strongtest.DESFire, number7)
+	mustPersonalise(t, s, c)
+	downgrade := strongtest.Alters(2, func([]byte) []byte { return []byte{0x91, 0x1C} })
+	c.Fault = downgrade
+	accepted(t, s, c)
+	c.Enter()
+	c.Keys[0][0]++
+	refused(t, s, c, ErrWrongKey)
+
+	n := strongtest.New(strongtest.NTAG424, number7) // an NTAG knows the command: there is nothing to fall back to
+	mustPersonalise(t, s, n)
+	n.Fault = strongtest.Alters(3, func([]byte) []byte { return []byte{0x91, 0x1C} })
+	refused(t, s, n, ErrNotStrong)
+}
+
+// Power may fail before or after the card has done what it was told, at every exchange: calling again finishes.
+func TestPersonaliseResumesAfterEveryCut(t *testing.T) {
+	each(t, func(t *testing.T, model *strongtest.Card, s Site) {
+		whole := *model
+		mustPersonalise(t, s, &whole)
+		cuts := 0
+		for _, done := range []bool{false, true} {
+			for at := 1; ; at++ {
+				c := strongtest.New(model.Kind, number7)
+				c.Fault = strongtest.Leaves(at, done)
+				err := s.Personalise(t.Context(), c, c.Number(), Key{})
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, ErrLeft) {
+					t.Fatalf("cut at %d: %v", at, err)
+				}
+				c.Fault = nil
+				mustPersonalise(t, s, c)
+				accepted(t, s, c)
+				if c.Keys != whole.Keys {
+					t.Fatalf("cut at %d: other keys than without the cut", at)
+				}
+				cuts++
+			}
+		}
+		t.Logf("%d cuts", cuts)
+	})
+}
+
+// As long as a card's personalisation is not over, no machine takes it.
+func TestHalfPersonalisedNTAGProvesNothing(t *testing.T) {
+	s := theSite(t, secret)
+	for at := 1; ; at++ {
+		c := strongtest.New(strongtest.NTAG424, number7)
+		c.Fault = strongtest.Leaves(at, true)
+		if s.Personalise(t.Context(), c, c.Number(), Key{}) == nil {
+			break
+		}
+		c.Fault = nil
+		c.Enter()
+		if p, _ := s.Prove(t.Context(), c, c.Number()); p == rfid.AES {
+			for no, k := range c.Keys {
+				if k == (block{}) {
+					t.Fatalf("cut at %d: proven with key %d still the factory's", at, no)
+				}
+			}
+		}
+	}
+}
+
+func TestPersonaliseTakesAKnownKey(t *testing.T) {
+	old := theSite(t, strings.Repeat("5A", 16)).Key
+	c, s := strongtest.New(strongtest.NTAG424, number7), theSite(t, secret)
+	for i := range c.Keys {
+		c.Keys[i] = old.block()
+	}
+	if err := s.Personalise(t.Context(), c, c.Number(), Key{}); !errors.Is(err, ErrWrongKey) {
+		t.Fatal(err)
+	}
+	c.Enter()
+	if err := s.Personalise(t.Context(), c, c.Number(), old); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPersonaliseRefusesAClonedNumberAndALockedCard(t *testing.T) {
+	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
+		c.Shown[3]++
+		before := c.Keys
+		if err := s.Personalise(t.Context(), c, c.Number(), Key{}); !errors.Is(err, ErrCloned) || c.Keys != before {
+			t.Errorf("%v, keys changed: %v", err, c.Keys != before)
+		}
+	})
+	c := strongtest.New(strongtest.DESFire, number7)
+	c.Locked = true
+	if err := theSite(t, secret).Personalise(t.Context(), c, c.Number(), Key{}); !errors.Is(err, ErrForbidden) {
+		t.Error(err)
+	}
+}
+
+func TestCheckTellsAPersonWhatTheCardIs(t *testing.T) {
+	each(t, func(t *testing.T, c *strongtest.Card, s Site) {
+		want := Report{Card: NTAG424, Factory: true}
+		if c.Kind != strongtest.NTAG424 {
+			want.Card = DESFire
+		}
+		if r, err := s.Check(t.Context(), c, c.Number()); r != want || !errors.Is(err, ErrWrongKey) {
+			t.Errorf("factory: %+v, %v", r, err)
+		}
+		mustPersonalise(t, s, c)
+		want.Factory, want.Proof, want.Legacy = false, rfid.AES, c.Kind == strongtest.DESFireEV1
+		if r, err := s.Check(t.Context(), c, c.Number()); r != want || err != nil {
+			t.Errorf("personalised: %+v, %v", r, err)
+		}
+		c.Enter()
+		want.Proof = rfid.NumberOnly
+		if r, err := theSite(t, strings.Repeat("5A", 16)).Check(t.Context(), c, c.Number()); r != want || !errors.Is(err, ErrWrongKey) {
+			t.Errorf("another site's: %+v, %v", r, err)
+		}
+	})
+}
+
+func TestKeysAreNeverPrinted(t *testing.T) {
+	s := theSite(t, secret)
+	type holder struct {
+		s  Site
+		p  *Site
+		k  Key
+		ks []Key
+	}
+	h := holder{s, &s, s.Key, []Key{s.Key}}
+	var out bytes.Buffer
+	for _, v := range []any{s, &s, s.Key, &s.Key, h, &h} {
+		fmt.Fprintf(&out, "%v %+v %#v %s %q %x %X %d %p\n", v, v, v, v, v, v, v, v, v)
+		slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "v", v)
+		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "v", v)
+	}
+	for _, bad := range []string{"0123456789ABCDEF", "0123456789abcdef", "1 35 69 103", "0x1, 0x23", "\\x01#Eg"} {
+		if strings.Contains(out.String(), bad) {
+			i := strings.Index(out.String(), bad)
+			t.Errorf("the key shows: …%s", out.String()[max(0, i-80):i+20])
+		}
+	}
+	for _, line := range []string{"", secret[2:], secret + "00", strings.Repeat("0", 32), "zz" + secret[2:]} {
+		if _, err := ParseKey([]byte(line)); err == nil || len(line) > 3 && strings.Contains(err.Error(), line[3:]) {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	if got := strings.TrimSpace(string(s.Key.Line())); got != secret {
+		t.Error("a key's line does not read back")
+	}
+}
+
+// FuzzAnswers feeds Prove, Check and Personalise with answers of anybody's making: no panic, no proof, and an end.
+func FuzzAnswers(f *testing.F) {
+	for _, k := range kinds {
+		c, s := strongtest.New(k, number7), theSite(f, secret)
+		if err := s.Personalise(context.Background(), c, c.Number(), Key{}); err != nil {
+			f.Fatal(err)
+		}
+		c.Enter()
+		c.Said = nil
+		s.Prove(context.Background(), c, c.Number())
+		f.Add(frames(c.Said))
+	}
+	f.Add([]byte{2, 0x91, 0x1C, 2, 0x90, 0x00, 19, 1})
+	f.Add([]byte{2, 0x91, 0xA0, 2, 0x91, 0x00, 2, 0x91, 0x00})
+	s := theSite(f, secret)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		u, _ := rfid.UIDOf(number7[:])
+		if p, err := s.Prove(t.Context(), &heard{b}, u); p != rfid.NumberOnly || err == nil {
+			t.Fatalf("made-up answers prove %d", p)
+		}
+		if r, err := s.Check(t.Context(), &heard{b}, u); r.Proof != rfid.NumberOnly || err == nil {
+			t.Fatalf("made-up answers check %+v", r)
+		}
+		if s.Personalise(t.Context(), &heard{b}, u, Key{}) == nil {
+			t.Fatal("made-up answers are personalised")
+		}
+	})
+}
+
+// heard says one frame after another: a byte of length, then the answer.
+type heard struct{ b []byte }
+
+func (h *heard) Exchange(context.Context, []byte) ([]byte, error) {
+	if len(h.b) == 0 {
+		return nil, strongtest.ErrGone
+	}
+	n := min(int(h.b[0]), len(h.b)-1)
+	a := h.b[1 : 1+n]
+	h.b = h.b[1+n:]
+	return a, nil
+}
+
+func frames(said [][]byte) (b []byte) {
+	for _, a := range said {
+		b = append(append(b, byte(len(a))), a...)
+	}
+	return b
+}

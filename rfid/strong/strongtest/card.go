@@ -1,0 +1,267 @@
+// Package strongtest has cards that are not there: an NTAG 424 DNA and DESFires that compute the card's side of a conversation by
+// themselves, and misbehave when a test wants it. It shares no code with package strong.
+package strongtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+
+	"portillon/rfid"
+)
+
+// Kind is the card that is imitated.
+type Kind string
+
+// The kinds.
+const (
+	NTAG424    Kind = "ntag424"
+	DESFire    Kind = "desfire"     // EV2, EV3
+	DESFireEV1 Kind = "desfire-ev1" // knows no AuthenticateEV2First
+	Plain      Kind = "plain"       // ISO 14443-4 and nothing of the above
+)
+
+// Card is one card. Its exported fields are what lies in its memory, and survive the field's loss; the rest does not.
+type Card struct {
+	Kind     Kind
+	UID      [7]byte // what the chip knows itself by
+	Shown    [7]byte // what it shows to a reader that asks who is there; a clone shows another's
+	Keys     [5][16]byte
+	Versions [5]byte
+	Made     bool // DESFire: the application is there
+	Locked   bool // DESFire: applications are made with the master key only
+	Delay    int  // so many authentications are answered with an authentication delay
+
+	Rand  io.Reader `json:"-"` // nil: crypto/rand
+	Fault Fault     `json:"-"`
+	Said  [][]byte  `json:"-"` // every answer so far, as it was made
+	n     int
+	state
+}
+
+// state is what a card forgets when it leaves the field.
+type state struct {
+	chosen   bool // the application is selected
+	pending  byte // the authentication under way: 71, AA or none
+	mode     byte // the one that succeeded
+	no       byte
+	rndB     [16]byte
+	iv       [16]byte
+	enc, mac [16]byte
+	ti       [4]byte
+	ctr      int
+}
+
+var (
+	_ rfid.Channel = (*Card)(nil)
+	_ rfid.Poller  = (*Card)(nil)
+)
+
+// New is a card from the factory.
+func New(k Kind, uid [7]byte) *Card { return &Card{Kind: k, UID: uid, Shown: uid} }
+
+// Number is what the card shows.
+func (c *Card) Number() rfid.UID {
+	u, _ := rfid.UIDOf(c.Shown[:])
+	return u
+}
+
+// Poll implements rfid.Poller: the card lies there.
+func (c *Card) Poll(context.Context) (rfid.UID, bool, error) {
+	c.Enter()
+	return c.Number(), true, nil
+}
+
+// Close implements rfid.Poller.
+func (c *Card) Close() error { return nil }
+
+// Enter is the card coming into the field: what it had in hand is forgotten, and exchanges count from one.
+func (c *Card) Enter() { c.state, c.n = state{}, 0 }
+
+// Exchange implements rfid.Channel.
+func (c *Card) Exchange(ctx context.Context, command []byte) ([]byte, error) {
+	c.n++
+	act := func() []byte {
+		a := c.act(command)
+		c.Said = append(c.Said, a)
+		return bytes.Clone(a)
+	}
+	if c.Fault == nil {
+		return act(), nil
+	}
+	return c.Fault(ctx, c.n, act)
+}
+
+// Exchanges is how many there were since the card came.
+func (c *Card) Exchanges() int { return c.n }
+
+func word(s uint16, data ...byte) []byte { return append(data, byte(s>>8), byte(s)) }
+
+// act is one command.
+func (c *Card) act(a []byte) []byte {
+	if c.Kind == Plain {
+		return word(0x6D00)
+	}
+	if len(a) >= 5 && a[0] == 0x00 && a[1] == 0xA4 {
+		return c.isoSelect(a)
+	}
+	if len(a) < 5 || a[0] != 0x90 || a[2] != 0 || a[3] != 0 || a[len(a)-1] != 0 {
+		return word(0x6E00)
+	}
+	var data []byte
+	if len(a) > 5 {
+		data = a[5 : len(a)-1]
+		if int(a[4]) != len(data) {
+			return word(0x917E)
+		}
+	}
+	out := c.native(a[1], data)
+	if s := out[len(out)-1]; s != 0x00 && s != 0xAF { // any error ends what was under way
+		c.pending, c.mode = 0, 0
+	}
+	return out
+}
+
+func (c *Card) isoSelect(a []byte) []byte {
+	c.state = state{}
+	if c.Kind != NTAG424 || !bytes.Equal(a, []byte{0, 0xA4, 4, 0x0C, 7, 0xD2, 0x76, 0, 0, 0x85, 1, 1, 0}) {
+		return word(0x6A82)
+	}
+	c.chosen = true
+	return word(0x9000)
+}
+
+func (c *Card) native(ins byte, data []byte) []byte {
+	pending := c.pending
+	c.pending = 0
+	switch {
+	case ins == 0x71 && c.Kind != DESFireEV1, ins == 0xAA && c.Kind != NTAG424:
+		return c.first(ins, data)
+	case ins == 0xAF && pending != 0:
+		return c.second(pending, data)
+	case ins == 0x5A && c.Kind != NTAG424:
+		return c.selects(data)
+	case ins == 0xCA && c.Kind != NTAG424:
+		return c.creates(data)
+	case c.mode == 0x71 && (ins == 0x51 || ins == 0x64 || ins == 0xC4):
+		return c.secured(ins, data)
+	case c.mode == 0xAA && ins == 0x51 && len(data) == 0:
+		return c.oldUID()
+	case c.mode == 0xAA && ins == 0xC4:
+		return c.oldChange(data)
+	case ins == 0x51 || ins == 0x64 || ins == 0xC4:
+		return word(0x91AE)
+	}
+	return word(0x911C)
+}
+
+func (c *Card) selects(data []byte) []byte {
+	c.state = state{}
+	switch {
+	case bytes.Equal(data, []byte{0, 0, 0}):
+		return word(0x9100)
+	case c.Made && bytes.Equal(data, []byte("POR")):
+		c.chosen = true
+		return word(0x9100)
+	}
+	return word(0x91A0)
+}
+
+func (c *Card) creates(data []byte) []byte {
+	switch {
+	case c.Locked:
+		return word(0x91AE)
+	case c.chosen:
+		return word(0x919D)
+	case len(data) != 5 || data[4] != 0x81 || string(data[:3]) != "POR":
+		return word(0x917E)
+	case c.Made:
+		return word(0x91DE)
+	}
+	c.Made, c.Keys, c.Versions = true, [5][16]byte{}, [5]byte{}
+	return word(0x9100)
+}
+
+func (c *Card) keys() int {
+	if c.Kind == NTAG424 {
+		return 5
+	}
+	return 1
+}
+
+func (c *Card) random(b []byte) {
+	r := c.Rand
+	if r == nil {
+		r = rand.Reader
+	}
+	if _, err := io.ReadFull(r, b); err != nil {
+		clear(b)
+	}
+}
+
+// first answers an authentication with E(RndB).
+func (c *Card) first(ins byte, data []byte) []byte {
+	c.mode = 0
+	switch {
+	case !c.chosen:
+		return word(0x919D)
+	case c.Delay > 0:
+		c.Delay--
+		return word(0x91AD)
+	case ins == 0x71 && (len(data) != 2 || data[1] != 0), ins == 0xAA && len(data) != 1:
+		return word(0x917E)
+	case int(data[0]) >= c.keys():
+		return word(0x9140)
+	}
+	c.pending, c.no = ins, data[0]
+	c.random(c.rndB[:])
+	e := cbc(c.Keys[c.no], [16]byte{}, c.rndB[:])
+	c.iv = [16]byte(e)
+	return word(0x91AF, e...)
+}
+
+// second judges RndB' and answers with RndA'.
+func (c *Card) second(ins byte, data []byte) []byte {
+	if len(data) != 32 {
+		return word(0x917E)
+	}
+	key, iv := c.Keys[c.no], c.iv
+	if ins == 0x71 {
+		iv = [16]byte{}
+	}
+	p := uncbc(key, iv, data)
+	if !bytes.Equal(p[16:], left(c.rndB[:])) {
+		return word(0x91AE)
+	}
+	c.mode = ins
+	if ins == 0x71 {
+		return c.openEV2(key, p[:16])
+	}
+	c.openEV1(p[:16])
+	return word(0x9100, cbc(key, [16]byte(data[16:]), left(p[:16]))...)
+}
+
+func (c *Card) openEV1(a []byte) {
+	b := c.rndB[:]
+	c.enc = [16]byte(bytes.Join([][]byte{a[:4], b[:4], a[12:], b[12:]}, nil))
+	c.iv = [16]byte{}
+}
+
+func (c *Card) openEV2(key [16]byte, a []byte) []byte {
+	b := c.rndB[:]
+	var mid [6]byte
+	for i := range mid {
+		mid[i] = a[2+i] ^ b[i]
+	}
+	tail := bytes.Join([][]byte{{0x00, 0x01, 0x00, 0x80}, a[:2], mid[:], b[6:], a[8:]}, nil)
+	c.enc = cmac(key, [16]byte{}, append([]byte{0xA5, 0x5A}, tail...))
+	c.mac = cmac(key, [16]byte{}, append([]byte{0x5A, 0xA5}, tail...))
+	c.ctr = 0
+	c.random(c.ti[:])
+	return word(0x9100, cbc(key, [16]byte{}, bytes.Join([][]byte{c.ti[:], left(a), make([]byte, 12)}, nil))...)
+}
+
+// ErrGone is a card that has left the field.
+var ErrGone = errors.New("strongtest: the card is gone")
