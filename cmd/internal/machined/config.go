@@ -106,6 +106,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Synchronised reports whether the kernel says that something vouches for the clock.
+func Synchronised() bool { return synchronised() }
+
 // lease constants of this daemon's life.
 const (
 	tick    = 500 * time.Millisecond // the session's sense of time

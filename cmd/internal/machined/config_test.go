@@ -23,7 +23,7 @@ func TestShippedMachineFilesAreSound(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", p, err)
 		}
-		if err := c.checkWires(); err != nil {
+		if err := c.CheckWires(); err != nil {
 			t.Errorf("%s: %v", p, err)
 		}
 	}
@@ -74,7 +74,7 @@ lights: { red: "gpio:pinctrl-/12", green: "gpio:pinctrl-/13", buzzer: "gpio:pinc
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.checkWires(); err != nil {
+	if err := c.CheckWires(); err != nil {
 		t.Error(err)
 	}
 	want := "-busy=gpio:pinctrl-/24 -contactor=gpio:pinctrl-/23 -door=gpio:pinctrl-/5 -e-stop=gpio:pinctrl-/22 -exhaust=gpio:pinctrl-/27 -heartbeat=true -pin=gpio:pinctrl-/17"
@@ -103,7 +103,7 @@ func TestWiringThatCannotWorkIsRefusedInWords(t *testing.T) {
 	} {
 		c, err := config(t, more)
 		if err == nil {
-			err = c.checkWires()
+			err = c.CheckWires()
 		}
 		one, other, _ := strings.Cut(want, "|")
 		if err == nil || !strings.Contains(err.Error(), one) && (other == "" || !strings.Contains(err.Error(), other)) {

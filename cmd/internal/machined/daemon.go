@@ -56,7 +56,7 @@ func (c Config) Check(now time.Time) error {
 	if err == nil && c.Bundle.File != "" {
 		err = c.checkBundle(k, now)
 	}
-	return errors.Join(err, c.checkWires())
+	return errors.Join(err, c.CheckWires())
 }
 
 // checkBundle takes the bundle as a daemon would, in a folder of its own: its site, its key, its member's cards, and this machine.

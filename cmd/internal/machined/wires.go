@@ -117,8 +117,8 @@ func (c ReaderConfig) onboard() bool {
 	return false
 }
 
-// checkWires finds pins that make no sense, and lines that are used twice.
-func (c Config) checkWires() error {
+// CheckWires finds pins that make no sense, and lines that are used twice.
+func (c Config) CheckWires() error {
 	var errs []error
 	for key, pin := range map[string]string{"reader.irq": c.Reader.IRQ, "reader.reset": c.Reader.Reset, "lights.red": c.Lights.Red,
 		"lights.amber": c.Lights.Amber, "lights.green": c.Lights.Green, "lights.buzzer": c.Lights.Buzzer} {

@@ -1,0 +1,101 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"portillon/cmd/internal/machined"
+	"portillon/daemon/control"
+	"portillon/wire"
+)
+
+// patience bounds each look at something that may not answer.
+const patience = 5 * time.Second
+
+// Here is the computer this runs on, beside the machine of c.
+func Here(c machined.Config) System {
+	return System{Root: "/", Now: time.Now(), Synchronised: machined.Synchronised, Broker: broker, Disk: disk, Expires: expires,
+		Status: func(ctx context.Context) (control.Status, error) {
+			rep, err := control.Call(ctx, c.Control, control.Request{Do: "status"})
+			if err != nil || rep.Status == nil {
+				return control.Status{}, fmt.Errorf("no answer: %w", err)
+			}
+			return *rep.Status, nil
+		}}
+}
+
+// broker connects, and looks at the certificate where there is one. It says nothing, so no password is needed.
+func broker(ctx context.Context, address string) (time.Time, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return time.Time{}, err
+	}
+	secure := u.Scheme == "ssl" || u.Scheme == "tls" || u.Scheme == "mqtts"
+	port := u.Port()
+	if port == "" {
+		port = map[bool]string{false: "1883", true: "8883"}[secure]
+	}
+	host := net.JoinHostPort(u.Hostname(), port)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if !secure {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", host)
+		if err == nil {
+			conn.Close()
+		}
+		return time.Time{}, err
+	}
+	conn, err := new(tls.Dialer).DialContext(ctx, "tcp", host)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer conn.Close()
+	until := time.Time{}
+	for _, cert := range conn.(*tls.Conn).ConnectionState().PeerCertificates {
+		if until.IsZero() || cert.NotAfter.Before(until) {
+			until = cert.NotAfter
+		}
+	}
+	return until, nil
+}
+
+// disk writes a file beside the journal as the journal writes a record, and takes it away again.
+func disk(dir string) (free uint64, took time.Duration, err error) {
+	f, err := os.CreateTemp(dir, ".doctor-*")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	start := time.Now()
+	if _, err := f.Write(make([]byte, 4096)); err != nil {
+		return 0, 0, err
+	}
+	if err := f.Sync(); err != nil {
+		return 0, 0, err
+	}
+	took = time.Since(start)
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, 0, err
+	}
+	return st.Bavail * uint64(st.Bsize), took, nil
+}
+
+// expires is when a bundle file ends, by its own word: whether it is signed is the daemon's to judge.
+func expires(path string) (time.Time, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer f.Close()
+	_, m, err := wire.Peek(f)
+	return m.Expires, err
+}

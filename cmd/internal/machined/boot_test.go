@@ -1,0 +1,63 @@
+package machined
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Every wiring that ships has its boot fragment beside it, and it is what its machine.yaml says.
+//
+//	UPDATE=1 go test ./cmd/internal/machined -run Fragment
+func TestShippedFragmentsAreTheirWirings(t *testing.T) {
+	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
+	for _, p := range paths {
+		c, err := ReadConfig(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(c.Relay.Pin, "sim:") {
+			continue
+		}
+		file := strings.TrimSuffix(p, ".yaml") + ".config.txt"
+		want := c.Fragment(filepath.Base(p))
+		if os.Getenv("UPDATE") != "" {
+			os.WriteFile(file, []byte(want), 0o644)
+		}
+		got, err := os.ReadFile(file)
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %v\n%s\nwant\n%s", file, err, got, want)
+		}
+		for _, model := range []string{"pi0", "pi02", "pi3", "pi4", "pi5", ""} {
+			if m := c.Missing(string(got), model); len(m) > 0 {
+				t.Errorf("%s on %q: the fragment lacks its own lines %v", p, model, m)
+			}
+		}
+	}
+}
+
+func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
+	c := Config{Machine: "laser", Relay: RelayConfig{Pin: "gpio:pinctrl-/17"}, Reader: ReaderConfig{Kind: "rdm6300", Port: "/dev/ttyAMA0"}}
+	whole := c.Fragment("laser.yaml")
+	for name, x := range map[string]struct {
+		config, model string
+		missing       string
+	}{
+		"whole":                  {whole, "pi4", ""},
+		"nothing":                {"", "pi4", "gpio=17=op,dl dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
+		"of a Pi 5":              {"", "pi5", "gpio=17=op,dl dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtparam=uart0=on"},
+		"after another's filter": {"[pi5]\n" + strings.TrimPrefix(strings.SplitN(whole, "[pi0]", 2)[0][strings.Index(whole, "gpio=17"):], "[all]"), "pi3", "gpio=17=op,dl dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
+		"taken back":             {whole + "gpio=17=op,dh\nenable_uart=0\n", "pi4", "gpio=17=op,dl enable_uart=1"},
+		"commented out":          {strings.ReplaceAll(whole, "gpio=17", "#gpio=17"), "pi4", "gpio=17=op,dl"},
+		"other spellings":        {strings.NewReplacer("dtparam=watchdog=on", "dtparam=watchdog", "strict_gpiod", "strict_gpiod=on").Replace(whole), "pi4", ""},
+	} {
+		var got []string
+		for _, l := range c.Missing(x.config, x.model) {
+			got = append(got, l.Text)
+		}
+		if s := strings.Join(got, " "); s != x.missing {
+			t.Errorf("%s: missing %q, want %q", name, s, x.missing)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"path/filepath"
+
+	"portillon/cmd/internal/doctor"
+	"portillon/cmd/internal/machined"
+	"portillon/policy"
+)
+
+// firmwareRender prints the boot fragment of a wiring, so that the two cannot disagree.
+func firmwareRender(_ context.Context, w stdio, args []string) error {
+	rest, err := flags(w, "firmware render", args, 1, nil)
+	if err != nil {
+		return err
+	}
+	c, err := machined.ReadConfig(rest[0])
+	if err == nil {
+		err = c.CheckWires()
+	}
+	if err != nil {
+		return (&failure{code: 2, err: err}).hinted("firmware-config/ holds a machine.yaml for each wiring")
+	}
+	fmt.Fprint(w.out, c.Fragment(filepath.Base(rest[0])))
+	return nil
+}
+
+// doctorVerb examines the Pi it runs on.
+func doctorVerb(ctx context.Context, w stdio, args []string) error {
+	asJSON := false
+	var lang *policy.Language
+	rest, err := flags(w, "doctor", args, 1, func(fs *flag.FlagSet) {
+		fs.BoolVar(&asJSON, "json", false, "print the findings as JSON")
+		lang = langFlag(fs)
+	})
+	if err != nil {
+		return err
+	}
+	c, err := machined.ReadConfig(rest[0])
+	if err == nil {
+		err = c.CheckWires()
+	}
+	if err != nil {
+		return (&failure{code: 2, err: err}).hinted("firmware-config/ holds a machine.yaml for each wiring")
+	}
+	found := doctor.Examine(ctx, c, doctor.Here(c))
+	if asJSON {
+		err = printJSON(w.out, found)
+	} else {
+		printFindings(w, *lang, found)
+	}
+	if err != nil {
+		return err
+	}
+	return verdictOf(found)
+}
+
+func printFindings(w stdio, l policy.Language, found []doctor.Finding) {
+	mark := map[doctor.State]string{doctor.Well: say(l, "bien", "well"), doctor.Ill: say(l, "MAL", "ILL"), doctor.Unknown: "?"}
+	for _, f := range found {
+		fmt.Fprintf(w.out, "%-5s %-12s %s\n", mark[f.State], f.Look, plain(f.Fact.In(l)))
+		if c := f.Cure.In(l); c != "" {
+			fmt.Fprintf(w.out, "%18s → %s\n", "", plain(c))
+		}
+	}
+}
+
+// verdictOf is the exit code: 1 where something is wrong, 3 where something could not be looked at.
+func verdictOf(found []doctor.Finding) error {
+	var out error
+	for _, f := range found {
+		switch f.State {
+		case doctor.Ill:
+			return errNo
+		case doctor.Unknown:
+			out = errCannotSay
+		}
+	}
+	return out
+}
