@@ -83,7 +83,11 @@ func (c *card) send(ctx context.Context, command []byte) ([]byte, status, error)
 	if n < 0 || len(a) > maxAnswer {
 		return nil, 0, fmt.Errorf("an answer of %d bytes: %w", len(a), ErrAnswer)
 	}
-	return a[:n:n], status(a[n])<<8 | status(a[n+1]), nil
+	w := status(a[n])<<8 | status(a[n+1])
+	if n > 0 && w != swOK && w != swMore { // a refusal carries nothing, a selection neither
+		return nil, 0, fmt.Errorf("an answer of %d bytes, status %04X: %w", len(a), uint16(w), ErrAnswer)
+	}
+	return a[:n:n], w, nil
 }
 
 // native is one of the cards' own commands.
