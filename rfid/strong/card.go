@@ -104,11 +104,11 @@ var errBlank = errors.New("no application of this site is on it")
 // meet selects the application, and so finds out what the card is. DESFire is asked first: one that also holds an NFC Forum tag
 // has an application of the NTAG's name. A DESFire without ours is errBlank.
 func (c *card) meet(ctx context.Context) error {
-	_, s, err := c.native(ctx, insSelect, DESFire.app()...)
+	a, s, err := c.native(ctx, insSelect, DESFire.app()...)
 	switch {
 	case err != nil:
 		return err
-	case s == swOK:
+	case s == swOK && len(a) == 0:
 		c.kind = DESFire
 		return nil
 	case s == swNoApp:
