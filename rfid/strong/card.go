@@ -37,7 +37,6 @@ const (
 	swNoApp      status = 0x91A0
 	swDelay      status = 0x91AD
 	swAuth       status = 0x91AE
-	swExists     status = 0x91DE
 )
 
 // err says what a status that was not hoped for means.

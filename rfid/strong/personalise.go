@@ -59,7 +59,7 @@ func (c *card) create(ctx context.Context) error {
 		return err
 	case s == swAuth || s == swPermission:
 		return fmt.Errorf("create the application: %w: it wants the card's master key", ErrForbidden)
-	case s != swOK && s != swExists:
+	case s != swOK:
 		return s.err("create the application")
 	}
 	return c.meet(ctx)

@@ -278,7 +278,7 @@ func TestSignedNonsenseIsRefused(t *testing.T) {
 	good := pad(number7[:])
 	for what, plain := range map[string][]byte{
 		"no padding": make([]byte, 16), "a byte after the padding": append(append([]byte{}, good[:15]...), 1),
-		"a number of 4": pad(number7[:4]), "a number of 10": pad(make([]byte, 10)), "two blocks": append(make([]byte, 16), good...), "nothing": {},
+		"a number of 4": pad(number7[:4]), "a number of 10": pad(make([]byte, 10)), "another mark than 80": append(append([]byte{}, number7[:]...), 0x55, 0, 0, 0, 0, 0, 0, 0, 0), "two blocks": append(make([]byte, 16), good...), "nothing": {},
 	} {
 		n.c = signed(sealed(plain))
 		if _, err := n.cardUID(t.Context()); !errors.Is(err, ErrAnswer) {
@@ -288,6 +288,10 @@ func TestSignedNonsenseIsRefused(t *testing.T) {
 	n.c = signed(sealed(good))
 	if u, err := n.cardUID(t.Context()); err != nil || !bytes.Equal(u, number7[:]) {
 		t.Errorf("%X, %v", u, err)
+	}
+	n.c = signed(make([]byte, 15)) // no whole block
+	if _, err := n.cardUID(t.Context()); !errors.Is(err, ErrAnswer) {
+		t.Error(err)
 	}
 	n.c = signed(nil)
 	if _, err := n.keyVersion(t.Context(), 1); !errors.Is(err, ErrAnswer) {
@@ -358,6 +362,27 @@ func TestPersonaliseResumesAfterEveryCut(t *testing.T) {
 			}
 		}
 		t.Logf("%d cuts", cuts)
+	})
+}
+
+// A card that says yes and does nothing is found out.
+func TestPersonaliseBelievesNoBareYes(t *testing.T) {
+	each(t, func(t *testing.T, model *strongtest.Card, s Site) {
+		for at := 1; at < 40; at++ {
+			c := strongtest.New(model.Kind, number7)
+			c.Fault = func(_ context.Context, n int, act func() []byte) ([]byte, error) {
+				if n == at {
+					return []byte{0x91, 0x00}, nil
+				}
+				return act(), nil
+			}
+			err := s.Personalise(t.Context(), c, c.Number(), Key{})
+			c.Fault = nil
+			c.Enter()
+			if p, _ := s.Prove(t.Context(), c, c.Number()); err == nil && p != rfid.AES {
+				t.Errorf("yes at %d: believed", at)
+			}
+		}
 	})
 }
 
@@ -448,6 +473,16 @@ func TestKeysAreNeverPrinted(t *testing.T) {
 		fmt.Fprintf(&out, "%v %+v %#v %s %q %x %X %d %p\n", v, v, v, v, v, v, v, v, v)
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "v", v)
 		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "v", v)
+	}
+	for _, v := range []any{s, &s, s.Key, &s.Key} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			if got := fmt.Sprintf(verb, v); !strings.HasSuffix(got, "hidden)") {
+				t.Errorf("%s: %s", verb, got)
+			}
+		}
+	}
+	if got := s.Key.LogValue().String(); got != s.Key.String() {
+		t.Error(got)
 	}
 	for _, bad := range []string{"0123456789ABCDEF", "0123456789abcdef", "1 35 69 103", "0x1, 0x23", "\\x01#Eg"} {
 		if strings.Contains(out.String(), bad) {
