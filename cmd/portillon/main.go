@@ -20,7 +20,9 @@ import (
 	"portillon/cmd/internal/machined"
 )
 
-func main() {
+func main() { start(openTalker) }
+
+func start(open opener) {
 	// The demo starts its daemons from its own binary: the name it is called by says which program it is.
 	switch filepath.Base(os.Args[0]) {
 	case "portillond":
@@ -28,12 +30,13 @@ func main() {
 	case "portillon-hub":
 		os.Exit(hubd.Main(os.Args[1:]))
 	}
-	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr, open}))
 }
 
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
+	open     opener // the readers of cards: transcripts bring models
 }
 
 // verb is one thing the tool does: "policy check".
@@ -74,6 +77,9 @@ func verbs() []verb {
 		{"machine untag", "--socket FILE [TAG]", "return the machine to service", machineUntag},
 		{"machine stop", "--socket FILE", "end the session", machineStop},
 		{"machine log", "--socket FILE --kind KIND", "log an intervention under the maintainer's tap", machineLog},
+		{"card keygen", "-o FILE", "make a site's key for cards that prove themselves (AES)", cardKeygen},
+		{"card check", "--reader SPEC --key FILE", "have a card prove the site's key and its own number", cardCheck},
+		{"card personalise", "--reader SPEC --key FILE", "give a new card the site's keys", cardPersonalise},
 		{"evidence list", "HUB.yaml --site SITE", "every member's progress towards badges earned by work", evidenceList},
 		{"evidence show", "HUB.yaml --site SITE --member ID --badge B", "which records count, which do not, and why", evidenceShow},
 		{"evidence export", "HUB.yaml --site SITE --member ID --badge B -o FILE", "a signed file to issue the badge from", evidenceExport},

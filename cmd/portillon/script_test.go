@@ -12,7 +12,7 @@ import (
 
 // The transcripts in testdata are the tool's specification: they run its real main.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"portillon": main})
+	testscript.Main(m, map[string]func(){"portillon": func() { start(openModel) }})
 }
 
 func TestTranscripts(t *testing.T) {

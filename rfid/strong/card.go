@@ -37,7 +37,6 @@ const (
 	swNoApp      status = 0x91A0
 	swDelay      status = 0x91AD
 	swAuth       status = 0x91AE
-	swExists     status = 0x91DE
 )
 
 // err says what a status that was not hoped for means.
@@ -83,7 +82,11 @@ func (c *card) send(ctx context.Context, command []byte) ([]byte, status, error)
 	if n < 0 || len(a) > maxAnswer {
 		return nil, 0, fmt.Errorf("an answer of %d bytes: %w", len(a), ErrAnswer)
 	}
-	return a[:n:n], status(a[n])<<8 | status(a[n+1]), nil
+	w := status(a[n])<<8 | status(a[n+1])
+	if n > 0 && w != swOK && w != swMore { // a refusal carries nothing, a selection neither
+		return nil, 0, fmt.Errorf("an answer of %d bytes, status %04X: %w", len(a), uint16(w), ErrAnswer)
+	}
+	return a[:n:n], w, nil
 }
 
 // native is one of the cards' own commands.
@@ -100,11 +103,11 @@ var errBlank = errors.New("no application of this site is on it")
 // meet selects the application, and so finds out what the card is. DESFire is asked first: one that also holds an NFC Forum tag
 // has an application of the NTAG's name. A DESFire without ours is errBlank.
 func (c *card) meet(ctx context.Context) error {
-	_, s, err := c.native(ctx, insSelect, DESFire.app()...)
+	a, s, err := c.native(ctx, insSelect, DESFire.app()...)
 	switch {
 	case err != nil:
 		return err
-	case s == swOK:
+	case s == swOK && len(a) == 0:
 		c.kind = DESFire
 		return nil
 	case s == swNoApp:

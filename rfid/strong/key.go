@@ -17,7 +17,7 @@ type Key struct{ secret func() block }
 
 func keyOf(b block) Key { return Key{func() block { return b }} }
 
-var errKey = errors.New("a card key is 32 hexadecimal digits on one line, not all zero")
+var errKey = errors.New("an AES card key is 32 hexadecimal digits on one line, not all zero")
 
 // ParseKey reads a line of 32 hexadecimal digits. Its errors do not quote the line. Sixteen zeros are no site's key.
 func ParseKey(line []byte) (Key, error) {

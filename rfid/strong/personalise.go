@@ -23,8 +23,8 @@ const (
 //
 // It may be cut off at any moment, by power or by a card pulled away, and called again: each step first looks whether it was
 // taken. A card changes a key wholly or not at all. On an NTAG 424 DNA keys 1 to 4 go first, under key 0; their versions (0 fresh,
-// 1 this site's) say which are done. Key 0 goes last: as long as it is fresh no machine takes the card, and once it is this
-// site's the others are too. At the end every key is proven. On a DESFire the application is created if it is not there, then its one key changed.
+// 1 this site's) say which are done, and the card proves each of the four. Key 0 goes last: as long as it is fresh no machine
+// takes the card, and once it is this site's the others are too. On a DESFire the application is created if it is not there, then its one key changed.
 //
 // A card that is fresh proves nothing: an emulator would be personalised as well. Buy cards where you trust the seller.
 func (s Site) Personalise(ctx context.Context, ch rfid.Channel, uid rfid.UID, fresh Key) error {
@@ -41,7 +41,7 @@ func (s Site) Personalise(ctx context.Context, ch rfid.Channel, uid rfid.UID, fr
 	if err := s.give(ctx, c, fresh.block()); err != nil {
 		return err
 	}
-	return s.proven(ctx, c)
+	return s.proves(ctx, c)
 }
 
 // create makes the application on a DESFire, and selects it.
@@ -59,7 +59,7 @@ func (c *card) create(ctx context.Context) error {
 		return err
 	case s == swAuth || s == swPermission:
 		return fmt.Errorf("create the application: %w: it wants the card's master key", ErrForbidden)
-	case s != swOK && s != swExists:
+	case s != swOK:
 		return s.err("create the application")
 	}
 	return c.meet(ctx)
@@ -87,10 +87,15 @@ func (s Site) give(ctx context.Context, c *card, fresh block) error {
 	if done {
 		return nil
 	}
+	if c.kind == NTAG424 { // the others were proven in sessions of their own
+		if n, err = c.authenticate(ctx, 0, fresh); err != nil {
+			return err
+		}
+	}
 	return n.changeOwn(ctx, own)
 }
 
-// giveOthers changes keys 1 to 4 of an NTAG 424 DNA where they are not this site's yet.
+// giveOthers changes keys 1 to 4 of an NTAG 424 DNA where they are not this site's yet, and has the card prove each.
 func (s Site) giveOthers(ctx context.Context, n *ev2, fresh block) error {
 	for no := byte(1); no < ntagKeys; no++ {
 		v, err := n.keyVersion(ctx, no)
@@ -101,15 +106,10 @@ func (s Site) giveOthers(ctx context.Context, n *ev2, fresh block) error {
 			return fmt.Errorf("key %d: %w", no, err)
 		}
 	}
-	return nil
-}
-
-// proven has the card prove every key that it was given.
-func (s Site) proven(ctx context.Context, c *card) error {
-	for no := byte(1); c.kind == NTAG424 && no < ntagKeys; no++ {
-		if _, err := c.authenticate(ctx, no, c.key(s.Key, no)); err != nil {
+	for no := byte(1); no < ntagKeys; no++ {
+		if _, err := n.c.authenticate(ctx, no, n.c.key(s.Key, no)); err != nil {
 			return fmt.Errorf("key %d: %w", no, err)
 		}
 	}
-	return s.proves(ctx, c)
+	return nil
 }

@@ -25,7 +25,7 @@ func (s Site) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 var _ rfid.Prove = Site{}.Prove
 
 // Prove has the card in the field prove that it holds this site's key and that its number is the one that it showed.
-// It takes at most seven exchanges, each of rfid.MaxPoll. Nil means rfid.AES; any error means rfid.NumberOnly.
+// It takes at most five exchanges, each of rfid.MaxPoll. Nil means rfid.AES; any error means rfid.NumberOnly.
 func (s Site) Prove(ctx context.Context, ch rfid.Channel, uid rfid.UID) (rfid.Proof, error) {
 	c, err := s.begin(ch, uid)
 	if err == nil {

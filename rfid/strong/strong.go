@@ -2,7 +2,7 @@
 //
 // It speaks to NTAG 424 DNA and to MIFARE DESFire EV1, EV2 and EV3, through any [rfid.Channel]. Sources, with the names used
 // below: NXP NT4H2421Gx rev. 3.0 (NTAG 424 DNA), AN12196 (its examples), AN12343 (DESFire Light, whose messages EV2 and EV3
-// share), AN10922 (a key for each card), AN0945 as implemented by libfreefare and proxmark3 (DESFire EV1).
+// share), AN10922 (a key for each card); for DESFire EV1, whose manual is not public, libfreefare and what a real card said (vectors_test.go).
 //
 // # What is proven
 //
@@ -30,6 +30,9 @@
 //
 // Every answer is hostile. Wrong lengths, statuses out of place, a wrong MAC and anything that the key did not make are errors,
 // one of the sentinels below. A card in LRP mode, a card with a random number, and numbers of 4 or 10 bytes are refused.
+// A refused attempt counts on the card: an NTAG 424 DNA delays its answers after many in a row, and closes a key for good after
+// about a thousand more refusals than successes make up for (NT4H2421Gx, failed authentication counter). So [Site.Prove] tries one key, once.
+//
 // It does not stop a relay, where two radios carry the messages of a real card that is elsewhere at that moment.
 package strong
 

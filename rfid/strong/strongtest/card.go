@@ -44,6 +44,7 @@ type Card struct {
 // state is what a card forgets when it leaves the field.
 type state struct {
 	chosen   bool // the application is selected
+	lost     bool // a selection failed: nothing is selected
 	pending  byte // the authentication under way: 71, AA or none
 	mode     byte // the one that succeeded
 	no       byte
@@ -166,6 +167,7 @@ func (c *Card) selects(data []byte) []byte {
 		c.chosen = true
 		return word(0x9100)
 	}
+	c.lost = true
 	return word(0x91A0)
 }
 
@@ -173,7 +175,7 @@ func (c *Card) creates(data []byte) []byte {
 	switch {
 	case c.Locked:
 		return word(0x91AE)
-	case c.chosen:
+	case c.chosen || c.lost:
 		return word(0x919D)
 	case len(data) != 5 || data[4] != 0x81 || string(data[:3]) != "POR":
 		return word(0x917E)

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/rfid/strong"
+)
+
+// talker is a reader through which one can speak to a card.
+type talker interface {
+	rfid.Poller
+	rfid.Channel
+}
+
+// opener opens a reader by its spec, as in pn532:/dev/ttyUSB0.
+type opener func(spec string) (talker, error)
+
+// openTalker knows no reader yet.
+func openTalker(spec string) (talker, error) {
+	return nil, wrong("--reader: %q is no reader that speaks to cards", spec).hinted("pn532:/dev/ttyUSB0 will be one; this version has none")
+}
+
+func cardKeygen(_ context.Context, w stdio, args []string) error {
+	var out string
+	if _, err := flags(w, "card keygen", args, 0, func(fs *flag.FlagSet) {
+		fs.StringVar(&out, "o", "", "the file for the key (mode 0600)")
+	}); err != nil {
+		return err
+	}
+	if err := missing("-o strong.key", need{"-o", out != ""}); err != nil {
+		return err
+	}
+	k, err := strong.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	if err := writeNew(out, k.Line()); err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "wrote %s: every machine that asks for proof needs it; whoever has it can make cards\n", out)
+	return nil
+}
+
+// carding is what the card verbs share.
+type carding struct {
+	reader, key, old string
+	json, number     bool
+	wait             time.Duration
+	lang             *policy.Language
+}
+
+func (x *carding) declare(fs *flag.FlagSet) {
+	fs.StringVar(&x.reader, "reader", "", "the reader, as in pn532:/dev/ttyUSB0")
+	fs.StringVar(&x.key, "key", "", "the site's AES key for cards (card keygen)")
+	fs.BoolVar(&x.json, "json", false, "print the answer as JSON")
+	fs.BoolVar(&x.number, "number", false, "print the card's number too, as members.yaml takes it")
+	spanFlag(fs, &x.wait, "wait", 10*time.Second, "how long to wait for a card; default: 10s")
+	x.lang = langFlag(fs)
+}
+
+func cardCheck(ctx context.Context, w stdio, args []string) error {
+	var x carding
+	if _, err := flags(w, "card check", args, 0, x.declare); err != nil {
+		return err
+	}
+	return x.with(ctx, w, func(s strong.Site, t talker, u rfid.UID) error {
+		r, err := s.Check(ctx, t, u)
+		return x.tell(w, x.answer(r, u, err))
+	})
+}
+
+func cardPersonalise(ctx context.Context, w stdio, args []string) error {
+	var x carding
+	if _, err := flags(w, "card personalise", args, 0, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.StringVar(&x.old, "old-key", "", "the AES key that all of the card's keys are now; default: the factory's, which is zero")
+	}); err != nil {
+		return err
+	}
+	var old strong.Key
+	if x.old != "" {
+		var err error
+		if old, err = readStrongKey(x.old); err != nil {
+			return err
+		}
+	}
+	return x.with(ctx, w, func(s strong.Site, t talker, u rfid.UID) error {
+		err := s.Personalise(ctx, t, u, old)
+		var r strong.Report
+		if err == nil {
+			r, err = s.Check(ctx, t, u)
+		}
+		return x.tell(w, x.answer(r, u, err))
+	})
+}
+
+// with reads the key, opens the reader and waits for a card.
+func (x *carding) with(ctx context.Context, w stdio, do func(strong.Site, talker, rfid.UID) error) error {
+	if err := missing("--reader pn532:/dev/ttyUSB0 --key strong.key", need{"--reader", x.reader != ""}, need{"--key", x.key != ""}); err != nil {
+		return err
+	}
+	k, err := readStrongKey(x.key)
+	if err != nil {
+		return err
+	}
+	t, err := w.open(x.reader)
+	if f := (*failure)(nil); err != nil && !errors.As(err, &f) {
+		err = (&failure{code: 3, err: err}).hinted("portillon machine ports lists what this computer has")
+	}
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	fmt.Fprintln(w.err, say(*x.lang, "posez la carte sur le lecteur et laissez-l'y", "put the card on the reader and leave it there"))
+	u, err := await(ctx, t, x.wait)
+	if err != nil {
+		return &failure{code: 3, err: err}
+	}
+	return do(strong.Site{Key: k}, t, u)
+}
+
+func readStrongKey(path string) (strong.Key, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return strong.Key{}, wrong("%w", err)
+	}
+	k, err := strong.ParseKey(b)
+	if err != nil {
+		return k, wrong("%s: %w", path, err).hinted("portillon card keygen -o FILE makes one")
+	}
+	return k, nil
+}
+
+// await looks for a card until there is one.
+func await(ctx context.Context, t talker, long time.Duration) (rfid.UID, error) {
+	ctx, stop := context.WithTimeout(ctx, long)
+	defer stop()
+	for {
+		u, found, err := t.Poll(ctx)
+		switch {
+		case found && err == nil:
+			return u, nil
+		case ctx.Err() != nil:
+			return u, fmt.Errorf("no card came within %s", long)
+		case err != nil:
+			return u, fmt.Errorf("the reader: %w", err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// cardAnswer is what check and personalise print.
+type cardAnswer struct {
+	Verdict string `json:"verdict"` // proven, refused or unknown
+	Card    string `json:"card,omitempty"`
+	Number  string `json:"number,omitempty"`
+	Legacy  bool   `json:"legacy,omitempty"`
+	Factory bool   `json:"factory,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Detail  string `json:"detail,omitempty"`
+
+	said string // for a person
+	exit error
+}
+
+// refusal is a sentinel of package strong in the tool's words.
+type refusal struct {
+	why          error
+	code, fr, en string
+}
+
+func refusals() []refusal {
+	return []refusal{
+		{strong.ErrCloned, "cloned-number", "Le numéro affiché n'est pas celui de la carte : il a été copié.", "The number shown is not the card's own: it was copied."},
+		{strong.ErrWrongKey, "wrong-key", "La carte n'a pas la clé de ce lieu.", "The card does not hold this site's key."},
+		{strong.ErrLocked, "delayed", "Trop de mauvaises clés : laissez la carte sur le lecteur et recommencez.", "Too many wrong keys: leave the card on the reader and try again."},
+		{strong.ErrForbidden, "forbidden", "La carte est verrouillée par son propriétaire.", "The card is locked by its owner."},
+		{strong.ErrNotStrong, "not-strong", "Cette carte ne sait rien prouver : il faut une NTAG 424 DNA ou une DESFire.", "This card cannot prove anything: it takes an NTAG 424 DNA or a DESFire."},
+		{strong.ErrLeft, "left", "La carte est partie trop tôt ; recommencez.", "The card left too early; try again."},
+		{strong.ErrAnswer, "odd-answer", "La réponse ne vient pas de la clé : rejouée, abîmée ou inventée.", "The answer is not one that the key makes: replayed, damaged or made up."},
+	}
+}
+
+func (x *carding) answer(r strong.Report, u rfid.UID, err error) cardAnswer {
+	a := cardAnswer{Verdict: "proven", Legacy: r.Legacy, Factory: r.Factory}
+	if r.Card != strong.Unknown {
+		a.Card = r.Card.String()
+	}
+	if x.number {
+		a.Number = u.Hex()
+	}
+	if err == nil {
+		a.said = say(*x.lang, "La carte prouve la clé de ce lieu et son propre numéro.", "The card proves this site's key and its own number.")
+		return a
+	}
+	a.Verdict, a.Detail, a.exit = "refused", err.Error(), errNo
+	for _, f := range refusals() {
+		if errors.Is(err, f.why) {
+			a.Reason, a.said = f.code, say(*x.lang, f.fr, f.en)
+			break
+		}
+	}
+	if errors.Is(err, strong.ErrLeft) {
+		a.Verdict, a.exit = "unknown", errCannotSay
+	}
+	if r.Factory {
+		a.said += say(*x.lang, " Elle est neuve : portillon card personalise la prépare.", " It is new: portillon card personalise prepares it.")
+	}
+	return a
+}
+
+func (x *carding) tell(w stdio, a cardAnswer) error {
+	if x.json {
+		return errors.Join(printJSON(w.out, a), a.exit)
+	}
+	about := []string{a.Card, a.Number}
+	if a.Legacy {
+		about = append(about, "EV1")
+	}
+	if head := strings.Join(strings.Fields(strings.Join(about, " ")), " "); head != "" {
+		a.said = head + say(*x.lang, " : ", ": ") + a.said
+	}
+	fmt.Fprintln(w.out, a.said)
+	if a.Detail != "" {
+		fmt.Fprintf(w.err, "portillon: %s\n", a.Detail)
+	}
+	return a.exit
+}
