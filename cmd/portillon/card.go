@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"portillon/cmd/internal/machined"
 	"portillon/policy"
 	"portillon/rfid"
 	"portillon/rfid/strong"
@@ -24,9 +25,16 @@ type talker interface {
 // opener opens a reader by its spec, as in pn532:/dev/ttyUSB0.
 type opener func(spec string) (talker, error)
 
-// openTalker knows no reader yet.
+// openTalker opens a PN532: pn532:/dev/ttyUSB0 on a serial line, pn532:i2c:/dev/i2c-1, pn532:spi:/dev/spidev0.0.
 func openTalker(spec string) (talker, error) {
-	return nil, wrong("--reader: %q is no reader that speaks to cards", spec).hinted("pn532:/dev/ttyUSB0 will be one; this version has none")
+	port, ok := strings.CutPrefix(spec, "pn532:")
+	if !ok || port == "" {
+		return nil, wrong("--reader: %q is no reader that speaks to cards", spec).hinted("pn532:/dev/ttyUSB0, pn532:i2c:/dev/i2c-1 or pn532:spi:/dev/spidev0.0")
+	}
+	if !strings.Contains(port, ":") {
+		port = "serial:" + port
+	}
+	return machined.OpenPN532(port)
 }
 
 func cardKeygen(_ context.Context, w stdio, args []string) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"syscall"
@@ -150,18 +149,9 @@ func estopBroken(m *machine) (string, error) {
 
 // contactorLies is played where portillond knows the key.
 func contactorLies(m *machine) (string, error) {
-	key := ""
-	for _, k := range []string{"feedback", "contactor"} {
-		text := regexp.MustCompile(`(?m)^relay: \{`).ReplaceAllString(read("/rig/site/laser.yaml"), fmt.Sprintf(`relay: { %s: "gpio:pinctrl-/%d",`, k, mirrorLine))
-		if err := os.WriteFile("/etc/portillon/lies.yaml", []byte(text+"\n"), 0o644); err != nil {
-			return "", err
-		}
-		if exec.Command(program, "-config", "/etc/portillon/lies.yaml", "-check").Run() == nil {
-			key = k
-		}
-	}
-	if key == "" {
-		return "", errSkip("portillond knows no key for a contactor's feedback")
+	text := regexp.MustCompile(`(?m)^relay: \{`).ReplaceAllString(read("/rig/site/laser.yaml"), fmt.Sprintf(`relay: { feedback: "gpio:pinctrl-/%d",`, mirrorLine))
+	if err := os.WriteFile("/etc/portillon/lies.yaml", []byte(text+"\n"), 0o644); err != nil {
+		return "", err
 	}
 	if err := first(func() error { return os.Rename("/etc/portillon/lies.yaml", "/etc/portillon/laser.yaml") },
 		func() error { return systemctl("restart", service) }, m.session); err != nil {

@@ -30,6 +30,7 @@ import (
 	"portillon/daemon/uplink"
 	"portillon/policy"
 	"portillon/rfid"
+	"portillon/rfid/strong"
 	"portillon/wire"
 )
 
@@ -84,6 +85,7 @@ type keys struct {
 	signer note.Signer
 	bundle note.Verifiers
 	hub    note.Verifiers
+	strong rfid.Prove // nil: no AES cards here
 }
 
 func (c Config) keys() (k keys, err error) {
@@ -105,6 +107,11 @@ func (c Config) keys() (k keys, err error) {
 		return k, fmt.Errorf("bundle: key: this is no verifier key: the line that bundle keygen printed goes here")
 	}
 	k.bundle = note.VerifierList(v)
+	if c.Reader.AESKey != "" {
+		if k.strong, err = c.strong(); err != nil {
+			return k, err
+		}
+	}
 	if c.MQTT.Broker == "" {
 		return k, nil
 	}
@@ -113,6 +120,19 @@ func (c Config) keys() (k keys, err error) {
 	}
 	k.hub = note.VerifierList(v)
 	return k, nil
+}
+
+// strong is how a card proves the site's AES key.
+func (c Config) strong() (rfid.Prove, error) {
+	text, err := readSecret("reader: aes-key", c.Reader.AESKey)
+	if err != nil {
+		return nil, err
+	}
+	key, err := strong.ParseKey([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("reader: aes-key: %s: %w", c.Reader.AESKey, err)
+	}
+	return strong.Site{Key: key}.Prove, nil
 }
 
 func readSecret(field, path string) (string, error) {
@@ -150,6 +170,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
 		return err
 	}
+	d.c.Reader.prove = k.strong
 	if d.journal, err = journal.Open(filepath.Join(d.c.Data, "journal.db"), journal.Options{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine),
 		Signer: k.signer, Now: d.clock.now, Trusted: d.clock.trusted}); err != nil {
 		return err

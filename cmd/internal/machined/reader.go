@@ -11,6 +11,7 @@ import (
 	"portillon/rfid"
 	"portillon/rfid/keyboard"
 	"portillon/rfid/mfrc522"
+	"portillon/rfid/pn532"
 	"portillon/rfid/rdm6300"
 	"portillon/yamlfile"
 )
@@ -24,6 +25,9 @@ type ReaderConfig struct {
 	Gain   int    // mfrc522: of its receiver, in dB
 	IRQ    string // mfrc522: a pin
 	Reset  string // mfrc522: a pin
+	AESKey string // pn532: a file with the key that the site's strong cards prove
+
+	prove rfid.Prove // nil: a card's number is all that counts
 }
 
 // kind is what a reader may be told.
@@ -37,14 +41,15 @@ type kind struct {
 var readers = map[string]kind{
 	"none":     {},
 	"keyboard": {keys: []string{"format"}, open: openKeyboard},
+	"pn532":    {keys: []string{"mode", "aes-key"}, slot: true, open: openPN532},
 	"rdm6300":  {open: func(c ReaderConfig) (rfid.Reader, error) { return rdm6300.Open(c.Port) }},
 	"mfrc522":  {keys: []string{"mode", "gain", "irq", "reset"}, slot: true, open: openMFRC522},
 }
 
 func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
-	n.Only("kind", "port", "format", "mode", "gain", "irq", "reset")
+	n.Only("kind", "port", "format", "mode", "gain", "irq", "reset", "aes-key")
 	c := ReaderConfig{Kind: n.Get("kind").Required().OneOf(names(readers)...), Port: port(n.Get("port"), beside), Format: n.Get("format").OneOf("decimal", "hex"),
-		Slot: n.Get("mode").OneOf("tap", "slot") == "slot", IRQ: pinName(n.Get("irq"), beside), Reset: pinName(n.Get("reset"), beside)}
+		Slot: n.Get("mode").OneOf("tap", "slot") == "slot", AESKey: beside(n.Get("aes-key")), IRQ: pinName(n.Get("irq"), beside), Reset: pinName(n.Get("reset"), beside)}
 	if g := n.Get("gain"); g.Present() {
 		c.Gain = g.Int(18, 48)
 	}
@@ -54,7 +59,10 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 	if c.Kind != "none" {
 		n.Get("port").Required()
 	}
-	for _, key := range []string{"format", "mode", "gain", "irq", "reset"} {
+	if c.Kind == "pn532" && !has([]string{"serial", "i2c", "spi"}, c.bus()) {
+		n.Get("port").Fault("serial:/dev/ttyAMA0, i2c:/dev/i2c-1 or spi:/dev/spidev0.0", "%q does not say which bus a PN532 is on", c.Port)
+	}
+	for _, key := range []string{"format", "mode", "gain", "irq", "reset", "aes-key"} {
 		if x := n.Get(key); x.Present() && !has(readers[c.Kind].keys, key) && x.Str() != "tap" {
 			x.Fault("", "a reader of kind %s has none", c.Kind)
 		}
@@ -124,6 +132,27 @@ func openMFRC522(c ReaderConfig) (rfid.Reader, error) {
 		return nil, err
 	}
 	return rfid.Polling{Chip: d, Slot: c.Slot}.Reader(), nil
+}
+
+func openPN532(c ReaderConfig) (rfid.Reader, error) {
+	d, err := OpenPN532(c.Port)
+	if err != nil {
+		return nil, err
+	}
+	return rfid.Polling{Chip: d, Slot: c.Slot, Prove: c.prove}.Reader(), nil
+}
+
+// OpenPN532 opens the chip at serial:FILE, i2c:FILE or spi:FILE.
+func OpenPN532(port string) (*pn532.Device, error) {
+	switch bus, file, _ := strings.Cut(port, ":"); bus {
+	case "serial":
+		return pn532.OpenSerial(file)
+	case "i2c":
+		return pn532.OpenI2C(file)
+	case "spi":
+		return pn532.OpenSPI(file)
+	}
+	return nil, fmt.Errorf("reader %s: serial:FILE, i2c:FILE or spi:FILE", port)
 }
 
 // outputPin takes a line that is low from its first moment: a lamp, a reset.

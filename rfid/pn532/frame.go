@@ -1,0 +1,111 @@
+package pn532
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// A frame is 00 00 FF LEN LCS TFI data DCS 00 (§6.2.1.1): LEN counts TFI and data, LEN+LCS is 0, as is the sum of TFI, data and DCS.
+// An extended one (§6.2.1.2) has FF FF in place of LEN LCS, then two bytes of length and their checksum.
+const (
+	toChip   = 0xD4 // TFI, from the host
+	fromChip = 0xD5 // TFI, from the chip
+	maxData  = 264  // of an extended frame: TFI, command and 262 bytes (§6.2.1.2)
+	maxFrame = 8 + maxData + 2
+	maxSent  = 252 // bytes of data after TFI and command in a normal frame, InDataExchange's target number among them
+)
+
+// kind is what a packet is. The zero kind is none.
+type kind uint8
+
+const (
+	none  kind = iota
+	data       // an answer
+	ack        // 00 00 FF 00 FF 00 (§6.2.1.3)
+	nack       // 00 00 FF FF 00 00 (§6.2.1.4)
+	fault      // 00 00 FF 01 FF 7F 81 00: the chip did not understand (§6.2.1.5)
+)
+
+var (
+	ackFrame = []byte{0, 0, 0xFF, 0, 0xFF, 0}
+	start    = []byte{0, 0xFF}
+)
+
+// encode makes a normal frame of a command.
+func encode(command byte, args []byte) ([]byte, error) {
+	if len(args) > maxSent+1 {
+		return nil, fmt.Errorf("a command of %d bytes is too long: at most %d", len(args), maxSent+1)
+	}
+	n := byte(len(args) + 2)
+	sum := byte(toChip) + command
+	for _, b := range args {
+		sum += b
+	}
+	out := append([]byte{0, 0, 0xFF, n, -n, toChip, command}, args...)
+	return append(out, -sum, 0), nil
+}
+
+// packet is what was found in a stream of bytes.
+type packet struct {
+	kind kind
+	body []byte // of data: the answer's code and what follows, without TFI
+}
+
+var errBad = errors.New("a frame is damaged")
+
+// next takes the first packet out of what was read, and returns what is left. What is no packet before it is thrown away. none: more is
+// needed, and rest is what may be its beginning. A damaged frame is an error, and left out of rest.
+func next(in []byte) (p packet, rest []byte, err error) {
+	at := bytes.Index(in, start)
+	if at < 0 {
+		return packet{}, in[max(0, len(in)-1):], nil
+	}
+	head := in[at+2:]
+	if len(head) < 2 {
+		return packet{}, in[at:], nil
+	}
+	switch {
+	case head[0] == 0 && head[1] == 0xFF:
+		return packet{kind: ack}, head[2:], nil
+	case head[0] == 0xFF && head[1] == 0:
+		return packet{kind: nack}, head[2:], nil
+	case head[0] == 0xFF && head[1] == 0xFF:
+		return extended(in[at:], head[2:])
+	case head[0]+head[1] != 0:
+		return packet{}, head, fmt.Errorf("%w: its length does not match", errBad)
+	}
+	return body(in[at:], head[2:], int(head[0]))
+}
+
+func extended(whole, head []byte) (packet, []byte, error) {
+	if len(head) < 3 {
+		return packet{}, whole, nil
+	}
+	n := int(head[0])<<8 | int(head[1])
+	if head[0]+head[1]+head[2] != 0 || n > maxData {
+		return packet{}, head, fmt.Errorf("%w: its length does not match", errBad)
+	}
+	return body(whole, head[3:], n)
+}
+
+// body reads n bytes and their checksum.
+func body(whole, b []byte, n int) (packet, []byte, error) {
+	if len(b) < n+1 {
+		return packet{}, whole, nil
+	}
+	sum := byte(0)
+	for _, x := range b[:n+1] {
+		sum += x
+	}
+	content, rest := b[:n], b[n+1:]
+	switch {
+	case sum != 0:
+		return packet{}, b, fmt.Errorf("%w: its checksum does not match", errBad)
+	case n == 1 && content[0] == 0x7F:
+		return packet{kind: fault}, rest, nil
+	case n < 2 || content[0] != fromChip:
+		return packet{}, rest, fmt.Errorf("%w: it is not the chip's", errBad)
+	}
+	return packet{data, bytes.Clone(content[1:])}, rest, nil
+}

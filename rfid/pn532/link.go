@@ -1,0 +1,207 @@
+package pn532
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"go.bug.st/serial"
+	"periph.io/x/conn/v3/i2c"
+	"periph.io/x/conn/v3/i2c/i2creg"
+	"periph.io/x/conn/v3/physic"
+	"periph.io/x/conn/v3/spi"
+	"periph.io/x/conn/v3/spi/spireg"
+	"periph.io/x/host/v3"
+)
+
+// link carries bytes to the chip and back.
+type link interface {
+	wake() error
+	send(frame []byte) error
+	// receive waits until there are bytes, at most n of them where the bus has to say how many, or ctx is done: then none.
+	receive(ctx context.Context, n int) ([]byte, error)
+	// whole: what one receive gives is one packet, and nothing of the next.
+	whole() bool
+	// drop throws away what waits to be read.
+	drop() error
+	Close() error
+}
+
+// look is how often a bus is asked whether the chip is ready, and how long one read of a serial line waits.
+const look = 2 * time.Millisecond
+
+// port is what a serial line does for us.
+type port interface {
+	Read([]byte) (int, error) // (0, nil): nothing came in time
+	Write([]byte) (int, error)
+	SetReadTimeout(time.Duration) error
+	ResetInputBuffer() error
+	Close() error
+}
+
+// hsu is a serial line (§6.2.5: 115200 baud, 8N1).
+type hsu struct{ port }
+
+// wake: a sleeping chip wakes at the first 55 and needs some bytes' time (§7.2.11: 2 ms at most); the zeros are no frame.
+func (h hsu) wake() error {
+	return h.send([]byte{0x55, 0x55, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+}
+
+func (h hsu) send(frame []byte) error {
+	n, err := h.Write(frame)
+	if err == nil && n < len(frame) {
+		err = errors.New("the line took a part of it")
+	}
+	return err
+}
+
+func (h hsu) receive(ctx context.Context, _ int) ([]byte, error) {
+	b := make([]byte, maxFrame)
+	for ctx.Err() == nil {
+		n, err := h.Read(b)
+		if err != nil || n > 0 {
+			return b[:n], err
+		}
+	}
+	return nil, nil
+}
+
+func (h hsu) drop() error { return h.ResetInputBuffer() }
+func (h hsu) whole() bool { return false }
+
+// twoWire is I²C (§6.2.4): address 24 hexadecimal; what is read begins with a byte whose lowest bit says ready.
+type twoWire struct {
+	bus i2c.Bus
+	end func() error
+}
+
+const address = 0x24
+
+func (w twoWire) whole() bool             { return true }
+func (w twoWire) wake() error             { w.bus.Tx(address, []byte{0}, nil); return nil } // it may not answer while it sleeps
+func (w twoWire) send(frame []byte) error { return w.bus.Tx(address, frame, nil) }
+func (w twoWire) drop() error             { return nil } // the chip keeps one answer, which the next command replaces
+func (w twoWire) Close() error            { return w.end() }
+
+func (w twoWire) receive(ctx context.Context, n int) ([]byte, error) {
+	b := make([]byte, n+1)
+	for ctx.Err() == nil {
+		if err := w.bus.Tx(address, nil, b[:1]); err == nil && b[0]&1 == 1 {
+			err := w.bus.Tx(address, nil, b) // each read begins with the ready byte anew
+			return b[1:], err
+		}
+		wait(ctx, look) // a chip that is busy may not even acknowledge its address
+	}
+	return nil, nil
+}
+
+// fourWire is SPI (§6.2.3): mode 0, the lowest bit first, which a Pi's controller cannot do, so bytes are turned round here.
+type fourWire struct {
+	conn spi.Conn
+	end  func() error
+}
+
+const (
+	spiStatus = 0x02
+	spiWrite  = 0x01
+	spiRead   = 0x03
+)
+
+func (w fourWire) whole() bool             { return true }
+func (w fourWire) wake() error             { _, err := w.tx(spiStatus, 1); return err }
+func (w fourWire) send(frame []byte) error { _, err := w.tx(spiWrite, 0, frame...); return err }
+func (w fourWire) drop() error             { return nil }
+func (w fourWire) Close() error            { return w.end() }
+
+func (w fourWire) tx(op byte, n int, frame ...byte) ([]byte, error) {
+	out := append([]byte{op}, frame...)
+	out = append(out, make([]byte, n)...)
+	turn(out)
+	in := make([]byte, len(out))
+	if err := w.conn.Tx(out, in); err != nil {
+		return nil, err
+	}
+	turn(in)
+	return in[1:], nil
+}
+
+func turn(b []byte) {
+	for i := range b {
+		b[i] = bits.Reverse8(b[i])
+	}
+}
+
+func (w fourWire) receive(ctx context.Context, n int) ([]byte, error) {
+	for ctx.Err() == nil {
+		b, err := w.tx(spiStatus, 1)
+		if err != nil {
+			return nil, err
+		}
+		if b[0] == 1 { // a line that is stuck high or low is not ready
+			return w.tx(spiRead, n)
+		}
+		wait(ctx, look)
+	}
+	return nil, nil
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// OpenSerial starts the chip on a serial port, as in /dev/ttyAMA0.
+func OpenSerial(name string) (*Device, error) {
+	p, err := serial.Open(name, &serial.Mode{BaudRate: 115200, DataBits: 8, Parity: serial.NoParity, StopBits: serial.OneStopBit})
+	if err != nil {
+		return nil, fmt.Errorf("reader %s: %w", name, err)
+	}
+	return begin(name, hsu{p}, p.SetReadTimeout(5*time.Millisecond))
+}
+
+// OpenI2C starts the chip on an I²C bus, as in /dev/i2c-1.
+func OpenI2C(name string) (*Device, error) {
+	if _, err := host.Init(); err != nil {
+		return nil, fmt.Errorf("reader %s: %w", name, err)
+	}
+	b, err := i2creg.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reader %s: %w", name, err)
+	}
+	return begin(name, twoWire{b, b.Close}, nil)
+}
+
+// OpenSPI starts the chip on an SPI port, as in /dev/spidev0.0.
+func OpenSPI(name string) (*Device, error) {
+	if _, err := host.Init(); err != nil {
+		return nil, fmt.Errorf("reader %s: %w", name, err)
+	}
+	p, err := spireg.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reader %s: %w", name, err)
+	}
+	c, err := p.Connect(physic.MegaHertz, spi.Mode0, 8) // 5 MHz at most; a breadboard bears one
+	if err != nil {
+		p.Close()
+		return nil, fmt.Errorf("reader %s: %w", name, err)
+	}
+	return begin(name, fourWire{c, p.Close}, nil)
+}
+
+func begin(name string, l link, err error) (*Device, error) {
+	d := &Device{link: l}
+	if err == nil {
+		err = d.start()
+	}
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("reader %s: %w", name, err)
+	}
+	return d, nil
+}

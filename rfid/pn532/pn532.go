@@ -1,0 +1,260 @@
+package pn532
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"portillon/rfid"
+)
+
+// Commands (§7).
+const (
+	diagnose     = 0x00
+	firmware     = 0x02
+	samConfig    = 0x14
+	rfConfig     = 0x32
+	dataExchange = 0x40
+	listTarget   = 0x4A
+	iso14443_4   = 0x20 // bit 6 of SAK: the card speaks ISO/IEC 14443-4
+	ackTime      = 100 * time.Millisecond
+	startTime    = time.Second
+	ackRoom      = 32 // bytes to ask a bus for where an ACK should be
+	forgiven     = 2
+	maxAnswer    = 4096 // bytes that a card may answer in one exchange, chained
+	statusMore   = 0x40 // of InDataExchange: the card has more to say (§7.3.8)
+	statusError  = 0x3F
+)
+
+// Device is a chip that was started. Close ends what is under way.
+type Device struct {
+	mu      sync.Mutex
+	link    link
+	unread  []byte
+	card    target // listed last
+	strikes int
+	ended   bool
+}
+
+var (
+	_ rfid.Poller  = (*Device)(nil)
+	_ rfid.Channel = (*Device)(nil)
+)
+
+// target is a card as the chip lists it.
+type target struct {
+	uid    rfid.UID
+	speaks bool
+	found  bool
+}
+
+var (
+	errSilent = errors.New("the chip does not answer: check its wires, its switches (serial, I²C or SPI) and its supply")
+	errFault  = errors.New("the chip does not know the command")
+	errClosed = errors.New("the reader is closed")
+)
+
+// start wakes the chip, sees that it is one, tests its line and sets it up.
+func (d *Device) start() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
+	defer cancel()
+	if err := d.link.wake(); err != nil {
+		return err
+	}
+	v, err := d.command(ctx, firmware)
+	if err != nil { // the first command after a wake-up may be lost
+		v, err = d.command(ctx, firmware)
+	}
+	if err != nil {
+		return err
+	}
+	if len(v) < 4 || v[0] != 0x32 { // §7.2.2: IC 32 is a PN532
+		return fmt.Errorf("this is no PN532: it calls itself % X", v)
+	}
+	echo := []byte("\x00portillon") // communication line test (§7.2.1)
+	if got, err := d.command(ctx, diagnose, echo...); err != nil || !bytes.Equal(got, echo) {
+		return fmt.Errorf("its line does not carry what it is given: % X, %w", got, err)
+	}
+	if _, err := d.command(ctx, samConfig, 1, 0, 0); err != nil { // §7.2.10: normal mode, no time-out, no IRQ
+		return err
+	}
+	// §7.3.1, item 5: a card is looked for twice and no longer, or InListPassiveTarget waits for ever.
+	if _, err := d.command(ctx, rfConfig, 5, 0xFF, 0x01, 0x01); err != nil {
+		return err
+	}
+	_, err = d.command(ctx, rfConfig, 1, 1) // item 1: the field is on
+	return err
+}
+
+// command gives one command and returns what its answer holds after its code.
+func (d *Device) command(ctx context.Context, code byte, args ...byte) ([]byte, error) {
+	frame, err := encode(code, args)
+	if err != nil {
+		return nil, err
+	}
+	d.unread = nil
+	if err := d.link.drop(); err != nil {
+		return nil, err
+	}
+	if err := d.link.send(frame); err != nil {
+		return nil, err
+	}
+	soon, cancel := context.WithTimeout(ctx, ackTime)
+	defer cancel()
+	if _, err := d.await(soon, ackRoom, func(p packet) bool { return p.kind == ack }); err != nil {
+		return nil, err
+	}
+	p, err := d.await(ctx, maxFrame, func(p packet) bool { return p.kind == data && p.body[0] == code+1 })
+	if err != nil {
+		d.link.send(ackFrame) // §6.2.1.3: the host's ACK aborts what is under way
+		return nil, err
+	}
+	return p.body[1:], nil
+}
+
+// await reads until a packet is the one that is wanted. Others are an answer too late for an earlier command, or noise.
+func (d *Device) await(ctx context.Context, n int, wanted func(packet) bool) (packet, error) {
+	for {
+		p, rest, err := next(d.unread)
+		d.unread = rest
+		switch {
+		case err != nil: // what follows the damage may still be what is wanted
+			continue
+		case p.kind == fault:
+			return p, errFault
+		case p.kind != none && wanted(p):
+			return p, nil
+		case p.kind != none:
+			continue
+		}
+		b, err := d.link.receive(ctx, n)
+		if err != nil {
+			return packet{}, err
+		}
+		if len(b) == 0 {
+			return packet{}, errSilent
+		}
+		if d.link.whole() {
+			d.unread = nil // half a packet has no second half
+		}
+		d.unread = append(d.unread, b...)
+		if len(d.unread) > 4*maxFrame {
+			return packet{}, errSilent // it babbles
+		}
+	}
+}
+
+// Poll implements rfid.Poller.
+func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.card = target{}
+	if d.ended {
+		return rfid.UID{}, false, errClosed
+	}
+	bounded, cancel := context.WithTimeout(ctx, rfid.MaxPoll/2)
+	defer cancel()
+	b, err := d.command(bounded, listTarget, 1, 0) // §7.3.5: one target, 106 kbps type A
+	if err != nil {
+		return d.strike(ctx, err)
+	}
+	d.strikes = 0
+	d.card = parseTarget(b)
+	return d.card.uid, d.card.found, nil
+}
+
+// strike forgives a chip what a spark can explain.
+func (d *Device) strike(ctx context.Context, err error) (rfid.UID, bool, error) {
+	if ctx.Err() != nil {
+		return rfid.UID{}, false, nil
+	}
+	if d.strikes++; d.strikes > forgiven {
+		return rfid.UID{}, false, err
+	}
+	return rfid.UID{}, false, nil
+}
+
+// parseTarget reads InListPassiveTarget's answer for type A (§7.3.5): how many, then number, SENS_RES (2), SEL_RES, length and number of
+// the card, and where it speaks ISO/IEC 14443-4 its ATS.
+func parseTarget(b []byte) target {
+	if len(b) < 6 || b[0] != 1 || b[1] != 1 {
+		return target{}
+	}
+	n := int(b[5])
+	if len(b) < 6+n || n != 4 && n != 7 && n != 10 {
+		return target{}
+	}
+	id, sak, rest := b[6:6+n], b[4], b[6+n:]
+	if n == 4 && (id[0] == 0x08 || id[0] == 0x88) { // made up anew each time; the beginning of a longer one
+		return target{}
+	}
+	u, err := rfid.UIDOf(id)
+	if err != nil {
+		return target{}
+	}
+	speaks := sak&iso14443_4 != 0 && len(rest) > 0 && int(rest[0]) == len(rest)
+	return target{u, speaks, true}
+}
+
+// cardErrors are InDataExchange's (§7.1, table 15).
+var cardErrors = map[byte]string{0x01: "the card does not answer", 0x02: "a CRC does not match", 0x03: "a parity does not match", 0x05: "a frame is damaged",
+	0x06: "two cards answer at once", 0x0A: "the field is not on", 0x0B: "the card breaks its protocol", 0x0D: "the chip is too hot", 0x27: "the command does not fit the card",
+	0x29: "the card was released", 0x2B: "the card has left", 0x2C: "another card is there"}
+
+// Exchange implements rfid.Channel.
+func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.ended:
+		return nil, errClosed
+	case !d.card.found:
+		return nil, errors.New("no card was found")
+	case !d.card.speaks:
+		return nil, errors.New("this card has a number and nothing to say")
+	case len(command) == 0 || len(command) > maxSent:
+		return nil, fmt.Errorf("a command of %d bytes: 1 to %d", len(command), maxSent)
+	}
+	ctx, cancel := context.WithTimeout(ctx, rfid.MaxPoll)
+	defer cancel()
+	var answer []byte
+	for args := append([]byte{1}, command...); ; args = []byte{1} {
+		b, err := d.command(ctx, dataExchange, args...)
+		if err != nil {
+			return nil, err
+		}
+		if len(b) == 0 {
+			return nil, errBad
+		}
+		if e := b[0] & statusError; e != 0 {
+			return nil, said(e)
+		}
+		if answer = append(answer, b[1:]...); b[0]&statusMore == 0 {
+			return answer, nil
+		}
+		if len(answer) > maxAnswer || len(b) == 1 {
+			return nil, errors.New("the card does not come to an end")
+		}
+	}
+}
+
+func said(e byte) error {
+	if s := cardErrors[e]; s != "" {
+		return errors.New(s)
+	}
+	return fmt.Errorf("the card could not be spoken to (the chip's error %02X)", e)
+}
+
+// Close implements rfid.Poller.
+func (d *Device) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ended {
+		return nil
+	}
+	d.ended = true
+	return d.link.Close()
+}

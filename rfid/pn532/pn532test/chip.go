@@ -1,0 +1,347 @@
+// Package pn532test has a model of a PN532 that speaks the chip's own bytes on a serial line, I²C and SPI, with cards in its field, and
+// misbehaves when it is told to. It is written from the manual (UM0701-02), apart from the driver.
+package pn532test
+
+import (
+	"context"
+	"math/bits"
+	"sync"
+	"time"
+
+	"periph.io/x/conn/v3"
+	"periph.io/x/conn/v3/physic"
+)
+
+// Card lies in the field.
+type Card struct {
+	UID  []byte
+	SAK  byte
+	ATS  []byte                                                 // as the chip lists it, its length first
+	Say  func(ctx context.Context, apdu []byte) ([]byte, error) // an error: the card has left
+	rest []byte                                                 // of an answer that is given in pieces
+}
+
+// Faults are what the chip does wrong. The zero Faults are none.
+type Faults struct {
+	Silent   bool                         // no byte
+	Deaf     bool                         // it takes commands and says nothing but ACK
+	Noise    []byte                       // before each of its frames
+	Damage   func(i int, b []byte) []byte // the i-th frame that it sends, changed
+	Nacks    bool                         // NACK for every command
+	Late     bool                         // its answer comes only when the next command does
+	Syntax   bool                         // it knows no command
+	Endless  bool                         // a card's answer has always more to come
+	NotReady int                          // looks at a bus for which it is not ready
+	Firmware []byte                       // in place of 32 01 06 07
+	Pieces   int                          // a serial line gives so many bytes at once; 0: all
+	Wire     func() error                 // the bus fails
+}
+
+// Chip is a PN532. It is safe for use by several goroutines.
+type Chip struct {
+	mu       sync.Mutex
+	Cards    []*Card
+	Faults   Faults
+	out      [][]byte // frames to be read
+	late     [][]byte
+	in       []byte
+	sent     int
+	Aborts   int    // ACKs from the host
+	Commands []byte // codes
+	Field    bool   // the field was switched on
+	Retries  byte   // MxRtyPassiveActivation
+}
+
+// Set changes the chip under way.
+func (c *Chip) Set(change func(*Chip)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(c)
+}
+
+// Hear takes bytes from the host.
+func (c *Chip) Hear(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.in = append(c.in, b...)
+	for {
+		i := 0
+		for ; i+1 < len(c.in) && (c.in[i] != 0 || c.in[i+1] != 0xFF); i++ {
+		}
+		if i+4 > len(c.in) {
+			return
+		}
+		if c.in[i+2] == 0 && c.in[i+3] == 0xFF { // the host's ACK: what is under way is over
+			c.Aborts++
+			c.out, c.in = nil, c.in[i+4:]
+			continue
+		}
+		n := int(c.in[i+2])
+		if c.in[i+2]+c.in[i+3] != 0 {
+			c.in = c.in[i+2:]
+			continue
+		}
+		if len(c.in) < i+4+n+1 {
+			return
+		}
+		frame := c.in[i+4 : i+4+n]
+		c.in = c.in[i+4+n+1:]
+		if n >= 2 && frame[0] == 0xD4 {
+			c.take(frame[1], frame[2:])
+		}
+	}
+}
+
+// take carries out a command.
+func (c *Chip) take(code byte, args []byte) {
+	c.Commands = append(c.Commands, code)
+	f := c.Faults
+	c.out, c.late = c.late, nil
+	switch {
+	case f.Silent:
+		c.out = nil
+		return
+	case f.Nacks:
+		c.emit([]byte{0, 0, 0xFF, 0xFF, 0, 0})
+		return
+	}
+	c.emit([]byte{0, 0, 0xFF, 0, 0xFF, 0})
+	switch {
+	case f.Deaf:
+	case f.Syntax:
+		c.emit([]byte{0, 0, 0xFF, 1, 0xFF, 0x7F, 0x81, 0})
+	default:
+		if b, ok := c.answer(code, args); ok {
+			frame := encode(append([]byte{0xD5, code + 1}, b...))
+			if f.Late {
+				c.late = append(c.late, frame)
+				return
+			}
+			c.emit(frame)
+		}
+	}
+}
+
+func (c *Chip) emit(b []byte) {
+	if c.Faults.Damage != nil {
+		b = c.Faults.Damage(c.sent, append([]byte(nil), b...))
+	}
+	c.sent++
+	c.out = append(c.out, append(append([]byte(nil), c.Faults.Noise...), b...))
+}
+
+// encode makes a frame, an extended one where it must be.
+func encode(body []byte) []byte {
+	sum := byte(0)
+	for _, b := range body {
+		sum += b
+	}
+	n := len(body)
+	head := []byte{0, 0, 0xFF, byte(n), byte(-n)}
+	if n > 255 {
+		head = []byte{0, 0, 0xFF, 0xFF, 0xFF, byte(n >> 8), byte(n), -(byte(n>>8) + byte(n))}
+	}
+	return append(append(head, body...), -sum, 0)
+}
+
+// answer is what a command's answer holds after its code; false: the chip is still at it.
+func (c *Chip) answer(code byte, args []byte) ([]byte, bool) {
+	switch code {
+	case 0x00:
+		return args, true
+	case 0x02:
+		if c.Faults.Firmware != nil {
+			return c.Faults.Firmware, true
+		}
+		return []byte{0x32, 0x01, 0x06, 0x07}, true
+	case 0x14:
+		return nil, true
+	case 0x32:
+		switch {
+		case len(args) == 4 && args[0] == 5:
+			c.Retries = args[3]
+		case len(args) == 2 && args[0] == 1:
+			c.Field = args[1]&1 == 1
+		}
+		return nil, true
+	case 0x4A:
+		return c.list()
+	case 0x40:
+		return c.exchange(args)
+	}
+	return []byte{0x7F}, true
+}
+
+func (c *Chip) list() ([]byte, bool) {
+	if len(c.Cards) == 0 || !c.Field {
+		return []byte{0}, c.Retries != 0xFF // with endless tries nothing is said until a card comes
+	}
+	if len(c.Cards) > 1 {
+		return []byte{0}, true // they collide
+	}
+	k := c.Cards[0]
+	b := append([]byte{1, 1, 0x03, 0x44, k.SAK, byte(len(k.UID))}, k.UID...)
+	return append(b, k.ATS...), true
+}
+
+func (c *Chip) exchange(args []byte) ([]byte, bool) {
+	if len(args) == 0 || args[0] != 1 || len(c.Cards) != 1 {
+		return []byte{0x01}, true
+	}
+	if c.Faults.Endless {
+		return append([]byte{0x40}, make([]byte, 60)...), true
+	}
+	k := c.Cards[0]
+	if len(args) == 1 { // the rest of a chained answer
+		return k.chain(nil), true
+	}
+	b, err := k.Say(context.Background(), args[1:])
+	if err != nil {
+		return []byte{0x01}, true
+	}
+	return k.chain(b), true
+}
+
+// piece is how much of an answer the chip gives at once.
+const piece = 200
+
+func (k *Card) chain(b []byte) []byte {
+	b = append(k.rest, b...)
+	if k.rest = nil; len(b) <= piece {
+		return append([]byte{0}, b...)
+	}
+	k.rest = append([]byte(nil), b[piece:]...)
+	return append([]byte{0x40}, b[:piece]...)
+}
+
+// read gives the next frame, and at most n bytes of it where n is not 0.
+func (c *Chip) read(n int, whole bool) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.out) == 0 {
+		return nil
+	}
+	b := c.out[0]
+	if whole || n == 0 || n >= len(b) {
+		c.out = c.out[1:]
+		return b
+	}
+	c.out[0] = b[n:]
+	return b[:n]
+}
+
+// Serial is the chip's end of a serial line as a driver's port sees it.
+type Serial struct {
+	*Chip
+	Timeout time.Duration
+	closed  bool
+}
+
+func (s *Serial) Write(b []byte) (int, error) {
+	if s.Faults.Wire != nil {
+		if err := s.Faults.Wire(); err != nil {
+			return 0, err
+		}
+	}
+	s.Hear(b)
+	return len(b), nil
+}
+
+func (s *Serial) Read(b []byte) (int, error) {
+	got := s.read(min(len(b), s.Faults.Pieces), false)
+	if got == nil {
+		time.Sleep(s.Timeout)
+		return 0, nil
+	}
+	return copy(b, got), nil
+}
+
+func (s *Serial) SetReadTimeout(d time.Duration) error { s.Timeout = d; return nil }
+func (s *Serial) ResetInputBuffer() error {
+	s.Set(func(c *Chip) { c.out = nil })
+	return nil
+}
+func (s *Serial) Close() error { s.closed = true; return nil }
+
+// ready counts the looks for which the chip is not ready.
+func (c *Chip) ready() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.Faults.NotReady > 0 {
+		c.Faults.NotReady--
+		return false
+	}
+	return len(c.out) > 0
+}
+
+// I2C is the chip on a bus.
+type I2C struct{ *Chip }
+
+func (b I2C) String() string                  { return "model" }
+func (b I2C) SetSpeed(physic.Frequency) error { return nil }
+func (b I2C) Close() error                    { return nil }
+
+// Tx implements i2c.Bus.
+func (b I2C) Tx(addr uint16, w, r []byte) error {
+	if b.Faults.Wire != nil {
+		if err := b.Faults.Wire(); err != nil {
+			return err
+		}
+	}
+	if len(w) > 0 {
+		b.Hear(w)
+	}
+	if len(r) == 0 {
+		return nil
+	}
+	if !b.ready() {
+		r[0] = 0
+		return nil
+	}
+	r[0] = 1
+	if len(r) > 1 {
+		n := copy(r[1:], b.read(0, true))
+		for i := 1 + n; i < len(r); i++ {
+			r[i] = 0xFF // past its end the bus floats
+		}
+	}
+	return nil
+}
+
+// SPI is the chip on a port, its lowest bit first.
+type SPI struct{ *Chip }
+
+func (s SPI) String() string      { return "model" }
+func (s SPI) Duplex() conn.Duplex { return conn.Full }
+func (s SPI) Close() error        { return nil }
+
+// Tx implements conn.Conn.
+func (s SPI) Tx(w, r []byte) error {
+	if s.Faults.Wire != nil {
+		if err := s.Faults.Wire(); err != nil {
+			return err
+		}
+	}
+	in := make([]byte, len(w))
+	for i, b := range w {
+		in[i] = bits.Reverse8(b)
+	}
+	out := make([]byte, len(w))
+	switch in[0] {
+	case 0x01:
+		s.Hear(in[1:])
+	case 0x02:
+		if s.ready() {
+			out[1] = 1
+		}
+	case 0x03:
+		n := copy(out[1:], s.read(0, true))
+		for i := 1 + n; i < len(out); i++ {
+			out[i] = 0xFF
+		}
+	}
+	for i, b := range out {
+		r[i] = bits.Reverse8(b)
+	}
+	return nil
+}
