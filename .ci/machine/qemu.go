@@ -65,7 +65,7 @@ func (m *machine) boot(ctx context.Context, initrd, words string, writes int, mo
 		if writes > 0 {
 			m.disk.Trip(writes, off)
 		}
-	}}, "-M", "virt", "-cpu", "cortex-a53", "-m", "1024", "-initrd", initrd,
+	}}, "-M", "virt", "-cpu", "cortex-a53", "-m", "2048", "-initrd", initrd,
 		"-drive", "driver=nbd,server.type=unix,server.path="+socket+",if=none,id=data", "-device", "virtio-blk-pci,drive=data",
 		"-append", "console=ttyAMA0 quiet loglevel=0 panic=-1 audit=0 trace_clock=mono trace_buf_size=4M trace_event=gpio:gpio_value,gpio:gpio_direction "+words)
 	l.Close()

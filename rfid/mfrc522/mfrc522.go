@@ -25,11 +25,9 @@ import (
 	"time"
 
 	"periph.io/x/conn/v3/gpio"
-	"periph.io/x/conn/v3/gpio/gpioreg"
 	"periph.io/x/conn/v3/physic"
 	"periph.io/x/conn/v3/spi"
-	"periph.io/x/conn/v3/spi/spireg"
-	"periph.io/x/host/v3"
+	"periph.io/x/host/v3/sysfs"
 
 	"portillon/rfid"
 )
@@ -86,18 +84,7 @@ type Device struct {
 
 var _ rfid.Poller = (*Device)(nil)
 
-// Pin finds a pin by its name, as in GPIO25.
-func Pin(name string) (gpio.PinIO, error) {
-	if _, err := host.Init(); err != nil {
-		return nil, fmt.Errorf("pin %s: %w", name, err)
-	}
-	if p := gpioreg.ByName(name); p != nil {
-		return p, nil
-	}
-	return nil, fmt.Errorf("pin %s: this machine has none of that name", name)
-}
-
-// Open starts the chip on an SPI port, as in /dev/spidev0.0 or SPI0.0; an empty name is the first port there is. It blocks for
+// Open starts the chip on an SPI port, as in /dev/spidev0.0. It blocks for
 // no longer than a second, if the bus itself does not hang.
 func Open(port string, o Options) (*Device, error) {
 	d, err := open(port, o)
@@ -107,18 +94,30 @@ func Open(port string, o Options) (*Device, error) {
 	return d, nil
 }
 
+// openSPI opens a port by its file. Of periph's host this takes the bus alone: all drivers of all boards are a megabyte of program.
+func openSPI(file string) (spi.PortCloser, error) {
+	var bus, chip int
+	fmt.Sscanf(file, "/dev/spidev%d.%d", &bus, &chip)
+	if bus < 0 || file != fmt.Sprintf("/dev/spidev%d.%d", bus, chip) {
+		return nil, errors.New("an SPI port is named like /dev/spidev0.0")
+	}
+	return sysfs.NewSPI(bus, chip)
+}
+
 func open(port string, o Options) (*Device, error) {
 	o, err := o.check()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := host.Init(); err != nil {
-		return nil, err
-	}
-	p, err := spireg.Open(port)
+	p, err := openSPI(port)
 	if err != nil {
 		return nil, err
 	}
+	return own(p, o)
+}
+
+// own starts the chip on a port that it then owns.
+func own(p spi.PortCloser, o Options) (*Device, error) {
 	c, err := p.Connect(o.Speed, spi.Mode0, 8) // §8.1.2: clock low at rest, data valid at its rising edge
 	if err != nil {
 		p.Close()

@@ -13,7 +13,6 @@ import (
 	"periph.io/x/conn/v3/gpio"
 	"periph.io/x/conn/v3/physic"
 	"periph.io/x/conn/v3/spi"
-	"periph.io/x/conn/v3/spi/spireg"
 
 	"portillon/rfid"
 	"portillon/rfid/mfrc522/mfrc522test"
@@ -571,11 +570,8 @@ func TestAPollThatMayNotBeginIsNoError(t *testing.T) {
 
 func TestOpenTakesAPortByItsName(t *testing.T) {
 	c := mfrc522test.New(card(four))
-	if err := spireg.Register("mfrc522test", nil, -1, func() (spi.PortCloser, error) { return c.Port(), nil }); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { spireg.Unregister("mfrc522test") })
-	d, err := Open("mfrc522test", Options{Speed: 10 * physic.MegaHertz})
+	o, _ := Options{Speed: 10 * physic.MegaHertz}.check()
+	d, err := own(c.Port(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -586,14 +582,16 @@ func TestOpenTakesAPortByItsName(t *testing.T) {
 		t.Errorf("%v, closed %v, antenna on %v", err, c.Closed(), c.AntennaOn())
 	}
 	c.Faults.Silent = true
-	if _, err := Open("mfrc522test", Options{}); err == nil {
+	if _, err := own(c.Port(), o); err == nil {
 		t.Error("a silent chip opened")
 	}
 	if _, err := Open("none of that name", Options{}); err == nil || !strings.Contains(err.Error(), "none of that name") {
 		t.Error(err)
 	}
-	if _, err := Pin("none of that name"); err == nil {
-		t.Error("a pin that is not there was found")
+	for _, name := range []string{"", "SPI0.0", "/dev/spidev0.0 ", "/dev/spidev0", "/dev/spidev-1.0"} {
+		if _, err := Open(name, Options{}); err == nil || !strings.Contains(err.Error(), "/dev/spidev0.0") {
+			t.Errorf("%q: %v", name, err)
+		}
 	}
 }
 

@@ -9,11 +9,9 @@ import (
 
 	"go.bug.st/serial"
 	"periph.io/x/conn/v3/i2c"
-	"periph.io/x/conn/v3/i2c/i2creg"
 	"periph.io/x/conn/v3/physic"
 	"periph.io/x/conn/v3/spi"
-	"periph.io/x/conn/v3/spi/spireg"
-	"periph.io/x/host/v3"
+	"periph.io/x/host/v3/sysfs"
 )
 
 // link carries bytes to the chip and back.
@@ -167,10 +165,12 @@ func OpenSerial(name string) (*Device, error) {
 
 // OpenI2C starts the chip on an I²C bus, as in /dev/i2c-1.
 func OpenI2C(name string) (*Device, error) {
-	if _, err := host.Init(); err != nil {
-		return nil, fmt.Errorf("reader %s: %w", name, err)
+	var bus int
+	fmt.Sscanf(name, "/dev/i2c-%d", &bus)
+	if name != fmt.Sprintf("/dev/i2c-%d", bus) {
+		return nil, fmt.Errorf("reader %s: an I²C bus is named like /dev/i2c-1", name)
 	}
-	b, err := i2creg.Open(name)
+	b, err := sysfs.NewI2C(bus)
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", name, err)
 	}
@@ -179,10 +179,12 @@ func OpenI2C(name string) (*Device, error) {
 
 // OpenSPI starts the chip on an SPI port, as in /dev/spidev0.0.
 func OpenSPI(name string) (*Device, error) {
-	if _, err := host.Init(); err != nil {
-		return nil, fmt.Errorf("reader %s: %w", name, err)
+	var bus, chip int
+	fmt.Sscanf(name, "/dev/spidev%d.%d", &bus, &chip)
+	if name != fmt.Sprintf("/dev/spidev%d.%d", bus, chip) {
+		return nil, fmt.Errorf("reader %s: an SPI port is named like /dev/spidev0.0", name)
 	}
-	p, err := spireg.Open(name)
+	p, err := sysfs.NewSPI(bus, chip)
 	if err != nil {
 		return nil, fmt.Errorf("reader %s: %w", name, err)
 	}

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -331,7 +330,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	rest, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var work sync.WaitGroup
 	d.serve(rest, &work)
-	debug.FreeOSMemory() // what loading the bundle took goes back: a Pi Zero has 512 MB for everything
+	lean()
 	fmt.Printf("ready panel=http://%s/\n", d.web.Addr())
 	go tellSystemd(ctx, d.machine.Alive)
 	err := d.machine.Run(ctx, tick) // returns with the relay off and the end recorded

@@ -37,6 +37,7 @@ func guardMain(args []string) int {
 		fmt.Printf("fault %v\n", err)
 		return 1
 	}
+	lean()
 	if err := relay.Guard(ctx, os.Stdin, os.Stdout, pins); err != nil && !errors.Is(err, relay.ErrLost) && ctx.Err() == nil {
 		fmt.Fprintf(os.Stderr, "portillond guard: %v\n", err)
 		return 1

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package machined
+
+import "runtime/debug"
+
+func lean() { debug.FreeOSMemory() }
