@@ -441,7 +441,7 @@ func memory(m *machine) (string, error) {
 		figure += fmt.Sprintf("%s RSS %.1f MB (PSS %.1f), ", p.name, float64(r)/1e3, float64(s)/1e3)
 	}
 	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f, of their own %.1f)", float64(rss)/1e3, float64(pss)/1e3, float64(anon)/1e3)
-	if rss > 24_000 || rss == 0 {
+	if pss > 24_000 || pss == 0 { // the two are one program: a page that both have in memory is one page
 		return "", fmt.Errorf("%s: 24 MB is the limit", figure)
 	}
 	return figure, nil

@@ -1,9 +1,11 @@
 package machined
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"periph.io/x/conn/v3/gpio"
 
@@ -13,6 +15,7 @@ import (
 	"portillon/rfid/mfrc522"
 	"portillon/rfid/pn532"
 	"portillon/rfid/rdm6300"
+	"portillon/rfid/wiegand"
 	"portillon/yamlfile"
 )
 
@@ -25,6 +28,8 @@ type ReaderConfig struct {
 	Gain   int    // mfrc522: of its receiver, in dB
 	IRQ    string // mfrc522: a pin
 	Reset  string // mfrc522: a pin
+	D0, D1 string // wiegand: its two pins
+	Bits   int    // wiegand: the only length of frames that counts; 0: all that are known
 	AESKey string // pn532: a file with the key that the site's strong cards prove
 
 	prove rfid.Prove // nil: a card's number is all that counts
@@ -43,26 +48,35 @@ var readers = map[string]kind{
 	"keyboard": {keys: []string{"format"}, open: openKeyboard},
 	"pn532":    {keys: []string{"mode", "aes-key"}, slot: true, open: openPN532},
 	"rdm6300":  {open: func(c ReaderConfig) (rfid.Reader, error) { return rdm6300.Open(c.Port) }},
+	"wiegand":  {keys: []string{"d0", "d1", "bits"}, open: openWiegand},
 	"mfrc522":  {keys: []string{"mode", "gain", "irq", "reset"}, slot: true, open: openMFRC522},
 }
 
 func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
-	n.Only("kind", "port", "format", "mode", "gain", "irq", "reset", "aes-key")
+	n.Only("kind", "port", "format", "mode", "gain", "irq", "reset", "aes-key", "d0", "d1", "bits")
 	c := ReaderConfig{Kind: n.Get("kind").Required().OneOf(names(readers)...), Port: port(n.Get("port"), beside), Format: n.Get("format").OneOf("decimal", "hex"),
-		Slot: n.Get("mode").OneOf("tap", "slot") == "slot", AESKey: beside(n.Get("aes-key")), IRQ: pinName(n.Get("irq"), beside), Reset: pinName(n.Get("reset"), beside)}
+		Slot: n.Get("mode").OneOf("tap", "slot") == "slot", AESKey: beside(n.Get("aes-key")), D0: pinName(n.Get("d0"), beside), D1: pinName(n.Get("d1"), beside), IRQ: pinName(n.Get("irq"), beside), Reset: pinName(n.Get("reset"), beside)}
 	if g := n.Get("gain"); g.Present() {
 		c.Gain = g.Int(18, 48)
 	}
 	if c.Kind == "" {
 		return c
 	}
-	if c.Kind != "none" {
+	switch c.Kind {
+	case "none":
+	case "wiegand":
+		n.Get("d0").Required()
+		n.Get("d1").Required()
+	default:
 		n.Get("port").Required()
+	}
+	if b := n.Get("bits"); b.Present() {
+		c.Bits = b.Int(26, 37)
 	}
 	if c.Kind == "pn532" && !has([]string{"serial", "i2c", "spi"}, c.bus()) {
 		n.Get("port").Fault("serial:/dev/ttyAMA0, i2c:/dev/i2c-1 or spi:/dev/spidev0.0", "%q does not say which bus a PN532 is on", c.Port)
 	}
-	for _, key := range []string{"format", "mode", "gain", "irq", "reset", "aes-key"} {
+	for _, key := range []string{"format", "mode", "gain", "irq", "reset", "aes-key", "d0", "d1", "bits"} {
 		if x := n.Get(key); x.Present() && !has(readers[c.Kind].keys, key) && x.Str() != "tap" {
 			x.Fault("", "a reader of kind %s has none", c.Kind)
 		}
@@ -109,6 +123,35 @@ func openKeyboard(c ReaderConfig) (rfid.Reader, error) {
 		f = keyboard.Hex
 	}
 	return keyboard.Open(c.Port, f)
+}
+
+// falls are the two lines of a Wiegand reader.
+type falls struct{ *pins.Falls }
+
+// Next implements wiegand.Lines.
+func (f falls) Next(timeout time.Duration) (wiegand.Edge, bool, error) {
+	e, ok, err := f.Falls.Next(timeout)
+	return wiegand.Edge{At: e.At, One: e.Line == 1, Lost: e.Lost}, ok, err
+}
+
+func openWiegand(c ReaderConfig) (rfid.Reader, error) {
+	label, d0, err := gpioLine(c.D0)
+	if err != nil {
+		return nil, fmt.Errorf("reader: d0: %w", err)
+	}
+	other, d1, err := gpioLine(c.D1)
+	if err != nil || other != label {
+		return nil, fmt.Errorf("reader: d1: %q is no line of the chip that d0 is of: %w", c.D1, err)
+	}
+	f, err := pins.OpenFalls(label, d0, d1)
+	if err != nil {
+		return nil, fmt.Errorf("reader: %w", err)
+	}
+	r, err := wiegand.New(falls{f}, c.Bits)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return r, nil
 }
 
 func openMFRC522(c ReaderConfig) (rfid.Reader, error) {

@@ -68,7 +68,7 @@ func (c Config) Wires() []Wire {
 	var out []Wire
 	for _, x := range []struct{ key, pin, use string }{{"relay.pin", c.Relay.Pin, off}, {"relay.exhaust", c.Relay.Exhaust, off},
 		{"relay.e-stop", c.Relay.EStop, "pull-up"}, {"relay.door", c.Relay.Door, "pull-up"}, {"relay.feedback", c.Relay.Feedback, "pull-up"},
-		{"relay.busy", c.Relay.Busy, "pull-down"}, {"reader.irq", c.Reader.IRQ, "pull-up"}, {"reader.reset", c.Reader.Reset, "out"},
+		{"relay.busy", c.Relay.Busy, "pull-down"}, {"reader.d0", c.Reader.D0, "pull-up"}, {"reader.d1", c.Reader.D1, "pull-up"}, {"reader.irq", c.Reader.IRQ, "pull-up"}, {"reader.reset", c.Reader.Reset, "out"},
 		{"lights.red", c.Lights.Red, "out"}, {"lights.amber", c.Lights.Amber, "out"}, {"lights.green", c.Lights.Green, "out"}, {"lights.buzzer", c.Lights.Buzzer, "out"}} {
 		if _, line, err := gpioLine(x.pin); err == nil {
 			out = append(out, Wire{x.key, line, x.use})
@@ -120,7 +120,7 @@ func (c ReaderConfig) onboard() bool {
 // CheckWires finds pins that make no sense, and lines that are used twice.
 func (c Config) CheckWires() error {
 	var errs []error
-	for key, pin := range map[string]string{"reader.irq": c.Reader.IRQ, "reader.reset": c.Reader.Reset, "lights.red": c.Lights.Red,
+	for key, pin := range map[string]string{"reader.irq": c.Reader.IRQ, "reader.reset": c.Reader.Reset, "reader.d0": c.Reader.D0, "reader.d1": c.Reader.D1, "lights.red": c.Lights.Red,
 		"lights.amber": c.Lights.Amber, "lights.green": c.Lights.Green, "lights.buzzer": c.Lights.Buzzer} {
 		if _, _, err := gpioLine(pin); err != nil && pin != "" {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))

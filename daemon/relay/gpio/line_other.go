@@ -4,6 +4,7 @@ package gpio
 
 import (
 	"errors"
+	"time"
 
 	"periph.io/x/conn/v3/gpio"
 )
@@ -15,3 +16,21 @@ func OpenOut(string, int, bool) (gpio.PinOut, error) { return nil, errNoGPIO }
 
 // OpenIn refuses.
 func OpenIn(string, int, gpio.Pull) (gpio.PinIn, error) { return nil, errNoGPIO }
+
+// Fall is a line's fall.
+type Fall struct {
+	At         time.Duration
+	Line, Lost int
+}
+
+// Falls are none here.
+type Falls struct{}
+
+// OpenFalls refuses.
+func OpenFalls(string, ...int) (*Falls, error) { return nil, errNoGPIO }
+
+// Next refuses.
+func (*Falls) Next(time.Duration) (Fall, bool, error) { return Fall{}, false, errNoGPIO }
+
+// Close has nothing to close.
+func (*Falls) Close() error { return nil }

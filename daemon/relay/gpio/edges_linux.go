@@ -1,0 +1,99 @@
+package gpio
+
+import (
+	"fmt"
+	"time"
+	"unsafe"
+)
+
+// Fall is a line's fall, as the kernel saw it.
+type Fall struct {
+	At   time.Duration // since boot (CLOCK_MONOTONIC)
+	Line int           // its place in the list that was asked for, from 0
+	Lost int           // events before this one, of any of the lines, that nobody took in time
+}
+
+// Falls are the falls of several lines that are pulled up, in the order in which they happened.
+type Falls struct {
+	k     kernel
+	name  string
+	fd    int
+	lines []int
+	queue []Fall
+	seq   uint32
+}
+
+// burst is how many events the kernel keeps: four Wiegand frames of 37 bits are 148.
+const burst = 256
+
+// OpenFalls holds lines as inputs that are pulled up and wakes on their falls alone.
+func OpenFalls(label string, lines ...int) (*Falls, error) { return linux().openFalls(label, lines) }
+
+func (k kernel) openFalls(label string, lines []int) (*Falls, error) {
+	if len(lines) == 0 || len(lines) > maxLines {
+		return nil, fmt.Errorf("%d lines: 1 to %d", len(lines), maxLines)
+	}
+	last := 0
+	for _, l := range lines {
+		last = max(last, l)
+	}
+	r := request(last, "portillon-reader")
+	r.lines = uint32(len(lines))
+	for i, l := range lines {
+		r.offsets[i] = uint32(l)
+	}
+	r.config.flags = flagInput | flagFalling | flagPullUp
+	r.buffer = burst
+	name, err := k.request(label, last, r)
+	if err != nil {
+		return nil, err
+	}
+	return &Falls{k: k, name: name, fd: int(r.fd), lines: lines}, nil
+}
+
+// Next waits for the next fall; false: there was none in time. A negative timeout is none.
+func (f *Falls) Next(timeout time.Duration) (Fall, bool, error) {
+	if len(f.queue) == 0 {
+		ready, err := f.k.poll(f.fd, timeout)
+		if err != nil || !ready {
+			return Fall{}, false, err
+		}
+		if err := f.fill(); err != nil {
+			return Fall{}, false, err
+		}
+	}
+	e := f.queue[0]
+	f.queue = f.queue[1:]
+	return e, true, nil
+}
+
+// fill takes what the kernel has.
+func (f *Falls) fill() error {
+	var raw [edges]lineEvent
+	n, err := f.k.read(f.fd, unsafe.Slice((*byte)(unsafe.Pointer(&raw)), unsafe.Sizeof(raw)))
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.name, err)
+	}
+	size := int(unsafe.Sizeof(lineEvent{}))
+	if n < size || n%size != 0 {
+		return fmt.Errorf("%s: the kernel gave %d bytes, not edges of %d", f.name, n, size)
+	}
+	f.queue = f.queue[:0]
+	for _, e := range raw[:n/size] {
+		place := -1
+		for i, l := range f.lines {
+			if e.offset == uint32(l) {
+				place = i
+			}
+		}
+		if place < 0 {
+			return fmt.Errorf("%s: an edge of line %d, which nobody asked for", f.name, e.offset)
+		}
+		f.queue = append(f.queue, Fall{time.Duration(e.timestamp), place, int(e.seqno - f.seq - 1)})
+		f.seq = e.seqno
+	}
+	return nil
+}
+
+// Close lets the lines go.
+func (f *Falls) Close() error { return f.k.close(f.fd) }

@@ -1,0 +1,186 @@
+// Package wiegand reads cards from a reader with two data lines, D0 and D1, that rest high: a pulse to low on D0 is a bit 0, on D1 a bit 1.
+//
+// It knows the frames of 26 bits (H10301: facility 8, card 16), 34 (H10306: facility 16, card 16) and 37 (H10302: card 35, and H10304: facility 16,
+// card 19, which share their parities). A card's number is what stands between the parity bits, in 3, 4 or 5 bytes, highest bit first: facility
+// 99 card 999 of 26 bits is 6303E7. Wiegand has no proof and no checksum but two parity bits, so a frame with any other fault is
+// thrown away: bits too close or too far apart, a wrong parity, another length, and edges that the kernel lost. Key presses (4 or 8 bits) mean nothing.
+//
+// Edges come with the kernel's time and numbers, so that a busy computer shifts nothing and a lost edge is noticed.
+package wiegand
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"portillon/rfid"
+)
+
+// Edge is a line's fall.
+type Edge struct {
+	At   time.Duration // since boot, by the kernel's monotonic clock
+	One  bool          // on D1
+	Lost int           // edges before this one that nobody took in time
+}
+
+// Lines give the falls of D0 and D1, in order.
+type Lines interface {
+	// Next waits for the next; false: there was none in time.
+	Next(timeout time.Duration) (Edge, bool, error)
+	Close() error
+}
+
+// Times of a frame. Readers pulse for 20 to 100 µs every 0.2 to 20 ms (SIA AC-01, 1996: 50 µs and 1 ms are typical).
+const (
+	nearest = 100 * time.Microsecond // two bits closer than this are noise
+	gap     = 25 * time.Millisecond  // silence that ends a frame
+	longest = 37
+	// deaf is how long nobody may look before what waits is too old to act on.
+	deaf = 2 * time.Second
+	// patience is how long one look waits before it sees whether it should end.
+	patience = 200 * time.Millisecond
+	// wrongInRow is how many frames of a known length may fail their parity in a row before the wires are suspected.
+	wrongInRow = 5
+)
+
+// Decoder makes numbers of edges. The zero Decoder takes all frames it knows.
+type Decoder struct {
+	Bits int // 26, 34 or 37: no others count; 0: all three
+
+	bits    uint64
+	n       int
+	last    time.Duration
+	spoilt  bool
+	parity  int // frames in a row with a wrong parity
+	started bool
+}
+
+// Push takes an edge. A frame ends only when Idle says so, or with an edge after a gap.
+func (d *Decoder) Push(e Edge) (u rfid.UID, ok bool) {
+	since := e.At - d.last
+	if d.started && since >= gap {
+		u, ok = d.end()
+	}
+	d.spoilt = d.spoilt || e.Lost > 0 || d.n > 0 && since < nearest || d.n == longest
+	d.bits <<= 1
+	if e.One {
+		d.bits |= 1
+	}
+	d.n, d.last, d.started = min(d.n+1, longest), e.At, true
+	return u, ok
+}
+
+// Idle says that nothing came for a gap.
+func (d *Decoder) Idle() (rfid.UID, bool) {
+	if !d.started {
+		return rfid.UID{}, false
+	}
+	return d.end()
+}
+
+// Suspect reports whether frames come whole and with wrong parities only: D0 and D1 are likely exchanged.
+func (d *Decoder) Suspect() bool { return d.parity >= wrongInRow }
+
+func (d *Decoder) end() (rfid.UID, bool) {
+	bits, n, spoilt := d.bits, d.n, d.spoilt
+	d.bits, d.n, d.spoilt, d.started = 0, 0, false, false
+	if spoilt || d.Bits != 0 && n != d.Bits {
+		return rfid.UID{}, false
+	}
+	return d.number(bits, n)
+}
+
+// number checks the parities: the first bit makes an even number of ones with the first half, the last an odd number with the second. In 37 bits
+// the halves share their middle bit.
+func (d *Decoder) number(bits uint64, n int) (rfid.UID, bool) {
+	if n != 26 && n != 34 && n != 37 {
+		return rfid.UID{}, false
+	}
+	half := (n - 1) / 2 // of the n-2 bits between: 12, 16, 18
+	first := bits >> (n - 1 - half)
+	second := bits & (1<<(half+1) - 1)
+	if ones(first)%2 != 0 || ones(second)%2 != 1 {
+		d.parity++
+		return rfid.UID{}, false
+	}
+	d.parity = 0
+	number := bits >> 1 & (1<<(n-2) - 1)
+	b := make([]byte, (n-2+7)/8)
+	for i := range b {
+		b[len(b)-1-i] = byte(number >> (8 * i))
+	}
+	u, err := rfid.UIDOf(b)
+	return u, err == nil
+}
+
+func ones(x uint64) (n int) {
+	for ; x != 0; x &= x - 1 {
+		n++
+	}
+	return n
+}
+
+// Reader reads taps from two lines.
+type Reader struct {
+	lines Lines
+	dec   Decoder
+	once  rfid.Once
+	last  time.Time // when the lines were last looked at
+}
+
+var _ rfid.Reader = (*Reader)(nil)
+
+// New reads cards of so many bits: 26, 34 or 37, or 0 for all. It closes the lines when it is closed.
+func New(l Lines, bits int) (*Reader, error) {
+	switch bits {
+	case 0, 26, 34, 37:
+		return &Reader{lines: l, dec: Decoder{Bits: bits}}, nil
+	}
+	return nil, fmt.Errorf("wiegand: frames of %d bits are not known: 26, 34 or 37", bits)
+}
+
+var (
+	errDeaf  = errors.New("wiegand: nobody looked for too long: what waits is old")
+	errWires = errors.New("wiegand: frames come with wrong parities only: are D0 and D1 exchanged?")
+)
+
+// Read implements rfid.Reader. A card that is held up to the reader is read again and again by some, once by most: it is one tap.
+func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
+	for ctx.Err() == nil {
+		if !r.last.IsZero() && time.Since(r.last) > deaf {
+			return rfid.Tap{}, errDeaf
+		}
+		r.last = time.Now()
+		u, ok, err := r.look()
+		switch {
+		case err != nil:
+			return rfid.Tap{}, err
+		case r.dec.Suspect():
+			return rfid.Tap{}, errWires
+		case ok && r.once.Tap(u, r.last):
+			return rfid.Tap{UID: u, At: r.last}, nil
+		}
+	}
+	return rfid.Tap{}, ctx.Err()
+}
+
+func (r *Reader) look() (rfid.UID, bool, error) {
+	wait := patience
+	if r.dec.started {
+		wait = gap
+	}
+	e, ok, err := r.lines.Next(wait)
+	if err != nil {
+		return rfid.UID{}, false, err
+	}
+	if !ok {
+		u, ok := r.dec.Idle()
+		return u, ok, nil
+	}
+	u, ok := r.dec.Push(e)
+	return u, ok, nil
+}
+
+// Close implements rfid.Reader: a Read under way ends at its next look.
+func (r *Reader) Close() error { return r.lines.Close() }
