@@ -290,7 +290,11 @@ func join(path, key string) string {
 func (x Node) Only(keys ...string) Node {
 	for _, p := range x.Pairs() {
 		if !slices.Contains(keys, p.Key) {
-			p.KeyNode.Fault(DidYouMean(p.Key, keys), "unknown key %q", p.Key)
+			hint := DidYouMean(p.Key, keys)
+			if hint == "" {
+				hint = "known here: " + strings.Join(keys, ", ")
+			}
+			p.KeyNode.Fault(hint, "unknown key %q", p.Key)
 		}
 	}
 	return x

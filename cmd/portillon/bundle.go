@@ -183,6 +183,28 @@ func timeFlag(name, given string, absent time.Time) (time.Time, error) {
 	return t, nil
 }
 
+// siteTime is a time as the examples in a policy write it: on the wall of the site, or with its offset.
+func siteTime(name, given string, zone *time.Location, absent time.Time) (time.Time, error) {
+	for _, form := range []string{"2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02"} {
+		if t, err := time.ParseInLocation(form, given, zone); err == nil {
+			return t, nil
+		}
+	}
+	t, err := timeFlag(name, given, absent)
+	if err != nil {
+		return t, wrong("%s: %q is not a time", name, given).hinted("2026-11-23T10:00 at the site, or with its offset: 2026-11-23T10:00:00+01:00")
+	}
+	return t, nil
+}
+
+// several is a number and its noun, in a language that puts an s behind it.
+func several(n int, noun string) string {
+	if n > 1 {
+		noun += "s"
+	}
+	return fmt.Sprint(n, " ", noun)
+}
+
 // bundleInfo is what verify and show print.
 type bundleInfo struct {
 	Verdict string         `json:"verdict"`

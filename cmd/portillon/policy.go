@@ -32,8 +32,8 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.out, say(*lang, "%s : site %s, %d badges, %d machines, %d exemples\n", "%s: site %s, %d badges, %d machines, %d examples\n"),
-		rest[0], p.Site, len(p.Badges), len(p.Machines), len(p.Tests))
+	fmt.Fprintf(w.out, say(*lang, "%s : site %s, %s, %s, %s\n", "%s: site %s, %s, %s, %s\n"), rest[0], p.Site, several(len(p.Badges), "badge"),
+		several(len(p.Machines), "machine"), several(len(p.Tests), say(*lang, "exemple", "example")))
 	warnings, err := p.Warnings(time.Now())
 	if err == nil {
 		err = p.Prove(time.Now())
@@ -140,7 +140,7 @@ func policyExplain(_ context.Context, w stdio, args []string) error {
 		return wrong("--machine: the policy has no machine %q", machine).hinted("one of: %s", machineList(p))
 	}
 	q := policy.Question{Clock: policy.Trusted, Machine: policy.MachineID(machine), Tagged: tagged}
-	if q.At, err = timeFlag("--at", at, time.Now()); err != nil {
+	if q.At, err = siteTime("--at", at, p.Zone, time.Now()); err != nil {
 		return err
 	}
 	q.Issued = q.At.Add(-age)

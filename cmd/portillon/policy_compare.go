@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -72,7 +73,11 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	when, err := timeFlag("--at", at, time.Now())
+	zone := time.UTC
+	if p, err := readPolicy(filepath.Join(rest[0], "policy.yaml")); err == nil { // what is wrong with it is said below
+		zone = p.Zone
+	}
+	when, err := siteTime("--at", at, zone, time.Now())
 	if err != nil {
 		return err
 	}
@@ -186,8 +191,11 @@ func policyDiff(_ context.Context, w stdio, args []string) error {
 	}
 	before, err1 := readPolicy(rest[0])
 	after, err2 := readPolicy(rest[1])
-	when, err3 := timeFlag("--at", at, time.Now())
-	if err := errors.Join(err1, err2, err3); err != nil {
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	when, err := siteTime("--at", at, after.Zone, time.Now())
+	if err != nil {
 		return err
 	}
 	out := differences{Verdict: "same", Reasons: []reason{}, Changes: []policy.Change{}}
