@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -68,9 +70,11 @@ type bench struct {
 	log   bytes.Buffer
 }
 
-func exampleRoster(t *testing.T) *roster.Roster {
+func exampleRoster(t *testing.T) *roster.Roster { return rosterOf(t, "../site-example") }
+
+func rosterOf(t *testing.T, dir string) *roster.Roster {
 	t.Helper()
-	s, err := site.Read("../site-example")
+	s, err := site.Read(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,4 +357,112 @@ func TestATapThatComesLateMeansNothing(t *testing.T) {
 	}
 	b.wants(read(time.Now().Add(-stale-time.Second)), "")
 	b.wants(read(time.Now()), "session-start RELAY ON")
+}
+
+// strongBench is the laser with «card: aes» in its policy.
+func strongBench(t *testing.T) *bench {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../site-example")); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "policy.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := strings.Replace(string(text), "\n  laser:\n", "\n  laser:\n    card: aes\n", 1)
+	if out == string(text) {
+		t.Fatal("the example's laser is written otherwise")
+	}
+	os.WriteFile(path, []byte(out), 0o644)
+	b := newBench(t)
+	b.Roster = rosterOf(t, dir)
+	return b
+}
+
+// proves presents a card to a reader three seconds later.
+func (b *bench) proves(card string, p rfid.Proof) string {
+	b.t.Helper()
+	b.now = b.now.Add(3 * time.Second)
+	before := len(b.notes.said)
+	u, _ := rfid.ParseUID(card)
+	b.readerSays(b.t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Proof: p}})
+	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.Panel.Current().Sign)+"]"), " ")
+}
+
+func TestMachineThatWantsAESTakesNoCopiedNumber(t *testing.T) {
+	b := strongBench(t)
+	b.state.ReaderDown = false
+	b.wants(b.proves(lea, rfid.NumberOnly), "refused [refused]")
+	b.wants(b.tap(lea), "refused [refused]") // nor an operator's word
+	b.wants(b.proves(lea, rfid.AES), "session-start RELAY ON [on]")
+	b.wants(b.proves(lea, rfid.AES), "relay off session-end [cooling]")
+}
+
+// A mentor's number can be copied as a learner's can: both cards must prove themselves.
+func TestMentorsCardMustProveItselfToo(t *testing.T) {
+	b := strongBench(t)
+	b.state.ReaderDown = false
+	b.wants(b.proves(jules, rfid.NumberOnly), "refused [refused]")
+	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
+	b.wants(b.proves(karim, rfid.NumberOnly), "refused [refused]")
+	if b.state.Phase != session.Awaiting {
+		t.Errorf("the learner no longer waits: %v", b.state.Phase)
+	}
+	b.wants(b.proves(karim, rfid.AES), "session-start RELAY ON [supervised]")
+}
+
+func TestCardTakenOutOfItsSlotEndsItsSession(t *testing.T) {
+	b := newBench(t)
+	b.state.ReaderDown = false
+	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+	u, _ := rfid.ParseUID(zoe)
+	b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+	if !b.state.Running() {
+		t.Error("another card's leaving ended the session")
+	}
+	u, _ = rfid.ParseUID(lea)
+	b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+	if b.state.Running() || b.notes.said[len(b.notes.said)-1] != "session-end" {
+		t.Errorf("%v, %v", b.state.Phase, b.notes.said)
+	}
+	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+	b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{Away: true}}) // the reader came back to an empty slot
+	if b.state.Running() {
+		t.Error("an empty slot keeps a session")
+	}
+}
+
+// A contactor that lied once is not believed again before a maintainer has looked.
+func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
+	b := newBench(t)
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+	before := len(b.notes.said)
+	b.signal(t.Context(), Signal{What: "contactor", On: true})
+	b.signal(t.Context(), Signal{What: "contactor", On: true})
+	if got := strings.Join(b.notes.said[before:], " "); got != "relay off session-end fault tagged" {
+		t.Errorf("recorded %q", got)
+	}
+	b.wants(b.tap(lea), "refused [refused]")
+	b.signal(t.Context(), Signal{What: "contactor"})
+	b.wants(b.tap(lea), "refused [refused]")
+	if b.state.Phase != session.TaggedOut || b.state.Tags[0].Reason == "" {
+		t.Errorf("%v, %+v", b.state.Phase, b.state.Tags)
+	}
+	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
+}
+
+func TestGuardsRefusalIsTheFaultItNames(t *testing.T) {
+	for _, r := range []relay.Refusal{relay.ErrEStop, relay.ErrDoor, relay.ErrContactor, relay.ErrRuns} {
+		b := newBench(t)
+		b.notes.dead = fmt.Errorf("relay: %w", r)
+		b.tap(lea)
+		if !slices.Equal(b.state.Faults, []string{string(r)}) || b.state.Running() {
+			t.Errorf("%s: %v, %v", r, b.state.Faults, b.state.Phase)
+		}
+		if v := b.Panel.Current(); v.Sign != panel.SignFault || v.Line == panel.Fault("").Line {
+			t.Errorf("%s: the panel says %q", r, v.Line.EN)
+		}
+	}
 }

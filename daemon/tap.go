@@ -108,6 +108,7 @@ func (m *Machine) step(ctx context.Context, e session.Event) {
 	m.state, effects = session.Next(m.state, in)
 	if m.state.Phase != before {
 		m.Logger.Info("session", "from", before.String(), "to", m.state.Phase.String())
+		m.Panel.Settle() // an answer to somebody before says nothing of where the machine stands now
 	}
 	m.carry(ctx, effects)
 	m.show()
