@@ -185,6 +185,12 @@ func openPN532(c ReaderConfig) (rfid.Reader, error) {
 	return rfid.Polling{Chip: d, Slot: c.Slot, Prove: c.prove}.Reader(), nil
 }
 
+// Talker is a reader that speaks to cards.
+type Talker interface {
+	rfid.Poller
+	rfid.Channel
+}
+
 // OpenPN532 opens the chip at serial:FILE, i2c:FILE or spi:FILE.
 func OpenPN532(port string) (*pn532.Device, error) {
 	switch bus, file, _ := strings.Cut(port, ":"); bus {
