@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"periph.io/x/conn/v3/gpio"
@@ -73,7 +72,7 @@ func (o Options) gainBits() byte { return gains[o.Gain] }
 
 // Device is a chip that was started. Poll and Close may run at once; Close ends a Poll.
 type Device struct {
-	mu      sync.Mutex
+	turn    chan struct{} // whoever is at the bus has put something in
 	bus     bus
 	port    io.Closer // nil: the caller's
 	version byte
@@ -138,7 +137,7 @@ func New(c spi.Conn, o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{bus: bus{conn: c, irq: o.IRQ, end: time.Now().Add(startTime)}}
+	d := &Device{turn: make(chan struct{}, 1), bus: bus{conn: c, irq: o.IRQ, end: time.Now().Add(startTime)}}
 	if err := d.start(o); err != nil {
 		return nil, err
 	}
@@ -154,8 +153,8 @@ func (d *Device) Version() byte { return d.version }
 // Poll implements rfid.Poller. It takes some 5 ms with no card and 15 ms with one, and 250 ms at most, if the
 // bus itself does not hang.
 func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.turn <- struct{}{}
+	defer func() { <-d.turn }()
 	if ctx.Err() != nil {
 		return rfid.UID{}, false, nil
 	}
@@ -192,8 +191,8 @@ func (d *Device) Close() error {
 	if d.bus.closed.Swap(true) {
 		return nil
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.turn <- struct{}{}
+	defer func() { <-d.turn }()
 	// The bus is shut to everybody else by now. A chip that does not listen cannot be helped.
 	err := d.bus.conn.Tx([]byte{byte(regTxControl) << 1, 0x80}, make([]byte, 2))
 	if d.port == nil {
