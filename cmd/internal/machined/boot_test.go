@@ -1,6 +1,11 @@
 package machined
 
 import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,5 +64,61 @@ func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
 		if s := strings.Join(got, " "); s != x.missing {
 			t.Errorf("%s: missing %q, want %q", name, s, x.missing)
 		}
+	}
+}
+
+// Every file that ships in firmware-config/ and systemd/ is one that a test reads: yaml and config.txt here and in hubd, rules and units in packaging/.
+func TestNoFileShipsUnread(t *testing.T) {
+	for _, dir := range []string{"../../../firmware-config", "../../../systemd"} {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			switch filepath.Ext(path) {
+			case ".yaml", ".rules", ".service", ".conf", ".md":
+			case ".txt":
+				if !strings.HasSuffix(path, ".config.txt") {
+					t.Errorf("%s: nobody reads it", path)
+				}
+			case ".svg":
+				drawing(t, path)
+			default:
+				t.Errorf("%s: nobody reads it", path)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// drawing is well-formed, has a title for those who cannot see it, and fetches nothing.
+func drawing(t *testing.T, path string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	titled := false
+	for x := xml.NewDecoder(bytes.NewReader(b)); ; {
+		tok, err := x.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if e, ok := tok.(xml.StartElement); ok {
+			titled = titled || e.Name.Local == "title"
+			for _, a := range e.Attr {
+				if a.Name.Local == "href" || e.Name.Local == "script" {
+					t.Errorf("%s: %s %s", path, e.Name.Local, a.Value)
+				}
+			}
+		}
+	}
+	if !titled {
+		t.Errorf("%s has no title", path)
 	}
 }
