@@ -3,6 +3,7 @@ package rfid
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,15 +11,22 @@ import (
 
 // field is a chip with what lies in its field.
 type field struct {
-	card   UID
-	err    error
-	reply  func([]byte) ([]byte, error)
-	looked int
+	mu    sync.Mutex
+	card  UID
+	err   error
+	reply func([]byte) ([]byte, error)
 }
 
 func (f *field) Poll(context.Context) (UID, bool, error) {
-	f.looked++
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return f.card, f.card != UID{}, f.err
+}
+
+func (f *field) put(u UID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.card = u
 }
 func (f *field) Close() error { return nil }
 
@@ -74,9 +82,9 @@ func slotted(t *testing.T, slot bool, story func(f *field), want ...Tap) {
 
 // lies puts a card in the field for a while.
 func (f *field) lies(u UID, d time.Duration) {
-	f.card = u
+	f.put(u)
 	time.Sleep(d)
-	f.card = UID{}
+	f.put(UID{})
 }
 
 func TestCardThatIsLookedAtTenTimesIsOneTap(t *testing.T) {

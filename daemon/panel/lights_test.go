@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,15 +17,31 @@ import (
 // bulb is a lamp that remembers.
 type bulb struct {
 	gpio.PinOut
-	on    bool
-	times int
-	fail  error
+	fail error
+
+	mu  sync.Mutex
+	lit bool
+	n   int
 }
 
 func (b *bulb) Out(l gpio.Level) error {
-	b.on = bool(l)
-	b.times++
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lit = bool(l)
+	b.n++
 	return b.fail
+}
+
+func (b *bulb) on() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lit
+}
+
+func (b *bulb) times() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.n
 }
 
 var everySign = []Sign{SignSilent, SignReady, SignOn, SignSupervised, SignEnding, SignFinishing, SignCooling, SignAwaiting, SignRefused, SignUnknown, SignTagged, SignWrench, SignFault}
@@ -73,26 +90,26 @@ func TestLightsFollowThePanelAndGoDarkWithIt(t *testing.T) {
 		}()
 		p.Show(View{Sign: SignOn})
 		time.Sleep(frame + time.Millisecond)
-		if !green.on || red.on || !buzzer.on {
-			t.Errorf("on: green %v, red %v, buzzer %v", green.on, red.on, buzzer.on)
+		if !green.on() || red.on() || !buzzer.on() {
+			t.Errorf("on: green %v, red %v, buzzer %v", green.on(), red.on(), buzzer.on())
 		}
-		n := green.times
+		n := green.times()
 		time.Sleep(time.Minute)
-		if buzzer.on || green.times != n {
-			t.Errorf("a minute later: the buzzer %v, green was set %d times", buzzer.on, green.times-n)
+		if buzzer.on() || green.times() != n {
+			t.Errorf("a minute later: the buzzer %v, green was set %d times", buzzer.on(), green.times()-n)
 		}
 		p.Flash(View{Sign: SignRefused}, 3*time.Second)
 		time.Sleep(frame + time.Millisecond)
-		if green.on || !red.on || !buzzer.on {
-			t.Errorf("refused: green %v, red %v, buzzer %v", green.on, red.on, buzzer.on)
+		if green.on() || !red.on() || !buzzer.on() {
+			t.Errorf("refused: green %v, red %v, buzzer %v", green.on(), red.on(), buzzer.on())
 		}
 		time.Sleep(4 * time.Second)
-		if !green.on || red.on {
-			t.Errorf("after the answer: green %v, red %v", green.on, red.on)
+		if !green.on() || red.on() {
+			t.Errorf("after the answer: green %v, red %v", green.on(), red.on())
 		}
 		cancel()
 		<-done
-		if green.on || red.on || buzzer.on {
+		if green.on() || red.on() || buzzer.on() {
 			t.Error("the lights outlive their panel")
 		}
 	})
@@ -101,7 +118,8 @@ func TestLightsFollowThePanelAndGoDarkWithIt(t *testing.T) {
 func TestLampThatFailsIsSaidOnceAndStopsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		red, green := bulb{fail: errors.New("burnt")}, bulb{}
+		var green bulb
+		red := bulb{fail: errors.New("burnt")}
 		p := New(Config{})
 		p.Show(View{Sign: SignFault})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -109,7 +127,7 @@ func TestLampThatFailsIsSaidOnceAndStopsNothing(t *testing.T) {
 		go func() { time.Sleep(5 * time.Second); p.Show(View{Sign: SignOn}) }()
 		go func() {
 			time.Sleep(8 * time.Second)
-			if !green.on {
+			if !green.on() {
 				t.Error("green is dark")
 			}
 		}()
