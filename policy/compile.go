@@ -119,6 +119,9 @@ func (c *checker) machine(m *Machine) {
 	c.bad(m.Cooldown >= 0, "machine %q: cooldown %v is negative", m.ID, m.Cooldown)
 	c.bad(m.Card <= AES && m.Pass <= PassHours|PassAges|PassEnds && m.Fresh >= 0, "machine %q: unknown card, clock or bundle", m.ID)
 	c.bookings(m)
+	for _, u := range m.Maintenance {
+		c.bad(u.Kind != "" && u.Hours >= 0 && u.Every >= 0 && u.Hours+u.Every > 0, "machine %q: maintenance %q comes due by nothing", m.ID, u.Kind)
+	}
 	out := &machine{Machine: m}
 	for i := range m.Grants {
 		g := &m.Grants[i]

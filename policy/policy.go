@@ -30,6 +30,8 @@ type Model struct {
 	Zone        *time.Location // hours are read in it; nil: UTC
 	StatusGrace time.Duration  // how long a badge's last status counts; zero: DefaultStatusGrace
 	Holidays    *Holidays      // what PH means in hours; nil: none are listed
+	Names       Names          // of members, on the panels
+	Look        Look           // of the panels
 	Issuers     []Issuer
 	Badges      []Badge
 	Machines    []Machine
@@ -70,6 +72,10 @@ type Machine struct {
 	Fresh    time.Duration // how old the bundle may be before only Stale roles start; zero: any age
 	Stale    []Role        // roles that start from a bundle older than Fresh
 	Bookings []Booking     // in order, and none begins before another has ended
+
+	Interventions []Item   // kinds that may be logged, in the order of the panel's buttons
+	Maintenance   []Upkeep // what comes due
+	Vouch         []Item   // what a mentor may say that a learner did well
 }
 
 // ClockPass is a set of rules.
@@ -221,18 +227,6 @@ func (p *Policy) MachinesOf(b BadgeID) []MachineID {
 		}
 	}
 	return out
-}
-
-// InterventionKinds returns the kinds that count towards any badge of the machine, sorted.
-func (p *Policy) InterventionKinds(id MachineID) []string {
-	var out []string
-	for b, rule := range p.Evidence {
-		if slices.Contains(p.MachinesOf(b), id) {
-			out = append(out, rule.Kinds...)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 // names reports whether the badge stands anywhere in n.

@@ -50,6 +50,11 @@ const (
 	ReaderLost   Kind = "reader-lost"    // FaultBody
 	ReaderBack   Kind = "reader-back"    // FaultBody
 	Commanded    Kind = "command"        // CommandBody: an order that was carried out or refused
+	Extended     Kind = "extended"       // ExtendBody: the session may last longer
+	HandedOver   Kind = "handed-over"    // HandOverBody: another mentor answers for the session from now on
+	Powered      Kind = "power"          // PowerBody: the relay was switched under a maintainer's hand
+	Reported     Kind = "problem"        // ReportBody: a member saw that something is wrong
+	Vouched      Kind = "vouched"        // VouchBody: a mentor says what the member did well
 )
 
 // StartBody is the body of a session-start record.
@@ -108,14 +113,77 @@ type InterventionBody struct {
 	What     string          `json:"what"`               // a kind from the policy: "lens-cleaning"
 	Endorser policy.MemberID `json:"endorser,omitempty"` // the maintainer under whose tap it was logged
 	Minutes  int             `json:"minutes,omitempty"`
-	Note     string          `json:"note,omitempty"` // at most 500 bytes
+	Note     string          `json:"note,omitempty"`  // at most 500 bytes
+	Parts    string          `json:"parts,omitempty"` // what was put in; at most 200 bytes
+	Photo    string          `json:"photo,omitempty"` // the SHA-256 of a picture that the machine keeps, in hexadecimal
+	Ran                      // at that moment
+}
+
+// Ran is how long a machine has run in all, and how that is known.
+type Ran struct {
+	RanSeconds int64 `json:"ran_s,omitempty"`
+	RanBy      RanBy `json:"ran_by,omitempty"`
+}
+
+// RanBy says what running hours are counted from.
+type RanBy string
+
+const (
+	RanByBusy  RanBy = "busy"  // the input that says that the machine works
+	RanByRelay RanBy = "relay" // its relay was closed
+)
+
+// ExtendBody is the body of an extended record.
+type ExtendBody struct {
+	Seconds int64 `json:"seconds"` // what is left now
+}
+
+// HandOverBody is the body of a handed-over record.
+type HandOverBody struct {
+	From   policy.MemberID  `json:"from"`
+	To     policy.MemberID  `json:"to"`
+	Badges []policy.BadgeID `json:"badges"` // that the new decision rested on
+}
+
+// PowerBody is the body of a power record.
+type PowerBody struct {
+	On bool `json:"on"`
+}
+
+// ReportBody is the body of a problem record: Member of the record saw it.
+type ReportBody struct {
+	What  Problem `json:"what"`
+	Note  string  `json:"note,omitempty"`  // at most 500 bytes
+	Photo string  `json:"photo,omitempty"` // as in InterventionBody
+	Tag   string  `json:"tag,omitempty"`   // the tag that was put on for it
+	Ran
+}
+
+// Problem is what a member may report; the list is closed.
+type Problem string
+
+const (
+	Noise     Problem = "noise"
+	Poor      Problem = "poor-result"
+	Broken    Problem = "broken"
+	Dangerous Problem = "dangerous" // the machine is tagged out
+)
+
+// Problems are all of them, the least first.
+func Problems() []Problem { return []Problem{Noise, Poor, Broken, Dangerous} }
+
+// VouchBody is the body of a vouched record: Member of the record is the learner.
+type VouchBody struct {
+	Mentor policy.MemberID `json:"mentor"`
+	Skills []string        `json:"skills"` // slugs of the policy's vouch list
 }
 
 // TagBody is the body of tagged and untagged records.
 type TagBody struct {
 	Tag    string `json:"tag"` // the tag's id
 	Reason string `json:"reason,omitempty"`
-	Now    bool   `json:"now,omitempty"` // end a running session at once, not at idle
+	Now    bool   `json:"now,omitempty"`  // end a running session at once, not at idle
+	Role   string `json:"role,omitempty"` // in which role the person put it on; empty: none was known
 }
 
 // FaultBody is the body of fault, fault-cleared, reader-lost and reader-back records.

@@ -1,7 +1,7 @@
 // Package file reads policy.yaml, what an administrator writes, into a policy.Policy.
 //
 // It accepts one YAML document with the keys portillon, site, language, timezone, status-grace, holidays, issuers, badges, roles,
-// defaults, machines, tests, never and evidence; site-example/policy.yaml shows them all. Errors name file, line, column and field, show the
+// defaults, machines, tests, never, evidence and panel; site-example/policy.yaml shows them all. Errors name file, line, column and field, show the
 // line with a caret, and say what would do; all are reported at once.
 //
 // It refuses unknown keys, keys without a value, unknown badges, issuers, machines and roles, duplicates, anchors and
@@ -88,7 +88,7 @@ type reader struct {
 }
 
 func (r *reader) top(root yamlfile.Node) {
-	only(root, "portillon", "site", "language", "timezone", "status-grace", "issuers", "badges", "roles", "machines", "tests", "evidence", "never", "holidays", "defaults")
+	only(root, "portillon", "site", "language", "timezone", "status-grace", "issuers", "badges", "roles", "machines", "tests", "evidence", "never", "holidays", "defaults", "panel")
 	if v := root.Get("portillon").Required(); v.Present() && v.Str() != "1" {
 		v.Fault("this version reads 1", "%q is not a version of the file", v.Str())
 	}
@@ -102,6 +102,7 @@ func (r *reader) top(root yamlfile.Node) {
 	r.badges(root.Get("badges").Required())
 	r.role(root.Get("roles"))
 	r.m.Holidays = holidays(root.Get("holidays"))
+	r.panel(root.Get("panel"))
 	r.usual(root.Get("defaults"))
 	r.machines(root.Get("machines").Required())
 	r.evidence(root.Get("evidence"))

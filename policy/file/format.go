@@ -11,11 +11,12 @@ import (
 )
 
 // order is how keys follow each other, whatever mapping they stand in. Keys that are not here are names, and stay as they are.
-var order = []string{"portillon", "site", "language", "timezone", "status-grace", "holidays", "issuers", "roles", "defaults", "badges", "machines", "tests", "never", "evidence",
+var order = []string{"portillon", "site", "language", "timezone", "status-grace", "holidays", "panel", "issuers", "roles", "defaults", "badges", "machines", "tests", "never", "evidence",
 	"name", "id", "keys", "issuer", "achievement",
 	"grants", "role", "needs", "badge", "all", "any", "within", "used-within", "assurance", "supervisor", "learners", "hours", "booked", "quota", "session",
 	"at", "machine", "member", "card", "holds", "supervisor-holds", "last-used", "logged", "used", "answering", "clock", "bundle-age", "tagged", "fault", "as", "expect", "because",
 	"without", "on", "alone",
+	"interventions", "maintenance", "vouch", "kind", "days", "block", "names", "look",
 	"when-idle", "cooldown", "mode", "bundle", "fresh", "then", "pass", "bookings", "from", "to", "for",
 	"day", "week", "max", "idle", "warn", "extend", "issued", "expires", "revoked", "interventions", "kinds", "endorsed-by", "fr", "en"}
 

@@ -10,11 +10,12 @@ import (
 
 func (r *reader) machines(n yamlfile.Node) {
 	for _, e := range n.Pairs() {
-		only(e.Value, append([]string{"name", "grants", "bookings"}, machineKeys...)...)
+		only(e.Value, append([]string{"name", "grants", "bookings", "interventions", "maintenance", "vouch"}, machineKeys...)...)
 		m := r.defaults
 		m.ID, m.Name = policy.MachineID(r.machineIDs.add(e)), words(e.Value.Get("name").Required())
 		r.rules(e.Value, &m)
 		m.Bookings = r.bookings(e.Value.Get("bookings"))
+		r.upkeep(e.Value, &m)
 		grants := e.Value.Get("grants").Required()
 		r.named = 0
 		for _, g := range grants.List() {

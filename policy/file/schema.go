@@ -25,6 +25,8 @@ func Schema() []byte {
 		"tests":        list(ref("test")),
 		"never":        list(ref("never")),
 		"evidence":     mapOf(ref("evidence")),
+		"panel": object(nil, thing{"names": oneOf("how much of members' names the panels show", "first", "initial", "full", "letters"),
+			"look": oneOf("ink on paper, or paper on ink", "auto", "light", "dark")}),
 	}) {
 		s[k] = v
 	}
@@ -55,8 +57,11 @@ func defs() thing {
 		"session": object(nil, thing{"max": ref("limit"), "idle": ref("limit"), "warn": ref("limit"), "extend": ref("limit")}),
 		"grant": object(required("role", "needs"), thing{"role": ref("role"), "needs": ref("need"), "supervisor": ref("need"), "learners": thing{"type": "integer", "minimum": 1},
 			"hours": ref("hours"), "booked": thing{"type": "boolean"}, "quota": object(nil, thing{"day": ref("duration"), "week": ref("duration")}), "session": ref("session")}),
-		"machine": object(required("name", "grants"), with(with(with(machineRules(), "name", ref("name")), "grants", list(ref("grant"))), "bookings",
-			list(object(required("from", "to", "for"), thing{"from": ref("moment"), "to": ref("moment"), "for": ref("slug")})))),
+		"machine": object(required("name", "grants"), with(machineRules(), "name", ref("name"), "grants", list(ref("grant")), "bookings",
+			list(object(required("from", "to", "for"), thing{"from": ref("moment"), "to": ref("moment"), "for": ref("slug")})),
+			"interventions", mapOf(ref("name")), "vouch", mapOf(ref("name")), "maintenance", list(ref("upkeep")))),
+		"upkeep": object(required("kind"), thing{"kind": ref("slug"), "hours": thing{"type": "integer", "minimum": 1, "description": "of running"},
+			"days": thing{"type": "integer", "minimum": 1}, "block": thing{"type": "boolean", "description": "tag the machine out once it is due"}}),
 		"test": object(required("at", "machine", "holds", "expect"), thing{"name": thing{"type": "string"}, "at": ref("moment"), "machine": ref("slug"), "holds": list(ref("held")),
 			"supervisor-holds": list(ref("held")), "last-used": ref("moment"), "logged": thing{"type": "integer"}, "clock": oneOf("", "trusted", "untrusted"),
 			"tagged": thing{"type": "boolean"}, "fault": thing{"type": "boolean"}, "as": ref("role"), "member": ref("slug"), "card": ref("card"),
@@ -90,7 +95,13 @@ func object(required []string, properties thing) thing {
 
 func required(keys ...string) []string { return keys }
 
-func with(t thing, key string, value any) thing { t[key] = value; return t }
+// with adds keys and their values, in pairs.
+func with(t thing, pairs ...any) thing {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		t[pairs[i].(string)] = pairs[i+1]
+	}
+	return t
+}
 
 func ref(name string) thing { return thing{"$ref": "#/$defs/" + name} }
 
