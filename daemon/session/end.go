@@ -34,6 +34,10 @@ func (t *step) end(c wire.Cause) {
 	if t.Session == "" {
 		return
 	}
+	if t.Phase == Maintenance && c == wire.CauseTap {
+		t.Handed = Handed{By: t.Member, Until: t.in.Now.Add(ChooseFor)}
+	}
+	t.praise(false)
 	t.do(Relay{})
 	lasted := max(0, t.in.Now.Sub(t.Since))
 	t.record(Record{Kind: wire.SessionEnd, Session: t.Session, Member: t.Member,
@@ -47,7 +51,7 @@ func (t *step) end(c wire.Cause) {
 // rest is where the machine stands when nobody has it. What holds it goes before what it still has to do.
 func (t *step) rest() {
 	t.Session, t.Member, t.Supervisor, t.Assistant, t.Role, t.Others, t.Limits, t.ending = "", "", "", "", policy.NoRole, nil, policy.Limits{}, ""
-	t.Since, t.Until, t.limit = time.Time{}, time.Time{}, time.Time{}
+	t.Since, t.Until, t.limit, t.Dark = time.Time{}, time.Time{}, time.Time{}, false
 	switch {
 	case len(t.Faults) > 0:
 		t.Phase = Fault
@@ -87,6 +91,9 @@ func (t *step) tick() {
 	}
 	if t.Busy && t.in.Now.Sub(t.opened) >= Coast {
 		t.runs()
+	}
+	if t.Praise.Session != "" && !t.in.Now.Before(t.Praise.Until) {
+		t.Praise = Praise{}
 	}
 	if len(t.Others) > 0 && t.in.Now.Sub(t.Since) >= ChooseFor {
 		t.Others = nil
@@ -157,7 +164,7 @@ func (t *step) busy(working bool) {
 const Runs = "runs"
 
 func (t *step) runs() {
-	if !t.Running() && !t.down {
+	if !t.Energised() && !t.down {
 		t.broke(Broke{What: Runs, Why: "it works although its relay is open"})
 	}
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 
+	"portillon/policy"
 	"portillon/wire"
 )
 
@@ -27,7 +28,7 @@ func (t *step) addTag(e AddTag) {
 	}
 	t.resettle()
 	if !hangs {
-		t.record(Record{Kind: wire.Tagged, Member: e.Tag.By, Body: wire.TagBody{Tag: e.Tag.ID, Reason: e.Tag.Reason, Now: e.Now}})
+		t.record(Record{Kind: wire.Tagged, Member: e.Tag.By, Body: wire.TagBody{Tag: e.Tag.ID, Reason: e.Tag.Reason, Now: e.Now, Role: roleWord(e.Tag.Role)}})
 	}
 }
 
@@ -47,7 +48,8 @@ func (t *step) tagAtIdle() {
 }
 
 func (t *step) removeTag(e RemoveTag) {
-	if e.By != "" && (t.Phase != Maintenance || e.By != t.Member) {
+	atWork := t.Phase == Maintenance && e.By == t.Member
+	if e.By != "" && !atWork && (e.By != t.Handed.By || !t.in.Now.Before(t.Handed.Until)) {
 		t.tell(Tell{Say: NotNow, Member: e.By})
 		return
 	}
@@ -63,6 +65,14 @@ func (t *step) removeTag(e RemoveTag) {
 	}
 	t.resettle()
 	t.record(Record{Kind: wire.Untagged, Member: e.By, Body: wire.TagBody{Tag: e.ID}})
+}
+
+// roleWord is a role as a record has it; empty: none.
+func roleWord(r policy.Role) string {
+	if r == policy.NoRole {
+		return ""
+	}
+	return r.String()
 }
 
 func (t *step) broke(e Broke) {

@@ -53,7 +53,7 @@ func (t *step) remember(before State) {
 // asked are the kinds that are true only once they are on record.
 func asked(k wire.Kind) bool {
 	switch k {
-	case wire.SessionStart, wire.RoleChanged, wire.Assisted, wire.Untagged:
+	case wire.SessionStart, wire.RoleChanged, wire.Assisted, wire.Untagged, wire.Extended, wire.HandedOver, wire.Vouched:
 		return true
 	}
 	return false
@@ -62,7 +62,7 @@ func asked(k wire.Kind) bool {
 // happened are the kinds that are true whether the journal takes them or not.
 func happened(k wire.Kind) bool {
 	switch k {
-	case wire.SessionEnd, wire.Tagged, wire.Faulted, wire.FaultCleared:
+	case wire.SessionEnd, wire.Tagged, wire.Faulted, wire.FaultCleared, wire.Powered:
 		return true
 	}
 	return false
@@ -99,7 +99,7 @@ func (t *step) recordFailed(r Record) {
 	}
 	t.sent, t.undo, t.quiet = nil, nil, false
 	t.Pending, t.Broken, t.retry = trim(owed), true, t.in.Now.Add(RetryEvery)
-	if !t.Running() {
+	if !t.Energised() {
 		t.do(Relay{}) // an order to switch off is never lost with a record
 	}
 }

@@ -30,6 +30,7 @@ func Next(s State, in Input) (State, []Effect) {
 		return t.State, append(t.out, t.told...)
 	}
 	t.quiet = false
+	t.count()
 	t.event()
 	t.out = append(t.out, t.told...)
 	t.remember(before)
@@ -48,6 +49,14 @@ func (t *step) event() {
 		t.chooseRole(e.Decision)
 	case Log:
 		t.log(e)
+	case Extend:
+		t.extend(e.Decision)
+	case PowerOff:
+		t.powerOff(e.By)
+	case Report:
+		t.report(e)
+	case Vouch:
+		t.vouch(e)
 	case AddTag:
 		t.addTag(e)
 	case RemoveTag:
@@ -89,7 +98,9 @@ func (t *step) tap(e Tap) {
 	case Awaiting:
 		t.tapWhileAwaiting(e)
 	default:
-		t.answer(e)
+		if !t.praised(e) {
+			t.answer(e)
+		}
 	}
 }
 
@@ -190,7 +201,7 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision) {
 		t.acted(supervisor)
 	}
 	t.Session, t.Member, t.Supervisor, t.Assistant, t.Others = t.in.Session, m, supervisor, "", d.Others
-	t.Since, t.Worked = t.in.Now, t.in.Now
+	t.Since, t.Worked, t.Dark, t.Handed, t.Praise = t.in.Now, t.in.Now, false, Handed{}, Praise{}
 	t.take(d)
 	t.record(Record{Kind: wire.SessionStart, Session: t.Session, Member: m, Body: wire.StartBody{Role: d.Role, Grant: d.Grant,
 		Badges: d.Badges, Supervisor: supervisor, MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle,
@@ -255,10 +266,17 @@ func (t *step) tapWhileOn(e Tap) {
 	case t.Supervisor:
 		c = wire.CauseSupervisor
 	default:
-		t.tell(Tell{Say: Occupied, Member: t.Member})
+		if t.Supervisor == "" || t.Phase == Finishing || e.Supervising.Verdict != policy.Allow || e.Supervising.Role != t.Role {
+			t.tell(Tell{Say: Occupied, Member: t.Member})
+			return
+		}
+		t.handOver(e)
 		return
 	}
 	t.acted(e.Member)
+	if c == wire.CauseSupervisor {
+		t.praise(true)
+	}
 	if t.Phase == Finishing {
 		t.end(c)
 		return
@@ -305,7 +323,7 @@ func (t *step) tapWhileAwaiting(e Tap) {
 }
 
 func (t *step) chooseRole(d policy.Decision) {
-	ok := (t.Phase == On || t.Phase == EndingSoon || t.Phase == Maintenance) && t.Supervisor == "" &&
+	ok := (t.Phase == On || t.Phase == EndingSoon || t.Phase == Maintenance && !t.Dark) && t.Supervisor == "" &&
 		t.in.Now.Sub(t.Since) < ChooseFor && d.Verdict == policy.Allow && d.Role != t.Role && slices.Contains(t.Others, d.Role) && t.mayStart(d.Role)
 	if !ok {
 		t.tell(Tell{Say: NotNow, Member: t.Member})
@@ -317,18 +335,4 @@ func (t *step) chooseRole(d policy.Decision) {
 	t.take(d)
 	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: wire.RoleBody{Role: d.Role, Badges: d.Badges}})
 	t.tell(Tell{Say: Welcome, Member: t.Member})
-}
-
-func (t *step) log(e Log) {
-	if t.Phase != Maintenance || e.What == "" {
-		t.tell(Tell{Say: NotLogged})
-		return
-	}
-	who := t.Member
-	if t.Assistant != "" {
-		who = t.Assistant
-	}
-	t.record(Record{Kind: wire.Intervened, Session: t.Session, Member: who,
-		Body: wire.InterventionBody{What: e.What, Endorser: t.Member, Minutes: e.Minutes, Note: e.Note}})
-	t.tell(Tell{Say: Logged, Member: who, What: e.What})
 }

@@ -31,9 +31,13 @@ func acts() []Event {
 		AddTag{}, RemoveTag{ID: "t1"}, RemoveTag{ID: "t2"}, RemoveTag{ID: "t3"}, RemoveTag{ID: "t1", By: ines}, RemoveTag{ID: "t2", By: nour},
 		Log{What: "lens-cleaning", Minutes: 10}, Log{},
 		ChooseRole{allow(policy.Maintainer)}, ChooseRole{allow(policy.User)}, ChooseRole{denied(policy.Deny, policy.User)}, ChooseRole{allow(policy.Host)},
+		Extend{allow(policy.User)}, Extend{allow(policy.Learner)}, Extend{denied(policy.Deny, policy.User)}, PowerOff{ines}, PowerOff{paul}, PowerOff{nour},
+		Report{By: nour, Body: wire.ReportBody{What: wire.Noise}}, Report{By: zoe, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t4"}},
+		Report{By: zoe, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t4"}, Now: true}, RemoveTag{ID: "t4"}, RemoveTag{ID: "t4", By: ines},
+		Vouch{By: karim, Skills: []string{"focus"}}, Vouch{By: nour, Skills: []string{"focus"}},
 		Away{nour}, Away{karim}, Away{lea}, Away{}, Recorded{}, Tap{}, Tap{Member: zoe, Decision: policy.Decision{Verdict: policy.Allow}}, nil}
 	for range 2 {
-		for _, m := range []policy.MemberID{lea, karim, nour, ines, paul, zoe, bruno} {
+		for _, m := range []policy.MemberID{lea, karim, sami, nour, ines, paul, zoe, bruno} {
 			ev = append(ev, tapOf(m))
 		}
 	}
@@ -165,11 +169,14 @@ func checkStart(t testing.TB, w *world, before State, e Event, done []Effect) {
 // checkWorld holds whenever the corridor has carried out all effects.
 func checkWorld(t testing.TB, w *world) {
 	fail := func(why string) { t.Errorf("in %s (session %q): %s", w.State, w.Session, why) }
-	if w.relay != w.Running() {
+	if w.relay != w.Energised() {
 		fail("relay and state disagree")
 	}
 	if (w.Session != "") != w.Running() || (w.Role != policy.NoRole) != w.Running() {
 		fail("a session without a phase for it")
+	}
+	if w.Dark && w.Phase != Maintenance || w.Praise.Session != "" && w.Praise.Mentor == "" {
+		fail("what only a maintainer or a mentor has")
 	}
 	if w.Phase == Awaiting && w.Member == "" || w.Phase == Off && w.Member != "" {
 		fail("the member is not of this phase")
@@ -214,7 +221,7 @@ func open(t testing.TB, journal []Record) string {
 				t.Errorf("%s ends while %q is open", r.Session, now)
 			}
 			now = ""
-		case wire.RoleChanged, wire.Assisted, wire.Intervened:
+		case wire.RoleChanged, wire.Assisted, wire.Intervened, wire.Extended, wire.HandedOver, wire.Powered:
 			if now != r.Session {
 				t.Errorf("a %s record outside its session", r.Kind)
 			}

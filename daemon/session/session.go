@@ -75,6 +75,8 @@ const (
 	DefaultAwait = time.Minute
 	// DefaultFinish bounds the job that goes on after its session: a day of printing.
 	DefaultFinish = 24 * time.Hour
+	// VouchFor is how long after a session its mentor may vouch for it, and how long the choice stays open once their card is there.
+	VouchFor = 2 * time.Minute
 )
 
 // Settings are the machine's own rules, as its policy gives them now.
@@ -91,6 +93,7 @@ type Settings struct {
 type Tag struct {
 	ID     string          `json:"id"`
 	By     policy.MemberID `json:"by,omitempty"`
+	Role   policy.Role     `json:"role,omitempty"` // as whom; NoRole: from the office, or the machine itself
 	Reason string          `json:"reason,omitempty"`
 	Since  time.Time       `json:"since"`
 }
@@ -114,6 +117,12 @@ type State struct {
 	cooled time.Time // until then a machine at rest is cooling
 	taps   [3]tapped // the last taps that were acted on, newest first
 
+	Dark    bool // in Maintenance: the relay is off, and the machine still reserved
+	Handed  Handed
+	Praise  Praise
+	Ran     Hours     // what the machine has run in all
+	counted time.Time // until when
+
 	Busy   bool
 	Worked time.Time  // when the busy input last said so
 	ending wire.Cause // why Finishing ends
@@ -129,6 +138,27 @@ type State struct {
 	sent  []Effect // of the last step: where a record of them fails, those after it were dropped
 	undo  *State   // what the last step began from, where it may have to be taken back
 	quiet bool     // the last step did nothing but offer Pending again
+}
+
+// Hours are how long a machine has run.
+type Hours struct {
+	Relay time.Duration `json:"relay"` // while its relay was closed
+	Busy  time.Duration `json:"busy"`  // while its busy input said that it works
+}
+
+// Handed is a machine that a maintainer has just given back: until then they may still take tags off.
+type Handed struct {
+	By    policy.MemberID
+	Until time.Time
+}
+
+// Praise is a session that a mentor answered for, and may say of what the learner did well. It waits for the mentor's card,
+// unless that card ended the session; then, Open, for a choice at the panel.
+type Praise struct {
+	Session         string
+	Learner, Mentor policy.MemberID
+	Until           time.Time
+	Open            bool
 }
 
 type tapped struct {
@@ -147,7 +177,10 @@ func Change(from, to State) string {
 	return from.String() + "=>" + to.String()
 }
 
-// Running reports whether the relay is meant to be on.
+// Energised reports whether the relay is meant to be on.
+func (s State) Energised() bool { return s.Running() && !s.Dark }
+
+// Running reports whether somebody has the machine. In Maintenance its relay may be off all the same.
 func (s State) Running() bool {
 	switch s.Phase {
 	case On, EndingSoon, Finishing, Maintenance:
@@ -178,8 +211,8 @@ type Input struct {
 type Event interface{ event() }
 
 type (
-	// Tap is a member's card with the decision on it. Supervising is the decision on the waiting learner
-	// with this member as supervisor; it is looked at only in Awaiting.
+	// Tap is a member's card with the decision on it. Supervising is the decision on the learner who waits, or who works with
+	// a supervisor, with this member as supervisor.
 	Tap struct {
 		Member      policy.MemberID
 		Card        string // what it proved: "aes", else only its number is known
@@ -192,11 +225,32 @@ type (
 	Stranger struct{ Decision policy.Decision }
 	// ChooseRole asks for another role in a session under way, with the decision on that role.
 	ChooseRole struct{ Decision policy.Decision }
-	// Log is an intervention that the maintainer at the machine has done or answers for.
+	// Log is an intervention that the maintainer at the machine has done or answers for; with Session, it was in that session,
+	// which may have ended since, and whose it was the corridor has judged.
 	Log struct {
-		What    string
-		Minutes int
-		Note    string
+		What         string
+		Minutes      int
+		Note         string
+		Parts        string
+		Photo        string
+		Session      string
+		By, Endorser policy.MemberID
+	}
+	// Extend asks for more time in a session that is about to end, with a fresh decision on its member.
+	Extend struct{ Decision policy.Decision }
+	// PowerOff opens the relay of a machine in Maintenance, which stays reserved. Nothing but the next card closes it.
+	PowerOff struct{ By policy.MemberID }
+	// Report is a problem that a member saw. With Tag.ID the machine is tagged out for it, as AddTag does.
+	Report struct {
+		By   policy.MemberID
+		Body wire.ReportBody
+		Tag  Tag
+		Now  bool
+	}
+	// Vouch is what the mentor of Praise says that the learner did well.
+	Vouch struct {
+		By     policy.MemberID
+		Skills []string
 	}
 	// AddTag locks the machine: at once with Now, else when the machine is idle, or, where that cannot be known, at the
 	// session's end. A maintainer works on under a tag, but not under one put on by another with Now.
@@ -205,7 +259,7 @@ type (
 		Now bool
 	}
 	// RemoveTag unlocks what AddTag of the same id locked. By is empty for an operator, whom the corridor has judged;
-	// a member must be the maintainer at work on this machine.
+	// a member must be the maintainer at work on this machine, or have given it back a moment ago.
 	RemoveTag struct {
 		ID string
 		By policy.MemberID
@@ -239,6 +293,10 @@ func (Away) event()         {}
 func (Stranger) event()     {}
 func (ChooseRole) event()   {}
 func (Log) event()          {}
+func (Extend) event()       {}
+func (PowerOff) event()     {}
+func (Report) event()       {}
+func (Vouch) event()        {}
 func (AddTag) event()       {}
 func (RemoveTag) event()    {}
 func (Stop) event()         {}
@@ -296,5 +354,7 @@ const (
 	NotNow       Say = "not-now"       // the role cannot be taken
 	CannotRecord Say = "cannot-record" // the journal refuses
 	WaitOver     Say = "wait-over"     // no supervisor came
+	Thanked      Say = "thanked"       // a problem is on record
+	Vouched      Say = "vouched"       // what the learner did well is on record
 	Welcome      Say = "welcome"       // a session began, or a role or helper changed: show the state at once
 )

@@ -250,7 +250,7 @@ func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
 func TestInterventionIsTheAssistantsUnderTheMaintainersTap(t *testing.T) {
 	w := newWorld().tap(ines).do(Log{What: "lens-cleaning", Minutes: 10, Note: "a scratch"})
 	r, _ := w.last(wire.Intervened)
-	if b := (wire.InterventionBody{What: "lens-cleaning", Minutes: 10, Note: "a scratch", Endorser: ines}); r.Member != ines || r.Body != any(b) {
+	if b := (wire.InterventionBody{What: "lens-cleaning", Minutes: 10, Note: "a scratch", Endorser: ines, Ran: wire.Ran{RanBy: wire.RanByBusy}}); r.Member != ines || r.Body != any(b) {
 		t.Errorf("alone: %+v", r)
 	}
 	w.tap(nour).do(Log{What: "extraction"})

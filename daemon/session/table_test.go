@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"portillon/wire"
 )
 
 // happenings are the columns of the table: every event, and the kinds of tap.
@@ -30,6 +32,12 @@ func happenings() []struct {
 		{"stranger", stranger(), Flap},
 		{"choose maintainer", ChooseRole{allow(5)}, Flap},
 		{"log", Log{What: "lens-cleaning", Minutes: 5}, Flap},
+		{"extend", Extend{allow(2)}, Flap},
+		{"power off", PowerOff{ines}, Flap},
+		{"report", Report{By: nour, Body: wire.ReportBody{What: wire.Noise}}, Flap},
+		{"report danger", Report{By: nour, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t2"}}, Flap},
+		{"vouch", Vouch{By: karim, Skills: []string{"focus"}}, Flap},
+		{"tap other mentor", tapOf(sami), Flap},
 		{"tag", AddTag{Tag: Tag{ID: "t2", Reason: "belt"}}, Flap},
 		{"tag now", AddTag{Tag: Tag{ID: "t2", Reason: "smoke"}, Now: true}, Flap},
 		{"untag", RemoveTag{ID: "t1"}, Flap},
@@ -71,6 +79,9 @@ func places() []struct {
 		{"finishing", Finishing, func(w *world) { w.tap(nour).do(Busy{true}).wait(2 * time.Hour) }},
 		{"cooling", Cooling, func(w *world) { w.tap(nour).tap(nour) }},
 		{"maintenance", Maintenance, func(w *world) { w.tap(ines) }},
+		{"maintenance, dark", Maintenance, func(w *world) { w.tap(ines).do(PowerOff{ines}) }},
+		{"off, mentor asked", Off, func(w *world) { w.settings.Cooldown = 0; w.tap(lea).tap(karim).tap(lea) }},
+		{"off, mentor chooses", Off, func(w *world) { w.settings.Cooldown = 0; w.tap(lea).tap(karim).tap(karim) }},
 		{"tagged-out", TaggedOut, func(w *world) { w.do(AddTag{Tag: Tag{ID: "t1"}}) }},
 		{"fault", Fault, func(w *world) { w.do(Broke{What: "e-stop"}) }},
 	}

@@ -13,6 +13,7 @@ import (
 const (
 	lea   policy.MemberID = "m-lea"   // a learner
 	karim policy.MemberID = "m-karim" // a user who answers for learners
+	sami  policy.MemberID = "m-sami"  // likewise
 	nour  policy.MemberID = "m-nour"  // a user
 	ines  policy.MemberID = "m-ines"  // a maintainer
 	paul  policy.MemberID = "m-paul"  // a user and maintainer
@@ -23,7 +24,7 @@ const (
 func noon() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 
 func limits() policy.Limits {
-	return policy.Limits{Max: 2 * time.Hour, Idle: 10 * time.Minute, Warn: 2 * time.Minute}
+	return policy.Limits{Max: 2 * time.Hour, Idle: 10 * time.Minute, Warn: 2 * time.Minute, Extend: 30 * time.Minute}
 }
 
 func allow(r policy.Role, others ...policy.Role) policy.Decision {
@@ -50,7 +51,7 @@ func tapOf(m policy.MemberID) Tap {
 	switch m {
 	case lea:
 		e.Decision = denied(policy.Await, policy.Learner, policy.NeedsSupervisor)
-	case karim:
+	case karim, sami:
 		e.Decision, e.Supervising = allow(policy.User), allow(policy.Learner)
 	case nour:
 		e.Decision = allow(policy.User)
