@@ -337,7 +337,7 @@ func TestALoopThatHangsIsDeadAndADiskThatStallsIsNot(t *testing.T) {
 		}
 		check(900*time.Millisecond, true)
 		check(200*time.Millisecond, false)
-		m.disk.Store(time.Now().UnixNano())
+		m.disk.Store(int64(time.Since(m.born)))
 		check(9*time.Second, true)
 		check(time.Second+1, false)
 	})

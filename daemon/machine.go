@@ -77,8 +77,10 @@ type Machine struct {
 	card     policy.CardStrength // what the card of the state's member proved
 	rosters  chan *roster.Roster
 	asks     chan ask
-	beat     atomic.Int64 // UnixNano of the loop's last turn
-	disk     atomic.Int64 // UnixNano of when a commit began; 0: none is under way
+	born     time.Time    // its monotonic reading is what the next two count from: a clock that is set back feeds no dead loop
+	beat     atomic.Int64 // nanoseconds from born to the loop's last turn
+	disk     atomic.Int64 // and to when a commit began; 0: none is under way
+	began    time.Time    // when the step began in which the session under way, or the wait, started
 	practice map[policy.MemberID]policy.Practice
 }
 
@@ -96,12 +98,14 @@ func New(p Parts) *Machine {
 	if p.Practice == nil {
 		p.Practice = map[policy.MemberID]policy.Practice{}
 	}
-	m := &Machine{Parts: p, state: session.Restore(p.Tags), practice: p.Practice,
+	m := &Machine{Parts: p, born: time.Now(), state: session.Restore(p.Tags), practice: p.Practice,
 		rosters: make(chan *roster.Roster), asks: make(chan ask)}
 	m.state.ReaderDown = p.Reader
-	m.beat.Store(time.Now().UnixNano())
 	return m
 }
+
+// turned notes that the loop turns.
+func (m *Machine) turned() { m.beat.Store(int64(time.Since(m.born))) }
 
 // How long the loop may be silent before it is dead, and how long the disk may take over a commit: SD cards stop for seconds while
 // they move blocks, and a job is not cut for that.
@@ -112,10 +116,11 @@ const (
 
 // Alive reports whether the loop turns, or waits for the disk alone: the lease on the relay is renewed only then.
 func (m *Machine) Alive() bool {
+	age := time.Since(m.born)
 	if began := m.disk.Load(); began != 0 {
-		return time.Since(time.Unix(0, began)) < diskHang
+		return age-time.Duration(began) < diskHang
 	}
-	return time.Since(time.Unix(0, m.beat.Load())) < hang
+	return age-time.Duration(m.beat.Load()) < hang
 }
 
 // Run owns the state until ctx ends; then the relay is off and the session's end is recorded.
@@ -125,7 +130,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	m.renamed()
 	m.show()
 	for {
-		m.beat.Store(time.Now().UnixNano())
+		m.turned()
 		select {
 		case <-ctx.Done():
 			m.step(context.WithoutCancel(ctx), session.Shutdown{})
@@ -246,6 +251,12 @@ func why(reason string) string {
 	return "the guard opened the relay: " + reason
 }
 
+// holds reports whether it is this card that the session under way hangs on.
+func (m *Machine) holds(uid rfid.UID) bool {
+	p, known := m.lookup(uid)
+	return known && p.Member.ID == m.state.Holder()
+}
+
 // stale is how old a tap may be that still means something: a member whose card did nothing for so long has walked away, or tapped again.
 const stale = 3 * time.Second
 
@@ -258,7 +269,7 @@ func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 		m.step(ctx, session.Reader{})
 	default:
 		m.step(ctx, session.Reader{Alive: true})
-		if late := time.Since(e.Tap.At); !e.Tap.At.IsZero() && late > stale {
+		if late := time.Since(e.Tap.At); !e.Tap.Away && !e.Tap.At.IsZero() && late > stale {
 			m.Logger.Warn("a tap came too late to mean anything", "after", late.Round(time.Millisecond))
 			return
 		}
@@ -267,8 +278,17 @@ func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 		}
 		switch {
 		case e.Tap.Away:
-			m.away(ctx, e.Tap.UID)
+			if e.Tap.At.IsZero() || !e.Tap.At.Before(m.began) { // a reader says so once: however late, an empty slot is empty
+				m.away(ctx, e.Tap.UID)
+			}
+		case e.Tap.Slot && m.state.Running() && m.holds(e.Tap.UID): // it stood there all the time, and the reader did not see it for a moment
+		case e.Tap.Lies && m.state.Running():
+			m.away(ctx, rfid.UID{})
+		case e.Tap.Lies:
 		case e.Tap.UID != (rfid.UID{}):
+			if e.Tap.Slot && m.state.Running() {
+				m.away(ctx, rfid.UID{})
+			}
 			m.tap(ctx, e.Tap.UID, strength(e.Tap.Proof))
 		}
 	}

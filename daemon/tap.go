@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"portillon/daemon/panel"
 	"portillon/daemon/relay"
 	"portillon/daemon/roster"
 	"portillon/daemon/session"
@@ -16,10 +17,7 @@ import (
 
 // tap is steps 2 to 4 of the walk.
 func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrength) {
-	p, known := roster.Person{}, false
-	if m.Roster != nil {
-		p, known = m.Roster.Lookup(uid)
-	}
+	p, known := m.lookup(uid)
 	if !known {
 		m.unknown = ""
 		if m.Roster != nil {
@@ -35,11 +33,18 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 			e.Supervising = m.decide(m.withPractice(learner.Member), member, min(card, m.card))
 		}
 	}
-	before := m.state.Member
+	before := m.began
 	m.step(ctx, e)
-	if m.state.Member != before {
+	if m.began != before {
 		m.card = card
 	}
+}
+
+func (m *Machine) lookup(uid rfid.UID) (roster.Person, bool) {
+	if m.Roster == nil {
+		return roster.Person{}, false
+	}
+	return m.Roster.Lookup(uid)
 }
 
 // away is a card taken out of its slot; without a number the slot is empty.
@@ -48,10 +53,7 @@ func (m *Machine) away(ctx context.Context, uid rfid.UID) {
 		m.step(ctx, session.Away{})
 		return
 	}
-	if m.Roster == nil {
-		return
-	}
-	if p, known := m.Roster.Lookup(uid); known {
+	if p, known := m.lookup(uid); known {
 		m.step(ctx, session.Away{Member: p.Member.ID})
 	}
 }
@@ -105,7 +107,11 @@ func (m *Machine) step(ctx context.Context, e session.Event) {
 		in.Bundle = m.Roster.Version
 	}
 	var effects []session.Effect
+	began, since, member := time.Now(), m.state.Since, m.state.Member
 	m.state, effects = session.Next(m.state, in)
+	if m.state.Member != "" && (m.state.Member != member || !m.state.Since.Equal(since)) {
+		m.began = began
+	}
 	if m.state.Phase != before {
 		m.Logger.Info("session", "from", before.String(), "to", m.state.Phase.String())
 		m.Panel.Settle() // an answer to somebody before says nothing of where the machine stands now
@@ -136,6 +142,12 @@ func (m *Machine) carry(ctx context.Context, effects []session.Effect) {
 				return
 			}
 		case session.Relay:
+			if e.On && time.Since(m.began) > stale && !m.relay { // the disk took so long that whoever tapped has walked away
+				m.Logger.Warn("the start was on record too late to close the relay", "after", time.Since(m.began).Round(time.Millisecond))
+				m.step(ctx, session.Stop{})
+				m.Panel.Flash(panel.TooSlow(), flash)
+				return
+			}
 			if err := m.switchTo(ctx, e); err != nil {
 				what := "guard-lost"
 				if r := relay.Refusal(""); errors.As(err, &r) { // pressed in this moment: the guard knows before we do
@@ -172,9 +184,9 @@ func (m *Machine) commit(r session.Record) error {
 	case practised:
 		facts[FactPractice+string(r.Member)] = mustJSON(practice)
 	}
-	m.disk.Store(time.Now().UnixNano())
+	m.disk.Store(max(1, int64(time.Since(m.born))))
 	err := m.Journal.Append(r, facts)
-	m.beat.Store(time.Now().UnixNano())
+	m.turned()
 	m.disk.Store(0)
 	if err != nil {
 		return err

@@ -82,7 +82,7 @@ func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
 	switch {
 	case p.in == UID{} && found:
 		p.in, p.seen, p.told = u, now, true
-		return Tap{UID: u, At: now}, true
+		return Tap{UID: u, At: now, Slot: true}, true
 	case found && u == p.in:
 		p.seen = now
 	case p.in == UID{} && !p.told && now.Sub(p.seen).Abs() >= Tolerance: // the card that stood there before the reader was opened anew is gone
@@ -97,6 +97,9 @@ func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
 }
 
 var errMute = errors.New("this reader hears a card's number alone")
+
+// stands is the card in the slot.
+func (p *polled) stands() UID { return p.in }
 
 func (p *polled) prove(ctx context.Context, u UID) (Proof, error) {
 	if p.Prove == nil {

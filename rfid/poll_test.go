@@ -91,6 +91,11 @@ func TestCardThatIsLookedAtTenTimesIsOneTap(t *testing.T) {
 	slotted(t, false, func(f *field) { f.lies(léa, time.Minute); time.Sleep(2 * time.Second); f.lies(léa, time.Second) }, Tap{UID: léa}, Tap{UID: léa})
 }
 
+func TestCardHeldForAnHourIsOneTap(t *testing.T) {
+	slotted(t, false, func(f *field) { f.lies(léa, time.Hour) }, Tap{UID: léa})
+	slotted(t, true, func(f *field) { f.lies(léa, time.Hour) }, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
+}
+
 func TestGlitchShorterThanTheToleranceIsNoLeaving(t *testing.T) {
 	slotted(t, true, func(f *field) {
 		f.lies(léa, time.Second)
@@ -99,16 +104,16 @@ func TestGlitchShorterThanTheToleranceIsNoLeaving(t *testing.T) {
 			f.lies(léa, 2*pace)
 		}
 		f.lies(léa, time.Second)
-	}, Tap{UID: léa}, Tap{UID: léa, Away: true})
+	}, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
 }
 
 func TestAnotherCardInTheSlotEndsTheFirst(t *testing.T) {
 	slotted(t, true, func(f *field) { f.lies(léa, time.Second); f.lies(nour, time.Second) },
-		Tap{UID: léa}, Tap{UID: léa, Away: true}, Tap{UID: nour}, Tap{UID: nour, Away: true})
+		Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true}, Tap{UID: nour, Slot: true}, Tap{UID: nour, Away: true})
 }
 
 func TestSlotThatIsEmptyWhenTheReaderIsOpenedSaysSoOnce(t *testing.T) {
-	slotted(t, true, func(f *field) { time.Sleep(time.Minute); f.lies(léa, time.Second) }, Tap{Away: true}, Tap{UID: léa}, Tap{UID: léa, Away: true})
+	slotted(t, true, func(f *field) { time.Sleep(time.Minute); f.lies(léa, time.Second) }, Tap{Away: true}, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
 }
 
 func TestDeadChipIsAnError(t *testing.T) {

@@ -60,6 +60,9 @@ func serve(ctx context.Context, open func() (Reader, error), out chan<- Event) (
 	if !send(ctx, out, Event{Alive: true}) {
 		return true, ctx.Err()
 	}
+	if s, slot := r.(interface{ stands() UID }); slot && s.stands() != (UID{}) {
+		send(ctx, out, Event{Alive: true, Tap: Tap{UID: s.stands(), At: time.Now(), Slot: true, Lies: true}})
+	}
 	return true, pass(ctx, r, out)
 }
 

@@ -225,6 +225,13 @@ func CannotRecord() View {
 		Next: policy.Text{FR: "Prévenir un mainteneur", EN: "Tell a maintainer"}}
 }
 
+// TooSlow says that a start was on record only when its member could have walked away.
+func TooSlow() View {
+	return View{Sign: SignRefused,
+		Line: policy.Text{FR: "La machine a mis trop de temps à noter le départ", EN: "The machine took too long to write the start down"},
+		Next: policy.Text{FR: "Présenter la carte à nouveau", EN: "Tap your card again"}}
+}
+
 // NoPolicy says that the machine has no bundle to work from.
 func NoPolicy() View {
 	return View{Sign: SignFault,

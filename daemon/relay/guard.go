@@ -194,10 +194,16 @@ func (g *guard) obey(o order) error {
 func (g *guard) close(o order) error {
 	if why := g.obstacle(); why != "" {
 		err := g.open()
-		if why == "contactor" && !g.lies { // it is said, so that it can be taken back
+		switch { // what holds the relay is said, so that it can be taken back
+		case why == "contactor" && g.checking && !g.lies:
+			why = string(errMoment)
+		case why == "contactor" && !g.lies:
 			g.lies, g.closed = true, true
 			g.say(word{say: "contactor", on: true})
 			g.expect(flutter)
+		case (why == "e-stop" || why == "door") && !g.stops[why]: // the pin said so once, and nobody heard an edge: a press will say so again
+			g.say(word{say: why, on: true})
+			defer g.say(word{say: why})
 		}
 		g.say(word{say: "deny", id: o.id, why: why})
 		return err

@@ -39,10 +39,12 @@ const (
 	ErrDoor      Refusal = "door"
 	ErrContactor Refusal = "contactor"
 	ErrRuns      Refusal = "runs"
+	errMoment    Refusal = "moment" // the contactor has just been told to open: Set asks again until it must have
 )
 
 var refusals = map[Refusal]string{ErrEStop: "the emergency stop is open", ErrDoor: "the door is open",
-	ErrContactor: "the contactor does not say that it is open", ErrRuns: "the machine works although its relay is open"}
+	ErrContactor: "the contactor does not say that it is open", ErrRuns: "the machine works although its relay is open",
+	errMoment: "the contactor is still opening"}
 
 // Error implements error.
 func (r Refusal) Error() string { return refusals[r] }
@@ -244,6 +246,16 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 	}
 	s.turn.Lock()
 	defer s.turn.Unlock()
+	err := s.give(ctx, on, finish, cool)
+	for tries := follow / flutter; tries >= 0 && errors.Is(err, errMoment) && ctx.Err() == nil; tries-- {
+		time.Sleep(flutter) // a card that takes another's place in its slot comes before the contactor has opened
+		err = s.give(ctx, on, finish, cool)
+	}
+	return err
+}
+
+// give gives one order and waits for its answer.
+func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) error {
 	o := s.next(on, finish, cool)
 	if err := s.say(o); err != nil {
 		s.end(grace)
@@ -360,9 +372,11 @@ func (s *Switch) end(d time.Duration) (killed bool) {
 	defer gone.Stop()
 	select {
 	case <-s.ended:
-	case <-gone.C:
+		return !late.Stop()
+	case <-gone.C: // the other timer may be about to fire; stopping it would leave the guard as it is
+		s.guard.Kill()
+		return true
 	}
-	return !late.Stop()
 }
 
 // Close opens the relay and waits for the guard's end: for a second, and after killing it for another.

@@ -83,7 +83,7 @@ func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 	t.Run("its wire is broken", func(t *testing.T) {
 		c := &contactor{mute: true}
 		coiled(t, c, func(r *rig) {
-			r.say("on 1 0 0\n").hears("deny 1 contactor").wait(time.Second).say("on 2 0 0\n").hears("deny 2 contactor").hears("contactor 1")
+			r.say("on 1 0 0\n").hears("deny 1 moment").wait(time.Second).hears("contactor 1").say("on 2 0 0\n").hears("deny 2 contactor")
 			if c.brittle.high() {
 				t.Error("the relay is closed")
 			}

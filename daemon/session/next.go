@@ -104,13 +104,13 @@ func (t *step) tap(e Tap) {
 	}
 }
 
-// away ends the session whose card stood in the slot: the supervisor's, where there is one, for the learner's had to leave it.
+// away ends the session whose card stood in the slot.
 func (t *step) away(m policy.MemberID) {
-	holder, c := t.Member, wire.CauseTap
+	c := wire.CauseTap
 	if t.Supervisor != "" {
-		holder, c = t.Supervisor, wire.CauseSupervisor
+		c = wire.CauseSupervisor
 	}
-	if !t.Running() || t.Phase == Finishing || m != "" && m != holder {
+	if !t.Running() || t.Phase == Finishing || m != "" && m != t.Holder() {
 		return
 	}
 	t.taps = [3]tapped{} // whoever puts a card back at once means it
@@ -334,5 +334,6 @@ func (t *step) chooseRole(d policy.Decision) {
 	t.Assistant = ""
 	t.take(d)
 	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: wire.RoleBody{Role: d.Role, Badges: d.Badges}})
+	t.do(t.on()) // the guard must know: under a maintainer's hand nothing finishes its job alone
 	t.tell(Tell{Say: Welcome, Member: t.Member})
 }

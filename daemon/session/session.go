@@ -177,6 +177,14 @@ func Change(from, to State) string {
 	return from.String() + "=>" + to.String()
 }
 
+// Holder is whose card a session with a slot hangs on: the supervisor's, where there is one, for the learner's had to leave it.
+func (s State) Holder() policy.MemberID {
+	if s.Supervisor != "" {
+		return s.Supervisor
+	}
+	return s.Member
+}
+
 // Energised reports whether the relay is meant to be on.
 func (s State) Energised() bool { return s.Running() && !s.Dark }
 

@@ -2,6 +2,7 @@ package session
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,8 +198,8 @@ func TestMemberTakesAnotherRoleForAMinute(t *testing.T) {
 	toMaint, toUser := ChooseRole{allow(policy.Maintainer)}, ChooseRole{allow(policy.User)}
 	w := newWorld().tap(paul)
 	w.do(toMaint).at(t, Maintenance, "chosen")
-	if got := words(w.effects); strings.Contains(strings.ToLower(got), "relay") {
-		t.Errorf("a role touches the relay: %s", got)
+	if got := words(w.effects); strings.Contains(got, "relay off") {
+		t.Errorf("a role opens the relay: %s", got)
 	}
 	if r, _ := w.last(wire.RoleChanged); r.Body.(wire.RoleBody).Role != policy.Maintainer || r.Session != w.Session {
 		t.Errorf("recorded %+v", r)
@@ -427,5 +428,16 @@ func TestRecordSaysWhatTheCardProved(t *testing.T) {
 	}
 	if r, _ := w.last(wire.SessionStart); r.Body.(wire.StartBody).Card != "uid" {
 		t.Errorf("%+v", r.Body)
+	}
+}
+
+func TestGuardHearsOfARoleThatFinishesNoJobAlone(t *testing.T) {
+	w := newWorld().tap(paul)
+	if r := w.effects[1].(Relay); !r.FinishJob {
+		t.Fatal("a user's job is finished")
+	}
+	w.do(ChooseRole{allow(policy.Maintainer)})
+	if i := slices.IndexFunc(w.effects, func(e Effect) bool { r, ok := e.(Relay); return ok && r.On && !r.FinishJob }); i != 1 {
+		t.Errorf("the guard would go on for a day: %s", words(w.effects))
 	}
 }

@@ -1,0 +1,113 @@
+package daemon
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portillon/daemon/session"
+	"portillon/rfid"
+)
+
+// The card left its slot while the loop was held up (an SD card may stop for up to diskHang): the news is old, and true for ever.
+func TestCardThatLeftItsSlotWhileTheLoopWasHeldUpEndsItsSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.state.ReaderDown = false
+		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+		u, _ := rfid.ParseUID(lea)
+		before, left := time.Now().Add(-time.Second), time.Now().Add(time.Second)
+		time.Sleep(2 * stale)
+		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: before}})
+		if !b.relay {
+			t.Error("a card that left before the session began ended it")
+		}
+		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: left}})
+		if b.state.Running() || b.relay {
+			t.Errorf("the slot is empty, nobody will say so again, and the relay is on: %v", b.state.Phase)
+		}
+	})
+}
+
+// In a slot there is one card. A reader that comes back may find another one there, or the same.
+func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
+	for name, x := range map[string]struct {
+		card string
+		lies bool
+		want bool
+	}{"the same, seen anew": {lea, false, true}, "the same, there all the time": {lea, true, true}, "another, there all the time": {zoe, true, false},
+		"a stranger's, there all the time": {"DEADBEEF", true, false}, "another, put in": {zoe, false, false}} {
+		b := newBench(t)
+		b.state.ReaderDown = false
+		b.proves(lea, 0)
+		b.now = b.now.Add(10 * time.Second)
+		u, _ := rfid.ParseUID(x.card)
+		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: x.lies, At: time.Now()}})
+		if b.relay != x.want {
+			t.Errorf("%s: relay %v", name, b.relay)
+		}
+	}
+	b := newBench(t)
+	b.state.ReaderDown = false
+	u, _ := rfid.ParseUID(lea)
+	b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: true, At: time.Now()}})
+	if b.relay {
+		t.Error("a card that was left lying started the machine")
+	}
+}
+
+// slow is a journal whose commits take their time.
+type slow struct {
+	*notebook
+	d time.Duration
+}
+
+func (s slow) Append(r session.Record, f map[string][]byte) error {
+	time.Sleep(s.d)
+	return s.notebook.Append(r, f)
+}
+
+// A start whose record took longer than a tap may be old: whoever tapped has walked away, and the relay would close before nobody.
+func TestStartThatTookTooLongToRecordClosesNoRelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.state.ReaderDown = false
+		b.Journal = slow{b.notes, stale + 500*time.Millisecond}
+		b.wants(b.proves(lea, 0), "session-start relay off session-end [refused]")
+		b.Journal = slow{b.notes, stale - 500*time.Millisecond}
+		b.now = b.now.Add(time.Hour)
+		b.proves(lea, 0)
+		if !b.relay {
+			t.Error("a disk that is merely slow keeps a member out")
+		}
+	})
+}
+
+// The wall clock may be set back by hours while the loop hangs: what counts is time that passed.
+func TestDeadLoopIsNotAliveByTheWallClock(t *testing.T) {
+	m := New(Parts{})
+	m.born = m.born.Add(-2 * hang) // the monotonic reading goes along
+	if m.Alive() {
+		t.Error("the loop has not turned for two seconds")
+	}
+	m.turned()
+	if !m.Alive() {
+		t.Error("it has just turned")
+	}
+	m.born = m.born.Round(0).Add(-hang) // without one it would be the wall's
+	if m.born.String() == "" || m.beat.Load() > int64(time.Hour) {
+		t.Errorf("the beat is no length of time: %d", m.beat.Load())
+	}
+}
+
+// The wait has run out and the tick has not said so: the second tap's card is another one than the first's.
+func TestStrengthOfACardDoesNotOutliveItsWait(t *testing.T) {
+	b := newBench(t)
+	b.state.ReaderDown = false
+	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
+	b.now = b.now.Add(session.DefaultAwait) // no tick yet
+	b.proves(jules, rfid.NumberOnly)        // a copy of Jules' number
+	if b.state.Phase != session.Awaiting || b.card != strength(rfid.NumberOnly) {
+		t.Errorf("the wait began with a number alone, and counts as %v", b.card)
+	}
+}

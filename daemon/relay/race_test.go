@@ -1,0 +1,82 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"periph.io/x/conn/v3/gpio"
+)
+
+// Two cards change places in a slot: off and on come within milliseconds, and the contactor needs 50 (with a charge pump 500) to open.
+func TestNextMemberBeforeTheContactorHasOpenedIsNoLie(t *testing.T) {
+	feedback := &contact{}
+	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Contactor = feedback } }, func(r *rig) {
+		r.wait(time.Second).say("on 1 0 0\n")
+		feedback.high.Store(true)
+		r.live(2 * time.Second)
+		r.say("off 2\n").wait(10 * time.Millisecond).say("on 3 0 0\n")
+		r.wait(40 * time.Millisecond)
+		feedback.high.Store(false) // it opens after 50 ms, as it should
+		r.live(time.Second)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if slices.Contains(r.said, "contactor 1") {
+			t.Errorf("a sound contactor was called a liar (the daemon tags the machine out until a maintainer comes): %s", strings.Join(r.said, ", "))
+		}
+	})
+}
+
+// spark is an e-stop that reads open once, and has no edge that a watcher sees.
+type spark struct {
+	gpio.PinIn
+	now atomic.Bool
+}
+
+func (s *spark) Read() gpio.Level                 { return gpio.Level(s.now.Swap(false)) }
+func (s *spark) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false }
+
+// A refusal that names the e-stop must be taken back: the daemon holds it as a fault until the guard says that the e-stop is closed.
+func TestRefusalForASparkIsTakenBack(t *testing.T) {
+	s := &spark{}
+	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.EStop = s } }, func(r *rig) {
+		r.wait(time.Second)
+		s.now.Store(true)
+		r.say("on 1 0 0\n").live(10 * time.Second)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		deny := slices.Index(r.said, "deny 1 e-stop")
+		if deny < 0 {
+			t.Fatal(r.said)
+		}
+		if after := append(r.said[:deny:deny], r.said[deny:]...); !slices.Contains(after[deny:], "e-stop 0") && !slices.Contains(after, "e-stop 1") {
+			t.Errorf("the start was refused for the e-stop, and ten seconds later nothing has taken it back: %s", strings.Join(r.said, ", "))
+		}
+	})
+}
+
+type nowhere struct{}
+
+func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (nowhere) Close() error                { return nil }
+
+type immortal struct{ kills atomic.Int32 }
+
+func (d *immortal) Wait() error { return errors.New("never") }
+func (d *immortal) Kill() error { d.kills.Add(1); return nil }
+
+// end must kill a guard that does not end, always: two timers of the same length race, and whoever loses is stopped.
+func TestEndAlwaysKills(t *testing.T) {
+	var in io.WriteCloser = nowhere{}
+	for range 200 {
+		d := &immortal{}
+		if !newSwitch(in, d, nil).end(200*time.Microsecond) && d.kills.Load() == 0 {
+			time.Sleep(10 * time.Millisecond)
+			t.Fatalf("the guard did not end and was killed %d times: it holds the relay as it was, and nobody tries again", d.kills.Load())
+		}
+	}
+}
