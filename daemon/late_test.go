@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"portillon/daemon/control"
 	"portillon/daemon/session"
 	"portillon/rfid"
 )
@@ -109,5 +111,13 @@ func TestStrengthOfACardDoesNotOutliveItsWait(t *testing.T) {
 	b.proves(jules, rfid.NumberOnly)        // a copy of Jules' number
 	if b.state.Phase != session.Awaiting || b.card != strength(rfid.NumberOnly) {
 		t.Errorf("the wait began with a number alone, and counts as %v", b.card)
+	}
+}
+
+// A tag whose record could never be written would wait for ever, and nothing could start.
+func TestTagWithALongNameIsNoPoison(t *testing.T) {
+	b := newBench(t)
+	if rep := b.order(t.Context(), control.Request{Do: "tag", Tag: strings.Repeat("x", 9000), Reason: "courroie"}, ""); rep.OK || !rep.Wrong || len(b.state.Tags) > 0 {
+		t.Errorf("%+v", rep)
 	}
 }

@@ -123,6 +123,9 @@ func (m *Machine) orderTag(ctx context.Context, r control.Request, id string) co
 	if strings.TrimSpace(r.Reason) == "" || len(r.Reason) > 200 {
 		return control.Reply{Wrong: true, Error: "a tag needs a reason of 1 to 200 bytes: it is what the members read"}
 	}
+	if len(r.Tag) > 64 {
+		return control.Reply{Wrong: true, Error: fmt.Sprintf("a tag's name has at most 64 bytes, not %d", len(r.Tag))}
+	}
 	if r.Tag != "" {
 		id = r.Tag
 	}

@@ -41,12 +41,13 @@ type Polling struct {
 }
 
 // Reader implements rfid.Reader by looking ten times a second.
-func (p Polling) Reader() Reader { return &polled{Polling: p, seen: time.Now()} }
+func (p Polling) Reader() Reader { return &polled{Polling: p, seen: time.Now(), last: time.Now()} }
 
 // polled is the Reader of a Poller.
 type polled struct {
 	Polling
 	once Once
+	last time.Time // when anybody last looked, or a proof ended
 	in   UID       // slot: the card that stands in it
 	seen time.Time // slot: when it was last read, or when the reader was opened
 	told bool      // slot: that it was empty from the start, or a card has been seen
@@ -67,6 +68,8 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 		if t, ok := p.look(u, found, time.Now()); ok {
 			if !t.Away {
 				t.Proof, t.Unproven = p.prove(ctx, u)
+				p.last = time.Now() // nobody looked meanwhile, and the card may lie there still
+				p.once.Tap(u, p.last)
 			}
 			return t, nil
 		}
@@ -76,8 +79,10 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 
 // look says what a look means: a card came, the card in the slot has left, or nothing new.
 func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
+	unseen := now.Sub(p.last).Abs() >= Gone // the process stood still: whether the card left meanwhile nobody knows, and what is not known is no tap
+	p.last = now
 	if !p.Slot {
-		return Tap{UID: u, At: now}, found && p.once.Tap(u, now)
+		return Tap{UID: u, At: now}, found && p.once.Tap(u, now) && !unseen
 	}
 	switch {
 	case p.in == UID{} && found:

@@ -45,3 +45,55 @@ func TestCardExchangedWhileTheReaderWasDown(t *testing.T) {
 		}
 	})
 }
+
+// A proof takes its time, and nobody looks meanwhile.
+func TestCardThatIsSlowToProveItselfIsOneTap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		chip := strongField{&field{card: léa}}
+		slow := func(ctx context.Context, c Channel, u UID) (Proof, error) {
+			time.Sleep(1100 * time.Millisecond)
+			return AES, nil
+		}
+		taps := 0
+		for r := (Polling{Chip: chip, Prove: slow}).Reader(); ; taps++ {
+			if _, err := r.Read(ctx); err != nil {
+				break
+			}
+		}
+		if taps != 1 {
+			t.Errorf("a card that lay there for twenty seconds is %d taps: every one past the session's Flap switches the relay", taps)
+		}
+	})
+}
+
+// held is a chip that nobody asks for a moment: the process was stopped, or had no processor, for longer than Gone.
+type held struct {
+	*field
+	looks int
+}
+
+func (h *held) Poll(ctx context.Context) (UID, bool, error) {
+	if h.looks++; h.looks == 50 {
+		time.Sleep(1200 * time.Millisecond)
+	}
+	return h.field.Poll(ctx)
+}
+
+// A card was forgotten on the reader after its session. The Pi is busy for a second. Nobody tapped.
+func TestForgottenCardIsNoTapAfterAStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		taps := 0
+		for r := (Polling{Chip: &held{field: &field{card: léa}}}).Reader(); ; taps++ {
+			if _, err := r.Read(ctx); err != nil {
+				break
+			}
+		}
+		if taps != 1 {
+			t.Errorf("%d taps: the second starts a session before nobody", taps)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package machined
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -97,10 +98,35 @@ func effective(config, model string) []string {
 		if line == "" || line[0] == '#' || !counts {
 			continue
 		}
-		line = canonical(line)
-		key := settingOf(line)
-		out = slices.DeleteFunc(out, func(old string) bool { return settingOf(old) == key })
-		out = append(out, line)
+		for _, line := range each(canonical(line)) {
+			key := settingOf(line)
+			out = slices.DeleteFunc(out, func(old string) bool { return settingOf(old) == key })
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// each is a setting of several lines, gpio=16-18,20=op,dl, as one setting for each.
+func each(line string) (out []string) {
+	rest, gpio := strings.CutPrefix(line, "gpio=")
+	lines, how, ok := strings.Cut(rest, "=")
+	if !gpio || !ok {
+		return []string{line}
+	}
+	for part := range strings.SplitSeq(lines, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		a, err1 := strconv.Atoi(from)
+		b, err2 := strconv.Atoi(to)
+		if err1 != nil || err2 != nil || b > 57 {
+			return []string{line}
+		}
+		for n := a; n <= b; n++ {
+			out = append(out, fmt.Sprintf("gpio=%d=%s", n, how))
+		}
 	}
 	return out
 }

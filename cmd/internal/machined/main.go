@@ -36,13 +36,13 @@ func Main(args []string) int {
 		return complain(fmt.Errorf("%q: portillond takes flags only", fs.Arg(0)), "portillond -config machine.yaml")
 	}
 	c, err := ReadConfig(*config)
+	if *off && c.Relay.Pin != "" { // whatever else is wrong with the file by now
+		err = errors.Join(err, c.off())
+	}
 	if err != nil {
 		return complain(err, "firmware-config/ holds a machine.yaml for each wiring")
 	}
 	if *off {
-		if err := c.off(); err != nil {
-			return complain(fmt.Errorf("the relay could not be opened: %w", err), "")
-		}
 		return 0
 	}
 	clock, err := newClock(c.Clock, *start)

@@ -38,6 +38,9 @@ func linux() kernel {
 		poll: func(fd int, timeout time.Duration) (bool, error) {
 			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 			n, err := unix.Poll(p, milliseconds(timeout))
+			if errors.Is(err, unix.EINTR) { // never restarted (signal(7)), and Go's scheduler sends signals: nothing has come
+				return false, nil
+			}
 			return n > 0, err
 		},
 		read: func(fd int, b []byte) (int, error) { return unix.Read(fd, b) },
