@@ -157,7 +157,7 @@ func TestRefusalsSayWhatToDoNext(t *testing.T) {
 	b := newBench(t)
 	for card, want := range map[string][2]string{
 		zoe:        {"refused [refused]", "Découpe laser"},
-		malik:      {"refused [refused]", "expiré"},
+		malik:      {"refused [expired]", "expiré"},
 		"DEADBEEF": {"refused [unknown]", "Carte inconnue"},
 	} {
 		b.wants(b.tap(card), want[0])
@@ -181,14 +181,14 @@ func TestMaintenanceWithAHelperIsLoggedUnderTheMaintainersTap(t *testing.T) {
 	if rep := b.order(t.Context(), control.Request{Do: "log", Kind: "lens-claening"}, ""); rep.OK || !strings.Contains(rep.Hint, "lens-cleaning") {
 		t.Errorf("a kind that is none: %+v", rep)
 	}
-	b.wants(b.do(control.Request{Do: "log", Kind: "lens-cleaning", Minute: 10}), "intervention [maintenance]")
+	b.wants(b.do(control.Request{Do: "log", Kind: "lens-cleaning", Minute: 10}), "intervention [thanks]")
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
 }
 
 func TestTagHoldsAllButMaintainersAndOutlivesTheDaemon(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.do(control.Request{Do: "tag", Reason: "courroie usée"}), "tagged [tagged]")
-	b.wants(b.tap(lea), "refused [refused]")
+	b.wants(b.tap(lea), "refused [tagged]")
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	b.wants(b.tap(ines), "relay off session-end [tagged]")
 	if !strings.Contains(string(b.notes.facts[FactTags]), "courroie") {
@@ -446,7 +446,7 @@ func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 	}
 	b.wants(b.tap(lea), "refused [refused]")
 	b.signal(t.Context(), Signal{What: "contactor"})
-	b.wants(b.tap(lea), "refused [refused]")
+	b.wants(b.tap(lea), "refused [tagged]")
 	if b.state.Phase != session.TaggedOut || b.state.Tags[0].Reason == "" {
 		t.Errorf("%v, %+v", b.state.Phase, b.state.Tags)
 	}

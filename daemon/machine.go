@@ -64,6 +64,8 @@ type Parts struct {
 
 	Tags     []session.Tag                       // from the journal's facts
 	Practice map[policy.MemberID]policy.Practice // likewise
+	Done     map[string]policy.Done              // likewise: when each kind of maintenance was last done
+	Ran      session.Hours                       // likewise
 	Acked    func() uint64                       // records that the hub holds
 }
 
@@ -82,6 +84,12 @@ type Machine struct {
 	disk     atomic.Int64 // and to when a commit began; 0: none is under way
 	began    time.Time    // when the step began in which the session under way, or the wait, started
 	practice map[policy.MemberID]policy.Practice
+	desk     at // who tapped last
+	forms    []form
+	done     work                     // the maintenance that ended last
+	begun    []string                 // kinds of maintenance that count from now, and are not on record yet
+	today    map[policy.MemberID]bool // who was here
+	day      time.Time
 }
 
 // ask is something that must be done by the loop, and answered.
@@ -100,7 +108,10 @@ func New(p Parts) *Machine {
 	}
 	m := &Machine{Parts: p, born: time.Now(), state: session.Restore(p.Tags), practice: p.Practice,
 		rosters: make(chan *roster.Roster), asks: make(chan ask)}
-	m.state.ReaderDown = p.Reader
+	if p.Done == nil {
+		m.Done = map[string]policy.Done{}
+	}
+	m.state.ReaderDown, m.state.Ran = p.Reader, p.Ran
 	return m
 }
 
@@ -145,6 +156,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 			a.done <- a.do(ctx)
 		case <-clock.C:
 			m.step(ctx, session.Tick{})
+			m.upkeep(ctx)
 		}
 	}
 }
@@ -202,7 +214,7 @@ func (m *Machine) renamed() {
 		return
 	}
 	if mach, ok := m.Roster.Policy.Machine(m.Machine); ok {
-		m.Panel.Rename(mach.Name, m.Roster.Policy.Language, m.Roster.Policy.Zone)
+		m.Panel.Rename(mach.Name, m.Roster.Policy.Language, m.Roster.Policy.Zone, m.Roster.Policy.Look)
 	}
 }
 
@@ -215,8 +227,7 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 	case s.What == "contactor":
 		m.relay = false
 		m.step(ctx, session.Broke{What: s.What, Why: "command and contactor disagree"})
-		m.step(ctx, session.AddTag{Tag: session.Tag{ID: "contactor", Reason: m.speak(policy.Text{FR: "la commande et le contacteur ne concordent pas",
-			EN: "command and contactor disagree"})}, Now: true}) // a contactor that lied once is not believed again before a maintainer has looked
+		m.step(ctx, session.AddTag{Tag: session.Tag{ID: "contactor", Reason: m.speak(disagree)}, Now: true}) // a contactor that lied once is not believed again before a maintainer has looked
 	case s.What == "guard-back":
 		m.step(ctx, session.Mended{What: "guard-lost"})
 	case s.What == "dropped": // the lease was missed: the session is over, the machine is not broken

@@ -83,7 +83,7 @@ func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
 	m.Panel.Settle()
 	m.tap(ctx, uid, policy.NumberOnly)
 	switch m.Panel.Current().Sign {
-	case panel.SignRefused, panel.SignUnknown, panel.SignFault, panel.SignTagged:
+	case panel.SignRefused, panel.SignUnknown, panel.SignFault, panel.SignTagged, panel.SignExpired, panel.SignHours, panel.SignClock:
 		return m.said(false)
 	}
 	return m.said(true)
@@ -98,12 +98,6 @@ func (m *Machine) orderRole(ctx context.Context, name string) control.Reply {
 		return control.Reply{Error: fmt.Sprintf("the role %s cannot be taken now", role), Hint: "it is offered for a minute after the tap, to members whose badges give it"}
 	}
 	return m.said(true)
-}
-
-// Choose takes another role for the session under way; the panel's page calls it.
-func (m *Machine) Choose(ctx context.Context, role policy.Role) (string, bool) {
-	rep := m.within(ctx, func(ctx context.Context) control.Reply { return m.orderRole(ctx, role.String()) })
-	return rep.Error, rep.OK
 }
 
 func (m *Machine) choose(ctx context.Context, role policy.Role) bool {
@@ -125,6 +119,9 @@ func (m *Machine) orderTag(ctx context.Context, r control.Request, id string) co
 	}
 	if len(r.Tag) > 64 {
 		return control.Reply{Wrong: true, Error: fmt.Sprintf("a tag's name has at most 64 bytes, not %d", len(r.Tag))}
+	}
+	if strings.HasPrefix(r.Tag, duePrefix) {
+		return control.Reply{Wrong: true, Error: fmt.Sprintf("a tag that begins with %q is the machine's own", duePrefix)}
 	}
 	if r.Tag != "" {
 		id = r.Tag
@@ -169,6 +166,7 @@ func (m *Machine) orderLog(ctx context.Context, r control.Request) control.Reply
 	if m.Journal.Len() == before {
 		return control.Reply{Error: "the journal did not take the intervention"}
 	}
+	m.upkeep(ctx)
 	return m.said(true)
 }
 

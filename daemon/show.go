@@ -29,33 +29,53 @@ func (m *Machine) clock() panel.Clock {
 }
 
 func (m *Machine) view() panel.View {
+	v := m.phase()
+	v.Offers, v.Desk = m.offers()
+	if m.state.Session != "" && m.state.Role != policy.NoRole {
+		v.Role = panel.RoleName(m.state.Role)
+	}
+	return v
+}
+
+// phase is the machine's state as a sign and a sentence.
+func (m *Machine) phase() panel.View {
 	s, c, now := m.state, m.clock(), m.Now()
-	v := panel.Ready()
 	switch s.Phase {
 	case session.On:
-		v = c.On(m.name(s.Member), s.Since, s.Until)
-		if s.Supervisor != "" {
-			v = c.Supervised(m.name(s.Member), m.name(s.Supervisor), s.Since, s.Until)
+		switch {
+		case s.Supervisor != "":
+			return c.Supervised(m.name(s.Member), m.name(s.Supervisor), s.Since, s.Until)
+		case s.Role == policy.Host:
+			return c.Workshop(m.name(s.Member), s.Since, s.Until)
 		}
+		return c.On(m.name(s.Member), s.Since, s.Until)
 	case session.EndingSoon:
-		v = c.Ending(now, s.Until)
+		return c.Ending(now, s.Until, s.Limits.Extend > 0)
 	case session.Finishing:
-		v = panel.Finishing()
+		return panel.Finishing()
 	case session.Cooling:
-		v = c.Cooling(now, s.Until)
+		return m.calls(c.Cooling(now, s.Until))
 	case session.Awaiting:
-		v = panel.Awaiting(m.name(s.Member), s.Since, s.Until)
+		return panel.Awaiting(m.name(s.Member), s.Since, s.Until, m.mentors(s.Member))
 	case session.Maintenance:
-		v = panel.Maintenance(m.name(s.Member), m.name(s.Assistant))
+		if s.Dark {
+			return panel.Dark(m.name(s.Member))
+		}
+		return panel.Maintenance(m.name(s.Member), m.name(s.Assistant))
 	case session.TaggedOut:
-		v = c.TaggedOut(s.Tags[0].Since, s.Tags[0].Reason)
+		return c.TaggedOut(s.Tags[0].Since, m.reason(s.Tags[0]), s.Tags[0].Role)
 	case session.Fault:
-		v = panel.Fault(s.Faults[0])
-	default:
-		v = m.idle()
+		return panel.Fault(s.Faults[0])
 	}
-	for _, r := range s.Others {
-		v.Roles = append(v.Roles, panel.Choice{Role: r, Label: panel.RoleName(r)})
+	return m.calls(m.idle())
+}
+
+// calls adds that a mentor's card is waited for.
+func (m *Machine) calls(v panel.View) panel.View {
+	if p := m.state.Praise; p.Session != "" && !p.Open {
+		if mach, known := m.site(); known && len(mach.Vouch) > 0 {
+			v.Next = panel.CallMentor(m.name(p.Mentor), m.name(p.Learner))
+		}
 	}
 	return v
 }
@@ -69,6 +89,9 @@ func (m *Machine) idle() panel.View {
 		return panel.CannotRecord()
 	case m.state.ReaderDown:
 		return panel.Silent(false)
+	case !m.Trusted():
+		mach, known := m.site()
+		return panel.Unsure(known && mach.Pass == 0)
 	}
 	return panel.Ready()
 }
@@ -81,10 +104,14 @@ func (m *Machine) footnote() policy.Text {
 	case m.state.Running() && (m.state.Broken || len(m.state.Pending) > 0):
 		return panel.CannotRecord().Line
 	}
+	if due := m.due(); len(due) > 0 {
+		mach, _ := m.site()
+		return panel.Needs(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
+	}
 	return policy.Text{}
 }
 
-// name is what the panel calls a member: the first name that the roster gives, or nothing.
+// name is what the panel calls a member, as short as the site chose; or nothing.
 func (m *Machine) name(id policy.MemberID) string {
 	if id == "" || m.Roster == nil {
 		return ""
@@ -93,7 +120,7 @@ func (m *Machine) name(id policy.MemberID) string {
 	if !ok {
 		return string(id)
 	}
-	return p.FirstName()
+	return m.Roster.Policy.Names.Of(p.Name)
 }
 
 // tell answers whoever stands at the machine; the state shows again after a while.
@@ -106,7 +133,12 @@ func (m *Machine) tell(t session.Tell) {
 	case session.Occupied:
 		m.Panel.Flash(panel.Occupied(m.name(t.Member)), flash/2)
 	case session.Logged:
-		m.Panel.Flash(panel.Logged(m.name(t.Member), t.What), flash/2)
+		mach, _ := m.site()
+		m.Panel.Flash(panel.Logged(m.name(t.Member), mach.KindName(t.What)), flash/2)
+	case session.Thanked:
+		m.Panel.Flash(panel.Thanked(m.name(t.Member)), flash/2)
+	case session.Vouched:
+		m.Panel.Flash(panel.Vouched(m.name(t.Member)), flash/2)
 	case session.WaitOver:
 		m.Panel.Flash(panel.NobodyCame(m.name(t.Member)), flash/2)
 	case session.CannotRecord:
@@ -121,8 +153,15 @@ func (m *Machine) refusal(t session.Tell) panel.View {
 	if t.Member == "" {
 		return panel.Unknown(m.unknown)
 	}
-	said := m.explain(t.Member, t.Decision)
-	return panel.Refused(said.Fact, said.Next)
+	said, why := m.explain(t.Member, t.Decision), policy.Code("")
+	if codes := t.Decision.Codes(); len(codes) > 0 {
+		why = codes[0]
+	}
+	switch why {
+	case policy.NoBadge, policy.NeedsSupervisor, policy.NotRecent, policy.NotEnoughHours, policy.BadgeExpired:
+		said.Next = panel.Today(said.Next, m.mentors(t.Member))
+	}
+	return panel.Refused(why, said.Fact, said.Next)
 }
 
 func (m *Machine) explain(id policy.MemberID, d policy.Decision) policy.Sentence {

@@ -17,6 +17,7 @@ import (
 
 // tap is steps 2 to 4 of the walk.
 func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrength) {
+	defer m.Panel.Reading()()
 	p, known := m.lookup(uid)
 	if !known {
 		m.unknown = ""
@@ -28,7 +29,8 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 	}
 	member := m.withPractice(p.Member)
 	e := session.Tap{Member: member.ID, Card: card.String(), Decision: m.decide(member, nil, card)}
-	if m.state.Phase == session.Awaiting && m.state.Member != member.ID {
+	m.arrived(member.ID, card, e.Decision)
+	if m.state.Member != member.ID && (m.state.Phase == session.Awaiting || m.state.Supervisor != "") {
 		if learner, ok := m.Roster.Person(m.state.Member); ok { // of the two cards the weaker counts: a mentor's number can be copied too
 			e.Supervising = m.decide(m.withPractice(learner.Member), member, min(card, m.card))
 		}
@@ -38,6 +40,13 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 	if m.began != before {
 		m.card = card
 	}
+}
+
+func (m *Machine) person(id policy.MemberID) (roster.Person, bool) {
+	if m.Roster == nil {
+		return roster.Person{}, false
+	}
+	return m.Roster.Person(id)
 }
 
 func (m *Machine) lookup(uid rfid.UID) (roster.Person, bool) {
@@ -107,8 +116,11 @@ func (m *Machine) step(ctx context.Context, e session.Event) {
 		in.Bundle = m.Roster.Version
 	}
 	var effects []session.Effect
-	began, since, member := time.Now(), m.state.Since, m.state.Member
+	began, since, member, at := time.Now(), m.state.Since, m.state.Member, m.work(m.state.Member)
 	m.state, effects = session.Next(m.state, in)
+	if before == session.Maintenance && m.state.Session != at.session {
+		m.done, m.done.until = at, m.Now()
+	}
 	if m.state.Member != "" && (m.state.Member != member || !m.state.Since.Equal(since)) {
 		m.began = began
 	}
@@ -176,12 +188,9 @@ func (m *Machine) switchTo(ctx context.Context, r session.Relay) error {
 
 // commit writes the record with the facts that must outlive the daemon in the same transaction.
 func (m *Machine) commit(r session.Record) error {
-	facts := map[string][]byte{}
+	facts := m.facts(r)
 	practice, practised := m.practised(r)
-	switch {
-	case r.Kind == wire.Tagged || r.Kind == wire.Untagged:
-		facts[FactTags] = mustJSON(m.state.Tags)
-	case practised:
+	if practised {
 		facts[FactPractice+string(r.Member)] = mustJSON(practice)
 	}
 	m.disk.Store(max(1, int64(time.Since(m.born))))
@@ -191,6 +200,7 @@ func (m *Machine) commit(r session.Record) error {
 	if err != nil {
 		return err
 	}
+	m.kept(r)
 	if practised {
 		m.practice[r.Member] = practice
 	}
@@ -206,6 +216,8 @@ func (m *Machine) commit(r session.Record) error {
 // The names of the facts that outlive the daemon, in the journal.
 const (
 	FactTags     = "tags"      // []session.Tag
+	FactHours    = "hours"     // session.Hours
+	FactDone     = "done/"     // and the kind of maintenance: policy.Done
 	FactPractice = "practice/" // and the member's pseudonym: policy.Practice
 )
 

@@ -18,6 +18,8 @@ import (
 //	             two short beeps                 silent reader      amber, quick
 //	finishing    green and amber, steady         maintenance        amber, steady; a short beep
 //	awaiting     green and amber, slow           cooling            amber, a glimpse every 3 s
+//	thanks       green, quick; a short beep      unsure of the time amber, slow
+//	card read    green, quick
 type Lights struct{ Red, Amber, Green, Buzzer gpio.PinOut }
 
 // rhythm is how a lamp is lit over time.
@@ -75,6 +77,12 @@ var signals = map[Sign]signal{
 	SignAwaiting:   {green: slow, amber: slow, sound: beeps{120}},
 	SignRefused:    {red: quick, sound: beeps{700}},
 	SignUnknown:    {red: quick, sound: beeps{700}},
+	SignExpired:    {red: quick, sound: beeps{700}},
+	SignHours:      {red: quick, sound: beeps{700}},
+	SignWorkshop:   {green: steady, sound: beeps{120}},
+	SignClock:      {amber: slow},
+	SignReading:    {green: quick},
+	SignThanks:     {green: quick, sound: beeps{120}},
 	SignTagged:     {red: steady},
 	SignWrench:     {amber: steady, sound: beeps{120}},
 	SignFault:      {red: quick, amber: quick, sound: beeps{700, 300, 700, 300, 700}},

@@ -2,17 +2,24 @@
 //
 // It serves the page, its style and its script from the binary, so that it works with no Internet, and sends
 // each View as a server-sent event. A browser that hears nothing for 12 s says so instead of showing what is stale.
-// It accepts one order, the choice among roles that the machine itself offers; it can never switch a relay,
-// and it never sees a card number.
+//
+// It accepts touches (POST /do) and forms: POST /form opens one for whoever tapped in the last minute, and gives a token that is good
+// for one entry and for ten minutes, at the panel itself or on a phone that reads its QR code. What may be done is the machine's to
+// say (Clerk); nothing that comes through a panel switches a relay on, and no panel ever sees a card number. Bodies are small, pictures
+// at most 4 MB; a request whose Host is no address or name of the local network is refused, so that no page of the Internet can
+// reach a panel by a name of its own (DNS rebinding).
 package panel
 
 import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"html/template"
+	"html"
 	"io/fs"
+	"net"
 	"net/http"
+	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -36,8 +43,10 @@ type Config struct {
 	Language policy.Language
 	Now      func() time.Time // the machine's clock
 	Zone     *time.Location
-	Framed   string                           // an origin that may show the page in a frame; empty: none
-	Choose   func(policy.Role) (string, bool) // takes a role for the session under way; may be nil. The string says why not
+	Framed   string // an origin that may show the page in a frame; empty: none
+	URL      string // where phones find this panel, as http://laser.local:8080; empty: they cannot
+	Clerk    Clerk  // nil: a panel that only shows
+	Photos   Photos // nil: none are kept
 }
 
 // Panel holds the view of one machine. Its methods may be called at once and never block.
@@ -48,6 +57,7 @@ type Panel struct {
 	base  View
 	flash *View
 	timer *time.Timer
+	look  policy.Look
 	hub   bool
 	note  policy.Text
 	ears  []chan struct{}
@@ -65,7 +75,14 @@ func New(c Config) *Panel {
 }
 
 // Show sets what is seen from now on. An answer that still flashes stays until its time is up.
-func (p *Panel) Show(v View) { p.change(func() { p.base = v }) }
+func (p *Panel) Show(v View) {
+	p.mu.Lock()
+	same := reflect.DeepEqual(v, p.base)
+	p.mu.Unlock()
+	if !same { // a tick alone tells no page anything
+		p.change(func() { p.base = v })
+	}
+}
 
 // Flash shows an answer for d, then what Show set last.
 func (p *Panel) Flash(v View, d time.Duration) {
@@ -79,16 +96,49 @@ func (p *Panel) Flash(v View, d time.Duration) {
 // Settle ends an answer that flashes.
 func (p *Panel) Settle() { p.change(p.still) }
 
+// patience is how long a card may go unanswered before the panel says that it was read.
+const patience = 150 * time.Millisecond
+
+// Reading says, unless an answer comes at once, that a card was read. Show does not end it; call what it returns once the answer is there.
+func (p *Panel) Reading() (done func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	shown := false
+	t := time.AfterFunc(patience, func() {
+		p.change(func() {
+			if p.flash == nil {
+				v := OneMoment()
+				p.flash, shown = &v, true
+			}
+		})
+	})
+	return func() {
+		t.Stop()
+		p.change(func() {
+			if shown && p.flash != nil && p.flash.Sign == SignReading {
+				p.flash = nil
+			}
+		})
+	}
+}
+
 // Hub says whether the hub can be reached.
 func (p *Panel) Hub(up bool) { p.change(func() { p.hub = up }) }
 
 // Note sets the line at the foot; an empty text removes it.
-func (p *Panel) Note(t policy.Text) { p.change(func() { p.note = t }) }
+func (p *Panel) Note(t policy.Text) {
+	p.mu.Lock()
+	same := t == p.note
+	p.mu.Unlock()
+	if !same {
+		p.change(func() { p.note = t })
+	}
+}
 
-// Rename takes the machine's name, language and zone from a new policy.
-func (p *Panel) Rename(name policy.Text, l policy.Language, zone *time.Location) {
+// Rename takes the machine's name, language, zone and look from a new policy.
+func (p *Panel) Rename(name policy.Text, l policy.Language, zone *time.Location, look policy.Look) {
 	p.change(func() {
-		p.c.Name, p.c.Language = name, l
+		p.c.Name, p.c.Language, p.look = name, l, look
 		if zone != nil {
 			p.c.Zone = zone
 		}
@@ -122,7 +172,8 @@ func (p *Panel) Current() View {
 	if p.flash != nil {
 		v = *p.flash
 	}
-	v.Hub, v.Note, v.Now = p.hub, p.note, p.c.Now()
+	v.Desk, v.Offers = p.base.Desk, p.base.Offers
+	v.Hub, v.Note, v.Now, v.Look = p.hub, p.note, p.c.Now(), p.look.String()
 	_, v.Zone = v.Now.In(p.c.Zone).Zone()
 	return v
 }
@@ -144,7 +195,7 @@ func (p *Panel) leave(e chan struct{}) {
 	p.ears = slices.DeleteFunc(p.ears, func(x chan struct{}) bool { return x == e })
 }
 
-// Handler serves the page at /, its parts, /events, and POST /role.
+// Handler serves the page at /, its parts, /events, and what is touched and written.
 func (p *Panel) Handler() http.Handler {
 	static, err := fs.Sub(web, "web")
 	if err != nil {
@@ -152,10 +203,14 @@ func (p *Panel) Handler() http.Handler {
 	}
 	m := http.NewServeMux()
 	m.HandleFunc("GET /{$}", p.page)
-	m.Handle("GET /panel.css", http.FileServerFS(static))
-	m.Handle("GET /panel.js", http.FileServerFS(static))
+	for _, part := range []string{"panel.css", "panel.js", "phone.js"} {
+		m.Handle("GET /"+part, http.FileServerFS(static))
+	}
 	m.HandleFunc("GET /events", p.events)
-	m.HandleFunc("POST /role", p.role)
+	m.HandleFunc("POST /do", p.do)
+	m.HandleFunc("POST /form", p.ask)
+	m.HandleFunc("GET /form/{token}", p.form)
+	m.HandleFunc("POST /form/{token}", p.write)
 	return p.guarded(http.NewCrossOriginProtection().Handler(m))
 }
 
@@ -165,28 +220,57 @@ func (p *Panel) guarded(h http.Handler) http.Handler {
 	if p.c.Framed != "" {
 		frame = p.c.Framed
 	}
-	csp := "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors " + frame
+	csp := "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors " + frame
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", csp)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		w.Header().Set("Cache-Control", "no-cache")
+		if !p.local(r.Host) {
+			http.Error(w, "this panel is not known by that name: panel: url: in machine.yaml gives it one", http.StatusMisdirectedRequest)
+			return
+		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-var pageTemplate = template.Must(template.ParseFS(web, "web/page.html"))
+// local reports whether a Host is an address, or a name that only a local network gives, or the panel's own.
+func (p *Panel) local(host string) bool {
+	if u, err := url.Parse(p.c.URL); err == nil && u.Host != "" && strings.EqualFold(u.Host, host) {
+		return true
+	}
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+	if net.ParseIP(name) != nil || !strings.Contains(name, ".") {
+		return true
+	}
+	return slices.ContainsFunc([]string{".local", ".lan", ".internal", ".home.arpa"}, func(s string) bool { return strings.HasSuffix(name, s) })
+}
 
+// page fills in the one page. It is no template: text/template alone would add a megabyte to the daemon.
 func (p *Panel) page(w http.ResponseWriter, r *http.Request) {
+	text, err := web.ReadFile("web/page.html")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	p.mu.Lock()
-	name, l := p.c.Name, p.c.Language
+	c, look := p.c, p.look.String()
 	p.mu.Unlock()
-	lang := "fr"
-	if l == policy.English {
+	lang, code := "fr", ""
+	if c.Language == policy.English {
 		lang = "en"
 	}
+	if q := newQR(c.URL); c.URL != "" && q != nil {
+		code = fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s"><path d="%s"/></svg>`, q.Size, q.Size, html.EscapeString(c.URL), q.Path)
+	}
+	fill := strings.NewReplacer("{{machine}}", html.EscapeString(string(c.Machine)), "{{fr}}", html.EscapeString(c.Name.In(policy.French)),
+		"{{en}}", html.EscapeString(c.Name.In(policy.English)), "{{lang}}", lang, "{{look}}", look, "{{qr}}", code, "{{url}}", html.EscapeString(c.URL))
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	pageTemplate.Execute(w, struct{ Machine, FR, EN, Lang string }{string(p.c.Machine), name.In(policy.French), name.In(policy.English), lang})
+	fill.WriteString(w, string(text))
 }
 
 func (p *Panel) events(w http.ResponseWriter, r *http.Request) {
@@ -216,23 +300,4 @@ func (p *Panel) events(w http.ResponseWriter, r *http.Request) {
 		case <-beat.C:
 		}
 	}
-}
-
-func (p *Panel) role(w http.ResponseWriter, r *http.Request) {
-	b := make([]byte, 64)
-	n, _ := r.Body.Read(b)
-	var role policy.Role
-	if err := role.UnmarshalText([]byte(strings.TrimSpace(string(b[:n])))); err != nil || role == policy.NoRole {
-		http.Error(w, "that is no role", http.StatusBadRequest)
-		return
-	}
-	if p.c.Choose == nil {
-		http.Error(w, "this panel offers no roles", http.StatusNotFound)
-		return
-	}
-	if why, ok := p.c.Choose(role); !ok {
-		http.Error(w, why, http.StatusConflict)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
 }

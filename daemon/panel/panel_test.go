@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,16 +16,11 @@ import (
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func every() map[string]View {
-	c := Clock{time.UTC}
-	return map[string]View{
-		"ready": Ready(), "on": c.On("Léa", noon, noon.Add(2*time.Hour)), "on without end": c.On("Léa", noon, time.Time{}),
-		"supervised": c.Supervised("Léa", "Karim", noon, noon.Add(time.Hour)), "ending": c.Ending(noon, noon.Add(2*time.Minute)),
-		"finishing": Finishing(), "cooling": c.Cooling(noon, noon.Add(3*time.Minute)), "awaiting": Awaiting("Léa", noon, noon.Add(time.Minute)),
-		"refused": Refused(policy.Text{FR: "Il manque…", EN: "Missing…"}, policy.Text{FR: "Demander…", EN: "Ask…"}),
-		"unknown": Unknown("7F3A"), "occupied": Occupied("Léa"), "nobody came": NobodyCame("Léa"), "tagged": c.TaggedOut(noon, "courroie usée"),
-		"maintenance": Maintenance("Inès", ""), "helped": Maintenance("Inès", "Léa"), "e-stop": Fault("e-stop"), "guard": Fault("guard-lost"), "other fault": Fault("?"),
-		"silent": Silent(false), "silent while on": Silent(true), "no journal": CannotRecord(), "no policy": NoPolicy(), "logged": Logged("Léa", "lens-cleaning"),
+	views := map[string]View{}
+	for _, x := range Gallery(noon) {
+		views[x.Name] = x.View
 	}
+	return views
 }
 
 func TestEveryViewSpeaksBothLanguages(t *testing.T) {
@@ -55,9 +49,9 @@ func TestWordsAreThoseOfTheHouse(t *testing.T) {
 		{c.On("Léa", noon, noon.Add(-4*time.Hour)).Line, policy.Text{FR: "Bonjour Léa. Machine en marche jusqu’à 9 h 00", EN: "Hello Léa. Machine on until 9:00"}},
 		{Maintenance("Inès", "Léa").Next, policy.Text{FR: "Pour terminer : carte d’Inès", EN: "To end: Inès’s card"}},
 		{Maintenance("Karim", "").Next, policy.Text{FR: "Pour aider : présenter sa carte. Pour terminer : carte de Karim", EN: "To help: tap your card. To end: Karim’s card"}},
-		{c.Ending(noon, noon.Add(100*time.Second)).Line, policy.Text{FR: "Encore 2 min", EN: "2 min left"}},
+		{c.Ending(noon, noon.Add(100*time.Second), false).Line, policy.Text{FR: "Encore 2 min", EN: "2 min left"}},
 		{c.Cooling(noon, noon.Add(3*time.Minute)).Line, policy.Text{FR: "Extraction en marche encore 3 min", EN: "Extraction running for 3 more min"}},
-		{c.TaggedOut(noon.AddDate(0, 0, -2), "courroie usée").Line, policy.Text{FR: "Hors service depuis le 21 nov. : courroie usée", EN: "Out of service since 21 Nov: courroie usée"}},
+		{c.TaggedOut(noon.AddDate(0, 0, -2), policy.Text{FR: "courroie usée"}, 0).Line, policy.Text{FR: "Hors service depuis le 21 nov. : courroie usée", EN: "Out of service since 21 Nov: courroie usée"}},
 	} {
 		if x.got != x.want {
 			t.Errorf("got %+v, want %+v", x.got, x.want)
@@ -137,7 +131,7 @@ func TestPagesAreCounted(t *testing.T) {
 		p.listen()
 	}
 	w := httptest.NewRecorder()
-	p.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/events", nil))
+	p.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/events", nil))
 	if w.Code != http.StatusServiceUnavailable {
 		t.Fatal(w.Code)
 	}
@@ -145,10 +139,10 @@ func TestPagesAreCounted(t *testing.T) {
 
 func TestPageAsksNothingOfTheInternetAndStaysInNoFrame(t *testing.T) {
 	h := New(Config{Machine: "laser", Name: policy.Text{FR: "Découpe <laser>", EN: "Laser cutter"}}).Handler()
-	for _, path := range []string{"/", "/panel.css", "/panel.js"} {
+	for _, path := range []string{"/", "/panel.css", "/panel.js", "/phone.js"} {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
-		if w.Code != 200 || strings.Contains(w.Body.String(), "http://") || strings.Contains(w.Body.String(), "https://") || strings.Contains(w.Body.String(), "<laser>") {
+		h.ServeHTTP(w, httptest.NewRequest("GET", "http://laser"+path, nil))
+		if w.Code != 200 || strings.Contains(strings.ReplaceAll(w.Body.String(), "http://www.w3.org/2000/svg", ""), "http://") || strings.Contains(w.Body.String(), "https://") || strings.Contains(w.Body.String(), "<laser>") {
 			t.Errorf("%s: %d", path, w.Code)
 		}
 		if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") {
@@ -157,34 +151,15 @@ func TestPageAsksNothingOfTheInternetAndStaysInNoFrame(t *testing.T) {
 	}
 }
 
-func TestRoleIsTakenOnlyFromThisPage(t *testing.T) {
-	var took []policy.Role
-	h := New(Config{Choose: func(r policy.Role) (string, bool) { took = append(took, r); return "not now", r == policy.Maintainer }}).Handler()
-	for _, c := range []struct {
-		body, site string
-		code       int
-	}{{"maintainer", "same-origin", 204}, {"user", "", 409}, {"king", "", 400}, {"", "", 400}, {"maintainer", "cross-site", 403}} {
-		r := httptest.NewRequest("POST", "/role", strings.NewReader(c.body))
-		if c.site != "" {
-			r.Header.Set("Sec-Fetch-Site", c.site)
-		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if w.Code != c.code {
-			t.Errorf("%q from %q: %d %s", c.body, c.site, w.Code, w.Body)
-		}
-	}
-	if !reflect.DeepEqual(took, []policy.Role{policy.Maintainer, policy.User}) {
-		t.Errorf("took %v", took)
-	}
-}
-
 func FuzzHandler(f *testing.F) {
 	f.Add("GET", "/", "")
-	f.Add("POST", "/role", "maintainer")
-	f.Add("POST", "/role", "\x00\xff")
+	f.Add("POST", "/do", `{"do":"role","arg":"maintainer"}`)
+	f.Add("POST", "/do", "\x00\xff")
+	f.Add("POST", "/form", `{"do":"report"}`)
+	f.Add("GET", "/form/t", "")
+	f.Add("POST", "/form/t", "--x\r\n")
 	f.Add("GET", "/../../etc/passwd", "")
-	h := New(Config{Choose: func(r policy.Role) (string, bool) { return "", r != policy.NoRole }}).Handler()
+	h := New(Config{Clerk: &desk{}}).Handler()
 	f.Fuzz(func(t *testing.T, method, path, body string) {
 		if strings.Contains(path, "events") {
 			return // a stream does not end
@@ -194,6 +169,7 @@ func FuzzHandler(f *testing.F) {
 			return
 		}
 		r.URL.Path = path
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		if w.Code >= 500 && w.Code != http.StatusNotImplemented {

@@ -15,17 +15,24 @@ type View struct {
 	Next  policy.Text `json:"next"`
 	Until time.Time   `json:"until,omitzero"` // the end of what counts down
 	Since time.Time   `json:"since,omitzero"` // its beginning
-	Roles []Choice    `json:"roles,omitempty"`
-	Note  policy.Text `json:"note"` // a line at the foot: the reader or the journal needs care
-	Hub   bool        `json:"hub"`  // the hub can be reached
-	Now   time.Time   `json:"now"`  // the machine's time, so that a browser's clock does not matter
-	Zone  int         `json:"zone"` // the site's offset from UTC at Now, in seconds
+	Role  policy.Text `json:"role,omitzero"`  // what the member does here: a caption
+	Look  string      `json:"look"`
+
+	Offers []Offer     `json:"offers,omitempty"` // what may be touched now
+	Desk   *Desk       `json:"desk,omitempty"`   // who tapped last, for as long as that counts
+	Note   policy.Text `json:"note"`             // a line at the foot: the reader or the journal needs care
+	Hub    bool        `json:"hub"`              // the hub can be reached
+	Now    time.Time   `json:"now"`              // the machine's time, so that a browser's clock does not matter
+	Zone   int         `json:"zone"`             // the site's offset from UTC at Now, in seconds
 }
 
-// Choice is a role that the member may take instead.
-type Choice struct {
-	Role  policy.Role `json:"role"`
-	Label policy.Text `json:"label"`
+// Desk is whoever tapped last, and what they are asked.
+type Desk struct {
+	Name  string      `json:"name"`
+	Until time.Time   `json:"until"`
+	Ask   string      `json:"ask,omitempty"` // log: which of Items was done; vouch: which of them the learner did well
+	Line  policy.Text `json:"line,omitzero"`
+	Items []Choice    `json:"items,omitempty"`
 }
 
 // Sign is the shape on the screen: never colour alone.
@@ -45,6 +52,12 @@ const (
 	SignTagged     Sign = "tagged"
 	SignWrench     Sign = "maintenance"
 	SignFault      Sign = "fault"
+	SignWorkshop   Sign = "workshop"
+	SignClock      Sign = "clock"
+	SignReading    Sign = "reading"
+	SignThanks     Sign = "thanks"
+	SignExpired    Sign = "expired"
+	SignHours      Sign = "hours"
 )
 
 // Clock writes times as the site's members read them.
@@ -78,6 +91,29 @@ func Ready() View {
 	return View{Sign: SignReady, Line: policy.Text{FR: "Présentez votre carte", EN: "Tap your card"}}
 }
 
+// OneMoment says that a card was read and the answer is on its way.
+func OneMoment() View {
+	return View{Sign: SignReading, Line: policy.Text{FR: "Un instant…", EN: "One moment…"}}
+}
+
+// Unsure says that the time is not certain; only says that maintainers alone can start until it is.
+func Unsure(only bool) View {
+	v := View{Sign: SignClock, Line: policy.Text{FR: "L’heure n’est pas encore sûre", EN: "The time is not certain yet"},
+		Next: policy.Text{FR: "Certains badges ne peuvent pas être jugés : présenter la carte", EN: "Some badges cannot be judged: tap your card"}}
+	if only {
+		v.Next = policy.Text{FR: "Seuls les mainteneurs peuvent démarrer", EN: "Only maintainers can start"}
+	}
+	return v
+}
+
+// Workshop says who leads one, for a group.
+func (c Clock) Workshop(name string, since, until time.Time) View {
+	v := View{Sign: SignWorkshop, Since: since, Until: until, Next: tapAgain,
+		Line: policy.Text{FR: "Atelier animé par " + name, EN: "Workshop led by " + name}}
+	v.Line = c.upTo(v.Line, until)
+	return v
+}
+
 // On greets the member whose session runs. A zero until says that no limit is set.
 func (c Clock) On(name string, since, until time.Time) View {
 	v := View{Sign: SignOn, Since: since, Until: until,
@@ -106,12 +142,16 @@ func (c Clock) upTo(line policy.Text, until time.Time) policy.Text {
 	return policy.Text{FR: line.FR + " jusqu’à " + h.FR, EN: line.EN + " until " + h.EN}
 }
 
-// Ending warns that the session ends soon.
-func (c Clock) Ending(now, until time.Time) View {
+// Ending warns that the session ends soon; more says that it may be made longer.
+func (c Clock) Ending(now, until time.Time, more bool) View {
 	left := max(int(until.Sub(now).Round(time.Minute)/time.Minute), 1)
-	return View{Sign: SignEnding, Until: until,
+	v := View{Sign: SignEnding, Until: until,
 		Line: policy.Text{FR: fmt.Sprintf("Encore %d min", left), EN: fmt.Sprintf("%d min left", left)},
 		Next: policy.Text{FR: "Terminer le travail : la machine s’arrête ensuite", EN: "Finish the work: the machine stops then"}}
+	if more {
+		v.Next = policy.Text{FR: "Toucher pour prolonger", EN: "Touch to extend"}
+	}
+	return v
 }
 
 // Finishing lets the work under way come to its end.
@@ -127,11 +167,22 @@ func (c Clock) Cooling(now, until time.Time) View {
 		Next: policy.Text{FR: "La machine peut servir : présenter une carte", EN: "The machine is free: tap a card"}}
 }
 
-// Awaiting asks for the card of a mentor.
-func Awaiting(name string, since, until time.Time) View {
-	return View{Sign: SignAwaiting, Since: since, Until: until,
+// Awaiting asks for the card of a mentor; today are those who were here today.
+func Awaiting(name string, since, until time.Time, today []string) View {
+	v := View{Sign: SignAwaiting, Since: since, Until: until,
 		Line: policy.Text{FR: name + " peut utiliser la machine avec un mentor", EN: name + " can use the machine with a mentor"},
 		Next: policy.Text{FR: "Mentor : présentez votre carte", EN: "Mentor: tap your card"}}
+	v.Next = Today(v.Next, today)
+	return v
+}
+
+// Today adds to what to do next who can help with it, of those who were here today.
+func Today(next policy.Text, names []string) policy.Text {
+	if len(names) == 0 {
+		return next
+	}
+	all := strings.Join(names[:min(len(names), 3)], ", ")
+	return policy.Text{FR: next.FR + " (aujourd’hui : " + all + ")", EN: next.EN + " (today: " + all + ")"}
 }
 
 // NobodyCame ends a wait for a mentor.
@@ -141,9 +192,20 @@ func NobodyCame(name string) View {
 		Next: policy.Text{FR: "Prochaine étape : revenir avec un mentor, puis présenter les deux cartes", EN: "Next step: come back with a mentor, and tap both cards"}}
 }
 
-// Refused says what is missing and what to do; both sentences come from the policy.
-func Refused(fact, next policy.Text) View {
-	return View{Sign: SignRefused, Line: fact, Next: next}
+// Refused says what is missing and what to do; both sentences come from the policy, and why is its reason.
+func Refused(why policy.Code, fact, next policy.Text) View {
+	v := View{Sign: SignRefused, Line: fact, Next: next}
+	switch why {
+	case policy.BadgeExpired, policy.NotRecent:
+		v.Sign = SignExpired
+	case policy.OutsideHours:
+		v.Sign = SignHours
+	case policy.ClockUntrusted:
+		v.Sign = SignClock
+	case policy.TaggedOut:
+		v.Sign = SignTagged
+	}
+	return v
 }
 
 // Unknown shows the code by which an administrator finds the card; it is not the card's number.
@@ -159,18 +221,26 @@ func Occupied(name string) View {
 		Next: policy.Text{FR: "Prochaine étape : attendre la fin de la session", EN: "Next step: wait for the session to end"}}
 }
 
-// TaggedOut says why nobody may use the machine. A zero since leaves the day out.
-func (c Clock) TaggedOut(since time.Time, reason string) View {
+// TaggedOut says why nobody may use the machine, and as whom somebody said so. A zero since leaves the day out; NoRole is the office,
+// or the machine itself.
+func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) View {
 	line := policy.Text{FR: "Hors service", EN: "Out of service"}
 	if !since.IsZero() {
 		d := c.day(since)
 		line = policy.Text{FR: line.FR + " depuis le " + d.FR, EN: line.EN + " since " + d.EN}
 	}
-	if reason = strings.TrimSpace(reason); reason != "" {
-		line = policy.Text{FR: line.FR + " : " + reason, EN: line.EN + ": " + reason}
+	if reason != (policy.Text{}) {
+		line = policy.Text{FR: line.FR + " : " + reason.In(policy.French), EN: line.EN + ": " + reason.In(policy.English)}
 	}
-	return View{Sign: SignTagged, Since: since, Line: line,
+	v := View{Sign: SignTagged, Since: since, Line: line,
 		Next: policy.Text{FR: "Un mainteneur peut la remettre en service", EN: "A maintainer can return it to service"}}
+	switch {
+	case by == policy.Maintainer:
+		v.Next = policy.Text{FR: "Posé par un mainteneur. " + v.Next.FR, EN: "Tagged by a maintainer. " + v.Next.EN}
+	case by != policy.NoRole:
+		v.Next = policy.Text{FR: "Signalé par un membre. " + v.Next.FR, EN: "Reported by a member. " + v.Next.EN}
+	}
+	return v
 }
 
 // Maintenance says who works on the machine, and who works along; helper may be empty.
@@ -183,6 +253,13 @@ func Maintenance(name, helper string) View {
 		v.Next = policy.Text{FR: "Pour terminer : carte " + of(name), EN: "To end: " + name + "’s card"}
 	}
 	return v
+}
+
+// Dark is a maintenance with the relay off.
+func Dark(name string) View {
+	return View{Sign: SignWrench,
+		Line: policy.Text{FR: "Courant coupé. Maintenance par " + name, EN: "Power off. Maintenance by " + name},
+		Next: policy.Text{FR: "Pour rendre la machine : carte " + of(name), EN: "To give the machine back: " + name + "’s card"}}
 }
 
 // Fault says that the machine was stopped, and what to do.
@@ -237,12 +314,6 @@ func NoPolicy() View {
 	return View{Sign: SignFault,
 		Line: policy.Text{FR: "La machine n’a pas encore reçu la liste des membres", EN: "The machine has not received the members’ list yet"},
 		Next: policy.Text{FR: "Prévenir l’accueil", EN: "Tell the desk"}}
-}
-
-// Logged thanks for an intervention.
-func Logged(name, kind string) View {
-	return View{Sign: SignWrench,
-		Line: policy.Text{FR: "Intervention notée pour " + name + " : " + kind, EN: "Intervention logged for " + name + ": " + kind}}
 }
 
 // RoleName is a role as a member reads it.

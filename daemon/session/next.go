@@ -243,7 +243,9 @@ func would(d policy.Decision) string {
 }
 
 func (t *step) on() Relay {
-	r := Relay{On: true, Cool: t.in.Settings.Cooldown, FinishJob: t.in.Settings.FinishJob && t.Role != policy.Maintainer}
+	// The guard keeps what it is told here for the whole session: nothing may finish its job alone under hands that became a maintainer's.
+	maintains := t.Role == policy.Maintainer || slices.Contains(t.Others, policy.Maintainer)
+	r := Relay{On: true, Cool: t.in.Settings.Cooldown, FinishJob: t.in.Settings.FinishJob && !maintains}
 	if r.FinishJob {
 		r.Finish = t.finish()
 	}
@@ -334,6 +336,5 @@ func (t *step) chooseRole(d policy.Decision) {
 	t.Assistant = ""
 	t.take(d)
 	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: wire.RoleBody{Role: d.Role, Badges: d.Badges}})
-	t.do(t.on()) // the guard must know: under a maintainer's hand nothing finishes its job alone
 	t.tell(Tell{Say: Welcome, Member: t.Member})
 }

@@ -138,11 +138,10 @@ func checkStep(t testing.TB, w *world, before State, e Event, effects []Effect) 
 			if !x.On && records > 0 {
 				t.Errorf("%T: the relay goes off only after a record: %s", e, words(effects))
 			}
-			if _, anew := e.(ChooseRole); x.On && anew && before.Energised() {
-				if x.FinishJob && w.Role == policy.Maintainer {
+			if x.On {
+				if x.FinishJob && (w.Role == policy.Maintainer || slices.Contains(w.Others, policy.Maintainer)) {
 					t.Error("a job would go on alone under a maintainer's hand")
 				}
-			} else if x.On {
 				checkStart(t, w, before, e, effects[:i])
 			}
 		}

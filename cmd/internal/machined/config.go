@@ -2,6 +2,7 @@ package machined
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +41,7 @@ type MQTTConfig struct {
 }
 
 // PanelConfig is the page beside the machine.
-type PanelConfig struct{ Listen, Framed string }
+type PanelConfig struct{ Listen, Framed, URL string }
 
 // ReadConfig reads a machine.yaml. Relative paths in it stand beside the file. The error holds every fault.
 func ReadConfig(path string) (Config, error) {
@@ -86,8 +87,8 @@ func parse(r yamlfile.Node, dir string) Config {
 		m.Get("broker").Required()
 		m.Get("hub-key").Required()
 	}
-	p := r.Get("panel").Only("listen", "framed")
-	c.Panel = PanelConfig{Listen: p.Get("listen").Str(), Framed: p.Get("framed").Str()}
+	p := r.Get("panel").Only("listen", "framed", "url")
+	c.Panel = PanelConfig{Listen: p.Get("listen").Str(), Framed: p.Get("framed").Str(), URL: panelURL(p.Get("url"))}
 	return c.withDefaults()
 }
 
@@ -114,3 +115,13 @@ const (
 	tick    = 500 * time.Millisecond // the session's sense of time
 	goodbye = 5 * time.Second        // shutdown's deadline after the relay is off
 )
+
+// panelURL is where phones find the panel.
+func panelURL(n yamlfile.Node) string {
+	s := n.Str()
+	if u, err := url.Parse(s); n.Present() && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(s) > 100) {
+		n.Fault("as http://laser.local:8037, the address at which a phone on this network reaches the panel", "%q is no such address", s)
+		return ""
+	}
+	return s
+}

@@ -191,17 +191,17 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 // assemble introduces the rooms to each other, and starts the guard.
 func (d *Daemon) assemble(ctx context.Context) error {
 	first, refused := d.keeper.first()
-	tags, practice, err := d.facts()
+	was, err := d.facts()
 	if err != nil {
 		return err
 	}
 	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
-		Framed: d.c.Panel.Framed, Choose: func(r policy.Role) (string, bool) { return d.machine.Choose(ctx, r) }})
+		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Clerk: clerk{d}, Photos: d.album()})
 	signals := make(chan daemon.Signal, 16)
 	d.hand = &hand{command: d.guard, signals: signals, log: d.log, alive: func() bool { return d.machine.Alive() }}
 	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Version: Version, Now: d.clock.now, Trusted: d.clock.trusted,
 		NewID: newID, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
-		Taps: d.taps, Signals: signals, Tags: tags, Practice: practice}
+		Taps: d.taps, Signals: signals, Tags: was.tags, Practice: was.practice, Done: was.done, Ran: was.ran}
 	if d.uplink != nil {
 		p.Uplink, p.Acked = d.uplink, d.uplink.Acked
 	}
@@ -245,27 +245,64 @@ func (d *Daemon) began(first *roster.Roster, refused error) error {
 }
 
 // facts are what outlived the last daemon.
-func (d *Daemon) facts() ([]session.Tag, map[policy.MemberID]policy.Practice, error) {
+type facts struct {
+	tags     []session.Tag
+	practice map[policy.MemberID]policy.Practice
+	done     map[string]policy.Done
+	ran      session.Hours
+}
+
+// facts reads them. Tags that cannot be read are an error; of the rest, what cannot be read is none.
+func (d *Daemon) facts() (facts, error) {
+	out := facts{practice: map[policy.MemberID]policy.Practice{}, done: map[string]policy.Done{}}
 	all, err := d.journal.Facts("")
 	if err != nil {
-		return nil, nil, err
+		return out, err
 	}
-	var tags []session.Tag
-	practice := map[policy.MemberID]policy.Practice{}
 	for key, value := range all {
-		if key == daemon.FactTags {
-			if err := json.Unmarshal(value, &tags); err != nil {
-				return nil, nil, fmt.Errorf("the journal's tags cannot be read: %w", err)
+		switch prefix, name, _ := strings.Cut(key, "/"); prefix + "/" {
+		case daemon.FactTags + "/":
+			if err := json.Unmarshal(value, &out.tags); err != nil {
+				return out, fmt.Errorf("the journal's tags cannot be read: %w", err)
 			}
-		}
-		if id, ok := strings.CutPrefix(key, daemon.FactPractice); ok {
-			var p policy.Practice
-			if json.Unmarshal(value, &p) == nil { // a practice that cannot be read is none: rules that ask for it refuse
-				practice[policy.MemberID(id)] = p
+		case daemon.FactHours + "/":
+			json.Unmarshal(value, &out.ran)
+		case daemon.FactPractice:
+			if p := (policy.Practice{}); json.Unmarshal(value, &p) == nil { // rules that ask for it refuse without
+				out.practice[policy.MemberID(name)] = p
+			}
+		case daemon.FactDone:
+			if x := (policy.Done{}); json.Unmarshal(value, &x) == nil {
+				out.done[name] = x
 			}
 		}
 	}
-	return tags, practice, nil
+	return out, nil
+}
+
+// clerk is the machine for the panel, which is made before it.
+type clerk struct{ d *Daemon }
+
+// Do implements panel.Clerk.
+func (c clerk) Do(ctx context.Context, o panel.Order) error {
+	return daemon.Clerk{Machine: c.d.machine}.Do(ctx, o)
+}
+
+// Form implements panel.Clerk.
+func (c clerk) Form(ctx context.Context, a panel.Ask) (panel.Form, error) {
+	return daemon.Clerk{Machine: c.d.machine}.Form(ctx, a)
+}
+
+// Write implements panel.Clerk.
+func (c clerk) Write(ctx context.Context, token string, e panel.Entry) error {
+	return daemon.Clerk{Machine: c.d.machine}.Write(ctx, token, e)
+}
+
+// album keeps at most 200 MB of photos beside the journal: some 800 of those that a phone's page sends.
+func (d *Daemon) album() panel.Album {
+	a := panel.Album{Dir: filepath.Join(d.c.Data, "photos"), Max: 200 << 20}
+	a.Forget()
+	return a
 }
 
 // guard is the command of the second process: this program, by the name that makes it portillond.

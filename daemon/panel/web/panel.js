@@ -1,11 +1,16 @@
 'use strict';
-// One view in, one screen out. The machine's clock counts, not the browser's.
+// One view in, one screen out. The machine's clock counts, not the browser's: a view says when it was made, and performance.now how long ago.
 const $ = id => document.getElementById(id);
 const words = {
-  fr: { stale: 'Le panneau ne reçoit plus de nouvelles de la machine', staleNext: 'Se fier aux voyants de la machine', hub: 'hub relié', away: 'hub absent, la machine fonctionne', left: 'encore', other: 'English', roleFailed: 'Choix non pris : ' },
-  en: { stale: 'The panel has lost touch with the machine', staleNext: 'Trust the machine’s own lights', hub: 'hub reached', away: 'hub away, the machine works', left: '', other: 'Français', roleFailed: 'Not taken: ' },
+  fr: { stale: 'Le panneau ne reçoit plus de nouvelles de la machine', staleNext: 'Se fier aux voyants de la machine', hub: 'hub relié', away: 'hub absent, la machine fonctionne',
+    other: 'English', report: 'Signaler un problème', phone: 'Téléphone', save: 'Noter', well: 'Valider', cancel: 'Annuler', close: 'Fermer', minutes: 'Minutes', now: 'Arrêter tout de suite, sans attendre la fin du travail',
+    code: 'Une photo, une phrase : lire ce code avec un téléphone. Il sert une fois, pendant dix minutes.', panel: 'Ce panneau sur un téléphone', lost: 'La machine ne répond pas : rien n’est noté' },
+  en: { stale: 'The panel has lost touch with the machine', staleNext: 'Trust the machine’s own lights', hub: 'hub reached', away: 'hub away, the machine works',
+    other: 'Français', report: 'Report a problem', phone: 'Phone', save: 'Save', well: 'Confirm', cancel: 'Cancel', close: 'Close', minutes: 'Minutes', now: 'Stop at once, do not wait for the job to end',
+    code: 'A photo, a sentence: read this code with a phone. It works once, for ten minutes.', panel: 'This panel on a phone', lost: 'The machine does not answer: nothing is written down' },
 };
-let view = null, skew = 0, heard = 0, lang = document.documentElement.lang;
+const old = 12000, idle = 90000; // ms: news older than this is none; a form that nobody touches closes
+let view = null, heard = -Infinity, made = 0, lang = document.documentElement.lang, trouble = null, form = null, touched = 0, picked = new Set();
 try { lang = localStorage.getItem('lang') || lang } catch { /* a kiosk may forbid it */ }
 // French sets a space before : ; ? ! » and after «, at which no line may break.
 const tie = s => s.replace(/« /g, '«\u00a0').replace(/ ([:;?!»])/g, '\u00a0$1');
@@ -14,53 +19,156 @@ const text = t => t ? tie((lang === 'en' ? t.EN || t.FR : t.FR || t.EN) || '') :
 const asked = () => { const l = location.hash.slice(1); if (words[l]) lang = l };
 asked();
 addEventListener('hashchange', () => { asked(); draw() });
+const now = () => made + performance.now() - heard, stale = () => !view || performance.now() - heard > old;
+const set = (id, s) => { if ($(id).textContent !== s) $(id).textContent = s };
+const button = (label, click, more = {}) => Object.assign(document.createElement('button'), { type: 'button', textContent: label, onclick: click }, more);
 
 function draw() {
-  const w = words[lang], stale = !view || performance.now() - heard > 12000;
+  const w = words[lang], gone = stale(), main = document.querySelector('main'), desk = !gone && view.desk, asks = desk && desk.ask;
   document.documentElement.lang = lang;
-  document.querySelector('main').dataset.sign = stale ? 'stale' : view.sign || 'silent';
-  set('line', !view ? 'Portillon' : stale ? w.stale : text(view.line));
-  set('next', !view ? '' : stale ? w.staleNext : text(view.next));
-  set('note', stale ? '' : text(view.note));
-  set('hub', stale ? '' : view.hub ? w.hub : w.away);
+  if (view && view.look) document.documentElement.dataset.look = view.look;
+  main.dataset.sign = gone ? 'stale' : view.sign || 'silent';
+  set('line', !view ? 'Portillon' : gone ? w.stale : trouble ? text(trouble) : asks ? text(desk.line) : text(view.line));
+  set('next', !view ? '' : gone ? w.staleNext : trouble ? '' : text(view.next));
+  set('role', gone || trouble ? '' : text(view.role));
+  set('note', gone ? '' : text(view.note));
+  set('hub', gone ? '' : view.hub ? w.hub : w.away);
+  for (const id of ['report', 'phone', 'cancel']) set(id, w[id]);
   set('lang', w.other);
   set('name', $('name').dataset[lang]);
-  roles(stale ? [] : view.roles || []);
-  tick();
+  $('report').disabled = gone;
+  $('phone').hidden = !$('qr').content.querySelector('svg');
+  const offers = gone ? [] : view.offers || [];
+  list('offers', JSON.stringify([offers, asks, lang, picked.size]), () => [...(asks === 'vouch' ? [button(w.well, vouch, { className: 'chosen', disabled: !picked.size })] : []),
+    ...offers.map(o => button(text(o.label), () => touch(o)))]);
+  list('items', JSON.stringify([asks && desk.items, asks, lang, [...picked]]), () => asks ? desk.items.map(c => {
+    const b = button(text(c.label), () => asks === 'vouch' ? toggle(c.id) : open({ do: 'log', item: c.id }));
+    if (asks === 'vouch') b.setAttribute('aria-pressed', picked.has(c.id));
+    return b;
+  }) : []);
+  if (!asks) picked.clear();
+  main.classList.toggle('asks', !!asks && !trouble);
+  main.classList.toggle('busy', offers.length > 0);
+  if (form && (now() > Date.parse(form.ends) || performance.now() - touched > idle || desk && form.who && desk.name !== form.who)) shut();
+  tick(main, gone);
 }
-function set(id, s) { if ($(id).textContent !== s) $(id).textContent = s }
+const shown = {};
+function list(id, key, make) { // buttons are made anew only when they change: a finger may be on one
+  if (shown[id] === key) return;
+  shown[id] = key;
+  const at = [...$(id).children].indexOf(document.activeElement);
+  $(id).replaceChildren(...make());
+  if (at >= 0) $(id).children[at]?.focus();
+}
 
-function tick() {
+function tick(main, gone) {
   let s = '';
-  if (view && view.until && performance.now() - heard <= 12000) {
-    const left = Math.max(0, Math.round((Date.parse(view.until) - (Date.now() + skew)) / 1000));
-    const h = Math.floor(left / 3600), m = Math.floor(left / 60) % 60;
+  const until = !gone && view.until ? Date.parse(view.until) : 0;
+  if (until) {
+    const left = Math.max(0, Math.round((until - now()) / 1000)), h = Math.floor(left / 3600), m = Math.floor(left / 60) % 60;
     s = h ? `${h} h ${String(m).padStart(2, '0')}` : left >= 120 ? `${m} min` : `${left} s`;
-    if (lang === 'en') s += ' left'; else s = 'encore ' + s;
+    s = lang === 'en' ? s + ' left' : 'encore ' + s;
+    const all = (until - Date.parse(view.since || view.now)) / 1000;
+    $('arc').style.strokeDasharray = `${all > 0 ? Math.min(100, 100 * left / all) : 0} 100`;
   }
+  if (until) main.dataset.timed = ''; else delete main.dataset.timed;
   set('left', s);
 }
 
-let shown = '';
-function roles(list) {
-  const key = JSON.stringify([list, lang]);
-  if (key === shown) return;
-  shown = key;
-  $('roles').replaceChildren(...list.map(c => {
-    const b = document.createElement('button');
-    b.type = 'button';
-    b.textContent = text(c.label);
-    b.onclick = () => fetch('role', { method: 'POST', body: c.role })
-      .then(async r => { if (!r.ok) set('next', words[lang].roleFailed + await r.text()) })
-      .catch(() => { heard = -1e9; draw() });
+// What people do. Every answer that is no is shown in the machine's words.
+async function send(path, what) {
+  const body = what instanceof FormData ? what : JSON.stringify(what);
+  try {
+    const r = await fetch(path, { method: 'POST', body, headers: { Accept: 'application/json' } });
+    if (r.ok) return r.status === 204 ? {} : await r.json();
+    return { no: await r.json().catch(() => ({ FR: words.fr.lost, EN: words.en.lost })) };
+  } catch { return { no: { FR: words.fr.lost, EN: words.en.lost } } }
+}
+let calm = 0;
+function say(t) { trouble = t; clearTimeout(calm); calm = setTimeout(() => { trouble = null; draw() }, 5000); draw() }
+async function touch(o) {
+  if (['log', 'tag', 'report'].includes(o.do)) return open({ do: o.do });
+  const r = await send('do', { do: o.do, arg: o.arg || '' });
+  if (r.no) say(r.no);
+}
+function toggle(id) { picked.has(id) ? picked.delete(id) : picked.add(id); draw() }
+async function vouch() { const r = await send('do', { do: 'vouch', items: [...picked] }); if (r.no) say(r.no) }
+
+async function open(ask) {
+  const r = await send('form', ask);
+  if (r.no) return say(r.no);
+  form = Object.assign(r, { who: view.desk && view.desk.name, item: r.item || '', by: r.minutes || 0 });
+  $('now').checked = false; set('trouble', '');
+  touched = performance.now();
+  sheet();
+  $('sheet').showModal();
+}
+function sheet() {
+  const w = words[lang];
+  set('title', text(form.title)); set('save', w.save); set('minutes-label', w.minutes); set('cancel', w.cancel); set('minutes', String(form.by));
+  $('stop').querySelector('span').textContent = w.now;
+  $('time').hidden = !form.parts;
+  $('stop').hidden = !form.stop || form.stop !== '*' && form.item !== form.stop;
+  $('save').hidden = false; $('save').disabled = !form.item;
+  $('choices').replaceChildren(...form.items.map(c => {
+    const b = button(text(c.label), () => { form.item = c.id; sheet(); $('choices').querySelector('[aria-checked=true]').focus() });
+    b.setAttribute('role', 'radio'); b.setAttribute('aria-checked', form.item === c.id);
     return b;
   }));
+  $('code').className = '';
+  $('code').replaceChildren(...form.qr ? code(form.qr, w.code) : []);
+}
+function code(qr, what) {
+  const ns = 'http://www.w3.org/2000/svg', svg = document.createElementNS(ns, 'svg'), path = document.createElementNS(ns, 'path');
+  svg.setAttribute('viewBox', `0 0 ${qr.size} ${qr.size}`); svg.setAttribute('role', 'img'); svg.setAttribute('aria-label', what); path.setAttribute('d', qr.path);
+  svg.append(path);
+  return [svg, Object.assign(document.createElement('p'), { textContent: what, className: 'url' })];
+}
+async function save() {
+  const f = new FormData(), mine = form;
+  f.set('item', form.item); f.set('minutes', form.by);
+  if ($('now').checked && !$('stop').hidden) f.set('now', 'on');
+  $('save').disabled = true;
+  const r = await send('form/' + form.token, f);
+  if (form !== mine) return;
+  if (r.no) { set('trouble', text(r.no)); $('save').disabled = false } else shut();
+}
+function shut() { form = null; if ($('sheet').open) $('sheet').close() }
+function phone() { // this panel's own address
+  const w = words[lang];
+  set('title', w.panel); set('cancel', w.close); set('trouble', '');
+  $('choices').replaceChildren(); $('time').hidden = $('stop').hidden = $('save').hidden = true;
+  $('code').className = 'big';
+  $('code').replaceChildren($('qr').content.cloneNode(true));
+  $('sheet').showModal();
+}
+$('sheet').addEventListener('close', () => { form = null });
+$('sheet').addEventListener('pointerdown', () => { touched = performance.now() });
+$('sheet').addEventListener('keydown', () => { touched = performance.now() });
+$('save').onclick = save; $('cancel').onclick = shut; $('report').onclick = () => open({ do: 'report' }); $('phone').onclick = phone;
+for (const b of document.querySelectorAll('[data-add]')) b.onclick = () => { form.by = Math.min(1440, Math.max(0, form.by + Number(b.dataset.add))); set('minutes', String(form.by)) };
+$('lang').onclick = () => { lang = lang === 'en' ? 'fr' : 'en'; try { localStorage.setItem('lang', lang) } catch { /* as above */ } draw(); if (form) sheet() };
+
+// Sounds, where the screen has a loudspeaker and is not one of several: as many beeps as the buzzer gives.
+const beeps = { on: [80], supervised: [80], workshop: [80], maintenance: [80], thanks: [80], ending: [80, 80], refused: [500], unknown: [500], expired: [500], hours: [500], tagged: [500], fault: [400, 400, 400] };
+let last = '', sound = null;
+function beep(sign) {
+  if (sign === last || !last || self !== top) { last = sign; return }
+  last = sign;
+  try {
+    sound ||= new AudioContext();
+    let t = sound.currentTime;
+    for (const ms of beeps[sign] || []) {
+      const o = sound.createOscillator();
+      o.frequency.value = 880; o.connect(sound.destination); o.start(t); o.stop(t + ms / 1000);
+      t += ms / 1000 + .1;
+    }
+  } catch { /* no sound here */ }
 }
 
-$('lang').onclick = () => { lang = lang === 'en' ? 'fr' : 'en'; try { localStorage.setItem('lang', lang) } catch { /* as above */ } draw() };
 function listen() {
   const es = new EventSource('events');
-  es.onmessage = e => { view = JSON.parse(e.data); skew = Date.parse(view.now) - Date.now(); heard = performance.now(); draw() };
+  es.onmessage = e => { view = JSON.parse(e.data); made = Date.parse(view.now); heard = performance.now(); draw(); beep(view.sign) };
   es.onerror = () => { if (es.readyState === 2) { es.close(); setTimeout(listen, 3000) } };
 }
 listen();

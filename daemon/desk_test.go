@@ -1,0 +1,356 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/daemon/control"
+	"portillon/daemon/panel"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// said is what the panel's page would get: nothing, or a refusal in words.
+func (b *bench) touch(o panel.Order) error { return b.touched(b.t.Context(), o) }
+
+func (b *bench) offered() string {
+	var out []string
+	v := b.Panel.Current()
+	for _, o := range v.Offers {
+		out = append(out, strings.TrimSuffix(o.Do+" "+o.Arg, " "))
+	}
+	if v.Desk != nil && v.Desk.Ask != "" {
+		out = append(out, "ask "+v.Desk.Ask)
+	}
+	return strings.Join(out, ", ")
+}
+
+// last is the body of the newest record.
+func (b *bench) since(n int) string { return strings.Join(b.notes.said[n:], " ") }
+
+func (b *bench) fills(a panel.Ask, e panel.Entry) error {
+	f, err := b.open(a)
+	if err != nil {
+		return err
+	}
+	return b.written(b.t.Context(), f.Token, e)
+}
+
+func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
+	b := newBench(t)
+	for _, do := range []string{"report", "log", "tag"} {
+		if _, err := b.open(panel.Ask{Do: do}); !errors.Is(err, panel.CardFirst) {
+			t.Errorf("%s: %v", do, err)
+		}
+	}
+	for _, do := range []string{"untag", "vouch", "power-off"} {
+		if err := b.touch(panel.Order{Do: do}); !errors.Is(err, panel.CardFirst) {
+			t.Errorf("%s: %v", do, err)
+		}
+	}
+	b.tap("DEADBEEF")
+	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.CardFirst) {
+		t.Errorf("a stranger: %v", err)
+	}
+	b.tap(zoe) // refused, and still a member
+	if _, err := b.open(panel.Ask{Do: "report"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.open(panel.Ask{Do: "log"}); !errors.Is(err, panel.NotNow) {
+		t.Errorf("a member logs: %v", err)
+	}
+	if _, err := b.open(panel.Ask{Do: "tag"}); !errors.Is(err, panel.NotNow) {
+		t.Errorf("a member tags: %v", err)
+	}
+	b.now = b.now.Add(session.ChooseFor)
+	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.CardFirst) {
+		t.Errorf("a minute later: %v", err)
+	}
+}
+
+func TestReportIsItsAuthorsThoughAnotherCardComes(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	f, err := b.open(panel.Ask{Do: "report"})
+	if err != nil || !strings.HasPrefix(f.Title.FR, "Léa,") || len(f.Items) != 4 {
+		t.Fatalf("%+v %v", f, err)
+	}
+	b.tap(lea)
+	b.tap(karim)
+	var who policy.MemberID
+	b.Journal = hears{b.notes, func(r session.Record) { who = r.Member }}
+	n := len(b.notes.said)
+	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" || who != "m-020dc2" {
+		t.Errorf("%v %q by %s", err, b.since(n), who)
+	}
+	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
+		t.Errorf("written twice: %v", err)
+	}
+	f, _ = b.open(panel.Ask{Do: "report"})
+	b.now = b.now.Add(formLife)
+	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
+		t.Errorf("after ten minutes: %v", err)
+	}
+}
+
+// hears tells what is recorded.
+type hears struct {
+	*notebook
+	hear func(session.Record)
+}
+
+func (h hears) Append(r session.Record, f map[string][]byte) error {
+	err := h.notebook.Append(r, f)
+	if err == nil {
+		h.hear(r)
+	}
+	return err
+}
+
+func TestFormIsNotUsedUpBeforeItIsOnRecord(t *testing.T) {
+	b := newBench(t)
+	b.tap(zoe)
+	f, _ := b.open(panel.Ask{Do: "report"})
+	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.NotWhat) {
+		t.Error(err)
+	}
+	b.notes.full = true
+	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.NotSaved) {
+		t.Error(err)
+	}
+	b.notes.full = false
+	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
+	b := newBench(t)
+	b.tap(zoe)
+	if err := b.fills(panel.Ask{Do: "report"}, panel.Entry{Item: "dangerous", Note: "fumée\nderrière"}); err != nil {
+		t.Fatal(err)
+	}
+	b.Panel.Settle()
+	if v := b.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "Dangereux, fumée") || strings.Contains(v.Line.FR, "derrière") || !strings.Contains(v.Next.EN, "Reported by a member") {
+		t.Errorf("%+v", v)
+	}
+	b.wants(b.tap(lea), "refused [tagged]")
+	b.tap(ines)
+	if got := b.offered(); !strings.HasPrefix(got, "power-off, log, untag id") {
+		t.Error(got)
+	}
+	if err := b.touch(panel.Order{Do: "untag", Arg: "no such"}); err == nil {
+		t.Error("untagged nothing")
+	}
+	if err := b.touch(panel.Order{Do: "untag", Arg: b.state.Tags[0].ID}); err != nil || len(b.state.Tags) != 0 {
+		t.Error(err)
+	}
+	b.wants(b.tap(ines), "relay off session-end [cooling]")
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+}
+
+func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
+	b := newBench(t)
+	b.tap(ines)
+	b.tap(lea) // helps
+	b.now = b.now.Add(25 * time.Minute)
+	b.wants(b.tap(ines), "relay off session-end [cooling]")
+	if got := b.offered(); got != "tag, ask log" {
+		t.Fatal(got)
+	}
+	if v := b.Panel.Current(); v.Desk.Line.FR != "Léa, qu’est-ce qui a été fait ?" || v.Desk.Items[0].ID != "lens-cleaning" || len(v.Desk.Items) != 4 {
+		t.Errorf("%+v", v.Desk)
+	}
+	f, err := b.open(panel.Ask{Do: "log", Item: "lens-cleaning"})
+	if err != nil || f.Minutes != 25 || !f.Parts {
+		t.Fatalf("%+v %v", f, err)
+	}
+	var r session.Record
+	b.Journal = hears{b.notes, func(x session.Record) { r = x }}
+	b.now = b.now.Add(5 * time.Minute) // slow fingers
+	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20, Photo: "ab"}); err != nil {
+		t.Fatal(err)
+	}
+	if x := r.Body.(wire.InterventionBody); r.Member != "m-020dc2" || x.Endorser == "" || x.Endorser == r.Member || x.Minutes != 20 || x.Photo != "ab" || x.RanBy != wire.RanByRelay || r.Session == "" {
+		t.Errorf("%+v", r)
+	}
+	if _, err := b.open(panel.Ask{Do: "log"}); err == nil {
+		t.Error("a form for whoever comes later")
+	}
+	if d := b.Done["lens-cleaning"]; d.At.IsZero() || len(b.notes.facts[FactDone+"lens-cleaning"]) == 0 {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestPowerIsCutAtThePanelAndComesBackByCardAlone(t *testing.T) {
+	b := newBench(t)
+	b.tap(ines)
+	if err := b.touch(panel.Order{Do: "power-off"}); err != nil || b.relay {
+		t.Fatal(err, b.relay)
+	}
+	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Courant coupé") || b.offered() != "log, tag" {
+		t.Errorf("%+v %s", v.Line, b.offered())
+	}
+	for _, do := range []string{"power-off", "extend", "power-on", "tap", ""} {
+		if err := b.touch(panel.Order{Do: do}); err == nil || b.relay {
+			t.Errorf("%s: %v, relay %v", do, err, b.relay)
+		}
+	}
+	if b.touch(panel.Order{Do: "role", Arg: "user"}); b.relay {
+		t.Error("a role")
+	}
+	b.wants(b.tap(ines), "relay off session-end [cooling]")
+	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
+}
+
+func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
+	b := newBench(t)
+	b.now = time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC) // six in Paris; the laser closes at nine
+	b.tap(lea)
+	if err := b.touch(panel.Order{Do: "extend"}); !errors.Is(err, panel.NotNow) {
+		t.Error(err)
+	}
+	b.now = b.state.Until.Add(-90 * time.Second)
+	b.step(t.Context(), session.Tick{})
+	if v := b.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Toucher pour prolonger" || b.offered() != "extend" {
+		t.Fatalf("%+v %s", v, b.offered())
+	}
+	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.state.Until.Sub(b.now); got != 30*time.Minute+90*time.Second {
+		t.Errorf("%s left", got)
+	}
+	b.now = b.state.Until.Add(-time.Minute) // half an hour before it closes
+	b.step(t.Context(), session.Tick{})
+	b.touch(panel.Order{Do: "extend"})
+	if closes := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC); b.state.Until.After(closes) {
+		t.Errorf("past closing time: %s", b.state.Until)
+	}
+}
+
+func TestMentorVouchesInTwoTouches(t *testing.T) {
+	b := newBench(t)
+	b.tap(jules)
+	b.tap(karim)
+	b.tap(jules)
+	if v := b.Panel.Current(); v.Next.FR != "Karim : présenter sa carte pour dire ce que Jules a réussi" {
+		t.Errorf("%+v", v.Next)
+	}
+	b.wants(b.tap(karim), "[cooling]")
+	if b.offered() != "ask vouch" || b.Panel.Current().Desk.Items[0].ID != "focus" {
+		t.Fatal(b.offered())
+	}
+	for _, items := range [][]string{nil, {"juggling"}, {"focus", "juggling"}} {
+		if err := b.touch(panel.Order{Do: "vouch", Items: items}); !errors.Is(err, panel.NotWhat) {
+			t.Errorf("%v: %v", items, err)
+		}
+	}
+	n := len(b.notes.said)
+	if err := b.touch(panel.Order{Do: "vouch", Items: []string{"settings", "focus", "focus"}}); err != nil || b.since(n) != "vouched" {
+		t.Error(err, b.since(n))
+	}
+	if v := b.Panel.Current(); v.Sign != panel.SignThanks || !strings.Contains(v.Line.FR, "Jules") {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestMentorOfTodayIsNamedToWhoIsRefused(t *testing.T) {
+	b := newBench(t)
+	b.tap(zoe)
+	if v := b.Panel.Current(); strings.Contains(v.Next.FR, "aujourd’hui") {
+		t.Errorf("nobody was here: %q", v.Next.FR)
+	}
+	b.tap(karim)
+	b.tap(karim)
+	b.tap(lea) // no mentor
+	b.tap(lea)
+	b.tap(zoe)
+	if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "(aujourd’hui : Karim)") || !strings.Contains(v.Next.EN, "(today: Karim)") {
+		t.Errorf("%+v", v.Next)
+	}
+	b.tap(jules)
+	b.Panel.Settle()
+	if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
+		t.Errorf("%+v", v.Next)
+	}
+	b.tap(jules)
+	b.now = b.now.Add(24 * time.Hour)
+	b.tap(zoe)
+	if v := b.Panel.Current(); strings.Contains(v.Next.FR, "Karim") {
+		t.Errorf("of yesterday: %q", v.Next.FR)
+	}
+}
+
+func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
+	b := newBench(t)
+	b.upkeep(t.Context())
+	b.tap(lea)
+	b.tap(lea)
+	if len(b.notes.facts[FactDone+"extraction"]) == 0 {
+		t.Error("when it began to count is not kept")
+	}
+	b.state.Ran.Relay = 18*time.Hour + time.Minute
+	b.step(t.Context(), session.Tick{})
+	if v := b.Panel.Current(); v.Note.FR != "Entretien bientôt : nettoyage de la lentille (2 h de marche)" {
+		t.Errorf("%q", v.Note.FR)
+	}
+	b.Done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour), Ran: b.ran()}
+	b.tap(ines)
+	b.upkeep(t.Context())
+	if len(b.state.Tags) != 0 {
+		t.Error("somebody at work is sent away")
+	}
+	b.tap(ines)
+	b.upkeep(t.Context())
+	b.upkeep(t.Context())
+	if v := b.Panel.Current(); len(b.state.Tags) != 1 || !strings.Contains(v.Line.FR, "Entretien à faire : extraction et filtres") || !strings.Contains(v.Line.EN, "extraction and filters") {
+		t.Fatalf("%+v %+v", b.state.Tags, v.Line)
+	}
+	b.wants(b.tap(lea), "refused [tagged]")
+	b.tap(ines)
+	if got := b.offered(); strings.Contains(got, "untag") {
+		t.Errorf("what is due is taken off by doing it: %s", got)
+	}
+	if err := b.fills(panel.Ask{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 30}); err != nil || len(b.state.Tags) != 0 {
+		t.Errorf("%v %+v", err, b.state.Tags)
+	}
+	b.tap(ines)
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+}
+
+func TestHoursOutliveTheDaemon(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	b.now = b.now.Add(90 * time.Minute)
+	b.tap(lea)
+	var kept session.Hours
+	if err := json.Unmarshal(b.notes.facts[FactHours], &kept); err != nil || kept.Relay < 90*time.Minute || b.hours() != 1.5 {
+		t.Errorf("%v %+v %v", err, kept, b.hours())
+	}
+	p := b.Parts
+	p.Ran = kept
+	if m := New(p); m.ran() != kept.Relay {
+		t.Error(m.ran())
+	}
+}
+
+func TestCardThatProvedLessThanTheMachineAsksForStandsNowhere(t *testing.T) {
+	b := strongBench(t)
+	b.state.ReaderDown = false
+	b.proves(ines, 0)
+	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.CardFirst) {
+		t.Error(err)
+	}
+}
+
+func TestOperatorsTagsAreNotTheMachinesOwn(t *testing.T) {
+	b := newBench(t)
+	if rep := b.order(t.Context(), control.Request{Do: "tag", Tag: "due:lens", Reason: "x"}, ""); !rep.Wrong {
+		t.Errorf("%+v", rep)
+	}
+}

@@ -1,0 +1,85 @@
+package panel
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"portillon/policy"
+)
+
+// Clerk is the machine as people use it at its panel. Its methods block until the machine's loop has answered, and may be called at
+// once. A Refusal says why something cannot be, in words for whoever asked; nothing of it switches a relay on.
+type Clerk interface {
+	// Do carries out what needs a touch and nothing more.
+	Do(ctx context.Context, o Order) error
+	// Form opens a form to write in, for whoever tapped in the last minute; or, with a token, the one that was opened before.
+	Form(ctx context.Context, a Ask) (Form, error)
+	// Write fills the form in. It is used up once its record is on the disk, and not before.
+	Write(ctx context.Context, token string, e Entry) error
+}
+
+// Refusal is an answer that somebody at the panel reads.
+type Refusal policy.Text
+
+// Error implements error.
+func (r Refusal) Error() string { return r.EN }
+
+// Order is a touch.
+type Order struct {
+	Do    string   `json:"do"`              // role, extend, power-off, untag, vouch
+	Arg   string   `json:"arg,omitempty"`   // the role, the tag
+	Items []string `json:"items,omitempty"` // vouch: what the learner did well
+}
+
+// Ask is for a form.
+type Ask struct {
+	Do    string `json:"do,omitempty"`   // log, report, tag
+	Item  string `json:"item,omitempty"` // what was touched already
+	Token string `json:"token,omitempty"`
+}
+
+// Form is a one-time permission to write one thing, bound to who tapped and to their session. It is for whoever holds its token.
+type Form struct {
+	Token   string      `json:"token"`
+	Do      string      `json:"do"`
+	Title   policy.Text `json:"title"`
+	Items   []Choice    `json:"items"`
+	Item    string      `json:"item,omitempty"`
+	Minutes int         `json:"minutes,omitempty"` // how long the work took, as far as the machine knows; the form asks for it
+	Parts   bool        `json:"parts,omitempty"`   // the form asks for what was put in
+	Stop    string      `json:"stop,omitempty"`    // with this item the form asks whether to stop at once
+	Ends    time.Time   `json:"ends"`
+	URL     string      `json:"url,omitempty"` // where a phone finds it; empty: phones cannot reach this panel
+	QR      *QR         `json:"qr,omitempty"`
+	Lang    string      `json:"lang,omitempty"`
+}
+
+// Entry is a form filled in.
+type Entry struct {
+	Item    string
+	Minutes int
+	Parts   string
+	Note    string
+	Now     bool
+	Photo   string // the name that Photos gave it; empty: none
+}
+
+// Choice is one of several that may be touched.
+type Choice struct {
+	ID    string      `json:"id"`
+	Label policy.Text `json:"label"`
+}
+
+// Offer is a button that does what it says.
+type Offer struct {
+	Do    string      `json:"do"` // as in Order, or log, report, tag: it opens a form
+	Arg   string      `json:"arg,omitempty"`
+	Label policy.Text `json:"label"`
+}
+
+// Photos keeps pictures. Save reads one of at most MaxPhoto bytes and returns its name, the SHA-256 of what it kept; an error of
+// type Refusal says what is wrong with it.
+type Photos interface {
+	Save(r io.Reader) (name string, err error)
+}

@@ -1,0 +1,265 @@
+package panel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"portillon/policy"
+)
+
+// What is sent by a page is small; a picture comes in a form of at most this.
+const (
+	maxOrder = 4 << 10
+	maxForm  = MaxPhoto + 64<<10
+	maxNote  = 500 // bytes, as a record has it
+	maxParts = 200
+)
+
+var notHere = Refusal{FR: "Ce panneau n’a pas de machine derrière lui", EN: "No machine stands behind this panel"}
+
+// do is POST /do: a touch.
+func (p *Panel) do(w http.ResponseWriter, r *http.Request) {
+	var o Order
+	if !p.read(w, r, &o) {
+		return
+	}
+	if err := p.c.Clerk.Do(r.Context(), o); err != nil {
+		refuse(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// ask is POST /form: a form for whoever tapped.
+func (p *Panel) ask(w http.ResponseWriter, r *http.Request) {
+	var a Ask
+	if !p.read(w, r, &a) {
+		return
+	}
+	a.Token = ""
+	f, err := p.c.Clerk.Form(r.Context(), a)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	if p.c.URL != "" {
+		f.URL = strings.TrimSuffix(p.c.URL, "/") + "/form/" + f.Token
+		f.QR = newQR(f.URL)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(f)
+}
+
+// read takes a small JSON body.
+func (p *Panel) read(w http.ResponseWriter, r *http.Request, into any) bool {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		http.Error(w, "this is nothing that a panel sends: "+err.Error(), http.StatusBadRequest)
+		return false
+	}
+	if p.c.Clerk == nil {
+		refuse(w, r, notHere)
+		return false
+	}
+	return true
+}
+
+// form is GET /form/TOKEN: the form on a phone.
+func (p *Panel) form(w http.ResponseWriter, r *http.Request) {
+	if p.c.Clerk == nil {
+		p.leaf(w, http.StatusNotFound, notHere)
+		return
+	}
+	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: r.PathValue("token")})
+	if err != nil {
+		p.leaf(w, http.StatusGone, err)
+		return
+	}
+	p.mu.Lock()
+	name := p.c.Name
+	p.mu.Unlock()
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	io.WriteString(w, phone(f, name))
+}
+
+// write is POST /form/TOKEN: a form filled in, by the panel's own page or by a phone.
+func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
+	asked := strings.Contains(r.Header.Get("Accept"), "application/json")
+	fail := func(err error) {
+		if asked {
+			refuse(w, r, err)
+		} else {
+			p.leaf(w, http.StatusConflict, err)
+		}
+	}
+	if p.c.Clerk == nil {
+		fail(notHere)
+		return
+	}
+	token := r.PathValue("token")
+	if _, err := p.c.Clerk.Form(r.Context(), Ask{Token: token}); err != nil { // before a picture is taken in
+		fail(err)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	e, err := p.entry(r)
+	if err == nil {
+		err = p.c.Clerk.Write(r.Context(), token, e)
+	}
+	switch {
+	case err != nil:
+		fail(err)
+	case asked:
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		p.leaf(w, http.StatusOK, nil)
+	}
+}
+
+// entry reads what was filled in, part by part: a picture is never held twice.
+func (p *Panel) entry(r *http.Request) (e Entry, err error) {
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return e, Refusal{FR: "Ce n’est pas un formulaire de ce panneau", EN: "This is no form of this panel"}
+	}
+	for {
+		part, err := parts.NextPart()
+		if errors.Is(err, io.EOF) {
+			return e, nil
+		}
+		if err == nil {
+			err = p.field(&e, part)
+		}
+		if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
+			return e, errTooBig
+		}
+		if err != nil {
+			return e, err
+		}
+	}
+}
+
+func (p *Panel) field(e *Entry, part *multipart.Part) (err error) {
+	if part.FormName() == "photo" {
+		if part.FileName() == "" {
+			return nil
+		}
+		if p.c.Photos == nil {
+			return errFull
+		}
+		e.Photo, err = p.c.Photos.Save(part)
+		return err
+	}
+	b, err := io.ReadAll(io.LimitReader(part, 4*maxNote))
+	if err != nil {
+		return err
+	}
+	switch s := plain(string(b)); part.FormName() {
+	case "item":
+		e.Item = s
+	case "minutes":
+		if e.Minutes, err = strconv.Atoi(s); s != "" && (err != nil || e.Minutes < 0 || e.Minutes > 24*60) {
+			return Refusal{FR: "Les minutes vont de 0 à 1440", EN: "Minutes go from 0 to 1440"}
+		}
+	case "parts":
+		e.Parts = s
+		return bounded(s, maxParts)
+	case "note":
+		e.Note = s
+		return bounded(s, maxNote)
+	case "now":
+		e.Now = s == "on" || s == "true"
+	}
+	return nil
+}
+
+func bounded(s string, most int) error {
+	if len(s) > most {
+		return tooLong(most)
+	}
+	return nil
+}
+
+// refuse answers a page: a Refusal in both languages, anything else as our own fault.
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	code, text := http.StatusConflict, Refusal{}
+	if !errors.As(err, &text) {
+		code, text = http.StatusServiceUnavailable, Refusal{FR: "La machine n’a pas pu le noter : " + err.Error(), EN: "The machine could not write it down: " + err.Error()}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(policy.Text(text))
+}
+
+// leaf is a page of one sentence, on a phone. nil: it is done.
+func (p *Panel) leaf(w http.ResponseWriter, code int, err error) {
+	t := Refusal{FR: "Merci, c’est noté.", EN: "Thank you, it is written down."}
+	if err != nil && !errors.As(err, &t) {
+		t, code = Refusal{FR: "La machine n’a pas pu le noter. Réessayer dans un moment.", EN: "The machine could not write it down. Try again in a moment."}, http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	back := ""
+	if err != nil {
+		back = `<p>` + both(policy.Text{FR: "Revenir en arrière : ce qui était écrit y est encore.", EN: "Go back: what was written is still there."}) + `</p>`
+	}
+	fmt.Fprintf(w, phoneHead+`<h1>%s</h1>%s</main></html>`, "Portillon", both(policy.Text(t)), back)
+}
+
+const phoneHead = `<!doctype html><html lang="fr"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>%s</title>` +
+	`<link rel="stylesheet" href="/panel.css"><main class="phone">`
+
+// both is a text in French and in English, one under the other: a phone's owner need not choose.
+func both(t policy.Text) string {
+	fr, en := html.EscapeString(t.FR), html.EscapeString(t.EN)
+	switch {
+	case t.FR == "" || t.FR == t.EN:
+		return en
+	case t.EN == "":
+		return fr
+	}
+	return fr + ` <small lang="en">` + en + `</small>`
+}
+
+// phone is a form as a page that needs no script; with one, pictures are made smaller before they are sent.
+func phone(f Form, machine policy.Text) string {
+	var b strings.Builder
+	title := machine.FR
+	if title == "" {
+		title = machine.EN
+	}
+	fmt.Fprintf(&b, phoneHead, html.EscapeString(title))
+	fmt.Fprintf(&b, `<p>%s</p><h1>%s</h1><form method="post" enctype="multipart/form-data"><fieldset><legend>%s</legend>`,
+		both(machine), both(f.Title), both(policy.Text{FR: "Quoi ?", EN: "What?"}))
+	for _, c := range f.Items {
+		checked := ""
+		if c.ID == f.Item {
+			checked = " checked"
+		}
+		fmt.Fprintf(&b, `<label><input type="radio" name="item" required value="%s"%s> <span>%s</span></label>`, html.EscapeString(c.ID), checked, both(c.Label))
+	}
+	b.WriteString(`</fieldset>`)
+	ask := func(name, attributes string, t policy.Text) {
+		fmt.Fprintf(&b, `<label>%s<input name="%s" %s></label>`, both(t), name, attributes)
+	}
+	if f.Parts {
+		ask("minutes", fmt.Sprintf(`type="number" min="0" max="1440" value="%d"`, f.Minutes), policy.Text{FR: "Minutes", EN: "minutes"})
+		ask("parts", `maxlength="200"`, policy.Text{FR: "Pièces", EN: "Parts"})
+	}
+	fmt.Fprintf(&b, `<label>%s<textarea name="note" maxlength="500" rows="3"></textarea></label>`, both(policy.Text{FR: "Une phrase", EN: "A sentence"}))
+	ask("photo", `type="file" accept="image/jpeg" data-small`, policy.Text{FR: "Photo", EN: "photo"})
+	if f.Stop != "" {
+		fmt.Fprintf(&b, `<label class="row"><input type="checkbox" name="now"> <span>%s</span></label>`,
+			both(policy.Text{FR: "Si dangereux : arrêter tout de suite, sans attendre la fin du travail", EN: "If dangerous: stop at once, do not wait for the job to end"}))
+	}
+	fmt.Fprintf(&b, `<button>%s</button></form></main><script src="/phone.js"></script></html>`, both(policy.Text{FR: "Noter", EN: "Save"}))
+	return b.String()
+}

@@ -1,0 +1,251 @@
+package panel
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"portillon/policy"
+)
+
+// desk is a clerk with one form, which takes one entry.
+type desk struct {
+	did   []Order
+	wrote []Entry
+	no    error
+}
+
+func (d *desk) Do(_ context.Context, o Order) error {
+	d.did = append(d.did, o)
+	return d.no
+}
+
+func (d *desk) Form(_ context.Context, a Ask) (Form, error) {
+	if a.Token != "" && a.Token != "t0ken" || len(d.wrote) > 0 && d.no == nil {
+		return Form{}, FormOver
+	}
+	return Form{Token: "t0ken", Do: a.Do, Title: WhatIsWrong("<Léa>"), Items: []Choice{{"noise", ProblemName("noise")}, {"dangerous", ProblemName("dangerous")}},
+		Stop: "dangerous", Parts: true, Minutes: 12}, nil
+}
+
+func (d *desk) Write(_ context.Context, _ string, e Entry) error {
+	d.wrote = append(d.wrote, e)
+	return d.no
+}
+
+type part struct{ name, file, data string }
+
+func filled(parts ...part) (string, io.Reader) {
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for _, p := range parts {
+		if p.file == "" {
+			w.WriteField(p.name, p.data)
+			continue
+		}
+		f, _ := w.CreateFormFile(p.name, p.file)
+		io.WriteString(f, p.data)
+	}
+	w.Close()
+	return w.FormDataContentType(), &b
+}
+
+func post(t *testing.T, p *Panel, path, kind string, body io.Reader, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest("POST", "http://laser"+path, body)
+	r.Header.Set("Content-Type", kind)
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	p.Handler().ServeHTTP(w, r)
+	return w
+}
+
+func TestTouchesComeFromThisPageAloneAndAreOnesItMakes(t *testing.T) {
+	d := &desk{}
+	p := New(Config{Clerk: d})
+	for _, c := range []struct {
+		body, site string
+		code       int
+	}{{`{"do":"untag","arg":"t1"}`, "same-origin", 204}, {`{"do":"untag","arg":"t1"}`, "cross-site", 403}, {`{"do":"untag","relay":true}`, "", 400}, {``, "", 400},
+		{`{"do":"` + strings.Repeat("x", maxOrder) + `"}`, "", 400}} {
+		if w := post(t, p, "/do", "application/json", strings.NewReader(c.body), "Sec-Fetch-Site", c.site); w.Code != c.code {
+			t.Errorf("%.40s from %q: %d %s", c.body, c.site, w.Code, w.Body)
+		}
+	}
+	if len(d.did) != 1 || d.did[0].Arg != "t1" {
+		t.Errorf("%+v", d.did)
+	}
+	d.no = CardFirst
+	w := post(t, p, "/do", "application/json", strings.NewReader(`{"do":"power-off"}`))
+	var said policy.Text
+	if json.Unmarshal(w.Body.Bytes(), &said) != nil || w.Code != http.StatusConflict || said != policy.Text(CardFirst) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := post(t, New(Config{}), "/do", "", strings.NewReader(`{"do":"x"}`)); w.Code != http.StatusConflict {
+		t.Error("a panel without a machine")
+	}
+}
+
+func TestFormIsOpenedWithItsCodeAndFilledInOnce(t *testing.T) {
+	d := &desk{}
+	p := New(Config{Clerk: d, URL: "http://laser.local:8037/", Photos: Album{t.TempDir(), 1 << 20}})
+	w := post(t, p, "/form", "application/json", strings.NewReader(`{"do":"report"}`))
+	var f Form
+	if json.Unmarshal(w.Body.Bytes(), &f) != nil || f.URL != "http://laser.local:8037/form/t0ken" || f.QR == nil || f.QR.Size < 29+8 || !strings.HasPrefix(f.QR.Path, "M4 4h7v1h-7z") {
+		t.Fatalf("%s", w.Body)
+	}
+	kind, body := filled(part{name: "item", data: "noise"}, part{name: "minutes", data: "15"}, part{name: "parts", data: " courroie "}, part{name: "note", data: "<script>alert(1)</script>\r\nça grince\x00\u202e"},
+		part{name: "now", data: "on"}, part{name: "photo", file: "p.jpg", data: string(photograph(t))}, part{name: "sudo", data: "1"})
+	if w := post(t, p, "/form/t0ken", kind, body, "Accept", "application/json"); w.Code != http.StatusNoContent {
+		t.Fatal(w.Code, w.Body)
+	}
+	e := d.wrote[0]
+	if e.Item != "noise" || e.Minutes != 15 || e.Parts != "courroie" || e.Note != "<script>alert(1)</script>\nça grince" || !e.Now || len(e.Photo) != 64 {
+		t.Errorf("%+v", e)
+	}
+	kind, body = filled(part{name: "item", data: "noise"})
+	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "déjà servi") || len(d.wrote) != 1 {
+		t.Error(w.Code, w.Body)
+	}
+}
+
+func TestPhoneSeesTheFormWithEveryWordEscaped(t *testing.T) {
+	w := httptest.NewRecorder()
+	New(Config{Clerk: &desk{}, Name: policy.Text{FR: "Découpe <b>", EN: "Laser"}}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/t0ken", nil))
+	s := w.Body.String()
+	if w.Code != 200 || strings.Contains(s, "<Léa>") || strings.Contains(s, "<b>") || !strings.Contains(s, "&lt;Léa&gt;, quel est le problème") || !strings.Contains(s, `value="12"`) {
+		t.Error(w.Code, s)
+	}
+	w = httptest.NewRecorder()
+	New(Config{Clerk: &desk{}}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/other", nil))
+	if w.Code != http.StatusGone || !strings.Contains(w.Body.String(), "expiré") {
+		t.Error(w.Code, w.Body)
+	}
+}
+
+func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
+	long := strings.Repeat("é", 300)
+	for name, c := range map[string]struct {
+		p    part
+		want string
+	}{
+		"a photo of 50 MB":     {part{"photo", "p.jpg", string(photograph(t)) + strings.Repeat("x", 50<<20)}, "4 Mo au plus"},
+		"a photo just too big": {part{"photo", "p.jpg", strings.Repeat("x", MaxPhoto+1)}, "4 Mo au plus"},
+		"a text as a photo":    {part{"photo", "p.jpg", "MZ\x90"}, "pas une photo JPEG"},
+		"a picture of SVG":     {part{"photo", "p.svg", "<svg onload=alert(1)>"}, "pas une photo JPEG"},
+		"a long note":          {part{"note", "", long}, "500 caractères"},
+		"long parts":           {part{"parts", "", long}, "200 caractères"},
+		"minutes":              {part{"minutes", "", "-3"}, "de 0 à 1440"},
+		"more minutes":         {part{"minutes", "", "an hour"}, "de 0 à 1440"},
+	} {
+		d := &desk{}
+		kind, body := filled(part{name: "item", data: "noise"}, c.p)
+		w := post(t, New(Config{Clerk: d, Photos: Album{t.TempDir(), 64 << 20}}), "/form/t0ken", kind, body)
+		if w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), c.want) || len(d.wrote) != 0 {
+			t.Errorf("%s: %d %.200s, %d written", name, w.Code, w.Body, len(d.wrote))
+		}
+	}
+	d := &desk{}
+	if w := post(t, New(Config{Clerk: d}), "/form/t0ken", "application/json", strings.NewReader("{}")); w.Code != http.StatusConflict || len(d.wrote) != 0 {
+		t.Error(w.Code, w.Body)
+	}
+	d.no = errors.New("database is locked: /var/lib/portillon/secret")
+	kind, body := filled(part{name: "item", data: "noise"})
+	if w := post(t, New(Config{Clerk: d}), "/form/t0ken", kind, body); w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "secret") {
+		t.Error(w.Code, w.Body)
+	}
+}
+
+func TestOnlyNamesOfTheLocalNetworkReachThePanel(t *testing.T) {
+	p := New(Config{URL: "http://atelier.example.org:8037"})
+	for host, want := range map[string]int{"127.0.0.1:8037": 200, "[::1]:8037": 200, "laser": 200, "laser.local:80": 200, "192.168.1.7": 200, "atelier.example.org:8037": 200,
+		"evil.example.com": 421, "127.0.0.1.evil.example": 421, "laser.local.evil.example": 421, "": 200} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		if p.Handler().ServeHTTP(w, r); w.Code != want {
+			t.Errorf("%q: %d, want %d", host, w.Code, want)
+		}
+	}
+}
+
+// photograph is a JPEG as a phone makes it: with Exif that says where it was taken, a comment, and something after its end.
+func photograph(t testing.TB) []byte {
+	t.Helper()
+	img := image.NewRGBA(image.Rect(0, 0, 32, 24))
+	for i := range 32 * 24 {
+		img.Set(i%32, i/32, color.RGBA{byte(i), byte(7 * i), byte(i * i), 255})
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	exif := "Exif\x00\x00GPS 48.85 2.35"
+	out := append([]byte{0xff, 0xd8, 0xff, 0xe1, 0, byte(len(exif) + 2)}, exif...)
+	out = append(out, 0xff, 0xfe, 0, 6, 'p', 'r', 'i', 'v')
+	out = append(out, b.Bytes()[2:]...)
+	return append(out, "PK\x03\x04 a zip behind the picture"...)
+}
+
+func TestPhotoIsKeptWithoutWhereItWasTaken(t *testing.T) {
+	a := Album{t.TempDir(), 10 << 10}
+	name, err := a.Save(bytes.NewReader(photograph(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(a.Dir + "/" + name + ".jpg")
+	if err != nil || bytes.Contains(b, []byte("GPS")) || bytes.Contains(b, []byte("priv")) || bytes.Contains(b, []byte("zip")) {
+		t.Errorf("%v: it says where it was taken: %q", err, b)
+	}
+	if img, err := jpeg.Decode(bytes.NewReader(b)); err != nil || img.Bounds().Dx() != 32 {
+		t.Errorf("the picture is lost: %v", err)
+	}
+	if again, err := a.Save(bytes.NewReader(photograph(t))); again != name || err != nil {
+		t.Error(again, err)
+	}
+	a.Max = int64(len(b)) + 100
+	if _, err := a.Save(bytes.NewReader(photograph(t))); !errors.Is(err, error(errFull)) {
+		t.Error(err)
+	}
+	os.WriteFile(a.Dir+"/new-1", nil, 0o600)
+	a.Forget()
+	if all, _ := os.ReadDir(a.Dir); len(all) != 1 {
+		t.Errorf("%v", all)
+	}
+}
+
+// A JPEG by another hand: the standard library reads what is left of it as it read the whole.
+func FuzzJPEG(f *testing.F) {
+	f.Add(photograph(f))
+	f.Add([]byte{0xff, 0xd8, 0xff, 0xd9})
+	f.Add([]byte{0xff, 0xd8, 0xff, 0xff, 0xff, 0xe1, 0, 2, 0xff, 0xda, 0, 2, 1, 0xff, 0, 0xff, 0xd0, 2, 0xff, 0xd9})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		out, err := bare(data)
+		if err != nil {
+			return
+		}
+		if again, err := bare(out); err != nil || !bytes.Equal(again, out) {
+			t.Errorf("what was kept is no picture any more, or not bare: %v", err)
+		}
+		if len(data) > 1<<16 {
+			return
+		}
+		was, err1 := jpeg.DecodeConfig(bytes.NewReader(data))
+		if is, err2 := jpeg.DecodeConfig(bytes.NewReader(out)); err1 == nil && (err2 != nil || is.Width != was.Width) {
+			t.Errorf("%v, %dx%d was %dx%d", err2, is.Width, is.Height, was.Width, was.Height)
+		}
+	})
+}

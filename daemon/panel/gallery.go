@@ -1,0 +1,61 @@
+package panel
+
+import (
+	"time"
+
+	"portillon/policy"
+)
+
+// Shown is a view with the name of what it is a picture of.
+type Shown struct {
+	Name string
+	View View
+}
+
+// Gallery is every state of a panel once, for tests, pictures and whoever wants to see the words.
+func Gallery(now time.Time) []Shown {
+	c := Clock{time.UTC}
+	badge := policy.Text{FR: "Il manque le badge « Découpe laser - Utilisateur autonome »", EN: "The badge “Découpe laser - Utilisateur autonome” is missing"}
+	ask := policy.Text{FR: "Prochaine étape : demander à un mentor", EN: "Next step: ask a mentor"}
+	user, maintainer := RoleName(policy.User), RoleName(policy.Maintainer)
+	desk := &Desk{Name: "Inès", Until: now.Add(time.Minute)}
+	with := func(v View, role policy.Text, offers ...Offer) View {
+		v.Role, v.Offers, v.Desk = role, offers, desk
+		return v
+	}
+	praise, done := Ready(), c.Cooling(now, now.Add(3*time.Minute))
+	praise.Desk = &Desk{Name: "Karim", Until: now.Add(time.Minute), Ask: "vouch", Line: WhatWentWell("Karim", "Léa"), Items: []Choice{
+		{"focus", policy.Text{FR: "Mise au point", EN: "Focusing"}}, {"settings", policy.Text{FR: "Choix des réglages", EN: "Choosing settings"}},
+		{"fire-watch", policy.Text{FR: "Surveillance de la découpe", EN: "Watching the cut"}}, {"clean-up", policy.Text{FR: "Rangement et nettoyage", EN: "Tidying up"}}}}
+	done.Desk = &Desk{Name: "Inès", Until: now.Add(time.Minute), Ask: "log", Line: WhatWasDone("Inès"), Items: []Choice{
+		{"lens-cleaning", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaned"}}, {"mirror-alignment", policy.Text{FR: "Alignement des miroirs", EN: "Mirrors aligned"}},
+		{"extraction", policy.Text{FR: "Extraction et filtres", EN: "Extraction and filters"}}, {"belt-tension", policy.Text{FR: "Tension des courroies", EN: "Belts tightened"}}}}
+	done.Offers = []Offer{OfferTag()}
+	called := Ready()
+	called.Next = CallMentor("Karim", "Léa")
+	soon := Ready()
+	soon.Note = Needs(policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaned"}, false, true, 2*time.Hour)
+	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
+	return []Shown{
+		{"ready", Ready()}, {"maintenance soon", soon}, {"reading", OneMoment()},
+		{"on", with(c.On("Léa", now, now.Add(2*time.Hour)), user)}, {"on without end", with(c.On("Léa", now, time.Time{}), user)},
+		{"on, other roles", with(c.On("Inès", now, now.Add(2*time.Hour)), user, OfferRole(policy.Mentor), OfferRole(policy.Maintainer))},
+		{"supervised", c.Supervised("Léa", "Karim", now, now.Add(time.Hour))}, {"workshop", c.Workshop("Nour", now, now.Add(4*time.Hour))},
+		{"ending", c.Ending(now, now.Add(2*time.Minute), false)}, {"ending, extend", with(c.Ending(now, now.Add(2*time.Minute), true), user, OfferExtend(30*time.Minute))},
+		{"finishing", Finishing()}, {"cooling", c.Cooling(now, now.Add(3*time.Minute))},
+		{"awaiting", Awaiting("Léa", now, now.Add(time.Minute), []string{"Karim", "Nour"})}, {"nobody came", NobodyCame("Léa")},
+		{"refused", Refused(policy.NoBadge, badge, Today(ask, []string{"Karim", "Nour"}))},
+		{"expired", Refused(policy.BadgeExpired, policy.Text{FR: "Le badge « Découpe laser - Utilisateur autonome » a expiré le 3 mars", EN: "The badge “Découpe laser - Utilisateur autonome” expired on 3 March"},
+			policy.Text{FR: "Prochaine étape : une séance de remise à niveau", EN: "Next step: a refresher session"})},
+		{"outside hours", Refused(policy.OutsideHours, policy.Text{FR: "La machine ouvre demain à 9 h 00", EN: "The machine opens tomorrow at 9:00"}, policy.Text{})},
+		{"unknown", Unknown("7F3A")}, {"occupied", Occupied("Léa")},
+		{"tagged", c.TaggedOut(now, belt, policy.Maintainer)}, {"tagged by a member", c.TaggedOut(now, ProblemName("dangerous"), policy.User)}, {"tagged by the office", c.TaggedOut(time.Time{}, belt, policy.NoRole)},
+		{"maintenance", with(Maintenance("Inès", ""), maintainer, OfferPowerOff(), OfferLog(), OfferTag())}, {"maintenance with a helper", Maintenance("Inès", "Léa")},
+		{"dark", with(Dark("Inès"), maintainer, OfferLog(), OfferUntag("t", belt))},
+		{"what was done", done}, {"what went well", praise}, {"a mentor is called", called},
+		{"logged", Logged("Léa", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaned"})}, {"thanked", Thanked("Léa")}, {"vouched", Vouched("Léa")},
+		{"e-stop", Fault("e-stop")}, {"guard", Fault("guard-lost")}, {"door", Fault("door")}, {"contactor", Fault("contactor")}, {"runs", Fault("runs")}, {"other fault", Fault("?")},
+		{"silent", Silent(false)}, {"silent while on", Silent(true)}, {"clock", Unsure(true)}, {"clock, passed over", Unsure(false)},
+		{"no journal", CannotRecord()}, {"too slow", TooSlow()}, {"no policy", NoPolicy()},
+	}
+}

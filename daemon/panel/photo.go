@@ -1,0 +1,178 @@
+package panel
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"portillon/policy"
+)
+
+// MaxPhoto bounds a picture. The phone's page makes it smaller before it is sent.
+const MaxPhoto = 4 << 20
+
+// Album keeps pictures in a folder, each under the SHA-256 of what it holds. It keeps JPEG alone, and of that the picture alone: where
+// and with what it was taken (Exif), thumbnails and comments are thrown away.
+type Album struct {
+	Dir string
+	Max int64 // bytes in all; more is refused
+}
+
+// What may be wrong with a picture.
+var (
+	errTooBig = Refusal{FR: "La photo est trop grande : 4 Mo au plus", EN: "The photo is too big: 4 MB at most"}
+	errNoJPEG = Refusal{FR: "Ce fichier n’est pas une photo JPEG", EN: "This file is not a JPEG photo"}
+	errFull   = Refusal{FR: "La machine n’a plus de place pour des photos", EN: "The machine has no room left for photos"}
+)
+
+// Save implements Photos. The file is on the disk when it returns.
+func (a Album) Save(r io.Reader) (string, error) {
+	data, err := io.ReadAll(io.LimitReader(r, MaxPhoto+1))
+	switch {
+	case err != nil:
+		return "", err
+	case len(data) > MaxPhoto:
+		return "", errTooBig
+	}
+	data, err = bare(data)
+	if err != nil {
+		return "", errNoJPEG
+	}
+	if err := a.room(int64(len(data))); err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	name := hex.EncodeToString(sum[:])
+	return name, a.write(name+".jpg", data)
+}
+
+// room says whether more may be kept.
+func (a Album) room(more int64) error {
+	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
+		return err
+	}
+	all, err := os.ReadDir(a.Dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		if i, err := f.Info(); err == nil {
+			more += i.Size()
+		}
+	}
+	if more > a.Max {
+		return errFull
+	}
+	return nil
+}
+
+func (a Album) write(name string, data []byte) error {
+	f, err := os.CreateTemp(a.Dir, "new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(a.Dir, name))
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// Forget removes what an interrupted Save left.
+func (a Album) Forget() {
+	left, _ := filepath.Glob(filepath.Join(a.Dir, "new-*"))
+	for _, f := range left {
+		os.Remove(f)
+	}
+}
+
+var errJPEG = errors.New("not a JPEG")
+
+// Markers of a JPEG (ITU-T T.81, table B.1).
+const (
+	soi, eoi, sos = 0xd8, 0xd9, 0xda
+	rst0, rst7    = 0xd0, 0xd7
+	app0, app14   = 0xe0, 0xee // JFIF; Adobe, which says how colours are meant
+	app15, com    = 0xef, 0xfe
+)
+
+// bare is a JPEG's picture: from SOI to EOI, without the segments that applications and cameras add.
+func bare(b []byte) ([]byte, error) {
+	if len(b) < 4 || b[0] != 0xff || b[1] != soi {
+		return nil, errJPEG
+	}
+	out, framed := append([]byte{}, b[:2]...), false
+	for i := 2; ; {
+		for i+1 < len(b) && b[i] == 0xff && b[i+1] == 0xff { // fill bytes (B.1.1.2)
+			i++
+		}
+		if i+1 >= len(b) || b[i] != 0xff {
+			return nil, errJPEG
+		}
+		m := b[i+1]
+		if m == eoi {
+			if !framed {
+				return nil, errJPEG
+			}
+			return append(out, 0xff, eoi), nil
+		}
+		if i+3 >= len(b) || m < 0xc0 || m == soi || m >= rst0 && m <= rst7 {
+			return nil, errJPEG
+		}
+		end := i + 2 + int(b[i+2])<<8 + int(b[i+3])
+		if end < i+4 || end > len(b) {
+			return nil, errJPEG
+		}
+		keep := m != com && (m < app0 || m > app15 || m == app0 || m == app14)
+		if keep {
+			out = append(out, b[i:end]...)
+		}
+		if m == sos {
+			framed = true
+			end = scan(b, end)
+			out = append(out, b[i+2+int(b[i+2])<<8+int(b[i+3]):end]...)
+		}
+		i = end
+	}
+}
+
+// scan is where the coded picture that begins at i ends: at the next marker that is none of its own.
+func scan(b []byte, i int) int {
+	for i < len(b) {
+		n := bytes.IndexByte(b[i:], 0xff)
+		if n < 0 || i+n+1 >= len(b) {
+			return len(b)
+		}
+		i += n
+		if m := b[i+1]; m != 0 && (m < rst0 || m > rst7) && m != 0xff {
+			return i
+		}
+		i++
+	}
+	return i
+}
+
+// plain is a line or a text that somebody wrote, without control characters but for line ends.
+func plain(s string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' || r == 0x7f || r == '\ufeff' || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return -1
+		}
+		return r
+	}, strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\r\n", "\n")))
+}
+
+// tooLong says how long a text may be.
+func tooLong(most int) Refusal {
+	n := map[int]string{200: "200", 500: "500"}[most]
+	return Refusal(policy.Text{FR: "Le texte est trop long : " + n + " caractères au plus", EN: "The text is too long: " + n + " characters at most"})
+}

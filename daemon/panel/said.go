@@ -1,0 +1,131 @@
+package panel
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"portillon/policy"
+)
+
+// What is asked, offered and answered at the panel, beside the states of words.go.
+
+// Logged thanks for an intervention.
+func Logged(name string, kind policy.Text) View {
+	return View{Sign: SignThanks,
+		Line: policy.Text{FR: "Intervention notée pour " + name + " : " + kind.In(policy.French), EN: "Intervention logged for " + name + ": " + kind.In(policy.English)}}
+}
+
+// Thanked thanks for a report.
+func Thanked(name string) View {
+	return View{Sign: SignThanks, Line: policy.Text{FR: "Merci " + name + ". Le problème est noté", EN: "Thank you, " + name + ". The problem is written down"},
+		Next: policy.Text{FR: "Un mainteneur le verra", EN: "A maintainer will see it"}}
+}
+
+// Vouched thanks a mentor.
+func Vouched(learner string) View {
+	return View{Sign: SignThanks, Line: policy.Text{FR: "C’est noté pour " + learner, EN: "Written down for " + learner},
+		Next: policy.Text{FR: "Cela compte pour le prochain badge", EN: "It counts towards the next badge"}}
+}
+
+// What a touch may be answered.
+var (
+	NotNow    = Refusal{FR: "Ce n’est plus possible : présenter la carte à nouveau", EN: "That is no longer possible: tap your card again"}
+	CardFirst = Refusal{FR: "Présentez d’abord votre carte, puis touchez à nouveau", EN: "Tap your card first, then touch again"}
+	FormOver  = Refusal{FR: "Ce formulaire a déjà servi, ou a expiré : présenter la carte à nouveau", EN: "This form has been used, or is too old: tap your card again"}
+	NotWhat   = Refusal{FR: "Choisir une réponse de la liste", EN: "Choose an answer from the list"}
+	NotSaved  = Refusal{FR: "Le journal de la machine ne peut pas être écrit : rien n’est noté", EN: "The machine’s journal cannot be written: nothing is written down"}
+)
+
+// CallMentor asks for the card of the mentor whose learner has ended the session.
+func CallMentor(mentor, learner string) policy.Text {
+	return policy.Text{FR: mentor + " : présenter sa carte pour dire ce que " + learner + " a réussi", EN: mentor + ": tap your card to say what " + learner + " did well"}
+}
+
+// WhatWentWell asks a mentor.
+func WhatWentWell(mentor, learner string) policy.Text {
+	return policy.Text{FR: mentor + ", qu’est-ce que " + learner + " a réussi ?", EN: mentor + ", what did " + learner + " do well?"}
+}
+
+// WhatWasDone asks a maintainer, or the member who worked under their hand.
+func WhatWasDone(name string) policy.Text {
+	return policy.Text{FR: name + ", qu’est-ce qui a été fait ?", EN: name + ", what was done?"}
+}
+
+// WhatIsWrong asks a member.
+func WhatIsWrong(name string) policy.Text {
+	return policy.Text{FR: name + ", quel est le problème ?", EN: name + ", what is wrong?"}
+}
+
+// WhyTag asks a maintainer.
+func WhyTag(name string) policy.Text {
+	return policy.Text{FR: name + ", pourquoi mettre hors service ?", EN: name + ", why take it out of service?"}
+}
+
+// ProblemName is a problem as people read it. An unknown one is its own name.
+func ProblemName(what string) policy.Text {
+	switch what {
+	case "noise":
+		return policy.Text{FR: "Bruit inhabituel", EN: "Unusual noise"}
+	case "poor-result":
+		return policy.Text{FR: "Mauvais résultat", EN: "Poor result"}
+	case "broken":
+		return policy.Text{FR: "En panne", EN: "Broken"}
+	case "dangerous":
+		return policy.Text{FR: "Dangereux", EN: "Dangerous"}
+	}
+	return policy.Text{FR: what, EN: what}
+}
+
+// Needs says that maintenance is due, or will be: hours says whether what is left is running time.
+func Needs(kind policy.Text, over, hours bool, left time.Duration) policy.Text {
+	fr, en := lower(kind.In(policy.French)), lower(kind.In(policy.English))
+	if over {
+		return policy.Text{FR: "Entretien à faire : " + fr, EN: "Maintenance due: " + en}
+	}
+	n, unit := ceil(left, 24*time.Hour), policy.Text{FR: "j", EN: "d"}
+	if hours {
+		n, unit = ceil(left, time.Hour), policy.Text{FR: "h de marche", EN: "h of running"}
+	}
+	return policy.Text{FR: fmt.Sprintf("Entretien bientôt : %s (%d %s)", fr, n, unit.FR), EN: fmt.Sprintf("Maintenance soon: %s (%d %s)", en, n, unit.EN)}
+}
+
+func ceil(d, unit time.Duration) int { return int((d + unit - 1) / unit) }
+
+// lower makes a name's first letter small, as in the middle of a sentence.
+func lower(s string) string {
+	r := []rune(s)
+	if len(r) == 0 {
+		return s
+	}
+	return strings.ToLower(string(r[0])) + string(r[1:])
+}
+
+// OfferExtend makes the session longer.
+func OfferExtend(by time.Duration) Offer {
+	n := int(by / time.Minute)
+	return Offer{Do: "extend", Label: policy.Text{FR: fmt.Sprintf("Prolonger de %d min", n), EN: fmt.Sprintf("%d more minutes", n)}}
+}
+
+// OfferRole takes another role.
+func OfferRole(r policy.Role) Offer { return Offer{Do: "role", Arg: r.String(), Label: RoleName(r)} }
+
+// OfferPowerOff opens the relay under a maintainer's hand.
+func OfferPowerOff() Offer {
+	return Offer{Do: "power-off", Label: policy.Text{FR: "Couper le courant", EN: "Power off"}}
+}
+
+// OfferLog opens the form of an intervention.
+func OfferLog() Offer {
+	return Offer{Do: "log", Label: policy.Text{FR: "Noter une intervention", EN: "Log an intervention"}}
+}
+
+// OfferTag opens the form that puts the machine out of service.
+func OfferTag() Offer {
+	return Offer{Do: "tag", Label: policy.Text{FR: "Mettre hors service", EN: "Take out of service"}}
+}
+
+// OfferUntag takes one tag off, by its name.
+func OfferUntag(id string, reason policy.Text) Offer {
+	return Offer{Do: "untag", Arg: id, Label: policy.Text{FR: "Remettre en service : " + reason.In(policy.French), EN: "Return to service: " + reason.In(policy.English)}}
+}
