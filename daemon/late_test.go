@@ -121,3 +121,38 @@ func TestTagWithALongNameIsNoPoison(t *testing.T) {
 		t.Errorf("%+v", rep)
 	}
 }
+
+// After an emergency stop the card still stands in the slot, and the reader loses sight of it for two seconds: nobody acted.
+func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.state.ReaderDown = false
+		u, _ := rfid.ParseUID(lea)
+		says := func(x rfid.Tap) {
+			time.Sleep(2 * time.Second)
+			b.now = b.now.Add(2 * time.Second)
+			x.At, x.UID = time.Now(), u
+			b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: x})
+		}
+		if says(rfid.Tap{Slot: true}); !b.relay {
+			t.Fatal("no start")
+		}
+		b.signal(t.Context(), Signal{What: "e-stop", On: true})
+		b.signal(t.Context(), Signal{What: "e-stop"})
+		for range 3 { // glitches
+			says(rfid.Tap{Away: true})
+			if says(rfid.Tap{Slot: true}); b.relay {
+				t.Fatal("the machine started by itself")
+			}
+		}
+		says(rfid.Tap{Away: true})
+		time.Sleep(takenOut)
+		if says(rfid.Tap{Slot: true}); !b.relay {
+			t.Error("a card that was taken out and put in starts nothing")
+		}
+		says(rfid.Tap{Away: true})
+		if says(rfid.Tap{Slot: true}); !b.relay {
+			t.Error("nor one that ended its own session by leaving")
+		}
+	})
+}

@@ -84,7 +84,9 @@ type Machine struct {
 	disk     atomic.Int64 // and to when a commit began; 0: none is under way
 	began    time.Time    // when the step began in which the session under way, or the wait, started
 	practice map[policy.MemberID]policy.Practice
-	desk     at // who tapped last
+	desk     at   // who tapped last
+	slot     bool // the session under way began with a card in a slot
+	lain     at   // whose card is in the slot though their session ended, and when it was taken out
 	forms    []form
 	done     work                     // the maintenance that ended last
 	begun    []string                 // kinds of maintenance that count from now, and are not on record yet
@@ -268,6 +270,25 @@ func (m *Machine) holds(uid rfid.UID) bool {
 	return known && p.Member.ID == m.state.Holder()
 }
 
+// rests reports whether a card stands in its slot since its session was ended by something else: the machine must not start by itself
+// because the reader lost sight of it for a moment.
+func (m *Machine) rests(uid rfid.UID) bool {
+	p, known := m.lookup(uid)
+	if !known || p.Member.ID != m.lain.who {
+		m.lain = at{}
+		return false
+	}
+	if m.lain.when.IsZero() || time.Since(m.lain.when) < takenOut {
+		m.lain.when = time.Time{}
+		return true
+	}
+	m.lain = at{}
+	return false
+}
+
+// takenOut is how long a card must have left its slot after its session was ended by something else; longer than a reader's glitch.
+const takenOut = 3 * time.Second
+
 // stale is how old a tap may be that still means something: a member whose card did nothing for so long has walked away, or tapped again.
 const stale = 3 * time.Second
 
@@ -300,6 +321,11 @@ func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 			if e.Tap.Slot && m.state.Running() {
 				m.away(ctx, rfid.UID{})
 			}
+			if e.Tap.Slot && m.rests(e.Tap.UID) {
+				m.Logger.Info("a card that was left in its slot starts nothing: it must leave it first")
+				return
+			}
+			m.slot = e.Tap.Slot
 			m.tap(ctx, e.Tap.UID, strength(e.Tap.Proof))
 		}
 	}

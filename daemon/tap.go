@@ -58,6 +58,9 @@ func (m *Machine) lookup(uid rfid.UID) (roster.Person, bool) {
 
 // away is a card taken out of its slot; without a number the slot is empty.
 func (m *Machine) away(ctx context.Context, uid rfid.UID) {
+	if p, known := m.lookup(uid); uid == (rfid.UID{}) || known && p.Member.ID == m.lain.who {
+		m.lain.when = time.Now()
+	}
 	if uid == (rfid.UID{}) {
 		m.step(ctx, session.Away{})
 		return
@@ -116,10 +119,20 @@ func (m *Machine) step(ctx context.Context, e session.Event) {
 		in.Bundle = m.Roster.Version
 	}
 	var effects []session.Effect
-	began, since, member, at := time.Now(), m.state.Since, m.state.Member, m.work(m.state.Member)
+	began, since, member, atWork := time.Now(), m.state.Since, m.state.Member, m.work(m.state.Member)
+	holder := policy.MemberID("")
+	if m.state.Running() {
+		holder = m.state.Holder()
+	}
 	m.state, effects = session.Next(m.state, in)
-	if before == session.Maintenance && m.state.Session != at.session {
-		m.done, m.done.until = at, m.Now()
+	if _, out := e.(session.Away); m.slot && holder != "" && !m.state.Running() {
+		m.slot = false
+		if !out {
+			m.lain = at{who: holder}
+		}
+	}
+	if before == session.Maintenance && m.state.Session != atWork.session {
+		m.done, m.done.until = atWork, m.Now()
 	}
 	if m.state.Member != "" && (m.state.Member != member || !m.state.Since.Equal(since)) {
 		m.began = began

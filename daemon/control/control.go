@@ -111,8 +111,12 @@ func Serve(ctx context.Context, l net.Listener, do func(context.Context, Request
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("control socket: %w", err)
+		}
+		if err != nil { // no more files for a moment: that passes
+			time.Sleep(100 * time.Millisecond)
+			continue
 		}
 		seats <- struct{}{}
 		calls.Go(func() {

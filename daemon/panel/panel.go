@@ -282,6 +282,7 @@ func (p *Panel) events(w http.ResponseWriter, r *http.Request) {
 	defer p.leave(ear)
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
+	out.SetReadDeadline(time.Time{}) // a stream outlives the time that a request may take
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {

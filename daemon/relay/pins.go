@@ -89,10 +89,25 @@ func (w Wiring) Open() (Pins, error) {
 			*x.to, err = openInput(x.pin, x.pull)
 		}
 		if err != nil {
+			for _, y := range w.wires(&p) { // what is held already is let go: the kernel gives a line to one holder
+				if y.name == x.name {
+					break
+				}
+				letGo(y)
+			}
 			return Pins{}, fmt.Errorf("relay: %s: %w", x.name, err)
 		}
 	}
 	return p, nil
+}
+
+func letGo(x wire) {
+	switch {
+	case x.out != nil && *x.out != nil:
+		(*x.out).Halt()
+	case x.to != nil && *x.to != nil:
+		(*x.to).Halt()
+	}
 }
 
 // Check says what is wrong with the names, without opening a pin.

@@ -119,7 +119,12 @@ func (t *step) away(m policy.MemberID) {
 
 // stranger changes nothing, whatever runs: a card that nobody has is refused and written down.
 func (t *step) stranger(e Stranger) {
-	if !t.down {
+	switch {
+	case t.down:
+	case t.in.Now.Sub(t.State.stranger) < StrangersEvery:
+		t.tell(Tell{Say: Denied, Decision: e.Decision})
+	default:
+		t.State.stranger = t.in.Now
 		t.deny("", e.Decision)
 	}
 }

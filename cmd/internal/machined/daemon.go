@@ -54,9 +54,19 @@ type Daemon struct {
 func (c Config) Check(now time.Time) error {
 	k, err := c.keys()
 	if err == nil && c.Bundle.File != "" {
-		err = c.checkBundle(k, now)
+		if err = c.checkBundle(k, now); err != nil {
+			if _, whole := c.store(k).Current(); whole == nil { // what is in force stays in force: a bad file on a stick keeps no machine from starting
+				fmt.Fprintf(os.Stderr, "portillond: warning: %v: the bundle that the machine has stays in force\n", err)
+				err = nil
+			}
+		}
 	}
 	return errors.Join(err, c.CheckWires())
+}
+
+// store is where the bundle in force is kept.
+func (c Config) store(k keys) wire.Store {
+	return wire.Store{Dir: filepath.Join(c.Data, "bundle"), Site: policy.SiteID(c.Site), Keys: k.bundle}
 }
 
 // checkBundle takes the bundle as a daemon would, in a folder of its own: its site, its key, its member's cards, and this machine.
@@ -177,7 +187,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
-	d.keeper = &keeper{store: wire.Store{Dir: filepath.Join(d.c.Data, "bundle"), Site: policy.SiteID(d.c.Site), Keys: k.bundle}, conf: d.c.Bundle, now: d.clock.now, log: d.log,
+	d.keeper = &keeper{store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
 		options: roster.Options{CardKey: k.card, Memory: filepath.Join(d.c.Data, "verdicts.json")}, manifests: make(chan []byte, 1)}
 	if d.web, err = net.Listen("tcp", d.c.Panel.Listen); err != nil {
 		return fmt.Errorf("panel: %w", err)
@@ -398,7 +408,7 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 			d.log.Error("control", "why", err)
 		}
 	})
-	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
+	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
 	work.Go(func() {
 		if err := page.Serve(d.web); ctx.Err() == nil {
 			d.log.Error("panel", "why", err)

@@ -162,7 +162,7 @@ func (h *hand) Set(ctx context.Context, r session.Relay) error {
 	if r.FinishJob {
 		finish = r.Finish
 	}
-	return s.Set(ctx, r.On, finish, r.Cool)
+	return s.Set(ctx, r.On, min(finish, relay.MaxFinish), min(r.Cool, relay.MaxFinish))
 }
 
 // close opens the relay and ends the guard.

@@ -154,28 +154,54 @@ func openWiegand(c ReaderConfig) (rfid.Reader, error) {
 	return r, nil
 }
 
-func openMFRC522(c ReaderConfig) (rfid.Reader, error) {
-	o := mfrc522.Options{Gain: c.Gain}
+func openMFRC522(c ReaderConfig) (r rfid.Reader, err error) {
+	o, held := mfrc522.Options{Gain: c.Gain}, lines{}
+	defer func() {
+		if err != nil {
+			held.Halt()
+		}
+	}()
 	if c.IRQ != "" {
 		in, err := inputPin(c.IRQ)
 		if err != nil {
 			return nil, fmt.Errorf("reader: irq: %w", err)
 		}
-		o.IRQ = in
+		o.IRQ, held = in, append(held, in)
 	}
 	if c.Reset != "" {
 		out, err := outputPin(c.Reset)
 		if err != nil {
 			return nil, fmt.Errorf("reader: reset: %w", err)
 		}
-		o.Reset = out
+		o.Reset, held = out, append(held, out)
 	}
 	d, err := mfrc522.Open(c.Port, o)
 	if err != nil {
 		return nil, err
 	}
-	return rfid.Polling{Chip: d, Slot: c.Slot}.Reader(), nil
+	return rfid.Polling{Chip: onLines{d, held}, Slot: c.Slot}.Reader(), nil
 }
+
+// lines are pins that the kernel gives to one holder: they are let go when the reader is, or it could never be opened again.
+type lines []interface{ Halt() error }
+
+// Halt lets them go.
+func (l lines) Halt() error {
+	var errs []error
+	for _, x := range l {
+		errs = append(errs, x.Halt())
+	}
+	return errors.Join(errs...)
+}
+
+// onLines is a chip with lines of its own.
+type onLines struct {
+	rfid.Poller
+	held lines
+}
+
+// Close closes the chip, then lets its lines go.
+func (o onLines) Close() error { return errors.Join(o.Poller.Close(), o.held.Halt()) }
 
 func openPN532(c ReaderConfig) (rfid.Reader, error) {
 	d, err := OpenPN532(c.Port)

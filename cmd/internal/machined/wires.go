@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portillon/daemon/relay"
+	pins "portillon/daemon/relay/gpio"
 	"portillon/yamlfile"
 )
 
@@ -122,8 +123,12 @@ func (c Config) CheckWires() error {
 	var errs []error
 	for key, pin := range map[string]string{"reader.irq": c.Reader.IRQ, "reader.reset": c.Reader.Reset, "reader.d0": c.Reader.D0, "reader.d1": c.Reader.D1, "lights.red": c.Lights.Red,
 		"lights.amber": c.Lights.Amber, "lights.green": c.Lights.Green, "lights.buzzer": c.Lights.Buzzer} {
-		if _, _, err := gpioLine(pin); err != nil && pin != "" {
+		if _, line, err := gpioLine(pin); err != nil && pin != "" {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		} else if pin != "" && (strings.HasPrefix(key, "lights.") || key == "reader.reset") {
+			if err := pins.CheckRelay(line); err != nil { // what drives a line refuses these
+				errs = append(errs, fmt.Errorf("%s: %w", key, err))
+			}
 		}
 	}
 	taken := map[int]string{}

@@ -138,7 +138,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	}{
 		{"held", "pinctrl-", 17, true, `held by "someone-else"`},
 		{"no such chip", "pinctrl-rp1", 17, false, `"pinctrl-bcm2711" with 58 lines`},
-		{"no such line", "pinctrl-", 58, false, "no GPIO chip"},
+		{"the board's own", "pinctrl-", 48, false, "not on the Pi's header"},
 		{"the Pi's pulled-up lines", "pinctrl-", 8, false, "pulled up"},
 	} {
 		b := &board{busy: c.busy}
