@@ -1,0 +1,89 @@
+// Gallery serves a panel that shows any of its states when asked, for the browser's tests: GET /names, POST /show?name=…, and the panel
+// itself. Its clerk is a fake whose forms take one entry, or refuse.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"portillon/daemon/panel"
+	"portillon/policy"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:0", "address")
+	flag.Parse()
+	l, err := net.Listen("tcp", *listen)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	m := http.NewServeMux()
+	c := &clerk{}
+	p := panel.New(panel.Config{Machine: "laser", Name: policy.Text{FR: "Découpe laser", EN: "Laser cutter"}, URL: "http://" + l.Addr().String(), Clerk: c, Photos: panel.Album{Dir: os.TempDir(), Max: 0}})
+	p.Show(panel.Ready())
+	p.Hub(true)
+	m.Handle("/", p.Handler())
+	m.HandleFunc("GET /names", func(w http.ResponseWriter, r *http.Request) {
+		var names []string
+		for _, x := range panel.Gallery(time.Now()) {
+			names = append(names, x.Name)
+		}
+		json.NewEncoder(w).Encode(names)
+	})
+	m.HandleFunc("POST /show", func(w http.ResponseWriter, r *http.Request) {
+		for _, x := range panel.Gallery(time.Now()) {
+			if x.Name == r.URL.Query().Get("name") {
+				p.Show(x.View)
+				p.Note(x.View.Note)
+				json.NewEncoder(w).Encode(x.View)
+				return
+			}
+		}
+		http.Error(w, "no such state", http.StatusNotFound)
+	})
+	m.HandleFunc("POST /refuse", func(w http.ResponseWriter, r *http.Request) { c.no = panel.NotSaved })
+	m.HandleFunc("POST /accept", func(w http.ResponseWriter, r *http.Request) { c.no, c.wrote = nil, 0 })
+	m.HandleFunc("GET /wrote", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, c.wrote) })
+	fmt.Printf("gallery http://%s/\n", l.Addr())
+	http.Serve(l, m)
+}
+
+type clerk struct {
+	no    error
+	wrote int
+}
+
+// Do implements panel.Clerk.
+func (c *clerk) Do(context.Context, panel.Order) error { return c.no }
+
+// Form implements panel.Clerk.
+func (c *clerk) Form(_ context.Context, a panel.Ask) (panel.Form, error) {
+	f := panel.Form{Token: "0123456789abcdef0123456789abcdef", Do: a.Do, Item: a.Item, Title: panel.WhatIsWrong("Léa"), Stop: "dangerous", Ends: time.Now().Add(10 * time.Minute)}
+	for _, p := range []string{"noise", "poor-result", "broken", "dangerous"} {
+		f.Items = append(f.Items, panel.Choice{ID: p, Label: panel.ProblemName(p)})
+	}
+	if a.Do == "log" {
+		f.Title, f.Parts, f.Minutes, f.Stop = panel.WhatWasDone("Inès"), true, 25, ""
+		for _, x := range panel.Gallery(time.Now()) {
+			if x.Name == "what was done" {
+				f.Items = x.View.Desk.Items
+			}
+		}
+	}
+	return f, nil
+}
+
+// Write implements panel.Clerk.
+func (c *clerk) Write(context.Context, string, panel.Entry) error {
+	if c.no == nil {
+		c.wrote++
+	}
+	return c.no
+}
