@@ -34,7 +34,32 @@ try {
   await step('jules-waits', async () => { await card('Jules'); await says(/avec un mentor/); await lit(false) });
   await step('karim-answers', async () => { await card('Karim'); await lit(true); await says(/responsabilité de Karim/) });
   await step('karim-ends', async () => { await page.waitForTimeout(2300); await card('Karim'); await lit(false) });
-  await step('refused', async () => { await card('Zoé'); await says(/./); await panel.locator('main[data-sign=refused]').waitFor(); await lit(false) });
+  await step('vouched', async () => {
+    await panel.locator('#items button').filter({ hasText: 'Mise au point' }).click();
+    await panel.locator('#offers button').filter({ hasText: 'Valider' }).click();
+    await says(/C’est noté pour Jules/);
+    await page.locator('#rows tr').filter({ hasText: 'vouched' }).first().waitFor({ timeout: 20000 });
+  });
+  await step('refused', async () => { await card('Zoé'); await says(/./); await panel.locator('main[data-sign=refused]').waitFor(); await panel.locator('#next').filter({ hasText: 'aujourd’hui : Karim' }).waitFor(); await lit(false) });
+  await step('problem', async () => {
+    await panel.locator('#report').click();
+    await panel.locator('dialog h2').filter({ hasText: 'Zoé, quel est le problème' }).waitFor();
+    await panel.locator('#choices button').filter({ hasText: 'Dangereux' }).click();
+    await panel.locator('#save').click();
+    await says(/Hors service depuis le .*Dangereux/);
+    await card('Léa'); await panel.locator('main[data-sign=tagged]').waitFor(); await lit(false);
+  });
+  await step('returned', async () => {
+    await card('Inès'); await lit(true);
+    await panel.locator('#offers button').filter({ hasText: 'Couper le courant' }).click(); await lit(false); await says(/Courant coupé/);
+    await panel.locator('#offers button').filter({ hasText: 'Remettre en service' }).click();
+    await page.waitForTimeout(2300); await card('Inès');
+    await says(/qu’est-ce qui a été fait/);
+    await panel.locator('#items button').filter({ hasText: 'Alignement des miroirs' }).click();
+    await panel.locator('#save').click();
+    await page.locator('#rows tr').filter({ hasText: 'intervention' }).first().waitFor({ timeout: 20000 });
+    await page.waitForTimeout(2300);
+  });
   await step('maintenance', async () => { await card('Inès'); await says(/Maintenance par Inès/); await card('Léa'); await says(/Maintenance par Léa/) });
   await step('evidence', async () => {
     for (let n = 1; n <= 5; n++) {
@@ -48,7 +73,7 @@ try {
     await card('Inès'); await lit(false);
     await page.waitForTimeout(2300);
     await card('Léa'); await lit(true);
-    await panel.locator('#roles button').filter({ hasText: 'Maintenir' }).click({ timeout: 20000 });
+    await panel.locator('#offers button').filter({ hasText: 'Maintenir' }).click({ timeout: 20000 });
     await says(/Maintenance par Léa/);
   });
   await step('estop', async () => { await laser.locator('[data-id=estop]').click(); await lit(false); await says(/Arrêt d’urgence/) });

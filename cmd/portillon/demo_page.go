@@ -43,7 +43,12 @@ type demoPlace struct {
 	Phase  string           `json:"phase"`
 	EStop  bool             `json:"estop"`
 	Tagged bool             `json:"tagged"`
-	Kinds  []string         `json:"kinds"`
+	Kinds  []demoKind       `json:"kinds"`
+}
+
+type demoKind struct {
+	ID   string      `json:"id"`
+	Name policy.Text `json:"name"`
 }
 
 type demoCard struct {
@@ -262,7 +267,7 @@ func (p *demoPage) look(ctx context.Context) {
 	days := [...]string{"dimanche", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi"}
 	v.Clock = policy.Text{FR: days[now.Weekday()] + now.Format(" 15 h 04"), EN: now.Format("Monday 15:04")}
 	for _, m := range p.d.machines {
-		place := demoPlace{ID: m.id, Name: m.name, Panel: m.panel, Relay: m.lit(), EStop: m.estopOpen(), Kinds: p.d.site.Policy.InterventionKinds(m.id)}
+		place := demoPlace{ID: m.id, Name: m.name, Panel: m.panel, Relay: m.lit(), EStop: m.estopOpen(), Kinds: p.kinds(m.id)}
 		if s := m.ask(ctx, control.Request{Do: "status"}).Status; s != nil {
 			place.Phase, place.Tagged = s.Phase, len(s.Tags) > 0
 		}
@@ -280,6 +285,24 @@ func (p *demoPage) look(ctx context.Context) {
 	p.view = b
 	close(p.wake)
 	p.wake = make(chan struct{})
+}
+
+// kinds are the interventions that count towards a badge of the machine.
+func (p *demoPage) kinds(id policy.MachineID) []demoKind {
+	out := []demoKind{}
+	m, ok := p.d.site.Policy.Machine(id)
+	if !ok {
+		return out
+	}
+	for badge, rule := range p.d.site.Policy.Evidence {
+		if slices.Contains(p.d.site.Policy.MachinesOf(badge), id) {
+			for _, k := range rule.Kinds {
+				out = append(out, demoKind{k, m.KindName(k)})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b demoKind) int { return strings.Compare(a.ID, b.ID) })
+	return slices.Compact(out)
 }
 
 // hear takes the records that the hub has committed since the last look; the newest stand first.

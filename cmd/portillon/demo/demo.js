@@ -12,8 +12,8 @@ const words = {
     foot: 'Portillon règle un accès ; ce n’est pas une fonction de sécurité. Ctrl-C dans le terminal arrête tout et efface tout.',
     lost: 'La démo est arrêtée.',
     try: ['Cliquer sur la carte de Léa : elle est autonome à la découpe laser, la machine démarre. Cliquer encore : elle s’arrête.',
-      'Cliquer sur Jules : 1er pas. La machine attend un mentor : cliquer sur Karim.',
-      'Cliquer sur Inès (mainteneuse), puis sur Léa qui vient l’aider, puis cinq fois « Noter ».',
+      'Cliquer sur Jules : 1er pas. La machine attend un mentor : cliquer sur Karim. Encore Karim : le panneau lui demande ce que Jules a réussi.',
+      'Cliquer sur Inès (mainteneuse), puis sur Léa qui vient l’aider, puis cinq fois « Noter ». Sur le panneau : couper le courant, mettre hors service, signaler un problème.',
       'La preuve est complète : émettre le badge. Terminer avec la carte d’Inès, puis Léa peut choisir « Maintenir ».'],
   },
   en: {
@@ -26,8 +26,8 @@ const words = {
     foot: 'Portillon is access control, not a safety function. Ctrl-C in the terminal stops everything and leaves nothing behind.',
     lost: 'The demo has stopped.',
     try: ['Click Léa’s card: she may use the laser alone, the machine comes on. Click again: it stops.',
-      'Click Jules: first steps only. The machine waits for a mentor: click Karim.',
-      'Click Inès (maintainer), then Léa who comes to help, then “Log” five times.',
+      'Click Jules: first steps only. The machine waits for a mentor: click Karim. Karim again: the panel asks him what Jules did well.',
+      'Click Inès (maintainer), then Léa who comes to help, then “Log” five times. At the panel: power off, take out of service, report a problem.',
       'The evidence is complete: issue the badge. End with Inès’s card; now Léa can choose “Maintain”.'],
   },
 };
@@ -110,7 +110,7 @@ function machines() {
     const pick = button(m.id === chosen ? w().chosen : w().choose, 'choose', () => { chosen = m.id; draw() });
     pick.disabled = m.id === chosen;
     tools.push(pick);
-    if (m.phase === 'maintenance') tools.push(...m.kinds.map(k => button(w().log(k), 'log-' + k, () => post('log', { machine: m.id, kind: k }))));
+    if (m.phase === 'maintenance') tools.push(...m.kinds.map(k => button(w().log(text(k.name)), 'log-' + k.id, () => post('log', { machine: m.id, kind: k.id }))));
     tools.push(m.tagged ? button(w().untag, 'untag', () => post('untag', { machine: m.id })) : button(w().tag, 'tag', () => post('tag', { machine: m.id })));
     tools.push(button(m.estop ? w().release : w().estop, 'estop', () => post('estop', { machine: m.id, open: !m.estop })));
     tools.push(button(w().kill, 'kill', () => post('kill', { machine: m.id })));
