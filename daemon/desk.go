@@ -551,13 +551,12 @@ func (m *Machine) kept(r session.Record) {
 	}
 }
 
-// left are the whole minutes of the session under way, where it has an end.
-func (m *Machine) left() *int {
+// left are the minutes of the session under way until its end, rounded up; 0: there is none, or it has no end.
+func (m *Machine) left() int {
 	if !m.state.Running() || m.state.Until.IsZero() {
-		return nil
+		return 0
 	}
-	n := max(0, int(m.state.Until.Sub(m.Now())/time.Minute))
-	return &n
+	return max(1, int((m.state.Until.Sub(m.Now())+time.Minute-1)/time.Minute))
 }
 
 // hours are the machine's, in tenths.

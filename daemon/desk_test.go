@@ -354,3 +354,28 @@ func TestOperatorsTagsAreNotTheMachinesOwn(t *testing.T) {
 		t.Errorf("%+v", rep)
 	}
 }
+
+// What Home Assistant shows, and nothing of a person.
+func TestStateOnMQTTCountsAndNamesNobody(t *testing.T) {
+	b := newBench(t)
+	if s := b.wireState(); s.Left != 0 || s.Hours != 0 || s.Due != "" || s.Tagged {
+		t.Errorf("%+v", s)
+	}
+	b.tap(lea)
+	b.now = b.state.Until.Add(-61 * time.Second)
+	b.step(t.Context(), session.Tick{})
+	if s := b.wireState(); s.Left != 2 || s.Hours != 1.9 || !s.Relay {
+		t.Errorf("%+v", s)
+	}
+	b.state.Ran.Relay = 20 * time.Hour
+	b.order(t.Context(), control.Request{Do: "tag", Reason: "Léa Martin l’a dit"}, "")
+	s := b.wireState()
+	if s.Due != "lens-cleaning" {
+		t.Errorf("%+v", s)
+	}
+	for _, person := range []string{"Léa", "Martin", "m-020dc2", lea} {
+		if text := string(mustJSON(s)); strings.Contains(text, person) {
+			t.Errorf("%s is in %s", person, text)
+		}
+	}
+}

@@ -174,7 +174,11 @@ func (m *Machine) explain(id policy.MemberID, d policy.Decision) policy.Sentence
 
 // wireState is the machine as MQTT may know it: nothing of a person.
 func (m *Machine) wireState() wire.State {
-	s := wire.State{Machine: m.Machine, Phase: m.state.Phase.String(), Relay: m.relay, Tagged: len(m.state.Tags) > 0, Journal: m.Journal.Len()}
+	s := wire.State{Machine: m.Machine, Phase: m.state.Phase.String(), Relay: m.relay, Tagged: len(m.state.Tags) > 0,
+		Left: m.left(), Hours: m.hours(), Journal: m.Journal.Len()}
+	if due := m.due(); len(due) > 0 && due[0].Over {
+		s.Due = due[0].Kind
+	}
 	if m.Roster != nil {
 		s.Bundle = m.Roster.Version
 	}

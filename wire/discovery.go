@@ -8,7 +8,8 @@ import (
 )
 
 // Discovery is the topic and the payload by which Home Assistant finds a machine (MQTT device discovery, 2024.11 and later).
-// It shows state, availability, tag-out and the journal's length; it names nobody, and there is nothing to command.
+// It shows state, availability, tag-out, what is left of a session, running hours and maintenance that is due; it names nobody, and there
+// is nothing to command. What is absent from a State shows as unknown: Home Assistant reads the word None as that.
 func (t Topics) Discovery(m policy.MachineID, name, version string) (topic string, payload []byte) {
 	id := fmt.Sprintf("portillon_%s_%s", t.Site, m)
 	part := func(platform, key, name, template string, more map[string]string) map[string]string {
@@ -25,9 +26,15 @@ func (t Topics) Discovery(m policy.MachineID, name, version string) (topic strin
 		"qos":                1,
 		"availability_topic": t.Availability(m),
 		"cmps": map[string]any{
-			"phase":   part("sensor", "phase", "Phase", "{{ value_json.phase }}", nil),
-			"in_use":  part("binary_sensor", "in_use", "In use", "{{ 'ON' if value_json.relay else 'OFF' }}", map[string]string{"device_class": "running"}),
-			"tagged":  part("binary_sensor", "tagged", "Tagged out", "{{ 'ON' if value_json.tagged else 'OFF' }}", map[string]string{"device_class": "problem"}),
+			"phase":  part("sensor", "phase", "Phase", "{{ value_json.phase }}", nil),
+			"in_use": part("binary_sensor", "in_use", "In use", "{{ 'ON' if value_json.relay else 'OFF' }}", map[string]string{"device_class": "running"}),
+			"tagged": part("binary_sensor", "tagged", "Tagged out", "{{ 'ON' if value_json.tagged else 'OFF' }}", map[string]string{"device_class": "problem"}),
+			"left": part("sensor", "left", "Time left", "{{ value_json.left_min | default('None') }}",
+				map[string]string{"device_class": "duration", "unit_of_measurement": "min", "state_class": "measurement"}),
+			"hours": part("sensor", "hours", "Running hours", "{{ value_json.hours | default(0) }}",
+				map[string]string{"device_class": "duration", "unit_of_measurement": "h", "state_class": "total_increasing"}),
+			"due":     part("binary_sensor", "due", "Maintenance due", "{{ 'ON' if value_json.due | default('') else 'OFF' }}", map[string]string{"device_class": "problem"}),
+			"upkeep":  part("sensor", "upkeep", "Maintenance", "{{ value_json.due | default('None') }}", nil),
 			"records": part("sensor", "records", "Records", "{{ value_json.journal }}", map[string]string{"state_class": "total_increasing"}),
 		},
 	}

@@ -117,8 +117,11 @@ type State struct {
 	Phase   string           `json:"phase"`
 	Relay   bool             `json:"relay"`
 	Tagged  bool             `json:"tagged"`
-	Bundle  uint64           `json:"bundle"`  // the version it works from
-	Journal uint64           `json:"journal"` // records it has written
+	Left    int              `json:"left_min,omitempty"` // minutes until the session's end, rounded up; absent: nobody is at work, or there is no end
+	Hours   float64          `json:"hours,omitempty"`    // that the machine has run in all, in tenths
+	Due     string           `json:"due,omitempty"`      // the kind of maintenance that is due first; absent: none is
+	Bundle  uint64           `json:"bundle"`             // the version it works from
+	Journal uint64           `json:"journal"`            // records it has written
 }
 
 // ParseState reads a state; it is only ever a hint.

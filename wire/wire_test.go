@@ -190,7 +190,7 @@ func TestWhatTravelsIsWhatTheGoldenFilesSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "manifest.note", m)
-	state, _ := json.Marshal(State{"laser", "on", true, false, 3, 5})
+	state, _ := json.Marshal(State{Machine: "laser", Phase: "on", Relay: true, Left: 42, Hours: 128.5, Due: "lens-cleaning", Bundle: 3, Journal: 11})
 	golden(t, "state.json", append(state, '\n'))
 	topics := Topics{"biklab"}
 	all := []string{topics.Availability("laser"), topics.State("laser"), topics.Records("laser"), topics.Checkpoint("laser"), topics.Command("laser"), topics.Reply("laser"), topics.Bundle(), topics.Ack("laser"), topics.All("records")}
