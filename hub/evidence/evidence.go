@@ -4,7 +4,8 @@
 // It accepts a badge's rule from the policy and the records of any machines, in any order. An intervention counts when it is
 // the member's own, of a kind the rule names, on a machine the badge is for, not too old, and logged under the tap of
 // somebody else whose session, as its own records say, rested on the endorsing badge in the role of maintainer; and when the
-// member had tapped in to work along. Whatever cannot be judged does not count. The zero Rule is never complete.
+// member had tapped in to work along. It may be logged up to Late after that session: a form is good for ten minutes, and whoever
+// gave the machine back has one more to open it. Whatever cannot be judged does not count. The zero Rule is never complete.
 //
 // Progress can be exported as a file that the hub signs (Make, Verify): it carries the records that counted and those they
 // rest on, with their salts and their paths to the machines' own signed checkpoints, so that whoever holds the keys of hub and
@@ -118,11 +119,11 @@ type judge struct {
 	work map[policy.MemberID][]seen
 }
 
-// seen is an intervention and the session that ran when it was logged, as the records up to then tell.
+// seen is an intervention and the session that it was logged in, or just after, as the records up to then tell.
 type seen struct {
 	record wire.Record
 	twice  bool
-	in     *session // nil: no session of its id was running
+	in     *session // nil: no session of its id was running, or had ended just before
 }
 
 // session is a session in the state that its records have given it. It is copied where it changes.
@@ -142,23 +143,58 @@ func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
 	slices.SortStableFunc(sorted, func(a, b wire.Record) int {
 		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Seq, b.Seq))
 	})
-	var running *session
+	var m machine
 	for i, r := range sorted {
-		if i > 0 && sorted[i-1].Machine != r.Machine {
-			running = nil
+		if i == 0 || sorted[i-1].Machine != r.Machine {
+			m = machine{ended: map[string]ended{}}
+		}
+		if r.Kind != wire.Intervened {
+			m.next(r)
+			continue
 		}
 		twice := i > 0 && sorted[i-1].Machine == r.Machine && sorted[i-1].Seq == r.Seq
-		if r.Kind == wire.Intervened {
-			s := seen{record: r, twice: twice}
-			if running != nil && running.id == r.Session {
-				s.in = running
-			}
-			j.work[r.Member] = append(j.work[r.Member], s)
-		} else {
-			running = running.next(r)
-		}
+		j.work[r.Member] = append(j.work[r.Member], seen{record: r, twice: twice, in: m.session(r)})
 	}
 	return j
+}
+
+// Late is how long after its session an intervention may be logged.
+const Late = 15 * time.Minute
+
+// machine is what one machine's records tell so far.
+type machine struct {
+	running *session
+	ended   map[string]ended
+}
+
+// ended is a session that is over, and the record that said so.
+type ended struct {
+	session *session
+	by      wire.Record
+}
+
+func (m *machine) next(r wire.Record) {
+	was := m.running
+	m.running = was.next(r)
+	if was != nil && (r.Kind == wire.SessionEnd || r.Kind == wire.SessionStart) && (m.running == nil || m.running.id != was.id) {
+		m.ended[was.id] = ended{was, r}
+	}
+}
+
+// session is the one that r was written in, or after; nil: there is none that it may name.
+func (m *machine) session(r wire.Record) *session {
+	if m.running != nil && m.running.id == r.Session {
+		return m.running
+	}
+	e, over := m.ended[r.Session]
+	after := r.Wall.Sub(e.by.Wall)
+	if r.Boot == e.by.Boot && r.Boot != "" { // the clock may have been set in between
+		after = time.Duration(r.Mono-e.by.Mono) * time.Millisecond
+	}
+	if !over || after > Late || after < 0 {
+		return nil
+	}
+	return e.session
 }
 
 // next is the session that runs after r. A body that cannot be read ends it: what cannot be judged does not count.

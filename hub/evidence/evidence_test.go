@@ -62,6 +62,13 @@ func did(session string, m policy.MemberID, what string, endorser policy.MemberI
 func end(session string, m policy.MemberID) line {
 	return line{wire.SessionEnd, session, m, wire.EndBody{Cause: wire.CauseTap}, nil}
 }
+
+// booted is a record that long before now by the clock that no one sets, and by the one on the wall.
+func booted(mono, wall time.Duration) func(*wire.Record) {
+	return func(r *wire.Record) {
+		r.Boot, r.Mono, r.Wall = "b", int64((time.Hour+mono)/time.Millisecond), now.Add(wall)
+	}
+}
 func (l line) with(f func(*wire.Record)) line { l.change = f; return l }
 
 // ines is a maintainer, lea the member who works with her.
@@ -87,9 +94,13 @@ func TestJudgeSaysWhichInterventionsCountAndWhyOthersDoNot(t *testing.T) {
 		{"an endorser without a session", []line{lens}, "[no-session]"},
 		{"an endorser of another session", []line{start("s", "karim", policy.Maintainer, "laser-maintainer"), assisted("s", "lea"), lens}, "[no-session]"},
 		{"an endorser who was there in another session", []line{start("r", "ines", policy.Maintainer, "laser-maintainer"), assisted("r", "lea"), lens}, "[no-session]"},
-		{"a session that has ended", maintained(end("s", "ines"), lens), "[no-session]"},
+		{"a session that has just ended", maintained(end("s", "ines"), lens), "[]"},
+		{"a session that ended a while ago", maintained(end("s", "ines").with(func(r *wire.Record) { r.Wall = now.Add(-evidence.Late - time.Second) }), lens), "[no-session]"},
+		{"a session that ended just before the clock was set", maintained(end("s", "ines").with(booted(-evidence.Late, -time.Hour)), lens.with(booted(0, 0))), "[]"},
+		{"a session that ended a while before it was", maintained(end("s", "ines").with(booted(-evidence.Late-time.Second, 0)), lens.with(booted(0, 0))), "[no-session]"},
 		{"a session that starts later", []line{lens, start("s", "ines", policy.Maintainer, "laser-maintainer")}, "[no-session]"},
-		{"another session has started since", maintained(start("z", "ines", policy.Maintainer, "laser-maintainer"), lens), "[no-session]"},
+		{"another session has started since", maintained(end("s", "ines"), start("z", "zoe", policy.User, "laser-user"), lens), "[]"},
+		{"another session ran in between, and nobody wrote down the end of the first", maintained(start("z", "zoe", policy.User, "laser-user").with(func(r *wire.Record) { r.Wall = now.Add(-evidence.Late - time.Second) }), lens), "[no-session]"},
 		{"an endorser who is a mentor", []line{start("s", "ines", policy.Mentor, "laser-mentor"), assisted("s", "lea"), lens}, "[endorser-not-maintainer]"},
 		{"a maintainer by another badge", []line{start("s", "ines", policy.Maintainer, "vinyl-maintainer"), assisted("s", "lea"), lens}, "[endorser-not-maintainer]"},
 		{"a maintainer by mode warn only", []line{start("s", "ines", policy.Maintainer), assisted("s", "lea"), lens}, "[endorser-not-maintainer]"},
