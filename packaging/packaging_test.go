@@ -21,18 +21,19 @@ type unit []setting
 // known are the keys that systemd 252 (Debian 12) has and that our units use, by section. A new one is added after a look into the
 // manual of that version: it ignores what it does not know, as it would RestartSteps=.
 var known = map[string]string{
-	"Unit": "Description Documentation After Wants StartLimitIntervalSec",
+	"Unit": "Description Documentation After Wants Conflicts ConditionPathExists StartLimitIntervalSec",
 	"Service": "Type NotifyAccess WatchdogSec ExecStartPre ExecStart ExecStopPost KillMode TimeoutStopSec TimeoutStartSec Restart RestartSec " +
 		"LoadCredential User Group StateDirectory StateDirectoryMode RuntimeDirectory RuntimeDirectoryPreserve UMask DevicePolicy DeviceAllow " +
 		"NoNewPrivileges CapabilityBoundingSet AmbientCapabilities ProtectSystem ProtectHome PrivateTmp PrivateMounts PrivateUsers PrivateDevices " +
 		"ProtectProc ProcSubset ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables " +
 		"LockPersonality MemoryDenyWriteExecute RemoveIPC RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID " +
-		"SystemCallArchitectures SystemCallErrorNumber SystemCallFilter IPAddressDeny IPAddressAllow LimitCORE",
+		"SystemCallArchitectures SystemCallErrorNumber SystemCallFilter IPAddressDeny IPAddressAllow LimitCORE " +
+		"Environment RuntimeDirectoryMode MemoryMax OOMScoreAdjust",
 	"Install": "WantedBy",
 }
 
 // lists are the keys whose later lines add to the earlier ones; of any other, the last silently wins.
-var lists = strings.Fields("After ExecStartPre ExecStopPost LoadCredential DeviceAllow SystemCallFilter")
+var lists = strings.Fields("After ConditionPathExists Environment ExecStartPre ExecStopPost LoadCredential DeviceAllow SystemCallFilter")
 
 func parseUnit(text string) (u unit, faults []string) {
 	section := ""
@@ -132,7 +133,11 @@ func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
 			if !strings.HasPrefix(s.key, "Exec") {
 				continue
 			}
-			program, ok := strings.CutPrefix(strings.Fields(s.value)[0], "/usr/bin/")
+			path := strings.Fields(s.value)[0]
+			program, ok := strings.CutPrefix(path, "/usr/bin/")
+			if slices.Contains(u.get("ConditionPathExists"), path) { // another package's: without it the unit does not start
+				continue
+			}
 			if _, err := os.Stat("../cmd/" + program + "/main.go"); !ok || err != nil {
 				t.Errorf("%s: %s=%s: no program of this package", name, s.key, s.value)
 			}
@@ -191,6 +196,34 @@ func TestMachinesUnitKeepsTheRelaysPromises(t *testing.T) {
 	}
 }
 
+// The screen's unit opens the page that waits for the machine, as the package installs it, at the address that a machine listens on by itself.
+func TestScreensUnitWaitsForTheMachine(t *testing.T) {
+	u := units(t)["portillon-panel.service"]
+	words := strings.Fields(u.one("ExecStart"))
+	if last := words[len(words)-1]; last != "file:///usr/share/portillon/waiting.html#${PANEL}" || !strings.Contains(read(t, "packaging/build-deb"), "firmware-config/panel/waiting.html") {
+		t.Errorf("it opens %s", last)
+	}
+	for _, program := range []string{words[0], words[2]} {
+		if !slices.Contains(u.get("ConditionPathExists"), program) {
+			t.Errorf("it would fail again and again without %s", program)
+		}
+	}
+	for _, d := range u.get("DeviceAllow") {
+		if d != "char-drm rw" {
+			t.Errorf("a browser may use %s", d)
+		}
+	}
+	page := read(t, "firmware-config/panel/waiting.html")
+	for _, want := range []string{"location.replace(at)", "Le panneau attend la machine", `lang="en"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("waiting.html has no %s", want)
+		}
+	}
+	if regexp.MustCompile(`(src|href)=`).MatchString(page) {
+		t.Error("waiting.html fetches something of its own")
+	}
+}
+
 // rule is one KEY=="value" of a udev rule.
 var rule = regexp.MustCompile(`^(SUBSYSTEM|KERNEL|ENV\{[A-Z_]+\}|GROUP|MODE)(==|=)"([^"]*)"$`)
 
@@ -217,7 +250,7 @@ func TestEveryDeviceIsAllowedByUnitRuleAndModule(t *testing.T) {
 	}
 	users := read(t, "systemd/sysusers.d/portillon.conf")
 	for i, line := range strings.Split(users, "\n") {
-		if line != "" && !regexp.MustCompile(`^(#.*|u portillon(-hub)? +- "[^"]+" +/nonexistent|g [a-z0-9]+ +-|m portillon [a-z0-9]+)$`).MatchString(line) {
+		if line != "" && !regexp.MustCompile(`^(#.*|u portillon(-hub|-panel)? +- "[^"]+" +/nonexistent|g [a-z0-9]+ +-|m portillon(-panel)? [a-z0-9]+)$`).MatchString(line) {
 			t.Errorf("sysusers.d line %d: %q", i+1, line)
 		}
 	}

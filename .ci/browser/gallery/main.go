@@ -1,5 +1,5 @@
 // Gallery serves a panel that shows any of its states when asked, for the browser's tests: GET /names, POST /show?name=…, and the panel
-// itself. Its clerk is a fake whose forms take one entry, or refuse.
+// itself. GET /watched says how many pages have asked for news. Its clerk is a fake whose forms take one entry, or refuse.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"portillon/daemon/panel"
@@ -29,7 +30,10 @@ func main() {
 	p := panel.New(panel.Config{Machine: "laser", Name: policy.Text{FR: "Découpe laser", EN: "Laser cutter"}, URL: "http://" + l.Addr().String(), Clerk: c, Photos: panel.Album{Dir: os.TempDir(), Max: 0}})
 	p.Show(panel.Ready())
 	p.Hub(true)
+	var watched atomic.Int32
 	m.Handle("/", p.Handler())
+	m.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) { watched.Add(1); p.Handler().ServeHTTP(w, r) })
+	m.HandleFunc("GET /watched", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, watched.Load()) })
 	m.HandleFunc("GET /names", func(w http.ResponseWriter, r *http.Request) {
 		var names []string
 		for _, x := range panel.Gallery(time.Now()) {

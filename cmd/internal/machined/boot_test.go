@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -42,6 +43,38 @@ func TestShippedFragmentsAreTheirWirings(t *testing.T) {
 	}
 }
 
+// The screen's fragment stands beside any wiring's, in either order, and neither takes anything from the other.
+func TestScreensFragmentGoesWithEveryWiring(t *testing.T) {
+	screen, err := os.ReadFile("../../../firmware-config/panel/screen.config.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"dtoverlay=vc4-kms-v3d", "display_auto_detect=1", "disable_splash=1"} {
+		if !slices.Contains(effective(string(screen), "pi4"), want) {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	paths, _ := filepath.Glob("../../../firmware-config/*.config.txt")
+	for _, p := range paths {
+		c, err := ReadConfig(strings.TrimSuffix(p, ".config.txt") + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		wiring, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, whole := range []string{string(wiring) + string(screen), string(screen) + string(wiring)} {
+			if m := c.Missing(whole, "pi5"); len(m) > 0 || !slices.Contains(effective(whole, "pi5"), "dtoverlay=vc4-kms-v3d") {
+				t.Errorf("%s beside the screen's lacks %v", p, m)
+			}
+		}
+	}
+	if len(paths) < 4 {
+		t.Fatalf("only %d wirings were seen", len(paths))
+	}
+}
+
 func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
 	c := Config{Machine: "laser", Relay: RelayConfig{Pin: "gpio:pinctrl-/17"}, Reader: ReaderConfig{Kind: "rdm6300", Port: "/dev/ttyAMA0"}}
 	whole := c.Fragment("laser.yaml")
@@ -67,7 +100,7 @@ func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
 	}
 }
 
-// Every file that ships in firmware-config/ and systemd/ is one that a test reads: yaml and config.txt here and in hubd, rules and units in packaging/.
+// Every file that ships in firmware-config/ and systemd/ is one that a test reads: yaml and config.txt here and in hubd, rules, units and the page of a screen in packaging/.
 func TestNoFileShipsUnread(t *testing.T) {
 	for _, dir := range []string{"../../../firmware-config", "../../../systemd"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -75,7 +108,7 @@ func TestNoFileShipsUnread(t *testing.T) {
 				return err
 			}
 			switch filepath.Ext(path) {
-			case ".yaml", ".rules", ".service", ".conf", ".md":
+			case ".yaml", ".rules", ".service", ".conf", ".md", ".html":
 			case ".txt":
 				if !strings.HasSuffix(path, ".config.txt") {
 					t.Errorf("%s: nobody reads it", path)
