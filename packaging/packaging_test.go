@@ -214,7 +214,7 @@ func TestScreensUnitWaitsForTheMachine(t *testing.T) {
 		}
 	}
 	page := read(t, "firmware-config/panel/waiting.html")
-	for _, want := range []string{"location.replace(at)", "Le panneau attend la machine", `lang="en"`} {
+	for _, want := range []string{"location.replace(at)", "Le panneau attend la machine", `lang="en"`, `content="notranslate"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("waiting.html has no %s", want)
 		}

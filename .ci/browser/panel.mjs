@@ -207,6 +207,13 @@ try {
     assert.ok(await count() <= nodes + 2, 'the page grows');
     ok('a page left for a week of views does not grow');
 
+    // an upgrade of the machine while the page is open
+    await page.waitForFunction(() => performance.now() > 10100);
+    await page.evaluate(() => { document.documentElement.dataset.build = 'older' });
+    await show('ready');
+    await page.waitForFunction(() => document.documentElement.dataset.build !== 'older' && document.querySelector('main').dataset.sign === 'ready');
+    ok('a page of an older machine loads itself anew');
+
     // the machine goes, and comes back
     const at = new URL(url).host;
     server.kill('SIGKILL');

@@ -214,7 +214,7 @@ func (p *Panel) leaf(w http.ResponseWriter, code int, err error) {
 	fmt.Fprintf(w, phoneHead+`<h1>%s</h1>%s</main></html>`, "Portillon", both(policy.Text(t)), back)
 }
 
-const phoneHead = `<!doctype html><html lang="fr"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>%s</title>` +
+const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="utf-8"><meta name="google" content="notranslate"><meta name="viewport" content="width=device-width, initial-scale=1"><title>%s</title>` +
 	`<link rel="stylesheet" href="/panel.css"><main class="phone">`
 
 // both is a text in French and in English, one under the other: a phone's owner need not choose.
@@ -251,11 +251,11 @@ func phone(f Form, machine policy.Text) string {
 		fmt.Fprintf(&b, `<label>%s<input name="%s" %s></label>`, both(t), name, attributes)
 	}
 	if f.Parts {
-		ask("minutes", fmt.Sprintf(`type="number" min="0" max="1440" value="%d"`, f.Minutes), policy.Text{FR: "Minutes", EN: "minutes"})
+		ask("minutes", fmt.Sprintf(`type="number" min="0" max="1440" value="%d"`, f.Minutes), policy.Text{FR: "Minutes", EN: "Minutes"})
 		ask("parts", `maxlength="200"`, policy.Text{FR: "Pièces", EN: "Parts"})
 	}
 	fmt.Fprintf(&b, `<label>%s<textarea name="note" maxlength="500" rows="3"></textarea></label>`, both(policy.Text{FR: "Une phrase", EN: "A sentence"}))
-	ask("photo", `type="file" accept="image/jpeg" data-small`, policy.Text{FR: "Photo", EN: "photo"})
+	ask("photo", `type="file" accept="image/jpeg" data-small`, policy.Text{FR: "Photo", EN: "Photo"})
 	if f.Stop != "" {
 		fmt.Fprintf(&b, `<label class="row"><input type="checkbox" name="now"> <span>%s</span></label>`,
 			both(policy.Text{FR: "Si dangereux : arrêter tout de suite, sans attendre la fin du travail", EN: "If dangerous: stop at once, do not wait for the job to end"}))

@@ -11,7 +11,9 @@
 package panel
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -175,8 +177,22 @@ func (p *Panel) Current() View {
 	v.Desk, v.Offers = p.base.Desk, p.base.Offers
 	v.Hub, v.Note, v.Now, v.Look = p.hub, p.note, p.c.Now(), p.look.String()
 	_, v.Zone = v.Now.In(p.c.Zone).Zone()
+	v.Build = build()
 	return v
 }
+
+// build names the page's parts as this program holds them: after an upgrade, a page that was left open is not of it any more.
+var build = sync.OnceValue(func() string {
+	sum := sha256.New()
+	for _, part := range []string{"page.html", "panel.css", "panel.js"} {
+		b, err := web.ReadFile("web/" + part)
+		if err != nil {
+			return ""
+		}
+		sum.Write(b)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:6])
+})
 
 func (p *Panel) listen() (chan struct{}, bool) {
 	p.mu.Lock()
@@ -268,7 +284,7 @@ func (p *Panel) page(w http.ResponseWriter, r *http.Request) {
 		code = fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s"><path d="%s"/></svg>`, q.Size, q.Size, html.EscapeString(c.URL), q.Path)
 	}
 	fill := strings.NewReplacer("{{machine}}", html.EscapeString(string(c.Machine)), "{{fr}}", html.EscapeString(c.Name.In(policy.French)),
-		"{{en}}", html.EscapeString(c.Name.In(policy.English)), "{{lang}}", lang, "{{look}}", look, "{{qr}}", code, "{{url}}", html.EscapeString(c.URL))
+		"{{en}}", html.EscapeString(c.Name.In(policy.English)), "{{lang}}", lang, "{{look}}", look, "{{build}}", build(), "{{qr}}", code, "{{url}}", html.EscapeString(c.URL))
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fill.WriteString(w, string(text))
 }

@@ -125,6 +125,22 @@ func TestPageHearsEachChange(t *testing.T) {
 	}
 }
 
+// After an upgrade a page that was left open knows that it is not of this machine any more, and no browser offers to translate what is in both languages.
+func TestPageNamesItsBuildAndWantsNoTranslation(t *testing.T) {
+	p := New(Config{})
+	w := httptest.NewRecorder()
+	p.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/", nil))
+	page := w.Body.String()
+	if b := p.Current().Build; len(b) != 12 || !strings.Contains(page, `data-build="`+b+`"`) {
+		t.Errorf("build %q", b)
+	}
+	for _, want := range []string{`content="notranslate"`, `translate="no"`} {
+		if !strings.Contains(page, want) || !strings.Contains(phoneHead, want) {
+			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
 func TestPagesAreCounted(t *testing.T) {
 	p := New(Config{})
 	for range viewers {

@@ -168,7 +168,11 @@ function beep(sign) {
 
 function listen() {
   const es = new EventSource('events');
-  es.onmessage = e => { view = JSON.parse(e.data); made = Date.parse(view.now); heard = performance.now(); draw(); beep(view.sign) };
+  es.onmessage = e => {
+    view = JSON.parse(e.data); made = Date.parse(view.now); heard = performance.now();
+    if (view.build !== document.documentElement.dataset.build && heard > 10000) return location.reload(); // the machine was upgraded while this page was open
+    draw(); beep(view.sign);
+  };
   es.onerror = () => { if (es.readyState === 2) { es.close(); setTimeout(listen, 3000) } };
 }
 listen();
