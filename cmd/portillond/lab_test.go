@@ -70,6 +70,7 @@ type lab struct {
 	broker  string
 
 	cmd  *exec.Cmd
+	said *lockedBuffer // on its standard output
 	log  *lockedBuffer
 	done chan error
 }
@@ -171,7 +172,7 @@ func (l *lab) socket() string { return l.path("s") }
 func (l *lab) start() {
 	l.t.Helper()
 	l.write("machine.yaml", []byte(l.config()))
-	l.log = &lockedBuffer{}
+	l.log, l.said = &lockedBuffer{}, &lockedBuffer{}
 	l.cmd = exec.Command(program(l.t, "portillond"), "-config", l.path("machine.yaml"))
 	l.cmd.Stderr = l.log
 	out, err := l.cmd.StdoutPipe()
@@ -186,6 +187,7 @@ func (l *lab) start() {
 	go func() {
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
+			fmt.Fprintln(l.said, lines.Text())
 			if strings.HasPrefix(lines.Text(), "ready") {
 				ready <- true
 			}

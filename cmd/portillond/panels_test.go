@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"portillon/cmd/internal/sitetest"
+	"portillon/daemon/control"
+)
+
+// most is what a daemon may hold, in MB, and grow what an hour may add once it has warmed up: what the collector leaves lying.
+const (
+	most = 25.0
+	grow = 2.0
+)
+
+// An hour of a busy machine, a tap every two seconds, without the waiting: 1,800 sessions that begin and end, strangers in between,
+// problems reported, and twenty panels open all the while. What the daemon holds must not grow with it.
+func TestTwentyPanelsForAnHourOfTapsLeaveMemoryFlat(t *testing.T) {
+	l := &lab{t: t, dir: t.TempDir(), site: "big", reader: "{ kind: none }"}
+	if err := sitetest.Make(l.path("site"), 1000, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	l.furnish()
+	l.start()
+	address := regexp.MustCompile(`panel=(http://[^ \n]+)/`).FindStringSubmatch(l.said.String())
+	if address == nil {
+		t.Fatalf("no panel in %q", l.said.String())
+	}
+	var heard atomic.Int64
+	watch(t, address[1], 20, &heard)
+	var at [4]float64
+	for quarter := range at {
+		for n := range 450 {
+			hourly(l, address[1], quarter*450+n)
+		}
+		at[quarter] = holds(t, l.cmd.Process.Pid)
+	}
+	t.Logf("after each quarter: %.1f %.1f %.1f %.1f MB; %d views were heard", at[0], at[1], at[2], at[3], heard.Load())
+	for _, mb := range at {
+		if mb > most || mb > at[0]+grow {
+			t.Errorf("%.1f MB, after %.1f: at most %.0f, and flat", mb, at[0], most)
+		}
+	}
+	if heard.Load() < 20*1800 {
+		t.Errorf("only %d views were heard: nobody was looking", heard.Load())
+	}
+}
+
+// hourly is what happens every two seconds.
+func hourly(l *lab, panel string, n int) {
+	card := sitetest.Card(n % 1000)
+	if n%10 == 9 {
+		card = fmt.Sprintf("FF%08X", n)
+	}
+	if rep := l.ask(control.Request{Do: "tap", Card: card}); rep.OK != (n%10 != 9) {
+		l.t.Fatalf("tap %d: %+v", n, rep)
+	}
+	if n%50 == 0 {
+		report(l.t, panel)
+	}
+	l.ask(control.Request{Do: "stop"})
+}
+
+// report tells of a problem as the page does.
+func report(t testing.TB, panel string) {
+	t.Helper()
+	resp, err := http.Post(panel+"/form", "application/json", strings.NewReader(`{"do":"report"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f struct{ Token string }
+	err = json.NewDecoder(resp.Body).Decode(&f)
+	resp.Body.Close()
+	if err != nil || f.Token == "" {
+		t.Fatalf("no form: %v, %s", err, resp.Status)
+	}
+	body := "--x\r\nContent-Disposition: form-data; name=\"item\"\r\n\r\nnoise\r\n--x--\r\n"
+	if resp, err = http.Post(panel+"/form/"+f.Token, "multipart/form-data; boundary=x", strings.NewReader(body)); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status)
+	}
+}
+
+// watch opens so many panels and counts what they are sent, until the test ends.
+func watch(t *testing.T, panel string, n int, heard *atomic.Int64) {
+	t.Helper()
+	var open sync.WaitGroup
+	t.Cleanup(open.Wait) // after the streams are closed
+	for range n {
+		resp, err := http.Get(panel + "/events")
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%v %+v", err, resp)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		open.Go(func() {
+			for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+				if strings.HasPrefix(lines.Text(), "data: ") {
+					heard.Add(1)
+				}
+			}
+		})
+	}
+}
+
+// holds is a process's resident memory in MB.
+func holds(t testing.TB, pid int) float64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Skip("there is no /proc here: ", err)
+	}
+	m := regexp.MustCompile(`VmRSS:\s+(\d+) kB`).FindSubmatch(text)
+	if m == nil {
+		t.Fatalf("no VmRSS in %s", text)
+	}
+	kib, _ := strconv.Atoi(string(m[1]))
+	return float64(kib) * 1024 / 1e6
+}
