@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"portillon/daemon/control"
+	"portillon/daemon/panel"
 	"portillon/daemon/session"
 	"portillon/rfid"
 )
@@ -155,4 +156,38 @@ func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
 			t.Error("nor one that ended its own session by leaving")
 		}
 	})
+}
+
+// A reader gone mad, or children with a handful of cards: sixteen taps a second, for a minute. Each session that begins ends, nothing
+// is on in between, strangers fill no journal, and the next member finds a machine that works.
+func TestThousandTapsAMinuteLeaveTheMachineInOrder(t *testing.T) {
+	b := newBench(t)
+	b.state.ReaderDown = false
+	cards := []string{lea, zoe, "DEADBEEF", malik, lea, "DEADBEEF", jules, karim}
+	before, strangers := len(b.notes.said), 0
+	for n := range 1000 {
+		b.now = b.now.Add(60 * time.Millisecond)
+		u, _ := rfid.ParseUID(cards[n%len(cards)])
+		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u}})
+		if v := b.Panel.Current(); v.Sign == panel.SignUnknown {
+			strangers++
+		}
+	}
+	b.do(control.Request{Do: "stop"})
+	on, records := false, map[string]int{}
+	for _, s := range b.notes.said[before:] {
+		records[s]++
+		if s == "RELAY ON" && on {
+			t.Fatal("switched on twice")
+		}
+		on = (on || s == "RELAY ON") && s != "relay off"
+	}
+	if on || b.relay || records["session-start"] == 0 || records["session-start"] != records["session-end"] || records["session-start"] != records["RELAY ON"] {
+		t.Errorf("on %v, %v", on, records)
+	}
+	if strangers < 200 || records["refused"] > 250 {
+		t.Errorf("%d strangers were answered, %d refusals are on record", strangers, records["refused"])
+	}
+	b.now = b.now.Add(time.Minute)
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 }
