@@ -29,6 +29,7 @@ type Machine struct {
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
 
 	acked, offered time.Time // when it was last sent an acknowledgement, a manifest
+	appeared       time.Time // when it came online
 }
 
 // Machines are all machines of hub.yaml, sorted.
@@ -68,7 +69,12 @@ func (h *Hub) receive(l *link, m mqtt.Message) error {
 		return h.state(l, id, m.Payload())
 	}
 	if id, ok := h.topics.Machine(m.Topic(), "availability"); ok {
-		h.change(id, func(x *Machine) { x.Online = string(m.Payload()) == wire.Online })
+		h.change(id, func(x *Machine) {
+			was := x.Online
+			if x.Online = string(m.Payload()) == wire.Online; x.Online && !was {
+				x.appeared = time.Now()
+			}
+		})
 	}
 	if id, ok := h.topics.Machine(m.Topic(), "reply"); ok {
 		h.reply(id, m.Payload())

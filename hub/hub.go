@@ -5,6 +5,7 @@
 //	records ─▶ ledger (commit) ─▶ acknowledgement, signed, retained
 //	bundle file ─▶ store ─▶ manifest, retained; chunks by hash over HTTP, on loopback
 //	Command ─▶ signed order ─▶ reply
+//	tag in a file ─▶ Command, until the machine's journal says that it hangs
 //	ledger + policy ─▶ evidence, signed
 //
 // It trusts nobody on the broker: records count only as the ledger judges them, by the machines' own keys; a state is a
@@ -202,6 +203,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		})
 	}
 	start(h.stayConnected)
+	start(h.bringTags)
 	if h.c.Bundle.File != "" {
 		start(h.watchBundle)
 	}

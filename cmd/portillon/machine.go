@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"portillon/daemon/control"
+	"portillon/hub"
+	"portillon/policy"
 )
 
 // order is what the machine verbs share: a socket, and how to print.
@@ -150,15 +152,43 @@ func machineRole(ctx context.Context, w stdio, args []string) error {
 func machineTag(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var now bool
+	var office, machine string
 	rest, err := flags(w, "machine tag", args, 1, func(fs *flag.FlagSet) {
 		o.declare(fs)
 		fs.BoolVar(&now, "now", false, "end a running session at once instead of waiting for its end")
+		fs.StringVar(&office, "hub", "", "tag from the office: the hub's hub.yaml, in place of --socket. The tag waits until the machine has it")
+		fs.StringVar(&machine, "machine", "", "with --hub: which machine")
 	})
 	if err != nil {
 		return err
 	}
+	if office != "" {
+		return o.tagFromOffice(w, office, policy.MachineID(machine), rest[0], now)
+	}
 	return o.give(ctx, w, control.Request{Do: "tag", Reason: rest[0], Now: now})
 }
+
+// tagFromOffice leaves a tag for the hub to bring to its machine.
+func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason string, now bool) error {
+	if o.socket != "" || m == "" {
+		return wrong("--hub goes with --machine, and without --socket").hinted("portillon machine tag --hub hub.yaml --machine laser REASON")
+	}
+	c, err := hub.ReadConfig(file)
+	if err != nil {
+		return err
+	}
+	t, err := c.TagOut(m, reason, now, time.Now())
+	if err != nil {
+		return wrong("%w", err)
+	}
+	if o.json {
+		return printJSON(w.out, t)
+	}
+	fmt.Fprintf(w.out, map[string]string{"fr": "Noté : %s sera hors service dès que le hub l’aura jointe (consigne %s)\n", "en": "Noted: %s will be out of service once the hub has reached it (tag %s)\n"}[o.language()], m, t.ID)
+	return nil
+}
+
+func (o *order) language() string { return pick(o.lang == "en", "en", "fr") }
 
 func machineUntag(ctx context.Context, w stdio, args []string) error {
 	var o order

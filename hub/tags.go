@@ -1,0 +1,156 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"portillon/hub/ledger"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Tag is a lock that the office puts on a machine. It waits in a file of its own until the machine has it, however long the machine, the
+// broker or the hub are away, and is kept until the machine's journal says that somebody took it off: what hangs on a machine is the union
+// of what was put on there and here, and who removes a tag there, by name, has the last word on it.
+type Tag struct {
+	Machine policy.MachineID `json:"machine"`
+	ID      string           `json:"tag"`
+	Reason  string           `json:"reason"` // what members read
+	Now     bool             `json:"now,omitempty"`
+	Since   time.Time        `json:"since"`
+}
+
+const (
+	maxReason = 200             // bytes, as a machine has it
+	tagsEvery = 2 * time.Second // how often the folder is looked at
+	tagReply  = 5 * time.Second // how long one machine is waited for; it is asked again later
+)
+
+var tagFile = regexp.MustCompile(`^([0-9a-f]{16})\.json$`)
+
+func (c Config) tags() string { return filepath.Join(c.Data, "tags") }
+
+// TagOut writes a tag down, for the hub to bring to its machine; the hub need not run. It is on the disk when TagOut returns.
+func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time) (Tag, error) {
+	t := Tag{Machine: m, ID: random(8), Reason: strings.TrimSpace(reason), Now: now, Since: at.UTC().Truncate(time.Second)}
+	known := false
+	for _, x := range c.Machines {
+		known = known || x.ID == m
+	}
+	switch {
+	case !known:
+		return t, fmt.Errorf("tag: this hub knows no machine %.64q", m)
+	case t.Reason == "" || len(t.Reason) > maxReason:
+		return t, fmt.Errorf("tag: a tag needs a reason of 1 to %d bytes: it is what the members read", maxReason)
+	}
+	if err := os.MkdirAll(c.tags(), 0o700); err != nil {
+		return t, fmt.Errorf("tag: %w", err)
+	}
+	data, err := json.Marshal(t)
+	if err != nil {
+		return t, fmt.Errorf("tag: %w", err)
+	}
+	// The folder is closed to others, so that the file need not be: whoever writes it may be another user than the hub.
+	if err := wire.WriteFile(filepath.Join(c.tags(), t.ID+".json"), data, 0o644); err != nil {
+		return t, fmt.Errorf("tag: %w", err)
+	}
+	return t, nil
+}
+
+// Tags are those that the office put on, and that nobody has taken off as far as the hub knows. A file that cannot be read is in the error.
+func (c Config) Tags() (out []Tag, err error) {
+	all, e := os.ReadDir(c.tags())
+	if errors.Is(e, os.ErrNotExist) {
+		return nil, nil
+	}
+	err = e
+	for _, f := range all {
+		m := tagFile.FindStringSubmatch(f.Name())
+		if m == nil {
+			continue
+		}
+		var t Tag
+		data, e := os.ReadFile(filepath.Join(c.tags(), f.Name()))
+		if e == nil {
+			e = json.Unmarshal(data, &t)
+		}
+		if e == nil && t.ID != m[1] {
+			e = fmt.Errorf("it is the tag %.32q's", t.ID)
+		}
+		if e != nil {
+			err = errors.Join(err, fmt.Errorf("tag %s: %w", f.Name(), e))
+			continue
+		}
+		out = append(out, t)
+	}
+	return out, err
+}
+
+// bringTags sees to it that each tag of the office hangs on its machine, until ctx ends.
+func (h *Hub) bringTags(ctx context.Context) error {
+	clock := time.NewTicker(tagsEvery)
+	defer clock.Stop()
+	tried, said := map[string]time.Time{}, ""
+	for {
+		tags, err := h.c.Tags()
+		if err != nil && err.Error() != said {
+			said = err.Error()
+			h.log.Error("a tag cannot be read", "why", err)
+		}
+		for _, t := range tags {
+			if err := h.bringTag(ctx, t, tried); err != nil && ctx.Err() == nil {
+				h.log.Info("a tag is not on its machine yet", "machine", t.Machine, "tag", t.ID, "why", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-clock.C:
+		}
+	}
+}
+
+func (h *Hub) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) error {
+	last, err := h.lastOf(ctx, t)
+	if err != nil {
+		return err
+	}
+	var m Machine
+	h.change(t.Machine, func(x *Machine) { m = *x })
+	// A machine that has lost its tags, and of whose records none is missing here, is told again.
+	lost := m.State != nil && !m.State.Tagged && m.State.Journal <= m.Held
+	switch {
+	case last == wire.Untagged:
+		return os.Remove(filepath.Join(h.c.tags(), t.ID+".json"))
+	case last == wire.Tagged && !lost, time.Since(tried[t.ID]) < askAgain && (!m.Online || tried[t.ID].After(m.appeared)):
+		return nil // what says that a machine is there may be lost, so one that seems away is told too, now and then
+	}
+	tried[t.ID] = time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
+	defer cancel()
+	r, err := h.Command(ctx, t.Machine, wire.Command{Do: "tag", Tag: t.ID, Reason: t.Reason, Now: t.Now})
+	if err == nil && !r.OK {
+		err = errors.New(r.Why)
+	}
+	return err
+}
+
+// lastOf is what the machine's journal, as far as it is held, says of the tag last; empty: nothing.
+func (h *Hub) lastOf(ctx context.Context, t Tag) (last wire.Kind, err error) {
+	q := ledger.Query{Machine: t.Machine, Kinds: []wire.Kind{wire.Tagged, wire.Untagged}}
+	err = h.ledger.Records(ctx, q, func(e ledger.Entry) error {
+		var b wire.TagBody
+		if json.Unmarshal(e.Body, &b) == nil && b.Tag == t.ID {
+			last = e.Kind
+		}
+		return nil
+	})
+	return last, err
+}

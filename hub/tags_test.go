@@ -1,0 +1,132 @@
+package hub_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub/ledger/ledgertest"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// presence is a machine that says how it stands, and answers orders.
+type presence struct {
+	*client
+	orders *wire.Commands
+}
+
+func present(t *testing.T, o *office) *presence {
+	t.Helper()
+	c := dial(t, o.Broker())
+	c.subscribe(c.topics.Command("laser"))
+	return &presence{c, &wire.Commands{Site: "biklab", Machine: "laser", Keys: note.VerifierList(o.key)}}
+}
+
+func (p *presence) is(tagged bool, journal uint64) {
+	b, _ := json.Marshal(wire.State{Machine: "laser", Phase: "off", Tagged: tagged, Journal: journal})
+	p.must(p.c.Publish(p.topics.State("laser"), 1, true, b))
+	p.must(p.c.Publish(p.topics.Availability("laser"), 1, true, wire.Online))
+}
+
+// told is the order that comes to a machine which stands so, and is answered. It says so again and again: the broker inside may lose what
+// is retained in the moment that the hub subscribes.
+func (p *presence) told(tagged bool, journal uint64) wire.Command {
+	p.t.Helper()
+	var order []byte
+	for end := time.Now().Add(patience); order == nil; {
+		p.is(tagged, journal)
+		select {
+		case m := <-p.in:
+			order = m.Payload()
+		case <-time.After(time.Second / 2):
+			if time.Now().After(end) {
+				p.t.Fatal("the machine was told nothing")
+			}
+		}
+	}
+	c, err := p.orders.Open(order, time.Now())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	b, _ := json.Marshal(wire.Reply{ID: c.ID, OK: true})
+	p.publish(p.topics.Reply("laser"), b)
+	return c
+}
+
+func gone(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal(what)
+		}
+	}
+}
+
+// The office tags while the machine is away: it is told once it is there, told again by a hub that comes back to a machine which has
+// lost it, and never again once somebody has taken the tag off at the machine.
+func TestTagOfTheOfficeWaitsForItsMachineAndIsNotUndone(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	c := configure(t, []*ledgertest.Machine{m})
+	tag, err := c.TagOut("laser", "courroie usée", true, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := run(t, c)
+	p := present(t, o)
+	if got := p.told(false, 0); got.Do != "tag" || got.Tag != tag.ID || got.Reason != "courroie usée" || !got.Now {
+		t.Errorf("%+v", got)
+	}
+	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: "courroie usée", Now: true})
+	p.publish(p.topics.Records("laser"), m.Data(1, 1))
+	p.is(true, 1)
+	gone(t, "the record did not arrive", func() bool { return o.Machines()[0].Held == 1 })
+	if left, err := c.Tags(); err != nil || len(left) != 1 {
+		t.Errorf("%v %v: the tag hangs, and the office has forgotten it", left, err)
+	}
+	o.stop()
+
+	o = run(t, c) // and the machine has a new memory card
+	p = present(t, o)
+	if got := p.told(false, 1); got.Tag != tag.ID {
+		t.Errorf("%+v", got)
+	}
+	m.Append(wire.Untagged, "", "m-1", wire.TagBody{Tag: tag.ID})
+	p.publish(p.topics.Records("laser"), m.Data(2, 2))
+	gone(t, "a tag that was taken off is kept", func() bool { left, _ := c.Tags(); return len(left) == 0 })
+	o.stop()
+
+	o = run(t, c)
+	p = present(t, o)
+	p.is(false, 2)
+	gone(t, "the machine is not seen", func() bool { return o.Machines()[0].Online })
+	p.quiet()
+}
+
+func TestTagsOfTheOfficeAreRefusedInWords(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	c := configure(t, []*ledgertest.Machine{m})
+	for _, x := range []struct{ machine, reason, want string }{
+		{"press", "smoke", `no machine "press"`}, {"laser", " ", "1 to 200 bytes"}, {"laser", strings.Repeat("é", 101), "1 to 200 bytes"},
+	} {
+		_, err := c.TagOut(policy.MachineID(x.machine), x.reason, false, time.Now())
+		if err == nil || !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%s %q: %v", x.machine, x.reason, err)
+		}
+	}
+	if _, err := c.TagOut("laser", "smoke", false, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	torn := filepath.Join(c.Data, "tags", "0123456789abcdef.json")
+	if err := os.WriteFile(torn, []byte(`{"machine":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if tags, err := c.Tags(); len(tags) != 1 || err == nil || !strings.Contains(err.Error(), "0123456789abcdef") {
+		t.Errorf("%v %v", tags, err)
+	}
+}
