@@ -33,7 +33,7 @@ type Fault struct {
 	Field        string // "machines.laser.grants[0].role"
 	Problem      string // what is wrong, with what was given
 	Hint         string // what would do; may be empty
-	Excerpt      string // the line
+	Excerpt      string // the line, however long
 }
 
 // String is the fault as an operator reads it, with the line and a caret below it.
@@ -52,9 +52,26 @@ func (f Fault) String() string {
 		fmt.Fprintf(&b, " (%s)", f.Hint)
 	}
 	if f.Excerpt != "" {
-		fmt.Fprintf(&b, "\n%6d | %s\n       | %s^", f.Line, f.Excerpt, indent(f.Excerpt, f.Column-1))
+		line, column := window(f.Excerpt, f.Column-1)
+		fmt.Fprintf(&b, "\n%6d | %s\n       | %s^", f.Line, line, indent(line, column))
 	}
 	return b.String()
+}
+
+// window is what a screen shows of a line around a column, and where the column is in it.
+func window(line string, column int) (string, int) {
+	const wide, before = 140, 60
+	r := []rune(strings.ToValidUTF8(line, "\ufffd"))
+	from := max(0, min(column-before, len(r)-wide))
+	to := min(from+wide, len(r))
+	out := string(r[from:to])
+	if to < len(r) {
+		out += " …"
+	}
+	if from > 0 {
+		out, column = "… "+out, column-from+2
+	}
+	return out, column
 }
 
 // indent keeps tabs, so that the caret stands under the word.
@@ -108,11 +125,12 @@ func Parse(name string, data []byte) *Doc {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var top yaml.Node
 	if err := dec.Decode(&top); err != nil {
-		d.syntax(err)
+		d.syntax(data, err)
 		return d
 	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		d.add(Fault{Problem: "the file holds more than one document, or what follows the first is not YAML", Hint: "one document a file"})
+	var second yaml.Node
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		d.more(data, err == nil, second.Line)
 	}
 	if len(top.Content) == 1 && d.plain(top.Content[0], 1) {
 		d.root = top.Content[0]
@@ -145,21 +163,44 @@ func tooDeep(data []byte) bool {
 	return false
 }
 
+// more reports what follows the document.
+func (d *Doc) more(data []byte, document bool, line int) {
+	if s, ok := diagnose(data); ok && !document {
+		d.add(s.fault())
+		return
+	}
+	f := Fault{Problem: "the file holds more than one document, or what follows the first is not YAML", Hint: "one document a file"}
+	if line > 0 {
+		f.Line, f.Column = line, 1
+	}
+	d.add(f)
+}
+
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
-func (d *Doc) syntax(err error) {
+func (d *Doc) syntax(data []byte, err error) {
 	if errors.Is(err, io.EOF) {
 		d.add(Fault{Problem: "the file is empty"})
+		return
+	}
+	if s, ok := diagnose(data); ok {
+		d.add(s.fault())
 		return
 	}
 	f := Fault{Problem: "this is not YAML: " + err.Error()}
 	if m := yamlLine.FindStringSubmatch(strings.SplitN(err.Error(), "\n", 2)[0]); m != nil {
 		f.Problem = "this is not YAML: " + m[2]
-		if f.Line, _ = strconv.Atoi(m[1]); f.Line > 0 {
-			f.Column = 1
+		if f.Line, _ = strconv.Atoi(m[1]); f.Line > 0 && f.Line <= len(d.lines) {
+			f.Column = 1 + len(d.lines[f.Line-1]) - len(strings.TrimLeft(d.lines[f.Line-1], " \t"))
+			f.Problem = fmt.Sprintf("this is not YAML, near line %d: %s", f.Line, m[2])
+			f.Hint = "the fault may stand some lines above or below"
 		}
 	}
 	d.add(f)
+}
+
+func (s suspect) fault() Fault {
+	return Fault{Line: s.line, Column: s.column, Problem: "this is not YAML: " + s.problem, Hint: s.hint}
 }
 
 // plain refuses what a reader could misread, and says whether the tree below n can be walked.
@@ -204,6 +245,16 @@ func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 	return true
 }
 
+// secret reports whether a line is of a key file that was given by mistake: ours, PEM, a multikey, a JWK.
+func secret(line string) bool {
+	for _, mark := range []string{"PRIVATE+KEY", "PRIVATE KEY", "secretKey", `"d":`, `"d" :`} {
+		if strings.Contains(line, mark) {
+			return true
+		}
+	}
+	return false
+}
+
 func (d *Doc) add(f Fault) {
 	if len(d.faults) >= maxFaults {
 		return
@@ -211,7 +262,7 @@ func (d *Doc) add(f Fault) {
 	f.File = d.name
 	if f.Line > 0 && f.Line <= len(d.lines) && !d.private {
 		f.Excerpt = strings.TrimRight(d.lines[f.Line-1], "\r")
-		if len(f.Excerpt) > 160 || strings.Contains(f.Excerpt, "PRIVATE+KEY") || strings.Contains(f.Excerpt, "secretKey") { // a key file given by mistake
+		if secret(f.Excerpt) {
 			f.Excerpt = ""
 		}
 	}
@@ -290,7 +341,10 @@ func join(path, key string) string {
 func (x Node) Only(keys ...string) Node {
 	for _, p := range x.Pairs() {
 		if !slices.Contains(keys, p.Key) {
-			hint := DidYouMean(p.Key, keys)
+			hint := lookalike(p.Key)
+			if hint == "" {
+				hint = DidYouMean(p.Key, keys)
+			}
 			if hint == "" {
 				hint = "known here: " + strings.Join(keys, ", ")
 			}

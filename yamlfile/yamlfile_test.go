@@ -55,10 +55,43 @@ func TestGoodFileHasNoFault(t *testing.T) {
 }
 
 func TestKeyFileGivenByMistakeIsNotShown(t *testing.T) {
-	for _, in := range []string{`{"secretKeyMultibase": "z3u2SECRET"}`, "key: PRIVATE+KEY+x+SECRET\n"} {
+	for _, in := range []string{`{"secretKeyMultibase": "z3u2SECRET"}`, "key: PRIVATE+KEY+x+SECRET\n", `{"kty":"RSA", "d" : "` + strings.Repeat("SECRET", 99) + `"}`} {
 		if err := read(in); err == nil || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// Long lines are those of grants, where most faults are.
+func TestALongLineIsShownAroundTheFault(t *testing.T) {
+	words := strings.Repeat("é, ", 100)
+	for _, c := range []struct{ name, in, want string }{
+		{"middle", "wait: 3m\nx: [" + words + "{ levle: 3 }, " + words + "]\nlevel: 3", "f.yaml:2:307: x[100]: unknown key \"levle\" (did you mean \"level\"?)\n     2 | … "},
+		{"beginning", "levle: [" + words + "]\nlevel: 3", "unknown key \"levle\" (did you mean \"level\"?)\n     1 | levle: [é, "},
+		{"end", "x: [" + words + "{ levle: 3 }]\nlevel: 3", ", é, { levle: 3 }]\n"},
+	} {
+		d := Parse("f.yaml", []byte(c.in))
+		r := d.Root().Only("level", "wait", "x")
+		for _, x := range r.Get("x").List() {
+			if x.IsMap() {
+				x.Only("level")
+			}
+		}
+		err := d.Err()
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got\n%v\nwant\n%s", c.name, err, c.want)
+			continue
+		}
+		lines := strings.Split(err.Error(), "\n")
+		shown, caret := []rune(lines[1]), strings.Index(lines[2], "^")
+		if len(shown) > 160 || !strings.HasPrefix(string(shown[caret:]), "levle") {
+			t.Errorf("%s: %d letters, or the caret is elsewhere:\n%v", c.name, len(shown), err)
+		}
+	}
+	// The letters that are left out are looked at too.
+	in := "level: x # " + strings.Repeat("-", 300) + " secretKeyMultibase"
+	if err := read(in); err == nil || strings.Contains(err.Error(), "level: x #") {
+		t.Errorf("a line with a key is shown: %v", err)
 	}
 }
 
