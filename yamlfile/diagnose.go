@@ -209,13 +209,13 @@ func (d *diagnosis) entry(l []rune, i int) {
 			d.tight(l, i)
 			break
 		}
-		if d.place(i, true); d.found != nil {
+		if d.place(i, true); d.found != nil || d.lost {
 			return
 		}
 		for i++; i < len(l) && (l[i] == ' ' || l[i] == '\t'); i++ {
 		}
 	}
-	if d.found != nil {
+	if d.found != nil || d.lost {
 		return
 	}
 	colon := keyEnd(l, i)
@@ -223,7 +223,7 @@ func (d *diagnosis) entry(l []rune, i int) {
 		d.bare(l, i, i > first)
 		return
 	}
-	if d.place(i, false); d.found != nil {
+	if d.place(i, false); d.found != nil || d.lost {
 		return
 	}
 	for i = colon + 1; i < len(l) && (l[i] == ' ' || l[i] == '\t'); i++ {

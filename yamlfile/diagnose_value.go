@@ -16,6 +16,10 @@ func (d *diagnosis) place(column int, dash bool) {
 		n-- // a list that was as far in as its key
 	}
 	d.levels = d.levels[:n]
+	if n > 4*MaxDepth { // nobody's
+		d.lost = true
+		return
+	}
 	fresh := level{column: column, dash: dash, open: true, first: d.at}
 	if n == 0 {
 		if left.first > 0 {

@@ -62,6 +62,30 @@ func TestKeyFileGivenByMistakeIsNotShown(t *testing.T) {
 	}
 }
 
+// What is no value of one word is told once, not again for the word that it is not.
+func TestAFaultIsToldOnce(t *testing.T) {
+	d := Parse("f.yaml", []byte("int: [1]\nbool: {}\nword: [x]\ntime: [2h]\nslug: [a]\nmap: 3\n"))
+	r := d.Root().Only("int", "bool", "word", "time", "slug", "map")
+	r.Get("int").Int(1, 9)
+	r.Get("bool").Bool()
+	r.Get("word").OneOf("x")
+	r.Get("time").Duration()
+	r.Get("slug").Slug()
+	r.Get("map").Only("a")
+	r.Get("map").Pairs()
+	if f, ok := d.Err().(Faults); !ok || len(f) != 6 {
+		t.Errorf("want six faults, got\n%v", d.Err())
+	}
+}
+
+func TestAKeyWithALookalikeSaysWhichLetterItIs(t *testing.T) {
+	for in, want := range map[string]string{"\u00a0level: 3\n": "a non-breaking space (U+00A0) is a letter of it: write ordinary spaces", "“level”: 3\n": "“ is a letter of it: write straight quotation marks"} {
+		if err := read(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
 // Long lines are those of grants, where most faults are.
 func TestALongLineIsShownAroundTheFault(t *testing.T) {
 	words := strings.Repeat("é, ", 100)
