@@ -186,14 +186,14 @@ func (d *diagnosis) quoted(l []rune, i int) {
 			i++
 		case l[i] == q:
 			d.quote.rune = 0
-			d.behind(l, i+1)
+			d.behind(l, i+1, q)
 			return
 		}
 	}
 }
 
 // behind reads what stands behind a quotation.
-func (d *diagnosis) behind(l []rune, i int) {
+func (d *diagnosis) behind(l []rune, i int, quote rune) {
 	for i < len(l) && (l[i] == ' ' || l[i] == '\t') {
 		i++
 	}
@@ -203,7 +203,7 @@ func (d *diagnosis) behind(l []rune, i int) {
 		d.flow(l, i)
 	default:
 		hint := `'' is an apostrophe inside single quotes; or use double quotes`
-		if q := l[d.quote.column-1:]; d.quote.line == d.at && len(q) > 0 && q[0] == '"' {
+		if quote == '"' {
 			hint = `\" is a quotation mark inside double quotes`
 		}
 		if strings.ContainsRune(",]}", l[i]) {

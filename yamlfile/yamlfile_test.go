@@ -120,7 +120,7 @@ func TestALongLineIsShownAroundTheFault(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"level: 3", "a: {b: [c, d]}", "- &x 1\n- *x", "? [a]\n: b", "{", "\t", "level: !!int x", "<<: {a: b}"} {
+	for _, s := range []string{"level: 3", "a: {b: [c, d]}", "- &x 1\n- *x", "? [a]\n: b", "{", "\t", "level: !!int x", "<<: {a: b}", "a: [\"b\n\"c", "x: {y: 'z\n'w"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
