@@ -69,6 +69,25 @@ func TestCommentsStayWithTheirKeys(t *testing.T) {
 	}
 }
 
+// The library writes some folded texts in a way that it reads as another.
+func TestATextOfSeveralLinesStaysWhatItIs(t *testing.T) {
+	for _, text := range []string{">-\n      One\n       further in\n      and back", ">\n      a\n\n      b\n", "|2-\n        one in\n       none", "|\n      a # no comment\n     # a comment", "\"a\n      b\n\n      c\"", "'it''s\n      one'", "one\n      and the same"} {
+		in := swap(t, "    cooldown: 3m", "    vouch:\n     x: "+text+"\n    cooldown: 3m")
+		before, err := tree([]byte(in))
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		doc := newPage([]byte(in), before)
+		root := doc.layout(before)
+		root.arrange(top())
+		p := &printer{g: doc}
+		p.file(root)
+		if err := kept("policy.yaml", doc, before, []byte(p.String())); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestEveryKnownKeyHasAPlaceInTheOrder(t *testing.T) {
 	var all [][]string
 	var walk func(s *shape)

@@ -69,7 +69,7 @@ type row struct {
 }
 
 func (p *printer) add(indent int, text string) {
-	p.rows = append(p.rows, row{text: strings.Repeat(" ", indent) + text})
+	p.rows = append(p.rows, row{text: strings.TrimRight(strings.Repeat(" ", indent)+text, " ")})
 }
 
 // blank parts what follows from what stands above, if anything does.
@@ -153,11 +153,20 @@ func (g *page) scalar(e *entry) []string {
 	case e.value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0:
 		return []string{g.word(e.value)}
 	}
-	lines := strings.Split(strings.TrimPrefix(encode(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: "k"}, alone(e.value)}}), "k: "), "\n")
-	for i := range lines[1:] {
-		lines[i+1] = strings.TrimPrefix(lines[i+1], "  ")
+	value := alone(e.value)
+	for _, style := range []yaml.Style{e.value.Style, yaml.LiteralStyle, yaml.DoubleQuotedStyle} {
+		value.Style = style
+		in := encode(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: "k"}, value}})
+		var out map[string]string
+		if yaml.Unmarshal([]byte(in+"\n"), &out) == nil && out["k"] == value.Value { // the library folds some lines into others
+			lines := strings.Split(strings.TrimPrefix(in, "k: "), "\n")
+			for i := range lines[1:] {
+				lines[i+1] = strings.TrimPrefix(lines[i+1], "  ")
+			}
+			return lines
+		}
 	}
-	return lines
+	return []string{g.word(e.value)}
 }
 
 // brackets is a collection on one line.
