@@ -2,7 +2,8 @@
 //
 // It accepts one document of plain mappings, lists and scalars. It refuses anchors, aliases, merge keys, tags,
 // duplicate keys, keys that nobody asked for, more than MaxBytes, and nesting beyond MaxDepth. It never stops
-// at the first fault: all are collected, each with file, line, column, field, the words given, and what would do.
+// at the first fault: all are collected, each with file, line, column, field, the words given, and what would do; once each. Only a slip
+// in YAML itself ends the reading: it is looked for in the text, since the YAML library does not say where it stands.
 package yamlfile
 
 import (
@@ -26,64 +27,6 @@ const (
 	maxFaults = 50
 )
 
-// Fault is one thing wrong with a file.
-type Fault struct {
-	File         string
-	Line, Column int    // from 1; 0: the file as a whole
-	Field        string // "machines.laser.grants[0].role"
-	Problem      string // what is wrong, with what was given
-	Hint         string // what would do; may be empty
-	Excerpt      string // the line
-}
-
-// String is the fault as an operator reads it, with the line and a caret below it.
-func (f Fault) String() string {
-	var b strings.Builder
-	b.WriteString(f.File)
-	if f.Line > 0 {
-		fmt.Fprintf(&b, ":%d:%d", f.Line, f.Column)
-	}
-	b.WriteString(": ")
-	if f.Field != "" {
-		b.WriteString(f.Field + ": ")
-	}
-	b.WriteString(f.Problem)
-	if f.Hint != "" {
-		fmt.Fprintf(&b, " (%s)", f.Hint)
-	}
-	if f.Excerpt != "" {
-		fmt.Fprintf(&b, "\n%6d | %s\n       | %s^", f.Line, f.Excerpt, indent(f.Excerpt, f.Column-1))
-	}
-	return b.String()
-}
-
-// indent keeps tabs, so that the caret stands under the word.
-func indent(line string, n int) string {
-	var b strings.Builder
-	for i, r := range []rune(line) {
-		if i >= n {
-			break
-		}
-		if r == '\t' {
-			b.WriteRune(r)
-		} else {
-			b.WriteByte(' ')
-		}
-	}
-	return b.String()
-}
-
-// Faults is an error made of all that is wrong, in the file's order.
-type Faults []Fault
-
-func (f Faults) Error() string {
-	out := make([]string, len(f))
-	for i, x := range f {
-		out[i] = x.String()
-	}
-	return strings.Join(out, "\n")
-}
-
 // Doc is a file being read.
 type Doc struct {
 	name    string
@@ -91,6 +34,7 @@ type Doc struct {
 	root    *yaml.Node
 	faults  Faults
 	private bool
+	seen    Fault // whose line was looked at last
 }
 
 // Parse reads data; name stands in every fault. It always returns a Doc: Err says whether it can be used.
@@ -108,11 +52,12 @@ func Parse(name string, data []byte) *Doc {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var top yaml.Node
 	if err := dec.Decode(&top); err != nil {
-		d.syntax(err)
+		d.syntax(data, err)
 		return d
 	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		d.add(Fault{Problem: "the file holds more than one document, or what follows the first is not YAML", Hint: "one document a file"})
+	var second yaml.Node
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		d.more(data, err == nil, second.Line)
 	}
 	if len(top.Content) == 1 && d.plain(top.Content[0], 1) {
 		d.root = top.Content[0]
@@ -145,21 +90,44 @@ func tooDeep(data []byte) bool {
 	return false
 }
 
+// more reports what follows the document.
+func (d *Doc) more(data []byte, document bool, line int) {
+	if s, ok := diagnose(data); ok && !document {
+		d.add(s.fault())
+		return
+	}
+	f := Fault{Problem: "the file holds more than one document, or what follows the first is not YAML", Hint: "one document a file"}
+	if line > 0 {
+		f.Line, f.Column = line, 1
+	}
+	d.add(f)
+}
+
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
-func (d *Doc) syntax(err error) {
+func (d *Doc) syntax(data []byte, err error) {
 	if errors.Is(err, io.EOF) {
 		d.add(Fault{Problem: "the file is empty"})
+		return
+	}
+	if s, ok := diagnose(data); ok {
+		d.add(s.fault())
 		return
 	}
 	f := Fault{Problem: "this is not YAML: " + err.Error()}
 	if m := yamlLine.FindStringSubmatch(strings.SplitN(err.Error(), "\n", 2)[0]); m != nil {
 		f.Problem = "this is not YAML: " + m[2]
-		if f.Line, _ = strconv.Atoi(m[1]); f.Line > 0 {
-			f.Column = 1
+		if f.Line, _ = strconv.Atoi(m[1]); f.Line > 0 && f.Line <= len(d.lines) {
+			f.Column = 1 + len(d.lines[f.Line-1]) - len(strings.TrimLeft(d.lines[f.Line-1], " \t"))
+			f.Problem = fmt.Sprintf("this is not YAML, near line %d: %s", f.Line, m[2])
+			f.Hint = "the fault may stand some lines above or below"
 		}
 	}
 	d.add(f)
+}
+
+func (s suspect) fault() Fault {
+	return Fault{Line: s.line, Column: s.column, Problem: "this is not YAML: " + s.problem, Hint: s.hint}
 }
 
 // plain refuses what a reader could misread, and says whether the tree below n can be walked.
@@ -205,15 +173,15 @@ func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 }
 
 func (d *Doc) add(f Fault) {
-	if len(d.faults) >= maxFaults {
+	f.File = d.name
+	if len(d.faults) >= maxFaults || slices.ContainsFunc(d.faults, f.again) {
 		return
 	}
-	f.File = d.name
 	if f.Line > 0 && f.Line <= len(d.lines) && !d.private {
-		f.Excerpt = strings.TrimRight(d.lines[f.Line-1], "\r")
-		if len(f.Excerpt) > 160 || strings.Contains(f.Excerpt, "PRIVATE+KEY") || strings.Contains(f.Excerpt, "secretKey") { // a key file given by mistake
-			f.Excerpt = ""
+		if d.seen.Line != f.Line { // a line of a megabyte may have many faults
+			d.seen = Fault{Line: f.Line, Excerpt: excerpt(d.lines[f.Line-1])}
 		}
+		f.Excerpt = d.seen.Excerpt
 	}
 	d.faults = append(d.faults, f)
 }
@@ -243,6 +211,14 @@ func (x Node) Present() bool { return x.n != nil && x.n.Tag != "!!null" }
 
 // Path is the field's name from the root.
 func (x Node) Path() string { return x.path }
+
+// Line is where it stands, from 1; 0 where nothing does.
+func (x Node) Line() int {
+	if x.n == nil {
+		return 0
+	}
+	return x.n.Line
+}
 
 // Fault reports what is wrong here. hint may be empty.
 func (x Node) Fault(hint, format string, a ...any) {
@@ -290,7 +266,10 @@ func join(path, key string) string {
 func (x Node) Only(keys ...string) Node {
 	for _, p := range x.Pairs() {
 		if !slices.Contains(keys, p.Key) {
-			hint := DidYouMean(p.Key, keys)
+			hint := lookalike(p.Key)
+			if hint == "" {
+				hint = DidYouMean(p.Key, keys)
+			}
 			if hint == "" {
 				hint = "known here: " + strings.Join(keys, ", ")
 			}
@@ -357,6 +336,12 @@ func (x Node) Str() string {
 	return x.n.Value
 }
 
+// word is a scalar's words, and whether it is one; anything else has been reported.
+func (x Node) word() (string, bool) {
+	s := x.Str()
+	return s, x.IsScalar()
+}
+
 // Strs is a list of words; one word alone is a list of one.
 func (x Node) Strs() []string {
 	if x.IsScalar() {
@@ -371,8 +356,8 @@ func (x Node) Strs() []string {
 
 // OneOf is a word of a closed list, or "".
 func (x Node) OneOf(words ...string) string {
-	s := x.Str()
-	if s == "" && !x.Present() || slices.Contains(words, s) {
+	s, ok := x.word()
+	if !ok || slices.Contains(words, s) {
 		return s
 	}
 	hint := DidYouMean(s, words)
@@ -385,8 +370,8 @@ func (x Node) OneOf(words ...string) string {
 
 // Int is a whole number between least and most.
 func (x Node) Int(least, most int) int {
-	s := x.Str()
-	if !x.Present() {
+	s, ok := x.word()
+	if !ok {
 		return 0
 	}
 	n, err := strconv.Atoi(s)
@@ -402,8 +387,8 @@ func (x Node) Bool() bool { return x.OneOf("true", "false") == "true" }
 
 // Duration reads 45s, 10m, 2h, 180d; not negative.
 func (x Node) Duration() time.Duration {
-	s := x.Str()
-	if !x.Present() {
+	s, ok := x.word()
+	if !ok {
 		return 0
 	}
 	d, err := ParseDuration(s)
@@ -436,8 +421,8 @@ var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
 // Slug is an id: lower-case letters, digits and hyphens, at most 64.
 func (x Node) Slug() string {
-	s := x.Str()
-	if x.Present() && !slug.MatchString(s) {
+	s, ok := x.word()
+	if ok && !slug.MatchString(s) {
 		x.Fault("lower-case letters, digits and hyphens, at most 64", "%q is not an id", s)
 		return ""
 	}

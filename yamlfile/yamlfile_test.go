@@ -55,15 +55,72 @@ func TestGoodFileHasNoFault(t *testing.T) {
 }
 
 func TestKeyFileGivenByMistakeIsNotShown(t *testing.T) {
-	for _, in := range []string{`{"secretKeyMultibase": "z3u2SECRET"}`, "key: PRIVATE+KEY+x+SECRET\n"} {
+	for _, in := range []string{`{"secretKeyMultibase": "z3u2SECRET"}`, "key: PRIVATE+KEY+x+SECRET\n", `{"kty":"RSA", "d" : "` + strings.Repeat("SECRET", 99) + `"}`} {
 		if err := read(in); err == nil || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("%v", err)
 		}
 	}
 }
 
+// What is no value of one word is told once, not again for the word that it is not.
+func TestAFaultIsToldOnce(t *testing.T) {
+	d := Parse("f.yaml", []byte("int: [1]\nbool: {}\nword: [x]\ntime: [2h]\nslug: [a]\nmap: 3\n"))
+	r := d.Root().Only("int", "bool", "word", "time", "slug", "map")
+	r.Get("int").Int(1, 9)
+	r.Get("bool").Bool()
+	r.Get("word").OneOf("x")
+	r.Get("time").Duration()
+	r.Get("slug").Slug()
+	r.Get("map").Only("a")
+	r.Get("map").Pairs()
+	if f, ok := d.Err().(Faults); !ok || len(f) != 6 {
+		t.Errorf("want six faults, got\n%v", d.Err())
+	}
+}
+
+func TestAKeyWithALookalikeSaysWhichLetterItIs(t *testing.T) {
+	for in, want := range map[string]string{"\u00a0level: 3\n": "a non-breaking space (U+00A0) is a letter of it: write ordinary spaces", "“level”: 3\n": "“ is a letter of it: write straight quotation marks"} {
+		if err := read(in); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// Long lines are those of grants, where most faults are.
+func TestALongLineIsShownAroundTheFault(t *testing.T) {
+	words := strings.Repeat("é, ", 100)
+	for _, c := range []struct{ name, in, want string }{
+		{"middle", "wait: 3m\nx: [" + words + "{ levle: 3 }, " + words + "]\nlevel: 3", "f.yaml:2:307: x[100]: unknown key \"levle\" (did you mean \"level\"?)\n     2 | … "},
+		{"beginning", "levle: [" + words + "]\nlevel: 3", "unknown key \"levle\" (did you mean \"level\"?)\n     1 | levle: [é, "},
+		{"end", "x: [" + words + "{ levle: 3 }]\nlevel: 3", ", é, { levle: 3 }]\n"},
+	} {
+		d := Parse("f.yaml", []byte(c.in))
+		r := d.Root().Only("level", "wait", "x")
+		for _, x := range r.Get("x").List() {
+			if x.IsMap() {
+				x.Only("level")
+			}
+		}
+		err := d.Err()
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got\n%v\nwant\n%s", c.name, err, c.want)
+			continue
+		}
+		lines := strings.Split(err.Error(), "\n")
+		shown, caret := []rune(lines[1]), strings.Index(lines[2], "^")
+		if len(shown) > 160 || !strings.HasPrefix(string(shown[caret:]), "levle") {
+			t.Errorf("%s: %d letters, or the caret is elsewhere:\n%v", c.name, len(shown), err)
+		}
+	}
+	// The letters that are left out are looked at too.
+	in := "level: x # " + strings.Repeat("-", 300) + " secretKeyMultibase"
+	if err := read(in); err == nil || strings.Contains(err.Error(), "level: x #") {
+		t.Errorf("a line with a key is shown: %v", err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"level: 3", "a: {b: [c, d]}", "- &x 1\n- *x", "? [a]\n: b", "{", "\t", "level: !!int x", "<<: {a: b}"} {
+	for _, s := range []string{"level: 3", "a: {b: [c, d]}", "- &x 1\n- *x", "? [a]\n: b", "{", "\t", "level: !!int x", "<<: {a: b}", "a: [\"b\n\"c", "x: {y: 'z\n'w"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"portillon/policy/file"
 	"portillon/wire"
@@ -19,6 +20,9 @@ func policyFmt(_ context.Context, w stdio, args []string) error {
 	})
 	if err != nil {
 		return err
+	}
+	if write && check {
+		return wrong("policy fmt: --check and -w stand together").hinted("--check only looks, -w writes: one of them")
 	}
 	before, err := os.ReadFile(rest[0])
 	if err != nil {
@@ -38,15 +42,24 @@ func policyFmt(_ context.Context, w stdio, args []string) error {
 	case same:
 		return nil
 	}
-	info, err := os.Stat(rest[0])
-	if err != nil {
-		return err
-	}
-	if err := wire.WriteFile(rest[0], after, info.Mode().Perm()); err != nil {
+	if err := rewrite(rest[0], after); err != nil {
 		return err
 	}
 	fmt.Fprintf(w.out, "%s: written in its canonical form\n", rest[0])
 	return nil
+}
+
+// rewrite replaces a file that is there. Of a link, it replaces what the link points at: a site may keep its policy elsewhere.
+func rewrite(path string, data []byte) error {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return wire.WriteFile(path, data, info.Mode().Perm())
 }
 
 func policySchema(_ context.Context, w stdio, args []string) error {

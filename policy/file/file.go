@@ -11,6 +11,7 @@ package file
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 	_ "time/tzdata" // a minimal image may come without time zones, and hours cannot be judged without
 
@@ -45,6 +46,9 @@ func Parse(name string, data []byte) (*policy.Policy, error) {
 	}
 	r := &reader{m: policy.Model{Evidence: map[policy.BadgeID]policy.EvidenceRule{}}}
 	r.top(d.Root())
+	if d.Err() == nil {
+		r.unhush()
+	}
 	if err := d.Err(); err != nil {
 		return nil, err
 	}
@@ -88,10 +92,11 @@ type reader struct {
 }
 
 func (r *reader) top(root yamlfile.Node) {
-	only(root, "portillon", "site", "language", "timezone", "status-grace", "issuers", "badges", "roles", "machines", "tests", "evidence", "never", "holidays", "defaults", "panel")
-	if v := root.Get("portillon").Required(); v.Present() && v.Str() != "1" {
+	only(root, sections...)
+	if v := root.Get("portillon").Required(); v.Str() != "1" && v.IsScalar() {
 		v.Fault("this version reads 1", "%q is not a version of the file", v.Str())
 	}
+	r.consequences(root)
 	r.m.Site = policy.SiteID(root.Get("site").Required().Slug())
 	if root.Get("language").OneOf("fr", "en") == "en" {
 		r.m.Language = policy.English
@@ -108,6 +113,44 @@ func (r *reader) top(root yamlfile.Node) {
 	r.evidence(root.Get("evidence"))
 	r.tests(root.Get("tests"))
 	r.never(root.Get("never"))
+	for _, k := range r.kinds() {
+		k.names.report()
+	}
+}
+
+// sections are the keys of a policy file.
+var sections = []string{"portillon", "site", "language", "timezone", "status-grace", "issuers", "badges", "roles", "machines", "tests", "evidence", "never", "holidays", "defaults", "panel"}
+
+// kind is a section that defines names.
+type kind struct {
+	section string
+	names   *names
+}
+
+func (r *reader) kinds() []kind {
+	return []kind{{"issuers", &r.issuerIDs}, {"badges", &r.badgeIDs}, {"machines", &r.machineIDs}}
+}
+
+// consequences are told from faults: where a section is missing, or an entry stands at the top since it is not far enough in, each id
+// that is named elsewhere would be unknown.
+func (r *reader) consequences(root yamlfile.Node) {
+	for _, k := range r.kinds() {
+		k.names.absent = !root.Get(k.section).IsMap()
+		for _, p := range root.Pairs() {
+			if p.Value.IsMap() && !slices.Contains(sections, p.Key) {
+				k.names.strays(p.Key)
+			}
+		}
+	}
+}
+
+// unhush makes sure that nothing unknown passes: what would have been told of a file in which nothing else is wrong.
+func (r *reader) unhush() {
+	for _, k := range r.kinds() {
+		if u := k.names.hushed; u != nil {
+			u.at.Fault("", "unknown %s %q", u.kind, u.id)
+		}
+	}
 }
 
 func zone(n yamlfile.Node) *time.Location {
@@ -116,8 +159,10 @@ func zone(n yamlfile.Node) *time.Location {
 		return time.UTC
 	}
 	z, err := time.LoadLocation(s)
-	if err != nil || s == "" || s == "Local" {
+	if n.IsScalar() && (err != nil || s == "" || s == "Local") {
 		n.Fault(`a name of the IANA list, as "Europe/Paris"`, "%q is not a time zone", s)
+	}
+	if err != nil {
 		return time.UTC
 	}
 	return z

@@ -248,6 +248,57 @@ func TestFaultsSayWhereAndWhatWouldDo(t *testing.T) {
 	}
 }
 
+// A slip has consequences all over a file: they are not told as if they were more slips.
+func TestConsequencesOfAFaultAreNotTold(t *testing.T) {
+	for _, c := range []struct {
+		name, old, new string
+		want           int
+	}{
+		{"a session of one word", "session: { max: 1h }", "session: 4h", 1},
+		{"a quota of no time", "quota: { day: 2h, week: 6h }", "quota: { day: 1h30 }", 1},
+		{"a quota of one word", "quota: { day: 2h, week: 6h }", "quota: 2h", 1},
+		{"a reason in brackets", "because: no-badge", "because: [no-badge]", 1},
+		{"issuers misspelt", "issuers:\n", "emetteurs:\n", 2},
+		{"badges misspelt", "badges:\n", "bagdes:\n", 2},
+		{"machines misspelt", "machines:\n", "machnes:\n", 2},
+		{"a machine's id", "  laser:\n", "  LASER:\n", 1},
+		{"a machine less far in", "  bench:\n", "bench:\n", 1},
+		{"a badge's id", "  laser-user:\n", "  laser-usé:\n", 2},
+		{"never, with a key misspelt", "without: laser-user, on", "withou: laser-user, on", 1},
+		{"a role misspelt", "role: maintainer, needs", "role: boss, needs", 1},
+	} {
+		_, err := Parse("policy.yaml", []byte(swap(t, c.old, c.new)))
+		var faults yamlfile.Faults
+		if !errors.As(err, &faults) || len(faults) != c.want {
+			t.Errorf("%s: want %d faults, got\n%v", c.name, c.want, err)
+		}
+	}
+}
+
+// Nothing unknown passes because it is taken for a consequence.
+func TestAnUnknownNameIsAFaultWhateverElseStandsThere(t *testing.T) {
+	for _, name := range []string{"defaults", "panel", "machines", "Laser-user", "~", "null", ""} {
+		_, err := Parse("policy.yaml", []byte(swap(t, "needs: laser-user,", "needs: \""+name+"\",")))
+		if err == nil || !strings.Contains(err.Error(), "unknown badge") {
+			t.Errorf("%q: %v", name, err)
+		}
+		in := strings.Replace(swap(t, "needs: laser-user,", "needs: \""+name+"\","), "badges:\n", "badges:\n  ~: { name: x, issuer: biklab, achievement: \"https://x.example/y\" }\n", 1)
+		if _, err := Parse("policy.yaml", []byte(in)); err == nil {
+			t.Errorf("%q is taken", name)
+		}
+	}
+	r := &reader{}
+	r.badgeIDs.absent = true
+	d := yamlfile.Parse("f", []byte("needs: x\n"))
+	r.badgeIDs.ref(d.Root().Get("needs"), "badge")
+	if d.Err() != nil {
+		t.Fatal(d.Err())
+	}
+	if r.unhush(); d.Err() == nil {
+		t.Error("what was not told is not told at the end")
+	}
+}
+
 func TestAllFaultsComeAtOnceWithExcerptAndCaret(t *testing.T) {
 	s := strings.NewReplacer("needs: laser-user,", "needs: laser-usr,", "cooldown: 3m", "cooldwon: 3m", "issuer: example", "issuer: exampel").Replace(sample(t))
 	_, err := Parse("policy.yaml", []byte(s))

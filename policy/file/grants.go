@@ -169,7 +169,7 @@ func quota(n yamlfile.Node) policy.Quota {
 	only(n, "day", "week")
 	q := policy.Quota{Day: positive(n.Get("day")), Week: positive(n.Get("week"))}
 	switch {
-	case n.Present() && q == policy.Quota{}:
+	case n.IsMap() && len(n.Pairs()) == 0:
 		n.Fault("{ day: 2h } or { week: 6h }, or both", "a quota of nothing")
 	case q.Day > 0 && q.Week > 0 && q.Week < q.Day:
 		n.Get("week").Fault("", "a week's quota that is shorter than a day's")

@@ -9,7 +9,7 @@ import (
 func (r *reader) never(n yamlfile.Node) {
 	for _, x := range n.List() {
 		bare(x)
-		only(x, "name", "role", "without", "on", "at", "alone")
+		sound := only(x, "name", "role", "without", "on", "at", "alone")
 		v := policy.Invariant{Name: x.Path(), Alone: x.Get("alone").Bool(), At: hours(x.Get("at"), r.m.Holidays)}
 		if name := line(x.Get("name")); name != "" {
 			v.Name = name
@@ -25,7 +25,7 @@ func (r *reader) never(n yamlfile.Node) {
 		for _, y := range values(x.Get("on")) {
 			v.On = append(v.On, policy.MachineID(r.machineIDs.ref(y, "machine")))
 		}
-		if x.IsMap() && !x.Get("without").Present() && !x.Get("at").Present() {
+		if sound && x.IsMap() && !x.Get("without").Present() && !x.Get("at").Present() {
 			x.Fault("add without: BADGE, or at: HOURS", "never a role at all: leave its grants out instead")
 		}
 		r.m.Never = append(r.m.Never, v)

@@ -2,6 +2,8 @@ package file
 
 import (
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -9,14 +11,18 @@ import (
 	"portillon/yamlfile"
 )
 
-// only refuses other keys, and keys without a value: "hours:" left empty must not mean "at any hour".
-func only(n yamlfile.Node, keys ...string) {
+// only refuses other keys, and keys without a value: "hours:" left empty must not mean "at any hour". It says whether it refused none:
+// what is missing may be what was misspelt.
+func only(n yamlfile.Node, keys ...string) bool {
 	n.Only(keys...)
+	sound := true
 	for _, p := range n.Pairs() {
 		if !p.Value.Present() {
 			p.KeyNode.Fault("give one or remove the key", "%q has no value", p.Key)
 		}
+		sound = sound && p.Value.Present() && slices.Contains(keys, p.Key)
 	}
+	return sound
 }
 
 // bare refuses an entry of a list that is empty; as a key's value, only has refused it.
@@ -28,9 +34,21 @@ func bare(n yamlfile.Node) {
 
 // names are the ids of one kind that the file defines.
 type names struct {
-	set   map[string]bool
-	order []string
-	hints int
+	set     map[string]bool
+	order   []string
+	stray   map[string]bool // ids that stand where they name nothing, in small letters: that has been reported
+	absent  bool            // nothing defines ids: that has been reported
+	unknown []*unknown
+	asked   map[string]*unknown
+	hushed  *unknown // one that is not told, since a fault elsewhere explains it
+}
+
+// unknown is an id that nothing defines, wherever it stands.
+type unknown struct {
+	at    yamlfile.Node // first
+	id    string
+	kind  string
+	lines []string // the others
 }
 
 // What a hint may cost is bounded: a hostile file is wrong in thousands of places.
@@ -45,11 +63,22 @@ func (s *names) add(e yamlfile.Pair) string {
 		s.set = map[string]bool{}
 	}
 	id := e.KeyNode.Slug()
-	if id != "" {
-		s.set[id] = true
-		s.order = append(s.order, id)
+	if id == "" {
+		if e.KeyNode.Present() { // and refused
+			s.strays(e.Key)
+		}
+		return ""
 	}
+	s.set[id] = true
+	s.order = append(s.order, id)
 	return id
+}
+
+func (s *names) strays(id string) {
+	if s.stray == nil {
+		s.stray = map[string]bool{}
+	}
+	s.stray[strings.ToLower(id)] = true
 }
 
 // ref is an id that stands as a value.
@@ -58,21 +87,49 @@ func (s *names) ref(n yamlfile.Node, kind string) string {
 	if !n.IsScalar() || s.set[id] {
 		return id
 	}
-	n.Fault(s.hint(id, kind), "unknown %s %q", kind, id)
+	s.miss(n, id, kind)
 	return ""
 }
 
 // key is an id that stands as a key.
 func (s *names) key(e yamlfile.Pair, kind string) string {
 	if !s.set[e.Key] {
-		e.KeyNode.Fault(s.hint(e.Key, kind), "unknown %s %q", kind, e.Key)
+		s.miss(e.KeyNode, e.Key, kind)
 		return ""
 	}
 	return e.Key
 }
 
-func (s *names) hint(id, kind string) string {
-	if s.hints++; s.hints > maxHints {
+// miss remembers an id that nothing defines. It is one fault, wherever else it stands.
+func (s *names) miss(n yamlfile.Node, id, kind string) {
+	if s.absent || s.stray[strings.ToLower(id)] {
+		s.hushed = &unknown{at: n, id: id, kind: kind}
+		return
+	}
+	if u := s.asked[id]; u != nil {
+		u.lines = append(u.lines, strconv.Itoa(n.Line()))
+		return
+	}
+	if s.asked == nil {
+		s.asked = map[string]*unknown{}
+	}
+	s.asked[id] = &unknown{at: n, id: id, kind: kind}
+	s.unknown = append(s.unknown, s.asked[id])
+}
+
+// report tells what is unknown, once all has been read.
+func (s *names) report() {
+	for i, u := range s.unknown {
+		also := ""
+		if n := len(u.lines); n > 0 {
+			also = ", also on line " + strings.Join(slices.Compact(u.lines[:min(n, 8)]), ", ")
+		}
+		u.at.Fault(s.hint(i, u.id, u.kind), "unknown %s %q%s", u.kind, u.id, also)
+	}
+}
+
+func (s *names) hint(i int, id, kind string) string {
+	if i >= maxHints {
 		return ""
 	}
 	if h := yamlfile.DidYouMean(id, s.order[:min(len(s.order), maxHintWords)]); h != "" {

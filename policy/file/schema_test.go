@@ -56,7 +56,7 @@ func properties(v any, out map[string]bool) {
 	}
 }
 
-// keySets are the arguments of each call of only. machineKeys stand for themselves.
+// keySets are the arguments of each call of only. machineKeys and sections stand for themselves.
 func keySets(t *testing.T) map[string]bool {
 	t.Helper()
 	paths, err := filepath.Glob("*.go")
@@ -106,9 +106,7 @@ func literals(args []ast.Expr) []string {
 					out = append(out, s)
 				}
 			case *ast.Ident:
-				if n.Name == "machineKeys" {
-					out = append(out, machineKeys...)
-				}
+				out = append(out, map[string][]string{"machineKeys": machineKeys, "sections": sections}[n.Name]...)
 			}
 			return true
 		})

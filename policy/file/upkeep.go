@@ -25,7 +25,7 @@ func (r *reader) upkeep(n yamlfile.Node, m *policy.Machine) {
 	seen := map[string]bool{}
 	for _, x := range n.Get("maintenance").List() {
 		bare(x)
-		only(x, "kind", "hours", "days", "block")
+		sound := only(x, "kind", "hours", "days", "block")
 		k := x.Get("kind").Required()
 		u := policy.Upkeep{Kind: k.Slug(), Hours: time.Duration(x.Get("hours").Int(1, 100_000)) * time.Hour,
 			Every: time.Duration(x.Get("days").Int(1, 10_000)) * 24 * time.Hour, Block: x.Get("block").Bool()}
@@ -36,11 +36,12 @@ func (r *reader) upkeep(n yamlfile.Node, m *policy.Machine) {
 			k.Fault("hours: and days: may stand together", "the kind %q stands twice", u.Kind)
 		}
 		seen[u.Kind] = true
-		if x.IsMap() && !x.Get("hours").Present() && !x.Get("days").Present() {
+		if sound && x.IsMap() && !x.Get("hours").Present() && !x.Get("days").Present() {
 			x.Fault("add hours: (of running) or days:", "it would never be due")
 		}
 		m.Maintenance = append(m.Maintenance, u)
 	}
+	kinds.report()
 }
 
 func items(n yamlfile.Node, known *names) []policy.Item {

@@ -1,0 +1,224 @@
+package file
+
+import (
+	"sort"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// entry is a key and its value, or one value of a list, with the comments that belong to it. The whole file is an entry without a key.
+type entry struct {
+	key, value *yaml.Node // key is nil in a list
+	start      int        // of the key, or of what stands in the list, its dash included
+	from, to   int        // of the value
+	flow       bool       // the value is written in brackets
+	entries    []*entry   // of a value that is a mapping or a list
+
+	head    []*comment // above it
+	opening []*comment // beside the key, the dash or the opening bracket, where the value begins below
+	beside  []*comment // behind the value
+	foot    []*comment // the last lines of the value
+	closing []*comment // beside the closing bracket
+}
+
+func (e *entry) collection() bool {
+	return e.value.Kind == yaml.MappingNode || e.value.Kind == yaml.SequenceNode
+}
+
+// column is where the entries of a block begin.
+func (e *entry) column() int { return e.value.Column - 1 }
+
+// layout makes entries of a tree, and gives each comment its place.
+func (g *page) layout(doc *yaml.Node) *entry {
+	root := g.entry(nil, doc.Content[0], g.offset(doc.Content[0]), 0)
+	var last *entry // before which entry the comment above stood, and how far in
+	limit := 0
+	for _, c := range g.comments {
+		if !c.alone && g.besides(root, c) {
+			continue
+		}
+		next := g.above(root, c, last, &limit)
+		last = next
+	}
+	atTop(root)
+	return root
+}
+
+// entry measures what stands at start, in a block at column.
+func (g *page) entry(key, value *yaml.Node, start, column int) *entry {
+	e := &entry{key: key, value: value, start: start, from: g.offset(value)}
+	switch {
+	case value.Kind == yaml.ScalarNode && value.Value == "" && value.Style == 0: // nothing stands there: the library gives it no place
+		e.from = start + 1
+		if key != nil {
+			e.from = g.colon(g.scalarEnd(key, column))
+		}
+		e.to = e.from
+	case !e.collection():
+		e.to = g.scalarEnd(value, column)
+	default:
+		e.flow = value.Style&yaml.FlowStyle != 0
+		if !e.flow {
+			column = e.column()
+		}
+		g.fill(e, column)
+	}
+	e.to = max(e.to, e.from, e.start)
+	return e
+}
+
+// colon is behind the colon that follows a key, where there is one.
+func (g *page) colon(at int) int {
+	if i := g.skip(at); i < len(g.blank) && g.blank[i] == ':' {
+		return i + 1
+	}
+	return at
+}
+
+// fill makes the entries of a collection, and finds its end.
+func (g *page) fill(e *entry, column int) {
+	bracket := e.flow && e.from < len(g.src) && (g.src[e.from] == '[' || g.src[e.from] == '{')
+	at := e.from
+	if bracket {
+		at++
+	}
+	if e.value.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(e.value.Content); i += 2 {
+			k := e.value.Content[i]
+			e.entries = append(e.entries, g.entry(k, e.value.Content[i+1], g.offset(k), column))
+		}
+	} else {
+		for _, c := range e.value.Content {
+			start := g.offset(c)
+			if !e.flow {
+				start = g.skip(at) // its dash
+			}
+			x := g.entry(nil, c, start, column)
+			e.entries = append(e.entries, x)
+			at = x.to
+		}
+	}
+	if n := len(e.entries); n > 0 {
+		at = e.entries[n-1].to
+	}
+	e.to = at
+	for i := at; bracket && i < len(g.blank); i++ {
+		if !g.words[i] && (g.blank[i] == ']' || g.blank[i] == '}') {
+			e.to = i + 1
+			break
+		}
+	}
+}
+
+// deepest is the smallest entry that holds a place.
+func deepest(e *entry, at int) *entry {
+	if i := e.after(at); i > 0 && at < e.entries[i-1].to {
+		return deepest(e.entries[i-1], at)
+	}
+	return e
+}
+
+// after is the first entry that begins behind a place.
+func (e *entry) after(at int) int {
+	return sort.Search(len(e.entries), func(i int) bool { return e.entries[i].start > at })
+}
+
+// besides gives a comment to what stands before it on its line, and says whether that is possible.
+func (g *page) besides(root *entry, c *comment) bool {
+	at := c.at - 1
+	for at > 0 && isSpace(g.blank[at]) {
+		at--
+	}
+	e := deepest(root, at)
+	switch {
+	case at < e.start || at >= e.to:
+		return false
+	case at < e.from || e.flow && at == e.from:
+		e.opening = append(e.opening, c)
+	case !e.collection():
+		e.beside = append(e.beside, c)
+	case e.flow && at == e.to-1 && len(e.entries) == 0:
+		e.beside = append(e.beside, c)
+	case e.flow && at == e.to-1:
+		e.closing = append(e.closing, c)
+	case e.flow: // a comma
+		if i := e.after(at); i > 0 {
+			e.entries[i-1].beside = append(e.entries[i-1].beside, c)
+		} else {
+			e.opening = append(e.opening, c)
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// above gives a comment on a line of its own to what follows, or to the end of a block that has ended there and is not deeper in
+// than the comment. It returns what follows. After a comment that is less deep none is taken for deeper: they would change places.
+func (g *page) above(root *entry, c *comment, last *entry, limit *int) *entry {
+	e := deepest(root, c.at)
+	if e.value.Kind == yaml.ScalarNode || e.flow && c.at < e.from || e.flow && len(e.entries) == 0 && e != root {
+		e.opening = append(e.opening, c)
+		return e
+	}
+	var before, next *entry
+	i := e.after(c.at)
+	if i > 0 {
+		before = e.entries[i-1]
+	}
+	if i < len(e.entries) {
+		next = e.entries[i]
+	}
+	if next == nil && e.flow {
+		e.foot = append(e.foot, c)
+		return e
+	}
+	follows := next
+	if follows == nil {
+		follows = root
+	}
+	column := c.column
+	if follows == last {
+		column = min(column, *limit)
+	}
+	*limit = column
+	end := ended(before, column, e, next)
+	switch {
+	case end != nil:
+		end.foot = append(end.foot, c)
+	case next != nil:
+		next.head = append(next.head, c)
+	default:
+		e.foot = append(e.foot, c)
+	}
+	return follows
+}
+
+// ended is the deepest block that ends with before, in the block e, and begins at column or less, but deeper than what follows.
+func ended(before *entry, column int, e, next *entry) *entry {
+	var out *entry
+	least := -1
+	if next != nil && !e.flow {
+		least = e.column()
+	}
+	for x := before; x != nil && x.collection() && !x.flow && len(x.entries) > 0; x = x.entries[len(x.entries)-1] {
+		if x.column() > least && x.column() <= column {
+			out = x
+		}
+	}
+	return out
+}
+
+// atTop moves the comments that stand above the first key, and apart from it, to the file: another key may become the first.
+func atTop(root *entry) {
+	if len(root.entries) == 0 {
+		return
+	}
+	first, n := root.entries[0], 0
+	for i, c := range first.head {
+		if c.after {
+			n = i + 1
+		}
+	}
+	root.head, first.head = append(root.head, first.head[:n]...), first.head[n:]
+}

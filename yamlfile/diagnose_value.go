@@ -1,0 +1,329 @@
+package yamlfile
+
+import (
+	"fmt"
+	"strings"
+)
+
+// place judges where an entry begins, and opens and closes blocks.
+func (d *diagnosis) place(column int, dash bool) {
+	var left level // the last block that ends here
+	n := len(d.levels)
+	for ; n > 0 && d.levels[n-1].column > column; n-- {
+		left = d.levels[n-1]
+	}
+	if n > 1 && d.levels[n-1].column == column && d.levels[n-1].dash && !dash && d.levels[n-2].column == column {
+		n-- // a list that was as far in as its key
+	}
+	d.levels = d.levels[:n]
+	if n > 4*MaxDepth { // nobody's
+		d.lost = true
+		return
+	}
+	fresh := level{column: column, dash: dash, open: true, first: d.at}
+	if n == 0 {
+		if left.first > 0 {
+			d.here(column, beginIn(left), "this line is less far in than all above it")
+		}
+		d.levels = append(d.levels, fresh)
+		return
+	}
+	switch top := &d.levels[n-1]; {
+	case top.column == column && top.dash == dash:
+		top.open, top.many = true, true
+	case top.open && (top.column < column || dash):
+		top.open = false
+		d.levels = append(d.levels, fresh)
+	case top.column < column && d.plain && dash: // plain words that go on
+	default:
+		d.misplaced(column, dash, *top, left)
+	}
+}
+
+// misplaced is an entry that fits neither the block that it stands in nor the one that has ended above it.
+func (d *diagnosis) misplaced(column int, dash bool, top, left level) {
+	switch {
+	case top.column < column && left.first > 0:
+		hint := "begin it where its neighbours begin"
+		if !left.many {
+			hint += fmt.Sprintf("; or mend line %d, where its block begins", left.first)
+		}
+		d.here(column, hint, "this line begins in column %d, those around it in column %d or %d", column+1, top.column+1, left.column+1)
+	case top.column < column:
+		d.here(column, beginIn(top), "this line is further in than the one above it, which has its value already")
+	case dash && left.first > 0:
+		d.here(column, beginIn(left), "an entry of a list stands where the keys around it begin")
+	case dash:
+		d.here(column, "remove the dash, or give the list a key", "an entry of a list stands between keys")
+	default:
+		d.here(column, "begin it with - and a space, or further in", "a key stands where the entries of a list begin")
+	}
+}
+
+// beginIn is where an entry of a block would stand; or the block has one entry so far, and that one is wrong.
+func beginIn(l level) string {
+	if l.many {
+		return fmt.Sprintf("begin it in column %d", l.column+1)
+	}
+	return fmt.Sprintf("begin it in column %d; or mend line %d, where its block begins", l.column+1, l.first)
+}
+
+// value reads what stands behind a key or a dash.
+func (d *diagnosis) value(l []rune, i int) {
+	d.plain = false
+	if i >= len(l) || l[i] == '#' {
+		return // it may follow below
+	}
+	if n := len(d.levels); n > 0 {
+		d.levels[n-1].open = false
+	}
+	switch r := l[i]; {
+	case r == '|' || r == '>':
+		d.block = 1
+		if n := len(d.levels); n > 0 {
+			d.block = d.levels[n-1].column + 1
+		}
+	case r == '&' || r == '!':
+		d.lost = true
+	case r == '{' || r == '[':
+		d.flow(l, i)
+	case r == '"' || r == '\'':
+		d.open(l, i)
+		d.quoted(l, i+1)
+	case r == '@' || r == '`' || r == '%':
+		d.here(i, "put the value in quotes", "%c begins no value", r)
+	default:
+		d.plain = true
+		d.words(l, i)
+	}
+}
+
+// words reads plain words to the end of a line in a block.
+func (d *diagnosis) words(l []rune, i int) {
+	from := i
+	for ; i < len(l); i++ {
+		switch {
+		case l[i] == '#' && i > 0 && (l[i-1] == ' ' || l[i-1] == '\t'):
+			return
+		case l[i] == ':' && ends(l, i+1):
+			d.colon(l, from, i)
+			return
+		}
+	}
+}
+
+// colon is one that stands in plain words, as if they were another key.
+func (d *diagnosis) colon(l []rune, from, i int) {
+	if strings.ContainsRune(quotes, l[from]) {
+		d.here(from, `write " before the words and behind them`, "%c is a letter to YAML, no quotation mark", l[from])
+		return
+	}
+	if len(d.brackets) > 0 {
+		d.here(i, `put the value in quotes, as "a: b"; or write a comma before a new key`, "a second colon, with a space behind it, in one entry")
+		return
+	}
+	hint := `put the value in quotes, as "a: b"`
+	if all := string(l); strings.Contains(all, "}") && !strings.Contains(all, "{") {
+		hint = "write { before the first key, or put the value in quotes"
+	}
+	d.here(i, hint, "a second colon, with a space behind it, in one line")
+}
+
+// bare reads a line, or what follows a dash, that has no key.
+func (d *diagnosis) bare(l []rune, i int, dash bool) {
+	n := len(d.levels)
+	switch {
+	case dash, n > 0 && d.levels[n-1].open && i > d.levels[n-1].column:
+		d.value(l, i)
+	case n > 0 && d.plain && i > d.levels[n-1].column, n == 0:
+		if n > 0 {
+			d.words(l, i)
+		} else {
+			d.value(l, i)
+		}
+	case n > 0 && i > d.levels[n-1].column:
+		d.here(i, "remove it, or make it a comment with #", "words stand behind a value that is complete")
+	default:
+		if at := touching(l, i); at >= 0 && isSpace(l[at+1]) {
+			d.space(at+1, l[at+1], "behind the colon")
+		} else if at >= 0 {
+			d.here(at, "write a space behind it", "a colon that touches what follows makes no key")
+		} else {
+			d.here(i, "write key: value, or - and a space before an entry of a list", "this line has no key")
+		}
+	}
+}
+
+// touching is a colon with something right behind it, or -1.
+func touching(l []rune, i int) int {
+	for ; i+1 < len(l) && l[i] != '"' && l[i] != '\''; i++ {
+		if l[i] == ':' && l[i+1] != ' ' {
+			return i
+		}
+	}
+	return -1
+}
+
+func (d *diagnosis) indent(l []rune) int {
+	n := 0
+	for n < len(l) && l[n] == ' ' {
+		n++
+	}
+	return n
+}
+
+// open begins a quotation.
+func (d *diagnosis) open(l []rune, i int) {
+	d.quote = bracket{rune: l[i], line: d.at, column: i + 1, indent: d.indent(l)}
+}
+
+// quoted reads a quotation on, from place i, and what follows it.
+func (d *diagnosis) quoted(l []rune, i int) {
+	q := d.quote.rune
+	for ; i < len(l); i++ {
+		switch {
+		case q == '"' && l[i] == '\\', q == '\'' && l[i] == q && i+1 < len(l) && l[i+1] == q:
+			i++
+		case l[i] == q:
+			d.quote.rune = 0
+			d.behind(l, i+1, q)
+			return
+		}
+	}
+}
+
+// behind reads what stands behind a quotation.
+func (d *diagnosis) behind(l []rune, i int, quote rune) {
+	for i < len(l) && (l[i] == ' ' || l[i] == '\t') {
+		i++
+	}
+	switch {
+	case i >= len(l) || l[i] == '#' && l[i-1] == ' ':
+	case len(d.brackets) > 0 && strings.ContainsRune(",:]}", l[i]):
+		d.flow(l, i)
+	default:
+		hint := `'' is an apostrophe inside single quotes; or use double quotes`
+		if quote == '"' {
+			hint = `\" is a quotation mark inside double quotes`
+		}
+		if strings.ContainsRune(",]}", l[i]) {
+			hint = "remove it, or open a bracket before"
+		}
+		d.here(i, hint, "the quotation is closed before this")
+	}
+}
+
+// flow reads what stands in brackets, from place i; an opening bracket may stand there.
+func (d *diagnosis) flow(l []rune, i int) {
+	for i < len(l) && d.found == nil {
+		switch r := l[i]; {
+		case r == ' ' || r == '\t':
+			i++
+		case r == '#' && (i == 0 || l[i-1] == ' ' || l[i-1] == '\t'):
+			return
+		case r == '{' || r == '[':
+			d.brackets = append(d.brackets, bracket{rune: r, line: d.at, column: i + 1, indent: d.indent(l)})
+			i++
+		case r == '}' || r == ']':
+			if i++; !d.close(l, i-1) {
+				return
+			}
+		case r == '"' || r == '\'':
+			d.open(l, i)
+			d.quoted(l, i+1) // which comes back here
+			return
+		case r == '&' || r == '!' || r == '?':
+			d.lost = true
+			return
+		case r == ',':
+			d.brackets[len(d.brackets)-1].colon = false
+			i++
+		case r == ':':
+			d.brackets[len(d.brackets)-1].colon = true
+			i++
+		default:
+			i = d.flowWords(l, i)
+		}
+	}
+}
+
+// flowWords reads plain words in brackets.
+func (d *diagnosis) flowWords(l []rune, i int) int {
+	from, top := i, &d.brackets[len(d.brackets)-1]
+	for ; i < len(l) && !strings.ContainsRune(",[]{}", l[i]); i++ {
+		switch {
+		case l[i] == '#' && (l[i-1] == ' ' || l[i-1] == '\t'):
+			return len(l)
+		case l[i] == ':' && (ends(l, i+1) || strings.ContainsRune(",[]{}", l[i+1])):
+			if top.colon {
+				d.colon(l, from, i)
+			}
+			top.colon = true
+			return i + 1
+		}
+	}
+	return i
+}
+
+// close closes a bracket at place i, and says whether others are still open.
+func (d *diagnosis) close(l []rune, i int) bool {
+	n := len(d.brackets)
+	if b := d.brackets[n-1]; closer(b.rune) != l[i] {
+		hint := fmt.Sprintf("write %c before it", closer(b.rune))
+		if b.line == d.at {
+			d.here(i, hint, "%c stands where %c, opened in column %d, is still open", l[i], b.rune, b.column)
+		} else {
+			d.here(i, hint, "%c stands where %c, opened on line %d, is still open", l[i], b.rune, b.line)
+		}
+		return false
+	}
+	d.brackets = d.brackets[:n-1]
+	if n > 1 {
+		return true
+	}
+	for i++; i < len(l) && (l[i] == ' ' || l[i] == '\t'); i++ {
+	}
+	switch {
+	case i >= len(l) || l[i] == '#' || l[i] == ':':
+	case l[i] == '}' || l[i] == ']':
+		d.here(i, "remove it, or open one before", "one %c too many", l[i])
+	default:
+		d.here(i, "remove it, or close the bracket behind it", "the brackets are closed before this")
+	}
+	return false
+}
+
+func closer(r rune) rune {
+	if r == '{' {
+		return '}'
+	}
+	return ']'
+}
+
+// nameOf is what people may call a space that is none.
+func nameOf(r rune) string {
+	name := map[rune]string{'\u00a0': "a non-breaking space", '\u202f': "a narrow non-breaking space", '\u200b': "a space without width"}[r]
+	switch {
+	case r == '\t':
+		return "a tab (U+0009)"
+	case name == "":
+		name = "an unusual space"
+	}
+	return fmt.Sprintf("%s (U+%04X)", name, r)
+}
+
+// lookalike is a hint about a letter that a reader of the file cannot tell from another, or "".
+func lookalike(key string) string {
+	for _, r := range key {
+		switch {
+		case r > 0x7f && isSpace(r):
+			return nameOf(r) + " is a letter of it: write ordinary spaces"
+		case strings.ContainsRune(quotes, r):
+			return fmt.Sprintf("%c is a letter of it: write straight quotation marks, as \"", r)
+		}
+	}
+	return ""
+}
+
+// quotes are what word processors write for quotation marks.
+const quotes = "“”„«»‘’"
