@@ -31,8 +31,12 @@ func (j *judge) choose(d *Decision, p *Policy, m *machine, badges []BadgeID) {
 	default:
 		d.Grant = j.nearest(d.Outcomes)
 	}
-	d.Others = p.roleSets[all&^(1<<d.Role)]
 	d.Would = d.Verdict
+	if j.warns() {
+		all |= 1 << User
+		j.warn(d, m)
+	}
+	d.Others = p.roleSets[all&^(1<<d.Role)]
 }
 
 func least(set uint) Role {
@@ -151,26 +155,27 @@ func (j *judge) nearest(all []Outcome) int {
 	return best
 }
 
-// warn lets every member in where the machine's mode says so, as user and with the longest session that the policy gives a
-// user; never past a tag, a fault or a blocked card.
-func (j *judge) warn(d *Decision, p *Policy, m *machine) {
+// warns reports whether the machine lets this member in as a user whatever their badges: never past a tag, a fault, a blocked card, or
+// one that proved less than the machine asks for.
+func (j *judge) warns() bool {
 	q := &j.q
-	if m.Mode != Warn || d.Verdict == Allow || q.Member == nil || q.Member.Blocked || q.Fault || q.Tagged {
+	return j.m.Mode == Warn && q.Member != nil && !q.Member.Blocked && !q.Fault && !q.Tagged && q.Card >= j.m.Card
+}
+
+// warn makes a user of whom the machine lets in regardless, unless another role was asked for by name. The session is the longest that
+// the policy gives a user, for whoever holds the badge too: a badge never shortens one. Grant stays what enforcement came to.
+func (j *judge) warn(d *Decision, m *machine) {
+	if j.q.As != NoRole && j.q.As != User {
 		return
 	}
-	d.Verdict, d.Role, d.Badges, d.Limits = Allow, User, nil, Limits{}
+	if d.Verdict != Allow || d.Role != User || m.Grants[d.Grant].Supervisor != nil {
+		d.Verdict, d.Role, d.Badges = Allow, User, nil
+	}
 	first := true
+	d.Limits = Limits{}
 	for i := range m.Grants {
 		if g := &m.Grants[i]; g.Role == User && (first || longer(g.Session, d.Limits)) {
 			d.Limits, first = g.Session, false
 		}
 	}
-	d.Others = p.roleSets[setOf(d.Others)&^(1<<User)]
-}
-
-func setOf(roles []Role) (set uint) {
-	for _, r := range roles {
-		set |= 1 << r
-	}
-	return set
 }

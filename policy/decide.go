@@ -33,7 +33,7 @@ type Question struct {
 type Decision struct {
 	Verdict  Verdict   `json:"verdict"`
 	Role     Role      `json:"role"`               // NoRole where Verdict is Deny
-	Grant    int       `json:"grant"`              // index of the grant that gives the role, or that came nearest
+	Grant    int       `json:"grant"`              // index of the grant that gives the role, or that came nearest; in mode warn, of what enforcement answers with
 	Limits   Limits    `json:"limits,omitzero"`    // of the session; Max ends it no later than the grant's hours do
 	Others   []Role    `json:"others,omitempty"`   // the member's other roles here and now, alone
 	Badges   []BadgeID `json:"badges,omitempty"`   // the member's badges that the role rests on
@@ -112,7 +112,6 @@ func (p *Policy) Decide(q Question) Decision {
 	}
 	tell(m, q.Member, d.Outcomes, j.lacks.since(0))
 	j.choose(&d, p, m, badges)
-	j.warn(&d, p, m)
 	return d
 }
 
