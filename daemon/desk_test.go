@@ -233,6 +233,27 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	}
 }
 
+// The policy's own max bounds what a card starts with. What is asked for at the panel comes on top, until the machine closes.
+func TestExtensionIsBoundedByClosingTimeAndNotByTheSessionsMax(t *testing.T) {
+	b := otherBench(t, "session: { max: 2h, idle: 10m, warn: 2m }", "session: { max: 30m, warn: 25m, extend: 30m }")
+	for _, c := range []struct {
+		start string
+		want  time.Duration
+	}{{"2026-11-23T12:00:00+01:00", 52 * time.Minute}, {"2026-11-23T20:22:00+01:00", 30 * time.Minute}} {
+		b.now, _ = time.Parse(time.RFC3339, c.start)
+		b.tap(lea)
+		b.now = b.now.Add(8 * time.Minute)
+		b.step(t.Context(), session.Tick{})
+		if err := b.touch(panel.Order{Do: "extend"}); err != nil {
+			t.Error(err)
+		}
+		if got := b.state.Until.Sub(b.now).Round(time.Minute); got != c.want {
+			t.Errorf("from %s: %s left, want %s", c.start, got, c.want)
+		}
+		b.tap(lea)
+	}
+}
+
 func TestMentorVouchesInTwoTouches(t *testing.T) {
 	b := newBench(t)
 	b.tap(jules)

@@ -62,15 +62,24 @@ func (j *judge) give(d *Decision, m *machine, v Verdict, r Role, alone bool, bad
 	d.Badges = j.rests(badges, &m.grants[d.Grant].needs)
 }
 
-// limits are the grant's own, cut at its closing time.
+// limits are the grant's own, and what its hours, quotas and bookings leave, which bounds the session now and whenever it is extended.
 func (j *judge) limits(g *Grant) Limits {
 	l := g.Session
 	if j.q.Clock != Trusted { // what could end it was passed over
 		return l
 	}
+	l.Most = j.leaves(g)
+	if outlasts(l.Max, l.Most) {
+		l.Max = l.Most
+	}
+	return l
+}
+
+// leaves is how long what counts by the clock lets a session last; zero: no limit.
+func (j *judge) leaves(g *Grant) (most time.Duration) {
 	atMost := func(left time.Duration) {
-		if l.Max == 0 || left < l.Max {
-			l.Max = left
+		if outlasts(most, left) {
+			most = left
 		}
 	}
 	if g.Hours != nil {
@@ -91,7 +100,7 @@ func (j *judge) limits(g *Grant) Limits {
 	if end, ok := j.bookedUntil(g); ok {
 		atMost(end.Sub(j.q.At))
 	}
-	return l
+	return most
 }
 
 // bookedUntil is when a booking ends the session: the next one of somebody else's, or the end of the member's own where the grant asks for one.
@@ -115,7 +124,10 @@ func longer(a, b Limits) bool {
 	if a.Max != b.Max {
 		return outlasts(a.Max, b.Max)
 	}
-	return a.Idle != b.Idle && outlasts(a.Idle, b.Idle)
+	if a.Idle != b.Idle {
+		return outlasts(a.Idle, b.Idle)
+	}
+	return outlasts(a.Most, b.Most)
 }
 
 // outlasts compares limits, of which zero is none.

@@ -197,6 +197,46 @@ func TestAnExtensionAddsToWhatIsLeft(t *testing.T) {
 	}
 }
 
+// The session's own max bounds what a card starts with; an extension is bounded by what hours, quotas and bookings leave.
+func TestWhatHoursQuotasAndBookingsLeaveIsToldApartFromTheSessionsMax(t *testing.T) {
+	session := Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
+	for name, c := range map[string]struct {
+		rule      func(*Machine)
+		max, most time.Duration
+		extended  time.Duration // where 22 minutes are left
+	}{
+		"no rule":              {func(*Machine) {}, 30 * time.Minute, 0, 52 * time.Minute},
+		"hours":                {func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:40") }, 30 * time.Minute, 40 * time.Minute, 40 * time.Minute},
+		"hours, nearer":        {func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:10") }, 10 * time.Minute, 10 * time.Minute, 22 * time.Minute},
+		"hours without an end": {func(m *Machine) { m.Grants[0].Hours = mustHours("24/7") }, 30 * time.Minute, 0, 52 * time.Minute},
+		"a day's quota":        {func(m *Machine) { m.Grants[0].Quota = Quota{Day: 95 * time.Minute} }, 30 * time.Minute, 35 * time.Minute, 35 * time.Minute},
+		"a week's quota":       {func(m *Machine) { m.Grants[0].Quota = Quota{Week: 95 * time.Minute} }, 30 * time.Minute, 35 * time.Minute, 35 * time.Minute},
+		"another's booking":    {func(m *Machine) { m.Bookings = []Booking{{monday.Add(45 * time.Minute), monday.Add(time.Hour), "m-9"}} }, 30 * time.Minute, 45 * time.Minute, 45 * time.Minute},
+		"no max, but hours":    {func(m *Machine) { m.Grants[0].Session.Max, m.Grants[0].Hours = 0, mustHours("Mo-Su 09:00-10:40") }, 40 * time.Minute, 40 * time.Minute, 40 * time.Minute},
+		"the nearest of all": {func(m *Machine) {
+			m.Grants[0].Quota = Quota{Day: 95 * time.Minute}
+			m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:33")
+		}, 30 * time.Minute, 33 * time.Minute, 33 * time.Minute},
+		"a clock that is not": {func(m *Machine) { m.Pass, m.Grants[0].Hours = PassHours, mustHours("Mo-Su 09:00-10:10") }, 30 * time.Minute, 0, 52 * time.Minute},
+		"mode warn":           {func(m *Machine) { m.Mode, m.Grants[0].Hours = Warn, mustHours("Mo-Su 09:00-10:10") }, 30 * time.Minute, 0, 52 * time.Minute},
+		"of two the longer one": {func(m *Machine) {
+			m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:30")
+			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "user"}, Session: session})
+		}, 30 * time.Minute, 0, 52 * time.Minute},
+	} {
+		p := ruled(t, func(m *Machine) { m.Grants[0].Session = session; c.rule(m) })
+		q := Question{At: monday, Clock: Trusted, Machine: "m", Member: bearer("user")}
+		q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour, Week: time.Hour}}
+		if p.Machines[0].Pass != 0 {
+			q.Clock = Untrusted
+		}
+		l := p.Decide(q).Limits
+		if got := l.Extended(22*time.Minute, l.Most); l.Max != c.max || l.Most != c.most || got != c.extended {
+			t.Errorf("%s: max %v, at most %v, extended to %v; want %v, %v, %v", name, l.Max, l.Most, got, c.max, c.most, c.extended)
+		}
+	}
+}
+
 func TestWordsOfTheLanguageAreReadAndWritten(t *testing.T) {
 	for a := range Assurance(3) {
 		b, _ := a.MarshalText()

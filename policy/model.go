@@ -126,14 +126,15 @@ type Member struct {
 
 // Limits bound a session. A zero duration is no limit. In JSON they are nanoseconds.
 type Limits struct {
-	Max    time.Duration `json:"max,omitempty"`    // the session ends at the latest after this
+	Max    time.Duration `json:"max,omitempty"`    // the session ends at the latest after this, unless it is extended
+	Most   time.Duration `json:"most,omitempty"`   // what hours, quotas and bookings leave, for extensions too; a grant's own session has none
 	Idle   time.Duration `json:"idle,omitempty"`   // ends when the machine has not worked for this long
 	Warn   time.Duration `json:"warn,omitempty"`   // the member is warned this long before the end
 	Extend time.Duration `json:"extend,omitempty"` // what the member may add to what is left, each time they ask; zero: nothing
 }
 
 // Extended is what is left of a session once its member has asked for more: what was left, and Extend on top, but no more than most,
-// which is what hours, quotas and bookings leave (zero: no limit). It never takes time away.
+// which is the Most of a fresh decision (zero: no limit). It never takes time away.
 func (l Limits) Extended(left, most time.Duration) time.Duration {
 	out := left + l.Extend
 	if most > 0 && out > most {
