@@ -254,6 +254,23 @@ func TestExtensionIsBoundedByClosingTimeAndNotByTheSessionsMax(t *testing.T) {
 	}
 }
 
+// What the mentor has done at this machine counts at the extension as it counted at the tap.
+func TestSupervisedSessionIsExtendedByWhatTheMentorHasDoneHere(t *testing.T) {
+	b := otherBench(t, "supervisor: laser-mentor, hours", "supervisor: { badge: laser-mentor, used-within: 2d, hours: 10 }, hours")
+	b.tap(jules)
+	b.wants(b.tap(karim), "session-start RELAY ON [on]") // his own: ten hours are asked for, and he has none
+	mentor := b.state.Member
+	b.tap(karim)
+	b.practice[mentor] = policy.Practice{Machine: "laser", Last: b.now, Logged: 10 * time.Hour}
+	b.wants(b.tap(jules), "[awaiting]")
+	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
+	b.now = b.state.Until.Add(-time.Minute)
+	b.step(t.Context(), session.Tick{})
+	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
+		t.Errorf("with the mentor who was good enough at the tap: %v", err)
+	}
+}
+
 func TestMentorVouchesInTwoTouches(t *testing.T) {
 	b := newBench(t)
 	b.tap(jules)
