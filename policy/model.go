@@ -86,11 +86,12 @@ type Practice struct {
 	Machine MachineID
 	Last    time.Time     // end of the last session
 	Logged  time.Duration // running time logged in all
-	Day     time.Duration // time used on the day of Last, on the wall of the site's zone
-	Week    time.Duration // and in its week, from Monday
+	Day     time.Duration // time used on the day of Last, on the wall of the site's zone: since its midnight
+	Week    time.Duration // and in its week: since Monday's
 }
 
-// Used is the practice after one more session, which ended at a moment, in the site's zone.
+// Used is the practice after one more session, which ended at a moment, in the site's zone. What of it lies before that day, or that week,
+// counts for none that is still to come.
 func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	if !sameDay(p.Last, end) {
 		p.Day = 0
@@ -98,8 +99,31 @@ func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	if !sameWeek(p.Last, end) {
 		p.Week = 0
 	}
-	p.Last, p.Logged, p.Day, p.Week = end, p.Logged+took, p.Day+took, p.Week+took
+	p.Day += min(took, end.Sub(dayBegan(end)))
+	p.Week += min(took, end.Sub(weekBegan(end)))
+	p.Last, p.Logged = end, p.Logged+took
 	return p
+}
+
+// dayBegan is the first moment of the day on the wall. Where the clock is changed in it, it has not 24 hours, and may not begin at midnight.
+func dayBegan(at time.Time) time.Time {
+	for {
+		h, m, s := at.Clock()
+		began := at.Add(-time.Duration(h*3600+m*60+s)*time.Second - time.Duration(at.Nanosecond()))
+		change, _ := at.ZoneBounds()
+		if change.IsZero() || began.After(change) {
+			return began
+		}
+		if at = change.Add(-1); !sameDay(at, change) {
+			return change
+		}
+	}
+}
+
+func weekBegan(at time.Time) time.Time {
+	y, m, d := at.Date()
+	back := (int(at.Weekday()) + 6) % 7 // from Monday
+	return dayBegan(time.Date(y, m, d-back, 12, 0, 0, 0, at.Location()))
 }
 
 // sameDay compares days on the wall of b's zone.
