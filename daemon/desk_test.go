@@ -11,6 +11,7 @@ import (
 	"portillon/daemon/panel"
 	"portillon/daemon/session"
 	"portillon/policy"
+	"portillon/rfid"
 	"portillon/wire"
 )
 
@@ -269,6 +270,46 @@ func TestSupervisedSessionIsExtendedByWhatTheMentorHasDoneHere(t *testing.T) {
 	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
 		t.Errorf("with the mentor who was good enough at the tap: %v", err)
 	}
+}
+
+// A machine knows of its own session alone. Who answers for it answers for one there, and the session itself is not held against them: not
+// when it is extended, nor when another mentor takes over.
+func TestMentorAnswersForOneSessionHereAtMost(t *testing.T) {
+	b := otherBench(t, "supervisor: laser-mentor, hours", "supervisor: { any: [laser-mentor, laser-maintainer] }, learners: 1, hours")
+	person := func(card string) *policy.Member {
+		u, _ := rfid.ParseUID(card)
+		p, _ := b.lookup(u)
+		return p.Member
+	}
+	answers := func(learner, mentor string, want int) {
+		t.Helper()
+		if got := b.question(person(learner), person(mentor), policy.NoRole).Answering; got != want {
+			t.Errorf("answers for %d sessions already, want %d", got, want)
+		}
+	}
+	b.tap(jules)
+	answers(jules, karim, 0)
+	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
+	answers(jules, karim, 0)
+	answers(zoe, karim, 1)
+	answers(zoe, ines, 0)
+	if q := b.question(person(zoe), nil, policy.NoRole); q.Answering != 0 {
+		t.Error("nobody answers for sessions")
+	}
+	b.wants(b.tap(zoe), "[refused]") // the machine is taken
+	b.now = b.state.Until.Add(-time.Minute)
+	b.step(t.Context(), session.Tick{})
+	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
+		t.Errorf("their own session keeps a mentor from extending it: %v", err)
+	}
+	b.tap(ines)
+	if b.state.Supervisor != person(ines).ID {
+		t.Error("another mentor cannot take over")
+	}
+	answers(zoe, karim, 0)
+	answers(zoe, ines, 1)
+	b.tap(ines)
+	answers(zoe, ines, 0)
 }
 
 func TestMentorVouchesInTwoTouches(t *testing.T) {

@@ -23,7 +23,7 @@ type Question struct {
 	Supervisor *Member      // who taps to answer for the member; nil: nobody
 	As         Role         // NoRole: the role to start in; else only this role will do
 	Card       CardStrength // what the member's card has proven
-	Answering  int          // sessions that the supervisor answers for already
+	Answering  int          // other sessions that the supervisor answers for, as far as the machine knows: its own
 	Issued     time.Time    // when the bundle was made that the machine works from; zero: nobody knows
 	Tagged     bool         // a tag hangs on the machine
 	Fault      bool         // the relay cannot be trusted
