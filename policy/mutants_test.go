@@ -120,12 +120,14 @@ func caught(t *testing.T, overlays []string) (n int) {
 		seats <- struct{}{}
 		work.Go(func() {
 			defer func() { <-seats }()
-			out, err := exec.Command("go", "test", "-failfast", "-timeout", "60s", "-overlay", o, ".").CombinedOutput()
+			out, err := exec.Command("go", "test", "-failfast", "-timeout", "300s", "-overlay", o, ".").CombinedOutput()
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
 			case err == nil:
 				t.Errorf("mutant %d survives: %s: %s", i, mutants[i].file, mutants[i].new)
+			case strings.Contains(string(out), "test timed out"): // a busy machine catches nothing
+				t.Errorf("mutant %d is not caught within five minutes: %s", i, mutants[i].new)
 			case strings.Contains(string(out), "[build failed]"):
 				t.Errorf("mutant %d does not build: %s\n%s", i, mutants[i].new, out)
 			default:
