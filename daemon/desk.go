@@ -211,7 +211,7 @@ func (m *Machine) extend(ctx context.Context) {
 	member.Practice = append([]policy.Practice{used.Used(now, now.Sub(m.state.Since))}, member.Practice...)
 	var supervisor *policy.Member
 	if s, known := m.person(m.state.Supervisor); known {
-		supervisor = s.Member
+		supervisor = m.withPractice(s.Member)
 	}
 	m.step(ctx, session.Extend{Decision: m.Roster.Policy.Decide(m.question(&member, supervisor, m.state.Role))})
 }

@@ -11,6 +11,7 @@ import (
 	"portillon/daemon/panel"
 	"portillon/daemon/session"
 	"portillon/policy"
+	"portillon/rfid"
 	"portillon/wire"
 )
 
@@ -231,6 +232,84 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	if closes := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC); b.state.Until.After(closes) {
 		t.Errorf("past closing time: %s", b.state.Until)
 	}
+}
+
+// The policy's own max bounds what a card starts with. What is asked for at the panel comes on top, until the machine closes.
+func TestExtensionIsBoundedByClosingTimeAndNotByTheSessionsMax(t *testing.T) {
+	b := otherBench(t, "session: { max: 2h, idle: 10m, warn: 2m }", "session: { max: 30m, warn: 25m, extend: 30m }")
+	for _, c := range []struct {
+		start string
+		want  time.Duration
+	}{{"2026-11-23T12:00:00+01:00", 52 * time.Minute}, {"2026-11-23T20:22:00+01:00", 30 * time.Minute}} {
+		b.now, _ = time.Parse(time.RFC3339, c.start)
+		b.tap(lea)
+		b.now = b.now.Add(8 * time.Minute)
+		b.step(t.Context(), session.Tick{})
+		if err := b.touch(panel.Order{Do: "extend"}); err != nil {
+			t.Error(err)
+		}
+		if got := b.state.Until.Sub(b.now).Round(time.Minute); got != c.want {
+			t.Errorf("from %s: %s left, want %s", c.start, got, c.want)
+		}
+		b.tap(lea)
+	}
+}
+
+// What the mentor has done at this machine counts at the extension as it counted at the tap.
+func TestSupervisedSessionIsExtendedByWhatTheMentorHasDoneHere(t *testing.T) {
+	b := otherBench(t, "supervisor: laser-mentor, hours", "supervisor: { badge: laser-mentor, used-within: 2d, hours: 10 }, hours")
+	b.tap(jules)
+	b.wants(b.tap(karim), "session-start RELAY ON [on]") // his own: ten hours are asked for, and he has none
+	mentor := b.state.Member
+	b.tap(karim)
+	b.practice[mentor] = policy.Practice{Machine: "laser", Last: b.now, Logged: 10 * time.Hour}
+	b.wants(b.tap(jules), "[awaiting]")
+	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
+	b.now = b.state.Until.Add(-time.Minute)
+	b.step(t.Context(), session.Tick{})
+	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
+		t.Errorf("with the mentor who was good enough at the tap: %v", err)
+	}
+}
+
+// A machine knows of its own session alone. Who answers for it answers for one there, and the session itself is not held against them: not
+// when it is extended, nor when another mentor takes over.
+func TestMentorAnswersForOneSessionHereAtMost(t *testing.T) {
+	b := otherBench(t, "supervisor: laser-mentor, hours", "supervisor: { any: [laser-mentor, laser-maintainer] }, learners: 1, hours")
+	person := func(card string) *policy.Member {
+		u, _ := rfid.ParseUID(card)
+		p, _ := b.lookup(u)
+		return p.Member
+	}
+	answers := func(learner, mentor string, want int) {
+		t.Helper()
+		if got := b.question(person(learner), person(mentor), policy.NoRole).Answering; got != want {
+			t.Errorf("answers for %d sessions already, want %d", got, want)
+		}
+	}
+	b.tap(jules)
+	answers(jules, karim, 0)
+	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
+	answers(jules, karim, 0)
+	answers(zoe, karim, 1)
+	answers(zoe, ines, 0)
+	if q := b.question(person(zoe), nil, policy.NoRole); q.Answering != 0 {
+		t.Error("nobody answers for sessions")
+	}
+	b.wants(b.tap(zoe), "[refused]") // the machine is taken
+	b.now = b.state.Until.Add(-time.Minute)
+	b.step(t.Context(), session.Tick{})
+	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
+		t.Errorf("their own session keeps a mentor from extending it: %v", err)
+	}
+	b.tap(ines)
+	if b.state.Supervisor != person(ines).ID {
+		t.Error("another mentor cannot take over")
+	}
+	answers(zoe, karim, 0)
+	answers(zoe, ines, 1)
+	b.tap(ines)
+	answers(zoe, ines, 0)
 }
 
 func TestMentorVouchesInTwoTouches(t *testing.T) {

@@ -90,7 +90,7 @@ func (m *Machine) decide(member, supervisor *policy.Member, card policy.CardStre
 
 func (m *Machine) question(member, supervisor *policy.Member, as policy.Role) policy.Question {
 	q := policy.Question{At: m.Now(), Machine: m.Machine, Member: member, Supervisor: supervisor,
-		Tagged: len(m.state.Tags) > 0, Fault: len(m.state.Faults) > 0, As: as, Card: m.card}
+		Tagged: len(m.state.Tags) > 0, Fault: len(m.state.Faults) > 0, As: as, Card: m.card, Answering: m.answers(member, supervisor)}
 	if m.Trusted() {
 		q.Clock = policy.Trusted
 	}
@@ -98,6 +98,15 @@ func (m *Machine) question(member, supervisor *policy.Member, as policy.Role) po
 		q.Issued = m.Roster.Issued
 	}
 	return q
+}
+
+// answers counts the sessions that the supervisor answers for here, but the member's own. This machine has one, and knows of no other's: what
+// learners: says across machines nobody can judge here.
+func (m *Machine) answers(member, supervisor *policy.Member) int {
+	if s := m.state; supervisor == nil || !s.Running() || s.Supervisor != supervisor.ID || member != nil && s.Member == member.ID {
+		return 0
+	}
+	return 1
 }
 
 // withPractice adds what the member has done at this machine, which this machine's own journal knows.

@@ -31,8 +31,12 @@ func (j *judge) choose(d *Decision, p *Policy, m *machine, badges []BadgeID) {
 	default:
 		d.Grant = j.nearest(d.Outcomes)
 	}
-	d.Others = p.roleSets[all&^(1<<d.Role)]
 	d.Would = d.Verdict
+	if j.warns() {
+		all |= 1 << User
+		j.warn(d, m)
+	}
+	d.Others = p.roleSets[all&^(1<<d.Role)]
 }
 
 func least(set uint) Role {
@@ -58,15 +62,24 @@ func (j *judge) give(d *Decision, m *machine, v Verdict, r Role, alone bool, bad
 	d.Badges = j.rests(badges, &m.grants[d.Grant].needs)
 }
 
-// limits are the grant's own, cut at its closing time.
+// limits are the grant's own, and what its hours, quotas and bookings leave, which bounds the session now and whenever it is extended.
 func (j *judge) limits(g *Grant) Limits {
 	l := g.Session
 	if j.q.Clock != Trusted { // what could end it was passed over
 		return l
 	}
+	l.Most = j.leaves(g)
+	if outlasts(l.Max, l.Most) {
+		l.Max = l.Most
+	}
+	return l
+}
+
+// leaves is how long what counts by the clock lets a session last; zero: no limit.
+func (j *judge) leaves(g *Grant) (most time.Duration) {
 	atMost := func(left time.Duration) {
-		if l.Max == 0 || left < l.Max {
-			l.Max = left
+		if outlasts(most, left) {
+			most = left
 		}
 	}
 	if g.Hours != nil {
@@ -87,7 +100,7 @@ func (j *judge) limits(g *Grant) Limits {
 	if end, ok := j.bookedUntil(g); ok {
 		atMost(end.Sub(j.q.At))
 	}
-	return l
+	return most
 }
 
 // bookedUntil is when a booking ends the session: the next one of somebody else's, or the end of the member's own where the grant asks for one.
@@ -111,7 +124,10 @@ func longer(a, b Limits) bool {
 	if a.Max != b.Max {
 		return outlasts(a.Max, b.Max)
 	}
-	return a.Idle != b.Idle && outlasts(a.Idle, b.Idle)
+	if a.Idle != b.Idle {
+		return outlasts(a.Idle, b.Idle)
+	}
+	return outlasts(a.Most, b.Most)
 }
 
 // outlasts compares limits, of which zero is none.
@@ -151,26 +167,27 @@ func (j *judge) nearest(all []Outcome) int {
 	return best
 }
 
-// warn lets every member in where the machine's mode says so, as user and with the longest session that the policy gives a
-// user; never past a tag, a fault or a blocked card.
-func (j *judge) warn(d *Decision, p *Policy, m *machine) {
+// warns reports whether the machine lets this member in as a user whatever their badges: never past a tag, a fault, a blocked card, or
+// one that proved less than the machine asks for.
+func (j *judge) warns() bool {
 	q := &j.q
-	if m.Mode != Warn || d.Verdict == Allow || q.Member == nil || q.Member.Blocked || q.Fault || q.Tagged {
+	return j.m.Mode == Warn && q.Member != nil && !q.Member.Blocked && !q.Fault && !q.Tagged && q.Card >= j.m.Card
+}
+
+// warn makes a user of whom the machine lets in regardless, unless another role was asked for by name. The session is the longest that
+// the policy gives a user, for whoever holds the badge too: a badge never shortens one. Grant stays what enforcement came to.
+func (j *judge) warn(d *Decision, m *machine) {
+	if j.q.As != NoRole && j.q.As != User {
 		return
 	}
-	d.Verdict, d.Role, d.Badges, d.Limits = Allow, User, nil, Limits{}
+	if d.Verdict != Allow || d.Role != User || m.Grants[d.Grant].Supervisor != nil {
+		d.Verdict, d.Role, d.Badges = Allow, User, nil
+	}
 	first := true
+	d.Limits = Limits{}
 	for i := range m.Grants {
 		if g := &m.Grants[i]; g.Role == User && (first || longer(g.Session, d.Limits)) {
 			d.Limits, first = g.Session, false
 		}
 	}
-	d.Others = p.roleSets[setOf(d.Others)&^(1<<User)]
-}
-
-func setOf(roles []Role) (set uint) {
-	for _, r := range roles {
-		set |= 1 << r
-	}
-	return set
 }

@@ -251,40 +251,27 @@ func (h *Hours) horizon() int {
 }
 
 // Closes returns when h next ceases to hold; at must be in the site's zone and in h. ok is false where it never does: not
-// within a week, or a year where h names dates.
+// within a week, or a year where h names dates. Where the clock on the wall is changed on the way, h is asked anew what holds from there:
+// the wall may say once more what it has said, or skip the end.
 func (h *Hours) Closes(at time.Time) (end time.Time, ok bool) {
-	w, total := onWall(at), 0
-	for total <= h.horizon()*day {
-		left, open := h.open(w)
+	// A day more than the horizon: the week may be an hour longer.
+	for last := at.Add(time.Duration(h.horizon()+1) * day * time.Minute); !at.After(last); {
+		left, open := h.open(onWall(at))
 		if !open {
-			return after(at, total), true
+			return at, true
 		}
-		total += left
-		w.minute += left
-		days := w.minute / day
-		w.minute %= day
-		w = w.plus(days)
+		end = at.Add(time.Duration(left)*time.Minute - intoMinute(at))
+		if _, change := at.ZoneBounds(); !change.IsZero() && change.Before(end) {
+			end = change
+		}
+		at = end
 	}
 	return time.Time{}, false
 }
 
-// after is so many minutes on the wall after the minute of at. Of a time that comes twice it is the first that is still to
-// come; of one that the clock skips it is the moment of the change.
-func after(at time.Time, minutes int) time.Time {
-	at = at.Truncate(time.Minute)
-	for {
-		end := at.Add(time.Duration(minutes) * time.Minute)
-		_, change := at.ZoneBounds()
-		if change.IsZero() || end.Before(change) {
-			return end
-		}
-		_, before := at.Zone()
-		_, then := change.Zone()
-		minutes -= int(change.Sub(at)/time.Minute) + (then-before)/60 // where it is put back, more remain
-		if at = change; minutes <= 0 {
-			return change
-		}
-	}
+// intoMinute is how long the minute on the wall has lasted.
+func intoMinute(at time.Time) time.Duration {
+	return time.Duration(at.Second())*time.Second + time.Duration(at.Nanosecond())
 }
 
 // Opens returns the next moment after at, which must be in the site's zone, from which h holds. ok is false where none is

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +95,7 @@ func TestHoursClose(t *testing.T) {
 		{"Su 01:00-02:00", "2026-03-29 01:30", "2026-03-29 03:00"}, // the same moment
 		{"Sa 22:00-04:00", "2026-03-28 23:00", "2026-03-29 04:00"}, // 4 hours later by any other clock
 		{"24/7", "2026-11-23 10:00", ""},
+		{"Mo-Su 00:00-24:00; Mo 00:00-12:59,13:00-24:00", "2026-10-19 13:00", "2026-10-26 12:59"}, // a week that is an hour longer
 		{"Mo-Su 00:00-24:00; Mo 00:00-12:00,13:00-24:00", "2026-11-24 10:00", "2026-11-30 12:00"},
 	} {
 		end, ok := mustHours(c.hours).Closes(wall(t, c.at))
@@ -103,6 +106,86 @@ func TestHoursClose(t *testing.T) {
 	if d := time.Duration(0); wall(t, "2026-10-25 04:00").Sub(wall(t, "2026-10-24 23:00"))-6*time.Hour != d {
 		t.Error("the zone has no daylight saving: the test above proves nothing")
 	}
+}
+
+// Two o’clock comes twice: at the end of its first hour the wall says two again, and the machine is not open then.
+func TestHoursCloseWhereTheClockIsPutBackBeforeTheyOpen(t *testing.T) {
+	h, at := mustHours("Mo-Su 02:30-10:30"), time.Date(2026, 10, 25, 0, 47, 0, 0, time.UTC).In(paris())
+	if end, ok := h.Closes(at); !ok || end.Sub(at) != 13*time.Minute {
+		t.Errorf("open at %v until %v", at, end)
+	}
+}
+
+// Around both changes of the clock, in zones that change by an hour, by half of one, at midnight, for Ramadan or by a whole day.
+func TestHoursHoldUntilTheyCloseAndNotJustAfter(t *testing.T) {
+	changes := map[string][]time.Time{}
+	for name, years := range map[string][]int{"Europe/Paris": {2026}, "America/New_York": {2026}, "Australia/Lord_Howe": {2026}, "America/Havana": {2026},
+		"Africa/Casablanca": {2026}, "America/Asuncion": {2020}, "Pacific/Apia": {2011}} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, y := range years {
+			for at := time.Date(y, 1, 1, 0, 0, 0, 0, zone); at.Year() < y+1; {
+				_, next := at.ZoneBounds()
+				if next.IsZero() {
+					break
+				}
+				changes[name], at = append(changes[name], next.In(zone)), next.In(zone)
+			}
+		}
+	}
+	r := rand.New(rand.NewPCG(5, 6))
+	tried := map[string]int{}
+	for range 400 {
+		h := mustHours(randomHours(r))
+		for name, all := range changes {
+			at := all[r.IntN(len(all))].Add(time.Duration(r.IntN(30*3600)-26*3600) * time.Second)
+			if !h.Open(at) {
+				continue
+			}
+			tried[name]++
+			end, ok := h.Closes(at)
+			if want, closes := firstClosed(h, at); closes && !ok || ok && !end.Equal(want) && (closes || end.Before(want)) {
+				t.Fatalf("%s in %s, open at %v: closes %v %v, in truth %v %v", h, name, at, end, ok, want, closes)
+			}
+		}
+	}
+	for name := range changes {
+		if tried[name] < 100 {
+			t.Errorf("%s: only %d moments were tried", name, tried[name])
+		}
+	}
+}
+
+// randomHours are spans of a few hours, on any days, at times that end with the quarter of an hour.
+func randomHours(r *rand.Rand) string {
+	quarter := func() string { n := r.IntN(96); return fmt.Sprintf("%02d:%02d", n/4, n%4*15) }
+	var spans []string
+	for len(spans) < 1+r.IntN(2) {
+		if from, to := quarter(), quarter(); from != to {
+			spans = append(spans, from+"-"+to)
+		}
+	}
+	out := "Mo-Su " + strings.Join(spans, ",")
+	if r.IntN(3) == 0 {
+		out += "; Su,Th 00:00-24:00"
+	}
+	if r.IntN(3) == 0 {
+		out += "; Mar-Oct Sa,Su " + spans[0]
+	}
+	return out
+}
+
+// firstClosed goes minute by minute, for a little more than a week: where closes is false, it is open at least until then.
+func firstClosed(h *Hours, at time.Time) (end time.Time, closes bool) {
+	at = at.Add(-time.Duration(at.Second()) * time.Second)
+	for range 9 * 24 * 60 {
+		if at = at.Add(time.Minute); !h.Open(at) {
+			return at, true
+		}
+	}
+	return at, false
 }
 
 func TestHoursOpenNext(t *testing.T) {

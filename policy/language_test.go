@@ -197,6 +197,46 @@ func TestAnExtensionAddsToWhatIsLeft(t *testing.T) {
 	}
 }
 
+// The session's own max bounds what a card starts with; an extension is bounded by what hours, quotas and bookings leave.
+func TestWhatHoursQuotasAndBookingsLeaveIsToldApartFromTheSessionsMax(t *testing.T) {
+	session := Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
+	for name, c := range map[string]struct {
+		rule      func(*Machine)
+		max, most time.Duration
+		extended  time.Duration // where 22 minutes are left
+	}{
+		"no rule":              {func(*Machine) {}, 30 * time.Minute, 0, 52 * time.Minute},
+		"hours":                {func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:40") }, 30 * time.Minute, 40 * time.Minute, 40 * time.Minute},
+		"hours, nearer":        {func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:10") }, 10 * time.Minute, 10 * time.Minute, 22 * time.Minute},
+		"hours without an end": {func(m *Machine) { m.Grants[0].Hours = mustHours("24/7") }, 30 * time.Minute, 0, 52 * time.Minute},
+		"a day's quota":        {func(m *Machine) { m.Grants[0].Quota = Quota{Day: 95 * time.Minute} }, 30 * time.Minute, 35 * time.Minute, 35 * time.Minute},
+		"a week's quota":       {func(m *Machine) { m.Grants[0].Quota = Quota{Week: 95 * time.Minute} }, 30 * time.Minute, 35 * time.Minute, 35 * time.Minute},
+		"another's booking":    {func(m *Machine) { m.Bookings = []Booking{{monday.Add(45 * time.Minute), monday.Add(time.Hour), "m-9"}} }, 30 * time.Minute, 45 * time.Minute, 45 * time.Minute},
+		"no max, but hours":    {func(m *Machine) { m.Grants[0].Session.Max, m.Grants[0].Hours = 0, mustHours("Mo-Su 09:00-10:40") }, 40 * time.Minute, 40 * time.Minute, 40 * time.Minute},
+		"the nearest of all": {func(m *Machine) {
+			m.Grants[0].Quota = Quota{Day: 95 * time.Minute}
+			m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:33")
+		}, 30 * time.Minute, 33 * time.Minute, 33 * time.Minute},
+		"a clock that is not": {func(m *Machine) { m.Pass, m.Grants[0].Hours = PassHours, mustHours("Mo-Su 09:00-10:10") }, 30 * time.Minute, 0, 52 * time.Minute},
+		"mode warn":           {func(m *Machine) { m.Mode, m.Grants[0].Hours = Warn, mustHours("Mo-Su 09:00-10:10") }, 30 * time.Minute, 0, 52 * time.Minute},
+		"of two the longer one": {func(m *Machine) {
+			m.Grants[0].Hours = mustHours("Mo-Su 09:00-10:30")
+			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "user"}, Session: session})
+		}, 30 * time.Minute, 0, 52 * time.Minute},
+	} {
+		p := ruled(t, func(m *Machine) { m.Grants[0].Session = session; c.rule(m) })
+		q := Question{At: monday, Clock: Trusted, Machine: "m", Member: bearer("user")}
+		q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour, Week: time.Hour}}
+		if p.Machines[0].Pass != 0 {
+			q.Clock = Untrusted
+		}
+		l := p.Decide(q).Limits
+		if got := l.Extended(22*time.Minute, l.Most); l.Max != c.max || l.Most != c.most || got != c.extended {
+			t.Errorf("%s: max %v, at most %v, extended to %v; want %v, %v, %v", name, l.Max, l.Most, got, c.max, c.most, c.extended)
+		}
+	}
+}
+
 func TestWordsOfTheLanguageAreReadAndWritten(t *testing.T) {
 	for a := range Assurance(3) {
 		b, _ := a.MarshalText()
@@ -217,14 +257,62 @@ func TestUseAddsUpByDayAndWeek(t *testing.T) {
 	p := Practice{Machine: "m"}
 	for _, c := range []struct {
 		end       string
-		day, week int
-	}{{"2026-11-23 23:00", 1, 1}, {"2026-11-24 00:30", 1, 2}, {"2026-11-24 10:00", 2, 3}, {"2026-11-29 23:59", 1, 4}, {"2026-11-30 00:01", 1, 1}, {"2027-01-01 10:00", 1, 1}, {"2027-01-03 10:00", 1, 2}} {
+		day, week time.Duration
+	}{{"2026-11-23 23:00", 60, 60}, {"2026-11-24 00:30", 30, 120}, {"2026-11-24 10:00", 90, 180}, {"2026-11-29 23:59", 60, 240}, {"2026-11-30 00:01", 1, 1},
+		{"2026-11-30 01:01", 61, 61}, {"2027-01-01 10:00", 60, 60}, {"2027-01-03 10:00", 60, 120}} {
 		p = p.Used(wall(t, c.end), time.Hour)
-		if p.Day != time.Duration(c.day)*time.Hour || p.Week != time.Duration(c.week)*time.Hour || !p.Last.Equal(wall(t, c.end)) {
+		if p.Day != c.day*time.Minute || p.Week != c.week*time.Minute || !p.Last.Equal(wall(t, c.end)) {
 			t.Errorf("%s: %v, %v", c.end, p.Day, p.Week)
 		}
 	}
-	if p.Logged != 7*time.Hour {
+	if p.Logged != 8*time.Hour {
 		t.Error(p.Logged)
+	}
+}
+
+// From half past ten in the evening to half past midnight is half an hour of the new day: who may use the machine for two hours a day
+// has one and a half left in the morning.
+func TestSessionPastMidnightCountsForBothDays(t *testing.T) {
+	p := ruled(t, func(m *Machine) { m.Grants[0].Quota = Quota{Day: 2 * time.Hour, Week: 3 * time.Hour} })
+	for _, c := range []struct {
+		end, at string
+		took    time.Duration
+		left    time.Duration
+	}{
+		{"2026-12-02 00:30", "2026-12-02 10:00", 2 * time.Hour, time.Hour},           // of the week’s three
+		{"2026-11-30 00:30", "2026-11-30 10:00", 2 * time.Hour, 90 * time.Minute},    // from Sunday to Monday
+		{"2026-11-30 00:30", "2026-12-01 10:00", 2 * time.Hour, 2 * time.Hour},       // and on Tuesday
+		{"2026-12-02 12:00", "2026-12-02 13:00", time.Hour, time.Hour},               // of one day
+		{"2026-03-29 01:15", "2026-03-29 10:00", 90 * time.Minute, 45 * time.Minute}, // an hour and a quarter
+	} {
+		q := Question{At: wall(t, c.at), Clock: Trusted, Machine: "m", Member: bearer("user")}
+		q.Member.Practice = []Practice{Practice{Machine: "m"}.Used(wall(t, c.end), c.took)}
+		if d := p.Decide(q); d.Limits.Most != c.left || (d.Verdict == Allow) != (c.left > 0) {
+			t.Errorf("%v until %s, at %s: %s, %v left, want %v", c.took, c.end, c.at, why(d), d.Limits.Most, c.left)
+		}
+	}
+}
+
+// A day begins where the wall first says its date, though the clock is changed in it, at midnight too.
+func TestDaysBeginAtTheirFirstMoment(t *testing.T) {
+	for _, zone := range []string{"Europe/Paris", "America/Havana", "America/Asuncion", "Africa/Casablanca", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Beirut", "UTC"} {
+		z, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for year := 2010; year < 2027; year++ {
+			for at := time.Date(year, 1, 1, 13, 0, 0, 0, z); at.Year() == year; at = at.Add(11*time.Hour + 17*time.Minute) {
+				began := dayBegan(at)
+				if began.After(at) || !sameDay(began, at) || sameDay(began.Add(-1), at) {
+					t.Fatalf("%s: the day of %v began %v", zone, at, began)
+				}
+			}
+		}
+	}
+	for _, at := range []string{"2026-11-23 10:00", "2026-11-29 23:59", "2026-10-25 10:00", "2027-01-03 00:00"} {
+		began := weekBegan(wall(t, at))
+		if began.Weekday() != time.Monday || !sameWeek(began, wall(t, at)) || sameWeek(began.Add(-1), wall(t, at)) {
+			t.Errorf("the week of %s began %v", at, began)
+		}
 	}
 }

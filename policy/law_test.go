@@ -137,6 +137,9 @@ func TestAnotherBadgeNeverTakesAccessAway(t *testing.T) {
 				return fmt.Errorf("grant %d: %v became %v with %+v", i, before.Outcomes[i].Verdict, after.Outcomes[i].Verdict, more.Holdings[0])
 			}
 		}
+		if had, has := alone(p, before), alone(p, after); had&^has != 0 {
+			return fmt.Errorf("alone as %v became as %v with %+v", p.roleSets[had], p.roleSets[has], more.Holdings[0])
+		}
 		return eachRoleLastsAsLong(p, q, richer)
 	})
 	if gained < 100 {
@@ -144,19 +147,27 @@ func TestAnotherBadgeNeverTakesAccessAway(t *testing.T) {
 	}
 }
 
+// alone is the set of roles that a decision lets the member have or choose without a supervisor.
+func alone(p *Policy, d Decision) (set uint) {
+	for _, r := range d.Others {
+		set |= 1 << r
+	}
+	if d.Verdict == Allow && (p.Machines[0].Mode == Warn && d.Role == User || p.Machines[0].Grants[d.Grant].Supervisor == nil) {
+		set |= 1 << d.Role
+	}
+	return set
+}
+
 // eachRoleLastsAsLong asks for every role by name: who had it has it still, for as long.
 func eachRoleLastsAsLong(p *Policy, q, richer Question) error {
-	if p.Machines[0].Mode == Warn {
-		return nil
-	}
 	for _, r := range Roles() {
 		q.As, richer.As = r, r
 		before, after := p.Decide(q), p.Decide(richer)
 		if after.Verdict < before.Verdict {
 			return fmt.Errorf("as %v: %v became %v", r, before.Verdict, after.Verdict)
 		}
-		alone := func(d Decision) bool { return p.Machines[0].Grants[d.Grant].Supervisor == nil }
-		if before.Verdict == after.Verdict && before.Verdict != Deny && alone(before) == alone(after) && longer(before.Limits, after.Limits) {
+		same := alone(p, before)&(1<<before.Role) == alone(p, after)&(1<<after.Role)
+		if before.Verdict == after.Verdict && before.Verdict != Deny && same && longer(before.Limits, after.Limits) {
 			return fmt.Errorf("as %v: %v became %v", r, before.Limits, after.Limits)
 		}
 	}
@@ -197,8 +208,10 @@ func TestDecisionIsOfOnePiece(t *testing.T) {
 			return fmt.Errorf("a refusal without a reason, or with a role: %+v", d)
 		case d.Verdict != Deny && d.Role == NoRole:
 			return fmt.Errorf("%v without a role", d.Verdict)
-		case d.Verdict == Allow && d.Would == Allow && (len(d.Codes()) != 0 || len(d.Badges) == 0 || d.Outcomes[d.Grant].Role != d.Role):
+		case d.Verdict == Allow && d.Would == Allow && (len(d.Codes()) != 0 || p.Machines[0].Mode == Enforce && (len(d.Badges) == 0 || d.Outcomes[d.Grant].Role != d.Role)):
 			return fmt.Errorf("allowed, and %+v", d)
+		case d.Verdict == Allow && len(d.Badges) > 0 && d.Outcomes[d.Grant].Role != d.Role:
+			return fmt.Errorf("%v rests on the badges of %v", d.Role, d.Outcomes[d.Grant].Role)
 		case d.Verdict == Allow && (q.Member == nil || q.Member.Blocked || q.Fault):
 			return fmt.Errorf("allowed: %+v", d)
 		case d.Limits.Max < 0:

@@ -12,8 +12,8 @@ type Warning struct {
 	Text    Text      `json:"text"`
 }
 
-// Warnings finds grants that nobody can ever meet, and grants that another covers: whoever has the one has the other of the same role, as
-// often and as long. It looks at all cases in the year that follows from; a machine that has too many is an error that names it.
+// Warnings finds grants that nobody can ever meet, grants that another covers (whoever has the one has the other of the same role, as
+// often and as long), and numbers of learners, which stop nobody. It looks at all cases in the year that follows from; a machine that has too many is an error that names it.
 func (p *Policy) Warnings(from time.Time) ([]Warning, error) {
 	var out []Warning
 	for i := range p.Machines {
@@ -46,6 +46,10 @@ func (c *comparison) warnings(p *Policy, m *Machine) []Warning {
 	}
 	var out []Warning
 	for i := range m.Grants {
+		if l := m.Grants[i].Learners; l > 0 { // whoever writes it means more than one machine, and no machine knows of another's sessions
+			out = append(out, Warning{m.ID, i, Text{fmt.Sprintf("« learners: %d » n’arrête personne : chaque machine compte pour elle-même, et n’a qu’une session à la fois", l),
+				fmt.Sprintf("learners: %d stops nobody: each machine counts for itself, and has one session at a time", l)}})
+		}
 		if !met[i] {
 			out = append(out, Warning{m.ID, i, Text{"personne ne peut jamais remplir cette règle", "nobody can ever meet this grant"}})
 			continue

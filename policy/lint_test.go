@@ -20,6 +20,7 @@ func TestRulesThatNobodyMeansAreFound(t *testing.T) {
 		"covered, but longer":          {add(Grant{Role: User, Needs: Need{All: []Need{user, {Badge: "first"}}}, Session: Limits{Max: 3 * time.Hour}}), ""},
 		"covered, but without a limit": {add(Grant{Role: User, Needs: Need{All: []Need{user, {Badge: "first"}}}}), ""},
 		"the same twice":               {add(Grant{Role: User, Needs: user, Session: Limits{Max: 2 * time.Hour}}), "3 grant 1 gives"},
+		"a number of learners":         {func(m *Machine) { m.Grants[1].Learners = 2 }, "1 learners: 2 stops nobody"},
 		"another role":                 {add(Grant{Role: Host, Needs: user}), ""},
 		"wider":                        {add(Grant{Role: User, Needs: Need{Any: []Need{user, {Badge: "first"}}}, Session: Limits{Max: 2 * time.Hour}}), "0 grant 4 gives"},
 		"supervised beside alone":      {add(Grant{Role: User, Needs: user, Supervisor: &Need{Badge: "mentor"}, Session: Limits{Max: time.Hour}}), "3 grant 1 gives"},

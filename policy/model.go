@@ -86,11 +86,12 @@ type Practice struct {
 	Machine MachineID
 	Last    time.Time     // end of the last session
 	Logged  time.Duration // running time logged in all
-	Day     time.Duration // time used on the day of Last, on the wall of the site's zone
-	Week    time.Duration // and in its week, from Monday
+	Day     time.Duration // time used on the day of Last, on the wall of the site's zone: since its midnight
+	Week    time.Duration // and in its week: since Monday's
 }
 
-// Used is the practice after one more session, which ended at a moment, in the site's zone.
+// Used is the practice after one more session, which ended at a moment, in the site's zone. What of it lies before that day, or that week,
+// counts for none that is still to come.
 func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	if !sameDay(p.Last, end) {
 		p.Day = 0
@@ -98,8 +99,31 @@ func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	if !sameWeek(p.Last, end) {
 		p.Week = 0
 	}
-	p.Last, p.Logged, p.Day, p.Week = end, p.Logged+took, p.Day+took, p.Week+took
+	p.Day += min(took, end.Sub(dayBegan(end)))
+	p.Week += min(took, end.Sub(weekBegan(end)))
+	p.Last, p.Logged = end, p.Logged+took
 	return p
+}
+
+// dayBegan is the first moment of the day on the wall. Where the clock is changed in it, it has not 24 hours, and may not begin at midnight.
+func dayBegan(at time.Time) time.Time {
+	for {
+		h, m, s := at.Clock()
+		began := at.Add(-time.Duration(h*3600+m*60+s)*time.Second - time.Duration(at.Nanosecond()))
+		change, _ := at.ZoneBounds()
+		if change.IsZero() || began.After(change) {
+			return began
+		}
+		if at = change.Add(-1); !sameDay(at, change) {
+			return change
+		}
+	}
+}
+
+func weekBegan(at time.Time) time.Time {
+	y, m, d := at.Date()
+	back := (int(at.Weekday()) + 6) % 7 // from Monday
+	return dayBegan(time.Date(y, m, d-back, 12, 0, 0, 0, at.Location()))
 }
 
 // sameDay compares days on the wall of b's zone.
@@ -126,14 +150,15 @@ type Member struct {
 
 // Limits bound a session. A zero duration is no limit. In JSON they are nanoseconds.
 type Limits struct {
-	Max    time.Duration `json:"max,omitempty"`    // the session ends at the latest after this
+	Max    time.Duration `json:"max,omitempty"`    // the session ends at the latest after this, unless it is extended
+	Most   time.Duration `json:"most,omitempty"`   // what hours, quotas and bookings leave, for extensions too; a grant's own session has none
 	Idle   time.Duration `json:"idle,omitempty"`   // ends when the machine has not worked for this long
 	Warn   time.Duration `json:"warn,omitempty"`   // the member is warned this long before the end
 	Extend time.Duration `json:"extend,omitempty"` // what the member may add to what is left, each time they ask; zero: nothing
 }
 
 // Extended is what is left of a session once its member has asked for more: what was left, and Extend on top, but no more than most,
-// which is what hours, quotas and bookings leave (zero: no limit). It never takes time away.
+// which is the Most of a fresh decision (zero: no limit). It never takes time away.
 func (l Limits) Extended(left, most time.Duration) time.Duration {
 	out := left + l.Extend
 	if most > 0 && out > most {

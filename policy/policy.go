@@ -121,7 +121,7 @@ type Grant struct {
 	Supervisor *Need  // what the supervisor must hold; nil: the member may be alone
 	Hours      *Hours // nil: at any time
 	Booked     bool   // only within a booking of the member's own
-	Learners   int    // how many sessions a supervisor may answer for at once; zero: any number
+	Learners   int    // how many sessions a supervisor may answer for at once, of those that the machine knows; zero: any number
 	Quota      Quota
 	Session    Limits
 }

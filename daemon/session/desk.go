@@ -55,7 +55,7 @@ func (t *step) extend(d policy.Decision) {
 	if ok := t.Phase == EndingSoon && t.Limits.Extend > 0 && d.Verdict == policy.Allow && d.Role == t.Role; ok {
 		t.Worked = now
 		if left := t.limit.Sub(now); !t.limit.IsZero() && left <= t.Limits.Warn {
-			t.limit = now.Add(t.Limits.Extended(left, d.Limits.Max))
+			t.limit = now.Add(t.Limits.Extended(left, d.Limits.Most))
 		}
 	}
 	at, _ := t.deadline()

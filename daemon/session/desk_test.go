@@ -21,7 +21,7 @@ func body[T any](t *testing.T, w *world, k wire.Kind) T {
 func TestExtensionAddsToWhatIsLeftAndNeverPassesWhatAFreshDecisionLeaves(t *testing.T) {
 	ask := func(most time.Duration) Extend {
 		d := allow(policy.User)
-		d.Limits.Max = most
+		d.Limits.Most = most
 		return Extend{d}
 	}
 	w := newWorld().tap(nour).do(Busy{true}).wait(118*time.Minute + 30*time.Second - 2*Flap)
@@ -52,6 +52,23 @@ func TestExtensionAddsToWhatIsLeftAndNeverPassesWhatAFreshDecisionLeaves(t *test
 	}
 	if w.wait(3 * time.Minute); w.Phase == On || w.relay && w.Phase != Finishing {
 		t.Error("it does not end")
+	}
+}
+
+// Thirty minutes at 0, and thirty more at 8 where twenty-two are left, are fifty-two: the session's own max bounds what a card starts
+// with, not what is asked for on top.
+func TestExtensionMayLeaveMoreThanASessionStartsWith(t *testing.T) {
+	short := policy.Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
+	for most, want := range map[time.Duration]time.Duration{0: 52 * time.Minute, 40 * time.Minute: 40 * time.Minute} {
+		e := tapOf(nour)
+		e.Decision.Limits = short
+		w := newWorld().do(e, Busy{true}).wait(8*time.Minute - 2*Flap)
+		d := allow(policy.User)
+		d.Limits = short
+		d.Limits.Most = most
+		if w.do(Extend{d}); w.Until.Sub(w.now) != want || w.Phase != On || w.count(wire.Extended) != 1 {
+			t.Errorf("%s, %s left where at most %s may be, want %s", w.Phase, w.Until.Sub(w.now), most, want)
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ func defs() thing {
 			"hours": thing{"type": "integer", "minimum": 1}, "assurance": oneOf("the weakest that counts", "signed", "hosted", "attested")}),
 			object(required("all"), thing{"all": list(ref("need"))}), object(required("any"), thing{"any": list(ref("need"))})}},
 		"session": object(nil, thing{"max": ref("limit"), "idle": ref("limit"), "warn": ref("limit"), "extend": ref("limit")}),
-		"grant": object(required("role", "needs"), thing{"role": ref("role"), "needs": ref("need"), "supervisor": ref("need"), "learners": thing{"type": "integer", "minimum": 1},
+		"grant": object(required("role", "needs"), thing{"role": ref("role"), "needs": ref("need"), "supervisor": ref("need"), "learners": thing{"type": "integer", "minimum": 1, "description": "how many sessions a supervisor may answer for at this machine: each machine counts for itself and has one at a time, so it stops nobody yet"},
 			"hours": ref("hours"), "booked": thing{"type": "boolean"}, "quota": object(nil, thing{"day": ref("duration"), "week": ref("duration")}), "session": ref("session")}),
 		"machine": object(required("name", "grants"), with(machineRules(), "name", ref("name"), "grants", list(ref("grant")), "bookings",
 			list(object(required("from", "to", "for"), thing{"from": ref("moment"), "to": ref("moment"), "for": ref("slug")})),
