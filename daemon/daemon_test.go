@@ -51,6 +51,16 @@ func (n *notebook) Append(r session.Record, facts map[string][]byte) error {
 	return nil
 }
 
+func (n *notebook) Keep(facts map[string][]byte) error {
+	if n.full {
+		return errors.New("the disk is full")
+	}
+	for k, v := range facts {
+		n.facts[k] = v
+	}
+	return nil
+}
+
 func (n *notebook) Len() uint64 { return n.n }
 
 func (n *notebook) Set(_ context.Context, r session.Relay) error {
@@ -135,7 +145,7 @@ func (b *bench) wants(got, want string) {
 func TestRecordComesBeforeTheRelayAndTheRelayBeforeTheEnd(t *testing.T) {
 	b := newBench(t)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
-	b.wants(b.tap(zoe), "[refused]")
+	b.wants(b.tap(zoe), "[occupied]")
 	b.wants(b.tap(lea), "relay off session-end [cooling]")
 	if p := b.practice["m-020dc2"]; p.Logged != 6*time.Second || p.Machine != "laser" || len(b.notes.facts[FactPractice+"m-020dc2"]) == 0 {
 		t.Errorf("practice %+v", p)
@@ -449,7 +459,7 @@ func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 	if got := strings.Join(b.notes.said[before:], " "); got != "relay off session-end fault tagged" {
 		t.Errorf("recorded %q", got)
 	}
-	b.wants(b.tap(lea), "refused [refused]")
+	b.wants(b.tap(lea), "refused [fault]") // the panel goes on saying what is wrong
 	b.signal(t.Context(), Signal{What: "contactor"})
 	b.wants(b.tap(lea), "refused [tagged]")
 	if b.state.Phase != session.TaggedOut || b.state.Tags[0].Reason == "" {

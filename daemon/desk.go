@@ -17,23 +17,30 @@ import (
 )
 
 // The desk is what people do at the panel. Whoever tapped last may, for a minute; a form that they opened is theirs for ten, whoever
-// taps meanwhile.
+// taps meanwhile. What needs a touch alone is for the screen at the machine (panel.Order.Here): a page elsewhere on the network shows,
+// and opens forms for who has just tapped.
 
 const (
-	formLife  = 10 * time.Minute
-	formsMost = 32 // open at once; the oldest goes
+	formLife   = 10 * time.Minute
+	formsMost  = 32               // open at once; the oldest goes
+	formsEach  = 4                // of one member; their own oldest goes first
+	reportsMax = 5                // that one member may write within reportsIn
+	reportsIn  = 10 * time.Minute // and no card buries a machine in reports
+	identify   = 15 * time.Second // how long a card that was asked for only says who is there
 )
 
 // at is who stands at the machine.
 type at struct {
 	who  policy.MemberID
 	when time.Time
+	nth  uint64 // which arrival: another card, and it is another
 }
 
 // form is one that was opened, and whose it is.
 type form struct {
 	panel.Form
-	by, endorser policy.MemberID
+	opener       policy.MemberID // who tapped
+	by, endorser policy.MemberID // whose work it is, and who answers for it
 	session      string
 	role         policy.Role
 	started      time.Time
@@ -99,12 +106,18 @@ func (m *Machine) arrived(id policy.MemberID, card policy.CardStrength, d policy
 		return
 	}
 	now := m.Now()
-	m.desk = at{id, now}
+	if m.desk.who != id || m.stands() == "" {
+		m.desk.nth++
+	}
+	m.desk.who, m.desk.when = id, now
 	if m.today == nil || !sameDay(m.day, now, m.Roster.Policy.Zone) {
 		m.today, m.day = map[policy.MemberID]bool{}, now
 	}
 	m.today[id] = true
 }
+
+// left notes that a card nobody knows was presented: whoever stood there does not any more.
+func (m *Machine) left() { m.desk = at{nth: m.desk.nth + 1} }
 
 func sameDay(a, b time.Time, zone *time.Location) bool {
 	return a.In(zone).Format(time.DateOnly) == b.In(zone).Format(time.DateOnly)
@@ -138,29 +151,39 @@ func (m *Machine) mentors(but policy.MemberID) []string {
 
 // touched carries out a touch.
 func (m *Machine) touched(ctx context.Context, o panel.Order) error {
-	who := m.stands()
+	who, s := m.stands(), m.state
+	n := m.Journal.Len()
+	switch {
+	case !o.Here:
+		return panel.OnlyHere
+	case o.At != 0 && o.At != m.desk.nth:
+		return panel.NotYou
+	case o.Do == "extend": // a card would end the session: whoever stands there may
+		m.extend(ctx)
+		return ok(m.Journal.Len() > n)
+	case o.Do == "power-off": // it only makes things safer
+		m.step(ctx, session.PowerOff{By: s.Member})
+		return m.saved(n)
+	case who == "":
+		return panel.CardFirst
+	}
 	switch o.Do {
 	case "role":
 		var role policy.Role
 		if err := role.UnmarshalText([]byte(o.Arg)); err != nil || role == policy.NoRole {
 			return panel.NotWhat
 		}
-		return ok(m.choose(ctx, role))
-	case "extend":
-		n := m.Journal.Len()
-		m.extend(ctx)
-		return ok(m.Journal.Len() > n)
-	}
-	if who == "" {
-		return panel.CardFirst
-	}
-	switch n := m.Journal.Len(); o.Do {
-	case "power-off":
-		m.step(ctx, session.PowerOff{By: who})
-		return m.saved(n)
+		return ok(who == s.Member && m.choose(ctx, role))
 	case "untag":
+		if strings.HasPrefix(o.Arg, duePrefix) { // that comes off by doing it
+			return panel.NotWhat
+		}
 		m.step(ctx, session.RemoveTag{ID: o.Arg, By: who})
-		return m.saved(n)
+		err := m.saved(n)
+		if err == nil && len(m.state.Tags) == 0 {
+			m.Panel.Flash(panel.Returned(m.name(who)), flash/2)
+		}
+		return err
 	case "vouch":
 		mach, known := m.site()
 		if !known || len(o.Items) == 0 || slices.ContainsFunc(o.Items, func(s string) bool { return !has(mach.Vouch, s) }) {
@@ -219,7 +242,13 @@ func (m *Machine) extend(ctx context.Context) {
 // open opens a form for whoever stands there.
 func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 	who := m.stands()
-	if who == "" {
+	switch {
+	case a.At != 0 && a.At != m.desk.nth:
+		return panel.Form{}, panel.NotYou
+	case who == "" && a.Do == "report" && a.Here: // the next card is asked who is there, and means nothing else
+		m.asking = m.Now().Add(identify)
+		return panel.Form{}, panel.CardToReport
+	case who == "":
 		return panel.Form{}, panel.CardFirst
 	}
 	mach, known := m.site()
@@ -252,12 +281,29 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 	}
 	b := make([]byte, 16)
 	rand.Read(b)
-	f.Token, f.Ends = hex.EncodeToString(b), m.Now().Add(formLife)
+	f.Token, f.Ends, f.At = hex.EncodeToString(b), m.Now().Add(formLife), m.desk.nth
+	f.opener = who
+	m.keepForm(f)
+	return f.Form, nil
+}
+
+// keepForm lets go of the opener's own oldest form before anybody else's.
+func (m *Machine) keepForm(f form) {
 	m.forms = append(m.forms, f)
+	mine := func(x form) bool { return x.opener == f.opener }
+	n := 0
+	for _, x := range m.forms {
+		if mine(x) {
+			n++
+		}
+	}
+	if n > formsEach {
+		i := slices.IndexFunc(m.forms, mine)
+		m.forms = slices.Delete(m.forms, i, i+1)
+	}
 	if len(m.forms) > formsMost {
 		m.forms = m.forms[1:]
 	}
-	return f.Form, nil
 }
 
 func (m *Machine) opened(token string) (form, bool) {
@@ -283,6 +329,9 @@ func (m *Machine) written(ctx context.Context, token string, e panel.Entry) erro
 	case "log":
 		m.step(ctx, session.Log{What: e.Item, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo, Session: f.session, By: f.by, Endorser: f.endorser})
 	case "report":
+		if !m.mayReport(f.by) {
+			return panel.TooMany
+		}
 		r := session.Report{By: f.by, Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo}, Now: e.Now}
 		if r.Body.What == wire.Dangerous {
 			r.Tag = m.tagFor(f, e)
@@ -301,7 +350,22 @@ func (m *Machine) written(ctx context.Context, token string, e panel.Entry) erro
 	return nil
 }
 
-// tagFor is the tag that a form puts on. Its reason is the problem, and what was written of it.
+// mayReport counts what one member reports: a card that was let go on reporting would bury the machine.
+func (m *Machine) mayReport(id policy.MemberID) bool {
+	if m.reports == nil {
+		m.reports = map[policy.MemberID][]time.Time{}
+	}
+	now := m.Now()
+	m.reports[id] = slices.DeleteFunc(m.reports[id], func(at time.Time) bool { return now.Sub(at) >= reportsIn })
+	if len(m.reports[id]) >= reportsMax {
+		return false
+	}
+	m.reports[id] = append(m.reports[id], now)
+	return true
+}
+
+// tagFor is the tag that a form puts on. Its reason is the problem, and what was written of it. One member's danger is one tag, however
+// often they report it, and a form's is one however often it is sent.
 func (m *Machine) tagFor(f form, e panel.Entry) session.Tag {
 	reason := m.speak(panel.ProblemName(e.Item))
 	if line, _, _ := strings.Cut(e.Note, "\n"); line != "" {
@@ -310,7 +374,11 @@ func (m *Machine) tagFor(f form, e panel.Entry) session.Tag {
 		}
 		reason = line
 	}
-	return session.Tag{ID: m.NewID(), By: f.by, Role: f.role, Reason: cut(reason, 120), Since: m.Now()}
+	id := "form-" + f.Token[:8]
+	if f.Do == "report" {
+		id = "danger-" + string(f.by)
+	}
+	return session.Tag{ID: id, By: f.by, Role: f.role, Reason: cut(reason, 120), Since: m.Now()}
 }
 
 // cut bounds a text in bytes, at a whole character.
@@ -407,13 +475,19 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 	if s.Phase == session.EndingSoon && s.Limits.Extend > 0 {
 		out = append(out, panel.OfferExtend(s.Limits.Extend))
 	}
-	for _, r := range s.Others {
-		out = append(out, panel.OfferRole(r))
+	if s.Phase == session.Maintenance && !s.Dark {
+		out = append(out, panel.OfferPowerOff())
 	}
 	if who == "" {
 		return out, nil
 	}
-	d := &panel.Desk{Name: m.name(who), Until: m.desk.when.Add(session.ChooseFor)}
+	if who == s.Member {
+		for _, r := range s.Others {
+			out = append(out, panel.OfferRole(r))
+		}
+	}
+	d := &panel.Desk{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth}
+	d.Report = m.reporter == m.desk.nth
 	mach, known := m.site()
 	if !known {
 		return out, d
@@ -428,9 +502,6 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 	if w := m.work(who); w.session != "" {
 		switch {
 		case s.Phase == session.Maintenance:
-			if !s.Dark && who == s.Member {
-				out = append(out, panel.OfferPowerOff())
-			}
 			out = append(out, panel.OfferLog())
 		default:
 			d.Ask, d.Line, d.Items = "log", panel.WhatWasDone(m.name(w.by)), m.kinds(mach)
@@ -501,12 +572,7 @@ func (m *Machine) upkeep(ctx context.Context) {
 	if !known {
 		return
 	}
-	for _, u := range mach.Maintenance {
-		if _, begun := m.Done[u.Kind]; !begun && m.Trusted() {
-			m.Done[u.Kind] = policy.Done{At: m.Now(), Ran: m.ran()}
-			m.begun = append(m.begun, u.Kind)
-		}
-	}
+	m.begin(mach)
 	want := map[string]policy.Work{}
 	for _, w := range m.due() {
 		if w.Over && w.Block {
@@ -519,10 +585,46 @@ func (m *Machine) upkeep(ctx context.Context) {
 		}
 	}
 	for _, t := range slices.Clone(m.state.Tags) {
-		if _, still := want[t.ID]; !still && t.By == "" && strings.HasPrefix(t.ID, duePrefix) && len(m.state.Pending) == 0 && m.Trusted() {
+		kind, due := strings.CutPrefix(t.ID, duePrefix)
+		if _, still := want[t.ID]; due && !still && t.By == "" && len(m.state.Pending) == 0 && (m.Trusted() || m.settled(mach, kind)) {
 			m.step(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}
+}
+
+// begin counts what is new to the policy from now, and from now too what was done while nobody knew when: by a clock that was not set.
+func (m *Machine) begin(mach *policy.Machine) {
+	if !m.Trusted() {
+		return
+	}
+	for _, u := range mach.Maintenance {
+		d, known := m.Done[u.Kind]
+		if known && !d.At.IsZero() && !d.At.After(m.Now()) {
+			continue
+		}
+		if !known {
+			d.Ran = m.ran()
+		}
+		d.At = m.Now()
+		m.Done[u.Kind] = d
+		m.begun = append(m.begun, u.Kind)
+	}
+}
+
+// settled reports whether a kind of maintenance is not due whatever the time is: it counts hours alone, or has just been done.
+func (m *Machine) settled(mach *policy.Machine, kind string) bool {
+	i := slices.IndexFunc(mach.Maintenance, func(u policy.Upkeep) bool { return u.Kind == kind })
+	d, known := m.Done[kind]
+	return i < 0 || mach.Maintenance[i].Every == 0 || known && d.At.IsZero()
+}
+
+// doneNow is a kind of maintenance that was done at this moment; without a clock, at a time that is found out later (begin).
+func (m *Machine) doneNow() policy.Done {
+	d := policy.Done{Ran: m.ran()}
+	if m.Trusted() {
+		d.At = m.Now()
+	}
+	return d
 }
 
 // facts are what must outlive the daemon with a record.
@@ -534,11 +636,11 @@ func (m *Machine) facts(r session.Record) map[string][]byte {
 	switch b := r.Body.(type) {
 	case wire.TagBody:
 		facts[FactTags] = mustJSON(m.state.Tags)
-	case wire.EndBody, wire.ReportBody, wire.PowerBody:
+	case wire.StartBody, wire.FaultBody, wire.EndBody, wire.ReportBody, wire.PowerBody:
 		facts[FactHours] = mustJSON(m.state.Ran)
 	case wire.InterventionBody:
 		facts[FactHours] = mustJSON(m.state.Ran)
-		facts[FactDone+b.What] = mustJSON(policy.Done{At: m.Now(), Ran: m.ran()})
+		facts[FactDone+b.What] = mustJSON(m.doneNow())
 	}
 	return facts
 }
@@ -547,12 +649,12 @@ func (m *Machine) facts(r session.Record) map[string][]byte {
 func (m *Machine) kept(r session.Record) {
 	m.begun = nil
 	if b, logged := r.Body.(wire.InterventionBody); logged {
-		m.Done[b.What] = policy.Done{At: m.Now(), Ran: m.ran()}
+		m.Done[b.What] = m.doneNow()
 	}
 }
 
-// left are the minutes of the session under way until its end, rounded up; 0: there is none, or it has no end.
-func (m *Machine) left() int {
+// remaining are the minutes of the session under way until its end, rounded up; 0: there is none, or it has no end.
+func (m *Machine) remaining() int {
 	if !m.state.Running() || m.state.Until.IsZero() {
 		return 0
 	}

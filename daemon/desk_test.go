@@ -15,8 +15,11 @@ import (
 	"portillon/wire"
 )
 
-// said is what the panel's page would get: nothing, or a refusal in words.
-func (b *bench) touch(o panel.Order) error { return b.touched(b.t.Context(), o) }
+// touch is one at the screen of the machine: nothing, or a refusal in words.
+func (b *bench) touch(o panel.Order) error {
+	o.Here = true
+	return b.touched(b.t.Context(), o)
+}
 
 func (b *bench) offered() string {
 	var out []string
@@ -48,9 +51,14 @@ func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
 			t.Errorf("%s: %v", do, err)
 		}
 	}
-	for _, do := range []string{"untag", "vouch", "power-off"} {
+	for _, do := range []string{"untag", "vouch", "role"} {
 		if err := b.touch(panel.Order{Do: do}); !errors.Is(err, panel.CardFirst) {
 			t.Errorf("%s: %v", do, err)
+		}
+	}
+	for _, do := range []string{"untag", "vouch", "role", "extend", "power-off"} {
+		if err := b.touched(t.Context(), panel.Order{Do: do}); !errors.Is(err, panel.OnlyHere) {
+			t.Errorf("%s from elsewhere: %v", do, err)
 		}
 	}
 	b.tap("DEADBEEF")
@@ -136,12 +144,12 @@ func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Panel.Settle()
-	if v := b.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "Dangereux, fumée") || strings.Contains(v.Line.FR, "derrière") || !strings.Contains(v.Next.EN, "Reported by a member") {
+	if v := b.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "dangereux, fumée") || strings.Contains(v.Line.FR, "derrière") || !strings.Contains(v.Next.EN, "Reported by a member") {
 		t.Errorf("%+v", v)
 	}
 	b.wants(b.tap(lea), "refused [tagged]")
 	b.tap(ines)
-	if got := b.offered(); !strings.HasPrefix(got, "power-off, log, untag id") {
+	if got := b.offered(); !strings.HasPrefix(got, "power-off, log, untag danger-m-9d017e") {
 		t.Error(got)
 	}
 	if err := b.touch(panel.Order{Do: "untag", Arg: "no such"}); err == nil {
@@ -217,7 +225,7 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	}
 	b.now = b.state.Until.Add(-90 * time.Second)
 	b.step(t.Context(), session.Tick{})
-	if v := b.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Toucher pour prolonger" || b.offered() != "extend" {
+	if v := b.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Plus de temps : toucher ci-dessous" || b.offered() != "extend" {
 		t.Fatalf("%+v %s", v, b.offered())
 	}
 	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
@@ -296,7 +304,7 @@ func TestMentorAnswersForOneSessionHereAtMost(t *testing.T) {
 	if q := b.question(person(zoe), nil, policy.NoRole); q.Answering != 0 {
 		t.Error("nobody answers for sessions")
 	}
-	b.wants(b.tap(zoe), "[refused]") // the machine is taken
+	b.wants(b.tap(zoe), "[occupied]") // the machine is taken
 	b.now = b.state.Until.Add(-time.Minute)
 	b.step(t.Context(), session.Tick{})
 	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
@@ -387,7 +395,7 @@ func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 	b.tap(ines)
 	b.upkeep(t.Context())
 	b.upkeep(t.Context())
-	if v := b.Panel.Current(); len(b.state.Tags) != 1 || !strings.Contains(v.Line.FR, "Entretien à faire : extraction et filtres") || !strings.Contains(v.Line.EN, "extraction and filters") {
+	if v := b.Panel.Current(); len(b.state.Tags) != 1 || !strings.Contains(v.Line.FR, "entretien à faire : extraction et filtres") || !strings.Contains(v.Line.EN, "extraction and filters") {
 		t.Fatalf("%+v %+v", b.state.Tags, v.Line)
 	}
 	b.wants(b.tap(lea), "refused [tagged]")

@@ -16,9 +16,11 @@ import (
 	"portillon/wire"
 )
 
-// Journal commits records. Append returns when the record is on the disk, or with the reason why it is not.
+// Journal commits records. Append returns when the record is on the disk, or with the reason why it is not; Keep does the same with
+// facts alone.
 type Journal interface {
 	Append(r session.Record, facts map[string][]byte) error
+	Keep(facts map[string][]byte) error
 	Len() uint64
 }
 
@@ -92,6 +94,10 @@ type Machine struct {
 	begun    []string                 // kinds of maintenance that count from now, and are not on record yet
 	today    map[policy.MemberID]bool // who was here
 	day      time.Time
+	asking   time.Time                       // until then the next card says who reports a problem, and nothing else
+	reports  map[policy.MemberID][]time.Time // when each member's last ones were written
+	reporter uint64                          // whose card was asked for that, as desk.nth
+	counted  time.Time                       // when hours were last kept
 }
 
 // ask is something that must be done by the loop, and answered.
@@ -159,8 +165,36 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 		case <-clock.C:
 			m.step(ctx, session.Tick{})
 			m.upkeep(ctx)
+			m.keep()
 		}
 	}
+}
+
+// keepEvery is how much of a session's hours a power cut may take.
+const keepEvery = time.Minute
+
+// keep writes down how far the session under way has come: should nobody live to record its end, the next daemon knows.
+func (m *Machine) keep() {
+	now := m.Now()
+	if !m.state.Running() || now.Sub(m.counted) < keepEvery {
+		return
+	}
+	m.counted = now
+	m.disk.Store(max(1, int64(time.Since(m.born))))
+	err := m.Journal.Keep(map[string][]byte{FactHours: mustJSON(m.state.Ran),
+		FactUnderWay: mustJSON(UnderWay{Session: m.state.Session, Seconds: int64(now.Sub(m.state.Since) / time.Second), At: now})})
+	m.turned()
+	m.disk.Store(0)
+	if err != nil {
+		m.Logger.Warn("hours were not kept", "why", err)
+	}
+}
+
+// UnderWay is how far a session had come when it was last looked at.
+type UnderWay struct {
+	Session string    `json:"session"`
+	Seconds int64     `json:"seconds"`
+	At      time.Time `json:"at"`
 }
 
 // SetRoster hands the machine a new bundle. It blocks until the loop has it, or ctx ends.
@@ -235,8 +269,10 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 	case s.What == "dropped": // the lease was missed: the session is over, the machine is not broken
 		m.relay = false
 		if m.state.Running() {
+			name := m.name(m.state.Member)
 			m.step(ctx, session.Broke{What: "lease", Why: why(s.Why)})
 			m.step(ctx, session.Mended{What: "lease"})
+			m.Panel.Flash(panel.CutShort(name), time.Minute)
 		}
 	default:
 		m.relay = false

@@ -40,6 +40,7 @@ func (m *Machine) view() panel.View {
 // phase is the machine's state as a sign and a sentence.
 func (m *Machine) phase() panel.View {
 	s, c, now := m.state, m.clock(), m.Now()
+	s.Since, s.Until = m.wall(s.Since), m.wall(s.Until)
 	switch s.Phase {
 	case session.On:
 		switch {
@@ -63,11 +64,24 @@ func (m *Machine) phase() panel.View {
 		}
 		return panel.Maintenance(m.name(s.Member), m.name(s.Assistant))
 	case session.TaggedOut:
-		return c.TaggedOut(s.Tags[0].Since, m.reason(s.Tags[0]), s.Tags[0].Role)
+		return c.TaggedOut(m.wall(s.Tags[0].Since), m.reason(s.Tags[0]), s.Tags[0].Role)
 	case session.Fault:
 		return panel.Fault(s.Faults[0])
 	}
 	return m.calls(m.idle())
+}
+
+// wall is a moment as the machine's clock has it now. Moments of this life carry the time that passes (session), whatever the clock is set
+// to; where it was set since, what is shown must be counted anew. Less than a second is no clock that was set.
+func (m *Machine) wall(t time.Time) time.Time {
+	now := m.Now()
+	if t.IsZero() {
+		return t
+	}
+	if anew := now.Add(t.Sub(now)).Round(0); anew.Sub(t.Round(0)).Abs() >= time.Second {
+		return anew
+	}
+	return t
 }
 
 // calls adds that a mentor's card is waited for.
@@ -103,6 +117,8 @@ func (m *Machine) footnote() policy.Text {
 		return policy.Text{FR: v.Line.FR + ". " + v.Next.FR, EN: v.Line.EN + ". " + v.Next.EN}
 	case m.state.Running() && (m.state.Broken || len(m.state.Pending) > 0):
 		return panel.CannotRecord().Line
+	case m.state.Running() && len(m.state.Tags) > 0:
+		return panel.OutAfter(m.reason(m.state.Tags[0]), m.state.Phase == session.Maintenance)
 	}
 	if due := m.due(); len(due) > 0 {
 		mach, _ := m.site()
@@ -136,7 +152,7 @@ func (m *Machine) tell(t session.Tell) {
 		mach, _ := m.site()
 		m.Panel.Flash(panel.Logged(m.name(t.Member), mach.KindName(t.What)), flash/2)
 	case session.Thanked:
-		m.Panel.Flash(panel.Thanked(m.name(t.Member)), flash/2)
+		m.Panel.Flash(panel.Thanked(m.name(t.Member), wire.Problem(t.What) == wire.Dangerous, m.state.Running()), flash/2)
 	case session.Vouched:
 		m.Panel.Flash(panel.Vouched(m.name(t.Member)), flash/2)
 	case session.WaitOver:
@@ -157,6 +173,9 @@ func (m *Machine) refusal(t session.Tell) panel.View {
 	if codes := t.Decision.Codes(); len(codes) > 0 {
 		why = codes[0]
 	}
+	if why == policy.TaggedOut && m.state.Phase == session.TaggedOut || why == policy.MachineFault && m.state.Phase == session.Fault {
+		return m.phase() // what the panel says anyway, with its reason and what to do
+	}
 	switch why {
 	case policy.NoBadge, policy.NeedsSupervisor, policy.NotRecent, policy.NotEnoughHours, policy.BadgeExpired:
 		said.Next = panel.Today(said.Next, m.mentors(t.Member))
@@ -175,7 +194,7 @@ func (m *Machine) explain(id policy.MemberID, d policy.Decision) policy.Sentence
 // wireState is the machine as MQTT may know it: nothing of a person.
 func (m *Machine) wireState() wire.State {
 	s := wire.State{Machine: m.Machine, Phase: m.state.Phase.String(), Relay: m.relay, Tagged: len(m.state.Tags) > 0,
-		Left: m.left(), Hours: m.hours(), Journal: m.Journal.Len()}
+		Left: m.remaining(), Hours: m.hours(), Journal: m.Journal.Len()}
 	if due := m.due(); len(due) > 0 && due[0].Over {
 		s.Due = due[0].Kind
 	}

@@ -24,12 +24,19 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 		if m.Roster != nil {
 			m.unknown = m.Roster.Code(uid)
 		}
+		m.left()
 		m.step(ctx, session.Stranger{Decision: m.decide(nil, nil, card)})
 		return
 	}
 	member := m.withPractice(p.Member)
 	e := session.Tap{Member: member.ID, Card: card.String(), Decision: m.decide(member, nil, card)}
+	e.Asked = m.stands() == member.ID && m.state.Praise.Open && m.state.Praise.Mentor == member.ID
 	m.arrived(member.ID, card, e.Decision)
+	if m.Now().Before(m.asking) && m.stands() == member.ID { // the panel asked who is there, to write down a problem
+		m.asking, m.reporter = time.Time{}, m.desk.nth
+		m.show()
+		return
+	}
 	if m.state.Member != member.ID && (m.state.Phase == session.Awaiting || m.state.Supervisor != "") {
 		if learner, ok := m.Roster.Person(m.state.Member); ok { // of the two cards the weaker counts: a mentor's number can be copied too
 			e.Supervising = m.decide(m.withPractice(learner.Member), member, min(card, m.card))
@@ -239,6 +246,7 @@ func (m *Machine) commit(r session.Record) error {
 const (
 	FactTags     = "tags"      // []session.Tag
 	FactHours    = "hours"     // session.Hours
+	FactUnderWay = "under-way" // UnderWay
 	FactDone     = "done/"     // and the kind of maintenance: policy.Done
 	FactPractice = "practice/" // and the member's pseudonym: policy.Practice
 )

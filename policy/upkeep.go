@@ -23,7 +23,7 @@ type Upkeep struct {
 
 // Done is when a kind of maintenance was last done.
 type Done struct {
-	At  time.Time     `json:"at"`
+	At  time.Time     `json:"at"`  // zero: nobody knows, the clock was not set
 	Ran time.Duration `json:"ran"` // the machine's running time then
 }
 
@@ -68,8 +68,12 @@ func (u Upkeep) standing(w Wear) (Work, bool) {
 		left := every - spent
 		return Work{Upkeep: u, Over: left <= 0, ByHours: hours, Remaining: left}, every > 0 && left <= every/10
 	}
-	ran, called := by(u.Hours, w.Ran-done.Ran, true)
-	if w.Clock != Trusted || !known {
+	since := w.Ran - done.Ran
+	if since < 0 { // what hours are counted from is another now, and began at nothing
+		since = w.Ran
+	}
+	ran, called := by(u.Hours, since, true)
+	if w.Clock != Trusted || !known || done.At.IsZero() || done.At.After(w.Now) {
 		return ran, called
 	}
 	wall, calls := by(u.Every, w.Now.Sub(done.At), false)

@@ -23,6 +23,28 @@ func (j *Journal) Append(e Entry) (wire.Record, error) {
 	return r, nil
 }
 
+// Keep writes facts alone. It returns once they are on the disk, or with the reason why they are not, and then none of them is.
+func (j *Journal) Keep(facts map[string][]byte) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	err := ErrReadOnly
+	if !j.readOnly {
+		err = j.usable()
+	}
+	if err == nil {
+		err = j.strict()
+	}
+	if err == nil {
+		if err = j.transact(func() error { return j.setFacts(facts) }); err != nil {
+			j.stale = true
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("journal: facts are not kept: %w", err)
+	}
+	return nil
+}
+
 func (j *Journal) append(e Entry) (wire.Record, error) {
 	if j.readOnly {
 		return wire.Record{}, ErrReadOnly
@@ -89,22 +111,38 @@ func (j *Journal) time() (time.Time, wire.Clock) {
 
 // write is one transaction. A record alone is one statement, which is a transaction by itself.
 func (j *Journal) write(facts map[string][]byte, r wire.Record, salt wire.Salt, text []byte, hashes []tlog.Hash) error {
-	if j.relaxed {
-		if err := j.pragma("synchronous", "FULL"); err != nil {
-			return err
-		}
-		j.relaxed = false
+	if err := j.strict(); err != nil {
+		return err
 	}
 	if len(facts) == 0 {
 		return j.insert(r, salt, text, hashes)
 	}
+	return j.transact(func() error {
+		if err := j.insert(r, salt, text, hashes); err != nil {
+			return err
+		}
+		return j.setFacts(facts)
+	})
+}
+
+// strict has every commit wait for the disk.
+func (j *Journal) strict() error {
+	if !j.relaxed {
+		return nil
+	}
+	if err := j.pragma("synchronous", "FULL"); err != nil {
+		return err
+	}
+	j.relaxed = false
+	return nil
+}
+
+// transact does all of it or nothing.
+func (j *Journal) transact(do func() error) error {
 	if _, err := j.st.begin.Exec(); err != nil {
 		return err
 	}
-	err := j.insert(r, salt, text, hashes)
-	if err == nil {
-		err = j.setFacts(facts)
-	}
+	err := do()
 	if err == nil {
 		_, err = j.st.commit.Exec()
 	}

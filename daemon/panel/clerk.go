@@ -30,6 +30,8 @@ type Order struct {
 	Do    string   `json:"do"`              // role, extend, power-off, untag, vouch
 	Arg   string   `json:"arg,omitempty"`   // the role, the tag
 	Items []string `json:"items,omitempty"` // vouch: what the learner did well
+	At    uint64   `json:"at,omitempty"`    // Desk.At as it was shown; 0: whoever stands there
+	Here  bool     `json:"-"`               // from the screen at the machine
 }
 
 // Ask is for a form.
@@ -37,6 +39,8 @@ type Ask struct {
 	Do    string `json:"do,omitempty"`   // log, report, tag
 	Item  string `json:"item,omitempty"` // what was touched already
 	Token string `json:"token,omitempty"`
+	At    uint64 `json:"at,omitempty"` // as in Order
+	Here  bool   `json:"-"`            // likewise
 }
 
 // Form is a one-time permission to write one thing, bound to who tapped and to their session. It is for whoever holds its token.
@@ -53,6 +57,7 @@ type Form struct {
 	URL     string      `json:"url,omitempty"` // where a phone finds it; empty: phones cannot reach this panel
 	QR      *QR         `json:"qr,omitempty"`
 	Lang    string      `json:"lang,omitempty"`
+	At      uint64      `json:"at,omitempty"` // Desk.At of who opened it
 }
 
 // Entry is a form filled in.
@@ -78,8 +83,8 @@ type Offer struct {
 	Label policy.Text `json:"label"`
 }
 
-// Photos keeps pictures. Save reads one of at most MaxPhoto bytes and returns its name, the SHA-256 of what it kept; an error of
-// type Refusal says what is wrong with it.
+// Photos keeps pictures. Save reads one of at most MaxPhoto bytes and returns its name, the SHA-256 of what it kept, and how to forget it
+// again where nothing came of its form; an error of type Refusal says what is wrong with it.
 type Photos interface {
-	Save(r io.Reader) (name string, err error)
+	Save(r io.Reader) (name string, forget func(), err error)
 }

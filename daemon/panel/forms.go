@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"portillon/policy"
 )
@@ -18,8 +20,19 @@ import (
 const (
 	maxOrder = 4 << 10
 	maxForm  = MaxPhoto + 64<<10
-	maxNote  = 500 // bytes, as a record has it
+	maxNote  = 500 // characters, as a record has it
 	maxParts = 200
+)
+
+// How long a body may take: a stranger who sends nothing holds nothing up for long.
+const (
+	orderTime = 5 * time.Second
+	formTime  = 30 * time.Second
+)
+
+var (
+	busyNow  = Refusal{FR: "Un autre formulaire est en train d’arriver : réessayer dans un instant", EN: "Another form is arriving: try again in a moment"}
+	onePhoto = Refusal{FR: "Une seule photo par formulaire", EN: "One photo for each form"}
 )
 
 var notHere = Refusal{FR: "Ce panneau n’a pas de machine derrière lui", EN: "No machine stands behind this panel"}
@@ -30,6 +43,7 @@ func (p *Panel) do(w http.ResponseWriter, r *http.Request) {
 	if !p.read(w, r, &o) {
 		return
 	}
+	o.Here = p.here(r)
 	if err := p.c.Clerk.Do(r.Context(), o); err != nil {
 		refuse(w, r, err)
 		return
@@ -43,7 +57,7 @@ func (p *Panel) ask(w http.ResponseWriter, r *http.Request) {
 	if !p.read(w, r, &a) {
 		return
 	}
-	a.Token = ""
+	a.Token, a.Here = "", p.here(r)
 	f, err := p.c.Clerk.Form(r.Context(), a)
 	if err != nil {
 		refuse(w, r, err)
@@ -59,6 +73,7 @@ func (p *Panel) ask(w http.ResponseWriter, r *http.Request) {
 
 // read takes a small JSON body.
 func (p *Panel) read(w http.ResponseWriter, r *http.Request, into any) bool {
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(orderTime))
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
@@ -75,12 +90,12 @@ func (p *Panel) read(w http.ResponseWriter, r *http.Request, into any) bool {
 // form is GET /form/TOKEN: the form on a phone.
 func (p *Panel) form(w http.ResponseWriter, r *http.Request) {
 	if p.c.Clerk == nil {
-		p.leaf(w, http.StatusNotFound, notHere)
+		p.leaf(w, http.StatusNotFound, notHere, false)
 		return
 	}
 	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: r.PathValue("token")})
 	if err != nil {
-		p.leaf(w, http.StatusGone, err)
+		p.leaf(w, http.StatusGone, err, false)
 		return
 	}
 	p.mu.Lock()
@@ -97,7 +112,7 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 		if asked {
 			refuse(w, r, err)
 		} else {
-			p.leaf(w, http.StatusConflict, err)
+			p.leaf(w, http.StatusConflict, err, true)
 		}
 	}
 	if p.c.Clerk == nil {
@@ -109,10 +124,21 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 		fail(err)
 		return
 	}
+	select { // one at a time: a picture is held in memory until it is on the disk
+	case p.taking <- struct{}{}:
+		defer func() { <-p.taking }()
+	default:
+		fail(busyNow)
+		return
+	}
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTime))
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	e, err := p.entry(r)
+	e, forget, err := p.entry(r)
 	if err == nil {
 		err = p.c.Clerk.Write(r.Context(), token, e)
+	}
+	if err != nil {
+		forget()
 	}
 	switch {
 	case err != nil:
@@ -120,45 +146,49 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 	case asked:
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		p.leaf(w, http.StatusOK, nil)
+		p.leaf(w, http.StatusOK, nil, false)
 	}
 }
 
-// entry reads what was filled in, part by part: a picture is never held twice.
-func (p *Panel) entry(r *http.Request) (e Entry, err error) {
+// entry reads what was filled in, part by part: a picture is never held twice, and there is one. forget lets go of it.
+func (p *Panel) entry(r *http.Request) (e Entry, forget func(), err error) {
+	forget = func() {}
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return e, Refusal{FR: "Ce n’est pas un formulaire de ce panneau", EN: "This is no form of this panel"}
+		return e, forget, Refusal{FR: "Ce n’est pas un formulaire de ce panneau", EN: "This is no form of this panel"}
 	}
-	for {
+	for range 16 { // more fields than any form has
 		part, err := parts.NextPart()
 		if errors.Is(err, io.EOF) {
-			return e, nil
+			return e, forget, nil
 		}
-		if err == nil {
-			err = p.field(&e, part)
+		switch {
+		case err != nil:
+		case part.FormName() != "photo":
+			err = field(&e, part)
+		case part.FileName() == "":
+		case e.Photo != "":
+			err = onePhoto
+		case p.c.Photos == nil:
+			err = errFull
+		default:
+			var undo func()
+			if e.Photo, undo, err = p.c.Photos.Save(part); err == nil {
+				forget = undo
+			}
 		}
 		if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
-			return e, errTooBig
+			return e, forget, errTooBig
 		}
 		if err != nil {
-			return e, err
+			return e, forget, err
 		}
 	}
+	return e, forget, Refusal{FR: "Ce n’est pas un formulaire de ce panneau", EN: "This is no form of this panel"}
 }
 
-func (p *Panel) field(e *Entry, part *multipart.Part) (err error) {
-	if part.FormName() == "photo" {
-		if part.FileName() == "" {
-			return nil
-		}
-		if p.c.Photos == nil {
-			return errFull
-		}
-		e.Photo, err = p.c.Photos.Save(part)
-		return err
-	}
-	b, err := io.ReadAll(io.LimitReader(part, 4*maxNote))
+func field(e *Entry, part *multipart.Part) error {
+	b, err := io.ReadAll(io.LimitReader(part, 8*maxNote))
 	if err != nil {
 		return err
 	}
@@ -182,7 +212,7 @@ func (p *Panel) field(e *Entry, part *multipart.Part) (err error) {
 }
 
 func bounded(s string, most int) error {
-	if len(s) > most {
+	if utf8.RuneCountInString(s) > most {
 		return tooLong(most)
 	}
 	return nil
@@ -199,19 +229,22 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	json.NewEncoder(w).Encode(policy.Text(text))
 }
 
-// leaf is a page of one sentence, on a phone. nil: it is done.
-func (p *Panel) leaf(w http.ResponseWriter, code int, err error) {
+// leaf is a page of one sentence, on a phone. nil: it is done. again says that what was written stands on the page before, to be sent again.
+func (p *Panel) leaf(w http.ResponseWriter, code int, err error, again bool) {
 	t := Refusal{FR: "Merci, c’est noté.", EN: "Thank you, it is written down."}
 	if err != nil && !errors.As(err, &t) {
 		t, code = Refusal{FR: "La machine n’a pas pu le noter. Réessayer dans un moment.", EN: "The machine could not write it down. Try again in a moment."}, http.StatusServiceUnavailable
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
+	p.mu.Lock()
+	name := p.c.Name
+	p.mu.Unlock()
 	back := ""
-	if err != nil {
+	if again {
 		back = `<p>` + both(policy.Text{FR: "Revenir en arrière : ce qui était écrit y est encore.", EN: "Go back: what was written is still there."}) + `</p>`
 	}
-	fmt.Fprintf(w, phoneHead+`<h1>%s</h1>%s</main></html>`, "Portillon", both(policy.Text(t)), back)
+	fmt.Fprintf(w, phoneHead+`<p>%s</p><h1>%s</h1>%s</main></html>`, "Portillon", both(name), both(policy.Text(t)), back)
 }
 
 const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="utf-8"><meta name="google" content="notranslate"><meta name="viewport" content="width=device-width, initial-scale=1"><title>%s</title>` +

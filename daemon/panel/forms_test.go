@@ -101,7 +101,7 @@ func TestTouchesComeFromThisPageAloneAndAreOnesItMakes(t *testing.T) {
 
 func TestFormIsOpenedWithItsCodeAndFilledInOnce(t *testing.T) {
 	d := &desk{}
-	p := New(Config{Clerk: d, URL: "http://laser.local:8037/", Photos: Album{t.TempDir(), 1 << 20}})
+	p := New(Config{Clerk: d, URL: "http://laser.local:8037/", Photos: &Album{Dir: t.TempDir(), Max: 1 << 20, Most: 10}})
 	w := post(t, p, "/form", "application/json", strings.NewReader(`{"do":"report"}`))
 	var f Form
 	if json.Unmarshal(w.Body.Bytes(), &f) != nil || f.URL != "http://laser.local:8037/form/t0ken" || f.QR == nil || f.QR.Size < 29+8 || !strings.HasPrefix(f.QR.Path, "M4 4h7v1h-7z") {
@@ -153,7 +153,7 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 	} {
 		d := &desk{}
 		kind, body := filled(part{name: "item", data: "noise"}, c.p)
-		w := post(t, New(Config{Clerk: d, Photos: Album{t.TempDir(), 64 << 20}}), "/form/t0ken", kind, body)
+		w := post(t, New(Config{Clerk: d, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}}), "/form/t0ken", kind, body)
 		if w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), c.want) || len(d.wrote) != 0 {
 			t.Errorf("%s: %d %.200s, %d written", name, w.Code, w.Body, len(d.wrote))
 		}
@@ -201,8 +201,8 @@ func photograph(t testing.TB) []byte {
 }
 
 func TestPhotoIsKeptWithoutWhereItWasTaken(t *testing.T) {
-	a := Album{t.TempDir(), 10 << 10}
-	name, err := a.Save(bytes.NewReader(photograph(t)))
+	a := &Album{Dir: t.TempDir(), Max: 10 << 10, Most: 10}
+	name, forget, err := a.Save(bytes.NewReader(photograph(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,13 +213,29 @@ func TestPhotoIsKeptWithoutWhereItWasTaken(t *testing.T) {
 	if img, err := jpeg.Decode(bytes.NewReader(b)); err != nil || img.Bounds().Dx() != 32 {
 		t.Errorf("the picture is lost: %v", err)
 	}
-	if again, err := a.Save(bytes.NewReader(photograph(t))); again != name || err != nil {
+	again, keep, err := a.Save(bytes.NewReader(photograph(t)))
+	if keep(); again != name || err != nil { // it is another record's: it stays, whatever becomes of this form
 		t.Error(again, err)
 	}
-	a.Max = int64(len(b)) + 100
-	if _, err := a.Save(bytes.NewReader(photograph(t))); !errors.Is(err, error(errFull)) {
+	if _, err := os.Stat(a.Dir + "/" + name + ".jpg"); err != nil {
 		t.Error(err)
 	}
+	other := append(photograph(t)[:0:0], photograph(t)...)
+	other[bytes.Index(other, []byte{0xff, 0xda})+20] ^= 1
+	a.Max = int64(len(b)) + 100
+	if _, _, err := a.Save(bytes.NewReader(other)); !errors.Is(err, error(errFull)) {
+		t.Error(err)
+	}
+	if a.Max, a.Most = 1<<20, 1; true {
+		if _, _, err := a.Save(bytes.NewReader(other)); !errors.Is(err, error(errFull)) {
+			t.Error("pictures are not counted: ", err)
+		}
+	}
+	forget()
+	if all, _ := os.ReadDir(a.Dir); len(all) != 0 {
+		t.Errorf("%v: a form that came to nothing leaves its picture", all)
+	}
+	a.Save(bytes.NewReader(photograph(t)))
 	os.WriteFile(a.Dir+"/new-1", nil, 0o600)
 	a.Forget()
 	if all, _ := os.ReadDir(a.Dir); len(all) != 1 {
@@ -231,13 +247,13 @@ func TestPhotoIsKeptWithoutWhereItWasTaken(t *testing.T) {
 func FuzzJPEG(f *testing.F) {
 	f.Add(photograph(f))
 	f.Add([]byte{0xff, 0xd8, 0xff, 0xd9})
-	f.Add([]byte{0xff, 0xd8, 0xff, 0xff, 0xff, 0xe1, 0, 2, 0xff, 0xda, 0, 2, 1, 0xff, 0, 0xff, 0xd0, 2, 0xff, 0xd9})
+	f.Add(append(append([]byte{0xff, 0xd8, 0xff, 0xff, 0xff, 0xe1, 0, 2, 0xff, 0xda, 0, 2, 1, 0xff, 0, 0xff, 0xd0}, make([]byte, smallest)...), 0xff, 0xd9))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		out, err := bare(data)
+		out, err := bare(bytes.Clone(data))
 		if err != nil {
 			return
 		}
-		if again, err := bare(out); err != nil || !bytes.Equal(again, out) {
+		if again, err := bare(bytes.Clone(out)); err != nil || !bytes.Equal(again, out) {
 			t.Errorf("what was kept is no picture any more, or not bare: %v", err)
 		}
 		if len(data) > 1<<16 {

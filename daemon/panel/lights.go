@@ -79,12 +79,15 @@ var signals = map[Sign]signal{
 	SignUnknown:    {red: quick, sound: beeps{700}},
 	SignExpired:    {red: quick, sound: beeps{700}},
 	SignHours:      {red: quick, sound: beeps{700}},
+	SignRecent:     {red: quick, sound: beeps{700}},
+	SignOccupied:   {red: quick, sound: beeps{700}},
 	SignWorkshop:   {green: steady, sound: beeps{120}},
 	SignClock:      {amber: slow},
 	SignReading:    {green: quick},
 	SignThanks:     {green: quick, sound: beeps{120}},
 	SignTagged:     {red: steady},
 	SignWrench:     {amber: steady, sound: beeps{120}},
+	SignDark:       {amber: steady},
 	SignFault:      {red: quick, amber: quick, sound: beeps{700, 300, 700, 300, 700}},
 }
 

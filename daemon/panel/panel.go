@@ -1,9 +1,10 @@
 // Package panel is what stands beside the machine and speaks to the member: one page, one shape, one sentence, one next step.
 //
 // It serves the page, its style and its script from the binary, so that it works with no Internet, and sends
-// each View as a server-sent event. A browser that hears nothing for 12 s says so instead of showing what is stale.
+// each View as a server-sent event. A browser that hears nothing for 5 s says so instead of showing what is stale.
 //
-// It accepts touches (POST /do) and forms: POST /form opens one for whoever tapped in the last minute, and gives a token that is good
+// It accepts touches (POST /do), which are for the screen at the machine alone (this computer's own, and the addresses of
+// Config.Screens), and forms: POST /form opens one for whoever tapped in the last minute, and gives a token that is good
 // for one entry and for ten minutes, at the panel itself or on a phone that reads its QR code. What may be done is the machine's to
 // say (Clerk); nothing that comes through a panel switches a relay on, and no panel ever sees a card number. Bodies are small, pictures
 // at most 4 MB; a request whose Host is no address or name of the local network is refused, so that no page of the Internet can
@@ -20,9 +21,11 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -34,8 +37,9 @@ import (
 var web embed.FS
 
 const (
-	heartbeat = 5 * time.Second
-	viewers   = 32 // pages open at once; more are refused
+	heartbeat = 2 * time.Second // a page that hears nothing for 5 s says so
+	viewers   = 32              // pages open at once, beside the screen at the machine; more are refused
+	ofOne     = 4               // of one address
 )
 
 // Config is what a page needs to know of its machine.
@@ -45,24 +49,32 @@ type Config struct {
 	Language policy.Language
 	Now      func() time.Time // the machine's clock
 	Zone     *time.Location
-	Framed   string // an origin that may show the page in a frame; empty: none
-	URL      string // where phones find this panel, as http://laser.local:8080; empty: they cannot
-	Clerk    Clerk  // nil: a panel that only shows
-	Photos   Photos // nil: none are kept
+	Framed   string       // an origin that may show the page in a frame; empty: none
+	URL      string       // where phones find this panel, as http://laser.local:8080; empty: they cannot
+	Clerk    Clerk        // nil: a panel that only shows
+	Photos   Photos       // nil: none are kept
+	Screens  []netip.Addr // of screens that stand at the machine, beside this computer's own
 }
 
 // Panel holds the view of one machine. Its methods may be called at once and never block.
 type Panel struct {
 	c Config
 
-	mu    sync.Mutex
-	base  View
-	flash *View
-	timer *time.Timer
-	look  policy.Look
-	hub   bool
-	note  policy.Text
-	ears  []chan struct{}
+	mu     sync.Mutex
+	base   View
+	flash  *View
+	timer  *time.Timer
+	look   policy.Look
+	hub    bool
+	note   policy.Text
+	ears   []ear
+	taking chan struct{} // holds one while a form is read
+}
+
+// ear is a page that is open, and where.
+type ear struct {
+	wake chan struct{}
+	at   netip.Addr
 }
 
 // New shows nothing but the reader that does not answer, until it is told more.
@@ -73,7 +85,7 @@ func New(c Config) *Panel {
 	if c.Zone == nil {
 		c.Zone = time.UTC
 	}
-	return &Panel{c: c, base: Silent(false)}
+	return &Panel{c: c, base: Silent(false), taking: make(chan struct{}, 1)}
 }
 
 // Show sets what is seen from now on. An answer that still flashes stays until its time is up.
@@ -160,7 +172,7 @@ func (p *Panel) change(do func()) {
 	do()
 	for _, e := range p.ears {
 		select {
-		case e <- struct{}{}:
+		case e.wake <- struct{}{}:
 		default: // it has one coming
 		}
 	}
@@ -175,6 +187,15 @@ func (p *Panel) Current() View {
 		v = *p.flash
 	}
 	v.Desk, v.Offers = p.base.Desk, p.base.Offers
+	if p.flash != nil && v.Desk != nil { // an answer goes before a question
+		d := *v.Desk
+		d.Ask, d.Line, d.Items = "", policy.Text{}, nil
+		v.Desk = &d
+	}
+	switch v.Sign { // whose buttons these are has just been said no to, or thanked
+	case SignRefused, SignUnknown, SignOccupied, SignExpired, SignRecent, SignHours, SignReading:
+		v.Offers = nil
+	}
 	v.Hub, v.Note, v.Now, v.Look = p.hub, p.note, p.c.Now(), p.look.String()
 	_, v.Zone = v.Now.In(p.c.Zone).Zone()
 	v.Build = build()
@@ -194,21 +215,45 @@ var build = sync.OnceValue(func() string {
 	return hex.EncodeToString(sum.Sum(nil)[:6])
 })
 
-func (p *Panel) listen() (chan struct{}, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.ears) >= viewers {
-		return nil, false
+// here reports whether a request comes from a screen that stands at the machine.
+func (p *Panel) here(r *http.Request) bool { return p.near(address(r)) }
+
+func (p *Panel) near(a netip.Addr) bool { return a.IsLoopback() || slices.Contains(p.c.Screens, a) }
+
+// address is where a request comes from; the zero Addr where that cannot be known, which is nowhere near.
+func address(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
 	}
-	e := make(chan struct{}, 1)
-	p.ears = append(p.ears, e)
-	return e, true
+	return a.Addr().Unmap()
 }
 
-func (p *Panel) leave(e chan struct{}) {
+// listen has a page told of changes. Places are counted, of each address and in all; the screens at the machine have places of their own.
+func (p *Panel) listen(a netip.Addr) (chan struct{}, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.ears = slices.DeleteFunc(p.ears, func(x chan struct{}) bool { return x == e })
+	own, far, near := 0, 0, p.near(a)
+	for _, e := range p.ears {
+		if e.at == a {
+			own++
+		}
+		if !p.near(e.at) {
+			far++
+		}
+	}
+	if near && own >= viewers || !near && (own >= ofOne || far >= viewers) {
+		return nil, false
+	}
+	e := ear{make(chan struct{}, 1), a}
+	p.ears = append(p.ears, e)
+	return e.wake, true
+}
+
+func (p *Panel) leave(wake chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ears = slices.DeleteFunc(p.ears, func(x ear) bool { return x.wake == wake })
 }
 
 // Handler serves the page at /, its parts, /events, and what is touched and written.
@@ -284,18 +329,21 @@ func (p *Panel) page(w http.ResponseWriter, r *http.Request) {
 		code = fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s"><path d="%s"/></svg>`, q.Size, q.Size, html.EscapeString(c.URL), q.Path)
 	}
 	fill := strings.NewReplacer("{{machine}}", html.EscapeString(string(c.Machine)), "{{fr}}", html.EscapeString(c.Name.In(policy.French)),
-		"{{en}}", html.EscapeString(c.Name.In(policy.English)), "{{lang}}", lang, "{{look}}", look, "{{build}}", build(), "{{qr}}", code, "{{url}}", html.EscapeString(c.URL))
+		"{{en}}", html.EscapeString(c.Name.In(policy.English)), "{{lang}}", lang, "{{look}}", look, "{{build}}", build(), "{{here}}", strconv.FormatBool(p.here(r)), "{{qr}}", code, "{{url}}", html.EscapeString(c.URL))
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fill.WriteString(w, string(text))
 }
 
 func (p *Panel) events(w http.ResponseWriter, r *http.Request) {
-	ear, ok := p.listen()
-	if !ok {
-		http.Error(w, fmt.Sprintf("%d pages are open already", viewers), http.StatusServiceUnavailable)
+	if r.Method != http.MethodGet { // HEAD too is a GET to a ServeMux
 		return
 	}
-	defer p.leave(ear)
+	wake, ok := p.listen(address(r))
+	if !ok {
+		http.Error(w, fmt.Sprintf("too many pages are open already: %d in all, %d of one computer", viewers, ofOne), http.StatusServiceUnavailable)
+		return
+	}
+	defer p.leave(wake)
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := http.NewResponseController(w)
 	out.SetReadDeadline(time.Time{}) // a stream outlives the time that a request may take
@@ -313,7 +361,7 @@ func (p *Panel) events(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
 			return
-		case <-ear:
+		case <-wake:
 		case <-beat.C:
 		}
 	}

@@ -2,9 +2,11 @@ package panel
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -141,15 +143,36 @@ func TestPageNamesItsBuildAndWantsNoTranslation(t *testing.T) {
 	}
 }
 
-func TestPagesAreCounted(t *testing.T) {
-	p := New(Config{})
-	for range viewers {
-		p.listen()
+// One stranger takes four places, all strangers together leave the screen at the machine its own.
+func TestPagesAreCountedAndTheScreenAtTheMachineHasItsPlace(t *testing.T) {
+	p := New(Config{Screens: []netip.Addr{netip.MustParseAddr("192.168.1.40")}})
+	from := func(a string) int {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "http://laser/events", nil)
+		ctx, cancel := context.WithCancel(r.Context())
+		cancel()
+		r.RemoteAddr = a + ":4711"
+		p.Handler().ServeHTTP(w, r.WithContext(ctx))
+		return w.Code
 	}
-	w := httptest.NewRecorder()
-	p.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/events", nil))
-	if w.Code != http.StatusServiceUnavailable {
-		t.Fatal(w.Code)
+	for n := range viewers {
+		if _, ok := p.listen(netip.AddrFrom4([4]byte{10, 0, 0, byte(n / ofOne)})); !ok {
+			t.Fatalf("page %d has no place", n)
+		}
+	}
+	if _, ok := New(Config{}).listen(netip.Addr{}); !ok {
+		t.Error("an address that is not known has no place at all")
+	}
+	if code := from("10.0.0.1"); code != http.StatusServiceUnavailable {
+		t.Error("a fifth page of one computer: ", code)
+	}
+	if code := from("10.0.0.99"); code != http.StatusServiceUnavailable {
+		t.Error("a page too many: ", code)
+	}
+	for _, near := range []string{"127.0.0.1", "192.168.1.40"} {
+		if code := from(near); code != http.StatusOK {
+			t.Errorf("strangers keep the machine's own screen %s out: %d", near, code)
+		}
 	}
 }
 

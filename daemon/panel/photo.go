@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"portillon/policy"
 )
@@ -17,10 +18,13 @@ import (
 const MaxPhoto = 4 << 20
 
 // Album keeps pictures in a folder, each under the SHA-256 of what it holds. It keeps JPEG alone, and of that the picture alone: where
-// and with what it was taken (Exif), thumbnails and comments are thrown away.
+// and with what it was taken (Exif), thumbnails and comments are thrown away. Its methods may be called at once.
 type Album struct {
-	Dir string
-	Max int64 // bytes in all; more is refused
+	Dir  string
+	Max  int64 // bytes in all; more is refused
+	Most int   // pictures; more are refused
+
+	mu sync.Mutex
 }
 
 // What may be wrong with a picture.
@@ -31,28 +35,35 @@ var (
 )
 
 // Save implements Photos. The file is on the disk when it returns.
-func (a Album) Save(r io.Reader) (string, error) {
+func (a *Album) Save(r io.Reader) (name string, forget func(), err error) {
+	forget = func() {}
 	data, err := io.ReadAll(io.LimitReader(r, MaxPhoto+1))
 	switch {
 	case err != nil:
-		return "", err
+		return "", forget, err
 	case len(data) > MaxPhoto:
-		return "", errTooBig
+		return "", forget, errTooBig
 	}
 	data, err = bare(data)
 	if err != nil {
-		return "", errNoJPEG
-	}
-	if err := a.room(int64(len(data))); err != nil {
-		return "", err
+		return "", forget, errNoJPEG
 	}
 	sum := sha256.Sum256(data)
-	name := hex.EncodeToString(sum[:])
-	return name, a.write(name+".jpg", data)
+	name = hex.EncodeToString(sum[:])
+	path := filepath.Join(a.Dir, name+".jpg")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, err := os.Stat(path); err == nil { // another record's already
+		return name, forget, nil
+	}
+	if err := a.room(int64(len(data))); err != nil {
+		return "", forget, err
+	}
+	return name, func() { os.Remove(path) }, a.write(name+".jpg", data)
 }
 
 // room says whether more may be kept.
-func (a Album) room(more int64) error {
+func (a *Album) room(more int64) error {
 	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
 		return err
 	}
@@ -65,13 +76,13 @@ func (a Album) room(more int64) error {
 			more += i.Size()
 		}
 	}
-	if more > a.Max {
+	if more > a.Max || len(all) >= a.Most {
 		return errFull
 	}
 	return nil
 }
 
-func (a Album) write(name string, data []byte) error {
+func (a *Album) write(name string, data []byte) error {
 	f, err := os.CreateTemp(a.Dir, "new-*")
 	if err != nil {
 		return err
@@ -88,7 +99,7 @@ func (a Album) write(name string, data []byte) error {
 }
 
 // Forget removes what an interrupted Save left.
-func (a Album) Forget() {
+func (a *Album) Forget() {
 	left, _ := filepath.Glob(filepath.Join(a.Dir, "new-*"))
 	for _, f := range left {
 		os.Remove(f)
@@ -110,7 +121,7 @@ func bare(b []byte) ([]byte, error) {
 	if len(b) < 4 || b[0] != 0xff || b[1] != soi {
 		return nil, errJPEG
 	}
-	out, framed := append([]byte{}, b[:2]...), false
+	out, framed := b[:2], false // in place: what is kept is never longer than what was read
 	for i := 2; ; {
 		for i+1 < len(b) && b[i] == 0xff && b[i+1] == 0xff { // fill bytes (B.1.1.2)
 			i++
@@ -120,7 +131,7 @@ func bare(b []byte) ([]byte, error) {
 		}
 		m := b[i+1]
 		if m == eoi {
-			if !framed {
+			if !framed || len(out) < smallest {
 				return nil, errJPEG
 			}
 			return append(out, 0xff, eoi), nil
@@ -132,7 +143,7 @@ func bare(b []byte) ([]byte, error) {
 		if end < i+4 || end > len(b) {
 			return nil, errJPEG
 		}
-		keep := m != com && (m < app0 || m > app15 || m == app0 || m == app14)
+		keep := m != com && (m < app0 || m > app15 || m == app14 && end-i == 16 || m == app0 && jfif(b[i+4:end]))
 		if keep {
 			out = append(out, b[i:end]...)
 		}
@@ -143,6 +154,14 @@ func bare(b []byte) ([]byte, error) {
 		}
 		i = end
 	}
+}
+
+// smallest is fewer bytes than any picture has: tables, a frame and a scan.
+const smallest = 100
+
+// jfif reports an APP0 segment that carries no thumbnail (JFIF 1.02: identifier, version, units, densities, and 0 × 0).
+func jfif(b []byte) bool {
+	return len(b) == 14 && string(b[:5]) == "JFIF\x00" && b[12] == 0 && b[13] == 0
 }
 
 // scan is where the coded picture that begins at i ends: at the next marker that is none of its own.

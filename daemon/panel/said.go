@@ -16,25 +16,59 @@ func Logged(name string, kind policy.Text) View {
 		Line: policy.Text{FR: "Intervention notée pour " + name + " : " + kind.In(policy.French), EN: "Intervention logged for " + name + ": " + kind.In(policy.English)}}
 }
 
-// Thanked thanks for a report.
-func Thanked(name string) View {
-	return View{Sign: SignThanks, Line: policy.Text{FR: "Merci " + name + ". Le problème est noté", EN: "Thank you, " + name + ". The problem is written down"},
-		Next: policy.Text{FR: "Un mainteneur le verra", EN: "A maintainer will see it"}}
+// Thanked thanks for a report, and says what became of the machine: danger takes it out of service, at once or, where it still runs, once
+// its session ends.
+func Thanked(name string, danger, runs bool) View {
+	v := View{Sign: SignThanks, Line: policy.Text{FR: "Merci " + name + ". Le problème est noté", EN: "Thank you, " + name + ". The problem is noted"},
+		Next: policy.Text{FR: "Un mainteneur le verra ; la machine reste disponible", EN: "A maintainer will see it; the machine stays available"}}
+	switch {
+	case danger && runs:
+		v.Line = policy.Text{FR: "Merci " + name + ". La machine s’arrête après la session en cours", EN: "Thank you, " + name + ". The machine stops after this session"}
+		v.Next = policy.Text{FR: "Ensuite elle est hors service, jusqu’à ce qu’un mainteneur l’ait vue", EN: "Then it is out of service until a maintainer has seen it"}
+	case danger:
+		v.Line = policy.Text{FR: "Merci " + name + ". La machine est arrêtée et hors service", EN: "Thank you, " + name + ". The machine is off and out of service"}
+		v.Next = policy.Text{FR: "Un mainteneur peut la remettre en service", EN: "A maintainer can return it to service"}
+	}
+	return v
 }
 
 // Vouched thanks a mentor.
 func Vouched(learner string) View {
-	return View{Sign: SignThanks, Line: policy.Text{FR: "C’est noté pour " + learner, EN: "Written down for " + learner},
-		Next: policy.Text{FR: "Cela compte pour le prochain badge", EN: "It counts towards the next badge"}}
+	return View{Sign: SignThanks, Line: policy.Text{FR: "C’est noté pour " + learner, EN: "Noted for " + learner},
+		Next: policy.Text{FR: "Gardé pour le prochain badge", EN: "Kept for the next badge"}}
+}
+
+// Returned says that a machine is in service again.
+func Returned(name string) View {
+	return View{Sign: SignThanks, Line: policy.Text{FR: "Machine remise en service par " + name, EN: "Machine returned to service by " + name}}
+}
+
+// CutShort says that a session was ended for safety by something that has passed.
+func CutShort(name string) View {
+	return View{Sign: SignFault, Line: policy.Text{FR: "La session " + of(name) + " a été arrêtée par sécurité", EN: name + "’s session was stopped for safety"},
+		Next: policy.Text{FR: "Vérifier la pièce, puis présenter la carte", EN: "Check the piece, then tap your card"}}
+}
+
+// OutAfter says at the foot that a tag hangs on a machine where somebody works: it counts once they have gone, or, in maintenance, already.
+func OutAfter(reason policy.Text, maintained bool) policy.Text {
+	fr, en := lower(reason.In(policy.French)), lower(reason.In(policy.English))
+	if maintained {
+		return policy.Text{FR: "Hors service : " + fr, EN: "Out of service: " + en}
+	}
+	return policy.Text{FR: "Hors service après cette session : " + fr, EN: "Out of service after this session: " + en}
 }
 
 // What a touch may be answered.
 var (
-	NotNow    = Refusal{FR: "Ce n’est plus possible : présenter la carte à nouveau", EN: "That is no longer possible: tap your card again"}
-	CardFirst = Refusal{FR: "Présentez d’abord votre carte, puis touchez à nouveau", EN: "Tap your card first, then touch again"}
-	FormOver  = Refusal{FR: "Ce formulaire a déjà servi, ou a expiré : présenter la carte à nouveau", EN: "This form has been used, or is too old: tap your card again"}
-	NotWhat   = Refusal{FR: "Choisir une réponse de la liste", EN: "Choose an answer from the list"}
-	NotSaved  = Refusal{FR: "Le journal de la machine ne peut pas être écrit : rien n’est noté", EN: "The machine’s journal cannot be written: nothing is written down"}
+	NotNow       = Refusal{FR: "Ce n’est plus possible : présenter la carte à nouveau", EN: "That is no longer possible: tap your card again"}
+	CardFirst    = Refusal{FR: "Présenter d’abord la carte, puis toucher à nouveau", EN: "Tap your card first, then touch again"}
+	NotYou       = Refusal{FR: "Une autre carte a été présentée entre-temps : présenter la sienne à nouveau", EN: "Another card was tapped meanwhile: tap yours again"}
+	OnlyHere     = Refusal{FR: "Cela se fait à l’écran de la machine", EN: "That is done at the machine’s own screen"}
+	TooMany      = Refusal{FR: "Cinq problèmes viennent d’être notés : en parler à un mainteneur", EN: "Five problems were noted just now: talk to a maintainer"}
+	CardToReport = Refusal{FR: "Présentez votre carte pour signaler. La machine ne change pas", EN: "Tap your card to report. The machine stays as it is"}
+	FormOver     = Refusal{FR: "Ce formulaire a déjà servi, ou a expiré : présenter la carte à nouveau", EN: "This form has been used, or is too old: tap your card again"}
+	NotWhat      = Refusal{FR: "Choisir une réponse de la liste", EN: "Choose an answer from the list"}
+	NotSaved     = Refusal{FR: "Le journal de la machine ne peut pas être écrit : rien n’est noté", EN: "The machine’s journal cannot be written: nothing is written down"}
 )
 
 // CallMentor asks for the card of the mentor whose learner has ended the session.
@@ -108,7 +142,10 @@ func OfferExtend(by time.Duration) Offer {
 }
 
 // OfferRole takes another role.
-func OfferRole(r policy.Role) Offer { return Offer{Do: "role", Arg: r.String(), Label: RoleName(r)} }
+func OfferRole(r policy.Role) Offer {
+	n := RoleName(r)
+	return Offer{Do: "role", Arg: r.String(), Label: policy.Text{FR: "Passer à : " + lower(n.FR), EN: "Switch to: " + lower(n.EN)}}
+}
 
 // OfferPowerOff opens the relay under a maintainer's hand.
 func OfferPowerOff() Offer {
@@ -127,5 +164,5 @@ func OfferTag() Offer {
 
 // OfferUntag takes one tag off, by its name.
 func OfferUntag(id string, reason policy.Text) Offer {
-	return Offer{Do: "untag", Arg: id, Label: policy.Text{FR: "Remettre en service : " + reason.In(policy.French), EN: "Return to service: " + reason.In(policy.English)}}
+	return Offer{Do: "untag", Arg: id, Label: policy.Text{FR: "Remettre en service (« " + lower(reason.In(policy.French)) + " » est réglé)", EN: "Return to service (“" + lower(reason.In(policy.English)) + "” is settled)"}}
 }

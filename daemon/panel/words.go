@@ -29,11 +29,13 @@ type View struct {
 
 // Desk is whoever tapped last, and what they are asked.
 type Desk struct {
-	Name  string      `json:"name"`
-	Until time.Time   `json:"until"`
-	Ask   string      `json:"ask,omitempty"` // log: which of Items was done; vouch: which of them the learner did well
-	Line  policy.Text `json:"line,omitzero"`
-	Items []Choice    `json:"items,omitempty"`
+	Name   string      `json:"name"`
+	Until  time.Time   `json:"until"`
+	At     uint64      `json:"at"`               // which arrival this is: a touch names it, so that it is nobody else's
+	Report bool        `json:"report,omitempty"` // they were asked for their card to report a problem
+	Ask    string      `json:"ask,omitempty"`    // log: which of Items was done; vouch: which of them the learner did well
+	Line   policy.Text `json:"line,omitzero"`
+	Items  []Choice    `json:"items,omitempty"`
 }
 
 // Sign is the shape on the screen: never colour alone.
@@ -59,6 +61,9 @@ const (
 	SignThanks     Sign = "thanks"
 	SignExpired    Sign = "expired"
 	SignHours      Sign = "hours"
+	SignRecent     Sign = "recent"
+	SignOccupied   Sign = "occupied"
+	SignDark       Sign = "dark"
 )
 
 // Clock writes times as the site's members read them.
@@ -100,7 +105,7 @@ func OneMoment() View {
 // Unsure says that the time is not certain; only says that maintainers alone can start until it is.
 func Unsure(only bool) View {
 	v := View{Sign: SignClock, Line: policy.Text{FR: "L’heure n’est pas encore sûre", EN: "The time is not certain yet"},
-		Next: policy.Text{FR: "Certains badges ne peuvent pas être jugés : présenter la carte", EN: "Some badges cannot be judged: tap your card"}}
+		Next: policy.Text{FR: "Certains badges ne peuvent pas être vérifiés : présenter la carte", EN: "Some badges cannot be checked: tap your card"}}
 	if only {
 		v.Next = policy.Text{FR: "Seuls les mainteneurs peuvent démarrer", EN: "Only maintainers can start"}
 	}
@@ -128,7 +133,7 @@ func (c Clock) On(name string, since, until time.Time) View {
 func (c Clock) Supervised(name, mentor string, since, until time.Time) View {
 	v := View{Sign: SignSupervised, Since: since, Until: until,
 		Line: policy.Text{FR: name + ", sous la responsabilité " + of(mentor), EN: name + ", with " + mentor + " answering for the session"},
-		Next: tapAgain}
+		Next: policy.Text{FR: "Pour terminer : carte " + of(name) + " ou " + of(mentor), EN: "To end: " + name + "’s or " + mentor + "’s card"}}
 	v.Line = c.upTo(v.Line, until)
 	return v
 }
@@ -150,7 +155,7 @@ func (c Clock) Ending(now, until time.Time, more bool) View {
 		Line: policy.Text{FR: fmt.Sprintf("Encore %d min", left), EN: fmt.Sprintf("%d min left", left)},
 		Next: policy.Text{FR: "Terminer le travail : la machine s’arrête ensuite", EN: "Finish the work: the machine stops then"}}
 	if more {
-		v.Next = policy.Text{FR: "Toucher pour prolonger", EN: "Touch to extend"}
+		v.Next = policy.Text{FR: "Plus de temps : toucher ci-dessous", EN: "More time: touch below"}
 	}
 	return v
 }
@@ -197,10 +202,15 @@ func NobodyCame(name string) View {
 func Refused(why policy.Code, fact, next policy.Text) View {
 	v := View{Sign: SignRefused, Line: fact, Next: next}
 	switch why {
-	case policy.BadgeExpired, policy.NotRecent:
+	case policy.BadgeExpired:
 		v.Sign = SignExpired
+	case policy.NotRecent:
+		v.Sign = SignRecent
 	case policy.OutsideHours:
 		v.Sign = SignHours
+		if v.Next == (policy.Text{}) {
+			v.Next = policy.Text{FR: "Prochaine étape : revenir à ce moment-là", EN: "Next step: come back then"}
+		}
 	case policy.ClockUntrusted:
 		v.Sign = SignClock
 	case policy.TaggedOut:
@@ -211,13 +221,16 @@ func Refused(why policy.Code, fact, next policy.Text) View {
 
 // Unknown shows the code by which an administrator finds the card; it is not the card's number.
 func Unknown(code string) View {
-	return View{Sign: SignUnknown, Line: policy.Text{FR: "Carte inconnue", EN: "Unknown card"},
-		Next: policy.Text{FR: "Code à donner à l’accueil : " + code, EN: "Code for the desk: " + code}}
+	if code == "" {
+		return View{Sign: SignUnknown, Line: policy.Text{FR: "Carte inconnue", EN: "Unknown card"}, Next: policy.Text{FR: "Prochaine étape : l’accueil", EN: "Next step: the desk"}}
+	}
+	return View{Sign: SignUnknown, Line: policy.Text{FR: "Carte inconnue : code " + code, EN: "Unknown card: code " + code},
+		Next: policy.Text{FR: "Prochaine étape : donner ce code à l’accueil", EN: "Next step: give this code to the desk"}}
 }
 
 // Occupied answers a card presented while another member is at work.
 func Occupied(name string) View {
-	return View{Sign: SignRefused,
+	return View{Sign: SignOccupied,
 		Line: policy.Text{FR: "La machine est occupée par " + name, EN: "The machine is in use by " + name},
 		Next: policy.Text{FR: "Prochaine étape : attendre la fin de la session", EN: "Next step: wait for the session to end"}}
 }
@@ -231,7 +244,7 @@ func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) Vi
 		line = policy.Text{FR: line.FR + " depuis le " + d.FR, EN: line.EN + " since " + d.EN}
 	}
 	if reason != (policy.Text{}) {
-		line = policy.Text{FR: line.FR + " : " + reason.In(policy.French), EN: line.EN + ": " + reason.In(policy.English)}
+		line = policy.Text{FR: line.FR + " : " + lower(reason.In(policy.French)), EN: line.EN + ": " + lower(reason.In(policy.English))}
 	}
 	v := View{Sign: SignTagged, Since: since, Line: line,
 		Next: policy.Text{FR: "Un mainteneur peut la remettre en service", EN: "A maintainer can return it to service"}}
@@ -247,7 +260,7 @@ func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) Vi
 // Maintenance says who works on the machine, and who works along; helper may be empty.
 func Maintenance(name, helper string) View {
 	v := View{Sign: SignWrench,
-		Line: policy.Text{FR: "Maintenance par " + name + ". Machine réservée", EN: "Maintenance by " + name + ". Machine reserved"},
+		Line: policy.Text{FR: "Maintenance par " + name + ". Machine sous tension", EN: "Maintenance by " + name + ". Machine powered"},
 		Next: policy.Text{FR: "Pour aider : présenter sa carte. Pour terminer : carte " + of(name), EN: "To help: tap your card. To end: " + name + "’s card"}}
 	if helper != "" {
 		v.Line = policy.Text{FR: "Maintenance par " + helper + ", sous la responsabilité " + of(name), EN: "Maintenance by " + helper + ", with " + name + " answering for it"}
@@ -258,7 +271,7 @@ func Maintenance(name, helper string) View {
 
 // Dark is a maintenance with the relay off.
 func Dark(name string) View {
-	return View{Sign: SignWrench,
+	return View{Sign: SignDark,
 		Line: policy.Text{FR: "Courant coupé. Maintenance par " + name, EN: "Power off. Maintenance by " + name},
 		Next: policy.Text{FR: "Pour rendre la machine : carte " + of(name), EN: "To give the machine back: " + name + "’s card"}}
 }
@@ -271,14 +284,14 @@ func Fault(what string) View {
 		v.Line = policy.Text{FR: "Arrêt d’urgence enclenché : la machine est arrêtée", EN: "Emergency stop pressed: the machine is off"}
 		v.Next = policy.Text{FR: "Écarter le danger, puis déverrouiller l’arrêt d’urgence", EN: "Clear the danger, then release the emergency stop"}
 	case "guard-lost":
-		v.Line = policy.Text{FR: "La machine est arrêtée par sécurité : la commande du relais ne répond plus", EN: "Stopped for safety: the relay’s guard does not answer"}
+		v.Line = policy.Text{FR: "Arrêt de sécurité : la commande de la machine ne répond plus", EN: "Stopped for safety: the machine’s control does not answer"}
 	case "door":
 		v.Line = policy.Text{FR: "La porte est ouverte : la machine est arrêtée", EN: "The door is open: the machine is off"}
 		v.Next = policy.Text{FR: "Fermer la porte, puis présenter la carte", EN: "Close the door, then tap your card"}
 	case "contactor":
-		v.Line = policy.Text{FR: "La machine est arrêtée par sécurité : la commande et le contacteur ne concordent pas", EN: "Stopped for safety: command and contactor disagree"}
+		v.Line = policy.Text{FR: "Arrêt de sécurité : commande et contacteur ne concordent pas", EN: "Stopped for safety: command and contactor disagree"}
 	case "runs":
-		v.Line = policy.Text{FR: "La machine tourne alors que son relais est ouvert : personne ne peut démarrer", EN: "The machine runs although its relay is open: nobody can start"}
+		v.Line = policy.Text{FR: "La machine tourne sans autorisation : personne ne peut démarrer", EN: "The machine runs though nobody may use it: nobody can start"}
 		v.Next = policy.Text{FR: "Arrêter la machine, puis prévenir un mainteneur", EN: "Stop the machine, then tell a maintainer"}
 	default:
 		v.Line = policy.Text{FR: "La machine est arrêtée par sécurité", EN: "The machine is stopped for safety"}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"portillon/policy"
@@ -91,7 +92,7 @@ func (t *step) report(e Report) {
 		t.addTag(AddTag{Tag: e.Tag, Now: e.Now})
 	}
 	t.record(Record{Kind: wire.Reported, Session: t.Session, Member: e.By, Body: e.Body})
-	t.tell(Tell{Say: Thanked, Member: e.By})
+	t.tell(Tell{Say: Thanked, Member: e.By, What: string(e.Body.What)})
 }
 
 // handOver has another mentor answer for the learner from now on; the first one may go.
@@ -111,14 +112,21 @@ func (t *step) praise(open bool) {
 	t.Praise = Praise{Session: t.Session, Learner: t.Member, Mentor: t.Supervisor, Until: t.in.Now.Add(VouchFor), Open: open}
 }
 
-// praised takes the mentor's card, which was waited for, and reports whether it was that.
+// praised takes the mentor's card, which was waited for, and reports whether it was that. It opens the choice again for a mentor whose
+// minute at the panel has passed, and is no tap at the machine: only who is being asked, and taps all the same, means that.
 func (t *step) praised(e Tap) bool {
 	p := t.Praise
-	if p.Mentor != e.Member || p.Mentor == "" || p.Open || !t.in.Now.Before(p.Until) || e.Decision.Verdict == policy.Deny {
+	if p.Mentor != e.Member || p.Mentor == "" || !t.in.Now.Before(p.Until) || slices.Contains(e.Decision.Codes(), policy.CardBlocked) {
+		return false
+	}
+	if p.Open && e.Asked {
+		t.Praise = Praise{}
 		return false
 	}
 	t.acted(e.Member)
-	t.Praise.Open, t.Praise.Until = true, t.in.Now.Add(VouchFor)
+	if !p.Open {
+		t.Praise.Open, t.Praise.Until = true, t.in.Now.Add(VouchFor)
+	}
 	t.tell(Tell{Say: Welcome, Member: e.Member})
 	return true
 }

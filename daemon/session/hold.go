@@ -10,10 +10,10 @@ import (
 // What holds a machine: tags, faults, and a reader that does not answer.
 
 func (t *step) addTag(e AddTag) {
-	if e.Tag.ID == "" {
+	hangs := slices.ContainsFunc(t.Tags, func(x Tag) bool { return x.ID == e.Tag.ID })
+	if e.Tag.ID == "" || !hangs && len(t.Tags) >= TagsMax {
 		return
 	}
-	hangs := slices.ContainsFunc(t.Tags, func(x Tag) bool { return x.ID == e.Tag.ID })
 	if !hangs {
 		if e.Tag.Since.IsZero() {
 			e.Tag.Since = t.in.Now

@@ -77,6 +77,8 @@ const (
 	DefaultAwait = time.Minute
 	// DefaultFinish bounds the job that goes on after its session: a day of printing.
 	DefaultFinish = 24 * time.Hour
+	// TagsMax bounds State.Tags: a machine that hangs full of tags is out of service, and another would say nothing new.
+	TagsMax = 32
 	// VouchFor is how long after a session its mentor may vouch for it, and how long the choice stays open once their card is there.
 	VouchFor = 2 * time.Minute
 )
@@ -224,12 +226,14 @@ type Event interface{ event() }
 
 type (
 	// Tap is a member's card with the decision on it. Supervising is the decision on the learner who waits, or who works with
-	// a supervisor, with this member as supervisor.
+	// a supervisor, with this member as supervisor. Asked says that the panel asks this member what a learner did well, and that
+	// their tap is no answer to that: it means the machine.
 	Tap struct {
 		Member      policy.MemberID
 		Card        string // what it proved: "aes", else only its number is known
 		Decision    policy.Decision
 		Supervising policy.Decision
+		Asked       bool
 	}
 	// Away is a card taken out of its slot, or without a member an empty slot. The session of whose card stood there ends.
 	Away struct{ Member policy.MemberID }
@@ -346,7 +350,7 @@ type (
 		Say      Say
 		Member   policy.MemberID
 		Decision policy.Decision // with Denied
-		What     string          // with Logged the kind of intervention, with Ended the cause
+		What     string          // with Logged the kind of intervention, with Ended the cause, with Thanked the problem
 	}
 )
 

@@ -27,7 +27,7 @@ func main() {
 	}
 	m := http.NewServeMux()
 	c := &clerk{}
-	p := panel.New(panel.Config{Machine: "laser", Name: policy.Text{FR: "Découpe laser", EN: "Laser cutter"}, URL: "http://" + l.Addr().String(), Clerk: c, Photos: panel.Album{Dir: os.TempDir(), Max: 0}})
+	p := panel.New(panel.Config{Machine: "laser", Name: policy.Text{FR: "Découpe laser", EN: "Laser cutter"}, URL: "http://" + l.Addr().String(), Clerk: c, Photos: &panel.Album{Dir: os.TempDir()}})
 	p.Show(panel.Ready())
 	p.Hub(true)
 	var watched atomic.Int32

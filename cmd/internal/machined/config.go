@@ -2,6 +2,7 @@ package machined
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -41,7 +42,10 @@ type MQTTConfig struct {
 }
 
 // PanelConfig is the page beside the machine.
-type PanelConfig struct{ Listen, Framed, URL string }
+type PanelConfig struct {
+	Listen, Framed, URL string
+	Screens             []netip.Addr // addresses of screens that stand at the machine; this computer's own is one
+}
 
 // ReadConfig reads a machine.yaml. Relative paths in it stand beside the file. The error holds every fault.
 func ReadConfig(path string) (Config, error) {
@@ -87,8 +91,8 @@ func parse(r yamlfile.Node, dir string) Config {
 		m.Get("broker").Required()
 		m.Get("hub-key").Required()
 	}
-	p := r.Get("panel").Only("listen", "framed", "url")
-	c.Panel = PanelConfig{Listen: p.Get("listen").Str(), Framed: p.Get("framed").Str(), URL: panelURL(p.Get("url"))}
+	p := r.Get("panel").Only("listen", "framed", "url", "screens")
+	c.Panel = PanelConfig{Listen: p.Get("listen").Str(), Framed: p.Get("framed").Str(), URL: panelURL(p.Get("url")), Screens: screens(p.Get("screens"))}
 	return c.withDefaults()
 }
 
@@ -115,6 +119,19 @@ const (
 	tick    = 500 * time.Millisecond // the session's sense of time
 	goodbye = 5 * time.Second        // shutdown's deadline after the relay is off
 )
+
+// screens are the addresses of screens that stand at the machine: what is touched there needs no card where the screen beside it needs none.
+func screens(n yamlfile.Node) (out []netip.Addr) {
+	for _, x := range n.List() {
+		a, err := netip.ParseAddr(x.Str())
+		if err != nil {
+			x.Fault("as 192.168.1.40: the address of a screen that stands at the machine", "%q is no address", x.Str())
+			continue
+		}
+		out = append(out, a.Unmap())
+	}
+	return out
+}
 
 // panelURL is where phones find the panel.
 func panelURL(n yamlfile.Node) string {

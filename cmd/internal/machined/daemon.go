@@ -201,12 +201,19 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 // assemble introduces the rooms to each other, and starts the guard.
 func (d *Daemon) assemble(ctx context.Context) error {
 	first, refused := d.keeper.first()
+	zone := time.UTC
+	if first != nil {
+		zone = first.Policy.Zone
+	}
+	if err := d.closeOpen(zone); err != nil {
+		return err
+	}
 	was, err := d.facts()
 	if err != nil {
 		return err
 	}
 	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
-		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Clerk: clerk{d}, Photos: d.album()})
+		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Clerk: clerk{d}, Photos: d.album()})
 	signals := make(chan daemon.Signal, 16)
 	d.hand = &hand{command: d.guard, signals: signals, log: d.log, alive: func() bool { return d.machine.Alive() }}
 	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Version: Version, Now: d.clock.now, Trusted: d.clock.trusted,
@@ -222,22 +229,38 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	return d.began(first, refused)
 }
 
-// began records the daemon's start: first the end of a session that the last one left open.
-func (d *Daemon) began(first *roster.Roster, refused error) error {
+// closeOpen records the end of a session that the last daemon left open, with what is known of how long it was.
+func (d *Daemon) closeOpen(zone *time.Location) error {
 	left, open, err := d.journal.OpenSession()
+	if err != nil || !open {
+		return err
+	}
+	cause := wire.CausePowerLost
+	if left.SameBoot {
+		cause = wire.CauseDaemonLost
+	}
+	d.log.Warn("a session was left open", "cause", cause)
+	was, err := d.facts()
 	if err != nil {
 		return err
 	}
-	if open {
-		cause := wire.CausePowerLost
-		if left.SameBoot {
-			cause = wire.CauseDaemonLost
-		}
-		d.log.Warn("a session was left open", "cause", cause)
-		if _, err := d.journal.Append(journal.Entry{Kind: wire.SessionEnd, Session: left.Start.Session, Member: left.Start.Member, Body: wire.EndBody{Cause: cause}}); err != nil {
-			d.log.Error("the journal did not take a record", "why", err)
+	e := journal.Entry{Kind: wire.SessionEnd, Session: left.Start.Session, Member: left.Start.Member, Body: wire.EndBody{Cause: cause}}
+	if u := was.underWay; u.Session == e.Session {
+		p := was.practice[e.Member].Used(u.At.In(zone), time.Duration(u.Seconds)*time.Second)
+		p.Machine = policy.MachineID(d.c.Machine)
+		e.Body = wire.EndBody{Cause: cause, Seconds: u.Seconds}
+		if b, err := json.Marshal(p); err == nil {
+			e.Facts = map[string][]byte{daemon.FactPractice + string(e.Member): b}
 		}
 	}
+	if _, err := d.journal.Append(e); err != nil {
+		d.log.Error("the journal did not take a record", "why", err)
+	}
+	return nil
+}
+
+// began records the daemon's start.
+func (d *Daemon) began(first *roster.Roster, refused error) error {
 	notes := []journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: Version}}}
 	if refused != nil {
 		d.log.Warn("a bundle was refused", "why", refused)
@@ -260,6 +283,7 @@ type facts struct {
 	practice map[policy.MemberID]policy.Practice
 	done     map[string]policy.Done
 	ran      session.Hours
+	underWay daemon.UnderWay
 }
 
 // facts reads them. Tags that cannot be read are an error; of the rest, what cannot be read is none.
@@ -277,6 +301,8 @@ func (d *Daemon) facts() (facts, error) {
 			}
 		case daemon.FactHours + "/":
 			json.Unmarshal(value, &out.ran)
+		case daemon.FactUnderWay + "/":
+			json.Unmarshal(value, &out.underWay)
 		case daemon.FactPractice:
 			if p := (policy.Practice{}); json.Unmarshal(value, &p) == nil { // rules that ask for it refuse without
 				out.practice[policy.MemberID(name)] = p
@@ -309,8 +335,8 @@ func (c clerk) Write(ctx context.Context, token string, e panel.Entry) error {
 }
 
 // album keeps at most 200 MB of photos beside the journal: some 800 of those that a phone's page sends.
-func (d *Daemon) album() panel.Album {
-	a := panel.Album{Dir: filepath.Join(d.c.Data, "photos"), Max: 200 << 20}
+func (d *Daemon) album() *panel.Album {
+	a := &panel.Album{Dir: filepath.Join(d.c.Data, "photos"), Max: 200 << 20, Most: 2000}
 	a.Forget()
 	return a
 }
@@ -408,9 +434,10 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 			d.log.Error("control", "why", err)
 		}
 	})
+	web := crowd(d.web)
 	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
 	work.Go(func() {
-		if err := page.Serve(d.web); ctx.Err() == nil {
+		if err := page.Serve(web); ctx.Err() == nil {
 			d.log.Error("panel", "why", err)
 		}
 	})

@@ -1,0 +1,231 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/daemon/panel"
+	"portillon/daemon/session"
+	"portillon/policy"
+)
+
+// What may be done belongs to who stands at the machine, and to nobody who comes after.
+
+func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
+	b := newBench(t)
+	b.tap(karim)
+	shown := b.Panel.Current().Desk.At
+	if b.offered() != "role mentor" {
+		t.Fatal(b.offered())
+	}
+	b.tap(zoe)
+	if v := b.Panel.Current(); len(v.Offers) != 0 {
+		t.Errorf("who is refused is offered %+v", v.Offers)
+	}
+	b.Panel.Settle()
+	if got := b.offered(); got != "" {
+		t.Errorf("another member is offered %s", got)
+	}
+	if err := b.touch(panel.Order{Do: "role", Arg: "mentor"}); !errors.Is(err, panel.NotNow) || b.state.Role != policy.User {
+		t.Errorf("another member chose: %v, %v", err, b.state.Role)
+	}
+	if err := b.touch(panel.Order{Do: "role", Arg: "mentor", At: shown}); !errors.Is(err, panel.NotYou) {
+		t.Errorf("a touch on a button that is not there any more: %v", err)
+	}
+	if _, err := b.open(panel.Ask{Do: "report", At: shown}); !errors.Is(err, panel.NotYou) {
+		t.Errorf("a report would be the next one's: %v", err)
+	}
+	b.tap("DEADBEEF")
+	if d := b.Panel.Current().Desk; d != nil {
+		t.Errorf("a stranger stands there as %s", d.Name)
+	}
+	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.CardFirst) {
+		t.Errorf("a stranger reports: %v", err)
+	}
+}
+
+func TestProblemIsReportedWithoutSwitchingAnything(t *testing.T) {
+	b := newBench(t)
+	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.CardFirst) {
+		t.Error("a page elsewhere has the next card mean nothing: ", err)
+	}
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+	b.now = b.now.Add(2 * time.Minute)
+	for range 2 { // once while she works, once while the machine is free
+		if _, err := b.open(panel.Ask{Do: "report", Here: true}); !errors.Is(err, panel.CardToReport) {
+			t.Fatal(err)
+		}
+		was := b.relay
+		if got := b.tap(lea); strings.ContainsAny(got, "abcdefgh") && strings.Contains(got, "session") || b.relay != was {
+			t.Errorf("her card meant the machine: %s", got)
+		}
+		d := b.Panel.Current().Desk
+		if d == nil || !d.Report {
+			t.Fatalf("the form is not opened: %+v", d)
+		}
+		if err := b.fills(panel.Ask{Do: "report", At: d.At, Here: true}, panel.Entry{Item: "noise"}); err != nil {
+			t.Error(err)
+		}
+		b.now = b.now.Add(2 * time.Minute)
+		b.tap(lea)
+		b.now = b.now.Add(2 * time.Minute)
+	}
+	b.open(panel.Ask{Do: "report", Here: true})
+	b.now = b.now.Add(identify)
+	b.wants(b.tap(lea), "relay off session-end [cooling]") // nobody came to report: a card means the machine again
+}
+
+func TestOneCardBuriesNoMachine(t *testing.T) {
+	b := newBench(t)
+	b.tap(zoe)
+	for n := range reportsMax + 3 {
+		err := b.fills(panel.Ask{Do: "report"}, panel.Entry{Item: "dangerous"})
+		if want := n < reportsMax; (err == nil) != want {
+			t.Errorf("report %d: %v", n+1, err)
+		}
+	}
+	if len(b.state.Tags) != 1 {
+		t.Errorf("one member's danger is %d tags", len(b.state.Tags))
+	}
+	b.tap(lea)
+	f, _ := b.open(panel.Ask{Do: "report"})
+	b.tap(zoe)
+	for range 2 * formsEach {
+		b.open(panel.Ask{Do: "report"})
+	}
+	if _, ok := b.opened(f.Token); !ok {
+		t.Error("one member's forms push another's out")
+	}
+	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise"}); err != nil {
+		t.Error("another member may not report: ", err)
+	}
+}
+
+func TestDangerThatIsSentAgainIsOneTag(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	f, _ := b.open(panel.Ask{Do: "report"})
+	b.notes.full = true
+	for range 3 {
+		if err := b.written(t.Context(), f.Token, panel.Entry{Item: "dangerous", Now: true}); !errors.Is(err, panel.NotSaved) {
+			t.Error(err)
+		}
+	}
+	if len(b.state.Tags) != 1 || b.relay {
+		t.Errorf("%+v, relay %v", b.state.Tags, b.relay)
+	}
+}
+
+func TestMentorsMinuteMayPassBeforeTheyVouch(t *testing.T) {
+	b := newBench(t)
+	b.tap(jules)
+	b.tap(karim)
+	b.tap(karim)
+	b.now = b.now.Add(session.ChooseFor)
+	if err := b.touch(panel.Order{Do: "vouch", Items: []string{"focus"}}); !errors.Is(err, panel.CardFirst) {
+		t.Fatal(err)
+	}
+	b.tap(zoe)
+	if b.wants(b.tap(karim), "[cooling]"); b.relay || b.offered() != "ask vouch" {
+		t.Errorf("the card that was asked for: relay %v, %s", b.relay, b.offered())
+	}
+	if err := b.touch(panel.Order{Do: "vouch", Items: []string{"focus"}}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMentorMayVouchThoughTheMachineIsOut(t *testing.T) {
+	b := newBench(t)
+	b.tap(jules)
+	b.tap(karim)
+	b.tap(jules)
+	b.step(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "x"}})
+	b.tap(karim)
+	if b.offered() != "ask vouch" {
+		t.Errorf("offered: %q", b.offered())
+	}
+}
+
+func TestTagThatWaitsIsSaidAtTheFoot(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	b.step(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "Courroie usée"}})
+	if v := b.Panel.Current(); v.Note.FR != "Hors service après cette session : courroie usée" {
+		t.Errorf("%q", v.Note.FR)
+	}
+}
+
+func TestDueWorkIsNotTakenOffByATouch(t *testing.T) {
+	b := newBench(t)
+	b.Done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour)}
+	b.upkeep(t.Context())
+	b.tap(ines)
+	if err := b.touch(panel.Order{Do: "untag", Arg: "due:extraction"}); !errors.Is(err, panel.NotWhat) || len(b.state.Tags) != 1 {
+		t.Errorf("%v %+v", err, b.state.Tags)
+	}
+}
+
+// Work that is done while the clock is not set counts from when it is; what hours block comes off without a clock.
+func TestWorkDoneWithoutAClockCounts(t *testing.T) {
+	b := newBench(t)
+	trusted := false
+	b.Trusted = func() bool { return trusted }
+	b.now = b.now.AddDate(11, 0, 0)
+	b.state.Ran.Relay = 101 * time.Hour
+	b.upkeep(t.Context())
+	if len(b.state.Tags) != 1 {
+		t.Fatalf("%+v", b.state.Tags)
+	}
+	b.tap(ines)
+	if err := b.fills(panel.Ask{Do: "log"}, panel.Entry{Item: "extraction"}); err != nil || len(b.state.Tags) != 0 {
+		t.Errorf("%v: done, and %+v hangs on", err, b.state.Tags)
+	}
+	if !b.Done["extraction"].At.IsZero() {
+		t.Error("a wrong clock says when")
+	}
+	b.now, trusted = b.now.AddDate(-11, 0, 0), true
+	b.upkeep(t.Context())
+	if at := b.Done["extraction"].At; !at.Equal(b.now) || b.Done["extraction"].Ran < 100*time.Hour {
+		t.Errorf("%+v", b.Done["extraction"])
+	}
+}
+
+func TestHoursOfASessionAreKeptWhileItRuns(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	for range 50 {
+		b.now = b.now.Add(30 * time.Second)
+		b.step(t.Context(), session.Tick{})
+		b.keep()
+	}
+	var ran session.Hours
+	var u UnderWay
+	if json.Unmarshal(b.notes.facts[FactHours], &ran) != nil || json.Unmarshal(b.notes.facts[FactUnderWay], &u) != nil {
+		t.Fatal(b.notes.facts)
+	}
+	if ran.Relay < 24*time.Minute || u.Seconds < 24*60 || u.Session != b.state.Session || b.notes.n != 1 {
+		t.Errorf("%+v %+v, %d records", ran, u, b.notes.n)
+	}
+}
+
+// A moment is shown anew only where the clock was set since (which no test can do to its own process: the emulated machine does).
+func TestMomentsAreShownAsTheyAreWhileNoClockIsSet(t *testing.T) {
+	b := newBench(t)
+	b.Machine.Now = time.Now
+	at := time.Now()
+	if got := b.wall(at.Add(time.Hour)); !got.Equal(at.Add(time.Hour)) || !b.wall(time.Time{}).IsZero() {
+		t.Errorf("%s is shown as %s", at.Add(time.Hour), got)
+	}
+}
+
+func TestSessionThatWasCutShortIsSaid(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	b.signal(t.Context(), Signal{What: "dropped", Why: "lease"})
+	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "La session de Léa a été arrêtée par sécurité") {
+		t.Errorf("%+v", v.Line)
+	}
+}
