@@ -79,10 +79,8 @@ type trial struct {
 
 func (t trial) decide(holds []BadgeID) Decision {
 	q := Question{At: t.at, Clock: t.clock, Machine: t.m.ID, Member: best("member", t.m.ID, t.at, holds), As: t.role, Card: AES, Issued: t.at}
-	for _, b := range t.m.Bookings {
-		if !b.From.After(t.at) && b.To.After(t.at) {
-			q.Member.ID = b.For
-		}
+	if b := underWay(t.m.Bookings, t.at); b != nil {
+		q.Member.ID = b.For
 	}
 	if t.supervised {
 		q.Supervisor = best("supervisor", t.m.ID, t.at, t.m.badges())
