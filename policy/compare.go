@@ -210,8 +210,8 @@ func (d *difference) in(f facet, gained bool) times {
 	if gained {
 		of = d.gained
 	}
-	if t := of[f]; t != nil && f.clock == Untrusted {
-		return t.without(of[facet{f.role, f.alone, Trusted}])
+	if t := of[f]; t != nil && f.clock == Untrusted && t.within(of[facet{f.role, f.alone, Trusted}]) {
+		return nil
 	}
 	return of[f]
 }

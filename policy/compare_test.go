@@ -44,7 +44,7 @@ func TestAChangeOfPolicyIsSaidAtItsLeast(t *testing.T) {
 	}{
 		"nothing":                 {plain, plain, ""},
 		"the same in other words": {hours("Mo-Fr 09:00-21:00"), hours("Mo,Tu,We,Th,Fr 09:00-12:00,12:00-21:00"), ""},
-		"hours":                   {plain, hours("Mo-Fr 09:00-21:00"), "loses user alone=true with user except Mo-Fr 09:00-21:00; loses user alone=true with user when Mo-Fr 09:00-21:00 clock untrusted"},
+		"hours":                   {plain, hours("Mo-Fr 09:00-21:00"), "loses user alone=true with user except Mo-Fr 09:00-21:00; loses user alone=true with user clock untrusted"},
 		"longer hours":            {hours("Mo-Fr 09:00-21:00"), hours("Mo-Fr 09:00-22:00"), "gains user alone=true with user when Mo-Fr 21:00-22:00"},
 		"another badge":           {plain, func(m *Machine) { m.Grants[0].Needs = Need{Any: []Need{{Badge: "user"}, {Badge: "first"}}} }, "gains user alone=true with first"},
 		"one badge more":          {plain, func(m *Machine) { m.Grants[0].Needs = Need{All: []Need{{Badge: "user"}, {Badge: "first"}}} }, "loses user alone=true with user"},

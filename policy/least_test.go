@@ -89,6 +89,9 @@ func TestWhatABookingGivesIsSaid(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, strings.ReplaceAll(got, "; ", "\n"))
 		}
 	}
+	if want := "loses user alone=true with user clock untrusted"; strings.Count(got, "user clock untrusted") != 1 || !strings.Contains(got, want) {
+		t.Errorf("no %q in\n%s", want, strings.ReplaceAll(got, "; ", "\n"))
+	}
 	// what somebody else's booking does not touch is said without it
 	hours := func(s string) func(*Machine) { return func(m *Machine) { now(m); m.Grants[0].Hours = mustHours(s) } }
 	got = compared(t, hours("Mo-Fr 09:00-20:00"), hours("Mo-Fr 09:00-21:00"))

@@ -13,7 +13,7 @@ import (
 
 var tryMutants = flag.Bool("mutants", false, "try every mutation of the list: each must be caught by a test (a few minutes)")
 
-// mutants are changes to the evaluator that would let someone in, keep someone out, or say the wrong thing. Each must be caught.
+// mutants are changes to the evaluator, and to what analyses policies by it, that would let someone in, keep someone out, or say the wrong thing. Each must be caught.
 var mutants = []struct{ file, old, new string }{
 	{"decide.go", "if j.q.Member.Blocked {", "if false {"},
 	{"decide.go", "if j.q.Fault {", "if false {"},
@@ -62,6 +62,15 @@ var mutants = []struct{ file, old, new string }{
 	{"model.go", "if !sameWeek(p.Last, end) {", "if !sameDay(p.Last, end) {"},
 	{"who.go", "if g.Supervisor == nil {", "if g.Supervisor != nil {"},
 	{"never.go", "if supervised && v.Alone || !t.gives(badges) {", "if !t.gives(badges) {"},
+	{"never.go", "if d.Would != d.Verdict {", "if false {"},
+	{"laws.go", "c.chains[i].kind == ofBadge && level+1 < size", "level+1 < size"},
+	{"space.go", "return lately || !shares", "return true"},
+	{"space.go", "if b := underWay(lists[i], q.At); b != nil {", "if b := underWay(lists[0], q.At); b != nil {"},
+	{"compare.go", "q.Issued = c.from //", "q.Issued = q.At //"},
+	{"compare.go", "t.within(of[facet{f.role, f.alone, Trusted}])", "false"},
+	{"times.go", "if len(except) < len(in) ||", "if false ||"},
+	{"members.go", "out.Holdings[i].Checked = time.Time{}", "_ = i"},
+	{"lint.go", "return n.Badge == o.Badge", "return true"},
 	{"compile.go", "g.Booked || g.Quota != Quota{} || g.Learners > 0 || len(m.Bookings) > 0", "g.Booked"},
 }
 

@@ -55,10 +55,17 @@ func (y year) when(t times) (in, except []string) {
 		return nil, nil
 	}
 	in, except = spans(yes), spans(not)
-	if len(except) < len(in) {
+	if len(except) < len(in) || len(except) == len(in) && minutes(not) < minutes(yes) {
 		return nil, except
 	}
 	return in, nil
+}
+
+func minutes(slots []slot) (n int) {
+	for _, s := range slots {
+		n += (s.to - s.from) * len(s.days)
+	}
+	return n
 }
 
 // hours is how much of a set of slots lies in the seven days from a day on, in hours, rounded.

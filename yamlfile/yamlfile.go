@@ -244,6 +244,14 @@ func (x Node) Present() bool { return x.n != nil && x.n.Tag != "!!null" }
 // Path is the field's name from the root.
 func (x Node) Path() string { return x.path }
 
+// Line is where the node stands in its file, from 1; 0: nowhere.
+func (x Node) Line() int {
+	if x.n == nil {
+		return 0
+	}
+	return x.n.Line
+}
+
 // Fault reports what is wrong here. hint may be empty.
 func (x Node) Fault(hint, format string, a ...any) {
 	f := Fault{Field: x.path, Hint: hint, Problem: fmt.Sprintf(format, a...)}
