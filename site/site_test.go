@@ -189,7 +189,7 @@ func TestSiteWithoutBadgesIsRefused(t *testing.T) {
 }
 
 func TestABookingForNobodyIsSaid(t *testing.T) {
-	s, dir := example(t)
+	_, dir := example(t)
 	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -199,7 +199,8 @@ func TestABookingForNobodyIsSaid(t *testing.T) {
 	if err := os.WriteFile(other, []byte(booked), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = ReadUnder(dir, other); err != nil {
+	s, err := ReadUnder(dir, other)
+	if err != nil {
 		t.Fatal(err)
 	}
 	b, err := s.Build(order(t, 1))

@@ -105,7 +105,9 @@ func (w stdio) differs(d differences, l policy.Language, asJSON bool) error {
 }
 
 func (w stdio) tellDifferences(d differences, l policy.Language) {
-	switch {
+	switch zoned := slices.ContainsFunc(d.Settings, func(s policy.Setting) bool { return s.Path == "timezone" }); {
+	case zoned: // hours of two zones have no times of day in common
+		fmt.Fprintln(w.out, say(l, "les deux fichiers lisent leurs heures dans deux fuseaux : les cas ne sont pas comparés à la minute près", "the two files read their hours in two time zones: cases are not compared to the minute"))
 	case d.Verdict == "same":
 		fmt.Fprintln(w.out, say(l, "aucune différence pour personne", "no difference for anybody"))
 	case len(d.Changes)+len(d.Members) == 0 && d.site:
