@@ -138,6 +138,20 @@ func TestUseTodayIsPracticeInEveryCase(t *testing.T) {
 	}
 }
 
+// Nobody has used the machine today and never: such a case would say twice what practice gives.
+func TestNobodyHasUsedAMachineTodayAndNever(t *testing.T) {
+	two := func(n Need) func(*Machine) {
+		return func(m *Machine) {
+			m.Grants[0].Needs, m.Grants[0].Quota = n, Quota{Day: 2 * time.Hour}
+			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "maintainer"}, Quota: Quota{Day: time.Hour}})
+		}
+	}
+	got := compared(t, two(Need{Badge: "user", Within: 30 * days}), two(Need{Badge: "user", UsedWithin: 90 * days}))
+	if !strings.Contains(got, "gains user alone=true with user issued more than 90d ago+used at most 90d ago") || strings.Contains(got, "this day") {
+		t.Errorf("got %s", strings.ReplaceAll(got, "; ", "\n"))
+	}
+}
+
 // Of a machine that lets everybody in, the session is the longest that a user may have.
 func TestModeWarnHasTheLimitsOfUsers(t *testing.T) {
 	warn := func(m *Machine) { m.Mode = Warn }
