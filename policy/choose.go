@@ -103,23 +103,6 @@ func (j *judge) leaves(g *Grant) (most time.Duration) {
 	return most
 }
 
-// bookedUntil is when a booking ends the session: the next one of somebody else's, or the end of the member's own where the grant asks for one.
-func (j *judge) bookedUntil(g *Grant) (end time.Time, ok bool) {
-	if g.Role == Maintainer {
-		return end, false
-	}
-	for _, b := range j.m.Bookings {
-		switch mine := j.mine(&b); {
-		case !b.To.After(j.q.At):
-		case mine && g.Booked && !b.From.After(j.q.At):
-			return b.To, true
-		case !mine && b.From.After(j.q.At):
-			return b.From, true
-		}
-	}
-	return end, false
-}
-
 func longer(a, b Limits) bool {
 	if a.Max != b.Max {
 		return outlasts(a.Max, b.Max)

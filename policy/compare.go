@@ -2,21 +2,21 @@ package policy
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 	"strings"
 	"time"
 )
 
-// Change is something that members gain or lose by a change of policy, at its least: whoever has more gains or loses it too, unless
-// another change says otherwise.
+// Change is something that members gain or lose by a change of policy, at its least: as it is for whoever holds no other badge, in
+// the plainest circumstances (see space). Whoever has more gains or loses it too, unless another change says otherwise.
 type Change struct {
 	Machine MachineID `json:"machine"`
 	Role    Role      `json:"role"`
-	Alone   bool      `json:"alone"`           // false: while a supervisor answers
-	Gained  bool      `json:"gained"`          // false: lost
-	With    []string  `json:"with"`            // what the member holds, and the circumstances
-	When    []string  `json:"when,omitempty"`  // at these times; none: at any
+	Alone   bool      `json:"alone"`          // false: while a supervisor answers
+	Gained  bool      `json:"gained"`         // false: lost
+	With    []Text    `json:"with"`           // what the member holds, and the circumstances without which it would not be so
+	When    []string  `json:"when,omitempty"` // at these times; none: at any but Except
+	Except  []string  `json:"except,omitempty"`
 	Clock   string    `json:"clock,omitempty"` // "untrusted": only while the clock is not
 	Before  Limits    `json:"before,omitzero"` // where the role is neither gained nor lost, but its session changes
 	After   Limits    `json:"after,omitzero"`
@@ -26,16 +26,18 @@ type Change struct {
 func (c Change) Limited() bool { return c.Before != c.After }
 
 // Compare says who gains and who loses what between two policies of a site, over every combination that either tells apart: badges
-// and their ages, practice, supervisors, cards, quotas, the clock, and every stretch of the year that follows from. An error means
-// that a machine has too many combinations: it says which.
+// and their ages, practice, supervisors, cards, quotas, bookings, the clock, and every stretch of the year that follows from. It takes
+// for granted who holds which badge: see CompareMembers, and Settings for the rest. The error is a *Flaw: a machine has too many combinations.
 func Compare(before, after *Policy, from time.Time) ([]Change, error) {
 	var out []Change
 	for _, id := range machinesOf(before, after) {
-		c, err := newComparison(id, before, after, from)
-		if err != nil {
-			return nil, err
+		for _, r := range Roles() {
+			c, err := newComparison(id, r, before, after, from)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, c.changes()...)
 		}
-		out = append(out, c.changes()...)
 	}
 	return out, nil
 }
@@ -52,28 +54,36 @@ func machinesOf(policies ...*Policy) []MachineID {
 	return out
 }
 
-// comparison is of one machine under two policies.
+// comparison is of one role at one machine under two policies: what other grants ask for makes no difference to it. NoRole: of all roles.
 type comparison struct {
 	space
 	policies [2]*Policy
-	slots    []slot
+	slots    year
+	from     time.Time
+	role     Role
 }
 
-func newComparison(id MachineID, before, after *Policy, from time.Time) (*comparison, error) {
-	a, _ := before.Machine(id)
-	b, _ := after.Machine(id)
-	c := &comparison{space: spaceOf(id, a, b), policies: [2]*Policy{before, after}}
-	var bookings []Booking
-	for _, m := range []*Machine{a, b} {
-		if m != nil {
-			bookings = append(bookings, m.Bookings...)
-		}
-	}
-	c.slots = slotsOf(after.Zone, from, distinctHours(a, b), bookings)
-	if n := c.states(); n*len(c.slots) > maxStates {
-		return nil, fmt.Errorf("policy: machine %q: its rules tell apart more than %d cases: too many to compare them all", id, maxStates)
+func newComparison(id MachineID, r Role, before, after *Policy, from time.Time) (*comparison, error) {
+	a, b := before.only(id, r), after.only(id, r)
+	c := &comparison{space: spaceOf(id, a, b), policies: [2]*Policy{before, after}, from: from, role: r}
+	c.slots = slotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b))
+	if n := c.states(); n*len(c.slots) > maxCases {
+		return nil, &Flaw{Machine: id, Text: Text{
+			fmt.Sprintf("ses règles distinguent plus de %d cas : trop pour les essayer tous", maxCases),
+			fmt.Sprintf("its rules tell apart more than %d cases: too many to try them all", maxCases)}}
 	}
 	return c, nil
+}
+
+// only is the machine with the grants of one role, or all of them. It is nil where the policy has no such machine.
+func (p *Policy) only(id MachineID, r Role) *Machine {
+	m, ok := p.Machine(id)
+	if !ok || r == NoRole {
+		return m
+	}
+	some := *m
+	some.Grants = slices.DeleteFunc(slices.Clone(m.Grants), func(g Grant) bool { return g.Role != r })
+	return &some
 }
 
 // facet is a role, and how it is had.
@@ -83,39 +93,9 @@ type facet struct {
 	clock Clock
 }
 
-func facets() []facet {
-	var out []facet
-	for _, r := range Roles() {
-		for _, alone := range []bool{true, false} {
-			out = append(out, facet{r, alone, Trusted}, facet{r, alone, Untrusted})
-		}
-	}
-	return out
+func facetsOf(r Role) []facet {
+	return []facet{{r, true, Trusted}, {r, true, Untrusted}, {r, false, Trusted}, {r, false, Untrusted}}
 }
-
-// times is a set of slots.
-type times []uint64
-
-func (t times) set(i int)      { t[i/64] |= 1 << (i % 64) }
-func (t times) has(i int) bool { return t[i/64]&(1<<(i%64)) != 0 }
-
-func (t times) count() (n int) {
-	for _, w := range t {
-		n += bits.OnesCount64(w)
-	}
-	return n
-}
-
-// without is t but for what is in o.
-func (t times) without(o times) times {
-	out := slices.Clone(t)
-	for i := range o {
-		out[i] &^= o[i]
-	}
-	return out
-}
-
-func (t times) and(o times) times { return t.without(t.without(o)) }
 
 // had is when each policy gives each facet to one state, and with what limits where that is the same all the time.
 type had struct {
@@ -128,11 +108,17 @@ func (c *comparison) had(p *Policy, state []int) had {
 	for i, s := range c.slots {
 		for _, clock := range []Clock{Trusted, Untrusted} {
 			q := c.question(state, s.at, clock)
+			if clock == Untrusted {
+				q.Issued = c.from // all bookings of the year are still to come
+			}
 			d := p.Decide(q)
 			for _, g := range rolesGiven(p, q, d) {
+				if g.role != c.role {
+					continue
+				}
 				f := facet{g.role, g.alone, clock}
 				if out.when[f] == nil {
-					out.when[f] = make(times, len(c.slots)/64+1)
+					out.when[f] = c.slots.none()
 				}
 				out.when[f].set(i)
 				out.limits[f] = c.limitsOf(p, q, g.role, out.limits[f])
@@ -149,10 +135,11 @@ func (c *comparison) limitsOf(p *Policy, q Question, r Role, known Limits) Limit
 	}
 	q.As = r
 	d := p.Decide(q)
-	if m, ok := p.Machine(c.id); ok && d.Grant >= 0 && d.Grant < len(m.Grants) {
-		return m.Grants[d.Grant].Session
+	if d.Verdict != d.Would { // mode warn
+		return d.Limits
 	}
-	return Limits{}
+	m := p.machines[c.id]
+	return m.Grants[d.Grant].Session
 }
 
 // given is a role that a decision gives, and whether alone.
@@ -188,12 +175,15 @@ func (c *comparison) changes() []Change {
 	var all []difference
 	for n := range c.states() {
 		d := difference{state: c.state(n)}
+		if all = append(all, d); !c.possible(d.state) {
+			continue
+		}
 		d.before, d.after = c.had(c.policies[0], d.state), c.had(c.policies[1], d.state)
 		d.gained, d.lost = more(d.after, d.before), more(d.before, d.after)
-		all = append(all, d)
+		all[n] = d
 	}
 	var out []Change
-	for _, f := range facets() {
+	for _, f := range facetsOf(c.role) {
 		out = append(out, c.least(all, f, true)...)
 		out = append(out, c.least(all, f, false)...)
 		if f.clock == Trusted {
@@ -214,35 +204,38 @@ func more(a, b had) map[facet]times {
 	return out
 }
 
-// least are the differences of a facet that no lesser state has too. Of what is the same whether the clock is trusted or not, one is said.
-func (c *comparison) least(all []difference, f facet, gained bool) []Change {
-	of := func(d difference) times {
-		of := d.lost
-		if gained {
-			of = d.gained
-		}
-		if t := of[f]; t != nil && f.clock == Untrusted {
-			return t.without(of[facet{f.role, f.alone, Trusted}])
-		}
-		return of[f]
+// in is when it gains or loses a facet. Of what is the same whether the clock is trusted or not, one is said.
+func (d *difference) in(f facet, gained bool) times {
+	of := d.lost
+	if gained {
+		of = d.gained
 	}
-	changed := slices.DeleteFunc(slices.Clone(all), func(d difference) bool { return of(d).count() == 0 })
+	if t := of[f]; t != nil && f.clock == Untrusted && t.within(of[facet{f.role, f.alone, Trusted}]) {
+		return nil
+	}
+	return of[f]
+}
+
+// least are the differences of a facet that no lesser state has too.
+func (c *comparison) least(all []difference, f facet, gained bool) []Change {
+	changed := slices.DeleteFunc(slices.Clone(all), func(d difference) bool { return d.in(f, gained).count() == 0 })
 	var out []Change
 	for i, d := range changed {
-		rest := of(d)
+		rest := d.in(f, gained)
 		for j, lesser := range changed {
 			if i != j && below(lesser.state, d.state) {
-				rest = rest.without(of(lesser))
+				rest = rest.without(lesser.in(f, gained))
 			}
 		}
 		if rest.count() == 0 {
 			continue
 		}
-		x := Change{Machine: c.id, Role: f.role, Alone: f.alone, Gained: gained, With: c.words(d.state)}
+		with := c.words(d.state, func(n int) bool { return rest.within(all[n].in(f, gained)) })
+		x := Change{Machine: c.id, Role: f.role, Alone: f.alone, Gained: gained, With: with}
 		if f.clock == Untrusted {
 			x.Clock = "untrusted"
 		}
-		x.When = c.when(rest)
+		x.When, x.Except = c.slots.when(rest)
 		out = append(out, x)
 	}
 	return out
@@ -251,55 +244,42 @@ func (c *comparison) least(all []difference, f facet, gained bool) []Change {
 // limited are changes of limits where the role itself stays.
 func (c *comparison) limited(all []difference, f facet) []Change {
 	var out []Change
-	type pair struct{ before, after Limits }
-	said := map[pair][][]int{}
+	said := map[limitPair][][]int{}
 	for _, d := range all {
-		a, b := d.before.when[f], d.after.when[f]
-		if a == nil || b == nil || a.and(b).count() == 0 {
-			continue
-		}
-		x := pair{d.before.limits[f], d.after.limits[f]}
-		if x.before == x.after || slices.ContainsFunc(said[x], func(s []int) bool { return below(s, d.state) }) {
+		x, both := d.limits(f)
+		if !both || x.before == x.after || slices.ContainsFunc(said[x], func(s []int) bool { return below(s, d.state) }) {
 			continue
 		}
 		said[x] = append(said[x], d.state)
-		out = append(out, Change{Machine: c.id, Role: f.role, Alone: f.alone, With: c.words(d.state), Before: x.before, After: x.after})
+		same := func(n int) bool { y, both := all[n].limits(f); return both && x == y }
+		out = append(out, Change{Machine: c.id, Role: f.role, Alone: f.alone, With: c.words(d.state, same), Before: x.before, After: x.after})
 	}
 	return out
 }
 
-// when is a set of slots in words; none where it is all of them. Slots of the same days that follow each other are one.
-func (c *comparison) when(t times) []string {
-	if t.count() == len(c.slots) {
-		return nil
-	}
-	var out []string
-	for i := 0; i < len(c.slots); i++ {
-		if !t.has(i) {
-			continue
-		}
-		s := c.slots[i]
-		for i+1 < len(c.slots) && t.has(i+1) && c.slots[i+1].from == s.to && slices.Equal(c.slots[i+1].days, s.days) {
-			i++
-			s.to = c.slots[i].to
-		}
-		out = append(out, s.span())
-	}
-	return out
+type limitPair struct{ before, after Limits }
+
+// limits are those of a facet that both policies give at the same time.
+func (d *difference) limits(f facet) (x limitPair, both bool) {
+	a, b := d.before.when[f], d.after.when[f]
+	return limitPair{d.before.limits[f], d.after.limits[f]}, a != nil && b != nil && a.and(b).count() > 0
 }
 
 // In is the change in a sentence: who gains or loses what, where and when.
 func (c Change) In(l Language) string {
-	with := strings.Join(c.With, ", ")
 	say := func(fr, en string) string { return Text{fr, en}.In(l) }
-	if with == "" {
-		with = say("sans badge", "without a badge")
+	var with []string
+	for _, w := range c.With {
+		with = append(with, w.In(l))
+	}
+	if with == nil {
+		with = []string{say("sans badge", "without a badge")}
 	}
 	role := c.Role.String()
 	if !c.Alone {
 		role += say(" avec un superviseur", " with a supervisor")
 	}
-	out := fmt.Sprintf("%s: %s: ", c.Machine, with)
+	out := string(c.Machine) + say(" : ", ": ") + strings.Join(with, ", ") + say(" : ", ": ")
 	switch {
 	case c.Limited():
 		return out + role + say(", session ", ", session ") + limitsInWords(c.Before, l) + " → " + limitsInWords(c.After, l)
@@ -308,13 +288,31 @@ func (c Change) In(l Language) string {
 	default:
 		out += say("perd ", "loses ") + role
 	}
-	if len(c.When) > 0 {
-		out += ", " + strings.Join(c.When, "; ")
-	}
+	out += WhenInWords(c.When, c.Except, l)
 	if c.Clock != "" {
 		out += say(", tant que l’heure n’est pas sûre", ", while the clock is not trusted")
 	}
 	return out
+}
+
+// mostSpans bounds a sentence; all of them stand in the JSON.
+const mostSpans = 8
+
+// WhenInWords goes behind what happens at those times: nothing where it is at any.
+func WhenInWords(when, except []string, l Language) string {
+	list := func(all []string) string {
+		if len(all) <= mostSpans {
+			return strings.Join(all, "; ")
+		}
+		return strings.Join(all[:mostSpans], "; ") + fmt.Sprintf(Text{"; et %d autres fois", "; and %d more times"}.In(l), len(all)-mostSpans)
+	}
+	switch {
+	case len(except) > 0:
+		return Text{", sauf ", ", except "}.In(l) + list(except)
+	case len(when) > 0:
+		return ", " + list(when)
+	}
+	return ""
 }
 
 // limitsInWords is what is bounded, in the words of the policy file.

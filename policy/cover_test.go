@@ -49,13 +49,13 @@ func TestBreachesOfManyBadges(t *testing.T) {
 // The laws can be broken: by a judge that is not ours.
 func TestProveFindsAJudgeThatBreaksALaw(t *testing.T) {
 	p := ruled(t, func(*Machine) {})
-	c, err := newComparison("m", p, p, monday)
+	c, err := newComparison("m", NoRole, p, p, monday)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for want, judge := range map[string]func(Question) uint{
-		"tagged out, it still lets": func(q Question) uint { return 1 << User },
-		"a role is lost that [] have": func(q Question) uint {
+		"tagged out, it still opens": func(q Question) uint { return 1 << User },
+		"(first) has not a role that (no badge) has": func(q Question) uint {
 			if q.Tagged || len(q.Member.Holdings) > 0 {
 				return 0
 			}
@@ -85,7 +85,7 @@ func TestChangesOfEveryCircumstanceAreFound(t *testing.T) {
 		"a week's quota":        {plain, func(m *Machine) { m.Grants[0].Quota.Week = 90 * time.Minute }, "loses user alone=true with user+1h30m used this week"},
 		"hours at midday":       {func(m *Machine) { m.Grants[0].Hours = mustHours("09:00-12:00,13:00-18:00") }, func(m *Machine) { m.Grants[0].Hours = mustHours("13:00-14:00") }, "loses user alone=true with user when Mo-Su 09:00-12:00, Mo-Su 14:00-18:00"},
 		"a slot on either side": {func(m *Machine) { m.Grants[0].Hours = mustHours("09:00-10:00,10:00-11:00") }, func(m *Machine) { m.Grants[0].Hours = mustHours("03:00-04:00") }, "when Mo-Su 09:00-11:00"},
-		"one day of the year":   {func(m *Machine) { m.Grants[0].Hours, _ = ParseHours("09:00-10:00; Dec 24-30 off", nil) }, func(m *Machine) { m.Grants[0].Hours = mustHours("09:00-10:00") }, "gains user alone=true with user when 2026-12-24, 2026-12-25, 2026-12-26, … 09:00-10:00"},
+		"one day of the year":   {func(m *Machine) { m.Grants[0].Hours, _ = ParseHours("09:00-10:00; Dec 24-30 off", nil) }, func(m *Machine) { m.Grants[0].Hours = mustHours("09:00-10:00") }, "gains user alone=true with user when 2026-12-24 – 2026-12-30 09:00-10:00"},
 	} {
 		changes, err := Compare(ruled(t, c.before), ruled(t, c.after), monday)
 		if got := say(changes); err != nil || !strings.Contains(got, c.want) {
@@ -94,16 +94,23 @@ func TestChangesOfEveryCircumstanceAreFound(t *testing.T) {
 	}
 }
 
+func said(words ...string) (out []Text) {
+	for _, w := range words {
+		out = append(out, Text{w, w})
+	}
+	return out
+}
+
 func TestChangesAreSaidInBothLanguages(t *testing.T) {
 	two := Limits{Max: 2 * time.Hour, Idle: 10 * time.Minute}
 	for _, c := range []struct {
 		change Change
 		fr, en string
 	}{
-		{Change{Machine: "laser", Role: User, Alone: true, Gained: true, With: []string{"user"}}, "laser: user: obtient user", "laser: user: gains user"},
-		{Change{Machine: "laser", Role: Learner, With: []string{"first"}, When: []string{"Mo 09:00-10:00", "Tu 09:00-10:00"}}, "laser: first: perd learner avec un superviseur, Mo 09:00-10:00; Tu 09:00-10:00", "laser: first: loses learner with a supervisor, Mo 09:00-10:00; Tu 09:00-10:00"},
-		{Change{Machine: "laser", Role: User, Alone: true, Gained: true, Clock: "untrusted"}, "laser: sans badge: obtient user, tant que l’heure n’est pas sûre", "laser: without a badge: gains user, while the clock is not trusted"},
-		{Change{Machine: "laser", Role: User, Alone: true, With: []string{"user"}, Before: two}, "laser: user: user, session max 2h, idle 10m → sans limite", "laser: user: user, session max 2h, idle 10m → without a limit"},
+		{Change{Machine: "laser", Role: User, Alone: true, Gained: true, With: said("user")}, "laser : user : obtient user", "laser: user: gains user"},
+		{Change{Machine: "laser", Role: Learner, With: said("first"), When: []string{"Mo 09:00-10:00", "Tu 09:00-10:00"}}, "laser : first : perd learner avec un superviseur, Mo 09:00-10:00; Tu 09:00-10:00", "laser: first: loses learner with a supervisor, Mo 09:00-10:00; Tu 09:00-10:00"},
+		{Change{Machine: "laser", Role: User, Alone: true, Gained: true, Clock: "untrusted"}, "laser : sans badge : obtient user, tant que l’heure n’est pas sûre", "laser: without a badge: gains user, while the clock is not trusted"},
+		{Change{Machine: "laser", Role: User, Alone: true, With: said("user"), Before: two}, "laser : user : user, session max 2h, idle 10m → sans limite", "laser: user: user, session max 2h, idle 10m → without a limit"},
 	} {
 		if fr, en := c.change.In(French), c.change.In(English); fr != c.fr || en != c.en {
 			t.Errorf("%q\n%q", fr, en)

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"slices"
-	"sort"
 	"time"
 )
 
@@ -212,32 +211,6 @@ func (j *judge) onWall() moment {
 	}
 	return j.wall
 }
-
-// booked asks that the machine is not kept for someone else and, where the grant says so, that it is kept for the member.
-func (j *judge) booked(g *Grant) {
-	if g.Role == Maintainer || !g.Booked && len(j.m.Bookings) == 0 || !j.judges(PassHours) {
-		return
-	}
-	b, now, _ := j.booking()
-	switch mine := now && j.mine(b); {
-	case now && !mine:
-		j.lacks.add(lack{code: outsideHours, kind: Booked, grant: j.at, held: uint32(slices.Index(j.m.Bookings, *b))})
-	case g.Booked && !mine:
-		j.lacks.add(lack{code: outsideHours, kind: NotBooked, grant: j.at})
-	}
-}
-
-// booking is the one under way, or else the next; ok is false where there is none.
-func (j *judge) booking() (b *Booking, now, ok bool) {
-	all := j.m.Bookings
-	i := sort.Search(len(all), func(i int) bool { return all[i].To.After(j.q.At) })
-	if i == len(all) {
-		return nil, false, false
-	}
-	return &all[i], !all[i].From.After(j.q.At), true
-}
-
-func (j *judge) mine(b *Booking) bool { return b.For != "" && b.For == j.q.Member.ID }
 
 func (j *judge) quota(q Quota) {
 	if q == (Quota{}) || !j.judges(PassHours) {

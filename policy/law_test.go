@@ -62,6 +62,17 @@ func (g gen) need(depth int) Need {
 	return Need{Any: list}
 }
 
+// bookings are of the fortnight that questions are about.
+func (g gen) bookings() (out []Booking) {
+	at := monday.Add(-time.Hour)
+	for range g.IntN(4) {
+		from := at.Add(time.Duration(g.IntN(100)) * time.Hour)
+		at = from.Add(time.Duration(1+g.IntN(60)) * time.Hour)
+		out = append(out, Booking{from, at, []MemberID{"m-1", "m-9"}[g.IntN(2)]})
+	}
+	return out
+}
+
 func (g gen) holding(at time.Time) Holding {
 	h := Holding{Badge: ids[g.IntN(len(ids))], Standing: Verified, From: at.Add(time.Duration(20-g.IntN(500)) * days)}
 	switch g.IntN(8) {

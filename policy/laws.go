@@ -2,15 +2,25 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
-// Prove tries what must hold of every policy on all cases that this one tells apart: that more of anything (a badge, a fresher one, more
-// practice, a stronger card) never takes a role away, and that a tag stops every role but maintainer. The error names the first case
-// against it, or the machine that has too many cases to try.
+// Flaw is what an analysis of a machine came upon: a law that does not hold, or too many cases to try.
+type Flaw struct {
+	Machine MachineID
+	Broken  bool // a law; else nothing can be said
+	Text    Text
+}
+
+func (f *Flaw) Error() string { return fmt.Sprintf("policy: machine %q: %s", f.Machine, f.Text.EN) }
+
+// Prove tries what must hold of every policy on all cases that this one tells apart: that another badge, or a better one, the member's
+// or a supervisor's, never takes a role away where nothing else differs, and that a tag stops every role but maintainer. The error is a
+// *Flaw: the first case against it, or a machine that has too many cases to try.
 func (p *Policy) Prove(from time.Time) error {
 	for i := range p.Machines {
-		c, err := newComparison(p.Machines[i].ID, p, p, from)
+		c, err := newComparison(p.Machines[i].ID, NoRole, p, p, from)
 		if err == nil {
 			err = c.prove(func(q Question) uint { return roleSet(p, q) })
 		}
@@ -31,7 +41,8 @@ func (c *comparison) prove(judge func(Question) uint) error {
 			set := judge(q)
 			q.Tagged = true
 			if tagged := judge(q); tagged&^(1<<Maintainer|1<<(Maintainer+8)) != 0 {
-				return fmt.Errorf("policy: machine %q: tagged out, it still lets %v in, %s", c.id, c.words(state), s.span())
+				with := c.every(state)
+				return c.broken(s, Text{"consignée, elle s’ouvre encore (" + with.FR + ")", "tagged out, it still opens (" + with.EN + ")"})
 			}
 			roles[n] = append(roles[n], set)
 		}
@@ -39,15 +50,35 @@ func (c *comparison) prove(judge func(Question) uint) error {
 	for n := range roles {
 		step := 1
 		for i, level := range c.state(n) {
-			if size := len(c.chains[i].apply); level+1 < size {
+			size := len(c.chains[i].apply)
+			if c.chains[i].kind == ofBadge && level+1 < size {
 				if at, lost := loses(roles[n], roles[n+step]); lost {
-					return fmt.Errorf("policy: machine %q: with %v a role is lost that %v have, %s", c.id, c.words(c.state(n+step)), c.words(c.state(n)), c.slots[at].span())
+					less, more := c.every(c.state(n)), c.every(c.state(n+step))
+					return c.broken(c.slots[at], Text{"un badge de plus enlève un rôle : (" + more.FR + ") n’a pas un rôle que (" + less.FR + ") a",
+						"another badge takes a role away: (" + more.EN + ") has not a role that (" + less.EN + ") has"})
 				}
 			}
-			step *= len(c.chains[i].apply)
+			step *= size
 		}
 	}
 	return nil
+}
+
+func (c *comparison) broken(s slot, t Text) error {
+	return &Flaw{Machine: c.id, Broken: true, Text: Text{t.FR + ", " + s.span(), t.EN + ", " + s.span()}}
+}
+
+// every is all that there is to say of a state.
+func (c *comparison) every(state []int) Text {
+	words := c.words(state, func(int) bool { return false })
+	if len(words) == 0 {
+		return Text{"sans badge", "no badge"}
+	}
+	var fr, en []string
+	for _, w := range words {
+		fr, en = append(fr, w.FR), append(en, w.EN)
+	}
+	return Text{strings.Join(fr, ", "), strings.Join(en, ", ")}
 }
 
 // roleSet is a bit for each role that is had alone, and eight further on for each that is had with a supervisor.

@@ -2,31 +2,54 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Warning is a rule that can be kept and that nobody means.
 type Warning struct {
 	Machine MachineID `json:"machine"`
-	Grant   int       `json:"grant"` // its index
+	Grant   int       `json:"grant"` // its index; -1: it is about the machine
 	Text    Text      `json:"text"`
 }
 
 // Warnings finds grants that nobody can ever meet, grants that another covers (whoever has the one has the other of the same role, as
-// often and as long), and numbers of learners, which stop nobody. It looks at all cases in the year that follows from; a machine that has too many is an error that names it.
+// often and as long), grants whose learners may answer for each other, numbers of learners, which stop nobody, and machines that let
+// everybody in. It looks at all cases in the year that follows from; a machine that has too many is a *Flaw.
 func (p *Policy) Warnings(from time.Time) ([]Warning, error) {
 	var out []Warning
 	for i := range p.Machines {
-		c, err := newComparison(p.Machines[i].ID, p, p, from)
-		if err != nil {
-			return nil, err
+		m := &p.Machines[i]
+		if m.Mode == Warn {
+			out = append(out, Warning{m.ID, -1, Text{"mode: warn laisse entrer tout membre, avec ou sans badge, à toute heure", "mode: warn lets every member in, with a badge or without, at any time"}})
 		}
-		out = append(out, c.warnings(p, &p.Machines[i])...)
+		of := make([]*Text, len(m.Grants))
+		for _, r := range Roles() {
+			c, err := newComparison(m.ID, r, p, p, from)
+			if err != nil {
+				return nil, err
+			}
+			c.warnings(p, m, of)
+		}
+		for g, t := range of {
+			if t != nil {
+				out = append(out, Warning{m.ID, g, *t})
+			}
+			if l := m.Grants[g].Learners; l > 0 { // whoever writes it means more than one machine, and no machine knows of another's sessions
+				out = append(out, Warning{m.ID, g, Text{fmt.Sprintf("« learners: %d » n’arrête personne : chaque machine compte pour elle-même, et n’a qu’une session à la fois", l),
+					fmt.Sprintf("learners: %d stops nobody: each machine counts for itself, and has one session at a time", l)}})
+			}
+			if m.Grants[g].peers() {
+				out = append(out, Warning{m.ID, g, Text{"qui remplit cette règle peut aussi en être le superviseur : deux apprenants se suffisent",
+					"whoever meets this grant may also be its supervisor: two learners will do"}})
+			}
+		}
 	}
 	return out, nil
 }
 
-func (c *comparison) warnings(p *Policy, m *Machine) []Warning {
+// warnings notes what is wrong with the grants of one role.
+func (c *comparison) warnings(p *Policy, m *Machine, of []*Text) {
 	n := len(m.Grants)
 	met, uncovered := make([]bool, n), make([]bool, n*n) // uncovered[i*n+j]: i was met once, and j was not
 	for s := range c.states() {
@@ -44,24 +67,42 @@ func (c *comparison) warnings(p *Policy, m *Machine) []Warning {
 			}
 		}
 	}
-	var out []Warning
 	for i := range m.Grants {
-		if l := m.Grants[i].Learners; l > 0 { // whoever writes it means more than one machine, and no machine knows of another's sessions
-			out = append(out, Warning{m.ID, i, Text{fmt.Sprintf("« learners: %d » n’arrête personne : chaque machine compte pour elle-même, et n’a qu’une session à la fois", l),
-				fmt.Sprintf("learners: %d stops nobody: each machine counts for itself, and has one session at a time", l)}})
-		}
-		if !met[i] {
-			out = append(out, Warning{m.ID, i, Text{"personne ne peut jamais remplir cette règle", "nobody can ever meet this grant"}})
-			continue
-		}
-		for j := range m.Grants {
-			if i != j && !uncovered[i*n+j] && m.Grants[j].covers(&m.Grants[i]) && (uncovered[j*n+i] || j < i) {
-				out = append(out, Warning{m.ID, i, Text{fmt.Sprintf("la règle %d donne déjà tout ce que celle-ci donne", j+1), fmt.Sprintf("grant %d gives all that this one gives", j+1)}})
-				break
+		switch g := &m.Grants[i]; {
+		case g.Role != c.role:
+		case !met[i] && g.Booked:
+			of[i] = &Text{"aucune réservation de l’année qui vient ne permet de remplir cette règle", "no booking of the coming year lets anybody meet this grant"}
+		case !met[i]:
+			of[i] = &Text{"personne ne peut jamais remplir cette règle", "nobody can ever meet this grant"}
+		default:
+			for j := range m.Grants {
+				if i != j && !uncovered[i*n+j] && m.Grants[j].covers(g) && (uncovered[j*n+i] || j < i) {
+					of[i] = &Text{fmt.Sprintf("grants[%d] donne déjà tout ce que cette règle donne", j), fmt.Sprintf("grants[%d] gives all that this grant gives", j)}
+					break
+				}
 			}
 		}
 	}
-	return out
+}
+
+// peers reports whether whoever meets the grant meets what it asks of a supervisor.
+func (g *Grant) peers() bool { return g.Supervisor != nil && g.Needs.implies(*g.Supervisor) }
+
+// implies reports whether the badges by which n is met meet o as well. Ages and hours are not looked at.
+func (n Need) implies(o Need) bool {
+	implied := func(x Need) bool { return n.implies(x) }
+	implying := func(x Need) bool { return x.implies(o) }
+	switch {
+	case len(o.All) > 0:
+		return !slices.ContainsFunc(o.All, func(x Need) bool { return !n.implies(x) })
+	case len(n.Any) > 0:
+		return !slices.ContainsFunc(n.Any, func(x Need) bool { return !x.implies(o) })
+	case len(o.Any) > 0 && slices.ContainsFunc(o.Any, implied):
+		return true
+	case len(n.All) > 0:
+		return slices.ContainsFunc(n.All, implying)
+	}
+	return n.Badge == o.Badge
 }
 
 // covers reports whether g, where it is met, gives no less than o.

@@ -16,18 +16,33 @@ func TestRulesThatNobodyMeansAreFound(t *testing.T) {
 		want string
 	}{
 		"nothing":                      {func(*Machine) {}, ""},
-		"covered":                      {add(Grant{Role: User, Needs: Need{All: []Need{user, {Badge: "first"}}}, Session: Limits{Max: time.Hour}}), "3 grant 1 gives"},
+		"covered":                      {add(Grant{Role: User, Needs: Need{All: []Need{user, {Badge: "first"}}}, Session: Limits{Max: time.Hour}}), "3 grants[0] gives"},
 		"covered, but longer":          {add(Grant{Role: User, Needs: Need{All: []Need{user, {Badge: "first"}}}, Session: Limits{Max: 3 * time.Hour}}), ""},
 		"covered, but without a limit": {add(Grant{Role: User, Needs: Need{All: []Need{user, {Badge: "first"}}}}), ""},
-		"the same twice":               {add(Grant{Role: User, Needs: user, Session: Limits{Max: 2 * time.Hour}}), "3 grant 1 gives"},
+		"the same twice":               {add(Grant{Role: User, Needs: user, Session: Limits{Max: 2 * time.Hour}}), "3 grants[0] gives"},
 		"a number of learners":         {func(m *Machine) { m.Grants[1].Learners = 2 }, "1 learners: 2 stops nobody"},
 		"another role":                 {add(Grant{Role: Host, Needs: user}), ""},
-		"wider":                        {add(Grant{Role: User, Needs: Need{Any: []Need{user, {Badge: "first"}}}, Session: Limits{Max: 2 * time.Hour}}), "0 grant 4 gives"},
-		"supervised beside alone":      {add(Grant{Role: User, Needs: user, Supervisor: &Need{Badge: "mentor"}, Session: Limits{Max: time.Hour}}), "3 grant 1 gives"},
+		"wider":                        {add(Grant{Role: User, Needs: Need{Any: []Need{user, {Badge: "first"}}}, Session: Limits{Max: 2 * time.Hour}}), "0 grants[3] gives"},
+		"supervised beside alone":      {add(Grant{Role: User, Needs: user, Supervisor: &Need{Badge: "mentor"}, Session: Limits{Max: time.Hour}}), "3 grants[0] gives"},
 		"hours of the past":            {add(Grant{Role: Host, Needs: user, Hours: past}), "3 nobody can ever"},
-		"only booked, and no booking":  {add(Grant{Role: Host, Needs: user, Booked: true}), "3 nobody can ever"},
-		"narrower hours":               {add(Grant{Role: User, Needs: user, Hours: mustHours("Mo 09:00-10:00"), Session: Limits{Max: time.Hour}}), "3 grant 1 gives"},
-		"an age that asks for less":    {add(Grant{Role: User, Needs: Need{Badge: "user", Within: days}, Session: Limits{Max: time.Hour}}), "3 grant 1 gives"},
+		"only booked, and no booking":  {add(Grant{Role: Host, Needs: user, Booked: true}), "3 no booking"},
+		"only booked, in its hours": {func(m *Machine) {
+			add(Grant{Role: Host, Needs: user, Booked: true, Hours: mustHours("09:00-21:00")})(m)
+			m.Bookings = december(t, "m-7")
+		}, ""},
+		"booked outside its hours": {func(m *Machine) {
+			add(Grant{Role: Host, Needs: user, Booked: true, Hours: mustHours("Su 09:00-21:00")})(m)
+			m.Bookings = december(t, "m-7")
+		}, "3 no booking"},
+		"everybody gets in":         {func(m *Machine) { m.Mode = Warn }, "-1 mode: warn lets every member in"},
+		"learners among themselves": {func(m *Machine) { m.Grants[1].Supervisor = &m.Grants[1].Needs }, "1 whoever meets this grant"},
+		"a mentor or another learner": {func(m *Machine) {
+			m.Grants[1].Supervisor = &Need{Any: []Need{{Badge: "mentor"}, {Badge: "first"}}}
+			m.Grants[1].Needs = Need{Any: []Need{{All: []Need{{Badge: "first"}, {Badge: "user"}}}, {Badge: "mentor"}}}
+		}, "1 whoever meets this grant"},
+		"a learner with two badges": {func(m *Machine) { m.Grants[1].Supervisor = &Need{All: []Need{{Badge: "mentor"}, {Badge: "first"}}} }, ""},
+		"narrower hours":            {add(Grant{Role: User, Needs: user, Hours: mustHours("Mo 09:00-10:00"), Session: Limits{Max: time.Hour}}), "3 grants[0] gives"},
+		"an age that asks for less": {add(Grant{Role: User, Needs: Need{Badge: "user", Within: days}, Session: Limits{Max: time.Hour}}), "3 grants[0] gives"},
 	} {
 		warnings, err := ruled(t, c.rule).Warnings(monday)
 		var got []string

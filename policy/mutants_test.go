@@ -13,7 +13,7 @@ import (
 
 var tryMutants = flag.Bool("mutants", false, "try every mutation of the list: each must be caught by a test (a few minutes)")
 
-// mutants are changes to the evaluator that would let someone in, keep someone out, or say the wrong thing. Each must be caught.
+// mutants are changes to the evaluator, and to what analyses policies by it, that would let someone in, keep someone out, or say the wrong thing. Each must be caught.
 var mutants = []struct{ file, old, new string }{
 	{"decide.go", "if j.q.Member.Blocked {", "if false {"},
 	{"decide.go", "if j.q.Fault {", "if false {"},
@@ -25,11 +25,13 @@ var mutants = []struct{ file, old, new string }{
 	{"decide.go", "if j.m.Pass&rule == 0 {", "if j.m.Pass == 0 {"},
 	{"decide.go", "if h == nil || !j.judges(PassHours) {", "if h == nil || !j.judges(PassAges) {"},
 	{"decide.go", "if _, open := h.open(j.onWall()); !open {", "if _, open := h.open(j.onWall()); open {"},
-	{"decide.go", "if g.Role == Maintainer || !g.Booked", "if g.Role >= Mentor || !g.Booked"},
-	{"decide.go", "case now && !mine:", "case now && mine:"},
-	{"decide.go", "case g.Booked && !mine:", "case false:"},
-	{"decide.go", "return all[i].To.After(j.q.At) })", "return !all[i].To.Before(j.q.At) })"},
-	{"decide.go", "return &all[i], !all[i].From.After(j.q.At), true", "return &all[i], all[i].From.Before(j.q.At), true"},
+	{"booking.go", "if g.Role == Maintainer || !g.Booked", "if g.Role >= Mentor || !g.Booked"},
+	{"booking.go", "j.m.Bookings[n-1].To.After(j.q.Issued))", "j.m.Bookings[0].To.After(j.q.Issued))"},
+	{"booking.go", "(j.q.Clock == Trusted || j.m", "(j.q.Clock != Trusted || j.m"},
+	{"booking.go", "case now && !mine:", "case now && mine:"},
+	{"booking.go", "case g.Booked && !mine:", "case false:"},
+	{"booking.go", "return all[i].To.After(j.q.At) })", "return !all[i].To.Before(j.q.At) })"},
+	{"booking.go", "return &all[i], !all[i].From.After(j.q.At), true", "return &all[i], all[i].From.Before(j.q.At), true"},
 	{"decide.go", "if q.Day > 0 && day >= q.Day {", "if q.Day > 0 && day > q.Day {"},
 	{"decide.go", "if q.Week > 0 && week >= q.Week {", "if q.Week > 0 && week > q.Week {"},
 	{"decide.go", "if day = j.member.day; !sameDay(j.member.last, j.local) {", "if day = j.member.day; !sameWeek(j.member.last, j.local) {"},
@@ -51,7 +53,7 @@ var mutants = []struct{ file, old, new string }{
 	{"choose.go", "if outlasts(l.Max, l.Most) {", "if outlasts(l.Most, l.Max) {"},
 	{"choose.go", "return outlasts(a.Most, b.Most)", "return false"},
 	{"choose.go", "atMost(g.Quota.Day - day)", "atMost(g.Quota.Day + day)"},
-	{"choose.go", "case !mine && b.From.After(j.q.At):", "case b.From.After(j.q.At):"},
+	{"booking.go", "case !mine && b.From.After(j.q.At):", "case b.From.After(j.q.At):"},
 	{"choose.go", "!q.Member.Blocked && !q.Fault", "!q.Fault"},
 	{"choose.go", "&& !q.Fault && !q.Tagged", "&& !q.Tagged"},
 	{"choose.go", "&& !q.Tagged && q.Card >= j.m.Card", "&& q.Card >= j.m.Card"},
@@ -77,6 +79,15 @@ var mutants = []struct{ file, old, new string }{
 	{"model.go", "!sameDay(at, change)", "true"},
 	{"who.go", "if g.Supervisor == nil {", "if g.Supervisor != nil {"},
 	{"never.go", "if supervised && v.Alone || !t.gives(badges) {", "if !t.gives(badges) {"},
+	{"never.go", "if d.Would != d.Verdict {", "if false {"},
+	{"laws.go", "c.chains[i].kind == ofBadge && level+1 < size", "level+1 < size"},
+	{"space.go", "return lately || !shares", "return true || lately || !shares"},
+	{"space.go", "if b := underWay(lists[i], q.At); b != nil {", "if b := underWay(lists[min(i, 0)], q.At); b != nil {"},
+	{"compare.go", "q.Issued = c.from //", "q.Issued = q.At //"},
+	{"compare.go", "t.within(of[facet{f.role, f.alone, Trusted}])", "false"},
+	{"times.go", "if len(except) < len(in) ||", "if false ||"},
+	{"members.go", "out.Holdings[i].Checked = time.Time{}", "_ = i"},
+	{"lint.go", "return n.Badge == o.Badge", "return true"},
 	{"compile.go", "g.Booked || g.Quota != Quota{} || g.Learners > 0 || len(m.Bookings) > 0", "g.Booked"},
 }
 

@@ -15,7 +15,7 @@ type Breach struct {
 	Clock      Clock     // Untrusted: only while the clock is not
 	At         time.Time // one moment of it
 	When       string    // as hours say it
-	Grant      int       // index of the grant that gives the role
+	Grant      int       // index of the grant that gives the role; -1: mode warn does
 }
 
 // Breaches looks for a case against every invariant, over all that a decision may depend on: every combination of the badges that
@@ -58,7 +58,7 @@ func (p *Policy) breach(v Invariant, m *Machine, from time.Time) (best Breach, f
 					}
 					holds := t.fewest(badges)
 					if !found || len(holds) < len(best.Holds) {
-						best, found = Breach{v, m.ID, role, holds, supervised, clock, s.at, s.span(), t.decide(holds).Grant}, true
+						best, found = Breach{v, m.ID, role, holds, supervised, clock, s.at, s.span(), t.grant(holds)}, true
 					}
 				}
 			}
@@ -79,15 +79,22 @@ type trial struct {
 
 func (t trial) decide(holds []BadgeID) Decision {
 	q := Question{At: t.at, Clock: t.clock, Machine: t.m.ID, Member: best("member", t.m.ID, t.at, holds), As: t.role, Card: AES, Issued: t.at}
-	for _, b := range t.m.Bookings {
-		if !b.From.After(t.at) && b.To.After(t.at) {
-			q.Member.ID = b.For
-		}
+	if b := underWay(t.m.Bookings, t.at); b != nil {
+		q.Member.ID = b.For
 	}
 	if t.supervised {
 		q.Supervisor = best("supervisor", t.m.ID, t.at, t.m.badges())
 	}
 	return t.p.Decide(q)
+}
+
+// grant is the one that gives the role, or -1.
+func (t trial) grant(holds []BadgeID) int {
+	d := t.decide(holds)
+	if d.Would != d.Verdict {
+		return -1
+	}
+	return d.Grant
 }
 
 // best is a member whose badges are fresh and whose practice is all that could be asked.

@@ -51,7 +51,7 @@ func TestBreachesComeWithTheSmallestCase(t *testing.T) {
 		"alone only": {func(m *Machine) {
 			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "first"}, Supervisor: &Need{Badge: "mentor"}})
 		}, Invariant{Roles: []Role{User}, Without: []BadgeID{"user"}, Alone: true}, ""},
-		"mode warn":       {func(m *Machine) { m.Mode = Warn }, user, "user [] grant 0"},
+		"mode warn":       {func(m *Machine) { m.Mode = Warn }, user, "user [] grant -1"},
 		"another machine": {func(m *Machine) { m.Mode = Warn }, Invariant{Roles: []Role{User}, Without: []BadgeID{"user"}, On: []MachineID{"x"}}, ""},
 		"by night":        {func(*Machine) {}, night, "user [user] grant 0"},
 		"closed by night": {func(m *Machine) { m.Grants[0].Hours = mustHours("06:00-22:00") }, night, ""},

@@ -14,7 +14,8 @@
 //
 // Two dates are not judged while the clock is untrusted, since every signed badge bears the first and every revocable one
 // the second, and nobody could start a machine after a power cut without a network: the beginning of a badge's
-// validity, and the age of its last known status. A revocation that the machine knows always counts.
+// validity, and the age of its last known status. A revocation that the machine knows always counts. Nor does a booking that had
+// ended when the bundle was made: whatever the clock shows, it is later than that.
 package policy
 
 import (

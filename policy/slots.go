@@ -14,13 +14,12 @@ type slot struct {
 	days     []Date // the days of the coming year that are alike
 }
 
-// slotsOf cuts the year from a day on into slots: every combination of open and closed hours that occurs in it has one. Bookings
-// are at moments of their own.
-func slotsOf(zone *time.Location, from time.Time, hours []*Hours, bookings []Booking) []slot {
+// slotsOf cuts the year from a day on into slots: every combination of open and closed hours, and of bookings, that occurs in it has
+// one. Each list of bookings is one machine's. Days on which the same hours are booked are alike, whoever booked them.
+func slotsOf(zone *time.Location, from time.Time, hours []*Hours, bookings ...[]Booking) []slot {
 	var out []slot
 	seen := map[string]int{} // the place in out of the first slot of a kind of day
-	days := aYear(zone, from, bookings)
-	for _, d := range days {
+	for _, d := range aYear(zone, from, bookings) {
 		kind, cuts := d.kind(hours)
 		at, known := seen[kind]
 		if !known {
@@ -35,27 +34,27 @@ func slotsOf(zone *time.Location, from time.Time, hours []*Hours, bookings []Boo
 	return out
 }
 
-// aDay is one day, with the minutes at which bookings begin or end.
+// aDay is one day, with what is booked of it.
 type aDay struct {
 	moment
-	booked []int
+	booked []mark
+}
+
+// mark is a part of a day that is booked, in one of the lists.
+type mark struct {
+	span
+	list int
+	by   MemberID
 }
 
 // aYear are 366 days. One on which the clock is changed comes after the others, so that it stands for none that is like it.
-func aYear(zone *time.Location, from time.Time, bookings []Booking) []aDay {
+func aYear(zone *time.Location, from time.Time, bookings [][]Booking) []aDay {
 	var plain, changed []aDay
 	w := onWall(from.In(zone))
 	w.minute = 0
-	marks := map[Date][]int{}
-	for _, b := range bookings {
-		for _, t := range []time.Time{b.From, b.To} {
-			x := onWall(t.In(zone))
-			marks[x.Date] = append(marks[x.Date], x.minute)
-		}
-	}
-	for i := range 366 {
-		d := aDay{moment: w.plus(i)}
-		d.booked = marks[d.Date]
+	marks := marksOf(zone, w.Date, bookings)
+	for i := range aYearsDays {
+		d := aDay{moment: w.plus(i), booked: marks[i]}
 		if d.wall(zone, 0).Add(24*time.Hour) == d.plus(1).wall(zone, 0) {
 			plain = append(plain, d)
 		} else {
@@ -65,16 +64,47 @@ func aYear(zone *time.Location, from time.Time, bookings []Booking) []aDay {
 	return append(plain, changed...)
 }
 
+const aYearsDays = 366
+
+// marksOf are the bookings by the days that they touch, counted from the first.
+func marksOf(zone *time.Location, first Date, bookings [][]Booking) map[int][]mark {
+	out := map[int][]mark{}
+	for list, all := range bookings {
+		for _, b := range all {
+			from, to := onWall(b.From.In(zone)), onWall(b.To.In(zone))
+			begin, end := from.number()-first.number(), to.number()-first.number()
+			for i := max(begin, 0); i <= min(end, aYearsDays-1); i++ {
+				m := mark{span{0, day}, list, b.For}
+				if i == begin {
+					m.from = from.minute
+				}
+				if i == end {
+					m.to = to.minute
+				}
+				if m.from < m.to {
+					out[i] = append(out[i], m)
+				}
+			}
+		}
+	}
+	return out
+}
+
 func (w moment) wall(zone *time.Location, minute int) time.Time {
 	return time.Date(w.Year, w.Month, w.Day, 0, minute, 0, 0, zone)
 }
 
-// kind says of a day all that hours and bookings say of it, and where it is cut.
+// kind says of a day all that hours and bookings say of it, and where it is cut. Of those who booked it says only who is the same.
 func (d aDay) kind(hours []*Hours) (kind string, cuts []int) {
 	var b strings.Builder
-	cuts = append([]int{0}, d.booked...)
-	if len(d.booked) > 0 {
-		b.WriteString(d.Date.String())
+	cuts = []int{0}
+	var by []MemberID
+	for _, m := range d.booked {
+		if !slices.Contains(by, m.by) {
+			by = append(by, m.by)
+		}
+		fmt.Fprint(&b, m.list, m.span, slices.Index(by, m.by), ";")
+		cuts = append(cuts, m.from, m.to)
 	}
 	for _, h := range hours {
 		spans := slices.Clone(h.on(d.moment))
@@ -122,61 +152,4 @@ func distinctHours(machines ...*Machine) []*Hours {
 }
 
 // span is the slot in words: "Mo-Fr 09:00-21:00", or the first of its days where they are no weekdays.
-func (s slot) span() string {
-	times := fmt.Sprintf("%02d:%02d-%02d:%02d", s.from/60, s.from%60, s.to/60, s.to%60)
-	return daysInWords(s.days) + " " + times
-}
-
-// daysInWords is "Mo-Fr" for days of a year that are all the Mondays to Fridays but a few, or the first dates.
-func daysInWords(days []Date) string {
-	var on [7]int
-	for _, d := range days {
-		on[d.weekday()]++
-	}
-	var whole []string
-	for _, wd := range []time.Weekday{1, 2, 3, 4, 5, 6, 0} {
-		if on[wd] >= 26 {
-			whole = append(whole, weekdays[wd])
-		}
-	}
-	if len(whole) > 0 {
-		return ranges(whole)
-	}
-	var out []string
-	for _, d := range days[:min(len(days), 3)] {
-		out = append(out, d.String())
-	}
-	if len(days) > 3 {
-		out = append(out, "…")
-	}
-	return strings.Join(out, ", ")
-}
-
-func (d Date) weekday() time.Weekday {
-	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Weekday()
-}
-
-// ranges writes weekdays that follow each other as Mo-Fr.
-func ranges(on []string) string {
-	order := []string{"Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"}
-	var out []string
-	for i := 0; i < len(order); i++ {
-		if !slices.Contains(on, order[i]) {
-			continue
-		}
-		j := i
-		for j+1 < len(order) && slices.Contains(on, order[j+1]) {
-			j++
-		}
-		switch j - i {
-		case 0:
-			out = append(out, order[i])
-		case 1:
-			out = append(out, order[i], order[j])
-		default:
-			out = append(out, order[i]+"-"+order[j])
-		}
-		i = j
-	}
-	return strings.Join(out, ",")
-}
+func (s slot) span() string { return daysInWords(s.days) + " " + span{s.from, s.to}.String() }

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// space is everything that decisions on one machine, by one policy or two, can depend on besides time: a product of chains, each
-// ordered from what opens least to what opens most.
+// space is everything that decisions on one machine, by one policy or two, can depend on besides time: a product of chains. Each
+// begins with what is plain: a badge not held, no share used, a card that proves itself, a bundle of the day. What follows is told
+// of a case only where it makes a difference to it.
 type space struct {
 	id     MachineID
 	chains []chain
@@ -15,17 +16,28 @@ type space struct {
 
 // chain is one thing about the member or the circumstances, in levels that some rule tells apart.
 type chain struct {
-	words []string // of each level; empty: nothing is worth saying
+	words []Text // of each level; empty: nothing is worth saying
 	apply []func(*Question)
+	kind  chainKind
+	whole Text // of a badge: what is said where any level but the first will do
 }
 
-// maxStates bounds a space: what has more is not compared rather than compared in part.
-const maxStates = 1 << 17
+type chainKind uint8
+
+const (
+	ofCircumstance chainKind = iota
+	ofBadge                  // of the member's or a supervisor's: each level is worth more than the one before
+	ofUse
+	ofShare
+)
+
+// maxCases bounds the states of a space times the slots of a year: what has more is not tried rather than tried in part.
+const maxCases = 1 << 18
 
 func (s *space) states() int {
 	n := 1
 	for _, c := range s.chains {
-		if n *= len(c.apply); n > maxStates {
+		if n *= len(c.apply); n > maxCases {
 			return n
 		}
 	}
@@ -41,7 +53,7 @@ func (s *space) state(n int) []int {
 	return out
 }
 
-// below reports whether a opens no more than b in any chain.
+// below reports whether a stands no further on than b in any chain.
 func below(a, b []int) bool {
 	for i := range a {
 		if a[i] > b[i] {
@@ -51,9 +63,12 @@ func below(a, b []int) bool {
 	return true
 }
 
+// nobodyBooked is the id of a member that no booking can be for: it is no slug.
+const nobodyBooked MemberID = "?"
+
 // question is the state as it taps at a moment.
 func (s *space) question(state []int, at time.Time, clock Clock) Question {
-	q := Question{At: at, Clock: clock, Machine: s.id, Member: &Member{ID: "member", Practice: []Practice{{Machine: s.id, Last: at.AddDate(-100, 0, 0)}}},
+	q := Question{At: at, Clock: clock, Machine: s.id, Member: &Member{ID: nobodyBooked, Practice: []Practice{{Machine: s.id, Last: at.AddDate(-100, 0, 0)}}},
 		Supervisor: &Member{ID: "supervisor", Practice: []Practice{{Machine: s.id, Last: at, Logged: 1 << 62}}}, Card: NumberOnly, Issued: at}
 	for i, level := range state {
 		s.chains[i].apply[level](&q)
@@ -64,15 +79,59 @@ func (s *space) question(state []int, at time.Time, clock Clock) Question {
 	return q
 }
 
-// words are what is worth saying of a state.
-func (s *space) words(state []int) []string {
-	var out []string
+// words are what is worth saying of a state: what would be otherwise on another level. same reports whether what is said of the state
+// holds of another, by its number, too.
+func (s *space) words(state []int, same func(n int) bool) []Text {
+	var out []Text
+	alike := [][]int{state} // all that the words that are left out leave open
 	for i, level := range state {
-		if w := s.chains[i].words[level]; w != "" {
-			out = append(out, w)
+		c := &s.chains[i]
+		if c.words[level] == (Text{}) {
+			continue
+		}
+		first := 0
+		if c.kind == ofBadge {
+			first = 1
+		}
+		var open [][]int
+		for _, a := range alike {
+			for other := first; other < len(c.apply); other++ {
+				b := slices.Clone(a)
+				b[i] = other
+				open = append(open, b)
+			}
+		}
+		if slices.ContainsFunc(open, func(b []int) bool { return !same(s.number(b)) }) {
+			out = append(out, c.words[level])
+			continue
+		}
+		if alike = open; first == 1 {
+			out = append(out, c.whole)
 		}
 	}
 	return out
+}
+
+// number is the reverse of state.
+func (s *space) number(state []int) (n int) {
+	for i, level := range slices.Backward(state) {
+		n = n*len(s.chains[i].apply) + level
+	}
+	return n
+}
+
+// possible reports whether a state can be: whoever has used the machine today has used it lately.
+func (s *space) possible(state []int) bool {
+	shares, lately := false, true
+	for i, c := range s.chains {
+		switch c.kind {
+		case ofShare:
+			shares = shares || state[i] > 0
+		case ofUse:
+			lately = state[i] == len(c.apply)-1
+		}
+	}
+	return lately || !shares
 }
 
 // spaceOf spans what the machines, the same one under two policies, tell apart.
@@ -102,6 +161,7 @@ func spaceOf(id MachineID, machines ...*Machine) space {
 	s.supervisor(supervisor)
 	s.quotas(quotas)
 	s.circumstances(aes, cutsOf(fresh), cutsOf(answering))
+	s.bookings(machines)
 	return s
 }
 
@@ -116,16 +176,14 @@ func leaves(n Need) []Need {
 	return out
 }
 
-// cutsOf are the distinct lengths above zero, longest first.
+// cutsOf are the distinct lengths above zero, shortest first.
 func cutsOf(all []time.Duration) []time.Duration {
 	out := slices.DeleteFunc(slices.Clone(all), func(d time.Duration) bool { return d <= 0 })
 	slices.Sort(out)
-	out = slices.Compact(out)
-	slices.Reverse(out)
-	return out
+	return slices.Compact(out)
 }
 
-func (c *chain) add(word string, apply func(*Question)) {
+func (c *chain) add(word Text, apply func(*Question)) {
 	c.words, c.apply = append(c.words, word), append(c.apply, apply)
 }
 
@@ -154,26 +212,28 @@ func badgeChain(b BadgeID, needs []Need) chain {
 		ages, weakest = append(ages, n.Within, n.UsedWithin), max(weakest, n.Assurance)
 	}
 	cuts := cutsOf(ages)
-	if len(cuts) > 0 {
-		cuts = append([]time.Duration{cuts[0] + 24*time.Hour}, cuts...)
-	} else {
-		cuts = []time.Duration{0}
-	}
-	c := chain{}
-	c.add("", nothing)
-	for i, age := range cuts {
+	name := Text{string(b), string(b)}
+	c := chain{kind: ofBadge, whole: name}
+	c.add(Text{}, nothing)
+	add := func(word Text, age time.Duration) {
 		for a := int(weakest); a >= 0; a-- {
-			word := string(b)
-			if len(cuts) > 1 {
-				word += map[bool]string{true: " issued more than " + short24(cuts[min(i+1, len(cuts)-1)]) + " ago", false: " issued at most " + short24(age) + " ago"}[i == 0]
-			}
+			full := word
 			if weakest > Signed {
-				word += " (" + Assurance(a).String() + ")"
+				full = Text{word.FR + " (" + Assurance(a).String() + ")", word.EN + " (" + Assurance(a).String() + ")"}
 			}
-			c.add(word, func(q *Question) {
+			c.add(full, func(q *Question) {
 				q.Member.Holdings = append(q.Member.Holdings, Holding{Badge: b, Standing: Verified, From: q.At.Add(-age), Assurance: Assurance(a)})
 			})
 		}
+	}
+	if len(cuts) == 0 {
+		add(name, 0)
+		return c
+	}
+	longest := cuts[len(cuts)-1]
+	add(Text{name.FR + " émis il y a plus de " + short24(longest), name.EN + " issued more than " + short24(longest) + " ago"}, longest+24*time.Hour)
+	for _, age := range slices.Backward(cuts) {
+		add(Text{name.FR + " émis il y a au plus " + short24(age), name.EN + " issued at most " + short24(age) + " ago"}, age)
 	}
 	return c
 }
@@ -200,18 +260,18 @@ func (s *space) practice(needs []Need) {
 		used, logged = append(used, n.UsedWithin), append(logged, n.Hours)
 	}
 	if cuts := cutsOf(used); len(cuts) > 0 {
-		c := chain{}
-		c.add("", nothing)
-		for _, d := range cuts {
-			c.add("used at most "+short24(d)+" ago", func(q *Question) { q.Member.Practice[0].Last = q.At.Add(-d) })
+		c := chain{kind: ofUse}
+		c.add(Text{}, nothing)
+		for _, d := range slices.Backward(cuts) {
+			c.add(Text{"machine utilisée il y a au plus " + short24(d), "used at most " + short24(d) + " ago"}, func(q *Question) { q.Member.Practice[0].Last = q.At.Add(-d) })
 		}
 		s.chains = append(s.chains, c)
 	}
 	if cuts := cutsOf(logged); len(cuts) > 0 {
 		c := chain{}
-		c.add("", nothing)
-		for _, d := range slices.Backward(cuts) {
-			c.add(short24(d)+" logged", func(q *Question) { q.Member.Practice[0].Logged = d })
+		c.add(Text{}, nothing)
+		for _, d := range cuts {
+			c.add(Text{short24(d) + " de pratique", short24(d) + " logged"}, func(q *Question) { q.Member.Practice[0].Logged = d })
 		}
 		s.chains = append(s.chains, c)
 	}
@@ -225,58 +285,85 @@ func (s *space) supervisor(needs []Need) {
 	}
 	slices.Sort(all)
 	for _, b := range slices.Compact(all) {
-		c := chain{}
-		c.add("", nothing)
-		c.add("a supervisor with "+string(b), func(q *Question) {
+		c := chain{kind: ofBadge, whole: Text{"un superviseur qui a " + string(b), "a supervisor with " + string(b)}}
+		c.add(Text{}, nothing)
+		c.add(c.whole, func(q *Question) {
 			q.Supervisor.Holdings = append(q.Supervisor.Holdings, Holding{Badge: b, Standing: Verified, From: q.At})
 		})
 		s.chains = append(s.chains, c)
 	}
 }
 
-// quotas adds chains for the time used: as much as each quota, the greatest first, then none.
+// quotas adds chains for the time used: none, then as much as each quota. Whoever has used the machine today did so just now: that
+// is practice as well.
 func (s *space) quotas(all []Quota) {
 	var day, week []time.Duration
 	for _, q := range all {
 		day, week = append(day, q.Day), append(week, q.Week)
 	}
-	add := func(cuts []time.Duration, of string, set func(*Practice, time.Duration)) {
+	add := func(cuts []time.Duration, of Text, set func(*Practice, time.Duration)) {
 		if len(cuts) == 0 {
 			return
 		}
-		c := chain{}
+		c := chain{kind: ofShare}
+		c.add(Text{}, nothing)
 		for _, d := range cuts {
-			c.add(short24(d)+" used this "+of, func(q *Question) { q.Member.Practice[0].Last = q.At; set(&q.Member.Practice[0], d) })
+			c.add(Text{short24(d) + of.FR, short24(d) + of.EN}, func(q *Question) { q.Member.Practice[0].Last = q.At; set(&q.Member.Practice[0], d) })
 		}
-		c.add("", nothing)
 		s.chains = append(s.chains, c)
 	}
-	add(cutsOf(day), "day", func(p *Practice, d time.Duration) { p.Day = d })
-	add(cutsOf(week), "week", func(p *Practice, d time.Duration) { p.Week = d })
+	add(cutsOf(day), Text{" d’utilisation ce jour", " used this day"}, func(p *Practice, d time.Duration) { p.Day = d })
+	add(cutsOf(week), Text{" d’utilisation cette semaine", " used this week"}, func(p *Practice, d time.Duration) { p.Week = d })
 }
 
 func (s *space) circumstances(aes bool, fresh, answering []time.Duration) {
 	if aes {
 		c := chain{}
-		c.add("a card of which only the number is known", nothing)
-		c.add("", func(q *Question) { q.Card = AES })
+		c.add(Text{}, func(q *Question) { q.Card = AES })
+		c.add(Text{"une carte dont on ne connaît que le numéro", "a card of which only the number is known"}, nothing)
 		s.chains = append(s.chains, c)
 	}
 	if len(fresh) > 0 {
 		c := chain{}
-		c.add("a bundle older than "+short24(fresh[0]), func(q *Question) { q.Issued = q.At.Add(-fresh[0] - time.Second) })
-		for _, d := range fresh[1:] {
-			c.add("a bundle older than "+short24(d), func(q *Question) { q.Issued = q.At.Add(-d - time.Second) })
+		c.add(Text{}, nothing)
+		for _, d := range fresh {
+			c.add(Text{"un bundle de plus de " + short24(d), "a bundle older than " + short24(d)}, func(q *Question) { q.Issued = q.At.Add(-d - time.Second) })
 		}
-		c.add("", nothing)
 		s.chains = append(s.chains, c)
 	}
 	if len(answering) > 0 {
 		c := chain{}
+		c.add(Text{}, nothing)
 		for _, n := range answering {
-			c.add(fmt.Sprintf("a supervisor who answers for %d already", n), func(q *Question) { q.Answering = int(n) })
+			c.add(Text{fmt.Sprintf("un superviseur qui répond déjà de %d", n), fmt.Sprintf("a supervisor who answers for %d already", n)}, func(q *Question) { q.Answering = int(n) })
 		}
-		c.add("", nothing)
 		s.chains = append(s.chains, c)
 	}
+}
+
+// bookings adds a chain for who has booked the machine: nobody that taps, and whoever it is that has.
+func (s *space) bookings(machines []*Machine) {
+	var lists [][]Booking
+	for _, m := range machines {
+		if b := bookingsOf(m); len(b) > 0 {
+			lists = append(lists, b)
+		}
+	}
+	if len(lists) == 0 {
+		return
+	}
+	words := []Text{{"qui l’a réservée", "who has booked it"}}
+	if len(lists) == 2 && !slices.EqualFunc(lists[0], lists[1], sameBooking) {
+		words = []Text{{"qui l’avait réservée avant", "who had booked it before"}, {"qui l’a réservée désormais", "who has booked it now"}}
+	}
+	c := chain{}
+	c.add(Text{"qui ne l’a pas réservée", "who has not booked it"}, nothing)
+	for i, w := range words {
+		c.add(w, func(q *Question) {
+			if b := underWay(lists[i], q.At); b != nil {
+				q.Member.ID = b.For
+			}
+		})
+	}
+	s.chains = append(s.chains, c)
 }

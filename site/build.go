@@ -47,6 +47,7 @@ func (s *Site) Build(o Order) (*Built, error) {
 	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, web: &used{from: s.Web, found: map[string][]byte{}}, Members: len(s.Members),
 		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
 	b.chunk(wire.PolicyChunk, s.text)
+	b.bookings(s, o.Issued)
 	if err := b.status(s, o.Issued); err != nil {
 		return nil, err
 	}
@@ -70,6 +71,17 @@ func (s *Site) Build(o Order) (*Built, error) {
 	var err error
 	b.Signed, err = wire.SignManifest(b.Manifest, o.Signer)
 	return b, err
+}
+
+// bookings warns of those that keep a machine for nobody. Those that are over do not matter.
+func (b *Built) bookings(s *Site, at time.Time) {
+	for _, m := range s.Policy.Machines {
+		for i, x := range m.Bookings {
+			if x.To.After(at) && !slices.ContainsFunc(s.Members, func(m Member) bool { return m.ID == x.For }) {
+				b.Warnings = append(b.Warnings, fmt.Sprintf("policy.yaml: machines.%s.bookings[%d]: there is no member %s: nobody could use the machine then", m.ID, i, x.For))
+			}
+		}
+	}
 }
 
 // bucket is a part of the roster, with its credentials.

@@ -56,12 +56,15 @@ type File struct {
 const maxFile = 1 << 20
 
 // Read reads the directory. The error holds every fault of the YAML file that stands in the way.
-func Read(dir string) (*Site, error) {
-	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
+func Read(dir string) (*Site, error) { return ReadUnder(dir, filepath.Join(dir, "policy.yaml")) }
+
+// ReadUnder reads the directory as it would be with another policy file.
+func ReadUnder(dir, policyFile string) (*Site, error) {
+	text, err := os.ReadFile(policyFile)
 	if err != nil {
 		return nil, fmt.Errorf("a site's directory holds policy.yaml, members.yaml and badges/: %w", err)
 	}
-	p, err := file.Parse(filepath.Join(dir, "policy.yaml"), text)
+	p, err := file.Parse(policyFile, text)
 	if err != nil {
 		return nil, err
 	}

@@ -188,6 +188,27 @@ func TestSiteWithoutBadgesIsRefused(t *testing.T) {
 	}
 }
 
+func TestABookingForNobodyIsSaid(t *testing.T) {
+	_, dir := example(t)
+	text, err := os.ReadFile(filepath.Join(dir, "policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	booked := strings.Replace(string(text), "    cooldown: 3m ", "    bookings: [{ from: \"2026-11-01\", to: \"2026-11-02\", for: m-gone }, { from: \"2026-12-01\", to: \"2026-12-02\", for: m-nobody }, { from: \"2026-12-02\", to: \"2026-12-03\", for: m-020dc2 }]\n    cooldown: 3m ", 1)
+	other := filepath.Join(t.TempDir(), "booked.yaml")
+	if err := os.WriteFile(other, []byte(booked), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ReadUnder(dir, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := s.Build(order(t, 1))
+	if said := strings.Join(b.Warnings, "\n"); err != nil || !strings.Contains(said, "policy.yaml: machines.laser.bookings[1]: there is no member m-nobody") || strings.Contains(said, "m-gone") || strings.Contains(said, "m-020dc2") {
+		t.Errorf("%v, %s", err, said)
+	}
+}
+
 func TestShortCardKeyIsRefused(t *testing.T) {
 	s, _ := example(t)
 	o := order(t, 1)

@@ -140,13 +140,14 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if err := keptPromises(s.Policy, rest[0], o.Issued); err != nil {
 		return err
 	}
+	if err := w.sound(s.Policy, filepath.Join(rest[0], "policy.yaml"), o.Issued); err != nil {
+		return err
+	}
 	b, err := s.Build(o)
 	if err != nil {
 		return err
 	}
-	for _, x := range b.Warnings {
-		fmt.Fprintf(w.err, "portillon: warning: %s\n", x)
-	}
+	w.warn(b.Warnings)
 	var file bytes.Buffer
 	if err := wire.WriteBundle(&file, b.Signed, b.Manifest, b.Chunk); err != nil {
 		return err
@@ -162,7 +163,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 func keptPromises(p *policy.Policy, dir string, at time.Time) error {
 	failed := len(p.Breaches(at))
 	for _, r := range policyfile.RunTests(p) {
-		if r.Problem != "" {
+		if r.Problem != (policy.Text{}) {
 			failed++
 		}
 	}
@@ -170,6 +171,24 @@ func keptPromises(p *policy.Policy, dir string, at time.Time) error {
 		return no("%s: %d of the policy's examples and rules under never: do not hold", dir, failed).hinted("portillon policy test %s says which", filepath.Join(dir, "policy.yaml"))
 	}
 	return nil
+}
+
+// sound says what policy check says of a policy. A law that is broken stops it; too many cases to try do not: nothing is wrong with them.
+func (w stdio) sound(p *policy.Policy, path string, at time.Time) error {
+	where, l := placesIn(path), environment()
+	warnings, err := p.Warnings(at)
+	for _, x := range warnings {
+		w.warn([]string{where.ofGrant(x.Machine, x.Grant) + say(l, " : ", ": ") + x.Text.In(l)})
+	}
+	if err == nil {
+		err = p.Prove(at)
+	}
+	var f *policy.Flaw
+	if errors.As(err, &f) && !f.Broken {
+		w.warn([]string{flawed(err, where, l).Error()})
+		return nil
+	}
+	return flawed(err, where, l)
 }
 
 func timeFlag(name, given string, absent time.Time) (time.Time, error) {

@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 	_ "time/tzdata" // a Pi may have no zone files
 
 	"portillon/policy"
 	"portillon/policy/file"
+	"portillon/yamlfile"
 )
 
 // readPolicy reads a policy file; all its faults are the error.
@@ -20,6 +23,49 @@ func readPolicy(path string) (*policy.Policy, error) {
 		return nil, wrong("%w", err)
 	}
 	return file.Parse(path, b)
+}
+
+// places say where in a file something stands: "policy.yaml:89: machines.laser.grants[1]".
+type places struct {
+	name string
+	root yamlfile.Node
+}
+
+func placesIn(path string) places {
+	b, _ := os.ReadFile(path) // it was read before: where it is gone, there is no line to say
+	return places{path, yamlfile.Parse(path, b).Root()}
+}
+
+// line is where a path begins, with the path: keys, and indices from 0, as in faults.
+func (p places) line(path ...any) string {
+	n, line := p.root, 0
+	for _, x := range path {
+		switch x := x.(type) {
+		case string:
+			for _, e := range n.Pairs() {
+				if e.Key == x {
+					line = e.KeyNode.Line()
+				}
+			}
+			n = n.Get(x)
+		case int:
+			if list := n.List(); x >= 0 && x < len(list) {
+				n, line = list[x], list[x].Line()
+			}
+		}
+	}
+	if line == 0 {
+		return p.name
+	}
+	return fmt.Sprintf("%s:%d: %s", p.name, line, n.Path())
+}
+
+// ofGrant is where a grant stands, or its machine.
+func (p places) ofGrant(m policy.MachineID, grant int) string {
+	if grant < 0 {
+		return p.line("machines", string(m))
+	}
+	return p.line("machines", string(m), "grants", grant)
 }
 
 func policyCheck(_ context.Context, w stdio, args []string) error {
@@ -34,19 +80,35 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	}
 	fmt.Fprintf(w.out, say(*lang, "%s : site %s, %s, %s, %s\n", "%s: site %s, %s, %s, %s\n"), rest[0], p.Site, several(len(p.Badges), "badge"),
 		several(len(p.Machines), "machine"), several(len(p.Tests), say(*lang, "exemple", "example")))
+	at := placesIn(rest[0])
 	warnings, err := p.Warnings(time.Now())
+	for _, x := range warnings {
+		fmt.Fprintf(w.out, say(*lang, "attention : %s : %s\n", "warning: %s: %s\n"), at.ofGrant(x.Machine, x.Grant), x.Text.In(*lang))
+	}
 	if err == nil {
 		err = p.Prove(time.Now())
 	}
 	if err != nil {
-		return &failure{code: 3, err: err}
-	}
-	for _, x := range warnings {
-		fmt.Fprintf(w.out, say(*lang, "attention : machines.%s.grants[%d] : %s\n", "warning: machines.%s.grants[%d]: %s\n"), x.Machine, x.Grant, x.Text.In(*lang))
+		return flawed(err, at, *lang)
 	}
 	fmt.Fprintln(w.out, say(*lang, "prouvé : un badge de plus n’enlève jamais d’accès, et une consignation arrête tous sauf les mainteneurs",
 		"proven: another badge never takes access away, and a tag stops all but maintainers"))
 	return nil
+}
+
+// flawed says what an analysis came upon, where, and what would do.
+func flawed(err error, at places, l policy.Language) error {
+	var f *policy.Flaw
+	if !errors.As(err, &f) {
+		return err // nil, most of the time
+	}
+	out := &failure{code: 3, err: fmt.Errorf(say(l, "%s : %s", "%s: %s"), at.ofGrant(f.Machine, -1), f.Text.In(l)),
+		hint: say(l, "moins de durées, de quotas ou de badges différents dans les règles d’un même rôle ; rien d’autre n’est faux dans ce fichier",
+			"fewer different ages, quotas or badges among the grants of one role; nothing else is wrong with the file")}
+	if f.Broken {
+		out.code, out.hint = 1, say(l, "la faute est à portillon, non au fichier : merci de la signaler avec ce fichier", "this is a fault of portillon, not of the file: please report it, with the file")
+	}
+	return out
 }
 
 func policyTest(_ context.Context, w stdio, args []string) error {
@@ -59,33 +121,52 @@ func policyTest(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	failed := 0
-	for _, r := range file.RunTests(p) {
-		if r.Problem == "" {
+	at, failed := placesIn(rest[0]), 0
+	for i, r := range file.RunTests(p) {
+		if r.Problem == (policy.Text{}) {
 			continue
 		}
 		failed++
-		fmt.Fprintf(w.out, "%s: %s\n", r.Test.Name, r.Problem)
+		fmt.Fprintf(w.out, say(*lang, "%s : %s\n", "%s: %s\n"), named(at.line("tests", i), r.Test.Name), r.Problem.In(*lang))
 	}
-	fmt.Fprintf(w.out, say(*lang, "%d exemples tiennent, %d non\n", "%d examples hold, %d do not\n"), len(p.Tests)-failed, failed)
+	held := len(p.Tests) - failed
+	fmt.Fprintln(w.out, say(*lang, fmt.Sprintf("%d %s, %d non", held, either(held < 2, "exemple tient", "exemples tiennent"), failed),
+		fmt.Sprintf("%d %s, %d %s", held, either(held == 1, "example holds", "examples hold"), failed, either(failed == 1, "does not", "do not"))))
 	breaches := p.Breaches(time.Now())
 	for _, b := range breaches {
-		fmt.Fprintln(w.out, breach(b, *lang))
+		fmt.Fprintln(w.out, breach(p, at, b, *lang))
 	}
-	if len(p.Never) > 0 {
-		fmt.Fprintf(w.out, say(*lang, "%d règles sous never:, %d cas contre elles\n", "%d rules under never:, %d cases against them\n"), len(p.Never), len(breaches))
+	if n, c := len(p.Never), len(breaches); n > 0 {
+		fmt.Fprintln(w.out, say(*lang, fmt.Sprintf("%s sous never:, %d cas contre %s", several(n, "règle"), c, either(n == 1, "elle", "elles")),
+			fmt.Sprintf("%s under never:, %d %s against %s", several(n, "rule"), c, either(c == 1, "case", "cases"), either(n == 1, "it", "them"))))
 	}
 	switch {
 	case failed+len(breaches) > 0:
 		return errNo
 	case len(p.Tests)+len(p.Never) == 0:
-		return (&failure{code: 3, err: fmt.Errorf("%s: nothing to try", rest[0])}).hinted("examples stand under tests:, what must never be under never:")
+		return (&failure{code: 3, err: fmt.Errorf(say(*lang, "%s : rien à essayer", "%s: nothing to try"), rest[0])}).hinted("%s",
+			say(*lang, "les exemples vont sous tests:, ce qui ne doit jamais être sous never:", "examples stand under tests:, what must never be under never:"))
 	}
 	return nil
 }
 
+func either(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
+}
+
+// named is a place, with the name that its entry may have.
+func named(place, name string) string {
+	if strings.HasSuffix(place, " "+name) {
+		return place
+	}
+	return place + " (" + name + ")"
+}
+
 // breach is a case against an invariant, for an operator.
-func breach(b policy.Breach, l policy.Language) string {
+func breach(p *policy.Policy, at places, b policy.Breach, l policy.Language) string {
 	holds := say(l, "sans badge", "with no badge")
 	for i, h := range b.Holds {
 		if i == 0 {
@@ -102,124 +183,13 @@ func breach(b policy.Breach, l policy.Language) string {
 	if b.Clock == policy.Untrusted {
 		role += say(l, ", tant que l’heure n’est pas sûre", ", while the clock is not trusted")
 	}
-	return fmt.Sprintf(say(l, "%s : sur %s, %s : %s, %s (grant %d)", "%s: at %s, %s: %s, %s (grant %d)"), b.Invariant.Name, b.Machine, holds, role, b.When, b.Grant+1)
-}
-
-// explained is what policy explain --json prints.
-type explained struct {
-	Verdict  policy.Verdict  `json:"verdict"`
-	Reasons  []reason        `json:"reasons"`
-	Decision policy.Decision `json:"decision"`
-	Sentence policy.Sentence `json:"sentence"`
-}
-
-func policyExplain(_ context.Context, w stdio, args []string) error {
-	var machine, holds, supervisor, at, card string
-	var lang *policy.Language
-	var age time.Duration
-	var tagged, asJSON bool
-	rest, err := flags(w, "policy explain", args, 1, func(fs *flag.FlagSet) {
-		fs.StringVar(&machine, "machine", "", "the machine")
-		fs.StringVar(&holds, "holds", "", "the member's badges, with commas")
-		fs.StringVar(&supervisor, "supervisor-holds", "", "the badges of the supervisor who taps, with commas")
-		fs.StringVar(&at, "at", "", "the time (RFC 3339); default: now")
-		lang = langFlag(fs)
-		fs.StringVar(&card, "card", "number", "what the card has proven: number or aes")
-		fs.DurationVar(&age, "bundle-age", 0, "how old the machine's bundle is, as 240h")
-		fs.BoolVar(&tagged, "tagged", false, "the machine is tagged out")
-		fs.BoolVar(&asJSON, "json", false, "print the whole decision as JSON")
-	})
-	if err != nil {
-		return err
+	i := 0
+	for i < len(p.Never) && p.Never[i].Name != b.Invariant.Name {
+		i++
 	}
-	p, err := readPolicy(rest[0])
-	if err != nil {
-		return err
+	because := at.ofGrant(b.Machine, b.Grant)
+	if b.Grant < 0 {
+		because += ", mode: warn"
 	}
-	if _, ok := p.Machine(policy.MachineID(machine)); !ok {
-		return wrong("--machine: the policy has no machine %q", machine).hinted("one of: %s", machineList(p))
-	}
-	q := policy.Question{Clock: policy.Trusted, Machine: policy.MachineID(machine), Tagged: tagged}
-	if q.At, err = siteTime("--at", at, p.Zone, time.Now()); err != nil {
-		return err
-	}
-	q.Issued = q.At.Add(-age)
-	if q.Card, err = policy.ParseCardStrength(card); err != nil {
-		return wrong("--card: %w", err)
-	}
-	if q.Member, err = holder(p, "--holds", "member", holds, q.At); err != nil {
-		return err
-	}
-	if supervisor != "" {
-		if q.Supervisor, err = holder(p, "--supervisor-holds", "supervisor", supervisor, q.At); err != nil {
-			return err
-		}
-	}
-	return w.explain(p, q, *lang, asJSON)
-}
-
-func (w stdio) explain(p *policy.Policy, q policy.Question, l policy.Language, asJSON bool) error {
-	d := p.Decide(q)
-	said := policy.Explain(p, q, d)
-	if asJSON {
-		out := explained{d.Verdict, []reason{}, d, said}
-		for _, c := range d.Codes() {
-			out.Reasons = append(out.Reasons, reason{Code: string(c)})
-		}
-		if err := printJSON(w.out, out); err != nil {
-			return err
-		}
-	} else {
-		w.trace(p, q, d, said.In(l))
-	}
-	if d.Verdict != policy.Allow {
-		return errNo
-	}
-	return nil
-}
-
-// trace is the answer for an operator: the sentence the member reads, then every grant.
-func (w stdio) trace(p *policy.Policy, q policy.Question, d policy.Decision, said string) {
-	fmt.Fprintf(w.out, "%s", d.Verdict)
-	if d.Role != policy.NoRole {
-		fmt.Fprintf(w.out, " as %s", d.Role)
-	}
-	fmt.Fprintf(w.out, "\n  %s\n", said)
-	for _, o := range d.Outcomes {
-		fmt.Fprintf(w.out, "  %-10s %s", o.Role, o.Verdict)
-		for i, r := range o.Missing {
-			sep := ", "
-			if i == 0 {
-				sep = ": "
-			}
-			fmt.Fprintf(w.out, "%s%s", sep, r.Code)
-			if r.Badge != "" {
-				fmt.Fprintf(w.out, " %s", r.Badge)
-			}
-		}
-		fmt.Fprintln(w.out)
-	}
-}
-
-// holder is somebody who holds badges, verified and without an end, since a year.
-func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Member, error) {
-	m := &policy.Member{ID: policy.MemberID(id)}
-	for _, b := range strings.Split(badges, ",") {
-		if b = strings.TrimSpace(b); b == "" {
-			continue
-		}
-		if _, ok := p.Badge(policy.BadgeID(b)); !ok {
-			return nil, wrong("%s: the policy has no badge %q", flag, b)
-		}
-		m.Holdings = append(m.Holdings, policy.Holding{Badge: policy.BadgeID(b), Standing: policy.Verified, From: at.AddDate(-1, 0, 0)})
-	}
-	return m, nil
-}
-
-func machineList(p *policy.Policy) string {
-	var out []string
-	for _, m := range p.Machines {
-		out = append(out, string(m.ID))
-	}
-	return strings.Join(out, ", ")
+	return fmt.Sprintf(say(l, "%s : sur %s, %s : %s, %s (%s)", "%s: at %s, %s: %s, %s (%s)"), named(at.line("never", i), b.Invariant.Name), b.Machine, holds, role, b.When, filepath.Base(because))
 }

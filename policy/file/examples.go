@@ -122,7 +122,7 @@ func (r *reader) moment(n yamlfile.Node) time.Time {
 type Result struct {
 	Test     policy.Test
 	Decision policy.Decision
-	Problem  string // empty: as expected
+	Problem  policy.Text // empty: as expected
 }
 
 // RunTests answers every example that stands in the file.
@@ -135,21 +135,23 @@ func RunTests(p *policy.Policy) []Result {
 	return out
 }
 
-func problem(t policy.Test, d policy.Decision) string {
+func problem(t policy.Test, d policy.Decision) policy.Text {
 	switch {
 	case d.Verdict != t.Expect:
-		return fmt.Sprintf("expected %v, got %v%v", t.Expect, d.Verdict, also(d))
+		fr, en := also(d)
+		return policy.Text{FR: fmt.Sprintf("attendu %v, obtenu %v%s", t.Expect, d.Verdict, fr), EN: fmt.Sprintf("expected %v, got %v%s", t.Expect, d.Verdict, en)}
 	case t.Role != policy.NoRole && d.Role != t.Role:
-		return fmt.Sprintf("expected the role %v, got %v", t.Role, d.Role)
+		return policy.Text{FR: fmt.Sprintf("attendu le rôle %v, obtenu %v", t.Role, d.Role), EN: fmt.Sprintf("expected the role %v, got %v", t.Role, d.Role)}
 	case t.Because != "" && !slices.Contains(d.Codes(), t.Because):
-		return fmt.Sprintf("expected because %v, got %v", t.Because, d.Codes())
+		return policy.Text{FR: fmt.Sprintf("attendu because %v, obtenu %v", t.Because, d.Codes()), EN: fmt.Sprintf("expected because %v, got %v", t.Because, d.Codes())}
 	}
-	return ""
+	return policy.Text{}
 }
 
-func also(d policy.Decision) string {
+// also is what a verdict came with.
+func also(d policy.Decision) (fr, en string) {
 	if d.Verdict == policy.Allow {
-		return fmt.Sprintf(" as %v", d.Role)
+		return fmt.Sprintf(" comme %v", d.Role), fmt.Sprintf(" as %v", d.Role)
 	}
-	return fmt.Sprintf(", because %v", d.Codes())
+	return fmt.Sprintf(", à cause de %v", d.Codes()), fmt.Sprintf(", because %v", d.Codes())
 }

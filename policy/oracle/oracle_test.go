@@ -140,11 +140,12 @@ func (g gen) grant(m *policy.Machine) (x policy.Grant, when, then string) {
 	}
 	x.Booked = g.IntN(6) == 0
 	if x.Role != policy.Maintainer && (x.Booked || len(m.Bookings) > 0) {
-		rule := `context.booking != "other"`
-		if x.Booked {
-			rule = `context.booking == "mine"`
+		rule := `context.booking == "mine"`
+		text := unless("("+rule+")", m.Pass&policy.PassHours != 0)
+		if !x.Booked { // what had ended when the bundle was made keeps the machine for nobody, whatever the clock shows
+			text = `(!context.trusted && context.bookingsOver || ` + unless(`(context.booking != "other")`, m.Pass&policy.PassHours != 0) + ")"
 		}
-		and = append(and, unless("("+rule+")", m.Pass&policy.PassHours != 0))
+		and = append(and, text)
 	}
 	if stale := false; m.Fresh > 0 {
 		for _, r := range m.Stale {
@@ -244,7 +245,8 @@ func request(s site, q policy.Question) types.Record {
 		"blocked": types.Boolean(q.Member.Blocked), "fault": types.Boolean(q.Fault), "tagged": types.Boolean(q.Tagged), "trusted": types.Boolean(q.Clock == policy.Trusted),
 		"card": types.Long(q.Card), "day": types.Long(local.Weekday()), "minute": types.Long(local.Hour()*60 + local.Minute()), "answering": types.Long(q.Answering),
 		"bundleAge": seconds(q.At.Sub(q.Issued)), "bundleKnown": types.Boolean(!q.Issued.IsZero()), "booking": types.String(booking(s.m, q)),
-		"member": person(s.m, q, q.Member), "usedToday": types.Long(0), "usedThisWeek": types.Long(0),
+		"bookingsOver": types.Boolean(over(s.m.Bookings, q.Issued)),
+		"member":       person(s.m, q, q.Member), "usedToday": types.Long(0), "usedThisWeek": types.Long(0),
 	}
 	sup := q.Supervisor
 	c["supervised"] = types.Boolean(sup != nil && !sup.Blocked && sup.ID != q.Member.ID)
@@ -276,6 +278,15 @@ func seconds(d time.Duration) types.Long {
 		n++
 	}
 	return n
+}
+
+func over(all []policy.Booking, at time.Time) bool {
+	for _, b := range all {
+		if at.Before(b.To) {
+			return false
+		}
+	}
+	return true
 }
 
 func booking(m *policy.Machine, q policy.Question) string {

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/policy"
+)
+
+// explained is what policy explain --json prints.
+type explained struct {
+	Verdict  policy.Verdict  `json:"verdict"`
+	Reasons  []reason        `json:"reasons"`
+	Decision policy.Decision `json:"decision"`
+	Sentence policy.Sentence `json:"sentence"`
+}
+
+// asked are the flags of policy explain: what an example under tests: can say.
+type asked struct {
+	machine, member, holds, supervisor, at, card, clock, as, used, lastUsed string
+	age, logged                                                             time.Duration
+	answering                                                               int
+	tagged, fault                                                           bool
+}
+
+func (a *asked) declare(fs *flag.FlagSet) {
+	fs.StringVar(&a.machine, "machine", "", "the machine")
+	fs.StringVar(&a.member, "member", "member", "the member's id, as bookings have it")
+	fs.StringVar(&a.holds, "holds", "", "the member's badges, with commas; issued a year ago, unless it says otherwise: laser-user/issued=2025-01-31/expires=2027-01-31/revoked")
+	fs.StringVar(&a.supervisor, "supervisor-holds", "", "the badges of the supervisor who taps, likewise")
+	fs.StringVar(&a.at, "at", "", "the time, at the site (2026-11-23T10:00) or with its offset; default: now")
+	fs.StringVar(&a.clock, "clock", "trusted", "the machine's clock: trusted or untrusted")
+	fs.StringVar(&a.card, "card", "number", "what the card has proven: number or aes")
+	fs.StringVar(&a.as, "as", "", "the role that is asked for; default: the one to start in")
+	fs.StringVar(&a.used, "used", "", "how long the member has used the machine: day=2h, week=6h, or both with a comma")
+	fs.StringVar(&a.lastUsed, "last-used", "", "when the member last used the machine; default: never, or now with --used")
+	spanFlag(fs, &a.logged, "logged", 0, "running time that the member has logged on the machine, as 10h")
+	spanFlag(fs, &a.age, "bundle-age", 0, "how old the machine's bundle is, as 31d or 240h")
+	fs.IntVar(&a.answering, "answering", 0, "how many sessions the supervisor answers for already")
+	fs.BoolVar(&a.tagged, "tagged", false, "the machine is tagged out")
+	fs.BoolVar(&a.fault, "fault", false, "the machine's relay cannot be trusted")
+}
+
+func policyExplain(_ context.Context, w stdio, args []string) error {
+	var a asked
+	var lang *policy.Language
+	var asJSON bool
+	rest, err := flags(w, "policy explain", args, 1, func(fs *flag.FlagSet) {
+		a.declare(fs)
+		lang = langFlag(fs)
+		fs.BoolVar(&asJSON, "json", false, "print the whole decision as JSON")
+	})
+	if err != nil {
+		return err
+	}
+	p, err := readPolicy(rest[0])
+	if err != nil {
+		return err
+	}
+	q, err := a.question(p)
+	if err != nil {
+		return err
+	}
+	return w.explain(p, q, *lang, asJSON)
+}
+
+func (a *asked) question(p *policy.Policy) (q policy.Question, err error) {
+	q = policy.Question{Clock: policy.Trusted, Machine: policy.MachineID(a.machine), Tagged: a.tagged, Fault: a.fault, Answering: a.answering}
+	if _, ok := p.Machine(q.Machine); !ok {
+		return q, wrong("--machine: the policy has no machine %q", a.machine).hinted("one of: %s", machineList(p))
+	}
+	if q.At, err = siteTime("--at", a.at, p.Zone, time.Now()); err != nil {
+		return q, err
+	}
+	q.Issued = q.At.Add(-a.age)
+	switch a.clock {
+	case "trusted":
+	case "untrusted":
+		q.Clock = policy.Untrusted
+	default:
+		return q, wrong("--clock: %q is not trusted or untrusted", a.clock)
+	}
+	if q.Card, err = policy.ParseCardStrength(a.card); err != nil {
+		return q, wrong("--card: %w", err)
+	}
+	if q.As, err = policy.ParseRole(a.as); err != nil {
+		return q, wrong("--as: %w", err)
+	}
+	if q.Member, err = holder(p, "--holds", a.member, a.holds, q.At); err != nil {
+		return q, err
+	}
+	if a.supervisor != "" {
+		if q.Supervisor, err = holder(p, "--supervisor-holds", "supervisor", a.supervisor, q.At); err != nil {
+			return q, err
+		}
+	}
+	here, err := a.practice(p, q)
+	q.Member.Practice = []policy.Practice{here}
+	return q, err
+}
+
+// practice is what the member has done at the machine.
+func (a *asked) practice(p *policy.Policy, q policy.Question) (policy.Practice, error) {
+	here := policy.Practice{Machine: q.Machine, Logged: a.logged}
+	var last time.Time
+	if a.used != "" {
+		last = q.At
+	}
+	var err error
+	if here.Last, err = siteTime("--last-used", a.lastUsed, p.Zone, last); err != nil {
+		return here, err
+	}
+	for _, part := range strings.Split(a.used, ",") {
+		of, text, named := strings.Cut(strings.TrimSpace(part), "=")
+		into := map[string]*time.Duration{"day": &here.Day, "week": &here.Week}[of]
+		if part == "" {
+			continue
+		}
+		if !named || into == nil {
+			return here, wrong("--used: %q is no share of a day or a week", part).hinted("--used day=2h,week=6h")
+		}
+		if *into, err = span(text); err != nil {
+			return here, wrong("--used: %w", err)
+		}
+	}
+	return here, nil
+}
+
+func (w stdio) explain(p *policy.Policy, q policy.Question, l policy.Language, asJSON bool) error {
+	d := p.Decide(q)
+	said := policy.Explain(p, q, d)
+	if asJSON {
+		out := explained{d.Verdict, []reason{}, d, said}
+		for _, c := range d.Codes() {
+			out.Reasons = append(out.Reasons, reason{Code: string(c)})
+		}
+		if err := printJSON(w.out, out); err != nil {
+			return err
+		}
+	} else {
+		w.trace(p, d, said.In(l), l)
+	}
+	if d.Verdict != policy.Allow {
+		return errNo
+	}
+	return nil
+}
+
+// trace is the answer for an operator: the sentence the member reads, then every grant. Codes and roles are words of the policy file.
+func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.Language) {
+	verdict := func(v policy.Verdict) string {
+		return say(l, [...]string{"refusé", "en attente", "autorisé"}[v], v.String())
+	}
+	fmt.Fprint(w.out, verdict(d.Verdict))
+	if d.Role != policy.NoRole {
+		fmt.Fprintf(w.out, say(l, " comme %s", " as %s"), d.Role)
+	}
+	if d.Would != d.Verdict {
+		fmt.Fprintf(w.out, say(l, " (mode: warn ; sinon : %s)", " (mode: warn; else: %s)"), verdict(d.Would))
+	}
+	fmt.Fprintf(w.out, "\n  %s\n", said)
+	for _, o := range d.Outcomes {
+		fmt.Fprintf(w.out, "  %-10s %s", o.Role, verdict(o.Verdict))
+		if all := lacking(p, o.Missing, l); len(all) > 0 {
+			fmt.Fprint(w.out, say(l, " : ", ": "), strings.Join(all, ", "))
+		}
+		fmt.Fprintln(w.out)
+	}
+}
+
+// lacking writes each code once, with its badge, and behind it which rules spoke.
+func lacking(p *policy.Policy, missing []policy.Reason, l policy.Language) []string {
+	var heads []string
+	rules := map[string][]string{}
+	for _, r := range missing {
+		head := strings.TrimSpace(string(r.Code) + " " + string(r.Badge))
+		if !slices.Contains(heads, head) {
+			heads = append(heads, head)
+		}
+		rules[head] = append(rules[head], ruleOf(p, r, l))
+	}
+	for i, head := range heads {
+		all := slices.DeleteFunc(rules[head], func(s string) bool { return s == "" })
+		if len(rules[head]) > 1 && head == string(policy.OutsideHours) && len(all) == 1 {
+			all = append([]string{say(l, "fermé", "closed")}, all...)
+		}
+		if len(all) > 0 {
+			heads[i] += " (" + strings.Join(slices.Compact(all), say(l, " ; ", "; ")) + ")"
+		}
+	}
+	return heads
+}
+
+// ruleOf says which rule spoke, where a code has several.
+func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
+	switch r.Kind {
+	case policy.OfAge:
+		return say(l, "âge du badge", "the badge's age")
+	case policy.OfPractice:
+		return say(l, "dernière utilisation", "last use")
+	case policy.NotYet:
+		return say(l, "pas encore valable", "not valid yet")
+	case policy.OldStatus:
+		return say(l, "statut trop ancien", "status too old")
+	case policy.WeakAssurance:
+		return say(l, "preuve trop faible", "proof too weak")
+	case policy.WeakCard:
+		return say(l, "carte : un numéro seul", "card: a number only")
+	case policy.OfDay:
+		return say(l, "jour", "day")
+	case policy.OfWeek:
+		return say(l, "semaine", "week")
+	case policy.Booked:
+		return say(l, "réservée par quelqu’un d’autre jusqu’au ", "booked by somebody else until ") + r.At.In(p.Zone).Format("2006-01-02 15:04")
+	case policy.NotBooked:
+		return say(l, "sans réservation à son nom", "no booking of their own")
+	case policy.BusySupervisor:
+		return say(l, "répond déjà d’assez de sessions", "answers for enough sessions already")
+	}
+	return ""
+}
+
+// holder is somebody who holds badges, verified and without an end, since a year, unless the badge says otherwise.
+func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Member, error) {
+	m := &policy.Member{ID: policy.MemberID(id)}
+	for _, text := range strings.Split(badges, ",") {
+		parts := strings.Split(strings.TrimSpace(text), "/")
+		if parts[0] == "" {
+			continue
+		}
+		h := policy.Holding{Badge: policy.BadgeID(parts[0]), Standing: policy.Verified, From: at.AddDate(-1, 0, 0)}
+		if _, ok := p.Badge(h.Badge); !ok {
+			return nil, wrong("%s: the policy has no badge %q", flag, h.Badge)
+		}
+		for _, x := range parts[1:] {
+			var err error
+			switch key, value, _ := strings.Cut(x, "="); key {
+			case "issued":
+				h.From, err = siteTime(flag+": issued", value, p.Zone, time.Time{})
+			case "expires":
+				h.Until, err = siteTime(flag+": expires", value, p.Zone, time.Time{})
+			case "revoked":
+				h.Standing = policy.Revoked
+			default:
+				err = wrong("%s: %q says nothing of a badge", flag, x).hinted("%s/issued=2025-01-31/expires=2027-01-31/revoked", h.Badge)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		m.Holdings = append(m.Holdings, h)
+	}
+	return m, nil
+}
+
+func machineList(p *policy.Policy) string {
+	var out []string
+	for _, m := range p.Machines {
+		out = append(out, string(m.ID))
+	}
+	return strings.Join(out, ", ")
+}

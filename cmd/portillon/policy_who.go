@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon/roster"
+	"portillon/policy"
+	"portillon/site"
+	"portillon/wire"
+)
+
+// believed is a site as a machine believes it, under a policy: built into a bundle, with keys of the moment, and loaded as a daemon
+// loads it. The warnings are of what does not count.
+func believed(dir, policyFile string, at time.Time) (*roster.Roster, []string, error) {
+	s, err := site.ReadUnder(dir, policyFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-who")
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err1 := note.NewSigner(skey)
+	verifier, err2 := note.NewVerifier(vkey)
+	card := make([]byte, 32)
+	rand.Read(card) // never fails
+	built, err3 := s.Build(site.Order{Version: 1, Issued: at, Expires: at.Add(time.Hour), Signer: signer, CardKey: card})
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, nil, err
+	}
+	tmp, err := os.MkdirTemp("", "portillon-who-")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer os.RemoveAll(tmp)
+	store := wire.Store{Dir: tmp, Site: s.Policy.Site, Keys: note.VerifierList(verifier)}
+	m, err := store.Install(built.Signed, built.Chunk, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := roster.Load(store, m, roster.Options{CardKey: card, Now: at})
+	return r, built.Warnings, err
+}
+
+// may is what a member may do at a machine.
+type may struct {
+	Member  policy.MemberID  `json:"member"`
+	Name    string           `json:"name"`
+	Machine policy.MachineID `json:"machine"`
+	Alone   []policy.Role    `json:"alone,omitempty"`
+	With    []policy.Role    `json:"with_supervisor,omitempty"`
+	Missing []policy.Code    `json:"missing,omitempty"` // where there is no role
+}
+
+func policyWho(_ context.Context, w stdio, args []string) error {
+	var machine, at string
+	var asJSON bool
+	var lang *policy.Language
+	rest, err := flags(w, "policy who", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&machine, "machine", "", "the machine; default: every one")
+		fs.StringVar(&at, "at", "", "the time, at the site (2026-11-23T10:00) or with its offset; default: now")
+		fs.BoolVar(&asJSON, "json", false, "print the answer as JSON")
+		lang = langFlag(fs)
+	})
+	if err != nil {
+		return err
+	}
+	zone := time.UTC
+	if p, err := readPolicy(filepath.Join(rest[0], "policy.yaml")); err == nil { // what is wrong with it is said below
+		zone = p.Zone
+	}
+	when, err := siteTime("--at", at, zone, time.Now())
+	if err != nil {
+		return err
+	}
+	r, warnings, err := believed(rest[0], filepath.Join(rest[0], "policy.yaml"), when)
+	if err != nil {
+		return err
+	}
+	w.warn(warnings)
+	if _, ok := r.Policy.Machine(policy.MachineID(machine)); machine != "" && !ok {
+		return wrong("--machine: the policy has no machine %q", machine).hinted("one of: %s", machineList(r.Policy))
+	}
+	all := who(r, policy.MachineID(machine), when)
+	if asJSON {
+		return printJSON(w.out, all)
+	}
+	return w.who(r.Policy, all, *lang)
+}
+
+// warn says what does not count: somebody may be missing for it.
+func (w stdio) warn(warnings []string) {
+	for _, x := range warnings {
+		fmt.Fprintf(w.err, "portillon: warning: %s\n", x)
+	}
+}
+
+// who answers for every member at the machine, or at all.
+func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
+	all := []may{}
+	var members []*policy.Member
+	var names []string
+	for p := range r.Everyone() {
+		members, names = append(members, p.Member), append(names, p.Name)
+	}
+	for i := range r.Policy.Machines {
+		m := &r.Policy.Machines[i]
+		if only != "" && m.ID != only {
+			continue
+		}
+		for i, s := range r.Policy.Who(m.ID, members, at) {
+			x := may{Member: s.Member.ID, Name: names[i], Machine: m.ID, Alone: s.Alone.Roles(), With: s.Supervised.Roles()}
+			if s.Alone|s.Supervised == 0 {
+				x.Missing = r.Policy.Decide(policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: s.Member, Card: policy.AES, Issued: at}).Codes()
+			}
+			all = append(all, x)
+		}
+	}
+	return all
+}
+
+// who prints a table: those who may, by machine; the others are counted.
+func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
+	found := false
+	for _, m := range p.Machines {
+		none := 0
+		var lines []string
+		for _, x := range all {
+			switch {
+			case x.Machine != m.ID:
+			case len(x.Alone)+len(x.With) == 0:
+				none++
+			default:
+				lines = append(lines, fmt.Sprintf("  %-24s %-10s %s", x.Name, x.Member, roleWords(x, l)))
+			}
+		}
+		if len(lines)+none == 0 {
+			continue
+		}
+		found = found || len(lines) > 0
+		fmt.Fprintf(w.out, "%s\n%s", m.ID, strings.Join(append(lines, ""), "\n"))
+		fmt.Fprintf(w.out, say(l, "  et %d sans accès\n", "  and %d who may not\n"), none)
+	}
+	if !found {
+		return errNo
+	}
+	return nil
+}
+
+func roleWords(x may, l policy.Language) string {
+	var out []string
+	for _, r := range x.Alone {
+		out = append(out, r.String())
+	}
+	for _, r := range x.With {
+		out = append(out, r.String()+say(l, " avec un superviseur", " with a supervisor"))
+	}
+	return strings.Join(out, ", ")
+}

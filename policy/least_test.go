@@ -1,0 +1,223 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// compared is what Compare says of a change to one machine.
+func compared(t *testing.T, before, after func(*Machine)) string {
+	t.Helper()
+	changes, err := Compare(ruled(t, before), ruled(t, after), monday)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return say(changes)
+}
+
+func december(t *testing.T, who MemberID) []Booking {
+	return []Booking{{wall(t, "2026-12-01 00:00"), wall(t, "2026-12-05 00:00"), who}}
+}
+
+func TestCircumstancesThatDoNotMatterAreLeftOut(t *testing.T) {
+	busy := func(m *Machine) {
+		m.Card, m.Fresh, m.Stale = AES, 30*days, []Role{Maintainer}
+		m.Grants[1].Learners, m.Grants[1].Quota = 1, Quota{Day: 3 * time.Hour, Week: 6 * time.Hour}
+		m.Grants[0].Needs = Need{Badge: "user", Within: 365 * days, UsedWithin: 90 * days, Assurance: Attested}
+	}
+	for name, c := range map[string]struct {
+		before, after func(*Machine)
+		want          string
+	}{
+		"a grant of a badge alone": {busy, func(m *Machine) {
+			busy(m)
+			m.Grants = append(m.Grants, Grant{Role: Mentor, Needs: Need{Badge: "mentor"}})
+		}, "gains mentor alone=true with mentor"},
+		"a badge of any age": {busy, func(m *Machine) {
+			busy(m)
+			m.Grants = append(m.Grants, Grant{Role: Host, Needs: Need{Badge: "user", Assurance: Attested}})
+		}, "gains host alone=true with user"},
+		"a stronger card":  {func(*Machine) {}, func(m *Machine) { m.Card, m.Grants = AES, m.Grants[:1] }, "loses user alone=true with user+a card of which only the number is known; loses learner alone=false with first+a supervisor with mentor; loses maintainer alone=true with maintainer"},
+		"a longer session": {busy, func(m *Machine) { busy(m); m.Grants[2].Session.Max = time.Hour }, "0s→1h0m0s maintainer alone=true with maintainer"},
+		"how recent, where it is asked": {func(m *Machine) { busy(m); m.Grants[0].Needs.UsedWithin = 0 }, func(m *Machine) { busy(m); m.Grants[0].Needs.UsedWithin, m.Grants[0].Needs.Within = 0, 30*days },
+			"loses user alone=true with user issued at most 365d ago (attested)"},
+	} {
+		got := strings.Split(compared(t, c.before, c.after), "; ")
+		for _, want := range strings.Split(c.want, "; ") {
+			found := false
+			for _, g := range got {
+				found = found || g == want
+			}
+			if !found {
+				t.Errorf("%s: no %q in\n%s", name, want, strings.Join(got, "\n"))
+			}
+		}
+	}
+}
+
+func TestABookingThatChangesHandsIsAChange(t *testing.T) {
+	booked := func(who MemberID) func(*Machine) {
+		return func(m *Machine) { m.Grants[0].Booked, m.Bookings = true, december(t, who) }
+	}
+	want := "gains user alone=true with user+who has booked it now when 2026-12-01 00:00 – 2026-12-05 00:00; loses user alone=true with user+who had booked it before when 2026-12-01 00:00 – 2026-12-05 00:00"
+	if got := compared(t, booked("m-1"), booked("m-2")); !strings.HasSuffix(got, want) {
+		t.Errorf("got %s", got)
+	}
+	if got := compared(t, booked("m-1"), booked("m-1")); got != "" {
+		t.Errorf("the same booking: %s", got)
+	}
+	moved := func(m *Machine) {
+		m.Grants[0].Booked, m.Bookings = true, []Booking{{wall(t, "2026-12-02 10:00"), wall(t, "2026-12-02 12:00"), "m-1"}}
+	}
+	if got := compared(t, booked("m-1"), moved); strings.Contains(got, "untrusted") || !strings.HasSuffix(got, "loses user alone=true with user+who had booked it before when 2026-12-01 00:00 – 2026-12-02 10:00, 2026-12-02 12:00 – 2026-12-05 00:00") {
+		t.Errorf("a shorter booking: %s", got)
+	}
+}
+
+func TestWhatABookingGivesIsSaid(t *testing.T) {
+	now := func(m *Machine) { m.Bookings = december(t, "m-1") }
+	got := compared(t, func(*Machine) {}, func(m *Machine) {
+		now(m)
+		m.Grants = append(m.Grants, Grant{Role: Host, Needs: Need{Badge: "first"}, Booked: true})
+	})
+	for _, want := range []string{
+		"gains host alone=true with first+who has booked it when 2026-12-01 00:00 – 2026-12-05 00:00",
+		"loses user alone=true with user+who has not booked it when 2026-12-01 00:00 – 2026-12-05 00:00",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, strings.ReplaceAll(got, "; ", "\n"))
+		}
+	}
+	if want := "loses user alone=true with user clock untrusted"; strings.Count(got, "user clock untrusted") != 1 || !strings.Contains(got, want) {
+		t.Errorf("no %q in\n%s", want, strings.ReplaceAll(got, "; ", "\n"))
+	}
+	// what somebody else's booking does not touch is said without it
+	hours := func(s string) func(*Machine) { return func(m *Machine) { now(m); m.Grants[0].Hours = mustHours(s) } }
+	got = compared(t, hours("Mo-Fr 09:00-20:00"), hours("Mo-Fr 09:00-21:00"))
+	if want := "gains user alone=true with user when Mo-Fr 20:00-21:00; gains user alone=true with user+who has booked it when 2026-12-01 – 2026-12-04 20:00-21:00"; got != want {
+		t.Errorf("longer hours: %s", got)
+	}
+}
+
+// Many bookings of the same hours, by whomever, are few cases: a booking system may write hundreds.
+func TestManyBookingsAreFewCases(t *testing.T) {
+	many := func(m *Machine) {
+		for i := range 300 {
+			at := wall(t, "2026-11-24 18:00").AddDate(0, 0, i)
+			m.Bookings = append(m.Bookings, Booking{at, at.Add(time.Duration(1+i%2) * time.Hour), MemberID("m-" + string(rune('a'+i%26)))})
+		}
+	}
+	p, q := ruled(t, many), ruled(t, func(m *Machine) { many(m); m.Grants[0].Booked = true })
+	c, err := newComparison("m", NoRole, p, q, monday)
+	if err != nil || len(c.slots) > 40 {
+		t.Errorf("%v, %d slots", err, len(c.slots))
+	}
+}
+
+// Whoever has used the machine today has practised: another badge is compared with no badge, not with no use.
+func TestTheProofComparesCasesThatDifferInBadgesAlone(t *testing.T) {
+	p := ruled(t, func(m *Machine) {
+		m.Grants[0].Needs.UsedWithin = 90 * days
+		m.Grants[1].Quota = Quota{Day: 2 * time.Hour, Week: 6 * time.Hour}
+	})
+	if err := p.Prove(monday); err != nil {
+		t.Error(err)
+	}
+	got := compared(t, func(m *Machine) { *m = *ruled(t, func(*Machine) {}).machines["m"].Machine }, func(m *Machine) { *m = p.Machines[0] })
+	if strings.Contains(got, "user issued more than 90d ago+2h") {
+		t.Errorf("use that is no practice: %s", got)
+	}
+}
+
+func TestUseTodayIsPracticeInEveryCase(t *testing.T) {
+	quota := func(m *Machine) { m.Grants[0].Quota = Quota{Day: 2 * time.Hour} }
+	got := compared(t, quota, func(m *Machine) { quota(m); m.Grants[0].Needs.UsedWithin = 90 * days })
+	if got != "loses user alone=true with user issued more than 90d ago" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// Nobody has used the machine today and never: such a case would say twice what practice gives.
+func TestNobodyHasUsedAMachineTodayAndNever(t *testing.T) {
+	two := func(n Need) func(*Machine) {
+		return func(m *Machine) {
+			m.Grants[0].Needs, m.Grants[0].Quota = n, Quota{Day: 2 * time.Hour}
+			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "maintainer"}, Quota: Quota{Day: time.Hour}})
+		}
+	}
+	got := compared(t, two(Need{Badge: "user", Within: 30 * days}), two(Need{Badge: "user", UsedWithin: 90 * days}))
+	if !strings.Contains(got, "gains user alone=true with user issued more than 90d ago+used at most 90d ago") || strings.Contains(got, "this day") {
+		t.Errorf("got %s", strings.ReplaceAll(got, "; ", "\n"))
+	}
+}
+
+// Of a machine that lets everybody in, the session is the longest that a user may have.
+func TestModeWarnHasTheLimitsOfUsers(t *testing.T) {
+	warn := func(m *Machine) { m.Mode = Warn }
+	if got := compared(t, warn, func(m *Machine) { warn(m); m.Grants[0].Session.Max = 5 * time.Hour }); got != "2h0m0s→5h0m0s user alone=true with " {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestDaysThatAreNoWeekdaysAreListed(t *testing.T) {
+	d := func(days ...int) (out []Date) {
+		for _, x := range days {
+			out = append(out, Date{2026, time.December, x})
+		}
+		return out
+	}
+	for want, days := range map[string][]Date{
+		"2026-12-01, 2026-12-02":                             d(1, 2),
+		"2026-12-01 – 2026-12-03, 2026-12-05":                d(1, 2, 3, 5),
+		"2026-12-01, 2026-12-03, 2026-12-05 – 2026-12-07, …": d(1, 3, 5, 6, 7, 9),
+	} {
+		if got := daysInWords(days); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestExceptIsSaidWhereItIsShorter(t *testing.T) {
+	for want, c := range map[[2]string]struct{ when, except []string }{
+		{"", ""}: {},
+		{", Mo 09:00-10:00; Tu 09:00-10:00", ", Mo 09:00-10:00; Tu 09:00-10:00"}:                     {when: []string{"Mo 09:00-10:00", "Tu 09:00-10:00"}},
+		{", sauf Su 00:00-24:00", ", except Su 00:00-24:00"}:                                         {except: []string{"Su 00:00-24:00"}},
+		{", a; a; a; a; a; a; a; a; et 2 autres fois", ", a; a; a; a; a; a; a; a; and 2 more times"}: {when: strings.Split("aaaaaaaaaa", "")},
+	} {
+		if got := [2]string{WhenInWords(c.when, c.except, French), WhenInWords(c.when, c.except, English)}; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// While the clock is not trusted it is not known who has booked the machine, but what had ended when the bundle was made is over.
+func TestABookingOfThePastClosesNoMachineWithoutAClock(t *testing.T) {
+	issued := monday
+	for name, c := range map[string]struct {
+		bookings []Booking
+		booked   bool
+		issued   time.Time
+		clock    Clock
+		want     string
+	}{
+		"none":                          {nil, false, issued, Untrusted, "allow"},
+		"over before the bundle":        {[]Booking{{issued.Add(-2 * time.Hour), issued, "m-9"}}, false, issued, Untrusted, "allow"},
+		"over, but not for a bundle":    {[]Booking{{issued.Add(-2 * time.Hour), issued.Add(1), "m-9"}}, false, issued, Untrusted, "deny clock-untrusted"},
+		"one over, one to come":         {[]Booking{{issued.Add(-2 * time.Hour), issued.Add(-time.Hour), "m-9"}, {issued.Add(time.Hour), issued.Add(2 * time.Hour), "m-9"}}, false, issued, Untrusted, "deny clock-untrusted"},
+		"nobody knows how old it is":    {[]Booking{{issued.Add(-2 * time.Hour), issued, "m-9"}}, false, time.Time{}, Untrusted, "deny clock-untrusted"},
+		"over, but only by booking":     {[]Booking{{issued.Add(-2 * time.Hour), issued, "m-1"}}, true, issued, Untrusted, "deny clock-untrusted"},
+		"a clock tells":                 {[]Booking{{issued.Add(-2 * time.Hour), issued.Add(time.Hour), "m-9"}}, false, issued.Add(9 * time.Hour), Trusted, "deny outside-hours"},
+		"a clock tells that it is over": {[]Booking{{issued.Add(-2 * time.Hour), issued, "m-9"}}, false, time.Time{}, Trusted, "allow"},
+	} {
+		p := ruled(t, func(m *Machine) { m.Bookings, m.Grants[0].Booked = c.bookings, c.booked })
+		d := p.Decide(Question{At: monday, Clock: c.clock, Machine: "m", Member: bearer("user"), As: User, Issued: c.issued})
+		got := d.Verdict.String()
+		for _, code := range d.Codes() {
+			got += " " + string(code)
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,251 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+	"time"
+)
+
+// times is a set of slots.
+type times []uint64
+
+func (t times) set(i int)      { t[i/64] |= 1 << (i % 64) }
+func (t times) has(i int) bool { return t != nil && t[i/64]&(1<<(i%64)) != 0 }
+
+func (t times) count() (n int) {
+	for _, w := range t {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// without is t but for what is in o.
+func (t times) without(o times) times {
+	out := slices.Clone(t)
+	for i := range o {
+		out[i] &^= o[i]
+	}
+	return out
+}
+
+func (t times) and(o times) times { return t.without(t.without(o)) }
+
+// within reports whether all of t is in o.
+func (t times) within(o times) bool { return t.without(o).count() == 0 }
+
+// year is a year that is cut into slots.
+type year []slot
+
+func (y year) none() times { return make(times, len(y)/64+1) }
+
+// when is a set of slots in words: when it is or, where that is shorter, when it is not. Of all slots it says nothing.
+func (y year) when(t times) (in, except []string) {
+	var yes, not []slot
+	for i, s := range y {
+		if t.has(i) {
+			yes = append(yes, s)
+		} else {
+			not = append(not, s)
+		}
+	}
+	if len(not) == 0 {
+		return nil, nil
+	}
+	in, except = spans(yes), spans(not)
+	if len(except) < len(in) || len(except) == len(in) && minutes(not) < minutes(yes) {
+		return nil, except
+	}
+	return in, nil
+}
+
+func minutes(slots []slot) (n int) {
+	for _, s := range slots {
+		n += (s.to - s.from) * len(s.days)
+	}
+	return n
+}
+
+// hours is how much of a set of slots lies in the seven days from a day on, in hours, rounded.
+func (y year) hours(t times, from Date) int {
+	minutes := 0
+	for i, s := range y {
+		for _, d := range s.days {
+			if n := d.number() - from.number(); t.has(i) && n >= 0 && n < 7 {
+				minutes += s.to - s.from
+			}
+		}
+	}
+	return (minutes + 30) / 60
+}
+
+// spans are slots in words: hours of weekdays first, then those of some dates.
+func spans(slots []slot) []string {
+	byTimes := map[span][]Date{}
+	for d, list := range byDay(slots) {
+		for _, s := range list {
+			byTimes[s] = append(byTimes[s], d)
+		}
+	}
+	var weekly, dated []slot
+	for s, days := range byTimes {
+		slices.SortFunc(days, func(a, b Date) int { return cmp.Compare(a.all(), b.all()) })
+		x := slot{from: s.from, to: s.to, days: days}
+		if whole := wholeWeekdays(days); len(whole) > 0 {
+			weekly = append(weekly, x)
+		} else {
+			dated = append(dated, x)
+		}
+	}
+	slices.SortFunc(weekly, func(a, b slot) int {
+		return cmp.Or(slices.Index(weekOrder, wholeWeekdays(a.days)[0])-slices.Index(weekOrder, wholeWeekdays(b.days)[0]), a.from-b.from, a.to-b.to)
+	})
+	var out []string
+	for _, s := range weekly {
+		out = append(out, s.span())
+	}
+	return append(out, onDates(dated)...)
+}
+
+// byDay are the hours that slots take of each day: those that touch are one.
+func byDay(slots []slot) map[Date][]span {
+	out := map[Date][]span{}
+	for _, s := range slots {
+		for _, d := range s.days {
+			out[d] = append(out[d], span{s.from, s.to})
+		}
+	}
+	for d, list := range out {
+		slices.SortFunc(list, func(a, b span) int { return a.from - b.from })
+		merged := list[:1]
+		for _, s := range list[1:] {
+			if last := &merged[len(merged)-1]; last.to == s.from {
+				last.to = s.to
+			} else {
+				merged = append(merged, s)
+			}
+		}
+		out[d] = merged
+	}
+	return out
+}
+
+// onDates are hours of dates. What goes on over midnight is one stretch: "2026-12-01 00:00 – 2026-12-05 00:00".
+func onDates(slots []slot) []string {
+	type stretch struct{ from, to int } // in minutes
+	var all []stretch
+	for _, s := range slots {
+		for _, d := range s.days {
+			all = append(all, stretch{d.number()*day + s.from, d.number()*day + s.to})
+		}
+	}
+	slices.SortFunc(all, func(a, b stretch) int { return a.from - b.from })
+	var long, short []string
+	byTimes := map[span][]Date{}
+	var order []span
+	for i := 0; i < len(all); i++ {
+		x := all[i]
+		for ; i+1 < len(all) && all[i+1].from == x.to; i++ {
+			x.to = all[i+1].to
+		}
+		if x.from/day != (x.to-1)/day {
+			long = append(long, minuteInWords(x.from)+" – "+minuteInWords(x.to))
+			continue
+		}
+		s := span{x.from % day, x.to - x.from/day*day}
+		if byTimes[s] == nil {
+			order = append(order, s)
+		}
+		byTimes[s] = append(byTimes[s], dateOf(x.from/day))
+	}
+	for _, s := range order {
+		short = append(short, slot{from: s.from, to: s.to, days: byTimes[s]}.span())
+	}
+	return append(long, short...)
+}
+
+// minuteInWords is a minute that is counted from 1970, on the wall.
+func minuteInWords(n int) string {
+	return fmt.Sprintf("%s %02d:%02d", dateOf(n/day), n%day/60, n%60)
+}
+
+// number counts days from 1970; dateOf is its reverse.
+func (d Date) number() int {
+	return int(time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Unix() / (24 * 60 * 60))
+}
+
+func dateOf(number int) Date { return Date{1970, time.January, 1}.plus(number) }
+
+func (s span) String() string {
+	return fmt.Sprintf("%02d:%02d-%02d:%02d", s.from/60, s.from%60, s.to/60, s.to%60)
+}
+
+// daysInWords is "Mo-Fr" for days of a year that are all the Mondays to Fridays but a few, or the first dates.
+func daysInWords(days []Date) string {
+	if whole := wholeWeekdays(days); len(whole) > 0 {
+		return ranges(whole)
+	}
+	var out []string
+	for i := 0; i < len(days); i++ {
+		if len(out) == 3 {
+			return strings.Join(append(out, "…"), ", ")
+		}
+		j := i
+		for j+1 < len(days) && days[j+1] == days[j].plus(1) {
+			j++
+		}
+		if j-i < 2 {
+			out = append(out, days[i].String())
+			continue
+		}
+		out = append(out, days[i].String()+" – "+days[j].String())
+		i = j
+	}
+	return strings.Join(out, ", ")
+}
+
+var weekOrder = []string{"Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"}
+
+// wholeWeekdays are those that days of a year are more than half the times, in their order.
+func wholeWeekdays(days []Date) (out []string) {
+	var on [7]int
+	for _, d := range days {
+		on[d.weekday()]++
+	}
+	for _, wd := range []time.Weekday{1, 2, 3, 4, 5, 6, 0} {
+		if on[wd] >= 26 {
+			out = append(out, weekdays[wd])
+		}
+	}
+	return out
+}
+
+func (d Date) weekday() time.Weekday {
+	return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Weekday()
+}
+
+// ranges writes weekdays that follow each other as Mo-Fr.
+func ranges(on []string) string {
+	var out []string
+	for i := 0; i < len(weekOrder); i++ {
+		if !slices.Contains(on, weekOrder[i]) {
+			continue
+		}
+		j := i
+		for j+1 < len(weekOrder) && slices.Contains(on, weekOrder[j+1]) {
+			j++
+		}
+		switch j - i {
+		case 0:
+			out = append(out, weekOrder[i])
+		case 1:
+			out = append(out, weekOrder[i], weekOrder[j])
+		default:
+			out = append(out, weekOrder[i]+"-"+weekOrder[j])
+		}
+		i = j
+	}
+	return strings.Join(out, ",")
+}
