@@ -64,7 +64,7 @@ var mutants = []struct{ file, old, new string }{
 	{"choose.go", "d.Verdict, d.Role, d.Badges = Allow, User, nil", "d.Verdict, d.Role = Allow, User"},
 	{"choose.go", "func outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }", "func outlasts(a, b time.Duration) bool { return b != 0 && a > b }"},
 	{"choose.go", "o.Verdict == Allow && m.Grants[i].Supervisor == nil:", "o.Verdict == Allow:"},
-	{"hours.go", "if w.minute < s.to-day {", "if w.minute <= s.to-day {"},
+	{"hours.go", "if w.minute < s.to-day {\n\t\t\tleft, ok = max(left, s.to-day-w.minute)", "if w.minute <= s.to-day {\n\t\t\tleft, ok = max(left, s.to-day-w.minute, 1)"}, // without the 1 it hangs
 	{"hours.go", "if s.from <= w.minute && w.minute < s.to {", "if s.from < w.minute && w.minute < s.to {"},
 	{"hours.go", "for _, r := range slices.Backward(h.rules) {", "for _, r := range h.rules {"},
 	{"hours.go", "!change.IsZero() && change.Before(end)", "!change.IsZero() && change.After(end)"},
