@@ -19,6 +19,7 @@ type RelayConfig struct {
 	Pin, EStop, Door, Feedback, Busy, Exhaust string
 
 	ActiveLow bool
+	PullUp    bool          // a resistor to 3.3 V holds the inputs of relay boards that close on a low level
 	Heartbeat bool          // a charge pump stands between the pin and the relay
 	Ignore    time.Duration // how long after a start the busy input means nothing
 }
@@ -27,11 +28,14 @@ type RelayConfig struct {
 type LightsConfig struct{ Red, Amber, Green, Buzzer string }
 
 func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
-	n.Only("pin", "active", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
+	n.Only("pin", "active", "pull", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
 	pin := func(key string) string { return pinName(n.Get(key), beside) }
 	n.Get("pin").Required()
 	c := RelayConfig{Pin: pin("pin"), EStop: pin("e-stop"), Door: pin("door"), Feedback: pin("feedback"), Busy: pin("busy"), Exhaust: pin("exhaust"),
-		ActiveLow: n.Get("active").OneOf("high", "low") == "low", Heartbeat: n.Get("mode").OneOf("level", "heartbeat") == "heartbeat"}
+		ActiveLow: n.Get("active").OneOf("high", "low") == "low", PullUp: n.Get("pull").OneOf("down", "up") == "up", Heartbeat: n.Get("mode").OneOf("level", "heartbeat") == "heartbeat"}
+	if a := n.Get("active"); c.ActiveLow && !c.PullUp && (strings.HasPrefix(c.Pin, "gpio:") || strings.HasPrefix(c.Exhaust, "gpio:")) {
+		a.Fault(relay.ActiveLowCure, "low closes the relay when every program has ended: a line that nobody drives falls low")
+	}
 	if i := n.Get("ignore"); i.Present() {
 		if c.Ignore = i.Duration(); c.Busy == "" {
 			i.Fault("", "there is no busy input to ignore")
@@ -50,14 +54,14 @@ func parseLights(n yamlfile.Node, beside func(yamlfile.Node) string) LightsConfi
 func (c Config) wiring() relay.Wiring {
 	r := c.Relay
 	return relay.Wiring{Relay: r.Pin, Exhaust: r.Exhaust, EStop: r.EStop, Door: r.Door, Contactor: r.Feedback, Busy: r.Busy,
-		ActiveLow: r.ActiveLow, Heartbeat: r.Heartbeat}
+		ActiveLow: r.ActiveLow, PullUp: r.PullUp, Heartbeat: r.Heartbeat}
 }
 
 // Wire is a line of the Pi that this machine uses.
 type Wire struct {
 	Key  string // where the file names it
 	Line int    // its GPIO number
-	Use  string // out: low until the daemon runs; out-high: likewise high; pull-up, pull-down; bus
+	Use  string // out: low, and pulled down, until the daemon runs and after it; out-high: likewise high and pulled up; pull-up, pull-down; bus
 }
 
 // Wires are all lines of the Pi's own chip that the file uses, those of its reader's bus among them.

@@ -55,7 +55,8 @@ func milliseconds(d time.Duration) int {
 	return int((d + time.Millisecond - 1) / time.Millisecond)
 }
 
-// OpenOut holds a line as an output, inactive from the request on. With activeLow, low is active.
+// OpenOut holds a line as an output, inactive from the request on. With activeLow, low is active. The chip's own pull (some 50 kΩ on a
+// Pi) is set towards the inactive level in the same request, and stays when the line is let go; a driver that knows none leaves it as it is.
 func OpenOut(label string, line int, activeLow bool) (*Out, error) {
 	return linux().openOut(label, line, activeLow)
 }
@@ -70,9 +71,9 @@ func (k kernel) openOut(label string, line int, activeLow bool) (*Out, error) {
 		return nil, err
 	}
 	r := request(line, "portillon-relay")
-	r.config.flags = flagOutput
+	r.config.flags = flagOutput | flagPullDown
 	if activeLow {
-		r.config.flags |= flagActiveLow
+		r.config.flags = flagOutput | flagActiveLow | flagPullUp
 	}
 	r.config.attrs = 1
 	r.config.attr[0] = configAttribute{attribute{id: attrOutputValues, value: 0}, 1}
