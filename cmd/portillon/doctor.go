@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"portillon/cmd/internal/doctor"
 	"portillon/cmd/internal/machined"
@@ -22,7 +23,10 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 		err = c.CheckWires()
 	}
 	if err != nil {
-		return (&failure{code: 2, err: err}).hinted("firmware-config/ holds a machine.yaml for each wiring")
+		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
+	}
+	if strings.HasPrefix(c.Relay.Pin, "sim:") && len(c.Wires()) == 0 {
+		return no("%s: its pins are simulated: there is nothing to render", rest[0]).hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
 	}
 	fmt.Fprint(w.out, c.Fragment(filepath.Base(rest[0])))
 	return nil
@@ -44,7 +48,7 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 		err = c.CheckWires()
 	}
 	if err != nil {
-		return (&failure{code: 2, err: err}).hinted("firmware-config/ holds a machine.yaml for each wiring")
+		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
 	}
 	found := doctor.Examine(ctx, c, doctor.Here(c))
 	if asJSON {

@@ -137,19 +137,22 @@ relay: { pin: "gpio:pinctrl-/17", active: low, pull: up, exhaust: "gpio:pinctrl-
 	}
 }
 
+// As the unit has it: the site's secrets are one for all machines, a machine's are its own.
 func TestSecretsMayComeFromSystemd(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "card-key"), []byte("00112233\n"), 0o400)
-	if _, err := readSecret("card-key", "credential:card-key"); err == nil || !strings.Contains(err.Error(), "LoadCredential=") {
+	c := Config{instance: "laser"}
+	if _, err := c.secrets().read("card-key", "credential:card-key"); err == nil || !strings.Contains(err.Error(), "systemctl start portillond@laser") {
 		t.Error(err)
 	}
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
-	if s, err := readSecret("card-key", "credential:card-key"); s != "00112233" || err != nil {
+	if s, err := c.secrets().read("card-key", "credential:card-key"); s != "00112233" || err != nil {
 		t.Error(s, err)
 	}
-	for _, bad := range []string{"credential:../card-key", "credential:", "credential:none"} {
-		if _, err := readSecret("card-key", bad); err == nil {
-			t.Errorf("%s is read", bad)
+	for bad, want := range map[string]string{"credential:../card-key": "names no credential", "credential:": "names no credential",
+		"credential:aes-key": "/etc/credstore/portillon.aes-key", "credential:machine-key": "/etc/credstore/portillon.laser.machine-key"} {
+		if _, err := c.secrets().read("x", bad); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v, want %q", bad, err, want)
 		}
 	}
 }

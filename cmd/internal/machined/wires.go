@@ -24,6 +24,9 @@ type RelayConfig struct {
 	Ignore    time.Duration // how long after a start the busy input means nothing
 }
 
+// maxIgnore is far more than any machine takes to find its home.
+const maxIgnore = 10 * time.Minute
+
 // LightsConfig are three lamps and a buzzer. An empty name is not wired.
 type LightsConfig struct{ Red, Amber, Green, Buzzer string }
 
@@ -39,6 +42,8 @@ func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig 
 	if i := n.Get("ignore"); i.Present() {
 		if c.Ignore = i.Duration(); c.Busy == "" {
 			i.Fault("", "there is no busy input to ignore")
+		} else if c.Ignore > maxIgnore {
+			i.Fault("as long as the machine takes to find its home, at most 10m: 20s", "%s is too long: for all that time the machine's work would count as none", i.Str())
 		}
 	}
 	return c
@@ -66,15 +71,8 @@ type Wire struct {
 
 // Wires are all lines of the Pi's own chip that the file uses, those of its reader's bus among them.
 func (c Config) Wires() []Wire {
-	off := "out"
-	if c.Relay.ActiveLow {
-		off = "out-high"
-	}
 	var out []Wire
-	for _, x := range []struct{ key, pin, use string }{{"relay.pin", c.Relay.Pin, off}, {"relay.exhaust", c.Relay.Exhaust, off},
-		{"relay.e-stop", c.Relay.EStop, "pull-up"}, {"relay.door", c.Relay.Door, "pull-up"}, {"relay.feedback", c.Relay.Feedback, "pull-up"},
-		{"relay.busy", c.Relay.Busy, "pull-down"}, {"reader.d0", c.Reader.D0, "pull-up"}, {"reader.d1", c.Reader.D1, "pull-up"}, {"reader.irq", c.Reader.IRQ, "pull-up"}, {"reader.reset", c.Reader.Reset, "out"},
-		{"lights.red", c.Lights.Red, "out"}, {"lights.amber", c.Lights.Amber, "out"}, {"lights.green", c.Lights.Green, "out"}, {"lights.buzzer", c.Lights.Buzzer, "out"}} {
+	for _, x := range c.pins() {
 		if _, line, err := gpioLine(x.pin); err == nil {
 			out = append(out, Wire{x.key, line, x.use})
 		}
@@ -83,6 +81,21 @@ func (c Config) Wires() []Wire {
 		out = append(out, Wire{"reader.port", line, "bus"})
 	}
 	return out
+}
+
+// pinned is a pin that the file names, and its use as a Wire has it.
+type pinned struct{ key, pin, use string }
+
+// pins are all pins that the file may name.
+func (c Config) pins() []pinned {
+	off := "out"
+	if c.Relay.ActiveLow {
+		off = "out-high"
+	}
+	return []pinned{{"relay.pin", c.Relay.Pin, off}, {"relay.exhaust", c.Relay.Exhaust, off},
+		{"relay.e-stop", c.Relay.EStop, "pull-up"}, {"relay.door", c.Relay.Door, "pull-up"}, {"relay.feedback", c.Relay.Feedback, "pull-up"},
+		{"relay.busy", c.Relay.Busy, "pull-down"}, {"reader.d0", c.Reader.D0, "pull-up"}, {"reader.d1", c.Reader.D1, "pull-up"}, {"reader.irq", c.Reader.IRQ, "pull-up"}, {"reader.reset", c.Reader.Reset, "out"},
+		{"lights.red", c.Lights.Red, "out"}, {"lights.amber", c.Lights.Amber, "out"}, {"lights.green", c.Lights.Green, "out"}, {"lights.buzzer", c.Lights.Buzzer, "out"}}
 }
 
 // lines are those of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): SPI0 8 to 11, I2C1 2 and 3, the serial port 14 and 15.

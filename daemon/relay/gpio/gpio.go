@@ -17,6 +17,7 @@ package gpio
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"periph.io/x/conn/v3/gpio"
 	"periph.io/x/conn/v3/physic"
@@ -35,6 +36,23 @@ func CheckRelay(line int) error {
 	}
 	return nil
 }
+
+// ErrNoChip is a computer without GPIO.
+var ErrNoChip = errors.New("there is no GPIO chip on this machine (/dev/gpiochip*)")
+
+// refusals are why each chip was not the one.
+type refusals []error
+
+func (r refusals) Error() string {
+	var all []string
+	for _, err := range r {
+		all = append(all, err.Error())
+	}
+	return strings.Join(all, "; ")
+}
+
+// Unwrap has errors.Is find what any of them is.
+func (r refusals) Unwrap() []error { return r }
 
 // base is what periph asks of every pin.
 type base struct {
