@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"portillon/cmd/internal/doctor"
 	"portillon/cmd/internal/machined"
@@ -25,7 +24,7 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
 	}
-	if strings.HasPrefix(c.Relay.Pin, "sim:") && len(c.Wires()) == 0 {
+	if c.Simulated() {
 		return no("%s: its pins are simulated: there is nothing to render", rest[0]).hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
 	}
 	fmt.Fprint(w.out, c.Fragment(filepath.Base(rest[0])))

@@ -19,5 +19,6 @@ func Here(machined.Config) System {
 		Status:  func(context.Context) (control.Status, error) { return control.Status{}, errElsewhere },
 		Broker:  func(context.Context, string) (time.Time, error) { return time.Time{}, errElsewhere },
 		Disk:    func(string) (uint64, time.Duration, error) { return 0, 0, errElsewhere },
-		Expires: func(string) (time.Time, error) { return time.Time{}, errElsewhere }}
+		Life:    func(string) (time.Time, time.Time, error) { return time.Time{}, time.Time{}, errElsewhere },
+		Check:   func() machined.Checked { return machined.Checked{} }}
 }
