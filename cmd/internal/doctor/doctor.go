@@ -249,7 +249,7 @@ func (x *exam) disk() {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		x.say("disk", Unknown, tf("%s n’existe pas encore : portillond n’a jamais démarré ici", "%s is not there yet: portillond has never started here", x.c.Data),
-			tf("Le démarrer une fois : sudo systemctl enable --now portillond@%s", "Start it once: sudo systemctl enable --now portillond@%s", x.c.Machine))
+			tf("Le démarrer une fois : %s", "Start it once: %[1]s", x.start()))
 	case errors.Is(err, fs.ErrPermission):
 		x.say("disk", Unknown, tf("%s n’est pas à vous", "%s is not yours", x.c.Data), t("Relancer avec sudo", "Run again with sudo"))
 	case err != nil:
@@ -281,7 +281,8 @@ func (x *exam) daemon(ctx context.Context) {
 	st, err := x.s.Status(ctx)
 	if err != nil {
 		x.say("daemon", Ill, tf("portillond ne répond pas pour «%s»", "portillond does not answer for “%s”", x.c.Machine),
-			tf("systemctl status portillond@%s dit pourquoi; avec sudo si la prise %s ne s’ouvre pas", "systemctl status portillond@%s says why; with sudo if the socket %s does not open", x.c.Machine, x.c.Control))
+			tf("Le démarrer (%s); systemctl status portillond@%s dit pourquoi; avec sudo si la prise %s ne s’ouvre pas",
+				"Start it (%s); systemctl status portillond@%s says why not; with sudo if the socket %s does not open", x.start(), x.c.Machine, x.c.Control))
 		x.port()
 		return
 	}
@@ -298,6 +299,14 @@ func (x *exam) daemon(ctx context.Context) {
 		x.say("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
 			tf("Vérifier son câble et %s; journalctl -u portillond@%s dit ce qu’il répond", "Check its wires and %s; journalctl -u portillond@%s says what it answers", x.c.Reader.Port, x.c.Machine))
 	}
+}
+
+// start is the command that starts the machine's daemon.
+func (x *exam) start() string {
+	if x.c.Simulated() {
+		return "portillond -config MACHINE.yaml"
+	}
+	return "sudo systemctl enable --now portillond@" + x.c.Machine
 }
 
 // port looks whether the reader's file is there, where no daemon can be asked.

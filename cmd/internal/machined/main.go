@@ -90,12 +90,11 @@ func say(found Checked) int {
 
 // Samples says where a machine.yaml for each wiring is: the package's folder, or the repository's.
 func Samples() string {
-	for _, dir := range []string{"/usr/share/portillon", "firmware-config"} {
-		if there(filepath.Join(dir, "usb-reader-relay.yaml")) {
-			return dir + "/ holds a machine.yaml for each wiring"
-		}
+	const dir, page = "/usr/share/portillon", "/usr/share/doc/portillon/wiring/README.md"
+	if there(filepath.Join(dir, "usb-reader-relay.yaml")) {
+		return dir + " holds a machine.yaml for each wiring, and " + page + " says how each is wired"
 	}
-	return "firmware-config/ in Portillon's repository holds a machine.yaml for each wiring, as /usr/share/portillon/ does where the package is installed"
+	return "firmware-config/ in Portillon's repository holds a machine.yaml for each wiring, and README.md there says how each is wired"
 }
 
 func complain(err error, hint string) int {
