@@ -55,8 +55,11 @@ func (c Config) Check(on Computer) (out Checked) {
 		fault(err)
 	}
 	if c.MQTT.PasswordFile != "" {
-		_, err := s.read("mqtt: password-file", c.MQTT.PasswordFile)
-		fault(err)
+		if _, err := s.read("mqtt: password-file", c.MQTT.PasswordFile); errors.Is(err, errUnseen) {
+			fault(err)
+		} else if err != nil { // it is read at each connection: a machine works without its broker
+			out.Warnings = append(out.Warnings, err.Error()+": cards work, and nothing is reported")
+		}
 	}
 	if c.Bundle.File != "" && k.bundle != nil {
 		if err := c.checkBundle(k, on.Now); err != nil {

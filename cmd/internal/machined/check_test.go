@@ -132,7 +132,6 @@ func TestCheckRefusesWhatTheDaemonWould(t *testing.T) {
 		"data is a file": {func(t *testing.T, b *bench) { b.put(t, "file", ""); b.c.Data = filepath.Join(b.dir, "file") },
 			"is a file: a folder goes here, /var/lib/portillon/laser"},
 		"data under a file": {func(t *testing.T, b *bench) { b.put(t, "file", ""); b.c.Data = filepath.Join(b.dir, "file", "data") }, "data: "},
-		"no password":       {func(_ *testing.T, b *bench) { b.c.MQTT.PasswordFile = filepath.Join(b.dir, "none") }, "mqtt: password-file: open"},
 		"no bundle":         {func(_ *testing.T, b *bench) { b.c.Bundle.File = filepath.Join(b.dir, "none") }, "bundle: file: "},
 		"two keys at once": {func(_ *testing.T, b *bench) { b.c.CardKey, b.c.MachineKey = "/none/card", "/none/machine" },
 			"card-key: open /none/card: no such file or directory\nmachine-key: open /none/machine"},
@@ -163,6 +162,19 @@ func TestFieldsThatTheDaemonWouldRefuseAreFaultsOfTheFile(t *testing.T) {
 		_, err := config(t, more+"\n")
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\n%v\nwant %q", more, err, want)
+		}
+	}
+}
+
+// A machine works without its broker, so a password that is not there keeps nobody out; but it is said.
+func TestMissingPasswordIsWarnedOf(t *testing.T) {
+	b := newBench(t)
+	for file, want := range map[string]string{filepath.Join(b.dir, "none"): "mqtt: password-file: open ", "credential:mqtt-password": "/etc/credstore/portillon.laser.mqtt-password"} {
+		os.Remove(filepath.Join(b.dir, "credstore/portillon.laser.mqtt-password"))
+		b.c.MQTT.PasswordFile = file
+		found := b.c.Check(b.on)
+		if got := strings.Join(found.Warnings, "\n"); found.Err() != nil || !strings.Contains(got, want) || !strings.Contains(got, "cards work, and nothing is reported") {
+			t.Errorf("%s: %v %q", file, found.Err(), got)
 		}
 	}
 }

@@ -58,6 +58,11 @@ func Main(args []string) int {
 	if *check {
 		return say(c.Check(Here(clock.now())))
 	}
+	return run(c, clock)
+}
+
+// run serves the machine until it is told to end.
+func run(c Config, clock clock) int {
 	debug.SetGCPercent(50) // a Pi Zero has little memory and this daemon little to do: half as much garbage may wait
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
