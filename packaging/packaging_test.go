@@ -119,10 +119,62 @@ func TestEveryFileOfSystemdHasItsPlaceInThePackage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules, _ := filepath.Glob("../firmware-config/udev/*")
-	for _, r := range rules {
-		if !strings.Contains(script, "firmware-config/udev/"+filepath.Base(r)) {
-			t.Errorf("build-deb does not know %s", r)
+}
+
+// A key that the unit does not find where the README put it keeps a machine out.
+func TestReadmeInstallsWhatTheUnitLoads(t *testing.T) {
+	page := read(t, "README.md")
+	for _, id := range []string{"card-key", "machine-key"} {
+		for _, c := range units(t)["portillond@.service"].get("LoadCredential") {
+			if name, from, _ := strings.Cut(c, ":"); name == id && !regexp.MustCompile(`(?m)^sudo install -m 600 \w+\.key /etc/credstore/`+regexp.QuoteMeta(strings.ReplaceAll(from, "%i", "laser"))+`$`).MatchString(page) {
+				t.Errorf("README.md does not install %s", c)
+			}
+		}
+	}
+	for _, want := range []string{"sudo install -m 644 laser.yaml /etc/portillon/laser.yaml\n", "sudo install -d -o portillon -g portillon -m 700 /var/lib/portillon\n",
+		"sudo install -o portillon -g portillon -m 600 site.bundle /var/lib/portillon/site.bundle"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("README.md lacks %q", want)
+		}
+	}
+}
+
+// Who installs the package solders from what it holds: every file of firmware-config is in it, the page beside its drawings.
+func TestEveryFileOfTheWiringIsInThePackage(t *testing.T) {
+	place := map[string]string{} // by pattern, the folder that build-deb puts it into
+	for _, line := range strings.Split(read(t, "packaging/build-deb"), "\n") {
+		words := strings.Fields(line)
+		for i := 3; i < len(words) && words[0] == "put"; i++ {
+			place[words[i]] = words[2]
+		}
+	}
+	found := func(path string) (folder string) {
+		for pattern, to := range place {
+			if ok, _ := filepath.Match(pattern, path); ok {
+				folder = to
+			}
+		}
+		return folder
+	}
+	err := filepath.WalkDir("../firmware-config", func(path string, d os.DirEntry, err error) error {
+		rel := strings.TrimPrefix(filepath.ToSlash(path), "../")
+		if err == nil && !d.IsDir() && found(rel) == "" {
+			t.Errorf("build-deb does not put %s anywhere", rel)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := found("firmware-config/README.md")
+	for _, m := range regexp.MustCompile(`\]\(([a-z-]+\.svg)\)`).FindAllStringSubmatch(read(t, "firmware-config/README.md"), -1) {
+		if got := found("firmware-config/" + m[1]); got != page {
+			t.Errorf("%s is in %s, the page that shows it in %s", m[1], got, page)
+		}
+	}
+	for _, hint := range []string{"cmd/internal/machined/main.go", "packaging/man/portillond.8", "README.md"} {
+		if !strings.Contains(read(t, hint), "/"+page) {
+			t.Errorf("%s does not say that the wiring page is in /%s", hint, page)
 		}
 	}
 }

@@ -22,7 +22,10 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 		err = c.CheckWires()
 	}
 	if err != nil {
-		return (&failure{code: 2, err: err}).hinted("firmware-config/ holds a machine.yaml for each wiring")
+		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
+	}
+	if c.Simulated() {
+		return no("%s: its pins are simulated: there is nothing to render", rest[0]).hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
 	}
 	fmt.Fprint(w.out, c.Fragment(filepath.Base(rest[0])))
 	return nil
@@ -44,7 +47,7 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 		err = c.CheckWires()
 	}
 	if err != nil {
-		return (&failure{code: 2, err: err}).hinted("firmware-config/ holds a machine.yaml for each wiring")
+		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
 	}
 	found := doctor.Examine(ctx, c, doctor.Here(c))
 	if asJSON {

@@ -80,6 +80,8 @@ func verbs() []verb {
 		{"card keygen", "-o FILE", "make a site's key for cards that prove themselves (AES)", cardKeygen},
 		{"card check", "--reader SPEC --key FILE", "have a card prove the site's key and its own number", cardCheck},
 		{"card personalise", "--reader SPEC --key FILE", "give a new card the site's keys", cardPersonalise},
+		{"journal verify", "FILE", "read all of a machine's journal and say whether it is whole", journalVerify},
+		{"journal export", "FILE [--from N]", "print a journal's records, a line of JSON each", journalExport},
 		{"evidence list", "HUB.yaml --site SITE", "every member's progress towards badges earned by work", evidenceList},
 		{"evidence show", "HUB.yaml --site SITE --member ID --badge B", "which records count, which do not, and why", evidenceShow},
 		{"evidence export", "HUB.yaml --site SITE --member ID --badge B -o FILE", "a signed file to issue the badge from", evidenceExport},

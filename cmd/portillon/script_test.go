@@ -1,18 +1,66 @@
 package main
 
 import (
+	"bytes"
+	"database/sql"
 	"errors"
+	"log"
 	"os"
 	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon/journal"
+	"portillon/wire"
 )
 
 // The transcripts in testdata are the tool's specification: they run its real main.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"portillon": func() { start(openModel) }})
+	testscript.Main(m, map[string]func(){"portillon": func() { start(openModel) }, "write-journal": writeJournal})
+}
+
+// writeJournal writes a machine's journal of eleven records, always the same: write-journal FILE [SQL that harms it].
+func writeJournal() {
+	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	key, _, err := note.GenerateKey(bytes.NewReader(make([]byte, 64)), "laser.biklab")
+	if err != nil {
+		log.Fatal(err)
+	}
+	signer, err := note.NewSigner(key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	j, err := journal.Open(os.Args[1], journal.Options{Site: "biklab", Machine: "laser", Signer: signer, Boot: "b1", Trusted: func() bool { return true },
+		Now: func() time.Time { at = at.Add(time.Minute); return at }, Mono: func() int64 { return at.UnixMilli() }, Salt: bytes.NewReader(make([]byte, 4096))})
+	if err != nil {
+		log.Fatal(err)
+	}
+	all := []journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: "0.1"}}}
+	for range 5 {
+		all = append(all, journal.Entry{Kind: wire.SessionStart, Session: "s1", Member: "m-7k2f9q", Body: wire.StartBody{Bundle: 1}},
+			journal.Entry{Kind: wire.SessionEnd, Session: "s1", Member: "m-7k2f9q", Body: wire.EndBody{Cause: wire.CauseTap}})
+	}
+	for _, e := range all {
+		if _, err := j.Append(e); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		log.Fatal(err)
+	}
+	if len(os.Args) > 2 {
+		db, err := sql.Open("sqlite", os.Args[1])
+		if err == nil {
+			_, err = db.Exec(os.Args[2])
+		}
+		if err = errors.Join(err, db.Close()); err != nil {
+			log.Fatal(err)
+		}
+	}
 }
 
 func TestTranscripts(t *testing.T) {

@@ -29,3 +29,9 @@ func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
 		t.Errorf("-h: %v %s", err, out)
 	}
 }
+
+func TestDaemonSaysItsVersion(t *testing.T) {
+	if out, err := exec.Command(program(t, "portillond"), "-version").CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "portillond 0.") {
+		t.Errorf("%v %s", err, out)
+	}
+}

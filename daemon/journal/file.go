@@ -110,10 +110,10 @@ func checkHeader(path string) error {
 		return errors.New("the file is empty, which a journal never is; it was left as it is: move it away to begin an empty journal")
 	}
 	if err != nil || string(h[:16]) != "SQLite format 3\x00" || binary.BigEndian.Uint32(h[68:]) != appID {
-		return errors.New("this is no journal of Portillon; it was left as it is")
+		return fmt.Errorf("%w: this is no journal of Portillon; it was left as it is", ErrUnread)
 	}
 	if v := binary.BigEndian.Uint32(h[60:]); v != version {
-		return fmt.Errorf("its form is version %d, this program knows version %d; it was left as it is", v, version)
+		return fmt.Errorf("%w: its form is version %d, this program knows version %d; it was left as it is", ErrUnread, v, version)
 	}
 	return nil
 }
@@ -145,9 +145,9 @@ func (j *Journal) readOrigin() (origin string, err error) {
 func torn(err error) error {
 	var e *sqlite.Error
 	if errors.As(err, &e) && e.Code()&0xff != lib.SQLITE_CORRUPT && e.Code()&0xff != lib.SQLITE_NOTADB {
-		return fmt.Errorf("it cannot be read: %w", err)
+		return fmt.Errorf("%w: %w", ErrUnread, err)
 	}
-	return fmt.Errorf("it cannot be read, the file is damaged (it was left as it is; portillon journal verify says more): %w", err)
+	return fmt.Errorf("%w, and was left as it is: %w", ErrDamaged, err)
 }
 
 // connect opens the one connection; mode is ro or rw, as SQLite's URIs have it. 256 KiB of cache hold the tail; memory beyond that is the operating system's to lend.

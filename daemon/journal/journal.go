@@ -50,6 +50,10 @@ var (
 	ErrClosed = errors.New("the journal is closed")
 	// ErrReadOnly says that the journal was opened for reading alone.
 	ErrReadOnly = errors.New("the journal is open for reading alone")
+	// ErrUnread says that a file could not be looked at, or is none of ours: nothing is known about a journal.
+	ErrUnread = errors.New("it cannot be read")
+	// ErrDamaged says that a file is a journal's, and SQLite can no longer read it.
+	ErrDamaged = errors.New("the file is damaged")
 )
 
 // Journal is an open journal.
@@ -86,7 +90,9 @@ func Open(path string, o Options) (*Journal, error) {
 		return nil, fmt.Errorf("journal %s: site, machine and the machine's key are required", path)
 	}
 	j := &Journal{o: defaults(o), path: path, origin: wire.Origin(o.Site, o.Machine)}
-	if err := j.open(); err != nil {
+	if err := j.open(); errors.Is(err, ErrDamaged) {
+		return nil, fmt.Errorf("journal %s: %w (portillon journal verify %s says how far it is whole)", path, err, path)
+	} else if err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
 	return j, nil

@@ -19,10 +19,12 @@ const (
 	renewal = 250 * time.Millisecond
 	// backlog is how many words wait for a daemon that does not read, beyond what the pipe holds (64 KiB on Linux).
 	backlog = 256
-	// pulse is how often a heartbeat's line changes: a charge pump wants 10 Hz at least, this is 20.
-	pulse = 25 * time.Millisecond
-	// follow is how long a contactor may take to do as it is told: itself some 50 ms, a charge pump before it ten times that at worst.
-	follow = 600 * time.Millisecond
+	// pulse is how often a heartbeat's line changes: 200 Hz. The charge pump's C1 is so small beside C2 that two stray edges do not
+	// close the relay, and so small a C1 must be moved often (firmware-config/charge-pump.svg; TestChargePumpHolds… computes it). A pulse
+	// is a timer, a select and one ioctl. A late one harms nothing: the pump bears 50 ms without any.
+	pulse = 2500 * time.Microsecond
+	// follow is how long a contactor may take to do as it is told: itself some 50 ms, and a charge pump before it up to 0.7 s to let go.
+	follow = 850 * time.Millisecond
 	// flutter is how long a contactor may say otherwise at any other time: it bounces when the machine shakes.
 	flutter = 100 * time.Millisecond
 	// parting bounds how long the guard waits for its last word to be taken, the relay being open.

@@ -46,10 +46,15 @@ func (p Pins) wired() Pins {
 // while the machine works, on a line that is pulled down. So a broken wire, or a line that cannot be read, is an open e-stop and
 // an idle machine: the relay opens. The contactor's own word is a mirror contact (IEC 60947-4-1, annex F), closed to ground while the
 // contactor is open, on a line that is pulled up: a broken wire says closed when it must not, a short says open when it must not.
+//
+// A relay closes on a high level. When every program has ended its line is an input that falls low, by the chip's own pull (GPIO 9 to
+// 27: down) and the resistor to ground. ActiveLow would close it then, so Check wants PullUp beside it: the site's word that a resistor
+// to 3.3 V holds the board's input at its off level. Both hold for the relay and the extraction alike. A simulated pin has no such level.
 type Wiring struct {
 	Relay, Exhaust               string
 	EStop, Door, Contactor, Busy string
-	ActiveLow                    bool // the relay board closes on a low level
+	ActiveLow                    bool // the relay boards close on a low level
+	PullUp                       bool // a resistor to 3.3 V holds the boards' inputs high when no program does
 	Heartbeat                    bool // a charge pump stands between the line and the relay
 }
 
@@ -110,8 +115,9 @@ func letGo(x wire) {
 	}
 }
 
-// Check says what is wrong with the names, without opening a pin.
+// Check says all that is wrong with the wiring, without opening a pin.
 func (w Wiring) Check() error {
+	var errs []error
 	taken := map[spec]string{}
 	for _, x := range w.wires(&Pins{}) {
 		if x.pin == "" && x.name != "pin" {
@@ -122,18 +128,37 @@ func (w Wiring) Check() error {
 			err = pins.CheckRelay(s.line)
 		}
 		if err != nil {
-			return fmt.Errorf("relay: %s: %w", x.name, err)
+			errs = append(errs, fmt.Errorf("relay: %s: %w", x.name, err))
+			continue
 		}
 		if other := taken[s]; other != "" {
-			return fmt.Errorf("relay: %s: %q is already the relay's %s", x.name, x.pin, other)
+			errs = append(errs, fmt.Errorf("relay: %s: %q is already the relay's %s", x.name, x.pin, other))
+			continue
 		}
 		taken[s] = x.name
 	}
-	if w.Heartbeat && w.ActiveLow {
-		return errors.New("relay: active: a charge pump has no active level; leave it out with mode: heartbeat")
+	return errors.Join(append(errs, w.checkLevel())...)
+}
+
+// checkLevel refuses a relay that is closed by what its line does when nobody drives it.
+func (w Wiring) checkLevel() error {
+	real := false
+	for _, pin := range []string{w.Relay, w.Exhaust} {
+		real = real || strings.HasPrefix(pin, "gpio:")
+	}
+	switch {
+	case w.Heartbeat && (w.ActiveLow || w.PullUp):
+		return errors.New("relay: active: a charge pump has no active level; leave active and pull out with mode: heartbeat")
+	case real && w.ActiveLow && !w.PullUp:
+		return errors.New("relay: active: low: when every program has ended the line falls low, and a low level closes this relay; " + ActiveLowCure)
+	case real && w.PullUp && !w.ActiveLow:
+		return errors.New("relay: pull: up: when every program has ended the line rises high, and a high level closes this relay; take the resistor to ground, and leave pull out")
 	}
 	return nil
 }
+
+// ActiveLowCure is what would do in place of a board that closes on a low level.
+const ActiveLowCure = "use an active-high board, or a transistor before this one; or hold its input at 3.3 V with a resistor of 4.7 kΩ, and say so: pull: up"
 
 // spec is the name of a pin, taken apart.
 type spec struct {

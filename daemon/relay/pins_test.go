@@ -25,6 +25,11 @@ func TestWiringIsChecked(t *testing.T) {
 		{Wiring{Relay: "gpio:pinctrl-/4"}, "pulled up"},
 		{Wiring{Relay: "gpio:pinctrl-/14"}, "idles high"},
 		{Wiring{Relay: "gpio:pinctrl-/17"}, ""},
+		{Wiring{Relay: "gpio:pinctrl-/17", ActiveLow: true}, "falls low, and a low level closes"},
+		{Wiring{Relay: "sim:/tmp/x", Exhaust: "gpio:pinctrl-/17", ActiveLow: true}, "falls low, and a low level closes"},
+		{Wiring{Relay: "gpio:pinctrl-/17", Exhaust: "gpio:pinctrl-/27", ActiveLow: true, PullUp: true}, ""},
+		{Wiring{Relay: "gpio:pinctrl-/17", PullUp: true}, "a high level closes"},
+		{Wiring{Relay: "sim:/tmp/x", ActiveLow: true}, ""},
 		{Wiring{Relay: "sim:/tmp/x"}, ""},
 		{Wiring{Relay: "sim:/tmp/x", EStop: "gpio:x"}, "relay: e-stop: \"gpio:x\" names no pin"},
 		{Wiring{Relay: "sim:/tmp/x", Busy: "x"}, "relay: busy: \"x\" names no pin"},
@@ -35,6 +40,16 @@ func TestWiringIsChecked(t *testing.T) {
 		err := c.w.Check()
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.w, err)
+		}
+	}
+}
+
+// Who solders mends all at once.
+func TestAllFaultsOfAWiringAreSaidAtOnce(t *testing.T) {
+	err := Wiring{Relay: "gpio:pinctrl-/4", Exhaust: "gpio:pinctrl-/14", EStop: "22", ActiveLow: true}.Check()
+	for _, want := range []string{"relay: pin: GPIO 4", "relay: exhaust: GPIO 14", `relay: e-stop: "22"`, "relay: active: low"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in\n%v", want, err)
 		}
 	}
 }

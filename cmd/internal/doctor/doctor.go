@@ -32,7 +32,7 @@ func (s State) MarshalText() ([]byte, error) {
 
 // Finding is what one look found.
 type Finding struct {
-	Look  string      `json:"look"` // boot, persist, watchdog, clock, disk, wear, reader, broker, certificate, daemon, bundle
+	Look  string      `json:"look"` // check, boot, persist, watchdog, clock, disk, wear, reader, broker, certificate, daemon, bundle
 	State State       `json:"state"`
 	Fact  policy.Text `json:"fact"`
 	Cure  policy.Text `json:"cure"` // what would do; empty where all is well
@@ -46,22 +46,27 @@ type System struct {
 	Status       func(context.Context) (control.Status, error)                         // the daemon's own word
 	Broker       func(ctx context.Context, broker string) (until time.Time, err error) // until when its certificate is good; zero: it shows none
 	Disk         func(dir string) (free uint64, took time.Duration, err error)         // writes a little and waits until it is on the disk
-	Expires      func(bundle string) (time.Time, error)
+	Life         func(bundle string) (issued, until time.Time, err error)              // a bundle file's own word
+	Check        func() machined.Checked                                               // what portillond -check finds
 }
 
 // exam is a run of Examine.
 type exam struct {
-	c   machined.Config
-	s   System
-	out []Finding
+	c        machined.Config
+	s        System
+	out      []Finding
+	noBundle bool // the check has said so
 }
 
 // Examine looks at everything. It changes nothing.
 func Examine(ctx context.Context, c machined.Config, s System) []Finding {
 	x := &exam{c: c, s: s}
-	x.boot()
-	x.persist()
-	x.watchdog()
+	x.check()
+	if !c.Simulated() { // nothing hangs on this computer's pins
+		x.boot()
+		x.persist()
+		x.watchdog()
+	}
 	x.clock()
 	x.disk()
 	x.wear()
@@ -108,6 +113,46 @@ func (x *exam) model() string {
 	return ""
 }
 
+// check is what portillond itself would refuse, or warns of, before it starts.
+func (x *exam) check() {
+	found := x.s.Check()
+	for _, err := range found.Faults {
+		why := strings.ReplaceAll(err.Error(), "\n", "; ")
+		x.noBundle = x.noBundle || strings.HasPrefix(why, "bundle:")
+		x.say("check", Ill, tf("portillond refuserait : %s", "portillond would refuse: %s", why), t("Corriger, puis relancer «portillond -check»", "Mend it, then run “portillond -check” again"))
+	}
+	for _, w := range found.Warnings {
+		x.say("check", Ill, tf("portillond avertit : %s", "portillond warns: %s", w), t("Corriger, puis relancer «portillond -check»", "Mend it, then run “portillond -check” again"))
+	}
+	for _, w := range found.Unseen {
+		x.say("check", Unknown, tf("Pas visible d’ici : %s", "Not to be seen from here: %s", w), t("Relancer sur le Pi, avec sudo", "Run again on the Pi, with sudo"))
+	}
+	if len(x.out) == 0 {
+		x.say("check", Well, t("portillond trouve le fichier, les clés et les broches en ordre", "portillond finds the file, the keys and the pins sound"), policy.Text{})
+	}
+}
+
+// included is a config.txt with the files that it includes in their places (raspberrypi/documentation, config_txt: include), as deep as the
+// firmware goes at least. What cannot be read is said.
+func (x *exam) included(config, dir string, depth int) string {
+	var out strings.Builder
+	for line := range strings.Lines(config) {
+		name, is := strings.CutPrefix(strings.TrimSpace(line), "include ")
+		if !is || depth == 0 {
+			out.WriteString(line)
+			continue
+		}
+		file := filepath.Join(dir, strings.TrimSpace(name))
+		text, err := x.read(file)
+		if err != nil {
+			x.say("boot", Unknown, tf("/%s, que config.txt inclut, ne se lit pas", "/%s, which config.txt includes, cannot be read", file), t("Vérifier son nom; relancer avec sudo", "Check its name; run again with sudo"))
+			continue
+		}
+		out.WriteString(x.included(text, dir, depth-1) + "\n")
+	}
+	return out.String()
+}
+
 func (x *exam) boot() {
 	config, path, err := x.first("boot/firmware/config.txt", "boot/config.txt")
 	if err != nil {
@@ -115,7 +160,7 @@ func (x *exam) boot() {
 			t("Sur un Pi : relancer avec sudo", "On a Pi: run again with sudo"))
 		return
 	}
-	missing := x.c.Missing(config, x.model())
+	missing := x.c.Missing(x.included(config, filepath.Dir(path), 5), x.model())
 	if len(missing) == 0 {
 		x.say("boot", Well, tf("/%s convient au câblage", "/%s fits the wiring", path), policy.Text{})
 	} else {
@@ -202,6 +247,9 @@ const (
 func (x *exam) disk() {
 	free, took, err := x.s.Disk(x.c.Data)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		x.say("disk", Unknown, tf("%s n’existe pas encore : portillond n’a jamais démarré ici", "%s is not there yet: portillond has never started here", x.c.Data),
+			tf("Le démarrer une fois : %s", "Start it once: %[1]s", x.start()))
 	case errors.Is(err, fs.ErrPermission):
 		x.say("disk", Unknown, tf("%s n’est pas à vous", "%s is not yours", x.c.Data), t("Relancer avec sudo", "Run again with sudo"))
 	case err != nil:
@@ -233,7 +281,8 @@ func (x *exam) daemon(ctx context.Context) {
 	st, err := x.s.Status(ctx)
 	if err != nil {
 		x.say("daemon", Ill, tf("portillond ne répond pas pour «%s»", "portillond does not answer for “%s”", x.c.Machine),
-			tf("systemctl status portillond@%s dit pourquoi; avec sudo si la prise %s ne s’ouvre pas", "systemctl status portillond@%s says why; with sudo if the socket %s does not open", x.c.Machine, x.c.Control))
+			tf("Le démarrer (%s); systemctl status portillond@%s dit pourquoi; avec sudo si la prise %s ne s’ouvre pas",
+				"Start it (%s); systemctl status portillond@%s says why not; with sudo if the socket %s does not open", x.start(), x.c.Machine, x.c.Control))
 		x.port()
 		return
 	}
@@ -252,10 +301,21 @@ func (x *exam) daemon(ctx context.Context) {
 	}
 }
 
+// start is the command that starts the machine's daemon.
+func (x *exam) start() string {
+	if x.c.Simulated() {
+		return "portillond -config MACHINE.yaml"
+	}
+	return "sudo systemctl enable --now portillond@" + x.c.Machine
+}
+
 // port looks whether the reader's file is there, where no daemon can be asked.
 func (x *exam) port() {
 	p := x.c.Reader.Port
-	if p == "" || strings.Contains(p, ":") {
+	if bus, file, ok := strings.Cut(p, ":"); ok && (bus == "serial" || bus == "i2c" || bus == "spi") {
+		p = file
+	}
+	if p == "" { // none, or one on pins: check has looked at those
 		return
 	}
 	if _, err := os.Stat(filepath.Join(x.s.Root, p)); err != nil {
@@ -263,8 +323,11 @@ func (x *exam) port() {
 	}
 }
 
-// soon is how long before its end a certificate or a bundle is worth a word.
-const soon = 30 * 24 * time.Hour
+// soon is how long before its end a certificate is worth a word: those that renew themselves do so 30 days before.
+const soon = 14 * 24 * time.Hour
+
+// soonFor is the same for a bundle: a third of its life, and a week at most, or a bundle of the usual 30 days would never be well.
+func soonFor(issued, until time.Time) time.Duration { return min(until.Sub(issued)/3, 7*24*time.Hour) }
 
 func (x *exam) broker(ctx context.Context) {
 	if x.c.MQTT.Broker == "" {
@@ -286,15 +349,16 @@ func (x *exam) bundle() {
 	if x.c.Bundle.File == "" {
 		return
 	}
-	until, err := x.s.Expires(x.c.Bundle.File)
+	issued, until, err := x.s.Life(x.c.Bundle.File)
 	switch {
+	case err != nil && x.noBundle:
 	case errors.Is(err, fs.ErrPermission):
 		x.say("bundle", Unknown, tf("%s n’est pas lisible", "%s cannot be read", x.c.Bundle.File), t("Relancer avec sudo", "Run again with sudo"))
 	case err != nil:
 		x.say("bundle", Ill, tf("La liste des membres ne se lit pas : %v", "The bundle cannot be read: %v", err), t("La refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	case until.Before(x.s.Now):
 		x.say("bundle", Ill, tf("La liste des membres est périmée depuis le %s", "The bundle ended on %s", until.Format(time.DateOnly)), t("La refaire : portillon bundle build", "Make it again: portillon bundle build"))
-	case until.Sub(x.s.Now) < soon:
+	case until.Sub(x.s.Now) < soonFor(issued, until):
 		x.say("bundle", Ill, tf("La liste des membres expire le %s", "The bundle ends on %s", until.Format(time.DateOnly)), t("La refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	default:
 		x.say("bundle", Well, tf("La liste des membres vaut jusqu’au %s", "The bundle is good until %s", until.Format(time.DateOnly)), policy.Text{})

@@ -28,10 +28,13 @@ func pi(t *testing.T) (machined.Config, System) {
 		t.Fatal(err)
 	}
 	s := System{Root: t.TempDir(), Now: noon, Synchronised: func() bool { return true },
-		Status:  func(context.Context) (control.Status, error) { return control.Status{Reader: true}, nil },
-		Broker:  func(context.Context, string) (time.Time, error) { return noon.AddDate(1, 0, 0), nil },
-		Disk:    func(string) (uint64, time.Duration, error) { return 4 << 30, 8 * time.Millisecond, nil },
-		Expires: func(string) (time.Time, error) { return noon.AddDate(0, 6, 0), nil }}
+		Status: func(context.Context) (control.Status, error) { return control.Status{Reader: true}, nil },
+		Broker: func(context.Context, string) (time.Time, error) { return noon.AddDate(1, 0, 0), nil },
+		Disk:   func(string) (uint64, time.Duration, error) { return 4 << 30, 8 * time.Millisecond, nil },
+		Life: func(string) (time.Time, time.Time, error) {
+			return noon.AddDate(0, 0, -12), noon.AddDate(0, 0, 18), nil
+		},
+		Check: func() machined.Checked { return machined.Checked{} }}
 	for path, text := range map[string]string{
 		"boot/firmware/config.txt":           "# Raspberry Pi OS\narm_64bit=1\n" + c.Fragment("laser.yaml"),
 		"proc/device-tree/model":             "Raspberry Pi 4 Model B Rev 1.5\x00",
@@ -102,6 +105,27 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 		"a worn card": {func(s *System) {
 			s.Disk = func(string) (uint64, time.Duration, error) { return 4 << 30, 3 * time.Second, nil }
 		}, "disk", "wears out"},
+		"never started": {func(s *System) {
+			s.Disk = func(string) (uint64, time.Duration, error) { return 0, 0, fs.ErrNotExist }
+		}, "disk", "Start it once: sudo systemctl enable --now portillond@laser"},
+		"what portillond refuses": {func(s *System) {
+			s.Check = func() machined.Checked {
+				return machined.Checked{Faults: []error{errors.New("relay.pin: no GPIO chip")}, Warnings: []string{"card-key: everybody may read it"}, Unseen: []string{"machine-key: root's alone"}}
+			}
+		}, "check check check", "relay.pin: no GPIO chip"},
+		"a bundle that portillond refuses": {func(s *System) {
+			s.Check = func() machined.Checked { return machined.Checked{Faults: []error{errors.New("bundle: file: none")}} }
+			s.Life = func(string) (time.Time, time.Time, error) { return time.Time{}, time.Time{}, fs.ErrNotExist }
+		}, "check", "bundle: file: none"},
+		"an include that is gone": {func(s *System) {
+			b, _ := os.ReadFile(filepath.Join(s.Root, "boot/firmware/config.txt"))
+			s.put(t, "boot/firmware/config.txt", "include none.txt\n"+string(b))
+		}, "boot", "/boot/firmware/none.txt, which config.txt includes, cannot be read"},
+		"an include that takes back": {func(s *System) {
+			b, _ := os.ReadFile(filepath.Join(s.Root, "boot/firmware/config.txt"))
+			s.put(t, "boot/firmware/more.txt", "gpio=17=dh")
+			s.put(t, "boot/firmware/config.txt", string(b)+"include more.txt\n")
+		}, "boot", "gpio=17=op,dl,pd"},
 		"not yours": {func(s *System) {
 			s.Disk = func(string) (uint64, time.Duration, error) { return 0, 0, fs.ErrPermission }
 		}, "disk", "sudo"},
@@ -123,9 +147,19 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 		"a certificate": {func(s *System) {
 			s.Broker = func(context.Context, string) (time.Time, error) { return noon.AddDate(0, 0, 9), nil }
 		}, "certificate", "2026-12-02"},
-		"a bundle that ended":   {func(s *System) { s.Expires = func(string) (time.Time, error) { return noon.AddDate(0, 0, -1), nil } }, "bundle", "ended on 2026-11-22"},
-		"a bundle near its end": {func(s *System) { s.Expires = func(string) (time.Time, error) { return noon.AddDate(0, 0, 1), nil } }, "bundle", "2026-11-24"},
-		"no bundle":             {func(s *System) { s.Expires = func(string) (time.Time, error) { return time.Time{}, fs.ErrNotExist } }, "bundle", "bundle build"},
+		"a bundle that ended": {func(s *System) {
+			s.Life = func(string) (time.Time, time.Time, error) {
+				return noon.AddDate(0, 0, -23), noon.AddDate(0, 0, -1), nil
+			}
+		}, "bundle", "ended on 2026-11-22"},
+		"a bundle near its end": {func(s *System) {
+			s.Life = func(string) (time.Time, time.Time, error) { return noon.AddDate(0, 0, -23), noon.AddDate(0, 0, 1), nil }
+		}, "bundle", "2026-11-24"},
+		"no bundle": {func(s *System) {
+			s.Life = func(string) (time.Time, time.Time, error) {
+				return noon.AddDate(0, 0, -23), time.Time{}, fs.ErrNotExist
+			}
+		}, "bundle", "bundle build"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, s := pi(t)
@@ -138,6 +172,62 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 				t.Errorf("nobody says %q: %+v", x.words, found)
 			}
 		})
+	}
+}
+
+// The lines may stand in a file that config.txt includes.
+func TestIncludedLinesCount(t *testing.T) {
+	c, s := pi(t)
+	s.put(t, "boot/firmware/config.txt", "arm_64bit=1\ninclude portillon.txt\n")
+	s.put(t, "boot/firmware/portillon.txt", c.Fragment("laser.yaml"))
+	if got := ills(Examine(t.Context(), c, s)); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}
+
+// A bundle of the usual 30 days is well for 23 of them, one of a week for two thirds of it.
+func TestBundleIsWellForMostOfItsLife(t *testing.T) {
+	for _, x := range []struct{ life, left, want int }{{30, 29, 0}, {30, 8, 0}, {30, 6, 1}, {6, 3, 0}, {6, 1, 1}, {365, 8, 0}, {365, 6, 1}} {
+		c, s := pi(t)
+		s.Life = func(string) (time.Time, time.Time, error) {
+			return noon.AddDate(0, 0, x.left-x.life), noon.AddDate(0, 0, x.left), nil
+		}
+		if got := ills(Examine(t.Context(), c, s)); len(got) != x.want {
+			t.Errorf("of %d days %d are left: %q", x.life, x.left, got)
+		}
+	}
+}
+
+// Simulated pins on a PC: no watchdog, no config.txt, and nothing wrong with that.
+func TestComputerWithSimulatedPinsNeedsNoFirmware(t *testing.T) {
+	_, s := pi(t)
+	c, err := machined.ReadConfig("../../../firmware-config/bench.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Root = t.TempDir()
+	if got := ills(Examine(t.Context(), c, s)); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}
+
+// A reader is looked for where its port says, whatever bus stands before it.
+func TestReaderThatIsNotThereIsSaid(t *testing.T) {
+	for port, file := range map[string]string{"/dev/ttyAMA0": "/dev/ttyAMA0", "serial:/dev/ttyAMA0": "/dev/ttyAMA0", "i2c:/dev/i2c-1": "/dev/i2c-1", "spi:/dev/spidev0.0": "/dev/spidev0.0"} {
+		for _, there := range []bool{true, false} {
+			c, s := pi(t)
+			c.Reader.Port = port
+			s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("refused") }
+			if there {
+				s.put(t, file, "")
+			}
+			said := slices.ContainsFunc(Examine(t.Context(), c, s), func(f Finding) bool {
+				return f.Look == "reader" && f.State == Ill && strings.HasSuffix(f.Fact.EN, ": "+file)
+			})
+			if said == there {
+				t.Errorf("%s, there %v: said %v", port, there, said)
+			}
+		}
 	}
 }
 
@@ -177,7 +267,7 @@ func TestHereLooksAtTheRealThing(t *testing.T) {
 	if _, _, err := s.Disk(filepath.Join(dir, "none")); err == nil {
 		t.Error("a folder that is not there is a disk")
 	}
-	if _, err := s.Expires(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := s.Life(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	if _, err := s.Status(t.Context()); err == nil {

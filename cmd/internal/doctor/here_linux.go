@@ -21,7 +21,7 @@ const patience = 5 * time.Second
 
 // Here is the computer this runs on, beside the machine of c.
 func Here(c machined.Config) System {
-	return System{Root: "/", Now: time.Now(), Synchronised: machined.Synchronised, Broker: broker, Disk: disk, Expires: expires,
+	return System{Root: "/", Now: time.Now(), Synchronised: machined.Synchronised, Broker: broker, Disk: disk, Life: life, Check: func() machined.Checked { return c.Check(machined.Here(time.Now())) },
 		Status: func(ctx context.Context) (control.Status, error) {
 			rep, err := control.Call(ctx, c.Control, control.Request{Do: "status"})
 			if err != nil || rep.Status == nil {
@@ -89,13 +89,13 @@ func disk(dir string) (free uint64, took time.Duration, err error) {
 	return st.Bavail * uint64(st.Bsize), took, nil
 }
 
-// expires is when a bundle file ends, by its own word: whether it is signed is the daemon's to judge.
-func expires(path string) (time.Time, error) {
+// life is from when until when a bundle file is good, by its own word: whether it is signed is the check's to judge.
+func life(path string) (issued, until time.Time, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return time.Time{}, err
+		return issued, until, err
 	}
 	defer f.Close()
 	_, m, err := wire.Peek(f)
-	return m.Expires, err
+	return m.Issued, m.Expires, err
 }

@@ -16,8 +16,9 @@ var errElsewhere = errors.New("a machine is examined on its own Pi")
 // Here is a computer that no machine stands beside.
 func Here(machined.Config) System {
 	return System{Root: "/", Now: time.Now(), Synchronised: func() bool { return false },
-		Status:  func(context.Context) (control.Status, error) { return control.Status{}, errElsewhere },
-		Broker:  func(context.Context, string) (time.Time, error) { return time.Time{}, errElsewhere },
-		Disk:    func(string) (uint64, time.Duration, error) { return 0, 0, errElsewhere },
-		Expires: func(string) (time.Time, error) { return time.Time{}, errElsewhere }}
+		Status: func(context.Context) (control.Status, error) { return control.Status{}, errElsewhere },
+		Broker: func(context.Context, string) (time.Time, error) { return time.Time{}, errElsewhere },
+		Disk:   func(string) (uint64, time.Duration, error) { return 0, 0, errElsewhere },
+		Life:   func(string) (time.Time, time.Time, error) { return time.Time{}, time.Time{}, errElsewhere },
+		Check:  func() machined.Checked { return machined.Checked{} }}
 }

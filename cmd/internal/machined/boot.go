@@ -21,11 +21,11 @@ func (c Config) Boot() []BootLine {
 		out = append(out, BootLine{model, fmt.Sprintf(format, a...), why})
 	}
 	for _, w := range c.Wires() {
-		if way := map[string]string{"out": "op,dl", "out-high": "op,dh", "pull-up": "ip,pu", "pull-down": "ip,pd"}[w.Use]; way != "" {
+		if way := map[string]string{"out": "op,dl,pd", "out-high": "op,dh,pu", "pull-up": "ip,pu", "pull-down": "ip,pd"}[w.Use]; way != "" {
 			add("all", w.Key, "gpio=%d=%s", w.Line, way)
 		}
 	}
-	add("all", "a program that ends lets its lines go, however it ends: the relay opens", "dtparam=strict_gpiod")
+	add("all", "a program that ends lets its lines go, however it ends: the resistor opens the relay", "dtparam=strict_gpiod")
 	add("all", "a kernel that hangs is reset, and the relay opens", "dtparam=watchdog=on")
 	why := "the reader, " + c.Reader.Kind
 	switch c.Reader.bus() {
@@ -98,17 +98,65 @@ func effective(config, model string) []string {
 		if line == "" || line[0] == '#' || !counts {
 			continue
 		}
-		for _, line := range each(canonical(line)) {
+		for _, line := range each(line) {
 			key := settingOf(line)
-			out = slices.DeleteFunc(out, func(old string) bool { return settingOf(old) == key })
+			was := slices.IndexFunc(out, func(old string) bool { return settingOf(old) == key })
+			if n, how, ok := lineOf(line); ok {
+				before := ""
+				if was >= 0 {
+					_, before, _ = lineOf(out[was])
+				}
+				line = fmt.Sprintf("gpio=%d=%s", n, ways(n, before+","+how))
+			}
+			if was >= 0 {
+				out = slices.Delete(out, was, was+1)
+			}
 			out = append(out, line)
 		}
 	}
 	return out
 }
 
-// each is a setting of several lines, gpio=16-18,20=op,dl, as one setting for each.
+// lineOf takes gpio=17=op,dl apart.
+func lineOf(setting string) (line int, how string, ok bool) {
+	rest, gpio := strings.CutPrefix(setting, "gpio=")
+	n, how, is := strings.Cut(rest, "=")
+	line, err := strconv.Atoi(n)
+	return line, how, gpio && is && err == nil
+}
+
+// ways is how a line stands after all these words, in the order in which we write them: what it is, what it drives, what it is pulled to. Of
+// each the last word counts; before any, a line is an input with the chip's own pull (BCM2835 ARM Peripherals, table 6-31).
+func ways(line int, words string) string {
+	is, drives, pull := "ip", "", "pd"
+	if line <= 8 {
+		pull = "pu"
+	}
+	for word := range strings.SplitSeq(words, ",") {
+		switch word = strings.TrimSpace(word); word {
+		case "":
+		case "dh", "dl":
+			drives = word
+		case "pu", "pd", "pn":
+			pull = word
+		default:
+			is = word
+		}
+	}
+	if is != "op" || drives == "" {
+		return is + "," + pull
+	}
+	return is + "," + drives + "," + pull
+}
+
+// each is a line of several settings as one for each: gpio=16-18,20=op,dl and dtparam=strict_gpiod,watchdog=on.
 func each(line string) (out []string) {
+	if params, ok := strings.CutPrefix(line, "dtparam="); ok {
+		for p := range strings.SplitSeq(params, ",") {
+			out = append(out, canonical("dtparam="+strings.TrimSpace(p)))
+		}
+		return out
+	}
 	rest, gpio := strings.CutPrefix(line, "gpio=")
 	lines, how, ok := strings.Cut(rest, "=")
 	if !gpio || !ok {
@@ -131,7 +179,7 @@ func each(line string) (out []string) {
 	return out
 }
 
-// canonical is a setting in one spelling: dtparam takes several at once in the firmware, and we write one a line; on is also true or nothing.
+// canonical is a parameter in one spelling: on is also true or nothing.
 func canonical(line string) string {
 	line = strings.TrimSuffix(line, "=true")
 	for _, known := range [...]string{"dtparam=watchdog", "dtparam=spi", "dtparam=i2c_arm", "dtparam=uart0"} {

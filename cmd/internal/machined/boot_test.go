@@ -82,13 +82,21 @@ func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
 		config, model string
 		missing       string
 	}{
-		"whole":                  {whole, "pi4", ""},
-		"nothing":                {"", "pi4", "gpio=17=op,dl dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
-		"of a Pi 5":              {"", "pi5", "gpio=17=op,dl dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtparam=uart0=on"},
-		"after another's filter": {"[pi5]\n" + strings.TrimPrefix(strings.SplitN(whole, "[pi0]", 2)[0][strings.Index(whole, "gpio=17"):], "[all]"), "pi3", "gpio=17=op,dl dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
-		"taken back":             {whole + "gpio=17=op,dh\nenable_uart=0\n", "pi4", "gpio=17=op,dl enable_uart=1"},
-		"commented out":          {strings.ReplaceAll(whole, "gpio=17", "#gpio=17"), "pi4", "gpio=17=op,dl"},
-		"other spellings":        {strings.NewReplacer("dtparam=watchdog=on", "dtparam=watchdog", "strict_gpiod", "strict_gpiod=on").Replace(whole), "pi4", ""},
+		"whole":                          {whole, "pi4", ""},
+		"nothing":                        {"", "pi4", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
+		"of a Pi 5":                      {"", "pi5", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtparam=uart0=on"},
+		"after another's filter":         {"[pi5]\n" + strings.TrimPrefix(strings.SplitN(whole, "[pi0]", 2)[0][strings.Index(whole, "gpio=17"):], "[all]"), "pi3", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
+		"taken back":                     {whole + "gpio=17=op,dh\nenable_uart=0\n", "pi4", "gpio=17=op,dl,pd enable_uart=1"},
+		"commented out":                  {strings.ReplaceAll(whole, "gpio=17", "#gpio=17"), "pi4", "gpio=17=op,dl,pd"},
+		"other spellings":                {strings.NewReplacer("dtparam=watchdog=on", "dtparam=watchdog", "strict_gpiod", "strict_gpiod=on").Replace(whole), "pi4", ""},
+		"several parameters on one line": {strings.NewReplacer("dtparam=watchdog=on\n", "", "dtparam=strict_gpiod", "dtparam=strict_gpiod,watchdog=on").Replace(whole), "pi4", ""},
+		"another order of words":         {strings.ReplaceAll(whole, "op,dl,pd", "dl,op"), "pi4", ""},
+		"in two lines":                   {strings.ReplaceAll(whole, "gpio=17=op,dl,pd", "gpio=17=op\ngpio=17=dl"), "pi4", ""},
+		"without the chip's own pull":    {strings.ReplaceAll(whole, "op,dl,pd", "op,dl"), "pi4", ""},
+		"pulled up before":               {"gpio=0-27=pu\n" + strings.ReplaceAll(whole, "op,dl,pd", "op,dl"), "pi4", "gpio=17=op,dl,pd"},
+		"pulled up afterwards":           {whole + "gpio=17=pu\n", "pi4", "gpio=17=op,dl,pd"},
+		"an output without a level":      {strings.ReplaceAll(whole, "op,dl,pd", "op"), "pi4", "gpio=17=op,dl,pd"},
+		"two taken back on one line":     {whole + "dtparam=watchdog=off,strict_gpiod=off\n", "pi4", "dtparam=strict_gpiod dtparam=watchdog=on"},
 	} {
 		var got []string
 		for _, l := range c.Missing(x.config, x.model) {

@@ -1,12 +1,16 @@
 package machined
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"portillon/yamlfile"
@@ -26,6 +30,8 @@ type Config struct {
 	MQTT          MQTTConfig
 	Panel         PanelConfig
 	Clock         string // "ntp" or "trusted"
+
+	instance string // the %i of a unit that reads this file: its name without .yaml
 }
 
 // BundleConfig says where the machine's policy and roster come from.
@@ -55,6 +61,7 @@ func ReadConfig(path string) (Config, error) {
 	}
 	d := yamlfile.Parse(path, data)
 	c := parse(d.Root(), filepath.Dir(path))
+	c.instance = strings.TrimSuffix(filepath.Base(path), ".yaml")
 	return c, d.Err()
 }
 
@@ -88,10 +95,11 @@ func parse(r yamlfile.Node, dir string) Config {
 	m := r.Get("mqtt").Only("broker", "username", "password-file", "hub-key")
 	c.MQTT = MQTTConfig{Broker: m.Get("broker").Str(), Username: m.Get("username").Str(), PasswordFile: beside(m.Get("password-file")), HubKey: m.Get("hub-key").Str()}
 	if m.Present() {
-		m.Get("broker").Required()
+		checkBroker(m.Get("broker").Required())
 		m.Get("hub-key").Required()
 	}
 	p := r.Get("panel").Only("listen", "framed", "url", "screens")
+	checkListen(p.Get("listen"))
 	c.Panel = PanelConfig{Listen: p.Get("listen").Str(), Framed: p.Get("framed").Str(), URL: panelURL(p.Get("url")), Screens: screens(p.Get("screens"))}
 	return c.withDefaults()
 }
@@ -131,6 +139,34 @@ func screens(n yamlfile.Node) (out []netip.Addr) {
 		out = append(out, a.Unmap())
 	}
 	return out
+}
+
+// checkBroker refuses what the uplink would.
+func checkBroker(n yamlfile.Node) {
+	u, err := url.Parse(n.Str())
+	if n.Present() && (err != nil || !has([]string{"tcp", "mqtt", "ssl", "tls", "mqtts"}, u.Scheme) || u.Hostname() == "" || u.Port() == "") {
+		n.Fault("tcp://hub.lan:1883, or with TLS ssl://hub.lan:8883", "%q is no address of a broker", n.Str())
+	}
+}
+
+// checkListen refuses what cannot be listened on.
+func checkListen(n yamlfile.Node) {
+	_, port, err := net.SplitHostPort(n.Str())
+	if number, perr := strconv.ParseUint(port, 10, 16); n.Present() && (err != nil || perr != nil || strconv.FormatUint(number, 10) != port) {
+		n.Fault("127.0.0.1:8037 for this computer, 0.0.0.0:8037 for all of its network", "%q is no address to listen on", n.Str())
+	}
+}
+
+// listen takes the panel's address.
+func (p PanelConfig) listen() (net.Listener, error) {
+	l, err := net.Listen("tcp", p.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("panel: listen: %s is taken, perhaps by another machine on this computer; give this one its own: panel: { listen: 127.0.0.1:8038 }", p.Listen)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("panel: listen: %w", err)
+	}
+	return l, nil
 }
 
 // panelURL is where phones find the panel.

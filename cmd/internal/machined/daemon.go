@@ -17,7 +17,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
 	"periph.io/x/conn/v3/gpio"
 
 	"portillon/daemon"
@@ -29,7 +28,6 @@ import (
 	"portillon/daemon/uplink"
 	"portillon/policy"
 	"portillon/rfid"
-	"portillon/rfid/strong"
 	"portillon/wire"
 )
 
@@ -50,123 +48,16 @@ type Daemon struct {
 	orders  *wire.Commands
 }
 
-// Check says what is wrong with what the file names: keys, pins, and the bundle's file where there is one. It changes nothing.
-func (c Config) Check(now time.Time) error {
-	k, err := c.keys()
-	if err == nil && c.Bundle.File != "" {
-		if err = c.checkBundle(k, now); err != nil {
-			if _, whole := c.store(k).Current(); whole == nil { // what is in force stays in force: a bad file on a stick keeps no machine from starting
-				fmt.Fprintf(os.Stderr, "portillond: warning: %v: the bundle that the machine has stays in force\n", err)
-				err = nil
-			}
-		}
-	}
-	return errors.Join(err, c.CheckWires())
-}
-
 // store is where the bundle in force is kept.
 func (c Config) store(k keys) wire.Store {
 	return wire.Store{Dir: filepath.Join(c.Data, "bundle"), Site: policy.SiteID(c.Site), Keys: k.bundle}
 }
 
-// checkBundle takes the bundle as a daemon would, in a folder of its own: its site, its key, its member's cards, and this machine.
-func (c Config) checkBundle(k keys, now time.Time) error {
-	dir, err := os.MkdirTemp("", "portillond-check-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	keep := keeper{store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle}, conf: c.Bundle, options: roster.Options{CardKey: k.card},
-		now: func() time.Time { return now }}
-	r, err := keep.fromFile()
-	if err != nil {
-		return fmt.Errorf("bundle: file: %w", err)
-	}
-	if _, known := r.Policy.Machine(policy.MachineID(c.Machine)); !known {
-		return fmt.Errorf("machine: the policy in %s knows no machine %q", c.Bundle.File, c.Machine)
-	}
-	return nil
-}
-
-// keys are what the files of keys hold.
-type keys struct {
-	card   []byte
-	signer note.Signer
-	bundle note.Verifiers
-	hub    note.Verifiers
-	strong rfid.Prove // nil: no AES cards here
-}
-
-func (c Config) keys() (k keys, err error) {
-	text, err := readSecret("card-key", c.CardKey)
-	if err != nil {
-		return k, err
-	}
-	if k.card, err = hex.DecodeString(text); err != nil || len(k.card) < 16 {
-		return k, fmt.Errorf("card-key: %s is no card key: at least 32 hexadecimal digits on one line", c.CardKey)
-	}
-	if text, err = readSecret("machine-key", c.MachineKey); err != nil {
-		return k, err
-	}
-	if k.signer, err = note.NewSigner(text); err != nil {
-		return k, fmt.Errorf("machine-key: %s is no signing key: one line that begins with PRIVATE+KEY+", c.MachineKey)
-	}
-	v, err := note.NewVerifier(c.Bundle.Key)
-	if err != nil {
-		return k, fmt.Errorf("bundle: key: this is no verifier key: the line that bundle keygen printed goes here")
-	}
-	k.bundle = note.VerifierList(v)
-	if c.Reader.AESKey != "" {
-		if k.strong, err = c.strong(); err != nil {
-			return k, err
-		}
-	}
-	if c.MQTT.Broker == "" {
-		return k, nil
-	}
-	if v, err = note.NewVerifier(c.MQTT.HubKey); err != nil {
-		return k, fmt.Errorf("mqtt: hub-key: this is no verifier key: the line that bundle keygen printed goes here")
-	}
-	k.hub = note.VerifierList(v)
-	return k, nil
-}
-
-// strong is how a card proves the site's AES key.
-func (c Config) strong() (rfid.Prove, error) {
-	text, err := readSecret("reader: aes-key", c.Reader.AESKey)
-	if err != nil {
-		return nil, err
-	}
-	key, err := strong.ParseKey([]byte(text))
-	if err != nil {
-		return nil, fmt.Errorf("reader: aes-key: %s: %w", c.Reader.AESKey, err)
-	}
-	return strong.Site{Key: key}.Prove, nil
-}
-
-func readSecret(field, path string) (string, error) {
-	if name, ok := strings.CutPrefix(path, credential); ok {
-		dir := os.Getenv("CREDENTIALS_DIRECTORY")
-		if dir == "" || name != filepath.Base(name) {
-			return "", fmt.Errorf("%s: %s is for a daemon that systemd starts: LoadCredential= in its unit", field, path)
-		}
-		path = filepath.Join(dir, name)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", field, err)
-	}
-	return strings.TrimSpace(string(b)), nil
-}
-
-// credential begins the name of a secret that systemd hands over (systemd.exec(5), LoadCredential=), in place of a file's.
-const credential = "credential:"
-
 // Open puts the daemon together. The relay is off, and stays so until a card.
 func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, error) {
-	k, err := c.keys()
-	if err != nil {
-		return nil, err
+	k, errs := c.keys(c.secrets())
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	d := &Daemon{c: c, clock: clk, log: log, taps: make(chan rfid.Event, 8)}
 	if err := d.open(ctx, k); err != nil {
@@ -189,8 +80,8 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	}
 	d.keeper = &keeper{store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
 		options: roster.Options{CardKey: k.card, Memory: filepath.Join(d.c.Data, "verdicts.json")}, manifests: make(chan []byte, 1)}
-	if d.web, err = net.Listen("tcp", d.c.Panel.Listen); err != nil {
-		return fmt.Errorf("panel: %w", err)
+	if d.web, err = d.c.Panel.listen(); err != nil {
+		return err
 	}
 	if d.socket, err = control.Listen(d.c.Control); err != nil {
 		return err
@@ -360,14 +251,18 @@ func self() string {
 	return os.Args[0]
 }
 
-func (d *Daemon) openUplink(k keys) (err error) {
+func (d *Daemon) openUplink(k keys) error {
 	if d.c.MQTT.Broker == "" {
 		return nil
 	}
 	site, m := policy.SiteID(d.c.Site), policy.MachineID(d.c.Machine)
 	topic, doc := wire.Topics{Site: site}.Discovery(m, d.c.Machine, Version)
 	d.orders = &wire.Commands{Site: site, Machine: m, Keys: k.hub, Started: d.clock.now()}
-	d.uplink, err = uplink.New(uplink.Config{Broker: d.c.MQTT.Broker, Username: d.c.MQTT.Username, PasswordFile: d.c.MQTT.PasswordFile, Site: site, Machine: m,
+	password, err := d.c.secrets().path("mqtt: password-file", d.c.MQTT.PasswordFile)
+	if err != nil {
+		return err
+	}
+	d.uplink, err = uplink.New(uplink.Config{Broker: d.c.MQTT.Broker, Username: d.c.MQTT.Username, PasswordFile: password, Site: site, Machine: m,
 		Keys: k.hub, Discovery: uplink.Message{Topic: topic, Payload: doc}, Logger: d.log}, d.journal, uplink.Handlers{
 		Bundle:  func(_ context.Context, m []byte) { d.keeper.offer(m) },
 		Command: d.command,

@@ -54,6 +54,7 @@ func guardFlagSet(fs *flag.FlagSet, w *relay.Wiring) {
 	fs.StringVar(&w.Contactor, "contactor", "", "the contactor's mirror contact: high is closed")
 	fs.StringVar(&w.Busy, "busy", "", "high while the machine works")
 	fs.BoolVar(&w.ActiveLow, "active-low", false, "the relay closes on a low level")
+	fs.BoolVar(&w.PullUp, "pull-up", false, "a resistor holds the relay's line at 3.3 V when no program does")
 	fs.BoolVar(&w.Heartbeat, "heartbeat", false, "toggle the pin for a charge pump")
 }
 
@@ -73,12 +74,15 @@ func guardFlags(w relay.Wiring) []string {
 }
 
 // off opens the relay that the file names, whoever held it: systemd's last word when a daemon has ended (ExecStopPost). It reads no key.
-// A line that a dying guard still holds is asked for again for a second.
+// A line that a dying guard still holds is asked for again for a second. A relay that closes on a low level is opened too, where nothing is
+// said of a resistor: a daemon refuses that, and its line is not left as it is for all that.
 func (c Config) off() error {
-	p, err := c.wiring().Open()
+	w := c.wiring()
+	w.PullUp = w.ActiveLow
+	p, err := w.Open()
 	for tries := 0; err != nil && tries < 20; tries++ {
 		time.Sleep(50 * time.Millisecond)
-		p, err = c.wiring().Open()
+		p, err = w.Open()
 	}
 	if err != nil {
 		return err

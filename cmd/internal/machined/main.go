@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -24,6 +25,7 @@ func Main(args []string) int {
 	}
 	fs := flag.NewFlagSet("portillond", flag.ContinueOnError)
 	config := fs.String("config", "/etc/portillon/machine.yaml", "the machine's file")
+	version := fs.Bool("version", false, "say which version this is, and end")
 	check := fs.Bool("check", false, "say what is wrong with the file and what it names, and end")
 	off := fs.Bool("off", false, "open the relay that the file names, and end: for systemd, when the daemon has ended")
 	start := fs.String("demo-clock", "", "pretend that it is this time (RFC 3339) now, and believe it: for demonstrations only")
@@ -35,12 +37,16 @@ func Main(args []string) int {
 	if fs.NArg() > 0 {
 		return complain(fmt.Errorf("%q: portillond takes flags only", fs.Arg(0)), "portillond -config machine.yaml")
 	}
+	if *version {
+		fmt.Println("portillond", Version)
+		return 0
+	}
 	c, err := ReadConfig(*config)
 	if *off && c.Relay.Pin != "" { // whatever else is wrong with the file by now
 		err = errors.Join(err, c.off())
 	}
 	if err != nil {
-		return complain(err, "firmware-config/ holds a machine.yaml for each wiring")
+		return complain(err, Samples())
 	}
 	if *off {
 		return 0
@@ -50,12 +56,13 @@ func Main(args []string) int {
 		return complain(err, "")
 	}
 	if *check {
-		if err := c.Check(clock.now()); err != nil {
-			return complain(err, "")
-		}
-		fmt.Println("portillond: the file is sound")
-		return 0
+		return say(c.Check(Here(clock.now())))
 	}
+	return run(c, clock)
+}
+
+// run serves the machine until it is told to end.
+func run(c Config, clock clock) int {
 	debug.SetGCPercent(50) // a Pi Zero has little memory and this daemon little to do: half as much garbage may wait
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -72,6 +79,27 @@ func Main(args []string) int {
 		return complain(err, "")
 	}
 	return 0
+}
+
+// say prints what a check found.
+func say(found Checked) int {
+	for _, n := range found.Notes() {
+		fmt.Fprintf(os.Stderr, "portillond: warning: %s\n", n)
+	}
+	if err := found.Err(); err != nil {
+		return complain(err, "")
+	}
+	fmt.Println("portillond: the file is sound")
+	return 0
+}
+
+// Samples says where a machine.yaml for each wiring is: the package's folder, or the repository's.
+func Samples() string {
+	const dir, page = "/usr/share/portillon", "/usr/share/doc/portillon/wiring/README.md"
+	if there(filepath.Join(dir, "usb-reader-relay.yaml")) {
+		return dir + " holds a machine.yaml for each wiring, and " + page + " says how each is wired"
+	}
+	return "firmware-config/ in Portillon's repository holds a machine.yaml for each wiring, and README.md there says how each is wired"
 }
 
 func complain(err error, hint string) int {

@@ -62,7 +62,7 @@ func tapOf(t *testing.T, card *strongtest.Card, key string) rfid.Tap {
 	t.Helper()
 	path := wired(t, &pn532test.Card{UID: card.UID[:], SAK: 0x20, ATS: ats, Say: card.Exchange})
 	c := Config{Reader: ReaderConfig{Kind: "pn532", Port: "serial:" + path, AESKey: key}}
-	prove, err := c.strong()
+	prove, err := c.strong(secrets{})
 	if err != nil {
 		t.Fatal(err)
 	}

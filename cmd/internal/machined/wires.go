@@ -19,22 +19,31 @@ type RelayConfig struct {
 	Pin, EStop, Door, Feedback, Busy, Exhaust string
 
 	ActiveLow bool
+	PullUp    bool          // a resistor to 3.3 V holds the inputs of relay boards that close on a low level
 	Heartbeat bool          // a charge pump stands between the pin and the relay
 	Ignore    time.Duration // how long after a start the busy input means nothing
 }
+
+// maxIgnore is far more than any machine takes to find its home.
+const maxIgnore = 10 * time.Minute
 
 // LightsConfig are three lamps and a buzzer. An empty name is not wired.
 type LightsConfig struct{ Red, Amber, Green, Buzzer string }
 
 func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
-	n.Only("pin", "active", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
+	n.Only("pin", "active", "pull", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
 	pin := func(key string) string { return pinName(n.Get(key), beside) }
 	n.Get("pin").Required()
 	c := RelayConfig{Pin: pin("pin"), EStop: pin("e-stop"), Door: pin("door"), Feedback: pin("feedback"), Busy: pin("busy"), Exhaust: pin("exhaust"),
-		ActiveLow: n.Get("active").OneOf("high", "low") == "low", Heartbeat: n.Get("mode").OneOf("level", "heartbeat") == "heartbeat"}
+		ActiveLow: n.Get("active").OneOf("high", "low") == "low", PullUp: n.Get("pull").OneOf("down", "up") == "up", Heartbeat: n.Get("mode").OneOf("level", "heartbeat") == "heartbeat"}
+	if a := n.Get("active"); c.ActiveLow && !c.PullUp && (strings.HasPrefix(c.Pin, "gpio:") || strings.HasPrefix(c.Exhaust, "gpio:")) {
+		a.Fault(relay.ActiveLowCure, "low closes the relay when every program has ended: a line that nobody drives falls low")
+	}
 	if i := n.Get("ignore"); i.Present() {
 		if c.Ignore = i.Duration(); c.Busy == "" {
 			i.Fault("", "there is no busy input to ignore")
+		} else if c.Ignore > maxIgnore {
+			i.Fault("as long as the machine takes to find its home, at most 10m: 20s", "%s is too long: for all that time the machine's work would count as none", i.Str())
 		}
 	}
 	return c
@@ -50,27 +59,20 @@ func parseLights(n yamlfile.Node, beside func(yamlfile.Node) string) LightsConfi
 func (c Config) wiring() relay.Wiring {
 	r := c.Relay
 	return relay.Wiring{Relay: r.Pin, Exhaust: r.Exhaust, EStop: r.EStop, Door: r.Door, Contactor: r.Feedback, Busy: r.Busy,
-		ActiveLow: r.ActiveLow, Heartbeat: r.Heartbeat}
+		ActiveLow: r.ActiveLow, PullUp: r.PullUp, Heartbeat: r.Heartbeat}
 }
 
 // Wire is a line of the Pi that this machine uses.
 type Wire struct {
 	Key  string // where the file names it
 	Line int    // its GPIO number
-	Use  string // out: low until the daemon runs; out-high: likewise high; pull-up, pull-down; bus
+	Use  string // out: low, and pulled down, until the daemon runs and after it; out-high: likewise high and pulled up; pull-up, pull-down; bus
 }
 
 // Wires are all lines of the Pi's own chip that the file uses, those of its reader's bus among them.
 func (c Config) Wires() []Wire {
-	off := "out"
-	if c.Relay.ActiveLow {
-		off = "out-high"
-	}
 	var out []Wire
-	for _, x := range []struct{ key, pin, use string }{{"relay.pin", c.Relay.Pin, off}, {"relay.exhaust", c.Relay.Exhaust, off},
-		{"relay.e-stop", c.Relay.EStop, "pull-up"}, {"relay.door", c.Relay.Door, "pull-up"}, {"relay.feedback", c.Relay.Feedback, "pull-up"},
-		{"relay.busy", c.Relay.Busy, "pull-down"}, {"reader.d0", c.Reader.D0, "pull-up"}, {"reader.d1", c.Reader.D1, "pull-up"}, {"reader.irq", c.Reader.IRQ, "pull-up"}, {"reader.reset", c.Reader.Reset, "out"},
-		{"lights.red", c.Lights.Red, "out"}, {"lights.amber", c.Lights.Amber, "out"}, {"lights.green", c.Lights.Green, "out"}, {"lights.buzzer", c.Lights.Buzzer, "out"}} {
+	for _, x := range c.pins() {
 		if _, line, err := gpioLine(x.pin); err == nil {
 			out = append(out, Wire{x.key, line, x.use})
 		}
@@ -79,6 +81,26 @@ func (c Config) Wires() []Wire {
 		out = append(out, Wire{"reader.port", line, "bus"})
 	}
 	return out
+}
+
+// Simulated reports whether nothing hangs on pins of this computer.
+func (c Config) Simulated() bool {
+	return strings.HasPrefix(c.Relay.Pin, "sim:") && len(c.Wires()) == 0
+}
+
+// pinned is a pin that the file names, and its use as a Wire has it.
+type pinned struct{ key, pin, use string }
+
+// pins are all pins that the file may name.
+func (c Config) pins() []pinned {
+	off := "out"
+	if c.Relay.ActiveLow {
+		off = "out-high"
+	}
+	return []pinned{{"relay.pin", c.Relay.Pin, off}, {"relay.exhaust", c.Relay.Exhaust, off},
+		{"relay.e-stop", c.Relay.EStop, "pull-up"}, {"relay.door", c.Relay.Door, "pull-up"}, {"relay.feedback", c.Relay.Feedback, "pull-up"},
+		{"relay.busy", c.Relay.Busy, "pull-down"}, {"reader.d0", c.Reader.D0, "pull-up"}, {"reader.d1", c.Reader.D1, "pull-up"}, {"reader.irq", c.Reader.IRQ, "pull-up"}, {"reader.reset", c.Reader.Reset, "out"},
+		{"lights.red", c.Lights.Red, "out"}, {"lights.amber", c.Lights.Amber, "out"}, {"lights.green", c.Lights.Green, "out"}, {"lights.buzzer", c.Lights.Buzzer, "out"}}
 }
 
 // lines are those of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): SPI0 8 to 11, I2C1 2 and 3, the serial port 14 and 15.

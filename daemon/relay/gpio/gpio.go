@@ -7,6 +7,8 @@
 //
 // When the process ends the kernel lets the line go. On Raspberry Pi OS it then stays as it was, unless config.txt has
 // dtparam=strict_gpiod (or cmdline.txt pinctrl_bcm2835.persist_gpio_outputs=n): without that a killed guard leaves the relay closed.
+// With it the line is an input then, and only resistors decide its level: the chip's own pull, which OpenOut sets towards off, and
+// the board's. For a relay that closes on a low level the board's must go to 3.3 V: see relay.Wiring.
 //
 // It finds a chip by the beginning of its label (pinctrl-bcm2711), never by its number, which changes between kernels. It
 // refuses GPIO 0 to 8, which are pulled up at power-on, and 14, where the serial port idles high.
@@ -15,6 +17,7 @@ package gpio
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"periph.io/x/conn/v3/gpio"
 	"periph.io/x/conn/v3/physic"
@@ -25,14 +28,31 @@ import (
 func CheckRelay(line int) error {
 	switch {
 	case line >= 0 && line <= 8:
-		return fmt.Errorf("GPIO %d is pulled up from power-on until Linux runs: what hangs there is switched on at each start; use GPIO 9 to 27, but not 14", line)
+		return fmt.Errorf("GPIO %d is pulled up from power-on until Linux runs: what a high level switches on is on at each start; use GPIO 9 to 27, but not 14", line)
 	case line > 27:
 		return fmt.Errorf("GPIO %d is not on the Pi's header: the board itself uses it; use GPIO 9 to 27, but not 14", line)
 	case line == 14:
-		return errors.New("GPIO 14 is the serial port's output, which idles high: what hangs there is switched on at each start; use GPIO 9 to 27, but not 14")
+		return errors.New("GPIO 14 is the serial port's output, which idles high: what a high level switches on is on at each start; use GPIO 9 to 27, but not 14")
 	}
 	return nil
 }
+
+// ErrNoChip is a computer without GPIO.
+var ErrNoChip = errors.New("there is no GPIO chip on this machine (/dev/gpiochip*)")
+
+// refusals are why each chip was not the one.
+type refusals []error
+
+func (r refusals) Error() string {
+	var all []string
+	for _, err := range r {
+		all = append(all, err.Error())
+	}
+	return strings.Join(all, "; ")
+}
+
+// Unwrap has errors.Is find what any of them is.
+func (r refusals) Unwrap() []error { return r }
 
 // base is what periph asks of every pin.
 type base struct {

@@ -129,6 +129,19 @@ func TestOutputIsInactiveInTheRequestItself(t *testing.T) {
 	}
 }
 
+// Whoever lets the line go, or never took it: what the chip then pulls the line to is off.
+func TestOutputIsPulledToItsInactiveLevel(t *testing.T) {
+	for low, pull := range map[bool]uint64{false: flagPullDown, true: flagPullUp} {
+		b := &board{}
+		if _, err := b.kernel().openOut("pinctrl-", 17, low); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.requests[0].config.flags & (flagPullUp | flagPullDown); got != pull {
+			t.Errorf("active low %v: the bias is %#x, want %#x", low, got, pull)
+		}
+	}
+}
+
 func TestErrorsSayWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		name, label string

@@ -55,7 +55,8 @@ func milliseconds(d time.Duration) int {
 	return int((d + time.Millisecond - 1) / time.Millisecond)
 }
 
-// OpenOut holds a line as an output, inactive from the request on. With activeLow, low is active.
+// OpenOut holds a line as an output, inactive from the request on. With activeLow, low is active. The chip's own pull (some 50 kΩ on a
+// Pi) is set towards the inactive level in the same request, and stays when the line is let go; a driver that knows none leaves it as it is.
 func OpenOut(label string, line int, activeLow bool) (*Out, error) {
 	return linux().openOut(label, line, activeLow)
 }
@@ -65,14 +66,25 @@ func OpenIn(label string, line int, pull gpio.Pull) (*In, error) {
 	return linux().openIn(label, line, pull)
 }
 
+// FindLine says whether a chip whose label begins with label has the line. It takes nothing: whoever holds the line keeps it.
+func FindLine(label string, line int) error { return linux().findLine(label, line) }
+
+func (k kernel) findLine(label string, line int) error {
+	chip, _, err := k.find(label, line)
+	if err != nil {
+		return err
+	}
+	return k.close(chip)
+}
+
 func (k kernel) openOut(label string, line int, activeLow bool) (*Out, error) {
 	if err := CheckRelay(line); err != nil {
 		return nil, err
 	}
 	r := request(line, "portillon-relay")
-	r.config.flags = flagOutput
+	r.config.flags = flagOutput | flagPullDown
 	if activeLow {
-		r.config.flags |= flagActiveLow
+		r.config.flags = flagOutput | flagActiveLow | flagPullUp
 	}
 	r.config.attrs = 1
 	r.config.attr[0] = configAttribute{attribute{id: attrOutputValues, value: 0}, 1}
@@ -128,16 +140,16 @@ func (k kernel) find(label string, line int) (int, string, error) {
 	if err != nil {
 		return -1, "", err
 	}
-	var seen []string
+	var seen refusals
 	for _, path := range paths {
 		fd, err := k.open(path)
 		if err != nil {
-			seen = append(seen, fmt.Sprintf("%s: %v", path, err))
+			seen = append(seen, fmt.Errorf("%s: %w", path, err))
 			continue
 		}
 		var info chipInfo
 		if err := k.ioctl(fd, getChipInfo, unsafe.Pointer(&info)); err != nil {
-			seen = append(seen, fmt.Sprintf("%s: %v", path, err))
+			seen = append(seen, fmt.Errorf("%s: %w", path, err))
 			k.close(fd)
 			continue
 		}
@@ -145,13 +157,13 @@ func (k kernel) find(label string, line int) (int, string, error) {
 		if strings.HasPrefix(got, label) && uint32(line) < info.lines {
 			return fd, path, nil
 		}
-		seen = append(seen, fmt.Sprintf("%s is %q with %d lines", path, got, info.lines))
+		seen = append(seen, fmt.Errorf("%s is %q with %d lines", path, got, info.lines))
 		k.close(fd)
 	}
 	if len(seen) == 0 {
-		return -1, "", errors.New("there is no GPIO chip on this machine (/dev/gpiochip*)")
+		return -1, "", ErrNoChip
 	}
-	return -1, "", fmt.Errorf("no GPIO chip %q… with a line %d: %s", label, line, strings.Join(seen, "; "))
+	return -1, "", fmt.Errorf("no GPIO chip %q… with a line %d: %w", label, line, seen)
 }
 
 func (k kernel) holder(chip, line int) string {

@@ -17,6 +17,9 @@ func OpenOut(string, int, bool) (gpio.PinOut, error) { return nil, errNoGPIO }
 // OpenIn refuses.
 func OpenIn(string, int, gpio.Pull) (gpio.PinIn, error) { return nil, errNoGPIO }
 
+// FindLine finds no chip.
+func FindLine(string, int) error { return ErrNoChip }
+
 // Fall is a line's fall.
 type Fall struct {
 	At         time.Duration
