@@ -148,15 +148,45 @@ try {
     await show('on');
     await page.locator('#report').tap();
     await page.locator('dialog[open]').waitFor();
-    await page.evaluate(() => { form.who = 'Zoé'; draw() }); // somebody else's, and now Inès has tapped
+    await page.evaluate(() => { form.at = 7; draw() }); // somebody else's, and now Inès has tapped
     assert.equal(await page.locator('dialog[open]').count(), 0, 'another card leaves the form open');
     ok('a form left open closes by itself, and when another card comes');
 
+    await show('what was done');
+    await page.locator('#items button').first().waitFor();
+    await page.evaluate(() => { view = { ...view, sign: 'fault', line: { FR: 'Arrêt d’urgence enclenché', EN: 'Emergency stop pressed' } }; draw() });
+    assert.match(await page.locator('h1').textContent(), /Arrêt d’urgence/, 'a question hides the emergency stop');
+    assert.equal(await page.locator('#items button').count(), 0);
+    await show('on');
+    await page.locator('#report').tap();
+    await page.locator('dialog[open]').waitFor();
+    await page.evaluate(() => { view = { ...view, sign: 'fault' }; draw() });
+    assert.equal(await page.locator('dialog[open]').count(), 0, 'a form hides the emergency stop');
+    ok('a fault goes before questions and forms');
+
+    await show('ready');
     await page.locator('#phone').tap();
     await page.locator('#code.big svg').waitFor();
     assert.equal(await read(page, '#code svg'), url.replace(/\/$/, ''), 'a phone does not read the panel’s own code');
     await audit(page, 'phone code');
+    await page.waitForTimeout(1200);
+    assert.equal(await page.locator('#cancel').textContent(), 'Fermer');
     await page.locator('#cancel').tap();
+    await page.context().close();
+  }
+  { // a page elsewhere on the network: it shows, and opens forms; what needs a touch alone is for the screen at the machine
+    const page = await open('fr', 'light', 'phone', { before: page => page.route(url, async r => { const a = await r.fetch(); await r.fulfill({ response: a, body: (await a.text()).replace('data-here="true"', 'data-here="false"') }) }) });
+    await show('maintenance');
+    await page.locator('#offers button').filter({ hasText: 'Noter une intervention' }).waitFor();
+    assert.equal(await page.locator('#offers button').filter({ hasText: 'Couper le courant' }).count(), 0, 'a phone switches the machine');
+    await page.locator('#offers button').filter({ hasText: 'Noter une intervention' }).tap();
+    await page.locator('dialog[open]').waitFor();
+    const s = await page.evaluate(() => { const d = document.querySelector('dialog[open]').getBoundingClientRect(), b = document.querySelector('#save').getBoundingClientRect(); return { over: b.bottom - Math.min(d.bottom, innerHeight), code: getComputedStyle(document.querySelector('#code')).display } });
+    if (s.over > 1) failures.push('a form on a phone: its button lies ' + s.over + ' px outside');
+    assert.equal(await page.locator('#code a').textContent(), 'Ajouter une photo, une phrase');
+    await audit(page, 'sheet on a phone');
+    await page.screenshot({ path: `${out}/panel-sheet-phone.png` });
+    ok('a phone shows, and logs; it switches nothing');
     await page.context().close();
   }
   { // keyboard alone

@@ -12,6 +12,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -137,7 +138,7 @@ func TestPhoneSeesTheFormWithEveryWordEscaped(t *testing.T) {
 }
 
 func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
-	long := strings.Repeat("é", 300)
+	long := strings.Repeat("é", 501)
 	for name, c := range map[string]struct {
 		p    part
 		want string
@@ -166,6 +167,68 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 	kind, body := filled(part{name: "item", data: "noise"})
 	if w := post(t, New(Config{Clerk: d}), "/form/t0ken", kind, body); w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "secret") {
 		t.Error(w.Code, w.Body)
+	}
+}
+
+// One token could fill the album: with many photos in one form, or with forms that come to nothing.
+func TestFormThatComesToNothingLeavesNoPhoto(t *testing.T) {
+	a := &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}
+	d := &desk{}
+	p := New(Config{Clerk: d, Photos: a})
+	kept := func() int { all, _ := os.ReadDir(a.Dir); return len(all) }
+	photo := part{"photo", "p.jpg", string(photograph(t))}
+	kind, body := filled(part{name: "item", data: "noise"}, photo, photo)
+	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "Une seule photo") || kept() != 0 {
+		t.Errorf("two photos: %d, %d kept", w.Code, kept())
+	}
+	kind, body = filled(photo, part{name: "minutes", data: "-3"})
+	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || kept() != 0 {
+		t.Errorf("a form that is refused: %d, %d kept", w.Code, kept())
+	}
+	d.no = NotWhat
+	kind, body = filled(part{name: "item", data: "nonsense"}, photo)
+	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || kept() != 0 {
+		t.Errorf("an entry that the machine refuses: %d, %d kept", w.Code, kept())
+	}
+}
+
+// A picture is held in memory until it is on the disk: one at a time.
+func TestFormsArriveOneAtATime(t *testing.T) {
+	p := New(Config{Clerk: &desk{}})
+	p.taking <- struct{}{}
+	kind, body := filled(part{name: "item", data: "noise"})
+	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "réessayer dans un instant") {
+		t.Errorf("%d %.200s", w.Code, w.Body)
+	}
+	<-p.taking
+	kind, body = filled(part{name: "item", data: "noise"})
+	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusOK || len(p.taking) != 0 {
+		t.Errorf("%d: the place is not given back", w.Code)
+	}
+}
+
+// A touch counts at the screen of the machine, wherever the request says that it is.
+func TestOnlyTheScreenAtTheMachineIsHere(t *testing.T) {
+	d := &desk{}
+	p := New(Config{Clerk: d, Screens: []netip.Addr{netip.MustParseAddr("192.168.1.40")}})
+	for from, want := range map[string]bool{"127.0.0.1:1": true, "[::1]:1": true, "[::ffff:127.0.0.1]:1": true, "192.168.1.40:1": true, "192.168.1.41:1": false, "@": false} {
+		r := httptest.NewRequest("POST", "http://laser/do", strings.NewReader(`{"do":"extend"}`))
+		r.RemoteAddr = from
+		r.Header.Set("X-Forwarded-For", "127.0.0.1")
+		p.Handler().ServeHTTP(httptest.NewRecorder(), r)
+		if got := d.did[len(d.did)-1].Here; got != want {
+			t.Errorf("from %s: %v", from, got)
+		}
+		w := httptest.NewRecorder()
+		r = httptest.NewRequest("GET", "http://laser/", nil)
+		r.RemoteAddr = from
+		if p.Handler().ServeHTTP(w, r); strings.Contains(w.Body.String(), `data-here="true"`) != want {
+			t.Errorf("the page for %s thinks otherwise", from)
+		}
+	}
+	w := post(t, p, "/do", "application/json", strings.NewReader(`{"do":"extend","here":true}`))
+	if w.Code != http.StatusBadRequest {
+		t.Errorf("a page says by itself where it is: %d", w.Code)
 	}
 }
 

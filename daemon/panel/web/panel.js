@@ -3,13 +3,14 @@
 const $ = id => document.getElementById(id);
 const words = {
   fr: { stale: 'Le panneau ne reçoit plus de nouvelles de la machine', staleNext: 'Se fier aux voyants de la machine', hub: 'hub relié', away: 'hub absent, la machine fonctionne',
-    other: 'English', report: 'Signaler un problème', phone: 'Téléphone', save: 'Noter', well: 'Valider', cancel: 'Annuler', close: 'Fermer', minutes: 'Minutes', now: 'Arrêter tout de suite, sans attendre la fin du travail',
-    code: 'Une photo, une phrase : lire ce code avec un téléphone. Il sert une fois, pendant dix minutes.', panel: 'Ce panneau sur un téléphone', lost: 'La machine ne répond pas : rien n’est noté' },
+    other: 'English', report: 'Signaler un problème', phone: 'Téléphone', save: 'Envoyer', well: 'Valider', cancel: 'Annuler', close: 'Fermer', minutes: 'Minutes', now: 'Arrêter tout de suite, sans attendre la fin du travail',
+    code: 'Une photo, une phrase : lire ce code avec un téléphone. Il sert une fois, pendant dix minutes.', panel: 'Ce panneau sur un téléphone', lost: 'La machine ne répond pas. Ce qui est choisi reste ici : réessayer', link: 'Ajouter une photo, une phrase' },
   en: { stale: 'The panel has lost touch with the machine', staleNext: 'Trust the machine’s own lights', hub: 'hub reached', away: 'hub away, the machine works',
-    other: 'Français', report: 'Report a problem', phone: 'Phone', save: 'Save', well: 'Confirm', cancel: 'Cancel', close: 'Close', minutes: 'Minutes', now: 'Stop at once, do not wait for the job to end',
-    code: 'A photo, a sentence: read this code with a phone. It works once, for ten minutes.', panel: 'This panel on a phone', lost: 'The machine does not answer: nothing is written down' },
+    other: 'Français', report: 'Report a problem', phone: 'Phone', save: 'Send', well: 'Confirm', cancel: 'Cancel', close: 'Close', minutes: 'Minutes', now: 'Stop at once, do not wait for the job to end',
+    code: 'A photo, a sentence: read this code with a phone. It works once, for ten minutes.', panel: 'This panel on a phone', lost: 'The machine does not answer. What is chosen stays here: try again', link: 'Add a photo, a sentence' },
 };
-const old = 12000, idle = 90000; // ms: news older than this is none; a form that nobody touches closes
+const old = 5000, idle = 90000, patience = 6000; // ms: news older than this is none; a form that nobody touches closes; how long an answer may take
+const here = document.documentElement.dataset.here === 'true', anywhere = ['log', 'tag', 'report']; // a screen at the machine; what other pages may do too
 let view = null, heard = -Infinity, made = 0, lang = document.documentElement.lang, trouble = null, form = null, touched = 0, picked = new Set();
 try { lang = localStorage.getItem('lang') || lang } catch { /* a kiosk may forbid it */ }
 // French sets a space before : ; ? ! » and after «, at which no line may break.
@@ -23,8 +24,9 @@ const now = () => made + performance.now() - heard, stale = () => !view || perfo
 const set = (id, s) => { if ($(id).textContent !== s) $(id).textContent = s };
 const button = (label, click, more = {}) => Object.assign(document.createElement('button'), { type: 'button', textContent: label, onclick: click }, more);
 
+const calm = ['ready', 'cooling', 'tagged', 'clock', 'silent', '']; // a question goes behind whatever else the machine has to say
 function draw() {
-  const w = words[lang], gone = stale(), main = document.querySelector('main'), desk = !gone && view.desk, asks = desk && desk.ask;
+  const w = words[lang], gone = stale(), main = document.querySelector('main'), desk = !gone && view.desk, asks = desk && calm.includes(view.sign) && desk.ask;
   document.documentElement.lang = lang;
   if (view && view.look) document.documentElement.dataset.look = view.look;
   main.dataset.sign = gone ? 'stale' : view.sign || 'silent';
@@ -33,12 +35,12 @@ function draw() {
   set('role', gone || trouble ? '' : text(view.role));
   set('note', gone ? '' : text(view.note));
   set('hub', gone ? '' : view.hub ? w.hub : w.away);
-  for (const id of ['report', 'phone', 'cancel']) set(id, w[id]);
+  for (const id of ['report', 'phone']) set(id, w[id]);
   set('lang', w.other);
   set('name', $('name').dataset[lang]);
   $('report').disabled = gone;
   $('phone').hidden = !$('qr').content.querySelector('svg');
-  const offers = gone ? [] : view.offers || [];
+  const offers = gone ? [] : (view.offers || []).filter(o => here || anywhere.includes(o.do));
   list('offers', JSON.stringify([offers, asks, lang, picked.size]), () => [...(asks === 'vouch' ? [button(w.well, vouch, { className: 'chosen', disabled: !picked.size })] : []),
     ...offers.map(o => button(text(o.label), () => touch(o)))]);
   list('items', JSON.stringify([asks && desk.items, asks, lang, [...picked]]), () => asks ? desk.items.map(c => {
@@ -49,9 +51,13 @@ function draw() {
   if (!asks) picked.clear();
   main.classList.toggle('asks', !!asks && !trouble);
   main.classList.toggle('busy', offers.length > 0);
-  if (form && (now() > Date.parse(form.ends) || performance.now() - touched > idle || desk && form.who && desk.name !== form.who)) shut();
+  if (form && (performance.now() > form.ends || performance.now() - touched > idle || desk && desk.at !== (form.at || 0) || !gone && view.sign === 'fault')) shut();
+  if ($('sheet').open && !form && (gone || view.sign === 'fault')) $('sheet').close();
+  if (form && gone) set('trouble', w.lost);
+  if (desk && desk.report && desk.at !== told && here) { told = desk.at; open({ do: 'report' }) } // they were asked for their card to report
   tick(main, gone);
 }
+let told = 0;
 const shown = {};
 function list(id, key, make) { // buttons are made anew only when they change: a finger may be on one
   if (shown[id] === key) return;
@@ -65,39 +71,40 @@ function tick(main, gone) {
   let s = '';
   const until = !gone && view.until ? Date.parse(view.until) : 0;
   if (until) {
-    const left = Math.max(0, Math.round((until - now()) / 1000)), h = Math.floor(left / 3600), m = Math.floor(left / 60) % 60;
+    const left = Math.max(0, Math.ceil((until - now()) / 1000)), min = Math.ceil(left / 60), h = Math.floor(min / 60), m = min % 60;
     s = h ? `${h} h ${String(m).padStart(2, '0')}` : left >= 120 ? `${m} min` : `${left} s`;
     s = lang === 'en' ? s + ' left' : 'encore ' + s;
     const all = (until - Date.parse(view.since || view.now)) / 1000;
     $('arc').style.strokeDasharray = `${all > 0 ? Math.min(100, 100 * left / all) : 0} 100`;
   }
   if (until) main.dataset.timed = ''; else delete main.dataset.timed;
-  set('left', s);
+  set('left', ['cooling', 'ending'].includes(main.dataset.sign) ? '' : s); // their sentence has it
 }
 
 // What people do. Every answer that is no is shown in the machine's words.
 async function send(path, what) {
   const body = what instanceof FormData ? what : JSON.stringify(what);
   try {
-    const r = await fetch(path, { method: 'POST', body, headers: { Accept: 'application/json' } });
+    const r = await fetch(path, { method: 'POST', body, headers: { Accept: 'application/json' }, signal: AbortSignal.timeout(patience) });
     if (r.ok) return r.status === 204 ? {} : await r.json();
     return { no: await r.json().catch(() => ({ FR: words.fr.lost, EN: words.en.lost })) };
   } catch { return { no: { FR: words.fr.lost, EN: words.en.lost } } }
 }
-let calm = 0;
-function say(t) { trouble = t; clearTimeout(calm); calm = setTimeout(() => { trouble = null; draw() }, 5000); draw() }
+let quiet = 0;
+function say(t) { trouble = t; clearTimeout(quiet); quiet = setTimeout(() => { trouble = null; draw() }, 5000); draw() }
 async function touch(o) {
   if (['log', 'tag', 'report'].includes(o.do)) return open({ do: o.do });
-  const r = await send('do', { do: o.do, arg: o.arg || '' });
+  const r = await send('do', { do: o.do, arg: o.arg || '', at: at() });
   if (r.no) say(r.no);
 }
+const at = () => view && view.desk ? view.desk.at : 0; // whose screen this was when they touched it
 function toggle(id) { picked.has(id) ? picked.delete(id) : picked.add(id); draw() }
-async function vouch() { const r = await send('do', { do: 'vouch', items: [...picked] }); if (r.no) say(r.no) }
+async function vouch() { const r = await send('do', { do: 'vouch', items: [...picked], at: at() }); if (r.no) say(r.no) }
 
 async function open(ask) {
-  const r = await send('form', ask);
+  const sent = now(), r = await send('form', { ...ask, at: at() });
   if (r.no) return say(r.no);
-  form = Object.assign(r, { who: view.desk && view.desk.name, item: r.item || '', by: r.minutes || 0 });
+  form = Object.assign(r, { item: r.item || '', by: r.minutes || 0, ends: performance.now() + Date.parse(r.ends) - sent });
   $('now').checked = false; set('trouble', '');
   touched = performance.now();
   sheet();
@@ -116,7 +123,7 @@ function sheet() {
     return b;
   }));
   $('code').className = '';
-  $('code').replaceChildren(...form.qr ? code(form.qr, w.code) : []);
+  $('code').replaceChildren(...form.qr ? here ? code(form.qr, w.code) : [Object.assign(document.createElement('a'), { href: 'form/' + form.token, textContent: w.link })] : []);
 }
 function code(qr, what) {
   const ns = 'http://www.w3.org/2000/svg', svg = document.createElementNS(ns, 'svg'), path = document.createElementNS(ns, 'path');
@@ -146,11 +153,12 @@ $('sheet').addEventListener('close', () => { form = null });
 $('sheet').addEventListener('pointerdown', () => { touched = performance.now() });
 $('sheet').addEventListener('keydown', () => { touched = performance.now() });
 $('save').onclick = save; $('cancel').onclick = shut; $('report').onclick = () => open({ do: 'report' }); $('phone').onclick = phone;
-for (const b of document.querySelectorAll('[data-add]')) b.onclick = () => { form.by = Math.min(1440, Math.max(0, form.by + Number(b.dataset.add))); set('minutes', String(form.by)) };
+for (const b of document.querySelectorAll('[data-add]')) b.onclick = () => { const by = Number(b.dataset.add); form.by = Math.min(1440, Math.max(0, by > 0 ? Math.floor(form.by / 5) * 5 + by : Math.ceil(form.by / 5) * 5 + by)); set('minutes', String(form.by)) };
+addEventListener('visibilitychange', () => { if (!document.hidden) { heard = -Infinity; draw() } }); // a phone that slept: what it knows is old, whatever its clock says
 $('lang').onclick = () => { lang = lang === 'en' ? 'fr' : 'en'; try { localStorage.setItem('lang', lang) } catch { /* as above */ } draw(); if (form) sheet() };
 
 // Sounds, where the screen has a loudspeaker and is not one of several: as many beeps as the buzzer gives.
-const beeps = { on: [80], supervised: [80], workshop: [80], maintenance: [80], thanks: [80], ending: [80, 80], refused: [500], unknown: [500], expired: [500], hours: [500], tagged: [500], fault: [400, 400, 400] };
+const beeps = { on: [80], supervised: [80], workshop: [80], maintenance: [80], thanks: [80], ending: [80, 80], refused: [500], unknown: [500], expired: [500], recent: [500], hours: [500], occupied: [500], tagged: [500], fault: [400, 400, 400] };
 let last = '', sound = null;
 function beep(sign) {
   if (sign === last || !last || self !== top) { last = sign; return }
