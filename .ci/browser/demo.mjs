@@ -46,7 +46,7 @@ try {
     await panel.locator('dialog h2').filter({ hasText: 'Zoé, quel est le problème' }).waitFor();
     await panel.locator('#choices button').filter({ hasText: 'Dangereux' }).click();
     await panel.locator('#save').click();
-    await says(/Hors service depuis le .*Dangereux/);
+    await says(/Hors service depuis le .*dangereux/);
     await card('Léa'); await panel.locator('main[data-sign=tagged]').waitFor(); await lit(false);
   });
   await step('returned', async () => {

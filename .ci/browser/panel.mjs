@@ -181,7 +181,7 @@ try {
     assert.equal(await page.locator('#offers button').filter({ hasText: 'Couper le courant' }).count(), 0, 'a phone switches the machine');
     await page.locator('#offers button').filter({ hasText: 'Noter une intervention' }).tap();
     await page.locator('dialog[open]').waitFor();
-    const s = await page.evaluate(() => { const d = document.querySelector('dialog[open]').getBoundingClientRect(), b = document.querySelector('#save').getBoundingClientRect(); return { over: b.bottom - Math.min(d.bottom, innerHeight), code: getComputedStyle(document.querySelector('#code')).display } });
+    const s = await page.evaluate(() => { const d = document.querySelector('dialog[open]').getBoundingClientRect(), b = document.querySelector('#save').getBoundingClientRect(); return { over: Math.max(b.bottom - Math.min(d.bottom, innerHeight), document.querySelector('dialog[open]').scrollWidth - document.querySelector('dialog[open]').clientWidth, b.right - Math.min(d.right, innerWidth)), code: getComputedStyle(document.querySelector('#code')).display } });
     if (s.over > 1) failures.push('a form on a phone: its button lies ' + s.over + ' px outside');
     assert.equal(await page.locator('#code a').textContent(), 'Ajouter une photo, une phrase');
     await audit(page, 'sheet on a phone');

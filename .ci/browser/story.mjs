@@ -42,7 +42,7 @@ try {
 
   // Léa has no badge for the printer. A mentor of the printer was here today: she is named.
   await tap('fdm', 'Aïcha'); await says('fdm', /Aïcha/); await rest(); await tap('fdm', 'Aïcha'); await says('fdm', /Présentez/);
-  await tap('fdm', 'Léa'); await says('fdm', /Il manque le badge/); console.log(await panels.fdm.locator('#next').textContent());
+  await tap('fdm', 'Léa'); await says('fdm', /Il manque le badge/); await says('fdm', /aujourd’hui.*Aïcha/, '#next');
   await shot('fdm', 'refused');
 
   // At the vinyl cutter she has her first steps: with a mentor.
