@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -21,9 +20,6 @@ type suspect struct {
 // diagnose looks through a text that the YAML library has refused, for its own errors name the line where it gave up, and that is often
 // the line where the block began. It knows the usual slips and nothing else, and finds none in a text that is YAML.
 func diagnose(data []byte) (suspect, bool) {
-	if s, bad := encoding(data); bad {
-		return s, true
-	}
 	d := &diagnosis{}
 	for i, l := range splitLines(data) {
 		d.at = i + 1
@@ -40,34 +36,24 @@ func diagnose(data []byte) (suspect, bool) {
 	return *d.found, true
 }
 
+// splitLines are the lines as the YAML library and editors count them.
 func splitLines(data []byte) []string {
-	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(string(data), "\ufeff"))
+	text := strings.TrimPrefix(string(data), "\ufeff")
+	if strings.Contains(text, "\r") {
+		text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+	}
 	return strings.Split(text, "\n")
 }
 
-// encoding finds the first byte that is not UTF-8: an editor has saved the file as something else.
-func encoding(data []byte) (suspect, bool) {
-	if utf8.Valid(data) || bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) {
-		return suspect{}, false
-	}
-	for i, l := range bytes.Split(data, []byte("\n")) {
-		for column := 1; len(l) > 0; column++ {
-			r, n := utf8.DecodeRune(l)
-			if r == utf8.RuneError && n == 1 {
-				return suspect{line: i + 1, column: column, problem: fmt.Sprintf("byte %#02x is no letter in UTF-8", l[0]), hint: "save the file as UTF-8"}, true
-			}
-			l = l[n:]
-		}
-	}
-	return suspect{}, false
-}
-
-// maxTried bounds what is read again to make sure: a hostile file must not cost much.
-const maxTried = 64 << 10
+// maxTried and maxTriedEntries bound what is read again, ten times at most, to make sure: a hostile file must not cost much.
+const (
+	maxTried        = 64 << 10
+	maxTriedEntries = 6000
+)
 
 // trusted makes sure of a diagnosis: the text above the line is YAML, and with the line it is none, nor with some that follow.
 func trusted(data []byte, s suspect) bool {
-	if len(data) > maxTried {
+	if len(data) > maxTried || Entries(data) > maxTriedEntries {
 		return true
 	}
 	lines := bytes.SplitAfter(data, []byte("\n"))

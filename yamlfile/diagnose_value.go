@@ -164,9 +164,12 @@ func touching(l []rune, i int) int {
 	return -1
 }
 
+// maxIndent is more than anybody indents: each bracket of a line asks how far in it is.
+const maxIndent = 200
+
 func (d *diagnosis) indent(l []rune) int {
 	n := 0
-	for n < len(l) && l[n] == ' ' {
+	for n < len(l) && n < maxIndent && l[n] == ' ' {
 		n++
 	}
 	return n

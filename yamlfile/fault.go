@@ -3,6 +3,7 @@ package yamlfile
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // Fault is one thing wrong with a file.
@@ -12,7 +13,7 @@ type Fault struct {
 	Field        string // "machines.laser.grants[0].role"
 	Problem      string // what is wrong, with what was given
 	Hint         string // what would do; may be empty
-	Excerpt      string // the line, however long
+	Excerpt      string // the line; empty where it is too long, or holds a secret
 }
 
 // String is the fault as an operator reads it, with the line and a caret below it.
@@ -41,6 +42,11 @@ func (f Fault) String() string {
 func window(line string, column int) (string, int) {
 	const wide, before = 140, 60
 	r := []rune(strings.ToValidUTF8(line, "\ufffd"))
+	for i, c := range r {
+		if unicode.IsControl(c) && c != '\t' { // a terminal would obey it
+			r[i] = '\ufffd'
+		}
+	}
 	from := max(0, min(column-before, len(r)-wide))
 	to := min(from+wide, len(r))
 	out := string(r[from:to])
@@ -87,7 +93,7 @@ func (f Fault) again(g Fault) bool {
 
 // excerpt is what may be shown of a line.
 func excerpt(line string) string {
-	if secret(line) {
+	if len(line) > maxLine || secret(line) {
 		return ""
 	}
 	return strings.TrimRight(line, "\r")

@@ -5,13 +5,21 @@ import (
 	"unicode/utf8"
 )
 
-// DidYouMean is a hint that names the nearest of the words, or "" where none is near.
-func DidYouMean(given string, words []string) string {
-	best, dist := "", utf8.RuneCountInString(given)/3+2 // one slip in a short word, more in a long one
-	if len(given) > 100 {
+// DidYouMean is a hint that names the nearest of the words, or "" where none is near, or where the file has had as many hints as
+// may cost something.
+func (x Node) DidYouMean(given string, words []string) string {
+	n := utf8.RuneCountInString(given)
+	best, dist := "", n/3+2 // one slip in a short word, more in a long one
+	if len(given) > 100 || x.d.full() || x.d.letters > maxLetter {
 		return ""
 	}
 	for _, w := range words {
+		if far := utf8.RuneCountInString(w) - n; far >= dist || -far >= dist {
+			continue
+		}
+		if x.d.letters += len(given) * len(w); x.d.letters > maxLetter {
+			return ""
+		}
 		if d := distance(given, w); d < dist {
 			best, dist = w, d
 		}
@@ -25,12 +33,11 @@ func DidYouMean(given string, words []string) string {
 // distance counts insertions, deletions, changes, and swaps of neighbours (Damerau, restricted).
 func distance(a, b string) int {
 	x, y := []rune(a), []rune(b)
-	two, one := make([]int, len(y)+1), make([]int, len(y)+1)
+	two, one, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
 	for j := range one {
 		one[j] = j
 	}
 	for i := 1; i <= len(x); i++ {
-		row := make([]int, len(y)+1)
 		row[0] = i
 		for j := 1; j <= len(y); j++ {
 			cost := 1
@@ -42,7 +49,7 @@ func distance(a, b string) int {
 				row[j] = min(row[j], two[j-2]+1)
 			}
 		}
-		two, one = one, row
+		two, one, row = one, row, two
 	}
 	return one[len(y)]
 }

@@ -1,7 +1,8 @@
 // Package yamlfile reads the YAML files that people of a site write: policy, members, machine, hub.
 //
 // It accepts one document of plain mappings, lists and scalars. It refuses anchors, aliases, merge keys, tags,
-// duplicate keys, keys that nobody asked for, more than MaxBytes, and nesting beyond MaxDepth. It never stops
+// duplicate and empty keys, keys that nobody asked for, control characters, line ends that no editor shows (U+2028), encodings other than
+// UTF-8, more than MaxBytes or MaxEntries, and nesting beyond MaxDepth. It never stops
 // at the first fault: all are collected, each with file, line, column, field, the words given, and what would do; once each. Only a slip
 // in YAML itself ends the reading: it is looked for in the text, since the YAML library does not say where it stands.
 package yamlfile
@@ -15,16 +16,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
-)
-
-const (
-	MaxBytes = 4 << 20 // a members.yaml of 10,000 people is about 2 MB
-	MaxDepth = 32
-	// maxFaults keeps an answer readable, and quick on a hostile file.
-	maxFaults = 50
 )
 
 // Doc is a file being read.
@@ -35,20 +28,21 @@ type Doc struct {
 	faults  Faults
 	private bool
 	seen    Fault // whose line was looked at last
+	letters int   // compared for hints
 }
 
 // Parse reads data; name stands in every fault. It always returns a Doc: Err says whether it can be used.
 func Parse(name string, data []byte) *Doc {
 	d := &Doc{name: name}
-	if len(data) > MaxBytes {
-		d.add(Fault{Problem: fmt.Sprintf("the file has %d bytes", len(data)), Hint: fmt.Sprintf("at most %d", MaxBytes)})
+	if f, bad := tooMuch(data); bad {
+		d.add(f)
 		return d
 	}
-	if tooDeep(data) {
-		d.add(Fault{Problem: "brackets are nested too deep", Hint: fmt.Sprintf("at most %d deep", MaxDepth)})
+	d.lines = splitLines(data)
+	if f, bad := unreadable(data, d.lines); bad {
+		d.add(f)
 		return d
 	}
-	d.lines = strings.Split(string(data), "\n")
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var top yaml.Node
 	if err := dec.Decode(&top); err != nil {
@@ -72,22 +66,6 @@ func (d *Doc) Private() *Doc {
 		d.faults[i].Excerpt = ""
 	}
 	return d
-}
-
-// tooDeep looks for nesting before the YAML reader does, whose own work grows with it.
-func tooDeep(data []byte) bool {
-	depth := 0
-	for _, c := range data {
-		switch c {
-		case '[', '{':
-			if depth++; depth > 4*MaxDepth { // brackets also stand in quoted words
-				return true
-			}
-		case ']', '}', '\n':
-			depth = max(depth-1, 0)
-		}
-	}
-	return false
 }
 
 // more reports what follows the document.
@@ -134,17 +112,19 @@ func (s suspect) fault() Fault {
 func (d *Doc) plain(n *yaml.Node, depth int) bool {
 	at := Node{d: d, n: n}
 	switch {
+	case d.full():
+		return false
 	case depth > MaxDepth:
 		at.Fault(fmt.Sprintf("at most %d deep", MaxDepth), "nested too deep")
 		return false
 	case n.Kind == yaml.AliasNode:
-		at.Fault("write it out", "aliases are not read: *%s", n.Value)
+		at.Fault("write it out", "aliases are not read: *%.80s", n.Value)
 		return false
 	case n.Anchor != "":
-		at.Fault("write it out where it is wanted", "anchors are not read: &%s", n.Anchor)
+		at.Fault("write it out where it is wanted", "anchors are not read: &%.80s", n.Anchor)
 		return false
 	case n.Style&yaml.TaggedStyle != 0:
-		at.Fault("remove it", "tags are not read: %s", n.Tag)
+		at.Fault("remove it", "tags are not read: %.80s", n.Tag)
 		return false
 	}
 	ok := true
@@ -164,8 +144,12 @@ func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 		at.Fault("", "a key must be one word")
 		return false
 	}
+	if k.Tag == "!!null" {
+		at.Fault("put it in quotes if it is meant as a word", "an empty key")
+		return false
+	}
 	if line, twice := seen[k.Value]; twice {
-		at.Fault(fmt.Sprintf("it stands on line %d already", line), "the key %q stands twice", k.Value)
+		at.Fault(fmt.Sprintf("it stands on line %d already", line), "the key %.80q stands twice", k.Value)
 		return false
 	}
 	seen[k.Value] = k.Line
@@ -173,8 +157,8 @@ func (d *Doc) key(k *yaml.Node, seen map[string]int) bool {
 }
 
 func (d *Doc) add(f Fault) {
-	f.File = d.name
-	if len(d.faults) >= maxFaults || slices.ContainsFunc(d.faults, f.again) {
+	f.File, f.Problem, f.Hint = d.name, clip(f.Problem, maxWords), clip(f.Hint, maxWords)
+	if d.full() || slices.ContainsFunc(d.faults, f.again) {
 		return
 	}
 	if f.Line > 0 && f.Line <= len(d.lines) && !d.private {
@@ -185,6 +169,11 @@ func (d *Doc) add(f Fault) {
 	}
 	d.faults = append(d.faults, f)
 }
+
+// Enough reports whether so many faults have been found that no more are taken: nothing more need be read.
+func (x Node) Enough() bool { return x.d.full() }
+
+func (d *Doc) full() bool { return len(d.faults) >= maxFaults }
 
 // Err is nil, or Faults with all that was found so far.
 func (d *Doc) Err() error {
@@ -203,14 +192,20 @@ type Node struct {
 	d      *Doc
 	n      *yaml.Node
 	parent *yaml.Node
-	path   string
+	path   string // from the root; of what Get gave, without key
+	key    string // put together only where somebody asks: most values have no fault
 }
 
 // Present reports whether something stands here. An empty value (null) does not.
 func (x Node) Present() bool { return x.n != nil && x.n.Tag != "!!null" }
 
 // Path is the field's name from the root.
-func (x Node) Path() string { return x.path }
+func (x Node) Path() string {
+	if x.key == "" {
+		return x.path
+	}
+	return join(x.path, x.key)
+}
 
 // Line is where it stands, from 1; 0 where nothing does.
 func (x Node) Line() int {
@@ -222,7 +217,10 @@ func (x Node) Line() int {
 
 // Fault reports what is wrong here. hint may be empty.
 func (x Node) Fault(hint, format string, a ...any) {
-	f := Fault{Field: x.path, Hint: hint, Problem: fmt.Sprintf(format, a...)}
+	if x.d.full() {
+		return
+	}
+	f := Fault{Field: x.Path(), Hint: hint, Problem: fmt.Sprintf(format, a...)}
 	at := x.n
 	if at == nil {
 		at = x.parent
@@ -243,8 +241,8 @@ func (x Node) Required() Node {
 
 // Get is the value of key, which Only must have allowed.
 func (x Node) Get(key string) Node {
-	out := Node{d: x.d, parent: x.n, path: join(x.path, key)}
-	if x.n == nil || x.n.Kind != yaml.MappingNode {
+	out := Node{d: x.d, parent: x.n, path: x.Path(), key: key}
+	if x.n == nil || x.n.Kind != yaml.MappingNode || x.d.full() {
 		return out
 	}
 	for i := 0; i+1 < len(x.n.Content); i += 2 {
@@ -256,6 +254,7 @@ func (x Node) Get(key string) Node {
 }
 
 func join(path, key string) string {
+	key = clip(key, maxName)
 	if path == "" {
 		return key
 	}
@@ -264,20 +263,27 @@ func join(path, key string) string {
 
 // Only reports every key but these, and anything that is no mapping.
 func (x Node) Only(keys ...string) Node {
-	for _, p := range x.Pairs() {
-		if !slices.Contains(keys, p.Key) {
-			hint := lookalike(p.Key)
-			if hint == "" {
-				hint = DidYouMean(p.Key, keys)
-			}
-			if hint == "" {
-				hint = "known here: " + strings.Join(keys, ", ")
-			}
-			p.KeyNode.Fault(hint, "unknown key %q", p.Key)
+	if !x.is(yaml.MappingNode, mapping) {
+		return x
+	}
+	for i := 0; i+1 < len(x.n.Content) && !x.d.full(); i += 2 {
+		k := x.n.Content[i]
+		if slices.Contains(keys, k.Value) {
+			continue
 		}
+		hint := lookalike(k.Value)
+		if hint == "" {
+			hint = x.DidYouMean(k.Value, keys)
+		}
+		if hint == "" {
+			hint = "known here: " + strings.Join(keys, ", ")
+		}
+		Node{d: x.d, n: k, path: x.Path()}.Fault(hint, "unknown key %.80q", k.Value)
 	}
 	return x
 }
+
+const mapping = "a mapping (key: value)"
 
 // Pair is a key and its value.
 type Pair struct {
@@ -288,14 +294,13 @@ type Pair struct {
 
 // Pairs are the entries of a mapping, in the file's order.
 func (x Node) Pairs() []Pair {
-	if !x.is(yaml.MappingNode, "a mapping (key: value)") {
+	if !x.is(yaml.MappingNode, mapping) {
 		return nil
 	}
-	var out []Pair
+	at, out := x.Path(), make([]Pair, 0, len(x.n.Content)/2)
 	for i := 0; i+1 < len(x.n.Content); i += 2 {
 		k, v := x.n.Content[i], x.n.Content[i+1]
-		path := join(x.path, k.Value)
-		out = append(out, Pair{k.Value, Node{d: x.d, n: k, path: x.path}, Node{d: x.d, n: v, parent: k, path: path}})
+		out = append(out, Pair{k.Value, Node{d: x.d, n: k, path: at}, Node{d: x.d, n: v, parent: k, path: join(at, k.Value)}})
 	}
 	return out
 }
@@ -305,9 +310,9 @@ func (x Node) List() []Node {
 	if !x.is(yaml.SequenceNode, "a list ([…] or lines that begin with -)") {
 		return nil
 	}
-	var out []Node
+	at, out := x.Path(), make([]Node, 0, len(x.n.Content))
 	for i, c := range x.n.Content {
-		out = append(out, Node{d: x.d, n: c, parent: x.n, path: fmt.Sprintf("%s[%d]", x.path, i)})
+		out = append(out, Node{d: x.d, n: c, parent: x.n, path: at + "[" + strconv.Itoa(i) + "]"})
 	}
 	return out
 }
@@ -318,7 +323,7 @@ func (x Node) IsList() bool   { return x.Present() && x.n.Kind == yaml.SequenceN
 func (x Node) IsMap() bool    { return x.Present() && x.n.Kind == yaml.MappingNode }
 
 func (x Node) is(k yaml.Kind, what string) bool {
-	if !x.Present() {
+	if !x.Present() || x.d.full() {
 		return false
 	}
 	if x.n.Kind != k {
@@ -360,11 +365,11 @@ func (x Node) OneOf(words ...string) string {
 	if !ok || slices.Contains(words, s) {
 		return s
 	}
-	hint := DidYouMean(s, words)
+	hint := x.DidYouMean(s, words)
 	if hint == "" {
 		hint = "one of: " + strings.Join(words, ", ")
 	}
-	x.Fault(hint, "%q is not known here", s)
+	x.Fault(hint, "%.80q is not known here", s)
 	return ""
 }
 
@@ -376,7 +381,7 @@ func (x Node) Int(least, most int) int {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < least || n > most {
-		x.Fault(fmt.Sprintf("a whole number from %d to %d", least, most), "%q does not do", s)
+		x.Fault(fmt.Sprintf("a whole number from %d to %d", least, most), "%.80q does not do", s)
 		return 0
 	}
 	return n
@@ -384,47 +389,3 @@ func (x Node) Int(least, most int) int {
 
 // Bool is true or false.
 func (x Node) Bool() bool { return x.OneOf("true", "false") == "true" }
-
-// Duration reads 45s, 10m, 2h, 180d; not negative.
-func (x Node) Duration() time.Duration {
-	s, ok := x.word()
-	if !ok {
-		return 0
-	}
-	d, err := ParseDuration(s)
-	if err != nil {
-		x.Fault("a number and s, m, h or d: 45s, 10m, 1h30m, 180d", "%q is not a length of time", s)
-	}
-	return d
-}
-
-// ParseDuration is time.ParseDuration with days (d, 24 h), and without negatives.
-func ParseDuration(s string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.Atoi(days)
-		if err != nil || n < 0 || n > 100*366 {
-			return 0, fmt.Errorf("%q is not a number of days", s)
-		}
-		return time.Duration(n) * 24 * time.Hour, nil
-	}
-	d, err := time.ParseDuration(s)
-	if err == nil && d < 0 {
-		err = errors.New("negative")
-	}
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a length of time", s)
-	}
-	return d, nil
-}
-
-var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
-
-// Slug is an id: lower-case letters, digits and hyphens, at most 64.
-func (x Node) Slug() string {
-	s, ok := x.word()
-	if ok && !slug.MatchString(s) {
-		x.Fault("lower-case letters, digits and hyphens, at most 64", "%q is not an id", s)
-		return ""
-	}
-	return s
-}

@@ -2,10 +2,8 @@ package file
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 )
 
 // bigPolicy is a policy of about so many lines: machines with grants of one line each, and badges of four.
@@ -30,41 +28,6 @@ func BenchmarkLoadTenThousandLines(b *testing.B) {
 	for b.Loop() {
 		if _, err := Parse("policy.yaml", text); err != nil {
 			b.Fatal(err)
-		}
-	}
-}
-
-// Hostile files are refused before they cost much: the issue of part 3 allows 100 ms. Other tests may take the processor: the best of five counts.
-func TestHostileFilesAreRefusedSoon(t *testing.T) {
-	nested := "a: " + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000)
-	for name, text := range map[string]string{
-		"billion laughs":    "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n",
-		"depth":             nested[:min(len(nested), MaxBytes)],
-		"depth by flow":     strings.Repeat("{a: ", 100_000),
-		"size":              strings.Repeat("#", MaxBytes+1),
-		"keys":              strings.Repeat("k: 1\n", 11_900),
-		"lines":             strings.Repeat("k: 1\n", 100_000),
-		"many wrong badges": strings.Replace(bigPolicy(2000), "needs: mentor-", "needs: mentr-", -1),
-		"merge keys":        "a: &a {x: 1}\nb:\n  <<: *a\n",
-		"one long line":     "portillon: \"" + strings.Repeat("x", MaxBytes-20) + "\"",
-		"tags":              strings.Repeat("!!binary ", 50_000) + "x",
-	} {
-		took := time.Hour
-		for range 5 {
-			runtime.GC()
-			start := time.Now()
-			_, err := Parse("policy.yaml", []byte(text))
-			took = min(took, time.Since(start))
-			if err == nil {
-				t.Fatalf("%s: taken", name)
-			}
-			if took < 50*time.Millisecond {
-				break
-			}
-		}
-		t.Logf("%-18s %v", name, took.Round(time.Millisecond))
-		if took > slack*100*time.Millisecond {
-			t.Errorf("%s: %v", name, took)
 		}
 	}
 }

@@ -2,7 +2,9 @@ package file
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"portillon/policy"
@@ -13,6 +15,9 @@ import (
 // the question, verified, and have no end.
 func (r *reader) tests(n yamlfile.Node) {
 	for _, x := range n.List() {
+		if n.Enough() {
+			break
+		}
 		bare(x)
 		only(x, "name", "at", "machine", "holds", "supervisor-holds", "last-used", "logged", "clock", "tagged", "fault", "as", "member", "card", "used", "answering", "bundle-age", "expect", "role", "because")
 		r.m.Tests = append(r.m.Tests, r.test(x))
@@ -34,7 +39,7 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 	q.Tagged, q.Fault = x.Get("tagged").Bool(), x.Get("fault").Bool()
 	q.As = role(x.Get("as"))
 	q.Member = &policy.Member{ID: "member", Holdings: r.holds(x.Get("holds").Required(), q.At), Practice: []policy.Practice{{
-		Machine: q.Machine, Last: r.moment(x.Get("last-used")), Logged: time.Duration(x.Get("logged").Int(0, 100000)) * time.Hour}}}
+		Machine: q.Machine, Last: r.moment(x.Get("last-used")), Logged: time.Duration(x.Get("logged").Int(0, maxRunning)) * time.Hour}}}
 	r.circumstances(x, q)
 	if s := x.Get("supervisor-holds"); s.Present() {
 		q.Supervisor = &policy.Member{ID: "supervisor", Holdings: r.holds(s, q.At)}
@@ -48,7 +53,7 @@ func (r *reader) test(x yamlfile.Node) policy.Test {
 // circumstances are what an example may say beside badges and time. Without bundle-age: the bundle is of that moment.
 func (r *reader) circumstances(x yamlfile.Node, q *policy.Question) {
 	q.Card, _ = policy.ParseCardStrength(x.Get("card").OneOf("number", "aes"))
-	q.Answering = x.Get("answering").Int(0, 100)
+	q.Answering = x.Get("answering").Int(0, maxLearners)
 	q.Issued = q.At.Add(-x.Get("bundle-age").Duration())
 	if id := x.Get("member"); id.Present() {
 		q.Member.ID = policy.MemberID(id.Slug())
@@ -78,10 +83,9 @@ func because(n yamlfile.Node, expect policy.Verdict) policy.Code {
 // holds reads badges: an id, or { badge, issued, expires, revoked }.
 func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
 	var out []policy.Holding
-	for _, x := range n.List() {
+	for _, x := range entries(n, maxHolds) {
 		h := policy.Holding{Standing: policy.Verified, From: at}
 		if !x.IsMap() {
-			bare(x)
 			h.Badge = policy.BadgeID(r.badgeIDs.ref(x, "badge"))
 			if x.IsList() {
 				x.Fault("", "must be a badge")
@@ -103,19 +107,37 @@ func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
 	return out
 }
 
+// momentForm and minuteForm are how a moment is written, as the schema says it too; that a month has so many days they do not say.
+const (
+	momentForm = `^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?)?)?$`
+	minuteForm = `^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?)?$`
+)
+
+var momentIs, minuteIs = regexp.MustCompile(momentForm), regexp.MustCompile(minuteForm)
+
 // moment is a day or a minute on the wall of the site, or a time that names its offset.
 func (r *reader) moment(n yamlfile.Node) time.Time {
 	s := n.Str()
 	if !n.IsScalar() {
 		return time.Time{}
 	}
-	for _, form := range []string{"2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02", time.RFC3339} {
-		if t, err := time.ParseInLocation(form, s, r.m.Zone); err == nil {
+	for _, form := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02", time.RFC3339} {
+		if t, err := time.ParseInLocation(form, strings.Replace(s, " ", "T", 1), r.m.Zone); err == nil && momentIs.MatchString(s) {
 			return t
 		}
 	}
-	n.Fault(`a day or a time at the site, as "2026-11-23T10:00"`, "%q is not a time", s)
+	n.Fault(`a day or a time at the site, as "2026-11-23T10:00"`, "%.80q is not a time", s)
 	return time.Time{}
+}
+
+// minute is a moment that says more than the day: a booking to a day would leave open whether that day is part of it.
+func (r *reader) minute(n yamlfile.Node) time.Time {
+	t := r.moment(n)
+	if s := n.Str(); !t.IsZero() && !minuteIs.MatchString(s) {
+		n.Fault(`as "`+s+`T00:00"`, "%q is a day: a booking begins and ends at a time of it", s)
+		return time.Time{}
+	}
+	return t
 }
 
 // Result is what became of an example.

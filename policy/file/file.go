@@ -4,8 +4,9 @@
 // defaults, machines, tests, never, evidence and panel; site-example/policy.yaml shows them all. Errors name file, line, column and field, show the
 // line with a caret, and say what would do; all are reported at once.
 //
-// It refuses unknown keys, keys without a value, unknown badges, issuers, machines and roles, duplicates, anchors and
-// aliases, more than 1 MB, and deep nesting.
+// It refuses unknown keys, keys without a value, empty entries of lists, unknown badges, issuers, machines and roles, duplicates, anchors
+// and aliases, keys that are no point of their curve, rules that could never find anything, more than 1 MB, more entries than a policy of
+// 10,000 lines has, and deep nesting.
 package file
 
 import (
@@ -19,18 +20,22 @@ import (
 	"portillon/yamlfile"
 )
 
-// MaxBytes and MaxLines bound a policy file: what is longer would take longer than 100 ms to refuse. 10,000 lines are about 0.5 MB.
+// MaxBytes, MaxLines and MaxEntries bound a policy file: what is longer would take longer than 100 ms to refuse. 10,000 lines are about
+// 0.5 MB and 45,000 to 55,000 entries.
 const (
-	MaxBytes = 1 << 20
-	MaxLines = 12_000
+	MaxBytes   = 1 << 20
+	MaxLines   = 12_000
+	MaxEntries = 65_000
 )
 
 func bounded(name string, data []byte) error {
-	if len(data) > MaxBytes {
-		return fmt.Errorf("%s: the file has %d bytes (at most %d)", name, len(data), MaxBytes)
-	}
-	if n := bytes.Count(data, []byte("\n")); n > MaxLines {
-		return fmt.Errorf("%s: the file has %d lines (at most %d)", name, n, MaxLines)
+	for _, b := range []struct {
+		n, most int
+		of      string
+	}{{len(data), MaxBytes, "%d bytes"}, {bytes.Count(data, []byte("\n")), MaxLines, "%d lines"}, {yamlfile.Entries(data[:min(len(data), MaxBytes)]), MaxEntries, "about %d entries"}} {
+		if b.n > b.most {
+			return yamlfile.Faults{{File: name, Problem: "the file has " + fmt.Sprintf(b.of, b.n), Hint: fmt.Sprintf("at most %d", b.most)}}
+		}
 	}
 	return nil
 }
@@ -86,6 +91,7 @@ type reader struct {
 	machineIDs   names
 	roles        []string // what grants may give
 	achievements map[string]string
+	keys         int            // of all issuers
 	named        int            // needs of the machine that is read
 	defaults     policy.Machine // what holds where a machine says nothing
 	session      policy.Limits  // likewise, where a grant says nothing
@@ -94,7 +100,7 @@ type reader struct {
 func (r *reader) top(root yamlfile.Node) {
 	only(root, sections...)
 	if v := root.Get("portillon").Required(); v.Str() != "1" && v.IsScalar() {
-		v.Fault("this version reads 1", "%q is not a version of the file", v.Str())
+		v.Fault("this version reads 1", "%.80q is not a version of the file", v.Str())
 	}
 	r.consequences(root)
 	r.m.Site = policy.SiteID(root.Get("site").Required().Slug())
@@ -134,9 +140,10 @@ func (r *reader) kinds() []kind {
 // consequences are told from faults: where a section is missing, or an entry stands at the top since it is not far enough in, each id
 // that is named elsewhere would be unknown.
 func (r *reader) consequences(root yamlfile.Node) {
+	pairs := root.Pairs()
 	for _, k := range r.kinds() {
 		k.names.absent = !root.Get(k.section).IsMap()
-		for _, p := range root.Pairs() {
+		for _, p := range pairs {
 			if p.Value.IsMap() && !slices.Contains(sections, p.Key) {
 				k.names.strays(p.Key)
 			}
@@ -148,7 +155,7 @@ func (r *reader) consequences(root yamlfile.Node) {
 func (r *reader) unhush() {
 	for _, k := range r.kinds() {
 		if u := k.names.hushed; u != nil {
-			u.at.Fault("", "unknown %s %q", u.kind, u.id)
+			u.at.Fault("", "unknown %s %.80q", u.kind, u.id)
 		}
 	}
 }
@@ -160,7 +167,7 @@ func zone(n yamlfile.Node) *time.Location {
 	}
 	z, err := time.LoadLocation(s)
 	if n.IsScalar() && (err != nil || s == "" || s == "Local") {
-		n.Fault(`a name of the IANA list, as "Europe/Paris"`, "%q is not a time zone", s)
+		n.Fault(`a name of the IANA list, as "Europe/Paris"`, "%.80q is not a time zone", s)
 	}
 	if err != nil {
 		return time.UTC
@@ -174,7 +181,7 @@ func (r *reader) issuers(n yamlfile.Node) {
 		only(e.Value, "name", "id", "keys")
 		x := policy.Issuer{ID: policy.IssuerID(r.issuerIDs.add(e)), Name: line(e.Value.Get("name"))}
 		keys := e.Value.Get("keys").Required()
-		for _, k := range keys.List() {
+		for _, k := range r.keyList(keys) {
 			if checkKey(k) {
 				x.Keys = append(x.Keys, k.Str())
 			}
@@ -184,7 +191,7 @@ func (r *reader) issuers(n yamlfile.Node) {
 		}
 		x.Profile = profile(e.Value, x.Keys)
 		if twin, twice := profiles[x.Profile]; twice && x.Profile != "" {
-			e.KeyNode.Fault("list all keys at one issuer", "the issuer %q has the same id", twin)
+			e.KeyNode.Fault("list all keys at one issuer", "the issuer %.80q has the same id", twin)
 		}
 		profiles[x.Profile] = e.Key
 		r.m.Issuers = append(r.m.Issuers, x)
@@ -219,7 +226,7 @@ func (r *reader) badges(n yamlfile.Node) {
 		b.Achievement = absolute(a)
 		key := string(b.Issuer) + " " + withoutQuery(b.Achievement)
 		if twin, twice := r.achievements[key]; twice && b.Achievement != "" {
-			a.Fault("the query does not count", "the badge %q has the same achievement", twin)
+			a.Fault("the query does not count", "the badge %.80q has the same achievement", twin)
 		}
 		r.achievements[key] = e.Key
 		r.m.Badges = append(r.m.Badges, b)
@@ -234,7 +241,7 @@ func (r *reader) role(n yamlfile.Node) {
 		return
 	}
 	last := policy.NoRole
-	for _, x := range n.List() {
+	for _, x := range entries(n, len(all)) {
 		s := x.OneOf(all...)
 		if s == "" {
 			continue
@@ -246,8 +253,10 @@ func (r *reader) role(n yamlfile.Node) {
 		last = max(last, role)
 		r.roles = append(r.roles, s)
 	}
-	if n.IsList() && len(r.roles) == 0 {
+	if n.IsList() && len(n.List()) == 0 {
 		n.Fault(fmt.Sprintf("some of %v", all), "no role")
+	}
+	if len(r.roles) == 0 {
 		r.roles = all
 	}
 }
@@ -265,7 +274,7 @@ func (r *reader) evidence(n yamlfile.Node) {
 		only(e.Value, "interventions", "kinds", "within", "endorsed-by")
 		id := policy.BadgeID(r.badgeIDs.key(e, "badge"))
 		rule := policy.EvidenceRule{
-			Interventions: e.Value.Get("interventions").Required().Int(1, 1000),
+			Interventions: e.Value.Get("interventions").Required().Int(1, maxInterventions),
 			Within:        positive(e.Value.Get("within")),
 			EndorsedBy:    policy.BadgeID(r.badgeIDs.ref(e.Value.Get("endorsed-by"), "badge")),
 			Kinds:         kinds(e.Value.Get("kinds").Required()),
@@ -274,13 +283,13 @@ func (r *reader) evidence(n yamlfile.Node) {
 	}
 }
 
+// kinds are the interventions that count.
 func kinds(n yamlfile.Node) []string {
 	var out []string
 	seen := map[string]bool{}
-	for _, k := range n.List() {
+	for _, k := range entries(n, maxKinds) {
 		s := k.Slug()
-		if !k.IsScalar() || s == "" {
-			bare(k)
+		if s == "" {
 			continue
 		}
 		if seen[s] {

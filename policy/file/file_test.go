@@ -21,6 +21,13 @@ func sample(t testing.TB) string {
 	return string(b)
 }
 
+// small is a policy with places where a value may be put: a line of the top, what a grant says, what the machine says.
+func small(top, grant, machine string) string {
+	return "portillon: 1\nsite: s\ntimezone: Europe/Paris\nissuers:\n  i: { keys: [\"did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy\"] }\nbadges:\n" +
+		"  a: { name: A, issuer: i, achievement: \"https://x.example/a\" }\n  m: { name: M, issuer: i, achievement: \"https://x.example/m\" }\n" + top +
+		"\nmachines:\n  x:\n    name: X\n    grants:\n      - { role: user, needs: a" + grant + " }\n" + machine + "\n"
+}
+
 func mustParse(t testing.TB, text string) *policy.Policy {
 	t.Helper()
 	p, err := Parse("policy.yaml", []byte(text))

@@ -1,7 +1,9 @@
 package file
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"portillon/policy"
@@ -10,6 +12,9 @@ import (
 
 func (r *reader) machines(n yamlfile.Node) {
 	for _, e := range n.Pairs() {
+		if n.Enough() {
+			break
+		}
 		only(e.Value, append([]string{"name", "grants", "bookings", "interventions", "maintenance", "vouch"}, machineKeys...)...)
 		m := r.defaults
 		m.ID, m.Name = policy.MachineID(r.machineIDs.add(e)), words(e.Value.Get("name").Required())
@@ -19,6 +24,9 @@ func (r *reader) machines(n yamlfile.Node) {
 		grants := e.Value.Get("grants").Required()
 		r.named = 0
 		for _, g := range grants.List() {
+			if n.Enough() {
+				break
+			}
 			m.Grants = append(m.Grants, r.grant(g))
 		}
 		if grants.IsList() && len(m.Grants) == 0 {
@@ -63,11 +71,14 @@ func (r *reader) rules(n yamlfile.Node, m *policy.Machine) {
 	}
 }
 
+// clockWords are the rules that a clock may pass over.
+var clockWords = map[string]policy.ClockPass{"hours": policy.PassHours, "ages": policy.PassAges, "ends": policy.PassEnds}
+
 // clock reads what is passed over while the clock is not trusted: { pass: [hours, ages, ends] }.
 func clock(n yamlfile.Node) (out policy.ClockPass) {
 	only(n, "pass")
-	for _, x := range n.Get("pass").Required().List() {
-		out |= map[string]policy.ClockPass{"hours": policy.PassHours, "ages": policy.PassAges, "ends": policy.PassEnds}[x.OneOf("hours", "ages", "ends")]
+	for _, x := range entries(n.Get("pass").Required(), len(clockWords)) {
+		out |= clockWords[x.OneOf("hours", "ages", "ends")]
 	}
 	return out
 }
@@ -80,7 +91,7 @@ func (r *reader) bundle(n yamlfile.Node) (time.Duration, []policy.Role) {
 	}
 	only(n, "fresh", "then")
 	var stale []policy.Role
-	for _, x := range n.Get("then").Required().List() {
+	for _, x := range entries(n.Get("then").Required(), len(r.roles)) {
 		if role, _ := policy.ParseRole(x.OneOf(r.roles...)); role != policy.NoRole {
 			stale = append(stale, role)
 		}
@@ -94,7 +105,7 @@ func (r *reader) bookings(n yamlfile.Node) []policy.Booking {
 	for _, x := range n.List() {
 		bare(x)
 		only(x, "from", "to", "for")
-		b := policy.Booking{From: r.moment(x.Get("from").Required()), To: r.moment(x.Get("to").Required()), For: policy.MemberID(x.Get("for").Required().Slug())}
+		b := policy.Booking{From: r.minute(x.Get("from").Required()), To: r.minute(x.Get("to").Required()), For: policy.MemberID(x.Get("for").Required().Slug())}
 		switch before := len(out) - 1; {
 		case b.From.IsZero() || b.To.IsZero():
 		case !b.From.Before(b.To):
@@ -112,21 +123,27 @@ func holidays(n yamlfile.Node) *policy.Holidays {
 		return nil
 	}
 	var days []policy.Date
-	for _, x := range n.List() {
-		d, err := policy.ParseDate(x.Str())
-		if err != nil && x.IsScalar() {
-			x.Fault("", "%v", err)
+	for _, x := range entries(n, maxHolidays) {
+		s, form := x.Str(), dateForm.FindString(x.Str())
+		d, err := policy.ParseDate(form)
+		if x.IsScalar() && (err != nil || form == "") {
+			x.Fault("", "%.80q is no date, as in 2026-12-25, or 12-25 for every year", s)
 		}
 		days = append(days, d)
 	}
 	return policy.NewHolidays(days...)
 }
 
+// holidayForm is a date, as the schema says it too; that a month has so many days it does not say.
+const holidayForm = `^([0-9]{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`
+
+var dateForm = regexp.MustCompile(holidayForm)
+
 func (r *reader) grant(n yamlfile.Node) policy.Grant {
 	bare(n)
 	only(n, "role", "needs", "supervisor", "learners", "hours", "booked", "quota", "session")
 	g := policy.Grant{Session: session(n.Get("session"), r.session), Hours: hours(n.Get("hours"), r.m.Holidays), Booked: n.Get("booked").Bool(),
-		Quota: quota(n.Get("quota")), Learners: n.Get("learners").Int(1, 100)}
+		Quota: quota(n.Get("quota")), Learners: n.Get("learners").Int(1, maxLearners)}
 	role := n.Get("role").Required()
 	if role.Present() {
 		g.Role, _ = policy.ParseRole(role.OneOf(r.roles...)) // OneOf reports what is no role
@@ -159,8 +176,13 @@ func session(n yamlfile.Node, usual policy.Limits) policy.Limits {
 			*limit.to = positive(v)
 		}
 	}
-	if w := n.Get("warn"); w.Present() && l.Warn > 0 && l.Max > 0 && l.Warn >= l.Max {
-		w.Fault("a warning comes before the end", "%q is not shorter than max", w.Str())
+	if l.Warn == 0 || l.Max == 0 || l.Warn < l.Max {
+		return l
+	}
+	if w, m := n.Get("warn"), n.Get("max"); w.Present() {
+		w.Fault("a warning comes before the end", "%.80q is not shorter than max", w.Str())
+	} else if m.Present() {
+		m.Fault("add warn: to the session, shorter than max, or warn: none", "the warning that is usual here, %v, is not shorter than max", l.Warn)
 	}
 	return l
 }
@@ -183,15 +205,25 @@ func hours(n yamlfile.Node, holidays *policy.Holidays) *policy.Hours {
 	if !n.Present() {
 		return nil
 	}
-	h, err := policy.ParseHours(n.Str(), holidays)
-	if err != nil {
-		if n.IsScalar() { // Str has reported anything else
-			n.Fault(`as "Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off"`, "%v", err)
-		}
+	if s := n.Str(); len(s) > maxHours {
+		n.Fault(fmt.Sprintf("at most %d", maxHours), "hours of %d bytes", len(s))
 		return new(policy.Hours)
 	}
-	return h
+	h, err := policy.ParseHours(n.Str(), holidays)
+	if err == nil {
+		return h
+	}
+	if inner := errors.Unwrap(err); inner != nil && len(n.Str()) > 80 {
+		err = inner // without the whole text, which stands in the line that is shown
+	}
+	if n.IsScalar() { // Str has reported anything else
+		n.Fault(`as "Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off"`, "%.300v", err)
+	}
+	return new(policy.Hours)
 }
+
+// maxHours bounds a text of hours, in bytes: 64 rules of 60.
+const maxHours = 4000
 
 // need reads a badge, all: […] or any: […].
 func (r *reader) need(n yamlfile.Node, depth int) policy.Need {
@@ -243,7 +275,7 @@ func (r *reader) badgeNeed(n yamlfile.Node) policy.Need {
 		Badge:      policy.BadgeID(r.badgeIDs.ref(n.Get("badge").Required(), "badge")),
 		Within:     positive(n.Get("within")),
 		UsedWithin: positive(n.Get("used-within")),
-		Hours:      time.Duration(n.Get("hours").Int(1, 10000)) * time.Hour,
+		Hours:      time.Duration(n.Get("hours").Int(1, maxNeedHours)) * time.Hour,
 		Assurance:  least,
 	}
 }

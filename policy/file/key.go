@@ -1,9 +1,12 @@
 package file
 
 import (
+	"crypto/elliptic"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net/url"
+	"slices"
 	"strings"
 
 	"portillon/yamlfile"
@@ -24,9 +27,28 @@ func issuerOf(key string) string {
 
 const keyKinds = "did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key"
 
+// maxKeys bounds the keys of all issuers together: each is looked at with arithmetic.
+const maxKeys = 500
+
+// keyList are the entries of an issuer's list of keys, as long as the file has no more of them than maxKeys.
+func (r *reader) keyList(n yamlfile.Node) []yamlfile.Node {
+	out, before := n.List(), r.keys
+	if r.keys += len(out); before > maxKeys {
+		return nil // told once
+	}
+	if r.keys > maxKeys {
+		n.Fault(fmt.Sprintf("at most %d", maxKeys), "with these, the file has %d keys", r.keys)
+		return nil
+	}
+	return out
+}
+
 // checkKey accepts the kinds of keys that badges are verified with: a multikey, alone or as did:key (multibase base58btc of a multicodec
 // prefix and the key: Ed25519 0xed, P-256 0x1200, P-384 0x1201; Controlled Identifiers 1.0, section 2.2.3), a did:web, the https
 // address of a document that lists keys, a public key in PEM. Whether a document is there is seen when a badge is verified.
+//
+// A multikey has no checksum. What is no point of its curve is refused, which is about half of all slips of a letter; the other half is
+// a key that nobody has, and that is seen only when a badge of this issuer does not verify.
 func checkKey(n yamlfile.Node) bool {
 	if !n.IsScalar() {
 		n.Fault(keyKinds, "a key must be one value")
@@ -34,33 +56,71 @@ func checkKey(n yamlfile.Node) bool {
 	}
 	s := strings.TrimPrefix(n.Str(), didKeyPrefix)
 	if before, _, cut := strings.Cut(s, "#"); cut && !strings.HasPrefix(s, "-----") {
-		n.Fault("leave out # and what follows: "+before, "a key, not a verification method")
+		n.Fault(fmt.Sprintf("leave out # and what follows: %.80s", before), "a key, not a verification method")
 		return false
 	}
-	if known(s) {
-		return true
+	switch ok, onCurve := known(s); {
+	case !ok:
+		n.Fault(keyKinds, "%.80q is not a key that this version knows", n.Str())
+		return false
+	case !onCurve:
+		n.Fault("copy it again: a letter of it is wrong", "%.80q is no key: no point of its curve", n.Str())
+		return false
 	}
-	n.Fault(keyKinds, "%q is not a key that this version knows", n.Str())
-	return false
+	return true
 }
 
-func known(s string) bool {
+// known says whether s has the form of a key, and whether there is such a key.
+func known(s string) (ok, onCurve bool) {
 	switch {
 	case strings.HasPrefix(s, "did:web:"):
-		return len(s) > len("did:web:") && !strings.ContainsAny(s, " /?@\\")
+		return len(s) > len("did:web:") && !strings.ContainsAny(s, " /?@\\"), true
 	case strings.HasPrefix(s, "https://"):
 		u, err := url.Parse(s)
-		return err == nil && u.Host != "" && u.User == nil
+		return err == nil && u.Host != "" && u.User == nil, true
 	case strings.HasPrefix(s, "-----BEGIN "):
 		block, _ := pem.Decode([]byte(s))
-		return block != nil && strings.HasSuffix(block.Type, "PUBLIC KEY")
+		return block != nil && strings.HasSuffix(block.Type, "PUBLIC KEY"), true
 	}
 	raw, ok := multikey(s)
 	if !ok || len(raw) < 3 {
+		return false, false
+	}
+	switch prefix, key := [2]byte(raw), raw[2:]; {
+	case prefix == [2]byte{0xed, 0x01} && len(key) == 32:
+		return true, onEd25519(key)
+	case prefix == [2]byte{0x80, 0x24} && len(key) == 33:
+		x, _ := elliptic.UnmarshalCompressed(elliptic.P256(), key)
+		return true, x != nil
+	case prefix == [2]byte{0x81, 0x24} && len(key) == 49:
+		x, _ := elliptic.UnmarshalCompressed(elliptic.P384(), key)
+		return true, x != nil
+	}
+	return false, false
+}
+
+// onEd25519 reports whether 32 bytes are a point: y, little-endian, with the sign of x in the last bit, so that x² = (y²-1)/(dy²+1) has a
+// root (RFC 8032, section 5.1.3).
+func onEd25519(key []byte) bool {
+	b := slices.Clone(key)
+	slices.Reverse(b)
+	negative := b[0]&0x80 != 0
+	b[0] &= 0x7f
+	one := big.NewInt(1)
+	p := new(big.Int).Sub(new(big.Int).Lsh(one, 255), big.NewInt(19))
+	d := new(big.Int).ModInverse(big.NewInt(121666), p)
+	d.Mul(d, big.NewInt(-121665))
+	y := new(big.Int).SetBytes(b)
+	if y.Cmp(p) >= 0 {
 		return false
 	}
-	size := map[[2]byte]int{{0xed, 0x01}: 32, {0x80, 0x24}: 33, {0x81, 0x24}: 49}[[2]byte(raw)]
-	return size > 0 && len(raw) == 2+size
+	y2 := new(big.Int).Mul(y, y)
+	u := new(big.Int).Sub(y2, one)
+	v := d.Mul(d, y2)
+	v.Add(v, one)
+	square := u.Mul(u, v) // a square where u/v is one
+	square.Mod(square, p)
+	return big.Jacobi(square, p) >= 0 && !(negative && square.Sign() == 0)
 }
 
 const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

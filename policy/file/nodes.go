@@ -1,6 +1,7 @@
 package file
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -18,7 +19,7 @@ func only(n yamlfile.Node, keys ...string) bool {
 	sound := true
 	for _, p := range n.Pairs() {
 		if !p.Value.Present() {
-			p.KeyNode.Fault("give one or remove the key", "%q has no value", p.Key)
+			p.KeyNode.Fault("give one or remove the key", "%.80q has no value", p.Key)
 		}
 		sound = sound && p.Value.Present() && slices.Contains(keys, p.Key)
 	}
@@ -30,6 +31,55 @@ func bare(n yamlfile.Node) {
 	if !n.Present() && strings.HasSuffix(n.Path(), "]") {
 		n.Fault("", "an empty entry")
 	}
+}
+
+// How many entries a list of a policy may have. No policy needs as many, and a hostile file has more.
+const (
+	maxHolidays = 1000
+	maxHolds    = 200
+	maxKinds    = 100
+	maxUpkeep   = 100
+	maxNamed    = 1000 // badges or machines of a rule
+)
+
+// How large a number of a policy may be: the reader and the schema say the same.
+const (
+	maxLearners      = 100 // that one supervisor answers for
+	maxNeedHours     = 10_000
+	maxRunning       = 100_000 // hours
+	maxDays          = 10_000
+	maxInterventions = 1000
+	maxLine          = 200 // bytes of a name
+)
+
+// entries are those of a list, without the empty ones, which are reported; none where there are more than most.
+func entries(n yamlfile.Node, most int) []yamlfile.Node {
+	all := n.List()
+	if len(all) > most {
+		n.Fault(fmt.Sprintf("at most %d", most), "%d entries stand here", len(all))
+		return nil
+	}
+	var out []yamlfile.Node
+	for _, x := range all {
+		if bare(x); x.Present() {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// some are the entries of a list that must not be empty, or one value that stands alone.
+func some(n yamlfile.Node, most int, hint, problem string) []yamlfile.Node {
+	if !n.IsList() {
+		if !n.Present() {
+			return nil
+		}
+		return []yamlfile.Node{n}
+	}
+	if len(n.List()) == 0 {
+		n.Fault(hint, "%s", problem)
+	}
+	return entries(n, most)
 }
 
 // names are the ids of one kind that the file defines.
@@ -55,6 +105,7 @@ type unknown struct {
 const (
 	maxHints     = 20
 	maxHintWords = 1000
+	maxUnknown   = 100
 )
 
 // add takes the key of an entry as an id.
@@ -110,6 +161,10 @@ func (s *names) miss(n yamlfile.Node, id, kind string) {
 		u.lines = append(u.lines, strconv.Itoa(n.Line()))
 		return
 	}
+	if len(s.unknown) > maxUnknown {
+		s.report() // more than are told: nothing more is read
+		return
+	}
 	if s.asked == nil {
 		s.asked = map[string]*unknown{}
 	}
@@ -124,18 +179,18 @@ func (s *names) report() {
 		if n := len(u.lines); n > 0 {
 			also = ", also on line " + strings.Join(slices.Compact(u.lines[:min(n, 8)]), ", ")
 		}
-		u.at.Fault(s.hint(i, u.id, u.kind), "unknown %s %q%s", u.kind, u.id, also)
+		u.at.Fault(s.hint(i, u), "unknown %s %.80q%s", u.kind, u.id, also)
 	}
 }
 
-func (s *names) hint(i int, id, kind string) string {
+func (s *names) hint(i int, u *unknown) string {
 	if i >= maxHints {
 		return ""
 	}
-	if h := yamlfile.DidYouMean(id, s.order[:min(len(s.order), maxHintWords)]); h != "" {
+	if h := u.at.DidYouMean(u.id, s.order[:min(len(s.order), maxHintWords)]); h != "" {
 		return h
 	}
-	return "name it under " + kind + "s:"
+	return "name it under " + u.kind + "s:"
 }
 
 // positive is a length of time above zero: zero would read as "no limit".
@@ -145,7 +200,7 @@ func positive(n yamlfile.Node) time.Duration {
 		return d
 	}
 	if _, err := yamlfile.ParseDuration(n.Str()); err == nil {
-		n.Fault("more than nothing, or remove the key", "%q does not do", n.Str())
+		n.Fault("more than nothing, or remove the key", "%.80q does not do", n.Str())
 	}
 	return 0
 }
@@ -153,8 +208,8 @@ func positive(n yamlfile.Node) time.Duration {
 // line is a name, on one line.
 func line(n yamlfile.Node) string {
 	s := n.Str()
-	if n.IsScalar() && (strings.TrimSpace(s) == "" || strings.ContainsAny(s, "\n\r\t") || len(s) > 200) {
-		n.Fault("one line of at most 200 bytes", "%q is not a name", s)
+	if n.IsScalar() && (strings.TrimSpace(s) == "" || strings.ContainsAny(s, "\n\r\t") || len(s) > maxLine) {
+		n.Fault(fmt.Sprintf("one line of at most %d bytes", maxLine), "%.80q is not a name", s)
 		return ""
 	}
 	return s
@@ -180,7 +235,7 @@ func absolute(n yamlfile.Node) string {
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme == "" || u.Host+u.Opaque == "" || strings.ContainsAny(s, " \n\t") || withoutQuery(s) == "" {
-		n.Fault("as it stands in the badge: https://… or did:…", "%q is not an absolute URL", s)
+		n.Fault("as it stands in the badge: https://… or did:…", "%.80q is not an absolute URL", s)
 		return ""
 	}
 	return s

@@ -2,34 +2,35 @@ package file
 
 import (
 	"encoding/json"
+	"maps"
 
 	"portillon/policy"
+	"portillon/yamlfile"
 )
 
 // Schema is the JSON Schema (draft 2020-12) of a policy file, for editors. What it cannot say (that a badge is listed, that hours can
 // be read) Parse says.
 func Schema() []byte {
-	s := thing{"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Portillon: policy.yaml", "$defs": defs()}
-	for k, v := range object(required("portillon", "site", "timezone", "issuers", "badges", "machines"), thing{
+	s := object(required("portillon", "site", "timezone", "issuers", "badges", "machines"), thing{
 		"portillon":    thing{"const": 1, "description": "the version of the file's form"},
-		"site":         ref("slug"),
+		"site":         say("the id of the site, in lower-case letters", ref("slug")),
 		"language":     oneOf("the language that badge names are quoted in", "fr", "en"),
 		"timezone":     text("a name of the IANA list, as Europe/Paris: all hours are read in it"),
-		"status-grace": ref("duration"),
-		"holidays":     list(thing{"type": "string", "pattern": `^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$`, "description": "2026-12-25, or 12-25 for every year: what PH means in hours"}),
-		"issuers":      mapOf(ref("issuer")),
-		"badges":       mapOf(ref("badge")),
-		"roles":        list(ref("role")),
-		"defaults":     object(nil, with(machineRules(), "session", ref("session"))),
-		"machines":     mapOf(ref("machine")),
-		"tests":        list(ref("test")),
-		"never":        list(ref("never")),
-		"evidence":     mapOf(ref("evidence")),
-		"panel": object(nil, thing{"names": oneOf("how much of members' names the panels show", "first", "initial", "full", "letters"),
-			"look": oneOf("ink on paper, or paper on ink", "auto", "light", "dark")}),
-	}) {
-		s[k] = v
-	}
+		"status-grace": say("how long a badge counts whose issuer cannot be asked whether it was withdrawn", ref("duration")),
+		"holidays":     say("what PH means in hours: 2026-12-25, or 12-25 for every year", list(thing{"type": "string", "pattern": holidayForm}, 0, maxHolidays)),
+		"issuers":      say("whose badges count, and their keys: a signature by any other key is nobody's", mapOf(ref("issuer"))),
+		"badges":       say("the badges that this file names, exactly as issued", mapOf(ref("badge"))),
+		"roles":        say("the roles that the site uses, least powerful first", list(ref("role"), 1, len(policy.Roles()))),
+		"defaults":     say("what holds wherever a machine or a grant says nothing else", object(nil, with(machineRules(), "session", say("what holds for a session", ref("session"))))),
+		"machines":     say("the machines, and who may do what at each", mapOf(ref("machine"))),
+		"tests":        say("examples that must hold: portillon policy test runs them", list(ref("test"), 0, 0)),
+		"never":        say("what must never be, whoever holds what: portillon policy test looks for a case against each", list(ref("never"), 0, 0)),
+		"evidence":     say("what earns the next badge, by work that the machines have recorded", mapOf(ref("evidence"))),
+		"panel": say("what the screens beside the machines show", object(nil, thing{
+			"names": oneOf("what they call members: first (Léa), initial (Léa M.), full, or letters (L. M.)", "first", "initial", "full", "letters"),
+			"look":  oneOf("ink on paper, or paper on ink", "auto", "light", "dark")})),
+	})
+	s["$schema"], s["title"], s["$defs"] = "https://json-schema.org/draft/2020-12/schema", "Portillon: policy.yaml", defs()
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		panic(err) // our own words
@@ -40,49 +41,30 @@ func Schema() []byte {
 type thing = map[string]any
 
 func defs() thing {
-	return thing{
-		"slug":     thing{"type": "string", "pattern": "^[a-z0-9-]{1,64}$"},
-		"duration": thing{"type": "string", "pattern": `^([0-9]+[dhms])+$`, "description": "a length of time: 90s, 10m, 2h, 180d"},
-		"limit":    thing{"anyOf": []any{ref("duration"), thing{"const": "none"}}},
-		"hours":    text(`OpenStreetMap's opening_hours: "Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off"`),
-		"moment":   text(`at the site: "2026-11-23T10:00"`),
-		"role":     oneOf("least powerful first", roleWords(policy.Roles())...),
-		"name":     thing{"anyOf": []any{thing{"type": "string"}, object(nil, thing{"fr": thing{"type": "string"}, "en": thing{"type": "string"}})}},
-		"issuer":   object(required("keys"), thing{"name": thing{"type": "string"}, "id": text("issuer.id as it stands in the badges"), "keys": list(thing{"type": "string"})}),
-		"badge": object(required("name", "issuer", "achievement"), thing{"name": ref("name"), "issuer": ref("slug"),
-			"achievement": text("achievement.id; matched without its query")}),
-		"need": thing{"anyOf": []any{ref("slug"), object(required("badge"), thing{"badge": ref("slug"), "within": ref("duration"), "used-within": ref("duration"),
-			"hours": thing{"type": "integer", "minimum": 1}, "assurance": oneOf("the weakest that counts", "signed", "hosted", "attested")}),
-			object(required("all"), thing{"all": list(ref("need"))}), object(required("any"), thing{"any": list(ref("need"))})}},
-		"session": object(nil, thing{"max": ref("limit"), "idle": ref("limit"), "warn": ref("limit"), "extend": ref("limit")}),
-		"grant": object(required("role", "needs"), thing{"role": ref("role"), "needs": ref("need"), "supervisor": ref("need"), "learners": thing{"type": "integer", "minimum": 1, "description": "how many sessions a supervisor may answer for at this machine: each machine counts for itself and has one at a time, so it stops nobody yet"},
-			"hours": ref("hours"), "booked": thing{"type": "boolean"}, "quota": object(nil, thing{"day": ref("duration"), "week": ref("duration")}), "session": ref("session")}),
-		"machine": object(required("name", "grants"), with(machineRules(), "name", ref("name"), "grants", list(ref("grant")), "bookings",
-			list(object(required("from", "to", "for"), thing{"from": ref("moment"), "to": ref("moment"), "for": ref("slug")})),
-			"interventions", mapOf(ref("name")), "vouch", mapOf(ref("name")), "maintenance", list(ref("upkeep")))),
-		"upkeep": object(required("kind"), thing{"kind": ref("slug"), "hours": thing{"type": "integer", "minimum": 1, "description": "of running"},
-			"days": thing{"type": "integer", "minimum": 1}, "block": thing{"type": "boolean", "description": "tag the machine out once it is due"}}),
-		"test": object(required("at", "machine", "holds", "expect"), thing{"name": thing{"type": "string"}, "at": ref("moment"), "machine": ref("slug"), "holds": list(ref("held")),
-			"supervisor-holds": list(ref("held")), "last-used": ref("moment"), "logged": thing{"type": "integer"}, "clock": oneOf("", "trusted", "untrusted"),
-			"tagged": thing{"type": "boolean"}, "fault": thing{"type": "boolean"}, "as": ref("role"), "member": ref("slug"), "card": ref("card"),
-			"used":      object(nil, thing{"day": ref("duration"), "week": ref("duration")}),
-			"answering": thing{"type": "integer"}, "bundle-age": ref("duration"), "expect": oneOf("", "allow", "deny", "await"), "role": ref("role"),
-			"because": oneOf("", codeWords()...)}),
-		"held": thing{"anyOf": []any{ref("slug"), object(required("badge"), thing{"badge": ref("slug"), "issued": ref("moment"), "expires": ref("moment"), "revoked": thing{"type": "boolean"}})}},
-		"card": oneOf("what a card must prove: its number can be copied", "number", "aes"),
-		"never": object(required("role"), thing{"name": thing{"type": "string"}, "role": orList(ref("role")), "without": orList(ref("slug")), "on": orList(ref("slug")), "at": ref("hours"),
-			"alone": thing{"type": "boolean"}}),
-		"evidence": object(required("interventions", "kinds"), thing{"interventions": thing{"type": "integer", "minimum": 1}, "kinds": list(ref("slug")), "within": ref("duration"),
-			"endorsed-by": ref("slug")}),
+	out := valueParts()
+	for _, more := range []thing{badgeParts(), machineParts(), exampleParts()} {
+		maps.Copy(out, more)
 	}
+	return out
 }
 
-// machineRules are what a machine may say, and defaults for all of them.
-func machineRules() thing {
-	return thing{"when-idle": oneOf("busy machines finish the job, or stop with the session", "off", "finish-job"), "cooldown": ref("duration"),
-		"mode": oneOf("warn lets every member in, and records what enforcement would have answered", "enforce", "warn"), "card": ref("card"),
-		"clock":  object(required("pass"), thing{"pass": list(oneOf("rules that are passed over while the clock is not trusted", "hours", "ages", "ends"))}),
-		"bundle": thing{"anyOf": []any{thing{"const": "any"}, object(required("fresh", "then"), thing{"fresh": ref("duration"), "then": list(ref("role"))})}}}
+// valueParts are the forms of single values. They have no description of their own, for it would take the place of what a key says.
+func valueParts() thing {
+	length := thing{"type": "string", "pattern": yamlfile.DurationForm, "minLength": 1}
+	return thing{
+		"slug":     thing{"type": "string", "pattern": yamlfile.SlugForm},
+		"length":   length,
+		"duration": with(maps.Clone(length), "not", thing{"pattern": "^[0dhms]*$"}), // positive
+		"limit":    thing{"anyOf": []any{ref("duration"), thing{"const": "none"}}},
+		"hours":    thing{"type": "string", "minLength": 1, "maxLength": maxHours},
+		"moment":   thing{"type": "string", "pattern": momentForm},
+		"minute":   thing{"type": "string", "pattern": minuteForm},
+		"role":     oneOf("", roleWords(policy.Roles())...),
+		"line":     thing{"type": "string", "pattern": `\S`, "maxLength": maxLine},
+		"name": thing{"anyOf": []any{ref("line"), with(object(nil, thing{"fr": say("in French", ref("line")), "en": say("in English", ref("line"))}),
+			"minProperties", 1)}},
+		"card": oneOf("", "number", "aes"),
+	}
 }
 
 func object(required []string, properties thing) thing {
@@ -105,14 +87,42 @@ func with(t thing, pairs ...any) thing {
 
 func ref(name string) thing { return thing{"$ref": "#/$defs/" + name} }
 
+// say gives a key its description, which editors show beside it.
+func say(what string, t thing) thing { return with(t, "description", what) }
+
 func text(what string) thing { return thing{"type": "string", "description": what} }
 
-func list(of thing) thing { return thing{"type": "array", "items": of} }
+func yes(what string) thing { return thing{"type": "boolean", "description": what} }
 
-func orList(of thing) thing { return thing{"anyOf": []any{of, list(of)}} }
+func whole(what string, least, most int) thing {
+	return thing{"type": "integer", "minimum": least, "maximum": most, "description": what}
+}
+
+// list is one of at least so many things; most may be 0 where the reader sets no bound.
+func list(of thing, least, most int) thing {
+	l := thing{"type": "array", "items": of}
+	if least > 0 {
+		l["minItems"] = least
+	}
+	if most > 0 {
+		l["maxItems"] = most
+	}
+	return l
+}
+
+func orList(of thing, most int) thing { return thing{"anyOf": []any{of, list(of, 1, most)}} }
 
 func mapOf(of thing) thing {
 	return thing{"type": "object", "propertyNames": ref("slug"), "additionalProperties": of}
+}
+
+// either says that one key of these must stand there.
+func either(o thing, keys ...string) thing {
+	var forms []any
+	for _, k := range keys {
+		forms = append(forms, thing{"required": required(k)})
+	}
+	return with(o, "anyOf", forms)
 }
 
 func oneOf(what string, all ...string) thing {

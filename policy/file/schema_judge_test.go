@@ -2,93 +2,145 @@ package file
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
-// judgeBy is the part of JSON Schema that Schema uses: enough to try it, no validator.
+// judgeBy is the part of JSON Schema that Schema uses: enough to try it, no validator. A word that it does not know is a fault.
 func judgeBy(root, s map[string]any, v any, at string) (faults []string) {
 	bad := func(format string, a ...any) { faults = append(faults, at+": "+fmt.Sprintf(format, a...)) }
-	if r, ok := s["$ref"].(string); ok {
-		return judgeBy(root, root["$defs"].(map[string]any)[strings.TrimPrefix(r, "#/$defs/")].(map[string]any), v, at)
-	}
-	if forms, ok := s["anyOf"].([]any); ok {
-		for _, x := range forms {
-			if len(judgeBy(root, x.(map[string]any), v, at)) == 0 {
-				return nil
+	for _, word := range slices.Sorted(maps.Keys(s)) {
+		switch of := s[word]; word {
+		case "$ref":
+			faults = append(faults, judgeBy(root, root["$defs"].(map[string]any)[strings.TrimPrefix(of.(string), "#/$defs/")].(map[string]any), v, at)...)
+		case "anyOf":
+			if forms := of.([]any); !slices.ContainsFunc(forms, func(x any) bool { return len(judgeBy(root, x.(map[string]any), v, at)) == 0 }) {
+				bad("none of %d forms", len(forms))
 			}
+		case "not":
+			if len(judgeBy(root, of.(map[string]any), v, at)) == 0 {
+				bad("%v must not be as %v", v, of)
+			}
+		case "const":
+			if fmt.Sprint(of) != fmt.Sprint(v) {
+				bad("%v, want %v", v, of)
+			}
+		case "enum":
+			if !contains(of.([]any), v) {
+				bad("%v is none of %v", v, of)
+			}
+		case "type":
+			if kindOf(v) != of {
+				bad("%v is no %v", v, of)
+			}
+		case "description", "title", "$schema", "$defs":
+		default:
+			faults = append(faults, judgeMore(root, s, word, v, at)...)
 		}
-		bad("none of %d forms", len(forms))
-	}
-	if c, ok := s["const"]; ok && fmt.Sprint(c) != fmt.Sprint(v) {
-		bad("%v, want %v", v, c)
-	}
-	if e, ok := s["enum"].([]any); ok && !contains(e, v) {
-		bad("%v is none of %v", v, e)
-	}
-	switch s["type"] {
-	case "string":
-		if t, ok := v.(time.Time); ok { // a date without quotes: YAML has a type for it, Portillon reads the text
-			v = t.Format(time.RFC3339)
-		}
-		text, ok := v.(string)
-		if p, has := s["pattern"].(string); !ok || has && !regexp.MustCompile(p).MatchString(text) {
-			bad("%v is no such text", v)
-		}
-	case "integer":
-		if _, ok := v.(int); !ok {
-			bad("%v is no whole number", v)
-		}
-	case "boolean":
-		if _, ok := v.(bool); !ok {
-			bad("%v is not true or false", v)
-		}
-	case "array":
-		l, ok := v.([]any)
-		if !ok {
-			bad("no list")
-		}
-		for i, x := range l {
-			faults = append(faults, judgeBy(root, s["items"].(map[string]any), x, fmt.Sprintf("%s[%d]", at, i))...)
-		}
-	case "object":
-		faults = append(faults, judgeObject(root, s, v, at)...)
 	}
 	return faults
 }
 
-func judgeObject(root, s map[string]any, v any, at string) (faults []string) {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return []string{at + ": no mapping"}
+// judgeMore judges by words that hold for one kind of value, and say nothing about others.
+func judgeMore(root, s map[string]any, word string, v any, at string) (faults []string) {
+	bounds := map[string]func(n, of float64) bool{"min": func(n, of float64) bool { return n >= of }, "max": func(n, of float64) bool { return n <= of }}
+	size, sized := map[string]float64{}, s[word]
+	switch v := plain(v).(type) {
+	case string:
+		size["Length"] = float64(utf8.RuneCountInString(v))
+		if word == "pattern" && !regexp.MustCompile(sized.(string)).MatchString(v) {
+			faults = append(faults, fmt.Sprintf("%s: %q is not as %v", at, v, sized))
+		}
+	case int:
+		size["imum"] = float64(v)
+	case []any:
+		size["Items"] = float64(len(v))
+		for i := 0; word == "items" && i < len(v); i++ {
+			faults = append(faults, judgeBy(root, sized.(map[string]any), v[i], fmt.Sprintf("%s[%d]", at, i))...)
+		}
+	case map[string]any:
+		size["Properties"] = float64(len(v))
+		faults = append(faults, judgeObject(root, s, word, v, at)...)
 	}
+	for way, holds := range bounds {
+		what, is := strings.CutPrefix(word, way)
+		if n, has := size[what]; is && has && !holds(n, sized.(float64)) {
+			faults = append(faults, fmt.Sprintf("%s: %v, and %s is %v", at, n, word, sized))
+		}
+	}
+	if known := "pattern items minLength maxLength minimum maximum minItems maxItems minProperties maxProperties properties additionalProperties propertyNames required dependentRequired"; !slices.Contains(strings.Fields(known), word) {
+		faults = append(faults, "the judge does not know "+word)
+	}
+	return faults
+}
+
+func judgeObject(root, s map[string]any, word string, v map[string]any, at string) (faults []string) {
 	properties, _ := s["properties"].(map[string]any)
-	for k, x := range m {
-		p, known := properties[k].(map[string]any)
-		if !known {
-			if p, known = s["additionalProperties"].(map[string]any); !known {
-				faults = append(faults, at+"."+k+": unknown")
-				continue
+	for k, x := range v {
+		of, known := properties[k].(map[string]any)
+		switch names, _ := s["propertyNames"].(map[string]any); {
+		case word == "properties" && known:
+			faults = append(faults, judgeBy(root, of, x, at+"."+k)...)
+		case word == "additionalProperties" && !known && s[word] == false:
+			faults = append(faults, at+"."+k+": unknown")
+		case word == "additionalProperties" && !known:
+			faults = append(faults, judgeBy(root, s[word].(map[string]any), x, at+"."+k)...)
+		case word == "propertyNames":
+			faults = append(faults, judgeBy(root, names, k, at+"."+k)...)
+		}
+	}
+	needs := []any{}
+	if word == "required" {
+		needs = s[word].([]any)
+	}
+	if word == "dependentRequired" {
+		for k, more := range s[word].(map[string]any) {
+			if _, there := v[k]; there {
+				needs = append(needs, more.([]any)...)
 			}
 		}
-		faults = append(faults, judgeBy(root, p, x, at+"."+k)...)
 	}
-	required, _ := s["required"].([]any)
-	for _, k := range required {
-		if _, there := m[k.(string)]; !there {
+	for _, k := range needs {
+		if _, there := v[k.(string)]; !there {
 			faults = append(faults, fmt.Sprintf("%s: no %v", at, k))
 		}
 	}
 	return faults
 }
 
-func contains(list []any, v any) bool {
-	for _, x := range list {
-		if reflect.DeepEqual(x, v) {
-			return true
-		}
+// plain is the text of a date without quotes: the test's YAML has a type for it, Portillon and editors read the text.
+func plain(v any) any {
+	t, is := v.(time.Time)
+	switch {
+	case !is:
+		return v
+	case t.Hour() == 0 && t.Minute() == 0:
+		return t.Format(time.DateOnly)
 	}
-	return false
+	return t.Format(time.RFC3339)
+}
+
+func kindOf(v any) string {
+	switch plain(v).(type) {
+	case string:
+		return "string"
+	case int:
+		return "integer"
+	case bool:
+		return "boolean"
+	case []any:
+		return "array"
+	case map[string]any:
+		return "object"
+	}
+	return "other"
+}
+
+func contains(list []any, v any) bool {
+	return slices.ContainsFunc(list, func(x any) bool { return reflect.DeepEqual(x, v) })
 }

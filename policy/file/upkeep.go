@@ -1,6 +1,7 @@
 package file
 
 import (
+	"fmt"
 	"time"
 
 	"portillon/policy"
@@ -23,12 +24,11 @@ func (r *reader) upkeep(n yamlfile.Node, m *policy.Machine) {
 	m.Interventions = items(n.Get("interventions"), &kinds)
 	m.Vouch = items(n.Get("vouch"), &names{})
 	seen := map[string]bool{}
-	for _, x := range n.Get("maintenance").List() {
-		bare(x)
+	for _, x := range entries(n.Get("maintenance"), maxUpkeep) {
 		sound := only(x, "kind", "hours", "days", "block")
 		k := x.Get("kind").Required()
-		u := policy.Upkeep{Kind: k.Slug(), Hours: time.Duration(x.Get("hours").Int(1, 100_000)) * time.Hour,
-			Every: time.Duration(x.Get("days").Int(1, 10_000)) * 24 * time.Hour, Block: x.Get("block").Bool()}
+		u := policy.Upkeep{Kind: k.Slug(), Hours: time.Duration(x.Get("hours").Int(1, maxRunning)) * time.Hour,
+			Every: time.Duration(x.Get("days").Int(1, maxDays)) * 24 * time.Hour, Block: x.Get("block").Bool()}
 		if len(m.Interventions) > 0 {
 			kinds.ref(k, "intervention")
 		}
@@ -50,7 +50,7 @@ func items(n yamlfile.Node, known *names) []policy.Item {
 		out = append(out, policy.Item{ID: known.add(e), Name: words(e.Value)})
 	}
 	if len(out) > MaxItems {
-		n.Fault("12 at most: they are buttons on a small screen", "%d stand here", len(out))
+		n.Fault(fmt.Sprintf("%d at most: they are buttons on a small screen", MaxItems), "%d stand here", len(out))
 	}
 	return out
 }

@@ -1,6 +1,0 @@
-//go:build race
-
-package file
-
-// slack is how much slower the race detector makes things.
-const slack = 10
