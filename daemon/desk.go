@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"portillon/daemon/panel"
 	"portillon/daemon/session"
 	"portillon/policy"
-	"portillon/wire"
 )
 
 // The desk is what people do at the panel. Whoever tapped last may, for a minute; a form that they opened is theirs for ten, whoever
@@ -34,16 +31,6 @@ type at struct {
 	who  policy.MemberID
 	when time.Time
 	nth  uint64 // which arrival: another card, and it is another
-}
-
-// form is one that was opened, and whose it is.
-type form struct {
-	panel.Form
-	opener       policy.MemberID // who tapped
-	by, endorser policy.MemberID // whose work it is, and who answers for it
-	session      string
-	role         policy.Role
-	started      time.Time
 }
 
 // Clerk is the machine as its panel's people use it. It implements panel.Clerk.
@@ -239,179 +226,6 @@ func (m *Machine) extend(ctx context.Context) {
 	m.step(ctx, session.Extend{Decision: m.Roster.Policy.Decide(m.question(&member, supervisor, m.state.Role))})
 }
 
-// open opens a form for whoever stands there.
-func (m *Machine) open(a panel.Ask) (panel.Form, error) {
-	who := m.stands()
-	switch {
-	case a.At != 0 && a.At != m.desk.nth:
-		return panel.Form{}, panel.NotYou
-	case who == "" && a.Do == "report" && a.Here: // the next card is asked who is there, and means nothing else
-		m.asking = m.Now().Add(identify)
-		return panel.Form{}, panel.CardToReport
-	case who == "":
-		return panel.Form{}, panel.CardFirst
-	}
-	mach, known := m.site()
-	if !known {
-		return panel.Form{}, panel.NotNow
-	}
-	f := form{by: who, session: m.state.Session, started: m.Now(), Form: panel.Form{Do: a.Do, Item: a.Item, Lang: m.language(who)}}
-	name := m.name(who)
-	switch a.Do {
-	case "report":
-		f.role, f.Stop, f.Title, f.Items = m.roleOf(who), string(wire.Dangerous), panel.WhatIsWrong(name), problems()
-	case "tag":
-		if !m.maintains(who) {
-			return panel.Form{}, panel.NotNow
-		}
-		f.role, f.Stop, f.Title, f.Items = policy.Maintainer, "*", panel.WhyTag(name), problems()
-	case "log":
-		w := m.work(who)
-		if w.session == "" {
-			return panel.Form{}, panel.NotNow
-		}
-		f.by, f.endorser, f.session = w.by, w.endorser, w.session
-		f.Parts, f.Minutes, f.Title = true, w.minutes(m.Now()), panel.WhatWasDone(m.name(w.by))
-		f.Items = m.kinds(mach)
-	default:
-		return panel.Form{}, panel.NotWhat
-	}
-	if a.Item != "" && !slices.ContainsFunc(f.Items, func(c panel.Choice) bool { return c.ID == a.Item }) {
-		return panel.Form{}, panel.NotWhat
-	}
-	b := make([]byte, 16)
-	rand.Read(b)
-	f.Token, f.Ends, f.At = hex.EncodeToString(b), m.Now().Add(formLife), m.desk.nth
-	f.opener = who
-	m.keepForm(f)
-	return f.Form, nil
-}
-
-// keepForm lets go of the opener's own oldest form before anybody else's.
-func (m *Machine) keepForm(f form) {
-	m.forms = append(m.forms, f)
-	mine := func(x form) bool { return x.opener == f.opener }
-	n := 0
-	for _, x := range m.forms {
-		if mine(x) {
-			n++
-		}
-	}
-	if n > formsEach {
-		i := slices.IndexFunc(m.forms, mine)
-		m.forms = slices.Delete(m.forms, i, i+1)
-	}
-	if len(m.forms) > formsMost {
-		m.forms = m.forms[1:]
-	}
-}
-
-func (m *Machine) opened(token string) (form, bool) {
-	m.forms = slices.DeleteFunc(m.forms, func(f form) bool { return !m.Now().Before(f.Ends) })
-	i := slices.IndexFunc(m.forms, func(f form) bool { return f.Token == token })
-	if i < 0 {
-		return form{}, false
-	}
-	return m.forms[i], true
-}
-
-// written fills a form in. It is used up once it is on record.
-func (m *Machine) written(ctx context.Context, token string, e panel.Entry) error {
-	f, known := m.opened(token)
-	if !known {
-		return panel.FormOver
-	}
-	if !slices.ContainsFunc(f.Items, func(c panel.Choice) bool { return c.ID == e.Item }) {
-		return panel.NotWhat
-	}
-	n := m.Journal.Len()
-	switch f.Do {
-	case "log":
-		m.step(ctx, session.Log{What: e.Item, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo, Session: f.session, By: f.by, Endorser: f.endorser})
-	case "report":
-		if !m.mayReport(f.by) {
-			return panel.TooMany
-		}
-		r := session.Report{By: f.by, Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo}, Now: e.Now}
-		if r.Body.What == wire.Dangerous {
-			r.Tag = m.tagFor(f, e)
-		}
-		m.step(ctx, r)
-	case "tag":
-		m.step(ctx, session.AddTag{Tag: m.tagFor(f, e), Now: e.Now})
-	}
-	if err := m.saved(n); err != nil {
-		return err
-	}
-	m.forms = slices.DeleteFunc(m.forms, func(x form) bool { return x.Token == token })
-	if f.Do == "log" {
-		m.upkeep(ctx)
-	}
-	return nil
-}
-
-// mayReport counts what one member reports: a card that was let go on reporting would bury the machine.
-func (m *Machine) mayReport(id policy.MemberID) bool {
-	if m.reports == nil {
-		m.reports = map[policy.MemberID][]time.Time{}
-	}
-	now := m.Now()
-	m.reports[id] = slices.DeleteFunc(m.reports[id], func(at time.Time) bool { return now.Sub(at) >= reportsIn })
-	if len(m.reports[id]) >= reportsMax {
-		return false
-	}
-	m.reports[id] = append(m.reports[id], now)
-	return true
-}
-
-// tagFor is the tag that a form puts on. Its reason is the problem, and what was written of it. One member's danger is one tag, however
-// often they report it, and a form's is one however often it is sent.
-func (m *Machine) tagFor(f form, e panel.Entry) session.Tag {
-	reason := m.speak(panel.ProblemName(e.Item))
-	if line, _, _ := strings.Cut(e.Note, "\n"); line != "" {
-		if e.Item == string(wire.Dangerous) {
-			line = reason + ", " + line
-		}
-		reason = line
-	}
-	id := "form-" + f.Token[:8]
-	if f.Do == "report" {
-		id = "danger-" + string(f.by)
-	}
-	return session.Tag{ID: id, By: f.by, Role: f.role, Reason: cut(reason, 120), Since: m.Now()}
-}
-
-// cut bounds a text in bytes, at a whole character.
-func cut(s string, most int) string {
-	for len(s) > most {
-		r := []rune(s)
-		s = string(r[:len(r)-1])
-	}
-	return s
-}
-
-func problems() []panel.Choice {
-	var out []panel.Choice
-	for _, p := range wire.Problems() {
-		out = append(out, panel.Choice{ID: string(p), Label: panel.ProblemName(string(p))})
-	}
-	return out
-}
-
-// kinds are the interventions that may be logged here: in the policy's order, then what else counts.
-func (m *Machine) kinds(mach *policy.Machine) []panel.Choice {
-	var out []panel.Choice
-	for _, x := range mach.Interventions {
-		out = append(out, panel.Choice{ID: x.ID, Label: x.Name})
-	}
-	for _, k := range m.Roster.Policy.InterventionKinds(m.Machine) {
-		if !has(mach.Interventions, k) {
-			out = append(out, panel.Choice{ID: k, Label: mach.KindName(k)})
-		}
-	}
-	return out
-}
-
 // work is a maintenance that somebody may log in: the one under way, or the one that they have just ended.
 type work struct {
 	session      string
@@ -520,9 +334,6 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 	return out, d
 }
 
-// duePrefix begins the names of tags that the machine puts on itself for maintenance which is due.
-const duePrefix = "due:"
-
 // reason is why a tag hangs, in both languages where the machine put it on itself.
 func (m *Machine) reason(t session.Tag) policy.Text {
 	if kind, due := strings.CutPrefix(t.ID, duePrefix); due && t.By == "" {
@@ -538,130 +349,3 @@ func (m *Machine) reason(t session.Tag) policy.Text {
 
 // disagree is the reason of a contactor that lied.
 var disagree = policy.Text{FR: "la commande et le contacteur ne concordent pas", EN: "command and contactor disagree"}
-
-// wear is what the machine has been through.
-func (m *Machine) wear() policy.Wear {
-	w := policy.Wear{Now: m.Now(), Ran: m.ran(), Done: m.Done}
-	if m.Trusted() {
-		w.Clock = policy.Trusted
-	}
-	return w
-}
-
-// ran are the machine's running hours: of the busy input where there is one, else of the relay.
-func (m *Machine) ran() time.Duration {
-	if m.HasBusy {
-		return m.state.Ran.Busy
-	}
-	return m.state.Ran.Relay
-}
-
-// due is what the machine needs.
-func (m *Machine) due() []policy.Work {
-	mach, known := m.site()
-	if !known {
-		return nil
-	}
-	return mach.Due(m.wear())
-}
-
-// upkeep tags the machine out for what is due and blocks, once nobody is at work, and takes such tags off once it is done. What is new to
-// the policy counts from now.
-func (m *Machine) upkeep(ctx context.Context) {
-	mach, known := m.site()
-	if !known {
-		return
-	}
-	m.begin(mach)
-	want := map[string]policy.Work{}
-	for _, w := range m.due() {
-		if w.Over && w.Block {
-			want[duePrefix+w.Kind] = w
-		}
-	}
-	for id, w := range want {
-		if !m.state.Running() && m.state.Phase != session.Awaiting && !slices.ContainsFunc(m.state.Tags, func(t session.Tag) bool { return t.ID == id }) {
-			m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.Needs(mach.KindName(w.Kind), true, false, 0)), Since: m.Now()}})
-		}
-	}
-	for _, t := range slices.Clone(m.state.Tags) {
-		kind, due := strings.CutPrefix(t.ID, duePrefix)
-		if _, still := want[t.ID]; due && !still && t.By == "" && len(m.state.Pending) == 0 && (m.Trusted() || m.settled(mach, kind)) {
-			m.step(ctx, session.RemoveTag{ID: t.ID})
-		}
-	}
-}
-
-// begin counts what is new to the policy from now, and from now too what was done while nobody knew when: by a clock that was not set.
-func (m *Machine) begin(mach *policy.Machine) {
-	if !m.Trusted() {
-		return
-	}
-	for _, u := range mach.Maintenance {
-		d, known := m.Done[u.Kind]
-		if known && !d.At.IsZero() && !d.At.After(m.Now()) {
-			continue
-		}
-		if !known {
-			d.Ran = m.ran()
-		}
-		d.At = m.Now()
-		m.Done[u.Kind] = d
-		m.begun = append(m.begun, u.Kind)
-	}
-}
-
-// settled reports whether a kind of maintenance is not due whatever the time is: it counts hours alone, or has just been done.
-func (m *Machine) settled(mach *policy.Machine, kind string) bool {
-	i := slices.IndexFunc(mach.Maintenance, func(u policy.Upkeep) bool { return u.Kind == kind })
-	d, known := m.Done[kind]
-	return i < 0 || mach.Maintenance[i].Every == 0 || known && d.At.IsZero()
-}
-
-// doneNow is a kind of maintenance that was done at this moment; without a clock, at a time that is found out later (begin).
-func (m *Machine) doneNow() policy.Done {
-	d := policy.Done{Ran: m.ran()}
-	if m.Trusted() {
-		d.At = m.Now()
-	}
-	return d
-}
-
-// facts are what must outlive the daemon with a record.
-func (m *Machine) facts(r session.Record) map[string][]byte {
-	facts := map[string][]byte{}
-	for _, kind := range m.begun {
-		facts[FactDone+kind] = mustJSON(m.Done[kind])
-	}
-	switch b := r.Body.(type) {
-	case wire.TagBody:
-		facts[FactTags] = mustJSON(m.state.Tags)
-	case wire.StartBody, wire.FaultBody, wire.EndBody, wire.ReportBody, wire.PowerBody:
-		facts[FactHours] = mustJSON(m.state.Ran)
-	case wire.InterventionBody:
-		facts[FactHours] = mustJSON(m.state.Ran)
-		facts[FactDone+b.What] = mustJSON(m.doneNow())
-	}
-	return facts
-}
-
-// kept notes what a record that is on the disk now has changed.
-func (m *Machine) kept(r session.Record) {
-	m.begun = nil
-	if b, logged := r.Body.(wire.InterventionBody); logged {
-		m.Done[b.What] = m.doneNow()
-	}
-}
-
-// remaining are the minutes of the session under way until its end, rounded up; 0: there is none, or it has no end.
-func (m *Machine) remaining() int {
-	if !m.state.Running() || m.state.Until.IsZero() {
-		return 0
-	}
-	return max(1, int((m.state.Until.Sub(m.Now())+time.Minute-1)/time.Minute))
-}
-
-// hours are the machine's, in tenths.
-func (m *Machine) hours() float64 {
-	return float64(m.ran()/(6*time.Minute)) / 10
-}

@@ -170,33 +170,6 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	}
 }
 
-// keepEvery is how much of a session's hours a power cut may take.
-const keepEvery = time.Minute
-
-// keep writes down how far the session under way has come: should nobody live to record its end, the next daemon knows.
-func (m *Machine) keep() {
-	now := m.Now()
-	if !m.state.Running() || now.Sub(m.counted) < keepEvery {
-		return
-	}
-	m.counted = now
-	m.disk.Store(max(1, int64(time.Since(m.born))))
-	err := m.Journal.Keep(map[string][]byte{FactHours: mustJSON(m.state.Ran),
-		FactUnderWay: mustJSON(UnderWay{Session: m.state.Session, Seconds: int64(now.Sub(m.state.Since) / time.Second), At: now})})
-	m.turned()
-	m.disk.Store(0)
-	if err != nil {
-		m.Logger.Warn("hours were not kept", "why", err)
-	}
-}
-
-// UnderWay is how far a session had come when it was last looked at.
-type UnderWay struct {
-	Session string    `json:"session"`
-	Seconds int64     `json:"seconds"`
-	At      time.Time `json:"at"`
-}
-
 // SetRoster hands the machine a new bundle. It blocks until the loop has it, or ctx ends.
 func (m *Machine) SetRoster(ctx context.Context, r *roster.Roster) { send(ctx, m.rosters, r) }
 
