@@ -3,9 +3,11 @@ package portillon_test
 import (
 	"go/parser"
 	"go/token"
+	"image/png"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,6 +88,31 @@ func TestOnlyFetchKnowsTheNetwork(t *testing.T) {
 	})
 	if seen < 20 {
 		t.Fatalf("only %d files were seen", seen)
+	}
+}
+
+// The README's pictures are there, each says in words what it shows, and each is of this size: a screen's.
+func TestReadmesPicturesAreThere(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := regexp.MustCompile(`!\[([^\]]*)\]\(([^)]+\.png)\)`).FindAllSubmatch(text, -1)
+	for _, m := range shown {
+		f, err := os.Open(string(m[2]))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		c, err := png.DecodeConfig(f)
+		f.Close()
+		if err != nil || c.Width != 800 || c.Height != 480 || len(m[1]) < 20 {
+			t.Errorf("%s: %v, %d×%d, %q", m[2], err, c.Width, c.Height, m[1])
+		}
+	}
+	all, _ := filepath.Glob("pictures/*")
+	if len(shown) != len(all) || len(all) == 0 {
+		t.Errorf("%d pictures are shown, pictures/ holds %d", len(shown), len(all))
 	}
 }
 

@@ -1,6 +1,6 @@
 // A transcript of pictures, at the panels of a real demo on a screen of 800×480: Léa refused, Léa with a mentor, Léa autonomous, a
 // maintainer tagging out and returning. node story.mjs PORTILLON OUTDIR leaves story-NN-….png there; README.md shows some of them, from
-// pictures/, which are made anew with: node .ci/browser/story.mjs PORTILLON pictures
+// pictures/, which are four of these without their first word
 import { spawn } from 'node:child_process';
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';

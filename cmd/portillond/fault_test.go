@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,8 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon"
 	"portillon/daemon/control"
+	"portillon/daemon/journal"
 	"portillon/daemon/relay/gpio/sim"
+	"portillon/policy"
 	"portillon/rfid/rfidtest"
 	"portillon/wire"
 )
@@ -66,6 +73,52 @@ func TestKilledDaemonDropsTheRelayAndItsSessionIsClosedWithTheCause(t *testing.T
 	}
 	if got := causes(t, l); !slices.Equal(got, []wire.Cause{wire.CauseDaemonLost}) {
 		t.Errorf("closed with %v", got)
+	}
+}
+
+// What a session had used when it was last looked at counts, though a power cut ended it: whoever pulls the plug has no new day.
+func TestSessionThatPowerCutCountsForAsLongAsItIsKnown(t *testing.T) {
+	l := tapped(t)
+	l.signal(syscall.SIGKILL)
+	l.ended()
+	text, err := os.ReadFile(l.path("machine.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := journal.Options{Site: "test", Machine: "laser", Signer: signer, Boot: "another"}
+	j, err := journal.Open(l.path("data/journal.db"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, open, err := j.OpenSession()
+	if err != nil || !open {
+		t.Fatal(err, open)
+	}
+	kept, _ := json.Marshal(daemon.UnderWay{Session: left.Start.Session, Seconds: 1234, At: time.Now()})
+	if err := errors.Join(j.Keep(map[string][]byte{daemon.FactUnderWay: kept}), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l.start()
+	for _, r := range records(t, l.path("data/journal.db")) {
+		if r.Kind == wire.SessionEnd {
+			if b := decode[wire.EndBody](t, r.Body); b.Seconds != 1234 {
+				t.Errorf("%+v", b)
+			}
+		}
+	}
+	l.signal(syscall.SIGTERM)
+	l.ended()
+	if j, err = journal.Open(l.path("data/journal.db"), o); err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	facts, err := j.Facts(daemon.FactPractice)
+	if p := decode[policy.Practice](t, facts[daemon.FactPractice+string(left.Start.Member)]); err != nil || p.Day != 1234*time.Second {
+		t.Errorf("%v %+v", err, p)
 	}
 }
 
