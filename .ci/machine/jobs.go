@@ -30,14 +30,14 @@ func (t *test) rows(ctx context.Context) error {
 		return err
 	}
 	const systemd = "rdinit=/lib/systemd/systemd systemd.unit=rig.target systemd.show_status=0 only="
-	first, err := m.boot(ctx, t.path("full.cpio"), systemd+t.only+" rig=rows", 0, 8*time.Minute)
+	first, err := m.boot(ctx, t.path("full.cpio"), systemd+t.only+" rig=rows", 0, 14*time.Minute)
 	if err != nil {
 		return err
 	}
 	if !first.cut {
 		return errors.New("the first boot ended before its power cut")
 	}
-	second, err := m.boot(ctx, t.path("full.cpio"), systemd+" rig=revived", 0, 3*time.Minute)
+	second, err := m.boot(ctx, t.path("full.cpio"), systemd+" rig=revived", 0, 6*time.Minute)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (t *test) cutting(ctx context.Context) error {
 		if n == t.cuts {
 			words, writes = words+" last=yes", 0
 		}
-		b, err := m.boot(ctx, t.path("light.cpio"), words, writes, time.Minute)
+		b, err := m.boot(ctx, t.path("light.cpio"), words, writes, 2*time.Minute)
 		if err != nil {
 			return fmt.Errorf("after %d cuts: %w", n, err)
 		}

@@ -286,6 +286,10 @@ func clockSet(m *machine) (string, error) {
 		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
 			return "", err
 		}
+		time.Sleep(1200 * time.Millisecond) // two ticks of the machine: the panel is told anew
+		if left, err := panelLeft(); err != nil || left < 12*time.Hour-time.Minute || left > 12*time.Hour {
+			return "", fmt.Errorf("the panel counts %v of 12 h once the clock was set (%v)", left, err)
+		}
 	}
 	time.Sleep(1200 * time.Millisecond)
 	if !m.line.high() {

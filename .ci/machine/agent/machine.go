@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -330,4 +333,22 @@ func configure() error {
 		return err
 	}
 	return sh("cp", "-R", "/rig/site/.", "/etc/portillon/")
+}
+
+// panelLeft is what the panel's page counts down from: the end of the session by the machine's clock as it is now.
+func panelLeft() (time.Duration, error) {
+	client := http.Client{Timeout: 10 * time.Second}
+	resp, err := client.Get("http://127.0.0.1:8037/events")
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			var v struct{ Until, Now time.Time }
+			err := json.Unmarshal([]byte(data), &v)
+			return v.Until.Sub(v.Now), err
+		}
+	}
+	return 0, errors.New("the panel said nothing")
 }
