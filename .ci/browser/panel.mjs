@@ -198,6 +198,9 @@ try {
     for (let n = 0; n < 6 && await page.evaluate(() => document.activeElement.getAttribute('role')) !== 'radio'; n++) await page.keyboard.press('Tab');
     await page.keyboard.press('Space');
     await page.locator('[aria-checked=true]').waitFor();
+    const chosen = await page.locator('[aria-checked=true]').textContent();
+    await page.keyboard.press('ArrowRight');
+    assert.notEqual(await page.locator('[aria-checked=true]').textContent(), chosen, 'an arrow chooses nothing');
     const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
     assert.notEqual(outline, 'none', 'the focus is not seen');
     await page.keyboard.press('Escape');

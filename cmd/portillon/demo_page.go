@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -146,6 +147,14 @@ func (p *demoPage) handler() http.Handler {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src http://127.0.0.1:*; base-uri 'none'")
 		w.Header().Set("Cache-Control", "no-cache")
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		if host != "localhost" && net.ParseIP(strings.Trim(host, "[]")) == nil { // no page of the Internet reaches the demo by a name of its own
+			http.Error(w, "the demo is not known by that name", http.StatusMisdirectedRequest)
+			return
+		}
 		m.ServeHTTP(w, r)
 	}))
 }

@@ -128,13 +128,18 @@ type seen struct {
 
 // session is a session in the state that its records have given it. It is copied where it changes.
 type session struct {
-	id       string
-	member   policy.MemberID
-	role     policy.Role
-	badges   []policy.BadgeID
-	rests    []Ref // start, and the last change of role
-	assisted policy.MemberID
-	arrival  Ref // of the assistant
+	id     string
+	member policy.MemberID
+	role   policy.Role
+	badges []policy.BadgeID
+	rests  []Ref // start, and the last change of role
+	came   []arrival
+}
+
+// arrival is a member who tapped in to work along. A form that they opened then stays theirs, whoever taps in after.
+type arrival struct {
+	member policy.MemberID
+	at     Ref // the last time
 }
 
 func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
@@ -221,7 +226,7 @@ func (s *session) next(r wire.Record) *session {
 		return &n
 	case r.Kind == wire.Assisted:
 		n := *s
-		n.assisted, n.arrival = r.Member, at
+		n.came = append(slices.DeleteFunc(slices.Clone(s.came), func(a arrival) bool { return a.member == r.Member }), arrival{r.Member, at})
 		return &n
 	}
 	return s
@@ -277,8 +282,9 @@ func (j *judge) endorsed(s seen, what wire.InterventionBody) (why []Why, rests [
 	if s.in.role != policy.Maintainer || !slices.Contains(s.in.badges, j.rule.EndorsedBy) {
 		why = append(why, EndorserNotMaintainer)
 	}
-	if s.in.assisted != s.record.Member {
-		why = append(why, NotAssisting)
+	i := slices.IndexFunc(s.in.came, func(a arrival) bool { return a.member == s.record.Member })
+	if i < 0 {
+		return append(why, NotAssisting), slices.Clone(s.in.rests)
 	}
-	return why, append(slices.Clone(s.in.rests), s.in.arrival)
+	return why, append(slices.Clone(s.in.rests), s.in.came[i].at)
 }

@@ -2,10 +2,10 @@
 // One view in, one screen out. The machine's clock counts, not the browser's: a view says when it was made, and performance.now how long ago.
 const $ = id => document.getElementById(id);
 const words = {
-  fr: { stale: 'Le panneau ne reçoit plus de nouvelles de la machine', staleNext: 'Se fier aux voyants de la machine', hub: 'hub relié', away: 'hub absent, la machine fonctionne',
+  fr: { stale: 'Le panneau ne reçoit plus de nouvelles de la machine', staleNext: 'Se fier aux voyants de la machine', hub: 'hub relié', away: 'hub absent, sans effet ici',
     other: 'English', report: 'Signaler un problème', phone: 'Téléphone', save: 'Envoyer', well: 'Valider', cancel: 'Annuler', close: 'Fermer', minutes: 'Minutes', now: 'Arrêter tout de suite, sans attendre la fin du travail',
     code: 'Une photo, une phrase : lire ce code avec un téléphone. Il sert une fois, pendant dix minutes.', panel: 'Ce panneau sur un téléphone', lost: 'La machine ne répond pas. Ce qui est choisi reste ici : réessayer', link: 'Ajouter une photo, une phrase' },
-  en: { stale: 'The panel has lost touch with the machine', staleNext: 'Trust the machine’s own lights', hub: 'hub reached', away: 'hub away, the machine works',
+  en: { stale: 'The panel has lost touch with the machine', staleNext: 'Trust the machine’s own lights', hub: 'hub reached', away: 'hub away, no effect here',
     other: 'Français', report: 'Report a problem', phone: 'Phone', save: 'Send', well: 'Confirm', cancel: 'Cancel', close: 'Close', minutes: 'Minutes', now: 'Stop at once, do not wait for the job to end',
     code: 'A photo, a sentence: read this code with a phone. It works once, for ten minutes.', panel: 'This panel on a phone', lost: 'The machine does not answer. What is chosen stays here: try again', link: 'Add a photo, a sentence' },
 };
@@ -151,7 +151,14 @@ function phone() { // this panel's own address
 }
 $('sheet').addEventListener('close', () => { form = null });
 $('sheet').addEventListener('pointerdown', () => { touched = performance.now() });
-$('sheet').addEventListener('keydown', () => { touched = performance.now() });
+$('sheet').addEventListener('keydown', e => {
+  touched = performance.now();
+  const all = [...$('choices').children], n = all.indexOf(document.activeElement), step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[e.key];
+  if (n < 0 || !step) return;
+  e.preventDefault();
+  const next = all[(n + step + all.length) % all.length];
+  next.focus(); next.click();
+});
 $('save').onclick = save; $('cancel').onclick = shut; $('report').onclick = () => open({ do: 'report' }); $('phone').onclick = phone;
 for (const b of document.querySelectorAll('[data-add]')) b.onclick = () => { const by = Number(b.dataset.add); form.by = Math.min(1440, Math.max(0, by > 0 ? Math.floor(form.by / 5) * 5 + by : Math.ceil(form.by / 5) * 5 + by)); set('minutes', String(form.by)) };
 addEventListener('visibilitychange', () => { if (!document.hidden) { heard = -Infinity; draw() } }); // a phone that slept: what it knows is old, whatever its clock says
