@@ -194,7 +194,7 @@ func TestABookingForNobodyIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	booked := strings.Replace(string(text), "    cooldown: 3m ", "    bookings: [{ from: \"2026-11-01\", to: \"2026-11-02\", for: m-gone }, { from: \"2026-12-01\", to: \"2026-12-02\", for: m-nobody }, { from: \"2026-12-02\", to: \"2026-12-03\", for: m-020dc2 }]\n    cooldown: 3m ", 1)
+	booked := strings.Replace(string(text), "    cooldown: 3m ", "    bookings: [{ from: \"2026-11-01T00:00\", to: \"2026-11-02T00:00\", for: m-gone }, { from: \"2026-12-01T00:00\", to: \"2026-12-02T00:00\", for: m-nobody }, { from: \"2026-12-02T00:00\", to: \"2026-12-03T00:00\", for: m-020dc2 }]\n    cooldown: 3m ", 1)
 	other := filepath.Join(t.TempDir(), "booked.yaml")
 	if err := os.WriteFile(other, []byte(booked), 0o600); err != nil {
 		t.Fatal(err)

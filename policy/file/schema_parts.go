@@ -56,7 +56,7 @@ func machineParts() thing {
 			"role":       say("what it gives", ref("role")),
 			"needs":      say("the badge that it asks for, or all: or any: of several", ref("need")),
 			"supervisor": say("what the mentor holds who taps in and answers for the session", ref("need")),
-			"learners":   whole("how many sessions a supervisor may answer for; each machine counts for itself and has one at a time, so that it stops nobody there", 1, maxLearners),
+			"learners":   whole("how many sessions one mentor answers for at most; each machine counts for itself, and has one", 1, maxLearners),
 			"hours":      say(`when it holds, as OpenStreetMap writes it: "Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off"`, ref("hours")),
 			"booked":     yes("only for the member who has booked the machine at that time"),
 			"quota": say("how much of the machine's time a member may use", with(object(nil, thing{
