@@ -63,13 +63,10 @@ func below(a, b []int) bool {
 	return true
 }
 
-// nobodyBooked is the id of a member that no booking can be for: it is no slug.
-const nobodyBooked MemberID = "?"
-
 // question is the state as it taps at a moment.
 func (s *space) question(state []int, at time.Time, clock Clock) Question {
 	q := Question{At: at, Clock: clock, Machine: s.id, Member: &Member{ID: nobodyBooked, Practice: []Practice{{Machine: s.id, Last: at.AddDate(-100, 0, 0)}}},
-		Supervisor: &Member{ID: "supervisor", Practice: []Practice{{Machine: s.id, Last: at, Logged: 1 << 62}}}, Card: NumberOnly, Issued: at}
+		Supervisor: &Member{ID: somebodyBeside, Practice: []Practice{{Machine: s.id, Last: at, Logged: 1 << 62}}}, Card: NumberOnly, Issued: at}
 	for i, level := range state {
 		s.chains[i].apply[level](&q)
 	}

@@ -121,8 +121,8 @@ func byDay(slots []slot) map[Date][]span {
 		slices.SortFunc(list, func(a, b span) int { return a.from - b.from })
 		merged := list[:1]
 		for _, s := range list[1:] {
-			if last := &merged[len(merged)-1]; last.to == s.from {
-				last.to = s.to
+			if last := &merged[len(merged)-1]; s.from <= last.to { // within one minute, where a booking ends between minutes
+				last.to = max(last.to, s.to)
 			} else {
 				merged = append(merged, s)
 			}
