@@ -236,7 +236,7 @@ func bruteBreach(p *Policy, v Invariant) int {
 func TestEveryPolicyIsProven(t *testing.T) {
 	g := gen{rand.New(rand.NewPCG(7, 8))}
 	proven := 0
-	for range 100 {
+	for range 150 {
 		p := mustNew(t, g.model())
 		if s := spaceOf("m", &p.Machines[0]); s.states() > 500 {
 			continue
@@ -251,6 +251,30 @@ func TestEveryPolicyIsProven(t *testing.T) {
 	}
 	if err := ruled(t, func(m *Machine) { m.Mode, m.Card = Warn, AES }).Prove(monday); err != nil {
 		t.Error(err)
+	}
+}
+
+// A badge that is old and signed is neither better nor worse than one that is young and attested.
+func TestBadgesThatCannotBeComparedAreNotCompared(t *testing.T) {
+	two := func(m *Machine) {
+		m.Grants[0].Role, m.Grants[0].Needs = User, Need{Badge: "user"}
+		m.Grants[1].Needs = Need{Badge: "user", Within: 365 * days, Assurance: Attested}
+	}
+	if err := ruled(t, two).Prove(monday); err != nil {
+		t.Error(err)
+	}
+	s := spaceOf("m", ruled(t, two).machines["m"].Machine)
+	for n := range s.states() {
+		q := s.question(s.state(n), monday, Trusted)
+		for i, under := range s.under(n) {
+			less := s.question(s.state(under), monday, Trusted)
+			if i > 0 || len(less.Member.Holdings) == 0 {
+				continue
+			}
+			if x, y := less.Member.Holdings[0], q.Member.Holdings[0]; x.From.After(y.From) || x.Assurance < y.Assurance || x == y {
+				t.Errorf("%+v counts as worth less than %+v", x, y)
+			}
+		}
 	}
 }
 

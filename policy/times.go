@@ -22,10 +22,17 @@ func (t times) count() (n int) {
 	return n
 }
 
+// add puts all of o into t.
+func (t times) add(o times) {
+	for i := range o {
+		t[i] |= o[i]
+	}
+}
+
 // without is t but for what is in o.
 func (t times) without(o times) times {
 	out := slices.Clone(t)
-	for i := range o {
+	for i := range min(len(t), len(o)) {
 		out[i] &^= o[i]
 	}
 	return out
