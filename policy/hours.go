@@ -203,15 +203,26 @@ func (w moment) plus(days int) moment {
 
 // on are the spans that begin on w's day.
 func (h *Hours) on(w moment) []span {
-	for _, r := range slices.Backward(h.rules) {
-		if r.speaksOf(w, h.holidays) {
-			return r.spans
+	if h.rules == nil {
+		return h.week[w.weekday]
+	}
+	if i := h.speaking(w); i >= 0 {
+		return h.rules[i].spans
+	}
+	return nil
+}
+
+// speaking is the place of the rule that counts on w's day, or -1; where no rule names a date, it is the weekday.
+func (h *Hours) speaking(w moment) int {
+	if h.rules == nil {
+		return int(w.weekday)
+	}
+	for i := len(h.rules) - 1; i >= 0; i-- {
+		if h.rules[i].speaksOf(w, h.holidays) {
+			return i
 		}
 	}
-	if h.rules != nil {
-		return nil
-	}
-	return h.week[w.weekday]
+	return -1
 }
 
 func (r *rule) speaksOf(w moment, holidays *Holidays) bool {

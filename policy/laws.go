@@ -48,17 +48,15 @@ func (c *comparison) prove(judge func(Question) uint) error {
 		}
 	}
 	for n := range roles {
-		step := 1
-		for i, level := range c.state(n) {
-			size := len(c.chains[i].apply)
-			if c.chains[i].kind == ofBadge && level+1 < size {
-				if at, lost := loses(roles[n], roles[n+step]); lost {
-					less, more := c.every(c.state(n)), c.every(c.state(n+step))
-					return c.broken(c.slots[at], Text{"un badge de plus enlève un rôle : (" + more.FR + ") n’a pas un rôle que (" + less.FR + ") a",
-						"another badge takes a role away: (" + more.EN + ") has not a role that (" + less.EN + ") has"})
-				}
+		for i, under := range c.under(n) {
+			if c.chains[i].kind != ofBadge {
+				continue
 			}
-			step *= size
+			if at, lost := loses(roles[under], roles[n]); lost {
+				less, more := c.every(c.state(under)), c.every(c.state(n))
+				return c.broken(c.slots[at], Text{"un badge de plus enlève un rôle : (" + more.FR + ") n’a pas un rôle que (" + less.FR + ") a",
+					"another badge takes a role away: (" + more.EN + ") has not a role that (" + less.EN + ") has"})
+			}
 		}
 	}
 	return nil

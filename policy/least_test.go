@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -219,5 +220,110 @@ func TestABookingOfThePastClosesNoMachineWithoutAClock(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+// What a supervisor must be is weighed as what a member must be.
+func TestWhatASupervisorMustBeIsWeighed(t *testing.T) {
+	asks := func(n Need) func(*Machine) { return func(m *Machine) { m.Grants[1].Supervisor = &n } }
+	mentor := Need{Badge: "mentor"}
+	for name, c := range map[string]struct {
+		before, after Need
+		want          string
+	}{
+		"an age":     {mentor, Need{Badge: "mentor", Within: 30 * days}, "loses learner alone=false with first+a supervisor with mentor issued more than 30d ago"},
+		"hours":      {mentor, Need{Badge: "mentor", Hours: 50 * time.Hour}, "loses learner alone=false with first+a supervisor with mentor"},
+		"less hours": {Need{Badge: "mentor", Hours: 50 * time.Hour}, Need{Badge: "mentor", Hours: 5 * time.Hour}, "gains learner alone=false with first+a supervisor with mentor+a supervisor: 5h logged"},
+		"practice": {Need{Badge: "mentor", UsedWithin: 30 * days}, Need{Badge: "mentor", UsedWithin: 90 * days}, "gains learner alone=false with first+a supervisor with mentor issued at most 90d ago; " +
+			"gains learner alone=false with first+a supervisor with mentor issued more than 90d ago+a supervisor: used at most 90d ago"},
+		"attested":    {mentor, Need{Badge: "mentor", Assurance: Attested}, "gains learner alone=false with first+a supervisor with mentor (attested)"},
+		"hosted only": {Need{Badge: "mentor", Assurance: Attested}, Need{Badge: "mentor", Assurance: Hosted}, "loses learner alone=false with first+a supervisor with mentor (attested)"},
+		"all of it":   {Need{Badge: "mentor", Within: 30 * days, Hours: 50 * time.Hour}, Need{Badge: "mentor", Assurance: Attested}, "gains learner alone=false with first+a supervisor with mentor"},
+	} {
+		if got := compared(t, asks(c.before), asks(c.after)); got != c.want && !strings.HasPrefix(got, c.want+"; ") {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
+		}
+	}
+}
+
+// Badges that end are told from others where one policy passes their end over without a clock, and the other does not.
+func TestPassingOverTheEndsOfBadgesIsAChange(t *testing.T) {
+	pass := func(m *Machine) { m.Pass = PassEnds }
+	plain := func(*Machine) {}
+	for verb, got := range map[string]string{"gains ": compared(t, plain, pass), "loses ": compared(t, pass, plain)} {
+		for _, want := range []string{"user alone=true with user", "learner alone=false with first+a supervisor with mentor", "maintainer alone=true with maintainer"} {
+			if want = verb + want + "+badges that have an end clock untrusted"; strings.Count(got, verb) != 3 || !strings.Contains(got, want) {
+				t.Errorf("no %q in %s", want, got)
+			}
+		}
+	}
+	if got := compared(t, pass, func(m *Machine) { pass(m); m.Grants[0].Needs = Need{Badge: "mentor"} }); strings.Contains(got, "an end") {
+		t.Errorf("what both pass over: %s", got)
+	}
+	if got := compared(t, plain, func(m *Machine) { m.Pass = PassHours }); got != "" {
+		t.Errorf("hours that nobody asks for: %s", got)
+	}
+}
+
+// Of two grants of one role, each with its own hours, the limits of each are compared at its own times.
+func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
+	week := func(weekdays, saturday time.Duration) func(*Machine) {
+		return func(m *Machine) {
+			m.Grants[0].Hours, m.Grants[0].Session = mustHours("Mo-Fr 09:00-21:00"), Limits{Max: weekdays}
+			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "user"}, Hours: mustHours("Sa 10:00-18:00"), Session: Limits{Max: saturday}})
+		}
+	}
+	two, twelve, one := 2*time.Hour, 12*time.Hour, time.Hour
+	for want, after := range map[string]func(*Machine){
+		"2h0m0s→12h0m0s user alone=true with user when Mo-Fr 09:00-21:00":                                                             week(twelve, one),
+		"1h0m0s→12h0m0s user alone=true with user when Sa 10:00-18:00":                                                                week(two, twelve),
+		"2h0m0s→1h0m0s user alone=true with user when Mo-Fr 09:00-21:00; 1h0m0s→2h0m0s user alone=true with user when Sa 10:00-18:00": week(one, two),
+		"": week(two, one),
+	} {
+		if got := compared(t, week(two, one), after); got != want {
+			t.Errorf("got %s\nwant %s", got, want)
+		}
+	}
+	same := func(max time.Duration) func(*Machine) { return func(m *Machine) { week(max, max)(m) } }
+	if got := compared(t, same(two), same(one)); got != "2h0m0s→1h0m0s user alone=true with user" {
+		t.Errorf("at all its times: %s", got)
+	}
+	alone := func(max time.Duration) func(*Machine) {
+		return func(m *Machine) {
+			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "first"}, Supervisor: &Need{Badge: "mentor"}, Session: Limits{Max: max}})
+		}
+	}
+	if got := compared(t, alone(one), alone(twelve)); got != "1h0m0s→12h0m0s user alone=false with first+a supervisor with mentor" {
+		t.Errorf("with a supervisor: %s", got)
+	}
+	longest := func(max time.Duration) func(*Machine) {
+		return func(m *Machine) {
+			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "first"}, Session: Limits{Max: max}})
+		}
+	}
+	if got := compared(t, longest(one), longest(twelve)); got != "1h0m0s→12h0m0s user alone=true with first; 2h0m0s→12h0m0s user alone=true with first+user" && got != "1h0m0s→12h0m0s user alone=true with first; 2h0m0s→12h0m0s user alone=true with user+first" {
+		t.Errorf("whoever has both: %s", got)
+	}
+}
+
+// A grant of many badges is compared at once: each state with those next below it.
+func TestAGrantOfManyBadgesIsComparedAtOnce(t *testing.T) {
+	needs := func(all ...BadgeID) *Policy {
+		m := ruledModel(func(*Machine) {})
+		var any []Need
+		for i := range 15 {
+			id := BadgeID(fmt.Sprint("b", i))
+			m.Badges = append(m.Badges, Badge{ID: id, Name: Text{FR: "b"}, Issuer: "i", Achievement: "urn:" + string(id)})
+			any = append(any, Need{Badge: id})
+		}
+		if m.Machines[0].Grants[0].Needs = (Need{Any: any}); len(all) > 0 {
+			m.Machines[0].Grants[0].Needs = Need{Badge: all[0]}
+		}
+		return mustNew(t, m)
+	}
+	began := time.Now()
+	changes, err := Compare(needs("b14"), needs(), monday)
+	if took := time.Since(began); err != nil || len(changes) != 14 || took > 10*time.Second { // 0.5 s, but for a busy machine; once it was 26
+		t.Errorf("%s, in %v: %v", say(changes), took, err)
 	}
 }

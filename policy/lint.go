@@ -15,7 +15,7 @@ type Warning struct {
 
 // Warnings finds grants that nobody can ever meet, grants that another covers (whoever has the one has the other of the same role, as
 // often and as long), grants whose learners may answer for each other, numbers of learners, which stop nobody, and machines that let
-// everybody in. It looks at all cases in the year that follows from; a machine that has too many is a *Flaw.
+// everybody in. It looks at all cases that follow from; a machine that has too many is a *Flaw.
 func (p *Policy) Warnings(from time.Time) ([]Warning, error) {
 	var out []Warning
 	for i := range p.Machines {
@@ -71,7 +71,7 @@ func (c *comparison) warnings(p *Policy, m *Machine, of []*Text) {
 		switch g := &m.Grants[i]; {
 		case g.Role != c.role:
 		case !met[i] && g.Booked:
-			of[i] = &Text{"aucune réservation de l’année qui vient ne permet de remplir cette règle", "no booking of the coming year lets anybody meet this grant"}
+			of[i] = &Text{"aucune réservation à venir ne permet de remplir cette règle", "no booking to come lets anybody meet this grant"}
 		case !met[i]:
 			of[i] = &Text{"personne ne peut jamais remplir cette règle", "nobody can ever meet this grant"}
 		default:

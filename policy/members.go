@@ -31,6 +31,7 @@ func CompareMembers(before, after *Policy, all []Twin, from time.Time) []MemberC
 	for _, id := range machinesOf(before, after) {
 		a, b := before.only(id, NoRole), after.only(id, NoRole)
 		y := year(slotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b)))
+		y = slices.DeleteFunc(y, func(s slot) bool { return s.beyond }) // what they hold by then, nobody knows
 		had, has := y.who(before, id, old), y.who(after, id, young)
 		for m := range all {
 			for _, r := range Roles() {

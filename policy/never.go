@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"fmt"
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -19,8 +21,8 @@ type Breach struct {
 }
 
 // Breaches looks for a case against every invariant, over all that a decision may depend on: every combination of the badges that
-// the machine names, every stretch of the year that follows from, a supervisor or none, a clock that is trusted or not. Where there
-// are several cases against an invariant at one machine, it is one with the fewest badges.
+// the machine names, every stretch of time from a day on, be it of another year, a supervisor or none, a clock that is trusted or not.
+// Where there are several cases against an invariant at one machine, it is one with the fewest badges.
 func (p *Policy) Breaches(from time.Time) []Breach {
 	var out []Breach
 	for _, v := range p.Never {
@@ -45,22 +47,23 @@ func (p *Policy) breach(v Invariant, m *Machine, from time.Time) (best Breach, f
 	if v.At != nil {
 		hours = append(hours, v.At)
 	}
+	tried := map[string]bool{}
 	for _, s := range slotsOf(p.Zone, from, hours, m.Bookings) {
 		if v.At != nil && !v.At.Open(s.at) {
 			continue
 		}
-		for _, supervised := range []bool{false, true} {
-			for _, clock := range []Clock{Trusted, Untrusted} {
-				for _, role := range v.Roles {
-					t := trial{p: p, m: m, at: s.at, role: role, clock: clock, supervised: supervised}
-					if supervised && v.Alone || !t.gives(badges) {
-						continue
-					}
-					holds := t.fewest(badges)
-					if !found || len(holds) < len(best.Holds) {
-						best, found = Breach{v, m.ID, role, holds, supervised, clock, s.at, s.span(), t.grant(holds)}, true
-					}
-				}
+		for _, t := range p.trials(v, m, s.at) {
+			met, given := t.met(badges)
+			if !given || tried[t.key(met)] {
+				continue
+			}
+			tried[t.key(met)] = true // whichever badges it takes, it takes them at any time at which the same grants can be met
+			most := len(badges)
+			if found {
+				most = len(best.Holds) - 1
+			}
+			if holds, few := t.fewest(t.asked(badges, met), most); few {
+				best, found = Breach{v, m.ID, t.role, holds, t.supervised, t.clock, s.at, s.span(), t.grant(holds)}, true
 			}
 		}
 	}
@@ -77,15 +80,55 @@ type trial struct {
 	supervised bool
 }
 
+// trials are the questions of a moment against which an invariant may not hold.
+func (p *Policy) trials(v Invariant, m *Machine, at time.Time) (out []trial) {
+	for _, supervised := range []bool{false, true} {
+		for _, clock := range []Clock{Trusted, Untrusted} {
+			for _, role := range v.Roles {
+				if !supervised || !v.Alone {
+					out = append(out, trial{p: p, m: m, at: at, role: role, clock: clock, supervised: supervised})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Nobody can have booked a machine under these names, and nobody is both: they are no slugs.
+const (
+	nobodyBooked   MemberID = "?"
+	somebodyBeside MemberID = "?supervisor"
+)
+
 func (t trial) decide(holds []BadgeID) Decision {
-	q := Question{At: t.at, Clock: t.clock, Machine: t.m.ID, Member: best("member", t.m.ID, t.at, holds), As: t.role, Card: AES, Issued: t.at}
+	q := Question{At: t.at, Clock: t.clock, Machine: t.m.ID, Member: best(nobodyBooked, t.m.ID, t.at, holds), As: t.role, Card: AES, Issued: t.at}
 	if b := underWay(t.m.Bookings, t.at); b != nil {
 		q.Member.ID = b.For
 	}
 	if t.supervised {
-		q.Supervisor = best("supervisor", t.m.ID, t.at, t.m.badges())
+		q.Supervisor = best(somebodyBeside, t.m.ID, t.at, t.m.badges())
 	}
 	return t.p.Decide(q)
+}
+
+// met are the grants that somebody with these badges meets.
+func (t trial) met(holds []BadgeID) (grants []int, given bool) {
+	d := t.decide(holds)
+	for i, o := range d.Outcomes {
+		if o.Verdict == Allow && o.Role == t.role {
+			grants = append(grants, i)
+		}
+	}
+	return grants, d.Verdict == Allow && d.Role == t.role
+}
+
+func (t trial) key(met []int) string { return fmt.Sprint(t.role, t.supervised, t.clock, met) }
+
+// asked are those of the badges that the grants ask for.
+func (t trial) asked(badges []BadgeID, grants []int) []BadgeID {
+	return slices.DeleteFunc(slices.Clone(badges), func(b BadgeID) bool {
+		return !slices.ContainsFunc(grants, func(i int) bool { return t.m.Grants[i].Needs.names(b) })
+	})
 }
 
 // grant is the one that gives the role, or -1.
@@ -111,8 +154,9 @@ func (t trial) gives(holds []BadgeID) bool {
 	return d.Verdict == Allow && d.Role == t.role
 }
 
-// fewest takes badges away while the role is still given, the smallest sets first; of more than twelve badges, one after the other.
-func (t trial) fewest(badges []BadgeID) []BadgeID {
+// fewest are the fewest of the badges with which the role is given, if they are no more than most: the smallest sets are tried first. Of
+// more than twelve badges, one after the other is taken away instead, while it is still given.
+func (t trial) fewest(badges []BadgeID, most int) (holds []BadgeID, few bool) {
 	if len(badges) > 12 {
 		for i := 0; i < len(badges); {
 			if rest := slices.Delete(slices.Clone(badges), i, i+1); t.gives(rest) {
@@ -121,21 +165,25 @@ func (t trial) fewest(badges []BadgeID) []BadgeID {
 				i++
 			}
 		}
-		return badges
+		return badges, len(badges) <= most
 	}
-	least := badges
-	for set := range 1 << len(badges) {
-		var holds []BadgeID
-		for i, b := range badges {
-			if set&(1<<i) != 0 {
-				holds = append(holds, b)
+	for size := range most + 1 {
+		for set := range 1 << len(badges) {
+			if bits.OnesCount(uint(set)) != size {
+				continue
+			}
+			holds = nil
+			for i, b := range badges {
+				if set&(1<<i) != 0 {
+					holds = append(holds, b)
+				}
+			}
+			if t.gives(holds) {
+				return holds, true
 			}
 		}
-		if len(holds) < len(least) && t.gives(holds) {
-			least = holds
-		}
 	}
-	return least
+	return nil, false
 }
 
 // badges are those that the machine's grants name, sorted.

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -10,129 +11,245 @@ import (
 // slot is a stretch of time throughout which no rule on hours changes its mind, and a moment in it that stands for it all.
 type slot struct {
 	at       time.Time
-	from, to int    // minutes of the day
-	days     []Date // the days of the coming year that are alike
+	from, to int    // minutes of the day: a booking may begin or end within one
+	days     []Date // the days of the coming year that are alike or, where none is, the first ones after it
+	beyond   bool   // no day of the coming year is like it
 }
 
-// slotsOf cuts the year from a day on into slots: every combination of open and closed hours, and of bookings, that occurs in it has
+// slotsOf cuts time from a day on into slots: every combination of open and closed hours, and of bookings, that will ever occur has
 // one. Each list of bookings is one machine's. Days on which the same hours are booked are alike, whoever booked them.
 func slotsOf(zone *time.Location, from time.Time, hours []*Hours, bookings ...[]Booking) []slot {
-	var out []slot
-	seen := map[string]int{} // the place in out of the first slot of a kind of day
-	for _, d := range aYear(zone, from, bookings) {
-		kind, cuts := d.kind(hours)
-		at, known := seen[kind]
-		if !known {
-			seen[kind] = len(out)
-			out = append(out, d.slots(zone, cuts)...)
-			continue
+	c := calendar{zone: zone, hours: hours, bookings: bookings, seen: map[string]place{}, kinds: map[string]place{}}
+	first := onWall(from.In(zone)).number()
+	end := first + aYearsDays
+	c.walk(first, end)
+	c.putOff()
+	c.beyond = true
+	if slices.ContainsFunc(hours, func(h *Hours) bool { return h.rules != nil }) {
+		c.walk(end, first+allYearsDays)
+		end = first + allYearsDays
+	}
+	for _, edge := range c.edges() { // what is named with its year holds from there on: a week of it is all of it
+		c.walk(max(end, edge-1), edge+8)
+		end = max(end, edge+8)
+	}
+	c.putOff()
+	return c.slots
+}
+
+// A year, and the years after which dates fall on the same weekdays again, 29 February among them.
+const (
+	aYearsDays   = 366
+	allYearsDays = 28*365 + 7
+)
+
+// calendar sorts days into kinds, of which each is cut once.
+type calendar struct {
+	zone     *time.Location
+	hours    []*Hours
+	bookings [][]Booking
+	slots    []slot
+	seen     map[string]place // by the rules that speak of a day
+	kinds    map[string]place // by what they say
+	odd      []moment         // days on which the clock is changed, put off: they stand for none that is like them
+	last     bool             // nothing is put off any more
+	beyond   bool
+}
+
+// place is where the slots of a kind of day stand.
+type place struct{ first, n int }
+
+func (c *calendar) walk(from, to int) {
+	before := c.rules(momentOf(from - 1))
+	for n := from; n < to; n++ {
+		w := momentOf(n)
+		rules := c.rules(w)
+		c.day(w, before+rules)
+		before = rules
+	}
+}
+
+// putOff are the days that were put off.
+func (c *calendar) putOff() {
+	c.last = true
+	for _, w := range c.odd {
+		c.day(w, c.rules(w.plus(-1))+c.rules(w))
+	}
+	c.last, c.odd = false, nil
+}
+
+// day takes a day, and the rules that speak of it and of the day before: that is all that is asked of most days.
+func (c *calendar) day(w moment, rules string) {
+	marks := c.marks(w)
+	if len(marks) > 0 {
+		rules += c.booked(w, marks)
+	}
+	at, known := c.seen[rules]
+	if !known {
+		odd := c.isOdd(w)
+		if odd && !c.last {
+			c.odd = append(c.odd, w)
+			return
 		}
-		for i := at; i < at+len(cuts); i++ {
-			out[i].days = append(out[i].days, d.Date)
+		kind := c.kind(w, marks)
+		if at, known = c.kinds[kind]; !known {
+			at = c.cut(w, marks, odd)
+			c.kinds[kind] = at
+		}
+		c.seen[rules] = at
+	}
+	for i := at.first; i < at.first+at.n; i++ {
+		if s := &c.slots[i]; s.beyond == c.beyond && (!s.beyond || len(s.days) < mostDates) {
+			s.days = append(s.days, w.Date)
+		}
+	}
+}
+
+// mostDates of those beyond the year are kept: more are not said.
+const mostDates = 4
+
+// mark is a part of a day that is booked, in one of the lists.
+type mark struct {
+	Booking
+	list int
+}
+
+func (c *calendar) marks(w moment) (out []mark) {
+	if !slices.ContainsFunc(c.bookings, func(all []Booking) bool { return len(all) > 0 }) {
+		return nil
+	}
+	begin, end := c.bounds(w)
+	for list, all := range c.bookings {
+		for i := sort.Search(len(all), func(i int) bool { return all[i].To.After(begin) }); i < len(all) && all[i].From.Before(end); i++ {
+			out = append(out, mark{all[i], list})
 		}
 	}
 	return out
 }
 
-// aDay is one day, with what is booked of it.
-type aDay struct {
-	moment
-	booked []mark
+func (c *calendar) bounds(w moment) (begin, end time.Time) {
+	return w.wall(c.zone, 0), w.plus(1).wall(c.zone, 0)
 }
 
-// mark is a part of a day that is booked, in one of the lists.
-type mark struct {
-	span
-	list int
-	by   MemberID
+func (c *calendar) isOdd(w moment) bool {
+	begin, end := c.bounds(w)
+	return end.Sub(begin) != 24*time.Hour
 }
 
-// aYear are 366 days. One on which the clock is changed comes after the others, so that it stands for none that is like it.
-func aYear(zone *time.Location, from time.Time, bookings [][]Booking) []aDay {
-	var plain, changed []aDay
-	w := onWall(from.In(zone))
-	w.minute = 0
-	marks := marksOf(zone, w.Date, bookings)
-	for i := range aYearsDays {
-		d := aDay{moment: w.plus(i), booked: marks[i]}
-		if d.wall(zone, 0).Add(24*time.Hour) == d.plus(1).wall(zone, 0) {
-			plain = append(plain, d)
-		} else {
-			changed = append(changed, d)
+// rules says which rules speak of a day.
+func (c *calendar) rules(w moment) string {
+	out := make([]byte, len(c.hours))
+	for i, h := range c.hours {
+		out[i] = byte(h.speaking(w))
+	}
+	return string(out)
+}
+
+// booked says when a day is booked. Of those who booked it says only who is the same.
+func (c *calendar) booked(w moment, marks []mark) string {
+	var b strings.Builder
+	var by []MemberID
+	begin, end := c.bounds(w)
+	for _, m := range marks {
+		if !slices.Contains(by, m.For) {
+			by = append(by, m.For)
+		}
+		fmt.Fprintln(&b, m.list, max(m.From.Sub(begin), 0), min(m.To.Sub(begin), end.Sub(begin)), slices.Index(by, m.For))
+	}
+	if end.Sub(begin) != 24*time.Hour { // a wall that says the same twice: this day is like no other
+		fmt.Fprintln(&b, w.Date)
+	}
+	return b.String()
+}
+
+// kind says of a day all that hours and bookings say of it.
+func (c *calendar) kind(w moment, marks []mark) string {
+	var b strings.Builder
+	for _, h := range c.hours {
+		fmt.Fprintln(&b, h.touching(w))
+	}
+	if len(marks) > 0 {
+		b.WriteString(c.booked(w, marks))
+	}
+	return b.String()
+}
+
+// touching are the spans that lie in a day, in part or whole: also those that began the day before.
+func (h *Hours) touching(w moment) []span {
+	spans := slices.Clone(h.on(w))
+	for _, s := range h.on(w.plus(-1)) {
+		if s.to > day {
+			spans = append(spans, span{max(s.from-day, 0), s.to - day})
 		}
 	}
-	return append(plain, changed...)
+	return spans
 }
 
-const aYearsDays = 366
+// cut makes the slots of a day: from each moment at which something begins or ends to the next.
+func (c *calendar) cut(w moment, marks []mark, odd bool) place {
+	begin, end := c.bounds(w)
+	cuts := []time.Time{begin}
+	for _, h := range c.hours {
+		for _, s := range h.touching(w) {
+			cuts = append(cuts, w.wall(c.zone, s.from), w.wall(c.zone, s.to))
+		}
+	}
+	if odd && len(marks) > 0 { // the wall may come to a time twice; a cut too many does no harm
+		for _, t := range slices.Clone(cuts) {
+			cuts = append(cuts, t.Add(end.Sub(begin)-24*time.Hour), t.Add(24*time.Hour-end.Sub(begin)))
+		}
+		_, change := begin.ZoneBounds()
+		cuts = append(cuts, change)
+	}
+	for _, m := range marks {
+		cuts = append(cuts, m.From.In(c.zone), m.To.In(c.zone))
+	}
+	cuts = slices.DeleteFunc(cuts, func(t time.Time) bool { return t.Before(begin) || !t.Before(end) })
+	slices.SortFunc(cuts, time.Time.Compare)
+	cuts = slices.CompactFunc(cuts, time.Time.Equal)
+	at := place{len(c.slots), len(cuts)}
+	cuts = append(cuts, end)
+	for i, t := range cuts[:at.n] {
+		c.slots = append(c.slots, slot{at: t, from: onWall(t).minute, to: onWall(cuts[i+1].Add(-1)).minute + 1, beyond: c.beyond})
+	}
+	return at
+}
 
-// marksOf are the bookings by the days that they touch, counted from the first.
-func marksOf(zone *time.Location, first Date, bookings [][]Booking) map[int][]mark {
-	out := map[int][]mark{}
-	for list, all := range bookings {
-		for _, b := range all {
-			from, to := onWall(b.From.In(zone)), onWall(b.To.In(zone))
-			begin, end := from.number()-first.number(), to.number()-first.number()
-			for i := max(begin, 0); i <= min(end, aYearsDays-1); i++ {
-				m := mark{span{0, day}, list, b.For}
-				if i == begin {
-					m.from = from.minute
+// edges are the days, counted from 1970 and in order, from which something holds, or holds no longer, that is named with its year.
+func (c *calendar) edges() []int {
+	var out []int
+	for _, h := range c.hours {
+		for _, r := range h.rules {
+			for _, x := range r.dates {
+				if x.from.Year != 0 {
+					out = append(out, x.from.number(), x.to.number())
 				}
-				if i == end {
-					m.to = to.minute
-				}
-				if m.from < m.to {
-					out[i] = append(out[i], m)
+			}
+		}
+		if h.rules != nil && h.holidays != nil {
+			for d := range h.holidays.days {
+				if d.Year != 0 {
+					out = append(out, d.number())
 				}
 			}
 		}
 	}
-	return out
+	for _, all := range c.bookings {
+		for _, b := range all {
+			out = append(out, onWall(b.From.In(c.zone)).number(), onWall(b.To.In(c.zone)).number())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// momentOf is the midnight of a day that is counted from 1970, a Thursday.
+func momentOf(number int) moment {
+	return moment{Date: dateOf(number), weekday: time.Weekday(((number+4)%7 + 7) % 7)}
 }
 
 func (w moment) wall(zone *time.Location, minute int) time.Time {
 	return time.Date(w.Year, w.Month, w.Day, 0, minute, 0, 0, zone)
-}
-
-// kind says of a day all that hours and bookings say of it, and where it is cut. Of those who booked it says only who is the same.
-func (d aDay) kind(hours []*Hours) (kind string, cuts []int) {
-	var b strings.Builder
-	cuts = []int{0}
-	var by []MemberID
-	for _, m := range d.booked {
-		if !slices.Contains(by, m.by) {
-			by = append(by, m.by)
-		}
-		fmt.Fprint(&b, m.list, m.span, slices.Index(by, m.by), ";")
-		cuts = append(cuts, m.from, m.to)
-	}
-	for _, h := range hours {
-		spans := slices.Clone(h.on(d.moment))
-		for _, s := range h.on(d.plus(-1)) {
-			if s.to > day { // what began yesterday
-				spans = append(spans, span{max(s.from-day, 0), s.to - day})
-			}
-		}
-		fmt.Fprint(&b, spans, ";")
-		for _, s := range spans {
-			cuts = append(cuts, s.from, s.to)
-		}
-	}
-	slices.Sort(cuts)
-	cuts = slices.Compact(slices.DeleteFunc(cuts, func(m int) bool { return m < 0 || m >= day }))
-	return b.String(), cuts
-}
-
-func (d aDay) slots(zone *time.Location, cuts []int) []slot {
-	var out []slot
-	for i, from := range cuts {
-		to := day
-		if i+1 < len(cuts) {
-			to = cuts[i+1]
-		}
-		out = append(out, slot{d.wall(zone, from), from, to, []Date{d.Date}})
-	}
-	return out
 }
 
 // distinctHours are the hours that stand in machines' grants.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 )
@@ -14,10 +15,12 @@ type space struct {
 	chains []chain
 }
 
-// chain is one thing about the member or the circumstances, in levels that some rule tells apart.
+// chain is one thing about the member or the circumstances, in levels that some rule tells apart. Most are each worth more than the
+// one before; of badges that are old or attested, neither is.
 type chain struct {
 	words []Text // of each level; empty: nothing is worth saying
 	apply []func(*Question)
+	under [][]int // of each level: those next below it
 	kind  chainKind
 	whole Text // of a badge: what is said where any level but the first will do
 }
@@ -26,7 +29,7 @@ type chainKind uint8
 
 const (
 	ofCircumstance chainKind = iota
-	ofBadge                  // of the member's or a supervisor's: each level is worth more than the one before
+	ofBadge                  // of the member's or a supervisor's: each level is worth more than those below it
 	ofUse
 	ofShare
 )
@@ -53,23 +56,28 @@ func (s *space) state(n int) []int {
 	return out
 }
 
-// below reports whether a stands no further on than b in any chain.
-func below(a, b []int) bool {
-	for i := range a {
-		if a[i] > b[i] {
-			return false
+// under are the states that are next below the n-th, each with the place of the chain in which it stands lower. They have lesser numbers.
+func (s *space) under(n int) iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		step, rest := 1, n
+		for i := range s.chains {
+			size := len(s.chains[i].apply)
+			level := rest % size
+			for _, lower := range s.chains[i].under[level] {
+				if !yield(i, n-(level-lower)*step) {
+					return
+				}
+			}
+			step, rest = step*size, rest/size
 		}
 	}
-	return true
 }
-
-// nobodyBooked is the id of a member that no booking can be for: it is no slug.
-const nobodyBooked MemberID = "?"
 
 // question is the state as it taps at a moment.
 func (s *space) question(state []int, at time.Time, clock Clock) Question {
 	q := Question{At: at, Clock: clock, Machine: s.id, Member: &Member{ID: nobodyBooked, Practice: []Practice{{Machine: s.id, Last: at.AddDate(-100, 0, 0)}}},
-		Supervisor: &Member{ID: "supervisor", Practice: []Practice{{Machine: s.id, Last: at, Logged: 1 << 62}}}, Card: NumberOnly, Issued: at}
+		Supervisor: &Member{ID: somebodyBeside, Practice: []Practice{{Machine: s.id, Last: at.AddDate(-100, 0, 0)}}}, Card: NumberOnly, Issued: at}
+	q.Member.Holdings = make([]Holding, 0, len(state))
 	for i, level := range state {
 		s.chains[i].apply[level](&q)
 	}
@@ -156,11 +164,13 @@ func spaceOf(id MachineID, machines ...*Machine) space {
 		fresh = append(fresh, m.Fresh)
 		aes = aes || m.Card == AES
 	}
-	s.badges(member)
-	s.practice(member)
-	s.supervisor(supervisor)
+	s.badges(member, theMember)
+	s.practice(member, theMember)
+	s.badges(supervisor, theSupervisor)
+	s.practice(supervisor, theSupervisor)
 	s.quotas(quotas)
 	s.circumstances(aes, cutsOf(fresh), cutsOf(answering))
+	s.ends(machines)
 	s.bookings(machines)
 	return s
 }
@@ -184,13 +194,33 @@ func cutsOf(all []time.Duration) []time.Duration {
 }
 
 func (c *chain) add(word Text, apply func(*Question)) {
-	c.words, c.apply = append(c.words, word), append(c.apply, apply)
+	n := len(c.apply)
+	c.addOver(word, apply, n-1)
+}
+
+// addOver adds a level that is worth more than those levels; less than zero: none.
+func (c *chain) addOver(word Text, apply func(*Question), lower ...int) {
+	lower = slices.DeleteFunc(lower, func(l int) bool { return l < 0 })
+	c.words, c.apply, c.under = append(c.words, word), append(c.apply, apply), append(c.under, lower)
 }
 
 func nothing(*Question) {}
 
+// someone is who a chain is about.
+type someone struct {
+	of        func(*Question) *Member
+	has, does Text // stand before a badge, and before what is done
+	use       chainKind
+}
+
+var (
+	theMember     = someone{of: func(q *Question) *Member { return q.Member }, use: ofUse}
+	theSupervisor = someone{of: func(q *Question) *Member { return q.Supervisor },
+		has: Text{"un superviseur qui a ", "a supervisor with "}, does: Text{"un superviseur : ", "a supervisor: "}}
+)
+
 // badges adds a chain for each badge: not held, held in each age and assurance that a rule tells apart.
-func (s *space) badges(needs []Need) {
+func (s *space) badges(needs []Need, who someone) {
 	byBadge := map[BadgeID][]Need{}
 	var order []BadgeID
 	for _, n := range needs {
@@ -201,31 +231,38 @@ func (s *space) badges(needs []Need) {
 	}
 	slices.Sort(order)
 	for _, b := range order {
-		s.chains = append(s.chains, badgeChain(b, byBadge[b]))
+		s.chains = append(s.chains, badgeChain(b, byBadge[b], who))
 	}
 }
 
-func badgeChain(b BadgeID, needs []Need) chain {
+func badgeChain(b BadgeID, needs []Need, who someone) chain {
 	var ages []time.Duration
 	weakest := Signed
 	for _, n := range needs {
 		ages, weakest = append(ages, n.Within, n.UsedWithin), max(weakest, n.Assurance)
 	}
-	cuts := cutsOf(ages)
-	name := Text{string(b), string(b)}
+	name := Text{who.has.FR + string(b), who.has.EN + string(b)}
 	c := chain{kind: ofBadge, whole: name}
 	c.add(Text{}, nothing)
+	assurances := int(weakest) + 1
 	add := func(word Text, age time.Duration) {
 		for a := int(weakest); a >= 0; a-- {
 			full := word
 			if weakest > Signed {
 				full = Text{word.FR + " (" + Assurance(a).String() + ")", word.EN + " (" + Assurance(a).String() + ")"}
 			}
-			c.add(full, func(q *Question) {
-				q.Member.Holdings = append(q.Member.Holdings, Holding{Badge: b, Standing: Verified, From: q.At.Add(-age), Assurance: Assurance(a)})
-			})
+			n := len(c.apply)
+			lower := []int{max(n-assurances, 0)} // the same, but older
+			if a < int(weakest) {
+				lower = append(lower, n-1) // the same, but weaker
+			}
+			c.addOver(full, func(q *Question) {
+				m := who.of(q)
+				m.Holdings = append(m.Holdings, Holding{Badge: b, Standing: Verified, From: q.At.Add(-age), Assurance: Assurance(a)})
+			}, lower...)
 		}
 	}
+	cuts := cutsOf(ages)
 	if len(cuts) == 0 {
 		add(name, 0)
 		return c
@@ -254,16 +291,17 @@ func short24(d time.Duration) string {
 }
 
 // practice adds chains for the last use of the machine, and for the hours logged on it.
-func (s *space) practice(needs []Need) {
+func (s *space) practice(needs []Need, who someone) {
 	var used, logged []time.Duration
 	for _, n := range needs {
 		used, logged = append(used, n.UsedWithin), append(logged, n.Hours)
 	}
 	if cuts := cutsOf(used); len(cuts) > 0 {
-		c := chain{kind: ofUse}
+		c := chain{kind: who.use}
 		c.add(Text{}, nothing)
 		for _, d := range slices.Backward(cuts) {
-			c.add(Text{"machine utilisée il y a au plus " + short24(d), "used at most " + short24(d) + " ago"}, func(q *Question) { q.Member.Practice[0].Last = q.At.Add(-d) })
+			c.add(Text{who.does.FR + "machine utilisée il y a au plus " + short24(d), who.does.EN + "used at most " + short24(d) + " ago"},
+				func(q *Question) { who.of(q).Practice[0].Last = q.At.Add(-d) })
 		}
 		s.chains = append(s.chains, c)
 	}
@@ -271,25 +309,8 @@ func (s *space) practice(needs []Need) {
 		c := chain{}
 		c.add(Text{}, nothing)
 		for _, d := range cuts {
-			c.add(Text{short24(d) + " de pratique", short24(d) + " logged"}, func(q *Question) { q.Member.Practice[0].Logged = d })
+			c.add(Text{who.does.FR + short24(d) + " de pratique", who.does.EN + short24(d) + " logged"}, func(q *Question) { who.of(q).Practice[0].Logged = d })
 		}
-		s.chains = append(s.chains, c)
-	}
-}
-
-// supervisor adds a chain for each badge that a supervisor may be asked for, held lately or not at all.
-func (s *space) supervisor(needs []Need) {
-	var all []BadgeID
-	for _, n := range needs {
-		all = append(all, n.Badge)
-	}
-	slices.Sort(all)
-	for _, b := range slices.Compact(all) {
-		c := chain{kind: ofBadge, whole: Text{"un superviseur qui a " + string(b), "a supervisor with " + string(b)}}
-		c.add(Text{}, nothing)
-		c.add(c.whole, func(q *Question) {
-			q.Supervisor.Holdings = append(q.Supervisor.Holdings, Holding{Badge: b, Standing: Verified, From: q.At})
-		})
 		s.chains = append(s.chains, c)
 	}
 }
@@ -339,6 +360,29 @@ func (s *space) circumstances(aes bool, fresh, answering []time.Duration) {
 		}
 		s.chains = append(s.chains, c)
 	}
+}
+
+// ends adds a chain for badges that end one day, where one policy passes that over while the clock is not trusted and the other does not.
+func (s *space) ends(machines []*Machine) {
+	passes := map[ClockPass]bool{}
+	for _, m := range machines {
+		if m != nil {
+			passes[m.Pass&PassEnds] = true
+		}
+	}
+	if len(passes) < 2 {
+		return
+	}
+	c := chain{}
+	c.add(Text{}, nothing)
+	c.add(Text{"des badges qui ont une fin", "badges that have an end"}, func(q *Question) {
+		for _, m := range []*Member{q.Member, q.Supervisor} {
+			for i := range m.Holdings {
+				m.Holdings[i].Until = q.At.Add(24 * time.Hour)
+			}
+		}
+	})
+	s.chains = append(s.chains, c)
 }
 
 // bookings adds a chain for who has booked the machine: nobody that taps, and whoever it is that has.

@@ -22,10 +22,17 @@ func (t times) count() (n int) {
 	return n
 }
 
+// add puts all of o into t.
+func (t times) add(o times) {
+	for i := range o {
+		t[i] |= o[i]
+	}
+}
+
 // without is t but for what is in o.
 func (t times) without(o times) times {
 	out := slices.Clone(t)
-	for i := range o {
+	for i := range min(len(t), len(o)) {
 		out[i] &^= o[i]
 	}
 	return out
@@ -121,8 +128,8 @@ func byDay(slots []slot) map[Date][]span {
 		slices.SortFunc(list, func(a, b span) int { return a.from - b.from })
 		merged := list[:1]
 		for _, s := range list[1:] {
-			if last := &merged[len(merged)-1]; last.to == s.from {
-				last.to = s.to
+			if last := &merged[len(merged)-1]; s.from <= last.to { // within one minute, where a booking ends between minutes
+				last.to = max(last.to, s.to)
 			} else {
 				merged = append(merged, s)
 			}

@@ -22,6 +22,7 @@ func TestWorkIsShownBeforeItIsDueAndSaysWhatIsLeft(t *testing.T) {
 		{"due", Wear{Ran: 20 * h}, "lens! 0s"},
 		{"over", Wear{Ran: 25 * h}, "lens! -5h0m0s"},
 		{"done again", Wear{Ran: 25 * h, Done: map[string]Done{"lens": {Ran: 24 * h}}}, ""},
+		{"hours that began anew", Wear{Ran: 18 * h, Done: map[string]Done{"lens": {Ran: 500 * h}}}, "lens 2h0m0s"},
 		{"days count from the last time", Wear{Done: map[string]Done{"rails": {At: monday.Add(-28 * day)}}}, "rails 48h0m0s"},
 		{"days without a beginning do not", Wear{Done: map[string]Done{}}, ""},
 		{"days without a clock do not", Wear{Clock: Untrusted, Done: map[string]Done{"rails": {At: monday.Add(-280 * day)}}}, ""},

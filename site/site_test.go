@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+
+	policyfile "portillon/policy/file"
 )
 
 func signer(t testing.TB) note.Signer {
@@ -230,4 +232,21 @@ func FuzzParseMembers(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The laws hold of the policies that we ship, and of the sample with every key of the language.
+func TestOurOwnPoliciesAreProven(t *testing.T) {
+	for _, path := range []string{"../site-example/policy.yaml", "../policy/file/testdata/policy.yaml"} {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := policyfile.Parse(path, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Prove(time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
 }

@@ -137,6 +137,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	endsAtOnce()
 	if err := keptPromises(s.Policy, rest[0], o.Issued); err != nil {
 		return err
 	}

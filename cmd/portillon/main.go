@@ -95,12 +95,16 @@ func verbs() []verb {
 func run(args []string, io stdio) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends what does not look at the context
 	v, rest, err := find(args)
 	if err == nil {
 		err = v.run(ctx, io, rest)
 	}
 	return report(io, err)
 }
+
+// endsAtOnce is for verbs that may think for long, look at no context meanwhile, and leave nothing half done: the first signal ends them.
+func endsAtOnce() { signal.Reset(os.Interrupt, syscall.SIGTERM) }
 
 func find(args []string) (verb, []string, error) {
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {

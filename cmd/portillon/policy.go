@@ -70,6 +70,7 @@ func (p places) ofGrant(m policy.MachineID, grant int) string {
 
 func policyCheck(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
+	endsAtOnce()
 	rest, err := flags(w, "policy check", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
 	if err != nil {
 		return err
@@ -113,6 +114,7 @@ func flawed(err error, at places, l policy.Language) error {
 
 func policyTest(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
+	endsAtOnce()
 	rest, err := flags(w, "policy test", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
 	if err != nil {
 		return err

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -87,5 +92,55 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if want, _ := strconv.Atoi(args[0]); code != want || err != nil && exit == nil {
 		ts.Fatalf("exit %d, want %d (%v)", code, want, err)
+	}
+}
+
+// What tries many cases ends when it is told to.
+func TestASignalEndsAPolicyCheckAtOnce(t *testing.T) {
+	var badges, any, machines strings.Builder
+	for i := range 16 {
+		fmt.Fprintf(&badges, "  b%d: { name: B%d, issuer: i, achievement: \"https://x.example/%d\" }\n", i, i, i)
+		fmt.Fprintf(&any, "b%d, ", i)
+	}
+	for i := range 200 { // a minute's work and more
+		fmt.Fprintf(&machines, "  m%d: { name: M%d, grants: [{ role: user, needs: { any: [%s] } }] }\n", i, i, strings.TrimSuffix(any.String(), ", "))
+	}
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	text := "portillon: 1\nsite: s\ntimezone: Europe/Paris\nissuers:\n  i: { name: I, keys: [\"did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy\"] }\nbadges:\n" + badges.String() + "machines:\n" + machines.String()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "policy", "check", path)
+	cmd.Args[0] = "portillon"
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	first, err := bufio.NewReader(out).ReadString('\n') // it has begun
+	if err != nil || !strings.Contains(first, "200 machines") {
+		t.Fatalf("%q %v", first, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it did not end within five seconds")
 	}
 }
