@@ -246,6 +246,16 @@ func TestWhatASupervisorMustBeIsWeighed(t *testing.T) {
 	}
 }
 
+// What a badge of any strength gives is said once: a stronger one is more than a weaker.
+func TestABadgeOfAnyStrengthIsSaidOnce(t *testing.T) {
+	got := compared(t, func(*Machine) {}, func(m *Machine) {
+		m.Grants = append(m.Grants, Grant{Role: Host, Needs: Need{Any: []Need{{Badge: "user", Assurance: Attested}, {Badge: "user", Within: 30 * days}}}})
+	})
+	if got != "gains host alone=true with user" {
+		t.Errorf("got %s", got)
+	}
+}
+
 // Badges that end are told from others where one policy passes their end over without a clock, and the other does not.
 func TestPassingOverTheEndsOfBadgesIsAChange(t *testing.T) {
 	pass := func(m *Machine) { m.Pass = PassEnds }

@@ -41,6 +41,16 @@ func TestBreachesComeWithTheSmallestCase(t *testing.T) {
 			m.Grants[0].Needs, m.Grants[0].Booked, m.Bookings = Need{Badge: "first"}, true, []Booking{{toTheSecond(t, from), toTheSecond(t, to), who}}
 		}
 	}
+	twice := func(from string) func(*Machine) {
+		return func(m *Machine) {
+			at, err := time.Parse(time.RFC3339, from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Grants[0].Needs, m.Grants[0].Booked, m.Grants[0].Hours = Need{Badge: "first"}, true, mustHours("02:10-02:20")
+			m.Bookings = []Booking{{at, at.Add(time.Hour), "m-1"}}
+		}
+	}
 	supervised := func(who MemberID) func(*Machine) {
 		return func(m *Machine) {
 			only("2026-12-01 10:00:00", "2026-12-01 12:00:00", who)(m)
@@ -85,20 +95,26 @@ func TestBreachesComeWithTheSmallestCase(t *testing.T) {
 		"never booked then": {func(m *Machine) {
 			m.Grants[0].Booked, m.Bookings = true, []Booking{{wall(t, "2026-12-01 20:00"), wall(t, "2026-12-01 21:30"), "m-1"}}
 		}, night, ""},
-		"booked from a second on":   {only("2026-12-01 10:00:01", "2026-12-01 12:00:00", "m-1"), user, "user [first] grant 0"},
-		"booked for a second":       {only("2026-12-01 10:00:01", "2026-12-01 10:00:02", "m-1"), user, "user [first] grant 0"},
-		"booked until a second":     {only("2026-12-01 10:00:00", "2026-12-01 10:00:02", "m-1"), user, "user [first] grant 0"},
-		"booked in years to come":   {only("2031-12-01 10:00:00", "2031-12-01 12:00:00", "m-1"), user, "user [first] grant 0"},
-		"booked in the past":        {only("2026-11-01 10:00:00", "2026-11-01 12:00:00", "m-1"), user, ""},
-		"booked by one supervisor":  {supervised("supervisor"), user, "user [first] supervised grant 0"},
-		"a date of another year":    {open("2028 Jan 10 09:00-23:00"), night, "user [user] grant 0"},
-		"a leap day":                {open("Feb 29 09:00-23:00"), night, "user [user] grant 0"},
-		"a leap day, on a Thursday": {open("Feb 29 Th 09:00-23:00"), night, "user [user] grant 0"},
-		"a Christmas on a Monday":   {open("Dec 25 Mo 09:00-23:00"), night, "user [user] grant 0"},
-		"weekdays of a far year":    {open("2090 Jan 01-2091 Dec 31 We 09:00-23:00"), night, "user [user] grant 0"},
-		"after the dates of a year": {open("We 09:00-23:00; 2026 Jan 01-2090 Mar 01 We 09:00-12:00"), night, "user [user] grant 0"},
-		"a holiday of a far year":   {open("PH 09:00-23:00"), night, "user [user] grant 0"},
-		"a date of the past":        {open("2020 Jan 10 09:00-23:00"), night, ""},
+		"fewer badges at another time": {func(m *Machine) {
+			m.Grants[0].Needs, m.Grants[0].Hours = Need{All: []Need{{Badge: "first"}, {Badge: "mentor"}}}, mustHours("Mo 09:00-12:00")
+			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "maintainer"}, Hours: mustHours("Tu 09:00-12:00")})
+		}, user, "user [maintainer] grant 3"},
+		"booked in the hour that comes twice, first": {twice("2027-10-31T02:00:00+02:00"), user, "user [first] grant 0"},
+		"booked in the hour that comes twice, then":  {twice("2027-10-31T02:00:00+01:00"), user, "user [first] grant 0"},
+		"booked from a second on":                    {only("2026-12-01 10:00:01", "2026-12-01 12:00:00", "m-1"), user, "user [first] grant 0"},
+		"booked for a second":                        {only("2026-12-01 10:00:01", "2026-12-01 10:00:02", "m-1"), user, "user [first] grant 0"},
+		"booked until a second":                      {only("2026-12-01 10:00:00", "2026-12-01 10:00:02", "m-1"), user, "user [first] grant 0"},
+		"booked in years to come":                    {only("2031-12-01 10:00:00", "2031-12-01 12:00:00", "m-1"), user, "user [first] grant 0"},
+		"booked in the past":                         {only("2026-11-01 10:00:00", "2026-11-01 12:00:00", "m-1"), user, ""},
+		"booked by one supervisor":                   {supervised("supervisor"), user, "user [first] supervised grant 0"},
+		"a date of another year":                     {open("2028 Jan 10 09:00-23:00"), night, "user [user] grant 0"},
+		"a leap day":                                 {open("Feb 29 09:00-23:00"), night, "user [user] grant 0"},
+		"a leap day, on a Thursday":                  {open("Feb 29 Th 09:00-23:00"), night, "user [user] grant 0"},
+		"a Christmas on a Monday":                    {open("Dec 25 Mo 09:00-23:00"), night, "user [user] grant 0"},
+		"weekdays of a far year":                     {open("2090 Jan 01-2091 Dec 31 We 09:00-23:00"), night, "user [user] grant 0"},
+		"after the dates of a year":                  {open("We 09:00-23:00; 2026 Jan 01-2090 Mar 01 We 09:00-12:00"), night, "user [user] grant 0"},
+		"a holiday of a far year":                    {open("PH 09:00-23:00"), night, "user [user] grant 0"},
+		"a date of the past":                         {open("2020 Jan 10 09:00-23:00"), night, ""},
 	} {
 		m := ruled(t, c.rule).Model
 		m.Never = []Invariant{c.never}
@@ -116,6 +132,15 @@ func TestBreachesComeWithTheSmallestCase(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// On the day on which the clock is put forward an hour is missing: it stands for no other Sunday.
+func TestADayWithoutAnHourStandsForNoOther(t *testing.T) {
+	m := ruled(t, func(m *Machine) { m.Grants[0].Hours = mustHours("Su 02:10-02:20") }).Model
+	m.Never = []Invariant{{Roles: []Role{User}}}
+	if got := mustNew(t, m).Breaches(toTheSecond(t, "2027-03-28 00:00:00")); len(got) != 1 || got[0].When != "Su 02:10-02:20" {
+		t.Errorf("%+v", got)
 	}
 }
 
