@@ -86,10 +86,12 @@ func (m *Machine) stands() policy.MemberID {
 	return m.desk.who
 }
 
-// arrived notes who stands there now. A card that is blocked, or proved less than this machine asks for, stands nowhere.
+// arrived notes who stands there now. Whose card is blocked, or proved less than this machine asks for, is nobody; and whoever stood
+// there before does not any more.
 func (m *Machine) arrived(id policy.MemberID, card policy.CardStrength, d policy.Decision) {
 	mach, ok := m.site()
 	if !ok || card < mach.Card || slices.Contains(d.Codes(), policy.CardBlocked) {
+		m.left()
 		return
 	}
 	now := m.Now()

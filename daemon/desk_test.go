@@ -433,6 +433,11 @@ func TestCardThatProvedLessThanTheMachineAsksForStandsNowhere(t *testing.T) {
 	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.CardFirst) {
 		t.Error(err)
 	}
+	b.proves(lea, rfid.AES)
+	b.proves(ines, 0)
+	if d := b.Panel.Current().Desk; d != nil {
+		t.Errorf("and leaves %s standing there, who has gone", d.Name)
+	}
 }
 
 func TestOperatorsTagsAreNotTheMachinesOwn(t *testing.T) {
