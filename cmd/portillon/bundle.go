@@ -137,7 +137,6 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	endsAtOnce()
 	if err := keptPromises(s.Policy, rest[0], o.Issued); err != nil {
 		return err
 	}

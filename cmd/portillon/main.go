@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -97,14 +98,18 @@ func run(args []string, io stdio) int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends what does not look at the context
 	v, rest, err := find(args)
+	if slices.Contains(atOnce, v.name) {
+		signal.Reset(os.Interrupt, syscall.SIGTERM)
+	}
 	if err == nil {
 		err = v.run(ctx, io, rest)
 	}
 	return report(io, err)
 }
 
-// endsAtOnce is for verbs that may think for long, look at no context meanwhile, and leave nothing half done: the first signal ends them.
-func endsAtOnce() { signal.Reset(os.Interrupt, syscall.SIGTERM) }
+// atOnce are the verbs that may think for long, look at no context meanwhile, and leave nothing half done: the first signal ends them. It
+// holds for the verb that was typed alone: the demo builds bundles too, and puts its machines away before it ends.
+var atOnce = []string{"policy check", "policy test", "policy diff", "bundle build"}
 
 func find(args []string) (verb, []string, error) {
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {

@@ -70,7 +70,6 @@ func (p places) ofGrant(m policy.MachineID, grant int) string {
 
 func policyCheck(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
-	endsAtOnce()
 	rest, err := flags(w, "policy check", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
 	if err != nil {
 		return err
@@ -114,7 +113,6 @@ func flawed(err error, at places, l policy.Language) error {
 
 func policyTest(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
-	endsAtOnce()
 	rest, err := flags(w, "policy test", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
 	if err != nil {
 		return err

@@ -33,7 +33,6 @@ func policyDiff(_ context.Context, w stdio, args []string) error {
 	var dir, at string
 	var l *policy.Language
 	var asJSON bool
-	endsAtOnce()
 	rest, err := flags(w, "policy diff", args, 2, func(fs *flag.FlagSet) {
 		fs.StringVar(&dir, "site", "", "a site directory: each policy verifies its badges, and its members are named who gain or lose")
 		fs.StringVar(&at, "at", "", "the year that is looked at begins here: a time at the site (2026-11-23) or with its offset; default: now")
