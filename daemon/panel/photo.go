@@ -149,8 +149,9 @@ func bare(b []byte) ([]byte, error) {
 		}
 		if m == sos {
 			framed = true
-			end = scan(b, end)
-			out = append(out, b[i+2+int(b[i+2])<<8+int(b[i+3]):end]...)
+			coded := end
+			end = scan(b, coded)
+			out = append(out, b[coded:end]...)
 		}
 		i = end
 	}
