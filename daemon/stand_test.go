@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"portillon/daemon/control"
 	"portillon/daemon/panel"
 	"portillon/daemon/session"
 	"portillon/policy"
@@ -228,4 +229,32 @@ func TestSessionThatWasCutShortIsSaid(t *testing.T) {
 	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "La session de Léa a été arrêtée par sécurité") {
 		t.Errorf("%+v", v.Line)
 	}
+}
+
+// Put on here while the hub was away, and there while the machine was: both hang, and each comes off by its own name.
+func TestTagsOfBothSidesAreOneSet(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	if err := b.fills(panel.Ask{Do: "report"}, panel.Entry{Item: "dangerous", Now: true}); err != nil {
+		t.Fatal(err)
+	}
+	office := control.Request{Do: "tag", Tag: "0123456789abcdef", Reason: "courroie usée"}
+	b.order(t.Context(), office, "order-1")
+	b.order(t.Context(), office, "order-2") // the hub was not sure
+	if len(b.state.Tags) != 2 {
+		t.Fatalf("%+v", b.state.Tags)
+	}
+	var kept []session.Tag
+	if err := json.Unmarshal(b.notes.facts[FactTags], &kept); err != nil || len(kept) != 2 {
+		t.Errorf("after a restart %v would hang (%v)", kept, err)
+	}
+	b.tap(ines)
+	if got := b.offered(); strings.Count(got, "untag") != 2 {
+		t.Errorf("offered: %s", got)
+	}
+	if err := b.touch(panel.Order{Do: "untag", Arg: office.Tag}); err != nil || len(b.state.Tags) != 1 || b.state.Tags[0].Reason != "Dangereux" {
+		t.Errorf("%v %+v", err, b.state.Tags)
+	}
+	b.tap(ines)
+	b.wants(b.tap(lea), "refused [tagged]")
 }
