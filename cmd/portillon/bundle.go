@@ -133,14 +133,19 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if o.CardKey, err = readCardKey(cardKey); err != nil {
 		return err
 	}
-	s, err := site.Read(rest[0])
+	return w.bundle(rest[0], out, o)
+}
+
+// bundle builds the site in dir into a file. A policy that does not keep its own promises is not built.
+func (w stdio) bundle(dir, out string, o site.Order) error {
+	s, err := site.Read(dir)
 	if err != nil {
 		return err
 	}
-	if err := keptPromises(s.Policy, rest[0], o.Issued); err != nil {
+	if err := keptPromises(s.Policy, dir, o.Issued); err != nil {
 		return err
 	}
-	if err := w.sound(s.Policy, filepath.Join(rest[0], "policy.yaml"), o.Issued); err != nil {
+	if err := w.sound(s.Policy, filepath.Join(dir, "policy.yaml"), o.Issued); err != nil {
 		return err
 	}
 	b, err := s.Build(o)
