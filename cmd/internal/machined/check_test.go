@@ -221,7 +221,7 @@ func TestSecondPanelOnOneAddressIsToldAnother(t *testing.T) {
 	}
 	defer first.Close()
 	_, err = PanelConfig{Listen: first.Addr().String()}.listen()
-	if err == nil || !strings.Contains(err.Error(), "panel: { listen: 127.0.0.1:8038 }") {
+	if err == nil || !strings.Contains(err.Error(), "panel: { listen: 127.0.0.1:8039 }") {
 		t.Error(err)
 	}
 }

@@ -161,7 +161,7 @@ func checkListen(n yamlfile.Node) {
 func (p PanelConfig) listen() (net.Listener, error) {
 	l, err := net.Listen("tcp", p.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("panel: listen: %s is taken, perhaps by another machine on this computer; give this one its own: panel: { listen: 127.0.0.1:8038 }", p.Listen)
+		return nil, fmt.Errorf("panel: listen: %s is taken, perhaps by another machine on this computer; give this one its own: panel: { listen: 127.0.0.1:8039 }", p.Listen)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("panel: listen: %w", err)
