@@ -340,7 +340,7 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 func (m *Machine) reason(t session.Tag) policy.Text {
 	if kind, due := strings.CutPrefix(t.ID, duePrefix); due && t.By == "" {
 		if mach, known := m.site(); known {
-			return panel.Needs(mach.KindName(kind), true, false, 0)
+			return panel.Overdue(mach.KindName(kind))
 		}
 	}
 	if t.ID == "contactor" && t.By == "" {

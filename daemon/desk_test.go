@@ -225,7 +225,7 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	}
 	b.now = b.state.Until.Add(-90 * time.Second)
 	b.step(t.Context(), session.Tick{})
-	if v := b.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Plus de temps : toucher ci-dessous" || b.offered() != "extend" {
+	if v := b.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Pour prolonger : toucher ci-dessous" || b.offered() != "extend" {
 		t.Fatalf("%+v %s", v, b.offered())
 	}
 	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
@@ -395,7 +395,7 @@ func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 	b.tap(ines)
 	b.upkeep(t.Context())
 	b.upkeep(t.Context())
-	if v := b.Panel.Current(); len(b.state.Tags) != 1 || !strings.Contains(v.Line.FR, "entretien à faire : extraction et filtres") || !strings.Contains(v.Line.EN, "extraction and filters") {
+	if v := b.Panel.Current(); len(b.state.Tags) != 1 || !strings.Contains(v.Line.FR, "entretien à faire (extraction et filtres)") || !strings.Contains(v.Line.EN, "extraction and filters") {
 		t.Fatalf("%+v %+v", b.state.Tags, v.Line)
 	}
 	b.wants(b.tap(lea), "refused [tagged]")

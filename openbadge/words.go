@@ -13,7 +13,7 @@ var words = [...]said{
 	{"unknown-context", "Le document se réfère à un contexte inconnu", "The document refers to an unknown context"},
 	{"unknown-term", "Le document contient un mot que ses contextes ne définissent pas", "The document holds a word that its contexts do not define"},
 	{"relative-iri", "Une adresse du document n’est pas complète", "An address in the document is not complete"},
-	{"not-an-open-badge", "Ce document n’est pas un Open Badge 3.0", "This document is no Open Badge 3.0"},
+	{"not-an-open-badge", "Ce document n’est pas un Open Badge", "This document is no Open Badge"},
 	{"no-proof", "Le badge n’est pas signé", "The badge is not signed"},
 	{"issuer-not-trusted", "L’émetteur n’est pas reconnu ici", "The issuer is not trusted here"},
 	{"key-not-pinned", "La clé qui a signé n’est pas reconnue pour cet émetteur", "The key that signed is not trusted for this issuer"},
@@ -30,9 +30,9 @@ var words = [...]said{
 	{"broken-chain", "Il manque au badge une signature sur laquelle une autre repose", "The badge lacks a signature on which another rests"},
 	{"not-hosted", "L’adresse du badge, chez son émetteur, ne le connaît pas", "The badge’s own address, at its issuer, does not know it"},
 	{"hosted-elsewhere", "Le badge se trouve à une adresse qui n’est pas celle de l’émetteur", "The badge stands at an address that is not its issuer’s"},
-	{"hosted-unreachable", "L’adresse du badge est hors d’atteinte : impossible de se prononcer", "The badge’s address is out of reach: no answer is possible"},
-	{"status-unreachable", "La liste de révocation est hors d’atteinte", "The revocation list is out of reach"},
-	{"status-unusable", "La liste de révocation ne peut pas être crue : fausse, périmée, illisible ou d’un autre émetteur", "The revocation list cannot be believed: forged, out of date, unreadable or another issuer’s"},
+	{"hosted-unreachable", "L’adresse du badge est injoignable : impossible de se prononcer", "The badge’s address is out of reach: no answer is possible"},
+	{"status-unreachable", "La liste de révocation est injoignable", "The revocation list is out of reach"},
+	{"status-unusable", "La liste de révocation n’est pas fiable : fausse, périmée, illisible ou d’un autre émetteur", "The revocation list cannot be believed: forged, out of date, unreadable or another issuer’s"},
 }
 
 // Codes are every reason's code.

@@ -122,7 +122,7 @@ func TestAWeeksQuotaIsExplainedByItself(t *testing.T) {
 	p := ruled(t, func(m *Machine) { m.Grants[0].Quota = Quota{Day: 5 * time.Hour, Week: 6 * time.Hour} })
 	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: bearer("user")}
 	q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour, Week: 6 * time.Hour}}
-	if got := Explain(p, q, p.Decide(q)); got.In(French) != "Le temps de la semaine, 6 h, est utilisé. Prochaine étape : revenir lundi" || got.In(English) != "The week’s time, 6 h, is used up. Next step: come back on Monday" {
+	if got := Explain(p, q, p.Decide(q)); got.In(French) != "Le temps prévu pour la semaine (6 h) est épuisé. Prochaine étape : revenir lundi" || got.In(English) != "The week’s time (6 h) is used up. Next step: come back on Monday" {
 		t.Errorf("%q", got)
 	}
 }

@@ -57,7 +57,7 @@ func (e explainer) await() Sentence {
 			Text{"Mentor : présentez votre carte", "Mentor: tap your card"}}
 	}
 	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing, func(r Reason) bool { return r.Kind == BusySupervisor }) {
-		return step(Text{"Ce mentor répond déjà d’autant de sessions que possible", "This mentor already answers for as many sessions as allowed"},
+		return step(Text{"Ce mentor répond déjà du nombre maximal de sessions", "This mentor already answers for as many sessions as allowed"},
 			Text{"demander à un autre mentor", "ask another mentor"})
 	}
 	s := Sentence{Fact: Text{"La seconde carte ne permet pas de répondre de cette session", "The second card cannot answer for this session"},
@@ -103,7 +103,7 @@ func (e explainer) deny(o Outcome) Sentence {
 		return e.notRecent(r)
 	case NotEnoughHours:
 		have, want := hoursOf(r.Have), hoursOf(r.Want)
-		return step(Text{"Pratique sur cette machine : " + have + " sur les " + want + " demandées", "Practice on this machine: " + have + " of the " + want + " asked for"},
+		return step(Text{"Pratique sur cette machine : " + have.FR + " sur " + want.FR, "Practice on this machine: " + have.EN + " of " + want.EN},
 			Text{"continuer avec un mentor", "go on with a mentor"})
 	case OutsideHours:
 		return e.closed(r)
@@ -194,16 +194,16 @@ func (e explainer) notRecent(r Reason) Sentence {
 func usedUp(r Reason) Sentence {
 	want := hoursOf(r.Want)
 	if r.Kind == OfWeek {
-		return step(Text{"Le temps de la semaine, " + want + ", est utilisé", "The week’s time, " + want + ", is used up"}, Text{"revenir lundi", "come back on Monday"})
+		return step(Text{"Le temps prévu pour la semaine (" + want.FR + ") est épuisé", "The week’s time (" + want.EN + ") is used up"}, Text{"revenir lundi", "come back on Monday"})
 	}
-	return step(Text{"Le temps du jour, " + want + ", est utilisé", "The day’s time, " + want + ", is used up"}, Text{"revenir demain", "come back tomorrow"})
+	return step(Text{"Le temps prévu pour la journée (" + want.FR + ") est épuisé", "The day’s time (" + want.EN + ") is used up"}, Text{"revenir demain", "come back tomorrow"})
 }
 
 func (e explainer) closed(r Reason) Sentence {
 	switch r.Kind {
 	case Booked:
 		until := e.w.moment(r.At)
-		return step(Text{"La machine est réservée par quelqu’un d’autre", "The machine is booked by somebody else"}, Text{"elle se libère " + until.FR, "it is free again " + until.EN})
+		return step(Text{"La machine est réservée par quelqu’un d’autre", "The machine is booked by somebody else"}, Text{"revenir " + until.FR, "come back " + until.EN})
 	case NotBooked:
 		return step(Text{"Cette machine s’utilise sur réservation", "This machine is used by booking"}, Text{"réserver un créneau", "book a time"})
 	}

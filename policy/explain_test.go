@@ -60,7 +60,7 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 		{"unknown card", "laser", nil, nil, "Carte inconnue. Prochaine étape : la faire enregistrer à l’accueil", "Unknown card. Next step: have it registered at the desk"},
 		{"blocked", "laser", blocked, nil, "Cette carte est bloquée. Prochaine étape : passer à l’accueil", "This card is blocked. Next step: see the desk"},
 		{"fault", "laser", holder("user"), func(q *Question) { q.Fault = true }, "La machine est arrêtée par sécurité. Prochaine étape : prévenir un mainteneur", "The machine is stopped for safety. Next step: tell a maintainer"},
-		{"unknown machine", "x", holder("user"), nil, "Cette machine n’est pas encore réglée. Prochaine étape : prévenir un mainteneur", "This machine is not set up yet. Next step: tell a maintainer"},
+		{"unknown machine", "x", holder("user"), nil, "Cette machine n’est pas encore configurée. Prochaine étape : prévenir un mainteneur", "This machine is not set up yet. Next step: tell a maintainer"},
 		{"warned", "print", holder(), nil, "Machine en marche jusqu’à 13 h 00. ", "Machine on until 13:00. "},
 		{"role that no grant gives", "print", holder("user", "first", "maintainer"), func(q *Question) { q.As, q.Tagged = Host, true }, "Machine hors service. ", "Machine out of service. "},
 	} {
@@ -109,8 +109,8 @@ func TestSentencesOfRulesThatTheLabLacks(t *testing.T) {
 	}
 	few := holder("first")
 	few.Practice = []Practice{{Machine: "print", Last: monday, Logged: 3*time.Hour + 20*time.Minute}}
-	if got := say(ask("print", few)); got.In(French) != "Pratique sur cette machine : 3 h 20 sur les 10 h demandées. Prochaine étape : continuer avec un mentor" ||
-		got.In(English) != "Practice on this machine: 3 h 20 of the 10 h asked for. Next step: go on with a mentor" {
+	if got := say(ask("print", few)); got.In(French) != "Pratique sur cette machine : 3 h 20 sur 10 h. Prochaine étape : continuer avec un mentor" ||
+		got.In(English) != "Practice on this machine: 3 h 20 min of 10 h. Next step: go on with a mentor" {
 		t.Error(got)
 	}
 	q := ask("laser", holder("user"))
@@ -159,7 +159,7 @@ func TestLengthsOfTime(t *testing.T) {
 	for d, want := range map[time.Duration]Text{
 		365 * days: {"1 an", "1 year"}, 730 * days: {"2 ans", "2 years"}, 30 * days: {"1 mois", "1 month"}, 180 * days: {"6 mois", "6 months"},
 		14 * days: {"2 semaines", "2 weeks"}, 7 * days: {"1 semaine", "1 week"}, days: {"1 jour", "1 day"}, 100 * days: {"100 jours", "100 days"},
-		36 * time.Hour: {"36 h", "36 h"}, 90 * time.Minute: {"1 h 30", "1 h 30"},
+		36 * time.Hour: {"36 h", "36 h"}, 90 * time.Minute: {"1 h 30", "1 h 30 min"}, 20 * time.Minute: {"20 min", "20 min"},
 	} {
 		if got := lengthOf(d); got != want {
 			t.Errorf("%v: %v", d, got)

@@ -42,7 +42,7 @@ func (c *comparison) prove(judge func(Question) uint) error {
 			q.Tagged = true
 			if tagged := judge(q); tagged&^(1<<Maintainer|1<<(Maintainer+8)) != 0 {
 				with := c.every(state)
-				return c.broken(s, Text{"consignée, elle s’ouvre encore (" + with.FR + ")", "tagged out, it still opens (" + with.EN + ")"})
+				return c.broken(s, Text{"mise hors service, elle s’ouvre encore (" + with.FR + ")", "tagged out, it still opens (" + with.EN + ")"})
 			}
 			roles[n] = append(roles[n], set)
 		}

@@ -40,8 +40,8 @@ func (p *Policy) Warnings(from time.Time) ([]Warning, error) {
 					fmt.Sprintf("learners: %d stops nobody: each machine counts for itself, and has one session at a time", l)}})
 			}
 			if m.Grants[g].peers() {
-				out = append(out, Warning{m.ID, g, Text{"qui remplit cette règle peut aussi en être le superviseur : deux apprenants se suffisent",
-					"whoever meets this grant may also be its supervisor: two learners will do"}})
+				out = append(out, Warning{m.ID, g, Text{"qui remplit cette règle peut aussi en être le superviseur : deux apprenants pourraient répondre l’un de l’autre",
+					"whoever meets this grant may also be its supervisor: two learners could answer for each other"}})
 			}
 		}
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // unknownMachine answers for a machine that the policy does not name.
-var unknownMachine = step(Text{"Cette machine n’est pas encore réglée", "This machine is not set up yet"}, Text{"prévenir un mainteneur", "tell a maintainer"})
+var unknownMachine = step(Text{"Cette machine n’est pas encore configurée", "This machine is not set up yet"}, Text{"prévenir un mainteneur", "tell a maintainer"})
 
 // fixed are the sentences that need no badge and no date.
 func fixed(c Code) Sentence {
@@ -90,7 +90,7 @@ func lengthOf(d time.Duration) Text {
 	days := int(d / (24 * time.Hour))
 	switch {
 	case d%(24*time.Hour) != 0:
-		return Text{hoursOf(d), hoursOf(d)}
+		return hoursOf(d)
 	case days%365 == 0:
 		return Text{count(days/365, "an", "ans"), count(days/365, "year", "years")}
 	case days%30 == 0:
@@ -109,11 +109,14 @@ func count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// hoursOf is "3 h" or, below an hour's precision, "3 h 20", the same in both languages. What is begun and not full does not count.
-func hoursOf(d time.Duration) string {
-	h, m := int(d/time.Hour), int(d%time.Hour/time.Minute)
-	if m == 0 {
-		return strconv.Itoa(h) + " h"
+// hoursOf is "3 h", "3 h 20" ("3 h 20 min" in English) or "20 min". What is begun and not full does not count.
+func hoursOf(d time.Duration) Text {
+	switch h, m := int(d/time.Hour), int(d%time.Hour/time.Minute); {
+	case m == 0:
+		return Text{fmt.Sprintf("%d h", h), fmt.Sprintf("%d h", h)}
+	case h == 0:
+		return Text{fmt.Sprintf("%d min", m), fmt.Sprintf("%d min", m)}
+	default:
+		return Text{fmt.Sprintf("%d h %02d", h, m), fmt.Sprintf("%d h %d min", h, m)}
 	}
-	return fmt.Sprintf("%d h %02d", h, m)
 }

@@ -132,7 +132,7 @@ func (x *carding) with(ctx context.Context, w stdio, do func(strong.Site, talker
 		return err
 	}
 	defer t.Close()
-	fmt.Fprintln(w.err, say(*x.lang, "posez la carte sur le lecteur et laissez-l'y", "put the card on the reader and leave it there"))
+	fmt.Fprintln(w.err, say(*x.lang, "posez la carte sur le lecteur et laissez-l’y", "put the card on the reader and leave it there"))
 	u, err := await(ctx, t, x.wait)
 	if err != nil {
 		return &failure{code: 3, err: err}
@@ -192,8 +192,8 @@ type refusal struct {
 
 func refusals() []refusal {
 	return []refusal{
-		{strong.ErrCloned, "cloned-number", "Le numéro affiché n'est pas celui de la carte : il a été copié.", "The number shown is not the card's own: it was copied."},
-		{strong.ErrWrongKey, "wrong-key", "La carte n'a pas la clé de ce lieu.", "The card does not hold this site's key."},
+		{strong.ErrCloned, "cloned-number", "Le numéro affiché n’est pas celui de la carte : il a été copié.", "The number shown is not the card’s own: it was copied."},
+		{strong.ErrWrongKey, "wrong-key", "La carte n’a pas la clé de ce lieu.", "The card does not hold this site’s key."},
 		{strong.ErrLocked, "delayed", "Trop de mauvaises clés : laissez la carte sur le lecteur et recommencez.", "Too many wrong keys: leave the card on the reader and try again."},
 		{strong.ErrForbidden, "forbidden", "La carte est verrouillée par son propriétaire.", "The card is locked by its owner."},
 		{strong.ErrNotStrong, "not-strong", "Cette carte ne sait rien prouver : il faut une NTAG 424 DNA ou une DESFire.", "This card cannot prove anything: it takes an NTAG 424 DNA or a DESFire."},

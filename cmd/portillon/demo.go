@@ -197,7 +197,7 @@ func (d *demo) issue(ctx context.Context, member policy.MemberID, badge policy.B
 		return err
 	}
 	if _, err := d.run(ctx, badgeIssue, "--key", d.path("site/keys/DEMO-ONLY-issuer.json"), "--policy", d.path("site/policy.yaml"), "--badge", string(badge),
-		"--recipient", email, "--evidence", file, "--hub", d.path("hub.yaml"), "--from", at, "--criteria", "Cinq interventions endossées",
+		"--recipient", email, "--evidence", file, "--hub", d.path("hub.yaml"), "--from", at, "--criteria", "Cinq interventions validées par un mainteneur",
 		"-o", d.path("site/badges", string(member)+"-"+string(badge)+".json")); err != nil {
 		return err
 	}

@@ -184,7 +184,7 @@ func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason s
 	if o.json {
 		return printJSON(w.out, t)
 	}
-	fmt.Fprintf(w.out, map[string]string{"fr": "Noté : %s sera hors service dès que le hub l’aura jointe (consigne %s)\n", "en": "Noted: %s will be out of service once the hub has reached it (tag %s)\n"}[o.language()], m, t.ID)
+	fmt.Fprintf(w.out, map[string]string{"fr": "Noté : la machine %s sera hors service dès que le hub l’aura jointe (étiquette %s)\n", "en": "Noted: %s will be out of service once the hub has reached it (tag %s)\n"}[o.language()], m, t.ID)
 	return nil
 }
 

@@ -91,7 +91,7 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return flawed(err, at, *lang)
 	}
-	fmt.Fprintln(w.out, say(*lang, "prouvé : un badge de plus n’enlève jamais d’accès, et une consignation arrête tous sauf les mainteneurs",
+	fmt.Fprintln(w.out, say(*lang, "prouvé : un badge de plus n’enlève jamais d’accès, et une mise hors service arrête tout le monde sauf les mainteneurs",
 		"proven: another badge never takes access away, and a tag stops all but maintainers"))
 	return nil
 }
@@ -106,7 +106,7 @@ func flawed(err error, at places, l policy.Language) error {
 		hint: say(l, "moins de durées, de quotas ou de badges différents dans les règles d’un même rôle ; rien d’autre n’est faux dans ce fichier",
 			"fewer different ages, quotas or badges among the grants of one role; nothing else is wrong with the file")}
 	if f.Broken {
-		out.code, out.hint = 1, say(l, "la faute est à portillon, non au fichier : merci de la signaler avec ce fichier", "this is a fault of portillon, not of the file: please report it, with the file")
+		out.code, out.hint = 1, say(l, "l’erreur vient de portillon, pas du fichier : merci de la signaler avec ce fichier", "this is a fault of portillon, not of the file: please report it, with the file")
 	}
 	return out
 }

@@ -124,7 +124,7 @@ func (w stdio) tellDifferences(d differences, l policy.Language) {
 	for _, s := range d.Settings {
 		intro := say(l, "aussi : ", "also: ")
 		if s.Badges && !d.site {
-			intro = say(l, "ne peut être pesé sans --site : ", "this cannot be weighed without --site: ")
+			intro = say(l, "impossible à évaluer sans --site : ", "this cannot be weighed without --site: ")
 		}
 		fmt.Fprintln(w.out, intro+settingInWords(s, l))
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"log/slog"
 	"mime/multipart"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +35,7 @@ const (
 var (
 	busyNow  = Refusal{FR: "Un autre formulaire est en train d’arriver : réessayer dans un instant", EN: "Another form is arriving: try again in a moment"}
 	onePhoto = Refusal{FR: "Une seule photo par formulaire", EN: "One photo for each form"}
+	notOurs  = Refusal{FR: "Ce formulaire n’est pas lisible : présenter la carte et recommencer", EN: "This form cannot be read: tap your card and begin again"}
 )
 
 var notHere = Refusal{FR: "Ce panneau n’a pas de machine derrière lui", EN: "No machine stands behind this panel"}
@@ -155,7 +158,7 @@ func (p *Panel) entry(r *http.Request) (e Entry, forget func(), err error) {
 	forget = func() {}
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return e, forget, Refusal{FR: "Ce n’est pas un formulaire de ce panneau", EN: "This is no form of this panel"}
+		return e, forget, notOurs
 	}
 	for range 16 { // more fields than any form has
 		part, err := parts.NextPart()
@@ -184,7 +187,7 @@ func (p *Panel) entry(r *http.Request) (e Entry, forget func(), err error) {
 			return e, forget, err
 		}
 	}
-	return e, forget, Refusal{FR: "Ce n’est pas un formulaire de ce panneau", EN: "This is no form of this panel"}
+	return e, forget, notOurs
 }
 
 func field(e *Entry, part *multipart.Part) error {
@@ -218,11 +221,17 @@ func bounded(s string, most int) error {
 	return nil
 }
 
+// notNow says that it is our own fault, and tells the log why.
+func notNow(err error) Refusal {
+	slog.Warn("the panel could not write something down", "why", err)
+	return Refusal{FR: "La machine n’a pas pu le noter : réessayer dans un moment", EN: "The machine could not write it down: try again in a moment"}
+}
+
 // refuse answers a page: a Refusal in both languages, anything else as our own fault.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	code, text := http.StatusConflict, Refusal{}
 	if !errors.As(err, &text) {
-		code, text = http.StatusServiceUnavailable, Refusal{FR: "La machine n’a pas pu le noter : " + err.Error(), EN: "The machine could not write it down: " + err.Error()}
+		code, text = http.StatusServiceUnavailable, notNow(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
@@ -233,7 +242,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (p *Panel) leaf(w http.ResponseWriter, code int, err error, again bool) {
 	t := Refusal{FR: "Merci, c’est noté.", EN: "Thank you, it is written down."}
 	if err != nil && !errors.As(err, &t) {
-		t, code = Refusal{FR: "La machine n’a pas pu le noter. Réessayer dans un moment.", EN: "The machine could not write it down. Try again in a moment."}, http.StatusServiceUnavailable
+		t, code = notNow(err), http.StatusServiceUnavailable
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
@@ -250,9 +259,16 @@ func (p *Panel) leaf(w http.ResponseWriter, code int, err error, again bool) {
 const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="utf-8"><meta name="google" content="notranslate"><meta name="viewport" content="width=device-width, initial-scale=1"><title>%s</title>` +
 	`<link rel="stylesheet" href="/panel.css"><main class="phone">`
 
+// ties are where a line must not break, as panel.js has them: French sets a space before : ; ? ! » and after «; a number and its unit are one word.
+var ties = regexp.MustCompile(`« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?`)
+
+func tie(s string) string {
+	return ties.ReplaceAllStringFunc(s, func(m string) string { return strings.ReplaceAll(m, " ", "\u00a0") })
+}
+
 // both is a text in French and in English, one under the other: a phone's owner need not choose.
 func both(t policy.Text) string {
-	fr, en := html.EscapeString(t.FR), html.EscapeString(t.EN)
+	fr, en := html.EscapeString(tie(t.FR)), html.EscapeString(tie(t.EN))
 	switch {
 	case t.FR == "" || t.FR == t.EN:
 		return en

@@ -143,8 +143,8 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 		p    part
 		want string
 	}{
-		"a photo of 50 MB":     {part{"photo", "p.jpg", string(photograph(t)) + strings.Repeat("x", 50<<20)}, "4 Mo au plus"},
-		"a photo just too big": {part{"photo", "p.jpg", strings.Repeat("x", MaxPhoto+1)}, "4 Mo au plus"},
+		"a photo of 50 MB":     {part{"photo", "p.jpg", string(photograph(t)) + strings.Repeat("x", 50<<20)}, "4\u00a0Mo au plus"},
+		"a photo just too big": {part{"photo", "p.jpg", strings.Repeat("x", MaxPhoto+1)}, "4\u00a0Mo au plus"},
 		"a text as a photo":    {part{"photo", "p.jpg", "MZ\x90"}, "pas une photo JPEG"},
 		"a picture of SVG":     {part{"photo", "p.svg", "<svg onload=alert(1)>"}, "pas une photo JPEG"},
 		"a long note":          {part{"note", "", long}, "500 caractères"},

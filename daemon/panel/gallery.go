@@ -28,13 +28,13 @@ func Gallery(now time.Time) []Shown {
 		{"focus", policy.Text{FR: "Mise au point", EN: "Focusing"}}, {"settings", policy.Text{FR: "Choix des réglages", EN: "Choosing settings"}},
 		{"fire-watch", policy.Text{FR: "Surveillance de la découpe", EN: "Watching the cut"}}, {"clean-up", policy.Text{FR: "Rangement et nettoyage", EN: "Tidying up"}}}}
 	done.Desk = &Desk{Name: "Inès", Until: now.Add(time.Minute), Ask: "log", Line: WhatWasDone("Inès"), Items: []Choice{
-		{"lens-cleaning", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaned"}}, {"mirror-alignment", policy.Text{FR: "Alignement des miroirs", EN: "Mirrors aligned"}},
-		{"extraction", policy.Text{FR: "Extraction et filtres", EN: "Extraction and filters"}}, {"belt-tension", policy.Text{FR: "Tension des courroies", EN: "Belts tightened"}}}}
+		{"lens-cleaning", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}}, {"mirror-alignment", policy.Text{FR: "Alignement des miroirs", EN: "Mirror alignment"}},
+		{"extraction", policy.Text{FR: "Extraction et filtres", EN: "Extraction and filters"}}, {"belt-tension", policy.Text{FR: "Tension des courroies", EN: "Belt tensioning"}}}}
 	done.Offers = []Offer{OfferTag()}
 	called := Ready()
 	called.Next = CallMentor("Karim", "Léa")
 	soon := Ready()
-	soon.Note = Needs(policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaned"}, false, true, 2*time.Hour)
+	soon.Note = Needs(policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, false, true, 2*time.Hour)
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
 	return []Shown{
 		{"ready", Ready()}, {"maintenance soon", soon}, {"reading", OneMoment()},
@@ -55,7 +55,7 @@ func Gallery(now time.Time) []Shown {
 		{"maintenance", with(Maintenance("Inès", ""), maintainer, OfferPowerOff(), OfferLog(), OfferTag())}, {"maintenance with a helper", Maintenance("Inès", "Léa")},
 		{"dark", with(Dark("Inès"), maintainer, OfferLog(), OfferUntag("t", belt))},
 		{"what was done", done}, {"what went well", praise}, {"a mentor is called", called},
-		{"logged", Logged("Léa", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaned"})}, {"thanked", Thanked("Léa", false, false)}, {"thanked for danger", Thanked("Léa", true, false)}, {"thanked for danger, running", Thanked("Léa", true, true)}, {"returned", Returned("Inès")}, {"cut short", CutShort("Léa")}, {"vouched", Vouched("Léa")},
+		{"logged", Logged("Léa", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"})}, {"thanked", Thanked("Léa", false, false)}, {"thanked for danger", Thanked("Léa", true, false)}, {"thanked for danger, running", Thanked("Léa", true, true)}, {"returned", Returned("Inès")}, {"cut short", CutShort("Léa")}, {"vouched", Vouched("Léa")},
 		{"e-stop", Fault("e-stop")}, {"guard", Fault("guard-lost")}, {"door", Fault("door")}, {"contactor", Fault("contactor")}, {"runs", Fault("runs")}, {"other fault", Fault("?")},
 		{"silent", Silent(false)}, {"silent while on", Silent(true)}, {"clock", Unsure(true)}, {"clock, passed over", Unsure(false)},
 		{"no journal", CannotRecord()}, {"too slow", TooSlow()}, {"no policy", NoPolicy()},

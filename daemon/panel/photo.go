@@ -31,7 +31,7 @@ type Album struct {
 var (
 	errTooBig = Refusal{FR: "La photo est trop grande : 4 Mo au plus", EN: "The photo is too big: 4 MB at most"}
 	errNoJPEG = Refusal{FR: "Ce fichier n’est pas une photo JPEG", EN: "This file is not a JPEG photo"}
-	errFull   = Refusal{FR: "La machine n’a plus de place pour des photos", EN: "The machine has no room left for photos"}
+	errFull   = Refusal{FR: "La machine n’a plus de place pour des photos : envoyer sans photo", EN: "The machine has no room left for photos: send without one"}
 )
 
 // Save implements Photos. The file is on the disk when it returns.

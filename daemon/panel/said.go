@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"portillon/policy"
 )
@@ -62,13 +63,13 @@ func OutAfter(reason policy.Text, maintained bool) policy.Text {
 var (
 	NotNow       = Refusal{FR: "Ce n’est plus possible : présenter la carte à nouveau", EN: "That is no longer possible: tap your card again"}
 	CardFirst    = Refusal{FR: "Présenter d’abord la carte, puis toucher à nouveau", EN: "Tap your card first, then touch again"}
-	NotYou       = Refusal{FR: "Une autre carte a été présentée entre-temps : présenter la sienne à nouveau", EN: "Another card was tapped meanwhile: tap yours again"}
+	NotYou       = Refusal{FR: "Une autre carte a été présentée entre-temps : présenter de nouveau sa propre carte", EN: "Another card was tapped meanwhile: tap yours again"}
 	OnlyHere     = Refusal{FR: "Cela se fait à l’écran de la machine", EN: "That is done at the machine’s own screen"}
 	TooMany      = Refusal{FR: "Cinq problèmes viennent d’être notés : en parler à un mainteneur", EN: "Five problems were noted just now: talk to a maintainer"}
-	CardToReport = Refusal{FR: "Présentez votre carte pour signaler. La machine ne change pas", EN: "Tap your card to report. The machine stays as it is"}
+	CardToReport = Refusal{FR: "Présentez votre carte pour signaler un problème. La machine ne change pas d’état", EN: "Tap your card to report a problem. The machine stays as it is"}
 	FormOver     = Refusal{FR: "Ce formulaire a déjà servi, ou a expiré : présenter la carte à nouveau", EN: "This form has been used, or is too old: tap your card again"}
 	NotWhat      = Refusal{FR: "Choisir une réponse de la liste", EN: "Choose an answer from the list"}
-	NotSaved     = Refusal{FR: "Le journal de la machine ne peut pas être écrit : rien n’est noté", EN: "The machine’s journal cannot be written: nothing is written down"}
+	NotSaved     = Refusal{FR: "Impossible d’écrire dans le journal de la machine : rien n’est noté. Prévenir un mainteneur", EN: "The machine’s journal cannot be written: nothing is written down. Tell a maintainer"}
 )
 
 // CallMentor asks for the card of the mentor whose learner has ended the session.
@@ -124,12 +125,17 @@ func Needs(kind policy.Text, over, hours bool, left time.Duration) policy.Text {
 	return policy.Text{FR: fmt.Sprintf("Entretien bientôt : %s (%d %s)", fr, n, unit.FR), EN: fmt.Sprintf("Maintenance soon: %s (%d %s)", en, n, unit.EN)}
 }
 
+// Overdue is why a machine took itself out of service.
+func Overdue(kind policy.Text) policy.Text {
+	return policy.Text{FR: "Entretien à faire (" + lower(kind.In(policy.French)) + ")", EN: "Maintenance due (" + lower(kind.In(policy.English)) + ")"}
+}
+
 func ceil(d, unit time.Duration) int { return int((d + unit - 1) / unit) }
 
-// lower makes a name's first letter small, as in the middle of a sentence.
+// lower makes a name's first letter small, as in the middle of a sentence, unless the word is an abbreviation.
 func lower(s string) string {
 	r := []rune(s)
-	if len(r) == 0 {
+	if len(r) == 0 || len(r) > 1 && unicode.IsUpper(r[1]) {
 		return s
 	}
 	return strings.ToLower(string(r[0])) + string(r[1:])

@@ -2,6 +2,8 @@ package panel
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,12 +83,19 @@ func (c Clock) day(t time.Time) policy.Text {
 		t = t.In(c.Zone)
 	}
 	months := [...]string{"janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."}
-	return policy.Text{FR: fmt.Sprintf("%d %s", t.Day(), months[t.Month()-1]), EN: t.Format("2 Jan")}
+	d := strconv.Itoa(t.Day())
+	if t.Day() == 1 {
+		d = "1er"
+	}
+	return policy.Text{FR: d + " " + months[t.Month()-1], EN: t.Format("2 Jan")}
 }
 
-// of is «de» before a name, which loses its e before a vowel.
+// elided are the beginnings of names before which «de» loses its e: vowels, the h of Hélène and Henri (not Hugo's), the y of Yves (not Yanis's).
+var elided = regexp.MustCompile(`(?i)^([aeiouàáâäéèêëíîïóôöúùûüœæ]|h[eéè]|y[^aeiouéè])`)
+
+// of is «de» before a name.
 func of(name string) string {
-	if name != "" && strings.ContainsRune("AEIOUÀÂÄÉÈÊËÎÏÔÖÙÛÜŒÆ", []rune(strings.ToUpper(name))[0]) {
+	if elided.MatchString(name) {
 		return "d’" + name
 	}
 	return "de " + name
@@ -155,7 +164,7 @@ func (c Clock) Ending(now, until time.Time, more bool) View {
 		Line: policy.Text{FR: fmt.Sprintf("Encore %d min", left), EN: fmt.Sprintf("%d min left", left)},
 		Next: policy.Text{FR: "Terminer le travail : la machine s’arrête ensuite", EN: "Finish the work: the machine stops then"}}
 	if more {
-		v.Next = policy.Text{FR: "Plus de temps : toucher ci-dessous", EN: "More time: touch below"}
+		v.Next = policy.Text{FR: "Pour prolonger : toucher ci-dessous", EN: "For more time: touch below"}
 	}
 	return v
 }
@@ -247,7 +256,7 @@ func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) Vi
 		line = policy.Text{FR: line.FR + " : " + lower(reason.In(policy.French)), EN: line.EN + ": " + lower(reason.In(policy.English))}
 	}
 	v := View{Sign: SignTagged, Since: since, Line: line,
-		Next: policy.Text{FR: "Un mainteneur peut la remettre en service", EN: "A maintainer can return it to service"}}
+		Next: policy.Text{FR: "Un mainteneur peut remettre la machine en service", EN: "A maintainer can return the machine to service"}}
 	switch {
 	case by == policy.Maintainer:
 		v.Next = policy.Text{FR: "Posé par un mainteneur. " + v.Next.FR, EN: "Tagged by a maintainer. " + v.Next.EN}
@@ -312,14 +321,14 @@ func Silent(running bool) View {
 // CannotRecord says that no session can start because the journal cannot be written.
 func CannotRecord() View {
 	return View{Sign: SignFault,
-		Line: policy.Text{FR: "La machine ne peut pas démarrer : le journal est plein ou illisible", EN: "The machine cannot start: its journal is full or cannot be written"},
+		Line: policy.Text{FR: "La machine ne peut pas démarrer : impossible d’écrire dans son journal", EN: "The machine cannot start: its journal cannot be written"},
 		Next: policy.Text{FR: "Prévenir un mainteneur", EN: "Tell a maintainer"}}
 }
 
 // TooSlow says that a start was on record only when its member could have walked away.
 func TooSlow() View {
 	return View{Sign: SignRefused,
-		Line: policy.Text{FR: "La machine a mis trop de temps à noter le départ", EN: "The machine took too long to write the start down"},
+		Line: policy.Text{FR: "La machine a mis trop de temps à enregistrer le démarrage", EN: "The machine took too long to write the start down"},
 		Next: policy.Text{FR: "Présenter la carte à nouveau", EN: "Tap your card again"}}
 }
 

@@ -30,7 +30,7 @@ func Whys() []Why {
 func (w Why) Text() policy.Text {
 	switch w {
 	case WrongKind:
-		return policy.Text{FR: "Ce type d'intervention ne compte pas pour ce badge.", EN: "This kind of intervention does not count towards this badge."}
+		return policy.Text{FR: "Ce type d’intervention ne compte pas pour ce badge.", EN: "This kind of intervention does not count towards this badge."}
 	case WrongMachine:
 		return policy.Text{FR: "Ce badge concerne une autre machine.", EN: "This badge is for another machine."}
 	case TooOld:
@@ -38,21 +38,21 @@ func (w Why) Text() policy.Text {
 	case InFuture:
 		return policy.Text{FR: "La date de cette intervention est dans le futur.", EN: "The date of this intervention is in the future."}
 	case ClockUntrusted:
-		return policy.Text{FR: "La machine n'était pas à l'heure : l'âge de l'intervention est inconnu.", EN: "The machine's clock was not set: the age of the intervention is unknown."}
+		return policy.Text{FR: "L’horloge de la machine n’était pas réglée : l’âge de l’intervention est inconnu.", EN: "The machine’s clock was not set: the age of the intervention is unknown."}
 	case Duplicate:
 		return policy.Text{FR: "Cette intervention est déjà comptée.", EN: "This intervention has been counted already."}
 	case NotEndorsed:
-		return policy.Text{FR: "Personne ne s'est porté garant de cette intervention.", EN: "Nobody vouched for this intervention."}
+		return policy.Text{FR: "Personne ne s’est porté garant de cette intervention.", EN: "Nobody vouched for this intervention."}
 	case SelfEndorsed:
 		return policy.Text{FR: "On ne peut pas se porter garant de son propre travail.", EN: "Nobody can vouch for their own work."}
 	case NoSession:
-		return policy.Text{FR: "La personne garante n'avait pas de session ouverte sur la machine.", EN: "The person who vouched had no session open on the machine."}
+		return policy.Text{FR: "La personne garante n’avait pas de session ouverte sur la machine.", EN: "The person who vouched had no session open on the machine."}
 	case EndorserNotMaintainer:
-		return policy.Text{FR: "La personne garante n'était pas là comme mainteneur avec le badge demandé.", EN: "The person who vouched was not there as a maintainer with the badge that is asked for."}
+		return policy.Text{FR: "La personne garante n’était pas là comme mainteneur avec le badge demandé.", EN: "The person who vouched was not there as a maintainer with the badge that is asked for."}
 	case NotAssisting:
-		return policy.Text{FR: "Votre carte n'a pas été présentée avant l'intervention.", EN: "Your card was not presented before the intervention."}
+		return policy.Text{FR: "Votre carte n’a pas été présentée avant l’intervention.", EN: "Your card was not presented before the intervention."}
 	case Unreadable:
-		return policy.Text{FR: "L'enregistrement de cette intervention est illisible.", EN: "The record of this intervention cannot be read."}
+		return policy.Text{FR: "L’enregistrement de cette intervention est illisible.", EN: "The record of this intervention cannot be read."}
 	}
 	return policy.Text{FR: "Cette intervention ne compte pas.", EN: "This intervention does not count."}
 }

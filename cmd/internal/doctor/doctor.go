@@ -119,10 +119,10 @@ func (x *exam) check() {
 	for _, err := range found.Faults {
 		why := strings.ReplaceAll(err.Error(), "\n", "; ")
 		x.noBundle = x.noBundle || strings.HasPrefix(why, "bundle:")
-		x.say("check", Ill, tf("portillond refuserait : %s", "portillond would refuse: %s", why), t("Corriger, puis relancer «portillond -check»", "Mend it, then run “portillond -check” again"))
+		x.say("check", Ill, tf("portillond refuserait : %s", "portillond would refuse: %s", why), t("Corriger, puis relancer « portillond -check »", "Mend it, then run “portillond -check” again"))
 	}
 	for _, w := range found.Warnings {
-		x.say("check", Ill, tf("portillond avertit : %s", "portillond warns: %s", w), t("Corriger, puis relancer «portillond -check»", "Mend it, then run “portillond -check” again"))
+		x.say("check", Ill, tf("portillond avertit : %s", "portillond warns: %s", w), t("Corriger, puis relancer « portillond -check »", "Mend it, then run “portillond -check” again"))
 	}
 	for _, w := range found.Unseen {
 		x.say("check", Unknown, tf("Pas visible d’ici : %s", "Not to be seen from here: %s", w), t("Relancer sur le Pi, avec sudo", "Run again on the Pi, with sudo"))
@@ -145,7 +145,7 @@ func (x *exam) included(config, dir string, depth int) string {
 		file := filepath.Join(dir, strings.TrimSpace(name))
 		text, err := x.read(file)
 		if err != nil {
-			x.say("boot", Unknown, tf("/%s, que config.txt inclut, ne se lit pas", "/%s, which config.txt includes, cannot be read", file), t("Vérifier son nom; relancer avec sudo", "Check its name; run again with sudo"))
+			x.say("boot", Unknown, tf("/%s, que config.txt inclut, ne se lit pas", "/%s, which config.txt includes, cannot be read", file), t("Vérifier son nom ; relancer avec sudo", "Check its name; run again with sudo"))
 			continue
 		}
 		out.WriteString(x.included(text, dir, depth-1) + "\n")
@@ -169,7 +169,7 @@ func (x *exam) boot() {
 			lines = append(lines, l.Text)
 		}
 		x.say("boot", Ill, tf("Il manque dans /%s : %s", "/%s lacks: %s", path, strings.Join(lines, ", ")),
-			t("Ajouter à la fin du fichier ce qu’imprime «portillon firmware render», puis redémarrer", "Add what “portillon firmware render” prints to its end, and reboot"))
+			t("Ajouter à la fin du fichier ce qu’imprime « portillon firmware render », puis redémarrer", "Add what “portillon firmware render” prints to its end, and reboot"))
 	}
 	x.console()
 }
@@ -229,7 +229,7 @@ func (x *exam) watchdog() {
 func (x *exam) clock() {
 	switch {
 	case x.c.Clock == "trusted":
-		x.say("clock", Well, t("L’heure est crue sur parole (clock: trusted)", "The clock is taken at its word (clock: trusted)"), policy.Text{})
+		x.say("clock", Well, t("L’heure est tenue pour juste (clock: trusted)", "The clock is taken at its word (clock: trusted)"), policy.Text{})
 	case x.s.Synchronised():
 		x.say("clock", Well, t("L’horloge est synchronisée", "The clock is synchronised"), policy.Text{})
 	default:
@@ -258,8 +258,8 @@ func (x *exam) disk() {
 	case free < roomy:
 		x.say("disk", Ill, tf("Il reste %d Mo pour le journal", "%d MB are left for the journal", free>>20), t("Libérer de la place", "Free some room"))
 	case took > slow:
-		x.say("disk", Ill, tf("La carte mémoire met %v pour écrire une ligne : elle s’use", "The memory card takes %v to write a line: it wears out", took.Round(10*time.Millisecond)),
-			t("La remplacer par une carte «industrial» ou «endurance»; le journal se copie avec /var/lib/portillon", "Replace it by an “industrial” or “endurance” card; the journal is copied with /var/lib/portillon"))
+		x.say("disk", Ill, tf("La carte mémoire met %v pour écrire une ligne : elle s’use", "The memory card takes %v to write a line: it is wearing out", took.Round(10*time.Millisecond)),
+			t("La remplacer par une carte « industrial » ou « endurance » ; le journal se copie avec /var/lib/portillon", "Replace it by an “industrial” or “endurance” card; the journal is copied with /var/lib/portillon"))
 	default:
 		x.say("disk", Well, tf("Le journal s’écrit en %v, %d Mo sont libres", "The journal is written in %v, %d MB are free", took.Round(time.Millisecond), free>>20), policy.Text{})
 	}
@@ -280,8 +280,8 @@ func (x *exam) wear() {
 func (x *exam) daemon(ctx context.Context) {
 	st, err := x.s.Status(ctx)
 	if err != nil {
-		x.say("daemon", Ill, tf("portillond ne répond pas pour «%s»", "portillond does not answer for “%s”", x.c.Machine),
-			tf("Le démarrer (%s); systemctl status portillond@%s dit pourquoi; avec sudo si la prise %s ne s’ouvre pas",
+		x.say("daemon", Ill, tf("portillond ne répond pas pour « %s »", "portillond does not answer for “%s”", x.c.Machine),
+			tf("Le démarrer (%s) ; systemctl status portillond@%s dit pourquoi ; avec sudo si le socket %s ne s’ouvre pas",
 				"Start it (%s); systemctl status portillond@%s says why not; with sudo if the socket %s does not open", x.start(), x.c.Machine, x.c.Control))
 		x.port()
 		return
@@ -319,7 +319,7 @@ func (x *exam) port() {
 		return
 	}
 	if _, err := os.Stat(filepath.Join(x.s.Root, p)); err != nil {
-		x.say("reader", Ill, tf("Le lecteur n’est pas là : %s", "The reader is not there: %s", p), t("Vérifier son câble; «portillon machine ports» liste ce qui est branché", "Check its wires; “portillon machine ports” lists what is plugged in"))
+		x.say("reader", Ill, tf("Le lecteur n’est pas là : %s", "The reader is not there: %s", p), t("Vérifier son câble ; « portillon machine ports » liste ce qui est branché", "Check its wires; “portillon machine ports” lists what is plugged in"))
 	}
 }
 
@@ -355,12 +355,12 @@ func (x *exam) bundle() {
 	case errors.Is(err, fs.ErrPermission):
 		x.say("bundle", Unknown, tf("%s n’est pas lisible", "%s cannot be read", x.c.Bundle.File), t("Relancer avec sudo", "Run again with sudo"))
 	case err != nil:
-		x.say("bundle", Ill, tf("La liste des membres ne se lit pas : %v", "The bundle cannot be read: %v", err), t("La refaire : portillon bundle build", "Make it again: portillon bundle build"))
+		x.say("bundle", Ill, tf("Le bundle ne se lit pas : %v", "The bundle cannot be read: %v", err), t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	case until.Before(x.s.Now):
-		x.say("bundle", Ill, tf("La liste des membres est périmée depuis le %s", "The bundle ended on %s", until.Format(time.DateOnly)), t("La refaire : portillon bundle build", "Make it again: portillon bundle build"))
+		x.say("bundle", Ill, tf("Le bundle est périmé depuis le %s", "The bundle ended on %s", until.Format(time.DateOnly)), t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	case until.Sub(x.s.Now) < soonFor(issued, until):
-		x.say("bundle", Ill, tf("La liste des membres expire le %s", "The bundle ends on %s", until.Format(time.DateOnly)), t("La refaire : portillon bundle build", "Make it again: portillon bundle build"))
+		x.say("bundle", Ill, tf("Le bundle expire le %s", "The bundle ends on %s", until.Format(time.DateOnly)), t("Le refaire : portillon bundle build", "Make it again: portillon bundle build"))
 	default:
-		x.say("bundle", Well, tf("La liste des membres vaut jusqu’au %s", "The bundle is good until %s", until.Format(time.DateOnly)), policy.Text{})
+		x.say("bundle", Well, tf("Le bundle vaut jusqu’au %s", "The bundle is good until %s", until.Format(time.DateOnly)), policy.Text{})
 	}
 }

@@ -104,7 +104,7 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 		"full": {func(s *System) { s.Disk = func(string) (uint64, time.Duration, error) { return 9 << 20, 0, nil } }, "disk", "9 MB"},
 		"a worn card": {func(s *System) {
 			s.Disk = func(string) (uint64, time.Duration, error) { return 4 << 30, 3 * time.Second, nil }
-		}, "disk", "wears out"},
+		}, "disk", "wearing out"},
 		"never started": {func(s *System) {
 			s.Disk = func(string) (uint64, time.Duration, error) { return 0, 0, fs.ErrNotExist }
 		}, "disk", "Start it once: sudo systemctl enable --now portillond@laser"},

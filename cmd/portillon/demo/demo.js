@@ -4,9 +4,9 @@ const $ = id => document.getElementById(id);
 const words = {
   fr: {
     what: 'Trois machines, leurs gardiens de relais, un hub et ses membres, sur des broches simulées.',
-    other: 'English', clock: 'Dans la démo : ', cards: m => `Cartes des membres : un clic présente la carte à « ${m} »`,
+    other: 'English', clock: 'Dans la démo\u00a0: ', cards: m => tie(`Cartes des membres : un clic présente la carte à « ${m} »`),
     lit: 'relais fermé', dark: 'relais ouvert', choose: 'Présenter les cartes ici', chosen: 'Les cartes vont ici',
-    log: k => 'Noter : ' + k, estop: 'Arrêt d’urgence', release: 'Déverrouiller l’arrêt', kill: 'Tuer le démon (-9)', tag: 'Mettre hors service', untag: 'Remettre en service',
+    log: k => 'Noter\u00a0: ' + k, estop: 'Arrêt d’urgence', release: 'Déverrouiller l’arrêt', kill: 'Tuer le démon (-9)', tag: 'Mettre hors service', untag: 'Remettre en service',
     records: 'Ce que le hub a reçu par MQTT', heads: ['machine', 'n°', 'heure', 'quoi', 'qui', 'détail'], evidence: 'Preuves pour un badge de mainteneur',
     none: 'Personne n’a encore aidé à une maintenance.', of: 'sur', issue: 'Émettre le badge signé', issued: 'Badge émis : il ouvre la maintenance', nocard: 'sans carte', unknown: 'Carte inconnue', stranger: 'n’est à personne',
     foot: 'Portillon règle un accès ; ce n’est pas une fonction de sécurité. Ctrl-C dans le terminal arrête tout et efface tout.',
@@ -32,7 +32,7 @@ const words = {
   },
 };
 let lang = navigator.language && !navigator.language.startsWith('fr') ? 'en' : 'fr', state = null, chosen = null, answer = null;
-const w = () => words[lang], tie = s => s.replace(/« /g, '«\u00a0').replace(/ ([:;?!»])/g, '\u00a0$1'), text = t => t ? tie((lang === 'en' ? t.EN || t.FR : t.FR || t.EN) || '') : '';
+const w = () => words[lang], tie = s => s.replace(/« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?/g, m => m.replaceAll(' ', '\u00a0')), text = t => t ? tie((lang === 'en' ? t.EN || t.FR : t.FR || t.EN) || '') : '';
 
 function el(tag, cls, kids) {
   const e = document.createElement(tag);

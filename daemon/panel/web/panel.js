@@ -13,8 +13,9 @@ const old = 5000, idle = 90000, patience = 6000; // ms: news older than this is 
 const here = document.documentElement.dataset.here === 'true', anywhere = ['log', 'tag', 'report']; // a screen at the machine; what other pages may do too
 let view = null, heard = -Infinity, made = 0, lang = document.documentElement.lang, trouble = null, form = null, touched = 0, picked = new Set();
 try { lang = localStorage.getItem('lang') || lang } catch { /* a kiosk may forbid it */ }
-// French sets a space before : ; ? ! » and after «, at which no line may break.
-const tie = s => s.replace(/« /g, '«\u00a0').replace(/ ([:;?!»])/g, '\u00a0$1');
+// French sets a space before : ; ? ! » and after «, at which no line may break; nor between a number and its unit.
+const tie = s => s.replace(/« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?/g, m => m.replaceAll(' ', '\u00a0'));
+for (const l of Object.values(words)) for (const k in l) l[k] = tie(l[k]);
 const text = t => t ? tie((lang === 'en' ? t.EN || t.FR : t.FR || t.EN) || '') : '';
 // A page that shows this one in a frame may ask for a language: #en.
 const asked = () => { const l = location.hash.slice(1); if (words[l]) lang = l };
