@@ -14,7 +14,7 @@ type Record struct {
 	Seq     uint64           `json:"seq"`  // 1, 2, 3 … no gaps
 	Boot    string           `json:"boot"` // the kernel's boot id
 	Mono    int64            `json:"mono"` // milliseconds since that boot
-	Wall    time.Time        `json:"wall"` // UTC, milliseconds; never before the record that precedes it
+	Wall    time.Time        `json:"wall"` // UTC, milliseconds; never before the record that precedes it, or if it is trusted before a trusted one
 	Clock   Clock            `json:"clock"`
 	Kind    Kind             `json:"kind"`
 	Session string           `json:"session,omitempty"`

@@ -99,14 +99,17 @@ func (j *Journal) compose(e Entry) (wire.Record, []byte, error) {
 // time is the record's wall time, and how far it can be believed.
 func (j *Journal) time() (time.Time, wire.Clock) {
 	now := j.o.Now().UTC().Truncate(time.Millisecond)
-	clock := wire.ClockUntrusted
-	if j.o.Trusted() && j.wall.Sub(now) <= wire.Skew {
-		clock = wire.ClockTrusted
+	if j.o.Trusted() && j.sure.Sub(now) <= wire.Skew {
+		return later(now, j.sure), wire.ClockTrusted
 	}
-	if now.Before(j.wall) {
-		now = j.wall
+	return later(now, j.wall), wire.ClockUntrusted
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
 	}
-	return now, clock
+	return a
 }
 
 // write is one transaction. A record alone is one statement, which is a transaction by itself.
@@ -183,11 +186,18 @@ func (j *Journal) setFacts(facts map[string][]byte) error {
 	return nil
 }
 
+// saw takes note of a record's time.
+func (j *Journal) saw(r wire.Record) {
+	if j.wall = r.Wall; r.Clock == wire.ClockTrusted {
+		j.sure = r.Wall
+	}
+}
+
 // advance takes note of what is on the disk now.
 func (j *Journal) advance(r wire.Record, hashes []tlog.Hash) {
 	top := len(hashes) - 1
 	j.edge[top] = hashes[top]
-	j.wall = r.Wall
+	j.saw(r)
 	j.commits++
 	j.length.Store(r.Seq)
 }

@@ -10,8 +10,9 @@
 // the head and the tail. Verify reads everything. A file that is torn, that another program made, that belongs to
 // another machine, or that another daemon holds is refused and left as it is; nothing is ever created over a file that is there.
 //
-// Time never runs backwards in it. A record's wall time is at least that of the record before; where the clock was set back by
-// more than wire.Skew, the record says that its time is untrusted.
+// Time never runs backwards among records whose clock was trusted: one that was set back by more than wire.Skew is no longer. A record whose
+// clock is not trusted has at least the time of the record before. One whose clock is trusted may lie before such records: a clock that said 2099
+// until a time server was reached spoils no time but its own.
 //
 // All methods may be called from any goroutine. Len never waits. The others wait for each other, and so for the disk.
 package journal

@@ -159,6 +159,44 @@ func TestWallTimeNeverRunsBackwards(t *testing.T) {
 	}
 }
 
+// Before a time server is reached the clock may say anything. What it says then must not count for ever.
+func TestClockThatRanAheadSpoilsNoTimeButItsOwn(t *testing.T) {
+	now, trusted := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC), true
+	o := options(t)
+	o.Now, o.Trusted = func() time.Time { return now }, func() bool { return trusted }
+	path := filepath.Join(t.TempDir(), "journal.db")
+	j := open(t, path, o)
+	wants := func(at time.Time, clock wire.Clock, when string) {
+		t.Helper()
+		if r, err := j.Append(end(0)); err != nil || !r.Wall.Equal(at) || r.Clock != clock {
+			t.Errorf("%s: %s %s, %v; want %s %s", when, r.Wall, r.Clock, err, at, clock)
+		}
+	}
+	again := func() {
+		t.Helper()
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		j = open(t, path, o)
+	}
+	wants(now, wire.ClockTrusted, "first")
+	real, ahead := now.Add(time.Minute), time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
+	now, trusted = ahead, false
+	for range 3 * tail { // more than the tail that Open reads
+		wants(ahead, wire.ClockUntrusted, "ahead")
+	}
+	now = real
+	wants(ahead, wire.ClockUntrusted, "without a server nobody knows which of the two was right")
+	again()
+	trusted = true
+	wants(real, wire.ClockTrusted, "a server")
+	again()
+	wants(real, wire.ClockTrusted, "a server, and a new daemon")
+	now = real.Add(-time.Hour)
+	wants(real, wire.ClockUntrusted, "set back behind what was trusted")
+	verified(t, j)
+}
+
 func TestOpenSessionSaysWhetherTheDaemonOrThePowerWasLost(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -39,7 +39,32 @@ func (j *Journal) load() error {
 	if err := j.checkTail(last); err != nil {
 		return torn(err)
 	}
+	if err := j.lookBack(last - tail); err != nil {
+		return torn(err)
+	}
 	j.stale = false
+	return nil
+}
+
+// far is how far back a record with a trusted clock is looked for: some days of a machine that no time server reaches.
+const far = 2000
+
+// lookBack finds the newest record up to last whose clock was trusted, where the tail has none.
+func (j *Journal) lookBack(last int64) error {
+	for oldest := last - far; last > max(0, oldest) && j.sure.IsZero(); {
+		from := max(1, last-step+1)
+		rows, err := j.rows(uint64(from), int(last-from+1))
+		if err != nil {
+			return err
+		}
+		for _, r := range slices.Backward(rows) {
+			if rec, err := r.check(); err == nil && rec.Clock == wire.ClockTrusted { // what is damaged there, Verify says
+				j.sure = rec.Wall
+				break
+			}
+		}
+		last = from - 1
+	}
 	return nil
 }
 
@@ -55,7 +80,9 @@ func (j *Journal) checkTail(last int64) error {
 		if err != nil {
 			return err
 		}
-		j.wall = rec.Wall
+		if r.record != nil {
+			j.saw(rec)
+		}
 	}
 	if len(rows) == 0 {
 		return nil

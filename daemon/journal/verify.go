@@ -25,14 +25,15 @@ type Verified struct {
 	Last    time.Time // wall time of the last record
 }
 
-// Verify reads everything: SQLite's own integrity, every leaf, every hash of the tree, numbers without gaps, time that never runs
-// backwards. The journal may grow meanwhile: what was there at the beginning is verified.
+// Verify reads everything: SQLite's own integrity, every leaf, every hash of the tree, numbers without gaps, time that runs backwards only
+// where it may. The journal may grow meanwhile: what was there at the beginning is verified.
 func (j *Journal) Verify(ctx context.Context) (Verified, error) {
 	if err := j.integrity(ctx); err != nil {
 		return Verified{}, err
 	}
 	v := Verified{}
-	var edge Journal // its edge alone is used
+	var edge Journal   // its edge alone is used
+	var sure time.Time // of the newest record whose clock was trusted
 	err := j.each(ctx, 1, func(r row) error {
 		rec, err := r.check()
 		if err != nil {
@@ -49,8 +50,12 @@ func (j *Journal) Verify(ctx context.Context) (Verified, error) {
 			v.Erased++
 			rec.Wall = v.Last
 		}
-		if rec.Wall.Before(v.Last) {
-			return fmt.Errorf("record %d lies before the one that precedes it: %s, %s", r.seq, rec.Wall.Format(time.RFC3339Nano), v.Last.Format(time.RFC3339Nano))
+		least := v.Last
+		if rec.Clock == wire.ClockTrusted {
+			least, sure = sure, rec.Wall
+		}
+		if rec.Wall.Before(least) {
+			return fmt.Errorf("record %d lies before one that precedes it: %s, %s", r.seq, rec.Wall.Format(time.RFC3339Nano), least.Format(time.RFC3339Nano))
 		}
 		v.Last, v.Records = rec.Wall, r.seq
 		edge.advance(rec, r.hashes)
