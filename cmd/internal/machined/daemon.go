@@ -329,6 +329,7 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 			d.log.Error("control", "why", err)
 		}
 	})
+	work.Go(func() { d.clock.listen(ctx) })
 	web := crowd(d.web)
 	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
 	work.Go(func() {
