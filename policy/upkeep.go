@@ -104,11 +104,21 @@ func (p *Policy) InterventionKinds(id MachineID) []string {
 	return slices.Compact(out)
 }
 
-// KindName is a kind of intervention as people read it: the machine's own name for it, or the slug with spaces.
-func (m *Machine) KindName(kind string) Text { return nameOf(m.Interventions, kind) }
+// KindName is a kind of intervention as people read it: the machine's own name for it, or the slug with spaces, which is all that no machine knows.
+func (m *Machine) KindName(kind string) Text {
+	if m == nil {
+		return nameOf(nil, kind)
+	}
+	return nameOf(m.Interventions, kind)
+}
 
 // SkillName is something that a mentor may vouch for, likewise.
-func (m *Machine) SkillName(id string) Text { return nameOf(m.Vouch, id) }
+func (m *Machine) SkillName(id string) Text {
+	if m == nil {
+		return nameOf(nil, id)
+	}
+	return nameOf(m.Vouch, id)
+}
 
 func nameOf(items []Item, id string) Text {
 	if i := slices.IndexFunc(items, func(x Item) bool { return x.ID == id }); i >= 0 {

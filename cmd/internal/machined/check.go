@@ -87,14 +87,10 @@ func (c Config) checkBundle(k keys, now time.Time) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	keep := keeper{store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle}, conf: c.Bundle, options: roster.Options{CardKey: k.card},
+	keep := keeper{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle}, conf: c.Bundle, options: roster.Options{CardKey: k.card},
 		now: func() time.Time { return now }}
-	r, err := keep.fromFile()
-	if err != nil {
+	if _, err := keep.fromFile(); err != nil {
 		return fmt.Errorf("bundle: file: %w", err)
-	}
-	if _, known := r.Policy.Machine(policy.MachineID(c.Machine)); !known {
-		return fmt.Errorf("machine: the policy in %s knows no machine %q", c.Bundle.File, c.Machine)
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
-	d.keeper = &keeper{store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
+	d.keeper = &keeper{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
 		options: roster.Options{CardKey: k.card, Memory: filepath.Join(d.c.Data, "verdicts.json")}, manifests: make(chan []byte, 1)}
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err

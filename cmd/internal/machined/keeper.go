@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"portillon/daemon/roster"
+	"portillon/policy"
 	"portillon/wire"
 )
 
@@ -29,8 +30,9 @@ type keeper struct {
 	now       func() time.Time
 	log       *slog.Logger
 	manifests chan []byte
-	offered   string // the last bundle file that was looked at: name, size and time
-	inForce   []byte // the signed manifest
+	machine   policy.MachineID
+	offered   string // the last bundle file that was looked at: size and time
+	refused   []byte // the last manifest from the network that was refused: it is offered again and again, and said once
 }
 
 // look is how often the bundle file is looked at again.
@@ -49,7 +51,6 @@ func (k *keeper) first() (*roster.Roster, error) {
 	if err != nil {
 		return nil, errors.Join(why, err)
 	}
-	k.inForce, _ = os.ReadFile(filepath.Join(k.store.Dir, "manifest"))
 	r, err = k.load(m)
 	return r, errors.Join(err, why)
 }
@@ -57,7 +58,14 @@ func (k *keeper) first() (*roster.Roster, error) {
 func (k *keeper) load(m wire.Manifest) (*roster.Roster, error) {
 	o := k.options
 	o.Now = k.now()
-	return roster.Load(k.store, m, o)
+	r, err := roster.Load(k.store, m, o)
+	if err != nil {
+		return nil, err
+	}
+	if _, known := r.Policy.Machine(k.machine); !known {
+		return nil, fmt.Errorf("its policy knows no machine %q", k.machine)
+	}
+	return r, nil
 }
 
 // fromFile takes the bundle file if it has changed since it was last looked at, and is newer. nil without error: nothing new.
@@ -90,7 +98,6 @@ func (k *keeper) fromFile() (*roster.Roster, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.inForce = k.current()
 	return r, nil
 }
 
@@ -151,7 +158,13 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 		case <-ctx.Done():
 			return
 		case m := <-k.manifests:
-			r, err = k.fromManifest(ctx, m)
+			if r, err = k.fromManifest(ctx, m); err != nil {
+				if again := bytes.Equal(m, k.refused); again {
+					k.log.Info("a bundle was refused again", "why", err)
+					continue
+				}
+				k.refused = m
+			}
 		case <-t.C:
 			r, err = k.fromFile()
 		}

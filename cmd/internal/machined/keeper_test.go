@@ -1,0 +1,101 @@
+package machined
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon/roster"
+	"portillon/policy"
+	"portillon/site"
+	"portillon/wire"
+)
+
+// The hub offers its bundle whenever a state changes. A machine that cannot take it says so once: each refusal is a record, written to the disk.
+func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-biklab")
+		if err != nil {
+			t.Fatal(err)
+		}
+		signer, _ := note.NewSigner(skey)
+		verifier, _ := note.NewVerifier(vkey)
+		s, err := site.Read("../../../site-example")
+		if err != nil {
+			t.Fatal(err)
+		}
+		card, now := bytes.Repeat([]byte{1}, 32), time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+		build := func(version uint64) *site.Built {
+			b, err := s.Build(site.Order{Version: version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: card})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		}
+		from := t.TempDir()
+		k := &keeper{machine: "laser", store: wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(verifier)}, conf: BundleConfig{From: from},
+			options: roster.Options{CardKey: card}, now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler), manifests: make(chan []byte, 1)}
+		ctx, cancel := context.WithCancel(t.Context())
+		taken, refused := uint64(0), 0
+		go k.run(ctx, func(r *roster.Roster) { taken = r.Version }, func(error) { refused++ })
+		offers := func(m []byte, wantRefused int, wantTaken uint64) {
+			t.Helper()
+			k.offer(m)
+			synctest.Wait()
+			if refused != wantRefused || taken != wantTaken {
+				t.Errorf("refused %d, taken %d; want %d, %d", refused, taken, wantRefused, wantTaken)
+			}
+		}
+		first, second := build(1), build(2)
+		for range 50 {
+			offers(first.Signed, 1, 0) // its chunks are nowhere
+		}
+		offers(second.Signed, 2, 0)
+		if err := os.MkdirAll(filepath.Join(from, "chunks"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for sha, b := range second.Chunks {
+			if err := os.WriteFile(filepath.Join(from, "chunks", sha), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		offers(second.Signed, 2, 2)
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// A bundle of another workshop's machines would lock everybody out: what is in force stays.
+func TestBundleThatDoesNotKnowThisMachineIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	skey, vkey, _ := note.GenerateKey(rand.Reader, "portillon-biklab")
+	signer, _ := note.NewSigner(skey)
+	verifier, _ := note.NewVerifier(vkey)
+	s, err := site.Read("../../../site-example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	card, now := bytes.Repeat([]byte{1}, 32), time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	b, err := s.Build(site.Order{Version: 1, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: card})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := wire.Store{Dir: dir, Site: "biklab", Keys: note.VerifierList(verifier)}
+	if _, err := store.Install(b.Signed, b.Chunk, nil); err != nil {
+		t.Fatal(err)
+	}
+	for machine, want := range map[string]bool{"laser": true, "lathe": false, "": false} {
+		k := &keeper{machine: policy.MachineID(machine), store: store, options: roster.Options{CardKey: card}, now: func() time.Time { return now }}
+		if r, err := k.first(); (r != nil) != want || (err == nil) != want {
+			t.Errorf("%q: %v, %v", machine, r != nil, err)
+		}
+	}
+}
