@@ -68,6 +68,7 @@ type Parts struct {
 	Practice map[policy.MemberID]policy.Practice // likewise
 	Done     map[string]policy.Done              // likewise: when each kind of maintenance was last done
 	Ran      session.Hours                       // likewise
+	Owed     []session.Record                    // what happened before and the journal has not taken: nothing starts until it does
 	Acked    func() uint64                       // records that the hub holds
 }
 
@@ -85,6 +86,8 @@ type Machine struct {
 	beat     atomic.Int64 // nanoseconds from born to the loop's last turn
 	disk     atomic.Int64 // and to when a commit began; 0: none is under way
 	began    time.Time    // when the step began in which the session under way, or the wait, started
+	came     time.Time    // and when the card came that it began with, as its reader says
+	hands    []rfid.UID   // the cards that it began with, the holder's last: whatever a new bundle says of them, they end it
 	practice map[policy.MemberID]policy.Practice
 	desk     at   // who tapped last
 	slot     bool // the session under way began with a card in a slot
@@ -114,7 +117,7 @@ func New(p Parts) *Machine {
 	if p.Practice == nil {
 		p.Practice = map[policy.MemberID]policy.Practice{}
 	}
-	m := &Machine{Parts: p, born: time.Now(), state: session.Restore(p.Tags), practice: p.Practice,
+	m := &Machine{Parts: p, born: time.Now(), state: session.Restore(p.Tags, p.Owed...), practice: p.Practice,
 		rosters: make(chan *roster.Roster), asks: make(chan ask)}
 	if p.Done == nil {
 		m.Done = map[string]policy.Done{}
@@ -202,7 +205,17 @@ func (m *Machine) take(ctx context.Context, r *roster.Roster) {
 	m.renamed()
 	m.step(ctx, session.Tick{})
 	m.note(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})
+	if m.state.Running() && !(m.welcome(m.state.Member) && m.welcome(m.state.Holder())) {
+		m.Logger.Warn("the session ends: the new bundle lacks who answers for it, or blocks their card")
+		m.step(ctx, session.Stop{Finish: true})
+	}
 	m.show()
+}
+
+// welcome reports whether the bundle in force knows a member whose cards it does not refuse.
+func (m *Machine) welcome(id policy.MemberID) bool {
+	p, known := m.person(id)
+	return known && !p.Member.Blocked
 }
 
 // Refuse writes down that an offered bundle changed nothing.
@@ -319,7 +332,7 @@ func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 		}
 		switch {
 		case e.Tap.Away:
-			if e.Tap.At.IsZero() || !e.Tap.At.Before(m.began) { // a reader says so once: however late, an empty slot is empty
+			if e.Tap.At.IsZero() || !e.Tap.At.Before(m.came) { // a reader says so once: however late, an empty slot is empty
 				m.away(ctx, e.Tap.UID)
 			}
 		case e.Tap.Slot && m.state.Running() && m.holds(e.Tap.UID): // it stood there all the time, and the reader did not see it for a moment
@@ -335,7 +348,10 @@ func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 				return
 			}
 			m.slot = e.Tap.Slot
-			m.tap(ctx, e.Tap.UID, strength(e.Tap.Proof))
+			before := m.began
+			if m.tap(ctx, e.Tap.UID, strength(e.Tap.Proof)); m.began != before && !e.Tap.At.IsZero() {
+				m.came = e.Tap.At // the loop may have been late: what the reader said after the tap is news all the same
+			}
 		}
 	}
 }

@@ -130,6 +130,9 @@ func (m *Machine) orderTag(ctx context.Context, r control.Request, id string) co
 		id = m.NewID()
 	}
 	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: r.Reason, Since: m.Now()}, Now: r.Now})
+	if !m.hangs(id) {
+		return control.Reply{Error: fmt.Sprintf("too many tags hang on this machine: %d", len(m.state.Tags)), Hint: "take one off first"}
+	}
 	if m.state.Running() {
 		return control.Reply{OK: true, FR: "Noté : hors service dès la fin de la session en cours", EN: "Noted: out of service once the running session ends"}
 	}
@@ -144,11 +147,18 @@ func (m *Machine) orderUntag(ctx context.Context, id string) control.Reply {
 	if len(tags) == 0 {
 		return control.Reply{Error: "no tag hangs on this machine"}
 	}
-	if !slices.ContainsFunc(tags, func(t session.Tag) bool { return t.ID == id }) {
+	if !m.hangs(id) {
 		return control.Reply{Error: fmt.Sprintf("no tag %q hangs here", id), Hint: "machine status lists the tags: " + strings.Join(tagLines(tags), "; ")}
 	}
-	m.step(ctx, session.RemoveTag{ID: id})
+	if m.step(ctx, session.RemoveTag{ID: id}); m.hangs(id) {
+		return control.Reply{Error: "the journal does not take it, so the tag stays", Hint: "see the machine's panel, then try again"}
+	}
 	return m.said(true)
+}
+
+// hangs reports whether a tag hangs on the machine.
+func (m *Machine) hangs(id string) bool {
+	return slices.ContainsFunc(m.state.Tags, func(t session.Tag) bool { return t.ID == id })
 }
 
 func (m *Machine) orderLog(ctx context.Context, r control.Request) control.Reply {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"portillon/daemon/panel"
@@ -19,6 +20,10 @@ import (
 func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrength) {
 	defer m.Panel.Reading()()
 	p, known := m.lookup(uid)
+	if m.orphan(uid) && (!known || p.Member.ID != m.state.Member && p.Member.ID != m.state.Supervisor) {
+		m.step(ctx, session.Away{}) // the bundle knows the card no more, or as somebody else's
+		return
+	}
 	if !known {
 		m.unknown = ""
 		if m.Roster != nil {
@@ -42,11 +47,20 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 			e.Supervising = m.decide(m.withPractice(learner.Member), member, min(card, m.card))
 		}
 	}
-	before := m.began
+	before, waiting := m.began, m.state.Phase == session.Awaiting
 	m.step(ctx, e)
 	if m.began != before {
 		m.card = card
+		if !waiting || !m.state.Running() {
+			m.hands = nil
+		}
+		m.hands = append(m.hands, uid)
 	}
+}
+
+// orphan reports whether a card is one that the session under way began with.
+func (m *Machine) orphan(uid rfid.UID) bool {
+	return m.state.Running() && slices.Contains(m.hands, uid)
 }
 
 func (m *Machine) person(id policy.MemberID) (roster.Person, bool) {
@@ -70,6 +84,10 @@ func (m *Machine) away(ctx context.Context, uid rfid.UID) {
 	}
 	if uid == (rfid.UID{}) {
 		m.step(ctx, session.Away{})
+		return
+	}
+	if n := len(m.hands); n > 0 && uid == m.hands[n-1] {
+		m.step(ctx, session.Away{}) // whosever the bundle says it is now
 		return
 	}
 	if p, known := m.lookup(uid); known {
@@ -151,7 +169,10 @@ func (m *Machine) step(ctx context.Context, e session.Event) {
 		m.done, m.done.until = atWork, m.Now()
 	}
 	if m.state.Member != "" && (m.state.Member != member || !m.state.Since.Equal(since)) {
-		m.began = began
+		m.began, m.came = began, began
+	}
+	if m.state.Member == "" {
+		m.hands = nil
 	}
 	if m.state.Phase != before {
 		m.Logger.Info("session", "from", before.String(), "to", m.state.Phase.String())
@@ -236,9 +257,7 @@ func (m *Machine) commit(r session.Record) error {
 	if m.Uplink != nil {
 		m.Uplink.Kick()
 	}
-	if m.state.Broken {
-		m.state, _ = session.Next(m.state, session.Input{Now: m.Now(), Event: session.Recorded{}})
-	}
+	m.sound()
 	return nil
 }
 
@@ -261,9 +280,22 @@ func (m *Machine) practised(r session.Record) (policy.Practice, bool) {
 	if m.Roster != nil {
 		zone = m.Roster.Policy.Zone
 	}
-	p := m.practice[r.Member].Used(m.Now().Round(time.Second).In(zone), time.Duration(end.Seconds)*time.Second)
+	at := time.Time{}
+	if m.Trusted() {
+		at = m.Now().Round(time.Second).In(zone)
+	}
+	p := Practised(m.practice[r.Member], at, time.Duration(end.Seconds)*time.Second)
 	p.Machine = m.Machine
 	return p, true
+}
+
+// Practised is a practice after one more session. With no clock to believe (a zero end) the session counts on the day that is known last, and
+// makes no practice newer than it was.
+func Practised(p policy.Practice, end time.Time, took time.Duration) policy.Practice {
+	if end.IsZero() {
+		end = p.Last
+	}
+	return p.Used(end, took)
 }
 
 // mustJSON marshals our own types, which always can be.

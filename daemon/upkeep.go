@@ -147,20 +147,37 @@ func (m *Machine) hours() float64 {
 // keepEvery is how much of a session's hours a power cut may take.
 const keepEvery = time.Minute
 
-// keep writes down how far the session under way has come: should nobody live to record its end, the next daemon knows.
+// keep writes down how far the session under way has come: should nobody live to record its end, the next daemon knows. It also finds out that a
+// journal which refused a start takes records again.
 func (m *Machine) keep() {
-	now := m.Now()
-	if !m.state.Running() || now.Sub(m.counted) < keepEvery {
+	now, facts := m.Now(), map[string][]byte{FactHours: mustJSON(m.state.Ran)}
+	switch {
+	case m.state.Running() && now.Sub(m.counted) >= keepEvery:
+		u := UnderWay{Session: m.state.Session, Seconds: int64(now.Sub(m.state.Since) / time.Second)}
+		if m.Trusted() {
+			u.At = now
+		}
+		facts[FactUnderWay] = mustJSON(u)
+	case m.state.Broken && len(m.state.Pending) == 0 && now.Sub(m.counted) >= session.RetryEvery: // a start was refused for it, and nothing else waits
+	default:
 		return
 	}
 	m.counted = now
 	m.disk.Store(max(1, int64(time.Since(m.born))))
-	err := m.Journal.Keep(map[string][]byte{FactHours: mustJSON(m.state.Ran),
-		FactUnderWay: mustJSON(UnderWay{Session: m.state.Session, Seconds: int64(now.Sub(m.state.Since) / time.Second), At: now})})
+	err := m.Journal.Keep(facts)
 	m.turned()
 	m.disk.Store(0)
 	if err != nil {
 		m.Logger.Warn("hours were not kept", "why", err)
+		return
+	}
+	m.sound()
+}
+
+// sound notes that the journal takes what it is given.
+func (m *Machine) sound() {
+	if m.state.Broken {
+		m.state, _ = session.Next(m.state, session.Input{Now: m.Now(), Event: session.Recorded{}})
 	}
 }
 
@@ -168,5 +185,5 @@ func (m *Machine) keep() {
 type UnderWay struct {
 	Session string    `json:"session"`
 	Seconds int64     `json:"seconds"`
-	At      time.Time `json:"at"`
+	At      time.Time `json:"at"` // zero: by a clock that nobody vouched for
 }

@@ -130,15 +130,19 @@ func (t *step) deadline() (time.Time, wire.Cause) {
 	return at, why
 }
 
-func (t *step) stop() {
-	if t.Session == "" {
+func (t *step) stop(e Stop) {
+	switch {
+	case t.Session == "":
 		t.do(Relay{})
 		if t.Phase == Awaiting {
 			t.rest()
 		}
-		return
+	case e.Finish && t.Phase == Finishing:
+	case e.Finish:
+		t.endOrFinish(wire.CauseStop)
+	default:
+		t.end(wire.CauseStop)
 	}
-	t.end(wire.CauseStop)
 }
 
 func (t *step) busy(working bool) {

@@ -62,7 +62,7 @@ func (t *step) event() {
 	case RemoveTag:
 		t.removeTag(e)
 	case Stop:
-		t.stop()
+		t.stop(e)
 	case Busy:
 		t.busy(e.Working)
 	case Broke:

@@ -203,9 +203,9 @@ func (s State) Running() bool {
 	return false
 }
 
-// Restore is the state in which a daemon begins: off, with the tags that outlived the last one.
-func Restore(tags []Tag) State {
-	s := State{Tags: slices.Clone(tags)}
+// Restore is the state in which a daemon begins: off, with the tags that outlived the last one, and what it owes the journal.
+func Restore(tags []Tag, owed ...Record) State {
+	s := State{Tags: slices.Clone(tags), Pending: owed, Broken: len(owed) > 0}
 	if len(tags) > 0 {
 		s.Phase = TaggedOut
 	}
@@ -280,8 +280,8 @@ type (
 		ID string
 		By policy.MemberID
 	}
-	// Stop ends the session by order of an operator.
-	Stop struct{}
+	// Stop ends the session by order of an operator; Finish after the job under way, where the policy lets jobs finish.
+	Stop struct{ Finish bool }
 	// Busy is the input that says whether the machine works.
 	Busy struct{ Working bool }
 	// Broke says that something holds the machine off: "e-stop", "door", "contactor", "guard-lost". The session says

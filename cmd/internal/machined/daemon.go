@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"periph.io/x/conn/v3/gpio"
@@ -96,7 +97,13 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if first != nil {
 		zone = first.Policy.Zone
 	}
-	if err := d.closeOpen(zone); err != nil {
+	signals, loop := make(chan daemon.Signal, 16), atomic.Pointer[daemon.Machine]{}
+	d.hand = &hand{command: d.guard, signals: signals, log: d.log, alive: func() bool { m := loop.Load(); return m == nil || m.Alive() }}
+	if err := d.hand.start(ctx); err != nil { // before the last session's end is recorded: a guard that lets its job finish holds the pin, and it is on
+		return err
+	}
+	owed, err := d.closeOpen(zone)
+	if err != nil {
 		return err
 	}
 	was, err := d.facts()
@@ -105,26 +112,23 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	}
 	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
 		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Clerk: clerk{d}, Photos: d.album()})
-	signals := make(chan daemon.Signal, 16)
-	d.hand = &hand{command: d.guard, signals: signals, log: d.log, alive: func() bool { return d.machine.Alive() }}
 	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Version: Version, Now: d.clock.now, Trusted: d.clock.trusted,
 		NewID: newID, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
-		Taps: d.taps, Signals: signals, Tags: was.tags, Practice: was.practice, Done: was.done, Ran: was.ran}
+		Taps: d.taps, Signals: signals, Tags: was.tags, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed}
 	if d.uplink != nil {
 		p.Uplink, p.Acked = d.uplink, d.uplink.Acked
 	}
 	d.machine = daemon.New(p)
-	if err := d.hand.start(ctx); err != nil {
-		return err
-	}
+	loop.Store(d.machine)
 	return d.began(first, refused)
 }
 
-// closeOpen records the end of a session that the last daemon left open, with what is known of how long it was.
-func (d *Daemon) closeOpen(zone *time.Location) error {
+// closeOpen records the end of a session that the last daemon left open, with what is known of how long it was. Where the journal does not take
+// it, the session's machine owes it.
+func (d *Daemon) closeOpen(zone *time.Location) ([]session.Record, error) {
 	left, open, err := d.journal.OpenSession()
 	if err != nil || !open {
-		return err
+		return nil, err
 	}
 	cause := wire.CausePowerLost
 	if left.SameBoot {
@@ -133,11 +137,14 @@ func (d *Daemon) closeOpen(zone *time.Location) error {
 	d.log.Warn("a session was left open", "cause", cause)
 	was, err := d.facts()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	e := journal.Entry{Kind: wire.SessionEnd, Session: left.Start.Session, Member: left.Start.Member, Body: wire.EndBody{Cause: cause}}
 	if u := was.underWay; u.Session == e.Session {
-		p := was.practice[e.Member].Used(u.At.In(zone), time.Duration(u.Seconds)*time.Second)
+		if !u.At.IsZero() {
+			u.At = u.At.In(zone)
+		}
+		p := daemon.Practised(was.practice[e.Member], u.At, time.Duration(u.Seconds)*time.Second)
 		p.Machine = policy.MachineID(d.c.Machine)
 		e.Body = wire.EndBody{Cause: cause, Seconds: u.Seconds}
 		if b, err := json.Marshal(p); err == nil {
@@ -146,8 +153,9 @@ func (d *Daemon) closeOpen(zone *time.Location) error {
 	}
 	if _, err := d.journal.Append(e); err != nil {
 		d.log.Error("the journal did not take a record", "why", err)
+		return []session.Record{{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body}}, nil
 	}
-	return nil
+	return nil, nil
 }
 
 // began records the daemon's start.

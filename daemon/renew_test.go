@@ -1,0 +1,233 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portillon/daemon/control"
+	"portillon/daemon/roster"
+	"portillon/daemon/session"
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+// renewed is the example site after an edit of its members.
+func renewed(t *testing.T, old, with string) *roster.Roster {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../site-example")); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "members.yaml")
+	b, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(b), old) {
+		t.Fatalf("%q is not there: %v", old, err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(b), old, with, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return rosterOf(t, dir)
+}
+
+const leasCard, other = `cards: ["62E3086CED"]`, `cards: ["AA00112233"]`
+
+// The office gives Léa another card while she works: the one in her hand still ends what it began, and starts nothing more.
+func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
+	for name, r := range map[string]*roster.Roster{
+		"nobody's": renewed(t, leasCard, other),
+		"Zoé's":    renewed(t, leasCard+" }", other+" }\n  - { id: m-000001, name: \"Zed\", language: fr, email: zed@example.org, cards: [\"62E3086CED\"] }"),
+	} {
+		u, _ := rfid.ParseUID(lea)
+		b := newBench(t)
+		b.state.ReaderDown = false
+		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
+		b.take(t.Context(), r)
+		if !b.relay {
+			t.Fatalf("%s: a new card ended the session", name)
+		}
+		b.wants(b.proves(lea, 0), "relay off session-end [cooling]")
+		b.wants(b.proves(lea, 0), map[string]string{"nobody's": "refused [unknown]", "Zoé's": "refused [refused]"}[name])
+
+		b = newBench(t)
+		b.state.ReaderDown = false
+		b.proves(lea, 0)
+		b.take(t.Context(), r)
+		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+		if b.relay {
+			t.Errorf("%s: the slot is empty, and the relay is on", name)
+		}
+	}
+}
+
+// Of a session with a mentor both cards end it; in a slot the mentor's is the last that was put in.
+func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
+	r := renewed(t, `cards: ["2A00B1C4D7"]`, other)
+	for card, r := range map[string]*roster.Roster{karim: r, jules: renewed(t, `cards: ["01000734E0"]`, other)} {
+		b := newBench(t)
+		b.tap(jules)
+		b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
+		b.take(t.Context(), r)
+		if b.tap(card); b.relay {
+			t.Errorf("%s ends nothing", card)
+		}
+	}
+	b := newBench(t)
+	b.state.ReaderDown = false
+	b.proves(jules, 0)
+	b.proves(karim, 0)
+	b.take(t.Context(), r)
+	out := func(card string) bool {
+		u, _ := rfid.ParseUID(card)
+		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
+		return !b.relay
+	}
+	if out(jules) {
+		t.Error("the learner's card, which had to leave, ended the session")
+	}
+	if !out(karim) {
+		t.Error("the mentor's card has left, and the relay is on")
+	}
+}
+
+// A card is remembered for its own session alone.
+func TestCardOfTheSessionBeforeEndsNothing(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	b.tap(lea)
+	b.tap(karim)
+	b.take(t.Context(), renewed(t, leasCard, other))
+	if b.tap(lea); !b.relay || b.state.Member != "m-be879f" {
+		t.Errorf("%v %s", b.relay, b.state.Member)
+	}
+	if b.tap(karim); b.hands != nil {
+		t.Error("a card's number is kept for nothing")
+	}
+}
+
+// Whoever the office removes or blocks uses the machine no more. Others are left alone.
+func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		old, with string
+		ends      bool
+	}{
+		"blocked":          {leasCard, leasCard + ", blocked: true", true},
+		"removed":          {`  - { id: m-020dc2, name: "Léa Martin", language: fr, email: lea@example.org, cards: ["62E3086CED"] }`, "", true},
+		"another, blocked": {`cards: ["4400C81D93"]`, `cards: ["4400C81D93"], blocked: true`, false},
+	} {
+		b := newBench(t)
+		b.tap(lea)
+		n := len(b.notes.said)
+		b.take(t.Context(), renewed(t, c.old, c.with))
+		if b.relay == c.ends {
+			t.Errorf("%s: relay %v, %s", name, b.relay, b.since(n))
+		}
+	}
+	b := newBench(t)
+	b.tap(jules)
+	b.tap(karim)
+	if b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7"], blocked: true`)); b.relay {
+		t.Error("a mentor who is blocked still answers")
+	}
+}
+
+// The loop was held up: the card was put in and pulled before its tap was looked at, and the reader says so once.
+func TestCardPulledBeforeItsTapWasLookedAtKeepsNoMachineOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.state.ReaderDown = false
+		u, _ := rfid.ParseUID(lea)
+		put := time.Now()
+		time.Sleep(stale - time.Second/2)
+		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, At: put}})
+		if !b.relay {
+			t.Fatal("the tap is young enough, and started nothing")
+		}
+		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: put.Add(1800 * time.Millisecond)}})
+		if b.relay {
+			t.Error("the slot is empty, nobody will say so again, and the relay is on")
+		}
+	})
+}
+
+// With a clock that nobody vouches for, practice grows and gets no newer, and what a day or a week allows is not forgotten.
+func TestPracticeByAClockThatNobodyVouchesFor(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	b.tap(lea)
+	was := b.practice["m-020dc2"]
+	trusted := false
+	b.Trusted = func() bool { return trusted }
+	b.now = time.Date(2099, 1, 1, 12, 0, 0, 0, time.UTC)
+	b.tap(karim)
+	b.tap(karim)
+	if p := b.practice["m-be879f"]; !p.Last.IsZero() || p.Logged != 3*time.Second {
+		t.Errorf("the first practice of all is dated %s, logged %v", p.Last, p.Logged)
+	}
+	got := Practised(was, time.Time{}, time.Hour)
+	if !got.Last.Equal(was.Last) || got.Logged != was.Logged+time.Hour || got.Day != was.Day+time.Hour || got.Week != was.Week+time.Hour {
+		t.Errorf("%+v after %+v", got, was)
+	}
+}
+
+// A start was refused because the disk was full. Once there is room the machine finds out by itself, and says so.
+func TestMachineFindsOutThatItsJournalTakesRecordsAgain(t *testing.T) {
+	b := newBench(t)
+	b.notes.full = true
+	b.wants(b.tap(lea), "relay off [fault]")
+	b.Panel.Settle()
+	b.now = b.now.Add(time.Minute)
+	b.keep()
+	if !b.state.Broken {
+		t.Error("the disk is still full")
+	}
+	b.notes.full = false
+	b.keep()
+	if !b.state.Broken {
+		t.Error("asked again at once")
+	}
+	b.now = b.now.Add(session.RetryEvery)
+	b.keep()
+	if b.state.Broken {
+		t.Error("there is room, and the machine does not know")
+	}
+}
+
+// The last daemon's session could not be closed: nothing starts before it is.
+func TestWhatTheJournalIsOwedComesBeforeAnyStart(t *testing.T) {
+	b := newBench(t)
+	end := session.Record{Kind: wire.SessionEnd, Session: "s-old", Member: "m-be879f", Body: wire.EndBody{Cause: wire.CausePowerLost, Seconds: 90}}
+	p := b.Parts
+	p.Owed = []session.Record{end}
+	b.Machine = New(p)
+	b.notes.full = true
+	b.wants(b.tap(lea), "relay off [fault]")
+	b.notes.full = false
+	b.wants(b.tap(lea), "session-end session-start RELAY ON [on]")
+	if got := b.practice["m-be879f"]; got.Logged != 90*time.Second {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Whoever asks for a tag, or to have one off, hears whether it came so.
+func TestOrdersOfTagsAreAnsweredAsTheyWentOut(t *testing.T) {
+	b := newBench(t)
+	for n := range session.TagsMax {
+		b.do(control.Request{Do: "tag", Reason: "one more", Tag: fmt.Sprintf("t-%c", 'A'+n)})
+	}
+	if rep := b.order(t.Context(), control.Request{Do: "tag", Reason: "too many", Tag: "t-last"}, ""); rep.OK || rep.Error == "" {
+		t.Errorf("%d tags hang: %+v", len(b.state.Tags), rep)
+	}
+	b.notes.full = true
+	if rep := b.order(t.Context(), control.Request{Do: "untag", Tag: "t-A"}, ""); rep.OK || rep.Error == "" {
+		t.Errorf("the disk is full: %+v", rep)
+	}
+	b.notes.full = false
+	if rep := b.order(t.Context(), control.Request{Do: "untag", Tag: "t-A"}, ""); !rep.OK {
+		t.Errorf("%+v", rep)
+	}
+}
