@@ -13,7 +13,8 @@
 //	                 alive       the answer to keep
 //	                 drop WHY    the guard opened the relay unasked: lease, e-stop, door, contactor, job-done, job-late
 //	                 e-stop L    the emergency stop is 1 open or 0 closed; door L likewise
-//	                 contactor L what the contactor says of itself differs from the order (1) or agrees with it again
+//	                 contactor L what the contactor says of itself differs from the order (1) or agrees with it (0):
+//	                             once the two were first compared, and when that changes
 //	                 busy L      the machine works (1) or does not
 //	                 fault …     the guard gives up, and why
 //
