@@ -468,6 +468,21 @@ func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 }
 
+// Nothing ever takes back that the contactor was not yet open, so it is no fault: the start has not been, and the member tries again.
+func TestContactorThatIsNotYetOpenIsNoFault(t *testing.T) {
+	b := newBench(t)
+	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrMoment)
+	b.wants(b.tap(lea), "session-start session-end [refused]")
+	if b.relay || b.state.Running() || len(b.state.Faults) > 0 {
+		t.Errorf("relay %v, %v, %v", b.relay, b.state.Phase, b.state.Faults)
+	}
+	if v := b.Panel.Current(); v.Line != panel.StillStopping().Line {
+		t.Errorf("the panel says %q", v.Line.EN)
+	}
+	b.notes.dead = nil
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+}
+
 func TestGuardsRefusalIsTheFaultItNames(t *testing.T) {
 	for _, r := range []relay.Refusal{relay.ErrEStop, relay.ErrDoor, relay.ErrContactor, relay.ErrRuns} {
 		b := newBench(t)

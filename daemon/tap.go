@@ -190,17 +190,27 @@ func (m *Machine) carry(ctx context.Context, effects []session.Effect) {
 				return
 			}
 			if err := m.switchTo(ctx, e); err != nil {
-				what := "guard-lost"
-				if r := relay.Refusal(""); errors.As(err, &r) { // pressed in this moment: the guard knows before we do
-					what = string(r)
-				}
-				m.step(ctx, session.Broke{What: what, Why: err.Error()})
+				m.unswitched(ctx, err)
 				return
 			}
 		case session.Tell:
 			m.tell(e)
 		}
 	}
+}
+
+// unswitched is a start whose relay did not close.
+func (m *Machine) unswitched(ctx context.Context, err error) {
+	if errors.Is(err, relay.ErrMoment) { // no fault: nothing would ever take it back
+		m.step(ctx, session.Stop{})
+		m.Panel.Flash(panel.StillStopping(), flash)
+		return
+	}
+	what := "guard-lost"
+	if r := relay.Refusal(""); errors.As(err, &r) { // pressed in this moment: the guard knows before we do
+		what = string(r)
+	}
+	m.step(ctx, session.Broke{What: what, Why: err.Error()})
 }
 
 func (m *Machine) switchTo(ctx context.Context, r session.Relay) error {

@@ -39,12 +39,12 @@ const (
 	ErrDoor      Refusal = "door"
 	ErrContactor Refusal = "contactor"
 	ErrRuns      Refusal = "runs"
-	errMoment    Refusal = "moment" // the contactor has just been told to open: Set asks again until it must have
+	ErrMoment    Refusal = "moment" // the contactor has just been told to open, or its mirror contact chatters: Set asked again until it must have settled
 )
 
 var refusals = map[Refusal]string{ErrEStop: "the emergency stop is open", ErrDoor: "the door is open",
 	ErrContactor: "the contactor does not say that it is open", ErrRuns: "the machine works although its relay is open",
-	errMoment: "the contactor is still opening"}
+	ErrMoment: "the contactor is still opening"}
 
 // Error implements error.
 func (r Refusal) Error() string { return refusals[r] }
@@ -247,7 +247,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	err := s.give(ctx, on, finish, cool)
-	for tries := follow / flutter; tries >= 0 && errors.Is(err, errMoment) && ctx.Err() == nil; tries-- {
+	for tries := follow / flutter; tries >= 0 && errors.Is(err, ErrMoment) && ctx.Err() == nil; tries-- {
 		time.Sleep(flutter) // a card that takes another's place in its slot comes before the contactor has opened
 		err = s.give(ctx, on, finish, cool)
 	}
