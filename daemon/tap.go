@@ -201,7 +201,11 @@ func (m *Machine) carry(ctx context.Context, effects []session.Effect) {
 
 // unswitched is a start whose relay did not close.
 func (m *Machine) unswitched(ctx context.Context, err error) {
-	if errors.Is(err, relay.ErrMoment) { // no fault: nothing would ever take it back
+	switch {
+	case ctx.Err() != nil: // the daemon is ending, and nothing is broken
+		m.step(context.WithoutCancel(ctx), session.Shutdown{})
+		return
+	case errors.Is(err, relay.ErrMoment): // no fault: nothing would ever take it back
 		m.step(ctx, session.Stop{})
 		m.Panel.Flash(panel.StillStopping(), flash)
 		return

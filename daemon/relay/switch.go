@@ -236,7 +236,8 @@ func (s *Switch) reason() string {
 
 // Set closes or opens the relay and returns once the guard has confirmed, within a second. finish is how long the machine's job may go on
 // if this daemon is lost, cool how long the extraction runs on after the relay; both at most MaxFinish. After an error the relay is open: the
-// guard refused (a Refusal), or it is gone, or it did not answer, was ended, and Lost follows. A ctx that ends before the answer ends the guard too.
+// guard refused (a Refusal), or it is gone, or it did not answer, was ended, and Lost follows. A ctx that ends before the answer ends the guard too,
+// and one that has ended closes nothing.
 func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	if s.in == nil {
 		return ErrNoGuard
@@ -256,6 +257,11 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 
 // give gives one order and waits for its answer.
 func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) error {
+	if err := ctx.Err(); on && err != nil { // the relay must not close for the moment until the guard is ended
+		s.fail(err.Error())
+		s.end(grace)
+		return fmt.Errorf("the guard was ended: %w", err)
+	}
 	o := s.next(on, finish, cool)
 	if err := s.say(o); err != nil {
 		s.end(grace)
