@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -305,6 +306,23 @@ func TestTags(t *testing.T) {
 				t.Errorf("ended by %q, %d tags recorded, %v kept of %v", w.cause(), w.count(wire.Tagged), w.kept, w.Tags)
 			}
 		})
+	}
+}
+
+func TestTagThatFindsNoRoomEndsTheSessionAllTheSame(t *testing.T) {
+	for name, first := range map[string][]Event{"a maintainer's": {tapOf(ines)}, "a user's": {tapOf(nour), Busy{true}}} {
+		w := newWorld().do(first...)
+		for n := range TagsMax + 3 {
+			w.do(AddTag{Tag: Tag{ID: fmt.Sprint("t", n)}})
+		}
+		if !w.relay || len(w.Tags) != TagsMax {
+			t.Fatalf("%s: %s with %d tags", name, w.State, len(w.Tags))
+		}
+		w.do(AddTag{Tag: Tag{ID: "smoke"}, Now: true}).at(t, TaggedOut, name)
+		w.ended(t, wire.CauseTag, 1)
+		if len(w.Tags) != TagsMax || w.count(wire.Tagged) != TagsMax || !reflect.DeepEqual(w.kept, w.Tags) {
+			t.Errorf("%s: %d hang, %d on record", name, len(w.Tags), w.count(wire.Tagged))
+		}
 	}
 }
 
