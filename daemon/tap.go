@@ -167,7 +167,7 @@ func (m *Machine) settings() session.Settings {
 		return s
 	}
 	if mach, ok := m.Roster.Policy.Machine(m.Machine); ok {
-		s.Cooldown, s.FinishJob = mach.Cooldown, mach.WhenIdle == policy.FinishJob
+		s.Cooldown, s.FinishJob, s.Vouch = mach.Cooldown, mach.WhenIdle == policy.FinishJob, len(mach.Vouch) > 0
 	}
 	return s
 }

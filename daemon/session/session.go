@@ -87,6 +87,7 @@ const (
 type Settings struct {
 	Cooldown  time.Duration
 	FinishJob bool          // a busy machine finishes its job
+	Vouch     bool          // the policy names what a mentor may say that a learner did well
 	HasBusy   bool          // there is an input that says whether the machine works
 	Ignore    time.Duration // how long after a start the busy input means nothing: the machine finds its home
 	Await     time.Duration // 0: DefaultAwait
