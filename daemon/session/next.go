@@ -117,14 +117,9 @@ func (t *step) away(m policy.MemberID) {
 	t.endOrFinish(c)
 }
 
-// stranger changes nothing, whatever runs: a card that nobody has is refused and written down.
+// stranger changes nothing, whatever runs: a card that nobody has is refused.
 func (t *step) stranger(e Stranger) {
-	switch {
-	case t.down:
-	case t.in.Now.Sub(t.State.stranger) < StrangersEvery:
-		t.tell(Tell{Say: Denied, Decision: e.Decision})
-	default:
-		t.State.stranger = t.in.Now
+	if !t.down {
 		t.deny("", e.Decision)
 	}
 }
@@ -178,13 +173,35 @@ func (t *step) await() time.Duration {
 	return DefaultAwait
 }
 
+// deny tells a member, or with no name a stranger, why not, each time; it is written down now and then.
 func (t *step) deny(m policy.MemberID, d policy.Decision) {
 	role := d.Role
 	if o, ok := d.Nearest(); ok && role == policy.NoRole {
 		role = o.Role
 	}
-	t.record(Record{Kind: wire.Refused, Member: m, Body: wire.RefusedBody{Reasons: t.reasons(d), Role: role}})
+	if t.refusedAnew(m) {
+		t.record(Record{Kind: wire.Refused, Member: m, Body: wire.RefusedBody{Reasons: t.reasons(d), Role: role}})
+	}
 	t.tell(Tell{Say: Denied, Member: m, Decision: d})
+}
+
+// refusedAnew reports whether a refusal of m is to be written down, and notes that it is: not one just after another of the same member,
+// nor one for whom there is no room.
+func (t *step) refusedAnew(m policy.MemberID) bool {
+	room := -1
+	for i, x := range t.refused {
+		switch fresh := t.in.Now.Sub(x.at) < RefusedEvery; {
+		case fresh && x.by == m:
+			return false
+		case !fresh:
+			room = i
+		}
+	}
+	if room < 0 {
+		return false
+	}
+	t.refused[room] = tapped{m, t.in.Now}
+	return true
 }
 
 // reasons are the decision's, with those of the session's own refusal where the decision did not know of them.

@@ -63,8 +63,10 @@ const (
 	// Flap is how soon after an accepted tap the same card counts as the same tap: a card that swings in its holder.
 	// It holds for each card by itself: of two cards that flap at once, neither undoes the other's tap.
 	Flap = 2 * time.Second
-	// StrangersEvery is how often a card that nobody has is written down: an emulator makes up ten a second.
-	StrangersEvery = 2 * time.Second
+	// RefusedEvery is how often the refusal of one member, or of a card that nobody has, is written down: an emulator makes up ten a second.
+	RefusedEvery = 2 * time.Second
+	// RefusedMax is how many of these are written down within that time: more is no queue of people.
+	RefusedMax = 4
 	// RetryEvery is how long a record that the journal did not take waits before it is offered again with nothing else.
 	RetryEvery = 5 * time.Second
 	// PendingMax bounds State.Pending. Past it the oldest fault records are let go, never an end or a tag.
@@ -128,7 +130,7 @@ type State struct {
 	Ran     Hours     // what the machine has run in all
 	counted time.Time // until when
 
-	stranger time.Time // when one was last written down
+	refused [RefusedMax]tapped // whose refusals were last written down, in no order; with no name a stranger's
 
 	Busy   bool
 	Worked time.Time  // when the busy input last said so

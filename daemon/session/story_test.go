@@ -365,6 +365,31 @@ func TestGuardThatDoesNotAnswerEndsTheSessionItWasAskedFor(t *testing.T) {
 	w.ended(t, wire.CauseFault, 1)
 }
 
+// An emulator knows five numbers that are refused, and makes up as many as it likes: it fills no journal, and is answered each time.
+func TestRefusalsAreSaidEachTimeAndWrittenDownNowAndThen(t *testing.T) {
+	for name, c := range map[string]struct{ members, most int }{"one member": {1, 6}, "as many as are kept": {RefusedMax, 6 * RefusedMax}, "more": {2*RefusedMax + 1, 6 * RefusedMax}} {
+		w := newWorld()
+		for n := range 100 { // ten seconds
+			e := tapOf(zoe)
+			e.Member = policy.MemberID(fmt.Sprint("m-", n%c.members))
+			w.now = w.now.Add(100 * time.Millisecond)
+			if w.atOnce(e); !w.told(Denied) {
+				t.Fatalf("%s: not answered: %s", name, words(w.effects))
+			}
+		}
+		if n := w.count(wire.Refused); n > c.most || n < 4 {
+			t.Errorf("%s: %d refusals on record, want at most %d", name, n, c.most)
+		}
+	}
+	w := newWorld().atOnce(tapOf(zoe)).atOnce(tapOf(bruno)).atOnce(stranger())
+	if w.count(wire.Refused) != 3 {
+		t.Errorf("one refusal hides another's: %d on record", w.count(wire.Refused))
+	}
+	if w.tap(zoe); w.count(wire.Refused) != 4 {
+		t.Error("refused for the second time, and not on record")
+	}
+}
+
 func TestReaderThatGoesLeavesTheSession(t *testing.T) {
 	w := newWorld().tap(nour).do(Reader{Why: "unplugged"}, Reader{}).at(t, On, "unplugged").do(Reader{Alive: true})
 	if w.count(wire.ReaderLost) != 1 || w.count(wire.ReaderBack) != 1 || w.ReaderDown {
