@@ -404,9 +404,3 @@ func (s *Switch) Close() error {
 	}
 	return nil
 }
-
-// Ended is closed when the guard has ended.
-func (s *Switch) Ended() <-chan struct{} { return s.ended }
-
-// Process is the guard's process id.
-func (s *Switch) Process() int { return s.pid }

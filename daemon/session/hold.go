@@ -40,7 +40,7 @@ func (t *step) tagAtIdle() {
 	case !t.Busy:
 		t.end(wire.CauseTag)
 	default:
-		until := t.in.Now.Add(t.finish())
+		until := t.in.Now.Add(FinishMax)
 		if !t.in.Settings.FinishJob && !t.limit.IsZero() && t.limit.Before(until) {
 			until = t.limit // a tag makes no session longer
 		}

@@ -153,7 +153,7 @@ func (t *step) answer(e Tap) {
 	case d.Verdict == policy.Await && t.mayStart(d.Role):
 		t.acted(e.Member)
 		t.card = e.Card
-		t.Phase, t.Member, t.Since, t.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(t.await())
+		t.Phase, t.Member, t.Since, t.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(AwaitFor)
 	default:
 		t.deny(e.Member, d)
 	}
@@ -164,13 +164,6 @@ func (t *step) answer(e Tap) {
 func (t *step) mayStart(r policy.Role) bool {
 	return !t.down && r != policy.NoRole && t.in.Session != "" &&
 		len(t.Faults) == 0 && (len(t.Tags) == 0 || r == policy.Maintainer)
-}
-
-func (t *step) await() time.Duration {
-	if t.in.Settings.Await > 0 {
-		return t.in.Settings.Await
-	}
-	return DefaultAwait
 }
 
 // deny tells a member, or with no name a stranger, why not, each time; it is written down now and then.
@@ -269,16 +262,9 @@ func (t *step) on() Relay {
 	maintains := t.Role == policy.Maintainer || slices.Contains(t.Others, policy.Maintainer)
 	r := Relay{On: true, Cool: t.in.Settings.Cooldown, FinishJob: t.in.Settings.FinishJob && !maintains}
 	if r.FinishJob {
-		r.Finish = t.finish()
+		r.Finish = FinishMax
 	}
 	return r
-}
-
-func (t *step) finish() time.Duration {
-	if t.in.Settings.Finish > 0 {
-		return t.in.Settings.Finish
-	}
-	return DefaultFinish
 }
 
 // tapWhileOn ends the session for those whose it is. Where the job under way is to be finished, that is the first tap;

@@ -75,10 +75,10 @@ const (
 	ChooseFor = time.Minute
 	// Coast is how long a machine may go on moving once its relay is open: a spindle, a fan, a laser's tube current.
 	Coast = 10 * time.Second
-	// DefaultAwait is how long a learner's tap waits for the supervisor's card.
-	DefaultAwait = time.Minute
-	// DefaultFinish bounds the job that goes on after its session: a day of printing.
-	DefaultFinish = 24 * time.Hour
+	// AwaitFor is how long a learner's tap waits for the supervisor's card.
+	AwaitFor = time.Minute
+	// FinishMax bounds the job that goes on after its session: a day of printing.
+	FinishMax = 24 * time.Hour
 	// TagsMax bounds State.Tags: a machine that hangs full of tags is out of service, and another would say nothing new.
 	TagsMax = 32
 	// VouchFor is how long after a session its mentor may vouch for it, and how long the choice stays open once their card is there.
@@ -92,8 +92,6 @@ type Settings struct {
 	Vouch     bool          // the policy names what a mentor may say that a learner did well
 	HasBusy   bool          // there is an input that says whether the machine works
 	Ignore    time.Duration // how long after a start the busy input means nothing: the machine finds its home
-	Await     time.Duration // 0: DefaultAwait
-	Finish    time.Duration // 0: DefaultFinish
 }
 
 // Tag is a lock that a person put on the machine.

@@ -158,7 +158,7 @@ func TestJobThatFinishes(t *testing.T) {
 	reach := func() *world { return newWorld().tap(nour).do(Busy{true}).wait(2 * time.Hour) }
 	w := reach().do(Busy{false}).at(t, Cooling, "the job is done")
 	w.ended(t, wire.CauseLimit, 1)
-	w = reach().wait(4*time.Hour).at(t, Cooling, "a job without end")
+	w = reach().wait(FinishMax).at(t, Cooling, "a job without end")
 	w.ended(t, wire.CauseLimit, 1)
 	w = reach().tap(karim).at(t, Finishing, "another card").tap(nour).at(t, Cooling, "the member's own card")
 	w.ended(t, wire.CauseTap, 1)
