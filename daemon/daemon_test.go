@@ -37,6 +37,7 @@ type notebook struct {
 	full  bool  // the disk is
 	dead  error // what the guard answers instead of carrying out
 	n     uint64
+	last  session.Record
 }
 
 func (n *notebook) Append(r session.Record, facts map[string][]byte) error {
@@ -44,6 +45,7 @@ func (n *notebook) Append(r session.Record, facts map[string][]byte) error {
 		return errors.New("the disk is full")
 	}
 	n.n++
+	n.last = r
 	n.said = append(n.said, string(r.Kind))
 	for k, v := range facts {
 		n.facts[k] = v
@@ -63,7 +65,10 @@ func (n *notebook) Keep(facts map[string][]byte) error {
 
 func (n *notebook) Len() uint64 { return n.n }
 
-func (n *notebook) Set(_ context.Context, r session.Relay) error {
+func (n *notebook) Set(ctx context.Context, r session.Relay) error {
+	if r.On && ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if n.dead != nil {
 		return n.dead
 	}
@@ -317,6 +322,22 @@ func TestSignedCommandsAreCarriedOutAndRecorded(t *testing.T) {
 	}
 }
 
+// SIGTERM and a card may come in one moment, and the card be taken first: the relay does not close, and no fault is put on record.
+func TestTapInTheMomentOfTheEndClosesNoRelay(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	card, _ := rfid.ParseUID(lea)
+	b.readerSays(ctx, rfid.Event{Alive: true, Tap: rfid.Tap{UID: card, At: time.Now()}})
+	if err := b.Run(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	b.wants(strings.Join(b.notes.said, " "), "session-start relay off session-end relay off")
+	if end, _ := b.notes.last.Body.(wire.EndBody); end.Cause != wire.CauseShutdown {
+		t.Errorf("ended by %q", end.Cause)
+	}
+}
+
 func TestRoleIsChosenOnlyFromWhatTheBadgesGive(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim) // user and mentor
@@ -466,6 +487,21 @@ func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 		t.Errorf("%v, %+v", b.state.Phase, b.state.Tags)
 	}
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
+}
+
+// Nothing ever takes back that the contactor was not yet open, so it is no fault: the start has not been, and the member tries again.
+func TestContactorThatIsNotYetOpenIsNoFault(t *testing.T) {
+	b := newBench(t)
+	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrMoment)
+	b.wants(b.tap(lea), "session-start session-end [refused]")
+	if b.relay || b.state.Running() || len(b.state.Faults) > 0 {
+		t.Errorf("relay %v, %v, %v", b.relay, b.state.Phase, b.state.Faults)
+	}
+	if v := b.Panel.Current(); v.Line != panel.StillStopping().Line {
+		t.Errorf("the panel says %q", v.Line.EN)
+	}
+	b.notes.dead = nil
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 }
 
 func TestGuardsRefusalIsTheFaultItNames(t *testing.T) {

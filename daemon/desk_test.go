@@ -346,6 +346,18 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 	}
 }
 
+// A mentor who is asked nothing taps to work.
+func TestMentorsCardMeansTheMachineWhereNothingCanBeVouchedFor(t *testing.T) {
+	b := newBench(t)
+	for i := range b.Roster.Policy.Machines {
+		b.Roster.Policy.Machines[i].Vouch = nil
+	}
+	b.tap(jules)
+	b.tap(karim)
+	b.tap(jules)
+	b.wants(b.tap(karim), "session-start RELAY ON [on]")
+}
+
 func TestMentorOfTodayIsNamedToWhoIsRefused(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)

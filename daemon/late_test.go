@@ -109,8 +109,8 @@ func TestStrengthOfACardDoesNotOutliveItsWait(t *testing.T) {
 	b := newBench(t)
 	b.state.ReaderDown = false
 	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
-	b.now = b.now.Add(session.DefaultAwait) // no tick yet
-	b.proves(jules, rfid.NumberOnly)        // a copy of Jules' number
+	b.now = b.now.Add(session.AwaitFor) // no tick yet
+	b.proves(jules, rfid.NumberOnly)    // a copy of Jules' number
 	if b.state.Phase != session.Awaiting || b.card != strength(rfid.NumberOnly) {
 		t.Errorf("the wait began with a number alone, and counts as %v", b.card)
 	}

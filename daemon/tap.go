@@ -188,7 +188,7 @@ func (m *Machine) settings() session.Settings {
 		return s
 	}
 	if mach, ok := m.Roster.Policy.Machine(m.Machine); ok {
-		s.Cooldown, s.FinishJob = mach.Cooldown, mach.WhenIdle == policy.FinishJob
+		s.Cooldown, s.FinishJob, s.Vouch = mach.Cooldown, mach.WhenIdle == policy.FinishJob, len(mach.Vouch) > 0
 	}
 	return s
 }
@@ -211,17 +211,31 @@ func (m *Machine) carry(ctx context.Context, effects []session.Effect) {
 				return
 			}
 			if err := m.switchTo(ctx, e); err != nil {
-				what := "guard-lost"
-				if r := relay.Refusal(""); errors.As(err, &r) { // pressed in this moment: the guard knows before we do
-					what = string(r)
-				}
-				m.step(ctx, session.Broke{What: what, Why: err.Error()})
+				m.unswitched(ctx, err)
 				return
 			}
 		case session.Tell:
 			m.tell(e)
 		}
 	}
+}
+
+// unswitched is a start whose relay did not close.
+func (m *Machine) unswitched(ctx context.Context, err error) {
+	switch {
+	case ctx.Err() != nil: // the daemon is ending, and nothing is broken
+		m.step(context.WithoutCancel(ctx), session.Shutdown{})
+		return
+	case errors.Is(err, relay.ErrMoment): // no fault: nothing would ever take it back
+		m.step(ctx, session.Stop{})
+		m.Panel.Flash(panel.StillStopping(), flash)
+		return
+	}
+	what := "guard-lost"
+	if r := relay.Refusal(""); errors.As(err, &r) { // pressed in this moment: the guard knows before we do
+		what = string(r)
+	}
+	m.step(ctx, session.Broke{What: what, Why: err.Error()})
 }
 
 func (m *Machine) switchTo(ctx context.Context, r session.Relay) error {

@@ -72,7 +72,7 @@ type StartBody struct {
 // EndBody is the body of a session-end record.
 type EndBody struct {
 	Cause   Cause `json:"cause"`
-	Seconds int64 `json:"seconds"` // relay-on time; 0 where it cannot be known
+	Seconds int64 `json:"seconds"` // how long it lasted, a maintenance with the power cut likewise; 0 where it cannot be known
 }
 
 // Cause says why a session ended; the list is closed.
@@ -83,7 +83,7 @@ const (
 	CauseSupervisor Cause = "supervisor"  // the supervisor ended it
 	CauseLimit      Cause = "limit"       // the limit was reached
 	CauseIdle       Cause = "idle"        // the machine stood idle too long
-	CauseStop       Cause = "stop"        // an operator or a command stopped it
+	CauseStop       Cause = "stop"        // an operator or a command stopped it, or its start came to nothing: on record too late, or the contactor not yet open
 	CauseTag        Cause = "tag"         // a tag ended it
 	CauseFault      Cause = "fault"       // the relay, its guard or the e-stop
 	CauseShutdown   Cause = "shutdown"    // the daemon was asked to end

@@ -213,9 +213,6 @@ func (j *Journal) release() error {
 // Len is the number of records, which is the last one's seq. It never waits.
 func (j *Journal) Len() uint64 { return j.length.Load() }
 
-// Boot is the boot id that records are written under.
-func (j *Journal) Boot() string { return j.o.Boot }
-
 // Origin is the journal's name in its checkpoints: portillon/<site>/<machine>.
 func (j *Journal) Origin() string { return j.origin }
 

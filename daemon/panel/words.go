@@ -332,6 +332,13 @@ func TooSlow() View {
 		Next: policy.Text{FR: "Présenter la carte à nouveau", EN: "Tap your card again"}}
 }
 
+// StillStopping says that a start came before the machine's contactor was known to be open.
+func StillStopping() View {
+	return View{Sign: SignRefused,
+		Line: policy.Text{FR: "La machine n’a pas fini de s’arrêter", EN: "The machine has not quite stopped yet"},
+		Next: policy.Text{FR: "Présenter la carte à nouveau, ou prévenir un mainteneur", EN: "Tap your card again, or tell a maintainer"}}
+}
+
 // NoPolicy says that the machine has no bundle to work from.
 func NoPolicy() View {
 	return View{Sign: SignFault,

@@ -9,11 +9,13 @@
 //	                 keep        the daemon lives: the lease runs for another Lease
 //	guard → daemon   guard V L   the first line: the version of these lines, and the relay's level, 0
 //	                 done ID L   the order ID was carried out: the relay is now 1 closed or 0 open
-//	                 deny ID WHY the order to close was refused: e-stop, door, contactor, runs
+//	                 deny ID WHY the order to close was refused: e-stop, door, contactor, runs,
+//	                             or moment: the contactor is not yet known to be open, and the daemon asks again
 //	                 alive       the answer to keep
 //	                 drop WHY    the guard opened the relay unasked: lease, e-stop, door, contactor, job-done, job-late
 //	                 e-stop L    the emergency stop is 1 open or 0 closed; door L likewise
-//	                 contactor L what the contactor says of itself differs from the order (1) or agrees with it again
+//	                 contactor L what the contactor says of itself differs from the order (1) or agrees with it (0):
+//	                             once the two were first compared, and when that changes
 //	                 busy L      the machine works (1) or does not
 //	                 fault …     the guard gives up, and why
 //

@@ -16,7 +16,7 @@ const (
 	EStop     Happening = "e-stop"     // at the start, and when it changes
 	Door      Happening = "door"       // likewise
 	Busy      Happening = "busy"       // likewise
-	Contactor Happening = "contactor"  // when it changes
+	Contactor Happening = "contactor"  // once it was first compared with the order, and when that changes
 	Dropped   Happening = "dropped"    // the guard opened the relay without being asked
 	Lost      Happening = "guard-lost" // the guard has ended, and the relay is open
 )

@@ -56,6 +56,7 @@ type guard struct {
 	closed   bool // the contactor's own word
 	checking bool // check runs
 	lies     bool // the contactor does not agree with the relay
+	compared bool // the daemon has been told whether it does
 
 	orphaned bool // such a job is under way
 	gone     bool // the daemon's pipe has ended
@@ -198,7 +199,7 @@ func (g *guard) close(o order) error {
 		err := g.open()
 		switch { // what holds the relay is said, so that it can be taken back
 		case why == "contactor" && g.checking && !g.lies:
-			why = string(errMoment)
+			why = string(ErrMoment)
 		case why == "contactor" && !g.lies:
 			g.lies, g.closed = true, true
 			g.say(word{say: "contactor", on: true})
@@ -299,11 +300,12 @@ func (g *guard) expect(d time.Duration) {
 	g.check.Reset(d)
 }
 
-// compare opens the relay when the contactor has not followed: it is welded, or its coil or its wire is broken.
+// compare opens the relay when the contactor has not followed: it is welded, or its coil or its wire is broken. The first comparison
+// speaks whatever it finds: the daemon may hold what a guard before this one said of the contactor.
 func (g *guard) compare() error {
 	g.checking, g.closed = false, bool(g.pins.Contactor.Read())
-	if lies := g.closed != g.on; lies != g.lies {
-		g.lies = lies
+	if lies := g.closed != g.on; lies != g.lies || !g.compared {
+		g.lies, g.compared = lies, true
 		g.say(word{say: "contactor", on: lies})
 	}
 	if g.lies {

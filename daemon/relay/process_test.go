@@ -67,7 +67,7 @@ func daemonChild(dir string) {
 			}
 		}
 	}
-	fmt.Println("on", s.Process())
+	fmt.Println("on", s.pid)
 	select {}
 }
 
@@ -268,7 +268,7 @@ func TestDeadDaemonLoopLetsTheLeaseEnd(t *testing.T) {
 func TestSwitchTellsThatItsGuardIsLost(t *testing.T) {
 	s, events, _ := started(t, yes)
 	s.Set(t.Context(), true, 0, 0)
-	syscall.Kill(s.Process(), syscall.SIGKILL)
+	syscall.Kill(s.pid, syscall.SIGKILL)
 	if e := next(t, events, Lost); !strings.Contains(e.Why, "killed") {
 		t.Errorf("why: %q", e.Why)
 	}
@@ -290,7 +290,7 @@ func TestGuardThatIsStoppedIsNoticedAndEnded(t *testing.T) {
 	if err := s.Set(t.Context(), true, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	syscall.Kill(s.Process(), syscall.SIGSTOP)
+	syscall.Kill(s.pid, syscall.SIGSTOP)
 	next(t, events, Lost)
 	if lit(dir) {
 		t.Error("the guard is lost, and the relay closed")
@@ -300,7 +300,7 @@ func TestGuardThatIsStoppedIsNoticedAndEnded(t *testing.T) {
 func TestOrderToAStoppedGuardOpensTheRelayWithinASecond(t *testing.T) {
 	s, _, dir := started(t, yes)
 	s.Set(t.Context(), true, 0, 0)
-	syscall.Kill(s.Process(), syscall.SIGSTOP)
+	syscall.Kill(s.pid, syscall.SIGSTOP)
 	go s.Set(t.Context(), false, 0, 0)
 	within(t, time.Second, "relay off", func() bool { return !lit(dir) })
 }
@@ -308,7 +308,7 @@ func TestOrderToAStoppedGuardOpensTheRelayWithinASecond(t *testing.T) {
 func TestTerminatedGuardOpensTheRelayAndEnds(t *testing.T) {
 	s, events, dir := started(t, yes)
 	s.Set(t.Context(), true, time.Hour, 0)
-	syscall.Kill(s.Process(), syscall.SIGTERM)
+	syscall.Kill(s.pid, syscall.SIGTERM)
 	within(t, time.Second, "relay off", func() bool { return !lit(dir) })
 	next(t, events, Lost)
 }
@@ -317,11 +317,11 @@ func TestGuardLeavesACtrlCToTheDaemon(t *testing.T) {
 	s, _, dir := started(t, yes)
 	s.Set(t.Context(), true, 0, 0)
 	for range 20 {
-		syscall.Kill(s.Process(), syscall.SIGINT)
-		syscall.Kill(s.Process(), syscall.SIGHUP)
+		syscall.Kill(s.pid, syscall.SIGINT)
+		syscall.Kill(s.pid, syscall.SIGHUP)
 	}
 	stays(t, 300*time.Millisecond, true, dir)
-	if pgid, err := syscall.Getpgid(s.Process()); err != nil || pgid == syscall.Getpgrp() {
+	if pgid, err := syscall.Getpgid(s.pid); err != nil || pgid == syscall.Getpgrp() {
 		t.Errorf("the terminal's signals reach the guard: its group is %d, %v", pgid, err)
 	}
 }
@@ -355,14 +355,14 @@ func TestGuardHasNoFilesOfTheDaemon(t *testing.T) {
 	ours := map[string]bool{target("self", file): true, target("self", r): true}
 	s, _, _ := started(t, yes)
 	other, _, _ := started(t, yes) // nor the pipe by which another guard learns of our end
-	for _, pid := range []int{s.Process(), other.Process()} {
+	for _, pid := range []int{s.pid, other.pid} {
 		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 		if err != nil {
 			t.Skipf("no /proc: %v", err)
 		}
 		for _, fd := range fds {
 			to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, fd.Name()))
-			if ours[to] || pid == other.Process() && fd.Name() != "0" && to == target("self", s.in.(*os.File)) {
+			if ours[to] || pid == other.pid && fd.Name() != "0" && to == target("self", s.in.(*os.File)) {
 				t.Errorf("the guard holds %s → %s", fd.Name(), to)
 			}
 		}

@@ -39,12 +39,12 @@ const (
 	ErrDoor      Refusal = "door"
 	ErrContactor Refusal = "contactor"
 	ErrRuns      Refusal = "runs"
-	errMoment    Refusal = "moment" // the contactor has just been told to open: Set asks again until it must have
+	ErrMoment    Refusal = "moment" // the contactor has just been told to open, or its mirror contact chatters: Set asked again until it must have settled
 )
 
 var refusals = map[Refusal]string{ErrEStop: "the emergency stop is open", ErrDoor: "the door is open",
 	ErrContactor: "the contactor does not say that it is open", ErrRuns: "the machine works although its relay is open",
-	errMoment: "the contactor is still opening"}
+	ErrMoment: "the contactor is still opening"}
 
 // Error implements error.
 func (r Refusal) Error() string { return refusals[r] }
@@ -236,7 +236,8 @@ func (s *Switch) reason() string {
 
 // Set closes or opens the relay and returns once the guard has confirmed, within a second. finish is how long the machine's job may go on
 // if this daemon is lost, cool how long the extraction runs on after the relay; both at most MaxFinish. After an error the relay is open: the
-// guard refused (a Refusal), or it is gone, or it did not answer, was ended, and Lost follows. A ctx that ends before the answer ends the guard too.
+// guard refused (a Refusal), or it is gone, or it did not answer, was ended, and Lost follows. A ctx that ends before the answer ends the guard too,
+// and one that has ended closes nothing.
 func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	if s.in == nil {
 		return ErrNoGuard
@@ -247,7 +248,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	err := s.give(ctx, on, finish, cool)
-	for tries := follow / flutter; tries >= 0 && errors.Is(err, errMoment) && ctx.Err() == nil; tries-- {
+	for tries := follow / flutter; tries >= 0 && errors.Is(err, ErrMoment) && ctx.Err() == nil; tries-- {
 		time.Sleep(flutter) // a card that takes another's place in its slot comes before the contactor has opened
 		err = s.give(ctx, on, finish, cool)
 	}
@@ -256,6 +257,11 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 
 // give gives one order and waits for its answer.
 func (s *Switch) give(ctx context.Context, on bool, finish, cool time.Duration) error {
+	if err := ctx.Err(); on && err != nil { // the relay must not close for the moment until the guard is ended
+		s.fail(err.Error())
+		s.end(grace)
+		return fmt.Errorf("the guard was ended: %w", err)
+	}
 	o := s.next(on, finish, cool)
 	if err := s.say(o); err != nil {
 		s.end(grace)
@@ -398,9 +404,3 @@ func (s *Switch) Close() error {
 	}
 	return nil
 }
-
-// Ended is closed when the guard has ended.
-func (s *Switch) Ended() <-chan struct{} { return s.ended }
-
-// Process is the guard's process id.
-func (s *Switch) Process() int { return s.pid }

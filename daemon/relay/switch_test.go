@@ -345,6 +345,27 @@ func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
 	})
 }
 
+// A card and the end of the daemon may come in one moment: the relay must not close for it, and is open afterwards as after any error.
+func TestOrderToCloseAfterTheContextIsNotGiven(t *testing.T) {
+	var given atomic.Int64
+	counts := func(o order) string {
+		if o.do == "on" {
+			given.Add(1)
+		}
+		return honest(o)
+	}
+	held(t, yes, counts, func(t *testing.T, s *Switch, g *fake, events chan Event) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Set(ctx, true, 0, 0); !errors.Is(err, context.Canceled) || given.Load() > 0 {
+			t.Errorf("%v, and the relay was told to close %d times", err, given.Load())
+		}
+		if got := why(events); got != "context canceled" || g.killed.Load() {
+			t.Errorf("lost with %q, killed %v", got, g.killed.Load())
+		}
+	})
+}
+
 func TestCloseOpensTheRelayBeforeTheGuardMayThinkItLost(t *testing.T) {
 	var last atomic.Value
 	held(t, yes, func(o order) string { last.Store(o.do); return honest(o) }, func(t *testing.T, s *Switch, g *fake, _ chan Event) {

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +89,20 @@ func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 				t.Error("the relay is closed")
 			}
 		})
+	})
+}
+
+// A guard may die while its contactor lies, and the contactor be mended before the next one begins: only that one can take the fault back.
+func TestFirstComparisonOfAGuardAlwaysSpeaks(t *testing.T) {
+	c := &contactor{}
+	coiled(t, c, func(r *rig) {
+		r.wait(flutter).hears("contactor 0").wait(time.Minute)
+		if n := strings.Count(strings.Join(r.said, "\n"), "contactor"); n != 1 {
+			t.Errorf("said %q", r.said)
+		}
+	})
+	t.Run("an order comes first", func(t *testing.T) {
+		coiled(t, &contactor{}, func(r *rig) { r.say("on 1 0 0\n").live(2 * time.Second).hears("contactor 0") })
 	})
 }
 

@@ -44,12 +44,6 @@ type Person struct {
 	Language policy.Language
 }
 
-// FirstName is what the panel calls a person.
-func (p Person) FirstName() string {
-	first, _, _ := strings.Cut(strings.TrimSpace(p.Name), " ")
-	return first
-}
-
 // Options are what a machine brings to a bundle.
 type Options struct {
 	CardKey []byte // the site's key for card numbers

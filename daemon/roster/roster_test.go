@@ -114,7 +114,7 @@ func TestCardsBecomeMembersWithTheBadgesTheyWereIssued(t *testing.T) {
 		}
 	}
 	p := lookup(t, r, lea)
-	if p.FirstName() != "Léa" || p.Language != policy.French || p.Member.ID == "" || strings.Contains(string(p.Member.ID), "lea") {
+	if p.Name != "Léa Martin" || p.Language != policy.French || p.Member.ID == "" || strings.Contains(string(p.Member.ID), "lea") {
 		t.Errorf("%+v", p)
 	}
 	if end := lookup(t, r, malik).Member.Holdings[0].Until; !end.Before(monday) {

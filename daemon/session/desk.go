@@ -104,9 +104,9 @@ func (t *step) handOver(e Tap) {
 	t.tell(Tell{Say: Welcome, Member: t.Member})
 }
 
-// praise has the mentor of the session under way asked what the learner did well.
+// praise has the mentor of the session under way asked what the learner did well, where the policy names what that may be.
 func (t *step) praise(open bool) {
-	if t.Supervisor == "" || t.Praise.Session == t.Session {
+	if !t.in.Settings.Vouch || t.Supervisor == "" || t.Praise.Session == t.Session {
 		return
 	}
 	t.Praise = Praise{Session: t.Session, Learner: t.Member, Mentor: t.Supervisor, Until: t.in.Now.Add(VouchFor), Open: open}
@@ -116,7 +116,7 @@ func (t *step) praise(open bool) {
 // minute at the panel has passed, and is no tap at the machine: only who is being asked, and taps all the same, means that.
 func (t *step) praised(e Tap) bool {
 	p := t.Praise
-	if p.Mentor != e.Member || p.Mentor == "" || !t.in.Now.Before(p.Until) || slices.Contains(e.Decision.Codes(), policy.CardBlocked) {
+	if !t.in.Settings.Vouch || p.Mentor != e.Member || p.Mentor == "" || !t.in.Now.Before(p.Until) || slices.Contains(e.Decision.Codes(), policy.CardBlocked) {
 		return false
 	}
 	if p.Open && e.Asked {

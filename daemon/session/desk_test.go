@@ -246,6 +246,27 @@ func TestMentorIsAskedForTheirCardWhereTheLearnerEndedIt(t *testing.T) {
 	}
 }
 
+// Where a mentor has nothing to say of a learner, their card means the machine at once.
+func TestMentorIsNotAskedWhereThePolicyHasNothingToVouchFor(t *testing.T) {
+	for name, last := range map[string]policy.MemberID{"the learner ended it": lea, "the mentor ended it": karim} {
+		w := newWorld()
+		w.settings.Cooldown, w.settings.Vouch = 0, false
+		if w.tap(lea).tap(karim).tap(last); w.Praise != (Praise{}) {
+			t.Errorf("%s: %+v", name, w.Praise)
+		}
+		if w.tap(karim); !w.relay {
+			t.Errorf("%s: the mentor's card does not start the machine: %s", name, words(w.effects))
+		}
+	}
+	w := newWorld()
+	w.settings.Cooldown = 0
+	w.tap(lea).tap(karim).tap(lea)
+	w.settings.Vouch = false
+	if w.tap(karim); !w.relay {
+		t.Error("a new policy asks nothing, and the card is taken for an answer")
+	}
+}
+
 func TestTagsComeOffForAWhileAfterTheMachineWasGivenBack(t *testing.T) {
 	w := newWorld().do(AddTag{Tag: Tag{ID: "t1"}}, AddTag{Tag: Tag{ID: "t2"}}).tap(ines).tap(ines)
 	if w.do(RemoveTag{ID: "t1", By: nour}); len(w.Tags) != 2 {

@@ -10,7 +10,7 @@ import (
 // endOrFinish ends the session, after the job under way where the policy says so.
 func (t *step) endOrFinish(c wire.Cause) {
 	if t.in.Settings.FinishJob && t.working() && t.Phase != Maintenance {
-		t.finishing(c, t.in.Now.Add(t.finish()))
+		t.finishing(c, t.in.Now.Add(FinishMax))
 		return
 	}
 	t.end(c)

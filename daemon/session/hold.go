@@ -9,12 +9,13 @@ import (
 
 // What holds a machine: tags, faults, and a reader that does not answer.
 
+// addTag hangs a tag where it does not hang yet and there is room. What it does to the session under way, it does in any case.
 func (t *step) addTag(e AddTag) {
-	hangs := slices.ContainsFunc(t.Tags, func(x Tag) bool { return x.ID == e.Tag.ID })
-	if e.Tag.ID == "" || !hangs && len(t.Tags) >= TagsMax {
+	if e.Tag.ID == "" {
 		return
 	}
-	if !hangs {
+	hang := len(t.Tags) < TagsMax && !slices.ContainsFunc(t.Tags, func(x Tag) bool { return x.ID == e.Tag.ID })
+	if hang {
 		if e.Tag.Since.IsZero() {
 			e.Tag.Since = t.in.Now
 		}
@@ -27,7 +28,7 @@ func (t *step) addTag(e AddTag) {
 		t.tagAtIdle()
 	}
 	t.resettle()
-	if !hangs {
+	if hang {
 		t.record(Record{Kind: wire.Tagged, Member: e.Tag.By, Body: wire.TagBody{Tag: e.Tag.ID, Reason: e.Tag.Reason, Now: e.Now, Role: roleWord(e.Tag.Role)}})
 	}
 }
@@ -39,7 +40,7 @@ func (t *step) tagAtIdle() {
 	case !t.Busy:
 		t.end(wire.CauseTag)
 	default:
-		until := t.in.Now.Add(t.finish())
+		until := t.in.Now.Add(FinishMax)
 		if !t.in.Settings.FinishJob && !t.limit.IsZero() && t.limit.Before(until) {
 			until = t.limit // a tag makes no session longer
 		}

@@ -117,14 +117,9 @@ func (t *step) away(m policy.MemberID) {
 	t.endOrFinish(c)
 }
 
-// stranger changes nothing, whatever runs: a card that nobody has is refused and written down.
+// stranger changes nothing, whatever runs: a card that nobody has is refused.
 func (t *step) stranger(e Stranger) {
-	switch {
-	case t.down:
-	case t.in.Now.Sub(t.State.stranger) < StrangersEvery:
-		t.tell(Tell{Say: Denied, Decision: e.Decision})
-	default:
-		t.State.stranger = t.in.Now
+	if !t.down {
 		t.deny("", e.Decision)
 	}
 }
@@ -158,7 +153,7 @@ func (t *step) answer(e Tap) {
 	case d.Verdict == policy.Await && t.mayStart(d.Role):
 		t.acted(e.Member)
 		t.card = e.Card
-		t.Phase, t.Member, t.Since, t.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(t.await())
+		t.Phase, t.Member, t.Since, t.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(AwaitFor)
 	default:
 		t.deny(e.Member, d)
 	}
@@ -171,20 +166,35 @@ func (t *step) mayStart(r policy.Role) bool {
 		len(t.Faults) == 0 && (len(t.Tags) == 0 || r == policy.Maintainer)
 }
 
-func (t *step) await() time.Duration {
-	if t.in.Settings.Await > 0 {
-		return t.in.Settings.Await
-	}
-	return DefaultAwait
-}
-
+// deny tells a member, or with no name a stranger, why not, each time; it is written down now and then.
 func (t *step) deny(m policy.MemberID, d policy.Decision) {
 	role := d.Role
 	if o, ok := d.Nearest(); ok && role == policy.NoRole {
 		role = o.Role
 	}
-	t.record(Record{Kind: wire.Refused, Member: m, Body: wire.RefusedBody{Reasons: t.reasons(d), Role: role}})
+	if t.refusedAnew(m) {
+		t.record(Record{Kind: wire.Refused, Member: m, Body: wire.RefusedBody{Reasons: t.reasons(d), Role: role}})
+	}
 	t.tell(Tell{Say: Denied, Member: m, Decision: d})
+}
+
+// refusedAnew reports whether a refusal of m is to be written down, and notes that it is: not one just after another of the same member,
+// nor one for whom there is no room.
+func (t *step) refusedAnew(m policy.MemberID) bool {
+	room := -1
+	for i, x := range t.refused {
+		switch fresh := t.in.Now.Sub(x.at) < RefusedEvery; {
+		case fresh && x.by == m:
+			return false
+		case !fresh:
+			room = i
+		}
+	}
+	if room < 0 {
+		return false
+	}
+	t.refused[room] = tapped{m, t.in.Now}
+	return true
 }
 
 // reasons are the decision's, with those of the session's own refusal where the decision did not know of them.
@@ -252,16 +262,9 @@ func (t *step) on() Relay {
 	maintains := t.Role == policy.Maintainer || slices.Contains(t.Others, policy.Maintainer)
 	r := Relay{On: true, Cool: t.in.Settings.Cooldown, FinishJob: t.in.Settings.FinishJob && !maintains}
 	if r.FinishJob {
-		r.Finish = t.finish()
+		r.Finish = FinishMax
 	}
 	return r
-}
-
-func (t *step) finish() time.Duration {
-	if t.in.Settings.Finish > 0 {
-		return t.in.Settings.Finish
-	}
-	return DefaultFinish
 }
 
 // tapWhileOn ends the session for those whose it is. Where the job under way is to be finished, that is the first tap;

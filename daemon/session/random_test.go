@@ -19,7 +19,7 @@ import (
 // spans are the pauses between events: within a flap, around each limit of newWorld's settings, and long.
 func spans() []time.Duration {
 	return []time.Duration{0, 100 * time.Millisecond, time.Second, Flap, 5 * time.Second, 30 * time.Second, time.Minute, 3 * time.Minute,
-		8 * time.Minute, 10 * time.Minute, 59 * time.Minute, 118 * time.Minute, 2 * time.Hour, 4 * time.Hour, 26 * time.Hour, 0}
+		8 * time.Minute, 10 * time.Minute, 59 * time.Minute, 118 * time.Minute, 2 * time.Hour, FinishMax, 26 * time.Hour, 0}
 }
 
 // acts are what can happen. Taps come often, the end of the daemon seldom.

@@ -63,8 +63,10 @@ const (
 	// Flap is how soon after an accepted tap the same card counts as the same tap: a card that swings in its holder.
 	// It holds for each card by itself: of two cards that flap at once, neither undoes the other's tap.
 	Flap = 2 * time.Second
-	// StrangersEvery is how often a card that nobody has is written down: an emulator makes up ten a second.
-	StrangersEvery = 2 * time.Second
+	// RefusedEvery is how often the refusal of one member, or of a card that nobody has, is written down: an emulator makes up ten a second.
+	RefusedEvery = 2 * time.Second
+	// RefusedMax is how many of these are written down within that time: more is no queue of people.
+	RefusedMax = 4
 	// RetryEvery is how long a record that the journal did not take waits before it is offered again with nothing else.
 	RetryEvery = 5 * time.Second
 	// PendingMax bounds State.Pending. Past it the oldest fault records are let go, never an end or a tag.
@@ -73,10 +75,10 @@ const (
 	ChooseFor = time.Minute
 	// Coast is how long a machine may go on moving once its relay is open: a spindle, a fan, a laser's tube current.
 	Coast = 10 * time.Second
-	// DefaultAwait is how long a learner's tap waits for the supervisor's card.
-	DefaultAwait = time.Minute
-	// DefaultFinish bounds the job that goes on after its session: a day of printing.
-	DefaultFinish = 24 * time.Hour
+	// AwaitFor is how long a learner's tap waits for the supervisor's card.
+	AwaitFor = time.Minute
+	// FinishMax bounds the job that goes on after its session: a day of printing.
+	FinishMax = 24 * time.Hour
 	// TagsMax bounds State.Tags: a machine that hangs full of tags is out of service, and another would say nothing new.
 	TagsMax = 32
 	// VouchFor is how long after a session its mentor may vouch for it, and how long the choice stays open once their card is there.
@@ -87,10 +89,9 @@ const (
 type Settings struct {
 	Cooldown  time.Duration
 	FinishJob bool          // a busy machine finishes its job
+	Vouch     bool          // the policy names what a mentor may say that a learner did well
 	HasBusy   bool          // there is an input that says whether the machine works
 	Ignore    time.Duration // how long after a start the busy input means nothing: the machine finds its home
-	Await     time.Duration // 0: DefaultAwait
-	Finish    time.Duration // 0: DefaultFinish
 }
 
 // Tag is a lock that a person put on the machine.
@@ -127,7 +128,7 @@ type State struct {
 	Ran     Hours     // what the machine has run in all
 	counted time.Time // until when
 
-	stranger time.Time // when one was last written down
+	refused [RefusedMax]tapped // whose refusals were last written down, in no order; with no name a stranger's
 
 	Busy   bool
 	Worked time.Time  // when the busy input last said so

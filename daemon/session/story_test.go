@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -157,7 +158,7 @@ func TestJobThatFinishes(t *testing.T) {
 	reach := func() *world { return newWorld().tap(nour).do(Busy{true}).wait(2 * time.Hour) }
 	w := reach().do(Busy{false}).at(t, Cooling, "the job is done")
 	w.ended(t, wire.CauseLimit, 1)
-	w = reach().wait(4*time.Hour).at(t, Cooling, "a job without end")
+	w = reach().wait(FinishMax).at(t, Cooling, "a job without end")
 	w.ended(t, wire.CauseLimit, 1)
 	w = reach().tap(karim).at(t, Finishing, "another card").tap(nour).at(t, Cooling, "the member's own card")
 	w.ended(t, wire.CauseTap, 1)
@@ -308,6 +309,23 @@ func TestTags(t *testing.T) {
 	}
 }
 
+func TestTagThatFindsNoRoomEndsTheSessionAllTheSame(t *testing.T) {
+	for name, first := range map[string][]Event{"a maintainer's": {tapOf(ines)}, "a user's": {tapOf(nour), Busy{true}}} {
+		w := newWorld().do(first...)
+		for n := range TagsMax + 3 {
+			w.do(AddTag{Tag: Tag{ID: fmt.Sprint("t", n)}})
+		}
+		if !w.relay || len(w.Tags) != TagsMax {
+			t.Fatalf("%s: %s with %d tags", name, w.State, len(w.Tags))
+		}
+		w.do(AddTag{Tag: Tag{ID: "smoke"}, Now: true}).at(t, TaggedOut, name)
+		w.ended(t, wire.CauseTag, 1)
+		if len(w.Tags) != TagsMax || w.count(wire.Tagged) != TagsMax || !reflect.DeepEqual(w.kept, w.Tags) {
+			t.Errorf("%s: %d hang, %d on record", name, len(w.Tags), w.count(wire.Tagged))
+		}
+	}
+}
+
 func TestTagMakesNoSessionLonger(t *testing.T) {
 	w := newWorld()
 	w.settings.FinishJob = false
@@ -345,6 +363,31 @@ func TestGuardThatDoesNotAnswerEndsTheSessionItWasAskedFor(t *testing.T) {
 	w.guardless = true
 	w.tap(nour).at(t, Fault, "no guard")
 	w.ended(t, wire.CauseFault, 1)
+}
+
+// An emulator knows five numbers that are refused, and makes up as many as it likes: it fills no journal, and is answered each time.
+func TestRefusalsAreSaidEachTimeAndWrittenDownNowAndThen(t *testing.T) {
+	for name, c := range map[string]struct{ members, most int }{"one member": {1, 6}, "as many as are kept": {RefusedMax, 6 * RefusedMax}, "more": {2*RefusedMax + 1, 6 * RefusedMax}} {
+		w := newWorld()
+		for n := range 100 { // ten seconds
+			e := tapOf(zoe)
+			e.Member = policy.MemberID(fmt.Sprint("m-", n%c.members))
+			w.now = w.now.Add(100 * time.Millisecond)
+			if w.atOnce(e); !w.told(Denied) {
+				t.Fatalf("%s: not answered: %s", name, words(w.effects))
+			}
+		}
+		if n := w.count(wire.Refused); n > c.most || n < 4 {
+			t.Errorf("%s: %d refusals on record, want at most %d", name, n, c.most)
+		}
+	}
+	w := newWorld().atOnce(tapOf(zoe)).atOnce(tapOf(bruno)).atOnce(stranger())
+	if w.count(wire.Refused) != 3 {
+		t.Errorf("one refusal hides another's: %d on record", w.count(wire.Refused))
+	}
+	if w.tap(zoe); w.count(wire.Refused) != 4 {
+		t.Error("refused for the second time, and not on record")
+	}
 }
 
 func TestReaderThatGoesLeavesTheSession(t *testing.T) {

@@ -54,7 +54,7 @@ func happenings() []struct {
 		{"tick", Tick{}, Flap},
 		{"tick in 61 s", Tick{}, 61 * time.Second},
 		{"tick in 9 min", Tick{}, 9 * time.Minute},
-		{"tick in 5 h", Tick{}, 5 * time.Hour},
+		{"tick in 25 h", Tick{}, 25 * time.Hour},
 		{"shutdown", Shutdown{}, Flap},
 	}
 }

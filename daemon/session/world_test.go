@@ -90,7 +90,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{now: noon(), settings: Settings{Cooldown: 3 * time.Minute, HasBusy: true, FinishJob: true, Finish: 4 * time.Hour},
+	return &world{now: noon(), settings: Settings{Cooldown: 3 * time.Minute, HasBusy: true, FinishJob: true, Vouch: true},
 		full: func() bool { return false }}
 }
 

@@ -122,7 +122,7 @@ func (c Config) withDefaults() Config {
 // Synchronised reports whether the kernel says that something vouches for the clock.
 func Synchronised() bool { return synchronised() }
 
-// lease constants of this daemon's life.
+// The daemon's own times.
 const (
 	tick    = 500 * time.Millisecond // the session's sense of time
 	goodbye = 5 * time.Second        // shutdown's deadline after the relay is off
