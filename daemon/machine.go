@@ -46,7 +46,6 @@ type Signal struct {
 type Parts struct {
 	Site    policy.SiteID
 	Machine policy.MachineID
-	Version string
 	Now     func() time.Time
 	Trusted func() bool // the clock can be believed
 	NewID   func() string

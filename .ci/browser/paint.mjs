@@ -50,9 +50,9 @@ try {
     painted = () => {};
     await answer;
   }
-  for (let n = 0; n < Number(taps); n++) { // Zoé and Malik: two refusals, each on record: a member's is once in two seconds
-    await page.waitForTimeout(1000);
-    await one(['4400C81D93', '1700E45B22'][n % 2], took.refused);
+  for (let n = 0; n < Number(taps); n++) { // Zoé, Malik, Camille, nobody: refusals, each on record: one of each in two seconds, four of all
+    await page.waitForTimeout(500);
+    await one(['4400C81D93', '1700E45B22', '5E00920F6B', 'DEADBEEF'][n % 4], took.refused);
   }
   for (let n = 0; n < 20; n++) { // Léa comes and goes: a record, the guard's word, a record
     await page.waitForTimeout(2100);

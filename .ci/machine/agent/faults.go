@@ -307,9 +307,14 @@ func clockSet(m *machine) (string, error) {
 	return fmt.Sprintf("a session of %.1f s is recorded with %v", length.Seconds(), recorded), nil
 }
 
-// clockUntrusted looks at a rule with hours before anything vouches for the clock.
+// clockUntrusted looks at a rule with hours before anything vouches for the clock, when something does, once its time server is gone, and
+// once somebody has set the clock then.
 func clockUntrusted(m *machine) (string, error) {
-	if err := first(m.fresh, func() error { return vouch(false) }); err != nil {
+	err := first(m.fresh, func() error { return systemctl("stop", service) }, func() error { return vouch(false) }, func() error { return systemctl("start", service) },
+		func() error {
+			return within(60*time.Second, "the daemon and its reader", func() bool { s, err := status(); return err == nil && s.Reader })
+		})
+	if err != nil {
 		return "", err
 	}
 	at := uptime()
@@ -321,14 +326,33 @@ func clockUntrusted(m *machine) (string, error) {
 		return "", fmt.Errorf("a grant without hours: %w", err)
 	}
 	ask(control.Request{Do: "stop"})
-	if err := vouch(true); err != nil {
+	opens := func(when string) error {
+		again, err := ask(control.Request{Do: "tap", Card: tom})
+		ask(control.Request{Do: "stop"})
+		if err != nil || !again.OK {
+			return fmt.Errorf("%s: %+v, %w", when, again, err)
+		}
+		return nil
+	}
+	if err := first(func() error { return vouch(true) }, func() error { return opens("with a clock") },
+		func() error { return vouch(false) }, func() error { return opens("its time server gone") }); err != nil {
 		return "", err
 	}
-	if again, err := ask(control.Request{Do: "tap", Card: tom}); err != nil || !again.OK {
-		return "", fmt.Errorf("with a clock: %+v, %w", again, err)
+	set := func(by time.Duration) error {
+		now := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
+		return unix.ClockSettime(unix.CLOCK_REALTIME, &now)
 	}
-	ask(control.Request{Do: "stop"})
-	return fmt.Sprintf("refused with %q, and allowed once it is", rep.EN), nil
+	if err := set(time.Hour); err != nil {
+		return "", err
+	}
+	after, err := ask(control.Request{Do: "tap", Card: tom})
+	if err != nil || after.OK {
+		return "", fmt.Errorf("set by hand: %+v, %w", after, err)
+	}
+	if err := first(func() error { return set(-time.Hour) }, func() error { return vouch(true) }); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("refused with %q, allowed once it is and when its time server is gone, refused when it was set since", rep.EN), nil
 }
 
 // brokerGone ends a real broker and starts it again: taps work meanwhile, and their records arrive after.
