@@ -41,6 +41,7 @@ type Daemon struct {
 	hand    *hand
 	keeper  *keeper
 	machine *daemon.Machine
+	loop    atomic.Pointer[daemon.Machine] // the same once it runs: until then nothing closes the relay, and a slow disk makes nobody dead
 	uplink  *uplink.Uplink
 	panel   *panel.Panel
 	web     net.Listener
@@ -97,8 +98,8 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if first != nil {
 		zone = first.Policy.Zone
 	}
-	signals, loop := make(chan daemon.Signal, 16), atomic.Pointer[daemon.Machine]{}
-	d.hand = &hand{command: d.guard, signals: signals, log: d.log, alive: func() bool { m := loop.Load(); return m == nil || m.Alive() }}
+	signals := make(chan daemon.Signal, 16)
+	d.hand = &hand{command: d.guard, signals: signals, log: d.log, alive: func() bool { m := d.loop.Load(); return m == nil || m.Alive() }}
 	if err := d.hand.start(ctx); err != nil { // before the last session's end is recorded: a guard that lets its job finish holds the pin, and it is on
 		return err
 	}
@@ -119,7 +120,6 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		p.Uplink, p.Acked = d.uplink, d.uplink.Acked
 	}
 	d.machine = daemon.New(p)
-	loop.Store(d.machine)
 	return d.began(first, refused)
 }
 
@@ -309,6 +309,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	lean()
 	fmt.Printf("ready panel=http://%s/\n", d.web.Addr())
 	go tellSystemd(ctx, d.machine.Alive)
+	d.loop.Store(d.machine)
 	err := d.machine.Run(ctx, tick) // returns with the relay off and the end recorded
 	cancel()
 	done := make(chan struct{})
