@@ -212,8 +212,11 @@ func TestEveryMomentHasASlotLikeIt(t *testing.T) {
 // Without the law that it relies on, by trying every set of badges: the same answer on random policies.
 func TestBreachesAreFoundWhereAnySetOfBadgesBreaches(t *testing.T) {
 	g := gen{rand.New(rand.NewPCG(3, 4))}
-	breached := 0
-	for range 300 {
+	breached, tries := 0, 300
+	if testing.Short() {
+		tries = 30
+	}
+	for range tries {
 		model := g.model()
 		v := Invariant{Roles: []Role{Role(1 + g.IntN(5))}, Without: []BadgeID{ids[g.IntN(len(ids))]}, Alone: g.IntN(2) == 0}
 		model.Never = []Invariant{v}
@@ -227,8 +230,8 @@ func TestBreachesAreFoundWhereAnySetOfBadgesBreaches(t *testing.T) {
 			breached++
 		}
 	}
-	if breached < 50 || breached > 250 {
-		t.Errorf("%d of 300 breach: the test proves little", breached)
+	if breached < tries/6 || breached > tries*5/6 {
+		t.Errorf("%d of %d breach: the test proves little", breached, tries)
 	}
 }
 
