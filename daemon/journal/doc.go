@@ -7,12 +7,12 @@
 // disk that was full and no longer is takes the next record under the same number.
 //
 // It is a SQLite file (write-ahead log, synchronous=FULL) on one connection. Open is quick at any length: it reads
-// the head and the tail. Verify reads everything. A file that is torn, that another program made, that belongs to
+// the head and the tail, and where no clock there was trusted, some thousand records more. Verify reads everything. A file that is torn, that another program made, that belongs to
 // another machine, or that another daemon holds is refused and left as it is; nothing is ever created over a file that is there.
 //
 // Time never runs backwards among records whose clock was trusted: one that was set back by more than wire.Skew is no longer. A record whose
 // clock is not trusted has at least the time of the record before. One whose clock is trusted may lie before such records: a clock that said 2099
-// until a time server was reached spoils no time but its own.
+// until a time server was reached spoils no time but its own. Past some thousand records without a trusted clock the last one that had one binds no more.
 //
 // All methods may be called from any goroutine. Len never waits. The others wait for each other, and so for the disk.
 package journal

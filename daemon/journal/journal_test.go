@@ -195,6 +195,69 @@ func TestClockThatRanAheadSpoilsNoTimeButItsOwn(t *testing.T) {
 	now = real.Add(-time.Hour)
 	wants(real, wire.ClockUntrusted, "set back behind what was trusted")
 	verified(t, j)
+	if _, err := j.conn.ExecContext(t.Context(), `UPDATE records SET record = NULL, salt = NULL, member = NULL WHERE seq > 1 AND CAST(record AS TEXT) LIKE '%"trusted"%'`); err != nil {
+		t.Fatal(err)
+	}
+	if v := verified(t, j); v.Erased != 2 {
+		t.Errorf("%d are erased", v.Erased)
+	}
+}
+
+// A time that was trusted and wrong binds for some thousand records, for Open as for Verify; what is damaged on the way there keeps nobody out.
+func TestTrustedTimeThatWasWrongBindsNotForEver(t *testing.T) {
+	now := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
+	o := options(t)
+	o.Now, o.Mono = func() time.Time { return now }, func() int64 { return 7000 }
+	path := filepath.Join(t.TempDir(), "journal.db")
+	j := open(t, path, o)
+	again := func() {
+		t.Helper()
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		j = open(t, path, o)
+	}
+	last := func() wire.Clock {
+		t.Helper()
+		r, err := j.Append(end(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Clock
+	}
+	fill(t, j, 1)
+	if wall, mono, ok := j.Sure(); !ok || !wall.Equal(now) || mono != 7*time.Second {
+		t.Errorf("%s %v %v", wall, mono, ok)
+	}
+	now = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	fill(t, j, 2*tail+300)
+	again()
+	if last() != wire.ClockUntrusted {
+		t.Error("forgotten at once")
+	}
+	if _, err := j.conn.ExecContext(t.Context(), "UPDATE records SET hashes = zeroblob(1) WHERE seq = 7"); err != nil {
+		t.Fatal(err)
+	}
+	again() // nobody looked as far as that before
+	path = filepath.Join(t.TempDir(), "journal.db")
+	now = time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
+	j = open(t, path, o)
+	fill(t, j, 1)
+	now = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	fill(t, j, far+tail)
+	if last() != wire.ClockUntrusted {
+		t.Error("while it is open nothing is forgotten")
+	}
+	again()
+	if last() != wire.ClockTrusted {
+		t.Error("bound for ever")
+	}
+	verified(t, j)
+	o.Boot = "another boot"
+	again()
+	if _, _, ok := j.Sure(); ok {
+		t.Error("a word of another boot")
+	}
 }
 
 func TestOpenSessionSaysWhetherTheDaemonOrThePowerWasLost(t *testing.T) {

@@ -39,33 +39,30 @@ func (j *Journal) load() error {
 	if err := j.checkTail(last); err != nil {
 		return torn(err)
 	}
-	if err := j.lookBack(last - tail); err != nil {
-		return torn(err)
-	}
+	j.lookBack(last - tail)
 	j.stale = false
 	return nil
 }
 
-// far is how far back a record with a trusted clock is looked for: some days of a machine that no time server reaches.
+// far is how many records without a trusted clock bind one that has one to the last that had: a time that was trusted and wrong counts no longer then.
 const far = 2000
 
-// lookBack finds the newest record up to last whose clock was trusted, where the tail has none.
-func (j *Journal) lookBack(last int64) error {
-	for oldest := last - far; last > max(0, oldest) && j.sure.IsZero(); {
+// lookBack finds the newest record up to last whose clock was trusted, where the tail has none. What is damaged there, Verify says.
+func (j *Journal) lookBack(last int64) {
+	for oldest := last - far; last > max(0, oldest) && j.sure.Seq == 0; {
 		from := max(1, last-step+1)
 		rows, err := j.rows(uint64(from), int(last-from+1))
 		if err != nil {
-			return err
+			return
 		}
 		for _, r := range slices.Backward(rows) {
-			if rec, err := r.check(); err == nil && rec.Clock == wire.ClockTrusted { // what is damaged there, Verify says
-				j.sure = rec.Wall
+			if rec, err := r.check(); err == nil && rec.Clock == wire.ClockTrusted {
+				j.sure = rec
 				break
 			}
 		}
 		last = from - 1
 	}
-	return nil
 }
 
 // checkTail recomputes the last leaves, and what the very last record completed.

@@ -34,6 +34,7 @@ func (j *Journal) Verify(ctx context.Context) (Verified, error) {
 	v := Verified{}
 	var edge Journal   // its edge alone is used
 	var sure time.Time // of the newest record whose clock was trusted
+	doubtful := 0      // records since
 	err := j.each(ctx, 1, func(r row) error {
 		rec, err := r.check()
 		if err != nil {
@@ -48,11 +49,14 @@ func (j *Journal) Verify(ctx context.Context) (Verified, error) {
 		}
 		if r.record == nil {
 			v.Erased++
-			rec.Wall = v.Last
+			v.Last, rec.Wall = sure, sure // it may have been one that came back from a clock that ran ahead
 		}
 		least := v.Last
+		if doubtful++; doubtful > far {
+			sure = time.Time{}
+		}
 		if rec.Clock == wire.ClockTrusted {
-			least, sure = sure, rec.Wall
+			least, sure, doubtful = sure, rec.Wall, 0
 		}
 		if rec.Wall.Before(least) {
 			return fmt.Errorf("record %d lies before one that precedes it: %s, %s", r.seq, rec.Wall.Format(time.RFC3339Nano), least.Format(time.RFC3339Nano))
