@@ -67,7 +67,7 @@ type Parts struct {
 	Practice map[policy.MemberID]policy.Practice // likewise
 	Done     map[string]policy.Done              // likewise: when each kind of maintenance was last done
 	Ran      session.Hours                       // likewise
-	Owed     []session.Record                    // what happened before and the journal has not taken: nothing starts until it does
+	Owed     []Owed                              // what happened before and the journal has not taken: nothing starts until it does
 	Acked    func() uint64                       // records that the hub holds
 }
 
@@ -86,11 +86,12 @@ type Machine struct {
 	disk     atomic.Int64 // and to when a commit began; 0: none is under way
 	began    time.Time    // when the step began in which the session under way, or the wait, started
 	came     time.Time    // and when the card came that it began with, as its reader says
-	hands    []rfid.UID   // the cards that it began with, the holder's last: whatever a new bundle says of them, they end it
+	hands    []presented  // the cards of those who have the session under way, or wait
 	practice map[policy.MemberID]policy.Practice
-	desk     at   // who tapped last
-	slot     bool // the session under way began with a card in a slot
-	lain     at   // whose card is in the slot though their session ended, and when it was taken out
+	owed     map[string]policy.Practice // of sessions that the last daemon left open
+	desk     at                         // who tapped last
+	slot     bool                       // the session under way began with a card in a slot
+	lain     lying                      // the card that is in the slot though its session ended
 	forms    []form
 	done     work                     // the maintenance that ended last
 	begun    []string                 // kinds of maintenance that count from now, and are not on record yet
@@ -100,6 +101,13 @@ type Machine struct {
 	reports  map[policy.MemberID][]time.Time // when each member's last ones were written
 	reporter uint64                          // whose card was asked for that, as desk.nth
 	counted  time.Time                       // when hours were last kept
+}
+
+// Owed is the end of a session that the last daemon left open, and its member's practice with it; the zero Practice, where it is not known how
+// long the session was.
+type Owed struct {
+	Record   session.Record
+	Practice policy.Practice
 }
 
 // ask is something that must be done by the loop, and answered.
@@ -116,11 +124,16 @@ func New(p Parts) *Machine {
 	if p.Practice == nil {
 		p.Practice = map[policy.MemberID]policy.Practice{}
 	}
-	m := &Machine{Parts: p, born: time.Now(), state: session.Restore(p.Tags, p.Owed...), practice: p.Practice,
+	m := &Machine{Parts: p, born: time.Now(), practice: p.Practice, owed: map[string]policy.Practice{},
 		rosters: make(chan *roster.Roster), asks: make(chan ask)}
 	if p.Done == nil {
 		m.Done = map[string]policy.Done{}
 	}
+	var owed []session.Record
+	for _, o := range p.Owed {
+		owed, m.owed[o.Record.Session] = append(owed, o.Record), o.Practice
+	}
+	m.state = session.Restore(p.Tags, owed...)
 	m.state.ReaderDown, m.state.Ran = p.Reader, p.Ran
 	return m
 }
@@ -207,6 +220,7 @@ func (m *Machine) take(ctx context.Context, r *roster.Roster) {
 	if m.state.Running() && !(m.welcome(m.state.Member) && m.welcome(m.state.Holder())) {
 		m.Logger.Warn("the session ends: the new bundle lacks who answers for it, or blocks their card")
 		m.step(ctx, session.Stop{Finish: true})
+		m.Panel.Flash(panel.Withdrawn(), flash)
 	}
 	m.show()
 }
@@ -288,22 +302,22 @@ func why(reason string) string {
 // holds reports whether it is this card that the session under way hangs on.
 func (m *Machine) holds(uid rfid.UID) bool {
 	p, known := m.lookup(uid)
-	return known && p.Member.ID == m.state.Holder()
+	return known && p.Member.ID == m.state.Holder() || m.state.Running() && m.whose(uid) == m.state.Holder()
 }
 
 // rests reports whether a card stands in its slot since its session was ended by something else: the machine must not start by itself
 // because the reader lost sight of it for a moment.
 func (m *Machine) rests(uid rfid.UID) bool {
 	p, known := m.lookup(uid)
-	if !known || p.Member.ID != m.lain.who {
-		m.lain = at{}
+	if uid != m.lain.card && (!known || p.Member.ID != m.lain.who) {
+		m.lain = lying{}
 		return false
 	}
 	if m.lain.when.IsZero() || time.Since(m.lain.when) < takenOut {
 		m.lain.when = time.Time{}
 		return true
 	}
-	m.lain = at{}
+	m.lain = lying{}
 	return false
 }
 

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,14 +11,16 @@ import (
 	"time"
 
 	"portillon/daemon/control"
+	"portillon/daemon/panel"
 	"portillon/daemon/roster"
 	"portillon/daemon/session"
+	"portillon/policy"
 	"portillon/rfid"
 	"portillon/wire"
 )
 
-// renewed is the example site after an edit of its members.
-func renewed(t *testing.T, old, with string) *roster.Roster {
+// renewed is the example site after edits of its members: what stood there, and what stands there now.
+func renewed(t *testing.T, edits ...string) *roster.Roster {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../site-example")); err != nil {
@@ -25,10 +28,16 @@ func renewed(t *testing.T, old, with string) *roster.Roster {
 	}
 	path := filepath.Join(dir, "members.yaml")
 	b, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(b), old) {
-		t.Fatalf("%q is not there: %v", old, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(strings.Replace(string(b), old, with, 1)), 0o600); err != nil {
+	for i := 0; i < len(edits); i += 2 {
+		if !bytes.Contains(b, []byte(edits[i])) {
+			t.Fatalf("%q is not there", edits[i])
+		}
+		b = bytes.Replace(b, []byte(edits[i]), []byte(edits[i+1]), 1)
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return rosterOf(t, dir)
@@ -94,6 +103,81 @@ func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 	}
 }
 
+// Who waited for a mentor and was passed by has no say in the session of whoever came instead.
+func TestLearnerWhoWaitedEndsNobodysSession(t *testing.T) {
+	b := newBench(t)
+	b.wants(b.tap(jules), "[awaiting]")
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+	b.wants(b.tap(jules), "[occupied]")
+
+	b = newBench(t)
+	b.tap(jules)
+	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
+	b.take(t.Context(), renewed(t, `cards: ["01000734E0"]`, other, `cards: ["4400C81D93"]`, `cards: ["01000734E0"]`))
+	if b.wants(b.tap(jules), "assisted [maintenance]"); b.state.Assistant != "m-9d017e" {
+		t.Errorf("Zoé has Jules's old card now, and helps as %s", b.state.Assistant)
+	}
+
+	b = newBench(t)
+	b.tap(jules)
+	b.now = b.now.Add(session.AwaitFor) // and nobody has ticked
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+	b.wants(b.tap(jules), "[occupied]")
+}
+
+// After a hand-over the first mentor may go, and the second one's card counts whatever a new bundle says of it.
+func TestCardsOfAHandOver(t *testing.T) {
+	b := otherBench(t, "supervisor: laser-mentor, hours", "supervisor: { any: [laser-mentor, laser-maintainer] }, hours")
+	b.tap(jules)
+	b.tap(karim)
+	b.tap(ines)
+	if b.state.Supervisor != "m-2dc899" {
+		t.Fatalf("%s answers", b.state.Supervisor)
+	}
+	b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, other))
+	if b.tap(karim); !b.relay {
+		t.Error("the first mentor's old card ended the session")
+	}
+	b.take(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
+	if b.tap(ines); b.relay {
+		t.Error("the second mentor's old card ends nothing")
+	}
+}
+
+// A replaced card ends a job that is being finished too, as its member's own would.
+func TestReplacedCardEndsAJobThatIsBeingFinished(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	b.state.Phase = session.Finishing
+	b.take(t.Context(), renewed(t, leasCard, other))
+	if b.tap(lea); b.relay || b.state.Running() {
+		t.Errorf("relay %v, %v", b.relay, b.state.Phase)
+	}
+}
+
+// A card that a new bundle gives to somebody else stays in its slot while the reader is opened anew: it is the same card, and its session goes on;
+// once that is ended from elsewhere, the card starts nothing in its new member's name.
+func TestReassignedCardInItsSlotStartsNothing(t *testing.T) {
+	b := newBench(t)
+	b.state.ReaderDown = false
+	u, _ := rfid.ParseUID(lea)
+	says := func(x rfid.Tap) {
+		b.now = b.now.Add(10 * time.Second)
+		x.UID = u
+		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: x})
+	}
+	says(rfid.Tap{Slot: true})
+	s := strings.Replace(leasCard+" }", leasCard, other, 1)
+	b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", s))
+	if says(rfid.Tap{Slot: true}); !b.relay || b.state.Member != "m-020dc2" {
+		t.Errorf("seen anew: relay %v, %s", b.relay, b.state.Member)
+	}
+	b.do(control.Request{Do: "stop"})
+	if says(rfid.Tap{Slot: true}); b.relay {
+		t.Errorf("nobody tapped, and the session of %s runs", b.state.Member)
+	}
+}
+
 // A card is remembered for its own session alone.
 func TestCardOfTheSessionBeforeEndsNothing(t *testing.T) {
 	b := newBench(t)
@@ -125,6 +209,9 @@ func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
 		b.take(t.Context(), renewed(t, c.old, c.with))
 		if b.relay == c.ends {
 			t.Errorf("%s: relay %v, %s", name, b.relay, b.since(n))
+		}
+		if v := b.Panel.Current(); (v.Line == panel.Withdrawn().Line) != c.ends {
+			t.Errorf("%s: the panel says %q", name, v.Line.EN)
 		}
 	}
 	b := newBench(t)
@@ -202,14 +289,15 @@ func TestWhatTheJournalIsOwedComesBeforeAnyStart(t *testing.T) {
 	b := newBench(t)
 	end := session.Record{Kind: wire.SessionEnd, Session: "s-old", Member: "m-be879f", Body: wire.EndBody{Cause: wire.CausePowerLost, Seconds: 90}}
 	p := b.Parts
-	p.Owed = []session.Record{end}
+	friday := time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC)
+	p.Owed = []Owed{{Record: end, Practice: policy.Practice{Machine: "laser", Last: friday, Logged: 90 * time.Second}}}
 	b.Machine = New(p)
 	b.notes.full = true
 	b.wants(b.tap(lea), "relay off [fault]")
 	b.notes.full = false
 	b.wants(b.tap(lea), "session-end session-start RELAY ON [on]")
-	if got := b.practice["m-be879f"]; got.Logged != 90*time.Second {
-		t.Errorf("%+v", got)
+	if got := b.practice["m-be879f"]; got.Logged != 90*time.Second || !got.Last.Equal(friday) {
+		t.Errorf("what was known of it when it ended, not when it was written: %+v", got)
 	}
 }
 

@@ -20,8 +20,8 @@ import (
 func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrength) {
 	defer m.Panel.Reading()()
 	p, known := m.lookup(uid)
-	if m.orphan(uid) && (!known || p.Member.ID != m.state.Member && p.Member.ID != m.state.Supervisor) {
-		m.step(ctx, session.Away{}) // the bundle knows the card no more, or as somebody else's
+	if who := m.whose(uid); who != "" && (!known || p.Member.ID != who) { // a new bundle knows the card no more, or as somebody else's
+		m.step(ctx, session.Tap{Member: who, Card: card.String()}) // which ends what is theirs, and decides nothing
 		return
 	}
 	if !known {
@@ -47,20 +47,42 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 			e.Supervising = m.decide(m.withPractice(learner.Member), member, min(card, m.card))
 		}
 	}
-	before, waiting := m.began, m.state.Phase == session.Awaiting
+	before := m.began
 	m.step(ctx, e)
 	if m.began != before {
 		m.card = card
-		if !waiting || !m.state.Running() {
-			m.hands = nil
-		}
-		m.hands = append(m.hands, uid)
+	}
+	m.keepHand(presented{uid, member.ID})
+}
+
+// lying is whose card it is that was left in the slot, and when it was taken out; zero: it is there.
+type lying struct {
+	who  policy.MemberID
+	card rfid.UID
+	when time.Time
+}
+
+// presented is a card, and whose it was when it was tapped.
+type presented struct {
+	uid rfid.UID
+	who policy.MemberID
+}
+
+// keepHand remembers the card that was tapped last of each who has the session: whatever a new bundle says of it, it is theirs until the end.
+func (m *Machine) keepHand(p presented) {
+	has := func(id policy.MemberID) bool { return id == m.state.Member || id == m.state.Supervisor }
+	m.hands = slices.DeleteFunc(m.hands, func(x presented) bool { return x.who == p.who || !has(x.who) })
+	if has(p.who) {
+		m.hands = append(m.hands, p)
 	}
 }
 
-// orphan reports whether a card is one that the session under way began with.
-func (m *Machine) orphan(uid rfid.UID) bool {
-	return m.state.Running() && slices.Contains(m.hands, uid)
+// whose is who tapped this card for the session under way; nobody: "".
+func (m *Machine) whose(uid rfid.UID) policy.MemberID {
+	if i := slices.IndexFunc(m.hands, func(x presented) bool { return x.uid == uid }); i >= 0 && m.state.Running() {
+		return m.hands[i].who
+	}
+	return ""
 }
 
 func (m *Machine) person(id policy.MemberID) (roster.Person, bool) {
@@ -79,15 +101,15 @@ func (m *Machine) lookup(uid rfid.UID) (roster.Person, bool) {
 
 // away is a card taken out of its slot; without a number the slot is empty.
 func (m *Machine) away(ctx context.Context, uid rfid.UID) {
-	if p, known := m.lookup(uid); uid == (rfid.UID{}) || known && p.Member.ID == m.lain.who {
+	if p, known := m.lookup(uid); uid == (rfid.UID{}) || uid == m.lain.card || known && p.Member.ID == m.lain.who {
 		m.lain.when = time.Now()
 	}
 	if uid == (rfid.UID{}) {
 		m.step(ctx, session.Away{})
 		return
 	}
-	if n := len(m.hands); n > 0 && uid == m.hands[n-1] {
-		m.step(ctx, session.Away{}) // whosever the bundle says it is now
+	if who := m.whose(uid); who != "" { // whosever the bundle says it is now
+		m.step(ctx, session.Away{Member: who})
 		return
 	}
 	if p, known := m.lookup(uid); known {
@@ -162,7 +184,10 @@ func (m *Machine) step(ctx context.Context, e session.Event) {
 	if _, out := e.(session.Away); m.slot && holder != "" && !m.state.Running() {
 		m.slot = false
 		if !out {
-			m.lain = at{who: holder}
+			m.lain = lying{who: holder}
+			if i := slices.IndexFunc(m.hands, func(x presented) bool { return x.who == holder }); i >= 0 {
+				m.lain.card = m.hands[i].uid
+			}
 		}
 	}
 	if before == session.Maintenance && m.state.Session != atWork.session {
@@ -293,6 +318,9 @@ func (m *Machine) practised(r session.Record) (policy.Practice, bool) {
 	zone := time.UTC
 	if m.Roster != nil {
 		zone = m.Roster.Policy.Zone
+	}
+	if o, owed := m.owed[r.Session]; owed {
+		return o, o.Machine != ""
 	}
 	at := time.Time{}
 	if m.Trusted() {

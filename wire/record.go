@@ -83,7 +83,7 @@ const (
 	CauseSupervisor Cause = "supervisor"  // the supervisor ended it
 	CauseLimit      Cause = "limit"       // the limit was reached
 	CauseIdle       Cause = "idle"        // the machine stood idle too long
-	CauseStop       Cause = "stop"        // an operator or a command stopped it, or its start came to nothing: on record too late, or the contactor not yet open
+	CauseStop       Cause = "stop"        // an operator or a command stopped it, or its start came to nothing: on record too late, or the contactor not yet open; or a new bundle lacks or blocks who has the session
 	CauseTag        Cause = "tag"         // a tag ended it
 	CauseFault      Cause = "fault"       // the relay, its guard or the e-stop
 	CauseShutdown   Cause = "shutdown"    // the daemon was asked to end

@@ -58,6 +58,6 @@ func Gallery(now time.Time) []Shown {
 		{"logged", Logged("Léa", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"})}, {"thanked", Thanked("Léa", false, false)}, {"thanked for danger", Thanked("Léa", true, false)}, {"thanked for danger, running", Thanked("Léa", true, true)}, {"returned", Returned("Inès")}, {"cut short", CutShort("Léa")}, {"vouched", Vouched("Léa")},
 		{"e-stop", Fault("e-stop")}, {"guard", Fault("guard-lost")}, {"door", Fault("door")}, {"contactor", Fault("contactor")}, {"runs", Fault("runs")}, {"other fault", Fault("?")},
 		{"silent", Silent(false)}, {"silent while on", Silent(true)}, {"clock", Unsure(true)}, {"clock, passed over", Unsure(false)},
-		{"no journal", CannotRecord()}, {"too slow", TooSlow()}, {"still stopping", StillStopping()}, {"no policy", NoPolicy()},
+		{"no journal", CannotRecord()}, {"too slow", TooSlow()}, {"still stopping", StillStopping()}, {"withdrawn", Withdrawn()}, {"no policy", NoPolicy()},
 	}
 }

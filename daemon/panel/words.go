@@ -339,6 +339,13 @@ func StillStopping() View {
 		Next: policy.Text{FR: "Présenter la carte à nouveau, ou prévenir un mainteneur", EN: "Tap your card again, or tell a maintainer"}}
 }
 
+// Withdrawn says why a session ended under somebody's hands: the site's new list lacks who answers for it, or blocks their card.
+func Withdrawn() View {
+	return View{Sign: SignRefused,
+		Line: policy.Text{FR: "La session s’arrête : l’accès vient d’être retiré par le lieu", EN: "The session ends: the site has just withdrawn access"},
+		Next: policy.Text{FR: "En parler à l’accueil", EN: "Talk to the desk"}}
+}
+
 // NoPolicy says that the machine has no bundle to work from.
 func NoPolicy() View {
 	return View{Sign: SignFault,

@@ -22,7 +22,7 @@
 // Time must not run backwards for as long as a session lasts: Input.Now carries Go's monotonic reading, so that
 // limits hold when the wall clock is set.
 //
-// A State is not kept across restarts: no session resumes. Only tags outlive the daemon (Restore). A State may be
+// A State is not kept across restarts: no session resumes. Tags outlive the daemon, and what it owes the journal (Restore). A State may be
 // read by anyone once Next has returned it: Next never writes to what it was given.
 package session
 
@@ -281,7 +281,7 @@ type (
 		ID string
 		By policy.MemberID
 	}
-	// Stop ends the session by order of an operator; Finish after the job under way, where the policy lets jobs finish.
+	// Stop ends the session by order of an operator, or of a new bundle; Finish after the job under way, where the policy lets jobs finish.
 	Stop struct{ Finish bool }
 	// Busy is the input that says whether the machine works.
 	Busy struct{ Working bool }

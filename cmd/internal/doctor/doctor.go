@@ -14,6 +14,7 @@ import (
 	"portillon/cmd/internal/machined"
 	"portillon/daemon/control"
 	"portillon/policy"
+	"portillon/wire"
 )
 
 // State is a finding's. The zero State is that nothing could be found out.
@@ -67,7 +68,7 @@ func Examine(ctx context.Context, c machined.Config, s System) []Finding {
 		x.persist()
 		x.watchdog()
 	}
-	x.clock()
+	x.clock(ctx)
 	x.disk()
 	x.wear()
 	x.daemon(ctx)
@@ -226,12 +227,20 @@ func (x *exam) watchdog() {
 	}
 }
 
-func (x *exam) clock() {
+// believed asks the daemon, which remembers who vouched for the clock.
+func (x *exam) believed(ctx context.Context) bool {
+	st, err := x.s.Status(ctx)
+	return err == nil && st.Clock == string(wire.ClockTrusted)
+}
+
+func (x *exam) clock(ctx context.Context) {
 	switch {
 	case x.c.Clock == "trusted":
 		x.say("clock", Well, t("L’heure est tenue pour juste (clock: trusted)", "The clock is taken at its word (clock: trusted)"), policy.Text{})
 	case x.s.Synchronised():
 		x.say("clock", Well, t("L’horloge est synchronisée", "The clock is synchronised"), policy.Text{})
+	case x.believed(ctx):
+		x.say("clock", Well, t("L’horloge a été synchronisée et ne l’est plus : elle est crue un mois, si personne ne la change", "The clock was synchronised and no longer is: it is believed for a month, unless somebody sets it"), policy.Text{})
 	default:
 		x.say("clock", Ill, t("L’horloge n’est pas synchronisée : les règles d’horaires et de dates refusent", "The clock is not synchronised: rules on hours and dates refuse"),
 			t("Donner accès à un serveur de temps (timedatectl), ou monter une horloge RTC", "Give access to a time server (timedatectl), or fit a real-time clock"))
@@ -297,7 +306,7 @@ func (x *exam) daemon(ctx context.Context) {
 		x.say("reader", Well, t("Le lecteur répond", "The reader answers"), policy.Text{})
 	default:
 		x.say("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
-			tf("Vérifier son câble et %s; journalctl -u portillond@%s dit ce qu’il répond", "Check its wires and %s; journalctl -u portillond@%s says what it answers", x.c.Reader.Port, x.c.Machine))
+			tf("Vérifier son câble et %s ; journalctl -u portillond@%s dit ce qu’il répond", "Check its wires and %s; journalctl -u portillond@%s says what it answers", x.c.Reader.Port, x.c.Machine))
 	}
 }
 

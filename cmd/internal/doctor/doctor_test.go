@@ -16,6 +16,7 @@ import (
 
 	"portillon/cmd/internal/machined"
 	"portillon/daemon/control"
+	"portillon/wire"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -172,6 +173,18 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 				t.Errorf("nobody says %q: %+v", x.words, found)
 			}
 		})
+	}
+}
+
+// The daemon remembers who vouched for the clock, and cards work: nothing is wrong.
+func TestClockThatTheDaemonBelievesIsWell(t *testing.T) {
+	c, s := pi(t)
+	s.Synchronised = func() bool { return false }
+	s.Status = func(context.Context) (control.Status, error) {
+		return control.Status{Reader: true, Clock: string(wire.ClockTrusted)}, nil
+	}
+	if got := ills(Examine(t.Context(), c, s)); len(got) > 0 {
+		t.Errorf("%q", got)
 	}
 }
 

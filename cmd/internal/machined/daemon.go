@@ -77,6 +77,9 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		Signer: k.signer, Now: d.clock.now, Trusted: d.clock.trusted}); err != nil {
 		return err
 	}
+	if wall, mono, ok := d.journal.Sure(); ok && d.clock.recall != nil {
+		d.clock.recall(wall, mono)
+	}
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
@@ -125,7 +128,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 
 // closeOpen records the end of a session that the last daemon left open, with what is known of how long it was. Where the journal does not take
 // it, the session's machine owes it.
-func (d *Daemon) closeOpen(zone *time.Location) ([]session.Record, error) {
+func (d *Daemon) closeOpen(zone *time.Location) ([]daemon.Owed, error) {
 	left, open, err := d.journal.OpenSession()
 	if err != nil || !open {
 		return nil, err
@@ -140,11 +143,12 @@ func (d *Daemon) closeOpen(zone *time.Location) ([]session.Record, error) {
 		return nil, err
 	}
 	e := journal.Entry{Kind: wire.SessionEnd, Session: left.Start.Session, Member: left.Start.Member, Body: wire.EndBody{Cause: cause}}
+	var p policy.Practice
 	if u := was.underWay; u.Session == e.Session {
 		if !u.At.IsZero() {
 			u.At = u.At.In(zone)
 		}
-		p := daemon.Practised(was.practice[e.Member], u.At, time.Duration(u.Seconds)*time.Second)
+		p = daemon.Practised(was.practice[e.Member], u.At, time.Duration(u.Seconds)*time.Second)
 		p.Machine = policy.MachineID(d.c.Machine)
 		e.Body = wire.EndBody{Cause: cause, Seconds: u.Seconds}
 		if b, err := json.Marshal(p); err == nil {
@@ -153,7 +157,7 @@ func (d *Daemon) closeOpen(zone *time.Location) ([]session.Record, error) {
 	}
 	if _, err := d.journal.Append(e); err != nil {
 		d.log.Error("the journal did not take a record", "why", err)
-		return []session.Record{{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body}}, nil
+		return []daemon.Owed{{Record: session.Record{Kind: e.Kind, Session: e.Session, Member: e.Member, Body: e.Body}, Practice: p}}, nil
 	}
 	return nil, nil
 }

@@ -114,11 +114,12 @@ func complain(err error, hint string) int {
 type clock struct {
 	offset  time.Duration
 	trusted func() bool
+	recall  func(wall time.Time, mono time.Duration) // nil: nothing to recall
 }
 
 func newClock(trust, start string) (clock, error) {
-	v := &vouched{asks: synchronised, now: bothClocks(time.Now())}
-	c := clock{trusted: v.trusted}
+	v := &vouched{asks: synchronised, now: bothClocks}
+	c := clock{trusted: v.trusted, recall: v.recall}
 	if trust == "trusted" {
 		c.trusted = func() bool { return true }
 	}

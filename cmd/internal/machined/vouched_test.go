@@ -46,10 +46,32 @@ func TestClockIsBelievedAfterItsServerIsGoneUntilSomebodySetsIt(t *testing.T) {
 }
 
 func TestClocksAreReadTogether(t *testing.T) {
-	read := bothClocks(time.Now())
-	w1, m1 := read()
-	w2, m2 := read()
+	w1, m1 := bothClocks()
+	w2, m2 := bothClocks()
 	if d := w2.Sub(w1) - (m2 - m1); d.Abs() > step || m2 < m1 {
 		t.Error(d, m1, m2)
+	}
+}
+
+// A daemon that starts anew takes the word that its journal has of this boot; whoever set the clock in between is found out.
+func TestClockIsBelievedByTheNextDaemonToo(t *testing.T) {
+	vouchedFor := time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		wall time.Time
+		want bool
+	}{"nothing happened": {vouchedFor.Add(13 * time.Hour), true}, "set ahead": {vouchedFor.Add(14 * time.Hour), false}, "set back": {vouchedFor, false}} {
+		v := &vouched{asks: func() bool { return false }, now: func() (time.Time, time.Duration) { return c.wall, 15 * time.Hour }}
+		v.recall(vouchedFor, 2*time.Hour)
+		if got := v.trusted(); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	now := time.Hour
+	v := &vouched{asks: func() bool { return true }, now: func() (time.Time, time.Duration) { return vouchedFor, now }}
+	v.trusted()
+	v.recall(vouchedFor.AddDate(-1, 0, 0), 0) // an older word takes nothing back
+	v.asks = func() bool { return false }
+	if !v.trusted() {
+		t.Error("what was recalled took the place of what the kernel says")
 	}
 }
