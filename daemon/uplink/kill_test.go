@@ -117,15 +117,12 @@ func TestNothingIsLostWhenTheDaemonIsKilledOverAndOverOnALossyBroker(t *testing.
 	b := broker(t, lossy)
 	h := startHub(t, b.URL())
 	kills := 0
-	for end := time.Now().Add(deadline); h.held() < total; kills++ {
-		if time.Now().After(end) {
-			t.Fatalf("after %d kills the hub holds %d of %d records", kills, h.held(), total)
-		}
+	for ; h.held() < total && kills < 100; kills++ { // on a busy machine a life may be too short to send anything
 		if !live(t, dir, b.URL(), time.Duration(100+r.IntN(300))*time.Millisecond) {
 			break
 		}
 	}
-	if live(t, dir, b.URL(), deadline) { // the last one hears that all has arrived, and ends
+	if live(t, dir, b.URL(), 5*deadline) { // the last one hears that all has arrived, and ends
 		t.Fatal("the daemon never heard that the hub holds everything")
 	}
 	j := openJournal(t, filepath.Join(dir, "journal.db"))
