@@ -83,13 +83,17 @@ func lit(dir string) bool {
 	return err == nil && on
 }
 
-// within waits for what must come.
+// busy is how much longer than promised something may take here, where others use the computer too. The tests with a clock of their own hold
+// the promise to the millisecond, and the emulated machine measures it.
+const busy = 5
+
+// within waits for what must come in d, on a computer that does nothing else.
 func within(t *testing.T, d time.Duration, what string, holds func() bool) time.Duration {
 	t.Helper()
 	start := time.Now()
 	for !holds() {
-		if time.Since(start) > d {
-			t.Fatalf("not within %v: %s", d, what)
+		if time.Since(start) > busy*d {
+			t.Fatalf("not within %v: %s", busy*d, what)
 		}
 		time.Sleep(time.Millisecond)
 	}
