@@ -144,6 +144,16 @@ func TestCardsOfAHandOver(t *testing.T) {
 	}
 }
 
+// So does a maintainer's.
+func TestMaintainersReplacedCardStillEndsTheirWork(t *testing.T) {
+	b := newBench(t)
+	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
+	b.take(t.Context(), renewed(t, `cards: ["04A224BA115E80"]`, other))
+	if b.tap(ines); b.relay || b.state.Running() {
+		t.Errorf("relay %v, %v", b.relay, b.state.Phase)
+	}
+}
+
 // A replaced card ends a job that is being finished too, as its member's own would.
 func TestReplacedCardEndsAJobThatIsBeingFinished(t *testing.T) {
 	b := newBench(t)

@@ -21,7 +21,12 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 	defer m.Panel.Reading()()
 	p, known := m.lookup(uid)
 	if who := m.whose(uid); who != "" && (!known || p.Member.ID != who) { // a new bundle knows the card no more, or as somebody else's
-		m.step(ctx, session.Tap{Member: who, Card: card.String()}) // which ends what is theirs, and decides nothing
+		m.left()
+		if m.state.Phase == session.Maintenance { // a maintainer's mentor would help there
+			m.step(ctx, session.Away{Member: who})
+		} else {
+			m.step(ctx, session.Tap{Member: who, Card: card.String()}) // which ends what is theirs, and decides nothing
+		}
 		return
 	}
 	if !known {
@@ -53,6 +58,9 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 		m.card = card
 	}
 	m.keepHand(presented{uid, member.ID})
+	if m.lain.who == member.ID && m.lain.card == (rfid.UID{}) { // their start came to nothing, and the card stands there
+		m.lain.card = uid
+	}
 }
 
 // lying is whose card it is that was left in the slot, and when it was taken out; zero: it is there.

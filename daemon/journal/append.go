@@ -99,10 +99,10 @@ func (j *Journal) compose(e Entry) (wire.Record, []byte, error) {
 // time is the record's wall time, and how far it can be believed.
 func (j *Journal) time() (time.Time, wire.Clock) {
 	now := j.o.Now().UTC().Truncate(time.Millisecond)
-	if j.o.Trusted() && j.sure.Wall.Sub(now) <= wire.Skew {
-		return later(now, j.sure.Wall), wire.ClockTrusted
+	if j.o.Trusted() && j.sure.Sub(now) <= wire.Skew {
+		return later(now, j.sure), wire.ClockTrusted
 	}
-	return later(now, j.wall), wire.ClockUntrusted
+	return later(now, later(j.wall, j.sure)), wire.ClockUntrusted
 }
 
 func later(a, b time.Time) time.Time {
@@ -186,17 +186,10 @@ func (j *Journal) setFacts(facts map[string][]byte) error {
 	return nil
 }
 
-// Sure is the time of the newest record of this boot whose clock was trusted, on the wall and since the boot. ok is false where there is none.
-func (j *Journal) Sure() (wall time.Time, mono time.Duration, ok bool) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.sure.Wall, time.Duration(j.sure.Mono) * time.Millisecond, j.sure.Seq != 0 && j.sure.Boot == j.o.Boot
-}
-
 // saw takes note of a record's time.
 func (j *Journal) saw(r wire.Record) {
 	if j.wall = r.Wall; r.Clock == wire.ClockTrusted {
-		j.sure = r
+		j.sure = r.Wall
 	}
 }
 

@@ -49,7 +49,7 @@ const far = 2000
 
 // lookBack finds the newest record up to last whose clock was trusted, where the tail has none. What is damaged there, Verify says.
 func (j *Journal) lookBack(last int64) {
-	for oldest := last - far; last > max(0, oldest) && j.sure.Seq == 0; {
+	for oldest := last - far; last > max(0, oldest) && j.sure.IsZero(); {
 		from := max(1, last-step+1)
 		rows, err := j.rows(uint64(from), int(last-from+1))
 		if err != nil {
@@ -57,7 +57,7 @@ func (j *Journal) lookBack(last int64) {
 		}
 		for _, r := range slices.Backward(rows) {
 			if rec, err := r.check(); err == nil && rec.Clock == wire.ClockTrusted {
-				j.sure = rec
+				j.sure = rec.Wall
 				break
 			}
 		}

@@ -52,7 +52,7 @@ func (j *Journal) Verify(ctx context.Context) (Verified, error) {
 			v.Last, rec.Wall = sure, sure // it may have been one that came back from a clock that ran ahead
 		}
 		least := v.Last
-		if doubtful++; doubtful > far {
+		if doubtful++; doubtful > far+tail { // as far as Open looks
 			sure = time.Time{}
 		}
 		if rec.Clock == wire.ClockTrusted {

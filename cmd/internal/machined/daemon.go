@@ -77,8 +77,10 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		Signer: k.signer, Now: d.clock.now, Trusted: d.clock.trusted}); err != nil {
 		return err
 	}
-	if wall, mono, ok := d.journal.Sure(); ok && d.clock.recall != nil {
-		d.clock.recall(wall, mono)
+	if v := d.clock.vouched; v != nil {
+		if was, err := d.journal.Facts(factVouched); err == nil {
+			v.recall(was[factVouched], journal.BootID())
+		}
 	}
 	if err := d.openUplink(k); err != nil {
 		return err
@@ -342,7 +344,9 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 			d.log.Error("control", "why", err)
 		}
 	})
-	work.Go(func() { d.clock.listen(ctx) })
+	if v := d.clock.vouched; v != nil {
+		work.Go(func() { v.listen(ctx, journal.BootID(), d.journal.Keep) })
+	}
 	web := crowd(d.web)
 	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
 	work.Go(func() {

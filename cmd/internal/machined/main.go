@@ -114,14 +114,14 @@ func complain(err error, hint string) int {
 type clock struct {
 	offset  time.Duration
 	trusted func() bool
-	recall  func(wall time.Time, mono time.Duration) // nil: nothing to recall
+	vouched *vouched // nil: the file says so, or a demonstration does
 }
 
 func newClock(trust, start string) (clock, error) {
 	v := &vouched{asks: synchronised, now: bothClocks}
-	c := clock{trusted: v.trusted, recall: v.recall}
+	c := clock{trusted: v.trusted, vouched: v}
 	if trust == "trusted" {
-		c.trusted = func() bool { return true }
+		c.trusted, c.vouched = func() bool { return true }, nil
 	}
 	if start == "" {
 		return c, nil
@@ -131,22 +131,8 @@ func newClock(trust, start string) (clock, error) {
 		return clock{}, fmt.Errorf("-demo-clock: %w", err)
 	}
 	c.offset = time.Until(t)
-	c.trusted = func() bool { return true }
+	c.trusted, c.vouched = func() bool { return true }, nil
 	return c, nil
-}
-
-// listen asks now and then who vouches for the clock: on a night when nobody taps, a time server may come and go.
-func (c clock) listen(ctx context.Context) {
-	t := time.NewTicker(time.Minute)
-	defer t.Stop()
-	for {
-		c.trusted()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // now keeps the monotonic reading: a session's length does not change when the wall clock is set.

@@ -1,7 +1,9 @@
 package machined
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -53,25 +55,65 @@ func TestClocksAreReadTogether(t *testing.T) {
 	}
 }
 
-// A daemon that starts anew takes the word that its journal has of this boot; whoever set the clock in between is found out.
+// A daemon that starts anew takes the kernel's last word of this boot; whoever set the clock in between is found out.
 func TestClockIsBelievedByTheNextDaemonToo(t *testing.T) {
-	vouchedFor := time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC)
+	begin := time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC)
+	wall, mono, kernel := begin, 2*time.Hour, true
+	clock := func() *vouched {
+		return &vouched{asks: func() bool { return kernel }, now: func() (time.Time, time.Duration) { return wall, mono }}
+	}
+	var fact []byte
+	synctest.Test(t, func(t *testing.T) {
+		kernel = false
+		v, writes := clock(), 0
+		ctx, cancel := context.WithCancel(t.Context())
+		go v.listen(ctx, "boot", func(facts map[string][]byte) error {
+			if fact = facts[factVouched]; kernel {
+				writes++
+			}
+			return nil
+		})
+		time.Sleep(time.Second)
+		if fact != nil {
+			t.Errorf("nobody has vouched, and it is written: %s", fact)
+		}
+		kernel = true
+		for range 150 { // minutes
+			time.Sleep(time.Minute)
+			wall, mono = wall.Add(time.Minute), mono+time.Minute
+		}
+		if kernel = false; writes < 2 || writes > 4 {
+			t.Errorf("written %d times in two hours and a half", writes)
+		}
+		for range 150 {
+			time.Sleep(time.Minute)
+			wall, mono = wall.Add(time.Minute), mono+time.Minute
+		}
+		cancel()
+		synctest.Wait()
+	})
 	for name, c := range map[string]struct {
-		wall time.Time
+		boot string
+		set  time.Duration
 		want bool
-	}{"nothing happened": {vouchedFor.Add(13 * time.Hour), true}, "set ahead": {vouchedFor.Add(14 * time.Hour), false}, "set back": {vouchedFor, false}} {
-		v := &vouched{asks: func() bool { return false }, now: func() (time.Time, time.Duration) { return c.wall, 15 * time.Hour }}
-		v.recall(vouchedFor, 2*time.Hour)
-		if got := v.trusted(); got != c.want {
-			t.Errorf("%s: %v", name, got)
+	}{"nothing happened": {"boot", 0, true}, "set ahead": {"boot", time.Hour, false}, "set back": {"boot", -time.Hour, false}, "another boot": {"another", 0, false}, "no boot": {"", 0, false}, "no boot known": {"unknown", 0, false}} {
+		was := wall
+		wall = wall.Add(c.set)
+		v := clock()
+		if v.recall(fact, c.boot); v.trusted() != c.want {
+			t.Errorf("%s: %v", name, !c.want)
+		}
+		wall = was
+	}
+	for _, junk := range []string{"", "null", "{", `{"boot":"boot"}`} {
+		v := clock()
+		if v.recall([]byte(junk), "boot"); v.trusted() {
+			t.Errorf("%s is believed", junk)
 		}
 	}
-	now := time.Hour
-	v := &vouched{asks: func() bool { return true }, now: func() (time.Time, time.Duration) { return vouchedFor, now }}
-	v.trusted()
-	v.recall(vouchedFor.AddDate(-1, 0, 0), 0) // an older word takes nothing back
-	v.asks = func() bool { return false }
-	if !v.trusted() {
-		t.Error("what was recalled took the place of what the kernel says")
+	wall, mono = wall.Add(keeps), mono+keeps
+	v := clock()
+	if v.recall(fact, "boot"); v.trusted() {
+		t.Error("a month after the kernel's last word a new daemon begins another")
 	}
 }
