@@ -2,6 +2,7 @@ package machined
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,35 +60,43 @@ func TestClocksAreReadTogether(t *testing.T) {
 func TestClockIsBelievedByTheNextDaemonToo(t *testing.T) {
 	begin := time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC)
 	wall, mono, kernel := begin, 2*time.Hour, true
+	var mu sync.Mutex // of those three: a daemon reads them from elsewhere
+	set := func(vouches bool, by time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		kernel, wall, mono = vouches, wall.Add(by), mono+by
+	}
 	clock := func() *vouched {
-		return &vouched{asks: func() bool { return kernel }, now: func() (time.Time, time.Duration) { return wall, mono }}
+		return &vouched{asks: func() bool { mu.Lock(); defer mu.Unlock(); return kernel },
+			now: func() (time.Time, time.Duration) { mu.Lock(); defer mu.Unlock(); return wall, mono }}
 	}
 	var fact []byte
 	synctest.Test(t, func(t *testing.T) {
-		kernel = false
+		set(false, 0)
 		v, writes := clock(), 0
 		ctx, cancel := context.WithCancel(t.Context())
 		go v.listen(ctx, "boot", func(facts map[string][]byte) error {
-			if fact = facts[factVouched]; kernel {
-				writes++
-			}
+			fact = facts[factVouched]
+			writes++
 			return nil
 		})
-		time.Sleep(time.Second)
+		synctest.Wait()
 		if fact != nil {
 			t.Errorf("nobody has vouched, and it is written: %s", fact)
 		}
-		kernel = true
+		set(true, 0)
 		for range 150 { // minutes
 			time.Sleep(time.Minute)
-			wall, mono = wall.Add(time.Minute), mono+time.Minute
+			set(true, time.Minute)
+			synctest.Wait()
 		}
-		if kernel = false; writes < 2 || writes > 4 {
+		set(false, 0)
+		if writes < 2 || writes > 4 {
 			t.Errorf("written %d times in two hours and a half", writes)
 		}
 		for range 150 {
 			time.Sleep(time.Minute)
-			wall, mono = wall.Add(time.Minute), mono+time.Minute
+			set(false, time.Minute)
 		}
 		cancel()
 		synctest.Wait()
