@@ -307,52 +307,42 @@ func clockSet(m *machine) (string, error) {
 	return fmt.Sprintf("a session of %.1f s is recorded with %v", length.Seconds(), recorded), nil
 }
 
-// clockUntrusted looks at a rule with hours before anything vouches for the clock, when something does, once its time server is gone, and
-// once somebody has set the clock then.
+// clockUntrusted looks at a rule with hours before anything vouches for the clock, when something does, once its time server is gone (for the next
+// daemon too), and once somebody has set the clock then.
 func clockUntrusted(m *machine) (string, error) {
-	err := first(m.fresh, func() error { return systemctl("stop", service) }, func() error { return vouch(false) }, func() error { return systemctl("start", service) },
-		func() error {
+	start := func() error {
+		return first(func() error { return systemctl("start", service) }, func() error {
 			return within(60*time.Second, "the daemon and its reader", func() bool { s, err := status(); return err == nil && s.Reader })
 		})
-	if err != nil {
-		return "", err
 	}
-	at := uptime()
-	rep, err := ask(control.Request{Do: "tap", Card: tom})
-	if err != nil || rep.OK || len(m.line.since(at)) > 0 {
-		return "", fmt.Errorf("a grant with hours: %+v, %w", rep, err)
-	}
-	if err := m.tap(); err != nil {
-		return "", fmt.Errorf("a grant without hours: %w", err)
-	}
-	ask(control.Request{Do: "stop"})
-	opens := func(when string) error {
-		again, err := ask(control.Request{Do: "tap", Card: tom})
-		ask(control.Request{Do: "stop"})
-		if err != nil || !again.OK {
-			return fmt.Errorf("%s: %+v, %w", when, again, err)
+	stop, right := func() error { return systemctl("stop", service) }, func(yes bool) func() error { return func() error { return vouch(yes) } }
+	set := func(by time.Duration) func() error {
+		return func() error {
+			now := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
+			return unix.ClockSettime(unix.CLOCK_REALTIME, &now)
 		}
-		return nil
 	}
-	if err := first(func() error { return vouch(true) }, func() error { return opens("with a clock") },
-		func() error { return vouch(false) }, func() error { return opens("its time server gone") }); err != nil {
+	tap := func(want bool, when string) func() error {
+		return func() error {
+			at := uptime()
+			rep, err := ask(control.Request{Do: "tap", Card: tom})
+			if err != nil || rep.OK != want || !want && len(m.line.since(at)) > 0 {
+				return fmt.Errorf("a grant with hours, %s: %+v, %w", when, rep, err)
+			}
+			_, err = ask(control.Request{Do: "stop"})
+			return err
+		}
+	}
+	// Its last daemon had the kernel's word of this boot: the clock is set, so that it is worth nothing.
+	if err := first(m.fresh, stop, right(false), set(time.Hour), start, tap(false, "and nobody vouches"), m.tap); err != nil {
 		return "", err
 	}
-	set := func(by time.Duration) error {
-		now := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
-		return unix.ClockSettime(unix.CLOCK_REALTIME, &now)
-	}
-	if err := set(time.Hour); err != nil {
+	if _, err := ask(control.Request{Do: "stop"}); err != nil {
 		return "", err
 	}
-	after, err := ask(control.Request{Do: "tap", Card: tom})
-	if err != nil || after.OK {
-		return "", fmt.Errorf("set by hand: %+v, %w", after, err)
-	}
-	if err := first(func() error { return set(-time.Hour) }, func() error { return vouch(true) }); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("refused with %q, allowed once it is and when its time server is gone, refused when it was set since", rep.EN), nil
+	err := first(set(-time.Hour), right(true), tap(true, "a time server"), right(false), tap(true, "its time server gone"),
+		stop, start, tap(true, "and a new daemon"), set(time.Hour), tap(false, "set by hand"), set(-time.Hour), right(true))
+	return "refused before a time server; allowed with one, without it, and by the next daemon; refused once it was set by hand", err
 }
 
 // brokerGone ends a real broker and starts it again: taps work meanwhile, and their records arrive after.
