@@ -70,6 +70,10 @@ func TestKindsAreThoseListedThoseDueAndThoseThatCount(t *testing.T) {
 		t.Error(got)
 	}
 	laser, _ := p.Machine("laser")
+	var none *Machine // a new policy may have lost it while somebody filled in a form
+	if got := fmt.Sprint(none.KindName("lens-cleaning"), none.SkillName("focus")); got != "{lens cleaning lens cleaning} {focus focus}" {
+		t.Error(got)
+	}
 	if got := fmt.Sprint(laser.KindName("belts"), laser.KindName("lens-cleaning"), laser.SkillName("focus")); got != "{Courroies Belts} {lens cleaning lens cleaning} {Mise au point Focus}" {
 		t.Error(got)
 	}
