@@ -12,6 +12,7 @@ import (
 
 	"portillon/daemon/control"
 	"portillon/daemon/panel"
+	"portillon/daemon/relay"
 	"portillon/daemon/roster"
 	"portillon/daemon/session"
 	"portillon/policy"
@@ -184,6 +185,24 @@ func TestReassignedCardInItsSlotStartsNothing(t *testing.T) {
 	}
 	b.do(control.Request{Do: "stop"})
 	if says(rfid.Tap{Slot: true}); b.relay {
+		t.Errorf("nobody tapped, and the session of %s runs", b.state.Member)
+	}
+}
+
+// Nor does one whose own start came to nothing, for the contactor was not yet open.
+func TestReassignedCardOfAFailedStartStartsNothing(t *testing.T) {
+	b := newBench(t)
+	b.state.ReaderDown = false
+	u, _ := rfid.ParseUID(lea)
+	says := func() {
+		b.now = b.now.Add(10 * time.Second)
+		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true}})
+	}
+	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrMoment)
+	says()
+	b.notes.dead = nil
+	b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", other+" }"))
+	if says(); b.relay {
 		t.Errorf("nobody tapped, and the session of %s runs", b.state.Member)
 	}
 }

@@ -19,30 +19,37 @@ import (
 	"portillon/wire"
 )
 
+// exampleKeeper is the laser's of the example site, and what builds that site's bundles.
+func exampleKeeper(t *testing.T) (*keeper, func(version uint64) *site.Built) {
+	t.Helper()
+	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-biklab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, _ := note.NewSigner(skey)
+	verifier, _ := note.NewVerifier(vkey)
+	s, err := site.Read("../../../site-example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	card, now := bytes.Repeat([]byte{1}, 32), time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	build := func(version uint64) *site.Built {
+		b, err := s.Build(site.Order{Version: version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: card})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	return &keeper{machine: "laser", store: wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(verifier)}, options: roster.Options{CardKey: card},
+		now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler), manifests: make(chan []byte, 1)}, build
+}
+
 // The hub offers its bundle whenever a state changes. A machine that cannot take it says so once: each refusal is a record, written to the disk.
 func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-biklab")
-		if err != nil {
-			t.Fatal(err)
-		}
-		signer, _ := note.NewSigner(skey)
-		verifier, _ := note.NewVerifier(vkey)
-		s, err := site.Read("../../../site-example")
-		if err != nil {
-			t.Fatal(err)
-		}
-		card, now := bytes.Repeat([]byte{1}, 32), time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-		build := func(version uint64) *site.Built {
-			b, err := s.Build(site.Order{Version: version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: card})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return b
-		}
+		k, build := exampleKeeper(t)
 		from := t.TempDir()
-		k := &keeper{machine: "laser", store: wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(verifier)}, conf: BundleConfig{From: from},
-			options: roster.Options{CardKey: card}, now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler), manifests: make(chan []byte, 1)}
+		k.conf = BundleConfig{From: from}
 		ctx, cancel := context.WithCancel(t.Context())
 		taken, refused := uint64(0), 0
 		go k.run(ctx, func(r *roster.Roster) { taken = r.Version }, func(error) { refused++ })
@@ -75,25 +82,13 @@ func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
 
 // A bundle of another workshop's machines would lock everybody out: what is in force stays.
 func TestBundleThatDoesNotKnowThisMachineIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	skey, vkey, _ := note.GenerateKey(rand.Reader, "portillon-biklab")
-	signer, _ := note.NewSigner(skey)
-	verifier, _ := note.NewVerifier(vkey)
-	s, err := site.Read("../../../site-example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	card, now := bytes.Repeat([]byte{1}, 32), time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	b, err := s.Build(site.Order{Version: 1, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: card})
-	if err != nil {
-		t.Fatal(err)
-	}
-	store := wire.Store{Dir: dir, Site: "biklab", Keys: note.VerifierList(verifier)}
-	if _, err := store.Install(b.Signed, b.Chunk, nil); err != nil {
+	k, build := exampleKeeper(t)
+	b := build(1)
+	if _, err := k.store.Install(b.Signed, b.Chunk, nil); err != nil {
 		t.Fatal(err)
 	}
 	for machine, want := range map[string]bool{"laser": true, "lathe": false, "": false} {
-		k := &keeper{machine: policy.MachineID(machine), store: store, options: roster.Options{CardKey: card}, now: func() time.Time { return now }}
+		k.machine = policy.MachineID(machine)
 		if r, err := k.first(); (r != nil) != want || (err == nil) != want {
 			t.Errorf("%q: %v, %v", machine, r != nil, err)
 		}

@@ -2,6 +2,7 @@ package machined
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -56,73 +57,90 @@ func TestClocksAreReadTogether(t *testing.T) {
 	}
 }
 
-// A daemon that starts anew takes the kernel's last word of this boot; whoever set the clock in between is found out.
-func TestClockIsBelievedByTheNextDaemonToo(t *testing.T) {
-	begin := time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC)
-	wall, mono, kernel := begin, 2*time.Hour, true
-	var mu sync.Mutex // of those three: a daemon reads them from elsewhere
-	set := func(vouches bool, by time.Duration) {
-		mu.Lock()
-		defer mu.Unlock()
-		kernel, wall, mono = vouches, wall.Add(by), mono+by
-	}
-	clock := func() *vouched {
-		return &vouched{asks: func() bool { mu.Lock(); defer mu.Unlock(); return kernel },
-			now: func() (time.Time, time.Duration) { mu.Lock(); defer mu.Unlock(); return wall, mono }}
-	}
-	var fact []byte
+// A kernel's word and the two clocks, as a test has them: a daemon reads them from elsewhere.
+type clocks struct {
+	mu     sync.Mutex
+	kernel bool
+	wall   time.Time
+	mono   time.Duration
+}
+
+func (c *clocks) pass(vouches bool, by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kernel, c.wall, c.mono = vouches, c.wall.Add(by), c.mono+by
+}
+
+func (c *clocks) daemon() *vouched {
+	return &vouched{asks: func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.kernel },
+		now: func() (time.Time, time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); return c.wall, c.mono }}
+}
+
+// The kernel's word is written when it is first heard, and now and then while it is renewed.
+func TestKernelsWordIsKeptWhileItIsHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		set(false, 0)
-		v, writes := clock(), 0
+		c, fact, writes := clocks{wall: time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC), mono: 2 * time.Hour}, []byte(nil), 0
 		ctx, cancel := context.WithCancel(t.Context())
-		go v.listen(ctx, "boot", func(facts map[string][]byte) error {
+		go c.daemon().listen(ctx, "boot", func(facts map[string][]byte) error {
 			fact = facts[factVouched]
 			writes++
 			return nil
 		})
-		synctest.Wait()
-		if fact != nil {
+		minutes := func(n int, vouches bool) {
+			for c.pass(vouches, 0); n > 0; n-- {
+				time.Sleep(time.Minute)
+				c.pass(vouches, time.Minute)
+				synctest.Wait()
+			}
+		}
+		if minutes(5, false); writes != 0 {
 			t.Errorf("nobody has vouched, and it is written: %s", fact)
 		}
-		set(true, 0)
-		for range 150 { // minutes
-			time.Sleep(time.Minute)
-			set(true, time.Minute)
-			synctest.Wait()
-		}
-		set(false, 0)
-		if writes < 2 || writes > 4 {
+		if minutes(150, true); writes < 2 || writes > 4 {
 			t.Errorf("written %d times in two hours and a half", writes)
 		}
-		for range 150 {
-			time.Sleep(time.Minute)
-			set(false, time.Minute)
+		was := writes
+		if minutes(150, false); writes > was {
+			t.Error("written anew, and nobody vouches any more")
 		}
 		cancel()
 		synctest.Wait()
+		next := c.daemon()
+		if next.recall(fact, "boot"); !next.trusted() {
+			t.Error("the next daemon does not believe it")
+		}
 	})
-	for name, c := range map[string]struct {
-		boot string
-		set  time.Duration
-		want bool
-	}{"nothing happened": {"boot", 0, true}, "set ahead": {"boot", time.Hour, false}, "set back": {"boot", -time.Hour, false}, "another boot": {"another", 0, false}, "no boot": {"", 0, false}, "no boot known": {"unknown", 0, false}} {
-		was := wall
-		wall = wall.Add(c.set)
-		v := clock()
-		if v.recall(fact, c.boot); v.trusted() != c.want {
-			t.Errorf("%s: %v", name, !c.want)
-		}
-		wall = was
+}
+
+// A daemon that starts anew takes the kernel's last word of this boot; whoever set the clock in between is found out.
+func TestClockIsBelievedByTheNextDaemonToo(t *testing.T) {
+	begin := time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC)
+	fact, err := json.Marshal(word{"boot", begin, 2 * time.Hour})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, junk := range []string{"", "null", "{", `{"boot":"boot"}`} {
-		v := clock()
-		if v.recall([]byte(junk), "boot"); v.trusted() {
-			t.Errorf("%s is believed", junk)
+	for name, x := range map[string]struct {
+		fact, boot string
+		passed     time.Duration
+		set        time.Duration
+		want       bool
+	}{
+		"nothing happened": {string(fact), "boot", 13 * time.Hour, 0, true},
+		"set ahead":        {string(fact), "boot", 13 * time.Hour, time.Hour, false},
+		"set back":         {string(fact), "boot", 13 * time.Hour, -time.Hour, false},
+		"another boot":     {string(fact), "another", 13 * time.Hour, 0, false},
+		"no boot":          {string(fact), "", 13 * time.Hour, 0, false},
+		"no boot known":    {`{"boot":"unknown","wall":"2026-11-28T20:00:00Z","mono":7200000000000}`, "unknown", 0, 0, false},
+		"a month since":    {string(fact), "boot", keeps + time.Minute, 0, false}, // and a new daemon begins no other
+		"nothing":          {"", "boot", 0, 0, false},
+		"null":             {"null", "boot", 0, 0, false},
+		"half":             {"{", "boot", 0, 0, false},
+		"no time":          {`{"boot":"boot"}`, "boot", 0, 0, false},
+	} {
+		c := clocks{wall: begin.Add(x.passed + x.set), mono: 2*time.Hour + x.passed}
+		v := c.daemon()
+		if v.recall([]byte(x.fact), x.boot); v.trusted() != x.want {
+			t.Errorf("%s: %v", name, !x.want)
 		}
-	}
-	wall, mono = wall.Add(keeps), mono+keeps
-	v := clock()
-	if v.recall(fact, "boot"); v.trusted() {
-		t.Error("a month after the kernel's last word a new daemon begins another")
 	}
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// memory is what daemon and guard take, after all the above.
+func memory(m *machine) (string, error) {
+	if err := m.session(); err != nil {
+		return "", err
+	}
+	daemon, err := daemonPID()
+	if err != nil {
+		return "", err
+	}
+	guard, err := guardPID(daemon)
+	if err != nil {
+		return "", err
+	}
+	rss, pss, anon := 0, 0, 0
+	figure := ""
+	for _, p := range []struct {
+		name string
+		pid  int
+	}{{"daemon", daemon}, {"guard", guard}} {
+		r, s := kilobytes(p.pid, "status", "VmRSS"), kilobytes(p.pid, "smaps_rollup", "Pss")
+		rss, pss, anon = rss+r, pss+s, anon+kilobytes(p.pid, "status", "RssAnon")
+		figure += fmt.Sprintf("%s RSS %.1f MB (PSS %.1f), ", p.name, float64(r)/1e3, float64(s)/1e3)
+	}
+	figure += fmt.Sprintf("together RSS %.1f MB (PSS %.1f, of their own %.1f)", float64(rss)/1e3, float64(pss)/1e3, float64(anon)/1e3)
+	if pss > 24_000 || pss == 0 { // the two are one program: a page that both have in memory is one page
+		return "", fmt.Errorf("%s: 24 MB is the limit", figure)
+	}
+	return figure, nil
+}
+
+func kilobytes(pid int, file, field string) int {
+	m := regexp.MustCompile(`(?m)^` + field + `:\s+(\d+) kB`).FindStringSubmatch(read(fmt.Sprintf("/proc/%d/%s", pid, file)))
+	if m == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(m[1])
+	return n * 1024 / 1000
+}
+
+// upgraded installs the package over itself during a session.
+func upgraded(m *machine) (string, error) {
+	if debianPackage() == "" {
+		return "", errSkip("there is no package")
+	}
+	before, err := records()
+	if err != nil {
+		return "", err
+	}
+	figure, err := m.systemd(install, func() error { return phase("off", 60*time.Second) })
+	if err != nil {
+		return "", err
+	}
+	after, err := records()
+	if err == nil && len(after) <= len(before) {
+		err = fmt.Errorf("the journal had %d records, and has %d", len(before), len(after))
+	}
+	return figure, err
+}
+
+// removed takes the package away during a session. The journal stays.
+func removed(m *machine) (string, error) {
+	if debianPackage() == "" {
+		return "", errSkip("there is no package")
+	}
+	return m.systemd(func() error { return sh("dpkg", "-r", "portillon") }, func() error { return nil })
+}

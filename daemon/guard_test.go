@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"portillon/daemon/panel"
+	"portillon/daemon/relay"
+	"portillon/daemon/session"
+)
+
+// A contactor that lied once is not believed again before a maintainer has looked.
+func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
+	b := newBench(t)
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+	before := len(b.notes.said)
+	b.signal(t.Context(), Signal{What: "contactor", On: true})
+	b.signal(t.Context(), Signal{What: "contactor", On: true})
+	if got := strings.Join(b.notes.said[before:], " "); got != "relay off session-end fault tagged" {
+		t.Errorf("recorded %q", got)
+	}
+	b.wants(b.tap(lea), "refused [fault]") // the panel goes on saying what is wrong
+	b.signal(t.Context(), Signal{What: "contactor"})
+	b.wants(b.tap(lea), "refused [tagged]")
+	if b.state.Phase != session.TaggedOut || b.state.Tags[0].Reason == "" {
+		t.Errorf("%v, %+v", b.state.Phase, b.state.Tags)
+	}
+	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
+}
+
+// Nothing ever takes back that the contactor was not yet open, so it is no fault: the start has not been, and the member tries again.
+func TestContactorThatIsNotYetOpenIsNoFault(t *testing.T) {
+	b := newBench(t)
+	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrMoment)
+	b.wants(b.tap(lea), "session-start session-end [refused]")
+	if b.relay || b.state.Running() || len(b.state.Faults) > 0 {
+		t.Errorf("relay %v, %v, %v", b.relay, b.state.Phase, b.state.Faults)
+	}
+	if v := b.Panel.Current(); v.Line != panel.StillStopping().Line {
+		t.Errorf("the panel says %q", v.Line.EN)
+	}
+	b.notes.dead = nil
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+}
+
+func TestGuardsRefusalIsTheFaultItNames(t *testing.T) {
+	for _, r := range []relay.Refusal{relay.ErrEStop, relay.ErrDoor, relay.ErrContactor, relay.ErrRuns} {
+		b := newBench(t)
+		b.notes.dead = fmt.Errorf("relay: %w", r)
+		b.tap(lea)
+		if !slices.Equal(b.state.Faults, []string{string(r)}) || b.state.Running() {
+			t.Errorf("%s: %v, %v", r, b.state.Faults, b.state.Phase)
+		}
+		if v := b.Panel.Current(); v.Sign != panel.SignFault || v.Line == panel.Fault("").Line {
+			t.Errorf("%s: the panel says %q", r, v.Line.EN)
+		}
+	}
+}
