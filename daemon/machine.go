@@ -63,12 +63,14 @@ type Parts struct {
 	Taps    <-chan rfid.Event
 	Signals <-chan Signal
 
-	Tags     []session.Tag                       // from the journal's facts
-	Practice map[policy.MemberID]policy.Practice // likewise
-	Done     map[string]policy.Done              // likewise: when each kind of maintenance was last done
-	Ran      session.Hours                       // likewise
-	Owed     []Owed                              // what happened before and the journal has not taken: nothing starts until it does
-	Acked    func() uint64                       // records that the hub holds
+	Tags []session.Tag // from the journal's facts
+	// RemovedTags holds the ids of tags that were taken off, from the journal's facts. A command cannot add one of them again.
+	RemovedTags map[string]bool
+	Practice    map[policy.MemberID]policy.Practice // likewise
+	Done        map[string]policy.Done              // likewise: when each kind of maintenance was last done
+	Ran         session.Hours                       // likewise
+	Owed        []Owed                              // what happened before and the journal has not taken: nothing starts until it does
+	Acked       func() uint64                       // records that the hub holds
 }
 
 // Machine walks taps through the rooms. Make one with New, and Run it once.
@@ -101,6 +103,12 @@ type Machine struct {
 	reports  map[policy.MemberID][]time.Time // when each member's last ones were written
 	reporter uint64                          // whose card was asked for that, as desk.nth
 	counted  time.Time                       // when hours were last kept
+
+	// refusedCommand is the last refusal of a command that was recorded.
+	refusedCommand struct {
+		reason string
+		at     time.Time
+	}
 }
 
 // Owed is the end of a session that the last daemon left open, and its member's practice with it; the zero Practice, where it is not known how
@@ -123,6 +131,9 @@ func New(p Parts) *Machine {
 	}
 	if p.Practice == nil {
 		p.Practice = map[policy.MemberID]policy.Practice{}
+	}
+	if p.RemovedTags == nil {
+		p.RemovedTags = map[string]bool{}
 	}
 	m := &Machine{Parts: p, born: time.Now(), practice: p.Practice, owed: map[string]policy.Practice{},
 		rosters: make(chan *roster.Roster), asks: make(chan ask)}

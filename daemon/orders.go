@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"portillon/daemon/control"
 	"portillon/daemon/panel"
@@ -19,23 +21,47 @@ func (m *Machine) Do(ctx context.Context, r control.Request) control.Reply {
 	return m.within(ctx, func(ctx context.Context) control.Reply { return m.order(ctx, r, "") })
 }
 
-// Obey carries out a command that was signed for this machine, and writes down what came of it.
+// Obey carries out a command that was signed for this machine, and records the result. A tag that is on the machine already changes
+// nothing; a tag that was taken off stays off, so a replayed command does nothing. A tag is taken off at the machine alone.
 func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
-	rep := m.within(ctx, func(ctx context.Context) control.Reply {
-		var rep control.Reply
-		switch c.Do {
-		case "tag", "untag", "stop":
-			rep = m.order(ctx, control.Request{Do: c.Do, Tag: c.Tag, Reason: c.Reason, Now: c.Now}, c.ID)
-		default:
-			rep = control.Reply{Error: fmt.Sprintf("the command %q is not one this machine knows", c.Do)}
-		}
-		m.note(ctx, wire.Commanded, wire.CommandBody{ID: c.ID, Do: c.Do, Why: rep.Error})
-		return rep
-	})
+	rep := m.within(ctx, func(ctx context.Context) control.Reply { return m.obey(ctx, c) })
 	if !rep.OK {
-		return fmt.Errorf("%s", rep.Error)
+		return errors.New(rep.Error)
 	}
 	return nil
+}
+
+// obey runs in the loop.
+func (m *Machine) obey(ctx context.Context, c wire.Command) (rep control.Reply) {
+	switch {
+	case c.Do == "tag" && m.hangs(c.TagID()):
+		return control.Reply{OK: true}
+	case c.Do == "tag" && m.RemovedTags[c.TagID()]:
+		return control.Reply{Error: fmt.Sprintf("the tag %.64s was taken off at the machine; a new tag needs a new id", c.TagID())}
+	case c.Do == "untag":
+		rep = control.Reply{Error: "a tag cannot be taken off from the hub; a maintainer takes it off at the machine"}
+	case c.Do == "tag", c.Do == "stop":
+		rep = m.order(ctx, control.Request{Do: c.Do, Tag: c.Tag, Reason: c.Reason, Now: c.Now}, c.ID)
+	default:
+		rep = control.Reply{Error: fmt.Sprintf("this machine does not know the command %.40q; it knows tag and stop", c.Do)}
+	}
+	m.recordCommand(ctx, c, rep.Error)
+	return rep
+}
+
+// refusalEvery is how often the same refusal of a command is recorded: whoever can replay a command cannot fill the disk.
+const refusalEvery = time.Minute
+
+// recordCommand records what became of a command.
+func (m *Machine) recordCommand(ctx context.Context, c wire.Command, refusal string) {
+	if refusal != "" {
+		now := m.Now()
+		if refusal == m.refusedCommand.reason && now.Sub(m.refusedCommand.at).Abs() < refusalEvery {
+			return
+		}
+		m.refusedCommand.reason, m.refusedCommand.at = refusal, now
+	}
+	m.note(ctx, wire.Commanded, wire.CommandBody{ID: c.ID, Do: c.Do, Why: refusal})
 }
 
 func (m *Machine) order(ctx context.Context, r control.Request, id string) control.Reply {

@@ -311,6 +311,7 @@ func (m *Machine) commit(r session.Record) error {
 // The names of the facts that outlive the daemon, in the journal.
 const (
 	FactTags     = "tags"      // []session.Tag
+	FactRemoved  = "removed/"  // and the id of a tag that was taken off; the hub cannot add it again
 	FactHours    = "hours"     // session.Hours
 	FactUnderWay = "under-way" // UnderWay
 	FactDone     = "done/"     // and the kind of maintenance: policy.Done

@@ -114,6 +114,9 @@ func (m *Machine) facts(r session.Record) map[string][]byte {
 	switch b := r.Body.(type) {
 	case wire.TagBody:
 		facts[FactTags] = mustJSON(m.state.Tags)
+		if r.Kind == wire.Untagged {
+			facts[FactRemoved+b.Tag] = []byte("1")
+		}
 	case wire.StartBody, wire.FaultBody, wire.EndBody, wire.ReportBody, wire.PowerBody:
 		facts[FactHours] = mustJSON(m.state.Ran)
 	case wire.InterventionBody:
@@ -126,8 +129,13 @@ func (m *Machine) facts(r session.Record) map[string][]byte {
 // kept notes what a record that is on the disk now has changed.
 func (m *Machine) kept(r session.Record) {
 	m.begun = nil
-	if b, logged := r.Body.(wire.InterventionBody); logged {
+	switch b := r.Body.(type) {
+	case wire.InterventionBody:
 		m.Done[b.What] = m.doneNow()
+	case wire.TagBody:
+		if r.Kind == wire.Untagged {
+			m.RemovedTags[b.Tag] = true
+		}
 	}
 }
 

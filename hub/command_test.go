@@ -37,7 +37,7 @@ func TestCommandIsSignedAndItsReplyComesBack(t *testing.T) {
 		if msg.Retained() || msg.Qos() != 1 {
 			t.Errorf("retained %t, QoS %d", msg.Retained(), msg.Qos())
 		}
-		got, err := orders.Open(msg.Payload(), time.Now())
+		got, err := orders.Open(msg.Payload(), time.Now(), true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,6 +108,7 @@ func (h *Hub) bringTags(ctx context.Context) error {
 		for _, t := range tags {
 			if err := h.bringTag(ctx, t, tried); err != nil && ctx.Err() == nil {
 				h.log.Info("a tag is not on its machine yet", "machine", t.Machine, "tag", t.ID, "why", err)
+				h.noteTag(t, err.Error())
 			}
 		}
 		select {
@@ -118,7 +120,7 @@ func (h *Hub) bringTags(ctx context.Context) error {
 }
 
 func (h *Hub) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) error {
-	last, err := h.lastOf(ctx, t)
+	last, err := lastOf(ctx, h.ledger, t)
 	if err != nil {
 		return err
 	}
@@ -128,6 +130,7 @@ func (h *Hub) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) e
 	lost := m.State != nil && !m.State.Tagged && m.State.Journal <= m.Held
 	switch {
 	case last == wire.Untagged:
+		h.noteTag(t, "")
 		return os.Remove(filepath.Join(h.c.tags(), t.ID+".json"))
 	case last == wire.Tagged && !lost, time.Since(tried[t.ID]) < askAgain && (!m.Online || tried[t.ID].After(m.appeared)):
 		return nil // what says that a machine is there may be lost, so one that seems away is told too, now and then
@@ -137,15 +140,79 @@ func (h *Hub) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) e
 	defer cancel()
 	r, err := h.Command(ctx, t.Machine, wire.Command{Do: "tag", Tag: t.ID, Reason: t.Reason, Now: t.Now})
 	if err == nil && !r.OK {
-		err = errors.New(r.Why)
+		return fmt.Errorf("%s answers: %s", t.Machine, r.Why)
+	}
+	if err == nil {
+		h.noteTag(t, "")
 	}
 	return err
 }
 
+// maxNote bounds a note in bytes; a machine's reply is its sender's.
+const maxNote = 500
+
+// noteTag keeps why a tag is not on its machine yet, for the tool to show; the empty reason removes the note. A note that cannot be written
+// is left out: the log has it too.
+func (h *Hub) noteTag(t Tag, why string) {
+	path := h.c.tagNote(t.ID)
+	if why == "" {
+		os.Remove(path)
+		return
+	}
+	note := []byte(strings.ToValidUTF8(why[:min(len(why), maxNote)], ""))
+	if old, err := os.ReadFile(path); err != nil || !bytes.Equal(old, note) {
+		_ = wire.WriteFile(path, note, 0o644)
+	}
+}
+
+func (c Config) tagNote(id string) string { return filepath.Join(c.tags(), id+".why") }
+
+// TagStatus is a tag of the office, and where it stands.
+type TagStatus struct {
+	Tag
+	OnMachine bool   `json:"on_machine"`    // its machine's journal says so
+	Why       string `json:"why,omitempty"` // why it is not, by the last try of the hub
+}
+
+// TagStatuses are the tags of the office. The hub need not run. A tag whose file cannot be read is in the error.
+func (c Config) TagStatuses(ctx context.Context) ([]TagStatus, error) {
+	tags, err := c.Tags()
+	if len(tags) == 0 {
+		return nil, err
+	}
+	var l *ledger.Ledger
+	if there(c.Ledger()) { // a hub that has never run holds no record
+		var lerr error
+		if l, lerr = ledger.OpenReadOnly(c.Ledger(), c.Site); lerr != nil {
+			return nil, errors.Join(err, lerr)
+		}
+		defer l.Close()
+	}
+	var out []TagStatus
+	for _, t := range tags {
+		s := TagStatus{Tag: t}
+		if l != nil {
+			last, lerr := lastOf(ctx, l, t)
+			err = errors.Join(err, lerr)
+			s.OnMachine = last == wire.Tagged
+		}
+		if note, nerr := os.ReadFile(c.tagNote(t.ID)); nerr == nil && !s.OnMachine {
+			s.Why = strings.TrimSpace(string(note[:min(len(note), maxNote)]))
+		}
+		out = append(out, s)
+	}
+	return out, err
+}
+
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // lastOf is what the machine's journal, as far as it is held, says of the tag last; empty: nothing.
-func (h *Hub) lastOf(ctx context.Context, t Tag) (last wire.Kind, err error) {
+func lastOf(ctx context.Context, l *ledger.Ledger, t Tag) (last wire.Kind, err error) {
 	q := ledger.Query{Machine: t.Machine, Kinds: []wire.Kind{wire.Tagged, wire.Untagged}}
-	err = h.ledger.Records(ctx, q, func(e ledger.Entry) error {
+	err = l.Records(ctx, q, func(e ledger.Entry) error {
 		var b wire.TagBody
 		if json.Unmarshal(e.Body, &b) == nil && b.Tag == t.ID {
 			last = e.Kind

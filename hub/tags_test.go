@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"portillon/hub"
 	"portillon/hub/ledger/ledgertest"
 	"portillon/policy"
 	"portillon/wire"
@@ -19,13 +20,14 @@ import (
 type presence struct {
 	*client
 	orders *wire.Commands
+	answer wire.Reply // to every order; its ID is filled in
 }
 
 func present(t *testing.T, o *office) *presence {
 	t.Helper()
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Command("laser"))
-	return &presence{c, &wire.Commands{Site: "biklab", Machine: "laser", Keys: note.VerifierList(o.key)}}
+	return &presence{client: c, orders: &wire.Commands{Site: "biklab", Machine: "laser", Keys: note.VerifierList(o.key)}, answer: wire.Reply{OK: true}}
 }
 
 func (p *presence) is(tagged bool, journal uint64) {
@@ -50,11 +52,12 @@ func (p *presence) told(tagged bool, journal uint64) wire.Command {
 			}
 		}
 	}
-	c, err := p.orders.Open(order, time.Now())
+	c, err := p.orders.Open(order, time.Now(), true)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	b, _ := json.Marshal(wire.Reply{ID: c.ID, OK: true})
+	p.answer.ID = c.ID
+	b, _ := json.Marshal(p.answer)
 	p.publish(p.topics.Reply("laser"), b)
 	return c
 }
@@ -106,6 +109,35 @@ func TestTagOfTheOfficeWaitsForItsMachineAndIsNotUndone(t *testing.T) {
 	p.is(false, 2)
 	gone(t, "the machine is not seen", func() bool { return o.Machines()[0].Online })
 	p.quiet()
+}
+
+// Whoever put the tag on must learn why the machine does not have it.
+func TestReasonOfARefusedTagIsKeptForTheOffice(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	c := configure(t, []*ledgertest.Machine{m})
+	tag, err := c.TagOut("laser", "courroie usée", false, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func() hub.TagStatus {
+		t.Helper()
+		all, err := c.TagStatuses(t.Context())
+		if err != nil || len(all) != 1 || all[0].ID != tag.ID {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		return all[0]
+	}
+	if s := status(); s.OnMachine || s.Why != "" {
+		t.Errorf("before the hub runs: %+v", s)
+	}
+	o := run(t, c)
+	p := present(t, o)
+	p.answer = wire.Reply{Why: "too many tags are on this machine: 32"}
+	p.told(false, 0)
+	gone(t, "the reason is not kept", func() bool { return status().Why == "laser answers: too many tags are on this machine: 32" })
+	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: "courroie usée"})
+	p.publish(p.topics.Records("laser"), m.Data(1, 1))
+	gone(t, "the tag is not seen on its machine", func() bool { s := status(); return s.OnMachine && s.Why == "" })
 }
 
 func TestTagsOfTheOfficeAreRefusedInWords(t *testing.T) {

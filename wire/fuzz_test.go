@@ -34,7 +34,7 @@ func FuzzOpen(f *testing.F) {
 		OpenManifest(b, v)
 		OpenAck(b, v, "biklab", "laser")
 		OpenCheckpoint(b, "portillon/biklab/laser", v)
-		(&Commands{Site: "biklab", Machine: "laser", Keys: v}).Open(b, at)
+		(&Commands{Site: "biklab", Machine: "laser", Keys: v}).Open(b, at, true)
 		ParseState(b)
 		DecodeChunk(b, &RosterBucket{})
 		DecodeChunk(b, &BadgesBucket{})

@@ -45,7 +45,7 @@ type Command struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
 	ID      string           `json:"id"` // never used twice
-	Do      string           `json:"do"` // tag, untag, stop
+	Do      string           `json:"do"` // tag, stop
 	Tag     string           `json:"tag,omitempty"`
 	Reason  string           `json:"reason,omitempty"`
 	Now     bool             `json:"now,omitempty"`
@@ -59,10 +59,23 @@ func SignCommand(c Command, s note.Signer) ([]byte, error) { return sign("portil
 // Why a command is refused.
 var (
 	ErrForeign  = errors.New("the command is for another machine")
-	ErrLate     = errors.New("the command has expired, or lives longer than a command may")
-	ErrEarly    = errors.New("the command was issued in the future")
-	ErrRepeated = errors.New("the command was given before")
+	ErrLate     = errors.New("the command has expired, or its lifetime exceeds the limit")
+	ErrEarly    = errors.New("the command was issued in the future: the clocks of hub and machine differ")
+	ErrRepeated = errors.New("the command was received before")
+	ErrNoClock  = errors.New("the machine's clock is not trusted, so the age of the command is unknown")
 )
+
+// DependsOnClock reports whether a command is valid only within its lifetime. A tag is not: its id identifies it, adding it twice
+// changes nothing, and the machine never adds an id again that its journal shows as taken off.
+func (c Command) DependsOnClock() bool { return c.Do != "tag" }
+
+// TagID is the id of the tag that a tag command adds.
+func (c Command) TagID() string {
+	if c.Tag != "" {
+		return c.Tag
+	}
+	return c.ID
+}
 
 // Commands opens commands for one machine, and remembers the ids of those that could come again. One goroutine uses it.
 type Commands struct {
@@ -73,21 +86,29 @@ type Commands struct {
 	seen    map[string]time.Time
 }
 
-// Open checks signature, address, age and repetition. now is this machine's clock.
-func (o *Commands) Open(data []byte, now time.Time) (Command, error) {
+// Open checks the signature, the address and, for commands that depend on the clock, age and repetition. now is this machine's clock,
+// trusted says whether it can be believed. With an error, the command is returned too if this machine may answer it: it is signed, meant for
+// this machine, and was not received before; otherwise its ID is empty.
+func (o *Commands) Open(data []byte, now time.Time, trusted bool) (Command, error) {
 	var c Command
 	if err := open("portillon command", data, o.Keys, &c); err != nil {
 		return Command{}, fmt.Errorf("command: %w", err)
 	}
-	switch life := c.Expires.Sub(c.Issued); {
+	switch {
 	case c.Site != o.Site || c.Machine != o.Machine:
 		return Command{}, ErrForeign
 	case c.ID == "" || len(c.ID) > 64:
-		return Command{}, errors.New("command: it has no id of 1 to 64 bytes")
+		return Command{}, fmt.Errorf("command: the id has %d bytes, want 1 to 64", len(c.ID))
+	case !c.DependsOnClock():
+		return c, nil
+	case !trusted:
+		return c, ErrNoClock
+	}
+	switch life := c.Expires.Sub(c.Issued); {
 	case life <= 0 || life > CommandLife || !now.Before(c.Expires) || c.Issued.Before(o.Started.Add(-Skew)):
-		return Command{}, ErrLate
+		return c, ErrLate
 	case c.Issued.After(now.Add(Skew)):
-		return Command{}, ErrEarly
+		return c, ErrEarly
 	}
 	for id, expires := range o.seen {
 		if now.After(expires) {

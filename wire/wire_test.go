@@ -226,7 +226,7 @@ func TestSignedTextsCountOnlyForWhatTheyAre(t *testing.T) {
 	}
 	open := map[string]func([]byte) error{
 		"ack":        func(b []byte) error { _, err := OpenAck(b, v, "biklab", "laser"); return err },
-		"command":    func(b []byte) error { _, err := orders().Open(b, at); return err },
+		"command":    func(b []byte) error { _, err := orders().Open(b, at, true); return err },
 		"manifest":   func(b []byte) error { _, err := OpenManifest(b, v); return err },
 		"checkpoint": func(b []byte) error { _, err := OpenCheckpoint(b, "portillon/biklab/laser", v); return err },
 	}
@@ -281,25 +281,82 @@ func TestCommandsAreRefusedWhenLateEarlyForeignOrRepeated(t *testing.T) {
 		{"older than the daemon", func(c *Command) { c.Issued, c.Expires = at.Add(-2*time.Hour), at.Add(-2*time.Hour+30*time.Second) }, at.Add(-2 * time.Hour), ErrLate},
 	} {
 		cmd := command
+		cmd.Do = "stop"
 		c.change(&cmd)
 		b, _ := SignCommand(cmd, s)
-		if _, err := fresh().Open(b, c.now); !errors.Is(err, c.want) {
+		if _, err := fresh().Open(b, c.now, true); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
 	o := fresh()
-	b, _ := SignCommand(command, s)
-	if _, err := o.Open(b, at); err != nil {
+	stop := command
+	stop.Do = "stop"
+	b, _ := SignCommand(stop, s)
+	if _, err := o.Open(b, at, true); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := o.Open(b, at.Add(time.Second)); !errors.Is(err, ErrRepeated) {
+	if _, err := o.Open(b, at.Add(time.Second), true); !errors.Is(err, ErrRepeated) {
 		t.Errorf("repeated: %v", err)
 	}
 	noID := command
 	noID.ID = ""
 	b, _ = SignCommand(noID, s)
-	if _, err := o.Open(b, at); err == nil {
+	if _, err := o.Open(b, at, true); err == nil {
 		t.Error("a command without an id was taken")
+	}
+}
+
+// A machine that lost its time server, or whose clock runs ahead or behind, must still take a tag.
+func TestTagCommandsDoNotDependOnTheClock(t *testing.T) {
+	s, v := keys(t)
+	o := &Commands{Site: "biklab", Machine: "laser", Keys: v, Started: at}
+	tag, err := SignCommand(command, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, now := range []time.Time{at, at.Add(-8 * time.Second), at.Add(40 * time.Second), at.AddDate(-10, 0, 0), at.AddDate(10, 0, 0)} {
+		for _, trusted := range []bool{true, false} {
+			c, err := o.Open(tag, now, trusted)
+			if err != nil || c.TagID() != "c1" {
+				t.Errorf("clock %v off, trusted %t: %v, tag %q", now.Sub(at), trusted, err, c.TagID())
+			}
+		}
+	}
+	other := command
+	other.Machine = "vinyl"
+	b, _ := SignCommand(other, s)
+	if c, err := o.Open(b, at, true); !errors.Is(err, ErrForeign) || c.ID != "" {
+		t.Errorf("a tag for another machine: %v, id %q", err, c.ID)
+	}
+}
+
+// The sender learns why its command was refused; a command that was received before is not answered again.
+func TestRefusedCommandsKeepTheirIDForTheReply(t *testing.T) {
+	s, v := keys(t)
+	stop := command
+	stop.Do = "stop"
+	b, _ := SignCommand(stop, s)
+	for _, x := range []struct {
+		name    string
+		now     time.Time
+		trusted bool
+		want    error
+	}{
+		{"clock ahead", at.Add(31 * time.Second), true, ErrLate},
+		{"clock behind", at.Add(-8 * time.Second), true, ErrEarly},
+		{"clock not trusted", at, false, ErrNoClock},
+	} {
+		o := &Commands{Site: "biklab", Machine: "laser", Keys: v, Started: at.Add(-time.Hour)}
+		if c, err := o.Open(b, x.now, x.trusted); !errors.Is(err, x.want) || c.ID != "c1" {
+			t.Errorf("%s: %v, id %q", x.name, err, c.ID)
+		}
+	}
+	o := &Commands{Site: "biklab", Machine: "laser", Keys: v, Started: at.Add(-time.Hour)}
+	if _, err := o.Open(b, at, true); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := o.Open(b, at, true); !errors.Is(err, ErrRepeated) || c.ID != "" {
+		t.Errorf("received twice: %v, id %q", err, c.ID)
 	}
 }
 

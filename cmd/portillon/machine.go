@@ -188,6 +188,46 @@ func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason s
 	return nil
 }
 
+// machineTags lists the tags that the office put on.
+func machineTags(ctx context.Context, w stdio, args []string) error {
+	var o order
+	var office string
+	_, err := flags(w, "machine tags", args, 0, func(fs *flag.FlagSet) {
+		fs.StringVar(&office, "hub", "", "the hub's hub.yaml")
+		fs.BoolVar(&o.json, "json", false, "print the tags as JSON")
+		fs.StringVar(&o.lang, "lang", "fr", "the language of the sentences: fr or en")
+	})
+	if err != nil {
+		return err
+	}
+	if office == "" {
+		return wrong("--hub is missing").hinted("portillon machine tags --hub hub.yaml")
+	}
+	c, err := hub.ReadConfig(office)
+	if err != nil {
+		return err
+	}
+	tags, err := c.TagStatuses(ctx)
+	if o.json {
+		return errors.Join(printJSON(w.out, tags), err)
+	}
+	for _, t := range tags {
+		fmt.Fprintf(w.out, "%-12s %s  %s: %s\n", t.Machine, t.ID, o.standing(t), t.Reason)
+		if t.Why != "" {
+			fmt.Fprintf(w.out, "%12s → %s\n", "", plain(t.Why))
+		}
+	}
+	return err
+}
+
+// standing is where a tag stands, in a word.
+func (o *order) standing(t hub.TagStatus) string {
+	if t.OnMachine {
+		return pick(o.language() == "en", "on the machine", "sur la machine")
+	}
+	return pick(o.language() == "en", "waiting", "en attente")
+}
+
 func (o *order) language() string { return pick(o.lang == "en", "en", "fr") }
 
 func machineUntag(ctx context.Context, w stdio, args []string) error {

@@ -75,6 +75,7 @@ func verbs() []verb {
 		{"machine tap", "--socket FILE CARD", "present a card by its number", machineTap},
 		{"machine role", "--socket FILE ROLE", "take another of the member's roles", machineRole},
 		{"machine tag", "--socket FILE REASON", "tag the machine out; --hub FILE --machine ID: from the office", machineTag},
+		{"machine tags", "--hub FILE", "the tags of the office, and why one is not on its machine yet", machineTags},
 		{"machine untag", "--socket FILE [TAG]", "return the machine to service", machineUntag},
 		{"machine stop", "--socket FILE", "end the session", machineStop},
 		{"machine log", "--socket FILE --kind KIND", "log an intervention under the maintainer's tap", machineLog},

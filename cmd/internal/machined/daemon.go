@@ -112,6 +112,10 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	removed, err := d.journal.RemovedTags(daemon.FactRemoved)
+	if err != nil {
+		return err
+	}
 	was, err := d.facts()
 	if err != nil {
 		return err
@@ -120,7 +124,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Clerk: clerk{d}, Photos: d.album()})
 	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
 		NewID: newID, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
-		Taps: d.taps, Signals: signals, Tags: was.tags, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed}
+		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed}
 	if d.uplink != nil {
 		p.Uplink, p.Acked = d.uplink, d.uplink.Acked
 	}
@@ -285,20 +289,22 @@ func (d *Daemon) openUplink(k keys) error {
 	return err
 }
 
-// command carries out an order that came over MQTT, and answers it.
+// command carries out an order that came over MQTT, and returns the reply. A refusal names its reason, so that the hub can show it;
+// only a sender that is not the hub, or a command for another machine, gets no reply.
 func (d *Daemon) command(ctx context.Context, order []byte) []byte {
-	if !d.clock.trusted() {
-		d.log.Warn("a command was refused", "why", "the clock is not trusted")
-		return nil
+	c, err := d.orders.Open(order, d.clock.now(), d.clock.trusted())
+	if err == nil {
+		err = d.machine.Obey(ctx, c)
 	}
-	c, err := d.orders.Open(order, d.clock.now())
 	if err != nil {
-		d.log.Warn("a command was refused", "why", err)
+		d.log.Warn("a command was refused", "do", c.Do, "why", err)
+	}
+	if c.ID == "" {
 		return nil
 	}
-	out := wire.Reply{ID: c.ID, OK: true}
-	if err := d.machine.Obey(ctx, c); err != nil {
-		out.OK, out.Why = false, err.Error()
+	out := wire.Reply{ID: c.ID, OK: err == nil}
+	if err != nil {
+		out.Why = err.Error()
 	}
 	b, err := json.Marshal(out)
 	if err != nil {

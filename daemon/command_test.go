@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/daemon/control"
+	"portillon/wire"
+)
+
+func (b *bench) command(c wire.Command) (control.Reply, string) {
+	before := len(b.notes.said)
+	rep := b.obey(b.t.Context(), c)
+	return rep, strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.Panel.Current().Sign)+"]"), " ")
+}
+
+func TestTagThatWasTakenOffIsNotAddedAgainByACommand(t *testing.T) {
+	b := newBench(t)
+	tag := wire.Command{ID: "c1", Do: "tag", Tag: "0123456789abcdef", Reason: "courroie usée"}
+	rep, did := b.command(tag)
+	b.wants(did, "tagged command [tagged]")
+	if !rep.OK {
+		t.Fatal(rep)
+	}
+	// A broker may deliver the command again, as often as it likes.
+	rep, did = b.command(tag)
+	if b.wants(did, "[tagged]"); !rep.OK {
+		t.Error(rep)
+	}
+	b.wants(b.do(control.Request{Do: "untag"}), "untagged [ready]")
+	rep, did = b.command(tag)
+	if b.wants(did, "[ready]"); rep.OK || !strings.Contains(rep.Error, "0123456789abcdef was taken off") {
+		t.Error(rep)
+	}
+	// The fact is on the disk with the record, so the next daemon knows it.
+	if b.notes.facts[FactRemoved+"0123456789abcdef"] == nil {
+		t.Error("no fact says that the tag was taken off")
+	}
+	tag.Tag = "fedcba9876543210"
+	rep, did = b.command(tag)
+	if b.wants(did, "tagged command [tagged]"); !rep.OK {
+		t.Error(rep)
+	}
+}
+
+func TestHubCannotTakeATagOff(t *testing.T) {
+	b := newBench(t)
+	b.do(control.Request{Do: "tag", Reason: "courroie usée"})
+	rep, did := b.command(wire.Command{ID: "c2", Do: "untag"})
+	b.wants(did, "command [tagged]")
+	if rep.OK || !strings.Contains(rep.Error, "at the machine") || len(b.state.Tags) != 1 {
+		t.Errorf("%+v, %d tags", rep, len(b.state.Tags))
+	}
+}
+
+// A broker that replays a refused command must not fill the disk.
+func TestSameRefusalIsRecordedOncePerMinute(t *testing.T) {
+	b := newBench(t)
+	count := func() (n int) {
+		for range 100 {
+			_, did := b.command(wire.Command{ID: "c3", Do: "open"})
+			n += strings.Count(did, "command")
+		}
+		return n
+	}
+	if n := count(); n != 1 {
+		t.Errorf("100 refusals made %d records, want 1", n)
+	}
+	b.now = b.now.Add(time.Minute)
+	if n := count(); n != 1 {
+		t.Errorf("100 refusals a minute later made %d records, want 1", n)
+	}
+}

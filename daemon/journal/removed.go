@@ -1,0 +1,65 @@
+package journal
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"portillon/wire"
+)
+
+// factRemovedIndexed marks a journal whose facts name every tag that its records show as taken off.
+const factRemovedIndexed = "removed-indexed"
+
+// RemovedTags are the ids of all tags that were taken off. The caller keeps a fact PREFIX+ID with each untagged record; journals written
+// before these facts existed have their records read once, and the facts are added then.
+func (j *Journal) RemovedTags(prefix string) (map[string]bool, error) {
+	facts, err := j.Facts("")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]bool{}
+	for key := range facts {
+		if id, ok := strings.CutPrefix(key, prefix); ok {
+			out[id] = true
+		}
+	}
+	if facts[factRemovedIndexed] != nil {
+		return out, nil
+	}
+	if err := j.removedTags(func(id string) { out[id] = true }); err != nil {
+		return nil, fmt.Errorf("journal: read the tags that were taken off: %w", err)
+	}
+	add := map[string][]byte{factRemovedIndexed: []byte("1")}
+	for id := range out {
+		add[prefix+id] = []byte("1")
+	}
+	_ = j.Keep(add) // on a full disk the records are read again at the next start
+	return out, nil
+}
+
+// removedTags calls found with the id of each tag that a record shows as taken off. Erased records name none.
+func (j *Journal) removedTags(found func(id string)) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return err
+	}
+	rows, err := j.conn.QueryContext(background, "SELECT record FROM records WHERE kind = ? AND record IS NOT NULL", string(wire.Untagged))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text []byte
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		var r wire.Record
+		var b wire.TagBody
+		if json.Unmarshal(text, &r) == nil && json.Unmarshal(r.Body, &b) == nil && b.Tag != "" {
+			found(b.Tag)
+		}
+	}
+	return rows.Err()
+}
