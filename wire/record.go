@@ -14,7 +14,7 @@ type Record struct {
 	Seq     uint64           `json:"seq"`  // 1, 2, 3 … no gaps
 	Boot    string           `json:"boot"` // the kernel's boot id
 	Mono    int64            `json:"mono"` // milliseconds since that boot
-	Wall    time.Time        `json:"wall"` // UTC, milliseconds; never before the record that precedes it, or if it is trusted before a trusted one
+	Wall    time.Time        `json:"wall"` // UTC, milliseconds; before an earlier trusted time only where Clock says corrected, or is untrusted
 	Clock   Clock            `json:"clock"`
 	Kind    Kind             `json:"kind"`
 	Session string           `json:"session,omitempty"`
@@ -28,7 +28,12 @@ type Clock string
 const (
 	ClockUntrusted Clock = "untrusted"
 	ClockTrusted   Clock = "trusted"
+	// ClockCorrected is a trusted clock that was set back since the last trusted record: that record's time was wrong.
+	ClockCorrected Clock = "corrected"
 )
+
+// Believed reports whether the wall time counts.
+func (c Clock) Believed() bool { return c == ClockTrusted || c == ClockCorrected }
 
 // Kind is the kind of a record; the list is closed.
 type Kind string

@@ -96,13 +96,17 @@ func (j *Journal) compose(e Entry) (wire.Record, []byte, error) {
 	return r, text, nil
 }
 
-// time is the record's wall time, and how far it can be believed.
+// time is the record's wall time, and how far it can be believed. A trusted clock that lies further back than two clocks may differ was
+// corrected: the earlier time was wrong, and the new one counts. An untrusted clock is never before a time that was trusted.
 func (j *Journal) time() (time.Time, wire.Clock) {
 	now := j.o.Now().UTC().Truncate(time.Millisecond)
-	if j.o.Trusted() && j.sure.Sub(now) <= wire.Skew {
-		return later(now, j.sure), wire.ClockTrusted
+	switch {
+	case !j.o.Trusted():
+		return later(now, j.sure), wire.ClockUntrusted
+	case j.sure.Sub(now) > wire.Skew:
+		return now, wire.ClockCorrected
 	}
-	return later(now, later(j.wall, j.sure)), wire.ClockUntrusted
+	return later(now, j.sure), wire.ClockTrusted
 }
 
 func later(a, b time.Time) time.Time {
@@ -188,7 +192,7 @@ func (j *Journal) setFacts(facts map[string][]byte) error {
 
 // saw takes note of a record's time.
 func (j *Journal) saw(r wire.Record) {
-	if j.wall = r.Wall; r.Clock == wire.ClockTrusted {
+	if r.Clock.Believed() {
 		j.sure = r.Wall
 	}
 }

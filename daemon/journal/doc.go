@@ -10,9 +10,9 @@
 // the head and the tail, and where no clock there was trusted, some thousand records more. Verify reads everything. A file that is torn, that another program made, that belongs to
 // another machine, or that another daemon holds is refused and left as it is; nothing is ever created over a file that is there.
 //
-// Time never runs backwards among records whose clock was trusted: one that was set back by more than wire.Skew is no longer. A record whose
-// clock is not trusted has at least the time of the record before. One whose clock is trusted may lie before such records: a clock that said 2099
-// until a time server was reached spoils no time but its own. Past some thousand records without a trusted clock the last one that had one binds no more.
+// Time never runs backwards among records whose clock was trusted, with one exception: a trusted clock that was set back by more than wire.Skew
+// marks its next record as corrected, and that record's time counts from then on. A record whose clock is not trusted is never earlier than the
+// last trusted time, and binds no later record: a clock that said 2099 until a time server was reached affects its own records alone.
 //
 // All methods may be called from any goroutine. Len never waits. The others wait for each other, and so for the disk.
 package journal

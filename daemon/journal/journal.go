@@ -71,7 +71,6 @@ type Journal struct {
 	conn    *sql.Conn
 	st      statements
 	edge    [63]tlog.Hash // the roots of the complete subtrees that make up the tree, by level; those whose bit of length is set
-	wall    time.Time     // of the last record
 	sure    time.Time     // of the newest one whose clock was trusted; zero: none, as far as load looks back
 	stale   bool          // a write failed: what is on the disk must be looked up before the next
 	relaxed bool          // the connection is not at synchronous=FULL

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,7 +128,7 @@ func TestCheckpointOpensWithTheMachinesKey(t *testing.T) {
 	}
 }
 
-func TestWallTimeNeverRunsBackwards(t *testing.T) {
+func TestTrustedTimeRunsBackwardsOnlyWhereTheClockWasCorrected(t *testing.T) {
 	base := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		name  string
@@ -137,8 +138,8 @@ func TestWallTimeNeverRunsBackwards(t *testing.T) {
 	}{
 		{"forward", time.Second, base.Add(time.Second), wire.ClockTrusted},
 		{"back by less than two clocks may differ", -3 * time.Second, base, wire.ClockTrusted},
-		{"set back an hour", -time.Hour, base, wire.ClockUntrusted},
-		{"set back to 1970", -base.Sub(time.Unix(0, 0)), base, wire.ClockUntrusted},
+		{"set back an hour", -time.Hour, base.Add(-time.Hour), wire.ClockCorrected},
+		{"set back to 1970", -base.Sub(time.Unix(0, 0)), time.Unix(0, 0), wire.ClockCorrected},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			now := base
@@ -186,68 +187,58 @@ func TestClockThatRanAheadSpoilsNoTimeButItsOwn(t *testing.T) {
 		wants(ahead, wire.ClockUntrusted, "ahead")
 	}
 	now = real
-	wants(ahead, wire.ClockUntrusted, "without a server nobody knows which of the two was right")
+	wants(real, wire.ClockUntrusted, "set by hand, still without a server")
 	again()
 	trusted = true
 	wants(real, wire.ClockTrusted, "a server")
 	again()
 	wants(real, wire.ClockTrusted, "a server, and a new daemon")
 	now = real.Add(-time.Hour)
-	wants(real, wire.ClockUntrusted, "set back behind what was trusted")
+	wants(now, wire.ClockCorrected, "set back behind what was trusted")
+	wants(now, wire.ClockTrusted, "and from then on")
 	verified(t, j)
 	if _, err := j.conn.ExecContext(t.Context(), `UPDATE records SET record = NULL, salt = NULL, member = NULL WHERE seq > 1 AND CAST(record AS TEXT) LIKE '%"trusted"%'`); err != nil {
 		t.Fatal(err)
 	}
-	if v := verified(t, j); v.Erased != 2 {
+	if v := verified(t, j); v.Erased != 3 {
 		t.Errorf("%d are erased", v.Erased)
 	}
 }
 
-// A time that was trusted and wrong binds for some thousand records, for Open as for Verify; what is damaged on the way there keeps nobody out.
-func TestTrustedTimeThatWasWrongBindsNotForEver(t *testing.T) {
-	now := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
+// One start with a clock ten years ahead must not cost the members their evidence: the records after the correction count.
+func TestRecordsAfterACorrectedClockCarryTheCorrectedTime(t *testing.T) {
+	right := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	for _, trusted := range []bool{true, false} {
+		for _, off := range []time.Duration{-10 * 365 * 24 * time.Hour, -time.Hour, -8 * time.Second, -time.Second, time.Second, 40 * time.Second, time.Hour, 10 * 365 * 24 * time.Hour} {
+			for _, restart := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%v off, trusted %t, restart %t", off, trusted, restart), func(t *testing.T) {
+					correctedAfter(t, right, off, trusted, restart)
+				})
+			}
+		}
+	}
+}
+
+func correctedAfter(t *testing.T, right time.Time, off time.Duration, trusted, restart bool) {
+	now, believed := right.Add(off), trusted
 	o := options(t)
-	o.Now = func() time.Time { return now }
+	o.Now, o.Trusted = func() time.Time { return now }, func() bool { return believed }
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, o)
-	again := func() {
-		t.Helper()
+	fill(t, j, 3)
+	if restart {
 		if err := j.Close(); err != nil {
 			t.Fatal(err)
 		}
 		j = open(t, path, o)
 	}
-	last := func() wire.Clock {
-		t.Helper()
+	now, believed = right, true
+	for i := range 5 {
+		now = now.Add(time.Minute)
 		r, err := j.Append(end(0))
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || !r.Clock.Believed() || r.Wall.Sub(now).Abs() > wire.Skew {
+			t.Errorf("record %d after the correction has %s %s, %v; want %s", i, r.Wall, r.Clock, err, now)
 		}
-		return r.Clock
-	}
-	fill(t, j, 1)
-	now = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
-	fill(t, j, 2*tail+300)
-	again()
-	if last() != wire.ClockUntrusted {
-		t.Error("forgotten at once")
-	}
-	if _, err := j.conn.ExecContext(t.Context(), "UPDATE records SET hashes = zeroblob(1) WHERE seq = 7"); err != nil {
-		t.Fatal(err)
-	}
-	again() // nobody looked as far as that before
-	path = filepath.Join(t.TempDir(), "journal.db")
-	now = time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
-	j = open(t, path, o)
-	fill(t, j, 1)
-	now = time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
-	fill(t, j, far+tail)
-	if last() != wire.ClockUntrusted {
-		t.Error("while it is open nothing is forgotten")
-	}
-	again()
-	if last() != wire.ClockTrusted {
-		t.Error("bound for ever")
 	}
 	verified(t, j)
 }
@@ -343,4 +334,33 @@ func TestCursorStaysWithinTheJournal(t *testing.T) {
 	if n, err := j.Cursor("other"); n != 0 || err != nil {
 		t.Errorf("cursor at %d, %v", n, err)
 	}
+}
+
+func TestVerifyRejectsATrustedTimeBeforeAnEarlierOne(t *testing.T) {
+	now := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	o := options(t)
+	o.Now = func() time.Time { return now }
+	j := open(t, filepath.Join(t.TempDir(), "journal.db"), o)
+	fill(t, j, 1)
+	j.sure, now = time.Time{}, now.Add(-time.Hour) // as a writer without this rule would have it
+	fill(t, j, 1)
+	if _, err := j.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "record 2 has the time 2026-05-04T09:00:00Z, before 2026-05-04T10:00:00Z") {
+		t.Error(err)
+	}
+}
+
+// Open looks back for a trusted time; a damaged record on the way must not keep the machine from starting.
+func TestDamagedRecordDoesNotStopTheSearchForATrustedTime(t *testing.T) {
+	o := options(t)
+	o.Trusted = func() bool { return false }
+	path := filepath.Join(t.TempDir(), "journal.db")
+	j := open(t, path, o)
+	fill(t, j, 2*tail+step)
+	if _, err := j.conn.ExecContext(t.Context(), "UPDATE records SET hashes = zeroblob(1) WHERE seq = 7"); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, open(t, path, o), 1)
 }

@@ -56,7 +56,7 @@ func (j *Journal) lookBack(last int64) {
 			return
 		}
 		for _, r := range slices.Backward(rows) {
-			if rec, err := r.check(); err == nil && rec.Clock == wire.ClockTrusted {
+			if rec, err := r.check(); err == nil && rec.Clock.Believed() {
 				j.sure = rec.Wall
 				break
 			}

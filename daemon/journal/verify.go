@@ -47,19 +47,18 @@ func (j *Journal) Verify(ctx context.Context) (Verified, error) {
 		if !slices.Equal(want, r.hashes) {
 			return fmt.Errorf("record %d does not fit the tree", r.seq)
 		}
-		if r.record == nil {
-			v.Erased++
-			v.Last, rec.Wall = sure, sure // it may have been one that came back from a clock that ran ahead
-		}
-		least := v.Last
 		if doubtful++; doubtful > far+tail { // as far as Open looks
 			sure = time.Time{}
 		}
-		if rec.Clock == wire.ClockTrusted {
-			least, sure, doubtful = sure, rec.Wall, 0
-		}
-		if rec.Wall.Before(least) {
-			return fmt.Errorf("record %d lies before one that precedes it: %s, %s", r.seq, rec.Wall.Format(time.RFC3339Nano), least.Format(time.RFC3339Nano))
+		switch {
+		case r.record == nil:
+			v.Erased++
+			rec.Wall, sure = v.Last, time.Time{} // it may have been the one that corrected the clock
+		case rec.Clock != wire.ClockCorrected && rec.Wall.Before(sure):
+			return fmt.Errorf("record %d has the time %s, before %s of an earlier record whose clock was trusted", r.seq,
+				rec.Wall.Format(time.RFC3339Nano), sure.Format(time.RFC3339Nano))
+		case rec.Clock.Believed():
+			sure, doubtful = rec.Wall, 0
 		}
 		v.Last, v.Records = rec.Wall, r.seq
 		edge.advance(rec, r.hashes)

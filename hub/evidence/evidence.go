@@ -259,7 +259,7 @@ func (j *judge) age(r wire.Record) []Why {
 	switch age := j.now.Sub(r.Wall); {
 	case j.rule.Within <= 0:
 		return nil
-	case r.Clock != wire.ClockTrusted:
+	case !r.Clock.Believed():
 		return []Why{ClockUntrusted}
 	case age > time.Duration(min(j.rule.Within, 1<<32))*time.Second:
 		return []Why{TooOld}
