@@ -12,7 +12,8 @@ import (
 	"portillon/policy"
 )
 
-// Store is the folder where a machine keeps the bundle it works from: «manifest», and chunks by hash.
+// Store is the folder where a machine keeps the bundle it works from: «manifest», the one before it as «manifest.previous», and the
+// chunks of both by hash.
 // A new bundle's chunks are all on the disk before the manifest is renamed into place: at any power cut the old one or the new one is whole.
 type Store struct {
 	Dir  string
@@ -21,13 +22,7 @@ type Store struct {
 }
 
 // Current is the manifest in force; os.ErrNotExist where there is none.
-func (s Store) Current() (Manifest, error) {
-	data, err := os.ReadFile(filepath.Join(s.Dir, "manifest"))
-	if err != nil {
-		return Manifest{}, err
-	}
-	return OpenManifest(data, s.Keys)
-}
+func (s Store) Current() (Manifest, error) { return s.read("manifest") }
 
 // Chunk reads a chunk of m by its name, and checks its hash. A name that m does not hold is nil, without error.
 func (s Store) Chunk(m Manifest, name string) ([]byte, error) {
@@ -57,14 +52,10 @@ func (s Store) Install(manifest []byte, fetch Fetch, usable func(Manifest) error
 	if err != nil {
 		return Manifest{}, err
 	}
-	old, err := s.Current()
-	if err != nil {
-		old = Manifest{} // none, or one that can no longer be read: a good one may take its place
-	}
-	if err := m.Follows(old, s.Site); err != nil {
+	if err := m.Follows(s.floor(), s.Site); err != nil {
 		return Manifest{}, err
 	}
-	if err := os.MkdirAll(filepath.Join(s.Dir, "chunks"), 0o700); err != nil {
+	if err := s.folders(); err != nil {
 		return Manifest{}, err
 	}
 	for _, c := range m.Chunks {
@@ -80,10 +71,11 @@ func (s Store) Install(manifest []byte, fetch Fetch, usable func(Manifest) error
 			return Manifest{}, Unusable(err)
 		}
 	}
-	if err := WriteFile(filepath.Join(s.Dir, "manifest"), manifest, 0o600); err != nil {
+	before, _ := s.Current()
+	if err := errors.Join(s.keepPrevious(), s.put("manifest", manifest)); err != nil {
 		return Manifest{}, err
 	}
-	s.sweep(m)
+	s.sweep(m, before)
 	return m, nil
 }
 
@@ -92,19 +84,12 @@ func (s Store) InstallFile(r io.Reader, usable func(Manifest) error) (Manifest, 
 	var manifest []byte
 	err := ReadBundle(r, s.Keys, func(data []byte, m Manifest) error {
 		manifest = data
-		old, err := s.Current()
-		if err != nil {
-			old = Manifest{}
-		}
-		if err := m.Follows(old, s.Site); err != nil {
+		if err := m.Follows(s.floor(), s.Site); err != nil {
 			return err
 		}
-		return os.MkdirAll(filepath.Join(s.Dir, "chunks"), 0o700)
+		return s.folders()
 	}, func(sha string, b []byte) error {
-		if have, err := os.ReadFile(s.path(sha)); err == nil && Hash(have) == sha {
-			return nil
-		}
-		return WriteFile(s.path(sha), b, 0o600)
+		return s.want(Chunk{Name: sha, SHA256: sha, Size: int64(len(b))}, func(string) ([]byte, error) { return b, nil })
 	})
 	if err != nil {
 		return Manifest{}, err
@@ -114,7 +99,7 @@ func (s Store) InstallFile(r io.Reader, usable func(Manifest) error) (Manifest, 
 
 // want brings a chunk into the folder.
 func (s Store) want(c Chunk, fetch Fetch) error {
-	if b, err := os.ReadFile(s.path(c.SHA256)); err == nil && Hash(b) == c.SHA256 {
+	if s.has(c) {
 		return nil
 	}
 	if fetch == nil {
@@ -127,14 +112,16 @@ func (s Store) want(c Chunk, fetch Fetch) error {
 	if Hash(b) != c.SHA256 || int64(len(b)) != c.Size {
 		return refuse("wrong-hash", "%s is not what was signed", c.Name)
 	}
-	return WriteFile(s.path(c.SHA256), b, 0o600)
+	return s.put(filepath.Join("chunks", c.SHA256), b)
 }
 
-// sweep removes chunks that m does not name. What cannot be removed now will be the next time.
-func (s Store) sweep(m Manifest) {
+// sweep removes chunks that none of these manifests names. What cannot be removed now will be the next time.
+func (s Store) sweep(manifests ...Manifest) {
 	keep := map[string]bool{}
-	for _, c := range m.Chunks {
-		keep[c.SHA256] = true
+	for _, m := range manifests {
+		for _, c := range m.Chunks {
+			keep[c.SHA256] = true
+		}
 	}
 	files, err := os.ReadDir(filepath.Join(s.Dir, "chunks"))
 	if err != nil {

@@ -124,9 +124,22 @@ func TestOnlyMissingChunksAreFetchedAndOldOnesGo(t *testing.T) {
 	if _, err := st.Install(signed, fetch, nil); err != nil || len(asked) != 1 {
 		t.Fatalf("asked for %v, %v", asked, err)
 	}
-	left, err := os.ReadDir(filepath.Join(st.Dir, "chunks"))
-	if err != nil || len(left) != 2 {
-		t.Errorf("%d chunks are kept, %v", len(left), err)
+	// The chunks of the version before are kept, those of older versions are removed.
+	for _, x := range []struct {
+		version uint64
+		want    int
+	}{{4, 4}, {5, 2}} {
+		if x.version == 5 {
+			next.Version = 5
+			signed, _ = SignManifest(next, s)
+			if _, err := st.Install(signed, nil, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		left, err := os.ReadDir(filepath.Join(st.Dir, "chunks"))
+		if err != nil || len(left) != x.want {
+			t.Errorf("version %d: %d chunks are kept, want %d, %v", x.version, len(left), x.want, err)
+		}
 	}
 }
 
@@ -153,5 +166,124 @@ func TestMembersAreSpreadOverAllBuckets(t *testing.T) {
 	}
 	if len(seen) != Buckets {
 		t.Errorf("%d buckets of %d are used", len(seen), Buckets)
+	}
+}
+
+// damages are what a worn card or a power cut does to a file.
+var damages = map[string]func(t *testing.T, path string){
+	"one byte changed": func(t *testing.T, path string) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[len(b)/2] ^= 1
+		write(t, path, b)
+	},
+	"cut short": func(t *testing.T, path string) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, b[:len(b)/2])
+	},
+	"zeroed": func(t *testing.T, path string) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, path, make([]byte, len(b)))
+	},
+	"deleted": func(t *testing.T, path string) {
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+	},
+	"a folder in its place": func(t *testing.T, path string) {
+		if err := errors.Join(os.RemoveAll(path), os.MkdirAll(filepath.Join(path, "x"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	},
+}
+
+func write(t *testing.T, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDamagedChunksAreRepairedFromTheFileOrByFetching(t *testing.T) {
+	for name, damage := range damages {
+		for _, from := range []string{"file", "fetch"} {
+			t.Run(name+", "+from, func(t *testing.T) {
+				st := store(t)
+				good := bundleFile(t, manifest())
+				m, err := st.InstallFile(bytes.NewReader(good), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				damage(t, st.path(Hash([]byte("roster"))))
+				if d := st.Damaged(m); len(d) != 1 || d[0].Name != RosterChunk(0) {
+					t.Fatalf("damaged: %v", d)
+				}
+				n := 0
+				if from == "file" {
+					n, err = st.RepairFrom(bytes.NewReader(good), m)
+				} else {
+					n, err = st.Repair(m, chunks)
+				}
+				if n != 1 || err != nil || len(st.Damaged(m)) != 0 {
+					t.Errorf("%d repaired, %v, still damaged: %v", n, err, st.Damaged(m))
+				}
+			})
+		}
+	}
+}
+
+func TestRepairRejectsBytesThatAreNotTheChunk(t *testing.T) {
+	st := store(t)
+	m, err := st.InstallFile(bytes.NewReader(bundleFile(t, manifest())), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damages["deleted"](t, st.path(Hash([]byte("roster"))))
+	if n, err := st.Repair(m, func(string) ([]byte, error) { return []byte("forged"), nil }); n != 0 || why(err) != "wrong-hash" {
+		t.Errorf("%d repaired, %v", n, err)
+	}
+	other := manifest()
+	other.Version, other.Chunks = 9, other.Chunks[:1]
+	if n, err := st.RepairFrom(bytes.NewReader(bundleFile(t, other)), m); n != 0 || why(err) != "missing-chunk" {
+		t.Errorf("%d repaired from a file without the chunk, %v", n, err)
+	}
+}
+
+// A damaged manifest must not let an older bundle in.
+func TestDamagedManifestKeepsTheVersionBeforeAsTheFloor(t *testing.T) {
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			st := store(t)
+			old := bundleFile(t, manifest())
+			next := manifest()
+			next.Version = 4
+			newer := bundleFile(t, next)
+			for _, b := range [][]byte{old, newer} {
+				if _, err := st.InstallFile(bytes.NewReader(b), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			damage(t, filepath.Join(st.Dir, "manifest"))
+			if m, err := st.Previous(); err != nil || m.Version != 3 {
+				t.Fatalf("the version before: %d, %v", m.Version, err)
+			}
+			if _, err := st.InstallFile(bytes.NewReader(old), nil); why(err) != "older-version" {
+				t.Errorf("an older bundle: %v", err)
+			}
+			if _, err := st.InstallFile(bytes.NewReader(newer), nil); err != nil {
+				t.Error(err)
+			}
+			if m, err := st.Current(); err != nil || m.Version != 4 {
+				t.Errorf("in force: %d, %v", m.Version, err)
+			}
+		})
 	}
 }
