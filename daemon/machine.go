@@ -79,6 +79,7 @@ type Machine struct {
 	state    session.State
 	relay    bool
 	hub      atomic.Bool
+	bundle   atomic.Pointer[BundleState]
 	unknown  string              // the last stranger's code
 	card     policy.CardStrength // what the card of the state's member proved
 	rosters  chan *roster.Roster
@@ -203,6 +204,23 @@ func (m *Machine) SetRoster(ctx context.Context, r *roster.Roster) { send(ctx, m
 func (m *Machine) SetHub(up bool) {
 	m.hub.Store(up)
 	m.Panel.Hub(up)
+}
+
+// BundleState is how the machine's copy of the bundle stands on its disk. The zero value is an undamaged one.
+type BundleState struct {
+	Version uint64 // the version that should be in force; 0: not known
+	Damage  string // what is damaged, for an operator; empty: nothing is
+}
+
+// SetBundleState says how the bundle stands on the disk. It does not block.
+func (m *Machine) SetBundleState(s BundleState) { m.bundle.Store(&s) }
+
+// damagedBundle is what is damaged; empty: nothing is.
+func (m *Machine) damagedBundle() string {
+	if s := m.bundle.Load(); s != nil {
+		return s.Damage
+	}
+	return ""
 }
 
 func send[T any](ctx context.Context, c chan<- T, v T) {

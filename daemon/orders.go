@@ -229,6 +229,7 @@ func (m *Machine) status() control.Status {
 	if m.Roster != nil {
 		out.Bundle = m.Roster.Version
 	}
+	out.BundleDamage = m.damagedBundle()
 	if m.Acked != nil {
 		out.Acked = m.Acked()
 	}

@@ -97,6 +97,8 @@ func (m *Machine) calls(v panel.View) panel.View {
 // idle is the view of a machine that nobody has: something may keep it from being ready.
 func (m *Machine) idle() panel.View {
 	switch {
+	case m.Roster == nil && m.damagedBundle() != "":
+		return panel.DamagedList()
 	case m.Roster == nil:
 		return panel.NoPolicy()
 	case len(m.state.Pending) > 0 || m.state.Broken:
@@ -119,6 +121,9 @@ func (m *Machine) footnote() policy.Text {
 		return panel.CannotRecord().Line
 	case m.state.Running() && len(m.state.Tags) > 0:
 		return panel.OutAfter(m.reason(m.state.Tags[0]), m.state.Phase == session.Maintenance)
+	}
+	if m.damagedBundle() != "" && m.Roster != nil && m.Roster.Version < m.bundle.Load().Version {
+		return panel.EarlierList()
 	}
 	if due := m.due(); len(due) > 0 {
 		mach, _ := m.site()

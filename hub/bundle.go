@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"portillon/wire"
@@ -38,6 +39,55 @@ func (h *Hub) readStore() {
 	h.mu.Lock()
 	h.manifest, h.version = data, m.Version
 	h.mu.Unlock()
+	if err := h.repair(m); err != nil {
+		h.log.Error("the bundle on the disk is damaged", "version", m.Version, "err", err)
+	}
+}
+
+// errNotServed is a chunk of neither the bundle in force nor the one before.
+var errNotServed = errors.New("not a chunk of the bundle in force")
+
+// chunk reads a chunk of the bundle in force, or of the one before, which a machine may be fetching still. What the disk has damaged is repaired from the bundle file first: no machine is handed bytes
+// that it must refuse.
+func (h *Hub) chunk(sha string) ([]byte, error) {
+	for _, manifest := range []func() (wire.Manifest, error){h.store.Current, h.store.Previous} {
+		m, err := manifest()
+		if err != nil {
+			continue
+		}
+		i := slices.IndexFunc(m.Chunks, func(c wire.Chunk) bool { return c.SHA256 == sha })
+		if i < 0 {
+			continue
+		}
+		b, err := h.store.Chunk(m, m.Chunks[i].Name)
+		if err == nil {
+			return b, nil
+		}
+		if rerr := h.repair(m); rerr != nil {
+			h.log.Error("a chunk of the bundle is damaged", "chunk", m.Chunks[i].Name, "err", errors.Join(err, rerr))
+			return nil, err
+		}
+		return h.store.Chunk(m, m.Chunks[i].Name)
+	}
+	return nil, errNotServed
+}
+
+// repair takes the damaged chunks of m from the bundle file.
+func (h *Hub) repair(m wire.Manifest) error {
+	damaged := h.store.Damaged(m)
+	if len(damaged) == 0 {
+		return nil
+	}
+	f, err := os.Open(h.c.Bundle.File)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	n, err := h.store.RepairFrom(f, m)
+	if n > 0 {
+		h.log.Warn("damaged chunks of the bundle were repaired", "version", m.Version, "chunks", n)
+	}
+	return err
 }
 
 // watchBundle takes in the bundle file whenever it changes.

@@ -224,3 +224,26 @@ func TestStateThatShowsALackIsAnsweredOnce(t *testing.T) {
 	}
 	c.quiet()
 }
+
+// A worn disk at the hub must not hand machines bytes that they refuse: the hub repairs the chunk from the bundle file, or says so.
+func TestDamagedChunkIsRepairedBeforeItIsServed(t *testing.T) {
+	b := newBundler(t)
+	b.put("biklab", 1, b.signer, "the policy", "a bucket")
+	o := run(t, configure(t, []*ledgertest.Machine{ledgertest.New(t, "biklab", "laser")}, b.configured))
+	c := dial(t, o.Broker())
+	c.subscribe(c.topics.Bundle())
+	c.ask(c.topics.Bundle()) // it is in force
+	path := filepath.Join(o.config.Data, "bundle", "chunks", wire.Hash([]byte("a bucket")))
+	url := o.HTTP() + "/chunks/" + wire.Hash([]byte("a bucket"))
+	write(t, path, "a buckey")
+	if got := get(t, url, ""); got.code != 200 || got.body != "a bucket" {
+		t.Errorf("%+v", got)
+	}
+	if err := os.Remove(b.file); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, "a buckey")
+	if got := get(t, url, ""); got.code != 503 || strings.Contains(got.body, "buckey") {
+		t.Errorf("with no file to repair from: %+v", got)
+	}
+}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"time"
 
@@ -84,14 +84,17 @@ func (h *Hub) getChunk(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	f, err := http.Dir(filepath.Join(h.store.Dir, "chunks")).Open(sha)
-	if err != nil {
+	b, err := h.chunk(sha)
+	if errors.Is(err, errNotServed) {
 		http.NotFound(w, r)
 		return
 	}
-	defer f.Close()
+	if err != nil {
+		http.Error(w, "the chunk is damaged on the hub's disk", http.StatusServiceUnavailable)
+		return
+	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
 	w.Header().Set("ETag", `"`+sha+`"`)
-	http.ServeContent(w, r, "", time.Time{}, f)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
 }

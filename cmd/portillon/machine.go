@@ -120,6 +120,9 @@ func printStatus(w io.Writer, s control.Status) {
 	line("hub", "%s", pick(s.Alone, "none is configured", pick(s.Hub, "the broker is reached", "the broker is away")))
 	line("clock", "%s", pick(s.Clock == "untrusted", "untrusted: rules on hours and dates refuse until it is set", s.Clock))
 	line("bundle", "%s", pick(s.Bundle == 0, "none yet: nobody can start", fmt.Sprintf("version %d", s.Bundle)))
+	if s.BundleDamage != "" {
+		line("", "%s", plain(s.BundleDamage))
+	}
 	line("journal", "%d records, %d held by the hub", s.Journal, s.Acked)
 }
 

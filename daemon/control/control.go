@@ -64,8 +64,10 @@ type Status struct {
 	NoReader   bool      `json:"no_reader,omitempty"` // no reader is configured
 	Clock      string    `json:"clock"`
 	Bundle     uint64    `json:"bundle"`
-	Journal    uint64    `json:"journal"`      // records committed
-	Acked      uint64    `json:"acknowledged"` // records that the hub holds
+	// BundleDamage says what of the bundle on the disk is damaged; empty: nothing is.
+	BundleDamage string `json:"bundle_damage,omitempty"`
+	Journal      uint64 `json:"journal"`      // records committed
+	Acked        uint64 `json:"acknowledged"` // records that the hub holds
 }
 
 const (

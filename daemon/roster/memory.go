@@ -40,7 +40,7 @@ type memory struct {
 const memoryVersion = "4"
 
 // remember reads the file. A file that is missing, damaged, or of other keys is an empty memory: all is verified again.
-func remember(path string, trust []openbadge.Issuer, documents string) (*memory, error) {
+func remember(path string, trust []openbadge.Issuer, documents string) *memory {
 	var b strings.Builder
 	b.WriteString(documents)
 	for _, i := range trust {
@@ -48,18 +48,18 @@ func remember(path string, trust []openbadge.Issuer, documents string) (*memory,
 	}
 	fresh := &memory{Trust: wire.Hash([]byte(b.String())), Version: memoryVersion, Verdicts: map[string]verdict{}, used: map[string]bool{}}
 	if path == "" {
-		return fresh, nil
+		return fresh
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return fresh, err
+		return fresh // whatever stands there instead is moved aside when the verdicts are written
 	}
 	old := memory{}
 	if json.Unmarshal(data, &old) != nil || old.Trust != fresh.Trust || old.Version != fresh.Version || old.Verdicts == nil {
-		return fresh, nil
+		return fresh
 	}
 	fresh.Verdicts = old.Verdicts
-	return fresh, nil
+	return fresh
 }
 
 func (m *memory) get(sha string) (verdict, bool) {
@@ -87,6 +87,9 @@ func (m *memory) save(path string) error {
 	}
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(m); err != nil {
+		return err
+	}
+	if err := wire.ClearPath(path); err != nil {
 		return err
 	}
 	return wire.WriteFile(path, b.Bytes(), 0o600)

@@ -12,7 +12,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"slices"
 	"strings"
@@ -31,10 +30,12 @@ type Roster struct {
 	Version  uint64
 	Issued   time.Time // when the bundle was made
 	Verified int       // credentials verified in this load, because no verdict was remembered
-	people   []Person
-	cards    map[string]int32 // HMAC → people
-	ids      map[policy.MemberID]int32
-	key      []byte
+	// MemoryError says why the verdicts were not written: they are reached anew at the next start, which then takes longer.
+	MemoryError error
+	people      []Person
+	cards       map[string]int32 // HMAC → people
+	ids         map[policy.MemberID]int32
+	key         []byte
 }
 
 // Person is a member with what the panel may say of them.
@@ -101,9 +102,7 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 			return nil, err
 		}
 	}
-	if err := l.memory.save(o.Memory); err != nil {
-		return nil, fmt.Errorf("remember verdicts: %w", err)
-	}
+	l.r.MemoryError = l.memory.save(o.Memory)
 	return l.r, nil
 }
 
@@ -142,9 +141,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.memory, err = remember(o.Memory, l.trust, seen); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
+	l.memory = remember(o.Memory, l.trust, seen)
 	return l, l.status()
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,6 +71,11 @@ func (c Config) Check(on Computer) (out Checked) {
 			}
 		}
 	}
+	if k.bundle != nil {
+		if damage := c.checkStore(c.store(k)); damage != "" {
+			out.Warnings = append(out.Warnings, damage)
+		}
+	}
 	fault(c.CheckWires())
 	fault(c.checkData())
 	if len(c.Control) > maxSocket {
@@ -88,7 +94,7 @@ func (c Config) checkBundle(k keys, now time.Time) error {
 	}
 	defer os.RemoveAll(dir)
 	keep := keeper{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle}, conf: c.Bundle, options: roster.Options{CardKey: k.card},
-		now: func() time.Time { return now }}
+		now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)}
 	if _, err := keep.fromFile(); err != nil {
 		return fmt.Errorf("bundle: file: %w", err)
 	}

@@ -129,6 +129,8 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		p.Uplink, p.Acked = d.uplink, d.uplink.Acked
 	}
 	d.machine = daemon.New(p)
+	d.keeper.tell = d.machine.SetBundleState
+	d.machine.SetBundleState(d.keeper.state)
 	return d.began(first, refused)
 }
 

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"portillon/daemon"
 	"portillon/daemon/roster"
 	"portillon/policy"
 	"portillon/wire"
@@ -33,6 +34,10 @@ type keeper struct {
 	machine   policy.MachineID
 	offered   string // the last bundle file that was looked at: size and time
 	refused   []byte // the last manifest from the network that was refused: it is offered again and again, and said once
+
+	state                  daemon.BundleState       // how the bundle stands on the disk
+	tell                   func(daemon.BundleState) // told when that changes; nil: nobody
+	repairedAt, verifiedAt time.Time                // when damage was last repaired, and looked for
 }
 
 // look is how often the bundle file is looked at again.
@@ -44,14 +49,11 @@ func (k *keeper) first() (*roster.Roster, error) {
 	if r != nil {
 		return r, nil
 	}
-	m, err := k.store.Current()
+	k.verifiedAt = time.Now()
+	r, err := k.inForce(context.Background(), false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, why
 	}
-	if err != nil {
-		return nil, errors.Join(why, err)
-	}
-	r, err = k.load(m)
 	return r, errors.Join(err, why)
 }
 
@@ -61,6 +63,9 @@ func (k *keeper) load(m wire.Manifest) (*roster.Roster, error) {
 	r, err := roster.Load(k.store, m, o)
 	if err != nil {
 		return nil, err
+	}
+	if r.MemoryError != nil {
+		k.log.Warn("verdicts on badges were not written", "err", r.MemoryError)
 	}
 	if _, known := r.Policy.Machine(k.machine); !known {
 		return nil, fmt.Errorf("its policy knows no machine %q", k.machine)
@@ -166,13 +171,20 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 				k.refused = m
 			}
 		case <-t.C:
-			r, err = k.fromFile()
+			if r, err = k.fromFile(); r == nil {
+				if better := k.upkeep(ctx); better != nil {
+					r = better
+				}
+			}
 		}
 		if err != nil {
 			k.log.Warn("a bundle was refused", "why", err)
 			refuse(err)
 		}
 		if r != nil {
+			if m, err := k.store.Current(); err == nil {
+				k.note(daemon.BundleState{Version: m.Version, Damage: damageOf(m, k.store.Damaged(m), nil)})
+			}
 			k.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
 			take(r)
 		}

@@ -1,0 +1,16 @@
+package panel
+
+import "portillon/policy"
+
+// DamagedList says that the members' list on the machine is damaged and that no earlier one can be used.
+func DamagedList() View {
+	return View{Sign: SignFault,
+		Line: policy.Text{FR: "La liste des membres est endommagée sur cette machine", EN: "The members’ list on this machine is damaged"},
+		Next: policy.Text{FR: "Prévenir l’accueil", EN: "Tell the desk"}}
+}
+
+// EarlierList is the note of a machine that works with an earlier members' list, because the current one is damaged.
+func EarlierList() policy.Text {
+	return policy.Text{FR: "Liste des membres endommagée : la machine utilise la précédente. Prévenir l’accueil",
+		EN: "The members’ list is damaged: the machine uses the one before. Tell the desk"}
+}
