@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"portillon/daemon/control"
+	"portillon/daemon/panel"
 	"portillon/wire"
 )
 
@@ -71,5 +73,26 @@ func TestSameRefusalIsRecordedOncePerMinute(t *testing.T) {
 	b.now = b.now.Add(time.Minute)
 	if n := count(); n != 1 {
 		t.Errorf("100 refusals a minute later made %d records, want 1", n)
+	}
+}
+
+// "Report a problem" asks for a card. A tap that would end a session ends it all the same.
+func TestTapAfterReportIsTouchedStillEndsASession(t *testing.T) {
+	b := newBench(t)
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+	b.now = b.now.Add(2 * time.Minute) // nobody has tapped within the last minute
+	if _, err := b.open(panel.Ask{Do: "report", Here: true}); !errors.Is(err, panel.CardToReportInUse) {
+		t.Fatal(err)
+	}
+	if got := b.tap(lea); !strings.HasPrefix(got, "relay off session-end") {
+		t.Errorf("the tap of the member whose session it is: %q", got)
+	}
+	// Who has no session only says who reports.
+	b.now = b.now.Add(2 * time.Minute)
+	if _, err := b.open(panel.Ask{Do: "report", Here: true}); !errors.Is(err, panel.CardToReport) {
+		t.Fatal(err)
+	}
+	if got := b.tap(lea); strings.Contains(got, "session-start") {
+		t.Errorf("a tap that was asked for started a session: %q", got)
 	}
 }

@@ -32,8 +32,11 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 	switch {
 	case a.At != 0 && a.At != m.desk.nth:
 		return panel.Form{}, panel.NotYou
-	case who == "" && a.Do == "report" && a.Here: // the next card is asked who is there, and means nothing else
+	case who == "" && a.Do == "report" && a.Here: // the next card says who is there; it starts nothing, and ends no more than it would anyway
 		m.asking = m.Now().Add(identify)
+		if m.state.Running() {
+			return panel.Form{}, panel.CardToReportInUse
+		}
 		return panel.Form{}, panel.CardToReport
 	case who == "":
 		return panel.Form{}, panel.CardFirst

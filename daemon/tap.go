@@ -44,8 +44,11 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 	m.arrived(member.ID, card, e.Decision)
 	if m.Now().Before(m.asking) && m.stands() == member.ID { // the panel asked who is there, to write down a problem
 		m.asking, m.reporter = time.Time{}, m.desk.nth
-		m.show()
-		return
+		// A tap that would end a session ends it all the same: whoever taps out must be able to rely on it.
+		if !m.state.Running() || member.ID != m.state.Member && member.ID != m.state.Supervisor {
+			m.show()
+			return
+		}
 	}
 	if m.state.Member != member.ID && (m.state.Phase == session.Awaiting || m.state.Supervisor != "") {
 		if learner, ok := m.Roster.Person(m.state.Member); ok { // of the two cards the weaker counts: a mentor's number can be copied too

@@ -22,8 +22,10 @@ import (
 const (
 	maxOrder = 4 << 10
 	maxForm  = MaxPhoto + 64<<10
-	maxNote  = 500 // characters, as a record has it
-	maxParts = 200
+	// maxUnread is how much of a rejected form is read and thrown away; a photo of a phone has at most some 15 MB.
+	maxUnread = 32 << 20
+	maxNote   = 500 // characters, as a record has it
+	maxParts  = 200
 )
 
 // How long a body may take: a stranger who sends nothing holds nothing up for long.
@@ -135,8 +137,12 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTime))
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	body := r.Body
+	r.Body = http.MaxBytesReader(w, body, maxForm)
 	e, forget, err := p.entry(r)
+	if err != nil { // a phone that is still sending reads no answer: it would see a connection reset
+		io.CopyN(io.Discard, body, maxUnread)
+	}
 	if err == nil {
 		err = p.c.Clerk.Write(r.Context(), token, e)
 	}

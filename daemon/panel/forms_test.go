@@ -328,3 +328,20 @@ func FuzzJPEG(f *testing.F) {
 		}
 	})
 }
+
+// A phone that is still sending its photo must read why it was rejected, not see the connection reset.
+func TestPhoneReadsThatItsPhotoIsTooBig(t *testing.T) {
+	p := New(Config{Clerk: &desk{}, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}})
+	s := httptest.NewServer(p.Handler())
+	defer s.Close()
+	kind, body := filled(part{name: "item", data: "noise"}, part{"photo", "p.jpg", string(photograph(t)) + strings.Repeat("x", 12<<20)})
+	resp, err := http.Post(s.URL+"/form/t0ken", kind, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusConflict || !strings.Contains(string(text), "4\u00a0Mo au plus") {
+		t.Errorf("%d, %v: %.200s", resp.StatusCode, err, text)
+	}
+}

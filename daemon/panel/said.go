@@ -67,9 +67,12 @@ var (
 	OnlyHere     = Refusal{FR: "Cela se fait à l’écran de la machine", EN: "That is done at the machine’s own screen"}
 	TooMany      = Refusal{FR: "Cinq problèmes viennent d’être notés : en parler à un mainteneur", EN: "Five problems were noted just now: talk to a maintainer"}
 	CardToReport = Refusal{FR: "Présentez votre carte pour signaler un problème. La machine ne change pas d’état", EN: "Tap your card to report a problem. The machine stays as it is"}
-	FormOver     = Refusal{FR: "Ce formulaire a déjà servi, ou a expiré : présenter la carte à nouveau", EN: "This form has been used, or is too old: tap your card again"}
-	NotWhat      = Refusal{FR: "Choisir une réponse de la liste", EN: "Choose an answer from the list"}
-	NotSaved     = Refusal{FR: "Impossible d’écrire dans le journal de la machine : rien n’est noté. Prévenir un mainteneur", EN: "The machine’s journal cannot be written: nothing is written down. Tell a maintainer"}
+	// CardToReportInUse is the same while somebody uses the machine: their own card ends their session, as ever.
+	CardToReportInUse = Refusal{FR: "Présentez votre carte pour signaler un problème. La carte de la personne qui utilise la machine l’arrête",
+		EN: "Tap your card to report a problem. The card of whoever uses the machine stops it"}
+	FormOver = Refusal{FR: "Ce formulaire a déjà servi, ou a expiré : présenter la carte à nouveau", EN: "This form has been used, or is too old: tap your card again"}
+	NotWhat  = Refusal{FR: "Choisir une réponse de la liste", EN: "Choose an answer from the list"}
+	NotSaved = Refusal{FR: "Impossible d’écrire dans le journal de la machine : rien n’est noté. Prévenir un mainteneur", EN: "The machine’s journal cannot be written: nothing is written down. Tell a maintainer"}
 )
 
 // CallMentor asks for the card of the mentor whose learner has ended the session.

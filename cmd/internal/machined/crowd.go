@@ -3,23 +3,27 @@ package machined
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 )
 
 // How many connections a panel holds at once: each costs memory, and a stranger may open thousands.
 const (
 	crowdOfOne = 24  // of one other computer
-	crowdMost  = 160 // of all others; this computer's own screen is not counted
+	crowdMost  = 160 // of all others; this computer's own screen, and the screens that the file names, are not counted
 )
 
-// crowd is a listener that hangs up on who is too many.
-func crowd(l net.Listener) net.Listener { return &counted{Listener: l, of: map[netip.Addr]int{}} }
+// crowd is a listener that closes connections beyond these limits. Each of the screens has places of its own, which nobody else can take.
+func crowd(l net.Listener, screens []netip.Addr) net.Listener {
+	return &counted{Listener: l, screens: screens, of: map[netip.Addr]int{}}
+}
 
 type counted struct {
 	net.Listener
-	mu  sync.Mutex
-	of  map[netip.Addr]int
-	all int
+	screens []netip.Addr
+	mu      sync.Mutex
+	of      map[netip.Addr]int
+	all     int
 }
 
 // Accept implements net.Listener.
@@ -46,18 +50,23 @@ func (c *counted) Accept() (net.Conn, error) {
 func (c *counted) enter(at netip.Addr) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.of[at] >= crowdOfOne || c.all >= crowdMost {
+	screen := slices.Contains(c.screens, at)
+	if c.of[at] >= crowdOfOne || !screen && c.all >= crowdMost {
 		return false
 	}
 	c.of[at]++
-	c.all++
+	if !screen {
+		c.all++
+	}
 	return true
 }
 
 func (c *counted) left(at netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.all--
+	if !slices.Contains(c.screens, at) {
+		c.all--
+	}
 	if c.of[at]--; c.of[at] == 0 {
 		delete(c.of, at)
 	}

@@ -36,7 +36,7 @@ func TestScreenOfThisComputerIsNotCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := crowd(l).(*counted)
+	c := crowd(l, nil).(*counted)
 	c.all = crowdMost
 	defer c.Close()
 	done := make(chan error, 1)
@@ -54,5 +54,28 @@ func TestScreenOfThisComputerIsNotCounted(t *testing.T) {
 	defer conn.Close()
 	if err := <-done; err != nil || c.all != crowdMost {
 		t.Error(err, c.all)
+	}
+}
+
+// Idle connections of strangers must not lock out the tablet beside the machine.
+func TestStrangersTakeNoPlaceOfAConfiguredScreen(t *testing.T) {
+	at := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}) }
+	screen := at(250)
+	c := &counted{screens: []netip.Addr{screen}, of: map[netip.Addr]int{}}
+	for i := 0; c.enter(at(1 + i/crowdOfOne)); i++ {
+	}
+	for n := range crowdOfOne {
+		if !c.enter(screen) {
+			t.Fatalf("the screen got %d places", n)
+		}
+	}
+	if c.enter(screen) {
+		t.Error("a screen takes more than its places")
+	}
+	for range crowdOfOne {
+		c.left(screen)
+	}
+	if c.all != crowdMost || c.of[screen] != 0 {
+		t.Errorf("%d strangers are counted, %d of the screen", c.all, c.of[screen])
 	}
 }

@@ -355,7 +355,7 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 	if v := d.clock.vouched; v != nil {
 		work.Go(func() { v.listen(ctx, journal.BootID(), d.journal.Keep) })
 	}
-	web := crowd(d.web)
+	web := crowd(d.web, d.c.Panel.Screens)
 	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx }}
 	work.Go(func() {
 		if err := page.Serve(web); ctx.Err() == nil {

@@ -35,6 +35,8 @@ type keeper struct {
 	offered   string // the last bundle file that was looked at: size and time
 	refused   []byte // the last manifest from the network that was refused: it is offered again and again, and said once
 
+	recorded map[string]time.Time // when a refusal of each kind was last recorded
+
 	state                  daemon.BundleState       // how the bundle stands on the disk
 	tell                   func(daemon.BundleState) // told when that changes; nil: nobody
 	repairedAt, verifiedAt time.Time                // when damage was last repaired, and looked for
@@ -179,7 +181,9 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 		}
 		if err != nil {
 			k.log.Warn("a bundle was refused", "why", err)
-			refuse(err)
+			if k.worthARecord(err, time.Now()) {
+				refuse(err)
+			}
 		}
 		if r != nil {
 			if m, err := k.store.Current(); err == nil {
@@ -189,6 +193,25 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 			take(r)
 		}
 	}
+}
+
+// refusalEvery is how often a refusal of the same kind is recorded: whoever may publish manifests cannot fill the disk.
+const refusalEvery = time.Minute
+
+// worthARecord reports whether a refusal is the first of its kind for a while.
+func (k *keeper) worthARecord(err error, now time.Time) bool {
+	kind := "other"
+	if r := (*wire.Refusal)(nil); errors.As(err, &r) {
+		kind = r.Code
+	}
+	if last, ok := k.recorded[kind]; ok && now.Sub(last) < refusalEvery {
+		return false
+	}
+	if k.recorded == nil {
+		k.recorded = map[string]time.Time{}
+	}
+	k.recorded[kind] = now
+	return true
 }
 
 // fetchChunk reads a chunk from a folder or over HTTPS. Its hash is checked by whoever asked.

@@ -65,6 +65,7 @@ func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
 		for range 50 {
 			offers(first.Signed, 1, 0) // its chunks are nowhere
 		}
+		time.Sleep(refusalEvery)
 		offers(second.Signed, 2, 0)
 		if err := os.MkdirAll(filepath.Join(from, "chunks"), 0o700); err != nil {
 			t.Fatal(err)
@@ -93,4 +94,33 @@ func TestBundleThatDoesNotKnowThisMachineIsRefused(t *testing.T) {
 			t.Errorf("%q: %v, %v", machine, r != nil, err)
 		}
 	}
+}
+
+// Whoever may publish on the bundle topic must not fill the disk with refusals.
+func TestForgedManifestsAreRecordedOncePerReasonAndMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, build := exampleKeeper(t)
+		k.conf = BundleConfig{From: t.TempDir()}
+		ctx, cancel := context.WithCancel(t.Context())
+		refused := 0
+		go k.run(ctx, func(*roster.Roster) {}, func(error) { refused++ })
+		good := build(1).Signed
+		flood := func(want int) {
+			t.Helper()
+			for i := range 500 {
+				forged := bytes.Clone(good)
+				forged[20+i%50] ^= byte(1 + i/50)
+				k.offer(forged)
+				synctest.Wait()
+			}
+			if refused != want {
+				t.Errorf("%d refusals are recorded, want %d", refused, want)
+			}
+		}
+		flood(1)
+		time.Sleep(refusalEvery)
+		flood(2)
+		cancel()
+		synctest.Wait()
+	})
 }
