@@ -162,6 +162,8 @@ func (m *Machine) tell(t session.Tell) {
 		m.Panel.Flash(panel.Vouched(m.name(t.Member)), flash/2)
 	case session.WaitOver:
 		m.Panel.Flash(panel.NobodyCame(m.name(t.Member)), flash/2)
+	case session.AlreadyRead:
+		m.Panel.Flash(panel.AlreadyRead(), session.Flap)
 	case session.CannotRecord:
 		m.Panel.Flash(panel.CannotRecord(), flash)
 	}

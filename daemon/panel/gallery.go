@@ -39,7 +39,7 @@ func Gallery(now time.Time) []Shown {
 	earlier.Note = EarlierList()
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
 	return []Shown{
-		{"ready", Ready()}, {"maintenance soon", soon}, {"reading", OneMoment()},
+		{"ready", Ready()}, {"maintenance soon", soon}, {"reading", OneMoment()}, {"already read", AlreadyRead()},
 		{"on", with(c.On("Léa", now, now.Add(2*time.Hour)), user)}, {"on without end", with(c.On("Léa", now, time.Time{}), user)},
 		{"on, other roles", with(c.On("Inès", now, now.Add(2*time.Hour)), user, OfferRole(policy.Mentor), OfferRole(policy.Maintainer))},
 		{"supervised", c.Supervised("Léa", "Karim", now, now.Add(time.Hour))}, {"workshop", c.Workshop("Nour", now, now.Add(4*time.Hour))},

@@ -87,7 +87,11 @@ func (t *step) tap(e Tap) {
 		t.stranger(Stranger{Decision: e.Decision})
 		return
 	}
-	if t.down || t.flaps(e.Member) {
+	if t.down {
+		return
+	}
+	if t.flaps(e.Member) {
+		t.tell(Tell{Say: AlreadyRead, Member: e.Member})
 		return
 	}
 	switch t.Phase {

@@ -373,5 +373,6 @@ const (
 	WaitOver     Say = "wait-over"     // no supervisor came
 	Thanked      Say = "thanked"       // a problem is on record
 	Vouched      Say = "vouched"       // what the learner did well is on record
+	AlreadyRead  Say = "already-read"  // the same card within Flap: nothing changes
 	Welcome      Say = "welcome"       // a session began, or a role or helper changed: show the state at once
 )

@@ -2,6 +2,14 @@ package panel
 
 import "portillon/policy"
 
+// AlreadyRead answers a card that was read a moment ago, and means nothing now.
+func AlreadyRead() View {
+	v := OneMoment()
+	v.Line = policy.Text{FR: "Carte déjà lue", EN: "Card already read"}
+	v.Next = policy.Text{FR: "Attendre deux secondes avant de la présenter à nouveau", EN: "Wait two seconds before you tap it again"}
+	return v
+}
+
 // DamagedList says that the members' list on the machine is damaged and that no earlier one can be used.
 func DamagedList() View {
 	return View{Sign: SignFault,
