@@ -29,7 +29,7 @@ type asked struct {
 
 func (a *asked) declare(fs *flag.FlagSet) {
 	fs.StringVar(&a.machine, "machine", "", "the machine")
-	fs.StringVar(&a.member, "member", "member", "the member's id, as bookings have it")
+	fs.StringVar(&a.member, "member", "member", "the member's id, as bookings have it; of a site's folder: a member's name or id")
 	fs.StringVar(&a.holds, "holds", "", "the member's badges, with commas; issued a year ago, unless it says otherwise: laser-user/issued=2025-01-31/expires=2027-01-31/revoked")
 	fs.StringVar(&a.supervisor, "supervisor-holds", "", "the badges of the supervisor who taps, likewise")
 	fs.StringVar(&a.at, "at", "", "the time, at the site (2026-11-23T10:00) or with its offset; default: now")
@@ -56,6 +56,9 @@ func policyExplain(_ context.Context, w stdio, args []string) error {
 	})
 	if err != nil {
 		return err
+	}
+	if isSite(rest[0]) {
+		return a.explainMember(w, rest[0], *lang, asJSON)
 	}
 	p, err := readPolicy(rest[0])
 	if err != nil {

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"portillon/daemon/roster"
+	"portillon/policy"
+)
+
+// isSite reports whether what was given is a site's folder, not a policy file.
+func isSite(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.IsDir()
+}
+
+// explainMember answers for a real member of a site: badge by badge, then as policy explain does.
+func (a *asked) explainMember(w stdio, dir string, l policy.Language, asJSON bool) error {
+	if a.holds != "" {
+		return wrong("--holds goes with a policy file; a site's folder says what its members hold").hinted("portillon policy explain SITE --member NAME --machine M")
+	}
+	file := filepath.Join(dir, "policy.yaml")
+	p, err := readPolicy(file)
+	if err != nil {
+		return err
+	}
+	at, err := siteTime("--at", a.at, p.Zone, time.Now())
+	if err != nil {
+		return err
+	}
+	r, warnings, err := believed(dir, file, at)
+	if err != nil {
+		return err
+	}
+	who, err := findMember(r, a.member)
+	if err != nil {
+		return err
+	}
+	q, err := a.question(r.Policy)
+	if err != nil {
+		return err
+	}
+	member := *who.Member
+	member.Practice = q.Member.Practice
+	q.Member = &member
+	if !asJSON {
+		w.holdings(r.Policy, who, warnings, l)
+	}
+	return w.explain(r.Policy, q, l, asJSON)
+}
+
+// findMember finds a member by id or by name. Case does not matter; a part of the name does where it is one member's alone.
+func findMember(r *roster.Roster, given string) (roster.Person, error) {
+	if p, ok := r.Person(policy.MemberID(given)); ok {
+		return p, nil
+	}
+	var exact, partly []roster.Person
+	want := strings.ToLower(strings.TrimSpace(given))
+	for p := range r.Everyone() {
+		switch name := strings.ToLower(p.Name); {
+		case name == want:
+			exact = append(exact, p)
+		case want != "" && strings.Contains(name, want):
+			partly = append(partly, p)
+		}
+	}
+	found := exact
+	if len(found) == 0 {
+		found = partly
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return roster.Person{}, wrong("--member: the site has no member %q", given).hinted("an id or a name of members.yaml")
+	}
+	var names []string
+	for _, p := range found[:min(len(found), 8)] {
+		names = append(names, fmt.Sprintf("%s (%s)", plain(p.Name), p.Member.ID))
+	}
+	return roster.Person{}, wrong("--member: %q is %d members", given, len(found)).hinted("one of: %s", strings.Join(names, ", "))
+}
+
+// holdings prints what a member holds, badge by badge, and what the site's build says of their badges that do not count.
+func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, l policy.Language) {
+	fmt.Fprintf(w.out, "%s (%s)", plain(who.Name), who.Member.ID)
+	if who.Member.Blocked {
+		fmt.Fprint(w.out, say(l, " : bloqué·e", ": blocked"))
+	}
+	fmt.Fprintln(w.out)
+	for _, h := range who.Member.Holdings {
+		name := ""
+		if b, ok := p.Badge(h.Badge); ok {
+			name = b.Name.In(l)
+		}
+		fmt.Fprintf(w.out, "  badge %-20s %s, %s\n", h.Badge, standing(h, l), plain(name))
+	}
+	if len(who.Member.Holdings) == 0 {
+		fmt.Fprintln(w.out, say(l, "  aucun badge qui compte", "  no badge that counts"))
+	}
+	for _, x := range warnings {
+		if strings.Contains(x, string(who.Member.ID)) || strings.Contains(x, who.Name) {
+			fmt.Fprintf(w.out, "  ! %s\n", plain(x))
+		}
+	}
+	fmt.Fprintln(w.out, say(l, "  utilisation inconnue ici : --last-used, --logged et --used la donnent", "  practice is not known here: --last-used, --logged and --used give it"))
+}
+
+// standing is a badge's verdict and its dates, in words.
+func standing(h policy.Holding, l policy.Language) string {
+	out := [...]string{say(l, "non vérifié", "unverified"), say(l, "vérifié", "verified"), say(l, "retiré", "revoked")}[min(h.Standing, policy.Revoked)]
+	if !h.From.IsZero() {
+		out += say(l, ", depuis le ", ", since ") + day(l, h.From)
+	}
+	if !h.Until.IsZero() {
+		out += say(l, ", jusqu’au ", ", until ") + day(l, h.Until)
+	}
+	return out
+}
