@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -34,6 +35,7 @@ type Built struct {
 	Members  int
 	Counted  int      // credentials that are some member's
 	Warnings []string // files that do not count, each with the reason
+	Errors   []string // what members.yaml must decide before a badge can count: the badge is left out
 
 	lists map[string]*openbadge.StatusList // those that are there, by their addresses
 	web   *used
@@ -46,6 +48,8 @@ func (s *Site) Build(o Order) (*Built, error) {
 	}
 	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, web: &used{from: s.Web, found: map[string][]byte{}}, Members: len(s.Members),
 		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
+	b.Warnings = append(b.Warnings, s.Skipped...)
+	b.missingBadges(s)
 	b.chunk(wire.PolicyChunk, s.text)
 	b.bookings(s, o.Issued)
 	if err := b.status(s, o.Issued); err != nil {
@@ -71,6 +75,17 @@ func (s *Site) Build(o Order) (*Built, error) {
 	var err error
 	b.Signed, err = wire.SignManifest(b.Manifest, o.Signer)
 	return b, err
+}
+
+// missingBadges warns of files that a member's badges: line names and that are not there.
+func (b *Built) missingBadges(s *Site) {
+	for _, m := range s.Members {
+		for _, name := range m.Badges {
+			if !slices.ContainsFunc(s.Badges, func(f File) bool { return f.Name == name }) {
+				b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s: badges: there is no file %s", m.ID, name))
+			}
+		}
+	}
 }
 
 // bookings warns of those that keep a machine for nobody. Those that are over do not matter.
@@ -123,7 +138,13 @@ func cardHash(key []byte, card string) string {
 func (s *Site) match(b *Built, at time.Time) map[int][]File {
 	held := map[int][]File{}
 	trust := Trust(s.Policy)
+	seen := map[string]string{} // by hash
 	for _, f := range s.Badges {
+		if other, twice := seen[wire.Hash(f.Data)]; twice {
+			b.warn(f, "is the same badge as %s", other)
+			continue
+		}
+		seen[wire.Hash(f.Data)] = f.Name
 		v := openbadge.Verify(f.Data, openbadge.Options{Trust: trust, Documents: b.web})
 		if v.State != openbadge.Valid {
 			b.warn(f, "does not verify: %s", v.Why())
@@ -141,20 +162,15 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 				b.warn(f, "can be revoked, and status/ does not hold the list %s: it opens nothing", e.List)
 			}
 		}
-		whose := 0
-		for i, m := range s.Members {
-			if v.Badge.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
-				held[i] = append(held[i], f)
-				whose++
-			}
-		}
-		switch whose {
-		case 0:
-			b.warn(f, "is no member's: no address or subject of members.yaml is its recipient")
-		case 1:
+		switch i, conflict := s.owner(f, v.Badge); {
+		case i >= 0:
+			held[i] = append(held[i], f)
 			b.Counted++
+		case len(conflict) > 0:
+			b.Errors = append(b.Errors, fmt.Sprintf("%s: names an address that is shared by %s; it counts for none of them until the "+
+				"member who holds it has a line «badges: [%s]» or a subject: of their own", f.Name, strings.Join(conflict, " and "), f.Name))
 		default:
-			b.warn(f, "is %d members': one badge has one recipient; it counts for each of them until members.yaml says better", whose)
+			b.warn(f, "is no member's: no address or subject of members.yaml is its recipient")
 		}
 	}
 	return held

@@ -2,7 +2,7 @@
 //
 //	policy.yaml     who may do what
 //	members.yaml    members, their cards and addresses
-//	badges/         credentials as they were issued: .json and .jwt
+//	badges/         credentials as they were issued: .json, .jwt, and baked .png and .svg; in folders too
 //	status/         the issuers' status lists, as they were read: .json
 //
 // Read reports every fault of the two YAML files at once. Build verifies every credential, finds the member it was issued
@@ -15,8 +15,8 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"portillon/openbadge"
@@ -31,6 +31,7 @@ type Site struct {
 	Members []Member
 	Badges  []File
 	Status  []File
+	Skipped []string             // files of badges/ and status/ that were not read, each with the reason
 	Web     *openbadge.Directory // documents/: copies of what badges rest on, as it stands on the web
 	text    []byte               // policy.yaml as it stands: the machine reads the same bytes
 }
@@ -43,6 +44,7 @@ type Member struct {
 	Emails   []string
 	Subjects []string
 	Cards    []string // card numbers, in hexadecimal
+	Badges   []string // files of badges/ that are this member's, where the recipient alone does not decide
 	Blocked  bool
 }
 
@@ -51,9 +53,6 @@ type File struct {
 	Name string // badges/lea-laser-user.json
 	Data []byte
 }
-
-// maxFile bounds a credential or a status list, in bytes.
-const maxFile = 1 << 20
 
 // Read reads the directory. The error holds every fault of the YAML file that stands in the way.
 func Read(dir string) (*Site, error) { return ReadUnder(dir, filepath.Join(dir, "policy.yaml")) }
@@ -68,24 +67,27 @@ func ReadUnder(dir, policyFile string) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, "members.yaml")
-	data, err := os.ReadFile(path)
+	members := filepath.Join(dir, "members.yaml")
+	data, err := os.ReadFile(members)
 	if err != nil {
 		return nil, err
 	}
 	s := &Site{Policy: p, text: text}
-	if s.Members, err = ParseMembers(path, data); err != nil {
+	if s.Members, err = ParseMembers(members, data); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, "badges")); err != nil {
 		return nil, fmt.Errorf("without badges/ nobody could use a machine: %w", err)
 	}
-	if s.Badges, err = files(dir, "badges", ".json", ".jwt", ".png", ".svg"); err != nil {
+	badges, err := readFolder(dir, "badges", ".json", ".jwt", ".png", ".svg")
+	if err != nil {
 		return nil, err
 	}
-	if s.Status, err = files(dir, "status", ".json"); err != nil {
+	status, err := readFolder(dir, "status", ".json")
+	if err != nil {
 		return nil, err
 	}
+	s.Badges, s.Status, s.Skipped = badges.files, status.files, append(badges.skipped, status.skipped...)
 	s.Web, err = documents(filepath.Join(dir, "documents"))
 	return s, err
 }
@@ -96,37 +98,6 @@ func documents(dir string) (*openbadge.Directory, error) {
 		return &openbadge.Directory{}, nil
 	}
 	return openbadge.OpenDirectory(dir)
-}
-
-// files reads a folder's files in the order of their names. A folder that is not there is empty.
-func files(dir, sub string, endings ...string) ([]File, error) {
-	entries, err := os.ReadDir(filepath.Join(dir, sub))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var out []File
-	for _, e := range entries {
-		name := sub + "/" + e.Name()
-		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || !slices.Contains(endings, filepath.Ext(e.Name())) {
-			continue
-		}
-		fi, err := e.Info()
-		if err != nil {
-			return nil, err
-		}
-		if fi.Size() > maxFile {
-			return nil, fmt.Errorf("%s: %d bytes, at most %d", name, fi.Size(), maxFile)
-		}
-		b, err := os.ReadFile(filepath.Join(dir, sub, e.Name()))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, File{name, b})
-	}
-	return out, nil
 }
 
 // ParseMembers reads members.yaml; name stands in its faults. Faults never quote a card's number.
@@ -154,14 +125,29 @@ func ParseMembers(name string, data []byte) ([]Member, error) {
 }
 
 func parseMember(n yamlfile.Node) Member {
-	n.Only("id", "name", "language", "email", "emails", "subject", "subjects", "card", "cards", "blocked")
-	m := Member{ID: policy.MemberID(n.Get("id").Required().Slug()), Name: n.Get("name").Required().Str(),
+	n.Only("id", "name", "language", "email", "emails", "subject", "subjects", "card", "cards", "badges", "blocked")
+	m := Member{Badges: n.Get("badges").Strs(), ID: policy.MemberID(n.Get("id").Required().Slug()), Name: n.Get("name").Required().Str(),
 		Language: n.Get("language").OneOf("fr", "en"), Blocked: n.Get("blocked").Bool(),
 		Emails:   append(n.Get("email").Strs(), n.Get("emails").Strs()...),
 		Subjects: append(n.Get("subject").Strs(), n.Get("subjects").Strs()...)}
+	if name, err := tidy(m.Name); err != nil {
+		n.Get("name").Fault("", "the name cannot be used: %v", err)
+	} else {
+		m.Name = name
+	}
 	for i, e := range m.Emails {
-		if !strings.Contains(e, "@") {
-			n.Get("emails").Fault("", "address %d has no @: %q", i+1, e)
+		address, err := tidy(e)
+		switch {
+		case err != nil:
+			n.Get("emails").Fault("", "address %d cannot be used: %v", i+1, err)
+		case !strings.Contains(address, "@") || strings.Contains(address, " "):
+			n.Get("emails").Fault("as lea@example.org", "address %d is no e-mail address: %q", i+1, e)
+		}
+		m.Emails[i] = address
+	}
+	for i, b := range m.Badges {
+		if m.Badges[i] = path.Clean(b); !strings.HasPrefix(m.Badges[i], "badges/") {
+			n.Get("badges").Fault("badges/lea.json", "%q is no file of badges/", b)
 		}
 	}
 	for _, key := range []string{"card", "cards"} {

@@ -132,7 +132,7 @@ members:
   - { id: "M 3", name: X, language: de, card: "6" }
   - { nmae: Y }
 `))
-	for _, want := range []string{"has no @", `"m-1" is members[0] already`, "card 1 is members[0]'s already", `"M 3" is not an id`, `"de" is not known here`, "is not a card's number", `did you mean "name"`, "members.yaml:6"} {
+	for _, want := range []string{"is no e-mail address", `"m-1" is members[0] already`, "card 1 is members[0]'s already", `"M 3" is not an id`, `"de" is not known here`, "is not a card's number", `did you mean "name"`, "members.yaml:6"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)
 		}

@@ -106,6 +106,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	var key, cardKey, out, at string
 	var version uint64
 	var life time.Duration
+	var strict bool
 	rest, err := flags(w, "bundle build", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&key, "key", "", "the key that signs the site's bundles")
 		fs.StringVar(&cardKey, "card-key", "", "the site's key for card numbers")
@@ -113,6 +114,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 		fs.Uint64Var(&version, "version", 0, "the bundle's version; default: the time, in seconds")
 		spanFlag(fs, &life, "life", 30*24*time.Hour, "how long the bundle is fresh, as in 30d or 12h; default: 30d")
 		fs.StringVar(&at, "at", "", "the time of issue (RFC 3339); default: now")
+		fs.BoolVar(&strict, "strict", false, "write no bundle where a file is skipped or a badge is left out")
 	})
 	if err != nil {
 		return err
@@ -133,11 +135,11 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if o.CardKey, err = readCardKey(cardKey); err != nil {
 		return err
 	}
-	return w.bundle(rest[0], out, o)
+	return w.bundle(rest[0], out, o, strict)
 }
 
-// bundle builds the site in dir into a file. A policy that does not keep its own promises is not built.
-func (w stdio) bundle(dir, out string, o site.Order) error {
+// bundle builds the site in dir into a file. What is wrong with one file leaves that file out, unless strict is set. A policy that does not keep its own promises is not built.
+func (w stdio) bundle(dir, out string, o site.Order, strict bool) error {
 	s, err := site.Read(dir)
 	if err != nil {
 		return err
@@ -153,6 +155,12 @@ func (w stdio) bundle(dir, out string, o site.Order) error {
 		return err
 	}
 	w.warn(b.Warnings)
+	for _, x := range b.Errors {
+		fmt.Fprintf(w.err, "portillon: error: %s\n", x)
+	}
+	if left := len(b.Warnings) + len(b.Errors); strict && left > 0 {
+		return no("%s: %d files or badges are left out, and --strict writes no bundle then", dir, left)
+	}
 	var file bytes.Buffer
 	if err := wire.WriteBundle(&file, b.Signed, b.Manifest, b.Chunk); err != nil {
 		return err

@@ -49,7 +49,7 @@ func believed(dir, policyFile string, at time.Time) (*roster.Roster, []string, e
 		return nil, nil, err
 	}
 	r, err := roster.Load(store, m, roster.Options{CardKey: card, Now: at})
-	return r, built.Warnings, err
+	return r, append(built.Warnings, built.Errors...), err
 }
 
 // may is what a member may do at a machine.

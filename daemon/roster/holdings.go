@@ -25,7 +25,8 @@ func (l *loader) holdings(m wire.Member) []policy.Holding {
 	var out []policy.Holding
 	for _, sha := range m.Badges {
 		v, ok := l.memory.get(sha)
-		if !ok || !v.Valid {
+		l.list(sha, policy.MemberID(m.ID))
+		if !ok || !v.Valid || l.shared[sha] {
 			continue
 		}
 		id, ok := l.r.Policy.BadgeByAchievement(l.issuer[v.Issuer], v.Achievement)
@@ -33,6 +34,7 @@ func (l *loader) holdings(m wire.Member) []policy.Holding {
 		if !ok || !mine.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
 			continue
 		}
+		l.claim(sha, policy.MemberID(m.ID))
 		h := policy.Holding{Badge: id, Standing: policy.Verified, From: v.From, Until: v.Until}
 		if v.Hosted {
 			h.Assurance = policy.Hosted
@@ -43,6 +45,25 @@ func (l *loader) holdings(m wire.Member) []policy.Holding {
 		out = append(out, h)
 	}
 	return out
+}
+
+// list notes who lists a credential.
+func (l *loader) list(sha string, id policy.MemberID) {
+	if other, listed := l.listed[sha]; listed && other != id {
+		l.twice[sha] = true
+	}
+	l.listed[sha] = id
+}
+
+// claim notes who is the recipient of a credential that two members list. Where both are, it counts for neither: a badge has one recipient.
+func (l *loader) claim(sha string, id policy.MemberID) {
+	if !l.twice[sha] {
+		return
+	}
+	if other, claimed := l.owner[sha]; claimed && other != id {
+		l.shared[sha] = true
+	}
+	l.owner[sha] = id
 }
 
 // standing reads the status lists that the bundle carries. A badge was never checked if the bundle lacks one of its lists, or if the

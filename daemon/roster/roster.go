@@ -97,10 +97,18 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	if err != nil {
 		return nil, err
 	}
-	for b := range wire.Buckets {
-		if err := l.bucket(b); err != nil {
+	if err := l.buckets(); err != nil {
+		return nil, err
+	}
+	// A credential that two members list is looked at again once all verdicts are known: first to see whether both are its recipient, then
+	// to load the roster without it. A sound bundle has none.
+	for pass := 0; pass < 2 && (len(l.twice) > 0 && pass == 0 || len(l.shared) > 0); pass++ {
+		verified := l.r.Verified
+		l.r, l.owner = l.empty(), map[string]policy.MemberID{}
+		if err := l.buckets(); err != nil {
 			return nil, err
 		}
+		l.r.Verified += verified
 	}
 	l.r.MemoryError = l.memory.save(o.Memory)
 	return l.r, nil
@@ -117,6 +125,24 @@ type loader struct {
 	lists  map[string]*openbadge.StatusList // by their addresses
 	web    documents
 	memory *memory
+	listed map[string]policy.MemberID // who lists each credential, by its hash
+	twice  map[string]bool            // credentials that two members list
+	owner  map[string]policy.MemberID // who is the recipient of a credential that two members list
+	shared map[string]bool            // credentials that have two recipients: they count for neither
+}
+
+// empty is a roster with the policy alone.
+func (l *loader) empty() *Roster {
+	return &Roster{Policy: l.r.Policy, Version: l.m.Version, Issued: l.m.Issued, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: l.o.CardKey}
+}
+
+func (l *loader) buckets() error {
+	for b := range wire.Buckets {
+		if err := l.bucket(b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
@@ -132,7 +158,9 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		return nil, fmt.Errorf("policy.yaml is the site %q's, the bundle %q's", p.Site, m.Site)
 	}
 	l := &loader{store: s, m: m, o: o, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
-		r: &Roster{Policy: p, Version: m.Version, Issued: m.Issued, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: o.CardKey}}
+		r: &Roster{Policy: p}, listed: map[string]policy.MemberID{},
+		twice: map[string]bool{}, owner: map[string]policy.MemberID{}, shared: map[string]bool{}}
+	l.r = l.empty()
 	for _, i := range p.Issuers {
 		l.trust = append(l.trust, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
 		l.issuer[i.Profile] = i.ID

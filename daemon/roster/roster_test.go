@@ -275,3 +275,42 @@ func TestCardOfTwoMembersOpensNothing(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a bundle says, one badge opens for one member: a child on a parent's address does not get the parent's.
+func TestBadgeThatTwoMembersClaimCountsForNeither(t *testing.T) {
+	b := newBench(t)
+	b.install(2, func(built *site.Built) {
+		var badge string
+		edit := func(change func(*wire.Member)) {
+			for i, c := range built.Manifest.Chunks {
+				if !strings.HasPrefix(c.Name, "roster/") {
+					continue
+				}
+				var bucket wire.RosterBucket
+				json.Unmarshal(built.Chunks[c.SHA256], &bucket)
+				for j := range bucket.Members {
+					change(&bucket.Members[j])
+				}
+				data, _ := wire.EncodeChunk(bucket)
+				built.Chunks[wire.Hash(data)] = data
+				built.Manifest.Chunks[i] = wire.Chunk{Name: c.Name, SHA256: wire.Hash(data), Size: int64(len(data))}
+			}
+		}
+		edit(func(m *wire.Member) {
+			if m.ID == "m-020dc2" {
+				badge = m.Badges[0]
+			}
+		})
+		edit(func(m *wire.Member) {
+			if m.ID == "m-9d017e" {
+				m.Emails, m.Badges = []string{"lea@example.org"}, []string{badge}
+			}
+		})
+	})
+	r := b.load()
+	for card, want := range map[string]string{lea: "vinyl-first-steps", zoe: "", ines: "laser-maintainer"} {
+		if got := held(lookup(t, r, card)); got != want {
+			t.Errorf("%s holds %q, want %q", card, got, want)
+		}
+	}
+}
