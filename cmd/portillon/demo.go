@@ -28,6 +28,7 @@ const demoStart = "2026-11-23T10:00:00+01:00"
 // demo is a hub, three machines and their members, in a folder that goes when it ends.
 type demo struct {
 	dir      string
+	lock     *os.File      // held for as long as the demo lives
 	offset   time.Duration // of the demo's clock
 	hub      *hub.Hub
 	hubKey   string // the verifier's half
@@ -91,7 +92,11 @@ func openDemo(ctx context.Context, w stdio, origin string) (*demo, error) {
 		return d, err
 	}
 	d.offset = time.Until(start)
-	if d.dir, err = os.MkdirTemp("", "portillon-demo-"); err != nil {
+	sweepDemos(os.TempDir())
+	if d.dir, err = os.MkdirTemp("", demoPrefix); err != nil {
+		return d, err
+	}
+	if d.lock, err = lockDemo(d.dir); err != nil {
 		return d, err
 	}
 	if err := os.CopyFS(d.path("site"), siteexample.Files); err != nil {
@@ -222,6 +227,9 @@ func (d *demo) close() error {
 	}
 	if d.dir != "" {
 		errs = append(errs, os.RemoveAll(d.dir))
+	}
+	if d.lock != nil {
+		errs = append(errs, d.lock.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -328,7 +328,7 @@ func (p *demoPage) hear(ctx context.Context) {
 
 func (p *demoPage) record(r wire.Record) demoRecord {
 	body := strings.NewReplacer(`"`, "", ",", ", ", ":", ": ").Replace(strings.Trim(string(r.Body), "{}"))
-	return demoRecord{Machine: r.Machine, Seq: r.Seq, Time: r.Wall.In(p.d.site.Policy.Zone).Format("15:04:05"), Kind: r.Kind, Who: string(r.Member),
+	return demoRecord{Machine: r.Machine, Seq: r.Seq, Time: r.Wall.In(p.d.site.Policy.Zone).Format("15:04:05"), Kind: r.Kind, Who: p.d.memberName(r.Member),
 		Detail: policy.Text{FR: body, EN: body}}
 }
 

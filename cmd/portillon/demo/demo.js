@@ -5,8 +5,8 @@ const words = {
   fr: {
     what: 'Trois machines, leurs gardiens de relais, un hub et ses membres, sur des broches simulées.',
     other: 'English', clock: 'Dans la démo\u00a0: ', cards: m => tie(`Cartes des membres : un clic présente la carte à « ${m} »`),
-    lit: 'relais fermé', dark: 'relais ouvert', choose: 'Présenter les cartes ici', chosen: 'Les cartes vont ici',
-    log: k => 'Noter\u00a0: ' + k, estop: 'Arrêt d’urgence', release: 'Déverrouiller l’arrêt', kill: 'Tuer le démon (-9)', tag: 'Mettre hors service', untag: 'Remettre en service',
+    lit: 'machine alimentée', dark: 'machine coupée', alone: 'Panneau seul', choose: 'Présenter les cartes ici', chosen: 'Les cartes vont ici',
+    log: k => 'Noter\u00a0: ' + k, estop: 'Arrêt d’urgence', release: 'Déverrouiller l’arrêt', kill: 'Couper le programme', tag: 'Mettre hors service', untag: 'Remettre en service',
     records: 'Ce que le hub a reçu par MQTT', heads: ['machine', 'n°', 'heure', 'quoi', 'qui', 'détail'], evidence: 'Preuves pour un badge de mainteneur',
     none: 'Personne n’a encore aidé à une maintenance.', of: 'sur', issue: 'Émettre le badge signé', issued: 'Badge émis : il ouvre la maintenance', nocard: 'sans carte', unknown: 'Carte inconnue', stranger: 'n’est à personne',
     foot: 'Portillon règle un accès ; ce n’est pas une fonction de sécurité. Ctrl-C dans le terminal arrête tout et efface tout.',
@@ -19,8 +19,8 @@ const words = {
   en: {
     what: 'Three machines, their relay guards, a hub and its members, on simulated pins.',
     other: 'Français', clock: 'In the demo: ', cards: m => `Members’ cards: a click taps the card at “${m}”`,
-    lit: 'relay closed', dark: 'relay open', choose: 'Tap cards here', chosen: 'Cards go here',
-    log: k => 'Log: ' + k, estop: 'Emergency stop', release: 'Release the stop', kill: 'Kill the daemon (-9)', tag: 'Tag out', untag: 'Return to service',
+    lit: 'machine powered', dark: 'machine off', alone: 'Panel alone', choose: 'Tap cards here', chosen: 'Cards go here',
+    log: k => 'Log: ' + k, estop: 'Emergency stop', release: 'Release the stop', kill: 'Crash the daemon', tag: 'Tag out', untag: 'Return to service',
     records: 'What the hub has received over MQTT', heads: ['machine', 'no.', 'time', 'what', 'who', 'detail'], evidence: 'Evidence towards a maintainer’s badge',
     none: 'Nobody has helped with maintenance yet.', of: 'of', issue: 'Issue the signed badge', issued: 'Badge issued: it opens maintenance', nocard: 'no card', unknown: 'Unknown card', stranger: 'belongs to nobody',
     foot: 'Portillon is access control, not a safety function. Ctrl-C in the terminal stops everything and leaves nothing behind.',
@@ -92,14 +92,18 @@ function machines() {
       a = el('article', 'machine');
       a.id = 'm-' + m.id;
       const frame = el('iframe');
-      frame.title = m.id;
-      a.append(el('header', '', [el('b'), el('span', 'lamp')]), frame, el('div', 'tools'));
+      const alone = el('a', 'alone');
+      alone.target = '_blank';
+      a.append(el('header', '', [el('b'), alone, el('span', 'lamp')]), frame, el('div', 'tools'));
       box.append(a);
     }
     const src = m.panel + '#' + lang, frame = a.querySelector('iframe');
     if (frame.getAttribute('src') !== src) frame.src = src;
     a.classList.toggle('chosen', m.id === chosen);
-    a.querySelector('b').textContent = text(m.name);
+    a.querySelector('b').textContent = frame.title = text(m.name);
+    const alone = a.querySelector('.alone');
+    alone.href = m.panel + '#' + lang;
+    alone.textContent = w().alone;
     const lamp = a.querySelector('.lamp');
     lamp.classList.toggle('lit', m.relay);
     lamp.replaceChildren(el('i'), m.relay ? w().lit : w().dark);
@@ -119,11 +123,18 @@ function machines() {
 }
 
 function card(m) {
-  const b = button([el('b', '', m.name), el('span', '', text(m.badges))], 'card-' + m.id, () => post('tap', { machine: chosen, member: m.id }));
+  const b = button([el('b', '', m.name), el('span', '', text(m.badges))], 'card-' + m.id, () => tap(m.id));
   b.className = 'card';
   b.disabled = !m.card;
   if (!m.card) b.append(el('span', '', w().nocard));
   return b;
+}
+
+// On a narrow screen the cards lie over the machines: the machine that was tapped comes into view.
+function tap(member) {
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  if (innerWidth < 900) document.getElementById('m-' + chosen).scrollIntoView({ block: 'start', behavior: still ? 'auto' : 'smooth' });
+  return post('tap', { machine: chosen, member });
 }
 
 function progress() {

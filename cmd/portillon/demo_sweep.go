@@ -1,0 +1,53 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"portillon/policy"
+)
+
+// demoPrefix begins the name of a demo's folder.
+const demoPrefix = "portillon-demo-"
+
+// lockDemo marks a demo's folder as in use until the process ends, however it ends.
+func lockDemo(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// sweepDemos removes the folders of demos that were killed. A folder in use, or one that is not ours to open, is left alone.
+func sweepDemos(tmp string) {
+	dirs, err := filepath.Glob(filepath.Join(tmp, demoPrefix+"*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range dirs {
+		f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR, 0)
+		if err != nil {
+			continue
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			os.RemoveAll(dir)
+		}
+		f.Close()
+	}
+}
+
+// memberName is what the demo's page calls a member: the hub's table shows people, as its directory would.
+func (d *demo) memberName(id policy.MemberID) string {
+	for _, m := range d.site.Members {
+		if m.ID == id {
+			return m.Name
+		}
+	}
+	return string(id)
+}
