@@ -51,7 +51,7 @@ try {
   });
   await step('returned', async () => {
     await card('Inès'); await lit(true);
-    await panel.locator('#offers button').filter({ hasText: 'Couper le courant' }).click(); await lit(false); await says(/Courant coupé/);
+    await panel.locator('#offers button').filter({ hasText: 'Arrêter la machine' }).click(); await lit(false); await says(/Débrancher avant d’ouvrir/);
     await panel.locator('#offers button').filter({ hasText: 'Remettre en service' }).click();
     await page.waitForTimeout(2300); await card('Inès');
     await says(/qu’est-ce qui a été fait/);

@@ -123,7 +123,8 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token := r.PathValue("token")
-	if _, err := p.c.Clerk.Form(r.Context(), Ask{Token: token}); err != nil { // before a picture is taken in
+	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: token}) // before a picture is taken in
+	if err != nil {
 		fail(err)
 		return
 	}
@@ -148,6 +149,8 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 		fail(err)
 	case asked:
 		w.WriteHeader(http.StatusNoContent)
+	case f.Do == "tag":
+		p.leaf(w, http.StatusOK, Tagged(), false)
 	default:
 		p.leaf(w, http.StatusOK, nil, false)
 	}
