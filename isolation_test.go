@@ -28,6 +28,9 @@ var relayWords = regexp.MustCompile(`(?i)\brelays?\b|\brelais\b|\btag(ged|s)?\b|
 
 var sentenceEnd = regexp.MustCompile(`[.!?;\n]\s+|\n`)
 
+// unseen is what a reader of a page does not see: comments, and where links lead.
+var unseen = regexp.MustCompile(`<!--.*?-->|\]\([^)]*\)`)
+
 // isolationClaims returns the sentences of text that call what Portillon does an isolation.
 func isolationClaims(text string) (claims []string) {
 	for _, s := range sentenceEnd.Split(text, -1) {
@@ -89,7 +92,10 @@ func textsOf(path string) (texts []string, err error) {
 			return true
 		})
 		return texts, nil
-	case strings.Contains(".html .js .md .svg .yaml .txt .1 .8", ext) && ext != "":
+	case ext == ".md":
+		b, err := os.ReadFile(path)
+		return []string{unseen.ReplaceAllString(string(b), "")}, err
+	case strings.Contains(".html .js .svg .yaml .txt .1 .8", ext) && ext != "":
 		b, err := os.ReadFile(path)
 		return []string{string(b)}, err
 	}
