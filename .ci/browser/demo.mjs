@@ -73,7 +73,7 @@ try {
     await card('Inès'); await lit(false);
     await page.waitForTimeout(2300);
     await card('Léa'); await lit(true);
-    await panel.locator('#offers button').filter({ hasText: 'Maintenir' }).click({ timeout: 20000 });
+    await panel.locator('#offers button').filter({ hasText: 'Passer à : maintenance' }).click({ timeout: 20000 });
     await says(/Maintenance par Léa/);
   });
   await step('estop', async () => { await laser.locator('[data-id=estop]').click(); await lit(false); await says(/Arrêt d’urgence/) });

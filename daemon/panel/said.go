@@ -192,5 +192,5 @@ func OfferTag() Offer {
 
 // OfferUntag takes one tag off, by its name.
 func OfferUntag(id string, reason policy.Text) Offer {
-	return Offer{Do: "untag", Arg: id, Label: policy.Text{FR: "Remettre en service (« " + lower(reason.In(policy.French)) + " » est réglé)", EN: "Return to service (“" + lower(reason.In(policy.English)) + "” is settled)"}}
+	return Offer{Do: "untag", Arg: id, Label: policy.Text{FR: "Remettre en service (réglé : " + lower(reason.In(policy.French)) + ")", EN: "Return to service (settled: " + lower(reason.In(policy.English)) + ")"}}
 }

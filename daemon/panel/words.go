@@ -377,15 +377,15 @@ func NoPolicy() View {
 func RoleName(r policy.Role) policy.Text {
 	switch r {
 	case policy.Learner:
-		return policy.Text{FR: "Apprendre", EN: "Learn"}
+		return policy.Text{FR: "Apprentissage", EN: "Learning"}
 	case policy.User:
-		return policy.Text{FR: "Utiliser", EN: "Use"}
+		return policy.Text{FR: "Utilisation", EN: "Use"}
 	case policy.Host:
-		return policy.Text{FR: "Animer", EN: "Lead a workshop"}
+		return policy.Text{FR: "Atelier", EN: "Workshop"}
 	case policy.Mentor:
-		return policy.Text{FR: "Encadrer", EN: "Mentor"}
+		return policy.Text{FR: "Encadrement", EN: "Mentoring"}
 	case policy.Maintainer:
-		return policy.Text{FR: "Maintenir", EN: "Maintain"}
+		return policy.Text{FR: "Maintenance", EN: "Maintenance"}
 	}
 	return policy.Text{FR: "Aucun", EN: "None"}
 }
