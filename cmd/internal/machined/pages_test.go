@@ -134,7 +134,7 @@ func TestWiringPagesAgreeInBothLanguages(t *testing.T) {
 	}
 }
 
-// A danger without what happens, to whom, or what to do is a slogan.
+// Each danger says what happens, to whom, and what to do, in whole sentences.
 func TestEveryDangerSaysWhatHappensAndWhatToDo(t *testing.T) {
 	en, fr := bothWiringPages(t)
 	if len(en.tables) != len(fr.tables) {
