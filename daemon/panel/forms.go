@@ -150,7 +150,7 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 	case asked:
 		w.WriteHeader(http.StatusNoContent)
 	case f.Do == "tag":
-		p.leaf(w, http.StatusOK, Tagged(), false)
+		p.sentence(w, http.StatusOK, Tagged(), false)
 	default:
 		p.leaf(w, http.StatusOK, nil, false)
 	}
@@ -247,6 +247,11 @@ func (p *Panel) leaf(w http.ResponseWriter, code int, err error, again bool) {
 	if err != nil && !errors.As(err, &t) {
 		t, code = notNow(err), http.StatusServiceUnavailable
 	}
+	p.sentence(w, code, policy.Text(t), again)
+}
+
+// sentence is leaf for a text that is no error.
+func (p *Panel) sentence(w http.ResponseWriter, code int, t policy.Text, again bool) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
 	p.mu.Lock()
@@ -256,7 +261,7 @@ func (p *Panel) leaf(w http.ResponseWriter, code int, err error, again bool) {
 	if again {
 		back = `<p>` + both(policy.Text{FR: "Revenir en arrière : ce qui était écrit y est encore.", EN: "Go back: what was written is still there."}) + `</p>`
 	}
-	fmt.Fprintf(w, phoneHead+`<p>%s</p><h1>%s</h1>%s</main></html>`, "Portillon", both(name), both(policy.Text(t)), back)
+	fmt.Fprintf(w, phoneHead+`<p>%s</p><h1>%s</h1>%s</main></html>`, "Portillon", both(name), both(t), back)
 }
 
 const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="utf-8"><meta name="google" content="notranslate"><meta name="viewport" content="width=device-width, initial-scale=1"><title>%s</title>` +

@@ -66,7 +66,7 @@ func TestWordsAreThoseOfTheHouse(t *testing.T) {
 // a main switch locked before hands go in.
 func TestStoppedMachineIsNotCalledSafeToWorkOn(t *testing.T) {
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
-	sentences := map[string]policy.Text{"tag that waits": TagWaits(), "tag from the office": TagComes("laser", "t1"), "tag on a phone": policy.Text(Tagged())}
+	sentences := map[string]policy.Text{"tag that waits": TagWaits(), "tag from the office": TagComes("laser", "t1"), "tag on a phone": Tagged()}
 	for name, v := range map[string]View{"maintenance": Maintenance("Inès", ""), "maintenance with a helper": Maintenance("Inès", "Léa"), "dark": Dark("Inès"),
 		"tagged by the maintenance": Clock{}.TaggedOut(noon, belt, policy.Maintainer), "tagged by a member": Clock{}.TaggedOut(noon, belt, policy.User),
 		"tagged by the office": Clock{}.TaggedOut(noon, belt, policy.NoRole), "danger reported": Thanked("Léa", true, false)} {

@@ -64,9 +64,9 @@ func TagWaits() policy.Text {
 	return join(policy.Text{FR: "Noté : hors service dès la fin de la session en cours", EN: "Noted: out of service once the running session ends"}, noIsolation())
 }
 
-// Tagged answers, on a phone, whoever tagged a machine out. It is a Refusal for want of another type of sentence in two languages.
-func Tagged() Refusal {
-	return Refusal(join(policy.Text{FR: "C’est noté", EN: "It is written down"}, noIsolation()))
+// Tagged answers, on a phone, whoever tagged a machine out.
+func Tagged() policy.Text {
+	return join(policy.Text{FR: "C’est noté", EN: "It is written down"}, noIsolation())
 }
 
 // TagComes answers whoever tags a machine out from the office.
