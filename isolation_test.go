@@ -18,7 +18,7 @@ import (
 var isolationWords = regexp.MustCompile(`(?i)consign|isolat|locked out|safe to open`)
 
 // denials are the words that turn such a sentence into its opposite.
-var denials = regexp.MustCompile(`(?i)\b(no|not|never|nothing|nor|neither|pas|jamais|aucune?|ni)\b|\b[nN]['’]|n't\b`)
+var denials = regexp.MustCompile(`(?i)\b(no|not|never|nothing|nor|neither|pas|jamais|aucune?|ni)\b|\b[nN]['’]|n't\b|still (be )?live|(encore|reste) sous tension`)
 
 // isolators are what does isolate a machine: a sentence that names one of them speaks of it, not of the relay.
 var isolators = regexp.MustCompile(`(?i)disconnector|main switch|padlock|electrician|sectionneur|interrupteur principal|cadenas|électricien|NF C 18-510|EN 60204`)
@@ -28,13 +28,16 @@ var relayWords = regexp.MustCompile(`(?i)\brelays?\b|\brelais\b|\btag(ged|s)?\b|
 
 var sentenceEnd = regexp.MustCompile(`[.!?;\n]\s+|\n`)
 
-// unseen is what a reader of a page does not see, comments and where links lead; and French for reinforced insulation, which is another thing.
-var unseen = regexp.MustCompile(`(?i)isolation\*?\*? (renforcée|:)|<!--.*?-->|\]\([^)]*\)`)
+// insulation is another thing, with a word in French that is the same: «isolation renforcée».
+var insulation = regexp.MustCompile(`(?i)isolation (renforcée|principale|supplémentaire)|double isolation|\*\*isolation\*\*`)
+
+// unseen is what a reader of a page does not see: comments, and where links lead.
+var unseen = regexp.MustCompile(`<!--.*?-->|\]\([^)]*\)`)
 
 // isolationClaims returns the sentences of text that call what Portillon does an isolation.
 func isolationClaims(text string) (claims []string) {
 	for _, s := range sentenceEnd.Split(text, -1) {
-		s = strings.TrimSpace(s)
+		s = strings.TrimSpace(insulation.ReplaceAllString(s, ""))
 		switch {
 		case !isolationWords.MatchString(s), denials.MatchString(s):
 		case !strings.Contains(s, " "): // an identifier: the name of an acceptance step
@@ -115,6 +118,9 @@ func TestIsolationClaimsAreFound(t *testing.T) {
 		"A lockable disconnector isolates the machine (EN 60204-1, 5.3)":       0,
 		"An open relay is not isolation. The machine is isolated by its relay": 1,
 		"isolation": 0, // the name of an acceptance step
+		"Isolate the machine: with the relay open it may still be live":        0,
+		"Contact miroir du relais à isolation renforcée":                       0, // insulation
+		"Isolation renforcée ; la machine est isolée, consignée par Portillon": 1,
 	} {
 		if got := isolationClaims(text); len(got) != want {
 			t.Errorf("%q: %q, want %d claims", text, got, want)
