@@ -201,7 +201,7 @@ func TestPowerIsCutAtThePanelAndComesBackByCardAlone(t *testing.T) {
 	if err := b.touch(panel.Order{Do: "power-off"}); err != nil || b.relay {
 		t.Fatal(err, b.relay)
 	}
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Courant coupé") || b.offered() != "log, tag" {
+	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Débrancher avant d’ouvrir") || b.offered() != "log, tag" {
 		t.Errorf("%+v %s", v.Line, b.offered())
 	}
 	for _, do := range []string{"power-off", "extend", "power-on", "tap", ""} {

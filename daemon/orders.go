@@ -160,7 +160,8 @@ func (m *Machine) orderTag(ctx context.Context, r control.Request, id string) co
 		return control.Reply{Error: fmt.Sprintf("too many tags hang on this machine: %d", len(m.state.Tags)), Hint: "take one off first"}
 	}
 	if m.state.Running() {
-		return control.Reply{OK: true, FR: "Noté : hors service dès la fin de la session en cours", EN: "Noted: out of service once the running session ends"}
+		t := panel.TagWaits()
+		return control.Reply{OK: true, FR: t.FR, EN: t.EN}
 	}
 	return m.said(true)
 }

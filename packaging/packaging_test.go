@@ -167,9 +167,11 @@ func TestEveryFileOfTheWiringIsInThePackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := found("firmware-config/README.md")
-	for _, m := range regexp.MustCompile(`\]\(([a-z-]+\.svg)\)`).FindAllStringSubmatch(read(t, "firmware-config/README.md"), -1) {
-		if got := found("firmware-config/" + m[1]); got != page {
-			t.Errorf("%s is in %s, the page that shows it in %s", m[1], got, page)
+	for _, language := range []string{"README.md", "LISEZMOI.md"} {
+		for _, m := range regexp.MustCompile(`\]\(([A-Za-z-]+\.(?:svg|md))\)`).FindAllStringSubmatch(read(t, "firmware-config/"+language), -1) {
+			if got := found("firmware-config/" + m[1]); got != page {
+				t.Errorf("%s is in %s, the page %s that leads to it in %s", m[1], got, language, page)
+			}
 		}
 	}
 	for _, hint := range []string{"cmd/internal/machined/main.go", "packaging/man/portillond.8", "README.md"} {

@@ -52,7 +52,7 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 		{"status too old", "laser", one("user", func(h *Holding) { h.Checked = wall(t, "2026-11-02 00:00") }), nil, "n’a pas pu être vérifié depuis le 2 novembre. ", "could not be checked since 2 November. "},
 		{"not recent", "vinyl", long, nil, "Dernière utilisation il y a plus de 6 mois. Une séance avec un mentor suffit pour reprendre", "Last used more than 6 months ago. One session with a mentor is enough"},
 		{"never used", "vinyl", never, nil, "Aucune utilisation depuis plus de 6 mois. Une", "Not used for more than 6 months. One"},
-		{"tagged and no badge", "laser", holder(), func(q *Question) { q.Tagged = true }, "Machine hors service. Prochaine étape : demander à un mainteneur", "Machine out of service. Next step: ask a maintainer"},
+		{"tagged and no badge", "laser", holder(), func(q *Question) { q.Tagged = true }, "Machine hors service. Prochaine étape : attendre la remise en service", "Machine out of service. Next step: wait until it is returned to service"},
 		{"closed until tomorrow", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-23 22:00") }, "La machine ouvre demain à 9 h 00. Prochaine étape : revenir à l’ouverture", "The machine opens tomorrow at 9:00. Next step: come back when it opens"},
 		{"closed until later", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-23 07:00").UTC() }, "La machine ouvre aujourd’hui à 9 h 00. ", "The machine opens today at 9:00. "},
 		{"closed until Monday", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-28 20:00") }, "La machine ouvre lundi à 9 h 00. ", "The machine opens on Monday at 9:00. "},

@@ -19,7 +19,7 @@ func fixed(c Code) Sentence {
 	case MachineFault:
 		return step(Text{"La machine est arrêtée par sécurité", "The machine is stopped for safety"}, Text{"prévenir un mainteneur", "tell a maintainer"})
 	case TaggedOut:
-		return step(Text{"Machine hors service", "Machine out of service"}, Text{"demander à un mainteneur", "ask a maintainer"})
+		return step(Text{"Machine hors service", "Machine out of service"}, Text{"attendre la remise en service", "wait until it is returned to service"})
 	case BundleStale:
 		return step(Text{"La machine est sans nouvelles du site depuis trop longtemps", "The machine has had no news from the site for too long"}, Text{"prévenir un mainteneur", "tell a maintainer"})
 	case ClockUntrusted:

@@ -51,7 +51,7 @@ try {
   });
   await step('returned', async () => {
     await card('Inès'); await lit(true);
-    await panel.locator('#offers button').filter({ hasText: 'Couper le courant' }).click(); await lit(false); await says(/Courant coupé/);
+    await panel.locator('#offers button').filter({ hasText: 'Arrêter la machine' }).click(); await lit(false); await says(/Débrancher avant d’ouvrir/);
     await panel.locator('#offers button').filter({ hasText: 'Remettre en service' }).click();
     await page.waitForTimeout(2300); await card('Inès');
     await says(/qu’est-ce qui a été fait/);
@@ -73,7 +73,7 @@ try {
     await card('Inès'); await lit(false);
     await page.waitForTimeout(2300);
     await card('Léa'); await lit(true);
-    await panel.locator('#offers button').filter({ hasText: 'Maintenir' }).click({ timeout: 20000 });
+    await panel.locator('#offers button').filter({ hasText: 'Passer à : maintenance' }).click({ timeout: 20000 });
     await says(/Maintenance par Léa/);
   });
   await step('estop', async () => { await laser.locator('[data-id=estop]').click(); await lit(false); await says(/Arrêt d’urgence/) });

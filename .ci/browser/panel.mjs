@@ -178,7 +178,7 @@ try {
     const page = await open('fr', 'light', 'phone', { before: page => page.route(url, async r => { const a = await r.fetch(); await r.fulfill({ response: a, body: (await a.text()).replace('data-here="true"', 'data-here="false"') }) }) });
     await show('maintenance');
     await page.locator('#offers button').filter({ hasText: 'Noter une intervention' }).waitFor();
-    assert.equal(await page.locator('#offers button').filter({ hasText: 'Couper le courant' }).count(), 0, 'a phone switches the machine');
+    assert.equal(await page.locator('#offers button').filter({ hasText: 'Arrêter la machine' }).count(), 0, 'a phone switches the machine');
     await page.locator('#offers button').filter({ hasText: 'Noter une intervention' }).tap();
     await page.locator('dialog[open]').waitFor();
     const s = await page.evaluate(() => { const d = document.querySelector('dialog[open]').getBoundingClientRect(), b = document.querySelector('#save').getBoundingClientRect(); return { over: Math.max(b.bottom - Math.min(d.bottom, innerHeight), document.querySelector('dialog[open]').scrollWidth - document.querySelector('dialog[open]').clientWidth, b.right - Math.min(d.right, innerWidth)), code: getComputedStyle(document.querySelector('#code')).display } });

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portillon/daemon/control"
+	"portillon/daemon/panel"
 	"portillon/hub"
 	"portillon/policy"
 )
@@ -187,7 +188,8 @@ func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason s
 	if o.json {
 		return printJSON(w.out, t)
 	}
-	fmt.Fprintf(w.out, map[string]string{"fr": "Noté : la machine %s sera hors service dès que le hub l’aura jointe (étiquette %s)\n", "en": "Noted: %s will be out of service once the hub has reached it (tag %s)\n"}[o.language()], m, t.ID)
+	said := panel.TagComes(m, t.ID)
+	fmt.Fprintln(w.out, pick(o.language() == "en", said.EN, said.FR))
 	return nil
 }
 

@@ -125,7 +125,8 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token := r.PathValue("token")
-	if _, err := p.c.Clerk.Form(r.Context(), Ask{Token: token}); err != nil { // before a picture is taken in
+	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: token}) // before a picture is taken in
+	if err != nil {
 		fail(err)
 		return
 	}
@@ -154,6 +155,8 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 		fail(err)
 	case asked:
 		w.WriteHeader(http.StatusNoContent)
+	case f.Do == "tag":
+		p.sentence(w, http.StatusOK, Tagged(), false)
 	default:
 		p.leaf(w, http.StatusOK, nil, false)
 	}
@@ -250,6 +253,11 @@ func (p *Panel) leaf(w http.ResponseWriter, code int, err error, again bool) {
 	if err != nil && !errors.As(err, &t) {
 		t, code = notNow(err), http.StatusServiceUnavailable
 	}
+	p.sentence(w, code, policy.Text(t), again)
+}
+
+// sentence is leaf for a text that is no error.
+func (p *Panel) sentence(w http.ResponseWriter, code int, t policy.Text, again bool) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
 	p.mu.Lock()
@@ -259,7 +267,7 @@ func (p *Panel) leaf(w http.ResponseWriter, code int, err error, again bool) {
 	if again {
 		back = `<p>` + both(policy.Text{FR: "Revenir en arrière : ce qui était écrit y est encore.", EN: "Go back: what was written is still there."}) + `</p>`
 	}
-	fmt.Fprintf(w, phoneHead+`<p>%s</p><h1>%s</h1>%s</main></html>`, "Portillon", both(name), both(policy.Text(t)), back)
+	fmt.Fprintf(w, phoneHead+`<p>%s</p><h1>%s</h1>%s</main></html>`, "Portillon", both(name), both(t), back)
 }
 
 const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="utf-8"><meta name="google" content="notranslate"><meta name="viewport" content="width=device-width, initial-scale=1"><title>%s</title>` +

@@ -25,6 +25,7 @@ type desk struct {
 	did   []Order
 	wrote []Entry
 	no    error
+	asked string // what its form is for, where the page does not say
 }
 
 func (d *desk) Do(_ context.Context, o Order) error {
@@ -36,7 +37,7 @@ func (d *desk) Form(_ context.Context, a Ask) (Form, error) {
 	if a.Token != "" && a.Token != "t0ken" || len(d.wrote) > 0 && d.no == nil {
 		return Form{}, FormOver
 	}
-	return Form{Token: "t0ken", Do: a.Do, Title: WhatIsWrong("<Léa>"), Items: []Choice{{"noise", ProblemName("noise")}, {"dangerous", ProblemName("dangerous")}},
+	return Form{Token: "t0ken", Do: a.Do + d.asked, Title: WhatIsWrong("<Léa>"), Items: []Choice{{"noise", ProblemName("noise")}, {"dangerous", ProblemName("dangerous")}},
 		Stop: "dangerous", Parts: true, Minutes: 12}, nil
 }
 
@@ -134,6 +135,16 @@ func TestPhoneSeesTheFormWithEveryWordEscaped(t *testing.T) {
 	New(Config{Clerk: &desk{}}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/other", nil))
 	if w.Code != http.StatusGone || !strings.Contains(w.Body.String(), "expiré") {
 		t.Error(w.Code, w.Body)
+	}
+}
+
+func TestPhoneThatTagsAMachineOutReadsWhatATagDoesNotDo(t *testing.T) {
+	for do, want := range map[string]bool{"tag": true, "report": false} {
+		kind, body := filled(part{name: "item", data: "noise"})
+		w := post(t, New(Config{Clerk: &desk{asked: do}}), "/form/t0ken", kind, body)
+		if got := strings.Contains(w.Body.String(), "n’ouvre que le relais"); w.Code != http.StatusOK || got != want {
+			t.Errorf("%s: %d %s", do, w.Code, w.Body)
+		}
 	}
 }
 

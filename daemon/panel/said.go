@@ -28,7 +28,7 @@ func Thanked(name string, danger, runs bool) View {
 		v.Next = policy.Text{FR: "Ensuite elle est hors service, jusqu’à ce qu’un mainteneur l’ait vue", EN: "Then it is out of service until a maintainer has seen it"}
 	case danger:
 		v.Line = policy.Text{FR: "Merci " + name + ". La machine est arrêtée et hors service", EN: "Thank you, " + name + ". The machine is off and out of service"}
-		v.Next = policy.Text{FR: "Un mainteneur peut la remettre en service", EN: "A maintainer can return it to service"}
+		v.Next = OnlyRelay()
 	}
 	return v
 }
@@ -57,6 +57,28 @@ func OutAfter(reason policy.Text, maintained bool) policy.Text {
 		return policy.Text{FR: "Hors service : " + fr, EN: "Out of service: " + en}
 	}
 	return policy.Text{FR: "Hors service après cette session : " + fr, EN: "Out of service after this session: " + en}
+}
+
+// TagWaits answers whoever tags a machine out while somebody works at it.
+func TagWaits() policy.Text {
+	return join(policy.Text{FR: "Noté : hors service dès la fin de la session en cours", EN: "Noted: out of service once the running session ends"}, noIsolation())
+}
+
+// Tagged answers, on a phone, whoever tagged a machine out.
+func Tagged() policy.Text {
+	return join(policy.Text{FR: "C’est noté", EN: "It is written down"}, noIsolation())
+}
+
+// TagComes answers whoever tags a machine out from the office.
+func TagComes(machine policy.MachineID, tag string) policy.Text {
+	return join(policy.Text{FR: fmt.Sprintf("Noté : la machine %s sera hors service dès que le hub l’aura jointe (étiquette %s)", machine, tag),
+		EN: fmt.Sprintf("Noted: %s will be out of service once the hub has reached it (tag %s)", machine, tag)}, noIsolation())
+}
+
+// noIsolation is OnlyRelay for a tag that waits: the relay may still be closed.
+func noIsolation() policy.Text {
+	return policy.Text{FR: "Une mise hors service n’ouvre que le relais : débrancher, ou cadenasser l’interrupteur principal, avant d’y mettre les mains",
+		EN: "A tag only opens the relay: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
 // What a touch may be answered.
@@ -156,9 +178,9 @@ func OfferRole(r policy.Role) Offer {
 	return Offer{Do: "role", Arg: r.String(), Label: policy.Text{FR: "Passer à : " + lower(n.FR), EN: "Switch to: " + lower(n.EN)}}
 }
 
-// OfferPowerOff opens the relay under a maintainer's hand.
+// OfferPowerOff opens the relay during a maintenance. The machine's supply stays live: the view above the button says so.
 func OfferPowerOff() Offer {
-	return Offer{Do: "power-off", Label: policy.Text{FR: "Couper le courant", EN: "Power off"}}
+	return Offer{Do: "power-off", Label: policy.Text{FR: "Arrêter la machine", EN: "Stop the machine"}}
 }
 
 // OfferLog opens the form of an intervention.
@@ -173,5 +195,5 @@ func OfferTag() Offer {
 
 // OfferUntag takes one tag off, by its name.
 func OfferUntag(id string, reason policy.Text) Offer {
-	return Offer{Do: "untag", Arg: id, Label: policy.Text{FR: "Remettre en service (« " + lower(reason.In(policy.French)) + " » est réglé)", EN: "Return to service (“" + lower(reason.In(policy.English)) + "” is settled)"}}
+	return Offer{Do: "untag", Arg: id, Label: policy.Text{FR: "Remettre en service (réglé : " + lower(reason.In(policy.French)) + ")", EN: "Return to service (settled: " + lower(reason.In(policy.English)) + ")"}}
 }

@@ -256,33 +256,53 @@ func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) Vi
 		line = policy.Text{FR: line.FR + " : " + lower(reason.In(policy.French)), EN: line.EN + ": " + lower(reason.In(policy.English))}
 	}
 	v := View{Sign: SignTagged, Since: since, Line: line,
-		Next: policy.Text{FR: "Un mainteneur peut remettre la machine en service", EN: "A maintainer can return the machine to service"}}
+		Next: join(policy.Text{FR: "Attendre la remise en service", EN: "Wait until it is returned to service"}, OnlyRelay())}
 	switch {
 	case by == policy.Maintainer:
-		v.Next = policy.Text{FR: "Posé par un mainteneur. " + v.Next.FR, EN: "Tagged by a maintainer. " + v.Next.EN}
+		v.Next = join(policy.Text{FR: "Mise hors service par la maintenance", EN: "Taken out of service by maintenance"}, OnlyRelay())
 	case by != policy.NoRole:
-		v.Next = policy.Text{FR: "Signalé par un membre. " + v.Next.FR, EN: "Reported by a member. " + v.Next.EN}
+		v.Next = join(policy.Text{FR: "Signalé par un membre", EN: "Reported by a member"}, OnlyRelay())
 	}
 	return v
 }
 
-// Maintenance says who works on the machine, and who works along; helper may be empty.
+// OnlyRelay says what an open relay does not do. The terminals before the relay stay live: what makes a machine safe to work on is its plug
+// pulled out, or its main switch off and padlocked (EN 60204-1, 5.3 and 5.4).
+func OnlyRelay() policy.Text {
+	return policy.Text{FR: "Seul le relais est ouvert : débrancher, ou cadenasser l’interrupteur principal, avant d’y mettre les mains",
+		EN: "Only the relay is open: unplug the machine, or lock its main switch, before putting hands in"}
+}
+
+// join sets two sentences one after the other.
+func join(a, b policy.Text) policy.Text {
+	return policy.Text{FR: a.FR + ". " + b.FR, EN: a.EN + ". " + b.EN}
+}
+
+// Maintenance says who works on the machine, and who works along; helper may be empty. The machine is powered: its next step says what
+// the button below it, OfferPowerOff, does not do.
 func Maintenance(name, helper string) View {
 	v := View{Sign: SignWrench,
 		Line: policy.Text{FR: "Maintenance par " + name + ". Machine sous tension", EN: "Maintenance by " + name + ". Machine powered"},
-		Next: policy.Text{FR: "Pour aider : présenter sa carte. Pour terminer : carte " + of(name), EN: "To help: tap your card. To end: " + name + "’s card"}}
+		Next: join(stopOpens(), policy.Text{FR: "Pour aider : présentez votre carte. Pour terminer : carte " + of(name), EN: "To help: tap your card. To end: " + name + "’s card"})}
 	if helper != "" {
-		v.Line = policy.Text{FR: "Maintenance par " + helper + ", sous la responsabilité " + of(name), EN: "Maintenance by " + helper + ", with " + name + " answering for it"}
-		v.Next = policy.Text{FR: "Pour terminer : carte " + of(name), EN: "To end: " + name + "’s card"}
+		v.Line = policy.Text{FR: "Maintenance par " + helper + " avec " + name + ". Machine sous tension", EN: "Maintenance by " + helper + ", supervised by " + name + ". Machine powered"}
+		v.Next = join(stopOpens(), policy.Text{FR: "Pour terminer : carte " + of(name), EN: "To end: " + name + "’s card"})
 	}
 	return v
 }
 
-// Dark is a maintenance with the relay off.
+// stopOpens is OnlyRelay for a machine that is still powered.
+func stopOpens() policy.Text {
+	return policy.Text{FR: "L’arrêt n’ouvre que le relais : débrancher, ou cadenasser l’interrupteur principal, avant d’y mettre les mains",
+		EN: "Stopping only opens the relay: unplug the machine, or lock its main switch, before putting hands in"}
+}
+
+// Dark is a maintenance with the relay open.
 func Dark(name string) View {
 	return View{Sign: SignDark,
-		Line: policy.Text{FR: "Courant coupé. Maintenance par " + name, EN: "Power off. Maintenance by " + name},
-		Next: policy.Text{FR: "Pour rendre la machine : carte " + of(name), EN: "To give the machine back: " + name + "’s card"}}
+		Line: policy.Text{FR: "Machine arrêtée. Débrancher avant d’ouvrir. Maintenance par " + name, EN: "Machine off. Unplug before opening. Maintenance by " + name},
+		Next: policy.Text{FR: "Seul le relais est ouvert. Sans prise : cadenasser l’interrupteur principal. Pour rendre la machine : carte " + of(name),
+			EN: "Only the relay is open. No plug: lock the main switch. To give the machine back: " + name + "’s card"}}
 }
 
 // Fault says that the machine was stopped, and what to do.
@@ -357,15 +377,15 @@ func NoPolicy() View {
 func RoleName(r policy.Role) policy.Text {
 	switch r {
 	case policy.Learner:
-		return policy.Text{FR: "Apprendre", EN: "Learn"}
+		return policy.Text{FR: "Apprentissage", EN: "Learning"}
 	case policy.User:
-		return policy.Text{FR: "Utiliser", EN: "Use"}
+		return policy.Text{FR: "Utilisation", EN: "Use"}
 	case policy.Host:
-		return policy.Text{FR: "Animer", EN: "Lead a workshop"}
+		return policy.Text{FR: "Atelier", EN: "Workshop"}
 	case policy.Mentor:
-		return policy.Text{FR: "Encadrer", EN: "Mentor"}
+		return policy.Text{FR: "Encadrement", EN: "Mentoring"}
 	case policy.Maintainer:
-		return policy.Text{FR: "Maintenir", EN: "Maintain"}
+		return policy.Text{FR: "Maintenance", EN: "Maintenance"}
 	}
 	return policy.Text{FR: "Aucun", EN: "None"}
 }

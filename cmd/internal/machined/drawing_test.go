@@ -49,17 +49,14 @@ func TestDrawingsNamePinsAsTheHeaderHasThem(t *testing.T) {
 	}
 }
 
-// The wiring with everything has no wire that is not drawn, and both its relay boards have a supply.
+// The wiring with everything has no wire that is not drawn, and each relay board that is drawn has a supply.
 func TestWholeWiringIsDrawn(t *testing.T) {
 	c, err := ReadConfig("../../../firmware-config/mfrc522-contactor.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := drawings(t)
-	page, err := os.ReadFile("../../../firmware-config/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	english, french := bothWiringPages(t)
 	for _, w := range c.Wires() {
 		if w.Use == "bus" {
 			continue
@@ -67,12 +64,26 @@ func TestWholeWiringIsDrawn(t *testing.T) {
 		if !regexp.MustCompile(fmt.Sprintf(`pin %d,? +GPIO %d\b`, header[w.Line], w.Line)).MatchString(all) {
 			t.Errorf("%s: pin %d, GPIO %d, is in no drawing", w.Key, header[w.Line], w.Line)
 		}
-		if !regexp.MustCompile(fmt.Sprintf(`\b%d \((GPIO )?%d\)`, header[w.Line], w.Line)).Match(page) {
-			t.Errorf("%s: pin %d, GPIO %d, is not on the page", w.Key, header[w.Line], w.Line)
+		for _, page := range []wiringPage{english, french} {
+			if !regexp.MustCompile(fmt.Sprintf(`\b%d \((GPIO )?%d\)`, header[w.Line], w.Line)).MatchString(page.text) {
+				t.Errorf("%s: pin %d, GPIO %d, is not in %s", w.Key, header[w.Line], w.Line, page.name)
+			}
 		}
 	}
-	if n := strings.Count(all, ">VCC<"); n != 2 {
-		t.Errorf("%d relay boards have a supply, want 2", n)
+	boards := 0
+	files, _ := filepath.Glob(wiringPages + "*.svg")
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		inputs, supplies := strings.Count(string(b), ">IN<"), strings.Count(string(b), ">VCC<")
+		if boards += inputs; inputs != supplies {
+			t.Errorf("%s: %d relay boards have an input, %d a supply", filepath.Base(f), inputs, supplies)
+		}
+	}
+	if boards < 2 {
+		t.Errorf("%d relay boards are drawn, want that of the machine and that of its extraction", boards)
 	}
 }
 
