@@ -29,9 +29,10 @@ func (c Corner) Of(p Part) float64 {
 }
 
 const (
-	shorted   = 0.01 // Ω
-	sourceOhm = 0.01 // Ω, of a supply
-	strongFet = 20.0 // A/V²: a power transistor's; the limits are in its threshold
+	shorted    = 0.05 // Ω
+	insulation = 1e6  // Ω, of a supply that is not joined to ground
+	sourceOhm  = 0.1  // Ω, of a supply
+	strongFet  = 20.0 // A/V²: a power transistor's; the limits are in its threshold
 )
 
 // Build makes a net of a circuit. Contacts are open and pins float until they are set.
@@ -53,9 +54,11 @@ func Build(parts []Part, c Corner, faults ...Fault) (*Net, error) {
 				if pins == [2]int{} {
 					pins = [2]int{0, 1}
 				}
-				n.R(p.Name, p.Nodes[pins[0]], p.Nodes[pins[1]], shorted)
+				n.R(p.Name+" short", p.Nodes[pins[0]], p.Nodes[pins[1]], shorted)
 			}
-			continue
+			if !fault.Short || len(p.Nodes) < 3 {
+				continue
+			} // what is left of a transistor still works
 		}
 		if err := n.part(p, c); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Name, err)
@@ -75,8 +78,11 @@ func (n *Net) part(p Part, c Corner) error {
 		n.C(p.Name, x[0], x[1], c.Of(p))
 	case "V":
 		n.V(p.Name, x[0], x[1], c.Of(p), sourceOhm)
+		if x[1] != Ground {
+			n.R(p.Name+" insulation", x[1], Ground, insulation)
+		}
 	case "PIN":
-		n.V(p.Name, x[0], Ground, 0, 1e15)
+		n.V(p.Name, x[0], Ground, 0, 1e9)
 	case "NC", "NO":
 		n.Contact(p.Name, x[0], x[1])
 	case "TIME":

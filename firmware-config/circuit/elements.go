@@ -190,6 +190,15 @@ func (j Junction) tame(next, last float64) float64 {
 	return t * math.Log(max(next/t, 1e-9))
 }
 
+// tame limits a junction's next voltage and notes where that is not yet the voltage of its nodes.
+func (n *Net) tame(j Junction, next, last float64) float64 {
+	v := j.tame(next, last)
+	if math.Abs(v-next) > steady {
+		n.limited = true
+	}
+	return v
+}
+
 // diode conducts from a to b.
 type diode struct {
 	pair
@@ -198,7 +207,7 @@ type diode struct {
 }
 
 func (d *diode) stamp(n *Net, _ float64) {
-	d.last = d.j.tame(n.across(d.a, d.b), d.last)
+	d.last = n.tame(d.j, n.across(d.a, d.b), d.last)
 	i, g := d.j.flow(d.last)
 	n.conduct(d.a, d.b, g)
 	n.inject(d.a, d.b, i-g*d.last)

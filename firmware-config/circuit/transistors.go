@@ -1,5 +1,7 @@
 package circuit
 
+import "math"
+
 // Bipolar is an NPN transistor's model (Ebers and Moll, transport form).
 type Bipolar struct {
 	Junction
@@ -17,8 +19,8 @@ type npn struct {
 func (npn) accept(*Net, float64) {}
 
 func (q *npn) stamp(n *Net, _ float64) {
-	q.vbe = q.q.tame(n.across(q.b, q.e), q.vbe)
-	q.vbc = q.q.tame(n.across(q.b, q.c), q.vbc)
+	q.vbe = n.tame(q.q.Junction, n.across(q.b, q.e), q.vbe)
+	q.vbc = n.tame(q.q.Junction, n.across(q.b, q.c), q.vbc)
 	ife, gfe := q.q.flow(q.vbe)
 	irc, grc := q.q.flow(q.vbc)
 	// The base's two junctions carry the transport currents divided by the gains.
@@ -82,23 +84,26 @@ type opto struct {
 	led  *diode
 	c, e int
 	gain float64 // current transfer ratio: 1 is 100 %
-	last float64
 }
 
 func (opto) accept(*Net, float64) {}
 
-// knee is the voltage below which an optocoupler's transistor saturates, V (0.2 V, as most data sheets have it).
-const knee = 0.2
+// knee shapes an optocoupler's output near saturation, V: at 0.2 V, where most data sheets give the saturated current, it carries 95 %.
+const knee = 0.067
 
 func (o *opto) stamp(n *Net, _ float64) {
 	i, g := o.led.j.flow(o.led.last)
 	i, g = max(i, 0)*o.gain, g*o.gain
-	if v := n.across(o.c, o.e); v < knee { // saturated: a resistor that carries the whole current at the knee
-		n.conduct(o.c, o.e, i/knee+leastConductance)
-		return
+	v := n.across(o.c, o.e)
+	part, slope := v/knee, 1/knee // backwards: a resistor
+	if v > 0 {
+		e := math.Exp(-v / knee)
+		part, slope = 1-e, e/knee
 	}
-	n.transconduct(o.c, o.e, o.led.a, o.led.b, g)
-	n.inject(o.c, o.e, i-g*o.led.last)
+	gd, gm := i*slope+leastConductance, g*part
+	n.conduct(o.c, o.e, gd)
+	n.transconduct(o.c, o.e, o.led.a, o.led.b, gm)
+	n.inject(o.c, o.e, i*part-gd*v-gm*o.led.last)
 }
 
 // Opto adds an optocoupler: an LED and a transistor that carries gain times its current.
