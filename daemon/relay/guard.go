@@ -26,10 +26,10 @@ const (
 	// pumpRelease is how long a charge pump may hold its relay after the last beat. The drawing's values give 0.58 s at most
 	// (firmware-config/circuit.PumpRelease; TestContactorIsGivenThePumpsTime compares the two).
 	pumpRelease = 600 * time.Millisecond
-	// contactorTime is how long the relay (10 ms: Omron G5LE) and the contactor with its suppressor take to close or to open: 73 ms
-	// and 24 ms for a Schneider LC1D09BD with LAD4TBDL (check), and up to 150 ms for large ones. A contactor with a plain diode
-	// takes some 6 to 10 times as long to open, which the margin bears for a small one only.
-	contactorTime = 160 * time.Millisecond
+	// contactorTime is how long the relay (K1 in firmware-config/wiring.svg, 10 ms: Omron G5LE), the contactor relay K2 (40 ms, check) and
+	// a contactor with its suppressor take one after the other: 73 ms and 24 ms for a Schneider LC1D09BD with LAD4TBDL (check), up to
+	// 150 ms for large ones. A contactor with a plain diode takes some 6 to 10 times as long to open: the margin bears that for a small one.
+	contactorTime = 200 * time.Millisecond
 	// followMargin is for a busy Pi, and for a mirror contact that bounces.
 	followMargin = 300 * time.Millisecond
 	// flutter is how long a contactor may say otherwise at any other time: it bounces when the machine shakes.

@@ -29,10 +29,11 @@ func (c Corner) Of(p Part) float64 {
 }
 
 const (
-	shorted    = 0.05 // Ω
-	insulation = 1e6  // Ω, of a supply that is not joined to ground
-	sourceOhm  = 0.1  // Ω, of a supply
-	strongFet  = 20.0 // A/V²: a power transistor's; the limits are in its threshold
+	shorted    = 0.05  // Ω
+	loadOhm    = 100.0 // Ω, of what a circuit feeds: enough to see whether it is fed
+	insulation = 1e6   // Ω, of a supply that is not joined to ground
+	sourceOhm  = 0.1   // Ω, of a supply
+	strongFet  = 20.0  // A/V²: a power transistor's; the limits are in its threshold
 )
 
 // Build makes a net of a circuit. Contacts are open and pins float until they are set.
@@ -85,6 +86,8 @@ func (n *Net) part(p Part, c Corner) error {
 		n.V(p.Name, x[0], Ground, 0, 1e9)
 	case "NC", "NO":
 		n.Contact(p.Name, x[0], x[1])
+	case "LOAD":
+		n.R(p.Name, x[0], x[1], loadOhm)
 	case "TIME":
 	default:
 		return n.semiconductor(p, c)

@@ -17,10 +17,11 @@
 //	OPTO        anode, cathode, collector, emitter  the type of the part: PC817
 //	NC, NO      two                                 what the contact belongs to: a word
 //	PIN         the node                            GPIO17: a pin of the Pi
+//	LOAD        two                                 what it is: a word
 //	TIME        none                                2.5ms
 //
 // The node "gnd" is what voltages are measured against. Read refuses a drawing whose visible text does not show the name of a part
-// and, as one text, its value and its tolerance. V and PIN need no name in the drawing, TIME neither.
+// and, as one text, its value and its tolerance (of a name with a dot, S0.1, the part before it). V and PIN need no name in the drawing, TIME neither.
 //
 // Net is the solver: nodal analysis with Newton's method, backward Euler in time. Its models are as simple as a worst case allows;
 // each limit comes from a data sheet, which models.go names.

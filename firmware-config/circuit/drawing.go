@@ -53,7 +53,7 @@ var kinds = map[string]struct {
 }{
 	"R": {2, true, false}, "C": {2, true, false}, "FUSE": {2, true, false}, "COIL": {2, true, false}, "V": {2, true, true},
 	"TIME": {0, true, true}, "D": {2, false, false}, "LED": {2, false, false}, "TVS": {2, false, false}, "NPN": {3, false, false},
-	"NMOS": {3, false, false}, "OPTO": {4, false, false}, "NC": {2, false, false}, "NO": {2, false, false}, "PIN": {1, false, true},
+	"NMOS": {3, false, false}, "OPTO": {4, false, false}, "NC": {2, false, false}, "NO": {2, false, false}, "PIN": {1, false, true}, "LOAD": {2, false, false},
 }
 
 // units are tried from the longest to the shortest.
@@ -204,16 +204,16 @@ func (d *Drawing) shown(texts []string) error {
 		}
 	}
 	var errs []error
-	for _, name := range d.Order {
-		for _, p := range d.Circuits[name] {
-			if !kinds[p.Kind].unnamed && !words[p.Name] {
-				errs = append(errs, fmt.Errorf("circuit %s: the drawing does not show the name %s", name, p.Name))
+	for _, circuit := range d.Order {
+		for _, p := range d.Circuits[circuit] {
+			if name, _, _ := strings.Cut(p.Name, "."); !kinds[p.Kind].unnamed && !words[name] {
+				errs = append(errs, fmt.Errorf("circuit %s: the drawing does not show the name %s", circuit, p.Name))
 			}
 			if !contains(texts, p.Text) {
-				errs = append(errs, fmt.Errorf("circuit %s: the drawing does not show %s, the value of %s", name, p.Text, p.Name))
+				errs = append(errs, fmt.Errorf("circuit %s: the drawing does not show %s, the value of %s", circuit, p.Text, p.Name))
 			}
 			if t := fmt.Sprintf("±%g%%", 100*p.Tolerance); p.Tolerance > 0 && !contains(texts, t) {
-				errs = append(errs, fmt.Errorf("circuit %s: the drawing does not show %s, the tolerance of %s", name, t, p.Name))
+				errs = append(errs, fmt.Errorf("circuit %s: the drawing does not show %s, the tolerance of %s", circuit, t, p.Name))
 			}
 		}
 	}
