@@ -87,12 +87,9 @@ func pumpRows(t *testing.T) (rows []row) {
 
 const coilVolt = 5.0
 
-// coil is the voltage across K1; a coil that is broken moves nothing.
-func (p *Pump) coil() float64 { return p.net.Through("K1") * 63 }
-
 // open waits until K1 is sure to have opened, and returns how long that took.
 func (p *Pump) open(t *testing.T, high bool) (seconds float64) {
-	for p.coil() > openBelow*coilVolt && seconds < longest {
+	for p.Coil() > openBelow*coilVolt && seconds < longest {
 		if _, _, err := p.Hold(high, 5e-3); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +129,7 @@ func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) ro
 			if _, err := p.Edges(n, 2.5e-3); err != nil {
 				t.Fatal(err)
 			}
-			if p.coil() > openBelow*coilVolt {
+			if p.Coil() > openBelow*coilVolt {
 				if closed = max(closed, p.open(t, n%2 == 1)); edges == 0 || n < edges {
 					edges = n
 				}
@@ -148,11 +145,11 @@ func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) ro
 		if _, _, err := p.Steady(); err != nil {
 			t.Fatal(err)
 		}
-		low := p.coil()
+		low := p.Coil()
 		if _, _, err := p.Hold(true, p.beat); err != nil {
 			t.Fatal(err)
 		}
-		high := p.coil()
+		high := p.Coil()
 		works := func(v float64) bool { return v > closedAbove*coilVolt }
 		chatters = chatters || works(high) && !works(low)
 		holds = holds && works(high) && works(low)

@@ -26,6 +26,8 @@ type Pump struct {
 	beat  float64 // s between two toggles
 	store []string
 	gate  string
+
+	coilOhm float64 // Ω, of K1; 0 where the circuit ends at Q1
 }
 
 // NewPump builds a pump in one corner of its tolerances; supplyHigh takes the Pi's 3.3 V at their upper end.
@@ -43,6 +45,9 @@ func NewPump(parts []Part, c Corner, supplyHigh bool, faults ...Fault) (*Pump, e
 	if supplyHigh {
 		p.high = railVolt * (1 + railTolerance)
 	}
+	if k, ok := Find(parts, "K1"); ok {
+		p.coilOhm = c.Of(k)
+	}
 	for _, x := range parts {
 		if x.Kind == "C" && x.Nodes[0] == p.gate {
 			p.store = append(p.store, x.Name)
@@ -53,6 +58,9 @@ func NewPump(parts []Part, c Corner, supplyHigh bool, faults ...Fault) (*Pump, e
 
 // Gate is the voltage at Q1's gate.
 func (p *Pump) Gate() float64 { return p.net.At(p.gate) }
+
+// Coil is the voltage across the relay K1. A coil that is broken moves nothing.
+func (p *Pump) Coil() float64 { return p.net.Through("K1") * p.coilOhm }
 
 // Hold has the line stand at a level for a time. It returns the lowest and the highest voltage at the gate.
 func (p *Pump) Hold(high bool, seconds float64) (least, most float64, err error) {
