@@ -26,6 +26,8 @@ type Pump struct {
 	beat  float64 // s between two toggles
 	store []string
 	gate  string
+	line  float64 // V, as it was last driven
+	dt    float64 // s, of the next step
 
 	coilOhm float64 // Ω, of K1; 0 where the circuit ends at Q1
 }
@@ -68,10 +70,12 @@ func (p *Pump) Hold(high bool, seconds float64) (least, most float64, err error)
 	if high {
 		volt = p.high
 	}
-	p.net.Drive("OUT", volt, pinOhm)
+	if p.net.Drive("OUT", volt, pinOhm); volt != p.line || p.dt == 0 {
+		p.line, p.dt = volt, firstStep // an edge
+	}
 	least, most = math.Inf(1), math.Inf(-1)
-	for dt := firstStep; seconds > 1e-9; dt = min(dt*growth, longestStep) {
-		dt = min(dt, seconds)
+	for ; seconds > 1e-9; p.dt = min(p.dt*growth, longestStep) {
+		dt := min(p.dt, seconds)
 		if err := p.net.Step(dt); err != nil {
 			return 0, 0, err
 		}
@@ -81,18 +85,22 @@ func (p *Pump) Hold(high bool, seconds float64) (least, most float64, err error)
 	return least, most, nil
 }
 
-// Edges begins with empty capacitors and a low line, which then changes n times. It returns the highest voltage at the gate.
-func (p *Pump) Edges(n int, apart float64) (most float64, err error) {
+// Edges begins with empty capacitors and a low line, which then changes n times. It returns the highest voltage at the gate so far after
+// each edge: its element n−1 is what n edges do.
+func (p *Pump) Edges(n int, apart float64) (most []float64, err error) {
 	p.net.Rest()
+	p.dt = 0
 	if _, _, err = p.Hold(false, 1e-3); err != nil {
-		return 0, err
+		return nil, err
 	}
+	top := 0.0
 	for i := range n {
 		_, v, err := p.Hold(i%2 == 0, apart)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		most = max(most, v)
+		top = max(top, v)
+		most = append(most, top)
 	}
 	return most, nil
 }

@@ -218,13 +218,15 @@ func (n *Net) eliminate() ([]float64, error) {
 		if a[k][k] == 0 || math.IsNaN(a[k][k]) {
 			return nil, ErrNoSolution
 		}
+		pivot := a[k]
 		for i := k + 1; i < len(a); i++ {
-			f := a[i][k] / a[k][k]
+			row := a[i][:len(pivot)]
+			f := row[k] / pivot[k]
 			if f == 0 {
 				continue
 			}
-			for j := k; j < len(a); j++ {
-				a[i][j] -= f * a[k][j]
+			for j := k; j < len(pivot); j++ {
+				row[j] -= f * pivot[j]
 			}
 			b[i] -= f * b[k]
 		}
