@@ -145,6 +145,24 @@ func TestRelayBoardsOpenWithoutAProgramAndCloseOnOrder(t *testing.T) {
 	}
 }
 
+// A wet board or a long wire lets 15 µA more into the line than the pin itself: the resistors must win, and without them it closes.
+func TestResistorsWinAgainstAWetBoard(t *testing.T) {
+	for _, b := range boards(t) {
+		p := parts(t, b.drawing, b.circuit)
+		leak := 2.5 * inputLeak
+		if b.low {
+			leak = -leak
+		}
+		wet := func(n *Net) { n.Drive("OUT", leak*floating, floating) }
+		if v := coilVoltage(t, p, boardCorners(p, true), wet, math.Max); v > coilHolds {
+			t.Errorf("%s: %.1f V on the coil", b.name, v)
+		}
+		if v := coilVoltage(t, p, boardCorners(p, true), wet, math.Max, Fault{Part: "R0"}, Fault{Part: "R2"}); v < coilHolds {
+			t.Errorf("%s without its resistors: %.1f V on the coil: this test sees nothing", b.name, v)
+		}
+	}
+}
+
 // The cures of earlier pages must be refused.
 func TestBoardsThatCloseWithoutAProgramAreRefused(t *testing.T) {
 	opto := func(first string) string {

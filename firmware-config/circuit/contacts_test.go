@@ -2,6 +2,7 @@ package circuit
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -288,6 +289,9 @@ func TestMainsAreCutOnAllPolesAndThePiIsFedBeforeTheContactor(t *testing.T) {
 			if i := math.Abs(n.Through("M1")); i > 1e-3 {
 				t.Errorf("%s: %s open, the machine takes %.3f A", c.name, off, i)
 			}
+			if v := n.At(p[feed(p)].Nodes[0]) - n.At(neutral); off != "KM1" && math.Abs(v) > 20 {
+				t.Errorf("%s: %s open, the Pi's supply still has %.0f V", c.name, off, v)
+			}
 			if fed := math.Abs(n.Through("T1")) > 1; fed != (off == "KM1") {
 				t.Errorf("%s: %s open, the Pi is fed: %v", c.name, off, fed)
 			}
@@ -299,6 +303,11 @@ func TestMainsAreCutOnAllPolesAndThePiIsFedBeforeTheContactor(t *testing.T) {
 			}
 		}
 	}
+}
+
+// feed is the index of the Pi's supply.
+func feed(parts []Part) int {
+	return slices.IndexFunc(parts, func(p Part) bool { return p.Name == "T1" })
 }
 
 // mainsRows are the contactor's poles, welded or broken.

@@ -20,8 +20,8 @@
 //	LOAD        two                                 what it is: a word
 //	TIME        none                                2.5ms
 //
-// The node "gnd" is what voltages are measured against. Read refuses a drawing whose visible text does not show the name of a part
-// and, as one text, its value and its tolerance (of a name with a dot, S0.1, the part before it). V and PIN need no name in the drawing, TIME neither.
+// The node "gnd" is what voltages are measured against. Read refuses a drawing that does not show each part's name (of S0.1, S0) with its
+// value in the same text, and its tolerance somewhere; the word of a contact or a load may stand in another text. V and PIN need no name in the drawing, TIME neither.
 //
 // Net is the solver: nodal analysis with Newton's method, backward Euler in time. Its models are as simple as a worst case allows;
 // each limit comes from a data sheet, which models.go names.

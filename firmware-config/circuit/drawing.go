@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -50,10 +51,12 @@ var kinds = map[string]struct {
 	nodes    int
 	quantity bool
 	unnamed  bool // the drawing need not show the part's name
+	word     bool // its value is a word that may stand elsewhere in the drawing
 }{
-	"R": {2, true, false}, "C": {2, true, false}, "FUSE": {2, true, false}, "COIL": {2, true, false}, "V": {2, true, true},
-	"TIME": {0, true, true}, "D": {2, false, false}, "LED": {2, false, false}, "TVS": {2, false, false}, "NPN": {3, false, false},
-	"NMOS": {3, false, false}, "OPTO": {4, false, false}, "NC": {2, false, false}, "NO": {2, false, false}, "PIN": {1, false, true}, "LOAD": {2, false, false},
+	"R": {nodes: 2, quantity: true}, "C": {nodes: 2, quantity: true}, "FUSE": {nodes: 2, quantity: true}, "COIL": {nodes: 2, quantity: true},
+	"V": {nodes: 2, quantity: true, unnamed: true}, "TIME": {quantity: true, unnamed: true}, "PIN": {nodes: 1, unnamed: true},
+	"D": {nodes: 2}, "LED": {nodes: 2}, "TVS": {nodes: 2}, "NPN": {nodes: 3}, "NMOS": {nodes: 3}, "OPTO": {nodes: 4},
+	"NC": {nodes: 2, word: true}, "NO": {nodes: 2, word: true}, "LOAD": {nodes: 2, word: true},
 }
 
 // units are tried from the longest to the shortest.
@@ -197,27 +200,40 @@ func parsePart(f []string) (Part, error) {
 
 // shown checks that a reader of the drawing sees every part, its value and its tolerance.
 func (d *Drawing) shown(texts []string) error {
-	words := map[string]bool{}
-	for _, t := range texts {
-		for _, w := range strings.FieldsFunc(t, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-			words[w] = true
-		}
-	}
 	var errs []error
+	refuse := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
 	for _, circuit := range d.Order {
 		for _, p := range d.Circuits[circuit] {
-			if name, _, _ := strings.Cut(p.Name, "."); !kinds[p.Kind].unnamed && !words[name] {
-				errs = append(errs, fmt.Errorf("circuit %s: the drawing does not show the name %s", circuit, p.Name))
+			name, _, _ := strings.Cut(p.Name, ".")
+			beside := texts // where the value must stand
+			if !kinds[p.Kind].unnamed {
+				beside = nil
+				for _, t := range texts {
+					if hasWord(t, name) {
+						beside = append(beside, t)
+					}
+				}
+				if beside == nil {
+					refuse("circuit %s: the drawing does not show the name %s", circuit, p.Name)
+				}
 			}
-			if !contains(texts, p.Text) {
-				errs = append(errs, fmt.Errorf("circuit %s: the drawing does not show %s, the value of %s", circuit, p.Text, p.Name))
+			if kinds[p.Kind].word {
+				beside = texts
+			}
+			if !contains(beside, p.Text) {
+				refuse("circuit %s: the drawing does not show %s, the value of %s", circuit, p.Text, p.Name)
 			}
 			if t := fmt.Sprintf("±%g%%", 100*p.Tolerance); p.Tolerance > 0 && !contains(texts, t) {
-				errs = append(errs, fmt.Errorf("circuit %s: the drawing does not show %s, the tolerance of %s", circuit, t, p.Name))
+				refuse("circuit %s: the drawing does not show %s, the tolerance of %s", circuit, t, p.Name)
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// hasWord reports whether a text holds a name as a whole word.
+func hasWord(text, name string) bool {
+	return slices.Contains(strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }), name)
 }
 
 // contains looks for a value, however it is spaced, that is not the end of another number: 7Ω is not in 47 Ω.

@@ -55,6 +55,7 @@ func TestDrawingThatSaysOtherThanItsNetlistIsRefused(t *testing.T) {
 	}
 	for _, x := range []struct{ name, old, new, want string }{
 		{"another value", "470 Ω", "4.7 kΩ", "does not show 470Ω"},
+		{"its value beside another name", "R1 470 Ω</text>", "R1</text><text>R2 470 Ω</text>", "does not show 470Ω"},
 		{"a longer number", "470 Ω", "1470 Ω", "does not show 470Ω"},
 		{"another tolerance", "±5 %", "±10 %", "does not show ±5%"},
 		{"another name", ">R1 ", ">R2 ", "does not show the name R1"},
