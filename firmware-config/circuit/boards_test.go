@@ -6,19 +6,21 @@ import (
 	"testing"
 )
 
-// A pin of a Pi, at its worst: BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): input leakage at most 10 µA at 85 °C,
-// an output gives at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most, pulls are 33 to 73 kΩ; BCM2835: 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ.
-// RP1 (Pi 5) is taken as BCM2711 (check: its data sheet could not be had).
+// A pin of a Pi, at its worst: BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): input leakage at most 10
+// µA at 85 °C, an output gives at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most, pulls are 33 to 73 kΩ; BCM2835:
+// 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ. RP1 (Pi 5) is taken as BCM2711 (check: its data sheet could not be had).
 const (
-	inputLeak          = 10e-6
-	sinkOhm            = 100.0 // 0.4 V at 4 mA
-	pullLeast          = 33e3
-	pullMost           = 73e3
-	lowAtMost          = 0.8
-	highAtLeast        = 2.0
-	pinAtMost          = 8e-3  // A, what a pin gives without losing its level (BCM2711: 7 mA at 2.6 V; BCM2835: 8 mA by default)
-	railAtMost         = 50e-3 // A, all that these circuits take from the 3.3 V pins: the first Pi's limit (check), later ones give more
-	floating           = 1e9   // Ω
+	inputLeak   = 10e-6
+	sinkOhm     = 100.0 // 0.4 V at 4 mA
+	pullLeast   = 33e3
+	pullMost    = 73e3
+	lowAtMost   = 0.8
+	highAtLeast = 2.0
+	// A, what a pin gives without losing its level (BCM2711: 7 mA at 2.6 V; BCM2835: 8 mA by default)
+	pinAtMost = 8e-3
+	// A, all that these circuits take from the 3.3 V pins: the first Pi's limit (check), later ones give more
+	railAtMost         = 50e-3
+	floating           = 1e9 // Ω
 	coilHolds          = openBelow * coilVolt
 	relayBoardCoilOhms = 63.0
 )
@@ -70,7 +72,8 @@ func boardCorners(parts []Part, strong bool) (out []Corner) {
 	for _, up := range []bool{false, true} {
 		high := map[string]bool{}
 		for _, p := range parts {
-			high[p.Name] = up != (p.Kind == "R" || p.Kind == "COIL") // the supplies high with the resistors low, and the other way round
+			// the supplies high with the resistors low, and the other way round
+			high[p.Name] = up != (p.Kind == "R" || p.Kind == "COIL")
 		}
 		for _, d := range []Diodes{Cold, Fresh, Hot} {
 			out = append(out, Corner{High: high, Diodes: d, Strong: strong})
@@ -87,7 +90,8 @@ func protection(n *Net, parts []Part) {
 }
 
 // coilVoltage is the largest or the smallest across K1, over corners.
-func coilVoltage(t *testing.T, parts []Part, corners []Corner, set func(*Net), worst func(a, b float64) float64, f ...Fault) float64 {
+func coilVoltage(t *testing.T, parts []Part, corners []Corner, set func(*Net), worst func(a, b float64) float64,
+	f ...Fault) float64 {
 	t.Helper()
 	v := math.NaN()
 	for _, c := range corners {
@@ -145,7 +149,8 @@ func TestRelayBoardsOpenWithoutAProgramAndCloseOnOrder(t *testing.T) {
 	}
 }
 
-// A wet board or a long wire lets 15 µA more into the line than the pin itself: the resistors must win, and without them it closes.
+// A wet board or a long wire lets 15 µA more into the line than the pin itself: the resistors must win, and without
+// them it closes.
 func TestResistorsWinAgainstAWetBoard(t *testing.T) {
 	for _, b := range boards(t) {
 		p := parts(t, b.drawing, b.circuit)
@@ -166,7 +171,8 @@ func TestResistorsWinAgainstAWetBoard(t *testing.T) {
 // The cures of earlier pages must be refused.
 func TestBoardsThatCloseWithoutAProgramAreRefused(t *testing.T) {
 	opto := func(first string) string {
-		return "OUT PIN pin GPIO17\nV3 V rail gnd 3.3V ±5%\n" + first + "V5 V five gnd 5V ±5%\nR5 R five x 1kΩ ±5%\nU5 OPTO x pin five t PC817\n" +
+		return "OUT PIN pin GPIO17\nV3 V rail gnd 3.3V ±5%\n" + first + "V5 V five gnd 5V ±5%\nR5 R five x 1kΩ " +
+			"±5%\nU5 OPTO x pin five t PC817\n" +
 			"R6 R t b2 510Ω ±5%\nQ5 NPN b2 c gnd BC337\nK1 COIL five c 63Ω ±10%\n"
 	}
 	for _, x := range []struct{ name, lines, want string }{

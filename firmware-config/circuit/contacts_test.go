@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// ladder is the start circuit of wiring.svg as it stands: what people and Portillon do with its contacts, and whether the contactors hold.
+// ladder is the start circuit of wiring.svg as it stands: what people and Portillon do with its contacts, and whether
+// the contactors hold.
 type ladder struct {
 	t      *testing.T
 	net    *Net
@@ -17,8 +18,8 @@ type ladder struct {
 	lied   bool            // feedback once did not agree with the order
 }
 
-// A contactor of 24 V DC closes at 70 to 80 % of its voltage and opens at 10 to 25 % (Schneider LC1D: 0.7 to 1.25 Uc, 0.1 to 0.25 Uc;
-// check).
+// A contactor of 24 V DC closes at 70 to 80 % of its voltage and opens at 10 to 25 % (Schneider LC1D: 0.7 to 1.25 Uc,
+// 0.1 to 0.25 Uc; check).
 const (
 	contactorCloses = 0.7 * 24
 	contactorOpens  = 0.1 * 24
@@ -42,7 +43,8 @@ func newLadder(t *testing.T, parts []Part, f ...Fault) *ladder {
 	return l.settle()
 }
 
-// settle lets the contacts of K2 and KM1 follow their coils. Linked contacts: the NC one stays open while the NO one is welded.
+// settle lets the contacts of K2 and KM1 follow their coils. Linked contacts: the NC one stays open while the NO one is
+// welded.
 func (l *ladder) settle() *ladder {
 	l.t.Helper()
 	for range 6 {
@@ -109,7 +111,9 @@ func TestMachineStartsByItsButtonAndNeverByACardAlone(t *testing.T) {
 
 // The first page had Portillon's contact in series with the coil and nothing that holds: that must be refused.
 func TestContactWithoutSelfHoldIsRefused(t *testing.T) {
-	old := netlist(t, "V3 V rail gnd 3.3V\nR1 R rail fb 680Ω\nV24 V plus gnd 24V\nF1 FUSE plus a 1A\nS0.1 NC a b e-stop\nK1 NO b coil Portillon\nKM1 COIL coil gnd 107Ω")
+	old := netlist(t,
+		"V3 V rail gnd 3.3V\nR1 R rail fb 680Ω\nV24 V plus gnd 24V\nF1 FUSE plus a 1A\nS0.1 NC a b e-stop\nK1 NO b "+
+			"coil Portillon\nKM1 COIL coil gnd 107Ω")
 	for _, name := range []string{"a card alone", "its release", "the return of the power"} {
 		for _, s := range stories {
 			if s.name == name {
@@ -227,7 +231,8 @@ func lidRows(t *testing.T) (rows []row) {
 			r := row{drawing: "laser-lid.svg, " + name, part: f.Part, fault: names[i]}
 			switch {
 			case beam(false, true):
-				r.does, r.notices = "**a beam with the lid open**", "the test of the lid; S4 opens by force (Annex K), and the door input ends the session"
+				r.does, r.notices = "**a beam with the lid open**", "the test of the lid; S4 opens by force (Annex K), and "+
+					"the door input ends the session"
 				r.closes = true
 			case beam(true, false):
 				r.does, r.notices = "a beam without a session, with the lid closed", "whoever tests; the lid still stops it"
@@ -235,7 +240,8 @@ func lidRows(t *testing.T) (rows []row) {
 			case !beam(true, true):
 				r.does, r.notices = "no beam", "whoever starts"
 			default:
-				r.does, r.notices = "no beam with the lid open, none without a session; that pole stays live", "`feedback` (mirror contact)"
+				r.does, r.notices = "no beam with the lid open, none without a session; that pole stays "+
+					"live", "`feedback` (mirror contact)"
 			}
 			rows = append(rows, r)
 		}
@@ -296,7 +302,8 @@ func TestMainsAreCutOnAllPolesAndThePiIsFedBeforeTheContactor(t *testing.T) {
 				t.Errorf("%s: %s open, the Pi is fed: %v", c.name, off, fed)
 			}
 		}
-		for _, pole := range c.poles { // each pole is in the way of its conductor: without it the machine works no more as before
+		// each pole is in the way of its conductor: without it the machine works no more as before
+		for _, pole := range c.poles {
 			whole, less := switched(t, p, ""), switched(t, p, pole)
 			if near(whole.Through("M1"), less.Through("M1"), 1e-3) && near(whole.Through("M3"), less.Through("M3"), 1e-3) {
 				t.Errorf("%s: the machine does not notice that %s is open", c.name, pole)
@@ -316,7 +323,8 @@ func mainsRows(t *testing.T) (rows []row) {
 		p := parts(t, "mains.svg", c.name)
 		for _, pole := range c.poles {
 			n := switched(t, p, "KM1", Fault{Part: pole, Short: true})
-			r := row{drawing: "mains.svg, " + c.name, part: pole, fault: "welded", does: "KM1 open: no current in the machine, **one pole live**",
+			r := row{drawing: "mains.svg, " + c.name, part: pole, fault: "welded",
+				does:    "KM1 open: no current in the machine, **one pole live**",
 				notices: "`feedback` (the mirror contact cannot close): contactor fault, no start"}
 			for _, m := range []string{"M1", "M2", "M3"} {
 				if math.Abs(n.Through(m)) > 1e-3 {
@@ -324,7 +332,8 @@ func mainsRows(t *testing.T) (rows []row) {
 				}
 			}
 			rows = append(rows, r, row{drawing: "mains.svg, " + c.name, part: pole, fault: "broken",
-				does: "the machine lacks that conductor", notices: "whoever starts; a motor on two phases trips its own protection"})
+				does: "the machine lacks that conductor", notices: "whoever starts; a motor on two phases trips its own " +
+					"protection"})
 		}
 	}
 	return rows

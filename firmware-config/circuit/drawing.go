@@ -53,8 +53,10 @@ var kinds = map[string]struct {
 	unnamed  bool // the drawing need not show the part's name
 	word     bool // its value is a word that may stand elsewhere in the drawing
 }{
-	"R": {nodes: 2, quantity: true}, "C": {nodes: 2, quantity: true}, "FUSE": {nodes: 2, quantity: true}, "COIL": {nodes: 2, quantity: true},
-	"V": {nodes: 2, quantity: true, unnamed: true}, "TIME": {quantity: true, unnamed: true}, "PIN": {nodes: 1, unnamed: true},
+	"R": {nodes: 2, quantity: true}, "C": {nodes: 2, quantity: true}, "FUSE": {nodes: 2,
+		quantity: true}, "COIL": {nodes: 2, quantity: true},
+	"V": {nodes: 2, quantity: true, unnamed: true}, "TIME": {quantity: true, unnamed: true}, "PIN": {nodes: 1,
+		unnamed: true},
 	"D": {nodes: 2}, "LED": {nodes: 2}, "TVS": {nodes: 2}, "NPN": {nodes: 3}, "NMOS": {nodes: 3}, "OPTO": {nodes: 4},
 	"NC": {nodes: 2, word: true}, "NO": {nodes: 2, word: true}, "LOAD": {nodes: 2, word: true},
 }
@@ -63,7 +65,8 @@ var kinds = map[string]struct {
 var units = []struct {
 	suffix string
 	factor float64
-}{{"kΩ", 1e3}, {"MΩ", 1e6}, {"Ω", 1}, {"µF", 1e-6}, {"nF", 1e-9}, {"mA", 1e-3}, {"ms", 1e-3}, {"A", 1}, {"V", 1}, {"s", 1}}
+}{{"kΩ", 1e3}, {"MΩ", 1e6}, {"Ω", 1}, {"µF", 1e-6}, {"nF", 1e-9}, {"mA", 1e-3}, {"ms", 1e-3}, {"A", 1}, {"V", 1}, {"s",
+	1}}
 
 // quantity reads 4.7kΩ.
 func quantity(s string) (float64, error) {
@@ -233,7 +236,10 @@ func (d *Drawing) shown(texts []string) error {
 
 // hasWord reports whether a text holds a name as a whole word.
 func hasWord(text, name string) bool {
-	return slices.Contains(strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }), name)
+	return slices.Contains(strings.FieldsFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) &&
+			!unicode.IsDigit(r)
+	}), name)
 }
 
 // contains looks for a value, however it is spaced, that is not the end of another number: 7Ω is not in 47 Ω.

@@ -32,8 +32,10 @@ func TestEveryDrawingReadsAndHasItsWordsInFrench(t *testing.T) {
 
 // Every circuit that a drawing holds is known to a test: a new one must not pass unread.
 func TestEveryCircuitIsCalculated(t *testing.T) {
-	known := map[string]string{"charge-pump.svg": "pump", "inputs.svg": "ground-contact gold-contact busy opto", "laser-lid.svg": "enable mains", "mains.svg": "single three",
-		"relay-active-low.svg": "transistor split", "relay-board.svg": "board", "signals.svg": "lamps buzzer tower", "suppressor.svg": "tvs diode", "wiring.svg": "start"}
+	known := map[string]string{"charge-pump.svg": "pump", "inputs.svg": "ground-contact gold-contact busy opto",
+		"laser-lid.svg": "enable mains", "mains.svg": "single three",
+		"relay-active-low.svg": "transistor split", "relay-board.svg": "board", "signals.svg": "lamps buzzer tower",
+		"suppressor.svg": "tvs diode", "wiring.svg": "start"}
 	files, _ := filepath.Glob("../*.svg")
 	for _, f := range files {
 		name := filepath.Base(f)
@@ -61,7 +63,8 @@ func TestDrawingThatSaysOtherThanItsNetlistIsRefused(t *testing.T) {
 		{"another name", ">R1 ", ">R2 ", "does not show the name R1"},
 		{"no title", "<title>t</title>", "", "no <title>"},
 		{"a link", `<text x="1">`, `<text href="http://example.org">`, "has an href"},
-		{"a link of another kind", `<text x="1">`, `<text xmlns:x="http://www.w3.org/1999/xlink" x:href="a.png">`, "has an href"},
+		{"a link of another kind", `<text x="1">`, `<text xmlns:x="http://www.w3.org/1999/xlink" x:href="a.png">`,
+			"has an href"},
 		{"two parts of one name", "V5 V", "R1 R a gnd 470Ω ±5%\nV5 V", "has two parts R1"},
 		{"two circuits of one name", "V5 V", "circuit x\nV5 V", "begins twice"},
 		{"a part before a circuit", "circuit x\n", "", "before the first circuit"},
@@ -94,7 +97,8 @@ func many() string {
 }
 
 func TestUnknownPartsAreNotCalculated(t *testing.T) {
-	for _, line := range []string{"D1 D a gnd 1N9999", "U1 OPTO a gnd c gnd 4N25", "Q1 NPN a b gnd 2N2222", "Q1 NMOS a b gnd 2N7002", "D1 TVS a gnd P6KE33CA"} {
+	for _, line := range []string{"D1 D a gnd 1N9999", "U1 OPTO a gnd c gnd 4N25", "Q1 NPN a b gnd 2N2222",
+		"Q1 NMOS a b gnd 2N7002", "D1 TVS a gnd P6KE33CA"} {
 		if _, err := Build(netlist(t, line), Corner{}); err == nil {
 			t.Errorf("%s: calculated without a model", line)
 		}

@@ -2,7 +2,8 @@ package circuit
 
 import "math"
 
-// boltzmann over the electron's charge, V/K: the thermal voltage of a junction is this times its temperature (25.7 mV at 25 °C).
+// boltzmann over the electron's charge, V/K: the thermal voltage of a junction is this times its temperature (25.7 mV
+// at 25 °C).
 const boltzmann = 8.617e-5
 
 // pair is an element between two nodes.
@@ -113,7 +114,8 @@ func (n *Net) V(name, a, b string, volt, ohm float64) {
 	n.add(name, &source{pair{n.node(a), n.node(b)}, volt, 1 / ohm})
 }
 
-// Drive sets the voltage and the resistance of a source: math.Inf(1) lets it float. It reports whether there is one of that name.
+// Drive sets the voltage and the resistance of a source: math.Inf(1) lets it float. It reports whether there is one of
+// that name.
 func (n *Net) Drive(name string, volt, ohm float64) bool {
 	s, ok := n.named[name].(*source)
 	if ok {
@@ -159,7 +161,8 @@ func JunctionOf(volt, ampere, emission, celsius float64) Junction {
 
 func (j Junction) thermal() float64 { return j.Emission * boltzmann * j.Kelvin }
 
-// steepest is the exponent beyond which a junction's curve goes on straight: a current of 10^30 times saturation overflows nothing.
+// steepest is the exponent beyond which a junction's curve goes on straight: a current of 10^30 times saturation
+// overflows nothing.
 const steepest = 70
 
 // flow returns the current and the conductance at v.
@@ -174,7 +177,8 @@ func (j Junction) flow(v float64) (i, g float64) {
 	return j.Saturation * (e - 1), j.Saturation*e/t + leastConductance
 }
 
-// tame limits the next guess of a junction's voltage, whose exponential would throw Newton's method out (SPICE's pnjlim).
+// tame limits the next guess of a junction's voltage, whose exponential would throw Newton's method out (SPICE's
+// pnjlim).
 func (j Junction) tame(next, last float64) float64 {
 	t := j.thermal()
 	critical := t * math.Log(t/(math.Sqrt2*j.Saturation))

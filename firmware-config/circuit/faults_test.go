@@ -32,18 +32,23 @@ var accepted = map[string]string{
 	"relay-active-low.svg (b): Q5 C–E shorted":    transistorShorts,
 	"relay-active-low.svg (b): Q5 B–C shorted":    transistorShorts,
 	"wiring.svg: S1 shorted":                      "the emergency stop and the end of the session still stop the machine",
-	"wiring.svg: S0.1 shorted":                    "a contact with direct opening breaks a weld; for a short in its cable, S0.2 opens K1; where the risk asks for more, a safety relay with two channels",
-	"wiring.svg: S3 shorted":                      "a spring returns S3; where a start by itself endangers somebody, a safety relay with a monitored start",
-	"laser-lid.svg, enable: S4.1 shorted":         lidShorts,
-	"laser-lid.svg, mains: S4.1 shorted":          lidShorts,
-	"laser-lid.svg, enable: K1 shorted":           "the lid is closed, and opening it stops the beam",
+	"wiring.svg: S0.1 shorted": "a contact with direct opening breaks a weld; for a short in " +
+		"its cable, S0.2 opens K1; where the risk asks for more, a safety relay with two channels",
+	"wiring.svg: S3 shorted": "a spring returns S3; where a start by itself endangers " +
+		"somebody, a safety relay with a monitored start",
+	"laser-lid.svg, enable: S4.1 shorted": lidShorts,
+	"laser-lid.svg, mains: S4.1 shorted":  lidShorts,
+	"laser-lid.svg, enable: K1 shorted":   "the lid is closed, and opening it stops the beam",
 }
 
-const lidShorts = "direct opening breaks a weld; for a short in its cable, a safety relay with two channels and cross-fault detection (EN ISO 14119)"
+const lidShorts = "direct opening breaks a weld; for a short in its cable, a safety relay with two channels and " +
+	"cross-fault detection (EN ISO 14119)"
 
-const transistorShorts = "as a relay whose contact is welded: K1 starts no machine by itself (start circuit in wiring.svg), and `feedback` reports it at once"
+const transistorShorts = "as a relay whose contact is welded: K1 starts no machine by itself (start circuit in " +
+	"wiring.svg), and `feedback` reports it at once"
 
-// faultsOf lists each part of a circuit broken in each way. Parts that a drawing names as a wire, a supply or a time do not break here.
+// faultsOf lists each part of a circuit broken in each way. Parts that a drawing names as a wire, a supply or a time do
+// not break here.
 func faultsOf(parts []Part) (out []Fault, names []string) {
 	add := func(f Fault, name string) { out, names = append(out, f), append(names, name) }
 	for _, p := range parts {
@@ -101,7 +106,8 @@ func (p *Pump) open(t *testing.T, high bool) (seconds float64) {
 func both(parts []Part, c1, c2, r2 bool) map[string]bool {
 	high := map[string]bool{}
 	for _, p := range parts {
-		high[p.Name] = strings.HasPrefix(p.Name, "C1") && c1 || strings.HasPrefix(p.Name, "C2") && c2 || strings.HasPrefix(p.Name, "R2") && r2
+		high[p.Name] = strings.HasPrefix(p.Name, "C1") && c1 || strings.HasPrefix(p.Name, "C2") && c2 ||
+			strings.HasPrefix(p.Name, "R2") && r2
 	}
 	return high
 }
@@ -136,7 +142,22 @@ func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) ro
 			}
 		}
 	}
-	holds, chatters := true, false
+	holds, chatters := beats(t, parts, faults)
+	release := 0.0
+	for _, d := range []Diodes{Cold, Fresh, Hot} {
+		p := easy(d)
+		if _, _, err := p.Steady(); err != nil {
+			t.Fatal(err)
+		}
+		release = max(release, p.open(t, true))
+	}
+	return pumpWords(r, level, edges, closed, holds, chatters, release)
+}
+
+// beats reports whether the heartbeat holds the relay of the pump that holds worst, and whether it makes it chatter.
+func beats(t *testing.T, parts []Part, faults []Fault) (holds, chatters bool) {
+	t.Helper()
+	holds = true
 	for _, d := range []Diodes{Cold, Hot} {
 		p, err := NewPump(parts, Corner{High: both(parts, false, true, false), Diodes: d}, false, faults...)
 		if err != nil {
@@ -154,15 +175,7 @@ func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) ro
 		chatters = chatters || works(high) && !works(low)
 		holds = holds && works(high) && works(low)
 	}
-	release := 0.0
-	for _, d := range []Diodes{Cold, Fresh, Hot} {
-		p := easy(d)
-		if _, _, err := p.Steady(); err != nil {
-			t.Fatal(err)
-		}
-		release = max(release, p.open(t, true))
-	}
-	return pumpWords(r, level, edges, closed, holds, chatters, release)
+	return holds, chatters
 }
 
 // pumpWords says what a pump with this fault does.
@@ -176,7 +189,8 @@ func pumpWords(r row, level float64, edges int, closed float64, holds, chatters 
 	case edges == 0:
 		r.does = "a level and five stray edges close nothing"
 	default:
-		r.does = fmt.Sprintf("a level closes nothing for long; %d or more stray edges close it for up to %.2f s after the last of five", edges, closed)
+		r.does = fmt.Sprintf("a level closes nothing for long; %d or more stray edges close it for up to %.2f s after "+
+			"the last of five", edges, closed)
 	}
 	switch {
 	case chatters:
@@ -199,12 +213,15 @@ func pumpWords(r row, level float64, edges int, closed float64, holds, chatters 
 			r.notices = "nobody: the other of the pair does its work"
 		}
 	}
-	r.does += map[string]string{"D3 open": "; Q1 alone takes the coil's kick of 30 V and more, and may short", "F2 shorted": "; a short of K1 or D3 would take the Pi's 5 V down",
-		"D3 shorted": "; F2 limits the current through Q1", "K1 shorted": "; F2 limits the current through Q1"}[r.part+" "+r.fault]
+	r.does += map[string]string{"D3 open": "; Q1 alone takes the coil's kick of 30 V and more, and may short",
+		"F2 shorted": "; a short of K1 or D3 would take the Pi's 5 V down",
+		"D3 shorted": "; F2 limits the current through Q1", "K1 shorted": "; F2 limits the current through " +
+			"Q1"}[r.part+" "+r.fault]
 	return r
 }
 
-// TestFaultsAreThoseOfTheTable keeps faults.md, and refuses a fault that closes a relay unseen and is not accepted with a reason.
+// TestFaultsAreThoseOfTheTable keeps faults.md, and refuses a fault that closes a relay unseen and is not accepted with
+// a reason.
 func TestFaultsAreThoseOfTheTable(t *testing.T) {
 	var rows []row
 	for _, of := range []func(*testing.T) []row{pumpRows, boardRows, inputRows, ladderRows, lidRows, mainsRows} {
@@ -238,14 +255,16 @@ func golden(t *testing.T, path, want string) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("%s is not what the drawings give: UPDATE=1 go test ./firmware-config/circuit writes it anew; then read what changed", path)
+		t.Errorf("%s is not what the drawings give: UPDATE=1 go test ./firmware-config/circuit writes it anew; then "+
+			"read what changed", path)
 	}
 }
 
 const preface = `# Single faults
 
-What each circuit of the wiring page does when one of its parts is broken: open (a broken wire or joint) or shorted. Calculated from the
-drawings by ` + "`go test ./firmware-config/circuit -run Faults -v`" + ` at the ends of all tolerances; not measured on a board. This file is written by that test.
+What each circuit of the wiring page does when one of its parts is broken: open (a broken wire or joint) or shorted.
+Calculated from the drawings at the ends of all tolerances; not measured on a board.
+` + "`UPDATE=1 go test ./firmware-config/circuit -run Faults -v`" + ` writes this file.
 `
 
 func table(rows []row) string {

@@ -43,7 +43,8 @@ func levelOf(least, most float64) level {
 }
 
 // pinVoltage is the least and the most at the pin over all corners, and the same of the contact's current.
-func pinVoltage(t *testing.T, parts []Part, c inputCircuit, closed bool, change func(*Net), f ...Fault) (least, most, currentLeast, currentMost float64) {
+func pinVoltage(t *testing.T, parts []Part, c inputCircuit, closed bool, change func(*Net), f ...Fault) (least, most,
+	currentLeast, currentMost float64) {
 	t.Helper()
 	least, most, currentLeast, currentMost = math.Inf(1), math.Inf(-1), math.Inf(1), math.Inf(-1)
 	var resistors []string
@@ -94,11 +95,14 @@ func TestInputsReadTheirContactsInEveryCorner(t *testing.T) {
 			least, most, i, j := pinVoltage(t, p, c, closed, nil)
 			want := map[bool]level{true: low, false: high}[closed != c.closedIsHigh]
 			if got := levelOf(least, most); got != want {
-				t.Errorf("%s, contact closed %v: %.2f to %.2f V at the pin reads %v, want %v", c.name, closed, least, most, got, want)
+				t.Errorf("%s, contact closed %v: %.2f to %.2f V at the pin reads %v, want %v", c.name, closed, least, most, got,
+					want)
 			}
-			t.Logf("%s, contact closed %v: %.2f to %.2f V at the pin, %.2f to %.2f mA through the contact", c.name, closed, least, most, i*1e3, j*1e3)
+			t.Logf("%s, contact closed %v: %.2f to %.2f V at the pin, %.2f to %.2f mA through the contact", c.name, closed,
+				least, most, i*1e3, j*1e3)
 			if closed && (i < c.least || j > c.most) {
-				t.Errorf("%s: the contact carries %.2f to %.2f mA, want %.2f to %.2f", c.name, i*1e3, j*1e3, c.least*1e3, c.most*1e3)
+				t.Errorf("%s: the contact carries %.2f to %.2f mA, want %.2f to %.2f", c.name, i*1e3, j*1e3, c.least*1e3,
+					c.most*1e3)
 			}
 			if closed && c.name == "ground-contact" {
 				all += 3 * j // e-stop, mirror contact, door
@@ -131,7 +135,8 @@ func TestInputThatIsDrivenByMistakeHarmsNoPin(t *testing.T) {
 				}
 				limit := pinAtMost
 				if c.name == "opto" && volt > 0 && closed {
-					limit = 16e-3 * 4 // the optocoupler's output has no resistor: only its gain limits it; the Pi's own limit is not kept
+					// the optocoupler's output has no resistor: only its gain limits it; the Pi's own limit is not kept
+					limit = 16e-3 * 4
 				}
 				if i := math.Abs(n.Through("IN")); i > limit {
 					t.Errorf("%s, driven to %.1f V, contact closed %v: %.1f mA in the pin", c.name, volt, closed, i*1e3)
@@ -148,11 +153,17 @@ func TestInputsThatAreWrongAreRefused(t *testing.T) {
 		c           inputCircuit
 		closed      bool
 	}{
-		{"680 Ω on the pin's side of 1 kΩ", "V3 V rail gnd 3.3V ±5%\nR1 R rail pin 680Ω ±5%\nR2 R wire pin 1kΩ ±5%\nS2 NC wire gnd NC\nC1 C pin gnd 100nF\nIN PIN pin GPIO22",
+		{"680 Ω on the pin's side of 1 kΩ",
+			"V3 V rail gnd 3.3V ±5%\nR1 R rail pin 680Ω ±5%\nR2 R wire pin 1kΩ ±5%\nS2 NC wire gnd NC\nC1 C pin gnd " +
+				"100nF\nIN PIN pin GPIO22",
 			inputCircuits[0], true},
-		{"busy with 680 Ω to ground", "V3 V rail gnd 3.3V ±5%\nR5 R rail out 1kΩ ±5%\nS4 NO out wire NO\nR6 R wire gnd 680Ω ±5%\nR7 R wire pin 1kΩ ±5%\nIN PIN pin GPIO24",
+		{"busy with 680 Ω to ground",
+			"V3 V rail gnd 3.3V ±5%\nR5 R rail out 1kΩ ±5%\nS4 NO out wire NO\nR6 R wire gnd 680Ω ±5%\nR7 R wire pin 1kΩ " +
+				"±5%\nIN PIN pin GPIO24",
 			inputCircuits[2], true},
-		{"a weak pull against a leaking cable", "V3 V rail gnd 3.3V ±5%\nR1 R rail wire 47kΩ ±5%\nR9 R wire gnd 47kΩ ±5%\nR2 R wire pin 1kΩ ±5%\nS2 NC wire gnd NC\nIN PIN pin GPIO22",
+		{"a weak pull against a leaking cable",
+			"V3 V rail gnd 3.3V ±5%\nR1 R rail wire 47kΩ ±5%\nR9 R wire gnd 47kΩ ±5%\nR2 R wire pin 1kΩ ±5%\nS2 NC wire " +
+				"gnd NC\nIN PIN pin GPIO22",
 			inputCircuits[0], false},
 	} {
 		least, most, _, _ := pinVoltage(t, netlist(t, x.lines), x.c, x.closed, nil)
@@ -181,11 +192,13 @@ func inputRows(t *testing.T) (rows []row) {
 			zero = "zero"
 		}
 		rows = append(rows, inputRow(t, p, c, "the wire", "broken", func(n *Net) { n.Close(c.contact, false) }),
-			inputRow(t, p, c, "the wire", "against "+map[bool]string{true: "0 V", false: "ground"}[c.name == "opto"], func(n *Net) {
-				n.R("short", "wire", zero, shorted)
-				n.Drive("V24", 0, sourceOhm) // its fuse has blown
-			}),
-			inputRow(t, p, c, "the wire", "against "+map[bool]string{true: "+24 V", false: "3.3 V"}[c.name == "opto"], func(n *Net) { n.R("short", "wire", rail, shorted) }))
+			inputRow(t, p, c, "the wire", "against "+map[bool]string{true: "0 V", false: "ground"}[c.name == "opto"],
+				func(n *Net) {
+					n.R("short", "wire", zero, shorted)
+					n.Drive("V24", 0, sourceOhm) // its fuse has blown
+				}),
+			inputRow(t, p, c, "the wire", "against "+map[bool]string{true: "+24 V", false: "3.3 V"}[c.name == "opto"],
+				func(n *Net) { n.R("short", "wire", rail, shorted) }))
 	}
 	return rows
 }
@@ -217,7 +230,8 @@ func inputRow(t *testing.T, p []Part, c inputCircuit, part, fault string, change
 	case closed == safe:
 		r.notices = "the panel at once: stop or door open, or contactor fault; nobody starts"
 	case open == closed:
-		r.notices = "stop, door: **nobody**, until the acceptance test presses the button; their first contact still opens the coil. Mirror contact: contactor fault at the next start"
+		r.notices = "stop, door: **nobody**, until the acceptance test presses the button; their first contact still " +
+			"opens the coil. Mirror contact: contactor fault at the next start"
 	default: // the closed contact shorts 3.3 V to ground
 		r.does = fmt.Sprintf("contact closed: 3.3 V is shorted, the Pi stops and the relay opens; open reads %v", open)
 		r.notices = "everybody: the Pi is off"

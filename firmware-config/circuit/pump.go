@@ -5,8 +5,9 @@ import (
 	"math"
 )
 
-// The Pi's pin as a source. BCM2711: at least 2.6 V at 4 mA, so at most 175 Ω (raspberrypi/documentation, gpio-on-raspberry-pi.adoc,
-// table of BCM2711); the 3.3 V of a Pi are ±5 % (check: the regulator's own tolerance is 2 %).
+// The Pi's pin as a source. BCM2711: at least 2.6 V at 4 mA, so at most 175 Ω (raspberrypi/documentation,
+// gpio-on-raspberry-pi.adoc, table of BCM2711); the 3.3 V of a Pi are ±5 % (check: the regulator's own tolerance is 2
+// %).
 const (
 	pinOhm        = 175.0
 	railVolt      = 3.3
@@ -19,7 +20,8 @@ const (
 	steadyVolt    = 1e-3 // V between two looks: the pump counts as steady
 )
 
-// Pump is a charge pump under calculation. Its circuit has a pin OUT, the capacitors C2a and C2b (or C2) and the transistor Q1.
+// Pump is a charge pump under calculation. Its circuit has a pin OUT, the capacitors C2a and C2b (or C2) and the
+// transistor Q1.
 type Pump struct {
 	net   *Net
 	high  float64 // V, of the pin
@@ -85,8 +87,8 @@ func (p *Pump) Hold(high bool, seconds float64) (least, most float64, err error)
 	return least, most, nil
 }
 
-// Edges begins with empty capacitors and a low line, which then changes n times. It returns the highest voltage at the gate so far after
-// each edge: its element n−1 is what n edges do.
+// Edges begins with empty capacitors and a low line, which then changes n times. It returns the highest voltage at the
+// gate so far after each edge: its element n−1 is what n edges do.
 func (p *Pump) Edges(n int, apart float64) (most []float64, err error) {
 	p.net.Rest()
 	p.dt = 0
@@ -105,8 +107,9 @@ func (p *Pump) Edges(n int, apart float64) (most []float64, err error) {
 	return most, nil
 }
 
-// Steady beats until the gate no longer rises, and returns the lowest and the highest voltage of a beat. It ends after a low half beat.
-// It looks for the voltage that a few beats leave as it is (secant method): beating it up from nothing takes hundreds of beats.
+// Steady beats until the gate no longer rises, and returns the lowest and the highest voltage of a beat. It ends after
+// a low half beat. It looks for the voltage that a few beats leave as it is (secant method): beating it up from nothing
+// takes hundreds of beats.
 func (p *Pump) Steady() (least, most float64, err error) {
 	p.net.Rest()
 	rise := func(from float64) (float64, error) {

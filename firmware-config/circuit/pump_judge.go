@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// What a charge pump must do. The relay behind it opens under 10 % of its voltage at the latest, closes at 75 % (Omron G5LE).
+// What a charge pump must do. The relay behind it opens under 10 % of its voltage at the latest, closes at 75 % (Omron
+// G5LE).
 const (
 	// PumpRelease is how long a pump may take to open its relay once the line stands still.
 	PumpRelease = 600 * time.Millisecond
@@ -27,8 +28,8 @@ type PumpFigures struct {
 	Release     float64                 // s, the longest
 }
 
-// PumpCorners are the cases of a pump's tolerances: C1, C2, R2 and the Pi's 3.3 V each high or low, and three sorts of diodes. Two parts
-// that share a task (C2a and C2b) are taken alike: both high is worse than one.
+// PumpCorners are the cases of a pump's tolerances: C1, C2, R2 and the Pi's 3.3 V each high or low, and three sorts of
+// diodes. Two parts that share a task (C2a and C2b) are taken alike: both high is worse than one.
 func PumpCorners(parts []Part) (corners []Corner, supplyHigh []bool) {
 	for bits := range 1 << 4 {
 		high := map[string]bool{}
@@ -92,24 +93,8 @@ func JudgePump(parts []Part, c Corner, supplyHigh bool) (f PumpFigures, wrong []
 	if f.Least < most+ample+chill {
 		say("the heartbeat holds the gate at %.2f V only", f.Least)
 	}
-	for _, high := range []bool{true, false} {
-		if !high { // the first stall has emptied it
-			if _, _, err = p.Steady(); err != nil {
-				return f, nil, err
-			}
-		}
-		v, _, err := p.Hold(high, quiet)
-		if err != nil {
-			return f, nil, err
-		}
-		if f.Stalled == 0 || v < f.Stalled {
-			f.Stalled = v
-		}
-		rest, err := p.Release(high, least, longest)
-		if err != nil {
-			return f, nil, err
-		}
-		f.Release = max(f.Release, quiet+rest)
+	if err := p.stall(&f, least); err != nil {
+		return f, nil, err
 	}
 	if f.Stalled < most+chill {
 		say("a Pi that stalls for 50 ms leaves %.2f V on the gate", f.Stalled)
@@ -118,4 +103,29 @@ func JudgePump(parts []Part, c Corner, supplyHigh bool) (f PumpFigures, wrong []
 		say("stuck, it is still closed after %.2f s", f.Release)
 	}
 	return f, wrong, nil
+}
+
+// stall ends the heartbeat with the line high, and with the line low: it finds the voltage after a stall, and the time
+// until the relay opens.
+func (p *Pump) stall(f *PumpFigures, least float64) error {
+	for _, high := range []bool{true, false} {
+		if !high { // the first stall has emptied it
+			if _, _, err := p.Steady(); err != nil {
+				return err
+			}
+		}
+		v, _, err := p.Hold(high, quiet)
+		if err != nil {
+			return err
+		}
+		if f.Stalled == 0 || v < f.Stalled {
+			f.Stalled = v
+		}
+		rest, err := p.Release(high, least, longest)
+		if err != nil {
+			return err
+		}
+		f.Release = max(f.Release, quiet+rest)
+	}
+	return nil
 }

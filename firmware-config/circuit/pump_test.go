@@ -60,7 +60,8 @@ func TestChargePumpHoldsForTheHeartbeatAndForNothingElse(t *testing.T) {
 		all.Least, all.Most = min(all.Least, f.Least), max(all.Most, f.Most)
 		all.Stalled, all.Release = min(all.Stalled, f.Stalled), max(all.Release, f.Release)
 	}
-	t.Logf("gate after 1 to %d stray edges: %.2f V; with the heartbeat %.2f to %.2f V; after 50 ms without a beat %.2f V; open %.2f s after the last beat",
+	t.Logf("gate after 1 to %d stray edges: %.2f V; with the heartbeat %.2f to %.2f V; after 50 ms without a beat "+
+		"%.2f V; open %.2f s after the last beat",
 		strayEdges, all.Edges[1:], all.Least, all.Most, all.Stalled, all.Release)
 }
 
@@ -69,16 +70,21 @@ func TestPumpsThatAreWrongAreRefused(t *testing.T) {
 	t.Parallel()
 	single := func(r1, c1, c2, r2, beat, diode, tolerance string) string {
 		return "OUT PIN pin GPIO17\nR1 R pin a " + r1 + " ±5%\nC1 C a c " + c1 + " " + tolerance + "\nD2 D gnd c " + diode +
-			"\nD1 D c gate " + diode + "\nC2 C gate gnd " + c2 + " " + tolerance + "\nR2 R gate gnd " + r2 + " ±5%\nQ1 NMOS gate d gnd AO3400A\nBEAT TIME " + beat
+			"\nD1 D c gate " + diode + "\nC2 C gate gnd " + c2 + " " + tolerance + "\nR2 R gate gnd " +
+			"" + r2 + " ±5%\nQ1 NMOS gate d gnd AO3400A\nBEAT TIME " + beat
 	}
 	for _, x := range []struct{ name, lines, want string }{
 		{"first drawing", single("220Ω", "10µF", "4.7µF", "47kΩ", "25ms", "BAT85", "±20%"), "1 stray edges"},
 		{"first drawing, stuck", single("220Ω", "10µF", "4.7µF", "47kΩ", "25ms", "BAT85", "±20%"), "stuck"},
 		{"second drawing", single("220Ω", "1µF", "4.7µF", "47kΩ", "5ms", "BAT85", "±20%"), "1 stray edges"},
-		{"third drawing, with capacitors as they are after years", single("470Ω", "0.33µF", "4.7µF", "68kΩ", "2.5ms", "BAT85", "±35%"), "3 stray edges"},
-		{"third drawing, hot diodes", single("470Ω", "0.33µF", "4.7µF", "68kΩ", "2.5ms", "BAT85", "±35%"), "stalls for 50 ms"},
-		{"third drawing, 1N4148", single("470Ω", "0.33µF", "4.7µF", "68kΩ", "2.5ms", "1N4148", "±20%"), "the heartbeat holds"},
-		{"beaten as slowly as the first", single("470Ω", "0.33µF", "4.7µF", "68kΩ", "25ms", "BAT46", "±20%"), "the heartbeat holds"},
+		{"third drawing, with capacitors as they are after years", single("470Ω", "0.33µF", "4.7µF", "68kΩ", "2.5ms",
+			"BAT85", "±35%"), "3 stray edges"},
+		{"third drawing, hot diodes", single("470Ω", "0.33µF", "4.7µF", "68kΩ", "2.5ms", "BAT85", "±35%"),
+			"stalls for 50 ms"},
+		{"third drawing, 1N4148", single("470Ω", "0.33µF", "4.7µF", "68kΩ", "2.5ms", "1N4148", "±20%"),
+			"the heartbeat holds"},
+		{"beaten as slowly as the first", single("470Ω", "0.33µF", "4.7µF", "68kΩ", "25ms", "BAT46", "±20%"),
+			"the heartbeat holds"},
 		{"a small C2", single("470Ω", "0.33µF", "1µF", "68kΩ", "2.5ms", "BAT46", "±20%"), "stalls for 50 ms"},
 		{"a large R2", single("470Ω", "0.22µF", "4.7µF", "150kΩ", "2.5ms", "BAT46", "±15%"), "stuck"},
 	} {

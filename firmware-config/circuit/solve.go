@@ -14,8 +14,9 @@ const (
 	leastConductance = 1e-9 // S (1 GΩ), from every node to ground: a node that nothing holds still has a voltage
 	closedContact    = 0.05 // Ω
 	converged        = 2e-5 // V, the largest change of a node in the last Newton iteration of a step in time
-	steady           = 2e-4 // V, the same of a steady state, where rounding moves a floating node by 1e-5 (5 V at 20 S, in 1 GΩ)
-	maxIterations    = 300
+	// V, the same of a steady state, where rounding moves a floating node by 1e-5 (5 V at 20 S, in 1 GΩ)
+	steady        = 2e-4
+	maxIterations = 300
 )
 
 // ErrNoSolution is a circuit whose equations did not converge.
@@ -131,7 +132,8 @@ func (n *Net) Rest() {
 	}
 }
 
-// newton solves the equations. Where that fails, it holds every node to ground with a conductance that it takes away step by step.
+// newton solves the equations. Where that fails, it holds every node to ground with a conductance that it takes away
+// step by step.
 func (n *Net) newton(dt float64) error {
 	n.resize()
 	err := n.iterate(dt)

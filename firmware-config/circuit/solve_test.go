@@ -43,7 +43,8 @@ func TestBridgeIsSolved(t *testing.T) {
 	n.R("e", "x", "y", 5)
 	solved(t, n)
 	x, y := n.At("x"), n.At("y")
-	if !near((10-x)/1, x/3+(x-y)/5, 1e-4) || !near((10-y)/2, y/4-(x-y)/5, 1e-4) || !near(x, 126.0/17, 1e-4) || !near(y, 116.0/17, 1e-4) {
+	if !near((10-x)/1, x/3+(x-y)/5, 1e-4) || !near((10-y)/2, y/4-(x-y)/5, 1e-4) || !near(x, 126.0/17, 1e-4) || !near(y,
+		116.0/17, 1e-4) {
 		t.Errorf("bridge: %.4f V and %.4f V", x, y)
 	}
 }

@@ -79,7 +79,8 @@ func (n *Net) NMOS(name, gate, drain, source string, m Fet) {
 	n.add(name, &nmos{n.node(gate), n.node(drain), n.node(source), m})
 }
 
-// opto is the output of an optocoupler: a current proportional to that of its LED, as far as the voltage across it allows.
+// opto is the output of an optocoupler: a current proportional to that of its LED, as far as the voltage across it
+// allows.
 type opto struct {
 	led  *diode
 	c, e int
@@ -88,7 +89,8 @@ type opto struct {
 
 func (opto) accept(*Net, float64) {}
 
-// knee shapes an optocoupler's output near saturation, V: at 0.2 V, where most data sheets give the saturated current, it carries 95 %.
+// knee shapes an optocoupler's output near saturation, V: at 0.2 V, where most data sheets give the saturated current,
+// it carries 95 %.
 const knee = 0.067
 
 func (o *opto) stamp(n *Net, _ float64) {
@@ -113,7 +115,8 @@ func (n *Net) Opto(name, anode, cathode, collector, emitter string, j Junction, 
 	n.add(name+" output", &opto{led: led, c: n.node(collector), e: n.node(emitter), gain: gain})
 }
 
-// Through returns the current through a two-pole part in A, from its first node to its second. Parts that are not there carry nothing.
+// Through returns the current through a two-pole part in A, from its first node to its second. Parts that are not there
+// carry nothing.
 func (n *Net) Through(name string) float64 {
 	switch e := n.named[name].(type) {
 	case *resistor:

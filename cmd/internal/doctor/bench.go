@@ -12,7 +12,8 @@ type pumpPins struct{ pins relay.Pins }
 
 var _ PumpBench = pumpPins{}
 
-// OpenPump takes the lines that an edge test needs; the relay's line is low from then on. The function that it returns lets them go.
+// OpenPump takes the lines that an edge test needs; the relay's line is low from then on. The function that it returns
+// lets them go.
 func OpenPump(c machined.Config) (PumpBench, func(), error) {
 	p, err := relay.Wiring{Relay: c.Relay.Pin, EStop: c.Relay.EStop, Contactor: c.Relay.Feedback, Heartbeat: true}.Open()
 	if err != nil {

@@ -95,7 +95,8 @@ func TestPumpWithAFaultIsNamedAndAGoodOneIsWell(t *testing.T) {
 		{"C1 bridged", ordinary, []circuit.Fault{shorted("C1a"), shorted("C1b")}, "C1 is shorted or bridged"},
 		{"half of C1 and of C2 gone", ordinary, []circuit.Fault{shorted("C1a"), open("C2a")}, "stray edges close the relay"},
 		{"D1 broken", ordinary, []circuit.Fault{open("D1")}, "The heartbeat does not close"},
-		{"Q1 shorted", ordinary, []circuit.Fault{{Part: "Q1", Short: true, Pins: [2]int{1, 2}}}, "closed while the line is at rest"},
+		{"Q1 shorted", ordinary, []circuit.Fault{{Part: "Q1", Short: true, Pins: [2]int{1, 2}}},
+			"closed while the line is at rest"},
 		{"R2a broken", ordinary, []circuit.Fault{open("R2a")}, "after the last beat, want at most 800ms"},
 		{"R2a and R2b broken", ordinary, []circuit.Fault{open("R2a"), open("R2b")}, "closed"},
 	} {
@@ -200,11 +201,15 @@ func TestPumpTestIsRefusedWhereItCouldHarmOrSeesNothing(t *testing.T) {
 		c, s := c, s
 		x.change(&c, &s)
 		found := Pump(t.Context(), c, s, x.lamp, none)
-		if len(found) != 1 || found[0].State != Unknown || !strings.Contains(found[0].Fact.EN, x.want) || found[0].Fact.FR == "" || found[0].Cure.FR == "" {
+		if len(found) != 1 || found[0].State != Unknown || !strings.Contains(found[0].Fact.EN, x.want) ||
+			found[0].Fact.FR == "" || found[0].Cure.FR == "" {
 			t.Errorf("%s: %+v, want %q", x.name, found, x.want)
 		}
 	}
-	found := Pump(t.Context(), c, s, true, func(machined.Config) (PumpBench, func(), error) { return nil, nil, errors.New("line 17 is busy") })
+	found := Pump(t.Context(), c, s, true, func(machined.Config) (PumpBench, func(), error) {
+		return nil, nil,
+			errors.New("line 17 is busy")
+	})
 	if len(found) != 1 || found[0].State != Unknown || !strings.Contains(found[0].Fact.EN, "busy") {
 		t.Errorf("a line that is held: %+v", found)
 	}
@@ -214,7 +219,8 @@ func TestPumpTestIsRefusedWhereItCouldHarmOrSeesNothing(t *testing.T) {
 func TestPumpsPinsAreThoseOfTheFile(t *testing.T) {
 	dir := t.TempDir()
 	c, _ := pi(t)
-	c.Relay = machined.RelayConfig{Pin: "sim:" + dir + "/relay", Feedback: "sim:" + dir + "/mirror", EStop: "sim:" + dir + "/stop", Heartbeat: true}
+	c.Relay = machined.RelayConfig{Pin: "sim:" + dir + "/relay", Feedback: "sim:" + dir + "/mirror", EStop: "sim:" + dir +
+		"/stop", Heartbeat: true}
 	b, done, err := OpenPump(c)
 	if err != nil {
 		t.Fatal(err)
