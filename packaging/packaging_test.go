@@ -158,6 +158,9 @@ func TestEveryFileOfTheWiringIsInThePackage(t *testing.T) {
 	}
 	err := filepath.WalkDir("../firmware-config", func(path string, d os.DirEntry, err error) error {
 		rel := strings.TrimPrefix(filepath.ToSlash(path), "../")
+		if rel == "firmware-config/circuit" { // calculates the drawings, for tests
+			return filepath.SkipDir
+		}
 		if err == nil && !d.IsDir() && found(rel) == "" {
 			t.Errorf("build-deb does not put %s anywhere", rel)
 		}

@@ -33,10 +33,12 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 
 // doctorVerb examines the Pi it runs on.
 func doctorVerb(ctx context.Context, w stdio, args []string) error {
-	asJSON := false
+	asJSON, pump, lamp := false, false, false
 	var lang *policy.Language
 	rest, err := flags(w, "doctor", args, 1, func(fs *flag.FlagSet) {
 		fs.BoolVar(&asJSON, "json", false, "print the findings as JSON")
+		fs.BoolVar(&pump, "pump", false, "test the charge pump with stray edges, a level and the heartbeat; some 25 s")
+		fs.BoolVar(&lamp, "yes-lamp", false, "the machine is unplugged and a lamp stands in its place: --pump may close the contactor")
 		lang = langFlag(fs)
 	})
 	if err != nil {
@@ -49,7 +51,12 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
 	}
-	found := doctor.Examine(ctx, c, doctor.Here(c))
+	var found []doctor.Finding
+	if pump {
+		found = doctor.Pump(ctx, c, doctor.Here(c), lamp, doctor.OpenPump)
+	} else {
+		found = doctor.Examine(ctx, c, doctor.Here(c))
+	}
 	if asJSON {
 		err = printJSON(w.out, found)
 	} else {

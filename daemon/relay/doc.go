@@ -25,7 +25,7 @@
 // allowed it and the machine is busy, a lost daemon's job may finish first; the e-stop still ends it at once.
 //
 // With a heartbeat the relay's line is not a level but a signal of 200 Hz, toggled every 2.5 ms, for a charge pump: whatever stops the
-// guard's loop, the kernel included, opens the relay. The pump takes up to 0.7 s more than a level to let go.
+// guard's loop, the kernel included, opens the relay. The pump takes up to 0.6 s more than a level to let go.
 //
 // The Switch ends a guard that does not confirm an order, does not answer keep, or makes no sense: the relay opens with it.
 //

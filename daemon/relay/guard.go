@@ -19,12 +19,19 @@ const (
 	renewal = 250 * time.Millisecond
 	// backlog is how many words wait for a daemon that does not read, beyond what the pipe holds (64 KiB on Linux).
 	backlog = 256
-	// pulse is how often a heartbeat's line changes: 200 Hz. The charge pump's C1 is so small beside C2 that two stray edges do not
-	// close the relay, and so small a C1 must be moved often (firmware-config/charge-pump.svg; TestChargePumpHolds… computes it). A pulse
+	// pulse is how often a heartbeat's line changes: 200 Hz. The charge pump's C1 is so small beside C2 that five stray edges do
+	// not close the relay, and so small a C1 must be moved often (firmware-config/charge-pump.svg; TestChargePumpHolds… there computes it). A pulse
 	// is a timer, a select and one ioctl. A late one harms nothing: the pump bears 50 ms without any.
 	pulse = 2500 * time.Microsecond
-	// follow is how long a contactor may take to do as it is told: itself some 50 ms, and a charge pump before it up to 0.7 s to let go.
-	follow = 850 * time.Millisecond
+	// pumpRelease is how long a charge pump may hold its relay after the last beat. The drawing's values give 0.58 s at most
+	// (firmware-config/circuit.PumpRelease; TestContactorIsGivenThePumpsTime compares the two).
+	pumpRelease = 600 * time.Millisecond
+	// contactorTime is how long the relay (K1 in firmware-config/wiring.svg, 10 ms: Omron G5LE), the contactor relay K2 (40 ms, check) and
+	// a contactor with its suppressor take one after the other: 73 ms and 24 ms for a Schneider LC1D09BD with LAD4TBDL (check), up to
+	// 150 ms for large ones. A contactor with a plain diode takes some 6 to 10 times as long to open: the margin bears that for a small one.
+	contactorTime = 200 * time.Millisecond
+	// followMargin is for a busy Pi, and for a mirror contact that bounces.
+	followMargin = 300 * time.Millisecond
 	// flutter is how long a contactor may say otherwise at any other time: it bounces when the machine shakes.
 	flutter = 100 * time.Millisecond
 	// parting bounds how long the guard waits for its last word to be taken, the relay being open.
@@ -35,6 +42,14 @@ const (
 var ErrLost = errors.New("the daemon is gone")
 
 var errDeaf = errors.New("the daemon does not listen")
+
+// followTime is how long a contactor may take to do as it is told, before the guard reports it. Behind a charge pump it opens later.
+func followTime(heartbeat bool) time.Duration {
+	if heartbeat {
+		return pumpRelease + contactorTime + followMargin
+	}
+	return contactorTime + followMargin
+}
 
 // guard is a run of Guard. One goroutine owns it.
 type guard struct {
@@ -218,7 +233,7 @@ func (g *guard) close(o order) error {
 		return fmt.Errorf("the relay's pin: %w", err)
 	}
 	if !g.on {
-		g.expect(follow)
+		g.expect(followTime(g.pins.Heartbeat))
 		g.pulsate()
 	}
 	g.on, g.finish, g.cool = true, o.finish, o.cool
@@ -267,7 +282,7 @@ func (g *guard) open() error {
 	g.beat.Stop()
 	err := g.pins.Relay.Out(gpio.Low)
 	if g.on {
-		g.expect(follow)
+		g.expect(followTime(g.pins.Heartbeat))
 		g.fan.Reset(g.cool)
 	}
 	g.on, g.orphaned = false, false

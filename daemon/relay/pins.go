@@ -45,7 +45,8 @@ func (p Pins) wired() Pins {
 // The e-stop and the door are normally closed contacts to ground, on lines that are pulled up; busy is a contact to 3.3 V, closed
 // while the machine works, on a line that is pulled down. So a broken wire, or a line that cannot be read, is an open e-stop and
 // an idle machine: the relay opens. The contactor's own word is a mirror contact (IEC 60947-4-1, annex F), closed to ground while the
-// contactor is open, on a line that is pulled up: a broken wire says closed when it must not, a short says open when it must not.
+// contactor is open, on a line that is pulled up: a broken wire says closed when it must not, a short says open when it must not. Where
+// a start button closes the contactor, a linked contact of the relay K2 stands in series with it (firmware-config/wiring.svg).
 //
 // A relay closes on a high level. When every program has ended its line is an input that falls low, by the chip's own pull (GPIO 9 to
 // 27: down) and the resistor to ground. ActiveLow would close it then, so Check wants PullUp beside it: the site's word that a resistor

@@ -248,7 +248,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	err := s.give(ctx, on, finish, cool)
-	for tries := follow / flutter; tries >= 0 && errors.Is(err, ErrMoment) && ctx.Err() == nil; tries-- {
+	for tries := followTime(true) / flutter; tries >= 0 && errors.Is(err, ErrMoment) && ctx.Err() == nil; tries-- {
 		time.Sleep(flutter) // a card that takes another's place in its slot comes before the contactor has opened
 		err = s.give(ctx, on, finish, cool)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"periph.io/x/conn/v3/gpio"
+
+	"portillon/firmware-config/circuit"
 )
 
 // contactor is a coil and the mirror contact it moves, later than it is told, unless something is broken.
@@ -51,11 +53,72 @@ func TestContactorThatFollowsIsBelieved(t *testing.T) {
 	})
 }
 
+// pumped is a contactor behind a charge pump and a relay: it closes soon after the first beats, and opens late after the last.
+type pumped struct {
+	gpio.PinOut
+	mirror      contact
+	closes      time.Duration
+	opens       time.Duration
+	up, moving  bool
+	rise, falls *time.Timer
+}
+
+// Out implements gpio.PinOut.
+func (p *pumped) Out(l gpio.Level) error {
+	if bool(l) == p.up {
+		return nil
+	}
+	p.up = bool(l)
+	if p.falls != nil {
+		p.falls.Stop()
+	}
+	if !p.moving {
+		p.rise = time.AfterFunc(p.closes, func() { p.mirror.high.Store(true) })
+	}
+	p.moving = true
+	p.falls = time.AfterFunc(p.opens, func() { p.moving = false; p.rise.Stop(); p.mirror.high.Store(false) })
+	return nil
+}
+
+// A pump that lets go as late as the drawing's may, and a large contactor behind it, are no fault; one that is later is.
+func TestContactorIsGivenThePumpsTime(t *testing.T) {
+	if pumpRelease != circuit.PumpRelease {
+		t.Errorf("the guard counts with %v for a charge pump, the drawing with %v", pumpRelease, circuit.PumpRelease)
+	}
+	if late := followTime(true); late < circuit.PumpRelease+contactorTime || late > 1200*time.Millisecond {
+		t.Errorf("a contactor behind a pump is given %v", late)
+	}
+	for _, x := range []struct {
+		name  string
+		late  time.Duration
+		fault bool
+	}{{"in time", 0, false}, {"late", followMargin + 2*sample, true}} {
+		t.Run(x.name, func(t *testing.T) {
+			p := &pumped{closes: contactorTime, opens: circuit.PumpRelease + contactorTime + x.late}
+			rigged(t, func(r *rig) {
+				r.more = func(pins *Pins) { pins.Relay, pins.Contactor, pins.Heartbeat = p, &p.mirror, true }
+			}, func(r *rig) {
+				r.wait(time.Second)
+				for range 3 {
+					r.say("on 1 0 0\n").hears("done 1 1").live(5 * time.Second)
+					r.say("off 2\n").wait(5 * time.Second)
+				}
+				if got := r.heard("contactor 1"); got != x.fault {
+					t.Errorf("a fault was reported: %v; said %q", got, r.said)
+				}
+				if r.heard("drop contactor") {
+					t.Errorf("the relay was opened under way: %q", r.said)
+				}
+			})
+		})
+	}
+}
+
 func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 	t.Run("its coil is burnt", func(t *testing.T) {
 		c := &contactor{open: true}
 		coiled(t, c, func(r *rig) {
-			r.say("on 1 0 0\n").hears("done 1 1").wait(follow).hears("contactor 1").hears("drop contactor")
+			r.say("on 1 0 0\n").hears("done 1 1").wait(followTime(false)).hears("contactor 1").hears("drop contactor")
 			if c.brittle.high() {
 				t.Error("the relay is closed")
 			}
@@ -74,7 +137,7 @@ func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 		coiled(t, c, func(r *rig) {
 			r.say("on 1 0 0\n").live(2 * time.Second)
 			c.welded = true
-			r.say("off 2\n").hears("done 2 0").wait(follow + sample).hears("contactor 1")
+			r.say("off 2\n").hears("done 2 0").wait(followTime(false) + sample).hears("contactor 1")
 			r.say("on 3 0 0\n").hears("deny 3 contactor")
 			c.mirror.high.Store(false)
 			c.welded = false

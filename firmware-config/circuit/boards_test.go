@@ -1,0 +1,215 @@
+package circuit
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+// A pin of a Pi, at its worst: BCM2711 (raspberrypi/documentation, gpio-on-raspberry-pi.adoc): input leakage at most 10
+// µA at 85 °C, an output gives at least 2.6 V at 4 mA and sinks 4 mA at 0.4 V at most, pulls are 33 to 73 kΩ; BCM2835:
+// 0.9 and 1.6 V, 5 µA, 50 to 65 kΩ. RP1 (Pi 5) is taken as BCM2711 (check: its data sheet could not be had).
+const (
+	inputLeak   = 10e-6
+	sinkOhm     = 100.0 // 0.4 V at 4 mA
+	pullLeast   = 33e3
+	pullMost    = 73e3
+	lowAtMost   = 0.8
+	highAtLeast = 2.0
+	// A, what a pin gives without losing its level (BCM2711: 7 mA at 2.6 V; BCM2835: 8 mA by default)
+	pinAtMost = 8e-3
+	// A, all that these circuits take from the 3.3 V pins: the first Pi's limit (check), later ones give more
+	railAtMost         = 50e-3
+	floating           = 1e9 // Ω
+	coilHolds          = openBelow * coilVolt
+	relayBoardCoilOhms = 63.0
+)
+
+// state is what the Pi and its supplies are while the relay must be open.
+type state struct {
+	name string
+	set  func(n *Net)
+}
+
+// offStates are those of an active-high line, or of an active-low one.
+func offStates(activeLow bool) []state {
+	rail := railVolt * (1 + railTolerance)
+	drive := func(volt, ohm float64) func(*Net) {
+		return func(n *Net) { n.Drive("OUT", volt, ohm) }
+	}
+	off := state{"the program holds the line off", drive(0, sinkOhm)}
+	if activeLow {
+		off.set = drive(railVolt*(1-railTolerance), pinOhm)
+	}
+	return []state{
+		off,
+		{"no program runs: the pin is an input", drive(0, floating)},
+		// The leakage as a source of 10 µA: it flows whichever way closes the relay.
+		{"no program runs, the pin leaks upwards", drive(inputLeak*floating, floating)},
+		{"no program runs, the pin leaks downwards", drive(-inputLeak*floating, floating)},
+		{"no program runs, the pin's own pull-down is left", drive(0, pullLeast)},
+		{"the Pi has halted: 3.3 V is off, 5 V on", func(n *Net) {
+			n.Drive("OUT", 0, floating)
+			n.Drive("V3", 0, sourceOhm) // the rail is held near 0 V by all that hangs on it
+		}},
+		{"5 V is off", func(n *Net) {
+			n.Drive("OUT", rail, floating)
+			n.Drive("V5", 0, sourceOhm)
+		}},
+	}
+}
+
+func onState(activeLow bool) func(*Net) {
+	return func(n *Net) {
+		if n.Drive("OUT", railVolt*(1-railTolerance), pinOhm); activeLow {
+			n.Drive("OUT", 0, sinkOhm)
+		}
+	}
+}
+
+// boardCorners are all values high or low together, with the strongest and the weakest semiconductors.
+func boardCorners(parts []Part, strong bool) (out []Corner) {
+	for _, up := range []bool{false, true} {
+		high := map[string]bool{}
+		for _, p := range parts {
+			// the supplies high with the resistors low, and the other way round
+			high[p.Name] = up != (p.Kind == "R" || p.Kind == "COIL")
+		}
+		for _, d := range []Diodes{Cold, Fresh, Hot} {
+			out = append(out, Corner{High: high, Diodes: d, Strong: strong})
+		}
+	}
+	return out
+}
+
+// protection is the diode from every pin to the chip's 3.3 V, which conducts when that rail is off.
+func protection(n *Net, parts []Part) {
+	if _, ok := Find(parts, "V3"); ok {
+		n.D("protection", "pin", "rail", JunctionOf(0.6, 1e-3, 1.5, 25))
+	}
+}
+
+// coilVoltage is the largest or the smallest across K1, over corners.
+func coilVoltage(t *testing.T, parts []Part, corners []Corner, set func(*Net), worst func(a, b float64) float64,
+	f ...Fault) float64 {
+	t.Helper()
+	v := math.NaN()
+	for _, c := range corners {
+		n, err := Build(parts, c, f...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		protection(n, parts)
+		set(n)
+		if err := n.Solve(); err != nil {
+			t.Fatalf("%+v: %v", c, err)
+		}
+		k := n.Through("K1") * relayBoardCoilOhms
+		if math.IsNaN(v) {
+			v = k
+		}
+		v = worst(v, k)
+	}
+	return v
+}
+
+// judgeBoard says in which states a board's relay may close although it must not, and whether an order closes it.
+func judgeBoard(t *testing.T, parts []Part, activeLow bool, f ...Fault) (closes []string, works bool) {
+	t.Helper()
+	for _, s := range offStates(activeLow) {
+		if v := coilVoltage(t, parts, boardCorners(parts, true), s.set, math.Max, f...); v > coilHolds {
+			closes = append(closes, s.name)
+		}
+	}
+	v := coilVoltage(t, parts, boardCorners(parts, false), onState(activeLow), math.Min, f...)
+	return closes, v > closedAbove*coilVolt*0.95
+}
+
+// boards are the drawn ones.
+func boards(t *testing.T) []struct {
+	drawing, circuit, name string
+	low                    bool
+} {
+	return []struct {
+		drawing, circuit, name string
+		low                    bool
+	}{
+		{"relay-board.svg", "board", "relay-board.svg", false},
+		{"relay-active-low.svg", "transistor", "relay-active-low.svg (a)", false},
+		{"relay-active-low.svg", "split", "relay-active-low.svg (b)", true},
+	}
+}
+
+func TestRelayBoardsOpenWithoutAProgramAndCloseOnOrder(t *testing.T) {
+	for _, b := range boards(t) {
+		closes, works := judgeBoard(t, parts(t, b.drawing, b.circuit), b.low)
+		if len(closes) > 0 || !works {
+			t.Errorf("%s: closes without an order: %q; closes on order: %v", b.name, closes, works)
+		}
+	}
+}
+
+// A wet board or a long wire lets 15 µA more into the line than the pin itself: the resistors must win, and without
+// them it closes.
+func TestResistorsWinAgainstAWetBoard(t *testing.T) {
+	for _, b := range boards(t) {
+		p := parts(t, b.drawing, b.circuit)
+		leak := 2.5 * inputLeak
+		if b.low {
+			leak = -leak
+		}
+		wet := func(n *Net) { n.Drive("OUT", leak*floating, floating) }
+		if v := coilVoltage(t, p, boardCorners(p, true), wet, math.Max); v > coilHolds {
+			t.Errorf("%s: %.1f V on the coil", b.name, v)
+		}
+		if v := coilVoltage(t, p, boardCorners(p, true), wet, math.Max, Fault{Part: "R0"}, Fault{Part: "R2"}); v < coilHolds {
+			t.Errorf("%s without its resistors: %.1f V on the coil: this test sees nothing", b.name, v)
+		}
+	}
+}
+
+// The cures of earlier pages must be refused.
+func TestBoardsThatCloseWithoutAProgramAreRefused(t *testing.T) {
+	opto := func(first string) string {
+		return "OUT PIN pin GPIO17\nV3 V rail gnd 3.3V ±5%\n" + first + "V5 V five gnd 5V ±5%\nR5 R five x 1kΩ " +
+			"±5%\nU5 OPTO x pin five t PC817\n" +
+			"R6 R t b2 510Ω ±5%\nQ5 NPN b2 c gnd BC337\nK1 COIL five c 63Ω ±10%\n"
+	}
+	for _, x := range []struct{ name, lines, want string }{
+		{"4.7 kΩ to 3.3 V on a 5 V board", opto("R0 R pin rail 4.7kΩ ±5%\n"), "3.3 V is off, 5 V on"},
+		{"a 5 V board, held off by the program", opto("R0 R pin rail 4.7kΩ ±5%\n"), "the program holds the line off"},
+		{"10 kΩ to ground on a 5 V board", opto("R0 R pin gnd 10kΩ ±5%\n"), "no program runs"},
+		{"no resistor", opto(""), "pull-down is left"},
+	} {
+		closes, _ := judgeBoard(t, netlist(t, x.lines), true)
+		if !strings.Contains(strings.Join(closes, "\n"), x.want) {
+			t.Errorf("%s: nothing says %q: %q", x.name, x.want, closes)
+		}
+	}
+}
+
+// boardRows are the boards' single faults, and those of the wire to IN.
+func boardRows(t *testing.T) (rows []row) {
+	for _, b := range boards(t) {
+		p := parts(t, b.drawing, b.circuit)
+		faults, names := faultsOf(p)
+		for i, f := range faults {
+			closes, works := judgeBoard(t, p, b.low, f)
+			r := row{drawing: b.name, part: f.Part, fault: names[i]}
+			switch {
+			case len(closes) >= len(offStates(b.low))-1: // all but "5 V is off"
+				r.does, r.closes = "**closed**, for as long as the board has its 5 V", true
+				r.notices = "`feedback`: contactor fault, no start"
+			case len(closes) > 0:
+				r.does, r.closes = "**closed** while "+strings.Join(closes, ", or "), true
+				r.notices = "`feedback`: contactor fault, no start"
+			case !works:
+				r.does, r.notices = "open; an order does not close it", "whoever starts; `feedback`: contactor fault"
+			default:
+				r.does, r.notices = "works; open without a program", "nobody"
+			}
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}

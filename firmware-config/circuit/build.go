@@ -1,0 +1,144 @@
+package circuit
+
+import "fmt"
+
+// Fault is one part that is broken. The zero Fault breaks nothing.
+type Fault struct {
+	Part  string
+	Short bool   // else open
+	Pins  [2]int // of a part with three pins, which of them are shorted
+}
+
+// Corner is one case of what parts may be: each value at an end of its tolerance.
+type Corner struct {
+	High   map[string]bool // the parts whose value is at the upper end; the others are at the lower
+	Middle bool            // all values as written
+	Diodes Diodes
+	Strong bool // transistors and optocouplers with their largest gain
+}
+
+// Of is a part's value in this corner.
+func (c Corner) Of(p Part) float64 {
+	switch {
+	case c.Middle:
+		return p.Value
+	case c.High[p.Name]:
+		return p.Value * (1 + p.Tolerance)
+	}
+	return p.Value * (1 - p.Tolerance)
+}
+
+const (
+	shorted    = 0.05  // Ω
+	loadOhm    = 100.0 // Ω, of what a circuit feeds: enough to see whether it is fed
+	insulation = 1e6   // Ω, of a supply that is not joined to ground
+	sourceOhm  = 0.1   // Ω, of a supply
+	strongFet  = 20.0  // A/V²: a power transistor's; the limits are in its threshold
+)
+
+// Build makes a net of a circuit. Contacts are open and pins float until they are set.
+func Build(parts []Part, c Corner, faults ...Fault) (*Net, error) {
+	n := NewNet()
+	for _, p := range parts {
+		fault := Fault{}
+		for _, f := range faults {
+			if f.Part == p.Name {
+				fault = f
+			}
+		}
+		if fault.Part != "" {
+			for _, node := range p.Nodes { // the nodes are there, whatever became of the part
+				n.node(node)
+			}
+			if fault.Short && len(p.Nodes) > 1 {
+				pins := fault.Pins
+				if pins == [2]int{} {
+					pins = [2]int{0, 1}
+				}
+				n.R(p.Name+" short", p.Nodes[pins[0]], p.Nodes[pins[1]], shorted)
+			}
+			if !fault.Short || len(p.Nodes) < 3 {
+				continue
+			} // what is left of a transistor still works
+		}
+		if err := n.part(p, c); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
+	return n, nil
+}
+
+func (n *Net) part(p Part, c Corner) error {
+	x := p.Nodes
+	switch p.Kind {
+	case "R", "COIL":
+		n.R(p.Name, x[0], x[1], c.Of(p))
+	case "FUSE":
+		n.R(p.Name, x[0], x[1], closedContact)
+	case "C":
+		n.C(p.Name, x[0], x[1], c.Of(p))
+	case "V":
+		n.V(p.Name, x[0], x[1], c.Of(p), sourceOhm)
+		if x[1] != Ground {
+			n.R(p.Name+" insulation", x[1], Ground, insulation)
+		}
+	case "PIN":
+		n.V(p.Name, x[0], Ground, 0, 1e9)
+	case "NC", "NO":
+		n.Contact(p.Name, x[0], x[1])
+	case "LOAD":
+		n.R(p.Name, x[0], x[1], loadOhm)
+	case "TIME":
+	default:
+		return n.semiconductor(p, c)
+	}
+	return nil
+}
+
+func (n *Net) semiconductor(p Part, c Corner) error {
+	x := p.Nodes
+	switch p.Kind {
+	case "D", "LED":
+		j, err := junctionOf(p.Text, c.Diodes)
+		if err != nil {
+			return err
+		}
+		n.D(p.Name, x[0], x[1], j)
+	case "OPTO":
+		j, err := junctionOf(p.Text, c.Diodes)
+		if err != nil {
+			return err
+		}
+		gain := 0.5 // PC817: current transfer ratio 50 to 600 % at 5 mA (Sharp)
+		if c.Strong {
+			gain = 6
+		}
+		n.Opto(p.Name, x[0], x[1], x[2], x[3], j, gain)
+	case "TVS":
+		least, most, ohm, err := clampOf(p.Text)
+		if err != nil {
+			return err
+		}
+		if c.High[p.Name] {
+			least = most
+		}
+		n.Clamp(p.Name, x[0], x[1], least, ohm)
+	case "NPN":
+		q, err := transistorOf(p.Text, c.Diodes, c.Strong)
+		if err != nil {
+			return err
+		}
+		n.NPN(p.Name, x[0], x[1], x[2], q)
+	case "NMOS":
+		least, most, leak, err := Threshold(p.Text)
+		if err != nil {
+			return err
+		}
+		if !c.Strong {
+			least = most
+		}
+		n.NMOS(p.Name, x[0], x[1], x[2], Fet{least, strongFet})
+		n.Leak(p.Name+" gate", x[0], x[2], leak)
+	}
+	return nil
+}

@@ -1,0 +1,272 @@
+package circuit
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of a drawing.
+const (
+	maxDrawing = 256 << 10 // bytes
+	maxParts   = 200
+)
+
+// Part is a line of a netlist.
+type Part struct {
+	Name, Kind string
+	Nodes      []string
+	Text       string  // the value as the drawing has it, without spaces: 470Ω
+	Value      float64 // in Ω, F, V, A or s; 0 where Text names a type
+	Tolerance  float64 // 0.05 is ±5 %
+}
+
+// Drawing is what a drawing's file says.
+type Drawing struct {
+	Title    string
+	Circuits map[string][]Part
+	Order    []string // the circuits' names, as they come
+}
+
+// Find returns a part of a circuit.
+func Find(parts []Part, name string) (Part, bool) {
+	for _, p := range parts {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Part{}, false
+}
+
+// kinds says how many nodes a part has, and whether its value is a quantity.
+var kinds = map[string]struct {
+	nodes    int
+	quantity bool
+	unnamed  bool // the drawing need not show the part's name
+	word     bool // its value is a word that may stand elsewhere in the drawing
+}{
+	"R": {nodes: 2, quantity: true}, "C": {nodes: 2, quantity: true}, "FUSE": {nodes: 2,
+		quantity: true}, "COIL": {nodes: 2, quantity: true},
+	"V": {nodes: 2, quantity: true, unnamed: true}, "TIME": {quantity: true, unnamed: true}, "PIN": {nodes: 1,
+		unnamed: true},
+	"D": {nodes: 2}, "LED": {nodes: 2}, "TVS": {nodes: 2}, "NPN": {nodes: 3}, "NMOS": {nodes: 3}, "OPTO": {nodes: 4},
+	"NC": {nodes: 2, word: true}, "NO": {nodes: 2, word: true}, "LOAD": {nodes: 2, word: true},
+}
+
+// units are tried from the longest to the shortest.
+var units = []struct {
+	suffix string
+	factor float64
+}{{"kΩ", 1e3}, {"MΩ", 1e6}, {"Ω", 1}, {"µF", 1e-6}, {"nF", 1e-9}, {"mA", 1e-3}, {"ms", 1e-3}, {"A", 1}, {"V", 1}, {"s",
+	1}}
+
+// quantity reads 4.7kΩ.
+func quantity(s string) (float64, error) {
+	for _, u := range units {
+		number, ok := strings.CutSuffix(s, u.suffix)
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseFloat(number, 64)
+		if err != nil || math.IsInf(v, 0) || math.IsNaN(v) || v <= 0 {
+			return 0, fmt.Errorf("value %q, want a positive number and a unit", s)
+		}
+		return v * u.factor, nil
+	}
+	return 0, fmt.Errorf("value %q has no known unit, want one of kΩ, MΩ, Ω, µF, nF, A, mA, V, s, ms", s)
+}
+
+// Read parses a drawing and checks that it shows what its netlist says.
+func Read(svg []byte) (Drawing, error) {
+	if len(svg) > maxDrawing {
+		return Drawing{}, fmt.Errorf("drawing has %d bytes, want at most %d", len(svg), maxDrawing)
+	}
+	texts, err := textsOf(svg)
+	if err != nil {
+		return Drawing{}, err
+	}
+	d := Drawing{Title: strings.Join(texts["title"], " "), Circuits: map[string][]Part{}}
+	if d.Title == "" {
+		return Drawing{}, errors.New("drawing has no <title>")
+	}
+	if err := d.parse(strings.Join(texts["metadata"], "\n")); err != nil {
+		return Drawing{}, err
+	}
+	return d, d.shown(texts["text"])
+}
+
+// textsOf collects the text of the elements that matter, by the element's name.
+func textsOf(svg []byte) (map[string][]string, error) {
+	texts := map[string][]string{}
+	in := "" // the element whose text is collected
+	dec := xml.NewDecoder(bytes.NewReader(svg))
+	for {
+		token, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return texts, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("drawing is not XML: %w", err)
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			for _, a := range e.Attr {
+				if a.Name.Local == "href" {
+					return nil, fmt.Errorf("<%s> has an href, want a drawing that needs no other file", e.Name.Local)
+				}
+			}
+			switch name := e.Name.Local; name {
+			case "title", "desc", "metadata", "text":
+				in = name
+				texts[in] = append(texts[in], "")
+			}
+		case xml.EndElement:
+			if e.Name.Local == in {
+				in = ""
+			}
+		case xml.CharData:
+			if in != "" {
+				texts[in][len(texts[in])-1] += string(e)
+			}
+		}
+	}
+}
+
+func (d *Drawing) parse(netlist string) error {
+	name, parts := "", 0
+	for line := range strings.Lines(netlist) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) == 0 || strings.HasPrefix(f[0], "#"):
+		case f[0] == "circuit" && len(f) == 2:
+			name = f[1]
+			if _, twice := d.Circuits[name]; twice {
+				return fmt.Errorf("netlist: circuit %s begins twice", name)
+			}
+			d.Circuits[name], d.Order = nil, append(d.Order, name)
+		case name == "":
+			return fmt.Errorf("netlist: %q stands before the first circuit", strings.TrimSpace(line))
+		default:
+			p, err := parsePart(f)
+			if err != nil {
+				return fmt.Errorf("netlist: %q: %w", strings.TrimSpace(line), err)
+			}
+			if _, twice := Find(d.Circuits[name], p.Name); twice {
+				return fmt.Errorf("netlist: circuit %s has two parts %s", name, p.Name)
+			}
+			if parts++; parts > maxParts {
+				return fmt.Errorf("netlist has more than %d parts", maxParts)
+			}
+			d.Circuits[name] = append(d.Circuits[name], p)
+		}
+	}
+	return nil
+}
+
+func parsePart(f []string) (Part, error) {
+	if len(f) < 2 {
+		return Part{}, errors.New("a part needs a name, a kind, its nodes and a value")
+	}
+	k, ok := kinds[f[1]]
+	if !ok {
+		return Part{}, fmt.Errorf("unknown kind %s", f[1])
+	}
+	rest := f[2:]
+	p := Part{Name: f[0], Kind: f[1]}
+	if n := len(rest); n > 0 && strings.HasPrefix(rest[n-1], "±") {
+		percent, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimPrefix(rest[n-1], "±"), "%"), 64)
+		if err != nil || !(percent > 0 && percent < 100) {
+			return Part{}, fmt.Errorf("tolerance %s, want ±1%% to ±99%%", rest[n-1])
+		}
+		p.Tolerance, rest = percent/100, rest[:n-1]
+	}
+	if len(rest) != k.nodes+1 {
+		return Part{}, fmt.Errorf("%d nodes and values, want %d nodes and one value", len(rest), k.nodes)
+	}
+	p.Nodes, p.Text = rest[:k.nodes], rest[k.nodes]
+	if k.quantity {
+		var err error
+		if p.Value, err = quantity(p.Text); err != nil {
+			return Part{}, err
+		}
+	}
+	return p, nil
+}
+
+// shown checks that a reader of the drawing sees every part, its value and its tolerance.
+func (d *Drawing) shown(texts []string) error {
+	var errs []error
+	refuse := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
+	for _, circuit := range d.Order {
+		for _, p := range d.Circuits[circuit] {
+			name, _, _ := strings.Cut(p.Name, ".")
+			beside := texts // where the value must stand
+			if !kinds[p.Kind].unnamed {
+				beside = nil
+				for _, t := range texts {
+					if hasWord(t, name) {
+						beside = append(beside, t)
+					}
+				}
+				if beside == nil {
+					refuse("circuit %s: the drawing does not show the name %s", circuit, p.Name)
+				}
+			}
+			if kinds[p.Kind].word {
+				beside = texts
+			}
+			if !contains(beside, p.Text) {
+				refuse("circuit %s: the drawing does not show %s, the value of %s", circuit, p.Text, p.Name)
+			}
+			if t := fmt.Sprintf("±%g%%", 100*p.Tolerance); p.Tolerance > 0 && !contains(texts, t) {
+				refuse("circuit %s: the drawing does not show %s, the tolerance of %s", circuit, t, p.Name)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// hasWord reports whether a text holds a name as a whole word.
+func hasWord(text, name string) bool {
+	return slices.Contains(strings.FieldsFunc(text, func(r rune) bool {
+		return !unicode.IsLetter(r) &&
+			!unicode.IsDigit(r)
+	}), name)
+}
+
+// contains looks for a value, however it is spaced, that is not the end of another number: 7Ω is not in 47 Ω.
+func contains(texts []string, value string) bool {
+	for _, t := range texts {
+		for i, r := range t {
+			if begins(t[i:], value) && !(isNumber(r) && i > 0 && isNumber(rune(t[i-1]))) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// begins reports whether a text begins with a value, spaces within it aside.
+func begins(text, value string) bool {
+	for i, want := range value {
+		if i > 0 {
+			text = strings.TrimLeftFunc(text, unicode.IsSpace)
+		}
+		got, size := utf8.DecodeRuneInString(text)
+		if size == 0 || got != want {
+			return false
+		}
+		text = text[size:]
+	}
+	return true
+}
+
+func isNumber(r rune) bool { return r >= '0' && r <= '9' || r == '.' }

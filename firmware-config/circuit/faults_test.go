@@ -1,0 +1,286 @@
+package circuit
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// row is a line of faults.md.
+type row struct {
+	drawing, part, fault string
+	does, notices        string
+	closes               bool // the relay, or the machine, without an order
+	seen                 bool // and somebody is told
+}
+
+func (r row) key() string { return r.drawing + ": " + r.part + " " + r.fault }
+
+// accepted are the single faults that close a relay or start a machine unseen, and why the page lives with each.
+var accepted = map[string]string{
+	"charge-pump.svg: Q1 D–S shorted":             transistorShorts,
+	"charge-pump.svg: Q1 G–D shorted":             transistorShorts,
+	"relay-board.svg: Q5 C–E shorted":             transistorShorts,
+	"relay-board.svg: Q5 B–C shorted":             transistorShorts,
+	"relay-active-low.svg (a): Q1 C–E shorted":    transistorShorts,
+	"relay-active-low.svg (a): Q1 B–C shorted":    transistorShorts,
+	"relay-active-low.svg (a): U5 output shorted": transistorShorts,
+	"relay-active-low.svg (a): Q5 C–E shorted":    transistorShorts,
+	"relay-active-low.svg (a): Q5 B–C shorted":    transistorShorts,
+	"relay-active-low.svg (b): U5 output shorted": transistorShorts,
+	"relay-active-low.svg (b): Q5 C–E shorted":    transistorShorts,
+	"relay-active-low.svg (b): Q5 B–C shorted":    transistorShorts,
+	"wiring.svg: S1 shorted":                      "the emergency stop and the end of the session still stop the machine",
+	"wiring.svg: S0.1 shorted": "a contact with direct opening breaks a weld; for a short in " +
+		"its cable, S0.2 opens K1; where the risk asks for more, a safety relay with two channels",
+	"wiring.svg: S3 shorted": "a spring returns S3; where a start by itself endangers " +
+		"somebody, a safety relay with a monitored start",
+	"laser-lid.svg, enable: S4.1 shorted": lidShorts,
+	"laser-lid.svg, mains: S4.1 shorted":  lidShorts,
+	"laser-lid.svg, enable: K1 shorted":   "the lid is closed, and opening it stops the beam",
+}
+
+const lidShorts = "direct opening breaks a weld; for a short in its cable, a safety relay with two channels and " +
+	"cross-fault detection (EN ISO 14119)"
+
+const transistorShorts = "as a relay whose contact is welded: K1 starts no machine by itself (start circuit in " +
+	"wiring.svg), and `feedback` reports it at once"
+
+// faultsOf lists each part of a circuit broken in each way. Parts that a drawing names as a wire, a supply or a time do
+// not break here.
+func faultsOf(parts []Part) (out []Fault, names []string) {
+	add := func(f Fault, name string) { out, names = append(out, f), append(names, name) }
+	for _, p := range parts {
+		switch p.Kind {
+		case "V", "TIME":
+			continue
+		case "PIN":
+			continue
+		}
+		add(Fault{Part: p.Name}, "open")
+		switch p.Kind {
+		case "NPN":
+			add(Fault{Part: p.Name, Short: true, Pins: [2]int{1, 2}}, "C–E shorted")
+			add(Fault{Part: p.Name, Short: true, Pins: [2]int{0, 1}}, "B–C shorted")
+			add(Fault{Part: p.Name, Short: true, Pins: [2]int{0, 2}}, "B–E shorted")
+		case "NMOS":
+			add(Fault{Part: p.Name, Short: true, Pins: [2]int{1, 2}}, "D–S shorted")
+			add(Fault{Part: p.Name, Short: true, Pins: [2]int{0, 1}}, "G–D shorted")
+			add(Fault{Part: p.Name, Short: true, Pins: [2]int{0, 2}}, "G–S shorted")
+		case "OPTO":
+			add(Fault{Part: p.Name, Short: true, Pins: [2]int{0, 1}}, "LED shorted")
+			add(Fault{Part: p.Name, Short: true, Pins: [2]int{2, 3}}, "output shorted")
+		default:
+			add(Fault{Part: p.Name, Short: true}, "shorted")
+		}
+	}
+	return out, names
+}
+
+// pumpRows are the pump's single faults.
+func pumpRows(t *testing.T) (rows []row) {
+	pump := parts(t, "charge-pump.svg", "pump")
+	faults, names := faultsOf(pump)
+	for i, f := range faults {
+		rows = append(rows, pumpRow(t, pump, f, names[i]))
+	}
+	bridge := pumpRow(t, pump, Fault{Part: "C1a", Short: true}, "", Fault{Part: "C1b", Short: true})
+	bridge.part, bridge.fault, bridge.seen = "C1a and C1b", "bridged, two faults", true
+	return append(rows, bridge)
+}
+
+const coilVolt = 5.0
+
+// open waits until K1 is sure to have opened, and returns how long that took.
+func (p *Pump) open(t *testing.T, high bool) (seconds float64) {
+	for p.Coil() > openBelow*coilVolt && seconds < longest {
+		if _, _, err := p.Hold(high, 5e-3); err != nil {
+			t.Fatal(err)
+		}
+		seconds += 5e-3
+	}
+	return seconds
+}
+
+func both(parts []Part, c1, c2, r2 bool) map[string]bool {
+	high := map[string]bool{}
+	for _, p := range parts {
+		high[p.Name] = strings.HasPrefix(p.Name, "C1") && c1 || strings.HasPrefix(p.Name, "C2") && c2 ||
+			strings.HasPrefix(p.Name, "R2") && r2
+	}
+	return high
+}
+
+// pumpRow calculates one fault at the corner that closes most easily and at the one that holds worst.
+func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) row {
+	t.Helper()
+	r := row{drawing: "charge-pump.svg", part: f.Part, fault: name}
+	faults := append([]Fault{f}, more...)
+	easy := func(d Diodes) *Pump {
+		p, err := NewPump(parts, Corner{High: both(parts, true, false, true), Diodes: d, Strong: true}, true, faults...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	level, edges, closed := 0.0, 0, 0.0
+	for _, d := range []Diodes{Cold, Fresh, Hot} {
+		p := easy(d)
+		if _, err := p.Edges(1, 1e-3); err != nil {
+			t.Fatal(err)
+		}
+		level = max(level, p.open(t, true))
+		for n := strayEdges; n > 0; n-- {
+			if _, err := p.Edges(n, 2.5e-3); err != nil {
+				t.Fatal(err)
+			}
+			if p.Coil() > openBelow*coilVolt {
+				if closed = max(closed, p.open(t, n%2 == 1)); edges == 0 || n < edges {
+					edges = n
+				}
+			}
+		}
+	}
+	holds, chatters := beats(t, parts, faults)
+	release := 0.0
+	for _, d := range []Diodes{Cold, Fresh, Hot} {
+		p := easy(d)
+		if _, _, err := p.Steady(); err != nil {
+			t.Fatal(err)
+		}
+		release = max(release, p.open(t, true))
+	}
+	return pumpWords(r, level, edges, closed, holds, chatters, release)
+}
+
+// beats reports whether the heartbeat holds the relay of the pump that holds worst, and whether it makes it chatter.
+func beats(t *testing.T, parts []Part, faults []Fault) (holds, chatters bool) {
+	t.Helper()
+	holds = true
+	for _, d := range []Diodes{Cold, Hot} {
+		p, err := NewPump(parts, Corner{High: both(parts, false, true, false), Diodes: d}, false, faults...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := p.Steady(); err != nil {
+			t.Fatal(err)
+		}
+		low := p.Coil()
+		if _, _, err := p.Hold(true, p.beat); err != nil {
+			t.Fatal(err)
+		}
+		high := p.Coil()
+		works := func(v float64) bool { return v > closedAbove*coilVolt }
+		chatters = chatters || works(high) && !works(low)
+		holds = holds && works(high) && works(low)
+	}
+	return holds, chatters
+}
+
+// pumpWords says what a pump with this fault does.
+func pumpWords(r row, level float64, edges int, closed float64, holds, chatters bool, release float64) row {
+	if level >= longest {
+		r.does, r.closes = "**closed on a level**, for as long as the Pi has power", true
+		r.notices = "`feedback`: contactor fault, no start; `doctor --pump`"
+		return r
+	}
+	switch {
+	case edges == 0:
+		r.does = "a level and five stray edges close nothing"
+	default:
+		r.does = fmt.Sprintf("a level closes nothing for long; %d or more stray edges close it for up to %.2f s after "+
+			"the last of five", edges, closed)
+	}
+	switch {
+	case chatters:
+		r.does += "; the heartbeat makes it chatter"
+		r.notices = "`feedback`: contactor fault; the noise"
+	case !holds:
+		r.does += "; the heartbeat does not close it"
+		r.notices = "whoever starts; `feedback`: contactor fault"
+	case release >= longest:
+		r.does += "; it does not open within 3 s"
+		r.notices = "`feedback`: contactor fault"
+		r.closes = true
+	case release > PumpRelease.Seconds():
+		r.does += fmt.Sprintf("; it opens up to %.2f s after the last beat", release)
+		r.notices = "`feedback`, where that makes the contactor late; `doctor --pump`"
+	default:
+		r.does += fmt.Sprintf("; the heartbeat holds it, and it opens within %.2f s", release)
+		r.notices = "nobody: it does its work"
+		if strings.Contains("C1a C1b C2a C2b", r.part) {
+			r.notices = "nobody: the other of the pair does its work"
+		}
+	}
+	r.does += map[string]string{"D3 open": "; Q1 alone takes the coil's kick of 30 V and more, and may short",
+		"F2 shorted": "; a short of K1 or D3 would take the Pi's 5 V down",
+		"D3 shorted": "; F2 limits the current through Q1", "K1 shorted": "; F2 limits the current through " +
+			"Q1"}[r.part+" "+r.fault]
+	return r
+}
+
+// TestFaultsAreThoseOfTheTable keeps faults.md, and refuses a fault that closes a relay unseen and is not accepted with
+// a reason.
+func TestFaultsAreThoseOfTheTable(t *testing.T) {
+	var rows []row
+	for _, of := range []func(*testing.T) []row{pumpRows, boardRows, inputRows, ladderRows, lidRows, mainsRows} {
+		rows = append(rows, of(t)...)
+	}
+	known := map[string]bool{}
+	for _, r := range rows {
+		t.Logf("%s: %s; noticed by: %s", r.key(), r.does, r.notices)
+		known[r.key()] = r.closes && !r.seen
+		if known[r.key()] && accepted[r.key()] == "" {
+			t.Errorf("%s closes the relay, nobody is told, and no reason is given why that is accepted", r.key())
+		}
+	}
+	for key := range accepted {
+		if !known[key] {
+			t.Errorf("accepted, but no such fault closes a relay unseen: %s", key)
+		}
+	}
+	golden(t, "../faults.md", table(rows))
+}
+
+func golden(t *testing.T, path, want string) {
+	t.Helper()
+	if os.Getenv("UPDATE") == "1" {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what the drawings give: UPDATE=1 go test ./firmware-config/circuit writes it anew; then "+
+			"read what changed", path)
+	}
+}
+
+const preface = `# Single faults
+
+What each circuit of the wiring page does when one of its parts is broken: open (a broken wire or joint) or shorted.
+Calculated from the drawings at the ends of all tolerances; not measured on a board.
+` + "`UPDATE=1 go test ./firmware-config/circuit -run Faults -v`" + ` writes this file.
+`
+
+func table(rows []row) string {
+	var b strings.Builder
+	b.WriteString(preface)
+	last := ""
+	for _, r := range rows {
+		if r.drawing != last {
+			fmt.Fprintf(&b, "\n## %s\n\n| part | fault | what happens | who notices |\n|---|---|---|---|\n", r.drawing)
+			last = r.drawing
+		}
+		notices := r.notices
+		if why := accepted[r.key()]; why != "" {
+			notices += "; accepted: " + why
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.part, r.fault, r.does, notices)
+	}
+	return b.String()
+}

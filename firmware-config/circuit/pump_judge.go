@@ -1,0 +1,131 @@
+package circuit
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// What a charge pump must do. The relay behind it opens under 10 % of its voltage at the latest, closes at 75 % (Omron
+// G5LE).
+const (
+	// PumpRelease is how long a pump may take to open its relay once the line stands still.
+	PumpRelease = 600 * time.Millisecond
+	strayEdges  = 5     // that close nothing: pins move at boot and when a program dies
+	ample       = 0.4   // V over the largest threshold: the channel carries amperes there, the coil wants 0.1
+	chill       = 0.05  // V by which a cold transistor's threshold is higher: 2 mV/K from 25 to 0 °C (check)
+	quiet       = 50e-3 // s for which a busy Pi may not beat
+	longest     = 3.0   // s for which the calculation waits for a release
+	openBelow   = 0.10
+	closedAbove = 0.75
+)
+
+// PumpFigures are what all corners of a pump's tolerances give.
+type PumpFigures struct {
+	Edges       [strayEdges + 1]float64 // the highest voltage at the gate after so many stray edges
+	Least, Most float64                 // V at the gate with the heartbeat
+	Stalled     float64                 // the lowest voltage after 50 ms without a beat
+	Release     float64                 // s, the longest
+}
+
+// PumpCorners are the cases of a pump's tolerances: C1, C2, R2 and the Pi's 3.3 V each high or low, and three sorts of
+// diodes. Two parts that share a task (C2a and C2b) are taken alike: both high is worse than one.
+func PumpCorners(parts []Part) (corners []Corner, supplyHigh []bool) {
+	for bits := range 1 << 4 {
+		high := map[string]bool{}
+		for _, p := range parts {
+			for i, group := range []string{"C1", "C2", "R2"} {
+				if strings.HasPrefix(p.Name, group) {
+					high[p.Name] = bits>>i&1 == 1
+				}
+			}
+		}
+		for _, d := range []Diodes{Cold, Fresh, Hot} {
+			if extreme := bits == 0 || bits == 13; d == Fresh && !extreme && bits != 15 { // 13: C1, R2 and 3.3 V high, C2 low
+				continue
+			}
+			corners = append(corners, Corner{High: high, Diodes: d, Strong: d == Hot})
+			supplyHigh = append(supplyHigh, bits>>3 == 1)
+		}
+	}
+	return corners, supplyHigh
+}
+
+// gateSide leaves out what hangs on Q1's drain: it moves nothing at the gate.
+func gateSide(parts []Part) (out []Part) {
+	for _, p := range parts {
+		if p.Kind != "COIL" && p.Kind != "V" && p.Kind != "FUSE" && p.Kind != "TVS" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// JudgePump calculates one corner and says what the pump does that it must not.
+func JudgePump(parts []Part, c Corner, supplyHigh bool) (f PumpFigures, wrong []string, err error) {
+	p, err := NewPump(gateSide(parts), c, supplyHigh)
+	if err != nil {
+		return f, nil, err
+	}
+	q, _ := Find(parts, "Q1")
+	least, most, _, err := Threshold(q.Text)
+	if err != nil {
+		return f, nil, err
+	}
+	say := func(format string, a ...any) { wrong = append(wrong, fmt.Sprintf(format, a...)) }
+	for _, apart := range []float64{1e-3, 5e-3} {
+		most, err := p.Edges(strayEdges, apart)
+		if err != nil {
+			return f, nil, err
+		}
+		for i, v := range most {
+			f.Edges[i+1] = max(f.Edges[i+1], v)
+		}
+	}
+	for n, v := range f.Edges {
+		if v >= least {
+			say("%d stray edges put %.2f V on the gate", n, v)
+		}
+	}
+	if f.Least, f.Most, err = p.Steady(); err != nil {
+		return f, nil, err
+	}
+	if f.Least < most+ample+chill {
+		say("the heartbeat holds the gate at %.2f V only", f.Least)
+	}
+	if err := p.stall(&f, least); err != nil {
+		return f, nil, err
+	}
+	if f.Stalled < most+chill {
+		say("a Pi that stalls for 50 ms leaves %.2f V on the gate", f.Stalled)
+	}
+	if f.Release > PumpRelease.Seconds() {
+		say("stuck, it is still closed after %.2f s", f.Release)
+	}
+	return f, wrong, nil
+}
+
+// stall ends the heartbeat with the line high, and with the line low: it finds the voltage after a stall, and the time
+// until the relay opens.
+func (p *Pump) stall(f *PumpFigures, least float64) error {
+	for _, high := range []bool{true, false} {
+		if !high { // the first stall has emptied it
+			if _, _, err := p.Steady(); err != nil {
+				return err
+			}
+		}
+		v, _, err := p.Hold(high, quiet)
+		if err != nil {
+			return err
+		}
+		if f.Stalled == 0 || v < f.Stalled {
+			f.Stalled = v
+		}
+		rest, err := p.Release(high, least, longest)
+		if err != nil {
+			return err
+		}
+		f.Release = max(f.Release, quiet+rest)
+	}
+	return nil
+}
