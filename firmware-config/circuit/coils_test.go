@@ -1,7 +1,9 @@
 package circuit
 
 import (
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -116,6 +118,9 @@ func TestLampsKeepWithinThePinsLimits(t *testing.T) {
 		}
 	}
 	t.Logf("LEDs: %.1f to %.1f mA each, %.1f mA together", least*1e3, most*1e3, total*1e3)
+	if said := fmt.Sprintf("%.1f to %.1f mA", least*1e3, most*1e3); !strings.Contains(textOf(t, "signals.svg"), said) {
+		t.Errorf("the drawing does not say %s", said)
+	}
 	if least < 1e-3 || most > pinAtMost {
 		t.Errorf("an LED takes %.1f to %.1f mA, want 1 to %.0f", least*1e3, most*1e3, pinAtMost*1e3)
 	}

@@ -3,6 +3,7 @@ package circuit
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -88,6 +89,7 @@ func pinVoltage(t *testing.T, parts []Part, c inputCircuit, closed bool, change 
 }
 
 func TestInputsReadTheirContactsInEveryCorner(t *testing.T) {
+	page := textOf(t, "inputs.svg")
 	all := 0.0 // from the 3.3 V rail, with every input of the page wired
 	for _, c := range inputCircuits {
 		p := parts(t, "inputs.svg", c.name)
@@ -103,6 +105,9 @@ func TestInputsReadTheirContactsInEveryCorner(t *testing.T) {
 			if closed && (i < c.least || j > c.most) {
 				t.Errorf("%s: the contact carries %.2f to %.2f mA, want %.2f to %.2f", c.name, i*1e3, j*1e3, c.least*1e3,
 					c.most*1e3)
+			}
+			if said := fmt.Sprintf("%.1f to %.1f mA", i*1e3, j*1e3); closed && c.name != "opto" && !strings.Contains(page, said) {
+				t.Errorf("%s: the drawing does not say %s", c.name, said)
 			}
 			if closed && c.name == "ground-contact" {
 				all += 3 * j // e-stop, mirror contact, door

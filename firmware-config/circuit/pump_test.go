@@ -7,14 +7,20 @@ import (
 	"testing"
 )
 
-// drawn reads a drawing of the wiring page.
-func drawn(t *testing.T, name string) Drawing {
+// textOf is the text of a drawing's file.
+func textOf(t *testing.T, name string) string {
 	t.Helper()
 	b, err := os.ReadFile("../" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Read(b)
+	return string(b)
+}
+
+// drawn reads a drawing of the wiring page.
+func drawn(t *testing.T, name string) Drawing {
+	t.Helper()
+	d, err := Read([]byte(textOf(t, name)))
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
