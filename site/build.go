@@ -164,7 +164,7 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 func Trust(p *policy.Policy) []openbadge.Issuer {
 	var out []openbadge.Issuer
 	for _, i := range p.Issuers {
-		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
+		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys, StatusIssuers: policy.StatusProfiles(p.Issuers, i)})
 	}
 	return out
 }

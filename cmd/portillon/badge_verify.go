@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // verifying is what badge verify is told.
 type verifying struct {
 	trust, status, documents, at, recipient string
-	asJSON, checks, short, online           bool
+	asJSON, checks, short, online, strict   bool
 	lang                                    *policy.Language
 }
 
@@ -29,6 +30,7 @@ func (x *verifying) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.at, "at", "", "the time (RFC 3339); default: now")
 	fs.StringVar(&x.recipient, "recipient", "", "the e-mail address or id that the badge must be for")
 	fs.BoolVar(&x.short, "allow-short-lists", false, "take status lists of fewer than 131072 entries, as some platforms publish")
+	fs.BoolVar(&x.strict, "strict", false, "refuse a badge that lacks what Open Badges 3.0 requires; default: warn of it")
 	fs.BoolVar(&x.checks, "checks", false, "print every check and its outcome")
 	fs.BoolVar(&x.checks, "v", false, "the same as --checks")
 	fs.BoolVar(&x.asJSON, "json", false, "print the verdict as JSON")
@@ -58,7 +60,7 @@ func badgeVerify(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return exit(rest[0], v)
+	return x.exit(rest[0], v)
 }
 
 func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error) {
@@ -80,7 +82,7 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 	if x.recipient != "" {
 		o.Recipient = &openbadge.Recipient{Emails: []string{x.recipient}, Subjects: []string{x.recipient}}
 	}
-	o.Allow.ShortStatusLists = x.short
+	o.Allow.ShortStatusLists, o.Strict = x.short, x.strict
 	return o, nil
 }
 
@@ -97,16 +99,23 @@ func (x *verifying) ask(ctx context.Context, o *openbadge.Options) {
 }
 
 // exit is the verdict as an exit code. Bytes that are no document at all are an input that cannot be read.
-func exit(path string, v openbadge.Verdict) error {
+func (x *verifying) exit(path string, v openbadge.Verdict) error {
 	switch {
 	case v.State == openbadge.Valid:
 		return nil
+	case v.State == openbadge.Indeterminate && hasReason(v, "hosted-unreachable") && !x.online:
+		return (&failure{code: 3, err: fmt.Errorf("%s: what stands at its issuer's addresses is out of reach", path)}).
+			hinted("--documents names a folder with copies of it; --online asks the web")
 	case v.State == openbadge.Indeterminate:
 		return errCannotSay
 	case unreadable(v):
 		return wrong("%s cannot be read: %s", path, v.Why())
 	}
 	return errNo
+}
+
+func hasReason(v openbadge.Verdict, code string) bool {
+	return slices.ContainsFunc(v.Reasons, func(r openbadge.Reason) bool { return r.Code == code })
 }
 
 // unreadable reports whether the verdict never got as far as a document.
@@ -124,6 +133,11 @@ func (x *verifying) print(w stdio, v openbadge.Verdict, at time.Time) {
 			fmt.Fprintf(w.out, " (%s)", plain(r.Detail))
 		}
 		fmt.Fprintln(w.out)
+	}
+	if !x.strict { // else they are the reasons
+		for _, n := range v.Warnings {
+			fmt.Fprintf(w.out, "  %s: %s: %s (%s)\n", say(l, "avertissement", "warning"), n.Code, say(l, n.FR, n.EN), plain(n.Path))
+		}
 	}
 	if x.checks {
 		for _, c := range v.Checks {
@@ -160,7 +174,7 @@ func readTrust(path string) ([]openbadge.Issuer, error) {
 	}
 	var out []openbadge.Issuer
 	for _, i := range issuers {
-		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
+		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys, StatusIssuers: policy.StatusProfiles(issuers, i)})
 	}
 	return out, nil
 }

@@ -135,7 +135,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 	l := &loader{store: s, m: m, o: o, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
 		r: &Roster{Policy: p, Version: m.Version, Issued: m.Issued, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: o.CardKey}}
 	for _, i := range p.Issuers {
-		l.trust = append(l.trust, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
+		l.trust = append(l.trust, openbadge.Issuer{ID: i.Profile, Keys: i.Keys, StatusIssuers: policy.StatusProfiles(p.Issuers, i)})
 		l.issuer[i.Profile] = i.ID
 	}
 	seen, err := l.documents()

@@ -308,7 +308,7 @@ func (p *parser) number() (any, error) {
 	if err != nil || len(text) > 64 {
 		return nil, p.fault("a number that no double can hold")
 	}
-	if math.Abs(f) > 1<<53 && !strings.ContainsAny(text, ".eE") && strconv.FormatFloat(f, 'f', 0, 64) != text {
+	if math.Abs(f) >= 1<<53 && !strings.ContainsAny(text, ".eE") && strconv.FormatFloat(f, 'f', 0, 64) != text {
 		return nil, p.fault("a whole number beyond 2^53 that no double can hold: readers round it differently")
 	}
 	return json.Number(text), nil
