@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -24,8 +25,8 @@ type verifying struct {
 
 func (x *verifying) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.trust, "trust", "", "any YAML with issuers: (a policy.yaml does)")
-	fs.StringVar(&x.status, "status", "", "a folder with the issuers' status lists")
-	fs.StringVar(&x.documents, "documents", "", "a folder with what stands on the web: DID documents, profiles, hosted badges")
+	fs.StringVar(&x.status, "status", "", "a folder with the issuers' status lists; default: status/ beside the trust file, where it is")
+	fs.StringVar(&x.documents, "documents", "", "a folder with what stands on the web: DID documents, profiles, hosted badges; default: documents/ beside the trust file, where it is")
 	fs.BoolVar(&x.online, "online", false, "ask the web for what no folder is named for")
 	fs.StringVar(&x.at, "at", "", "the time (RFC 3339); default: now")
 	fs.StringVar(&x.recipient, "recipient", "", "the e-mail address or id that the badge must be for")
@@ -70,6 +71,7 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 	if o.Trust, err = readTrust(x.trust); err != nil {
 		return o, err
 	}
+	x.status, x.documents = x.beside(x.status, "status"), x.beside(x.documents, "documents")
 	if o.Status, err = readDocuments(x.status); err != nil {
 		return o, err
 	}
@@ -84,6 +86,16 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 	}
 	o.Allow.ShortStatusLists, o.Strict = x.short, x.strict
 	return o, nil
+}
+
+// beside is the folder that was named, or the one of a site that the trust file belongs to: a policy.yaml has status/ and documents/
+// beside it. The web, where it is asked, knows better than a copy.
+func (x *verifying) beside(named, folder string) string {
+	dir := filepath.Join(filepath.Dir(x.trust), folder)
+	if i, err := os.Stat(dir); named != "" || x.online || err != nil || !i.IsDir() {
+		return named
+	}
+	return dir
 }
 
 // ask has the web asked for what no folder is named for, and the badge's refresh service too.
