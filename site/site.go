@@ -52,8 +52,8 @@ type File struct {
 	Data []byte
 }
 
-// maxFile bounds a credential or a status list, in bytes.
-const maxFile = 1 << 20
+// maxFile bounds a file of badges/ or status/, in bytes: a status list may have as many.
+const maxFile = openbadge.MaxListBytes
 
 // Read reads the directory. The error holds every fault of the YAML file that stands in the way.
 func Read(dir string) (*Site, error) { return ReadUnder(dir, filepath.Join(dir, "policy.yaml")) }
