@@ -197,8 +197,15 @@ func (q *inquiry) entry(e StatusEntry) {
 	if err == nil {
 		err = list.Judge(q.Badge, e)
 	}
-	if q.check("status", err) && list.ID != e.List {
-		q.Checks[len(q.Checks)-1].Detail = fmt.Sprintf("the list calls itself %.200q", list.ID)
+	if !q.check("status", err) {
+		return
+	}
+	detail := &q.Checks[len(q.Checks)-1].Detail
+	if list.ID != e.List {
+		*detail = fmt.Sprintf("the list calls itself %.200q", list.ID)
+	}
+	if list.Issuer != "" && list.Issuer != q.Badge.IssuerID {
+		*detail = strings.TrimPrefix(*detail+", signed by "+list.Issuer, ", ")
 	}
 }
 

@@ -134,8 +134,8 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 	}
 	l := &loader{store: s, m: m, o: o, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
 		r: &Roster{Policy: p, Version: m.Version, Issued: m.Issued, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: o.CardKey}}
+	l.trust = trustOf(p.Issuers)
 	for _, i := range p.Issuers {
-		l.trust = append(l.trust, openbadge.Issuer{ID: i.Profile, Keys: i.Keys, StatusIssuers: policy.StatusProfiles(p.Issuers, i)})
 		l.issuer[i.Profile] = i.ID
 	}
 	seen, err := l.documents()
@@ -146,6 +146,15 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		return nil, err
 	}
 	return l, l.status()
+}
+
+// trustOf is whose signatures a policy believes, and of what.
+func trustOf(issuers []policy.Issuer) []openbadge.Issuer {
+	var out []openbadge.Issuer
+	for _, i := range issuers {
+		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys, StatusIssuers: policy.StatusProfiles(issuers, i)})
+	}
+	return out
 }
 
 // documents are what stood on the web when the bundle was built, by their addresses: keys of did:web and of profiles, hosted badges.
