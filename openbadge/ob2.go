@@ -133,6 +133,9 @@ func (q *inquiry) hosted(doc object) (object, error) {
 	if ld.Str(found, "id") != id {
 		return nil, fault("not-hosted", "what stands at %.200q calls itself %.200q", id, ld.Str(found, "id"))
 	}
+	if !isOpenBadges2(found) {
+		return nil, fault("unknown-context", "what stands at %.200q does not name the context of Open Badges 2.0", id)
+	}
 	if err := ob2Words(found); err != nil {
 		return nil, err
 	}
@@ -196,7 +199,7 @@ func (q *inquiry) reference(v any) (doc object, at string, err error) {
 		}
 		return doc, v, err
 	case object:
-		return v, ld.Str(v, "id"), nil
+		return v, ld.Str(v, "id"), ob2Words(v)
 	}
 	return nil, "", fault("malformed", "neither an address nor a document")
 }

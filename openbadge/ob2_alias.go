@@ -1,6 +1,7 @@
 package openbadge
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -9,8 +10,9 @@ import (
 var ob2Aliases = [...]struct{ alias, word string }{{"verify", "verification"}, {"@id", "id"}, {"@type", "type"}}
 
 // ob2Plain is a document of Open Badges 2.0, and all that stands within it, in the one word for each thing that is read here. Where a
-// word stands beside its alias nobody could say which counts: that is refused. Extensions stand under contexts of their own, and stay
-// as they are. The document itself is not changed.
+// word stands beside its alias nobody could say which counts: that is refused. A list of one is that one (JSON-LD 1.1, section 4.3: the
+// context has no ordered lists), and the same text twice is the text. Extensions stand under contexts of their own, and stay as they
+// are. The document itself is not changed.
 func ob2Plain(doc object) (object, error) {
 	out := make(object, len(doc))
 	for k, v := range doc {
@@ -21,16 +23,27 @@ func ob2Plain(doc object) (object, error) {
 		if word != k && doc[word] != nil {
 			return nil, fault("ambiguous", "%q stands beside %q, which is another word for it", k, word)
 		}
-		if k != "@context" && !strings.HasPrefix(k, "extensions:") {
-			var err error
-			if v, err = ob2PlainValue(v); err != nil {
-				return nil, err
-			}
+		if _, isText := v.(string); word == "id" && !isText {
+			return nil, fault("malformed", "an id is no text")
+		}
+		if k == "@context" || k == "revoked" || strings.HasPrefix(k, "extensions:") { // of revoked only true and false are taken
+			out[word] = v
+			continue
+		}
+		v, err := ob2PlainValue(v)
+		if err != nil {
+			return nil, err
+		}
+		if all, isList := v.([]any); isList && len(all) == 0 && word != "revokedAssertions" {
+			continue // a list of nothing says nothing, but of revocations that there are none
 		}
 		out[word] = v
 	}
 	return out, nil
 }
+
+// maxAlike bounds the lists of which texts are compared with each other: types, above all.
+const maxAlike = 16
 
 func plainWord(k string) string {
 	for _, a := range ob2Aliases {
@@ -46,12 +59,19 @@ func ob2PlainValue(v any) (any, error) {
 	case object:
 		return ob2Plain(v)
 	case []any:
-		out := make([]any, len(v))
-		for i, x := range v {
-			var err error
-			if out[i], err = ob2PlainValue(x); err != nil {
+		out := make([]any, 0, len(v))
+		for _, x := range v {
+			x, err := ob2PlainValue(x)
+			if err != nil {
 				return nil, err
 			}
+			s, isText := x.(string)
+			if twice := isText && len(v) <= maxAlike && slices.Contains(out, any(s)); x != nil && !twice {
+				out = append(out, x)
+			}
+		}
+		if len(out) == 1 {
+			return out[0], nil
 		}
 		return out, nil
 	}

@@ -143,10 +143,13 @@ func (b *Badge) readRecipient2(doc object) error {
 	identity := ld.Str(r, "identity")
 	hashed, isBool := r["hashed"].(bool)
 	types := ld.List(r["type"])
-	if !ok || identity == "" || len(types) != 1 || r["hashed"] != nil && !isBool {
+	kind := ""
+	if len(types) == 1 {
+		kind, _ = types[0].(string)
+	}
+	if !ok || identity == "" || kind == "" || r["hashed"] != nil && !isBool {
 		return fault("not-an-open-badge", "its recipient has no identity, no type, or is hashed neither true nor false")
 	}
-	kind, _ := types[0].(string)
 	if (kind == "id" || kind == "url") && !hashed {
 		b.Subject = identity
 	}

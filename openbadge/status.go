@@ -361,12 +361,16 @@ func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 
 // revocationList2 reads a RevocationList of Open Badges 2.0: each entry is an assertion's id, or an object with its id or its uid.
 func revocationList2(doc object) (*StatusList, error) {
+	none := errors.New("this is no RevocationList of Open Badges 2.0")
+	if doc["revokedAssertions"] == nil {
+		return nil, none
+	}
 	doc, err := ob2Plain(doc)
 	if err != nil {
 		return nil, err
 	}
-	if !has(doc["type"], "RevocationList") || ld.Str(doc, "id") == "" || doc["revokedAssertions"] == nil {
-		return nil, errors.New("this is no RevocationList of Open Badges 2.0")
+	if !has(doc["type"], "RevocationList") || ld.Str(doc, "id") == "" {
+		return nil, none
 	}
 	l := &StatusList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}, ob2: true, uids: map[string]bool{}, why: map[string]string{}}
 	for i, x := range ld.List(doc["revokedAssertions"]) {

@@ -308,10 +308,16 @@ func (p *parser) number() (any, error) {
 	if err != nil || len(text) > 64 {
 		return nil, p.fault("a number that no double can hold")
 	}
-	if math.Abs(f) >= 1<<53 && !strings.ContainsAny(text, ".eE") && strconv.FormatFloat(f, 'f', 0, 64) != text {
+	if math.Abs(f) >= 1<<53 && !strings.ContainsAny(text, ".eE") && !isDouble(text, f) {
 		return nil, p.fault("a whole number beyond 2^53 that no double can hold: readers round it differently")
 	}
 	return json.Number(text), nil
+}
+
+// isDouble reports whether a whole number is written as one of the two texts that a double has: all its digits, as JSON-LD writes it, or
+// the fewest that mean it, as RFC 8785 does.
+func isDouble(text string, f float64) bool {
+	return text == strconv.FormatFloat(f, 'f', 0, 64) || text == strconv.FormatFloat(f, 'f', -1, 64)
 }
 
 func (p *parser) digits() int {
