@@ -13,6 +13,7 @@ import (
 // Badge is what a credential says. None of it is believed but with a Valid verdict.
 type Badge struct {
 	ID              string        `json:"id"`
+	UID             string        `json:"uid,omitempty"` // Open Badges 2.0: another name by which it may be revoked
 	Name            string        `json:"name,omitempty"`
 	IssuerID        string        `json:"issuer"`
 	IssuerName      string        `json:"issuer_name,omitempty"`
@@ -39,7 +40,8 @@ type StatusEntry struct {
 	Size    int64  `json:"size,omitempty"` // bits of an entry; zero: one
 }
 
-// Identity is an IdentityObject: who the badge is for, in the clear or hashed.
+// Identity is an IdentityObject: who the badge is for, in the clear or hashed. One whose hashed is neither true nor false says
+// nothing, and is left out.
 type Identity struct {
 	Type   string `json:"type"` // emailAddress, …
 	Hash   string `json:"hash"` // the value, or sha256$… or md5$… of value ‖ salt
@@ -147,7 +149,7 @@ func readCredential(doc object) (*Badge, Kind, error) {
 	if b.IssuerID == "" {
 		return b, kind, fault("not-an-open-badge", "it lacks an issuer's id")
 	}
-	b.Subject = ld.Str(ld.Obj(doc, "credentialSubject"), "id")
+	b.Subject = ld.Str(single(doc["credentialSubject"]), "id")
 	return b, kind, b.readStatus(doc)
 }
 
@@ -168,24 +170,53 @@ func kindOf(doc object) Kind {
 }
 
 func (b *Badge) readBadge(doc object) error {
-	subject, ok := doc["credentialSubject"].(object)
-	if !ok {
-		return fault("not-an-open-badge", "it has no credentialSubject, or several")
-	}
-	achievement, ok := subject["achievement"].(object)
-	if !ok || !has(subject["type"], "AchievementSubject") || !has(achievement["type"], "Achievement") {
-		return fault("not-an-open-badge", "its subject is no AchievementSubject with one Achievement")
+	subject, achievement, err := subjectOf(doc)
+	if err != nil {
+		return err
 	}
 	b.AchievementID, b.AchievementName = ld.Str(achievement, "id"), text(achievement, "name")
 	if b.AchievementID == "" || b.ID == "" {
 		return fault("not-an-open-badge", "it lacks an id, or an achievement's id")
 	}
-	b.Description, b.Criteria = text(achievement, "description"), text(ld.Obj(achievement, "criteria"), "narrative")
+	b.Description, b.Criteria = text(achievement, "description"), text(single(achievement["criteria"]), "narrative")
 	b.Image = image(achievement["image"])
 	b.Awarded, _ = date(doc, "awardedDate")
 	b.readRecipients(subject)
 	b.readEvidence(doc)
 	return nil
+}
+
+// subjectOf is the one subject of a badge, and what it has achieved.
+func subjectOf(doc object) (subject, achievement object, err error) {
+	switch n := len(ld.List(doc["credentialSubject"])); {
+	case n == 0:
+		return nil, nil, fault("not-an-open-badge", "it has no credentialSubject")
+	case n > 1:
+		return nil, nil, fault("not-an-open-badge", "it has %d subjects, want one: a badge is one person's", n)
+	}
+	if subject = single(doc["credentialSubject"]); subject == nil {
+		return nil, nil, fault("not-an-open-badge", "its credentialSubject is no object")
+	}
+	if !has(subject["type"], "AchievementSubject") {
+		return nil, nil, fault("not-an-open-badge", "its subject is no AchievementSubject")
+	}
+	if n := len(ld.List(subject["achievement"])); n != 1 {
+		return nil, nil, fault("not-an-open-badge", "its subject has %d achievements, want one", n)
+	}
+	if achievement = single(subject["achievement"]); !has(achievement["type"], "Achievement") {
+		return nil, nil, fault("not-an-open-badge", "its subject's achievement is no Achievement")
+	}
+	return subject, achievement, nil
+}
+
+// single is the one object that v is, alone or in a list of one, which say the same (JSON-LD 1.1, section 4.3); else nil.
+func single(v any) object {
+	all := ld.List(v)
+	if len(all) != 1 {
+		return nil
+	}
+	o, _ := all[0].(object)
+	return o
 }
 
 // readEndorsement: Open Badges 3.0, section B.1.11, EndorsementSubject. The comment itself is optional.
@@ -267,9 +298,9 @@ func date(doc object, key string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	s, _ := v.(string)
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || t.IsZero() { // the year 1 would pass for no date at all
-		return time.Time{}, fault("malformed", "%s: %.60q is no time with a zone", key, s)
+	t, ok := parseStamp(s)
+	if !ok {
+		return time.Time{}, fault("malformed", "%s: %.60q is no time with a zone, as 2025-03-01T09:00:00Z", key, s)
 	}
 	return t, nil
 }
@@ -280,7 +311,10 @@ func (b *Badge) readRecipients(subject object) {
 		if !ok || !has(o["type"], "IdentityObject") {
 			continue
 		}
-		hashed, _ := o["hashed"].(bool)
+		hashed, isBool := o["hashed"].(bool)
+		if o["hashed"] != nil && !isBool {
+			continue
+		}
 		b.Identifiers = append(b.Identifiers, Identity{ld.Str(o, "identityType"), ld.Str(o, "identityHash"), hashed, ld.Str(o, "salt")})
 	}
 }

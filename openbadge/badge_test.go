@@ -126,7 +126,7 @@ func TestDatesAreJudgedToTheSecond(t *testing.T) {
 		from: "valid", from.Add(-Skew): "valid", from.Add(-Skew - time.Second): "invalid not-yet-valid",
 		until: "valid", until.Add(time.Second): "invalid expired",
 	} {
-		if got := codes(Verify(b, Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: at})); got != want {
+		if got := codes(Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: at})); got != want {
 			t.Errorf("at %s: %s, want %s", at, got, want)
 		}
 	}
@@ -162,7 +162,7 @@ func TestRecipientsAreFoundByEverySpellingOfTheirHash(t *testing.T) {
 	}
 	k := key(t)
 	for who, want := range map[string]string{"lea@example.org": "valid", "malik@example.org": "invalid wrong-recipient"} {
-		v := Verify(issued(t, k)["JSON"], Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, Recipient: &Recipient{Emails: []string{who}}})
+		v := Verify(issued(t, k)["JSON"], Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, Recipient: &Recipient{Emails: []string{who}}})
 		if codes(v) != want {
 			t.Errorf("for %s: %s", who, v.Why())
 		}

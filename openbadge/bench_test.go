@@ -5,7 +5,7 @@ import "testing"
 // A badge as an issuer's platform writes it, with evidence and a status: about 3 KB.
 func BenchmarkVerify(b *testing.B) {
 	k := key(b)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	for form, data := range issued(b, k) {
 		b.Run(form, func(b *testing.B) {
 			b.SetBytes(int64(len(data)))

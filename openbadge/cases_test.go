@@ -55,7 +55,7 @@ func examplesIssuers(t testing.TB) (out []Issuer) {
 			t.Fatal(err)
 		}
 		if d, err := ld.Parse(b); err == nil && has(d["type"], "Issuer") {
-			out = append(out, Issuer{ld.Str(d, "id"), []string{"https://example.org/" + filepath.Base(f)}})
+			out = append(out, Issuer{ID: ld.Str(d, "id"), Keys: []string{"https://example.org/" + filepath.Base(f)}})
 		}
 	}
 	return out

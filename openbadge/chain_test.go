@@ -183,7 +183,7 @@ func TestAChainHoldsFromItsFirstProof(t *testing.T) {
 		delete(d, "proof")
 		c.make(d)
 		b, _ := json.Marshal(d)
-		v := Verify(b, Options{Trust: []Issuer{{k.DID(), []string{k.DID()}}}, At: today})
+		v := Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today})
 		if got := codes(v); got != c.want {
 			t.Errorf("%s: %s, want %s: %s", name, got, c.want, v.Why())
 		}
@@ -203,7 +203,7 @@ func TestABadgeEndsWithTheFirstLinkThatEnds(t *testing.T) {
 	proveWith(t, d, edwardsSigner(k), suite, chained("", "b"), end(2*time.Hour))
 	b, _ := json.Marshal(d)
 	for _, at := range []time.Time{{}, today} {
-		v := Verify(b, Options{Trust: []Issuer{{k.DID(), []string{k.DID()}}}, At: at})
+		v := Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: at})
 		if v.State != Valid || !v.Badge.ValidUntil.Equal(today.Add(time.Hour)) {
 			t.Errorf("%s until %v", v.Why(), v.Badge.ValidUntil)
 		}
@@ -271,7 +271,7 @@ func TestOneGoodProofSufficesAmongOthers(t *testing.T) {
 		delete(d, "proof")
 		c.make(d)
 		b, _ := json.Marshal(d)
-		if got := codes(Verify(b, Options{Trust: []Issuer{{k.DID(), []string{k.DID()}}}, At: today})); got != c.want {
+		if got := codes(Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today})); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
@@ -294,7 +294,7 @@ func FuzzProofs(f *testing.F) {
 	f.Add([]byte(`[{"type":"Ed25519Signature2020","proofPurpose":"assertionMethod","verificationMethod":"x:y","proofValue":"z1","previousProof":["urn:proof:a",""]}]`))
 	f.Add([]byte(`[{"type":"DataIntegrityProof","cryptosuite":"ecdsa-jcs-2019","@context":["https://www.w3.org/ns/credentials/v2"],"proofValue":"z1"}]`))
 	rest, _ := json.Marshal(ld.Without(d, "proof"))
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey(), "zDnaepBuvsQ8cpsWrVKw8fbpGpvPeNSjVPTWoq6cRqaYzBKVP"}}}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey(), "zDnaepBuvsQ8cpsWrVKw8fbpGpvPeNSjVPTWoq6cRqaYzBKVP"}}}, At: today}
 	f.Fuzz(func(t *testing.T, proofs []byte) {
 		in := append(append(append(rest[:len(rest)-1:len(rest)-1], `,"proof":`...), proofs...), '}')
 		v := Verify(in, o)

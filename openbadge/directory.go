@@ -72,7 +72,7 @@ func (d *Directory) readIndex(root *os.Root) error {
 	if err != nil {
 		return d.blame(indexFile, err)
 	}
-	all, err := ld.ParseBounded(b, maxDocValues)
+	all, err := ld.ParseList(b, maxDocValues)
 	if err != nil {
 		return d.blame(indexFile, err)
 	}
@@ -154,7 +154,7 @@ func idOf(b []byte) (string, error) {
 		}
 		b = payload
 	}
-	doc, err := ld.ParseBounded(b, maxDocValues)
+	doc, err := ld.ParseList(b, maxDocValues)
 	if err != nil {
 		return "", err
 	}
@@ -225,9 +225,9 @@ func readDocument(root *os.Root, file string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
-	if err == nil && len(b) > MaxBytes {
-		err = fmt.Errorf("more than %d bytes", MaxBytes)
+	b, err := io.ReadAll(io.LimitReader(f, MaxListBytes+1))
+	if err == nil && len(b) > MaxListBytes {
+		err = fmt.Errorf("more than %d bytes", MaxListBytes)
 	}
 	if err != nil {
 		return nil, err

@@ -110,7 +110,7 @@ func TestAFolderThatCannotBeReadNamesTheFile(t *testing.T) {
 		"no id":              {map[string]string{"a.json": `{"keys":[]}`}, "a.json: it has no id"},
 		"one id twice":       {map[string]string{"a.json": `{"id":"x:1"}`, "b.json": `{"id":"x:1"}`}, "b.json: a.json has the id"},
 		"no token":           {map[string]string{"a.jwt": "a.!.c"}, "a.jwt: it is no JWT"},
-		"too large":          {map[string]string{"a.json": strings.Repeat(" ", MaxBytes+1)}, "a.json: more than"},
+		"too large":          {map[string]string{"a.json": strings.Repeat(" ", MaxListBytes+1)}, "a.json: more than"},
 		"an index of none":   {map[string]string{"index.json": `[]`}, "index.json: malformed"},
 		"an index of words":  {map[string]string{"index.json": `{"laser":"x"}`}, `index.json: "laser": this is no URL`},
 		"a file not there":   {map[string]string{"index.json": `{"https://lab.example/1":"x"}`}, `index.json: "https://lab.example/1": statat x`},
@@ -130,14 +130,14 @@ func TestAFolderThatCannotBeReadNamesTheFile(t *testing.T) {
 }
 
 func TestADirectoryGivesNoFileOfAnySize(t *testing.T) {
-	d, err := OpenDirectory(folder(t, map[string]string{"lab.example/1": strings.Repeat("a", MaxBytes+1), "lab.example/2": strings.Repeat("a", MaxBytes)}))
+	d, err := OpenDirectory(folder(t, map[string]string{"lab.example/1": strings.Repeat("a", MaxListBytes+1), "lab.example/2": strings.Repeat("a", MaxListBytes)}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if b, err := d.Resolve("https://lab.example/1"); b != nil || err == nil {
 		t.Errorf("%d bytes: %v", len(b), err)
 	}
-	if b, err := d.Resolve("https://lab.example/2"); len(b) != MaxBytes || err != nil {
+	if b, err := d.Resolve("https://lab.example/2"); len(b) != MaxListBytes || err != nil {
 		t.Errorf("%d bytes: %v", len(b), err)
 	}
 }

@@ -15,6 +15,9 @@
 //   - Open Badges 2.0 as a JWS with RS256 (and the other algorithms);
 //   - a PNG or an SVG that one of these is baked into (package openbadge/bake).
 //
+// What is something else is called by its name: Open Badges 1, an encrypted or selectively disclosed token, a web page, a presentation,
+// a Comprehensive Learner Record. An old picture that holds the address of its badge is followed through Options.Documents.
+//
 // [VerifyDocument] also judges an endorsement, a status list, a badge class, a profile, and any other verifiable credential whose words
 // are known. Verdict.Kind says what it was; Verdict.Badge is nil but for a badge, and Verify refuses all else. A class or a profile of
 // Open Badges 2.0 by itself is judged by its form alone: nobody's trust is in it.
@@ -45,8 +48,9 @@
 //     only repeat them; no word that is not defined, no relative id or type, no other word for what is read. Statements have no place
 //     either: a second node with the credential's id may say nothing, or it could take away what the issuer said. In Open Badges 2.0
 //     no key may say in another way what is read.
-//   - JSON that two readers could read as two documents is refused: a key that stands twice, half a surrogate pair, a number beyond 2^53.
-//   - More than 1 MiB, 32 levels, 20,000 values or 5,000 statements, and blank nodes that cost too much to name, are refused: nothing that
+//   - JSON that two readers could read as two documents is refused: a key that stands twice, half a surrogate pair, a whole number that
+//     no double can hold.
+//   - More than 1 MiB (4 MiB of a status list), 32 levels, 20,000 values or 5,000 statements, and blank nodes that cost too much to name, are refused: nothing that
 //     an attacker sends takes 100 ms or 64 MB.
 //
 // A value of null is an absent value. The contexts are Go tables, compiled from published packages that NOTICE names.
@@ -55,13 +59,21 @@
 //
 // Dates are judged where Options.At is set, with five minutes' [Skew] for an issuer whose clock is ahead. The data model 2.0 has validFrom
 // and validUntil, 1.1 issuanceDate and expirationDate, Open Badges 2.0 issuedOn and expires; where several stand, the narrower counts.
-// awardedDate only informs.
+// awardedDate only informs. All are xsd:dateTimeStamp of the years 1 to 9999: 24:00:00 ends a day, an offset has at most 14 hours. What
+// a credential in a VC-JWT does not say its claims set: exp its end, nbf (or, without it, iat) its beginning, iss, jti and sub the rest;
+// where both speak they must say the same. cnf, a holder's key, is not judged, and a check says so.
+//
+// # What its standard requires
+//
+// A badge of Open Badges 3.0 that lacks something that 1EdTech's schema requires, or has it in another form, is its issuer's all the
+// same: Verdict.Warnings names each place. With Options.Strict that is a reason against it, not-conformant.
 //
 // # Status
 //
 // Where Options.Status is set and the proof holds, each status must be a good one. A 1EdTechRevocationList, and the revocationList of an
 // Open Badges 2.0 profile, is believed for standing at its https address. A BitstringStatusListEntry names a list that is a credential of
-// its own, verified with the same keys and at the same time: it must be the badge's own issuer's, of that purpose, with 131,072 entries
+// its own, verified with the same keys and at the same time: it must be the badge's own issuer's or one's whom that issuer's
+// StatusIssuers name, of that purpose, with 131,072 entries
 // or more ([Allow].ShortStatusLists), and have no status itself. The purposes revocation and suspension deny; message and refresh only
 // inform; any other, and entries of more than one bit, are unsupported-status. A list that is forged, ended, unreadable or another
 // issuer's is status-unusable: indeterminate. A place that the list does not have, or a purpose that it is not for, is status-mismatch:

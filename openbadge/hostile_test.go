@@ -111,7 +111,7 @@ func TestNothingAnAttackerSendsTakesLong(t *testing.T) {
 // signed alike, and a reader of the tree would not see it. So a second node with the credential's id may say nothing.
 func TestASecondNodeCannotHideWhatTheIssuerSaid(t *testing.T) {
 	k := key(t)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)} // the badge has expired
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)} // the badge has expired
 	d, err := ld.Parse(issued(t, k)["JSON"])
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +142,7 @@ func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 		f(p)
 	}
 	delete(d, "proof")
-	doc, err := ld.Open(d)
+	doc, err := ld.OpenList(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 // Proofs that the issuer's own key made, and that still do not count.
 func TestProofsThatSayTooMuchOrTooLittle(t *testing.T) {
 	k, other := key(t), key(t)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.DID()}}}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today}
 	for name, c := range map[string]struct {
 		change func(object)
 		want   string
@@ -202,7 +202,7 @@ func TestUnusableTrustLeavesTheAnswerOpen(t *testing.T) {
 			"valid":                        {"zDnaekGZTbQBerwcehBSXLqAg6s55hVEBms1zFy89VHXtJSa9", k.DID()},
 			"invalid key-not-pinned":       {key(t).DID()},
 		} {
-			if got := codes(Verify(b, Options{Trust: []Issuer{{k.DID(), keys}}, At: today})); got != want {
+			if got := codes(Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: keys}}, At: today})); got != want {
 				t.Errorf("%s: %s, want %s", form, got, want)
 			}
 		}
@@ -221,7 +221,7 @@ func TestEveryStatusOfABadgeMustHold(t *testing.T) {
 		"indeterminate status-unreachable": {first: good(first)},
 		"invalid revoked":                  {first: good(first), second: `{"id":"` + second + `","revokedCredential":[{"id":"` + ld.Str(d, "id") + `"}]}`},
 	} {
-		if got := codes(Verify(signed, Options{Trust: []Issuer{{k.DID(), []string{k.DID()}}}, At: today, Status: l})); got != want {
+		if got := codes(Verify(signed, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today, Status: l})); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}

@@ -16,7 +16,35 @@ func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 		return nil, nil, fault(pictureCode(err), "%v", err)
 	}
 	q.Baked = format
+	if !isAddress(payload) {
+		return q.unwrap(payload)
+	}
+	if payload, err = q.baked(string(payload)); err != nil {
+		return nil, nil, err
+	}
 	return q.unwrap(payload)
+}
+
+// baked is what stands at the address that an old picture holds in place of its badge (Open Badges 2.0, «Baking Specification»: a
+// tEXt chunk, or an SVG's attribute verify). It is a hosted badge's address, chosen by whoever presents the picture: nobody is asked
+// where no hosted badge could count.
+func (q *inquiry) baked(at string) ([]byte, error) {
+	if q.o.Documents == nil {
+		return nil, fault("hosted-unreachable", "the picture holds no badge but its address, %.200s, and nobody is there to ask", at)
+	}
+	if err := q.mayHost(); err != nil {
+		return nil, err
+	}
+	data, err := q.onTheWeb(at)
+	switch {
+	case errors.Is(err, ErrGone):
+		return nil, fault("revoked", "the picture holds no badge but its address, and %s is gone", at)
+	case errors.Is(err, ErrNotFound):
+		return nil, fault("not-hosted", "the picture holds no badge but its address, and there is nothing at %s", at)
+	case err != nil:
+		return nil, fault("hosted-unreachable", "the picture holds no badge but its address, %s: %v", at, err)
+	}
+	return data, nil
 }
 
 // pictureCode is the reason why a picture gives no badge.

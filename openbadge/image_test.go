@@ -10,7 +10,7 @@ import (
 
 // 1EdTech's pictures are valid with the key that their issuer uses in them.
 func TestABadgeIsReadOutOfItsPicture(t *testing.T) {
-	trust := []Issuer{{example.ID, []string{"z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x"}}}
+	trust := []Issuer{{ID: example.ID, Keys: []string{"z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x"}}}
 	for _, format := range []string{bake.PNG, bake.SVG} {
 		v := Verify(file(t, shared(t, inspector, "simple-json."+format)), Options{Trust: trust, At: today})
 		if v.State != Valid || v.Baked != format || v.Form != "ob3 json" || v.Badge.ID != "http://example.com/credentials/3527" {
@@ -27,7 +27,7 @@ func TestWhatWeIssueIsReadOutOfAnyPicture(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o := Options{Trust: []Issuer{{k.DID(), []string{k.DID()}}}, At: today}
+			o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today}
 			if v := Verify(picture, o); v.State != Valid || v.Baked != bake.Format(picture) {
 				t.Errorf("%s in %s: %s %q %s", form, path, v.State, v.Baked, v.Why())
 			}

@@ -54,7 +54,7 @@ func prove(doc object, issuer string, k *Key, created time.Time) ([]byte, error)
 	if k.private == nil {
 		return nil, errors.New("an RSA key signs no JSON: issue a VC-JWT, or take an Ed25519 key")
 	}
-	signing, err := ld.Open(doc)
+	signing, err := ld.OpenList(doc) // it may be a status list; a badge is read again before it leaves
 	if err != nil {
 		return nil, err
 	}

@@ -292,7 +292,7 @@ func TestABadgeIsJudgedByAListOfOurs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := Verify(badge, Options{Trust: []Issuer{{k.DID(), []string{k.DID()}}}, At: today, Status: lists{l.ID: string(list)}})
+		v := Verify(badge, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today, Status: lists{l.ID: string(list)}})
 		if got := codes(v); got != c.want {
 			t.Errorf("%v: %s, want %s", c.set, got, c.want)
 		}

@@ -9,7 +9,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"portillon/openbadge/internal/ld"
@@ -24,14 +26,14 @@ type jwt struct {
 	sig      []byte
 }
 
-// parseJWT reads the compact form. Which keys count is not its affair: a key in the header never does.
-func parseJWT(b []byte) (*jwt, error) {
-	if len(b) > MaxBytes {
-		return nil, fault("too-complex", "%d bytes: at most %d are read", len(b), MaxBytes)
+// parseJWT reads the compact form, of at most so many bytes. Which keys count is not its affair: a key in the header never does.
+func parseJWT(b []byte, most int) (*jwt, error) {
+	if len(b) > most {
+		return nil, fault("too-complex", "%d bytes: at most %d are read", len(b), most)
 	}
-	parts := bytes.SplitN(b, []byte("."), 4)
-	if len(parts) != 3 || bytes.ContainsAny(b, "\r\n") { // Go's base64 passes over line ends
-		return nil, fault("malformed", "it is neither JSON nor a JWT")
+	parts := bytes.SplitN(b, []byte("."), 6)
+	if len(parts) != 3 || bytes.ContainsAny(b, "\r\n~") { // Go's base64 passes over line ends
+		return nil, foreignToken(b, parts)
 	}
 	var raw [3][]byte
 	for i, p := range parts {
@@ -48,40 +50,66 @@ func parseJWT(b []byte) (*jwt, error) {
 	if _, b64 := h["b64"]; crit || b64 {
 		return nil, fault("unsupported-form", "its header holds critical extensions (RFC 7515, section 4.1.11)")
 	}
-	switch ld.Str(h, "typ") {
-	case "", "JWT", "jwt", "vc+jwt", "vc+ld+jwt":
-	default:
-		return nil, fault("unsupported-form", "a token of type %.40q", ld.Str(h, "typ"))
+	if err := checkTokenType(h["typ"]); err != nil {
+		return nil, err
 	}
-	payload, err := ld.Parse(raw[1])
+	payload, err := ld.ParseList(raw[1], maxListValues)
+	if most <= MaxBytes {
+		payload, err = ld.Parse(raw[1])
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &jwt{ld.Str(h, "alg"), ld.Str(h, "kid"), ld.Obj(h, "jwk"), payload, b[:len(parts[0])+1+len(parts[1])], raw[2]}, nil
 }
 
-// claims are the registered claims that stand beside the credential (RFC 7519, section 4.1).
-var claims = []string{"iss", "jti", "sub", "nbf", "exp", "iat", "aud"}
-
-// credential is the payload without its claims; of the data model 1.1, what stands under vc, with what the claims say in its place
-// (Verifiable Credentials Data Model 1.1, section 6.3.1).
-func (t *jwt) credential() (object, error) {
-	if t.payload["vc"] != nil {
-		return t.enclosed()
+// checkTokenType judges the header's typ, a media type: in any case, and with application/ or without (RFC 7515, section 4.1.9).
+func checkTokenType(v any) error {
+	typ, ok := v.(string)
+	if v != nil && !ok {
+		return fault("malformed", "its header's typ is no text")
 	}
-	doc := t.payload
-	for _, c := range claims {
-		doc = ld.Without(doc, c)
+	switch kind := strings.TrimPrefix(strings.ToLower(typ), "application/"); {
+	case slices.Contains(tokenTypes[:], kind):
+		return nil
+	case strings.Contains(kind, "sd-jwt"):
+		return fault("unsupported-form", "a token of selective disclosure (SD-JWT, RFC 9901) is not read: ask for a VC-JWT")
+	default:
+		return fault("unsupported-form", "a token of type %.40q, want one of %q", typ, tokenTypes[1:])
 	}
-	return doc, nil
 }
 
-func (t *jwt) enclosed() (object, error) {
-	vc, ok := t.payload["vc"].(object)
-	if !ok {
-		return nil, fault("malformed", "vc is no object")
+// tokenTypes are those of badges: none; JWT (Open Badges 3.0, section 8.2); VC-JOSE's, under its name now and its earlier one; and
+// JOSE, which says no more than the compact form does.
+var tokenTypes = [...]string{"", "jwt", "vc+jwt", "vc+ld+jwt", "vc+ld+json+jwt", "jose"}
+
+// claims are the registered claims that stand beside the credential (RFC 7519, section 4.1; RFC 7800: cnf).
+var claims = [...]string{"iss", "jti", "sub", "nbf", "exp", "iat", "aud", "cnf"}
+
+// credential is the payload without its claims; of the data model 1.1, what stands under vc, with what the claims say in its place
+// (Verifiable Credentials Data Model 1.1, section 6.3.1). What the credential itself does not say the claims set, in both (Open
+// Badges 3.0, «JSON Web Token Claims»: each «MUST be used to set the value» of its property); where both speak, agrees compares them.
+func (t *jwt) credential() (object, error) {
+	doc := t.payload
+	if vc := doc["vc"]; vc != nil {
+		o, ok := vc.(object)
+		if !ok {
+			return nil, fault("malformed", "vc is no object")
+		}
+		return t.completed(maps.Clone(o))
 	}
-	doc := maps.Clone(vc)
+	doc = maps.Clone(doc)
+	for _, c := range claims {
+		delete(doc, c)
+	}
+	if isOpenBadges2(doc) || isOpenBadges1(doc) {
+		return doc, nil
+	}
+	return t.completed(doc)
+}
+
+// completed sets what the claims say and the credential, which is the caller's own copy, does not.
+func (t *jwt) completed(doc object) (object, error) {
 	set := func(o object, key string, v any) {
 		if o[key] == nil && v != nil {
 			o[key] = v
@@ -89,24 +117,43 @@ func (t *jwt) enclosed() (object, error) {
 	}
 	set(doc, "id", t.payload["jti"])
 	set(doc, "issuer", t.payload["iss"])
-	if subject, ok := doc["credentialSubject"].(object); ok {
-		subject = maps.Clone(subject)
-		set(subject, "id", t.payload["sub"])
-		doc["credentialSubject"] = subject
-	}
-	for claim, word := range map[string]string{"nbf": "issuanceDate", "exp": "expirationDate"} {
-		if sec, ok := seconds(t.payload[claim]); ok {
-			set(doc, word, time.Unix(sec, 0).UTC().Format(time.RFC3339))
+	for word, claim := range map[string]string{"issuer": "iss", "credentialSubject": "sub"} {
+		if o := single(doc[word]); o != nil && t.payload[claim] != nil {
+			o = maps.Clone(o)
+			set(o, "id", t.payload[claim])
+			doc[word] = o
 		}
+	}
+	from, until := "validFrom", "validUntil"
+	if has(doc["@context"], modelOne) {
+		from, until = "issuanceDate", "expirationDate"
+	}
+	// iat is when the token was made: it begins the badge only where nothing else does.
+	for _, c := range [...]struct{ claim, word string }{{"nbf", from}, {"iat", from}, {"exp", until}} {
+		v := t.payload[c.claim]
+		if v == nil {
+			continue
+		}
+		at, ok := numericDate(v)
+		if !ok {
+			return nil, fault("claims-mismatch", "%s is no time in seconds (RFC 7519, section 2: NumericDate)", c.claim)
+		}
+		set(doc, c.word, at.Format(time.RFC3339Nano))
 	}
 	return doc, nil
 }
 
-// seconds is a NumericDate (RFC 7519, section 2) of a year that RFC 3339 can write, in whole seconds.
-func seconds(v any) (int64, bool) {
+// numericDate is a NumericDate (RFC 7519, section 2) of a year that RFC 3339 can write: any JSON number, 1.7408196e9 as well, and a
+// part of a second to the microsecond.
+func numericDate(v any) (time.Time, bool) {
 	n, ok := v.(json.Number)
-	sec, err := n.Int64()
-	return sec, ok && err == nil && sec > 0 && sec < 253402300800
+	f, err := n.Float64()
+	const first, last = -62135596800, 253402300800 // the years 1 to 9999
+	if !ok || err != nil || f <= first || f >= last {
+		return time.Time{}, false
+	}
+	whole := math.Floor(f)
+	return time.Unix(int64(whole), int64((f-whole)*1e6)*1000).UTC(), true
 }
 
 // token checks the envelope's signature with the pinned keys, and that the claims say what the credential says.
@@ -152,19 +199,16 @@ func (t *jwt) verifies(k crypto.PublicKey) bool {
 
 func (t *jwt) agrees(b *Badge) error {
 	for claim, want := range map[string]string{"iss": b.IssuerID, "jti": b.ID, "sub": b.Subject} {
-		got, there := t.payload[claim]
-		if there && got != want {
+		if got := t.payload[claim]; got != nil && got != want {
 			return fault("claims-mismatch", "%s is not what the credential says", claim)
 		}
 	}
 	for claim, want := range map[string]time.Time{"nbf": b.ValidFrom, "exp": b.ValidUntil} {
-		n, there := t.payload[claim]
-		if !there {
+		v := t.payload[claim]
+		if v == nil {
 			continue
 		}
-		num, ok := n.(json.Number)
-		sec, err := num.Int64()
-		if !ok || err != nil || sec != want.Unix() || want.IsZero() {
+		if at, ok := numericDate(v); !ok || at.Unix() != want.Unix() || want.IsZero() {
 			return fault("claims-mismatch", "%s is not what the credential says", claim)
 		}
 	}

@@ -15,7 +15,7 @@ func endorsement(k *Key) object {
 // Every kind of document is judged by VerifyDocument, and only a badge is one for Verify.
 func TestEveryKindIsJudgedAndOnlyABadgeIsABadge(t *testing.T) {
 	k := key(t)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today, Status: lists{"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"urn:x:gone"}]}`}, Recipient: &Recipient{Emails: []string{"lea@example.org"}}}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today, Status: lists{"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"urn:x:gone"}]}`}, Recipient: &Recipient{Emails: []string{"lea@example.org"}}}
 	with := func(d object, change func(d object)) object {
 		change(d)
 		return d
@@ -73,7 +73,7 @@ func TestBadgeThatIsAListIsABadge(t *testing.T) {
 	subject := d["credentialSubject"].(object)
 	subject["type"], subject["statusPurpose"], subject["encodedList"] = []any{"AchievementSubject", "BitstringStatusList"}, "revocation", encodeBits(withBit(1))
 	data := sign(t, d, k)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	if v := Verify(data, o); v.State != Valid || v.Kind != BadgeKind {
 		t.Errorf("%s %s", v.Kind, v.Why())
 	}
@@ -102,7 +102,7 @@ func TestWhatIsNotJudgedIsSaid(t *testing.T) {
 	d["credentialSchema"] = object{"id": "https://lab.example/schema.json", "type": "1EdTechJsonSchemaValidator2019"}
 	d["endorsementJwt"] = []any{"a.b.c"}
 	d["refreshService"] = object{"id": "https://lab.example/now", "type": RefreshType}
-	v := Verify(sign(t, d, k), Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}})
+	v := Verify(sign(t, d, k), Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}})
 	if v.State != Valid {
 		t.Fatal(v.Why())
 	}

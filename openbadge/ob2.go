@@ -1,6 +1,7 @@
 package openbadge
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -28,7 +29,11 @@ func (q *inquiry) openbadges2(doc object, token *jwt) {
 	if token != nil {
 		q.Form = "ob2 jws"
 	}
-	if !q.check("contexts", ob2Words(doc)) {
+	doc, err := ob2Plain(doc)
+	if err == nil {
+		err = ob2Words(doc)
+	}
+	if !q.check("contexts", err) {
 		return
 	}
 	kind, err := ob2Kind(doc)
@@ -122,11 +127,14 @@ func (q *inquiry) hosted(doc object) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case found["revoked"] == true:
-		return nil, fault("revoked", "%s %s", id, ld.Str(found, "revocationReason"))
-	case ld.Str(found, "id") != id:
+	if err := notRevoked(found); err != nil {
+		return nil, err
+	}
+	if ld.Str(found, "id") != id {
 		return nil, fault("not-hosted", "what stands at %.200q calls itself %.200q", id, ld.Str(found, "id"))
+	}
+	if !isOpenBadges2(found) {
+		return nil, fault("unknown-context", "what stands at %.200q does not name the context of Open Badges 2.0", id)
 	}
 	if err := ob2Words(found); err != nil {
 		return nil, err
@@ -135,6 +143,20 @@ func (q *inquiry) hosted(doc object) (object, error) {
 		return nil, fault("not-hosted", "what stands at %.200q is no assertion", id)
 	}
 	return found, agreesOnForm(found, true)
+}
+
+// notRevoked judges what an assertion says of its own revocation (Open Badges 2.0, section 4.1: revoked, a boolean). Only where it says
+// nothing, or false, is it not revoked. The context makes an xsd:boolean of it, for which "true", 1 and "1" say true as well; what is
+// no boolean in any way is malformed, and never good.
+func notRevoked(doc object) error {
+	switch v := doc["revoked"]; v {
+	case nil, false:
+		return nil
+	case true, "true", "1", json.Number("1"):
+		return fault("revoked", "%s", strings.TrimSpace(ld.Str(doc, "id")+" "+ld.Str(doc, "revocationReason")))
+	default:
+		return fault("malformed", "revoked is neither true nor false: nobody can say that the badge is not revoked")
+	}
 }
 
 // fetch is the document at an address. The presenter may have chosen the address: that nothing stands there is a no.
@@ -151,7 +173,11 @@ func (q *inquiry) fetch(at string) (object, error) {
 	case err != nil:
 		return nil, fault("hosted-unreachable", "%s: %v", at, err)
 	}
-	return ld.Parse(data)
+	doc, err := ld.Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	return ob2Plain(doc)
 }
 
 // onTheWeb is what stands at an address, asked for with TLS. A folder may know it by the name that its issuer gave it.
@@ -173,7 +199,7 @@ func (q *inquiry) reference(v any) (doc object, at string, err error) {
 		}
 		return doc, v, err
 	case object:
-		return v, ld.Str(v, "id"), nil
+		return v, ld.Str(v, "id"), ob2Words(v)
 	}
 	return nil, "", fault("malformed", "neither an address nor a document")
 }

@@ -26,7 +26,7 @@ func inFull(context any) bool {
 
 // ob2Keys are the words of Open Badges 2.0 that are read. Another spelling of one of them would pass unread.
 var ob2Keys = [...]string{"allowedorigins", "badge", "claim", "criteria", "description", "email", "endorsement", "evidence", "expires", "hashed", "id", "identity", "image", "issuedon",
-	"issuer", "name", "narrative", "publickey", "recipient", "revocationlist", "revocationreason", "revoked", "revokedassertions", "salt", "startswith", "type", "uid", "url", "verification"}
+	"issuer", "name", "narrative", "publickey", "recipient", "revocationlist", "revocationreason", "revoked", "revokedassertions", "salt", "startswith", "type", "uid", "url", "verification", "verify"}
 
 // ob2Words judges the words of a document: its context, and that no word that is read is written in a way that would not be. Other
 // words are an issuer's own affair, and extensions stand under names of their own.
@@ -41,8 +41,6 @@ func ob2Words(doc object) error {
 			return fault("unknown-term", "%.60q may say in other words what is read here", k)
 		case slices.Contains(ob2Keys[:], strings.ToLower(k)) && k != spelling(strings.ToLower(k)):
 			return fault("unknown-term", "%.60q is no word of Open Badges 2.0", k)
-		case k == "@id" || k == "@type":
-			return fault("unknown-term", "%q is another word for %q", k, k[1:])
 		}
 	}
 	for _, c := range ld.List(doc["@context"]) {
@@ -110,7 +108,10 @@ func ob2Kind(doc object) (Kind, error) {
 
 // readAssertion reads what an assertion says by itself.
 func (b *Badge) readAssertion(doc object) (err error) {
-	b.ID = ld.Str(doc, "id")
+	b.ID, b.UID = ld.Str(doc, "id"), ld.Str(doc, "uid")
+	if err := notRevoked(doc); err != nil {
+		return err
+	}
 	if doc["issuedOn"] == nil {
 		return fault("not-an-open-badge", "it has no issuedOn")
 	}
@@ -142,10 +143,13 @@ func (b *Badge) readRecipient2(doc object) error {
 	identity := ld.Str(r, "identity")
 	hashed, isBool := r["hashed"].(bool)
 	types := ld.List(r["type"])
-	if !ok || identity == "" || len(types) != 1 || r["hashed"] != nil && !isBool {
+	kind := ""
+	if len(types) == 1 {
+		kind, _ = types[0].(string)
+	}
+	if !ok || identity == "" || kind == "" || r["hashed"] != nil && !isBool {
 		return fault("not-an-open-badge", "its recipient has no identity, no type, or is hashed neither true nor false")
 	}
-	kind, _ := types[0].(string)
 	if (kind == "id" || kind == "url") && !hashed {
 		b.Subject = identity
 	}

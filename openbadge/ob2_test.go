@@ -29,7 +29,7 @@ func lab2() web {
 	}
 }
 
-func trust2() []Issuer { return []Issuer{{labIssuer, []string{labIssuer}}} }
+func trust2() []Issuer { return []Issuer{{ID: labIssuer, Keys: []string{labIssuer}}} }
 
 // gone answers as an issuer that has taken a badge down.
 type gone struct {
@@ -116,11 +116,11 @@ func TestAHostedBadgeNeedsAPinnedProfile(t *testing.T) {
 		want  string
 	}{
 		"nobody":           {nil, "invalid issuer-not-trusted"},
-		"another issuer":   {[]Issuer{{labIssuer + "2", []string{labIssuer}}}, "invalid issuer-not-trusted"},
-		"a key alone":      {[]Issuer{{labIssuer, []string{key(t).DID()}}}, "invalid issuer-not-trusted"},
-		"another address":  {[]Issuer{{labIssuer, []string{"https://lab.example/issuer2"}}}, "invalid key-not-pinned"},
-		"no key":           {[]Issuer{{labIssuer, nil}}, "invalid issuer-not-trusted"},
-		"the second entry": {[]Issuer{{labIssuer, nil}, {labIssuer, []string{labIssuer}}}, "valid"},
+		"another issuer":   {[]Issuer{{ID: labIssuer + "2", Keys: []string{labIssuer}}}, "invalid issuer-not-trusted"},
+		"a key alone":      {[]Issuer{{ID: labIssuer, Keys: []string{key(t).DID()}}}, "invalid issuer-not-trusted"},
+		"another address":  {[]Issuer{{ID: labIssuer, Keys: []string{"https://lab.example/issuer2"}}}, "invalid key-not-pinned"},
+		"no key":           {[]Issuer{{ID: labIssuer, Keys: nil}}, "invalid issuer-not-trusted"},
+		"the second entry": {[]Issuer{{ID: labIssuer, Keys: nil}, {ID: labIssuer, Keys: []string{labIssuer}}}, "valid"},
 	} {
 		if got := codes(Verify(data, Options{Trust: c.trust, At: today, Documents: lab2()})); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -136,7 +136,7 @@ func (a *asked) Resolve(string) ([]byte, error) { a.n++; return nil, errors.New(
 // The presenter chooses a hosted badge's address: where no hosted badge could count, nobody is asked.
 func TestNobodyIsAskedForABadgeThatCouldNotCount(t *testing.T) {
 	data, _ := json.Marshal(lab2()[labBadge])
-	for want, trust := range map[int][]Issuer{0: {{"did:key:z6Mk", []string{key(t).DID()}}}, 1: trust2()} {
+	for want, trust := range map[int][]Issuer{0: {{ID: "did:key:z6Mk", Keys: []string{key(t).DID()}}}, 1: trust2()} {
 		a := &asked{}
 		Verify(data, Options{Trust: trust, At: today, Documents: a, Status: a, Refresh: a})
 		if a.n != want {
@@ -212,7 +212,18 @@ func TestWordsOfOpenBadges2AreNotSaidInOtherWays(t *testing.T) {
 		"issuedon":                {func(d object) { d["issuedon"] = "2026-01-02T00:00:00Z" }, "invalid unknown-term"},
 		"obi:expires":             {func(d object) { d["obi:expires"] = "2026-01-02T00:00:00Z" }, "invalid unknown-term"},
 		"the full name":           {func(d object) { d["https://w3id.org/openbadges#expires"] = "2026-01-02T00:00:00Z" }, "invalid unknown-term"},
-		"@id":                     {func(d object) { d["@id"] = labBadge }, "invalid unknown-term"},
+		"@id beside id":           {func(d object) { d["@id"] = labBadge }, "invalid ambiguous"},
+		"@id in its place":        {func(d object) { d["@id"] = d["id"]; delete(d, "id") }, "valid"},
+		"@type in its place":      {func(d object) { d["@type"] = d["type"]; delete(d, "type") }, "valid"},
+		"verify in its place":     {func(d object) { d["verify"] = d["verification"]; delete(d, "verification") }, "valid"},
+		"verify beside null":      {func(d object) { d["verify"], d["verification"] = d["verification"], nil }, "valid"},
+		"verify beside it":        {func(d object) { d["verify"] = d["verification"] }, "invalid ambiguous"},
+		"Verify":                  {func(d object) { d["Verify"] = d["verification"]; delete(d, "verification") }, "invalid unknown-term"},
+		"@type of its recipient": {func(d object) {
+			r := d["recipient"].(object)
+			r["@type"] = r["type"]
+			delete(r, "type")
+		}, "valid"},
 		"an extension": {func(d object) {
 			d["extensions:x"] = object{"@context": "https://x.example/c", "type": []any{"Extension", "extensions:X"}}
 		}, "valid"},
@@ -272,7 +283,7 @@ func TestASignedBadgeNeedsTheKeyItNames(t *testing.T) {
 		if pins == nil {
 			pins = []string{labIssuer}
 		}
-		o := Options{Trust: []Issuer{{labIssuer, pins}}, At: today, Documents: w, Status: w}
+		o := Options{Trust: []Issuer{{ID: labIssuer, Keys: pins}}, At: today, Documents: w, Status: w}
 		v := Verify([]byte(text+"."+b64(signRS256(t)([]byte(text)))), o)
 		if got := codes(v); got != c.want || v.Form != "ob2 jws" || v.State == Valid && v.Assurance != Signed {
 			t.Errorf("%s: %s, want %s (%s)", name, got, c.want, v.Why())

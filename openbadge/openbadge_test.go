@@ -26,7 +26,7 @@ func file(t testing.TB, path string) []byte {
 const inspector = "1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/ob30"
 
 var (
-	example = Issuer{"https://example.com/issuers/876543", []string{"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"}}
+	example = Issuer{ID: "https://example.com/issuers/876543", Keys: []string{"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"}}
 	today   = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 )
 

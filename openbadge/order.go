@@ -2,9 +2,14 @@ package openbadge
 
 import "portillon/openbadge/internal/ld"
 
-// openCredential opens a credential whose contexts stand in the order that its standard asks for. Nothing signs their order.
-func openCredential(doc object) (*ld.Document, error) {
-	d, err := ld.Open(doc)
+// openCredential opens a credential whose contexts stand in the order that its standard asks for. Nothing signs their order. A status
+// list may be longer than a badge.
+func openCredential(doc object, list bool) (*ld.Document, error) {
+	open := ld.Open
+	if list {
+		open = ld.OpenList
+	}
+	d, err := open(doc)
 	if err != nil {
 		return nil, err
 	}

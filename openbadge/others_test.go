@@ -96,7 +96,7 @@ func pinItsOwn(data []byte) []Issuer {
 	if payload, _, err := bake.Extract(data); err == nil {
 		data = payload
 	}
-	if token, err := parseJWT(bytes.TrimSpace(data)); err == nil {
+	if token, err := parseJWT(bytes.TrimSpace(data), MaxBytes); err == nil {
 		return pinHeader(token)
 	}
 	d, err := ld.Parse(data)
@@ -110,10 +110,10 @@ func pinItsOwn(data []byte) []Issuer {
 	for _, p := range ld.List(d["proof"]) {
 		o, _ := p.(object)
 		if k, ok := methodKey(ld.Str(o, "verificationMethod")); ok {
-			return []Issuer{{id, []string{inPEM(k)}}}
+			return []Issuer{{ID: id, Keys: []string{inPEM(k)}}}
 		}
 	}
-	return []Issuer{{id, example.Keys}}
+	return []Issuer{{ID: id, Keys: example.Keys}}
 }
 
 // pinHeader trusts the key in a token's header.
@@ -125,9 +125,9 @@ func pinHeader(t *jwt) []Issuer {
 	}
 	k, err := parseJWK(t.jwk)
 	if err != nil {
-		return []Issuer{{id, example.Keys}}
+		return []Issuer{{ID: id, Keys: example.Keys}}
 	}
-	return []Issuer{{id, []string{inPEM(k)}}}
+	return []Issuer{{ID: id, Keys: []string{inPEM(k)}}}
 }
 
 // inPEM is a public key as an administrator may pin it.
@@ -149,8 +149,8 @@ func TestAKeyThatNobodyPinnedIsRefused(t *testing.T) {
 		}
 		own := pinItsOwn(data)[0]
 		for what, trust := range map[string][]Issuer{
-			"another key":      {{own.ID, []string{evil.DID()}}},
-			"another issuer":   {{own.ID + "/", own.Keys}},
+			"another key":      {{ID: own.ID, Keys: []string{evil.DID()}}},
+			"another issuer":   {{ID: own.ID + "/", Keys: own.Keys}},
 			"no issuer at all": nil,
 		} {
 			if v := Verify(data, Options{Trust: trust, At: today}); v.State != Invalid {

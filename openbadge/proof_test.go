@@ -55,7 +55,7 @@ func issued(t testing.TB, k *Key) map[string][]byte {
 func TestWhatWeIssueVerifies(t *testing.T) {
 	k := key(t)
 	for form, b := range issued(t, k) {
-		v := Verify(b, Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today, Status: lists{"https://lab.example/revoked/1": `{"id":"https://lab.example/revoked/1","revokedCredential":[]}`}})
+		v := Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today, Status: lists{"https://lab.example/revoked/1": `{"id":"https://lab.example/revoked/1","revokedCredential":[]}`}})
 		if v.State != Valid || len(v.Checks) != 7 {
 			t.Fatalf("%s: %s %+v", form, v.Why(), v.Checks)
 		}
@@ -75,7 +75,7 @@ func TestWhatWeIssueVerifies(t *testing.T) {
 
 func TestTrustTimeAndStatusAreJudged(t *testing.T) {
 	k, other := key(t), key(t)
-	trust := []Issuer{{k.DID(), []string{k.DID()}}}
+	trust := []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}
 	clean := lists{"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"urn:another"}]}`}
 	for form, b := range issued(t, k) {
 		id := Verify(b, Options{}).Badge.ID
@@ -89,9 +89,9 @@ func TestTrustTimeAndStatusAreJudged(t *testing.T) {
 			{"all well", Options{Trust: trust, At: today, Status: clean}, "valid"},
 			{"dates and status left to the caller", Options{Trust: trust, At: time.Time{}, Status: nil}, "valid"},
 			{"nobody trusted", Options{Trust: nil, At: today, Status: clean}, "invalid issuer-not-trusted"},
-			{"another key pinned", Options{Trust: []Issuer{{k.DID(), []string{other.Multikey()}}}, At: today, Status: clean}, "invalid key-not-pinned"},
-			{"no key pinned", Options{Trust: []Issuer{{k.DID(), nil}}, At: today, Status: clean}, "invalid key-not-pinned"},
-			{"another issuer's key", Options{Trust: []Issuer{{other.DID(), []string{k.Multikey()}}}, At: today, Status: clean}, "invalid issuer-not-trusted"},
+			{"another key pinned", Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{other.Multikey()}}}, At: today, Status: clean}, "invalid key-not-pinned"},
+			{"no key pinned", Options{Trust: []Issuer{{ID: k.DID(), Keys: nil}}, At: today, Status: clean}, "invalid key-not-pinned"},
+			{"another issuer's key", Options{Trust: []Issuer{{ID: other.DID(), Keys: []string{k.Multikey()}}}, At: today, Status: clean}, "invalid issuer-not-trusted"},
 			{"too early", Options{Trust: trust, At: today.AddDate(-2, 0, 0), Status: clean}, "invalid " + map[string]string{"JSON": "not-yet-valid not-yet-valid", "JWT": "not-yet-valid"}[form]},
 			{"too late", Options{Trust: trust, At: today.AddDate(2, 0, 0), Status: clean}, "invalid expired"},
 			{"revoked", Options{Trust: trust, At: today, Status: revoked}, "invalid revoked"},
@@ -111,7 +111,7 @@ func TestTrustTimeAndStatusAreJudged(t *testing.T) {
 // Every byte of a signed badge counts: whatever is changed, it is not valid, or it says exactly the same.
 func TestChangedBadgesAreNotValid(t *testing.T) {
 	k := key(t)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}}
 	for form, b := range issued(t, k) {
 		before, _ := json.Marshal(Verify(b, o).Badge)
 		for i := range b {
@@ -130,7 +130,7 @@ func TestChangedBadgesAreNotValid(t *testing.T) {
 
 func TestAttacksOnTheDocument(t *testing.T) {
 	k := key(t)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)} // the badge has expired
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)} // the badge has expired
 	b, _ := IssueJSON(draft(), k, today)
 	change := func(f func(object)) []byte {
 		d, err := ld.Parse(b)
@@ -183,7 +183,7 @@ func TestAttacksOnTheDocument(t *testing.T) {
 
 func TestAttacksOnTheToken(t *testing.T) {
 	k, evil := key(t), key(t)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	token, _ := IssueJWT(draft(), k)
 	parts := strings.Split(strings.TrimSpace(string(token)), ".")
 	payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
@@ -278,7 +278,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add(w)
 	f.Add([]byte(`{"@context":["https://www.w3.org/ns/credentials/v2"],"type":"VerifiableCredential"}`))
 	f.Add([]byte("e30.e30.e30"))
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	want, _ := json.Marshal(Verify(j, o).Badge.AchievementID)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v := Verify(b, o)
@@ -315,7 +315,7 @@ func FuzzToken(f *testing.F) {
 	f.Add(`{"alg":"EdDSA","typ":"JWT"}`, payload)
 	f.Add(`{"alg":"none"}`, payload)
 	f.Add(`{"alg":"EdDSA","crit":[],"kid":"#"}`, []byte(`{"vc":{}}`))
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	f.Fuzz(func(t *testing.T, header string, payload []byte) {
 		text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
 		v := Verify([]byte(text+"."+base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, []byte(text)))), o)

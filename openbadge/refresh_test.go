@@ -33,7 +33,7 @@ func refreshable(t testing.TB, k *Key, change func(d object)) []byte {
 // What the same issuer says now of the same badge counts in its place, good or bad; nothing else does.
 func TestRefreshedBadgeTakesThePlaceOfTheOldOne(t *testing.T) {
 	k, other := key(t), key(t)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}, {other.DID(), []string{other.Multikey()}}}, At: today.AddDate(2, 0, 0)} // the old one has expired
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, {ID: other.DID(), Keys: []string{other.Multikey()}}}, At: today.AddDate(2, 0, 0)} // the old one has expired
 	held := refreshable(t, k, nil)
 	longer := func(d object) { d["validUntil"] = "2030-01-01T00:00:00Z" }
 	for _, c := range []struct{ name, now, want, outcome string }{
@@ -76,7 +76,7 @@ func parsed(t testing.TB, b []byte) object {
 func TestRefreshServiceOutOfReachIsNoReason(t *testing.T) {
 	k := key(t)
 	held := refreshable(t, k, nil)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	asked := asking{}
 	o.Refresh = asked
 	if v := Verify(held, o); v.State != Valid || checkOf(v, "refresh").Outcome != "out of reach" || asked[refreshURL] != 1 || len(asked) != 1 {

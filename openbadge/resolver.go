@@ -26,8 +26,9 @@ type inquiry struct {
 	Verdict
 	o      Options
 	proved bool // the proof holds
+	list   bool // it is a status list that is read, which may be larger than a badge
 	asked  map[string]answer
-	unread error // why some of the issuer\'s pinned keys could not be read
+	unread error // why some of the issuer's pinned keys could not be read
 }
 
 type answer struct {

@@ -197,8 +197,15 @@ func (q *inquiry) entry(e StatusEntry) {
 	if err == nil {
 		err = list.Judge(q.Badge, e)
 	}
-	if q.check("status", err) && list.ID != e.List {
-		q.Checks[len(q.Checks)-1].Detail = fmt.Sprintf("the list calls itself %.200q", list.ID)
+	if !q.check("status", err) {
+		return
+	}
+	detail := &q.Checks[len(q.Checks)-1].Detail
+	if list.ID != e.List {
+		*detail = fmt.Sprintf("the list calls itself %.200q", list.ID)
+	}
+	if list.Issuer != "" && list.Issuer != q.Badge.IssuerID {
+		*detail = strings.TrimPrefix(*detail+", signed by "+list.Issuer, ", ")
 	}
 }
 
@@ -212,7 +219,10 @@ type StatusList struct {
 	bits    bits
 	revoked map[string]bool
 	ob2     bool              // it is a RevocationList of Open Badges 2.0
+	uids    map[string]bool   // of assertions that it revokes by their uid
 	why     map[string]string // its reasons, by assertion
+
+	speaksFor map[string]bool // issuers besides its own that let it speak of their badges
 }
 
 // ReadStatusList reads a status list of either kind, once for all the badges on it.
@@ -228,7 +238,7 @@ func ReadStatusList(data []byte, o Options) (*StatusList, error) {
 }
 
 func (q *inquiry) statusList(data []byte) (*StatusList, error) {
-	if doc, err := ld.ParseBounded(data, maxRevoked); err == nil {
+	if doc, err := ld.ParseList(data, maxRevoked); err == nil {
 		if l, err := revocationList(doc); err == nil {
 			return &StatusList{ID: l.ID, revoked: l.revoked}, nil
 		}
@@ -237,6 +247,7 @@ func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 		}
 	}
 	n := q.nested()
+	n.list = true
 	doc, token, err := n.unwrap(data)
 	if err != nil {
 		return nil, unusable(err)
@@ -250,11 +261,22 @@ func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	case len(n.Badge.Status) > 0:
 		return nil, fault("status-unusable", "the list has a status of its own, which is not asked for")
 	}
-	l := &StatusList{ID: n.Badge.ID, Issuer: n.Badge.IssuerID, Until: n.Badge.ValidUntil}
+	l := &StatusList{ID: n.Badge.ID, Issuer: n.Badge.IssuerID, Until: n.Badge.ValidUntil, speaksFor: mayName(q.o.Trust, n.Badge.IssuerID)}
 	if err := l.read(doc, n.o.Allow); err != nil {
 		return nil, unusable(err)
 	}
 	return l, nil
+}
+
+// mayName are the issuers that let another sign the status lists of their badges.
+func mayName(trust []Issuer, other string) map[string]bool {
+	out := map[string]bool{}
+	for _, i := range trust {
+		if slices.Contains(i.StatusIssuers, other) {
+			out[i.ID] = true
+		}
+	}
+	return out
 }
 
 func unusable(err error) error { return fault("status-unusable", "%v", err) }
@@ -291,10 +313,11 @@ func (l *StatusList) read(doc object, a Allow) (err error) {
 
 const maxTTL = 366 * 24 * time.Hour
 
-// Judge says whether the status that e names is a good one for the badge: nil, or a Fault. Of the badge it reads ID and IssuerID.
-// A nil list is one that is out of reach.
+// Judge says whether the status that e names is a good one for the badge: nil, or a Fault. Of the badge it reads ID, UID and
+// IssuerID. A nil list is one that is out of reach.
 //
-// A list of another issuer's is status-unusable, for it may say nothing. What protects against another list of the same issuer
+// A list of another issuer's is status-unusable, unless the badge's issuer names that one among its StatusIssuers: both are our own
+// settings, so a stranger's signature still says nothing. What protects against another list of the same issuer
 // being served in this one's place is that the resolver asked for the address that the badge's issuer signed, the purpose and the
 // range: the list's own id does not, since many issuers give it another one than its address.
 func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
@@ -308,8 +331,8 @@ func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 		return l.judgeRevoked(b, e)
 	case l.revoked != nil:
 		return fault("status-unusable", "%s: it is a %s", e.List, RevocationListType)
-	case l.Issuer != b.IssuerID:
-		return fault("status-unusable", "%s: it is %.100q's, not the badge's issuer's", e.List, l.Issuer)
+	case l.Issuer != b.IssuerID && !l.speaksFor[b.IssuerID]:
+		return fault("status-unusable", "%s: it is signed by %.100q, whom the badge's issuer's status-issuers do not name", e.List, l.Issuer)
 	case !slices.Contains(l.purpose, e.Purpose):
 		return fault("status-mismatch", "%s: it is no list for %s", e.List, e.Purpose)
 	case e.Index < 0 || e.Index >= l.bits.len():
@@ -328,28 +351,44 @@ func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 		return fault("status-unusable", "%s: it is no %s", e.List, e.Type)
 	case l.revoked[b.ID]:
 		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
+	case l.uids[b.ID]: // some write an assertion's id as its uid
+		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.ID]))
+	case b.UID != "" && l.uids[b.UID]:
+		return fault("revoked", "%s", strings.TrimSpace(e.List+" "+l.why[b.UID]))
 	}
 	return nil
 }
 
 // revocationList2 reads a RevocationList of Open Badges 2.0: each entry is an assertion's id, or an object with its id or its uid.
 func revocationList2(doc object) (*StatusList, error) {
-	if !has(doc["type"], "RevocationList") || ld.Str(doc, "id") == "" || doc["revokedAssertions"] == nil {
-		return nil, errors.New("this is no RevocationList of Open Badges 2.0")
+	none := errors.New("this is no RevocationList of Open Badges 2.0")
+	if doc["revokedAssertions"] == nil {
+		return nil, none
 	}
-	l := &StatusList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}, ob2: true, why: map[string]string{}}
+	doc, err := ob2Plain(doc)
+	if err != nil {
+		return nil, err
+	}
+	if !has(doc["type"], "RevocationList") || ld.Str(doc, "id") == "" {
+		return nil, none
+	}
+	l := &StatusList{ID: ld.Str(doc, "id"), revoked: map[string]bool{}, ob2: true, uids: map[string]bool{}, why: map[string]string{}}
 	for i, x := range ld.List(doc["revokedAssertions"]) {
 		o, _ := x.(object)
 		id, isText := x.(string)
 		if !isText {
-			if id = ld.Str(o, "id"); id == "" {
-				id = ld.Str(o, "uid")
-			}
+			id = ld.Str(o, "id")
 		}
-		if id == "" {
+		uid := ld.Str(o, "uid")
+		if id == "" && uid == "" {
 			return nil, fmt.Errorf("entry %d names no assertion", i+1)
 		}
-		l.revoked[id], l.why[id] = true, ld.Str(o, "revocationReason")
+		if id != "" {
+			l.revoked[id], l.why[id] = true, ld.Str(o, "revocationReason")
+		}
+		if uid != "" {
+			l.uids[uid], l.why[uid] = true, ld.Str(o, "revocationReason")
+		}
 	}
 	return l, nil
 }
@@ -368,7 +407,7 @@ const maxRevoked = 150_000
 
 // ParseRevocationList reads a 1EdTech revocation list: a credential is revoked if it is listed and «revoked» is true or absent.
 func ParseRevocationList(b []byte) (RevocationList, error) {
-	doc, err := ld.ParseBounded(b, maxRevoked)
+	doc, err := ld.ParseList(b, maxRevoked)
 	if err != nil {
 		return RevocationList{}, fmt.Errorf("this is no revocation list: %w", err)
 	}

@@ -91,7 +91,7 @@ func signJWT(t testing.TB, d object, k *Key) []byte {
 
 func TestBitstringStatusIsJudged(t *testing.T) {
 	k, other := key(t), key(t)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}, {other.DID(), []string{other.Multikey()}}}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, {ID: other.DID(), Keys: []string{other.Multikey()}}}, At: today}
 	badge := onList(t, k, nil)
 	list := func(change func(d, subject object)) string {
 		d := aList(k, minEntries)
@@ -168,7 +168,7 @@ func asJSON(t testing.TB, d object) []byte {
 // What the badge itself says of its status is its issuer's word: where it cannot be read, or its list has no such place, it is invalid.
 func TestStatusEntriesAreJudged(t *testing.T) {
 	k := key(t)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	both := aList(k, minEntries, 7)
 	both["credentialSubject"].(object)["statusPurpose"] = []any{"revocation", "suspension", "message"}
 	o.Status = lists{listURL: string(sign(t, both, k)), "https://lab.example/revoked/1": `{"id":"x","revokedCredential":[]}`}
@@ -239,7 +239,7 @@ func TestStatusEntriesAreJudged(t *testing.T) {
 // Statements have no place: a statusSize that the issuer signed in its entry cannot be moved where nobody reads it.
 func TestStatusCannotBeHiddenInASecondNode(t *testing.T) {
 	k := key(t)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today, Status: lists{listURL: string(sign(t, aList(k, minEntries), k))}}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today, Status: lists{listURL: string(sign(t, aList(k, minEntries), k))}}
 	d, _ := ld.Parse(onList(t, k, func(e []any) []any {
 		e[0].(object)["id"], e[0].(object)["statusSize"] = "urn:x:entry", json.Number("2")
 		return append(e, object{"id": "urn:x:entry", "type": BitstringEntryType})
@@ -263,7 +263,7 @@ func TestStatusCannotBeHiddenInASecondNode(t *testing.T) {
 func TestForgersListIsNotAskedFor(t *testing.T) {
 	k := key(t)
 	asked := asking{}
-	Verify(onList(t, k, nil), Options{Trust: []Issuer{{k.DID(), []string{key(t).Multikey()}}}, At: today, Status: asked, Refresh: asked, Documents: asked})
+	Verify(onList(t, k, nil), Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{key(t).Multikey()}}}, At: today, Status: asked, Refresh: asked, Documents: asked})
 	if len(asked) != 0 {
 		t.Errorf("%v", asked)
 	}
@@ -279,7 +279,7 @@ func (a asking) Resolve(url string) ([]byte, error) {
 // A list is read once and judges many: those whose issuer it is.
 func TestStatusListIsReadOnceForManyBadges(t *testing.T) {
 	k := key(t)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	d := aList(k, minEntries, 7)
 	d["credentialSubject"].(object)["ttl"] = json.Number("60000")
 	l, err := ReadStatusList(sign(t, d, k), o)
@@ -332,7 +332,7 @@ func TestListByAnotherNameIsNoted(t *testing.T) {
 	k := key(t)
 	d := aList(k, minEntries)
 	d["id"] = "https://lab.example/elsewhere"
-	v := Verify(onList(t, k, nil), Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}}, Status: lists{listURL: string(sign(t, d, k))}})
+	v := Verify(onList(t, k, nil), Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, Status: lists{listURL: string(sign(t, d, k))}})
 	if c := checkOf(v, "status"); c.Outcome != "ok" || !strings.Contains(c.Detail, "https://lab.example/elsewhere") {
 		t.Errorf("%+v", c)
 	}
@@ -357,7 +357,7 @@ func TestNoStatusListTakesLong(t *testing.T) {
 	all["the longest list that is read"] = sign(t, aList(k, maxBits*8, 3), k)
 	all["a list of empty objects"] = []byte(`{"id":"x","revokedCredential":[` + strings.TrimSuffix(strings.Repeat(`{"id":""},`, 100_000), ",") + `]}`)
 	all["a list of many"] = []byte(`{"id":"x","revokedCredential":[` + strings.TrimSuffix(strings.Repeat(`{"id":"a"},`, 74_000), ",") + `]}`)
-	o := Options{Trust: []Issuer{{k.DID(), []string{k.Multikey()}}, example}, At: today}
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, example}, At: today}
 	for name, in := range all {
 		var before, after runtime.MemStats
 		took := time.Hour

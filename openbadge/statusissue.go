@@ -74,8 +74,8 @@ func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, erro
 		return nil, err
 	}
 	out, err := d.signed(k, created)
-	if len(out) > MaxBytes {
-		return nil, fmt.Errorf("the list has %d bytes: nobody reads more than %d", len(out), MaxBytes)
+	if len(out) > MaxListBytes {
+		return nil, fmt.Errorf("the list has %d bytes: nobody reads more than %d", len(out), MaxListBytes)
 	}
 	return out, err
 }
@@ -171,11 +171,11 @@ func signedBy(data []byte, k *Key) (object, error) {
 	if k.rsa != nil {
 		return envelopedBy(data, k.rsa)
 	}
-	doc, err := ld.ParseBounded(data, 1000)
+	doc, err := ld.ParseList(data, 1000)
 	if err != nil {
 		return nil, err
 	}
-	d, err := ld.Open(doc)
+	d, err := ld.OpenList(doc)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +206,7 @@ func envelopedBy(data []byte, k *rsa.PrivateKey) (object, error) {
 	if err != nil {
 		return nil, errNotOurs
 	}
-	return ld.ParseBounded(payload, 1000)
+	return ld.ParseList(payload, 1000)
 }
 
 var errNotOurs = errors.New("this key has not signed this list as it stands")

@@ -200,7 +200,7 @@ func TestProofsOverJSON(t *testing.T) {
 		proveWith(t, d, by, "eddsa-jcs-2022", func(p object) { change(c.proof, p) })
 		change(c.after, d)
 		b, _ := json.Marshal(d)
-		if got := codes(Verify(b, Options{Trust: []Issuer{{k.DID(), []string{k.DID()}}}, At: today})); got != c.want {
+		if got := codes(Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today})); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"portillon/openbadge/internal/ld"
@@ -23,6 +24,10 @@ type Issuer struct {
 	//
 	// Documents on the web are asked of Options.Documents.
 	Keys []string
+
+	// StatusIssuers are the ids of other issuers, trusted here as well, that may sign the status lists of this one's badges (Bitstring
+	// Status List 1.0, section 2.2: the two «MAY be different»). Its own lists always count.
+	StatusIssuers []string
 }
 
 // pin is a key that counts for an issuer.
@@ -52,21 +57,43 @@ func CheckKey(s string) error {
 	return nil
 }
 
-// webDID is where the document of a did:web stands (did:web method specification, section 2.5.2).
+// webDID is where the document of a did:web stands (did:web method specification, section 2.5.2). Nothing in it is escaped but the
+// colon before a port, so that no escape can lead to another host or path than the one that stands there.
 func webDID(did string) (string, error) {
 	parts := strings.Split(strings.TrimPrefix(did, "did:web:"), ":")
-	for i, p := range parts {
-		plain, err := url.PathUnescape(p)
-		if err != nil || p == "" || plain == "." || plain == ".." || strings.ContainsAny(plain, "/?#@\\ ") || i > 0 && strings.Contains(plain, ":") {
-			return "", fmt.Errorf("%q is no did:web: did:web:host or did:web:host:path", did)
-		}
-		parts[i] = p
+	host, ok := hostOfDID(parts[0])
+	for _, p := range parts[1:] {
+		ok = ok && p != "" && strings.Trim(p, ".") != "" && strings.Trim(p, plainChars) == ""
 	}
-	host, _ := url.PathUnescape(parts[0])
+	if !ok {
+		return "", fmt.Errorf("%q is no did:web: did:web:host, did:web:host:path or did:web:host%%3A8443", did)
+	}
 	if len(parts) == 1 {
 		return "https://" + host + "/.well-known/did.json", nil
 	}
 	return "https://" + host + "/" + strings.Join(parts[1:], "/") + "/did.json", nil
+}
+
+// plainChars are those of a DID that are not escaped (Decentralized Identifiers 1.0, section 3.1: idchar).
+const plainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+
+// hostOfDID is the host of a did:web, with its port where it has one.
+func hostOfDID(s string) (string, bool) {
+	at := strings.Index(strings.ToUpper(s), "%3A")
+	name, port := s, ""
+	if at >= 0 {
+		name, port = s[:at], s[at+len("%3A"):]
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || strings.Trim(label, plainChars) != "" {
+			return "", false
+		}
+	}
+	if at < 0 {
+		return name, true
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return name + ":" + port, err == nil && n > 0
 }
 
 // pins are the keys of an issuer. Where none of them can be read, nobody can say whose signature it is; where some cannot, open
@@ -159,7 +186,11 @@ func (q *inquiry) trusted(at string) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ld.Parse(data)
+	doc, err := ld.Parse(data)
+	if err == nil && isOpenBadges2(doc) {
+		return ob2Plain(doc)
+	}
+	return doc, err
 }
 
 // methods are the verification methods that a document lists for assertions (Controlled Identifiers 1.0, section 2.2): each its own, and

@@ -144,7 +144,7 @@ func TestEveryKindOfPinCounts(t *testing.T) {
 		"profile, key within":         {site, site, web{site: object{"id": site, "publicKey": pemKey}}, token(t, site, object{"alg": "RS256"}, signRS256(t))},
 		"a header's own key, pinned":  {site, inPEM(&rsaPrivate(t).PublicKey), nil, token(t, site, object{"alg": "RS256", "jwk": jwkOf(t, &rsaPrivate(t).PublicKey, "")}, signRS256(t))},
 	} {
-		o := Options{Trust: []Issuer{{c.issuer, []string{c.pin}}}, At: today, Documents: c.docs}
+		o := Options{Trust: []Issuer{{ID: c.issuer, Keys: []string{c.pin}}}, At: today, Documents: c.docs}
 		if v := Verify(c.token, o); v.State != Valid || v.Form != "ob3 jwt" || v.Assurance != Signed {
 			t.Errorf("%s: %s", name, v.Why())
 		}
@@ -212,7 +212,7 @@ func TestKeysThatTheirDocumentDoesNotVouchForDoNotCount(t *testing.T) {
 		"a set of keys under did:web": {did, web{at: object{"keys": []any{jwkOf(t, k.private.Public(), "")}}}, "indeterminate trust-unusable"},
 	} {
 		data := token(t, "https://lab.example/any", object{"alg": "EdDSA"}, func(b []byte) []byte { return ed25519.Sign(k.private, b) })
-		got := codes(Verify(data, Options{Trust: []Issuer{{"https://lab.example/any", []string{c.pin}}}, At: today, Documents: c.docs}))
+		got := codes(Verify(data, Options{Trust: []Issuer{{ID: "https://lab.example/any", Keys: []string{c.pin}}}, At: today, Documents: c.docs}))
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
@@ -224,7 +224,7 @@ func TestKeysThatTheirDocumentDoesNotVouchForDoNotCount(t *testing.T) {
 func TestAPinOutOfReachLeavesOpenOnlyWhatItCouldDecide(t *testing.T) {
 	near, far := key(t), key(t)
 	issuer := "https://lab.example/any"
-	trust := []Issuer{{issuer, []string{near.DID(), "did:web:lab.example"}}}
+	trust := []Issuer{{ID: issuer, Keys: []string{near.DID(), "did:web:lab.example"}}}
 	by := func(k *Key, kid string, spoil bool) []byte {
 		return token(t, issuer, object{"alg": "EdDSA", "kid": kid}, func(b []byte) []byte {
 			sig := ed25519.Sign(k.private, b)
@@ -262,7 +262,7 @@ func TestAlgorithmsAreNotConfused(t *testing.T) {
 	p384, _ := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	ed := key(t)
 	rsaPEM := inPEM(&rsaPrivate(t).PublicKey)
-	all := []Issuer{{site, []string{rsaPEM, inPEM(&p256.PublicKey), inPEM(&p384.PublicKey), ed.DID()}}}
+	all := []Issuer{{ID: site, Keys: []string{rsaPEM, inPEM(&p256.PublicKey), inPEM(&p384.PublicKey), ed.DID()}}}
 	mac := func(secret string) func([]byte) []byte {
 		return func(b []byte) []byte { h := hmac.New(sha256.New, []byte(secret)); h.Write(b); return h.Sum(nil) }
 	}
@@ -335,7 +335,7 @@ func TestClaimsAndCredentialSayTheSame(t *testing.T) {
 		"an end that has passed": {func(p, vc object) { p["exp"] = today.Add(-time.Hour).Unix() }, "invalid expired"},
 		"a year of five digits":  {func(p, vc object) { p["exp"] = 253402300801 }, "invalid claims-mismatch"},
 	} {
-		got := codes(Verify(old(c.change), Options{Trust: []Issuer{{site, []string{inPEM(&rsaPrivate(t).PublicKey)}}}, At: today}))
+		got := codes(Verify(old(c.change), Options{Trust: []Issuer{{ID: site, Keys: []string{inPEM(&rsaPrivate(t).PublicKey)}}}, At: today}))
 		if !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
@@ -390,7 +390,7 @@ func FuzzPins(f *testing.F) {
 	f.Add(`{"id":"did:web:lab.example","verificationMethod":[{"id":"#1","controller":"did:web:lab.example","publicKeyMultibase":"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"}],"assertionMethod":["#1"]}`, "did:web:lab.example")
 	f.Add(`{"id":"https://lab.example/i","publicKey":{"owner":"https://lab.example/i","publicKeyPem":"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----"}}`, "https://lab.example/i")
 	f.Fuzz(func(t *testing.T, doc, at string) {
-		q := inquiry{o: Options{Trust: []Issuer{{"i", []string{at}}}, At: today, Documents: everywhere(doc)}}
+		q := inquiry{o: Options{Trust: []Issuer{{ID: "i", Keys: []string{at}}}, At: today, Documents: everywhere(doc)}}
 		pins, err := q.pins("i")
 		if len(pins) == 0 && err == nil {
 			t.Fatal("no key, and no reason")

@@ -13,6 +13,9 @@ import (
 // MaxBytes bounds a credential: those with an image within are a few hundred KB.
 const MaxBytes = ld.MaxBytes
 
+// MaxListBytes bounds a status list.
+const MaxListBytes = ld.MaxListBytes
+
 // Fault is why a document cannot be judged, or is refused. Its code is one of Codes.
 type Fault = ld.Fault
 
@@ -32,6 +35,7 @@ type Options struct {
 	Status    Resolver   // status lists; nil: the status is not judged
 	Refresh   Resolver   // where a badge names a refresh service, what it says now; nil: it is judged as it stands
 	Recipient *Recipient // nil: whose it is is not judged
+	Strict    bool       // what Open Badges 3.0 requires and the badge lacks is a reason against it, and no mere warning
 	Allow     Allow
 }
 
@@ -67,6 +71,7 @@ type Verdict struct {
 	State     State     `json:"verdict"`
 	Reasons   []Reason  `json:"reasons"`
 	Checks    []Check   `json:"checks"`
+	Warnings  []Warning `json:"warnings,omitempty"`  // what its standard requires of a badge, and it lacks
 	Kind      Kind      `json:"kind,omitempty"`      // what the document is
 	Form      string    `json:"form,omitempty"`      // how it is written: "ob3 json", "ob3 jwt", "ob2 json", "ob2 jws"
 	Baked     string    `json:"baked,omitempty"`     // the image that it was in: "png", "svg"
@@ -147,6 +152,9 @@ func VerifyDocument(data []byte, o Options) Verdict {
 // document takes the document out of its image and its envelope, and judges it by the rules of its version.
 func (q *inquiry) document(data []byte) {
 	doc, token, err := q.unwrap(data)
+	if err == nil {
+		err = foreign(doc)
+	}
 	if !q.check("form", err) {
 		return
 	}
@@ -163,16 +171,36 @@ func (q *inquiry) unwrap(data []byte) (doc object, token *jwt, err error) {
 	switch {
 	case bytes.HasPrefix(data, []byte("{")):
 		q.Form = "ob3 json"
-		doc, err = ld.Parse(data)
+		doc, err = q.parse(data)
 		return doc, nil, err
+	case isWebPage(data):
+		return nil, nil, fault("malformed", "a web page (HTML), and no badge: download the badge from it")
 	case bake.Format(data) != "":
 		return q.unbake(data)
 	}
 	q.Form = "ob3 jwt"
-	if token, err = parseJWT(data); err == nil {
+	if token, err = parseJWT(data, q.maxBytes()); err == nil {
 		doc, err = token.credential()
 	}
 	return doc, token, err
+}
+
+// maxListValues bounds the values of a bitstring status list, which has one long text and a few others.
+const maxListValues = 1000
+
+// parse reads JSON that a badge, or a status list, may be.
+func (q *inquiry) parse(data []byte) (object, error) {
+	if q.list {
+		return ld.ParseList(data, maxListValues)
+	}
+	return ld.Parse(data)
+}
+
+func (q *inquiry) maxBytes() int {
+	if q.list {
+		return MaxListBytes
+	}
+	return MaxBytes
 }
 
 // credential judges a verifiable credential: Open Badges 3.0, on the data model 1.1 or 2.0.
@@ -192,7 +220,7 @@ func (q *inquiry) credential(doc object, token *jwt) {
 // judge is all that can be said of a credential from its own bytes and its issuer's keys. q.Badge is nil where that is not enough
 // to go on. A document that is signed well but is not a good one of its kind hears first whether its dates are right.
 func (q *inquiry) judge(doc object, token *jwt) {
-	d, err := openCredential(doc)
+	d, err := openCredential(doc, q.list)
 	if !q.check("contexts", err) {
 		return
 	}
@@ -214,6 +242,12 @@ func (q *inquiry) judge(doc object, token *jwt) {
 	if !q.check(string(q.Kind), q.ofItsKind(doc)) {
 		q.Badge = nil
 		return
+	}
+	if q.Kind == BadgeKind {
+		q.conforms(doc)
+	}
+	if token != nil && token.payload["cnf"] != nil {
+		q.note("holder", "not judged", "cnf: the token is bound to a key of its holder's (RFC 7800)")
 	}
 	q.unjudged(doc)
 }
@@ -240,7 +274,7 @@ func (q *inquiry) unjudged(doc object) {
 	if doc["credentialSchema"] != nil {
 		q.note("schema", "not judged", "")
 	}
-	for _, o := range [...]object{doc, ld.Obj(doc, "issuer"), ld.Obj(ld.Obj(doc, "credentialSubject"), "achievement")} {
+	for _, o := range [...]object{doc, ld.Obj(doc, "issuer"), single(single(doc["credentialSubject"])["achievement"])} {
 		if o["endorsement"] != nil || o["endorsementJwt"] != nil {
 			q.note("endorsements", "not judged", "")
 			return

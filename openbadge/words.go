@@ -32,6 +32,7 @@ var words = [...]said{
 	{"hosted-elsewhere", "Le badge se trouve à une adresse qui n’est pas celle de l’émetteur", "The badge stands at an address that is not its issuer’s"},
 	{"hosted-unreachable", "L’adresse du badge est injoignable : impossible de se prononcer", "The badge’s address is out of reach: no answer is possible"},
 	{"status-unreachable", "La liste de révocation est injoignable", "The revocation list is out of reach"},
+	{"not-conformant", "Le badge ne respecte pas la norme Open Badges 3.0", "The badge does not conform to Open Badges 3.0"},
 	{"status-unusable", "La liste de révocation n’est pas fiable : fausse, périmée, illisible ou d’un autre émetteur", "The revocation list cannot be believed: forged, out of date, unreadable or another issuer’s"},
 }
 

@@ -94,6 +94,11 @@ func (c *checker) issuers() map[IssuerID]bool {
 		c.bad(x.Profile != "" && len(x.Keys) > 0, "issuer %q has no profile or no keys", x.ID)
 		seen[x.ID] = true
 	}
+	for _, x := range c.p.Issuers {
+		for _, id := range x.StatusIssuers {
+			c.bad(seen[id] && id != x.ID, "issuer %q: status-issuers name %q, which is not listed or itself", x.ID, id)
+		}
+	}
 	return seen
 }
 

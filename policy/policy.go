@@ -50,6 +50,21 @@ type Issuer struct {
 	Name    string
 	Profile string   // issuer.id as it stands in its credentials: a DID or a URL
 	Keys    []string // did:key:z6Mk…, z6Mk…, did:web:host, https://… of a profile or JWKS, or a PEM public key
+
+	StatusIssuers []IssuerID // who may sign the status lists of its badges, besides itself
+}
+
+// StatusProfiles are the ids, as they stand in credentials, of those who may sign the status lists of an issuer's badges besides it.
+func StatusProfiles(all []Issuer, of Issuer) []string {
+	var out []string
+	for _, id := range of.StatusIssuers {
+		for _, i := range all {
+			if i.ID == id {
+				out = append(out, i.Profile)
+			}
+		}
+	}
+	return out
 }
 
 // Badge is a kind of badge that grants may ask for.

@@ -135,6 +135,8 @@ func TestModelsThatCannotBeJudgedAreRefused(t *testing.T) {
 		{`machine "laser": more than 4096 needs`, func(m *Model) {
 			m.Machines[0].Grants[0].Needs = Need{Any: slices.Repeat([]Need{{Badge: "user"}}, MaxNeeds)}
 		}},
+		{`issuer "biklab": status-issuers name "x", which is not listed or itself`, func(m *Model) { m.Issuers[0].StatusIssuers = []IssuerID{"x"} }},
+		{`issuer "biklab": status-issuers name "biklab"`, func(m *Model) { m.Issuers[0].StatusIssuers = []IssuerID{"biklab"} }},
 		{`evidence for the badge "x", which is not listed`, func(m *Model) { m.Evidence["x"] = m.Evidence["host"] }},
 		{`endorsed-by "x", which is not listed`, func(m *Model) {
 			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, EndorsedBy: "x"}

@@ -36,7 +36,8 @@ var weighed = map[string]bool{"Holidays": true, "Issuers": true, "Badges": true,
 	"Grants": true, "Mode": true, "Card": true, "Pass": true, "Fresh": true, "Stale": true, "Bookings": true}
 
 // decideHolders are the fields on which it depends whose badges count, and as which.
-var decideHolders = map[string]bool{"status-grace": true, "issuers": true, "keys": true, "id": true, "issuer": true, "achievement": true}
+var decideHolders = map[string]bool{"status-grace": true, "issuers": true, "keys": true, "id": true, "issuer": true, "achievement": true,
+	"status-issuers": true}
 
 // names of fields that policy.yaml calls otherwise.
 var namesOfFields = map[string]string{"Zone": "timezone", "Names": "panel.names", "Look": "panel.look", "Profile": "id"}

@@ -41,12 +41,16 @@ func TestSettingsThatNoCaseWeighsAreListed(t *testing.T) {
 		"a key":               {func(m *Model) { m.Issuers[0].Keys = []string{"a", "b"} }, "issuers.i.keys! k→a, b"},
 		"an issuer's id":      {func(m *Model) { m.Issuers[0].Profile = "did:y" }, "issuers.i.id! did:x→did:y"},
 		"an issuer more":      {func(m *Model) { m.Issuers = append(m.Issuers, Issuer{ID: "x", Profile: "did:z", Keys: []string{"z"}}) }, "issuers.x! →x"},
-		"an achievement":      {func(m *Model) { m.Badges[0].Achievement = "urn:other" }, "badges.user.achievement! urn:user→urn:other"},
-		"a badge's name":      {func(m *Model) { m.Badges[0].Name.EN = "other" }, "badges.user.name →"},
-		"a badge more":        {func(m *Model) { m.Badges = append(m.Badges, Badge{"new", Text{FR: "n"}, "i", "urn:new"}) }, "badges.new →new"},
-		"a machine less":      {func(m *Model) { m.Machines = nil }, "machines.m m→"},
-		"what runs on":        {func(m *Model) { m.Machines[0].Cooldown, m.Machines[0].WhenIdle = 3*time.Minute, FinishJob }, "machines.m.when-idle →; machines.m.cooldown →3m"},
-		"maintenance":         {func(m *Model) { m.Machines[0].Maintenance = []Upkeep{{Kind: "lens", Hours: time.Hour, Block: true}} }, "machines.m.maintenance →"},
+		"who signs lists": {func(m *Model) {
+			m.Issuers[0].StatusIssuers = []IssuerID{"x"}
+			m.Issuers = append(m.Issuers, Issuer{ID: "x", Profile: "did:z", Keys: []string{"z"}})
+		}, "issuers.i.status-issuers! →; issuers.x! →x"},
+		"an achievement": {func(m *Model) { m.Badges[0].Achievement = "urn:other" }, "badges.user.achievement! urn:user→urn:other"},
+		"a badge's name": {func(m *Model) { m.Badges[0].Name.EN = "other" }, "badges.user.name →"},
+		"a badge more":   {func(m *Model) { m.Badges = append(m.Badges, Badge{"new", Text{FR: "n"}, "i", "urn:new"}) }, "badges.new →new"},
+		"a machine less": {func(m *Model) { m.Machines = nil }, "machines.m m→"},
+		"what runs on":   {func(m *Model) { m.Machines[0].Cooldown, m.Machines[0].WhenIdle = 3*time.Minute, FinishJob }, "machines.m.when-idle →; machines.m.cooldown →3m"},
+		"maintenance":    {func(m *Model) { m.Machines[0].Maintenance = []Upkeep{{Kind: "lens", Hours: time.Hour, Block: true}} }, "machines.m.maintenance →"},
 		"evidence": {func(m *Model) {
 			m.Evidence = map[BadgeID]EvidenceRule{"user": {Interventions: 6, Kinds: []string{"lens"}}, "first": {Interventions: 1, Kinds: []string{"lens"}}}
 		}, "evidence.first →first; evidence.user.interventions →"},

@@ -160,6 +160,11 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 		for _, e := range v.Badge.Status {
 			if b.lists[e.List] == nil {
 				b.warn(f, "can be revoked, and status/ does not hold the list %s: it opens nothing", e.List)
+				continue
+			}
+			var fault *openbadge.Fault
+			if err := b.lists[e.List].Judge(v.Badge, e); errors.As(err, &fault) && fault.Code == "status-unusable" {
+				b.warn(f, "can be revoked, and its list says nothing of it: it opens nothing: %s", fault.Detail)
 			}
 		}
 		switch i, conflict := s.owner(f, v.Badge); {
@@ -180,7 +185,7 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 func Trust(p *policy.Policy) []openbadge.Issuer {
 	var out []openbadge.Issuer
 	for _, i := range p.Issuers {
-		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
+		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys, StatusIssuers: policy.StatusProfiles(p.Issuers, i)})
 	}
 	return out
 }
@@ -209,7 +214,7 @@ func (b *Built) status(s *Site, at time.Time) error {
 	}
 	var lists wire.StatusBucket
 	for _, f := range s.Status {
-		l, err := openbadge.ReadStatusList(f.Data, openbadge.Options{Trust: Trust(s.Policy), At: at})
+		l, err := openbadge.ReadStatusList(f.Data, openbadge.Options{Trust: Trust(s.Policy), At: at, Documents: b.web})
 		if err != nil {
 			b.warn(f, "is no status list that can be believed: %v", err)
 			continue

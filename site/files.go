@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"portillon/openbadge"
 )
 
 // Bounds on a folder of files: a deeper or fuller one is a mistake, such as a whole home folder copied into badges/.
 const (
-	maxFile  = 1 << 20 // bytes of a credential or a status list
+	maxFile  = openbadge.MaxListBytes // bytes of a file of badges/ or status/: a status list may have as many
 	maxDepth = 4
 	maxFiles = 100_000
 )

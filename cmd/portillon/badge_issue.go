@@ -23,6 +23,8 @@ import (
 type issuing struct {
 	key, policy, badge, out, form, evidence, hub, issuerName, from, until string
 	jwt, force                                                            bool
+	members                                                               string // a site, whose members get the badge
+	who                                                                   []choice
 	place                                                                 place
 	draft                                                                 openbadge.Draft
 }
@@ -43,6 +45,8 @@ func (i *issuing) declare(fs *flag.FlagSet) {
 	fs.StringVar(&i.until, "until", "", "valid until (RFC 3339), or how long, as in 365d; default: no end")
 	fs.StringVar(&i.draft.Status, "status", "", "the URL of the issuer's 1EdTech revocation list")
 	i.place.declare(fs)
+	fs.StringVar(&i.members, "members", "", "a site's directory: issue to members of its members.yaml, under its policy; with --all-who")
+	fs.Func("all-who", "with --members: all, hold:BADGE or lack:BADGE; may be repeated, and all must hold. Who has the badge already is passed over", i.choose)
 	fs.StringVar(&i.draft.ID, "id", "", "the badge's id; default: a fresh urn:uuid")
 	fs.StringVar(&i.evidence, "evidence", "", "an evidence file (evidence export) that the badge is earned by")
 	fs.StringVar(&i.hub, "hub", "", "with --evidence: the hub.yaml whose hub and machines signed it")
@@ -50,7 +54,7 @@ func (i *issuing) declare(fs *flag.FlagSet) {
 	fs.StringVar(&i.form, "form", "", "json (eddsa-rdfc-2022) or jwt (VC-JWT); default: json, and jwt with an RSA key")
 	fs.BoolVar(&i.jwt, "jwt", false, "the same as --form jwt")
 	fs.BoolVar(&i.draft.HeaderKey, "header-key", false, "the JWT's header holds the public key too, as some wallets want")
-	fs.StringVar(&i.out, "o", "", "the file; default: standard output")
+	fs.StringVar(&i.out, "o", "", "the file; default: standard output. With --members: the folder; default: the site's badges/")
 	fs.BoolVar(&i.force, "force", false, "write over a file that exists")
 }
 
@@ -64,6 +68,9 @@ func badgeIssue(_ context.Context, w stdio, args []string) error {
 	if _, err := flags(w, "badge issue", args, 0, i.declare); err != nil {
 		return err
 	}
+	if i.members != "" && i.policy == "" {
+		i.policy = filepath.Join(i.members, "policy.yaml")
+	}
 	if err := i.complete(); err != nil {
 		return err
 	}
@@ -74,12 +81,29 @@ func badgeIssue(_ context.Context, w stdio, args []string) error {
 	if err := i.prepare(k); err != nil {
 		return err
 	}
+	if i.members != "" {
+		return i.issueToMany(w, k)
+	}
+	return i.issueOne(k, w, func(b []byte) error { return w.writeOut(i.out, b, i.force) })
+}
+
+// issueOne draws the badge's place, signs the badge and writes it. The list is there before the badge that names it.
+func (i *issuing) issueOne(k *openbadge.Key, w stdio, write func([]byte) error) (err error) {
+	if i.draft.Statuses, err = i.place.entries(k); err != nil {
+		return err
+	}
 	b, err := i.sign(k)
 	if err != nil {
 		return err
 	}
-	if err := w.writeOut(i.out, b, i.force); err != nil {
+	if err := i.place.write(w); err != nil {
 		return err
+	}
+	if err := write(b); err != nil {
+		return err
+	}
+	if len(i.draft.Statuses) == 0 && i.draft.Status == "" {
+		w.warnOfNoStatus()
 	}
 	return i.place.register(b)
 }
@@ -87,7 +111,13 @@ func badgeIssue(_ context.Context, w stdio, args []string) error {
 // complete says all at once what is missing.
 func (i *issuing) complete() error {
 	a := i.draft.Achievement
-	needs := []need{{"--key", i.key != ""}, {"--recipient", i.draft.Email != "" || i.draft.Subject != ""}, {"--criteria", strings.TrimSpace(a.Criteria) != ""}}
+	if err := i.consistent(); err != nil {
+		return err
+	}
+	needs := []need{{"--key", i.key != ""}, {"--recipient", i.members != "" || i.draft.Email != "" || i.draft.Subject != ""}, {"--criteria", strings.TrimSpace(a.Criteria) != ""}}
+	if i.members != "" {
+		needs = append(needs, need{"--all-who", len(i.who) > 0})
+	}
 	if i.policy != "" {
 		needs = append(needs, need{"--badge", i.badge != ""})
 	} else if i.badge != "" || i.evidence != "" {
@@ -97,6 +127,20 @@ func (i *issuing) complete() error {
 	}
 	needs = append(needs, need{"--hub", i.evidence == "" || i.hub != ""})
 	return missing("--recipient may be a --subject; --policy with --badge names the achievement; portillon badge keygen makes a key", needs...)
+}
+
+// consistent refuses flags that contradict each other.
+func (i *issuing) consistent() error {
+	one := i.draft.Email != "" || i.draft.Subject != "" || i.draft.ID != "" || i.evidence != "" || i.place.index >= 0
+	switch {
+	case i.place.none && (i.place.list != "" || i.draft.Status != "" || i.place.url != ""):
+		return wrong("--no-status contradicts --status-list, --status-url and --status")
+	case i.members != "" && one:
+		return wrong("--members issues to many: --recipient, --subject, --id, --evidence and --status-index are of one badge")
+	case i.members == "" && len(i.who) > 0:
+		return wrong("--members is missing").hinted("--all-who chooses among the members of a site")
+	}
+	return nil
 }
 
 func (i *issuing) sign(k *openbadge.Key) ([]byte, error) {
@@ -140,9 +184,6 @@ func (i *issuing) prepare(k *openbadge.Key) (err error) {
 	if i.draft.Achievement.Description == "" {
 		i.draft.Achievement.Description = i.draft.Achievement.Name
 	}
-	if i.draft.Statuses, err = i.place.entries(k); err != nil {
-		return err
-	}
 	if i.evidence != "" {
 		return i.rest()
 	}
@@ -168,6 +209,9 @@ func (i *issuing) named(k *openbadge.Key) error {
 	}
 	i.draft.Achievement.ID, i.draft.Achievement.Name = b.Achievement, b.Name.In(p.Language)
 	i.draft.IssuerID, i.draft.IssuerName = is.Profile, is.Name
+	if i.place.list == "" && i.draft.Status == "" && !i.place.none {
+		return i.place.byPolicy(i.policy, is, b.Achievement, k)
+	}
 	return nil
 }
 

@@ -70,7 +70,7 @@ func (w stdio) publish(did, address, path string, k *openbadge.Key) error {
 		return err
 	}
 	fmt.Fprintln(w.out, did)
-	if err := w.writeOut(path, doc, false); err != nil {
+	if err := w.writeNewOut(path, doc); err != nil {
 		return err
 	}
 	fmt.Fprintf(w.out, "publish it at %s\n", address)

@@ -2,97 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"portillon/openbadge"
 	"portillon/wire"
 )
-
-// place is where a new badge stands in a status list of ours: the list's file, and beside it a register of who has which place,
-// which nobody but the issuer needs.
-type place struct {
-	list  string
-	index int
-}
-
-func (p *place) declare(fs *flag.FlagSet) {
-	fs.StringVar(&p.list, "status-list", "", "the issuer's status list: a file (badge status-list), in which the badge gets a place that FILE.places remembers; or a URL")
-	fs.IntVar(&p.index, "status-index", -1, "with --status-list: the place; default: one of those that are free")
-}
-
-// entries are what the badge says of its place.
-func (p *place) entries(k *openbadge.Key) ([]openbadge.StatusEntry, error) {
-	switch elsewhere := strings.HasPrefix(p.list, "https://"); {
-	case p.list == "":
-		return nil, nil
-	case elsewhere && p.index < 0:
-		return nil, wrong("--status-index is missing").hinted("a place is only drawn where the list is a file")
-	case elsewhere:
-		return []openbadge.StatusEntry{openbadge.StatusListDraft{ID: p.list}.Entry(p.index)}, nil
-	}
-	d, err := openList(p.list, k)
-	if err != nil {
-		return nil, err
-	}
-	taken, err := readPlaces(p.list)
-	if err != nil {
-		return nil, err
-	}
-	if p.index < 0 {
-		if p.index, err = d.RandomIndex(taken); err != nil {
-			return nil, wrong("%w", err)
-		}
-	}
-	if taken[p.index] != "" {
-		return nil, wrong("--status-index: the place %d is the badge %s's", p.index, taken[p.index])
-	}
-	return []openbadge.StatusEntry{d.Entry(p.index)}, nil
-}
-
-// register remembers whose the place is.
-func (p *place) register(badge []byte) error {
-	v := openbadge.Verify(badge, openbadge.Options{})
-	if p.list == "" || strings.HasPrefix(p.list, "https://") || v.Badge == nil {
-		return nil
-	}
-	f, err := os.OpenFile(placesOf(p.list), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(f, "%d %s\n", p.index, v.Badge.ID)
-	return errors.Join(err, f.Close())
-}
-
-func placesOf(list string) string { return list + ".places" }
-
-// readPlaces reads a register: a place and a badge's id on each line.
-func readPlaces(list string) (map[int]string, error) {
-	b, err := os.ReadFile(placesOf(list))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, wrong("%w", err)
-	}
-	out := map[int]string{}
-	for i, line := range strings.Split(strings.TrimSpace(string(b)), "\n") {
-		index, id, _ := strings.Cut(line, " ")
-		n, err := strconv.Atoi(index)
-		if err != nil || id == "" {
-			return nil, wrong("%s:%d: this is no place and no badge's id", placesOf(list), i+1)
-		}
-		out[n] = id
-	}
-	return out, nil
-}
 
 func openList(path string, k *openbadge.Key) (openbadge.StatusListDraft, error) {
 	data, err := os.ReadFile(path)
@@ -135,7 +54,7 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return w.writeOut(out, b, false)
+	return w.writeNewOut(out, b)
 }
 
 func signList(d openbadge.StatusListDraft, k *openbadge.Key, at string, life time.Duration) (b []byte, err error) {
@@ -163,7 +82,7 @@ type revoking struct {
 
 func (r *revoking) declare(fs *flag.FlagSet) {
 	fs.StringVar(&r.key, "key", "", "the key that signed the list")
-	fs.Func("badge", "the badge, a file: LIST.places knows its place; may be repeated", func(s string) error { r.badges = append(r.badges, s); return nil })
+	fs.Func("badge", "the badge, a file, which says its place; may be repeated", func(s string) error { r.badges = append(r.badges, s); return nil })
 	fs.Func("index", "the place; may be repeated", func(s string) error {
 		n, err := strconv.Atoi(s)
 		r.indices = append(r.indices, n)
@@ -193,7 +112,7 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.find(rest[0]); err != nil {
+	if err := r.find(rest[0], d, k); err != nil {
 		return err
 	}
 	d.Set = r.change(d.Set)
@@ -211,8 +130,9 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// find looks up the places of the badges.
-func (r *revoking) find(list string) error {
+// find looks up the places of the badges: in the register, or in the badge itself where this key has signed it, for anybody could
+// write another badge's place into a file.
+func (r *revoking) find(list string, d openbadge.StatusListDraft, k *openbadge.Key) error {
 	taken, err := readPlaces(list)
 	if err != nil {
 		return err
@@ -222,7 +142,7 @@ func (r *revoking) find(list string) error {
 		if err != nil {
 			return wrong("%w", err)
 		}
-		v := openbadge.Verify(data, openbadge.Options{})
+		v := openbadge.Verify(data, openbadge.Options{Trust: []openbadge.Issuer{{ID: d.IssuerID, Keys: []string{pinOf(k)}}}})
 		if v.Badge == nil {
 			return wrong("%s: %s", path, v.Why())
 		}
@@ -232,8 +152,12 @@ func (r *revoking) find(list string) error {
 				index = n
 			}
 		}
+		if own, ok := placeIn(v.Badge, d); index < 0 && ok && v.State == openbadge.Valid {
+			index = own
+		}
 		if index < 0 {
-			return wrong("%s does not know the badge %s", placesOf(list), v.Badge.ID).hinted("--index names its place")
+			return wrong("%s does not know the badge %s, and this key has not signed a badge with a place in %s", placesOf(list), v.Badge.ID, d.ID).
+				hinted("--index names its place")
 		}
 		r.indices = append(r.indices, index)
 	}

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,18 +19,19 @@ import (
 // verifying is what badge verify is told.
 type verifying struct {
 	trust, status, documents, at, recipient string
-	asJSON, checks, short, online           bool
+	asJSON, checks, short, online, strict   bool
 	lang                                    *policy.Language
 }
 
 func (x *verifying) declare(fs *flag.FlagSet) {
 	fs.StringVar(&x.trust, "trust", "", "any YAML with issuers: (a policy.yaml does)")
-	fs.StringVar(&x.status, "status", "", "a folder with the issuers' status lists")
-	fs.StringVar(&x.documents, "documents", "", "a folder with what stands on the web: DID documents, profiles, hosted badges")
+	fs.StringVar(&x.status, "status", "", "a folder with the issuers' status lists; default: status/ beside the trust file, where it is")
+	fs.StringVar(&x.documents, "documents", "", "a folder with what stands on the web: DID documents, profiles, hosted badges; default: documents/ beside the trust file, where it is")
 	fs.BoolVar(&x.online, "online", false, "ask the web for what no folder is named for")
 	fs.StringVar(&x.at, "at", "", "the time (RFC 3339); default: now")
 	fs.StringVar(&x.recipient, "recipient", "", "the e-mail address or id that the badge must be for")
 	fs.BoolVar(&x.short, "allow-short-lists", false, "take status lists of fewer than 131072 entries, as some platforms publish")
+	fs.BoolVar(&x.strict, "strict", false, "refuse a badge that lacks what Open Badges 3.0 requires; default: warn of it")
 	fs.BoolVar(&x.checks, "checks", false, "print every check and its outcome")
 	fs.BoolVar(&x.checks, "v", false, "the same as --checks")
 	fs.BoolVar(&x.asJSON, "json", false, "print the verdict as JSON")
@@ -58,7 +61,7 @@ func badgeVerify(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return exit(rest[0], v)
+	return x.exit(rest[0], v)
 }
 
 func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error) {
@@ -68,6 +71,7 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 	if o.Trust, err = readTrust(x.trust); err != nil {
 		return o, err
 	}
+	x.status, x.documents = x.beside(x.status, "status"), x.beside(x.documents, "documents")
 	if o.Status, err = readDocuments(x.status); err != nil {
 		return o, err
 	}
@@ -80,8 +84,18 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 	if x.recipient != "" {
 		o.Recipient = &openbadge.Recipient{Emails: []string{x.recipient}, Subjects: []string{x.recipient}}
 	}
-	o.Allow.ShortStatusLists = x.short
+	o.Allow.ShortStatusLists, o.Strict = x.short, x.strict
 	return o, nil
+}
+
+// beside is the folder that was named, or the one of a site that the trust file belongs to: a policy.yaml has status/ and documents/
+// beside it. The web, where it is asked, knows better than a copy.
+func (x *verifying) beside(named, folder string) string {
+	dir := filepath.Join(filepath.Dir(x.trust), folder)
+	if i, err := os.Stat(dir); named != "" || x.online || err != nil || !i.IsDir() {
+		return named
+	}
+	return dir
 }
 
 // ask has the web asked for what no folder is named for, and the badge's refresh service too.
@@ -97,16 +111,23 @@ func (x *verifying) ask(ctx context.Context, o *openbadge.Options) {
 }
 
 // exit is the verdict as an exit code. Bytes that are no document at all are an input that cannot be read.
-func exit(path string, v openbadge.Verdict) error {
+func (x *verifying) exit(path string, v openbadge.Verdict) error {
 	switch {
 	case v.State == openbadge.Valid:
 		return nil
+	case v.State == openbadge.Indeterminate && hasReason(v, "hosted-unreachable") && !x.online:
+		return (&failure{code: 3, err: fmt.Errorf("%s: what stands at its issuer's addresses is out of reach", path)}).
+			hinted("--documents names a folder with copies of it; --online asks the web")
 	case v.State == openbadge.Indeterminate:
 		return errCannotSay
 	case unreadable(v):
 		return wrong("%s cannot be read: %s", path, v.Why())
 	}
 	return errNo
+}
+
+func hasReason(v openbadge.Verdict, code string) bool {
+	return slices.ContainsFunc(v.Reasons, func(r openbadge.Reason) bool { return r.Code == code })
 }
 
 // unreadable reports whether the verdict never got as far as a document.
@@ -124,6 +145,11 @@ func (x *verifying) print(w stdio, v openbadge.Verdict, at time.Time) {
 			fmt.Fprintf(w.out, " (%s)", plain(r.Detail))
 		}
 		fmt.Fprintln(w.out)
+	}
+	if !x.strict { // else they are the reasons
+		for _, n := range v.Warnings {
+			fmt.Fprintf(w.out, "  %s: %s: %s (%s)\n", say(l, "avertissement", "warning"), n.Code, say(l, n.FR, n.EN), plain(n.Path))
+		}
 	}
 	if x.checks {
 		for _, c := range v.Checks {
@@ -160,7 +186,7 @@ func readTrust(path string) ([]openbadge.Issuer, error) {
 	}
 	var out []openbadge.Issuer
 	for _, i := range issuers {
-		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
+		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys, StatusIssuers: policy.StatusProfiles(issuers, i)})
 	}
 	return out, nil
 }

@@ -136,6 +136,18 @@ func (w stdio) writeOut(path string, b []byte, force bool) error {
 	if _, err := os.Lstat(path); err == nil && !force {
 		return wrong("%s exists already", path).hinted("--force writes over it")
 	}
+	return w.write(path, b)
+}
+
+// writeNewOut is writeOut of what is never written over, since somebody may rest on it.
+func (w stdio) writeNewOut(path string, b []byte) error {
+	if _, err := os.Lstat(path); err == nil {
+		return wrong("%s exists already", path).hinted("name another file, or move this one away first")
+	}
+	return w.write(path, b)
+}
+
+func (w stdio) write(path string, b []byte) error {
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		return wrong("%w", err)
 	}

@@ -16,7 +16,7 @@ func (l *loader) verify(credential []byte) verdict {
 		return verdict{}
 	}
 	b := v.Badge
-	return verdict{Valid: true, ID: b.ID, Issuer: b.IssuerID, Achievement: b.AchievementID, From: b.ValidFrom, Until: b.ValidUntil,
+	return verdict{Valid: true, ID: b.ID, UID: b.UID, Issuer: b.IssuerID, Achievement: b.AchievementID, From: b.ValidFrom, Until: b.ValidUntil,
 		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.Status, Hosted: v.Assurance == openbadge.Hosted}
 }
 
@@ -72,7 +72,7 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 	standing, checked := policy.Verified, l.m.Issued
 	for _, e := range v.Status {
 		var f *openbadge.Fault
-		err := l.lists[e.List].Judge(&openbadge.Badge{ID: v.ID, IssuerID: v.Issuer}, e)
+		err := l.lists[e.List].Judge(&openbadge.Badge{ID: v.ID, UID: v.UID, IssuerID: v.Issuer}, e)
 		switch {
 		case err == nil:
 		case errors.As(err, &f) && (f.Code == "revoked" || f.Code == "suspended"):

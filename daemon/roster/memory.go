@@ -17,6 +17,7 @@ import (
 type verdict struct {
 	Valid       bool                    `json:"valid,omitempty"`
 	ID          string                  `json:"id,omitempty"`
+	UID         string                  `json:"uid,omitempty"` // another name by which it may be revoked (Open Badges 2.0)
 	Issuer      string                  `json:"issuer,omitempty"`
 	Achievement string                  `json:"achievement,omitempty"`
 	From        time.Time               `json:"from,omitzero"`
@@ -37,7 +38,7 @@ type memory struct {
 }
 
 // memoryVersion changes whenever verification does: verdicts of older rules are forgotten.
-const memoryVersion = "4"
+const memoryVersion = "5"
 
 // remember reads the file. A file that is missing, damaged, or of other keys is an empty memory: all is verified again.
 func remember(path string, trust []openbadge.Issuer, documents string) *memory {

@@ -161,8 +161,8 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		r: &Roster{Policy: p}, listed: map[string]policy.MemberID{},
 		twice: map[string]bool{}, owner: map[string]policy.MemberID{}, shared: map[string]bool{}}
 	l.r = l.empty()
+	l.trust = trustOf(p.Issuers)
 	for _, i := range p.Issuers {
-		l.trust = append(l.trust, openbadge.Issuer{ID: i.Profile, Keys: i.Keys})
 		l.issuer[i.Profile] = i.ID
 	}
 	seen, err := l.documents()
@@ -171,6 +171,15 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 	}
 	l.memory = remember(o.Memory, l.trust, seen)
 	return l, l.status()
+}
+
+// trustOf is whose signatures a policy believes, and of what.
+func trustOf(issuers []policy.Issuer) []openbadge.Issuer {
+	var out []openbadge.Issuer
+	for _, i := range issuers {
+		out = append(out, openbadge.Issuer{ID: i.Profile, Keys: i.Keys, StatusIssuers: policy.StatusProfiles(issuers, i)})
+	}
+	return out
 }
 
 // documents are what stood on the web when the bundle was built, by their addresses: keys of did:web and of profiles, hosted badges.

@@ -58,12 +58,14 @@ func (i issuer) list(t *testing.T, until time.Time) []byte {
 
 // A badge stands as the lists of the bundle say: a list that cannot be believed is out of reach, and its badge opens nothing.
 func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
-	us, others := newIssuer(t), newIssuer(t)
+	us, others, named := newIssuer(t), newIssuer(t), newIssuer(t)
 	l := &loader{m: wire.Manifest{Issued: monday}, lists: map[string]*openbadge.StatusList{},
-		trust: []openbadge.Issuer{{ID: us.did, Keys: []string{us.did}}, {ID: others.did, Keys: []string{others.did}}}}
+		trust: []openbadge.Issuer{{ID: us.did, Keys: []string{us.did}, StatusIssuers: []string{named.did}}, {ID: others.did, Keys: []string{others.did}},
+			{ID: named.did, Keys: []string{named.did}}}}
 	for url, body := range map[string][]byte{
 		"good": us.list(t, monday.AddDate(0, 0, 1)), "ended": us.list(t, monday.AddDate(0, 0, -1)), "theirs": others.list(t, monday.AddDate(0, 0, 1)),
-		"plain": []byte(`{"id":"plain","revokedCredential":[{"id":"urn:x:gone"}]}`), "strange": newIssuer(t).list(t, monday.AddDate(0, 0, 1)), "page": []byte("<html>"),
+		"plain": []byte(`{"id":"plain","revokedCredential":[{"id":"urn:x:gone"}]}`), "named": named.list(t, monday.AddDate(0, 0, 1)), "old": []byte(`{"@context":"https://w3id.org/openbadges/v2","type":"RevocationList","id":"old","revokedAssertions":[{"uid":"u-7"}]}`),
+		"strange": newIssuer(t).list(t, monday.AddDate(0, 0, 1)), "page": []byte("<html>"),
 	} {
 		l.take(url, body)
 	}
@@ -87,14 +89,26 @@ func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
 		"one out of reach":                {"urn:x:1", []openbadge.StatusEntry{plain, at("nowhere", "revocation", 6)}, policy.Unverified},
 		"on a list that has ended":        {"urn:x:1", []openbadge.StatusEntry{at("ended", "revocation", 6)}, policy.Unverified},
 		"on another issuer's list":        {"urn:x:1", []openbadge.StatusEntry{at("theirs", "revocation", 6)}, policy.Unverified},
+		"on a list of one who is named":   {"urn:x:1", []openbadge.StatusEntry{at("named", "revocation", 6)}, policy.Verified},
+		"revoked by one who is named":     {"urn:x:1", []openbadge.StatusEntry{at("named", "revocation", 7)}, policy.Revoked},
+		"revoked by its uid":              {"urn:x:1", []openbadge.StatusEntry{{Type: openbadge.RevocationList2Type, List: "old"}}, policy.Revoked},
 		"on a stranger's list":            {"urn:x:1", []openbadge.StatusEntry{at("strange", "revocation", 6)}, policy.Unverified},
 		"on a page":                       {"urn:x:1", []openbadge.StatusEntry{at("page", "revocation", 6)}, policy.Unverified},
 		"on a list of the other kind":     {"urn:x:1", []openbadge.StatusEntry{at("plain", "revocation", 6)}, policy.Unverified},
 		"of a kind that nobody knows":     {"urn:x:1", []openbadge.StatusEntry{{Type: "StatusList2021Entry", List: "good"}}, policy.Unverified},
 	} {
-		got, checked := l.standing(verdict{Valid: true, ID: c.id, Issuer: us.did, Status: c.on})
+		got, checked := l.standing(verdict{Valid: true, ID: c.id, UID: "u-7", Issuer: us.did, Status: c.on})
 		if got != c.want || checked.Equal(monday) != (got != policy.Unverified) {
 			t.Errorf("%s: %v, want %v, checked %v", name, got, c.want, checked)
 		}
+	}
+}
+
+// Who may sign a list is what the policy says, by the ids that stand in credentials.
+func TestTheMachineTrustsWhomThePolicyNames(t *testing.T) {
+	all := []policy.Issuer{{ID: "lab", Profile: "did:x:lab", Keys: []string{"k"}, StatusIssuers: []policy.IssuerID{"club"}}, {ID: "club", Profile: "did:x:club", Keys: []string{"c"}}}
+	got := trustOf(all)
+	if len(got) != 2 || len(got[0].StatusIssuers) != 1 || got[0].StatusIssuers[0] != "did:x:club" || got[1].StatusIssuers != nil {
+		t.Errorf("%+v", got)
 	}
 }

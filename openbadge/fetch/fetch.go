@@ -36,7 +36,7 @@ import (
 type Options struct {
 	Timeout      time.Duration  // for one request, its body included; 0: 5 s
 	Total        time.Duration  // for a document, with all redirections; 0: 10 s
-	MaxBytes     int            // of a document; 0: openbadge.MaxBytes
+	MaxBytes     int            // of a document; 0: openbadge.MaxListBytes
 	MaxAge       time.Duration  // how long a copy may be used without asking; 0: 10 min; negative: it is always asked
 	CacheBytes   int            // of all copies together; 0: 16 MiB; negative: none are kept
 	AllowPrivate bool           // dial private, loopback and other special addresses too
@@ -68,7 +68,7 @@ var _ openbadge.Resolver = (*Client)(nil)
 // New makes a Client.
 func New(o Options) *Client {
 	o.Timeout, o.Total, o.MaxAge = or(o.Timeout, 5*time.Second), or(o.Total, 10*time.Second), or(o.MaxAge, 10*time.Minute)
-	o.MaxBytes, o.CacheBytes, o.UserAgent = or(o.MaxBytes, openbadge.MaxBytes), or(o.CacheBytes, 16<<20), or(o.UserAgent, "portillon-openbadge")
+	o.MaxBytes, o.CacheBytes, o.UserAgent = or(o.MaxBytes, openbadge.MaxListBytes), or(o.CacheBytes, 16<<20), or(o.UserAgent, "portillon-openbadge")
 	c := &Client{o: o, cache: newCache(o.CacheBytes), now: time.Now, allowed: public}
 	if o.AllowPrivate {
 		c.allowed = func(netip.Addr) bool { return true }

@@ -13,6 +13,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 	_ "time/tzdata" // a minimal image may come without time zones, and hours cannot be judged without
 
@@ -64,7 +65,9 @@ func Parse(name string, data []byte) (*policy.Policy, error) {
 	return p, nil
 }
 
-// ParseTrust reads the issuers of any YAML file that has the key issuers; its other keys are not looked at.
+// ParseTrust reads the issuers of any YAML file that has the key issuers; its other keys are not looked at. In a file that is no
+// policy, since it has no key portillon, an issuer that does not say who may sign its status lists (status-issuers) lets every
+// issuer of the file: whoever names two issuers to verify one badge means both. In a policy nobody but the issuer itself may.
 func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 	if err := bounded(name, data); err != nil {
 		return nil, err
@@ -75,8 +78,9 @@ func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 	}
 	root := d.Root()
 	root.Pairs() // reports a root that is no mapping
-	r := &reader{}
+	r := &reader{bareTrust: !root.Get("portillon").Present()}
 	r.issuers(root.Get("issuers").Required())
+	r.issuerIDs.report()
 	if err := d.Err(); err != nil {
 		return nil, err
 	}
@@ -92,6 +96,7 @@ type reader struct {
 	roles        []string // what grants may give
 	achievements map[string]string
 	keys         int            // of all issuers
+	bareTrust    bool           // the file is no policy: see ParseTrust
 	named        int            // needs of the machine that is read
 	defaults     policy.Machine // what holds where a machine says nothing
 	session      policy.Limits  // likewise, where a grant says nothing
@@ -178,7 +183,7 @@ func zone(n yamlfile.Node) *time.Location {
 func (r *reader) issuers(n yamlfile.Node) {
 	profiles := map[string]string{}
 	for _, e := range n.Pairs() {
-		only(e.Value, "name", "id", "keys")
+		only(e.Value, "name", "id", "keys", "status-issuers")
 		x := policy.Issuer{ID: policy.IssuerID(r.issuerIDs.add(e)), Name: line(e.Value.Get("name"))}
 		keys := e.Value.Get("keys").Required()
 		for _, k := range r.keyList(keys) {
@@ -196,11 +201,45 @@ func (r *reader) issuers(n yamlfile.Node) {
 		profiles[x.Profile] = e.Key
 		r.m.Issuers = append(r.m.Issuers, x)
 	}
+	for i, e := range n.Pairs() {
+		r.statusIssuers(i, e.Value.Get("status-issuers"))
+	}
+}
+
+// statusIssuers are those who may sign the status lists of an issuer's badges, once all issuers are known.
+func (r *reader) statusIssuers(at int, n yamlfile.Node) {
+	own := &r.m.Issuers[at]
+	if !n.Present() && r.bareTrust {
+		for _, other := range r.m.Issuers {
+			if other.ID != own.ID {
+				own.StatusIssuers = append(own.StatusIssuers, other.ID)
+			}
+		}
+	}
+	if !n.Present() {
+		return
+	}
+	for _, x := range entries(n, maxNamed) {
+		id := policy.IssuerID(r.issuerIDs.ref(x, "issuer"))
+		switch {
+		case id == "":
+		case id == own.ID:
+			x.Fault("leave it out", "an issuer may always sign the lists of its own badges")
+		case slices.Contains(own.StatusIssuers, id):
+			x.Fault("once is enough", "the issuer %q stands twice", id)
+		default:
+			own.StatusIssuers = append(own.StatusIssuers, id)
+		}
+	}
 }
 
 // profile is the issuer's id in its credentials. Where the file does not give it, it is the DID of the issuer's one key.
 func profile(issuer yamlfile.Node, keys []string) string {
 	if id := issuer.Get("id"); id.Present() {
+		if s := id.Str(); strings.HasPrefix(s, "did:web:") && !isWebDID(s) {
+			id.Fault(webDIDs, "%.80q is no did:web", s)
+			return ""
+		}
 		return absolute(id)
 	}
 	if n := issuer.Get("keys"); n.IsList() && len(n.List()) > 1 {

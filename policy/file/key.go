@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"portillon/yamlfile"
@@ -74,10 +75,10 @@ func checkKey(n yamlfile.Node) bool {
 func known(s string) (ok, onCurve bool) {
 	switch {
 	case strings.HasPrefix(s, "did:web:"):
-		return len(s) > len("did:web:") && !strings.ContainsAny(s, " /?@\\"), true
+		return isWebDID(s), true
 	case strings.HasPrefix(s, "https://"):
 		u, err := url.Parse(s)
-		return err == nil && u.Host != "" && u.User == nil, true
+		return err == nil && u.Host != "" && u.User == nil && u.Fragment == "", true
 	case strings.HasPrefix(s, "-----BEGIN "):
 		block, _ := pem.Decode([]byte(s))
 		return block != nil && strings.HasSuffix(block.Type, "PUBLIC KEY"), true
@@ -97,6 +98,35 @@ func known(s string) (ok, onCurve bool) {
 		return true, x != nil
 	}
 	return false, false
+}
+
+const webDIDs = "did:web:host, did:web:host:path or did:web:host%3A8443: nothing but the colon of a port is escaped"
+
+// plainChars are those of a DID that are not escaped (Decentralized Identifiers 1.0, section 3.1: idchar).
+const plainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+
+// isWebDID reports whether a did:web leads to the place that a reader sees in it (did:web method specification, section 2.5.2): a host,
+// perhaps with %3A and a port, and plain parts of a path. An escape could lead elsewhere: did:web:lab.example%2F.. is another host's.
+func isWebDID(s string) bool {
+	parts := strings.Split(strings.TrimPrefix(s, "did:web:"), ":")
+	name, port := parts[0], ""
+	if at := strings.Index(strings.ToUpper(name), "%3A"); at >= 0 {
+		name, port = name[:at], name[at+len("%3A"):]
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return false
+		}
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || strings.Trim(label, plainChars) != "" {
+			return false
+		}
+	}
+	for _, p := range parts[1:] {
+		if strings.Trim(p, ".") == "" || strings.Trim(p, plainChars) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // onEd25519 reports whether 32 bytes are a point: y, little-endian, with the sign of x in the last bit, so that x² = (y²-1)/(dy²+1) has a

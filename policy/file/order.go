@@ -53,7 +53,7 @@ func top() *shape {
 	badge.below = map[string]*shape{"name": name}
 
 	file := keys("portillon", "site", "language", "timezone", "status-grace", "holidays", "panel", "issuers", "badges", "roles", "defaults", "machines", "evidence", "tests", "never")
-	file.below = map[string]*shape{"panel": keys("names", "look"), "issuers": {each: keys("name", "id", "keys")}, "badges": {each: badge}, "defaults": defaults,
+	file.below = map[string]*shape{"panel": keys("names", "look"), "issuers": {each: keys("name", "id", "keys", "status-issuers")}, "badges": {each: badge}, "defaults": defaults,
 		"machines": {each: machine}, "evidence": {each: keys("interventions", "kinds", "within", "endorsed-by")}, "tests": test,
 		"never": keys("name", "role", "without", "at", "on", "alone")}
 	return file

@@ -6,6 +6,8 @@ func badgeParts() thing {
 			"name": say("whose it is, for those who read this file", ref("line")),
 			"id":   text("issuer.id as it stands in the badges, where it is not the DID of the key"),
 			"keys": say("only these count: did:key, did:web, the https address of a profile or a JWKS, or a public key in PEM", list(thing{"type": "string"}, 1, maxKeys)),
+			"status-issuers": say("who may sign the status lists of its badges, besides itself: ids of issuers; without it, nobody else",
+				list(ref("slug"), 0, maxNamed)),
 		}),
 		"badge": object(required("name", "issuer", "achievement"), thing{
 			"name":        say("as it is quoted to members", ref("name")),

@@ -13,6 +13,7 @@ type Document struct {
 	terms *active
 	quads []quad // what it says, its proofs apart
 	texts map[crypto.Hash]canonical
+	most  int  // bytes of statements that it may have
 	work  *int // on canonical forms so far, of this document and of all that With makes of it
 }
 
@@ -23,22 +24,34 @@ type canonical struct {
 }
 
 // Open reads the words of a document but for its proofs: each must be known, each id and type absolute. The error is a Fault.
-func Open(words Object) (*Document, error) { return OpenKnowing(words, nil) }
+func Open(words Object) (*Document, error) { return open(words, nil, maxText) }
+
+// OpenList is Open of a status list, whose one long text may be longer than a badge's. What it is longer is not counted
+// as work where it is put into one form, and hashed once for a subject that has no id.
+func OpenList(words Object) (*Document, error) {
+	d, err := open(words, nil, maxListText)
+	if err == nil {
+		*d.work = -2 * max(0, len(Str(Obj(words, "credentialSubject"), "encodedList"))-MaxBytes)
+	}
+	return d, err
+}
 
 // Extra are contexts that a test knows besides: the words of each, by its address.
 type Extra map[string]map[string]string
 
 // OpenKnowing is Open with contexts that are none of Open Badges'. Only tests on other people's documents have a use for it.
-func OpenKnowing(words Object, extra Extra) (*Document, error) {
+func OpenKnowing(words Object, extra Extra) (*Document, error) { return open(words, extra, maxText) }
+
+func open(words Object, extra Extra, most int) (*Document, error) {
 	terms, err := contexts(words["@context"], extra)
 	if err != nil {
 		return nil, err
 	}
-	quads, err := toRDF(Without(words, "proof"), terms)
+	quads, err := toRDF(Without(words, "proof"), terms, most)
 	if err != nil {
 		return nil, err
 	}
-	return &Document{Words: words, terms: terms, quads: quads, texts: map[crypto.Hash]canonical{}, work: new(int)}, nil
+	return &Document{Words: words, terms: terms, quads: quads, texts: map[crypto.Hash]canonical{}, most: most, work: new(int)}, nil
 }
 
 // With is the document with some of its proofs among what it says: what a proof signs that follows those (VC Data Integrity 1.0,
@@ -49,11 +62,11 @@ func (d *Document) With(proofs []Object) (*Document, error) {
 	}
 	words := Without(d.Words, "proof")
 	words["proof"] = Values(proofs)
-	quads, err := toRDF(words, d.terms)
+	quads, err := toRDF(words, d.terms, d.most)
 	if err != nil {
 		return nil, err
 	}
-	return &Document{Words: words, terms: d.terms, quads: quads, texts: map[crypto.Hash]canonical{}, work: d.work}, nil
+	return &Document{Words: words, terms: d.terms, quads: quads, texts: map[crypto.Hash]canonical{}, most: d.most, work: d.work}, nil
 }
 
 // Values are objects as a JSON array holds them.
@@ -89,7 +102,7 @@ func (d *Document) JCS(words Object) ([]byte, error) {
 
 // CanonicalOptions is what a proof's options say under the document's contexts, as canonical N-Quads.
 func (d *Document) CanonicalOptions(options Object, h crypto.Hash) ([]byte, error) {
-	quads, err := toRDF(options, d.terms)
+	quads, err := toRDF(options, d.terms, maxText)
 	if err != nil {
 		return nil, err
 	}

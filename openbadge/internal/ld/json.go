@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -11,7 +12,9 @@ import (
 const (
 	// MaxBytes bounds a credential: those with an image within are a few hundred KB.
 	MaxBytes = 1 << 20
-	maxDepth = 32
+	// MaxListBytes bounds a status list: one of 16 Mi entries that no gzip makes smaller has 2.8 MB of base64url.
+	MaxListBytes = 4 << 20
+	maxDepth     = 32
 	// maxValues bounds all values of a document together. 1EdTech's fullest sample has about 700.
 	maxValues = 20_000
 )
@@ -20,13 +23,15 @@ const (
 type Object = map[string]any
 
 // Parse reads one JSON Object, so that no two readers can see two documents: a key that stands twice, half a surrogate pair,
-// bytes that are not UTF-8 and numbers beyond 2^53 are refused.
-func Parse(b []byte) (Object, error) { return ParseBounded(b, maxValues) }
+// bytes that are not UTF-8 and whole numbers that a double cannot hold are refused.
+func Parse(b []byte) (Object, error) { return parse(b, MaxBytes, maxValues) }
 
-// ParseBounded is Parse of a document of at most so many values.
-func ParseBounded(b []byte, values int) (Object, error) {
-	if len(b) > MaxBytes {
-		return nil, Faultf("too-complex", "%d bytes: at most %d are read", len(b), MaxBytes)
+// ParseList is Parse of a status list: of at most MaxListBytes and so many values.
+func ParseList(b []byte, values int) (Object, error) { return parse(b, MaxListBytes, values) }
+
+func parse(b []byte, bytes, values int) (Object, error) {
+	if len(b) > bytes {
+		return nil, Faultf("too-complex", "%d bytes: at most %d are read", len(b), bytes)
 	}
 	if !utf8.Valid(b) {
 		return nil, Faultf("malformed", "it is not UTF-8")
@@ -299,10 +304,20 @@ func (p *parser) number() (any, error) {
 		}
 	}
 	text := string(p.in[start:p.at])
-	if f, err := strconv.ParseFloat(text, 64); err != nil || len(text) > 64 || math.Abs(f) > 1<<53 {
-		return nil, p.fault("a number beyond 2^53, which readers round differently")
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || len(text) > 64 {
+		return nil, p.fault("a number that no double can hold")
+	}
+	if math.Abs(f) >= 1<<53 && !strings.ContainsAny(text, ".eE") && !isDouble(text, f) {
+		return nil, p.fault("a whole number beyond 2^53 that no double can hold: readers round it differently")
 	}
 	return json.Number(text), nil
+}
+
+// isDouble reports whether a whole number is written as one of the two texts that a double has: all its digits, as JSON-LD writes it, or
+// the fewest that mean it, as RFC 8785 does.
+func isDouble(text string, f float64) bool {
+	return text == strconv.FormatFloat(f, 'f', 0, 64) || text == strconv.FormatFloat(f, 'f', -1, 64)
 }
 
 func (p *parser) digits() int {

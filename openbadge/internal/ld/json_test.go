@@ -22,8 +22,17 @@ func TestJSONThatTwoReadersMayReadDifferentlyIsRefused(t *testing.T) {
 		{"{\"a\":\"\x01\"}", "malformed"},
 		{"\ufeff{}", "malformed"},
 		{`{"a":9007199254740992}`, ""},
-		{`{"a":9007199254740993e0}`, ""}, // rounds to 2^53
-		{`{"a":9007199254740994}`, "malformed"},
+		{`{"a":9007199254740993e0}`, ""},        // rounds to 2^53
+		{`{"a":9007199254740993}`, "malformed"}, // a reader of doubles sees 9007199254740992
+		{`{"a":9007199254740994}`, ""},
+		{`{"a":100000000000000000000}`, ""},
+		{`{"a":12345678901234567168}`, ""}, // all digits of a double
+		{`{"a":12345678901234567000}`, ""}, // the same, as RFC 8785 writes it
+		{`{"a":12345678901234567100}`, "malformed"},
+		{`{"a":-100000000000000000001}`, "malformed"},
+		{`{"a":1e21}`, ""},
+		{`{"a":1.5e300}`, ""},
+		{`{"a":5e-324}`, ""},
 		{`{"a":1e400}`, "malformed"},
 		{`{"a":01}`, "malformed"},
 		{`{"a":1.}`, "malformed"},

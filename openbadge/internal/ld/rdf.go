@@ -17,9 +17,10 @@ const (
 	langString = rdf + "langString"
 	// maxQuads and maxText bound the work on a document: its statements, and the bytes that they are written with. A badge has about
 	// 40 statements; one with an image within may have a megabyte of text, but says it once.
-	maxQuads = 5000
-	maxText  = 2 * MaxBytes
-	maxTypes = 16 // of one node
+	maxQuads    = 5000
+	maxText     = 2 * MaxBytes
+	maxListText = MaxListBytes + maxText
+	maxTypes    = 16 // of one node
 )
 
 // node is a subject, object or graph of a quad.
@@ -52,14 +53,15 @@ type expander struct {
 	quads  []quad
 	blanks int
 	text   int    // bytes in quads
+	most   int    // bytes that they may have
 	root   string // the document's own id
 	own    []any  // the addresses of its @context
 	again  int    // contexts within that were read
 }
 
 // toRDF is what the document says under the contexts. Every word must be known, every id and type absolute.
-func toRDF(doc Object, a *active) ([]quad, error) {
-	x := &expander{root: Str(doc, "id"), own: List(doc["@context"])}
+func toRDF(doc Object, a *active, most int) ([]quad, error) {
+	x := &expander{root: Str(doc, "id"), own: List(doc["@context"]), most: most}
 	if _, err := x.node(doc, a, node{}, true); err != nil {
 		return nil, err
 	}
@@ -73,8 +75,8 @@ func (x *expander) blank() node {
 
 func (x *expander) emit(q quad) error {
 	x.text += len(q.s.value) + len(q.p) + len(q.o.value) + len(q.o.datatype)
-	if len(x.quads) >= maxQuads || x.text > maxText {
-		return Faultf("too-complex", "more than %d statements, or than %d bytes of them", maxQuads, maxText)
+	if len(x.quads) >= maxQuads || x.text > x.most {
+		return Faultf("too-complex", "more than %d statements, or than %d bytes of them", maxQuads, x.most)
 	}
 	x.quads = append(x.quads, q)
 	return nil
@@ -395,7 +397,9 @@ func typed(text, want, plain string) node {
 	return node{kind: literal, value: text, datatype: want}
 }
 
-// number writes a number as JSON-LD 1.1's «Data Round Tripping» says: an integer as such, all else as a canonical double.
+// number writes a number as JSON-LD 1.1's «Data Round Tripping» says: a whole number below 1e21 in all its digits, all else as a
+// canonical double of 16 digits. jsonld.js, which others sign with, takes for whole what ECMAScript, and so RFC 8785, writes without
+// a point: 1e-7 would be 0 there, and is refused.
 func number(n json.Number, t *term) (node, error) {
 	f, err := n.Float64()
 	if err != nil || t.typ == "@id" || t.typ == "@vocab" {
@@ -404,11 +408,11 @@ func number(n json.Number, t *term) (node, error) {
 	if f == 0 {
 		f = 0 // not -0
 	}
-	if f != 0 && math.Abs(f) < 1e-6 {
+	if f != 0 && math.Abs(f) < 1e-6 && !strings.Contains(strconv.FormatFloat(f, 'e', -1, 64), ".") {
 		return node{}, Faultf("malformed", "%s: the number %.40s is so small that readers write it differently", t.name, n)
 	}
-	if f == math.Trunc(f) && t.typ != xsd+"double" {
-		return typed(strconv.FormatFloat(f, 'f', -1, 64), t.typ, xsd+"integer"), nil
+	if f == math.Trunc(f) && math.Abs(f) < 1e21 && t.typ != xsd+"double" {
+		return typed(strconv.FormatFloat(f, 'f', 0, 64), t.typ, xsd+"integer"), nil
 	}
 	mant, exp, _ := strings.Cut(strconv.FormatFloat(f, 'E', 15, 64), "E")
 	mant = strings.TrimRight(mant, "0")

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The fourteen badges that were once judged wrongly, each verified by the tool itself with the command that stands in expected.tsv.
+func TestTheSecondSetOfBadgesIsJudgedAsExpected(t *testing.T) {
+	dir := secondSet(t)
+	table, err := os.ReadFile(filepath.Join(dir, "expected.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := strings.Split(strings.TrimSpace(string(table)), "\n")
+	if len(rows) != 14 {
+		t.Errorf("expected.tsv has %d rows, want 14", len(rows))
+	}
+	for _, row := range rows {
+		folder, command, want := column(row, 0), strings.Fields(column(row, 1)), column(row, 2)
+		t.Run(folder, func(t *testing.T) {
+			at := filepath.Join(dir, folder)
+			code, out := runTool(t, at, command[1:]...)
+			if strconv.Itoa(code) != want || command[0] != "portillon" {
+				t.Errorf("exit code %d, want %s: %s", code, want, out)
+			}
+			if command[len(command)-1] != "--strict" {
+				return
+			}
+			// Without --strict the badge is valid, and the same fault is a warning.
+			code, out = runTool(t, at, append(command[1:len(command)-1], "--lang", "en")...)
+			if code != 0 || !strings.Contains(out, "warning: ") {
+				t.Errorf("without --strict: exit code %d, want 0 and a warning: %s", code, out)
+			}
+		})
+	}
+}
+
+// secondSet is the folder beside the repository that holds them. Where it is absent the test is skipped, but fails where CI is set.
+func secondSet(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../../../shared/openbadges/second")
+	if err == nil {
+		_, err = os.Stat(dir)
+	}
+	if err != nil && os.Getenv("CI") != "" {
+		t.Fatalf("the test data is not there: %v", err)
+	} else if err != nil {
+		t.Skipf("the test data is not there: %v", err)
+	}
+	return dir
+}
+
+func column(row string, n int) string {
+	parts := strings.Split(row, "\t")
+	if n >= len(parts) {
+		return ""
+	}
+	return parts[n]
+}
+
+// runTool runs portillon in a folder. TestMain has put the tool into PATH.
+func runTool(t *testing.T, dir string, args ...string) (code int, out string) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), "portillon", args...)
+	c.Dir, c.WaitDelay = dir, time.Second
+	b, err := c.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return c.ProcessState.ExitCode(), string(b)
+}

@@ -1,0 +1,135 @@
+package openbadge
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"portillon/openbadge/internal/ld"
+)
+
+// Warning is something that Open Badges 3.0 requires and the badge does not have as it should. It does not make a badge of its issuer
+// less the issuer's: with Options.Strict it is a reason against it.
+type Warning struct {
+	Code string `json:"code"` // one of WarningCodes
+	Path string `json:"path"` // where, as credentialSubject.achievement.criteria or evidence[0].type
+	FR   string `json:"fr"`
+	EN   string `json:"en"`
+}
+
+// warnings are every kind in French and English. The codes are a closed list, and stable.
+var warnings = [...]said{
+	{"missing-property", "il manque une propriété obligatoire", "a required property is missing"},
+	{"missing-type", "il manque le type obligatoire", "the required type is missing"},
+	{"wrong-form", "la valeur n’a pas la forme que demande la norme", "the value does not have the form that the standard asks for"},
+	{"no-recipient", "le badge ne dit pas à qui il est : ni id, ni identifier", "the badge does not say whose it is: neither id nor identifier"},
+}
+
+// WarningCodes are the codes of every kind of Warning.
+func WarningCodes() []string {
+	var out []string
+	for _, w := range warnings {
+		out = append(out, w.code)
+	}
+	return out
+}
+
+// maxWarnings bounds those of a badge: whoever reads more than these learns nothing new.
+const maxWarnings = 20
+
+// conforms compares a badge of Open Badges 3.0 with the data model that its standard publishes: 1EdTech's JSON schema of the
+// AchievementCredential, and step 1 of the verification (section 8.4), by which a subject has an id or an identifier.
+func (q *inquiry) conforms(doc object) {
+	c := conformance{}
+	c.node("", "AchievementCredential", doc)
+	if subject := single(doc["credentialSubject"]); subject["id"] == nil && len(ld.List(subject["identifier"])) == 0 {
+		c.warn("no-recipient", "credentialSubject")
+	}
+	q.Warnings = c.found
+	if len(c.found) == 0 || !q.o.Strict {
+		return
+	}
+	q.note("conformance", "not-conformant", "")
+	for _, w := range c.found {
+		s := wordsOf("not-conformant")
+		q.State = Invalid
+		q.Reasons = append(q.Reasons, Reason{s.code, s.fr, s.en, w.Path + ": " + w.Code})
+	}
+}
+
+// conformance is a comparison under way.
+type conformance struct{ found []Warning }
+
+func (c *conformance) warn(code, path string) {
+	if len(c.found) >= maxWarnings {
+		return
+	}
+	for _, w := range warnings {
+		if w.code == code {
+			c.found = append(c.found, Warning{code, path, w.fr, w.en})
+		}
+	}
+}
+
+// node compares an object with its class.
+func (c *conformance) node(path, name string, o object) {
+	class := classNamed(name)
+	if typed := class.typ; typed != "" && !has(o["type"], typed) || typed == "" && class.typed && len(ld.List(o["type"])) == 0 {
+		c.warn("missing-type", below(path, "type"))
+	}
+	for _, p := range class.properties {
+		v, at := o[p.name], below(path, p.name)
+		switch list, isList := v.([]any); {
+		case v == nil && p.required:
+			c.warn("missing-property", at)
+		case v == nil:
+		case p.many == always && !isList, p.many == never && isList && len(list) != 1:
+			c.warn("wrong-form", at)
+		case isList && p.many != never:
+			for i, x := range list {
+				c.value(at+"["+strconv.Itoa(i)+"]", p, x)
+			}
+		default:
+			c.value(at, p, ld.List(v)[0]) // one, alone or in a list: JSON-LD says the same by both
+		}
+	}
+}
+
+func below(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// value compares one value with what its property wants.
+func (c *conformance) value(path string, p property, v any) {
+	_, isText := v.(string)
+	ok := false
+	switch p.form {
+	case aText:
+		ok = isText || p.spoken && isSpoken(v)
+	case aTime:
+		s, _ := v.(string)
+		_, ok = parseStamp(s)
+	case aBool:
+		_, ok = v.(bool)
+	case aNumber:
+		_, ok = v.(json.Number)
+	case aNode, aNodeOrAddress:
+		o, isNode := v.(object)
+		if isNode {
+			c.node(path, p.class, o)
+		}
+		ok = isNode || isText && p.form == aNodeOrAddress
+	}
+	if !ok {
+		c.warn("wrong-form", path)
+	}
+}
+
+// isSpoken reports whether a value is a text with its language (Verifiable Credentials Data Model 2.0, section 11.1).
+func isSpoken(v any) bool {
+	o, _ := v.(object)
+	_, ok := o["@value"].(string)
+	return ok
+}

@@ -1,0 +1,119 @@
+package openbadge
+
+// form is what a value must be.
+type form uint8
+
+const (
+	aText form = iota + 1
+	aTime
+	aBool
+	aNumber
+	aNode
+	aNodeOrAddress // an object, or the address of one
+)
+
+// many says whether the values of a property stand in a list.
+type many uint8
+
+const (
+	never  many = iota // one value
+	always             // a list, of one too
+	either             // one value, or a list
+)
+
+// property is what a class says of one of its words. «id» and the texts that may be anything at all stand here as well: what is there
+// must have the form of the standard.
+type property struct {
+	name     string
+	form     form
+	class    string // of a node
+	many     many
+	required bool
+	spoken   bool // a text that may come with its language
+}
+
+// class is a class of the data model of Open Badges 3.0 (appendix B). typ is the type that a node of it must have; typed: any type will
+// do, but one must be there.
+type class struct {
+	name       string
+	typ        string
+	typed      bool
+	properties []property
+}
+
+func classNamed(name string) class {
+	for _, c := range classes {
+		if c.name == name {
+			return c
+		}
+	}
+	return class{}
+}
+
+func need(name string, f form) property { return property{name: name, form: f, required: true} }
+func may(name string, f form) property  { return property{name: name, form: f} }
+
+func needNode(name, class string) property {
+	return property{name: name, form: aNode, class: class, required: true}
+}
+func mayNode(name, class string) property { return property{name: name, form: aNode, class: class} }
+func mayNodes(name, class string) property {
+	return property{name: name, form: aNode, class: class, many: always}
+}
+
+// classes are those that a badge may hold, as 1EdTech's JSON schema of the AchievementCredential (version 3.0, the final one's words for
+// dates) lists them: what is required, and what form the values have. Its vocabularies are left out, which issuers may extend, and
+// endorsements, which are credentials of their own. Where it asks for a text, name and description may also be texts with their
+// language, which the data model 2.0 allows (section 11.1). (check: name of the credential, which later drafts have as optional.)
+var classes = [...]class{
+	{name: "AchievementCredential", properties: []property{need("id", aText), {name: "name", form: aText, required: true, spoken: true},
+		{name: "description", form: aText, spoken: true}, mayNode("image", "Image"), needNode("credentialSubject", "AchievementSubject"),
+		mayNodes("evidence", "Evidence"), {name: "endorsementJwt", form: aText, many: always},
+		{name: "issuer", form: aNodeOrAddress, class: "Profile", required: true}, may("awardedDate", aTime),
+		{name: "credentialSchema", form: aNode, class: "CredentialSchema", many: either},
+		{name: "credentialStatus", form: aNode, class: "CredentialStatus", many: either},
+		{name: "refreshService", form: aNode, class: "RefreshService", many: either},
+		{name: "termsOfUse", form: aNode, class: "TermsOfUse", many: either}}},
+	{name: "AchievementSubject", typ: "AchievementSubject", properties: []property{may("id", aText), may("activityStartDate", aTime),
+		may("activityEndDate", aTime), may("creditsEarned", aNumber), needNode("achievement", "Achievement"),
+		mayNodes("identifier", "IdentityObject"), mayNode("image", "Image"), may("licenseNumber", aText), may("narrative", aText),
+		mayNodes("result", "Result"), may("role", aText), mayNode("source", "Profile"), may("term", aText)}},
+	{name: "IdentityObject", typ: "IdentityObject", properties: []property{need("hashed", aBool), need("identityHash", aText),
+		need("identityType", aText), may("salt", aText)}},
+	{name: "Evidence", typ: "Evidence", properties: []property{may("id", aText), may("narrative", aText), may("name", aText),
+		may("description", aText), may("genre", aText), may("audience", aText)}},
+	{name: "Achievement", typ: "Achievement", properties: []property{need("id", aText), needNode("criteria", "Criteria"),
+		{name: "description", form: aText, required: true, spoken: true}, {name: "name", form: aText, required: true, spoken: true},
+		mayNodes("alignment", "Alignment"), may("achievementType", aText), mayNode("creator", "Profile"), may("creditsAvailable", aNumber),
+		{name: "endorsementJwt", form: aText, many: always}, may("fieldOfStudy", aText), may("humanCode", aText), mayNode("image", "Image"),
+		mayNodes("otherIdentifier", "IdentifierEntry"), mayNodes("related", "Related"), mayNodes("resultDescription", "ResultDescription"),
+		may("specialization", aText), {name: "tag", form: aText, many: always}, may("version", aText)}},
+	{name: "Criteria", properties: []property{may("id", aText), may("narrative", aText)}},
+	{name: "Alignment", typ: "Alignment", properties: []property{may("targetCode", aText), may("targetDescription", aText),
+		need("targetName", aText), may("targetFramework", aText), may("targetType", aText), need("targetUrl", aText)}},
+	{name: "IdentifierEntry", typ: "IdentifierEntry", properties: []property{need("identifier", aText), need("identifierType", aText)}},
+	{name: "Image", typ: "Image", properties: []property{need("id", aText), may("caption", aText)}},
+	{name: "Result", typ: "Result", properties: []property{may("achievedLevel", aText), mayNodes("alignment", "Alignment"),
+		may("resultDescription", aText), may("status", aText), may("value", aText)}},
+	{name: "ResultDescription", typ: "ResultDescription", properties: []property{need("id", aText), need("name", aText),
+		need("resultType", aText), mayNodes("alignment", "Alignment"), {name: "allowedValue", form: aText, many: always},
+		may("requiredLevel", aText), may("requiredValue", aText), mayNodes("rubricCriterionLevel", "RubricCriterionLevel"),
+		may("valueMax", aText), may("valueMin", aText)}},
+	{name: "RubricCriterionLevel", typ: "RubricCriterionLevel", properties: []property{need("id", aText), need("name", aText),
+		mayNodes("alignment", "Alignment"), may("description", aText), may("level", aText), may("points", aText)}},
+	{name: "Related", typ: "Related", properties: []property{need("id", aText), may("version", aText)}},
+	{name: "Profile", typ: "Profile", properties: []property{need("id", aText), {name: "name", form: aText, spoken: true}, may("url", aText),
+		may("phone", aText), {name: "description", form: aText, spoken: true}, {name: "endorsementJwt", form: aText, many: always},
+		mayNode("image", "Image"), may("email", aText), mayNode("address", "Address"), mayNodes("otherIdentifier", "IdentifierEntry"),
+		may("official", aText), mayNode("parentOrg", "Profile"), may("familyName", aText), may("givenName", aText),
+		may("additionalName", aText), may("patronymicName", aText), may("honorificPrefix", aText), may("honorificSuffix", aText),
+		may("familyNamePrefix", aText), may("dateOfBirth", aText)}},
+	{name: "Address", typ: "Address", properties: []property{may("addressCountry", aText), may("addressCountryCode", aText),
+		may("addressRegion", aText), may("addressLocality", aText), may("streetAddress", aText), may("postOfficeBoxNumber", aText),
+		may("postalCode", aText), mayNode("geo", "GeoCoordinates")}},
+	{name: "GeoCoordinates", typ: "GeoCoordinates", properties: []property{need("latitude", aNumber), need("longitude", aNumber)}},
+	{name: "CredentialStatus", typed: true, properties: []property{need("id", aText)}},
+	{name: "RefreshService", typed: true, properties: []property{need("id", aText)}},
+	{name: "CredentialSchema", typed: true, properties: []property{need("id", aText)}},
+	{name: "TermsOfUse", typed: true, properties: []property{may("id", aText)}},
+}
