@@ -1,5 +1,0 @@
-//go:build !race
-
-package openbadge
-
-const slack = 1
