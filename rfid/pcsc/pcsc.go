@@ -217,7 +217,7 @@ func (d *Device) look() view {
 			return view{err: err}
 		}
 	}
-	if !s.card || !s.ready {
+	if !s.card {
 		return view{}
 	}
 	if d.card == nil {

@@ -173,7 +173,8 @@ func TestPcscdThatMisbehavesIsAnErrorByName(t *testing.T) {
 		"table cut":                {f: pcsctest.Faults{Only: pcsctest.Readers, Cut: 2943}, want: io.ErrUnexpectedEOF},
 		"table too short, no end":  {f: pcsctest.Faults{Only: pcsctest.Readers, Mangle: func(b []byte) []byte { return b[:2943] }}, want: ErrSilent},
 		"table of nonsense":        {f: pcsctest.Faults{Only: pcsctest.Readers, Garbage: bytes.Repeat([]byte{7}, 2944)}, want: errGarbage},
-		"name without an end":      {f: pcsctest.Faults{Only: pcsctest.Readers, Garbage: bytes.Repeat([]byte{'A'}, 2944)}, want: errGarbage},
+		"name without an end":      {f: pcsctest.Faults{Only: pcsctest.Readers, Mangle: func(b []byte) []byte { copy(b, bytes.Repeat([]byte{'A'}, 128)); return b }}, want: errGarbage},
+		"name with a line's end":   {f: pcsctest.Faults{Only: pcsctest.Readers, Mangle: set(0, 0x0A534341)}, want: errGarbage},
 		"absurd ATR":               {f: pcsctest.Faults{Only: pcsctest.Readers, Mangle: set(176, 35)}, want: errGarbage},
 		"absurd length":            {f: pcsctest.Faults{Only: pcsctest.Transmit, Mangle: set(24, 1<<31)}, want: errGarbage},
 		"length of one too many":   {f: pcsctest.Faults{Only: pcsctest.Transmit, Mangle: set(24, 259)}, want: errGarbage},
@@ -213,7 +214,13 @@ func TestPcscdThatMisbehavesIsAnErrorByName(t *testing.T) {
 					})
 					err = lookUntilItFails(t, d)
 				}
-				if x.want == any && err == nil || x.want != any && !errors.Is(err, x.want) {
+				if x.want == errGarbage { // what comes next may be the middle of an answer
+					faulty(s, pcsctest.Faults{})
+					if _, _, err := d.Poll(t.Context()); err == nil {
+						t.Error("the connection is used again")
+					}
+				}
+				if x.want == any && err == nil || x.want != any && !errors.Is(err, x.want) || x.want != ErrRefused && errors.Is(err, ErrRefused) {
 					t.Errorf("%v, want %v", err, x.want)
 				}
 			})
@@ -311,6 +318,38 @@ func TestLateAnswerIsNoCardOfTheNextLook(t *testing.T) {
 	})
 }
 
+func TestCardThatWasResetIsConnectedAnew(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, reset := server(), true
+		s.Insert(acr, func(b []byte) ([]byte, error) {
+			if reset {
+				return nil, io.EOF
+			}
+			return pcsctest.Numbered("\xDE\xAD\xBE\xEF")(b)
+		})
+		d := started(t, s)
+		expect(t, d, "")
+		if s.Open() != 0 {
+			t.Error("the connection to the card that was reset is kept")
+		}
+		reset = false
+		expect(t, d, "DEADBEEF")
+	})
+}
+
+func TestReaderIsForgivenOneLateLookAtATime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := server()
+		d := started(t, s)
+		for range 3 {
+			faulty(s, pcsctest.Faults{Delay: lookTime + 50*time.Millisecond})
+			expect(t, d, "")
+			faulty(s, pcsctest.Faults{})
+			expect(t, d, "")
+		}
+	})
+}
+
 func TestCardAnswersCommands(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var say func([]byte) ([]byte, error)
@@ -399,6 +438,10 @@ func TestCloseEndsALookThatHangs(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Error("twice: ", err)
 		}
+		synctest.Wait()
+		if len(d.turn) != 1 {
+			t.Error("Close did not wait for the look")
+		}
 	})
 }
 
@@ -435,6 +478,27 @@ func TestWatchReopensAReaderThatWasUnplugged(t *testing.T) {
 		if e := <-out; e.Tap.UID.Hex() != "DEADBEEF" {
 			t.Fatalf("%+v", e)
 		}
+	})
+}
+
+// After a reader was plugged in, a card that lies on it is seen up to 900 ms later: that is no tap.
+func TestCardThatPcscdNoticesLateIsNoTap(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := server()
+		time.AfterFunc(900*time.Millisecond, func() { s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF")) })
+		ctx, cancel := context.WithCancel(t.Context())
+		out := make(chan rfid.Event)
+		go rfid.Watch(ctx, func() (rfid.Reader, error) {
+			d, err := begin(t, s)
+			return rfid.Polling{Chip: d}.Reader(), err
+		}, out)
+		<-out
+		select {
+		case e := <-out:
+			t.Errorf("%+v", e)
+		case <-time.After(5 * time.Second):
+		}
+		cancel()
 	})
 }
 

@@ -59,28 +59,22 @@ var minors = [...]uint32{5, 4}
 type code uint32
 
 const (
-	codeOK             code = 0
-	codeUnknownReader  code = 0x80100009
-	codeSharing        code = 0x8010000B
-	codeNoCard         code = 0x8010000C
-	codeProtoMismatch  code = 0x8010000F
-	codeNotReady       code = 0x80100010
-	codeCommError      code = 0x80100013
-	codeInvalidATR     code = 0x80100015
-	codeNotTransacted  code = 0x80100016
-	codeUnavailable    code = 0x80100017
-	codeNoService      code = 0x8010001D
-	codeStopped        code = 0x8010001E
-	codeUnsupported    code = 0x80100065
-	codeUnresponsive   code = 0x80100066
-	codeUnpowered      code = 0x80100067
-	codeReset          code = 0x80100068
-	codeRemoved        code = 0x80100069
-	codeSecurity       code = 0x8010006A
-	codeInternal       code = 0x80100001
-	codeInvalidHandle  code = 0x80100003
-	codeSmallBuffer    code = 0x80100008
-	codeSystemStopping code = 0x80100012
+	codeOK            code = 0
+	codeUnknownReader code = 0x80100009
+	codeSharing       code = 0x8010000B
+	codeNoCard        code = 0x8010000C
+	codeProtoMismatch code = 0x8010000F
+	codeNotReady      code = 0x80100010
+	codeCommError     code = 0x80100013
+	codeInvalidATR    code = 0x80100015
+	codeNotTransacted code = 0x80100016
+	codeUnavailable   code = 0x80100017
+	codeUnsupported   code = 0x80100065
+	codeUnresponsive  code = 0x80100066
+	codeUnpowered     code = 0x80100067
+	codeReset         code = 0x80100068
+	codeRemoved       code = 0x80100069
+	codeSecurity      code = 0x8010006A
 )
 
 // noCard reports whether the code speaks of the card and not of the reader: no card, one that left, or one that cannot be powered.
@@ -132,7 +126,6 @@ type state struct {
 	name   string
 	events uint32 // how often a card came or left, modulo 2^16
 	card   bool   // a card is there, and pcscd has powered it
-	ready  bool   // pcscd has looked at the reader at least once
 }
 
 // parseReaders reads the answer to cmdReaders: a fixed table whose empty rows have no name.
@@ -150,8 +143,7 @@ func parseReaders(b []byte) ([]state, error) {
 		if !ended || !printable(name) || atr > notInitialised {
 			return nil, fmt.Errorf("%w: reader %q with an ATR of %d bytes", errGarbage, name, atr)
 		}
-		out = append(out, state{name: string(name), events: word(b, maxName), ready: atr != notInitialised,
-			card: word(b, maxName+4)&statePresent != 0 && atr <= maxATR})
+		out = append(out, state{name: string(name), events: word(b, maxName), card: word(b, maxName+4)&statePresent != 0 && atr <= maxATR})
 	}
 	return out, nil
 }

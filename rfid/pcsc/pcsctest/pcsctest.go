@@ -181,7 +181,7 @@ func (x *session) answer(command uint32, body, data []byte) []byte {
 	case Connect:
 		x.connect(out)
 	case Disconnect:
-		if x.handles[get(body, 0)] == nil {
+		if x.handles[get(body, 0)] == nil || get(body, 4) != 1 { // SCARD_RESET_CARD: what a card has proven must not stay
 			return nil
 		}
 		delete(x.handles, get(body, 0))
