@@ -15,15 +15,16 @@ import (
 // Why a reader cannot be used. Errors of Open, Readers and Device.Poll wrap one of these where they can tell.
 var (
 	ErrNoService = errors.New("pcscd does not run: its socket is not there, or nobody listens")
-	ErrRefused   = errors.New("pcscd refuses this user: polkit does not allow org.debian.pcsc-lite.access_pcsc and access_card")
-	ErrVersion   = errors.New("pcscd speaks another version of its protocol")
-	ErrSilent    = errors.New("pcscd does not answer")
-	ErrNoReader  = errors.New("pcscd has no such reader")
-	ErrBusy      = errors.New("another program holds the reader")
+	ErrRefused   = errors.New("pcscd refuses this user: polkit does not allow " +
+		"org.debian.pcsc-lite.access_pcsc and access_card")
+	ErrVersion  = errors.New("pcscd speaks another version of its protocol")
+	ErrSilent   = errors.New("pcscd does not answer")
+	ErrNoReader = errors.New("pcscd has no such reader")
+	ErrBusy     = errors.New("another program holds the reader")
 )
 
-// client is one connection to pcscd, with a context of its own. After an error of the connection it is good for nothing but Close.
-// One call at a time.
+// client is one connection to pcscd, with a context of its own. After an error of the connection it is
+// good for nothing but Close. One call at a time.
 type client struct {
 	conn    net.Conn
 	context uint32
@@ -50,13 +51,15 @@ func greet(conn net.Conn, deadline time.Time) (*client, error) {
 	return c, code(word(a, 8)).err("establish a context")
 }
 
-// agree finds a version that pcscd speaks. To another than its own pcscd answers with its own, and the connection stays open.
+// agree finds a version that pcscd speaks. To another than its own pcscd answers with its own, and the
+// connection stays open.
 func (c *client) agree() error {
 	var theirs [2]uint32
 	for _, minor := range minors {
 		a, err := c.call(cmdVersion, words(protocolMajor, minor, 0), nil, sizeVersion)
 		if err != nil && !errors.Is(err, ErrSilent) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			// pcscd asks polkit first, and closes before it answers where polkit says no (src/winscard_svc.c, ContextThread).
+			// pcscd asks polkit first, and closes before it answers where polkit says no
+			// (src/winscard_svc.c, ContextThread).
 			return fmt.Errorf("%w (%w)", ErrRefused, err)
 		}
 		if err != nil {
@@ -141,7 +144,8 @@ func (c *client) disconnect(k card) error {
 
 // transmit gives a command to a card or its reader.
 func (c *client) transmit(k card, command []byte) ([]byte, code, error) {
-	structure := words(k.handle, k.protocol, ioRequestLength, uint32(len(command)), k.protocol, ioRequestLength, maxAnswer, 0)
+	structure := words(k.handle, k.protocol, ioRequestLength, uint32(len(command)),
+		k.protocol, ioRequestLength, maxAnswer, 0)
 	b, err := c.call(cmdTransmit, structure, command, sizeTransmit)
 	if err != nil {
 		return nil, 0, err

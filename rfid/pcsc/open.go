@@ -8,8 +8,9 @@ import (
 // Socket is where pcscd listens on Debian (its package's pcscd.socket).
 const Socket = "/run/pcscd/pcscd.comm"
 
-// Open takes the first PC/SC reader whose name begins with prefix; "" takes the first of all. It blocks for 4 s at most: 1 s of
-// them it looks at the reader, so that a card that lies there already is known when it returns.
+// Open takes the first PC/SC reader whose name begins with prefix; "" takes the first of all. It
+// blocks for 4 s at most: 1 s of them it looks at the reader, so that a card that lies there already
+// is known when it returns.
 func Open(prefix string) (*Device, error) { return openAt(Socket, prefix) }
 
 func openAt(socket, prefix string) (*Device, error) {

@@ -1,32 +1,40 @@
-// Package pcsc reads 13.56 MHz cards through a PC/SC reader on USB (ACS ACR122U and ACR1252U, HID Omnikey), and speaks to those that
-// answer commands (ISO/IEC 14443-4), so that a card can prove a key. The reader's driver runs in pcscd, which this package asks.
+// Package pcsc reads 13.56 MHz cards through a PC/SC reader on USB (ACS ACR122U and ACR1252U, HID
+// Omnikey), and speaks to those that answer commands (ISO/IEC 14443-4), so that a card can prove a
+// key. The reader's driver runs in pcscd, which this package asks.
 //
 // # Why its own client
 //
-// The package speaks the protocol of pcscd's Unix socket itself, in Go: eight structures of 32-bit fields (wire.go). The alternatives:
+// The package speaks the protocol of pcscd's Unix socket itself, in Go: eight structures of 32-bit
+// fields (wire.go). The alternatives:
 //
-//   - github.com/ebfe/scard binds libpcsclite with cgo. The .deb is built for three architectures without cgo, and Debian's armhf
-//     libraries and compiler are ARMv7: a program linked to them does not start on a Pi Zero W (ARMv6).
-//   - github.com/gballet/go-libpcsclite speaks the socket in Go (BSD-3). It was last changed in 2019 and has no release, wants one
-//     protocol version exactly, sets no deadline on any read, and allocates what a length in an answer says.
-//   - github.com/ebitengine/purego loads libpcsclite.so.1 without cgo. The program would then need glibc's loader, where it is one
-//     static file today, and a call into the library that hangs cannot be given up.
+//   - github.com/ebfe/scard binds libpcsclite with cgo. The .deb is built for three architectures without
+//     cgo, and Debian's armhf libraries and compiler are ARMv7: a program linked to them does not start on
+//     a Pi Zero W (ARMv6).
+//   - github.com/gballet/go-libpcsclite speaks the socket in Go (BSD-3). It was last changed in 2019 and
+//     has no release, wants one protocol version exactly, sets no deadline on any read, and allocates what
+//     a length in an answer says.
+//   - github.com/ebitengine/purego loads libpcsclite.so.1 without cgo. The program would then need glibc's
+//     loader, where it is one static file today, and a call into the library that hangs cannot be given
+//     up.
 //
-// The protocol is versioned. 4.4 (Debian 12, pcscd 1.9.9) and 4.5 (Debian 13, pcscd 2.3.3) are spoken; another one is refused by name.
+// The protocol is versioned. 4.4 (Debian 12, pcscd 1.9.9) and 4.5 (Debian 13, pcscd 2.3.3) are spoken;
+// another one is refused by name.
 //
 // # What can go wrong
 //
-// pcscd can be absent, hang, die, be restarted, or answer nonsense. Each look is bounded, and each answer is checked for its length.
-// A look that pcscd does not answer within 300 ms is given up and finds no card; the second in a row, an answer that does not fit, a
-// connection that ends or a reader that is unplugged is an error: close it and open another, which rfid.Watch does.
+// pcscd can be absent, hang, die, be restarted, or answer nonsense. Each look is bounded, and each
+// answer is checked for its length. A look that pcscd does not answer within 300 ms is given up and
+// finds no card; the second in a row, an answer that does not fit, a connection that ends or a reader
+// that is unplugged is an error: close it and open another, which rfid.Watch does.
 //
 // # What it accepts
 //
-// Numbers of 4, 7 and 10 bytes. Numbers of four bytes that begin with 08 are no card: a telephone or a bank card makes them up anew each
-// time (ISO/IEC 14443-3, 6.4.4). While a card lies there it is connected exclusively: no other program can speak to it.
+// Numbers of 4, 7 and 10 bytes. Numbers of four bytes that begin with 08 are no card: a telephone or a
+// bank card makes them up anew each time (ISO/IEC 14443-3, 6.4.4). While a card lies there it is
+// connected exclusively: no other program can speak to it.
 //
-// An ACR122U beeps at each card by itself, and so confuses those who wait for Portillon's own signal: the reader is told to be quiet
-// with the first card that it reads after it was opened.
+// An ACR122U beeps at each card by itself, and so confuses those who wait for Portillon's own signal:
+// the reader is told to be quiet with the first card that it reads after it was opened.
 package pcsc
 
 import (
@@ -41,16 +49,20 @@ import (
 )
 
 const (
-	// lookTime is how long one look may take. A card is unseen for two looks and two pauses of rfid.Polling (100 ms) at most before
-	// the reader is an error: 800 ms, less than rfid.Gone, so that a hung pcscd makes no second tap of a card that lies there.
+	// lookTime is how long one look may take. A card is unseen for two looks and two pauses of
+	// rfid.Polling (100 ms) at most before the reader is an error: 800 ms, less than rfid.Gone, so that
+	// a hung pcscd makes no second tap of a card that lies there.
 	lookTime = 300 * time.Millisecond
-	// patience is how long pcscd may take to answer a request that was given up: an exchange (rfid.MaxPoll) and the look after it.
+	// patience is how long pcscd may take to answer a request that was given up: an exchange
+	// (rfid.MaxPoll) and the look after it.
 	patience = rfid.MaxPoll + lookTime
-	// openTime bounds Open before its first look. systemd starts pcscd when the socket is first used, which takes a Pi a moment.
+	// openTime bounds Open before its first look. systemd starts pcscd when the socket is first used,
+	// which takes a Pi a moment.
 	openTime = 2 * time.Second
-	// settle is how long Open looks at the reader before it is called open. After it was plugged in, an ACR122U looks for cards every
-	// 250 or 500 ms (ACR122U API v2.04, PICC operating parameter (check)), and pcscd looks every 400 ms (PCSCLITE_STATUS_POLL_RATE):
-	// a card that lay there before must be seen before taps count.
+	// settle is how long Open looks at the reader before it is called open. After it was plugged in, an
+	// ACR122U looks for cards every 250 or 500 ms (ACR122U API v2.04, PICC operating parameter
+	// (check)), and pcscd looks every 400 ms (PCSCLITE_STATUS_POLL_RATE): a card that lay there before
+	// must be seen before taps count.
 	settle = time.Second
 	pace   = 100 * time.Millisecond
 )
@@ -58,7 +70,8 @@ const (
 // Pseudo-commands: class FF is the reader's own (PC/SC part 3, 3.2.2).
 var (
 	askUID = []byte{0xFF, 0xCA, 0, 0, 0} // GET DATA (3.2.2.1.3): the card's number and 90 00
-	quiet  = []byte{0xFF, 0, 0x52, 0, 0} // ACR122U API v2.04: no buzzer when a card is detected; P2 FF is its default (check the section)
+	// ACR122U API v2.04: no buzzer when a card is detected; P2 FF is its default (check the section)
+	quiet = []byte{0xFF, 0, 0x52, 0, 0}
 )
 
 var (
@@ -155,7 +168,7 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 		b, err := d.exchange(command)
 		return answer{b, err}
 	})
-	if errors.Is(err, errLate) {
+	if errors.Is(err, errLate) || errors.Is(err, context.DeadlineExceeded) {
 		d.late++ // and the next look that is late too is an error
 	}
 	if err != nil {
@@ -165,8 +178,8 @@ func (d *Device) Exchange(ctx context.Context, command []byte) ([]byte, error) {
 	return a.b, a.err
 }
 
-// within has f use the reader, and waits for it until limit or ctx ends. What f does then goes on, for patience at most, and counts for nothing:
-// whoever comes next waits for its end. Close ends it too.
+// within has f use the reader, and waits for it until limit or ctx ends. What f does then goes on, for
+// patience at most, and counts for nothing: whoever comes next waits for its end. Close ends it too.
 func within[T any](ctx context.Context, d *Device, limit time.Duration, f func() T) (none T, err error) {
 	end := time.NewTimer(limit)
 	defer end.Stop()
@@ -248,7 +261,8 @@ func (d *Device) number() view {
 	u, ok := parseNumber(b)
 	if ok && !d.hushed && strings.HasPrefix(d.name, "ACS ACR122") {
 		d.hushed = true
-		if _, _, err := d.client.transmit(*d.card, quiet); err != nil { // a reader that does not know the command goes on beeping
+		// a reader that does not know the command goes on beeping
+		if _, _, err := d.client.transmit(*d.card, quiet); err != nil {
 			return view{err: err}
 		}
 	}

@@ -3,7 +3,6 @@ package pcsc
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"io"
 	"net"
@@ -71,7 +70,8 @@ func TestNumbersThatAreNoCardAreRefused(t *testing.T) {
 		"\x04\x11\x22\x33\x44\x55\x66\x77\x88\x99\x90\x00": "04112233445566778899",
 		"\x08\x11\x22\x33\x90\x00":                         "", // random (ISO 14443-3, 6.4.4)
 		"\x08\x11\x22\x33\x44\x55\x66\x90\x00":             "08112233445566",
-		"\x6A\x81":                                         "", "": "", "\x90": "", "\xDE\xAD\xBE\xEF\x63\x00": "", "\xDE\xAD\xBE\x90\x00": "", "\xDE\xAD\xBE\xEF\x90\x01": "",
+		"\x6A\x81":                                         "", "": "", "\x90": "",
+		"\xDE\xAD\xBE\xEF\x63\x00": "", "\xDE\xAD\xBE\x90\x00": "", "\xDE\xAD\xBE\xEF\x90\x01": "",
 	} {
 		if u, ok := parseNumber([]byte(in)); ok != (want != "") || u.Hex() != want {
 			t.Errorf("% X: %s, %v", in, u.Hex(), ok)
@@ -92,7 +92,8 @@ func TestCardIsFoundWhileItLiesThere(t *testing.T) {
 			if n := s.Said(pcsctest.Connect); n != 1 {
 				t.Errorf("%d connections to one card", n)
 			}
-			s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66")) // taken away and another put down between two looks
+			// taken away and another put down between two looks
+			s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
 			expect(t, d, "04112233445566")
 			s.Insert(acr, nil)
 			expect(t, d, "")
@@ -114,7 +115,9 @@ func expect(t *testing.T, d *Device, want string) {
 
 func TestReaderIsChosenByTheBeginningOfItsName(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		for prefix, want := range map[string]string{"": "Generic Contact Reader 00 00", "ACS": acr, acr: acr, "Omnikey": "", "122U": ""} {
+		for prefix, want := range map[string]string{
+			"": "Generic Contact Reader 00 00", "ACS": acr, acr: acr, "Omnikey": "", "122U": "",
+		} {
 			ours, theirs := net.Pipe()
 			go server().Serve(theirs)
 			c, err := greet(ours, time.Now().Add(openTime))
@@ -153,112 +156,6 @@ func TestBuzzerOfAnACR122UIsSwitchedOffOnce(t *testing.T) {
 	}
 }
 
-func TestPcscdThatMisbehavesIsAnErrorByName(t *testing.T) {
-	any := errors.New("any")
-	for name, x := range map[string]struct {
-		f           pcsctest.Faults
-		atOpen      bool // before the reader is opened; otherwise while a card lies there
-		minor       uint32
-		want        error
-		wantReaders func(*[]*pcsctest.Reader)
-	}{
-		"polkit refuses":           {f: pcsctest.Faults{Refuse: true}, atOpen: true, want: ErrRefused},
-		"older version":            {minor: 3, atOpen: true, want: ErrVersion},
-		"newer version":            {minor: 6, atOpen: true, want: ErrVersion},
-		"silence at open":          {f: pcsctest.Faults{Silent: true}, atOpen: true, want: ErrSilent},
-		"garbage at open":          {f: pcsctest.Faults{Garbage: bytes.Repeat([]byte{0xFF}, 12)}, atOpen: true, want: ErrVersion},
-		"cut version":              {f: pcsctest.Faults{Cut: 5}, atOpen: true, want: io.ErrUnexpectedEOF},
-		"silence":                  {f: pcsctest.Faults{Silent: true}, want: ErrSilent},
-		"slow":                     {f: pcsctest.Faults{Delay: time.Second}, want: ErrSilent},
-		"table cut":                {f: pcsctest.Faults{Only: pcsctest.Readers, Cut: 2943}, want: io.ErrUnexpectedEOF},
-		"table too short, no end":  {f: pcsctest.Faults{Only: pcsctest.Readers, Mangle: func(b []byte) []byte { return b[:2943] }}, want: ErrSilent},
-		"table of nonsense":        {f: pcsctest.Faults{Only: pcsctest.Readers, Garbage: bytes.Repeat([]byte{7}, 2944)}, want: errGarbage},
-		"name without an end":      {f: pcsctest.Faults{Only: pcsctest.Readers, Mangle: func(b []byte) []byte { copy(b, bytes.Repeat([]byte{'A'}, 128)); return b }}, want: errGarbage},
-		"name with a line's end":   {f: pcsctest.Faults{Only: pcsctest.Readers, Mangle: set(0, 0x0A534341)}, want: errGarbage},
-		"absurd ATR":               {f: pcsctest.Faults{Only: pcsctest.Readers, Mangle: set(176, 35)}, want: errGarbage},
-		"absurd length":            {f: pcsctest.Faults{Only: pcsctest.Transmit, Mangle: set(24, 1<<31)}, want: errGarbage},
-		"length of one too many":   {f: pcsctest.Faults{Only: pcsctest.Transmit, Mangle: set(24, 259)}, want: errGarbage},
-		"answer of another handle": {f: pcsctest.Faults{Only: pcsctest.Transmit, Mangle: set(0, 9)}, want: errGarbage},
-		"transmit cut":             {f: pcsctest.Faults{Only: pcsctest.Transmit, Cut: 34}, want: io.ErrUnexpectedEOF},
-		"transmit cut at its data": {f: pcsctest.Faults{Only: pcsctest.Transmit, Cut: 32}, want: io.EOF},
-		"data that never comes":    {f: pcsctest.Faults{Only: pcsctest.Transmit, Mangle: func(b []byte) []byte { return b[:32] }}, want: ErrSilent},
-		"reader unplugged":         {wantReaders: func(r *[]*pcsctest.Reader) { *r = (*r)[:1] }, want: ErrNoReader},
-		"reader held":              {wantReaders: func(r *[]*pcsctest.Reader) { (*r)[1].Sharing = true; (*r)[1].Events++ }, want: ErrBusy},
-		"card refused by polkit":   {wantReaders: func(r *[]*pcsctest.Reader) { (*r)[1].Code = 0x8010006A; (*r)[1].Events++ }, want: ErrRefused},
-		"strange code":             {wantReaders: func(r *[]*pcsctest.Reader) { (*r)[1].Code = 0x80100001; (*r)[1].Events++ }, want: any},
-		"connection to nothing":    {f: pcsctest.Faults{Only: pcsctest.Connect, Mangle: set(144, 77)}, wantReaders: func(r *[]*pcsctest.Reader) { (*r)[1].Events++ }, want: errGarbage},
-		"disconnect cut":           {f: pcsctest.Faults{Only: pcsctest.Disconnect, Cut: 3}, wantReaders: func(r *[]*pcsctest.Reader) { (*r)[1].Card = nil }, want: io.ErrUnexpectedEOF},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				s := server()
-				s.Speak(x.minor)
-				s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
-				if x.atOpen {
-					faulty(s, x.f)
-				}
-				began := time.Now()
-				d, err := begin(t, s)
-				if took := time.Since(began); took > 4*time.Second {
-					t.Errorf("opening took %v", took)
-				}
-				if !x.atOpen {
-					if err != nil {
-						t.Fatal(err)
-					}
-					s.Set(func(r *[]*pcsctest.Reader, f *pcsctest.Faults) {
-						*f = x.f
-						if x.wantReaders != nil {
-							x.wantReaders(r)
-						}
-					})
-					err = lookUntilItFails(t, d)
-				}
-				if x.want == errGarbage { // what comes next may be the middle of an answer
-					faulty(s, pcsctest.Faults{})
-					if _, _, err := d.Poll(t.Context()); err == nil {
-						t.Error("the connection is used again")
-					}
-				}
-				if x.want == any && err == nil || x.want != any && !errors.Is(err, x.want) || x.want != ErrRefused && errors.Is(err, ErrRefused) {
-					t.Errorf("%v, want %v", err, x.want)
-				}
-			})
-		})
-	}
-}
-
-// set makes a mangler that overwrites one word of an answer.
-func set(at int, v byte4) func([]byte) []byte {
-	return func(b []byte) []byte {
-		copy(b[at:], words(uint32(v)))
-		return b
-	}
-}
-
-type byte4 uint32
-
-// lookUntilItFails looks as rfid.Polling does, and no longer than until a card that lies there would be a new tap.
-func lookUntilItFails(t *testing.T, d *Device) error {
-	t.Helper()
-	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
-		look := time.Now()
-		_, found, err := d.Poll(t.Context())
-		if took := time.Since(look); took > rfid.MaxPoll {
-			t.Errorf("a look took %v", took)
-		}
-		if err != nil {
-			return err
-		}
-		if found {
-			t.Fatal("found a card")
-		}
-		if time.Since(began) > rfid.Gone {
-			t.Fatal("no error in time")
-		}
-	}
-}
-
 func TestReaderThatPcscdHasNotLookedAtHasNoCard(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := server()
@@ -269,7 +166,9 @@ func TestReaderThatPcscdHasNotLookedAtHasNoCard(t *testing.T) {
 }
 
 func TestCardThatCannotBePoweredIsNoCardAndNoError(t *testing.T) {
-	for _, code := range []uint32{0x8010000C, 0x8010000F, 0x80100013, 0x80100016, 0x80100066, 0x80100067, 0x80100068, 0x80100069} {
+	for _, code := range []uint32{
+		0x8010000C, 0x8010000F, 0x80100013, 0x80100016, 0x80100066, 0x80100067, 0x80100068, 0x80100069,
+	} {
 		bubble(t, func(t *testing.T) {
 			s := server()
 			s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
@@ -279,7 +178,8 @@ func TestCardThatCannotBePoweredIsNoCardAndNoError(t *testing.T) {
 	}
 }
 
-// However long pcscd hangs while a card lies there, it is one tap, or the reader fails and its next life tells lying cards from taps.
+// However long pcscd hangs while a card lies there, it is one tap, or the reader fails and its next
+// life tells lying cards from taps.
 func TestHangingPcscdMakesNoSecondTapOfOneCard(t *testing.T) {
 	for delay := 50 * time.Millisecond; delay < 3*time.Second; delay += 50 * time.Millisecond {
 		for at := time.Duration(0); at < 100*time.Millisecond; at += 25 * time.Millisecond {
@@ -397,9 +297,12 @@ func TestCardAnswersCommands(t *testing.T) {
 	})
 }
 
-// A card that is lifted while it computes may keep pcscd busy for longer than an exchange may last: the reader survives that.
+// A card that is lifted while it computes may keep pcscd busy for longer than an exchange may last:
+// the reader survives that.
 func TestExchangeIsBoundedAndTheReaderLives(t *testing.T) {
-	for delay, lives := range map[time.Duration]bool{600 * time.Millisecond: true, 700 * time.Millisecond: true, 2 * time.Second: false} {
+	for delay, lives := range map[time.Duration]bool{
+		600 * time.Millisecond: true, 700 * time.Millisecond: true, 2 * time.Second: false,
+	} {
 		bubble(t, func(t *testing.T) {
 			s := server()
 			s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
@@ -445,63 +348,6 @@ func TestCloseEndsALookThatHangs(t *testing.T) {
 	})
 }
 
-// The card that lay there when power returned is no tap; the reader that was unplugged comes back by itself.
-func TestWatchReopensAReaderThatWasUnplugged(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s := server()
-		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
-		out := make(chan rfid.Event)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go rfid.Watch(ctx, func() (rfid.Reader, error) {
-			d, err := begin(t, s)
-			if err != nil {
-				return nil, err
-			}
-			return rfid.Polling{Chip: d}.Reader(), nil
-		}, out)
-		if e := <-out; !e.Alive || e.Err != nil {
-			t.Fatalf("%+v", e)
-		}
-		var kept []*pcsctest.Reader
-		s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) { kept, *r = *r, nil })
-		if e := <-out; e.Alive || !errors.Is(e.Err, ErrNoReader) {
-			t.Fatalf("%+v", e)
-		}
-		s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) { *r = kept })
-		if e := <-out; !e.Alive {
-			t.Fatalf("%+v", e)
-		}
-		s.Insert(acr, nil)
-		time.Sleep(2 * time.Second)
-		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
-		if e := <-out; e.Tap.UID.Hex() != "DEADBEEF" {
-			t.Fatalf("%+v", e)
-		}
-	})
-}
-
-// After a reader was plugged in, a card that lies on it is seen up to 900 ms later: that is no tap.
-func TestCardThatPcscdNoticesLateIsNoTap(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		s := server()
-		time.AfterFunc(900*time.Millisecond, func() { s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF")) })
-		ctx, cancel := context.WithCancel(t.Context())
-		out := make(chan rfid.Event)
-		go rfid.Watch(ctx, func() (rfid.Reader, error) {
-			d, err := begin(t, s)
-			return rfid.Polling{Chip: d}.Reader(), err
-		}, out)
-		<-out
-		select {
-		case e := <-out:
-			t.Errorf("%+v", e)
-		case <-time.After(5 * time.Second):
-		}
-		cancel()
-	})
-}
-
 func TestSocketThatIsNotThereIsNamed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pcscd.comm")
 	if _, err := openAt(path, ""); !errors.Is(err, ErrNoService) {
@@ -535,51 +381,4 @@ func TestSocketThatIsNotThereIsNamed(t *testing.T) {
 	if _, err := readersAt(path); !errors.Is(err, ErrNoService) { // what a pcscd that crashed leaves behind
 		t.Error(err)
 	}
-}
-
-// stream is a connection whose other end has said all already.
-type stream struct {
-	io.Reader
-	net.Conn
-}
-
-func (s stream) Read(b []byte) (int, error) { return s.Reader.Read(b) }
-func (stream) Write(b []byte) (int, error)  { return len(b), nil }
-func (stream) SetDeadline(time.Time) error  { return nil }
-func (stream) Close() error                 { return nil }
-func hexed(s string) []byte                 { b, _ := hex.DecodeString(s); return b }
-func zeros(n int) []byte                    { return make([]byte, n) }
-func all(parts ...[]byte) []byte            { return slices.Concat(parts...) }
-func row(name string, rest ...byte) (out []byte) {
-	return append(append([]byte(name), zeros(184-len(name)-len(rest))...), rest...)
-}
-
-func FuzzAnswersOfPcscd(f *testing.F) {
-	hello := all(words(4, 5, 0), words(2, 77, 0))
-	f.Add(hello)
-	f.Add(all(words(4, 4, 0x8010001E), words(4, 4, 0), words(2, 77, 0)))
-	f.Add(all(hello, row(acr), zeros(15*184), zeros(140), words(1, 2, 0), words(1, 0, 0, 0, 0, 0, 6, 0), hexed("DEADBEEF9000"), words(1, 1, 0)))
-	f.Add(all(hello, row(acr), zeros(15*184), zeros(140), words(1, 2, 0), words(1, 0, 0, 0, 0, 0, 1<<31, 0)))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := greet(stream{Reader: bytes.NewReader(b)}, time.Time{})
-		if err != nil {
-			return
-		}
-		list, _ := c.readers()
-		for _, s := range list {
-			if s.name == "" || len(s.name) >= maxName || !printable([]byte(s.name)) {
-				t.Errorf("reader %q", s.name)
-			}
-		}
-		k, rv, err := c.connect(acr)
-		if err == nil && rv == codeOK && k.protocol != 1 && k.protocol != 2 {
-			t.Errorf("protocol %d", k.protocol)
-		}
-		if a, _, err := c.transmit(k, askUID); err == nil && len(a) > maxAnswer {
-			t.Errorf("an answer of %d bytes", len(a))
-		} else if u, ok := parseNumber(a); ok && len(u.Bytes()) != 4 && len(u.Bytes()) != 7 && len(u.Bytes()) != 10 {
-			t.Errorf("%d bytes are a number", len(u.Bytes()))
-		}
-		c.disconnect(k)
-	})
 }

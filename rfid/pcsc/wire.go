@@ -7,8 +7,9 @@ import (
 	"fmt"
 )
 
-// Messages of pcscd's socket (pcsc-lite, src/winscard_msg.h). A request is a header of two uint32 (size of what follows, command) and one
-// C structure; an answer is the same structure without a header. All fields are 32 bits wide, in the byte order of the computer.
+// Messages of pcscd's socket (pcsc-lite, src/winscard_msg.h). A request is a header of two uint32
+// (size of what follows, command) and one C structure; an answer is the same structure without a
+// header. All fields are 32 bits wide, in the byte order of the computer.
 const (
 	cmdEstablish  = 0x01 // SCARD_ESTABLISH_CONTEXT
 	cmdConnect    = 0x04 // SCARD_CONNECT
@@ -51,8 +52,9 @@ const (
 	offsetTransmitRV = 28
 )
 
-// minors are the minor versions of the protocol that are spoken: 4.4 is Debian 12's (pcscd 1.9.9), 4.5 Debian 13's (2.3.3), which adds a
-// command that is not used here. Both sources were compared: the structures above are the same.
+// minors are the minor versions of the protocol that are spoken: 4.4 is Debian 12's (pcscd 1.9.9), 4.5
+// Debian 13's (2.3.3), which adds a command that is not used here. Both sources were compared: the
+// structures above are the same.
 var minors = [...]uint32{5, 4}
 
 // code is pcscd's verdict on a request (SCARD_S_…, SCARD_E_…, SCARD_W_… in src/PCSC/pcsclite.h.in).
@@ -77,7 +79,8 @@ const (
 	codeSecurity      code = 0x8010006A
 )
 
-// noCard reports whether the code speaks of the card and not of the reader: no card, one that left, or one that cannot be powered.
+// noCard reports whether the code speaks of the card and not of the reader: no card, one that left, or
+// one that cannot be powered.
 func (c code) noCard() bool {
 	switch c {
 	case codeNoCard, codeProtoMismatch, codeNotReady, codeCommError, codeInvalidATR, codeNotTransacted,
@@ -102,7 +105,8 @@ func (c code) err(doing string) error {
 	return fmt.Errorf("%s: pcscd answers %#x", doing, uint32(c))
 }
 
-// errGarbage is an answer that does not fit the request. What follows it cannot be trusted either: the connection is closed.
+// errGarbage is an answer that does not fit the request. What follows it cannot be trusted either: the
+// connection is closed.
 var errGarbage = errors.New("pcscd's answer does not fit the request")
 
 func words(w ...uint32) []byte {
@@ -143,7 +147,11 @@ func parseReaders(b []byte) ([]state, error) {
 		if !ended || !printable(name) || atr > notInitialised {
 			return nil, fmt.Errorf("%w: reader %q with an ATR of %d bytes", errGarbage, name, atr)
 		}
-		out = append(out, state{name: string(name), events: word(b, maxName), card: word(b, maxName+4)&statePresent != 0 && atr <= maxATR})
+		out = append(out, state{
+			name:   string(name),
+			events: word(b, maxName),
+			card:   word(b, maxName+4)&statePresent != 0 && atr <= maxATR,
+		})
 	}
 	return out, nil
 }

@@ -21,7 +21,8 @@ func openPCSC(c ReaderConfig) (rfid.Reader, error) {
 	return rfid.Polling{Chip: d, Slot: c.Slot, Prove: c.prove}.Reader(), nil
 }
 
-// PCSCFault is what keeps a PC/SC reader from being used, and what would mend it, for those who look after the machine.
+// PCSCFault is what keeps a PC/SC reader from being used, and what would mend it, for those who look
+// after the machine.
 type PCSCFault struct {
 	Fact, Cure policy.Text
 	Unseen     bool // it keeps whoever looks from looking, and perhaps not the daemon
@@ -42,8 +43,9 @@ func (c Config) checkPCSC(on Computer) *PCSCFault {
 	if c.Reader.Kind != "pcsc" || on.PCSC == nil {
 		return nil
 	}
-	look := pcscLook{prefix: c.Reader.Port, inUnit: on.Unit != "", installed: there(filepath.Join(on.Root, "/usr/sbin/pcscd")),
-		kernel: there(filepath.Join(on.Root, "/sys/module/pn533_usb"))}
+	look := pcscLook{prefix: c.Reader.Port, inUnit: on.Unit != "",
+		installed: there(filepath.Join(on.Root, "/usr/sbin/pcscd")),
+		kernel:    there(filepath.Join(on.Root, "/sys/module/pn533_usb"))}
 	look.readers, look.err = on.PCSC()
 	return look.fault()
 }
@@ -57,24 +59,33 @@ func (l pcscLook) fault() *PCSCFault {
 	case l.err == nil:
 		return l.missing(say)
 	case errors.Is(l.err, pcsc.ErrNoService) && !l.installed:
-		return say("pcscd n’est pas installé : aucun lecteur PC/SC ne peut marcher", "sudo apt install pcscd libccid",
-			"pcscd is not installed: no PC/SC reader can work", "sudo apt install pcscd libccid")
+		return say("pcscd n’est pas installé : aucun lecteur PC/SC ne peut marcher",
+			"sudo apt install pcscd libccid",
+			"pcscd is not installed: no PC/SC reader can work",
+			"sudo apt install pcscd libccid")
 	case errors.Is(l.err, pcsc.ErrNoService):
-		return say("pcscd ne tourne pas : son socket "+pcsc.Socket+" n’est pas là", "sudo systemctl enable --now pcscd.socket",
-			"pcscd does not run: its socket "+pcsc.Socket+" is not there", "sudo systemctl enable --now pcscd.socket")
+		return say("pcscd ne tourne pas : son socket "+pcsc.Socket+" n’est pas là",
+			"sudo systemctl enable --now pcscd.socket",
+			"pcscd does not run: its socket "+pcsc.Socket+" is not there",
+			"sudo systemctl enable --now pcscd.socket")
 	case errors.Is(l.err, pcsc.ErrRefused):
 		f := say("polkit ne laisse pas cet utilisateur parler à pcscd",
-			"Vérifier que /usr/share/polkit-1/rules.d/60-portillon.rules est là et que polkitd tourne ; relancer avec sudo",
+			"Vérifier que /usr/share/polkit-1/rules.d/60-portillon.rules est là et que polkitd tourne ; "+
+				"relancer avec sudo",
 			"polkit does not let this user speak to pcscd",
 			"See that /usr/share/polkit-1/rules.d/60-portillon.rules is there and polkitd runs; run again with sudo")
 		f.Unseen = !l.inUnit
 		return f
 	case errors.Is(l.err, pcsc.ErrVersion):
-		return say(fmt.Sprintf("Ce pcscd ne convient pas : %v", l.err), "Prendre le pcscd de Debian 12 ou 13, ou un Portillon plus récent",
-			fmt.Sprintf("This pcscd does not fit: %v", l.err), "Use the pcscd of Debian 12 or 13, or a newer Portillon")
+		return say(fmt.Sprintf("Ce pcscd ne convient pas : %v", l.err),
+			"Prendre le pcscd de Debian 12 ou 13, ou un Portillon plus récent",
+			fmt.Sprintf("This pcscd does not fit: %v", l.err),
+			"Use the pcscd of Debian 12 or 13, or a newer Portillon")
 	}
-	return say(fmt.Sprintf("pcscd répond mal : %v", l.err), "sudo systemctl restart pcscd ; journalctl -u pcscd dit ce qui ne va pas",
-		fmt.Sprintf("pcscd answers wrongly: %v", l.err), "sudo systemctl restart pcscd; journalctl -u pcscd says what is wrong")
+	return say(fmt.Sprintf("pcscd répond mal : %v", l.err),
+		"sudo systemctl restart pcscd ; journalctl -u pcscd dit ce qui ne va pas",
+		fmt.Sprintf("pcscd answers wrongly: %v", l.err),
+		"sudo systemctl restart pcscd; journalctl -u pcscd says what is wrong")
 }
 
 // missing is why pcscd does not have the reader.
@@ -84,9 +95,11 @@ func (l pcscLook) missing(say func(frFact, frCure, enFact, enCure string) *PCSCF
 	}
 	if l.kernel {
 		return say("Le module pn533_usb du noyau tient le lecteur : pcscd ne le voit pas",
-			"sudo modprobe -r pn533_usb, puis débrancher et rebrancher le lecteur ; /usr/lib/modprobe.d/portillon.conf l’évite au démarrage",
+			"sudo modprobe -r pn533_usb, puis débrancher et rebrancher le lecteur ; "+
+				"/usr/lib/modprobe.d/portillon.conf l’évite au démarrage",
 			"The kernel’s module pn533_usb holds the reader: pcscd does not see it",
-			"sudo modprobe -r pn533_usb, then unplug the reader and plug it in again; /usr/lib/modprobe.d/portillon.conf prevents it at boot")
+			"sudo modprobe -r pn533_usb, then unplug the reader and plug it in again; "+
+				"/usr/lib/modprobe.d/portillon.conf prevents it at boot")
 	}
 	have := strings.Join(l.readers, ", ")
 	if have == "" {

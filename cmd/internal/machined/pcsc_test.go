@@ -16,25 +16,65 @@ func TestPCSCFaultsAreNamedWithTheirCures(t *testing.T) {
 		fact, cure string // "": there is no fault
 		unseen     bool
 	}{
-		"reader there":           {look: pcscLook{prefix: "ACS", readers: []string{"Other 00 00", "ACS ACR122U 01 00"}, installed: true}},
+		"reader there": {
+			look: pcscLook{prefix: "ACS", readers: []string{"Other 00 00", "ACS ACR122U 01 00"}, installed: true},
+		},
 		"any reader":             {look: pcscLook{readers: []string{"Other 00 00"}, installed: true}},
 		"reader beside a module": {look: pcscLook{readers: []string{"Other 00 00"}, kernel: true}},
-		"not installed":          {look: pcscLook{err: fmt.Errorf("dial: %w", pcsc.ErrNoService)}, fact: "not installed", cure: "apt install pcscd libccid"},
-		"not running":            {look: pcscLook{err: pcsc.ErrNoService, installed: true}, fact: "/run/pcscd/pcscd.comm", cure: "systemctl enable --now pcscd.socket"},
-		"refused in the unit":    {look: pcscLook{err: pcsc.ErrRefused, installed: true, inUnit: true}, fact: "polkit", cure: "60-portillon.rules"},
-		"refused by hand":        {look: pcscLook{err: pcsc.ErrRefused, installed: true}, fact: "polkit", cure: "sudo", unseen: true},
-		"version":                {look: pcscLook{err: fmt.Errorf("%w: 4.9", pcsc.ErrVersion), installed: true}, fact: "4.9", cure: "Debian 12 or 13"},
-		"silent":                 {look: pcscLook{err: pcsc.ErrSilent, installed: true}, fact: "does not answer", cure: "restart pcscd"},
-		"no reader":              {look: pcscLook{prefix: "ACS", installed: true}, fact: "no reader", cure: "libccid"},
-		"another reader":         {look: pcscLook{prefix: "ACS", readers: []string{"Other 00 00"}}, fact: "it has: Other 00 00", cure: "reader: port:"},
-		"kernel's module":        {look: pcscLook{prefix: "ACS", readers: []string{"Other 00 00"}, kernel: true}, fact: "pn533_usb", cure: "modprobe -r pn533_usb"},
+		"not installed": {
+			look: pcscLook{err: fmt.Errorf("dial: %w", pcsc.ErrNoService)},
+			fact: "not installed",
+			cure: "apt install pcscd libccid",
+		},
+		"not running": {
+			look: pcscLook{err: pcsc.ErrNoService, installed: true},
+			fact: "/run/pcscd/pcscd.comm",
+			cure: "systemctl enable --now pcscd.socket",
+		},
+		"refused in the unit": {
+			look: pcscLook{err: pcsc.ErrRefused, installed: true, inUnit: true},
+			fact: "polkit",
+			cure: "60-portillon.rules",
+		},
+		"refused by hand": {
+			look:   pcscLook{err: pcsc.ErrRefused, installed: true},
+			fact:   "polkit",
+			cure:   "sudo",
+			unseen: true,
+		},
+		"version": {
+			look: pcscLook{err: fmt.Errorf("%w: 4.9", pcsc.ErrVersion), installed: true},
+			fact: "4.9",
+			cure: "Debian 12 or 13",
+		},
+		"silent": {
+			look: pcscLook{err: pcsc.ErrSilent, installed: true},
+			fact: "does not answer",
+			cure: "restart pcscd",
+		},
+		"no reader": {
+			look: pcscLook{prefix: "ACS", installed: true},
+			fact: "no reader",
+			cure: "libccid",
+		},
+		"another reader": {
+			look: pcscLook{prefix: "ACS", readers: []string{"Other 00 00"}},
+			fact: "it has: Other 00 00",
+			cure: "reader: port:",
+		},
+		"kernel's module": {
+			look: pcscLook{prefix: "ACS", readers: []string{"Other 00 00"}, kernel: true},
+			fact: "pn533_usb",
+			cure: "modprobe -r pn533_usb",
+		},
 	} {
 		f := x.look.fault()
 		switch {
 		case f == nil && x.fact == "":
 		case f == nil || x.fact == "":
 			t.Errorf("%s: %+v", name, f)
-		case !strings.Contains(f.Fact.EN, x.fact) || !strings.Contains(f.Cure.EN, x.cure) || f.Fact.FR == "" || f.Cure.FR == "" || f.Unseen != x.unseen:
+		case !strings.Contains(f.Fact.EN, x.fact) || !strings.Contains(f.Cure.EN, x.cure) ||
+			f.Fact.FR == "" || f.Cure.FR == "" || f.Unseen != x.unseen:
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
@@ -50,7 +90,8 @@ func TestCheckWarnsOfAPCSCReaderAndRefusesNothing(t *testing.T) {
 	}
 	b.c.Reader = ReaderConfig{Kind: "pcsc"}
 	notes := func() string { return strings.Join(b.c.Check(b.on).Notes(), "\n") }
-	if found := b.c.Check(b.on); found.Err() != nil || notes() != "reader: pcscd is not installed: no PC/SC reader can work: sudo apt install pcscd libccid" {
+	want := "reader: pcscd is not installed: no PC/SC reader can work: sudo apt install pcscd libccid"
+	if found := b.c.Check(b.on); found.Err() != nil || notes() != want {
 		t.Errorf("%v, %q", found.Err(), notes())
 	}
 	for _, file := range []string{"usr/sbin/pcscd", "sys/module/pn533_usb/refcnt"} {
@@ -80,7 +121,8 @@ func TestPCSCReaderNeedsNoPort(t *testing.T) {
 			t.Errorf("%s: %+v, %v", reader, c.Reader, err)
 		}
 	}
-	if _, err := readerOf(t, `{ kind: pcsc, irq: "gpio:pinctrl-/25" }`); err == nil || !strings.Contains(err.Error(), "irq") {
+	_, err := readerOf(t, `{ kind: pcsc, irq: "gpio:pinctrl-/25" }`)
+	if err == nil || !strings.Contains(err.Error(), "irq") {
 		t.Error(err)
 	}
 }

@@ -25,7 +25,8 @@ func TestTapsThroughDebiansPcscd(t *testing.T) {
 		if why := pcsctest.Missing(); why != "" {
 			t.Skip(why)
 		}
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTapsThroughDebiansPcscd$", "-test.v", "-test.timeout=2m")
+		cmd := exec.CommandContext(t.Context(), os.Args[0],
+			"-test.run=^TestTapsThroughDebiansPcscd$", "-test.v", "-test.timeout=2m")
 		cmd.Env = append(os.Environ(), inside+"=1")
 		pcsctest.Apart(cmd)
 		out, err := cmd.CombinedOutput()
@@ -100,7 +101,8 @@ func (x *realPcscd) start() {
 	}
 }
 
-// personalise makes a card of the site through the reader, as portillon card personalise does, and says where the site's key is.
+// personalise makes a card of the site through the reader, as portillon card personalise does, and
+// says where the site's key is.
 func (x *realPcscd) personalise() (pcsctest.Card, string) {
 	x.Helper()
 	path, site := keyFile(x.T)
@@ -164,7 +166,8 @@ func (x *realPcscd) tap(c pcsctest.Card, proof rfid.Proof, number string) {
 		x.Fatal(err)
 	}
 	defer remove()
-	if e := x.event(); e.Tap.UID.Hex() != number || e.Tap.Proof != proof || (e.Tap.Unproven == nil) != (proof == rfid.AES) {
+	e := x.event()
+	if e.Tap.UID.Hex() != number || e.Tap.Proof != proof || (e.Tap.Unproven == nil) != (proof == rfid.AES) {
 		x.Fatalf("%+v %s, want %s", e, e.Tap.UID.Hex(), number)
 	}
 }

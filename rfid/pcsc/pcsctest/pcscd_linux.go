@@ -33,8 +33,9 @@ func Missing() string {
 	return ""
 }
 
-// Apart has a command run in namespaces of its own: no network but its own loopback, mounts and processes that nobody else sees. The
-// virtual reader listens on every address, and pcscd's socket has one path for the whole computer. All that it starts ends with it.
+// Apart has a command run in namespaces of its own: no network but its own loopback, mounts and
+// processes that nobody else sees. The virtual reader listens on every address, and pcscd's socket has
+// one path for the whole computer. All that it starts ends with it.
 func Apart(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID}
 	if os.Getuid() != 0 {
@@ -102,8 +103,9 @@ func (p *Pcscd) End() {
 	p.Wait()
 }
 
-// Insert puts a card into the reader until the function that it returns is called. vpcd's protocol: two bytes of length, most significant
-// first, and a message; a message of one byte is the reader's (0 off, 1 on, 2 reset, 4 asks for the ATR), others are commands.
+// Insert puts a card into the reader until the function that it returns is called. vpcd's protocol:
+// two bytes of length, most significant first, and a message; a message of one byte is the reader's (0
+// off, 1 on, 2 reset, 4 asks for the ATR), others are commands.
 func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 	var conn net.Conn
 	for conn == nil { // a reader that has just lost a card listens a moment later
@@ -125,7 +127,8 @@ func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 			}
 			switch {
 			case len(command) == 1 && command[0] == 4:
-				err = send(conn, []byte{0x3B, 0x80, 0x80, 0x01, 0x01}) // PC/SC part 3, 3.1.3.2.3: ISO/IEC 14443-4 without historical bytes
+				// PC/SC part 3, 3.1.3.2.3: ISO/IEC 14443-4 without historical bytes
+				err = send(conn, []byte{0x3B, 0x80, 0x80, 0x01, 0x01})
 			case len(command) > 1:
 				a, cerr := c(command)
 				if cerr != nil { // it has left

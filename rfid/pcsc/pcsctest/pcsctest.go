@@ -1,6 +1,7 @@
-// Package pcsctest has a pcscd that is not there: it speaks the protocol of pcscd's socket, written down from pcsc-lite's
-// src/winscard_svc.c without a look at package pcsc, and misbehaves when a test wants it. On Linux it also runs Debian's pcscd with a
-// virtual reader (vpcd) in a network of its own, and is the card in that reader.
+// Package pcsctest has a pcscd that is not there: it speaks the protocol of pcscd's socket, written
+// down from pcsc-lite's src/winscard_svc.c without a look at package pcsc, and misbehaves when a test
+// wants it. On Linux it also runs Debian's pcscd with a virtual reader (vpcd) in a network of its own,
+// and is the card in that reader.
 package pcsctest
 
 import (
@@ -181,7 +182,8 @@ func (x *session) answer(command uint32, body, data []byte) []byte {
 	case Connect:
 		x.connect(out)
 	case Disconnect:
-		if x.handles[get(body, 0)] == nil || get(body, 4) != 1 { // SCARD_RESET_CARD: what a card has proven must not stay
+		// SCARD_RESET_CARD: what a card has proven must not stay
+		if x.handles[get(body, 0)] == nil || get(body, 4) != 1 {
 			return nil
 		}
 		delete(x.handles, get(body, 0))
