@@ -136,9 +136,11 @@ func (c *client) connect(name string) (card, code, error) {
 	return card{handle, protocol}, rv, c.broken(err)
 }
 
-// disconnect lets a card go, and resets it. What pcscd answers changes nothing: the card may have left long ago.
+// disconnect lets a card go that has left. It does not reset it: where the card is back by then, and pcscd
+// (1.9.9 and 2.3.3, SCardDisconnect) cannot reset it, it lists the reader as empty until that card has left too.
+// A card that is there when the connection ends is reset by pcscd, so what it has proven does not stay.
 func (c *client) disconnect(k card) error {
-	_, err := c.call(cmdDisconnect, words(k.handle, resetCard, 0), nil, sizeDisconnect)
+	_, err := c.call(cmdDisconnect, words(k.handle, leaveCard, 0), nil, sizeDisconnect)
 	return err
 }
 

@@ -38,7 +38,7 @@ const (
 	scopeSystem      = 2 // SCARD_SCOPE_SYSTEM
 	shareExclusive   = 1 // SCARD_SHARE_EXCLUSIVE: no other program speaks to the card meanwhile
 	protocolAny      = 3 // SCARD_PROTOCOL_ANY: T=0 or T=1
-	resetCard        = 1 // SCARD_RESET_CARD: no session that a card has proven outlives the connection
+	leaveCard        = 0 // SCARD_LEAVE_CARD
 	statePresent     = 4 // SCARD_PRESENT
 	notInitialised   = maxATR + 1
 	ioRequestLength  = 8   // sizeof(SCARD_IO_REQUEST) as 32-bit fields

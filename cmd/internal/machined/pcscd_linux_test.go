@@ -150,25 +150,45 @@ func (x *realPcscd) event() rfid.Event {
 	return rfid.Event{}
 }
 
-// health expects the reader to come up or to go down.
+// health waits until the reader comes up or goes down. On a computer that stalls it may do so more
+// often than it is told to.
 func (x *realPcscd) health(alive bool, why error) {
 	x.Helper()
-	if e := x.event(); e.Alive != alive || e.Tap.UID != (rfid.UID{}) || why != nil && !errors.Is(e.Err, why) {
-		x.Fatalf("%+v, want alive %v, %v", e, alive, why)
+	for {
+		e := x.event()
+		if e.Tap.UID != (rfid.UID{}) {
+			x.Fatalf("a tap of nobody: %+v", e)
+		}
+		if e.Alive == alive && (why == nil || errors.Is(e.Err, why)) {
+			return
+		}
 	}
 }
 
-// tap puts a card onto the reader, expects one tap, and takes the card away.
+// tap puts a card onto the reader, expects one tap, and takes the card away. Where the reader goes
+// down meanwhile, the card comes again.
 func (x *realPcscd) tap(c pcsctest.Card, proof rfid.Proof, number string) {
 	x.Helper()
-	remove, err := x.p.Insert(x.ctx, c)
-	if err != nil {
-		x.Fatal(err)
-	}
-	defer remove()
-	e := x.event()
-	if e.Tap.UID.Hex() != number || e.Tap.Proof != proof || (e.Tap.Unproven == nil) != (proof == rfid.AES) {
-		x.Fatalf("%+v %s, want %s", e, e.Tap.UID.Hex(), number)
+	for {
+		remove, err := x.p.Insert(x.ctx, c)
+		if err != nil {
+			x.Fatal(err)
+		}
+		e := x.event()
+		remove()
+		if !e.Alive {
+			x.health(true, nil)
+			continue
+		}
+		if e.Tap.UID.Hex() != number {
+			x.Fatalf("%+v %s, want %s", e, e.Tap.UID.Hex(), number)
+		}
+		if e.Tap.Proof == proof && (e.Tap.Unproven == nil) == (proof == rfid.AES) {
+			return
+		}
+		if !errors.Is(e.Tap.Unproven, strong.ErrLeft) || proof != rfid.AES { // the proof was cut off
+			x.Fatalf("%+v, want proof %v", e, proof)
+		}
 	}
 }
 
@@ -191,7 +211,9 @@ func (x *realPcscd) noTap(c pcsctest.Card) {
 		select {
 		case <-asked:
 		case e := <-x.out:
-			x.Fatalf("%+v", e)
+			if e.Tap.UID != (rfid.UID{}) {
+				x.Fatalf("%+v", e)
+			}
 		case <-x.ctx.Done():
 			x.Fatal("nobody asks the card")
 		}

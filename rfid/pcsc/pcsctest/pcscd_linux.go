@@ -142,7 +142,30 @@ func (p *Pcscd) Insert(ctx context.Context, c Card) (remove func(), err error) {
 			}
 		}
 	}()
-	return func() { conn.Close(); <-done }, nil
+	return func() { conn.Close(); <-done; emptied(ctx) }, nil
+}
+
+// emptied waits until pcscd has noticed that the first reader is empty: it looks every 400 ms, and
+// takes a card that comes before for one that it could not power.
+func emptied(ctx context.Context) {
+	for ctx.Err() == nil {
+		conn, err := net.Dial("unix", "/run/pcscd/pcscd.comm")
+		if err != nil {
+			return
+		}
+		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		table := make([]byte, 16*184)
+		conn.Write([]byte{0, 0, 0, 0, Readers, 0, 0, 0})
+		_, err = io.ReadFull(conn, table)
+		conn.Close()
+		if err != nil || get(table, 132)&4 == 0 { // SCARD_PRESENT
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func receive(r io.Reader) ([]byte, error) {

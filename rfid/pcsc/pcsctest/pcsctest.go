@@ -183,7 +183,8 @@ func (x *session) answer(command uint32, body, data []byte) []byte {
 		x.connect(out)
 	case Disconnect:
 		// SCARD_RESET_CARD: what a card has proven must not stay
-		if x.handles[get(body, 0)] == nil || get(body, 4) != 1 {
+		// SCARD_LEAVE_CARD: a reset of an absent card upsets pcscd
+		if x.handles[get(body, 0)] == nil || get(body, 4) != 0 {
 			return nil
 		}
 		delete(x.handles, get(body, 0))
