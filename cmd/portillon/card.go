@@ -13,6 +13,7 @@ import (
 	"portillon/cmd/internal/machined"
 	"portillon/policy"
 	"portillon/rfid"
+	"portillon/rfid/pcsc"
 	"portillon/rfid/strong"
 )
 
@@ -25,11 +26,11 @@ type talker interface {
 // opener opens a reader by its spec, as in pn532:/dev/ttyUSB0.
 type opener func(spec string) (talker, error)
 
-// openTalker opens a PN532: pn532:/dev/ttyUSB0 on a serial line, pn532:i2c:/dev/i2c-1, pn532:spi:/dev/spidev0.0; or in a build with the tag
-// pcsc the PC/SC reader whose name begins so: pcsc:ACS.
+// openTalker opens a PN532: pn532:/dev/ttyUSB0 on a serial line, pn532:i2c:/dev/i2c-1, pn532:spi:/dev/spidev0.0; or the PC/SC reader
+// whose name begins so: pcsc:ACS.
 func openTalker(spec string) (talker, error) {
 	if name, ok := strings.CutPrefix(spec, "pcsc:"); ok {
-		return machined.OpenPCSC(name)
+		return pcsc.Open(name)
 	}
 	port, ok := strings.CutPrefix(spec, "pn532:")
 	if !ok || port == "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"periph.io/x/conn/v3/gpio/gpioreg"
 	"periph.io/x/conn/v3/spi/spireg"
 	"periph.io/x/host/v3"
+
+	"portillon/rfid/pcsc"
 )
 
 // machinePorts lists what a machine.yaml can name on this computer. periph finds pins and opens SPI ports here;
@@ -51,10 +54,15 @@ func machinePorts(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		serials = []string{err.Error()}
 	}
+	smart, err := pcsc.Readers()
+	if err != nil && !errors.Is(err, pcsc.ErrNoService) {
+		smart = []string{err.Error()}
+	}
 	keyboards, _ := filepath.Glob("/dev/input/by-id/*-event-kbd")
 	list("gpio", pins)
 	list("spi", spis)
 	list("serial", serials)
 	list("usb readers", keyboards)
+	list("pc/sc", smart)
 	return nil
 }

@@ -1,52 +1,40 @@
-//go:build pcsc
-
 package pcsc
 
 import (
-	"errors"
 	"fmt"
-	"strings"
-
-	"github.com/ebfe/scard"
+	"time"
 )
 
-// Open takes the first PC/SC reader whose name begins so; "" is the first of all.
-func Open(name string) (*Device, error) {
-	c, err := scard.EstablishContext()
+// Socket is where pcscd listens on Debian (its package's pcscd.socket).
+const Socket = "/run/pcscd/pcscd.comm"
+
+// Open takes the first PC/SC reader whose name begins with prefix; "" takes the first of all. It
+// blocks for 4 s at most: 1 s of them it looks at the reader, so that a card that lies there already
+// is known when it returns.
+func Open(prefix string) (*Device, error) { return openAt(Socket, prefix) }
+
+func openAt(socket, prefix string) (*Device, error) {
+	c, err := dial(socket, time.Now().Add(openTime))
 	if err != nil {
-		return nil, fmt.Errorf("reader %q: is pcscd running? %w", name, err)
+		return nil, fmt.Errorf("reader %q: %w", prefix, err)
 	}
-	names, err := c.ListReaders()
-	if err == nil {
-		for _, n := range names {
-			if strings.HasPrefix(n, name) {
-				return New(reader{c, n}), nil
-			}
-		}
-		err = fmt.Errorf("there is none of that name: %q", names)
+	d, err := newDevice(c, prefix)
+	if err != nil {
+		c.conn.Close()
+		return nil, fmt.Errorf("reader %q: %w", prefix, err)
 	}
-	c.Release()
-	return nil, fmt.Errorf("reader %q: %w", name, err)
+	return d, nil
 }
 
-type reader struct {
-	*scard.Context
-	name string
-}
+// Readers lists the names of the readers that pcscd has. It blocks for 2 s at most.
+func Readers() ([]string, error) { return readersAt(Socket) }
 
-func (r reader) Connect() (Card, bool, error) {
-	c, err := r.Context.Connect(r.name, scard.ShareExclusive, scard.ProtocolAny)
-	switch {
-	case errors.Is(err, scard.ErrNoSmartcard), errors.Is(err, scard.ErrRemovedCard), errors.Is(err, scard.ErrUnpoweredCard), errors.Is(err, scard.ErrUnresponsiveCard):
-		return nil, false, nil
-	case err != nil:
-		return nil, false, err
+func readersAt(socket string) ([]string, error) {
+	c, err := dial(socket, time.Now().Add(openTime))
+	if err != nil {
+		return nil, err
 	}
-	return card{c}, true, nil
+	defer c.conn.Close()
+	list, err := c.readers()
+	return names(list), err
 }
-
-func (r reader) Close() error { return r.Release() }
-
-type card struct{ *scard.Card }
-
-func (c card) Disconnect() error { return c.Card.Disconnect(scard.ResetCard) }

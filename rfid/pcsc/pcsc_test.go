@@ -4,99 +4,381 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net"
+	"path/filepath"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"portillon/rfid"
+	"portillon/rfid/pcsc/pcsctest"
 )
 
-// desk is a reader with what lies on it.
-type desk struct {
-	card   *plastic
-	err    error
-	closed bool
+const acr = "ACS ACR122U PICC Interface 00 00"
+
+// server is a pcscd with an ACR122U and another reader before it.
+func server() *pcsctest.Server {
+	s := &pcsctest.Server{}
+	s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) {
+		*r = []*pcsctest.Reader{{Name: "Generic Contact Reader 00 00"}, {Name: acr}}
+	})
+	return s
 }
 
-func (d *desk) Connect() (Card, bool, error) {
-	if d.card == nil || d.err != nil {
-		return nil, false, d.err
+// begin opens the ACR122U of a server over a pipe. It runs in a bubble of synctest: time is not the clock's.
+func begin(t *testing.T, s *pcsctest.Server) (*Device, error) {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	served := make(chan struct{})
+	go func() { s.Serve(theirs); close(served) }()
+	t.Cleanup(func() { ours.Close(); <-served })
+	c, err := greet(ours, time.Now().Add(openTime))
+	if err != nil {
+		ours.Close()
+		return nil, err
 	}
-	return d.card, true, nil
-}
-func (d *desk) Close() error { d.closed = true; return nil }
-
-type plastic struct {
-	uid  []byte
-	say  func([]byte) ([]byte, error)
-	left bool
-	gone int
-}
-
-func (p *plastic) Transmit(b []byte) ([]byte, error) {
-	if p.left {
-		return nil, errors.New("scard: Card was removed.")
+	d, err := newDevice(c, "ACS")
+	if err != nil {
+		ours.Close()
+		return nil, err
 	}
-	if bytes.Equal(b, askUID) {
-		return p.uid, nil
-	}
-	return p.say(b)
+	t.Cleanup(func() { d.Close() })
+	return d, nil
 }
-func (p *plastic) Disconnect() error { p.gone++; return nil }
 
-func TestNumbersAsReadersGiveThem(t *testing.T) {
+func started(t *testing.T, s *pcsctest.Server) *Device {
+	t.Helper()
+	d, err := begin(t, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// faulty sets what a server does wrong from now on.
+func faulty(s *pcsctest.Server, f pcsctest.Faults) {
+	s.Set(func(_ *[]*pcsctest.Reader, faults *pcsctest.Faults) { *faults = f })
+}
+
+func bubble(t *testing.T, f func(*testing.T)) { t.Helper(); synctest.Test(t, f) }
+
+func TestNumbersThatAreNoCardAreRefused(t *testing.T) {
 	for in, want := range map[string]string{
-		"\x04\x11\x22\x33\x44\x55\x66\x90\x00": "04112233445566", "\xDE\xAD\xBE\xEF\x90\x00": "DEADBEEF", "\x04\x11\x22\x33\x44\x55\x66\x77\x88\x99\x90\x00": "04112233445566778899",
-		"\x08\x11\x22\x33\x90\x00": "", "\x6A\x81": "", "": "", "\x90": "", "\xDE\xAD\xBE\xEF\x63\x00": "", "\xDE\xAD\xBE\x90\x00": "",
+		"\x04\x11\x22\x33\x44\x55\x66\x90\x00": "04112233445566", "\xDE\xAD\xBE\xEF\x90\x00": "DEADBEEF",
+		"\x04\x11\x22\x33\x44\x55\x66\x77\x88\x99\x90\x00": "04112233445566778899",
+		"\x08\x11\x22\x33\x90\x00":                         "", // random (ISO 14443-3, 6.4.4)
+		"\x08\x11\x22\x33\x44\x55\x66\x90\x00":             "08112233445566",
+		"\x6A\x81":                                         "", "": "", "\x90": "",
+		"\xDE\xAD\xBE\xEF\x63\x00": "", "\xDE\xAD\xBE\x90\x00": "", "\xDE\xAD\xBE\xEF\x90\x01": "",
 	} {
-		d := New(&desk{card: &plastic{uid: []byte(in)}})
-		u, found, err := d.Poll(t.Context())
-		if err != nil || found != (want != "") || u.Hex() != want {
-			t.Errorf("% X: %s, %v, %v", in, u.Hex(), found, err)
+		if u, ok := parseNumber([]byte(in)); ok != (want != "") || u.Hex() != want {
+			t.Errorf("% X: %s, %v", in, u.Hex(), ok)
 		}
 	}
 }
 
-func TestCardsComeAndGoAndReadersDie(t *testing.T) {
-	p := &plastic{uid: []byte("\xDE\xAD\xBE\xEF\x90\x00"), say: func(b []byte) ([]byte, error) { return append(b, 0x91, 0), nil }}
-	r := &desk{}
-	d := New(r)
-	if _, err := d.Exchange(t.Context(), []byte{0x90}); !errors.Is(err, errNone) {
+func TestCardIsFoundWhileItLiesThere(t *testing.T) {
+	for _, minor := range []uint32{4, 5} {
+		bubble(t, func(t *testing.T) {
+			s := server()
+			s.Speak(minor)
+			d := started(t, s)
+			expect(t, d, "")
+			s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
+			expect(t, d, "DEADBEEF")
+			expect(t, d, "DEADBEEF")
+			if n := s.Said(pcsctest.Connect); n != 1 {
+				t.Errorf("%d connections to one card", n)
+			}
+			// taken away and another put down between two looks
+			s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
+			expect(t, d, "04112233445566")
+			s.Insert(acr, nil)
+			expect(t, d, "")
+			if s.Open() != 0 {
+				t.Error("a card that left is still connected")
+			}
+		})
+	}
+}
+
+// expect is one look.
+func expect(t *testing.T, d *Device, want string) {
+	t.Helper()
+	u, found, err := d.Poll(t.Context())
+	if err != nil || found != (want != "") || u.Hex() != want {
+		t.Errorf("found %q, %v, %v; want %q", u.Hex(), found, err, want)
+	}
+}
+
+func TestReaderIsChosenByTheBeginningOfItsName(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for prefix, want := range map[string]string{
+			"": "Generic Contact Reader 00 00", "ACS": acr, acr: acr, "Omnikey": "", "122U": "",
+		} {
+			ours, theirs := net.Pipe()
+			go server().Serve(theirs)
+			c, err := greet(ours, time.Now().Add(openTime))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := newDevice(c, prefix)
+			if want == "" && !errors.Is(err, ErrNoReader) || want != "" && (err != nil || d.name != want) {
+				t.Errorf("%q: %+v, %v", prefix, d, err)
+			}
+			ours.Close()
+		}
+	})
+}
+
+func TestBuzzerOfAnACR122UIsSwitchedOffOnce(t *testing.T) {
+	for name, want := range map[string]int{acr: 1, "ACS ACR1252 1S CL Reader PICC 00 00": 0} {
+		bubble(t, func(t *testing.T) {
+			s, quieted := &pcsctest.Server{}, 0
+			s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) {
+				*r = []*pcsctest.Reader{{Name: name, Card: func(b []byte) ([]byte, error) {
+					if bytes.Equal(b, quiet) {
+						quieted++
+					}
+					return pcsctest.Numbered("\xDE\xAD\xBE\xEF")(b)
+				}}}
+			})
+			d := started(t, s)
+			expect(t, d, "DEADBEEF")
+			s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) { (*r)[0].Events++ })
+			expect(t, d, "DEADBEEF")
+			if quieted != want {
+				t.Errorf("%s was told %d times to be quiet, want %d", name, quieted, want)
+			}
+		})
+	}
+}
+
+func TestReaderThatPcscdHasNotLookedAtHasNoCard(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := server()
+		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
+		s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) { (*r)[1].NotYet = true })
+		expect(t, started(t, s), "")
+	})
+}
+
+func TestCardThatCannotBePoweredIsNoCardAndNoError(t *testing.T) {
+	for _, code := range []uint32{
+		0x8010000C, 0x8010000F, 0x80100013, 0x80100016, 0x80100066, 0x80100067, 0x80100068, 0x80100069,
+	} {
+		bubble(t, func(t *testing.T) {
+			s := server()
+			s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
+			s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) { (*r)[1].Code = code })
+			expect(t, started(t, s), "")
+		})
+	}
+}
+
+// However long pcscd hangs while a card lies there, it is one tap, or the reader fails and its next
+// life tells lying cards from taps.
+func TestHangingPcscdMakesNoSecondTapOfOneCard(t *testing.T) {
+	for delay := 50 * time.Millisecond; delay < 3*time.Second; delay += 50 * time.Millisecond {
+		for at := time.Duration(0); at < 100*time.Millisecond; at += 25 * time.Millisecond {
+			bubble(t, func(t *testing.T) {
+				s := server()
+				r := rfid.Polling{Chip: started(t, s)}.Reader()
+				s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				if _, err := r.Read(ctx); err != nil {
+					t.Fatal(err)
+				}
+				time.AfterFunc(300*time.Millisecond+at, func() { faulty(s, pcsctest.Faults{Delay: delay}) })
+				time.AfterFunc(301*time.Millisecond+at+delay, func() { faulty(s, pcsctest.Faults{}) })
+				if tap, err := r.Read(ctx); err == nil {
+					t.Errorf("%v at %v: %+v is a second tap", delay, at, tap)
+				}
+			})
+		}
+	}
+}
+
+// An answer that came after its look was given up belongs to nobody: what the reader shows now counts.
+func TestLateAnswerIsNoCardOfTheNextLook(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := server()
+		d := started(t, s)
+		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
+		faulty(s, pcsctest.Faults{Delay: lookTime + 50*time.Millisecond, Only: pcsctest.Readers})
+		expect(t, d, "") // given up
+		s.Insert(acr, nil)
+		faulty(s, pcsctest.Faults{})
+		expect(t, d, "")
+		s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
+		expect(t, d, "04112233445566")
+	})
+}
+
+func TestCardThatWasResetIsConnectedAnew(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s, reset := server(), true
+		s.Insert(acr, func(b []byte) ([]byte, error) {
+			if reset {
+				return nil, io.EOF
+			}
+			return pcsctest.Numbered("\xDE\xAD\xBE\xEF")(b)
+		})
+		d := started(t, s)
+		expect(t, d, "")
+		if s.Open() != 0 {
+			t.Error("the connection to the card that was reset is kept")
+		}
+		reset = false
+		expect(t, d, "DEADBEEF")
+	})
+}
+
+func TestReaderIsForgivenOneLateLookAtATime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := server()
+		d := started(t, s)
+		for range 3 {
+			faulty(s, pcsctest.Faults{Delay: lookTime + 50*time.Millisecond})
+			expect(t, d, "")
+			faulty(s, pcsctest.Faults{})
+			expect(t, d, "")
+		}
+	})
+}
+
+func TestCardAnswersCommands(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var say func([]byte) ([]byte, error)
+		s := server()
+		d := started(t, s)
+		if _, err := d.Exchange(t.Context(), []byte{0x90}); !errors.Is(err, errNoCard) {
+			t.Error(err)
+		}
+		s.Insert(acr, func(b []byte) ([]byte, error) {
+			if b[0] == 0xFF {
+				return pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66")(b)
+			}
+			return say(b)
+		})
+		expect(t, d, "04112233445566")
+		long := slices.Concat([]byte{0x90, 0x71, 0, 0, 255}, bytes.Repeat([]byte{7}, 255), []byte{0})
+		for _, n := range []int{0, 1, 30, 256} {
+			say = func([]byte) ([]byte, error) { return append(bytes.Repeat([]byte{5}, n), 0x91, 0), nil }
+			if b, err := d.Exchange(t.Context(), long); err != nil || len(b) != n+2 {
+				t.Errorf("%d bytes and a status: %d, %v", n, len(b), err)
+			}
+		}
+		for _, bad := range [][]byte{nil, {0xFF, 0, 0}, make([]byte, 262)} {
+			if _, err := d.Exchange(t.Context(), bad); err == nil {
+				t.Errorf("a command of %d bytes is sent", len(bad))
+			}
+		}
+		for _, n := range []int{0, 1} {
+			say = func([]byte) ([]byte, error) { return make([]byte, n), nil }
+			if _, err := d.Exchange(t.Context(), []byte{0x90}); !errors.Is(err, errAnswer) {
+				t.Errorf("an answer of %d bytes: %v", n, err)
+			}
+		}
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := d.Exchange(over, []byte{0x90}); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		say = func([]byte) ([]byte, error) { return nil, io.EOF } // it leaves amid a command
+		if _, err := d.Exchange(t.Context(), []byte{0x90}); err == nil || s.Open() != 0 {
+			t.Error(err, s.Open())
+		}
+		s.Insert(acr, nil)
+		expect(t, d, "")
+	})
+}
+
+// A card that is lifted while it computes may keep pcscd busy for longer than an exchange may last:
+// the reader survives that.
+func TestExchangeIsBoundedAndTheReaderLives(t *testing.T) {
+	for delay, lives := range map[time.Duration]bool{
+		600 * time.Millisecond: true, 700 * time.Millisecond: true, 2 * time.Second: false,
+	} {
+		bubble(t, func(t *testing.T) {
+			s := server()
+			s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
+			d := started(t, s)
+			faulty(s, pcsctest.Faults{Delay: delay, Only: pcsctest.Transmit})
+			began := time.Now()
+			_, err := d.Exchange(t.Context(), []byte{0x90})
+			if took := time.Since(began); err == nil || took != rfid.MaxPoll {
+				t.Errorf("%v after %v", err, took)
+			}
+			faulty(s, pcsctest.Faults{})
+			_, _, err = d.Poll(t.Context())
+			if (err == nil) != lives {
+				t.Errorf("after %v: %v", delay, err)
+			}
+		})
+	}
+}
+
+func TestCloseEndsALookThatHangs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := server()
+		d := started(t, s)
+		faulty(s, pcsctest.Faults{Silent: true})
+		time.AfterFunc(50*time.Millisecond, func() { d.Close() })
+		began := time.Now()
+		if _, found, err := d.Poll(t.Context()); found || err == nil || time.Since(began) > 60*time.Millisecond {
+			t.Errorf("%v, %v after %v", found, err, time.Since(began))
+		}
+		if _, _, err := d.Poll(t.Context()); !errors.Is(err, errClosed) {
+			t.Error(err)
+		}
+		if _, err := d.Exchange(t.Context(), []byte{0x90}); !errors.Is(err, errClosed) {
+			t.Error(err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error("twice: ", err)
+		}
+		synctest.Wait()
+		if len(d.turn) != 1 {
+			t.Error("Close did not wait for the look")
+		}
+	})
+}
+
+func TestSocketThatIsNotThereIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pcscd.comm")
+	if _, err := openAt(path, ""); !errors.Is(err, ErrNoService) {
 		t.Error(err)
 	}
-	r.card = p
-	for range 2 {
-		if _, found, err := d.Poll(t.Context()); !found || err != nil {
-			t.Fatal(found, err)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := server()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.Serve(c)
 		}
-	}
-	if b, err := d.Exchange(t.Context(), []byte{0x90, 0x60}); err != nil || !bytes.Equal(b, []byte{0x90, 0x60, 0x91, 0}) {
-		t.Errorf("% X, %v", b, err)
-	}
-	for _, bad := range [][]byte{nil, {0xFF, 0, 0}} {
-		if _, err := d.Exchange(t.Context(), bad); err == nil {
-			t.Errorf("% X is sent", bad)
-		}
-	}
-	for _, n := range []int{0, 1, 259} {
-		p.say = func([]byte) ([]byte, error) { return make([]byte, n), nil }
-		if _, err := d.Exchange(t.Context(), []byte{0x90}); !errors.Is(err, errOdd) {
-			t.Errorf("an answer of %d bytes: %v", n, err)
-		}
-	}
-	over, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := d.Exchange(over, []byte{0x90}); !errors.Is(err, context.Canceled) {
+	}()
+	faulty(s, pcsctest.Faults{Refuse: true})
+	if _, err := readersAt(path); !errors.Is(err, ErrRefused) {
 		t.Error(err)
 	}
-	p.left = true
-	if _, err := d.Exchange(t.Context(), []byte{0x90}); err == nil || p.gone != 1 {
-		t.Error(err, p.gone)
+	faulty(s, pcsctest.Faults{})
+	list, err := readersAt(path)
+	if want := []string{"Generic Contact Reader 00 00", acr}; err != nil || !slices.Equal(list, want) {
+		t.Errorf("%q, %v", list, err)
 	}
-	if _, found, err := d.Poll(t.Context()); found || err != nil {
-		t.Error(found, err)
-	}
-	r.err = errors.New("scard: Service not available.")
-	if _, _, err := d.Poll(t.Context()); err == nil {
-		t.Error("a service that is gone is no error")
-	}
-	if d.Close() != nil || !r.closed {
-		t.Error("the reader stays open")
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+	if _, err := readersAt(path); !errors.Is(err, ErrNoService) { // what a pcscd that crashed leaves behind
+		t.Error(err)
 	}
 }

@@ -128,6 +128,9 @@ func (x *exam) check() {
 	for _, w := range found.Unseen {
 		x.say("check", Unknown, tf("Pas visible d’ici : %s", "Not to be seen from here: %s", w), t("Relancer sur le Pi, avec sudo", "Run again on the Pi, with sudo"))
 	}
+	if f := found.PCSC; f != nil {
+		x.say("reader", map[bool]State{false: Ill, true: Unknown}[f.Unseen], f.Fact, f.Cure)
+	}
 	if len(x.out) == 0 {
 		x.say("check", Well, t("portillond trouve le fichier, les clés et les broches en ordre", "portillond finds the file, the keys and the pins sound"), policy.Text{})
 	}
@@ -304,6 +307,9 @@ func (x *exam) daemon(ctx context.Context) {
 	case st.NoReader:
 	case st.Reader:
 		x.say("reader", Well, t("Le lecteur répond", "The reader answers"), policy.Text{})
+	case x.c.Reader.Kind == "pcsc":
+		x.say("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
+			tf("Vérifier son câble USB ; journalctl -u portillond@%s dit pourquoi", "Check its USB cable; journalctl -u portillond@%s says why", x.c.Machine))
 	default:
 		x.say("reader", Ill, t("Le lecteur de cartes ne répond pas", "The card reader does not answer"),
 			tf("Vérifier son câble et %s ; journalctl -u portillond@%s dit ce qu’il répond", "Check its wires and %s; journalctl -u portillond@%s says what it answers", x.c.Reader.Port, x.c.Machine))
@@ -324,7 +330,7 @@ func (x *exam) port() {
 	if bus, file, ok := strings.Cut(p, ":"); ok && (bus == "serial" || bus == "i2c" || bus == "spi") {
 		p = file
 	}
-	if p == "" { // none, or one on pins: check has looked at those
+	if p == "" || x.c.Reader.Kind == "pcsc" { // none, or one on pins or of pcscd: check has looked at those
 		return
 	}
 	if _, err := os.Stat(filepath.Join(x.s.Root, p)); err != nil {

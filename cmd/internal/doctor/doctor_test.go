@@ -16,6 +16,7 @@ import (
 
 	"portillon/cmd/internal/machined"
 	"portillon/daemon/control"
+	"portillon/policy"
 	"portillon/wire"
 )
 
@@ -241,6 +242,37 @@ func TestReaderThatIsNotThereIsSaid(t *testing.T) {
 				t.Errorf("%s, there %v: said %v", port, there, said)
 			}
 		}
+	}
+}
+
+// What keeps a PC/SC reader from working is said in both languages, and its name is not taken for a file.
+func TestPCSCReaderIsJudgedByPcscd(t *testing.T) {
+	c, s := pi(t)
+	c.Reader = machined.ReaderConfig{Kind: "pcsc", Port: "ACS ACR122U"}
+	for _, answers := range []bool{true, false} {
+		if !answers {
+			s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("refused") }
+		}
+		for _, unseen := range []bool{true, false} {
+			fault := &machined.PCSCFault{Fact: policy.Text{FR: "pcscd manque", EN: "pcscd is missing"}, Cure: policy.Text{FR: "l’installer", EN: "install it"}, Unseen: unseen}
+			s.Check = func() machined.Checked { return machined.Checked{PCSC: fault} }
+			var said []Finding
+			for _, f := range Examine(t.Context(), c, s) {
+				if f.Look == "reader" && f.State != Well {
+					said = append(said, f)
+				}
+			}
+			if len(said) != 1 || said[0].Fact != fault.Fact || said[0].Cure != fault.Cure || (said[0].State == Unknown) != unseen {
+				t.Errorf("%+v", said)
+			}
+		}
+	}
+	s.Check = func() machined.Checked { return machined.Checked{} }
+	s.Status = func(context.Context) (control.Status, error) { return control.Status{}, nil }
+	if !slices.ContainsFunc(Examine(t.Context(), c, s), func(f Finding) bool {
+		return f.Look == "reader" && f.State == Ill && strings.Contains(f.Cure.FR, "câble USB")
+	}) {
+		t.Error("a reader that does not answer is not said")
 	}
 }
 

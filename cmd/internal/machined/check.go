@@ -13,6 +13,7 @@ import (
 	pins "portillon/daemon/relay/gpio"
 	"portillon/daemon/roster"
 	"portillon/policy"
+	"portillon/rfid/pcsc"
 	"portillon/wire"
 )
 
@@ -22,11 +23,13 @@ type Computer struct {
 	Unit      string                             // $CREDENTIALS_DIRECTORY: empty where no unit runs
 	Credstore string                             // where systemd takes credentials from
 	Line      func(label string, line int) error // nil: a chip with this label has this line
+	Root      string                             // where its files begin; empty: /
+	PCSC      func() ([]string, error)           // the readers that pcscd has; nil: nobody asks
 }
 
 // Here is the computer that this runs on.
 func Here(now time.Time) Computer {
-	return Computer{Now: now, Unit: os.Getenv("CREDENTIALS_DIRECTORY"), Credstore: credstore, Line: pins.FindLine}
+	return Computer{Now: now, Unit: os.Getenv("CREDENTIALS_DIRECTORY"), Credstore: credstore, Line: pins.FindLine, PCSC: pcsc.Readers}
 }
 
 // Checked is what a check found.
@@ -34,6 +37,8 @@ type Checked struct {
 	Faults   []error  // what a daemon would refuse, or what leaves a machine that lets nobody in
 	Warnings []string // what should be mended, and stops nobody
 	Unseen   []string // what could not be looked at from here
+
+	PCSC *PCSCFault // what keeps the PC/SC reader from being used; stops nobody, for readers come and go; nil: nothing, or there is none
 }
 
 // maxSocket is how long the path of a Unix socket may be on Linux: sockaddr_un has 108 bytes, the last a zero (unix(7)).
@@ -83,6 +88,7 @@ func (c Config) Check(on Computer) (out Checked) {
 	}
 	c.checkLines(on, fault, &out)
 	c.checkModes(&out)
+	out.PCSC = c.checkPCSC(on)
 	return out
 }
 
@@ -154,4 +160,10 @@ func (c Config) checkModes(out *Checked) {
 func (c Checked) Err() error { return errors.Join(c.Faults...) }
 
 // Notes are what should be said and stops nobody.
-func (c Checked) Notes() []string { return slices.Concat(c.Warnings, c.Unseen) }
+func (c Checked) Notes() []string {
+	out := slices.Concat(c.Warnings, c.Unseen)
+	if c.PCSC != nil {
+		out = append(out, c.PCSC.note())
+	}
+	return out
+}

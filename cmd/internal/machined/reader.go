@@ -22,7 +22,7 @@ import (
 // ReaderConfig is the card reader.
 type ReaderConfig struct {
 	Kind   string // one of readers
-	Port   string // a device file; of a PN532 with its bus before it: serial:/dev/ttyAMA0
+	Port   string // a device file; of a PN532 with its bus before it: serial:/dev/ttyAMA0; pcsc: the beginning of the reader's name
 	Format string // keyboard: decimal or hex
 	Slot   bool   // the card stands in a slot for as long as the session lasts
 	Gain   int    // mfrc522: of its receiver, in dB
@@ -30,7 +30,7 @@ type ReaderConfig struct {
 	Reset  string // mfrc522: a pin
 	D0, D1 string // wiegand: its two pins
 	Bits   int    // wiegand: the only length of frames that counts; 0: all that are known
-	AESKey string // pn532: a file with the key that the site's strong cards prove
+	AESKey string // pn532, pcsc: a file with the key that the site's strong cards prove
 
 	prove rfid.Prove // nil: a card's number is all that counts
 }
@@ -46,6 +46,7 @@ type kind struct {
 var readers = map[string]kind{
 	"none":     {},
 	"keyboard": {keys: []string{"format"}, open: openKeyboard},
+	"pcsc":     {keys: []string{"mode", "aes-key"}, slot: true, open: openPCSC},
 	"pn532":    {keys: []string{"mode", "aes-key"}, slot: true, open: openPN532},
 	"rdm6300":  {open: func(c ReaderConfig) (rfid.Reader, error) { return rdm6300.Open(c.Port) }},
 	"wiegand":  {keys: []string{"d0", "d1", "bits"}, open: openWiegand},
@@ -64,6 +65,8 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 	}
 	switch c.Kind {
 	case "none":
+	case "pcsc": // a name, not a file; without one the first reader counts
+		c.Port = n.Get("port").Str()
 	case "wiegand":
 		n.Get("d0").Required()
 		n.Get("d1").Required()
@@ -209,12 +212,6 @@ func openPN532(c ReaderConfig) (rfid.Reader, error) {
 		return nil, err
 	}
 	return rfid.Polling{Chip: d, Slot: c.Slot, Prove: c.prove}.Reader(), nil
-}
-
-// Talker is a reader that speaks to cards.
-type Talker interface {
-	rfid.Poller
-	rfid.Channel
 }
 
 // OpenPN532 opens the chip at serial:FILE, i2c:FILE or spi:FILE.

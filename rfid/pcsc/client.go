@@ -1,0 +1,197 @@
+package pcsc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// Why a reader cannot be used. Errors of Open, Readers and Device.Poll wrap one of these where they can tell.
+var (
+	ErrNoService = errors.New("pcscd does not run: its socket is not there, or nobody listens")
+	ErrRefused   = errors.New("pcscd refuses this user: polkit does not allow " +
+		"org.debian.pcsc-lite.access_pcsc and access_card")
+	ErrVersion  = errors.New("pcscd speaks another version of its protocol")
+	ErrSilent   = errors.New("pcscd does not answer")
+	ErrNoReader = errors.New("pcscd has no such reader")
+	ErrBusy     = errors.New("another program holds the reader")
+)
+
+// client is one connection to pcscd, with a context of its own. After an error of the connection it is
+// good for nothing but Close. One call at a time.
+type client struct {
+	conn    net.Conn
+	context uint32
+	err     error // why the connection is of no more use
+}
+
+// card is a connection to a card in a reader.
+type card struct {
+	handle, protocol uint32
+}
+
+// greet agrees on a version and opens a context, before the deadline.
+func greet(conn net.Conn, deadline time.Time) (*client, error) {
+	c := &client{conn: conn}
+	c.until(deadline)
+	if err := c.agree(); err != nil {
+		return nil, err
+	}
+	a, err := c.call(cmdEstablish, words(scopeSystem, 0, 0), nil, sizeEstablish)
+	if err != nil {
+		return nil, err
+	}
+	c.context = word(a, 4)
+	return c, code(word(a, 8)).err("establish a context")
+}
+
+// agree finds a version that pcscd speaks. To another than its own pcscd answers with its own, and the
+// connection stays open.
+func (c *client) agree() error {
+	var theirs [2]uint32
+	for _, minor := range minors {
+		a, err := c.call(cmdVersion, words(protocolMajor, minor, 0), nil, sizeVersion)
+		if err != nil && !errors.Is(err, ErrSilent) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			// pcscd asks polkit first, and closes before it answers where polkit says no
+			// (src/winscard_svc.c, ContextThread).
+			return fmt.Errorf("%w (%w)", ErrRefused, err)
+		}
+		if err != nil {
+			return err
+		}
+		if theirs = [2]uint32{word(a, 0), word(a, 4)}; theirs == [2]uint32{protocolMajor, minor} && word(a, 8) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %d.%d, want 4.4 or 4.5", ErrVersion, theirs[0], theirs[1])
+}
+
+// until bounds all calls from now on.
+func (c *client) until(deadline time.Time) {
+	if err := c.conn.SetDeadline(deadline); err != nil && c.err == nil {
+		c.err = err
+	}
+}
+
+// call sends a request and reads size bytes of its answer.
+func (c *client) call(command uint32, structure, data []byte, size int) ([]byte, error) {
+	if c.err == nil {
+		_, c.err = c.conn.Write(request(command, structure, data))
+	}
+	return c.read(size)
+}
+
+// read reads exactly size bytes.
+func (c *client) read(size int) ([]byte, error) {
+	b := make([]byte, size)
+	if c.err == nil {
+		_, c.err = io.ReadFull(c.conn, b)
+	}
+	if errors.Is(c.err, os.ErrDeadlineExceeded) {
+		return nil, fmt.Errorf("%w in time", ErrSilent)
+	}
+	if c.err != nil {
+		return nil, fmt.Errorf("pcscd: %w", c.err)
+	}
+	return b, nil
+}
+
+// broken keeps err as the connection's end where it is errGarbage: what the socket holds next is not known.
+func (c *client) broken(err error) error {
+	if errors.Is(err, errGarbage) {
+		c.err = err
+	}
+	return err
+}
+
+func (c *client) readers() ([]state, error) {
+	b, err := c.call(cmdReaders, nil, nil, maxReaders*sizeReader)
+	if err != nil {
+		return nil, err
+	}
+	list, err := parseReaders(b)
+	return list, c.broken(err)
+}
+
+// connect takes the card in a reader, for this connection alone.
+func (c *client) connect(name string) (card, code, error) {
+	structure := words(c.context)
+	structure = append(structure, make([]byte, maxName)...)
+	copy(structure[4:4+maxName-1], name)
+	structure = append(structure, words(shareExclusive, protocolAny, 0, 0, 0)...)
+	b, err := c.call(cmdConnect, structure, nil, sizeConnect)
+	if err != nil {
+		if errors.Is(err, io.EOF) { // pcscd 1.9 closes where polkit refuses the card; 2.x answers codeSecurity
+			err = fmt.Errorf("%w (%w)", ErrRefused, err)
+		}
+		return card{}, 0, err
+	}
+	handle, protocol, rv, err := parseConnect(b)
+	return card{handle, protocol}, rv, c.broken(err)
+}
+
+// disconnect lets a card go that has left. It does not reset it: where the card is back by then, and pcscd
+// (1.9.9 and 2.3.3, SCardDisconnect) cannot reset it, it lists the reader as empty until that card has left too.
+// A card that is there when the connection ends is reset by pcscd, so what it has proven does not stay.
+func (c *client) disconnect(k card) error {
+	_, err := c.call(cmdDisconnect, words(k.handle, leaveCard, 0), nil, sizeDisconnect)
+	return err
+}
+
+// transmit gives a command to a card or its reader.
+func (c *client) transmit(k card, command []byte) ([]byte, code, error) {
+	structure := words(k.handle, k.protocol, ioRequestLength, uint32(len(command)),
+		k.protocol, ioRequestLength, maxAnswer, 0)
+	b, err := c.call(cmdTransmit, structure, command, sizeTransmit)
+	if err != nil {
+		return nil, 0, err
+	}
+	n, rv, err := parseTransmit(b, k.handle)
+	if err != nil || rv != codeOK {
+		return nil, rv, c.broken(err)
+	}
+	b, err = c.read(n)
+	return b, codeOK, err
+}
+
+// dial connects to pcscd's socket. Where its service is started by systemd, the socket is there before pcscd is.
+func dial(socket string, deadline time.Time) (*client, error) {
+	conn, err := (&net.Dialer{Deadline: deadline}).Dial("unix", socket)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("%w: %w", ErrNoService, err)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	case err != nil: // EAGAIN: a pcscd that hangs accepts nobody, and its queue is full
+		return nil, fmt.Errorf("%w: %w", ErrSilent, err)
+	}
+	c, err := greet(conn, deadline)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// find is the reader of that name in the list.
+func find(list []state, is func(string) bool) (state, bool) {
+	i := slices.IndexFunc(list, func(s state) bool { return is(s.name) })
+	if i < 0 {
+		return state{}, false
+	}
+	return list[i], true
+}
+
+func names(list []state) []string {
+	out := make([]string, 0, len(list))
+	for _, s := range list {
+		out = append(out, s.name)
+	}
+	return out
+}

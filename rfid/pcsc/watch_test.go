@@ -1,0 +1,68 @@
+package pcsc
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"portillon/rfid"
+	"portillon/rfid/pcsc/pcsctest"
+)
+
+// The card that lay there when power returned is no tap; the reader that was unplugged comes back by itself.
+func TestWatchReopensAReaderThatWasUnplugged(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := server()
+		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
+		out := make(chan rfid.Event)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go rfid.Watch(ctx, func() (rfid.Reader, error) {
+			d, err := begin(t, s)
+			if err != nil {
+				return nil, err
+			}
+			return rfid.Polling{Chip: d}.Reader(), nil
+		}, out)
+		if e := <-out; !e.Alive || e.Err != nil {
+			t.Fatalf("%+v", e)
+		}
+		var kept []*pcsctest.Reader
+		s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) { kept, *r = *r, nil })
+		if e := <-out; e.Alive || !errors.Is(e.Err, ErrNoReader) {
+			t.Fatalf("%+v", e)
+		}
+		s.Set(func(r *[]*pcsctest.Reader, _ *pcsctest.Faults) { *r = kept })
+		if e := <-out; !e.Alive {
+			t.Fatalf("%+v", e)
+		}
+		s.Insert(acr, nil)
+		time.Sleep(2 * time.Second)
+		s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF"))
+		if e := <-out; e.Tap.UID.Hex() != "DEADBEEF" {
+			t.Fatalf("%+v", e)
+		}
+	})
+}
+
+// After a reader was plugged in, a card that lies on it is seen up to 900 ms later: that is no tap.
+func TestCardThatPcscdNoticesLateIsNoTap(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := server()
+		time.AfterFunc(900*time.Millisecond, func() { s.Insert(acr, pcsctest.Numbered("\xDE\xAD\xBE\xEF")) })
+		ctx, cancel := context.WithCancel(t.Context())
+		out := make(chan rfid.Event)
+		go rfid.Watch(ctx, func() (rfid.Reader, error) {
+			d, err := begin(t, s)
+			return rfid.Polling{Chip: d}.Reader(), err
+		}, out)
+		<-out
+		select {
+		case e := <-out:
+			t.Errorf("%+v", e)
+		case <-time.After(5 * time.Second):
+		}
+		cancel()
+	})
+}
