@@ -103,6 +103,7 @@ func (c Config) pins() []pinned {
 	return []pinned{{"relay.pin", c.Relay.Pin, off}, {"relay.exhaust", c.Relay.Exhaust, off},
 		{"relay.e-stop", c.Relay.EStop, "pull-up"}, {"relay.door", c.Relay.Door, "pull-up"}, {"relay.feedback", c.Relay.Feedback, "pull-up"},
 		{"relay.busy", c.Relay.Busy, "pull-down"}, {"reader.d0", c.Reader.D0, "pull-up"}, {"reader.d1", c.Reader.D1, "pull-up"}, {"reader.irq", c.Reader.IRQ, "pull-up"}, {"reader.reset", c.Reader.Reset, "out"},
+		{"reader.led", c.Reader.LED, "out"}, {"reader.beeper", c.Reader.Beeper, "out"},
 		{"lights.red", c.Lights.Red, "out"}, {"lights.amber", c.Lights.Amber, "out"}, {"lights.green", c.Lights.Green, "out"}, {"lights.buzzer", c.Lights.Buzzer, "out"}}
 }
 
@@ -146,14 +147,16 @@ func (c ReaderConfig) onboard() bool {
 // CheckWires finds pins that make no sense, and lines that are used twice.
 func (c Config) CheckWires() error {
 	var errs []error
-	for key, pin := range map[string]string{"reader.irq": c.Reader.IRQ, "reader.reset": c.Reader.Reset, "reader.d0": c.Reader.D0, "reader.d1": c.Reader.D1, "lights.red": c.Lights.Red,
-		"lights.amber": c.Lights.Amber, "lights.green": c.Lights.Green, "lights.buzzer": c.Lights.Buzzer} {
-		if _, line, err := gpioLine(pin); err != nil && pin != "" {
-			errs = append(errs, fmt.Errorf("%s: %w", key, err))
-		} else if pin != "" && (strings.HasPrefix(key, "lights.") || key == "reader.reset") {
-			if err := pins.CheckRelay(line); err != nil { // what drives a line refuses these
-				errs = append(errs, fmt.Errorf("%s: %w", key, err))
-			}
+	for _, p := range c.pins() {
+		if p.pin == "" || strings.HasPrefix(p.key, "relay.") { // the relay's are for relay.Wiring to check
+			continue
+		}
+		_, line, err := gpioLine(p.pin)
+		if err == nil && p.use == "out" {
+			err = pins.CheckRelay(line) // what drives a line refuses these
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.key, err))
 		}
 	}
 	taken := map[int]string{}
