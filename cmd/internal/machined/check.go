@@ -77,6 +77,7 @@ func (c Config) Check(on Computer) (out Checked) {
 	}
 	c.checkLines(on, fault, &out)
 	c.checkModes(&out)
+	c.checkEStop(&out)
 	return out
 }
 
