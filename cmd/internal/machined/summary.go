@@ -10,8 +10,9 @@ import (
 
 // Point is one sentence about what Portillon does at a machine, or does not do.
 type Point struct {
-	Does bool
-	Text policy.Text
+	Does   bool
+	Wiring bool // it says something to whoever wires the machine
+	Text   policy.Text
 }
 
 // points collects them in the order in which they are written down. Arguments that are a policy.Text are put into
@@ -22,7 +23,8 @@ func (p *points) does(fr, en string, a ...any)    { p.add(true, fr, en, a) }
 func (p *points) doesNot(fr, en string, a ...any) { p.add(false, fr, en, a) }
 
 func (p *points) add(does bool, fr, en string, a []any) {
-	*p = append(*p, Point{does, policy.Text{FR: spoken(policy.French, fr, a), EN: spoken(policy.English, en, a)}})
+	*p = append(*p, Point{Does: does, Wiring: true,
+		Text: policy.Text{FR: spoken(policy.French, fr, a), EN: spoken(policy.English, en, a)}})
 }
 
 func spoken(l policy.Language, format string, a []any) string {
@@ -40,9 +42,12 @@ func spoken(l policy.Language, format string, a []any) string {
 // decide what else the machine needs, so that each input that is not wired says what is missing without it.
 func (c Config) Summary() []Point {
 	var p points
+	c.readerPoints(&p)
+	for i := range p {
+		p[i].Wiring = false
+	}
 	c.relayPoints(&p)
 	c.inputPoints(&p)
-	c.readerPoints(&p)
 	p.doesNot("remplacer l’arrêt d’urgence, les protecteurs et leurs verrouillages : Portillon n’est pas une "+
 		"fonction de sécurité (EN ISO 13849-1)",
 		"replace the emergency stop, the guards or their interlocks: Portillon is not a safety function (EN ISO 13849-1)")
