@@ -23,8 +23,8 @@ func (p *points) does(fr, en string, a ...any)    { p.add(true, fr, en, a) }
 func (p *points) doesNot(fr, en string, a ...any) { p.add(false, fr, en, a) }
 
 func (p *points) add(does bool, fr, en string, a []any) {
-	*p = append(*p, Point{Does: does, Wiring: true,
-		Text: policy.Text{FR: spoken(policy.French, fr, a), EN: spoken(policy.English, en, a)}})
+	*p = append(*p, Point{Does: does, Text: policy.Text{
+		FR: spoken(policy.French, fr, a), EN: spoken(policy.English, en, a)}})
 }
 
 func spoken(l policy.Language, format string, a []any) string {
@@ -42,23 +42,23 @@ func spoken(l policy.Language, format string, a []any) string {
 // decide what else the machine needs, so that each input that is not wired says what is missing without it.
 func (c Config) Summary() []Point {
 	var p points
-	c.readerPoints(&p)
-	for i := range p {
-		p[i].Wiring = false
-	}
-	c.relayPoints(&p)
-	c.inputPoints(&p)
-	p.doesNot("remplacer l’arrêt d’urgence, les protecteurs et leurs verrouillages : Portillon n’est pas une "+
-		"fonction de sécurité (EN ISO 13849-1)",
+	p.doesNot("remplacer l’arrêt d’urgence, les protecteurs et leurs verrouillages : "+
+		"Portillon n’est pas une fonction de sécurité (EN ISO 13849-1)",
 		"replace the emergency stop, the guards or their interlocks: Portillon is not a safety function (EN ISO 13849-1)")
-	p.doesNot("isoler la machine : relais ouvert, elle peut rester sous tension. Verrouiller l’interrupteur "+
-		"principal avant d’y mettre les mains",
-		"isolate the machine: with the relay open it may still be live. Lock the main switch before you put your "+
-			"hands in")
+	p.doesNot("isoler la machine : relais ouvert, elle peut rester sous tension. "+
+		"Verrouiller l’interrupteur principal avant d’y mettre les mains",
+		"isolate the machine: with the relay open it may still be live. Lock the main switch before you put your hands in")
 	p.doesNot("empêcher une machine dont l’interrupteur est resté sur marche de démarrer dès la carte présentée : "+
 		"il faut un démarreur à manque de tension (EN ISO 14118)",
-		"keep a machine whose own switch was left on from starting when a card is presented: fit a no-volt "+
-			"release (EN ISO 14118)")
+		"keep a machine whose own switch was left on from starting when a card is presented: fit a no-volt release "+
+			"(EN ISO 14118)")
+	c.relayPoints(&p)
+	c.inputPoints(&p)
+	wiring := len(p)
+	c.readerPoints(&p)
+	for i := range p {
+		p[i].Wiring = i < wiring
+	}
 	return p
 }
 
@@ -69,7 +69,7 @@ func terminal(pin string) policy.Text {
 		return policy.Text{FR: "une broche simulée", EN: "a simulated pin"}
 	}
 	if n, ok := HeaderPin(line); ok {
-		return policy.Text{FR: fmt.Sprintf("la broche %d (GPIO %d)", n, line), EN: fmt.Sprintf("pin %d (GPIO %d)", n, line)}
+		return policy.Text{FR: fmt.Sprintf("broche %d, GPIO %d", n, line), EN: fmt.Sprintf("pin %d, GPIO %d", n, line)}
 	}
 	return policy.Text{FR: fmt.Sprintf("GPIO %d", line), EN: fmt.Sprintf("GPIO %d", line)}
 }
@@ -80,19 +80,19 @@ func (c Config) relayPoints(p *points) {
 			"switch anything real: the relay's pin is simulated")
 	} else {
 		at, how := terminal(c.Relay.Pin), c.relayMode()
-		p.does("commande le contacteur de la machine par %s, %s", "switches the machine's contactor with %s, %s", at, how)
+		p.does("commande le contacteur de la machine (%s) %s", "switches the machine's contactor (%s) %s", at, how)
 	}
 	if c.Relay.Exhaust == "" {
 		p.doesNot("commander une aspiration ni un extracteur", "switch an extraction fan")
 	} else {
-		p.does("commande l’aspiration par %s, et la laisse tourner après la session",
-			"switches the extraction with %s, and lets it run on after the session",
+		p.does("commande l’aspiration (%s), et la laisse tourner après l’utilisation",
+			"switches the extraction (%s), and lets it run on after the session",
 			terminal(c.Relay.Exhaust))
 	}
 	if strings.HasPrefix(c.Relay.Pin, "gpio:") && !c.Relay.Heartbeat {
-		p.doesNot("ouvrir le relais tant qu’un noyau bloqué tient la broche, jusqu’au chien de garde (15 s) : "+
-			"mode: heartbeat le fait",
-			"open the relay while a hung kernel holds the pin, until the watchdog acts (15 s): mode: heartbeat does")
+		p.doesNot("ouvrir le relais quand le noyau se bloque, avant que le chien de garde n’agisse (15 s) ; "+
+			"« mode: heartbeat » le fait",
+			"open the relay when the kernel hangs, before the watchdog acts (15 s); mode: heartbeat does")
 	}
 }
 
@@ -103,21 +103,21 @@ func (c Config) relayMode() policy.Text {
 		return policy.Text{FR: "par une pompe de charge : seul un signal qui bouge tient le relais fermé",
 			EN: "through a charge pump: only a moving signal keeps the relay closed"}
 	case c.Relay.ActiveLow:
-		return policy.Text{FR: "une carte active à l’état bas, ses optocoupleurs alimentés en 3,3 V",
-			EN: "an active-low board with 3.3 V on its optocouplers"}
+		return policy.Text{FR: "par une carte active à l’état bas, ses optocoupleurs alimentés en 3,3 V",
+			EN: "through an active-low board with 3.3 V on its optocouplers"}
 	}
-	return policy.Text{FR: "une carte active à l’état haut", EN: "an active-high board"}
+	return policy.Text{FR: "par une carte active à l’état haut", EN: "through an active-high board"}
 }
 
 func (c Config) inputPoints(p *points) {
 	r := c.Relay
 	if r.EStop != "" {
-		p.does("met fin à la session quand l’arrêt d’urgence est enfoncé (%s) : une fois relâché, il faut de "+
+		p.does("met fin à l’utilisation quand l’arrêt d’urgence est enfoncé (%s) : une fois relâché, il faut de "+
 			"nouveau une carte",
 			"ends the session when the emergency stop is pressed (%s): after its release a start needs a card "+
 				"again", terminal(r.EStop))
 	} else {
-		p.doesNot("voir l’arrêt d’urgence : le relâcher peut redémarrer la machine tant que la session dure",
+		p.doesNot("voir l’arrêt d’urgence : le relâcher peut redémarrer la machine tant que l’utilisation dure",
 			"see the emergency stop: releasing it may restart the machine while the session lives")
 	}
 	if r.Feedback != "" {
@@ -133,18 +133,17 @@ func (c Config) inputPoints(p *points) {
 		p.does("voit si la machine travaille (%s) : un travail peut se terminer, les heures sont celles du travail",
 			"sees whether the machine works (%s): a job may finish, and hours are those of work", terminal(r.Busy))
 	} else {
-		p.doesNot("voir si la machine travaille : la fin de la session coupe un travail en cours, et les heures "+
-			"sont celles de la session",
+		p.doesNot("voir si la machine travaille : la fin de l’utilisation coupe un travail en cours, et les heures "+
+			"sont celles de l’utilisation",
 			"see whether the machine works: the end of a session cuts a running job, and hours are those of the session")
 	}
 	if r.Door != "" {
-		p.does("ouvre le relais et met fin à la session quand la porte s’ouvre (%s)",
+		p.does("ouvre le relais et met fin à l’utilisation quand la porte s’ouvre (%s)",
 			"opens the relay and ends the session when the door opens (%s)",
 			terminal(r.Door))
-		p.doesNot("verrouiller cette porte en sécurité : le contact passe par un programme ; il en faut un "+
-			"autre, câblé (EN ISO 14119)",
-			"make that door a safety interlock: its contact goes through a program; a hard-wired one is needed "+
-				"too (EN ISO 14119)")
+		p.doesNot("servir de verrouillage de sécurité à la porte : son contact passe par un programme ; "+
+			"il en faut un autre, câblé (EN ISO 14119)",
+			"serve as the door's safety interlock: its contact goes through a program; a hard-wired one is needed too (EN ISO 14119)")
 	} else {
 		p.doesNot("voir une porte ou un capot", "see a door or a lid")
 	}
@@ -159,7 +158,7 @@ func (c Config) readerPoints(p *points) {
 			"keeps the machine powered while the card is in the reader's slot (%s)",
 			c.Reader.Kind)
 	default:
-		p.does("commence et termine une session quand une carte est présentée au lecteur (%s)",
+		p.does("commence et termine une utilisation quand une carte est présentée au lecteur (%s)",
 			"starts and ends a session when a card is presented to the reader (%s)",
 			c.Reader.Kind)
 	}

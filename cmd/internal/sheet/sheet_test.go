@@ -114,7 +114,7 @@ func everyWireIsOn(t *testing.T, name string, c machined.Config, s Sheet) {
 func TestTerminalsSayTheirContact(t *testing.T) {
 	s := For(fullest(), "full.yaml", policy.English)
 	for gpio, want := range map[string]string{
-		"17": "relay of the contactor|NO, dry|+ 24 V PELV, coil A1",
+		"17": "relay of the contactor|NO, dry|+ 24 V PELV, start circuit",
 		"27": "relay of the extraction|NO, dry|+ 24 V PELV, coil A1",
 		"22": "second contact of the emergency stop|NC, direct opening, to ground|2 wires: pin, ground",
 		"5":  "second contact of the door or lid|NC, to ground|2 wires: pin, ground",
@@ -152,7 +152,7 @@ func TestSheetSaysHowTheRelayIsDriven(t *testing.T) {
 		{plain, "see the emergency stop: releasing it may restart the machine while the session lives"},
 		{plain, "replace the emergency stop, the guards or their interlocks: Portillon is not a safety function"},
 		{pump, "Charge pump: the pin gives 200 Hz"},
-		{pump, "relay of the contactor, through the charge pump"},
+		{pump, "relay of the contactor, by a charge pump"},
 		{low, "Active-low board: VCC (optocouplers) on 3.3 V, JD-VCC jumper out, JD-VCC on 5 V"},
 		{extraction, "The extraction has a contactor of its own"},
 	} {

@@ -16,6 +16,7 @@ func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 func signal() policy.Text   { return t("signal 3,3 V", "3.3 V signal") }
 func toGround() policy.Text { return t("2 fils : broche, masse", "2 wires: pin, ground") }
 func none() policy.Text     { return t("aucun", "none") }
+func dry() policy.Text      { return t("NO, libre de potentiel", "NO, dry") }
 
 // terminal is what is joined to one line.
 func terminal(w machined.Wire, c machined.Config) end {
@@ -24,9 +25,14 @@ func terminal(w machined.Wire, c machined.Config) end {
 	}
 	switch group, name, _ := strings.Cut(w.Key, "."); {
 	case w.Key == "relay.pin":
-		return driven(c, t("relais du contacteur", "relay of the contactor"))
+		what := t("relais du contacteur", "relay of the contactor")
+		if c.Relay.Heartbeat {
+			what = t(what.FR+", par pompe de charge", what.EN+", by a charge pump")
+		}
+		return end{what, dry(), t("+ 24 V TBTP, marche", "+ 24 V PELV, start circuit")}
 	case w.Key == "relay.exhaust":
-		return driven(c, t("relais de l’aspiration", "relay of the extraction"))
+		return end{t("relais de l’aspiration", "relay of the extraction"), dry(),
+			t("+ 24 V TBTP, bobine A1", "+ 24 V PELV, coil A1")}
 	case group == "lights" && name == "buzzer":
 		return end{t("avertisseur sonore, par un transistor", "buzzer, through a transistor"), none(), signal()}
 	case group == "lights":
@@ -36,16 +42,6 @@ func terminal(w machined.Wire, c machined.Config) end {
 		return end{t("voyant "+colour.FR, colour.EN+" lamp"), none(), signal()}
 	}
 	return end{t(w.Key, w.Key), none(), signal()}
-}
-
-// driven is a relay, whose contact is the electrician's and whose coil side is the Pi's.
-func driven(c machined.Config, what policy.Text) end {
-	e := end{what: what, contact: t("NO, libre de potentiel", "NO, dry"),
-		wire: t("+ 24 V TBTP, bobine A1", "+ 24 V PELV, coil A1")}
-	if c.Relay.Heartbeat && strings.HasPrefix(what.EN, "relay of the contactor") {
-		e.what = t(what.FR+", par la pompe de charge", what.EN+", through the charge pump")
-	}
-	return e
 }
 
 // inputs are what the Pi reads, and a reader's own wires.
@@ -58,7 +54,7 @@ func inputs() map[string]end {
 		"relay.feedback": {t("contact miroir du contacteur", "mirror contact of the contactor"),
 			t("NF (EN IEC 60947-4-1, ann. F)", "NC (EN IEC 60947-4-1, annex F)"), toGround()},
 		"relay.busy": {t("relais de courant : la machine travaille", "current relay: the machine works"),
-			t("NO, libre de potentiel", "NO, dry"), t("broche, 3,3 V par 1 kΩ", "pin, 3.3 V through 1 kΩ")},
+			dry(), t("broche, 3,3 V par 1 kΩ", "pin, 3.3 V through 1 kΩ")},
 		"reader.d0": {t("Wiegand D0, par adaptateur de niveau", "Wiegand D0, through a level shifter"),
 			none(), t("5 V côté lecteur", "5 V at the reader")},
 		"reader.d1": {t("Wiegand D1, par adaptateur de niveau", "Wiegand D1, through a level shifter"),
