@@ -66,6 +66,7 @@ func TestKeysAreReportedOncePerBurstAndAtMostOnceAMinute(t *testing.T) {
 		{"a second PIN after a minute", []time.Duration{0, time.Minute, time.Minute + time.Second}, "[0s 1m0s]"},
 		{"a second PIN just before", []time.Duration{0, time.Minute - 1}, "[0s]"},
 		{"a key each second for two minutes", seconds(120), "[0s]"},
+		{"a pause just long enough", []time.Duration{0, time.Minute - 1, time.Minute - 1 + keyPause}, "[0s 1m4.999999999s]"},
 		{"a pause just too short", []time.Duration{0, time.Minute - 1, time.Minute + keyPause - 2}, "[0s]"},
 	} {
 		var p typing

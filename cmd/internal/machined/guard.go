@@ -80,10 +80,7 @@ func guardFlags(w relay.Wiring) []string {
 // the relay, whatever the file says of resistors, supply and charge pump.
 func (c Config) off() error {
 	w := c.wiring()
-	w.PullUp, w.Supply, w.Heartbeat = w.ActiveLow, "", false
-	if w.ActiveLow {
-		w.Supply = relay.Supply33
-	}
+	w.PullUp, w.Supply, w.Heartbeat = w.ActiveLow, relay.Supply33, false
 	p, err := w.Open()
 	for tries := 0; err != nil && tries < 20; tries++ {
 		time.Sleep(50 * time.Millisecond)

@@ -143,7 +143,8 @@ func (c Config) inputPoints(p *points) {
 			terminal(r.Door))
 		p.doesNot("servir de verrouillage de sécurité à la porte : son contact passe par un programme ; "+
 			"il en faut un autre, câblé (EN ISO 14119)",
-			"serve as the door's safety interlock: its contact goes through a program; a hard-wired one is needed too (EN ISO 14119)")
+			"serve as the door's safety interlock: its contact goes through a program; "+
+				"a hard-wired one is needed too (EN ISO 14119)")
 	} else {
 		p.doesNot("voir une porte ou un capot", "see a door or a lid")
 	}
