@@ -88,6 +88,7 @@ func verbs() []verb {
 		{"evidence show", "HUB.yaml --site SITE --member ID --badge B", "which records count, which do not, and why", evidenceShow},
 		{"evidence export", "HUB.yaml --site SITE --member ID --badge B -o FILE", "a signed file to issue the badge from", evidenceExport},
 		{"firmware render", "MACHINE.yaml", "what belongs into a Pi's config.txt for this wiring", firmwareRender},
+		{"firmware sheet", "MACHINE.yaml [--lang L] [-o FILE]", "the page for this machine's electrician", firmwareSheet},
 		{"doctor", "MACHINE.yaml", "what is wrong with this Pi, and how to mend it", doctorVerb},
 		{"version", "", "what this is", versionVerb},
 	}

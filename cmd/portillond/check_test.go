@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -9,7 +10,7 @@ import (
 // What would stop the daemon, or leave a machine that lets nobody in, is found before it is started; and nothing is left behind.
 func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
 	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
-	for name, c := range map[string]struct {
+	for name, x := range map[string]struct {
 		change func(string) string
 		want   string
 	}{
@@ -19,10 +20,24 @@ func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
 		"no bundle there":   {func(s string) string { return strings.Replace(s, "site.bundle", "none.bundle", 1) }, "no such file"},
 		"a file of no kind": {func(s string) string { return strings.Replace(s, "site.bundle", "card.key", 1) }, "bundle: file:"},
 	} {
-		l.write("machine.yaml", []byte(c.change(l.config())))
-		out, err := exec.Command(program(t, "portillond"), "-config", l.path("machine.yaml"), "-check").CombinedOutput()
-		if !strings.Contains(string(out), c.want) || (err == nil) != (name == "as it is") {
-			t.Errorf("%s: %v %s, want %q", name, err, out, c.want)
+		l.write("machine.yaml", []byte(x.change(l.config())))
+		c := exec.Command(program(t, "portillond"), "-config", l.path("machine.yaml"), "-check")
+		c.Env = append(os.Environ(), "LC_ALL=C")
+		out, err := c.CombinedOutput()
+		if !strings.Contains(string(out), x.want) || (err == nil) != (name == "as it is") {
+			t.Errorf("%s: %v %s, want %q", name, err, out, x.want)
+		}
+	}
+	l.write("machine.yaml", []byte(l.config()))
+	for lang, want := range map[string]string{
+		"fr": "le fichier est en ordre\nCe que Portillon fait sur la machine laser",
+		"en": "What Portillon does not do here:\n  - ",
+		"de": `-lang: "de" is not a language`,
+	} {
+		args := []string{"-config", l.path("machine.yaml"), "-check", "-lang", lang}
+		out, err := exec.Command(program(t, "portillond"), args...).CombinedOutput()
+		if (err == nil) != (lang != "de") || !strings.Contains(string(out), want) {
+			t.Errorf("-lang %s: %v %s, want %q", lang, err, out, want)
 		}
 	}
 	if out, err := exec.Command(program(t, "portillond"), "-h").CombinedOutput(); err != nil || !strings.Contains(string(out), "-config") {

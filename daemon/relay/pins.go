@@ -12,7 +12,8 @@ import (
 	"portillon/daemon/relay/gpio/sim"
 )
 
-// Pins are what a guard holds. Where there is none, it is gpio.INVALID or nil: such a relay refuses, and such an input never trips.
+// Pins are what a guard holds. Where there is none, it is gpio.INVALID or nil: such a relay refuses, and such an
+// input never trips.
 type Pins struct {
 	Relay     gpio.PinOut
 	Exhaust   gpio.PinOut // the extraction's relay
@@ -42,21 +43,24 @@ func (p Pins) wired() Pins {
 // Wiring names the pins as machine.yaml does: "gpio:LABEL/LINE" (a line of the first chip whose label begins so:
 // gpio:pinctrl-/17) or "sim:/path" (a simulated pin). An empty input is not wired.
 //
-// The e-stop and the door are normally closed contacts to ground, on lines that are pulled up; busy is a contact to 3.3 V, closed
-// while the machine works, on a line that is pulled down. So a broken wire, or a line that cannot be read, is an open e-stop and
-// an idle machine: the relay opens. The contactor's own word is a mirror contact (IEC 60947-4-1, annex F), closed to ground while the
-// contactor is open, on a line that is pulled up: a broken wire says closed when it must not, a short says open when it must not. Where
-// a start button closes the contactor, a linked contact of the relay K2 stands in series with it (firmware-config/wiring.svg).
+// The e-stop and the door are normally closed contacts to ground, on lines that are pulled up; busy is a contact to
+// 3.3 V, closed while the machine works, on a line that is pulled down. So a broken wire, or a line that cannot be
+// read, is an open e-stop and an idle machine: the relay opens. The contactor's own word is a mirror contact (IEC
+// 60947-4-1, annex F), closed to ground while the contactor is open, on a line that is pulled up: a broken wire says
+// closed when it must not, a short says open when it must not. Where a start button
+// closes the contactor, a linked contact of the relay K2 stands in series with it (firmware-config/wiring.svg).
 //
-// A relay closes on a high level. When every program has ended its line is an input that falls low, by the chip's own pull (GPIO 9 to
-// 27: down) and the resistor to ground. ActiveLow would close it then, so Check wants PullUp beside it: the site's word that a resistor
-// to 3.3 V holds the board's input at its off level. Both hold for the relay and the extraction alike. A simulated pin has no such level.
+// A relay closes on a high level. When every program has ended its line is an input that falls low, by the chip's own
+// pull (GPIO 9 to 27: down) and the resistor to ground. ActiveLow, PullUp and Supply describe the other kind of
+// board, one that closes on a low level; they hold for the relay and the extraction alike, and LevelFault says which
+// of their combinations are refused. A simulated pin has no level.
 type Wiring struct {
 	Relay, Exhaust               string
 	EStop, Door, Contactor, Busy string
-	ActiveLow                    bool // the relay boards close on a low level
-	PullUp                       bool // a resistor to 3.3 V holds the boards' inputs high when no program does
-	Heartbeat                    bool // a charge pump stands between the line and the relay
+	ActiveLow                    bool   // the relay boards close on a low level
+	PullUp                       bool   // a resistor to 3.3 V holds the boards' inputs high when no program does
+	Supply                       string // what feeds the boards' optocouplers: Supply33, Supply5, or "": unknown
+	Heartbeat                    bool   // a charge pump stands between the line and the relay
 }
 
 // wire is one name of a Wiring.
@@ -125,8 +129,8 @@ func (w Wiring) Check() error {
 			continue
 		}
 		s, err := parsePin(x.pin)
-		if err == nil && x.out != nil && s.sim == "" {
-			err = pins.CheckRelay(s.line)
+		if x.out != nil {
+			err = checkOutput(x.pin, s, err)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("relay: %s: %w", x.name, err))
@@ -138,28 +142,11 @@ func (w Wiring) Check() error {
 		}
 		taken[s] = x.name
 	}
-	return errors.Join(append(errs, w.checkLevel())...)
-}
-
-// checkLevel refuses a relay that is closed by what its line does when nobody drives it.
-func (w Wiring) checkLevel() error {
-	real := false
-	for _, pin := range []string{w.Relay, w.Exhaust} {
-		real = real || strings.HasPrefix(pin, "gpio:")
+	if f, bad := w.LevelFault(); bad {
+		errs = append(errs, f)
 	}
-	switch {
-	case w.Heartbeat && (w.ActiveLow || w.PullUp):
-		return errors.New("relay: active: a charge pump has no active level; leave active and pull out with mode: heartbeat")
-	case real && w.ActiveLow && !w.PullUp:
-		return errors.New("relay: active: low: when every program has ended the line falls low, and a low level closes this relay; " + ActiveLowCure)
-	case real && w.PullUp && !w.ActiveLow:
-		return errors.New("relay: pull: up: when every program has ended the line rises high, and a high level closes this relay; take the resistor to ground, and leave pull out")
-	}
-	return nil
+	return errors.Join(errs...)
 }
-
-// ActiveLowCure is what would do in place of a board that closes on a low level.
-const ActiveLowCure = "use an active-high board, or a transistor before this one; or hold its input at 3.3 V with a resistor of 4.7 kΩ, and say so: pull: up"
 
 // spec is the name of a pin, taken apart.
 type spec struct {

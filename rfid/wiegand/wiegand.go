@@ -1,9 +1,15 @@
-// Package wiegand reads cards from a reader with two data lines, D0 and D1, that rest high: a pulse to low on D0 is a bit 0, on D1 a bit 1.
+// Package wiegand reads cards from a reader with two data lines, D0 and D1, that rest high: a pulse to low on D0 is a
+// bit 0, on D1 a bit 1.
 //
-// It knows the frames of 26 bits (H10301: facility 8, card 16), 34 (H10306: facility 16, card 16) and 37 (H10302: card 35, and H10304: facility 16,
-// card 19, which share their parities). A card's number is what stands between the parity bits, in 3, 4 or 5 bytes, highest bit first: facility
-// 99 card 999 of 26 bits is 6303E7. Wiegand has no proof and no checksum but two parity bits, so a frame with any other fault is
-// thrown away: bits too close or too far apart, a wrong parity, another length, and edges that the kernel lost. Key presses (4 or 8 bits) mean nothing.
+// It knows the frames of 26 bits (H10301: facility 8, card 16), 34 (H10306: facility 16, card 16) and 37 (H10302:
+// card 35, and H10304: facility 16, card 19, which share their parities). A card's number is what stands between the
+// parity bits, in 3, 4 or 5 bytes, highest bit first: facility 99 card 999 of 26 bits is 6303E7. Wiegand has no proof
+// and no checksum but two parity bits, so a frame with any other fault is thrown away: bits too close or too far
+// apart, a wrong parity, another length, and edges that the kernel lost.
+//
+// A reader with a keypad sends each key as a frame of 4 or 8 bits. Keys open nothing; the Reader only reports that
+// keys were pressed (keypad.go). A keypad that collects digits and sends them as a frame of 26 bits cannot be told
+// from a card: set it to single keys.
 //
 // Edges come with the kernel's time and numbers, so that a busy computer shifts nothing and a lost edge is noticed.
 package wiegand
@@ -52,7 +58,8 @@ type Decoder struct {
 	n       int
 	last    time.Duration
 	spoilt  bool
-	parity  int // frames in a row with a wrong parity
+	parity  int  // frames in a row with a wrong parity
+	key     bool // a key was pressed since Key was last called
 	started bool
 }
 
@@ -85,14 +92,15 @@ func (d *Decoder) Suspect() bool { return d.parity >= wrongInRow }
 func (d *Decoder) end() (rfid.UID, bool) {
 	bits, n, spoilt := d.bits, d.n, d.spoilt
 	d.bits, d.n, d.spoilt, d.started = 0, 0, false, false
+	d.key = d.key || !spoilt && isKey(bits, n)
 	if spoilt || d.Bits != 0 && n != d.Bits {
 		return rfid.UID{}, false
 	}
 	return d.number(bits, n)
 }
 
-// number checks the parities: the first bit makes an even number of ones with the first half, the last an odd number with the second. In 37 bits
-// the halves share their middle bit.
+// number checks the parities: the first bit makes an even number of ones with the first half, the last an odd number
+// with the second. In 37 bits the halves share their middle bit.
 func (d *Decoder) number(bits uint64, n int) (rfid.UID, bool) {
 	if n != 26 && n != 34 && n != 37 {
 		return rfid.UID{}, false
@@ -123,10 +131,15 @@ func ones(x uint64) (n int) {
 
 // Reader reads taps from two lines.
 type Reader struct {
+	// Keys, where it is set, is called from Read when somebody begins to press keys of the reader's keypad, at most
+	// once a minute. It must not block. It is not told which keys: they may be a PIN.
+	Keys func()
+
 	lines Lines
 	dec   Decoder
 	once  rfid.Once
 	last  time.Time // when the lines were last looked at
+	typed typing
 }
 
 var _ rfid.Reader = (*Reader)(nil)
@@ -145,7 +158,8 @@ var (
 	errWires = errors.New("wiegand: frames come with wrong parities only: are D0 and D1 exchanged?")
 )
 
-// Read implements rfid.Reader. A card that is held up to the reader is read again and again by some, once by most: it is one tap.
+// Read implements rfid.Reader. A card that is held up to the reader is read again and again by some, once by most: it
+// is one tap.
 func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 	for ctx.Err() == nil {
 		if !r.last.IsZero() && time.Since(r.last) > deaf {
@@ -153,6 +167,7 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 		}
 		r.last = time.Now()
 		u, ok, err := r.look()
+		r.reportKeys()
 		switch {
 		case err != nil:
 			return rfid.Tap{}, err

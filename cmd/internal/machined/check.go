@@ -88,6 +88,7 @@ func (c Config) Check(on Computer) (out Checked) {
 	}
 	c.checkLines(on, fault, &out)
 	c.checkModes(&out)
+	c.checkEStop(&out)
 	out.PCSC = c.checkPCSC(on)
 	return out
 }

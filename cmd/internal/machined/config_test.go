@@ -95,11 +95,6 @@ func TestWiringThatCannotWorkIsRefusedInWords(t *testing.T) {
 		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" + `lights: { red: "gpio:pinctrl-/17" }`: "lights.red: GPIO 17 is already taken by relay.pin",
 		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", exhaust: "gpio:pinctrl-/4" }`:                    "exhaust: GPIO 4 is pulled up",
 		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }` + "\n" + `lights: { red: "17" }`:               `lights.red: "17" names no pin`,
-		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", active: low }`:                                   `:9:43: relay.active: low closes the relay when every program has ended: a line that nobody drives falls low (use an active-high board`,
-		`reader: { kind: none }` + "\n" + `relay: { pin: "sim:p", active: low, exhaust: "gpio:pinctrl-/27" }`:                 "relay.active: low closes",
-		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", pull: up }`:                                      "relay: pull: up: when every program has ended the line rises high",
-		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", active: low, pull: down }`:                       "relay.active: low closes",
-		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", mode: heartbeat, active: low, pull: up }`:        "a charge pump has no active level",
 		`reader: { kind: rdm6300, port: /dev/ttyAMA0, mode: slot }` + "\n" + `relay: { pin: "gpio:pinctrl-/17" }`:             "a reader of kind rdm6300 has none",
 		`reader: { kind: rdm6300, port: /dev/ttyAMA0 }` + "\n" + `relay: { pin: "gpio:pinctrl-/15" }`:                         "GPIO 15 is already taken",
 		`reader: { kind: none }` + "\n" + `relay: { pin: "gpio:pinctrl-/17", ignore: 3s }`:                                    "there is no busy input to ignore",
@@ -112,27 +107,6 @@ func TestWiringThatCannotWorkIsRefusedInWords(t *testing.T) {
 		one, other, _ := strings.Cut(want, "|")
 		if err == nil || !strings.Contains(err.Error(), one) && (other == "" || !strings.Contains(err.Error(), other)) {
 			t.Errorf("%s\n%v\nwant %s", more, err, want)
-		}
-	}
-}
-
-// A board that closes on a low level, with the resistor that its file speaks of: the guard and the boot fragment both hold the line high.
-func TestActiveLowBoardIsHeldHighWhereItsResistorIsNamed(t *testing.T) {
-	c, err := config(t, `reader: { kind: none }
-relay: { pin: "gpio:pinctrl-/17", active: low, pull: up, exhaust: "gpio:pinctrl-/27" }
-`)
-	if err == nil {
-		err = c.CheckWires()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := strings.Join(guardFlags(c.wiring()), " "), "-active-low=true -exhaust=gpio:pinctrl-/27 -pin=gpio:pinctrl-/17 -pull-up=true"; got != want {
-		t.Errorf("the guard is told %s, want %s", got, want)
-	}
-	for _, want := range []string{"gpio=17=op,dh,pu\n", "gpio=27=op,dh,pu\n"} {
-		if !strings.Contains(c.Fragment("laser.yaml"), want) {
-			t.Errorf("no %q in\n%s", want, c.Fragment("laser.yaml"))
 		}
 	}
 }
@@ -175,9 +149,5 @@ func TestOffOpensTheRelayWhoeverHeldIt(t *testing.T) {
 	}
 	if err := (Config{Relay: RelayConfig{Pin: "gpio:none/17"}}).off(); err == nil {
 		t.Error("a pin that is not there is said to be off")
-	}
-	// A file that no daemon starts from any more: its relay is still opened, not left as it was.
-	if err := (Config{Relay: RelayConfig{Pin: "gpio:none/17", ActiveLow: true}}).off(); err == nil || strings.Contains(err.Error(), "closes this relay") {
-		t.Error(err)
 	}
 }

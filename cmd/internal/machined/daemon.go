@@ -18,8 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"periph.io/x/conn/v3/gpio"
-
 	"portillon/daemon"
 	"portillon/daemon/control"
 	"portillon/daemon/journal"
@@ -73,6 +71,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		return err
 	}
 	d.c.Reader.prove = k.strong
+	d.c.Reader.keys = func() { d.log.Info("keypad pressed, keys are ignored") }
 	if d.journal, err = journal.Open(filepath.Join(d.c.Data, "journal.db"), journal.Options{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine),
 		Signer: k.signer, Now: d.clock.now, Trusted: d.clock.trusted}); err != nil {
 		return err
@@ -386,23 +385,10 @@ func (d *Daemon) Close() error {
 
 // lights has the lamps follow the panel, where there are lamps.
 func (d *Daemon) lights(ctx context.Context, work *sync.WaitGroup) {
-	var l panel.Lights
-	for _, x := range []struct {
-		name, pin string
-		to        *gpio.PinOut
-	}{{"red", d.c.Lights.Red, &l.Red}, {"amber", d.c.Lights.Amber, &l.Amber}, {"green", d.c.Lights.Green, &l.Green}, {"buzzer", d.c.Lights.Buzzer, &l.Buzzer}} {
-		if x.pin == "" {
-			continue
+	for _, set := range d.c.lamps() {
+		if l := set.open(outputPin, d.log); l != (panel.Lights{}) {
+			work.Go(func() { l.Follow(ctx, d.panel, d.log) })
 		}
-		out, err := outputPin(x.pin)
-		if err != nil { // a machine without its lamps is still a machine
-			d.log.Error("a light is not there", "which", x.name, "why", err)
-			continue
-		}
-		*x.to = out
-	}
-	if l != (panel.Lights{}) {
-		work.Go(func() { l.Follow(ctx, d.panel, d.log) })
 	}
 }
 

@@ -55,6 +55,7 @@ func guardFlagSet(fs *flag.FlagSet, w *relay.Wiring) {
 	fs.StringVar(&w.Busy, "busy", "", "high while the machine works")
 	fs.BoolVar(&w.ActiveLow, "active-low", false, "the relay closes on a low level")
 	fs.BoolVar(&w.PullUp, "pull-up", false, "a resistor holds the relay's line at 3.3 V when no program does")
+	fs.StringVar(&w.Supply, "supply", "", "what feeds the relay board's optocouplers: 3.3V or 5V")
 	fs.BoolVar(&w.Heartbeat, "heartbeat", false, "toggle the pin for a charge pump")
 }
 
@@ -73,12 +74,13 @@ func guardFlags(w relay.Wiring) []string {
 	return args
 }
 
-// off opens the relay that the file names, whoever held it: systemd's last word when a daemon has ended (ExecStopPost). It reads no key.
-// A line that a dying guard still holds is asked for again for a second. A relay that closes on a low level is opened too, where nothing is
-// said of a resistor: a daemon refuses that, and its line is not left as it is for all that.
+// off opens the relay that the file names, whoever held it: systemd's last word when a daemon has ended
+// (ExecStopPost). It reads no key. A line that a dying guard still holds is asked for again for a second. A relay
+// board that a daemon refuses (relay.LevelFault) is opened all the same: off drives the line to the level that opens
+// the relay, whatever the file says of resistors, supply and charge pump.
 func (c Config) off() error {
 	w := c.wiring()
-	w.PullUp = w.ActiveLow
+	w.PullUp, w.Supply, w.Heartbeat = w.ActiveLow, relay.Supply33, false
 	p, err := w.Open()
 	for tries := 0; err != nil && tries < 20; tries++ {
 		time.Sleep(50 * time.Millisecond)

@@ -13,6 +13,8 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+
+	"portillon/policy"
 )
 
 // Version is what a build calls itself; the linker may set it.
@@ -27,6 +29,8 @@ func Main(args []string) int {
 	config := fs.String("config", "/etc/portillon/machine.yaml", "the machine's file")
 	version := fs.Bool("version", false, "say which version this is, and end")
 	check := fs.Bool("check", false, "say what is wrong with the file and what it names, and end")
+	lang := fs.String("lang", "",
+		"with -check, the language of its summary: fr or en; default: fr where LC_ALL, LC_MESSAGES or LANG says so, else en")
 	off := fs.Bool("off", false, "open the relay that the file names, and end: for systemd, when the daemon has ended")
 	start := fs.String("demo-clock", "", "pretend that it is this time (RFC 3339) now, and believe it: for demonstrations only")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -56,7 +60,11 @@ func Main(args []string) int {
 		return complain(err, "")
 	}
 	if *check {
-		return say(c.Check(Here(clock.now())))
+		language, err := languageOf(*lang, os.Getenv)
+		if err != nil {
+			return complain(err, "")
+		}
+		return say(c, c.Check(Here(clock.now())), language)
 	}
 	return run(c, clock)
 }
@@ -81,15 +89,16 @@ func run(c Config, clock clock) int {
 	return 0
 }
 
-// say prints what a check found.
-func say(found Checked) int {
+// say prints what a check found, and of a file without faults what Portillon does with it.
+func say(c Config, found Checked, l policy.Language) int {
 	for _, n := range found.Notes() {
 		fmt.Fprintf(os.Stderr, "portillond: warning: %s\n", n)
 	}
 	if err := found.Err(); err != nil {
 		return complain(err, "")
 	}
-	fmt.Println("portillond: the file is sound")
+	fmt.Println(policy.Text{FR: "portillond : le fichier est en ordre", EN: "portillond: the file is sound"}.In(l))
+	writeSummary(os.Stdout, c, l)
 	return 0
 }
 

@@ -30,9 +30,12 @@ type ReaderConfig struct {
 	Reset  string // mfrc522: a pin
 	D0, D1 string // wiegand: its two pins
 	Bits   int    // wiegand: the only length of frames that counts; 0: all that are known
+	LED    string // wiegand: a pin, through an NPN transistor to the reader's LED line
+	Beeper string // wiegand: a pin, through an NPN transistor to the reader's beeper line
 	AESKey string // pn532, pcsc: a file with the key that the site's strong cards prove
 
 	prove rfid.Prove // nil: a card's number is all that counts
+	keys  func()     // wiegand: called when keys are pressed on the reader's keypad
 }
 
 // kind is what a reader may be told.
@@ -49,14 +52,20 @@ var readers = map[string]kind{
 	"pcsc":     {keys: []string{"mode", "aes-key"}, slot: true, open: openPCSC},
 	"pn532":    {keys: []string{"mode", "aes-key"}, slot: true, open: openPN532},
 	"rdm6300":  {open: func(c ReaderConfig) (rfid.Reader, error) { return rdm6300.Open(c.Port) }},
-	"wiegand":  {keys: []string{"d0", "d1", "bits"}, open: openWiegand},
+	"wiegand":  {keys: []string{"d0", "d1", "bits", "led", "beeper"}, open: openWiegand},
 	"mfrc522":  {keys: []string{"mode", "gain", "irq", "reset"}, slot: true, open: openMFRC522},
 }
 
+// readerKeys are the keys that only some kinds of reader take.
+var readerKeys = [...]string{"format", "mode", "gain", "irq", "reset", "aes-key", "d0", "d1", "bits", "led", "beeper"}
+
 func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfig {
-	n.Only("kind", "port", "format", "mode", "gain", "irq", "reset", "aes-key", "d0", "d1", "bits")
+	n.Only(append([]string{"kind", "port"}, readerKeys[:]...)...)
 	c := ReaderConfig{Kind: n.Get("kind").Required().OneOf(names(readers)...), Port: port(n.Get("port"), beside), Format: n.Get("format").OneOf("decimal", "hex"),
-		Slot: n.Get("mode").OneOf("tap", "slot") == "slot", AESKey: beside(n.Get("aes-key")), D0: pinName(n.Get("d0"), beside), D1: pinName(n.Get("d1"), beside), IRQ: pinName(n.Get("irq"), beside), Reset: pinName(n.Get("reset"), beside)}
+		Slot: n.Get("mode").OneOf("tap", "slot") == "slot", AESKey: beside(n.Get("aes-key")),
+		D0: pinName(n.Get("d0"), beside), D1: pinName(n.Get("d1"), beside),
+		IRQ: pinName(n.Get("irq"), beside), Reset: pinName(n.Get("reset"), beside),
+		LED: pinName(n.Get("led"), beside), Beeper: pinName(n.Get("beeper"), beside)}
 	if g := n.Get("gain"); g.Present() {
 		c.Gain = g.Int(18, 48)
 	}
@@ -79,7 +88,7 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 	if c.Kind == "pn532" && !has([]string{"serial", "i2c", "spi"}, c.bus()) {
 		n.Get("port").Fault("serial:/dev/ttyAMA0, i2c:/dev/i2c-1 or spi:/dev/spidev0.0", "%q does not say which bus a PN532 is on", c.Port)
 	}
-	for _, key := range []string{"format", "mode", "gain", "irq", "reset", "aes-key", "d0", "d1", "bits"} {
+	for _, key := range readerKeys {
 		if x := n.Get(key); x.Present() && !has(readers[c.Kind].keys, key) && x.Str() != "tap" {
 			x.Fault("", "a reader of kind %s has none", c.Kind)
 		}
@@ -150,10 +159,16 @@ func openWiegand(c ReaderConfig) (rfid.Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reader: %w", err)
 	}
-	r, err := wiegand.New(falls{f}, c.Bits)
+	return c.onWires(falls{f})
+}
+
+// onWires is the reader on these lines. It closes them when it is closed, and at once where it cannot be.
+func (c ReaderConfig) onWires(l wiegand.Lines) (rfid.Reader, error) {
+	r, err := wiegand.New(l, c.Bits)
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, l.Close())
 	}
+	r.Keys = c.keys
 	return r, nil
 }
 

@@ -20,6 +20,7 @@ type RelayConfig struct {
 
 	ActiveLow bool
 	PullUp    bool          // a resistor to 3.3 V holds the inputs of relay boards that close on a low level
+	Supply    string        // what feeds the optocouplers of the relay boards: 3.3V, 5V, or "" where the file does not say
 	Heartbeat bool          // a charge pump stands between the pin and the relay
 	Ignore    time.Duration // how long after a start the busy input means nothing
 }
@@ -31,13 +32,15 @@ const maxIgnore = 10 * time.Minute
 type LightsConfig struct{ Red, Amber, Green, Buzzer string }
 
 func parseRelay(n yamlfile.Node, beside func(yamlfile.Node) string) RelayConfig {
-	n.Only("pin", "active", "pull", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
+	n.Only("pin", "active", "pull", "supply", "mode", "e-stop", "door", "feedback", "busy", "ignore", "exhaust")
 	pin := func(key string) string { return pinName(n.Get(key), beside) }
 	n.Get("pin").Required()
 	c := RelayConfig{Pin: pin("pin"), EStop: pin("e-stop"), Door: pin("door"), Feedback: pin("feedback"), Busy: pin("busy"), Exhaust: pin("exhaust"),
-		ActiveLow: n.Get("active").OneOf("high", "low") == "low", PullUp: n.Get("pull").OneOf("down", "up") == "up", Heartbeat: n.Get("mode").OneOf("level", "heartbeat") == "heartbeat"}
-	if a := n.Get("active"); c.ActiveLow && !c.PullUp && (strings.HasPrefix(c.Pin, "gpio:") || strings.HasPrefix(c.Exhaust, "gpio:")) {
-		a.Fault(relay.ActiveLowCure, "low closes the relay when every program has ended: a line that nobody drives falls low")
+		ActiveLow: n.Get("active").OneOf("high", "low") == "low", PullUp: n.Get("pull").OneOf("down", "up") == "up",
+		Supply:    n.Get("supply").OneOf(relay.Supply33, relay.Supply5),
+		Heartbeat: n.Get("mode").OneOf("level", "heartbeat") == "heartbeat"}
+	if f, bad := (Config{Relay: c}).wiring().LevelFault(); bad {
+		n.Get(f.Key).Fault(f.Cure, "%s", f.Problem)
 	}
 	if i := n.Get("ignore"); i.Present() {
 		if c.Ignore = i.Duration(); c.Busy == "" {
@@ -59,7 +62,7 @@ func parseLights(n yamlfile.Node, beside func(yamlfile.Node) string) LightsConfi
 func (c Config) wiring() relay.Wiring {
 	r := c.Relay
 	return relay.Wiring{Relay: r.Pin, Exhaust: r.Exhaust, EStop: r.EStop, Door: r.Door, Contactor: r.Feedback, Busy: r.Busy,
-		ActiveLow: r.ActiveLow, PullUp: r.PullUp, Heartbeat: r.Heartbeat}
+		ActiveLow: r.ActiveLow, PullUp: r.PullUp, Supply: r.Supply, Heartbeat: r.Heartbeat}
 }
 
 // Wire is a line of the Pi that this machine uses.
@@ -100,6 +103,7 @@ func (c Config) pins() []pinned {
 	return []pinned{{"relay.pin", c.Relay.Pin, off}, {"relay.exhaust", c.Relay.Exhaust, off},
 		{"relay.e-stop", c.Relay.EStop, "pull-up"}, {"relay.door", c.Relay.Door, "pull-up"}, {"relay.feedback", c.Relay.Feedback, "pull-up"},
 		{"relay.busy", c.Relay.Busy, "pull-down"}, {"reader.d0", c.Reader.D0, "pull-up"}, {"reader.d1", c.Reader.D1, "pull-up"}, {"reader.irq", c.Reader.IRQ, "pull-up"}, {"reader.reset", c.Reader.Reset, "out"},
+		{"reader.led", c.Reader.LED, "out"}, {"reader.beeper", c.Reader.Beeper, "out"},
 		{"lights.red", c.Lights.Red, "out"}, {"lights.amber", c.Lights.Amber, "out"}, {"lights.green", c.Lights.Green, "out"}, {"lights.buzzer", c.Lights.Buzzer, "out"}}
 }
 
@@ -143,14 +147,16 @@ func (c ReaderConfig) onboard() bool {
 // CheckWires finds pins that make no sense, and lines that are used twice.
 func (c Config) CheckWires() error {
 	var errs []error
-	for key, pin := range map[string]string{"reader.irq": c.Reader.IRQ, "reader.reset": c.Reader.Reset, "reader.d0": c.Reader.D0, "reader.d1": c.Reader.D1, "lights.red": c.Lights.Red,
-		"lights.amber": c.Lights.Amber, "lights.green": c.Lights.Green, "lights.buzzer": c.Lights.Buzzer} {
-		if _, line, err := gpioLine(pin); err != nil && pin != "" {
-			errs = append(errs, fmt.Errorf("%s: %w", key, err))
-		} else if pin != "" && (strings.HasPrefix(key, "lights.") || key == "reader.reset") {
-			if err := pins.CheckRelay(line); err != nil { // what drives a line refuses these
-				errs = append(errs, fmt.Errorf("%s: %w", key, err))
-			}
+	for _, p := range c.pins() {
+		if p.pin == "" || strings.HasPrefix(p.key, "relay.") { // the relay's are for relay.Wiring to check
+			continue
+		}
+		_, line, err := gpioLine(p.pin)
+		if err == nil && p.use == "out" {
+			err = pins.CheckRelay(line) // what drives a line refuses these
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.key, err))
 		}
 	}
 	taken := map[int]string{}

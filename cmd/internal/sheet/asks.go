@@ -1,0 +1,107 @@
+package sheet
+
+import (
+	"portillon/cmd/internal/machined"
+	"portillon/policy"
+)
+
+// ask is a heading and its items in both languages.
+type ask struct {
+	title policy.Text
+	items []policy.Text
+}
+
+// asks are what the electrician is asked for. Clause numbers that could not be read in the standard itself are marked
+// (check).
+func asks(c machined.Config) []ask {
+	return []ask{
+		{t("Alimentation", "Supply"), supply()},
+		{t("Démarrage et arrêt", "Start and stop"), startStop()},
+		{t("Circuit de commande 24 V", "24 V control circuit"), control(c)},
+		{t("Règles", "Rules"), rules()},
+	}
+}
+
+func supply() []policy.Text {
+	return []policy.Text{
+		t("Pôles : le contacteur coupe L et N, ou les trois phases (et N s’il est utilisé), jamais le conducteur de "+
+			"protection.",
+			"Poles: the contactor switches L and N, or all three phases (and N where it is used), never the protective "+
+				"conductor."),
+		t("PE sur chaque masse métallique : coffret, bâti, boîtiers.", "PE to all metal: box, frame, enclosures."),
+		t("Disjoncteur accordé au câble et au courant d’appel ; différentiel 30 mA, type A, ou F ou B avec un "+
+			"variateur (à vérifier).",
+			"MCB to suit the cable and the inrush; 30 mA RCD, type A, or F or B with a variable-speed drive (check)."),
+		t("Interrupteur-sectionneur principal cadenassable, à portée (EN 60204-1 §5.3 (à vérifier)). La mise hors "+
+			"service dans Portillon "+
+			"ne sépare rien : la consignation est celle de l’électricien.",
+			"Lockable main disconnector within reach (EN 60204-1 §5.3 (check)). A machine that Portillon shows as out of "+
+				"service is not locked out: "+
+				"lock-out is done with this disconnector."),
+		t("Contacteur : catégorie d’emploi AC-3 pour un moteur, AC-1 pour du chauffage ; courant d’appel des "+
+			"alimentations compté.",
+			"Contactor: utilisation category AC-3 for a motor, AC-1 for heating; inrush of power supplies taken into "+
+				"account."),
+		t("Raspberry Pi et alimentation 24 V pris en amont de ce contacteur, avec leur propre protection.",
+			"Raspberry Pi and 24 V supply fed upstream of this contactor, with a protection of their own."),
+		t("Dans le coffret du contacteur : fils du Pi séparés du secteur, isolation renforcée au contact miroir et au "+
+			"relais de courant.",
+			"In the contactor's box: the Pi's wires apart from mains, reinforced insulation at the mirror contact and "+
+				"the current relay."),
+	}
+}
+
+func startStop() []policy.Text {
+	return []policy.Text{
+		t("Déclenchement à manque de tension : ni la fermeture du contact de Portillon ni le retour du courant ne "+
+			"démarre la machine "+
+			"(EN ISO 14118 ; EN 60204-1 §7.5 (à vérifier)).",
+			"No-volt release: neither closing Portillon's contact nor the return of the supply starts the machine "+
+				"(EN ISO 14118; EN 60204-1 §7.5 (check))."),
+		t("Contact de Portillon dans le circuit de marche et d’automaintien, en série avec l’arrêt et l’arrêt d’urgence.",
+			"Portillon's contact in the start and self-hold circuit, in series with the stop and the emergency stop."),
+		t("L’arrêt d’urgence est une fonction de sécurité (EN ISO 13850) : catégorie d’arrêt 0 ou 1 choisie (couper "+
+			"le courant ôte le freinage "+
+			"d’un variateur) ; contacts à ouverture directe (EN 60947-5-1, annexe K (à vérifier)) ; réarmement câblé. "+
+			"Validé par : ______________",
+			"The emergency stop is a safety function (EN ISO 13850): stop category 0 or 1 chosen (removing power takes a "+
+				"drive's braking away); "+
+				"direct-opening contacts (EN 60947-5-1 annex K (check)); hard-wired reset. Validated by: ______________"),
+		t("Portes et capots gardent leur verrouillage câblé (EN ISO 14119) ; Portillon n’en lit qu’un second contact.",
+			"Doors and lids keep their hard-wired interlock (EN ISO 14119); Portillon reads a second contact at most."),
+	}
+}
+
+func control(c machined.Config) []policy.Text {
+	out := []policy.Text{
+		t("24 V TBTP, 0 V relié à la terre (PE) en un seul point, fusible 1 A sur le + en tête, coupure sur le + "+
+			"(EN 60204-1 §6.4 et §9.4.3 (à vérifier)).",
+			"24 V PELV, 0 V bonded to PE at one point, 1 A fuse in + right after the supply, switching on + "+
+				"(EN 60204-1 §6.4, §9.4.3 (check))."),
+		t("Aux bornes de la bobine : diode TVS bidirectionnelle ou varistance, pas une simple diode, qui retarde la "+
+			"retombée.",
+			"At the coil's terminals: bidirectional TVS or varistor, not a plain diode, which delays the drop-out."),
+	}
+	if c.Relay.Exhaust != "" {
+		out = append(out, t("L’aspiration a son propre contacteur, câblé de même.",
+			"The extraction has a contactor of its own, wired likewise."))
+	}
+	return out
+}
+
+// rules name the law. That the regulation applies from 20 January 2027 is in its corrigendum (OJ L 169, 4 July 2023);
+// that NF C 15-100 is a series since August 2024 is said by its users (legrand.fr).
+func rules() []policy.Text {
+	return []policy.Text{
+		t("Qui modifie une machine répond de sa conformité : directive 2006/42/CE jusqu’au 20 janvier 2027, puis "+
+			"règlement (UE) 2023/1230, "+
+			"dont l’article 18 (à vérifier) fait de l’auteur d’une modification substantielle un fabricant.",
+			"Whoever modifies a machine answers for its conformity: Directive 2006/42/EC until 20 January 2027, then "+
+				"Regulation (EU) 2023/1230, "+
+				"whose article 18 (check) makes the author of a substantial modification a manufacturer."),
+		t("Installation : NF C 15-100 (série NF C 15-100-1 et suivantes depuis août 2024). Travaux : personnes "+
+			"habilitées selon NF C 18-510.",
+			"In France, installation: NF C 15-100 (since August 2024 the series NF C 15-100-1 and on); work: persons "+
+				"authorised under NF C 18-510."),
+	}
+}

@@ -1,0 +1,139 @@
+// Package sheet makes the sheet that a maker hands to the electrician who wires one machine: which terminal of the
+// Raspberry Pi carries what, how the relay is driven, what to ask the electrician for, what Portillon does not do
+// there, and blanks for what was measured.
+//
+// A sheet is one HTML file that needs nothing else: its style is inside, and it runs no script. Printed on A4, each
+// language is one page. A change of its words or style is printed once, and looked at: chromium --headless
+// --print-to-pdf=sheet.pdf sheet.html; pdfinfo sheet.pdf.
+package sheet
+
+import (
+	"bytes"
+	_ "embed" // the page
+	"html/template"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portillon/cmd/internal/machined"
+	"portillon/policy"
+)
+
+//go:embed sheet.html
+var page string
+
+// maxFile is how many characters of the file's name are shown.
+const maxFile = 60
+
+// Row is a line of the table of terminals.
+type Row struct {
+	Pin, GPIO           string
+	What, Contact, Wire string
+}
+
+// Ask is a heading and what to ask the electrician for under it.
+type Ask struct {
+	Title string
+	Items []string
+}
+
+// Sheet is the sheet of a machine in one language.
+type Sheet struct {
+	Lang                string // fr or en
+	Machine, Site, File string
+	Rows                []Row
+	Relay               []string // how the relay is driven
+	Asks                []Ask
+	Not                 []string // what Portillon does not do here
+	W                   words
+}
+
+// For is the sheet of a machine whose file is called file.
+func For(c machined.Config, file string, l policy.Language) Sheet {
+	s := Sheet{Lang: l.String(), Machine: c.Machine, Site: c.Site, File: shorten(filepath.Base(file)), W: wordsIn(l)}
+	s.Rows = rows(c, l)
+	s.Relay = in(l, relay(c))
+	for _, a := range asks(c) {
+		s.Asks = append(s.Asks, Ask{Title: a.title.In(l), Items: in(l, a.items)})
+	}
+	for _, p := range c.Summary() {
+		if !p.Does && p.Wiring {
+			s.Not = append(s.Not, p.Text.In(l))
+		}
+	}
+	return s
+}
+
+func in(l policy.Language, texts []policy.Text) (out []string) {
+	for _, t := range texts {
+		out = append(out, t.In(l))
+	}
+	return out
+}
+
+// unbroken keeps a number with its unit, and a French sign with the word before it, on one line: their space becomes
+// one that does not break.
+func unbroken(s string) string {
+	s = regexp.MustCompile(`(\d) (V|A|mA|Hz|kΩ|mm|phases)\b`).ReplaceAllString(s, "$1\u00a0$2")
+	return strings.NewReplacer(" :", "\u00a0:", " ;", "\u00a0;", " kΩ", "\u00a0kΩ", "NF C ", "NF\u00a0C\u00a0", "☐ ",
+		"☐\u00a0",
+		"EN ISO ", "EN\u00a0ISO\u00a0", "18-510", "18\u2011510", "15-100", "15\u2011100").Replace(s)
+}
+
+// HTML is the file, one page for each language.
+func HTML(c machined.Config, file string, langs ...policy.Language) ([]byte, error) {
+	t, err := template.New("sheet").Funcs(template.FuncMap{"whole": unbroken}).Parse(page)
+	if err != nil {
+		return nil, err
+	}
+	var sheets []Sheet
+	for _, l := range langs {
+		sheets = append(sheets, For(c, file, l))
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, sheets); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func shorten(s string) string {
+	if r := []rune(s); len(r) > maxFile {
+		return string(r[:maxFile]) + "…"
+	}
+	return s
+}
+
+// rows are the machine's terminals, in the order of the file; the lines of a bus share a row.
+func rows(c machined.Config, l policy.Language) (out []Row) {
+	var pins, lines []string
+	for _, w := range c.Wires() {
+		pin := "–"
+		if n, ok := machined.HeaderPin(w.Line); ok {
+			pin = strconv.Itoa(n)
+		}
+		if w.Use == "bus" {
+			pins, lines = append(pins, pin), append(lines, strconv.Itoa(w.Line))
+			continue
+		}
+		t := terminal(w, c)
+		out = append(out, Row{pin, strconv.Itoa(w.Line), t.what.In(l), t.contact.In(l), t.wire.In(l)})
+	}
+	if len(lines) > 0 {
+		t := bus(c)
+		out = append(out, Row{strings.Join(pins, ", "), strings.Join(lines, ", "), t.what.In(l), t.contact.In(l),
+			t.wire.In(l)})
+	}
+	return out
+}
+
+// Languages are those that --lang names: fr, en or both.
+func Languages(s string) ([]policy.Language, bool) {
+	i := slices.Index([]string{"fr", "en", "both"}, s)
+	if i < 0 {
+		return nil, false
+	}
+	return [][]policy.Language{{policy.French}, {policy.English}, {policy.French, policy.English}}[i], true
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"flag"
+
+	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/sheet"
+)
+
+// firmwareSheet makes the sheet that goes to the electrician with a machine.
+func firmwareSheet(_ context.Context, w stdio, args []string) error {
+	var out string
+	var force bool
+	lang := environment().String()
+	rest, err := flags(w, "firmware sheet", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&lang, "lang", lang, "fr, en or both: a page each; default: as LC_ALL, LC_MESSAGES or LANG say, else fr")
+		fs.StringVar(&out, "o", "", "write the page to this file, to be printed from a browser; default: standard output")
+		fs.BoolVar(&force, "force", false, "write over the file")
+	})
+	if err != nil {
+		return err
+	}
+	langs, ok := sheet.Languages(lang)
+	if !ok {
+		return wrong("--lang: %.20q is not a language of the sheet", lang).hinted("fr, en or both")
+	}
+	c, err := machined.ReadConfig(rest[0])
+	if err == nil {
+		err = c.CheckWires()
+	}
+	if err != nil {
+		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
+	}
+	if c.Simulated() {
+		return no("%s: its pins are simulated: there is nothing for an electrician to wire", rest[0]).
+			hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
+	}
+	page, err := sheet.HTML(c, rest[0], langs...)
+	if err != nil {
+		return err
+	}
+	return w.writeOut(out, page, force)
+}

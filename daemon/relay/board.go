@@ -1,0 +1,122 @@
+package relay
+
+import (
+	"fmt"
+	"strings"
+
+	pins "portillon/daemon/relay/gpio"
+)
+
+// What may feed the optocouplers of a relay board: on the usual boards the pin VCC, with the jumper between VCC and
+// JD-VCC taken out.
+const (
+	Supply33 = "3.3V"
+	Supply5  = "5V"
+)
+
+// ActiveLowCure is what to use in place of an active-low board that has 5 V on its optocouplers.
+const ActiveLowCure = "use an active-high board; " +
+	"or put an NPN transistor or a ULN2803A before this board and write active: high; " +
+	"or take its JD-VCC jumper out, feed VCC with 3.3 V, fit 4.7 kΩ from IN to 3.3 V and write pull: up, supply: 3.3V: " +
+	"drawn in firmware-config/relay-active-low.svg"
+
+// railsSplit is the state that closes an active-low board of 5 V. POWER_OFF_ON_HALT=1 in the boot loader's
+// configuration of a Pi 4 or 5 has halt switch the 3.3 V off and leave the 5 V on (raspberrypi/documentation,
+// eeprom-bootloader.adoc, POWER_OFF_ON_HALT (check)). The dead 3.3 V rail is then near ground, and the pull-up draws
+// current out of IN: (5 V - 1.2 V) / (1 kΩ + 4.7 kΩ) = 0.7 mA through the LED.
+const railsSplit = "with 3.3 V off and 5 V on, as after halt with POWER_OFF_ON_HALT=1, " +
+	"a resistor to 3.3 V pulls IN low, and the relay closes with no program running"
+
+const fallsLow = "low: when every program has ended the line falls low, and a low level closes this relay"
+
+// LevelFault is a relay board that its input's level would close while no program drives the line.
+type LevelFault struct {
+	Key     string // the key below relay: in machine.yaml that is wrong: active, pull or supply
+	Problem string // begins with the key's value
+	Cure    string
+}
+
+// Error implements error.
+func (f LevelFault) Error() string { return "relay: " + f.Key + ": " + f.Problem + "; " + f.Cure }
+
+// LevelFault refuses boards that close when nobody drives their line. False: there is no such fault.
+func (w Wiring) LevelFault() (LevelFault, bool) {
+	if w.Heartbeat && (w.ActiveLow || w.PullUp || w.Supply != "") {
+		return w.pumpFault(), true
+	}
+	if !strings.HasPrefix(w.Relay, "gpio:") && !strings.HasPrefix(w.Exhaust, "gpio:") {
+		return LevelFault{}, false
+	}
+	if !w.ActiveLow {
+		return LevelFault{"pull", "up: when every program has ended the line rises high, and a high level closes this relay",
+			"connect the resistor to ground, and leave pull out"}, w.PullUp
+	}
+	return w.activeLowFault()
+}
+
+func (w Wiring) pumpFault() LevelFault {
+	f := LevelFault{Key: "active", Problem: "low: a charge pump has no active level",
+		Cure: "leave active, pull and supply out with mode: heartbeat"}
+	switch {
+	case w.ActiveLow:
+	case w.PullUp:
+		f.Key, f.Problem = "pull", "up: a charge pump has no active level"
+	default:
+		f.Key, f.Problem = "supply", w.Supply+": a charge pump drives a coil, not a relay board"
+	}
+	return f
+}
+
+// activeLowFault wants both the optocouplers on 3.3 V and the resistor to 3.3 V. With the first alone the chip's own
+// pull-down draws the line low; with the second alone the board closes when the rails are off one after the other
+// (railsSplit).
+func (w Wiring) activeLowFault() (LevelFault, bool) {
+	switch {
+	case w.Supply == Supply33 && w.PullUp:
+		return LevelFault{}, false
+	case w.Supply == Supply33:
+		return LevelFault{"active", fallsLow,
+			"fit 4.7 kΩ from IN to 3.3 V and write pull: up, as drawn in firmware-config/relay-active-low.svg"}, true
+	case w.PullUp:
+		return LevelFault{"pull", "up: does not hold an active-low board of 5 V open: " + railsSplit, ActiveLowCure}, true
+	case w.Supply != "":
+		return LevelFault{"supply", w.Supply + ": is refused for an active-low board: " + railsSplit, ActiveLowCure}, true
+	}
+	return LevelFault{"active", fallsLow + "; " + railsSplit, ActiveLowCure}, true
+}
+
+// holders are the ways to a relay board that keeps its outputs as they are when the program, the kernel, the cable or
+// the network to it ends.
+var holders = [...]struct{ prefix, board string }{
+	{"i2c:", "an I²C expander (PCF8574, MCP23017)"},
+	{"pcf8574:", "an I²C expander (PCF8574)"},
+	{"mcp23017:", "an I²C expander (MCP23017)"},
+	{"spi:", "an SPI expander (MCP23S17, 74HC595)"},
+	{"modbus:", "a Modbus relay board"},
+	{"rs485:", "an RS-485 relay board"},
+	{"rtu:", "a Modbus relay board"},
+	{"usb:", "a USB relay board"},
+	{"hid:", "a USB-HID relay board"},
+	{"serial:", "a serial relay board"},
+	{"tty:", "a serial relay board"},
+	{"http:", "a network relay"},
+	{"https:", "a network relay"},
+	{"tcp:", "a network relay"},
+	{"udp:", "a network relay"},
+	{"mqtt:", "a network relay"},
+}
+
+// checkOutput refuses what must not switch a machine. err is what parsePin said of the name.
+func checkOutput(name string, s spec, err error) error {
+	for _, h := range holders {
+		if len(name) >= len(h.prefix) && strings.EqualFold(name[:len(h.prefix)], h.prefix) {
+			return fmt.Errorf("%q is %s: it keeps its contacts as they are when the Pi's program, its kernel or the cable "+
+				"to it dies, and nothing opens the relay; use a relay board on a line of the Pi's own header, "+
+				"as gpio:pinctrl-/17", name, h.board)
+		}
+	}
+	if err == nil && s.sim == "" {
+		err = pins.CheckRelay(s.line)
+	}
+	return err
+}
