@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"portillon/cmd/internal/bootconfig"
 	"portillon/cmd/internal/machined"
 	"portillon/daemon/control"
 	"portillon/policy"
@@ -103,16 +104,8 @@ func (x *exam) first(paths ...string) (text, path string, err error) {
 	return "", "", err
 }
 
-// model is the filter of config.txt under which this computer falls, from the device tree's own name for it.
-func (x *exam) model() string {
-	name, _ := x.read("proc/device-tree/model")
-	for _, m := range [...]struct{ name, filter string }{{"Pi 5", "pi5"}, {"Pi 4", "pi4"}, {"Pi 3", "pi3"}, {"Pi Zero 2", "pi02"}, {"Pi Zero", "pi0"}} {
-		if strings.Contains(name, m.name) {
-			return m.filter
-		}
-	}
-	return ""
-}
+// board is the computer as its device tree names it.
+func (x *exam) board() bootconfig.Board { return bootconfig.ReadBoard(os.DirFS(x.s.Root)) }
 
 // check is what portillond itself would refuse, or warns of, before it starts.
 func (x *exam) check() {
@@ -161,7 +154,7 @@ func (x *exam) boot() {
 			t("Sur un Pi : relancer avec sudo", "On a Pi: run again with sudo"))
 		return
 	}
-	missing := x.c.Missing(x.included(config, filepath.Dir(path), 5), x.model())
+	missing := x.c.Missing(x.included(config, filepath.Dir(path), 5), x.board())
 	if len(missing) == 0 {
 		x.say("boot", Well, tf("/%s convient au câblage", "/%s fits the wiring", path), policy.Text{})
 	} else {
@@ -199,7 +192,7 @@ func (x *exam) console() {
 func (x *exam) persist() {
 	v, err := x.read("sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs")
 	switch {
-	case err != nil && x.model() == "pi5": // the header's lines are RP1's: config.txt's word is all there is
+	case err != nil && x.board().Family == bootconfig.RP1: // the header's lines are RP1's: config.txt's word is all there is
 	case err != nil:
 		x.say("persist", Unknown, t("Le pilote GPIO ne dit pas ce que devient une sortie quand son programme meurt", "The GPIO driver does not say what becomes of an output when its program dies"),
 			t("Vérifier une fois, machine débranchée : tuer portillond et son gardien, et regarder le relais", "Check once, with the machine unplugged: kill portillond and its guard, and look at the relay"))
