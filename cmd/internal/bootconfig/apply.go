@@ -81,7 +81,7 @@ func (m Machine) place(config string, b Board, expand func(string) string) (stri
 		return config, nil
 	}
 	outside := before + after
-	block := m.block(expand(outside), newline(config))
+	block := m.block(expand(outside), newline(withNewline(outside)))
 	there, last := before+block+after, withNewline(outside)+block
 	if old == "" || len(m.missing(expand(there), b)) > 0 { // new, or something after it takes a line of it back
 		return last, nil
@@ -221,9 +221,9 @@ func Fragment(all []Line) string {
 	return b.String()
 }
 
-// newline is how lines end in this file.
+// newline is how the first line of this file ends.
 func newline(text string) string {
-	if strings.Contains(text, "\r\n") {
+	if n := strings.IndexByte(text, '\n'); n > 0 && text[n-1] == '\r' {
 		return "\r\n"
 	}
 	return "\n"

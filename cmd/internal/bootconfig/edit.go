@@ -159,9 +159,8 @@ func (p *Plan) Write(root *os.Root, now time.Time) error {
 		if is, err := readRegular(root, name, maxConfig); err != nil || is != c.old {
 			return errors.Join(fmt.Errorf("%s changed meanwhile: run again", c.Path), err)
 		}
-		// No colons: the boot partition is FAT (Microsoft FAT specification, long directory entries).
-		saved := name + now.Format(".20060102-150405.old")
-		if err := writeFile(root, saved, c.old); err != nil {
+		saved, err := keep(root, name+now.Format(".20060102-150405"), c.old)
+		if err != nil {
 			return fmt.Errorf("the copy of %s cannot be written, so it stays as it was: %w", c.Path, err)
 		}
 		c.Copy = "/" + saved
@@ -170,6 +169,22 @@ func (p *Plan) Write(root *os.Root, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// maxCopies is how many copies of one file one second may leave.
+const maxCopies = 9
+
+// keep writes a copy under a name that no file has. No colons: the boot partition is FAT (Microsoft FAT specification, long directory
+// entries).
+func keep(root *os.Root, name, text string) (saved string, err error) {
+	saved = name + ".old"
+	for n := 2; n <= maxCopies; n++ {
+		if err = writeFile(root, saved, text); !errors.Is(err, fs.ErrExist) {
+			break
+		}
+		saved = fmt.Sprintf("%s-%d.old", name, n)
+	}
+	return saved, err
 }
 
 // replace puts a text in a file's place: a power cut leaves the old file or the new one. FAT's rename is not atomic by its
