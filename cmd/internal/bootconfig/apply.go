@@ -67,7 +67,7 @@ func apply(config, cmdline string, m Machine, b Board, expand func(string) strin
 		return Result{}, fmt.Errorf("config.txt does not take %q on this computer (%s)", still[0].Text, b.Model)
 	}
 	out.Changed = out.Config != config || out.Cmdline != cmdline
-	out.Conflicts = m.conflicts(whole, b)
+	out.Conflicts = m.Conflicts(whole, b)
 	return out, nil
 }
 
@@ -248,7 +248,7 @@ func freeSerial(cmdline string) (string, error) {
 	}
 	var out strings.Builder
 	for word := range splitWords(line) {
-		if isSerialConsole(strings.TrimSpace(word)) {
+		if SerialConsole(strings.TrimSpace(word)) {
 			continue
 		}
 		out.WriteString(word)
@@ -285,7 +285,8 @@ func splitWords(line string) func(func(string) bool) {
 	}
 }
 
-func isSerialConsole(word string) bool {
+// SerialConsole reports whether a word of the kernel's command line is a console on the header's serial port.
+func SerialConsole(word string) bool {
 	port, is := strings.CutPrefix(word, "console=")
 	port, _, _ = strings.Cut(port, ",")
 	return is && slices.Contains(serialPorts, port)

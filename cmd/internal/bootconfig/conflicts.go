@@ -6,9 +6,18 @@ import (
 	"strings"
 )
 
-// conflicts names the lines outside the machine's block that contradict it: the same setting with another value, a line of the machine's
+// Conflicts names the lines outside the machine's block that contradict it: the same setting with another value, a line of the machine's
 // that another block or an overlay uses too, an overlay that moves the serial port.
-func (m Machine) conflicts(config string, b Board) (out []string) {
+func (m Machine) Conflicts(config string, b Board) []string {
+	return m.conflicts(config, b, true)
+}
+
+// Clashes are the conflicts that the machine's lines do not settle by standing last: two users of one line, or of the serial port.
+func (m Machine) Clashes(config string, b Board) []string {
+	return m.conflicts(config, b, false)
+}
+
+func (m Machine) conflicts(config string, b Board, settled bool) (out []string) {
 	first, last := m.marked(config)
 	owners := blockOf(config)
 	wants, pins := map[string]string{}, map[string]bool{}
@@ -29,7 +38,10 @@ func (m Machine) conflicts(config string, b Board) (out []string) {
 		}
 		why := ""
 		for _, text := range each(l.text) {
-			if why = m.contradicts(text, wants, pins, owners[l.line]); why != "" {
+			if why = m.clashes(text, pins, owners[l.line]); why == "" && settled {
+				why = m.contradicts(text, wants)
+			}
+			if why != "" {
 				break
 			}
 		}
@@ -48,18 +60,22 @@ func (m Machine) conflicts(config string, b Board) (out []string) {
 	return out
 }
 
-// contradicts says what is wrong with a setting outside the block, or nothing.
-func (m Machine) contradicts(text string, wants map[string]string, pins map[string]bool, owner string) string {
+// contradicts says which setting of the machine's a line sets otherwise, or nothing.
+func (m Machine) contradicts(text string, wants map[string]string) string {
 	want, same := wants[settingOf(text)]
+	if same && put(nil, Setting{Text: text})[0].Text != want {
+		return "the machine " + m.Name + " needs " + want
+	}
+	return ""
+}
+
+// clashes says what of the machine's a line uses too, or nothing. owner is the machine in whose block it stands.
+func (m Machine) clashes(text string, pins map[string]bool, owner string) string {
 	line, _, isLine := lineOf(text)
-	switch overlay, params, _ := strings.Cut(strings.TrimPrefix(text, "dtoverlay="), ","); {
-	case isLine && same && owner != "":
+	overlay, params, _ := strings.Cut(strings.TrimPrefix(text, "dtoverlay="), ",")
+	switch {
+	case isLine && owner != "" && pins[strconv.Itoa(line)]:
 		return fmt.Sprintf("GPIO %d is also in the block of the machine %s", line, owner)
-	case isLine && same && put(nil, Setting{Text: text})[0].Text != want:
-		return "the machine " + m.Name + " needs " + want
-	case isLine:
-	case same && text != want:
-		return "the machine " + m.Name + " needs " + want
 	case strings.HasPrefix(text, "dtoverlay="):
 		if pin := usedPin(overlay, params, pins); pin != "" {
 			return "the overlay takes GPIO " + pin + ", which the machine " + m.Name + " uses"
@@ -67,7 +83,7 @@ func (m Machine) contradicts(text string, wants map[string]string, pins map[stri
 		if m.Serial && overlay == "miniuart-bt" {
 			return "the overlay leaves the header's serial port with Bluetooth: the machine " + m.Name + " needs it"
 		}
-	case m.Serial && strings.HasPrefix(text, "dtparam=uart0_console"):
+	case m.Serial && strings.HasPrefix(text, "dtparam=uart0_console") && !strings.HasSuffix(text, "=off"):
 		return "the kernel's console goes to the header's serial port, which the machine " + m.Name + " needs"
 	}
 	return ""

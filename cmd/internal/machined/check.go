@@ -21,11 +21,14 @@ type Computer struct {
 	Unit      string                             // $CREDENTIALS_DIRECTORY: empty where no unit runs
 	Credstore string                             // where systemd takes credentials from
 	Line      func(label string, line int) error // nil: a chip with this label has this line
+	Root      fs.FS                              // its files; nil: they cannot be seen
+	Real      func(path string) string           // a path without its symbolic links; nil: as it is
 }
 
 // Here is the computer that this runs on.
 func Here(now time.Time) Computer {
-	return Computer{Now: now, Unit: os.Getenv("CREDENTIALS_DIRECTORY"), Credstore: credstore, Line: pins.FindLine}
+	return Computer{Now: now, Unit: os.Getenv("CREDENTIALS_DIRECTORY"), Credstore: credstore, Line: pins.FindLine,
+		Root: os.DirFS("/"), Real: RealPath}
 }
 
 // Checked is what a check found.
@@ -77,6 +80,7 @@ func (c Config) Check(on Computer) (out Checked) {
 	}
 	c.checkLines(on, fault, &out)
 	c.checkModes(&out)
+	c.checkPi(on, &out)
 	return out
 }
 
