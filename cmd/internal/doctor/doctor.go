@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,14 +59,12 @@ type exam struct {
 	c        machined.Config
 	s        System
 	out      []Finding
-	noBundle bool            // the check has said so
-	told     map[string]bool // what the check has refused already, by the field that it names first
+	noBundle bool // the check has said so
 }
 
 // Examine looks at everything. It changes nothing.
 func Examine(ctx context.Context, c machined.Config, s System) []Finding {
-	x := &exam{c: c, s: s, told: map[string]bool{}}
-	x.check()
+	x := &exam{c: c, s: s}
 	if !c.Simulated() { // nothing hangs on this computer's pins
 		x.boot()
 		x.persist()
@@ -74,6 +73,7 @@ func Examine(ctx context.Context, c machined.Config, s System) []Finding {
 		x.storage()
 		x.rtc()
 	}
+	x.check()
 	x.clock(ctx)
 	x.disk()
 	x.wear()
@@ -115,25 +115,40 @@ func (x *exam) first(paths ...string) (text, path string, err error) {
 // board is the computer as its device tree names it.
 func (x *exam) board() bootconfig.Board { return bootconfig.ReadBoard(x.s.Root) }
 
-// check is what portillond itself would refuse, or warns of, before it starts.
+// check is what portillond itself would refuse, or warns of, before it starts. It stands first. What a look of ours has found ill
+// already is not said twice.
 func (x *exam) check() {
-	found := x.s.Check()
+	pi := x.out
+	x.out = nil
+	ill := func(look string) bool {
+		return slices.ContainsFunc(pi, func(f Finding) bool { return f.Look == look && f.State == Ill })
+	}
+	found, said := x.s.Check(), false
+	mend := t("Corriger, puis relancer « portillond -check »", "Mend it, then run “portillond -check” again")
 	for _, err := range found.Faults {
+		said = true
+		var of machined.PiFault
+		if errors.As(err, &of) && ill(of.Look) {
+			continue
+		}
 		why := strings.ReplaceAll(err.Error(), "\n", "; ")
 		x.noBundle = x.noBundle || strings.HasPrefix(why, "bundle:")
-		field, _, _ := strings.Cut(why, ":")
-		x.told[field] = true
-		x.say("check", Ill, tf("portillond refuserait : %s", "portillond would refuse: %s", why), t("Corriger, puis relancer « portillond -check »", "Mend it, then run “portillond -check” again"))
+		x.say("check", Ill, tf("portillond refuserait : %s", "portillond would refuse: %s", why), mend)
 	}
 	for _, w := range found.Warnings {
-		x.say("check", Ill, tf("portillond avertit : %s", "portillond warns: %s", w), t("Corriger, puis relancer « portillond -check »", "Mend it, then run “portillond -check” again"))
+		said = true
+		if !strings.HasPrefix(w, machined.KeptWarning) || !ill("persist") {
+			x.say("check", Ill, tf("portillond avertit : %s", "portillond warns: %s", w), mend)
+		}
 	}
 	for _, w := range found.Unseen {
+		said = true
 		x.say("check", Unknown, tf("Pas visible d’ici : %s", "Not to be seen from here: %s", w), t("Relancer sur le Pi, avec sudo", "Run again on the Pi, with sudo"))
 	}
-	if len(x.out) == 0 {
+	if !said {
 		x.say("check", Well, t("portillond trouve le fichier, les clés et les broches en ordre", "portillond finds the file, the keys and the pins sound"), policy.Text{})
 	}
+	x.out = append(x.out, pi...)
 }
 
 func (x *exam) boot() {

@@ -19,7 +19,7 @@ func (x *exam) file() string { return "/etc/portillon/" + x.c.Machine + ".yaml" 
 // persist asks the driver of the relay's chip what it does with the lines of a program that has died.
 func (x *exam) persist() {
 	label, line, err := x.c.RelayLine()
-	if err != nil || x.told["relay.mode"] { // simulated, or the check has said so
+	if err != nil { // simulated
 		return
 	}
 	cure := tf("sudo portillon firmware apply %s (il écrit dtparam=strict_gpiod dans config.txt), puis redémarrer",
@@ -114,14 +114,19 @@ func parseSpan(text string) (time.Duration, error) {
 
 // bus looks whether the reader's bus works on this model.
 func (x *exam) bus() {
-	if !x.c.Reader.I2CPN532() || x.told["reader.port"] {
+	if !x.c.Reader.I2CPN532() {
 		return
 	}
-	if b := x.board(); b.Family == bootconfig.RP1 {
-		x.say("bus", Well, tf("L’I²C de ce modèle (%s) convient au PN532", "The I²C of this model (%s) bears a PN532", b.Model), policy.Text{})
-		return
+	cure := t("Passer le PN532 en SPI (ses deux interrupteurs) et écrire port: \"spi:/dev/spidev0.0\", ou prendre un adaptateur série USB",
+		"Set the PN532 to SPI (its two switches) and write port: \"spi:/dev/spidev0.0\", or take a serial adapter on USB")
+	switch b := x.board(); {
+	case b.Family == bootconfig.RP1:
+		x.say("bus", Well, tf("L’I²C de ce modèle convient au PN532 (%s)", "The I²C of this model bears a PN532 (%s)", b.Model), policy.Text{})
+	case b.Known():
+		x.say("bus", Ill, tf("Un PN532 en I²C ne marche que sur un Pi 5 ou un Compute Module 5 ; l’I²C de ce modèle (%s) n’attend pas la puce",
+			"A PN532 on I²C works on a Pi 5 or Compute Module 5 only; the I²C of this model (%s) does not wait for the chip", b.Model), cure)
+	default:
+		x.say("bus", Unknown, t("Un PN532 en I²C ne marche que sur un Pi 5 ou un Compute Module 5, et ce modèle n’est pas connu",
+			"A PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this model is not known"), cure)
 	}
-	x.say("bus", Unknown, t("Un PN532 en I²C ne marche que sur un Pi 5 ou un Compute Module 5, et ce modèle n’est pas connu",
-		"A PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this model is not known"),
-		t("Passer le PN532 en SPI (ses deux interrupteurs), et écrire port: \"spi:/dev/spidev0.0\"", "Set the PN532 to SPI (its two switches), and write port: \"spi:/dev/spidev0.0\""))
 }

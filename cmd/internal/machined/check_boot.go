@@ -27,6 +27,24 @@ func (c Config) checkPi(on Computer, out *Checked) {
 // RelayLine is the relay's line: how its chip's label begins, and its number there.
 func (c Config) RelayLine() (label string, line int, err error) { return gpioLine(c.Relay.Pin) }
 
+// PiFault is a fault of the computer, which the doctor explains in both languages under the name of its look.
+type PiFault struct {
+	Look string // persist, bus or storage
+	Err  error
+}
+
+func (f PiFault) Error() string { return f.Err.Error() }
+func (f PiFault) Unwrap() error { return f.Err }
+
+// KeptWarning is how the warning begins that the doctor's look persist explains.
+const KeptWarning = "relay.pin: the kernel keeps an output"
+
+// CheckPi is the part of Check that looks at the computer alone: at no key, bundle or folder.
+func (c Config) CheckPi(on Computer) (out Checked) {
+	c.checkPi(on, &out)
+	return out
+}
+
 // checkPersistence refuses a relay that a dead program leaves closed. A charge pump opens it by itself: there the parameter is a warning.
 func (c Config) checkPersistence(root fs.FS, b bootconfig.Board, out *Checked) {
 	label, line, err := c.RelayLine()
@@ -37,10 +55,10 @@ func (c Config) checkPersistence(root fs.FS, b bootconfig.Board, out *Checked) {
 	const cure = "sudo portillon firmware apply writes dtparam=strict_gpiod into config.txt; then reboot"
 	switch {
 	case kept == bootconfig.Kept && c.Relay.Heartbeat:
-		out.Warnings = append(out.Warnings, fmt.Sprintf("relay.pin: the kernel keeps an output as it was when its program dies "+
+		out.Warnings = append(out.Warnings, fmt.Sprintf(KeptWarning+" as it was when its program dies "+
 			"(%s.persist_gpio_outputs=Y): the charge pump opens the relay, and nothing opens the extraction and the lamps: %s", driver, cure))
 	case kept == bootconfig.Kept:
-		out.Faults = append(out.Faults, fmt.Errorf("relay.mode: level, and the kernel keeps an output as it was when its program dies "+
+		out.refuse("persist", fmt.Errorf("relay.mode: level, and the kernel keeps an output as it was when its program dies "+
 			"(%s.persist_gpio_outputs=Y): a killed portillond would leave the machine on: %s", driver, cure))
 	case kept == bootconfig.Released:
 	case driver == "":
@@ -59,7 +77,7 @@ func (c Config) checkBus(b bootconfig.Board, out *Checked) {
 	switch {
 	case !c.Reader.I2CPN532() || b.Family == bootconfig.RP1:
 	case b.Known():
-		out.Faults = append(out.Faults, fmt.Errorf("reader.port: a PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this is a %s: "+
+		out.refuse("bus", fmt.Errorf("reader.port: a PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this is a %s: "+
 			"its I²C gets the chip's clock stretching wrong (raspberrypi/linux, issues 254 and 4884): set the chip's switches to SPI and "+
 			"write port: \"spi:/dev/spidev0.0\", or take a serial adapter on USB", b.Model))
 	default:
@@ -67,6 +85,8 @@ func (c Config) checkBus(b bootconfig.Board, out *Checked) {
 			"(clock stretching: raspberrypi/linux, issues 254 and 4884): which model this is shows on the Pi")
 	}
 }
+
+func (f *Checked) refuse(look string, err error) { f.Faults = append(f.Faults, PiFault{look, err}) }
 
 // I2CPN532 reports whether the reader is a PN532 on I²C, which needs a controller that bears clock stretching.
 func (c ReaderConfig) I2CPN532() bool { return c.Kind == "pn532" && c.bus() == "i2c" }
@@ -81,12 +101,12 @@ func (c Config) checkStorage(on Computer, b bootconfig.Board, out *Checked) {
 	const cure = "mount a partition of its own at /var/lib/portillon: portillon doctor says which"
 	switch {
 	case where == InMemory:
-		out.Faults = append(out.Faults, fmt.Errorf("data: %s is in memory (%s at %s): the journal is lost at each boot: %s", c.Data, m.Type, m.Point, cure))
+		out.refuse("storage", fmt.Errorf("data: %s is in memory (%s at %s): the journal is lost at each boot: %s", c.Data, m.Type, m.Point, cure))
 	case where == Overlaid:
-		out.Faults = append(out.Faults, fmt.Errorf("data: %s is on an overlay whose upper layer is in memory (at %s): "+
+		out.refuse("storage", fmt.Errorf("data: %s is on an overlay whose upper layer is in memory (at %s): "+
 			"the journal is lost at each boot: %s", c.Data, m.Point, cure))
 	case where == StorageUnknown && m.Type == "overlay" && b.Known():
-		out.Faults = append(out.Faults, fmt.Errorf("data: %s is on an overlay (at %s) whose upper layer cannot be seen: "+
+		out.refuse("storage", fmt.Errorf("data: %s is on an overlay (at %s) whose upper layer cannot be seen: "+
 			"nobody can say whether the journal is there after a reboot: %s", c.Data, m.Point, cure))
 	case where == StorageUnknown:
 		out.Unseen = append(out.Unseen, fmt.Sprintf("data: on which disk %s is cannot be seen from here: it shows on the Pi", c.Data))
