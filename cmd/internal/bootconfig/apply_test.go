@@ -61,6 +61,7 @@ func TestSecondApplyChangesNothing(t *testing.T) {
 		"a filter by a pin":  "[gpio4=1]\ngpio=17=op,dh\n",
 		"after none":         "[none]\nx=1\n",
 		"a comment in latin": "# caf\xe9\n",
+		"a tab":              "#\tx\n",
 	} {
 		for _, b := range append(Boards(), Board{}) {
 			first := applied(t, config, cmdline, laser(), b)
@@ -133,6 +134,14 @@ func TestTwoMachinesHaveABlockEach(t *testing.T) {
 	}
 }
 
+// A setting that stands outside too may change there: the block holds all settings, and leaves out overlays alone.
+func TestBlockHoldsSettingsThatStandOutsideToo(t *testing.T) {
+	r := applied(t, stock+"enable_uart=1\ndtoverlay=disable-bt\n", cmdline, laser(), pi4)
+	if block := laserBlock(r.Config); !strings.Contains(block, "\nenable_uart=1\n") || strings.Contains(block, "disable-bt") {
+		t.Errorf("the block is\n%s", block)
+	}
+}
+
 // A dtoverlay line that applies twice loads the overlay twice.
 func TestNoBoardLoadsAnOverlayTwice(t *testing.T) {
 	for name, config := range map[string]string{
@@ -169,6 +178,7 @@ func TestContradictionsAreNamed(t *testing.T) {
 		"dtoverlay=disable-bt":                "",
 		"dtparam=spi=off":                     "",
 		"[pi5]\ngpio=17=op,dh":                "",
+		"dtparam=uart0=off":                   "", // a Pi 5's
 		"gpio=17=op":                          "the machine laser needs gpio=17=op,dl,pd",
 	} {
 		r := applied(t, stock+line+"\n", cmdline, laser(), pi4)

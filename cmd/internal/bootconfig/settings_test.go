@@ -41,6 +41,7 @@ func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
 		{"[board-type=0x18]\nx=1", "", "Compute Module 5"}, // or its Lite, where the revision is not known
 		{"[pi4]\n[board-type=0x14]\nx=1", "Compute Module 4", ""},
 		{"[pi5]\n[board-type=0x14]\nx=1", "", "Compute Module 4"}, // whether the two combine or replace each other is not documented
+		{"[board-type=0x14]\n[pi4]\nx=1", "Compute Module 4", "4 Model B, 400"},
 		{"[PI4]\nx=1", "", "4 Model B, 400, Compute Module 4"},
 		{"[ pi02 ]\nx=1", "Zero 2 W", ""},
 		{"[pi9]\nx=1", "", "all"},
@@ -65,6 +66,14 @@ func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
 		if got := strings.Join(perhaps, ", "); got != x.maybe {
 			t.Errorf("%q may stand on %q, want %q", x.config, got, x.maybe)
 		}
+	}
+}
+
+// A line that surely counts settles an earlier one that only may.
+func TestCertainLineSettlesAnUncertainOne(t *testing.T) {
+	s := Settings("[gpio4=1]\nx=0\n[all]\nx=1\n", BoardOf("Raspberry Pi 4 Model B", nil))
+	if len(s) != 1 || s[0].Text != "x=1" || s[0].Maybe {
+		t.Errorf("%+v", s)
 	}
 }
 

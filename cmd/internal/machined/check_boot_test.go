@@ -89,6 +89,22 @@ func TestParameterIsThatOfTheChipThatHoldsTheLine(t *testing.T) {
 	}
 }
 
+// A kernel without /sys/class/gpio leaves the model to say which driver it is.
+func TestModelNamesTheDriverWhereNoChipCanBeSeen(t *testing.T) {
+	for tree, driver := range map[string]string{"5-trixie": "pinctrl_rp1", "cm4-trixie": "pinctrl_bcm2835", "zero-2-w-bookworm": "pinctrl_bcm2835"} {
+		root := wellPi(t, tree)
+		for path := range root {
+			if strings.HasPrefix(path, "sys/class/gpio/") {
+				delete(root, path)
+			}
+		}
+		put(root, "sys/module/"+driver+"/parameters/persist_gpio_outputs", "Y\n")
+		if err := piCheck(root, nil).Err(); err == nil || !strings.Contains(err.Error(), driver+".persist_gpio_outputs=Y") {
+			t.Errorf("%s: %v", tree, err)
+		}
+	}
+}
+
 func verdict(found Checked) string {
 	switch {
 	case len(found.Faults) > 0:
