@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// systemd feeds no watchdog while it reloads, which takes 13.5 s on an idle Zero W (measured by a third party): each run of a script
-// reloads once at most, and systemctl's own reloads (enable, disable, mask) are left out.
+// systemd feeds no watchdog while it reloads, which takes 13.5 s on an idle Zero W (measured by a third party): each
+// run of a script reloads once at most, and systemctl's own reloads (enable, disable, mask) are left out.
 func TestPackageScriptsReloadSystemdOnceAtMost(t *testing.T) {
 	reload := regexp.MustCompile(`(?m)^\s*systemctl daemon-(reload|reexec)\b`)
 	quiet := regexp.MustCompile(`systemctl( --[a-z-]+)* (enable|disable|mask|unmask|preset)\b[^\n]*`)

@@ -28,23 +28,26 @@ type Result struct {
 	Conflicts       []string // lines outside the machine's block that contradict it, or may
 }
 
-// Limits of the two files. The firmware publishes none for config.txt; the kernel's command line has 1024 characters on 32-bit ARM and
-// 2048 on 64-bit (COMMAND_LINE_SIZE in arch/arm and arch/arm64, asm/setup.h).
+// Limits of the two files. The firmware publishes none for config.txt; the kernel's command line has 1024 characters
+// on 32-bit ARM and 2048 on 64-bit (COMMAND_LINE_SIZE in arch/arm and arch/arm64, asm/setup.h).
 const (
 	maxConfig  = 64 << 10
 	maxCmdline = 4 << 10
 )
 
-// Apply brings config.txt and cmdline.txt to what the machine needs on this board; on a board that is not known, to what it needs on any.
+// Apply brings config.txt and cmdline.txt to what the machine needs on this board; on a board that is not known, to
+// what it needs on any.
 //
-// Where everything is there already, nothing changes, whoever wrote it. Otherwise the machine's lines stand in a block of its own between
-// two marks. A block of an earlier wiring is replaced where it stands, and moves to the end of the file where a later line takes one of
-// its settings back. Lines outside the block stay as they are, byte by byte.
+// Where everything is there already, nothing changes, whoever wrote it. Otherwise the machine's lines stand in a
+// block of its own between two marks. A block of an earlier wiring is replaced where it stands, and moves to the end
+// of the file where a later line takes one of its settings back. Lines outside the block stay as they are, byte by
+// byte.
 func Apply(config, cmdline string, m Machine, b Board) (Result, error) {
 	return apply(config, cmdline, m, b, func(text string) string { return text })
 }
 
-// apply is Apply for a config.txt that may include other files, which expand puts in their places: a line of theirs counts too.
+// apply is Apply for a config.txt that may include other files, which expand puts in their places: a line of theirs
+// counts too.
 func apply(config, cmdline string, m Machine, b Board, expand func(string) string) (Result, error) {
 	if err := errors.Join(checkText("config.txt", config, maxConfig), checkText("cmdline.txt", cmdline, maxCmdline)); err != nil {
 		return Result{}, err
@@ -71,7 +74,8 @@ func apply(config, cmdline string, m Machine, b Board, expand func(string) strin
 	return out, nil
 }
 
-// place puts the machine's block where it counts, or leaves config.txt as it is where nothing is missing and no block is there.
+// place puts the machine's block where it counts, or leaves config.txt as it is where nothing is missing and no block
+// is there.
 func (m Machine) place(config string, b Board, expand func(string) string) (string, error) {
 	before, old, after, err := split(config, m.Name)
 	if err != nil {
@@ -111,8 +115,8 @@ func validName(s string) bool {
 	return s != "" && len(s) <= 64
 }
 
-// Missing are the lines that a config.txt does not hold for this board. On a board that is not known the lines of every filter count,
-// each under its own filter.
+// Missing are the lines that a config.txt does not hold for this board. On a board that is not known the lines of
+// every filter count, each under its own filter.
 func Missing(config string, need []Line, b Board) (out []Line) {
 	if b.Known() {
 		have := Settings(config, b)
@@ -189,8 +193,8 @@ func (m Machine) block(outside, nl string) string {
 	return strings.ReplaceAll(b.String(), "\n", nl)
 }
 
-// withoutRepeats are the machine's lines without the overlays that the rest of the file loads already wherever the machine needs them:
-// a setting that is given twice is set once, an overlay that is named twice is loaded twice.
+// withoutRepeats are the machine's lines without the overlays that the rest of the file loads already wherever the
+// machine needs them: a setting that is given twice is set once, an overlay that is named twice is loaded twice.
 func (m Machine) withoutRepeats(outside string) (out []Line) {
 	for _, l := range m.Lines {
 		if !strings.HasPrefix(l.Text, "dtoverlay=") || len(Missing(outside, []Line{l}, Board{})) > 0 {
@@ -236,8 +240,9 @@ func withNewline(text string) string {
 	return text + newline(text)
 }
 
-// serialPorts are the names under which the kernel's console may hold the header's serial port. The firmware replaces serial0 by the
-// port's own name. On a Pi 5 serial0 is ttyAMA10, the debug connector, unless uart0_console moves it to the header.
+// serialPorts are the names under which the kernel's console may hold the header's serial port. The firmware replaces
+// serial0 by the port's own name. On a Pi 5 serial0 is ttyAMA10, the debug connector, unless uart0_console moves it
+// to the header.
 var serialPorts = []string{"serial0", "ttyAMA0", "ttyS0"}
 
 // freeSerial takes the consoles on the serial port out of cmdline.txt, which is one line.

@@ -1,11 +1,13 @@
 // Package bootconfig reads and edits what a Raspberry Pi's firmware reads at power-on: config.txt and cmdline.txt.
 //
-// ReadBoard names the computer from its device tree. Settings evaluates a config.txt as the firmware of that board does, with its
-// conditional filters. Apply puts the lines of one machine into a marked block at the end of config.txt and frees the serial port in
-// cmdline.txt. All of this is text in, text out; Edit is the thin edge that reads, copies and writes the files.
+// ReadBoard names the computer from its device tree. Settings evaluates a config.txt as the firmware of that board
+// does, with its conditional filters. Apply puts the lines of one machine into a marked block at the end of
+// config.txt and frees the serial port in cmdline.txt. All of this is text in, text out; Edit is the thin edge that
+// reads, copies and writes the files.
 //
-// Sources: raspberrypi/documentation, documentation/asciidoc/computers/config_txt (conditional, what_is_config_txt, gpio) and
-// raspberry-pi/revision-codes; raspberrypi/linux, arch/arm/boot/dts/broadcom, for the model and compatible strings.
+// Sources: raspberrypi/documentation, documentation/asciidoc/computers/config_txt (conditional, what_is_config_txt,
+// gpio) and raspberry-pi/revision-codes; raspberrypi/linux, arch/arm/boot/dts/broadcom, for the model and compatible
+// strings.
 package bootconfig
 
 import (
@@ -15,7 +17,8 @@ import (
 	"strings"
 )
 
-// maxProperty bounds what is read of a device tree's property or of a file in /sys: none of ours has more than some hundred bytes.
+// maxProperty bounds what is read of a device tree's property or of a file in /sys: none of ours has more than some
+// hundred bytes.
 const maxProperty = 4096
 
 // Family is the system on a chip that holds the header's pins. The zero Family is unknown.
@@ -62,8 +65,9 @@ type model struct {
 	family     Family
 }
 
-// models are the boards that Portillon knows. Where two names begin alike the longer one stands first. The filters are those of
-// conditional.adoc: a Zero 2 W sees [pi0w] and [pi0] too, a Compute Module 4 sees [pi4], a Compute Module 5 and a 500 see [pi5].
+// models are the boards that Portillon knows. Where two names begin alike the longer one stands first. The filters
+// are those of conditional.adoc: a Zero 2 W sees [pi0w] and [pi0] too, a Compute Module 4 sees [pi4], a Compute
+// Module 5 and a 500 see [pi5].
 var models = []model{
 	{"model-zero-2-w", "Zero 2", "pi02 pi0w pi0", []uint32{0x12}, BCM2837},
 	{"model-zero-w", "Zero W", "pi0w pi0", []uint32{0x0c}, BCM2835},
@@ -94,8 +98,8 @@ func Boards() (out []Board) {
 	return out
 }
 
-// BoardOf names a board by its device tree's compatible strings, or else by its model string. The firmware appends a revision to the
-// model ("Raspberry Pi 3 Model B Plus Rev 1.3"), so the name is matched at its beginning.
+// BoardOf names a board by its device tree's compatible strings, or else by its model string. The firmware appends a
+// revision to the model ("Raspberry Pi 3 Model B Plus Rev 1.3"), so the name is matched at its beginning.
 func BoardOf(name string, compatible []string) Board {
 	for _, entry := range compatible {
 		for _, m := range models {
@@ -119,8 +123,8 @@ func BoardOf(name string, compatible []string) Board {
 	return Board{Model: name}
 }
 
-// ReadBoard names the computer whose root directory this is. /proc/device-tree is a link to /sys/firmware/devicetree/base, which is
-// there also where /proc shows processes only (systemd: ProcSubset=pid).
+// ReadBoard names the computer whose root directory this is. /proc/device-tree is a link to
+// /sys/firmware/devicetree/base, which is there also where /proc shows processes only (systemd: ProcSubset=pid).
 func ReadBoard(root fs.FS) Board {
 	name := strings.TrimRight(readTree(root, "model"), "\x00\n")
 	b := BoardOf(name, strings.FieldsFunc(readTree(root, "compatible"), func(r rune) bool { return r == 0 || r == '\n' }))

@@ -7,7 +7,8 @@ import (
 	"testing/fstest"
 )
 
-// The model strings are those that the firmware writes, the compatible strings those of raspberrypi/linux's device trees.
+// The model strings are those that the firmware writes, the compatible strings those of raspberrypi/linux's device
+// trees.
 func TestBoardIsNamedByItsDeviceTree(t *testing.T) {
 	for _, x := range []struct {
 		model, compatible string

@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// Conflicts names the lines outside the machine's block that contradict it: the same setting with another value, a line of the machine's
-// that another block or an overlay uses too, an overlay that moves the serial port.
+// Conflicts names the lines outside the machine's block that contradict it: the same setting with another value, a
+// line of the machine's that another block or an overlay uses too, an overlay that moves the serial port.
 func (m Machine) Conflicts(config string, b Board) []string {
 	return m.conflicts(config, b, true)
 }
 
-// Clashes are the conflicts that the machine's lines do not settle by standing last: two users of one line, or of the serial port.
+// Clashes are the conflicts that the machine's lines do not settle by standing last: two users of one line, or of the
+// serial port.
 func (m Machine) Clashes(config string, b Board) []string {
 	return m.conflicts(config, b, false)
 }

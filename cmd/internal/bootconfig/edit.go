@@ -35,8 +35,9 @@ type Plan struct {
 
 // Edit compares the boot files under root with what the machine needs. It changes nothing: Plan.Write does.
 //
-// On Raspberry Pi OS since Bookworm they are in /boot/firmware, before in /boot. Root may also be a boot partition itself, in a card
-// reader. A board that the root does not name is one that is not known: the plan is for every board.
+// On Raspberry Pi OS since Bookworm they are in /boot/firmware, before in /boot. Root may also be a boot partition
+// itself, in a card reader. A board that the root does not name is one that is not known: the plan is for every
+// board.
 func Edit(root *os.Root, m Machine) (Plan, error) {
 	p := Plan{Board: ReadBoard(root.FS())}
 	config, err := "", error(nil)
@@ -97,8 +98,8 @@ func cmdlineOf(config, text string, b Board) (string, error) {
 	return path.Join(path.Dir(config), name), nil
 }
 
-// Expand is a config.txt with the files that it includes in their places (raspberrypi/documentation, config_txt: include). What cannot be
-// read is left out and said.
+// Expand is a config.txt with the files that it includes in their places (raspberrypi/documentation, config_txt:
+// include). What cannot be read is left out and said.
 func Expand(root fs.FS, file, config string) (string, []error) {
 	var errs []error
 	left := 64 // files; the depth alone would not bound them
@@ -125,8 +126,8 @@ func Expand(root fs.FS, file, config string) (string, []error) {
 	return walk(config, maxIncludes), errs
 }
 
-// readRegular reads a regular file that has at most limit bytes, and follows no link: what a link on a boot partition names is not what
-// the firmware reads.
+// readRegular reads a regular file that has at most limit bytes, and follows no link: what a link on a boot partition
+// names is not what the firmware reads.
 func readRegular(root *os.Root, name string, limit int64) (string, error) {
 	info, err := root.Lstat(name)
 	switch {
@@ -150,8 +151,9 @@ func kindOf(m fs.FileMode) string {
 	return "special file"
 }
 
-// Write writes each file of the plan: first a dated copy of it as it was, then the new text beside it, which takes its place once it is
-// on the disk. It ends at the first failure; what was written stays, and a new Edit goes on from there.
+// Write writes each file of the plan: first a dated copy of it as it was, then the new text beside it, which takes
+// its place once it is on the disk. It ends at the first failure; what was written stays, and a new Edit goes on from
+// there.
 func (p *Plan) Write(root *os.Root, now time.Time) error {
 	for i := range p.Changes {
 		c := &p.Changes[i]
@@ -174,8 +176,8 @@ func (p *Plan) Write(root *os.Root, now time.Time) error {
 // maxCopies is how many copies of one file one second may leave.
 const maxCopies = 9
 
-// keep writes a copy under a name that no file has. No colons: the boot partition is FAT (Microsoft FAT specification, long directory
-// entries).
+// keep writes a copy under a name that no file has. No colons: the boot partition is FAT (Microsoft FAT
+// specification, long directory entries).
 func keep(root *os.Root, name, text string) (saved string, err error) {
 	saved = name + ".old"
 	for n := 2; n <= maxCopies; n++ {
@@ -187,8 +189,9 @@ func keep(root *os.Root, name, text string) (saved string, err error) {
 	return saved, err
 }
 
-// replace puts a text in a file's place: a power cut leaves the old file or the new one. FAT's rename is not atomic by its
-// specification, but Linux writes the one directory sector that both names are in; the copy is there for the rest.
+// replace puts a text in a file's place: a power cut leaves the old file or the new one. FAT's rename is not atomic
+// by its specification, but Linux writes the one directory sector that both names are in; the copy is there for the
+// rest.
 func replace(root *os.Root, name, text string) error {
 	temporary := name + ".new"
 	if err := root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a power cut
@@ -203,7 +206,8 @@ func replace(root *os.Root, name, text string) error {
 	return syncDir(root, path.Dir(name))
 }
 
-// writeFile writes a new file and waits until it is on the disk. The mode is that of every file on a FAT partition of Raspberry Pi OS.
+// writeFile writes a new file and waits until it is on the disk. The mode is that of every file on a FAT partition of
+// Raspberry Pi OS.
 func writeFile(root *os.Root, name, text string) error {
 	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Persistence is what the kernel does with an output when the program that held it has died. The zero Persistence is not known.
+// Persistence is what the kernel does with an output when the program that held it has died. The zero Persistence is
+// not known.
 type Persistence uint8
 
 // What a kernel may do with an output whose program has died.
@@ -17,12 +18,12 @@ const (
 	Kept                           // the line stays driven as it was
 )
 
-// Outputs says what the kernel does with an output of the GPIO chip that holds this line, and which driver says so; driver is "" where
-// the chip is not one of the Pi's own. label is how the chip's label begins.
+// Outputs says what the kernel does with an output of the GPIO chip that holds this line, and which driver says so;
+// driver is "" where the chip is not one of the Pi's own. label is how the chip's label begins.
 //
-// Raspberry Pi's kernels keep outputs unless they are told otherwise (raspberrypi/linux, pull requests 6117 and 6150): strict_gpiod
-// passes persist_gpio_outputs=n to both drivers, pinctrl_bcm2835 and pinctrl_rp1. On a Pi 5 both may be loaded, and only pinctrl_rp1's
-// parameter speaks of the header's pins.
+// Raspberry Pi's kernels keep outputs unless they are told otherwise (raspberrypi/linux, pull requests 6117 and
+// 6150): strict_gpiod passes persist_gpio_outputs=n to both drivers, pinctrl_bcm2835 and pinctrl_rp1. On a Pi 5 both
+// may be loaded, and only pinctrl_rp1's parameter speaks of the header's pins.
 func Outputs(root fs.FS, label string, line int, b Board) (p Persistence, driver string) {
 	chip, found := chipOf(root, label, line)
 	if driver = driverOf(chip); !found {
@@ -44,8 +45,8 @@ func Outputs(root fs.FS, label string, line int, b Board) (p Persistence, driver
 	return PersistenceUnknown, driver
 }
 
-// chipOf is the label of the chip that holds a line, as /sys/class/gpio shows it (kernels with CONFIG_GPIO_SYSFS, as Raspberry Pi's).
-// Chips are looked through in the order of their names, as those of /dev are when the line is taken.
+// chipOf is the label of the chip that holds a line, as /sys/class/gpio shows it (kernels with CONFIG_GPIO_SYSFS, as
+// Raspberry Pi's). Chips are looked through in the order of their names, as those of /dev are when the line is taken.
 func chipOf(root fs.FS, label string, line int) (string, bool) {
 	paths, err := fs.Glob(root, "sys/class/gpio/gpiochip*")
 	if err != nil {

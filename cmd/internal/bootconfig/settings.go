@@ -30,8 +30,8 @@ const (
 
 func (t truth) and(o truth) truth { return min(t, o) }
 
-// filters are the conditional filters in force at a line. Filters of one type replace each other, filters of different types combine,
-// [all] resets all of them (conditional.adoc).
+// filters are the conditional filters in force at a line. Filters of one type replace each other, filters of
+// different types combine, [all] resets all of them (conditional.adoc).
 type filters struct {
 	model, board, serial truth
 	other                map[string]truth // by type: edid, gpio, hdmi …
@@ -40,8 +40,8 @@ type filters struct {
 
 func noFilters() filters { return filters{model: yes, board: yes, serial: yes, none: yes} }
 
-// match is whether a line counts. The documentation does not say whether a [board-type=…] replaces a model filter or combines with it,
-// nor whether a later filter ends [none]; where the two readings differ the answer is maybe.
+// match is whether a line counts. The documentation does not say whether a [board-type=…] replaces a model filter or
+// combines with it, nor whether a later filter ends [none]; where the two readings differ the answer is maybe.
 func (f filters) match() truth {
 	t := f.model.and(f.board).and(f.serial).and(f.none)
 	for _, o := range f.other {
@@ -167,8 +167,8 @@ func lines(config string, b Board) (out []raw) {
 	return out
 }
 
-// Settings are the settings of a config.txt that count on this board. Where a setting is given twice the last counts; one that only may
-// count takes nothing back, but stands in the list, because it may.
+// Settings are the settings of a config.txt that count on this board. Where a setting is given twice the last counts;
+// one that only may count takes nothing back, but stands in the list, because it may.
 func Settings(config string, b Board) (out []Setting) {
 	for _, l := range lines(config, b) {
 		for _, text := range each(l.text) {
@@ -222,8 +222,9 @@ func lineOf(setting string) (line int, how string, ok bool) {
 	return line, how, gpio && is && err == nil
 }
 
-// ways is how a line stands after all these words, in the order in which we write them: what it is, what it drives, what it is pulled
-// to. Of each the last word counts; before any, a line is an input with the chip's own pull (BCM2835 ARM Peripherals, table 6-31).
+// ways is how a line stands after all these words, in the order in which we write them: what it is, what it drives,
+// what it is pulled to. Of each the last word counts; before any, a line is an input with the chip's own pull
+// (BCM2835 ARM Peripherals, table 6-31).
 func ways(line int, words string) string {
 	is, drives, pull := "ip", "", "pd"
 	if line <= 8 {
@@ -281,8 +282,8 @@ func each(line string) (out []string) {
 	return out
 }
 
-// switches are the parameters that are on or off, with their other names. On every board that Portillon knows i2c and i2c1 are the bus of
-// the header, which i2c_arm names too (overlays/README in raspberrypi/firmware).
+// switches are the parameters that are on or off, with their other names. On every board that Portillon knows i2c and
+// i2c1 are the bus of the header, which i2c_arm names too (overlays/README in raspberrypi/firmware).
 var switches = map[string]string{"watchdog": "watchdog", "spi": "spi", "i2c_arm": "i2c_arm", "i2c": "i2c_arm", "i2c1": "i2c_arm", "uart0": "uart0"}
 
 // canonical is a parameter in one spelling: on is also true, 1, yes, or nothing.

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The table of conditional.adoc, and its rules for combining: filters of one type replace each other, those of different types combine,
-// [all] resets them.
+// The table of conditional.adoc, and its rules for combining: filters of one type replace each other, those of
+// different types combine, [all] resets them.
 func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
 	for _, x := range []struct {
 		config, yes, maybe string // the models, of those below, on which x=1 stands and may stand

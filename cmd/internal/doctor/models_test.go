@@ -37,8 +37,8 @@ func shipped(t *testing.T) map[string]machined.Config {
 	return out
 }
 
-// Every wiring that ships, on every model and OS: what firmware apply writes, and what -check and the doctor find before it and after
-// the reboot, is in testdata/models.
+// Every wiring that ships, on every model and OS: what firmware apply writes, and what -check and the doctor find
+// before it and after the reboot, is in testdata/models.
 //
 //	UPDATE=1 go test ./cmd/internal/doctor -run Model
 func TestEveryWiringOnEveryModel(t *testing.T) {
@@ -133,7 +133,8 @@ func reboot(root fstest.MapFS, r bootconfig.Result, b bootconfig.Board) {
 	}
 }
 
-// looks writes what the check and the doctor find, of what this computer shows: keys, bundle, daemon and broker are other tests'.
+// looks writes what the check and the doctor find, of what this computer shows: keys, bundle, daemon and broker are
+// other tests'.
 func looks(t *testing.T, b *strings.Builder, c machined.Config, root fstest.MapFS) {
 	t.Helper()
 	span := strings.TrimSpace(string(root[pitest.Watchdog].Data))

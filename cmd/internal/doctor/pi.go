@@ -36,13 +36,15 @@ func (x *exam) persist() {
 	}
 }
 
-// shortest is the least time in which systemd must feed the watchdog. A daemon-reload, which every package's installation does, took
-// 13.5 s on an idle Zero W (measured by a third party, pihero), and systemd feeds nothing meanwhile.
+// shortest is the least time in which systemd must feed the watchdog. A daemon-reload, which every package's
+// installation does, took 13.5 s on an idle Zero W (measured by a third party, pihero), and systemd feeds nothing
+// meanwhile.
 const shortest = 30 * time.Second
 
-// watchdog asks whether a kernel that hangs is reset. systemd feeds the watchdog, so RuntimeWatchdogSec is what counts: Raspberry Pi OS
-// sets it to 1m since Trixie in a drop-in (raspberrypi-sys-mods, 40-rpi-enable-watchdog.conf), which beats /etc/systemd/system.conf.
-// The chip's own limit of 15 s (bcm2835_wdt) does not matter to it: the kernel feeds the chip in between, for as long as it lives.
+// watchdog asks whether a kernel that hangs is reset. systemd feeds the watchdog, so RuntimeWatchdogSec is what
+// counts: Raspberry Pi OS sets it to 1m since Trixie in a drop-in (raspberrypi-sys-mods,
+// 40-rpi-enable-watchdog.conf), which beats /etc/systemd/system.conf. The chip's own limit of 15 s (bcm2835_wdt) does
+// not matter to it: the kernel feeds the chip in between, for as long as it lives.
 func (x *exam) watchdog(ctx context.Context) {
 	state, err := x.read("sys/class/watchdog/watchdog0/state")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,7 +57,8 @@ func (x *exam) watchdog(ctx context.Context) {
 	}
 	text, werr := x.s.Watchdog(ctx)
 	fed, perr := parseSpan(text)
-	// The name sorts behind Raspberry Pi OS's 40-…: of all drop-ins, wherever they are, the last by name counts (systemd-system.conf(5)).
+	// The name sorts behind Raspberry Pi OS's 40-…: of all drop-ins, wherever they are, the last by name counts
+	// (systemd-system.conf(5)).
 	cure := t("Mettre [Manager] et RuntimeWatchdogSec=1m dans /etc/systemd/system.conf.d/90-watchdog.conf, puis redémarrer",
 		"Put [Manager] and RuntimeWatchdogSec=1m into /etc/systemd/system.conf.d/90-watchdog.conf, and reboot")
 	switch {

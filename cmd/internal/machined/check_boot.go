@@ -8,8 +8,9 @@ import (
 	"portillon/cmd/internal/bootconfig"
 )
 
-// checkPi looks at the computer that the machine runs on: what the kernel does with the relay's line when a program dies, whether the
-// reader's bus works on this model, and whether the journal is there after a reboot. It asks nothing where nothing hangs on its pins.
+// checkPi looks at the computer that the machine runs on: what the kernel does with the relay's line when a program
+// dies, whether the reader's bus works on this model, and whether the journal is there after a reboot. It asks
+// nothing where nothing hangs on its pins.
 func (c Config) checkPi(on Computer, out *Checked) {
 	if c.Simulated() {
 		return
@@ -45,7 +46,8 @@ func (c Config) CheckPi(on Computer) (out Checked) {
 	return out
 }
 
-// checkPersistence refuses a relay that a dead program leaves closed. A charge pump opens it by itself: there the parameter is a warning.
+// checkPersistence refuses a relay that a dead program leaves closed. A charge pump opens it by itself: there the
+// parameter is a warning.
 func (c Config) checkPersistence(root fs.FS, b bootconfig.Board, out *Checked) {
 	label, line, err := c.RelayLine()
 	if err != nil {
@@ -70,9 +72,9 @@ func (c Config) checkPersistence(root fs.FS, b bootconfig.Board, out *Checked) {
 	}
 }
 
-// checkBus refuses a PN532 on I²C where the Pi's I²C cannot wait for it. The chip stretches the clock (PN532 user manual, UM0701-02,
-// I²C interface; check), which the BSC of the BCM2835 to BCM2711 gets wrong (raspberrypi/linux, issues 254 and 4884). The RP1 of a Pi 5
-// has another controller.
+// checkBus refuses a PN532 on I²C where the Pi's I²C cannot wait for it. The chip stretches the clock (PN532 user
+// manual, UM0701-02, I²C interface; check), which the BSC of the BCM2835 to BCM2711 gets wrong (raspberrypi/linux,
+// issues 254 and 4884). The RP1 of a Pi 5 has another controller.
 func (c Config) checkBus(b bootconfig.Board, out *Checked) {
 	switch {
 	case !c.Reader.I2CPN532() || b.Family == bootconfig.RP1:

@@ -183,10 +183,13 @@ func TestJournalThatAnyBootLosesIsRefused(t *testing.T) {
 		"raspi-config before Bookworm":           {hidden, "boot=overlay console=tty1", "pi", "fault"},
 		"an upper layer that nobody sees":        {hidden, "", "pi", "fault"},
 		"the same in a container":                {hidden, "", "", "unseen"},
-		"a tmpfs":                                {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var rw - tmpfs tmpfs rw\n", "", "pi", "fault"},
-		"a tmpfs with a neighbour's name":        {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var/lib/port rw - tmpfs tmpfs rw\n", "", "pi", "well"},
-		"a tmpfs under a later disk":             {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var/lib rw - tmpfs tmpfs rw\n51 1 8:1 / /var/lib rw - ext4 /dev/sda1 rw\n", "", "pi", "well"},
-		"no mounts":                              {"", "", "pi", "unseen"},
+		"overlayroot in a container's view":      {hidden, "overlayroot=tmpfs:recurse=0", "", "fault"},
+		"an overlay on a disk, its layer unseen": {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var/lib rw - overlay o rw,lowerdir=/a,upperdir=/gone/up,workdir=/w\n",
+			"", "pi", "fault"},
+		"a tmpfs":                         {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var rw - tmpfs tmpfs rw\n", "", "pi", "fault"},
+		"a tmpfs with a neighbour's name": {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var/lib/port rw - tmpfs tmpfs rw\n", "", "pi", "well"},
+		"a tmpfs under a later disk":      {"1 0 179:2 / / rw - ext4 /dev/mmcblk0p2 rw\n50 1 0:40 / /var/lib rw - tmpfs tmpfs rw\n51 1 8:1 / /var/lib rw - ext4 /dev/sda1 rw\n", "", "pi", "well"},
+		"no mounts":                       {"", "", "pi", "unseen"},
 	} {
 		root := put(put(wellPi(t, "4-trixie"), "proc/self/mountinfo", x.mounts), "proc/cmdline", x.cmdline)
 		if x.model == "" {

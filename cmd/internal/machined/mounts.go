@@ -92,10 +92,10 @@ const (
 
 // StorageOf says where the files of a folder are, and the mount that holds it.
 //
-// raspi-config puts the root under an overlay whose upper layer is a tmpfs: with the package overlayroot since Bookworm
-// (overlayroot=tmpfs on the kernel's command line, layers in /media/root-ro and /media/root-rw), before by its own script (boot=overlay,
-// layers that nobody sees once the root is mounted). overlayroot covers the other mounts of /etc/fstab too, unless it is told
-// overlayroot=tmpfs:recurse=0.
+// raspi-config puts the root under an overlay whose upper layer is a tmpfs: with the package overlayroot since
+// Bookworm (overlayroot=tmpfs on the kernel's command line, layers in /media/root-ro and /media/root-rw), before by
+// its own script (boot=overlay, layers that nobody sees once the root is mounted). overlayroot covers the other
+// mounts of /etc/fstab too, unless it is told overlayroot=tmpfs:recurse=0.
 func StorageOf(root fs.FS, dir string) (Storage, Mount) {
 	text, err := bootconfig.Read(root, "proc/self/mountinfo", maxMounts)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package pitest holds the files that Portillon reads on a Raspberry Pi, for each model and each Raspberry Pi OS that it supports, so
-// that tests examine a Pi without one. testdata/README.md names the source of each file.
+// Package pitest holds the files that Portillon reads on a Raspberry Pi, for each model and each Raspberry Pi OS that
+// it supports, so that tests examine a Pi without one. testdata/README.md names the source of each file.
 package pitest
 
 import (
