@@ -55,7 +55,8 @@ func firmwareApply(_ context.Context, w stdio, args []string) error {
 		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
 	}
 	if c.Simulated() {
-		return no("%s: its pins are simulated: config.txt needs nothing for it", rest[0]).hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
+		return no("%s: its pins are simulated: config.txt needs nothing for it",
+			rest[0]).hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
 	}
 	root, err := os.OpenRoot(f.root)
 	if err != nil {
@@ -64,7 +65,8 @@ func firmwareApply(_ context.Context, w stdio, args []string) error {
 	defer root.Close()
 	plan, err := bootconfig.Edit(root, c.BootMachine())
 	if err != nil {
-		return (&failure{code: 2, err: err}).hinted("on the Pi: sudo portillon firmware apply %s; elsewhere --root names its files", rest[0])
+		return (&failure{code: 2,
+			err: err}).hinted("on the Pi: sudo portillon firmware apply %s; elsewhere --root names its files", rest[0])
 	}
 	return f.finish(w, c, root, plan)
 }
@@ -91,7 +93,8 @@ func (f applyFlags) finish(w stdio, c machined.Config, root *os.Root, plan bootc
 		}
 	} else if changed && !f.dry {
 		for _, ch := range plan.Changes {
-			fmt.Fprintf(w.out, say(l, "écrit : %s ; l’ancien fichier est gardé : %s\n", "written: %s; the file as it was is kept: %s\n"), ch.Path, ch.Copy)
+			fmt.Fprintf(w.out, say(l, "écrit : %s ; l’ancien fichier est gardé : %s\n",
+				"written: %s; the file as it was is kept: %s\n"), ch.Path, ch.Copy)
 		}
 		fmt.Fprintln(w.out, say(l, "redémarrer maintenant : sudo reboot. Avant le redémarrage, rien de cela ne compte",
 			"reboot now: sudo reboot. Nothing of this counts before the reboot"))
@@ -106,7 +109,8 @@ func (f applyFlags) finish(w stdio, c machined.Config, root *os.Root, plan bootc
 func (f applyFlags) show(w stdio, c machined.Config, plan bootconfig.Plan) {
 	l := *f.lang
 	if !plan.Board.Known() {
-		fmt.Fprintln(w.err, "portillon: warning: "+say(l, "le modèle du Pi n’est pas connu : les lignes de tous les modèles comptent",
+		fmt.Fprintln(w.err, "portillon: warning: "+say(l,
+			"le modèle du Pi n’est pas connu : les lignes de tous les modèles comptent",
 			"the Pi’s model is not known: the lines of every model count"))
 	}
 	for _, ch := range plan.Changes {

@@ -49,7 +49,8 @@ func Apply(config, cmdline string, m Machine, b Board) (Result, error) {
 // apply is Apply for a config.txt that may include other files, which expand puts in their places: a line of theirs
 // counts too.
 func apply(config, cmdline string, m Machine, b Board, expand func(string) string) (Result, error) {
-	if err := errors.Join(checkText("config.txt", config, maxConfig), checkText("cmdline.txt", cmdline, maxCmdline)); err != nil {
+	if err := errors.Join(checkText("config.txt", config, maxConfig),
+		checkText("cmdline.txt", cmdline, maxCmdline)); err != nil {
 		return Result{}, err
 	}
 	if !validName(m.Name) {
@@ -178,7 +179,8 @@ func split(config, name string) (before, old, after string, err error) {
 	case from < 0 && to < 0:
 		return config, "", "", nil
 	case to < 0:
-		return "", "", "", fmt.Errorf("config.txt: the block %q has no end: add the line %q after its last line", name, end(name))
+		return "", "", "", fmt.Errorf("config.txt: the block %q has no end: add the line %q after its last line", name,
+			end(name))
 	}
 	return config[:from], config[from:to], config[to:], nil
 }

@@ -36,7 +36,8 @@ func applied(t *testing.T, config, cmdline string, m Machine, b Board) Result {
 
 func TestApplyAddsABlockAtTheEnd(t *testing.T) {
 	r := applied(t, stock, cmdline, laser(), pi4)
-	if !r.Changed || !strings.HasPrefix(r.Config, stock+"# portillon laser: begin\n") || !strings.HasSuffix(r.Config, "[all]\n# portillon laser: end\n") {
+	if !r.Changed || !strings.HasPrefix(r.Config, stock+"# portillon laser: begin\n") ||
+		!strings.HasSuffix(r.Config, "[all]\n# portillon laser: end\n") {
 		t.Errorf("config.txt is\n%s", r.Config)
 	}
 	if r.Cmdline != "console=tty1 root=PARTUUID=x rootwait\n" {
@@ -90,7 +91,8 @@ func TestApplyChangesNothingWhereAllIsThere(t *testing.T) {
 			t.Errorf("%s: it changed to\n%s", name, r.Config)
 		}
 	}
-	if r := applied(t, stock+"gpio=17=dl,op\ndtparam=strict_gpiod=on\nenable_uart=1\ndtoverlay=disable-bt\n", free, laser(), pi4); r.Changed {
+	if r := applied(t, stock+"gpio=17=dl,op\ndtparam=strict_gpiod=on\nenable_uart=1\ndtoverlay=disable-bt\n", free,
+		laser(), pi4); r.Changed {
 		t.Errorf("it changed to\n%s", r.Config)
 	}
 }
@@ -101,7 +103,8 @@ func TestBlockOfAnOlderWiringIsReplacedInItsPlace(t *testing.T) {
 	tail := "[pi4]\narm_boost=1\n"
 	config := applied(t, stock, cmdline, old, pi4).Config + tail
 	r := applied(t, config, cmdline, laser(), pi4)
-	if strings.Contains(r.Config, "gpio=5") || !strings.HasSuffix(r.Config, "# portillon laser: end\n"+tail) || strings.Count(r.Config, "begin") != 1 {
+	if strings.Contains(r.Config, "gpio=5") || !strings.HasSuffix(r.Config, "# portillon laser: end\n"+tail) ||
+		strings.Count(r.Config, "begin") != 1 {
 		t.Errorf("config.txt is\n%s", r.Config)
 	}
 }
@@ -120,16 +123,19 @@ func TestBlockMovesBehindALineThatTakesItBack(t *testing.T) {
 }
 
 func TestTwoMachinesHaveABlockEach(t *testing.T) {
-	saw := Machine{Name: "saw", Lines: []Line{{"all", "gpio=27=op,dl,pd", "relay.pin"}, {"all", "dtparam=strict_gpiod", "why"}}}
+	saw := Machine{Name: "saw", Lines: []Line{{"all", "gpio=27=op,dl,pd", "relay.pin"},
+		{"all", "dtparam=strict_gpiod", "why"}}}
 	both := applied(t, applied(t, stock, cmdline, laser(), pi4).Config, cmdline, saw, pi4).Config
 	for _, m := range []Machine{laser(), saw} {
-		if r := applied(t, both, "console=tty1\n", m, pi4); r.Changed || len(r.Conflicts) > 0 || strings.Count(both, "# portillon "+m.Name+": ") != 2 {
+		if r := applied(t, both, "console=tty1\n", m, pi4); r.Changed || len(r.Conflicts) > 0 ||
+			strings.Count(both, "# portillon "+m.Name+": ") != 2 {
 			t.Errorf("%s: changed %v, conflicts %q\n%s", m.Name, r.Changed, r.Conflicts, r.Config)
 		}
 	}
 	saw.Lines[0].Text = "gpio=17=op,dl,pd"
 	r := applied(t, both, cmdline, saw, pi4)
-	if len(r.Conflicts) != 1 || !strings.HasSuffix(r.Conflicts[0], "gpio=17=op,dl,pd: GPIO 17 is also in the block of the machine laser") {
+	if len(r.Conflicts) != 1 || !strings.HasSuffix(r.Conflicts[0],
+		"gpio=17=op,dl,pd: GPIO 17 is also in the block of the machine laser") {
 		t.Errorf("a line of two machines: %q", r.Conflicts)
 	}
 }
@@ -137,7 +143,8 @@ func TestTwoMachinesHaveABlockEach(t *testing.T) {
 // A setting that stands outside too may change there: the block holds all settings, and leaves out overlays alone.
 func TestBlockHoldsSettingsThatStandOutsideToo(t *testing.T) {
 	r := applied(t, stock+"enable_uart=1\ndtoverlay=disable-bt\n", cmdline, laser(), pi4)
-	if block := laserBlock(r.Config); !strings.Contains(block, "\nenable_uart=1\n") || strings.Contains(block, "disable-bt") {
+	if block := laserBlock(r.Config); !strings.Contains(block, "\nenable_uart=1\n") ||
+		strings.Contains(block, "disable-bt") {
 		t.Errorf("the block is\n%s", block)
 	}
 }
@@ -145,7 +152,8 @@ func TestBlockHoldsSettingsThatStandOutsideToo(t *testing.T) {
 // A dtoverlay line that applies twice loads the overlay twice.
 func TestNoBoardLoadsAnOverlayTwice(t *testing.T) {
 	for name, config := range map[string]string{
-		"stock": stock, "under all": stock + "dtoverlay=disable-bt\n", "pasted": stock + strings.Replace(Fragment(laser().Lines), "gpio=17=op", "gpio=17=ip", 1),
+		"stock": stock, "under all": stock + "dtoverlay=disable-bt\n", "pasted": stock +
+			strings.Replace(Fragment(laser().Lines), "gpio=17=op", "gpio=17=ip", 1),
 		"under one": stock + "[pi4]\ndtoverlay=disable-bt\n",
 	} {
 		for _, at := range Boards() {
@@ -182,12 +190,14 @@ func TestContradictionsAreNamed(t *testing.T) {
 		"gpio=17=op":                          "the machine laser needs gpio=17=op,dl,pd",
 	} {
 		r := applied(t, stock+line+"\n", cmdline, laser(), pi4)
-		if want == "" && len(r.Conflicts) > 0 || want != "" && (len(r.Conflicts) != 1 || !strings.Contains(r.Conflicts[0], want)) {
+		if want == "" && len(r.Conflicts) > 0 || want != "" &&
+			(len(r.Conflicts) != 1 || !strings.Contains(r.Conflicts[0], want)) {
 			t.Errorf("%q: conflicts %q, want %q", line, r.Conflicts, want)
 		}
 	}
 	w1 := Machine{Name: "laser", Lines: []Line{{"all", "gpio=4=ip,pu", "relay.e-stop"}}}
-	if r := applied(t, "dtoverlay=w1-gpio\n", "", w1, pi4); len(r.Conflicts) != 1 || !strings.Contains(r.Conflicts[0], "GPIO 4") {
+	if r := applied(t, "dtoverlay=w1-gpio\n", "", w1, pi4); len(r.Conflicts) != 1 ||
+		!strings.Contains(r.Conflicts[0], "GPIO 4") {
 		t.Errorf("w1-gpio without a pin: %q", r.Conflicts)
 	}
 	maybe := applied(t, stock+"[EDID=x]\ngpio=17=op,dh\n", cmdline, laser(), pi4)
@@ -229,13 +239,15 @@ func TestApplyRefusesWhatItCannotEdit(t *testing.T) {
 		"two command lines":   {stock, "console=tty1\nroot=x\n", "laser", "more than one line"},
 		"a block without end": {stock + "# portillon laser: begin\n", cmdline, "laser", "has no end"},
 		"an end alone":        {stock + "# portillon laser: end\n", cmdline, "laser", "do not pair"},
-		"two blocks":          {strings.Repeat("# portillon laser: begin\n# portillon laser: end\n", 2), cmdline, "laser", "do not pair"},
-		"a name with a line":  {stock, cmdline, "la\nser", "letters, digits"},
-		"no name":             {stock, cmdline, "", "letters, digits"},
+		"two blocks": {strings.Repeat("# portillon laser: begin\n# portillon laser: end\n", 2), cmdline, "laser",
+			"do not pair"},
+		"a name with a line": {stock, cmdline, "la\nser", "letters, digits"},
+		"no name":            {stock, cmdline, "", "letters, digits"},
 	} {
 		m := laser()
 		m.Name = x.machine
-		if r, err := Apply(x.config, x.cmdline, m, pi4); err == nil || !strings.Contains(err.Error(), x.want) || r.Config != "" {
+		if r, err := Apply(x.config, x.cmdline, m, pi4); err == nil || !strings.Contains(err.Error(), x.want) ||
+			r.Config != "" {
 			t.Errorf("%s: %v, want %q", name, err, x.want)
 		}
 	}
@@ -253,7 +265,8 @@ func TestNoLineOfTheBlockIsTooLongForTheFirmware(t *testing.T) {
 func FuzzApply(f *testing.F) {
 	f.Add(stock, cmdline, 0)
 	f.Add("# portillon laser: begin\ngpio=17=ip\n# portillon laser: end\n[gpio4=1]\ngpio=17=op,dh", "", 6)
-	f.Add("[none]\n# portillon saw: begin\ndtoverlay=disable-bt\n# portillon saw: end\r\n", "console=serial0 console=ttyS0\n", -1)
+	f.Add("[none]\n# portillon saw: begin\ndtoverlay=disable-bt\n# portillon saw: end\r\n",
+		"console=serial0 console=ttyS0\n", -1)
 	f.Fuzz(func(t *testing.T, config, cmdline string, board int) {
 		if len(config) > 2048 || len(cmdline) > 512 {
 			return

@@ -87,7 +87,8 @@ var models = []model{
 }
 
 func (m model) board() Board {
-	return Board{Model: "Raspberry Pi " + m.name, Filters: strings.Fields(m.filters), Types: slices.Clone(m.types), Family: m.family}
+	return Board{Model: "Raspberry Pi " + m.name, Filters: strings.Fields(m.filters), Types: slices.Clone(m.types),
+		Family: m.family}
 }
 
 // Boards are all boards that Portillon knows.

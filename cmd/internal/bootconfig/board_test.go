@@ -64,7 +64,8 @@ func TestRevisionAndSerialNumberSettleTheirFilters(t *testing.T) {
 		"proc/device-tree/system/linux,revision": {Data: []byte{0x00, 0xb0, 0x41, 0x80}}, // b04180: type 18
 		"proc/device-tree/serial-number":         {Data: []byte("1000000012345678\x00")},
 	})
-	for text, want := range map[string]truth{"[board-type=0x18]": yes, "[board-type=0x1a]": no, "[0x12345678]": yes, "[0x87654321]": no} {
+	for text, want := range map[string]truth{"[board-type=0x18]": yes, "[board-type=0x1a]": no, "[0x12345678]": yes,
+		"[0x87654321]": no} {
 		got := no
 		if l := lines(text+"\nx=1\n", b); len(l) == 1 {
 			got = l[0].when

@@ -30,7 +30,8 @@ func card(t *testing.T, files map[string]string) (dir string, root *os.Root) {
 }
 
 func pi(dir string) map[string]string {
-	return map[string]string{dir + "config.txt": stock, dir + "cmdline.txt": cmdline, "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\x00"}
+	return map[string]string{dir + "config.txt": stock, dir + "cmdline.txt": cmdline,
+		"proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\x00"}
 }
 
 func content(t *testing.T, path string) string {
@@ -101,7 +102,8 @@ func TestHalfWrittenFileOfAnEarlierTryIsReplaced(t *testing.T) {
 	if err == nil {
 		err = p.Write(root, noon)
 	}
-	if got := content(t, filepath.Join(dir, "boot/firmware/config.txt")); err != nil || !strings.Contains(got, "# portillon laser: end") {
+	if got := content(t, filepath.Join(dir, "boot/firmware/config.txt")); err != nil ||
+		!strings.Contains(got, "# portillon laser: end") {
 		t.Errorf("%v\n%s", err, got)
 	}
 }
@@ -114,7 +116,8 @@ func TestFileThatChangedMeanwhileIsNotOverwritten(t *testing.T) {
 	}
 	path := filepath.Join(dir, "boot/firmware/config.txt")
 	os.WriteFile(path, []byte("other=1\n"), 0o644)
-	if err := p.Write(root, noon); err == nil || !strings.Contains(err.Error(), "changed meanwhile") || content(t, path) != "other=1\n" {
+	if err := p.Write(root, noon); err == nil || !strings.Contains(err.Error(), "changed meanwhile") ||
+		content(t, path) != "other=1\n" {
 		t.Errorf("%v: %q", err, content(t, path))
 	}
 }
@@ -124,22 +127,28 @@ func TestEditRefusesFilesThatTheFirmwareWouldNotRead(t *testing.T) {
 		harm func(dir string)
 		want string
 	}{
-		"no boot files":        {func(dir string) { os.RemoveAll(filepath.Join(dir, "boot")) }, "no boot/firmware/config.txt"},
-		"a linked config.txt":  {func(dir string) { relink(dir, "config.txt") }, "/boot/firmware/config.txt is a symbolic link"},
-		"a linked cmdline.txt": {func(dir string) { relink(dir, "cmdline.txt") }, "/boot/firmware/cmdline.txt is a symbolic link"},
+		"no boot files": {func(dir string) { os.RemoveAll(filepath.Join(dir, "boot")) },
+			"no boot/firmware/config.txt"},
+		"a linked config.txt": {func(dir string) { relink(dir, "config.txt") },
+			"/boot/firmware/config.txt is a symbolic link"},
+		"a linked cmdline.txt": {func(dir string) { relink(dir, "cmdline.txt") },
+			"/boot/firmware/cmdline.txt is a symbolic link"},
 		"a directory": {func(dir string) {
 			os.Remove(filepath.Join(dir, "boot/firmware/config.txt"))
 			os.Mkdir(filepath.Join(dir, "boot/firmware/config.txt"), 0o755)
 		}, "is a directory"},
-		"a huge file": {func(dir string) { os.Truncate(filepath.Join(dir, "boot/firmware/config.txt"), 1<<30) }, "bytes, more than"},
-		"binary":      {func(dir string) { os.Truncate(filepath.Join(dir, "boot/firmware/config.txt"), 1000) }, "not a text file"},
+		"a huge file": {func(dir string) { os.Truncate(filepath.Join(dir, "boot/firmware/config.txt"), 1<<30) },
+			"bytes, more than"},
+		"binary": {func(dir string) { os.Truncate(filepath.Join(dir, "boot/firmware/config.txt"), 1000) },
+			"not a text file"},
 		"a folder that leads out": {func(dir string) {
 			os.Rename(filepath.Join(dir, "boot/firmware"), filepath.Join(dir, "elsewhere"))
 			os.Symlink(filepath.Join(dir, "elsewhere"), filepath.Join(dir, "boot/firmware"))
 		}, "escapes"},
-		"another cmdline.txt": {func(dir string) { extend(dir, "cmdline=/etc/x\n") }, "config.txt:7: cmdline=/etc/x: the kernel's command line is in another file"},
-		"a prefix":            {func(dir string) { extend(dir, "os_prefix=current/\n") }, "os_prefix"},
-		"a missing include":   {func(dir string) { extend(dir, "include none.txt\n") }, "/boot/firmware/none.txt"},
+		"another cmdline.txt": {func(dir string) { extend(dir, "cmdline=/etc/x\n") },
+			"config.txt:7: cmdline=/etc/x: the kernel's command line is in another file"},
+		"a prefix":          {func(dir string) { extend(dir, "os_prefix=current/\n") }, "os_prefix"},
+		"a missing include": {func(dir string) { extend(dir, "include none.txt\n") }, "/boot/firmware/none.txt"},
 	} {
 		dir, root := card(t, pi("boot/firmware/"))
 		x.harm(dir)

@@ -284,7 +284,8 @@ func each(line string) (out []string) {
 
 // switches are the parameters that are on or off, with their other names. On every board that Portillon knows i2c and
 // i2c1 are the bus of the header, which i2c_arm names too (overlays/README in raspberrypi/firmware).
-var switches = map[string]string{"watchdog": "watchdog", "spi": "spi", "i2c_arm": "i2c_arm", "i2c": "i2c_arm", "i2c1": "i2c_arm", "uart0": "uart0"}
+var switches = map[string]string{"watchdog": "watchdog", "spi": "spi", "i2c_arm": "i2c_arm", "i2c": "i2c_arm",
+	"i2c1": "i2c_arm", "uart0": "uart0"}
 
 // canonical is a parameter in one spelling: on is also true, 1, yes, or nothing.
 func canonical(line string) string {

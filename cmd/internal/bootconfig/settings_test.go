@@ -11,7 +11,8 @@ func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
 	for _, x := range []struct {
 		config, yes, maybe string // the models, of those below, on which x=1 stands and may stand
 	}{
-		{"x=1", "Zero W, Zero 2 W, 3 Model B, 3 Model B Plus, 4 Model B, 400, Compute Module 4, 5 Model B, 500, Compute Module 5", ""},
+		{"x=1",
+			"Zero W, Zero 2 W, 3 Model B, 3 Model B Plus, 4 Model B, 400, Compute Module 4, 5 Model B, 500, Compute Module 5", ""},
 		{"[pi0]\nx=1", "Zero W, Zero 2 W", ""},
 		{"[pi0w]\nx=1", "Zero W, Zero 2 W", ""},
 		{"[pi02]\nx=1", "Zero 2 W", ""},
@@ -35,19 +36,22 @@ func TestConditionalFiltersMatchAsTheFirmwareHasThem(t *testing.T) {
 		{"[0x12345678]\nx=1", "", "all"},
 		{"[EDID=VSC-TD2220]\n[pi02]\nx=1", "", "Zero 2 W"},
 		{"[pi02]\n[gpio4=1]\nx=1", "", "Zero 2 W"},
-		{"[gpio4=1]\n[all]\nx=1", "Zero W, Zero 2 W, 3 Model B, 3 Model B Plus, 4 Model B, 400, Compute Module 4, 5 Model B, 500, Compute Module 5", ""},
+		{"[gpio4=1]\n[all]\nx=1",
+			"Zero W, Zero 2 W, 3 Model B, 3 Model B Plus, 4 Model B, 400, Compute Module 4, 5 Model B, 500, Compute Module 5", ""},
 		{"[board-type=0x12]\nx=1", "Zero 2 W", ""},
 		{"[board-type=0x14]\nx=1", "Compute Module 4", ""},
 		{"[board-type=0x18]\nx=1", "", "Compute Module 5"}, // or its Lite, where the revision is not known
 		{"[pi4]\n[board-type=0x14]\nx=1", "Compute Module 4", ""},
-		{"[pi5]\n[board-type=0x14]\nx=1", "", "Compute Module 4"}, // whether the two combine or replace each other is not documented
+		{"[pi5]\n[board-type=0x14]\nx=1", "",
+			"Compute Module 4"}, // whether the two combine or replace each other is not documented
 		{"[board-type=0x14]\n[pi4]\nx=1", "Compute Module 4", "4 Model B, 400"},
 		{"[PI4]\nx=1", "", "4 Model B, 400, Compute Module 4"},
 		{"[ pi02 ]\nx=1", "Zero 2 W", ""},
 		{"[pi9]\nx=1", "", "all"},
 		{"[pi02]\r\nx=1\r\n", "Zero 2 W", ""},
 	} {
-		all := []string{"Zero W", "Zero 2 W", "3 Model B", "3 Model B Plus", "4 Model B", "400", "Compute Module 4", "5 Model B", "500", "Compute Module 5"}
+		all := []string{"Zero W", "Zero 2 W", "3 Model B", "3 Model B Plus", "4 Model B", "400", "Compute Module 4",
+			"5 Model B", "500", "Compute Module 5"}
 		var sure, perhaps []string
 		for _, m := range all {
 			switch s := Settings(x.config, BoardOf("Raspberry Pi "+m, nil)); {
@@ -123,7 +127,8 @@ func TestOtherNamesOfAParameterCount(t *testing.T) {
 }
 
 func FuzzSettings(f *testing.F) {
-	for _, s := range []string{"[pi4]\ngpio=0-27=op,dh\n", "[none]\n[board-type=0x]\nx", "dtparam=,,\ngpio=1-=\n[", "gpio=-1-2=op", "[=]\n[:]\n=\n"} {
+	for _, s := range []string{"[pi4]\ngpio=0-27=op,dh\n", "[none]\n[board-type=0x]\nx", "dtparam=,,\ngpio=1-=\n[",
+		"gpio=-1-2=op", "[=]\n[:]\n=\n"} {
 		f.Add(s)
 	}
 	boards := append(Boards(), Board{})

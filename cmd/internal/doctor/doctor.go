@@ -50,8 +50,9 @@ type System struct {
 	Disk         func(dir string) (free uint64, took time.Duration, err error)         // writes a little and waits until it is on the disk
 	Life         func(bundle string) (issued, until time.Time, err error)              // a bundle file's own word
 	Check        func() machined.Checked                                               // what portillond -check finds
-	Watchdog     func(context.Context) (string, error)                                 // systemctl show -p RuntimeWatchdogUSec --value
-	Real         func(path string) string                                              // a path without its symbolic links; nil: as it is
+	Watchdog     func(context.Context) (string,
+		error) // systemctl show -p RuntimeWatchdogUSec --value
+	Real func(path string) string // a path without its symbolic links; nil: as it is
 }
 
 // exam is a run of Examine.
@@ -160,10 +161,12 @@ func (x *exam) boot() {
 	}
 	text, errs := bootconfig.Expand(x.s.Root, path, config)
 	for _, err := range errs {
-		x.say("boot", Unknown, tf("config.txt inclut un fichier qui ne se lit pas : %v", "config.txt includes a file that cannot be read: %v", err),
+		x.say("boot", Unknown, tf("config.txt inclut un fichier qui ne se lit pas : %v",
+			"config.txt includes a file that cannot be read: %v", err),
 			t("Vérifier son nom ; relancer avec sudo", "Check its name; run again with sudo"))
 	}
-	apply := tf("sudo portillon firmware apply %s, puis redémarrer", "sudo portillon firmware apply %s, and reboot", x.file())
+	apply := tf("sudo portillon firmware apply %s, puis redémarrer", "sudo portillon firmware apply %s, and reboot",
+		x.file())
 	if missing := x.c.Missing(text, x.board()); len(missing) == 0 {
 		x.say("boot", Well, tf("/%s convient au câblage", "/%s fits the wiring", path), policy.Text{})
 	} else {
@@ -174,7 +177,8 @@ func (x *exam) boot() {
 		x.say("boot", Ill, tf("Il manque dans /%s : %s", "/%s lacks: %s", path, strings.Join(lines, ", ")), apply)
 	}
 	for _, c := range x.c.BootMachine().Clashes(text, x.board()) {
-		x.say("boot", Ill, tf("Dans /%s, une ligne contredit le câblage : %s", "In /%s a line contradicts the wiring: %s", path, c),
+		x.say("boot", Ill, tf("Dans /%s, une ligne contredit le câblage : %s", "In /%s a line contradicts the wiring: %s",
+			path, c),
 			t("Retirer ou corriger cette ligne, puis redémarrer", "Take this line out or correct it, and reboot"))
 	}
 	x.console()

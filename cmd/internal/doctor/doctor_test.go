@@ -123,7 +123,8 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 		}, "watchdog", "dtparam=watchdog=on"},
 		"a watchdog that systemd does not feed": {func(s *System) { s.says("0") }, "watchdog", "RuntimeWatchdogSec=1m"},
 		"a watchdog that starves":               {func(s *System) { s.says("15s") }, "watchdog", "waits for 15s only"},
-		"a mute systemd":                        {func(s *System) { s.says("") }, "watchdog", "systemctl show -p RuntimeWatchdogUSec"},
+		"a mute systemd": {func(s *System) { s.says("") }, "watchdog",
+			"systemctl show -p RuntimeWatchdogUSec"},
 		"a line that contradicts": {func(s *System) {
 			s.put(t, "boot/firmware/config.txt", "dtoverlay=gpio-ir,gpio_pin=17\n"+s.text("boot/firmware/config.txt"))
 		}, "boot", "GPIO 17"},
@@ -137,8 +138,10 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 			s.put(t, "proc/self/mountinfo", s.text("proc/self/mountinfo")+"60 23 0:50 / /var/lib rw - tmpfs tmpfs rw\n")
 		}, "storage", "is in memory (/var/lib)"},
 		"mounts that cannot be seen": {func(s *System) { s.remove("proc/self/mountinfo") }, "storage", "findmnt"},
-		"a hungry watchdog":          {func(s *System) { s.put(t, "sys/class/watchdog/watchdog0/state", "inactive\n") }, "watchdog", "Nobody feeds"},
-		"no time":                    {func(s *System) { s.Synchronised = func() bool { return false } }, "clock", "timedatectl"},
+		"a hungry watchdog": {func(s *System) { s.put(t, "sys/class/watchdog/watchdog0/state", "inactive\n") },
+			"watchdog", "Nobody feeds"},
+		"no time": {func(s *System) { s.Synchronised = func() bool { return false } }, "clock",
+			"timedatectl"},
 		"read-only": {func(s *System) {
 			s.Disk = func(string) (uint64, time.Duration, error) { return 0, 0, errors.New("read-only file system") }
 		}, "disk", "No session starts"},

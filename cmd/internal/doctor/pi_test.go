@@ -18,7 +18,8 @@ import (
 
 // The forms are those that systemctl prints (systemd, format_timespan).
 func TestSpansAreReadAsSystemctlPrintsThem(t *testing.T) {
-	for text, want := range map[string]time.Duration{"0": 0, "1min": time.Minute, "15s": 15 * time.Second, "1min 30s": 90 * time.Second, "infinity": longest,
+	for text, want := range map[string]time.Duration{"0": 0, "1min": time.Minute, "15s": 15 * time.Second,
+		"1min 30s": 90 * time.Second, "infinity": longest,
 		"1.500s": 1500 * time.Millisecond, "2h": 2 * time.Hour, "500ms": 500 * time.Millisecond, "1min\n": time.Minute, "1w": 7 * 24 * time.Hour} {
 		if got, err := parseSpan(text); err != nil || got != want {
 			t.Errorf("%q is %v (%v), want %v", text, got, err, want)
@@ -43,7 +44,8 @@ func FuzzSpan(f *testing.F) {
 
 // A watchdog of 15 s resets a Zero W at each daemon-reload, which takes 13.5 s there: 30 s are asked for.
 func TestWatchdogIsJudgedByWhatSystemdPromises(t *testing.T) {
-	for span, want := range map[string]State{"0": Ill, "15s": Ill, "29s": Ill, "30s": Well, "1min": Well, "infinity": Well, "soon": Unknown} {
+	for span, want := range map[string]State{"0": Ill, "15s": Ill, "29s": Ill, "30s": Well, "1min": Well,
+		"infinity": Well, "soon": Unknown} {
 		c, s := pi(t)
 		s.says(span)
 		if got := state(Examine(t.Context(), c, s), "watchdog"); got != want {
@@ -122,19 +124,23 @@ func TestFaultIsToldOnce(t *testing.T) {
 			said = append(said, f.Look)
 		}
 	}
-	if got := strings.Join(said, " "); got != "check persist bus storage" || !strings.Contains(found[0].Fact.EN, "card-key") {
+	if got := strings.Join(said, " "); got != "check persist bus storage" ||
+		!strings.Contains(found[0].Fact.EN, "card-key") {
 		t.Errorf("%s: %+v", got, found)
 	}
 	// A look that cannot say leaves the word to the check.
 	s.Root = fstest.MapFS{}
-	if state(Examine(t.Context(), c, s), "check") != Ill || !slices.ContainsFunc(Examine(t.Context(), c, s), func(f Finding) bool { return strings.Contains(f.Fact.EN, "relay.mode: level") }) {
+	if state(Examine(t.Context(), c, s), "check") != Ill ||
+		!slices.ContainsFunc(Examine(t.Context(), c, s),
+			func(f Finding) bool { return strings.Contains(f.Fact.EN, "relay.mode: level") }) {
 		t.Error("a fault of the check was left out where no look found it")
 	}
 }
 
 // The console of a Pi 5 is on its debug connector, not on the header's port.
 func TestConsoleOfAPi5IsNotTheReadersPort(t *testing.T) {
-	for word, want := range map[string]State{"console=ttyAMA10,115200": Well, "console=ttyAMA0,115200": Ill, "console=ttyS0,115200": Ill, "console=serial0": Ill, "console=tty1": Well} {
+	for word, want := range map[string]State{"console=ttyAMA10,115200": Well, "console=ttyAMA0,115200": Ill,
+		"console=ttyS0,115200": Ill, "console=serial0": Ill, "console=tty1": Well} {
 		c, s := pi(t)
 		s.put(t, "proc/cmdline", "root=x "+word+"\n")
 		if got := state(Examine(t.Context(), c, s), "console"); got != want {
@@ -145,7 +151,8 @@ func TestConsoleOfAPi5IsNotTheReadersPort(t *testing.T) {
 
 // A line that the machine's own block settles is no fault; one that takes its pin is.
 func TestLineThatTheBlockSettlesIsNoFault(t *testing.T) {
-	for line, want := range map[string]State{"enable_uart=0": Well, "gpio=17=op,dh": Well, "dtoverlay=gpio-shutdown,gpio_pin=17": Ill, "dtparam=uart0_console": Ill, "dtparam=uart0_console=off": Well} {
+	for line, want := range map[string]State{"enable_uart=0": Well, "gpio=17=op,dh": Well,
+		"dtoverlay=gpio-shutdown,gpio_pin=17": Ill, "dtparam=uart0_console": Ill, "dtparam=uart0_console=off": Well} {
 		c, s := pi(t)
 		r, err := c.ApplyBoot(line+"\n", "", bootconfig.ReadBoard(s.Root))
 		if err != nil {

@@ -21,9 +21,11 @@ func (x *exam) storage() {
 	switch {
 	case where == machined.OnDisk:
 	case where == machined.Overlaid:
-		x.say("storage", Ill, tf("%s est sur un overlay en mémoire : le journal est perdu à chaque redémarrage", "%s is on an overlay in memory: the journal is lost at each boot", x.c.Data), cure)
+		x.say("storage", Ill, tf("%s est sur un overlay en mémoire : le journal est perdu à chaque redémarrage",
+			"%s is on an overlay in memory: the journal is lost at each boot", x.c.Data), cure)
 	case where == machined.InMemory:
-		x.say("storage", Ill, tf("%s est en mémoire (%s) : le journal est perdu à chaque redémarrage", "%s is in memory (%s): the journal is lost at each boot", x.c.Data, m.Point), cure)
+		x.say("storage", Ill, tf("%s est en mémoire (%s) : le journal est perdu à chaque redémarrage",
+			"%s is in memory (%s): the journal is lost at each boot", x.c.Data, m.Point), cure)
 	default:
 		x.say("storage", Unknown, tf("On ne voit pas sur quel disque est %s", "On which disk %s is cannot be seen", x.c.Data),
 			t("Regarder : findmnt -T /var/lib/portillon", "Look: findmnt -T /var/lib/portillon"))
@@ -82,19 +84,24 @@ func (x *exam) rtc() {
 		battery = t(" ; pile en J5, non chargée : juste pour une pile non rechargeable (dtparam=rtc_bbat_vchg=3000000 ne va qu’avec une rechargeable)",
 			"; the cell at J5 is not charged: right for one that is not rechargeable (dtparam=rtc_bbat_vchg=3000000 is for rechargeable ones only)")
 	} else if err == nil {
-		battery = tf(" ; la pile en J5 est chargée à %s µV : seulement pour une pile rechargeable", "; the cell at J5 is charged to %s µV: for a rechargeable one only", strings.TrimSpace(v))
+		battery = tf(" ; la pile en J5 est chargée à %s µV : seulement pour une pile rechargeable",
+			"; the cell at J5 is charged to %s µV: for a rechargeable one only", strings.TrimSpace(v))
 	}
 	const minute = "2006-01-02 15:04"
 	switch at := time.Unix(sec, 0); {
 	case err != nil || perr != nil:
-		x.say("rtc", Ill, t("clock: trusted, et aucune horloge ne tient l’heure sans courant : après une coupure, l’heure est celle du dernier arrêt",
-			"clock: trusted, and no clock keeps time without power: after a power cut the time is that of the last shutdown"),
-			t("Monter une horloge RTC (sur un Pi 5 : une pile en J5), ou écrire clock: ntp", "Fit a real-time clock (on a Pi 5: a cell at J5), or write clock: ntp"))
+		x.say("rtc", Ill,
+			t("clock: trusted, et aucune horloge ne tient l’heure sans courant : après une coupure, l’heure est celle du dernier arrêt",
+				"clock: trusted, and no clock keeps time without power: after a power cut the time is that of the last shutdown"),
+			t("Monter une horloge RTC (sur un Pi 5 : une pile en J5), ou écrire clock: ntp",
+				"Fit a real-time clock (on a Pi 5: a cell at J5), or write clock: ntp"))
 	case at.Sub(x.s.Now).Abs() > skewed:
 		x.say("rtc", Ill, tf("L’horloge RTC dit %s, l’ordinateur %s : elle n’a pas tenu l’heure",
 			"The real-time clock says %s, the computer %s: it did not keep the time", at.UTC().Format(minute), x.s.Now.UTC().Format(minute)),
-			t("Mettre à l’heure (sudo hwclock --systohc), changer la pile (sur un Pi 5 : J5)", "Set it (sudo hwclock --systohc), and replace its cell (on a Pi 5: J5)"))
+			t("Mettre à l’heure (sudo hwclock --systohc), changer la pile (sur un Pi 5 : J5)",
+				"Set it (sudo hwclock --systohc), and replace its cell (on a Pi 5: J5)"))
 	default:
-		x.say("rtc", Well, t("L’horloge RTC est à l’heure"+battery.FR, "The real-time clock is right"+battery.EN), policy.Text{})
+		x.say("rtc", Well, t("L’horloge RTC est à l’heure"+battery.FR, "The real-time clock is right"+battery.EN),
+			policy.Text{})
 	}
 }

@@ -80,9 +80,10 @@ func TestScreensFragmentGoesWithEveryWiring(t *testing.T) {
 
 // settles reports whether a config.txt surely sets this on a board.
 func settles(config, model, text string) bool {
-	return slices.ContainsFunc(bootconfig.Settings(config, bootconfig.BoardOf(model, nil)), func(s bootconfig.Setting) bool {
-		return s.Text == text && !s.Maybe
-	})
+	return slices.ContainsFunc(bootconfig.Settings(config, bootconfig.BoardOf(model, nil)),
+		func(s bootconfig.Setting) bool {
+			return s.Text == text && !s.Maybe
+		})
 }
 
 func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
@@ -92,21 +93,33 @@ func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
 		config, model string
 		missing       string
 	}{
-		"whole":                          {whole, "Raspberry Pi 4 Model B", ""},
-		"nothing":                        {"", "Raspberry Pi 4 Model B", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
-		"of a Pi 5":                      {"", "Raspberry Pi 5 Model B", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtparam=uart0=on"},
-		"after another's filter":         {"[pi5]\n" + strings.TrimPrefix(strings.SplitN(whole, "[pi0]", 2)[0][strings.Index(whole, "gpio=17"):], "[all]"), "Raspberry Pi 3 Model B", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
-		"taken back":                     {whole + "gpio=17=op,dh\nenable_uart=0\n", "Raspberry Pi 4 Model B", "gpio=17=op,dl,pd enable_uart=1"},
-		"commented out":                  {strings.ReplaceAll(whole, "gpio=17", "#gpio=17"), "Raspberry Pi 4 Model B", "gpio=17=op,dl,pd"},
-		"other spellings":                {strings.NewReplacer("dtparam=watchdog=on", "dtparam=watchdog", "strict_gpiod", "strict_gpiod=on").Replace(whole), "Raspberry Pi 4 Model B", ""},
-		"several parameters on one line": {strings.NewReplacer("dtparam=watchdog=on\n", "", "dtparam=strict_gpiod", "dtparam=strict_gpiod,watchdog=on").Replace(whole), "Raspberry Pi 4 Model B", ""},
-		"another order of words":         {strings.ReplaceAll(whole, "op,dl,pd", "dl,op"), "Raspberry Pi 4 Model B", ""},
-		"in two lines":                   {strings.ReplaceAll(whole, "gpio=17=op,dl,pd", "gpio=17=op\ngpio=17=dl"), "Raspberry Pi 4 Model B", ""},
-		"without the chip's own pull":    {strings.ReplaceAll(whole, "op,dl,pd", "op,dl"), "Raspberry Pi 4 Model B", ""},
-		"pulled up before":               {"gpio=0-27=pu\n" + strings.ReplaceAll(whole, "op,dl,pd", "op,dl"), "Raspberry Pi 4 Model B", "gpio=17=op,dl,pd"},
-		"pulled up afterwards":           {whole + "gpio=17=pu\n", "Raspberry Pi 4 Model B", "gpio=17=op,dl,pd"},
-		"an output without a level":      {strings.ReplaceAll(whole, "op,dl,pd", "op"), "Raspberry Pi 4 Model B", "gpio=17=op,dl,pd"},
-		"two taken back on one line":     {whole + "dtparam=watchdog=off,strict_gpiod=off\n", "Raspberry Pi 4 Model B", "dtparam=strict_gpiod dtparam=watchdog=on"},
+		"whole": {whole, "Raspberry Pi 4 Model B", ""},
+		"nothing": {"", "Raspberry Pi 4 Model B",
+			"gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
+		"of a Pi 5": {"", "Raspberry Pi 5 Model B",
+			"gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtparam=uart0=on"},
+		"after another's filter": {"[pi5]\n" +
+			strings.TrimPrefix(strings.SplitN(whole, "[pi0]", 2)[0][strings.Index(whole, "gpio=17"):],
+				"[all]"), "Raspberry Pi 3 Model B", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
+		"taken back": {whole + "gpio=17=op,dh\nenable_uart=0\n", "Raspberry Pi 4 Model B",
+			"gpio=17=op,dl,pd enable_uart=1"},
+		"commented out": {strings.ReplaceAll(whole, "gpio=17", "#gpio=17"), "Raspberry Pi 4 Model B",
+			"gpio=17=op,dl,pd"},
+		"other spellings": {strings.NewReplacer("dtparam=watchdog=on", "dtparam=watchdog", "strict_gpiod",
+			"strict_gpiod=on").Replace(whole), "Raspberry Pi 4 Model B", ""},
+		"several parameters on one line": {strings.NewReplacer("dtparam=watchdog=on\n", "", "dtparam=strict_gpiod",
+			"dtparam=strict_gpiod,watchdog=on").Replace(whole), "Raspberry Pi 4 Model B", ""},
+		"another order of words": {strings.ReplaceAll(whole, "op,dl,pd", "dl,op"), "Raspberry Pi 4 Model B", ""},
+		"in two lines": {strings.ReplaceAll(whole, "gpio=17=op,dl,pd", "gpio=17=op\ngpio=17=dl"),
+			"Raspberry Pi 4 Model B", ""},
+		"without the chip's own pull": {strings.ReplaceAll(whole, "op,dl,pd", "op,dl"), "Raspberry Pi 4 Model B", ""},
+		"pulled up before": {"gpio=0-27=pu\n" + strings.ReplaceAll(whole, "op,dl,pd", "op,dl"),
+			"Raspberry Pi 4 Model B", "gpio=17=op,dl,pd"},
+		"pulled up afterwards": {whole + "gpio=17=pu\n", "Raspberry Pi 4 Model B", "gpio=17=op,dl,pd"},
+		"an output without a level": {strings.ReplaceAll(whole, "op,dl,pd", "op"), "Raspberry Pi 4 Model B",
+			"gpio=17=op,dl,pd"},
+		"two taken back on one line": {whole + "dtparam=watchdog=off,strict_gpiod=off\n", "Raspberry Pi 4 Model B",
+			"dtparam=strict_gpiod dtparam=watchdog=on"},
 	} {
 		var got []string
 		for _, l := range c.Missing(x.config, bootconfig.BoardOf(x.model, nil)) {

@@ -16,7 +16,8 @@ func (c Config) checkPi(on Computer, out *Checked) {
 		return
 	}
 	if on.Root == nil {
-		out.Unseen = append(out.Unseen, "the computer's files cannot be seen from here: its model, its GPIO driver and its mounts show on the Pi")
+		out.Unseen = append(out.Unseen,
+			"the computer's files cannot be seen from here: its model, its GPIO driver and its mounts show on the Pi")
 		return
 	}
 	board := bootconfig.ReadBoard(on.Root)
@@ -67,8 +68,9 @@ func (c Config) checkPersistence(root fs.FS, b bootconfig.Board, out *Checked) {
 		out.Unseen = append(out.Unseen, "relay.pin: no Raspberry Pi that Portillon knows: "+
 			"whether the kernel lets an output go when its program dies shows on the Pi")
 	default:
-		out.Unseen = append(out.Unseen, fmt.Sprintf("relay.pin: the driver %s does not say whether it lets an output go when its program dies: "+
-			"check once, machine unplugged: kill -9 portillond and its guard, and look at the relay", driver))
+		out.Unseen = append(out.Unseen,
+			fmt.Sprintf("relay.pin: the driver %s does not say whether it lets an output go when its program dies: "+
+				"check once, machine unplugged: kill -9 portillond and its guard, and look at the relay", driver))
 	}
 }
 
@@ -79,9 +81,10 @@ func (c Config) checkBus(b bootconfig.Board, out *Checked) {
 	switch {
 	case !c.Reader.I2CPN532() || b.Family == bootconfig.RP1:
 	case b.Known():
-		out.refuse("bus", fmt.Errorf("reader.port: a PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this is a %s: "+
-			"its I²C gets the chip's clock stretching wrong (raspberrypi/linux, issues 254 and 4884): set the chip's switches to SPI and "+
-			"write port: \"spi:/dev/spidev0.0\", or take a serial adapter on USB", b.Model))
+		out.refuse("bus",
+			fmt.Errorf("reader.port: a PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this is a %s: "+
+				"its I²C gets the chip's clock stretching wrong (raspberrypi/linux, issues 254 and 4884): set the chip's switches to SPI and "+
+				"write port: \"spi:/dev/spidev0.0\", or take a serial adapter on USB", b.Model))
 	default:
 		out.Unseen = append(out.Unseen, "reader.port: a PN532 on I²C works on a Pi 5 or Compute Module 5 only "+
 			"(clock stretching: raspberrypi/linux, issues 254 and 4884): which model this is shows on the Pi")
@@ -103,7 +106,8 @@ func (c Config) checkStorage(on Computer, b bootconfig.Board, out *Checked) {
 	const cure = "mount a partition of its own at /var/lib/portillon: portillon doctor says which"
 	switch {
 	case where == InMemory:
-		out.refuse("storage", fmt.Errorf("data: %s is in memory (%s at %s): the journal is lost at each boot: %s", c.Data, m.Type, m.Point, cure))
+		out.refuse("storage", fmt.Errorf("data: %s is in memory (%s at %s): the journal is lost at each boot: %s", c.Data,
+			m.Type, m.Point, cure))
 	case where == Overlaid:
 		out.refuse("storage", fmt.Errorf("data: %s is on an overlay whose upper layer is in memory (at %s): "+
 			"the journal is lost at each boot: %s", c.Data, m.Point, cure))
@@ -111,7 +115,8 @@ func (c Config) checkStorage(on Computer, b bootconfig.Board, out *Checked) {
 		out.refuse("storage", fmt.Errorf("data: %s is on an overlay (at %s) whose upper layer cannot be seen: "+
 			"nobody can say whether the journal is there after a reboot: %s", c.Data, m.Point, cure))
 	case where == StorageUnknown:
-		out.Unseen = append(out.Unseen, fmt.Sprintf("data: on which disk %s is cannot be seen from here: it shows on the Pi", c.Data))
+		out.Unseen = append(out.Unseen, fmt.Sprintf("data: on which disk %s is cannot be seen from here: it shows on the Pi",
+			c.Data))
 	}
 }
 

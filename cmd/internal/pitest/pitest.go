@@ -40,7 +40,8 @@ func Tree(name string) (fstest.MapFS, error) {
 	out := fstest.MapFS{}
 	for _, f := range txtar.Parse(b).Files {
 		text := string(f.Data)
-		if strings.HasPrefix(f.Name, "proc/device-tree/") { // strings there end in a zero byte (Devicetree Specification 0.4, §2.2.4)
+		if strings.HasPrefix(f.Name,
+			"proc/device-tree/") { // strings there end in a zero byte (Devicetree Specification 0.4, §2.2.4)
 			text = strings.ReplaceAll(text, "\n", "\x00")
 		}
 		out[f.Name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
