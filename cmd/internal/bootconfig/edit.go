@@ -91,7 +91,8 @@ func cmdlineOf(config, text string, b Board) (string, error) {
 		case key == "cmdline" && !s.Maybe && value != "" && value == path.Base(value):
 			name = value
 		case key == "cmdline", key == "os_prefix" && value != "":
-			return "", fmt.Errorf("/%s:%d: %s: the kernel's command line is in another file: take console=serial0 out of it by hand, "+
+			return "", fmt.Errorf("/%s:%d: %s: the kernel's command line is in another file: take console=serial0 out of it "+
+				"by hand, "+
 				"and this line out of config.txt", config, s.Line, s.Text)
 		}
 	}

@@ -14,7 +14,7 @@ const maxLine = 98
 type Setting struct {
 	Text  string
 	Line  int  // in the file, from 1; of an included file, the line of its include
-	Maybe bool // its filter depends on what cannot be known beforehand: a monitor, a pin's level, another computer's serial number
+	Maybe bool // its filter depends on what is not known here: a monitor, a pin's level, a serial number
 
 	key string // what it sets: settingOf
 }

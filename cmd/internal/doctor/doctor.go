@@ -116,8 +116,8 @@ func (x *exam) first(paths ...string) (text, path string, err error) {
 // board is the computer as its device tree names it.
 func (x *exam) board() bootconfig.Board { return bootconfig.ReadBoard(x.s.Root) }
 
-// check is what portillond itself would refuse, or warns of, before it starts. It stands first. What a look of ours has found ill
-// already is not said twice.
+// check is what portillond itself would refuse, or warns of, before it starts. It stands first. What a look of
+// ours has found ill already is not said twice.
 func (x *exam) check() {
 	pi := x.out
 	x.out = nil

@@ -24,7 +24,8 @@ const patience = 5 * time.Second
 // Here is the computer this runs on, beside the machine of c.
 func Here(c machined.Config) System {
 	return System{Root: os.DirFS("/"), Real: machined.RealPath, Watchdog: runtimeWatchdog, Now: time.Now(),
-		Synchronised: machined.Synchronised, Broker: broker, Disk: disk, Life: life, Check: func() machined.Checked { return c.Check(machined.Here(time.Now())) },
+		Synchronised: machined.Synchronised, Broker: broker, Disk: disk, Life: life,
+		Check: func() machined.Checked { return c.Check(machined.Here(time.Now())) },
 		Status: func(ctx context.Context) (control.Status, error) {
 			rep, err := control.Call(ctx, c.Control, control.Request{Do: "status"})
 			if err != nil || rep.Status == nil {

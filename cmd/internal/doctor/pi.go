@@ -31,7 +31,8 @@ func (x *exam) persist() {
 	case bootconfig.Kept:
 		x.say("persist", Ill,
 			tf("Le pilote GPIO %s garde les sorties après la mort du programme : un gardien tué laisserait le relais fermé",
-				"The GPIO driver %s keeps outputs after their program’s death: a killed guard would leave the relay closed", driver), cure)
+				"The GPIO driver %s keeps outputs after their program’s death: a killed guard would leave the relay "+
+					"closed", driver), cure)
 	default:
 		x.say("persist", Unknown, t("Le pilote GPIO ne dit pas ce que devient une sortie quand son programme meurt",
 			"The GPIO driver does not say what becomes of an output when its program dies"),
@@ -64,7 +65,8 @@ func (x *exam) watchdog(ctx context.Context) {
 	fed, perr := parseSpan(text)
 	// The name sorts behind Raspberry Pi OS's 40-…: of all drop-ins, wherever they are, the last by name counts
 	// (systemd-system.conf(5)).
-	cure := t("Mettre [Manager] et RuntimeWatchdogSec=1m dans /etc/systemd/system.conf.d/90-watchdog.conf, puis redémarrer",
+	cure := t("Mettre [Manager] et RuntimeWatchdogSec=1m dans /etc/systemd/system.conf.d/90-watchdog.conf, puis "+
+		"redémarrer",
 		"Put [Manager] and RuntimeWatchdogSec=1m into /etc/systemd/system.conf.d/90-watchdog.conf, and reboot")
 	switch {
 	case werr != nil || perr != nil:
@@ -76,10 +78,14 @@ func (x *exam) watchdog(ctx context.Context) {
 			"Nobody feeds the watchdog: a kernel that hangs would keep the relay closed"), cure)
 	case fed < shortest:
 		x.say("watchdog", Ill,
-			tf("Le chien de garde n’attend que %v : un Zero W met 13,5 s à recharger systemd, et redémarrerait pendant une mise à jour",
-				"The watchdog waits for %v only: a Zero W takes 13.5 s to reload systemd, and would reset in the middle of an upgrade", fed),
-			t("Retirer le réglage RuntimeWatchdogSec plus court (systemd-analyze cat-config systemd/system.conf dit lequel), ou y mettre 1m, puis redémarrer",
-				"Take the shorter RuntimeWatchdogSec out (systemd-analyze cat-config systemd/system.conf shows it), or set it to 1m, and reboot"))
+			tf("Le chien de garde n’attend que %v : un Zero W met 13,5 s à recharger systemd, et redémarrerait pendant une "+
+				"mise à jour",
+				"The watchdog waits for %v only: a Zero W takes 13.5 s to reload systemd, and would reset in the middle of an "+
+					"upgrade", fed),
+			t("Retirer le réglage RuntimeWatchdogSec plus court (systemd-analyze cat-config systemd/system.conf dit lequel), "+
+				"ou y mettre 1m, puis redémarrer",
+				"Take the shorter RuntimeWatchdogSec out (systemd-analyze cat-config systemd/system.conf shows it), or set it "+
+					"to 1m, and reboot"))
 	default:
 		x.say("watchdog", Well, tf("Le chien de garde veille sur le noyau (RuntimeWatchdogSec=%s)",
 			"The watchdog looks after the kernel (RuntimeWatchdogSec=%s)", text), policy.Text{})
@@ -90,8 +96,10 @@ func (x *exam) watchdog(ctx context.Context) {
 var units = []struct {
 	name string
 	is   time.Duration
-}{{"us", time.Microsecond}, {"ms", time.Millisecond}, {"min", time.Minute}, {"s", time.Second}, {"h", time.Hour}, {"d",
-	24 * time.Hour}, {"w", 7 * 24 * time.Hour}}
+}{
+	{"us", time.Microsecond}, {"ms", time.Millisecond}, {"min", time.Minute}, {"s", time.Second},
+	{"h", time.Hour}, {"d", 24 * time.Hour}, {"w", 7 * 24 * time.Hour},
+}
 
 // longest is what infinity counts as: the watchdog's own default.
 const longest = time.Hour
@@ -130,7 +138,8 @@ func (x *exam) bus() {
 	if !x.c.Reader.I2CPN532() {
 		return
 	}
-	cure := t("Passer le PN532 en SPI (ses deux interrupteurs) et écrire port: \"spi:/dev/spidev0.0\", ou prendre un adaptateur série USB",
+	cure := t("Passer le PN532 en SPI (ses deux interrupteurs) et écrire port: \"spi:/dev/spidev0.0\", ou prendre un "+
+		"adaptateur série USB",
 		"Set the PN532 to SPI (its two switches) and write port: \"spi:/dev/spidev0.0\", or take a serial adapter on USB")
 	switch b := x.board(); {
 	case b.Family == bootconfig.RP1:
@@ -139,7 +148,8 @@ func (x *exam) bus() {
 	case b.Known():
 		x.say("bus", Ill,
 			tf("Un PN532 en I²C ne marche que sur un Pi 5 ou un Compute Module 5 ; l’I²C de ce modèle (%s) n’attend pas la puce",
-				"A PN532 on I²C works on a Pi 5 or Compute Module 5 only; the I²C of this model (%s) does not wait for the chip", b.Model), cure)
+				"A PN532 on I²C works on a Pi 5 or Compute Module 5 only; the I²C of this model (%s) does not wait for the "+
+					"chip", b.Model), cure)
 	default:
 		x.say("bus", Unknown,
 			t("Un PN532 en I²C ne marche que sur un Pi 5 ou un Compute Module 5, et ce modèle n’est pas connu",

@@ -38,14 +38,17 @@ func (x *exam) partition(where machined.Storage) policy.Text {
 	fr, en := "Monter la partition libre "+device, "Mount the spare partition "+device
 	if device == "" {
 		device = "/dev/…"
-		fr, en = "Ajouter une partition ext4 (clé USB, ou troisième partition de la carte) et la monter", "Add an ext4 partition (a USB stick, or a third one on the card) and mount it"
+		fr, en = "Ajouter une partition ext4 (clé USB, ou troisième partition de la carte) et la monter", "Add an ext4 "+
+			"partition (a USB stick, or a third one on the card) and mount it"
 	}
 	line := device + " /var/lib/portillon ext4 defaults,noatime,nofail 0 2"
 	fr += " sur /var/lib/portillon : dans /etc/fstab, « " + line + " »"
 	en += " at /var/lib/portillon: in /etc/fstab, “" + line + "”"
 	if where == machined.Overlaid { // overlayroot covers what fstab mounts too (overlayroot.conf, recurse)
-		fr += " ; désactiver d’abord l’overlay (sudo raspi-config nonint disable_overlayfs, redémarrer), et au retour écrire overlayroot=tmpfs:recurse=0 dans cmdline.txt"
-		en += "; first take the overlay off (sudo raspi-config nonint disable_overlayfs, reboot), and afterwards write overlayroot=tmpfs:recurse=0 into cmdline.txt"
+		fr += " ; désactiver d’abord l’overlay (sudo raspi-config nonint disable_overlayfs, redémarrer), et au retour " +
+			"écrire overlayroot=tmpfs:recurse=0 dans cmdline.txt"
+		en += "; first take the overlay off (sudo raspi-config nonint disable_overlayfs, reboot), and afterwards write " +
+			"overlayroot=tmpfs:recurse=0 into cmdline.txt"
 	}
 	return t(fr, en)
 }
@@ -81,8 +84,10 @@ func (x *exam) rtc() {
 	sec, perr := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	var battery policy.Text
 	if v, err := x.read("sys/class/rtc/rtc0/charging_voltage"); err == nil && strings.TrimSpace(v) == "0" {
-		battery = t(" ; pile en J5, non chargée : juste pour une pile non rechargeable (dtparam=rtc_bbat_vchg=3000000 ne va qu’avec une rechargeable)",
-			"; the cell at J5 is not charged: right for one that is not rechargeable (dtparam=rtc_bbat_vchg=3000000 is for rechargeable ones only)")
+		battery = t(" ; pile en J5, non chargée : juste pour une pile non rechargeable (dtparam=rtc_bbat_vchg=3000000 ne "+
+			"va qu’avec une rechargeable)",
+			"; the cell at J5 is not charged: right for one that is not rechargeable (dtparam=rtc_bbat_vchg=3000000 is for "+
+				"rechargeable ones only)")
 	} else if err == nil {
 		battery = tf(" ; la pile en J5 est chargée à %s µV : seulement pour une pile rechargeable",
 			"; the cell at J5 is charged to %s µV: for a rechargeable one only", strings.TrimSpace(v))
@@ -91,13 +96,15 @@ func (x *exam) rtc() {
 	switch at := time.Unix(sec, 0); {
 	case err != nil || perr != nil:
 		x.say("rtc", Ill,
-			t("clock: trusted, et aucune horloge ne tient l’heure sans courant : après une coupure, l’heure est celle du dernier arrêt",
+			t("clock: trusted, et aucune horloge ne tient l’heure sans courant : après une coupure, l’heure est celle du "+
+				"dernier arrêt",
 				"clock: trusted, and no clock keeps time without power: after a power cut the time is that of the last shutdown"),
 			t("Monter une horloge RTC (sur un Pi 5 : une pile en J5), ou écrire clock: ntp",
 				"Fit a real-time clock (on a Pi 5: a cell at J5), or write clock: ntp"))
 	case at.Sub(x.s.Now).Abs() > skewed:
 		x.say("rtc", Ill, tf("L’horloge RTC dit %s, l’ordinateur %s : elle n’a pas tenu l’heure",
-			"The real-time clock says %s, the computer %s: it did not keep the time", at.UTC().Format(minute), x.s.Now.UTC().Format(minute)),
+			"The real-time clock says %s, the computer %s: it did not keep the "+
+				"time", at.UTC().Format(minute), x.s.Now.UTC().Format(minute)),
 			t("Mettre à l’heure (sudo hwclock --systohc), changer la pile (sur un Pi 5 : J5)",
 				"Set it (sudo hwclock --systohc), and replace its cell (on a Pi 5: J5)"))
 	default:

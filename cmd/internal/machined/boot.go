@@ -9,7 +9,8 @@ import (
 // BootLine is a line of a Pi's config.txt, and why it is there.
 type BootLine = bootconfig.Line
 
-// Boot is what config.txt must hold for this wiring (raspberrypi/documentation, config_txt: gpio, dtparam, conditional filters).
+// Boot is what config.txt must hold for this wiring (raspberrypi/documentation, config_txt: gpio, dtparam,
+// conditional filters).
 func (c Config) Boot() []BootLine {
 	var out []BootLine
 	add := func(model, why, format string, a ...any) {
@@ -33,7 +34,8 @@ func (c Config) Boot() []BootLine {
 			break
 		}
 		add("all", why, "enable_uart=1")
-		// [pi0] holds for the Zero 2 W too, [pi3] for the 3+, [pi4] for the 400 and the Compute Module 4: no board loads it twice.
+		// [pi0] holds for the Zero 2 W too, [pi3] for the 3+, [pi4] for the 400 and the Compute Module 4: no board loads it
+		// twice.
 		for _, m := range [...]string{"pi0", "pi3", "pi4"} {
 			add(m, "Bluetooth gives the good serial port up", "dtoverlay=disable-bt")
 		}
@@ -53,8 +55,8 @@ func (c Config) Fragment(file string) string {
 	return out
 }
 
-// Missing are the lines of Boot that a config.txt does not hold for this board. On a board that is not known the lines of every filter
-// count. Where a setting is given twice the last counts.
+// Missing are the lines of Boot that a config.txt does not hold for this board. On a board that is not known the
+// lines of every filter count. Where a setting is given twice the last counts.
 func (c Config) Missing(config string, b bootconfig.Board) []BootLine {
 	return bootconfig.Missing(config, c.Boot(), b)
 }
@@ -64,8 +66,8 @@ func (c Config) BootMachine() bootconfig.Machine {
 	return bootconfig.Machine{Name: c.Machine, Lines: c.Boot(), Serial: c.Serial()}
 }
 
-// ApplyBoot brings the texts of config.txt and cmdline.txt to what this machine needs on this board. It writes nothing: bootconfig.Edit
-// does, for a whole Pi.
+// ApplyBoot brings the texts of config.txt and cmdline.txt to what this machine needs on this board. It writes
+// nothing: bootconfig.Edit does, for a whole Pi.
 func (c Config) ApplyBoot(config, cmdline string, b bootconfig.Board) (bootconfig.Result, error) {
 	return bootconfig.Apply(config, cmdline, c.BootMachine(), b)
 }

@@ -59,7 +59,8 @@ func (c Config) checkPersistence(root fs.FS, b bootconfig.Board, out *Checked) {
 	switch {
 	case kept == bootconfig.Kept && c.Relay.Heartbeat:
 		out.Warnings = append(out.Warnings, fmt.Sprintf(KeptWarning+" as it was when its program dies "+
-			"(%s.persist_gpio_outputs=Y): the charge pump opens the relay, and nothing opens the extraction and the lamps: %s", driver, cure))
+			"(%s.persist_gpio_outputs=Y): the charge pump opens the relay, and nothing opens the extraction and the lamps: "+
+			"%s", driver, cure))
 	case kept == bootconfig.Kept:
 		out.refuse("persist", fmt.Errorf("relay.mode: level, and the kernel keeps an output as it was when its program dies "+
 			"(%s.persist_gpio_outputs=Y): a killed portillond would leave the machine on: %s", driver, cure))
@@ -83,7 +84,8 @@ func (c Config) checkBus(b bootconfig.Board, out *Checked) {
 	case b.Known():
 		out.refuse("bus",
 			fmt.Errorf("reader.port: a PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this is a %s: "+
-				"its I²C gets the chip's clock stretching wrong (raspberrypi/linux, issues 254 and 4884): set the chip's switches to SPI and "+
+				"its I²C gets the chip's clock stretching wrong (raspberrypi/linux, issues 254 and 4884): set the chip's "+
+				"switches to SPI and "+
 				"write port: \"spi:/dev/spidev0.0\", or take a serial adapter on USB", b.Model))
 	default:
 		out.Unseen = append(out.Unseen, "reader.port: a PN532 on I²C works on a Pi 5 or Compute Module 5 only "+
