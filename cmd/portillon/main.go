@@ -89,6 +89,7 @@ func verbs() []verb {
 		{"evidence export", "HUB.yaml --site SITE --member ID --badge B -o FILE", "a signed file to issue the badge from", evidenceExport},
 		{"firmware render", "MACHINE.yaml", "what belongs into a Pi's config.txt for this wiring", firmwareRender},
 		{"firmware sheet", "MACHINE.yaml [--lang L] [-o FILE]", "the page for this machine's electrician", firmwareSheet},
+		{"firmware apply", "MACHINE.yaml [--dry-run] [--yes]", "bring config.txt and cmdline.txt to what this wiring needs", firmwareApply},
 		{"doctor", "MACHINE.yaml", "what is wrong with this Pi, and how to mend it", doctorVerb},
 		{"version", "", "what this is", versionVerb},
 	}

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
+	"portillon/cmd/internal/bootconfig"
 	"portillon/cmd/internal/machined"
 	"portillon/daemon/control"
 	"portillon/policy"
@@ -41,7 +42,7 @@ type Finding struct {
 
 // System is the computer under examination.
 type System struct {
-	Root         string // the root of its files: /
+	Root         fs.FS // its files
 	Now          time.Time
 	Synchronised func() bool
 	Status       func(context.Context) (control.Status, error)                         // the daemon's own word
@@ -49,6 +50,9 @@ type System struct {
 	Disk         func(dir string) (free uint64, took time.Duration, err error)         // writes a little and waits until it is on the disk
 	Life         func(bundle string) (issued, until time.Time, err error)              // a bundle file's own word
 	Check        func() machined.Checked                                               // what portillond -check finds
+	Watchdog     func(context.Context) (string,
+		error) // systemctl show -p RuntimeWatchdogUSec --value
+	Real func(path string) string // a path without its symbolic links; nil: as it is
 }
 
 // exam is a run of Examine.
@@ -62,12 +66,15 @@ type exam struct {
 // Examine looks at everything. It changes nothing.
 func Examine(ctx context.Context, c machined.Config, s System) []Finding {
 	x := &exam{c: c, s: s}
-	x.check()
 	if !c.Simulated() { // nothing hangs on this computer's pins
 		x.boot()
 		x.persist()
-		x.watchdog()
+		x.watchdog(ctx)
+		x.bus()
+		x.storage()
+		x.rtc()
 	}
+	x.check()
 	x.clock(ctx)
 	x.disk()
 	x.wear()
@@ -89,9 +96,12 @@ func t(fr, en string) policy.Text { return policy.Text{FR: fr, EN: en} }
 func tf(fr, en string, a ...any) policy.Text { return t(fmt.Sprintf(fr, a...), fmt.Sprintf(en, a...)) }
 
 func (x *exam) read(path string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(x.s.Root, path))
-	return strings.TrimRight(string(b), "\n\x00"), err
+	text, err := bootconfig.Read(x.s.Root, path, maxFile)
+	return strings.TrimRight(text, "\n\x00"), err
 }
+
+// maxFile bounds what is read of any file: mountinfo is the longest.
+const maxFile = 1 << 20
 
 // first is the first of these files that can be read.
 func (x *exam) first(paths ...string) (text, path string, err error) {
@@ -103,58 +113,47 @@ func (x *exam) first(paths ...string) (text, path string, err error) {
 	return "", "", err
 }
 
-// model is the filter of config.txt under which this computer falls, from the device tree's own name for it.
-func (x *exam) model() string {
-	name, _ := x.read("proc/device-tree/model")
-	for _, m := range [...]struct{ name, filter string }{{"Pi 5", "pi5"}, {"Pi 4", "pi4"}, {"Pi 3", "pi3"}, {"Pi Zero 2", "pi02"}, {"Pi Zero", "pi0"}} {
-		if strings.Contains(name, m.name) {
-			return m.filter
-		}
-	}
-	return ""
-}
+// board is the computer as its device tree names it.
+func (x *exam) board() bootconfig.Board { return bootconfig.ReadBoard(x.s.Root) }
 
-// check is what portillond itself would refuse, or warns of, before it starts.
+// check is what portillond itself would refuse, or warns of, before it starts. It stands first. What a look of
+// ours has found ill already is not said twice.
 func (x *exam) check() {
-	found := x.s.Check()
+	pi := x.out
+	x.out = nil
+	ill := func(look string) bool {
+		return slices.ContainsFunc(pi, func(f Finding) bool { return f.Look == look && f.State == Ill })
+	}
+	found, said := x.s.Check(), false
+	mend := t("Corriger, puis relancer « portillond -check »", "Mend it, then run “portillond -check” again")
 	for _, err := range found.Faults {
+		said = true
+		var of machined.PiFault
+		if errors.As(err, &of) && ill(of.Look) {
+			continue
+		}
 		why := strings.ReplaceAll(err.Error(), "\n", "; ")
 		x.noBundle = x.noBundle || strings.HasPrefix(why, "bundle:")
-		x.say("check", Ill, tf("portillond refuserait : %s", "portillond would refuse: %s", why), t("Corriger, puis relancer « portillond -check »", "Mend it, then run “portillond -check” again"))
+		x.say("check", Ill, tf("portillond refuserait : %s", "portillond would refuse: %s", why), mend)
 	}
 	for _, w := range found.Warnings {
-		x.say("check", Ill, tf("portillond avertit : %s", "portillond warns: %s", w), t("Corriger, puis relancer « portillond -check »", "Mend it, then run “portillond -check” again"))
+		said = true
+		if !strings.HasPrefix(w, machined.KeptWarning) || !ill("persist") {
+			x.say("check", Ill, tf("portillond avertit : %s", "portillond warns: %s", w), mend)
+		}
 	}
 	for _, w := range found.Unseen {
+		said = true
 		x.say("check", Unknown, tf("Pas visible d’ici : %s", "Not to be seen from here: %s", w), t("Relancer sur le Pi, avec sudo", "Run again on the Pi, with sudo"))
 	}
 	if f := found.PCSC; f != nil {
+		said = true
 		x.say("reader", map[bool]State{false: Ill, true: Unknown}[f.Unseen], f.Fact, f.Cure)
 	}
-	if len(x.out) == 0 {
+	if !said {
 		x.say("check", Well, t("portillond trouve le fichier, les clés et les broches en ordre", "portillond finds the file, the keys and the pins sound"), policy.Text{})
 	}
-}
-
-// included is a config.txt with the files that it includes in their places (raspberrypi/documentation, config_txt: include), as deep as the
-// firmware goes at least. What cannot be read is said.
-func (x *exam) included(config, dir string, depth int) string {
-	var out strings.Builder
-	for line := range strings.Lines(config) {
-		name, is := strings.CutPrefix(strings.TrimSpace(line), "include ")
-		if !is || depth == 0 {
-			out.WriteString(line)
-			continue
-		}
-		file := filepath.Join(dir, strings.TrimSpace(name))
-		text, err := x.read(file)
-		if err != nil {
-			x.say("boot", Unknown, tf("/%s, que config.txt inclut, ne se lit pas", "/%s, which config.txt includes, cannot be read", file), t("Vérifier son nom ; relancer avec sudo", "Check its name; run again with sudo"))
-			continue
-		}
-		out.WriteString(x.included(text, dir, depth-1) + "\n")
-	}
-	return out.String()
+	x.out = append(x.out, pi...)
 }
 
 func (x *exam) boot() {
@@ -164,16 +163,27 @@ func (x *exam) boot() {
 			t("Sur un Pi : relancer avec sudo", "On a Pi: run again with sudo"))
 		return
 	}
-	missing := x.c.Missing(x.included(config, filepath.Dir(path), 5), x.model())
-	if len(missing) == 0 {
+	text, errs := bootconfig.Expand(x.s.Root, path, config)
+	for _, err := range errs {
+		x.say("boot", Unknown, tf("config.txt inclut un fichier qui ne se lit pas : %v",
+			"config.txt includes a file that cannot be read: %v", err),
+			t("Vérifier son nom ; relancer avec sudo", "Check its name; run again with sudo"))
+	}
+	apply := tf("sudo portillon firmware apply %s, puis redémarrer", "sudo portillon firmware apply %s, and reboot",
+		x.file())
+	if missing := x.c.Missing(text, x.board()); len(missing) == 0 {
 		x.say("boot", Well, tf("/%s convient au câblage", "/%s fits the wiring", path), policy.Text{})
 	} else {
 		var lines []string
 		for _, l := range missing {
 			lines = append(lines, l.Text)
 		}
-		x.say("boot", Ill, tf("Il manque dans /%s : %s", "/%s lacks: %s", path, strings.Join(lines, ", ")),
-			t("Ajouter à la fin du fichier ce qu’imprime « portillon firmware render », puis redémarrer", "Add what “portillon firmware render” prints to its end, and reboot"))
+		x.say("boot", Ill, tf("Il manque dans /%s : %s", "/%s lacks: %s", path, strings.Join(lines, ", ")), apply)
+	}
+	for _, c := range x.c.BootMachine().Clashes(text, x.board()) {
+		x.say("boot", Ill, tf("Dans /%s, une ligne contredit le câblage : %s", "In /%s a line contradicts the wiring: %s",
+			path, c),
+			t("Retirer ou corriger cette ligne, puis redémarrer", "Take this line out or correct it, and reboot"))
 	}
 	x.console()
 }
@@ -188,46 +198,13 @@ func (x *exam) console() {
 		return
 	}
 	for word := range strings.FieldsSeq(line) {
-		port, _, _ := strings.Cut(strings.TrimPrefix(word, "console="), ",")
-		if strings.HasPrefix(word, "console=") && (strings.HasPrefix(port, "serial") || strings.HasPrefix(port, "ttyAMA") || strings.HasPrefix(port, "ttyS")) {
+		if bootconfig.SerialConsole(word) {
 			x.say("console", Ill, tf("Linux parle sur le port série du lecteur (%s)", "Linux speaks on the reader’s serial port (%s)", word),
-				tf("Retirer %s de /boot/firmware/cmdline.txt, puis redémarrer", "Take %s out of /boot/firmware/cmdline.txt, and reboot", word))
+				tf("sudo portillon firmware apply %s, puis redémarrer", "sudo portillon firmware apply %s, and reboot", x.file()))
 			return
 		}
 	}
 	x.say("console", Well, t("Le port série est au lecteur seul", "The serial port is the reader’s alone"), policy.Text{})
-}
-
-// persist asks the driver what it does with the lines of a program that has died.
-func (x *exam) persist() {
-	v, err := x.read("sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs")
-	switch {
-	case err != nil && x.model() == "pi5": // the header's lines are RP1's: config.txt's word is all there is
-	case err != nil:
-		x.say("persist", Unknown, t("Le pilote GPIO ne dit pas ce que devient une sortie quand son programme meurt", "The GPIO driver does not say what becomes of an output when its program dies"),
-			t("Vérifier une fois, machine débranchée : tuer portillond et son gardien, et regarder le relais", "Check once, with the machine unplugged: kill portillond and its guard, and look at the relay"))
-	case v == "0" || v == "N":
-		x.say("persist", Well, t("Une sortie retombe quand son programme meurt", "An output falls when its program dies"), policy.Text{})
-	default:
-		x.say("persist", Ill, t("Le pilote GPIO garde les sorties après la mort du programme : un gardien tué laisserait le relais fermé", "The GPIO driver keeps outputs after their program’s death: a killed guard would leave the relay closed"),
-			t("Mettre dtparam=strict_gpiod dans config.txt, puis redémarrer", "Put dtparam=strict_gpiod into config.txt, and reboot"))
-	}
-}
-
-func (x *exam) watchdog() {
-	state, err := x.read("sys/class/watchdog/watchdog0/state")
-	cure := t("Mettre dtparam=watchdog=on dans config.txt et RuntimeWatchdogSec=15 dans /etc/systemd/system.conf, puis redémarrer",
-		"Put dtparam=watchdog=on into config.txt and RuntimeWatchdogSec=15 into /etc/systemd/system.conf, and reboot")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		x.say("watchdog", Ill, t("Il n’y a pas de chien de garde : un noyau bloqué garderait le relais fermé", "There is no watchdog: a kernel that hangs would keep the relay closed"), cure)
-	case err != nil:
-		x.say("watchdog", Unknown, t("L’état du chien de garde n’est pas lisible", "The watchdog’s state cannot be read"), cure)
-	case state != "active":
-		x.say("watchdog", Ill, t("Personne ne nourrit le chien de garde : un noyau bloqué garderait le relais fermé", "Nobody feeds the watchdog: a kernel that hangs would keep the relay closed"), cure)
-	default:
-		x.say("watchdog", Well, t("Le chien de garde veille sur le noyau", "The watchdog looks after the kernel"), policy.Text{})
-	}
 }
 
 // believed asks the daemon, which remembers who vouched for the clock.
@@ -279,10 +256,10 @@ func (x *exam) disk() {
 
 // wear is what a card that keeps account of itself says (JEDEC eMMC 5.1, EXT_CSD PRE_EOL_INFO: 1 normal, 2 warning, 3 urgent). Most SD cards do not.
 func (x *exam) wear() {
-	paths, _ := filepath.Glob(filepath.Join(x.s.Root, "sys/block/mmcblk*/device/pre_eol_info"))
+	paths, _ := fs.Glob(x.s.Root, "sys/block/mmcblk*/device/pre_eol_info")
 	for _, p := range paths {
-		b, err := os.ReadFile(p)
-		if v := strings.TrimSpace(string(b)); err == nil && (v == "0x02" || v == "0x03") {
+		v, err := x.read(p)
+		if v = strings.TrimSpace(v); err == nil && (v == "0x02" || v == "0x03") {
 			x.say("wear", Ill, t("La mémoire dit elle-même qu’elle est presque usée", "The memory says itself that it is nearly worn out"), t("La remplacer bientôt", "Replace it soon"))
 			return
 		}
@@ -333,7 +310,7 @@ func (x *exam) port() {
 	if p == "" || x.c.Reader.Kind == "pcsc" { // none, or one on pins or of pcscd: check has looked at those
 		return
 	}
-	if _, err := os.Stat(filepath.Join(x.s.Root, p)); err != nil {
+	if _, err := fs.Stat(x.s.Root, strings.TrimPrefix(path.Clean(p), "/")); err != nil {
 		x.say("reader", Ill, tf("Le lecteur n’est pas là : %s", "The reader is not there: %s", p), t("Vérifier son câble ; « portillon machine ports » liste ce qui est branché", "Check its wires; “portillon machine ports” lists what is plugged in"))
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +23,9 @@ const patience = 5 * time.Second
 
 // Here is the computer this runs on, beside the machine of c.
 func Here(c machined.Config) System {
-	return System{Root: "/", Now: time.Now(), Synchronised: machined.Synchronised, Broker: broker, Disk: disk, Life: life, Check: func() machined.Checked { return c.Check(machined.Here(time.Now())) },
+	return System{Root: os.DirFS("/"), Real: machined.RealPath, Watchdog: runtimeWatchdog, Now: time.Now(),
+		Synchronised: machined.Synchronised, Broker: broker, Disk: disk, Life: life,
+		Check: func() machined.Checked { return c.Check(machined.Here(time.Now())) },
 		Status: func(ctx context.Context) (control.Status, error) {
 			rep, err := control.Call(ctx, c.Control, control.Request{Do: "status"})
 			if err != nil || rep.Status == nil {
@@ -29,6 +33,14 @@ func Here(c machined.Config) System {
 			}
 			return *rep.Status, nil
 		}}
+}
+
+// runtimeWatchdog asks systemd in how much time it promises to feed the watchdog.
+func runtimeWatchdog(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "systemctl", "show", "--property=RuntimeWatchdogUSec", "--value").Output()
+	return strings.TrimSpace(string(out)), err
 }
 
 // broker connects, and looks at the certificate where there is one. It says nothing, so no password is needed.

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"portillon/cmd/internal/bootconfig"
 )
 
 // Every wiring that ships has its boot fragment beside it, and it is what its machine.yaml says.
@@ -35,9 +37,9 @@ func TestShippedFragmentsAreTheirWirings(t *testing.T) {
 		if err != nil || string(got) != want {
 			t.Errorf("%s: %v\n%s\nwant\n%s", file, err, got, want)
 		}
-		for _, model := range []string{"pi0", "pi02", "pi3", "pi4", "pi5", ""} {
-			if m := c.Missing(string(got), model); len(m) > 0 {
-				t.Errorf("%s on %q: the fragment lacks its own lines %v", p, model, m)
+		for _, b := range append(bootconfig.Boards(), bootconfig.Board{}) {
+			if m := c.Missing(string(got), b); len(m) > 0 {
+				t.Errorf("%s on %q: the fragment lacks its own lines %v", p, b.Model, m)
 			}
 		}
 	}
@@ -50,7 +52,7 @@ func TestScreensFragmentGoesWithEveryWiring(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"dtoverlay=vc4-kms-v3d", "display_auto_detect=1", "disable_splash=1"} {
-		if !slices.Contains(effective(string(screen), "pi4"), want) {
+		if !settles(string(screen), "Raspberry Pi 4 Model B", want) {
 			t.Errorf("there is no %s", want)
 		}
 	}
@@ -65,7 +67,8 @@ func TestScreensFragmentGoesWithEveryWiring(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, whole := range []string{string(wiring) + string(screen), string(screen) + string(wiring)} {
-			if m := c.Missing(whole, "pi5"); len(m) > 0 || !slices.Contains(effective(whole, "pi5"), "dtoverlay=vc4-kms-v3d") {
+			if m := c.Missing(whole, bootconfig.BoardOf("Raspberry Pi 5 Model B", nil)); len(m) > 0 ||
+				!settles(whole, "Raspberry Pi 5 Model B", "dtoverlay=vc4-kms-v3d") {
 				t.Errorf("%s beside the screen's lacks %v", p, m)
 			}
 		}
@@ -75,6 +78,14 @@ func TestScreensFragmentGoesWithEveryWiring(t *testing.T) {
 	}
 }
 
+// settles reports whether a config.txt surely sets this on a board.
+func settles(config, model, text string) bool {
+	return slices.ContainsFunc(bootconfig.Settings(config, bootconfig.BoardOf(model, nil)),
+		func(s bootconfig.Setting) bool {
+			return s.Text == text && !s.Maybe
+		})
+}
+
 func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
 	c := Config{Machine: "laser", Relay: RelayConfig{Pin: "gpio:pinctrl-/17"}, Reader: ReaderConfig{Kind: "rdm6300", Port: "/dev/ttyAMA0"}}
 	whole := c.Fragment("laser.yaml")
@@ -82,24 +93,36 @@ func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
 		config, model string
 		missing       string
 	}{
-		"whole":                          {whole, "pi4", ""},
-		"nothing":                        {"", "pi4", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
-		"of a Pi 5":                      {"", "pi5", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtparam=uart0=on"},
-		"after another's filter":         {"[pi5]\n" + strings.TrimPrefix(strings.SplitN(whole, "[pi0]", 2)[0][strings.Index(whole, "gpio=17"):], "[all]"), "pi3", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
-		"taken back":                     {whole + "gpio=17=op,dh\nenable_uart=0\n", "pi4", "gpio=17=op,dl,pd enable_uart=1"},
-		"commented out":                  {strings.ReplaceAll(whole, "gpio=17", "#gpio=17"), "pi4", "gpio=17=op,dl,pd"},
-		"other spellings":                {strings.NewReplacer("dtparam=watchdog=on", "dtparam=watchdog", "strict_gpiod", "strict_gpiod=on").Replace(whole), "pi4", ""},
-		"several parameters on one line": {strings.NewReplacer("dtparam=watchdog=on\n", "", "dtparam=strict_gpiod", "dtparam=strict_gpiod,watchdog=on").Replace(whole), "pi4", ""},
-		"another order of words":         {strings.ReplaceAll(whole, "op,dl,pd", "dl,op"), "pi4", ""},
-		"in two lines":                   {strings.ReplaceAll(whole, "gpio=17=op,dl,pd", "gpio=17=op\ngpio=17=dl"), "pi4", ""},
-		"without the chip's own pull":    {strings.ReplaceAll(whole, "op,dl,pd", "op,dl"), "pi4", ""},
-		"pulled up before":               {"gpio=0-27=pu\n" + strings.ReplaceAll(whole, "op,dl,pd", "op,dl"), "pi4", "gpio=17=op,dl,pd"},
-		"pulled up afterwards":           {whole + "gpio=17=pu\n", "pi4", "gpio=17=op,dl,pd"},
-		"an output without a level":      {strings.ReplaceAll(whole, "op,dl,pd", "op"), "pi4", "gpio=17=op,dl,pd"},
-		"two taken back on one line":     {whole + "dtparam=watchdog=off,strict_gpiod=off\n", "pi4", "dtparam=strict_gpiod dtparam=watchdog=on"},
+		"whole": {whole, "Raspberry Pi 4 Model B", ""},
+		"nothing": {"", "Raspberry Pi 4 Model B",
+			"gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
+		"of a Pi 5": {"", "Raspberry Pi 5 Model B",
+			"gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtparam=uart0=on"},
+		"after another's filter": {"[pi5]\n" +
+			strings.TrimPrefix(strings.SplitN(whole, "[pi0]", 2)[0][strings.Index(whole, "gpio=17"):],
+				"[all]"), "Raspberry Pi 3 Model B", "gpio=17=op,dl,pd dtparam=strict_gpiod dtparam=watchdog=on enable_uart=1 dtoverlay=disable-bt"},
+		"taken back": {whole + "gpio=17=op,dh\nenable_uart=0\n", "Raspberry Pi 4 Model B",
+			"gpio=17=op,dl,pd enable_uart=1"},
+		"commented out": {strings.ReplaceAll(whole, "gpio=17", "#gpio=17"), "Raspberry Pi 4 Model B",
+			"gpio=17=op,dl,pd"},
+		"other spellings": {strings.NewReplacer("dtparam=watchdog=on", "dtparam=watchdog", "strict_gpiod",
+			"strict_gpiod=on").Replace(whole), "Raspberry Pi 4 Model B", ""},
+		"several parameters on one line": {strings.NewReplacer("dtparam=watchdog=on\n", "", "dtparam=strict_gpiod",
+			"dtparam=strict_gpiod,watchdog=on").Replace(whole), "Raspberry Pi 4 Model B", ""},
+		"another order of words": {strings.ReplaceAll(whole, "op,dl,pd", "dl,op"), "Raspberry Pi 4 Model B", ""},
+		"in two lines": {strings.ReplaceAll(whole, "gpio=17=op,dl,pd", "gpio=17=op\ngpio=17=dl"),
+			"Raspberry Pi 4 Model B", ""},
+		"without the chip's own pull": {strings.ReplaceAll(whole, "op,dl,pd", "op,dl"), "Raspberry Pi 4 Model B", ""},
+		"pulled up before": {"gpio=0-27=pu\n" + strings.ReplaceAll(whole, "op,dl,pd", "op,dl"),
+			"Raspberry Pi 4 Model B", "gpio=17=op,dl,pd"},
+		"pulled up afterwards": {whole + "gpio=17=pu\n", "Raspberry Pi 4 Model B", "gpio=17=op,dl,pd"},
+		"an output without a level": {strings.ReplaceAll(whole, "op,dl,pd", "op"), "Raspberry Pi 4 Model B",
+			"gpio=17=op,dl,pd"},
+		"two taken back on one line": {whole + "dtparam=watchdog=off,strict_gpiod=off\n", "Raspberry Pi 4 Model B",
+			"dtparam=strict_gpiod dtparam=watchdog=on"},
 	} {
 		var got []string
-		for _, l := range c.Missing(x.config, x.model) {
+		for _, l := range c.Missing(x.config, bootconfig.BoardOf(x.model, nil)) {
 			got = append(got, l.Text)
 		}
 		if s := strings.Join(got, " "); s != x.missing {

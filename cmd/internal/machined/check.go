@@ -23,13 +23,15 @@ type Computer struct {
 	Unit      string                             // $CREDENTIALS_DIRECTORY: empty where no unit runs
 	Credstore string                             // where systemd takes credentials from
 	Line      func(label string, line int) error // nil: a chip with this label has this line
-	Root      string                             // where its files begin; empty: /
+	Root      fs.FS                              // its files; nil: they cannot be seen
+	Real      func(path string) string           // a path without its symbolic links; nil: as it is
 	PCSC      func() ([]string, error)           // the readers that pcscd has; nil: nobody asks
 }
 
 // Here is the computer that this runs on.
 func Here(now time.Time) Computer {
-	return Computer{Now: now, Unit: os.Getenv("CREDENTIALS_DIRECTORY"), Credstore: credstore, Line: pins.FindLine, PCSC: pcsc.Readers}
+	return Computer{Now: now, Unit: os.Getenv("CREDENTIALS_DIRECTORY"), Credstore: credstore, Line: pins.FindLine,
+		Root: os.DirFS("/"), Real: RealPath, PCSC: pcsc.Readers}
 }
 
 // Checked is what a check found.
@@ -90,6 +92,7 @@ func (c Config) Check(on Computer) (out Checked) {
 	c.checkModes(&out)
 	c.checkEStop(&out)
 	out.PCSC = c.checkPCSC(on)
+	c.checkPi(on, &out)
 	return out
 }
 

@@ -59,7 +59,8 @@ func newBench(t *testing.T) *bench {
 	b.put(t, "credstore/portillon.laser.mqtt-password", "secret")
 	os.Mkdir(filepath.Join(b.dir, "data"), 0o700)
 	b.c = b.read(t, public)
-	b.on = Computer{Now: time.Now(), Credstore: filepath.Join(b.dir, "credstore"), Line: func(string, int) error { return nil }}
+	b.on = Computer{Now: time.Now(), Credstore: filepath.Join(b.dir, "credstore"),
+		Line: func(string, int) error { return nil }, Root: wellPi(t, "4-bookworm")}
 	return b
 }
 

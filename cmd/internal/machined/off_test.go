@@ -4,13 +4,15 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"portillon/cmd/internal/bootconfig"
 )
 
 // Lines may be named together (raspberrypi/documentation, config_txt/gpio: gpio=0-27=…, gpio=17,18=…).
 func TestRangeOfLinesInConfigTxtTakesTheRelaysLineBack(t *testing.T) {
 	c := Config{Machine: "laser", Reader: ReaderConfig{Kind: "none"}, Relay: RelayConfig{Pin: "gpio:pinctrl-/17"}}
 	for _, later := range []string{"gpio=16-18=op,dh\n", "gpio=17,18=op,dh\n"} {
-		if m := c.Missing(c.Fragment("laser.yaml")+later, "pi4"); len(m) == 0 {
+		if m := c.Missing(c.Fragment("laser.yaml")+later, bootconfig.BoardOf("Raspberry Pi 4 Model B", nil)); len(m) == 0 {
 			t.Errorf("%q closes the relay at power-on, and the doctor finds nothing missing", later)
 		}
 	}

@@ -3,7 +3,7 @@ package machined
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -44,10 +44,19 @@ func (c Config) checkPCSC(on Computer) *PCSCFault {
 		return nil
 	}
 	look := pcscLook{prefix: c.Reader.Port, inUnit: on.Unit != "",
-		installed: there(filepath.Join(on.Root, "/usr/sbin/pcscd")),
-		kernel:    there(filepath.Join(on.Root, "/sys/module/pn533_usb"))}
+		installed: on.holds("usr/sbin/pcscd"),
+		kernel:    on.holds("sys/module/pn533_usb")}
 	look.readers, look.err = on.PCSC()
 	return look.fault()
+}
+
+// holds reports whether the computer has this file.
+func (on Computer) holds(path string) bool {
+	if on.Root == nil {
+		return false
+	}
+	_, err := fs.Stat(on.Root, path)
+	return err == nil
 }
 
 // fault is nil where the reader can be used.

@@ -86,7 +86,8 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 		c.Bits = b.Int(26, 37)
 	}
 	if c.Kind == "pn532" && !has([]string{"serial", "i2c", "spi"}, c.bus()) {
-		n.Get("port").Fault("serial:/dev/ttyAMA0, i2c:/dev/i2c-1 or spi:/dev/spidev0.0", "%q does not say which bus a PN532 is on", c.Port)
+		n.Get("port").Fault("spi:/dev/spidev0.0, serial:/dev/ttyAMA0, or on a Pi 5 i2c:/dev/i2c-1",
+			"%q does not say which bus a PN532 is on", c.Port)
 	}
 	for _, key := range readerKeys {
 		if x := n.Get(key); x.Present() && !has(readers[c.Kind].keys, key) && x.Str() != "tap" {

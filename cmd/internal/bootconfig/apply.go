@@ -1,0 +1,300 @@
+package bootconfig
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Line is a line of config.txt that a machine needs, and why.
+type Line struct {
+	Model string // the filter that it stands under: all, or one of those in conditional.adoc
+	Text  string
+	Why   string
+}
+
+// Machine is what one machine needs of the Pi that it runs on.
+type Machine struct {
+	Name   string // its id; the block in config.txt carries it
+	Lines  []Line
+	Serial bool // its reader needs the Pi's own serial port
+}
+
+// Result is what Apply made of the two files.
+type Result struct {
+	Config, Cmdline string
+	Changed         bool
+	Conflicts       []string // lines outside the machine's block that contradict it, or may
+}
+
+// Limits of the two files. The firmware publishes none for config.txt; the kernel's command line has 1024 characters
+// on 32-bit ARM and 2048 on 64-bit (COMMAND_LINE_SIZE in arch/arm and arch/arm64, asm/setup.h).
+const (
+	maxConfig  = 64 << 10
+	maxCmdline = 4 << 10
+)
+
+// Apply brings config.txt and cmdline.txt to what the machine needs on this board; on a board that is not known, to
+// what it needs on any.
+//
+// Where everything is there already, nothing changes, whoever wrote it. Otherwise the machine's lines stand in a
+// block of its own between two marks. A block of an earlier wiring is replaced where it stands, and moves to the end
+// of the file where a later line takes one of its settings back. Lines outside the block stay as they are, byte by
+// byte.
+func Apply(config, cmdline string, m Machine, b Board) (Result, error) {
+	return apply(config, cmdline, m, b, func(text string) string { return text })
+}
+
+// apply is Apply for a config.txt that may include other files, which expand puts in their places: a line of theirs
+// counts too.
+func apply(config, cmdline string, m Machine, b Board, expand func(string) string) (Result, error) {
+	if err := errors.Join(checkText("config.txt", config, maxConfig),
+		checkText("cmdline.txt", cmdline, maxCmdline)); err != nil {
+		return Result{}, err
+	}
+	if !validName(m.Name) {
+		return Result{}, fmt.Errorf("machine %q: a block's name has letters, digits, - and _ only", m.Name)
+	}
+	out := Result{Config: config, Cmdline: cmdline}
+	var err error
+	if out.Config, err = m.place(config, b, expand); err != nil {
+		return Result{}, err
+	}
+	if m.Serial {
+		if out.Cmdline, err = freeSerial(cmdline); err != nil {
+			return Result{}, err
+		}
+	}
+	whole := expand(out.Config)
+	if still := m.missing(whole, b); len(still) > 0 {
+		return Result{}, fmt.Errorf("config.txt does not take %q on this computer (%s)", still[0].Text, b.Model)
+	}
+	out.Changed = out.Config != config || out.Cmdline != cmdline
+	out.Conflicts = m.Conflicts(whole, b)
+	return out, nil
+}
+
+// place puts the machine's block where it counts, or leaves config.txt as it is where nothing is missing and no block
+// is there.
+func (m Machine) place(config string, b Board, expand func(string) string) (string, error) {
+	before, old, after, err := split(config, m.Name)
+	if err != nil {
+		return "", err
+	}
+	if old == "" && len(m.missing(expand(config), b)) == 0 {
+		return config, nil
+	}
+	outside := before + after
+	block := m.block(expand(outside), newline(withNewline(outside)))
+	there, last := before+block+after, withNewline(outside)+block
+	if old == "" || len(m.missing(expand(there), b)) > 0 { // new, or something after it takes a line of it back
+		return last, nil
+	}
+	return there, nil
+}
+
+// checkText refuses what is no text file of the firmware's.
+func checkText(name, text string, limit int) error {
+	if len(text) > limit {
+		return fmt.Errorf("%s has %d bytes, more than %d: not a file of the firmware's", name, len(text), limit)
+	}
+	for i := range len(text) {
+		if c := text[i]; c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0x7f {
+			return fmt.Errorf("%s holds the byte %#02x at offset %d: not a text file", name, c, i)
+		}
+	}
+	return nil
+}
+
+func validName(s string) bool {
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+// Missing are the lines that a config.txt does not hold for this board. On a board that is not known the lines of
+// every filter count, each under its own filter.
+func Missing(config string, need []Line, b Board) (out []Line) {
+	if b.Known() {
+		have := Settings(config, b)
+		for _, l := range need {
+			if l.appliesTo(b) && !holds(have, canonicalLine(l.Text)) {
+				out = append(out, l)
+			}
+		}
+		return out
+	}
+	boards := Boards()
+	have := make([][]Setting, len(boards))
+	for i, b := range boards {
+		have[i] = Settings(config, b)
+	}
+	for _, l := range need {
+		for i, b := range boards {
+			if l.appliesTo(b) && !holds(have[i], canonicalLine(l.Text)) {
+				out = append(out, l)
+				break
+			}
+		}
+	}
+	return out
+}
+
+func (l Line) appliesTo(b Board) bool { return l.Model == "all" || slices.Contains(b.Filters, l.Model) }
+
+// canonicalLine is a line of ours as Settings has it: each of them sets one thing.
+func canonicalLine(text string) string {
+	if s := put(nil, Setting{Text: each(text)[0]}); len(s) == 1 {
+		return s[0].Text
+	}
+	return text
+}
+
+func (m Machine) missing(config string, b Board) []Line { return Missing(config, m.Lines, b) }
+
+// The marks of a machine's block.
+func begin(name string) string { return "# portillon " + name + ": begin" }
+func end(name string) string   { return "# portillon " + name + ": end" }
+
+// split takes the machine's block out of config.txt. Without one, old and after are empty.
+func split(config, name string) (before, old, after string, err error) {
+	from, to, at := -1, -1, 0
+	for line := range strings.Lines(config) {
+		switch mark := strings.TrimSpace(line); {
+		case mark == begin(name) && from >= 0, mark == end(name) && (from < 0 || to >= 0):
+			return "", "", "", fmt.Errorf("config.txt: the marks of the block %q do not pair: "+
+				"take the lines %q and %q out, with what stands between them", name, begin(name), end(name))
+		case mark == begin(name):
+			from = at
+		case mark == end(name):
+			to = at + len(line)
+		}
+		at += len(line)
+	}
+	switch {
+	case from < 0 && to < 0:
+		return config, "", "", nil
+	case to < 0:
+		return "", "", "", fmt.Errorf("config.txt: the block %q has no end: add the line %q after its last line", name,
+			end(name))
+	}
+	return config[:from], config[from:to], config[to:], nil
+}
+
+// block is the machine's part of config.txt.
+func (m Machine) block(outside, nl string) string {
+	var b strings.Builder
+	b.WriteString(begin(m.Name) + "\n")
+	b.WriteString("# written by portillon firmware apply: an edit between the marks is overwritten\n")
+	b.WriteString(Fragment(m.withoutRepeats(outside)))
+	b.WriteString(end(m.Name) + "\n")
+	return strings.ReplaceAll(b.String(), "\n", nl)
+}
+
+// withoutRepeats are the machine's lines without the overlays that the rest of the file loads already wherever the
+// machine needs them: a setting that is given twice is set once, an overlay that is named twice is loaded twice.
+func (m Machine) withoutRepeats(outside string) (out []Line) {
+	for _, l := range m.Lines {
+		if !strings.HasPrefix(l.Text, "dtoverlay=") || len(Missing(outside, []Line{l}, Board{})) > 0 {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// Fragment is these lines as they stand in config.txt, from an [all] to an [all].
+func Fragment(all []Line) string {
+	var b strings.Builder
+	model, why := "", ""
+	for _, l := range all {
+		if l.Model != model {
+			fmt.Fprintf(&b, "[%s]\n", l.Model)
+			model = l.Model
+		}
+		if l.Why != why { // comments have lines of their own: config.txt knows no others
+			fmt.Fprintf(&b, "# %s\n", l.Why)
+			why = l.Why
+		}
+		b.WriteString(l.Text + "\n")
+	}
+	if model != "all" {
+		b.WriteString("[all]\n")
+	}
+	return b.String()
+}
+
+// newline is how the first line of this file ends.
+func newline(text string) string {
+	if n := strings.IndexByte(text, '\n'); n > 0 && text[n-1] == '\r' {
+		return "\r\n"
+	}
+	return "\n"
+}
+
+func withNewline(text string) string {
+	if text == "" || strings.HasSuffix(text, "\n") {
+		return text
+	}
+	return text + newline(text)
+}
+
+// serialPorts are the names under which the kernel's console may hold the header's serial port. The firmware replaces
+// serial0 by the port's own name. On a Pi 5 serial0 is ttyAMA10, the debug connector, unless uart0_console moves it
+// to the header.
+var serialPorts = []string{"serial0", "ttyAMA0", "ttyS0"}
+
+// freeSerial takes the consoles on the serial port out of cmdline.txt, which is one line.
+func freeSerial(cmdline string) (string, error) {
+	line, rest, _ := strings.Cut(cmdline, "\n")
+	if strings.TrimSpace(rest) != "" {
+		return "", fmt.Errorf("cmdline.txt has more than one line: the firmware reads the first only; join them")
+	}
+	var out strings.Builder
+	for word := range splitWords(line) {
+		if SerialConsole(strings.TrimSpace(word)) {
+			continue
+		}
+		out.WriteString(word)
+	}
+	if out.Len() == len(line) {
+		return cmdline, nil
+	}
+	kept := strings.TrimRight(out.String(), " \t\r")
+	if strings.HasSuffix(line, "\r") {
+		kept += "\r"
+	}
+	if len(cmdline) > len(line) {
+		kept += cmdline[len(line):]
+	}
+	return kept, nil
+}
+
+// splitWords yields the words of a line, each with the space that follows it.
+func splitWords(line string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for line != "" {
+			n := strings.IndexAny(line, " \t\r")
+			if n < 0 {
+				n = len(line)
+			}
+			for n < len(line) && strings.IndexByte(" \t\r", line[n]) >= 0 {
+				n++
+			}
+			if !yield(line[:n]) {
+				return
+			}
+			line = line[n:]
+		}
+	}
+}
+
+// SerialConsole reports whether a word of the kernel's command line is a console on the header's serial port.
+func SerialConsole(word string) bool {
+	port, is := strings.CutPrefix(word, "console=")
+	port, _, _ = strings.Cut(port, ",")
+	return is && slices.Contains(serialPorts, port)
+}

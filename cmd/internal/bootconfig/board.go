@@ -1,0 +1,167 @@
+// Package bootconfig reads and edits what a Raspberry Pi's firmware reads at power-on: config.txt and cmdline.txt.
+//
+// ReadBoard names the computer from its device tree. Settings evaluates a config.txt as the firmware of that board
+// does, with its conditional filters. Apply puts the lines of one machine into a marked block at the end of
+// config.txt and frees the serial port in cmdline.txt. All of this is text in, text out; Edit is the thin edge that
+// reads, copies and writes the files.
+//
+// Sources: raspberrypi/documentation, documentation/asciidoc/computers/config_txt (conditional, what_is_config_txt,
+// gpio) and raspberry-pi/revision-codes; raspberrypi/linux, arch/arm/boot/dts/broadcom, for the model and compatible
+// strings.
+package bootconfig
+
+import (
+	"encoding/binary"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// maxProperty bounds what is read of a device tree's property or of a file in /sys: none of ours has more than some
+// hundred bytes.
+const maxProperty = 4096
+
+// Family is the system on a chip that holds the header's pins. The zero Family is unknown.
+type Family uint8
+
+// Families whose pins Portillon knows.
+const (
+	UnknownFamily Family = iota
+	BCM2835              // Zero, Zero W, 1
+	BCM2837              // Zero 2 W, 2, 3
+	BCM2711              // 4, 400, Compute Module 4
+	RP1                  // 5, 500, Compute Module 5: the header's pins are the RP1's, not the BCM2712's
+)
+
+// Board is a model of the Raspberry Pi. The zero Board is a computer that is none, or one that is not known.
+type Board struct {
+	Model   string   // as the device tree names it: Raspberry Pi 4 Model B Rev 1.5
+	Filters []string // the model filters of config.txt that match it
+	Types   []uint32 // its types in the revision code; one where the revision is known
+	Serial  uint32   // the last eight digits of its serial number; 0: not known
+	Family  Family
+}
+
+// Known reports whether the board is a Raspberry Pi that Portillon knows.
+func (b Board) Known() bool { return len(b.Filters) > 0 }
+
+// Driver is the kernel module that drives the header's pins; "" where the board is not known.
+func (b Board) Driver() string {
+	switch b.Family {
+	case BCM2835, BCM2837, BCM2711: // one driver for all three (drivers/pinctrl/bcm/pinctrl-bcm2835.c)
+		return "pinctrl_bcm2835"
+	case RP1:
+		return "pinctrl_rp1"
+	}
+	return ""
+}
+
+// model is a row of the table of boards.
+type model struct {
+	compatible string // the first entry of /compatible, without "raspberrypi,"
+	name       string // how the model property begins, after "Raspberry Pi "
+	filters    string
+	types      []uint32
+	family     Family
+}
+
+// models are the boards that Portillon knows. Where two names begin alike the longer one stands first. The filters
+// are those of conditional.adoc: a Zero 2 W sees [pi0w] and [pi0] too, a Compute Module 4 sees [pi4], a Compute
+// Module 5 and a 500 see [pi5].
+var models = []model{
+	{"model-zero-2-w", "Zero 2", "pi02 pi0w pi0", []uint32{0x12}, BCM2837},
+	{"model-zero-w", "Zero W", "pi0w pi0", []uint32{0x0c}, BCM2835},
+	{"model-zero", "Zero", "pi0", []uint32{0x09}, BCM2835},
+	{"3-model-a-plus", "3 Model A Plus", "pi3+ pi3", []uint32{0x0e}, BCM2837},
+	{"3-model-b-plus", "3 Model B Plus", "pi3+ pi3", []uint32{0x0d}, BCM2837},
+	{"3-model-b", "3 Model B", "pi3", []uint32{0x08}, BCM2837},
+	{"3-compute-module", "Compute Module 3", "cm3 pi3", []uint32{0x0a, 0x10}, BCM2837},
+	{"400", "400", "pi400 pi4", []uint32{0x13}, BCM2711},
+	{"4-compute-module-s", "Compute Module 4S", "cm4s pi4", []uint32{0x15}, BCM2711},
+	{"4-compute-module", "Compute Module 4", "cm4 pi4", []uint32{0x14}, BCM2711},
+	{"4-model-b", "4 Model B", "pi4", []uint32{0x11}, BCM2711},
+	{"500", "500", "pi500 pi5", []uint32{0x19}, RP1},
+	{"5-compute-module", "Compute Module 5", "cm5 pi5", []uint32{0x18, 0x1a}, RP1},
+	{"5-model-b", "5 Model B", "pi5", []uint32{0x17}, RP1},
+	{"2-model-b", "2 Model B", "pi2", []uint32{0x04}, BCM2837},
+}
+
+func (m model) board() Board {
+	return Board{Model: "Raspberry Pi " + m.name, Filters: strings.Fields(m.filters), Types: slices.Clone(m.types),
+		Family: m.family}
+}
+
+// Boards are all boards that Portillon knows.
+func Boards() (out []Board) {
+	for _, m := range models {
+		out = append(out, m.board())
+	}
+	return out
+}
+
+// BoardOf names a board by its device tree's compatible strings, or else by its model string. The firmware appends a
+// revision to the model ("Raspberry Pi 3 Model B Plus Rev 1.3"), so the name is matched at its beginning.
+func BoardOf(name string, compatible []string) Board {
+	for _, entry := range compatible {
+		for _, m := range models {
+			if entry == "raspberrypi,"+m.compatible {
+				b := m.board()
+				if name != "" {
+					b.Model = name
+				}
+				return b
+			}
+		}
+	}
+	rest, ok := strings.CutPrefix(name, "Raspberry Pi ")
+	for _, m := range models {
+		if ok && (rest == m.name || strings.HasPrefix(rest, m.name+" ")) {
+			b := m.board()
+			b.Model = name
+			return b
+		}
+	}
+	return Board{Model: name}
+}
+
+// ReadBoard names the computer whose root directory this is. /proc/device-tree is a link to
+// /sys/firmware/devicetree/base, which is there also where /proc shows processes only (systemd: ProcSubset=pid).
+func ReadBoard(root fs.FS) Board {
+	name := strings.TrimRight(readTree(root, "model"), "\x00\n")
+	b := BoardOf(name, strings.FieldsFunc(readTree(root, "compatible"), func(r rune) bool { return r == 0 || r == '\n' }))
+	if !b.Known() {
+		return b
+	}
+	// Raspberry Pi revision codes, new style (bit 23): the type is in bits 4 to 11.
+	if code := readTree(root, "system/linux,revision"); len(code) == 4 {
+		if rev := binary.BigEndian.Uint32([]byte(code)); rev&(1<<23) != 0 {
+			if t := rev >> 4 & 0xff; slices.Contains(b.Types, t) {
+				b.Types = []uint32{t}
+			}
+		}
+	}
+	b.Serial = serialOf(strings.TrimRight(readTree(root, "serial-number"), "\x00\n"))
+	return b
+}
+
+// serialOf is the last eight digits of a serial number, which is what a filter [0x…] names.
+func serialOf(s string) uint32 {
+	if len(s) > 8 {
+		s = s[len(s)-8:]
+	}
+	n, ok := hexadecimal(s)
+	if !ok {
+		return 0
+	}
+	return n
+}
+
+// readTree is a property of the device tree, or "".
+func readTree(root fs.FS, property string) string {
+	for _, dir := range [...]string{"proc/device-tree/", "sys/firmware/devicetree/base/"} {
+		if text, err := Read(root, dir+property, maxProperty); err == nil {
+			return text
+		}
+	}
+	return ""
+}

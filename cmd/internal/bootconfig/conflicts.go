@@ -1,0 +1,138 @@
+package bootconfig
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Conflicts names the lines outside the machine's block that contradict it: the same setting with another value, a
+// line of the machine's that another block or an overlay uses too, an overlay that moves the serial port.
+func (m Machine) Conflicts(config string, b Board) []string {
+	return m.conflicts(config, b, true)
+}
+
+// Clashes are the conflicts that the machine's lines do not settle by standing last: two users of one line, or of the
+// serial port.
+func (m Machine) Clashes(config string, b Board) []string {
+	return m.conflicts(config, b, false)
+}
+
+func (m Machine) conflicts(config string, b Board, settled bool) (out []string) {
+	first, last := m.marked(config)
+	owners := blockOf(config)
+	wants, pins := map[string]string{}, map[string]bool{}
+	for _, l := range m.Lines {
+		if b.Known() && !l.appliesTo(b) {
+			continue
+		}
+		text := canonicalLine(l.Text)
+		wants[settingOf(text)] = text
+		if n, _, ok := lineOf(text); ok {
+			pins[strconv.Itoa(n)] = true
+		}
+	}
+	said := map[string]bool{}
+	for _, l := range lines(config, b) {
+		if l.line >= first && l.line <= last {
+			continue
+		}
+		why := ""
+		for _, text := range each(l.text) {
+			if why = m.clashes(text, pins, owners[l.line]); why == "" && settled {
+				why = m.contradicts(text, wants)
+			}
+			if why != "" {
+				break
+			}
+		}
+		if why == "" {
+			continue
+		}
+		where := fmt.Sprintf("config.txt:%d: %s", l.line, l.text)
+		if l.when == maybe {
+			where += " (under a filter that may match)"
+		}
+		if s := where + ": " + why; !said[s] {
+			said[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// contradicts says which setting of the machine's a line sets otherwise, or nothing.
+func (m Machine) contradicts(text string, wants map[string]string) string {
+	want, same := wants[settingOf(text)]
+	if same && put(nil, Setting{Text: text})[0].Text != want {
+		return "the machine " + m.Name + " needs " + want
+	}
+	return ""
+}
+
+// clashes says what of the machine's a line uses too, or nothing. owner is the machine in whose block it stands.
+func (m Machine) clashes(text string, pins map[string]bool, owner string) string {
+	line, _, isLine := lineOf(text)
+	overlay, params, _ := strings.Cut(strings.TrimPrefix(text, "dtoverlay="), ",")
+	switch {
+	case isLine && owner != "" && pins[strconv.Itoa(line)]:
+		return fmt.Sprintf("GPIO %d is also in the block of the machine %s", line, owner)
+	case strings.HasPrefix(text, "dtoverlay="):
+		if pin := usedPin(overlay, params, pins); pin != "" {
+			return "the overlay takes GPIO " + pin + ", which the machine " + m.Name + " uses"
+		}
+		if m.Serial && overlay == "miniuart-bt" {
+			return "the overlay leaves the header's serial port with Bluetooth: the machine " + m.Name + " needs it"
+		}
+	case m.Serial && strings.HasPrefix(text, "dtparam=uart0_console") && !strings.HasSuffix(text, "=off"):
+		return "the kernel's console goes to the header's serial port, which the machine " + m.Name + " needs"
+	}
+	return ""
+}
+
+// usedPin is a pin of the machine's that an overlay's parameters name: gpio_pin=17, gpiopin=17, pin=17, int_pin=22 …
+func usedPin(overlay, params string, pins map[string]bool) string {
+	named := false
+	for p := range strings.SplitSeq(params, ",") {
+		key, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+		if key = strings.ToLower(key); strings.Contains(key, "pin") || strings.HasPrefix(key, "gpio") {
+			named = true
+			if pins[value] {
+				return value
+			}
+		}
+	}
+	if overlay == "w1-gpio" && !named && pins["4"] { // its default (overlays/README)
+		return "4"
+	}
+	return ""
+}
+
+// marked are the first and the last line of the machine's block; 0, -1 where there is none.
+func (m Machine) marked(config string) (first, last int) {
+	before, block, _, err := split(config, m.Name)
+	if err != nil || block == "" {
+		return 0, -1
+	}
+	first = strings.Count(before, "\n") + 1
+	return first, first + strings.Count(block, "\n") - 1
+}
+
+// blockOf is the machine in whose block each line of a config.txt stands.
+func blockOf(config string) map[int]string {
+	out, in, n := map[int]string{}, "", 0
+	for line := range strings.Lines(config) {
+		n++
+		name, mark, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "# portillon "), ": ")
+		switch {
+		case strings.TrimSpace(line) == begin(name) && mark == "begin":
+			in = name
+		case strings.TrimSpace(line) == end(name) && mark == "end":
+			in = ""
+		}
+		if in != "" {
+			out[n] = in
+		}
+	}
+	return out
+}

@@ -1,0 +1,230 @@
+package bootconfig
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/diff"
+)
+
+// maxIncludes is how deep config.txt's include is followed: as deep as the firmware goes at least.
+const maxIncludes = 5
+
+// Change is one file that Edit changes.
+type Change struct {
+	Path string `json:"path"` // from the root
+	Copy string `json:"copy"` // where the file as it was is kept; "" before it is written
+	Diff string `json:"diff"` // unified
+
+	old, new string
+}
+
+// Plan is what must change on a Pi for one machine.
+type Plan struct {
+	Board     Board
+	Path      string // of config.txt
+	Changes   []Change
+	Conflicts []string
+}
+
+// Edit compares the boot files under root with what the machine needs. It changes nothing: Plan.Write does.
+//
+// On Raspberry Pi OS since Bookworm they are in /boot/firmware, before in /boot. Root may also be a boot partition
+// itself, in a card reader. A board that the root does not name is one that is not known: the plan is for every
+// board.
+func Edit(root *os.Root, m Machine) (Plan, error) {
+	p := Plan{Board: ReadBoard(root.FS())}
+	config, err := "", error(nil)
+	for _, p.Path = range [...]string{"boot/firmware/config.txt", "boot/config.txt", "config.txt"} {
+		if config, err = readRegular(root, p.Path, maxConfig); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return Plan{}, fmt.Errorf("no boot/firmware/config.txt, boot/config.txt or config.txt under %s: "+
+			"want the root of a Raspberry Pi OS or its boot partition", root.Name())
+	} else if err != nil {
+		return Plan{}, err
+	}
+	expand := func(text string) string { out, _ := Expand(root.FS(), p.Path, text); return out }
+	if _, errs := Expand(root.FS(), p.Path, config); len(errs) > 0 {
+		return Plan{}, errors.Join(errs...)
+	}
+	cmdPath, cmdline := "", ""
+	if m.Serial {
+		if cmdPath, err = cmdlineOf(p.Path, expand(config), p.Board); err != nil {
+			return Plan{}, err
+		}
+		if cmdline, err = readRegular(root, cmdPath, maxCmdline); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return Plan{}, err
+		}
+	}
+	done, err := apply(config, cmdline, m, p.Board, expand)
+	if err != nil {
+		return Plan{}, err
+	}
+	p.Conflicts = done.Conflicts
+	p.add(p.Path, config, done.Config)
+	p.add(cmdPath, cmdline, done.Cmdline)
+	return p, nil
+}
+
+func (p *Plan) add(name, old, new string) {
+	if old != new {
+		d := diff.Diff("/"+name, []byte(old), "/"+name+" (new)", []byte(new))
+		p.Changes = append(p.Changes, Change{Path: "/" + name, Diff: string(d), old: old, new: new})
+	}
+}
+
+// cmdlineOf is the file of the kernel's command line, which config.txt may name.
+func cmdlineOf(config, text string, b Board) (string, error) {
+	name := "cmdline.txt"
+	for _, s := range Settings(text, b) {
+		key, value, _ := strings.Cut(s.Text, "=")
+		switch {
+		case key == "cmdline" && !s.Maybe && value != "" && value == path.Base(value):
+			name = value
+		case key == "cmdline", key == "os_prefix" && value != "":
+			return "", fmt.Errorf("/%s:%d: %s: the kernel's command line is in another file: take console=serial0 out of it "+
+				"by hand, "+
+				"and this line out of config.txt", config, s.Line, s.Text)
+		}
+	}
+	return path.Join(path.Dir(config), name), nil
+}
+
+// Expand is a config.txt with the files that it includes in their places (raspberrypi/documentation, config_txt:
+// include). What cannot be read is left out and said.
+func Expand(root fs.FS, file, config string) (string, []error) {
+	var errs []error
+	left := 64 // files; the depth alone would not bound them
+	var walk func(text string, depth int) string
+	walk = func(text string, depth int) string {
+		var out strings.Builder
+		for line := range strings.Lines(text) {
+			name, is := strings.CutPrefix(strings.TrimSpace(line), "include ")
+			if !is || depth == 0 || left == 0 {
+				out.WriteString(line)
+				continue
+			}
+			left--
+			included := path.Join(path.Dir(file), strings.TrimSpace(name))
+			more, err := Read(root, included, maxConfig)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("/%s, which config.txt includes, cannot be read: %w", included, err))
+				continue
+			}
+			out.WriteString(withNewline(walk(more, depth-1)))
+		}
+		return out.String()
+	}
+	return walk(config, maxIncludes), errs
+}
+
+// readRegular reads a regular file that has at most limit bytes, and follows no link: what a link on a boot partition
+// names is not what the firmware reads.
+func readRegular(root *os.Root, name string, limit int64) (string, error) {
+	info, err := root.Lstat(name)
+	switch {
+	case err != nil:
+		return "", err
+	case !info.Mode().IsRegular():
+		return "", fmt.Errorf("/%s is a %s, want a regular file", name, kindOf(info.Mode()))
+	case info.Size() > limit:
+		return "", fmt.Errorf("/%s has %d bytes, more than %d: not a file of the firmware's", name, info.Size(), limit)
+	}
+	return Read(root.FS(), name, limit)
+}
+
+func kindOf(m fs.FileMode) string {
+	switch {
+	case m&fs.ModeSymlink != 0:
+		return "symbolic link"
+	case m.IsDir():
+		return "directory"
+	}
+	return "special file"
+}
+
+// Write writes each file of the plan: first a dated copy of it as it was, then the new text beside it, which takes
+// its place once it is on the disk. It ends at the first failure; what was written stays, and a new Edit goes on from
+// there.
+func (p *Plan) Write(root *os.Root, now time.Time) error {
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		name := strings.TrimPrefix(c.Path, "/")
+		if is, err := readRegular(root, name, maxConfig); err != nil || is != c.old {
+			return errors.Join(fmt.Errorf("%s changed meanwhile: run again", c.Path), err)
+		}
+		saved, err := keep(root, name+now.Format(".20060102-150405"), c.old)
+		if err != nil {
+			return fmt.Errorf("the copy of %s cannot be written, so it stays as it was: %w", c.Path, err)
+		}
+		c.Copy = "/" + saved
+		if err := replace(root, name, c.new); err != nil {
+			return fmt.Errorf("%s stays as it was: %w", c.Path, err)
+		}
+	}
+	return nil
+}
+
+// maxCopies is how many copies of one file one second may leave.
+const maxCopies = 9
+
+// keep writes a copy under a name that no file has. No colons: the boot partition is FAT (Microsoft FAT
+// specification, long directory entries).
+func keep(root *os.Root, name, text string) (saved string, err error) {
+	saved = name + ".old"
+	for n := 2; n <= maxCopies; n++ {
+		if err = writeFile(root, saved, text); !errors.Is(err, fs.ErrExist) {
+			break
+		}
+		saved = fmt.Sprintf("%s-%d.old", name, n)
+	}
+	return saved, err
+}
+
+// replace puts a text in a file's place: a power cut leaves the old file or the new one. FAT's rename is not atomic
+// by its specification, but Linux writes the one directory sector that both names are in; the copy is there for the
+// rest.
+func replace(root *os.Root, name, text string) error {
+	temporary := name + ".new"
+	if err := root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a power cut
+		return err
+	}
+	if err := writeFile(root, temporary, text); err != nil {
+		return errors.Join(err, root.Remove(temporary))
+	}
+	if err := root.Rename(temporary, name); err != nil {
+		return errors.Join(err, root.Remove(temporary))
+	}
+	return syncDir(root, path.Dir(name))
+}
+
+// writeFile writes a new file and waits until it is on the disk. The mode is that of every file on a FAT partition of
+// Raspberry Pi OS.
+func writeFile(root *os.Root, name, text string) error {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(f, text)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func syncDir(root *os.Root, name string) error {
+	d, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,78 @@
+package bootconfig
+
+import (
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Persistence is what the kernel does with an output when the program that held it has died. The zero Persistence is
+// not known.
+type Persistence uint8
+
+// What a kernel may do with an output whose program has died.
+const (
+	PersistenceUnknown Persistence = iota
+	Released                       // the line becomes an input, and its resistor decides
+	Kept                           // the line stays driven as it was
+)
+
+// Outputs says what the kernel does with an output of the GPIO chip that holds this line, and which driver says so;
+// driver is "" where the chip is not one of the Pi's own. label is how the chip's label begins.
+//
+// Raspberry Pi's kernels keep outputs unless they are told otherwise (raspberrypi/linux, pull requests 6117 and
+// 6150): strict_gpiod passes persist_gpio_outputs=n to both drivers, pinctrl_bcm2835 and pinctrl_rp1. On a Pi 5 both
+// may be loaded, and only pinctrl_rp1's parameter speaks of the header's pins.
+func Outputs(root fs.FS, label string, line int, b Board) (p Persistence, driver string) {
+	chip, found := chipOf(root, label, line)
+	if driver = driverOf(chip); !found {
+		driver = b.Driver()
+	}
+	if driver == "" {
+		return PersistenceUnknown, ""
+	}
+	v, err := Read(root, "sys/module/"+driver+"/parameters/persist_gpio_outputs", maxProperty)
+	if err != nil {
+		return PersistenceUnknown, driver
+	}
+	switch strings.TrimSpace(v) {
+	case "N", "0":
+		return Released, driver
+	case "Y", "1":
+		return Kept, driver
+	}
+	return PersistenceUnknown, driver
+}
+
+// chipOf is the label of the chip that holds a line, as /sys/class/gpio shows it (kernels with CONFIG_GPIO_SYSFS, as
+// Raspberry Pi's). Chips are looked through in the order of their names, as those of /dev are when the line is taken.
+func chipOf(root fs.FS, label string, line int) (string, bool) {
+	paths, err := fs.Glob(root, "sys/class/gpio/gpiochip*")
+	if err != nil {
+		return "", false
+	}
+	slices.Sort(paths)
+	for _, p := range paths {
+		name, err := Read(root, p+"/label", maxProperty)
+		if err != nil || !strings.HasPrefix(strings.TrimSpace(name), label) {
+			continue
+		}
+		count, err := Read(root, p+"/ngpio", maxProperty)
+		if n, perr := strconv.Atoi(strings.TrimSpace(count)); err == nil && perr == nil && line < n {
+			return strings.TrimSpace(name), true
+		}
+	}
+	return "", false
+}
+
+// driverOf is the module that drives a chip with this label: pinctrl-bcm2835 and pinctrl-bcm2711 are of one driver.
+func driverOf(label string) string {
+	switch {
+	case label == "pinctrl-rp1":
+		return "pinctrl_rp1"
+	case strings.HasPrefix(label, "pinctrl-bcm2"):
+		return "pinctrl_bcm2835"
+	}
+	return ""
+}

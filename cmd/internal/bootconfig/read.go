@@ -1,0 +1,24 @@
+package bootconfig
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+)
+
+// Read reads a file that has at most limit bytes.
+func Read(root fs.FS, path string, limit int64) (string, error) {
+	f, err := root.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return "", err
+	}
+	if int64(len(b)) > limit {
+		return "", fmt.Errorf("%s has more than %d bytes", path, limit)
+	}
+	return string(b), nil
+}

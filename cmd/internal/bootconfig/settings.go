@@ -1,0 +1,317 @@
+package bootconfig
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxLine is how much of a line the firmware reads (what_is_config_txt.adoc: 98 characters, formerly 78).
+const maxLine = 98
+
+// Setting is one setting of a config.txt, canonical and for one line or parameter: gpio=17=op,dl,pd.
+type Setting struct {
+	Text  string
+	Line  int  // in the file, from 1; of an included file, the line of its include
+	Maybe bool // its filter depends on what is not known here: a monitor, a pin's level, a serial number
+
+	key string // what it sets: settingOf
+}
+
+// truth is whether a filter matches: what depends on a monitor or a pin can't be told.
+type truth uint8
+
+const (
+	no truth = iota
+	maybe
+	yes
+)
+
+func (t truth) and(o truth) truth { return min(t, o) }
+
+// filters are the conditional filters in force at a line. Filters of one type replace each other, filters of
+// different types combine, [all] resets all of them (conditional.adoc).
+type filters struct {
+	model, board, serial truth
+	other                map[string]truth // by type: edid, gpio, hdmi …
+	none                 truth            // yes: no [none] is in force
+}
+
+func noFilters() filters { return filters{model: yes, board: yes, serial: yes, none: yes} }
+
+// match is whether a line counts. The documentation does not say whether a [board-type=…] replaces a model filter or
+// combines with it, nor whether a later filter ends [none]; where the two readings differ the answer is maybe.
+func (f filters) match() truth {
+	t := f.model.and(f.board).and(f.serial).and(f.none)
+	for _, o := range f.other {
+		t = t.and(o)
+	}
+	return t
+}
+
+// next is the filters after the one between these brackets.
+func (f filters) next(filter string, b Board) filters {
+	lower := strings.ToLower(filter)
+	key, value, assigned := strings.Cut(lower, "=")
+	switch {
+	case lower == "all":
+		return noFilters()
+	case lower == "none":
+		f.none = no
+		return f
+	}
+	if f.none == no { // until somebody says whether [none] outlives the next filter
+		f.none = maybe
+	}
+	switch {
+	case assigned && key == "board-type":
+		f.board = matchType(value, b)
+		if f.model == no && f.board == yes {
+			f.model = maybe
+		}
+	case !assigned && strings.HasPrefix(lower, "0x"):
+		f.serial = matchSerial(lower, b)
+	case assigned && key == "serial":
+		f.serial = matchSerial(value, b)
+	case isModel(lower):
+		f.model = matchModel(filter, b)
+		if f.board == no && f.model != no {
+			f.board = maybe
+		}
+	default: // EDID=…, gpio4=1, HDMI:0, tryboot, partition=…, and filters of a later firmware
+		kind := strings.TrimRight(strings.SplitN(key, ":", 2)[0], "0123456789")
+		other := map[string]truth{kind: maybe}
+		for k, v := range f.other {
+			if k != kind {
+				other[k] = v
+			}
+		}
+		f.other = other
+	}
+	return f
+}
+
+// modelFilters are those of conditional.adoc.
+var modelFilters = strings.Fields("pi0 pi0w pi02 pi1 pi2 pi3 pi3+ pi4 pi400 pi5 pi500 cm0 cm1 cm3 cm3+ cm4 cm4s cm5")
+
+func isModel(filter string) bool { return slices.Contains(modelFilters, filter) }
+
+func matchModel(filter string, b Board) truth {
+	switch {
+	case !b.Known():
+		return maybe
+	case slices.Contains(b.Filters, filter):
+		return yes
+	case slices.Contains(b.Filters, strings.ToLower(filter)): // names are lower case; what [PI4] means is not documented
+		return maybe
+	}
+	return no
+}
+
+func matchType(value string, b Board) truth {
+	n, ok := hexadecimal(value)
+	switch {
+	case !ok || !b.Known():
+		return maybe
+	case !slices.Contains(b.Types, n):
+		return no
+	case len(b.Types) > 1:
+		return maybe
+	}
+	return yes
+}
+
+func matchSerial(value string, b Board) truth {
+	n, ok := hexadecimal(value)
+	switch {
+	case !ok || b.Serial == 0:
+		return maybe
+	case n == b.Serial:
+		return yes
+	}
+	return no
+}
+
+func hexadecimal(s string) (uint32, bool) {
+	n, err := strconv.ParseUint(strings.TrimPrefix(strings.ToLower(s), "0x"), 16, 32)
+	return uint32(n), err == nil
+}
+
+// raw is a line of config.txt that sets something, and whether it counts.
+type raw struct {
+	text string
+	line int
+	when truth
+}
+
+// lines are the lines of a config.txt that set something on this board, or may.
+func lines(config string, b Board) (out []raw) {
+	f, n := noFilters(), 0
+	for text := range strings.Lines(config) {
+		n++
+		text = strings.TrimRight(text, "\r\n")
+		text = strings.TrimSpace(text[:min(len(text), maxLine)])
+		if filter, ok := strings.CutPrefix(text, "["); ok {
+			filter, _, _ = strings.Cut(filter, "]")
+			f = f.next(strings.TrimSpace(filter), b)
+			continue
+		}
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		if when := f.match(); when != no {
+			out = append(out, raw{text, n, when})
+		}
+	}
+	return out
+}
+
+// Settings are the settings of a config.txt that count on this board. Where a setting is given twice the last counts;
+// one that only may count takes nothing back, but stands in the list, because it may.
+func Settings(config string, b Board) (out []Setting) {
+	for _, l := range lines(config, b) {
+		for _, text := range each(l.text) {
+			out = put(out, Setting{Text: text, Line: l.line, Maybe: l.when == maybe})
+		}
+	}
+	return out
+}
+
+// put adds a setting to those before it.
+func put(out []Setting, s Setting) []Setting {
+	s.key = settingOf(s.Text)
+	was := slices.IndexFunc(out, func(old Setting) bool { return !old.Maybe && old.key == s.key })
+	if n, how, ok := lineOf(s.Text); ok {
+		before := ""
+		if was >= 0 {
+			_, before, _ = lineOf(out[was].Text)
+		}
+		s.Text = fmt.Sprintf("gpio=%d=%s", n, ways(n, before+","+how))
+	}
+	if s.Maybe {
+		if was >= 0 && out[was].Text == s.Text { // it changes nothing either way
+			return out
+		}
+		return append(out, s)
+	}
+	// A line that surely counts settles all earlier ones for the same setting.
+	out = slices.DeleteFunc(out, func(old Setting) bool { return old.key == s.key })
+	return append(out, s)
+}
+
+// holds reports whether a setting surely stands, with no later line that may take it back.
+func holds(have []Setting, text string) bool {
+	key, found := settingOf(text), false
+	for _, s := range have {
+		switch {
+		case s.Text == text && !s.Maybe:
+			found = true
+		case s.key == key:
+			found = false
+		}
+	}
+	return found
+}
+
+// lineOf takes gpio=17=op,dl apart.
+func lineOf(setting string) (line int, how string, ok bool) {
+	rest, gpio := strings.CutPrefix(setting, "gpio=")
+	n, how, is := strings.Cut(rest, "=")
+	line, err := strconv.Atoi(n)
+	return line, how, gpio && is && err == nil
+}
+
+// ways is how a line stands after all these words, in the order in which we write them: what it is, what it drives,
+// what it is pulled to. Of each the last word counts; before any, a line is an input with the chip's own pull
+// (BCM2835 ARM Peripherals, table 6-31).
+func ways(line int, words string) string {
+	is, drives, pull := "ip", "", "pd"
+	if line <= 8 {
+		pull = "pu"
+	}
+	for word := range strings.SplitSeq(words, ",") {
+		switch word = strings.TrimSpace(word); word {
+		case "":
+		case "dh", "dl":
+			drives = word
+		case "pu", "pd", "pn":
+			pull = word
+		case "np": // gpio.adoc names both pn and np for "no pull"
+			pull = "pn"
+		default:
+			is = word
+		}
+	}
+	if is != "op" || drives == "" {
+		return is + "," + pull
+	}
+	return is + "," + drives + "," + pull
+}
+
+// maxGPIO is the highest line that config.txt can name (BCM2711: 57).
+const maxGPIO = 57
+
+// each is a line of several settings as one for each: gpio=16-18,20=op,dl and dtparam=strict_gpiod,watchdog=on.
+func each(line string) (out []string) {
+	if params, ok := strings.CutPrefix(line, "dtparam="); ok {
+		for p := range strings.SplitSeq(params, ",") {
+			out = append(out, canonical("dtparam="+strings.TrimSpace(p)))
+		}
+		return out
+	}
+	rest, gpio := strings.CutPrefix(line, "gpio=")
+	names, how, ok := strings.Cut(rest, "=")
+	if !gpio || !ok {
+		return []string{line}
+	}
+	for part := range strings.SplitSeq(names, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		a, err1 := strconv.Atoi(from)
+		b, err2 := strconv.Atoi(to)
+		if err1 != nil || err2 != nil || a < 0 || b > maxGPIO {
+			return []string{line}
+		}
+		for n := a; n <= b; n++ {
+			out = append(out, fmt.Sprintf("gpio=%d=%s", n, how))
+		}
+	}
+	return out
+}
+
+// switches are the parameters that are on or off, with their other names. On every board that Portillon knows i2c and
+// i2c1 are the bus of the header, which i2c_arm names too (overlays/README in raspberrypi/firmware).
+var switches = map[string]string{"watchdog": "watchdog", "spi": "spi", "i2c_arm": "i2c_arm", "i2c": "i2c_arm",
+	"i2c1": "i2c_arm", "uart0": "uart0"}
+
+// canonical is a parameter in one spelling: on is also true, 1, yes, or nothing.
+func canonical(line string) string {
+	name, value, _ := strings.Cut(strings.TrimPrefix(line, "dtparam="), "=")
+	on := slices.Contains([]string{"", "on", "true", "1", "yes"}, value)
+	if name == "strict_gpiod" && on {
+		return "dtparam=strict_gpiod"
+	}
+	known, ok := switches[name]
+	switch {
+	case ok && on:
+		return "dtparam=" + known + "=on"
+	case ok:
+		return "dtparam=" + known + "=" + value
+	}
+	return line
+}
+
+// settingOf is what a line sets: of two lines that set the same, the last counts.
+func settingOf(line string) string {
+	parts := strings.Split(line, "=")
+	switch {
+	case parts[0] == "dtoverlay":
+		return line // several overlays stand beside each other
+	case len(parts) > 1 && (parts[0] == "gpio" || parts[0] == "dtparam"):
+		return parts[0] + "=" + parts[1]
+	}
+	return parts[0]
+}

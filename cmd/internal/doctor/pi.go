@@ -1,0 +1,158 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"portillon/cmd/internal/bootconfig"
+	"portillon/policy"
+)
+
+// file is the machine's file, as a command names it.
+func (x *exam) file() string { return "/etc/portillon/" + x.c.Machine + ".yaml" }
+
+// persist asks the driver of the relay's chip what it does with the lines of a program that has died.
+func (x *exam) persist() {
+	label, line, err := x.c.RelayLine()
+	if err != nil { // simulated
+		return
+	}
+	cure := tf("sudo portillon firmware apply %s (il écrit dtparam=strict_gpiod dans config.txt), puis redémarrer",
+		"sudo portillon firmware apply %s (it writes dtparam=strict_gpiod into config.txt), and reboot", x.file())
+	switch kept, driver := bootconfig.Outputs(x.s.Root, label, line, x.board()); kept {
+	case bootconfig.Released:
+		x.say("persist", Well, tf("Une sortie retombe quand son programme meurt (%s)",
+			"An output falls when its program dies (%s)", driver), policy.Text{})
+	case bootconfig.Kept:
+		x.say("persist", Ill,
+			tf("Le pilote GPIO %s garde les sorties après la mort du programme : un gardien tué laisserait le relais fermé",
+				"The GPIO driver %s keeps outputs after their program’s death: a killed guard would leave the relay "+
+					"closed", driver), cure)
+	default:
+		x.say("persist", Unknown, t("Le pilote GPIO ne dit pas ce que devient une sortie quand son programme meurt",
+			"The GPIO driver does not say what becomes of an output when its program dies"),
+			t("Vérifier une fois, machine débranchée : tuer portillond et son gardien, et regarder le relais",
+				"Check once, with the machine unplugged: kill portillond and its guard, and look at the relay"))
+	}
+}
+
+// shortest is the least time in which systemd must feed the watchdog. A daemon-reload, which every package's
+// installation does, took 13.5 s on an idle Zero W (measured by a third party, pihero), and systemd feeds nothing
+// meanwhile.
+const shortest = 30 * time.Second
+
+// watchdog asks whether a kernel that hangs is reset. systemd feeds the watchdog, so RuntimeWatchdogSec is what
+// counts: Raspberry Pi OS sets it to 1m since Trixie in a drop-in (raspberrypi-sys-mods,
+// 40-rpi-enable-watchdog.conf), which beats /etc/systemd/system.conf. The chip's own limit of 15 s (bcm2835_wdt) does
+// not matter to it: the kernel feeds the chip in between, for as long as it lives.
+func (x *exam) watchdog(ctx context.Context) {
+	state, err := x.read("sys/class/watchdog/watchdog0/state")
+	if errors.Is(err, fs.ErrNotExist) {
+		if entries, _ := fs.Glob(x.s.Root, "sys/class/watchdog/watchdog0"); len(entries) == 0 {
+			x.say("watchdog", Ill, t("Il n’y a pas de chien de garde : un noyau bloqué garderait le relais fermé",
+				"There is no watchdog: a kernel that hangs would keep the relay closed"),
+				tf("sudo portillon firmware apply %s (il écrit dtparam=watchdog=on dans config.txt), puis redémarrer",
+					"sudo portillon firmware apply %s (it writes dtparam=watchdog=on into config.txt), and reboot", x.file()))
+			return
+		}
+	}
+	text, werr := x.s.Watchdog(ctx)
+	fed, perr := parseSpan(text)
+	// The name sorts behind Raspberry Pi OS's 40-…: of all drop-ins, wherever they are, the last by name counts
+	// (systemd-system.conf(5)).
+	cure := t("Mettre [Manager] et RuntimeWatchdogSec=1m dans /etc/systemd/system.conf.d/90-watchdog.conf, puis "+
+		"redémarrer",
+		"Put [Manager] and RuntimeWatchdogSec=1m into /etc/systemd/system.conf.d/90-watchdog.conf, and reboot")
+	switch {
+	case werr != nil || perr != nil:
+		x.say("watchdog", Unknown, t("systemd ne dit pas s’il nourrit le chien de garde",
+			"systemd does not say whether it feeds the watchdog"),
+			t("Regarder : systemctl show -p RuntimeWatchdogUSec", "Look: systemctl show -p RuntimeWatchdogUSec"))
+	case fed == 0 || state != "" && state != "active":
+		x.say("watchdog", Ill, t("Personne ne nourrit le chien de garde : un noyau bloqué garderait le relais fermé",
+			"Nobody feeds the watchdog: a kernel that hangs would keep the relay closed"), cure)
+	case fed < shortest:
+		x.say("watchdog", Ill,
+			tf("Le chien de garde n’attend que %v : un Zero W met 13,5 s à recharger systemd, et redémarrerait pendant une "+
+				"mise à jour",
+				"The watchdog waits for %v only: a Zero W takes 13.5 s to reload systemd, and would reset in the middle of an "+
+					"upgrade", fed),
+			t("Retirer le réglage RuntimeWatchdogSec plus court (systemd-analyze cat-config systemd/system.conf dit lequel), "+
+				"ou y mettre 1m, puis redémarrer",
+				"Take the shorter RuntimeWatchdogSec out (systemd-analyze cat-config systemd/system.conf shows it), or set it "+
+					"to 1m, and reboot"))
+	default:
+		x.say("watchdog", Well, tf("Le chien de garde veille sur le noyau (RuntimeWatchdogSec=%s)",
+			"The watchdog looks after the kernel (RuntimeWatchdogSec=%s)", text), policy.Text{})
+	}
+}
+
+// units are those of systemd.time(7) that systemctl prints.
+var units = []struct {
+	name string
+	is   time.Duration
+}{
+	{"us", time.Microsecond}, {"ms", time.Millisecond}, {"min", time.Minute}, {"s", time.Second},
+	{"h", time.Hour}, {"d", 24 * time.Hour}, {"w", 7 * 24 * time.Hour},
+}
+
+// longest is what infinity counts as: the watchdog's own default.
+const longest = time.Hour
+
+// parseSpan reads a span of time as systemctl prints it: 0, 1min, 1min 30s, infinity.
+func parseSpan(text string) (time.Duration, error) {
+	switch text = strings.TrimSpace(text); text {
+	case "0":
+		return 0, nil
+	case "infinity":
+		return longest, nil
+	}
+	total := time.Duration(0)
+	for word := range strings.FieldsSeq(text) {
+		digits := strings.TrimRight(word, "abcdefghijklmnopqrstuvwxyz")
+		n, err := strconv.ParseFloat(digits, 64)
+		i := slices.IndexFunc(units, func(u struct {
+			name string
+			is   time.Duration
+		}) bool {
+			return u.name == word[len(digits):]
+		})
+		if err != nil || i < 0 || !(n >= 0 && n <= 1e6) {
+			return 0, errors.New("not a span of time: " + strconv.Quote(text))
+		}
+		total = min(total+time.Duration(n*float64(units[i].is)), 365*24*time.Hour)
+	}
+	if text == "" {
+		return 0, errors.New("no span of time")
+	}
+	return total, nil
+}
+
+// bus looks whether the reader's bus works on this model.
+func (x *exam) bus() {
+	if !x.c.Reader.I2CPN532() {
+		return
+	}
+	cure := t("Passer le PN532 en SPI (ses deux interrupteurs) et écrire port: \"spi:/dev/spidev0.0\", ou prendre un "+
+		"adaptateur série USB",
+		"Set the PN532 to SPI (its two switches) and write port: \"spi:/dev/spidev0.0\", or take a serial adapter on USB")
+	switch b := x.board(); {
+	case b.Family == bootconfig.RP1:
+		x.say("bus", Well, tf("L’I²C de ce modèle convient au PN532 (%s)", "The I²C of this model bears a PN532 (%s)",
+			b.Model), policy.Text{})
+	case b.Known():
+		x.say("bus", Ill,
+			tf("Un PN532 en I²C ne marche que sur un Pi 5 ou un Compute Module 5 ; l’I²C de ce modèle (%s) n’attend pas la puce",
+				"A PN532 on I²C works on a Pi 5 or Compute Module 5 only; the I²C of this model (%s) does not wait for the "+
+					"chip", b.Model), cure)
+	default:
+		x.say("bus", Unknown,
+			t("Un PN532 en I²C ne marche que sur un Pi 5 ou un Compute Module 5, et ce modèle n’est pas connu",
+				"A PN532 on I²C works on a Pi 5 or Compute Module 5 only, and this model is not known"), cure)
+	}
+}

@@ -1,0 +1,50 @@
+// Package pitest holds the files that Portillon reads on a Raspberry Pi, for each model and each Raspberry Pi OS that
+// it supports, so that tests examine a Pi without one. testdata/README.md names the source of each file.
+package pitest
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"testing/fstest"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+//go:embed testdata/*.txtar
+var trees embed.FS
+
+// Watchdog is where a tree keeps what systemctl show -p RuntimeWatchdogUSec --value prints: no file of the Pi's.
+const Watchdog = "systemctl/RuntimeWatchdogUSec"
+
+// Names are the trees: zero-w-bookworm, 5-trixie …
+func Names() (out []string) {
+	files, err := fs.Glob(trees, "testdata/*.txtar")
+	if err != nil {
+		panic(err) // a pattern of ours
+	}
+	for _, f := range files {
+		out = append(out, strings.TrimSuffix(path.Base(f), ".txtar"))
+	}
+	return out
+}
+
+// Tree is the root directory of a Pi as its image ships it.
+func Tree(name string) (fstest.MapFS, error) {
+	b, err := trees.ReadFile("testdata/" + name + ".txtar")
+	if err != nil {
+		return nil, fmt.Errorf("no tree %q: one of %s", name, strings.Join(Names(), ", "))
+	}
+	out := fstest.MapFS{}
+	for _, f := range txtar.Parse(b).Files {
+		text := string(f.Data)
+		if strings.HasPrefix(f.Name,
+			"proc/device-tree/") { // strings there end in a zero byte (Devicetree Specification 0.4, §2.2.4)
+			text = strings.ReplaceAll(text, "\n", "\x00")
+		}
+		out[f.Name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+	}
+	return out, nil
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"portillon/cmd/internal/bootconfig"
+	"portillon/cmd/internal/machined"
+	"portillon/policy"
+)
+
+// applied is what firmware apply prints as JSON.
+type applied struct {
+	Machine   string              `json:"machine"`
+	Model     string              `json:"model"`   // as the device tree names it; empty where there is none
+	Changed   bool                `json:"changed"` // with --dry-run: something would change
+	Reboot    bool                `json:"reboot"`  // what changed counts from the next boot on
+	Files     []bootconfig.Change `json:"files"`
+	Conflicts []string            `json:"conflicts"` // lines outside the machine's block that contradict it
+}
+
+// applyFlags are firmware apply's.
+type applyFlags struct {
+	root             string
+	yes, dry, asJSON bool
+	lang             *policy.Language
+}
+
+// firmwareApply brings a Pi's config.txt and cmdline.txt to what the wiring needs.
+func firmwareApply(_ context.Context, w stdio, args []string) error {
+	var f applyFlags
+	rest, err := flags(w, "firmware apply", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&f.root, "root", "/", "the Pi's root directory, or its boot partition in a card reader")
+		fs.BoolVar(&f.yes, "yes", false, "write without asking")
+		fs.BoolVar(&f.dry, "dry-run", false, "print the difference, write nothing, and exit with 1 where there is one")
+		fs.BoolVar(&f.asJSON, "json", false, "print what changed as JSON; with --yes or --dry-run")
+		f.lang = langFlag(fs)
+	})
+	if err != nil {
+		return err
+	}
+	if f.asJSON && !f.yes && !f.dry {
+		return wrong("firmware apply: --json asks nothing: it wants --yes or --dry-run")
+	}
+	c, err := machined.ReadConfig(rest[0])
+	if err == nil {
+		err = c.CheckWires()
+	}
+	if err != nil {
+		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
+	}
+	if c.Simulated() {
+		return no("%s: its pins are simulated: config.txt needs nothing for it",
+			rest[0]).hinted(`on a Pi: relay: { pin: "gpio:pinctrl-/17" }`)
+	}
+	root, err := os.OpenRoot(f.root)
+	if err != nil {
+		return wrong("firmware apply: %w", err)
+	}
+	defer root.Close()
+	plan, err := bootconfig.Edit(root, c.BootMachine())
+	if err != nil {
+		return (&failure{code: 2,
+			err: err}).hinted("on the Pi: sudo portillon firmware apply %s; elsewhere --root names its files", rest[0])
+	}
+	return f.finish(w, c, root, plan)
+}
+
+// finish shows the plan, asks, writes, and says what is left to do.
+func (f applyFlags) finish(w stdio, c machined.Config, root *os.Root, plan bootconfig.Plan) error {
+	l, changed := *f.lang, len(plan.Changes) > 0
+	if !f.asJSON {
+		f.show(w, c, plan)
+		if changed && !f.dry && !f.yes && !agreed(w, l) {
+			return no("%s", say(l, "rien n’a été écrit", "nothing was written"))
+		}
+	}
+	if changed && !f.dry {
+		if err := plan.Write(root, time.Now()); err != nil {
+			return &failure{code: 2, err: err, hint: "run it again with sudo; what was written so far is whole"}
+		}
+	}
+	if f.asJSON {
+		out := applied{Machine: c.Machine, Model: plan.Board.Model, Changed: changed, Reboot: changed && !f.dry,
+			Files: append([]bootconfig.Change{}, plan.Changes...), Conflicts: append([]string{}, plan.Conflicts...)}
+		if err := printJSON(w.out, out); err != nil {
+			return err
+		}
+	} else if changed && !f.dry {
+		for _, ch := range plan.Changes {
+			fmt.Fprintf(w.out, say(l, "écrit : %s ; l’ancien fichier est gardé : %s\n",
+				"written: %s; the file as it was is kept: %s\n"), ch.Path, ch.Copy)
+		}
+		fmt.Fprintln(w.out, say(l, "redémarrer maintenant : sudo reboot. Avant le redémarrage, rien de cela ne compte",
+			"reboot now: sudo reboot. Nothing of this counts before the reboot"))
+	}
+	if f.dry && changed {
+		return errNo
+	}
+	return nil
+}
+
+// show prints the difference and what contradicts it.
+func (f applyFlags) show(w stdio, c machined.Config, plan bootconfig.Plan) {
+	l := *f.lang
+	if !plan.Board.Known() {
+		fmt.Fprintln(w.err, "portillon: warning: "+say(l,
+			"le modèle du Pi n’est pas connu : les lignes de tous les modèles comptent",
+			"the Pi’s model is not known: the lines of every model count"))
+	}
+	for _, ch := range plan.Changes {
+		for line := range strings.Lines(ch.Diff) {
+			fmt.Fprintln(w.out, plain(strings.TrimRight(line, "\r\n")))
+		}
+	}
+	for _, conflict := range plan.Conflicts {
+		fmt.Fprintln(w.err, "portillon: warning: "+plain(conflict))
+	}
+	if len(plan.Changes) == 0 {
+		fmt.Fprintf(w.out, say(l, "rien à changer : /%s contient déjà ce qu’il faut pour « %s »\n",
+			"nothing to change: /%s holds all that “%s” needs\n"), plan.Path, c.Machine)
+	}
+}
+
+// agreed asks on the terminal. No answer is no.
+func agreed(w stdio, l policy.Language) bool {
+	fmt.Fprint(w.err, say(l, "écrire cela ? [o/N] ", "write this? [y/N] "))
+	answer, _ := bufio.NewReader(w.in).ReadString('\n')
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes", "o", "oui":
+		return true
+	}
+	return false
+}
