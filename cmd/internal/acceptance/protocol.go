@@ -65,7 +65,7 @@ func (p Protocol) Text() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, title)
 	for _, f := range p.fields() {
-		fmt.Fprintf(&b, "%s: %s\n", f.name, oneLine(*f.is))
+		fmt.Fprintf(&b, "%s: %s\n", f.name, OneLine(*f.is))
 	}
 	fmt.Fprintf(&b, "began: %s\nended: %s\n", stamp(p.Began), stamp(p.Ended))
 	fmt.Fprintf(&b, "result: %s\n", map[bool]string{true: "passed", false: "not passed"}[p.Passed()])
@@ -88,10 +88,10 @@ func (p *Protocol) fields() []field {
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // cell keeps a text from ending its column.
-func cell(s string) string { return strings.ReplaceAll(oneLine(s), "|", "/") }
+func cell(s string) string { return strings.ReplaceAll(OneLine(s), "|", "/") }
 
-// oneLine is a text on one line, without control characters, at most maxText bytes: what a person typed goes into a file and to terminals.
-func oneLine(s string) string {
+// OneLine is a text on one line, without control characters, at most maxText bytes: what a person typed goes into a file and to terminals.
+func OneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case r == utf8.RuneError, unicode.IsControl(r) && r != '\t' && r != '\n', unicode.Is(unicode.Cf, r), r == '\u2028', r == '\u2029':

@@ -180,7 +180,7 @@ func (r *run) pass() {
 
 func (r *run) fail(why string) {
 	if !r.over() {
-		r.p.Failure, r.p.Since = oneLine(why), time.Time{}
+		r.p.Failure, r.p.Since = OneLine(why), time.Time{}
 	}
 }
 
@@ -195,7 +195,7 @@ func (r *run) line() {
 	if r.over() {
 		return
 	}
-	word, rest, _ := strings.Cut(oneLine(r.in.Line), " ")
+	word, rest, _ := strings.Cut(OneLine(r.in.Line), " ")
 	word, rest = strings.ToLower(word), strings.TrimSpace(rest)
 	switch {
 	case word == "q":
