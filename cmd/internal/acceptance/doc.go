@@ -105,7 +105,7 @@ type Sight string
 const (
 	RelayOn        Sight = "relay on"
 	RelayOff       Sight = "relay off"
-	Ready          Sight = "ready" // the daemon answers, nothing holds the machine, and the relay is off
+	Ready          Sight = "ready" // the daemon and its reader answer, nothing holds the machine, and the relay is off
 	NoFault        Sight = "no fault"
 	FaultEStop     Sight = "fault e-stop"
 	FaultDoor      Sight = "fault door"
@@ -117,9 +117,10 @@ const (
 
 // Status is what a run needs of the daemon's status. The zero Status is a daemon that does not answer.
 type Status struct {
-	Answers, Relay, Reader bool
-	Phase                  string
-	Faults                 []string
+	Answers, Relay bool
+	Reader         bool // the reader answers, or none is configured
+	Phase          string
+	Faults         []string
 }
 
 // Plan is the steps that apply to a machine, each with the beats that apply.

@@ -321,7 +321,7 @@ func (s Sight) in(st Status) bool {
 	case RelayOff:
 		return !st.Relay
 	case Ready:
-		return !st.Relay && (st.Phase == "off" || st.Phase == "cooling")
+		return !st.Relay && st.Reader && (st.Phase == "off" || st.Phase == "cooling")
 	case NoFault:
 		return len(st.Faults) == 0
 	case ReaderLost:

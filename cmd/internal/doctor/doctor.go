@@ -33,7 +33,7 @@ func (s State) MarshalText() ([]byte, error) {
 
 // Finding is what one look found.
 type Finding struct {
-	Look  string      `json:"look"` // check, boot, persist, watchdog, clock, disk, wear, reader, broker, certificate, daemon, bundle
+	Look  string      `json:"look"` // check, boot, persist, watchdog, clock, disk, wear, reader, broker, certificate, daemon, bundle, acceptance
 	State State       `json:"state"`
 	Fact  policy.Text `json:"fact"`
 	Cure  policy.Text `json:"cure"` // what would do; empty where all is well
@@ -49,6 +49,7 @@ type System struct {
 	Disk         func(dir string) (free uint64, took time.Duration, err error)         // writes a little and waits until it is on the disk
 	Life         func(bundle string) (issued, until time.Time, err error)              // a bundle file's own word
 	Check        func() machined.Checked                                               // what portillond -check finds
+	Accepted     Accepted                                                              // nil: not looked at
 }
 
 // exam is a run of Examine.
@@ -74,6 +75,7 @@ func Examine(ctx context.Context, c machined.Config, s System) []Finding {
 	x.daemon(ctx)
 	x.broker(ctx)
 	x.bundle()
+	x.accepted()
 	return x.out
 }
 

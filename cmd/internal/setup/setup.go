@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -141,9 +142,9 @@ func (s *Setup) file(ctx context.Context) (machined.Config, string, error) {
 	return s.rooted(c), path, err
 }
 
-// only takes the machine of this computer, where there is one and none is named.
+// only takes the machine of this computer, where there is one and no other is named.
 func (s *Setup) only() error {
-	if s.Machine != "" {
+	if s.Machine != "" || s.Wiring != "" {
 		return nil
 	}
 	found, err := filepath.Glob(s.path(filepath.Join(s.Dir, "*.yaml")))
@@ -305,10 +306,28 @@ func (s *Setup) put(c machined.Config) error {
 	if path == "" {
 		return fmt.Errorf("--bundle: the machine’s file names no bundle file")
 	}
+	if err := ofSite(b, c); err != nil {
+		return fmt.Errorf("--bundle: %s: %w", s.Bundle, err)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	return errors.Join(wire.WriteFile(path, b, 0o600), s.own(filepath.Dir(path), path))
+}
+
+// ofSite reports why a bundle is not this site's.
+func ofSite(b []byte, c machined.Config) error {
+	v, err := note.NewVerifier(c.Bundle.Key)
+	if err != nil {
+		return err
+	}
+	take := func(_ []byte, m wire.Manifest) error {
+		if string(m.Site) != c.Site {
+			return fmt.Errorf("the bundle is of site %s, want %s", m.Site, c.Site)
+		}
+		return nil
+	}
+	return wire.ReadBundle(bytes.NewReader(b), note.VerifierList(v), take, func(string, []byte) error { return nil })
 }
 
 // maxFile bounds a file that is put in place: a bundle of a thousand members has some megabytes.
