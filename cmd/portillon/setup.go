@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"path/filepath"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -51,7 +52,7 @@ func setupVerb(ctx context.Context, w stdio, args []string) error {
 		}
 		return ill
 	}}
-	s.Term.Yes = yes
+	s.Term.Yes, s.Live = yes, filepath.Clean(o.Root) == "/"
 	return setupEnded(s.Run(ctx))
 }
 

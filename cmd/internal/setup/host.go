@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,6 +28,8 @@ type Host interface {
 	Status(ctx context.Context, socket string) (control.Status, error)
 	// Do carries out a deed of the acceptance test on a machine.
 	Do(ctx context.Context, c machined.Config, d acceptance.Deed) error
+	// Own gives files to the daemon's user, which the package makes.
+	Own(paths ...string) error
 	// Pause waits between two looks at the daemon.
 	Pause(ctx context.Context, d time.Duration)
 }
@@ -69,6 +72,23 @@ func (Pi) Pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-time.After(d):
 	}
+}
+
+// Own implements Host.
+func (Pi) Own(paths ...string) error {
+	u, err := user.Lookup("portillon")
+	if err != nil {
+		return fmt.Errorf("the package makes this user: %w", err)
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	errs := []error{err1, err2}
+	for _, p := range paths {
+		if err1 == nil && err2 == nil {
+			errs = append(errs, os.Chown(p, uid, gid))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Do implements Host.

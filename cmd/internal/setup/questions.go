@@ -39,7 +39,7 @@ func questions(found []string) []question {
 		{"broker", t("Adresse du hub, comme tcp://hub.lan:1883 (Entrée : pas de hub)", "The hub’s address, as tcp://hub.lan:1883 (Enter: no hub)"), nil, false, "none", func(a *Answers) *string { return &a.Broker }, always,
 			t("Une adresse avec son port, comme tcp://hub.lan:1883 ou ssl://hub.lan:8883", "An address with its port, as tcp://hub.lan:1883 or ssl://hub.lan:8883")},
 		{"reader", t("Quel lecteur de cartes ?", "Which card reader?"), readerChoices(), false, "", func(a *Answers) *string { return &a.Reader }, always, policy.Text{}},
-		{"port", t("Quel lecteur USB ?", "Which USB reader?"), foundChoices(found), false, "", func(a *Answers) *string { return &a.Port },
+		{"port", t("Quel lecteur USB ? (branché, il est dans la liste ; sinon son fichier)", "Which USB reader? (plugged in, it is in the list; else its file)"), foundChoices(found), false, "", func(a *Answers) *string { return &a.Port },
 			func(a Answers) bool { return a.Reader == "usb" }, port},
 		{"format", t("Que tape le lecteur ?", "What does the reader type?"), []choice{{"decimal", t("le numéro en décimal, comme 1658849517", "the number in decimal, as 1658849517")}, {"hex", t("le numéro en hexadécimal, comme 62E3086CED", "the number in hexadecimal, as 62E3086CED")}}, false, "decimal",
 			func(a *Answers) *string { return &a.Format }, func(a Answers) bool { return a.Reader == "usb" }, policy.Text{}},

@@ -35,7 +35,11 @@ func (s *Setup) boot(ctx context.Context, c machined.Config, file string) error 
 		s.Term.Say(tf("%s convient au câblage", "%s fits the wiring", path))
 		return nil
 	}
-	if err := s.replace(ctx, path, string(b), text, 0o755); err != nil { // FAT has no modes: it shows every file as 0755
+	fi, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if err := s.replace(ctx, path, string(b), text, fi.Mode().Perm()); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(s.path("run"), 0o755); err != nil {
@@ -51,7 +55,7 @@ func (s *Setup) reboot(ctx context.Context) error {
 	}
 	again := t("Le Pi doit redémarrer : config.txt a changé. Ensuite : sudo portillon setup", "The Pi must restart: config.txt has changed. After that: sudo portillon setup")
 	s.Term.Say(again)
-	if s.NoReboot || !s.live() {
+	if s.NoReboot || !s.Live {
 		return nil
 	}
 	yes, err := s.Term.Confirm(ctx, t("Redémarrer maintenant ?", "Restart now?"))

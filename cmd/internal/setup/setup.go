@@ -10,9 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +24,8 @@ import (
 type Options struct {
 	Answers
 	Wiring   string // the name of a sample in /usr/share/portillon, or a file
-	Root     string // where this computer's files are: /. Anywhere else nothing is started
+	Root     string // where this computer's files are: /
+	Live     bool   // Root is the computer that this runs on: it may be restarted, and its services started
 	Dir      string // where machine files are, below Root: /etc/portillon
 	CardKey  string // a file to put in place as the site's card key
 	Bundle   string // a file to put in place as the site's bundle
@@ -74,7 +73,7 @@ func (s *Setup) Run(ctx context.Context) error {
 	if err := s.reboot(ctx); err != nil {
 		return err
 	}
-	if !s.live() {
+	if !s.Live {
 		s.Term.Say(t("Les fichiers sont prêts. Sur le Pi, relancer sans --root.", "The files are ready. On the Pi, run again without --root."))
 		return nil
 	}
@@ -87,15 +86,13 @@ func (s *Setup) Run(ctx context.Context) error {
 	return s.trial(ctx, c, path)
 }
 
-func (s *Setup) live() bool { return filepath.Clean(s.Root) == "/" }
-
 func (s *Setup) path(p string) string { return filepath.Join(s.Root, p) }
 
 func (s *Setup) store() string { return s.path("etc/credstore") }
 
 // rooted is a machine's file with its paths below Root.
 func (s *Setup) rooted(c machined.Config) machined.Config {
-	if s.live() {
+	if filepath.Clean(s.Root) == "/" {
 		return c
 	}
 	for _, p := range []*string{&c.Data, &c.Bundle.File, &c.Control} {
@@ -348,22 +345,10 @@ func readSmall(path string) ([]byte, error) {
 
 // own gives files to the daemon's user.
 func (s *Setup) own(paths ...string) error {
-	if !s.live() {
+	if !s.Live {
 		return nil
 	}
-	u, err := user.Lookup("portillon")
-	if err != nil {
-		return fmt.Errorf("the package makes this user: %w", err)
-	}
-	uid, err1 := strconv.Atoi(u.Uid)
-	gid, err2 := strconv.Atoi(u.Gid)
-	errs := []error{err1, err2}
-	for _, p := range paths {
-		if err1 == nil && err2 == nil {
-			errs = append(errs, os.Chown(p, uid, gid))
-		}
-	}
-	return errors.Join(errs...)
+	return s.Host.Own(paths...)
 }
 
 // check says what the daemon would refuse, and what must still be put in place.

@@ -167,6 +167,9 @@ func (r *trial) run(ctx context.Context) error {
 				return err
 			}
 		}
+		if out.First {
+			r.head(out.Step)
+		}
 		var err error
 		switch out.Call {
 		case acceptance.End:
@@ -195,14 +198,17 @@ func (r *trial) run(ctx context.Context) error {
 	}
 }
 
+// head says what a step is about.
+func (r *trial) head(step acceptance.Step) {
+	head := func(l policy.Language) string {
+		return fmt.Sprintf("\n%d/%d  %s (%s)\n  %s\n  → %s", r.p.At+1, len(r.plan), step.Title.In(l), step.ID, step.Do.In(l), step.See.In(l))
+	}
+	r.Term.Say(policy.Text{FR: head(policy.French), EN: head(policy.English)})
+}
+
+// prompt asks the person what a beat wants.
 func (r *trial) prompt(ctx context.Context, out acceptance.Output) (acceptance.Input, error) {
 	step := out.Step
-	if out.First {
-		head := func(l policy.Language) string {
-			return fmt.Sprintf("\n%d/%d  %s (%s)\n  %s\n  → %s", r.p.At+1, len(r.plan), step.Title.In(l), step.ID, step.Do.In(l), step.See.In(l))
-		}
-		r.Term.Say(policy.Text{FR: head(policy.French), EN: head(policy.English)})
-	}
 	if out.Again != (policy.Text{}) {
 		r.Term.Say(out.Again)
 	}
