@@ -63,6 +63,7 @@ func rowsJob(m *machine) error {
 // beforeCut begins a session, on the machine that setup has set up where it was played: its acceptance test waits for the power cut.
 func (m *machine) beforeCut() error {
 	if _, err := os.Stat(saved); err == nil {
+		(&bench{m: m}).wire()
 		if err := restored(); err != nil {
 			return err
 		}

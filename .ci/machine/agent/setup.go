@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -200,15 +201,8 @@ func (b *bench) unwire() {
 
 // setUp goes from the installed package to the power cut of the acceptance test.
 func setUp(m *machine) (string, error) {
-	if err := first(m.fresh, func() error { return systemctl("disable", "--now", service) }); err != nil {
-		return "", err
-	}
-	for _, dir := range settings { // bare, but for the package and the journal
-		if err := emptied(dir); err != nil {
-			return "", err
-		}
-	}
-	if err := first(func() error { return os.MkdirAll("/boot/firmware", 0o755) }, func() error { return os.WriteFile("/boot/firmware/config.txt", []byte("dtparam=audio=on\n"), 0o644) },
+	// Bare, but for the package and the journal.
+	if err := first(m.fresh, func() error { return systemctl("disable", "--now", service) }, bareSettings, func() error { return os.MkdirAll("/boot/firmware", 0o755) }, func() error { return os.WriteFile("/boot/firmware/config.txt", []byte("dtparam=audio=on\n"), 0o644) },
 		func() error { return command("sudo apt install ./portillon.deb") }); err != nil { // the row before has installed it
 		return "", err
 	}
@@ -232,7 +226,17 @@ func setUp(m *machine) (string, error) {
 
 // restored puts back what the SD card of a real Pi would have kept, and starts the machine that was set up.
 func restored() error {
-	return first(func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") }, func() error { return systemctl("restart", service) })
+	return first(bareSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") }, func() error { return systemctl("restart", service) })
+}
+
+// bareSettings leaves the settings as the package has them.
+func bareSettings() error {
+	for _, dir := range settings {
+		if err := emptied(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setUpAfterCut goes on with the acceptance test after the power cut.
@@ -242,11 +246,10 @@ func setUpAfterCut(m *machine) (string, error) {
 	}
 	b := &bench{m: m}
 	b.wire()
-	defer b.unwire()
 	if err := first(restored, m.fresh); err != nil {
 		return "", err
 	}
-	said, _, err := b.play()
+	said, _, err := b.play("--yes")
 	if err != nil {
 		return "", fmt.Errorf("%w; it said: %s", err, tail([]byte(said)))
 	}
@@ -278,15 +281,12 @@ func between(s, from, to string) string {
 	return out
 }
 
+// emptied removes the files below a folder. The folders stay, with the groups and modes that the package has given them.
 func emptied(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return err
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			err = os.Remove(path)
 		}
-	}
-	return nil
+		return err
+	})
 }
