@@ -37,21 +37,23 @@ func setupVerb(ctx context.Context, w stdio, args []string) error {
 	case list && len(rest) < 2:
 		return acceptanceList(w, *lang, rest)
 	case len(rest) > 0:
-		return wrong("setup takes no argument, %q given", rest[0]).hinted("portillon setup --machine laser; a wiring is --wiring NAME or --wiring FILE")
+		return wrong("setup takes no argument, %q given",
+			rest[0]).hinted("portillon setup --machine laser; a wiring is --wiring NAME or --wiring FILE")
 	case verify != "":
 		return verifyProtocol(w, *lang, verify, pub)
 	}
-	s := setup.Setup{Options: o, Term: setup.NewTerminal(ctx, w.in, w.out, *lang), Host: setup.Pi{}, Found: usbReaders(), Doctor: func(ctx context.Context, c machined.Config) int {
-		found := doctor.Examine(ctx, c, doctor.Here(c))
-		printFindings(w, *lang, found)
-		ill := 0
-		for _, f := range found {
-			if f.State == doctor.Ill {
-				ill++
+	s := setup.Setup{Options: o, Term: setup.NewTerminal(ctx, w.in, w.out, *lang), Host: setup.Pi{},
+		Found: usbReaders(), Doctor: func(ctx context.Context, c machined.Config) int {
+			found := doctor.Examine(ctx, c, doctor.Here(c))
+			printFindings(w, *lang, found)
+			ill := 0
+			for _, f := range found {
+				if f.State == doctor.Ill {
+					ill++
+				}
 			}
-		}
-		return ill
-	}}
+			return ill
+		}}
 	s.Term.Yes, s.Live = yes, filepath.Clean(o.Root) == "/"
 	return setupEnded(s.Run(ctx))
 }
@@ -69,9 +71,12 @@ func declareSetup(fs *flag.FlagSet, o *setup.Options) {
 		{&o.Reader, "reader", "", "usb, mfrc522, pn532-spi, pn532-usb, rdm6300, wiegand or none"},
 		{&o.Port, "port", "", "the reader's device file; machine ports lists them"},
 		{&o.Format, "format", "", "what a USB reader types: decimal or hex"},
-		{&o.Relay, "relay", "", "high (active-high board), transistor (active-low board behind one) or pump (charge pump)"},
-		{&o.Inputs, "inputs", "", "what is wired besides: none, or some of e-stop,door,feedback,busy,exhaust,lamps,buzzer"},
-		{&o.Wiring, "wiring", "", "instead of the questions: the name of a file in /usr/share/portillon, or a machine.yaml"},
+		{&o.Relay, "relay", "", "high (active-high board), transistor (active-low board behind one) or pump " +
+			"(charge pump)"},
+		{&o.Inputs, "inputs", "", "what is wired besides: none, or some of " +
+			"e-stop,door,feedback,busy,exhaust,lamps,buzzer"},
+		{&o.Wiring, "wiring", "", "instead of the questions: the name of a file in /usr/share/portillon, or a " +
+			"machine.yaml"},
 		{&o.CardKey, "card-key", "", "a file to put in place as the site's card key"},
 		{&o.Bundle, "bundle", "", "a file to put in place as the site's bundle"},
 		{&o.By, "by", "", "who answers the acceptance test"},
@@ -115,7 +120,8 @@ func acceptanceList(w stdio, l policy.Language, files []string) error {
 func verifyProtocol(w stdio, l policy.Language, path, pub string) error {
 	v, err := note.NewVerifier(pub)
 	if err != nil {
-		return wrong("--pub: %.80q is no public key", pub).hinted("the line that portillon setup printed for this machine, as laser.biklab+…")
+		return wrong("--pub: %.80q is no public key",
+			pub).hinted("the line that portillon setup printed for this machine, as laser.biklab+…")
 	}
 	p, err := acceptance.Read(path, note.VerifierList(v))
 	if err != nil {

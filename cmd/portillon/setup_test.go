@@ -29,8 +29,10 @@ func writeProtocol() {
 		log.Fatal(err)
 	}
 	at := time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)
-	p := acceptance.Protocol{Site: "biklab", Machine: "laser", Wiring: strings.Repeat("ab", 32), Program: "0.1", Clock: "trusted", Began: at, Ended: at, By: "Karim",
-		Results: []acceptance.Result{{Step: "tap", Verdict: acceptance.Verdict(os.Args[3]), At: at, By: "Karim"}, {Step: "door", Verdict: acceptance.Skipped, At: at, By: "Karim", Why: "no door"}}}
+	p := acceptance.Protocol{Site: "biklab", Machine: "laser", Wiring: strings.Repeat("ab", 32), Program: "0.1",
+		Clock: "trusted", Began: at, Ended: at, By: "Karim",
+		Results: []acceptance.Result{{Step: "tap", Verdict: acceptance.Verdict(os.Args[3]), At: at, By: "Karim"},
+			{Step: "door", Verdict: acceptance.Skipped, At: at, By: "Karim", Why: "no door"}}}
 	data, err := p.Sign(signer)
 	if err == nil {
 		err = os.WriteFile(os.Args[1], data, 0o600)

@@ -28,7 +28,8 @@ var settings = []string{"/etc/portillon", "/etc/credstore"}
 // lampQuestion is how the acceptance test asks for the lamp.
 const lampQuestion = "Is the lamp lit?"
 
-// typedHere is where the commands are kept that a person typed at this machine, from the package to the passed test, a line each.
+// typedHere is where the commands are kept that a person typed at this machine, from the package to the passed
+// test, a line each.
 const typedHere = dataFolder + "/.commands"
 
 func command(format string, a ...any) error {
@@ -40,7 +41,8 @@ func command(format string, a ...any) error {
 	return errors.Join(err, f.Close())
 }
 
-// bench is the machine that the acceptance test is done at: the contacts, the reader, and a lamp behind a no-volt-release starter.
+// bench is the machine that the acceptance test is done at: the contacts, the reader, and a lamp behind a
+// no-volt-release starter.
 type bench struct {
 	m          *machine
 	door, busy *contact
@@ -68,7 +70,8 @@ func (b *bench) typed() error {
 	return nil
 }
 
-// act does what an instruction of the acceptance list says. What this machine has no hardware for is skipped, with the reason.
+// act does what an instruction of the acceptance list says. What this machine has no hardware for is skipped, with
+// the reason.
 func (b *bench) act(step, text string) (line string, err error) {
 	has := func(words string) bool { return strings.Contains(text, words) }
 	b.lit() // the starter drops out whenever the relay is open
@@ -127,7 +130,7 @@ func (b *bench) look(step, text string) (string, error) {
 		return yes[read(fmt.Sprintf("%s/sim_gpio%d/value", b.m.line.chip, exhaustLine)) == "1"], nil
 	case strings.Contains(text, "Did the machine refuse the card?"):
 		return yes[!b.m.line.high()], nil
-	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot": // every edge since this boot began is known
+	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot": // every edge of this boot is known
 		return yes[len(b.m.line.since(0)) == 0 && !b.m.line.high()], nil
 	}
 	return "", fmt.Errorf("%s: nobody here can see this: %q", step, text)
@@ -191,7 +194,8 @@ func (b *bench) answer(step, ask string) (line string, cut bool, err error) {
 // wire puts the contacts of the whole wiring on the chip.
 func (b *bench) wire() {
 	b.door = newContact(b.m.line.chip, doorLine, func() bool { return false })
-	b.busy = newContact(b.m.line.chip, busyLine, func() bool { return false }) // to 3.3 V: closed is high, as an open contact to ground is
+	// to 3.3 V: closed is high, as an open contact to ground is
+	b.busy = newContact(b.m.line.chip, busyLine, func() bool { return false })
 }
 
 func (b *bench) unwire() {
@@ -202,7 +206,9 @@ func (b *bench) unwire() {
 // setUp goes from the installed package to the power cut of the acceptance test.
 func setUp(m *machine) (string, error) {
 	// Bare, but for the package and the journal.
-	if err := first(m.fresh, func() error { return systemctl("disable", "--now", service) }, bareSettings, func() error { return os.MkdirAll("/boot/firmware", 0o755) }, func() error { return os.WriteFile("/boot/firmware/config.txt", []byte("dtparam=audio=on\n"), 0o644) },
+	if err := first(m.fresh, func() error { return systemctl("disable", "--now", service) }, bareSettings,
+		func() error { return os.MkdirAll("/boot/firmware", 0o755) },
+		func() error { return os.WriteFile("/boot/firmware/config.txt", []byte("dtparam=audio=on\n"), 0o644) },
 		func() error { return command("sudo apt install ./portillon.deb") }); err != nil { // the row before has installed it
 		return "", err
 	}
@@ -210,8 +216,10 @@ func setUp(m *machine) (string, error) {
 	b.wire()
 	defer b.unwire()
 	at := uptime()
-	said, cut, err := b.play("--machine", "laser", "--site", "rig", "--bundle-key", read("/rig/site/hub.pub"), "--broker", "none", "--reader", "usb", "--port", "/dev/input/portillon-reader",
-		"--format", "hex", "--relay", "high", "--inputs", "e-stop,door,feedback,busy,exhaust", "--card-key", "/rig/site/keys/card.key", "--bundle", "/rig/site/site.bundle", "--by", "agent", "--yes", "--no-reboot")
+	said, cut, err := b.play("--machine", "laser", "--site", "rig", "--bundle-key", read("/rig/site/hub.pub"),
+		"--broker", "none", "--reader", "usb", "--port", "/dev/input/portillon-reader",
+		"--format", "hex", "--relay", "high", "--inputs", "e-stop,door,feedback,busy,exhaust", "--card-key",
+		"/rig/site/keys/card.key", "--bundle", "/rig/site/site.bundle", "--by", "agent", "--yes", "--no-reboot")
 	if err == nil && !cut {
 		err = errors.New("it ended before the power cut")
 	}
@@ -219,14 +227,16 @@ func setUp(m *machine) (string, error) {
 		return "", fmt.Errorf("%w; it said: %s", err, tail([]byte(said)))
 	}
 	took := uptime() - at
-	err = first(func() error { return os.RemoveAll(saved) }, func() error { return os.MkdirAll(saved, 0o700) }, func() error { return sh("cp", append([]string{"-a", "--parents"}, append(settings, saved)...)...) },
+	err = first(func() error { return os.RemoveAll(saved) }, func() error { return os.MkdirAll(saved, 0o700) },
+		func() error { return sh("cp", append([]string{"-a", "--parents"}, append(settings, saved)...)...) },
 		configure, func() error { return systemctl("restart", service) }, m.fresh)
 	return fmt.Sprintf("to the power cut in %v", took.Round(time.Second)), err
 }
 
 // restored puts back what the SD card of a real Pi would have kept, and starts the machine that was set up.
 func restored() error {
-	return first(bareSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") }, func() error { return systemctl("restart", service) })
+	return first(bareSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") },
+		func() error { return systemctl("restart", service) })
 }
 
 // bareSettings leaves the settings as the package has them.
@@ -272,7 +282,8 @@ func setUpAfterCut(m *machine) (string, error) {
 	if len(commands) > 6 {
 		return "", fmt.Errorf("%d commands, want at most 6", len(commands))
 	}
-	return fmt.Sprintf("%d steps passed, %d skipped, with %d commands", strings.Count(n.Text, " | passed | "), strings.Count(n.Text, " | skipped | "), len(commands)), nil
+	return fmt.Sprintf("%d steps passed, %d skipped, with %d commands", strings.Count(n.Text, " | passed | "),
+		strings.Count(n.Text, " | skipped | "), len(commands)), nil
 }
 
 func between(s, from, to string) string {
@@ -281,7 +292,8 @@ func between(s, from, to string) string {
 	return out
 }
 
-// emptied removes the files below a folder. The folders stay, with the groups and modes that the package has given them.
+// emptied removes the files below a folder. The folders stay, with the groups and modes that the package has given
+// them.
 func emptied(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {

@@ -13,7 +13,8 @@ import (
 
 // The ids are what the wiring page names.
 func TestTheListHoldsEveryStepOfTheWiringPage(t *testing.T) {
-	want := strings.Fields("supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed daemon-stopped guard-killed pi-unplugged " +
+	want := strings.Fields("supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed " +
+		"daemon-stopped guard-killed pi-unplugged " +
 		"pi-halted reader-unplugged door lid-without-portillon feedback-wire contactor-held busy exhaust isolation")
 	var got []string
 	for _, s := range Steps() {
@@ -58,13 +59,16 @@ func TestStepsOfInputsThatAreNotWiredAreLeftOut(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	bare := "switch-left-on tap tap-again daemon-killed daemon-stopped guard-killed pi-unplugged supply-without-pi boot pi-halted isolation"
+	bare := "switch-left-on tap tap-again daemon-killed daemon-stopped guard-killed pi-unplugged " +
+		"supply-without-pi boot pi-halted isolation"
 	if got := ids(Wiring{}); got != bare {
 		t.Errorf("a bare relay is tested with %q, want %q", got, bare)
 	}
-	for w, more := range map[Wiring]string{{EStop: true}: "e-stop e-stop-wire", {Door: true}: "door lid-without-portillon", {Feedback: true}: "feedback-wire contactor-held",
+	for w, more := range map[Wiring]string{{EStop: true}: "e-stop e-stop-wire",
+		{Door: true}: "door lid-without-portillon", {Feedback: true}: "feedback-wire contactor-held",
 		{Busy: true}: "busy", {Exhaust: true}: "exhaust", {Reader: true}: "reader-unplugged"} {
-		if got := ids(w); !strings.Contains(got, more) || len(strings.Fields(got)) != len(strings.Fields(bare+" "+more)) {
+		if got := ids(w); !strings.Contains(got, more) ||
+			len(strings.Fields(got)) != len(strings.Fields(bare+" "+more)) {
 			t.Errorf("%+v is tested with %q, want %q more", w, got, more)
 		}
 	}
@@ -84,7 +88,8 @@ var day = time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)
 // sightOf is a status that shows the sight, and none that shows it not.
 func sightOf(s Sight, shown bool) Status {
 	if !shown {
-		return Status{Answers: true, Relay: s != RelayOn, Reader: s == ReaderLost, Phase: "on", Faults: []string{"other"}}
+		return Status{Answers: true, Relay: s != RelayOn, Reader: s == ReaderLost, Phase: "on",
+			Faults: []string{"other"}}
 	}
 	st := Status{Answers: true, Relay: s == RelayOn, Reader: s != ReaderLost, Phase: "off"}
 	if fault, is := strings.CutPrefix(string(s), "fault "); is {
@@ -155,7 +160,8 @@ func TestARunPassesOnlyWhenEveryBeatIsAsItMustBe(t *testing.T) {
 	all := &driver{plan: Plan(Everything()), now: day}
 	all.drive(t)
 	if got := (Protocol{Results: all.p.Results}); !got.Passed() || got.Count(Passed) != len(Steps()) || all.boot != 2 {
-		t.Fatalf("all as it must be: %d steps passed after %d power cuts: %+v", got.Count(Passed), all.boot, all.p.Results)
+		t.Fatalf("all as it must be: %d steps passed after %d power cuts: %+v", got.Count(Passed), all.boot,
+			all.p.Results)
 	}
 	for i, step := range all.plan {
 		for j, b := range step.Beats {
@@ -164,7 +170,8 @@ func TestARunPassesOnlyWhenEveryBeatIsAsItMustBe(t *testing.T) {
 			}
 			d := &driver{plan: all.plan, now: day, wrong: place{i, j}}
 			d.drive(t)
-			if got := (Protocol{Results: d.p.Results}); got.Passed() || got.Count(Failed) != 1 || got.Results[i].Verdict != Failed || len(got.Results) != len(all.plan) {
+			if got := (Protocol{Results: d.p.Results}); got.Passed() || got.Count(Failed) != 1 ||
+				got.Results[i].Verdict != Failed || len(got.Results) != len(all.plan) {
 				t.Errorf("%s: beat %d is wrong, and the test has %d failures", step.ID, j, got.Count(Failed))
 			}
 		}
@@ -220,7 +227,8 @@ func TestAFailedStepMayBeRepeatedWithItsPowerCut(t *testing.T) {
 		return "", false
 	}}
 	d.drive(t)
-	if got := (Protocol{Results: d.p.Results}); !failed || !got.Passed() || d.boot != 3 || len(got.Results) != len(d.plan) {
+	if got := (Protocol{Results: d.p.Results}); !failed || !got.Passed() || d.boot != 3 ||
+		len(got.Results) != len(d.plan) {
 		t.Errorf("%d boots, %+v", d.boot, got.Results)
 	}
 }
@@ -234,7 +242,8 @@ func TestAStepThatAnUnexpectedPowerCutInterruptsBeginsAnew(t *testing.T) {
 	}
 }
 
-// Whatever is typed and seen, and whatever the file of a run says: no panic, and no step passes with fewer looks than it has.
+// Whatever is typed and seen, and whatever the file of a run says: no panic, and no step passes with fewer looks
+// than it has.
 func TestRandomInputNeverPanicsAndPassesNothingUnseen(t *testing.T) {
 	for seed := range uint64(300) {
 		chance := rand.New(rand.NewPCG(seed, 1))
@@ -243,10 +252,13 @@ func TestRandomInputNeverPanicsAndPassesNothingUnseen(t *testing.T) {
 			p.At, p.Beat = chance.IntN(60)-20, chance.IntN(60)-20
 		}
 		lines := []string{"", "y", "n", "o", "r", "s", "s because", "q", "\x00\xff", strings.Repeat("x", 5000)}
-		status := []Status{{}, sightOf(RelayOn, true), sightOf(Ready, true), sightOf(FaultEStop, true), sightOf(ReaderLost, true)}
+		status := []Status{{}, sightOf(RelayOn, true), sightOf(Ready, true), sightOf(FaultEStop, true),
+			sightOf(ReaderLost, true)}
 		for range 400 {
-			in := Input{Event: Event(chance.IntN(5)), Now: day.Add(time.Duration(chance.IntN(100)) * time.Second), Boot: fmt.Sprint(chance.IntN(3)),
-				Line: lines[chance.IntN(len(lines))], Status: status[chance.IntN(len(status))], Err: []string{"", "", "no such process"}[chance.IntN(3)]}
+			in := Input{Event: Event(chance.IntN(5)), Now: day.Add(time.Duration(chance.IntN(100)) * time.Second),
+				Boot: fmt.Sprint(chance.IntN(3)),
+				Line: lines[chance.IntN(len(lines))], Status: status[chance.IntN(len(status))],
+				Err: []string{"", "", "no such process"}[chance.IntN(3)]}
 			before := p
 			p, _ = Next(plan, p, in)
 			for _, r := range p.Results[min(len(before.Results), len(p.Results)):] {

@@ -1,14 +1,18 @@
 // Package acceptance is the list of tests that a machine passes before anybody works at it, and the run of that list.
 //
-// The list is data (Steps): what to do, what must be seen, and what it means where something else is seen, in French and English.
+// The list is data (Steps): what to do, what must be seen, and what it means where something else is seen, in
+// French and English.
 // A run is a pure function,
 //
 //	Next(plan, Progress, Input) (Progress, Output)
 //
-// that reads no clock and touches nothing: whoever calls it shows the questions, asks the daemon, sends the signals and keeps the
-// Progress on disk, because some steps take the Pi's power away. Its result is a Protocol, a text that the machine's key signs.
+// that reads no clock and touches nothing: whoever calls it shows the questions, asks the daemon, sends the signals
+// and keeps the
+// Progress on disk, because some steps take the Pi's power away. Its result is a Protocol, a text that the
+// machine's key signs.
 //
-// A step that was not done has not passed. A person may skip a step with a reason, which the protocol holds word for word.
+// A step that was not done has not passed. A person may skip a step with a reason, which the protocol holds word
+// for word.
 package acceptance
 
 import "portillon/policy"
@@ -39,7 +43,8 @@ func (w Wiring) has() (n Needs) {
 	for _, x := range []struct {
 		wired bool
 		is    Needs
-	}{{w.EStop, EStop}, {w.Door, Door}, {w.Feedback, Feedback}, {w.Busy, Busy}, {w.Exhaust, Exhaust}, {w.Reader, Reader}, {w.ReaderTells, ReaderTells}} {
+	}{{w.EStop, EStop}, {w.Door, Door}, {w.Feedback, Feedback}, {w.Busy, Busy}, {w.Exhaust, Exhaust}, {w.Reader,
+		Reader}, {w.ReaderTells, ReaderTells}} {
 		if x.wired {
 			n |= x.is
 		}

@@ -15,7 +15,8 @@ func Markdown(steps []Step, l policy.Language) string {
 	not := t("Sinon", "If not")
 	var b strings.Builder
 	for i, s := range steps {
-		fmt.Fprintf(&b, "%d. %s **%s** (`%s`). %s → %s %s : %s\n", i+1, Mark(s.ID), s.Title.In(l), s.ID, s.Do.In(l), s.See.In(l), not.In(l), s.Means.In(l))
+		fmt.Fprintf(&b, "%d. %s **%s** (`%s`). %s → %s %s : %s\n", i+1, Mark(s.ID), s.Title.In(l), s.ID, s.Do.In(l),
+			s.See.In(l), not.In(l), s.Means.In(l))
 	}
 	if l == policy.English {
 		return strings.ReplaceAll(b.String(), " If not : ", " If not: ")

@@ -70,7 +70,8 @@ func (p Protocol) Text() string {
 	fmt.Fprintf(&b, "began: %s\nended: %s\n", stamp(p.Began), stamp(p.Ended))
 	fmt.Fprintf(&b, "result: %s\n", map[bool]string{true: "passed", false: "not passed"}[p.Passed()])
 	for _, r := range p.Results {
-		fmt.Fprintf(&b, "step: %s | %s | %s | %s | %s\n", cell(r.Step), cell(string(r.Verdict)), stamp(r.At), cell(r.By), cell(r.Why))
+		fmt.Fprintf(&b, "step: %s | %s | %s | %s | %s\n", cell(r.Step), cell(string(r.Verdict)), stamp(r.At),
+			cell(r.By), cell(r.Why))
 	}
 	return b.String()
 }
@@ -81,7 +82,8 @@ type field struct {
 }
 
 func (p *Protocol) fields() []field {
-	return []field{{"site", &p.Site}, {"machine", &p.Machine}, {"wiring sha256", &p.Wiring}, {"program", &p.Program}, {"computer", &p.Computer},
+	return []field{{"site", &p.Site}, {"machine", &p.Machine}, {"wiring sha256", &p.Wiring}, {"program",
+		&p.Program}, {"computer", &p.Computer},
 		{"clock", &p.Clock}, {"by", &p.By}}
 }
 
@@ -90,11 +92,13 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // cell keeps a text from ending its column.
 func cell(s string) string { return strings.ReplaceAll(OneLine(s), "|", "/") }
 
-// OneLine is a text on one line, without control characters, at most maxText bytes: what a person typed goes into a file and to terminals.
+// OneLine is a text on one line, without control characters, at most maxText bytes: what a person typed goes into a
+// file and to terminals.
 func OneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
-		case r == utf8.RuneError, unicode.IsControl(r) && r != '\t' && r != '\n', unicode.Is(unicode.Cf, r), r == '\u2028', r == '\u2029':
+		case r == utf8.RuneError, unicode.IsControl(r) && r != '\t' &&
+			r != '\n', unicode.Is(unicode.Cf, r), r == '\u2028', r == '\u2029':
 			return -1
 		case unicode.IsSpace(r):
 			return ' '
@@ -191,7 +195,8 @@ func Folder(data string) string { return filepath.Join(data, "acceptance") }
 // maxFiles bounds how many protocols Last looks at: the newest.
 const maxFiles = 50
 
-// Last is the newest protocol that passed, of those that the machine's key has signed. Without one it answers fs.ErrNotExist.
+// Last is the newest protocol that passed, of those that the machine's key has signed. Without one it answers
+// fs.ErrNotExist.
 func Last(folder string, keys note.Verifiers) (Protocol, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {

@@ -30,8 +30,10 @@ func keyPair(t testing.TB, seed byte) (note.Signer, note.Verifiers) {
 }
 
 func sample() Protocol {
-	return Protocol{Site: "rig", Machine: "laser", Wiring: strings.Repeat("ab", 32), Program: "0.1", Computer: "Raspberry Pi 4 Model B Rev 1.4", Clock: "trusted", Began: day, Ended: day.Add(1e12),
-		By: "Karim", Results: []Result{{"tap", Passed, day, "Karim", ""}, {"door", Skipped, day, "Karim", "no | door\nhere"}}}
+	return Protocol{Site: "rig", Machine: "laser", Wiring: strings.Repeat("ab", 32), Program: "0.1",
+		Computer: "Raspberry Pi 4 Model B Rev 1.4", Clock: "trusted", Began: day, Ended: day.Add(1e12),
+		By: "Karim", Results: []Result{{"tap", Passed, day, "Karim", ""}, {"door", Skipped, day, "Karim",
+			"no | door\nhere"}}}
 }
 
 func TestAProtocolIsReadAsItWasSigned(t *testing.T) {
@@ -65,7 +67,8 @@ func TestAProtocolPassesWithNoFailureAndAtLeastOneStep(t *testing.T) {
 	for _, c := range []struct {
 		want     bool
 		verdicts []Verdict
-	}{{false, nil}, {true, []Verdict{Passed}}, {true, []Verdict{Passed, Skipped}}, {false, []Verdict{Skipped}}, {false, []Verdict{Passed, Failed}}, {false, []Verdict{Passed, ""}}} {
+	}{{false, nil}, {true, []Verdict{Passed}}, {true, []Verdict{Passed, Skipped}}, {false, []Verdict{Skipped}}, {false,
+		[]Verdict{Passed, Failed}}, {false, []Verdict{Passed, ""}}} {
 		p := Protocol{}
 		for _, v := range c.verdicts {
 			p.Results = append(p.Results, Result{Verdict: v})

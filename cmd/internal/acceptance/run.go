@@ -29,12 +29,15 @@ type Result struct {
 
 // Progress is a test under way: what is kept while the Pi has no power. The zero Progress is a test that has not begun.
 type Progress struct {
-	Wiring  string    `json:"wiring"` // SHA-256 of the machine.yaml, in hexadecimal
-	By      string    `json:"by"`     // who answers
+	Wiring string `json:"wiring"` // SHA-256 of the machine.yaml, in hexadecimal
+	// The version of portillon: another one may have another plan.
+	Program string    `json:"program"`
+	By      string    `json:"by"` // who answers
 	Began   time.Time `json:"began"`
-	At      int       `json:"at"`               // the step under way, by its place in the plan
-	Beat    int       `json:"beat"`             // the beat under way
-	Failure string    `json:"failure"`          // why the step under way has failed, until the person has decided what to do
+	At      int       `json:"at"`   // the step under way, by its place in the plan
+	Beat    int       `json:"beat"` // the beat under way
+	// Why the step under way has failed, until the person has decided what to do.
+	Failure string    `json:"failure"`
 	Boot    string    `json:"boot"`             // the kernel's boot ID when the power was to be cut
 	Since   time.Time `json:"since,omitzero"`   // since when the program looks for a sight
 	Results []Result  `json:"results,omitzero"` // one for each step that is over
@@ -96,7 +99,8 @@ const (
 	PowerOn                 // Enter counts only after another boot
 )
 
-// Next is the run of a plan as a pure function. What it returns must be kept before it is carried out: the power may go at any moment.
+// Next is the run of a plan as a pure function. What it returns must be kept before it is carried out: the power
+// may go at any moment.
 func Next(plan []Step, p Progress, in Input) (Progress, Output) {
 	r := run{plan: plan, p: p, in: in}
 	switch {
@@ -140,7 +144,8 @@ func (r *run) beat() Beat {
 	return Beat{}
 }
 
-// resume takes a run up again. A step whose power cut is over goes on after it; any other begins anew: its session may have ended meanwhile.
+// resume takes a run up again. A step whose power cut is over goes on after it; any other begins anew: its session
+// may have ended meanwhile.
 func (r *run) resume() {
 	if r.over() {
 		return
@@ -186,7 +191,8 @@ func (r *run) fail(why string) {
 
 // end writes the step's result down and goes to the next step.
 func (r *run) end(v Verdict, why string) {
-	r.p.Results = append(slices.Clone(r.p.Results), Result{Step: r.plan[r.p.At].ID, Verdict: v, At: r.in.Now, By: r.p.By, Why: why})
+	r.p.Results = append(slices.Clone(r.p.Results), Result{Step: r.plan[r.p.At].ID, Verdict: v, At: r.in.Now,
+		By: r.p.By, Why: why})
 	r.p.At, r.p.Beat, r.p.Failure, r.p.Boot, r.p.Since = r.p.At+1, 0, "", "", time.Time{}
 }
 
@@ -205,7 +211,8 @@ func (r *run) line() {
 	case r.p.Failure != "":
 		r.decided(word)
 	case word == "s" && rest == "":
-		r.again = t("Pour passer une étape il faut une raison : s la machine n’a pas de capot", "To skip a step takes a reason: s the machine has no lid")
+		r.again = t("Pour passer une étape il faut une raison : s la machine n’a pas de capot",
+			"To skip a step takes a reason: s the machine has no lid")
 	case word == "s":
 		r.end(Skipped, rest)
 	default:
@@ -230,7 +237,8 @@ func (r *run) answered(word string) {
 		}
 		r.pass()
 	case Ask:
-		yes, no := slices.Contains([]string{"y", "yes", "o", "oui"}, word), slices.Contains([]string{"n", "no", "non"}, word)
+		yes, no := slices.Contains([]string{"y", "yes", "o", "oui"}, word), slices.Contains([]string{"n", "no",
+			"non"}, word)
 		switch {
 		case !yes && !no:
 			r.again = t("Répondez o (oui) ou n (non)", "Answer y (yes) or n (no)")
@@ -244,7 +252,8 @@ func (r *run) answered(word string) {
 		case word != "":
 			r.again = t("Appuyez seulement sur Entrée", "Press only Enter")
 		case r.p.Boot == r.in.Boot:
-			r.again = t("Le Pi n’a pas été privé de courant : il tourne encore", "The Pi has not lost its power: it still runs")
+			r.again = t("Le Pi n’a pas été privé de courant : il tourne encore",
+				"The Pi has not lost its power: it still runs")
 		}
 		r.p.Boot = r.in.Boot
 	case Halt:
@@ -278,7 +287,8 @@ func (r *run) output() Output {
 		return Output{Call: r.call}
 	}
 	step, b := r.plan[r.p.At], r.beat()
-	out := Output{Call: Prompt, Step: step, First: r.p.Beat == 0 && r.p.Failure == "" && r.again == policy.Text{}, Again: r.again}
+	out := Output{Call: Prompt, Step: step, First: r.p.Beat == 0 && r.p.Failure == "" &&
+		r.again == policy.Text{}, Again: r.again}
 	if r.p.Failure != "" {
 		out.Keys, out.Text = Decide, step.Means
 		return out

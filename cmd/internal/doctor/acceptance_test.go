@@ -35,7 +35,8 @@ func TestAMissingOrOutdatedAcceptanceTestIsANoteAndNoFault(t *testing.T) {
 				continue
 			}
 			seen = true
-			if f.State != c.want || !strings.Contains(f.Fact.EN, c.fact) || f.Fact.FR == "" || (f.Cure.FR == "") != (c.want == Well) {
+			if f.State != c.want || !strings.Contains(f.Fact.EN,
+				c.fact) || f.Fact.FR == "" || (f.Cure.FR == "") != (c.want == Well) {
 				t.Errorf("%q %v: %+v", c.wiring, c.err, f)
 			}
 		}

@@ -27,13 +27,15 @@ func (c Config) Signer(store string) (note.Signer, string, error) {
 	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))
 	if err != nil {
-		return nil, "", fmt.Errorf("machine-key: %s is no signing key, want one line that begins with PRIVATE+KEY+", path)
+		return nil, "", fmt.Errorf("machine-key: %s is no signing key, want one line that begins with PRIVATE+KEY+",
+			path)
 	}
 	public, err := publicHalf(strings.TrimSpace(string(b)))
 	return s, public, err
 }
 
-// publicHalf is the verifier key of a signing key (golang.org/x/mod/sumdb/note: PRIVATE+KEY+name+hash+base64 of the algorithm, 1 for
+// publicHalf is the verifier key of a signing key (golang.org/x/mod/sumdb/note: PRIVATE+KEY+name+hash+base64 of the
+// algorithm, 1 for
 // Ed25519, and the seed).
 func publicHalf(private string) (string, error) {
 	f := strings.SplitN(private, "+", 5)
@@ -47,7 +49,8 @@ func publicHalf(private string) (string, error) {
 	return note.NewEd25519VerifierKey(f[2], ed25519.NewKeyFromSeed(b[1:]).Public().(ed25519.PublicKey))
 }
 
-// ReaderTells reports whether the daemon notices that this kind of reader is unplugged: it asks the chip, or the kernel takes the device
+// ReaderTells reports whether the daemon notices that this kind of reader is unplugged: it asks the chip, or the
+// kernel takes the device
 // away. A Wiegand reader or an RDM6300 that is unplugged only stays silent.
 func (c ReaderConfig) ReaderTells() bool {
 	return c.Kind == "keyboard" || c.Kind == "pn532" || c.Kind == "mfrc522"

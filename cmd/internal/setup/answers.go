@@ -34,7 +34,8 @@ var brokerAddress = regexp.MustCompile(`^(?:tcp|mqtt|ssl|tls|mqtts)://[A-Za-z0-9
 type readerKind struct {
 	name string // the answer
 	kind string // machine.yaml's word
-	port string // its usual device file, with the bus before it where the kind has several; empty: it has none, or it must be found
+	// its usual device file, with the bus before it where the kind has several; empty: it has none, or it must be found
+	port string
 }
 
 // readers are offered in this order. A PN532 on I²C is not among them: Pis up to the 4 break its clock stretching
@@ -79,7 +80,8 @@ func names[T any](list []T, name func(T) string) (out []string) {
 func readerNames() []string { return names(readers, func(r readerKind) string { return r.name }) }
 func inputNames() []string  { return names(inputs, func(i input) string { return i.name }) }
 
-// relays are the kinds of relay that setup offers. An active-low board without a transistor is none of them: a line that nobody drives
+// relays are the kinds of relay that setup offers. An active-low board without a transistor is none of them: a line
+// that nobody drives
 // falls low, and would close it.
 var relays = []string{"high", "transistor", "pump"}
 
@@ -143,21 +145,26 @@ func validPort(s string) bool {
 	if bus, file, ok := strings.Cut(s, ":"); ok && slices.Contains([]string{"serial", "spi", "i2c"}, bus) {
 		path = file
 	}
-	return len(s) <= 200 && filepath.IsAbs(path) && filepath.Clean(path) == path && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' || r == 0x7f })
+	return len(s) <= 200 && filepath.IsAbs(path) && filepath.Clean(path) == path &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' || r == 0x7f })
 }
 
 // Render is the machine.yaml of complete answers.
 func (a Answers) Render() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# Written by portillon setup. The wiring page says how each pin is wired: /usr/share/doc/portillon/wiring/README.md")
+	line("# Written by portillon setup. The wiring page says how each pin is wired: " +
+		"/usr/share/doc/portillon/wiring/README.md")
 	line("portillon: 1\nsite: %s\nmachine: %s\ndata: /var/lib/portillon/%[2]s", a.Site, a.Machine)
-	line("card-key: credential:card-key         # /etc/credstore/portillon.card-key, the same on every machine of the site")
+	line("card-key: credential:card-key         # /etc/credstore/portillon.card-key, the same on every machine " +
+		"of the site")
 	line("machine-key: credential:machine-key   # /etc/credstore/portillon.%s.machine-key", a.Machine)
 	line("bundle: { key: %q, file: /var/lib/portillon/site.bundle }", a.BundleKey)
 	line("reader: %s", a.reader())
-	line("relay:\n  pin: \"gpio:pinctrl-/17\"   # %s", map[string]string{"high": "active high, with 10 kΩ from the pin to ground",
-		"transistor": "an active-low board behind a transistor: high closes it; 10 kΩ from the pin to ground", "pump": "a charge pump, with no relay board"}[a.Relay])
+	line("relay:\n  pin: \"gpio:pinctrl-/17\"   # %s",
+		map[string]string{"high": "active high, with 10 kΩ from the pin to ground",
+			"transistor": "an active-low board behind a transistor: high closes it; 10 kΩ from the pin to ground",
+			"pump":       "a charge pump, with no relay board"}[a.Relay])
 	if a.Relay == "pump" {
 		line("  mode: heartbeat")
 	}
@@ -202,10 +209,12 @@ func (a Answers) reader() string {
 	return fmt.Sprintf("{ kind: %s, port: %q }", k.kind, a.Port)
 }
 
-// topLines are the lines of a sample that name its site and machine: a sample that has them otherwise is refused by what reads the result.
+// topLines are the lines of a sample that name its site and machine: a sample that has them otherwise is refused by
+// what reads the result.
 var topLines = regexp.MustCompile(`(?m)^(site|machine|data|bundle):.*(?:\n[ \t]+.*)*$`)
 
-// FromWiring is a machine.yaml with the wiring of another one: its site, machine and bundle key are replaced where answers give them.
+// FromWiring is a machine.yaml with the wiring of another one: its site, machine and bundle key are replaced where
+// answers give them.
 func (a Answers) FromWiring(text string) string {
 	return topLines.ReplaceAllStringFunc(text, func(was string) string {
 		key, _, _ := strings.Cut(was, ":")

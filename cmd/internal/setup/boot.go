@@ -22,8 +22,10 @@ func appendFragment(c machined.Config, file, config, model string) string {
 	return config + c.Fragment(file)
 }
 
-// models are the filters of config.txt by the beginnings of the device tree's names (raspberrypi/documentation, config_txt: filters).
-var models = []struct{ name, filter string }{{"Raspberry Pi 5", "pi5"}, {"Raspberry Pi 4", "pi4"}, {"Raspberry Pi 3", "pi3"}, {"Raspberry Pi Zero 2", "pi02"}, {"Raspberry Pi Zero", "pi0"}}
+// models are the filters of config.txt by the beginnings of the device tree's names (raspberrypi/documentation,
+// config_txt: filters).
+var models = []struct{ name, filter string }{{"Raspberry Pi 5", "pi5"}, {"Raspberry Pi 4", "pi4"},
+	{"Raspberry Pi 3", "pi3"}, {"Raspberry Pi Zero 2", "pi02"}, {"Raspberry Pi Zero", "pi0"}}
 
 func filterOf(model string) string {
 	for _, m := range models {

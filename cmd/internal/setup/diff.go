@@ -5,7 +5,8 @@ import "strings"
 // maxDiff bounds the lines of a text that are compared: a machine.yaml or a config.txt has some hundred.
 const maxDiff = 1000
 
-// Diff is the lines that differ between two texts: - only in the old one, + only in the new one. Texts that are too long are shown whole.
+// Diff is the lines that differ between two texts: - only in the old one, + only in the new one. Texts that are too
+// long are shown whole.
 func Diff(was, is string) string {
 	a, b := lines(was), lines(is)
 	var out strings.Builder

@@ -131,7 +131,8 @@ func signal(ctx context.Context, c machined.Config, guard bool, s syscall.Signal
 	return nil
 }
 
-// childOf is the only living child of a process: the daemon's guard (proc_pid_stat(5): the state and the parent follow the name in brackets).
+// childOf is the only living child of a process: the daemon's guard (proc_pid_stat(5): the state and the parent
+// follow the name in brackets).
 func childOf(parent int) (int, error) {
 	all, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {

@@ -26,29 +26,66 @@ type choice struct {
 	text  policy.Text
 }
 
-// questions are asked in this order, each only where its flag was not given. found are the USB readers that are plugged in.
+// questions are asked in this order, each only where its flag was not given. found are the USB readers that are
+// plugged in.
 func questions(found []string) []question {
-	always := func(Answers) bool { return true }
+	return slices.Concat(siteQuestions(), readerQuestions(found), relayQuestions())
+}
+
+func always(Answers) bool { return true }
+
+func siteQuestions() []question {
 	id := t("Minuscules, chiffres et tirets, comme laser-2", "Lower-case letters, digits and hyphens, as laser-2")
-	port := t("Un numéro de la liste, ou un fichier comme /dev/input/by-id/usb-…-event-kbd", "A number of the list, or a file as /dev/input/by-id/usb-…-event-kbd")
 	return []question{
-		{"machine", t("Nom court de la machine (minuscules, chiffres, tirets), comme dans les règles d’accès", "The machine’s id, as the access policy has it (lower case, digits, hyphens)"), nil, false, "", func(a *Answers) *string { return &a.Machine }, always, id},
-		{"site", t("Nom court du lieu, comme dans les règles d’accès", "The site’s id, as the access policy has it"), nil, false, "", func(a *Answers) *string { return &a.Site }, always, id},
-		{"bundle-key", t("Clé publique du lieu (la ligne qu’a imprimée « portillon bundle keygen »)", "The site’s public key (the line that “portillon bundle keygen” printed)"), nil, false, "", func(a *Answers) *string { return &a.BundleKey }, always,
-			t("Recopiez la ligne entière, comme portillon-biklab+c260dc51+ARYi…", "Copy the whole line, as portillon-biklab+c260dc51+ARYi…")},
-		{"broker", t("Adresse du hub, comme tcp://hub.lan:1883 (Entrée : pas de hub)", "The hub’s address, as tcp://hub.lan:1883 (Enter: no hub)"), nil, false, "none", func(a *Answers) *string { return &a.Broker }, always,
-			t("Une adresse avec son port, comme tcp://hub.lan:1883 ou ssl://hub.lan:8883", "An address with its port, as tcp://hub.lan:1883 or ssl://hub.lan:8883")},
-		{"reader", t("Quel lecteur de cartes ?", "Which card reader?"), readerChoices(), false, "", func(a *Answers) *string { return &a.Reader }, always, policy.Text{}},
-		{"port", t("Quel lecteur USB ? (branché, il est dans la liste ; sinon son fichier)", "Which USB reader? (plugged in, it is in the list; else its file)"), foundChoices(found), false, "", func(a *Answers) *string { return &a.Port },
-			func(a Answers) bool { return a.Reader == "usb" }, port},
-		{"format", t("Que tape le lecteur ?", "What does the reader type?"), []choice{{"decimal", t("le numéro en décimal, comme 1658849517", "the number in decimal, as 1658849517")}, {"hex", t("le numéro en hexadécimal, comme 62E3086CED", "the number in hexadecimal, as 62E3086CED")}}, false, "decimal",
-			func(a *Answers) *string { return &a.Format }, func(a Answers) bool { return a.Reader == "usb" }, policy.Text{}},
-		{"relay", t("Qu’est-ce qui commande la machine (broche GPIO 17) ?", "What switches the machine (pin GPIO 17)?"), []choice{
-			{"high", t("une carte relais active à l’état haut, avec 10 kΩ vers la masse", "a relay board that is active high, with 10 kΩ to ground")},
-			{"transistor", t("une carte active à l’état bas, derrière un transistor (NPN ou ULN2803A)", "a board that is active low, behind a transistor (NPN or ULN2803A)")},
-			{"pump", t("une pompe de charge, sans carte relais", "a charge pump, with no relay board")}}, false, "", func(a *Answers) *string { return &a.Relay }, always, policy.Text{}},
-		{"inputs", t("Qu’est-ce qui est câblé, en plus du relais ? (numéros séparés par des virgules ; 0 : rien)", "What else is wired? (numbers with commas; 0: nothing)"), inputChoices(), true, "e-stop",
-			func(a *Answers) *string { return &a.Inputs }, always, policy.Text{}},
+		{flag: "machine", into: func(a *Answers) *string { return &a.Machine }, when: always, want: id,
+			text: t("Nom court de la machine (minuscules, chiffres, tirets), comme dans les règles d’accès",
+				"The machine’s id, as the access policy has it (lower case, digits, hyphens)")},
+		{flag: "site", into: func(a *Answers) *string { return &a.Site }, when: always, want: id,
+			text: t("Nom court du lieu, comme dans les règles d’accès", "The site’s id, as the access policy has it")},
+		{flag: "bundle-key", into: func(a *Answers) *string { return &a.BundleKey }, when: always,
+			text: t("Clé publique du lieu (la ligne qu’a imprimée « portillon bundle keygen »)",
+				"The site’s public key (the line that “portillon bundle keygen” printed)"),
+			want: t("Recopiez la ligne entière, comme portillon-biklab+c260dc51+ARYi…",
+				"Copy the whole line, as portillon-biklab+c260dc51+ARYi…")},
+		{flag: "broker", into: func(a *Answers) *string { return &a.Broker }, when: always, absent: "none",
+			text: t("Adresse du hub, comme tcp://hub.lan:1883 (Entrée : pas de hub)",
+				"The hub’s address, as tcp://hub.lan:1883 (Enter: no hub)"),
+			want: t("Une adresse avec son port, comme tcp://hub.lan:1883 ou ssl://hub.lan:8883",
+				"An address with its port, as tcp://hub.lan:1883 or ssl://hub.lan:8883")},
+	}
+}
+
+func readerQuestions(found []string) []question {
+	usb := func(a Answers) bool { return a.Reader == "usb" }
+	return []question{
+		{flag: "reader", into: func(a *Answers) *string { return &a.Reader }, when: always,
+			text: t("Quel lecteur de cartes ?", "Which card reader?"), choices: readerChoices()},
+		{flag: "port", into: func(a *Answers) *string { return &a.Port }, when: usb, choices: foundChoices(found),
+			text: t("Quel lecteur USB ? (branché, il est dans la liste ; sinon son fichier)",
+				"Which USB reader? (plugged in, it is in the list; else its file)"),
+			want: t("Un numéro de la liste, ou un fichier comme /dev/input/by-id/usb-…-event-kbd",
+				"A number of the list, or a file as /dev/input/by-id/usb-…-event-kbd")},
+		{flag: "format", into: func(a *Answers) *string { return &a.Format }, when: usb, absent: "decimal",
+			text: t("Que tape le lecteur ?", "What does the reader type?"), choices: []choice{
+				{"decimal", t("le numéro en décimal, comme 1658849517", "the number in decimal, as 1658849517")},
+				{"hex", t("le numéro en hexadécimal, comme 62E3086CED", "the number in hexadecimal, as 62E3086CED")}}},
+	}
+}
+
+func relayQuestions() []question {
+	return []question{
+		{flag: "relay", into: func(a *Answers) *string { return &a.Relay }, when: always,
+			text: t("Qu’est-ce qui commande la machine (broche GPIO 17) ?", "What switches the machine (pin GPIO 17)?"),
+			choices: []choice{
+				{"high", t("une carte relais active à l’état haut, avec 10 kΩ vers la masse",
+					"a relay board that is active high, with 10 kΩ to ground")},
+				{"transistor", t("une carte active à l’état bas, derrière un transistor (NPN ou ULN2803A)",
+					"a board that is active low, behind a transistor (NPN or ULN2803A)")},
+				{"pump", t("une pompe de charge, sans carte relais", "a charge pump, with no relay board")}}},
+		{flag: "inputs", into: func(a *Answers) *string { return &a.Inputs }, when: always, absent: "e-stop",
+			several: true, choices: inputChoices(),
+			text: t("Qu’est-ce qui est câblé, en plus du relais ? (numéros séparés par des virgules ; 0 : rien)",
+				"What else is wired? (numbers with commas; 0: nothing)")},
 	}
 }
 
@@ -71,13 +108,15 @@ func readerChoices() []choice {
 
 func inputChoices() []choice {
 	words := map[string]policy.Text{
-		"e-stop":   t("second contact de l’arrêt d’urgence (GPIO 22)", "the emergency stop’s second contact (GPIO 22)"),
-		"door":     t("second contact de la porte ou du capot (GPIO 5 ; 26 avec Wiegand)", "the door’s or lid’s second contact (GPIO 5; 26 with Wiegand)"),
+		"e-stop": t("second contact de l’arrêt d’urgence (GPIO 22)", "the emergency stop’s second contact (GPIO 22)"),
+		"door": t("second contact de la porte ou du capot (GPIO 5 ; 26 avec Wiegand)",
+			"the door’s or lid’s second contact (GPIO 5; 26 with Wiegand)"),
 		"feedback": t("contact miroir du contacteur (GPIO 23)", "the contactor’s mirror contact (GPIO 23)"),
-		"busy":     t("relais de courant : la machine travaille (GPIO 24)", "current relay: the machine works (GPIO 24)"),
-		"exhaust":  t("relais de l’extraction (GPIO 27)", "the extraction’s relay (GPIO 27)"),
-		"lamps":    t("voyants rouge, orange, vert (GPIO 12, 13, 19)", "lamps red, amber, green (GPIO 12, 13, 19)"),
-		"buzzer":   t("avertisseur sonore (GPIO 16)", "buzzer (GPIO 16)"),
+		"busy": t("relais de courant : la machine travaille (GPIO 24)",
+			"current relay: the machine works (GPIO 24)"),
+		"exhaust": t("relais de l’extraction (GPIO 27)", "the extraction’s relay (GPIO 27)"),
+		"lamps":   t("voyants rouge, orange, vert (GPIO 12, 13, 19)", "lamps red, amber, green (GPIO 12, 13, 19)"),
+		"buzzer":  t("avertisseur sonore (GPIO 16)", "buzzer (GPIO 16)"),
 	}
 	var out []choice
 	for _, n := range inputNames() {
@@ -97,7 +136,9 @@ func foundChoices(found []string) (out []choice) {
 const tries = 10
 
 // complete asks what is not answered yet.
-func complete(a Answers, found []string, ask func(policy.Text) (string, error), show func(policy.Text)) (Answers, error) {
+func complete(
+	a Answers, found []string, ask func(policy.Text) (string, error), show func(policy.Text),
+) (Answers, error) {
 	for _, q := range questions(found) {
 		if *q.into(&a) != "" || !q.when(a) {
 			continue

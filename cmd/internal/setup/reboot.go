@@ -22,7 +22,8 @@ func (s *Setup) boot(ctx context.Context, c machined.Config, file string) error 
 	}
 	path := configTXT(s.Root)
 	if path == "" {
-		s.Term.Say(t("Pas de config.txt : ce n’est pas un Raspberry Pi OS", "No config.txt: this is no Raspberry Pi OS"))
+		s.Term.Say(t("Pas de config.txt : ce n’est pas un Raspberry Pi OS",
+			"No config.txt: this is no Raspberry Pi OS"))
 		return nil
 	}
 	b, err := readSmall(path)
@@ -53,7 +54,8 @@ func (s *Setup) reboot(ctx context.Context) error {
 	if _, err := os.Stat(s.path(mark)); err != nil {
 		return nil
 	}
-	again := t("Le Pi doit redémarrer : config.txt a changé. Ensuite : sudo portillon setup", "The Pi must restart: config.txt has changed. After that: sudo portillon setup")
+	again := t("Le Pi doit redémarrer : config.txt a changé. Ensuite : sudo portillon setup",
+		"The Pi must restart: config.txt has changed. After that: sudo portillon setup")
 	s.Term.Say(again)
 	if s.NoReboot || !s.Live {
 		return nil
@@ -101,7 +103,8 @@ func (s *Setup) fromWiring(ctx context.Context) (string, error) {
 	}
 	for _, q := range questions(s.Found) {
 		missing := *q.into(&s.Answers) == ""
-		sample := !own && (q.flag == "machine" || q.flag == "site" || q.flag == "bundle-key") || !own && q.flag == "port" && sampleReader.MatchString(text)
+		sample := !own && (q.flag == "machine" || q.flag == "site" || q.flag == "bundle-key") || !own &&
+			q.flag == "port" && sampleReader.MatchString(text)
 		if missing && sample {
 			if err := q.put(&s.Answers, s.asker(ctx), s.Term.Say); err != nil {
 				return "", err

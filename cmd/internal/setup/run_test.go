@@ -42,7 +42,8 @@ func bare(t *testing.T) (root string, o Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := s.Build(site.Order{Version: 1, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: bytes.Repeat([]byte{0x5a}, 16)})
+	b, err := s.Build(site.Order{Version: 1, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer,
+		CardKey: bytes.Repeat([]byte{0x5a}, 16)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +51,15 @@ func bare(t *testing.T) (root string, o Options) {
 	if err := wire.WriteBundle(&bundle, b.Signed, b.Manifest, b.Chunk); err != nil {
 		t.Fatal(err)
 	}
-	for path, text := range map[string]string{"stick/site.bundle": bundle.String(), "stick/card.key": strings.Repeat("5a", 16) + "\n",
-		"boot/firmware/config.txt": "dtparam=audio=on\n", "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.4\x00"} {
+	for path, text := range map[string]string{"stick/site.bundle": bundle.String(),
+		"stick/card.key":           strings.Repeat("5a", 16) + "\n",
+		"boot/firmware/config.txt": "dtparam=audio=on\n",
+		"proc/device-tree/model":   "Raspberry Pi 4 Model B Rev 1.4\x00"} {
 		path = filepath.Join(root, path)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,7 +87,9 @@ func TestABarePiIsRestartedOnceAndItsDaemonEnabled(t *testing.T) {
 	if !errors.Is(err, ErrReboot) || !slices.Equal(l.calls, []string{"reboot"}) {
 		t.Fatalf("%v %q\n%s", err, l.calls, said)
 	}
-	for path, mode := range map[string]os.FileMode{"etc/portillon/laser.yaml": 0o644, "etc/credstore/portillon.laser.machine-key": 0o600, "etc/credstore/portillon.card-key": 0o600, "var/lib/portillon/site.bundle": 0o600} {
+	for path, mode := range map[string]os.FileMode{"etc/portillon/laser.yaml": 0o644,
+		"etc/credstore/portillon.laser.machine-key": 0o600, "etc/credstore/portillon.card-key": 0o600,
+		"var/lib/portillon/site.bundle": 0o600} {
 		if fi, err := os.Stat(filepath.Join(root, path)); err != nil || fi.Mode().Perm() != mode {
 			t.Errorf("%s: %v %v, want mode %o", path, fi, err, mode)
 		}
@@ -90,14 +98,16 @@ func TestABarePiIsRestartedOnceAndItsDaemonEnabled(t *testing.T) {
 		t.Errorf("the daemon's user owns %q", l.owned)
 	}
 	// The Pi has not restarted: it is asked again, and nothing is started.
-	if said, err = run(t, l, Options{Root: root, Live: true, Dir: o.Dir, NoTest: true}, "n\n"); !errors.Is(err, ErrIncomplete) || len(l.calls) != 1 {
+	again := Options{Root: root, Live: true, Dir: o.Dir, NoTest: true}
+	if said, err = run(t, l, again, "n\n"); !errors.Is(err, ErrIncomplete) || len(l.calls) != 1 {
 		t.Fatalf("%v %q\n%s", err, l.calls, said)
 	}
 	if err := os.Remove(filepath.Join(root, mark)); err != nil { // as a restart does
 		t.Fatal(err)
 	}
 	l.dead = true // its first answer takes a moment
-	if said, err = run(t, l, Options{Root: root, Live: true, Dir: o.Dir, NoTest: true}, ""); err != nil || l.calls[1] != "enable --now portillond@laser" || !strings.Contains(said, "portillond@laser: runs") {
+	if said, err = run(t, l, again, ""); err != nil || l.calls[1] != "enable --now portillond@laser" ||
+		!strings.Contains(said, "portillond@laser: runs") {
 		t.Fatalf("%v %q\n%s", err, l.calls, said)
 	}
 }
@@ -106,7 +116,8 @@ func TestADaemonThatNeverAnswersIsNotWaitedForForEver(t *testing.T) {
 	_, o := bare(t)
 	o.NoReboot = true
 	l := &lab{now: time.Now(), mute: true}
-	if said, err := run(t, l, o, "y\n"); err == nil || !strings.Contains(err.Error(), "portillond@laser does not answer") {
+	if said, err := run(t, l, o, "y\n"); err == nil ||
+		!strings.Contains(err.Error(), "portillond@laser does not answer") {
 		t.Fatalf("%v\n%s", err, said)
 	}
 }
@@ -114,7 +125,8 @@ func TestADaemonThatNeverAnswersIsNotWaitedForForEver(t *testing.T) {
 func TestABundleOfAnotherSiteIsNotPutInPlace(t *testing.T) {
 	root, o := bare(t)
 	o.Site = "other"
-	if _, err := run(t, &lab{now: time.Now()}, o, "y\n"); err == nil || !strings.Contains(err.Error(), "the bundle is of site big, want other") {
+	if _, err := run(t, &lab{now: time.Now()}, o, "y\n"); err == nil ||
+		!strings.Contains(err.Error(), "the bundle is of site big, want other") {
 		t.Errorf("%v", err)
 	}
 	o.Site, o.BundleKey = "big", siteKey
@@ -129,7 +141,8 @@ func TestABundleOfAnotherSiteIsNotPutInPlace(t *testing.T) {
 // What is wrong with the Pi is weighed by the person: without a yes there is no test.
 func TestTheTestAsksWhereTheDoctorFindsSomething(t *testing.T) {
 	for typed, want := range map[string]error{"n\n": ErrIncomplete, "": ErrEnded} {
-		s := &Setup{Host: &lab{}, Term: NewTerminal(t.Context(), strings.NewReader(typed), &bytes.Buffer{}, policy.French), Doctor: func(context.Context, machined.Config) int { return 2 }}
+		s := &Setup{Host: &lab{}, Term: NewTerminal(t.Context(), strings.NewReader(typed), &bytes.Buffer{},
+			policy.French), Doctor: func(context.Context, machined.Config) int { return 2 }}
 		if err := s.examine(t.Context(), machined.Config{}); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", typed, err, want)
 		}

@@ -52,7 +52,8 @@ var (
 	ErrReboot     = errors.New("the Pi restarts")
 )
 
-// Run does what is still to be done. It returns nil where the machine has passed its acceptance test, or where only a test was to be left out.
+// Run does what is still to be done. It returns nil where the machine has passed its acceptance test, or where only
+// a test was to be left out.
 func (s *Setup) Run(ctx context.Context) error {
 	c, path, err := s.file(ctx)
 	if err != nil {
@@ -74,7 +75,8 @@ func (s *Setup) Run(ctx context.Context) error {
 		return err
 	}
 	if !s.Live {
-		s.Term.Say(t("Les fichiers sont prêts. Sur le Pi, relancer sans --root.", "The files are ready. On the Pi, run again without --root."))
+		s.Term.Say(t("Les fichiers sont prêts. Sur le Pi, relancer sans --root.",
+			"The files are ready. On the Pi, run again without --root."))
 		return nil
 	}
 	if err := s.start(ctx, c); err != nil {
@@ -158,7 +160,8 @@ func (s *Setup) text(ctx context.Context) (string, error) {
 	if s.Wiring != "" {
 		return s.fromWiring(ctx)
 	}
-	s.Term.Say(t("Quelques questions sur cette machine. Entrée prend la réponse marquée *.", "Some questions about this machine. Enter takes the answer marked *."))
+	s.Term.Say(t("Quelques questions sur cette machine. Entrée prend la réponse marquée *.",
+		"Some questions about this machine. Enter takes the answer marked *."))
 	a, err := complete(s.Answers, s.Found, s.asker(ctx), s.Term.Say)
 	s.Answers = a
 	return a.Render(), err
@@ -267,7 +270,8 @@ func (s *Setup) machineKey(c machined.Config) error {
 	if err != nil {
 		return err
 	}
-	s.Term.Say(tf("clé publique de la machine, à donner au hub :\n  %s", "the machine’s public key, for the hub:\n  %s", public))
+	s.Term.Say(tf("clé publique de la machine, à donner au hub :\n  %s",
+		"the machine’s public key, for the hub:\n  %s", public))
 	return nil
 }
 
@@ -279,14 +283,16 @@ func (s *Setup) put(c machined.Config) error {
 			return err
 		}
 		if key, err := hex.DecodeString(strings.TrimSpace(string(b))); err != nil || len(key) < 16 {
-			return fmt.Errorf("--card-key: %s is no card key, want at least 32 hexadecimal digits on one line", s.CardKey)
+			return fmt.Errorf("--card-key: %s is no card key, want at least 32 hexadecimal digits on one line",
+				s.CardKey)
 		}
 		path, err := c.KeyFile(s.store(), c.CardKey)
 		if err != nil {
 			return err
 		}
 		if was, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(was)) != strings.TrimSpace(string(b)) {
-			return fmt.Errorf("--card-key: %s holds another key: with a new key every card of the site is unknown; move the old one away first", path)
+			return fmt.Errorf("--card-key: %s holds another key: with a new key every card of the site is "+
+				"unknown; move the old one away first", path)
 		}
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, b, 0o600)); err != nil {
 			return err
@@ -366,8 +372,10 @@ func (s *Setup) check(c machined.Config) error {
 	for _, err := range found.Faults {
 		s.Term.Say(tf("  - %v", "  - %v", err))
 	}
-	s.Term.Say(t("La clé des cartes et le paquet d’accès viennent de qui tient le lieu : portillon setup --card-key FICHIER --bundle FICHIER les met en place. Puis relancer.",
-		"The card key and the bundle come from whoever keeps the site: portillon setup --card-key FILE --bundle FILE puts them in place. Then run again."))
+	s.Term.Say(t("La clé des cartes et le paquet d’accès viennent de qui tient le lieu : portillon setup "+
+		"--card-key FICHIER --bundle FICHIER les met en place. Puis relancer.",
+		"The card key and the bundle come from whoever keeps the site: portillon setup --card-key FILE --bundle "+
+			"FILE puts them in place. Then run again."))
 	return ErrIncomplete
 }
 
@@ -394,13 +402,14 @@ func (s *Setup) start(ctx context.Context, c machined.Config) error {
 	}
 }
 
-// examine shows what the doctor finds. What is wrong is for the person to weigh: the test may be done, and its protocol says so.
+// examine shows what the doctor finds. What is wrong is for the person to weigh: the test may be done all the same.
 func (s *Setup) examine(ctx context.Context, c machined.Config) error {
 	ill := s.Doctor(ctx, c)
 	if ill == 0 || s.NoTest {
 		return nil
 	}
-	yes, err := s.Term.Confirm(ctx, tf("%d point(s) à corriger. Faire quand même l’essai de réception ?", "%d thing(s) to mend. Do the acceptance test all the same?", ill))
+	yes, err := s.Term.Confirm(ctx, tf("%d point(s) à corriger. Faire quand même l’essai de réception ?",
+		"%d thing(s) to mend. Do the acceptance test all the same?", ill))
 	if err == nil && !yes {
 		err = ErrIncomplete
 	}

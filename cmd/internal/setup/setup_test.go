@@ -24,7 +24,8 @@ import (
 const siteKey = "portillon-biklab+c260dc51+ARYiNm5YZQpt7c5qwRIEmnUAwwGd0tERIG7mdzSA5fIO"
 
 func complete1() Answers {
-	return Answers{Machine: "laser", Site: "biklab", BundleKey: siteKey, Broker: "none", Reader: "usb", Port: "/dev/input/by-id/usb-X-event-kbd", Format: "hex", Relay: "high", Inputs: "e-stop"}
+	return Answers{Machine: "laser", Site: "biklab", BundleKey: siteKey, Broker: "none", Reader: "usb",
+		Port: "/dev/input/by-id/usb-X-event-kbd", Format: "hex", Relay: "high", Inputs: "e-stop"}
 }
 
 // Every combination of answers makes a file that the daemon's own check takes, with what was answered in it.
@@ -60,7 +61,9 @@ func TestEveryAnswerMakesASoundFile(t *testing.T) {
 				}
 				files++
 				got := WiringOf(c)
-				for name, is := range map[string]bool{"e-stop": got.EStop, "door": got.Door, "feedback": got.Feedback, "busy": got.Busy, "exhaust": got.Exhaust, "lamps": c.Lights.Red != "", "buzzer": c.Lights.Buzzer != ""} {
+				for name, is := range map[string]bool{"e-stop": got.EStop, "door": got.Door,
+					"feedback": got.Feedback, "busy": got.Busy, "exhaust": got.Exhaust, "lamps": c.Lights.Red != "",
+					"buzzer": c.Lights.Buzzer != ""} {
 					if is != slices.Contains(in, name) {
 						t.Errorf("%+v: %s is wired: %t", a, name, is)
 					}
@@ -99,7 +102,8 @@ func TestAWiringFileKeepsItsWiringAndTakesTheSite(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
-		if is.Machine != "lathe" || is.Site != "elsewhere" || is.Bundle.Key != a.BundleKey || is.Data != "/var/lib/portillon/lathe" || is.Reader.Kind != was.Reader.Kind ||
+		if is.Machine != "lathe" || is.Site != "elsewhere" || is.Bundle.Key != a.BundleKey ||
+			is.Data != "/var/lib/portillon/lathe" || is.Reader.Kind != was.Reader.Kind ||
 			is.Relay.Heartbeat != was.Relay.Heartbeat || is.Relay.EStop != was.Relay.EStop {
 			t.Errorf("%s: %+v", path, is)
 		}
@@ -128,7 +132,8 @@ func FuzzAnswers(f *testing.F) {
 	f.Add("../\n\x00\n")
 	f.Fuzz(func(t *testing.T, typed string) {
 		term := NewTerminal(t.Context(), strings.NewReader(typed), io.Discard, policy.English)
-		a, err := complete(Answers{}, []string{"/dev/input/by-id/a-event-kbd"}, func(x policy.Text) (string, error) { return term.Ask(t.Context(), x) }, term.Say)
+		ask := func(x policy.Text) (string, error) { return term.Ask(t.Context(), x) }
+		a, err := complete(Answers{}, []string{"/dev/input/by-id/a-event-kbd"}, ask, term.Say)
 		if err != nil {
 			return
 		}
@@ -318,14 +323,16 @@ func TestTheTestGoesOnAfterEachPowerCutAndKeepsASignedProtocol(t *testing.T) {
 	}
 	p, err := acceptance.Read(found[0], note.VerifierList(v))
 	sum, _ := Fingerprint(filepath.Join(root, "laser.yaml"))
-	if err != nil || !p.Passed() || p.Wiring != sum || p.By != "Karim" || p.Clock != "trusted" || p.Count(acceptance.Passed) != len(acceptance.Plan(WiringOf(c))) {
+	if err != nil || !p.Passed() || p.Wiring != sum || p.By != "Karim" || p.Clock != "trusted" ||
+		p.Count(acceptance.Passed) != len(acceptance.Plan(WiringOf(c))) {
 		t.Errorf("%+v %v", p, err)
 	}
 	if fi, err := os.Stat(found[0]); err != nil || fi.Mode().Perm() != 0o600 {
 		t.Errorf("the protocol names a person and may be read by others: %v %v", fi.Mode(), err)
 	}
 	deeds := len(l.deeds)
-	if said, err = l.run(t, root, Options{}); err != nil || !strings.Contains(said, "was passed on 2026-11-29 by Karim") || len(l.deeds) != deeds {
+	if said, err = l.run(t, root, Options{}); err != nil ||
+		!strings.Contains(said, "was passed on 2026-11-29 by Karim") || len(l.deeds) != deeds {
 		t.Errorf("a passed test is done again: %v\n%s", err, said)
 	}
 }
@@ -339,7 +346,8 @@ func TestAFailedStepMakesTheTestNotPassed(t *testing.T) {
 			l.boot, l.relay = l.boot+1, false
 		}
 	}
-	if !errors.Is(err, ErrNotPassed) || !strings.Contains(said, "NOT PASSED: 1 steps failed") || !strings.Contains(said, "FAILED   e-stop: Is the lamp lit? no") {
+	if !errors.Is(err, ErrNotPassed) || !strings.Contains(said, "NOT PASSED: 1 steps failed") ||
+		!strings.Contains(said, "FAILED   e-stop: Is the lamp lit? no") {
 		t.Errorf("%v\n%s", err, said)
 	}
 }
@@ -353,11 +361,13 @@ func TestATestUnderWayBeginsAnewWhereTheWiringHasChanged(t *testing.T) {
 	text, _ := os.ReadFile(path)
 	os.WriteFile(path, append(text, "# moved\n"...), 0o600)
 	said, err := l.run(t, root, Options{})
-	if !errors.Is(err, ErrEnded) || !strings.Contains(said, "The wiring has changed since") || !strings.Contains(said, "1/14  Switch left on (switch-left-on)") {
+	if !errors.Is(err, ErrEnded) || !strings.Contains(said, "has changed since: the test begins anew") ||
+		!strings.Contains(said, "1/14  Switch left on (switch-left-on)") {
 		t.Errorf("%v\n%s", err, said)
 	}
 	os.WriteFile(filepath.Join(root, "data/acceptance/unfinished.json"), []byte("{"), 0o600)
-	if said, err = l.run(t, root, Options{}); !errors.Is(err, ErrEnded) || !strings.Contains(said, "cannot be read: the test begins anew") {
+	if said, err = l.run(t, root, Options{}); !errors.Is(err, ErrEnded) ||
+		!strings.Contains(said, "cannot be read: the test begins anew") {
 		t.Errorf("%v\n%s", err, said)
 	}
 }

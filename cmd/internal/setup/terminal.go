@@ -25,7 +25,8 @@ type Terminal struct {
 	lines <-chan string
 }
 
-// NewTerminal reads lines from in. Its goroutine waits in in.Read until the process ends or in does: nothing can wake it from there.
+// NewTerminal reads lines from in. Its goroutine waits in in.Read until the process ends or in does: nothing can
+// wake it from there.
 func NewTerminal(ctx context.Context, in io.Reader, out io.Writer, l policy.Language) *Terminal {
 	lines := make(chan string)
 	go func() {

@@ -29,7 +29,8 @@ const unfinished = "unfinished.json"
 // WiringOf is what of a machine decides which tests apply to it.
 func WiringOf(c machined.Config) acceptance.Wiring {
 	r := c.Relay
-	return acceptance.Wiring{EStop: r.EStop != "", Door: r.Door != "", Feedback: r.Feedback != "", Busy: r.Busy != "", Exhaust: r.Exhaust != "",
+	return acceptance.Wiring{EStop: r.EStop != "", Door: r.Door != "", Feedback: r.Feedback != "",
+		Busy: r.Busy != "", Exhaust: r.Exhaust != "",
 		Reader: c.Reader.Kind != "none", ReaderTells: c.Reader.ReaderTells()}
 }
 
@@ -87,7 +88,9 @@ func (s *Setup) trial(ctx context.Context, c machined.Config, path string) error
 			return err
 		}
 		if last, err := acceptance.Last(r.folder, note.VerifierList(v)); err == nil && last.Wiring == sum && !s.Again {
-			s.Term.Say(tf("Essai de réception déjà réussi le %s par %s. Recommencer : portillon setup --again", "The acceptance test was passed on %s by %s. To repeat it: portillon setup --again", last.Ended.Format(time.DateOnly), last.By))
+			s.Term.Say(tf("Essai de réception déjà réussi le %s par %s. Recommencer : portillon setup --again",
+				"The acceptance test was passed on %s by %s. To repeat it: portillon setup --again",
+				last.Ended.Format(time.DateOnly), last.By))
 			return nil
 		}
 		if err := r.begin(ctx, sum); err != nil {
@@ -112,8 +115,9 @@ func (r *trial) load(sum string) error {
 		r.Term.Say(tf("%s ne se lit pas : l’essai recommence", "%s cannot be read: the test begins anew", path))
 		return nil
 	}
-	if p.Wiring != sum {
-		r.Term.Say(t("Le câblage a changé depuis : l’essai recommence", "The wiring has changed since: the test begins anew"))
+	if p.Wiring != sum || p.Program != r.Version {
+		r.Term.Say(t("Le câblage ou le programme a changé depuis : l’essai recommence",
+			"The wiring or the program has changed since: the test begins anew"))
 		return nil
 	}
 	r.p = p
@@ -122,7 +126,8 @@ func (r *trial) load(sum string) error {
 
 // begin says what the test needs, and asks who answers.
 func (r *trial) begin(ctx context.Context, sum string) error {
-	yes, err := r.Term.Confirm(ctx, tf("\nEssai de réception, %d étapes. Débranchez la machine et mettez une lampe à sa place. C’est fait ?",
+	yes, err := r.Term.Confirm(ctx, tf("\nEssai de réception, %d étapes. Débranchez la machine et mettez une "+
+		"lampe à sa place. C’est fait ?",
 		"\nAcceptance test, %d steps. Pull the machine’s plug and put a lamp in its place. Is that done?", len(r.plan)))
 	if err != nil {
 		return err
@@ -132,10 +137,11 @@ func (r *trial) begin(ctx context.Context, sum string) error {
 	}
 	for range tries {
 		if r.By != "" {
-			r.p = acceptance.Progress{Wiring: sum, By: acceptance.OneLine(r.By), Began: r.Host.Now()}
+			r.p = acceptance.Progress{Wiring: sum, Program: r.Version, By: acceptance.OneLine(r.By), Began: r.Host.Now()}
 			return nil
 		}
-		if r.By, err = r.Term.Ask(ctx, t("Votre nom (il reste sur cette machine)", "Your name (it stays on this machine)")); err != nil {
+		if r.By, err = r.Term.Ask(ctx, t("Votre nom (il reste sur cette machine)",
+			"Your name (it stays on this machine)")); err != nil {
 			return err
 		}
 		r.By = acceptance.OneLine(r.By)
@@ -175,7 +181,8 @@ func (r *trial) run(ctx context.Context) error {
 		case acceptance.End:
 			return r.finish(ctx)
 		case acceptance.Quit:
-			r.Term.Say(t("Arrêté ici. Continuer : sudo portillon setup", "Stopped here. To go on: sudo portillon setup"))
+			r.Term.Say(t("Arrêté ici. Continuer : sudo portillon setup",
+				"Stopped here. To go on: sudo portillon setup"))
 			return ErrIncomplete
 		case acceptance.Off:
 			if err := r.Host.Systemctl(ctx, "poweroff"); err != nil {
@@ -201,7 +208,8 @@ func (r *trial) run(ctx context.Context) error {
 // head says what a step is about.
 func (r *trial) head(step acceptance.Step) {
 	head := func(l policy.Language) string {
-		return fmt.Sprintf("\n%d/%d  %s (%s)\n  %s\n  → %s", r.p.At+1, len(r.plan), step.Title.In(l), step.ID, step.Do.In(l), step.See.In(l))
+		return fmt.Sprintf("\n%d/%d  %s (%s)\n  %s\n  → %s", r.p.At+1, len(r.plan), step.Title.In(l), step.ID,
+			step.Do.In(l), step.See.In(l))
 	}
 	r.Term.Say(policy.Text{FR: head(policy.French), EN: head(policy.English)})
 }
@@ -213,16 +221,19 @@ func (r *trial) prompt(ctx context.Context, out acceptance.Output) (acceptance.I
 		r.Term.Say(out.Again)
 	}
 	keys := map[acceptance.Keys]policy.Text{
-		acceptance.Done:    t("Entrée = fait", "Enter = done"),
-		acceptance.YesNo:   t("o/n", "y/n"),
-		acceptance.Decide:  t("r = recommencer l’étape, Entrée = noter l’échec", "r = repeat the step, Enter = record the failure"),
+		acceptance.Done:  t("Entrée = fait", "Enter = done"),
+		acceptance.YesNo: t("o/n", "y/n"),
+		acceptance.Decide: t("r = recommencer l’étape, Entrée = noter l’échec",
+			"r = repeat the step, Enter = record the failure"),
 		acceptance.PowerOn: t("couper maintenant", "cut it now"),
 	}[out.Keys]
 	text := out.Text
 	if out.Keys == acceptance.Decide {
-		text = policy.Text{FR: "NON CONFORME : " + r.p.Failure + "\n" + text.FR, EN: "NOT AS IT MUST BE: " + r.p.Failure + "\n" + text.EN}
+		text = policy.Text{FR: "NON CONFORME : " + r.p.Failure + "\n" + text.FR,
+			EN: "NOT AS IT MUST BE: " + r.p.Failure + "\n" + text.EN}
 	}
-	line, err := r.Term.Ask(ctx, policy.Text{FR: "[" + step.ID + "] " + text.FR + " (" + keys.FR + ")", EN: "[" + step.ID + "] " + text.EN + " (" + keys.EN + ")"})
+	line, err := r.Term.Ask(ctx, policy.Text{FR: "[" + step.ID + "] " + text.FR + " (" + keys.FR + ")",
+		EN: "[" + step.ID + "] " + text.EN + " (" + keys.EN + ")"})
 	return acceptance.Input{Event: acceptance.Line, Line: line}, err
 }
 
@@ -233,7 +244,8 @@ func (r *trial) status(ctx context.Context) acceptance.Status {
 	if err != nil {
 		return acceptance.Status{}
 	}
-	return acceptance.Status{Answers: true, Relay: st.Relay, Reader: st.Reader || st.NoReader, Phase: st.Phase, Faults: st.Faults}
+	return acceptance.Status{Answers: true, Relay: st.Relay, Reader: st.Reader || st.NoReader, Phase: st.Phase,
+		Faults: st.Faults}
 }
 
 // finish signs the protocol and says how the test ended.
@@ -243,7 +255,8 @@ func (r *trial) finish(ctx context.Context) error {
 		clock = st.Clock
 	}
 	now := r.Host.Now()
-	p := acceptance.Protocol{Site: r.c.Site, Machine: r.c.Machine, Wiring: r.p.Wiring, Program: r.Version, Computer: Computer(r.Root), Clock: clock,
+	p := acceptance.Protocol{Site: r.c.Site, Machine: r.c.Machine, Wiring: r.p.Wiring, Program: r.Version,
+		Computer: Computer(r.Root), Clock: clock,
 		Began: r.p.Began, Ended: now, By: r.p.By, Results: r.p.Results}
 	data, err := p.Sign(r.signer)
 	if err != nil {
@@ -266,8 +279,11 @@ func (r *trial) finish(ctx context.Context) error {
 
 // Summary is a protocol in words.
 func Summary(p acceptance.Protocol, l policy.Language) string {
-	words := map[acceptance.Verdict]policy.Text{acceptance.Passed: t("réussi", "passed"), acceptance.Failed: t("ÉCHEC", "FAILED"), acceptance.Skipped: t("passé", "skipped")}
-	out := tf("Machine %s, lieu %s : essai de réception du %s par %s\n", "Machine %s, site %s: acceptance test of %s by %s\n", p.Machine, p.Site, p.Ended.UTC().Format(time.DateOnly), p.By).In(l)
+	words := map[acceptance.Verdict]policy.Text{acceptance.Passed: t("réussi", "passed"),
+		acceptance.Failed: t("ÉCHEC", "FAILED"), acceptance.Skipped: t("passé", "skipped")}
+	out := tf("Machine %s, lieu %s : essai de réception du %s par %s\n",
+		"Machine %s, site %s: acceptance test of %s by %s\n", p.Machine, p.Site,
+		p.Ended.UTC().Format(time.DateOnly), p.By).In(l)
 	for _, r := range p.Results {
 		why := ""
 		if r.Why != "" {
@@ -275,9 +291,12 @@ func Summary(p acceptance.Protocol, l policy.Language) string {
 		}
 		out += fmt.Sprintf("  %-8s %s%s\n", words[r.Verdict].In(l), r.Step, why)
 	}
-	verdict := tf("RÉUSSI : %d étapes réussies, %d laissées de côté", "PASSED: %d steps passed, %d skipped", p.Count(acceptance.Passed), p.Count(acceptance.Skipped))
+	verdict := tf("RÉUSSI : %d étapes réussies, %d laissées de côté", "PASSED: %d steps passed, %d skipped",
+		p.Count(acceptance.Passed), p.Count(acceptance.Skipped))
 	if !p.Passed() {
-		verdict = tf("NON RÉUSSI : %d étapes en échec. N’utilisez pas la machine avant de les avoir corrigées", "NOT PASSED: %d steps failed. Do not use the machine before they are mended", p.Count(acceptance.Failed))
+		verdict = tf("NON RÉUSSI : %d étapes en échec. N’utilisez pas la machine avant de les avoir corrigées",
+			"NOT PASSED: %d steps failed. Do not use the machine before they are mended",
+			p.Count(acceptance.Failed))
 	}
 	return out + verdict.In(l)
 }
