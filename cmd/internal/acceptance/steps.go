@@ -51,7 +51,8 @@ func refused() []Beat {
 // Steps is the whole list, in the order in which it is done. The lamp stands in the machine's place, the machine's
 // plug is pulled.
 func Steps() []Step {
-	return slices.Concat(startSteps(), inputSteps(), contactorSteps(), programSteps(), powerSteps())
+	return slices.Concat(startSteps(), eStopSteps(), doorSteps(), contactorSteps(), workSteps(), readerSteps(),
+		programSteps(), cutSteps(), haltSteps())
 }
 
 func startSteps() []Step {
@@ -91,7 +92,7 @@ func startSteps() []Step {
 	}
 }
 
-func inputSteps() []Step {
+func eStopSteps() []Step {
 	return []Step{
 		{ID: "e-stop", Needs: EStop, Title: t("Arrêt d’urgence", "Emergency stop"),
 			Do: t("Pendant l’utilisation, enclencher l’arrêt d’urgence, puis le déverrouiller.",
@@ -119,6 +120,11 @@ func inputSteps() []Step {
 				"Pull the wire of the emergency stop’s second contact off the Pi."), observe(FaultEStop, soon),
 				lamp(false),
 				act("Remettez le fil.", "Put the wire back."), observe(NoFault, soon), lamp(false))},
+	}
+}
+
+func doorSteps() []Step {
+	return []Step{
 		{ID: "door", Needs: Door, Title: t("Porte", "Door"),
 			Do: t("Pendant l’utilisation, ouvrir la porte ou le capot, puis refermer.",
 				"During a session, open the door or the lid, then close it."),
@@ -177,6 +183,12 @@ func contactorSteps() []Step {
 				"Hold the contactor closed by hand."), observe(FaultContactor, soon)}, refused(),
 				[]Beat{act("Relâchez le contacteur.", "Let the contactor go."), observe(NoFault, soon),
 					perform(Untag)})...)},
+	}
+}
+
+// workSteps are the machine's own work and its extraction.
+func workSteps() []Step {
+	return []Step{
 		{ID: "busy", Needs: Busy, Title: t("La machine tourne sans relais", "The machine works without its relay"),
 			Do: t("Machine coupée depuis dix secondes, fermer le contact du relais de courant, puis présenter "+
 				"une carte.", "Ten seconds after the machine went off, close the current relay’s contact, "+

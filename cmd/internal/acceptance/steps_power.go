@@ -1,16 +1,6 @@
 package acceptance
 
-// programSteps are the failures of the reader and of the programs.
-func programSteps() []Step {
-	back := []Beat{observe(Ready, later), lamp(false)}
-	killed := func(d Deed) []Beat {
-		return inSession(append([]Beat{perform(d), act("Attendez deux secondes.", "Wait two seconds."),
-			lamp(false)}, back...)...)
-	}
-	means := t("Le relais reste fermé sans programme : la machine tournerait sans surveillance. Vérifier "+
-		"dtparam=strict_gpiod dans config.txt et la résistance de 10 kΩ (« portillon doctor »).",
-		"The relay stays closed without its program: the machine would run unattended. Check "+
-			"dtparam=strict_gpiod in config.txt and the 10 kΩ resistor (“portillon doctor”).")
+func readerSteps() []Step {
 	lost, here := observe(ReaderLost, later), observe(ReaderBack, later)
 	lost.Needs, here.Needs = ReaderTells, ReaderTells
 	return []Step{
@@ -27,6 +17,21 @@ func programSteps() []Step {
 			Beats: inSession(act("Débranchez le lecteur.", "Unplug the reader."), lost, lamp(true), perform(Rest),
 				observe(RelayOff, soon), lamp(false),
 				act("Rebranchez le lecteur.", "Plug the reader in again."), here, lamp(false))},
+	}
+}
+
+// programSteps are the failures of the programs.
+func programSteps() []Step {
+	back := []Beat{observe(Ready, later), lamp(false)}
+	killed := func(d Deed) []Beat {
+		return inSession(append([]Beat{perform(d), act("Attendez deux secondes.", "Wait two seconds."),
+			lamp(false)}, back...)...)
+	}
+	means := t("Le relais reste fermé sans programme : la machine tournerait sans surveillance. Vérifier "+
+		"dtparam=strict_gpiod dans config.txt et la résistance de 10 kΩ (« portillon doctor »).",
+		"The relay stays closed without its program: the machine would run unattended. Check "+
+			"dtparam=strict_gpiod in config.txt and the 10 kΩ resistor (“portillon doctor”).")
+	return []Step{
 		{ID: "daemon-killed", Title: t("Programme tué", "Daemon killed"),
 			Do: t("Pendant l’utilisation, tuer le programme (kill -9).",
 				"During a session, kill the daemon (kill -9)."),
@@ -45,9 +50,8 @@ func programSteps() []Step {
 	}
 }
 
-// powerSteps are the failures of the supply, and the one thing that makes a machine safe to open. One power cut
-// serves three of them.
-func powerSteps() []Step {
+// cutSteps are the failures of the supply. One power cut serves all three.
+func cutSteps() []Step {
 	floats := t("Rien ne tient le relais ouvert quand le Pi ne le commande pas : la machine démarrerait seule. "+
 		"Vérifier la résistance de 10 kΩ vers la masse et que la carte relais est active à l’état haut.",
 		"Nothing holds the relay open while the Pi does not drive it: the machine would start by itself. Check "+
@@ -83,6 +87,12 @@ func powerSteps() []Step {
 			Beats: []Beat{ask(true, "Du retour du courant jusqu’à maintenant : la lampe est-elle restée éteinte "+
 				"tout le temps ?", "From the return of the power until now: did the lamp stay out all the time?"),
 				observe(Ready, later), lamp(false)}},
+	}
+}
+
+// haltSteps are a Pi that is halted with its supply on, and the one thing that makes a machine safe to open.
+func haltSteps() []Step {
+	return []Step{
 		{ID: "pi-halted", Title: t("Pi arrêté", "Pi halted"),
 			Do: t("Pendant l’utilisation, arrêter le Pi (poweroff) en le laissant branché.",
 				"During a session, halt the Pi (poweroff) with its plug left in."),
