@@ -335,6 +335,17 @@ func TestTheTestGoesOnAfterEachPowerCutAndKeepsASignedProtocol(t *testing.T) {
 		!strings.Contains(said, "was passed on 2026-11-29 by Karim") || len(l.deeds) != deeds {
 		t.Errorf("a passed test is done again: %v\n%s", err, said)
 	}
+	path := filepath.Join(root, "laser.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(text, "# rewired\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, err = l.run(t, root, Options{}); !errors.Is(err, ErrEnded) || len(l.deeds) == deeds {
+		t.Errorf("another wiring is not tested: %v\n%s", err, said)
+	}
 }
 
 func TestAFailedStepMakesTheTestNotPassed(t *testing.T) {
