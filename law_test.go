@@ -43,6 +43,7 @@ var law = []struct {
 	{"hub", []string{"policy", "policy/file", "openbadge", "wire", "wire/mqttguard", "site", "yamlfile", "hub/..."}, "the office never reaches into a machine"},
 	{"hub/...", []string{"policy", "openbadge", "wire", "yamlfile"}, "rooms of the hub do not meet but in its corridor"},
 	{"firmware-config/circuit", nil, "drawings are calculated from their own files, by tests alone"},
+	{"cmd/internal/acceptance", []string{"policy"}, "the acceptance list and its run are pure: whoever calls them asks the daemon and sends the signals"},
 	{"cmd", []string{"..."}, "only cmd introduces rooms to each other"},
 }
 

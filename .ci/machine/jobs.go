@@ -37,7 +37,7 @@ func (t *test) rows(ctx context.Context) error {
 	if !first.cut {
 		return errors.New("the first boot ended before its power cut")
 	}
-	second, err := m.boot(ctx, t.path("full.cpio"), systemd+" rig=revived", 0, 6*time.Minute)
+	second, err := m.boot(ctx, t.path("full.cpio"), systemd+" rig=revived", 0, 8*time.Minute)
 	if err != nil {
 		return err
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"portillon/cmd/internal/acceptance"
 	"portillon/cmd/internal/doctor"
 	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/setup"
 	"portillon/policy"
 )
 
@@ -51,11 +53,13 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return (&failure{code: 2, err: err}).hinted("%s", machined.Samples())
 	}
+	here := doctor.Here(c)
 	var found []doctor.Finding
 	if pump {
-		found = doctor.Pump(ctx, c, doctor.Here(c), lamp, doctor.OpenPump)
+		found = doctor.Pump(ctx, c, here, lamp, doctor.OpenPump)
 	} else {
-		found = doctor.Examine(ctx, c, doctor.Here(c))
+		here.Accepted = func() (acceptance.Protocol, string, error) { return setup.Accepted(c, rest[0]) }
+		found = doctor.Examine(ctx, c, here)
 	}
 	if asJSON {
 		err = printJSON(w.out, found)

@@ -87,6 +87,7 @@ func verbs() []verb {
 		{"evidence list", "HUB.yaml --site SITE", "every member's progress towards badges earned by work", evidenceList},
 		{"evidence show", "HUB.yaml --site SITE --member ID --badge B", "which records count, which do not, and why", evidenceShow},
 		{"evidence export", "HUB.yaml --site SITE --member ID --badge B -o FILE", "a signed file to issue the badge from", evidenceExport},
+		{"setup", "[--wiring NAME|FILE] [--machine ID] …", "set this Pi up beside a machine, step by step, and test it", setupVerb},
 		{"firmware render", "MACHINE.yaml", "what belongs into a Pi's config.txt for this wiring", firmwareRender},
 		{"firmware sheet", "MACHINE.yaml [--lang L] [-o FILE]", "the page for this machine's electrician", firmwareSheet},
 		{"firmware apply", "MACHINE.yaml [--dry-run] [--yes]", "bring config.txt and cmdline.txt to what this wiring needs", firmwareApply},

@@ -58,11 +58,19 @@ func machinePorts(_ context.Context, w stdio, args []string) error {
 	if err != nil && !errors.Is(err, pcsc.ErrNoService) {
 		smart = []string{err.Error()}
 	}
-	keyboards, _ := filepath.Glob("/dev/input/by-id/*-event-kbd")
 	list("gpio", pins)
 	list("spi", spis)
 	list("serial", serials)
-	list("usb readers", keyboards)
+	list("usb readers", usbReaders())
 	list("pc/sc", smart)
 	return nil
+}
+
+// usbReaders are the readers that are plugged in and type as keyboards do, by names that do not change.
+func usbReaders() []string {
+	found, err := filepath.Glob("/dev/input/by-id/*-event-kbd")
+	if err != nil {
+		return nil
+	}
+	return found
 }

@@ -25,7 +25,7 @@ import (
 
 // The transcripts in testdata are the tool's specification: they run its real main.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"portillon": func() { start(openModel) }, "write-journal": writeJournal})
+	testscript.Main(m, map[string]func(){"portillon": func() { start(openModel) }, "write-journal": writeJournal, "write-protocol": writeProtocol})
 }
 
 // writeJournal writes a machine's journal of eleven records, always the same: write-journal FILE [SQL that harms it].
@@ -72,6 +72,12 @@ func TestTranscripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
+			_, public, err := protocolKeys()
+			if err != nil {
+				return err
+			}
+			e.Setenv("MACHINE", public)
+			e.Setenv("KEY", "portillon-biklab+c260dc51+ARYiNm5YZQpt7c5qwRIEmnUAwwGd0tERIG7mdzSA5fIO")
 			return os.CopyFS(e.WorkDir+"/site", os.DirFS("../../site-example"))
 		},
 		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits},

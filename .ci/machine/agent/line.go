@@ -126,6 +126,7 @@ type contact struct {
 	pull string
 	mu   sync.Mutex
 	open func() bool
+	over bool
 }
 
 // newContact makes one that is open whenever open says so.
@@ -134,6 +135,10 @@ func newContact(chip string, line int, open func() bool) *contact {
 	go func() {
 		for ; ; time.Sleep(5 * time.Millisecond) {
 			c.mu.Lock()
+			if c.over {
+				c.mu.Unlock()
+				return
+			}
 			if want := c.wanted(); read(c.pull) != want {
 				write(c.pull, want)
 			}
@@ -148,6 +153,13 @@ func (c *contact) wanted() string {
 		return "pull-up"
 	}
 	return "pull-down"
+}
+
+// stop has nothing hang on the line any more.
+func (c *contact) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
 }
 
 // tear takes the wire away: from now on nothing but the daemon's own pull-up decides.

@@ -7,6 +7,7 @@
 //	record JSON        a record of the journal, told at the start and the end of a boot
 //	PASS NAME: FIGURE  a row of the matrix holds
 //	FAIL NAME: WHY     or does not
+//	command N: TEXT    what a person typed to set the machine up
 //	cut                cut the power now
 //	look NAME          read the pin's registers from outside, then send a line
 //	done               that was all

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ type row struct {
 var rows = []row{
 	{"install", (*machine).installed},
 	{"off before the first card", func(m *machine) (string, error) { return "", m.stays(0, 0) }},
+	{"setup", setUp},
 	{"keyboard tap", keyboardTap},
 	{"daemon killed", daemonKilled},
 	{"daemon stopped", daemonStopped},
@@ -51,11 +53,22 @@ func rowsJob(m *machine) error {
 			m.playRow(r)
 		}
 	}
-	if err := first(tellJournal, m.session); err != nil {
+	if err := first(tellJournal, m.beforeCut); err != nil {
 		return err
 	}
 	say("cut")
 	select {}
+}
+
+// beforeCut begins a session, on the machine that setup has set up where it was played: its acceptance test waits for the power cut.
+func (m *machine) beforeCut() error {
+	if _, err := os.Stat(saved); err == nil {
+		(&bench{m: m}).wire()
+		if err := restored(); err != nil {
+			return err
+		}
+	}
+	return m.session()
 }
 
 func (m *machine) playRow(r row) {
@@ -91,6 +104,7 @@ func revivedJob(m *machine) error {
 		}
 		return "no session by itself, the old one closed as power-lost", ended(wire.CausePowerLost)
 	}})
+	m.playRow(row{"setup after the power cut", setUpAfterCut})
 	m.playRow(row{"removal", removed})
 	return nil
 }

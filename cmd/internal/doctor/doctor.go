@@ -34,7 +34,7 @@ func (s State) MarshalText() ([]byte, error) {
 
 // Finding is what one look found.
 type Finding struct {
-	Look  string      `json:"look"` // check, boot, persist, watchdog, clock, disk, wear, reader, broker, certificate, daemon, bundle, pump
+	Look  string      `json:"look"` // check, boot, persist, watchdog, clock, disk, wear, reader, broker, certificate, daemon, bundle, pump, acceptance
 	State State       `json:"state"`
 	Fact  policy.Text `json:"fact"`
 	Cure  policy.Text `json:"cure"` // what would do; empty where all is well
@@ -50,9 +50,9 @@ type System struct {
 	Disk         func(dir string) (free uint64, took time.Duration, err error)         // writes a little and waits until it is on the disk
 	Life         func(bundle string) (issued, until time.Time, err error)              // a bundle file's own word
 	Check        func() machined.Checked                                               // what portillond -check finds
-	Watchdog     func(context.Context) (string,
-		error) // systemctl show -p RuntimeWatchdogUSec --value
-	Real func(path string) string // a path without its symbolic links; nil: as it is
+	Watchdog     func(context.Context) (string, error)                                 // systemctl show -p RuntimeWatchdogUSec --value
+	Real         func(path string) string                                              // a path without its symbolic links; nil: as it is
+	Accepted     Accepted                                                              // nil: not looked at
 }
 
 // exam is a run of Examine.
@@ -81,6 +81,7 @@ func Examine(ctx context.Context, c machined.Config, s System) []Finding {
 	x.daemon(ctx)
 	x.broker(ctx)
 	x.bundle()
+	x.accepted()
 	return x.out
 }
 

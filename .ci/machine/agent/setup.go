@@ -1,0 +1,304 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+const (
+	doorLine    = 5
+	busyLine    = 24
+	exhaustLine = 27
+	saved       = dataFolder + "/.etc" // the SD card of this machine: its root is in memory
+	protocols   = dataFolder + "/laser/acceptance"
+)
+
+// settings are what a setup writes, and what an SD card would keep.
+var settings = []string{"/etc/portillon", "/etc/credstore"}
+
+// lampQuestion is how the acceptance test asks for the lamp.
+const lampQuestion = "Is the lamp lit?"
+
+// typedHere is where the commands are kept that a person typed at this machine, from the package to the passed
+// test, a line each.
+const typedHere = dataFolder + "/.commands"
+
+func command(format string, a ...any) error {
+	f, err := os.OpenFile(typedHere, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, format+"\n", a...)
+	return errors.Join(err, f.Close())
+}
+
+// bench is the machine that the acceptance test is done at: the contacts, the reader, and a lamp behind a
+// no-volt-release starter.
+type bench struct {
+	m          *machine
+	door, busy *contact
+	latched    bool // the starter, once its button was pressed with the relay closed
+}
+
+// lit is the lamp in the machine's place.
+func (b *bench) lit() bool {
+	if !b.m.line.high() {
+		b.latched = false
+	}
+	return b.latched
+}
+
+// press presses the starter's button.
+func (b *bench) press() { b.latched = b.m.line.high() }
+
+// typed presents Léa's card to the reader.
+func (b *bench) typed() error {
+	b.m.settle()
+	if err := b.m.keys.types(lea + "\n"); err != nil {
+		return err
+	}
+	time.Sleep(150 * time.Millisecond) // the tap is on record and the relay follows
+	return nil
+}
+
+// act does what an instruction of the acceptance list says. What this machine has no hardware for is skipped, with
+// the reason.
+func (b *bench) act(step, text string) (line string, err error) {
+	has := func(words string) bool { return strings.Contains(text, words) }
+	b.lit() // the starter drops out whenever the relay is open
+	switch {
+	case step == "lid-without-portillon":
+		return "s no laser hangs on an emulated machine", nil
+	case step == "pi-halted":
+		return "s an emulated computer that is halted has no 5 V left", nil
+	case step == "isolation":
+		return "s no mains at an emulated machine", nil
+	case has("Do not touch the start button"), has("Tap the same card"), has("Tap the card"):
+		return "", b.typed()
+	case has("then press the machine’s start button"):
+		defer func() { b.press() }()
+		return "", b.typed()
+	case has("Press the machine’s start button"):
+		b.press()
+	case has("Press the emergency stop"), has("second contact off the Pi"):
+		b.m.estop.set(true)
+	case has("Release the emergency stop"), step == "e-stop-wire" && has("Put the wire back"):
+		b.m.estop.set(false)
+	case has("Open the door"):
+		b.door.set(true)
+	case has("Close the door"):
+		b.door.set(false)
+	case has("mirror contact’s wire off"), has("Hold the contactor closed"):
+		b.m.mirror.set(true)
+	case step == "feedback-wire" && has("Put the wire back"), has("Let the contactor go"):
+		b.m.mirror.follow(b.m.line.high)
+	case has("then close the current relay’s contact"):
+		time.Sleep(10 * time.Second)
+		b.busy.set(true)
+	case has("Open the contact"):
+		b.busy.set(false)
+	case has("Wait two seconds"):
+		time.Sleep(1500 * time.Millisecond)
+	case has("end of the extraction’s time"):
+	case has("Unplug the reader"):
+		err = b.m.keys.unplug()
+		b.m.keys = nil
+	case has("Plug the reader in again"):
+		b.m.keys, err = plugKeyboard()
+	default:
+		err = fmt.Errorf("%s: nobody here can do this: %q", step, text)
+	}
+	return "", err
+}
+
+// look answers a question by what is to be seen at the hardware.
+func (b *bench) look(step, text string) (string, error) {
+	yes := map[bool]string{true: "y", false: "n"}
+	switch {
+	case strings.Contains(text, lampQuestion):
+		return yes[b.lit()], nil
+	case strings.Contains(text, "Does the extraction run?"):
+		return yes[read(fmt.Sprintf("%s/sim_gpio%d/value", b.m.line.chip, exhaustLine)) == "1"], nil
+	case strings.Contains(text, "Did the machine refuse the card?"):
+		return yes[!b.m.line.high()], nil
+	case step == "pi-unplugged" || step == "supply-without-pi" || step == "boot": // every edge of this boot is known
+		return yes[len(b.m.line.since(0)) == 0 && !b.m.line.high()], nil
+	}
+	return "", fmt.Errorf("%s: nobody here can see this: %q", step, text)
+}
+
+// play runs portillon setup as a person does, and answers it until it ends or wants the power cut.
+func (b *bench) play(args ...string) (said string, cut bool, err error) {
+	if err := command("sudo portillon setup %s", strings.Join(args, " ")); err != nil {
+		return "", false, err
+	}
+	cmd := exec.Command("/usr/bin/portillon", append([]string{"setup", "--lang", "en"}, args...)...)
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	cmd.Stderr = cmd.Stdout
+	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
+		return "", false, err
+	}
+	defer cmd.Process.Kill()
+	var all strings.Builder
+	for from := 0; ; {
+		c := make([]byte, 4096)
+		n, rerr := out.Read(c)
+		all.Write(c[:n])
+		if rerr != nil {
+			break
+		}
+		text := all.String()[from:]
+		if !strings.HasSuffix(text, " > ") {
+			continue
+		}
+		from = all.Len()
+		step, ask, ok := strings.Cut(text[max(0, strings.LastIndex(text, "\n[")+1):], "] ")
+		if step = strings.TrimPrefix(step, "["); !ok {
+			return all.String(), false, fmt.Errorf("setup asks %q", text)
+		}
+		line, stop, err := b.answer(step, ask)
+		if err != nil || stop {
+			return all.String(), stop, err
+		}
+		if _, err := io.WriteString(in, line+"\n"); err != nil {
+			return all.String(), false, err
+		}
+	}
+	return all.String(), false, cmd.Wait()
+}
+
+func (b *bench) answer(step, ask string) (line string, cut bool, err error) {
+	switch {
+	case strings.Contains(ask, "NOT AS IT MUST BE"):
+		return "", false, fmt.Errorf("%s: %s", step, ask)
+	case strings.HasSuffix(ask, "(cut it now) > "):
+		return "", true, nil
+	case strings.HasSuffix(ask, "(y/n) > ") && step != "isolation" && step != "lid-without-portillon":
+		line, err = b.look(step, ask)
+	default:
+		line, err = b.act(step, ask)
+	}
+	return line, false, err
+}
+
+// wire puts the contacts of the whole wiring on the chip.
+func (b *bench) wire() {
+	b.door = newContact(b.m.line.chip, doorLine, func() bool { return false })
+	// to 3.3 V: closed is high, as an open contact to ground is
+	b.busy = newContact(b.m.line.chip, busyLine, func() bool { return false })
+}
+
+func (b *bench) unwire() {
+	b.door.stop()
+	b.busy.stop()
+}
+
+// setUp goes from the installed package to the power cut of the acceptance test.
+func setUp(m *machine) (string, error) {
+	// Bare, but for the package and the journal.
+	if err := first(m.fresh, func() error { return systemctl("disable", "--now", service) }, bareSettings,
+		func() error { return os.MkdirAll("/boot/firmware", 0o755) },
+		func() error { return os.WriteFile("/boot/firmware/config.txt", []byte("dtparam=audio=on\n"), 0o644) },
+		func() error { return command("sudo apt install ./portillon.deb") }); err != nil { // the row before has installed it
+		return "", err
+	}
+	b := &bench{m: m}
+	b.wire()
+	defer b.unwire()
+	at := uptime()
+	said, cut, err := b.play("--machine", "laser", "--site", "rig", "--bundle-key", read("/rig/site/hub.pub"),
+		"--broker", "none", "--reader", "usb", "--port", "/dev/input/portillon-reader",
+		"--format", "hex", "--relay", "high", "--inputs", "e-stop,door,feedback,busy,exhaust", "--card-key",
+		"/rig/site/keys/card.key", "--bundle", "/rig/site/site.bundle", "--by", "agent", "--yes", "--no-reboot")
+	if err == nil && !cut {
+		err = errors.New("it ended before the power cut")
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w; it said: %s", err, tail([]byte(said)))
+	}
+	took := uptime() - at
+	err = first(func() error { return os.RemoveAll(saved) }, func() error { return os.MkdirAll(saved, 0o700) },
+		func() error { return sh("cp", append([]string{"-a", "--parents"}, append(settings, saved)...)...) },
+		configure, func() error { return systemctl("restart", service) }, m.fresh)
+	return fmt.Sprintf("to the power cut in %v", took.Round(time.Second)), err
+}
+
+// restored puts back what the SD card of a real Pi would have kept, and starts the machine that was set up.
+func restored() error {
+	return first(bareSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") },
+		func() error { return systemctl("restart", service) })
+}
+
+// bareSettings leaves the settings as the package has them.
+func bareSettings() error {
+	for _, dir := range settings {
+		if err := emptied(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setUpAfterCut goes on with the acceptance test after the power cut.
+func setUpAfterCut(m *machine) (string, error) {
+	if _, err := os.Stat(saved); err != nil {
+		return "", errSkip("the setup was not played before the power cut")
+	}
+	b := &bench{m: m}
+	b.wire()
+	if err := first(restored, m.fresh); err != nil {
+		return "", err
+	}
+	said, _, err := b.play("--yes")
+	if err != nil {
+		return "", fmt.Errorf("%w; it said: %s", err, tail([]byte(said)))
+	}
+	found, _ := filepath.Glob(protocols + "/*.txt")
+	if len(found) != 1 {
+		return "", fmt.Errorf("%d protocols are kept, want one", len(found))
+	}
+	v, err := note.NewVerifier(between(said, "for the hub:\n  ", "\n"))
+	if err != nil {
+		return "", fmt.Errorf("the machine's public key: %w", err)
+	}
+	n, err := note.Open([]byte(read(found[0])+"\n"), note.VerifierList(v))
+	if err != nil || !strings.Contains(n.Text, "\nresult: passed\n") || !strings.Contains(n.Text, "\nby: agent\n") {
+		return "", fmt.Errorf("the protocol: %w: %s", err, read(found[0]))
+	}
+	commands := strings.Split(read(typedHere), "\n")
+	for i, c := range commands {
+		say("command %d: %s", i+1, c)
+	}
+	if len(commands) > 6 {
+		return "", fmt.Errorf("%d commands, want at most 6", len(commands))
+	}
+	return fmt.Sprintf("%d steps passed, %d skipped, with %d commands", strings.Count(n.Text, " | passed | "),
+		strings.Count(n.Text, " | skipped | "), len(commands)), nil
+}
+
+func between(s, from, to string) string {
+	_, rest, _ := strings.Cut(s, from)
+	out, _, _ := strings.Cut(rest, to)
+	return out
+}
+
+// emptied removes the files below a folder. The folders stay, with the groups and modes that the package has given
+// them.
+func emptied(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			err = os.Remove(path)
+		}
+		return err
+	})
+}

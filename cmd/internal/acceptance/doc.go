@@ -1,0 +1,149 @@
+// Package acceptance is the list of tests that a machine passes before anybody works at it, and the run of that list.
+//
+// The list is data (Steps): what to do, what must be seen, and what it means where something else is seen, in
+// French and English.
+// A run is a pure function,
+//
+//	Next(plan, Progress, Input) (Progress, Output)
+//
+// that reads no clock and touches nothing: whoever calls it shows the questions, asks the daemon, sends the signals
+// and keeps the
+// Progress on disk, because some steps take the Pi's power away. Its result is a Protocol, a text that the
+// machine's key signs.
+//
+// A step that was not done has not passed. A person may skip a step with a reason, which the protocol holds word
+// for word.
+package acceptance
+
+import "portillon/policy"
+
+// Wiring is what of a machine decides which steps apply to it.
+type Wiring struct {
+	EStop, Door, Feedback, Busy, Exhaust bool
+
+	Reader      bool // a card reader is configured
+	ReaderTells bool // the daemon notices that this kind of reader is unplugged
+}
+
+// Needs says which machines a step or a beat is for. The zero Needs is all machines.
+type Needs uint8
+
+// What a machine must have.
+const (
+	EStop Needs = 1 << iota
+	Door
+	Feedback
+	Busy
+	Exhaust
+	Reader
+	ReaderTells
+)
+
+func (w Wiring) has() (n Needs) {
+	for _, x := range []struct {
+		wired bool
+		is    Needs
+	}{{w.EStop, EStop}, {w.Door, Door}, {w.Feedback, Feedback}, {w.Busy, Busy}, {w.Exhaust, Exhaust}, {w.Reader,
+		Reader}, {w.ReaderTells, ReaderTells}} {
+		if x.wired {
+			n |= x.is
+		}
+	}
+	return n
+}
+
+// Everything is a machine that has all there is to test.
+func Everything() Wiring { return Wiring{true, true, true, true, true, true, true} }
+
+// Step is one test of the list.
+type Step struct {
+	ID    string
+	Needs Needs
+	With  string // the earlier step whose power cut serves this one too
+	Title policy.Text
+	Do    policy.Text // what to do
+	See   policy.Text // what must be seen
+	Means policy.Text // what it means where that is not seen, and what to do then
+	Beats []Beat
+}
+
+// Beat is one thing of a step that somebody does or looks at.
+type Beat struct {
+	Kind   Kind
+	Needs  Needs
+	Say    policy.Text // Act, Ask, Cut, Halt: what the person reads
+	Want   bool        // Ask: the answer that passes
+	Deed   Deed        // Perform
+	Sight  Sight       // Observe
+	Within int         // Observe: seconds until the daemon's status must show the Sight
+}
+
+// Kind is what a beat is. The zero Kind is none.
+type Kind uint8
+
+// The kinds of beats.
+const (
+	Act     Kind = iota + 1 // the person does something, then presses Enter
+	Ask                     // the person says yes or no
+	Perform                 // the program does something
+	Observe                 // the program looks at the daemon's status
+	Cut                     // the person takes the Pi's power away; the run goes on after the next boot
+	Halt                    // the program halts the Pi; the run goes on after the next boot
+)
+
+// Deed is what the program does by itself.
+type Deed string
+
+// The deeds.
+const (
+	Rest       Deed = "rest"        // end the session, if one is running
+	Untag      Deed = "untag"       // take off the tag that a contactor fault has put on
+	KillDaemon Deed = "kill-daemon" // SIGKILL
+	StopDaemon Deed = "stop-daemon" // SIGSTOP; systemd's watchdog ends the daemon then
+	KillGuard  Deed = "kill-guard"  // SIGKILL
+)
+
+// Sight is what the daemon's status must show.
+type Sight string
+
+// The sights. A fault's name is as the daemon's status has it.
+const (
+	RelayOn        Sight = "relay on"
+	RelayOff       Sight = "relay off"
+	Ready          Sight = "ready" // the daemon and its reader answer, nothing holds the machine, and the relay is off
+	NoFault        Sight = "no fault"
+	FaultEStop     Sight = "fault e-stop"
+	FaultDoor      Sight = "fault door"
+	FaultContactor Sight = "fault contactor"
+	FaultRuns      Sight = "fault runs"
+	ReaderLost     Sight = "reader lost"
+	ReaderBack     Sight = "reader back"
+)
+
+// Status is what a run needs of the daemon's status. The zero Status is a daemon that does not answer.
+type Status struct {
+	Answers, Relay bool
+	Reader         bool // the reader answers, or none is configured
+	Phase          string
+	Faults         []string
+}
+
+// Plan is the steps that apply to a machine, each with the beats that apply.
+func Plan(w Wiring) []Step {
+	has := w.has()
+	var out []Step
+	for _, s := range Steps() {
+		if s.Needs&has != s.Needs {
+			continue
+		}
+		var beats []Beat
+		for _, b := range s.Beats {
+			if b.Needs&has == b.Needs {
+				beats = append(beats, b)
+			}
+		}
+		s.Beats = beats
+		out = append(out, s)
+	}
+	return out
+}

@@ -1,0 +1,235 @@
+package acceptance
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Protocol is what a run that is over has shown. Its text names the person who answered, so it stays on the machine.
+type Protocol struct {
+	Site, Machine string
+	Wiring        string // SHA-256 of the machine.yaml, in hexadecimal
+	Program       string // the version of portillon
+	Computer      string // the model of the Pi, as its device tree names it
+	Clock         string // trusted or untrusted, as the daemon says
+	Began, Ended  time.Time
+	By            string
+	Results       []Result
+}
+
+// Bounds of a protocol's text.
+const (
+	maxProtocol = 64 << 10
+	maxResults  = 100
+	maxText     = 300 // bytes of a name or a reason
+)
+
+const title = "portillon acceptance protocol 1"
+
+// Passed reports whether every step was passed, or skipped with a reason. No steps at all have not passed.
+func (p Protocol) Passed() bool {
+	done := 0
+	for _, r := range p.Results {
+		switch r.Verdict {
+		case Passed:
+			done++
+		case Skipped:
+		default:
+			return false
+		}
+	}
+	return done > 0
+}
+
+// Count is how many steps ended so.
+func (p Protocol) Count(v Verdict) (n int) {
+	for _, r := range p.Results {
+		if r.Verdict == v {
+			n++
+		}
+	}
+	return n
+}
+
+// Text is the protocol as it is signed: a line for each fact, then a line for each step.
+func (p Protocol) Text() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, title)
+	for _, f := range p.fields() {
+		fmt.Fprintf(&b, "%s: %s\n", f.name, OneLine(*f.is))
+	}
+	fmt.Fprintf(&b, "began: %s\nended: %s\n", stamp(p.Began), stamp(p.Ended))
+	fmt.Fprintf(&b, "result: %s\n", map[bool]string{true: "passed", false: "not passed"}[p.Passed()])
+	for _, r := range p.Results {
+		fmt.Fprintf(&b, "step: %s | %s | %s | %s | %s\n", cell(r.Step), cell(string(r.Verdict)), stamp(r.At),
+			cell(r.By), cell(r.Why))
+	}
+	return b.String()
+}
+
+type field struct {
+	name string
+	is   *string
+}
+
+func (p *Protocol) fields() []field {
+	return []field{{"site", &p.Site}, {"machine", &p.Machine}, {"wiring sha256", &p.Wiring}, {"program",
+		&p.Program}, {"computer", &p.Computer},
+		{"clock", &p.Clock}, {"by", &p.By}}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// cell keeps a text from ending its column.
+func cell(s string) string { return strings.ReplaceAll(OneLine(s), "|", "/") }
+
+// OneLine is a text on one line, without control characters, at most maxText bytes: what a person typed goes into a
+// file and to terminals.
+func OneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == utf8.RuneError, unicode.IsControl(r) && r != '\t' &&
+			r != '\n', unicode.Is(unicode.Cf, r), r == '\u2028', r == '\u2029':
+			return -1
+		case unicode.IsSpace(r):
+			return ' '
+		}
+		return r
+	}, s)
+	if s = strings.TrimSpace(s); len(s) <= maxText {
+		return s
+	}
+	s = s[:maxText]
+	for !utf8.ValidString(s) {
+		s = s[:len(s)-1]
+	}
+	return strings.TrimSpace(s)
+}
+
+// Sign signs the protocol with the machine's key.
+func (p Protocol) Sign(s note.Signer) ([]byte, error) {
+	return note.Sign(&note.Note{Text: p.Text()}, s)
+}
+
+// Open verifies the signature and reads the protocol.
+func Open(data []byte, keys note.Verifiers) (Protocol, error) {
+	if len(data) > maxProtocol {
+		return Protocol{}, fmt.Errorf("protocol has %d bytes, want at most %d", len(data), maxProtocol)
+	}
+	n, err := note.Open(data, keys)
+	if err != nil {
+		return Protocol{}, fmt.Errorf("protocol is not signed by this machine’s key: %w", err)
+	}
+	return Parse(n.Text)
+}
+
+// Parse reads a protocol's text. What Text would not have written is refused.
+func Parse(text string) (Protocol, error) {
+	var p Protocol
+	if len(text) > maxProtocol {
+		return p, fmt.Errorf("protocol has %d bytes, want at most %d", len(text), maxProtocol)
+	}
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	fields := p.fields()
+	if len(lines) < len(fields)+4 || lines[0] != title {
+		return p, fmt.Errorf("no acceptance protocol: want %q as its first line", title)
+	}
+	for i, f := range fields {
+		value, ok := strings.CutPrefix(lines[1+i], f.name+": ")
+		if !ok {
+			return p, fmt.Errorf("line %d of the protocol is %.40q, want %s", 2+i, lines[1+i], f.name)
+		}
+		*f.is = value
+	}
+	rest := lines[1+len(fields):]
+	began, ok1 := strings.CutPrefix(rest[0], "began: ")
+	ended, ok2 := strings.CutPrefix(rest[1], "ended: ")
+	var err1, err2 error
+	p.Began, err1 = time.Parse(time.RFC3339, began)
+	p.Ended, err2 = time.Parse(time.RFC3339, ended)
+	if !ok1 || !ok2 || err1 != nil || err2 != nil {
+		return p, errors.New("the protocol’s times are unreadable, want began: and ended: in RFC 3339")
+	}
+	if rest = rest[3:]; len(rest) > maxResults {
+		return p, fmt.Errorf("protocol has %d steps, want at most %d", len(rest), maxResults)
+	}
+	for _, line := range rest {
+		r, err := parseResult(line)
+		if err != nil {
+			return p, err
+		}
+		p.Results = append(p.Results, r)
+	}
+	if p.Text() != text { // the result among it: it follows from the steps
+		return p, errors.New("the protocol’s text is not as portillon writes it")
+	}
+	return p, nil
+}
+
+func parseResult(line string) (Result, error) {
+	rest, ok := strings.CutPrefix(line, "step: ")
+	cells := strings.Split(rest, " | ")
+	if !ok || len(cells) != 5 {
+		return Result{}, fmt.Errorf("%.60q is no step of a protocol, want step: ID | VERDICT | TIME | BY | WHY", line)
+	}
+	at, err := time.Parse(time.RFC3339, cells[2])
+	v := Verdict(cells[1])
+	if err != nil || !slices.Contains([]Verdict{Passed, Failed, Skipped}, v) {
+		return Result{}, fmt.Errorf("%.60q is no step of a protocol: unknown verdict or time", line)
+	}
+	return Result{Step: cells[0], Verdict: v, At: at, By: cells[3], Why: cells[4]}, nil
+}
+
+// Folder is where a machine's protocols are, beside its journal.
+func Folder(data string) string { return filepath.Join(data, "acceptance") }
+
+// maxFiles bounds how many protocols Last looks at: the newest.
+const maxFiles = 50
+
+// Last is the newest protocol that passed, of those that the machine's key has signed. Without one it answers
+// fs.ErrNotExist.
+func Last(folder string, keys note.Verifiers) (Protocol, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return Protocol{}, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".txt") {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names) // they begin with their date
+	slices.Reverse(names)
+	for _, name := range names[:min(len(names), maxFiles)] {
+		if p, err := Read(filepath.Join(folder, name), keys); err == nil && p.Passed() {
+			return p, nil
+		}
+	}
+	return Protocol{}, fmt.Errorf("%s: no protocol of a passed test: %w", folder, os.ErrNotExist)
+}
+
+// Read opens the protocol in a file.
+func Read(path string, keys note.Verifiers) (Protocol, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return Protocol{}, err
+	}
+	if !fi.Mode().IsRegular() || fi.Size() > maxProtocol {
+		return Protocol{}, fmt.Errorf("%s is no protocol: want a file of at most %d bytes", path, maxProtocol)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Protocol{}, err
+	}
+	return Open(b, keys)
+}

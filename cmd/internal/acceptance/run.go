@@ -1,0 +1,352 @@
+package acceptance
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/policy"
+)
+
+// Verdict is how a step ended. The zero Verdict is a step that was not done.
+type Verdict string
+
+// The verdicts.
+const (
+	Passed  Verdict = "passed"
+	Failed  Verdict = "failed"
+	Skipped Verdict = "skipped"
+)
+
+// Result is one step's.
+type Result struct {
+	Step    string    `json:"step"`
+	Verdict Verdict   `json:"verdict"`
+	At      time.Time `json:"at"`
+	By      string    `json:"by"`  // who answered
+	Why     string    `json:"why"` // skipped: the person's reason; failed: the beat that failed
+}
+
+// Progress is a test under way: what is kept while the Pi has no power. The zero Progress is a test that has not begun.
+type Progress struct {
+	Wiring string `json:"wiring"` // SHA-256 of the machine.yaml, in hexadecimal
+	// The version of portillon: another one may have another plan.
+	Program string    `json:"program"`
+	By      string    `json:"by"` // who answers
+	Began   time.Time `json:"began"`
+	At      int       `json:"at"`   // the step under way, by its place in the plan
+	Beat    int       `json:"beat"` // the beat under way
+	// Why the step under way has failed, until the person has decided what to do.
+	Failure string    `json:"failure"`
+	Boot    string    `json:"boot"`             // the kernel's boot ID when the power was to be cut
+	Since   time.Time `json:"since,omitzero"`   // since when the program looks for a sight
+	Results []Result  `json:"results,omitzero"` // one for each step that is over
+}
+
+// Event is what has happened. The zero Event asks what is next.
+type Event uint8
+
+// The events.
+const (
+	Begin Event = iota
+	Line        // the person typed a line
+	Seen        // the daemon's status was looked at
+	Did         // the program did what it was asked to
+)
+
+// Input is an event and its time.
+type Input struct {
+	Event  Event
+	Now    time.Time
+	Boot   string // the kernel's boot ID
+	Line   string
+	Status Status
+	Err    string // Did: what went wrong; empty: nothing
+}
+
+// Call is what the caller does next. The zero Call ends the run: every step is over.
+type Call uint8
+
+// The calls.
+const (
+	End    Call = iota
+	Prompt      // show Text, then read a line
+	Look        // look at the daemon's status
+	Carry       // carry out Deed
+	Off         // halt the Pi; the run goes on after the next boot
+	Quit        // the person wants to stop here; the run goes on another time
+)
+
+// Output is what to do next.
+type Output struct {
+	Call  Call
+	Step  Step
+	First bool        // the step begins: show what it is about
+	Again policy.Text // why the last line was no answer; shown before Text
+	Text  policy.Text // Prompt
+	Keys  Keys        // Prompt
+	Deed  Deed        // Carry
+}
+
+// Keys are what a prompt takes.
+type Keys uint8
+
+// The kinds of prompts.
+const (
+	Done    Keys = iota + 1 // Enter
+	YesNo                   // y or n
+	Decide                  // after a failure: r to repeat the step, Enter to leave it as failed
+	PowerOn                 // Enter counts only after another boot
+)
+
+// Next is the run of a plan as a pure function. What it returns must be kept before it is carried out: the power
+// may go at any moment.
+func Next(plan []Step, p Progress, in Input) (Progress, Output) {
+	r := run{plan: plan, p: p, in: in}
+	switch {
+	case in.Event == Line:
+		r.line()
+	case in.Event == Seen:
+		r.seen()
+	case in.Event == Did && in.Err != "":
+		r.fail(in.Err)
+	case in.Event == Did:
+		r.pass()
+	default:
+		r.resume()
+	}
+	out := r.output()
+	return r.p, out
+}
+
+type run struct {
+	plan  []Step
+	p     Progress
+	in    Input
+	again policy.Text
+	call  Call // Off or Quit, where the line said so
+}
+
+func (r *run) over() bool { return r.p.At < 0 || r.p.At >= len(r.plan) }
+
+// beatIndex is the beat under way. A Progress from a file may name none: then the step begins anew.
+func (r *run) beatIndex() int {
+	if r.p.Beat < 0 || r.p.Beat >= len(r.plan[r.p.At].Beats) {
+		r.p.Beat = 0
+	}
+	return r.p.Beat
+}
+
+func (r *run) beat() Beat {
+	if i, beats := r.beatIndex(), r.plan[r.p.At].Beats; len(beats) > 0 {
+		return beats[i]
+	}
+	return Beat{}
+}
+
+// resume takes a run up again. A step whose power cut is over goes on after it; any other begins anew: its session
+// may have ended meanwhile.
+func (r *run) resume() {
+	if r.over() {
+		return
+	}
+	off := func(b Beat) bool { return b.Kind == Cut || b.Kind == Halt }
+	switch before := r.plan[r.p.At].Beats[:r.beatIndex()]; {
+	case off(r.beat()) && r.p.Boot != "" && r.p.Boot != r.in.Boot: // the power was away
+		r.p.Boot = ""
+		r.pass()
+	case !slices.ContainsFunc(before, off):
+		r.p.Beat, r.p.Since = 0, time.Time{}
+	}
+}
+
+// repeat begins the step anew, or the earlier step that it shares a power cut with.
+func (r *run) repeat() {
+	if i := slices.IndexFunc(r.plan, func(s Step) bool { return s.ID == r.plan[r.p.At].With }); i >= 0 && i < r.p.At {
+		again := r.plan[i:r.p.At]
+		r.p.Results = slices.DeleteFunc(slices.Clone(r.p.Results), func(x Result) bool {
+			return slices.ContainsFunc(again, func(s Step) bool { return s.ID == x.Step })
+		})
+		r.p.At = i
+	}
+	r.p.Beat, r.p.Failure, r.p.Boot, r.p.Since = 0, "", "", time.Time{}
+}
+
+// pass goes to the next beat, or ends the step as passed.
+func (r *run) pass() {
+	if r.over() {
+		return
+	}
+	r.p.Since = time.Time{}
+	if r.p.Beat++; r.p.Beat >= len(r.plan[r.p.At].Beats) {
+		r.end(Passed, "")
+	}
+}
+
+func (r *run) fail(why string) {
+	if !r.over() {
+		r.p.Failure, r.p.Since = OneLine(why), time.Time{}
+	}
+}
+
+// end writes the step's result down and goes to the next step.
+func (r *run) end(v Verdict, why string) {
+	r.p.Results = append(slices.Clone(r.p.Results), Result{Step: r.plan[r.p.At].ID, Verdict: v, At: r.in.Now,
+		By: r.p.By, Why: why})
+	r.p.At, r.p.Beat, r.p.Failure, r.p.Boot, r.p.Since = r.p.At+1, 0, "", "", time.Time{}
+}
+
+// line takes what the person typed.
+func (r *run) line() {
+	if r.over() {
+		return
+	}
+	word, rest, _ := strings.Cut(OneLine(r.in.Line), " ")
+	word, rest = strings.ToLower(word), strings.TrimSpace(rest)
+	switch {
+	case word == "q":
+		r.call = Quit
+	case word == "r":
+		r.repeat()
+	case r.p.Failure != "":
+		r.decided(word)
+	case word == "s" && rest == "":
+		r.again = t("Pour passer une étape il faut une raison : s la machine n’a pas de capot",
+			"To skip a step takes a reason: s the machine has no lid")
+	case word == "s":
+		r.end(Skipped, rest)
+	default:
+		r.answered(word)
+	}
+}
+
+func (r *run) decided(word string) {
+	if word != "" {
+		r.again = t("Entrée ou r", "Enter or r")
+		return
+	}
+	r.end(Failed, r.p.Failure)
+}
+
+func (r *run) answered(word string) {
+	switch b := r.beat(); b.Kind {
+	case Act:
+		if word != "" {
+			r.again = t("Appuyez seulement sur Entrée quand c’est fait", "Press only Enter when it is done")
+			return
+		}
+		r.pass()
+	case Ask:
+		yes, no := slices.Contains([]string{"y", "yes", "o", "oui"}, word), slices.Contains([]string{"n", "no",
+			"non"}, word)
+		switch {
+		case !yes && !no:
+			r.again = t("Répondez o (oui) ou n (non)", "Answer y (yes) or n (no)")
+		case yes == b.Want:
+			r.pass()
+		default:
+			r.fail(b.Say.EN + " " + map[bool]string{true: "yes", false: "no"}[yes])
+		}
+	case Cut:
+		switch {
+		case word != "":
+			r.again = t("Appuyez seulement sur Entrée", "Press only Enter")
+		case r.p.Boot == r.in.Boot:
+			r.again = t("Le Pi n’a pas été privé de courant : il tourne encore",
+				"The Pi has not lost its power: it still runs")
+		}
+		r.p.Boot = r.in.Boot
+	case Halt:
+		if word != "" {
+			r.again = t("Appuyez seulement sur Entrée", "Press only Enter")
+			return
+		}
+		r.p.Boot, r.call = r.in.Boot, Off
+	}
+}
+
+// seen compares the daemon's status with what the beat wants.
+func (r *run) seen() {
+	if r.over() || r.beat().Kind != Observe {
+		return
+	}
+	b := r.beat()
+	if r.p.Since.IsZero() || r.in.Now.Before(r.p.Since) { // the first look, or a clock that was set back meanwhile
+		r.p.Since = r.in.Now
+	}
+	switch {
+	case b.Sight.in(r.in.Status):
+		r.pass()
+	case r.in.Now.Sub(r.p.Since) > time.Duration(b.Within)*time.Second:
+		r.fail("not seen: " + string(b.Sight) + " (" + r.in.Status.String() + ")")
+	}
+}
+
+func (r *run) output() Output {
+	if r.call == Quit || r.over() {
+		return Output{Call: r.call}
+	}
+	step, b := r.plan[r.p.At], r.beat()
+	out := Output{Call: Prompt, Step: step, First: r.p.Beat == 0 && r.p.Failure == "" &&
+		r.again == policy.Text{}, Again: r.again}
+	if r.p.Failure != "" {
+		out.Keys, out.Text = Decide, step.Means
+		return out
+	}
+	switch b.Kind {
+	case Act:
+		out.Text, out.Keys = b.Say, Done
+	case Ask:
+		out.Text, out.Keys = b.Say, YesNo
+	case Cut:
+		r.p.Boot = r.in.Boot // from here on the power may go
+		out.Text, out.Keys = b.Say, PowerOn
+	case Halt:
+		out.Text, out.Keys = b.Say, Done
+		if r.call == Off {
+			out.Call = Off
+		}
+	case Perform:
+		out.Call, out.Deed = Carry, b.Deed
+	case Observe:
+		out.Call = Look
+	default: // a step without beats proves nothing
+		r.p.Failure = "the step has nothing to do"
+		out.Keys, out.Text = Decide, step.Means
+	}
+	return out
+}
+
+func (s Sight) in(st Status) bool {
+	fault, isFault := strings.CutPrefix(string(s), "fault ")
+	switch {
+	case !st.Answers:
+		return false
+	case isFault:
+		return !st.Relay && slices.Contains(st.Faults, fault)
+	}
+	switch s {
+	case RelayOn:
+		return st.Relay
+	case RelayOff:
+		return !st.Relay
+	case Ready:
+		return !st.Relay && st.Reader && (st.Phase == "off" || st.Phase == "cooling")
+	case NoFault:
+		return len(st.Faults) == 0
+	case ReaderLost:
+		return !st.Reader
+	case ReaderBack:
+		return st.Reader
+	}
+	return false
+}
+
+// String is the status in a protocol.
+func (st Status) String() string {
+	if !st.Answers {
+		return "the daemon does not answer"
+	}
+	relay := map[bool]string{true: "on", false: "off"}[st.Relay]
+	return strings.TrimSpace("phase " + st.Phase + ", relay " + relay + " " + strings.Join(st.Faults, " "))
+}

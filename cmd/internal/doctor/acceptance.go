@@ -1,0 +1,43 @@
+package doctor
+
+import (
+	"errors"
+	"io/fs"
+	"time"
+
+	"portillon/cmd/internal/acceptance"
+	"portillon/policy"
+)
+
+// Accepted finds the last protocol of a passed acceptance test, and the fingerprint of the machine's file as it is
+// now. Its error is
+// fs.ErrNotExist where no test has passed.
+type Accepted func() (last acceptance.Protocol, wiring string, err error)
+
+// accepted looks whether the machine has passed its acceptance test with the wiring that it has now. A machine
+// without one is not ill:
+// nobody knows.
+func (x *exam) accepted() {
+	if x.s.Accepted == nil || x.c.Simulated() {
+		return
+	}
+	cure := t("La machine débranchée, une lampe à sa place : sudo portillon setup",
+		"With the machine unplugged and a lamp in its place: sudo portillon setup")
+	switch last, wiring, err := x.s.Accepted(); {
+	case errors.Is(err, fs.ErrPermission):
+		x.say("acceptance", Unknown, t("Les protocoles d’essai de réception ne sont pas lisibles",
+			"The protocols of the acceptance test cannot be read"), t("Relancer avec sudo", "Run again with sudo"))
+	case errors.Is(err, fs.ErrNotExist):
+		x.say("acceptance", Unknown, t("Aucun essai de réception réussi", "No acceptance test has been passed"), cure)
+	case err != nil:
+		x.say("acceptance", Unknown, tf("L’essai de réception ne se vérifie pas : %v",
+			"The acceptance test cannot be verified: %v", err), cure)
+	case last.Wiring != wiring:
+		x.say("acceptance", Unknown, tf("Le fichier de la machine a changé depuis l’essai de réception du %s",
+			"The machine’s file has changed since the acceptance test of %s", last.Ended.Format(time.DateOnly)),
+			cure)
+	default:
+		x.say("acceptance", Well, tf("Essai de réception réussi le %s", "Acceptance test passed on %s",
+			last.Ended.Format(time.DateOnly)), policy.Text{})
+	}
+}

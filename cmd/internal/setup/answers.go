@@ -1,0 +1,233 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Answers are what a machine.yaml is made of. The zero Answers are complete for no machine.
+type Answers struct {
+	Machine, Site string
+	BundleKey     string // the site's verifier key
+	Broker        string // the hub's broker; "none": there is none
+	HubKey        string // the hub's verifier key; empty: the site's
+	Reader        string // a key of readers
+	Port          string // the reader's device file
+	Format        string // keyboard: decimal or hex
+	Relay         string // high, transistor or pump
+	Inputs        string // what is wired, of inputs, separated by commas; "none": nothing
+}
+
+// slug is an id of a site or a machine, as yamlfile reads it.
+var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
+
+// brokerAddress is what an answer may be; machine.yaml's own check comes after it.
+var brokerAddress = regexp.MustCompile(`^(?:tcp|mqtt|ssl|tls|mqtts)://[A-Za-z0-9.\-\[\]:]+:[0-9]{1,5}$`)
+
+// readerKind is a kind of reader that setup offers.
+type readerKind struct {
+	name string // the answer
+	kind string // machine.yaml's word
+	// its usual device file, with the bus before it where the kind has several; empty: it has none, or it must be found
+	port string
+}
+
+// readers are offered in this order. A PN532 on I²C is not among them: Pis up to the 4 break its clock stretching
+// (raspberrypi/linux issues 254 and 4884).
+var readers = []readerKind{
+	{"usb", "keyboard", ""},
+	{"mfrc522", "mfrc522", "/dev/spidev0.0"},
+	{"pn532-spi", "pn532", "spi:/dev/spidev0.0"},
+	{"pn532-usb", "pn532", "serial:/dev/ttyUSB0"},
+	{"rdm6300", "rdm6300", "/dev/ttyAMA0"},
+	{"wiegand", "wiegand", ""},
+	{"none", "none", ""},
+}
+
+// input is something that may be wired to the Pi besides the relay.
+type input struct {
+	name string
+	line int    // its usual GPIO number, as in firmware-config/mfrc522-contactor.yaml
+	what string // the comment in the file
+}
+
+var inputs = []input{
+	{"e-stop", 22, "the e-stop's second contact, normally closed, to ground"},
+	{"door", 5, "normally closed, to ground; the lid's own contact stops the machine without Portillon"},
+	{"feedback", 23, "the contactor's mirror contact, normally closed, to ground"},
+	{"busy", 24, "a current relay's contact to 3.3 V, closed while the machine works"},
+	{"exhaust", 27, "the extraction's relay, with its own 10 kΩ to ground"},
+	{"lamps", 0, "red 12, amber 13, green 19"},
+	{"buzzer", 16, ""},
+}
+
+// wiegandDoor is the door's line where a Wiegand reader has the usual one.
+const wiegandDoor = 26
+
+func names[T any](list []T, name func(T) string) (out []string) {
+	for _, x := range list {
+		out = append(out, name(x))
+	}
+	return out
+}
+
+func readerNames() []string { return names(readers, func(r readerKind) string { return r.name }) }
+func inputNames() []string  { return names(inputs, func(i input) string { return i.name }) }
+
+// relays are the kinds of relay that setup offers. An active-low board without a transistor is none of them: a line
+// that nobody drives
+// falls low, and would close it.
+var relays = []string{"high", "transistor", "pump"}
+
+// wired is the answer on inputs as a list.
+func (a Answers) wired() []string {
+	if a.Inputs == "none" {
+		return nil
+	}
+	return strings.FieldsFunc(a.Inputs, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func (a Answers) kind() readerKind {
+	if i := slices.IndexFunc(readers, func(r readerKind) bool { return r.name == a.Reader }); i >= 0 {
+		return readers[i]
+	}
+	return readerKind{}
+}
+
+// Check says what is wrong with an answer that was given. An empty answer is none yet.
+func (a Answers) Check() error {
+	var errs []error
+	bad := func(flag, given, want string) {
+		errs = append(errs, fmt.Errorf("--%s: %q is not valid, want %s", flag, given, want))
+	}
+	for _, x := range [...]struct{ flag, given string }{{"machine", a.Machine}, {"site", a.Site}} {
+		if x.given != "" && !slug.MatchString(x.given) {
+			bad(x.flag, x.given, "lower-case letters, digits and hyphens")
+		}
+	}
+	for _, x := range [...]struct{ flag, given string }{{"bundle-key", a.BundleKey}, {"hub-key", a.HubKey}} {
+		if _, err := note.NewVerifier(x.given); x.given != "" && err != nil {
+			bad(x.flag, x.given, "the line that portillon bundle keygen printed for the site")
+		}
+	}
+	if a.Broker != "" && a.Broker != "none" && !brokerAddress.MatchString(a.Broker) {
+		bad("broker", a.Broker, "an address with its port, as tcp://hub.lan:1883, or none")
+	}
+	if a.Reader != "" && a.kind().name == "" {
+		bad("reader", a.Reader, "one of "+strings.Join(readerNames(), ", "))
+	}
+	if a.Port != "" && !validPort(a.Port) {
+		bad("port", a.Port, "a device file, as in /dev/input/by-id/…-event-kbd")
+	}
+	if a.Format != "" && a.Format != "decimal" && a.Format != "hex" {
+		bad("format", a.Format, "decimal or hex")
+	}
+	if a.Relay != "" && !slices.Contains(relays, a.Relay) {
+		bad("relay", a.Relay, "one of "+strings.Join(relays, ", ")+"; an active-low board needs a transistor before it")
+	}
+	for _, w := range a.wired() {
+		if !slices.Contains(inputNames(), w) {
+			bad("inputs", w, "none, or some of "+strings.Join(inputNames(), ", "))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// validPort reports whether a device file may stand in a machine.yaml.
+func validPort(s string) bool {
+	path := s
+	if bus, file, ok := strings.Cut(s, ":"); ok && slices.Contains([]string{"serial", "spi", "i2c"}, bus) {
+		path = file
+	}
+	return len(s) <= 200 && filepath.IsAbs(path) && filepath.Clean(path) == path &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' || r == 0x7f })
+}
+
+// Render is the machine.yaml of complete answers.
+func (a Answers) Render() string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("# Written by portillon setup. The wiring page says how each pin is wired: " +
+		"/usr/share/doc/portillon/wiring/README.md")
+	line("portillon: 1\nsite: %s\nmachine: %s\ndata: /var/lib/portillon/%[2]s", a.Site, a.Machine)
+	line("card-key: credential:card-key         # /etc/credstore/portillon.card-key, the same on every machine " +
+		"of the site")
+	line("machine-key: credential:machine-key   # /etc/credstore/portillon.%s.machine-key", a.Machine)
+	line("bundle: { key: %q, file: /var/lib/portillon/site.bundle }", a.BundleKey)
+	line("reader: %s", a.reader())
+	line("relay:\n  pin: \"gpio:pinctrl-/17\"   # %s",
+		map[string]string{"high": "active high, with 10 kΩ from the pin to ground",
+			"transistor": "an active-low board behind a transistor: high closes it; 10 kΩ from the pin to ground",
+			"pump":       "a charge pump, with no relay board"}[a.Relay])
+	if a.Relay == "pump" {
+		line("  mode: heartbeat")
+	}
+	var lights []string
+	for _, in := range inputs {
+		switch {
+		case !slices.Contains(a.wired(), in.name):
+		case in.name == "lamps":
+			lights = append(lights, `red: "gpio:pinctrl-/12", amber: "gpio:pinctrl-/13", green: "gpio:pinctrl-/19"`)
+		case in.name == "buzzer":
+			lights = append(lights, fmt.Sprintf(`buzzer: "gpio:pinctrl-/%d"`, in.line))
+		default:
+			if in.name == "door" && a.Reader == "wiegand" {
+				in.line = wiegandDoor
+			}
+			line("  %s: \"gpio:pinctrl-/%d\"   # %s", in.name, in.line, in.what)
+		}
+	}
+	if len(lights) > 0 {
+		line("lights: { %s }", strings.Join(lights, ", "))
+	}
+	if a.Broker != "none" && a.Broker != "" {
+		key := a.HubKey
+		if key == "" {
+			key = a.BundleKey
+		}
+		line("mqtt: { broker: %q, hub-key: %q }", a.Broker, key)
+	}
+	return b.String()
+}
+
+func (a Answers) reader() string {
+	k := a.kind()
+	switch k.kind {
+	case "wiegand":
+		return `{ kind: wiegand, d0: "gpio:pinctrl-/5", d1: "gpio:pinctrl-/6" }`
+	case "none":
+		return "{ kind: none }"
+	case "keyboard":
+		return fmt.Sprintf("{ kind: keyboard, port: %q, format: %s }", a.Port, a.Format)
+	}
+	return fmt.Sprintf("{ kind: %s, port: %q }", k.kind, a.Port)
+}
+
+// topLines are the lines of a sample that name its site and machine: a sample that has them otherwise is refused by
+// what reads the result.
+var topLines = regexp.MustCompile(`(?m)^(site|machine|data|bundle):.*(?:\n[ \t]+.*)*$`)
+
+// FromWiring is a machine.yaml with the wiring of another one: its site, machine and bundle key are replaced where
+// answers give them.
+func (a Answers) FromWiring(text string) string {
+	return topLines.ReplaceAllStringFunc(text, func(was string) string {
+		key, _, _ := strings.Cut(was, ":")
+		switch {
+		case key == "site" && a.Site != "":
+			return "site: " + a.Site
+		case key == "machine" && a.Machine != "":
+			return "machine: " + a.Machine
+		case key == "data" && a.Machine != "":
+			return "data: /var/lib/portillon/" + a.Machine
+		case key == "bundle" && a.BundleKey != "":
+			return fmt.Sprintf("bundle: { key: %q, file: /var/lib/portillon/site.bundle }", a.BundleKey)
+		}
+		return was
+	})
+}

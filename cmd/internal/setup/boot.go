@@ -1,0 +1,82 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"portillon/cmd/internal/bootconfig"
+	"portillon/cmd/internal/machined"
+	"portillon/wire"
+)
+
+// mark is a file in /run: it stands until the Pi has restarted.
+const mark = "run/portillon-setup.reboot"
+
+// boot brings config.txt and cmdline.txt to what the wiring needs, as portillon firmware apply does.
+func (s *Setup) boot(ctx context.Context, c machined.Config) error {
+	if c.Simulated() {
+		return nil
+	}
+	if configTXT(s.Root) == "" {
+		s.Term.Say(t("Pas de config.txt : ce n’est pas un Raspberry Pi OS",
+			"No config.txt: this is no Raspberry Pi OS"))
+		return nil
+	}
+	root, err := os.OpenRoot(s.Root)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	plan, err := bootconfig.Edit(root, c.BootMachine())
+	if err != nil {
+		return err
+	}
+	for _, conflict := range plan.Conflicts {
+		s.Term.Say(tf("Attention : %s", "Warning: %s", printable(conflict)))
+	}
+	if len(plan.Changes) == 0 {
+		s.Term.Say(tf("/%s convient au câblage", "/%s fits the wiring", plan.Path))
+		return nil
+	}
+	return s.apply(ctx, root, plan)
+}
+
+// apply shows the changes, asks, and writes them. Without a yes nothing is written.
+func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) error {
+	for _, ch := range plan.Changes {
+		fmt.Fprint(s.Term.out, printable(ch.Diff))
+	}
+	yes, err := s.Term.Confirm(ctx, tf("Changer /%s ainsi ?", "Change /%s so?", plan.Path))
+	if err != nil {
+		return err
+	}
+	if !yes {
+		s.Term.Say(tf("/%s n’est pas changé.", "/%s is not changed.", plan.Path))
+		return ErrIncomplete
+	}
+	if err := plan.Write(root, s.Host.Now()); err != nil {
+		return err
+	}
+	for _, ch := range plan.Changes {
+		s.Term.Say(tf("copie de l’ancien : %s", "copy of the old one: %s", ch.Copy))
+	}
+	if err := os.MkdirAll(s.path("run"), 0o755); err != nil {
+		return err
+	}
+	return wire.WriteFile(s.path(mark), []byte("config.txt has changed\n"), 0o644)
+}
+
+// Computer is the model of the computer whose files are below root, as its device tree names it.
+func Computer(root string) string { return bootconfig.ReadBoard(os.DirFS(root)).Model }
+
+// configTXT is the firmware's file below root: where Bookworm has it, or where older systems do. Empty: there is none.
+func configTXT(root string) string {
+	for _, p := range []string{"boot/firmware/config.txt", "boot/config.txt"} {
+		if fi, err := os.Stat(filepath.Join(root, p)); err == nil && fi.Mode().IsRegular() {
+			return filepath.Join(root, p)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,53 @@
+package setup
+
+import "strings"
+
+// maxDiff bounds the lines of a text that are compared: a machine.yaml or a config.txt has some hundred.
+const maxDiff = 1000
+
+// Diff is the lines that differ between two texts: - only in the old one, + only in the new one. Texts that are too
+// long are shown whole.
+func Diff(was, is string) string {
+	a, b := lines(was), lines(is)
+	var out strings.Builder
+	put := func(mark, line string) { out.WriteString(mark + line + "\n") }
+	if len(a) > maxDiff || len(b) > maxDiff {
+		for _, l := range b {
+			put("+ ", l)
+		}
+		return out.String()
+	}
+	common := make([][]int, len(a)+1) // common[i][j]: how many lines a[i:] and b[j:] share, in order
+	for i := range common {
+		common[i] = make([]int, len(b)+1)
+	}
+	for i := len(a) - 1; i >= 0; i-- {
+		for j := len(b) - 1; j >= 0; j-- {
+			common[i][j] = max(common[i+1][j], common[i][j+1])
+			if a[i] == b[j] {
+				common[i][j] = common[i+1][j+1] + 1
+			}
+		}
+	}
+	i, j := 0, 0
+	for i < len(a) || j < len(b) {
+		switch {
+		case i < len(a) && j < len(b) && a[i] == b[j]:
+			i, j = i+1, j+1
+		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
+			put("- ", a[i])
+			i++
+		default:
+			put("+ ", b[j])
+			j++
+		}
+	}
+	return out.String()
+}
+
+func lines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+}

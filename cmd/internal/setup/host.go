@@ -1,0 +1,159 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"portillon/cmd/internal/acceptance"
+	"portillon/cmd/internal/machined"
+	"portillon/daemon/control"
+)
+
+// Host is the computer that is set up. Tests bring one without systemd and hardware.
+type Host interface {
+	Now() time.Time
+	BootID() string
+	// Systemctl runs systemctl; its error holds what it said.
+	Systemctl(ctx context.Context, args ...string) error
+	// Status asks the daemon at a control socket. A daemon that does not answer is an error.
+	Status(ctx context.Context, socket string) (control.Status, error)
+	// Do carries out a deed of the acceptance test on a machine.
+	Do(ctx context.Context, c machined.Config, d acceptance.Deed) error
+	// Own gives files to the daemon's user, which the package makes.
+	Own(paths ...string) error
+	// Pause waits between two looks at the daemon.
+	Pause(ctx context.Context, d time.Duration)
+}
+
+// Pi is the computer this runs on.
+type Pi struct{}
+
+// Now implements Host.
+func (Pi) Now() time.Time { return time.Now() }
+
+// BootID implements Host.
+func (Pi) BootID() string {
+	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b))
+}
+
+// Systemctl implements Host.
+func (Pi) Systemctl(ctx context.Context, args ...string) error {
+	if out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("systemctl %s: %w: %.500s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// Status implements Host.
+func (Pi) Status(ctx context.Context, socket string) (control.Status, error) {
+	rep, err := control.Call(ctx, socket, control.Request{Do: "status"})
+	if err == nil && rep.Status == nil {
+		err = fmt.Errorf("the daemon at %s answers without a status", socket)
+	}
+	if err != nil {
+		return control.Status{}, err
+	}
+	return *rep.Status, nil
+}
+
+// Pause implements Host.
+func (Pi) Pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// Own implements Host.
+func (Pi) Own(paths ...string) error {
+	u, err := user.Lookup("portillon")
+	if err != nil {
+		return fmt.Errorf("the package makes this user: %w", err)
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	errs := []error{err1, err2}
+	for _, p := range paths {
+		if err1 == nil && err2 == nil {
+			errs = append(errs, os.Chown(p, uid, gid))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Do implements Host.
+func (Pi) Do(ctx context.Context, c machined.Config, d acceptance.Deed) error {
+	switch d {
+	case acceptance.Rest:
+		_, err := control.Call(ctx, c.Control, control.Request{Do: "stop"})
+		return err
+	case acceptance.Untag:
+		rep, err := control.Call(ctx, c.Control, control.Request{Do: "untag", Tag: "contactor"})
+		if err == nil && !rep.OK {
+			err = fmt.Errorf("the tag of the contactor fault does not come off: %s", rep.Error)
+		}
+		return err
+	case acceptance.KillDaemon:
+		return signal(ctx, c, false, syscall.SIGKILL)
+	case acceptance.StopDaemon:
+		return signal(ctx, c, false, syscall.SIGSTOP)
+	case acceptance.KillGuard:
+		return signal(ctx, c, true, syscall.SIGKILL)
+	}
+	return fmt.Errorf("unknown deed %q", d)
+}
+
+func signal(ctx context.Context, c machined.Config, guard bool, s syscall.Signal) error {
+	unit := "portillond@" + c.Machine
+	out, err := exec.CommandContext(ctx, "systemctl", "show", "-P", "MainPID", unit).Output()
+	pid, perr := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil || perr != nil || pid <= 1 {
+		return fmt.Errorf("the daemon of %s does not run", unit)
+	}
+	if guard {
+		if pid, err = childOf(pid); err != nil {
+			return err
+		}
+	}
+	if err := syscall.Kill(pid, s); err != nil {
+		return fmt.Errorf("send signal %d to process %d: %w", s, pid, err)
+	}
+	return nil
+}
+
+// childOf is the only living child of a process: the daemon's guard (proc_pid_stat(5): the state and the parent
+// follow the name in brackets).
+func childOf(parent int) (int, error) {
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return 0, err
+	}
+	var found []int
+	for _, path := range all {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		text := string(b)
+		f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+		if len(f) > 1 && f[1] == strconv.Itoa(parent) && f[0] != "Z" {
+			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+				found = append(found, pid)
+			}
+		}
+	}
+	if len(found) != 1 {
+		return 0, errors.New("the daemon has " + strconv.Itoa(len(found)) + " children, want one: its guard")
+	}
+	return found[0], nil
+}

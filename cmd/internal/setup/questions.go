@@ -1,0 +1,232 @@
+package setup
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portillon/policy"
+)
+
+// question is one that a person answers at the terminal.
+type question struct {
+	flag    string // the flag that answers it too
+	text    policy.Text
+	choices []choice // none: any text that Answers.Check takes
+	several bool     // some of the choices, separated by commas
+	absent  string   // the answer of an empty line; empty: an answer is needed
+	into    func(*Answers) *string
+	when    func(Answers) bool
+	want    policy.Text // shown after an answer that is not valid; of choices it is made from their number
+}
+
+type choice struct {
+	value string
+	text  policy.Text
+}
+
+// questions are asked in this order, each only where its flag was not given. found are the USB readers that are
+// plugged in.
+func questions(found []string) []question {
+	return slices.Concat(siteQuestions(), readerQuestions(found), relayQuestions())
+}
+
+func always(Answers) bool { return true }
+
+func siteQuestions() []question {
+	id := t("Minuscules, chiffres et tirets, comme laser-2", "Lower-case letters, digits and hyphens, as laser-2")
+	return []question{
+		{flag: "machine", into: func(a *Answers) *string { return &a.Machine }, when: always, want: id,
+			text: t("Nom court de la machine (minuscules, chiffres, tirets), comme dans les règles d’accès",
+				"The machine’s id, as the access policy has it (lower case, digits, hyphens)")},
+		{flag: "site", into: func(a *Answers) *string { return &a.Site }, when: always, want: id,
+			text: t("Nom court du lieu, comme dans les règles d’accès", "The site’s id, as the access policy has it")},
+		{flag: "bundle-key", into: func(a *Answers) *string { return &a.BundleKey }, when: always,
+			text: t("Clé publique du lieu (la ligne qu’a imprimée « portillon bundle keygen »)",
+				"The site’s public key (the line that “portillon bundle keygen” printed)"),
+			want: t("Recopiez la ligne entière, comme portillon-biklab+c260dc51+ARYi…",
+				"Copy the whole line, as portillon-biklab+c260dc51+ARYi…")},
+		{flag: "broker", into: func(a *Answers) *string { return &a.Broker }, when: always, absent: "none",
+			text: t("Adresse du hub, comme tcp://hub.lan:1883 (Entrée : pas de hub)",
+				"The hub’s address, as tcp://hub.lan:1883 (Enter: no hub)"),
+			want: t("Une adresse avec son port, comme tcp://hub.lan:1883 ou ssl://hub.lan:8883",
+				"An address with its port, as tcp://hub.lan:1883 or ssl://hub.lan:8883")},
+	}
+}
+
+func readerQuestions(found []string) []question {
+	usb := func(a Answers) bool { return a.Reader == "usb" }
+	return []question{
+		{flag: "reader", into: func(a *Answers) *string { return &a.Reader }, when: always,
+			text: t("Quel lecteur de cartes ?", "Which card reader?"), choices: readerChoices()},
+		{flag: "port", into: func(a *Answers) *string { return &a.Port }, when: usb, choices: foundChoices(found),
+			text: t("Quel lecteur USB ? (branché, il est dans la liste ; sinon son fichier)",
+				"Which USB reader? (plugged in, it is in the list; else its file)"),
+			want: t("Un numéro de la liste, ou un fichier comme /dev/input/by-id/usb-…-event-kbd",
+				"A number of the list, or a file as /dev/input/by-id/usb-…-event-kbd")},
+		{flag: "format", into: func(a *Answers) *string { return &a.Format }, when: usb, absent: "decimal",
+			text: t("Que tape le lecteur ?", "What does the reader type?"), choices: []choice{
+				{"decimal", t("le numéro en décimal, comme 1658849517", "the number in decimal, as 1658849517")},
+				{"hex", t("le numéro en hexadécimal, comme 62E3086CED", "the number in hexadecimal, as 62E3086CED")}}},
+	}
+}
+
+func relayQuestions() []question {
+	return []question{
+		{flag: "relay", into: func(a *Answers) *string { return &a.Relay }, when: always,
+			text: t("Qu’est-ce qui commande la machine (broche GPIO 17) ?", "What switches the machine (pin GPIO 17)?"),
+			choices: []choice{
+				{"high", t("une carte relais active à l’état haut, avec 10 kΩ vers la masse",
+					"a relay board that is active high, with 10 kΩ to ground")},
+				{"transistor", t("une carte active à l’état bas, derrière un transistor (NPN ou ULN2803A)",
+					"a board that is active low, behind a transistor (NPN or ULN2803A)")},
+				{"pump", t("une pompe de charge, sans carte relais", "a charge pump, with no relay board")}}},
+		{flag: "inputs", into: func(a *Answers) *string { return &a.Inputs }, when: always, absent: "e-stop",
+			several: true, choices: inputChoices(),
+			text: t("Qu’est-ce qui est câblé, en plus du relais ? (numéros séparés par des virgules ; 0 : rien)",
+				"What else is wired? (numbers with commas; 0: nothing)")},
+	}
+}
+
+func readerChoices() []choice {
+	words := map[string]policy.Text{
+		"usb":       t("USB, qui tape le numéro comme un clavier", "USB, types the number as a keyboard does"),
+		"mfrc522":   t("MFRC522 (13,56 MHz, SPI)", "MFRC522 (13.56 MHz, SPI)"),
+		"pn532-spi": t("PN532 sur SPI (13,56 MHz)", "PN532 on SPI (13.56 MHz)"),
+		"pn532-usb": t("PN532 sur un adaptateur USB-série", "PN532 on a USB serial adapter"),
+		"rdm6300":   t("RDM6300 (125 kHz, port série, GPIO 15)", "RDM6300 (125 kHz, serial port, GPIO 15)"),
+		"wiegand":   t("lecteur mural Wiegand (GPIO 5 et 6)", "wall reader, Wiegand (GPIO 5 and 6)"),
+		"none":      t("aucun (essais au banc)", "none (for trials on a bench)"),
+	}
+	var out []choice
+	for _, n := range readerNames() {
+		out = append(out, choice{n, words[n]})
+	}
+	return out
+}
+
+func inputChoices() []choice {
+	words := map[string]policy.Text{
+		"e-stop": t("second contact de l’arrêt d’urgence (GPIO 22)", "the emergency stop’s second contact (GPIO 22)"),
+		"door": t("second contact de la porte ou du capot (GPIO 5 ; 26 avec Wiegand)",
+			"the door’s or lid’s second contact (GPIO 5; 26 with Wiegand)"),
+		"feedback": t("contact miroir du contacteur (GPIO 23)", "the contactor’s mirror contact (GPIO 23)"),
+		"busy": t("relais de courant : la machine travaille (GPIO 24)",
+			"current relay: the machine works (GPIO 24)"),
+		"exhaust": t("relais de l’extraction (GPIO 27)", "the extraction’s relay (GPIO 27)"),
+		"lamps":   t("voyants rouge, orange, vert (GPIO 12, 13, 19)", "lamps red, amber, green (GPIO 12, 13, 19)"),
+		"buzzer":  t("avertisseur sonore (GPIO 16)", "buzzer (GPIO 16)"),
+	}
+	var out []choice
+	for _, n := range inputNames() {
+		out = append(out, choice{n, words[n]})
+	}
+	return out
+}
+
+func foundChoices(found []string) (out []choice) {
+	for _, f := range found {
+		out = append(out, choice{f, t(f, f)})
+	}
+	return out
+}
+
+// tries bounds how often one question is asked: what answers is not always a person.
+const tries = 10
+
+// complete asks what is not answered yet.
+func complete(
+	a Answers, found []string, ask func(policy.Text) (string, error), show func(policy.Text),
+) (Answers, error) {
+	for _, q := range questions(found) {
+		if *q.into(&a) != "" || !q.when(a) {
+			continue
+		}
+		if err := q.put(&a, ask, show); err != nil {
+			return a, err
+		}
+	}
+	if k := a.kind(); a.Port == "" {
+		a.Port = k.port
+	}
+	return a, a.Check()
+}
+
+// put asks one question until its answer is valid.
+func (q question) put(a *Answers, ask func(policy.Text) (string, error), show func(policy.Text)) error {
+	for range tries {
+		line, err := ask(q.render())
+		if err != nil {
+			return fmt.Errorf("--%s: %w", q.flag, err)
+		}
+		value, ok := q.read(line)
+		with := *a
+		if *q.into(&with) = value; ok && with.Check() == nil {
+			*a = with
+			return nil
+		}
+		show(q.problem(line))
+	}
+	return fmt.Errorf("--%s: no valid answer after %d tries", q.flag, tries)
+}
+
+// render is the question with its choices, each on a line.
+func (q question) render() policy.Text {
+	text := q.text
+	for i, c := range q.choices {
+		mark := " "
+		if c.value == q.absent {
+			mark = "*"
+		}
+		text.FR += fmt.Sprintf("\n %s%d  %s", mark, i+1, c.text.FR)
+		text.EN += fmt.Sprintf("\n %s%d  %s", mark, i+1, c.text.EN)
+	}
+	return text
+}
+
+// problem says what a line must be.
+func (q question) problem(line string) policy.Text {
+	switch {
+	case strings.TrimSpace(line) == "":
+		return tf("Il faut une réponse (option --%s)", "An answer is needed (flag --%s)", q.flag)
+	case q.want != policy.Text{}:
+		return q.want
+	}
+	return tf("Répondez par un numéro de 1 à %d", "Answer with a number from 1 to %d", len(q.choices))
+}
+
+// read is a line as an answer: a choice by its number or its word, or a text.
+func (q question) read(line string) (value string, ok bool) {
+	line = strings.TrimSpace(line)
+	switch {
+	case line == "":
+		return q.absent, q.absent != ""
+	case q.flag != "port" && len(q.choices) == 0:
+		return line, true
+	case q.several && line == "0":
+		return "none", true
+	case !q.several:
+		return q.pick(line)
+	}
+	var out []string
+	for _, word := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' }) {
+		value, ok := q.pick(word)
+		if !ok {
+			return "", false
+		}
+		if !slices.Contains(out, value) {
+			out = append(out, value)
+		}
+	}
+	return strings.Join(out, ","), len(out) > 0
+}
+
+func (q question) pick(word string) (string, bool) {
+	for i, c := range q.choices {
+		if word == strconv.Itoa(i+1) || word == c.value {
+			return c.value, true
+		}
+	}
+	return word, q.flag == "port" && validPort(word) // a reader that is not plugged in yet
+}

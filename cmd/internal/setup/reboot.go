@@ -1,0 +1,80 @@
+package setup
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"portillon/cmd/internal/machined"
+	"portillon/policy"
+)
+
+// reboot restarts the Pi where its config.txt has changed since it started.
+func (s *Setup) reboot(ctx context.Context) error {
+	if _, err := os.Stat(s.path(mark)); err != nil {
+		return nil
+	}
+	again := t("Le Pi doit redémarrer : config.txt a changé. Ensuite : sudo portillon setup",
+		"The Pi must restart: config.txt has changed. After that: sudo portillon setup")
+	s.Term.Say(again)
+	if s.NoReboot || !s.Live {
+		return nil
+	}
+	yes, err := s.Term.Confirm(ctx, t("Redémarrer maintenant ?", "Restart now?"))
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return ErrIncomplete
+	}
+	if err := s.Host.Systemctl(ctx, "reboot"); err != nil {
+		return err
+	}
+	return ErrReboot
+}
+
+func (s *Setup) asker(ctx context.Context) func(policy.Text) (string, error) {
+	return func(x policy.Text) (string, error) { return s.Term.Ask(ctx, x) }
+}
+
+// samples is where the package has a machine.yaml for each wiring.
+const samples = "usr/share/portillon"
+
+// sampleReader is the USB reader that a sample names.
+var sampleReader = regexp.MustCompile(`/dev/input/by-id/[^\s,}"]+`)
+
+// fromWiring is a machine's file with the wiring of a sample, or of a file that is its own.
+func (s *Setup) fromWiring(ctx context.Context) (string, error) {
+	path, own := s.Wiring, true
+	if !strings.ContainsAny(path, "/.") {
+		path, own = filepath.Join(s.path(samples), path+".yaml"), false
+	}
+	b, err := readSmall(path)
+	if err != nil {
+		return "", err
+	}
+	text := string(b)
+	if own && s.Machine == "" { // its own machine
+		c, err := machined.ReadConfig(path)
+		if err != nil {
+			return "", err
+		}
+		s.Machine = c.Machine
+	}
+	for _, q := range questions(s.Found) {
+		missing := *q.into(&s.Answers) == ""
+		sample := !own && (q.flag == "machine" || q.flag == "site" || q.flag == "bundle-key") || !own &&
+			q.flag == "port" && sampleReader.MatchString(text)
+		if missing && sample {
+			if err := q.put(&s.Answers, s.asker(ctx), s.Term.Say); err != nil {
+				return "", err
+			}
+		}
+	}
+	if s.Port != "" {
+		text = sampleReader.ReplaceAllLiteralString(text, s.Port)
+	}
+	return s.Answers.FromWiring(text), nil
+}

@@ -1,0 +1,417 @@
+package setup
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/cmd/internal/machined"
+	"portillon/wire"
+)
+
+// Options are what a person or a script gives.
+type Options struct {
+	Answers
+	Wiring   string // the name of a sample in /usr/share/portillon, or a file
+	Root     string // where this computer's files are: /
+	Live     bool   // Root is the computer that this runs on: it may be restarted, and its services started
+	Dir      string // where machine files are, below Root: /etc/portillon
+	CardKey  string // a file to put in place as the site's card key
+	Bundle   string // a file to put in place as the site's bundle
+	By       string // who answers the acceptance test
+	NoReboot bool
+	NoTest   bool
+	Again    bool // test although the last test passed with the same wiring
+	Version  string
+}
+
+// Setup is one run.
+type Setup struct {
+	Options
+	Term   *Terminal
+	Host   Host
+	Found  []string                                         // USB readers that are plugged in
+	Doctor func(context.Context, machined.Config) (ill int) // shows what the doctor finds
+}
+
+// What a run that stops early says to its caller. The person has read why.
+var (
+	ErrIncomplete = errors.New("the setup is not complete")
+	ErrNotPassed  = errors.New("the acceptance test is not passed")
+	ErrReboot     = errors.New("the Pi restarts")
+)
+
+// Run does what is still to be done. It returns nil where the machine has passed its acceptance test, or where only
+// a test was to be left out.
+func (s *Setup) Run(ctx context.Context) error {
+	c, path, err := s.file(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.machineKey(c); err != nil {
+		return err
+	}
+	if err := s.put(c); err != nil {
+		return err
+	}
+	if err := s.boot(ctx, c); err != nil {
+		return err
+	}
+	if err := s.check(c); err != nil {
+		return err
+	}
+	if err := s.reboot(ctx); err != nil {
+		return err
+	}
+	if !s.Live {
+		s.Term.Say(t("Les fichiers sont prêts. Sur le Pi, relancer sans --root.",
+			"The files are ready. On the Pi, run again without --root."))
+		return nil
+	}
+	if err := s.start(ctx, c); err != nil {
+		return err
+	}
+	if err := s.examine(ctx, c); err != nil || s.NoTest {
+		return err
+	}
+	return s.trial(ctx, c, path)
+}
+
+func (s *Setup) path(p string) string { return filepath.Join(s.Root, p) }
+
+func (s *Setup) store() string { return s.path("etc/credstore") }
+
+// rooted is a machine's file with its paths below Root.
+func (s *Setup) rooted(c machined.Config) machined.Config {
+	if filepath.Clean(s.Root) == "/" {
+		return c
+	}
+	for _, p := range []*string{&c.Data, &c.Bundle.File, &c.Control} {
+		if filepath.IsAbs(*p) && !strings.HasPrefix(*p, filepath.Clean(s.Root)+"/") {
+			*p = s.path(*p)
+		}
+	}
+	return c
+}
+
+// file makes the machine's file, or takes the one that is there.
+func (s *Setup) file(ctx context.Context) (machined.Config, string, error) {
+	if err := s.Answers.Check(); err != nil {
+		return machined.Config{}, "", err
+	}
+	if err := s.only(); err != nil {
+		return machined.Config{}, "", err
+	}
+	path := s.path(filepath.Join(s.Dir, s.Machine+".yaml"))
+	was, err := os.ReadFile(path)
+	there := err == nil && s.Machine != ""
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return machined.Config{}, "", err
+	}
+	given := s.Answers
+	given.Machine = ""
+	if there && s.Wiring == "" && given == (Answers{}) {
+		s.Term.Say(tf("%s : déjà là, gardé", "%s: is there already, kept", path))
+		c, err := readWires(path)
+		return s.rooted(c), path, err
+	}
+	text, err := s.text(ctx)
+	if err != nil {
+		return machined.Config{}, "", err
+	}
+	path = s.path(filepath.Join(s.Dir, s.Machine+".yaml"))
+	if was, err = os.ReadFile(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return machined.Config{}, "", err
+	}
+	if err := s.write(ctx, path, string(was), text); err != nil {
+		return machined.Config{}, "", err
+	}
+	c, err := readWires(path)
+	return s.rooted(c), path, err
+}
+
+// only takes the machine of this computer, where there is one and no other is named.
+func (s *Setup) only() error {
+	if s.Machine != "" || s.Wiring != "" {
+		return nil
+	}
+	found, err := filepath.Glob(s.path(filepath.Join(s.Dir, "*.yaml")))
+	if err == nil && len(found) == 1 {
+		if id := strings.TrimSuffix(filepath.Base(found[0]), ".yaml"); slug.MatchString(id) {
+			s.Machine = id
+		}
+	}
+	return err
+}
+
+// text is the machine's file as it should be.
+func (s *Setup) text(ctx context.Context) (string, error) {
+	if s.Wiring != "" {
+		return s.fromWiring(ctx)
+	}
+	s.Term.Say(t("Quelques questions sur cette machine. Entrée prend la réponse marquée *.",
+		"Some questions about this machine. Enter takes the answer marked *."))
+	a, err := complete(s.Answers, s.Found, s.asker(ctx), s.Term.Say)
+	s.Answers = a
+	return a.Render(), err
+}
+
+// write puts the machine's file in place: a copy of what was there is kept, and what changes is shown first.
+func (s *Setup) write(ctx context.Context, path, was, text string) error {
+	if err := sound(filepath.Base(path), text); err != nil {
+		return err
+	}
+	if was == text {
+		s.Term.Say(tf("%s : sans changement", "%s: no change", path))
+		return nil
+	}
+	if err := s.replace(ctx, path, was, text, 0o644); err != nil {
+		return err
+	}
+	s.Term.Say(tf("%s : écrit", "%s: written", path))
+	return nil
+}
+
+// replace writes a file whose old text is known. Without a yes nothing is written.
+func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.FileMode) error {
+	if was != "" {
+		fmt.Fprint(s.Term.out, printable(Diff(was, text)))
+		yes, err := s.Term.Confirm(ctx, tf("Changer %s ainsi ?", "Change %s so?", path))
+		if err != nil {
+			return err
+		}
+		if !yes {
+			s.Term.Say(tf("%s n’est pas changé.", "%s is not changed.", path))
+			return ErrIncomplete
+		}
+		copied := path + ".old-" + s.Host.Now().UTC().Format("20060102-150405")
+		if err := wire.WriteFile(copied, []byte(was), mode); err != nil {
+			return err
+		}
+		s.Term.Say(tf("copie de l’ancien : %s", "copy of the old one: %s", copied))
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return wire.WriteFile(path, []byte(text), mode)
+}
+
+// printable leaves out what would steer the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// sound reads a text as the file that it would be.
+func sound(name, text string) error {
+	dir, err := os.MkdirTemp("", "portillon-setup-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return err
+	}
+	c, err := readWires(path)
+	if err == nil && c.Machine+".yaml" != name {
+		err = fmt.Errorf("the file is of machine %s, want %s", c.Machine, strings.TrimSuffix(name, ".yaml"))
+	}
+	return err
+}
+
+func readWires(path string) (machined.Config, error) {
+	c, err := machined.ReadConfig(path)
+	if err == nil {
+		err = c.CheckWires()
+	}
+	return c, err
+}
+
+// machineKey makes the machine's key where it is missing, and shows its public half.
+func (s *Setup) machineKey(c machined.Config) error {
+	path, err := c.KeyFile(s.store(), c.MachineKey)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		private, _, err := note.GenerateKey(rand.Reader, c.Machine+"."+c.Site)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		if err := wire.WriteFile(path, []byte(private+"\n"), 0o600); err != nil {
+			return err
+		}
+		s.Term.Say(tf("%s : clé de la machine créée", "%s: the machine’s key is made", path))
+	}
+	_, public, err := c.Signer(s.store())
+	if errors.Is(err, fs.ErrPermission) {
+		s.Term.Say(tf("%s n’est pas lisible : relancer avec sudo", "%s cannot be read: run again with sudo", path))
+		return ErrIncomplete
+	}
+	if err != nil {
+		return err
+	}
+	s.Term.Say(tf("clé publique de la machine, à donner au hub :\n  %s",
+		"the machine’s public key, for the hub:\n  %s", public))
+	return nil
+}
+
+// put copies the card key and the bundle into their places, where they were given.
+func (s *Setup) put(c machined.Config) error {
+	if s.CardKey != "" {
+		b, err := readSmall(s.CardKey)
+		if err != nil {
+			return err
+		}
+		if key, err := hex.DecodeString(strings.TrimSpace(string(b))); err != nil || len(key) < 16 {
+			return fmt.Errorf("--card-key: %s is no card key, want at least 32 hexadecimal digits on one line",
+				s.CardKey)
+		}
+		path, err := c.KeyFile(s.store(), c.CardKey)
+		if err != nil {
+			return err
+		}
+		if was, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(was)) != strings.TrimSpace(string(b)) {
+			return fmt.Errorf("--card-key: %s holds another key: with a new key every card of the site is "+
+				"unknown; move the old one away first", path)
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, b, 0o600)); err != nil {
+			return err
+		}
+	}
+	if s.Bundle == "" {
+		return nil
+	}
+	b, err := readSmall(s.Bundle)
+	if err != nil {
+		return err
+	}
+	path := c.Bundle.File
+	if path == "" {
+		return fmt.Errorf("--bundle: the machine’s file names no bundle file")
+	}
+	if err := ofSite(b, c); err != nil {
+		return fmt.Errorf("--bundle: %s: %w", s.Bundle, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return errors.Join(wire.WriteFile(path, b, 0o600), s.own(filepath.Dir(path), path))
+}
+
+// ofSite reports why a bundle is not this site's.
+func ofSite(b []byte, c machined.Config) error {
+	v, err := note.NewVerifier(c.Bundle.Key)
+	if err != nil {
+		return err
+	}
+	take := func(_ []byte, m wire.Manifest) error {
+		if string(m.Site) != c.Site {
+			return fmt.Errorf("the bundle is of site %s, want %s", m.Site, c.Site)
+		}
+		return nil
+	}
+	return wire.ReadBundle(bytes.NewReader(b), note.VerifierList(v), take, func(string, []byte) error { return nil })
+}
+
+// maxFile bounds a file that is put in place: a bundle of a thousand members has some megabytes.
+const maxFile = 64 << 20
+
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(b) > maxFile {
+		err = fmt.Errorf("%s has more than %d bytes", path, maxFile)
+	}
+	return b, err
+}
+
+// own gives files to the daemon's user.
+func (s *Setup) own(paths ...string) error {
+	if !s.Live {
+		return nil
+	}
+	return s.Host.Own(paths...)
+}
+
+// check says what the daemon would refuse, and what must still be put in place.
+func (s *Setup) check(c machined.Config) error {
+	on := machined.Here(s.Host.Now())
+	on.Unit, on.Credstore = "", s.store()
+	found := c.Check(on)
+	for _, n := range found.Notes() {
+		s.Term.Say(tf("  ? %s", "  ? %s", n))
+	}
+	if len(found.Faults) == 0 {
+		return nil
+	}
+	s.Term.Say(t("Il manque encore :", "Still missing:"))
+	for _, err := range found.Faults {
+		s.Term.Say(tf("  - %v", "  - %v", err))
+	}
+	s.Term.Say(t("La clé des cartes et le paquet d’accès viennent de qui tient le lieu : portillon setup "+
+		"--card-key FICHIER --bundle FICHIER les met en place. Puis relancer.",
+		"The card key and the bundle come from whoever keeps the site: portillon setup --card-key FILE --bundle "+
+			"FILE puts them in place. Then run again."))
+	return ErrIncomplete
+}
+
+// patience bounds the wait for a daemon that starts: its unit gives it a minute.
+const patience = 70 * time.Second
+
+// start enables the unit and waits until the daemon answers.
+func (s *Setup) start(ctx context.Context, c machined.Config) error {
+	unit := "portillond@" + strings.TrimSuffix(filepath.Base(s.Machine), ".yaml")
+	if err := s.Host.Systemctl(ctx, "enable", "--now", unit); err != nil {
+		return err
+	}
+	for end := s.Host.Now().Add(patience); ; s.Host.Pause(ctx, look) {
+		_, err := s.Host.Status(ctx, c.Control)
+		switch {
+		case err == nil:
+			s.Term.Say(tf("%s : en marche", "%s: runs", unit))
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case s.Host.Now().After(end):
+			return fmt.Errorf("%s does not answer: %w; journalctl -u %s says why", unit, err, unit)
+		}
+	}
+}
+
+// examine shows what the doctor finds. What is wrong is for the person to weigh: the test may be done all the same.
+func (s *Setup) examine(ctx context.Context, c machined.Config) error {
+	ill := s.Doctor(ctx, c)
+	if ill == 0 || s.NoTest {
+		return nil
+	}
+	yes, err := s.Term.Confirm(ctx, tf("%d point(s) à corriger. Faire quand même l’essai de réception ?",
+		"%d thing(s) to mend. Do the acceptance test all the same?", ill))
+	if err == nil && !yes {
+		err = ErrIncomplete
+	}
+	return err
+}

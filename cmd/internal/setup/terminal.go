@@ -1,0 +1,84 @@
+package setup
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"portillon/policy"
+)
+
+// ErrEnded says that the input ended before an answer came.
+var ErrEnded = errors.New("the input ended before an answer came")
+
+// maxLine bounds a line that is typed, in bytes.
+const maxLine = 4096
+
+// Terminal asks a person.
+type Terminal struct {
+	Lang  policy.Language
+	Yes   bool // every confirmation is given
+	out   io.Writer
+	lines <-chan string
+}
+
+// NewTerminal reads lines from in. Its goroutine waits in in.Read until the process ends or in does: nothing can
+// wake it from there.
+func NewTerminal(ctx context.Context, in io.Reader, out io.Writer, l policy.Language) *Terminal {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		s := bufio.NewScanner(in)
+		s.Buffer(nil, maxLine)
+		for s.Scan() {
+			select {
+			case lines <- s.Text():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return &Terminal{Lang: l, out: out, lines: lines}
+}
+
+// Say prints a text on lines of its own.
+func (t *Terminal) Say(x policy.Text) { fmt.Fprintln(t.out, x.In(t.Lang)) }
+
+// Ask prints a question and waits for a line.
+func (t *Terminal) Ask(ctx context.Context, x policy.Text) (string, error) {
+	fmt.Fprint(t.out, x.In(t.Lang), " > ")
+	select {
+	case line, ok := <-t.lines:
+		if !ok {
+			fmt.Fprintln(t.out)
+			return "", ErrEnded
+		}
+		return line, nil
+	case <-ctx.Done():
+		fmt.Fprintln(t.out)
+		return "", ctx.Err()
+	}
+}
+
+// Confirm asks for a yes. An empty line is a no.
+func (t *Terminal) Confirm(ctx context.Context, x policy.Text) (bool, error) {
+	if t.Yes {
+		return true, nil
+	}
+	for range tries {
+		line, err := t.Ask(ctx, policy.Text{FR: x.FR + " [o/N]", EN: x.EN + " [y/N]"})
+		if err != nil {
+			return false, err
+		}
+		switch strings.ToLower(strings.TrimSpace(line)) {
+		case "o", "oui", "y", "yes":
+			return true, nil
+		case "", "n", "no", "non":
+			return false, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,302 @@
+package setup
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/cmd/internal/acceptance"
+	"portillon/cmd/internal/machined"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// look is the pause between two looks at the daemon's status.
+const look = 200 * time.Millisecond
+
+// unfinished is the file of a test under way, beside the protocols.
+const unfinished = "unfinished.json"
+
+// WiringOf is what of a machine decides which tests apply to it.
+func WiringOf(c machined.Config) acceptance.Wiring {
+	r := c.Relay
+	return acceptance.Wiring{EStop: r.EStop != "", Door: r.Door != "", Feedback: r.Feedback != "",
+		Busy: r.Busy != "", Exhaust: r.Exhaust != "",
+		Reader: c.Reader.Kind != "none", ReaderTells: c.Reader.ReaderTells()}
+}
+
+// Fingerprint is the SHA-256 of a machine's file, in hexadecimal.
+func Fingerprint(path string) (string, error) {
+	b, err := readSmall(path)
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), err
+}
+
+// Accepted is the last protocol of a passed test of this machine, and the fingerprint of its file as it is now.
+func Accepted(c machined.Config, file string) (acceptance.Protocol, string, error) {
+	_, public, err := c.Signer("/etc/credstore")
+	if err != nil {
+		return acceptance.Protocol{}, "", err
+	}
+	v, err := note.NewVerifier(public)
+	if err != nil {
+		return acceptance.Protocol{}, "", err
+	}
+	last, err := acceptance.Last(acceptance.Folder(c.Data), note.VerifierList(v))
+	if err != nil {
+		return acceptance.Protocol{}, "", err
+	}
+	sum, err := Fingerprint(file)
+	return last, sum, err
+}
+
+// trial leads through the acceptance test.
+type trial struct {
+	*Setup
+	c      machined.Config
+	folder string
+	plan   []acceptance.Step
+	p      acceptance.Progress
+	signer note.Signer
+}
+
+func (s *Setup) trial(ctx context.Context, c machined.Config, path string) error {
+	signer, public, err := c.Signer(s.store())
+	if err != nil {
+		return err
+	}
+	sum, err := Fingerprint(path)
+	if err != nil {
+		return err
+	}
+	r := &trial{Setup: s, c: c, folder: acceptance.Folder(c.Data), plan: acceptance.Plan(WiringOf(c)), signer: signer}
+	if err := r.load(sum); err != nil {
+		return err
+	}
+	if r.p.Began.IsZero() {
+		v, err := note.NewVerifier(public)
+		if err != nil {
+			return err
+		}
+		if last, err := acceptance.Last(r.folder, note.VerifierList(v)); err == nil && last.Wiring == sum && !s.Again {
+			s.Term.Say(tf("Essai de réception déjà réussi le %s par %s. Recommencer : portillon setup --again",
+				"The acceptance test was passed on %s by %s. To repeat it: portillon setup --again",
+				last.Ended.Format(time.DateOnly), last.By))
+			return nil
+		}
+		if err := r.begin(ctx, sum); err != nil {
+			return err
+		}
+	}
+	return r.run(ctx)
+}
+
+// load takes up a test of the same wiring.
+func (r *trial) load(sum string) error {
+	path := filepath.Join(r.folder, unfinished)
+	b, err := readSmall(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var p acceptance.Progress
+	if err := json.Unmarshal(b, &p); err != nil {
+		r.Term.Say(tf("%s ne se lit pas : l’essai recommence", "%s cannot be read: the test begins anew", path))
+		return nil
+	}
+	if p.Wiring != sum || p.Program != r.Version {
+		r.Term.Say(t("Le câblage ou le programme a changé depuis : l’essai recommence",
+			"The wiring or the program has changed since: the test begins anew"))
+		return nil
+	}
+	r.p = p
+	return nil
+}
+
+// begin says what the test needs, and asks who answers.
+func (r *trial) begin(ctx context.Context, sum string) error {
+	yes, err := r.Term.Confirm(ctx, tf("\nEssai de réception, %d étapes. Débranchez la machine et mettez une "+
+		"lampe à sa place. C’est fait ?",
+		"\nAcceptance test, %d steps. Pull the machine’s plug and put a lamp in its place. Is that done?", len(r.plan)))
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return ErrIncomplete
+	}
+	for range tries {
+		if r.By != "" {
+			r.p = acceptance.Progress{Wiring: sum, Program: r.Version, By: acceptance.OneLine(r.By), Began: r.Host.Now()}
+			return nil
+		}
+		if r.By, err = r.Term.Ask(ctx, t("Votre nom (il reste sur cette machine)",
+			"Your name (it stays on this machine)")); err != nil {
+			return err
+		}
+		r.By = acceptance.OneLine(r.By)
+	}
+	return errors.New("--by: the name of whoever answers is missing")
+}
+
+// keep writes the test under way to the disk: the next step may take the power away.
+func (r *trial) keep() error {
+	b, err := json.Marshal(r.p)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(r.folder, 0o700); err != nil {
+		return err
+	}
+	return wire.WriteFile(filepath.Join(r.folder, unfinished), b, 0o600)
+}
+
+// run plays the test until it is over, or until the Pi loses its power.
+func (r *trial) run(ctx context.Context) error {
+	in := acceptance.Input{}
+	for {
+		in.Now, in.Boot = r.Host.Now(), r.Host.BootID()
+		var out acceptance.Output
+		r.p, out = acceptance.Next(r.plan, r.p, in)
+		if out.Call != acceptance.Look { // its file need not follow each look
+			if err := r.keep(); err != nil {
+				return err
+			}
+		}
+		if out.First {
+			r.head(out.Step)
+		}
+		var err error
+		switch out.Call {
+		case acceptance.End:
+			return r.finish(ctx)
+		case acceptance.Quit:
+			r.Term.Say(t("Arrêté ici. Continuer : sudo portillon setup",
+				"Stopped here. To go on: sudo portillon setup"))
+			return ErrIncomplete
+		case acceptance.Off:
+			if err := r.Host.Systemctl(ctx, "poweroff"); err != nil {
+				return err
+			}
+			return ErrReboot
+		case acceptance.Prompt:
+			in, err = r.prompt(ctx, out)
+		case acceptance.Look:
+			in = acceptance.Input{Event: acceptance.Seen, Status: r.status(ctx)}
+		case acceptance.Carry:
+			in = acceptance.Input{Event: acceptance.Did}
+			if err := r.Host.Do(ctx, r.c, out.Deed); err != nil {
+				in.Err = err.Error()
+			}
+		}
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+	}
+}
+
+// head says what a step is about.
+func (r *trial) head(step acceptance.Step) {
+	head := func(l policy.Language) string {
+		return fmt.Sprintf("\n%d/%d  %s (%s)\n  %s\n  → %s", r.p.At+1, len(r.plan), step.Title.In(l), step.ID,
+			step.Do.In(l), step.See.In(l))
+	}
+	r.Term.Say(policy.Text{FR: head(policy.French), EN: head(policy.English)})
+}
+
+// prompt asks the person what a beat wants.
+func (r *trial) prompt(ctx context.Context, out acceptance.Output) (acceptance.Input, error) {
+	step := out.Step
+	if out.Again != (policy.Text{}) {
+		r.Term.Say(out.Again)
+	}
+	keys := map[acceptance.Keys]policy.Text{
+		acceptance.Done:  t("Entrée = fait", "Enter = done"),
+		acceptance.YesNo: t("o/n", "y/n"),
+		acceptance.Decide: t("r = recommencer l’étape, Entrée = noter l’échec",
+			"r = repeat the step, Enter = record the failure"),
+		acceptance.PowerOn: t("couper maintenant", "cut it now"),
+	}[out.Keys]
+	text := out.Text
+	if out.Keys == acceptance.Decide {
+		text = policy.Text{FR: "NON CONFORME : " + r.p.Failure + "\n" + text.FR,
+			EN: "NOT AS IT MUST BE: " + r.p.Failure + "\n" + text.EN}
+	}
+	line, err := r.Term.Ask(ctx, policy.Text{FR: "[" + step.ID + "] " + text.FR + " (" + keys.FR + ")",
+		EN: "[" + step.ID + "] " + text.EN + " (" + keys.EN + ")"})
+	return acceptance.Input{Event: acceptance.Line, Line: line}, err
+}
+
+// status looks at the daemon, after a short pause.
+func (r *trial) status(ctx context.Context) acceptance.Status {
+	r.Host.Pause(ctx, look)
+	st, err := r.Host.Status(ctx, r.c.Control)
+	if err != nil {
+		return acceptance.Status{}
+	}
+	return acceptance.Status{Answers: true, Relay: st.Relay, Reader: st.Reader || st.NoReader, Phase: st.Phase,
+		Faults: st.Faults}
+}
+
+// finish signs the protocol and says how the test ended.
+func (r *trial) finish(ctx context.Context) error {
+	clock := "untrusted"
+	if st, err := r.Host.Status(ctx, r.c.Control); err == nil && st.Clock != "" {
+		clock = st.Clock
+	}
+	now := r.Host.Now()
+	p := acceptance.Protocol{Site: r.c.Site, Machine: r.c.Machine, Wiring: r.p.Wiring, Program: r.Version,
+		Computer: Computer(r.Root), Clock: clock,
+		Began: r.p.Began, Ended: now, By: r.p.By, Results: r.p.Results}
+	data, err := p.Sign(r.signer)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(r.folder, now.UTC().Format("2006-01-02T150405Z")+".txt")
+	if err := wire.WriteFile(path, data, 0o600); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(r.folder, unfinished)); err != nil {
+		return err
+	}
+	r.Term.Say(policy.Text{FR: "\n" + Summary(p, policy.French), EN: "\n" + Summary(p, policy.English)})
+	r.Term.Say(tf("protocole signé : %s", "signed protocol: %s", path))
+	if !p.Passed() {
+		return ErrNotPassed
+	}
+	return nil
+}
+
+// Summary is a protocol in words.
+func Summary(p acceptance.Protocol, l policy.Language) string {
+	words := map[acceptance.Verdict]policy.Text{acceptance.Passed: t("réussi", "passed"),
+		acceptance.Failed: t("ÉCHEC", "FAILED"), acceptance.Skipped: t("passé", "skipped")}
+	out := tf("Machine %s, lieu %s : essai de réception du %s par %s\n",
+		"Machine %s, site %s: acceptance test of %s by %s\n", p.Machine, p.Site,
+		p.Ended.UTC().Format(time.DateOnly), p.By).In(l)
+	for _, r := range p.Results {
+		why := ""
+		if r.Why != "" {
+			why = ": " + r.Why
+		}
+		out += fmt.Sprintf("  %-8s %s%s\n", words[r.Verdict].In(l), r.Step, why)
+	}
+	verdict := tf("RÉUSSI : %d étapes réussies, %d laissées de côté", "PASSED: %d steps passed, %d skipped",
+		p.Count(acceptance.Passed), p.Count(acceptance.Skipped))
+	if !p.Passed() {
+		verdict = tf("NON RÉUSSI : %d étapes en échec. N’utilisez pas la machine avant de les avoir corrigées",
+			"NOT PASSED: %d steps failed. Do not use the machine before they are mended",
+			p.Count(acceptance.Failed))
+	}
+	return out + verdict.In(l)
+}
