@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -229,14 +230,20 @@ func setUp(m *machine) (string, error) {
 	took := uptime() - at
 	err = first(func() error { return os.RemoveAll(saved) }, func() error { return os.MkdirAll(saved, 0o700) },
 		func() error { return sh("cp", append([]string{"-a", "--parents"}, append(settings, saved)...)...) },
+		func() error { unix.Sync(); return nil }, // the power cut takes what is not on the disk by then
 		configure, func() error { return systemctl("restart", service) }, m.fresh)
 	return fmt.Sprintf("to the power cut in %v", took.Round(time.Second)), err
 }
 
 // restored puts back what the SD card of a real Pi would have kept, and starts the machine that was set up.
 func restored() error {
-	return first(bareSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") },
+	err := first(bareSettings, func() error { return sh("cp", "-a", saved+"/etc/.", "/etc/") },
 		func() error { return systemctl("restart", service) })
+	if err != nil { // the check that the unit begins with says why
+		out, _ := exec.Command(program, "-config", "/etc/portillon/laser.yaml", "-check").CombinedOutput()
+		err = fmt.Errorf("%w: %s", err, tail(out))
+	}
+	return err
 }
 
 // bareSettings leaves the settings as the package has them.
