@@ -30,6 +30,9 @@ const (
 	// a contactor with its suppressor take one after the other: 73 ms and 24 ms for a Schneider LC1D09BD with LAD4TBDL (check), up to
 	// 150 ms for large ones. A contactor with a plain diode takes some 6 to 10 times as long to open: the margin bears that for a small one.
 	contactorTime = 200 * time.Millisecond
+	// openingTime is how long the Switch asks again while a contactor still opens: what a pump and a contactor take, and less than the
+	// second after which the daemon's loop counts as hung.
+	openingTime = pumpRelease + contactorTime
 	// followMargin is for a busy Pi, and for a mirror contact that bounces.
 	followMargin = 300 * time.Millisecond
 	// flutter is how long a contactor may say otherwise at any other time: it bounces when the machine shakes.

@@ -234,8 +234,8 @@ func (s *Switch) reason() string {
 	return s.why
 }
 
-// Set closes or opens the relay and returns once the guard has confirmed, within a second. finish is how long the machine's job may go on
-// if this daemon is lost, cool how long the extraction runs on after the relay; both at most MaxFinish. After an error the relay is open: the
+// Set closes or opens the relay and returns once the guard has confirmed, within a second; twice that where a contactor still opens.
+// finish is how long the machine's job may go on if this daemon is lost, cool how long the extraction runs on after the relay; both at most MaxFinish. After an error the relay is open: the
 // guard refused (a Refusal), or it is gone, or it did not answer, was ended, and Lost follows. A ctx that ends before the answer ends the guard too,
 // and one that has ended closes nothing.
 func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
@@ -248,7 +248,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	err := s.give(ctx, on, finish, cool)
-	for tries := followTime(true) / flutter; tries >= 0 && errors.Is(err, ErrMoment) && ctx.Err() == nil; tries-- {
+	for tries := openingTime / flutter; tries >= 0 && errors.Is(err, ErrMoment) && ctx.Err() == nil; tries-- {
 		time.Sleep(flutter) // a card that takes another's place in its slot comes before the contactor has opened
 		err = s.give(ctx, on, finish, cool)
 	}
