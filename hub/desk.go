@@ -27,6 +27,7 @@ type Machine struct {
 	State     *wire.State      `json:"state,omitempty"`
 	Trouble   string           `json:"trouble,omitempty"` // why its last batch was refused; empty: it was not
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
+	Dropped   *Dropped         `json:"dropped,omitempty"` // its last message that was too large; nil: there was none
 
 	acked, offered time.Time // when it was last sent an acknowledgement, a manifest
 	appeared       time.Time // when it came online
@@ -62,6 +63,12 @@ func (h *Hub) change(id policy.MachineID, f func(*Machine)) bool {
 
 // receive handles one message. An error ends the connection: it is the disk's or the broker's, never the sender's.
 func (h *Hub) receive(l *link, m mqtt.Message) error {
+	if h.isGarbage(m) {
+		return h.tidy(l, m.Topic())
+	}
+	if len(m.Payload()) == 0 { // a topic was cleared
+		return nil
+	}
 	if id, ok := h.topics.Machine(m.Topic(), "records"); ok {
 		return h.records(l, id, m.Payload())
 	}

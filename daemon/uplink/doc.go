@@ -13,6 +13,7 @@
 // Nothing that a member waits for runs here. SetState and Kick never block; Append is only ever kept waiting for the
 // time of reading one batch.
 //
-// Refused: a command that arrives with the retained flag (a broker has kept it: it is not for now), and a message of
-// more than wire.MaxSigned bytes. Whether a command or a manifest is genuine is judged by whoever handles it.
+// Refused: a command that arrives with the retained flag (a broker has kept it: it is not for now). A message of more than
+// wire.MaxPacket bytes is dropped and logged with its topic; the connection goes on. What somebody retained on a topic of this
+// machine is replaced or cleared at each connection. Whether a command or a manifest is genuine is judged by whoever handles it.
 package uplink
