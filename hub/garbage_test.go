@@ -1,11 +1,6 @@
 package hub_test
 
 import (
-	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,45 +12,6 @@ import (
 	"portillon/hub/ledger/ledgertest"
 	"portillon/wire"
 )
-
-// mosquitto runs a plain one without any limit on a free port of loopback, and returns its URL.
-func mosquitto(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("mosquitto")
-	if err != nil {
-		path = "/usr/sbin/mosquitto"
-	}
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("mosquitto is not installed: apt-get install mosquitto")
-		}
-		t.Skip("mosquitto is not installed")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	write(t, conf, fmt.Sprintf("listener %d 127.0.0.1\nset_tcp_nodelay true\nallow_anonymous true\nlog_type none\n", port))
-	cmd := exec.Command(path, "-c", conf)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			c.Close()
-			return fmt.Sprintf("tcp://127.0.0.1:%d", port)
-		}
-	}
-	t.Fatal("mosquitto does not listen")
-	return ""
-}
 
 // Messages of 3 MB are retained on every topic. The hub drops them, says of which machine, works, and clears what is its own and what
 // belongs to nobody; what belongs to an enrolled machine is left to that machine.
