@@ -13,6 +13,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"portillon/hub/broker"
+	"portillon/wire"
 )
 
 // A broker under test knows three accounts: hub, laser (a machine) and watcher; the password of each is its name backwards.
@@ -324,7 +325,7 @@ func tooLarge(t *testing.T, start start) {
 	hub := connect(t, addr, "")
 	hub.subscribe("portillon/biklab/+/records")
 	machine := connect(t, addr, "")
-	machine.c.Publish("portillon/biklab/laser/records", 1, false, make([]byte, 2*broker.MaxPayload)).WaitTimeout(patience)
+	machine.c.Publish("portillon/biklab/laser/records", 1, false, make([]byte, 2*wire.MaxPacket)).WaitTimeout(patience)
 	other := connect(t, addr, "")
 	other.publish("portillon/biklab/vinyl/records", false, strings.Repeat("x", 512<<10)) // the largest batch
 	if m := hub.next(); len(m.Payload()) != 512<<10 {

@@ -1,0 +1,207 @@
+package broker_test
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"portillon/hub/broker"
+	"portillon/wire"
+)
+
+// withVinyl is the three accounts and a second machine.
+func withVinyl() []broker.Account {
+	return append(accounts(), broker.Account{User: "vinyl", Password: "lyniv", As: broker.AsMachine, Machine: "vinyl"})
+}
+
+func run(t *testing.T, dir string, a []broker.Account) *broker.Broker {
+	t.Helper()
+	b, err := broker.Start(broker.Config{Dir: dir, Site: "biklab", Accounts: a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+func (c *client) isOpen() bool { return c.c.IsConnectionOpen() }
+
+// connects tries to, and says whether it was let in.
+func connects(t *testing.T, o *mqtt.ClientOptions) bool {
+	t.Helper()
+	c := mqtt.NewClient(o)
+	tok := c.Connect()
+	if !tok.WaitTimeout(patience) {
+		t.Fatal("the broker does not answer")
+	}
+	c.Disconnect(0)
+	return tok.Error() == nil
+}
+
+func TestAccountUsesItsOwnClientIDAlone(t *testing.T) {
+	b := run(t, t.TempDir(), withVinyl())
+	laser := login(t, b.Addr(), "laser")
+	topics := wire.Topics{Site: "biklab"}
+	for _, c := range []struct {
+		user, password, id string
+		in                 bool
+	}{
+		{"vinyl", "lyniv", topics.ClientID("laser"), false},
+		{"vinyl", "lyniv", topics.HubClientID(), false},
+		{"vinyl", "lyniv", "", false},
+		{"vinyl", "lyniv", "portillon-biklab-VINYL", false},
+		{"vinyl", "lyniv", topics.ClientID("vinyl"), true},
+		{"hub", "buh", topics.ClientID("laser"), false},
+		{"hub", "buh", topics.HubClientID(), true},
+		{"watcher", "rehctaw", topics.ClientID("laser"), false},
+		{"watcher", "rehctaw", topics.HubClientID(), false},
+		{"watcher", "rehctaw", "portillon-biklab-nobody", false},
+		{"watcher", "rehctaw", "", true},
+		{"watcher", "rehctaw", "homeassistant", true},
+	} {
+		o := options(b.Addr()).SetUsername(c.user).SetPassword(c.password).SetClientID(c.id)
+		if got := connects(t, o); got != c.in {
+			t.Errorf("%s with the client id %q: let in %v, want %v", c.user, c.id, got, c.in)
+		}
+	}
+	if !laser.isOpen() {
+		t.Error("laser lost its connection")
+	}
+	for _, a := range b.Accounts() {
+		if a.User == "vinyl" && a.Refused["client id of another account"] != 4 {
+			t.Errorf("vinyl: %+v", a)
+		}
+	}
+}
+
+// Hubs that start and are killed leave nothing behind: each time the same consumers.
+func TestRestartsLeaveNoConsumersAndKeepWhatIsRetained(t *testing.T) {
+	dir := t.TempDir()
+	var first broker.Stored
+	for i := range 6 {
+		b := run(t, dir, accounts())
+		hub := login(t, b.Addr(), "hub")
+		hub.subscribe("portillon/biklab/+/records", "portillon/biklab/+/state")
+		home := open(t, options(b.Addr()).SetUsername("watcher").SetPassword("rehctaw").SetClientID(fmt.Sprint("home-", i)).SetCleanSession(false))
+		home.subscribe("portillon/biklab/+/state")
+		if i == 0 {
+			hub.publish("portillon/biklab/bundle", true, "manifest")
+		}
+		laser := login(t, b.Addr(), "laser")
+		laser.subscribe("portillon/biklab/bundle")
+		if m := laser.next(); string(m.Payload()) != "manifest" {
+			t.Fatalf("start %d: %q is retained", i, m.Payload())
+		}
+		got, err := b.Stored()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			first = got
+		}
+		if i > 1 && (got.Consumers != first.Consumers || got.Messages > first.Messages) {
+			t.Errorf("start %d: %+v is stored, %+v after the second", i, got, first)
+		}
+		b.Close()
+	}
+}
+
+func TestConnectionsOfAnAccountAreLimited(t *testing.T) {
+	b := run(t, t.TempDir(), withVinyl())
+	laser := login(t, b.Addr(), "laser")
+	in := 0
+	for range 60 {
+		if connects(t, options(b.Addr()).SetUsername("vinyl").SetPassword("lyniv").SetClientID("portillon-biklab-vinyl")) {
+			in++
+		}
+	}
+	if in < 10 || in > 40 {
+		t.Errorf("%d of 60 quick connects of one account were let in, want about 20", in)
+	}
+	for range 20 { // those that say nothing push out each other, not those who belong
+		for range 20 {
+			if c, err := net.Dial("tcp", b.Addr()); err == nil {
+				defer c.Close()
+			}
+		}
+	}
+	hub := login(t, b.Addr(), "hub")
+	hub.subscribe("portillon/biklab/+/records")
+	laser.publish("portillon/biklab/laser/records", false, "a record")
+	if m := hub.next(); string(m.Payload()) != "a record" {
+		t.Errorf("%q", m.Payload())
+	}
+}
+
+func TestSubscriptionsOfAConnectionAreLimited(t *testing.T) {
+	b := run(t, t.TempDir(), accounts())
+	laser := login(t, b.Addr(), "laser")
+	for i := range 100 {
+		laser.c.Subscribe(fmt.Sprintf("portillon/biklab/bundle/%d", i), 0, nil).WaitTimeout(time.Second)
+		if !laser.isOpen() {
+			return
+		}
+	}
+	t.Error("100 subscriptions were taken")
+}
+
+// A packet of the limit arrives; one byte more ends its sender's connection, and nobody else's.
+func TestPacketLimitIsExact(t *testing.T) {
+	b := run(t, t.TempDir(), withVinyl())
+	hub, vinyl := login(t, b.Addr(), "hub"), login(t, b.Addr(), "vinyl")
+	hub.subscribe("portillon/biklab/+/records")
+	const topic = "portillon/biklab/laser/records"
+	fits := wire.MaxPacket - 2 - len(topic) - 2 // §3.3: topic with its length, packet identifier
+	for _, c := range []struct {
+		size   int
+		passes bool
+	}{{fits - 1, true}, {fits, true}, {fits + 1, false}, {10 * fits, false}} {
+		laser := login(t, b.Addr(), "laser")
+		tok := laser.c.Publish(topic, 1, false, make([]byte, c.size))
+		if c.passes {
+			laser.must(tok)
+			if m := hub.next(); len(m.Payload()) != c.size {
+				t.Errorf("%d bytes came of %d", len(m.Payload()), c.size)
+			}
+		} else if tok.WaitTimeout(patience); tok.Error() == nil {
+			t.Errorf("a message of %d bytes was taken", c.size)
+		}
+		laser.c.Disconnect(0)
+	}
+	vinyl.publish("portillon/biklab/vinyl/records", false, "small")
+	if m := hub.next(); string(m.Payload()) != "small" {
+		t.Errorf("%d bytes came", len(m.Payload()))
+	}
+	for _, a := range b.Accounts() {
+		if a.User == "laser" && a.Refused["packet too large"] != 2 {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+// A CONNECT that asks for MQTT 5 is told so (§3.1.2.2).
+func TestOtherVersionsAreToldSo(t *testing.T) {
+	b := run(t, t.TempDir(), nil)
+	c, err := net.Dial("tcp", b.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	c.Write([]byte("\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00"))
+	answer := make([]byte, 4)
+	if _, err := c.Read(answer); err != nil || answer[0] != 0x20 || answer[3] != 1 {
+		t.Errorf("% x, %v", answer, err)
+	}
+}
+
+func TestQoS2IsRefused(t *testing.T) {
+	b := run(t, t.TempDir(), nil)
+	c := connect(t, b.Addr(), "")
+	if tok := c.c.Publish("a", 2, false, "x"); tok.WaitTimeout(patience) && tok.Error() == nil {
+		t.Error("a publish of QoS 2 was completed")
+	}
+}
