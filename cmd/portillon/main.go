@@ -83,6 +83,7 @@ func verbs() []verb {
 		{"card personalise", "--reader SPEC --key FILE", "give a new card the site's keys", cardPersonalise},
 		{"journal verify", "FILE", "read all of a machine's journal and say whether it is whole", journalVerify},
 		{"journal export", "FILE [--from N]", "print a journal's records, a line of JSON each", journalExport},
+		{"hub mosquitto-conf", "HUB.yaml [-o DIR]", "mosquitto's settings and access list for a site's machines", hubMosquittoConf},
 		{"evidence list", "HUB.yaml --site SITE", "every member's progress towards badges earned by work", evidenceList},
 		{"evidence show", "HUB.yaml --site SITE --member ID --badge B", "which records count, which do not, and why", evidenceShow},
 		{"evidence export", "HUB.yaml --site SITE --member ID --badge B -o FILE", "a signed file to issue the badge from", evidenceExport},

@@ -25,7 +25,7 @@ const burstConnects = 20
 func limitsOf(as Part) limits {
 	switch as {
 	case AsMachine:
-		return limits{connections: 4, connects: 1, filters: 16, rate: 1 << 20, burst: 4 * wire.MaxPacket, perPacket: 1 << 10, perFilter: 64 << 10}
+		return limits{connections: 4, connects: 1, filters: 32, rate: 1 << 20, burst: 4 * wire.MaxPacket, perPacket: 1 << 10, perFilter: 64 << 10}
 	case AsWatcher:
 		return limits{connections: 16, connects: 2, filters: 1024, rate: 256 << 10, burst: 16 << 20, perPacket: 256, perFilter: 8 << 10}
 	case AsHub:

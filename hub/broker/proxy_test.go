@@ -148,40 +148,6 @@ func TestSubscriptionsOfAConnectionAreLimited(t *testing.T) {
 	t.Error("100 subscriptions were taken")
 }
 
-// A packet of the limit arrives; one byte more ends its sender's connection, and nobody else's.
-func TestPacketLimitIsExact(t *testing.T) {
-	b := run(t, t.TempDir(), withVinyl())
-	hub, vinyl := login(t, b.Addr(), "hub"), login(t, b.Addr(), "vinyl")
-	hub.subscribe("portillon/biklab/+/records")
-	const topic = "portillon/biklab/laser/records"
-	fits := wire.MaxPacket - 2 - len(topic) - 2 // §3.3: topic with its length, packet identifier
-	for _, c := range []struct {
-		size   int
-		passes bool
-	}{{fits - 1, true}, {fits, true}, {fits + 1, false}, {10 * fits, false}} {
-		laser := login(t, b.Addr(), "laser")
-		tok := laser.c.Publish(topic, 1, false, make([]byte, c.size))
-		if c.passes {
-			laser.must(tok)
-			if m := hub.next(); len(m.Payload()) != c.size {
-				t.Errorf("%d bytes came of %d", len(m.Payload()), c.size)
-			}
-		} else if tok.WaitTimeout(patience); tok.Error() == nil {
-			t.Errorf("a message of %d bytes was taken", c.size)
-		}
-		laser.c.Disconnect(0)
-	}
-	vinyl.publish("portillon/biklab/vinyl/records", false, "small")
-	if m := hub.next(); string(m.Payload()) != "small" {
-		t.Errorf("%d bytes came", len(m.Payload()))
-	}
-	for _, a := range b.Accounts() {
-		if a.User == "laser" && a.Refused["packet too large"] != 2 {
-			t.Errorf("%+v", a)
-		}
-	}
-}
-
 // A CONNECT that asks for MQTT 5 is told so (§3.1.2.2).
 func TestOtherVersionsAreToldSo(t *testing.T) {
 	b := run(t, t.TempDir(), nil)
