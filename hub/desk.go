@@ -31,6 +31,7 @@ type Machine struct {
 
 	acked, offered time.Time // when it was last sent an acknowledgement, a manifest
 	appeared       time.Time // when it came online
+	troubleLogged  time.Time // the same trouble is logged once a minute: a flood of batches does not fill the log
 }
 
 // Machines are all machines of hub.yaml, sorted.
@@ -97,8 +98,13 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 	switch {
 	case errors.As(err, &refused):
 		if refused.Code != ledger.Gap {
-			h.log.Warn("records refused", "machine", id, "code", refused.Code, "why", refused.Detail)
-			h.change(id, func(m *Machine) { m.Trouble, m.TroubleAt = refused.Error(), h.now() })
+			h.change(id, func(m *Machine) {
+				if now := h.now(); m.Trouble != refused.Error() || now.Sub(m.troubleLogged) >= time.Minute {
+					h.log.Warn("records refused", "machine", id, "code", refused.Code, "why", refused.Detail)
+					m.troubleLogged = now
+				}
+				m.Trouble, m.TroubleAt = refused.Error(), h.now()
+			})
 			return nil
 		}
 		h.log.Info("records are missing", "machine", id, "want", taken.Want)

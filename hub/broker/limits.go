@@ -35,11 +35,17 @@ func limitsOf(as Part) limits {
 	return limits{connections: 256, connects: 200, filters: 1024, rate: 64 << 20, burst: 256 << 20}
 }
 
-// maxStored is how many bytes one machine's account may have stored at the broker: what is retained, and what was published within
-// keepFor and is not delivered yet. README and the campaign in .ci/broker name it.
-func maxStored(retained int) int64 {
+// MaxStored is how many bytes one machine's account may have stored at the broker inside: one packet on each topic that the account
+// may publish on, and what it published within keepFor and is not delivered yet.
+func MaxStored() int64 {
 	l := limitsOf(AsMachine)
-	return int64(retained)*wire.MaxPacket + int64(l.burst+l.rate*keepFor.Seconds())
+	topics := 0
+	for _, a := range wire.AccessTable() {
+		if a.Publishes(wire.MachineParty) {
+			topics++
+		}
+	}
+	return int64(topics)*wire.MaxPacket + int64(l.burst+l.rate*keepFor.Seconds())
 }
 
 // bucket is a token bucket: it holds burst tokens and gains rate a second. It may be in debt, so a packet larger than what it holds

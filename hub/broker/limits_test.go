@@ -37,9 +37,9 @@ func TestBucketMakesWhoSendsMoreThanItsRateWait(t *testing.T) {
 	}
 }
 
-// The account's limit that README and campaign name: six topics of one packet, and 30 s of its rate.
+// The account's limit that the campaign checks: six topics of one packet, and 30 s of its rate.
 func TestStoredBytesOfAMachineAreBounded(t *testing.T) {
-	if got := maxStored(6); got > 48<<20 {
+	if got := MaxStored(); got > 48<<20 {
 		t.Errorf("a machine's account may store %d bytes", got)
 	}
 }

@@ -113,7 +113,7 @@ func (m Mosquitto) Conf() (string, error) {
 	}
 	return fmt.Sprintf(conf, m.Site, filepath.Join(m.Dir, MosquittoACL), passwords.String(), filepath.Join(m.Dir, MosquittoPassword),
 		strings.TrimRight(port+" "+host, " "), secure.String(), filepath.Join(m.Dir, MosquittoPassword), filepath.Join(m.Dir, MosquittoACL),
-		wire.MaxPacket+1, wire.MaxPacket, maxInFlight, maxPending/2, maxRetained(len(m.Machines))+maxWaiting,
+		wire.MaxPacket+1, maxInFlight, maxPending/2, maxRetained(len(m.Machines))+maxWaiting,
 		strings.TrimRight(m.Data, "/")+"/"), nil
 }
 
@@ -134,7 +134,6 @@ acl_file %s
 
 # The largest packet of Portillon, in bytes: mosquitto counts the remaining length and one byte. It ends the connection that sends more.
 max_packet_size %d
-message_size_limit %d
 
 # For each client that does not read: messages and bytes that may wait. For the whole: bytes of memory.
 max_inflight_messages %d

@@ -24,6 +24,9 @@ const (
 	maxGreeting = 128
 	// greetTime is how long TLS and CONNECT may take.
 	greetTime = 5 * time.Second
+	// refuseAfter is how long a refused client waits for its answer: who tries without pause costs little then. While it waits it counts as
+	// one that has not said who it is.
+	refuseAfter = 500 * time.Millisecond
 	// stallTime is how long a peer that stops reading may hold a connection.
 	stallTime = 20 * time.Second
 	// maxOther bounds packets other than PUBLISH, in bytes.
@@ -153,6 +156,9 @@ func (p *proxy) serve(raw net.Conn) {
 	a, code, why := p.admit(hello)
 	if code != 0 {
 		p.refuse(a, why, fmt.Sprintf("client id %.100q, user %.64q, from %s", hello.id, hello.user, raw.RemoteAddr()))
+		if wait(p.ctx, refuseAfter) != nil {
+			return
+		}
 		c.Write(connackPacket(code))
 		return
 	}
