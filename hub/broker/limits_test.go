@@ -3,12 +3,15 @@ package broker
 import (
 	"bufio"
 	"bytes"
+	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 func TestBucketMakesWhoSendsMoreThanItsRateWait(t *testing.T) {
@@ -131,5 +134,68 @@ func TestEmbeddedServerTakesNoAccountsPassword(t *testing.T) {
 				t.Errorf("%q was let in past the proxy", c[0])
 			}
 		}
+	}
+}
+
+// A folder of the release before, which knew no limits: what is retained stays, and the limits hold from now on.
+func TestFolderOfTheReleaseBeforeIsLimited(t *testing.T) {
+	dir := t.TempDir()
+	o := &server.Options{ServerName: "portillon-biklab", DontListen: true, NoSigs: true, NoSystemAccount: true, JetStream: true, StoreDir: dir,
+		MQTT: server.MQTTOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT}}
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("not ready")
+	}
+	client := func(port int) mqtt.Client {
+		c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(fmt.Sprintf("tcp://127.0.0.1:%d", port)).SetProtocolVersion(4))
+		if tok := c.Connect(); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+			t.Fatal(tok.Error())
+		}
+		return c
+	}
+	c := client(o.MQTT.Port)
+	if tok := c.Publish("portillon/biklab/laser/state", 1, true, "kept"); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+		t.Fatal(tok.Error())
+	}
+	s.Shutdown()
+	s.WaitForShutdown()
+	c.Disconnect(0)
+
+	b, err := Start(Config{Dir: dir, Site: "biklab"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	got := make(chan string, 10)
+	c = client(b.proxy.l.Addr().(*net.TCPAddr).Port)
+	defer c.Disconnect(0)
+	c.Subscribe("portillon/biklab/+/state", 1, func(_ mqtt.Client, m mqtt.Message) { got <- string(m.Payload()) })
+	select {
+	case m := <-got:
+		if m != "kept" {
+			t.Errorf("%q is retained", m)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nothing is retained")
+	}
+	info, err := b.s.Jsz(&server.JSzOptions{Accounts: true, Streams: true, Config: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := map[string]server.StreamConfig{}
+	for _, a := range info.AccountDetails {
+		for _, x := range a.Streams {
+			limits[x.Name] = *x.Config
+		}
+	}
+	if m := limits[messages]; m.MaxAge != keepFor || m.MaxBytes != maxWaiting || m.Discard != server.DiscardOld {
+		t.Errorf("messages: %+v", m)
+	}
+	if r := limits[retained]; r.MaxMsgsPer != 1 || r.MaxBytes <= 0 || r.Discard != server.DiscardNew {
+		t.Errorf("retained: %+v", r)
 	}
 }
