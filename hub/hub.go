@@ -208,6 +208,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 	start(h.stayConnected)
 	start(h.bringTags)
+	start(h.releaseMemory)
 	if h.c.Bundle.File != "" {
 		start(h.watchBundle)
 	}

@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -136,6 +137,49 @@ func TestConnectionsOfAnAccountAreLimited(t *testing.T) {
 	laser.publish("portillon/biklab/laser/records", false, "a record")
 	if m := hub.next(); string(m.Payload()) != "a record" {
 		t.Errorf("%q", m.Payload())
+	}
+}
+
+// A watcher may have 16 connections at once; one that ends makes room.
+func TestConnectionsAtOnceAreLimited(t *testing.T) {
+	b := run(t, t.TempDir(), accounts())
+	var last *client
+	for i := range 16 {
+		last = open(t, options(b.Addr()).SetUsername("watcher").SetPassword("rehctaw").SetClientID(fmt.Sprint("home-", i)))
+	}
+	more := options(b.Addr()).SetUsername("watcher").SetPassword("rehctaw").SetClientID("home-more")
+	if connects(t, more) {
+		t.Error("a 17th connection was let in")
+	}
+	last.c.Disconnect(250)
+	for end := time.Now().Add(patience); !connects(t, more); {
+		if time.Now().After(end) {
+			t.Fatal("no connection was let in after one had ended")
+		}
+	}
+}
+
+// Of connections that say nothing the oldest ends when there are too many.
+func TestSilentConnectionsMakeRoomForOthers(t *testing.T) {
+	b := run(t, t.TempDir(), nil)
+	var all []net.Conn
+	for range 129 {
+		c, err := net.Dial("tcp", b.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		all = append(all, c)
+	}
+	all[0].SetReadDeadline(time.Now().Add(3 * time.Second)) // by itself it ends after 5 s
+	if _, err := all[0].Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal("the first silent connection is still open: ", err)
+	}
+	all[128].SetDeadline(time.Now().Add(patience))
+	all[128].Write([]byte("\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02me"))
+	answer := make([]byte, 4)
+	if _, err := all[128].Read(answer); err != nil || answer[3] != 0 {
+		t.Errorf("% x, %v", answer, err)
 	}
 }
 
