@@ -23,7 +23,8 @@ type other struct {
 	id      policy.MachineID
 	journal *journal.Journal
 	up      *uplink.Uplink
-	lost    atomic.Int64
+	lost    atomic.Int64 // connections
+	late    atomic.Int64 // records that took longer than patience
 	stop    func()
 }
 
@@ -77,7 +78,10 @@ func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
 	return o, o.record(ctx, new(time.Duration))
 }
 
-// record writes one record, and returns once the hub has acknowledged it.
+// patience is how long a record may take before it counts as late and the next one is written.
+const patience = 15 * time.Second
+
+// record writes one record, and returns once the hub has acknowledged it, or it is late.
 func (o *other) record(ctx context.Context, took *time.Duration) error {
 	if _, err := o.journal.Append(journal.Entry{Kind: wire.Refused, Body: wire.RefusedBody{}}); err != nil {
 		return err
@@ -85,8 +89,12 @@ func (o *other) record(ctx context.Context, took *time.Duration) error {
 	began := time.Now()
 	o.up.Kick()
 	for o.up.Acked() < o.journal.Len() {
-		if time.Sleep(100 * time.Microsecond); time.Since(began) > 30*time.Second || ctx.Err() != nil {
-			return fmt.Errorf("%s: record %d is not acknowledged after %v", o.id, o.journal.Len(), time.Since(began).Round(time.Second))
+		if time.Sleep(100 * time.Microsecond); ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Since(began) > patience {
+			o.late.Add(1)
+			break
 		}
 	}
 	*took = time.Since(began)

@@ -113,7 +113,7 @@ func (m Mosquitto) Conf() (string, error) {
 	}
 	return fmt.Sprintf(conf, m.Site, filepath.Join(m.Dir, MosquittoACL), passwords.String(), filepath.Join(m.Dir, MosquittoPassword),
 		strings.TrimRight(port+" "+host, " "), secure.String(), filepath.Join(m.Dir, MosquittoPassword), filepath.Join(m.Dir, MosquittoACL),
-		wire.MaxPacket+1, maxInFlight, maxPending/2, maxRetained(len(m.Machines))+maxWaiting,
+		wire.MaxPacket+1, maxPending, maxRetained(len(m.Machines))+maxWaiting,
 		strings.TrimRight(m.Data, "/")+"/"), nil
 }
 
@@ -136,8 +136,8 @@ acl_file %s
 max_packet_size %d
 
 # For each client that does not read: messages and bytes that may wait. For the whole: bytes of memory.
-max_inflight_messages %d
-max_queued_messages 1000
+max_inflight_messages 512
+max_queued_messages 2000
 max_queued_bytes %d
 memory_limit %d
 max_connections 1000
