@@ -68,7 +68,8 @@ func TestHubWithPasswordsKnowsItsMachinesAndNobodyElse(t *testing.T) {
 	var status hub.BrokerStatus
 	answer := httptest.NewRecorder()
 	o.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "http://localhost/broker", nil))
-	if err := json.Unmarshal(answer.Body.Bytes(), &status); err != nil || len(status.Accounts) != 5 || status.Accounts[0].Refused["wrong user or password"] != 6 || status.Stored.Bytes == 0 {
+	if err := json.Unmarshal(answer.Body.Bytes(), &status); err != nil || len(status.Accounts) != 5 ||
+		status.Accounts[0].Refused["wrong user or password"] != 6 || status.Stored.Bytes == 0 {
 		t.Errorf("the broker's status is %s, %v", answer.Body, err)
 	}
 	w := dial(t, o.Broker(), as("+watcher", "seen"))

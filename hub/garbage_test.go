@@ -13,8 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// Messages of 3 MB are retained on every topic. The hub drops them, says of which machine, works, and clears what is its own and what
-// belongs to nobody; what belongs to an enrolled machine is left to that machine.
+// Messages of 3 MB are retained on every topic. The hub drops them, says of which machine, works, and clears what is
+// its own and what belongs to nobody; what belongs to an enrolled machine is left to that machine.
 func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	url := mosquitto(t)
 	topics := wire.Topics{Site: "biklab"}
@@ -23,7 +23,8 @@ func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	attacker := dial(t, url)
 	big := make([]byte, 3<<20)
 	own := []string{topics.Bundle(), topics.Command("laser"), topics.Command("ghost"), topics.Ack("ghost")}
-	ghosts := []string{topics.State("ghost"), topics.Records("ghost"), topics.Checkpoint("ghost"), topics.Availability("ghost")}
+	ghosts := []string{topics.State("ghost"), topics.Records("ghost"), topics.Checkpoint("ghost"),
+		topics.Availability("ghost")}
 	for _, topic := range append(append([]string{topics.State("laser"), topics.Ack("laser")}, own...), ghosts...) {
 		attacker.must(attacker.c.Publish(topic, 1, true, big))
 	}
@@ -33,7 +34,8 @@ func TestHubDropsTooLargeMessagesAndClearsItsTopics(t *testing.T) {
 	}
 	o := run(t, configure(t, []*ledgertest.Machine{m}, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: url} }))
 	o.machineIs("laser", "dropped", func(m hub.Machine) bool {
-		return m.Dropped != nil && m.Dropped.Topic == topics.State("laser") || m.Dropped != nil && m.Dropped.Topic == topics.Command("laser")
+		return m.Dropped != nil && m.Dropped.Topic == topics.State("laser") || m.Dropped != nil &&
+			m.Dropped.Topic == topics.Command("laser")
 	})
 	attacker.publish(topics.Records("laser"), m.Data(1, 3))
 	o.machineIs("laser", "at 3 records", func(m hub.Machine) bool { return m.Held == 3 })

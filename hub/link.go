@@ -147,9 +147,11 @@ func (d dialing) tlsFor(host string) *tls.Config {
 // heard is what machines say that the hub wants to hear.
 var heard = [...]string{"records", "reply", "state", "availability"}
 
-// filters are what the hub subscribes to, and the QoS. With QoS 0 it looks for retained messages that should not be there.
+// filters are what the hub subscribes to, and the QoS. With QoS 0 it looks for retained messages that should not be
+// there.
 func (h *Hub) filters() map[string]byte {
-	filters := map[string]byte{h.topics.Bundle(): 0, h.topics.Ack("+"): 0, h.topics.All("command"): 0, h.topics.All("checkpoint"): 0}
+	filters := map[string]byte{h.topics.Bundle(): 0, h.topics.Ack("+"): 0, h.topics.All("command"): 0,
+		h.topics.All("checkpoint"): 0}
 	for _, what := range heard {
 		filters[h.topics.All(what)] = 1
 	}

@@ -6,8 +6,9 @@ import (
 	"portillon/policy"
 )
 
-// MaxPacket bounds an MQTT packet everywhere: the remaining length (MQTT 3.1.1 §2.2.3), in bytes, that machine, hub and broker
-// send and accept. A packet of MaxPacket holds the largest signed text, a topic of 1,000 bytes and a packet identifier.
+// MaxPacket bounds an MQTT packet everywhere: the remaining length (MQTT 3.1.1 §2.2.3), in bytes, that machine, hub and
+// broker send and accept. A packet of MaxPacket holds the largest signed text, a topic of 1,000 bytes and a packet
+// identifier.
 const MaxPacket = MaxSigned + 1<<10
 
 // Party is a kind of account at the broker. The zero Party is nobody's.
@@ -67,7 +68,8 @@ func (a Access) Receives(p Party) bool {
 	return false
 }
 
-// ClientID is a machine's MQTT client id. It never changes, so that a connection that hangs is replaced by the next one.
+// ClientID is a machine's MQTT client id. It never changes, so that a connection that hangs is replaced by the next
+// one.
 func (t Topics) ClientID(m policy.MachineID) string {
 	return "portillon-" + string(t.Site) + "-" + string(m)
 }

@@ -11,7 +11,8 @@ import (
 func TestAccessTableHoldsEveryTopic(t *testing.T) {
 	topics := Topics{"biklab"}
 	discovery, _ := topics.Discovery("laser", "Laser", "1")
-	want := []string{topics.Availability("laser"), topics.State("laser"), topics.Records("laser"), topics.Checkpoint("laser"), topics.Reply("laser"),
+	want := []string{topics.Availability("laser"), topics.State("laser"), topics.Records("laser"),
+		topics.Checkpoint("laser"), topics.Reply("laser"),
 		discovery, topics.Command("laser"), topics.Ack("laser"), topics.Bundle(), "homeassistant/status"}
 	var got []string
 	for _, a := range AccessTable() {

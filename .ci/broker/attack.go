@@ -24,8 +24,10 @@ type attacker struct {
 }
 
 func (a *attacker) String() string {
-	return fmt.Sprintf("attack: %d packets around the limit, %d messages of 10 MB or of the limit on every topic, %.0f MB flooded, %d connects let in and %d refused, %d tries with client ids of others",
-		a.sizes.Load(), a.retained.Load(), float64(a.flooded.Load())/1e6, a.connected.Load(), a.refused.Load(), a.taken.Load())
+	return fmt.Sprintf("attack: %d packets around the limit, %d messages of 10 MB or of the limit on every topic, "+
+		"%.0f MB flooded, %d connects let in and %d refused, %d tries with client ids of others",
+		a.sizes.Load(), a.retained.Load(), float64(a.flooded.Load())/1e6,
+		a.connected.Load(), a.refused.Load(), a.taken.Load())
 }
 
 // attack is one kind, repeated for as long as a run lasts.
@@ -79,7 +81,8 @@ func (a *attacker) password(user string) string {
 	return password(user)
 }
 
-// dial connects with an account and a client id. What the broker sends is read and forgotten. The connection ends with ctx.
+// dial connects with an account and a client id. What the broker sends is read and forgotten. The connection ends with
+// ctx.
 func (a *attacker) dial(ctx context.Context, user, id string) (net.Conn, error) {
 	c, err := net.DialTimeout("tcp", a.site.addr, 5*time.Second)
 	if err != nil {
@@ -132,7 +135,8 @@ func (a *attacker) packets(ctx context.Context) {
 	}
 }
 
-// everyTopic leaves 10 MB, and then what the limit allows, on every topic of every machine, as laser and as the watcher.
+// everyTopic leaves 10 MB, and then what the limit allows, on every topic of every machine, as laser and as the
+// watcher.
 func (a *attacker) everyTopic(ctx context.Context) {
 	for _, user := range []string{string(laser), a.watcher()} {
 		for _, x := range wire.AccessTable() {

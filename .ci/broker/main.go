@@ -1,13 +1,14 @@
-// Command broker is the campaign against a site's broker: the account of one machine sends packets around and far beyond the limit,
-// leaves 10 MB on every topic, floods, opens 1,000 connections and takes the client ids of others, while two other machines send
-// records and wait for the hub's acknowledgement. It also starts and kills the hub again and again.
+// Command broker is the campaign against a site's broker: the account of one machine sends packets around and far
+// beyond the limit, leaves 10 MB on every topic, floods, opens 1,000 connections and takes the client ids of others,
+// while two other machines send records and wait for the hub's acknowledgement. It also starts and kills the hub again
+// and again.
 //
 //	go run ./.ci/broker [-short] [-broker inside,mosquitto]
 //
-// It prints what it measured. It fails where something of the others was lost, where more is stored than the limits allow, where the
-// hub is larger than 60 MB afterwards, and, without -short, where the others waited more than twice as long as without the attack (the
-// median of five pairs, for each kind of attack; mosquitto has no limit on bytes a second, so its ratios are printed, not judged).
-// All of it is on loopback, in a temporary folder.
+// It prints what it measured. It fails where something of the others was lost, where more is stored than the limits
+// allow, where the hub is larger than 60 MB afterwards, and, without -short, where the others waited more than twice as
+// long as without the attack (the median of five pairs, for each kind of attack; mosquitto has no limit on bytes a
+// second, so its ratios are printed, not judged). All of it is on loopback, in a temporary folder.
 package main
 
 import (
@@ -151,13 +152,15 @@ func (c *campaign) compare(ctx context.Context) error {
 			c.fail("%s lost its connection %d times", o.id, n)
 		}
 		var held uint64
-		for end := time.Now().Add(time.Minute); time.Now().Before(end) && held < o.journal.Len() && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end) && held < o.journal.Len() &&
+			ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
 			var err error
 			if held, err = c.site.held(o.id); err != nil {
 				return err
 			}
 		}
-		c.say("%s: %d records written, %d held by the hub, %d late, %d connections lost", o.id, o.journal.Len(), held, o.late.Load(), o.lost.Load())
+		c.say("%s: %d records written, %d held by the hub, %d late, %d connections lost", o.id, o.journal.Len(), held,
+			o.late.Load(), o.lost.Load())
 		if n := o.late.Load(); n > 0 && c.kind == "inside" {
 			c.fail("%d records of %s took longer than %v", n, o.id, patience)
 		}
@@ -193,8 +196,10 @@ func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []
 	}
 	slices.Sort(ratios)
 	r := ratios[len(ratios)/2]
-	c.say("%s: publish to acknowledgement, median %v without, %v with; ratio over %d pairs %.2f; slowest of %d with: %v", x.name,
-		median(calm).Round(10*time.Microsecond), median(rough).Round(10*time.Microsecond), c.pairs, r, len(rough), slices.Max(rough).Round(time.Millisecond))
+	c.say("%s: publish to acknowledgement, median %v without, %v with; ratio over %d pairs %.2f; slowest of %d with: %v",
+		x.name,
+		median(calm).Round(10*time.Microsecond), median(rough).Round(10*time.Microsecond), c.pairs, r,
+		len(rough), slices.Max(rough).Round(time.Millisecond))
 	if c.gate && c.kind == "inside" && r > 2 {
 		c.fail("%s: the others waited %.2f times as long, at most 2 is allowed", x.name, r)
 	}

@@ -41,14 +41,16 @@ func (s *site) other(ctx context.Context, id policy.MachineID) (*other, error) {
 			return nil, err
 		}
 	}
-	if o.journal, err = journal.Open(filepath.Join(dir, string(id)+".db"), journal.Options{Site: "biklab", Machine: id, Signer: signer, Boot: "b"}); err != nil {
+	if o.journal, err = journal.Open(filepath.Join(dir, string(id)+".db"), journal.Options{Site: "biklab", Machine: id,
+		Signer: signer, Boot: "b"}); err != nil {
 		return nil, err
 	}
 	online := make(chan bool, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	var first sync.Once
-	o.up, err = uplink.New(uplink.Config{Broker: "tcp://" + s.addr, Username: string(id), PasswordFile: filepath.Join(s.dir, string(id)+".password"),
-		Site: "biklab", Machine: id, Keys: note.VerifierList(s.hubKey)}, o.journal, uplink.Handlers{Online: func(up bool) {
+	o.up, err = uplink.New(uplink.Config{Broker: "tcp://" + s.addr, Username: string(id),
+		PasswordFile: filepath.Join(s.dir, string(id)+".password"),
+		Site:         "biklab", Machine: id, Keys: note.VerifierList(s.hubKey)}, o.journal, uplink.Handlers{Online: func(up bool) {
 		if up {
 			first.Do(func() { close(online) })
 		} else if ctx.Err() == nil {

@@ -67,7 +67,8 @@ func (s *site) write() error {
 		return err
 	}
 	var machines strings.Builder
-	files := map[string]string{"hub.key": private, "watcher.password": password("watcher"), "hub.password": password("hub")}
+	files := map[string]string{"hub.key": private, "watcher.password": password("watcher"),
+		"hub.password": password("hub")}
 	for _, id := range append([]policy.MachineID{laser}, victims...) {
 		skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-"+string(id))
 		if err != nil {
@@ -84,7 +85,8 @@ func (s *site) write() error {
 	if s.kind != "inside" {
 		mqtt = fmt.Sprintf("{ broker: %q, username: hub, password-file: hub.password }", "tcp://"+s.addr)
 	}
-	files["hub.yaml"] = fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmqtt: %s\nhttp: %q\nmachines:\n%s", mqtt, s.http, machines.String())
+	files["hub.yaml"] = fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmqtt: %s\nhttp: %q\nmachines:\n%s",
+		mqtt, s.http, machines.String())
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 			return err
@@ -113,7 +115,8 @@ func (s *site) startBroker() error {
 	if s.kind == "inside" {
 		return nil
 	}
-	m := broker.Mosquitto{Site: "biklab", Machines: append([]policy.MachineID{laser}, victims...), Hub: "hub", Watcher: "watcher", Listen: s.addr, Dir: s.dir, Data: s.dir}
+	m := broker.Mosquitto{Site: "biklab", Machines: append([]policy.MachineID{laser}, victims...), Hub: "hub",
+		Watcher: "watcher", Listen: s.addr, Dir: s.dir, Data: s.dir}
 	conf, err := m.Conf()
 	if err != nil {
 		return err
@@ -129,12 +132,14 @@ func (s *site) startBroker() error {
 	if os.Geteuid() == 0 {
 		conf += "user root\n" // it would otherwise not read the folder
 	}
-	for name, text := range map[string]string{broker.MosquittoConf: conf + "log_type none\n", broker.MosquittoACL: acl, broker.MosquittoPassword: passwords.String()} {
+	for name, text := range map[string]string{broker.MosquittoConf: conf + "log_type none\n", broker.MosquittoACL: acl,
+		broker.MosquittoPassword: passwords.String()} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
-	if out, err := exec.Command("mosquitto_passwd", "-U", filepath.Join(s.dir, broker.MosquittoPassword)).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mosquitto_passwd", "-U", filepath.Join(s.dir,
+		broker.MosquittoPassword)).CombinedOutput(); err != nil {
 		return fmt.Errorf("mosquitto_passwd: %w: %s", err, out)
 	}
 	program, err := exec.LookPath("mosquitto")

@@ -24,7 +24,8 @@ func (c *campaign) stored(print bool) error {
 	if !print {
 		return nil
 	}
-	c.say("stored at the broker: %.1f MB in %d messages, %d consumers; the limit of the account is %.1f MB, the most during an attack was %.1f MB",
+	c.say("stored at the broker: %.1f MB in %d messages, %d consumers; the limit of the account is %.1f MB, "+
+		"the most during an attack was %.1f MB",
 		float64(s.Stored.Bytes)/1e6, s.Stored.Messages, s.Stored.Consumers, float64(limit)/1e6, float64(c.peak)/1e6)
 	for _, a := range s.Accounts {
 		if len(a.Refused) > 0 {
@@ -34,8 +35,8 @@ func (c *campaign) stored(print bool) error {
 	return nil
 }
 
-// restarts starts the hub again and again, and ends it by SIGTERM and SIGKILL in turn. As much is stored after each start; the broker
-// has one or two consumers of its own for a moment.
+// restarts starts the hub again and again, and ends it by SIGTERM and SIGKILL in turn. As much is stored after each
+// start; the broker has one or two consumers of its own for a moment.
 func (c *campaign) restarts(ctx context.Context) error {
 	var first broker.Stored
 	began := time.Now()

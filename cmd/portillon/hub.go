@@ -23,7 +23,7 @@ const mosquittoDir = "/etc/mosquitto"
 func hubMosquittoConf(_ context.Context, w stdio, args []string) error {
 	var dir, data string
 	rest, err := flags(w, "hub mosquitto-conf", args, 1, func(fs *flag.FlagSet) {
-		fs.StringVar(&dir, "o", "", "write "+broker.MosquittoConf+" and "+broker.MosquittoACL+" into this folder (without: print them, for "+mosquittoDir+")")
+		fs.StringVar(&dir, "o", "", "write the two files into this folder (without: print them, for "+mosquittoDir+")")
 		fs.StringVar(&data, "data", "/var/lib/mosquitto", "where mosquitto stores what is retained")
 	})
 	if err != nil {
@@ -46,7 +46,8 @@ func hubMosquittoConf(_ context.Context, w stdio, args []string) error {
 		return wrong("%s: %w", rest[0], err)
 	}
 	if dir == "" {
-		_, err := fmt.Fprintf(w.out, "# %s/%s\n%s\n# %s/%s\n%s", mosquittoDir, broker.MosquittoConf, conf, mosquittoDir, broker.MosquittoACL, acl)
+		_, err := fmt.Fprintf(w.out, "# %s/%s\n%s\n# %s/%s\n%s", mosquittoDir, broker.MosquittoConf, conf, mosquittoDir,
+			broker.MosquittoACL, acl)
 		return err
 	}
 	return writeMosquitto(w, m, conf, acl)
@@ -58,13 +59,15 @@ func mosquittoOf(c hub.Config, dir, data string) (broker.Mosquitto, error) {
 	if err != nil {
 		return broker.Mosquitto{}, err
 	}
-	m := broker.Mosquitto{Site: c.Site, Hub: cmp.Or(c.MQTT.Username, "hub"), Watcher: "watcher", Listen: c.MQTT.Listen, Dir: abs, Data: data,
+	m := broker.Mosquitto{Site: c.Site, Hub: cmp.Or(c.MQTT.Username, "hub"), Watcher: "watcher", Listen: c.MQTT.Listen,
+		Dir: abs, Data: data,
 		TLS: c.MQTT.Cert != ""}
 	for _, x := range c.Machines {
 		m.Machines = append(m.Machines, x.ID)
 	}
 	if slices.Contains(m.Machines, policy.MachineID(m.Hub)) {
-		return m, wrong("the machine %s has the name of the hub's account", m.Hub).hinted("mqtt: { username: … } in hub.yaml names the hub's account")
+		return m, wrong("the machine %s has the name of the hub's account",
+			m.Hub).hinted("mqtt: { username: … } in hub.yaml names the hub's account")
 	}
 	if c.MQTT.Broker != "" {
 		u, err := url.Parse(c.MQTT.Broker)
@@ -97,7 +100,8 @@ func writeMosquitto(w stdio, m broker.Mosquitto, conf, acl string) error {
 	}
 	fmt.Fprintf(w.out, "passwords: one line for each account, as root\n")
 	for i, u := range m.Users() {
-		fmt.Fprintf(w.out, "  mosquitto_passwd %s%s %s\n", map[bool]string{true: "-c "}[i == 0], filepath.Join(m.Dir, broker.MosquittoPassword), u)
+		fmt.Fprintf(w.out, "  mosquitto_passwd %s%s %s\n", map[bool]string{true: "-c "}[i == 0], filepath.Join(m.Dir,
+			broker.MosquittoPassword), u)
 	}
 	return nil
 }

@@ -111,7 +111,8 @@ func TestRetainedCommandIsNeverHandedOn(t *testing.T) {
 	}
 }
 
-// A message that is too large, retained on each topic that the machine hears, is dropped: one connection is enough, records arrive.
+// A message that is too large, retained on each topic that the machine hears, is dropped: one connection is enough,
+// records arrive.
 func TestTooLargeMessagesAreDroppedAndTheConnectionGoesOn(t *testing.T) {
 	var joined atomic.Int64
 	b := broker(t, func(b *brokertest.Broker) {

@@ -17,7 +17,7 @@ type account struct {
 	Account
 	limits
 	site                     policy.SiteID
-	innerUser, innerPassword string // at the embedded server; the password is made at each start and leaves this process never
+	innerUser, innerPassword string // at the embedded server; the password is new at each start and stays in this process
 	connects                 *bucket
 	bytes                    *bucket // nil: no limit
 
@@ -33,7 +33,8 @@ type refusal struct {
 }
 
 func newAccount(site policy.SiteID, a Account, now time.Time) *account {
-	x := &account{Account: a, limits: limitsOf(a.As), site: site, innerUser: a.User, innerPassword: rand.Text(), refused: map[string]*refusal{}}
+	x := &account{Account: a, limits: limitsOf(a.As), site: site, innerUser: a.User, innerPassword: rand.Text(),
+		refused: map[string]*refusal{}}
 	if x.innerUser == "" {
 		x.innerUser = anyone
 	}
@@ -47,8 +48,8 @@ func newAccount(site policy.SiteID, a Account, now time.Time) *account {
 // anyone is the user at the embedded server where there are no accounts.
 const anyone = "anyone"
 
-// mayUse says whether the account may have this client id. A machine and the hub have one each. A watcher may have any that is not
-// of theirs; so may everybody where there are no accounts.
+// mayUse says whether the account may have this client id. A machine and the hub have one each. A watcher may have any
+// that is not of theirs; so may everybody where there are no accounts.
 func (a *account) mayUse(id string) bool {
 	topics := wire.Topics{Site: a.site}
 	switch a.As {

@@ -1,23 +1,26 @@
-// Package broker is the MQTT 3.1.1 broker inside: an embedded NATS server (nats-io/nats-server/v2) with its MQTT gateway,
-// for the hub and the demo. Any other 3.1.1 broker does as well; the conformance test of this room runs on this one
-// and on plain mosquitto.
+// Package broker is the MQTT 3.1.1 broker inside: an embedded NATS server (nats-io/nats-server/v2) with its MQTT
+// gateway, for the hub and the demo. Any other 3.1.1 broker does as well; the conformance test of this room runs on
+// this one and on plain mosquitto.
 //
-// It accepts an address (loopback, unless accounts are set), a folder for what is retained, and accounts. With accounts, a
-// machine publishes only under its own prefix, hears only its own commands and acknowledgements, and nobody but the hub
-// publishes a command, an acknowledgement or a bundle. A watcher (Home Assistant) hears availability, state and
-// discovery, and says only that it is there.
+// It accepts an address (loopback, unless accounts are set), a folder for what is retained, and accounts. With
+// accounts, a machine publishes only under its own prefix, hears only its own commands and acknowledgements, and nobody
+// but the hub publishes a command, an acknowledgement or a bundle. A watcher (Home Assistant) hears availability, state
+// and discovery, and says only that it is there.
 //
-// A proxy of ours stands before the embedded server, which knows no limits by account. It refuses MQTT 5, QoS 2 publishes, packets of more
-// than wire.MaxPacket (it ends the connection, and logs the topic), strangers once there are accounts, and the client id of
-// another account. By account it limits connections, connects a second, topic filters, and bytes a second: who sends more is made to
-// wait. The embedded server keeps a message that is not delivered for 30 s, and all of them within 64 MB; what is retained is one packet
-// for each topic that the account may publish on. At its start it removes sessions, consumers and messages of the last run.
+// A proxy of ours stands before the embedded server, which knows no limits by user, and shows a client id to its
+// CustomClientAuthentication only within a string for logs. The proxy refuses MQTT 5, QoS 2 publishes, packets of more
+// than wire.MaxPacket (it ends the connection, and logs the topic), strangers once there are accounts, and the client
+// id of another account. By account it limits connections, connects a second, topic filters, and bytes a second: who
+// sends more is made to wait. The embedded server keeps a message that is not delivered for 30 s, and all of them
+// within 64 MB; what is retained is one packet for each topic that the account may publish on. At its start it removes
+// sessions, consumers and messages of the last run.
 //
 // Traits that were measured, and that its clients live with: a publish that is not allowed is acknowledged and dropped;
-// «$share» delivers nothing; a space in a topic, or a dot, space or star in a client id, ends the connection; after a restart the
-// first subscriber may get nothing of what was retained, nor may one that subscribes in the moment that it changes; a client id that is taken over fires no will. What it acknowledges it
-// syncs every two minutes: a power cut may lose it. Portillon leans on none of that: only the hub's signed
-// acknowledgement, after its own commit, moves a machine's cursor.
+// «$share» delivers nothing; a space in a topic, or a dot, space or star in a client id, ends the connection; after a
+// restart the first subscriber may get nothing of what was retained, nor may one that subscribes in the moment that it
+// changes; a client id that is taken over fires no will. What it acknowledges it syncs every two minutes: a power cut
+// may lose it. Portillon leans on none of that: only the hub's signed acknowledgement, after its own commit, moves a
+// machine's cursor.
 package broker
 
 import (
@@ -135,7 +138,8 @@ func embedded(c Config, users []*server.User, setup *server.User) (*server.Serve
 		NoSigs: true, NoSystemAccount: true, JetStream: true, StoreDir: c.Dir, MaxPayload: maxPayload, MaxPending: maxPending,
 		JetStreamMaxStore: maxRetained(machines) + maxWaiting + otherStores, Users: users, MaxControlLine: 4 << 10,
 		// AckWait is short: a subscriber that lost a message asks for nothing, it waits.
-		MQTT: server.MQTTOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, AckWait: 5 * time.Second, MaxAckPending: maxInFlight},
+		MQTT: server.MQTTOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, AckWait: 5 * time.Second,
+			MaxAckPending: maxInFlight},
 	}
 	s, err := server.NewServer(o)
 	if err != nil {
@@ -195,7 +199,8 @@ func check(c Config) (addr string, err error) {
 		return "", fmt.Errorf("the port of %q must be a number from 0 (any free one) to 65535", addr)
 	}
 	if len(c.Accounts) == 0 && !loopback(host) {
-		return "", fmt.Errorf("%q is not loopback and there are no accounts: anybody on the network could speak for a machine; set accounts, or listen on 127.0.0.1", host)
+		return "", fmt.Errorf("%q is not loopback and there are no accounts: anybody on the network could speak for a machine; "+
+			"set accounts, or listen on 127.0.0.1", host)
 	}
 	if c.Dir == "" {
 		return "", errors.New("no folder for what is retained is given")

@@ -55,7 +55,8 @@ func mosquitto(t *testing.T, dir string, accounts []broker.Account) (string, fun
 	}
 	addr := freeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
-	conf := fmt.Sprintf("listener %s 127.0.0.1\nset_tcp_nodelay true\nmax_packet_size %d\nallow_anonymous true\n", port, wire.MaxPacket+1)
+	conf := fmt.Sprintf("listener %s 127.0.0.1\nset_tcp_nodelay true\nmax_packet_size %d\nallow_anonymous true\n", port,
+		wire.MaxPacket+1)
 	if len(accounts) > 0 {
 		conf = shipped(t, dir, addr, accounts)
 		passwords(t, dir, accounts)

@@ -134,7 +134,8 @@ func parseConnect(body []byte) (connect, error) {
 	return c, nil
 }
 
-// packet is the CONNECT as the embedded server gets it: a clean session, so that nothing is kept for a client that is away.
+// packet is the CONNECT as the embedded server gets it: a clean session, so that nothing is kept for a client that is
+// away.
 func (c connect) packet() []byte {
 	flags := c.flags&(flagWill|flagWillQoS|flagRetain) | flagClean | flagUser | flagPassword
 	body := []byte{0, 4, 'M', 'Q', 'T', 'T', 4, flags}

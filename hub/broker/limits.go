@@ -21,13 +21,16 @@ type limits struct {
 
 const burstConnects = 20
 
-// The limits of each kind of account. A machine that has 5,000 records to send needs about 3 MB; four batches are under way at most.
+// The limits of each kind of account. A machine that has 5,000 records to send needs about 3 MB; four batches are under
+// way at most.
 func limitsOf(as Part) limits {
 	switch as {
 	case AsMachine:
-		return limits{connections: 4, connects: 1, filters: 32, rate: 1 << 20, burst: 4 * wire.MaxPacket, perPacket: 1 << 10, perFilter: 64 << 10}
+		return limits{connections: 4, connects: 1, filters: 32, rate: 1 << 20, burst: 4 * wire.MaxPacket, perPacket: 1 << 10,
+			perFilter: 64 << 10}
 	case AsWatcher:
-		return limits{connections: 16, connects: 2, filters: 1024, rate: 256 << 10, burst: 16 << 20, perPacket: 256, perFilter: 8 << 10}
+		return limits{connections: 16, connects: 2, filters: 1024, rate: 256 << 10, burst: 16 << 20, perPacket: 256,
+			perFilter: 8 << 10}
 	case AsHub:
 		return limits{connections: 4, connects: 4, filters: 64}
 	}
@@ -35,8 +38,8 @@ func limitsOf(as Part) limits {
 	return limits{connections: 256, connects: 200, filters: 1024, rate: 64 << 20, burst: 256 << 20}
 }
 
-// MaxStored is how many bytes one machine's account may have stored at the broker inside: one packet on each topic that the account
-// may publish on, and what it published within keepFor and is not delivered yet.
+// MaxStored is how many bytes one machine's account may have stored at the broker inside: one packet on each topic that
+// the account may publish on, and what it published within keepFor and is not delivered yet.
 func MaxStored() int64 {
 	l := limitsOf(AsMachine)
 	topics := 0
@@ -48,8 +51,8 @@ func MaxStored() int64 {
 	return int64(topics)*wire.MaxPacket + int64(l.burst+l.rate*keepFor.Seconds())
 }
 
-// bucket is a token bucket: it holds burst tokens and gains rate a second. It may be in debt, so a packet larger than what it holds
-// passes and the next one waits.
+// bucket is a token bucket: it holds burst tokens and gains rate a second. It may be in debt, so a packet larger than
+// what it holds passes and the next one waits.
 type bucket struct {
 	mu          sync.Mutex
 	rate, burst float64

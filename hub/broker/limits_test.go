@@ -64,7 +64,8 @@ func TestConnectIsReadAsOthersWriteIt(t *testing.T) {
 		p.WillFlag, p.WillQos, p.WillRetain, p.WillTopic, p.WillMessage = true, 1, true, "a/b", []byte("offline")
 	})
 	c, err := readConnect(bufio.NewReader(bytes.NewReader(raw)))
-	if err != nil || c.id != "portillon-biklab-laser" || c.user != "laser" || c.password != "resal" || c.keepAlive != 30 || string(c.willTopic) != "a/b" || string(c.will) != "offline" {
+	if err != nil || c.id != "portillon-biklab-laser" || c.user != "laser" || c.password != "resal" || c.keepAlive != 30 ||
+		string(c.willTopic) != "a/b" || string(c.will) != "offline" {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	c.user, c.password = "inner", "secret"
@@ -73,8 +74,10 @@ func TestConnectIsReadAsOthersWriteIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, ok := p.(*packets.ConnectPacket)
-	if !ok || !got.CleanSession || got.Username != "inner" || string(got.Password) != "secret" || got.ClientIdentifier != c.id ||
-		!got.WillFlag || got.WillQos != 1 || !got.WillRetain || got.WillTopic != "a/b" || string(got.WillMessage) != "offline" || got.Keepalive != 30 {
+	if !ok || !got.CleanSession || got.Username != "inner" || string(got.Password) != "secret" ||
+		got.ClientIdentifier != c.id ||
+		!got.WillFlag || got.WillQos != 1 || !got.WillRetain || got.WillTopic != "a/b" ||
+		string(got.WillMessage) != "offline" || got.Keepalive != 30 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -89,11 +92,17 @@ func TestConnectThatIsNotOneIsRefused(t *testing.T) {
 		"one of 256 MB":        {0x10, 0xff, 0xff, 0xff, 0x7f},
 		"a cut one":            good[:len(good)-3],
 		"MQTT 5":               connectPacket(func(p *packets.ConnectPacket) { p.ProtocolVersion = 5 }),
-		"MQTT 3.1":             connectPacket(func(p *packets.ConnectPacket) { p.ProtocolName, p.ProtocolVersion = "MQIsdp", 3 }),
-		"a will of QoS 2":      connectPacket(func(p *packets.ConnectPacket) { p.WillFlag, p.WillQos, p.WillTopic = true, 2, "a" }),
-		"a reserved flag":      append([]byte{0x10, 12, 0, 4, 'M', 'Q', 'T', 'T', 4, 3, 0, 9}, 0, 0),
-		"trailing data":        append([]byte{0x10, 13, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 9}, 0, 0, 0),
-		"a password alone":     append([]byte{0x10, 14, 0, 4, 'M', 'Q', 'T', 'T', 4, 0x42, 0, 9}, 0, 0, 0, 0),
+		"MQTT 3.1": connectPacket(func(p *packets.ConnectPacket) {
+			p.ProtocolName, p.ProtocolVersion = "MQIsdp",
+				3
+		}),
+		"a will of QoS 2": connectPacket(func(p *packets.ConnectPacket) {
+			p.WillFlag, p.WillQos, p.WillTopic = true, 2,
+				"a"
+		}),
+		"a reserved flag":  append([]byte{0x10, 12, 0, 4, 'M', 'Q', 'T', 'T', 4, 3, 0, 9}, 0, 0),
+		"trailing data":    append([]byte{0x10, 13, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 9}, 0, 0, 0),
+		"a password alone": append([]byte{0x10, 14, 0, 4, 'M', 'Q', 'T', 'T', 4, 0x42, 0, 9}, 0, 0, 0, 0),
 	} {
 		if c, err := readConnect(bufio.NewReader(bytes.NewReader(raw))); err == nil {
 			t.Errorf("%s was read: %+v", name, c)
@@ -108,7 +117,8 @@ func FuzzConnectAndFilters(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if c, err := readConnect(bufio.NewReader(bytes.NewReader(raw))); err == nil {
 			again, err := readConnect(bufio.NewReader(bytes.NewReader(c.packet())))
-			if err != nil || again.id != c.id || again.user != c.user || again.password != c.password || !bytes.Equal(again.will, c.will) || again.keepAlive != c.keepAlive {
+			if err != nil || again.id != c.id || again.user != c.user || again.password != c.password ||
+				!bytes.Equal(again.will, c.will) || again.keepAlive != c.keepAlive {
 				t.Fatalf("%+v became %+v, %v", c, again, err)
 			}
 		}
@@ -120,7 +130,8 @@ func FuzzConnectAndFilters(f *testing.F) {
 	})
 }
 
-// The embedded server listens on loopback, where other users of the computer are: it takes nobody's password but the proxy's.
+// The embedded server listens on loopback, where other users of the computer are: it takes nobody's password but the
+// proxy's.
 func TestEmbeddedServerTakesNoAccountsPassword(t *testing.T) {
 	for _, accounts := range [][]Account{nil, {{User: "laser", Password: "resal", As: AsMachine, Machine: "laser"}}} {
 		b, err := Start(Config{Dir: t.TempDir(), Site: "biklab", Accounts: accounts})
@@ -129,7 +140,8 @@ func TestEmbeddedServerTakesNoAccountsPassword(t *testing.T) {
 		}
 		defer b.Close()
 		for _, c := range [][2]string{{"", ""}, {"laser", "resal"}, {anyone, ""}, {"+setup", ""}} {
-			o := mqtt.NewClientOptions().AddBroker("tcp://" + b.proxy.inner).SetUsername(c[0]).SetPassword(c[1]).SetProtocolVersion(4).SetClientID("portillon-biklab-laser")
+			o := mqtt.NewClientOptions().AddBroker("tcp://" + b.proxy.inner).SetProtocolVersion(4).
+				SetUsername(c[0]).SetPassword(c[1]).SetClientID("portillon-biklab-laser")
 			if tok := mqtt.NewClient(o).Connect(); !tok.WaitTimeout(10*time.Second) || tok.Error() == nil {
 				t.Errorf("%q was let in past the proxy", c[0])
 			}
@@ -140,7 +152,8 @@ func TestEmbeddedServerTakesNoAccountsPassword(t *testing.T) {
 // A folder of the release before, which knew no limits: what is retained stays, and the limits hold from now on.
 func TestFolderOfTheReleaseBeforeIsLimited(t *testing.T) {
 	dir := t.TempDir()
-	o := &server.Options{ServerName: "portillon-biklab", DontListen: true, NoSigs: true, NoSystemAccount: true, JetStream: true, StoreDir: dir,
+	o := &server.Options{ServerName: "portillon-biklab", DontListen: true, NoSigs: true, NoSystemAccount: true,
+		JetStream: true, StoreDir: dir,
 		MQTT: server.MQTTOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT}}
 	s, err := server.NewServer(o)
 	if err != nil {
@@ -158,7 +171,8 @@ func TestFolderOfTheReleaseBeforeIsLimited(t *testing.T) {
 		return c
 	}
 	c := client(o.MQTT.Port)
-	if tok := c.Publish("portillon/biklab/laser/state", 1, true, "kept"); !tok.WaitTimeout(10*time.Second) || tok.Error() != nil {
+	if tok := c.Publish("portillon/biklab/laser/state", 1, true, "kept"); !tok.WaitTimeout(10*time.Second) ||
+		tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
 	s.Shutdown()

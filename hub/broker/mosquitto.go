@@ -68,7 +68,8 @@ func (m Mosquitto) ACL() (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Access list of the site %s, made by portillon hub mosquitto-conf. What is not listed is denied.\n", m.Site)
+	fmt.Fprintf(&b, "# Access list of the site %s, made by portillon hub mosquitto-conf. What is not listed is denied.\n",
+		m.Site)
 	fmt.Fprintf(&b, "\nuser %s\ntopic readwrite portillon/%s/#\n", m.Hub, m.Site)
 	fmt.Fprintf(&b, "\nuser %s\n", m.Watcher)
 	b.WriteString(lines(m.Site, "+", wire.WatcherParty))
@@ -105,14 +106,17 @@ func (m Mosquitto) Conf() (string, error) {
 	}
 	var passwords, secure strings.Builder
 	for i, u := range m.Users() {
-		fmt.Fprintf(&passwords, "#   mosquitto_passwd %s%s %s\n", map[bool]string{true: "-c "}[i == 0], filepath.Join(m.Dir, MosquittoPassword), u)
+		fmt.Fprintf(&passwords, "#   mosquitto_passwd %s%s %s\n", map[bool]string{true: "-c "}[i == 0], filepath.Join(m.Dir,
+			MosquittoPassword), u)
 	}
 	if m.TLS {
-		fmt.Fprintf(&secure, "# Your certificate and its key, in PEM; machines check the name in it.\ncertfile %s\nkeyfile %s\n",
+		fmt.Fprintf(&secure, "# Your certificate and its key, in PEM; machines check its name.\ncertfile %s\nkeyfile %s\n",
 			filepath.Join(m.Dir, "server.crt"), filepath.Join(m.Dir, "server.key"))
 	}
-	return fmt.Sprintf(conf, m.Site, filepath.Join(m.Dir, MosquittoACL), passwords.String(), filepath.Join(m.Dir, MosquittoPassword),
-		strings.TrimRight(port+" "+host, " "), secure.String(), filepath.Join(m.Dir, MosquittoPassword), filepath.Join(m.Dir, MosquittoACL),
+	return fmt.Sprintf(conf, m.Site, filepath.Join(m.Dir, MosquittoACL), passwords.String(), filepath.Join(m.Dir,
+		MosquittoPassword),
+		strings.TrimRight(port+" "+host, " "), secure.String(), filepath.Join(m.Dir, MosquittoPassword), filepath.Join(m.Dir,
+			MosquittoACL),
 		wire.MaxPacket+1, maxPending, maxRetained(len(m.Machines))+maxWaiting,
 		strings.TrimRight(m.Data, "/")+"/"), nil
 }
@@ -120,19 +124,22 @@ func (m Mosquitto) Conf() (string, error) {
 const conf = `# mosquitto.conf for the site %s, made by: portillon hub mosquitto-conf HUB.yaml
 # For mosquitto 2.0 or newer, in place of its own mosquitto.conf. Who may do what is in %s.
 #
-# Passwords: run each line once as root. It asks for the password; a machine's is also in the password-file of its machine.yaml.
+# Passwords: run each line once as root. It asks for the password; a machine's is also in the password-file of its
+# machine.yaml.
 %s# Then: chown root:mosquitto %s; chmod 640 the same; restart mosquitto.
 
 listener %s
 %s# Without it every acknowledgement waits 40 ms (Nagle's algorithm beside delayed TCP acknowledgements).
 set_tcp_nodelay true
-# A client's id is its account's name, whatever it asks for: no account can take over another's connection, and each has one.
+# A client's id is its account's name, whatever it asks for: no account can take over another's connection, and each
+# has one.
 use_username_as_clientid true
 allow_anonymous false
 password_file %s
 acl_file %s
 
-# The largest packet of Portillon, in bytes: mosquitto counts the remaining length and one byte. It ends the connection that sends more.
+# The largest packet of Portillon, in bytes: mosquitto counts the remaining length and one byte. It ends the
+# connection that sends more.
 max_packet_size %d
 
 # For each client that does not read: messages and bytes that may wait. For the whole: bytes of memory.

@@ -19,13 +19,13 @@ import (
 )
 
 const (
-	// maxGreeting is how many connections may be before their CONNECT at once. A further one replaces the oldest: a client sends its
-	// CONNECT within milliseconds, so those that wait are not clients.
+	// maxGreeting is how many connections may be before their CONNECT at once. A further one replaces the oldest: a client
+	// sends its CONNECT within milliseconds, so those that wait are not clients.
 	maxGreeting = 128
 	// greetTime is how long TLS and CONNECT may take.
 	greetTime = 5 * time.Second
-	// refuseAfter is how long a refused client waits for its answer: who tries without pause costs little then. While it waits it counts as
-	// one that has not said who it is.
+	// refuseAfter is how long a refused client waits for its answer: who tries without pause costs little then. While it
+	// waits it counts as one that has not said who it is.
 	refuseAfter = 500 * time.Millisecond
 	// stallTime is how long a peer that stops reading may hold a connection.
 	stallTime = 20 * time.Second
@@ -33,8 +33,8 @@ const (
 	maxOther = 64 << 10
 )
 
-// proxy stands before the embedded server, which limits neither connections, nor client ids, nor bytes by account. It knows the
-// accounts, passes what is within their limits, and never changes a message.
+// proxy stands before the embedded server, which limits neither connections, nor client ids, nor bytes by account. It
+// knows the accounts, passes what is within their limits, and never changes a message.
 type proxy struct {
 	l        net.Listener
 	tls      *tls.Config
@@ -176,7 +176,8 @@ func readConnect(r *bufio.Reader) (connect, error) {
 		return connect{}, err
 	}
 	if first != typeConnect<<4 || length > maxConnect {
-		return connect{}, fmt.Errorf("the first packet is of type %d and %d bytes, want a CONNECT of at most %d", first>>4, length, maxConnect)
+		return connect{}, fmt.Errorf("the first packet is of type %d and %d bytes, want a CONNECT of at most %d", first>>4,
+			length, maxConnect)
 	}
 	body := make([]byte, length)
 	if _, err := io.ReadFull(r, body); err != nil {
@@ -349,7 +350,8 @@ func (u *upward) subscription(ctx context.Context, first byte, length int) error
 			continue
 		}
 		if u.filters[strings.Clone(f)] = true; len(u.filters) > u.a.filters || len(f) > 512 {
-			return &limitError{"too many subscriptions", fmt.Sprintf("filter %.100q is number %d of at most %d", f, len(u.filters), u.a.filters)}
+			return &limitError{"too many subscriptions", fmt.Sprintf("filter %.100q is number %d of at most %d", f,
+				len(u.filters), u.a.filters)}
 		}
 	}
 	if u.a.bytes != nil {

@@ -79,8 +79,8 @@ func TestAccountUsesItsOwnClientIDAlone(t *testing.T) {
 	}
 }
 
-// A hub that is killed leaves the sessions of its clients on the disk. After a start on what it left there is none of them, and what is
-// retained is there.
+// A hub that is killed leaves the sessions of its clients on the disk. After a start on what it left there is none of
+// them, and what is retained is there.
 func TestStartAfterAKillFindsNoConsumersAndWhatIsRetained(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 4 {
@@ -91,7 +91,8 @@ func TestStartAfterAKillFindsNoConsumersAndWhatIsRetained(t *testing.T) {
 		}
 		hub := login(t, b.Addr(), "hub")
 		hub.subscribe("portillon/biklab/+/records", "portillon/biklab/+/state")
-		home := open(t, options(b.Addr()).SetUsername("watcher").SetPassword("rehctaw").SetClientID(fmt.Sprint("home-", i)).SetCleanSession(false))
+		home := open(t, options(b.Addr()).SetUsername("watcher").SetPassword("rehctaw").SetClientID(fmt.Sprint("home-",
+			i)).SetCleanSession(false))
 		home.subscribe("portillon/biklab/+/state")
 		if i == 0 {
 			hub.publish("portillon/biklab/bundle", true, "manifest")

@@ -33,8 +33,8 @@ const (
 	outgoing = "$MQTT_out"
 )
 
-// removeLeftovers removes what the MQTT gateway stored for clients of the last run: their sessions, consumers and messages. Every
-// client comes back with a clean session; what is retained stays.
+// removeLeftovers removes what the MQTT gateway stored for clients of the last run: their sessions, consumers and
+// messages. Every client comes back with a clean session; what is retained stays.
 func removeLeftovers(dir string) error {
 	streams := filepath.Join(dir, "jetstream", "$G", "streams")
 	var errs []error
@@ -44,8 +44,8 @@ func removeLeftovers(dir string) error {
 	return errors.Join(errs...)
 }
 
-// maxRetained bounds all retained messages, in bytes. With accounts it cannot be reached: each topic holds one packet, and each
-// account may publish on a known number of topics, with room for machines that are gone.
+// maxRetained bounds all retained messages, in bytes. With accounts it cannot be reached: each topic holds one packet,
+// and each account may publish on a known number of topics, with room for machines that are gone.
 func maxRetained(machines int) int64 {
 	perMachine := 0
 	for _, a := range wire.AccessTable() {
@@ -56,13 +56,17 @@ func maxRetained(machines int) int64 {
 	return int64((machines+16)*perMachine) * wire.MaxPacket
 }
 
-// limitStreams makes the gateway's two large streams before the gateway does, or changes them, so that they are bounded.
+// limitStreams makes the gateway's two large streams before the gateway does, or changes them, so that they are
+// bounded.
 func limitStreams(s *server.Server, user, password string, machines int) error {
 	return errors.Join(
-		setStream(s, user, password, server.StreamConfig{Name: messages, Subjects: []string{"$MQTT.msgs.>"}, Storage: server.FileStorage,
+		setStream(s, user, password, server.StreamConfig{Name: messages, Subjects: []string{"$MQTT.msgs.>"},
+			Storage:   server.FileStorage,
 			Retention: server.InterestPolicy, Replicas: 1, MaxAge: keepFor, MaxBytes: maxWaiting, Discard: server.DiscardOld}),
-		setStream(s, user, password, server.StreamConfig{Name: retained, Subjects: []string{"$MQTT.rmsgs.>"}, Storage: server.FileStorage,
-			Retention: server.LimitsPolicy, Replicas: 1, MaxMsgsPer: 1, MaxBytes: maxRetained(machines), Discard: server.DiscardNew}))
+		setStream(s, user, password, server.StreamConfig{Name: retained, Subjects: []string{"$MQTT.rmsgs.>"},
+			Storage:   server.FileStorage,
+			Retention: server.LimitsPolicy, Replicas: 1, MaxMsgsPer: 1,
+			MaxBytes: maxRetained(machines), Discard: server.DiscardNew}))
 }
 
 func setStream(s *server.Server, user, password string, c server.StreamConfig) error {
@@ -108,7 +112,8 @@ func request(s *server.Server, user, password, subject string, body []byte) ([]b
 		return nil, err
 	}
 	const inbox = "portillon.setup.answer"
-	if _, err := fmt.Fprintf(c, "CONNECT %s\r\nSUB %s 1\r\nPUB %s %s %d\r\n%s\r\n", hello, inbox, subject, inbox, len(body), body); err != nil {
+	if _, err := fmt.Fprintf(c, "CONNECT %s\r\nSUB %s 1\r\nPUB %s %s %d\r\n%s\r\n", hello, inbox, subject, inbox,
+		len(body), body); err != nil {
 		return nil, err
 	}
 	for {

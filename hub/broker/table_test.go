@@ -28,11 +28,13 @@ func may(a broker.Account, topic string) (publishes, hears bool) {
 	return publishes, hears || a.As == broker.AsWatcher && len(topic) > 14 && topic[:14] == "homeassistant/"
 }
 
-// table has every account subscribe to every topic and publish on every topic, and compares what each hears with the table.
+// table has every account subscribe to every topic and publish on every topic, and compares what each hears with the
+// table.
 func table(t *testing.T, start start) {
 	all := withVinyl()
 	addr, _ := start(t, t.TempDir(), all)
-	topics := map[string]bool{"portillon/other/laser/state": true, "portillon/biklab/laser/more": true, "homeassistant/other": true, "else": true}
+	topics := map[string]bool{"portillon/other/laser/state": true, "portillon/biklab/laser/more": true,
+		"homeassistant/other": true, "else": true}
 	for _, x := range wire.AccessTable() {
 		topics[x.Of("biklab", "laser")], topics[x.Of("biklab", "vinyl")] = true, true
 	}
@@ -75,7 +77,8 @@ func table(t *testing.T, start start) {
 	}
 }
 
-// ownClientID: as vinyl with laser's client id nobody takes laser's connection, whether the broker refuses it or gives it another id.
+// ownClientID: as vinyl with laser's client id nobody takes laser's connection, whether the broker refuses it or gives
+// it another id.
 func ownClientID(t *testing.T, start start) {
 	addr, _ := start(t, t.TempDir(), withVinyl())
 	hub, laser := login(t, addr, "hub"), login(t, addr, "laser")

@@ -20,7 +20,8 @@ func TestDroppedMessagesAreLoggedOncePerTopicAndMinute(t *testing.T) {
 	clock = clock.Add(time.Minute)
 	report(Dropped{Topic: "a", Bytes: 2e6})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	for i, want := range []string{"topic=a bytes=2000000 retained=true count=1", "topic=b bytes=3000000 retained=false count=1", "topic=a bytes=2000000 retained=false count=100"} {
+	for i, want := range []string{"topic=a bytes=2000000 retained=true count=1",
+		"topic=b bytes=3000000 retained=false count=1", "topic=a bytes=2000000 retained=false count=100"} {
 		if i >= len(lines) || !strings.Contains(lines[i], want) {
 			t.Fatalf("line %d is not %q:\n%s", i, want, out.String())
 		}

@@ -1,12 +1,13 @@
-// Package mqttguard stands between an MQTT 3.1.1 broker and a client library that trusts it (paho.mqtt.golang panics on a
-// SUBACK that is longer than the SUBSCRIBE was, and reads 256 MB because a header says so).
+// Package mqttguard stands between an MQTT 3.1.1 broker and a client library that trusts it (paho.mqtt.golang panics on
+// a SUBACK that is longer than the SUBSCRIBE was, and reads 256 MB because a header says so).
 //
-// It accepts whole packets of the kinds that a broker may send to a client that publishes and subscribes with QoS 0 and 1, in
-// one SUBSCRIBE of a known number of filters. It refuses everything else: Read then fails, for good. What is written passes.
+// It accepts whole packets of the kinds that a broker may send to a client that publishes and subscribes with QoS 0 and
+// 1, in one SUBSCRIBE of a known number of filters. It refuses everything else: Read then fails, for good. What is
+// written passes.
 //
-// A PUBLISH that is larger than Limits.Packet does not end the connection: a broker that retains one would send it again after each
-// reconnect. The guard reads it to its end without keeping it, tells Limits.Dropped, and acknowledges it if its QoS is 1, so that
-// the broker does not send it again.
+// A PUBLISH that is larger than Limits.Packet does not end the connection: a broker that retains one would send it
+// again after each reconnect. The guard reads it to its end without keeping it, tells Limits.Dropped, and acknowledges
+// it if its QoS is 1, so that the broker does not send it again.
 package mqttguard
 
 import (
@@ -30,8 +31,9 @@ const (
 const (
 	// maxTopic is how much of a dropped message's topic is kept, in bytes.
 	maxTopic = 256
-	// pulse is how many bytes of a dropped message are read between two signs of life that the guard gives the client: its own
-	// timeout, of 10 s after a PINGREQ, would otherwise end the connection while a large message arrives over a slow network.
+	// pulse is how many bytes of a dropped message are read between two signs of life that the guard gives the client: its
+	// own timeout, of 10 s after a PINGREQ, would otherwise end the connection while a large message arrives over a slow
+	// network.
 	pulse = 256 << 10
 )
 
@@ -142,7 +144,8 @@ func (g *guard) drop(first byte, length int) error {
 	return g.drain()
 }
 
-// drain reads some of a dropped PUBLISH, and acknowledges it at its end. Each call gives the client a PINGRESP (§3.13) to read.
+// drain reads some of a dropped PUBLISH, and acknowledges it at its end. Each call gives the client a PINGRESP (§3.13)
+// to read.
 func (g *guard) drain() error {
 	n, err := io.CopyN(io.Discard, g.Conn, int64(min(g.skip, pulse)))
 	g.skip -= int(n)

@@ -68,7 +68,9 @@ func TestGuardEndsTheConnectionOnWhatNoBrokerMaySend(t *testing.T) {
 			t.Errorf("%s: %q passed, %v", name, got, err)
 		}
 	}
-	for name, bad := range map[string]string{"nothing before CONNACK": "\xd0\x00", "a large PUBLISH before CONNACK": "\x30\x65\x00\x01a" + strings.Repeat("x", 98), "a CONNACK with code 6": "\x20\x02\x00\x06", "HTTP": "HTTP/1.1 400 Bad Request\r\n\r\n"} {
+	for name, bad := range map[string]string{"nothing before CONNACK": "\xd0\x00",
+		"a large PUBLISH before CONNACK": "\x30\x65\x00\x01a" + strings.Repeat("x",
+			98), "a CONNACK with code 6": "\x20\x02\x00\x06", "HTTP": "HTTP/1.1 400 Bad Request\r\n\r\n"} {
 		if got, err := through(strings.NewReader(bad)); got != "" || err == nil {
 			t.Errorf("%s: %q passed, %v", name, got, err)
 		}
@@ -94,8 +96,10 @@ func TestGuardDropsATooLargePublishAndGoesOn(t *testing.T) {
 		{"QoS 0", "\x30\x65\x00\x03a/b" + strings.Repeat("x", 96), "a/b", "", 101, false},
 		{"QoS 1, retained", "\x33\x65\x00\x03a/b\x01\x02" + strings.Repeat("x", 94), "a/b", "\x40\x02\x01\x02", 101, true},
 		{"QoS 1, sent again", "\x3a\x65\x00\x03a/b\x01\x02" + strings.Repeat("x", 94), "a/b", "\x40\x02\x01\x02", 101, false},
-		{"no payload", "\x32\x66\x00\x62" + strings.Repeat("t", 98) + "\x00\x07", strings.Repeat("t", 98), "\x40\x02\x00\x07", 102, false},
-		{"a long topic", "\x30\xff\x03\x01\x80" + strings.Repeat("t", 384) + strings.Repeat("x", 125), strings.Repeat("t", maxTopic), "", 511, false},
+		{"no payload", "\x32\x66\x00\x62" + strings.Repeat("t", 98) + "\x00\x07", strings.Repeat("t", 98),
+			"\x40\x02\x00\x07", 102, false},
+		{"a long topic", "\x30\xff\x03\x01\x80" + strings.Repeat("t", 384) + strings.Repeat("x", 125), strings.Repeat("t",
+			maxTopic), "", 511, false},
 	} {
 		for _, oneByOne := range []bool{false, true} {
 			var r io.Reader = strings.NewReader(hello + c.in + small)
@@ -104,7 +108,10 @@ func TestGuardDropsATooLargePublishAndGoesOn(t *testing.T) {
 			}
 			d := &duplex{wire: wire{r: r}}
 			var dropped []Dropped
-			got, err := io.ReadAll(Conn(d, Limits{Filters: 4, Packet: 100, Dropped: func(x Dropped) { dropped = append(dropped, x) }}))
+			got, err := io.ReadAll(Conn(d, Limits{Filters: 4, Packet: 100, Dropped: func(x Dropped) {
+				dropped = append(dropped,
+					x)
+			}}))
 			if err != nil || string(got) != hello+pong+small {
 				t.Errorf("%s: %q passed, %v", c.name, got, err)
 			}
@@ -132,7 +139,8 @@ func (c *counted) Read(p []byte) (int, error) {
 func TestGuardDropsTheLargestPacketInBoundedMemory(t *testing.T) {
 	const length = 1<<28 - 1
 	head := hello + "\x32\xff\xff\xff\x7f\x00\x03a/b\x00\x07"
-	d := &duplex{wire: wire{r: io.MultiReader(strings.NewReader(head), &counted{length - 7}, strings.NewReader("\xd0\x00"))}}
+	d := &duplex{wire: wire{r: io.MultiReader(strings.NewReader(head), &counted{length - 7},
+		strings.NewReader("\xd0\x00"))}}
 	c := Conn(d, Limits{Packet: 100})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
