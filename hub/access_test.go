@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"math/big"
+	"net/http/httptest"
 	"path/filepath"
 	"testing"
 	"time"
@@ -16,10 +18,17 @@ import (
 
 	"portillon/hub"
 	"portillon/hub/ledger/ledgertest"
+	"portillon/policy"
+	"portillon/wire"
 )
 
 func as(user, password string) func(*mqtt.ClientOptions) {
-	return func(o *mqtt.ClientOptions) { o.SetUsername(user).SetPassword(password) }
+	return func(o *mqtt.ClientOptions) {
+		o.SetUsername(user).SetPassword(password)
+		if user != "+watcher" {
+			o.SetClientID(wire.Topics{Site: "biklab"}.ClientID(policy.MachineID(user)))
+		}
+	}
 }
 
 // withPasswords gives each machine its id backwards, and the watcher «seen».
@@ -55,6 +64,13 @@ func TestHubWithPasswordsKnowsItsMachinesAndNobodyElse(t *testing.T) {
 	c.acked(o, laser, 3)
 	if h, err := o.Ledger().Head("vinyl"); err != nil || h.Seq != 0 {
 		t.Errorf("the laser spoke for the vinyl cutter: %d, %v", h.Seq, err)
+	}
+	var status hub.BrokerStatus
+	answer := httptest.NewRecorder()
+	o.Handler().ServeHTTP(answer, httptest.NewRequest("GET", "http://localhost/broker", nil))
+	if err := json.Unmarshal(answer.Body.Bytes(), &status); err != nil || len(status.Accounts) != 5 ||
+		status.Accounts[0].Refused["wrong user or password"] != 6 || status.Stored.Bytes == 0 {
+		t.Errorf("the broker's status is %s, %v", answer.Body, err)
 	}
 	w := dial(t, o.Broker(), as("+watcher", "seen"))
 	w.subscribe(w.topics.All("availability"))

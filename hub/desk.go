@@ -27,9 +27,11 @@ type Machine struct {
 	State     *wire.State      `json:"state,omitempty"`
 	Trouble   string           `json:"trouble,omitempty"` // why its last batch was refused; empty: it was not
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
+	Dropped   *Dropped         `json:"dropped,omitempty"` // its last message that was too large; nil: there was none
 
 	acked, offered time.Time // when it was last sent an acknowledgement, a manifest
 	appeared       time.Time // when it came online
+	troubleLogged  time.Time // the same trouble is logged once a minute: a flood of batches does not fill the log
 }
 
 // Machines are all machines of hub.yaml, sorted.
@@ -62,6 +64,12 @@ func (h *Hub) change(id policy.MachineID, f func(*Machine)) bool {
 
 // receive handles one message. An error ends the connection: it is the disk's or the broker's, never the sender's.
 func (h *Hub) receive(l *link, m mqtt.Message) error {
+	if h.isGarbage(m) {
+		return h.tidy(l, m.Topic())
+	}
+	if len(m.Payload()) == 0 { // a topic was cleared
+		return nil
+	}
 	if id, ok := h.topics.Machine(m.Topic(), "records"); ok {
 		return h.records(l, id, m.Payload())
 	}
@@ -90,8 +98,13 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 	switch {
 	case errors.As(err, &refused):
 		if refused.Code != ledger.Gap {
-			h.log.Warn("records refused", "machine", id, "code", refused.Code, "why", refused.Detail)
-			h.change(id, func(m *Machine) { m.Trouble, m.TroubleAt = refused.Error(), h.now() })
+			h.change(id, func(m *Machine) {
+				if now := h.now(); m.Trouble != refused.Error() || now.Sub(m.troubleLogged) >= time.Minute {
+					h.log.Warn("records refused", "machine", id, "code", refused.Code, "why", refused.Detail)
+					m.troubleLogged = now
+				}
+				m.Trouble, m.TroubleAt = refused.Error(), h.now()
+			})
 			return nil
 		}
 		h.log.Info("records are missing", "machine", id, "want", taken.Want)

@@ -36,6 +36,7 @@ import (
 	"portillon/hub/ledger"
 	"portillon/policy"
 	"portillon/wire"
+	"portillon/wire/mqttguard"
 )
 
 // Hub is an office that is open until Close.
@@ -55,6 +56,8 @@ type Hub struct {
 	renewed chan struct{} // the bundle is another one; holds one
 	heard   chan struct{} // closed at the first subscription
 	first   sync.Once
+
+	logDropped func(mqttguard.Dropped)
 
 	mu       sync.Mutex // guards what follows
 	manifest []byte     // signed; nil: none yet
@@ -85,6 +88,7 @@ func New(c Config, o Options) (*Hub, error) {
 	if h.now == nil {
 		h.now = time.Now
 	}
+	h.logDropped = mqttguard.Log(h.log, h.now)
 	if err := h.open(); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -204,6 +208,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 	start(h.stayConnected)
 	start(h.bringTags)
+	start(h.releaseMemory)
 	if h.c.Bundle.File != "" {
 		start(h.watchBundle)
 	}

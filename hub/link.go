@@ -54,15 +54,16 @@ func (h *Hub) stayConnected(ctx context.Context) error {
 
 // link is one connection. One goroutine publishes on it.
 type link struct {
-	client mqtt.Client
-	in     chan mqtt.Message
-	lost   chan error
+	client   mqtt.Client
+	in       chan mqtt.Message
+	cleanups chan string // topics whose retained message was dropped
+	lost     chan error
 }
 
 // connected works over one connection until it is lost or ctx ends.
 func (h *Hub) connected(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	l := &link{in: make(chan mqtt.Message, inbox), lost: make(chan error, 1)}
+	l := &link{in: make(chan mqtt.Message, inbox), cleanups: make(chan string, maxCleanups), lost: make(chan error, 1)}
 	l.client = mqtt.NewClient(h.clientOptions(ctx, l))
 	defer l.client.Disconnect(250) // milliseconds for what is under way
 	defer cancel()                 // first: a handler that waits for the inbox would hold the client
@@ -85,6 +86,8 @@ func (h *Hub) connected(ctx context.Context) error {
 			return err
 		case m := <-l.in:
 			err = h.receive(l, m)
+		case topic := <-l.cleanups:
+			err = h.tidy(l, topic)
 		case <-h.renewed:
 			err = h.offer(l)
 		case o := <-h.orders:
@@ -98,10 +101,10 @@ func (h *Hub) connected(ctx context.Context) error {
 
 func (h *Hub) clientOptions(ctx context.Context, l *link) *mqtt.ClientOptions {
 	return mqtt.NewClientOptions().AddBroker(h.dial.url).
-		SetClientID("portillon-hub-" + random(4)).
+		SetClientID(h.topics.HubClientID()).
 		SetUsername(h.dial.username).SetPassword(h.dial.password).
 		SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).
-		SetWriteTimeout(writeTimeout).SetConnectTimeout(connectTimeout).SetCustomOpenConnectionFn(h.opener(ctx)).
+		SetWriteTimeout(writeTimeout).SetConnectTimeout(connectTimeout).SetCustomOpenConnectionFn(h.opener(ctx, l)).
 		SetKeepAlive(20 * time.Second).SetPingTimeout(10 * time.Second).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { l.lost <- err }).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
@@ -113,7 +116,7 @@ func (h *Hub) clientOptions(ctx context.Context, l *link) *mqtt.ClientOptions {
 }
 
 // opener dials, and puts a guard between the broker and the library. Once ctx is done the connection is closed, however far it has come.
-func (h *Hub) opener(ctx context.Context) mqtt.OpenConnectionFunc {
+func (h *Hub) opener(ctx context.Context, l *link) mqtt.OpenConnectionFunc {
 	return func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
 		dial, cancel := context.WithTimeout(ctx, connectTimeout)
 		defer cancel()
@@ -129,7 +132,8 @@ func (h *Hub) opener(ctx context.Context) mqtt.OpenConnectionFunc {
 			c = t
 		}
 		context.AfterFunc(ctx, func() { c.Close() })
-		return mqttguard.Conn(c, mqttguard.Limits{Filters: len(heard), Packet: wire.MaxBatch + 1<<10}), nil
+		return mqttguard.Conn(c, mqttguard.Limits{Filters: len(h.filters()), Packet: wire.MaxPacket,
+			Dropped: func(d mqttguard.Dropped) { h.dropped(l, d) }}), nil
 	}
 }
 
@@ -143,18 +147,26 @@ func (d dialing) tlsFor(host string) *tls.Config {
 // heard is what machines say that the hub wants to hear.
 var heard = [...]string{"records", "reply", "state", "availability"}
 
-// subscribe asks for it, and makes sure that it was granted.
-func (h *Hub) subscribe(ctx context.Context, l *link) error {
-	filters := map[string]byte{}
+// filters are what the hub subscribes to, and the QoS. With QoS 0 it looks for retained messages that should not be
+// there.
+func (h *Hub) filters() map[string]byte {
+	filters := map[string]byte{h.topics.Bundle(): 0, h.topics.Ack("+"): 0, h.topics.All("command"): 0,
+		h.topics.All("checkpoint"): 0}
 	for _, what := range heard {
 		filters[h.topics.All(what)] = 1
 	}
+	return filters
+}
+
+// subscribe asks for the filters, and makes sure that those of QoS 1 were granted.
+func (h *Hub) subscribe(ctx context.Context, l *link) error {
+	filters := h.filters()
 	t := l.client.SubscribeMultiple(filters, nil)
 	if err := await(ctx, t); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	for filter, granted := range t.(*mqtt.SubscribeToken).Result() {
-		if granted > 2 {
+		if granted > 2 && filters[filter] == 1 {
 			return fmt.Errorf("subscribe: the broker does not let this hub hear %s", filter)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"time"
 
+	"portillon/hub/broker"
 	"portillon/wire"
 )
 
@@ -36,8 +37,9 @@ func (h *Hub) serve(ctx context.Context) error {
 	return nil
 }
 
-// Handler serves GET /manifest, GET /chunks/<sha256> and GET /machines (how each machine stands, as JSON). It answers
-// only requests addressed to loopback by name, so that no page in a browser can have its own name resolve to it.
+// Handler serves GET /manifest, GET /chunks/<sha256>, GET /machines (how each machine stands, as JSON) and GET /broker
+// (what the broker inside stores, and what it refused to each account). It answers only requests addressed to loopback
+// by name, so that no page in a browser can have its own name resolve to it.
 func (h *Hub) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /manifest", h.getManifest)
@@ -47,6 +49,7 @@ func (h *Hub) Handler() http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		json.NewEncoder(w).Encode(h.Machines()) // the reader may be gone
 	})
+	mux.HandleFunc("GET /broker", h.getBroker)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if !addressed(r.Host) {
@@ -75,6 +78,27 @@ func (h *Hub) getManifest(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Set("ETag", `"`+wire.Hash(manifest)+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(manifest))
+}
+
+// BrokerStatus is what the broker inside stores and refuses.
+type BrokerStatus struct {
+	Stored   broker.Stored          `json:"stored"`
+	Accounts []broker.AccountStatus `json:"accounts"`
+}
+
+func (h *Hub) getBroker(w http.ResponseWriter, _ *http.Request) {
+	if h.broker == nil {
+		http.Error(w, "the broker is outside", http.StatusNotFound)
+		return
+	}
+	stored, err := h.broker.Stored()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	json.NewEncoder(w).Encode(BrokerStatus{stored, h.broker.Accounts()}) // the reader may be gone
 }
 
 // getChunk gives a chunk by its hash: what stands under a hash never changes.

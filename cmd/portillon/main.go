@@ -84,6 +84,7 @@ func verbs() []verb {
 		{"card personalise", "--reader SPEC --key FILE", "give a new card the site's keys", cardPersonalise},
 		{"journal verify", "FILE", "read all of a machine's journal and say whether it is whole", journalVerify},
 		{"journal export", "FILE [--from N]", "print a journal's records, a line of JSON each", journalExport},
+		{"hub mosquitto-conf", "HUB.yaml [-o DIR]", "mosquitto's settings and access list for a site", hubMosquittoConf},
 		{"evidence list", "HUB.yaml --site SITE", "every member's progress towards badges earned by work", evidenceList},
 		{"evidence show", "HUB.yaml --site SITE --member ID --badge B", "which records count, which do not, and why", evidenceShow},
 		{"evidence export", "HUB.yaml --site SITE --member ID --badge B -o FILE", "a signed file to issue the badge from", evidenceExport},
@@ -149,7 +150,7 @@ func suggest(given string) string {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "portillon: a gate of skill beside each machine\n\nnew here: portillon demo\n\n")
 	for _, v := range verbs() {
-		fmt.Fprintf(w, "  %-16s %-42s %s\n", v.name, v.args, v.does)
+		fmt.Fprintf(w, "  %-18s %-42s %s\n", v.name, v.args, v.does)
 	}
 	fmt.Fprint(w, "\nexit: 0 yes, 1 no, 2 wrong use or unreadable input, 3 cannot say\n")
 }

@@ -89,6 +89,9 @@ func (s *subscriber) kinds(t *testing.T) []wire.Kind {
 	var out []wire.Kind
 	last := uint64(0)
 	for _, p := range s.said["portillon/test/laser/records"] {
+		if p == "" { // the machine clears the topic when it connects
+			continue
+		}
 		_, rs, err := wire.ParseBatch([]byte(p))
 		if err != nil {
 			t.Fatal(err)

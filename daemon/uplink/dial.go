@@ -16,9 +16,6 @@ import (
 // subscriptions is how many topics greet asks for in its one SUBSCRIBE.
 const subscriptions = 3
 
-// maxPacket bounds what a broker may send: the largest signed text, its topic, and room for the header's fields.
-const maxPacket = wire.MaxSigned + 1<<10
-
 // open dials, with the guard around the connection: only packets pass that the library survives. Once ctx is done the connection
 // is closed, however far it has come.
 func (l *link) open(ctx context.Context) mqtt.OpenConnectionFunc {
@@ -37,7 +34,7 @@ func (l *link) open(ctx context.Context) mqtt.OpenConnectionFunc {
 			c = t
 		}
 		context.AfterFunc(ctx, func() { c.Close() })
-		return mqttguard.Conn(c, mqttguard.Limits{Filters: subscriptions, Packet: maxPacket}), nil
+		return mqttguard.Conn(c, mqttguard.Limits{Filters: subscriptions, Packet: wire.MaxPacket, Dropped: l.logDropped}), nil
 	}
 }
 

@@ -6,13 +6,16 @@
 // has, with the root that its tree had then. Whatever lies past the cursor is sent, and sent again when nothing comes
 // back: the hub is idempotent on (machine, seq). A broker's PUBACK proves nothing and moves nothing.
 //
-// The client library (paho.mqtt.golang) is used in the one mode that was measured to be honest: no reconnect of its own, clean
-// sessions, no store, a write timeout, and a fresh client for each connection. What a broker may send it is checked
-// first (guard.go): it panics on a SUBACK that is longer than the SUBSCRIBE was, and would read 256 MB because a header says so.
+// The client library (paho.mqtt.golang) is used in the one mode that was measured to be honest: no reconnect of its
+// own, clean sessions, no store, a write timeout, and a fresh client for each connection. What a broker may send it is
+// checked first (guard.go): it panics on a SUBACK that is longer than the SUBSCRIBE was, and would read 256 MB because
+// a header says so.
 //
 // Nothing that a member waits for runs here. SetState and Kick never block; Append is only ever kept waiting for the
 // time of reading one batch.
 //
-// Refused: a command that arrives with the retained flag (a broker has kept it: it is not for now), and a message of
-// more than wire.MaxSigned bytes. Whether a command or a manifest is genuine is judged by whoever handles it.
+// Refused: a command that arrives with the retained flag (a broker has kept it: it is not for now). A message of more
+// than wire.MaxPacket bytes is dropped and logged with its topic; the connection goes on. What somebody retained on a
+// topic of this machine is replaced or cleared at each connection. Whether a command or a manifest is genuine is judged
+// by whoever handles it.
 package uplink

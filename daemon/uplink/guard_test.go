@@ -8,6 +8,7 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"portillon/wire"
 	"portillon/wire/mqttguard"
 )
 
@@ -22,7 +23,7 @@ func (c conn) Read(p []byte) (int, error) { return c.in.Read(p) }
 // surviveLibrary reads all packets that pass, as the library does, and returns them.
 func surviveLibrary(t testing.TB, raw []byte) (passed []packets.ControlPacket) {
 	t.Helper()
-	g := mqttguard.Conn(conn{in: bytes.NewReader(raw)}, mqttguard.Limits{Filters: subscriptions, Packet: maxPacket})
+	g := mqttguard.Conn(conn{in: bytes.NewReader(raw)}, mqttguard.Limits{Filters: subscriptions, Packet: wire.MaxPacket})
 	for {
 		p, err := packets.ReadPacket(g)
 		if err != nil {

@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -90,7 +92,11 @@ func TestRetainedCommandIsNeverHandedOn(t *testing.T) {
 	orders := make(chan string, 10)
 	online := make(chan bool, 10)
 	replies := make(chan string, 10)
-	watch(t, b.URL(), topics.Reply("laser"), func(_ string, _ bool, p []byte) { replies <- string(p) })
+	watch(t, b.URL(), topics.Reply("laser"), func(_ string, _ bool, p []byte) {
+		if len(p) > 0 { // the machine clears the topic when it connects
+			replies <- string(p)
+		}
+	})
 	run(t, config(t, b.URL()), memoryJournal(t), Handlers{
 		Online:  func(on bool) { online <- on },
 		Command: func(_ context.Context, o []byte) []byte { orders <- string(o); return []byte("did " + string(o)) },
@@ -102,6 +108,82 @@ func TestRetainedCommandIsNeverHandedOn(t *testing.T) {
 	}
 	if got := within(t, "the reply", replies); got != "did now" {
 		t.Errorf("the reply is %q", got)
+	}
+}
+
+// A message that is too large, retained on each topic that the machine hears, is dropped: one connection is enough,
+// records arrive.
+func TestTooLargeMessagesAreDroppedAndTheConnectionGoesOn(t *testing.T) {
+	var joined atomic.Int64
+	b := broker(t, func(b *brokertest.Broker) {
+		b.Joined = func(client string) {
+			if strings.HasPrefix(client, machines) {
+				joined.Add(1)
+			}
+		}
+	})
+	for _, topic := range []string{topics.Ack("laser"), topics.Command("laser"), topics.Bundle()} {
+		b.Publish(topic, make([]byte, 3<<20), true)
+	}
+	j := memoryJournal(t)
+	grow(t, j, 20)
+	h := startHub(t, b.URL())
+	got := make(chan string, 10)
+	c := config(t, b.URL())
+	var log syncBuffer
+	c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	run(t, c, j, Handlers{Bundle: func(_ context.Context, m []byte) { got <- string(m) }})
+	whole(t, h, j)
+	b.Publish(topics.Bundle(), []byte("manifest"), true)
+	if m := within(t, "the manifest", got); m != "manifest" {
+		t.Errorf("the bundle is %d bytes", len(m))
+	}
+	if n := joined.Load(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+	for _, topic := range []string{topics.Ack("laser"), topics.Command("laser"), topics.Bundle()} {
+		if want := "topic=" + topic + " bytes="; !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not name %s: %s", topic, log.String())
+		}
+	}
+}
+
+// syncBuffer may be written and read at once.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func TestMachineClearsWhatItNeverRetains(t *testing.T) {
+	b := broker(t, nil)
+	left := []string{topics.Records("laser"), topics.Reply("laser")}
+	for _, topic := range left {
+		b.Publish(topic, make([]byte, 1<<20), true)
+	}
+	cleared := make(chan string, 20)
+	watch(t, b.URL(), "portillon/lab/laser/+", func(topic string, retained bool, p []byte) {
+		if !retained && len(p) == 0 {
+			put(cleared, topic)
+		}
+	})
+	run(t, config(t, b.URL()), memoryJournal(t), Handlers{})
+	for range left {
+		topic := within(t, "an empty message", cleared)
+		if len(b.Retained(topic)) != 0 {
+			t.Errorf("%s is still retained", topic)
+		}
 	}
 }
 

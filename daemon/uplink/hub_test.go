@@ -74,6 +74,9 @@ func startHub(t testing.TB, url string) *hub {
 		SetConnectRetry(true).SetConnectRetryInterval(50 * time.Millisecond).
 		SetOnConnectHandler(func(c mqtt.Client) {
 			c.Subscribe(topics.All("records"), 1, func(_ mqtt.Client, m mqtt.Message) {
+				if len(m.Payload()) == 0 {
+					return // the topic was cleared
+				}
 				select {
 				case h.in <- m.Payload():
 				case <-h.done:

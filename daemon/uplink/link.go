@@ -62,7 +62,7 @@ func (u *Uplink) session(ctx context.Context) (progress bool, err error) {
 
 func (l *link) connect(ctx, socket context.Context) error {
 	o := mqtt.NewClientOptions().AddBroker(l.broker.String()).
-		SetClientID(fmt.Sprintf("portillon-%s-%s", l.c.Site, l.c.Machine)).
+		SetClientID(l.topics.ClientID(l.c.Machine)).
 		SetProtocolVersion(4). // MQTT 3.1.1, and no second try with 3.1
 		SetAutoReconnect(false).SetConnectRetry(false).SetCleanSession(true).
 		SetWriteTimeout(l.c.Timeout).SetConnectTimeout(l.c.Timeout).SetKeepAlive(keepAlive).SetPingTimeout(l.c.Timeout).
@@ -143,6 +143,10 @@ func (l *link) greet(ctx context.Context) error {
 	cp, err := l.j.Checkpoint()
 	if err != nil {
 		return err
+	}
+	// Nothing is ever retained on these two by a machine: an empty message clears what somebody else left there.
+	for _, topic := range []string{l.topics.Records(m), l.topics.Reply(m)} {
+		l.tokens = append(l.tokens, l.client.Publish(topic, 1, true, []byte{}))
 	}
 	return l.await(ctx, l.client.Publish(l.topics.Checkpoint(m), 1, true, cp), "checkpoint")
 }

@@ -8,6 +8,9 @@ import (
 
 // receive is called by the library, which must not be kept waiting: it sorts, and others judge.
 func (l *link) receive(topic string, retained bool, payload []byte) {
+	if len(payload) == 0 { // the hub has cleared the topic
+		return
+	}
 	m := l.c.Machine
 	switch topic {
 	case l.topics.Ack(m):

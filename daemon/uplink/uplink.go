@@ -17,6 +17,7 @@ import (
 	"portillon/daemon/journal"
 	"portillon/policy"
 	"portillon/wire"
+	"portillon/wire/mqttguard"
 )
 
 // Sink is the name of the hub's cursor in the journal.
@@ -73,6 +74,8 @@ type Uplink struct {
 	broker *url.URL
 	log    *slog.Logger
 
+	logDropped func(mqttguard.Dropped)
+
 	held    atomic.Uint64 // records that the hub has, by its own last word
 	state   atomic.Pointer[wire.State]
 	kick    chan struct{}
@@ -99,6 +102,7 @@ func New(c Config, j *journal.Journal, h Handlers) (*Uplink, error) {
 		kick: make(chan struct{}, 1), acks: make(chan []byte, 1), bundles: make(chan []byte, 1),
 		orders: make(chan []byte, 8), replies: make(chan []byte, 8)}
 	l.log = l.c.Logger
+	l.logDropped = mqttguard.Log(l.log, time.Now)
 	l.held.Store(held)
 	return l, nil
 }

@@ -4,34 +4,47 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"portillon/policy"
+	"portillon/wire"
 )
 
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
-// users turns accounts into NATS users. In NATS an MQTT topic's slashes are dots.
-func users(site policy.SiteID, accounts []Account) ([]*server.User, error) {
+// open makes what the proxy knows of each account. Without accounts there is one, of the name "", that anybody may use.
+func open(site policy.SiteID, accounts []Account, now time.Time) (map[string]*account, error) {
 	if len(accounts) == 0 {
-		return nil, nil
+		return map[string]*account{"": newAccount(site, Account{}, now)}, nil
 	}
 	if !slug.MatchString(string(site)) {
 		return nil, fmt.Errorf("the site %q is no id of lower-case letters, digits and hyphens", site)
 	}
-	var out []*server.User
-	seen := map[string]bool{}
+	out := map[string]*account{}
 	for _, a := range accounts {
-		p, err := permissions(site, a)
-		if err != nil {
-			return nil, err
-		}
-		if a.User == "" || a.Password == "" || seen[a.User] {
+		if a.User == "" || a.Password == "" || out[a.User] != nil {
 			return nil, fmt.Errorf("the account %q needs a name of its own and a password", a.User)
 		}
-		seen[a.User] = true
-		out = append(out, &server.User{Username: a.User, Password: a.Password, Permissions: p})
+		out[a.User] = newAccount(site, a, now)
+	}
+	return out, nil
+}
+
+// users turns accounts into NATS users, and adds the one of this process.
+func users(site policy.SiteID, accounts map[string]*account, setup *server.User) ([]*server.User, error) {
+	out := []*server.User{setup}
+	for _, a := range accounts {
+		u := &server.User{Username: a.innerUser, Password: a.innerPassword}
+		if a.User != "" {
+			p, err := permissions(site, a.Account)
+			if err != nil {
+				return nil, err
+			}
+			u.Permissions = p
+		}
+		out = append(out, u)
 	}
 	return out, nil
 }
@@ -46,15 +59,29 @@ func permissions(site policy.SiteID, a Account) (*server.Permissions, error) {
 		if !slug.MatchString(string(a.Machine)) || a.Machine == "ack" || a.Machine == "bundle" {
 			return nil, fmt.Errorf("the account %q speaks for %q, which is no machine's id", a.User, a.Machine)
 		}
-		m := string(a.Machine)
-		own := base + m + "."
-		return allow([]string{own + "availability", own + "state", own + "records", own + "checkpoint", own + "reply",
-			"homeassistant.device.portillon_" + string(site) + "_" + m + ".config"},
-			[]string{own + "command", base + "ack." + m, base + "bundle", "homeassistant.status"}), nil
+		return allow(subjects(site, a.Machine, wire.MachineParty)), nil
 	case AsWatcher:
-		return allow([]string{"homeassistant.status"}, []string{base + "*.availability", base + "*.state", "homeassistant", "homeassistant.>"}), nil
+		pub, sub := subjects(site, "+", wire.WatcherParty)
+		return allow(pub, append(sub, "homeassistant", "homeassistant.>")), nil
 	}
 	return nil, fmt.Errorf("the account %q may do nothing: say whether it is the hub, a machine or a watcher", a.User)
+}
+
+// subjects are what a party publishes and receives. In NATS an MQTT topic's slashes are dots, and + is a star.
+func subjects(site policy.SiteID, m policy.MachineID, p wire.Party) (pub, sub []string) {
+	for _, a := range wire.AccessTable() {
+		if strings.HasPrefix(a.Topic, "homeassistant/device/") && p == wire.WatcherParty {
+			continue // one of homeassistant.>
+		}
+		subject := strings.NewReplacer("/", ".", "+", "*").Replace(a.Of(site, m))
+		if a.Publishes(p) {
+			pub = append(pub, subject)
+		}
+		if a.Receives(p) {
+			sub = append(sub, subject)
+		}
+	}
+	return pub, sub
 }
 
 // allow denies all else. Neither list may be empty: NATS would then allow everything.

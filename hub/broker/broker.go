@@ -1,22 +1,31 @@
-// Package broker is the MQTT 3.1.1 broker inside: an embedded NATS server (nats-io/nats-server/v2) with its MQTT gateway,
-// for the hub and the demo. Any other 3.1.1 broker does as well; the conformance test of this room runs on this one
-// and on plain mosquitto.
+// Package broker is the MQTT 3.1.1 broker inside: an embedded NATS server (nats-io/nats-server/v2) with its MQTT
+// gateway, for the hub and the demo. Any other 3.1.1 broker does as well; the conformance test of this room runs on
+// this one and on plain mosquitto.
 //
-// It accepts an address (loopback, unless accounts are set), a folder for what is retained, and accounts. With accounts, a
-// machine publishes only under its own prefix, hears only its own commands and acknowledgements, and nobody but the hub
-// publishes a command, an acknowledgement or a bundle. A watcher (Home Assistant) hears availability, state and
-// discovery, and says only that it is there.
+// It accepts an address (loopback, unless accounts are set), a folder for what is retained, and accounts. With
+// accounts, a machine publishes only under its own prefix, hears only its own commands and acknowledgements, and nobody
+// but the hub publishes a command, an acknowledgement or a bundle. A watcher (Home Assistant) hears availability, state
+// and discovery, and says only that it is there.
 //
-// It refuses messages of more than 1 MB (it ends the connection), MQTT 5, and strangers once there are accounts.
+// A proxy of ours stands before the embedded server, which knows no limits by user, and shows a client id to its
+// CustomClientAuthentication only within a string for logs. The proxy refuses MQTT 5, QoS 2 publishes, packets of more
+// than wire.MaxPacket (it ends the connection, and logs the topic), strangers once there are accounts, and the client
+// id of another account. By account it limits connections, connects a second, topic filters, and bytes a second: who
+// sends more is made to wait. The embedded server keeps a message that is not delivered for 30 s, and all of them
+// within 64 MB; what is retained is one packet for each topic that the account may publish on. At its start it removes
+// sessions, consumers and messages of the last run.
+//
 // Traits that were measured, and that its clients live with: a publish that is not allowed is acknowledged and dropped;
-// «$share» delivers nothing; a space in a topic, or a dot, space or star in a client id, ends the connection; after a restart the
-// first subscriber may get nothing of what was retained, nor may one that subscribes in the moment that it changes; a client id that is taken over fires no will. What it acknowledges it
-// syncs every two minutes: a power cut may lose it. Portillon leans on none of that: only the hub's signed
-// acknowledgement, after its own commit, moves a machine's cursor.
+// «$share» delivers nothing; a space in a topic, or a dot, space or star in a client id, ends the connection; after a
+// restart the first subscriber may get nothing of what was retained, nor may one that subscribes in the moment that it
+// changes; a client id that is taken over fires no will. What it acknowledges it syncs every two minutes: a power cut
+// may lose it. Portillon leans on none of that: only the hub's signed acknowledgement, after its own commit, moves a
+// machine's cursor.
 package broker
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -29,10 +38,17 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"portillon/policy"
+	"portillon/wire"
 )
 
-// MaxPayload bounds a message, in bytes.
-const MaxPayload = 1 << 20
+const (
+	// maxPayload is what the embedded server accepts: a packet, and the headers that the server adds.
+	maxPayload = wire.MaxPacket + 4<<10
+	// maxInFlight is how many messages of a topic filter a client may owe a PUBACK for before it is sent no more.
+	maxInFlight = 64
+	// maxPending is how many bytes may wait for a client that does not read, before it is cut off.
+	maxPending = 32 << 20
+)
 
 // ready is how long a start may take: a folder with thousands of retained messages is read within seconds.
 const (
@@ -69,30 +85,78 @@ const (
 
 // Broker is a broker that runs until Close.
 type Broker struct {
-	s    *server.Server
-	addr string
-	once sync.Once
+	s     *server.Server
+	proxy *proxy
+	once  sync.Once
 }
 
 // Start runs a broker, and returns once it takes connections.
 func Start(c Config) (*Broker, error) {
-	o, err := options(c)
+	b, err := start(c)
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
+	}
+	return b, nil
+}
+
+func start(c Config) (*Broker, error) {
+	addr, err := check(c)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := open(c.Site, c.Accounts, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	setup := &server.User{Username: "+setup", Password: rand.Text()}
+	users, err := users(c.Site, accounts, setup)
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	s, inner, err := embedded(c, users, setup)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot serve on %s from %s: %w", c.Addr, c.Dir, err), l.Close())
+	}
+	return &Broker{s: s, proxy: newProxy(l, inner, c, accounts)}, nil
+}
+
+// embedded starts the NATS server on a free port of loopback, for the proxy alone: nobody else has a password for it.
+func embedded(c Config, users []*server.User, setup *server.User) (*server.Server, string, error) {
+	if err := removeLeftovers(c.Dir); err != nil {
+		return nil, "", err
+	}
+	machines := len(c.Accounts)
+	if machines == 0 {
+		machines = 32
+	}
+	o := &server.Options{
+		ServerName: "portillon-" + string(c.Site), DontListen: true, // its own protocol is not offered: MQTT only
+		NoSigs: true, NoSystemAccount: true, JetStream: true, StoreDir: c.Dir, MaxPayload: maxPayload, MaxPending: maxPending,
+		JetStreamMaxStore: maxRetained(machines) + maxWaiting + otherStores, Users: users, MaxControlLine: 4 << 10,
+		// AckWait is short: a subscriber that lost a message asks for nothing, it waits.
+		MQTT: server.MQTTOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, AckWait: 5 * time.Second,
+			MaxAckPending: maxInFlight},
 	}
 	s, err := server.NewServer(o)
 	if err != nil {
-		return nil, fmt.Errorf("broker: %w", err)
+		return nil, "", err
 	}
-	l := &quiet{log: c.Log}
-	s.SetLogger(l, false, false)
+	log := &quiet{log: c.Log}
+	s.SetLogger(log, false, false)
 	s.Start()
-	if err := await(s, l); err != nil {
+	if err = await(s, log); err == nil {
+		err = limitStreams(s, setup.Username, setup.Password, machines)
+	}
+	if err != nil {
 		s.Shutdown()
 		s.WaitForShutdown()
-		return nil, fmt.Errorf("broker: cannot serve on %s from %s: %w", c.Addr, c.Dir, err)
+		return nil, "", err
 	}
-	return &Broker{s: s, addr: net.JoinHostPort(o.MQTT.Host, strconv.Itoa(o.MQTT.Port))}, nil
+	return s, net.JoinHostPort(o.MQTT.Host, strconv.Itoa(o.MQTT.Port)), nil
 }
 
 // await returns once the server takes connections, or has said why it will not.
@@ -110,57 +174,38 @@ func await(s *server.Server, l *quiet) error {
 }
 
 // Addr is host:port, as it was bound.
-func (b *Broker) Addr() string { return b.addr }
+func (b *Broker) Addr() string { return b.proxy.l.Addr().String() }
 
 // Close ends all connections and waits until what is retained is on the disk.
-func (b *Broker) Close() error {
+func (b *Broker) Close() (err error) {
 	b.once.Do(func() {
+		err = b.proxy.close()
 		b.s.Shutdown()
 		b.s.WaitForShutdown()
 	})
-	return nil
+	return err
 }
 
-func options(c Config) (*server.Options, error) {
-	host, port, err := split(c.Addr)
-	if err != nil {
-		return nil, err
-	}
-	if len(c.Accounts) == 0 && !loopback(host) {
-		return nil, fmt.Errorf("%q is not loopback and there are no accounts: anybody on the network could speak for a machine; set accounts, or listen on 127.0.0.1", host)
-	}
-	if c.Dir == "" {
-		return nil, errors.New("no folder for what is retained is given")
-	}
-	users, err := users(c.Site, c.Accounts)
-	if err != nil {
-		return nil, err
-	}
-	return &server.Options{
-		ServerName: "portillon-" + string(c.Site), DontListen: true, // its own protocol is not offered: MQTT only
-		NoSigs: true, NoSystemAccount: true, JetStream: true, StoreDir: c.Dir, MaxPayload: MaxPayload,
-		Users: users, MaxControlLine: 4 << 10,
-		// AckWait is short: a subscriber that lost a message asks for nothing, it waits.
-		MQTT: server.MQTTOpts{Host: host, Port: port, AckWait: 5 * time.Second, TLSConfig: c.TLS, TLSTimeout: 5},
-	}, nil
-}
-
-func split(addr string) (host string, port int, err error) {
-	if addr == "" {
+// check finds what is wrong with a Config, and returns the address to listen on.
+func check(c Config) (addr string, err error) {
+	if addr = c.Addr; addr == "" {
 		addr = "127.0.0.1:0"
 	}
 	host, p, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", 0, fmt.Errorf("%q is no host:port, as in 127.0.0.1:1883: %w", addr, err)
+		return "", fmt.Errorf("%q is no host:port, as in 127.0.0.1:1883: %w", addr, err)
 	}
-	port, err = strconv.Atoi(p)
-	if err != nil || port < 0 || port > 65535 {
-		return "", 0, fmt.Errorf("the port of %q must be a number from 0 (any free one) to 65535", addr)
+	if port, err := strconv.Atoi(p); err != nil || port < 0 || port > 65535 {
+		return "", fmt.Errorf("the port of %q must be a number from 0 (any free one) to 65535", addr)
 	}
-	if port == 0 {
-		port = server.RANDOM_PORT
+	if len(c.Accounts) == 0 && !loopback(host) {
+		return "", fmt.Errorf("%q is not loopback and there are no accounts: anybody on the network could speak for a machine; "+
+			"set accounts, or listen on 127.0.0.1", host)
 	}
-	return host, port, nil
+	if c.Dir == "" {
+		return "", errors.New("no folder for what is retained is given")
+	}
+	return addr, nil
 }
 
 func loopback(host string) bool {

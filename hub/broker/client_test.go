@@ -7,6 +7,9 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"portillon/hub/broker"
+	"portillon/wire"
 )
 
 // client is a test's connection, in the mode that uplink and hub use.
@@ -38,13 +41,25 @@ func connectAs(t *testing.T, addr, id string) *client {
 
 func login(t *testing.T, addr, user string) *client {
 	t.Helper()
-	for _, a := range accounts() {
+	for _, a := range withVinyl() {
 		if a.User == user {
-			return open(t, options(addr).SetUsername(user).SetPassword(a.Password))
+			return open(t, options(addr).SetUsername(user).SetPassword(a.Password).SetClientID(clientID(a)))
 		}
 	}
 	t.Fatalf("no account %s", user)
 	return nil
+}
+
+// clientID is the one that an account may have.
+func clientID(a broker.Account) string {
+	topics := wire.Topics{Site: "biklab"}
+	switch a.As {
+	case broker.AsHub:
+		return topics.HubClientID()
+	case broker.AsMachine:
+		return topics.ClientID(a.Machine)
+	}
+	return "home"
 }
 
 // open waits for a broker that is still starting.

@@ -1,8 +1,13 @@
-// Package mqttguard stands between an MQTT 3.1.1 broker and a client library that trusts it (paho.mqtt.golang panics on a
-// SUBACK that is longer than the SUBSCRIBE was, and reads 256 MB because a header says so).
+// Package mqttguard stands between an MQTT 3.1.1 broker and a client library that trusts it (paho.mqtt.golang panics on
+// a SUBACK that is longer than the SUBSCRIBE was, and reads 256 MB because a header says so).
 //
-// It accepts whole packets of the kinds that a broker may send to a client that publishes and subscribes with QoS 0 and 1, in
-// one SUBSCRIBE of a known number of filters. It refuses everything else: Read then fails, for good. What is written passes.
+// It accepts whole packets of the kinds that a broker may send to a client that publishes and subscribes with QoS 0 and
+// 1, in one SUBSCRIBE of a known number of filters. It refuses everything else: Read then fails, for good. What is
+// written passes.
+//
+// A PUBLISH that is larger than Limits.Packet does not end the connection: a broker that retains one would send it
+// again after each reconnect. The guard reads it to its end without keeping it, tells Limits.Dropped, and acknowledges
+// it if its QoS is 1, so that the broker does not send it again.
 package mqttguard
 
 import (
@@ -23,10 +28,27 @@ const (
 	pingresp = 13
 )
 
+const (
+	// maxTopic is how much of a dropped message's topic is kept, in bytes.
+	maxTopic = 256
+	// pulse is how many bytes of a dropped message are read between two signs of life that the guard gives the client: its
+	// own timeout, of 10 s after a PINGREQ, would otherwise end the connection while a large message arrives over a slow
+	// network.
+	pulse = 256 << 10
+)
+
 // Limits are what the client behind expects.
 type Limits struct {
-	Filters int // in its SUBSCRIBE
-	Packet  int // bytes of the largest packet
+	Filters int           // in its SUBSCRIBE
+	Packet  int           // remaining length (§2.2.3) of the largest packet, in bytes
+	Dropped func(Dropped) // told of each PUBLISH that was too large; it must not block; nil: nobody is
+}
+
+// Dropped is a PUBLISH that was not passed on because it is too large.
+type Dropped struct {
+	Topic    string // its first 256 bytes
+	Bytes    int    // remaining length
+	Retained bool   // the broker had it stored
 }
 
 // Conn guards c. It has c's other methods.
@@ -39,6 +61,8 @@ type guard struct {
 	buf     []byte
 	greeted bool
 	failed  error
+	skip    int      // bytes of a dropped PUBLISH that are still to be read
+	owed    *[2]byte // packet identifier to acknowledge after them; nil: none
 }
 
 // Read gives bytes of packets that have passed.
@@ -56,11 +80,17 @@ func (g *guard) Read(p []byte) (int, error) {
 
 // next reads one packet and judges it.
 func (g *guard) next() error {
+	if g.skip > 0 {
+		return g.drain()
+	}
 	first, length, err := g.header()
 	if err != nil {
 		return err
 	}
 	if length > g.limits.Packet {
+		if g.greeted && first>>4 == publish && first&0x06 <= 0x02 {
+			return g.drop(first, length)
+		}
 		return fmt.Errorf("the broker announces a packet of %d bytes: at most %d", length, g.limits.Packet)
 	}
 	head := len(g.buf)
@@ -76,6 +106,59 @@ func (g *guard) next() error {
 	}
 	g.greeted = true
 	g.packet.Reset(g.buf)
+	return nil
+}
+
+// drop reads topic and packet identifier of a PUBLISH that is too large (§3.3.2); drain reads the rest.
+func (g *guard) drop(first byte, length int) error {
+	var b [2]byte
+	if _, err := io.ReadFull(g.Conn, b[:]); err != nil {
+		return err
+	}
+	topic := int(binary.BigEndian.Uint16(b[:]))
+	head := 2 + topic
+	if first&0x06 != 0 {
+		head += 2
+	}
+	if topic == 0 || head > length {
+		return fmt.Errorf("the broker sends what no broker may: a PUBLISH of %d bytes with a topic of %d", length, topic)
+	}
+	kept := make([]byte, min(topic, maxTopic))
+	if _, err := io.ReadFull(g.Conn, kept); err != nil {
+		return err
+	}
+	if _, err := io.CopyN(io.Discard, g.Conn, int64(topic-len(kept))); err != nil {
+		return err
+	}
+	g.owed = nil
+	if first&0x06 != 0 {
+		g.owed = new([2]byte)
+		if _, err := io.ReadFull(g.Conn, g.owed[:]); err != nil {
+			return err
+		}
+	}
+	if g.limits.Dropped != nil {
+		g.limits.Dropped(Dropped{Topic: string(kept), Bytes: length, Retained: first&1 != 0})
+	}
+	g.skip = length - head
+	return g.drain()
+}
+
+// drain reads some of a dropped PUBLISH, and acknowledges it at its end. Each call gives the client a PINGRESP (§3.13)
+// to read.
+func (g *guard) drain() error {
+	n, err := io.CopyN(io.Discard, g.Conn, int64(min(g.skip, pulse)))
+	g.skip -= int(n)
+	if err != nil {
+		return err
+	}
+	if g.skip == 0 && g.owed != nil {
+		// The client writes whole packets, each with one Write, and net.Conn takes one Write after the other.
+		if _, err := g.Conn.Write([]byte{puback << 4, 2, g.owed[0], g.owed[1]}); err != nil {
+			return err
+		}
+	}
+	g.packet.Reset([]byte{pingresp << 4, 0})
 	return nil
 }
 

@@ -114,7 +114,7 @@ func (s *Setup) file(ctx context.Context) (machined.Config, string, error) {
 		return machined.Config{}, "", err
 	}
 	path := s.path(filepath.Join(s.Dir, s.Machine+".yaml"))
-	was, err := os.ReadFile(path)
+	_, err := os.Stat(path)
 	there := err == nil && s.Machine != ""
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return machined.Config{}, "", err
@@ -131,7 +131,8 @@ func (s *Setup) file(ctx context.Context) (machined.Config, string, error) {
 		return machined.Config{}, "", err
 	}
 	path = s.path(filepath.Join(s.Dir, s.Machine+".yaml"))
-	if was, err = os.ReadFile(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	was, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return machined.Config{}, "", err
 	}
 	if err := s.write(ctx, path, string(was), text); err != nil {

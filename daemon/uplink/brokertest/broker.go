@@ -285,7 +285,9 @@ func packet(topic string, payload []byte, retained bool) *packets.PublishPacket 
 func (b *Broker) forward(m Message) {
 	if m.Retain {
 		b.mu.Lock()
-		b.retained[m.Topic] = m.Payload
+		if b.retained[m.Topic] = m.Payload; len(m.Payload) == 0 { // MQTT 3.1.1 §3.3.1.3
+			delete(b.retained, m.Topic)
+		}
 		b.mu.Unlock()
 	}
 	b.each("", func(p *peer) {

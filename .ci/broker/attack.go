@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// attacker has the accounts of laser and of the watcher. What it counts is for printing.
+type attacker struct {
+	site                                                *site
+	sizes, retained, flooded, connected, refused, taken atomic.Int64
+}
+
+func (a *attacker) String() string {
+	return fmt.Sprintf("attack: %d packets around the limit, %d messages of 10 MB or of the limit on every topic, "+
+		"%.0f MB flooded, %d connects let in and %d refused, %d tries with client ids of others",
+		a.sizes.Load(), a.retained.Load(), float64(a.flooded.Load())/1e6,
+		a.connected.Load(), a.refused.Load(), a.taken.Load())
+}
+
+// attack is one kind, repeated for as long as a run lasts.
+type attack struct {
+	name string
+	once func(context.Context)
+}
+
+// attacks are all kinds. Those that use up the account's connects come last.
+func (a *attacker) attacks() []attack {
+	return []attack{
+		{"flood", a.flood},
+		{"packets around the limit", a.packets},
+		{"10 MB retained on every topic", a.everyTopic},
+		{"1,000 connections, 200 idle ones", func(ctx context.Context) {
+			var work sync.WaitGroup
+			work.Go(func() { a.idle(ctx) })
+			a.connections(ctx)
+			work.Wait()
+		}},
+		{"client ids of others", a.clientIDs},
+	}
+}
+
+// start runs an attack until ctx ends; the function it returns waits for its end.
+func (a *attacker) start(ctx context.Context, x attack) (wait func()) {
+	var work sync.WaitGroup
+	work.Go(func() {
+		for ctx.Err() == nil {
+			x.once(ctx)
+			select { // a broker that refuses at once is not asked in a tight loop
+			case <-ctx.Done():
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+	return work.Wait
+}
+
+func (a *attacker) watcher() string {
+	if a.site.kind == "inside" {
+		return "+watcher"
+	}
+	return "watcher"
+}
+
+func (a *attacker) password(user string) string {
+	if user == "+watcher" {
+		return password("watcher")
+	}
+	return password(user)
+}
+
+// dial connects with an account and a client id. What the broker sends is read and forgotten. The connection ends with
+// ctx.
+func (a *attacker) dial(ctx context.Context, user, id string) (net.Conn, error) {
+	c, err := net.DialTimeout("tcp", a.site.addr, 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	p := packets.NewControlPacket(packets.Connect).(*packets.ConnectPacket)
+	p.ProtocolName, p.ProtocolVersion, p.CleanSession, p.ClientIdentifier, p.Keepalive = "MQTT", 4, true, id, 60
+	p.UsernameFlag, p.Username, p.PasswordFlag, p.Password = true, user, true, []byte(a.password(user))
+	if err := p.Write(c); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	answer := make([]byte, 4)
+	if _, err := io.ReadFull(c, answer); err != nil || answer[3] != 0 {
+		a.refused.Add(1)
+		stop()
+		return nil, errors.Join(fmt.Errorf("refused: % x, %w", answer, err), c.Close())
+	}
+	a.connected.Add(1)
+	go io.Copy(io.Discard, c)
+	return c, nil
+}
+
+func publish(c net.Conn, topic string, retained bool, payload []byte) error {
+	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	p.TopicName, p.Qos, p.MessageID, p.Retain, p.Payload = topic, 1, 7, retained, payload
+	var b bytes.Buffer
+	p.Write(&b)
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	_, err := c.Write(b.Bytes())
+	return err
+}
+
+func (a *attacker) id() string { return wire.Topics{Site: "biklab"}.ClientID(laser) }
+
+// packets sends packets of the limit less one byte, of the limit, of one more, and of ten times the limit.
+func (a *attacker) packets(ctx context.Context) {
+	topics := wire.Topics{Site: "biklab"}
+	for _, topic := range []string{topics.Records(laser), topics.State(laser)} {
+		for _, size := range []int{wire.MaxPacket - 1, wire.MaxPacket, wire.MaxPacket + 1, 10 * wire.MaxPacket} {
+			c, err := a.dial(ctx, string(laser), a.id())
+			if err != nil {
+				return
+			}
+			publish(c, topic, true, make([]byte, size-2-len(topic)-2)) // MQTT 3.1.1 §3.3
+			a.sizes.Add(1)
+			c.Close()
+		}
+	}
+}
+
+// everyTopic leaves 10 MB, and then what the limit allows, on every topic of every machine, as laser and as the
+// watcher.
+func (a *attacker) everyTopic(ctx context.Context) {
+	for _, user := range []string{string(laser), a.watcher()} {
+		for _, x := range wire.AccessTable() {
+			for _, size := range []int{10 << 20, wire.MaxSigned} {
+				c, err := a.dial(ctx, user, map[bool]string{true: a.id(), false: "home"}[user == string(laser)])
+				if err != nil {
+					return
+				}
+				for _, m := range append([]policy.MachineID{laser}, victims...) {
+					if publish(c, x.Of("biklab", m), true, make([]byte, size)) != nil {
+						break
+					}
+					a.retained.Add(1)
+				}
+				c.Close()
+			}
+		}
+	}
+}
+
+// flood publishes as fast as the broker takes it.
+func (a *attacker) flood(ctx context.Context) {
+	c, err := a.dial(ctx, string(laser), a.id())
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	payload := make([]byte, 64<<10)
+	for ctx.Err() == nil && publish(c, wire.Topics{Site: "biklab"}.Records(laser), false, payload) == nil {
+		a.flooded.Add(int64(len(payload)))
+	}
+}
+
+// connections opens 1,000 with laser's account, and keeps those that the broker keeps.
+func (a *attacker) connections(ctx context.Context) {
+	for range 1000 {
+		c, err := a.dial(ctx, string(laser), a.id())
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			defer c.Close()
+		}
+	}
+}
+
+// idle opens 200 connections that never say who they are.
+func (a *attacker) idle(ctx context.Context) {
+	for range 200 {
+		c, err := net.DialTimeout("tcp", a.site.addr, time.Second)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			defer c.Close()
+		}
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+	}
+}
+
+// clientIDs takes the ids of the victims and of the hub, as laser and as the watcher.
+func (a *attacker) clientIDs(ctx context.Context) {
+	topics := wire.Topics{Site: "biklab"}
+	ids := []string{topics.HubClientID(), "hub"}
+	for _, v := range victims {
+		ids = append(ids, topics.ClientID(v), string(v))
+	}
+	for _, user := range []string{string(laser), a.watcher()} {
+		for _, id := range ids {
+			a.taken.Add(1)
+			if c, err := a.dial(ctx, user, id); err == nil {
+				c.Close()
+			}
+		}
+	}
+}

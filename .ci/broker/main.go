@@ -1,0 +1,239 @@
+// Command broker is the campaign against a site's broker: the account of one machine sends packets around and far
+// beyond the limit, leaves 10 MB on every topic, floods, opens 1,000 connections and takes the client ids of others,
+// while two other machines send records and wait for the hub's acknowledgement. It also starts and kills the hub again
+// and again.
+//
+//	go run ./.ci/broker [-short] [-broker inside,mosquitto]
+//
+// It prints what it measured. It fails where something of the others was lost, where more is stored than the limits
+// allow, where the hub is larger than 60 MB afterwards, and, without -short, where the others waited more than twice as
+// long as without the attack (the median of five pairs, for each kind of attack; mosquitto has no limit on bytes a
+// second, so its ratios are printed, not judged). All of it is on loopback, in a temporary folder.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"portillon/hub"
+)
+
+// hubFile names the hub.yaml that this program, started as a hub, reads.
+const hubFile = "PORTILLON_CAMPAIGN_HUB"
+
+// plan is how much is done.
+type plan struct {
+	pairs, starts int
+	run           time.Duration // one run of a pair
+	gate          bool          // whether the ratio of the medians may fail the campaign
+	only          string        // a word of the attacks' names; empty: all
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if path := os.Getenv(hubFile); path != "" {
+		os.Exit(beHub(ctx, path))
+	}
+	short := flag.Bool("short", false, "a sample of at most 40 s; ratios of time are printed, not judged")
+	brokers := flag.String("broker", "inside,mosquitto", "which brokers")
+	only := flag.String("only", "", "of the attacks, only those with this word in their name")
+	flag.Parse()
+	p := plan{pairs: 5, starts: 500, run: 4 * time.Second, gate: true}
+	if *short {
+		p = plan{pairs: 1, starts: 10, run: time.Second}
+	}
+	p.only = *only
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute)
+	defer cancel()
+	failed := 0
+	for _, kind := range strings.Split(*brokers, ",") {
+		c := &campaign{plan: p, kind: kind}
+		if err := c.all(ctx); err != nil {
+			c.fail("%v", err)
+		}
+		failed += c.failed
+	}
+	if failed > 0 {
+		fmt.Printf("%d failed\n", failed)
+		os.Exit(1)
+	}
+	fmt.Println("0 failed")
+}
+
+func beHub(ctx context.Context, path string) int {
+	c, err := hub.ReadConfig(path)
+	if err == nil {
+		if err = hub.Run(ctx, c, hub.Options{}); ctx.Err() != nil {
+			err = nil
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// campaign is one broker under attack.
+type campaign struct {
+	plan
+	kind   string
+	failed int
+	site   *site
+	peak   uint64 // of the bytes stored at the broker inside
+}
+
+func (c *campaign) say(format string, a ...any) {
+	fmt.Printf("%-10s %s\n", c.kind, fmt.Sprintf(format, a...))
+}
+
+func (c *campaign) fail(format string, a ...any) {
+	c.failed++
+	c.say("FAILED "+format, a...)
+}
+
+func (c *campaign) all(ctx context.Context) error {
+	s, err := newSite(c.kind)
+	if err != nil {
+		return err
+	}
+	c.site = s
+	defer s.close()
+	if err := s.startBroker(); err != nil {
+		return err
+	}
+	h, err := s.startHub(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.kill()
+	if err := c.compare(ctx); err != nil {
+		return err
+	}
+	if err := c.after(ctx, h); err != nil {
+		return err
+	}
+	h.kill()
+	return c.restarts(ctx)
+}
+
+// compare runs pairs of the same work, without and with the attack.
+func (c *campaign) compare(ctx context.Context) error {
+	others := make([]*other, 0, 2)
+	for _, id := range victims {
+		o, err := c.site.other(ctx, id)
+		if err != nil {
+			return err
+		}
+		defer o.stop()
+		others = append(others, o)
+	}
+	a := &attacker{site: c.site}
+	for _, x := range a.attacks() {
+		if !strings.Contains(x.name, c.only) {
+			continue
+		}
+		if err := c.pairsOf(ctx, a, x, others); err != nil {
+			return err
+		}
+	}
+	c.say("%s", a.String())
+	for _, o := range others {
+		if n := o.lost.Load(); n > 0 {
+			c.fail("%s lost its connection %d times", o.id, n)
+		}
+		var held uint64
+		for end := time.Now().Add(time.Minute); time.Now().Before(end) && held < o.journal.Len() &&
+			ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+			var err error
+			if held, err = c.site.held(o.id); err != nil {
+				return err
+			}
+		}
+		c.say("%s: %d records written, %d held by the hub, %d late, %d connections lost", o.id, o.journal.Len(), held,
+			o.late.Load(), o.lost.Load())
+		if n := o.late.Load(); n > 0 && c.kind == "inside" {
+			c.fail("%d records of %s took longer than %v", n, o.id, patience)
+		}
+		if held != o.journal.Len() {
+			c.fail("the hub holds %d of %d records of %s", held, o.journal.Len(), o.id)
+		}
+	}
+	return nil
+}
+
+// pairsOf measures one kind of attack: each pair is the same work without and with it.
+func (c *campaign) pairsOf(ctx context.Context, a *attacker, x attack, others []*other) error {
+	var ratios []float64
+	var calm, rough []time.Duration
+	for range c.pairs {
+		without, err := measure(ctx, others, c.run)
+		if err != nil {
+			return err
+		}
+		storm, end := context.WithCancel(ctx)
+		wait := a.start(storm, x)
+		with, err := measure(ctx, others, c.run)
+		if c.kind == "inside" {
+			err = errors.Join(err, c.stored(false))
+		}
+		end()
+		wait()
+		if err != nil {
+			return err
+		}
+		ratios = append(ratios, float64(median(with))/float64(median(without)))
+		calm, rough = append(calm, without...), append(rough, with...)
+	}
+	slices.Sort(ratios)
+	r := ratios[len(ratios)/2]
+	c.say("%s: publish to acknowledgement, median %v without, %v with; ratio over %d pairs %.2f; slowest of %d with: %v",
+		x.name,
+		median(calm).Round(10*time.Microsecond), median(rough).Round(10*time.Microsecond), c.pairs, r,
+		len(rough), slices.Max(rough).Round(time.Millisecond))
+	if c.gate && c.kind == "inside" && r > 2 {
+		c.fail("%s: the others waited %.2f times as long, at most 2 is allowed", x.name, r)
+	}
+	return nil
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+const maxResident = 60 << 20
+
+// after looks at what the attack left.
+func (c *campaign) after(ctx context.Context, h *process) error {
+	var resident int64
+	for end := time.Now().Add(20 * time.Second); ; { // the runtime gives memory back by and by
+		var err error
+		if resident, err = h.resident(); err != nil {
+			return err
+		}
+		if resident <= maxResident || time.Now().After(end) || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	c.say("hub resident afterwards: %.1f MB", float64(resident)/1e6)
+	if resident > maxResident {
+		c.fail("the hub is %.1f MB, at most %.1f are allowed", float64(resident)/1e6, maxResident/1e6)
+	}
+	if c.site.broker != nil {
+		size, err := c.site.broker.resident()
+		c.say("mosquitto resident afterwards: %.1f MB", float64(size)/1e6)
+		return err
+	}
+	return c.stored(true)
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub"
+	"portillon/hub/broker"
+	"portillon/policy"
+)
+
+// laser's account attacks; the victims' machines work.
+const laser policy.MachineID = "laser"
+
+var victims = []policy.MachineID{"vinyl", "press"}
+
+// site is a hub.yaml with three machines, their keys and passwords.
+type site struct {
+	dir, addr, http string
+	kind            string
+	keys            map[policy.MachineID]string // private
+	hubKey          note.Verifier
+	broker          *process // mosquitto; nil: the broker inside
+}
+
+func password(user string) string { return "secret-of-" + user }
+
+func newSite(kind string) (*site, error) {
+	dir, err := os.MkdirTemp("", "portillon-broker-")
+	if err != nil {
+		return nil, err
+	}
+	s := &site{dir: dir, kind: kind, keys: map[policy.MachineID]string{}}
+	if err := s.write(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+func (s *site) write() error {
+	var err error
+	if s.addr, err = freeAddr(); err != nil {
+		return err
+	}
+	if s.http, err = freeAddr(); err != nil {
+		return err
+	}
+	private, public, err := note.GenerateKey(rand.Reader, "hub")
+	if err != nil {
+		return err
+	}
+	if s.hubKey, err = note.NewVerifier(public); err != nil {
+		return err
+	}
+	var machines strings.Builder
+	files := map[string]string{"hub.key": private, "watcher.password": password("watcher"),
+		"hub.password": password("hub")}
+	for _, id := range append([]policy.MachineID{laser}, victims...) {
+		skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-"+string(id))
+		if err != nil {
+			return err
+		}
+		s.keys[id] = skey
+		files[string(id)+".password"] = password(string(id))
+		if fmt.Fprintf(&machines, "  %s: { key: %q", id, vkey); s.kind == "inside" {
+			fmt.Fprintf(&machines, ", password-file: %s.password", id)
+		}
+		machines.WriteString(" }\n")
+	}
+	mqtt := fmt.Sprintf("{ listen: %q, watcher: watcher.password }", s.addr)
+	if s.kind != "inside" {
+		mqtt = fmt.Sprintf("{ broker: %q, username: hub, password-file: hub.password }", "tcp://"+s.addr)
+	}
+	files["hub.yaml"] = fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmqtt: %s\nhttp: %q\nmachines:\n%s",
+		mqtt, s.http, machines.String())
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+func (s *site) close() {
+	if s.broker != nil {
+		s.broker.kill()
+	}
+	os.RemoveAll(s.dir)
+}
+
+// startBroker starts mosquitto with the files that portillon hub mosquitto-conf writes, unless the broker is the hub's.
+func (s *site) startBroker() error {
+	if s.kind == "inside" {
+		return nil
+	}
+	m := broker.Mosquitto{Site: "biklab", Machines: append([]policy.MachineID{laser}, victims...), Hub: "hub",
+		Watcher: "watcher", Listen: s.addr, Dir: s.dir, Data: s.dir}
+	conf, err := m.Conf()
+	if err != nil {
+		return err
+	}
+	acl, err := m.ACL()
+	if err != nil {
+		return err
+	}
+	var passwords strings.Builder
+	for _, u := range m.Users() {
+		fmt.Fprintf(&passwords, "%s:%s\n", u, password(u))
+	}
+	if os.Geteuid() == 0 {
+		conf += "user root\n" // it would otherwise not read the folder
+	}
+	for name, text := range map[string]string{broker.MosquittoConf: conf + "log_type none\n", broker.MosquittoACL: acl,
+		broker.MosquittoPassword: passwords.String()} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	if out, err := exec.Command("mosquitto_passwd", "-U", filepath.Join(s.dir,
+		broker.MosquittoPassword)).CombinedOutput(); err != nil {
+		return fmt.Errorf("mosquitto_passwd: %w: %s", err, out)
+	}
+	program, err := exec.LookPath("mosquitto")
+	if err != nil {
+		program = "/usr/sbin/mosquitto"
+	}
+	if s.broker, err = start(exec.Command(program, "-c", filepath.Join(s.dir, broker.MosquittoConf))); err != nil {
+		return err
+	}
+	return reachable(context.Background(), s.addr)
+}
+
+func reachable(ctx context.Context, addr string) error {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			return c.Close()
+		}
+		if time.Now().After(end) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// startHub starts this program as the hub, and returns once the hub hears its machines.
+func (s *site) startHub(ctx context.Context) (*process, error) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), hubFile+"="+filepath.Join(s.dir, "hub.yaml"))
+	p, err := start(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(reachable(ctx, s.http), reachable(ctx, s.addr)); err != nil {
+		p.kill()
+		return nil, fmt.Errorf("the hub does not start: %w", err)
+	}
+	return p, nil
+}
+
+// process is a child of this program.
+type process struct {
+	cmd  *exec.Cmd
+	done bool
+}
+
+func start(cmd *exec.Cmd) (*process, error) {
+	cmd.Stderr = os.Stderr
+	return &process{cmd: cmd}, cmd.Start()
+}
+
+func (p *process) kill() { p.end(syscall.SIGKILL) }
+
+func (p *process) end(s syscall.Signal) {
+	if !p.done {
+		p.done = true
+		p.cmd.Process.Signal(s)
+		p.cmd.Wait()
+	}
+}
+
+// resident is VmRSS in bytes (proc_pid_status(5)).
+func (p *process) resident() (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, errors.New("no VmRSS")
+}
+
+func (s *site) get(path string, v any) error {
+	r, err := http.Get("http://" + s.http + path)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	return json.NewDecoder(r.Body).Decode(v)
+}
+
+// held is how many records of a machine the hub holds.
+func (s *site) held(id policy.MachineID) (uint64, error) {
+	var all []hub.Machine
+	if err := s.get("/machines", &all); err != nil {
+		return 0, err
+	}
+	for _, m := range all {
+		if m.ID == id {
+			return m.Held, nil
+		}
+	}
+	return 0, fmt.Errorf("the hub knows no machine %s", id)
+}

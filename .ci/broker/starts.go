@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"portillon/hub"
+	"portillon/hub/broker"
+)
+
+// stored compares what the broker inside stores with the limits of the accounts that stored it.
+func (c *campaign) stored(print bool) error {
+	var s hub.BrokerStatus
+	if err := c.site.get("/broker", &s); err != nil {
+		return err
+	}
+	limit := uint64(broker.MaxStored()) + 1<<20 // and what the others, the hub and the sessions store
+	if s.Stored.Bytes > limit {
+		c.fail("%d bytes are stored, at most %d are allowed", s.Stored.Bytes, limit)
+	}
+	c.peak = max(c.peak, s.Stored.Bytes)
+	if !print {
+		return nil
+	}
+	c.say("stored at the broker: %.1f MB in %d messages, %d consumers; the limit of the account is %.1f MB, "+
+		"the most during an attack was %.1f MB",
+		float64(s.Stored.Bytes)/1e6, s.Stored.Messages, s.Stored.Consumers, float64(limit)/1e6, float64(c.peak)/1e6)
+	for _, a := range s.Accounts {
+		if len(a.Refused) > 0 {
+			c.say("refused to %q: %v", a.User, a.Refused)
+		}
+	}
+	return nil
+}
+
+// restarts starts the hub again and again, and ends it by SIGTERM and SIGKILL in turn. As much is stored after each
+// start; the broker has one or two consumers of its own for a moment.
+func (c *campaign) restarts(ctx context.Context) error {
+	var first broker.Stored
+	began := time.Now()
+	for i := range c.starts {
+		h, err := c.site.startHub(ctx)
+		if err != nil {
+			return fmt.Errorf("start %d: %w", i, err)
+		}
+		if c.kind == "inside" {
+			got, err := c.settled()
+			if err != nil {
+				h.kill()
+				return err
+			}
+			if i == 0 {
+				first = got
+			} else if got.Consumers > first.Consumers+2 || got.Bytes > first.Bytes+1<<20 {
+				c.fail("start %d: %+v is stored, %+v after the first", i, got, first)
+			}
+			if i == c.starts-1 {
+				c.say("after %d starts: %d consumers, %.1f MB stored", c.starts, got.Consumers, float64(got.Bytes)/1e6)
+			}
+		}
+		h.end(map[bool]syscall.Signal{true: syscall.SIGTERM, false: syscall.SIGKILL}[i%2 == 0])
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	c.say("%d starts of the hub in %v", c.starts, time.Since(began).Round(time.Second))
+	return nil
+}
+
+// settled is what is stored once the hub has subscribed: it has a consumer for each of its filters.
+func (c *campaign) settled() (broker.Stored, error) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var s hub.BrokerStatus
+		err := c.site.get("/broker", &s)
+		if err == nil && s.Stored.Consumers >= 4 {
+			return s.Stored, nil
+		}
+		if time.Now().After(end) {
+			return s.Stored, fmt.Errorf("the hub has %d consumers, want 4: %w", s.Stored.Consumers, err)
+		}
+	}
+}

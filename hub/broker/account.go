@@ -1,0 +1,124 @@
+package broker
+
+import (
+	"cmp"
+	"crypto/rand"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// account is an Account and what it does now.
+type account struct {
+	Account
+	limits
+	site                     policy.SiteID
+	innerUser, innerPassword string // at the embedded server; the password is new at each start and stays in this process
+	connects                 *bucket
+	bytes                    *bucket // nil: no limit
+
+	mu      sync.Mutex
+	open    int
+	refused map[string]*refusal // by reason
+}
+
+// refusal counts what was refused for one reason.
+type refusal struct {
+	count  int
+	logged time.Time
+}
+
+func newAccount(site policy.SiteID, a Account, now time.Time) *account {
+	x := &account{Account: a, limits: limitsOf(a.As), site: site, innerUser: a.User, innerPassword: rand.Text(),
+		refused: map[string]*refusal{}}
+	if x.innerUser == "" {
+		x.innerUser = anyone
+	}
+	x.connects = newBucket(x.limits.connects, max(burstConnects, x.limits.connects), now)
+	if x.rate > 0 {
+		x.bytes = newBucket(x.rate, x.burst, now)
+	}
+	return x
+}
+
+// anyone is the user at the embedded server where there are no accounts.
+const anyone = "anyone"
+
+// mayUse says whether the account may have this client id. A machine and the hub have one each. A watcher may have any
+// that is not of theirs; so may everybody where there are no accounts.
+func (a *account) mayUse(id string) bool {
+	topics := wire.Topics{Site: a.site}
+	switch a.As {
+	case AsMachine:
+		return id == topics.ClientID(a.Machine)
+	case AsHub:
+		return id == topics.HubClientID()
+	case AsWatcher:
+		return !strings.HasPrefix(id, "portillon-")
+	}
+	return a.User == ""
+}
+
+// enter counts a connection, if the account may have one more.
+func (a *account) enter() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open >= a.connections {
+		return false
+	}
+	a.open++
+	return true
+}
+
+func (a *account) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open--
+}
+
+// refuse counts a refusal, and logs the first of its reason and account at once, then at most one a minute.
+func (p *proxy) refuse(a *account, reason, detail string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.refused[reason]
+	if r == nil {
+		r = &refusal{}
+		a.refused[reason] = r
+	}
+	r.count++
+	if now := p.now(); r.logged.IsZero() || now.Sub(r.logged) >= time.Minute {
+		r.logged = now
+		p.log.Warn("broker: connection refused", "account", a.User, "why", reason, "detail", detail, "count", r.count)
+	}
+}
+
+// AccountStatus is how an account stands at the broker.
+type AccountStatus struct {
+	User        string         `json:"user"`
+	Connections int            `json:"connections"`
+	Refused     map[string]int `json:"refused,omitempty"` // by reason, since the start
+}
+
+// Accounts are all accounts, sorted; "" is whoever gave no name or a wrong password.
+func (b *Broker) Accounts() []AccountStatus {
+	all := []*account{b.proxy.unknown}
+	for _, a := range b.proxy.accounts {
+		all = append(all, a)
+	}
+	var out []AccountStatus
+	for _, a := range all {
+		a.mu.Lock()
+		s := AccountStatus{User: a.User, Connections: a.open, Refused: map[string]int{}}
+		for reason, r := range a.refused {
+			s.Refused[reason] = r.count
+		}
+		a.mu.Unlock()
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b AccountStatus) int { return cmp.Compare(a.User, b.User) })
+	return out
+}

@@ -1,0 +1,172 @@
+package broker
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// MQTT 3.1.1 §2.2.1: control packet types that the proxy looks at.
+const (
+	typeConnect     = 1
+	typeConnack     = 2
+	typePublish     = 3
+	typeSubscribe   = 8
+	typeUnsubscribe = 10
+)
+
+// MQTT 3.1.1 §3.2.2.3: return codes of CONNACK.
+const (
+	badProtocol   = 1
+	badClientID   = 2
+	notAvailable  = 3
+	notAuthorized = 5
+)
+
+// MQTT 3.1.1 §3.1.2.3: flags of CONNECT.
+const (
+	flagReserved = 0x01
+	flagClean    = 0x02
+	flagWill     = 0x04
+	flagWillQoS  = 0x18
+	flagRetain   = 0x20
+	flagPassword = 0x40
+	flagUser     = 0x80
+)
+
+// maxConnect bounds a CONNECT packet, in bytes; a will is a few bytes long.
+const maxConnect = 8 << 10
+
+// errProtocol says that a client asks for another version than MQTT 3.1.1.
+var errProtocol = errors.New("not MQTT 3.1.1")
+
+// connect is a CONNECT packet (§3.1).
+type connect struct {
+	flags       byte
+	keepAlive   uint16
+	id          string
+	willTopic   []byte
+	will        []byte
+	user        string
+	password    string
+	hasPassword bool
+}
+
+// header reads a fixed header (§2.2): the first byte and the remaining length.
+func header(r io.ByteReader) (first byte, length int, err error) {
+	if first, err = r.ReadByte(); err != nil {
+		return 0, 0, err
+	}
+	for shift := 0; shift <= 21; shift += 7 {
+		b, err := r.ReadByte()
+		if err != nil {
+			return 0, 0, err
+		}
+		length |= int(b&0x7f) << shift
+		if b < 0x80 {
+			return first, length, nil
+		}
+	}
+	return 0, 0, errors.New("remaining length of more than four bytes")
+}
+
+// appendHeader is the reverse of header.
+func appendHeader(b []byte, first byte, length int) []byte {
+	b = append(b, first)
+	for length >= 0x80 {
+		b = append(b, byte(length)|0x80)
+		length >>= 7
+	}
+	return append(b, byte(length))
+}
+
+// fields reads length-prefixed fields (§1.5.3) one after the other. After the first fault all are empty.
+type fields struct {
+	rest []byte
+	bad  bool
+}
+
+func (f *fields) take(n int) []byte {
+	if f.bad || len(f.rest) < n {
+		f.bad = true
+		return make([]byte, n)
+	}
+	b := f.rest[:n]
+	f.rest = f.rest[n:]
+	return b
+}
+
+func (f *fields) field() []byte {
+	n := int(binary.BigEndian.Uint16(f.take(2)))
+	if f.bad || n > len(f.rest) {
+		f.bad = true
+		return nil
+	}
+	return f.take(n)
+}
+
+// parseConnect reads the body of a CONNECT.
+func parseConnect(body []byte) (connect, error) {
+	f := &fields{rest: body}
+	name, level := string(f.field()), f.take(1)[0]
+	if f.bad {
+		return connect{}, errors.New("malformed CONNECT")
+	}
+	if name != "MQTT" || level != 4 {
+		return connect{}, fmt.Errorf("%w: %.10q level %d", errProtocol, name, level)
+	}
+	c := connect{flags: f.take(1)[0], keepAlive: binary.BigEndian.Uint16(f.take(2)), id: string(f.field())}
+	if c.flags&flagWill != 0 {
+		c.willTopic, c.will = f.field(), f.field()
+	}
+	if c.flags&flagUser != 0 {
+		c.user = string(f.field())
+	}
+	if c.hasPassword = c.flags&flagPassword != 0; c.hasPassword {
+		c.password = string(f.field())
+	}
+	switch {
+	case f.bad, len(f.rest) > 0, c.flags&flagReserved != 0, c.hasPassword && c.flags&flagUser == 0,
+		c.flags&flagWill == 0 && c.flags&(flagWillQoS|flagRetain) != 0, c.flags&flagWillQoS > 1<<3:
+		return connect{}, errors.New("malformed CONNECT")
+	}
+	return c, nil
+}
+
+// packet is the CONNECT as the embedded server gets it: a clean session, so that nothing is kept for a client that is
+// away.
+func (c connect) packet() []byte {
+	flags := c.flags&(flagWill|flagWillQoS|flagRetain) | flagClean | flagUser | flagPassword
+	body := []byte{0, 4, 'M', 'Q', 'T', 'T', 4, flags}
+	body = binary.BigEndian.AppendUint16(body, c.keepAlive)
+	add := func(s string) {
+		body = binary.BigEndian.AppendUint16(body, uint16(len(s)))
+		body = append(body, s...)
+	}
+	add(c.id)
+	if c.flags&flagWill != 0 {
+		add(string(c.willTopic))
+		add(string(c.will))
+	}
+	add(c.user)
+	add(c.password)
+	return append(appendHeader(nil, typeConnect<<4, len(body)), body...)
+}
+
+// filtersOf lists the topic filters of a SUBSCRIBE or UNSUBSCRIBE (§3.8.3, §3.10.3).
+func filtersOf(kind byte, body []byte) ([]string, error) {
+	f := &fields{rest: body}
+	f.take(2) // packet identifier
+	var out []string
+	for !f.bad && len(f.rest) > 0 {
+		out = append(out, string(f.field()))
+		if kind == typeSubscribe {
+			f.take(1)
+		}
+	}
+	if f.bad || len(out) == 0 {
+		return nil, errors.New("malformed list of topic filters")
+	}
+	return out, nil
+}

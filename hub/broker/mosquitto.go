@@ -1,0 +1,156 @@
+package broker
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Mosquitto is what mosquitto's files are made from.
+type Mosquitto struct {
+	Site         policy.SiteID
+	Machines     []policy.MachineID // each has an account of the same name
+	Hub, Watcher string             // names of the other two accounts
+	Listen       string             // host:port; an empty host: every address
+	TLS          bool
+	Dir          string // where the files will be, absolute
+	Data         string // where mosquitto stores what is retained
+}
+
+// Names of the files in Mosquitto.Dir.
+const (
+	MosquittoConf     = "mosquitto.conf"
+	MosquittoACL      = "portillon.acl"
+	MosquittoPassword = "portillon.passwd"
+)
+
+// Users are the accounts' names: the hub, the watcher, the machines.
+func (m Mosquitto) Users() []string {
+	out := []string{m.Hub, m.Watcher}
+	for _, id := range m.Machines {
+		out = append(out, string(id))
+	}
+	return out
+}
+
+func (m Mosquitto) check() error {
+	if !slug.MatchString(string(m.Site)) {
+		return fmt.Errorf("site %q: want lower-case letters, digits and hyphens", m.Site)
+	}
+	seen := map[string]bool{}
+	for _, u := range m.Users() {
+		// mosquitto's file of passwords ends a name at a colon; + and # are wildcards of topics.
+		if u == "" || len(u) > 64 || strings.ContainsAny(u, " \t\r\n:+#/") || seen[u] {
+			return fmt.Errorf("account %q: want a name of its own, without blanks and : + # /", u)
+		}
+		seen[u] = true
+	}
+	for _, id := range m.Machines {
+		if !slug.MatchString(string(id)) {
+			return fmt.Errorf("machine %q: want lower-case letters, digits and hyphens", id)
+		}
+	}
+	for _, dir := range []string{m.Dir, m.Data} {
+		if !filepath.IsAbs(dir) || strings.ContainsAny(dir, "\r\n") {
+			return fmt.Errorf("folder %q: want an absolute path", dir)
+		}
+	}
+	return nil
+}
+
+// ACL is mosquitto's acl_file: what is not listed is denied.
+func (m Mosquitto) ACL() (string, error) {
+	if err := m.check(); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Access list of the site %s, made by portillon hub mosquitto-conf. What is not listed is denied.\n",
+		m.Site)
+	fmt.Fprintf(&b, "\nuser %s\ntopic readwrite portillon/%s/#\n", m.Hub, m.Site)
+	fmt.Fprintf(&b, "\nuser %s\n", m.Watcher)
+	b.WriteString(lines(m.Site, "+", wire.WatcherParty))
+	b.WriteString("topic read homeassistant/#\n")
+	for _, id := range m.Machines {
+		fmt.Fprintf(&b, "\nuser %s\n", id)
+		b.WriteString(lines(m.Site, id, wire.MachineParty))
+	}
+	return b.String(), nil
+}
+
+func lines(site policy.SiteID, id policy.MachineID, p wire.Party) string {
+	var b strings.Builder
+	for _, a := range wire.AccessTable() {
+		topic := a.Of(site, id)
+		switch {
+		case a.Publishes(p):
+			fmt.Fprintf(&b, "topic write %s\n", topic)
+		case a.Receives(p) && !strings.HasPrefix(topic, "homeassistant/device/"): // mosquitto knows no + within a level
+			fmt.Fprintf(&b, "topic read %s\n", topic)
+		}
+	}
+	return b.String()
+}
+
+// Conf is mosquitto.conf. It needs mosquitto 2.0 (use_username_as_clientid and max_packet_size as there).
+func (m Mosquitto) Conf() (string, error) {
+	if err := m.check(); err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(m.Listen)
+	if err != nil {
+		return "", fmt.Errorf("address %q: want host:port: %w", m.Listen, err)
+	}
+	var passwords, secure strings.Builder
+	for i, u := range m.Users() {
+		fmt.Fprintf(&passwords, "#   mosquitto_passwd %s%s %s\n", map[bool]string{true: "-c "}[i == 0], filepath.Join(m.Dir,
+			MosquittoPassword), u)
+	}
+	if m.TLS {
+		fmt.Fprintf(&secure, "# Your certificate and its key, in PEM; machines check its name.\ncertfile %s\nkeyfile %s\n",
+			filepath.Join(m.Dir, "server.crt"), filepath.Join(m.Dir, "server.key"))
+	}
+	return fmt.Sprintf(conf, m.Site, filepath.Join(m.Dir, MosquittoACL), passwords.String(), filepath.Join(m.Dir,
+		MosquittoPassword),
+		strings.TrimRight(port+" "+host, " "), secure.String(), filepath.Join(m.Dir, MosquittoPassword), filepath.Join(m.Dir,
+			MosquittoACL),
+		wire.MaxPacket+1, maxPending, maxRetained(len(m.Machines))+maxWaiting,
+		strings.TrimRight(m.Data, "/")+"/"), nil
+}
+
+const conf = `# mosquitto.conf for the site %s, made by: portillon hub mosquitto-conf HUB.yaml
+# For mosquitto 2.0 or newer, in place of its own mosquitto.conf. Who may do what is in %s.
+#
+# Passwords: run each line once as root. It asks for the password; a machine's is also in the password-file of its
+# machine.yaml.
+%s# Then: chown root:mosquitto %s; chmod 640 the same; restart mosquitto.
+
+listener %s
+%s# Without it every acknowledgement waits 40 ms (Nagle's algorithm beside delayed TCP acknowledgements).
+set_tcp_nodelay true
+# A client's id is its account's name, whatever it asks for: no account can take over another's connection, and each
+# has one.
+use_username_as_clientid true
+allow_anonymous false
+password_file %s
+acl_file %s
+
+# The largest packet of Portillon, in bytes: mosquitto counts the remaining length and one byte. It ends the
+# connection that sends more.
+max_packet_size %d
+
+# For each client that does not read: messages and bytes that may wait. For the whole: bytes of memory.
+max_inflight_messages 512
+max_queued_messages 2000
+max_queued_bytes %d
+memory_limit %d
+max_connections 1000
+
+# Retained messages survive a restart; sessions of clients that are away do not.
+persistence true
+persistence_location %s
+persistent_client_expiration 1h
+`

@@ -1,0 +1,365 @@
+package broker
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"portillon/wire"
+)
+
+const (
+	// maxGreeting is how many connections may be before their CONNECT at once. A further one replaces the oldest: a client
+	// sends its CONNECT within milliseconds, so those that wait are not clients.
+	maxGreeting = 128
+	// greetTime is how long TLS and CONNECT may take.
+	greetTime = 5 * time.Second
+	// refuseAfter is how long a refused client waits for its answer: who tries without pause costs little then. While it
+	// waits it counts as one that has not said who it is.
+	refuseAfter = 500 * time.Millisecond
+	// stallTime is how long a peer that stops reading may hold a connection.
+	stallTime = 20 * time.Second
+	// maxOther bounds packets other than PUBLISH, in bytes.
+	maxOther = 64 << 10
+)
+
+// proxy stands before the embedded server, which limits neither connections, nor client ids, nor bytes by account. It
+// knows the accounts, passes what is within their limits, and never changes a message.
+type proxy struct {
+	l        net.Listener
+	tls      *tls.Config
+	inner    string // address of the embedded server
+	accounts map[string]*account
+	unknown  *account // counts what cannot be laid to an account
+	log      *slog.Logger
+	now      func() time.Time
+	ctx      context.Context // ends all waits
+	cancel   context.CancelFunc
+	work     sync.WaitGroup
+
+	mu       sync.Mutex
+	greeting []net.Conn // oldest first
+	conns    map[net.Conn]bool
+	closed   bool
+}
+
+func newProxy(l net.Listener, inner string, c Config, accounts map[string]*account) *proxy {
+	p := &proxy{l: l, tls: c.TLS, inner: inner, accounts: accounts, log: c.Log, now: time.Now, conns: map[net.Conn]bool{}}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	p.unknown = &account{refused: map[string]*refusal{}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.work.Go(p.accept)
+	return p
+}
+
+func (p *proxy) close() error {
+	p.mu.Lock()
+	p.closed = true
+	err := p.l.Close()
+	for c := range p.conns {
+		c.Close()
+	}
+	p.mu.Unlock()
+	p.cancel()
+	p.work.Wait()
+	return err
+}
+
+func (p *proxy) accept() {
+	for {
+		c, err := p.l.Accept()
+		switch {
+		case err == nil:
+			if p.enter(c) {
+				p.work.Go(func() { p.serve(c) })
+			}
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // no file descriptors are left, for one
+			p.refuse(p.unknown, "accept failed", err.Error())
+			if wait(p.ctx, 100*time.Millisecond) != nil {
+				return
+			}
+		}
+	}
+}
+
+// enter registers a connection that has not said who it is.
+func (p *proxy) enter(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		c.Close()
+		return false
+	}
+	if len(p.greeting) >= maxGreeting {
+		p.greeting[0].Close()
+		p.greeting = p.greeting[1:]
+	}
+	p.greeting = append(p.greeting, c)
+	p.conns[c] = true
+	return true
+}
+
+// greeted takes a connection off the list of those that have not said who they are.
+func (p *proxy) greeted(c net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, x := range p.greeting {
+		if x == c {
+			p.greeting = append(p.greeting[:i], p.greeting[i+1:]...)
+			return
+		}
+	}
+}
+
+func (p *proxy) leave(c net.Conn) {
+	c.Close()
+	p.greeted(c)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+}
+
+// serve handles one connection to its end.
+func (p *proxy) serve(raw net.Conn) {
+	defer p.leave(raw)
+	raw.SetDeadline(time.Now().Add(greetTime))
+	c := raw
+	if p.tls != nil {
+		t := tls.Server(raw, p.tls)
+		if err := t.Handshake(); err != nil {
+			return
+		}
+		c = t
+	}
+	r := bufio.NewReaderSize(c, 8<<10)
+	hello, err := readConnect(r)
+	if err != nil {
+		if errors.Is(err, errProtocol) {
+			c.Write(connackPacket(badProtocol))
+		}
+		return
+	}
+	a, code, why := p.admit(hello)
+	if code != 0 {
+		p.refuse(a, why, fmt.Sprintf("client id %.100q, user %.64q, from %s", hello.id, hello.user, raw.RemoteAddr()))
+		if wait(p.ctx, refuseAfter) != nil {
+			return
+		}
+		c.Write(connackPacket(code))
+		return
+	}
+	defer a.leave()
+	p.greeted(raw)
+	raw.SetDeadline(time.Time{})
+	p.pass(c, r, a, hello)
+}
+
+func connackPacket(code byte) []byte { return []byte{typeConnack << 4, 2, 0, code} }
+
+func readConnect(r *bufio.Reader) (connect, error) {
+	first, length, err := header(r)
+	if err != nil {
+		return connect{}, err
+	}
+	if first != typeConnect<<4 || length > maxConnect {
+		return connect{}, fmt.Errorf("the first packet is of type %d and %d bytes, want a CONNECT of at most %d", first>>4,
+			length, maxConnect)
+	}
+	body := make([]byte, length)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return connect{}, err
+	}
+	return parseConnect(body)
+}
+
+// admit finds the account of a CONNECT. A code other than 0 refuses it.
+func (p *proxy) admit(hello connect) (a *account, code byte, why string) {
+	a, ok := p.accounts[hello.user]
+	if anyone := p.accounts[""]; anyone != nil {
+		a = anyone
+	} else if !ok || !same(a.Password, hello.password) {
+		return p.unknown, notAuthorized, "wrong user or password"
+	}
+	if !a.mayUse(hello.id) {
+		return a, badClientID, "client id of another account"
+	}
+	if !a.connects.try(p.now()) {
+		return a, notAvailable, "too many connects"
+	}
+	if !a.enter() {
+		return a, notAvailable, "too many connections"
+	}
+	return a, 0, ""
+}
+
+// same compares in constant time.
+func same(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// pass connects to the embedded server under the account's inner password and copies both ways.
+func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
+	inner, err := net.Dial("tcp", p.inner)
+	if err != nil {
+		p.refuse(a, "embedded server away", err.Error())
+		c.Write(connackPacket(notAvailable))
+		return
+	}
+	defer inner.Close()
+	hello.user, hello.password = a.innerUser, a.innerPassword
+	if _, err := inner.Write(hello.packet()); err != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(p.ctx)
+	defer cancel()
+	p.work.Go(func() {
+		defer cancel()
+		defer c.Close()
+		defer inner.Close()
+		down(c, inner)
+	})
+	u := &upward{proxy: p, a: a, in: r, out: bufio.NewWriterSize(inner, 8<<10), inner: inner, filters: map[string]bool{}}
+	for err == nil {
+		err = u.next(ctx)
+	}
+	if why := (*limitError)(nil); errors.As(err, &why) {
+		p.refuse(a, why.limit, why.detail)
+	}
+}
+
+// down copies what the embedded server sends. A client that stops reading is cut off.
+func down(c, inner net.Conn) {
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := inner.Read(buf)
+		if n > 0 {
+			c.SetWriteDeadline(time.Now().Add(stallTime))
+			if _, err := c.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// limitError ends a connection that exceeded a limit.
+type limitError struct{ limit, detail string }
+
+func (e *limitError) Error() string { return e.limit + ": " + e.detail }
+
+// upward passes packets from a client to the embedded server.
+type upward struct {
+	*proxy
+	a       *account
+	in      *bufio.Reader
+	out     *bufio.Writer
+	inner   net.Conn
+	filters map[string]bool // subscribed to on this connection
+}
+
+// next passes one packet. While the account has used up its rate it waits, and TCP makes the client wait.
+func (u *upward) next(ctx context.Context) error {
+	if u.in.Buffered() == 0 {
+		if err := u.flush(); err != nil {
+			return err
+		}
+	}
+	first, length, err := header(u.in)
+	if err != nil {
+		return err
+	}
+	kind := first >> 4
+	if kind == typePublish && (length > wire.MaxPacket || first&0x06 > 0x02) {
+		return u.tooLarge(first, length)
+	}
+	if kind != typePublish && length > maxOther {
+		return &limitError{"packet too large", fmt.Sprintf("type %d, %d bytes", kind, length)}
+	}
+	if u.a.bytes != nil {
+		if d := u.a.bytes.take(max(float64(length), u.a.perPacket), u.now()); d > 0 {
+			if err := errors.Join(u.flush(), wait(ctx, d)); err != nil {
+				return err
+			}
+		}
+	}
+	if kind == typeSubscribe || kind == typeUnsubscribe {
+		return u.subscription(ctx, first, length)
+	}
+	if _, err := u.out.Write(appendHeader(nil, first, length)); err != nil {
+		return err
+	}
+	if length > u.in.Buffered() { // the packet before must not wait for the rest of this one
+		if err := u.flush(); err != nil {
+			return err
+		}
+	}
+	_, err = io.CopyN(u.out, u.in, int64(length))
+	return err
+}
+
+func (u *upward) flush() error {
+	u.inner.SetWriteDeadline(time.Now().Add(stallTime))
+	return u.out.Flush()
+}
+
+// tooLarge names the topic of a PUBLISH that ends the connection.
+func (u *upward) tooLarge(first byte, length int) error {
+	var topic string
+	if b, err := u.in.Peek(2); err == nil {
+		n := min(int(b[0])<<8|int(b[1]), 256)
+		if b, err = u.in.Peek(2 + n); err == nil {
+			topic = string(b[2:])
+		}
+	}
+	if length > wire.MaxPacket {
+		return &limitError{"packet too large", fmt.Sprintf("topic %q, %d bytes of at most %d", topic, length, wire.MaxPacket)}
+	}
+	return &limitError{"QoS 2 publish", fmt.Sprintf("topic %q: QoS 0 or 1 expected", topic)}
+}
+
+// subscription passes a SUBSCRIBE or UNSUBSCRIBE within the account's limit.
+func (u *upward) subscription(ctx context.Context, first byte, length int) error {
+	body := make([]byte, length)
+	if _, err := io.ReadFull(u.in, body); err != nil {
+		return err
+	}
+	filters, err := filtersOf(first>>4, body)
+	if err != nil {
+		return err
+	}
+	for _, f := range filters {
+		if first>>4 == typeUnsubscribe {
+			delete(u.filters, f)
+			continue
+		}
+		if u.filters[strings.Clone(f)] = true; len(u.filters) > u.a.filters || len(f) > 512 {
+			return &limitError{"too many subscriptions", fmt.Sprintf("filter %.100q is number %d of at most %d", f,
+				len(u.filters), u.a.filters)}
+		}
+	}
+	if u.a.bytes != nil {
+		d := u.a.bytes.take(float64(len(filters))*u.a.perFilter, u.now())
+		if err := errors.Join(u.flush(), wait(ctx, d)); err != nil {
+			return err
+		}
+	}
+	_, err = u.out.Write(append(appendHeader(nil, first, length), body...))
+	return err
+}

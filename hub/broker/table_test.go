@@ -1,0 +1,127 @@
+package broker_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"portillon/hub/broker"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// may says what the table of topics grants.
+func may(a broker.Account, topic string) (publishes, hears bool) {
+	party := map[broker.Part]wire.Party{broker.AsMachine: wire.MachineParty, broker.AsWatcher: wire.WatcherParty}[a.As]
+	if a.As == broker.AsHub {
+		return len(topic) > 17 && topic[:17] == "portillon/biklab/", len(topic) > 17 && topic[:17] == "portillon/biklab/"
+	}
+	for _, x := range wire.AccessTable() {
+		for _, m := range []policy.MachineID{"laser", "vinyl"} {
+			if x.Of("biklab", m) == topic && (a.As == broker.AsWatcher || m == a.Machine || x.Of("biklab", "") == topic) {
+				publishes = publishes || x.Publishes(party)
+				hears = hears || x.Receives(party)
+			}
+		}
+	}
+	return publishes, hears || a.As == broker.AsWatcher && len(topic) > 14 && topic[:14] == "homeassistant/"
+}
+
+// table has every account subscribe to every topic and publish on every topic, and compares what each hears with the
+// table.
+func table(t *testing.T, start start) {
+	all := withVinyl()
+	addr, _ := start(t, t.TempDir(), all)
+	topics := map[string]bool{"portillon/other/laser/state": true, "portillon/biklab/laser/more": true,
+		"homeassistant/other": true, "else": true}
+	for _, x := range wire.AccessTable() {
+		topics[x.Of("biklab", "laser")], topics[x.Of("biklab", "vinyl")] = true, true
+	}
+	names := slices.Sorted(maps.Keys(topics))
+	clients := map[string]*client{}
+	for _, a := range all {
+		clients[a.User] = login(t, addr, a.User)
+		clients[a.User].listens(names...)
+	}
+	for _, topic := range names {
+		for _, a := range all {
+			clients[a.User].publish(topic, false, a.User) // brokers acknowledge what they drop
+		}
+	}
+	for _, a := range all {
+		want := map[string]bool{}
+		for _, topic := range names {
+			for _, from := range all {
+				publishes, _ := may(from, topic)
+				if _, hears := may(a, topic); publishes && hears {
+					want[topic+" from "+from.User] = true
+				}
+			}
+		}
+		got := map[string]bool{}
+		for len(got) < len(want) {
+			m := clients[a.User].next()
+			if got[m.Topic()+" from "+string(m.Payload())] = true; !want[m.Topic()+" from "+string(m.Payload())] {
+				t.Fatalf("%s hears %s from %s", a.User, m.Topic(), m.Payload())
+			}
+		}
+		// What came late, if anything: all publishes were acknowledged before.
+		select {
+		case m := <-clients[a.User].in:
+			if !want[m.Topic()+" from "+string(m.Payload())] {
+				t.Errorf("%s hears %s from %s", a.User, m.Topic(), m.Payload())
+			}
+		default:
+		}
+	}
+}
+
+// ownClientID: as vinyl with laser's client id nobody takes laser's connection, whether the broker refuses it or gives
+// it another id.
+func ownClientID(t *testing.T, start start) {
+	addr, _ := start(t, t.TempDir(), withVinyl())
+	hub, laser := login(t, addr, "hub"), login(t, addr, "laser")
+	hub.subscribe("portillon/biklab/+/records")
+	for _, user := range []string{"vinyl", "watcher"} {
+		for _, a := range withVinyl() {
+			if a.User == user {
+				connects(t, options(addr).SetUsername(user).SetPassword(a.Password).SetClientID("portillon-biklab-laser"))
+				connects(t, options(addr).SetUsername(user).SetPassword(a.Password).SetClientID("laser"))
+			}
+		}
+	}
+	laser.publish("portillon/biklab/laser/records", false, "a record")
+	if m := hub.next(); string(m.Payload()) != "a record" || !laser.isOpen() {
+		t.Errorf("%q; laser's connection is open: %v", m.Payload(), laser.isOpen())
+	}
+}
+
+func border(t *testing.T, start start) {
+	addr, _ := start(t, t.TempDir(), withVinyl())
+	hub := login(t, addr, "hub")
+	hub.subscribe("portillon/biklab/+/records")
+	const topic = "portillon/biklab/laser/records"
+	fits := wire.MaxPacket - 2 - len(topic) - 2 // §3.3: topic with its length, packet identifier
+	for _, size := range []int{fits - 1, fits, fits + 1, 10 * fits} {
+		laser := login(t, addr, "laser")
+		tok := laser.c.Publish(topic, 1, false, make([]byte, size))
+		if size <= fits {
+			laser.must(tok)
+			laser.c.Disconnect(0)
+			if m := hub.next(); len(m.Payload()) != size {
+				t.Errorf("%d bytes came of %d", len(m.Payload()), size)
+			}
+			continue
+		}
+		for end := time.Now().Add(patience); laser.isOpen() && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		}
+		if laser.isOpen() {
+			t.Errorf("a message of %d bytes did not end its connection", size)
+		}
+	}
+	login(t, addr, "vinyl").publish("portillon/biklab/vinyl/records", false, "small")
+	if m := hub.next(); string(m.Payload()) != "small" {
+		t.Errorf("%d bytes came", len(m.Payload()))
+	}
+}
