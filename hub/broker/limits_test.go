@@ -35,8 +35,13 @@ func TestBucketMakesWhoSendsMoreThanItsRateWait(t *testing.T) {
 		}
 	}
 	b = newBucket(1, 2, at)
-	if !b.try(at) || !b.try(at) || b.try(at) || b.try(at.Add(time.Second/2)) || !b.try(at.Add(time.Second)) {
-		t.Error("a bucket of two tokens gives two, and one a second")
+	for i, want := range []bool{true, true, false} {
+		if got := b.try(at); got != want {
+			t.Errorf("try %d of a bucket of two tokens: %t, want %t", i+1, got, want)
+		}
+	}
+	if b.try(at.Add(time.Second/2)) || !b.try(at.Add(time.Second)) {
+		t.Error("a bucket of one token a second gives it early, or not at all")
 	}
 }
 
