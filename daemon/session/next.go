@@ -91,7 +91,10 @@ func (t *step) tap(e Tap) {
 		return
 	}
 	if t.flaps(e.Member) {
-		t.tell(Tell{Say: AlreadyRead, Member: e.Member})
+		// A fault, a tag or a full disk matters more, and is on the panel already.
+		if t.Phase != Fault && t.Phase != TaggedOut && !t.Broken && len(t.Pending) == 0 {
+			t.tell(Tell{Say: AlreadyRead, Member: e.Member})
+		}
 		return
 	}
 	switch t.Phase {

@@ -481,14 +481,3 @@ func TestNoJobIsFinishedAloneOfOneWhoMayBecomeMaintainer(t *testing.T) {
 		t.Error("the guard would go on for a day under a maintainer's hands")
 	}
 }
-
-func TestSameCardWithinTheFlapTimeIsAnswered(t *testing.T) {
-	w := newWorld().tap(nour)
-	for range 3 {
-		w.now = w.now.Add(Flap / 4)
-		w.atOnce(tapOf(nour))
-		if want := []Effect{Tell{Say: AlreadyRead, Member: nour}}; !reflect.DeepEqual(w.effects, want) || !w.Running() {
-			t.Errorf("%v, want %v", w.effects, want)
-		}
-	}
-}
