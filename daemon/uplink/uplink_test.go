@@ -66,7 +66,7 @@ func config(t testing.TB, url string) Config {
 // run starts an uplink, which ends with the test or when stop is called; stop waits.
 func run(t testing.TB, c Config, j *journal.Journal, h Handlers) (u *Uplink, stop func()) {
 	t.Helper()
-	if testing.Verbose() {
+	if testing.Verbose() && c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
 	u, err := New(c, j, h)
