@@ -71,6 +71,8 @@ type Parts struct {
 	Ran         session.Hours                       // likewise
 	Owed        []Owed                              // what happened before and the journal has not taken: nothing starts until it does
 	Acked       func() uint64                       // records that the hub holds
+	// RestartScreen asks for the restart of the browser at this computer's own screen. nil: nothing can restart it.
+	RestartScreen func() error
 }
 
 // Machine walks taps through the rooms. Make one with New, and Run it once.
@@ -104,6 +106,7 @@ type Machine struct {
 	reports  map[policy.MemberID][]time.Time // when each member's last ones were written
 	reporter uint64                          // whose card was asked for that, as desk.nth
 	counted  time.Time                       // when hours were last kept
+	screens  []panel.Screen                  // the machine's own screens, as they were last judged
 
 	// refusedCommand is the last refusal of a command that was recorded.
 	refusedCommand struct {
@@ -193,6 +196,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 			m.step(ctx, session.Tick{})
 			m.upkeep(ctx)
 			m.keep()
+			m.watchScreens()
 		}
 	}
 }

@@ -69,6 +69,12 @@ type Panel struct {
 	note   policy.Text
 	ears   []ear
 	taking chan struct{} // holds one while a form is read
+
+	rev        uint64    // the revision of what is shown: it grows with each change
+	revised    time.Time // when it last grew
+	screens    map[netip.Addr]screen
+	screenSeen bool // a page at one of the machine's own screens has reported itself
+	stuck      bool // an own screen was silent when Screens last looked
 }
 
 // ear is a page that is open, and where.
@@ -85,7 +91,7 @@ func New(c Config) *Panel {
 	if c.Zone == nil {
 		c.Zone = time.UTC
 	}
-	return &Panel{c: c, base: Silent(false), taking: make(chan struct{}, 1)}
+	return &Panel{c: c, base: Silent(false), taking: make(chan struct{}, 1), rev: 1, revised: c.Now(), screens: map[netip.Addr]screen{}}
 }
 
 // Show sets what is seen from now on. An answer that still flashes stays until its time is up.
@@ -170,6 +176,8 @@ func (p *Panel) change(do func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	do()
+	p.rev++
+	p.revised = p.c.Now()
 	for _, e := range p.ears {
 		select {
 		case e.wake <- struct{}{}:
@@ -198,7 +206,7 @@ func (p *Panel) Current() View {
 	}
 	v.Hub, v.Note, v.Now, v.Look = p.hub, p.note, p.c.Now(), p.look.String()
 	_, v.Zone = v.Now.In(p.c.Zone).Zone()
-	v.Build = build()
+	v.Build, v.Rev = build(), p.rev
 	return v
 }
 
@@ -268,6 +276,7 @@ func (p *Panel) Handler() http.Handler {
 		m.Handle("GET /"+part, http.FileServerFS(static))
 	}
 	m.HandleFunc("GET /events", p.events)
+	m.HandleFunc("POST /alive", p.alive)
 	m.HandleFunc("POST /do", p.do)
 	m.HandleFunc("POST /form", p.ask)
 	m.HandleFunc("GET /form/{token}", p.form)

@@ -9,7 +9,9 @@ const words = {
     other: 'Français', report: 'Report a problem', phone: 'Phone', save: 'Send', well: 'Confirm', cancel: 'Cancel', close: 'Close', minutes: 'Minutes', now: 'Stop at once, do not wait for the job to end',
     code: 'A photo, a sentence: read this code with a phone. It works once, for ten minutes.', panel: 'This panel on a phone', lost: 'The machine does not answer. What is chosen stays here: try again', link: 'Add a photo, a sentence' },
 };
-const old = 5000, idle = 90000, patience = 6000; // ms: news older than this is none; a form that nobody touches closes; how long an answer may take
+// ms: news older than `old` is none; a form that nobody touches closes after `idle`; an answer may take `patience`; a page at the machine
+// reports itself every `aliveEvery` (screens.go: silentAfter); timers that stood still for `frozen` did so with the page
+const old = 5000, idle = 90000, patience = 6000, aliveEvery = 5000, frozen = 12000;
 const here = document.documentElement.dataset.here === 'true', anywhere = ['log', 'tag', 'report']; // a screen at the machine; what other pages may do too
 let view = null, heard = -Infinity, made = 0, lang = document.documentElement.lang, trouble = null, form = null, touched = 0, picked = new Set();
 try { lang = localStorage.getItem('lang') || lang } catch { /* a kiosk may forbid it */ }
@@ -31,8 +33,8 @@ function draw() {
   document.documentElement.lang = lang;
   if (view && view.look) document.documentElement.dataset.look = view.look;
   main.dataset.sign = gone ? 'stale' : view.sign || 'silent';
-  set('line', !view ? 'Portillon' : gone ? w.stale : trouble ? text(trouble) : asks ? text(desk.line) : text(view.line));
-  set('next', !view ? '' : gone ? w.staleNext : trouble ? '' : text(view.next));
+  set('line', !view ? 'Portillon' : gone ? suspended ? '…' : w.stale : trouble ? text(trouble) : asks ? text(desk.line) : text(view.line));
+  set('next', !view ? '' : gone ? suspended ? '' : w.staleNext : trouble ? '' : text(view.next));
   set('role', gone || trouble ? '' : text(view.role));
   set('note', gone ? '' : text(view.note));
   set('hub', gone ? '' : view.hub ? w.hub : w.away);
@@ -182,14 +184,38 @@ function beep(sign) {
   } catch { /* no sound here */ }
 }
 
+// A page whose timers stood still (a suspended computer, a frozen tab) must not show what it knew before, nor what waited for it meanwhile:
+// it shows "…" until the first word of a new stream.
+let pulse = performance.now(), suspended = false, stream = null;
+function stoodStill() {
+  const t = performance.now(), gap = t - pulse;
+  pulse = t;
+  if (gap <= frozen) return false;
+  suspended = true; heard = -Infinity;
+  draw(); listen();
+  return true;
+}
+// At the machine's own screen the page reports that it runs, and which view it shows; 0: it shows that it knows none.
+let reported = performance.now();
+function alive(leaves) {
+  if (!here) return;
+  reported = performance.now();
+  fetch('alive', { method: 'POST', keepalive: leaves, body: JSON.stringify({ rev: stale() ? 0 : view.rev, leaves }), signal: leaves ? undefined : AbortSignal.timeout(patience) }).catch(() => {});
+}
+const report = () => { if (performance.now() - reported >= aliveEvery) alive(false) };
+addEventListener('pagehide', () => alive(true));
+
 function listen() {
-  const es = new EventSource('events');
+  stream?.close();
+  const es = stream = new EventSource('events');
   es.onmessage = e => {
+    if (es !== stream || stoodStill()) return;
+    suspended = false;
     view = JSON.parse(e.data); made = Date.parse(view.now); heard = performance.now();
     if (view.build !== document.documentElement.dataset.build && heard > 10000) return location.reload(); // the machine was upgraded while this page was open
-    draw(); beep(view.sign);
+    draw(); beep(view.sign); report();
   };
-  es.onerror = () => { if (es.readyState === 2) { es.close(); setTimeout(listen, 3000) } };
+  es.onerror = () => { if (es === stream && es.readyState === 2) setTimeout(() => { if (es === stream) listen() }, 3000) };
 }
 listen();
-setInterval(draw, 1000);
+setInterval(() => { if (!stoodStill()) draw(); report() }, 1000);
