@@ -85,9 +85,9 @@ func (c *clerk) Form(_ context.Context, a panel.Ask) (panel.Form, error) {
 }
 
 // Write implements panel.Clerk.
-func (c *clerk) Write(context.Context, string, panel.Entry) error {
+func (c *clerk) Write(context.Context, string, panel.Entry) (policy.Text, error) {
 	if c.no == nil {
 		c.wrote++
 	}
-	return c.no
+	return policy.Text{}, c.no
 }

@@ -241,7 +241,7 @@ func (c clerk) Form(ctx context.Context, a panel.Ask) (panel.Form, error) {
 }
 
 // Write implements panel.Clerk.
-func (c clerk) Write(ctx context.Context, token string, e panel.Entry) error {
+func (c clerk) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
 	return daemon.Clerk{Machine: c.d.machine}.Write(ctx, token, e)
 }
 
