@@ -116,7 +116,7 @@ func TestNoFileShipsUnread(t *testing.T) {
 				return err
 			}
 			switch filepath.Ext(path) {
-			case ".yaml", ".rules", ".service", ".conf", ".md", ".html":
+			case ".yaml", ".rules", ".service", ".path", ".conf", ".md", ".html":
 			case ".txt":
 				if !strings.HasSuffix(path, ".config.txt") {
 					t.Errorf("%s: nobody reads it", path)
