@@ -124,7 +124,7 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 		t.Errorf("the next person reads %q", v.Note.FR)
 	}
 	b.tap(zoe)
-	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.relay || len(b.state.Tags) != 1 || b.state.Tags[0].By != "m-9d017e" {
+	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.relay || !b.dangerAt.IsZero() || len(b.state.Tags) != 1 || b.state.Tags[0].By != "m-9d017e" {
 		t.Errorf("%v, relay %v, %+v", err, b.relay, b.state.Tags)
 	}
 
@@ -146,6 +146,41 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 	if v := b.Panel.Current(); v.Note == panel.DangerUnsigned() {
 		t.Error("it is shown after the maintainer has been there")
 	}
+	b.tap(zoe)
+	b.phones(panel.Ask{Do: "report"}, panel.Entry{Item: "dangerous"})
+	b.now = b.now.Add(dangerNoted)
+	b.expireUnsigned()
+	b.show()
+	if v := b.Panel.Current(); v.Note == panel.DangerUnsigned() {
+		t.Error("it is shown for more than a day")
+	}
+}
+
+// A mentor's card that a learner waits for means the learner, whatever waits for the mentor.
+func TestMentorWhomALearnerWaitsForIsAskedLater(t *testing.T) {
+	b := newBench(t)
+	b.tap(karim)
+	b.tap(karim)
+	b.phones(panel.Ask{Do: "report"}, panel.Entry{Item: "noise"})
+	b.now = b.now.Add(5 * time.Minute)
+	b.step(t.Context(), session.Tick{})
+	b.tap(jules)
+	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
+	if got := b.offered(); !strings.Contains(got, "confirm") {
+		t.Errorf("offered %s", got)
+	}
+}
+
+// The photo of a problem belongs to its record, which is written at once.
+func TestPhotoOfAnUnsignedProblemStays(t *testing.T) {
+	b := newBench(t)
+	b.tap(lea)
+	photo, dir := pictureIn(t)
+	b.phones(panel.Ask{Do: "report"}, panel.Entry{Item: "broken", Photo: photo})
+	b.dropUnsigned(func(unsignedForm) bool { return true })
+	if _, err := os.Stat(dir + "/" + photo.Name + ".jpg"); err != nil || !b.droppedAt.IsZero() {
+		t.Errorf("%v, dropped at %v", err, b.droppedAt)
+	}
 }
 
 func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
@@ -156,6 +191,10 @@ func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
 			b.step(t.Context(), session.Tick{})
 			if v := b.Panel.Current(); v.Note != panel.NotConfirmed() || !strings.Contains(b.log.String(), "form dropped: its member did not confirm it") {
 				t.Errorf("%q, log:\n%s", v.Note.FR, b.log.String())
+			}
+			b.now = b.now.Add(session.ChooseFor)
+			if b.show(); b.Panel.Current().Note == panel.NotConfirmed() {
+				t.Error("it is said for more than a minute")
 			}
 		},
 		"denied": func(b *bench) {
@@ -222,10 +261,37 @@ func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 	if _, ok := b.opened(mine.Token); !ok {
 		t.Error("another member's form is gone")
 	}
+	b.tap(jules) // a danger is taken though no more forms can wait for him, as often as he may report
+	sent = 0
+	for range 3 * reportsMax {
+		if _, err := b.phones(panel.Ask{Do: "report"}, panel.Entry{Item: "dangerous"}); err == nil {
+			sent++
+		}
+	}
+	if sent != reportsMax {
+		t.Errorf("%d dangers of one member's were taken, want %d", sent, reportsMax)
+	}
+	if err := b.fills(panel.Ask{Here: true, Do: "report"}, panel.Entry{Item: "noise"}); err != nil {
+		t.Error("a member's own report is refused for what phones sent: ", err)
+	}
+	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err != nil {
+		t.Fatal(err)
+	}
 	for i := range formsMost {
 		b.forms = append(b.forms, form{opener: policy.MemberID(rune('a' + i)), Form: panel.Form{Token: string(rune('a' + i)), Ends: b.now.Add(formLife)}})
 	}
 	n := len(b.forms)
+	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err == nil || len(b.forms) != n-1 { // more than the limit: his own oldest is gone, and still there is no room
+		t.Errorf("%v, %d forms of %d", err, len(b.forms), n)
+	}
+	b.forms = b.forms[:formsMost-1]
+	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err != nil || len(b.forms) != formsMost {
+		t.Errorf("where all places are taken a member's new form replaces their own: %v, %d forms", err, len(b.forms))
+	}
+	n = len(b.forms)
 	b.tap(karim)
 	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.TooManyForms) || len(b.forms) != n {
 		t.Errorf("%v, %d forms of %d", err, len(b.forms), n)

@@ -228,9 +228,10 @@ try {
     await page.unroute(url + 'events');
     await page.evaluate(() => listen());
     await page.waitForFunction(() => document.querySelector('main').dataset.sign === 'on');
-    const left = page.waitForRequest(r => r.url() === url + 'alive' && JSON.parse(r.postData()).leaves);
+    assert.equal(await (await fetch(url + 'screens')).text(), '1', 'a screen that reports itself is not watched');
     await page.goto('about:blank');
-    await left;
+    for (let n = 0; n < 50 && await (await fetch(url + 'screens')).text() !== '0'; n++) await page.waitForTimeout(100);
+    assert.equal(await (await fetch(url + 'screens')).text(), '0', 'a page that was closed is missed');
     ok('a screen reports what it shows, says when it leaves, and after its timers stood still shows "…" until the next word');
     await page.context().close();
   }

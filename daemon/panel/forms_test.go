@@ -145,6 +145,17 @@ func TestPhoneSeesTheFormWithEveryWordEscaped(t *testing.T) {
 	}
 }
 
+// What waits for its member's confirmation is said: to a phone on a page, to the machine's own page as a text that it shows.
+func TestFormThatWaitsIsSaidToWait(t *testing.T) {
+	for accept, want := range map[string]string{"application/json": `{"FR":"C’est reçu, pas encore noté`, "text/html": "<h1>C’est reçu, pas encore noté"} {
+		kind, body := filled(part{name: "item", data: "noise"})
+		w := post(t, New(Config{Screens: tablet, Clerk: &desk{asked: "log", waits: FormWaits()}}), "/form/t0ken", kind, body, "Accept", accept)
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", accept, w.Code, w.Body)
+		}
+	}
+}
+
 func TestPhoneThatTagsAMachineOutReadsWhatATagDoesNotDo(t *testing.T) {
 	for do, want := range map[string]bool{"tag": true, "report": false} {
 		kind, body := filled(part{name: "item", data: "noise"})
@@ -218,6 +229,15 @@ func TestFormsArriveOneAtATime(t *testing.T) {
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "réessayer dans un instant") {
 		t.Errorf("%d %.200s", w.Code, w.Body)
 	}
+	kind, body = filled(part{name: "item", data: "noise"})
+	r := httptest.NewRequest("POST", "http://laser/form/t0ken", body)
+	r.RemoteAddr = "192.168.1.40:4711"
+	r.Header.Set("Content-Type", kind)
+	w := httptest.NewRecorder()
+	if p.Handler().ServeHTTP(w, r); w.Code != http.StatusOK {
+		t.Errorf("the machine's own screen waits for a phone: %d", w.Code)
+	}
+	p.c.Clerk = &desk{}
 	<-p.taking
 	kind, body = filled(part{name: "item", data: "noise"})
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusOK || len(p.taking) != 0 {

@@ -311,7 +311,7 @@ func TestUnsignedReportIsNobodysAndSwitchesNothing(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true})
 	phase, tags := w.Phase, len(w.Tags)
 	w.do(Report{Body: wire.ReportBody{What: wire.Dangerous, Claimed: zoe, Tag: "t"}, Tag: Tag{ID: "t"}, Now: true})
-	if w.Phase != phase || len(w.Tags) != tags || w.count(wire.Reported) != 1 || w.count(wire.Tagged) != 0 {
+	if w.Phase != phase || len(w.Tags) != tags || w.count(wire.Reported) != 1 || w.count(wire.Tagged) != 0 || body[wire.ReportBody](t, w, wire.Reported).Tag != "" {
 		t.Errorf("%v, %d tags, %d reports", w.Phase, len(w.Tags), w.count(wire.Reported))
 	}
 	w.do(Report{Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t"}})

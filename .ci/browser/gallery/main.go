@@ -56,6 +56,7 @@ func main() {
 	m.HandleFunc("POST /accept", func(w http.ResponseWriter, r *http.Request) { c.no, c.wrote, c.waits = nil, 0, policy.Text{} })
 	m.HandleFunc("POST /wait", func(w http.ResponseWriter, r *http.Request) { c.no, c.waits = nil, panel.FormWaits() })
 	m.HandleFunc("GET /elsewhere", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(policy.Text(panel.ScanCode)) })
+	m.HandleFunc("GET /screens", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, len(p.Screens())) })
 	m.HandleFunc("GET /wrote", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, c.wrote) })
 	fmt.Printf("gallery http://%s/\n", l.Addr())
 	http.Serve(l, m)
