@@ -284,7 +284,8 @@ func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err == nil || len(b.forms) != n-1 { // more than the limit: his own oldest is gone, and still there is no room
 		t.Errorf("%v, %d forms of %d", err, len(b.forms), n)
 	}
-	b.forms = b.forms[:formsMost-1]
+	b.forms = b.forms[len(b.forms)-formsMost+1:]
+	b.tap(ines)
 	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err != nil {
 		t.Fatal(err)
 	}
