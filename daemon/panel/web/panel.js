@@ -46,7 +46,7 @@ function draw() {
   const offers = gone ? [] : (view.offers || []).filter(() => here);
   list('offers', JSON.stringify([offers, asks, lang, picked.size]), () => [...(asks === 'vouch' ? [button(w.well, vouch, { className: 'chosen', disabled: !picked.size })] : []),
     ...offers.map(o => button(text(o.label), () => touch(o)))]);
-  list('items', JSON.stringify([asks && desk.items, asks, lang, [...picked]]), () => asks ? desk.items.map(c => {
+  list('items', JSON.stringify([asks && desk.items, asks, lang, [...picked]]), () => asks ? (desk.items || []).map(c => {
     const b = button(text(c.label), () => asks === 'vouch' ? toggle(c.id) : open({ do: 'log', item: c.id }));
     if (asks === 'vouch') b.setAttribute('aria-pressed', picked.has(c.id));
     return b;
