@@ -117,12 +117,15 @@ func rosterOf(t *testing.T, dir string) *roster.Roster {
 	return r
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T) *bench { return benchOf(t, exampleRoster(t)) }
+
+// benchOf is newBench with a roster that is already there: to build one takes longer than most tests.
+func benchOf(t *testing.T, r *roster.Roster) *bench {
 	b := &bench{t: t, notes: &notebook{facts: map[string][]byte{}}, now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
 	ids := 0
 	b.Machine = New(Parts{Site: "biklab", Machine: "laser", Now: func() time.Time { return b.now }, Trusted: func() bool { return true },
 		NewID: func() string { ids++; return fmt.Sprint("id", ids) }, Journal: b.notes, Switch: b.notes, Panel: panel.New(panel.Config{Now: func() time.Time { return b.now }}),
-		Roster: exampleRoster(t), Logger: slog.New(slog.NewTextHandler(&b.log, nil))})
+		Roster: r, Logger: slog.New(slog.NewTextHandler(&b.log, nil))})
 	return b
 }
 

@@ -14,12 +14,12 @@ import (
 )
 
 // The desk is what people do at the panel. Whoever tapped last may, for a minute; a form that they opened is theirs for ten, whoever
-// taps meanwhile. What needs a touch alone is for the screen at the machine (panel.Order.Here): a page elsewhere on the network shows,
-// and opens forms for who has just tapped.
+// taps meanwhile. What needs a touch, and the opening of a form, is for the screen at the machine (panel.Order.Here, panel.Ask.Here): a
+// page elsewhere on the network shows. What is sent from there, with a form's code, is unsigned (unsigned.go).
 
 const (
 	formLife   = 10 * time.Minute
-	formsMost  = 32               // open at once; the oldest goes
+	formsMost  = 32               // open at once; more are refused
 	formsEach  = 4                // of one member; their own oldest goes first
 	reportsMax = 5                // that one member may write within reportsIn
 	reportsIn  = 10 * time.Minute // and no card buries a machine in reports
@@ -61,8 +61,12 @@ func (c Clerk) Form(ctx context.Context, a panel.Ask) (f panel.Form, err error) 
 }
 
 // Write implements panel.Clerk.
-func (c Clerk) Write(ctx context.Context, token string, e panel.Entry) error {
-	return c.at(ctx, func(ctx context.Context) error { return c.written(ctx, token, e) })
+func (c Clerk) Write(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
+	err = c.at(ctx, func(ctx context.Context) error {
+		waits, err = c.written(ctx, token, e)
+		return err
+	})
+	return waits, err
 }
 
 // at runs do in the machine's loop.
@@ -173,6 +177,10 @@ func (m *Machine) touched(ctx context.Context, o panel.Order) error {
 			m.Panel.Flash(panel.Returned(m.name(who)), flash/2)
 		}
 		return err
+	case "confirm":
+		return m.confirm(ctx, o.Arg, who)
+	case "deny":
+		return m.deny(o.Arg, who)
 	case "vouch":
 		mach, known := m.site()
 		if !known || len(o.Items) == 0 || slices.ContainsFunc(o.Items, func(s string) bool { return !has(mach.Vouch, s) }) {
@@ -296,6 +304,9 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 	}
 	if who == "" {
 		return out, nil
+	}
+	if u, waits := m.toConfirm(who); waits {
+		return append(out, u.confirmOffers()...), &panel.Desk{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Ask: "confirm", Line: panel.IsItYours(m.name(who))}
 	}
 	if who == s.Member {
 		for _, r := range s.Others {

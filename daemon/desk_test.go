@@ -41,16 +41,27 @@ func (b *bench) fills(a panel.Ask, e panel.Entry) error {
 	if err != nil {
 		return err
 	}
-	return b.written(b.t.Context(), f.Token, e)
+	return b.writes(f.Token, e)
+}
+
+// writes fills a form in at the screen of the machine.
+func (b *bench) writes(token string, e panel.Entry) error {
+	e.Here = true
+	_, err := b.written(b.t.Context(), token, e)
+	return err
 }
 
 func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
 	b := newBench(t)
-	for _, do := range []string{"report", "log", "tag"} {
-		if _, err := b.open(panel.Ask{Do: do}); !errors.Is(err, panel.CardFirst) {
+	for do, want := range map[string]error{"report": panel.CardToReport, "log": panel.CardFirst, "tag": panel.CardFirst} {
+		if _, err := b.open(panel.Ask{Here: true, Do: do}); !errors.Is(err, want) {
 			t.Errorf("%s: %v", do, err)
 		}
+		if _, err := b.open(panel.Ask{Do: do}); !errors.Is(err, panel.ScanCode) {
+			t.Errorf("%s from elsewhere: %v", do, err)
+		}
 	}
+	b.asking = time.Time{}
 	for _, do := range []string{"untag", "vouch", "role"} {
 		if err := b.touch(panel.Order{Do: do}); !errors.Is(err, panel.CardFirst) {
 			t.Errorf("%s: %v", do, err)
@@ -62,21 +73,21 @@ func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
 		}
 	}
 	b.tap("DEADBEEF")
-	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.CardFirst) {
+	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Errorf("a stranger: %v", err)
 	}
 	b.tap(zoe) // refused, and still a member
-	if _, err := b.open(panel.Ask{Do: "report"}); err != nil {
+	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err != nil {
 		t.Error(err)
 	}
-	if _, err := b.open(panel.Ask{Do: "log"}); !errors.Is(err, panel.NotNow) {
+	if _, err := b.open(panel.Ask{Here: true, Do: "log"}); !errors.Is(err, panel.NotNow) {
 		t.Errorf("a member logs: %v", err)
 	}
-	if _, err := b.open(panel.Ask{Do: "tag"}); !errors.Is(err, panel.NotNow) {
+	if _, err := b.open(panel.Ask{Here: true, Do: "tag"}); !errors.Is(err, panel.NotNow) {
 		t.Errorf("a member tags: %v", err)
 	}
 	b.now = b.now.Add(session.ChooseFor)
-	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.CardFirst) {
+	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Errorf("a minute later: %v", err)
 	}
 }
@@ -84,7 +95,7 @@ func TestNobodyWritesAnythingWithoutACardTappedInTheLastMinute(t *testing.T) {
 func TestReportIsItsAuthorsThoughAnotherCardComes(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	f, err := b.open(panel.Ask{Do: "report"})
+	f, err := b.open(panel.Ask{Here: true, Do: "report"})
 	if err != nil || !strings.HasPrefix(f.Title.FR, "Léa,") || len(f.Items) != 4 {
 		t.Fatalf("%+v %v", f, err)
 	}
@@ -93,15 +104,19 @@ func TestReportIsItsAuthorsThoughAnotherCardComes(t *testing.T) {
 	var who policy.MemberID
 	b.Journal = hears{b.notes, func(r session.Record) { who = r.Member }}
 	n := len(b.notes.said)
-	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" || who != "m-020dc2" {
+	if err := b.writes(f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" || who != "" {
+		t.Errorf("%v %q by %s: another card was presented since", err, b.since(n), who)
+	}
+	b.tap(lea)
+	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.since(n) != "problem problem" || who != "m-020dc2" {
 		t.Errorf("%v %q by %s", err, b.since(n), who)
 	}
-	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
+	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("written twice: %v", err)
 	}
-	f, _ = b.open(panel.Ask{Do: "report"})
+	f, _ = b.open(panel.Ask{Here: true, Do: "report"})
 	b.now = b.now.Add(formLife)
-	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
+	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
 		t.Errorf("after ten minutes: %v", err)
 	}
 }
@@ -123,16 +138,16 @@ func (h hears) Append(r session.Record, f map[string][]byte) error {
 func TestFormIsNotUsedUpBeforeItIsOnRecord(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
-	f, _ := b.open(panel.Ask{Do: "report"})
-	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.NotWhat) {
+	f, _ := b.open(panel.Ask{Here: true, Do: "report"})
+	if err := b.writes(f.Token, panel.Entry{Item: "fire"}); !errors.Is(err, panel.NotWhat) {
 		t.Error(err)
 	}
 	b.notes.full = true
-	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.NotSaved) {
+	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.NotSaved) {
 		t.Error(err)
 	}
 	b.notes.full = false
-	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise"}); err != nil {
+	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -140,7 +155,7 @@ func TestFormIsNotUsedUpBeforeItIsOnRecord(t *testing.T) {
 func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
-	if err := b.fills(panel.Ask{Do: "report"}, panel.Entry{Item: "dangerous", Note: "fumée\nderrière"}); err != nil {
+	if err := b.fills(panel.Ask{Here: true, Do: "report"}, panel.Entry{Item: "dangerous", Note: "fumée\nderrière"}); err != nil {
 		t.Fatal(err)
 	}
 	b.Panel.Settle()
@@ -174,20 +189,20 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 	if v := b.Panel.Current(); v.Desk.Line.FR != "Léa, qu’est-ce qui a été fait ?" || v.Desk.Items[0].ID != "lens-cleaning" || len(v.Desk.Items) != 4 {
 		t.Errorf("%+v", v.Desk)
 	}
-	f, err := b.open(panel.Ask{Do: "log", Item: "lens-cleaning"})
+	f, err := b.open(panel.Ask{Here: true, Do: "log", Item: "lens-cleaning"})
 	if err != nil || f.Minutes != 25 || !f.Parts {
 		t.Fatalf("%+v %v", f, err)
 	}
 	var r session.Record
 	b.Journal = hears{b.notes, func(x session.Record) { r = x }}
 	b.now = b.now.Add(5 * time.Minute) // slow fingers
-	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20, Photo: "ab"}); err != nil {
+	if err := b.writes(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20, Photo: panel.Picture{Name: "ab"}}); err != nil {
 		t.Fatal(err)
 	}
 	if x := r.Body.(wire.InterventionBody); r.Member != "m-020dc2" || x.Endorser == "" || x.Endorser == r.Member || x.Minutes != 20 || x.Photo != "ab" || x.RanBy != wire.RanByRelay || r.Session == "" {
 		t.Errorf("%+v", r)
 	}
-	if _, err := b.open(panel.Ask{Do: "log"}); err == nil {
+	if _, err := b.open(panel.Ask{Here: true, Do: "log"}); err == nil {
 		t.Error("a form for whoever comes later")
 	}
 	if d := b.Done["lens-cleaning"]; d.At.IsZero() || len(b.notes.facts[FactDone+"lens-cleaning"]) == 0 {
@@ -415,7 +430,7 @@ func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 	if got := b.offered(); strings.Contains(got, "untag") {
 		t.Errorf("what is due is taken off by doing it: %s", got)
 	}
-	if err := b.fills(panel.Ask{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 30}); err != nil || len(b.state.Tags) != 0 {
+	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 30}); err != nil || len(b.state.Tags) != 0 {
 		t.Errorf("%v %+v", err, b.state.Tags)
 	}
 	b.tap(ines)
@@ -442,7 +457,7 @@ func TestCardThatProvedLessThanTheMachineAsksForStandsNowhere(t *testing.T) {
 	b := strongBench(t)
 	b.state.ReaderDown = false
 	b.proves(ines, 0)
-	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.CardFirst) {
+	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Error(err)
 	}
 	b.proves(lea, rfid.AES)

@@ -30,9 +30,11 @@ type form struct {
 func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 	who := m.stands()
 	switch {
+	case !a.Here:
+		return panel.Form{}, panel.ScanCode
 	case a.At != 0 && a.At != m.desk.nth:
 		return panel.Form{}, panel.NotYou
-	case who == "" && a.Do == "report" && a.Here: // the next card says who is there; it starts nothing, and ends no more than it would anyway
+	case who == "" && a.Do == "report": // the next card says who is there; it starts nothing, and ends no more than it would anyway
 		m.asking = m.Now().Add(identify)
 		if m.state.Running() {
 			return panel.Form{}, panel.CardToReportInUse
@@ -73,31 +75,45 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 	rand.Read(b)
 	f.Token, f.Ends, f.At = hex.EncodeToString(b), m.Now().Add(formLife), m.desk.nth
 	f.opener = who
-	m.keepForm(f)
+	if !m.keepForm(f) {
+		return panel.Form{}, panel.TooManyForms
+	}
 	return f.Form, nil
 }
 
-// keepForm lets go of the opener's own oldest form before anybody else's.
-func (m *Machine) keepForm(f form) {
-	m.forms = append(m.forms, f)
-	mine := func(x form) bool { return x.opener == f.opener }
-	n := 0
-	for _, x := range m.forms {
-		if mine(x) {
-			n++
+// keepForm drops the opener's own oldest form where they have too many, and reports whether there is room. Nobody's form is dropped for
+// another member's.
+func (m *Machine) keepForm(f form) bool {
+	m.dropOld()
+	n, oldest := 0, -1
+	for i, x := range m.forms {
+		if x.opener == f.opener {
+			if n++; oldest < 0 {
+				oldest = i
+			}
 		}
 	}
-	if n > formsEach {
-		i := slices.IndexFunc(m.forms, mine)
-		m.forms = slices.Delete(m.forms, i, i+1)
+	if oldest >= 0 && (n >= formsEach || len(m.forms) >= formsMost) {
+		m.forms = slices.Delete(m.forms, oldest, oldest+1)
 	}
-	if len(m.forms) > formsMost {
-		m.forms = m.forms[1:]
+	if len(m.forms) >= formsMost {
+		return false
 	}
+	m.forms = append(m.forms, f)
+	return true
+}
+
+// dropOld drops the forms whose time is over.
+func (m *Machine) dropOld() {
+	m.forms = slices.DeleteFunc(m.forms, func(f form) bool { return !m.Now().Before(f.Ends) })
+}
+
+func (m *Machine) useUp(token string) {
+	m.forms = slices.DeleteFunc(m.forms, func(x form) bool { return x.Token == token })
 }
 
 func (m *Machine) opened(token string) (form, bool) {
-	m.forms = slices.DeleteFunc(m.forms, func(f form) bool { return !m.Now().Before(f.Ends) })
+	m.dropOld()
 	i := slices.IndexFunc(m.forms, func(f form) bool { return f.Token == token })
 	if i < 0 {
 		return form{}, false
@@ -105,24 +121,40 @@ func (m *Machine) opened(token string) (form, bool) {
 	return m.forms[i], true
 }
 
-// written fills a form in. It is used up once it is on record.
-func (m *Machine) written(ctx context.Context, token string, e panel.Entry) error {
+// written fills a form in. It is used up once it is on record, or waits for its member: what was sent from elsewhere, or after another card
+// was presented, is nobody's act until they confirm it.
+func (m *Machine) written(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
 	f, known := m.opened(token)
 	if !known {
-		return panel.FormOver
+		return waits, panel.FormOver
 	}
 	if !slices.ContainsFunc(f.Items, func(c panel.Choice) bool { return c.ID == e.Item }) {
-		return panel.NotWhat
+		return waits, panel.NotWhat
+	}
+	if !e.Here || !m.isStillTheirs(f) {
+		return m.holdUnsigned(ctx, f, e)
+	}
+	if err := m.recordForm(ctx, f, e); err != nil {
+		return waits, err
+	}
+	m.useUp(token)
+	return waits, nil
+}
+
+// recordForm writes a form down in the name of those whose it is, who are at the machine.
+func (m *Machine) recordForm(ctx context.Context, f form, e panel.Entry) error {
+	if f.Do == "report" && !m.mayReport(reportKey{id: f.by}) {
+		return panel.TooMany
+	}
+	if err := m.keepPhoto(e); err != nil {
+		return err
 	}
 	n := m.Journal.Len()
 	switch f.Do {
 	case "log":
-		m.step(ctx, session.Log{What: e.Item, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo, Session: f.session, By: f.by, Endorser: f.endorser})
+		m.step(ctx, session.Log{What: e.Item, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo.Name, Session: f.session, By: f.by, Endorser: f.endorser})
 	case "report":
-		if !m.mayReport(f.by) {
-			return panel.TooMany
-		}
-		r := session.Report{By: f.by, Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo}, Now: e.Now}
+		r := session.Report{By: f.by, Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo.Name}, Now: e.Now}
 		if r.Body.What == wire.Dangerous {
 			r.Tag = m.tagFor(f, e)
 		}
@@ -133,7 +165,6 @@ func (m *Machine) written(ctx context.Context, token string, e panel.Entry) erro
 	if err := m.saved(n); err != nil {
 		return err
 	}
-	m.forms = slices.DeleteFunc(m.forms, func(x form) bool { return x.Token == token })
 	if f.Do == "log" {
 		m.upkeep(ctx)
 	}
@@ -141,16 +172,16 @@ func (m *Machine) written(ctx context.Context, token string, e panel.Entry) erro
 }
 
 // mayReport counts what one member reports: a card that was let go on reporting would bury the machine.
-func (m *Machine) mayReport(id policy.MemberID) bool {
+func (m *Machine) mayReport(who reportKey) bool {
 	if m.reports == nil {
-		m.reports = map[policy.MemberID][]time.Time{}
+		m.reports = map[reportKey][]time.Time{}
 	}
 	now := m.Now()
-	m.reports[id] = slices.DeleteFunc(m.reports[id], func(at time.Time) bool { return now.Sub(at) >= reportsIn })
-	if len(m.reports[id]) >= reportsMax {
+	m.reports[who] = slices.DeleteFunc(m.reports[who], func(at time.Time) bool { return now.Sub(at) >= reportsIn })
+	if len(m.reports[who]) >= reportsMax {
 		return false
 	}
-	m.reports[id] = append(m.reports[id], now)
+	m.reports[who] = append(m.reports[who], now)
 	return true
 }
 

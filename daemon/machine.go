@@ -71,6 +71,8 @@ type Parts struct {
 	Ran         session.Hours                       // likewise
 	Owed        []Owed                              // what happened before and the journal has not taken: nothing starts until it does
 	Acked       func() uint64                       // records that the hub holds
+	// RestartScreen asks for the restart of the browser at this computer's own screen. nil: nothing can restart it.
+	RestartScreen func() error
 }
 
 // Machine walks taps through the rooms. Make one with New, and Run it once.
@@ -100,10 +102,15 @@ type Machine struct {
 	begun    []string                 // kinds of maintenance that count from now, and are not on record yet
 	today    map[policy.MemberID]bool // who was here
 	day      time.Time
-	asking   time.Time                       // until then the next card says who reports a problem, and nothing else
-	reports  map[policy.MemberID][]time.Time // when each member's last ones were written
-	reporter uint64                          // whose card was asked for that, as desk.nth
-	counted  time.Time                       // when hours were last kept
+	asking   time.Time                 // until then the next card says who reports a problem, and nothing else
+	reports  map[reportKey][]time.Time // when each member's last ones were written
+	reporter uint64                    // whose card was asked for that, as desk.nth
+	counted  time.Time                 // when hours were last kept
+	unsigned []unsignedForm            // sent from phones; they wait for their members
+	// dangerAt is when a danger was last reported unsigned, droppedAt when a form was dropped that nobody confirmed; zero: never.
+	dangerAt, droppedAt time.Time
+
+	screens []panel.Screen // the machine's own screens, as they were last judged
 
 	// refusedCommand is the last refusal of a command that was recorded.
 	refusedCommand struct {
@@ -180,6 +187,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 		select {
 		case <-ctx.Done():
 			m.step(context.WithoutCancel(ctx), session.Shutdown{})
+			m.dropUnsigned(func(unsignedForm) bool { return true })
 			return ctx.Err()
 		case e := <-m.Taps:
 			m.readerSays(ctx, e)
@@ -190,9 +198,11 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 		case a := <-m.asks:
 			a.done <- a.do(ctx)
 		case <-clock.C:
+			m.expireUnsigned()
 			m.step(ctx, session.Tick{})
 			m.upkeep(ctx)
 			m.keep()
+			m.watchScreens()
 		}
 	}
 }

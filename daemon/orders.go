@@ -230,7 +230,7 @@ func (m *Machine) status() control.Status {
 	if m.Roster != nil {
 		out.Bundle = m.Roster.Version
 	}
-	out.BundleDamage = m.damagedBundle()
+	out.BundleDamage, out.Screens = m.damagedBundle(), m.screenStatus()
 	if m.Acked != nil {
 		out.Acked = m.Acked()
 	}

@@ -122,6 +122,9 @@ func (m *Machine) footnote() policy.Text {
 	case m.state.Running() && len(m.state.Tags) > 0:
 		return panel.OutAfter(m.reason(m.state.Tags[0]), m.state.Phase == session.Maintenance)
 	}
+	if t := m.unsignedNote(); t != (policy.Text{}) {
+		return t
+	}
 	if m.damagedBundle() != "" && m.Roster != nil && m.Roster.Version < m.bundle.Load().Version {
 		return panel.EarlierList()
 	}

@@ -36,14 +36,14 @@ func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 	if err := b.touch(panel.Order{Do: "role", Arg: "mentor", At: shown}); !errors.Is(err, panel.NotYou) {
 		t.Errorf("a touch on a button that is not there any more: %v", err)
 	}
-	if _, err := b.open(panel.Ask{Do: "report", At: shown}); !errors.Is(err, panel.NotYou) {
+	if _, err := b.open(panel.Ask{Here: true, Do: "report", At: shown}); !errors.Is(err, panel.NotYou) {
 		t.Errorf("a report would be the next one's: %v", err)
 	}
 	b.tap("DEADBEEF")
 	if d := b.Panel.Current().Desk; d != nil {
 		t.Errorf("a stranger stands there as %s", d.Name)
 	}
-	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.CardFirst) {
+	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReportInUse) {
 		t.Errorf("a stranger reports: %v", err)
 	}
 }
@@ -51,7 +51,7 @@ func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 // The card that says who reports starts nothing. It ends its own session, as ever.
 func TestCardThatReportsAProblemStartsNothing(t *testing.T) {
 	b := newBench(t)
-	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.CardFirst) {
+	if _, err := b.open(panel.Ask{Do: "report"}); !errors.Is(err, panel.ScanCode) {
 		t.Error("a page elsewhere has the next card mean nothing: ", err)
 	}
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
@@ -83,7 +83,7 @@ func TestOneCardBuriesNoMachine(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
 	for n := range reportsMax + 3 {
-		err := b.fills(panel.Ask{Do: "report"}, panel.Entry{Item: "dangerous"})
+		err := b.fills(panel.Ask{Here: true, Do: "report"}, panel.Entry{Item: "dangerous"})
 		if want := n < reportsMax; (err == nil) != want {
 			t.Errorf("report %d: %v", n+1, err)
 		}
@@ -92,15 +92,15 @@ func TestOneCardBuriesNoMachine(t *testing.T) {
 		t.Errorf("one member's danger is %d tags", len(b.state.Tags))
 	}
 	b.tap(lea)
-	f, _ := b.open(panel.Ask{Do: "report"})
+	f, _ := b.open(panel.Ask{Here: true, Do: "report"})
 	b.tap(zoe)
 	for range 2 * formsEach {
-		b.open(panel.Ask{Do: "report"})
+		b.open(panel.Ask{Here: true, Do: "report"})
 	}
 	if _, ok := b.opened(f.Token); !ok {
 		t.Error("one member's forms push another's out")
 	}
-	if err := b.written(t.Context(), f.Token, panel.Entry{Item: "noise"}); err != nil {
+	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); err != nil {
 		t.Error("another member may not report: ", err)
 	}
 }
@@ -108,10 +108,10 @@ func TestOneCardBuriesNoMachine(t *testing.T) {
 func TestDangerThatIsSentAgainIsOneTag(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	f, _ := b.open(panel.Ask{Do: "report"})
+	f, _ := b.open(panel.Ask{Here: true, Do: "report"})
 	b.notes.full = true
 	for range 3 {
-		if err := b.written(t.Context(), f.Token, panel.Entry{Item: "dangerous", Now: true}); !errors.Is(err, panel.NotSaved) {
+		if err := b.writes(f.Token, panel.Entry{Item: "dangerous", Now: true}); !errors.Is(err, panel.NotSaved) {
 			t.Error(err)
 		}
 	}
@@ -181,7 +181,7 @@ func TestWorkDoneWithoutAClockCounts(t *testing.T) {
 		t.Fatalf("%+v", b.state.Tags)
 	}
 	b.tap(ines)
-	if err := b.fills(panel.Ask{Do: "log"}, panel.Entry{Item: "extraction"}); err != nil || len(b.state.Tags) != 0 {
+	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction"}); err != nil || len(b.state.Tags) != 0 {
 		t.Errorf("%v: done, and %+v hangs on", err, b.state.Tags)
 	}
 	if !b.Done["extraction"].At.IsZero() {
@@ -235,7 +235,7 @@ func TestSessionThatWasCutShortIsSaid(t *testing.T) {
 func TestTagsOfBothSidesAreOneSet(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
-	if err := b.fills(panel.Ask{Do: "report"}, panel.Entry{Item: "dangerous", Now: true}); err != nil {
+	if err := b.fills(panel.Ask{Here: true, Do: "report"}, panel.Entry{Item: "dangerous", Now: true}); err != nil {
 		t.Fatal(err)
 	}
 	office := control.Request{Do: "tag", Tag: "0123456789abcdef", Reason: "courroie usée"}

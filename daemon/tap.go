@@ -42,8 +42,12 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 	e := session.Tap{Member: member.ID, Card: card.String(), Decision: m.decide(member, nil, card)}
 	e.Asked = m.stands() == member.ID && m.state.Praise.Open && m.state.Praise.Mentor == member.ID
 	m.arrived(member.ID, card, e.Decision)
-	if m.Now().Before(m.asking) && m.stands() == member.ID { // the panel asked who is there, to write down a problem
-		m.asking, m.reporter = time.Time{}, m.desk.nth
+	confirms, reports := m.stands() == member.ID && m.asksToConfirm(member.ID), m.stands() == member.ID && m.Now().Before(m.asking)
+	if confirms || reports { // the panel asked who is there: to confirm what a phone sent, or to write down a problem
+		m.asking = time.Time{}
+		if reports {
+			m.reporter = m.desk.nth
+		}
 		// A tap that would end a session ends it all the same: whoever taps out must be able to rely on it.
 		if !m.state.Running() || member.ID != m.state.Member && member.ID != m.state.Supervisor {
 			m.show()
@@ -202,6 +206,7 @@ func (m *Machine) step(ctx context.Context, e session.Event) {
 		}
 	}
 	if before == session.Maintenance && m.state.Session != atWork.session {
+		m.dangerAt = time.Time{} // the maintainer has read it
 		m.done, m.done.until = atWork, m.Now()
 	}
 	if m.state.Member != "" && (m.state.Member != member || !m.state.Since.Equal(since)) {

@@ -21,11 +21,12 @@ type unit []setting
 // known are the keys that systemd 252 (Debian 12) has and that our units use, by section. A new one is added after a look into the
 // manual of that version: it ignores what it does not know, as it would RestartSteps=.
 var known = map[string]string{
-	"Unit": "Description Documentation After Wants Conflicts ConditionPathExists StartLimitIntervalSec",
+	"Unit": "Description Documentation After Wants Conflicts ConditionPathExists StartLimitIntervalSec StartLimitBurst",
+	"Path": "PathExistsGlob",
 	"Service": "Type NotifyAccess WatchdogSec ExecStartPre ExecStart ExecStopPost KillMode TimeoutStopSec TimeoutStartSec Restart RestartSec " +
 		"LoadCredential User Group StateDirectory StateDirectoryMode RuntimeDirectory RuntimeDirectoryPreserve UMask DevicePolicy DeviceAllow " +
 		"NoNewPrivileges CapabilityBoundingSet AmbientCapabilities ProtectSystem ProtectHome PrivateTmp PrivateMounts PrivateUsers PrivateDevices " +
-		"ProtectProc ProcSubset ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables " +
+		"ProtectProc PrivateNetwork ReadWritePaths ProcSubset ProtectClock ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables " +
 		"LockPersonality MemoryDenyWriteExecute RemoveIPC RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID " +
 		"SystemCallArchitectures SystemCallErrorNumber SystemCallFilter IPAddressDeny IPAddressAllow LimitCORE " +
 		"Environment RuntimeDirectoryMode MemoryMax OOMScoreAdjust",
@@ -89,6 +90,8 @@ func units(t *testing.T) map[string]unit {
 	t.Helper()
 	all := map[string]unit{}
 	files, _ := filepath.Glob("../systemd/*.service")
+	paths, _ := filepath.Glob("../systemd/*.path")
+	files = append(files, paths...)
 	for _, f := range files {
 		name := filepath.Base(f)
 		u, faults := parseUnit(read(t, "systemd/"+name))
@@ -111,7 +114,7 @@ func TestEveryFileOfSystemdHasItsPlaceInThePackage(t *testing.T) {
 			return err
 		}
 		rel := strings.TrimPrefix(filepath.ToSlash(path), "../")
-		if !strings.Contains(script, rel) && !(filepath.Dir(rel) == "systemd" && strings.HasSuffix(rel, ".service")) {
+		if !strings.Contains(script, rel) && !(filepath.Dir(rel) == "systemd" && strings.Contains(script, " systemd/*"+filepath.Ext(rel))) {
 			t.Errorf("build-deb does not know %s", rel)
 		}
 		return nil
@@ -195,6 +198,9 @@ func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
 			if slices.Contains(u.get("ConditionPathExists"), path) { // another package's: without it the unit does not start
 				continue
 			}
+			if name == "portillon-panel-restart.service" && slices.Contains([]string{"/usr/bin/find", "+/usr/bin/systemctl"}, path) { // every Debian with systemd has them
+				continue
+			}
 			if _, err := os.Stat("../cmd/" + program + "/main.go"); !ok || err != nil {
 				t.Errorf("%s: %s=%s: no program of this package", name, s.key, s.value)
 			}
@@ -204,6 +210,9 @@ func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
 			t.Errorf("%s: Documentation=%s", name, u.one("Documentation"))
 		} else if _, err := os.Stat("man/" + page[1] + "." + page[2]); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+		if strings.HasSuffix(name, ".path") { // systemd itself watches
+			continue
 		}
 		if !strings.Contains(read(t, "systemd/sysusers.d/portillon.conf"), "\nu "+u.one("User")+" ") || u.one("User") == "" || u.one("User") != u.one("Group") {
 			t.Errorf("%s: User=%s Group=%s: not made by sysusers.d", name, u.one("User"), u.one("Group"))
@@ -278,6 +287,29 @@ func TestScreensUnitWaitsForTheMachine(t *testing.T) {
 	}
 	if regexp.MustCompile(`(src|href)=`).MatchString(page) {
 		t.Error("waiting.html fetches something of its own")
+	}
+}
+
+// The daemon may restart nothing: it leaves a file, a path unit waits for it, and the service that this starts restarts the screen's unit,
+// at most three times an hour.
+func TestFrozenScreenIsRestartedByUnitsAlone(t *testing.T) {
+	all := units(t)
+	path, service := all["portillon-panel-restart.path"], all["portillon-panel-restart.service"]
+	if !slices.Contains(strings.Fields(all["portillon-panel.service"].one("Wants")), "portillon-panel-restart.path") {
+		t.Error("nothing starts the path unit with the screen's")
+	}
+	if source := read(t, "cmd/internal/machined/screen.go"); !strings.Contains(source, `".screen-stuck"`) || path.one("PathExistsGlob") != "/run/portillon/*.screen-stuck" {
+		t.Errorf("the path unit waits for %s, the daemon writes another file", path.one("PathExistsGlob"))
+	}
+	if u := all["portillond@.service"]; u.one("RuntimeDirectory") != "portillon" {
+		t.Error("the daemon's runtime folder is not the one that the path unit watches")
+	}
+	for key, want := range map[string]string{"Type": "oneshot", "StartLimitIntervalSec": "1h", "StartLimitBurst": "3",
+		"ExecStartPre": "/usr/bin/find /run/portillon -maxdepth 1 -name *.screen-stuck -delete",
+		"ExecStart":    "+/usr/bin/systemctl --no-block try-restart portillon-panel.service"} {
+		if got := service.one(key); got != want {
+			t.Errorf("%s=%s, want %s", key, got, want)
+		}
 	}
 }
 

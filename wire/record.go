@@ -161,6 +161,9 @@ type ReportBody struct {
 	Note  string  `json:"note,omitempty"`  // at most 500 bytes
 	Photo string  `json:"photo,omitempty"` // as in InterventionBody
 	Tag   string  `json:"tag,omitempty"`   // the tag that was put on for it
+	// Claimed is who had tapped when the form was opened that somebody then sent from a phone, and that nobody has confirmed at the machine.
+	// Member of such a record is empty: nobody has signed it, and it put on no tag.
+	Claimed policy.MemberID `json:"claimed,omitempty"`
 	Ran
 }
 

@@ -23,6 +23,7 @@ let { p: server, url } = await start();
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium',
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
 let passed = 0;
+const elsewhere = await (await fetch(url + 'elsewhere')).json();
 const failures = [], complaints = [];
 const ok = what => { passed++; console.log('ok', what) };
 const show = name => fetch(url + 'show?name=' + encodeURIComponent(name), { method: 'POST' }).then(r => { assert.equal(r.status, 200, name); return r.json() });
@@ -174,19 +175,64 @@ try {
     await page.locator('#cancel').tap();
     await page.context().close();
   }
-  { // a page elsewhere on the network: it shows, and opens forms; what needs a touch alone is for the screen at the machine
+  { // a page elsewhere on the network: it shows; a form is opened at the machine's own screen, whose code a phone reads
     const page = await open('fr', 'light', 'phone', { before: page => page.route(url, async r => { const a = await r.fetch(); await r.fulfill({ response: a, body: (await a.text()).replace('data-here="true"', 'data-here="false"') }) }) });
     await show('maintenance');
-    await page.locator('#offers button').filter({ hasText: 'Noter une intervention' }).waitFor();
-    assert.equal(await page.locator('#offers button').filter({ hasText: 'Arrêter la machine' }).count(), 0, 'a phone switches the machine');
-    await page.locator('#offers button').filter({ hasText: 'Noter une intervention' }).tap();
-    await page.locator('dialog[open]').waitFor();
-    const s = await page.evaluate(() => { const d = document.querySelector('dialog[open]').getBoundingClientRect(), b = document.querySelector('#save').getBoundingClientRect(); return { over: Math.max(b.bottom - Math.min(d.bottom, innerHeight), document.querySelector('dialog[open]').scrollWidth - document.querySelector('dialog[open]').clientWidth, b.right - Math.min(d.right, innerWidth)), code: getComputedStyle(document.querySelector('#code')).display } });
-    if (s.over > 1) failures.push('a form on a phone: its button lies ' + s.over + ' px outside');
-    assert.equal(await page.locator('#code a').textContent(), 'Ajouter une photo, une phrase');
-    await audit(page, 'sheet on a phone');
-    await page.screenshot({ path: `${out}/panel-sheet-phone.png` });
-    ok('a phone shows, and logs; it switches nothing');
+    await page.waitForFunction(() => document.querySelector('main').dataset.sign === 'maintenance');
+    assert.equal(await page.locator('#offers button').count(), 0, 'a phone switches the machine, or opens a form');
+    await page.route(url + 'form', r => r.fulfill({ status: 409, contentType: 'application/json', body: JSON.stringify(elsewhere) })); // as the machine answers
+    await page.locator('#report').tap();
+    await page.locator('h1').filter({ hasText: 'Les formulaires s’ouvrent à l’écran de la machine' }).waitFor();
+    const s = await page.evaluate(shape);
+    if (s.wide > 1 || s.cut > 1) failures.push('a phone that asks for a form: ' + JSON.stringify(s));
+    await page.screenshot({ path: `${out}/panel-elsewhere-phone.png` });
+    ok('a phone shows; it switches nothing and opens no form by itself');
+    await page.context().close();
+  }
+  { // what a phone sent is confirmed at the machine, and a page says when what it sent waits for that
+    const page = await open('fr', 'light', 'small');
+    await show('confirm a form');
+    await page.locator('#offers button').filter({ hasText: 'Confirmer : nettoyage de la lentille (25 min)' }).waitFor();
+    assert.match(await page.locator('h1').textContent(), /Inès, confirmer ce qui a été envoyé d’un téléphone/);
+    await page.screenshot({ path: `${out}/panel-confirm.png` });
+    await page.locator('#offers button').first().tap();
+    await show('on');
+    await fetch(url + 'wait', { method: 'POST' });
+    await page.locator('#report').tap();
+    await page.locator('#choices button').first().tap();
+    await page.locator('#save').tap();
+    await page.locator('h1').filter({ hasText: 'C’est reçu, pas encore noté' }).waitFor();
+    const s = await page.evaluate(shape);
+    if (s.wide > 1 || s.cut > 1 || s.tall > 1) failures.push('what waits: ' + JSON.stringify(s));
+    await page.screenshot({ path: `${out}/panel-waits.png` });
+    await page.goto(url + 'form/0123456789abcdef0123456789abcdef');
+    await page.locator('input[name=item]').first().check();
+    await page.locator('button').click();
+    await page.getByText('C’est reçu, pas encore noté').waitFor();
+    await audit(page, 'what waits, on a phone');
+    await fetch(url + 'accept', { method: 'POST' });
+    ok('what a phone sent waits for a touch at the machine, and is said to');
+    await page.context().close();
+  }
+  { // a screen at the machine reports itself, and one whose timers stood still shows nothing of before
+    const page = await open('fr', 'light', 'small');
+    await show('on');
+    await page.waitForFunction(() => document.querySelector('main').dataset.sign === 'on');
+    const r = await page.waitForRequest(url + 'alive', { timeout: 15000 });
+    assert.deepEqual(JSON.parse(r.postData()), { rev: await page.evaluate(() => view.rev), leaves: false });
+    await page.route(url + 'events', () => {}); // the new stream has no word yet
+    await page.evaluate(() => { pulse -= 12001; stoodStill() });
+    assert.equal(await page.locator('h1').textContent(), '…', 'what was true before the page stood still is shown as if it were now');
+    assert.equal(await page.locator('main').getAttribute('data-sign'), 'stale');
+    assert.equal(await page.locator('#left').textContent(), '');
+    await page.unroute(url + 'events');
+    await page.evaluate(() => listen());
+    await page.waitForFunction(() => document.querySelector('main').dataset.sign === 'on');
+    assert.equal(await (await fetch(url + 'screens')).text(), '1', 'a screen that reports itself is not watched');
+    await page.goto('about:blank');
+    for (let n = 0; n < 50 && await (await fetch(url + 'screens')).text() !== '0'; n++) await page.waitForTimeout(100);
+    assert.equal(await (await fetch(url + 'screens')).text(), '0', 'a page that was closed is missed');
+    ok('a screen reports what it shows, says when it leaves, and after its timers stood still shows "…" until the next word');
     await page.context().close();
   }
   { // keyboard alone

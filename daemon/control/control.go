@@ -68,6 +68,15 @@ type Status struct {
 	BundleDamage string `json:"bundle_damage,omitempty"`
 	Journal      uint64 `json:"journal"`      // records committed
 	Acked        uint64 `json:"acknowledged"` // records that the hub holds
+	// Screens are the machine's own screens whose page has reported itself since the daemon started.
+	Screens []Screen `json:"screens,omitempty"`
+}
+
+// Screen is one of the machine's own screens.
+type Screen struct {
+	Address string `json:"address"`
+	// SilentSeconds is for how long its page has not reported itself; 0: it reports.
+	SilentSeconds int64 `json:"silent_s,omitempty"`
 }
 
 const (

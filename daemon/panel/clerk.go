@@ -15,8 +15,9 @@ type Clerk interface {
 	Do(ctx context.Context, o Order) error
 	// Form opens a form to write in, for whoever tapped in the last minute; or, with a token, the one that was opened before.
 	Form(ctx context.Context, a Ask) (Form, error)
-	// Write fills the form in. It is used up once its record is on the disk, and not before.
-	Write(ctx context.Context, token string, e Entry) error
+	// Write fills the form in. It is used up once its record is on the disk, or once it waits for its member to confirm it at the machine:
+	// waits says then what is still to do, and is empty otherwise. The picture is the Clerk's from then on; on an error it stays the caller's.
+	Write(ctx context.Context, token string, e Entry) (waits policy.Text, err error)
 }
 
 // Refusal is an answer that somebody at the panel reads.
@@ -27,7 +28,7 @@ func (r Refusal) Error() string { return r.EN }
 
 // Order is a touch.
 type Order struct {
-	Do    string   `json:"do"`              // role, extend, power-off, untag, vouch
+	Do    string   `json:"do"`              // role, extend, power-off, untag, vouch, confirm, deny
 	Arg   string   `json:"arg,omitempty"`   // the role, the tag
 	Items []string `json:"items,omitempty"` // vouch: what the learner did well
 	At    uint64   `json:"at,omitempty"`    // Desk.At as it was shown; 0: whoever stands there
@@ -67,7 +68,30 @@ type Entry struct {
 	Parts   string
 	Note    string
 	Now     bool
-	Photo   string // the name that Photos gave it; empty: none
+	Photo   Picture
+	Here    bool // from the screen at the machine
+}
+
+// Picture is a photo that Photos took in, until its record is written or nothing came of it. The zero Picture is none.
+type Picture struct {
+	Name string // the SHA-256 of what it holds, in hexadecimal
+	keep func() error
+	drop func()
+}
+
+// Keep has the picture stay for good, under its name. To keep it again changes nothing.
+func (p Picture) Keep() error {
+	if p.keep == nil {
+		return nil
+	}
+	return p.keep()
+}
+
+// Drop deletes it, unless another record's is the same.
+func (p Picture) Drop() {
+	if p.drop != nil {
+		p.drop()
+	}
 }
 
 // Choice is one of several that may be touched.
@@ -83,8 +107,7 @@ type Offer struct {
 	Label policy.Text `json:"label"`
 }
 
-// Photos keeps pictures. Save reads one of at most MaxPhoto bytes and returns its name, the SHA-256 of what it kept, and how to forget it
-// again where nothing came of its form; an error of type Refusal says what is wrong with it.
+// Photos takes pictures in. Save reads one of at most MaxPhoto bytes; an error of type Refusal says what is wrong with it.
 type Photos interface {
-	Save(r io.Reader) (name string, forget func(), err error)
+	Save(r io.Reader) (Picture, error)
 }

@@ -63,17 +63,29 @@ func (p *Panel) ask(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.Token, a.Here = "", p.here(r)
+	if !a.Here {
+		refuse(w, r, p.elsewhere())
+		return
+	}
 	f, err := p.c.Clerk.Form(r.Context(), a)
 	if err != nil {
 		refuse(w, r, err)
 		return
 	}
-	if p.c.URL != "" {
+	if p.c.URL != "" && p.hasScreen() {
 		f.URL = strings.TrimSuffix(p.c.URL, "/") + "/form/" + f.Token
 		f.QR = newQR(f.URL)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(f)
+}
+
+// elsewhere is what a page that is not at the machine reads when it asks for a form: only the code at the machine's screen opens one there.
+func (p *Panel) elsewhere() Refusal {
+	if !p.hasScreen() {
+		return NoScreen
+	}
+	return ScanCode
 }
 
 // read takes a small JSON body.
@@ -98,7 +110,12 @@ func (p *Panel) form(w http.ResponseWriter, r *http.Request) {
 		p.leaf(w, http.StatusNotFound, notHere, false)
 		return
 	}
-	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: r.PathValue("token")})
+	here := p.here(r)
+	if !here && !p.hasScreen() {
+		p.leaf(w, http.StatusForbidden, NoScreen, false)
+		return
+	}
+	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: r.PathValue("token"), Here: here})
 	if err != nil {
 		p.leaf(w, http.StatusGone, err, false)
 		return
@@ -124,15 +141,23 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 		fail(notHere)
 		return
 	}
-	token := r.PathValue("token")
-	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: token}) // before a picture is taken in
+	token, here := r.PathValue("token"), p.here(r)
+	if !here && !p.hasScreen() {
+		fail(NoScreen)
+		return
+	}
+	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: token, Here: here}) // before a picture is taken in
 	if err != nil {
 		fail(err)
 		return
 	}
+	taking := p.taking
+	if here {
+		taking = p.takingHere
+	}
 	select { // one at a time: a picture is held in memory until it is on the disk
-	case p.taking <- struct{}{}:
-		defer func() { <-p.taking }()
+	case taking <- struct{}{}:
+		defer func() { <-taking }()
 	default:
 		fail(busyNow)
 		return
@@ -140,21 +165,28 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTime))
 	body := r.Body
 	r.Body = http.MaxBytesReader(w, body, maxForm)
-	e, forget, err := p.entry(r)
+	e, err := p.entry(r)
+	e.Here = here
 	if err != nil { // a phone that is still sending reads no answer: it would see a connection reset
 		io.CopyN(io.Discard, body, maxUnread)
 	}
+	waits := policy.Text{}
 	if err == nil {
-		err = p.c.Clerk.Write(r.Context(), token, e)
+		waits, err = p.c.Clerk.Write(r.Context(), token, e)
 	}
 	if err != nil {
-		forget()
+		e.Photo.Drop()
 	}
 	switch {
 	case err != nil:
 		fail(err)
+	case asked && waits != (policy.Text{}):
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(waits)
 	case asked:
 		w.WriteHeader(http.StatusNoContent)
+	case waits != (policy.Text{}):
+		p.sentence(w, http.StatusOK, waits, false)
 	case f.Do == "tag":
 		p.sentence(w, http.StatusOK, Tagged(), false)
 	default:
@@ -162,41 +194,37 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// entry reads what was filled in, part by part: a picture is never held twice, and there is one. forget lets go of it.
-func (p *Panel) entry(r *http.Request) (e Entry, forget func(), err error) {
-	forget = func() {}
+// entry reads what was filled in, part by part: a picture is never held twice, and there is one. On an error too, the caller drops it.
+func (p *Panel) entry(r *http.Request) (e Entry, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return e, forget, notOurs
+		return e, notOurs
 	}
 	for range 16 { // more fields than any form has
 		part, err := parts.NextPart()
 		if errors.Is(err, io.EOF) {
-			return e, forget, nil
+			return e, nil
 		}
 		switch {
 		case err != nil:
 		case part.FormName() != "photo":
 			err = field(&e, part)
 		case part.FileName() == "":
-		case e.Photo != "":
+		case e.Photo.Name != "":
 			err = onePhoto
 		case p.c.Photos == nil:
 			err = errFull
 		default:
-			var undo func()
-			if e.Photo, undo, err = p.c.Photos.Save(part); err == nil {
-				forget = undo
-			}
+			e.Photo, err = p.c.Photos.Save(part)
 		}
 		if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
-			return e, forget, errTooBig
+			return e, errTooBig
 		}
 		if err != nil {
-			return e, forget, err
+			return e, err
 		}
 	}
-	return e, forget, notOurs
+	return e, notOurs
 }
 
 func field(e *Entry, part *multipart.Part) error {

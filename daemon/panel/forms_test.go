@@ -26,6 +26,7 @@ type desk struct {
 	wrote []Entry
 	no    error
 	asked string // what its form is for, where the page does not say
+	waits policy.Text
 }
 
 func (d *desk) Do(_ context.Context, o Order) error {
@@ -41,10 +42,13 @@ func (d *desk) Form(_ context.Context, a Ask) (Form, error) {
 		Stop: "dangerous", Parts: true, Minutes: 12}, nil
 }
 
-func (d *desk) Write(_ context.Context, _ string, e Entry) error {
+func (d *desk) Write(_ context.Context, _ string, e Entry) (policy.Text, error) {
 	d.wrote = append(d.wrote, e)
-	return d.no
+	return d.waits, d.no
 }
+
+// tablet is a screen of the machine at another computer.
+var tablet = []netip.Addr{netip.MustParseAddr("192.168.1.40")}
 
 type part struct{ name, file, data string }
 
@@ -66,6 +70,9 @@ func filled(parts ...part) (string, io.Reader) {
 func post(t *testing.T, p *Panel, path, kind string, body io.Reader, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest("POST", "http://laser"+path, body)
+	if path == "/form" { // a form is opened at the machine
+		r.RemoteAddr = "192.168.1.40:4711"
+	}
 	r.Header.Set("Content-Type", kind)
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
@@ -77,7 +84,7 @@ func post(t *testing.T, p *Panel, path, kind string, body io.Reader, headers ...
 
 func TestTouchesComeFromThisPageAloneAndAreOnesItMakes(t *testing.T) {
 	d := &desk{}
-	p := New(Config{Clerk: d})
+	p := New(Config{Screens: tablet, Clerk: d})
 	for _, c := range []struct {
 		body, site string
 		code       int
@@ -103,7 +110,7 @@ func TestTouchesComeFromThisPageAloneAndAreOnesItMakes(t *testing.T) {
 
 func TestFormIsOpenedWithItsCodeAndFilledInOnce(t *testing.T) {
 	d := &desk{}
-	p := New(Config{Clerk: d, URL: "http://laser.local:8037/", Photos: &Album{Dir: t.TempDir(), Max: 1 << 20, Most: 10}})
+	p := New(Config{Screens: tablet, Clerk: d, URL: "http://laser.local:8037/", Photos: &Album{Dir: t.TempDir(), Max: 1 << 20, Most: 10}})
 	w := post(t, p, "/form", "application/json", strings.NewReader(`{"do":"report"}`))
 	var f Form
 	if json.Unmarshal(w.Body.Bytes(), &f) != nil || f.URL != "http://laser.local:8037/form/t0ken" || f.QR == nil || f.QR.Size < 29+8 || !strings.HasPrefix(f.QR.Path, "M4 4h7v1h-7z") {
@@ -115,7 +122,7 @@ func TestFormIsOpenedWithItsCodeAndFilledInOnce(t *testing.T) {
 		t.Fatal(w.Code, w.Body)
 	}
 	e := d.wrote[0]
-	if e.Item != "noise" || e.Minutes != 15 || e.Parts != "courroie" || e.Note != "<script>alert(1)</script>\nça grince" || !e.Now || len(e.Photo) != 64 {
+	if e.Item != "noise" || e.Minutes != 15 || e.Parts != "courroie" || e.Note != "<script>alert(1)</script>\nça grince" || !e.Now || len(e.Photo.Name) != 64 {
 		t.Errorf("%+v", e)
 	}
 	kind, body = filled(part{name: "item", data: "noise"})
@@ -126,22 +133,33 @@ func TestFormIsOpenedWithItsCodeAndFilledInOnce(t *testing.T) {
 
 func TestPhoneSeesTheFormWithEveryWordEscaped(t *testing.T) {
 	w := httptest.NewRecorder()
-	New(Config{Clerk: &desk{}, Name: policy.Text{FR: "Découpe <b>", EN: "Laser"}}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/t0ken", nil))
+	New(Config{Screens: tablet, Clerk: &desk{}, Name: policy.Text{FR: "Découpe <b>", EN: "Laser"}}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/t0ken", nil))
 	s := w.Body.String()
 	if w.Code != 200 || strings.Contains(s, "<Léa>") || strings.Contains(s, "<b>") || !strings.Contains(s, "&lt;Léa&gt;, quel est le problème") || !strings.Contains(s, `value="12"`) {
 		t.Error(w.Code, s)
 	}
 	w = httptest.NewRecorder()
-	New(Config{Clerk: &desk{}}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/other", nil))
+	New(Config{Screens: tablet, Clerk: &desk{}}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/other", nil))
 	if w.Code != http.StatusGone || !strings.Contains(w.Body.String(), "expiré") {
 		t.Error(w.Code, w.Body)
+	}
+}
+
+// What waits for its member's confirmation is said: to a phone on a page, to the machine's own page as a text that it shows.
+func TestFormThatWaitsIsSaidToWait(t *testing.T) {
+	for accept, want := range map[string]string{"application/json": `{"FR":"C’est reçu, pas encore noté`, "text/html": "<h1>C’est reçu, pas encore noté"} {
+		kind, body := filled(part{name: "item", data: "noise"})
+		w := post(t, New(Config{Screens: tablet, Clerk: &desk{asked: "log", waits: FormWaits()}}), "/form/t0ken", kind, body, "Accept", accept)
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", accept, w.Code, w.Body)
+		}
 	}
 }
 
 func TestPhoneThatTagsAMachineOutReadsWhatATagDoesNotDo(t *testing.T) {
 	for do, want := range map[string]bool{"tag": true, "report": false} {
 		kind, body := filled(part{name: "item", data: "noise"})
-		w := post(t, New(Config{Clerk: &desk{asked: do}}), "/form/t0ken", kind, body)
+		w := post(t, New(Config{Screens: tablet, Clerk: &desk{asked: do}}), "/form/t0ken", kind, body)
 		if got := strings.Contains(w.Body.String(), "n’ouvre que le relais"); w.Code != http.StatusOK || got != want {
 			t.Errorf("%s: %d %s", do, w.Code, w.Body)
 		}
@@ -165,18 +183,18 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 	} {
 		d := &desk{}
 		kind, body := filled(part{name: "item", data: "noise"}, c.p)
-		w := post(t, New(Config{Clerk: d, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}}), "/form/t0ken", kind, body)
+		w := post(t, New(Config{Screens: tablet, Clerk: d, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}}), "/form/t0ken", kind, body)
 		if w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), c.want) || len(d.wrote) != 0 {
 			t.Errorf("%s: %d %.200s, %d written", name, w.Code, w.Body, len(d.wrote))
 		}
 	}
 	d := &desk{}
-	if w := post(t, New(Config{Clerk: d}), "/form/t0ken", "application/json", strings.NewReader("{}")); w.Code != http.StatusConflict || len(d.wrote) != 0 {
+	if w := post(t, New(Config{Screens: tablet, Clerk: d}), "/form/t0ken", "application/json", strings.NewReader("{}")); w.Code != http.StatusConflict || len(d.wrote) != 0 {
 		t.Error(w.Code, w.Body)
 	}
 	d.no = errors.New("database is locked: /var/lib/portillon/secret")
 	kind, body := filled(part{name: "item", data: "noise"})
-	if w := post(t, New(Config{Clerk: d}), "/form/t0ken", kind, body); w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "secret") {
+	if w := post(t, New(Config{Screens: tablet, Clerk: d}), "/form/t0ken", kind, body); w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "secret") {
 		t.Error(w.Code, w.Body)
 	}
 }
@@ -185,7 +203,7 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 func TestFormThatComesToNothingLeavesNoPhoto(t *testing.T) {
 	a := &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}
 	d := &desk{}
-	p := New(Config{Clerk: d, Photos: a})
+	p := New(Config{Screens: tablet, Clerk: d, Photos: a})
 	kept := func() int { all, _ := os.ReadDir(a.Dir); return len(all) }
 	photo := part{"photo", "p.jpg", string(photograph(t))}
 	kind, body := filled(part{name: "item", data: "noise"}, photo, photo)
@@ -205,12 +223,21 @@ func TestFormThatComesToNothingLeavesNoPhoto(t *testing.T) {
 
 // A picture is held in memory until it is on the disk: one at a time.
 func TestFormsArriveOneAtATime(t *testing.T) {
-	p := New(Config{Clerk: &desk{}})
+	p := New(Config{Screens: tablet, Clerk: &desk{}})
 	p.taking <- struct{}{}
 	kind, body := filled(part{name: "item", data: "noise"})
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "réessayer dans un instant") {
 		t.Errorf("%d %.200s", w.Code, w.Body)
 	}
+	kind, body = filled(part{name: "item", data: "noise"})
+	r := httptest.NewRequest("POST", "http://laser/form/t0ken", body)
+	r.RemoteAddr = "192.168.1.40:4711"
+	r.Header.Set("Content-Type", kind)
+	w := httptest.NewRecorder()
+	if p.Handler().ServeHTTP(w, r); w.Code != http.StatusOK {
+		t.Errorf("the machine's own screen waits for a phone: %d", w.Code)
+	}
+	p.c.Clerk = &desk{}
 	<-p.taking
 	kind, body = filled(part{name: "item", data: "noise"})
 	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusOK || len(p.taking) != 0 {
@@ -221,7 +248,7 @@ func TestFormsArriveOneAtATime(t *testing.T) {
 // A touch counts at the screen of the machine, wherever the request says that it is.
 func TestOnlyTheScreenAtTheMachineIsHere(t *testing.T) {
 	d := &desk{}
-	p := New(Config{Clerk: d, Screens: []netip.Addr{netip.MustParseAddr("192.168.1.40")}})
+	p := New(Config{Screens: tablet, Clerk: d})
 	for from, want := range map[string]bool{"127.0.0.1:1": true, "[::1]:1": true, "[::ffff:127.0.0.1]:1": true, "192.168.1.40:1": true, "192.168.1.41:1": false, "@": false} {
 		r := httptest.NewRequest("POST", "http://laser/do", strings.NewReader(`{"do":"extend"}`))
 		r.RemoteAddr = from
@@ -276,44 +303,63 @@ func photograph(t testing.TB) []byte {
 
 func TestPhotoIsKeptWithoutWhereItWasTaken(t *testing.T) {
 	a := &Album{Dir: t.TempDir(), Max: 10 << 10, Most: 10}
-	name, forget, err := a.Save(bytes.NewReader(photograph(t)))
-	if err != nil {
+	save := func() Picture {
+		t.Helper()
+		p, err := a.Save(bytes.NewReader(photograph(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	files := func() int {
+		all, _ := os.ReadDir(a.Dir)
+		return len(all)
+	}
+	first := save()
+	if err := errors.Join(first.Keep(), first.Keep()); err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(a.Dir + "/" + name + ".jpg")
+	b, err := os.ReadFile(a.Dir + "/" + first.Name + ".jpg")
 	if err != nil || bytes.Contains(b, []byte("GPS")) || bytes.Contains(b, []byte("priv")) || bytes.Contains(b, []byte("zip")) {
 		t.Errorf("%v: it says where it was taken: %q", err, b)
 	}
 	if img, err := jpeg.Decode(bytes.NewReader(b)); err != nil || img.Bounds().Dx() != 32 {
 		t.Errorf("the picture is lost: %v", err)
 	}
-	again, keep, err := a.Save(bytes.NewReader(photograph(t)))
-	if keep(); again != name || err != nil { // it is another record's: it stays, whatever becomes of this form
-		t.Error(again, err)
-	}
-	if _, err := os.Stat(a.Dir + "/" + name + ".jpg"); err != nil {
+	again := save()
+	if err := again.Keep(); err != nil || again.Name != first.Name {
 		t.Error(err)
 	}
-	other := append(photograph(t)[:0:0], photograph(t)...)
+	if again.Drop(); files() != 1 { // it is another record's: it stays, whatever becomes of this form
+		t.Error("a picture of two records is deleted with one of them")
+	}
+	waits := save()
+	if files() != 2 {
+		t.Error("a picture that waits is not on the disk")
+	}
+	if waits.Drop(); files() != 1 {
+		t.Error("a form that came to nothing leaves its picture")
+	}
+	other := bytes.Clone(photograph(t))
 	other[bytes.Index(other, []byte{0xff, 0xda})+20] ^= 1
 	a.Max = int64(len(b)) + 100
-	if _, _, err := a.Save(bytes.NewReader(other)); !errors.Is(err, error(errFull)) {
+	if _, err := a.Save(bytes.NewReader(other)); !errors.Is(err, error(errFull)) {
 		t.Error(err)
 	}
 	if a.Max, a.Most = 1<<20, 1; true {
-		if _, _, err := a.Save(bytes.NewReader(other)); !errors.Is(err, error(errFull)) {
+		if _, err := a.Save(bytes.NewReader(other)); !errors.Is(err, error(errFull)) {
 			t.Error("pictures are not counted: ", err)
 		}
 	}
-	forget()
-	if all, _ := os.ReadDir(a.Dir); len(all) != 0 {
-		t.Errorf("%v: a form that came to nothing leaves its picture", all)
+	if first.Drop(); files() != 0 {
+		t.Error("a form whose record was not written leaves its picture")
 	}
-	a.Save(bytes.NewReader(photograph(t)))
+	a.Most = 10
+	save().Keep()
+	save() // it waits for a card when the daemon ends
 	os.WriteFile(a.Dir+"/new-1", nil, 0o600)
-	a.Forget()
-	if all, _ := os.ReadDir(a.Dir); len(all) != 1 {
-		t.Errorf("%v", all)
+	if a.Forget(); files() != 1 {
+		t.Errorf("%d files after the start, want the picture that was kept", files())
 	}
 }
 
@@ -342,7 +388,7 @@ func FuzzJPEG(f *testing.F) {
 
 // A phone that is still sending its photo must read why it was rejected, not see the connection reset.
 func TestPhoneReadsThatItsPhotoIsTooBig(t *testing.T) {
-	p := New(Config{Clerk: &desk{}, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}})
+	p := New(Config{Screens: tablet, Clerk: &desk{}, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}})
 	s := httptest.NewServer(p.Handler())
 	defer s.Close()
 	kind, body := filled(part{name: "item", data: "noise"}, part{"photo", "p.jpg", string(photograph(t)) + strings.Repeat("x", 12<<20)})

@@ -37,6 +37,10 @@ func Gallery(now time.Time) []Shown {
 	soon.Note = Needs(policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, false, true, 2*time.Hour)
 	earlier := Ready()
 	earlier.Note = EarlierList()
+	waits, danger, confirm := Ready(), Ready(), Ready()
+	waits.Note, danger.Note = Unconfirmed("Inès"), DangerUnsigned()
+	confirm.Desk = &Desk{Name: "Inès", Until: now.Add(time.Minute), Ask: "confirm", Line: IsItYours("Inès")}
+	confirm.Offers = []Offer{OfferConfirm("f", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, 25), OfferDeny("f")}
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
 	return []Shown{
 		{"ready", Ready()}, {"maintenance soon", soon}, {"reading", OneMoment()}, {"already read", AlreadyRead()},
@@ -56,7 +60,7 @@ func Gallery(now time.Time) []Shown {
 		{"tagged", c.TaggedOut(now, belt, policy.Maintainer)}, {"tagged by a member", c.TaggedOut(now, ProblemName("dangerous"), policy.User)}, {"tagged by the office", c.TaggedOut(time.Time{}, belt, policy.NoRole)},
 		{"maintenance", with(Maintenance("Inès", ""), maintainer, OfferPowerOff(), OfferLog(), OfferTag())}, {"maintenance with a helper", Maintenance("Inès", "Léa")},
 		{"dark", with(Dark("Inès"), maintainer, OfferLog(), OfferUntag("t", belt))},
-		{"what was done", done}, {"what went well", praise}, {"a mentor is called", called},
+		{"what was done", done}, {"what went well", praise}, {"a form waits", waits}, {"confirm a form", confirm}, {"danger, not confirmed", danger}, {"a mentor is called", called},
 		{"logged", Logged("Léa", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"})}, {"thanked", Thanked("Léa", false, false)}, {"thanked for danger", Thanked("Léa", true, false)}, {"thanked for danger, running", Thanked("Léa", true, true)}, {"returned", Returned("Inès")}, {"cut short", CutShort("Léa")}, {"vouched", Vouched("Léa")},
 		{"e-stop", Fault("e-stop")}, {"guard", Fault("guard-lost")}, {"door", Fault("door")}, {"contactor", Fault("contactor")}, {"runs", Fault("runs")}, {"other fault", Fault("?")},
 		{"silent", Silent(false)}, {"silent while on", Silent(true)}, {"clock", Unsure(true)}, {"clock, passed over", Unsure(false)},

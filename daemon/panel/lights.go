@@ -20,6 +20,9 @@ import (
 //	awaiting     green and amber, slow           cooling            amber, a glimpse every 3 s
 //	thanks       green, quick; a short beep      unsure of the time amber, slow
 //	card read    green, quick
+//
+// While one of the machine's own screens does not report itself, amber glimpses too where it is dark otherwise, and two long beeps say when
+// that begins.
 type Lights struct{ Red, Amber, Green, Buzzer gpio.PinOut }
 
 // rhythm is how a lamp is lit over time.
@@ -106,11 +109,19 @@ func (l Lights) Follow(ctx context.Context, p *Panel, log *slog.Logger) {
 	clock := time.NewTicker(frame)
 	defer clock.Stop()
 	last, since := Sign("?"), time.Time{}
+	stuck, stuckSince := false, time.Time{}
 	for {
-		if s := p.sign(); s != last {
-			last, since = s, time.Now()
+		now, isStuck := p.sign()
+		if now != last {
+			last, since = now, time.Now()
+		}
+		if isStuck != stuck {
+			stuck, stuckSince = isStuck, time.Now()
 		}
 		t, s := time.Since(since), signals[last]
+		if stuck {
+			s = s.withStuckScreen(t, time.Since(stuckSince))
+		}
 		for i, on := range []bool{s.red.lit(t), s.amber.lit(t), s.green.lit(t), s.sound.on(t)} {
 			lamps[i].set(on, log)
 		}
@@ -122,14 +133,28 @@ func (l Lights) Follow(ctx context.Context, p *Panel, log *slog.Logger) {
 	}
 }
 
-// sign is what the panel shows at this moment.
-func (p *Panel) sign() Sign {
+// stuckBeeps are two long ones.
+var stuckBeeps = beeps{700, 300, 700}
+
+// withStuckScreen adds that a screen is silent, since stuck, to the signal of a state that began t ago. A state's own lamps and beeps go first.
+func (s signal) withStuckScreen(t, stuck time.Duration) signal {
+	if s.amber == dark {
+		s.amber = glimpse
+	}
+	if !s.sound.on(t) && stuckBeeps.on(stuck) {
+		s.sound = beeps{int((t + frame) / time.Millisecond)} // on now
+	}
+	return s
+}
+
+// sign is what the panel shows at this moment, and whether one of the machine's own screens is silent.
+func (p *Panel) sign() (Sign, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.flash != nil {
-		return p.flash.Sign
+		return p.flash.Sign, p.stuck
 	}
-	return p.base.Sign
+	return p.base.Sign, p.stuck
 }
 
 // lamp is a pin that is set only when it changes.

@@ -3,10 +3,10 @@
 // It serves the page, its style and its script from the binary, so that it works with no Internet, and sends
 // each View as a server-sent event. A browser that hears nothing for 5 s says so instead of showing what is stale.
 //
-// It accepts touches (POST /do), which are for the screen at the machine alone (this computer's own, and the addresses of
-// Config.Screens), and forms: POST /form opens one for whoever tapped in the last minute, and gives a token that is good
-// for one entry and for ten minutes, at the panel itself or on a phone that reads its QR code. What may be done is the machine's to
-// say (Clerk); nothing that comes through a panel switches a relay on, and no panel ever sees a card number. Bodies are small, pictures
+// It accepts touches (POST /do) from the screen at the machine alone (this computer's own, and the addresses of Config.Screens), and forms:
+// POST /form opens one, at that screen alone, for whoever tapped in the last minute, and gives a token that is good for one entry and for
+// ten minutes, at the panel itself or on a phone that reads its QR code. What a phone sends is unsigned until its member confirms it at the
+// machine. A machine without a screen takes no form from elsewhere. What may be done is the machine's to say (Clerk); nothing that comes through a panel switches a relay on, and no panel ever sees a card number. Bodies are small, pictures
 // at most 4 MB; a request whose Host is no address or name of the local network is refused, so that no page of the Internet can
 // reach a panel by a name of its own (DNS rebinding).
 package panel
@@ -60,15 +60,22 @@ type Config struct {
 type Panel struct {
 	c Config
 
-	mu     sync.Mutex
-	base   View
-	flash  *View
-	timer  *time.Timer
-	look   policy.Look
-	hub    bool
-	note   policy.Text
-	ears   []ear
-	taking chan struct{} // holds one while a form is read
+	mu    sync.Mutex
+	base  View
+	flash *View
+	timer *time.Timer
+	look  policy.Look
+	hub   bool
+	note  policy.Text
+	ears  []ear
+	// Each holds one while a form is read: the second from the machine's own screens, which wait for no phone.
+	taking, takingHere chan struct{}
+
+	rev        uint64    // the revision of what is shown: it grows with each change
+	revised    time.Time // when it last grew
+	screens    map[netip.Addr]screen
+	screenSeen bool // a page at one of the machine's own screens has reported itself
+	stuck      bool // an own screen was silent when Screens last looked
 }
 
 // ear is a page that is open, and where.
@@ -85,7 +92,7 @@ func New(c Config) *Panel {
 	if c.Zone == nil {
 		c.Zone = time.UTC
 	}
-	return &Panel{c: c, base: Silent(false), taking: make(chan struct{}, 1)}
+	return &Panel{c: c, base: Silent(false), taking: make(chan struct{}, 1), takingHere: make(chan struct{}, 1), rev: 1, revised: c.Now(), screens: map[netip.Addr]screen{}}
 }
 
 // Show sets what is seen from now on. An answer that still flashes stays until its time is up.
@@ -170,6 +177,8 @@ func (p *Panel) change(do func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	do()
+	p.rev++
+	p.revised = p.c.Now()
 	for _, e := range p.ears {
 		select {
 		case e.wake <- struct{}{}:
@@ -198,7 +207,7 @@ func (p *Panel) Current() View {
 	}
 	v.Hub, v.Note, v.Now, v.Look = p.hub, p.note, p.c.Now(), p.look.String()
 	_, v.Zone = v.Now.In(p.c.Zone).Zone()
-	v.Build = build()
+	v.Build, v.Rev = build(), p.rev
 	return v
 }
 
@@ -245,6 +254,7 @@ func (p *Panel) listen(a netip.Addr) (chan struct{}, bool) {
 	if near && own >= viewers || !near && (own >= ofOne || far >= viewers) {
 		return nil, false
 	}
+	p.screenSeen = p.screenSeen || near
 	e := ear{make(chan struct{}, 1), a}
 	p.ears = append(p.ears, e)
 	return e.wake, true
@@ -268,6 +278,7 @@ func (p *Panel) Handler() http.Handler {
 		m.Handle("GET /"+part, http.FileServerFS(static))
 	}
 	m.HandleFunc("GET /events", p.events)
+	m.HandleFunc("POST /alive", p.alive)
 	m.HandleFunc("POST /do", p.do)
 	m.HandleFunc("POST /form", p.ask)
 	m.HandleFunc("GET /form/{token}", p.form)

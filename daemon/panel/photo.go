@@ -34,32 +34,66 @@ var (
 	errFull   = Refusal{FR: "La machine n’a plus de place pour des photos : envoyer sans photo", EN: "The machine has no room left for photos: send without one"}
 )
 
+// held is how the name of a picture begins that no record has kept yet.
+const held = "held-"
+
 // Save implements Photos. The file is on the disk when it returns.
-func (a *Album) Save(r io.Reader) (name string, forget func(), err error) {
-	forget = func() {}
+func (a *Album) Save(r io.Reader) (Picture, error) {
 	data, err := io.ReadAll(io.LimitReader(r, MaxPhoto+1))
 	switch {
 	case err != nil:
-		return "", forget, err
+		return Picture{}, err
 	case len(data) > MaxPhoto:
-		return "", forget, errTooBig
+		return Picture{}, errTooBig
 	}
 	data, err = bare(data)
 	if err != nil {
-		return "", forget, errNoJPEG
+		return Picture{}, errNoJPEG
 	}
 	sum := sha256.Sum256(data)
-	name = hex.EncodeToString(sum[:])
-	path := filepath.Join(a.Dir, name+".jpg")
+	name := hex.EncodeToString(sum[:])
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, err := os.Stat(path); err == nil { // another record's already
-		return name, forget, nil
-	}
 	if err := a.room(int64(len(data))); err != nil {
-		return "", forget, err
+		return Picture{}, err
 	}
-	return name, func() { os.Remove(path) }, a.write(name+".jpg", data)
+	file, err := a.write(data)
+	if err != nil {
+		return Picture{}, err
+	}
+	return a.picture(name, file), nil
+}
+
+// picture is the one that lies in file until it is kept.
+func (a *Album) picture(name, file string) Picture {
+	kept, ours := false, true // ours: no other record's picture is the same
+	final := filepath.Join(a.Dir, name+".jpg")
+	keep := func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if kept {
+			return nil
+		}
+		if _, err := os.Stat(final); err == nil {
+			ours = false
+			os.Remove(file)
+		} else if err := os.Rename(file, final); err != nil {
+			return err
+		}
+		kept = true
+		return nil
+	}
+	drop := func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		switch {
+		case !kept:
+			os.Remove(file)
+		case ours:
+			os.Remove(final)
+		}
+	}
+	return Picture{Name: name, keep: keep, drop: drop}
 }
 
 // room says whether more may be kept.
@@ -82,27 +116,26 @@ func (a *Album) room(more int64) error {
 	return nil
 }
 
-func (a *Album) write(name string, data []byte) error {
-	f, err := os.CreateTemp(a.Dir, "new-*")
+// write puts a picture that no record has kept yet on the disk, and returns its file.
+func (a *Album) write(data []byte) (string, error) {
+	f, err := os.CreateTemp(a.Dir, held+"*")
 	if err != nil {
-		return err
+		return "", err
 	}
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(a.Dir, name))
-	}
-	if err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		os.Remove(f.Name())
 	}
-	return err
+	return f.Name(), err
 }
 
-// Forget removes what an interrupted Save left.
+// Forget removes what an interrupted Save left, and the pictures of forms that waited for a card when the daemon ended.
 func (a *Album) Forget() {
-	left, _ := filepath.Glob(filepath.Join(a.Dir, "new-*"))
-	for _, f := range left {
-		os.Remove(f)
+	for _, begin := range []string{held, "new-"} { // the second is how an older version named them
+		left, _ := filepath.Glob(filepath.Join(a.Dir, begin+"*"))
+		for _, f := range left {
+			os.Remove(f)
+		}
 	}
 }
 

@@ -97,6 +97,66 @@ var (
 	NotSaved = Refusal{FR: "Impossible d’écrire dans le journal de la machine : rien n’est noté. Prévenir un mainteneur", EN: "The machine’s journal cannot be written: nothing is written down. Tell a maintainer"}
 )
 
+// What is answered to pages and phones that are not at the machine.
+var (
+	ScanCode = Refusal{FR: "Les formulaires s’ouvrent à l’écran de la machine : y présenter la carte, puis lire avec ce téléphone le code affiché",
+		EN: "Forms open at the machine’s own screen: tap your card there, then read the code that it shows with this phone"}
+	NoScreen = Refusal{FR: "Cette machine n’a pas d’écran, et ne prend pas de formulaire d’ailleurs : prévenir la maintenance",
+		EN: "This machine has no screen, and takes no form from elsewhere: tell a maintainer"}
+	TooManyForms = Refusal{FR: "Trop de formulaires sont ouverts sur cette machine : réessayer dans dix minutes", EN: "Too many forms are open at this machine: try again in ten minutes"}
+	TooManyWait  = Refusal{FR: "D’autres formulaires attendent déjà une carte : les confirmer d’abord à la machine", EN: "Other forms wait for a card already: confirm them at the machine first"}
+)
+
+// FormWaits answers a phone: what it sent counts for nothing until its member confirms it.
+func FormWaits() policy.Text {
+	return policy.Text{FR: "C’est reçu, pas encore noté. Pour le confirmer dans les dix minutes : présenter la carte à la machine, puis toucher « Confirmer » à son écran",
+		EN: "Received, not written down yet. To confirm it within ten minutes: tap your card at the machine, then touch “Confirm” at its screen"}
+}
+
+// ReportWaits answers a phone that reported a problem: it is written down, nobody has signed it, and the machine was not stopped for it.
+func ReportWaits(danger bool) policy.Text {
+	if danger {
+		return policy.Text{FR: "C’est noté, sans signature, et la machine n’est pas arrêtée. Pour l’arrêter : l’arrêt d’urgence, ou présenter la carte à la machine, puis toucher « Confirmer » à son écran",
+			EN: "Written down, unsigned, and the machine is not stopped. To stop it: the emergency stop, or tap your card at the machine, then touch “Confirm” at its screen"}
+	}
+	return policy.Text{FR: "Merci, c’est noté, sans signature. Pour le signer dans les dix minutes : présenter la carte à la machine, puis toucher « Confirmer » à son écran",
+		EN: "Thank you, it is written down, unsigned. To sign it within ten minutes: tap your card at the machine, then touch “Confirm” at its screen"}
+}
+
+// Unconfirmed is the note while a form from a phone waits for its member's card.
+func Unconfirmed(name string) policy.Text {
+	return policy.Text{FR: "Formulaire envoyé d’un téléphone. " + name + " : présentez votre carte pour le confirmer", EN: "Form sent from a phone. " + name + ": tap your card to confirm it"}
+}
+
+// NotConfirmed is the note once it has waited for too long.
+func NotConfirmed() policy.Text {
+	return policy.Text{FR: "Un formulaire envoyé d’un téléphone n’a pas été confirmé : il n’est pas noté", EN: "A form sent from a phone was not confirmed: it is not written down"}
+}
+
+// DangerUnsigned is the note of a danger that was reported from a phone and that nobody has signed.
+func DangerUnsigned() policy.Text {
+	return policy.Text{FR: "Danger signalé d’un téléphone, non confirmé : vérifier la machine avant de l’utiliser", EN: "Danger reported from a phone, not confirmed: check the machine before you use it"}
+}
+
+// IsItYours asks a member about the form that was sent from a phone.
+func IsItYours(name string) policy.Text {
+	return policy.Text{FR: name + ", confirmer ce qui a été envoyé d’un téléphone ?", EN: name + ", confirm what was sent from a phone?"}
+}
+
+// OfferConfirm signs the form id, which says what; minutes as the form has them, 0: it has none.
+func OfferConfirm(id string, what policy.Text, minutes int) Offer {
+	long := ""
+	if minutes > 0 {
+		long = fmt.Sprintf(" (%d min)", minutes)
+	}
+	return Offer{Do: "confirm", Arg: id, Label: policy.Text{FR: "Confirmer : " + lower(what.FR) + long, EN: "Confirm: " + lower(what.EN) + long}}
+}
+
+// OfferDeny drops it.
+func OfferDeny(id string) Offer {
+	return Offer{Do: "deny", Arg: id, Label: policy.Text{FR: "Ce n’est pas de moi", EN: "Not mine"}}
+}
+
 // CallMentor asks for the card of the mentor whose learner has ended the session.
 func CallMentor(mentor, learner string) policy.Text {
 	return policy.Text{FR: mentor + " : présenter sa carte pour dire ce que " + learner + " a réussi", EN: mentor + ": tap your card to say what " + learner + " did well"}

@@ -27,6 +27,7 @@ type View struct {
 	Now    time.Time   `json:"now"`              // the machine's time, so that a browser's clock does not matter
 	Build  string      `json:"build"`            // of this page: one that is older loads itself anew
 	Zone   int         `json:"zone"`             // the site's offset from UTC at Now, in seconds
+	Rev    uint64      `json:"rev"`              // the revision: a page reports which one it shows
 }
 
 // Desk is whoever tapped last, and what they are asked.

@@ -83,10 +83,15 @@ func (t *step) powerOff(by policy.MemberID) {
 }
 
 func (t *step) report(e Report) {
-	if e.By == "" || e.Body.What == "" {
+	if e.By == "" && e.Body.Claimed == "" || e.Body.What == "" {
 		return
 	}
 	e.Body.Ran = t.ran()
+	if e.By == "" { // unsigned: it is written down, it switches nothing, and nobody is thanked by name
+		e.Body.Tag = ""
+		t.record(Record{Kind: wire.Reported, Session: t.Session, Body: e.Body})
+		return
+	}
 	if e.Tag.ID != "" {
 		e.Body.Tag, e.Tag.By = e.Tag.ID, e.By
 		t.addTag(AddTag{Tag: e.Tag, Now: e.Now})

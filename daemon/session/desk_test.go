@@ -305,3 +305,17 @@ func TestInterventionMayBeLoggedAfterItsSession(t *testing.T) {
 		t.Error("logged in no session")
 	}
 }
+
+// A report that nobody signed is on record without a member, whatever tag comes with it, and leaves the machine as it is.
+func TestUnsignedReportIsNobodysAndSwitchesNothing(t *testing.T) {
+	w := newWorld().tap(nour).do(Busy{true})
+	phase, tags := w.Phase, len(w.Tags)
+	w.do(Report{Body: wire.ReportBody{What: wire.Dangerous, Claimed: zoe, Tag: "t"}, Tag: Tag{ID: "t"}, Now: true})
+	if w.Phase != phase || len(w.Tags) != tags || w.count(wire.Reported) != 1 || w.count(wire.Tagged) != 0 || body[wire.ReportBody](t, w, wire.Reported).Tag != "" {
+		t.Errorf("%v, %d tags, %d reports", w.Phase, len(w.Tags), w.count(wire.Reported))
+	}
+	w.do(Report{Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t"}})
+	if w.count(wire.Reported) != 1 || len(w.Tags) != tags {
+		t.Error("a report of nobody at all is taken")
+	}
+}

@@ -257,7 +257,8 @@ type (
 	Extend struct{ Decision policy.Decision }
 	// PowerOff opens the relay of a machine in Maintenance, which stays reserved. Nothing but the next card closes it.
 	PowerOff struct{ By policy.MemberID }
-	// Report is a problem that a member saw. With Tag.ID the machine is tagged out for it, as AddTag does.
+	// Report is a problem that a member saw. With Tag.ID the machine is tagged out for it, as AddTag does. Without By it is unsigned:
+	// Body.Claimed says whose it may be, and it tags nothing.
 	Report struct {
 		By   policy.MemberID
 		Body wire.ReportBody

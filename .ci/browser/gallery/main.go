@@ -53,7 +53,10 @@ func main() {
 		http.Error(w, "no such state", http.StatusNotFound)
 	})
 	m.HandleFunc("POST /refuse", func(w http.ResponseWriter, r *http.Request) { c.no = panel.NotSaved })
-	m.HandleFunc("POST /accept", func(w http.ResponseWriter, r *http.Request) { c.no, c.wrote = nil, 0 })
+	m.HandleFunc("POST /accept", func(w http.ResponseWriter, r *http.Request) { c.no, c.wrote, c.waits = nil, 0, policy.Text{} })
+	m.HandleFunc("POST /wait", func(w http.ResponseWriter, r *http.Request) { c.no, c.waits = nil, panel.FormWaits() })
+	m.HandleFunc("GET /elsewhere", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(policy.Text(panel.ScanCode)) })
+	m.HandleFunc("GET /screens", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, len(p.Screens())) })
 	m.HandleFunc("GET /wrote", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, c.wrote) })
 	fmt.Printf("gallery http://%s/\n", l.Addr())
 	http.Serve(l, m)
@@ -62,6 +65,7 @@ func main() {
 type clerk struct {
 	no    error
 	wrote int
+	waits policy.Text
 }
 
 // Do implements panel.Clerk.
@@ -85,9 +89,9 @@ func (c *clerk) Form(_ context.Context, a panel.Ask) (panel.Form, error) {
 }
 
 // Write implements panel.Clerk.
-func (c *clerk) Write(context.Context, string, panel.Entry) error {
+func (c *clerk) Write(context.Context, string, panel.Entry) (policy.Text, error) {
 	if c.no == nil {
 		c.wrote++
 	}
-	return c.no
+	return c.waits, c.no
 }

@@ -123,7 +123,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Clerk: clerk{d}, Photos: d.album()})
 	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
 		NewID: newID, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
-		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed}
+		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed, RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine)}
 	if d.uplink != nil {
 		p.Uplink, p.Acked = d.uplink, d.uplink.Acked
 	}
@@ -240,7 +240,7 @@ func (c clerk) Form(ctx context.Context, a panel.Ask) (panel.Form, error) {
 }
 
 // Write implements panel.Clerk.
-func (c clerk) Write(ctx context.Context, token string, e panel.Entry) error {
+func (c clerk) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
 	return daemon.Clerk{Machine: c.d.machine}.Write(ctx, token, e)
 }
 

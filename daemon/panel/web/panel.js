@@ -4,13 +4,15 @@ const $ = id => document.getElementById(id);
 const words = {
   fr: { stale: 'Le panneau ne reçoit plus de nouvelles de la machine', staleNext: 'Se fier aux voyants de la machine', hub: 'hub relié', away: 'hub absent, sans effet ici',
     other: 'English', report: 'Signaler un problème', phone: 'Téléphone', save: 'Envoyer', well: 'Valider', cancel: 'Annuler', close: 'Fermer', minutes: 'Minutes', now: 'Arrêter tout de suite, sans attendre la fin du travail',
-    code: 'Une photo, une phrase : lire ce code avec un téléphone. Il sert une fois, pendant dix minutes.', panel: 'Ce panneau sur un téléphone', lost: 'La machine ne répond pas. Ce qui est choisi reste ici : réessayer', link: 'Ajouter une photo, une phrase' },
+    code: 'Une photo, une phrase : lire ce code avec un téléphone, puis confirmer ici. Il sert une fois, pendant dix minutes.', panel: 'Ce panneau sur un téléphone', lost: 'La machine ne répond pas. Ce qui est choisi reste ici : réessayer' },
   en: { stale: 'The panel has lost touch with the machine', staleNext: 'Trust the machine’s own lights', hub: 'hub reached', away: 'hub away, no effect here',
     other: 'Français', report: 'Report a problem', phone: 'Phone', save: 'Send', well: 'Confirm', cancel: 'Cancel', close: 'Close', minutes: 'Minutes', now: 'Stop at once, do not wait for the job to end',
-    code: 'A photo, a sentence: read this code with a phone. It works once, for ten minutes.', panel: 'This panel on a phone', lost: 'The machine does not answer. What is chosen stays here: try again', link: 'Add a photo, a sentence' },
+    code: 'A photo, a sentence: read this code with a phone, then confirm here. It works once, for ten minutes.', panel: 'This panel on a phone', lost: 'The machine does not answer. What is chosen stays here: try again' },
 };
-const old = 5000, idle = 90000, patience = 6000; // ms: news older than this is none; a form that nobody touches closes; how long an answer may take
-const here = document.documentElement.dataset.here === 'true', anywhere = ['log', 'tag', 'report']; // a screen at the machine; what other pages may do too
+// ms: news older than `old` is none; a form that nobody touches closes after `idle`; an answer may take `patience`; a page at the machine
+// reports itself every `aliveEvery` (screens.go: silentAfter); timers that stood still for `frozen` did so with the page
+const old = 5000, idle = 90000, patience = 6000, aliveEvery = 5000, frozen = 12000;
+const here = document.documentElement.dataset.here === 'true', forms = ['log', 'tag', 'report']; // a screen at the machine; what opens a form
 let view = null, heard = -Infinity, made = 0, lang = document.documentElement.lang, trouble = null, form = null, touched = 0, picked = new Set();
 try { lang = localStorage.getItem('lang') || lang } catch { /* a kiosk may forbid it */ }
 // French sets a space before : ; ? ! » and after «, at which no line may break; nor between a number and its unit.
@@ -31,8 +33,8 @@ function draw() {
   document.documentElement.lang = lang;
   if (view && view.look) document.documentElement.dataset.look = view.look;
   main.dataset.sign = gone ? 'stale' : view.sign || 'silent';
-  set('line', !view ? 'Portillon' : gone ? w.stale : trouble ? text(trouble) : asks ? text(desk.line) : text(view.line));
-  set('next', !view ? '' : gone ? w.staleNext : trouble ? '' : text(view.next));
+  set('line', !view ? 'Portillon' : gone ? suspended ? '…' : w.stale : trouble ? text(trouble) : asks ? text(desk.line) : text(view.line));
+  set('next', !view ? '' : gone ? suspended ? '' : w.staleNext : trouble ? '' : text(view.next));
   set('role', gone || trouble ? '' : text(view.role));
   set('note', gone ? '' : text(view.note));
   set('hub', gone ? '' : view.hub ? w.hub : w.away);
@@ -41,10 +43,10 @@ function draw() {
   set('name', $('name').dataset[lang]);
   $('report').disabled = gone;
   $('phone').hidden = !$('qr').content.querySelector('svg');
-  const offers = gone ? [] : (view.offers || []).filter(o => here || anywhere.includes(o.do));
+  const offers = gone ? [] : (view.offers || []).filter(() => here);
   list('offers', JSON.stringify([offers, asks, lang, picked.size]), () => [...(asks === 'vouch' ? [button(w.well, vouch, { className: 'chosen', disabled: !picked.size })] : []),
     ...offers.map(o => button(text(o.label), () => touch(o)))]);
-  list('items', JSON.stringify([asks && desk.items, asks, lang, [...picked]]), () => asks ? desk.items.map(c => {
+  list('items', JSON.stringify([asks && desk.items, asks, lang, [...picked]]), () => asks ? (desk.items || []).map(c => {
     const b = button(text(c.label), () => asks === 'vouch' ? toggle(c.id) : open({ do: 'log', item: c.id }));
     if (asks === 'vouch') b.setAttribute('aria-pressed', picked.has(c.id));
     return b;
@@ -94,7 +96,7 @@ async function send(path, what) {
 let quiet = 0;
 function say(t) { trouble = t; clearTimeout(quiet); quiet = setTimeout(() => { trouble = null; draw() }, 5000); draw() }
 async function touch(o) {
-  if (['log', 'tag', 'report'].includes(o.do)) return open({ do: o.do });
+  if (forms.includes(o.do)) return open({ do: o.do });
   const r = await send('do', { do: o.do, arg: o.arg || '', at: at() });
   if (r.no) say(r.no);
 }
@@ -124,7 +126,7 @@ function sheet() {
     return b;
   }));
   $('code').className = '';
-  $('code').replaceChildren(...form.qr ? here ? code(form.qr, w.code) : [Object.assign(document.createElement('a'), { href: 'form/' + form.token, textContent: w.link })] : []);
+  $('code').replaceChildren(...form.qr ? code(form.qr, w.code) : []);
 }
 function code(qr, what) {
   const ns = 'http://www.w3.org/2000/svg', svg = document.createElementNS(ns, 'svg'), path = document.createElementNS(ns, 'path');
@@ -139,7 +141,7 @@ async function save() {
   $('save').disabled = true;
   const r = await send('form/' + form.token, f);
   if (form !== mine) return;
-  if (r.no) { set('trouble', text(r.no)); $('save').disabled = false } else shut();
+  if (r.no) { set('trouble', text(r.no)); $('save').disabled = false } else { shut(); if (r.FR) say(r) } // it waits for its member
 }
 function shut() { form = null; if ($('sheet').open) $('sheet').close() }
 function phone() { // this panel's own address
@@ -182,14 +184,38 @@ function beep(sign) {
   } catch { /* no sound here */ }
 }
 
+// A page whose timers stood still (a suspended computer, a frozen tab) must not show what it knew before, nor what waited for it meanwhile:
+// it shows "…" until the first word of a new stream.
+let pulse = performance.now(), suspended = false, stream = null;
+function stoodStill() {
+  const t = performance.now(), gap = t - pulse;
+  pulse = t;
+  if (gap <= frozen) return false;
+  suspended = true; heard = -Infinity;
+  draw(); listen();
+  return true;
+}
+// At the machine's own screen the page reports that it runs, and which view it shows; 0: it shows that it knows none.
+let reported = performance.now();
+function alive(leaves) {
+  if (!here) return;
+  reported = performance.now();
+  fetch('alive', { method: 'POST', keepalive: leaves, body: JSON.stringify({ rev: stale() ? 0 : view.rev, leaves }), signal: leaves ? undefined : AbortSignal.timeout(patience) }).catch(() => {});
+}
+const report = () => { if (performance.now() - reported >= aliveEvery) alive(false) };
+addEventListener('pagehide', () => alive(true));
+
 function listen() {
-  const es = new EventSource('events');
+  stream?.close();
+  const es = stream = new EventSource('events');
   es.onmessage = e => {
+    if (es !== stream || stoodStill()) return;
+    suspended = false;
     view = JSON.parse(e.data); made = Date.parse(view.now); heard = performance.now();
     if (view.build !== document.documentElement.dataset.build && heard > 10000) return location.reload(); // the machine was upgraded while this page was open
-    draw(); beep(view.sign);
+    draw(); beep(view.sign); report();
   };
-  es.onerror = () => { if (es.readyState === 2) { es.close(); setTimeout(listen, 3000) } };
+  es.onerror = () => { if (es === stream && es.readyState === 2) setTimeout(() => { if (es === stream) listen() }, 3000) };
 }
 listen();
-setInterval(draw, 1000);
+setInterval(() => { if (!stoodStill()) draw(); report() }, 1000);

@@ -1,0 +1,231 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"portillon/daemon/panel"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// direct is the machine for a panel whose requests are served by the test's own goroutine.
+type direct struct{ b *bench }
+
+func (d direct) Do(ctx context.Context, o panel.Order) error { return d.b.touched(ctx, o) }
+
+func (d direct) Form(_ context.Context, a panel.Ask) (panel.Form, error) {
+	if a.Token == "" {
+		return d.b.open(a)
+	}
+	f, ok := d.b.opened(a.Token)
+	if !ok {
+		return panel.Form{}, panel.FormOver
+	}
+	return f.Form, nil
+}
+
+func (d direct) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
+	return d.b.written(ctx, token, e)
+}
+
+// Where requests come from.
+const ownScreen, elsewhere = "127.0.0.1:4711", "192.168.1.66:4711"
+
+// served gives the machine's panel a Handler that reaches the machine, and a screen that reports itself.
+func (b *bench) served(screen bool) {
+	b.Panel = panel.New(panel.Config{Machine: "laser", URL: "http://laser.local:8037", Clerk: direct{b}, Now: b.Machine.Now, Photos: &panel.Album{Dir: b.t.TempDir(), Max: 1 << 20, Most: 10}})
+	b.show()
+	if screen {
+		b.screenReports()
+	}
+}
+
+// asks sends a request to the panel.
+func (b *bench) asks(method, path, from, kind string, body []byte) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "http://laser"+path, bytes.NewReader(body))
+	ctx, cancel := context.WithCancel(r.Context())
+	if path == "/events" {
+		cancel()
+	}
+	defer cancel()
+	r.RemoteAddr = from
+	r.Header.Set("Content-Type", kind)
+	r.Header.Set("Accept", "application/json")
+	w := httptest.NewRecorder()
+	b.Panel.Handler().ServeHTTP(w, r.WithContext(ctx))
+	return w
+}
+
+// sends fills a form in.
+func (b *bench) sends(token, from string, fields ...string) *httptest.ResponseRecorder {
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for i := 0; i < len(fields); i += 2 {
+		w.WriteField(fields[i], fields[i+1])
+	}
+	w.Close()
+	return b.asks("POST", "/form/"+token, from, w.FormDataContentType(), body.Bytes())
+}
+
+// outcome is an answer in a word: allowed, refused, or waits for its member.
+func outcome(w *httptest.ResponseRecorder) string {
+	switch {
+	case w.Code == http.StatusOK && strings.Contains(w.Body.String(), "Confirm"):
+		return "waits"
+	case w.Code < 300:
+		return "allowed"
+	case w.Code == http.StatusNotFound || w.Code == http.StatusMethodNotAllowed:
+		return "no such route"
+	}
+	return "refused"
+}
+
+// Every route of the panel, from an own screen and from elsewhere, with a form's code, without one, with one that has expired and with one of
+// another machine, before and after another member's card. Léa opened the form; what is written in her name while she was not asked is a fault.
+func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
+	const foreign = "00000000000000000000000000000000"
+	rows, members := 0, exampleRoster(t)
+	for _, route := range []string{"GET /", "GET /events", "POST /alive", "POST /do power-off", "POST /do confirm", "POST /form report", "POST /form log", "GET /form", "POST /form noise", "POST /form dangerous"} {
+		for _, from := range []string{ownScreen, elsewhere} {
+			for _, code := range []string{"with the code", "without", "expired", "foreign"} {
+				for _, other := range []bool{false, true} {
+					rows++
+					b := benchOf(t, members)
+					b.served(true)
+					var signed []policy.MemberID
+					b.Journal = hears{b.notes, func(r session.Record) {
+						if r.Kind == wire.Reported || r.Kind == wire.Intervened || r.Kind == wire.Tagged {
+							signed = append(signed, r.Member)
+						}
+					}}
+					b.tap(lea) // she uses the laser
+					f, err := b.open(panel.Ask{Here: true, Do: "report"})
+					if err != nil {
+						t.Fatal(err)
+					}
+					token := map[string]string{"with the code": f.Token, "expired": f.Token, "foreign": foreign}[code]
+					if code == "expired" {
+						b.now = f.Ends
+						b.tap(zoe) // somebody stands there all the same
+					}
+					if route == "POST /do confirm" && code == "with the code" {
+						b.sends(token, elsewhere, "item", "noise")
+						token = b.unsigned[0].id
+					}
+					if other {
+						b.tap(karim)
+					}
+					signed, b.relay = nil, true
+					got := outcome(b.route(route, from, token))
+					if want := allowed(route, from, code, other); got != want {
+						t.Errorf("%s, %s, %s, after another's tap %v: %s, want %s", route, from, code, other, got, want)
+					}
+					mayBeHers := (strings.HasPrefix(route, "POST /form ") || route == "POST /do confirm") && from == ownScreen && code == "with the code" && !other
+					for _, who := range signed {
+						if who != "" && !mayBeHers {
+							t.Errorf("%s, %s, %s, after another's tap %v: written in the name of %s", route, from, code, other, who)
+						}
+					}
+					if off := !b.relay || len(b.state.Tags) > 0; off && !mayBeHers && route != "POST /do power-off" {
+						t.Errorf("%s, %s, %s, after another's tap %v: it switched the machine", route, from, code, other)
+					}
+					t.Logf("%-20s %-10s %-13s %-6s another's tap: %-13s %s", route, place(from), code, map[bool]string{false: "before", true: "after"}[other], got, names(signed))
+				}
+			}
+		}
+	}
+	t.Logf("%d rows", rows)
+}
+
+// names says in whose name something was written.
+func names(signed []policy.MemberID) string {
+	var out []string
+	for _, who := range signed {
+		out = append(out, map[bool]string{true: "written in nobody's name", false: "written as " + string(who)}[who == ""])
+	}
+	return strings.Join(out, ", ")
+}
+
+func place(from string) string {
+	return map[string]string{ownScreen: "own screen", elsewhere: "elsewhere"}[from]
+}
+
+// route sends the request of a row.
+func (b *bench) route(route, from, token string) *httptest.ResponseRecorder {
+	method, rest, _ := strings.Cut(route, " ")
+	path, what, _ := strings.Cut(rest, " ")
+	json := func(path, body string) *httptest.ResponseRecorder {
+		return b.asks(method, path, from, "application/json", []byte(body))
+	}
+	switch {
+	case path == "/alive":
+		return json(path, `{"rev":0}`)
+	case path == "/do":
+		return json(path, `{"do":"`+what+`","arg":"`+token+`"}`)
+	case what == "report" || what == "log":
+		return json("/form", `{"do":"`+what+`","token":"`+token+`"}`)
+	case route == "GET /form":
+		return json("/form/"+token, "")
+	case what != "":
+		return b.sends(token, from, "item", what, "now", "on")
+	}
+	return json(path, "")
+}
+
+// allowed is the rule of the table.
+func allowed(route, from, code string, other bool) string {
+	own := from == ownScreen
+	switch route {
+	case "GET /", "GET /events", "POST /alive": // they show; only an own screen's report counts
+		return "allowed"
+	case "POST /do power-off", "POST /form log": // no maintenance runs
+		return "refused"
+	case "POST /do confirm": // something waits where it was sent with the code
+		return map[bool]string{true: "allowed", false: "refused"}[own && code == "with the code" && !other]
+	case "POST /form report": // opened for whoever stands at the own screen; a code opens none
+		return map[bool]string{true: "allowed", false: "refused"}[own]
+	}
+	switch { // what needs the code
+	case code == "without":
+		return "no such route"
+	case code != "with the code":
+		return "refused"
+	case route == "GET /form" || own && !other:
+		return "allowed"
+	}
+	return "waits"
+}
+
+// A machine without a screen offers no remote form, whatever code is named.
+func TestMachineWithoutAScreenTakesNoFormFromElsewhere(t *testing.T) {
+	b := newBench(t)
+	b.served(false)
+	b.tap(lea)
+	f, err := b.open(panel.Ask{Here: true, Do: "report"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := b.notes.n
+	for _, w := range []*httptest.ResponseRecorder{b.asks("POST", "/form", elsewhere, "application/json", []byte(`{"do":"report"}`)), b.sends(f.Token, elsewhere, "item", "noise"), b.asks("GET", "/form/"+f.Token, elsewhere, "", nil)} {
+		if w.Code < 400 || !strings.Contains(w.Body.String(), "pas d’écran") {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	}
+	if w := b.asks("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); strings.Contains(w.Body.String(), `"qr"`) {
+		t.Error("it offers a code for phones")
+	}
+	if b.notes.n != n || len(b.unsigned) != 0 {
+		t.Errorf("%d records, %d forms wait", b.notes.n-n, len(b.unsigned))
+	}
+	b.screenReports()
+	if w := b.asks("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); !strings.Contains(w.Body.String(), `"qr"`) {
+		t.Errorf("a screen that reports itself shows no code: %s", w.Body)
+	}
+}

@@ -1,0 +1,36 @@
+package daemon
+
+import (
+	"time"
+
+	"portillon/daemon/control"
+)
+
+// watchScreens looks at the machine's own screens, says in the log which of them fell silent, and asks for the restart of this computer's.
+func (m *Machine) watchScreens() {
+	m.screens = m.Panel.Screens()
+	for _, s := range m.screens {
+		switch {
+		case s.Fell:
+			m.Logger.Warn("screen silent", "screen", s.Addr, "for", s.Silent.Round(time.Second))
+		case s.Back:
+			m.Logger.Info("screen reports again", "screen", s.Addr)
+		}
+		if !s.Restart || m.RestartScreen == nil {
+			continue
+		}
+		if err := m.RestartScreen(); err != nil {
+			m.Logger.Error("screen restart could not be requested", "screen", s.Addr, "err", err)
+			continue
+		}
+		m.Logger.Warn("screen restart requested", "screen", s.Addr)
+	}
+}
+
+// screenStatus is what an operator reads of the screens.
+func (m *Machine) screenStatus() (out []control.Screen) {
+	for _, s := range m.screens {
+		out = append(out, control.Screen{Address: s.Addr.String(), SilentSeconds: int64(s.Silent / time.Second)})
+	}
+	return out
+}

@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/daemon/control"
+)
+
+// screenReports has the page at this computer's own screen report itself.
+func (b *bench) screenReports() {
+	b.t.Helper()
+	r := httptest.NewRequest("POST", "http://laser/alive", strings.NewReader(`{"rev":0}`))
+	r.RemoteAddr = "127.0.0.1:4711"
+	w := httptest.NewRecorder()
+	if b.Panel.Handler().ServeHTTP(w, r); w.Code != http.StatusNoContent {
+		b.t.Fatal(w.Code, w.Body)
+	}
+	b.watchScreens()
+}
+
+// A screen that stops reporting itself is said in the log and in the status, and its restart is asked for.
+func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
+	b := newBench(t)
+	restarts, fails := 0, error(nil)
+	b.RestartScreen = func() error { restarts++; return fails }
+	status := func() []control.Screen { return b.order(t.Context(), control.Request{Do: "status"}, "").Status.Screens }
+	b.watchScreens()
+	if got := status(); len(got) != 0 {
+		t.Errorf("a machine without a screen has %+v", got)
+	}
+	b.screenReports()
+	if got := status(); len(got) != 1 || got[0] != (control.Screen{Address: "127.0.0.1"}) {
+		t.Errorf("%+v", got)
+	}
+	for range 20 { // looks every second
+		b.now = b.now.Add(time.Second)
+		b.watchScreens()
+	}
+	if got := status(); len(got) != 1 || got[0].SilentSeconds != 20 || restarts != 1 || strings.Count(b.log.String(), `msg="screen silent" screen=127.0.0.1 for=15s`) != 1 {
+		t.Errorf("%+v, %d restarts, log:\n%s", got, restarts, b.log.String())
+	}
+	b.screenReports()
+	if got := status(); got[0].SilentSeconds != 0 || strings.Count(b.log.String(), `msg="screen reports again"`) != 1 {
+		t.Errorf("%+v, log:\n%s", got, b.log.String())
+	}
+	fails = errors.New("no such folder")
+	b.now = b.now.Add(time.Minute)
+	b.watchScreens()
+	b.RestartScreen = nil
+	b.now = b.now.Add(time.Minute)
+	b.watchScreens()
+	if !strings.Contains(b.log.String(), "no such folder") || strings.Count(b.log.String(), "screen restart requested") != 1 {
+		t.Errorf("log:\n%s", b.log.String())
+	}
+}
