@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -124,6 +125,9 @@ func (s *Setup) file(ctx context.Context) (machined.Config, string, error) {
 	if there && s.Wiring == "" && given == (Answers{}) {
 		s.Term.Say(tf("%s : déjà là, gardé", "%s: is there already, kept", path))
 		c, err := readWires(path)
+		if err == nil {
+			err = isOf(filepath.Base(path), c)
+		}
 		return s.rooted(c), path, err
 	}
 	text, err := s.text(ctx)
@@ -210,7 +214,7 @@ func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.Fil
 // printable leaves out what would steer the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' || r == 0x7f {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) {
 			return -1
 		}
 		return r
@@ -229,10 +233,19 @@ func sound(name, text string) error {
 		return err
 	}
 	c, err := readWires(path)
-	if err == nil && c.Machine+".yaml" != name {
-		err = fmt.Errorf("the file is of machine %s, want %s", c.Machine, strings.TrimSuffix(name, ".yaml"))
+	if err == nil {
+		err = isOf(name, c)
 	}
 	return err
+}
+
+// isOf refuses a file whose name is not its machine's: the unit has the name of the file, and what setup starts and
+// what it sends signals to would be two machines.
+func isOf(name string, c machined.Config) error {
+	if c.Machine+".yaml" == name {
+		return nil
+	}
+	return fmt.Errorf("the file %s is of machine %s, want %s", name, c.Machine, strings.TrimSuffix(name, ".yaml"))
 }
 
 func readWires(path string) (machined.Config, error) {
