@@ -2,8 +2,10 @@ package setup
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -42,6 +44,47 @@ func TestConfigTXTStaysWhereTheRestartCannotBeMarked(t *testing.T) {
 	}
 	if b, err := os.ReadFile(filepath.Join(root, "boot/firmware/config.txt")); string(b) != "dtparam=audio=on\n" {
 		t.Errorf("config.txt is %q, %v", b, err)
+	}
+}
+
+// sleeper is a process that only a signal ends.
+func sleeper(t *testing.T) *exec.Cmd {
+	t.Helper()
+	c := exec.Command("sleep", "60")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	return c
+}
+
+func TestNoSignalGoesToAProcessThatIsNoLongerTheDaemon(t *testing.T) {
+	was, is := sleeper(t), sleeper(t)
+	found := []int{was.Process.Pid, is.Process.Pid}
+	err := signalWhere(func() (int, error) {
+		pid := found[0]
+		found = found[min(1, len(found)-1):]
+		return pid, nil
+	}, syscall.SIGKILL)
+	if err == nil || !strings.Contains(err.Error(), "is in its place") {
+		t.Errorf("error is %v", err)
+	}
+	for _, c := range []*exec.Cmd{was, is} {
+		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Errorf("process %d was killed: %v", c.Process.Pid, err)
+		}
+		c.Wait()
+		if ws := c.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGTERM {
+			t.Errorf("process %d ended by %v", c.Process.Pid, ws.Signal())
+		}
+	}
+	it := sleeper(t)
+	if err := signalWhere(func() (int, error) { return it.Process.Pid, nil }, syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	it.Wait()
+	if ws := it.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGKILL {
+		t.Errorf("ended by %v", ws.Signal())
 	}
 }
 
