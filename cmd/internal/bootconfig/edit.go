@@ -114,7 +114,7 @@ func cmdlineOf(config, text string, b Board) (string, error) {
 // include). What cannot be read is left out and said.
 func Expand(root fs.FS, file, config string) (string, []error) {
 	var errs []error
-	left := 64 // files; the depth alone would not bound them
+	left, room := 64, 4*maxConfig // files, and their bytes; the depth alone would bound neither
 	var walk func(text string, depth int) string
 	walk = func(text string, depth int) string {
 		var out strings.Builder
@@ -127,6 +127,9 @@ func Expand(root fs.FS, file, config string) (string, []error) {
 			left--
 			included := path.Join(path.Dir(file), strings.TrimSpace(name))
 			more, err := Read(root, included, maxConfig)
+			if room -= len(more); err == nil && room < 0 {
+				err = fmt.Errorf("all included files have more than %d bytes together", 4*maxConfig)
+			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("/%s, which config.txt includes, cannot be read: %w", included, err))
 				continue

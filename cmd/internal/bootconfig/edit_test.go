@@ -221,3 +221,13 @@ func TestTheNoteInBootIsNotTakenForConfigTXT(t *testing.T) {
 		t.Errorf("%v %+v", err, p.Changes)
 	}
 }
+
+func TestIncludedFilesAreBoundedTogether(t *testing.T) {
+	files := pi("boot/firmware/")
+	files["boot/firmware/config.txt"] = strings.Repeat("include more.txt\n", 5)
+	files["boot/firmware/more.txt"] = strings.Repeat("# a comment\n", 5000) // 60,000 bytes
+	_, root := card(t, files)
+	if _, err := Edit(root, laser()); err == nil || !strings.Contains(err.Error(), "more than 262144 bytes together") {
+		t.Errorf("error is %v", err)
+	}
+}
