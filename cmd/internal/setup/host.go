@@ -82,11 +82,17 @@ func (Pi) Own(paths ...string) error {
 	}
 	uid, err1 := strconv.Atoi(u.Uid)
 	gid, err2 := strconv.Atoi(u.Gid)
-	errs := []error{err1, err2}
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	return give(uid, gid, paths...)
+}
+
+// give changes the owner of files, and of links instead of what they name.
+func give(uid, gid int, paths ...string) error {
+	var errs []error
 	for _, p := range paths {
-		if err1 == nil && err2 == nil {
-			errs = append(errs, os.Chown(p, uid, gid))
-		}
+		errs = append(errs, os.Lchown(p, uid, gid))
 	}
 	return errors.Join(errs...)
 }

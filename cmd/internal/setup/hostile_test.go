@@ -1,9 +1,11 @@
 package setup
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,5 +94,45 @@ func TestPrintableHoldsNothingThatSteersATerminal(t *testing.T) {
 	const hostile = "a\x1b[2Jb\u009b2Jc\u202ed\u2066e\rf\u200bg\x7fh\tk\n"
 	if got := printable(hostile); got != "a[2Jb2Jcdefgh\tk\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+// The folder of the bundle may be /etc/portillon, or /: only one that setup has made is given to the daemon's user.
+func TestAFolderThatIsThereKeepsItsOwner(t *testing.T) {
+	root, o := bare(t)
+	if err := os.MkdirAll(filepath.Join(root, "var/lib/portillon"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l := &lab{now: time.Now()}
+	if said, err := run(t, l, o, "y\ny\n"); !errors.Is(err, ErrReboot) ||
+		!slices.Equal(l.owned, []string{filepath.Join(root, "var/lib/portillon/site.bundle")}) {
+		t.Errorf("%v %q\n%s", err, l.owned, said)
+	}
+}
+
+// The daemon's user owns the folder of the bundle, and may put a link to /etc/shadow in the bundle's place.
+func TestOwnDoesNotFollowLinks(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "site.bundle")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := give(os.Getuid(), os.Getgid(), link); err != nil {
+		t.Errorf("the link is followed: %v", err)
+	}
+}
+
+// The daemon's user owns the folder around that of the protocols, and root writes there.
+func TestTheProtocolsFolderIsNoLink(t *testing.T) {
+	l, root := &lab{now: time.Now()}, wiredRoot(t)
+	other := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(root, "data"), 0o700),
+		os.Symlink(other, filepath.Join(root, "data/acceptance"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.run(t, root, Options{}); err == nil || !strings.Contains(err.Error(), "is a link") {
+		t.Errorf("error is %v", err)
+	}
+	if all, _ := os.ReadDir(other); len(all) > 0 {
+		t.Errorf("written through the link: %v", all)
 	}
 }

@@ -325,10 +325,14 @@ func (s *Setup) put(c machined.Config) error {
 	if err := ofSite(b, c); err != nil {
 		return fmt.Errorf("--bundle: %s: %w", s.Bundle, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+	mine := []string{path}
+	if dir := filepath.Dir(path); !there(dir) { // one that is there may be anybody's
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		mine = []string{dir, path}
 	}
-	return errors.Join(wire.WriteFile(path, b, 0o600), s.own(filepath.Dir(path), path))
+	return errors.Join(wire.WriteFile(path, b, 0o600), s.own(mine...))
 }
 
 // ofSite reports why a bundle is not this site's.
@@ -360,6 +364,11 @@ func readSmall(path string) ([]byte, error) {
 		err = fmt.Errorf("%s has more than %d bytes", path, maxFile)
 	}
 	return b, err
+}
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // own gives files to the daemon's user.

@@ -159,6 +159,10 @@ func (r *trial) keep() error {
 	if err := os.MkdirAll(r.folder, 0o700); err != nil {
 		return err
 	}
+	// The daemon's user owns the folder around it: root must not write wherever a link of theirs leads.
+	if fi, err := os.Lstat(r.folder); err != nil || !fi.IsDir() {
+		return errors.Join(fmt.Errorf("%s is a link, want a folder: remove it", r.folder), err)
+	}
 	return wire.WriteFile(filepath.Join(r.folder, unfinished), b, 0o600)
 }
 
