@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -30,7 +29,7 @@ func (h *Hub) readStore() {
 	}
 	var data []byte
 	if err == nil {
-		data, err = os.ReadFile(filepath.Join(h.store.Dir, "manifest"))
+		data, err = h.store.Signed()
 	}
 	if err != nil {
 		h.log.Warn("the bundle that was in force cannot be read", "why", err)

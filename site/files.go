@@ -30,7 +30,17 @@ type folder struct {
 func readFolder(dir, sub string, endings ...string) (folder, error) {
 	var out folder
 	root := filepath.Join(dir, sub)
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	if _, err := os.Lstat(root); errors.Is(err, fs.ErrNotExist) {
+		return folder{}, nil
+	}
+	root, err := filepath.EvalSymlinks(root) // WalkDir does not follow a link that it begins with
+	if err != nil {
+		return folder{}, err
+	}
+	if fi, err := os.Stat(root); err != nil || !fi.IsDir() {
+		return folder{}, errors.Join(fmt.Errorf("%s is no folder", filepath.Join(dir, sub)), err)
+	}
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		rel, rerr := filepath.Rel(root, path)
 		if rerr != nil {
 			return rerr
@@ -65,9 +75,6 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 		out.files = append(out.files, File{name, b})
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return folder{}, nil
-	}
 	return out, err
 }
 

@@ -161,3 +161,29 @@ func TestEachFileIsTakenOrSkippedWithItsReason(t *testing.T) {
 		t.Errorf("%v, %q", err, b.Warnings)
 	}
 }
+
+// A site may keep its badges elsewhere: badges/ may be a link to a folder. What is no folder, or a link to nothing, is an
+// error: a site whose badges all vanish would lock everybody out.
+func TestBadgesMayBeALinkToAFolder(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(other, "anna.json"), []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "badges")
+	if err := os.Symlink(other, link); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readFolder(dir, "badges", ".json")
+	if err != nil || len(got.files) != 1 || got.files[0].Name != "badges/anna.json" || len(got.skipped) > 0 {
+		t.Errorf("a link to a folder: %+v %v", got, err)
+	}
+	for name, target := range map[string]string{"nothing": filepath.Join(other, "none"), "a file": filepath.Join(other, "anna.json")} {
+		os.Remove(link)
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := readFolder(dir, "badges", ".json"); err == nil {
+			t.Errorf("a link to %s: %+v", name, got)
+		}
+	}
+}

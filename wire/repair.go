@@ -16,11 +16,26 @@ const previousManifest = "manifest.previous"
 func (s Store) Previous() (Manifest, error) { return s.read(previousManifest) }
 
 func (s Store) read(name string) (Manifest, error) {
-	data, err := os.ReadFile(filepath.Join(s.Dir, name))
+	data, err := readFile(filepath.Join(s.Dir, name), MaxSigned)
 	if err != nil {
 		return Manifest{}, err
 	}
 	return OpenManifest(data, s.Keys)
+}
+
+// readFile reads a regular file of at most limit bytes. A disk that fails may have anything in a file's place: a pipe
+// would be waited for without end, and a file whose size is damaged takes all memory.
+func readFile(path string, limit int64) ([]byte, error) {
+	fi, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !fi.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", path)
+	case fi.Size() > limit:
+		return nil, fmt.Errorf("%s has %d bytes, want at most %d", path, fi.Size(), limit)
+	}
+	return os.ReadFile(path)
 }
 
 // floor is the manifest that a new one must follow: the one in force or, where its file is damaged, the one before.
@@ -34,7 +49,7 @@ func (s Store) floor() Manifest {
 
 // keepPrevious keeps the manifest in force as the previous one. A damaged one is not worth keeping.
 func (s Store) keepPrevious() error {
-	data, err := os.ReadFile(filepath.Join(s.Dir, "manifest"))
+	data, err := s.Signed()
 	if err != nil {
 		return nil
 	}
@@ -53,10 +68,14 @@ func (s Store) put(name string, b []byte) error {
 	return WriteFile(path, b, 0o600)
 }
 
-// folders makes the folders of the store. Files that stand in their places are moved aside.
+// folders makes the folders of the store. What stands in their places and is no folder, nor a link to one, is moved
+// aside.
 func (s Store) folders() error {
 	for _, dir := range []string{s.Dir, filepath.Join(s.Dir, "chunks")} {
-		if fi, err := os.Lstat(dir); err == nil && !fi.IsDir() {
+		if _, err := os.Lstat(dir); err != nil {
+			continue
+		}
+		if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
 			if err := moveAside(dir); err != nil {
 				return err
 			}
@@ -101,7 +120,7 @@ func (s Store) Damaged(m Manifest) (out []Chunk) {
 }
 
 func (s Store) has(c Chunk) bool {
-	b, err := os.ReadFile(s.path(c.SHA256))
+	b, err := readFile(s.path(c.SHA256), c.Size)
 	return err == nil && Hash(b) == c.SHA256
 }
 

@@ -24,13 +24,16 @@ type Store struct {
 // Current is the manifest in force; os.ErrNotExist where there is none.
 func (s Store) Current() (Manifest, error) { return s.read("manifest") }
 
+// Signed is the manifest in force as it was signed. Its signature is not checked.
+func (s Store) Signed() ([]byte, error) { return readFile(filepath.Join(s.Dir, "manifest"), MaxSigned) }
+
 // Chunk reads a chunk of m by its name, and checks its hash. A name that m does not hold is nil, without error.
 func (s Store) Chunk(m Manifest, name string) ([]byte, error) {
 	c, ok := m.Chunk(name)
 	if !ok {
 		return nil, nil
 	}
-	b, err := os.ReadFile(s.path(c.SHA256))
+	b, err := readFile(s.path(c.SHA256), c.Size)
 	if err != nil {
 		return nil, refuse("missing-chunk", "%s: %v", name, err)
 	}

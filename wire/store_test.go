@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -285,5 +286,69 @@ func TestDamagedManifestKeepsTheVersionBeforeAsTheFloor(t *testing.T) {
 				t.Errorf("in force: %d, %v", m.Version, err)
 			}
 		})
+	}
+}
+
+// Whatever a broken disk, or a hand, has put in a file's place is damage: it is neither waited for nor read whole.
+func TestWhatIsNoFileOfTheSignedSizeIsDamage(t *testing.T) {
+	for name, replace := range map[string]func(path string) error{
+		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"link": func(path string) error { return os.Symlink("/dev/zero", path) },
+		"huge": func(path string) error {
+			f, err := os.Create(path)
+			return errors.Join(err, f.Truncate(1<<40), f.Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := store(t)
+			good := bundleFile(t, manifest())
+			m, err := st.InstallFile(bytes.NewReader(good), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range []string{filepath.Join(st.Dir, "manifest"), st.path(Hash([]byte("roster")))} {
+				if err := errors.Join(os.Remove(path), replace(path)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if d := st.Damaged(m); len(d) != 1 || d[0].Name != RosterChunk(0) {
+				t.Errorf("damaged: %v", d)
+			}
+			if _, err := st.Chunk(m, RosterChunk(0)); err == nil {
+				t.Error("the chunk is read")
+			}
+			if _, err := st.Current(); err == nil {
+				t.Error("the manifest is read")
+			}
+			if _, err := st.InstallFile(bytes.NewReader(good), nil); err != nil || len(st.Damaged(m)) > 0 {
+				t.Errorf("it is not repaired: %v", err)
+			}
+		})
+	}
+}
+
+// A folder may be a link to another disk. Moving it aside would take the bundle away before the next one is whole.
+func TestAFolderThatIsALinkStays(t *testing.T) {
+	for _, which := range []string{"", "chunks"} {
+		st := store(t)
+		if _, err := st.InstallFile(bytes.NewReader(bundleFile(t, manifest())), nil); err != nil {
+			t.Fatal(err)
+		}
+		dir, other := filepath.Join(st.Dir, which), filepath.Join(t.TempDir(), "disk")
+		if err := errors.Join(os.Rename(dir, other), os.Symlink(other, dir)); err != nil {
+			t.Fatal(err)
+		}
+		next := manifest()
+		next.Version = 4
+		if _, err := st.InstallFile(bytes.NewReader(bundleFile(t, next)), func(Manifest) error { return errors.New("no") }); why(err) != "unusable" {
+			t.Errorf("%q: %v", which, err)
+		}
+		m, err := st.Current()
+		if err != nil || m.Version != 3 || len(st.Damaged(m)) > 0 {
+			t.Errorf("%q: after a refused bundle: %d %v, damaged %v", which, m.Version, err, st.Damaged(m))
+		}
+		if fi, err := os.Lstat(dir); err != nil || fi.Mode()&os.ModeSymlink == 0 {
+			t.Errorf("%q: the link is gone: %v", which, err)
+		}
 	}
 }

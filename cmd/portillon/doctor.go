@@ -4,7 +4,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"portillon/cmd/internal/acceptance"
 	"portillon/cmd/internal/doctor"
@@ -56,6 +58,8 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 	here := doctor.Here(c)
 	var found []doctor.Finding
 	if pump {
+		ctx, stop := untilLineIsLow(ctx)
+		defer stop()
 		found = doctor.Pump(ctx, c, here, lamp, doctor.OpenPump)
 	} else {
 		here.Accepted = func() (acceptance.Protocol, string, error) { return setup.Accepted(c, rest[0]) }
@@ -70,6 +74,17 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 		return err
 	}
 	return verdictOf(found)
+}
+
+// untilLineIsLow ends with the terminal too (SIGHUP), and Ctrl-Z is ignored until stop is called: a test that is killed
+// or suspended leaves the relay's line as it is at that moment, and a damaged pump may hold the relay closed on a level.
+func untilLineIsLow(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGTSTP)
+	return ctx, func() {
+		cancel()
+		signal.Reset(syscall.SIGTSTP)
+	}
 }
 
 func printFindings(w stdio, l policy.Language, found []doctor.Finding) {

@@ -279,7 +279,7 @@ func setUpAfterCut(m *machine) (string, error) {
 		return "", fmt.Errorf("the machine's public key: %w", err)
 	}
 	n, err := note.Open([]byte(read(found[0])+"\n"), note.VerifierList(v))
-	if err != nil || !strings.Contains(n.Text, "\nresult: passed\n") || !strings.Contains(n.Text, "\nby: agent\n") {
+	if err != nil || !strings.Contains(n.Text, "\nresult: passed") || !strings.Contains(n.Text, "\nby: agent\n") {
 		return "", fmt.Errorf("the protocol: %w: %s", err, read(found[0]))
 	}
 	commands := strings.Split(read(typedHere), "\n")

@@ -50,6 +50,15 @@ func (p Protocol) Passed() bool {
 	return done > 0
 }
 
+// result is the protocol in one line: who reads only this line must see that steps were skipped.
+func (p Protocol) result() string {
+	out := map[bool]string{true: "passed", false: "not passed"}[p.Passed()]
+	if n := p.Count(Skipped); n > 0 {
+		out += fmt.Sprintf(", %d skipped", n)
+	}
+	return out
+}
+
 // Count is how many steps ended so.
 func (p Protocol) Count(v Verdict) (n int) {
 	for _, r := range p.Results {
@@ -68,7 +77,7 @@ func (p Protocol) Text() string {
 		fmt.Fprintf(&b, "%s: %s\n", f.name, OneLine(*f.is))
 	}
 	fmt.Fprintf(&b, "began: %s\nended: %s\n", stamp(p.Began), stamp(p.Ended))
-	fmt.Fprintf(&b, "result: %s\n", map[bool]string{true: "passed", false: "not passed"}[p.Passed()])
+	fmt.Fprintf(&b, "result: %s\n", p.result())
 	for _, r := range p.Results {
 		fmt.Fprintf(&b, "step: %s | %s | %s | %s | %s\n", cell(r.Step), cell(string(r.Verdict)), stamp(r.At),
 			cell(r.By), cell(r.Why))
@@ -195,8 +204,25 @@ func Folder(data string) string { return filepath.Join(data, "acceptance") }
 // maxFiles bounds how many protocols Last looks at: the newest.
 const maxFiles = 50
 
-// Last is the newest protocol that passed, of those that the machine's key has signed. Without one it answers
-// fs.ErrNotExist.
+// fileTime is a protocol's file name: their order is the order of the tests.
+const fileTime = "2006-01-02T150405Z"
+
+// File is where the protocol of a test that ended now goes. Where a file of a later time is there already, from a
+// clock that ran ahead, the name follows that one: otherwise Last would never see the new protocol.
+func File(folder string, now time.Time) string {
+	now = now.UTC().Truncate(time.Second)
+	entries, _ := os.ReadDir(folder)
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".txt")
+		if at, err := time.Parse(fileTime, name); ok && err == nil && !now.After(at) {
+			now = at.Add(time.Second)
+		}
+	}
+	return filepath.Join(folder, now.Format(fileTime)+".txt")
+}
+
+// Last is the newest protocol of those that the machine's key has signed, passed or not: a failed test after one that
+// passed counts. Without one it answers fs.ErrNotExist.
 func Last(folder string, keys note.Verifiers) (Protocol, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -211,11 +237,11 @@ func Last(folder string, keys note.Verifiers) (Protocol, error) {
 	slices.Sort(names) // they begin with their date
 	slices.Reverse(names)
 	for _, name := range names[:min(len(names), maxFiles)] {
-		if p, err := Read(filepath.Join(folder, name), keys); err == nil && p.Passed() {
+		if p, err := Read(filepath.Join(folder, name), keys); err == nil {
 			return p, nil
 		}
 	}
-	return Protocol{}, fmt.Errorf("%s: no protocol of a passed test: %w", folder, os.ErrNotExist)
+	return Protocol{}, fmt.Errorf("%s: no protocol signed by this machine’s key: %w", folder, os.ErrNotExist)
 }
 
 // Read opens the protocol in a file.

@@ -79,7 +79,19 @@ func TestAProtocolPassesWithNoFailureAndAtLeastOneStep(t *testing.T) {
 	}
 }
 
-func TestLastIsTheNewestPassedProtocolOfThisKey(t *testing.T) {
+func TestResultLineNamesTheNumberOfSkippedSteps(t *testing.T) {
+	failed := sample()
+	failed.Results[0].Verdict = Failed
+	none := sample()
+	none.Results = none.Results[:1]
+	for want, p := range map[string]Protocol{"passed, 1 skipped": sample(), "passed": none, "not passed, 1 skipped": failed} {
+		if !strings.Contains(p.Text(), "\nresult: "+want+"\n") {
+			t.Errorf("no result %q in\n%s", want, p.Text())
+		}
+	}
+}
+
+func TestLastIsTheNewestProtocolOfThisKey(t *testing.T) {
 	s, keys := keyPair(t, 1)
 	other, _ := keyPair(t, 2)
 	dir := t.TempDir()
@@ -99,12 +111,40 @@ func TestLastIsTheNewestPassedProtocolOfThisKey(t *testing.T) {
 	}
 	put("2026-01.txt", s, func(p *Protocol) { p.By = "first" })
 	put("2026-02.txt", s, func(p *Protocol) { p.By = "second" })
-	put("2026-03.txt", s, func(p *Protocol) { p.Results[0].Verdict = Failed })
 	put("2026-04.txt", other, func(*Protocol) {})
 	os.WriteFile(filepath.Join(dir, "2026-05.txt"), []byte("garbage"), 0o600)
 	os.WriteFile(filepath.Join(dir, "2026-06.txt"), make([]byte, maxProtocol+1), 0o600)
 	if got, err := Last(dir, keys); err != nil || got.By != "second" {
 		t.Errorf("%+v %v", got, err)
+	}
+	put("2026-03.txt", s, func(p *Protocol) { p.Results[0].Verdict = Failed }) // an earlier one that passed is out of date
+	if got, err := Last(dir, keys); err != nil || got.Passed() {
+		t.Errorf("after a failed test: %+v %v", got, err)
+	}
+}
+
+func TestAProtocolFromAClockThatRanAheadDoesNotHideLaterOnes(t *testing.T) {
+	s, keys := keyPair(t, 1)
+	dir := t.TempDir()
+	for _, x := range []struct {
+		by    string
+		years int
+	}{{"ahead", 73}, {"corrected", 0}, {"later", 0}} {
+		p := sample()
+		p.By = x.by
+		data, err := p.Sign(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(File(dir, day.AddDate(x.years, 0, 0)), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := Last(dir, keys); err != nil || got.By != x.by {
+			t.Errorf("the last protocol is %q's (%v), want %q's", got.By, err, x.by)
+		}
+	}
+	if all, _ := filepath.Glob(filepath.Join(dir, "*.txt")); len(all) != 3 {
+		t.Errorf("files: %q", all)
 	}
 }
 

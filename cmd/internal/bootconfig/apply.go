@@ -86,12 +86,27 @@ func (m Machine) place(config string, b Board, expand func(string) string) (stri
 		return config, nil
 	}
 	outside := before + after
+	if nl := newline(outside); after != "" && endsFiltered(expand(before)) {
+		outside = before + "[all]" + nl + after // the block's own [all], which the lines after it stood under
+	}
 	block := m.block(expand(outside), newline(withNewline(outside)))
 	there, last := before+block+after, withNewline(outside)+block
 	if old == "" || len(m.missing(expand(there), b)) > 0 { // new, or something after it takes a line of it back
 		return last, nil
 	}
 	return there, nil
+}
+
+// endsFiltered reports whether a line at the end of this text would stand under a filter.
+func endsFiltered(text string) bool {
+	last := "all"
+	for line := range strings.Lines(text) {
+		if filter, ok := strings.CutPrefix(strings.TrimSpace(line), "["); ok {
+			filter, _, _ = strings.Cut(filter, "]")
+			last = strings.ToLower(strings.TrimSpace(filter))
+		}
+	}
+	return last != "all"
 }
 
 // checkText refuses what is no text file of the firmware's.

@@ -301,3 +301,29 @@ func ExampleApply() {
 	fmt.Println(r.Changed, err, r.Cmdline)
 	// Output: true <nil> console=tty1
 }
+
+// A block ends with [all]. Where the block moves to the end of the file, the lines after it must not fall under a
+// filter from before it.
+func TestLinesAfterABlockThatMovesStayUnderTheirFilter(t *testing.T) {
+	for name, newline := range map[string]string{"unix": "\n", "windows": "\r\n"} {
+		old := laser()
+		old.Lines = old.Lines[:1]
+		first := applied(t, strings.ReplaceAll("[pi5]\nx=1\n", "\n", newline), "", old, pi4).Config
+		config := first + strings.ReplaceAll("dtparam=foreign=1\ngpio=17=op,dh\n", "\n", newline)
+		r := applied(t, config, "", laser(), pi4)
+		if !holds(Settings(r.Config, pi4), "dtparam=foreign=1") {
+			t.Errorf("%s: a foreign line no longer counts:\n%s", name, r.Config)
+		}
+		if again := applied(t, r.Config, "", laser(), pi4); again.Changed {
+			t.Errorf("%s: a second time changes\n%s\nto\n%s", name, r.Config, again.Config)
+		}
+		if strings.Count(r.Config, "\n") != strings.Count(r.Config, newline) {
+			t.Errorf("%s: mixed line ends in %q", name, r.Config)
+		}
+	}
+	// Without a filter before it nothing is left behind.
+	config := applied(t, "x=1\n", "", laser(), pi4).Config + "gpio=17=op,dh\n"
+	if r := applied(t, config, "", laser(), pi4); !strings.HasPrefix(r.Config, "x=1\ngpio=17=op,dh\n# portillon") {
+		t.Errorf("config.txt is\n%s", r.Config)
+	}
+}

@@ -52,6 +52,10 @@ func Edit(root *os.Root, m Machine) (Plan, error) {
 	} else if err != nil {
 		return Plan{}, err
 	}
+	if p.Path == "boot/config.txt" && movedAway(root, config) {
+		return Plan{}, errors.New("/boot/config.txt is not the file that the firmware reads: that is " +
+			"/boot/firmware/config.txt, and it is not there: mount the boot partition at /boot/firmware (sudo mount -a)")
+	}
 	expand := func(text string) string { out, _ := Expand(root.FS(), p.Path, text); return out }
 	if _, errs := Expand(root.FS(), p.Path, config); len(errs) > 0 {
 		return Plan{}, errors.Join(errs...)
@@ -73,6 +77,13 @@ func Edit(root *os.Root, m Machine) (Plan, error) {
 	p.add(p.Path, config, done.Config)
 	p.add(cmdPath, cmdline, done.Cmdline)
 	return p, nil
+}
+
+// movedAway reports whether a Raspberry Pi OS since Bookworm has boot/config.txt, as a note that the file is in
+// boot/firmware now. There the boot partition is mounted at boot/firmware, and perhaps is not.
+func movedAway(root *os.Root, config string) bool {
+	dir, err := root.Lstat("boot/firmware")
+	return err == nil && dir.IsDir() || strings.Contains(config, "moved to /boot/firmware/config.txt")
 }
 
 func (p *Plan) add(name, old, new string) {
@@ -103,7 +114,7 @@ func cmdlineOf(config, text string, b Board) (string, error) {
 // include). What cannot be read is left out and said.
 func Expand(root fs.FS, file, config string) (string, []error) {
 	var errs []error
-	left := 64 // files; the depth alone would not bound them
+	left, room := 64, 4*maxConfig // files, and their bytes; the depth alone would bound neither
 	var walk func(text string, depth int) string
 	walk = func(text string, depth int) string {
 		var out strings.Builder
@@ -116,6 +127,9 @@ func Expand(root fs.FS, file, config string) (string, []error) {
 			left--
 			included := path.Join(path.Dir(file), strings.TrimSpace(name))
 			more, err := Read(root, included, maxConfig)
+			if room -= len(more); err == nil && room < 0 {
+				err = fmt.Errorf("all included files have more than %d bytes together", 4*maxConfig)
+			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("/%s, which config.txt includes, cannot be read: %w", included, err))
 				continue

@@ -17,6 +17,7 @@ type Setting struct {
 	Maybe bool // its filter depends on what is not known here: a monitor, a pin's level, a serial number
 
 	key string // what it sets: settingOf
+	nth int    // its place in the file
 }
 
 // truth is whether a filter matches: what depends on a monitor or a pin can't be told.
@@ -170,33 +171,37 @@ func lines(config string, b Board) (out []raw) {
 // Settings are the settings of a config.txt that count on this board. Where a setting is given twice the last counts;
 // one that only may count takes nothing back, but stands in the list, because it may.
 func Settings(config string, b Board) (out []Setting) {
+	byKey, n := map[string][]Setting{}, 0 // a list for each key: one list for all takes minutes for a file of 64 KiB
 	for _, l := range lines(config, b) {
 		for _, text := range each(l.text) {
-			out = put(out, Setting{Text: text, Line: l.line, Maybe: l.when == maybe})
+			n++
+			key := settingOf(text)
+			byKey[key] = put(byKey[key], Setting{Text: text, Line: l.line, Maybe: l.when == maybe, key: key, nth: n})
 		}
 	}
+	for _, of := range byKey {
+		out = append(out, of...)
+	}
+	slices.SortFunc(out, func(a, b Setting) int { return a.nth - b.nth })
 	return out
 }
 
-// put adds a setting to those before it.
+// put adds a setting to those before it that have the same key. The one that surely stands, if any, is the first.
 func put(out []Setting, s Setting) []Setting {
-	s.key = settingOf(s.Text)
-	was := slices.IndexFunc(out, func(old Setting) bool { return !old.Maybe && old.key == s.key })
+	was := ""
+	if len(out) > 0 && !out[0].Maybe {
+		was = out[0].Text
+	}
 	if n, how, ok := lineOf(s.Text); ok {
-		before := ""
-		if was >= 0 {
-			_, before, _ = lineOf(out[was].Text)
-		}
+		_, before, _ := lineOf(was)
 		s.Text = fmt.Sprintf("gpio=%d=%s", n, ways(n, before+","+how))
 	}
-	if s.Maybe {
-		if was >= 0 && out[was].Text == s.Text { // it changes nothing either way
-			return out
-		}
-		return append(out, s)
+	switch {
+	case !s.Maybe: // it settles all earlier ones
+		return append(out[:0], s)
+	case was == s.Text, len(out) > 0 && out[len(out)-1].Text == s.Text: // it changes nothing either way
+		return out
 	}
-	// A line that surely counts settles all earlier ones for the same setting.
-	out = slices.DeleteFunc(out, func(old Setting) bool { return old.key == s.key })
 	return append(out, s)
 }
 

@@ -9,14 +9,12 @@ import (
 	"portillon/policy"
 )
 
-// Accepted finds the last protocol of a passed acceptance test, and the fingerprint of the machine's file as it is
-// now. Its error is
-// fs.ErrNotExist where no test has passed.
+// Accepted finds the protocol of the last acceptance test, passed or not, and the fingerprint of the machine's file as
+// it is now. Its error is fs.ErrNotExist where no test was done.
 type Accepted func() (last acceptance.Protocol, wiring string, err error)
 
 // accepted looks whether the machine has passed its acceptance test with the wiring that it has now. A machine
-// without one is not ill:
-// nobody knows.
+// without a test is not ill: nobody knows. One whose last test failed is.
 func (x *exam) accepted() {
 	if x.s.Accepted == nil || x.c.Simulated() {
 		return
@@ -28,7 +26,7 @@ func (x *exam) accepted() {
 		x.say("acceptance", Unknown, t("Les protocoles d’essai de réception ne sont pas lisibles",
 			"The protocols of the acceptance test cannot be read"), t("Relancer avec sudo", "Run again with sudo"))
 	case errors.Is(err, fs.ErrNotExist):
-		x.say("acceptance", Unknown, t("Aucun essai de réception réussi", "No acceptance test has been passed"), cure)
+		x.say("acceptance", Unknown, t("Aucun essai de réception n’a été fait", "No acceptance test has been done"), cure)
 	case err != nil:
 		x.say("acceptance", Unknown, tf("L’essai de réception ne se vérifie pas : %v",
 			"The acceptance test cannot be verified: %v", err), cure)
@@ -36,6 +34,14 @@ func (x *exam) accepted() {
 		x.say("acceptance", Unknown, tf("Le fichier de la machine a changé depuis l’essai de réception du %s",
 			"The machine’s file has changed since the acceptance test of %s", last.Ended.Format(time.DateOnly)),
 			cure)
+	case !last.Passed():
+		x.say("acceptance", Ill, tf("L’essai de réception du %s n’est pas réussi : %d étape(s) en échec",
+			"The acceptance test of %s was not passed: %d step(s) failed", last.Ended.Format(time.DateOnly),
+			last.Count(acceptance.Failed)), cure)
+	case last.Count(acceptance.Skipped) > 0:
+		x.say("acceptance", Well, tf("Essai de réception réussi le %s, %d étape(s) laissée(s) de côté",
+			"Acceptance test passed on %s, %d step(s) skipped", last.Ended.Format(time.DateOnly),
+			last.Count(acceptance.Skipped)), policy.Text{})
 	default:
 		x.say("acceptance", Well, tf("Essai de réception réussi le %s", "Acceptance test passed on %s",
 			last.Ended.Format(time.DateOnly)), policy.Text{})

@@ -15,19 +15,26 @@ import (
 func TestAMissingOrOutdatedAcceptanceTestIsANoteAndNoFault(t *testing.T) {
 	for _, c := range []struct {
 		wiring string
+		steps  []acceptance.Verdict
 		err    error
 		want   State
 		fact   string
 	}{
-		{"ab", nil, Well, "Acceptance test passed on 2026-11-23"},
-		{"cd", nil, Unknown, "has changed since"},
-		{"", fmt.Errorf("none: %w", fs.ErrNotExist), Unknown, "No acceptance test"},
-		{"", fs.ErrPermission, Unknown, "cannot be read"},
-		{"", errors.New("bad key"), Unknown, "cannot be verified: bad key"},
+		{"ab", []acceptance.Verdict{"passed"}, nil, Well, "Acceptance test passed on 2026-11-23"},
+		{"ab", []acceptance.Verdict{"passed", "skipped", "skipped"}, nil, Well, "passed on 2026-11-23, 2 step(s) skipped"},
+		{"ab", []acceptance.Verdict{"passed", "failed"}, nil, Ill, "of 2026-11-23 was not passed: 1 step(s) failed"},
+		{"cd", []acceptance.Verdict{"passed"}, nil, Unknown, "has changed since"},
+		{"", nil, fmt.Errorf("none: %w", fs.ErrNotExist), Unknown, "No acceptance test"},
+		{"", nil, fs.ErrPermission, Unknown, "cannot be read"},
+		{"", nil, errors.New("bad key"), Unknown, "cannot be verified: bad key"},
 	} {
 		conf, s := pi(t)
 		s.Accepted = func() (acceptance.Protocol, string, error) {
-			return acceptance.Protocol{Wiring: "ab", Ended: noon}, c.wiring, c.err
+			p := acceptance.Protocol{Wiring: "ab", Ended: noon}
+			for _, v := range c.steps {
+				p.Results = append(p.Results, acceptance.Result{Verdict: v})
+			}
+			return p, c.wiring, c.err
 		}
 		seen := false
 		for _, f := range Examine(t.Context(), conf, s) {

@@ -118,7 +118,7 @@ func once(last *string, mark string, err error) error {
 }
 
 func (k *keeper) current() []byte {
-	b, err := os.ReadFile(filepath.Join(k.store.Dir, "manifest"))
+	b, err := k.store.Signed()
 	if err != nil {
 		return nil
 	}

@@ -53,5 +53,5 @@ func publicHalf(private string) (string, error) {
 // kernel takes the device
 // away. A Wiegand reader or an RDM6300 that is unplugged only stays silent.
 func (c ReaderConfig) ReaderTells() bool {
-	return c.Kind == "keyboard" || c.Kind == "pn532" || c.Kind == "mfrc522"
+	return c.Kind == "keyboard" || c.Kind == "pn532" || c.Kind == "mfrc522" || c.Kind == "pcsc"
 }

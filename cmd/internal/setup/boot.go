@@ -56,16 +56,20 @@ func (s *Setup) apply(ctx context.Context, root *os.Root, plan bootconfig.Plan) 
 		s.Term.Say(tf("/%s n’est pas changé.", "/%s is not changed.", plan.Path))
 		return ErrIncomplete
 	}
+	// The mark comes first: where setup ends between the two writes, the next run must ask for the restart all the same.
+	if err := os.MkdirAll(s.path("run"), 0o755); err != nil {
+		return err
+	}
+	if err := wire.WriteFile(s.path(mark), []byte("config.txt has changed\n"), 0o644); err != nil {
+		return err
+	}
 	if err := plan.Write(root, s.Host.Now()); err != nil {
 		return err
 	}
 	for _, ch := range plan.Changes {
 		s.Term.Say(tf("copie de l’ancien : %s", "copy of the old one: %s", ch.Copy))
 	}
-	if err := os.MkdirAll(s.path("run"), 0o755); err != nil {
-		return err
-	}
-	return wire.WriteFile(s.path(mark), []byte("config.txt has changed\n"), 0o644)
+	return nil
 }
 
 // Computer is the model of the computer whose files are below root, as its device tree names it.

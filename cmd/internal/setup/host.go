@@ -82,11 +82,17 @@ func (Pi) Own(paths ...string) error {
 	}
 	uid, err1 := strconv.Atoi(u.Uid)
 	gid, err2 := strconv.Atoi(u.Gid)
-	errs := []error{err1, err2}
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	return give(uid, gid, paths...)
+}
+
+// give changes the owner of files, and of links instead of what they name.
+func give(uid, gid int, paths ...string) error {
+	var errs []error
 	for _, p := range paths {
-		if err1 == nil && err2 == nil {
-			errs = append(errs, os.Chown(p, uid, gid))
-		}
+		errs = append(errs, os.Lchown(p, uid, gid))
 	}
 	return errors.Join(errs...)
 }
@@ -114,21 +120,45 @@ func (Pi) Do(ctx context.Context, c machined.Config, d acceptance.Deed) error {
 }
 
 func signal(ctx context.Context, c machined.Config, guard bool, s syscall.Signal) error {
+	return signalWhere(func() (int, error) { return processOf(ctx, c, guard) }, s)
+}
+
+// signalWhere sends a signal to the process that find names. It takes hold of the process first (pidfd_open(2), which
+// os.FindProcess uses) and then asks again: between two looks the process may end, and another one get its number.
+func signalWhere(find func() (int, error), s syscall.Signal) error {
+	pid, err := find()
+	if err != nil {
+		return err
+	}
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	defer p.Release()
+	switch again, err := find(); {
+	case err != nil:
+		return err
+	case again != pid:
+		return fmt.Errorf("process %d has ended, and %d is in its place: repeat the step", pid, again)
+	}
+	if err := p.Signal(s); err != nil {
+		return fmt.Errorf("send signal %d to process %d: %w", s, pid, err)
+	}
+	return nil
+}
+
+// processOf is the main process of a machine's unit, or its guard.
+func processOf(ctx context.Context, c machined.Config, guard bool) (int, error) {
 	unit := "portillond@" + c.Machine
 	out, err := exec.CommandContext(ctx, "systemctl", "show", "-P", "MainPID", unit).Output()
 	pid, perr := strconv.Atoi(strings.TrimSpace(string(out)))
 	if err != nil || perr != nil || pid <= 1 {
-		return fmt.Errorf("the daemon of %s does not run", unit)
+		return 0, fmt.Errorf("the daemon of %s does not run", unit)
 	}
 	if guard {
-		if pid, err = childOf(pid); err != nil {
-			return err
-		}
+		return childOf(pid)
 	}
-	if err := syscall.Kill(pid, s); err != nil {
-		return fmt.Errorf("send signal %d to process %d: %w", s, pid, err)
-	}
-	return nil
+	return pid, nil
 }
 
 // childOf is the only living child of a process: the daemon's guard (proc_pid_stat(5): the state and the parent

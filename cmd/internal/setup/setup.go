@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -124,6 +125,9 @@ func (s *Setup) file(ctx context.Context) (machined.Config, string, error) {
 	if there && s.Wiring == "" && given == (Answers{}) {
 		s.Term.Say(tf("%s : déjà là, gardé", "%s: is there already, kept", path))
 		c, err := readWires(path)
+		if err == nil {
+			err = isOf(filepath.Base(path), c)
+		}
 		return s.rooted(c), path, err
 	}
 	text, err := s.text(ctx)
@@ -211,7 +215,7 @@ func (s *Setup) replace(ctx context.Context, path, was, text string, mode os.Fil
 // printable leaves out what would steer the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' || r == 0x7f {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Cf, r) {
 			return -1
 		}
 		return r
@@ -230,10 +234,19 @@ func sound(name, text string) error {
 		return err
 	}
 	c, err := readWires(path)
-	if err == nil && c.Machine+".yaml" != name {
-		err = fmt.Errorf("the file is of machine %s, want %s", c.Machine, strings.TrimSuffix(name, ".yaml"))
+	if err == nil {
+		err = isOf(name, c)
 	}
 	return err
+}
+
+// isOf refuses a file whose name is not its machine's: the unit has the name of the file, and what setup starts and
+// what it sends signals to would be two machines.
+func isOf(name string, c machined.Config) error {
+	if c.Machine+".yaml" == name {
+		return nil
+	}
+	return fmt.Errorf("the file %s is of machine %s, want %s", name, c.Machine, strings.TrimSuffix(name, ".yaml"))
 }
 
 func readWires(path string) (machined.Config, error) {
@@ -313,10 +326,14 @@ func (s *Setup) put(c machined.Config) error {
 	if err := ofSite(b, c); err != nil {
 		return fmt.Errorf("--bundle: %s: %w", s.Bundle, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+	mine := []string{path}
+	if dir := filepath.Dir(path); !there(dir) { // one that is there may be anybody's
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		mine = []string{dir, path}
 	}
-	return errors.Join(wire.WriteFile(path, b, 0o600), s.own(filepath.Dir(path), path))
+	return errors.Join(wire.WriteFile(path, b, 0o600), s.own(mine...))
 }
 
 // ofSite reports why a bundle is not this site's.
@@ -348,6 +365,11 @@ func readSmall(path string) ([]byte, error) {
 		err = fmt.Errorf("%s has more than %d bytes", path, maxFile)
 	}
 	return b, err
+}
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // own gives files to the daemon's user.

@@ -361,6 +361,9 @@ func TestAFailedStepMakesTheTestNotPassed(t *testing.T) {
 		!strings.Contains(said, "FAILED   e-stop: Is the lamp lit? no") {
 		t.Errorf("%v\n%s", err, said)
 	}
+	if said, err = l.run(t, root, Options{}); !errors.Is(err, ErrEnded) || strings.Contains(said, "was passed") {
+		t.Errorf("after a failed test: %v\n%s", err, said)
+	}
 }
 
 func TestATestUnderWayBeginsAnewWhereTheWiringHasChanged(t *testing.T) {

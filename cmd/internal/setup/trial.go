@@ -41,7 +41,7 @@ func Fingerprint(path string) (string, error) {
 	return hex.EncodeToString(sum[:]), err
 }
 
-// Accepted is the last protocol of a passed test of this machine, and the fingerprint of its file as it is now.
+// Accepted is the last protocol of this machine, of a test that passed or failed, and the fingerprint of its file as it is now.
 func Accepted(c machined.Config, file string) (acceptance.Protocol, string, error) {
 	_, public, err := c.Signer("/etc/credstore")
 	if err != nil {
@@ -87,10 +87,11 @@ func (s *Setup) trial(ctx context.Context, c machined.Config, path string) error
 		if err != nil {
 			return err
 		}
-		if last, err := acceptance.Last(r.folder, note.VerifierList(v)); err == nil && last.Wiring == sum && !s.Again {
-			s.Term.Say(tf("Essai de réception déjà réussi le %s par %s. Recommencer : portillon setup --again",
-				"The acceptance test was passed on %s by %s. To repeat it: portillon setup --again",
-				last.Ended.Format(time.DateOnly), last.By))
+		if last, err := acceptance.Last(r.folder, note.VerifierList(v)); err == nil && last.Passed() && last.Wiring == sum && !s.Again {
+			s.Term.Say(tf("Essai de réception déjà réussi le %s par %s, %d étape(s) laissée(s) de côté. Recommencer : "+
+				"portillon setup --again",
+				"The acceptance test was passed on %s by %s, %d step(s) skipped. To repeat it: portillon setup --again",
+				last.Ended.Format(time.DateOnly), last.By, last.Count(acceptance.Skipped)))
 			return nil
 		}
 		if err := r.begin(ctx, sum); err != nil {
@@ -157,6 +158,10 @@ func (r *trial) keep() error {
 	}
 	if err := os.MkdirAll(r.folder, 0o700); err != nil {
 		return err
+	}
+	// The daemon's user owns the folder around it: root must not write wherever a link of theirs leads.
+	if fi, err := os.Lstat(r.folder); err != nil || !fi.IsDir() {
+		return errors.Join(fmt.Errorf("%s is a link, want a folder: remove it", r.folder), err)
 	}
 	return wire.WriteFile(filepath.Join(r.folder, unfinished), b, 0o600)
 }
@@ -262,7 +267,7 @@ func (r *trial) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(r.folder, now.UTC().Format("2006-01-02T150405Z")+".txt")
+	path := acceptance.File(r.folder, now)
 	if err := wire.WriteFile(path, data, 0o600); err != nil {
 		return err
 	}

@@ -1,0 +1,138 @@
+package setup
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A file laser.yaml that is of the machine saw would start portillond@laser and send kill signals to portillond@saw.
+func TestAFileThatNamesAnotherMachineStartsNothing(t *testing.T) {
+	root, o := bare(t)
+	saw := o.Answers
+	saw.Machine = "saw"
+	path := filepath.Join(root, "etc/portillon/laser.yaml")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(saw.Render()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o.Answers = Answers{}
+	l := &lab{now: time.Now()}
+	said, err := run(t, l, o, "y\ny\n")
+	if err == nil || !strings.Contains(err.Error(), "is of machine saw, want laser") || len(l.calls) > 0 {
+		t.Errorf("%v %q\n%s", err, l.calls, said)
+	}
+	if _, err := os.Stat(filepath.Join(root, "etc/credstore")); err == nil {
+		t.Error("a key was made for it")
+	}
+}
+
+// The mark is on the disk before config.txt changes: a setup that ends between the two must still ask for a restart.
+func TestConfigTXTStaysWhereTheRestartCannotBeMarked(t *testing.T) {
+	root, o := bare(t)
+	if err := os.WriteFile(filepath.Join(root, "run"), nil, 0o644); err != nil { // a file where a folder must be
+		t.Fatal(err)
+	}
+	if said, err := run(t, &lab{now: time.Now()}, o, "y\ny\n"); err == nil {
+		t.Errorf("no error:\n%s", said)
+	}
+	if b, err := os.ReadFile(filepath.Join(root, "boot/firmware/config.txt")); string(b) != "dtparam=audio=on\n" {
+		t.Errorf("config.txt is %q, %v", b, err)
+	}
+}
+
+// sleeper is a process that only a signal ends.
+func sleeper(t *testing.T) *exec.Cmd {
+	t.Helper()
+	c := exec.Command("sleep", "60")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	return c
+}
+
+func TestNoSignalGoesToAProcessThatIsNoLongerTheDaemon(t *testing.T) {
+	was, is := sleeper(t), sleeper(t)
+	found := []int{was.Process.Pid, is.Process.Pid}
+	err := signalWhere(func() (int, error) {
+		pid := found[0]
+		found = found[min(1, len(found)-1):]
+		return pid, nil
+	}, syscall.SIGKILL)
+	if err == nil || !strings.Contains(err.Error(), "is in its place") {
+		t.Errorf("error is %v", err)
+	}
+	for _, c := range []*exec.Cmd{was, is} {
+		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Errorf("process %d was killed: %v", c.Process.Pid, err)
+		}
+		c.Wait()
+		if ws := c.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGTERM {
+			t.Errorf("process %d ended by %v", c.Process.Pid, ws.Signal())
+		}
+	}
+	it := sleeper(t)
+	if err := signalWhere(func() (int, error) { return it.Process.Pid, nil }, syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
+	it.Wait()
+	if ws := it.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGKILL {
+		t.Errorf("ended by %v", ws.Signal())
+	}
+}
+
+func TestPrintableHoldsNothingThatSteersATerminal(t *testing.T) {
+	const hostile = "a\x1b[2Jb\u009b2Jc\u202ed\u2066e\rf\u200bg\x7fh\tk\n"
+	if got := printable(hostile); got != "a[2Jb2Jcdefgh\tk\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+// The folder of the bundle may be /etc/portillon, or /: only one that setup has made is given to the daemon's user.
+func TestAFolderThatIsThereKeepsItsOwner(t *testing.T) {
+	root, o := bare(t)
+	if err := os.MkdirAll(filepath.Join(root, "var/lib/portillon"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l := &lab{now: time.Now()}
+	if said, err := run(t, l, o, "y\ny\n"); !errors.Is(err, ErrReboot) ||
+		!slices.Equal(l.owned, []string{filepath.Join(root, "var/lib/portillon/site.bundle")}) {
+		t.Errorf("%v %q\n%s", err, l.owned, said)
+	}
+}
+
+// The daemon's user owns the folder of the bundle, and may put a link to /etc/shadow in the bundle's place.
+func TestOwnDoesNotFollowLinks(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "site.bundle")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := give(os.Getuid(), os.Getgid(), link); err != nil {
+		t.Errorf("the link is followed: %v", err)
+	}
+}
+
+// The daemon's user owns the folder around that of the protocols, and root writes there.
+func TestTheProtocolsFolderIsNoLink(t *testing.T) {
+	l, root := &lab{now: time.Now()}, wiredRoot(t)
+	other := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(root, "data"), 0o700),
+		os.Symlink(other, filepath.Join(root, "data/acceptance"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.run(t, root, Options{}); err == nil || !strings.Contains(err.Error(), "is a link") {
+		t.Errorf("error is %v", err)
+	}
+	if all, _ := os.ReadDir(other); len(all) > 0 {
+		t.Errorf("written through the link: %v", all)
+	}
+}
