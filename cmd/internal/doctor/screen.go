@@ -1,10 +1,9 @@
 package doctor
 
 import (
-	"path/filepath"
+	"io/fs"
+	"path"
 	"time"
-
-	"os"
 
 	"portillon/daemon/control"
 	"portillon/policy"
@@ -22,8 +21,8 @@ func (x *exam) screens(st control.Status) {
 			t("Redémarrer son navigateur ; celui de cet ordinateur : sudo systemctl restart portillon-panel", "Restart its browser; this computer’s own: sudo systemctl restart portillon-panel"))
 	}
 	// The unit removes the file as soon as it acts on it. A file that stays was seen by nobody.
-	stuck := filepath.Join("run/portillon", x.c.Machine+".screen-stuck")
-	if fi, err := os.Stat(filepath.Join(x.s.Root, stuck)); err == nil && x.s.Now.Sub(fi.ModTime()) > time.Minute {
+	stuck := path.Join("run/portillon", x.c.Machine+".screen-stuck")
+	if fi, err := fs.Stat(x.s.Root, stuck); err == nil && x.s.Now.Sub(fi.ModTime()) > time.Minute {
 		x.say("screen", Ill, tf("Rien n’a redémarré l’écran figé (/%s est encore là)", "Nothing has restarted the frozen screen (/%s is still there)", stuck),
 			t("sudo systemctl reset-failed portillon-panel-restart.path portillon-panel-restart.service ; sudo systemctl start portillon-panel-restart.path",
 				"sudo systemctl reset-failed portillon-panel-restart.path portillon-panel-restart.service; sudo systemctl start portillon-panel-restart.path"))

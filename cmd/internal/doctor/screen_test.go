@@ -5,10 +5,9 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"portillon/daemon/control"
@@ -34,10 +33,7 @@ func TestSilentScreenAndAnUnansweredRestartAreFound(t *testing.T) {
 		}
 		if x.age > 0 {
 			s.put(t, "run/portillon/vinyl.screen-stuck", "")
-			at := s.Now.Add(-x.age)
-			if err := os.Chtimes(filepath.Join(s.Root, "run/portillon/vinyl.screen-stuck"), at, at); err != nil {
-				t.Fatal(err)
-			}
+			s.Root.(fstest.MapFS)["run/portillon/vinyl.screen-stuck"].ModTime = s.Now.Add(-x.age)
 		}
 		found := Examine(t.Context(), c, s)
 		if got := fmt.Sprint(ills(found)); got != x.want || !strings.Contains(fmt.Sprint(found), x.words) {
