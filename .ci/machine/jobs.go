@@ -30,7 +30,7 @@ func (t *test) rows(ctx context.Context) error {
 		return err
 	}
 	const systemd = "rdinit=/lib/systemd/systemd systemd.unit=rig.target systemd.show_status=0 only="
-	first, err := m.boot(ctx, t.path("full.cpio"), systemd+t.only+" rig=rows", 0, 14*time.Minute)
+	first, err := m.boot(ctx, t.path("full.cpio"), systemd+t.only+" rig=rows", 0, 22*time.Minute)
 	if err != nil {
 		return err
 	}
