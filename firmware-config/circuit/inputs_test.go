@@ -236,7 +236,7 @@ func inputRow(t *testing.T, p []Part, c inputCircuit, part, fault string, change
 		r.notices = "the panel at once: stop or door open, or contactor fault; nobody starts"
 	case open == closed:
 		r.notices = "stop, door: **nobody**, until the acceptance test presses the button; their first contact still " +
-			"opens the coil. Mirror contact: contactor fault at the next start"
+			"acts. Mirror contact: contactor fault at the next start"
 	default: // the closed contact shorts 3.3 V to ground
 		r.does = fmt.Sprintf("contact closed: 3.3 V is shorted, the Pi stops and the relay opens; open reads %v", open)
 		r.notices = "everybody: the Pi is off"
