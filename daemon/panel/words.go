@@ -319,7 +319,10 @@ func Fault(what string) View {
 		v.Line = policy.Text{FR: "La porte est ouverte : la machine est arrêtée", EN: "The door is open: the machine is off"}
 		v.Next = policy.Text{FR: "Fermer la porte, puis présenter la carte", EN: "Close the door, then tap your card"}
 	case "contactor":
-		v.Line = policy.Text{FR: "Arrêt de sécurité : commande et contacteur ne concordent pas", EN: "Stopped for safety: command and contactor disagree"}
+		// A welded contactor keeps its power, whatever the relay does.
+		v.Line = policy.Text{FR: "Défaut électrique détecté : la machine peut être encore sous tension", EN: "Electrical fault: the machine may still be live"}
+		v.Next = policy.Text{FR: "Rester à distance. Débrancher la machine ou couper son interrupteur principal, puis prévenir la maintenance",
+			EN: "Keep away. Unplug the machine or switch its main switch off, then tell a maintainer"}
 	case "runs":
 		v.Line = policy.Text{FR: "La machine tourne sans autorisation : personne ne peut démarrer", EN: "The machine runs though nobody may use it: nobody can start"}
 		v.Next = policy.Text{FR: "Arrêter la machine, puis prévenir un mainteneur", EN: "Stop the machine, then tell a maintainer"}

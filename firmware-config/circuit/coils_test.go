@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fall is how long a coil's current takes from its steady value to a part of the rated one, once K1 opens.
+// fall is how long a coil's current takes from its steady value to a part of the rated one, once its contact opens.
 func fall(t *testing.T, p []Part, c Corner, part float64) (seconds, peak float64) {
 	t.Helper()
 	coil, _ := Find(p, "KM1")
@@ -30,11 +30,11 @@ func fall(t *testing.T, p []Part, c Corner, part float64) (seconds, peak float64
 	if d, ok := Find(p, "D2"); ok {
 		n.D("D2", d.Nodes[0], d.Nodes[1], JunctionOf(0.8, 0.2, 1.8, 25)) // 1N4007: 0.8 V at 0.2 A typically
 	}
-	n.Close("K1", true)
+	n.Close("K2.13", true)
 	if err := n.Solve(); err != nil {
 		t.Fatal(err)
 	}
-	n.Close("K1", false)
+	n.Close("K2.13", false)
 	const step = 20e-6
 	for n.Through("L") > part*24/coil.Value && seconds < 1 {
 		if err := n.Step(step); err != nil {
@@ -63,14 +63,14 @@ func TestSuppressorLetsTheContactorOpenSoon(t *testing.T) {
 		t.Logf("%s: %.0f to %.0f ms from full current to 10 %%, %.0f V at the coil", name, s.least*1e3, s.most*1e3, s.peak)
 	}
 	tvs, diode := got["tvs"], got["diode"]
-	if tvs.least < 8.5e-3 || tvs.most > 15.5e-3 || diode.least < 49e-3 || diode.most > 66e-3 {
-		t.Errorf("the drawing says 9 to 15 ms and 50 to 65 ms: %+v", got)
+	if tvs.least < 8.5e-3 || tvs.most > 14.5e-3 || diode.least < 49e-3 || diode.most > 66e-3 {
+		t.Errorf("the drawing says 9 to 14 ms and 50 to 65 ms: %+v", got)
 	}
 	if diode.most < 4*tvs.most {
 		t.Errorf("a diode takes %.0f ms, the suppressor %.0f ms", diode.most*1e3, tvs.most*1e3)
 	}
 	if v := tvs.peak + 24*1.2; v > 125 { // Omron G5LE: at most 125 V DC over the contact
-		t.Errorf("K1's contact sees %.0f V", v)
+		t.Errorf("the contact sees %.0f V", v)
 	}
 	least, _, _, err := clampOf("P6KE39CA")
 	if err != nil || least < 24*1.2+4 {

@@ -172,12 +172,15 @@ func ladderRows(t *testing.T) (rows []row) {
 }
 
 var ladderNotices = map[string]string{
-	"S0.1 shorted": "the test of the emergency stop; the Pi's own contact S0.2 opens K1 all the same",
-	"S1 shorted":   "whoever stops",
-	"S3 shorted":   "whoever presses stop: the machine starts anew when it is released",
-	"F1 shorted":   "nobody, until a short is not cut",
-	"D1 open":      "nobody: the contacts wear, and the kick disturbs the Pi",
-	"D2 open":      "nobody: K1's contact wears, and the kick disturbs the Pi",
+	"S0.1 shorted": "the acceptance step `e-stop`, only while the Pi's input is bridged to ground: otherwise S0.2 " +
+		"opens K1 and hides it",
+	"S1 shorted": "whoever stops",
+	"S3 shorted": "whoever presses stop: the machine starts anew when it is released; the acceptance step " +
+		"`switch-left-on`",
+	"KM1.21 shorted": "nobody, until the acceptance step `contactor-held`; until then a weld of KM1 is not seen",
+	"F1 shorted":     "nobody, until a short is not cut",
+	"D1 open":        "nobody: the contacts wear, and the kick disturbs the Pi",
+	"D2 open":        "nobody: K1's contact wears, and the kick disturbs the Pi",
 }
 
 func TestLidStopsTheBeamWhateverPortillonDoes(t *testing.T) {
@@ -235,7 +238,8 @@ func lidRows(t *testing.T) (rows []row) {
 					"the door input ends the session"
 				r.closes = true
 			case beam(true, false):
-				r.does, r.notices = "a beam without a session, with the lid closed", "whoever tests; the lid still stops it"
+				r.does, r.notices = "a beam without a session, with the lid closed",
+					"the acceptance step `tap-again`: nothing reads K1 here; the lid still stops it"
 				r.closes = true
 			case !beam(true, true):
 				r.does, r.notices = "no beam", "whoever starts"

@@ -112,13 +112,14 @@ func both(parts []Part, c1, c2, r2 bool) map[string]bool {
 	return high
 }
 
-// pumpRow calculates one fault at the corner that closes most easily and at the one that holds worst.
+// pumpRow calculates one fault at the corner that closes most easily, at the one that holds worst, and at the one that
+// opens last: C2 is small in the first and large in the last.
 func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) row {
 	t.Helper()
 	r := row{drawing: "charge-pump.svg", part: f.Part, fault: name}
 	faults := append([]Fault{f}, more...)
-	easy := func(d Diodes) *Pump {
-		p, err := NewPump(parts, Corner{High: both(parts, true, false, true), Diodes: d, Strong: true}, true, faults...)
+	strong := func(d Diodes, c2 bool) *Pump {
+		p, err := NewPump(parts, Corner{High: both(parts, true, c2, true), Diodes: d, Strong: true}, true, faults...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +127,7 @@ func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) ro
 	}
 	level, edges, closed := 0.0, 0, 0.0
 	for _, d := range []Diodes{Cold, Fresh, Hot} {
-		p := easy(d)
+		p := strong(d, false)
 		if _, err := p.Edges(1, 1e-3); err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +146,7 @@ func pumpRow(t *testing.T, parts []Part, f Fault, name string, more ...Fault) ro
 	holds, chatters := beats(t, parts, faults)
 	release := 0.0
 	for _, d := range []Diodes{Cold, Fresh, Hot} {
-		p := easy(d)
+		p := strong(d, true)
 		if _, _, err := p.Steady(); err != nil {
 			t.Fatal(err)
 		}
@@ -264,6 +265,8 @@ const preface = `# Single faults
 
 What each circuit of the wiring page does when one of its parts is broken: open (a broken wire or joint) or shorted.
 Calculated from the drawings at the ends of all tolerances; not measured on a board.
+"feedback" below is a machine that has this input. **Without it nobody is told**: a relay or a contactor that is stuck is
+seen when somebody finds that the machine does not stop. "K1 starts no machine" holds with the start circuit of wiring.svg.
 ` + "`UPDATE=1 go test ./firmware-config/circuit -run Faults -v`" + ` writes this file.
 `
 

@@ -16,10 +16,10 @@ type inputCircuit struct {
 }
 
 var inputCircuits = []inputCircuit{
-	{"ground-contact", "S2", "R1", false, 4.3e-3, 5.5e-3},
-	{"gold-contact", "S3", "R3", false, 0.9e-3, 1.25e-3},
-	{"busy", "S4", "R5", true, 0.5e-3, 0.75e-3},
-	{"opto", "S5", "R8", false, 5e-3, 9.5e-3},
+	{"ground-contact", "X1", "R1", false, 4.3e-3, 5.5e-3},
+	{"gold-contact", "X2", "R3", false, 0.9e-3, 1.25e-3},
+	{"busy", "X3", "R5", true, 0.5e-3, 0.75e-3},
+	{"opto", "X4", "R8", false, 5e-3, 9.5e-3},
 }
 
 // level is what the Pi reads.
@@ -159,15 +159,15 @@ func TestInputsThatAreWrongAreRefused(t *testing.T) {
 		closed      bool
 	}{
 		{"680 Ω on the pin's side of 1 kΩ",
-			"V3 V rail gnd 3.3V ±5%\nR1 R rail pin 680Ω ±5%\nR2 R wire pin 1kΩ ±5%\nS2 NC wire gnd NC\nC1 C pin gnd " +
+			"V3 V rail gnd 3.3V ±5%\nR1 R rail pin 680Ω ±5%\nR2 R wire pin 1kΩ ±5%\nX1 NC wire gnd NC\nC1 C pin gnd " +
 				"100nF\nIN PIN pin GPIO22",
 			inputCircuits[0], true},
 		{"busy with 680 Ω to ground",
-			"V3 V rail gnd 3.3V ±5%\nR5 R rail out 1kΩ ±5%\nS4 NO out wire NO\nR6 R wire gnd 680Ω ±5%\nR7 R wire pin 1kΩ " +
+			"V3 V rail gnd 3.3V ±5%\nR5 R rail out 1kΩ ±5%\nX3 NO out wire NO\nR6 R wire gnd 680Ω ±5%\nR7 R wire pin 1kΩ " +
 				"±5%\nIN PIN pin GPIO24",
 			inputCircuits[2], true},
 		{"a weak pull against a leaking cable",
-			"V3 V rail gnd 3.3V ±5%\nR1 R rail wire 47kΩ ±5%\nR9 R wire gnd 47kΩ ±5%\nR2 R wire pin 1kΩ ±5%\nS2 NC wire " +
+			"V3 V rail gnd 3.3V ±5%\nR1 R rail wire 47kΩ ±5%\nR9 R wire gnd 47kΩ ±5%\nR2 R wire pin 1kΩ ±5%\nX1 NC wire " +
 				"gnd NC\nIN PIN pin GPIO22",
 			inputCircuits[0], false},
 	} {
@@ -236,7 +236,7 @@ func inputRow(t *testing.T, p []Part, c inputCircuit, part, fault string, change
 		r.notices = "the panel at once: stop or door open, or contactor fault; nobody starts"
 	case open == closed:
 		r.notices = "stop, door: **nobody**, until the acceptance test presses the button; their first contact still " +
-			"opens the coil. Mirror contact: contactor fault at the next start"
+			"acts. Mirror contact: contactor fault at the next start"
 	default: // the closed contact shorts 3.3 V to ground
 		r.does = fmt.Sprintf("contact closed: 3.3 V is shorted, the Pi stops and the relay opens; open reads %v", open)
 		r.notices = "everybody: the Pi is off"

@@ -59,8 +59,8 @@ func TestStepsOfInputsThatAreNotWiredAreLeftOut(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	bare := "switch-left-on tap tap-again daemon-killed daemon-stopped guard-killed pi-unplugged " +
-		"supply-without-pi boot pi-halted isolation"
+	bare := "tap tap-again daemon-killed daemon-stopped guard-killed pi-unplugged " +
+		"supply-without-pi boot pi-halted switch-left-on isolation"
 	if got := ids(Wiring{}); got != bare {
 		t.Errorf("a bare relay is tested with %q, want %q", got, bare)
 	}

@@ -49,17 +49,20 @@ func refused() []Beat {
 }
 
 // Steps is the whole list, in the order in which it is done. The lamp stands in the machine's place, the machine's
-// plug is pulled.
+// plug is pulled. A starter inside the machine is tested with the machine itself, so that step comes after all that a
+// lamp can show.
 func Steps() []Step {
 	return slices.Concat(startSteps(), eStopSteps(), doorSteps(), contactorSteps(), workSteps(), readerSteps(),
-		programSteps(), cutSteps(), haltSteps())
+		programSteps(), cutSteps(), haltSteps(), switchSteps(), isolationSteps())
 }
 
-func startSteps() []Step {
+func switchSteps() []Step {
 	return []Step{
 		{ID: "switch-left-on", Title: t("Interrupteur laissé en marche", "Switch left on"),
-			Do: t("Laisser l’interrupteur de la machine en marche, puis présenter une carte.",
-				"Leave the machine’s own switch on, then tap a card."),
+			Do: t("Laisser l’interrupteur de la machine en marche, puis présenter une carte. Si le démarreur est dans "+
+				"la machine : avec la machine elle-même, outil retiré, tout le monde à distance.",
+				"Leave the machine’s own switch on, then tap a card. Where the starter is inside the machine: with "+
+					"the machine itself, its tool taken out, everybody standing back."),
 			See: t("La lampe reste éteinte jusqu’à ce qu’on appuie sur le bouton de marche de la machine.",
 				"The lamp stays out until somebody presses the machine’s start button."),
 			Means: t("Une carte suffit à mettre la machine en mouvement : elle peut blesser la personne qui s’y "+
@@ -67,11 +70,20 @@ func startSteps() []Step {
 				"démarreur à manque de tension, puis recommencer.",
 				"A card alone sets the machine in motion: it can hurt whoever stands at it (EN ISO 14118). Put "+
 					"Portillon’s contact into the start circuit of a no-volt-release starter, then repeat."),
-			Beats: fromRest(act("Mettez l’interrupteur de la machine en marche et laissez-le ainsi. Présentez "+
-				"une carte. Ne touchez pas au bouton de marche.",
-				"Switch the machine’s own switch on and leave it on. Tap a card. Do not touch the start button."),
+			Beats: fromRest(act("Si le démarreur est dans la machine, mettez la machine elle-même à la place de la "+
+				"lampe : outil retiré, tout le monde à distance. Elle vaut alors la lampe : éteinte, c’est arrêtée.",
+				"Where the starter is inside the machine, put the machine itself in the lamp’s place: its tool taken "+
+					"out, everybody standing back. It then counts as the lamp: out means stopped."),
+				act("Mettez l’interrupteur de la machine en marche et laissez-le ainsi. Présentez "+
+					"une carte. Ne touchez pas au bouton de marche.",
+					"Switch the machine’s own switch on and leave it on. Tap a card. Do not touch the start button."),
 				observe(RelayOn, soon), lamp(false), act("Appuyez sur le bouton de marche de la machine.",
 					"Press the machine’s start button."), lamp(true))},
+	}
+}
+
+func startSteps() []Step {
+	return []Step{
 		{ID: "tap", Title: t("Carte", "Tap"),
 			Do: t("Présenter une carte.", "Tap a card."),
 			See: t("La lampe s’allume (après le bouton de marche, si la machine en a un).",
@@ -95,19 +107,25 @@ func startSteps() []Step {
 func eStopSteps() []Step {
 	return []Step{
 		{ID: "e-stop", Needs: EStop, Title: t("Arrêt d’urgence", "Emergency stop"),
-			Do: t("Pendant l’utilisation, enclencher l’arrêt d’urgence, puis le déverrouiller.",
-				"During a session, press the emergency stop, then release it."),
-			See: t("La lampe s’éteint aussitôt. Déverrouillé : elle reste éteinte jusqu’à une carte et au "+
-				"bouton de marche.", "The lamp goes out at once. Released: it stays out until a card and the "+
-				"start button."),
-			Means: t("L’arrêt d’urgence n’arrête pas la machine, ou son déverrouillage la redémarre. Ne pas "+
-				"utiliser la machine : faire vérifier les deux contacts.",
-				"The emergency stop does not stop the machine, or its release starts it again. Do not use the "+
-					"machine: have both contacts checked."),
+			Do: t("Pendant l’utilisation, enclencher l’arrêt d’urgence, le déverrouiller, puis appuyer sur marche sans "+
+				"carte. Recommencer, l’entrée « e-stop » du Pi reliée à la masse (bouton vu déverrouillé).",
+				"During a session, press the emergency stop, release it, then press start without a card. Repeat "+
+					"with the Pi’s input “e-stop” bridged to ground (button seen released)."),
+			See: t("La lampe s’éteint aussitôt, aussi quand le Pi ne voit pas le bouton. Déverrouillé : elle reste "+
+				"éteinte jusqu’à une carte et au bouton de marche.",
+				"The lamp goes out at once, also when the Pi does not see the button. Released: it stays out until "+
+					"a card and the start button."),
+			Means: t("L’arrêt d’urgence n’arrête pas la machine sans programme, ou son déverrouillage la redémarre. Ne "+
+				"pas utiliser la machine : faire vérifier les deux contacts.",
+				"The emergency stop does not stop the machine without a program, or its release starts it again. Do "+
+					"not use the machine: have both contacts checked."),
 			Beats: inSession(slices.Concat([]Beat{act("Enclenchez l’arrêt d’urgence.", "Press the emergency stop."),
 				observe(FaultEStop, soon), lamp(false),
 				act("Déverrouillez l’arrêt d’urgence. Ne touchez à rien d’autre.",
-					"Release the emergency stop. Touch nothing else."), observe(NoFault, soon), lamp(false)}, started())...)},
+					"Release the emergency stop. Touch nothing else."), observe(NoFault, soon), lamp(false),
+				act("Sans carte, appuyez sur le bouton de marche s’il y en a un.",
+					"Without a card, press the start button if there is one."), lamp(false)}, started(),
+				eStopWithoutThePi())...)},
 		{ID: "e-stop-wire", Needs: EStop, Title: t("Fil de l’arrêt d’urgence", "The emergency stop’s wire"),
 			Do: t("Pendant l’utilisation, débrancher du Pi le fil du second contact de l’arrêt d’urgence.",
 				"During a session, pull the wire of the emergency stop’s second contact off the Pi."),
@@ -123,6 +141,29 @@ func eStopSteps() []Step {
 	}
 }
 
+// eStopWithoutThePi tests the first contact alone. The Pi’s own contact opens the relay as well, so that a first
+// contact that is shorted, or was never wired, is seen only while the Pi does not see the button.
+func eStopWithoutThePi() []Beat {
+	return slices.Concat(
+		[]Beat{perform(Rest), observe(Ready, later),
+			act("Reliez à la masse l’entrée « e-stop » du Pi, puis enclenchez l’arrêt d’urgence : le Pi ne doit "+
+				"pas le voir.",
+				"Bridge the Pi’s input “e-stop” to ground, then press the emergency stop: the Pi must not see it."),
+			observe(NoFault, soon),
+			act("Déverrouillez l’arrêt d’urgence.", "Release the emergency stop.")},
+		started(),
+		[]Beat{act("Enclenchez l’arrêt d’urgence.", "Press the emergency stop."),
+			ask(true, "L’arrêt d’urgence a-t-il éteint la lampe sans le Pi ? (Si son premier contact est dans la "+
+				"machine : une personne compétente le mesure, machine débranchée.)",
+				"Did the emergency stop put the lamp out without the Pi? (Where its first contact is inside the "+
+					"machine: a competent person measures it, the machine unplugged.)"),
+			act("Déverrouillez l’arrêt d’urgence et retirez le pont vers la masse.",
+				"Release the emergency stop and take the bridge to ground away."),
+			perform(Rest), act("Enclenchez l’arrêt d’urgence : le Pi doit de nouveau le voir.",
+				"Press the emergency stop: the Pi must see it again."), observe(FaultEStop, soon),
+			act("Déverrouillez l’arrêt d’urgence.", "Release the emergency stop."), observe(NoFault, soon)})
+}
+
 func doorSteps() []Step {
 	return []Step{
 		{ID: "door", Needs: Door, Title: t("Porte", "Door"),
@@ -136,8 +177,10 @@ func doorSteps() []Step {
 				act("Fermez la porte. Ne touchez à rien d’autre.", "Close the door. Touch nothing else."), observe(NoFault,
 					soon), lamp(false))},
 		{ID: "lid-without-portillon", Needs: Door, Title: t("Capot sans Portillon", "Lid without Portillon"),
-			Do: t("Ponter l’entrée « door » du Pi (porte vue fermée), démarrer, puis ouvrir le capot.",
-				"Bridge the Pi’s input “door” (door seen closed), start, then open the lid."),
+			Do: t("Ponter l’entrée « door » du Pi (porte vue fermée), démarrer sans tirer de faisceau, puis ouvrir le "+
+				"capot. Ne jamais regarder si le faisceau s’arrête : une personne compétente mesure l’autorisation.",
+				"Bridge the Pi’s input “door” (door seen closed), start without firing the beam, then open the lid. "+
+					"Never look whether the beam stops: a competent person measures the enable."),
 			See: t("Le contact câblé du capot arrête le laser, sans Portillon.",
 				"The lid’s own hard-wired contact stops the laser, without Portillon."),
 			Means: t("Seul le programme arrête le laser : une panne brûle ou aveugle. Ne pas utiliser la machine "+
@@ -149,10 +192,13 @@ func doorSteps() []Step {
 			Beats: slices.Concat(fromRest(act("Pontez l’entrée « door » du Pi vers la masse, pour qu’il voie la "+
 				"porte fermée.", "Bridge the Pi’s input “door” to ground, so that the Pi sees a closed door.")),
 				started(),
-				[]Beat{act("Ouvrez le capot.", "Open the lid."), ask(true,
+				[]Beat{act("Ne tirez aucun faisceau. Ouvrez le capot ; une personne compétente mesure l’autorisation.",
+					"Fire no beam. Open the lid; a competent person measures the enable."), ask(true,
 					"Le contact câblé du capot a-t-il coupé l’autorisation ou l’alimentation du laser ?",
 					"Did the lid’s hard-wired contact cut the laser’s enable input or supply?"),
-					act("Fermez le capot et retirez le pont.", "Close the lid and take the bridge away.")})},
+					act("Retirez le pont. Gardez le capot ouvert : le Pi doit de nouveau le voir.",
+						"Take the bridge away. Keep the lid open: the Pi must see it again."), observe(FaultDoor, soon),
+					act("Fermez le capot.", "Close the lid."), observe(NoFault, soon)})},
 	}
 }
 
@@ -170,18 +216,21 @@ func contactorSteps() []Step {
 				"Pull the mirror contact’s wire off the Pi."), observe(FaultContactor, soon)}, refused(),
 				[]Beat{act("Remettez le fil.", "Put the wire back."), observe(NoFault, soon), perform(Untag)})...)},
 		{ID: "contactor-held", Needs: Feedback, Title: t("Contacteur tenu fermé", "Contactor held closed"),
-			Do: t("Machine coupée, tenir le contacteur fermé à la main (ou ouvrir son contact miroir), puis "+
-				"présenter une carte.",
-				"With the machine off, hold the contactor closed by hand (or open its mirror contact), then tap "+
-					"a card."),
+			Do: t("Machine coupée, coffret fermé, relier par un fil le +24 V (après le fusible) à la borne de la bobine "+
+				"(A1) sortie du coffret, puis présenter une carte. Ne jamais ouvrir le coffret pour cela.",
+				"With the machine off and the box closed, join +24 V (behind the fuse) by a wire to the coil’s terminal "+
+					"(A1) outside the box, then tap a card. Never open the box for this."),
 			See: t("Personne ne peut démarrer.", "Nobody can start."),
 			Means: t("Un contacteur collé passerait inaperçu : le contact auxiliaire n’est pas un contact "+
 				"miroir, ou il est mal câblé.",
 				"A welded contactor would go unseen: the auxiliary contact is no mirror contact, or it is wired "+
 					"wrongly."),
-			Beats: fromRest(slices.Concat([]Beat{act("Tenez le contacteur fermé à la main.",
-				"Hold the contactor closed by hand."), observe(FaultContactor, soon)}, refused(),
-				[]Beat{act("Relâchez le contacteur.", "Let the contactor go."), observe(NoFault, soon),
+			Beats: fromRest(slices.Concat([]Beat{act("Coffret fermé, lampe à la place de la machine : reliez par un fil "+
+				"le +24 V (après le fusible) à la borne de la bobine (A1) sortie du coffret. Le contacteur se ferme.",
+				"Box closed, lamp in the machine’s place: join +24 V (behind the fuse) by a wire to the coil’s "+
+					"terminal (A1) outside the box. The contactor closes."), lamp(true),
+				observe(FaultContactor, soon)}, refused(),
+				[]Beat{act("Retirez le fil.", "Take the wire away."), lamp(false), observe(NoFault, soon),
 					perform(Untag)})...)},
 	}
 }
@@ -190,19 +239,21 @@ func contactorSteps() []Step {
 func workSteps() []Step {
 	return []Step{
 		{ID: "busy", Needs: Busy, Title: t("La machine tourne sans relais", "The machine works without its relay"),
-			Do: t("Machine coupée depuis dix secondes, fermer le contact du relais de courant, puis présenter "+
-				"une carte.", "Ten seconds after the machine went off, close the current relay’s contact, "+
-				"then tap a card."),
-			See: t("Personne ne peut démarrer tant que le contact est fermé.",
-				"Nobody can start while the contact is closed."),
+			Do: t("Machine coupée depuis dix secondes, relier entre eux, du côté du Pi, les deux fils du relais de "+
+				"courant, puis présenter une carte.", "Ten seconds after the machine went off, join the two wires "+
+				"of the current relay at the Pi’s end, then tap a card."),
+			See: t("Personne ne peut démarrer tant que les fils sont reliés.",
+				"Nobody can start while the wires are joined."),
 			Means: t("Une machine alimentée hors du relais passerait inaperçue : vérifier l’entrée « busy » "+
 				"(contact NO vers 3,3 V par 1 kΩ).",
 				"A machine that is fed past its relay would go unseen: check the input “busy” (NO contact to 3.3 "+
 					"V through 1 kΩ)."),
-			Beats: fromRest(slices.Concat([]Beat{act("Attendez dix secondes, puis fermez le contact du relais de "+
-				"courant.", "Wait ten seconds, then close the current relay’s contact."), observe(FaultRuns,
+			Beats: fromRest(slices.Concat([]Beat{act("Attendez dix secondes, puis reliez entre eux, du côté du Pi, "+
+				"les deux fils du relais de courant. N’ouvrez pas le coffret.",
+				"Wait ten seconds, then join the two wires of the current relay at the Pi’s end. Do not open the "+
+					"box."), observe(FaultRuns,
 				coast)}, refused(),
-				[]Beat{act("Ouvrez le contact.", "Open the contact."), observe(NoFault, soon)})...)},
+				[]Beat{act("Séparez les deux fils.", "Part the two wires."), observe(NoFault, soon)})...)},
 		{ID: "exhaust", Needs: Exhaust, Title: t("Extraction", "Extraction"),
 			Do: t("Démarrer, puis arrêter avec la carte.", "Start, then stop with the card."),
 			See: t("L’extraction marche avec la machine, puis aussi longtemps que les règles le disent, et "+

@@ -58,30 +58,38 @@ func cutSteps() []Step {
 			"the 10 kΩ resistor to ground, and that the relay board is active high.")
 	return []Step{
 		{ID: "pi-unplugged", Title: t("Pi débranché", "Pi unplugged"),
-			Do: t("Pendant l’utilisation, débrancher le Pi, attendre dix secondes, rebrancher.",
-				"During a session, pull the Pi’s plug, wait ten seconds, plug it in again."),
+			Do: t("Pendant l’utilisation, débrancher le Pi, tenir le bouton de marche enfoncé, attendre dix secondes, "+
+				"rebrancher.",
+				"During a session, pull the Pi’s plug, hold the start button pressed, wait ten seconds, plug it in "+
+					"again."),
 			See: t("La lampe s’éteint, et reste éteinte quand le courant revient.",
 				"The lamp goes out, and stays out when the power returns."),
 			Means: floats,
 			Beats: inSession(Beat{Kind: Cut,
 				Say: t("Laissez branchées la lampe et l’alimentation de la carte relais. Regardez la lampe, "+
-					"débranchez le Pi, attendez dix secondes, rebranchez, et regardez encore jusqu’à la fin du "+
-					"démarrage. Puis lancez à nouveau : sudo portillon setup",
+					"débranchez le Pi, tenez le bouton de marche enfoncé s’il y en a un, attendez dix secondes, "+
+					"rebranchez, et regardez encore jusqu’à la fin du démarrage. Relâchez alors le bouton, puis "+
+					"lancez à nouveau : sudo portillon setup",
 					"Leave the lamp and the relay board’s supply plugged in. Watch the lamp, pull the Pi’s plug, "+
-						"wait ten seconds, plug it in again, and watch on until the Pi has started. Then run "+
-						"again: sudo portillon setup")},
+						"hold the start button pressed if there is one, wait ten seconds, plug it in again, and watch "+
+						"on until the Pi has started. Let the button go then, and run again: sudo portillon setup")},
 				ask(true, "La lampe s’est-elle éteinte quand vous avez débranché le Pi ?",
 					"Did the lamp go out when you pulled the Pi’s plug?"))},
 		{ID: "supply-without-pi", With: "pi-unplugged", Title: t("Carte relais sans Pi", "Relay board without Pi"),
-			Do: t("Alimentation de la carte relais branchée, Pi sans courant.",
-				"The relay board’s supply on, the Pi without power."),
+			Do: t("Pi sans courant, alimentations de la carte relais et du 24 V branchées, bouton de marche tenu "+
+				"enfoncé.",
+				"The Pi without power, the supplies of the relay board and of the 24 V on, the start button held "+
+					"pressed."),
 			See:   t("La lampe reste éteinte.", "The lamp stays out."),
 			Means: floats,
 			Beats: []Beat{ask(true, "Pendant que le Pi était sans courant, carte relais alimentée : la lampe "+
 				"est-elle restée éteinte tout le temps ?",
 				"While the Pi had no power and the relay board had its supply: did the lamp stay out all the time?")}},
 		{ID: "boot", With: "pi-unplugged", Title: t("Démarrage du Pi", "Boot"),
-			Do:    t("Brancher le Pi et le laisser démarrer.", "Give the Pi power and let it start."),
+			Do: t("Brancher le Pi et le laisser démarrer, bouton de marche tenu enfoncé : sinon la lampe ne montre pas "+
+				"un relais fermé.",
+				"Give the Pi power and let it start, the start button held pressed: without it the lamp does not "+
+					"show a closed relay."),
 			See:   t("La lampe reste éteinte jusqu’à une carte.", "The lamp stays out until a card."),
 			Means: floats,
 			Beats: []Beat{ask(true, "Du retour du courant jusqu’à maintenant : la lampe est-elle restée éteinte "+
@@ -90,12 +98,13 @@ func cutSteps() []Step {
 	}
 }
 
-// haltSteps are a Pi that is halted with its supply on, and the one thing that makes a machine safe to open.
+// haltSteps are a Pi that is halted with its supply on.
 func haltSteps() []Step {
 	return []Step{
 		{ID: "pi-halted", Title: t("Pi arrêté", "Pi halted"),
-			Do: t("Pendant l’utilisation, arrêter le Pi (poweroff) en le laissant branché.",
-				"During a session, halt the Pi (poweroff) with its plug left in."),
+			Do: t("Pendant l’utilisation, arrêter le Pi (poweroff) en le laissant branché, bouton de marche tenu enfoncé "+
+				"ensuite.",
+				"During a session, halt the Pi (poweroff) with its plug left in; then hold the start button pressed."),
 			See: t("La lampe s’éteint et reste éteinte, le 5 V étant présent.",
 				"The lamp goes out and stays out, though the 5 V are there."),
 			Means: t("Un Pi arrêté ferme le relais : carte active à l’état bas. Prendre une carte active à "+
@@ -103,23 +112,31 @@ func haltSteps() []Step {
 				"A halted Pi closes the relay: the board is active low. Take an active-high board, or put a "+
 					"transistor before this one."),
 			Beats: inSession(Beat{Kind: Halt,
-				Say: t("Le programme va arrêter le Pi. Laissez-le branché et regardez la lampe jusqu’à dix "+
+				Say: t("Le programme va arrêter le Pi. Laissez-le branché, tenez le bouton de marche enfoncé "+
+					"s’il y en a un dès que la lampe s’éteint, et regardez la lampe jusqu’à dix "+
 					"secondes après l’extinction de la diode verte. Puis débranchez, rebranchez, et lancez à "+
 					"nouveau : sudo portillon setup",
-					"The program will halt the Pi. Leave its plug in and watch the lamp until ten seconds after the "+
+					"The program will halt the Pi. Leave its plug in, hold the start button pressed if there is one as "+
+						"soon as the lamp goes out, and watch the lamp until ten seconds after the "+
 						"green LED is dark. Then pull the plug, plug it in again, and run again: sudo portillon "+
 						"setup")},
 				ask(true, "Pendant que le Pi était arrêté mais branché : la lampe est-elle restée éteinte ?",
 					"While the Pi was halted with its plug in: did the lamp stay out?"), observe(Ready, later), lamp(false))},
+	}
+}
+
+// isolationSteps are the one thing that makes a machine safe to open.
+func isolationSteps() []Step {
+	return []Step{
 		{ID: "isolation", Title: t("Sectionneur", "Main disconnector"),
-			Do: t("Ouvrir le sectionneur principal, le cadenasser, puis mesurer.",
-				"Switch the main disconnector off, lock it, then measure."),
+			Do: t("Couper le sectionneur principal et le cadenasser. Une personne habilitée mesure ensuite.",
+				"Switch the main disconnector off and lock it. A qualified person then measures."),
 			See: t("Aucune tension aux bornes de la machine.", "No voltage at the machine’s terminals."),
 			Means: t("Un relais ouvert n’isole pas : sans sectionneur cadenassé, personne ne met les mains dans "+
 				"la machine (EN 60204-1 §5.3). Faire poser un sectionneur par un électricien.",
 				"An open relay does not isolate: without a locked disconnector nobody puts hands into the "+
 					"machine (EN 60204-1 §5.3). Have an electrician fit one."),
-			Beats: []Beat{act("Ouvrez le sectionneur principal et cadenassez-le. Une personne habilitée mesure "+
+			Beats: []Beat{act("Coupez le sectionneur principal et cadenassez-le. Une personne habilitée mesure "+
 				"aux bornes de la machine.",
 				"Switch the main disconnector off and lock it. A qualified person measures at the machine’s "+
 					"terminals."),

@@ -180,6 +180,50 @@ func TestWiringPagesLeadSomewhere(t *testing.T) {
 	}
 }
 
+// Every drawing and file that a page shows or links to exists beside it, and every drawing is shown on both pages: a
+// circuit that nobody sees is built from memory.
+func TestDrawingsOfTheWiringPagesExistAndAreShown(t *testing.T) {
+	shown := regexp.MustCompile(`!\[[^]]*\]\(([^)]*)\)`)
+	linked := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	named := regexp.MustCompile(`[a-z-]+\.svg`)
+	files, _ := filepath.Glob(wiringPages + "*.svg")
+	if len(files) < 9 {
+		t.Fatalf("%d drawings found, want at least 9", len(files))
+	}
+	exists := func(page, file string) {
+		if _, err := os.Stat(wiringPages + file); err != nil {
+			t.Errorf("%s names %s: %v", page, file, err)
+		}
+	}
+	for _, name := range []string{"README.md", "LISEZMOI.md"} {
+		p := readWiringPage(t, name)
+		times := map[string]int{}
+		for _, m := range shown.FindAllStringSubmatch(p.text, -1) {
+			times[m[1]]++
+		}
+		for _, f := range files {
+			if n := times[filepath.Base(f)]; n != 1 {
+				t.Errorf("%s shows %s %d times, want once", name, filepath.Base(f), n)
+			}
+		}
+		if len(times) != len(files) {
+			t.Errorf("%s shows %d drawings, %d exist", name, len(times), len(files))
+		}
+		for _, m := range linked.FindAllStringSubmatch(p.text, -1) {
+			exists(name, m[1])
+		}
+	}
+	for _, f := range files { // a drawing sends its reader to another one
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range named.FindAllString(string(b), -1) {
+			exists(filepath.Base(f), other)
+		}
+	}
+}
+
 // The steps that portillon setup walks through, by the names that it and the pages share.
 func TestAcceptanceListIsWhole(t *testing.T) {
 	en, _ := bothWiringPages(t)

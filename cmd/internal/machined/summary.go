@@ -121,9 +121,10 @@ func (c Config) inputPoints(p *points) {
 			"see the emergency stop: releasing it may restart the machine while the session lives")
 	}
 	if r.Feedback != "" {
-		p.does("arrête la machine quand le contacteur ne suit pas (%s) : un contact soudé interdit tout démarrage",
-			"stops the machine when the contactor does not follow (%s): a welded contact prevents every "+
-				"start", terminal(r.Feedback))
+		p.does("finit l’utilisation et le signale quand le contacteur ne suit pas (%s) : un contact soudé interdit le "+
+			"démarrage suivant, mais Portillon ne peut pas couper un contacteur soudé",
+			"ends the session and says so when the contactor does not follow (%s): a welded contact prevents the "+
+				"next start, but Portillon cannot open a welded contactor", terminal(r.Feedback))
 	} else {
 		p.doesNot("voir si le contacteur suit : un contact soudé laisse la machine alimentée sans que personne "+
 			"ne le sache",

@@ -376,7 +376,7 @@ func TestATestUnderWayBeginsAnewWhereTheWiringHasChanged(t *testing.T) {
 	os.WriteFile(path, append(text, "# moved\n"...), 0o600)
 	said, err := l.run(t, root, Options{})
 	if !errors.Is(err, ErrEnded) || !strings.Contains(said, "has changed since: the test begins anew") ||
-		!strings.Contains(said, "1/14  Switch left on (switch-left-on)") {
+		!strings.Contains(said, "1/14  Tap (tap)") {
 		t.Errorf("%v\n%s", err, said)
 	}
 	os.WriteFile(filepath.Join(root, "data/acceptance/unfinished.json"), []byte("{"), 0o600)

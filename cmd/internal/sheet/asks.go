@@ -42,8 +42,8 @@ func supply() []policy.Text {
 			"alimentations compté.",
 			"Contactor: utilisation category AC-3 for a motor, AC-1 for heating; inrush of power supplies taken into "+
 				"account."),
-		t("Raspberry Pi et alimentation 24 V pris en amont de ce contacteur, avec leur propre protection.",
-			"Raspberry Pi and 24 V supply fed upstream of this contactor, with a protection of their own."),
+		t("Pi et 24 V pris en aval du sectionneur, en amont de ce contacteur, avec leur propre protection.",
+			"Pi and 24 V fed upstream of this contactor, downstream of the disconnector, with a protection of their own."),
 		t("Dans le coffret du contacteur : fils du Pi séparés du secteur, isolation renforcée au contact miroir et au "+
 			"relais de courant.",
 			"In the contactor's box: the Pi's wires apart from mains, reinforced insulation at the mirror contact and "+
@@ -58,8 +58,10 @@ func startStop() []policy.Text {
 			"(EN ISO 14118 ; EN 60204-1 §7.5 (à vérifier)).",
 			"No-volt release: neither closing Portillon's contact nor the return of the supply starts the machine "+
 				"(EN ISO 14118; EN 60204-1 §7.5 (check))."),
-		t("Contact de Portillon dans le circuit de marche et d’automaintien, en série avec l’arrêt et l’arrêt d’urgence.",
-			"Portillon's contact in the start and self-hold circuit, in series with the stop and the emergency stop."),
+		t("K1 (Portillon) commande K2 (contacteur auxiliaire), jamais le contacteur ; contact NO de K2 dans le circuit de "+
+			"marche et d’automaintien, en série avec l’arrêt et l’arrêt d’urgence.",
+			"K1 (Portillon) switches K2 (contactor relay), never the contactor; K2's NO contact in the start and "+
+				"self-hold circuit, in series with the stop and the emergency stop."),
 		t("L’arrêt d’urgence est une fonction de sécurité (EN ISO 13850) : catégorie d’arrêt 0 ou 1 choisie (couper "+
 			"le courant ôte le freinage "+
 			"d’un variateur) ; contacts à ouverture directe (EN 60947-5-1, annexe K (à vérifier)) ; réarmement câblé. "+
@@ -78,13 +80,16 @@ func control(c machined.Config) []policy.Text {
 			"(EN 60204-1 §6.4 et §9.4.3 (à vérifier)).",
 			"24 V PELV, 0 V bonded to PE at one point, 1 A fuse in + right after the supply, switching on + "+
 				"(EN 60204-1 §6.4, §9.4.3 (check))."),
-		t("Aux bornes de la bobine : diode TVS bidirectionnelle ou varistance, pas une simple diode, qui retarde la "+
-			"retombée.",
-			"At the coil's terminals: bidirectional TVS or varistor, not a plain diode, which delays the drop-out."),
+		t("Aux bornes de chaque bobine (contacteur, K2) : diode TVS bidirectionnelle ou varistance, pas une simple "+
+			"diode, qui retarde la retombée.",
+			"At each coil's terminals (contactor, K2): bidirectional TVS or varistor, not a plain diode, which delays "+
+				"the drop-out."),
+		t("Bobine (A1, A2), contact miroir : bornes hors du coffret.",
+			"Coil (A1, A2), mirror contact: terminals outside the box."),
 	}
 	if c.Relay.Exhaust != "" {
-		out = append(out, t("L’aspiration a son propre contacteur, câblé de même.",
-			"The extraction has a contactor of its own, wired likewise."))
+		out = append(out, t("L’aspiration a son propre contacteur, fusible et antiparasite.",
+			"The extraction has a contactor of its own, with fuse and suppressor."))
 	}
 	return out
 }
@@ -93,10 +98,10 @@ func control(c machined.Config) []policy.Text {
 // that NF C 15-100 is a series since August 2024 is said by its users (legrand.fr).
 func rules() []policy.Text {
 	return []policy.Text{
-		t("Qui modifie une machine répond de sa conformité : directive 2006/42/CE jusqu’au 20 janvier 2027, puis "+
+		t("Qui modifie une machine répond de sa conformité : directive 2006/42/CE jusqu’au 19 janvier 2027, puis "+
 			"règlement (UE) 2023/1230, "+
 			"dont l’article 18 (à vérifier) fait de l’auteur d’une modification substantielle un fabricant.",
-			"Whoever modifies a machine answers for its conformity: Directive 2006/42/EC until 20 January 2027, then "+
+			"Whoever modifies a machine answers for its conformity: Directive 2006/42/EC until 19 January 2027, then "+
 				"Regulation (EU) 2023/1230, "+
 				"whose article 18 (check) makes the author of a substantial modification a manufacturer."),
 		t("Installation : NF C 15-100 (série NF C 15-100-1 et suivantes depuis août 2024). Travaux : personnes "+

@@ -25,11 +25,11 @@ func terminal(w machined.Wire, c machined.Config) end {
 	}
 	switch group, name, _ := strings.Cut(w.Key, "."); {
 	case w.Key == "relay.pin":
-		what := t("relais du contacteur", "relay of the contactor")
+		what := t("relais K1 de Portillon", "Portillon's relay K1")
 		if c.Relay.Heartbeat {
 			what = t(what.FR+", par pompe de charge", what.EN+", by a charge pump")
 		}
-		return end{what, dry(), t("+ 24 V TBTP, marche", "+ 24 V PELV, start circuit")}
+		return end{what, dry(), t("+ 24 V TBTP, bobine K2", "+ 24 V PELV, coil K2")}
 	case w.Key == "relay.exhaust":
 		return end{t("relais de l’aspiration", "relay of the extraction"), dry(),
 			t("+ 24 V TBTP, bobine A1", "+ 24 V PELV, coil A1")}
@@ -51,7 +51,8 @@ func inputs() map[string]end {
 			t("NF, ouverture directe, à la masse", "NC, direct opening, to ground"), toGround()},
 		"relay.door": {t("2e contact de la porte ou du capot", "second contact of the door or lid"),
 			t("NF, à la masse", "NC, to ground"), toGround()},
-		"relay.feedback": {t("contact miroir du contacteur", "mirror contact of the contactor"),
+		"relay.feedback": {t("contact de K2 + contact miroir en série",
+			"K2's contact + mirror contact in series"),
 			t("NF (EN IEC 60947-4-1, ann. F)", "NC (EN IEC 60947-4-1, annex F)"), toGround()},
 		"relay.busy": {t("relais de courant : la machine travaille", "current relay: the machine works"),
 			dry(), t("broche, 3,3 V par 1 kΩ", "pin, 3.3 V through 1 kΩ")},
@@ -75,8 +76,8 @@ func bus(c machined.Config) end {
 
 // relay is how this machine's relay is driven.
 func relay(c machined.Config) []policy.Text {
-	contact := t("Son contact ne coupe que le 24 V de la bobine du contacteur, jamais le secteur.",
-		"Its contact switches the 24 V of the contactor's coil only, never mains.")
+	contact := t("Son contact ne coupe que le 24 V de la bobine de K2, jamais le secteur.",
+		"Its contact switches the 24 V of K2's coil only, never mains.")
 	switch {
 	case c.Relay.Heartbeat:
 		return []policy.Text{t(
@@ -87,9 +88,9 @@ func relay(c machined.Config) []policy.Text {
 	case c.Relay.ActiveLow:
 		return []policy.Text{t(
 			"Carte active à l’état bas : VCC (optocoupleurs) en 3,3 V, cavalier JD-VCC retiré, JD-VCC en 5 V, "+
-				"4,7 kΩ entre IN et 3,3 V. Jamais 5 V sur VCC.",
+				"4,7 kΩ deux fois entre IN et 3,3 V. Jamais 5 V sur VCC.",
 			"Active-low board: VCC (optocouplers) on 3.3 V, JD-VCC jumper out, JD-VCC on 5 V, "+
-				"4.7 kΩ from IN to 3.3 V. Never 5 V on VCC."), contact}
+				"4.7 kΩ twice from IN to 3.3 V. Never 5 V on VCC."), contact}
 	}
 	return []policy.Text{t(
 		"Carte active à l’état haut, alimentée en 5 V, 10 kΩ entre la broche et la masse : "+
