@@ -90,7 +90,7 @@ func pick(first bool, a, b string) string {
 
 func printStatus(w io.Writer, s control.Status) {
 	line := func(what, format string, a ...any) {
-		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{what}, a...)...)
+		fmt.Fprintf(w, "%-12s %s\n", what, plain(fmt.Sprintf(format, a...)))
 	}
 	line("machine", "%s (site %s)", s.Machine, s.Site)
 	line("phase", "%s", s.Phase)

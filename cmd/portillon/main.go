@@ -191,10 +191,10 @@ func report(io stdio, err error) int {
 		f = &failure{code: 2, err: err}
 	}
 	if f.err != nil {
-		fmt.Fprintf(io.err, "portillon: %s\n", f.err)
+		fmt.Fprintf(io.err, "portillon: %s\n", harmless(f.err.Error()))
 	}
 	if f.hint != "" {
-		fmt.Fprintf(io.err, "portillon: hint: %s\n", f.hint)
+		fmt.Fprintf(io.err, "portillon: hint: %s\n", harmless(f.hint))
 	}
 	return f.code
 }

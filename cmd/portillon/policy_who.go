@@ -101,7 +101,7 @@ func policyWho(_ context.Context, w stdio, args []string) error {
 // warn says what does not count: somebody may be missing for it.
 func (w stdio) warn(warnings []string) {
 	for _, x := range warnings {
-		fmt.Fprintf(w.err, "portillon: warning: %s\n", x)
+		fmt.Fprintf(w.err, "portillon: warning: %s\n", harmless(x))
 	}
 }
 

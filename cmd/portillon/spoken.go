@@ -70,6 +70,15 @@ func plain(s string) string {
 	}, s)
 }
 
+// harmless is a text of several lines without what would steer the terminal.
+func harmless(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = plain(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
 // spanFlag declares a length of time: as Go writes them, or in days, as in 30d.
 func spanFlag(fs *flag.FlagSet, into *time.Duration, name string, absent time.Duration, usage string) {
 	*into = absent

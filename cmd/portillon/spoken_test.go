@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
+	"portillon/daemon/control"
 	"portillon/openbadge"
 	"portillon/policy"
 )
@@ -31,6 +36,25 @@ func TestABadgesOwnWordsSteerNoTerminal(t *testing.T) {
 		if got := plain(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
+	}
+}
+
+// Reasons of tags, ids of commands and names of files come from others, and end up in errors, warnings and the status.
+func TestErrorsWarningsAndStatusSteerNoTerminal(t *testing.T) {
+	const hostile = "a\x1b]0;x\ab\u009b2Jc\u202ed"
+	var out, errs bytes.Buffer
+	w := stdio{out: &out, err: &errs}
+	report(w, &failure{code: 1, err: errors.Join(errors.New(hostile), errors.New("second")), hint: hostile})
+	w.warn([]string{hostile})
+	printStatus(&out, control.Status{Machine: "laser", Tags: []string{hostile}, Faults: []string{hostile}, BundleDamage: hostile})
+	for _, text := range []string{out.String(), errs.String()} {
+		if strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }) ||
+			!strings.Contains(text, "a]0;xb2Jcd") {
+			t.Errorf("%q", text)
+		}
+	}
+	if !strings.Contains(errs.String(), "\nsecond\n") {
+		t.Errorf("the lines of an error are joined: %q", errs.String())
 	}
 }
 

@@ -77,6 +77,10 @@ func (w Wiring) activeLowFault() (LevelFault, bool) {
 	case w.Supply == Supply33:
 		return LevelFault{"active", fallsLow,
 			"fit 4.7 kΩ from IN to 3.3 V and write pull: up, as drawn in firmware-config/relay-active-low.svg"}, true
+	case w.PullUp && w.Supply == "":
+		return LevelFault{"pull", "up: does not hold an active-low board of 5 V open, " +
+			"and supply: does not say what feeds it: " + railsSplit,
+			"if VCC is fed with 3.3 V already, write supply: 3.3V; otherwise " + ActiveLowCure}, true
 	case w.PullUp:
 		return LevelFault{"pull", "up: does not hold an active-low board of 5 V open: " + railsSplit, ActiveLowCure}, true
 	case w.Supply != "":

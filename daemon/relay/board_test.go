@@ -91,3 +91,15 @@ func TestRelayBoardThatHoldsItsStateIsRefusedByName(t *testing.T) {
 		t.Errorf("an input is told that it holds a relay: %v", err)
 	}
 }
+
+// Files of before supply: existed have pull: up alone. Where the board is fed with 3.3 V it is safe, and one line mends it.
+func TestAnActiveLowBoardOfUnknownSupplyIsToldTheOneMissingKey(t *testing.T) {
+	w := Wiring{Relay: "gpio:pinctrl-/17", ActiveLow: true, PullUp: true}
+	if f, bad := w.LevelFault(); !bad || !strings.HasPrefix(f.Cure, "if VCC is fed with 3.3 V already, write supply: 3.3V") {
+		t.Errorf("%t %v", bad, f)
+	}
+	w.Supply = Supply5
+	if f, bad := w.LevelFault(); !bad || strings.Contains(f.Cure, "already") {
+		t.Errorf("of 5 V: %t %v", bad, f)
+	}
+}
