@@ -74,6 +74,15 @@ func TestSameRefusalIsRecordedOncePerMinute(t *testing.T) {
 	if n := count(); n != 1 {
 		t.Errorf("100 refusals a minute later made %d records, want 1", n)
 	}
+	b.now = b.now.Add(time.Minute)
+	n := 0
+	for i := range 100 {
+		_, did := b.command(wire.Command{ID: "c4", Do: "open" + strings.Repeat("x", i%30)})
+		n += strings.Count(did, "command")
+	}
+	if n != refusalsMost {
+		t.Errorf("30 different refusals, each again and again, made %d records, want %d", n, refusalsMost)
+	}
 }
 
 // "Report a problem" asks for a card. A tap that would end a session ends it all the same.

@@ -112,11 +112,8 @@ type Machine struct {
 
 	screens []panel.Screen // the machine's own screens, as they were last judged
 
-	// refusedCommand is the last refusal of a command that was recorded.
-	refusedCommand struct {
-		reason string
-		at     time.Time
-	}
+	// refusals holds when each refusal of a command was last recorded.
+	refusals map[string]time.Time
 }
 
 // Owed is the end of a session that the last daemon left open, and its member's practice with it; the zero Practice, where it is not known how

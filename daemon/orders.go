@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -52,14 +53,27 @@ func (m *Machine) obey(ctx context.Context, c wire.Command) (rep control.Reply) 
 // refusalEvery is how often the same refusal of a command is recorded: whoever can replay a command cannot fill the disk.
 const refusalEvery = time.Minute
 
+// refusalsMost bounds how many different refusals are recorded in that time.
+const refusalsMost = 8
+
+// worthARecord reports whether a refusal is the first of its kind for a while.
+func (m *Machine) worthARecord(refusal string) bool {
+	now := m.Now()
+	maps.DeleteFunc(m.refusals, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= refusalEvery })
+	if _, recent := m.refusals[refusal]; recent || len(m.refusals) >= refusalsMost {
+		return false
+	}
+	if m.refusals == nil {
+		m.refusals = map[string]time.Time{}
+	}
+	m.refusals[refusal] = now
+	return true
+}
+
 // recordCommand records what became of a command.
 func (m *Machine) recordCommand(ctx context.Context, c wire.Command, refusal string) {
-	if refusal != "" {
-		now := m.Now()
-		if refusal == m.refusedCommand.reason && now.Sub(m.refusedCommand.at).Abs() < refusalEvery {
-			return
-		}
-		m.refusedCommand.reason, m.refusedCommand.at = refusal, now
+	if refusal != "" && !m.worthARecord(refusal) {
+		return
 	}
 	m.note(ctx, wire.Commanded, wire.CommandBody{ID: c.ID, Do: c.Do, Why: refusal})
 }

@@ -220,7 +220,7 @@ func setUp(m *machine) (string, error) {
 	said, cut, err := b.play("--machine", "laser", "--site", "rig", "--bundle-key", read("/rig/site/hub.pub"),
 		"--broker", "none", "--reader", "usb", "--port", "/dev/input/portillon-reader",
 		"--format", "hex", "--relay", "high", "--inputs", "e-stop,door,feedback,busy,exhaust", "--card-key",
-		"/rig/site/keys/card.key", "--bundle", "/rig/site/site.bundle", "--by", "agent", "--yes", "--no-reboot")
+		"/rig/site/keys/card.key", "--bundle", "/rig/site/site.bundle", "--by", "agent", "--yes", "--yes-lamp", "--no-reboot")
 	if err == nil && !cut {
 		err = errors.New("it ended before the power cut")
 	}
@@ -266,7 +266,7 @@ func setUpAfterCut(m *machine) (string, error) {
 	if err := first(restored, m.fresh); err != nil {
 		return "", err
 	}
-	said, _, err := b.play("--yes")
+	said, _, err := b.play("--yes", "--yes-lamp")
 	if err != nil {
 		return "", fmt.Errorf("%w; it said: %s", err, tail([]byte(said)))
 	}

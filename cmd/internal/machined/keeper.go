@@ -84,6 +84,9 @@ func (k *keeper) fromFile() (*roster.Roster, error) {
 	if err != nil {
 		return nil, once(&k.offered, err.Error(), err)
 	}
+	if !fi.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return nil, once(&k.offered, "not regular", fmt.Errorf("bundle: file: %s is not a regular file", k.conf.File))
+	}
 	mark := fmt.Sprint(fi.Size(), fi.ModTime().UnixNano())
 	if mark == k.offered {
 		return nil, nil

@@ -79,7 +79,7 @@ func (k *keeper) repair(ctx context.Context, m wire.Manifest, network bool) stri
 	}
 	repaired, why := 0, error(nil)
 	if k.conf.File != "" {
-		if f, err := os.Open(k.conf.File); err == nil {
+		if f, err := openRegular(k.conf.File); err == nil {
 			repaired, why = k.store.RepairFrom(f, m)
 			f.Close()
 		} else {
@@ -94,6 +94,18 @@ func (k *keeper) repair(ctx context.Context, m wire.Manifest, network bool) stri
 		k.log.Warn("damaged chunks of the bundle were repaired", "version", m.Version, "chunks", repaired)
 	}
 	return damageOf(m, k.store.Damaged(m), why)
+}
+
+// openRegular opens a regular file. Opening a pipe would wait for its writer.
+func openRegular(path string) (*os.File, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	return os.Open(path)
 }
 
 // damageOf names what is damaged, for an operator.

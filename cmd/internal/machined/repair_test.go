@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -256,5 +257,23 @@ func TestCheckNamesADamagedBundle(t *testing.T) {
 	}
 	if damage := (Config{}).checkStore(s.k.store); !strings.Contains(damage, "manifest is damaged") {
 		t.Error(damage)
+	}
+}
+
+// A pipe where the bundle file should be must not hold the daemon up.
+func TestBundleFileThatIsAPipeIsRefused(t *testing.T) {
+	s := stop(t)
+	pipe := filepath.Join(t.TempDir(), "site.bundle")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := *s.k
+	k.conf, k.offered = BundleConfig{File: pipe}, ""
+	r, err := k.first()
+	if r == nil || r.Version != 2 || err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+		t.Errorf("%v, %v", r != nil, err)
+	}
+	if _, err := openRegular(pipe); err == nil {
+		t.Error("a pipe is opened for a repair")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -146,5 +147,20 @@ func TestTheTestAsksWhereTheDoctorFindsSomething(t *testing.T) {
 		if err := s.examine(t.Context(), machined.Config{}); !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", typed, err, want)
 		}
+	}
+}
+
+// --yes must not close the relay of a machine that is still connected.
+func TestYesDoesNotSayThatALampIsInPlace(t *testing.T) {
+	term := NewTerminal(t.Context(), strings.NewReader("n\n"), io.Discard, policy.English)
+	term.Yes = true
+	if yes, err := term.Confirm(t.Context(), policy.Text{EN: "write?"}); !yes || err != nil {
+		t.Errorf("--yes: %t, %v", yes, err)
+	}
+	if yes, err := term.ConfirmDanger(t.Context(), false, policy.Text{EN: "lamp?"}); yes || err != nil {
+		t.Errorf("--yes confirms that a lamp is in place: %t, %v", yes, err)
+	}
+	if yes, err := term.ConfirmDanger(t.Context(), true, policy.Text{EN: "lamp?"}); !yes || err != nil {
+		t.Errorf("--yes-lamp: %t, %v", yes, err)
 	}
 }

@@ -24,17 +24,19 @@ import (
 // Options are what a person or a script gives.
 type Options struct {
 	Answers
-	Wiring   string // the name of a sample in /usr/share/portillon, or a file
-	Root     string // where this computer's files are: /
-	Live     bool   // Root is the computer that this runs on: it may be restarted, and its services started
-	Dir      string // where machine files are, below Root: /etc/portillon
-	CardKey  string // a file to put in place as the site's card key
-	Bundle   string // a file to put in place as the site's bundle
-	By       string // who answers the acceptance test
-	NoReboot bool
-	NoTest   bool
-	Again    bool // test although the last test passed with the same wiring
-	Version  string
+	// LampInPlace says that a lamp stands in the machine's place, so that the acceptance test may close the relay.
+	LampInPlace bool
+	Wiring      string // the name of a sample in /usr/share/portillon, or a file
+	Root        string // where this computer's files are: /
+	Live        bool   // Root is the computer that this runs on: it may be restarted, and its services started
+	Dir         string // where machine files are, below Root: /etc/portillon
+	CardKey     string // a file to put in place as the site's card key
+	Bundle      string // a file to put in place as the site's bundle
+	By          string // who answers the acceptance test
+	NoReboot    bool
+	NoTest      bool
+	Again       bool // test although the last test passed with the same wiring
+	Version     string
 }
 
 // Setup is one run.

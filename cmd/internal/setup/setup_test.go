@@ -267,7 +267,7 @@ func (l *lab) run(t *testing.T, root string, o Options) (string, error) {
 	defer in.Close()
 	o.Root, o.By, o.Version = root, "Karim", "0.1"
 	s := &Setup{Options: o, Host: l, Term: NewTerminal(ctx, in, p, policy.English)}
-	s.Term.Yes = true
+	s.Term.Yes, s.LampInPlace = true, true
 	path := filepath.Join(root, "laser.yaml")
 	c, err := readWires(path)
 	if err != nil {

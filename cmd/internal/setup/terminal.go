@@ -65,7 +65,12 @@ func (t *Terminal) Ask(ctx context.Context, x policy.Text) (string, error) {
 
 // Confirm asks for a yes. An empty line is a no.
 func (t *Terminal) Confirm(ctx context.Context, x policy.Text) (bool, error) {
-	if t.Yes {
+	return t.ConfirmDanger(ctx, t.Yes, x)
+}
+
+// ConfirmDanger is Confirm for what could hurt somebody: --yes does not answer it, only a confirmation of its own does.
+func (t *Terminal) ConfirmDanger(ctx context.Context, confirmed bool, x policy.Text) (bool, error) {
+	if confirmed {
 		return true, nil
 	}
 	for range tries {
