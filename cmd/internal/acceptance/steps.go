@@ -71,9 +71,11 @@ func switchSteps() []Step {
 				"A card alone sets the machine in motion: it can hurt whoever stands at it (EN ISO 14118). Put "+
 					"Portillon’s contact into the start circuit of a no-volt-release starter, then repeat."),
 			Beats: fromRest(act("Si le démarreur est dans la machine, mettez la machine elle-même à la place de la "+
-				"lampe : outil retiré, tout le monde à distance. Elle vaut alors la lampe : éteinte, c’est arrêtée.",
-				"Where the starter is inside the machine, put the machine itself in the lamp’s place: its tool taken "+
-					"out, everybody standing back. It then counts as the lamp: out means stopped."),
+				"lampe (sans fiche : l’électricien, sectionneur cadenassé) : outil retiré, tout le monde à distance. "+
+				"Elle vaut alors la lampe : éteinte, c’est arrêtée.",
+				"Where the starter is inside the machine, put the machine itself in the lamp’s place (without a plug: "+
+					"the electrician, with the disconnector locked): its tool taken out, everybody standing back. It "+
+					"then counts as the lamp: out means stopped."),
 				act("Mettez l’interrupteur de la machine en marche et laissez-le ainsi. Présentez "+
 					"une carte. Ne touchez pas au bouton de marche.",
 					"Switch the machine’s own switch on and leave it on. Tap a card. Do not touch the start button."),
@@ -108,9 +110,11 @@ func eStopSteps() []Step {
 	return []Step{
 		{ID: "e-stop", Needs: EStop, Title: t("Arrêt d’urgence", "Emergency stop"),
 			Do: t("Pendant l’utilisation, enclencher l’arrêt d’urgence, le déverrouiller, puis appuyer sur marche sans "+
-				"carte. Recommencer, l’entrée « e-stop » du Pi reliée à la masse (bouton vu déverrouillé).",
+				"carte. Recommencer, l’entrée « e-stop » du Pi reliée à la masse (bouton vu déverrouillé), puis "+
+				"retirer ce pont.",
 				"During a session, press the emergency stop, release it, then press start without a card. Repeat "+
-					"with the Pi’s input “e-stop” bridged to ground (button seen released)."),
+					"with the Pi’s input “e-stop” bridged to ground (button seen released), then take the bridge "+
+					"away."),
 			See: t("La lampe s’éteint aussitôt, aussi quand le Pi ne voit pas le bouton. Déverrouillé : elle reste "+
 				"éteinte jusqu’à une carte et au bouton de marche.",
 				"The lamp goes out at once, also when the Pi does not see the button. Released: it stays out until "+
@@ -178,9 +182,11 @@ func doorSteps() []Step {
 					soon), lamp(false))},
 		{ID: "lid-without-portillon", Needs: Door, Title: t("Capot sans Portillon", "Lid without Portillon"),
 			Do: t("Ponter l’entrée « door » du Pi (porte vue fermée), démarrer sans tirer de faisceau, puis ouvrir le "+
-				"capot. Ne jamais regarder si le faisceau s’arrête : une personne compétente mesure l’autorisation.",
+				"capot. Ne jamais regarder si le faisceau s’arrête : une personne compétente mesure l’autorisation. "+
+				"Puis retirer le pont.",
 				"Bridge the Pi’s input “door” (door seen closed), start without firing the beam, then open the lid. "+
-					"Never look whether the beam stops: a competent person measures the enable."),
+					"Never look whether the beam stops: a competent person measures the enable. Then take the bridge "+
+					"away."),
 			See: t("Le contact câblé du capot arrête le laser, sans Portillon.",
 				"The lid’s own hard-wired contact stops the laser, without Portillon."),
 			Means: t("Seul le programme arrête le laser : une panne brûle ou aveugle. Ne pas utiliser la machine "+
@@ -217,9 +223,11 @@ func contactorSteps() []Step {
 				[]Beat{act("Remettez le fil.", "Put the wire back."), observe(NoFault, soon), perform(Untag)})...)},
 		{ID: "contactor-held", Needs: Feedback, Title: t("Contacteur tenu fermé", "Contactor held closed"),
 			Do: t("Machine coupée, coffret fermé, relier par un fil le +24 V (après le fusible) à la borne de la bobine "+
-				"(A1) sortie du coffret, puis présenter une carte. Ne jamais ouvrir le coffret pour cela.",
+				"(A1) sortie du coffret, puis présenter une carte. Retirer le fil : la lampe s’éteint. Ne jamais "+
+				"ouvrir le coffret pour cela.",
 				"With the machine off and the box closed, join +24 V (behind the fuse) by a wire to the coil’s terminal "+
-					"(A1) outside the box, then tap a card. Never open the box for this."),
+					"(A1) outside the box, then tap a card. Take the wire away: the lamp goes out. Never open the box "+
+					"for this."),
 			See: t("Personne ne peut démarrer.", "Nobody can start."),
 			Means: t("Un contacteur collé passerait inaperçu : le contact auxiliaire n’est pas un contact "+
 				"miroir, ou il est mal câblé.",

@@ -136,10 +136,12 @@ func isolationSteps() []Step {
 				"la machine (EN 60204-1 §5.3). Faire poser un sectionneur par un électricien.",
 				"An open relay does not isolate: without a locked disconnector nobody puts hands into the "+
 					"machine (EN 60204-1 §5.3). Have an electrician fit one."),
-			Beats: []Beat{act("Coupez le sectionneur principal et cadenassez-le. Une personne habilitée mesure "+
-				"aux bornes de la machine.",
-				"Switch the main disconnector off and lock it. A qualified person measures at the machine’s "+
-					"terminals."),
+			Beats: []Beat{act("Arrêtez la machine et attendez que rien ne bouge. Coupez le sectionneur principal et "+
+				"cadenassez-le. Une personne habilitée mesure aux bornes de la machine. Si le Pi s’éteint aussi : "+
+				"après la mesure, remettez le courant, relancez sudo portillon setup, et répondez ici sans recommencer.",
+				"Stop the machine and wait until nothing moves. Switch the main disconnector off and lock it. A "+
+					"qualified person measures at the machine’s terminals. Where the Pi goes off too: after the "+
+					"measurement switch on, run sudo portillon setup again, and answer here without a repeat."),
 				ask(true, "Le vérificateur montre-t-il l’absence de tension ?",
 					"Does the tester show that there is no voltage?")}},
 	}

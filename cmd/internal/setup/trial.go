@@ -128,10 +128,11 @@ func (r *trial) load(sum string) error {
 // begin says what the test needs, and asks who answers.
 func (r *trial) begin(ctx context.Context, sum string) error {
 	yes, err := r.Term.ConfirmDanger(ctx, r.LampInPlace, tf("\nEssai de réception, %d étapes. Débranchez la machine et mettez une "+
-		"lampe à sa place. Si elle n’a pas de prise, un électricien la débranche et raccorde la lampe ; personne "+
-		"n’ouvre le coffret pendant les essais. C’est fait ?",
-		"\nAcceptance test, %d steps. Pull the machine’s plug and put a lamp in its place. Where it has no plug, an "+
-			"electrician disconnects it and connects the lamp; nobody opens the box during the test. Is that done?",
+		"lampe à sa place. Si elle n’a pas de fiche, ou une fiche triphasée, un électricien la débranche et raccorde "+
+		"la lampe ; personne n’ouvre le coffret pendant les essais. C’est fait ?",
+		"\nAcceptance test, %d steps. Pull the machine’s plug and put a lamp in its place. Where it has no "+
+			"plug, or a three-phase one, an electrician disconnects it and connects the lamp; nobody opens the "+
+			"box during the test. Is that done?",
 		len(r.plan)))
 	if err != nil {
 		return err

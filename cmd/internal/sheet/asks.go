@@ -44,10 +44,10 @@ func supply() []policy.Text {
 				"account."),
 		t("Pi et 24 V pris en aval du sectionneur, en amont de ce contacteur, avec leur propre protection.",
 			"Pi and 24 V fed upstream of this contactor, downstream of the disconnector, with a protection of their own."),
-		t("Dans le coffret du contacteur : fils du Pi séparés du secteur, isolation renforcée au contact miroir et au "+
-			"relais de courant.",
-			"In the contactor's box: the Pi's wires apart from mains, reinforced insulation at the mirror contact and "+
-				"the current relay."),
+		t("Dans le coffret : fils du Pi séparés du secteur, isolation renforcée à la bobine, aux "+
+			"contacts 13–14 et 21–22 et au relais de courant.",
+			"In the contactor's box: the Pi's wires apart from mains, reinforced insulation at the coil, the contacts "+
+				"13–14 and 21–22 and the current relay."),
 	}
 }
 
@@ -84,8 +84,8 @@ func control(c machined.Config) []policy.Text {
 			"diode, qui retarde la retombée.",
 			"At each coil's terminals (contactor, K2): bidirectional TVS or varistor, not a plain diode, which delays "+
 				"the drop-out."),
-		t("Bobine (A1, A2), contact miroir : bornes hors du coffret.",
-			"Coil (A1, A2), mirror contact: terminals outside the box."),
+		t("Bobine (A1, A2), automaintien (13, 14), contact miroir (21, 22) : bornes hors du coffret.",
+			"Coil (A1, A2), self-hold (13, 14), mirror contact (21, 22): terminals outside the box."),
 	}
 	if c.Relay.Exhaust != "" {
 		out = append(out, t("L’aspiration a son propre contacteur, fusible et antiparasite.",
@@ -104,9 +104,9 @@ func rules() []policy.Text {
 			"Whoever modifies a machine answers for its conformity: Directive 2006/42/EC until 19 January 2027, then "+
 				"Regulation (EU) 2023/1230, "+
 				"whose article 18 (check) makes the author of a substantial modification a manufacturer."),
-		t("Installation : NF C 15-100 (série NF C 15-100-1 et suivantes depuis août 2024). Travaux : personnes "+
+		t("Installation : NF C 15-100 (série de 2024). Travaux : personnes "+
 			"habilitées selon NF C 18-510.",
-			"In France, installation: NF C 15-100 (since August 2024 the series NF C 15-100-1 and on); work: persons "+
+			"In France, installation: NF C 15-100 (series of 2024); work: persons "+
 				"authorised under NF C 18-510."),
 	}
 }

@@ -219,7 +219,7 @@ func TestConsignationIsTheElectriciansAlone(t *testing.T) {
 	}
 }
 
-// Printed in DejaVu Sans, which is wider than what browsers put in its place, the fullest sheet in French has 5,530
+// Printed in DejaVu Sans, which is wider than what browsers put in its place, the fullest sheet in French has 5,532
 // characters and leaves 5 mm of its page free. A longer one must be printed again and looked at (the package comment
 // says how).
 func TestFullestSheetIsAsShortAsOnePageBears(t *testing.T) {

@@ -40,7 +40,8 @@ func english() words {
 		Voltage: "Control voltage (V DC)", Checks: "Tried with the machine's own switch on:",
 		Trials: []string{"supply cut and returned: the machine stays off",
 			"card presented: the machine stays off until its start button",
-			"emergency stop pressed, then released, also with the Pi's input bridged to ground: the machine stays off"},
+			"emergency stop pressed, then released, also with the Pi's input bridged to ground: the machine stays " +
+				"off; bridge taken away"},
 		Name: "Electrician's name", Company: "Company, authorisation", Date: "Date", Sign: "Signature",
 		Host: "For the site: name, signature",
 	}
@@ -61,9 +62,10 @@ func french() words {
 		Done: "Fait", Measured: "Mesures", PE: "Continuité PE (Ω)",
 		Insulation: "Isolement, 500 V DC, électronique débranchée (MΩ)", RCD: "Déclenchement du différentiel à 30 mA (ms)",
 		Voltage: "Tension de commande (V DC)", Checks: "Essayé, l’interrupteur de la machine sur marche :",
-		Trials: []string{"courant coupé puis rétabli : la machine reste arrêtée",
-			"carte présentée : la machine reste arrêtée jusqu’à son bouton de marche",
-			"arrêt d’urgence enfoncé puis relâché, aussi entrée du Pi à la masse : elle reste arrêtée"},
+		Trials: []string{"courant coupé puis rétabli : elle reste arrêtée",
+			"carte présentée : elle reste arrêtée jusqu’à son bouton de marche",
+			"arrêt d’urgence enfoncé puis relâché, aussi entrée du Pi à la masse : elle reste arrêtée ; pont " +
+				"retiré"},
 		Name: "Nom de l’électricien", Company: "Entreprise, habilitation", Date: "Date", Sign: "Signature",
 		Host: "Pour le lieu : nom, signature",
 	}
