@@ -48,18 +48,28 @@ type bench struct {
 	m          *machine
 	door, busy *contact
 	latched    bool // the starter, once its button was pressed with the relay closed
+	pressed    bool // the emergency stop: its first contact opens the starter's circuit, with no program in between
+	bridged    bool // the Pi's e-stop input is bridged to ground: the Pi does not see the button
+	forced     bool // the contactor's coil has its voltage from elsewhere
 }
 
 // lit is the lamp in the machine's place.
 func (b *bench) lit() bool {
-	if !b.m.line.high() {
+	if !b.m.line.high() || b.pressed {
 		b.latched = false
 	}
-	return b.latched
+	return b.latched || b.forced
+}
+
+// stop presses or releases the emergency stop.
+func (b *bench) stop(pressed bool) {
+	if b.pressed = pressed; !b.bridged {
+		b.m.estop.set(pressed)
+	}
 }
 
 // press presses the starter's button.
-func (b *bench) press() { b.latched = b.m.line.high() }
+func (b *bench) press() { b.latched = b.m.line.high() && !b.pressed }
 
 // typed presents Léa's card to the reader.
 func (b *bench) typed() error {
@@ -83,6 +93,15 @@ func (b *bench) act(step, text string) (line string, err error) {
 		return "s an emulated computer that is halted has no 5 V left", nil
 	case step == "isolation":
 		return "s no mains at an emulated machine", nil
+	case has("put the machine itself in the lamp’s place"): // its starter is beside the lamp
+	case has("Bridge the Pi’s input “e-stop”"):
+		b.bridged = true
+		b.stop(true)
+	case has("take the bridge to ground away"):
+		b.bridged = false
+		b.stop(false)
+	case has("Without a card, press the start button"):
+		b.press()
 	case has("Do not touch the start button"), has("Tap the same card"), has("Tap the card"):
 		return "", b.typed()
 	case has("then press the machine’s start button"):
@@ -90,22 +109,28 @@ func (b *bench) act(step, text string) (line string, err error) {
 		return "", b.typed()
 	case has("Press the machine’s start button"):
 		b.press()
-	case has("Press the emergency stop"), has("second contact off the Pi"):
+	case has("Press the emergency stop"):
+		b.stop(true)
+	case has("second contact off the Pi"):
 		b.m.estop.set(true)
-	case has("Release the emergency stop"), step == "e-stop-wire" && has("Put the wire back"):
+	case has("Release the emergency stop"):
+		b.stop(false)
+	case step == "e-stop-wire" && has("Put the wire back"):
 		b.m.estop.set(false)
 	case has("Open the door"):
 		b.door.set(true)
 	case has("Close the door"):
 		b.door.set(false)
-	case has("mirror contact’s wire off"), has("Hold the contactor closed"):
+	case has("mirror contact’s wire off"), has("join +24 V"):
+		b.forced = has("join +24 V")
 		b.m.mirror.set(true)
-	case step == "feedback-wire" && has("Put the wire back"), has("Let the contactor go"):
+	case step == "feedback-wire" && has("Put the wire back"), has("Take the wire away"):
+		b.forced = false
 		b.m.mirror.follow(b.m.line.high)
-	case has("then close the current relay’s contact"):
+	case has("join the two wires of the current relay"):
 		time.Sleep(10 * time.Second)
 		b.busy.set(true)
-	case has("Open the contact"):
+	case has("Part the two wires"):
 		b.busy.set(false)
 	case has("Wait two seconds"):
 		time.Sleep(1500 * time.Millisecond)
@@ -127,6 +152,8 @@ func (b *bench) look(step, text string) (string, error) {
 	switch {
 	case strings.Contains(text, lampQuestion):
 		return yes[b.lit()], nil
+	case strings.Contains(text, "Did the emergency stop put the lamp out without the Pi?"):
+		return yes[!b.lit()], nil
 	case strings.Contains(text, "Does the extraction run?"):
 		return yes[read(fmt.Sprintf("%s/sim_gpio%d/value", b.m.line.chip, exhaustLine)) == "1"], nil
 	case strings.Contains(text, "Did the machine refuse the card?"):
