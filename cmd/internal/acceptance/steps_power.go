@@ -131,17 +131,22 @@ func isolationSteps() []Step {
 		{ID: "isolation", Title: t("Sectionneur", "Main disconnector"),
 			Do: t("Couper le sectionneur principal et le cadenasser. Une personne habilitée mesure ensuite.",
 				"Switch the main disconnector off and lock it. A qualified person then measures."),
-			See: t("Aucune tension aux bornes de la machine.", "No voltage at the machine’s terminals."),
+			See: t("Aucune tension aux bornes de la machine, ni aux bornes d’arrivée du contacteur.",
+				"No voltage at the machine’s terminals, nor at the contactor’s incoming terminals."),
 			Means: t("Un relais ouvert n’isole pas : sans sectionneur cadenassé, personne ne met les mains dans "+
 				"la machine (EN 60204-1 §5.3). Faire poser un sectionneur par un électricien.",
 				"An open relay does not isolate: without a locked disconnector nobody puts hands into the "+
 					"machine (EN 60204-1 §5.3). Have an electrician fit one."),
 			Beats: []Beat{act("Arrêtez la machine et attendez que rien ne bouge. Coupez le sectionneur principal et "+
-				"cadenassez-le. Une personne habilitée mesure aux bornes de la machine. Si le Pi s’éteint aussi : "+
-				"après la mesure, remettez le courant, relancez sudo portillon setup, et répondez ici sans recommencer.",
+				"cadenassez-le. Une personne habilitée, seule à ouvrir le coffret, mesure aux bornes de la machine et aux "+
+				"bornes d’arrivée du contacteur : lui ouvert, elles seules montrent ce que coupe le sectionneur. Si le Pi "+
+				"s’éteint aussi : après la mesure, le coffret refermé, remettez le courant, relancez sudo portillon setup, "+
+				"et répondez ici sans recommencer.",
 				"Stop the machine and wait until nothing moves. Switch the main disconnector off and lock it. A "+
-					"qualified person measures at the machine’s terminals. Where the Pi goes off too: after the "+
-					"measurement switch on, run sudo portillon setup again, and answer here without a repeat."),
+					"qualified person, who alone opens the box, measures at the machine’s terminals and at the "+
+					"contactor’s incoming terminals: while it is open, only they show what the disconnector breaks. "+
+					"Where the Pi goes off too: after the measurement close the box, switch on, run sudo portillon "+
+					"setup again, and answer here without a repeat."),
 				ask(true, "Le vérificateur montre-t-il l’absence de tension ?",
 					"Does the tester show that there is no voltage?")}},
 	}
