@@ -181,10 +181,10 @@ func doorSteps() []Step {
 				act("Fermez la porte. Ne touchez à rien d’autre.", "Close the door. Touch nothing else."), observe(NoFault,
 					soon), lamp(false))},
 		{ID: "lid-without-portillon", Needs: Door, Title: t("Capot sans Portillon", "Lid without Portillon"),
-			Do: t("Ponter l’entrée « door » du Pi (porte vue fermée), démarrer sans tirer de faisceau, puis ouvrir le "+
+			Do: t("Laser débranché : ponter l’entrée « door » du Pi (porte vue fermée), démarrer, puis ouvrir le "+
 				"capot. Ne jamais regarder si le faisceau s’arrête : une personne compétente mesure l’autorisation. "+
 				"Puis retirer le pont.",
-				"Bridge the Pi’s input “door” (door seen closed), start without firing the beam, then open the lid. "+
+				"The laser unplugged: bridge the Pi’s input “door” (door seen closed), start, then open the lid. "+
 					"Never look whether the beam stops: a competent person measures the enable. Then take the bridge "+
 					"away."),
 			See: t("Le contact câblé du capot arrête le laser, sans Portillon.",
@@ -198,8 +198,10 @@ func doorSteps() []Step {
 			Beats: slices.Concat(fromRest(act("Pontez l’entrée « door » du Pi vers la masse, pour qu’il voie la "+
 				"porte fermée.", "Bridge the Pi’s input “door” to ground, so that the Pi sees a closed door.")),
 				started(),
-				[]Beat{act("Ne tirez aucun faisceau. Ouvrez le capot ; une personne compétente mesure l’autorisation.",
-					"Fire no beam. Open the lid; a competent person measures the enable."), ask(true,
+				[]Beat{act("Le laser reste débranché. Ouvrez le capot ; une personne compétente mesure "+
+					"l’autorisation (s’il y faut du courant, elle seule décide comment, sans faisceau).",
+					"The laser stays unplugged. Open the lid; a competent person measures the enable (where that takes "+
+						"power, this person alone decides how, without a beam)."), ask(true,
 					"Le contact câblé du capot a-t-il coupé l’autorisation ou l’alimentation du laser ?",
 					"Did the lid’s hard-wired contact cut the laser’s enable input or supply?"),
 					act("Retirez le pont. Gardez le capot ouvert : le Pi doit de nouveau le voir.",
