@@ -70,10 +70,12 @@ func switchSteps() []Step {
 				"démarreur à manque de tension, puis recommencer.",
 				"A card alone sets the machine in motion: it can hurt whoever stands at it (EN ISO 14118). Put "+
 					"Portillon’s contact into the start circuit of a no-volt-release starter, then repeat."),
-			Beats: fromRest(act("Si le démarreur est dans la machine : retirez-en l’outil, la machine pas encore "+
+			Beats: fromRest(act("Si le démarreur est dans la machine : seulement si rien n’a échoué et si chaque pont "+
+				"et fil d’essai est retiré (sinon passez : s raison). Retirez-en l’outil, la machine pas encore "+
 				"raccordée, puis mettez la machine elle-même à la place de la lampe (sans fiche : l’électricien, "+
 				"sectionneur cadenassé), tout le monde à distance. Elle vaut alors la lampe : éteinte, c’est arrêtée.",
-				"Where the starter is inside the machine: take its tool out while the machine is still disconnected, "+
+				"Where the starter is inside the machine: only when no step has failed, and every bridge and test wire "+
+					"is gone (otherwise skip: s reason). Take its tool out while the machine is still disconnected, "+
 					"then put the machine itself in the lamp’s place (without a plug: the electrician, with the "+
 					"disconnector locked), everybody standing back. It then counts as the lamp: out means stopped."),
 				act("Mettez l’interrupteur de la machine en marche et laissez-le ainsi. Présentez "+
