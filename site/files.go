@@ -19,6 +19,9 @@ const (
 	maxFiles = 100_000
 )
 
+// placesEnding ends the name of the file in which badge issue remembers whose each place of a status list is.
+const placesEnding = ".places"
+
 // folder is what a folder of the site holds: each of its files is taken, or skipped with the reason.
 type folder struct {
 	files   []File
@@ -62,6 +65,9 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 			return nil
 		case len(out.files) >= maxFiles:
 			return fmt.Errorf("%s: more than %d files", root, maxFiles)
+		}
+		if strings.HasSuffix(d.Name(), placesEnding) { // the issuer's own, beside a status list
+			return nil
 		}
 		if why := unfit(d.Name(), endings); why != "" {
 			skip("%s", why)

@@ -210,6 +210,7 @@ func (i *issuing) named(k *openbadge.Key) error {
 	i.draft.Achievement.ID, i.draft.Achievement.Name = b.Achievement, b.Name.In(p.Language)
 	i.draft.IssuerID, i.draft.IssuerName = is.Profile, is.Name
 	if i.place.list == "" && i.draft.Status == "" && !i.place.none {
+		i.place.since = i.draft.ValidFrom
 		return i.place.byPolicy(i.policy, is, b.Achievement, k)
 	}
 	return nil

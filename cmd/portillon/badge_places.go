@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"portillon/openbadge"
 	"portillon/openbadge/bake"
@@ -29,6 +30,9 @@ type place struct {
 	index int
 	none  bool   // --no-status
 	url   string // of a list that is made now
+	// since is when the badge begins. A list that is made for it begins no later: a machine whose clock stands between
+	// the two would reject the list, and the badge with it.
+	since time.Time
 
 	draft openbadge.StatusListDraft
 	fresh []byte         // a list that is to be written with its first badge
@@ -89,7 +93,11 @@ func (p *place) make(is *policy.Issuer, achievement, name string, k *openbadge.K
 		}
 	}
 	p.draft = openbadge.StatusListDraft{ID: at, IssuerID: is.Profile, Purpose: "revocation", Size: openbadge.MinStatusEntries}
-	p.fresh, err = signList(p.draft, k, "", 0)
+	begins := ""
+	if !p.since.IsZero() && p.since.Before(time.Now()) {
+		begins = p.since.UTC().Format(time.RFC3339)
+	}
+	p.fresh, err = signList(p.draft, k, begins, 0)
 	return err
 }
 
