@@ -30,14 +30,14 @@ func (t *test) rows(ctx context.Context) error {
 		return err
 	}
 	const systemd = "rdinit=/lib/systemd/systemd systemd.unit=rig.target systemd.show_status=0 only="
-	first, err := m.boot(ctx, t.path("full.cpio"), systemd+t.only+" rig=rows", 0, 22*time.Minute)
+	first, err := m.boot(ctx, t.path("full.cpio"), systemd+t.only+" rig=rows", 0, 35*time.Minute)
 	if err != nil {
 		return err
 	}
 	if !first.cut {
 		return errors.New("the first boot ended before its power cut")
 	}
-	second, err := m.boot(ctx, t.path("full.cpio"), systemd+" rig=revived", 0, 8*time.Minute)
+	second, err := m.boot(ctx, t.path("full.cpio"), systemd+" rig=revived", 0, 15*time.Minute)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ import (
 const here = ".ci/machine"
 
 // limit is how long all of it may take on two cores.
-const limit = 45 * time.Minute
+const limit = 60 * time.Minute
 
 func main() {
 	t := &test{}
