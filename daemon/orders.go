@@ -123,7 +123,7 @@ func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
 	m.Panel.Settle()
 	m.tap(ctx, uid, policy.NumberOnly)
 	switch m.Panel.Current().Sign {
-	case panel.SignRefused, panel.SignOccupied, panel.SignRecent, panel.SignUnknown, panel.SignFault, panel.SignTagged, panel.SignExpired, panel.SignHours, panel.SignClock, panel.SignReading:
+	case panel.SignRefused, panel.SignOccupied, panel.SignRecent, panel.SignUnknown, panel.SignFault, panel.SignTagged, panel.SignExpired, panel.SignHours, panel.SignClock:
 		return m.said(false)
 	}
 	return m.said(true)
