@@ -122,7 +122,11 @@ func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
 	}
 	m.Panel.Settle()
 	m.tap(ctx, uid, policy.NumberOnly)
-	switch m.Panel.Current().Sign {
+	sign := m.Panel.Current().Sign
+	if sign == panel.SignReading { // the card was read before: the machine's state answers
+		sign = m.phase().Sign
+	}
+	switch sign {
 	case panel.SignRefused, panel.SignOccupied, panel.SignRecent, panel.SignUnknown, panel.SignFault, panel.SignTagged, panel.SignExpired, panel.SignHours, panel.SignClock:
 		return m.said(false)
 	}
