@@ -30,7 +30,11 @@ func (t *test) rows(ctx context.Context) error {
 		return err
 	}
 	const systemd = "rdinit=/lib/systemd/systemd systemd.unit=rig.target systemd.show_status=0 only="
-	first, err := m.boot(ctx, t.path("full.cpio"), systemd+t.only+" rig=rows", 0, 35*time.Minute)
+	words := " rig=rows"
+	if t.full {
+		words += " full=yes"
+	}
+	first, err := m.boot(ctx, t.path("full.cpio"), systemd+t.only+words, 0, 35*time.Minute)
 	if err != nil {
 		return err
 	}

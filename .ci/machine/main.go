@@ -2,7 +2,7 @@
 // GPIO chip like a Raspberry Pi's, and a disk that loses at a power cut what was never flushed. Every row of the failure matrix
 // is played on it, and every edge of the relay's line is compared with the journal.
 //
-//	go run ./.ci/machine [-cuts 20] [-seed N] [-jobs rows,cuts,pi] [-only WORD] CACHE
+//	go run ./.ci/machine [-cuts 20] [-seed N] [-jobs rows,cuts,pi] [-only WORD] [-full] CACHE
 //
 // CACHE is a folder for the kernel and the root, which the scripts kernel and root make there once; they need root and apt.
 // It ends with a line «N passed, N failed», and fails where anything did.
@@ -35,6 +35,7 @@ func main() {
 	flag.StringVar(&t.only, "only", "", "of the rows, only those with this word in their name")
 	flag.BoolVar(&t.deaf, "deaf", false, "a disk that ignores flushes: the power cuts must fail then")
 	flag.BoolVar(&t.loud, "v", false, "print all that comes from the console")
+	flag.BoolVar(&t.full, "full", false, "play all 48 cells of the clock table, not six")
 	most := flag.Duration("limit", limit, "the most that all of it may take")
 	flag.Parse()
 	if flag.NArg() != 1 {
@@ -78,6 +79,7 @@ type test struct {
 	seed           uint64
 	only           string
 	loud, deaf     bool
+	full           bool // every cell of the clock table
 	start          time.Time
 	mu             sync.Mutex // guards what follows, and the lines of output
 	passed, failed int

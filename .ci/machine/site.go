@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/openbadge"
+	"portillon/wire"
 )
 
 // The site: Léa may use the laser at any time, Tom by a grant that has hours, though all of them: it needs a clock.
@@ -116,6 +117,9 @@ func (t *test) site(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := t.orders(hub); err != nil {
+		return err
+	}
 	bundle := t.path("rig/site/site.bundle")
 	if err := t.do(ctx, nil, "go", "run", "./cmd/portillon", "bundle", "build", dir, "--key", t.path("hub.key"), "--card-key", t.path("rig/site/keys/card.key"),
 		"--version", "1", "-o", bundle); err != nil {
@@ -123,3 +127,31 @@ func (t *test) site(ctx context.Context) error {
 	}
 	return os.Chmod(bundle, 0o644)
 }
+
+// orders writes a tag command of the hub for each cell of the clock table. A tag depends on no clock, so that it can be signed ahead.
+func (t *test) orders(hubKey string) error {
+	signer, err := note.NewSigner(hubKey)
+	if err != nil {
+		return err
+	}
+	dir := t.path("rig/site/orders")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	now := time.Now()
+	for i := range clockCells {
+		id := fmt.Sprintf("clock-%d", i)
+		b, err := wire.SignCommand(wire.Command{Site: "rig", Machine: "laser", ID: id, Tag: id, Do: "tag", Reason: "horloge",
+			Issued: now, Expires: now.Add(wire.CommandLife)}, signer)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.note", i)), b, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clockCells is the number of cells of the clock table.
+const clockCells = 48

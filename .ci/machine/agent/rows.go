@@ -32,6 +32,7 @@ var rows = []row{
 	{"disk read-only", diskReadOnly},
 	{"clock set", clockSet},
 	{"clock not trusted", clockUntrusted},
+	{"clock table", clockTable},
 	{"broker gone", brokerGone},
 	{"reader unplugged", readerUnplugged},
 	{"restart", restarted},

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"portillon/daemon/control"
+	"portillon/wire"
+)
+
+// clockCase is one cell of the clock table: how far the clock is off, whether it is already when the daemon starts, and
+// whether a time server vouches for it once it is corrected.
+type clockCase struct {
+	off     time.Duration
+	atStart bool
+	ntp     bool
+}
+
+func (c clockCase) String() string {
+	when, by := "while running", "by hand"
+	if c.atStart {
+		when = "at start"
+	}
+	if c.ntp {
+		by = "by a time server"
+	}
+	return fmt.Sprintf("%v off %s, corrected %s", c.off, when, by)
+}
+
+// year is a year of 365 days.
+const year = 365 * 24 * time.Hour
+
+// clockCases are all 48 cells for full, else six of them.
+func clockCases(full bool) (out []clockCase) {
+	if !full {
+		return []clockCase{{-10 * year, false, false}, {10 * year, false, true}, {-8 * time.Second, false, false},
+			{40 * time.Second, false, true}, {10 * year, true, true}, {-40 * time.Second, true, false}}
+	}
+	for _, off := range []time.Duration{time.Second, 8 * time.Second, 40 * time.Second, time.Hour, 24 * time.Hour, 10 * year} {
+		for _, sign := range []time.Duration{-1, 1} {
+			for _, atStart := range []bool{false, true} {
+				out = append(out, clockCase{sign * off, atStart, false}, clockCase{sign * off, atStart, true})
+			}
+		}
+	}
+	return out
+}
+
+// reference tells the true time whatever the clock is set to: it counts from one reading of the clock by CLOCK_MONOTONIC.
+type reference struct {
+	wall time.Time
+	up   time.Duration
+}
+
+func (r reference) now() time.Time { return r.wall.Add(uptime() - r.up) }
+
+func (r reference) set(off time.Duration) error {
+	ts := unix.NsecToTimespec(r.now().Add(off).UnixNano())
+	return unix.ClockSettime(unix.CLOCK_REALTIME, &ts)
+}
+
+// clockTable sends a tag of the hub to the machine while its clock is off, corrects the clock, and takes the tag off. The
+// tag must arrive, and the record of its removal must carry the right time.
+func clockTable(m *machine) (string, error) {
+	if err := m.fresh(); err != nil {
+		return "", err
+	}
+	b, err := startBroker()
+	if err != nil {
+		return "", err
+	}
+	defer func() { b.stop() }()
+	ref := reference{time.Now().Round(0), uptime()}
+	defer func() {
+		ref.set(0)
+		vouch(true)
+	}()
+	cases := clockCases(commandLine("full") != "")
+	worst := time.Duration(0)
+	for i, c := range cases {
+		late, err := c.play(m, b, ref, i)
+		if err != nil {
+			return "", fmt.Errorf("%v: %w", c, err)
+		}
+		worst = max(worst, late)
+	}
+	return fmt.Sprintf("%d of %d cells: the tag arrived, the later record is at most %s off", len(cases), len(cases), ms(worst)), nil
+}
+
+// play plays one cell with the signed tag number i, and returns how far the record's time is from the true one.
+func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Duration, error) {
+	order, err := os.ReadFile(fmt.Sprintf("/etc/portillon/orders/%d.note", i))
+	if err != nil {
+		return 0, err
+	}
+	steps := []func() error{func() error { return vouch(false) }, func() error { return ref.set(c.off) }}
+	if c.atStart {
+		stop := func() error { return systemctl("stop", service) }
+		steps = append([]func() error{stop}, append(steps, startDaemon)...)
+	}
+	if err := first(steps...); err != nil {
+		return 0, err
+	}
+	tag := fmt.Sprintf("clock-%d", i)
+	if err := b.order(order, func() bool { s, err := status(); return err == nil && slices.Contains(s.Tags, tag) }); err != nil {
+		return 0, fmt.Errorf("the tag did not arrive: %w", err)
+	}
+	if err := first(func() error { return ref.set(0) }, func() error { return vouch(c.ntp) }); err != nil {
+		return 0, err
+	}
+	return c.untag(ref, tag)
+}
+
+// untag takes the tag off, and compares the record's time with the true one.
+func (c clockCase) untag(ref reference, tag string) (time.Duration, error) {
+	before := ref.now()
+	if rep, err := ask(control.Request{Do: "untag", Tag: tag}); err != nil || !rep.OK {
+		return 0, fmt.Errorf("untag: %+v, %w", rep, err)
+	}
+	after := ref.now()
+	all, err := records()
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range all {
+		var body wire.TagBody
+		if r.Kind != wire.Untagged || json.Unmarshal(r.Body, &body) != nil || body.Tag != tag {
+			continue
+		}
+		off := max(before.Sub(r.Wall), r.Wall.Sub(after), 0)
+		if off > time.Second || r.Clock.Believed() != c.ntp {
+			return 0, fmt.Errorf("its record has the time %v (%s), and was written between %v and %v", r.Wall, r.Clock, before, after)
+		}
+		return off, nil
+	}
+	return 0, fmt.Errorf("no record says that %s was taken off", tag)
+}
+
+// startDaemon starts the service and waits for the daemon and its reader.
+func startDaemon() error {
+	if err := systemctl("start", service); err != nil {
+		return err
+	}
+	return within(60*time.Second, "the daemon and its reader", func() bool { s, err := status(); return err == nil && s.Reader })
+}
+
+// order publishes a command until it has arrived: a command that is not retained is lost while the machine is not connected.
+func (b *broker) order(data []byte, arrived func() bool) error {
+	next := uptime()
+	return within(90*time.Second, "the order", func() bool {
+		if uptime() >= next {
+			b.client.Publish("portillon/rig/laser/command", 1, false, data)
+			next = uptime() + time.Second
+		}
+		return arrived()
+	})
+}
