@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -107,7 +108,8 @@ func (c clockCase) play(m *machine, b *broker, ref reference, i int) (time.Durat
 		return 0, err
 	}
 	tag := fmt.Sprintf("clock-%d", i)
-	if err := b.order(order, func() bool { s, err := status(); return err == nil && slices.Contains(s.Tags, tag) }); err != nil {
+	hangs := func(text string) bool { return strings.HasPrefix(text, tag+" ") } // the status has the id and the reason
+	if err := b.order(order, func() bool { s, err := status(); return err == nil && slices.ContainsFunc(s.Tags, hangs) }); err != nil {
 		return 0, fmt.Errorf("the tag did not arrive: %w", err)
 	}
 	if err := first(func() error { return ref.set(0) }, func() error { return vouch(c.ntp) }); err != nil {
