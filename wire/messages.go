@@ -145,12 +145,12 @@ type State struct {
 	Journal uint64           `json:"journal"`            // records it has written
 }
 
-// ParseState reads a state; it is only ever a hint.
+// ParseState reads a state. A state is only a hint: unknown fields are skipped, and none is critical.
 func ParseState(data []byte) (State, error) {
 	var s State
 	if len(data) > MaxRecord {
 		return s, fmt.Errorf("state: %d bytes", len(data))
 	}
-	err := strict(data, &s)
+	err := decodeHint(data, &s)
 	return s, err
 }

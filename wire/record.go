@@ -35,7 +35,7 @@ const (
 // Believed reports whether the wall time counts.
 func (c Clock) Believed() bool { return c == ClockTrusted || c == ClockCorrected }
 
-// Kind is the kind of a record; the list is closed.
+// Kind is the kind of a record. A newer machine writes kinds that are not in this list: readers keep what they do not know.
 type Kind string
 
 const (
