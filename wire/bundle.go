@@ -173,7 +173,7 @@ func Peek(r io.Reader) (text string, m Manifest, err error) {
 		return "", Manifest{}, refuse("not-a-bundle", "it does not begin with a manifest")
 	}
 	lines := strings.SplitN(string(data), "\n", 3)
-	if len(lines) < 3 || Decode([]byte(lines[1]), &m) != nil {
+	if len(lines) < 3 || decodeHint([]byte(lines[1]), &m) != nil {
 		return "", Manifest{}, refuse("not-a-bundle", "its manifest cannot be read")
 	}
 	for _, c := range m.Chunks {

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -111,13 +110,14 @@ func Open(data []byte, hub note.Verifiers) (File, error) {
 		return File{}, fmt.Errorf("evidence: this is a %.60q", first)
 	}
 	var f File
-	d := json.NewDecoder(strings.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
-		return File{}, fmt.Errorf("evidence: not the JSON that is expected: %w", err)
+	if err := wire.Decode([]byte(body), &f); err != nil {
+		return File{}, fmt.Errorf("evidence: %w", err)
 	}
-	if c, err := wire.Canonical(f); err != nil || string(c)+"\n" != body {
+	if text, ok := strings.CutSuffix(body, "\n"); !ok || !wire.IsCanonical([]byte(text)) {
 		return File{}, errors.New("evidence: not the canonical JSON that is expected")
+	}
+	if f.Site == "" || f.Member == "" || f.Made.IsZero() {
+		return File{}, errors.New("evidence: site, member or time is missing")
 	}
 	if len(f.Records) > maxRecords || len(f.Machines) > maxRecords {
 		return File{}, fmt.Errorf("evidence: %d records, at most %d", len(f.Records), maxRecords)
