@@ -17,12 +17,12 @@ import (
 
 // Checkpoint is a machine's signed word on its whole journal: so many records, and the root of their tree.
 type Checkpoint struct {
-	Origin string // portillon/<site>/<machine>
+	Origin string // portillon/<site>/<machine>, or portillon/<site>/<machine>/<generation>
 	Size   uint64 // records
 	Root   tlog.Hash
 }
 
-// Origin is the name of a machine's journal.
+// Origin is the name of a machine's journal of the empty generation; Generation.Origin is that of any.
 func Origin(s policy.SiteID, m policy.MachineID) string {
 	return "portillon/" + string(s) + "/" + string(m)
 }
@@ -62,6 +62,8 @@ func OpenCheckpoint(data []byte, origin string, keys note.Verifiers) (Checkpoint
 type Batch struct {
 	Records    []Leafed `json:"records"`
 	Checkpoint string   `json:"checkpoint"` // a signed note
+	// Generation is the journal's. The signed origin has it too.
+	Generation Generation `json:"generation,omitempty"`
 }
 
 // Leafed is a record with what its leaf needs.
@@ -86,6 +88,9 @@ func ParseBatch(data []byte) (Batch, []Record, error) {
 	}
 	var b Batch
 	if err := Decode(data, &b); err != nil {
+		return Batch{}, nil, fmt.Errorf("batch: %w", err)
+	}
+	if err := b.Generation.Check(); err != nil {
 		return Batch{}, nil, fmt.Errorf("batch: %w", err)
 	}
 	if len(b.Records) == 0 || len(b.Records) > MaxBatchRecords {
