@@ -37,7 +37,7 @@ var law = []struct {
 	{"daemon/journal", []string{"policy", "wire"}, "a room of its own"},
 	{"daemon/uplink", []string{"policy", "wire", "wire/mqttguard", "daemon/journal", "daemon/uplink/..."}, "the journal is the outbox"},
 	{"daemon/panel", []string{"policy"}, "the panel says what it is told"},
-	{"daemon/control", nil, "the socket carries words, the corridor gives them meaning"},
+	{"daemon/control", []string{"wire"}, "the socket carries words, the corridor gives them meaning; they are read as what travels is read"},
 	{"daemon/roster", []string{"rfid", "policy", "policy/file", "openbadge", "wire"}, "the bundle as the machine believes it"},
 	{"wire/mqttguard", nil, "bytes from a broker, nothing more"},
 	{"hub", []string{"policy", "policy/file", "openbadge", "wire", "wire/mqttguard", "site", "yamlfile", "hub/..."}, "the office never reaches into a machine"},

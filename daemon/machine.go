@@ -22,6 +22,7 @@ type Journal interface {
 	Append(r session.Record, facts map[string][]byte) error
 	Keep(facts map[string][]byte) error
 	Len() uint64
+	Generation() wire.Generation
 }
 
 // Switch is the relay as the guard holds it. Set returns when the guard has confirmed, or with an error, and then the relay is off.
@@ -49,6 +50,7 @@ type Parts struct {
 	Now     func() time.Time
 	Trusted func() bool // the clock can be believed
 	NewID   func() string
+	Program string // the version of this program
 	HasBusy bool
 	Ignore  time.Duration // how long after a start the busy input means nothing
 	Reader  bool          // there is one: until it has answered, it does not

@@ -247,6 +247,9 @@ func (m *Machine) status() control.Status {
 	}
 	if m.Roster != nil {
 		out.Bundle = m.Roster.Version
+		for _, d := range m.Roster.Denied {
+			out.Denied = append(out.Denied, fmt.Sprintf("%s: %v", d.Member, d.Why))
+		}
 	}
 	out.BundleDamage, out.Screens = m.damagedBundle(), m.screenStatus()
 	if m.Acked != nil {

@@ -204,7 +204,8 @@ func (m *Machine) explain(id policy.MemberID, d policy.Decision) policy.Sentence
 // wireState is the machine as MQTT may know it: nothing of a person.
 func (m *Machine) wireState() wire.State {
 	s := wire.State{Machine: m.Machine, Phase: m.state.Phase.String(), Relay: m.relay, Tagged: len(m.state.Tags) > 0,
-		Left: m.remaining(), Hours: m.hours(), Journal: m.Journal.Len()}
+		Left: m.remaining(), Hours: m.hours(), Journal: m.Journal.Len(),
+		Format: wire.Format, Program: m.Program, Generation: m.Journal.Generation()}
 	if due := m.due(); len(due) > 0 && due[0].Over {
 		s.Due = due[0].Kind
 	}

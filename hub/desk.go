@@ -29,9 +29,10 @@ type Machine struct {
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
 	Dropped   *Dropped         `json:"dropped,omitempty"` // its last message that was too large; nil: there was none
 
-	acked, offered time.Time // when it was last sent an acknowledgement, a manifest
-	appeared       time.Time // when it came online
-	troubleLogged  time.Time // the same trouble is logged once a minute: a flood of batches does not fill the log
+	generation     wire.Generation // of its journal, as it last said: while nothing is held, acknowledgements bear it
+	acked, offered time.Time       // when it was last sent an acknowledgement, a manifest
+	appeared       time.Time       // when it came online
+	troubleLogged  time.Time       // the same trouble is logged once a minute: a flood of batches does not fill the log
 }
 
 // Machines are all machines of hub.yaml, sorted.
@@ -108,6 +109,7 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 			return nil
 		}
 		h.log.Info("records are missing", "machine", id, "want", taken.Want)
+		h.change(id, func(m *Machine) { m.generation = taken.Generation })
 	case err != nil:
 		return err
 	}
@@ -126,11 +128,16 @@ func (h *Hub) acknowledge(l *link, id policy.MachineID) error {
 	if err != nil {
 		return err
 	}
-	ack, err := wire.SignAck(wire.Ack{Site: h.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:])}, h.signer)
+	h.change(id, func(m *Machine) {
+		m.acked = h.now()
+		if !head.Known {
+			head.Generation = m.generation
+		}
+	})
+	ack, err := wire.SignAck(wire.Ack{Site: h.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:]), Generation: head.Generation}, h.signer)
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
-	h.change(id, func(m *Machine) { m.acked = h.now() })
 	return l.publish(h.topics.Ack(id), true, ack)
 }
 
@@ -144,6 +151,9 @@ func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
 	var ack, offer bool
 	known := h.change(id, func(m *Machine) {
 		m.State = &s
+		if s.Generation.Check() == nil {
+			m.generation = s.Generation
+		}
 		ack = s.Journal > m.Held && now.Sub(m.acked) >= askAgain
 		if offer = h.version > s.Bundle && now.Sub(m.offered) >= askAgain; offer {
 			m.offered = now

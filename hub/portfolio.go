@@ -56,27 +56,30 @@ func Export(ctx context.Context, l *ledger.Ledger, p *policy.Policy, m policy.Me
 	}
 	rule, _ := evidence.RuleOf(p, b)
 	f := evidence.File{Site: p.Site, Member: m, Made: now, Rule: rule}
-	byMachine := map[policy.MachineID][]uint64{}
-	for _, r := range evidence.Needs(progress) {
-		byMachine[r.Machine] = append(byMachine[r.Machine], r.Seq)
-	}
-	for _, machine := range slices.Sorted(maps.Keys(byMachine)) {
-		if err := prove(ctx, l, machine, byMachine[machine], &f); err != nil {
+	needs := evidence.Needs(progress)
+	for len(needs) > 0 { // they are sorted by journal
+		first, n := needs[0], 0
+		var seqs []uint64
+		for ; n < len(needs) && needs[n].Machine == first.Machine && needs[n].Epoch == first.Epoch; n++ {
+			seqs = append(seqs, needs[n].Seq)
+		}
+		if err := prove(ctx, l, first.Machine, first.Generation, seqs, &f); err != nil {
 			return nil, err
 		}
+		needs = needs[n:]
 	}
 	return evidence.Make(f, key)
 }
 
-func prove(ctx context.Context, l *ledger.Ledger, m policy.MachineID, seqs []uint64, f *evidence.File) error {
-	proof, err := l.Prove(ctx, m, seqs)
+func prove(ctx context.Context, l *ledger.Ledger, m policy.MachineID, g wire.Generation, seqs []uint64, f *evidence.File) error {
+	proof, err := l.Prove(ctx, m, g, seqs)
 	if err != nil {
 		return err
 	}
-	f.Machines = append(f.Machines, evidence.Journal{Machine: m, Checkpoint: proof.Checkpoint})
+	f.Machines = append(f.Machines, evidence.Journal{Machine: m, Generation: g, Checkpoint: proof.Checkpoint})
 	for i, seq := range seqs {
-		err := l.Records(ctx, ledger.Query{Machine: m, After: seq - 1, Limit: 1}, func(e ledger.Entry) error {
-			f.Records = append(f.Records, evidence.Proven{Leafed: e.Leaf, Path: []tlog.Hash(proof.Paths[i])})
+		err := l.Records(ctx, ledger.Query{Machine: m, Generation: &g, After: seq - 1, Limit: 1}, func(e ledger.Entry) error {
+			f.Records = append(f.Records, evidence.Proven{Leafed: e.Leaf, Generation: g, Path: []tlog.Hash(proof.Paths[i])})
 			return nil
 		})
 		if err != nil {

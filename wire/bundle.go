@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -120,6 +121,17 @@ type Member struct {
 	Cards    []string `json:"cards,omitempty"`    // HMAC-SHA-256 of the card's number under the site's card key, in hexadecimal
 	Blocked  bool     `json:"blocked,omitempty"`
 	Badges   []string `json:"badges,omitempty"` // SHA-256 of credentials in the badges chunk of the same bucket
+	// Critical names fields of this member without which a machine would let them do more than they may. A machine that does not know
+	// one of them denies this member, and nobody else.
+	Critical []string `json:"critical,omitempty"`
+}
+
+// Unknown is the first critical field of m that this program does not know; nil: it knows all of them.
+func (m Member) Unknown() *UnknownField {
+	if name := firstUnknown(m.Critical, reflect.TypeFor[Member]()); name != "" {
+		return &UnknownField{name}
+	}
+	return nil
 }
 
 // RosterBucket is a roster chunk.
@@ -146,9 +158,9 @@ type StatusList struct {
 // EncodeChunk writes one of the buckets above as canonical JSON: the same content is the same chunk.
 func EncodeChunk(v any) ([]byte, error) { return Canonical(v) }
 
-// DecodeChunk reads one; unknown fields are refused.
+// DecodeChunk reads one as Decode does.
 func DecodeChunk(b []byte, v any) error {
-	if err := strict(b, v); err != nil {
+	if err := Decode(b, v); err != nil {
 		return fmt.Errorf("chunk: %w", err)
 	}
 	return nil
@@ -161,7 +173,7 @@ func Peek(r io.Reader) (text string, m Manifest, err error) {
 		return "", Manifest{}, refuse("not-a-bundle", "it does not begin with a manifest")
 	}
 	lines := strings.SplitN(string(data), "\n", 3)
-	if len(lines) < 3 || strict([]byte(lines[1]), &m) != nil {
+	if len(lines) < 3 || decodeHint([]byte(lines[1]), &m) != nil {
 		return "", Manifest{}, refuse("not-a-bundle", "its manifest cannot be read")
 	}
 	for _, c := range m.Chunks {

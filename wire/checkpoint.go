@@ -4,8 +4,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -15,12 +17,12 @@ import (
 
 // Checkpoint is a machine's signed word on its whole journal: so many records, and the root of their tree.
 type Checkpoint struct {
-	Origin string // portillon/<site>/<machine>
+	Origin string // portillon/<site>/<machine>, or portillon/<site>/<machine>/<generation>
 	Size   uint64 // records
 	Root   tlog.Hash
 }
 
-// Origin is the name of a machine's journal.
+// Origin is the name of a machine's journal of the empty generation; Generation.Origin is that of any.
 func Origin(s policy.SiteID, m policy.MachineID) string {
 	return "portillon/" + string(s) + "/" + string(m)
 }
@@ -60,6 +62,8 @@ func OpenCheckpoint(data []byte, origin string, keys note.Verifiers) (Checkpoint
 type Batch struct {
 	Records    []Leafed `json:"records"`
 	Checkpoint string   `json:"checkpoint"` // a signed note
+	// Generation is the journal's. The signed origin has it too.
+	Generation Generation `json:"generation,omitempty"`
 }
 
 // Leafed is a record with what its leaf needs.
@@ -83,7 +87,10 @@ func ParseBatch(data []byte) (Batch, []Record, error) {
 		return Batch{}, nil, fmt.Errorf("batch: %d bytes, at most %d", len(data), MaxBatch)
 	}
 	var b Batch
-	if err := strict(data, &b); err != nil {
+	if err := Decode(data, &b); err != nil {
+		return Batch{}, nil, fmt.Errorf("batch: %w", err)
+	}
+	if err := b.Generation.Check(); err != nil {
 		return Batch{}, nil, fmt.Errorf("batch: %w", err)
 	}
 	if len(b.Records) == 0 || len(b.Records) > MaxBatchRecords {
@@ -103,21 +110,27 @@ func ParseBatch(data []byte) (Batch, []Record, error) {
 	return b, records, nil
 }
 
-// ParseRecord reads one record; its bytes must be the canonical ones.
+// ParseRecord reads one record; its bytes must be canonical JSON (RFC 8785). Unknown kinds and unknown fields are taken as they are: a record
+// of a newer machine is kept, proven and passed on like any other.
 func ParseRecord(data []byte) (Record, error) {
 	if len(data) > MaxRecord {
 		return Record{}, fmt.Errorf("record of %d bytes: at most %d", len(data), MaxRecord)
 	}
 	var r Record
-	if err := strict(data, &r); err != nil {
+	if err := decodeHint(data, &r); err != nil {
 		return Record{}, err
 	}
 	if r.Seq == 0 || r.Kind == "" {
 		return Record{}, fmt.Errorf("record without seq or kind")
 	}
-	c, err := r.Canonical()
-	if err != nil || string(c) != string(data) {
+	if !IsCanonical(data) {
 		return Record{}, fmt.Errorf("record %d is not canonical JSON (RFC 8785)", r.Seq)
+	}
+	if key := misspelt(data, reflect.TypeFor[Record]()); key != "" {
+		return Record{}, fmt.Errorf("record %d has a field %.64q that differs from a known one by upper and lower case", r.Seq, key)
+	}
+	if _, offset := r.Wall.Zone(); offset != 0 || r.Wall.Nanosecond()%int(time.Millisecond) != 0 {
+		return Record{}, fmt.Errorf("record %d has the time %s, want UTC and milliseconds", r.Seq, r.Wall.Format(time.RFC3339Nano))
 	}
 	return r, nil
 }

@@ -83,8 +83,11 @@ var (
 // OpenManifest checks the signature, then the form. The error is a *Refusal.
 func OpenManifest(data []byte, keys note.Verifiers) (Manifest, error) {
 	var m Manifest
+	var unknown *UnknownField
 	if err := open("portillon bundle", data, keys, &m); errors.Is(err, ErrBadSignature) {
 		return Manifest{}, refuse("bad-signature", "%v", err)
+	} else if errors.As(err, &unknown) {
+		return Manifest{}, Unusable(err)
 	} else if err != nil {
 		return Manifest{}, refuse("not-a-bundle", "%v", err)
 	}

@@ -23,6 +23,8 @@ type Ack struct {
 	Machine policy.MachineID `json:"machine"`
 	Seq     uint64           `json:"seq"`  // all records up to this one
 	Root    string           `json:"root"` // of the tree over them, in hexadecimal: an acknowledgement of another journal does not fit
+	// Generation is that of the journal whose records are held.
+	Generation Generation `json:"generation,omitempty"`
 }
 
 // SignAck signs a with the hub's key.
@@ -143,14 +145,18 @@ type State struct {
 	Due     string           `json:"due,omitempty"`      // the kind of maintenance that is due first; absent: none is
 	Bundle  uint64           `json:"bundle"`             // the version it works from
 	Journal uint64           `json:"journal"`            // records it has written
+
+	Format     int        `json:"format,omitempty"`     // of what the machine writes and reads; absent: 1
+	Program    string     `json:"program,omitempty"`    // the version of its program
+	Generation Generation `json:"generation,omitempty"` // its journal's
 }
 
-// ParseState reads a state; it is only ever a hint.
+// ParseState reads a state. A state is only a hint: unknown fields are skipped, and none is critical.
 func ParseState(data []byte) (State, error) {
 	var s State
 	if len(data) > MaxRecord {
 		return s, fmt.Errorf("state: %d bytes", len(data))
 	}
-	err := strict(data, &s)
+	err := decodeHint(data, &s)
 	return s, err
 }

@@ -20,6 +20,12 @@ type Record struct {
 	Session string           `json:"session,omitempty"`
 	Member  policy.MemberID  `json:"member,omitempty"` // pseudonym
 	Body    json.RawMessage  `json:"body,omitempty"`   // one of the Body types, by Kind
+
+	// Generation is that of the journal the record was read from, where the reader knows it. It is no part of the record: checkpoints
+	// and batches say it.
+	Generation Generation `json:"-"`
+	// Epoch counts a machine's generations at its hub, from 0, in the order in which the hub took them.
+	Epoch int `json:"-"`
 }
 
 // Clock says how far the wall time of a record can be believed.
@@ -35,7 +41,7 @@ const (
 // Believed reports whether the wall time counts.
 func (c Clock) Believed() bool { return c == ClockTrusted || c == ClockCorrected }
 
-// Kind is the kind of a record; the list is closed.
+// Kind is the kind of a record. A newer machine writes kinds that are not in this list: readers keep what they do not know.
 type Kind string
 
 const (

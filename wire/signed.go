@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,7 +23,7 @@ func sign(kind string, v any, s note.Signer) ([]byte, error) {
 	return note.Sign(&note.Note{Text: kind + "\n" + string(b) + "\n"}, s)
 }
 
-// open checks who signed, then reads the JSON into v; unknown fields are refused.
+// open checks who signed, then reads the JSON into v as Decode does.
 func open(kind string, data []byte, keys note.Verifiers, v any) error {
 	text, err := openText(data, keys)
 	if err != nil {
@@ -35,7 +33,7 @@ func open(kind string, data []byte, keys note.Verifiers, v any) error {
 	if !ok || first != kind {
 		return fmt.Errorf("this is a %.60q, not a %q", first, kind)
 	}
-	return strict([]byte(body), v)
+	return Decode([]byte(body), v)
 }
 
 func openText(data []byte, keys note.Verifiers) (string, error) {
@@ -52,17 +50,4 @@ func openText(data []byte, keys note.Verifiers) (string, error) {
 		return "", fmt.Errorf("%w: it is no signed note", ErrBadSignature)
 	}
 	return n.Text, nil
-}
-
-// strict reads one JSON value and nothing else.
-func strict(b []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("not the JSON that is expected: %w", err)
-	}
-	if d.More() {
-		return errors.New("not the JSON that is expected: more than one value")
-	}
-	return nil
 }

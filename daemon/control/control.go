@@ -2,12 +2,11 @@
 //
 // It accepts one JSON request a connection, on one line of at most 64 KiB, and answers with one line.
 // Who may open the socket's file may order (mode 0660): there is no other password, and no network.
-// It refuses, with words, what is not JSON, has fields it does not know, or does not come within 5 s.
+// It refuses, with words, what is not JSON, requires fields that it does not know (wire.Decode), or does not come within 5 s.
 package control
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +16,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"portillon/wire"
 )
 
 // Request is an order. The zero Request is refused.
@@ -66,8 +67,10 @@ type Status struct {
 	Bundle     uint64    `json:"bundle"`
 	// BundleDamage says what of the bundle on the disk is damaged; empty: nothing is.
 	BundleDamage string `json:"bundle_damage,omitempty"`
-	Journal      uint64 `json:"journal"`      // records committed
-	Acked        uint64 `json:"acknowledged"` // records that the hub holds
+	// Denied are the members whom this program denies because it is too old for what the bundle says of them, and why.
+	Denied  []string `json:"denied,omitempty"`
+	Journal uint64   `json:"journal"`      // records committed
+	Acked   uint64   `json:"acknowledged"` // records that the hub holds
 	// Screens are the machine's own screens whose page has reported itself since the daemon started.
 	Screens []Screen `json:"screens,omitempty"`
 }
@@ -167,16 +170,11 @@ func read(r io.Reader) (Request, error) {
 	return Parse(line)
 }
 
-// Parse reads one request. Unknown fields are refused.
+// Parse reads one request. A newer tool's fields are skipped, unless the request names them as critical.
 func Parse(line []byte) (Request, error) {
 	var req Request
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&req); err != nil {
+	if err := wire.Decode(line, &req); err != nil {
 		return Request{}, fmt.Errorf("the request is not one this daemon knows: %w", err)
-	}
-	if d.More() {
-		return Request{}, errors.New("the request holds more than one JSON value")
 	}
 	if req.Do == "" {
 		return Request{}, errors.New(`the request has no "do"`)

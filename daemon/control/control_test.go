@@ -33,6 +33,17 @@ func TestCallCarriesTheRequestAndTheReply(t *testing.T) {
 	}
 }
 
+// A tool may be newer than the daemon, which goes on until its next restart.
+func TestFieldsOfNewerToolsAreSkipped(t *testing.T) {
+	r, err := Parse([]byte(`{"do":"tag","reason":"courroie usée","novel":[1]}`))
+	if err != nil || r.Do != "tag" || r.Reason != "courroie usée" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := Parse([]byte(`{"do":"stop","novel":1,"critical":["novel"]}`)); err == nil || !strings.Contains(err.Error(), `requires "novel"`) {
+		t.Errorf("an unknown critical field: %v", err)
+	}
+}
+
 func TestSocketIsForOwnerAndGroupAlone(t *testing.T) {
 	path := serve(t, nil)
 	fi, err := os.Stat(path)
@@ -46,7 +57,7 @@ func TestHostileLinesGetARefusal(t *testing.T) {
 		t.Error("an unreadable request was carried out")
 		return Reply{OK: true}
 	})
-	for _, line := range []string{"", "{", "null", `{"do":""}`, `{"do":"tap","uid":"04"}`, `{"do":"stop"}{"do":"stop"}`, strings.Repeat("x", maxLine+10), "\x00\xff"} {
+	for _, line := range []string{"", "{", "null", `{"do":""}`, `{"do":"tap","critical":["uid"],"uid":"04"}`, `{"do":"stop"}{"do":"stop"}`, strings.Repeat("x", maxLine+10), "\x00\xff"} {
 		c, err := net.Dial("unix", path)
 		if err != nil {
 			t.Fatal(err)

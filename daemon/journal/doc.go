@@ -14,5 +14,8 @@
 // marks its next record as corrected, and that record's time counts from then on. A record whose clock is not trusted is never earlier than the
 // last trusted time, and binds no later record: a clock that said 2099 until a time server was reached affects its own records alone.
 //
+// A journal that is created has a random generation (wire.Generation), so that a hub tells it from the one that was on the disk before. Files of
+// version 1 of the schema have the empty generation; they are read, written and verified as they are.
+//
 // All methods may be called from any goroutine. Len never waits. The others wait for each other, and so for the disk.
 package journal

@@ -10,22 +10,26 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"modernc.org/sqlite" // also the driver "sqlite"
 	lib "modernc.org/sqlite/lib"
+
+	"portillon/wire"
 )
 
 const (
 	// appID marks the file as ours (SQLite file format §1.3.14, offset 68): "Prtl".
 	appID = 0x5072746c
-	// version of the schema (offset 60).
-	version = 1
+	// version of the schema (offset 60). A file of version 1 has no generation. It is used as it is and stays of version 1.
+	version        = 2
+	withGeneration = 2
 )
 
 // The tree's hashes stand in the row of the record that completed them: hashes is the leaf's, then those of the
 // subtrees that it completes, upwards. So a record costs one row. salt and record are NULL once a body is erased; the leaf's hash stays.
 const schema = `
-CREATE TABLE journal (origin TEXT NOT NULL) STRICT;
+CREATE TABLE journal (origin TEXT NOT NULL, generation TEXT NOT NULL) STRICT;
 CREATE TABLE records (
 	seq     INTEGER PRIMARY KEY,
 	kind    TEXT NOT NULL,
@@ -41,7 +45,7 @@ CREATE TABLE cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHO
 `
 
 // create makes an empty journal where there is no file. It is made aside and renamed, so that a power cut leaves a whole one or none.
-func create(path, origin string) error {
+func create(path, origin string, g wire.Generation) error {
 	switch _, err := os.Lstat(path); {
 	case err == nil:
 		return nil
@@ -57,7 +61,7 @@ func create(path, origin string) error {
 			return err
 		}
 	}
-	if err := build(aside, origin); err != nil {
+	if err := build(aside, origin, g); err != nil {
 		return errors.Join(fmt.Errorf("create: %w", err), os.Remove(aside))
 	}
 	if err := os.Rename(aside, path); err != nil {
@@ -66,7 +70,7 @@ func create(path, origin string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-func build(path, origin string) error {
+func build(path, origin string, g wire.Generation) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -81,7 +85,7 @@ func build(path, origin string) error {
 	db.SetMaxOpenConns(1)
 	_, err = db.Exec("BEGIN;" + schema)
 	if err == nil {
-		_, err = db.Exec("INSERT INTO journal (origin) VALUES (?)", origin)
+		_, err = db.Exec("INSERT INTO journal (origin, generation) VALUES (?, ?)", origin, string(g))
 	}
 	if err == nil {
 		_, err = db.Exec("COMMIT")
@@ -99,23 +103,29 @@ func syncDir(dir string) error {
 
 // checkHeader reads the first 100 bytes (SQLite file format §1.3), before SQLite is let near the file.
 func checkHeader(path string) error {
+	_, err := readHeader(path)
+	return err
+}
+
+// readHeader returns the version of the schema too.
+func readHeader(path string) (form uint32, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
 	var h [100]byte
 	n, err := io.ReadFull(f, h[:])
 	if n == 0 && errors.Is(err, io.EOF) {
-		return errors.New("the file is empty, which a journal never is; it was left as it is: move it away to begin an empty journal")
+		return 0, errors.New("the file is empty, which a journal never is; it was left as it is: move it away to begin an empty journal")
 	}
 	if err != nil || string(h[:16]) != "SQLite format 3\x00" || binary.BigEndian.Uint32(h[68:]) != appID {
-		return fmt.Errorf("%w: this is no journal of Portillon; it was left as it is", ErrUnread)
+		return 0, fmt.Errorf("%w: this is no journal of Portillon; it was left as it is", ErrUnread)
 	}
-	if v := binary.BigEndian.Uint32(h[60:]); v != version {
-		return fmt.Errorf("%w: its form is version %d, this program knows version %d; it was left as it is", ErrUnread, v, version)
+	if form = binary.BigEndian.Uint32(h[60:]); form < 1 || form > version {
+		return 0, fmt.Errorf("%w: its form is version %d, this program knows versions 1 to %d; it was left as it is", ErrUnread, form, version)
 	}
-	return nil
+	return form, nil
 }
 
 // inspect looks at the file without a right to write: what is refused has not been touched.
@@ -128,17 +138,34 @@ func inspect(path, origin string) (err error) {
 	if err := j.attach("ro"); err != nil {
 		return err
 	}
-	if j.origin != origin {
+	if base := strings.TrimSuffix(j.origin, "/"+string(j.generation)); base != origin {
 		return fmt.Errorf("it is the journal of %q, and this machine is %q; it was left as it is", j.origin, origin)
 	}
 	return j.load()
 }
 
-func (j *Journal) readOrigin() (origin string, err error) {
-	if err = j.conn.QueryRowContext(background, "SELECT origin FROM journal").Scan(&origin); err != nil {
-		return "", torn(err)
+// readOrigin reads whose journal this is, and of which generation.
+func (j *Journal) readOrigin() error {
+	form, err := readHeader(j.path)
+	if err != nil {
+		return err
 	}
-	return origin, nil
+	q := "SELECT origin, '' FROM journal"
+	if form >= withGeneration {
+		q = "SELECT origin, generation FROM journal"
+	}
+	var origin, g string
+	if err := j.conn.QueryRowContext(background, q).Scan(&origin, &g); err != nil {
+		return torn(err)
+	}
+	j.origin, j.generation = origin, wire.Generation(g)
+	if err := j.generation.Check(); err != nil {
+		return torn(err)
+	}
+	if g != "" {
+		j.origin += "/" + g
+	}
+	return nil
 }
 
 // torn says of an error that comes from reading whether the file is damaged, or something else keeps it from being read.

@@ -31,6 +31,7 @@ type Options struct {
 	Mono    func() int64     // milliseconds since boot; nil: Uptime
 	Trusted func() bool      // whether Now can be believed; nil: never
 	Salt    io.Reader        // nil: crypto/rand
+	Random  io.Reader        // of a new journal's generation; nil: crypto/rand
 }
 
 // Entry is what a caller wants recorded. Body is one of wire's bodies, by Kind, or nil.
@@ -58,11 +59,12 @@ var (
 
 // Journal is an open journal.
 type Journal struct {
-	o        Options
-	path     string
-	origin   string
-	readOnly bool
-	lock     *os.File
+	o          Options
+	path       string
+	origin     string // in checkpoints
+	readOnly   bool
+	generation wire.Generation
+	lock       *os.File
 
 	length atomic.Uint64 // records on the disk
 
@@ -89,7 +91,7 @@ func Open(path string, o Options) (*Journal, error) {
 	if o.Site == "" || o.Machine == "" || o.Signer == nil {
 		return nil, fmt.Errorf("journal %s: site, machine and the machine's key are required", path)
 	}
-	j := &Journal{o: defaults(o), path: path, origin: wire.Origin(o.Site, o.Machine)}
+	j := &Journal{o: defaults(o), path: path}
 	if err := j.open(); errors.Is(err, ErrDamaged) {
 		return nil, fmt.Errorf("journal %s: %w (portillon journal verify %s says how far it is whole)", path, err, path)
 	} else if err != nil {
@@ -123,6 +125,9 @@ func defaults(o Options) Options {
 	if o.Salt == nil {
 		o.Salt = rand.Reader
 	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
 	return o
 }
 
@@ -135,13 +140,18 @@ func (j *Journal) open() (err error) {
 			j.release()
 		}
 	}()
-	if err := create(j.path, j.origin); err != nil {
+	g, err := wire.NewGeneration(j.o.Random)
+	if err != nil {
 		return err
 	}
-	if err := inspect(j.path, j.origin); err != nil {
+	origin := wire.Origin(j.o.Site, j.o.Machine)
+	if err := create(j.path, origin, g); err != nil {
 		return err
 	}
-	if err := j.connect("rw"); err != nil {
+	if err := inspect(j.path, origin); err != nil {
+		return err
+	}
+	if err := j.attach("rw"); err != nil {
 		return err
 	}
 	if err := j.prepare(); err != nil {
@@ -173,8 +183,7 @@ func (j *Journal) attach(mode string) (err error) {
 	if err := j.connect(mode); err != nil {
 		return err
 	}
-	j.origin, err = j.readOrigin()
-	return err
+	return j.readOrigin()
 }
 
 // atRest reports that no write-ahead log is there: nobody writes.
@@ -212,8 +221,11 @@ func (j *Journal) release() error {
 // Len is the number of records, which is the last one's seq. It never waits.
 func (j *Journal) Len() uint64 { return j.length.Load() }
 
-// Origin is the journal's name in its checkpoints: portillon/<site>/<machine>.
+// Origin is the journal's name in its checkpoints: portillon/<site>/<machine>, and /<generation> where it has one.
 func (j *Journal) Origin() string { return j.origin }
+
+// Generation is the journal's; empty: it was made before there were generations.
+func (j *Journal) Generation() wire.Generation { return j.generation }
 
 // usable reports why the journal cannot be used. The lock is held.
 func (j *Journal) usable() error {

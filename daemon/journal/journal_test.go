@@ -120,7 +120,7 @@ func TestCheckpointOpensWithTheMachinesKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := wire.OpenCheckpoint(cp, "portillon/lab/laser", keys)
+		c, err := wire.OpenCheckpoint(cp, j.Generation().Origin("lab", "laser"), keys)
 		if err != nil || c.Size != uint64(n) {
 			t.Fatalf("%+v, %v", c, err)
 		}

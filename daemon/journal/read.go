@@ -25,7 +25,7 @@ func (j *Journal) Batch(from uint64, max int) (wire.Batch, error) {
 	if err != nil || len(rows) == 0 {
 		return wire.Batch{}, err
 	}
-	var b wire.Batch
+	b := wire.Batch{Generation: j.generation}
 	for _, r := range rows {
 		if r.record == nil {
 			return wire.Batch{}, fmt.Errorf("journal: record %d was erased, it cannot be sent", r.seq)

@@ -32,10 +32,12 @@ type Roster struct {
 	Verified int       // credentials verified in this load, because no verdict was remembered
 	// MemoryError says why the verdicts were not written: they are reached anew at the next start, which then takes longer.
 	MemoryError error
-	people      []Person
-	cards       map[string]int32 // HMAC → people
-	ids         map[policy.MemberID]int32
-	key         []byte
+	// Denied are the members that the bundle says something of that this program does not know, and must: they are blocked here.
+	Denied []Denied
+	people []Person
+	cards  map[string]int32 // HMAC → people
+	ids    map[policy.MemberID]int32
+	key    []byte
 }
 
 // Person is a member with what the panel may say of them.
@@ -43,6 +45,12 @@ type Person struct {
 	Member   *policy.Member
 	Name     string
 	Language policy.Language
+}
+
+// Denied is a member who is denied because their entry requires a field that this program does not know.
+type Denied struct {
+	Member policy.MemberID
+	Why    error
 }
 
 // Options are what a machine brings to a bundle.
@@ -295,6 +303,10 @@ func (l *loader) add(m wire.Member) error {
 		p.Language = policy.French
 	case "en":
 		p.Language = policy.English
+	}
+	if why := m.Unknown(); why != nil {
+		p.Member.Blocked = true
+		l.r.Denied = append(l.r.Denied, Denied{id, why})
 	}
 	l.r.people = append(l.r.people, p)
 	l.r.ids[id] = at

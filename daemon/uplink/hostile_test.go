@@ -26,7 +26,7 @@ func signed(t testing.TB, j *journal.Journal, change func(*wire.Ack), s note.Sig
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := wire.Ack{Site: "lab", Machine: "laser", Seq: 3, Root: hex.EncodeToString(root[:])}
+	a := wire.Ack{Site: "lab", Machine: "laser", Seq: 3, Root: hex.EncodeToString(root[:]), Generation: j.Generation()}
 	if change != nil {
 		change(&a)
 	}
@@ -58,6 +58,8 @@ func TestCursorMovesOnlyByTheHubsWordOnThisJournal(t *testing.T) {
 		"past the end":           signed(t, j, func(a *wire.Ack) { a.Seq = 6 }, s),
 		"past all numbers":       signed(t, j, func(a *wire.Ack) { a.Seq = 1<<64 - 1 }, s),
 		"another journal's root": signed(t, j, func(a *wire.Ack) { a.Root = strings.Repeat("0", 64) }, s),
+		"another generation's":   signed(t, j, func(a *wire.Ack) { a.Generation = "0123456789abcdef" }, s),
+		"no generation":          signed(t, j, func(a *wire.Ack) { a.Generation = "" }, s),
 		"no root":                signed(t, j, func(a *wire.Ack) { a.Root = "" }, s),
 		"changed after signing":  bytes.Replace(signed(t, j, nil, s), []byte(`"seq":3`), []byte(`"seq":5`), 1),
 	} {

@@ -50,11 +50,12 @@ type hub struct {
 	wg     sync.WaitGroup
 	grown  chan struct{} // something new is held
 
-	mu      sync.Mutex
-	records [][]byte
-	hashes  []tlog.Hash  // stored hashes, in tlog's own order
-	twice   atomic.Int64 // records that came again
-	gaps    int
+	mu         sync.Mutex
+	records    [][]byte
+	hashes     []tlog.Hash  // stored hashes, in tlog's own order
+	twice      atomic.Int64 // records that came again
+	gaps       int
+	generation wire.Generation // of the journal
 }
 
 func (h *hub) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
@@ -127,7 +128,7 @@ func (h *hub) ack(s note.Signer) []byte {
 	if err != nil {
 		h.t.Error(err)
 	}
-	a, err := wire.SignAck(wire.Ack{Site: "lab", Machine: "laser", Seq: uint64(len(h.records)), Root: hex.EncodeToString(root[:])}, s)
+	a, err := wire.SignAck(wire.Ack{Site: "lab", Machine: "laser", Seq: uint64(len(h.records)), Root: hex.EncodeToString(root[:]), Generation: h.generation}, s)
 	if err != nil {
 		h.t.Error(err)
 	}
@@ -164,7 +165,8 @@ func (h *hub) take(data []byte) error {
 		}
 	}
 	_, keys := machineKey(h.t)
-	c, err := wire.OpenCheckpoint([]byte(b.Checkpoint), "portillon/lab/laser", keys)
+	h.generation = b.Generation
+	c, err := wire.OpenCheckpoint([]byte(b.Checkpoint), b.Generation.Origin("lab", "laser"), keys)
 	if err != nil {
 		return err
 	}

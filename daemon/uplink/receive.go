@@ -39,6 +39,12 @@ func (l *link) believe(data []byte) (progress bool) {
 		l.once("an acknowledgement is not believed", "why", err)
 		return false
 	}
+	if own := l.j.Generation(); a.Generation != own {
+		if a.Seq > 0 { // a hub that holds nothing does not know the generation yet
+			l.once("the hub acknowledges another generation of this machine's journal", "hub", a.Generation, "journal", own)
+		}
+		return false
+	}
 	if n := l.j.Len(); a.Seq > n {
 		l.once("the hub holds more records than this journal has: it is not the journal that the hub knows", "hub", a.Seq, "journal", n)
 		return false

@@ -52,9 +52,16 @@ type Counted struct {
 
 // Ref names a record.
 type Ref struct {
-	Machine policy.MachineID
-	Seq     uint64
+	Machine    policy.MachineID
+	Seq        uint64
+	Generation wire.Generation `json:",omitempty"`
+	Epoch      int             `json:",omitempty"` // of the generation
 }
+
+func refTo(r wire.Record) Ref { return Ref{r.Machine, r.Seq, r.Generation, r.Epoch} }
+
+// sameJournal reports whether two records stand in one journal.
+func sameJournal(a, b wire.Record) bool { return a.Machine == b.Machine && a.Epoch == b.Epoch }
 
 // Rejected is an intervention of the member that does not count.
 type Rejected struct {
@@ -146,18 +153,18 @@ func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
 	j := &judge{rule: rule, now: now, work: map[policy.MemberID][]seen{}}
 	sorted := slices.Clone(records)
 	slices.SortStableFunc(sorted, func(a, b wire.Record) int {
-		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Seq, b.Seq))
+		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Seq, b.Seq))
 	})
 	var m machine
 	for i, r := range sorted {
-		if i == 0 || sorted[i-1].Machine != r.Machine {
+		if i == 0 || !sameJournal(sorted[i-1], r) {
 			m = machine{ended: map[string]ended{}}
 		}
 		if r.Kind != wire.Intervened {
 			m.next(r)
 			continue
 		}
-		twice := i > 0 && sorted[i-1].Machine == r.Machine && sorted[i-1].Seq == r.Seq
+		twice := i > 0 && sameJournal(sorted[i-1], r) && sorted[i-1].Seq == r.Seq
 		j.work[r.Member] = append(j.work[r.Member], seen{record: r, twice: twice, in: m.session(r)})
 	}
 	return j
@@ -204,7 +211,7 @@ func (m *machine) session(r wire.Record) *session {
 
 // next is the session that runs after r. A body that cannot be read ends it: what cannot be judged does not count.
 func (s *session) next(r wire.Record) *session {
-	at := Ref{r.Machine, r.Seq}
+	at := refTo(r)
 	switch {
 	case r.Kind == wire.SessionStart:
 		var b wire.StartBody

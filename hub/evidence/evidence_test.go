@@ -188,7 +188,7 @@ func TestJudgeDoesNotMindTheOrderOfRecordsNorOtherPeoples(t *testing.T) {
 	if len(p.Counted) != 2 || len(p.Rejected) != 1 || !p.Complete || p.Missing() != 0 {
 		t.Errorf("%+v", p)
 	}
-	if got := fmt.Sprint(p.Counted[1].RestsOn); got != "[{laser 1} {laser 6}]" {
+	if got := fmt.Sprint(p.Counted[1].RestsOn); got != "[{laser 1  0} {laser 6  0}]" {
 		t.Errorf("the second rests on %s", got)
 	}
 	if got := evidence.Members(all); !slices.Equal(got, []policy.MemberID{"ines", "jules", "lea"}) {

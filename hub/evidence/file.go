@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,16 +36,18 @@ type File struct {
 	Records  []Proven        `json:"records"` // those that count and those they rest on
 }
 
-// Journal is a machine's signed checkpoint.
+// Journal is the signed checkpoint of one of a machine's journals. A file has a machine's journals in the order in which the hub took them.
 type Journal struct {
 	Machine    policy.MachineID `json:"machine"`
 	Checkpoint string           `json:"checkpoint"` // a signed note
+	Generation wire.Generation  `json:"generation,omitempty"`
 }
 
 // Proven is a record with its path to the root of its machine's checkpoint.
 type Proven struct {
 	wire.Leafed
-	Path []tlog.Hash `json:"path"`
+	Path       []tlog.Hash     `json:"path"`
+	Generation wire.Generation `json:"generation,omitempty"` // of the journal that it stands in
 }
 
 // Progress judges the file's records. Verify has done so already; Open has not looked at them.
@@ -65,19 +66,25 @@ func (f File) records() ([]wire.Record, error) {
 		if err != nil {
 			return nil, fmt.Errorf("evidence: record %d: %w", i, err)
 		}
+		r.Generation, r.Epoch = p.Generation, f.epoch(r.Machine, p.Generation)
 		out[i] = r
 	}
 	return out, nil
 }
 
-// Needs are the records that a file about p must carry, by machine and seq: the newest MaxCounted and what they rest on.
+// epoch is the place of a journal in the file, which is in the order of the machine's generations.
+func (f File) epoch(m policy.MachineID, g wire.Generation) int {
+	return slices.IndexFunc(f.Machines, func(j Journal) bool { return j.Machine == m && j.Generation == g })
+}
+
+// Needs are the records that a file about p must carry, by machine, generation and seq: the newest MaxCounted and what they rest on.
 func Needs(p Progress) []Ref {
 	var out []Ref
 	for _, c := range p.Counted[max(0, len(p.Counted)-MaxCounted):] {
-		out = append(append(out, Ref{c.Record.Machine, c.Record.Seq}), c.RestsOn...)
+		out = append(append(out, refTo(c.Record)), c.RestsOn...)
 	}
 	slices.SortFunc(out, func(a, b Ref) int {
-		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Seq, b.Seq))
+		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Seq, b.Seq))
 	})
 	return slices.Compact(out)
 }
@@ -111,13 +118,14 @@ func Open(data []byte, hub note.Verifiers) (File, error) {
 		return File{}, fmt.Errorf("evidence: this is a %.60q", first)
 	}
 	var f File
-	d := json.NewDecoder(strings.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
-		return File{}, fmt.Errorf("evidence: not the JSON that is expected: %w", err)
+	if err := wire.Decode([]byte(body), &f); err != nil {
+		return File{}, fmt.Errorf("evidence: %w", err)
 	}
-	if c, err := wire.Canonical(f); err != nil || string(c)+"\n" != body {
+	if text, ok := strings.CutSuffix(body, "\n"); !ok || !wire.IsCanonical([]byte(text)) {
 		return File{}, errors.New("evidence: not the canonical JSON that is expected")
+	}
+	if f.Site == "" || f.Member == "" || f.Made.IsZero() {
+		return File{}, errors.New("evidence: site, member or time is missing")
 	}
 	if len(f.Records) > maxRecords || len(f.Machines) > maxRecords {
 		return File{}, fmt.Errorf("evidence: %d records, at most %d", len(f.Records), maxRecords)
@@ -152,24 +160,37 @@ func Verify(data []byte, hub note.Verifiers, machines func(policy.MachineID) not
 	return f, p, nil
 }
 
-func (f File) roots(machines func(policy.MachineID) note.Verifier) (map[policy.MachineID]wire.Checkpoint, error) {
-	out := map[policy.MachineID]wire.Checkpoint{}
+// place names a journal.
+type place struct {
+	machine    policy.MachineID
+	generation wire.Generation
+}
+
+func (f File) roots(machines func(policy.MachineID) note.Verifier) (map[place]wire.Checkpoint, error) {
+	out := map[place]wire.Checkpoint{}
 	for _, j := range f.Machines {
 		key := machines(j.Machine)
 		if key == nil {
 			return nil, fmt.Errorf("evidence: no key is pinned for the machine %.64q", j.Machine)
 		}
-		c, err := wire.OpenCheckpoint([]byte(j.Checkpoint), wire.Origin(f.Site, j.Machine), note.VerifierList(key))
+		at := place{j.Machine, j.Generation}
+		if _, twice := out[at]; twice {
+			return nil, fmt.Errorf("evidence: the journal %s stands twice", j.Generation.Origin(f.Site, j.Machine))
+		}
+		if err := j.Generation.Check(); err != nil {
+			return nil, fmt.Errorf("evidence: %s: %w", j.Machine, err)
+		}
+		c, err := wire.OpenCheckpoint([]byte(j.Checkpoint), j.Generation.Origin(f.Site, j.Machine), note.VerifierList(key))
 		if err != nil {
 			return nil, fmt.Errorf("evidence: %s: %w", j.Machine, err)
 		}
-		out[j.Machine] = c
+		out[at] = c
 	}
 	return out, nil
 }
 
-func (p Proven) check(r wire.Record, site policy.SiteID, roots map[policy.MachineID]wire.Checkpoint) error {
-	c, ok := roots[r.Machine]
+func (p Proven) check(r wire.Record, site policy.SiteID, roots map[place]wire.Checkpoint) error {
+	c, ok := roots[place{r.Machine, p.Generation}]
 	if !ok || r.Site != site || r.Seq > c.Size || len(p.Path) > maxPath {
 		return fmt.Errorf("evidence: record %d of %.64s/%.64s: no checkpoint covers it", r.Seq, r.Site, r.Machine)
 	}

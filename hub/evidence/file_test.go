@@ -121,6 +121,34 @@ func TestEvidenceFileIsVerifiedWithoutTheLedger(t *testing.T) {
 	}
 }
 
+func TestEvidenceFileOfANewerHubIsRead(t *testing.T) {
+	d := newDesk(t)
+	data, err := evidence.Make(d.file(t), d.hub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(string(data), "\n")
+	body, _, _ = strings.Cut(body, "\n")
+	newer := func(fields string) []byte {
+		b, err := note.Sign(&note.Note{Text: "portillon evidence\n" + strings.TrimSuffix(body, "}") + fields + "}\n"}, d.hub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	if _, p, err := d.verify(newer(`,"zone":1`)); err != nil || !p.Complete {
+		t.Errorf("with an unknown field: %+v, %v", p, err)
+	}
+	if _, _, err := d.verify(newer(`,"zone": 1`)); err == nil {
+		t.Error("JSON that is not canonical is taken")
+	}
+	body = strings.Replace(body, `{"complete"`, `{"a":1,"complete"`, 1)
+	body = strings.Replace(body, `,"journals"`, `,"critical":["zone"],"journals"`, 1)
+	if _, _, err := d.verify(newer(`,"zone":1`)); err == nil || !strings.Contains(err.Error(), `requires "zone"`) {
+		t.Errorf("with an unknown critical field: %v", err)
+	}
+}
+
 func TestEvidenceFileOfWorkUnderWayVerifiesAsIncomplete(t *testing.T) {
 	d := newDesk(t)
 	f := d.file(t)
@@ -232,7 +260,7 @@ func TestEvidenceFileOfAnotherHubOrAnotherKindIsRefused(t *testing.T) {
 		"an acknowledgement": "portillon ack\n{}\n", "JSON that is not canonical": "portillon evidence\n{ }\n",
 		"a file that calls itself something else": "portillon ack" + strings.TrimPrefix(genuine, "portillon evidence"),
 		"a file that says it is not complete":     strings.Replace(genuine, `"complete":true`, `"complete":false`, 1),
-		"an unknown field":                        "portillon evidence\n{\"x\":1}\n", "nothing": "\n", "more than one value": "portillon evidence\n{} {}\n",
+		"nothing that is known":                   "portillon evidence\n{\"x\":1}\n", "nothing": "\n", "more than one value": "portillon evidence\n{} {}\n",
 	} {
 		n, err := note.Sign(&note.Note{Text: text}, d.hub)
 		if err != nil {

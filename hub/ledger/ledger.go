@@ -1,4 +1,5 @@
-// Package ledger is the hub's copy of every machine's journal, each record kept exactly once on (machine, seq), in one SQLite file.
+// Package ledger is the hub's copy of every machine's journals, each record kept exactly once on (machine, generation, seq), in one
+// SQLite file.
 //
 // It accepts batches as machines publish them (wire.Batch), in any order and as often as they come. It believes a batch
 // only when the machine's own key has signed a checkpoint whose root comes out of the records already held and those
@@ -7,7 +8,8 @@
 //
 // It refuses, with a code and a sentence (Refusal): what is no batch, machines without a pinned key, signatures of others,
 // another machine's records, gaps (and says which record it wants), roots that do not come out, and journals that have
-// been rolled back or have forked. A refusal changes nothing. It refuses to open a database of something else, of another
+// been rolled back or have forked, and journals of another generation than the machine's last. The first generation of a machine is taken as
+// it comes; Replace lets the next one in, and the records of those before stay, with their checkpoints and proofs. A refusal changes nothing. It refuses to open a database of something else, of another
 // site, or one that is torn; it never overwrites one.
 package ledger
 
@@ -20,6 +22,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"portillon/policy"
+	"portillon/wire"
 )
 
 // Ledger is an open ledger. Its methods may be called by many goroutines.
@@ -28,15 +31,18 @@ type Ledger struct {
 	keys Keys
 	mu   sync.Mutex // one batch at a time: SQLite has one writer
 	w, r *sql.DB    // w is nil where the ledger was opened for reading only
+	from tables     // what r reads
 }
 
 // Keys are the machines' pinned keys. A machine that is not among them has no records here.
 type Keys map[policy.MachineID]note.Verifier
 
-// Head is how much of a machine's journal is held.
+// Head is how much of a machine's newest journal is held.
 type Head struct {
-	Seq  uint64    // all records up to this one; 0: none
-	Root tlog.Hash // of the tree over them
+	Seq        uint64    // all records up to this one; 0: none
+	Root       tlog.Hash // of the tree over them
+	Generation wire.Generation
+	Known      bool // the machine has a generation here; otherwise the first that comes is taken
 }
 
 // Open opens the ledger at path, and makes it where there is none.
@@ -49,9 +55,12 @@ func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
 	}
 	w.SetMaxOpenConns(1)
-	empty, err := check(w, site)
-	if err == nil && empty {
+	form, err := check(w, site)
+	switch {
+	case err == nil && form == 0:
 		err = create(w, site)
+	case err == nil && form < schemaVersion:
+		err = migrate(w)
 	}
 	if err != nil {
 		w.Close()
@@ -73,15 +82,19 @@ func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
 	}
 	r.SetMaxOpenConns(4)
-	empty, err := check(r, site)
-	if err == nil && empty {
+	form, err := check(r, site)
+	if err == nil && form == 0 {
 		err = fmt.Errorf("it holds nothing yet")
 	}
 	if err != nil {
 		r.Close()
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
 	}
-	return &Ledger{site: site, r: r}, nil
+	l := &Ledger{site: site, r: r, from: form2}
+	if form == 1 {
+		l.from = form1
+	}
+	return l, nil
 }
 
 // Close waits for a running Take.

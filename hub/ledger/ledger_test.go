@@ -326,7 +326,7 @@ func TestLedgerProvesWhatItHoldsAgainstTheMachinesOwnWord(t *testing.T) {
 	take(t, l, m, 1, 50)
 	take(t, l, m, 40, 77)
 	want := []uint64{1, 39, 40, 50, 51, 77}
-	p, err := l.Prove(context.Background(), "laser", want)
+	p, err := l.Prove(context.Background(), "laser", "", want)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,11 +341,11 @@ func TestLedgerProvesWhatItHoldsAgainstTheMachinesOwnWord(t *testing.T) {
 		}
 	}
 	for _, seq := range []uint64{0, 78} {
-		if _, err := l.Prove(context.Background(), "laser", []uint64{seq}); err == nil {
+		if _, err := l.Prove(context.Background(), "laser", "", []uint64{seq}); err == nil {
 			t.Errorf("it proves record %d", seq)
 		}
 	}
-	if _, err := l.Prove(context.Background(), "vinyl", []uint64{1}); err == nil {
+	if _, err := l.Prove(context.Background(), "vinyl", "", []uint64{1}); err == nil {
 		t.Error("it proves a journal that it does not hold")
 	}
 }

@@ -22,13 +22,15 @@ type Query struct {
 	Machine policy.MachineID // empty: all machines
 	Kinds   []wire.Kind      // none: all kinds
 	Member  policy.MemberID  // empty: everybody
-	After   uint64           // only records with a higher seq
-	Limit   int              // at most so many; 0: no limit
+	After   uint64           // only records with a higher seq, of each journal
+	// Generation chooses one of a machine's journals; nil: all of them.
+	Generation *wire.Generation
+	Limit      int // at most so many; 0: no limit
 }
 
-// Records gives each record that q chooses to yield, by machine and seq, until yield returns an error.
+// Records gives each record that q chooses to yield, by machine, epoch of its generation, and seq, until yield returns an error.
 func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) error {
-	text, args := q.sql()
+	text, args := q.sql(l.from)
 	rows, err := l.r.QueryContext(ctx, text, args...)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
@@ -49,10 +51,13 @@ func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) 
 	return nil
 }
 
-func (q Query) sql() (string, []any) {
+func (q Query) sql(from tables) (string, []any) {
 	where, args := []string{"seq > ?"}, []any{int64(q.After)}
 	if q.Machine != "" {
-		where, args = append(where, "machine = ?"), append(args, string(q.Machine))
+		where, args = append(where, "r.machine = ?"), append(args, string(q.Machine))
+	}
+	if q.Generation != nil {
+		where, args = append(where, "r.generation = ?"), append(args, string(*q.Generation))
 	}
 	if q.Member != "" {
 		where, args = append(where, "member = ?"), append(args, string(q.Member))
@@ -63,7 +68,13 @@ func (q Query) sql() (string, []any) {
 			args = append(args, string(k))
 		}
 	}
-	text := "SELECT salt, record FROM records WHERE " + strings.Join(where, " AND ") + " ORDER BY machine, seq"
+	// Without a choice that the index of kinds serves, the order of the tables is fixed: it gives the records in order, unsorted.
+	join := " AS g CROSS JOIN "
+	if len(q.Kinds) > 0 || q.Member != "" {
+		join = " AS g JOIN "
+	}
+	text := "SELECT salt, record, r.generation, epoch FROM " + from.generations + join + from.records +
+		" AS r ON r.machine = g.machine AND r.generation = g.generation WHERE " + strings.Join(where, " AND ") + " ORDER BY g.machine, epoch, seq"
 	if q.Limit > 0 {
 		text += fmt.Sprintf(" LIMIT %d", q.Limit)
 	}
@@ -72,13 +83,16 @@ func (q Query) sql() (string, []any) {
 
 func scan(into func(...any) error) (Entry, error) {
 	var salt, record []byte
-	if err := into(&salt, &record); err != nil {
+	var g string
+	var epoch int
+	if err := into(&salt, &record, &g, &epoch); err != nil {
 		return Entry{}, err
 	}
 	r, err := wire.ParseRecord(record)
 	if err != nil {
 		return Entry{}, fmt.Errorf("a record is torn: %w", err)
 	}
+	r.Generation, r.Epoch = wire.Generation(g), epoch
 	e := Entry{Record: r, Leaf: wire.Leafed{Record: record}}
 	if copy(e.Leaf.Salt[:], salt) != len(salt) || len(salt) != len(e.Leaf.Salt) {
 		return Entry{}, fmt.Errorf("the salt of record %d of %s is torn", r.Seq, r.Machine)
@@ -86,9 +100,9 @@ func scan(into func(...any) error) (Entry, error) {
 	return e, nil
 }
 
-// Head is how much of m's journal is held.
+// Head is how much of m's newest journal is held.
 func (l *Ledger) Head(m policy.MachineID) (Head, error) {
-	h, err := headOf(l.r, m)
+	h, err := headOf(l.r, l.from, m)
 	if err != nil {
 		return Head{}, fmt.Errorf("ledger: %w", err)
 	}
@@ -102,8 +116,8 @@ type Proof struct {
 	Paths      []tlog.RecordProof // in the order asked for
 }
 
-// Prove proves records of m by their seqs.
-func (l *Ledger) Prove(ctx context.Context, m policy.MachineID, seqs []uint64) (Proof, error) {
+// Prove proves records of m's journal of generation g by their seqs.
+func (l *Ledger) Prove(ctx context.Context, m policy.MachineID, g wire.Generation, seqs []uint64) (Proof, error) {
 	tx, err := l.r.BeginTx(ctx, nil) // one state of the ledger for checkpoint and paths
 	if err != nil {
 		return Proof{}, fmt.Errorf("ledger: %w", err)
@@ -111,11 +125,11 @@ func (l *Ledger) Prove(ctx context.Context, m policy.MachineID, seqs []uint64) (
 	defer tx.Rollback()
 	var size int64
 	var signed []byte
-	if err := tx.QueryRow("SELECT size, note FROM checkpoints WHERE machine = ?", string(m)).Scan(&size, &signed); err != nil {
+	if err := tx.QueryRow("SELECT size, note FROM "+l.from.checkpoints+" WHERE machine = ? AND generation = ?", string(m), string(g)).Scan(&size, &signed); err != nil {
 		return Proof{}, fmt.Errorf("ledger: no checkpoint of %s: %w", m, err)
 	}
 	out := Proof{Checkpoint: string(signed), Size: uint64(size)}
-	t := newTree(tx, m, size)
+	t := newTree(tx, l.from, m, g, size)
 	for _, seq := range seqs {
 		if seq == 0 || seq > uint64(size) {
 			return Proof{}, fmt.Errorf("ledger: record %d of %s is not held", seq, m)

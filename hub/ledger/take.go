@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -25,14 +24,15 @@ func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
 type Code string
 
 const (
-	Malformed      Code = "malformed"       // not a batch
-	UnknownMachine Code = "unknown-machine" // no key is pinned for it
-	BadCheckpoint  Code = "bad-checkpoint"  // not signed by the pinned key, another journal's, or not at the last record
-	OtherMachine   Code = "other-machine"   // a record names another site or machine than the topic
-	Gap            Code = "gap"             // records before the batch are not held: send from Taken.Want
-	WrongRoot      Code = "wrong-root"      // the records do not give the signed root: changed on the way, or not those held before
-	RolledBack     Code = "rolled-back"     // the machine signed other records in the place of held ones, and its journal is no longer than what is held
-	Forked         Code = "forked"          // as rolled-back, and its journal has grown beyond
+	Malformed       Code = "malformed"        // not a batch
+	UnknownMachine  Code = "unknown-machine"  // no key is pinned for it
+	BadCheckpoint   Code = "bad-checkpoint"   // not signed by the pinned key, another journal's, or not at the last record
+	OtherMachine    Code = "other-machine"    // a record names another site or machine than the topic
+	Gap             Code = "gap"              // records before the batch are not held: send from Taken.Want
+	WrongRoot       Code = "wrong-root"       // the records do not give the signed root: changed on the way, or not those held before
+	RolledBack      Code = "rolled-back"      // the machine signed other records in the place of held ones, and its journal is no longer than what is held
+	OtherGeneration Code = "other-generation" // the journal began anew: an administrator lets it in with Replace
+	Forked          Code = "forked"           // as rolled-back, and its journal has grown beyond
 )
 
 func refuse(c Code, format string, a ...any) error { return &Refusal{c, fmt.Sprintf(format, a...)} }
@@ -61,7 +61,7 @@ func (l *Ledger) Take(m policy.MachineID, data []byte) (Taken, error) {
 		return Taken{}, fmt.Errorf("ledger: %w", err)
 	}
 	defer tx.Rollback()
-	head, err := headOf(tx, m)
+	head, err := headOf(tx, form2, m)
 	if err != nil {
 		return Taken{}, fmt.Errorf("ledger: %w", err)
 	}
@@ -70,18 +70,31 @@ func (l *Ledger) Take(m policy.MachineID, data []byte) (Taken, error) {
 	if err != nil {
 		return out, err
 	}
+	if !head.Known { // what comes first is taken
+		head.Generation = b.Generation
+		out.Generation = b.Generation
+	}
+	if b.Generation != head.Generation {
+		return out, refuse(OtherGeneration, "%s signed records of the journal's generation %q, want %q: the journal began anew, or an old one came back",
+			m, string(b.Generation), string(head.Generation))
+	}
 	fresh, err := judge(tx, m, head, records[0].Seq, b, c)
 	if err != nil || len(fresh) == 0 {
 		return out, err
 	}
 	skip := int(head.Seq + 1 - records[0].Seq)
-	if err := keep(tx, m, b.Records[skip:], records[skip:], fresh, c, b.Checkpoint); err != nil {
+	if !head.Known {
+		if err := begin(tx, m, Generation{Generation: b.Generation}); err != nil {
+			return out, fmt.Errorf("ledger: %w", err)
+		}
+	}
+	if err := keep(tx, m, b.Generation, b.Records[skip:], records[skip:], fresh, c, b.Checkpoint); err != nil {
 		return out, fmt.Errorf("ledger: %w", err)
 	}
 	if err := tx.Commit(); err != nil {
 		return out, fmt.Errorf("ledger: %w", err)
 	}
-	return Taken{Head: Head{c.Size, c.Root}, Want: c.Size + 1, New: len(records) - skip}, nil
+	return Taken{Head: Head{c.Size, c.Root, b.Generation, true}, Want: c.Size + 1, New: len(records) - skip}, nil
 }
 
 // open judges what can be judged without the database.
@@ -95,7 +108,7 @@ func (l *Ledger) open(m policy.MachineID, key note.Verifier, data []byte) (b wir
 			return b, nil, c, refuse(OtherMachine, "record %d is %.64s/%.64s's, on the topic of %s/%s", r.Seq, r.Site, r.Machine, l.site, m)
 		}
 	}
-	c, err = wire.OpenCheckpoint([]byte(b.Checkpoint), wire.Origin(l.site, m), note.VerifierList(key))
+	c, err = wire.OpenCheckpoint([]byte(b.Checkpoint), b.Generation.Origin(l.site, m), note.VerifierList(key))
 	if err != nil {
 		return b, nil, c, refuse(BadCheckpoint, "%v", err)
 	}
@@ -111,7 +124,7 @@ func judge(tx *sql.Tx, m policy.MachineID, head Head, first uint64, b wire.Batch
 	if first > head.Seq+1 {
 		return nil, refuse(Gap, "it begins with record %d, %d is wanted", first, head.Seq+1)
 	}
-	t := newTree(tx, m, int64(first-1))
+	t := newTree(tx, form2, m, head.Generation, int64(first-1))
 	differs := uint64(0)
 	for i, r := range b.Records {
 		seq := first + uint64(i)
@@ -146,29 +159,31 @@ func judge(tx *sql.Tx, m policy.MachineID, head Head, first uint64, b wire.Batch
 	return t.since(int64(head.Seq)), nil
 }
 
-func keep(tx *sql.Tx, m policy.MachineID, leaves []wire.Leafed, records []wire.Record, fresh []stored, c wire.Checkpoint, signed string) error {
-	insert, err := tx.Prepare("INSERT INTO records (machine, seq, salt, record, kind, member, session, wall) VALUES (?,?,?,?,?,?,?,?)")
+func keep(tx *sql.Tx, m policy.MachineID, g wire.Generation, leaves []wire.Leafed, records []wire.Record, fresh []stored, c wire.Checkpoint, signed string) error {
+	insert, err := tx.Prepare("INSERT INTO records (machine, generation, seq, salt, record, kind, member, session, wall) VALUES (?,?,?,?,?,?,?,?,?)")
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
 	for i, r := range records {
-		if _, err := insert.Exec(string(m), int64(r.Seq), leaves[i].Salt[:], []byte(leaves[i].Record), string(r.Kind), string(r.Member), r.Session, r.Wall.UnixMilli()); err != nil {
+		if _, err := insert.Exec(string(m), string(g), int64(r.Seq), leaves[i].Salt[:], []byte(leaves[i].Record), string(r.Kind), string(r.Member),
+			r.Session, r.Wall.UnixMilli()); err != nil {
 			return fmt.Errorf("record %d: %w", r.Seq, err)
 		}
 	}
-	hash, err := tx.Prepare("INSERT INTO hashes (machine, idx, hash) VALUES (?,?,?)")
+	hash, err := tx.Prepare("INSERT INTO hashes (machine, generation, idx, hash) VALUES (?,?,?,?)")
 	if err != nil {
 		return err
 	}
 	defer hash.Close()
 	for _, h := range fresh {
-		if _, err := hash.Exec(string(m), h.index, h.hash[:]); err != nil {
+		if _, err := hash.Exec(string(m), string(g), h.index, h.hash[:]); err != nil {
 			return fmt.Errorf("hash %d: %w", h.index, err)
 		}
 	}
-	_, err = tx.Exec("INSERT INTO checkpoints VALUES (?,?,?,?) ON CONFLICT (machine) DO UPDATE SET size=excluded.size, root=excluded.root, note=excluded.note",
-		string(m), int64(c.Size), c.Root[:], []byte(signed))
+	_, err = tx.Exec("INSERT INTO checkpoints (machine, generation, size, root, note) VALUES (?,?,?,?,?) "+
+		"ON CONFLICT (machine, generation) DO UPDATE SET size=excluded.size, root=excluded.root, note=excluded.note",
+		string(m), string(g), int64(c.Size), c.Root[:], []byte(signed))
 	return err
 }
 
@@ -177,20 +192,33 @@ type queryer interface {
 	QueryRow(query string, args ...any) *sql.Row
 }
 
-func headOf(q queryer, m policy.MachineID) (Head, error) {
-	var size int64
-	var root []byte
-	err := q.QueryRow("SELECT size, root FROM checkpoints WHERE machine = ?", string(m)).Scan(&size, &root)
+// headOf is the head of m's newest journal.
+func headOf(q queryer, from tables, m policy.MachineID) (Head, error) {
+	var h Head
+	var err error
+	if h.Root, err = tlog.TreeHash(0, nil); err != nil {
+		return Head{}, err
+	}
+	var g string
+	err = q.QueryRow("SELECT generation FROM "+from.generations+" WHERE machine = ? ORDER BY epoch DESC LIMIT 1", string(m)).Scan(&g)
 	if errors.Is(err, sql.ErrNoRows) {
-		root, err := tlog.TreeHash(0, nil)
-		return Head{Root: root}, err
+		return h, nil
 	}
 	if err != nil {
 		return Head{}, err
 	}
-	h := Head{Seq: uint64(size)}
-	if copy(h.Root[:], root) != len(h.Root) || !bytes.Equal(h.Root[:], root) {
+	h.Generation, h.Known = wire.Generation(g), true
+	var size int64
+	var root []byte
+	err = q.QueryRow("SELECT size, root FROM "+from.checkpoints+" WHERE machine = ? AND generation = ?", string(m), g).Scan(&size, &root)
+	switch {
+	case errors.Is(err, sql.ErrNoRows): // its first record has not come yet
+		return h, nil
+	case err != nil:
+		return Head{}, err
+	case len(root) != len(h.Root):
 		return Head{}, fmt.Errorf("the root of %s is torn", m)
 	}
+	h.Seq, h.Root = uint64(size), tlog.Hash(root)
 	return h, nil
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"portillon/policy"
+	"portillon/wire"
 )
 
 // stored is a hash and its place in tlog's order.
@@ -16,23 +17,25 @@ type stored struct {
 	hash  tlog.Hash
 }
 
-// tree is a machine's tree, cut after some records and grown again in memory: the database does not change.
+// tree is a journal's tree, cut after some records and grown again in memory: the database does not change.
 type tree struct {
 	q     queryer
+	from  string // the table of hashes
 	m     policy.MachineID
+	g     wire.Generation
 	size  int64 // records
 	base  int64 // hashes before this index are read from the database, those from it on are grown
 	grown []tlog.Hash
 }
 
-func newTree(q queryer, m policy.MachineID, size int64) *tree {
-	return &tree{q: q, m: m, size: size, base: tlog.StoredHashIndex(0, size)}
+func newTree(q queryer, from tables, m policy.MachineID, g wire.Generation, size int64) *tree {
+	return &tree{q: q, from: from.hashes, m: m, g: g, size: size, base: tlog.StoredHashIndex(0, size)}
 }
 
 // held reads one hash from the database.
 func (t *tree) held(index int64) (tlog.Hash, error) {
 	var b []byte
-	err := t.q.QueryRow("SELECT hash FROM hashes WHERE machine = ? AND idx = ?", string(t.m), index).Scan(&b)
+	err := t.q.QueryRow("SELECT hash FROM "+t.from+" WHERE machine = ? AND generation = ? AND idx = ?", string(t.m), string(t.g), index).Scan(&b)
 	switch {
 	case errors.Is(err, sql.ErrNoRows) || err == nil && len(b) != tlog.HashSize:
 		return tlog.Hash{}, fmt.Errorf("hash %d of %s is not there: the ledger is torn", index, t.m)

@@ -69,6 +69,9 @@ func (k *keeper) load(m wire.Manifest) (*roster.Roster, error) {
 	if r.MemoryError != nil {
 		k.log.Warn("verdicts on badges were not written", "err", r.MemoryError)
 	}
+	for _, d := range r.Denied {
+		k.log.Error("a member is denied", "member", d.Member, "bundle", r.Version, "why", d.Why)
+	}
 	if _, known := r.Policy.Machine(k.machine); !known {
 		return nil, fmt.Errorf("its policy knows no machine %q", k.machine)
 	}

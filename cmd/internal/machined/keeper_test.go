@@ -124,3 +124,37 @@ func TestForgedManifestsAreRecordedOncePerReasonAndMinute(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+func TestDeniedMembersAreLoggedWithTheFieldThatIsUnknown(t *testing.T) {
+	k, build := exampleKeeper(t)
+	var log bytes.Buffer
+	k.log = slog.New(slog.NewTextHandler(&log, nil))
+	b := build(1)
+	if _, err := k.store.Install(b.Signed, b.Chunk, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.first(); err != nil || log.Len() != 0 {
+		t.Fatalf("%v, %s", err, log.String())
+	}
+	member, _ := wire.EncodeChunk(map[string]any{"members": []any{map[string]any{"id": "m-1", "name": "n", "critical": []string{"novel"}, "novel": 1}}})
+	for i, c := range b.Manifest.Chunks {
+		if c.Name == wire.RosterChunk(wire.Bucket("m-020dc2")) {
+			b.Manifest.Chunks[i] = wire.Chunk{Name: c.Name, SHA256: wire.Hash(member), Size: int64(len(member))}
+			b.Chunks[wire.Hash(member)] = member
+		}
+	}
+	if _, err := k.load(b.Manifest); err == nil {
+		t.Fatal("the changed chunk is in the store already")
+	}
+	b.Manifest.Version = 2
+	if err := os.WriteFile(filepath.Join(k.store.Dir, "chunks", wire.Hash(member)), member, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := k.load(b.Manifest)
+	if err != nil || len(r.Denied) != 1 {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(log.Bytes(), []byte(`msg="a member is denied" member=m-1 bundle=2 why="requires \"novel\"`)) {
+		t.Errorf("the log says %s", log.String())
+	}
+}

@@ -17,17 +17,19 @@ import (
 
 // Machine is a journal. Its zero time is Start; each record comes a second after the one before.
 type Machine struct {
-	t      testing.TB
-	Site   policy.SiteID
-	ID     policy.MachineID
-	Now    time.Time
-	Clock  wire.Clock
-	Key    note.Verifier
-	VKey   string // Key as text
-	signer note.Signer
-	leaves []wire.Leafed
-	hashes []tlog.Hash
-	size   []int64 // len(hashes) after each record
+	t     testing.TB
+	Site  policy.SiteID
+	ID    policy.MachineID
+	Now   time.Time
+	Clock wire.Clock
+	// Generation is the journal's. Zero: one from before there were generations.
+	Generation wire.Generation
+	Key        note.Verifier
+	VKey       string // Key as text
+	signer     note.Signer
+	leaves     []wire.Leafed
+	hashes     []tlog.Hash
+	size       []int64 // len(hashes) after each record
 }
 
 // Start is when the first record of a machine is written.
@@ -109,6 +111,13 @@ func (m *Machine) Fill(n int) {
 	}
 }
 
+// Replaced is the machine with an empty journal of another generation: what a new SD card makes.
+func (m *Machine) Replaced(g wire.Generation) *Machine {
+	f := m.Fork(0)
+	f.Generation = g
+	return f
+}
+
 // Fork is the machine with its journal cut after n records: what a restored backup is.
 func (m *Machine) Fork(n uint64) *Machine {
 	f := *m
@@ -153,8 +162,8 @@ func (m *Machine) Checkpoint(c wire.Checkpoint) string {
 // Batch holds the records from first to last.
 func (m *Machine) Batch(first, last uint64) wire.Batch {
 	m.t.Helper()
-	c := wire.Checkpoint{Origin: wire.Origin(m.Site, m.ID), Size: last, Root: m.Root(last)}
-	return wire.Batch{Records: append([]wire.Leafed(nil), m.leaves[first-1:last]...), Checkpoint: m.Checkpoint(c)}
+	c := wire.Checkpoint{Origin: m.Generation.Origin(m.Site, m.ID), Size: last, Root: m.Root(last)}
+	return wire.Batch{Records: append([]wire.Leafed(nil), m.leaves[first-1:last]...), Checkpoint: m.Checkpoint(c), Generation: m.Generation}
 }
 
 // Data is Batch as it travels.

@@ -1,0 +1,283 @@
+package ledger_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/hub/ledger"
+	"portillon/hub/ledger/ledgertest"
+	"portillon/wire"
+)
+
+const (
+	second = wire.Generation("2222222222222222")
+	third  = wire.Generation("3333333333333333")
+)
+
+// replacement is the administrator's act that lets g in.
+func replacement(g wire.Generation) ledger.Replacement {
+	return ledger.Replacement{Machine: "laser", Generation: g, By: "ines", Why: "new SD card", At: ledgertest.Start()}
+}
+
+func wantRefused(t *testing.T, l *ledger.Ledger, m *ledgertest.Machine, first, last uint64, want ledger.Code) {
+	t.Helper()
+	before, _ := l.Head(m.ID)
+	_, err := l.Take(m.ID, m.Data(first, last))
+	var r *ledger.Refusal
+	if !errors.As(err, &r) || r.Code != want {
+		t.Errorf("records %d to %d of %q: %v, want %s", first, last, m.Generation, err, want)
+	}
+	if after, err := l.Head(m.ID); after != before || err != nil {
+		t.Errorf("a refused batch moved the head from %+v to %+v, %v", before, after, err)
+	}
+}
+
+func TestFirstGenerationOfAMachineIsTakenAndAnotherIsRefused(t *testing.T) {
+	for _, first := range []wire.Generation{"", second} {
+		m := ledgertest.New(t, "biklab", "laser")
+		m.Generation = first
+		m.Fill(5)
+		other := m.Replaced(third)
+		other.Fill(9)
+		l := fresh(t, m)
+		if taken, err := l.Take("laser", m.Data(3, 4)); err == nil || taken.Known || taken.Generation != first || taken.Want != 1 {
+			t.Errorf("a gap before anything is held: %+v, %v", taken, err)
+		}
+		if taken := take(t, l, m, 1, 5); taken.Generation != first || !taken.Known || taken.Seq != 5 {
+			t.Errorf("%+v", taken)
+		}
+		wantRefused(t, l, other, 1, 9, ledger.OtherGeneration)
+		wantRefused(t, l, other, 6, 9, ledger.OtherGeneration)
+		if h, err := l.Head("laser"); err != nil || h.Generation != first || h.Seq != 5 {
+			t.Errorf("%+v, %v", h, err)
+		}
+	}
+}
+
+// The generation that a batch names is the one that its machine signed.
+func TestBatchesOfAnUnsignedGenerationAreRefused(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Fill(5)
+	l := fresh(t, m)
+	b := m.Batch(1, 5)
+	b.Generation = second
+	var r *ledger.Refusal
+	if _, err := l.Take("laser", ledgertest.Encode(t, b)); !errors.As(err, &r) || r.Code != ledger.BadCheckpoint {
+		t.Error(err)
+	}
+	if h, _ := l.Head("laser"); h.Known {
+		t.Error("a refused batch began a generation")
+	}
+}
+
+func TestReplacedJournalStaysReadableAndProvenBesideTheNext(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Fill(5)
+	next := m.Replaced(second)
+	next.Fill(3)
+	l := fresh(t, m)
+	take(t, l, m, 1, 5)
+	if err := l.Replace(replacement(second)); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := l.Head("laser"); err != nil || h.Generation != second || h.Seq != 0 || !h.Known {
+		t.Errorf("after the replacement: %+v, %v", h, err)
+	}
+	m.Fill(1)
+	wantRefused(t, l, m, 6, 6, ledger.OtherGeneration)
+	take(t, l, next, 1, 2)
+	take(t, l, next, 2, 3)
+	var got []string
+	err := l.Records(context.Background(), ledger.Query{Machine: "laser"}, func(e ledger.Entry) error {
+		got = append(got, strings.Repeat("*", e.Epoch)+string(e.Generation[:min(1, len(e.Generation))])+string(rune('0'+e.Seq)))
+		return nil
+	})
+	if want := []string{"1", "2", "3", "4", "5", "*21", "*22", "*23"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("records %v, want %v, %v", got, want, err)
+	}
+	g := second
+	for name, q := range map[string]ledger.Query{"by journal": {Generation: &g, After: 2}, "by kind": {Generation: &g, After: 2, Kinds: []wire.Kind{wire.Booted}}} {
+		if got := seqs(t, l, q); !slices.Equal(got, []string{"laser/3"}) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	for g, size := range map[wire.Generation]uint64{"": 5, second: 3} {
+		p, err := l.Prove(context.Background(), "laser", g, []uint64{2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := wire.OpenCheckpoint([]byte(p.Checkpoint), g.Origin("biklab", "laser"), note.VerifierList(m.Key))
+		if err != nil || c.Size != size {
+			t.Fatalf("%q: %+v, %v", string(g), c, err)
+		}
+		err = l.Records(context.Background(), ledger.Query{Generation: &g, After: 1, Limit: 1}, func(e ledger.Entry) error {
+			return tlog.CheckRecord(p.Paths[0], int64(c.Size), c.Root, 1, wire.Leaf(e.Leaf.Salt, e.Leaf.Record))
+		})
+		if err != nil {
+			t.Errorf("%q: %v", string(g), err)
+		}
+	}
+	all, err := l.Generations(context.Background(), "laser")
+	want := []ledger.Generation{{Records: 5}, {Generation: second, Epoch: 1, Records: 3, By: "ines", Why: "new SD card", At: ledgertest.Start()}}
+	if err != nil || !slices.Equal(all, want) {
+		t.Errorf("generations %+v, want %+v, %v", all, want, err)
+	}
+}
+
+func TestReplaceWantsANewGenerationAndItsAdministrator(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Generation = second
+	m.Fill(2)
+	l := fresh(t, m)
+	if err := l.Replace(replacement(third)); err == nil {
+		t.Error("a machine of which nothing is held was given a generation")
+	}
+	take(t, l, m, 1, 2)
+	for name, change := range map[string]func(*ledger.Replacement){
+		"the same generation": func(r *ledger.Replacement) { r.Generation = second },
+		"malformed":           func(r *ledger.Replacement) { r.Generation = "x" },
+		"nobody":              func(r *ledger.Replacement) { r.By = "" },
+		"long":                func(r *ledger.Replacement) { r.Why = strings.Repeat("x", 501) },
+		"no time": func(r *ledger.Replacement) {
+			r.At = r.At.AddDate(-3000, 0, 0)
+			*r = ledger.Replacement{Machine: r.Machine, Generation: r.Generation, By: r.By}
+		},
+		"no machine":      func(r *ledger.Replacement) { r.Machine = "" },
+		"another machine": func(r *ledger.Replacement) { r.Machine = "vinyl" },
+	} {
+		r := replacement(third)
+		change(&r)
+		if err := l.Replace(r); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+	if h, err := l.Head("laser"); err != nil || h.Seq != 2 || h.Generation != second {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if err := l.Replace(replacement("")); err != nil { // an old journal found again, say
+		t.Error(err)
+	}
+	if err := l.Replace(replacement(second)); err == nil {
+		t.Error("a generation that was replaced came back")
+	}
+}
+
+// old is a ledger that commit 80f842b wrote: 14 records of the laser. Its machine's key is beside it.
+func old(t *testing.T) (path string, keys ledger.Keys) {
+	t.Helper()
+	b, err := os.ReadFile("testdata/80f842b/ledger.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), "ledger.db")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	vkey, err := os.ReadFile("testdata/80f842b/portillon-laser.pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := note.NewVerifier(strings.TrimSpace(string(vkey)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, ledger.Keys{"laser": v}
+}
+
+// wantOld reads everything that an old ledger holds, and proves each record.
+func wantOld(t *testing.T, l *ledger.Ledger, key note.Verifier) {
+	t.Helper()
+	h, err := l.Head("laser")
+	if err != nil || h.Seq != 14 || h.Generation != "" || !h.Known {
+		t.Fatalf("%+v, %v", h, err)
+	}
+	if got := seqs(t, l, ledger.Query{Member: "m-020dc2", Kinds: []wire.Kind{wire.Intervened}}); len(got) != 3 {
+		t.Errorf("interventions %v", got)
+	}
+	n := uint64(0)
+	err = l.Records(context.Background(), ledger.Query{}, func(e ledger.Entry) error {
+		n++
+		p, err := l.Prove(context.Background(), "laser", e.Generation, []uint64{e.Seq})
+		if err != nil {
+			return err
+		}
+		c, err := wire.OpenCheckpoint([]byte(p.Checkpoint), wire.Origin("biklab", "laser"), note.VerifierList(key))
+		if err != nil {
+			return err
+		}
+		return tlog.CheckRecord(p.Paths[0], int64(c.Size), c.Root, int64(e.Seq-1), wire.Leaf(e.Leaf.Salt, e.Leaf.Record))
+	})
+	if err != nil || n != 14 {
+		t.Errorf("%d records, %v", n, err)
+	}
+	if all, err := l.Generations(context.Background(), "laser"); err != nil || len(all) != 1 || all[0].Records != 14 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+func TestLedgersOf80f842bAreReadAsTheyAre(t *testing.T) {
+	path, keys := old(t)
+	before, _ := os.ReadFile(path)
+	l, err := ledger.OpenReadOnly(path, "biklab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOld(t, l, keys["laser"])
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := os.ReadFile(path); !slices.Equal(before, after) {
+		t.Error("reading changed the file")
+	}
+}
+
+func TestLedgersOf80f842bAreMigratedInPlaceAndGoOn(t *testing.T) {
+	path, keys := old(t)
+	for range 2 { // the second time there is nothing to migrate
+		l, err := ledger.Open(path, "biklab", keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantOld(t, l, keys["laser"])
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := ledger.Open(path, "biklab", keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := os.ReadFile("testdata/80f842b/batch-15-16.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if taken, err := l.Take("laser", more); err != nil || taken.Seq != 16 || taken.New != 2 || taken.Generation != "" {
+		t.Errorf("the machine's next batch: %+v, %v", taken, err)
+	}
+	if p, err := l.Prove(context.Background(), "laser", "", []uint64{1, 16}); err != nil || p.Size != 16 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var left int
+	var whole string
+	err = errors.Join(db.QueryRow("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'old%'").Scan(&left), db.QueryRow("PRAGMA integrity_check").Scan(&whole))
+	if err != nil || left != 0 || whole != "ok" {
+		t.Errorf("%d old tables, %s, %v", left, whole, err)
+	}
+}
