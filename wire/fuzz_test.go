@@ -25,7 +25,7 @@ func FuzzBatch(f *testing.F) {
 func FuzzOpen(f *testing.F) {
 	s, v := keys(f)
 	m, _ := SignManifest(manifest(), s)
-	a, _ := SignAck(Ack{"biklab", "laser", 5, "00"}, s)
+	a, _ := SignAck(Ack{Site: "biklab", Machine: "laser", Seq: 5, Root: "00"}, s)
 	c, _ := SignCommand(command, s)
 	for _, b := range [][]byte{m, a, c, []byte("a\n\n— x y\n")} {
 		f.Add(b)

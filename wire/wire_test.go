@@ -175,7 +175,7 @@ func TestWhatTravelsIsWhatTheGoldenFilesSay(t *testing.T) {
 		t.Fatal(cp, err)
 	}
 	golden(t, "checkpoint.note", []byte(got.Checkpoint))
-	ack, err := SignAck(Ack{"biklab", "laser", 5, "00ff"}, s)
+	ack, err := SignAck(Ack{Site: "biklab", Machine: "laser", Seq: 5, Root: "00ff"}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestSignedTextsCountOnlyForWhatTheyAre(t *testing.T) {
 		}
 		return b
 	}
-	ack := good(SignAck(Ack{"biklab", "laser", 5, "00"}, s))
+	ack := good(SignAck(Ack{Site: "biklab", Machine: "laser", Seq: 5, Root: "00"}, s))
 	cmd := good(SignCommand(command, s))
 	man := good(SignManifest(manifest(), s))
 	cp := good(SignCheckpoint(Checkpoint{Origin("biklab", "laser"), 5, tlog.Hash{}}, s))
@@ -245,7 +245,7 @@ func TestSignedTextsCountOnlyForWhatTheyAre(t *testing.T) {
 			}
 		}
 	}
-	for kind, b := range map[string][]byte{"ack": good(SignAck(Ack{"biklab", "laser", 5, "00"}, evil)), "command": good(SignCommand(command, evil)),
+	for kind, b := range map[string][]byte{"ack": good(SignAck(Ack{Site: "biklab", Machine: "laser", Seq: 5, Root: "00"}, evil)), "command": good(SignCommand(command, evil)),
 		"manifest": good(SignManifest(manifest(), evil)), "checkpoint": good(SignCheckpoint(Checkpoint{Origin("biklab", "laser"), 5, tlog.Hash{}}, evil))} {
 		if err := open[kind](b); err == nil {
 			t.Errorf("a stranger's %s is taken", kind)
