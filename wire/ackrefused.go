@@ -24,7 +24,7 @@ const (
 
 // NewAckRefused makes one that fits its limits: text that is too long is cut, control characters become spaces.
 func NewAckRefused(code, detail string) *AckRefused {
-	return &AckRefused{Code: oneLine(code, maxRefusedCode), Detail: oneLine(detail, maxRefusedDetail)}
+	return &AckRefused{Code: OneLine(code, maxRefusedCode), Detail: OneLine(detail, maxRefusedDetail)}
 }
 
 // bounded is r within its limits; nil where r is nil or has no code.
@@ -35,8 +35,8 @@ func (r *AckRefused) bounded() *AckRefused {
 	return NewAckRefused(r.Code, r.Detail)
 }
 
-// oneLine is at most n bytes of s, as valid UTF-8 without control characters.
-func oneLine(s string, n int) string {
+// OneLine is at most n bytes of s, as valid UTF-8 without control characters: text of others, to be shown or logged.
+func OneLine(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == utf8.RuneError {
 			return ' '
