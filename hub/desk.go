@@ -27,11 +27,16 @@ type Machine struct {
 	State     *wire.State      `json:"state,omitempty"`
 	Trouble   string           `json:"trouble,omitempty"` // why its last batch was refused; empty: it was not
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
-	Dropped   *Dropped         `json:"dropped,omitempty"` // its last message that was too large; nil: there was none
+	// TroubleSince is when the hub first refused records for this reason, and has since accepted none.
+	TroubleSince time.Time `json:"trouble_since,omitzero"`
+	Dropped      *Dropped  `json:"dropped,omitempty"` // its last message that was too large; nil: there was none
 
 	acked, offered time.Time // when it was last sent an acknowledgement, a manifest
 	appeared       time.Time // when it came online
 	troubleLogged  time.Time // the same trouble is logged once a minute: a flood of batches does not fill the log
+
+	refusal refusal
+	screen  screenNote
 }
 
 // Machines are all machines of hub.yaml, sorted.
@@ -98,14 +103,7 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 	switch {
 	case errors.As(err, &refused):
 		if refused.Code != ledger.Gap {
-			h.change(id, func(m *Machine) {
-				if now := h.now(); m.Trouble != refused.Error() || now.Sub(m.troubleLogged) >= time.Minute {
-					h.log.Warn("records refused", "machine", id, "code", refused.Code, "why", refused.Detail)
-					m.troubleLogged = now
-				}
-				m.Trouble, m.TroubleAt = refused.Error(), h.now()
-			})
-			return nil
+			return h.refuse(l, id, refused)
 		}
 		h.log.Info("records are missing", "machine", id, "want", taken.Want)
 	case err != nil:
@@ -114,7 +112,7 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 	h.change(id, func(m *Machine) {
 		m.Held = taken.Seq
 		if err == nil {
-			m.Trouble, m.TroubleAt = "", time.Time{}
+			m.Trouble, m.TroubleAt, m.TroubleSince, m.refusal.code = "", time.Time{}, time.Time{}, ""
 		}
 	})
 	return h.acknowledge(l, id)
@@ -126,11 +124,12 @@ func (h *Hub) acknowledge(l *link, id policy.MachineID) error {
 	if err != nil {
 		return err
 	}
-	ack, err := wire.SignAck(wire.Ack{Site: h.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:])}, h.signer)
+	var refused *wire.AckRefused
+	h.change(id, func(m *Machine) { m.acked, refused = h.now(), m.tellRefusal(h.now()) })
+	ack, err := wire.SignAck(wire.Ack{Site: h.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:]), Refused: refused}, h.signer)
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
-	h.change(id, func(m *Machine) { m.acked = h.now() })
 	return l.publish(h.topics.Ack(id), true, ack)
 }
 
@@ -143,8 +142,9 @@ func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
 	now := h.now()
 	var ack, offer bool
 	known := h.change(id, func(m *Machine) {
+		h.noteScreen(m, s.SilentScreen, now)
 		m.State = &s
-		ack = s.Journal > m.Held && now.Sub(m.acked) >= askAgain
+		ack = m.wantsAck(now)
 		if offer = h.version > s.Bundle && now.Sub(m.offered) >= askAgain; offer {
 			m.offered = now
 		}

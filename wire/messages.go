@@ -165,5 +165,9 @@ func ParseState(data []byte) (State, error) {
 		return s, fmt.Errorf("state: %d bytes", len(data))
 	}
 	err := strict(data, &s)
+	s.UnackedWhy, s.SilentScreen = OneLine(s.UnackedWhy, maxStateText), OneLine(s.SilentScreen, maxStateText)
 	return s, err
 }
+
+// maxStateText bounds a text in a state that a hub logs or shows, in bytes.
+const maxStateText = 100
