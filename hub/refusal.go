@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"strings"
 	"time"
 
 	"portillon/hub/ledger"
@@ -101,4 +102,10 @@ func (h *Hub) noteScreen(m *Machine, silent string, now time.Time) {
 		h.log.Info("screen reports again", "machine", m.ID, "screen", m.screen.silent)
 	}
 	m.screen = screenNote{silent, now}
+}
+
+// Refusal is the code and the sentence of Trouble; empty: the machine's last records were not refused.
+func (m Machine) Refusal() (code, detail string) {
+	code, detail, _ = strings.Cut(m.Trouble, ": ")
+	return code, detail
 }
