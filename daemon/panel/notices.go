@@ -25,5 +25,5 @@ func EarlierList() policy.Text {
 
 // RecordsKept is the note of a machine whose records the hub does not acknowledge. It is small: nobody at the machine has to do anything.
 func RecordsKept() policy.Text {
-	return policy.Text{FR: "Les passages sont gardés ici et seront envoyés plus tard", EN: "Records are kept here and will be sent later"}
+	return policy.Text{FR: "Enregistrements gardés ici, envoyés plus tard", EN: "Records kept here, sent later"}
 }
