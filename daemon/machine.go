@@ -73,6 +73,7 @@ type Parts struct {
 	Ran         session.Hours                       // likewise
 	Owed        []Owed                              // what happened before and the journal has not taken: nothing starts until it does
 	Acked       func() uint64                       // records that the hub holds
+	HubHealth   func() HubHealth                    // how the way to the hub stands; it does not block; nil: there is no hub
 	// RestartScreen asks for the restart of the browser at this computer's own screen. nil: nothing can restart it.
 	RestartScreen func() error
 }
@@ -82,7 +83,7 @@ type Machine struct {
 	Parts
 	state    session.State
 	relay    bool
-	hub      atomic.Bool
+	hub      HubHealth // as followHub saw it last
 	bundle   atomic.Pointer[BundleState]
 	unknown  string              // the last stranger's code
 	card     policy.CardStrength // what the card of the state's member proved
@@ -208,12 +209,6 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 
 // SetRoster hands the machine a new bundle. It blocks until the loop has it, or ctx ends.
 func (m *Machine) SetRoster(ctx context.Context, r *roster.Roster) { send(ctx, m.rosters, r) }
-
-// SetHub says whether the broker can be reached. It does not block.
-func (m *Machine) SetHub(up bool) {
-	m.hub.Store(up)
-	m.Panel.Hub(up)
-}
 
 // BundleState is how the machine's copy of the bundle stands on its disk. The zero value is an undamaged one.
 type BundleState struct {

@@ -14,6 +14,7 @@ const flash = 9 * time.Second
 
 // show tells the panel and the hub where the machine stands.
 func (m *Machine) show() {
+	m.followHub()
 	m.Panel.Show(m.view())
 	m.Panel.Note(m.footnote())
 	if m.Uplink != nil {
@@ -132,7 +133,7 @@ func (m *Machine) footnote() policy.Text {
 		mach, _ := m.site()
 		return panel.Needs(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
 	}
-	return policy.Text{}
+	return m.hubNote()
 }
 
 // name is what the panel calls a member, as short as the site chose; or nothing.
@@ -204,8 +205,11 @@ func (m *Machine) explain(id policy.MemberID, d policy.Decision) policy.Sentence
 // wireState is the machine as MQTT may know it: nothing of a person.
 func (m *Machine) wireState() wire.State {
 	s := wire.State{Machine: m.Machine, Phase: m.state.Phase.String(), Relay: m.relay, Tagged: len(m.state.Tags) > 0,
-		Left: m.remaining(), Hours: m.hours(), Journal: m.Journal.Len(),
+		Left: m.remaining(), Hours: m.hours(), Journal: m.Journal.Len(), SilentScreen: m.silentScreen(),
 		Format: wire.Format, Program: m.Program, Generation: m.Journal.Generation()}
+	if m.hub.Overdue {
+		s.UnackedSince, s.UnackedWhy = m.hub.Since, m.hub.Why
+	}
 	if due := m.due(); len(due) > 0 && due[0].Over {
 		s.Due = due[0].Kind
 	}

@@ -27,12 +27,17 @@ type Machine struct {
 	State     *wire.State      `json:"state,omitempty"`
 	Trouble   string           `json:"trouble,omitempty"` // why its last batch was refused; empty: it was not
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
-	Dropped   *Dropped         `json:"dropped,omitempty"` // its last message that was too large; nil: there was none
+	// TroubleSince is when the hub first refused records for this reason, and has since accepted none.
+	TroubleSince time.Time `json:"trouble_since,omitzero"`
+	Dropped      *Dropped  `json:"dropped,omitempty"` // its last message that was too large; nil: there was none
 
 	generation     wire.Generation // of its journal, as it last said: while nothing is held, acknowledgements bear it
 	acked, offered time.Time       // when it was last sent an acknowledgement, a manifest
 	appeared       time.Time       // when it came online
 	troubleLogged  time.Time       // the same trouble is logged once a minute: a flood of batches does not fill the log
+
+	refusal refusal
+	screen  screenNote
 }
 
 // Machines are all machines of hub.yaml, sorted.
@@ -99,14 +104,7 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 	switch {
 	case errors.As(err, &refused):
 		if refused.Code != ledger.Gap {
-			h.change(id, func(m *Machine) {
-				if now := h.now(); m.Trouble != refused.Error() || now.Sub(m.troubleLogged) >= time.Minute {
-					h.log.Warn("records refused", "machine", id, "code", refused.Code, "why", refused.Detail)
-					m.troubleLogged = now
-				}
-				m.Trouble, m.TroubleAt = refused.Error(), h.now()
-			})
-			return nil
+			return h.refuse(l, id, refused)
 		}
 		h.log.Info("records are missing", "machine", id, "want", taken.Want)
 		h.change(id, func(m *Machine) { m.generation = taken.Generation })
@@ -116,7 +114,7 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 	h.change(id, func(m *Machine) {
 		m.Held = taken.Seq
 		if err == nil {
-			m.Trouble, m.TroubleAt = "", time.Time{}
+			m.Trouble, m.TroubleAt, m.TroubleSince, m.refusal.code = "", time.Time{}, time.Time{}, ""
 		}
 	})
 	return h.acknowledge(l, id)
@@ -128,13 +126,15 @@ func (h *Hub) acknowledge(l *link, id policy.MachineID) error {
 	if err != nil {
 		return err
 	}
+	var refused *wire.AckRefused
 	h.change(id, func(m *Machine) {
-		m.acked = h.now()
+		m.acked, refused = h.now(), m.tellRefusal(h.now())
 		if !head.Known {
 			head.Generation = m.generation
 		}
 	})
-	ack, err := wire.SignAck(wire.Ack{Site: h.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:]), Generation: head.Generation}, h.signer)
+	ack, err := wire.SignAck(wire.Ack{Site: h.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:]),
+		Generation: head.Generation, Refused: refused}, h.signer)
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
@@ -150,11 +150,12 @@ func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
 	now := h.now()
 	var ack, offer bool
 	known := h.change(id, func(m *Machine) {
+		h.noteScreen(m, s.SilentScreen, now)
 		m.State = &s
 		if s.Generation.Check() == nil {
 			m.generation = s.Generation
 		}
-		ack = s.Journal > m.Held && now.Sub(m.acked) >= askAgain
+		ack = m.wantsAck(now)
 		if offer = h.version > s.Bundle && now.Sub(m.offered) >= askAgain; offer {
 			m.offered = now
 		}

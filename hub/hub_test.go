@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -42,6 +43,8 @@ type office struct {
 	config hub.Config
 	key    note.Verifier
 	stop   func()
+	clock  *handClock // the hub's, where the test brought one
+	log    *logText
 }
 
 // configure writes a hub's folder; each change may alter it.
@@ -72,14 +75,15 @@ func run(t *testing.T, c hub.Config) *office {
 // runAt is run with a clock.
 func runAt(t *testing.T, c hub.Config, now func() time.Time) *office {
 	t.Helper()
-	h, err := hub.New(c, hub.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: now})
+	text := &logText{}
+	h, err := hub.New(c, hub.Options{Log: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), text), nil)), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
-	o := &office{Hub: h, t: t, config: c}
+	o := &office{Hub: h, t: t, config: c, log: text}
 	if o.key, err = c.Verifier(); err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 // Discovery is the topic and the payload by which Home Assistant finds a machine (MQTT device discovery, 2024.11 and later).
-// It shows state, availability, tag-out, what is left of a session, running hours and maintenance that is due; it names nobody, and there
-// is nothing to command. What is absent from a State shows as unknown: Home Assistant reads the word None as that.
+// It shows state, availability, tag-out, what is left of a session, running hours, maintenance that is due, records that the hub does not
+// acknowledge, and a screen that is silent; it names nobody, and there is nothing to command. What is absent from a State shows as unknown: Home Assistant reads the word None as that.
 func (t Topics) Discovery(m policy.MachineID, name, version string) (topic string, payload []byte) {
 	id := fmt.Sprintf("portillon_%s_%s", t.Site, m)
 	part := func(platform, key, name, template string, more map[string]string) map[string]string {
@@ -36,6 +36,12 @@ func (t Topics) Discovery(m policy.MachineID, name, version string) (topic strin
 			"due":     part("binary_sensor", "due", "Maintenance due", "{{ 'ON' if value_json.due | default('') else 'OFF' }}", map[string]string{"device_class": "problem"}),
 			"upkeep":  part("sensor", "upkeep", "Maintenance", "{{ value_json.due | default('None') }}", nil),
 			"records": part("sensor", "records", "Records", "{{ value_json.journal }}", map[string]string{"state_class": "total_increasing"}),
+			"unacked": part("binary_sensor", "unacked", "Records not acknowledged", "{{ 'ON' if value_json.unacked_since | default('') else 'OFF' }}",
+				map[string]string{"device_class": "problem"}),
+			"unacked_since": part("sensor", "unacked_since", "Not acknowledged since", "{{ value_json.unacked_since | default('None') }}",
+				map[string]string{"device_class": "timestamp"}),
+			"unacked_why": part("sensor", "unacked_why", "Not acknowledged because", "{{ value_json.unacked_why | default('None') }}", nil),
+			"screen":      part("binary_sensor", "screen", "Screen silent", "{{ 'ON' if value_json.silent_screen | default('') else 'OFF' }}", map[string]string{"device_class": "problem"}),
 		},
 	}
 	payload, err := json.Marshal(doc)

@@ -24,7 +24,7 @@ var (
 			"expire_after": false, "off_delay": false, "icon": false, "entity_category": false, "enabled_by_default": false},
 	}
 	documentedClasses = map[string]map[string][]string{ // and the units that a class goes with
-		"sensor":        {"": nil, "duration": {"d", "h", "min", "s", "ms"}},
+		"sensor":        {"": nil, "duration": {"d", "h", "min", "s", "ms"}, "timestamp": nil},
 		"binary_sensor": {"": nil, "problem": nil, "running": nil},
 	}
 	documentedID = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
@@ -39,7 +39,7 @@ func TestHomeAssistantFindsWhatItDocuments(t *testing.T) {
 	if faults := documented(payload); len(faults) > 0 {
 		t.Errorf("%s", strings.Join(faults, "\n"))
 	}
-	for _, want := range []string{"in_use", "tagged", "left", "hours", "due"} {
+	for _, want := range []string{"in_use", "tagged", "left", "hours", "due", "unacked", "unacked_since", "unacked_why", "screen"} {
 		if !strings.Contains(string(payload), `"unique_id":"portillon_biklab_laser_`+want+`"`) {
 			t.Errorf("there is no %s", want)
 		}

@@ -25,10 +25,15 @@ type Ack struct {
 	Root    string           `json:"root"` // of the tree over them, in hexadecimal: an acknowledgement of another journal does not fit
 	// Generation is that of the journal whose records are held.
 	Generation Generation `json:"generation,omitempty"`
+	// Refused says why the hub refuses the records after Seq; nil: it does not.
+	Refused *AckRefused `json:"refused,omitempty"`
 }
 
 // SignAck signs a with the hub's key.
-func SignAck(a Ack, s note.Signer) ([]byte, error) { return sign("portillon ack", a, s) }
+func SignAck(a Ack, s note.Signer) ([]byte, error) {
+	a.Refused = a.Refused.bounded()
+	return sign("portillon ack", a, s)
+}
 
 // OpenAck checks the hub's signature, and that the acknowledgement is for this machine.
 func OpenAck(data []byte, keys note.Verifiers, site policy.SiteID, m policy.MachineID) (Ack, error) {
@@ -39,6 +44,7 @@ func OpenAck(data []byte, keys note.Verifiers, site policy.SiteID, m policy.Mach
 	if a.Site != site || a.Machine != m {
 		return Ack{}, fmt.Errorf("acknowledgement: for %s/%s, not %s/%s", a.Site, a.Machine, site, m)
 	}
+	a.Refused = a.Refused.bounded()
 	return a, nil
 }
 
@@ -146,9 +152,15 @@ type State struct {
 	Bundle  uint64           `json:"bundle"`             // the version it works from
 	Journal uint64           `json:"journal"`            // records it has written
 
-	Format     int        `json:"format,omitempty"`     // of what the machine writes and reads; absent: 1
+	Format     int        `json:"format,omitempty"`     // of what the machine reads and writes; absent: 1
 	Program    string     `json:"program,omitempty"`    // the version of its program
 	Generation Generation `json:"generation,omitempty"` // its journal's
+	// UnackedSince is since when the hub has owed an acknowledgement; absent: it owes none, or only for a short time.
+	UnackedSince time.Time `json:"unacked_since,omitzero"`
+	// UnackedWhy is the reason as a code, where the machine knows it: broker-away, no-answer, hub-refuses/bad-checkpoint.
+	UnackedWhy string `json:"unacked_why,omitempty"`
+	// SilentScreen is the machine's own screen that does not report itself; absent: all of them do.
+	SilentScreen string `json:"silent_screen,omitempty"`
 }
 
 // ParseState reads a state. A state is only a hint: unknown fields are skipped, and none is critical.
@@ -158,5 +170,9 @@ func ParseState(data []byte) (State, error) {
 		return s, fmt.Errorf("state: %d bytes", len(data))
 	}
 	err := decodeHint(data, &s)
+	s.UnackedWhy, s.SilentScreen = OneLine(s.UnackedWhy, maxStateText), OneLine(s.SilentScreen, maxStateText)
 	return s, err
 }
+
+// maxStateText bounds a text in a state that a hub logs or shows, in bytes.
+const maxStateText = 100

@@ -118,7 +118,10 @@ func printStatus(w io.Writer, s control.Status) {
 		line("faults", "%s", strings.Join(s.Faults, "; "))
 	}
 	line("reader", "%s", pick(s.NoReader, "none is configured", pick(s.Reader, "answers", "does not answer")))
-	line("hub", "%s", pick(s.Alone, "none is configured", pick(s.Hub, "the broker is reached", "the broker is away")))
+	line("hub", "%s", hubLine(s))
+	for _, l := range unackedLines(s.Unacked, policy.English) {
+		line("", "%s", l)
+	}
 	line("clock", "%s", pick(s.Clock == "untrusted", "untrusted: rules on hours and dates refuse until it is set", s.Clock))
 	line("bundle", "%s", pick(s.Bundle == 0, "none yet: nobody can start", fmt.Sprintf("version %d", s.Bundle)))
 	if s.BundleDamage != "" {
@@ -135,8 +138,17 @@ func printStatus(w io.Writer, s control.Status) {
 
 func machineStatus(ctx context.Context, w stdio, args []string) error {
 	var o order
-	if _, err := flags(w, "machine status", args, 0, o.declare); err != nil {
+	var office, machine string
+	_, err := flags(w, "machine status", args, 0, func(fs *flag.FlagSet) {
+		o.declare(fs)
+		fs.StringVar(&office, "hub", "", "ask the hub of this hub.yaml, in place of --socket: how it sees each machine")
+		fs.StringVar(&machine, "machine", "", "with --hub: this machine alone")
+	})
+	if err != nil {
 		return err
+	}
+	if office != "" {
+		return o.statusAtHub(ctx, w, office, policy.MachineID(machine))
 	}
 	return o.give(ctx, w, control.Request{Do: "status"})
 }

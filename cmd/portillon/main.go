@@ -71,7 +71,7 @@ func verbs() []verb {
 		{"bundle verify", "FILE --pub KEY", "check a bundle as a machine does", bundleVerify},
 		{"bundle show", "FILE", "print what a bundle holds, verified or not", bundleShow},
 		{"machine ports", "", "what a machine.yaml can name on this computer: pins, buses, readers", machinePorts},
-		{"machine status", "--socket FILE", "what the daemon beside you knows", machineStatus},
+		{"machine status", "--socket FILE", "what the daemon beside you knows; --hub HUB.yaml: how the hub sees the machines", machineStatus},
 		{"machine tap", "--socket FILE CARD", "present a card by its number", machineTap},
 		{"machine role", "--socket FILE ROLE", "take another of the member's roles", machineRole},
 		{"machine tag", "--socket FILE REASON", "tag the machine out; --hub FILE --machine ID: from the office", machineTag},

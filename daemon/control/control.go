@@ -60,7 +60,8 @@ type Status struct {
 	Tags       []string  `json:"tags,omitempty"`
 	Faults     []string  `json:"faults,omitempty"`
 	Reader     bool      `json:"reader"`              // the reader answers
-	Hub        bool      `json:"hub"`                 // the broker is connected
+	Hub        bool      `json:"hub"`                 // the hub acknowledges
+	Broker     bool      `json:"broker"`              // the broker is connected
 	Alone      bool      `json:"alone,omitempty"`     // no broker is configured
 	NoReader   bool      `json:"no_reader,omitempty"` // no reader is configured
 	Clock      string    `json:"clock"`
@@ -71,8 +72,19 @@ type Status struct {
 	Denied  []string `json:"denied,omitempty"`
 	Journal uint64   `json:"journal"`      // records committed
 	Acked   uint64   `json:"acknowledged"` // records that the hub holds
+	// Unacked is what the hub has not acknowledged; nil: it owes nothing.
+	Unacked *Unacked `json:"unacked,omitempty"`
 	// Screens are the machine's own screens whose page has reported itself since the daemon started.
 	Screens []Screen `json:"screens,omitempty"`
+}
+
+// Unacked says for how long the hub has owed an acknowledgement, and why.
+type Unacked struct {
+	Since   time.Time `json:"since"`
+	Seconds int64     `json:"seconds"`
+	Overdue bool      `json:"overdue,omitempty"` // so long that the panel says so
+	Why     string    `json:"why,omitempty"`     // a code: broker-away, no-answer, hub-refuses/bad-checkpoint; empty: not known
+	Detail  string    `json:"detail,omitempty"`
 }
 
 // Screen is one of the machine's own screens.

@@ -22,3 +22,8 @@ func EarlierList() policy.Text {
 	return policy.Text{FR: "Liste des membres endommagée : la machine utilise la précédente. Prévenir l’accueil",
 		EN: "The members’ list is damaged: the machine uses the one before. Tell the desk"}
 }
+
+// RecordsKept is the note of a machine whose records the hub does not acknowledge. It is small: nobody at the machine has to do anything.
+func RecordsKept() policy.Text {
+	return policy.Text{FR: "Enregistrements gardés ici, envoyés plus tard", EN: "Records kept here, sent later"}
+}

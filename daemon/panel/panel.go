@@ -143,8 +143,15 @@ func (p *Panel) Reading() (done func()) {
 	}
 }
 
-// Hub says whether the hub can be reached.
-func (p *Panel) Hub(up bool) { p.change(func() { p.hub = up }) }
+// Hub says whether the hub acknowledges.
+func (p *Panel) Hub(up bool) {
+	p.mu.Lock()
+	same := up == p.hub
+	p.mu.Unlock()
+	if !same {
+		p.change(func() { p.hub = up })
+	}
+}
 
 // Note sets the line at the foot; an empty text removes it.
 func (p *Panel) Note(t policy.Text) {

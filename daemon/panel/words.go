@@ -23,7 +23,7 @@ type View struct {
 	Offers []Offer     `json:"offers,omitempty"` // what may be touched now
 	Desk   *Desk       `json:"desk,omitempty"`   // who tapped last, for as long as that counts
 	Note   policy.Text `json:"note"`             // a line at the foot: the reader or the journal needs care
-	Hub    bool        `json:"hub"`              // the hub can be reached
+	Hub    bool        `json:"hub"`              // the hub acknowledges
 	Now    time.Time   `json:"now"`              // the machine's time, so that a browser's clock does not matter
 	Build  string      `json:"build"`            // of this page: one that is older loads itself anew
 	Zone   int         `json:"zone"`             // the site's offset from UTC at Now, in seconds

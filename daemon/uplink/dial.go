@@ -34,7 +34,7 @@ func (l *link) open(ctx context.Context) mqtt.OpenConnectionFunc {
 			c = t
 		}
 		context.AfterFunc(ctx, func() { c.Close() })
-		return mqttguard.Conn(c, mqttguard.Limits{Filters: subscriptions, Packet: wire.MaxPacket, Dropped: l.logDropped}), nil
+		return mqttguard.Conn(c, mqttguard.Limits{Filters: subscriptions, Packet: wire.MaxPacket, Dropped: l.dropped}), nil
 	}
 }
 

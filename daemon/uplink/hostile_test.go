@@ -64,7 +64,7 @@ func TestCursorMovesOnlyByTheHubsWordOnThisJournal(t *testing.T) {
 		"changed after signing":  bytes.Replace(signed(t, j, nil, s), []byte(`"seq":3`), []byte(`"seq":5`), 1),
 	} {
 		l := &link{Uplink: u, flow: newFlow(0), told: map[string]bool{}}
-		if l.believe(data) || u.Acked() != 0 || l.flow.held != 0 {
+		if l.believe(ack{data, true}) || u.Acked() != 0 || l.flow.held != 0 {
 			t.Errorf("%s: it was believed", name)
 		}
 		if n, err := j.Cursor(Sink); n != 0 || err != nil {
@@ -72,7 +72,7 @@ func TestCursorMovesOnlyByTheHubsWordOnThisJournal(t *testing.T) {
 		}
 	}
 	l := &link{Uplink: u, flow: newFlow(0), told: map[string]bool{}}
-	if !l.believe(signed(t, j, nil, s)) || u.Acked() != 3 {
+	if !l.believe(ack{signed(t, j, nil, s), true}) || u.Acked() != 3 {
 		t.Error("the hub's own word was not believed")
 	}
 	if n, err := j.Cursor(Sink); n != 3 || err != nil {
@@ -80,7 +80,7 @@ func TestCursorMovesOnlyByTheHubsWordOnThisJournal(t *testing.T) {
 	}
 	// An old word, replayed: what is sent goes back, what is kept does not.
 	old := signed(t, j, func(a *wire.Ack) { a.Seq, a.Root = 0, "" }, s)
-	if l.believe(old) || l.flow.held != 0 {
+	if l.believe(ack{old, true}) || l.flow.held != 0 {
 		t.Errorf("after an old word the flow is at %d", l.flow.held)
 	}
 	if n, err := j.Cursor(Sink); n != 3 || err != nil {

@@ -33,11 +33,16 @@ type link struct {
 	shown   *wire.State  // the state that was last published
 	showing mqtt.Token   // and what the broker said to it
 	told    map[string]bool
+
+	ask    bool          // the state is to be published anew, for the hub to answer
+	live   bool          // the hub has answered since it was last asked
+	repeat time.Duration // after how long an unanswered question is repeated
 }
 
 // session is the life of one connection. It reports whether the hub acknowledged anything new.
 func (u *Uplink) session(ctx context.Context) (progress bool, err error) {
-	l := &link{Uplink: u, lost: make(chan error, 1), flow: newFlow(u.held.Load()), told: map[string]bool{}}
+	l := &link{Uplink: u, lost: make(chan error, 1), flow: newFlow(u.held.Load()), told: map[string]bool{},
+		ask: true, repeat: u.c.Stall}
 	select {
 	case <-u.acks: // of the connection before
 	default:
@@ -52,6 +57,7 @@ func (u *Uplink) session(ctx context.Context) (progress bool, err error) {
 	if err := l.greet(ctx); err != nil {
 		return false, err
 	}
+	u.online()
 	if u.h.Online != nil {
 		u.h.Online(true)
 		defer u.h.Online(false)
@@ -155,8 +161,10 @@ func (l *link) greet(ctx context.Context) error {
 func (l *link) serve(ctx context.Context) (progress bool, err error) {
 	patience := l.c.Stall
 	var stall <-chan time.Time
+	probe := l.c.After(l.c.Stall)
 	for {
-		if err := errors.Join(l.show(), l.send()); err != nil {
+		// Records go first: a hub that has them does not answer the state that names them by asking for them.
+		if err := errors.Join(l.send(), l.show()); err != nil {
 			return progress, err
 		}
 		if !l.flow.waiting() && len(l.tokens) == 0 {
@@ -170,10 +178,12 @@ func (l *link) serve(ctx context.Context) (progress bool, err error) {
 			return progress, ctx.Err()
 		case err := <-l.lost:
 			return progress, fmt.Errorf("lost: %w", err)
-		case data := <-l.acks:
-			if l.believe(data) {
+		case a := <-l.acks:
+			if l.believe(a) {
 				progress, patience, stall = true, l.c.Stall, nil
 			}
+		case <-probe:
+			probe = l.c.After(l.probe())
 		case <-l.kick:
 		case <-done(l.showing):
 		case <-l.owed():
@@ -208,7 +218,20 @@ func (l *link) stalled(after time.Duration) error {
 	}
 	l.log.Warn("the hub does not acknowledge; sending again", "from", l.flow.held+1, "after", after)
 	l.flow.rewind()
+	l.ask = true // whether the hub answers a state tells a hub that is away from a broker that drops records
 	return nil
+}
+
+// probe asks the hub whether it is there, unless it has answered of late. It returns when to look again.
+func (l *link) probe() time.Duration {
+	if l.live {
+		l.live, l.repeat = false, l.c.Stall
+		return l.c.Probe
+	}
+	l.ask = true
+	wait := l.repeat
+	l.repeat = min(2*l.repeat, l.c.ProbeMax)
+	return wait
 }
 
 // show publishes the newest state, one at a time.
@@ -225,12 +248,16 @@ func (l *link) show() error {
 		}
 	}
 	s := l.state.Load()
-	if s == nil || s == l.shown || l.shown != nil && *s == *l.shown {
+	if s == nil || !l.ask && (s == l.shown || l.shown != nil && *s == *l.shown) {
 		return nil
 	}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err
+	}
+	if l.ask {
+		l.ask = false
+		l.asks()
 	}
 	l.shown = s
 	l.showing = l.client.Publish(l.topics.State(l.c.Machine), 1, true, data)
@@ -273,17 +300,15 @@ func (l *link) send() error {
 		if !ok {
 			return nil
 		}
-		b, err := l.j.Batch(from, l.c.Batch)
+		b, data, err := l.batch(from)
 		if err != nil {
+			l.found(JournalUnread, err.Error())
 			return err
 		}
-		if len(b.Records) == 0 {
+		if data == nil {
 			return nil
 		}
-		data, err := json.Marshal(b)
-		if err != nil {
-			return err
-		}
+		l.sends()
 		l.tokens = append(l.tokens, l.client.Publish(l.topics.Records(l.c.Machine), 1, false, data))
 		last := from + uint64(len(b.Records)) - 1
 		l.flow.published(last)
@@ -292,6 +317,23 @@ func (l *link) send() error {
 		}
 	}
 	return nil
+}
+
+// batch is what is sent from a record on: as many records as a message may hold. Without a message there is nothing to send, or the one
+// record is larger than a message may be.
+func (l *link) batch(from uint64) (b wire.Batch, data []byte, err error) {
+	for n := l.c.Batch; ; n = len(b.Records) / 2 {
+		if b, err = l.j.Batch(from, n); err != nil || len(b.Records) == 0 {
+			return b, nil, err
+		}
+		if data, err = json.Marshal(b); err != nil || len(data) <= l.c.BatchBytes {
+			return b, data, err
+		}
+		if len(b.Records) == 1 {
+			l.found(TooLarge, fmt.Sprintf("record %d makes a message of %d bytes, at most %d", from, len(data), l.c.BatchBytes))
+			return b, nil, nil
+		}
+	}
 }
 
 // leave says goodbye: after a DISCONNECT the broker does not publish the will.

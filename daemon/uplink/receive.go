@@ -2,9 +2,17 @@ package uplink
 
 import (
 	"encoding/hex"
+	"errors"
+	"fmt"
 
 	"portillon/wire"
 )
+
+// ack is an acknowledgement as it arrived.
+type ack struct {
+	data []byte
+	live bool // the hub sent it now; a retained one is the broker's
+}
 
 // receive is called by the library, which must not be kept waiting: it sorts, and others judge.
 func (l *link) receive(topic string, retained bool, payload []byte) {
@@ -14,7 +22,7 @@ func (l *link) receive(topic string, retained bool, payload []byte) {
 	m := l.c.Machine
 	switch topic {
 	case l.topics.Ack(m):
-		put(l.acks, payload)
+		put(l.acks, ack{payload, !retained})
 	case l.topics.Bundle():
 		put(l.bundles, payload)
 	case l.topics.Command(m):
@@ -33,19 +41,29 @@ func (l *link) receive(topic string, retained bool, payload []byte) {
 }
 
 // believe takes an acknowledgement if it is the hub's and fits this journal, and reports whether it is progress.
-func (l *link) believe(data []byte) (progress bool) {
-	a, err := wire.OpenAck(data, l.c.Keys, l.c.Site, l.c.Machine)
+func (l *link) believe(m ack) (progress bool) {
+	a, err := wire.OpenAck(m.data, l.c.Keys, l.c.Site, l.c.Machine)
 	if err != nil {
 		l.once("an acknowledgement is not believed", "why", err)
+		if errors.Is(err, wire.ErrBadSignature) {
+			l.found(OtherHubKey, err.Error())
+		}
 		return false
+	}
+	l.live = l.live || m.live
+	l.answered(a.Refused, m.live, false)
+	if a.Refused != nil {
+		l.once("the hub refuses the records", "code", a.Refused.Code, "why", a.Refused.Detail)
 	}
 	if own := l.j.Generation(); a.Generation != own {
 		if a.Seq > 0 { // a hub that holds nothing does not know the generation yet
+			l.found(OtherJournal, fmt.Sprintf("the hub holds the generation %q of this machine's journal, this is %q", a.Generation, own))
 			l.once("the hub acknowledges another generation of this machine's journal", "hub", a.Generation, "journal", own)
 		}
 		return false
 	}
 	if n := l.j.Len(); a.Seq > n {
+		l.found(OtherJournal, fmt.Sprintf("the hub holds %d records, this journal has %d", a.Seq, n))
 		l.once("the hub holds more records than this journal has: it is not the journal that the hub knows", "hub", a.Seq, "journal", n)
 		return false
 	}
@@ -56,6 +74,7 @@ func (l *link) believe(data []byte) (progress bool) {
 			return false
 		}
 		if hex.EncodeToString(root[:]) != a.Root {
+			l.found(OtherJournal, fmt.Sprintf("the first %d records of the hub are not those of this journal", a.Seq))
 			l.once("the hub holds other records than this journal: it is not the journal that the hub knows", "up to", a.Seq)
 			return false
 		}
@@ -65,8 +84,17 @@ func (l *link) believe(data []byte) (progress bool) {
 			l.once("the cursor cannot be kept: some records will travel again", "why", err)
 		}
 	}
-	l.held.Store(a.Seq)
-	return l.flow.acked(a.Seq)
+	before := l.held.Swap(a.Seq)
+	if a.Seq != before {
+		l.owe()
+	}
+	if a.Refused != nil && a.Seq == l.flow.held {
+		return false // to send the same again at once would be refused again
+	}
+	if progress = l.flow.acked(a.Seq); progress {
+		l.answered(a.Refused, m.live, true)
+	}
+	return progress
 }
 
 // once logs a complaint once for each connection: a broker can repeat without end what is wrong.

@@ -38,6 +38,7 @@ type Config struct {
 
 	// All below have defaults; tests bring their own.
 	Batch      int                                  // records in a message at most: wire.MaxBatchRecords
+	BatchBytes int                                  // bytes of a message with records at most: wire.MaxBatch
 	Timeout    time.Duration                        // for each step of a connection, and each write: 10 s
 	Stall      time.Duration                        // how long the hub may be silent before records are sent again: 10 s, doubled each time
 	StallMax   time.Duration                        // 5 min
@@ -45,6 +46,13 @@ type Config struct {
 	BackoffMax time.Duration                        // 1 min
 	After      func(time.Duration) <-chan time.Time // time.After
 	Random     func() float64                       // in [0, 1): jitter, so that twenty machines do not come back as one
+	// Probe is after how long without an answer the hub is asked whether it is there: 3 min. A machine that nobody uses has no records that
+	// would show it. An unanswered question is repeated after Stall, doubled each time, up to ProbeMax: 1 min.
+	Probe, ProbeMax time.Duration
+	Mono            func() int64     // milliseconds since the computer's start: journal.Uptime
+	Boot            string           // the kernel's boot id: journal.BootID
+	Now             func() time.Time // the machine's clock: time.Now
+	Trusted         func() bool      // whether Now can be believed: never
 }
 
 // Message is a topic and a payload.
@@ -75,11 +83,12 @@ type Uplink struct {
 	log    *slog.Logger
 
 	logDropped func(mqttguard.Dropped)
+	monitor    monitor
 
 	held    atomic.Uint64 // records that the hub has, by its own last word
 	state   atomic.Pointer[wire.State]
 	kick    chan struct{}
-	acks    chan []byte // the newest
+	acks    chan ack    // the newest
 	bundles chan []byte // the newest
 	orders  chan []byte
 	replies chan []byte
@@ -99,11 +108,14 @@ func New(c Config, j *journal.Journal, h Handlers) (*Uplink, error) {
 		return nil, fmt.Errorf("uplink: %w", err)
 	}
 	l := &Uplink{c: defaults(c), h: h, j: j, topics: wire.Topics{Site: c.Site}, broker: u,
-		kick: make(chan struct{}, 1), acks: make(chan []byte, 1), bundles: make(chan []byte, 1),
+		kick: make(chan struct{}, 1), acks: make(chan ack, 1), bundles: make(chan []byte, 1),
 		orders: make(chan []byte, 8), replies: make(chan []byte, 8)}
 	l.log = l.c.Logger
 	l.logDropped = mqttguard.Log(l.log, time.Now)
 	l.held.Store(held)
+	l.monitor.mono = l.c.Mono
+	l.monitor.at(func(v *vitals, now int64) { v.changed = now })
+	l.owe()
 	return l, nil
 }
 
@@ -122,11 +134,28 @@ func defaults(c Config) Config {
 	set(&c.StallMax, 5*time.Minute)
 	set(&c.Backoff, 500*time.Millisecond)
 	set(&c.BackoffMax, time.Minute)
+	set(&c.Probe, 3*time.Minute)
+	set(&c.ProbeMax, time.Minute)
 	if c.Batch <= 0 {
 		c.Batch = wire.MaxBatchRecords
 	}
+	if c.BatchBytes <= 0 {
+		c.BatchBytes = wire.MaxBatch
+	}
 	if c.After == nil {
 		c.After = time.After
+	}
+	if c.Boot == "" {
+		c.Boot = journal.BootID()
+	}
+	if c.Mono == nil {
+		c.Mono = journal.Uptime
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Trusted == nil {
+		c.Trusted = func() bool { return false }
 	}
 	if c.Random == nil {
 		c.Random = rand.Float64
@@ -145,6 +174,7 @@ func (u *Uplink) SetState(s wire.State) {
 
 // Kick says that there is something new in the journal. It never blocks.
 func (u *Uplink) Kick() {
+	u.grew()
 	select {
 	case u.kick <- struct{}{}:
 	default: // one is pending: it will see this too
@@ -168,6 +198,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		u.offline(err)
 		if progress {
 			wait = u.c.Backoff
 		}

@@ -34,7 +34,7 @@ func (s State) MarshalText() ([]byte, error) {
 
 // Finding is what one look found.
 type Finding struct {
-	Look  string      `json:"look"` // check, boot, persist, watchdog, clock, disk, wear, reader, screen, broker, certificate, daemon, bundle, pump, acceptance
+	Look  string      `json:"look"` // check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker, certificate, daemon, bundle, pump, acceptance
 	State State       `json:"state"`
 	Fact  policy.Text `json:"fact"`
 	Cure  policy.Text `json:"cure"` // what would do; empty where all is well
@@ -282,6 +282,7 @@ func (x *exam) daemon(ctx context.Context) {
 		x.say("daemon", Well, t("portillond répond", "portillond answers"), policy.Text{})
 	}
 	x.screens(st)
+	x.hub(st)
 	switch {
 	case st.NoReader:
 	case st.Reader:

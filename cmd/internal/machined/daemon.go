@@ -125,7 +125,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		NewID: newID, Program: Version, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
 		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed, RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine)}
 	if d.uplink != nil {
-		p.Uplink, p.Acked = d.uplink, d.uplink.Acked
+		p.Uplink, p.Acked, p.HubHealth = d.uplink, d.uplink.Acked, d.hubHealth
 	}
 	d.machine = daemon.New(p)
 	d.keeper.tell = d.machine.SetBundleState
@@ -282,12 +282,18 @@ func (d *Daemon) openUplink(k keys) error {
 		return err
 	}
 	d.uplink, err = uplink.New(uplink.Config{Broker: d.c.MQTT.Broker, Username: d.c.MQTT.Username, PasswordFile: password, Site: site, Machine: m,
-		Keys: k.hub, Discovery: uplink.Message{Topic: topic, Payload: doc}, Logger: d.log}, d.journal, uplink.Handlers{
+		Keys: k.hub, Discovery: uplink.Message{Topic: topic, Payload: doc}, Logger: d.log,
+		Now: d.clock.now, Trusted: d.clock.trusted}, d.journal, uplink.Handlers{
 		Bundle:  func(_ context.Context, m []byte) { d.keeper.offer(m) },
 		Command: d.command,
-		Online:  func(up bool) { d.machine.SetHub(up) },
 	})
 	return err
+}
+
+// hubHealth is how the way to the hub stands, for the machine.
+func (d *Daemon) hubHealth() daemon.HubHealth {
+	h := d.uplink.Health()
+	return daemon.HubHealth{Acknowledges: h.Hub, Broker: h.Broker, Since: h.Since, Owed: h.Owed, Overdue: h.Overdue, Why: h.Code(), Detail: h.Detail}
 }
 
 // command carries out an order that came over MQTT, and returns the reply. A refusal names its reason, so that the hub can show it;

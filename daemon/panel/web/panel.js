@@ -2,10 +2,10 @@
 // One view in, one screen out. The machine's clock counts, not the browser's: a view says when it was made, and performance.now how long ago.
 const $ = id => document.getElementById(id);
 const words = {
-  fr: { stale: 'Le panneau ne reçoit plus de nouvelles de la machine', staleNext: 'Se fier aux voyants de la machine', hub: 'hub relié', away: 'hub absent, sans effet ici',
+  fr: { stale: 'Le panneau ne reçoit plus de nouvelles de la machine', staleNext: 'Se fier aux voyants de la machine', hub: 'En ligne', away: 'Hors ligne, sans effet ici',
     other: 'English', report: 'Signaler un problème', phone: 'Téléphone', save: 'Envoyer', well: 'Valider', cancel: 'Annuler', close: 'Fermer', minutes: 'Minutes', now: 'Arrêter tout de suite, sans attendre la fin du travail',
     code: 'Une photo, une phrase : lire ce code avec un téléphone, puis confirmer ici. Il sert une fois, pendant dix minutes.', panel: 'Ce panneau sur un téléphone', lost: 'La machine ne répond pas. Ce qui est choisi reste ici : réessayer' },
-  en: { stale: 'The panel has lost touch with the machine', staleNext: 'Trust the machine’s own lights', hub: 'hub reached', away: 'hub away, no effect here',
+  en: { stale: 'The panel has lost touch with the machine', staleNext: 'Trust the machine’s own lights', hub: 'Online', away: 'Offline, no effect here',
     other: 'Français', report: 'Report a problem', phone: 'Phone', save: 'Send', well: 'Confirm', cancel: 'Cancel', close: 'Close', minutes: 'Minutes', now: 'Stop at once, do not wait for the job to end',
     code: 'A photo, a sentence: read this code with a phone, then confirm here. It works once, for ten minutes.', panel: 'This panel on a phone', lost: 'The machine does not answer. What is chosen stays here: try again' },
 };

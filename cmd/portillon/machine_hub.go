@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"portillon/daemon/control"
+	"portillon/daemon/uplink"
+	"portillon/hub"
+	"portillon/policy"
+)
+
+// hubLine is what a machine's daemon says of the hub.
+func hubLine(s control.Status) string {
+	switch {
+	case s.Alone:
+		return "none is configured"
+	case s.Hub:
+		return "acknowledges"
+	case !s.Broker:
+		return "the broker is away"
+	case s.Unacked != nil && s.Unacked.Overdue:
+		return "does not acknowledge"
+	}
+	return "the broker is reached, the hub has not answered yet"
+}
+
+// unackedLines say for how long the hub has owed an acknowledgement, why, and what to do. An acknowledgement that is merely on its way is not
+// worth a line.
+func unackedLines(u *control.Unacked, l policy.Language) []string {
+	if u == nil || !u.Overdue && u.Why == "" {
+		return nil
+	}
+	since := u.Since.Local().Format("2006-01-02 15:04:05")
+	out := []string{say(l, "Pas d’accusé de réception depuis le ", "no acknowledgement since ") + since}
+	return append(out, reasonLines(u.Why, u.Detail, l)...)
+}
+
+// reasonLines are a reason in words, its detail, and what to do.
+func reasonLines(code, detail string, l policy.Language) (out []string) {
+	fact, cure := uplink.Explain(code)
+	line := fact.In(l)
+	if detail != "" {
+		line += fmt.Sprintf(" (%s)", detail)
+	}
+	return append(out, line, "→ "+cure.In(l))
+}
+
+// maxMachines bounds what is read from a hub: a state has at most 8 KB.
+const maxMachines = 8 << 20
+
+// askHub asks a running hub for its machines.
+func askHub(ctx context.Context, file string) ([]hub.Machine, error) {
+	c, err := hub.ReadConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	if c.HTTP == "" {
+		return nil, wrong("%s has no line http:, so the hub cannot be asked", file).hinted("http: 127.0.0.1:8038")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.HTTP+"/machines", nil)
+	if err != nil {
+		return nil, wrong("%s: http: %w", file, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, (&failure{code: 3, err: fmt.Errorf("the hub does not answer at %s: %w", c.HTTP, err)}).hinted("is portillon-hub running on this computer?")
+	}
+	defer resp.Body.Close()
+	var out []hub.Machine
+	if resp.StatusCode != http.StatusOK {
+		return nil, &failure{code: 3, err: fmt.Errorf("the hub at %s answers %s", c.HTTP, resp.Status)}
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxMachines)).Decode(&out); err != nil {
+		return nil, &failure{code: 3, err: fmt.Errorf("the answer of the hub at %s cannot be read: %w", c.HTTP, err)}
+	}
+	return out, nil
+}
+
+// statusAtHub prints how the hub sees the machines. It is exit 1 where one of them is in trouble.
+func (o *order) statusAtHub(ctx context.Context, w stdio, file string, only policy.MachineID) error {
+	if o.socket != "" {
+		return wrong("--hub goes without --socket").hinted("portillon machine status --hub hub.yaml --machine laser")
+	}
+	machines, err := askHub(ctx, file)
+	if err != nil {
+		return err
+	}
+	if only != "" {
+		machines = slices.DeleteFunc(machines, func(m hub.Machine) bool { return m.ID != only })
+		if len(machines) == 0 {
+			return wrong("this hub knows no machine %.64q", only)
+		}
+	}
+	if o.json {
+		return printJSON(w.out, machines)
+	}
+	l := policy.French
+	if o.language() == "en" {
+		l = policy.English
+	}
+	trouble := false
+	for _, m := range machines {
+		lines, ill := seenByHub(m, l)
+		trouble = trouble || ill
+		for i, line := range lines {
+			name := ""
+			if i == 0 {
+				name = string(m.ID)
+			}
+			fmt.Fprintf(w.out, "%-12s %s\n", name, plain(line))
+		}
+	}
+	if trouble {
+		return errNo
+	}
+	return nil
+}
+
+// seenByHub is how the hub sees a machine, and whether something is wrong with it.
+func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) {
+	when := func(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+	add := func(fr, en string, a ...any) { lines = append(lines, fmt.Sprintf(say(l, fr, en), a...)) }
+	add("%s, %d enregistrements reçus", "%s, %d records held", say(l, pick(m.Online, "en ligne", "hors ligne"), pick(m.Online, "online", "offline")), m.Held)
+	if code, detail := m.Refusal(); code != "" {
+		trouble = true
+		add("enregistrements refusés depuis le %s, la dernière fois le %s", "records refused since %s, last at %s", when(m.TroubleSince), when(m.TroubleAt))
+		lines = append(lines, reasonLines(string(uplink.HubRefuses)+"/"+code, detail, l)...)
+	}
+	if s := m.State; s != nil && !s.UnackedSince.IsZero() {
+		trouble = true
+		add("la machine dit : pas d’accusé de réception depuis le %s", "the machine says: no acknowledgement since %s", when(s.UnackedSince))
+		if why, _ := uplink.ReadCode(s.UnackedWhy); why != uplink.HubRefuses || m.Trouble == "" {
+			lines = append(lines, reasonLines(s.UnackedWhy, "", l)...)
+		}
+	}
+	if s := m.State; s != nil && s.SilentScreen != "" {
+		trouble = true
+		add("l’écran %s ne répond plus : ce qu’il affiche est peut-être faux", "the screen %s is silent: what it shows may be wrong", s.SilentScreen)
+	}
+	if d := m.Dropped; d != nil {
+		add("message trop grand laissé de côté sur %s (%d octets, %d fois, la dernière le %s)", "message dropped on %s: too large (%d bytes, %d times, last at %s)", d.Topic, d.Bytes, d.Count, when(d.At))
+	}
+	return lines, trouble
+}

@@ -1,0 +1,294 @@
+package uplink
+
+import (
+	"context"
+	"encoding/hex"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"portillon/daemon/journal"
+	"portillon/daemon/uplink/brokertest"
+	"portillon/wire"
+)
+
+// monotonic is the computer's clock, which only the test moves.
+type monotonic struct{ atomic.Int64 }
+
+func (m *monotonic) pass(d time.Duration) { m.Add(d.Milliseconds()) }
+
+// clocked is config with a clock of its own.
+func clocked(t testing.TB, url string) (Config, *monotonic) {
+	m := &monotonic{}
+	m.pass(time.Hour)
+	c := config(t, url)
+	c.Mono, c.ProbeMax = m.Load, 200*time.Millisecond
+	return c, m
+}
+
+// becomes waits until the uplink's health is as it should be.
+func becomes(t testing.TB, u *Uplink, what string, is func(Health) bool) Health {
+	t.Helper()
+	for end := time.Now().Add(deadline); ; time.Sleep(2 * time.Millisecond) {
+		h := u.Health()
+		if is(h) {
+			return h
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the health is not %s: %+v", what, h)
+		}
+	}
+}
+
+// answering is a hub that answers each state with an acknowledgement, and takes no records.
+func answering(t testing.TB, url string) mqtt.Client {
+	s, _ := hubKey(t)
+	var c mqtt.Client
+	ready := make(chan mqtt.Client, 1)
+	c = watch(t, url, topics.State("laser"), func(_ string, retained bool, _ []byte) {
+		c := <-ready
+		ready <- c
+		a, err := wire.SignAck(wire.Ack{Site: "lab", Machine: "laser"}, s)
+		if err != nil {
+			t.Error(err)
+		}
+		c.Publish(topics.Ack("laser"), 1, true, a)
+	})
+	ready <- c
+	return c
+}
+
+func TestBrokerThatDropsRecordsIsToldFromAHubThatIsAway(t *testing.T) {
+	drop := func(b *brokertest.Broker) {
+		b.Decide = func(m brokertest.Message) brokertest.Fate {
+			if isRecords(m) {
+				return brokertest.Swallow
+			}
+			return brokertest.Deliver
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		set    func(*brokertest.Broker)
+		hub    bool
+		want   Why
+		online bool // before anything is overdue
+	}{
+		{"the broker drops records", drop, true, RecordsDropped, true},
+		{"no hub", nil, false, NoAnswer, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := broker(t, c.set)
+			j := memoryJournal(t)
+			conf, clock := clocked(t, b.URL())
+			grow(t, j, 3)
+			if c.hub {
+				answering(t, b.URL())
+			}
+			u, _ := run(t, conf, j, Handlers{})
+			u.SetState(wire.State{Machine: "laser", Journal: 3})
+			becomes(t, u, "connected", func(h Health) bool { return h.Broker && h.Hub == c.online })
+			becomes(t, u, string(c.want), func(h Health) bool { clock.pass(time.Second); return h.Why == c.want })
+			clock.pass(Overdue)
+			h := becomes(t, u, "overdue", func(h Health) bool { return h.Overdue && h.Why == c.want })
+			if h.Hub || h.Since.IsZero() {
+				t.Errorf("%+v", h)
+			}
+		})
+	}
+}
+
+func TestIdleMachineSeesThatTheHubIsGone(t *testing.T) {
+	b := broker(t, nil)
+	j := memoryJournal(t)
+	conf, clock := clocked(t, b.URL())
+	conf.Probe = 50 * time.Millisecond
+	hub := answering(t, b.URL())
+	u, _ := run(t, conf, j, Handlers{})
+	u.SetState(wire.State{Machine: "laser"})
+	becomes(t, u, "answered", func(h Health) bool { return h.Hub && h.Owed == 0 })
+	hub.Disconnect(0)
+	becomes(t, u, "asked", func(h Health) bool { return h.Owed > 0 })
+	clock.pass(Overdue)
+	becomes(t, u, "overdue", func(h Health) bool { return h.Overdue && !h.Hub && h.Why == NoAnswer })
+	answering(t, b.URL())
+	becomes(t, u, "answered again", func(h Health) bool { return h.Hub && h.Owed == 0 })
+}
+
+// What a broker retains says nothing of a hub that is gone.
+func TestRetainedAcknowledgementIsNoSignOfLife(t *testing.T) {
+	b := broker(t, nil)
+	j := memoryJournal(t)
+	s, _ := hubKey(t)
+	grow(t, j, 3)
+	b.Publish(topics.Ack("laser"), signed(t, j, nil, s), true)
+	conf, clock := clocked(t, b.URL())
+	u, _ := run(t, conf, j, Handlers{})
+	u.SetState(wire.State{Machine: "laser", Journal: 3})
+	becomes(t, u, "asked", func(h Health) bool { return h.Broker && u.Acked() == 3 && h.Owed > 0 && !h.Hub })
+	clock.pass(Overdue)
+	becomes(t, u, "overdue", func(h Health) bool { return h.Overdue && h.Why == NoAnswer })
+}
+
+func TestMachineSaysWhyTheHubRefusesAndForgetsItWithTheNextGoodAcknowledgement(t *testing.T) {
+	b := broker(t, nil)
+	j := memoryJournal(t)
+	grow(t, j, 3)
+	var batches atomic.Int64
+	refused := make(chan bool, 1)
+	b.Decide = func(m brokertest.Message) brokertest.Fate {
+		if isRecords(m) {
+			batches.Add(1)
+			put(refused, true)
+		}
+		return brokertest.Deliver
+	}
+	conf, _ := clocked(t, b.URL())
+	conf.Stall = deadline // nothing is sent again but by an acknowledgement
+	s, _ := hubKey(t)
+	u, _ := run(t, conf, j, Handlers{})
+	within(t, "a batch", refused)
+	no := func(a *wire.Ack) {
+		a.Seq, a.Root, a.Refused = 0, "", wire.NewAckRefused("bad-checkpoint", "no trusted key")
+	}
+	for range 3 {
+		b.Publish(topics.Ack("laser"), signed(t, j, no, s), true)
+	}
+	h := becomes(t, u, "refused", func(h Health) bool { return h.Why == HubRefuses })
+	if h.Code() != "hub-refuses/bad-checkpoint" || h.Detail != "no trusted key" {
+		t.Errorf("%+v", h)
+	}
+	if n := batches.Load(); n != 1 {
+		t.Errorf("%d batches were sent to a hub that refuses", n)
+	}
+	b.Publish(topics.Ack("laser"), signed(t, j, func(a *wire.Ack) { root, _ := j.Root(3); a.Seq, a.Root = 3, hex.EncodeToString(root[:]) }, s), true)
+	becomes(t, u, "well", func(h Health) bool { return h.Owed == 0 && h.Why == "" && h.Hub })
+}
+
+func TestEachFaultOfTheWayIsNamed(t *testing.T) {
+	lose := func(b *brokertest.Broker) {
+		b.Decide = func(m brokertest.Message) brokertest.Fate {
+			if isRecords(m) {
+				return brokertest.Lose
+			}
+			return brokertest.Deliver
+		}
+	}
+	s, _ := hubKey(t)
+	stranger, _ := pair(t, "hub", 7)
+	for _, c := range []struct {
+		name   string
+		set    func(*brokertest.Broker)
+		conf   func(*Config)
+		act    func(*brokertest.Broker, *journal.Journal)
+		want   Why
+		detail string
+	}{
+		{"no account", func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } }, nil, nil, BrokerAway, "ot Authorized"},
+		{"a broker that cuts", lose, nil, nil, BrokerCuts, "lost"},
+		{"another hub's key", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
+			b.Publish(topics.Ack("laser"), signed(t, j, nil, stranger), true)
+		}, OtherHubKey, "no trusted key"},
+		{"another journal", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
+			b.Publish(topics.Ack("laser"), signed(t, j, func(a *wire.Ack) { a.Root = strings.Repeat("0", 64) }, s), true)
+		}, OtherJournal, "first 3 records"},
+		{"more than the journal has", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
+			b.Publish(topics.Ack("laser"), signed(t, j, func(a *wire.Ack) { a.Seq = 9 }, s), true)
+		}, OtherJournal, "holds 9 records, this journal has 3"},
+		{"a record too large", nil, func(c *Config) { c.BatchBytes = 100 }, nil, TooLarge, "record 1 makes"},
+		{"an acknowledgement too large", nil, nil, func(b *brokertest.Broker, _ *journal.Journal) {
+			b.Publish(topics.Ack("laser"), make([]byte, wire.MaxPacket), true)
+		}, TooLarge, topics.Ack("laser")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := broker(t, c.set)
+			j := memoryJournal(t)
+			grow(t, j, 3)
+			conf, _ := clocked(t, b.URL())
+			if c.conf != nil {
+				c.conf(&conf)
+			}
+			if c.act != nil {
+				c.act(b, j)
+			}
+			u, _ := run(t, conf, j, Handlers{})
+			u.SetState(wire.State{Machine: "laser", Journal: 3})
+			becomes(t, u, string(c.want), func(h Health) bool { return h.Why == c.want && strings.Contains(h.Detail, c.detail) })
+		})
+	}
+}
+
+// A limit that is smaller than a full batch only makes batches smaller.
+func TestBatchIsMadeSmallerUntilItFits(t *testing.T) {
+	b := broker(t, nil)
+	j := memoryJournal(t)
+	grow(t, j, 50)
+	h := startHub(t, b.URL())
+	conf, _ := clocked(t, b.URL())
+	conf.BatchBytes = 3000
+	b.Decide = func(m brokertest.Message) brokertest.Fate {
+		if isRecords(m) && len(m.Payload) > conf.BatchBytes {
+			t.Errorf("a message of %d bytes", len(m.Payload))
+		}
+		return brokertest.Deliver
+	}
+	run(t, conf, j, Handlers{})
+	whole(t, h, j)
+}
+
+// Each record travels once, though the state that follows it tells the hub that it lacks the record.
+func TestRecordTravelsBeforeTheStateThatNamesIt(t *testing.T) {
+	b := broker(t, nil)
+	order := make(chan string, 100)
+	b.Decide = func(m brokertest.Message) brokertest.Fate {
+		if isRecords(m) || m.Topic == topics.State("laser") && strings.Contains(string(m.Payload), `"journal":1`) {
+			order <- m.Topic
+		}
+		return brokertest.Deliver
+	}
+	j := memoryJournal(t)
+	conf, _ := clocked(t, b.URL())
+	u, err := New(conf, j, Handlers{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	grow(t, j, 1)
+	u.SetState(wire.State{Machine: "laser", Journal: 1})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- u.Run(ctx) }()
+	if first := within(t, "the first", order); first != topics.Records("laser") {
+		t.Errorf("first came %s", first)
+	}
+	cancel()
+	within(t, "the end", ended)
+}
+
+// The age survives a restart of the daemon: it is the record's.
+func TestAgeIsTheOldestRecordsThoughTheDaemonWasStartedAnew(t *testing.T) {
+	j := memoryJournal(t)
+	grow(t, j, 3)
+	conf, _ := clocked(t, "tcp://127.0.0.1:1")
+	conf.Boot = "another"
+	conf.Trusted = func() bool { return true }
+	later := time.Now().Add(48 * time.Hour)
+	conf.Now = func() time.Time { return later }
+	u, err := New(conf, j, Handlers{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h := u.Health(); h.Owed > time.Second { // the records' clock cannot be believed
+		t.Errorf("%+v", h)
+	}
+	conf.Boot = "b" // the boot of the journal's records
+	conf.Mono = func() int64 { return journal.Uptime() + 3600*second }
+	if u, err = New(conf, j, Handlers{}); err != nil {
+		t.Fatal(err)
+	}
+	if h := u.Health(); h.Owed < time.Hour || h.Owed > time.Hour+time.Minute || !h.Overdue {
+		t.Errorf("%+v", h)
+	}
+}

@@ -1,0 +1,140 @@
+package uplink
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"portillon/wire"
+	"portillon/wire/mqttguard"
+)
+
+// monitor keeps the uplink's vitals. Its methods may be called at once.
+type monitor struct {
+	mono func() int64
+
+	mu    sync.Mutex
+	v     vitals
+	since time.Time // as Health gave it last
+}
+
+// at changes the vitals; the function is given the time.
+func (w *monitor) at(change func(v *vitals, now int64)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(&w.v, max(w.mono(), 1))
+}
+
+// Health is how the way to the hub stands now. It never waits.
+func (u *Uplink) Health() Health {
+	w := &u.monitor
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.v.judge(max(w.mono(), 1))
+	if h.Owed == 0 {
+		w.since = time.Time{}
+		return h
+	}
+	w.since = steady(w.since, u.c.Now().Add(-h.Owed).UTC().Round(0).Truncate(time.Second))
+	h.Since = w.since
+	return h
+}
+
+// grew notes that the journal may have grown: the first record that the hub does not hold was written now.
+func (u *Uplink) grew() {
+	u.monitor.at(func(v *vitals, now int64) {
+		if !v.owes && u.j.Len() > u.held.Load() {
+			v.owes, v.oldest = true, now
+		}
+	})
+}
+
+// owe looks up the oldest record that the hub does not hold. A member never waits for it: the uplink's own goroutine calls it.
+func (u *Uplink) owe() {
+	held := u.held.Load()
+	oldest, found := int64(0), false
+	if b, err := u.j.Batch(held+1, 1); err == nil && len(b.Records) == 1 {
+		if r, err := wire.ParseRecord(b.Records[0].Record); err == nil {
+			now := moment{boot: u.c.Boot, mono: u.c.Mono(), wall: u.c.Now(), trusted: u.c.Trusted()}
+			oldest, found = now.written(r), true
+		}
+	}
+	u.monitor.at(func(v *vitals, now int64) {
+		switch {
+		case u.j.Len() <= held:
+			v.owes = false
+		case found:
+			v.owes, v.oldest = true, oldest
+		case !v.owes: // the journal cannot be read
+			v.owes, v.oldest = true, now
+		}
+	})
+}
+
+// answered notes a genuine acknowledgement. live says that the hub sent it now: a retained one is the broker's, and the hub may be gone.
+func (u *Uplink) answered(refused *wire.AckRefused, live, progress bool) {
+	u.monitor.at(func(v *vitals, now int64) {
+		v.refused = refused
+		if live {
+			v.heard, v.asked = now, 0
+		}
+		if progress {
+			v.progress, v.cuts, v.sent = now, 0, 0
+		}
+		if refused == nil {
+			v.fault, v.detail = "", ""
+		}
+	})
+}
+
+// found notes what keeps the hub from acknowledging.
+func (u *Uplink) found(fault Why, detail string) {
+	u.monitor.at(func(v *vitals, _ int64) { v.fault, v.detail = fault, wire.OneLine(detail, maxDetail) })
+}
+
+// asks notes that the hub was sent a state that it answers.
+func (u *Uplink) asks() {
+	u.monitor.at(func(v *vitals, now int64) {
+		if v.asked == 0 {
+			v.asked = now
+		}
+	})
+}
+
+// sends notes that records were handed to the broker.
+func (u *Uplink) sends() {
+	u.monitor.at(func(v *vitals, now int64) {
+		if v.sent == 0 {
+			v.sent = now
+		}
+	})
+}
+
+// online notes that the connection was made.
+func (u *Uplink) online() {
+	u.monitor.at(func(v *vitals, now int64) { v.connected, v.changed, v.lost = true, now, "" })
+}
+
+// offline notes that the connection was lost, or was not made, and why.
+func (u *Uplink) offline(err error) {
+	u.monitor.at(func(v *vitals, now int64) {
+		if v.connected {
+			v.changed = now
+			if v.sent != 0 {
+				v.cuts, v.cutBy = v.cuts+1, wire.OneLine(err.Error(), maxDetail)
+			}
+		}
+		v.connected, v.lost, v.sent = false, wire.OneLine(err.Error(), maxDetail), 0
+	})
+}
+
+// maxDetail bounds what is kept of an error's text, in bytes.
+const maxDetail = 300
+
+// dropped notes a message that was too large. An acknowledgement among them is why none arrives.
+func (u *Uplink) dropped(d mqttguard.Dropped) {
+	u.logDropped(d)
+	if d.Topic == u.topics.Ack(u.c.Machine) {
+		u.found(TooLarge, fmt.Sprintf("a message of %d bytes on %s, at most %d", d.Bytes, d.Topic, wire.MaxPacket))
+	}
+}

@@ -1,0 +1,222 @@
+package hub_test
+
+import (
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub"
+	"portillon/hub/ledger/ledgertest"
+	"portillon/wire"
+)
+
+// handClock is a clock that only the test moves.
+type handClock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *handClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *handClock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// logText is what a hub has logged.
+type logText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logText) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// says publishes a state of the format, and waits until the hub has it.
+func (c *client) says(o *office, s wire.State) {
+	c.t.Helper()
+	s.Machine, s.Phase = "laser", "off"
+	b, err := json.Marshal(s)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.publish(c.topics.State("laser"), b)
+	o.machineIs("laser", "heard", func(m hub.Machine) bool { return m.State != nil && *m.State == s })
+}
+
+// ack is the next acknowledgement.
+func (c *client) ack(o *office) wire.Ack {
+	c.t.Helper()
+	a, err := wire.OpenAck(c.next().Payload(), note.VerifierList(o.key), "biklab", "laser")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return a
+}
+
+// refuses publishes a batch that the hub refuses, and waits until it has.
+func (c *client) refuses(o *office, data []byte, code string) {
+	c.t.Helper()
+	before := time.Time{}
+	for _, m := range o.Machines() {
+		before = m.TroubleAt
+	}
+	o.clock.pass(time.Second)
+	c.publish(c.topics.Records("laser"), data)
+	o.machineIs("laser", code, func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, code) && m.TroubleAt.After(before) })
+}
+
+func refusing(t *testing.T) (*office, *client, *ledgertest.Machine) {
+	t.Helper()
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Fill(10)
+	clock := &handClock{t: ledgertest.Start()}
+	o := runAt(t, configure(t, []*ledgertest.Machine{m}), clock.now)
+	o.clock = clock
+	c := dial(t, o.Broker())
+	c.subscribe(c.topics.Ack("laser"))
+	c.acked(o, m, 0)
+	clock.pass(time.Hour)
+	return o, c, m
+}
+
+func TestMachineIsToldOnceAMinuteWhyItsRecordsAreRefused(t *testing.T) {
+	o, c, m := refusing(t)
+	other := ledgertest.New(t, "biklab", "laser") // another key
+	other.Fill(3)
+	c.says(o, wire.State{Format: 2})
+	if a := c.ack(o); a.Refused != nil {
+		t.Errorf("refused before anything was sent: %+v", a.Refused)
+	}
+	c.refuses(o, other.Data(1, 3), "bad-checkpoint")
+	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "bad-checkpoint" || !strings.Contains(a.Refused.Detail, "no trusted key") {
+		t.Errorf("%+v", a.Refused)
+	}
+	c.refuses(o, other.Data(1, 3), "bad-checkpoint")
+	c.quiet()
+	c.refuses(o, []byte("no batch"), "malformed") // another reason is told at once
+	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "malformed" {
+		t.Errorf("%+v", a.Refused)
+	}
+	o.clock.pass(time.Minute)
+	c.refuses(o, other.Data(1, 3), "bad-checkpoint")
+	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "bad-checkpoint" {
+		t.Errorf("%+v", a.Refused)
+	}
+	c.publish(c.topics.Records("laser"), m.Data(1, 10))
+	if a := c.ack(o); a.Refused != nil || a.Seq != 10 {
+		t.Errorf("after records that were taken: %+v, %+v", a, a.Refused)
+	}
+	o.machineIs("laser", "well", func(m hub.Machine) bool { return m.Trouble == "" && m.TroubleSince.IsZero() })
+}
+
+// A machine of the release before refuses an acknowledgement with a field that it does not know.
+func TestMachineOfFormat1IsNeverSentAReason(t *testing.T) {
+	o, c, _ := refusing(t)
+	c.says(o, wire.State{})
+	c.refuses(o, []byte("no batch"), "malformed")
+	c.quiet()
+	c.says(o, wire.State{Format: 2}) // the machine was upgraded: it is told when it says so
+	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "malformed" {
+		t.Errorf("%+v", a.Refused)
+	}
+	c.says(o, wire.State{Phase: "off", Journal: 1}) // and went back: what is retained must be readable
+	if a := c.ack(o); a.Refused != nil {
+		t.Errorf("%+v", a.Refused)
+	}
+}
+
+func TestHubSaysSinceWhenItRefuses(t *testing.T) {
+	o, c, _ := refusing(t)
+	since := o.clock.now().Add(time.Second)
+	for range 3 {
+		c.refuses(o, []byte("no batch"), "malformed")
+	}
+	other := ledgertest.New(t, "biklab", "laser")
+	other.Fill(1)
+	for _, m := range o.Machines() {
+		if !m.TroubleSince.Equal(since) || !m.TroubleAt.Equal(since.Add(2*time.Second)) {
+			t.Errorf("since %s, last at %s; want %s", m.TroubleSince, m.TroubleAt, since)
+		}
+	}
+	c.refuses(o, other.Data(1, 1), "bad-checkpoint")
+	for _, m := range o.Machines() {
+		if !m.TroubleSince.Equal(m.TroubleAt) {
+			t.Errorf("another reason since %s, at %s", m.TroubleSince, m.TroubleAt)
+		}
+	}
+}
+
+// A machine that nobody uses asks the hub by its state whether it is there.
+func TestStateOfFormat2IsAnswered(t *testing.T) {
+	for name, c := range map[string]struct {
+		format int
+		after  time.Duration // since the last acknowledgement
+		want   bool
+	}{
+		"format 2":             {2, time.Minute, true},
+		"format 2, just acked": {2, time.Second, false},
+		"format 1":             {0, time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, x, m := refusing(t)
+			x.publish(x.topics.Records("laser"), m.Data(1, 10))
+			x.acked(o, m, 10)
+			o.clock.pass(c.after)
+			x.says(o, wire.State{Format: c.format, Journal: 10})
+			if !c.want {
+				x.quiet()
+			} else if a := x.ack(o); a.Seq != 10 {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+func TestSilentScreenIsLoggedOncePerChange(t *testing.T) {
+	o, c, _ := refusing(t)
+	n := uint64(0)
+	count := func(what string) int { return strings.Count(o.log.String(), what) }
+	say := func(screen string, after time.Duration) {
+		n++
+		o.clock.pass(after)
+		c.says(o, wire.State{Journal: n, SilentScreen: screen})
+	}
+	say("", 0)
+	for range 3 {
+		say("127.0.0.1", time.Minute)
+	}
+	if got := count("screen silent"); got != 1 {
+		t.Errorf("logged %d times that it is silent", got)
+	}
+	for range 3 {
+		say("", time.Minute)
+	}
+	if got := count("screen reports again"); got != 1 {
+		t.Errorf("logged %d times that it reports again", got)
+	}
+	for i := range 100 { // a machine that changes its word all the time
+		say([]string{"", "127.0.0.1"}[i%2], 10*time.Millisecond)
+	}
+	if got := count("screen silent"); got > 2 {
+		t.Errorf("logged %d times", got)
+	}
+}
