@@ -98,9 +98,9 @@ func (o *OtherCardKey) Error() string {
 }
 
 // CheckCardKey compares the card key at hand with the one that the bundle was built with. A bundle without a check value
-// comes from an older program and is taken.
+// comes from an older program and is taken; a card key that could not be read is not compared.
 func CheckCardKey(m Manifest, card []byte) error {
-	if here := keykind.CheckValue(card); m.CardCheck != "" && m.CardCheck != here {
+	if here := keykind.CheckValue(card); m.CardCheck != "" && len(card) > 0 && m.CardCheck != here {
 		return &OtherCardKey{m.CardCheck, here}
 	}
 	return nil

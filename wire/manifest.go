@@ -65,16 +65,21 @@ func Hash(b []byte) string {
 type Refusal struct {
 	Code   string // bad-signature, not-a-bundle, other-site, older-version, missing-chunk, wrong-hash, truncated, unusable
 	Detail string
+
+	cause error
 }
 
 func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
 
+// Unwrap is why a bundle is unusable; nil for the other codes.
+func (r *Refusal) Unwrap() error { return r.cause }
+
 func refuse(code, format string, a ...any) error {
-	return &Refusal{code, fmt.Sprintf(format, a...)}
+	return &Refusal{Code: code, Detail: fmt.Sprintf(format, a...)}
 }
 
 // Unusable is the refusal of a bundle that is whole, signed, and says what cannot be worked from.
-func Unusable(err error) error { return &Refusal{"unusable", err.Error()} }
+func Unusable(err error) error { return &Refusal{"unusable", err.Error(), err} }
 
 // SignManifest signs m with the site's key, and with the card key where there is one (CardSigner).
 func SignManifest(m Manifest, s ...note.Signer) ([]byte, error) {
