@@ -249,6 +249,7 @@ func (m *Machine) status() control.Status {
 		out.Bundle = m.Roster.Version
 	}
 	out.BundleDamage, out.Screens = m.damagedBundle(), m.screenStatus()
+	out.BundleRefused = m.refusedBundle()
 	if m.Acked != nil {
 		out.Acked = m.Acked()
 	}

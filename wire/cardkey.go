@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -73,18 +74,31 @@ func cardCheck(data []byte, site policy.SiteID) string {
 	return ""
 }
 
-// signedBy names who signed a note that is refused; nothing where nobody did.
-func signedBy(data []byte) string {
+// IsSignedBy reports whether a note has a signature line of this key. The signature itself is not checked.
+func IsSignedBy(data []byte, by interface {
+	Name() string
+	KeyHash() uint32
+}) bool {
+	return slices.Contains(signatures(data), signature{by.Name(), by.KeyHash()})
+}
+
+// Signers names who signed a note, without the check of the card key; empty: nobody did. The signatures are not checked.
+func Signers(data []byte) string {
 	var names []string
 	for _, s := range signatures(data) {
 		if !strings.HasPrefix(s.name, "card.") && len(names) < 3 {
 			names = append(names, fmt.Sprintf("%.80q", s.name))
 		}
 	}
-	if len(names) == 0 {
-		return ""
+	return strings.Join(names, " and ")
+}
+
+// signedBy says who signed a note that is refused.
+func signedBy(data []byte) string {
+	if by := Signers(data); by != "" {
+		return "; it is signed by " + by
 	}
-	return "; it is signed by " + strings.Join(names, " and ")
+	return ""
 }
 
 // OtherCardKey is a bundle that was built with another card key than the one at hand: all its cards would be unknown.

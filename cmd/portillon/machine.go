@@ -124,6 +124,9 @@ func printStatus(w io.Writer, s control.Status) {
 	if s.BundleDamage != "" {
 		line("", "%s", plain(s.BundleDamage))
 	}
+	if s.BundleRefused != "" {
+		line("", "refused: %s", plain(s.BundleRefused))
+	}
 	line("journal", "%d records, %d held by the hub", s.Journal, s.Acked)
 	for _, x := range s.Screens {
 		line("screen", "%s %s", x.Address, pick(x.SilentSeconds > 0, fmt.Sprintf("silent for %d s: what it shows may be wrong", x.SilentSeconds), "reports itself"))

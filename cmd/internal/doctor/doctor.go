@@ -281,6 +281,12 @@ func (x *exam) daemon(ctx context.Context) {
 	} else {
 		x.say("daemon", Well, t("portillond répond", "portillond answers"), policy.Text{})
 	}
+	if st.BundleRefused != "" {
+		x.say("bundle", Ill, tf("La machine refuse un bundle à cause d’une clé : %s", "The machine refuses a bundle because of a key: %s", st.BundleRefused),
+			t("Refaire le bundle avec les clés du lieu (portillon bundle build --key --card-key) ; « portillon bundle show » dit avec "+
+				"lesquelles il est fait", "Build the bundle again with the site’s keys (portillon bundle build --key --card-key); "+
+				"“portillon bundle show” says with which it was made"))
+	}
 	x.screens(st)
 	switch {
 	case st.NoReader:

@@ -101,3 +101,11 @@ func (c Config) checkCardKey(k keys) error {
 	}
 	return nil
 }
+
+// refusalOf is what an operator reads of a bundle that was refused because of a key; empty: it was not.
+func refusalOf(err error) string {
+	if err == nil || !isWrongKey(err) {
+		return ""
+	}
+	return err.Error()
+}
