@@ -46,6 +46,7 @@ type Config struct {
 type MachineConfig struct {
 	ID           policy.MachineID
 	Key          note.Verifier // of its checkpoints
+	Public       string        // Key, as the file has it
 	PasswordFile string        // of its account at the broker inside, which bears its id; empty: the broker has no accounts
 }
 
@@ -62,6 +63,8 @@ type MQTTConfig struct {
 type BundleConfig struct {
 	File string        // looked at again when it changes; empty: the hub has none to give
 	Key  note.Verifier // of whoever signs bundles
+
+	Public string // Key, as the file has it
 }
 
 // Ledger is where the ledger stands; evidence is read from it while the hub runs, or when it does not.
@@ -169,6 +172,7 @@ func (p parser) machines(n yamlfile.Node, site string) []MachineConfig {
 			e.KeyNode.Fault("", "%q cannot be a machine's id", e.Key)
 		}
 		e.Value.Required().Only("key", "password-file")
+		m.Public = e.Value.Get("key").Str()
 		m.Key = verifier(e.Value.Get("key").Required(), keykind.Place{Kind: keykind.Machine, ID: e.Key + "." + site})
 		m.PasswordFile = p.file(e.Value.Get("password-file"))
 		out = append(out, m)
@@ -236,7 +240,7 @@ func (p parser) bundle(n yamlfile.Node, site string) BundleConfig {
 		return BundleConfig{}
 	}
 	n.Only("file", "key")
-	return BundleConfig{File: p.file(n.Get("file").Required()), Key: verifier(n.Get("key").Required(), keykind.Place{Kind: keykind.Site, ID: site})}
+	return BundleConfig{File: p.file(n.Get("file").Required()), Public: n.Get("key").Str(), Key: verifier(n.Get("key").Required(), keykind.Place{Kind: keykind.Site, ID: site})}
 }
 
 // accounts: either the broker inside knows everybody who connects, or it is on loopback and knows nobody.

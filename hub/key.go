@@ -110,3 +110,12 @@ func (c Config) bySigner(err error, manifest []byte) error {
 	}
 	return fmt.Errorf("%w; want the site key %q (bundle: key)", err, c.Bundle.Key.Name())
 }
+
+// PublicKey is the public half of the hub's key, as machines have it under mqtt: hub-key.
+func (c Config) PublicKey() (string, error) {
+	b, err := os.ReadFile(c.Key)
+	if err != nil {
+		return "", err
+	}
+	return keykind.PublicHalf(string(b))
+}

@@ -274,9 +274,9 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	if pub == "" {
-		return wrong("--pub is missing").hinted("the line that bundle keygen printed: portillon-SITE+…")
+		return wrong("--pub is missing").hinted("the line that bundle keygen printed: portillon:site:SITE+…")
 	}
-	if strings.HasPrefix(pub, "PRIVATE+KEY+") {
+	if strings.HasPrefix(pub, "PRIVATE+KEY+") && keykind.Look(pub) == (keykind.Found{}) {
 		return wrong("--pub: this is the private half of a key").hinted("the public half is the line that bundle keygen printed; whoever saw this line should not sign bundles with it")
 	}
 	if err := keyFits("--pub", "", pub, keykind.Place{Kind: keykind.Site}); err != nil {

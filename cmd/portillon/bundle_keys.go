@@ -11,6 +11,7 @@ import (
 
 	"portillon/hub"
 	"portillon/keykind"
+	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/site"
 	"portillon/wire"
@@ -144,4 +145,18 @@ func cardCheckOf(m wire.Manifest, words string) string {
 		return ""
 	}
 	return words + m.CardCheck
+}
+
+// readIssuerKey reads the key of badge keygen; a key of another kind is named.
+func readIssuerKey(path string) (*openbadge.Key, error) {
+	k, err := openbadge.ReadKey(path)
+	if err == nil {
+		return k, nil
+	}
+	if b, rerr := os.ReadFile(path); rerr == nil {
+		if err := keyFits("--key", path, string(b), keykind.Place{Kind: keykind.Issuer, Private: true}); err != nil {
+			return nil, err
+		}
+	}
+	return nil, err
 }

@@ -52,6 +52,7 @@ type System struct {
 	Check        func() machined.Checked                                               // what portillond -check finds
 	Watchdog     func(context.Context) (string, error)                                 // systemctl show -p RuntimeWatchdogUSec --value
 	Real         func(path string) string                                              // a path without its symbolic links; nil: as it is
+	Hub          func() (Pinned, error)                                                // what a hub.yaml names; nil: there is none here
 	Accepted     Accepted                                                              // nil: not looked at
 }
 
@@ -75,6 +76,7 @@ func Examine(ctx context.Context, c machined.Config, s System) []Finding {
 		x.rtc()
 	}
 	x.check()
+	x.keys()
 	x.clock(ctx)
 	x.disk()
 	x.wear()

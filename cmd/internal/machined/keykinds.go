@@ -109,3 +109,16 @@ func refusalOf(err error) string {
 	}
 	return err.Error()
 }
+
+// ReadCardKey is the card key, read by hand: outside of the unit; nil where it cannot be read.
+func (c Config) ReadCardKey(store string) []byte {
+	text, err := secrets{store: store, instance: c.instance}.read("card-key", c.CardKey)
+	if err != nil {
+		return nil
+	}
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return b
+}
