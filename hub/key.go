@@ -36,8 +36,10 @@ func differ(r yamlfile.Node) {
 	for _, e := range r.Get("machines").Pairs() {
 		k := e.Value.Get("key")
 		if site.IsScalar() && k.IsScalar() && keykind.Same(k.Str(), site.Str()) {
-			k.Fault("the line that keygen printed for this machine", "the key %q signs the bundles too (%s: %q)",
+			k.Fault("the line that keygen printed for this machine", "the machine key %q is the site key too (%s: %q)",
 				keykind.NameOf(k.Str()), site.Path(), keykind.NameOf(site.Str()))
+			site.Fault("the line that keygen printed for the site", "the site key %q is a machine key too (%s: %q)",
+				keykind.NameOf(site.Str()), k.Path(), keykind.NameOf(k.Str()))
 		}
 	}
 }
@@ -57,8 +59,8 @@ func (c Config) rightKey(text string) error {
 	}
 	for _, m := range c.Machines {
 		if m.Key != nil && m.Key.Name() == v.Name() && m.Key.KeyHash() == v.KeyHash() {
-			return fmt.Errorf("%s: %s: the key %q is the one of the machine %s too (machines.%s.key: %q), want a key that the hub "+
-				"alone has", at, c.Key, v.Name(), m.ID, m.ID, m.Key.Name())
+			return fmt.Errorf("%s: %s: the hub key %q is a machine key too (machines.%s.key: %q), want a key that the hub "+
+				"alone has", at, c.Key, v.Name(), m.ID, m.Key.Name())
 		}
 	}
 	return nil

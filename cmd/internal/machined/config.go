@@ -34,7 +34,7 @@ type Config struct {
 
 	instance string // the %i of a unit that reads this file: its name without .yaml
 	path     string
-	lines    map[string]int // on which lines the file names its key files
+	lines    map[string]int // on which lines the file names its keys
 }
 
 // BundleConfig says where the machine's policy and roster come from.

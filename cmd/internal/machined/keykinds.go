@@ -21,10 +21,11 @@ func rightKind(n yamlfile.Node, p keykind.Place) {
 	}
 }
 
-// remember notes on which lines the file names its key files: they are read later, and not by everybody.
+// remember notes on which lines the file names its keys: their files are read later, and not by everybody.
 func (c *Config) remember(path string, root yamlfile.Node) {
 	c.path, c.lines = path, map[string]int{"card-key": root.Get("card-key").Line(),
-		"machine-key": root.Get("machine-key").Line(), "reader: aes-key": root.Get("reader").Get("aes-key").Line()}
+		"machine-key": root.Get("machine-key").Line(), "reader: aes-key": root.Get("reader").Get("aes-key").Line(),
+		"bundle: key": root.Get("bundle").Get("key").Line(), "mqtt: hub-key": root.Get("mqtt").Get("hub-key").Line()}
 }
 
 // at is where the file has a field: laser.yaml:7: card-key.
@@ -61,8 +62,9 @@ func (c Config) differ(machine, card, aes string) (errs []error) {
 		for _, x := range [...]struct{ field, what, key string }{
 			{"bundle: key", "site key", c.Bundle.Key}, {"mqtt: hub-key", "hub key", c.MQTT.HubKey}} {
 			if keykind.Same(public, x.key) {
-				errs = append(errs, fmt.Errorf("%s: %s: the key %q is the %s too (%s: %q), want a key that this machine alone has",
-					c.at("machine-key"), c.MachineKey, keykind.NameOf(public), x.what, x.field, keykind.NameOf(x.key)))
+				errs = append(errs, fmt.Errorf("%s: %s: the machine key %q is the %s too (%s: %q), want a key that "+
+					"this machine alone has", c.at("machine-key"), c.MachineKey, keykind.NameOf(public), x.what, c.at(x.field),
+					keykind.NameOf(x.key)))
 				break
 			}
 		}

@@ -121,6 +121,12 @@ func (a Answers) Check() error {
 			errs = append(errs, fmt.Errorf("--%s: %w", x.flag, err))
 			continue
 		}
+		// An older machine's key does not say its kind: setup named it so.
+		if own := a.Machine + "." + a.Site; keykind.NameOf(x.given) == own {
+			errs = append(errs, fmt.Errorf("--%s: %q is the name of this machine's key, want the %s, as \"portillon:site:%s\"",
+				x.flag, own, x.kind, a.Site))
+			continue
+		}
 		if _, err := note.NewVerifier(x.given); x.given != "" && err != nil {
 			bad(x.flag, x.given, "the line that portillon bundle keygen printed for the site")
 		}
