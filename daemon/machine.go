@@ -214,6 +214,7 @@ func (m *Machine) SetRoster(ctx context.Context, r *roster.Roster) { send(ctx, m
 type BundleState struct {
 	Version uint64 // the version that should be in force; 0: not known
 	Damage  string // what is damaged, for an operator; empty: nothing is
+	Refused string // why a bundle is refused because of its keys, for an operator; empty: none is
 }
 
 // SetBundleState says how the bundle stands on the disk. It does not block.
@@ -223,6 +224,14 @@ func (m *Machine) SetBundleState(s BundleState) { m.bundle.Store(&s) }
 func (m *Machine) damagedBundle() string {
 	if s := m.bundle.Load(); s != nil {
 		return s.Damage
+	}
+	return ""
+}
+
+// refusedBundle is why a bundle is refused because of its keys; empty: none is.
+func (m *Machine) refusedBundle() string {
+	if s := m.bundle.Load(); s != nil {
+		return s.Refused
 	}
 	return ""
 }

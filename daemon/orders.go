@@ -253,6 +253,7 @@ func (m *Machine) status() control.Status {
 	}
 	out.BundleDamage, out.Screens = m.damagedBundle(), m.screenStatus()
 	m.hubStatus(&out)
+	out.BundleRefused = m.refusedBundle()
 	if m.Acked != nil {
 		out.Acked = m.Acked()
 	}

@@ -149,7 +149,8 @@ func (h *Hub) install() (wire.Manifest, error) {
 		return wire.Manifest{}, err
 	}
 	defer f.Close()
-	if text, _, err := wire.Peek(f); err == nil {
+	text, _, err := wire.Peek(f)
+	if err == nil {
 		if now, _ := h.Manifest(); bytes.Equal(now, []byte(text)) {
 			return wire.Manifest{}, nil
 		}
@@ -157,5 +158,6 @@ func (h *Hub) install() (wire.Manifest, error) {
 	if _, err := f.Seek(0, 0); err != nil {
 		return wire.Manifest{}, err
 	}
-	return h.store.InstallFile(f, nil)
+	m, err := h.store.InstallFile(f, nil)
+	return m, h.c.bySigner(err, []byte(text))
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/hub/ledger"
+	"portillon/keykind"
 	"portillon/policy"
 	"portillon/yamlfile"
 )
@@ -37,12 +38,15 @@ type Config struct {
 	MQTT     MQTTConfig
 	HTTP     string // host:port on loopback; empty: chunks are not served
 	Bundle   BundleConfig
+
+	keyAt string // where the file names Key: hub.yaml:4
 }
 
 // MachineConfig is a machine whose records count.
 type MachineConfig struct {
 	ID           policy.MachineID
 	Key          note.Verifier // of its checkpoints
+	Public       string        // Key, as the file has it
 	PasswordFile string        // of its account at the broker inside, which bears its id; empty: the broker has no accounts
 }
 
@@ -59,6 +63,8 @@ type MQTTConfig struct {
 type BundleConfig struct {
 	File string        // looked at again when it changes; empty: the hub has none to give
 	Key  note.Verifier // of whoever signs bundles
+
+	Public string // Key, as the file has it
 }
 
 // Ledger is where the ledger stands; evidence is read from it while the hub runs, or when it does not.
@@ -82,6 +88,9 @@ func (c Config) Signer() (note.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the hub's key: %w", err)
 	}
+	if err := c.rightKey(string(b)); err != nil {
+		return nil, err
+	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))
 	if err != nil {
 		return nil, fmt.Errorf("the hub's key %s is no signing key: one line that begins with PRIVATE+KEY+", c.Key)
@@ -95,7 +104,10 @@ func (c Config) Verifier() (note.Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the hub's key: %w", err)
 	}
-	v, err := publicHalf(strings.TrimSpace(string(b)))
+	if err := c.rightKey(string(b)); err != nil {
+		return nil, err
+	}
+	v, err := publicHalf(string(b))
 	if err != nil {
 		return nil, fmt.Errorf("the hub's key %s: %w", c.Key, err)
 	}
@@ -116,6 +128,9 @@ func ParseConfig(path string, data []byte) (Config, error) {
 	d := yamlfile.Parse(path, data)
 	p := parser{filepath.Dir(path)}
 	c := p.hub(d.Root())
+	if c.keyAt != "" {
+		c.keyAt = path + ":" + c.keyAt
+	}
 	if err := d.Err(); err != nil {
 		return Config{}, err
 	}
@@ -138,16 +153,18 @@ func (p parser) hub(r yamlfile.Node) Config {
 	c := Config{
 		Site: policy.SiteID(r.Get("site").Required().Slug()),
 		Data: p.file(r.Get("data").Required()), Key: p.file(r.Get("key").Required()),
-		Machines: p.machines(r.Get("machines").Required()),
+		Machines: p.machines(r.Get("machines").Required(), r.Get("site").Str()),
 		MQTT:     p.mqtt(r.Get("mqtt").Required()),
 		HTTP:     loopbackAddr(r.Get("http")),
-		Bundle:   p.bundle(r.Get("bundle")),
+		Bundle:   p.bundle(r.Get("bundle"), r.Get("site").Str()),
 	}
+	keyLine(&c, r)
+	differ(r)
 	p.accounts(r, c)
 	return c
 }
 
-func (p parser) machines(n yamlfile.Node) []MachineConfig {
+func (p parser) machines(n yamlfile.Node, site string) []MachineConfig {
 	var out []MachineConfig
 	for _, e := range n.Pairs() {
 		m := MachineConfig{ID: policy.MachineID(e.Key)}
@@ -155,16 +172,21 @@ func (p parser) machines(n yamlfile.Node) []MachineConfig {
 			e.KeyNode.Fault("", "%q cannot be a machine's id", e.Key)
 		}
 		e.Value.Required().Only("key", "password-file")
-		m.Key = verifier(e.Value.Get("key").Required())
+		m.Public = e.Value.Get("key").Str()
+		m.Key = verifier(e.Value.Get("key").Required(), keykind.Place{Kind: keykind.Machine, ID: e.Key + "." + site})
 		m.PasswordFile = p.file(e.Value.Get("password-file"))
 		out = append(out, m)
 	}
 	return out
 }
 
-func verifier(n yamlfile.Node) note.Verifier {
+func verifier(n yamlfile.Node, p keykind.Place) note.Verifier {
 	s := n.Str()
 	if s == "" {
+		return nil
+	}
+	if err := p.Check(s); err != nil {
+		n.Fault("", "%v", err)
 		return nil
 	}
 	v, err := note.NewVerifier(s)
@@ -213,12 +235,12 @@ func (p parser) mqtt(n yamlfile.Node) MQTTConfig {
 	return c
 }
 
-func (p parser) bundle(n yamlfile.Node) BundleConfig {
+func (p parser) bundle(n yamlfile.Node, site string) BundleConfig {
 	if !n.Present() {
 		return BundleConfig{}
 	}
 	n.Only("file", "key")
-	return BundleConfig{File: p.file(n.Get("file").Required()), Key: verifier(n.Get("key").Required())}
+	return BundleConfig{File: p.file(n.Get("file").Required()), Public: n.Get("key").Str(), Key: verifier(n.Get("key").Required(), keykind.Place{Kind: keykind.Site, ID: site})}
 }
 
 // accounts: either the broker inside knows everybody who connects, or it is on loopback and knows nobody.

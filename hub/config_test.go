@@ -18,6 +18,10 @@ func example(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, site, err := note.GenerateKey(rand.Reader, "portillon-biklab")
+	if err != nil {
+		t.Fatal(err)
+	}
 	return `portillon: 1
 site: biklab
 data: /var/lib/portillon-hub
@@ -27,7 +31,7 @@ machines:
   vinyl: { key: "` + vkey + `" }
 mqtt: { listen: "127.0.0.1:1883" }
 http: 127.0.0.1:8038
-bundle: { file: site.bundle, key: "` + vkey + `" }
+bundle: { file: site.bundle, key: "` + site + `" }
 `
 }
 

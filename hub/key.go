@@ -1,27 +1,123 @@
 package hub
 
 import (
-	"crypto/ed25519"
-	"encoding/base64"
 	"errors"
-	"strings"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"portillon/keykind"
+	"portillon/wire"
+	"portillon/yamlfile"
 )
 
-// publicHalf derives the verifier from a signing key of the note package: PRIVATE+KEY+name+hash+base64(1 ‖ seed), algorithm 1 being Ed25519.
+// publicHalf is the verifier of a signing key of the note package.
 func publicHalf(skey string) (note.Verifier, error) {
-	bad := errors.New("it is no signing key: one line that begins with PRIVATE+KEY+")
-	s, ok := strings.CutPrefix(skey, "PRIVATE+KEY+")
-	name, rest, ok2 := strings.Cut(s, "+")
-	_, encoded, ok3 := strings.Cut(rest, "+")
-	seed, err := base64.StdEncoding.DecodeString(encoded)
-	if !ok || !ok2 || !ok3 || err != nil || len(seed) != 1+ed25519.SeedSize || seed[0] != 1 {
-		return nil, bad
-	}
-	vkey, err := note.NewEd25519VerifierKey(name, ed25519.NewKeyFromSeed(seed[1:]).Public().(ed25519.PublicKey))
+	vkey, err := keykind.PublicHalf(skey)
 	if err != nil {
-		return nil, bad
+		return nil, err
 	}
 	return note.NewVerifier(vkey)
+}
+
+// keyLine notes where the file names the hub's key: the key is read later.
+func keyLine(c *Config, r yamlfile.Node) {
+	if line := r.Get("key").Line(); line > 0 {
+		c.keyAt = strconv.Itoa(line)
+	}
+}
+
+// differ refuses a machine's key that is the key of bundles too. An older key does not say its kind: it is compared.
+func differ(r yamlfile.Node) {
+	site := r.Get("bundle").Get("key")
+	for _, e := range r.Get("machines").Pairs() {
+		k := e.Value.Get("key")
+		if site.IsScalar() && k.IsScalar() && keykind.Same(k.Str(), site.Str()) {
+			k.Fault("the line that keygen printed for this machine", "the machine key %q is the site key too (%s: %q)",
+				keykind.NameOf(k.Str()), site.Path(), keykind.NameOf(site.Str()))
+			site.Fault("the line that keygen printed for the site", "the site key %q is a machine key too (%s: %q)",
+				keykind.NameOf(site.Str()), k.Path(), keykind.NameOf(k.Str()))
+		}
+	}
+}
+
+// rightKey refuses a key of the hub that is of another kind, or a machine's.
+func (c Config) rightKey(text string) error {
+	at := "key"
+	if c.keyAt != "" {
+		at = c.keyAt + ": key"
+	}
+	if err := (keykind.Place{Kind: keykind.Hub, Private: true, ID: string(c.Site)}).Check(text); err != nil {
+		return fmt.Errorf("%s: %s: %w", at, c.Key, err)
+	}
+	v, err := publicHalf(text)
+	if err != nil {
+		return nil // no signing key: the caller says so
+	}
+	for _, m := range c.Machines {
+		if m.Key != nil && m.Key.Name() == v.Name() && m.Key.KeyHash() == v.KeyHash() {
+			return fmt.Errorf("%s: %s: the hub key %q is a machine key too (machines.%s.key: %q), want a key that the hub "+
+				"alone has", at, c.Key, v.Name(), m.ID, m.Key.Name())
+		}
+	}
+	return nil
+}
+
+// Check looks at the files that hub.yaml names: the hub's key, and who signed the bundle. A bundle that is not there yet
+// is no fault.
+func (c Config) Check() error {
+	_, err := c.Signer()
+	return errors.Join(err, c.checkBundle())
+}
+
+// checkBundle says who signed the bundle, where the hub would refuse it.
+func (c Config) checkBundle() error {
+	if c.Bundle.File == "" || c.Bundle.Key == nil {
+		return nil
+	}
+	f, err := os.Open(c.Bundle.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("bundle: file: %w", err)
+	}
+	defer f.Close()
+	text, m, err := wire.Peek(f)
+	if err != nil {
+		return fmt.Errorf("bundle: file: %s: %w", c.Bundle.File, err)
+	}
+	if _, err := wire.OpenManifest([]byte(text), note.VerifierList(c.Bundle.Key)); err != nil {
+		return fmt.Errorf("bundle: file: %s: %w", c.Bundle.File, c.bySigner(err, []byte(text)))
+	}
+	if m.Site != c.Site {
+		return fmt.Errorf("bundle: file: %s is of the site %q, want %q", c.Bundle.File, m.Site, c.Site)
+	}
+	return nil
+}
+
+// bySigner adds whose key signed a bundle that is refused, and whose must.
+func (c Config) bySigner(err error, manifest []byte) error {
+	var r *wire.Refusal
+	if !errors.As(err, &r) || r.Code != "bad-signature" {
+		return err
+	}
+	for _, m := range c.Machines {
+		if _, merr := wire.OpenManifest(manifest, note.VerifierList(m.Key)); merr == nil {
+			return fmt.Errorf("%w, the key of the machine %s; want the site key %q (bundle: key)", err, m.ID, c.Bundle.Key.Name())
+		}
+	}
+	return fmt.Errorf("%w; want the site key %q (bundle: key)", err, c.Bundle.Key.Name())
+}
+
+// PublicKey is the public half of the hub's key, as machines have it under mqtt: hub-key.
+func (c Config) PublicKey() (string, error) {
+	b, err := os.ReadFile(c.Key)
+	if err != nil {
+		return "", err
+	}
+	return keykind.PublicHalf(string(b))
 }

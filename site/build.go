@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"portillon/keykind"
 	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/wire"
@@ -72,8 +73,12 @@ func (s *Site) Build(o Order) (*Built, error) {
 	if err := b.documents(); err != nil {
 		return nil, err
 	}
-	var err error
-	b.Signed, err = wire.SignManifest(b.Manifest, o.Signer)
+	check, err := wire.CardSigner(s.Policy.Site, o.CardKey)
+	if err != nil {
+		return nil, err
+	}
+	b.Manifest.CardCheck = keykind.CheckValue(o.CardKey)
+	b.Signed, err = wire.SignManifest(b.Manifest, o.Signer, check)
 	return b, err
 }
 

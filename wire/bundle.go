@@ -181,5 +181,6 @@ func Peek(r io.Reader) (text string, m Manifest, err error) {
 			return "", Manifest{}, refuse("not-a-bundle", "its manifest names the chunk %.60q by no hash", c.Name)
 		}
 	}
+	m.CardCheck = cardCheck(data, m.Site)
 	return string(data), m, nil
 }

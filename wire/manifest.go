@@ -20,6 +20,10 @@ type Manifest struct {
 	Issued  time.Time     `json:"issued"`
 	Expires time.Time     `json:"expires"` // what an old bundle still opens is the policy's business: it installs all the same
 	Chunks  []Chunk       `json:"chunks"`
+
+	// CardCheck is the check value of the card key that the bundle was built with (CardSigner), 8 hexadecimal digits;
+	// empty: an older program built it. OpenManifest reads it from the signature lines.
+	CardCheck string `json:"-"`
 }
 
 // Chunk is a part of a bundle, kept and fetched by its hash.
@@ -61,19 +65,26 @@ func Hash(b []byte) string {
 type Refusal struct {
 	Code   string // bad-signature, not-a-bundle, other-site, older-version, missing-chunk, wrong-hash, truncated, unusable
 	Detail string
+
+	cause error
 }
 
 func (r *Refusal) Error() string { return r.Code + ": " + r.Detail }
 
+// Unwrap is why a bundle is unusable; nil for the other codes.
+func (r *Refusal) Unwrap() error { return r.cause }
+
 func refuse(code, format string, a ...any) error {
-	return &Refusal{code, fmt.Sprintf(format, a...)}
+	return &Refusal{Code: code, Detail: fmt.Sprintf(format, a...)}
 }
 
 // Unusable is the refusal of a bundle that is whole, signed, and says what cannot be worked from.
-func Unusable(err error) error { return &Refusal{"unusable", err.Error()} }
+func Unusable(err error) error { return &Refusal{"unusable", err.Error(), err} }
 
-// SignManifest signs m.
-func SignManifest(m Manifest, s note.Signer) ([]byte, error) { return sign("portillon bundle", m, s) }
+// SignManifest signs m with the site's key, and with the card key where there is one (CardSigner).
+func SignManifest(m Manifest, s ...note.Signer) ([]byte, error) {
+	return sign("portillon bundle", m, s...)
+}
 
 var (
 	hexHash   = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -85,7 +96,7 @@ func OpenManifest(data []byte, keys note.Verifiers) (Manifest, error) {
 	var m Manifest
 	var unknown *UnknownField
 	if err := open("portillon bundle", data, keys, &m); errors.Is(err, ErrBadSignature) {
-		return Manifest{}, refuse("bad-signature", "%v", err)
+		return Manifest{}, refuse("bad-signature", "%v%s", err, signedBy(data))
 	} else if errors.As(err, &unknown) {
 		return Manifest{}, Unusable(err)
 	} else if err != nil {
@@ -104,6 +115,7 @@ func OpenManifest(data []byte, keys note.Verifiers) (Manifest, error) {
 	if !seen[PolicyChunk] {
 		return Manifest{}, refuse("missing-chunk", "it holds no %s", PolicyChunk)
 	}
+	m.CardCheck = cardCheck(data, m.Site)
 	return m, nil
 }
 

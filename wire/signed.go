@@ -15,12 +15,12 @@ const MaxSigned = 1 << 20
 var ErrBadSignature = errors.New("no trusted key has signed this")
 
 // sign makes a note of v's canonical JSON. kind is its first line: a text of one kind never passes for another.
-func sign(kind string, v any, s note.Signer) ([]byte, error) {
+func sign(kind string, v any, s ...note.Signer) ([]byte, error) {
 	b, err := Canonical(v)
 	if err != nil {
 		return nil, err
 	}
-	return note.Sign(&note.Note{Text: kind + "\n" + string(b) + "\n"}, s)
+	return note.Sign(&note.Note{Text: kind + "\n" + string(b) + "\n"}, s...)
 }
 
 // open checks who signed, then reads the JSON into v as Decode does.

@@ -74,7 +74,7 @@ func badgeIssue(_ context.Context, w stdio, args []string) error {
 	if err := i.complete(); err != nil {
 		return err
 	}
-	k, err := openbadge.ReadKey(i.key)
+	k, err := readIssuerKey(i.key)
 	if err != nil {
 		return wrong("%w", err)
 	}

@@ -84,7 +84,7 @@ func badgePublish(_ context.Context, w stdio, args []string) error {
 	var keys []*openbadge.Key
 	_, err := flags(w, "badge publish", args, 0, func(fs *flag.FlagSet) {
 		fs.Func("key", "an issuer's key (badge keygen); may be repeated: old badges need the old key", func(s string) error {
-			k, err := openbadge.ReadKey(s)
+			k, err := readIssuerKey(s)
 			keys = append(keys, k)
 			return err
 		})

@@ -46,7 +46,7 @@ func badgeStatusList(_ context.Context, w stdio, args []string) error {
 	if err := missing("--key issuer.key --id https://lab.example/status/1 -o status-1.json", need{"--key", key != ""}, need{"--id", d.ID != ""}, need{"-o", out != ""}); err != nil {
 		return err
 	}
-	k, err := openbadge.ReadKey(key)
+	k, err := readIssuerKey(key)
 	if err != nil {
 		return wrong("%w", err)
 	}
@@ -104,7 +104,7 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	if err := missing("--badge FILE, or --index N; --renew changes nothing but the dates", need{"--key", r.key != ""}, need{"--badge", r.renew || len(r.badges)+len(r.indices) > 0}); err != nil {
 		return err
 	}
-	k, err := openbadge.ReadKey(r.key)
+	k, err := readIssuerKey(r.key)
 	if err != nil {
 		return wrong("%w", err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"portillon/keykind"
 	"portillon/policy"
 	policyfile "portillon/policy/file"
 	"portillon/site"
@@ -26,10 +27,12 @@ import (
 var slug = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`)
 
 func bundleKeygen(_ context.Context, w stdio, args []string) error {
-	var out, name string
+	var out, name, kind string
 	rest, err := flags(w, "bundle keygen", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&out, "o", "", "the file for the signing key (mode 0600)")
-		fs.StringVar(&name, "name", "", "what the key is called; default: portillon-SITE")
+		fs.StringVar(&kind, "kind", "site", "what the key is for: site, hub (where it is not the site's key) or machine; a machine is "+
+			"named as MACHINE.SITE")
+		fs.StringVar(&name, "name", "", "what the key is called; default: portillon:KIND:SITE, which says its kind")
 	})
 	if err != nil {
 		return err
@@ -37,14 +40,8 @@ func bundleKeygen(_ context.Context, w stdio, args []string) error {
 	if out == "" {
 		return wrong("-o is missing").hinted("a file that no other file system user can read: -o hub.key")
 	}
-	if !slug.MatchString(rest[0]) {
-		return wrong("%q is no site's id", rest[0]).hinted("as policy.yaml has it under site: lower-case letters, digits and hyphens")
-	}
-	if name == "" {
-		name = "portillon-" + rest[0]
-	}
-	if strings.ContainsAny(name, "+ \t\n") {
-		return wrong("%q is not a key's name", name).hinted("no spaces, no plus")
+	if name, err = keyName(rest[0], kind, name); err != nil {
+		return err
 	}
 	skey, vkey, err := note.GenerateKey(rand.Reader, name)
 	if err != nil {
@@ -79,6 +76,9 @@ func readSigner(path string) (note.Signer, error) {
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
+	if err := keyFits("--key", path, string(b), keykind.Place{Kind: keykind.Site, Private: true}); err != nil {
+		return nil, err
+	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))
 	if err != nil {
 		return nil, wrong("%s is not a signing key", path).hinted("a signing key is one line that begins with PRIVATE+KEY+")
@@ -95,6 +95,9 @@ func readCardKey(path string) ([]byte, error) {
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
+	if err := keyFits("--card-key", path, string(b), keykind.Place{Kind: keykind.Card, Private: true}); err != nil {
+		return nil, err
+	}
 	key, err := hex.DecodeString(strings.TrimSpace(string(b)))
 	if err != nil || len(key) < 16 {
 		return nil, wrong("%s is not a card key", path).hinted("at least 32 hexadecimal digits on one line")
@@ -103,7 +106,7 @@ func readCardKey(path string) ([]byte, error) {
 }
 
 func bundleBuild(_ context.Context, w stdio, args []string) error {
-	var key, cardKey, out, at string
+	var key, cardKey, out, at, hubFile string
 	var version uint64
 	var life time.Duration
 	var strict bool
@@ -111,6 +114,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 		fs.StringVar(&key, "key", "", "the key that signs the site's bundles")
 		fs.StringVar(&cardKey, "card-key", "", "the site's key for card numbers")
 		fs.StringVar(&out, "o", "", "the bundle file")
+		fs.StringVar(&hubFile, "hub", "", "a hub.yaml: the key must be the one that it names for bundles")
 		fs.Uint64Var(&version, "version", 0, "the bundle's version; default: the time, in seconds")
 		spanFlag(fs, &life, "life", 30*24*time.Hour, "how long the bundle is fresh, as in 30d or 12h; default: 30d")
 		fs.StringVar(&at, "at", "", "the time of issue (RFC 3339); default: now")
@@ -135,13 +139,20 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if o.CardKey, err = readCardKey(cardKey); err != nil {
 		return err
 	}
-	return w.bundle(rest[0], out, o, strict)
+	return w.bundle(rest[0], out, o, strict, checkedSigner(key, hubFile))
 }
 
 // bundle builds the site in dir into a file. What is wrong with one file leaves that file out, unless strict is set. A policy that does not keep its own promises is not built.
-func (w stdio) bundle(dir, out string, o site.Order, strict bool) error {
+// checks refuse the keys.
+func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*site.Site) error) error {
 	s, err := site.Read(dir)
 	if err != nil {
+		return err
+	}
+	if err := checks(s); err != nil {
+		return err
+	}
+	if err := sameKeys(out, o); err != nil {
 		return err
 	}
 	if err := keptPromises(s.Policy, dir, o.Issued); err != nil {
@@ -169,6 +180,7 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool) error {
 		return err
 	}
 	fmt.Fprintf(w.out, "%s: site %s, version %d, %d members, %d badges\n", out, b.Manifest.Site, b.Manifest.Version, b.Members, b.Counted)
+	fmt.Fprintf(w.out, "signed by %s, card key with the check value %s\n", o.Signer.Name(), b.Manifest.CardCheck)
 	return nil
 }
 
@@ -242,6 +254,7 @@ type bundleInfo struct {
 	Verdict string         `json:"verdict"`
 	Reasons []reason       `json:"reasons"`
 	Bundle  *wire.Manifest `json:"bundle,omitempty"`
+	CardKey string         `json:"card_key,omitempty"` // its check value
 }
 
 type reason struct {
@@ -250,9 +263,10 @@ type reason struct {
 }
 
 func bundleVerify(_ context.Context, w stdio, args []string) error {
-	var pub string
+	var pub, cardKey string
 	var asJSON bool
 	rest, err := flags(w, "bundle verify", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&cardKey, "card-key", "", "also compare the site's key for card numbers with the one that the bundle was built with")
 		fs.StringVar(&pub, "pub", "", "the verifier key that bundle keygen printed")
 		fs.BoolVar(&asJSON, "json", false, "print the verdict as JSON")
 	})
@@ -260,17 +274,26 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 		return err
 	}
 	if pub == "" {
-		return wrong("--pub is missing").hinted("the line that bundle keygen printed: portillon-SITE+…")
+		return wrong("--pub is missing").hinted("the line that bundle keygen printed: portillon:site:SITE+…")
 	}
-	if strings.HasPrefix(pub, "PRIVATE+KEY+") {
+	if strings.HasPrefix(pub, "PRIVATE+KEY+") && keykind.Look(pub) == (keykind.Found{}) {
 		return wrong("--pub: this is the private half of a key").hinted("the public half is the line that bundle keygen printed; whoever saw this line should not sign bundles with it")
+	}
+	if err := keyFits("--pub", "", pub, keykind.Place{Kind: keykind.Site}); err != nil {
+		return err
 	}
 	v, err := note.NewVerifier(pub)
 	if err != nil {
-		return wrong("--pub: %q is not a verifier key", pub)
+		return wrong("--pub: %.80q is not a verifier key", pub)
 	}
-	m, err := inspect(rest[0], note.VerifierList(v))
-	info := bundleInfo{Verdict: "valid", Reasons: []reason{}, Bundle: m}
+	var card []byte
+	if cardKey != "" {
+		if card, err = readCardKey(cardKey); err != nil {
+			return err
+		}
+	}
+	m, err := inspect(rest[0], note.VerifierList(v), card)
+	info := bundleInfo{Verdict: "valid", Reasons: []reason{}, Bundle: m, CardKey: m.CardCheck}
 	var r *wire.Refusal
 	if errors.As(err, &r) {
 		info = bundleInfo{Verdict: "invalid", Reasons: []reason{{r.Code, r.Detail}}}
@@ -284,7 +307,7 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 	} else if r != nil {
 		fmt.Fprintf(w.out, "invalid: %s\n", r)
 	} else {
-		fmt.Fprintf(w.out, "valid: site %s, version %d, %d chunks\n", m.Site, m.Version, len(m.Chunks))
+		fmt.Fprintf(w.out, "valid: site %s, version %d, %d chunks%s\n", m.Site, m.Version, len(m.Chunks), cardCheckOf(*m, ", card key with the check value "))
 	}
 	if r != nil {
 		return errNo
@@ -293,14 +316,20 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 }
 
 // inspect reads a bundle file to its end.
-func inspect(path string, keys note.Verifiers) (*wire.Manifest, error) {
+func inspect(path string, keys note.Verifiers, card []byte) (*wire.Manifest, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	var m wire.Manifest
-	err = wire.ReadBundle(f, keys, func(_ []byte, got wire.Manifest) error { m = got; return nil }, func(string, []byte) error { return nil })
+	err = wire.ReadBundle(f, keys, func(_ []byte, got wire.Manifest) error {
+		m = got
+		if err := wire.CheckCardKey(m, card); err != nil {
+			return &wire.Refusal{Code: "other-card-key", Detail: err.Error()}
+		}
+		return nil
+	}, func(string, []byte) error { return nil })
 	return &m, err
 }
 
@@ -319,10 +348,11 @@ func bundleShow(_ context.Context, w stdio, args []string) error {
 	}
 	fmt.Fprintf(w.out, "site      %s\nversion   %d\nissued    %s\nexpires   %s\n", m.Site, m.Version, m.Issued.Format(time.RFC3339), m.Expires.Format(time.RFC3339))
 	for _, line := range strings.Split(text, "\n") {
-		if name, ok := strings.CutPrefix(line, "— "); ok {
+		if name, ok := strings.CutPrefix(line, "— "); ok && !strings.HasPrefix(name, "card."+string(m.Site)+" ") {
 			fmt.Fprintf(w.out, "signed by %s (not verified: portillon bundle verify)\n", strings.Fields(name + " ?")[0])
 		}
 	}
+	fmt.Fprint(w.out, cardCheckOf(m, "card key  check value "), pick(m.CardCheck == "", "card key  no check value: an older program built it\n", "\n"))
 	for _, c := range m.Chunks {
 		fmt.Fprintf(w.out, "%9d  %s  %s\n", c.Size, c.SHA256[:16], c.Name)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portillon/cmd/internal/machined"
+	"portillon/keykind"
 	"portillon/policy"
 	"portillon/rfid"
 	"portillon/rfid/pcsc"
@@ -145,6 +146,9 @@ func readStrongKey(path string) (strong.Key, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return strong.Key{}, wrong("%w", err)
+	}
+	if err := keyFits("--key", path, string(b), keykind.Place{Kind: keykind.AES, Private: true}); err != nil {
+		return strong.Key{}, err
 	}
 	k, err := strong.ParseKey(b)
 	if err != nil {

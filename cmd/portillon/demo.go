@@ -137,7 +137,7 @@ func (d *demo) keys(ctx context.Context) error {
 		return err
 	}
 	for _, m := range d.site.Policy.Machines {
-		key, err := d.run(ctx, bundleKeygen, string(m.ID), "--name", string(m.ID)+".demo", "-o", d.path(string(m.ID)+".key"))
+		key, err := d.run(ctx, bundleKeygen, string(m.ID)+"."+string(d.site.Policy.Site), "--kind", "machine", "-o", d.path(string(m.ID)+".key"))
 		if err != nil {
 			return err
 		}

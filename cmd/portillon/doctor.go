@@ -37,12 +37,13 @@ func firmwareRender(_ context.Context, w stdio, args []string) error {
 
 // doctorVerb examines the Pi it runs on.
 func doctorVerb(ctx context.Context, w stdio, args []string) error {
-	asJSON, pump, lamp := false, false, false
+	asJSON, pump, lamp, hubFile := false, false, false, ""
 	var lang *policy.Language
 	rest, err := flags(w, "doctor", args, 1, func(fs *flag.FlagSet) {
 		fs.BoolVar(&asJSON, "json", false, "print the findings as JSON")
 		fs.BoolVar(&pump, "pump", false, "test the charge pump with stray edges, a level and the heartbeat; some 25 s")
 		fs.BoolVar(&lamp, "yes-lamp", false, "the machine is unplugged and a lamp stands in its place: --pump may close the contactor")
+		fs.StringVar(&hubFile, "hub", "", "a hub.yaml to compare the keys with; default: the one beside MACHINE.yaml, where there is one")
 		lang = langFlag(fs)
 	})
 	if err != nil {
@@ -62,6 +63,7 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 		defer stop()
 		found = doctor.Pump(ctx, c, here, lamp, doctor.OpenPump)
 	} else {
+		here.Hub = hubBeside(c, rest[0], hubFile)
 		here.Accepted = func() (acceptance.Protocol, string, error) { return setup.Accepted(c, rest[0]) }
 		found = doctor.Examine(ctx, c, here)
 	}

@@ -127,6 +127,9 @@ func printStatus(w io.Writer, s control.Status) {
 	if s.BundleDamage != "" {
 		line("", "%s", plain(s.BundleDamage))
 	}
+	if s.BundleRefused != "" {
+		line("", "refused: %s", plain(s.BundleRefused))
+	}
 	for _, d := range s.Denied {
 		line("denied", "%s", plain(d))
 	}

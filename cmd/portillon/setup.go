@@ -13,6 +13,7 @@ import (
 	"portillon/cmd/internal/doctor"
 	"portillon/cmd/internal/machined"
 	"portillon/cmd/internal/setup"
+	"portillon/keykind"
 	"portillon/policy"
 )
 
@@ -119,10 +120,13 @@ func acceptanceList(w stdio, l policy.Language, files []string) error {
 }
 
 func verifyProtocol(w stdio, l policy.Language, path, pub string) error {
+	if err := keyFits("--pub", "", pub, keykind.Place{Kind: keykind.Machine}); err != nil {
+		return err
+	}
 	v, err := note.NewVerifier(pub)
 	if err != nil {
 		return wrong("--pub: %.80q is no public key",
-			pub).hinted("the line that portillon setup printed for this machine, as laser.biklab+…")
+			pub).hinted("the line that portillon setup printed for this machine, as portillon:machine:laser.biklab+…")
 	}
 	p, err := acceptance.Read(path, note.VerifierList(v))
 	if err != nil {

@@ -68,6 +68,8 @@ type Status struct {
 	Bundle     uint64    `json:"bundle"`
 	// BundleDamage says what of the bundle on the disk is damaged; empty: nothing is.
 	BundleDamage string `json:"bundle_damage,omitempty"`
+	// BundleRefused says why a bundle is refused because of its keys; empty: none is.
+	BundleRefused string `json:"bundle_refused,omitempty"`
 	// Denied are the members whom this program denies because it is too old for what the bundle says of them, and why.
 	Denied  []string `json:"denied,omitempty"`
 	Journal uint64   `json:"journal"`      // records committed

@@ -154,6 +154,9 @@ func (l *loader) buckets() error {
 }
 
 func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
+	if err := wire.CheckCardKey(m, o.CardKey); err != nil {
+		return nil, err
+	}
 	text, err := s.Chunk(m, wire.PolicyChunk)
 	if err != nil {
 		return nil, err

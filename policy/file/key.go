@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"portillon/keykind"
 	"portillon/yamlfile"
 )
 
@@ -53,6 +54,10 @@ func (r *reader) keyList(n yamlfile.Node) []yamlfile.Node {
 func checkKey(n yamlfile.Node) bool {
 	if !n.IsScalar() {
 		n.Fault(keyKinds, "a key must be one value")
+		return false
+	}
+	if err := (keykind.Place{Kind: keykind.Issuer}).Check(n.Str()); err != nil { // its error quotes no secret
+		n.Fault(keyKinds, "%v", err)
 		return false
 	}
 	s := strings.TrimPrefix(n.Str(), didKeyPrefix)

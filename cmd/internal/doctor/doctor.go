@@ -52,6 +52,7 @@ type System struct {
 	Check        func() machined.Checked                                               // what portillond -check finds
 	Watchdog     func(context.Context) (string, error)                                 // systemctl show -p RuntimeWatchdogUSec --value
 	Real         func(path string) string                                              // a path without its symbolic links; nil: as it is
+	Hub          func() (Pinned, error)                                                // what a hub.yaml names; nil: there is none here
 	Accepted     Accepted                                                              // nil: not looked at
 }
 
@@ -75,6 +76,7 @@ func Examine(ctx context.Context, c machined.Config, s System) []Finding {
 		x.rtc()
 	}
 	x.check()
+	x.keys()
 	x.clock(ctx)
 	x.disk()
 	x.wear()
@@ -280,6 +282,12 @@ func (x *exam) daemon(ctx context.Context) {
 		x.say("daemon", Ill, tf("La machine est arrêtée : %s", "The machine is held off: %s", strings.Join(st.Faults, ", ")), t("Voir le panneau de la machine", "See the machine’s panel"))
 	} else {
 		x.say("daemon", Well, t("portillond répond", "portillond answers"), policy.Text{})
+	}
+	if st.BundleRefused != "" {
+		x.say("bundle", Ill, tf("La machine refuse un bundle à cause d’une clé : %s", "The machine refuses a bundle because of a key: %s", st.BundleRefused),
+			t("Refaire le bundle avec les clés du lieu (portillon bundle build --key --card-key) ; « portillon bundle show » dit avec "+
+				"lesquelles il est fait", "Build the bundle again with the site’s keys (portillon bundle build --key --card-key); "+
+				"“portillon bundle show” says with which it was made"))
 	}
 	x.screens(st)
 	x.hub(st)

@@ -45,6 +45,9 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return complain(errs, err, "portillon-hub -check says what is wrong without starting anything")
 	}
 	if *check {
+		if err := c.Check(); err != nil {
+			return complain(errs, err, "")
+		}
 		fmt.Fprintln(out, "portillon-hub: the file is sound")
 		return 0
 	}

@@ -36,7 +36,11 @@ func (b *buffer) String() string {
 func config(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-laser")
+	skey, _, err := note.GenerateKey(rand.Reader, "portillon-biklab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, vkey, err := note.GenerateKey(rand.Reader, "portillon-laser")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func (c Config) Check(on Computer) (out Checked) {
 	}
 	if c.Bundle.File != "" && k.bundle != nil {
 		if err := c.checkBundle(k, on.Now); err != nil {
-			if _, whole := c.store(k).Current(); whole == nil { // what is in force stays in force: a bad file on a stick keeps no machine from starting
+			if _, whole := c.store(k).Current(); whole == nil && !isWrongKey(err) { // what is in force stays in force: a bad file on a stick keeps no machine from starting
 				out.Warnings = append(out.Warnings, err.Error()+": the bundle that the machine has stays in force")
 			} else {
 				fault(err)
@@ -82,6 +82,7 @@ func (c Config) Check(on Computer) (out Checked) {
 		if damage := c.checkStore(c.store(k)); damage != "" {
 			out.Warnings = append(out.Warnings, damage)
 		}
+		fault(c.checkCardKey(k))
 	}
 	fault(c.CheckWires())
 	fault(c.checkData())
@@ -106,7 +107,7 @@ func (c Config) checkBundle(k keys, now time.Time) error {
 	keep := keeper{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle}, conf: c.Bundle, options: roster.Options{CardKey: k.card},
 		now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)}
 	if _, err := keep.fromFile(); err != nil {
-		return fmt.Errorf("bundle: file: %w", err)
+		return fmt.Errorf("bundle: file: %w", c.explain(err))
 	}
 	return nil
 }

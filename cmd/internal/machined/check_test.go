@@ -191,7 +191,7 @@ func TestComputerWithoutAChipIsSaidAndNoFault(t *testing.T) {
 
 func TestKeyThatEverybodyMayReadIsWarnedOf(t *testing.T) {
 	b := newBench(t)
-	b.put(t, "card.key", strings.Repeat("5a", 32))
+	b.put(t, "card.key", strings.Repeat("6b", 16))
 	b.c.CardKey = filepath.Join(b.dir, "card.key")
 	for mode, warned := range map[os.FileMode]bool{0o644: true, 0o640: false, 0o600: false} {
 		os.Chmod(b.c.CardKey, mode)

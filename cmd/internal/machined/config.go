@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"portillon/keykind"
 	"portillon/yamlfile"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	Clock         string // "ntp" or "trusted"
 
 	instance string // the %i of a unit that reads this file: its name without .yaml
+	path     string
+	lines    map[string]int // on which lines the file names its keys
 }
 
 // BundleConfig says where the machine's policy and roster come from.
@@ -62,6 +65,7 @@ func ReadConfig(path string) (Config, error) {
 	d := yamlfile.Parse(path, data)
 	c := parse(d.Root(), filepath.Dir(path))
 	c.instance = strings.TrimSuffix(filepath.Base(path), ".yaml")
+	c.remember(path, d.Root())
 	return c, d.Err()
 }
 
@@ -83,6 +87,7 @@ func parse(r yamlfile.Node, dir string) Config {
 	}
 	b := r.Get("bundle").Required().Only("key", "file", "from")
 	c.Bundle = BundleConfig{Key: b.Get("key").Required().Str(), File: beside(b.Get("file")), From: b.Get("from").Str()}
+	rightKind(b.Get("key"), keykind.Place{Kind: keykind.Site, ID: c.Site})
 	if b.Present() && c.Bundle.File == "" && c.Bundle.From == "" {
 		b.Fault("file: for a bundle file, from: for a folder or an https URL", "names no source")
 	}
@@ -96,7 +101,7 @@ func parse(r yamlfile.Node, dir string) Config {
 	c.MQTT = MQTTConfig{Broker: m.Get("broker").Str(), Username: m.Get("username").Str(), PasswordFile: beside(m.Get("password-file")), HubKey: m.Get("hub-key").Str()}
 	if m.Present() {
 		checkBroker(m.Get("broker").Required())
-		m.Get("hub-key").Required()
+		rightKind(m.Get("hub-key").Required(), keykind.Place{Kind: keykind.Hub, ID: c.Site})
 	}
 	p := r.Get("panel").Only("listen", "framed", "url", "screens")
 	checkListen(p.Get("listen"))

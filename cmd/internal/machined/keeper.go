@@ -35,6 +35,9 @@ type keeper struct {
 	offered   string // the last bundle file that was looked at: size and time
 	refused   []byte // the last manifest from the network that was refused: it is offered again and again, and said once
 
+	// What is said of a bundle that was refused because of a key: the one in force, the file's, the network's.
+	refusedWhole, refusedFile, refusedManifest string
+
 	recorded map[string]time.Time // when a refusal of each kind was last recorded
 
 	state                  daemon.BundleState       // how the bundle stands on the disk
@@ -51,6 +54,7 @@ func (k *keeper) first() (*roster.Roster, error) {
 	if r != nil {
 		return r, nil
 	}
+	k.note(k.state)
 	k.verifiedAt = time.Now()
 	r, err := k.inForce(context.Background(), false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -79,7 +83,7 @@ func (k *keeper) load(m wire.Manifest) (*roster.Roster, error) {
 }
 
 // fromFile takes the bundle file if it has changed since it was last looked at, and is newer. nil without error: nothing new.
-func (k *keeper) fromFile() (*roster.Roster, error) {
+func (k *keeper) fromFile() (_ *roster.Roster, err error) {
 	if k.conf.File == "" {
 		return nil, nil
 	}
@@ -95,6 +99,7 @@ func (k *keeper) fromFile() (*roster.Roster, error) {
 		return nil, nil
 	}
 	k.offered = mark
+	defer func() { k.refusedFile = refusalOf(err) }()
 	f, err := os.Open(k.conf.File)
 	if err != nil {
 		return nil, err
@@ -171,7 +176,9 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 		case <-ctx.Done():
 			return
 		case m := <-k.manifests:
-			if r, err = k.fromManifest(ctx, m); err != nil {
+			r, err = k.fromManifest(ctx, m)
+			k.refusedManifest = refusalOf(err)
+			if err != nil {
 				if again := bytes.Equal(m, k.refused); again {
 					k.log.Info("a bundle was refused again", "why", err)
 					continue
@@ -193,11 +200,13 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 		}
 		if r != nil {
 			if m, err := k.store.Current(); err == nil {
+				k.refusedWhole = ""
 				k.note(daemon.BundleState{Version: m.Version, Damage: damageOf(m, k.store.Damaged(m), nil)})
 			}
 			k.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
 			take(r)
 		}
+		k.note(k.state)
 	}
 }
 

@@ -1,6 +1,7 @@
 package machined
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ const (
 
 // note takes down how the bundle stands on the disk, and tells whoever shows it.
 func (k *keeper) note(s daemon.BundleState) {
+	s.Refused = cmp.Or(k.refusedWhole, k.refusedFile, k.refusedManifest)
 	if s == k.state {
 		return
 	}
@@ -42,12 +44,13 @@ func (k *keeper) inForce(ctx context.Context, network bool) (*roster.Roster, err
 	if err == nil {
 		damage := k.repair(ctx, m, network)
 		r, lerr := k.load(m)
+		k.refusedWhole = refusalOf(lerr)
 		k.note(daemon.BundleState{Version: m.Version, Damage: damage})
 		if lerr == nil {
 			return r, nil
 		}
-		if err = lerr; damage == "" {
-			return nil, err // it is whole, and says what cannot be worked from
+		if err = lerr; damage == "" && !isWrongKey(err) {
+			return nil, err // it is whole, and says what cannot be worked from; of a wrong key, the one before may be of the right one
 		}
 	}
 	before, perr := k.store.Previous()

@@ -97,31 +97,38 @@ type keys struct {
 // keys reads them all, and says of each what is wrong.
 func (c Config) keys(s secrets) (k keys, errs []error) {
 	fail := func(err error) { errs = append(errs, err) }
-	if text, err := s.read("card-key", c.CardKey); err != nil {
+	card, err := s.read("card-key", c.CardKey)
+	if err != nil {
 		fail(err)
-	} else if k.card, err = hex.DecodeString(text); err != nil || len(k.card) < 16 {
+	} else if err := c.fits("card-key", c.CardKey, card); err != nil {
+		fail(err)
+	} else if k.card, err = hex.DecodeString(card); err != nil || len(k.card) < 16 {
 		fail(fmt.Errorf("card-key: %s is no card key: at least 32 hexadecimal digits on one line", c.CardKey))
 	}
-	if text, err := s.read("machine-key", c.MachineKey); err != nil {
+	machine, err := s.read("machine-key", c.MachineKey)
+	if err != nil {
 		fail(err)
-	} else if k.signer, err = note.NewSigner(text); err != nil {
+	} else if err := c.fits("machine-key", c.MachineKey, machine); err != nil {
+		fail(err)
+	} else if k.signer, err = note.NewSigner(machine); err != nil {
 		fail(fmt.Errorf("machine-key: %s is no signing key: one line that begins with PRIVATE+KEY+", c.MachineKey))
 	}
-	var err error
 	if k.bundle, err = verifier("bundle: key", c.Bundle.Key); err != nil {
 		fail(err)
 	}
+	aes := ""
 	if c.Reader.AESKey != "" {
 		if k.strong, err = c.strong(s); err != nil {
 			fail(err)
 		}
+		aes, _ = s.read("reader: aes-key", c.Reader.AESKey)
 	}
 	if c.MQTT.Broker != "" {
 		if k.hub, err = verifier("mqtt: hub-key", c.MQTT.HubKey); err != nil {
 			fail(err)
 		}
 	}
-	return k, errs
+	return k, append(errs, c.differ(machine, card, aes)...)
 }
 
 func verifier(field, key string) (note.Verifiers, error) {
@@ -136,6 +143,9 @@ func verifier(field, key string) (note.Verifiers, error) {
 func (c Config) strong(s secrets) (rfid.Prove, error) {
 	text, err := s.read("reader: aes-key", c.Reader.AESKey)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.fits("reader: aes-key", c.Reader.AESKey, text); err != nil {
 		return nil, err
 	}
 	key, err := strong.ParseKey([]byte(text))

@@ -1,13 +1,13 @@
 package machined
 
 import (
-	"crypto/ed25519"
-	"encoding/base64"
 	"fmt"
 	"os"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"portillon/keykind"
 )
 
 // KeyFile is the file of a key that machine.yaml names, where store is the folder that systemd takes credentials from.
@@ -25,28 +25,16 @@ func (c Config) Signer(store string) (note.Signer, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	if err := c.fits("machine-key", path, string(b)); err != nil {
+		return nil, "", err
+	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))
 	if err != nil {
 		return nil, "", fmt.Errorf("machine-key: %s is no signing key, want one line that begins with PRIVATE+KEY+",
 			path)
 	}
-	public, err := publicHalf(strings.TrimSpace(string(b)))
+	public, err := keykind.PublicHalf(string(b))
 	return s, public, err
-}
-
-// publicHalf is the verifier key of a signing key (golang.org/x/mod/sumdb/note: PRIVATE+KEY+name+hash+base64 of the
-// algorithm, 1 for
-// Ed25519, and the seed).
-func publicHalf(private string) (string, error) {
-	f := strings.SplitN(private, "+", 5)
-	if len(f) != 5 {
-		return "", fmt.Errorf("machine-key: %d fields, want 5", len(f))
-	}
-	b, err := base64.StdEncoding.DecodeString(f[4])
-	if err != nil || len(b) != 1+ed25519.SeedSize || b[0] != 1 {
-		return "", fmt.Errorf("machine-key: no Ed25519 key")
-	}
-	return note.NewEd25519VerifierKey(f[2], ed25519.NewKeyFromSeed(b[1:]).Public().(ed25519.PublicKey))
 }
 
 // ReaderTells reports whether the daemon notices that this kind of reader is unplugged: it asks the chip, or the

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"portillon/keykind"
 )
 
 // Answers are what a machine.yaml is made of. The zero Answers are complete for no machine.
@@ -111,7 +113,20 @@ func (a Answers) Check() error {
 			bad(x.flag, x.given, "lower-case letters, digits and hyphens")
 		}
 	}
-	for _, x := range [...]struct{ flag, given string }{{"bundle-key", a.BundleKey}, {"hub-key", a.HubKey}} {
+	for _, x := range [...]struct {
+		flag, given string
+		kind        keykind.Kind
+	}{{"bundle-key", a.BundleKey, keykind.Site}, {"hub-key", a.HubKey, keykind.Hub}} {
+		if err := (keykind.Place{Kind: x.kind, ID: a.Site}).Check(x.given); err != nil {
+			errs = append(errs, fmt.Errorf("--%s: %w", x.flag, err))
+			continue
+		}
+		// An older machine's key does not say its kind: setup named it so.
+		if own := a.Machine + "." + a.Site; keykind.NameOf(x.given) == own {
+			errs = append(errs, fmt.Errorf("--%s: %q is the name of this machine's key, want the %s, as \"portillon:site:%s\"",
+				x.flag, own, x.kind, a.Site))
+			continue
+		}
 		if _, err := note.NewVerifier(x.given); x.given != "" && err != nil {
 			bad(x.flag, x.given, "the line that portillon bundle keygen printed for the site")
 		}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/cmd/internal/machined"
+	"portillon/keykind"
 	"portillon/wire"
 )
 
@@ -266,7 +267,11 @@ func (s *Setup) machineKey(c machined.Config) error {
 		return err
 	}
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		private, _, err := note.GenerateKey(rand.Reader, c.Machine+"."+c.Site)
+		name, err := keykind.Name(keykind.Machine, c.Machine+"."+c.Site)
+		if err != nil {
+			return err
+		}
+		private, _, err := note.GenerateKey(rand.Reader, name)
 		if err != nil {
 			return err
 		}
@@ -283,6 +288,9 @@ func (s *Setup) machineKey(c machined.Config) error {
 		s.Term.Say(tf("%s n’est pas lisible : relancer avec sudo", "%s cannot be read: run again with sudo", path))
 		return ErrIncomplete
 	}
+	if wrong := (*keykind.Wrong)(nil); errors.As(err, &wrong) {
+		return fmt.Errorf("%w; move the file away, and setup makes this machine's own key", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -297,6 +305,9 @@ func (s *Setup) put(c machined.Config) error {
 		b, err := readSmall(s.CardKey)
 		if err != nil {
 			return err
+		}
+		if err := (keykind.Place{Kind: keykind.Card, Private: true}).Check(string(b)); err != nil {
+			return fmt.Errorf("--card-key: %s: %w", s.CardKey, err)
 		}
 		if key, err := hex.DecodeString(strings.TrimSpace(string(b))); err != nil || len(key) < 16 {
 			return fmt.Errorf("--card-key: %s is no card key, want at least 32 hexadecimal digits on one line",
@@ -325,7 +336,7 @@ func (s *Setup) put(c machined.Config) error {
 	if path == "" {
 		return fmt.Errorf("--bundle: the machine’s file names no bundle file")
 	}
-	if err := ofSite(b, c); err != nil {
+	if err := s.ofSite(b, c); err != nil {
 		return fmt.Errorf("--bundle: %s: %w", s.Bundle, err)
 	}
 	mine := []string{path}
@@ -339,7 +350,7 @@ func (s *Setup) put(c machined.Config) error {
 }
 
 // ofSite reports why a bundle is not this site's.
-func ofSite(b []byte, c machined.Config) error {
+func (s *Setup) ofSite(b []byte, c machined.Config) error {
 	v, err := note.NewVerifier(c.Bundle.Key)
 	if err != nil {
 		return err
@@ -348,7 +359,7 @@ func ofSite(b []byte, c machined.Config) error {
 		if string(m.Site) != c.Site {
 			return fmt.Errorf("the bundle is of site %s, want %s", m.Site, c.Site)
 		}
-		return nil
+		return wire.CheckCardKey(m, c.ReadCardKey(s.store()))
 	}
 	return wire.ReadBundle(bytes.NewReader(b), note.VerifierList(v), take, func(string, []byte) error { return nil })
 }

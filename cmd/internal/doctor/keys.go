@@ -1,0 +1,64 @@
+package doctor
+
+import (
+	"strings"
+
+	"portillon/keykind"
+	"portillon/policy"
+)
+
+// Pinned are the public halves of keys as a hub.yaml has them; empty: it cannot be said.
+type Pinned struct {
+	File    string // the hub.yaml
+	Machine string // under machines: for this machine
+	Bundle  string // under bundle:
+	Hub     string // of the hub's own key
+
+	Own string // the machine's own key, as its file holds it
+}
+
+// keys compares the keys of this machine with those of the hub, where both can be seen: an older key does not say what
+// it is for.
+func (x *exam) keys() {
+	if x.s.Hub == nil {
+		return
+	}
+	p, err := x.s.Hub()
+	if err != nil {
+		x.say("keys", Unknown, tf("Le fichier du hub ne se compare pas : %v", "The hub’s file cannot be compared: %v", err),
+			t("Corriger ce fichier, ou relancer avec sudo", "Mend that file, or run again with sudo"))
+		return
+	}
+	if p.Machine == "" {
+		x.say("keys", Ill, tf("%s ne connaît pas la machine « %s » : le hub refuse tous ses enregistrements",
+			"%s does not know the machine “%s”: the hub refuses all its records", p.File, x.c.Machine),
+			tf("Mettre sous machines: { %s: { key: %s } }", "Put it under machines: { %s: { key: %s } }", x.c.Machine, p.Own))
+		return
+	}
+	ill := false
+	differ := func(mine, theirs string, fact, cure policy.Text) {
+		if mine != "" && theirs != "" && !keykind.Same(mine, theirs) {
+			ill = true
+			x.say("keys", Ill, fact, cure)
+		}
+	}
+	differ(p.Own, p.Machine, tf("machine-key est la clé « %s », %s attend « %s » : le hub refuse tous les enregistrements",
+		"machine-key is the key “%s”, %s wants “%s”: the hub refuses all records", short(p.Own), p.File, short(p.Machine)),
+		tf("Mettre sous machines: %s: key: « %s »", "Put under machines: %s: key: “%s”", x.c.Machine, p.Own))
+	differ(x.c.Bundle.Key, p.Bundle, tf("bundle: key est « %s », %s signe avec « %s » : la machine refuse ses bundles",
+		"bundle: key is “%s”, %s has “%s”: the machine refuses the hub’s bundles", short(x.c.Bundle.Key), p.File, short(p.Bundle)),
+		tf("Mettre sous bundle: key: « %s »", "Put under bundle: key: “%s”", p.Bundle))
+	differ(x.c.MQTT.HubKey, p.Hub, tf("mqtt: hub-key est « %s », la clé du hub est « %s » (%s) : la machine refuse ses accusés et ses ordres",
+		"mqtt: hub-key is “%s”, the hub’s key is “%s” (%s): the machine refuses its acknowledgements and commands",
+		short(x.c.MQTT.HubKey), short(p.Hub), p.File),
+		tf("Mettre sous mqtt: hub-key: « %s »", "Put under mqtt: hub-key: “%s”", p.Hub))
+	if !ill && p.Own != "" {
+		x.say("keys", Well, tf("Les clés sont celles de %s", "The keys are those of %s", p.File), policy.Text{})
+	}
+}
+
+// short is a public half without its long end: its name and its hash.
+func short(public string) string {
+	parts := strings.SplitN(public, "+", 3)
+	return strings.Join(parts[:min(len(parts), 2)], "+")
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub"
+	"portillon/keykind"
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/site"
+	"portillon/wire"
+)
+
+// keyName is the name of a new signing key. A name that is given is taken as it is: it says no kind.
+func keyName(id, kind, name string) (string, error) {
+	k, ok := keykind.NoteKind(kind)
+	if !ok {
+		return "", wrong("--kind: %q is no kind of a signing key", kind).hinted("site, hub or machine; an issuer's key: portillon badge " +
+			"keygen; the AES key of cards: portillon card keygen; the card key: openssl rand -hex 32")
+	}
+	if name == "" {
+		made, err := keykind.Name(k, id)
+		if err != nil && k != keykind.Machine {
+			return "", wrong("%q is no site's id", id).hinted("as policy.yaml has it under site: lower-case letters, digits and hyphens")
+		}
+		if err != nil {
+			return "", wrong("%w", err).hinted("portillon bundle keygen laser.biklab --kind machine -o laser.key")
+		}
+		return made, nil
+	}
+	if !slug.MatchString(id) {
+		return "", wrong("%q is no site's id", id).hinted("as policy.yaml has it under site: lower-case letters, digits and hyphens")
+	}
+	if strings.ContainsAny(name, "+ \t\n") {
+		return "", wrong("%q is not a key's name", name).hinted("no spaces, no plus")
+	}
+	return name, nil
+}
+
+// keyFits refuses a key of another kind. path is its file; empty: the key itself was given.
+func keyFits(flag, path, text string, p keykind.Place) error {
+	err := p.Check(text)
+	switch {
+	case err == nil:
+		return nil
+	case path == "":
+		return wrong("%s: %w", flag, err)
+	}
+	return wrong("%s: %s: %w", flag, path, err)
+}
+
+// checkedSigner refuses a key that must not sign the bundles of a site: one of another site, one of its machines. Older keys
+// of machines are known by the names that setup and the README gave them, MACHINE.SITE, and by a hub.yaml.
+func checkedSigner(path, hubFile string) func(*site.Site) error {
+	return func(s *site.Site) error {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return wrong("%w", err)
+		}
+		id := string(s.Policy.Site)
+		if err := keyFits("--key", path, string(b), keykind.Place{Kind: keykind.Site, Private: true, ID: id}); err != nil {
+			return err
+		}
+		public, err := keykind.PublicHalf(string(b))
+		if err != nil {
+			return wrong("--key: %s: %w", path, err)
+		}
+		want := "portillon:site:" + id
+		if hubFile != "" {
+			c, err := hub.ReadConfig(hubFile)
+			if err != nil {
+				return err
+			}
+			return hubPins(c, path, hubFile, public)
+		}
+		if m, ok := strings.CutSuffix(keykind.NameOf(public), "."+id); ok {
+			if _, known := s.Policy.Machine(policy.MachineID(m)); known {
+				return wrong("--key: %s: %q is the name of the key of the machine %s, want the site key, as %q", path, keykind.NameOf(public), m, want).
+					hinted("no machine takes a bundle that is not signed by the key under bundle: in its file")
+			}
+		}
+		return nil
+	}
+}
+
+// hubPins compares the signing key with those of a hub.yaml.
+func hubPins(c hub.Config, path, hubFile, public string) error {
+	v, err := note.NewVerifier(public)
+	if err != nil {
+		return wrong("--key: %s: %w", path, err)
+	}
+	same := func(x note.Verifier) bool { return x != nil && x.Name() == v.Name() && x.KeyHash() == v.KeyHash() }
+	want := "the site key"
+	if c.Bundle.Key != nil {
+		want = "the site key \"" + c.Bundle.Key.Name() + "\""
+	}
+	for _, m := range c.Machines {
+		if same(m.Key) {
+			return wrong("--key: %s: %q is the key of the machine %s in %s, want %s", path, v.Name(), m.ID, hubFile, want)
+		}
+	}
+	if c.Bundle.Key != nil && !same(c.Bundle.Key) {
+		return wrong("--key: %s: the key %q does not sign the bundles of %s, want %s", path, v.Name(), hubFile, want)
+	}
+	return nil
+}
+
+// sameKeys compares the keys with those of the bundle that would be written over: with other keys every machine refuses
+// the new one, or knows no card.
+func sameKeys(out string, o site.Order) error {
+	b, err := os.ReadFile(out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return wrong("%w", err)
+	}
+	text, m, err := wire.Peek(bytes.NewReader(b))
+	if err != nil {
+		return nil // no bundle: it is written over as before
+	}
+	const hint = "to change the key on every machine, move the old bundle away first"
+	if m.Site == "" || o.Signer == nil {
+		return nil
+	}
+	if by := wire.Signers([]byte(text)); !wire.IsSignedBy([]byte(text), o.Signer) && by != "" {
+		return wrong("--key: the bundle %s is signed by %s, this key is %q", out, by, o.Signer.Name()).hinted(hint)
+	}
+	if err := wire.CheckCardKey(m, o.CardKey); err != nil {
+		return wrong("--card-key: the bundle %s was built with the card key with the check value %s, this one has %s", out, m.CardCheck,
+			keykind.CheckValue(o.CardKey)).hinted(hint)
+	}
+	return nil
+}
+
+// cardCheckOf is the check value of a bundle's card key behind these words; nothing where it has none.
+func cardCheckOf(m wire.Manifest, words string) string {
+	if m.CardCheck == "" {
+		return ""
+	}
+	return words + m.CardCheck
+}
+
+// readIssuerKey reads the key of badge keygen; a key of another kind is named.
+func readIssuerKey(path string) (*openbadge.Key, error) {
+	k, err := openbadge.ReadKey(path)
+	if err == nil {
+		return k, nil
+	}
+	if b, rerr := os.ReadFile(path); rerr == nil {
+		if err := keyFits("--key", path, string(b), keykind.Place{Kind: keykind.Issuer, Private: true}); err != nil {
+			return nil, err
+		}
+	}
+	return nil, err
+}

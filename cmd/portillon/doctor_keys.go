@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"portillon/cmd/internal/doctor"
+	"portillon/cmd/internal/machined"
+	"portillon/hub"
+	"portillon/policy"
+)
+
+// hubBeside finds the hub.yaml whose keys a machine's are compared with: the one that is named, or one of the same site
+// beside the machine's file. nil: there is none.
+func hubBeside(c machined.Config, file, named string) func() (doctor.Pinned, error) {
+	path := named
+	if path == "" {
+		path = filepath.Join(filepath.Dir(file), "hub.yaml")
+		if _, err := os.Stat(path); err != nil {
+			return nil
+		}
+		if h, err := hub.ReadConfig(path); err == nil && string(h.Site) != c.Site {
+			return nil
+		}
+	}
+	return func() (doctor.Pinned, error) { return pinnedIn(c, path, "/etc/credstore") }
+}
+
+// pinnedIn reads the keys that a hub.yaml names, and the machine's own from where it stands.
+func pinnedIn(c machined.Config, path, store string) (doctor.Pinned, error) {
+	h, err := hub.ReadConfig(path)
+	if err != nil {
+		return doctor.Pinned{}, err
+	}
+	if string(h.Site) != c.Site {
+		return doctor.Pinned{}, fmt.Errorf("%s is of the site %q, want %q", path, h.Site, c.Site)
+	}
+	out := doctor.Pinned{File: path, Bundle: h.Bundle.Public}
+	for _, m := range h.Machines {
+		if m.ID == policy.MachineID(c.Machine) {
+			out.Machine = m.Public
+		}
+	}
+	out.Hub, _ = h.PublicKey() // root's alone, perhaps: then it is not compared
+	_, out.Own, _ = c.Signer(store)
+	return out, nil
+}

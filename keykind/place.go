@@ -1,0 +1,125 @@
+package keykind
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Place is a place where a key is named.
+type Place struct {
+	Kind    Kind
+	Private bool
+	ID      string // of a note key: the site, or machine.site; empty: any
+}
+
+// Wrong is a key that does not fit its place.
+type Wrong struct {
+	Given Found
+	Want  Place
+}
+
+func (w *Wrong) Error() string {
+	return fmt.Sprintf("%s was given, want %s", w.Given.title(), w.Want.title())
+}
+
+// title names a key that was given.
+func (f Found) title() string {
+	switch half := [2]string{"public half", "private half"}[bit(f.Private)]; {
+	case f.form == formHex && f.Kind == Unknown:
+		return "a card key or an AES key"
+	case f.form == formHex:
+		return fmt.Sprintf("the card key with the %s", f.Name)
+	default:
+		return fmt.Sprintf("the %s of the %s %q", half, f.Kind, f.Name)
+	}
+}
+
+// title names the key that belongs in a place.
+func (p Place) title() string {
+	half := [2]string{"public half", "private half"}[bit(p.Private)]
+	switch p.Kind {
+	case Card:
+		return "the card key: at least 32 hexadecimal digits"
+	case AES:
+		return "the AES key of card keygen: 32 hexadecimal digits"
+	case Issuer:
+		if p.Private {
+			return "the issuer key that badge keygen made"
+		}
+		return "the public half of an issuer key"
+	}
+	id := p.ID
+	if id == "" {
+		id = map[Kind]string{Site: "SITE", Hub: "SITE", Machine: "MACHINE.SITE"}[p.Kind]
+	}
+	word := strings.TrimSuffix(p.Kind.String(), " key")
+	return fmt.Sprintf("the %s of the %s, as \"%s%s:%s\"", half, p.Kind, prefix, word, id)
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Check looks at a text that is named as a key. The error is a *Wrong where it is a key that cannot belong there. What
+// is no key at all is nil: whoever reads it says so.
+func (p Place) Check(text string) error {
+	f := Look(text)
+	if f.form == formNone || p.fits(f) {
+		return nil
+	}
+	return &Wrong{f, p}
+}
+
+func (p Place) fits(f Found) bool {
+	switch p.Kind {
+	case Card:
+		return f.form == formHex
+	case AES:
+		return f.form == formHex && f.Kind == Unknown
+	case Issuer:
+		return f.form == formIssuer && f.Private == p.Private
+	}
+	if f.form != formNote || f.Private != p.Private {
+		return false
+	}
+	kind := f.Kind == Unknown || f.Kind == p.Kind || p.Kind == Hub && f.Kind == Site
+	return kind && (f.id == "" || p.ID == "" || f.id == p.ID)
+}
+
+// PublicHalf is the public half of a note's signing key: PRIVATE+KEY+name+hash+base64(1 ‖ seed), where 1 is Ed25519
+// (golang.org/x/mod/sumdb/note). Its error does not quote the key.
+func PublicHalf(private string) (string, error) {
+	bad := errors.New("no signing key, want one line that begins with PRIVATE+KEY+")
+	f := strings.SplitN(strings.TrimSpace(private), "+", 5)
+	if len(f) != 5 || f[0] != "PRIVATE" || f[1] != "KEY" {
+		return "", bad
+	}
+	b, err := base64.StdEncoding.DecodeString(f[4])
+	if err != nil || len(b) != 1+ed25519.SeedSize || b[0] != 1 {
+		return "", bad
+	}
+	return note.NewEd25519VerifierKey(f[2], ed25519.NewKeyFromSeed(b[1:]).Public().(ed25519.PublicKey))
+}
+
+// Same reports whether two public halves of note keys are one key, whatever their names.
+func Same(a, b string) bool {
+	x, y := strings.SplitN(a, "+", 3), strings.SplitN(b, "+", 3)
+	return len(x) == 3 && len(y) == 3 && x[2] == y[2]
+}
+
+// NameOf is the name of a public half; empty where it is none.
+func NameOf(public string) string {
+	name, _, ok := strings.Cut(public, "+")
+	if !ok {
+		return ""
+	}
+	return name
+}
