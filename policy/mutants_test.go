@@ -54,7 +54,7 @@ var mutants = []struct{ file, old, new string }{
 	{"choose.go", "return outlasts(a.Most, b.Most)", "return false"},
 	{"choose.go", "atMost(g.Quota.Day - day)", "atMost(g.Quota.Day + day)"},
 	{"booking.go", "case !mine && b.From.After(j.q.At):", "case b.From.After(j.q.At):"},
-	{"choose.go", "!q.Member.Blocked && !q.Fault", "!q.Fault"},
+	{"choose.go", "!q.Member.Blocked && q.CardState == ActiveCard", "q.CardState == ActiveCard"},
 	{"choose.go", "&& !q.Fault && !q.Tagged", "&& !q.Tagged"},
 	{"choose.go", "&& !q.Tagged && q.Card >= j.m.Card", "&& q.Card >= j.m.Card"},
 	{"choose.go", "&& !q.Tagged && q.Card >= j.m.Card", "&& !q.Tagged"},
