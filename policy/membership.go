@@ -69,6 +69,9 @@ func DateOf(at time.Time, zone *time.Location) Date {
 	return Date{y, m, d}
 }
 
+// Before reports whether d is an earlier day than o.
+func (d Date) Before(o Date) bool { return d.all() < o.all() }
+
 // Noon is a moment of the day that exists in every zone, whatever the clock is changed by.
 func (d Date) Noon(zone *time.Location) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, 12, 0, 0, 0, zone)

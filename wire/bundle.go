@@ -120,6 +120,10 @@ type Member struct {
 	Cards    []string `json:"cards,omitempty"`    // HMAC-SHA-256 of the card's number under the site's card key, in hexadecimal
 	Blocked  bool     `json:"blocked,omitempty"`
 	Badges   []string `json:"badges,omitempty"` // SHA-256 of credentials in the badges chunk of the same bucket
+	// Critical names fields of this member without which a machine would let them do more than they may. A machine that does not know
+	// one of them denies this member, and nobody else.
+	Critical []string `json:"critical,omitempty"`
+	MemberTerms
 }
 
 // RosterBucket is a roster chunk.
