@@ -34,6 +34,7 @@ type Roster struct {
 	MemoryError error
 	people      []Person
 	cards       map[string]int32 // HMAC → people
+	refused     map[string]refusedCard
 	ids         map[policy.MemberID]int32
 	key         []byte
 }
@@ -133,7 +134,7 @@ type loader struct {
 
 // empty is a roster with the policy alone.
 func (l *loader) empty() *Roster {
-	return &Roster{Policy: l.r.Policy, Version: l.m.Version, Issued: l.m.Issued, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: l.o.CardKey}
+	return &Roster{Policy: l.r.Policy, Version: l.m.Version, Issued: l.m.Issued, cards: map[string]int32{}, refused: map[string]refusedCard{}, ids: map[policy.MemberID]int32{}, key: l.o.CardKey}
 }
 
 func (l *loader) buckets() error {
@@ -290,6 +291,10 @@ func (l *loader) add(m wire.Member) error {
 	}
 	at := int32(len(l.r.people))
 	p := Person{Member: &policy.Member{ID: id, Blocked: m.Blocked, Holdings: l.holdings(m)}, Name: m.Name, Language: l.r.Policy.Language}
+	var err error
+	if p.Member.Until, err = m.LastDay(); err != nil {
+		p.Member.Blocked = true // what cannot be read denies this member, and nobody else
+	}
 	switch m.Language {
 	case "fr":
 		p.Language = policy.French
@@ -298,12 +303,6 @@ func (l *loader) add(m wire.Member) error {
 	}
 	l.r.people = append(l.r.people, p)
 	l.r.ids[id] = at
-	for _, c := range m.Cards {
-		if other, twice := l.r.cards[c]; twice {
-			// Nobody can tell whose card this is: it opens nothing.
-			l.r.people[other].Member.Blocked, p.Member.Blocked = true, true
-		}
-		l.r.cards[c] = at
-	}
+	l.addCards(m, at)
 	return nil
 }
