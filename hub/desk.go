@@ -29,6 +29,8 @@ type Machine struct {
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
 	Dropped   *Dropped         `json:"dropped,omitempty"` // its last message that was too large; nil: there was none
 
+	Alerts []CardAlert `json:"card_alerts,omitempty"` // lost and blocked cards that were tapped in the last 30 days, the newest last
+
 	acked, offered time.Time // when it was last sent an acknowledgement, a manifest
 	appeared       time.Time // when it came online
 	troubleLogged  time.Time // the same trouble is logged once a minute: a flood of batches does not fill the log
@@ -111,12 +113,16 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 	case err != nil:
 		return err
 	}
+	var before uint64
 	h.change(id, func(m *Machine) {
-		m.Held = taken.Seq
+		before, m.Held = m.Held, taken.Seq
 		if err == nil {
 			m.Trouble, m.TroubleAt = "", time.Time{}
 		}
 	})
+	if taken.Seq > before {
+		h.warnOfAlerts(id, before)
+	}
 	return h.acknowledge(l, id)
 }
 
