@@ -169,6 +169,7 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool) error {
 		return err
 	}
 	fmt.Fprintf(w.out, "%s: site %s, version %d, %d members, %d badges\n", out, b.Manifest.Site, b.Manifest.Version, b.Members, b.Counted)
+	w.endings(b.Ending, s.Policy)
 	return nil
 }
 
