@@ -292,6 +292,19 @@ func TestChangesOfTheMembershipRuleAreWeighed(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s\n%v", name, got, c.want, err)
 		}
 	}
+	// Without a clock the hours are passed over: the lapse counts at night too.
+	passing := func(x Membership) *Policy {
+		m := ruled(t, func(m *Machine) {
+			m.Grants, m.Pass = m.Grants[:1], PassHours
+			m.Grants[0].Hours = mustHours("Mo-Fr 09:00-21:00")
+		}).Model
+		m.Membership = x
+		return mustNew(t, m)
+	}
+	changes, err := Compare(passing(Membership{Grace: 7 * days}), passing(Membership{}), monday)
+	if got := say(changes); err != nil || got != "loses user alone=true with user+a membership that has ended when Mo-Fr 09:00-21:00; loses user alone=true with user+a membership that has ended clock untrusted" {
+		t.Errorf("%s %v", got, err)
+	}
 	s := Settings(mustNew(t, model(fortnight)), mustNew(t, model(Membership{})))
 	if got := fmt.Sprint(s); got != "[{membership grace 14d, warn 30d, after maintainer grace 0d, warn 0d false}]" {
 		t.Error(got)
