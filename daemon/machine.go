@@ -255,7 +255,8 @@ func (m *Machine) take(ctx context.Context, r *roster.Roster) {
 	m.renamed()
 	m.step(ctx, session.Tick{})
 	m.note(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})
-	if m.state.Running() && m.state.Phase != session.Finishing && (!m.welcome(m.state.Member) || !m.welcome(m.state.Holder()) || m.usesRefusedCard()) {
+	withdrawn := !m.welcome(m.state.Member) || !m.welcome(m.state.Holder()) || m.usesRefusedCard()
+	if m.state.Running() && m.state.Phase != session.Finishing && withdrawn {
 		m.Logger.Warn("the session ends: the new bundle lacks who answers for it, or blocks their card")
 		if m.step(ctx, session.Stop{Finish: true}); !m.state.Running() {
 			m.Panel.Flash(panel.Withdrawn(), flash)

@@ -19,13 +19,15 @@ func (m *Machine) refused(uid rfid.UID) (roster.RefusedCard, bool) {
 	return m.Roster.Refused(uid)
 }
 
-// refuseCard answers a card that the site refuses. Whoever holds it learns nothing but that, and stands at the machine as nobody.
+// refuseCard answers a card that the site refuses. Whoever holds it learns nothing but that, and stands at the
+// machine as nobody.
 func (m *Machine) refuseCard(ctx context.Context, c roster.RefusedCard, card policy.CardStrength) {
 	q := m.question(c.Person.Member, nil, policy.NoRole)
 	q.Card, q.CardState = card, c.State
 	m.left()
 	before := m.Journal.Len()
-	m.step(ctx, session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since, Decision: m.Roster.Policy.Decide(q)})
+	m.step(ctx, session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since,
+		Decision: m.Roster.Policy.Decide(q)})
 	if c.State.Alerts() && m.Journal.Len() > before {
 		m.Logger.Warn("refused card tapped", "state", c.State.String(), "member", c.Person.Member.ID)
 	}
@@ -40,7 +42,8 @@ func (m *Machine) cardRefused(d policy.Decision) panel.View {
 	return panel.Refused(policy.CardBlocked, said.Fact, said.Next)
 }
 
-// usesRefusedCard reports whether one of the cards that the session under way rests on has been lost or blocked since.
+// usesRefusedCard reports whether one of the cards that the session under way rests on has been lost or blocked
+// since.
 func (m *Machine) usesRefusedCard() bool {
 	return slices.ContainsFunc(m.hands, func(p presented) bool {
 		c, refused := m.refused(p.uid)
@@ -48,7 +51,8 @@ func (m *Machine) usesRefusedCard() bool {
 	})
 }
 
-// membershipNote tells the member whose session runs that their membership ends soon, or has ended. Empty: there is nothing to tell.
+// membershipNote tells the member whose session runs that their membership ends soon, or has ended. Empty: there
+// is nothing to tell.
 func (m *Machine) membershipNote() policy.Text {
 	if !m.state.Running() {
 		return policy.Text{}

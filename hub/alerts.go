@@ -23,9 +23,12 @@ type CardAlert struct {
 
 // In is the alert as a line for the administrator.
 func (a CardAlert) In(l policy.Language) string {
-	state := map[string]policy.Text{"lost": {FR: "carte perdue", EN: "lost card"}, "blocked": {FR: "carte bloquée", EN: "blocked card"}}[a.State]
-	if state == (policy.Text{}) {
-		state = policy.Text{FR: "carte refusée", EN: "refused card"}
+	state := policy.Text{FR: "carte refusée", EN: "refused card"}
+	switch a.State {
+	case "lost":
+		state = policy.Text{FR: "carte perdue", EN: "lost card"}
+	case "blocked":
+		state = policy.Text{FR: "carte bloquée", EN: "blocked card"}
 	}
 	return fmt.Sprintf(policy.Text{FR: "%s présentée le %s (membre %s)", EN: "%s tapped on %s (member %s)"}.In(l),
 		state.In(l), a.At.Local().Format("2006-01-02 15:04"), a.Member)
@@ -36,7 +39,8 @@ const (
 	alertsLast = 30 * 24 * time.Hour // and for so long
 )
 
-// takeAlerts reads the card alerts of a machine that came after a record, keeps the newest, and gives those that are new.
+// takeAlerts reads the card alerts of a machine that came after a record, keeps the newest, and gives those that
+// are new.
 func (h *Hub) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAlert, err error) {
 	q := ledger.Query{Machine: id, Kinds: []wire.Kind{wire.CardAlert}, After: after}
 	err = h.ledger.Records(context.Background(), q, func(e ledger.Entry) error {

@@ -29,7 +29,8 @@ type Machine struct {
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
 	Dropped   *Dropped         `json:"dropped,omitempty"` // its last message that was too large; nil: there was none
 
-	Alerts []CardAlert `json:"card_alerts,omitempty"` // lost and blocked cards that were tapped in the last 30 days, the newest last
+	// Alerts are lost and blocked cards that were tapped in the last 30 days, the newest last.
+	Alerts []CardAlert `json:"card_alerts,omitempty"`
 
 	acked, offered time.Time // when it was last sent an acknowledgement, a manifest
 	appeared       time.Time // when it came online

@@ -12,7 +12,8 @@ const (
 	UnknownCard  Code = "unknown-card"  // no member has this card
 	CardBlocked  Code = "card-blocked"  // the site refuses this card, or every card of its member
 	MachineFault Code = "machine-fault" // the relay cannot be trusted; nobody starts
-	// MembershipLapsed: the membership has ended, its days of grace have passed, and the policy does not keep the role for lapsed members.
+	// MembershipLapsed: the membership has ended, its days of grace have passed, and the policy does not keep the
+	// role for lapsed members.
 	MembershipLapsed Code = "membership-lapsed"
 	TaggedOut        Code = "tagged-out"       // a tag lets only a maintainer work
 	NoBadge          Code = "no-badge"         // the badge is not held
@@ -55,7 +56,8 @@ const (
 	needsSupervisor
 	counts uint8 = 255 // no code: the badge counts
 
-	lastOfAll = int(membershipLapsed) // up to here, codes stop every grant of a machine alike, but those whose role a lapsed member keeps
+	// Up to here, codes stop every grant of a machine alike, but those whose role a lapsed member keeps.
+	lastOfAll = int(membershipLapsed)
 )
 
 // Known reports whether c is in the list.

@@ -26,7 +26,8 @@ type Question struct {
 	Answering  int          // other sessions that the supervisor answers for, as far as the machine knows: its own
 	Issued     time.Time    // when the bundle was made that the machine works from; zero: nobody knows
 	Tagged     bool         // a tag hangs on the machine
-	// LastTrusted is when the machine last wrote a record with a trusted clock; zero: never. Memberships are judged by it: see Known.
+	// LastTrusted is when the machine last wrote a record with a trusted clock; zero: never. Memberships are judged
+	// by it: see Known.
 	LastTrusted time.Time
 	Fault       bool // the relay cannot be trusted
 }

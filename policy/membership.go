@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Membership is how the end of a member's membership (Member.Until) counts. The zero Membership has no grace and spares no role: the day
-// after the last day is the first one on which the member is refused.
+// Membership is how the end of a member's membership (Member.Until) counts. The zero Membership has no grace and
+// spares no role: the day after the last day is the first one on which the member is refused.
 type Membership struct {
 	Grace time.Duration // whole days after the last day in which nothing is refused
 	Warn  time.Duration // whole days before the last day from which on the member is told
@@ -77,9 +77,10 @@ func (d Date) Noon(zone *time.Location) time.Time {
 	return time.Date(d.Year, d.Month, d.Day, 12, 0, 0, 0, zone)
 }
 
-// Known is the moment at which a membership is judged: the question's own, where the clock is trusted. Else it is the latest moment that is
-// known to have passed: when the bundle was made, or when the machine last wrote a record with a trusted clock. A power cut without a network
-// must lock nobody out, and a clock that is wrong ends no membership.
+// Known is the moment at which a membership is judged: the question's own, where the clock is trusted. Else it is
+// the latest moment that is known to have passed: when the bundle was made, or when the machine last wrote a
+// record with a trusted clock. A power cut without a network must lock nobody out, and a clock that is wrong ends
+// no membership.
 func (q Question) Known() time.Time {
 	switch {
 	case q.Clock == Trusted:
@@ -103,7 +104,8 @@ func (p *Policy) MembershipOf(q Question) (MembershipState, Date) {
 	return p.Membership.On(DateOf(q.Known(), p.Zone), q.Member.Until), q.Member.Until
 }
 
-// CardState is what the site says of a card. The zero CardState is a card that is in use: what no member has is no question of its state.
+// CardState is what the site says of a card. The zero CardState is a card that is in use: what no member has is no
+// question of its state.
 type CardState uint8
 
 const (
@@ -135,10 +137,12 @@ func (c *CardState) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// Alerts reports whether somebody must hear that a card in this state was tapped. A replaced card is tapped out of habit.
+// Alerts reports whether somebody must hear that a card in this state was tapped. A replaced card is tapped out of
+// habit.
 func (c CardState) Alerts() bool { return c == LostCard || c == BlockedCard || c > ReplacedCard }
 
-// kind is the reason for which a card in this state is refused. A state that does not exist is refused as a blocked card.
+// kind is the reason for which a card in this state is refused. A state that does not exist is refused as a
+// blocked card.
 func (c CardState) kind() ReasonKind {
 	switch c {
 	case LostCard:
@@ -149,8 +153,8 @@ func (c CardState) kind() ReasonKind {
 	return OfBlockedCard
 }
 
-// memberships adds a chain for members whose membership has ended, where two policies judge it differently. A policy alone tells no case
-// apart by it: whoever has lapsed keeps some roles as they are, and loses the others.
+// memberships adds a chain for members whose membership has ended, where two policies judge it differently. A
+// policy alone tells no case apart by it: whoever has lapsed keeps some roles as they are, and loses the others.
 func (s *space) memberships(before, after *Policy) {
 	a, b := before.Membership, after.Membership
 	same := a.Grace == b.Grace

@@ -12,7 +12,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// InactiveCard is a card that the site refuses: { number: "04A1B2C3D4", state: lost, since: 2026-11-01 } under cards:.
+// InactiveCard is a card that the site refuses: { number: "04A1B2C3D4", state: lost, since: 2026-11-01 } under
+// cards:.
 type InactiveCard struct {
 	Number string // in hexadecimal
 	State  policy.CardState
@@ -44,7 +45,8 @@ func cardEntries(n yamlfile.Node) []cardEntry {
 	return out
 }
 
-// cardWithState reads a mapping. Its faults quote nothing, since any of its values may be a card's number in the wrong place.
+// cardWithState reads a mapping. Its faults quote nothing, since any of its values may be a card's number in the
+// wrong place.
 func cardWithState(n yamlfile.Node) cardEntry {
 	const form = `{ number: "04A1B2C3D4", state: lost, since: 2026-11-01 }`
 	for _, p := range n.Pairs() {
@@ -120,8 +122,8 @@ type Ending struct {
 // endingWithin is how far ahead Build looks, in days.
 const endingWithin = 30
 
-// endings lists what ends in the next 30 days, the soonest first. A membership that is over, but whose days of grace are not, is among them:
-// it can be renewed still.
+// endings lists what ends in the next 30 days, the soonest first. A membership that is over, but whose days of
+// grace are not, is among them: it can be renewed still.
 func (b *Built) endings(s *Site, at time.Time) {
 	today := policy.DateOf(at, s.Policy.Zone)
 	for _, m := range s.Members {

@@ -10,8 +10,8 @@ import (
 // MemberTerms are the parts of a Member on which it depends when, and with which cards, they may use a machine.
 type MemberTerms struct {
 	Until string `json:"until,omitempty"` // the last day of the membership, at the site: 2026-09-30; empty: it has no end
-	// CardStates are cards that the site refuses, with their states. They do not stand in Cards: a machine that does not know this field takes
-	// them for unknown cards.
+	// CardStates are cards that the site refuses, with their states. They do not stand in Cards: a machine that
+	// does not know this field takes them for unknown cards.
 	CardStates []CardState `json:"card_states,omitempty"`
 }
 
@@ -25,7 +25,8 @@ type CardState struct {
 // dayForm is a day of the calendar.
 var dayForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 
-// LastDay is the last day of the membership; the zero Date: it has no end. A day that cannot be read is an error, and must deny.
+// LastDay is the last day of the membership; the zero Date: it has no end. A day that cannot be read is an error,
+// and must deny.
 func (t MemberTerms) LastDay() (policy.Date, error) {
 	if t.Until == "" {
 		return policy.Date{}, nil
@@ -37,15 +38,16 @@ func (t MemberTerms) LastDay() (policy.Date, error) {
 	return d, nil
 }
 
-// SetLastDay writes the last day down, and lists the field as critical: a machine that did not know it would let the member in for ever.
+// SetLastDay writes the last day down, and lists the field as critical: a machine that did not know it would let
+// the member in for ever.
 func (m *Member) SetLastDay(d policy.Date) {
 	if d != (policy.Date{}) {
 		m.Until, m.Critical = d.String(), append(m.Critical, "until")
 	}
 }
 
-// CardAlert is the kind of a record of a lost or blocked card that was tapped: CardAlertBody. The member of the record is the one whose card it
-// was: nobody knows who tapped it.
+// CardAlert is the kind of a record of a lost or blocked card that was tapped: CardAlertBody. The member of the
+// record is the one whose card it was: nobody knows who tapped it.
 const CardAlert Kind = "card-alert"
 
 // CardAlertBody is the body of a card-alert record. It holds no card number.

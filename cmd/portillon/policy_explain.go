@@ -42,7 +42,8 @@ func (a *asked) declare(fs *flag.FlagSet) {
 	spanFlag(fs, &a.logged, "logged", 0, "running time that the member has logged on the machine, as 10h")
 	spanFlag(fs, &a.age, "bundle-age", 0, "how old the machine's bundle is, as 31d or 240h")
 	fs.IntVar(&a.answering, "answering", 0, "how many sessions the supervisor answers for already")
-	fs.StringVar(&a.until, "until", "", "the last day of the member's membership, as 2026-09-30; default: it has no end, or what the site says")
+	fs.StringVar(&a.until, "until", "",
+		"the last day of the member's membership, as 2026-09-30; default: it has no end, or what the site says")
 	fs.StringVar(&a.cardState, "card-state", "active", "what the site says of the card: active, lost, blocked or replaced")
 	fs.BoolVar(&a.tagged, "tagged", false, "the machine is tagged out")
 	fs.BoolVar(&a.fault, "fault", false, "the machine's relay cannot be trusted")

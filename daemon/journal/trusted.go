@@ -2,7 +2,8 @@ package journal
 
 import "time"
 
-// LastTrusted is the time of the newest record whose clock was trusted; zero: there is none, as far as opening looks back. It never waits.
+// LastTrusted is the time of the newest record whose clock was trusted; zero: there is none, as far as opening
+// looks back. It never waits.
 func (j *Journal) LastTrusted() time.Time {
 	ms := j.trusted.Load()
 	if ms == 0 {

@@ -29,7 +29,8 @@ func (r *Roster) Refused(uid rfid.UID) (RefusedCard, bool) {
 	return RefusedCard{Person: r.people[c.at], State: c.state, Since: c.since}, true
 }
 
-// addCards adds the cards of the member whose place among the people is at. A card that is refused for anybody opens nothing for anybody.
+// addCards adds the cards of the member whose place among the people is at. A card that is refused for anybody
+// opens nothing for anybody.
 func (l *loader) addCards(m wire.Member, at int32) {
 	for _, c := range m.CardStates {
 		state, err := policy.ParseCardState(c.State)

@@ -55,7 +55,8 @@ func (g gen) terms(m *policy.Member, at time.Time) {
 	}
 }
 
-// circumstances are the state of the card, and when the machine last had a trusted clock: never, or in the last weeks.
+// circumstances are the state of the card, and when the machine last had a trusted clock: never, or in the last
+// weeks.
 func (g gen) circumstances(q *policy.Question) {
 	if g.IntN(15) == 0 {
 		q.CardState = policy.CardState(1 + g.IntN(3))
@@ -65,8 +66,9 @@ func (g gen) circumstances(q *policy.Question) {
 	}
 }
 
-// daysOver counts the days since the last day of a membership as people do, on a calendar: day by day. The moment is the question's or, while the
-// clock is not trusted, the later one of the bundle's issue and the last trusted record.
+// daysOver counts the days since the last day of a membership as people do, on a calendar: day by day. The moment
+// is the question's or, while the clock is not trusted, the later one of the bundle's issue and the last trusted
+// record.
 func daysOver(q policy.Question, who *policy.Member) types.Record {
 	if who.Until == (policy.Date{}) {
 		return types.NewRecord(types.RecordMap{"hasEnd": types.Boolean(false), "daysOver": types.Long(0)})
