@@ -49,11 +49,13 @@ type Parts struct {
 	Machine policy.MachineID
 	Now     func() time.Time
 	Trusted func() bool // the clock can be believed
-	NewID   func() string
-	Program string // the version of this program
-	HasBusy bool
-	Ignore  time.Duration // how long after a start the busy input means nothing
-	Reader  bool          // there is one: until it has answered, it does not
+	// LastTrusted is when the journal last took a record with a trusted clock; zero: never. nil: nobody knows.
+	LastTrusted func() time.Time
+	NewID       func() string
+	Program     string // the version of this program
+	HasBusy     bool
+	Ignore      time.Duration // how long after a start the busy input means nothing
+	Reader      bool          // there is one: until it has answered, it does not
 
 	Journal Journal
 	Switch  Switch
@@ -259,7 +261,8 @@ func (m *Machine) take(ctx context.Context, r *roster.Roster) {
 	m.renamed()
 	m.step(ctx, session.Tick{})
 	m.note(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})
-	if m.state.Running() && m.state.Phase != session.Finishing && !(m.welcome(m.state.Member) && m.welcome(m.state.Holder())) {
+	withdrawn := !m.welcome(m.state.Member) || !m.welcome(m.state.Holder()) || m.usesRefusedCard()
+	if m.state.Running() && m.state.Phase != session.Finishing && withdrawn {
 		m.Logger.Warn("the session ends: the new bundle lacks who answers for it, or blocks their card")
 		if m.step(ctx, session.Stop{Finish: true}); !m.state.Running() {
 			m.Panel.Flash(panel.Withdrawn(), flash)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"slices"
 	"time"
 
 	"portillon/daemon/panel"
@@ -129,6 +130,9 @@ func (m *Machine) footnote() policy.Text {
 	if m.damagedBundle() != "" && m.Roster != nil && m.Roster.Version < m.bundle.Load().Version {
 		return panel.EarlierList()
 	}
+	if t := m.membershipNote(); t != (policy.Text{}) {
+		return t
+	}
 	if due := m.due(); len(due) > 0 {
 		mach, _ := m.site()
 		return panel.Needs(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
@@ -155,6 +159,8 @@ func (m *Machine) tell(t session.Tell) {
 		m.Panel.Settle()
 	case session.Denied:
 		m.Panel.Flash(m.refusal(t), flash)
+	case session.CardRefused:
+		m.Panel.Flash(m.cardRefused(t.Decision), flash)
 	case session.Occupied:
 		m.Panel.Flash(panel.Occupied(m.name(t.Member)), flash/2)
 	case session.Logged:
@@ -190,6 +196,9 @@ func (m *Machine) refusal(t session.Tell) panel.View {
 	switch why {
 	case policy.NoBadge, policy.NeedsSupervisor, policy.NotRecent, policy.NotEnoughHours, policy.BadgeExpired:
 		said.Next = panel.Today(said.Next, m.mentors(t.Member))
+	}
+	if why == policy.MembershipLapsed && !slices.Contains(t.Decision.Codes(), policy.TaggedOut) {
+		return panel.MembershipEnded(m.name(t.Member), said.Fact, said.Next)
 	}
 	return panel.Refused(why, said.Fact, said.Next)
 }

@@ -29,6 +29,10 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 		}
 		return
 	}
+	if c, refused := m.refused(uid); refused && !known {
+		m.refuseCard(ctx, c, card)
+		return
+	}
 	if !known {
 		m.unknown = ""
 		if m.Roster != nil {
@@ -158,6 +162,9 @@ func (m *Machine) question(member, supervisor *policy.Member, as policy.Role) po
 	}
 	if m.Roster != nil {
 		q.Issued = m.Roster.Issued
+	}
+	if m.LastTrusted != nil {
+		q.LastTrusted = m.LastTrusted()
 	}
 	return q
 }

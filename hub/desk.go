@@ -31,6 +31,9 @@ type Machine struct {
 	TroubleSince time.Time `json:"trouble_since,omitzero"`
 	Dropped      *Dropped  `json:"dropped,omitempty"` // its last message that was too large; nil: there was none
 
+	// Alerts are lost and blocked cards that were tapped in the last 30 days, the newest last.
+	Alerts []CardAlert `json:"card_alerts,omitempty"`
+
 	generation     wire.Generation // of its journal, as it last said: while nothing is held, acknowledgements bear it
 	acked, offered time.Time       // when it was last sent an acknowledgement, a manifest
 	appeared       time.Time       // when it came online
@@ -111,12 +114,16 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 	case err != nil:
 		return err
 	}
+	var before uint64
 	h.change(id, func(m *Machine) {
-		m.Held = taken.Seq
+		before, m.Held = m.Held, taken.Seq
 		if err == nil {
 			m.Trouble, m.TroubleAt, m.TroubleSince, m.refusal.code = "", time.Time{}, time.Time{}, ""
 		}
 	})
+	if taken.Seq > before {
+		h.warnOfAlerts(id, before)
+	}
 	return h.acknowledge(l, id)
 }
 

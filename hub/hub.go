@@ -108,6 +108,9 @@ func (h *Hub) open() (err error) {
 			return err
 		}
 		h.machines[m.ID] = &Machine{ID: m.ID, Held: head.Seq}
+		if _, err := h.takeAlerts(m.ID, 0); err != nil {
+			return err
+		}
 	}
 	if h.c.Bundle.Key != nil {
 		h.store = wire.Store{Dir: filepath.Join(h.c.Data, "bundle"), Site: h.c.Site, Keys: note.VerifierList(h.c.Bundle.Key)}

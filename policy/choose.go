@@ -150,11 +150,11 @@ func (j *judge) nearest(all []Outcome) int {
 	return best
 }
 
-// warns reports whether the machine lets this member in as a user whatever their badges: never past a tag, a fault, a blocked card, or
-// one that proved less than the machine asks for.
+// warns reports whether the machine lets this member in as a user whatever their badges and their membership: never past a tag, a fault,
+// a card that is refused, or one that proved less than the machine asks for.
 func (j *judge) warns() bool {
 	q := &j.q
-	return j.m.Mode == Warn && q.Member != nil && !q.Member.Blocked && !q.Fault && !q.Tagged && q.Card >= j.m.Card
+	return j.m.Mode == Warn && q.Member != nil && !q.Member.Blocked && q.CardState == ActiveCard && !q.Fault && !q.Tagged && q.Card >= j.m.Card
 }
 
 // warn makes a user of whom the machine lets in regardless, unless another role was asked for by name. The session is the longest that

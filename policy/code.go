@@ -9,28 +9,31 @@ import (
 type Code string
 
 const (
-	UnknownCard     Code = "unknown-card"     // no member has this card
-	CardBlocked     Code = "card-blocked"     // the site refuses every card of this member
-	MachineFault    Code = "machine-fault"    // the relay cannot be trusted; nobody starts
-	TaggedOut       Code = "tagged-out"       // a tag lets only a maintainer work
-	NoBadge         Code = "no-badge"         // the badge is not held
-	BadgeRevoked    Code = "badge-revoked"    // its issuer withdrew it
-	BadgeUnverified Code = "badge-unverified" // its proof is not verified, its status is too old to rely on, or it is not valid yet
-	BadgeExpired    Code = "badge-expired"    // its issuer gave it an end, which has passed
-	NotEnoughHours  Code = "not-enough-hours" // less running time logged on this machine than asked
-	NotRecent       Code = "not-recent"       // the badge, or the last use of this machine, is older than asked
-	QuotaUsed       Code = "quota-used"       // the member's share is used up
-	BundleStale     Code = "bundle-stale"     // the machine has had no news for too long
-	ClockUntrusted  Code = "clock-untrusted"  // a rule on hours or dates cannot be judged
-	OutsideHours    Code = "outside-hours"    // the grant does not hold at this time of the week
-	NeedsSupervisor Code = "needs-supervisor" // a supervisor's card is wanted
+	UnknownCard  Code = "unknown-card"  // no member has this card
+	CardBlocked  Code = "card-blocked"  // the site refuses this card, or every card of its member
+	MachineFault Code = "machine-fault" // the relay cannot be trusted; nobody starts
+	// MembershipLapsed: the membership has ended, its days of grace have passed, and the policy does not keep the
+	// role for lapsed members.
+	MembershipLapsed Code = "membership-lapsed"
+	TaggedOut        Code = "tagged-out"       // a tag lets only a maintainer work
+	NoBadge          Code = "no-badge"         // the badge is not held
+	BadgeRevoked     Code = "badge-revoked"    // its issuer withdrew it
+	BadgeUnverified  Code = "badge-unverified" // its proof is not verified, its status is too old to rely on, or it is not valid yet
+	BadgeExpired     Code = "badge-expired"    // its issuer gave it an end, which has passed
+	NotEnoughHours   Code = "not-enough-hours" // less running time logged on this machine than asked
+	NotRecent        Code = "not-recent"       // the badge, or the last use of this machine, is older than asked
+	QuotaUsed        Code = "quota-used"       // the member's share is used up
+	BundleStale      Code = "bundle-stale"     // the machine has had no news for too long
+	ClockUntrusted   Code = "clock-untrusted"  // a rule on hours or dates cannot be judged
+	OutsideHours     Code = "outside-hours"    // the grant does not hold at this time of the week
+	NeedsSupervisor  Code = "needs-supervisor" // a supervisor's card is wanted
 )
 
 // Codes are all codes, hardest to mend first: the order in which a member hears about them.
 func Codes() []Code { return slices.Clone(codeList[:]) }
 
 // codeList is Codes. Of several grants, the one whose hardest reason stands last here came nearest.
-var codeList = [...]Code{UnknownCard, CardBlocked, MachineFault, NoBadge, BadgeRevoked, BadgeUnverified, BadgeExpired, NotEnoughHours,
+var codeList = [...]Code{UnknownCard, CardBlocked, MachineFault, MembershipLapsed, NoBadge, BadgeRevoked, BadgeUnverified, BadgeExpired, NotEnoughHours,
 	NotRecent, QuotaUsed, BundleStale, ClockUntrusted, TaggedOut, OutsideHours, NeedsSupervisor}
 
 // The places of codes in codeList, for the judge.
@@ -38,6 +41,7 @@ const (
 	unknownCard uint8 = iota
 	cardBlocked
 	machineFault
+	membershipLapsed
 	noBadge
 	badgeRevoked
 	badgeUnverified
@@ -52,7 +56,8 @@ const (
 	needsSupervisor
 	counts uint8 = 255 // no code: the badge counts
 
-	lastOfAll = int(machineFault) // up to here, codes stop every grant of a machine alike
+	// Up to here, codes stop every grant of a machine alike, but those whose role a lapsed member keeps.
+	lastOfAll = int(membershipLapsed)
 )
 
 // Known reports whether c is in the list.
@@ -65,7 +70,7 @@ func (c Code) ease() int { return slices.Index(codeList[:], c) }
 type Reason struct {
 	Code  Code          `json:"code"`
 	Badge BadgeID       `json:"badge,omitempty"` // the badge that it concerns
-	At    time.Time     `json:"at,omitzero"`     // badge-expired: its end; badge-unverified: when it begins to be valid, or when its status was last read; not-recent: issue or last use; outside-hours, booked: until when
+	At    time.Time     `json:"at,omitzero"`     // badge-expired: its end; badge-unverified: when it begins to be valid, or when its status was last read; not-recent: issue or last use; membership-lapsed: noon of its last day; outside-hours, booked: until when
 	Want  time.Duration `json:"want,omitempty"`  // not-recent: the age asked for; not-enough-hours: the running time asked for; quota-used: the quota (ns)
 	Have  time.Duration `json:"have,omitempty"`  // not-enough-hours: the running time logged; quota-used: the time used (ns)
 	Kind  ReasonKind    `json:"kind,omitempty"`  // which rule spoke, where a code has several
@@ -87,9 +92,14 @@ const (
 	Booked                    // outside-hours: the machine is booked for someone else
 	NotBooked                 // outside-hours: only within a booking of one's own
 	BusySupervisor            // needs-supervisor: the one who tapped answers for as many as the policy allows
+	OfLostCard                // card-blocked: the site has noted this card as lost
+	OfBlockedCard             // card-blocked: the site has blocked this card
+	OfReplacedCard            // card-blocked: the member has another card instead
+	OfLapsed                  // needs-supervisor: the membership of the one who tapped has lapsed
 )
 
-var kindWords = [...]string{"", "within", "used-within", "not-yet", "status-age", "assurance", "card", "day", "week", "booked", "not-booked", "learners"}
+var kindWords = [...]string{"", "within", "used-within", "not-yet", "status-age", "assurance", "card", "day", "week", "booked", "not-booked", "learners",
+	"lost", "blocked", "replaced", "membership"}
 
 func (k ReasonKind) String() string { return word(kindWords[:], int(k)) }
 

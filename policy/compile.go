@@ -75,6 +75,9 @@ func (c *checker) bad(ok bool, format string, a ...any) {
 func (c *checker) all() {
 	c.bad(c.p.Site != "", "no site")
 	c.bad(c.p.StatusGrace > 0, "status-grace %v is negative", c.p.StatusGrace)
+	for _, d := range []time.Duration{c.p.Membership.Grace, c.p.Membership.Warn} {
+		c.bad(d >= 0 && d%(24*time.Hour) == 0, "membership: %v is no number of whole days", d)
+	}
 	c.badges(c.issuers())
 	for i := range c.p.Machines {
 		c.machine(&c.p.Machines[i])

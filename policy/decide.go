@@ -22,10 +22,14 @@ type Question struct {
 	Supervisor *Member      // who taps to answer for the member; nil: nobody
 	As         Role         // NoRole: the role to start in; else only this role will do
 	Card       CardStrength // what the member's card has proven
+	CardState  CardState    // what the site says of the member's card
 	Answering  int          // other sessions that the supervisor answers for, as far as the machine knows: its own
 	Issued     time.Time    // when the bundle was made that the machine works from; zero: nobody knows
 	Tagged     bool         // a tag hangs on the machine
-	Fault      bool         // the relay cannot be trusted
+	// LastTrusted is when the machine last wrote a record with a trusted clock; zero: never. Memberships are judged
+	// by it: see Known.
+	LastTrusted time.Time
+	Fault       bool // the relay cannot be trusted
 }
 
 // Decision is the answer. The zero Decision denies.
@@ -100,8 +104,9 @@ func (p *Policy) Decide(q Question) Decision {
 	if m == nil {
 		return Decision{}
 	}
-	j := judge{q: q, zone: p.Zone, grace: p.StatusGrace, m: m.Machine}
+	j := judge{q: q, zone: p.Zone, grace: p.StatusGrace, m: m.Machine, membership: &p.Membership, known: q.Known()}
 	j.member.meet(m, q.Member)
+	j.lapsed = j.hasLapsed(q.Member)
 	j.supervisor.meet(m, q.Supervisor)
 	outcomes, badges := blank(len(m.grants))
 	d := Decision{Outcomes: outcomes}
@@ -109,7 +114,7 @@ func (p *Policy) Decide(q Question) Decision {
 		j.at = uint16(i)
 		d.Outcomes = append(d.Outcomes, j.grant(&m.grants[i]))
 	}
-	tell(m, q.Member, d.Outcomes, j.lacks.since(0))
+	tell(m, q.Member, p.Zone, d.Outcomes, j.lacks.since(0))
 	j.choose(&d, p, m, badges)
 	return d
 }
@@ -124,7 +129,10 @@ type judge struct {
 	member     person
 	supervisor person
 	at         uint16 // which grant is judged
-	lacks      lacks  // of all grants, one after the other
+	membership *Membership
+	known      time.Time // when memberships are judged
+	lapsed     bool      // the member's has
+	lacks      lacks     // of all grants, one after the other
 	local      time.Time
 	wall       moment
 }
@@ -160,8 +168,14 @@ func (j *judge) everyone(r Role) {
 	if j.q.Member.Blocked {
 		j.miss(cardBlocked)
 	}
+	if s := j.q.CardState; s != ActiveCard {
+		j.lacks.add(lack{code: cardBlocked, kind: s.kind(), grant: j.at})
+	}
 	if j.q.Fault {
 		j.miss(machineFault)
+	}
+	if j.lapsed && !j.membership.keeps(r) {
+		j.miss(membershipLapsed)
 	}
 	if j.q.Card < j.m.Card {
 		j.lacks.add(lack{code: cardBlocked, kind: WeakCard, grant: j.at})
@@ -244,6 +258,8 @@ func (j *judge) supervised(g *grant) bool {
 	l := lack{code: needsSupervisor, grant: j.at}
 	switch {
 	case s == nil || s.Blocked || s.ID == "" || s.ID == j.q.Member.ID || !j.quietly(&g.supervisor, &j.supervisor):
+	case !j.membership.keeps(Mentor) && j.hasLapsed(s): // answering for a session is what mentors do
+		l.kind = OfLapsed
 	case g.Learners > 0 && j.q.Answering >= g.Learners:
 		l.kind = BusySupervisor
 	default:

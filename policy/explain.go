@@ -60,6 +60,10 @@ func (e explainer) await() Sentence {
 		return step(Text{"Ce mentor répond déjà du nombre maximal de sessions", "This mentor already answers for as many sessions as allowed"},
 			Text{"demander à un autre mentor", "ask another mentor"})
 	}
+	if o, _ := e.d.Nearest(); slices.ContainsFunc(o.Missing, func(r Reason) bool { return r.Kind == OfLapsed }) {
+		return step(Text{"L’adhésion du mentor s’est terminée", "The mentor’s membership has ended"},
+			Text{"voir un autre mentor", "ask another mentor"})
+	}
 	s := Sentence{Fact: Text{"La seconde carte ne permet pas de répondre de cette session", "The second card cannot answer for this session"},
 		Next: Text{"Prochaine étape : demander à un mentor", "Next step: ask a mentor"}}
 	if b := e.supervisorBadge(); b != "" {
@@ -92,6 +96,10 @@ func (e explainer) deny(o Outcome) Sentence {
 		return e.noBadge(o)
 	case BadgeUnverified:
 		return e.unverified(r)
+	case MembershipLapsed:
+		day := e.w.date(r.At)
+		return step(Text{"L’adhésion s’est terminée " + day.FR, "The membership ended " + day.EN},
+			Text{"la renouveler à l’accueil", "renew it at the desk"})
 	case BadgeRevoked:
 		return e.about(r.Badge, Text{"a été retiré par son émetteur", "was withdrawn by its issuer"},
 			Text{"en parler à l’accueil", "talk to the desk"})

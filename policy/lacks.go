@@ -1,5 +1,7 @@
 package policy
 
+import "time"
+
 // lack is a Reason in few bytes.
 type lack struct {
 	code  uint8 // its place in codeList
@@ -41,7 +43,7 @@ func (x *lacks) cut(from, to int) {
 }
 
 // tell writes the reasons out. Where a grant wants one badge and the member does not hold it, they are written already.
-func tell(m *machine, who *Member, all []Outcome, lacks []lack) {
+func tell(m *machine, who *Member, zone *time.Location, all []Outcome, lacks []lack) {
 	rest := 0
 	for list := lacks; len(list) > 0; {
 		run := runOf(list)
@@ -62,15 +64,18 @@ func tell(m *machine, who *Member, all []Outcome, lacks []lack) {
 		if o := &all[run[0].grant]; o.Missing == nil {
 			o.Missing = reasons[:len(run):len(run)]
 			reasons = reasons[len(run):]
-			write(m, who, run, o.Missing)
+			write(m, who, zone, run, o.Missing)
 		}
 	}
 }
 
-func write(m *machine, who *Member, run []lack, out []Reason) {
+func write(m *machine, who *Member, zone *time.Location, run []lack, out []Reason) {
 	for i := range run {
 		out[i].Code, out[i].Kind = codeList[run[i].code], run[i].kind
 		share(m, who, &run[i], &out[i])
+		if run[i].code == membershipLapsed {
+			out[i].At = who.Until.Noon(zone)
+		}
 		if run[i].leaf > 0 {
 			detail(m, who, &run[i], &out[i])
 		}

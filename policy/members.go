@@ -21,7 +21,7 @@ type MemberChange struct {
 }
 
 // CompareMembers says which members gain and lose what between two policies, in the year that follows from, with a card that proves
-// itself, a trusted clock and a bundle of the day. Compare tells what may be; this tells of those who are there.
+// itself, a trusted clock, a bundle of the day, and memberships as they stand on the first day. Compare tells what may be; this tells of those who are there.
 func CompareMembers(before, after *Policy, all []Twin, from time.Time) []MemberChange {
 	var old, young []*Member
 	for _, t := range all {
@@ -32,7 +32,7 @@ func CompareMembers(before, after *Policy, all []Twin, from time.Time) []MemberC
 		a, b := before.only(id, NoRole), after.only(id, NoRole)
 		y := year(slotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b)))
 		y = slices.DeleteFunc(y, func(s slot) bool { return s.beyond }) // what they hold by then, nobody knows
-		had, has := y.who(before, id, old), y.who(after, id, young)
+		had, has := y.who(before, id, old, from), y.who(after, id, young, from)
 		for m := range all {
 			for _, r := range Roles() {
 				for _, alone := range []bool{true, false} {
@@ -63,9 +63,9 @@ func refreshed(m *Member) *Member {
 }
 
 // who are the members' places in each slot; none at a machine that the policy has not.
-func (y year) who(p *Policy, id MachineID, members []*Member) (out [][]Place) {
+func (y year) who(p *Policy, id MachineID, members []*Member, from time.Time) (out [][]Place) {
 	for _, s := range y {
-		out = append(out, p.Who(id, members, s.at))
+		out = append(out, p.who(id, members, s.at, from))
 	}
 	return out
 }

@@ -144,6 +144,7 @@ func sameWeek(a, b time.Time) bool {
 type Member struct {
 	ID       MemberID
 	Blocked  bool // every card of this member is refused
+	Until    Date // the last day of the membership, in the site's zone; zero: it has no end
 	Holdings []Holding
 	Practice []Practice
 }

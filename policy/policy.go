@@ -30,6 +30,7 @@ type Model struct {
 	Language    Language       // of the site: badge names are quoted in it, as issued
 	Zone        *time.Location // hours are read in it; nil: UTC
 	StatusGrace time.Duration  // how long a badge's last status counts; zero: DefaultStatusGrace
+	Membership  Membership     // how the end of a membership counts
 	Holidays    *Holidays      // what PH means in hours; nil: none are listed
 	Names       Names          // of members, on the panels
 	Look        Look           // of the panels

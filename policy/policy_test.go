@@ -245,7 +245,7 @@ func TestUnknownWordsAreRefused(t *testing.T) {
 	if _, err := ParseLanguage("de"); err == nil {
 		t.Error("de")
 	}
-	for place, code := range map[uint8]Code{unknownCard: UnknownCard, cardBlocked: CardBlocked, machineFault: MachineFault, noBadge: NoBadge,
+	for place, code := range map[uint8]Code{unknownCard: UnknownCard, cardBlocked: CardBlocked, machineFault: MachineFault, membershipLapsed: MembershipLapsed, noBadge: NoBadge,
 		badgeRevoked: BadgeRevoked, badgeUnverified: BadgeUnverified, badgeExpired: BadgeExpired, notEnoughHours: NotEnoughHours, notRecent: NotRecent,
 		clockUntrusted: ClockUntrusted, taggedOut: TaggedOut, outsideHours: OutsideHours, needsSupervisor: NeedsSupervisor} {
 		if codeList[place] != code {
@@ -255,8 +255,8 @@ func TestUnknownWordsAreRefused(t *testing.T) {
 	if v, err := ParseVerdict(""); v != Deny || err != nil {
 		t.Error("no word must deny")
 	}
-	if Code("").Known() || !NoBadge.Known() || len(Codes()) != 15 {
-		t.Error("the list of codes is closed, and has the 15 of the design")
+	if Code("").Known() || !NoBadge.Known() || len(Codes()) != 16 {
+		t.Error("the list of codes is closed, and has the 16 of the design")
 	}
 }
 

@@ -79,7 +79,11 @@ func TestEveryFieldIsWeighedOrListed(t *testing.T) {
 			case reflect.Slice:
 				full.Field(i).Set(reflect.MakeSlice(f.Type, 1, 1))
 			case reflect.Struct:
-				full.Field(i).Field(0).SetString("x")
+				if first := full.Field(i).Field(0); first.Kind() == reflect.String {
+					first.SetString("x")
+				} else {
+					first.SetInt(1)
+				}
 			default:
 				continue
 			}

@@ -27,15 +27,22 @@ type Place struct {
 // Who says what each member may be at a machine at a moment, with a card that proves itself, a trusted clock and a bundle of that moment.
 // It judges as Decide does, and writes no reasons down.
 func (p *Policy) Who(id MachineID, members []*Member, at time.Time) []Place {
+	return p.who(id, members, at, at)
+}
+
+// who is Who with memberships as they stand on another day.
+func (p *Policy) who(id MachineID, members []*Member, at, known time.Time) []Place {
 	m := p.machines[id]
 	if m == nil {
 		return nil
 	}
 	out := make([]Place, len(members))
-	j := judge{q: Question{At: at, Clock: Trusted, Machine: id, Card: AES, Issued: at}, zone: p.Zone, grace: p.StatusGrace, m: m.Machine}
+	j := judge{q: Question{At: at, Clock: Trusted, Machine: id, Card: AES, Issued: at}, zone: p.Zone, grace: p.StatusGrace, m: m.Machine,
+		membership: &p.Membership, known: known}
 	for i, who := range members {
 		j.q.Member, j.member, j.lacks.n = who, person{}, 0
 		j.member.meet(m, who)
+		j.lapsed = j.hasLapsed(who)
 		out[i] = j.place(m, who)
 	}
 	return out

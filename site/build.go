@@ -36,6 +36,7 @@ type Built struct {
 	Members  int
 	Counted  int      // credentials that are some member's
 	Warnings []string // files that do not count, each with the reason
+	Ending   []Ending // memberships and badges that end within 30 days of Issued, the soonest first
 	Errors   []string // what members.yaml must decide before a badge can count: the badge is left out
 
 	lists map[string]*openbadge.StatusList // those that are there, by their addresses
@@ -112,6 +113,7 @@ type bucket struct {
 
 func (s *Site) buckets(b *Built, o Order) []bucket {
 	held := s.match(b, o.Issued)
+	b.endings(s, o.Issued)
 	out := make([]bucket, wire.Buckets)
 	for i, m := range s.Members {
 		at := &out[wire.Bucket(m.ID)]
@@ -119,6 +121,7 @@ func (s *Site) buckets(b *Built, o Order) []bucket {
 		for _, c := range m.Cards {
 			w.Cards = append(w.Cards, cardHash(o.CardKey, c))
 		}
+		m.terms(&w, o.CardKey)
 		for _, f := range held[i] {
 			w.Badges = append(w.Badges, wire.Hash(f.Data))
 			at.badges.Credentials = append(at.badges.Credentials, f.Data)
@@ -175,6 +178,7 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 		switch i, conflict := s.owner(f, v.Badge); {
 		case i >= 0:
 			held[i] = append(held[i], f)
+			b.badgeEnds(s, s.Members[i], v.Badge, at)
 			b.Counted++
 		case len(conflict) > 0:
 			b.Errors = append(b.Errors, fmt.Sprintf("%s: names an address that is shared by %s; it counts for none of them until the "+

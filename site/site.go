@@ -46,6 +46,8 @@ type Member struct {
 	Cards    []string // card numbers, in hexadecimal
 	Badges   []string // files of badges/ that are this member's, where the recipient alone does not decide
 	Blocked  bool
+	Until    policy.Date    // the last day of the membership; zero: it has no end
+	Inactive []InactiveCard // lost, blocked and replaced cards
 }
 
 // File is a file of badges/ or status/.
@@ -113,7 +115,7 @@ func ParseMembers(name string, data []byte) ([]Member, error) {
 			n.Get("id").Fault("", "%q is %s already", m.ID, other)
 		}
 		ids[m.ID] = n.Path()
-		for i, c := range m.Cards {
+		for i, c := range m.everyCard() {
 			if other, twice := cards[c]; twice {
 				n.Get("cards").Fault("one card, one member", "card %d is %s's already", i+1, other)
 			}
@@ -125,9 +127,9 @@ func ParseMembers(name string, data []byte) ([]Member, error) {
 }
 
 func parseMember(n yamlfile.Node) Member {
-	n.Only("id", "name", "language", "email", "emails", "subject", "subjects", "card", "cards", "badges", "blocked")
+	n.Only("id", "name", "language", "email", "emails", "subject", "subjects", "card", "cards", "badges", "blocked", "until")
 	m := Member{Badges: n.Get("badges").Strs(), ID: policy.MemberID(n.Get("id").Required().Slug()), Name: n.Get("name").Required().Str(),
-		Language: n.Get("language").OneOf("fr", "en"), Blocked: n.Get("blocked").Bool(),
+		Language: n.Get("language").OneOf("fr", "en"), Blocked: n.Get("blocked").Bool(), Until: day(n.Get("until")),
 		Emails:   append(n.Get("email").Strs(), n.Get("emails").Strs()...),
 		Subjects: append(n.Get("subject").Strs(), n.Get("subjects").Strs()...)}
 	if name, err := tidy(m.Name); err != nil {
@@ -151,13 +153,13 @@ func parseMember(n yamlfile.Node) Member {
 		}
 	}
 	for _, key := range []string{"card", "cards"} {
-		for i, c := range n.Get(key).Strs() {
-			hex, ok := cardNumber(c)
+		for i, c := range cardEntries(n.Get(key)) {
+			hex, ok := cardNumber(c.number)
 			if !ok {
 				n.Get(key).Fault("the number in hexadecimal, 1 to 10 bytes, in quotes: \"04A1B2C3D4\"; as a USB reader types it: \"dec:0012345678\"", "card %d is not a card's number", i+1)
 				continue
 			}
-			m.Cards = append(m.Cards, hex)
+			m.keepCard(hex, c)
 		}
 	}
 	return m

@@ -124,6 +124,7 @@ type Member struct {
 	// Critical names fields of this member without which a machine would let them do more than they may. A machine that does not know
 	// one of them denies this member, and nobody else.
 	Critical []string `json:"critical,omitempty"`
+	MemberTerms
 }
 
 // Unknown is the first critical field of m that this program does not know; nil: it knows all of them.

@@ -181,6 +181,7 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 	}
 	fmt.Fprintf(w.out, "%s: site %s, version %d, %d members, %d badges\n", out, b.Manifest.Site, b.Manifest.Version, b.Members, b.Counted)
 	fmt.Fprintf(w.out, "signed by %s, card key with the check value %s\n", o.Signer.Name(), b.Manifest.CardCheck)
+	w.endings(b.Ending, s.Policy)
 	return nil
 }
 

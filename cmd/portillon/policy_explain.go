@@ -25,6 +25,7 @@ type asked struct {
 	age, logged                                                             time.Duration
 	answering                                                               int
 	tagged, fault                                                           bool
+	until, cardState                                                        string
 }
 
 func (a *asked) declare(fs *flag.FlagSet) {
@@ -41,6 +42,9 @@ func (a *asked) declare(fs *flag.FlagSet) {
 	spanFlag(fs, &a.logged, "logged", 0, "running time that the member has logged on the machine, as 10h")
 	spanFlag(fs, &a.age, "bundle-age", 0, "how old the machine's bundle is, as 31d or 240h")
 	fs.IntVar(&a.answering, "answering", 0, "how many sessions the supervisor answers for already")
+	fs.StringVar(&a.until, "until", "",
+		"the last day of the member's membership, as 2026-09-30; default: it has no end, or what the site says")
+	fs.StringVar(&a.cardState, "card-state", "active", "what the site says of the card: active, lost, blocked or replaced")
 	fs.BoolVar(&a.tagged, "tagged", false, "the machine is tagged out")
 	fs.BoolVar(&a.fault, "fault", false, "the machine's relay cannot be trusted")
 }
@@ -94,6 +98,9 @@ func (a *asked) question(p *policy.Policy) (q policy.Question, err error) {
 		return q, wrong("--as: %w", err)
 	}
 	if q.Member, err = holder(p, "--holds", a.member, a.holds, q.At); err != nil {
+		return q, err
+	}
+	if err = a.membership(&q); err != nil {
 		return q, err
 	}
 	if a.supervisor != "" {
@@ -200,6 +207,9 @@ func lacking(p *policy.Policy, missing []policy.Reason, l policy.Language) []str
 
 // ruleOf says which rule spoke, where a code has several.
 func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
+	if s := ofMembership(p, r, l); s != "" {
+		return s
+	}
 	switch r.Kind {
 	case policy.OfAge:
 		return say(l, "âge du badge", "the badge's age")

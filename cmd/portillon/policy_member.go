@@ -45,9 +45,13 @@ func (a *asked) explainMember(w stdio, dir string, l policy.Language, asJSON boo
 	}
 	member := *who.Member
 	member.Practice = q.Member.Practice
+	if q.Member.Until != (policy.Date{}) {
+		member.Until = q.Member.Until
+		who.Member = &member
+	}
 	q.Member = &member
 	if !asJSON {
-		w.holdings(r.Policy, who, warnings, l)
+		w.holdings(r.Policy, who, warnings, at, l)
 	}
 	return w.explain(r.Policy, q, l, asJSON)
 }
@@ -85,12 +89,15 @@ func findMember(r *roster.Roster, given string) (roster.Person, error) {
 }
 
 // holdings prints what a member holds, badge by badge, and what the site's build says of their badges that do not count.
-func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, l policy.Language) {
+func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, at time.Time, l policy.Language) {
 	fmt.Fprintf(w.out, "%s (%s)", plain(who.Name), who.Member.ID)
 	if who.Member.Blocked {
 		fmt.Fprint(w.out, say(l, " : bloqué·e", ": blocked"))
 	}
 	fmt.Fprintln(w.out)
+	if line := membershipLine(p, who, at, l); line != "" {
+		fmt.Fprintf(w.out, "  %s\n", line)
+	}
 	for _, h := range who.Member.Holdings {
 		name := ""
 		if b, ok := p.Badge(h.Badge); ok {

@@ -149,7 +149,11 @@ func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
 		}
 		found = found || len(lines) > 0
 		fmt.Fprintf(w.out, "%s\n%s", m.ID, strings.Join(append(lines, ""), "\n"))
-		fmt.Fprintf(w.out, say(l, "  et %d sans accès\n", "  and %d who may not\n"), none)
+		fmt.Fprintf(w.out, say(l, "  et %d sans accès", "  and %d who may not"), none)
+		if n := lapsedAmong(all, m.ID); n > 0 {
+			fmt.Fprintf(w.out, say(l, ", dont %d à cause de l’adhésion", ", %d of them because of their membership"), n)
+		}
+		fmt.Fprintln(w.out)
 	}
 	if !found {
 		return errNo

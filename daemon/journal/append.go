@@ -193,7 +193,7 @@ func (j *Journal) setFacts(facts map[string][]byte) error {
 // saw takes note of a record's time.
 func (j *Journal) saw(r wire.Record) {
 	if r.Clock.Believed() {
-		j.sure = r.Wall
+		j.believe(r.Wall)
 	}
 }
 

@@ -66,7 +66,8 @@ type Journal struct {
 	generation wire.Generation
 	lock       *os.File
 
-	length atomic.Uint64 // records on the disk
+	length  atomic.Uint64 // records on the disk
+	trusted atomic.Int64  // sure in milliseconds since 1970, for those who must not wait; 0: none
 
 	mu      sync.Mutex // guards all below, and the connection
 	db      *sql.DB

@@ -57,7 +57,7 @@ func (j *Journal) lookBack(last int64) {
 		}
 		for _, r := range slices.Backward(rows) {
 			if rec, err := r.check(); err == nil && rec.Clock.Believed() {
-				j.sure = rec.Wall
+				j.believe(rec.Wall)
 				break
 			}
 		}

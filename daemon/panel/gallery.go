@@ -44,6 +44,8 @@ func Gallery(now time.Time) []Shown {
 	confirm.Desk = &Desk{Name: "Inès", Until: now.Add(time.Minute), Ask: "confirm", Line: IsItYours("Inès")}
 	confirm.Offers = []Offer{OfferConfirm("f", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, 25), OfferDeny("f")}
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
+	member, late := with(c.On("Léa", now, now.Add(2*time.Hour)), user), with(c.On("Léa", now, now.Add(2*time.Hour)), user)
+	member.Note, late.Note = c.MembershipUntil(now.AddDate(0, 0, 7)), c.MembershipOver(now.AddDate(0, 0, -7), now.AddDate(0, 0, 7))
 	return []Shown{
 		{"ready", Ready()}, {"maintenance soon", soon}, {"reading", OneMoment()}, {"already read", AlreadyRead()},
 		{"on", with(c.On("Léa", now, now.Add(2*time.Hour)), user)}, {"on without end", with(c.On("Léa", now, time.Time{}), user)},
@@ -58,6 +60,11 @@ func Gallery(now time.Time) []Shown {
 		{"not recent", Refused(policy.NotRecent, policy.Text{FR: "Dernière utilisation il y a plus de 6 mois", EN: "Last used more than 6 months ago"},
 			Today(policy.Text{FR: "Prochaine étape : une séance avec un mentor suffit pour reprendre", EN: "Next step: one session with a mentor is enough"}, []string{"Karim"}))},
 		{"outside hours", Refused(policy.OutsideHours, policy.Text{FR: "La machine ouvre demain à 9 h 00", EN: "The machine opens tomorrow at 9:00"}, policy.Text{})},
+		{"membership ends soon", member}, {"membership over", late},
+		{"membership ended", MembershipEnded("Léa", policy.Text{FR: "L’adhésion s’est terminée le 30 septembre", EN: "The membership ended on 30 September"},
+			policy.Text{FR: "Prochaine étape : la renouveler à l’accueil", EN: "Next step: renew it at the desk"})},
+		{"card refused", Refused(policy.CardBlocked, policy.Text{FR: "Cette carte est bloquée", EN: "This card is blocked"},
+			policy.Text{FR: "Prochaine étape : passer à l’accueil", EN: "Next step: see the desk"})},
 		{"unknown", Unknown("7F3A")}, {"occupied", Occupied("Léa")},
 		{"tagged", c.TaggedOut(now, belt, policy.Maintainer)}, {"tagged by a member", c.TaggedOut(now, ProblemName("dangerous"), policy.User)}, {"tagged by the office", c.TaggedOut(time.Time{}, belt, policy.NoRole)},
 		{"maintenance", with(Maintenance("Inès", ""), maintainer, OfferPowerOff(), OfferLog(), OfferTag())}, {"maintenance with a helper", Maintenance("Inès", "Léa")},

@@ -212,7 +212,7 @@ func NobodyCame(name string) View {
 func Refused(why policy.Code, fact, next policy.Text) View {
 	v := View{Sign: SignRefused, Line: fact, Next: next}
 	switch why {
-	case policy.BadgeExpired:
+	case policy.BadgeExpired, policy.MembershipLapsed:
 		v.Sign = SignExpired
 	case policy.NotRecent:
 		v.Sign = SignRecent

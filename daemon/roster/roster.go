@@ -33,11 +33,12 @@ type Roster struct {
 	// MemoryError says why the verdicts were not written: they are reached anew at the next start, which then takes longer.
 	MemoryError error
 	// Denied are the members that the bundle says something of that this program does not know, and must: they are blocked here.
-	Denied []Denied
-	people []Person
-	cards  map[string]int32 // HMAC → people
-	ids    map[policy.MemberID]int32
-	key    []byte
+	Denied  []Denied
+	people  []Person
+	cards   map[string]int32 // HMAC → people
+	refused map[string]refusedCard
+	ids     map[policy.MemberID]int32
+	key     []byte
 }
 
 // Person is a member with what the panel may say of them.
@@ -141,7 +142,7 @@ type loader struct {
 
 // empty is a roster with the policy alone.
 func (l *loader) empty() *Roster {
-	return &Roster{Policy: l.r.Policy, Version: l.m.Version, Issued: l.m.Issued, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: l.o.CardKey}
+	return &Roster{Policy: l.r.Policy, Version: l.m.Version, Issued: l.m.Issued, cards: map[string]int32{}, refused: map[string]refusedCard{}, ids: map[policy.MemberID]int32{}, key: l.o.CardKey}
 }
 
 func (l *loader) buckets() error {
@@ -301,6 +302,10 @@ func (l *loader) add(m wire.Member) error {
 	}
 	at := int32(len(l.r.people))
 	p := Person{Member: &policy.Member{ID: id, Blocked: m.Blocked, Holdings: l.holdings(m)}, Name: m.Name, Language: l.r.Policy.Language}
+	var err error
+	if p.Member.Until, err = m.LastDay(); err != nil {
+		p.Member.Blocked = true // what cannot be read denies this member, and nobody else
+	}
 	switch m.Language {
 	case "fr":
 		p.Language = policy.French
@@ -313,12 +318,6 @@ func (l *loader) add(m wire.Member) error {
 	}
 	l.r.people = append(l.r.people, p)
 	l.r.ids[id] = at
-	for _, c := range m.Cards {
-		if other, twice := l.r.cards[c]; twice {
-			// Nobody can tell whose card this is: it opens nothing.
-			l.r.people[other].Member.Blocked, p.Member.Blocked = true, true
-		}
-		l.r.cards[c] = at
-	}
+	l.addCards(m, at)
 	return nil
 }

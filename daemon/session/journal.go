@@ -72,7 +72,7 @@ func happened(k wire.Kind) bool {
 // failed and of those after it, which the corridor dropped.
 func (t *step) recordFailed(r Record) {
 	var owed []Record
-	back, refusal := false, r.Kind == wire.Refused // whoever is refused hears why all the same
+	back, refusal := false, r.Kind == wire.Refused || r.Kind == wire.CardAlert // whoever is refused hears why all the same
 	lost, ours := t.after(r)
 	for _, e := range lost {
 		switch e := e.(type) {
@@ -82,7 +82,7 @@ func (t *step) recordFailed(r Record) {
 				owed = append(owed, e)
 			}
 		case Tell:
-			if e.Say == Denied || e.Say == Ended { // still true
+			if e.Say == Denied || e.Say == CardRefused || e.Say == Ended { // still true
 				t.tell(e)
 			}
 		}

@@ -45,6 +45,8 @@ func (t *step) event() {
 		t.away(e.Member)
 	case Stranger:
 		t.stranger(e)
+	case RefusedCard:
+		t.refuseCard(e)
 	case ChooseRole:
 		t.chooseRole(e.Decision)
 	case Log:
@@ -188,20 +190,7 @@ func (t *step) deny(m policy.MemberID, d policy.Decision) {
 // refusedAnew reports whether a refusal of m is to be written down, and notes that it is: not one just after another of the same member,
 // nor one for whom there is no room.
 func (t *step) refusedAnew(m policy.MemberID) bool {
-	room := -1
-	for i, x := range t.refused {
-		switch fresh := t.in.Now.Sub(x.at) < RefusedEvery; {
-		case fresh && x.by == m:
-			return false
-		case !fresh:
-			room = i
-		}
-	}
-	if room < 0 {
-		return false
-	}
-	t.refused[room] = tapped{m, t.in.Now}
-	return true
+	return t.anew(t.refused[:], RefusedEvery, m)
 }
 
 // reasons are the decision's, with those of the session's own refusal where the decision did not know of them.

@@ -24,7 +24,7 @@ func spans() []time.Duration {
 
 // acts are what can happen. Taps come often, the end of the daemon seldom.
 func acts() []Event {
-	ev := []Event{Tick{}, Tick{}, Stop{}, Busy{true}, Busy{false}, Busy{true}, Busy{false}, stranger(),
+	ev := []Event{Tick{}, Tick{}, Stop{}, Busy{true}, Busy{false}, Busy{true}, Busy{false}, stranger(), refusedCard(nour, policy.LostCard), refusedCard(zoe, policy.ReplacedCard),
 		Broke{What: "e-stop"}, Mended{What: "e-stop"}, Broke{What: "relay", Why: "feedback"}, Mended{What: "relay"}, Mended{What: "guard-lost"},
 		Reader{}, Reader{Alive: true}, Shutdown{},
 		AddTag{Tag: Tag{ID: "t1", Reason: "belt"}}, AddTag{Tag: Tag{ID: "t2", By: ines}, Now: true}, AddTag{Tag: Tag{ID: "t3", By: ines}},

@@ -128,6 +128,7 @@ type State struct {
 	Ran     Hours     // what the machine has run in all
 	counted time.Time // until when
 
+	alerted [RefusedMax]tapped // whose cards' alerts were last written down, in no order
 	refused [RefusedMax]tapped // whose refusals were last written down, in no order; with no name a stranger's
 
 	Busy   bool

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"portillon/policy"
 	"portillon/wire"
 )
 
@@ -30,6 +31,8 @@ func happenings() []struct {
 		{"tap no badge", tapOf(zoe), Flap},
 		{"tap blocked", tapOf(bruno), Flap},
 		{"stranger", stranger(), Flap},
+		{"lost card", refusedCard(nour, policy.LostCard), Flap},
+		{"replaced card", refusedCard(nour, policy.ReplacedCard), Flap},
 		{"choose maintainer", ChooseRole{allow(5)}, Flap},
 		{"log", Log{What: "lens-cleaning", Minutes: 5}, Flap},
 		{"extend", Extend{allow(2)}, Flap},

@@ -19,7 +19,7 @@ func (r *reader) tests(n yamlfile.Node) {
 			break
 		}
 		bare(x)
-		only(x, "name", "at", "machine", "holds", "supervisor-holds", "last-used", "logged", "clock", "tagged", "fault", "as", "member", "card", "used", "answering", "bundle-age", "expect", "role", "because")
+		only(x, "name", "at", "machine", "holds", "supervisor-holds", "last-used", "logged", "clock", "tagged", "fault", "as", "member", "until", "card", "card-state", "used", "answering", "bundle-age", "expect", "role", "because")
 		r.m.Tests = append(r.m.Tests, r.test(x))
 	}
 }
@@ -57,6 +57,10 @@ func (r *reader) circumstances(x yamlfile.Node, q *policy.Question) {
 	q.Issued = q.At.Add(-x.Get("bundle-age").Duration())
 	if id := x.Get("member"); id.Present() {
 		q.Member.ID = policy.MemberID(id.Slug())
+	}
+	q.Member.Until = lastDay(x.Get("until"))
+	if s := x.Get("card-state"); s.Present() {
+		q.CardState, _ = policy.ParseCardState(s.OneOf(cardStates...)) // OneOf reports what is none
 	}
 	used := x.Get("used")
 	only(used, "day", "week")

@@ -100,7 +100,7 @@ func TestDefaultsHoldWhereAMachineSaysNothing(t *testing.T) {
 
 func TestSampleExamplesHold(t *testing.T) {
 	results := RunTests(mustParse(t, sample(t)))
-	if len(results) != 18 {
+	if len(results) != 22 {
 		t.Fatalf("%d examples ran", len(results))
 	}
 	for _, r := range results {

@@ -46,14 +46,14 @@ func top() *shape {
 		"maintenance": keys("kind", "hours", "days", "block"), "vouch": {each: name}, "clock": clock, "bundle": bundle}
 	defaults := keys("session", "when-idle", "cooldown", "mode", "card", "bundle", "clock")
 	defaults.below = map[string]*shape{"session": session, "clock": clock, "bundle": bundle}
-	test := keys("name", "at", "machine", "member", "card", "holds", "supervisor-holds", "last-used", "logged", "used", "answering", "clock", "bundle-age", "tagged", "fault", "as",
+	test := keys("name", "at", "machine", "member", "until", "card", "card-state", "holds", "supervisor-holds", "last-used", "logged", "used", "answering", "clock", "bundle-age", "tagged", "fault", "as",
 		"expect", "role", "because")
 	test.below = map[string]*shape{"holds": holds, "supervisor-holds": holds, "used": amounts}
 	badge := keys("name", "issuer", "achievement")
 	badge.below = map[string]*shape{"name": name}
 
-	file := keys("portillon", "site", "language", "timezone", "status-grace", "holidays", "panel", "issuers", "badges", "roles", "defaults", "machines", "evidence", "tests", "never")
-	file.below = map[string]*shape{"panel": keys("names", "look"), "issuers": {each: keys("name", "id", "keys", "status-issuers")}, "badges": {each: badge}, "defaults": defaults,
+	file := keys("portillon", "site", "language", "timezone", "status-grace", "membership", "holidays", "panel", "issuers", "badges", "roles", "defaults", "machines", "evidence", "tests", "never")
+	file.below = map[string]*shape{"membership": keys("grace", "warn", "after"), "panel": keys("names", "look"), "issuers": {each: keys("name", "id", "keys", "status-issuers")}, "badges": {each: badge}, "defaults": defaults,
 		"machines": {each: machine}, "evidence": {each: keys("interventions", "kinds", "within", "endorsed-by")}, "tests": test,
 		"never": keys("name", "role", "without", "at", "on", "alone")}
 	return file

@@ -17,6 +17,7 @@ func Schema() []byte {
 		"language":     oneOf("the language that badge names are quoted in", "fr", "en"),
 		"timezone":     text("a name of the IANA list, as Europe/Paris: all hours are read in it"),
 		"status-grace": say("how long a badge counts whose issuer cannot be asked whether it was withdrawn", ref("duration")),
+		"membership":   say("how the end of a membership counts, which members.yaml has as until:", membershipPart()),
 		"holidays":     say("what PH means in hours: 2026-12-25, or 12-25 for every year", list(thing{"type": "string", "pattern": holidayForm}, 0, maxHolidays)),
 		"issuers":      say("whose badges count, and their keys: a signature by any other key is nobody's", mapOf(ref("issuer"))),
 		"badges":       say("the badges that this file names, exactly as issued", mapOf(ref("badge"))),

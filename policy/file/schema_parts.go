@@ -98,7 +98,10 @@ func exampleParts() thing {
 			"fault":            yes("the machine reports a fault"),
 			"as":               say("the role that the member has chosen at the panel", ref("role")),
 			"member":           say("the member's id, where a booking matters", ref("slug")),
-			"card":             say("what the card proves", ref("card")),
+			"until": say("the last day of the member's membership; without it, it has no end",
+				thing{"type": "string", "pattern": lastDayForm}),
+			"card":       say("what the card proves", ref("card")),
+			"card-state": oneOf("what the site says of the card", cardStates...),
 			"used": say("time at this machine so far, for quotas", object(nil, thing{
 				"day": say("used today", ref("length")), "week": say("used this week", ref("length"))})),
 			"answering":  whole("how many learners the mentor answers for already", 0, maxLearners),

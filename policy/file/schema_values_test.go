@@ -53,7 +53,10 @@ func valuesOf() map[string]values {
 	positive := values{"1s | 45s | 10m | 1h30m | 2h | 180d | 1d12h | 99999d | 8760h | 1d2h3m4s", `0m | 0s | 0d0h | 1.5h | 1ns | 1ms | 100us | +5d | -5d | 2562047h | 99999999d | 100000d | "" | h | 2 | 0 | 1h30 | 30m1h | 1h1h | 1 h | soon | [1h]`}
 	length := values{"0s | 0m | 3m | 1d12h", `0 | 1.5h | 1ns | -1m | "" | 99999999d`}
 	return map[string]values{
-		"status-grace: =":                    positive,
+		"status-grace: =": positive,
+		"membership: =":   {"{} | { grace: 0d, warn: 0d } | { grace: 14d, warn: 30d, after: [user] } | { after: [] }", "[] | 14d | { grace: 14 } | { grace: 12h } | { warn: -1d } | { grace: 99999d } | { after: user } | { after: [boss] } | { before: 1d }"},
+		"tests: [{ at: \"2026-01-01\", machine: x, expect: deny, holds: [], until: = }]":      {"2026-09-30 | \"2026-09-30\"", `"" | 09-30 | "2026-9-30" | "2026-13-01" | "2026-09-30T10:00" | [2026-09-30]`},
+		"tests: [{ at: \"2026-01-01\", machine: x, expect: deny, holds: [], card-state: = }]": {"active | lost | blocked | replaced", "stolen | \"\" | [lost]"},
 		", session: { max: = }":              {positive.good + " | none", positive.bad + " | any"},
 		", quota: { week: = }":               positive,
 		", quota: =":                         {"{ day: 2h } | { day: 2h, week: 6h }", "{} | [] | 2h | { month: 3d }"},

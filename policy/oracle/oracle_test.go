@@ -84,6 +84,7 @@ func (g gen) site(t testing.TB) site {
 	for _, b := range badges {
 		m.Badges = append(m.Badges, policy.Badge{ID: b, Name: policy.Text{FR: string(b)}, Issuer: "i", Achievement: "urn:" + string(b)})
 	}
+	m.Membership = g.membership()
 	x := policy.Machine{ID: "m", Pass: policy.ClockPass(g.IntN(8)), Card: policy.CardStrength(g.IntN(4) / 3)}
 	if g.IntN(3) == 0 {
 		x.Fresh, x.Stale = time.Duration(1+g.IntN(30))*day, []policy.Role{policy.Maintainer, policy.Mentor}[:g.IntN(3)]
@@ -92,9 +93,11 @@ func (g gen) site(t testing.TB) site {
 		x.Bookings = []policy.Booking{{From: monday, To: monday.Add(day), For: "m-1"}, {From: monday.Add(day), To: monday.Add(3 * day), For: "m-9"}}
 	}
 	var text strings.Builder
-	text.WriteString("forbid(principal, action, resource) when { context.blocked || context.fault };\n")
+	text.WriteString("forbid(principal, action, resource) when { context.blocked || context.fault || context.cardState != \"active\" };\n")
 	for i := range 1 + g.IntN(5) {
 		grant, when, then := g.grant(&x)
+		then = answers(m.Membership, then)
+		text.WriteString(lapse(m.Membership, i, grant.Role))
 		x.Grants = append(x.Grants, grant)
 		fmt.Fprintf(&text, "permit(principal, action == Action::\"ready-%d\", resource) when { %s };\n", i, when)
 		fmt.Fprintf(&text, "permit(principal, action == Action::\"given-%d\", resource) when { %s && %s };\n", i, when, then)
@@ -203,6 +206,7 @@ var monday = time.Date(2026, 11, 23, 0, 0, 0, 0, zone)
 
 func (g gen) member(id policy.MemberID, at time.Time) *policy.Member {
 	m := &policy.Member{ID: id, Blocked: g.IntN(25) == 0}
+	g.terms(m, at)
 	for range 2 + g.IntN(10) {
 		h := policy.Holding{Badge: badges[g.IntN(len(badges))], Standing: policy.Verified, From: at.Add(time.Duration(20-g.IntN(500)) * day), Assurance: policy.Assurance(g.IntN(6) / 2 % 3)}
 		switch g.IntN(8) {
@@ -232,6 +236,7 @@ func (g gen) question() policy.Question {
 	if g.IntN(10) == 0 {
 		q.Issued = time.Time{}
 	}
+	g.circumstances(&q)
 	if g.IntN(2) == 0 {
 		q.Supervisor = g.member([]policy.MemberID{"m-2", "m-2", "m-1"}[g.IntN(3)], at)
 	}
@@ -242,18 +247,18 @@ func (g gen) question() policy.Question {
 func request(s site, q policy.Question) types.Record {
 	local := q.At.In(zone)
 	c := types.RecordMap{
-		"blocked": types.Boolean(q.Member.Blocked), "fault": types.Boolean(q.Fault), "tagged": types.Boolean(q.Tagged), "trusted": types.Boolean(q.Clock == policy.Trusted),
+		"blocked": types.Boolean(q.Member.Blocked), "fault": types.Boolean(q.Fault), "tagged": types.Boolean(q.Tagged), "cardState": types.String(q.CardState.String()), "trusted": types.Boolean(q.Clock == policy.Trusted),
 		"card": types.Long(q.Card), "day": types.Long(local.Weekday()), "minute": types.Long(local.Hour()*60 + local.Minute()), "answering": types.Long(q.Answering),
 		"bundleAge": seconds(q.At.Sub(q.Issued)), "bundleKnown": types.Boolean(!q.Issued.IsZero()), "booking": types.String(booking(s.m, q)),
 		"bookingsOver": types.Boolean(over(s.m.Bookings, q.Issued)),
-		"member":       person(s.m, q, q.Member), "usedToday": types.Long(0), "usedThisWeek": types.Long(0),
+		"member":       with(person(s.m, q, q.Member), daysOver(q, q.Member)), "usedToday": types.Long(0), "usedThisWeek": types.Long(0),
 	}
 	sup := q.Supervisor
 	c["supervised"] = types.Boolean(sup != nil && !sup.Blocked && sup.ID != q.Member.ID)
 	if sup == nil {
 		sup = &policy.Member{}
 	}
-	c["supervisor"] = person(s.m, q, sup)
+	c["supervisor"] = with(person(s.m, q, sup), daysOver(q, sup))
 	for _, p := range q.Member.Practice {
 		last := p.Last.In(zone)
 		if last.Format(time.DateOnly) == local.Format(time.DateOnly) {
@@ -333,6 +338,7 @@ func ask(s site, context types.Record, action string, i int) bool {
 func TestCedarSaysTheSame(t *testing.T) {
 	g := gen{rand.New(rand.NewPCG(*seed, 2))}
 	asked, seen := 0, map[policy.Verdict]int{}
+	var decided tally
 	each := *requests / *policies
 	for range *policies {
 		s := g.site(t)
@@ -346,6 +352,7 @@ func TestCedarSaysTheSame(t *testing.T) {
 			d := p.Decide(q)
 			for i, o := range d.Outcomes {
 				want := policy.Deny
+				decided.count(o)
 				done += 2
 				if ask(s, context, "given", i) {
 					want = policy.Allow
@@ -360,6 +367,7 @@ func TestCedarSaysTheSame(t *testing.T) {
 		}
 	}
 	t.Logf("%d requests over %d policies: the same verdict (%d allow, %d await, %d deny)", asked, *policies, seen[policy.Allow], seen[policy.Await], seen[policy.Deny])
+	decided.check(t, asked)
 	for v, n := range seen {
 		if n < asked/200 {
 			t.Errorf("only %d are %v: little was compared", n, v)

@@ -1,0 +1,74 @@
+package daemon
+
+import (
+	"context"
+	"slices"
+
+	"portillon/daemon/panel"
+	"portillon/daemon/roster"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/rfid"
+)
+
+// refused finds a card that the site refuses.
+func (m *Machine) refused(uid rfid.UID) (roster.RefusedCard, bool) {
+	if m.Roster == nil {
+		return roster.RefusedCard{}, false
+	}
+	return m.Roster.Refused(uid)
+}
+
+// refuseCard answers a card that the site refuses. Whoever holds it learns nothing but that, and stands at the
+// machine as nobody.
+func (m *Machine) refuseCard(ctx context.Context, c roster.RefusedCard, card policy.CardStrength) {
+	q := m.question(c.Person.Member, nil, policy.NoRole)
+	q.Card, q.CardState = card, c.State
+	m.left()
+	before := m.Journal.Len()
+	m.step(ctx, session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since,
+		Decision: m.Roster.Policy.Decide(q)})
+	if c.State.Alerts() && m.Journal.Len() > before {
+		m.Logger.Warn("refused card tapped", "state", c.State.String(), "member", c.Person.Member.ID)
+	}
+}
+
+// cardRefused is what the panel says of it.
+func (m *Machine) cardRefused(d policy.Decision) panel.View {
+	if m.Roster == nil {
+		return panel.NoPolicy()
+	}
+	said := policy.Explain(m.Roster.Policy, m.question(nil, nil, policy.NoRole), d)
+	return panel.Refused(policy.CardBlocked, said.Fact, said.Next)
+}
+
+// usesRefusedCard reports whether one of the cards that the session under way rests on has been lost or blocked
+// since.
+func (m *Machine) usesRefusedCard() bool {
+	return slices.ContainsFunc(m.hands, func(p presented) bool {
+		c, refused := m.refused(p.uid)
+		return refused && c.State.Alerts()
+	})
+}
+
+// membershipNote tells the member whose session runs that their membership ends soon, or has ended. Empty: there
+// is nothing to tell.
+func (m *Machine) membershipNote() policy.Text {
+	if !m.state.Running() {
+		return policy.Text{}
+	}
+	p, known := m.person(m.state.Member)
+	if !known {
+		return policy.Text{}
+	}
+	rule, zone, c := m.Roster.Policy.Membership, m.Roster.Policy.Zone, m.clock()
+	switch state, last := m.Roster.Policy.MembershipOf(m.question(p.Member, nil, policy.NoRole)); state {
+	case policy.EndsSoon:
+		return c.MembershipUntil(last.Noon(zone))
+	case policy.InGrace:
+		return c.MembershipOver(last.Noon(zone), rule.LastUse(last).Noon(zone))
+	case policy.HasLapsed:
+		return c.MembershipLapsed(last.Noon(zone))
+	}
+	return policy.Text{}
+}

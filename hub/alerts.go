@@ -1,0 +1,72 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"portillon/hub/ledger"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// CardAlert is a lost or blocked card that was tapped at a machine.
+type CardAlert struct {
+	Seq    uint64          `json:"seq"`
+	At     time.Time       `json:"at"`
+	Member policy.MemberID `json:"member"` // whose card it was; nobody knows who tapped it
+	State  string          `json:"state"`
+	Since  string          `json:"since,omitempty"` // since when the site says so
+}
+
+// In is the alert as a line for the administrator.
+func (a CardAlert) In(l policy.Language) string {
+	state := policy.Text{FR: "carte refusée", EN: "refused card"}
+	switch a.State {
+	case "lost":
+		state = policy.Text{FR: "carte perdue", EN: "lost card"}
+	case "blocked":
+		state = policy.Text{FR: "carte bloquée", EN: "blocked card"}
+	}
+	return fmt.Sprintf(policy.Text{FR: "%s présentée le %s (membre %s)", EN: "%s tapped on %s (member %s)"}.In(l),
+		state.In(l), a.At.Local().Format("2006-01-02 15:04"), a.Member)
+}
+
+const (
+	alertsMost = 8                   // of one machine are kept in memory, the newest
+	alertsLast = 30 * 24 * time.Hour // and for so long
+)
+
+// takeAlerts reads the card alerts of a machine that came after a record, keeps the newest, and gives those that
+// are new.
+func (h *Hub) takeAlerts(id policy.MachineID, after uint64) (fresh []CardAlert, err error) {
+	q := ledger.Query{Machine: id, Kinds: []wire.Kind{wire.CardAlert}, After: after}
+	err = h.ledger.Records(context.Background(), q, func(e ledger.Entry) error {
+		var b wire.CardAlertBody
+		if json.Unmarshal(e.Body, &b) != nil {
+			b.State = "" // the record counts, whatever a later version writes in it
+		}
+		fresh = append(fresh, CardAlert{Seq: e.Seq, At: e.Wall, Member: e.Member, State: b.State, Since: b.Since})
+		return nil
+	})
+	h.change(id, func(m *Machine) {
+		all := append(slices.Clone(m.Alerts), fresh...)
+		old := h.now().Add(-alertsLast)
+		all = slices.DeleteFunc(all, func(a CardAlert) bool { return a.At.Before(old) })
+		m.Alerts = all[max(0, len(all)-alertsMost):]
+	})
+	return fresh, err
+}
+
+// warnOfAlerts logs the card alerts among records that have just arrived.
+func (h *Hub) warnOfAlerts(id policy.MachineID, after uint64) {
+	fresh, err := h.takeAlerts(id, after)
+	if err != nil {
+		h.log.Error("card alerts cannot be read", "machine", id, "err", err)
+	}
+	for _, a := range fresh {
+		h.log.Warn("refused card tapped", "machine", id, "state", a.State, "member", a.Member, "at", a.At)
+	}
+}
