@@ -477,6 +477,9 @@ func TestOperatorsTagsAreNotTheMachinesOwn(t *testing.T) {
 // What Home Assistant shows, and nothing of a person.
 func TestStateOnMQTTCountsAndNamesNobody(t *testing.T) {
 	b := newBench(t)
+	if s := b.wireState(); s.Format != 2 || s.Generation != "0123456789abcdef" {
+		t.Errorf("format %d, generation %q", s.Format, s.Generation)
+	}
 	if s := b.wireState(); s.Left != 0 || s.Hours != 0 || s.Due != "" || s.Tagged {
 		t.Errorf("%+v", s)
 	}

@@ -40,7 +40,8 @@ func writeJournal() {
 		log.Fatal(err)
 	}
 	j, err := journal.Open(os.Args[1], journal.Options{Site: "biklab", Machine: "laser", Signer: signer, Boot: "b1", Trusted: func() bool { return true },
-		Now: func() time.Time { at = at.Add(time.Minute); return at }, Mono: func() int64 { return at.UnixMilli() }, Salt: bytes.NewReader(make([]byte, 4096))})
+		Now: func() time.Time { at = at.Add(time.Minute); return at }, Mono: func() int64 { return at.UnixMilli() }, Salt: bytes.NewReader(make([]byte, 4096)),
+		Random: bytes.NewReader(make([]byte, 8))})
 	if err != nil {
 		log.Fatal(err)
 	}
