@@ -12,8 +12,9 @@ import (
 type HubHealth struct {
 	Acknowledges bool // the hub acknowledges what it is sent
 	Broker       bool // the broker is connected
-	// Since is since when the hub has owed an acknowledgement: for the oldest record that it does not hold, or a question that it has not
-	// answered; zero: it owes none. Owed is the same as a duration, on a clock that nobody sets.
+	// Since is since when the hub has owed an acknowledgement: for the oldest record that it does not hold, or a
+	// question that it has not answered; zero: it owes none. Owed is the same as a duration, on a clock that nobody
+	// sets.
 	Since   time.Time
 	Owed    time.Duration
 	Overdue bool   // it has owed one for so long that people are told
@@ -21,7 +22,8 @@ type HubHealth struct {
 	Detail  string // more about it, for an operator
 }
 
-// followHub looks at the way to the hub, and logs when an acknowledgement becomes overdue, for another reason, and when it comes.
+// followHub looks at the way to the hub, and logs when an acknowledgement becomes overdue, for another reason, and
+// when it comes.
 func (m *Machine) followHub() {
 	if m.HubHealth == nil {
 		return
@@ -61,6 +63,7 @@ func (m *Machine) hubStatus(s *control.Status) {
 	h := m.hub
 	s.Hub, s.Broker = h.Acknowledges, h.Broker
 	if h.Owed > 0 {
-		s.Unacked = &control.Unacked{Since: h.Since, Seconds: int64(h.Owed / time.Second), Overdue: h.Overdue, Why: h.Why, Detail: h.Detail}
+		s.Unacked = &control.Unacked{Since: h.Since, Seconds: int64(h.Owed / time.Second), Overdue: h.Overdue,
+			Why: h.Why, Detail: h.Detail}
 	}
 }

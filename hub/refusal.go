@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// answerAgain is how soon after an acknowledgement a machine that publishes its state is sent another: with it the machine knows that the
-	// hub lives. A machine that gets none asks again 10 s later (daemon/uplink: Config.Stall).
+	// answerAgain is how soon after an acknowledgement a machine that publishes its state is sent another: with it
+	// the machine knows that the hub lives. A machine that gets none asks again 10 s later (daemon/uplink:
+	// Config.Stall).
 	answerAgain = 5 * time.Second
 	// tellAgain is how often a machine is told the same reason for which its records are refused.
 	tellAgain = time.Minute
@@ -69,8 +70,9 @@ func (m *Machine) tellRefusal(now time.Time) *wire.AckRefused {
 	return wire.NewAckRefused(string(m.refusal.code), m.refusal.detail)
 }
 
-// wantsAck reports whether a machine that has just published its state is sent an acknowledgement: it lacks records here, it wants to know
-// that the hub lives, or the acknowledgement that the broker retains is not one that it can read.
+// wantsAck reports whether a machine that has just published its state is sent an acknowledgement: it lacks records
+// here, it wants to know that the hub lives, or the acknowledgement that the broker retains is not one that it can
+// read.
 func (m *Machine) wantsAck(now time.Time) bool {
 	since := now.Sub(m.acked).Abs()
 	switch {
@@ -88,7 +90,8 @@ type screenNote struct {
 	at     time.Time
 }
 
-// screenEvery is how often a machine's screens are logged: a machine that changes its word all the time does not fill the log.
+// screenEvery is how often a machine's screens are logged: a machine that changes its word all the time does not
+// fill the log.
 const screenEvery = 10 * time.Second
 
 // noteScreen logs that a machine's own screen fell silent, or reports itself again.

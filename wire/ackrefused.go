@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// AckRefused says in an acknowledgement why the hub refuses the machine's records. The hub sends it only to machines whose state has
-// format AckRefusedFormat or more: older machines refuse an acknowledgement with a field that they do not know.
+// AckRefused says in an acknowledgement why the hub refuses the machine's records. The hub sends it only to
+// machines whose state has format AckRefusedFormat or more: older machines refuse an acknowledgement with a field
+// that they do not know.
 type AckRefused struct {
 	Code   string `json:"code"`             // a code of the hub's ledger: bad-checkpoint, rolled-back
 	Detail string `json:"detail,omitempty"` // one sentence, for an administrator

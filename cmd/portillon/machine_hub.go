@@ -30,8 +30,8 @@ func hubLine(s control.Status) string {
 	return "the broker is reached, the hub has not answered yet"
 }
 
-// unackedLines say for how long the hub has owed an acknowledgement, why, and what to do. An acknowledgement that is merely on its way is not
-// worth a line.
+// unackedLines say for how long the hub has owed an acknowledgement, why, and what to do. An acknowledgement that
+// is merely on its way is not worth a line.
 func unackedLines(u *control.Unacked, l policy.Language) []string {
 	if u == nil || !u.Overdue && u.Why == "" {
 		return nil
@@ -71,7 +71,8 @@ func askHub(ctx context.Context, file string) ([]hub.Machine, error) {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, (&failure{code: 3, err: fmt.Errorf("the hub does not answer at %s: %w", c.HTTP, err)}).hinted("is portillon-hub running on this computer?")
+		return nil, (&failure{code: 3, err: fmt.Errorf("the hub does not answer at %s: %w", c.HTTP, err)}).
+			hinted("is portillon-hub running on this computer?")
 	}
 	defer resp.Body.Close()
 	var out []hub.Machine
@@ -128,25 +129,31 @@ func (o *order) statusAtHub(ctx context.Context, w stdio, file string, only poli
 func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) {
 	when := func(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 	add := func(fr, en string, a ...any) { lines = append(lines, fmt.Sprintf(say(l, fr, en), a...)) }
-	add("%s, %d enregistrements reçus", "%s, %d records held", say(l, pick(m.Online, "en ligne", "hors ligne"), pick(m.Online, "online", "offline")), m.Held)
+	add("%s, %d enregistrements reçus", "%s, %d records held",
+		say(l, pick(m.Online, "en ligne", "hors ligne"), pick(m.Online, "online", "offline")), m.Held)
 	if code, detail := m.Refusal(); code != "" {
 		trouble = true
-		add("enregistrements refusés depuis le %s, la dernière fois le %s", "records refused since %s, last at %s", when(m.TroubleSince), when(m.TroubleAt))
+		add("enregistrements refusés depuis le %s, la dernière fois le %s", "records refused since %s, last at %s",
+			when(m.TroubleSince), when(m.TroubleAt))
 		lines = append(lines, reasonLines(string(uplink.HubRefuses)+"/"+code, detail, l)...)
 	}
 	if s := m.State; s != nil && !s.UnackedSince.IsZero() {
 		trouble = true
-		add("la machine dit : pas d’accusé de réception depuis le %s", "the machine says: no acknowledgement since %s", when(s.UnackedSince))
+		add("la machine dit : pas d’accusé de réception depuis le %s", "the machine says: no acknowledgement since %s",
+			when(s.UnackedSince))
 		if why, _ := uplink.ReadCode(s.UnackedWhy); why != uplink.HubRefuses || m.Trouble == "" {
 			lines = append(lines, reasonLines(s.UnackedWhy, "", l)...)
 		}
 	}
 	if s := m.State; s != nil && s.SilentScreen != "" {
 		trouble = true
-		add("l’écran %s ne répond plus : ce qu’il affiche est peut-être faux", "the screen %s is silent: what it shows may be wrong", s.SilentScreen)
+		add("l’écran %s ne répond plus : ce qu’il affiche est peut-être faux", "the screen %s is silent: what it shows may be wrong",
+			s.SilentScreen)
 	}
 	if d := m.Dropped; d != nil {
-		add("message trop grand laissé de côté sur %s (%d octets, %d fois, la dernière le %s)", "message dropped on %s: too large (%d bytes, %d times, last at %s)", d.Topic, d.Bytes, d.Count, when(d.At))
+		add("message trop grand laissé de côté sur %s (%d octets, %d fois, la dernière le %s)",
+			"message dropped on %s: too large (%d bytes, %d times, last at %s)",
+			d.Topic, d.Bytes, d.Count, when(d.At))
 	}
 	return lines, trouble
 }

@@ -138,11 +138,14 @@ func TestMachineSaysWhyTheHubRefusesAndForgetsItWithTheNextGoodAcknowledgement(t
 	j := memoryJournal(t)
 	grow(t, j, 3)
 	var batches atomic.Int64
-	refused := make(chan bool, 1)
+	first, later := make(chan bool, 1), make(chan bool, 1)
 	b.Decide = func(m brokertest.Message) brokertest.Fate {
-		if isRecords(m) {
+		switch {
+		case isRecords(m):
 			batches.Add(1)
-			put(refused, true)
+			put(first, true)
+		case strings.Contains(string(m.Payload), `"phase":"later"`):
+			put(later, true)
 		}
 		return brokertest.Deliver
 	}
@@ -150,17 +153,17 @@ func TestMachineSaysWhyTheHubRefusesAndForgetsItWithTheNextGoodAcknowledgement(t
 	conf.Stall = deadline // nothing is sent again but by an acknowledgement
 	s, _ := hubKey(t)
 	u, _ := run(t, conf, j, Handlers{})
-	within(t, "a batch", refused)
-	no := func(a *wire.Ack) {
-		a.Seq, a.Root, a.Refused = 0, "", wire.NewAckRefused("bad-checkpoint", "no trusted key")
-	}
-	for range 3 {
+	within(t, "a batch", first)
+	for _, code := range []string{"malformed", "wrong-root", "bad-checkpoint"} {
+		no := func(a *wire.Ack) { a.Seq, a.Root, a.Refused = 0, "", wire.NewAckRefused(code, "no trusted key") }
 		b.Publish(topics.Ack("laser"), signed(t, j, no, s), true)
+		h := becomes(t, u, code, func(h Health) bool { return h.Code() == "hub-refuses/"+code })
+		if h.Detail != "no trusted key" {
+			t.Errorf("%+v", h)
+		}
 	}
-	h := becomes(t, u, "refused", func(h Health) bool { return h.Why == HubRefuses })
-	if h.Code() != "hub-refuses/bad-checkpoint" || h.Detail != "no trusted key" {
-		t.Errorf("%+v", h)
-	}
+	u.SetState(wire.State{Machine: "laser", Phase: "later"})
+	within(t, "the state, after all that was sent before", later)
 	if n := batches.Load(); n != 1 {
 		t.Errorf("%d batches were sent to a hub that refuses", n)
 	}
@@ -188,7 +191,7 @@ func TestEachFaultOfTheWayIsNamed(t *testing.T) {
 		detail string
 	}{
 		{"no account", func(b *brokertest.Broker) { b.Refuse = func(string) byte { return 5 } }, nil, nil, BrokerAway, "ot Authorized"},
-		{"a broker that cuts", lose, nil, nil, BrokerCuts, "lost"},
+		{"a broker that cuts", lose, func(c *Config) { c.Timeout = 300 * time.Millisecond }, nil, BrokerCuts, "lost"},
 		{"another hub's key", nil, nil, func(b *brokertest.Broker, j *journal.Journal) {
 			b.Publish(topics.Ack("laser"), signed(t, j, nil, stranger), true)
 		}, OtherHubKey, "no trusted key"},

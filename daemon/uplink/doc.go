@@ -6,6 +6,11 @@
 // has, with the root that its tree had then. Whatever lies past the cursor is sent, and sent again when nothing comes
 // back: the hub is idempotent on (machine, seq). A broker's PUBACK proves nothing and moves nothing.
 //
+// Health says whether the hub acknowledges, since when it has owed an acknowledgement, and why. A connection to the
+// broker says none of that: a broker acknowledges a publish that its access list denies, and retains the hub's last
+// acknowledgement when the hub is gone. So an idle machine publishes its state anew every few minutes, and a hub
+// answers it with an acknowledgement that is not retained.
+//
 // The client library (paho.mqtt.golang) is used in the one mode that was measured to be honest: no reconnect of its
 // own, clean sessions, no store, a write timeout, and a fresh client for each connection. What a broker may send it is
 // checked first (guard.go): it panics on a SUBACK that is longer than the SUBSCRIBE was, and would read 256 MB because

@@ -8,14 +8,18 @@ import (
 
 // When each judgement is made.
 const (
-	// Overdue is how long the hub may owe an acknowledgement before panel, doctor and Home Assistant say so. A hub that restarts, and a
-	// network that is away for a moment, are back sooner: the longest pause between two connections is a minute (Config.BackoffMax).
+	// Overdue is how long the hub may owe an acknowledgement before panel, doctor and Home Assistant say so. A hub
+	// that restarts, and a network that is away for a moment, are back sooner: the longest pause between two
+	// connections is a minute (Config.BackoffMax).
 	Overdue = 2 * time.Minute
-	// answerTime is how long the hub may take to answer before its silence is named as the reason. It is asked more than once in this time.
+	// answerTime is how long the hub may take to answer before its silence is named as the reason. It is asked more
+	// than once in this time.
 	answerTime = 30 * time.Second
-	// arriveTime is how long records may be under way while the hub answers other messages, before they count as dropped by the broker.
+	// arriveTime is how long records may be under way while the hub answers other messages, before they count as
+	// dropped by the broker.
 	arriveTime = 10 * time.Second
-	// cutsMost is how many connections in a row may end while records are under way before the broker is named as the reason.
+	// cutsMost is how many connections in a row may end while records are under way before the broker is named as
+	// the reason.
 	cutsMost = 3
 )
 
@@ -30,7 +34,7 @@ const (
 	NoAnswer       Why = "no-answer"       // the broker takes what is sent, and nothing comes from the hub
 	HubRefuses     Why = "hub-refuses"     // the hub refuses the records; Health.Refused says why
 	OtherJournal   Why = "other-journal"   // the hub holds records that are not this journal's
-	OtherHubKey    Why = "other-hub-key"   // the acknowledgements are not signed with the hub's key that machine.yaml names
+	OtherHubKey    Why = "other-hub-key"   // the acknowledgements are not signed with the pinned hub key
 	TooLarge       Why = "too-large"       // a batch, or the hub's acknowledgement, is larger than the limit
 	JournalUnread  Why = "journal-unread"  // the journal does not give the records that are to be sent
 )
@@ -55,8 +59,8 @@ func (h Health) Code() string {
 	return string(h.Why)
 }
 
-// vitals are what the uplink has seen of the way to the hub. Times are milliseconds of the clock that counts from the computer's start
-// (journal.Uptime), so that a wall clock that is set changes nothing. 0 is: never.
+// vitals are what the uplink has seen of the way to the hub. Times are milliseconds of the clock that counts from
+// the computer's start (journal.Uptime), so that a wall clock that is set changes nothing. 0 is: never.
 type vitals struct {
 	connected bool
 	changed   int64  // when the connection was last made or lost; before the first: when the uplink was made
@@ -93,8 +97,8 @@ func (v vitals) judge(now int64) Health {
 	return h
 }
 
-// since is when the hub began to owe an acknowledgement: with the oldest record that it does not hold, the first question that it has
-// not answered, or the loss of the connection, whichever is first.
+// since is when the hub began to owe an acknowledgement: with the oldest record that it does not hold, the first
+// question that it has not answered, or the loss of the connection, whichever is first.
 func (v vitals) since() (since int64, owed bool) {
 	first := func(at int64, is bool) {
 		if is && (!owed || at < since) {
@@ -122,7 +126,8 @@ func (v vitals) why(now int64) (Why, string) {
 		return v.fault, v.detail
 	case v.sent != 0 && v.heard > v.sent && passed(v.heard, v.sent) >= arriveTime:
 		return RecordsDropped, ""
-	case v.sent != 0 && v.heard <= v.sent && passed(now, v.sent) >= answerTime, v.asked != 0 && passed(now, v.asked) >= answerTime:
+	case v.sent != 0 && v.heard <= v.sent && passed(now, v.sent) >= answerTime,
+		v.asked != 0 && passed(now, v.asked) >= answerTime:
 		return NoAnswer, ""
 	}
 	return "", ""
@@ -139,8 +144,9 @@ type moment struct {
 	trusted bool // the wall clock can be believed
 }
 
-// written is when a record was written, on the clock that counts from this computer's start. A record of an earlier start is placed by wall
-// clocks, where both can be believed; otherwise it counts from now, and its true age is not known.
+// written is when a record was written, on the clock that counts from this computer's start. A record of an earlier
+// start is placed by wall clocks, where both can be believed; otherwise it counts from now, and its true age is not
+// known.
 func (m moment) written(r wire.Record) int64 {
 	switch age := m.wall.Sub(r.Wall); {
 	case r.Boot == m.boot && r.Boot != "unknown" && r.Mono <= m.mono:
@@ -151,7 +157,8 @@ func (m moment) written(r wire.Record) int64 {
 	return m.mono
 }
 
-// steady is next, or prev where the two differ by no more than rounding: a state that names a time is not published anew each second.
+// steady is next, or prev where the two differ by no more than rounding: a state that names a time is not published
+// anew each second.
 func steady(prev, next time.Time) time.Time {
 	if !prev.IsZero() && next.Sub(prev).Abs() <= 2*time.Second {
 		return prev

@@ -49,7 +49,8 @@ func (u *Uplink) grew() {
 	})
 }
 
-// owe looks up the oldest record that the hub does not hold. A member never waits for it: the uplink's own goroutine calls it.
+// owe looks up the oldest record that the hub does not hold. A member never waits for it: the uplink's own
+// goroutine calls it.
 func (u *Uplink) owe() {
 	held := u.held.Load()
 	oldest, found := int64(0), false
@@ -71,7 +72,8 @@ func (u *Uplink) owe() {
 	})
 }
 
-// answered notes a genuine acknowledgement. live says that the hub sent it now: a retained one is the broker's, and the hub may be gone.
+// answered notes a genuine acknowledgement. live says that the hub sent it now: a retained one is the broker's, and
+// the hub may be gone.
 func (u *Uplink) answered(refused *wire.AckRefused, live, progress bool) {
 	u.monitor.at(func(v *vitals, now int64) {
 		v.refused = refused

@@ -8,20 +8,22 @@ import (
 	"portillon/policy"
 )
 
-// hub says whether the hub acknowledges, by the daemon's word: that a broker answers (broker) does not say that a record arrives.
+// hub says whether the hub acknowledges, by the daemon's word: that a broker answers (broker) does not say that a
+// record arrives.
 func (x *exam) hub(st control.Status) {
 	switch u := st.Unacked; {
 	case st.Alone, u == nil && !st.Hub: // no hub is configured; or a daemon from before this was known
 	case st.Hub:
 		x.say("hub", Well, t("Le hub accuse réception", "The hub acknowledges"), policy.Text{})
-	case u != nil && (u.Overdue || u.Why != "" && u.Why != string(uplink.BrokerAway)): // an absent broker is looked at by itself
+	case u != nil && (u.Overdue || u.Why != "" && u.Why != string(uplink.BrokerAway)): // broker() looks at that
 		since := u.Since.Local().Format("2006-01-02 15:04")
 		fact, cure := uplink.Explain(u.Why)
 		fr, en := fact.FR, fact.EN
 		if u.Detail != "" {
 			fr, en = fr+" ("+u.Detail+")", en+" ("+u.Detail+")"
 		}
-		x.say("hub", Ill, t("Le hub n’accuse pas réception depuis le "+since+" : "+fr, "The hub has acknowledged nothing since "+since+": "+en), cure)
+		x.say("hub", Ill, t("Le hub n’accuse pas réception depuis le "+since+" : "+fr,
+			"The hub has acknowledged nothing since "+since+": "+en), cure)
 	default:
 		x.say("hub", Unknown, t("Le hub n’a pas encore répondu", "The hub has not answered yet"),
 			tf("Relancer dans %d min", "Run again in %d min", int(uplink.Overdue/time.Minute)))
