@@ -24,10 +24,10 @@ import (
 //	data: /var/lib/portillon-hub        # ledger, bundle, what the broker inside retains
 //	key: hub.key                        # signs acknowledgements, commands and evidence
 //	machines:
-//	  laser: { key: "portillon-laser+5f1c…", password-file: laser.password }
+//	  laser: { key: "portillon:machine:laser.biklab+5f1c…", password-file: laser.password }
 //	mqtt: { listen: "127.0.0.1:1883" }  # the broker inside; or { broker: "tcp://…", username: …, password-file: … }
 //	http: 127.0.0.1:8038                # the manifest and its chunks, on loopback
-//	bundle: { file: site.bundle, key: "portillon-biklab+…" }
+//	bundle: { file: site.bundle, key: "portillon:site:biklab+…" }
 //
 // Relative paths stand beside the file.
 type Config struct {
