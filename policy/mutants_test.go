@@ -61,7 +61,7 @@ var mutants = []struct{ file, old, new string }{
 	{"choose.go", "if j.q.As != NoRole && j.q.As != User {", "if j.q.As == User {"},
 	{"choose.go", "all |= 1 << User\n", "\n"},
 	{"choose.go", "(first || longer(g.Session, d.Limits))", "(first || longer(d.Limits, g.Session))"},
-	{"choose.go", "d.Verdict, d.Role, d.Badges = Allow, User, nil", "d.Verdict, d.Role = Allow, User"},
+	{"choose.go", "d.Verdict, d.Role, d.Badges, d.Accepted = Allow, User, nil, nil", "d.Verdict, d.Role, d.Accepted = Allow, User, nil"},
 	{"choose.go", "func outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }", "func outlasts(a, b time.Duration) bool { return b != 0 && a > b }"},
 	{"choose.go", "o.Verdict == Allow && m.Grants[i].Supervisor == nil:", "o.Verdict == Allow:"},
 	{"hours.go", "if w.minute < s.to-day {\n\t\t\tleft, ok = max(left, s.to-day-w.minute)", "if w.minute <= s.to-day {\n\t\t\tleft, ok = max(left, s.to-day-w.minute, 1)"}, // without the 1 it hangs
