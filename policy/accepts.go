@@ -160,6 +160,9 @@ func (j *judge) accepted(l lack, n *need, h *Holding, who *person) (out lack, kn
 		return l, true
 	}
 	if at, why := j.best(a.with, who); at < 0 {
+		if why.code == noBadge {
+			why.kind = Besides
+		}
 		return why, true
 	}
 	return l, true

@@ -87,9 +87,10 @@ const (
 	Booked                    // outside-hours: the machine is booked for someone else
 	NotBooked                 // outside-hours: only within a booking of one's own
 	BusySupervisor            // needs-supervisor: the one who tapped answers for as many as the policy allows
+	Besides                   // no-badge: another issuer's badge is held and accepted, and this one is asked for with it
 )
 
-var kindWords = [...]string{"", "within", "used-within", "not-yet", "status-age", "assurance", "card", "day", "week", "booked", "not-booked", "learners"}
+var kindWords = [...]string{"", "within", "used-within", "not-yet", "status-age", "assurance", "card", "day", "week", "booked", "not-booked", "learners", "with"}
 
 func (k ReasonKind) String() string { return word(kindWords[:], int(k)) }
 

@@ -296,12 +296,16 @@ func (j *judge) any(list []need, who *person) bool {
 	return false
 }
 
-// ease is the place of the hardest reason in the list of codes: the greater, the nearer to yes. Of no reason it is the
-// end of the list. What stops every grant alike does not count.
+// ease is twice the place of the hardest reason in the list of codes: the greater, the nearer to yes. Of no reason it is the
+// end of the list. What stops every grant alike does not count. Who lacks only what is asked for with an accepted badge is half a place nearer.
 func ease(lacks []lack) int {
-	out := len(codeList)
+	out := 2 * len(codeList)
 	for i := range lacks {
 		if e := int(lacks[i].code); e > lastOfAll {
+			e *= 2
+			if lacks[i].kind == Besides {
+				e++
+			}
 			out = min(out, e)
 		}
 	}
