@@ -1,9 +1,7 @@
 package site
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"portillon/openbadge"
 	"portillon/policy"
@@ -25,21 +23,14 @@ func Matches(p *policy.Policy, b *openbadge.Badge) []policy.Match {
 	return nil
 }
 
-// besides warns of accepted badges whose member has not what the policy asks for with them: they open nothing yet.
+// besides warns of accepted badges whose member has not what the policy asks for with them.
 func (b *Built) besides(s *Site, counted map[int][]counts) {
 	for i, m := range s.Members {
 		for _, c := range counted[i] {
-			var lacking []string
-			met := false
 			for _, x := range c.matches {
-				with, needed := missing(s.Policy, x, counted[i])
-				met = met || !needed
-				if needed {
-					lacking = append(lacking, fmt.Sprintf("as %s only with %s", x.Badge, with))
+				if with, needed := missing(s.Policy, x, counted[i]); needed {
+					b.warn(c.file, "counts as %s only with %s, which %s does not have", x.Badge, with, m.ID)
 				}
-			}
-			if !met && len(lacking) > 0 {
-				b.warn(c.file, "counts %s, which %s does not have: it opens nothing", strings.Join(lacking, " and "), m.ID)
 			}
 		}
 	}
