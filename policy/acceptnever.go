@@ -27,8 +27,8 @@ func (p *Policy) holdings(all []item, fresh Holding) (out []Holding) {
 	return out
 }
 
-// items are what somebody may hold that makes a difference at the machine: the badges that its grants name, what those accept, and what
-// is asked for besides.
+// items are what somebody may hold that makes a difference at the machine: the badges that its grants name, what
+// those accept, and what is asked for besides.
 func (p *Policy) items(m *Machine) (out []item) {
 	named := m.badges()
 	for _, id := range named {
@@ -55,13 +55,14 @@ func (p *Policy) items(m *Machine) (out []item) {
 	return out
 }
 
-// maxBesides bounds the badges asked for besides that one rule under never: tries with and without. Of a rule that meets more, cases are tried
-// too that hold both: it may find a case too many, never one too few.
+// maxBesides bounds the badges asked for besides that one rule under never: tries with and without. Of a rule that
+// meets more, cases are tried too that hold both: it may find a case too many, never one too few.
 const maxBesides = 6
 
-// without are the largest sets of items of which none counts as one of the badges, in the role. «never:» counts an accepted badge as ours where
-// it counts as ours: whoever holds it, and what is asked for besides, is not without the badge. In a role in which it does not count, they are.
-// Where a badge is asked for besides, either it is missing or the accepted badge is.
+// without are the largest sets of items of which none counts as one of the badges, in the role. «never:» counts an
+// accepted badge as ours where it counts as ours: whoever holds it, and what is asked for besides, is not without
+// the badge. In a role in which it does not count, they are. Where a badge is asked for besides, either it is
+// missing or the accepted badge is.
 func (p *Policy) without(all []item, badges []BadgeID, r Role) [][]item {
 	rest := slices.DeleteFunc(slices.Clone(all), func(x item) bool { return x.badge != "" && slices.Contains(badges, x.badge) })
 	pairs := map[BadgeID][]OtherBadge{} // by what is asked for besides
@@ -88,7 +89,8 @@ func (p *Policy) without(all []item, badges []BadgeID, r Role) [][]item {
 	for _, w := range besides[:min(len(besides), maxBesides)] {
 		var next [][]item
 		for _, set := range out {
-			next = append(next, slices.DeleteFunc(slices.Clone(set), func(x item) bool { return x.badge == w }), lacking(set, pairs[w]...))
+			next = append(next, slices.DeleteFunc(slices.Clone(set), func(x item) bool { return x.badge == w }),
+				lacking(set, pairs[w]...))
 		}
 		out = next
 	}

@@ -15,8 +15,8 @@ func (o OtherBadge) Same(x OtherBadge) bool {
 	return o.Issuer == x.Issuer && path(o.Achievement) == path(x.Achievement)
 }
 
-// Accept is an entry of a badge's accepts: a badge of another issuer that counts as this one. It is not transitive: what the other issuer
-// accepts does not count, nor does With count where only a badge that With accepts is held.
+// Accept is an entry of a badge's accepts: a badge of another issuer that counts as this one. It is not transitive:
+// what the other issuer accepts does not count, nor does With count where only a badge that With accepts is held.
 type Accept struct {
 	OtherBadge
 	With  BadgeID // a badge of this policy that must count besides; empty: none
@@ -37,8 +37,8 @@ type Match struct {
 	Other *OtherBadge // the badge that is held, where Badge accepts it; nil: it is Badge itself
 }
 
-// Matches are the badges of the policy that the issuer's achievement.id counts as: one that it is, and those that accept it. The query and
-// the fragment do not count. Whether an accepted badge counts in a grant, Decide judges.
+// Matches are the badges of the policy that the issuer's achievement.id counts as: one that it is, and those that
+// accept it. The query and the fragment do not count. Whether an accepted badge counts in a grant, Decide judges.
 func (p *Policy) Matches(issuer IssuerID, url string) []Match {
 	return p.matches[achievement{issuer, path(url)}]
 }
@@ -120,8 +120,8 @@ func (c *checker) accepting(m *machine, n *Need, as Role) (out []accepting) {
 	return out
 }
 
-// besides is the need of a badge that an entry asks for besides. It is met by that badge alone, and no weaker than the accepted one must be.
-// A machine has each such need once.
+// besides is the need of a badge that an entry asks for besides. It is met by that badge alone, and no weaker than
+// the accepted one must be. A machine has each such need once.
 func (m *machine) besides(with BadgeID, least Assurance) *need {
 	if with == "" {
 		return nil
@@ -149,8 +149,9 @@ func (n *need) accepting(o *OtherBadge) *accepting {
 	return nil
 }
 
-// accepted judges another issuer's badge, of which l is what its own dates and status come to. known is false where the need's badge does not
-// accept it in this role. Where only the badge that is asked for besides is missing, that is what is missing.
+// accepted judges another issuer's badge, of which l is what its own dates and status come to. known is false where
+// the need's badge does not accept it in this role. Where only the badge that is asked for besides is missing, that
+// is what is missing.
 func (j *judge) accepted(l lack, n *need, h *Holding, who *person) (out lack, known bool) {
 	a := n.accepting(h.Other)
 	if a == nil {
@@ -168,7 +169,8 @@ func (j *judge) accepted(l lack, n *need, h *Holding, who *person) (out lack, kn
 	return l, true
 }
 
-// lent collects the badges of other issuers by which a met need is met: those in whose place the member holds no badge that does as well.
+// lent collects the badges of other issuers by which a met need is met: those in whose place the member holds no
+// badge that does as well.
 func (j *judge) lent(out []Accepted, n *need) []Accepted {
 	switch {
 	case n.leaf > 0:
@@ -219,5 +221,6 @@ func (a Accepted) In(p *Policy, l Language) string {
 // besides reports whether a badge may be asked for besides an accepted one.
 func (n *need) besides() bool {
 	in := func(x need) bool { return x.besides() }
-	return slices.ContainsFunc(n.accepts, func(a accepting) bool { return a.with != nil }) || slices.ContainsFunc(n.all, in) || slices.ContainsFunc(n.any, in)
+	with := func(a accepting) bool { return a.with != nil }
+	return slices.ContainsFunc(n.accepts, with) || slices.ContainsFunc(n.all, in) || slices.ContainsFunc(n.any, in)
 }

@@ -115,8 +115,8 @@ func TestAnotherIssuersBadgeNeverTakesAccessAway(t *testing.T) {
 	}
 }
 
-// Accepts says what could be said without it: in each grant, of the badges of other issuers those that count there are held as ours, and
-// the others are not held.
+// Accepts says what could be said without it: in each grant, of the badges of other issuers those that count there
+// are held as ours, and the others are not held.
 func TestAnAcceptedBadgeIsJudgedAsOneOfOurs(t *testing.T) {
 	lent := 0
 	randomAccepting(t, func(_ gen, p *Policy, q Question) error {
@@ -152,15 +152,16 @@ func TestAnAcceptedBadgeIsJudgedAsOneOfOurs(t *testing.T) {
 	}
 }
 
-// foreignTo reports whether the entry that a decision names is not one of the policy's for the role, or its badge is not held.
+// foreignTo reports whether the entry that a decision names is not one of the policy's for the role, or its badge
+// is not held.
 func (p *Policy) foreignTo(m *Member, a Accepted, r Role) bool {
 	b, _ := p.Badge(a.Badge)
 	entry := slices.ContainsFunc(b.Accepts, func(x Accept) bool { return x.Same(a.OtherBadge) && x.With == a.With && x.For(r) })
 	return !entry || !slices.ContainsFunc(m.Holdings, func(h Holding) bool { return h.Badge == a.Badge && h.Other != nil && h.Other.Same(a.OtherBadge) })
 }
 
-// exchanged is a member with badges of ours alone: another issuer's is exchanged for the one that accepts it in the role, where what is asked
-// for besides counts.
+// exchanged is a member with badges of ours alone: another issuer's is exchanged for the one that accepts it in the
+// role, where what is asked for besides counts.
 func (p *Policy) exchanged(m *Member, as Role, q Question) *Member {
 	out := *m
 	out.Holdings = nil
@@ -216,7 +217,8 @@ func TestBreachesWithAcceptedBadgesAreThoseOfEverySetOfBadges(t *testing.T) {
 	}
 }
 
-// bruteAccepting is the least number of badges with which the role is given to somebody who is without the badges; -1: never.
+// bruteAccepting is the least number of badges with which the role is given to somebody who is without the badges;
+// -1: never.
 func bruteAccepting(p *Policy, v Invariant) int {
 	least := -1
 	for set := range 1 << (len(ids) + len(theirIDs)) {

@@ -178,6 +178,23 @@ func TestTwoEntriesOfOneBadgeDifferInTheirRoles(t *testing.T) {
 	}
 }
 
+// What is asked for besides must be no weaker than the grant asks the badge to be: each grant by itself.
+func TestTheBadgeAskedForBesidesIsAsStrongAsTheGrantAsks(t *testing.T) {
+	m := accepts(t, "user", "induction")
+	m.Machines[0].Grants[0].Needs.Assurance = Hosted
+	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: Host, Needs: Need{Badge: "user"}})
+	p := mustNew(t, m)
+	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: theirs(p, bearer("induction"), theirUser)}
+	q.Member.Holdings[0].Assurance = Hosted
+	if d := p.Decide(q); d.Verdict != Allow || d.Role != User || len(d.Others) > 0 {
+		t.Errorf("hosted: %v as %v, others %v", d.Verdict, d.Role, d.Others)
+	}
+	q.Member.Holdings[0].Assurance = Signed
+	if d := p.Decide(q); d.Role != User || !slices.Equal(d.Others, []Role{Host}) {
+		t.Errorf("signed: %v as %v, others %v", d.Verdict, d.Role, d.Others)
+	}
+}
+
 func TestAcceptsThatCannotBeKeptIsRefused(t *testing.T) {
 	same := OtherBadge{"other", theirUser}
 	for want, a := range map[string][]Accept{

@@ -21,13 +21,15 @@ type foreign struct {
 	like   string       // where it is accepted, in which roles and with what
 }
 
-// foreignBadges collects the badges that are accepted where the leaves of a grant stand, and the needs of what is asked for besides.
+// foreignBadges collects the badges that are accepted where the leaves of a grant stand, and the needs of what is
+// asked for besides.
 type foreignBadges struct {
 	list []foreign
 	with []Need
 }
 
-// add takes the leaves of one grant of one side; as is the role that it gives, or Mentor for what it asks of a supervisor.
+// add takes the leaves of one grant of one side; as is the role that it gives, or Mentor for what it asks of a
+// supervisor.
 func (o *foreignBadges) add(at int, p *Policy, all []Need, as Role) {
 	for _, n := range all {
 		b, ok := p.Badge(n.Badge)

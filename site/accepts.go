@@ -36,7 +36,8 @@ func (b *Built) besides(s *Site, counted map[int][]counts) {
 	}
 }
 
-// missing is the badge that is asked for besides an accepted one, where the member has it not. Where entries differ in it, one that is met does.
+// missing is the badge that is asked for besides an accepted one, where the member has it not. Where entries differ
+// in it, one that is met does.
 func missing(p *policy.Policy, x policy.Match, all []counts) (with policy.BadgeID, needed bool) {
 	b, ok := p.Badge(x.Badge)
 	if !ok || x.Other == nil {

@@ -72,8 +72,9 @@ func twice(own *policy.Badge, a *policy.Accept) bool {
 	return false
 }
 
-// heldOf is an example's badge of another issuer, as the policy counts it: { badge: laser-user, issuer: autre-lab } is the first badge of
-// that issuer that laser-user accepts. Where it counts as another badge too, it is held as that as well.
+// heldOf is an example's badge of another issuer, as the policy counts it: { badge: laser-user, issuer: autre-lab }
+// is the first badge of that issuer that laser-user accepts. Where it counts as another badge too, it is held as
+// that as well.
 func (r *reader) heldOf(n yamlfile.Node, h policy.Holding) (out []policy.Holding) {
 	id := policy.IssuerID(r.issuerIDs.ref(n.Get("issuer"), "issuer"))
 	other := r.acceptedOf(h.Badge, id)
