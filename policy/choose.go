@@ -60,6 +60,9 @@ func (j *judge) give(d *Decision, m *machine, v Verdict, r Role, alone bool, bad
 		}
 	}
 	d.Badges = j.rests(badges, &m.grants[d.Grant].needs)
+	if j.member.others {
+		d.Accepted = j.lent(nil, &m.grants[d.Grant].needs)
+	}
 }
 
 // limits are the grant's own, and what its hours, quotas and bookings leave, which bounds the session now and whenever it is extended.
@@ -164,7 +167,7 @@ func (j *judge) warn(d *Decision, m *machine) {
 		return
 	}
 	if d.Verdict != Allow || d.Role != User || m.Grants[d.Grant].Supervisor != nil {
-		d.Verdict, d.Role, d.Badges = Allow, User, nil
+		d.Verdict, d.Role, d.Badges, d.Accepted = Allow, User, nil, nil
 	}
 	first := true
 	d.Limits = Limits{}

@@ -96,10 +96,11 @@ const (
 	OfBlockedCard             // card-blocked: the site has blocked this card
 	OfReplacedCard            // card-blocked: the member has another card instead
 	OfLapsed                  // needs-supervisor: the membership of the one who tapped has lapsed
+	Besides                   // no-badge: another issuer's badge is held and accepted, and this one is asked for with it
 )
 
 var kindWords = [...]string{"", "within", "used-within", "not-yet", "status-age", "assurance", "card", "day", "week", "booked", "not-booked", "learners",
-	"lost", "blocked", "replaced", "membership"}
+	"lost", "blocked", "replaced", "membership", "with"}
 
 func (k ReasonKind) String() string { return word(kindWords[:], int(k)) }
 

@@ -65,7 +65,7 @@ type comparison struct {
 
 func newComparison(id MachineID, r Role, before, after *Policy, from time.Time) (*comparison, error) {
 	a, b := before.only(id, r), after.only(id, r)
-	c := &comparison{space: spaceOf(id, a, b), before: before, after: after, from: from, role: r}
+	c := &comparison{space: spaceOf(id, side{before, a}, side{after, b}), before: before, after: after, from: from, role: r}
 	c.memberships(before, after)
 	c.slots = slotsOf(after.Zone, from, distinctHours(a, b), bookingsOf(a), bookingsOf(b))
 	if n := c.states(); n*len(c.slots) > maxCases {

@@ -14,6 +14,7 @@ type machine struct {
 	grants []grant // of Machine.Grants, in their order
 	leaves []*Need // every need that is a badge; a need's leaf is its place here, from 1
 	named  uint64  // the sieve of every badge that its grants name
+	with   []*need // of those, the badges that are asked for besides an accepted one
 }
 
 type grant struct {
@@ -28,6 +29,7 @@ type need struct {
 	leaf     uint16
 	ask      *Need // of a leaf
 	all, any []need
+	accepts  []accepting // of a leaf: what its badge accepts in this grant
 }
 
 // A machine's grants may name so many badges in all, each as often as it stands there, and needs may be nested so deep.
@@ -50,6 +52,7 @@ func New(m Model) (*Policy, error) {
 	if len(c.errs) > 0 {
 		return nil, errors.Join(c.errs...)
 	}
+	p.compileMatches()
 	for set := range p.roleSets {
 		for _, r := range Roles() {
 			if set&(1<<r) != 0 {
@@ -78,7 +81,9 @@ func (c *checker) all() {
 	for _, d := range []time.Duration{c.p.Membership.Grace, c.p.Membership.Warn} {
 		c.bad(d >= 0 && d%(24*time.Hour) == 0, "membership: %v is no number of whole days", d)
 	}
-	c.badges(c.issuers())
+	issuers := c.issuers()
+	c.badges(issuers)
+	c.accepts(issuers)
 	for i := range c.p.Machines {
 		c.machine(&c.p.Machines[i])
 	}
@@ -138,11 +143,13 @@ func (c *checker) machine(m *Machine) {
 		c.bad(g.Role != Learner || g.Supervisor != nil, "%s: a learner needs a supervisor", where)
 		c.bad(g.Session.Max >= 0 && g.Session.Idle >= 0 && g.Session.Warn >= 0 && g.Session.Extend >= 0, "%s: a limit is negative", where)
 		c.bad(g.Quota.Day >= 0 && g.Quota.Week >= 0 && g.Learners >= 0, "%s: a quota is negative", where)
-		compiled := grant{Grant: g, needs: c.need(out, where, &g.Needs, 1)}
+		compiled := grant{Grant: g, needs: c.need(out, where, &g.Needs, g.Role, 1)}
 		if g.Supervisor != nil {
-			compiled.supervisor = c.need(out, where+", supervisor", g.Supervisor, 1)
+			compiled.supervisor = c.need(out, where+", supervisor", g.Supervisor, Mentor, 1)
 		}
-		compiled.unheld = unheld(m, g)
+		if !compiled.needs.besides() {
+			compiled.unheld = unheld(m, g)
+		}
 		out.grants = append(out.grants, compiled)
 	}
 	c.bad(len(out.leaves) <= MaxNeeds, "machine %q: more than %d needs", m.ID, MaxNeeds)
@@ -168,8 +175,8 @@ func unheld(m *Machine, g *Grant) []Reason {
 	return []Reason{{Code: NoBadge, Badge: g.Needs.Badge}}
 }
 
-// need compiles n for m.
-func (c *checker) need(m *machine, where string, n *Need, depth int) need {
+// need compiles n for m, as a grant of the role asks for it; what is asked of a supervisor is asked of a mentor.
+func (c *checker) need(m *machine, where string, n *Need, as Role, depth int) need {
 	if depth > MaxNesting {
 		c.bad(false, "%s: needs are nested more than %d deep", where, MaxNesting)
 		return need{}
@@ -180,16 +187,17 @@ func (c *checker) need(m *machine, where string, n *Need, depth int) need {
 		c.bad(n.Within >= 0 && n.UsedWithin >= 0 && n.Hours >= 0, "%s: badge %q: a time is negative", where, n.Badge)
 		m.named |= sieve(n.Badge)
 		m.leaves = append(m.leaves, n)
-		return need{leaf: uint16(len(m.leaves)), ask: n} // beyond MaxNeeds the model is refused
+		leaf := uint16(len(m.leaves)) // beyond MaxNeeds the model is refused
+		return need{leaf: leaf, ask: n, accepts: c.accepting(m, n, as)}
 	}
 	c.bad((len(n.All) > 0) != (len(n.Any) > 0), "%s: a need is a badge, all or any", where)
 	c.bad(n.Within == 0 && n.UsedWithin == 0 && n.Hours == 0, "%s: within, used-within and hours belong to a badge", where)
 	out := need{}
 	for i := range n.All {
-		out.all = append(out.all, c.need(m, where, &n.All[i], depth+1))
+		out.all = append(out.all, c.need(m, where, &n.All[i], as, depth+1))
 	}
 	for i := range n.Any {
-		out.any = append(out.any, c.need(m, where, &n.Any[i], depth+1))
+		out.any = append(out.any, c.need(m, where, &n.Any[i], as, depth+1))
 	}
 	return out
 }

@@ -34,14 +34,15 @@ type Question struct {
 
 // Decision is the answer. The zero Decision denies.
 type Decision struct {
-	Verdict  Verdict   `json:"verdict"`
-	Role     Role      `json:"role"`               // NoRole where Verdict is Deny
-	Grant    int       `json:"grant"`              // index of the grant that gives the role, or that came nearest; in mode warn, of what enforcement answers with
-	Limits   Limits    `json:"limits,omitzero"`    // of the session; Max ends it no later than the grant's hours do
-	Others   []Role    `json:"others,omitempty"`   // the member's other roles here and now, alone
-	Badges   []BadgeID `json:"badges,omitempty"`   // the member's badges that the role rests on
-	Outcomes []Outcome `json:"outcomes,omitempty"` // of every grant, in the policy's order
-	Would    Verdict   `json:"would"`              // what enforcement answers; differs from Verdict only in mode warn
+	Verdict  Verdict    `json:"verdict"`
+	Role     Role       `json:"role"`               // NoRole where Verdict is Deny
+	Grant    int        `json:"grant"`              // index of the grant that gives the role, or that came nearest; in mode warn, of what enforcement answers with
+	Limits   Limits     `json:"limits,omitzero"`    // of the session; Max ends it no later than the grant's hours do
+	Others   []Role     `json:"others,omitempty"`   // the member's other roles here and now, alone
+	Badges   []BadgeID  `json:"badges,omitempty"`   // the member's badges that the role rests on
+	Accepted []Accepted `json:"accepted,omitempty"` // of those, the ones in whose place another issuer's is held
+	Outcomes []Outcome  `json:"outcomes,omitempty"` // of every grant, in the policy's order
+	Would    Verdict    `json:"would"`              // what enforcement answers; differs from Verdict only in mode warn
 }
 
 // Outcome is what became of one grant. Missing is for reading only: decisions share it.
@@ -311,12 +312,16 @@ func (j *judge) any(list []need, who *person) bool {
 	return false
 }
 
-// ease is the place of the hardest reason in the list of codes: the greater, the nearer to yes. Of no reason it is the
-// end of the list. What stops every grant alike does not count.
+// ease is twice the place of the hardest reason in the list of codes: the greater, the nearer to yes. Of no reason it is the
+// end of the list. What stops every grant alike does not count. Who lacks only what is asked for with an accepted badge is half a place nearer.
 func ease(lacks []lack) int {
-	out := len(codeList)
+	out := 2 * len(codeList)
 	for i := range lacks {
 		if e := int(lacks[i].code); e > lastOfAll {
+			e *= 2
+			if lacks[i].kind == Besides {
+				e++
+			}
 			out = min(out, e)
 		}
 	}
@@ -379,13 +384,21 @@ func (j *judge) best(n *need, who *person) (best int, why lack) {
 		if h.Badge != n.ask.Badge {
 			continue
 		}
-		switch code, kind := j.counts(h, n.ask.Assurance); {
-		case code == counts:
+		l := lack{grant: j.at, leaf: n.leaf, held: uint32(at)}
+		l.code, l.kind = j.counts(h, n.ask.Assurance)
+		if h.Other != nil {
+			var known bool
+			if l, known = j.accepted(l, n, h, who); !known {
+				continue
+			}
+		}
+		switch {
+		case l.code == counts:
 			if best < 0 || h.From.After(who.all[best].From) {
 				best = at
 			}
-		case code > why.code:
-			why = lack{code, kind, j.at, n.leaf, uint32(at)}
+		case l.code > why.code, l.code == noBadge && why.code == noBadge: // only what is asked for besides: that is nearer
+			why = l
 		}
 	}
 	return best, why

@@ -9,19 +9,21 @@ import (
 // Warning is a rule that can be kept and that nobody means.
 type Warning struct {
 	Machine MachineID `json:"machine"`
-	Grant   int       `json:"grant"` // its index; -1: it is about the machine
+	Grant   int       `json:"grant"`           // its index; -1: it is about the machine
+	Badge   BadgeID   `json:"badge,omitempty"` // where it is about an entry of a badge's accepts, and no machine
+	Entry   int       `json:"entry,omitempty"` // its index
 	Text    Text      `json:"text"`
 }
 
 // Warnings finds grants that nobody can ever meet, grants that another covers (whoever has the one has the other of the same role, as
 // often and as long), grants whose learners may answer for each other, numbers of learners, which stop nobody, and machines that let
-// everybody in. It looks at all cases that follow from; a machine that has too many is a *Flaw.
+// everybody in, and entries of accepts: that do not do what they seem to. It looks at all cases that follow from; a machine that has too many is a *Flaw.
 func (p *Policy) Warnings(from time.Time) ([]Warning, error) {
-	var out []Warning
+	out := p.acceptWarnings()
 	for i := range p.Machines {
 		m := &p.Machines[i]
 		if m.Mode == Warn {
-			out = append(out, Warning{m.ID, -1, Text{"mode: warn laisse entrer tout membre, avec ou sans badge, à toute heure", "mode: warn lets every member in, with a badge or without, at any time"}})
+			out = append(out, Warning{Machine: m.ID, Grant: -1, Text: Text{"mode: warn laisse entrer tout membre, avec ou sans badge, à toute heure", "mode: warn lets every member in, with a badge or without, at any time"}})
 		}
 		of := make([]*Text, len(m.Grants))
 		for _, r := range Roles() {
@@ -33,14 +35,14 @@ func (p *Policy) Warnings(from time.Time) ([]Warning, error) {
 		}
 		for g, t := range of {
 			if t != nil {
-				out = append(out, Warning{m.ID, g, *t})
+				out = append(out, Warning{Machine: m.ID, Grant: g, Text: *t})
 			}
 			if l := m.Grants[g].Learners; l > 0 { // whoever writes it means more than one machine, and no machine knows of another's sessions
-				out = append(out, Warning{m.ID, g, Text{fmt.Sprintf("« learners: %d » n’arrête personne : chaque machine compte pour elle-même, et n’a qu’une session à la fois", l),
+				out = append(out, Warning{Machine: m.ID, Grant: g, Text: Text{fmt.Sprintf("« learners: %d » n’arrête personne : chaque machine compte pour elle-même, et n’a qu’une session à la fois", l),
 					fmt.Sprintf("learners: %d stops nobody: each machine counts for itself, and has one session at a time", l)}})
 			}
 			if m.Grants[g].peers() {
-				out = append(out, Warning{m.ID, g, Text{"qui remplit cette règle peut aussi en être le superviseur : deux apprenants pourraient répondre l’un de l’autre",
+				out = append(out, Warning{Machine: m.ID, Grant: g, Text: Text{"qui remplit cette règle peut aussi en être le superviseur : deux apprenants pourraient répondre l’un de l’autre",
 					"whoever meets this grant may also be its supervisor: two learners could answer for each other"}})
 			}
 		}

@@ -27,10 +27,11 @@ func (t Text) In(l Language) string {
 type Holding struct {
 	Badge     BadgeID
 	Standing  Standing
-	From      time.Time // valid from
-	Until     time.Time // valid until; zero: no end
-	Checked   time.Time // when the issuer's status was last read; zero: the badge has no status to read
 	Assurance Assurance
+	Other     *OtherBadge // what is held in its place, where Badge accepts it; nil: Badge itself
+	From      time.Time   // valid from
+	Until     time.Time   // valid until; zero: no end
+	Checked   time.Time   // when the issuer's status was last read; zero: the badge has no status to read
 }
 
 // Assurance is what a badge's standing rests on. The zero Assurance is a signature, since every badge had one before others counted.

@@ -12,12 +12,13 @@ type Breach struct {
 	Invariant  Invariant
 	Machine    MachineID
 	Role       Role
-	Holds      []BadgeID // the fewest with which it happens
-	Supervised bool      // a supervisor with every badge answers for the session
-	Clock      Clock     // Untrusted: only while the clock is not
-	At         time.Time // one moment of it
-	When       string    // as hours say it
-	Grant      int       // index of the grant that gives the role; -1: mode warn does
+	Holds      []BadgeID    // the fewest with which it happens
+	Accepted   []OtherBadge // of them, those of other issuers
+	Supervised bool         // a supervisor with every badge answers for the session
+	Clock      Clock        // Untrusted: only while the clock is not
+	At         time.Time    // one moment of it
+	When       string       // as hours say it
+	Grant      int          // index of the grant that gives the role; -1: mode warn does
 }
 
 // Breaches looks for a case against every invariant, over all that a decision may depend on: every combination of the badges that
@@ -42,7 +43,11 @@ func (p *Policy) Breaches(from time.Time) []Breach {
 // breach relies on a law of every policy, that another badge never takes access away: where somebody who holds every badge but
 // the excepted is refused, everybody else without them is.
 func (p *Policy) breach(v Invariant, m *Machine, from time.Time) (best Breach, found bool) {
-	badges := slices.DeleteFunc(m.badges(), func(b BadgeID) bool { return slices.Contains(v.Without, b) })
+	items := p.items(m)
+	without := map[Role][][]item{}
+	for _, r := range v.Roles {
+		without[r] = p.without(items, v.Without, r)
+	}
 	hours := distinctHours(m)
 	if v.At != nil {
 		hours = append(hours, v.At)
@@ -53,17 +58,21 @@ func (p *Policy) breach(v Invariant, m *Machine, from time.Time) (best Breach, f
 			continue
 		}
 		for _, t := range p.trials(v, m, s.at) {
-			met, given := t.met(badges)
-			if !given || tried[t.key(met)] {
-				continue
-			}
-			tried[t.key(met)] = true // whichever badges it takes, it takes them at any time at which the same grants can be met
-			most := len(badges)
-			if found {
-				most = len(best.Holds) - 1
-			}
-			if holds, few := t.fewest(t.asked(badges, met), most); few {
-				best, found = Breach{v, m.ID, t.role, holds, t.supervised, t.clock, s.at, s.span(), t.grant(holds)}, true
+			for i, all := range without[t.role] {
+				met, given := t.met(all)
+				key := t.key(met, i)
+				if !given || tried[key] {
+					continue
+				}
+				tried[key] = true // whichever badges it takes, it takes them at any time at which the same grants can be met
+				most := len(all)
+				if found {
+					most = len(best.Holds) + len(best.Accepted) - 1
+				}
+				if holds, few := t.fewest(t.asked(all, met), most); few {
+					own, others := split(holds)
+					best, found = Breach{v, m.ID, t.role, own, others, t.supervised, t.clock, s.at, s.span(), t.grant(holds)}, true
+				}
 			}
 		}
 	}
@@ -100,19 +109,19 @@ const (
 	somebodyBeside MemberID = "?supervisor"
 )
 
-func (t trial) decide(holds []BadgeID) Decision {
-	q := Question{At: t.at, Clock: t.clock, Machine: t.m.ID, Member: best(nobodyBooked, t.m.ID, t.at, holds), As: t.role, Card: AES, Issued: t.at}
+func (t trial) decide(holds []item) Decision {
+	q := Question{At: t.at, Clock: t.clock, Machine: t.m.ID, Member: t.p.best(nobodyBooked, t.m.ID, t.at, holds), As: t.role, Card: AES, Issued: t.at}
 	if b := underWay(t.m.Bookings, t.at); b != nil {
 		q.Member.ID = b.For
 	}
 	if t.supervised {
-		q.Supervisor = best(somebodyBeside, t.m.ID, t.at, t.m.badges())
+		q.Supervisor = t.p.best(somebodyBeside, t.m.ID, t.at, t.p.items(t.m))
 	}
 	return t.p.Decide(q)
 }
 
 // met are the grants that somebody with these badges meets.
-func (t trial) met(holds []BadgeID) (grants []int, given bool) {
+func (t trial) met(holds []item) (grants []int, given bool) {
 	d := t.decide(holds)
 	for i, o := range d.Outcomes {
 		if o.Verdict == Allow && o.Role == t.role {
@@ -122,17 +131,13 @@ func (t trial) met(holds []BadgeID) (grants []int, given bool) {
 	return grants, d.Verdict == Allow && d.Role == t.role
 }
 
-func (t trial) key(met []int) string { return fmt.Sprint(t.role, t.supervised, t.clock, met) }
-
-// asked are those of the badges that the grants ask for.
-func (t trial) asked(badges []BadgeID, grants []int) []BadgeID {
-	return slices.DeleteFunc(slices.Clone(badges), func(b BadgeID) bool {
-		return !slices.ContainsFunc(grants, func(i int) bool { return t.m.Grants[i].Needs.names(b) })
-	})
+// key tells trials apart by what they come to; set is the place of the badges that were held among those that may be.
+func (t trial) key(met []int, set int) string {
+	return fmt.Sprint(t.role, t.supervised, t.clock, met, set)
 }
 
 // grant is the one that gives the role, or -1.
-func (t trial) grant(holds []BadgeID) int {
+func (t trial) grant(holds []item) int {
 	d := t.decide(holds)
 	if d.Would != d.Verdict {
 		return -1
@@ -141,22 +146,18 @@ func (t trial) grant(holds []BadgeID) int {
 }
 
 // best is a member whose badges are fresh and whose practice is all that could be asked.
-func best(id MemberID, m MachineID, at time.Time, holds []BadgeID) *Member {
-	out := &Member{ID: id, Practice: []Practice{{Machine: m, Last: at, Logged: 1 << 62}}}
-	for _, b := range holds {
-		out.Holdings = append(out.Holdings, Holding{Badge: b, Standing: Verified, From: at})
-	}
-	return out
+func (p *Policy) best(id MemberID, m MachineID, at time.Time, holds []item) *Member {
+	return &Member{ID: id, Practice: []Practice{{Machine: m, Last: at, Logged: 1 << 62}}, Holdings: p.holdings(holds, Holding{From: at})}
 }
 
-func (t trial) gives(holds []BadgeID) bool {
+func (t trial) gives(holds []item) bool {
 	d := t.decide(holds)
 	return d.Verdict == Allow && d.Role == t.role
 }
 
 // fewest are the fewest of the badges with which the role is given, if they are no more than most: the smallest sets are tried first. Of
 // more than twelve badges, one after the other is taken away instead, while it is still given.
-func (t trial) fewest(badges []BadgeID, most int) (holds []BadgeID, few bool) {
+func (t trial) fewest(badges []item, most int) (holds []item, few bool) {
 	if len(badges) > 12 {
 		for i := 0; i < len(badges); {
 			if rest := slices.Delete(slices.Clone(badges), i, i+1); t.gives(rest) {

@@ -239,10 +239,10 @@ func TestBreachesAreFoundWhereAnySetOfBadgesBreaches(t *testing.T) {
 func bruteBreach(p *Policy, v Invariant) int {
 	least := -1
 	for set := range 1 << len(ids) {
-		var holds []BadgeID
+		var holds []item
 		for i, id := range ids {
 			if set&(1<<i) != 0 && !slices.Contains(v.Without, id) {
-				holds = append(holds, id)
+				holds = append(holds, item{badge: id})
 			}
 		}
 		if least >= 0 && len(holds) >= least {
@@ -266,7 +266,7 @@ func TestEveryPolicyIsProven(t *testing.T) {
 	proven := 0
 	for range 150 {
 		p := mustNew(t, g.model())
-		if s := spaceOf("m", &p.Machines[0]); s.states() > 500 {
+		if s := spaceOf("m", side{p, &p.Machines[0]}); s.states() > 500 {
 			continue
 		}
 		if err := p.Prove(monday); err != nil {
@@ -291,7 +291,8 @@ func TestBadgesThatCannotBeComparedAreNotCompared(t *testing.T) {
 	if err := ruled(t, two).Prove(monday); err != nil {
 		t.Error(err)
 	}
-	s := spaceOf("m", ruled(t, two).machines["m"].Machine)
+	p := ruled(t, two)
+	s := spaceOf("m", side{p, p.machines["m"].Machine})
 	for n := range s.states() {
 		q := s.question(s.state(n), monday, Trusted)
 		for i, under := range s.under(n) {

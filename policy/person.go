@@ -10,6 +10,7 @@ type person struct {
 	day, week time.Duration // of it, on this day and in this week
 	few       [16]uint8     // places in all of the badges that the machine may name
 	n         int           // how many of few; beyond its end, all are looked at
+	others    bool          // some are another issuer's
 }
 
 // meet looks once at what the machine wants to know.
@@ -42,7 +43,7 @@ func (m *Member) used(id MachineID) (out Practice) {
 // sift keeps the badges whose names may be among named. Most members hold badges of many machines.
 func (x *person) sift(named uint64) {
 	if len(x.all) > 1<<8 {
-		x.n = len(x.few) + 1
+		x.n, x.others = len(x.few)+1, true
 		return
 	}
 	n := 0
@@ -53,6 +54,7 @@ func (x *person) sift(named uint64) {
 		if n < len(x.few) {
 			x.few[n] = uint8(i)
 		}
+		x.others = x.others || x.all[i].Other != nil
 		n++
 	}
 	x.n = n

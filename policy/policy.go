@@ -73,7 +73,8 @@ type Badge struct {
 	ID          BadgeID
 	Name        Text // exactly as issued
 	Issuer      IssuerID
-	Achievement string // achievement.id; matched without its query and fragment
+	Achievement string   // achievement.id; matched without its query and fragment
+	Accepts     []Accept // badges of other issuers that count as this one
 }
 
 // Machine is a machine and who may use it.
@@ -188,6 +189,7 @@ type Policy struct {
 	machines     map[MachineID]*machine
 	badges       map[BadgeID]*Badge
 	achievements map[achievement]BadgeID
+	matches      map[achievement][]Match
 	roleSets     [1 << (Maintainer + 1)][]Role // the roles of each set, so that a decision needs no memory for them
 }
 

@@ -47,7 +47,9 @@ func TestSettingsThatNoCaseWeighsAreListed(t *testing.T) {
 		}, "issuers.i.status-issuers! →; issuers.x! →x"},
 		"an achievement": {func(m *Model) { m.Badges[0].Achievement = "urn:other" }, "badges.user.achievement! urn:user→urn:other"},
 		"a badge's name": {func(m *Model) { m.Badges[0].Name.EN = "other" }, "badges.user.name →"},
-		"a badge more":   {func(m *Model) { m.Badges = append(m.Badges, Badge{"new", Text{FR: "n"}, "i", "urn:new"}) }, "badges.new →new"},
+		"a badge more": {func(m *Model) {
+			m.Badges = append(m.Badges, Badge{ID: "new", Name: Text{FR: "n"}, Issuer: "i", Achievement: "urn:new"})
+		}, "badges.new →new"},
 		"a machine less": {func(m *Model) { m.Machines = nil }, "machines.m m→"},
 		"what runs on":   {func(m *Model) { m.Machines[0].Cooldown, m.Machines[0].WhenIdle = 3*time.Minute, FinishJob }, "machines.m.when-idle →; machines.m.cooldown →3m"},
 		"maintenance":    {func(m *Model) { m.Machines[0].Maintenance = []Upkeep{{Kind: "lens", Hours: time.Hour, Block: true}} }, "machines.m.maintenance →"},

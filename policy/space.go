@@ -142,21 +142,27 @@ func (s *space) possible(state []int) bool {
 	return lately || !shares
 }
 
-// spaceOf spans what the machines, the same one under two policies, tell apart.
-func spaceOf(id MachineID, machines ...*Machine) space {
+// spaceOf spans what the sides, a machine under one policy or two, tell apart.
+func spaceOf(id MachineID, sides ...side) space {
 	s := space{id: id}
 	var member, supervisor []Need
+	var accepted, answers foreignBadges // the badges of other issuers, of the member and of a supervisor
+	var machines []*Machine
 	var quotas []Quota
 	var fresh, answering []time.Duration
 	aes := false
-	for _, m := range machines {
+	for at, side := range sides {
+		m := side.m
 		if m == nil {
 			continue
 		}
+		machines = append(machines, m)
 		for _, g := range m.Grants {
 			member = append(member, leaves(g.Needs)...)
+			accepted.add(at, side.policy, leaves(g.Needs), g.Role)
 			if g.Supervisor != nil {
 				supervisor = append(supervisor, leaves(*g.Supervisor)...)
+				answers.add(at, side.policy, leaves(*g.Supervisor), Mentor)
 				answering = append(answering, time.Duration(g.Learners))
 			}
 			quotas = append(quotas, g.Quota)
@@ -164,9 +170,11 @@ func spaceOf(id MachineID, machines ...*Machine) space {
 		fresh = append(fresh, m.Fresh)
 		aes = aes || m.Card == AES
 	}
-	s.badges(member, theMember)
+	s.badges(append(member, accepted.with...), theMember)
+	s.accepted(accepted, theMember)
 	s.practice(member, theMember)
-	s.badges(supervisor, theSupervisor)
+	s.badges(append(supervisor, answers.with...), theSupervisor)
+	s.accepted(answers, theSupervisor)
 	s.practice(supervisor, theSupervisor)
 	s.quotas(quotas)
 	s.circumstances(aes, cutsOf(fresh), cutsOf(answering))
@@ -236,12 +244,19 @@ func (s *space) badges(needs []Need, who someone) {
 }
 
 func badgeChain(b BadgeID, needs []Need, who someone) chain {
+	return heldChain(Text{who.has.FR + string(b), who.has.EN + string(b)}, needs, func(q *Question, age time.Duration, a Assurance) {
+		m := who.of(q)
+		m.Holdings = append(m.Holdings, Holding{Badge: b, Standing: Verified, From: q.At.Add(-age), Assurance: a})
+	})
+}
+
+// heldChain is of what is held in each age and assurance that the needs tell apart.
+func heldChain(name Text, needs []Need, hold func(*Question, time.Duration, Assurance)) chain {
 	var ages []time.Duration
 	weakest := Signed
 	for _, n := range needs {
 		ages, weakest = append(ages, n.Within, n.UsedWithin), max(weakest, n.Assurance)
 	}
-	name := Text{who.has.FR + string(b), who.has.EN + string(b)}
 	c := chain{kind: ofBadge, whole: name}
 	c.add(Text{}, nothing)
 	assurances := int(weakest) + 1
@@ -256,10 +271,7 @@ func badgeChain(b BadgeID, needs []Need, who someone) chain {
 			if a < int(weakest) {
 				lower = append(lower, n-1) // the same, but weaker
 			}
-			c.addOver(full, func(q *Question) {
-				m := who.of(q)
-				m.Holdings = append(m.Holdings, Holding{Badge: b, Standing: Verified, From: q.At.Add(-age), Assurance: Assurance(a)})
-			}, lower...)
+			c.addOver(full, func(q *Question) { hold(q, age, Assurance(a)) }, lower...)
 		}
 	}
 	cuts := cutsOf(ages)

@@ -144,7 +144,7 @@ func cardHash(key []byte, card string) string {
 
 // match verifies every credential and finds whose it is: the result is by the member's place in s.Members.
 func (s *Site) match(b *Built, at time.Time) map[int][]File {
-	held := map[int][]File{}
+	held, counted := map[int][]File{}, map[int][]counts{}
 	trust := Trust(s.Policy)
 	seen := map[string]string{} // by hash
 	for _, f := range s.Badges {
@@ -158,7 +158,8 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 			b.warn(f, "does not verify: %s", v.Why())
 			continue
 		}
-		if _, ok := BadgeOf(s.Policy, v.Badge); !ok {
+		matches := Matches(s.Policy, v.Badge)
+		if len(matches) == 0 {
 			b.warn(f, "is a badge that policy.yaml does not name: %s", v.Badge.AchievementID)
 			continue
 		}
@@ -179,6 +180,7 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 		case i >= 0:
 			held[i] = append(held[i], f)
 			b.badgeEnds(s, s.Members[i], v.Badge, at)
+			counted[i] = append(counted[i], counts{f, matches})
 			b.Counted++
 		case len(conflict) > 0:
 			b.Errors = append(b.Errors, fmt.Sprintf("%s: names an address that is shared by %s; it counts for none of them until the "+
@@ -187,6 +189,7 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 			b.warn(f, "is no member's: no address or subject of members.yaml is its recipient")
 		}
 	}
+	b.besides(s, counted)
 	return held
 }
 

@@ -70,14 +70,15 @@ const (
 
 // StartBody is the body of a session-start record.
 type StartBody struct {
-	Role       policy.Role      `json:"role"`
-	Grant      int              `json:"grant"`  // the grant's place in the policy, from 0
-	Badges     []policy.BadgeID `json:"badges"` // the badges that the decision rested on
-	Supervisor policy.MemberID  `json:"supervisor,omitempty"`
-	MaxSeconds int64            `json:"max_s,omitempty"` // the session's limit; absent: none
-	Bundle     uint64           `json:"bundle"`          // the bundle's version
-	Would      string           `json:"would,omitempty"` // in mode warn: what enforcement would have said
-	Card       string           `json:"card"`            // how strong the card's proof was: "uid" or "aes"
+	Role       policy.Role       `json:"role"`
+	Grant      int               `json:"grant"`              // the grant's place in the policy, from 0
+	Badges     []policy.BadgeID  `json:"badges"`             // the badges that the decision rested on
+	Accepted   []policy.Accepted `json:"accepted,omitempty"` // of those, the ones in whose place a badge of another issuer was held
+	Supervisor policy.MemberID   `json:"supervisor,omitempty"`
+	MaxSeconds int64             `json:"max_s,omitempty"` // the session's limit; absent: none
+	Bundle     uint64            `json:"bundle"`          // the bundle's version
+	Would      string            `json:"would,omitempty"` // in mode warn: what enforcement would have said
+	Card       string            `json:"card"`            // how strong the card's proof was: "uid" or "aes"
 }
 
 // EndBody is the body of a session-end record.
@@ -104,8 +105,9 @@ const (
 
 // RoleBody is the body of a role-changed record.
 type RoleBody struct {
-	Role   policy.Role      `json:"role"`
-	Badges []policy.BadgeID `json:"badges"`
+	Role     policy.Role       `json:"role"`
+	Badges   []policy.BadgeID  `json:"badges"`
+	Accepted []policy.Accepted `json:"accepted,omitempty"` // as in StartBody
 }
 
 // RefusedBody is the body of a refused record. It holds no card number.
@@ -151,9 +153,10 @@ type ExtendBody struct {
 
 // HandOverBody is the body of a handed-over record.
 type HandOverBody struct {
-	From   policy.MemberID  `json:"from"`
-	To     policy.MemberID  `json:"to"`
-	Badges []policy.BadgeID `json:"badges"` // that the new decision rested on
+	From     policy.MemberID   `json:"from"`
+	To       policy.MemberID   `json:"to"`
+	Badges   []policy.BadgeID  `json:"badges"`             // that the new decision rested on
+	Accepted []policy.Accepted `json:"accepted,omitempty"` // as in StartBody
 }
 
 // PowerBody is the body of a power record.

@@ -163,9 +163,9 @@ func (i *issuing) judge(r *roster.Roster, m site.Member, at time.Time) (why stri
 	return "", true
 }
 
-// holdsNow reports whether a member has a badge that neither ended nor was taken back.
+// holdsNow reports whether a member has a badge itself, not another issuer's that it accepts, and it neither ended nor was taken back.
 func holdsNow(m *policy.Member, badge policy.BadgeID, at time.Time) bool {
 	return slices.ContainsFunc(m.Holdings, func(h policy.Holding) bool {
-		return h.Badge == badge && h.Standing != policy.Revoked && (h.Until.IsZero() || at.Before(h.Until))
+		return h.Badge == badge && h.Other == nil && h.Standing != policy.Revoked && (h.Until.IsZero() || at.Before(h.Until))
 	})
 }

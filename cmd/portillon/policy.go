@@ -68,6 +68,14 @@ func (p places) ofGrant(m policy.MachineID, grant int) string {
 	return p.line("machines", string(m), "grants", grant)
 }
 
+// ofWarning is where what a warning is about stands.
+func (p places) ofWarning(w policy.Warning) string {
+	if w.Badge != "" {
+		return p.line("badges", string(w.Badge), "accepts", w.Entry)
+	}
+	return p.ofGrant(w.Machine, w.Grant)
+}
+
 func policyCheck(_ context.Context, w stdio, args []string) error {
 	var lang *policy.Language
 	rest, err := flags(w, "policy check", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
@@ -83,7 +91,7 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	at := placesIn(rest[0])
 	warnings, err := p.Warnings(time.Now())
 	for _, x := range warnings {
-		fmt.Fprintf(w.out, say(*lang, "attention : %s : %s\n", "warning: %s: %s\n"), at.ofGrant(x.Machine, x.Grant), x.Text.In(*lang))
+		fmt.Fprintf(w.out, say(*lang, "attention : %s : %s\n", "warning: %s: %s\n"), at.ofWarning(x), x.Text.In(*lang))
 	}
 	if err == nil {
 		err = p.Prove(time.Now())
@@ -168,13 +176,15 @@ func named(place, name string) string {
 // breach is a case against an invariant, for an operator.
 func breach(p *policy.Policy, at places, b policy.Breach, l policy.Language) string {
 	holds := say(l, "sans badge", "with no badge")
-	for i, h := range b.Holds {
-		if i == 0 {
-			holds = say(l, "avec ", "with ")
-		} else {
-			holds += ", "
-		}
-		holds += string(h)
+	var all []string
+	for _, h := range b.Holds {
+		all = append(all, string(h))
+	}
+	for _, o := range b.Accepted {
+		all = append(all, fmt.Sprintf("%s (%s)", o.Achievement, o.Issuer))
+	}
+	if len(all) > 0 {
+		holds = say(l, "avec ", "with ") + strings.Join(all, ", ")
 	}
 	role := b.Role.String()
 	if b.Supervised {

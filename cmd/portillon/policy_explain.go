@@ -31,7 +31,7 @@ type asked struct {
 func (a *asked) declare(fs *flag.FlagSet) {
 	fs.StringVar(&a.machine, "machine", "", "the machine")
 	fs.StringVar(&a.member, "member", "member", "the member's id, as bookings have it; of a site's folder: a member's name or id")
-	fs.StringVar(&a.holds, "holds", "", "the member's badges, with commas; issued a year ago, unless it says otherwise: laser-user/issued=2025-01-31/expires=2027-01-31/revoked")
+	fs.StringVar(&a.holds, "holds", "", "the member's badges, with commas; issued a year ago, unless it says otherwise: laser-user/issued=2025-01-31/expires=2027-01-31/revoked; laser-user/issuer=ID is the badge of that issuer that laser-user accepts")
 	fs.StringVar(&a.supervisor, "supervisor-holds", "", "the badges of the supervisor who taps, likewise")
 	fs.StringVar(&a.at, "at", "", "the time, at the site (2026-11-23T10:00) or with its offset; default: now")
 	fs.StringVar(&a.clock, "clock", "trusted", "the machine's clock: trusted or untrusted")
@@ -173,6 +173,9 @@ func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.
 		fmt.Fprintf(w.out, say(l, " (mode: warn ; sinon : %s)", " (mode: warn; else: %s)"), verdict(d.Would))
 	}
 	fmt.Fprintf(w.out, "\n  %s\n", said)
+	for _, a := range d.Accepted {
+		fmt.Fprintf(w.out, "  %s\n", plain(a.In(p, l)))
+	}
 	for _, o := range d.Outcomes {
 		fmt.Fprintf(w.out, "  %-10s %s", o.Role, verdict(o.Verdict))
 		if all := lacking(p, o.Missing, l); len(all) > 0 {
@@ -231,6 +234,8 @@ func ruleOf(p *policy.Policy, r policy.Reason, l policy.Language) string {
 		return say(l, "réservée par quelqu’un d’autre jusqu’au ", "booked by somebody else until ") + r.At.In(p.Zone).Format("2006-01-02 15:04")
 	case policy.NotBooked:
 		return say(l, "sans réservation à son nom", "no booking of their own")
+	case policy.Besides:
+		return say(l, "demandé avec un badge accepté", "asked for with an accepted badge")
 	case policy.BusySupervisor:
 		return say(l, "répond déjà d’assez de sessions", "answers for enough sessions already")
 	}
@@ -249,6 +254,7 @@ func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Me
 		if _, ok := p.Badge(h.Badge); !ok {
 			return nil, wrong("%s: the policy has no badge %q", flag, h.Badge)
 		}
+		var other *policy.OtherBadge
 		for _, x := range parts[1:] {
 			var err error
 			switch key, value, _ := strings.Cut(x, "="); key {
@@ -258,14 +264,23 @@ func holder(p *policy.Policy, flag, id, badges string, at time.Time) (*policy.Me
 				h.Until, err = siteTime(flag+": expires", value, p.Zone, time.Time{})
 			case "revoked":
 				h.Standing = policy.Revoked
+			case "issuer":
+				other, err = acceptedOf(p, flag, h.Badge, policy.IssuerID(value))
 			default:
-				err = wrong("%s: %q says nothing of a badge", flag, x).hinted("%s/issued=2025-01-31/expires=2027-01-31/revoked", h.Badge)
+				err = wrong("%s: %q says nothing of a badge", flag, x).hinted("%s/issued=2025-01-31/expires=2027-01-31/revoked/issuer=ID", h.Badge)
 			}
 			if err != nil {
 				return nil, err
 			}
 		}
-		m.Holdings = append(m.Holdings, h)
+		if other == nil {
+			m.Holdings = append(m.Holdings, h)
+			continue
+		}
+		for _, x := range p.MatchesOf(*other) {
+			h.Badge, h.Other = x.Badge, x.Other
+			m.Holdings = append(m.Holdings, h)
+		}
 	}
 	return m, nil
 }
@@ -276,4 +291,20 @@ func machineList(p *policy.Policy) string {
 		out = append(out, string(m.ID))
 	}
 	return strings.Join(out, ", ")
+}
+
+// acceptedOf is the first badge of an issuer that a badge of the policy accepts.
+func acceptedOf(p *policy.Policy, flag string, badge policy.BadgeID, issuer policy.IssuerID) (*policy.OtherBadge, error) {
+	b, _ := p.Badge(badge)
+	var known []string
+	for i := range b.Accepts {
+		if b.Accepts[i].Issuer == issuer {
+			return &b.Accepts[i].OtherBadge, nil
+		}
+		known = append(known, string(b.Accepts[i].Issuer))
+	}
+	if len(known) == 0 {
+		return nil, wrong("%s: %s accepts no badge of another issuer", flag, badge).hinted("accepts: under the badge in the policy")
+	}
+	return nil, wrong("%s: %s accepts no badge of the issuer %q", flag, badge, issuer).hinted("one of: %s", strings.Join(known, ", "))
 }

@@ -103,6 +103,9 @@ func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, 
 		if b, ok := p.Badge(h.Badge); ok {
 			name = b.Name.In(l)
 		}
+		if h.Other != nil {
+			name = say(l, "accepté : ", "accepted: ") + h.Other.Achievement + " (" + string(h.Other.Issuer) + ")"
+		}
 		fmt.Fprintf(w.out, "  badge %-20s %s, %s\n", h.Badge, standing(h, l), plain(name))
 	}
 	if len(who.Member.Holdings) == 0 {

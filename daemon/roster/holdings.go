@@ -20,7 +20,8 @@ func (l *loader) verify(credential []byte) verdict {
 		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.Status, Hosted: v.Assurance == openbadge.Hosted}
 }
 
-// holdings are the badges of a member that count for them: verified, of a badge that the policy names, and issued to them.
+// holdings are the badges of a member that count for them: verified under the keys of their own issuer, of a badge that the policy names or
+// accepts, and issued to them.
 func (l *loader) holdings(m wire.Member) []policy.Holding {
 	var out []policy.Holding
 	for _, sha := range m.Badges {
@@ -29,20 +30,23 @@ func (l *loader) holdings(m wire.Member) []policy.Holding {
 		if !ok || !v.Valid || l.shared[sha] {
 			continue
 		}
-		id, ok := l.r.Policy.BadgeByAchievement(l.issuer[v.Issuer], v.Achievement)
+		matches := l.r.Policy.Matches(l.issuer[v.Issuer], v.Achievement)
 		mine := openbadge.Badge{Subject: v.Subject, Identifiers: v.Identifiers}
-		if !ok || !mine.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
+		if len(matches) == 0 || !mine.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
 			continue
 		}
 		l.claim(sha, policy.MemberID(m.ID))
-		h := policy.Holding{Badge: id, Standing: policy.Verified, From: v.From, Until: v.Until}
+		h := policy.Holding{Standing: policy.Verified, From: v.From, Until: v.Until}
 		if v.Hosted {
 			h.Assurance = policy.Hosted
 		}
 		if len(v.Status) > 0 {
 			h.Standing, h.Checked = l.standing(v)
 		}
-		out = append(out, h)
+		for _, x := range matches { // a badge of another issuer may count as several of ours
+			h.Badge, h.Other = x.Badge, x.Other
+			out = append(out, h)
+		}
 	}
 	return out
 }

@@ -105,7 +105,8 @@ func (t *step) handOver(e Tap) {
 	t.acted(e.Member)
 	from := t.Supervisor
 	t.Supervisor = e.Member
-	t.record(Record{Kind: wire.HandedOver, Session: t.Session, Member: t.Member, Body: wire.HandOverBody{From: from, To: e.Member, Badges: e.Supervising.Badges}})
+	t.record(Record{Kind: wire.HandedOver, Session: t.Session, Member: t.Member, Body: wire.HandOverBody{From: from, To: e.Member, Badges: e.Supervising.Badges,
+		Accepted: e.Supervising.Accepted}})
 	t.tell(Tell{Say: Welcome, Member: t.Member})
 }
 

@@ -215,7 +215,7 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision) {
 	t.Since, t.Worked, t.Dark, t.Handed, t.Praise = t.in.Now, t.in.Now, false, Handed{}, Praise{}
 	t.take(d)
 	t.record(Record{Kind: wire.SessionStart, Session: t.Session, Member: m, Body: wire.StartBody{Role: d.Role, Grant: d.Grant,
-		Badges: d.Badges, Supervisor: supervisor, MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle,
+		Badges: d.Badges, Accepted: d.Accepted, Supervisor: supervisor, MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle,
 		Would: would(d), Card: t.proof()}})
 	t.do(t.on())
 	t.tell(Tell{Say: Welcome, Member: m})
@@ -339,6 +339,6 @@ func (t *step) chooseRole(d policy.Decision) {
 	t.Others = slices.DeleteFunc(others, func(r policy.Role) bool { return r == d.Role })
 	t.Assistant = ""
 	t.take(d)
-	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: wire.RoleBody{Role: d.Role, Badges: d.Badges}})
+	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: wire.RoleBody{Role: d.Role, Badges: d.Badges, Accepted: d.Accepted}})
 	t.tell(Tell{Say: Welcome, Member: t.Member})
 }

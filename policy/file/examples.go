@@ -84,7 +84,7 @@ func because(n yamlfile.Node, expect policy.Verdict) policy.Code {
 	return code
 }
 
-// holds reads badges: an id, or { badge, issued, expires, revoked }.
+// holds reads badges: an id, or { badge, issuer, issued, expires, revoked }.
 func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
 	var out []policy.Holding
 	for _, x := range entries(n, maxHolds) {
@@ -97,7 +97,7 @@ func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
 			out = append(out, h)
 			continue
 		}
-		only(x, "badge", "issued", "expires", "revoked")
+		only(x, "badge", "issuer", "issued", "expires", "revoked")
 		h.Badge = policy.BadgeID(r.badgeIDs.ref(x.Get("badge").Required(), "badge"))
 		if issued := x.Get("issued"); issued.Present() {
 			h.From = r.moment(issued)
@@ -105,6 +105,10 @@ func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
 		h.Until = r.moment(x.Get("expires"))
 		if x.Get("revoked").Bool() {
 			h.Standing = policy.Revoked
+		}
+		if x.Get("issuer").Present() {
+			out = append(out, r.heldOf(x, h)...)
+			continue
 		}
 		out = append(out, h)
 	}

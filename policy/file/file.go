@@ -118,6 +118,7 @@ func (r *reader) top(root yamlfile.Node) {
 	r.badges(root.Get("badges").Required())
 	r.role(root.Get("roles"))
 	r.membership(root.Get("membership"))
+	r.accepts(root.Get("badges"))
 	r.m.Holidays = holidays(root.Get("holidays"))
 	r.panel(root.Get("panel"))
 	r.usual(root.Get("defaults"))
@@ -259,7 +260,7 @@ func profile(issuer yamlfile.Node, keys []string) string {
 func (r *reader) badges(n yamlfile.Node) {
 	r.achievements = map[string]string{}
 	for _, e := range n.Pairs() {
-		only(e.Value, "name", "issuer", "achievement")
+		only(e.Value, "name", "issuer", "achievement", "accepts")
 		b := policy.Badge{ID: policy.BadgeID(r.badgeIDs.add(e)), Name: words(e.Value.Get("name").Required())}
 		b.Issuer = policy.IssuerID(r.issuerIDs.ref(e.Value.Get("issuer").Required(), "issuer"))
 		a := e.Value.Get("achievement").Required()

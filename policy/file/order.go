@@ -34,7 +34,7 @@ func (s *shape) place(key string) int {
 
 // top is the order of a whole file. It is the one in which people tell it: what it is called, when it holds, what it says, why.
 func top() *shape {
-	name, holds := keys("fr", "en"), keys("badge", "issued", "expires", "revoked")
+	name, holds := keys("fr", "en"), keys("badge", "issuer", "issued", "expires", "revoked")
 	session, bundle, clock := keys("max", "idle", "warn", "extend"), keys("fresh", "then"), keys("pass")
 	amounts := keys("day", "week")
 	need := keys("badge", "all", "any", "within", "used-within", "hours", "assurance")
@@ -49,8 +49,8 @@ func top() *shape {
 	test := keys("name", "at", "machine", "member", "until", "card", "card-state", "holds", "supervisor-holds", "last-used", "logged", "used", "answering", "clock", "bundle-age", "tagged", "fault", "as",
 		"expect", "role", "because")
 	test.below = map[string]*shape{"holds": holds, "supervisor-holds": holds, "used": amounts}
-	badge := keys("name", "issuer", "achievement")
-	badge.below = map[string]*shape{"name": name}
+	badge := keys("name", "issuer", "achievement", "accepts")
+	badge.below = map[string]*shape{"name": name, "accepts": keys("issuer", "achievement", "with", "roles")}
 
 	file := keys("portillon", "site", "language", "timezone", "status-grace", "membership", "holidays", "panel", "issuers", "badges", "roles", "defaults", "machines", "evidence", "tests", "never")
 	file.below = map[string]*shape{"membership": keys("grace", "warn", "after"), "panel": keys("names", "look"), "issuers": {each: keys("name", "id", "keys", "status-issuers")}, "badges": {each: badge}, "defaults": defaults,

@@ -1,5 +1,7 @@
 package file
 
+import "portillon/policy"
+
 func badgeParts() thing {
 	return thing{
 		"issuer": object(required("keys"), thing{
@@ -13,6 +15,15 @@ func badgeParts() thing {
 			"name":        say("as it is quoted to members", ref("name")),
 			"issuer":      say("who issues it: an id of issuers", ref("slug")),
 			"achievement": text("achievement.id, matched on the path; a query is ignored"),
+			"accepts": say("badges of other issuers that count as this one, for learners, users and hosts unless roles: says otherwise",
+				list(ref("accept"), 1, maxAccepts)),
+		}),
+		"accept": object(required("issuer", "achievement"), thing{
+			"issuer":      say("who issues it: an id of issuers, whose keys stand there", ref("slug")),
+			"achievement": text("achievement.id of that issuer's badge, matched on the path"),
+			"with":        say("it counts only with this badge of ours besides: an id of badges", ref("slug")),
+			"roles": say("the roles of grants in which it counts, and mentor for whoever answers for a session; without it: learner, user, host",
+				orList(ref("role"), len(policy.Roles()))),
 		}),
 		"need": thing{"anyOf": []any{ref("slug"), object(required("badge"), thing{
 			"badge":       say("an id of badges", ref("slug")),
@@ -112,6 +123,7 @@ func exampleParts() thing {
 		}),
 		"held": thing{"anyOf": []any{ref("slug"), object(required("badge"), thing{
 			"badge":   say("an id of badges", ref("slug")),
+			"issuer":  say("it is this issuer's badge that is held, which badge: accepts", ref("slug")),
 			"issued":  say("when; without it, at the moment of the question", ref("moment")),
 			"expires": say("when it ends; without it, never", ref("moment")),
 			"revoked": yes("its issuer has withdrawn it")})}},

@@ -80,11 +80,15 @@ type site struct {
 }
 
 func (g gen) site(t testing.TB) site {
-	m := policy.Model{Site: "s", Zone: zone, StatusGrace: grace, Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}}
+	m := policy.Model{Site: "s", Zone: zone, StatusGrace: grace, Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}},
+		{ID: "o", Profile: "did:y", Keys: []string{"l"}}}}
 	for _, b := range badges {
 		m.Badges = append(m.Badges, policy.Badge{ID: b, Name: policy.Text{FR: string(b)}, Issuer: "i", Achievement: "urn:" + string(b)})
 	}
 	m.Membership = g.membership()
+	if g.IntN(3) > 0 {
+		g.accepts(&m)
+	}
 	x := policy.Machine{ID: "m", Pass: policy.ClockPass(g.IntN(8)), Card: policy.CardStrength(g.IntN(4) / 3)}
 	if g.IntN(3) == 0 {
 		x.Fresh, x.Stale = time.Duration(1+g.IntN(30))*day, []policy.Role{policy.Maintainer, policy.Mentor}[:g.IntN(3)]
@@ -95,7 +99,7 @@ func (g gen) site(t testing.TB) site {
 	var text strings.Builder
 	text.WriteString("forbid(principal, action, resource) when { context.blocked || context.fault || context.cardState != \"active\" };\n")
 	for i := range 1 + g.IntN(5) {
-		grant, when, then := g.grant(&x)
+		grant, when, then := g.grant(&m, &x)
 		then = answers(m.Membership, then)
 		text.WriteString(lapse(m.Membership, i, grant.Role))
 		x.Grants = append(x.Grants, grant)
@@ -118,10 +122,10 @@ func unless(rule string, passed bool) string {
 	return fmt.Sprintf("(if context.trusted then %s else %v)", rule, passed)
 }
 
-func (g gen) grant(m *policy.Machine) (x policy.Grant, when, then string) {
+func (g gen) grant(site *policy.Model, m *policy.Machine) (x policy.Grant, when, then string) {
 	x.Role = policy.Role(1 + g.IntN(5))
 	var need string
-	x.Needs, need = g.need(0, "member", m.Pass)
+	x.Needs, need = g.need(site, 0, "member", x.Role, m.Pass)
 	and := []string{need, fmt.Sprintf("context.card >= %d", m.Card)}
 	if g.IntN(2) == 0 {
 		h := g.hours()
@@ -160,7 +164,7 @@ func (g gen) grant(m *policy.Machine) (x policy.Grant, when, then string) {
 	}
 	then = "true"
 	if x.Role == policy.Learner || g.IntN(3) == 0 {
-		n, text := g.need(1, "supervisor", m.Pass)
+		n, text := g.need(site, 1, "supervisor", policy.Mentor, m.Pass)
 		x.Supervisor = &n
 		then = "(context.supervised && " + text
 		if x.Learners = g.IntN(3); x.Learners > 0 {
@@ -171,12 +175,12 @@ func (g gen) grant(m *policy.Machine) (x policy.Grant, when, then string) {
 	return x, strings.Join(and, " && "), then
 }
 
-func (g gen) need(depth int, who string, pass policy.ClockPass) (policy.Need, string) {
+func (g gen) need(site *policy.Model, depth int, who string, as policy.Role, pass policy.ClockPass) (policy.Need, string) {
 	if depth < 3 && g.IntN(3) == 0 {
 		var list []policy.Need
 		var texts []string
 		for range 1 + g.IntN(3) {
-			n, text := g.need(depth+1, who, pass)
+			n, text := g.need(site, depth+1, who, as, pass)
 			list, texts = append(list, n), append(texts, text)
 		}
 		if g.IntN(2) == 0 {
@@ -184,16 +188,19 @@ func (g gen) need(depth int, who string, pass policy.ClockPass) (policy.Need, st
 		}
 		return policy.Need{Any: list}, "(" + strings.Join(texts, " || ") + ")"
 	}
-	n := policy.Need{Badge: badges[g.IntN(len(badges))], Assurance: policy.Assurance(g.IntN(3))}
-	held := fmt.Sprintf("context.%s.%s%d", who, n.Badge, n.Assurance)
-	text := held + ".counts"
+	at := g.IntN(len(badges))
+	n := policy.Need{Badge: badges[at], Assurance: policy.Assurance(g.IntN(3))}
+	met := func(what func(held string) string) string { return ways(&site.Badges[at], n.Assurance, who, as, what) }
+	text := met(func(string) string { return "" })
 	if g.IntN(3) == 0 {
 		n.Within = time.Duration(1+g.IntN(400)) * day
-		text += " && " + unless(fmt.Sprintf("%s.age <= %d", held, n.Within/time.Second), pass&policy.PassAges != 0)
+		text += " && " + unless(met(func(held string) string { return fmt.Sprintf(" && %s.age <= %d", held, n.Within/time.Second) }), pass&policy.PassAges != 0)
 	}
 	if g.IntN(3) == 0 {
 		n.UsedWithin = time.Duration(1+g.IntN(400)) * day
-		text += " && " + unless(fmt.Sprintf("(%s.age <= %d || context.%s.sinceUse <= %d)", held, n.UsedWithin/time.Second, who, n.UsedWithin/time.Second), pass&policy.PassAges != 0)
+		text += " && " + unless(met(func(held string) string {
+			return fmt.Sprintf(" && (%s.age <= %d || context.%s.sinceUse <= %d)", held, n.UsedWithin/time.Second, who, n.UsedWithin/time.Second)
+		}), pass&policy.PassAges != 0)
 	}
 	if g.IntN(4) == 0 {
 		n.Hours = time.Duration(g.IntN(12)) * time.Hour
@@ -204,20 +211,25 @@ func (g gen) need(depth int, who string, pass policy.ClockPass) (policy.Need, st
 
 var monday = time.Date(2026, 11, 23, 0, 0, 0, 0, zone)
 
-func (g gen) member(id policy.MemberID, at time.Time) *policy.Member {
+func (g gen) holding(at time.Time) policy.Holding {
+	h := policy.Holding{Badge: badges[g.IntN(len(badges))], Standing: policy.Verified, From: at.Add(time.Duration(20-g.IntN(500)) * day), Assurance: policy.Assurance(g.IntN(6) / 2 % 3)}
+	switch g.IntN(8) {
+	case 0:
+		h.Standing = policy.Standing(g.IntN(3))
+	case 1, 2:
+		h.Until = at.Add(time.Duration(200-g.IntN(400)) * day)
+	case 3:
+		h.Checked = at.Add(-time.Duration(g.IntN(14)) * day)
+	}
+	return h
+}
+
+func (g gen) member(s site, id policy.MemberID, at time.Time) *policy.Member {
 	m := &policy.Member{ID: id, Blocked: g.IntN(25) == 0}
 	g.terms(m, at)
+	g.others(s, m, at)
 	for range 2 + g.IntN(10) {
-		h := policy.Holding{Badge: badges[g.IntN(len(badges))], Standing: policy.Verified, From: at.Add(time.Duration(20-g.IntN(500)) * day), Assurance: policy.Assurance(g.IntN(6) / 2 % 3)}
-		switch g.IntN(8) {
-		case 0:
-			h.Standing = policy.Standing(g.IntN(3))
-		case 1, 2:
-			h.Until = at.Add(time.Duration(200-g.IntN(400)) * day)
-		case 3:
-			h.Checked = at.Add(-time.Duration(g.IntN(14)) * day)
-		}
-		m.Holdings = append(m.Holdings, h)
+		m.Holdings = append(m.Holdings, g.holding(at))
 	}
 	if g.IntN(2) == 0 {
 		m.Practice = []policy.Practice{{Machine: "m", Last: at.Add(-time.Duration(g.IntN(400)) * day / 10), Logged: time.Duration(g.IntN(12)) * time.Hour,
@@ -226,9 +238,9 @@ func (g gen) member(id policy.MemberID, at time.Time) *policy.Member {
 	return m
 }
 
-func (g gen) question() policy.Question {
+func (g gen) question(s site) policy.Question {
 	at := monday.Add(time.Duration(g.IntN(14*24*60)) * time.Minute)
-	q := policy.Question{At: at, Clock: policy.Trusted, Machine: "m", Member: g.member("m-1", at), Tagged: g.IntN(10) == 0, Fault: g.IntN(20) == 0,
+	q := policy.Question{At: at, Clock: policy.Trusted, Machine: "m", Member: g.member(s, "m-1", at), Tagged: g.IntN(10) == 0, Fault: g.IntN(20) == 0,
 		Card: policy.CardStrength(g.IntN(4) % 3 % 2), Answering: g.IntN(4), Issued: at.Add(-time.Duration(g.IntN(40)) * day)}
 	if g.IntN(6) == 0 {
 		q.Clock = policy.Untrusted
@@ -238,7 +250,7 @@ func (g gen) question() policy.Question {
 	}
 	g.circumstances(&q)
 	if g.IntN(2) == 0 {
-		q.Supervisor = g.member([]policy.MemberID{"m-2", "m-2", "m-1"}[g.IntN(3)], at)
+		q.Supervisor = g.member(s, []policy.MemberID{"m-2", "m-2", "m-1"}[g.IntN(3)], at)
 	}
 	return q
 }
@@ -306,20 +318,20 @@ func booking(m *policy.Machine, q policy.Question) string {
 	return "none"
 }
 
-// person is a member: for each badge and assurance whether one counts, and how old the newest of those is.
+// person is a member: for each badge, of other issuers too, and each assurance whether one counts, and how old the newest of those is.
 func person(m *policy.Machine, q policy.Question, who *policy.Member) types.Record {
 	out := types.RecordMap{"logged": types.Long(0), "sinceUse": types.Long(1 << 40)}
 	for _, p := range who.Practice {
 		out["logged"], out["sinceUse"] = seconds(p.Logged), seconds(q.At.Sub(p.Last))
 	}
 	trusted := q.Clock == policy.Trusted
-	for _, b := range badges {
+	for _, b := range names() {
 		for k := range policy.Assurance(3) {
 			counts, age := false, time.Duration(1<<61)
 			for _, h := range who.Holdings {
 				ended := !h.Until.IsZero() && (trusted && q.At.After(h.Until) || !trusted && m.Pass&policy.PassEnds == 0)
 				old := trusted && !h.Checked.IsZero() && q.At.Sub(h.Checked) > grace
-				if h.Badge == b && h.Standing == policy.Verified && h.Assurance <= k && !ended && !old && !(trusted && q.At.Before(h.From)) {
+				if is(h, b) && h.Standing == policy.Verified && h.Assurance <= k && !ended && !old && !(trusted && q.At.Before(h.From)) {
 					counts, age = true, min(age, q.At.Sub(h.From))
 				}
 			}
@@ -337,7 +349,7 @@ func ask(s site, context types.Record, action string, i int) bool {
 
 func TestCedarSaysTheSame(t *testing.T) {
 	g := gen{rand.New(rand.NewPCG(*seed, 2))}
-	asked, seen := 0, map[policy.Verdict]int{}
+	asked, seen, accepted := 0, map[policy.Verdict]int{}, 0
 	var decided tally
 	each := *requests / *policies
 	for range *policies {
@@ -347,9 +359,12 @@ func TestCedarSaysTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 		for done := 0; done < each; {
-			q := g.question()
+			q := g.question(s)
 			context := request(s, q)
 			d := p.Decide(q)
+			if len(d.Accepted) > 0 {
+				accepted++
+			}
 			for i, o := range d.Outcomes {
 				want := policy.Deny
 				decided.count(o)
@@ -366,8 +381,12 @@ func TestCedarSaysTheSame(t *testing.T) {
 			asked += 2 * len(d.Outcomes)
 		}
 	}
-	t.Logf("%d requests over %d policies: the same verdict (%d allow, %d await, %d deny)", asked, *policies, seen[policy.Allow], seen[policy.Await], seen[policy.Deny])
+	t.Logf("%d requests over %d policies: the same verdict (%d allow, %d await, %d deny); %d decisions rest on an accepted badge",
+		asked, *policies, seen[policy.Allow], seen[policy.Await], seen[policy.Deny], accepted)
 	decided.check(t, asked)
+	if accepted < asked/2000 {
+		t.Errorf("only %d decisions rest on a badge of another issuer: little was compared", accepted)
+	}
 	for v, n := range seen {
 		if n < asked/200 {
 			t.Errorf("only %d are %v: little was compared", n, v)
@@ -399,7 +418,7 @@ func BenchmarkSameQuestions(b *testing.B) {
 			b.Fatal(err)
 		}
 		for range 25 {
-			q := g.question()
+			q := g.question(s)
 			all = append(all, asked{s, p, q, request(s, q)})
 		}
 	}

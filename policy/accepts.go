@@ -1,0 +1,226 @@
+package policy
+
+import (
+	"slices"
+)
+
+// OtherBadge names a badge of another issuer, which a badge of this policy may accept.
+type OtherBadge struct {
+	Issuer      IssuerID `json:"issuer"`
+	Achievement string   `json:"achievement"` // matched without its query and fragment
+}
+
+// Same reports whether both are one badge.
+func (o OtherBadge) Same(x OtherBadge) bool {
+	return o.Issuer == x.Issuer && path(o.Achievement) == path(x.Achievement)
+}
+
+// Accept is an entry of a badge's accepts: a badge of another issuer that counts as this one. It is not transitive:
+// what the other issuer accepts does not count, nor does With count where only a badge that With accepts is held.
+type Accept struct {
+	OtherBadge
+	With  BadgeID // a badge of this policy that must count besides; empty: none
+	Roles []Role  // it counts in grants of these roles, and of a supervisor where Mentor is named; none: learner, user and host
+}
+
+// For reports whether the entry counts where a grant gives the role, or where a supervisor answers (Mentor).
+func (a *Accept) For(r Role) bool {
+	if len(a.Roles) == 0 {
+		return r >= Learner && r <= Host
+	}
+	return slices.Contains(a.Roles, r)
+}
+
+// Match is a badge of the policy that a credential counts as.
+type Match struct {
+	Badge BadgeID
+	Other *OtherBadge // the badge that is held, where Badge accepts it; nil: it is Badge itself
+}
+
+// Matches are the badges of the policy that the issuer's achievement.id counts as: one that it is, and those that
+// accept it. The query and the fragment do not count. Whether an accepted badge counts in a grant, Decide judges.
+func (p *Policy) Matches(issuer IssuerID, url string) []Match {
+	return p.matches[achievement{issuer, path(url)}]
+}
+
+// MatchesOf are the badges that accept the other badge, or that it is.
+func (p *Policy) MatchesOf(o OtherBadge) []Match { return p.Matches(o.Issuer, o.Achievement) }
+
+// compileMatches is what Matches answers, worked out once.
+func (p *Policy) compileMatches() {
+	p.matches = map[achievement][]Match{}
+	for i := range p.Badges {
+		b := &p.Badges[i]
+		key := achievement{b.Issuer, path(b.Achievement)}
+		p.matches[key] = append(p.matches[key], Match{Badge: b.ID})
+	}
+	for i := range p.Badges {
+		b := &p.Badges[i]
+		for k := range b.Accepts {
+			o := &b.Accepts[k].OtherBadge
+			key := achievement{o.Issuer, path(o.Achievement)}
+			if !slices.ContainsFunc(p.matches[key], func(m Match) bool { return m.Badge == b.ID }) { // two entries may differ in their roles
+				p.matches[key] = append(p.matches[key], Match{b.ID, o})
+			}
+		}
+	}
+}
+
+// Accepted is a badge of another issuer that a decision rested on.
+type Accepted struct {
+	Badge BadgeID `json:"badge"` // the badge that the grant asks for
+	OtherBadge
+	With BadgeID `json:"with,omitempty"` // what was asked for besides, and held
+}
+
+// accepting is an Accept as a need of one role asks for it.
+type accepting struct {
+	entry *Accept
+	path  string // of its achievement
+	with  *need  // nil: nothing is asked for besides
+}
+
+// accepts checks the entries of all badges. All badges are known.
+func (c *checker) accepts(issuers map[IssuerID]bool) {
+	for i := range c.p.Badges {
+		b := &c.p.Badges[i]
+		for k := range b.Accepts {
+			a := &b.Accepts[k]
+			c.bad(issuers[a.Issuer], "badge %q accepts a badge of the issuer %q, who is not listed", b.ID, a.Issuer)
+			c.bad(path(a.Achievement) != "", "badge %q accepts a badge without an achievement", b.ID)
+			c.bad(!a.Same(OtherBadge{b.Issuer, b.Achievement}), "badge %q accepts itself", b.ID)
+			c.bad(a.With == "" || c.p.badges[a.With] != nil, "badge %q: accepts: with %q, which is not listed", b.ID, a.With)
+			c.bad(a.With != b.ID || a.With == "", "badge %q: accepts: with the badge itself", b.ID)
+			for _, r := range a.Roles {
+				c.bad(r > NoRole && r <= Maintainer, "badge %q: accepts: no role", b.ID)
+			}
+			for m := range k {
+				c.bad(!overlap(a, &b.Accepts[m]), "badge %q accepts the badge %q of %q twice for one role", b.ID, a.Achievement, a.Issuer)
+			}
+		}
+	}
+}
+
+// overlap reports whether two entries say different things of one badge in one role.
+func overlap(a, b *Accept) bool {
+	return a.Same(b.OtherBadge) && slices.ContainsFunc(Roles(), func(r Role) bool { return a.For(r) && b.For(r) })
+}
+
+// accepting compiles what the need's badge accepts in a grant of the role.
+func (c *checker) accepting(m *machine, n *Need, as Role) (out []accepting) {
+	b := c.p.badges[n.Badge]
+	if b == nil {
+		return nil
+	}
+	for i := range b.Accepts {
+		if a := &b.Accepts[i]; a.For(as) {
+			out = append(out, accepting{a, path(a.Achievement), m.besides(a.With, n.Assurance)})
+		}
+	}
+	return out
+}
+
+// besides is the need of a badge that an entry asks for besides. It is met by that badge alone, and no weaker than
+// the accepted one must be. A machine has each such need once.
+func (m *machine) besides(with BadgeID, least Assurance) *need {
+	if with == "" {
+		return nil
+	}
+	for _, w := range m.with {
+		if w.ask.Badge == with && w.ask.Assurance == least {
+			return w
+		}
+	}
+	m.named |= sieve(with)
+	ask := &Need{Badge: with, Assurance: least}
+	m.leaves = append(m.leaves, ask)
+	w := &need{leaf: uint16(len(m.leaves)), ask: ask}
+	m.with = append(m.with, w)
+	return w
+}
+
+// accepting is the entry by which the need is met with another issuer's badge; nil: there is none.
+func (n *need) accepting(o *OtherBadge) *accepting {
+	for i := range n.accepts {
+		if a := &n.accepts[i]; a.entry.Issuer == o.Issuer && a.path == path(o.Achievement) {
+			return a
+		}
+	}
+	return nil
+}
+
+// accepted judges another issuer's badge, of which l is what its own dates and status come to. known is false where
+// the need's badge does not accept it in this role. Where only the badge that is asked for besides is missing, that
+// is what is missing.
+func (j *judge) accepted(l lack, n *need, h *Holding, who *person) (out lack, known bool) {
+	a := n.accepting(h.Other)
+	if a == nil {
+		return l, false
+	}
+	if l.code != counts || a.with == nil {
+		return l, true
+	}
+	if at, why := j.best(a.with, who); at < 0 {
+		if why.code == noBadge {
+			why.kind = Besides
+		}
+		return why, true
+	}
+	return l, true
+}
+
+// lent collects the badges of other issuers by which a met need is met: those in whose place the member holds no
+// badge that does as well.
+func (j *judge) lent(out []Accepted, n *need) []Accepted {
+	switch {
+	case n.leaf > 0:
+		own := *n
+		if own.accepts = nil; j.quietly(&own, &j.member) {
+			return out
+		}
+		at, _ := j.best(n, &j.member)
+		if at < 0 || j.member.all[at].Other == nil {
+			return out
+		}
+		h := &j.member.all[at]
+		x := Accepted{Badge: n.ask.Badge, OtherBadge: *h.Other}
+		if a := n.accepting(h.Other); a != nil {
+			x.With = a.entry.With
+		}
+		if !slices.Contains(out, x) {
+			out = append(out, x)
+		}
+		return out
+	case len(n.all) > 0:
+		for i := range n.all {
+			out = j.lent(out, &n.all[i])
+		}
+		return out
+	}
+	for i := range n.any {
+		if j.quietly(&n.any[i], &j.member) {
+			return j.lent(out, &n.any[i])
+		}
+	}
+	return out
+}
+
+// In says whose badge counted, as an operator reads it.
+func (a Accepted) In(p *Policy, l Language) string {
+	issuer := string(a.Issuer)
+	if i, ok := p.Issuer(a.Issuer); ok && i.Name != "" {
+		issuer = i.Name
+	}
+	out := string(a.Badge) + Text{" : badge accepté, émis par ", ": accepted badge, issued by "}.In(l) + issuer + " (" + a.Achievement + ")"
+	if a.With != "" {
+		out += Text{", avec ", ", with "}.In(l) + string(a.With)
+	}
+	return out
+}
+
+// besides reports whether a badge may be asked for besides an accepted one.
+func (n *need) besides() bool {
+	in := func(x need) bool { return x.besides() }
+	with := func(a accepting) bool { return a.with != nil }
+	return slices.ContainsFunc(n.accepts, with) || slices.ContainsFunc(n.all, in) || slices.ContainsFunc(n.any, in)
+}

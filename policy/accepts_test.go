@@ -1,0 +1,276 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	theirUser = "https://other.example/a/user"
+	theirAll  = "https://other.example/a/all"
+)
+
+// accepting is the model of ruled, with a badge «induction», and what a badge accepts of the issuer «other».
+func accepts(t *testing.T, of BadgeID, with BadgeID, roles ...Role) Model {
+	t.Helper()
+	m := ruled(t, func(*Machine) {}).Model
+	m.Issuers = append(m.Issuers, Issuer{ID: "other", Name: "Autre Lab", Profile: "did:y", Keys: []string{"k2"}})
+	m.Badges = append(m.Badges, Badge{ID: "induction", Name: Text{FR: "Accueil"}, Issuer: "i", Achievement: "urn:induction"})
+	return accept(m, of, Accept{OtherBadge{"other", theirUser + "?cid=1"}, with, roles})
+}
+
+func accept(m Model, of BadgeID, a ...Accept) Model {
+	i := slices.IndexFunc(m.Badges, func(b Badge) bool { return b.ID == of })
+	m.Badges[i].Accepts = append(m.Badges[i].Accepts, a...)
+	return m
+}
+
+// theirs gives somebody a badge of the other issuer besides, as the policy counts it.
+func theirs(p *Policy, m *Member, url string) *Member {
+	for _, x := range p.Matches("other", url) {
+		m.Holdings = append(m.Holdings, Holding{Badge: x.Badge, Other: x.Other, Standing: Verified, From: monday.AddDate(-1, 0, 0)})
+	}
+	return m
+}
+
+func TestAnotherIssuersBadgeCountsWhereItIsAccepted(t *testing.T) {
+	for name, c := range map[string]struct {
+		of, with BadgeID
+		roles    []Role
+		member   []BadgeID // besides the other issuer's
+		change   func(*Question)
+		want     string
+	}{
+		"accepted":                           {of: "user", want: "allow as user on [user], accepted [user other]"},
+		"with a badge that is missing":       {of: "user", with: "induction", want: "deny no-badge induction"},
+		"with a badge that is there":         {of: "user", with: "induction", member: []BadgeID{"induction"}, want: "allow as user on [user], accepted [user other induction]"},
+		"one's own counts first":             {of: "user", member: []BadgeID{"user"}, want: "allow as user on [user]"},
+		"as a maintainer, not named":         {of: "maintainer", want: "deny no-badge maintainer"},
+		"as a maintainer, named":             {of: "maintainer", roles: []Role{Maintainer}, want: "allow as maintainer on [maintainer], accepted [maintainer other]"},
+		"as a user, a maintainer named":      {of: "user", roles: []Role{Maintainer}, want: "deny no-badge user"},
+		"with a badge that has ended":        {of: "user", with: "induction", member: []BadgeID{"induction"}, change: ended("induction"), want: "deny badge-expired induction"},
+		"with a badge that is not verified":  {of: "user", with: "induction", member: []BadgeID{"induction"}, change: standing("induction", Unverified), want: "deny badge-unverified induction"},
+		"that has ended":                     {of: "user", change: ended("user"), want: "deny badge-expired user"},
+		"that is revoked":                    {of: "user", with: "induction", change: standing("user", Revoked), want: "deny badge-revoked user"},
+		"that is weaker than asked":          {of: "user", change: func(q *Question) { q.Member.Holdings[0].Assurance = Hosted }, want: "deny badge-unverified user"},
+		"of another achievement":             {of: "user", change: heldAs("other", "https://other.example/a/us"), want: "deny no-badge user"},
+		"of another issuer":                  {of: "user", change: heldAs("i", theirUser), want: "deny no-badge user"},
+		"with another query":                 {of: "user", change: heldAs("other", theirUser+"?cid=2#x"), want: "allow as user on [user], accepted [user other]"},
+		"as a learner, supervised":           {of: "first", change: supervisedBy("mentor"), want: "allow as learner on [first], accepted [first other]"},
+		"without a clock":                    {of: "user", change: func(q *Question) { q.Clock = Untrusted }, want: "allow as user on [user], accepted [user other]"},
+		"without a clock, with an end":       {of: "user", change: func(q *Question) { q.Clock = Untrusted; q.Member.Holdings[0].Until = monday.Add(1) }, want: "deny clock-untrusted user"},
+		"among more badges than are counted": {of: "user", change: many, want: "allow as user on [user], accepted [user other]"},
+	} {
+		p := mustNew(t, accepts(t, c.of, c.with, c.roles...))
+		q := Question{At: monday, Clock: Trusted, Machine: "m", Member: theirs(p, &Member{ID: "m-1"}, theirUser)}
+		q.Member.Holdings = append(q.Member.Holdings, bearer(c.member...).Holdings...)
+		for _, g := range p.Machines[0].Grants {
+			if g.Needs.Badge == c.of && c.with == "" {
+				q.As = g.Role // of several badges that are missing, it is this one that is asked about
+			}
+		}
+		if c.change != nil {
+			c.change(&q)
+		}
+		if got := counted(p.Decide(q)); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func counted(d Decision) string {
+	if d.Verdict != Allow {
+		o, _ := d.Nearest()
+		return fmt.Sprintf("%v %s %s", d.Verdict, o.Missing[0].Code, o.Missing[0].Badge)
+	}
+	out := fmt.Sprintf("allow as %v on %v", d.Role, d.Badges)
+	for _, a := range d.Accepted {
+		out += ", accepted " + strings.TrimSuffix(fmt.Sprintf("[%s %s %s", a.Badge, a.Issuer, a.With), " ") + "]"
+	}
+	return out
+}
+
+func change(b BadgeID, to func(*Holding)) func(*Question) {
+	return func(q *Question) {
+		for i := range q.Member.Holdings {
+			if h := &q.Member.Holdings[i]; h.Badge == b {
+				to(h)
+			}
+		}
+	}
+}
+
+func ended(b BadgeID) func(*Question) {
+	return change(b, func(h *Holding) { h.Until = monday.Add(-time.Hour) })
+}
+func standing(b BadgeID, s Standing) func(*Question) {
+	return change(b, func(h *Holding) { h.Standing = s })
+}
+
+func heldAs(issuer IssuerID, url string) func(*Question) {
+	return func(q *Question) { q.Member.Holdings[0].Other = &OtherBadge{issuer, url} }
+}
+
+func supervisedBy(b ...BadgeID) func(*Question) {
+	return func(q *Question) { q.Supervisor = bearer(b...); q.Supervisor.ID = "m-2" }
+}
+
+// many puts what is held behind more badges than a decision sifts.
+func many(q *Question) {
+	var all []Holding
+	for range 300 {
+		all = append(all, Holding{Badge: "mentor", Standing: Verified})
+	}
+	q.Member.Holdings = append(all, q.Member.Holdings...)
+}
+
+// Whoever answers for a session does so as a mentor: an accepted badge counts there only where mentor is named.
+func TestASupervisorsAcceptedBadgeCountsOnlyWhereMentorIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		roles []Role
+		want  Verdict
+	}{{nil, Await}, {[]Role{Learner, User, Host, Maintainer}, Await}, {[]Role{Mentor}, Allow}} {
+		p := mustNew(t, accepts(t, "mentor", "", c.roles...))
+		q := Question{At: monday, Clock: Trusted, Machine: "m", Member: bearer("first"), Supervisor: theirs(p, &Member{ID: "m-2"}, theirUser)}
+		if d := p.Decide(q); d.Verdict != c.want || d.Accepted != nil {
+			t.Errorf("%v: %v, want %v", c.roles, d.Verdict, c.want)
+		}
+	}
+}
+
+// What an accepted badge's issuer accepts does not count, nor does a badge that the one asked for besides accepts.
+func TestAcceptsIsNotTransitive(t *testing.T) {
+	m := accepts(t, "user", "induction")
+	m = accept(m, "induction", Accept{OtherBadge: OtherBadge{"other", theirAll}})
+	p := mustNew(t, m)
+	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: theirs(p, theirs(p, &Member{ID: "m-1"}, theirUser), theirAll)}
+	if got := counted(p.Decide(q)); got != "deny no-badge induction" {
+		t.Errorf("besides: %s", got)
+	}
+	m = accepts(t, "user", "")
+	m.Badges = append(m.Badges, Badge{ID: "theirs", Name: Text{FR: "t"}, Issuer: "other", Achievement: theirUser, Accepts: []Accept{{OtherBadge: OtherBadge{"other", theirAll}}}})
+	p = mustNew(t, m)
+	q.Member, q.As = theirs(p, &Member{ID: "m-1"}, theirAll), User
+	if got := counted(p.Decide(q)); got != "deny no-badge user" {
+		t.Errorf("of an accepted badge: %s", got)
+	}
+}
+
+// An entry may say for whom another entry of the same badge does not.
+func TestTwoEntriesOfOneBadgeDifferInTheirRoles(t *testing.T) {
+	m := accepts(t, "user", "")
+	m = accept(m, "user", Accept{OtherBadge{"other", theirUser}, "induction", []Role{Mentor}})
+	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: Mentor, Needs: Need{Badge: "user"}})
+	p := mustNew(t, m)
+	if got := p.Matches("other", theirUser); len(got) != 1 || got[0].Badge != "user" {
+		t.Errorf("%+v", got)
+	}
+	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: theirs(p, &Member{ID: "m-1"}, theirUser)}
+	if d := p.Decide(q); d.Role != User || len(d.Others) > 0 {
+		t.Errorf("%v, and %v", d.Role, d.Others)
+	}
+	q.Member.Holdings = append(q.Member.Holdings, bearer("induction").Holdings...)
+	if d := p.Decide(q); d.Role != User || !slices.Equal(d.Others, []Role{Mentor}) {
+		t.Errorf("with the induction: %v, and %v", d.Role, d.Others)
+	}
+}
+
+// What is asked for besides must be no weaker than the grant asks the badge to be: each grant by itself.
+func TestTheBadgeAskedForBesidesIsAsStrongAsTheGrantAsks(t *testing.T) {
+	m := accepts(t, "user", "induction")
+	m.Machines[0].Grants[0].Needs.Assurance = Hosted
+	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: Host, Needs: Need{Badge: "user"}})
+	p := mustNew(t, m)
+	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: theirs(p, bearer("induction"), theirUser)}
+	q.Member.Holdings[0].Assurance = Hosted
+	if d := p.Decide(q); d.Verdict != Allow || d.Role != User || len(d.Others) > 0 {
+		t.Errorf("hosted: %v as %v, others %v", d.Verdict, d.Role, d.Others)
+	}
+	q.Member.Holdings[0].Assurance = Signed
+	if d := p.Decide(q); d.Role != User || !slices.Equal(d.Others, []Role{Host}) {
+		t.Errorf("signed: %v as %v, others %v", d.Verdict, d.Role, d.Others)
+	}
+}
+
+func TestAcceptsThatCannotBeKeptIsRefused(t *testing.T) {
+	same := OtherBadge{"other", theirUser}
+	for want, a := range map[string][]Accept{
+		`the issuer "stranger", who is not listed`: {{OtherBadge: OtherBadge{"stranger", theirAll}}},
+		"without an achievement":                   {{OtherBadge: OtherBadge{"other", "?x"}}},
+		"accepts itself":                           {{OtherBadge: OtherBadge{"i", "urn:user?x=1"}}},
+		`with "nothing", which is not listed`:      {{OtherBadge{"other", theirAll}, "nothing", nil}},
+		"with the badge itself":                    {{OtherBadge{"other", theirAll}, "user", nil}},
+		"no role":                                  {{OtherBadge{"other", theirAll}, "", []Role{NoRole}}},
+		"twice for one role":                       {{same, "induction", []Role{Mentor, Host}}},
+	} {
+		if _, err := New(accept(accepts(t, "user", ""), "user", a...)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
+	alone := Invariant{Roles: []Role{User}, Without: []BadgeID{"user"}}
+	for name, c := range map[string]struct {
+		model func() Model
+		never Invariant
+		want  string
+	}{
+		"accepted":                {func() Model { return accepts(t, "user", "") }, alone, ""},
+		"accepted with the badge": {func() Model { return accepts(t, "user", "induction") }, alone, ""},
+		"without the induction":   {func() Model { return accepts(t, "user", "") }, Invariant{Roles: []Role{User}, Without: []BadgeID{"induction"}}, "[user] []"},
+		"by ours alone":           {func() Model { return accepts(t, "first", "") }, Invariant{Roles: []Role{Learner}, Without: []BadgeID{"user"}}, "[first] []"},
+		// The other issuer's counts as first and as mentor, which together give user: one badge does it.
+		"two of ours by one of theirs": {func() Model { return both(t, Accept{}) }, alone, "[] [{other " + theirUser + "}]"},
+		// It counts as user as well: whoever holds it is not without user.
+		"three of ours by one of theirs": {func() Model { return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}}) }, alone, "[first mentor] []"},
+		// Without the induction it does not count as user.
+		"without the induction that it needs": {func() Model { return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}, With: "induction"}) }, alone,
+			"[] [{other " + theirUser + "}]"},
+		// Where the role takes the induction too, whoever holds theirs and the induction is not without user.
+		"with the induction that it needs": {func() Model {
+			return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}, With: "induction"}, "induction")
+		}, alone, "[first induction mentor] []"},
+		"with the induction, which is excepted": {func() Model {
+			return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}, With: "induction"}, "induction")
+		}, Invariant{Roles: []Role{User}, Without: []BadgeID{"user", "induction"}}, ""},
+		// It counts as user for mentors only: a user who holds it is without user.
+		"in another role": {func() Model {
+			return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}, Roles: []Role{Mentor}})
+		}, alone, "[] [{other " + theirUser + "}]"},
+	} {
+		m := c.model()
+		m.Never = []Invariant{c.never}
+		got := ""
+		for _, b := range mustNew(t, m).Breaches(monday) {
+			got = fmt.Sprint(b.Holds, " ", b.Accepted)
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// both has another issuer's badge count as first and as mentor, and as user as the entry says; whoever holds first, mentor and what
+// is named besides may be a user.
+func both(t *testing.T, a Accept, besides ...BadgeID) Model {
+	t.Helper()
+	m := accept(accepts(t, "first", ""), "mentor", Accept{OtherBadge: OtherBadge{"other", theirUser}})
+	if a.Issuer != "" {
+		m = accept(m, "user", a)
+	}
+	needs := []Need{{Badge: "first"}, {Badge: "mentor"}}
+	for _, b := range besides {
+		needs = append(needs, Need{Badge: b})
+	}
+	for i := range m.Badges[:4] {
+		for k := range m.Badges[i].Accepts {
+			m.Badges[i].Accepts[k].Achievement = theirUser
+		}
+	}
+	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: User, Needs: Need{All: needs}})
+	return m
+}

@@ -1,0 +1,57 @@
+package site
+
+import (
+	"slices"
+
+	"portillon/openbadge"
+	"portillon/policy"
+)
+
+// counts is a credential of a member, with the badges of the policy that it counts as.
+type counts struct {
+	file    File
+	matches []policy.Match
+}
+
+// Matches are the badges of the policy that a verified badge counts as: the one that it is, and those that accept it.
+func Matches(p *policy.Policy, b *openbadge.Badge) []policy.Match {
+	for _, i := range p.Issuers {
+		if i.Profile == b.IssuerID {
+			return p.Matches(i.ID, b.AchievementID)
+		}
+	}
+	return nil
+}
+
+// besides warns of accepted badges whose member has not what the policy asks for with them.
+func (b *Built) besides(s *Site, counted map[int][]counts) {
+	for i, m := range s.Members {
+		for _, c := range counted[i] {
+			for _, x := range c.matches {
+				if with, needed := missing(s.Policy, x, counted[i]); needed {
+					b.warn(c.file, "counts as %s only with %s, which %s does not have", x.Badge, with, m.ID)
+				}
+			}
+		}
+	}
+}
+
+// missing is the badge that is asked for besides an accepted one, where the member has it not. Where entries differ
+// in it, one that is met does.
+func missing(p *policy.Policy, x policy.Match, all []counts) (with policy.BadgeID, needed bool) {
+	b, ok := p.Badge(x.Badge)
+	if !ok || x.Other == nil {
+		return "", false
+	}
+	for _, a := range b.Accepts {
+		if !a.Same(*x.Other) {
+			continue
+		}
+		holds := func(c counts) bool { return slices.Contains(c.matches, policy.Match{Badge: a.With}) }
+		if a.With == "" || slices.ContainsFunc(all, holds) {
+			return "", false
+		}
+		with = a.With
+	}
+	return with, true
+}
