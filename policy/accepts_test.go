@@ -237,6 +237,14 @@ func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
 		"with the induction, which is excepted": {func() Model {
 			return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}, With: "induction"}, "induction")
 		}, Invariant{Roles: []Role{User}, Without: []BadgeID{"user", "induction"}}, ""},
+		// With the induction, theirs counts as first, mentor and maintainer: two badges do what three of ours do.
+		"three of ours by one of theirs with an induction": {func() Model {
+			m := accept(accepts(t, "first", "induction"), "mentor", Accept{OtherBadge{"other", theirUser + "?cid=1"}, "induction", nil})
+			m = accept(m, "maintainer", Accept{OtherBadge{"other", theirUser}, "induction", nil})
+			m.Machines[0].Grants = append(m.Machines[0].Grants,
+				Grant{Role: User, Needs: Need{All: []Need{{Badge: "first"}, {Badge: "mentor"}, {Badge: "maintainer"}}}})
+			return m
+		}, alone, "[induction] [{other " + theirUser + "?cid=1}]"},
 		// It counts as user for mentors only: a user who holds it is without user.
 		"in another role": {func() Model {
 			return both(t, Accept{OtherBadge: OtherBadge{"other", theirUser}, Roles: []Role{Mentor}})
