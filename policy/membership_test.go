@@ -108,6 +108,9 @@ func TestMembershipHasAStateForEachDay(t *testing.T) {
 	if got := fortnight.LastUse(last); got != date(t, "2026-04-14") {
 		t.Errorf("last use: %v", got)
 	}
+	if !last.Before(date(t, "2026-04-01")) || last.Before(last) || last.Before(date(t, "2025-12-31")) {
+		t.Error("days are in another order")
+	}
 	m := lab()
 	m.Membership = fortnight
 	q := ask("laser", holder())
@@ -179,6 +182,9 @@ func TestCardsThatAreNotActiveAreRefusedForEveryRole(t *testing.T) {
 		if state.Alerts() != want {
 			t.Errorf("%v: alerts %v", state, !want)
 		}
+	}
+	if got := []string{ActiveCard.String(), LostCard.String(), BlockedCard.String(), ReplacedCard.String()}; strings.Join(got, " ") != "active lost blocked replaced" {
+		t.Error(got)
 	}
 	for word, want := range map[string]CardState{"active": ActiveCard, "lost": LostCard, "blocked": BlockedCard, "replaced": ReplacedCard, "": BlockedCard, "Lost": BlockedCard} {
 		if got, err := ParseCardState(word); got != want || err != nil != (word == "Lost") {
