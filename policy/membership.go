@@ -128,15 +128,6 @@ func ParseCardState(s string) (CardState, error) {
 	return CardState(n), nil
 }
 
-func (c CardState) MarshalText() ([]byte, error) {
-	return text("state of a card", cardStateWords[:], int(c))
-}
-
-func (c *CardState) UnmarshalText(b []byte) (err error) {
-	*c, err = ParseCardState(string(b))
-	return err
-}
-
 // Alerts reports whether somebody must hear that a card in this state was tapped. A replaced card is tapped out of
 // habit.
 func (c CardState) Alerts() bool { return c == LostCard || c == BlockedCard || c > ReplacedCard }

@@ -108,6 +108,9 @@ func TestMembershipHasAStateForEachDay(t *testing.T) {
 	if got := fortnight.LastUse(last); got != date(t, "2026-04-14") {
 		t.Errorf("last use: %v", got)
 	}
+	if !last.Before(date(t, "2026-04-01")) || last.Before(last) || last.Before(date(t, "2025-12-31")) {
+		t.Error("days are in another order")
+	}
 	m := lab()
 	m.Membership = fortnight
 	q := ask("laser", holder())
@@ -179,6 +182,9 @@ func TestCardsThatAreNotActiveAreRefusedForEveryRole(t *testing.T) {
 		if state.Alerts() != want {
 			t.Errorf("%v: alerts %v", state, !want)
 		}
+	}
+	if got := []string{ActiveCard.String(), LostCard.String(), BlockedCard.String(), ReplacedCard.String()}; strings.Join(got, " ") != "active lost blocked replaced" {
+		t.Error(got)
 	}
 	for word, want := range map[string]CardState{"active": ActiveCard, "lost": LostCard, "blocked": BlockedCard, "replaced": ReplacedCard, "": BlockedCard, "Lost": BlockedCard} {
 		if got, err := ParseCardState(word); got != want || err != nil != (word == "Lost") {
@@ -312,13 +318,13 @@ func TestChangesOfTheMembershipRuleAreWeighed(t *testing.T) {
 }
 
 func TestMembersAreComparedByTheirMembershipOnTheFirstDay(t *testing.T) {
-	m := ruled(t, func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Fr 09:00-21:00; Jul 14 off") }).Model
+	m := ruled(t, func(m *Machine) { m.Grants[0].Hours = mustHours("Mo-Fr 09:00-21:00; Jul 14 10:00-12:00") }).Model
 	m.Membership = fortnight
 	before := mustNew(t, m)
 	m.Membership = Membership{}
 	after := mustNew(t, m)
 	var twins []Twin
-	for _, until := range []string{"2026-11-23", "2026-11-22", "2026-11-09", "2026-11-08", "2026-12-24"} {
+	for _, until := range []string{"2026-11-23", "2026-11-22", "2026-11-09", "2026-11-08", "2026-12-24", "2027-07-10"} {
 		x := bearer("user")
 		x.Until = date(t, until)
 		twins = append(twins, Twin{x, x})
@@ -327,7 +333,7 @@ func TestMembersAreComparedByTheirMembershipOnTheFirstDay(t *testing.T) {
 	for _, c := range CompareMembers(before, after, twins, monday) {
 		out = append(out, fmt.Sprintf("%d %v %v %v", c.Member, c.Role, c.Gained, c.When))
 	}
-	if got := strings.Join(out, "; "); got != "1 user false [Mo-Fr 09:00-21:00]; 2 user false [Mo-Fr 09:00-21:00]" {
+	if got := strings.Join(out, "; "); got != "1 user false [Mo-Fr 09:00-21:00 2027-07-14 10:00-12:00]; 2 user false [Mo-Fr 09:00-21:00 2027-07-14 10:00-12:00]" {
 		t.Error(got)
 	}
 }
