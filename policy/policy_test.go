@@ -142,6 +142,18 @@ func TestModelsThatCannotBeJudgedAreRefused(t *testing.T) {
 			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, EndorsedBy: "x"}
 		}},
 		{`no interventions or no kinds`, func(m *Model) { m.Evidence["host"] = EvidenceRule{} }},
+		{`evidence for "host": 2 days for 1 interventions`, func(m *Model) {
+			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, Spread: 2}
+		}},
+		{`evidence for "host": -1 days for 1 interventions`, func(m *Model) {
+			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, Spread: -1}
+		}},
+		{`evidence for "host": endorsed by nobody`, func(m *Model) {
+			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, Endorsed: AtTheTime}
+		}},
+		{`evidence for "host": endorsed by nobody`, func(m *Model) {
+			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, EndorsedBy: "host", Endorsed: 7}
+		}},
 	} {
 		m := lab()
 		c.change(&m)
