@@ -213,6 +213,21 @@ func TestInterventionKindsAreThoseOfTheMachinesBadges(t *testing.T) {
 	}
 }
 
+func TestAMaintainerAttestsOnlyWhatARuleOfTheMachineAsksFor(t *testing.T) {
+	m := lab()
+	m.Evidence["host"] = EvidenceRule{Interventions: 2, Kinds: []string{"blade"}, EndorsedBy: "host", Endorsed: AtTheTime, Spread: 2}
+	p := mustNew(t, m)
+	for _, c := range []struct {
+		machine MachineID
+		kind    string
+		want    bool
+	}{{"vinyl", "blade", true}, {"vinyl", "lens-cleaning", false}, {"laser", "blade", false}, {"laser", "lens-cleaning", false}, {"x", "blade", false}} {
+		if got := p.AsksToAttest(c.machine, c.kind); got != c.want {
+			t.Errorf("%s %s: %t", c.machine, c.kind, got)
+		}
+	}
+}
+
 func TestWordsGoThereAndBack(t *testing.T) {
 	for _, r := range append(Roles(), NoRole) {
 		b, err := r.MarshalText()

@@ -21,8 +21,9 @@ const MaxCounted = 100
 
 const (
 	kind = "portillon evidence" // the first line of the signed text
-	// maxRecords bounds what a reader will look at: each intervention rests on at most three records.
-	maxRecords = 4 * MaxCounted
+	// maxRecords bounds what a reader will look at: each intervention rests on at most five records, the start and the end of its session,
+	// a change of role, the tap of its member, and the endorser's word.
+	maxRecords = 6 * MaxCounted
 	maxPath    = 64
 )
 
@@ -73,7 +74,7 @@ func (f File) records() ([]wire.Record, error) {
 // Needs are the records that a file about p must carry, by machine and seq: the newest MaxCounted and what they rest on.
 func Needs(p Progress) []Ref {
 	var out []Ref
-	for _, c := range p.Counted[max(0, len(p.Counted)-MaxCounted):] {
+	for _, c := range p.newest(MaxCounted) {
 		out = append(append(out, Ref{c.Record.Machine, c.Record.Seq}), c.RestsOn...)
 	}
 	slices.SortFunc(out, func(a, b Ref) int {
