@@ -181,6 +181,10 @@ func (m *Machine) touched(ctx context.Context, o panel.Order) error {
 		return m.confirm(ctx, o.Arg, who)
 	case "deny":
 		return m.deny(o.Arg, who)
+	case "attest":
+		return m.attest(ctx, o.Arg, who)
+	case "decline":
+		return m.decline(o.Arg, who)
 	case "vouch":
 		mach, known := m.site()
 		if !known || len(o.Items) == 0 || slices.ContainsFunc(o.Items, func(s string) bool { return !has(mach.Vouch, s) }) {
@@ -307,6 +311,10 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 	}
 	if u, waits := m.toConfirm(who); waits {
 		return append(out, u.confirmOffers()...), &panel.Desk{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Ask: "confirm", Line: panel.IsItYours(m.name(who))}
+	}
+	if a, waits := m.toAttest(who); waits {
+		return append(out, m.attestOffers(a)...), &panel.Desk{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Ask: "attest",
+			Line: panel.DidTheyDoIt(m.name(who), m.name(a.by))}
 	}
 	if who == s.Member {
 		for _, r := range s.Others {

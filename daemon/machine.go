@@ -107,6 +107,7 @@ type Machine struct {
 	reporter uint64                    // whose card was asked for that, as desk.nth
 	counted  time.Time                 // when hours were last kept
 	unsigned []unsignedForm            // sent from phones; they wait for their members
+	attests  []toAttest                // interventions that wait for their endorsers
 	// dangerAt is when a danger was last reported unsigned, droppedAt when a form was dropped that nobody confirmed; zero: never.
 	dangerAt, droppedAt time.Time
 
