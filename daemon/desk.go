@@ -73,11 +73,20 @@ func (c Clerk) Write(ctx context.Context, token string, e panel.Entry) (waits po
 func (c Clerk) at(ctx context.Context, do func(context.Context) error) error {
 	var err error
 	rep := c.within(ctx, func(ctx context.Context) control.Reply {
-		err = do(ctx)
+		err = c.plainly(do(ctx))
 		return control.Reply{OK: true}
 	})
 	if !rep.OK {
 		return errors.New(rep.Error)
+	}
+	return err
+}
+
+// plainly is a refusal in the words of this machine; any other error is as it was.
+func (m *Machine) plainly(err error) error {
+	no := panel.Refusal{}
+	if mach, known := m.site(); known && errors.As(err, &no) {
+		return panel.Refusal(mach.Plain(policy.Text(no)))
 	}
 	return err
 }

@@ -288,6 +288,7 @@ func (m *Machine) renamed() {
 	}
 	if mach, ok := m.Roster.Policy.Machine(m.Machine); ok {
 		m.Panel.Rename(mach.Name, m.Roster.Policy.Language, m.Roster.Policy.Zone, m.Roster.Policy.Look)
+		m.Panel.Plain(mach.Plain)
 	}
 }
 
