@@ -187,16 +187,20 @@ func roleWords(x may, l policy.Language) string {
 		if r.With {
 			s += say(l, " avec un mentor", " with a mentor")
 		}
+		var when []string
 		if r.Hours != "" {
-			s += " " + r.Hours
+			when = append(when, r.Hours)
 		}
 		if r.Booked {
-			s += say(l, " sur réservation", " by booking")
+			when = append(when, say(l, "sur réservation", "by booking"))
 		}
 		if !r.Now {
-			s += say(l, " (pas maintenant)", " (not now)")
+			when = append(when, say(l, "pas maintenant", "not now"))
+		}
+		if len(when) > 0 {
+			s += " (" + strings.Join(when, ", ") + ")"
 		}
 		out = append(out, s)
 	}
-	return strings.Join(out, "; ")
+	return strings.Join(out, ", ")
 }

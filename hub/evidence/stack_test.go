@@ -146,6 +146,7 @@ func TestAtTheTimeCountsWhatTheEndorserConfirmed(t *testing.T) {
 		{"the endorser, who wrote it", maintained(themself), "[]"},
 		{"the member", maintained(named, attested("s", "lea", "i")), "[not-attested]"},
 		{"somebody else", maintained(named, attested("s", "zoe", "i")), "[not-attested]"},
+		{"somebody else, then the endorser", maintained(named, attested("s", "zoe", "i"), attested("s", "ines", "i")), "[]"},
 		{"another intervention", maintained(named, attested("s", "ines", "j")), "[not-attested]"},
 		{"no intervention by name", maintained(did("s", "lea", "lens-cleaning", "ines"), attested("s", "ines", "")), "[not-attested]"},
 		{"before it was logged", maintained(attested("s", "ines", "i"), named), "[not-attested]"},
