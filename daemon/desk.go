@@ -73,11 +73,20 @@ func (c Clerk) Write(ctx context.Context, token string, e panel.Entry) (waits po
 func (c Clerk) at(ctx context.Context, do func(context.Context) error) error {
 	var err error
 	rep := c.within(ctx, func(ctx context.Context) control.Reply {
-		err = do(ctx)
+		err = c.plainly(do(ctx))
 		return control.Reply{OK: true}
 	})
 	if !rep.OK {
 		return errors.New(rep.Error)
+	}
+	return err
+}
+
+// plainly is a refusal in the words of this machine; any other error is as it was.
+func (m *Machine) plainly(err error) error {
+	no := panel.Refusal{}
+	if mach, known := m.site(); known && errors.As(err, &no) {
+		return panel.Refusal(mach.Plain(policy.Text(no)))
 	}
 	return err
 }
@@ -181,6 +190,10 @@ func (m *Machine) touched(ctx context.Context, o panel.Order) error {
 		return m.confirm(ctx, o.Arg, who)
 	case "deny":
 		return m.deny(o.Arg, who)
+	case "attest":
+		return m.attest(ctx, o.Arg, who)
+	case "decline":
+		return m.decline(o.Arg, who)
 	case "vouch":
 		mach, known := m.site()
 		if !known || len(o.Items) == 0 || slices.ContainsFunc(o.Items, func(s string) bool { return !has(mach.Vouch, s) }) {
@@ -307,6 +320,10 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 	}
 	if u, waits := m.toConfirm(who); waits {
 		return append(out, u.confirmOffers()...), &panel.Desk{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Ask: "confirm", Line: panel.IsItYours(m.name(who))}
+	}
+	if a, waits := m.toAttest(who); waits {
+		return append(out, m.attestOffers(a)...), &panel.Desk{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Ask: "attest",
+			Line: panel.DidTheyDoIt(m.name(who), m.name(a.by))}
 	}
 	if who == s.Member {
 		for _, r := range s.Others {

@@ -430,7 +430,7 @@ func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 	if got := b.offered(); strings.Contains(got, "untag") {
 		t.Errorf("what is due is taken off by doing it: %s", got)
 	}
-	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 30}); err != nil || len(b.state.Tags) != 0 {
+	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil || len(b.state.Tags) != 0 {
 		t.Errorf("%v %+v", err, b.state.Tags)
 	}
 	b.tap(ines)

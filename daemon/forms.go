@@ -24,6 +24,7 @@ type form struct {
 	session      string
 	role         policy.Role
 	started      time.Time
+	since        time.Time // log: when the session began
 }
 
 // open opens a form for whoever stands there.
@@ -62,7 +63,7 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 		if w.session == "" {
 			return panel.Form{}, panel.NotNow
 		}
-		f.by, f.endorser, f.session = w.by, w.endorser, w.session
+		f.by, f.endorser, f.session, f.since = w.by, w.endorser, w.session, w.since
 		f.Parts, f.Minutes, f.Title = true, w.minutes(m.Now()), panel.WhatWasDone(m.name(w.by))
 		f.Items = m.kinds(mach)
 	default:
@@ -131,6 +132,9 @@ func (m *Machine) written(ctx context.Context, token string, e panel.Entry) (wai
 	if !slices.ContainsFunc(f.Items, func(c panel.Choice) bool { return c.ID == e.Item }) {
 		return waits, panel.NotWhat
 	}
+	if most := m.longest(f); f.Do == "log" && e.Minutes > most {
+		return waits, panel.TooManyMinutes(most)
+	}
 	if !e.Here || !m.isStillTheirs(f) {
 		return m.holdUnsigned(ctx, f, e)
 	}
@@ -152,7 +156,9 @@ func (m *Machine) recordForm(ctx context.Context, f form, e panel.Entry) error {
 	n := m.Journal.Len()
 	switch f.Do {
 	case "log":
-		m.step(ctx, session.Log{What: e.Item, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo.Name, Session: f.session, By: f.by, Endorser: f.endorser})
+		id := m.attestID(e.Item)
+		m.step(ctx, session.Log{What: e.Item, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo.Name, Session: f.session, By: f.by, Endorser: f.endorser,
+			ID: id, Attested: id != "" && f.opener == f.endorser}) // whose form it is stands at the machine
 	case "report":
 		r := session.Report{By: f.by, Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo.Name}, Now: e.Now}
 		if r.Body.What == wire.Dangerous {

@@ -112,6 +112,7 @@ type Machine struct {
 	reporter uint64                    // whose card was asked for that, as desk.nth
 	counted  time.Time                 // when hours were last kept
 	unsigned []unsignedForm            // sent from phones; they wait for their members
+	attests  []toAttest                // interventions that wait for their endorsers
 	// dangerAt is when a danger was last reported unsigned, droppedAt when a form was dropped that nobody confirmed; zero: never.
 	dangerAt, droppedAt time.Time
 
@@ -296,6 +297,7 @@ func (m *Machine) renamed() {
 	}
 	if mach, ok := m.Roster.Policy.Machine(m.Machine); ok {
 		m.Panel.Rename(mach.Name, m.Roster.Policy.Language, m.Roster.Policy.Zone, m.Roster.Policy.Look)
+		m.Panel.Plain(mach.Plain)
 	}
 }
 

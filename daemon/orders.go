@@ -217,7 +217,7 @@ func (m *Machine) orderLog(ctx context.Context, r control.Request) control.Reply
 		return control.Reply{Wrong: true, Error: "minutes go from 0 to 1440, a note has at most 500 bytes"}
 	}
 	before := m.Journal.Len()
-	m.step(ctx, session.Log{What: r.Kind, Minutes: r.Minute, Note: r.Note})
+	m.step(ctx, session.Log{What: r.Kind, Minutes: r.Minute, Note: r.Note, ID: m.attestID(r.Kind)})
 	if m.Journal.Len() == before {
 		return control.Reply{Error: "the journal did not take the intervention"}
 	}

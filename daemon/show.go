@@ -16,6 +16,7 @@ const flash = 9 * time.Second
 // show tells the panel and the hub where the machine stands.
 func (m *Machine) show() {
 	m.followHub()
+	m.expireAttests()
 	m.Panel.Show(m.view())
 	m.Panel.Note(m.footnote())
 	if m.Uplink != nil {
@@ -130,6 +131,9 @@ func (m *Machine) footnote() policy.Text {
 	if m.damagedBundle() != "" && m.Roster != nil && m.Roster.Version < m.bundle.Load().Version {
 		return panel.EarlierList()
 	}
+	if next := m.attestNext(); next != (policy.Text{}) {
+		return next
+	}
 	if t := m.membershipNote(); t != (policy.Text{}) {
 		return t
 	}
@@ -165,7 +169,10 @@ func (m *Machine) tell(t session.Tell) {
 		m.Panel.Flash(panel.Occupied(m.name(t.Member)), flash/2)
 	case session.Logged:
 		mach, _ := m.site()
-		m.Panel.Flash(panel.Logged(m.name(t.Member), mach.KindName(t.What)), flash/2)
+		m.Panel.Flash(panel.Logged(m.name(t.Member), mach.KindName(t.What), m.attestNext()), flash/2)
+	case session.Attested:
+		mach, _ := m.site()
+		m.Panel.Flash(panel.Attested(m.name(t.Member), mach.KindName(t.What)), flash/2)
 	case session.Thanked:
 		m.Panel.Flash(panel.Thanked(m.name(t.Member), wire.Problem(t.What) == wire.Dangerous, m.state.Running()), flash/2)
 	case session.Vouched:

@@ -46,8 +46,8 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 	e := session.Tap{Member: member.ID, Card: card.String(), Decision: m.decide(member, nil, card)}
 	e.Asked = m.stands() == member.ID && m.state.Praise.Open && m.state.Praise.Mentor == member.ID
 	m.arrived(member.ID, card, e.Decision)
-	confirms, reports := m.stands() == member.ID && m.asksToConfirm(member.ID), m.stands() == member.ID && m.Now().Before(m.asking)
-	if confirms || reports { // the panel asked who is there: to confirm what a phone sent, or to write down a problem
+	confirms, reports := m.stands() == member.ID && (m.asksToConfirm(member.ID) || m.asksToAttest(member.ID)), m.stands() == member.ID && m.Now().Before(m.asking)
+	if confirms || reports { // the panel asked who is there: to confirm what a phone sent, to endorse what was done, or to write down a problem
 		m.asking = time.Time{}
 		if reports {
 			m.reporter = m.desk.nth

@@ -35,7 +35,7 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 	b := newBench(t)
 	b.tap(ines)
 	records := b.hear()
-	waits, err := b.phones(panel.Ask{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 30, Note: "propre"})
+	waits, err := b.phones(panel.Ask{Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1, Note: "propre"})
 	if err != nil || waits != panel.FormWaits() || len(*records) != 0 {
 		t.Fatalf("%v %v, %d records", waits, err, len(*records))
 	}
@@ -62,7 +62,7 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 	if err := b.touch(panel.Order{Do: "confirm", Arg: id}); err != nil || len(*records) != 1 {
 		t.Fatal(err, *records)
 	}
-	if x := (*records)[0].Body.(wire.InterventionBody); x.Minutes != 30 || x.Note != "propre" || (*records)[0].Member == "" || (*records)[0].Member != x.Endorser {
+	if x := (*records)[0].Body.(wire.InterventionBody); x.Minutes != 1 || x.Note != "propre" || (*records)[0].Member == "" || (*records)[0].Member != x.Endorser {
 		t.Errorf("%+v", (*records)[0])
 	}
 	if err := b.touch(panel.Order{Do: "confirm", Arg: id}); !errors.Is(err, panel.NotNow) || len(*records) != 1 {

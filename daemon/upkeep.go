@@ -132,6 +132,7 @@ func (m *Machine) kept(r session.Record) {
 	switch b := r.Body.(type) {
 	case wire.InterventionBody:
 		m.Done[b.What] = m.doneNow()
+		m.askToAttest(r, b)
 	case wire.TagBody:
 		if r.Kind == wire.Untagged {
 			m.RemovedTags[b.Tag] = true

@@ -34,16 +34,16 @@ evidence:
   laser-maintainer: { interventions: 5, kinds: [lens-cleaning, mirror-alignment], within: 180d, endorsed-by: laser-maintainer }
 `
 
-// works lets lea do n interventions under ines's tap.
+// works lets lea do n interventions under ines's tap, each in a session of its own.
 func works(m *ledgertest.Machine, n int) {
-	s := fmt.Sprintf("s-%d", m.Len())
-	m.Append(wire.SessionStart, s, "ines", wire.StartBody{Role: policy.Maintainer, Badges: []policy.BadgeID{"laser-maintainer"}, Card: "uid"})
-	m.Append(wire.Assisted, s, "lea", wire.AssistBody{With: "ines"})
 	for range n {
+		s := fmt.Sprintf("s-%d", m.Len())
+		m.Append(wire.SessionStart, s, "ines", wire.StartBody{Role: policy.Maintainer, Badges: []policy.BadgeID{"laser-maintainer"}, Card: "uid"})
+		m.Append(wire.Assisted, s, "lea", wire.AssistBody{With: "ines"})
 		m.Append(wire.Intervened, s, "lea", wire.InterventionBody{What: "lens-cleaning", Endorser: "ines", Minutes: 10, Note: "très sale\nvraiment"})
 		m.Append(wire.Faulted, "", "", wire.FaultBody{What: "e-stop"})
+		m.Append(wire.SessionEnd, s, "ines", wire.EndBody{Cause: wire.CauseTap, Seconds: 9})
 	}
-	m.Append(wire.SessionEnd, s, "ines", wire.EndBody{Cause: wire.CauseTap, Seconds: 9})
 }
 
 // The mission's loop on this side: records arrive over MQTT, become progress, and leave as a signed file.
@@ -92,7 +92,7 @@ func TestWorkAtTheMachineBecomesEvidenceThatVerifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, got, err := evidence.Verify(data, note.VerifierList(o.key), o.config.Machine)
-	if err != nil || !got.Complete || len(got.Counted) != 5 || len(f.Records) != 5+2*2 || f.Site != "biklab" {
+	if err != nil || !got.Complete || len(got.Counted) != 5 || len(f.Records) != 5+5*2 || f.Site != "biklab" {
 		t.Errorf("%d records, %+v, %v", len(f.Records), got, err)
 	}
 	if bad := strings.Replace(string(data), "lens-cleaning", "mirror-alignment", 1); bad == string(data) {

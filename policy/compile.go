@@ -92,6 +92,8 @@ func (c *checker) all() {
 		c.bad(c.p.badges[id] != nil, "evidence for the badge %q, which is not listed", id)
 		c.bad(r.EndorsedBy == "" || c.p.badges[r.EndorsedBy] != nil, "evidence for %q: endorsed-by %q, which is not listed", id, r.EndorsedBy)
 		c.bad(r.Interventions > 0 && len(r.Kinds) > 0, "evidence for %q: no interventions or no kinds", id)
+		c.bad(r.Spread >= 0 && r.Spread <= r.Interventions, "evidence for %q: %d days for %d interventions", id, r.Spread, r.Interventions)
+		c.bad(r.Endorsed <= AtTheTime && (r.Endorsed == ByTap || r.EndorsedBy != ""), "evidence for %q: endorsed by nobody", id)
 	}
 }
 

@@ -20,8 +20,14 @@ func (s Sentence) In(l Language) string {
 }
 
 // Explain says a decision to the member: what p answered to q. Of several things that are missing it says the one that stops
-// everyone or, failing that, the hardest to mend. It names no person.
+// everyone or, failing that, the hardest to mend. It names no person, and no role that the machine gives nobody.
 func Explain(p *Policy, q Question, d Decision) Sentence {
+	s := explain(p, q, d)
+	m, _ := p.Machine(q.Machine)
+	return Sentence{m.Plain(s.Fact), m.Plain(s.Next)}
+}
+
+func explain(p *Policy, q Question, d Decision) Sentence {
 	e := explainer{p: p, q: q, d: d, w: wording{p.Zone, q.At.In(p.Zone)}}
 	switch o, _ := d.Nearest(); {
 	case len(d.Outcomes) == 0:

@@ -50,7 +50,7 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 		{"unverified", "laser", one("user", func(h *Holding) { h.Standing = Unverified }), nil, "n’a pas pu être vérifié. Prochaine étape : le signaler à l’accueil", "could not be verified. Next step: tell the desk"},
 		{"not yet valid", "laser", one("user", func(h *Holding) { h.From = wall(t, "2026-12-24 00:00") }), nil, "n’est valable qu’à partir du 24 décembre. Prochaine étape : revenir à cette date", "is valid only from 24 December. Next step: come back on that day"},
 		{"status too old", "laser", one("user", func(h *Holding) { h.Checked = wall(t, "2026-11-02 00:00") }), nil, "n’a pas pu être vérifié depuis le 2 novembre. ", "could not be checked since 2 November. "},
-		{"not recent", "vinyl", long, nil, "Dernière utilisation il y a plus de 6 mois. Une séance avec un mentor suffit pour reprendre", "Last used more than 6 months ago. One session with a mentor is enough"},
+		{"not recent", "vinyl", long, nil, "Dernière utilisation il y a plus de 6 mois. Une séance de remise à niveau suffit pour reprendre", "Last used more than 6 months ago. One refresher session is enough"},
 		{"never used", "vinyl", never, nil, "Aucune utilisation depuis plus de 6 mois. Une", "Not used for more than 6 months. One"},
 		{"tagged and no badge", "laser", holder(), func(q *Question) { q.Tagged = true }, "Machine hors service. Prochaine étape : attendre la remise en service", "Machine out of service. Next step: wait until it is returned to service"},
 		{"closed until tomorrow", "laser", holder("user"), func(q *Question) { q.At = wall(t, "2026-11-23 22:00") }, "La machine ouvre demain à 9 h 00. Prochaine étape : revenir à l’ouverture", "The machine opens tomorrow at 9:00. Next step: come back when it opens"},
@@ -60,7 +60,7 @@ func TestSentencesSayFactThenNextStepInBothLanguages(t *testing.T) {
 		{"unknown card", "laser", nil, nil, "Carte inconnue. Prochaine étape : la faire enregistrer à l’accueil", "Unknown card. Next step: have it registered at the desk"},
 		{"blocked", "laser", blocked, nil, "Cette carte est bloquée. Prochaine étape : passer à l’accueil", "This card is blocked. Next step: see the desk"},
 		{"fault", "laser", holder("user"), func(q *Question) { q.Fault = true }, "La machine est arrêtée par sécurité. Prochaine étape : prévenir un mainteneur", "The machine is stopped for safety. Next step: tell a maintainer"},
-		{"unknown machine", "x", holder("user"), nil, "Cette machine n’est pas encore configurée. Prochaine étape : prévenir un mainteneur", "This machine is not set up yet. Next step: tell a maintainer"},
+		{"unknown machine", "x", holder("user"), nil, "Cette machine n’est pas encore configurée. Prochaine étape : prévenir l’accueil", "This machine is not set up yet. Next step: tell the desk"},
 		{"warned", "print", holder(), nil, "Machine en marche jusqu’à 13 h 00. ", "Machine on until 13:00. "},
 		{"role that no grant gives", "print", holder("user", "first", "maintainer"), func(q *Question) { q.As, q.Tagged = Host, true }, "Machine hors service. ", "Machine out of service. "},
 	} {
@@ -109,13 +109,13 @@ func TestSentencesOfRulesThatTheLabLacks(t *testing.T) {
 	}
 	few := holder("first")
 	few.Practice = []Practice{{Machine: "print", Last: monday, Logged: 3*time.Hour + 20*time.Minute}}
-	if got := say(ask("print", few)); got.In(French) != "Pratique sur cette machine : 3 h 20 sur 10 h. Prochaine étape : continuer avec un mentor" ||
-		got.In(English) != "Practice on this machine: 3 h 20 min of 10 h. Next step: go on with a mentor" {
+	if got := say(ask("print", few)); got.In(French) != "Pratique sur cette machine : 3 h 20 sur 10 h. Prochaine étape : continuer avec quelqu’un qui encadre" ||
+		got.In(English) != "Practice on this machine: 3 h 20 min of 10 h. Next step: go on with somebody who supervises" {
 		t.Error(got)
 	}
 	q := ask("laser", holder("user"))
 	q.Supervisor = other()
-	if got := say(q).In(French); got != "La seconde carte ne permet pas de répondre de cette session. Prochaine étape : demander à un mentor" {
+	if got := say(q).In(French); got != "La seconde carte ne permet pas de répondre de cette session. Prochaine étape : en parler à l’accueil" {
 		t.Error(got)
 	}
 }

@@ -161,6 +161,26 @@ type EvidenceRule struct {
 	Kinds         []string      // which kinds count
 	Within        time.Duration // how old they may be; zero: any age
 	EndorsedBy    BadgeID       // each is logged under the tap of someone whose session rested on this badge; empty: nobody's
+	Endorsed      Endorsed      // how that person answers for the work
+	Spread        int           // on how many different days of the site's zone they must lie; zero: on any
+}
+
+// Endorsed is how the maintainer answers for work that was logged under their tap. The zero Endorsed is by the tap alone.
+type Endorsed uint8
+
+const (
+	ByTap     Endorsed = iota
+	AtTheTime          // they confirm each intervention at the machine, with their own card and a touch
+)
+
+var endorsedWords = [...]string{"", "at-the-time"}
+
+func (e Endorsed) String() string { return word(endorsedWords[:], int(e)) }
+
+// ParseEndorsed reads at-the-time; "" is by the tap.
+func ParseEndorsed(s string) (Endorsed, error) {
+	n, err := number("way to endorse", endorsedWords[:], s)
+	return Endorsed(n), err
 }
 
 // Test is an example that stands in the policy file.

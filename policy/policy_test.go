@@ -142,6 +142,18 @@ func TestModelsThatCannotBeJudgedAreRefused(t *testing.T) {
 			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, EndorsedBy: "x"}
 		}},
 		{`no interventions or no kinds`, func(m *Model) { m.Evidence["host"] = EvidenceRule{} }},
+		{`evidence for "host": 2 days for 1 interventions`, func(m *Model) {
+			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, Spread: 2}
+		}},
+		{`evidence for "host": -1 days for 1 interventions`, func(m *Model) {
+			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, Spread: -1}
+		}},
+		{`evidence for "host": endorsed by nobody`, func(m *Model) {
+			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, Endorsed: AtTheTime}
+		}},
+		{`evidence for "host": endorsed by nobody`, func(m *Model) {
+			m.Evidence["host"] = EvidenceRule{Interventions: 1, Kinds: []string{"a"}, EndorsedBy: "host", Endorsed: 7}
+		}},
 	} {
 		m := lab()
 		c.change(&m)
@@ -198,6 +210,21 @@ func TestInterventionKindsAreThoseOfTheMachinesBadges(t *testing.T) {
 	}
 	if got := p.MachinesOf("host"); len(got) != 1 || got[0] != "vinyl" {
 		t.Error(got)
+	}
+}
+
+func TestAMaintainerAttestsOnlyWhatARuleOfTheMachineAsksFor(t *testing.T) {
+	m := lab()
+	m.Evidence["host"] = EvidenceRule{Interventions: 2, Kinds: []string{"blade"}, EndorsedBy: "host", Endorsed: AtTheTime, Spread: 2}
+	p := mustNew(t, m)
+	for _, c := range []struct {
+		machine MachineID
+		kind    string
+		want    bool
+	}{{"vinyl", "blade", true}, {"vinyl", "lens-cleaning", false}, {"laser", "blade", false}, {"laser", "lens-cleaning", false}, {"x", "blade", false}} {
+		if got := p.AsksToAttest(c.machine, c.kind); got != c.want {
+			t.Errorf("%s %s: %t", c.machine, c.kind, got)
+		}
 	}
 }
 

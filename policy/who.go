@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // RoleSet is a set of roles.
 type RoleSet uint8
@@ -80,4 +83,58 @@ func (j *judge) ready(g *grant) bool {
 	j.booked(g.Grant)
 	j.quota(g.Quota)
 	return j.lacks.n == 0
+}
+
+// Right is what a grant lets a member be at a machine, and when. Their badges are judged at the moment of the question.
+type Right struct {
+	Role       Role
+	Supervised bool   // while a supervisor answers
+	Hours      *Hours // nil: at any time
+	Booked     bool   // within a booking of their own alone
+	Now        bool   // at the moment of the question: open, not booked by another, and time left of the quota
+}
+
+// Rights are what each member may be at a machine at some time, where Who says what they may be now. A right at any time stands for the
+// narrower ones of the same role. The order is that of the grants.
+func (p *Policy) Rights(id MachineID, members []*Member, at time.Time) [][]Right {
+	m := p.machines[id]
+	if m == nil {
+		return nil
+	}
+	out := make([][]Right, len(members))
+	j := judge{q: Question{At: at, Clock: Trusted, Machine: id, Card: AES, Issued: at}, zone: p.Zone, grace: p.StatusGrace, m: m.Machine}
+	for i, who := range members {
+		if who == nil {
+			continue
+		}
+		j.q.Member, j.member, j.lacks.n = who, person{}, 0
+		j.member.meet(m, who)
+		out[i] = j.rights(m, who)
+	}
+	return out
+}
+
+func (j *judge) rights(m *machine, who *Member) (out []Right) {
+	if m.Mode == Warn && !who.Blocked {
+		out = append(out, Right{Role: User, Now: true})
+	}
+	for i := range m.grants {
+		g := &m.grants[i]
+		j.at, j.lacks.n = uint16(i), 0
+		if j.everyone(g.Role); j.lacks.n > 0 || !j.need(&g.needs, &j.member) {
+			continue
+		}
+		r := Right{Role: g.Role, Supervised: g.Supervisor != nil, Hours: g.Hours, Booked: g.Booked}
+		j.lacks.n = 0
+		r.Now = j.ready(g)
+		if !slices.ContainsFunc(out, func(x Right) bool { return x.includes(r) }) {
+			out = append(slices.DeleteFunc(out, r.includes), r)
+		}
+	}
+	return out
+}
+
+// includes reports whether whoever has r needs no y.
+func (r Right) includes(y Right) bool {
+	return r.Role == y.Role && r.Supervised == y.Supervised && (r == y || r.Hours == nil && !r.Booked && (r.Now || !y.Now))
 }

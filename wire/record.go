@@ -66,6 +66,7 @@ const (
 	Powered      Kind = "power"          // PowerBody: the relay was switched under a maintainer's hand
 	Reported     Kind = "problem"        // ReportBody: a member saw that something is wrong
 	Vouched      Kind = "vouched"        // VouchBody: a mentor says what the member did well
+	Attested     Kind = "attested"       // AttestBody: a maintainer confirms an intervention that was logged under their tap
 )
 
 // StartBody is the body of a session-start record.
@@ -130,6 +131,16 @@ type InterventionBody struct {
 	Parts    string          `json:"parts,omitempty"` // what was put in; at most 200 bytes
 	Photo    string          `json:"photo,omitempty"` // the SHA-256 of a picture that the machine keeps, in hexadecimal
 	Ran                      // at that moment
+
+	// Where the policy's evidence is endorsed at-the-time: either the endorser wrote the record themself, after their own tap, or the record
+	// has an id by which a later attested record names it.
+	Attested bool   `json:"attested,omitempty"`
+	ID       string `json:"id,omitempty"`
+}
+
+// AttestBody is the body of an attested record: Member of the record is the endorser, who stood at the machine and touched "attest".
+type AttestBody struct {
+	Intervention string `json:"intervention"` // the id in InterventionBody
 }
 
 // Ran is how long a machine has run in all, and how that is known.

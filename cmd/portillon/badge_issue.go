@@ -282,6 +282,12 @@ func evidenceOf(f evidence.File, p evidence.Progress) []openbadge.Evidence {
 		r := c.Record
 		narrative := fmt.Sprintf("%s on %s at %s, logged under the tap of maintainer %s (record %d of the machine's journal)",
 			c.What.What, r.Machine, r.Wall.Format(time.RFC3339), c.What.Endorser, r.Seq)
+		if f.Rule.AtTheTime {
+			narrative += ", who confirmed it at the machine"
+		}
+		if c.Minutes > 0 {
+			narrative += fmt.Sprintf(", %d min", c.Minutes)
+		}
 		if c.What.Note != "" {
 			narrative += ": " + c.What.Note
 		}

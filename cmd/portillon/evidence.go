@@ -21,6 +21,7 @@ func policyBadge(s string) policy.BadgeID { return policy.BadgeID(s) }
 type desk struct {
 	site, member, badge, at, out string
 	json                         bool
+	lang                         *policy.Language
 	conf                         hub.Config
 	ledger                       *ledger.Ledger
 	policy                       *policy.Policy
@@ -31,6 +32,7 @@ func (d *desk) declare(fs *flag.FlagSet) {
 	fs.StringVar(&d.site, "site", "", "the site's directory (its policy.yaml has the rules)")
 	fs.StringVar(&d.at, "at", "", "judge as of this time (RFC 3339); default: now")
 	fs.BoolVar(&d.json, "json", false, "print it as JSON")
+	d.lang = langFlag(fs)
 }
 
 func (d *desk) declareOne(fs *flag.FlagSet) {
@@ -72,13 +74,43 @@ func evidenceList(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
+	d.holders(w, all)
 	if d.json {
 		return printJSON(w.out, all)
 	}
 	for _, p := range all {
-		fmt.Fprintf(w.out, "%-20s %-20s %d of %d%s\n", p.Member, p.Badge, len(p.Counted), p.Needed, map[bool]string{true: ", complete"}[p.Complete])
+		fmt.Fprintf(w.out, "%-20s %-20s %s\n", p.Member, p.Badge, progressWords(p, *d.lang))
 	}
 	return nil
+}
+
+// holders notes who holds already what their work counts towards, as a machine would judge it from the site's members and badges. Where
+// these cannot be read, nobody is known to.
+func (d *desk) holders(w stdio, all []evidence.Progress) {
+	r, _, err := believed(d.site, filepath.Join(d.site, "policy.yaml"), d.now)
+	if err != nil {
+		w.warn([]string{say(*d.lang, "qui a déjà le badge n’est pas connu : ", "who holds the badge already is not known: ") + err.Error()})
+		return
+	}
+	for i, p := range all {
+		who, known := r.Person(p.Member)
+		all[i].AlreadyHolds = known && holdsNow(who.Member, p.Badge, d.now)
+	}
+}
+
+// progressWords is how far a member has come: the badge is due once it is complete and they do not hold it.
+func progressWords(p evidence.Progress, l policy.Language) string {
+	out := fmt.Sprintf(say(l, "%d sur %d", "%d of %d"), len(p.Counted), p.Needed)
+	if p.Spread > 0 {
+		out += fmt.Sprintf(say(l, ", %d jours sur %d", ", on %d of %d days"), p.Days, p.Spread)
+	}
+	switch {
+	case p.AlreadyHolds:
+		out += say(l, ", a déjà le badge", ", already holds it")
+	case p.Complete:
+		out += say(l, ", complet", ", complete")
+	}
+	return out
 }
 
 func evidenceShow(ctx context.Context, w stdio, args []string) error {
@@ -95,28 +127,41 @@ func evidenceShow(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return wrong("%w", err)
 	}
+	one := []evidence.Progress{p}
+	d.holders(w, one)
+	p = one[0]
 	if d.json {
 		return printJSON(w.out, p)
 	}
-	for _, c := range p.Counted {
-		fmt.Fprintf(w.out, "counts      %s\n", describe(c.Record, c.What))
-	}
-	for _, r := range p.Rejected {
-		var whys []string
-		for _, y := range r.Why {
-			whys = append(whys, fmt.Sprintf("%s: %s", y, y.Text().EN))
-		}
-		fmt.Fprintf(w.out, "does not    %s\n            %s\n", describe(r.Record, r.What), strings.Join(whys, " "))
-	}
-	fmt.Fprintf(w.out, "%d of %d, %d missing\n", len(p.Counted), p.Needed, p.Missing())
+	d.print(w, p)
 	if !p.Complete {
 		return errNo
 	}
 	return nil
 }
 
-func describe(r wire.Record, b wire.InterventionBody) string {
-	return fmt.Sprintf("%s  %s %d  %s, under %s", r.Wall.Format(time.DateTime), r.Machine, r.Seq, b.What, b.Endorser)
+// print says which interventions count, which do not, and why.
+func (d *desk) print(w stdio, p evidence.Progress) {
+	l := *d.lang
+	for _, c := range p.Counted {
+		fmt.Fprintf(w.out, "%-11s %s\n", say(l, "compte", "counts"), describe(c.Record, c.What, c.Minutes, l))
+	}
+	for _, r := range p.Rejected {
+		var whys []string
+		for _, y := range r.Why {
+			whys = append(whys, say(l, y.Text().FR, fmt.Sprintf("%s: %s", y, y.Text().EN)))
+		}
+		fmt.Fprintf(w.out, "%-11s %s\n            %s\n", say(l, "ne compte pas", "does not"), describe(r.Record, r.What, r.What.Minutes, l), strings.Join(whys, " "))
+	}
+	fmt.Fprintf(w.out, say(l, "%s, manque %d", "%s, %d missing"), progressWords(p, l), p.Missing())
+	if n := p.MissingDays(); n > 0 {
+		fmt.Fprintf(w.out, say(l, ", sur %d autres jours", ", on %d more days"), n)
+	}
+	fmt.Fprintln(w.out)
+}
+
+func describe(r wire.Record, b wire.InterventionBody, minutes int, l policy.Language) string {
+	return fmt.Sprintf(say(l, "%s  %s %d  %s, %d min, carte de %s", "%s  %s %d  %s, %d min, under %s"), r.Wall.Format(time.DateTime), r.Machine, r.Seq, b.What, minutes, b.Endorser)
 }
 
 func evidenceExport(ctx context.Context, w stdio, args []string) error {

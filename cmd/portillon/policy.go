@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // a Pi may have no zone files
@@ -98,6 +99,11 @@ func policyCheck(_ context.Context, w stdio, args []string) error {
 	}
 	if err != nil {
 		return flawed(err, at, *lang)
+	}
+	if !slices.ContainsFunc(p.Machines, func(m policy.Machine) bool { return m.Gives(policy.Maintainer) }) {
+		fmt.Fprintln(w.out, say(*lang, "prouvé : un badge de plus n’enlève jamais d’accès, et une mise hors service arrête tout le monde",
+			"proven: another badge never takes access away, and a tag stops everybody"))
+		return nil
 	}
 	fmt.Fprintln(w.out, say(*lang, "prouvé : un badge de plus n’enlève jamais d’accès, et une mise hors service arrête tout le monde sauf les mainteneurs",
 		"proven: another badge never takes access away, and a tag stops all but maintainers"))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +61,17 @@ type may struct {
 	Machine policy.MachineID `json:"machine"`
 	Alone   []policy.Role    `json:"alone,omitempty"`
 	With    []policy.Role    `json:"with_supervisor,omitempty"`
-	Missing []policy.Code    `json:"missing,omitempty"` // where there is no role
+	Missing []policy.Code    `json:"missing,omitempty"` // where there is no role now
+	When    []mayWhen        `json:"when,omitempty"`
+}
+
+// mayWhen is one of their roles with its hours; absent: at any time.
+type mayWhen struct {
+	Role   policy.Role `json:"role"`
+	With   bool        `json:"with_supervisor,omitempty"`
+	Hours  string      `json:"hours,omitempty"`  // as the policy has them
+	Booked bool        `json:"booked,omitempty"` // within a booking of their own
+	Now    bool        `json:"now"`
 }
 
 func policyWho(_ context.Context, w stdio, args []string) error {
@@ -110,7 +122,10 @@ func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 	all := []may{}
 	var members []*policy.Member
 	var names []string
-	for p := range r.Everyone() {
+	// The bundle's order is that of hashes: names come in the same order at every call.
+	for _, p := range slices.SortedFunc(r.Everyone(), func(a, b roster.Person) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Member.ID, b.Member.ID))
+	}) {
 		members, names = append(members, p.Member), append(names, p.Name)
 	}
 	for i := range r.Policy.Machines {
@@ -118,10 +133,18 @@ func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 		if only != "" && m.ID != only {
 			continue
 		}
+		rights := r.Policy.Rights(m.ID, members, at)
 		for i, s := range r.Policy.Who(m.ID, members, at) {
 			x := may{Member: s.Member.ID, Name: names[i], Machine: m.ID, Alone: s.Alone.Roles(), With: s.Supervised.Roles()}
 			if s.Alone|s.Supervised == 0 {
 				x.Missing = r.Policy.Decide(policy.Question{At: at, Clock: policy.Trusted, Machine: m.ID, Member: s.Member, Card: policy.AES, Issued: at}).Codes()
+			}
+			for _, y := range rights[i] {
+				w := mayWhen{Role: y.Role, With: y.Supervised, Booked: y.Booked, Now: y.Now}
+				if y.Hours != nil {
+					w.Hours = y.Hours.String()
+				}
+				x.When = append(x.When, w)
 			}
 			all = append(all, x)
 		}
@@ -129,7 +152,7 @@ func who(r *roster.Roster, only policy.MachineID, at time.Time) []may {
 	return all
 }
 
-// who prints a table: those who may, by machine; the others are counted.
+// who prints a table: those who may at some time, by machine, and when; the others are counted.
 func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
 	found := false
 	for _, m := range p.Machines {
@@ -138,7 +161,7 @@ func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
 		for _, x := range all {
 			switch {
 			case x.Machine != m.ID:
-			case len(x.Alone)+len(x.With) == 0:
+			case len(x.When) == 0:
 				none++
 			default:
 				lines = append(lines, fmt.Sprintf("  %-24s %-10s %s", x.Name, x.Member, roleWords(x, l)))
@@ -163,11 +186,25 @@ func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
 
 func roleWords(x may, l policy.Language) string {
 	var out []string
-	for _, r := range x.Alone {
-		out = append(out, r.String())
-	}
-	for _, r := range x.With {
-		out = append(out, r.String()+say(l, " avec un superviseur", " with a supervisor"))
+	for _, r := range x.When {
+		s := r.Role.String()
+		if r.With {
+			s += say(l, " avec un mentor", " with a mentor")
+		}
+		var when []string
+		if r.Hours != "" {
+			when = append(when, r.Hours)
+		}
+		if r.Booked {
+			when = append(when, say(l, "sur réservation", "by booking"))
+		}
+		if !r.Now {
+			when = append(when, say(l, "pas maintenant", "not now"))
+		}
+		if len(when) > 0 {
+			s += " (" + strings.Join(when, ", ") + ")"
+		}
+		out = append(out, s)
 	}
 	return strings.Join(out, ", ")
 }

@@ -28,8 +28,8 @@ func (r Refusal) Error() string { return r.EN }
 
 // Order is a touch.
 type Order struct {
-	Do    string   `json:"do"`              // role, extend, power-off, untag, vouch, confirm, deny
-	Arg   string   `json:"arg,omitempty"`   // the role, the tag
+	Do    string   `json:"do"`              // role, extend, power-off, untag, vouch, confirm, deny, attest, decline
+	Arg   string   `json:"arg,omitempty"`   // the role, the tag, the form, the intervention
 	Items []string `json:"items,omitempty"` // vouch: what the learner did well
 	At    uint64   `json:"at,omitempty"`    // Desk.At as it was shown; 0: whoever stands there
 	Here  bool     `json:"-"`               // from the screen at the machine

@@ -83,9 +83,16 @@ func (p *Panel) ask(w http.ResponseWriter, r *http.Request) {
 // elsewhere is what a page that is not at the machine reads when it asks for a form: only the code at the machine's screen opens one there.
 func (p *Panel) elsewhere() Refusal {
 	if !p.hasScreen() {
-		return NoScreen
+		return p.noScreen()
 	}
 	return ScanCode
+}
+
+// noScreen is NoScreen in the words of this machine.
+func (p *Panel) noScreen() Refusal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Refusal(p.spoken(View{Line: policy.Text(NoScreen)}).Line)
 }
 
 // read takes a small JSON body.
@@ -112,7 +119,7 @@ func (p *Panel) form(w http.ResponseWriter, r *http.Request) {
 	}
 	here := p.here(r)
 	if !here && !p.hasScreen() {
-		p.leaf(w, http.StatusForbidden, NoScreen, false)
+		p.leaf(w, http.StatusForbidden, p.noScreen(), false)
 		return
 	}
 	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: r.PathValue("token"), Here: here})
@@ -143,7 +150,7 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 	}
 	token, here := r.PathValue("token"), p.here(r)
 	if !here && !p.hasScreen() {
-		fail(NoScreen)
+		fail(p.noScreen())
 		return
 	}
 	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: token, Here: here}) // before a picture is taken in

@@ -43,6 +43,10 @@ func Gallery(now time.Time) []Shown {
 	waits.Note, danger.Note = Unconfirmed("Inès"), DangerUnsigned()
 	confirm.Desk = &Desk{Name: "Inès", Until: now.Add(time.Minute), Ask: "confirm", Line: IsItYours("Inès")}
 	confirm.Offers = []Offer{OfferConfirm("f", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, 25), OfferDeny("f")}
+	attest, attestNote := c.Cooling(now, now.Add(3*time.Minute)), Ready()
+	attest.Desk = &Desk{Name: "Inès", Until: now.Add(time.Minute), Ask: "attest", Line: DidTheyDoIt("Inès", "Léa")}
+	attest.Offers = []Offer{OfferAttest("i", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, 25), OfferDecline("i")}
+	attestNote.Note = WaitsForEndorser("Inès", false)
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
 	member, late := with(c.On("Léa", now, now.Add(2*time.Hour)), user), with(c.On("Léa", now, now.Add(2*time.Hour)), user)
 	member.Note, late.Note = c.MembershipUntil(now.AddDate(0, 0, 7)), c.MembershipOver(now.AddDate(0, 0, -7), now.AddDate(0, 0, 7))
@@ -70,7 +74,10 @@ func Gallery(now time.Time) []Shown {
 		{"maintenance", with(Maintenance("Inès", ""), maintainer, OfferPowerOff(), OfferLog(), OfferTag())}, {"maintenance with a helper", Maintenance("Inès", "Léa")},
 		{"dark", with(Dark("Inès"), maintainer, OfferLog(), OfferUntag("t", belt))},
 		{"what was done", done}, {"what went well", praise}, {"a form waits", waits}, {"confirm a form", confirm}, {"danger, not confirmed", danger}, {"a mentor is called", called},
-		{"logged", Logged("Léa", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"})}, {"thanked", Thanked("Léa", false, false)}, {"thanked for danger", Thanked("Léa", true, false)}, {"thanked for danger, running", Thanked("Léa", true, true)}, {"returned", Returned("Inès")}, {"cut short", CutShort("Léa")}, {"vouched", Vouched("Léa")},
+		{"logged", Logged("Léa", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, policy.Text{})},
+		{"logged, to be endorsed", Logged("Léa", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, WaitsForEndorser("Inès", true))},
+		{"endorse", attest}, {"an endorser is called", attestNote}, {"endorsed", Attested("Inès", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"})},
+		{"thanked", Thanked("Léa", false, false)}, {"thanked for danger", Thanked("Léa", true, false)}, {"thanked for danger, running", Thanked("Léa", true, true)}, {"returned", Returned("Inès")}, {"cut short", CutShort("Léa")}, {"vouched", Vouched("Léa")},
 		{"e-stop", Fault("e-stop")}, {"guard", Fault("guard-lost")}, {"door", Fault("door")}, {"contactor", Fault("contactor")}, {"runs", Fault("runs")}, {"other fault", Fault("?")},
 		{"silent", Silent(false)}, {"silent while on", Silent(true)}, {"clock", Unsure(true)}, {"clock, passed over", Unsure(false)},
 		{"no journal", CannotRecord()}, {"too slow", TooSlow()}, {"still stopping", StillStopping()}, {"withdrawn", Withdrawn()}, {"no policy", NoPolicy()}, {"damaged list", DamagedList()}, {"earlier list", earlier}, {"records kept", kept},

@@ -67,6 +67,7 @@ type Panel struct {
 	look  policy.Look
 	hub   bool
 	note  policy.Text
+	plain func(policy.Text) policy.Text // what a sentence is for the people of this machine; nil: as it is
 	ears  []ear
 	// Each holds one while a form is read: the second from the machine's own screens, which wait for no phone.
 	taking, takingHere chan struct{}
@@ -173,6 +174,18 @@ func (p *Panel) Rename(name policy.Text, l policy.Language, zone *time.Location,
 	})
 }
 
+// Plain sets what a sentence is for the people of this machine, as its policy says: policy.Machine.Plain.
+func (p *Panel) Plain(f func(policy.Text) policy.Text) { p.change(func() { p.plain = f }) }
+
+// spoken is a view in the words of this machine.
+func (p *Panel) spoken(v View) View {
+	if p.plain == nil {
+		return v
+	}
+	v.Line, v.Next, v.Note = p.plain(v.Line), p.plain(v.Next), p.plain(v.Note)
+	return v
+}
+
 func (p *Panel) still() {
 	if p.timer != nil {
 		p.timer.Stop()
@@ -215,7 +228,7 @@ func (p *Panel) Current() View {
 	v.Hub, v.Note, v.Now, v.Look = p.hub, p.note, p.c.Now(), p.look.String()
 	_, v.Zone = v.Now.In(p.c.Zone).Zone()
 	v.Build, v.Rev = build(), p.rev
-	return v
+	return p.spoken(v)
 }
 
 // build names the page's parts as this program holds them: after an upgrade, a page that was left open is not of it any more.

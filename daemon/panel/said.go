@@ -11,9 +11,9 @@ import (
 
 // What is asked, offered and answered at the panel, beside the states of words.go.
 
-// Logged thanks for an intervention.
-func Logged(name string, kind policy.Text) View {
-	return View{Sign: SignThanks,
+// Logged thanks for an intervention; next says whose card is wanted to endorse it, or nothing.
+func Logged(name string, kind, next policy.Text) View {
+	return View{Sign: SignThanks, Next: next,
 		Line: policy.Text{FR: "Intervention notée pour " + name + " : " + kind.In(policy.French), EN: "Intervention logged for " + name + ": " + kind.In(policy.English)}}
 }
 

@@ -36,7 +36,7 @@ type Desk struct {
 	Until  time.Time   `json:"until"`
 	At     uint64      `json:"at"`               // which arrival this is: a touch names it, so that it is nobody else's
 	Report bool        `json:"report,omitempty"` // they were asked for their card to report a problem
-	Ask    string      `json:"ask,omitempty"`    // log: which of Items was done; vouch: which of them the learner did well
+	Ask    string      `json:"ask,omitempty"`    // log: which of Items was done; vouch: which the learner did well; confirm, attest: the Offers answer
 	Line   policy.Text `json:"line,omitzero"`
 	Items  []Choice    `json:"items,omitempty"`
 }

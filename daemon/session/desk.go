@@ -43,9 +43,26 @@ func (t *step) log(e Log) {
 		t.tell(Tell{Say: NotLogged})
 		return
 	}
-	t.record(Record{Kind: wire.Intervened, Session: session, Member: by, Body: wire.InterventionBody{What: e.What, Endorser: endorser,
-		Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo, Ran: t.ran()}})
+	body := wire.InterventionBody{What: e.What, Endorser: endorser, Minutes: e.Minutes, Note: e.Note, Parts: e.Parts, Photo: e.Photo, Ran: t.ran()}
+	switch {
+	case by == endorser: // nobody confirms their own work
+	case e.Attested:
+		body.Attested = true
+	default:
+		body.ID = e.ID
+	}
+	t.record(Record{Kind: wire.Intervened, Session: session, Member: by, Body: body})
 	t.tell(Tell{Say: Logged, Member: by, What: e.What})
+}
+
+// attest writes the endorser's word down. Whose it is, and that they stand at the machine, the corridor has judged.
+func (t *step) attest(e Attest) {
+	if e.By == "" || e.Session == "" || e.Intervention == "" {
+		t.tell(Tell{Say: NotNow, Member: e.By})
+		return
+	}
+	t.record(Record{Kind: wire.Attested, Session: e.Session, Member: e.By, Body: wire.AttestBody{Intervention: e.Intervention}})
+	t.tell(Tell{Say: Attested, Member: e.By, What: e.What})
 }
 
 // extend makes a session that is about to end longer: by what its limits allow on top of what is left, and never past what a fresh

@@ -51,6 +51,8 @@ func (t *step) event() {
 		t.chooseRole(e.Decision)
 	case Log:
 		t.log(e)
+	case Attest:
+		t.attest(e)
 	case Extend:
 		t.extend(e.Decision)
 	case PowerOff:

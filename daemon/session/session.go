@@ -253,6 +253,15 @@ type (
 		Photo        string
 		Session      string
 		By, Endorser policy.MemberID
+		ID           string // a fresh one where the endorser is to confirm it
+		Attested     bool   // the endorser wrote it themself, after their own tap
+	}
+	// Attest is the endorser's own word for an intervention that was logged in their session, by its Log.ID.
+	Attest struct {
+		By           policy.MemberID
+		Session      string
+		Intervention string
+		What         string // its kind, for the answer
 	}
 	// Extend asks for more time in a session that is about to end, with a fresh decision on its member.
 	Extend struct{ Decision policy.Decision }
@@ -312,6 +321,7 @@ func (Away) event()         {}
 func (Stranger) event()     {}
 func (ChooseRole) event()   {}
 func (Log) event()          {}
+func (Attest) event()       {}
 func (Extend) event()       {}
 func (PowerOff) event()     {}
 func (Report) event()       {}
@@ -375,6 +385,7 @@ const (
 	WaitOver     Say = "wait-over"     // no supervisor came
 	Thanked      Say = "thanked"       // a problem is on record
 	Vouched      Say = "vouched"       // what the learner did well is on record
+	Attested     Say = "attested"      // the endorser's word is on record, What is the kind of intervention
 	AlreadyRead  Say = "already-read"  // the same card within Flap: nothing changes
 	Welcome      Say = "welcome"       // a session began, or a role or helper changed: show the state at once
 )

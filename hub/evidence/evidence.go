@@ -7,6 +7,9 @@
 // member had tapped in to work along. It may be logged up to Late after that session: a form is good for ten minutes, and whoever
 // gave the machine back has one more to open it. Whatever cannot be judged does not count. The zero Rule is never complete.
 //
+// Interventions cannot be stacked (stack.go): of one kind in one session one counts, their minutes together are at most the session's
+// length, a rule may ask for different days, and it may ask that the endorser confirmed each one at the machine (wire.AttestBody).
+//
 // Progress can be exported as a file that the hub signs (Make, Verify): it carries the records that counted and those they
 // rest on, with their salts and their paths to the machines' own signed checkpoints, so that whoever holds the keys of hub and
 // machines can verify all of it again without the ledger. It refuses files that nobody trusted has signed, records that
@@ -31,6 +34,9 @@ type Rule struct {
 	Kinds         []string           `json:"kinds"`         // these count
 	Within        int64              `json:"within_s"`      // seconds; 0: any age
 	EndorsedBy    policy.BadgeID     `json:"endorsed_by,omitempty"`
+	AtTheTime     bool               `json:"at_the_time,omitempty"` // the endorser confirmed each one at the machine
+	Spread        int                `json:"spread,omitempty"`      // on how many different days they must lie; 0: on any
+	Zone          string             `json:"zone,omitempty"`        // whose days, by its IANA name; with Spread alone
 }
 
 // RuleOf reads the rule of a badge from a policy; false where the badge is not earned by work.
@@ -39,15 +45,21 @@ func RuleOf(p *policy.Policy, b policy.BadgeID) (Rule, bool) {
 	if !ok {
 		return Rule{}, false
 	}
-	return Rule{Badge: b, Machines: p.MachinesOf(b), Interventions: r.Interventions, Kinds: r.Kinds,
-		Within: int64(r.Within / time.Second), EndorsedBy: r.EndorsedBy}, true
+	out := Rule{Badge: b, Machines: p.MachinesOf(b), Interventions: r.Interventions, Kinds: r.Kinds,
+		Within: int64(r.Within / time.Second), EndorsedBy: r.EndorsedBy, AtTheTime: r.Endorsed == policy.AtTheTime, Spread: r.Spread}
+	if r.Spread > 0 {
+		out.Zone = p.Zone.String() // a nil *time.Location is UTC
+	}
+	return out, true
 }
 
 // Counted is an intervention that counts.
 type Counted struct {
 	Record  wire.Record
 	What    wire.InterventionBody
-	RestsOn []Ref // the records that show who endorsed it, and that the member was there
+	RestsOn []Ref  // the records that show who endorsed it, that the member was there, and how long the session lasted
+	Minutes int    // at most what the session leaves, with what was counted in it before
+	Day     string // at the site, as 2026-11-23; empty where the rule does not ask for different days
 }
 
 // Ref names a record.
@@ -77,28 +89,42 @@ type Progress struct {
 	Counted  []Counted  // oldest first
 	Rejected []Rejected // oldest first
 	Needed   int        // interventions that the rule asks for
+	Days     int        // different days on which Counted lie, where the rule asks for some
+	Spread   int        // days that the rule asks for; 0: none
+	Minutes  int        // of all that is counted
 	Complete bool
+
+	AlreadyHolds bool // the member holds the badge: the caller who knows the badges says so, Judge does not
 }
 
 // Missing is how many interventions are still to do.
 func (p Progress) Missing() int { return max(0, p.Needed-len(p.Counted)) }
 
+// MissingDays is on how many more days something is still to do.
+func (p Progress) MissingDays() int { return max(0, p.Spread-p.Days) }
+
 // Judge finds the member's interventions among the records and judges each one.
 func Judge(rule Rule, member policy.MemberID, records []wire.Record, now time.Time) Progress {
-	out := Progress{Member: member, Badge: rule.Badge, Needed: max(0, rule.Interventions)}
+	out := Progress{Member: member, Badge: rule.Badge, Needed: max(0, rule.Interventions), Spread: max(0, rule.Spread)}
 	if member == "" {
 		return out
 	}
-	j := newJudge(rule, now, records)
+	j, k := newJudge(rule, now, records), newStack(rule)
 	for _, s := range j.work[member] {
 		what, why, rests := j.intervention(s)
+		if len(why) == 0 && k.stacked(s, what) {
+			why = []Why{SameSession}
+		}
 		if len(why) > 0 {
 			out.Rejected = append(out.Rejected, Rejected{s.record, what, why})
 			continue
 		}
-		out.Counted = append(out.Counted, Counted{s.record, what, rests})
+		c := k.count(s, what)
+		c.RestsOn, out.Minutes = rests, out.Minutes+c.Minutes
+		out.Counted = append(out.Counted, c)
 	}
-	out.Complete = rule.Interventions > 0 && len(out.Counted) >= rule.Interventions
+	out.Days = len(k.days)
+	out.Complete = rule.Interventions > 0 && out.Missing() == 0 && out.MissingDays() == 0
 	return out
 }
 
@@ -116,7 +142,7 @@ func Members(records []wire.Record) []policy.MemberID {
 
 // Kinds are the kinds of records that Judge looks at.
 func Kinds() []wire.Kind {
-	return []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.RoleChanged, wire.Assisted, wire.Intervened}
+	return []wire.Kind{wire.SessionStart, wire.SessionEnd, wire.RoleChanged, wire.Assisted, wire.Intervened, wire.Attested}
 }
 
 // judge is the records in order, and whose session each one falls into.
@@ -124,6 +150,8 @@ type judge struct {
 	rule Rule
 	now  time.Time
 	work map[policy.MemberID][]seen
+
+	attested map[attestedID]attestation
 }
 
 // seen is an intervention and the session that it was logged in, or just after, as the records up to then tell.
@@ -131,6 +159,7 @@ type seen struct {
 	record wire.Record
 	twice  bool
 	in     *session // nil: no session of its id was running, or had ended just before
+	over   *ended   // nil: it was running
 }
 
 // session is a session in the state that its records have given it. It is copied where it changes.
@@ -139,6 +168,7 @@ type session struct {
 	member policy.MemberID
 	role   policy.Role
 	badges []policy.BadgeID
+	start  wire.Record
 	rests  []Ref // start, and the last change of role
 	came   []arrival
 }
@@ -150,7 +180,7 @@ type arrival struct {
 }
 
 func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
-	j := &judge{rule: rule, now: now, work: map[policy.MemberID][]seen{}}
+	j := &judge{rule: rule, now: now, work: map[policy.MemberID][]seen{}, attested: map[attestedID]attestation{}}
 	sorted := slices.Clone(records)
 	slices.SortStableFunc(sorted, func(a, b wire.Record) int {
 		return cmp.Or(cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Seq, b.Seq))
@@ -160,12 +190,16 @@ func newJudge(rule Rule, now time.Time, records []wire.Record) *judge {
 		if i == 0 || !sameJournal(sorted[i-1], r) {
 			m = machine{ended: map[string]ended{}}
 		}
-		if r.Kind != wire.Intervened {
+		in, over := m.session(r)
+		switch r.Kind {
+		case wire.Intervened:
+			twice := i > 0 && sameJournal(sorted[i-1], r) && sorted[i-1].Seq == r.Seq
+			j.work[r.Member] = append(j.work[r.Member], seen{record: r, twice: twice, in: in, over: over})
+		case wire.Attested:
+			j.attests(r, in)
+		default:
 			m.next(r)
-			continue
 		}
-		twice := i > 0 && sameJournal(sorted[i-1], r) && sorted[i-1].Seq == r.Seq
-		j.work[r.Member] = append(j.work[r.Member], seen{record: r, twice: twice, in: m.session(r)})
 	}
 	return j
 }
@@ -193,20 +227,24 @@ func (m *machine) next(r wire.Record) {
 	}
 }
 
-// session is the one that r was written in, or after; nil: there is none that it may name.
-func (m *machine) session(r wire.Record) *session {
+// session is the one that r was written in, or after its end; nil: there is none that it may name.
+func (m *machine) session(r wire.Record) (*session, *ended) {
 	if m.running != nil && m.running.id == r.Session {
-		return m.running
+		return m.running, nil
 	}
 	e, over := m.ended[r.Session]
-	after := r.Wall.Sub(e.by.Wall)
-	if r.Boot == e.by.Boot && r.Boot != "" { // the clock may have been set in between
-		after = time.Duration(r.Mono-e.by.Mono) * time.Millisecond
+	if after := between(e.by, r); !over || after > Late || after < 0 {
+		return nil, nil
 	}
-	if !over || after > Late || after < 0 {
-		return nil
+	return e.session, &e
+}
+
+// between is how much time passed from a to b: in one boot the clock on the wall may have been set meanwhile.
+func between(a, b wire.Record) time.Duration {
+	if a.Boot == b.Boot && b.Boot != "" {
+		return time.Duration(b.Mono-a.Mono) * time.Millisecond
 	}
-	return e.session
+	return b.Wall.Sub(a.Wall)
 }
 
 // next is the session that runs after r. A body that cannot be read ends it: what cannot be judged does not count.
@@ -218,7 +256,7 @@ func (s *session) next(r wire.Record) *session {
 		if json.Unmarshal(r.Body, &b) != nil || r.Session == "" {
 			return nil
 		}
-		return &session{id: r.Session, member: r.Member, role: b.Role, badges: b.Badges, rests: []Ref{at}}
+		return &session{id: r.Session, member: r.Member, role: b.Role, badges: b.Badges, start: r, rests: []Ref{at}}
 	case s == nil || s.id != r.Session:
 		return s
 	case r.Kind == wire.SessionEnd:
@@ -255,19 +293,27 @@ func (j *judge) intervention(s seen) (wire.InterventionBody, []Why, []Ref) {
 	add(WrongMachine, !slices.Contains(j.rule.Machines, s.record.Machine))
 	add(WrongKind, !slices.Contains(j.rule.Kinds, what.What))
 	why = append(why, j.age(s.record)...)
-	if j.rule.EndorsedBy == "" {
-		return what, why, nil
+	rests := s.rests()
+	if j.rule.EndorsedBy != "" {
+		ends, came := j.endorsed(s, what)
+		why, rests = append(why, ends...), append(rests, came...)
 	}
-	ends, rests := j.endorsed(s, what)
-	return what, append(why, ends...), rests
+	if j.rule.AtTheTime {
+		ref, ok := j.confirmed(s, what)
+		add(NotAttested, !ok)
+		rests = append(rests, ref...)
+	}
+	return what, why, rests
 }
 
 func (j *judge) age(r wire.Record) []Why {
 	switch age := j.now.Sub(r.Wall); {
+	case j.rule.Within <= 0 && j.rule.Spread <= 0:
+		return nil
+	case !r.Clock.Believed(): // neither its age nor its day is known
+		return []Why{ClockUntrusted}
 	case j.rule.Within <= 0:
 		return nil
-	case !r.Clock.Believed():
-		return []Why{ClockUntrusted}
 	case age > time.Duration(min(j.rule.Within, 1<<32))*time.Second:
 		return []Why{TooOld}
 	case age < -wire.Skew:
@@ -276,8 +322,8 @@ func (j *judge) age(r wire.Record) []Why {
 	return nil
 }
 
-// endorsed looks at whose session the intervention was logged in.
-func (j *judge) endorsed(s seen, what wire.InterventionBody) (why []Why, rests []Ref) {
+// endorsed looks at whose session the intervention was logged in, and for the record by which its member had tapped in.
+func (j *judge) endorsed(s seen, what wire.InterventionBody) (why []Why, came []Ref) {
 	switch {
 	case what.Endorser == "":
 		return []Why{NotEndorsed}, nil
@@ -291,7 +337,7 @@ func (j *judge) endorsed(s seen, what wire.InterventionBody) (why []Why, rests [
 	}
 	i := slices.IndexFunc(s.in.came, func(a arrival) bool { return a.member == s.record.Member })
 	if i < 0 {
-		return append(why, NotAssisting), slices.Clone(s.in.rests)
+		return append(why, NotAssisting), nil
 	}
-	return why, append(slices.Clone(s.in.rests), s.in.came[i].at)
+	return why, []Ref{s.in.came[i].at}
 }

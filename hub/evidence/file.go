@@ -20,8 +20,9 @@ const MaxCounted = 100
 
 const (
 	kind = "portillon evidence" // the first line of the signed text
-	// maxRecords bounds what a reader will look at: each intervention rests on at most three records.
-	maxRecords = 4 * MaxCounted
+	// maxRecords bounds what a reader will look at: each intervention rests on at most five records, the start and the end of its session,
+	// a change of role, the tap of its member, and the endorser's word.
+	maxRecords = 6 * MaxCounted
 	maxPath    = 64
 )
 
@@ -80,7 +81,7 @@ func (f File) epoch(m policy.MachineID, g wire.Generation) int {
 // Needs are the records that a file about p must carry, by machine, generation and seq: the newest MaxCounted and what they rest on.
 func Needs(p Progress) []Ref {
 	var out []Ref
-	for _, c := range p.Counted[max(0, len(p.Counted)-MaxCounted):] {
+	for _, c := range p.newest(MaxCounted) {
 		out = append(append(out, refTo(c.Record)), c.RestsOn...)
 	}
 	slices.SortFunc(out, func(a, b Ref) int {
@@ -165,6 +166,8 @@ type place struct {
 	machine    policy.MachineID
 	generation wire.Generation
 }
+
+func placeOf(r wire.Record) place { return place{r.Machine, r.Generation} }
 
 func (f File) roots(machines func(policy.MachineID) note.Verifier) (map[place]wire.Checkpoint, error) {
 	out := map[place]wire.Checkpoint{}

@@ -185,7 +185,7 @@ func TestEvidenceFileThatLiesIsRefused(t *testing.T) {
 		{"the same record twice", func(f *evidence.File) { f.Records = append(f.Records, f.Records[3]) }, "judged again"},
 		{"another member's", func(f *evidence.File) { f.Records[1] = f.Records[0] }, "judged again"},
 		{"too many records", func(f *evidence.File) {
-			for len(f.Records) <= 4*evidence.MaxCounted {
+			for len(f.Records) <= 6*evidence.MaxCounted {
 				f.Records = append(f.Records, f.Records[3])
 			}
 		}, "at most"},

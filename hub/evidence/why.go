@@ -17,13 +17,15 @@ const (
 	NoSession             Why = "no-session"
 	EndorserNotMaintainer Why = "endorser-not-maintainer"
 	NotAssisting          Why = "not-assisting"
+	SameSession           Why = "same-session"
+	NotAttested           Why = "not-attested"
 	Unreadable            Why = "unreadable"
 )
 
 // Whys is the closed list.
 func Whys() []Why {
 	return []Why{WrongKind, WrongMachine, TooOld, InFuture, ClockUntrusted, Duplicate, NotEndorsed, SelfEndorsed, NoSession,
-		EndorserNotMaintainer, NotAssisting, Unreadable}
+		EndorserNotMaintainer, NotAssisting, SameSession, NotAttested, Unreadable}
 }
 
 // Text says it to the member.
@@ -42,15 +44,19 @@ func (w Why) Text() policy.Text {
 	case Duplicate:
 		return policy.Text{FR: "Cette intervention est déjà comptée.", EN: "This intervention has been counted already."}
 	case NotEndorsed:
-		return policy.Text{FR: "Personne ne s’est porté garant de cette intervention.", EN: "Nobody vouched for this intervention."}
+		return policy.Text{FR: "Personne n’a attesté cette intervention.", EN: "Nobody endorsed this intervention."}
 	case SelfEndorsed:
-		return policy.Text{FR: "On ne peut pas se porter garant de son propre travail.", EN: "Nobody can vouch for their own work."}
+		return policy.Text{FR: "On ne peut pas attester son propre travail.", EN: "Nobody can endorse their own work."}
 	case NoSession:
-		return policy.Text{FR: "La personne garante n’avait pas de session ouverte sur la machine.", EN: "The person who vouched had no session open on the machine."}
+		return policy.Text{FR: "La personne qui atteste n’avait pas de session ouverte sur la machine.", EN: "The person who endorses it had no session open on the machine."}
 	case EndorserNotMaintainer:
-		return policy.Text{FR: "La personne garante n’était pas là comme mainteneur avec le badge demandé.", EN: "The person who vouched was not there as a maintainer with the badge that is asked for."}
+		return policy.Text{FR: "La personne qui atteste ne faisait pas la maintenance avec le badge demandé.", EN: "The person who endorses it did not maintain the machine with the badge that is asked for."}
 	case NotAssisting:
-		return policy.Text{FR: "Votre carte n’a pas été présentée avant l’intervention.", EN: "Your card was not presented before the intervention."}
+		return policy.Text{FR: "La carte n’a pas été présentée avant l’intervention.", EN: "The card was not tapped before the intervention."}
+	case SameSession:
+		return policy.Text{FR: "Ce type d’intervention compte une fois par session, et elle est déjà comptée.", EN: "This kind of intervention counts once in a session, and has been counted."}
+	case NotAttested:
+		return policy.Text{FR: "L’intervention n’a pas été attestée sur place : la carte de la maintenance, puis « Attester » à l’écran.", EN: "The intervention was not confirmed at the machine: the endorser’s card, then “Endorse” on the screen."}
 	case Unreadable:
 		return policy.Text{FR: "L’enregistrement de cette intervention est illisible.", EN: "The record of this intervention cannot be read."}
 	}

@@ -312,13 +312,23 @@ func roleWords(roles []policy.Role) []string {
 
 func (r *reader) evidence(n yamlfile.Node) {
 	for _, e := range n.Pairs() {
-		only(e.Value, "interventions", "kinds", "within", "endorsed-by")
+		only(e.Value, "interventions", "kinds", "within", "endorsed-by", "endorsed", "spread")
 		id := policy.BadgeID(r.badgeIDs.key(e, "badge"))
 		rule := policy.EvidenceRule{
 			Interventions: e.Value.Get("interventions").Required().Int(1, maxInterventions),
 			Within:        positive(e.Value.Get("within")),
 			EndorsedBy:    policy.BadgeID(r.badgeIDs.ref(e.Value.Get("endorsed-by"), "badge")),
 			Kinds:         kinds(e.Value.Get("kinds").Required()),
+			Spread:        e.Value.Get("spread").Int(1, maxInterventions),
+		}
+		if n := e.Value.Get("spread"); rule.Interventions > 0 && rule.Spread > rule.Interventions {
+			n.Fault(fmt.Sprintf("at most %d", rule.Interventions), "%d interventions cannot lie on %d different days", rule.Interventions, rule.Spread)
+		}
+		if n := e.Value.Get("endorsed"); n.Present() {
+			rule.Endorsed, _ = policy.ParseEndorsed(n.OneOf("at-the-time")) // OneOf reports what is none
+			if !e.Value.Get("endorsed-by").Present() {
+				n.Fault("add endorsed-by: and the badge of whoever endorses the work", "nobody is named who could endorse it")
+			}
 		}
 		r.m.Evidence[id] = rule
 	}

@@ -90,7 +90,7 @@ func TestNoFaultRepeatsALongValue(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	for form, where := range map[string]string{
 		"portillon: =": "top", "site: =": "top", "language: =": "top", "timezone: =": "top", "status-grace: =": "top", "=: 1": "top", "holidays: [=]": "top", "roles: [=]": "top",
-		"panel: { look: = }": "top", "evidence: { ? =\n  : {} }": "top", "evidence: { a: { kinds: [=], interventions: =, within: =, endorsed-by: = } }": "top",
+		"panel: { look: = }": "top", "evidence: { ? =\n  : {} }": "top", "evidence: { a: { kinds: [=], interventions: =, within: =, endorsed-by: =, endorsed: =, spread: = } }": "top",
 		"never: [{ role: =, without: =, on: =, at: =, name: = }]": "top", "tests: [{ at: =, machine: =, holds: [=], expect: =, because: =, as: =, logged: = }]": "top",
 		", hours: =": "grant", ", booked: =": "grant", ", quota: { day: = }": "grant", ", supervisor: =": "grant", ", session: { max: = }": "grant",
 		"    cooldown: =": "machine", "    mode: =": "machine", "    bookings: [{ from: =, to: =, for: = }]": "machine", "    interventions: { a: = }": "machine",

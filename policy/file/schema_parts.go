@@ -33,12 +33,14 @@ func badgeParts() thing {
 			"assurance":   oneOf("the weakest that counts", "signed", "hosted", "attested")}),
 			object(required("all"), thing{"all": say("each of these is needed", list(ref("need"), 1, 0))}),
 			object(required("any"), thing{"any": say("one of these is needed", list(ref("need"), 1, 0))})}},
-		"evidence": object(required("interventions", "kinds"), thing{
+		"evidence": with(object(required("interventions", "kinds"), thing{
 			"interventions": whole("how many the member has logged", 1, maxInterventions),
 			"kinds":         say("the interventions that count", list(ref("slug"), 1, maxKinds)),
 			"within":        say("logged at most so long ago", ref("duration")),
+			"spread":        whole("on how many different days, at the site", 1, maxInterventions),
 			"endorsed-by":   say("the badge of whoever confirms the work", ref("slug")),
-		}),
+			"endorsed":      oneOf("at-the-time asks them to confirm each intervention at the machine, with their card and a touch", "at-the-time"),
+		}), "dependentRequired", thing{"endorsed": required("endorsed-by")}),
 	}
 }
 

@@ -1,0 +1,275 @@
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/daemon/panel"
+	"portillon/daemon/roster"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// attestedRoster is of the example site, where the laser's evidence is endorsed at-the-time.
+func attestedRoster(t *testing.T) *roster.Roster {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../site-example")); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "policy.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := bytes.Replace(text, []byte("endorsed-by: laser-maintainer }"), []byte("endorsed-by: laser-maintainer, endorsed: at-the-time }"), 1)
+	if bytes.Equal(with, text) {
+		t.Fatal("the example has no evidence rule for the laser")
+	}
+	if err := os.WriteFile(file, with, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return rosterOf(t, dir)
+}
+
+// helped is a maintenance by Inès in which Léa has logged a lens cleaning at the machine's screen.
+func helped(t *testing.T, r *roster.Roster) (*bench, *[]session.Record) {
+	t.Helper()
+	b := benchOf(t, r)
+	b.tap(ines)
+	b.tap(lea)
+	records := b.hear()
+	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); err != nil {
+		t.Fatal(err)
+	}
+	return b, records
+}
+
+// The story of the panel: Léa logs, Inès's card ends the session and asks, one touch endorses.
+func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
+	r := attestedRoster(t)
+	b, records := helped(t, r)
+	if len(*records) != 1 {
+		t.Fatalf("%+v", *records)
+	}
+	did := (*records)[0]
+	work := did.Body.(wire.InterventionBody)
+	if work.ID == "" || work.Attested || work.Endorser == did.Member {
+		t.Errorf("%+v", work)
+	}
+	if v := b.Panel.Current(); v.Line.FR != "Intervention notée pour Léa : Nettoyage de la lentille" || v.Next.FR != "À la fin : carte d’Inès, puis attester l’intervention ici" ||
+		v.Next.EN != "At the end: Inès’s card, then endorse the intervention here" {
+		t.Errorf("%+v %+v", v.Line, v.Next)
+	}
+	order := panel.Order{Do: "attest", Arg: work.ID}
+	if err := b.touch(order); !errors.Is(err, panel.NotNow) || strings.Contains(b.offered(), "attest") {
+		t.Errorf("the member who did it: %v, offered %s", err, b.offered())
+	}
+	b.Panel.Settle()
+	b.wants(b.tap(ines), "relay off session-end [cooling]")
+	if got := b.offered(); got != "attest "+work.ID+", decline "+work.ID+", ask attest" {
+		t.Fatalf("offered %s", got)
+	}
+	v := b.Panel.Current()
+	if v.Desk.Line.FR != "Inès, attester ce que Léa a fait ?" || v.Desk.Line.EN != "Inès, endorse what Léa did?" ||
+		v.Offers[0].Label.FR != "Attester : nettoyage de la lentille (1 min)" || v.Offers[0].Label.EN != "Endorse: lens cleaning (1 min)" {
+		t.Errorf("%+v %+v", v.Desk.Line, v.Offers)
+	}
+	if err := b.touched(t.Context(), order); !errors.Is(err, panel.OnlyHere) {
+		t.Errorf("from elsewhere: %v", err)
+	}
+	*records = nil
+	if err := b.touch(order); err != nil || len(*records) != 1 {
+		t.Fatal(err, *records)
+	}
+	x := (*records)[0]
+	if x.Kind != wire.Attested || x.Session != did.Session || x.Member != work.Endorser || x.Body != (wire.AttestBody{Intervention: work.ID}) {
+		t.Errorf("%+v", x)
+	}
+	if v := b.Panel.Current(); v.Line.FR != "Attesté par Inès : nettoyage de la lentille" || strings.Contains(b.offered(), "attest ") {
+		t.Errorf("%q, offered %s", v.Line.FR, b.offered())
+	}
+	if err := b.touch(order); !errors.Is(err, panel.NotNow) || len(*records) != 1 {
+		t.Errorf("twice: %v, %d records", err, len(*records))
+	}
+}
+
+func TestNobodyButTheEndorserAtTheMachineConfirms(t *testing.T) {
+	r := attestedRoster(t)
+	b, records := helped(t, r)
+	id := b.attests[0].id
+	b.tap(ines)
+	b.now = b.now.Add(session.ChooseFor)
+	for name, card := range map[string]string{"nobody": "", "another member": zoe, "another maintainer's learner": jules, "a stranger": "DEADBEEF"} {
+		if card != "" {
+			b.tap(card)
+		}
+		before := len(b.attests)
+		for _, do := range []string{"attest", "decline"} {
+			if err := b.touch(panel.Order{Do: do, Arg: id}); err == nil || len(b.attests) != before {
+				t.Errorf("%s may %s", name, do)
+			}
+		}
+	}
+	for _, x := range *records {
+		if x.Kind == wire.Attested {
+			t.Errorf("%+v", x)
+		}
+	}
+}
+
+// What a maintainer writes at the machine, after their own tap, they have confirmed by that: nothing more is asked.
+func TestEndorserWhoWritesItThemselfHasConfirmedIt(t *testing.T) {
+	r := attestedRoster(t)
+	b := benchOf(t, r)
+	b.tap(ines)
+	b.tap(lea)
+	b.tap(ines)
+	records := b.hear()
+	if got := b.offered(); !strings.HasSuffix(got, "ask log") {
+		t.Fatalf("offered %s", got)
+	}
+	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil || len(*records) != 1 || len(b.attests) != 0 {
+		t.Fatal(err, *records)
+	}
+	if w := (*records)[0].Body.(wire.InterventionBody); !w.Attested || w.ID != "" || (*records)[0].Member == w.Endorser {
+		t.Errorf("%+v", w)
+	}
+	if v := b.Panel.Current(); v.Next != (policy.Text{}) {
+		t.Errorf("%+v", v.Next)
+	}
+}
+
+// A form from a phone, even with the maintainer's own code, confirms nothing: its opener's card and a touch do.
+func TestFormFromElsewhereIsNoConfirmation(t *testing.T) {
+	r := attestedRoster(t)
+	b := benchOf(t, r)
+	b.tap(ines)
+	b.tap(lea)
+	b.tap(ines)
+	records := b.hear()
+	if waits, err := b.phones(panel.Ask{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil || waits == (policy.Text{}) || len(*records) != 0 {
+		t.Fatal(waits, err, *records)
+	}
+	b.now = b.now.Add(2 * session.ChooseFor)
+	b.tap(ines)
+	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || len(*records) != 1 || !(*records)[0].Body.(wire.InterventionBody).Attested {
+		t.Error("the maintainer, at the machine", err, *records)
+	}
+
+	b = benchOf(t, r) // the member's own form, confirmed by the member, still waits for the endorser
+	b.tap(ines)
+	b.tap(lea)
+	b.phones(panel.Ask{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1})
+	records = b.hear()
+	b.now = b.now.Add(session.ChooseFor)
+	b.tap(lea)
+	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || len(*records) != 1 {
+		t.Fatal(err, *records)
+	}
+	if w := (*records)[0].Body.(wire.InterventionBody); w.Attested || w.ID == "" || len(b.attests) != 1 {
+		t.Errorf("%+v, %d wait", w, len(b.attests))
+	}
+}
+
+// The question outlives a session that ended without the endorser's card, for ten minutes; their next card only asks.
+func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
+	r := attestedRoster(t)
+	for _, do := range []string{"attest", "decline", ""} {
+		b, records := helped(t, r)
+		b.now = b.now.Add(2 * formLife) // the session runs on
+		b.step(t.Context(), session.Tick{})
+		b.step(t.Context(), session.Stop{})
+		b.now = b.now.Add(formLife - time.Minute)
+		b.step(t.Context(), session.Tick{})
+		b.Panel.Settle()
+		if v := b.Panel.Current(); v.Note.FR != "Inès : présentez votre carte pour attester une intervention" || v.Note.EN != "Inès: tap your card to endorse an intervention" {
+			t.Errorf("%q %q", v.Note.FR, v.Note.EN)
+		}
+		b.wants(b.tap(ines), "[ready]")
+		*records = nil
+		if do != "" {
+			if err := b.touch(panel.Order{Do: do, Arg: b.attests[0].id}); err != nil || len(b.attests) != 0 {
+				t.Error(do, err)
+			}
+		}
+		if (len(*records) == 1) != (do == "attest") {
+			t.Errorf("%q: %+v", do, *records)
+		}
+		b.Panel.Settle()
+		b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
+	}
+	b, _ := helped(t, r)
+	b.step(t.Context(), session.Stop{})
+	b.now = b.now.Add(formLife)
+	b.step(t.Context(), session.Tick{})
+	if len(b.attests) != 0 || b.Panel.Current().Note != (policy.Text{}) || !strings.Contains(b.log.String(), "intervention was not endorsed in time") {
+		t.Errorf("%+v", b.attests)
+	}
+}
+
+func TestDiskThatTakesNoConfirmationSaysSoAndAsksAgain(t *testing.T) {
+	b, _ := helped(t, attestedRoster(t))
+	b.tap(ines)
+	b.notes.full = true
+	if err := b.touch(panel.Order{Do: "attest", Arg: b.attests[0].id}); !errors.Is(err, panel.NotSaved) || len(b.attests) != 1 {
+		t.Error(err, b.attests)
+	}
+	b.notes.full = false
+	if err := b.touch(panel.Order{Do: "attest", Arg: b.attests[0].id}); err != nil || len(b.attests) != 0 {
+		t.Error(err, b.attests)
+	}
+}
+
+func TestNothingIsAskedWhereThePolicyAsksForNothing(t *testing.T) {
+	b, records := helped(t, exampleRoster(t))
+	if w := (*records)[0].Body.(wire.InterventionBody); w.ID != "" || w.Attested || len(b.attests) != 0 {
+		t.Errorf("%+v", w)
+	}
+	r := attestedRoster(t)
+	b = benchOf(t, r)
+	b.tap(ines)
+	records = b.hear()
+	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "lens-cleaning", Minutes: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if w := (*records)[0].Body.(wire.InterventionBody); w.ID != "" || w.Attested || len(b.attests) != 0 {
+		t.Errorf("one's own work: %+v", w)
+	}
+}
+
+func TestWaitingConfirmationsAreBounded(t *testing.T) {
+	b, _ := helped(t, attestedRoster(t))
+	for range 2 * attestsMost {
+		b.step(t.Context(), session.Log{What: "lens-cleaning", ID: b.NewID()})
+	}
+	if len(b.attests) != attestsMost || !strings.Contains(b.log.String(), "too many interventions wait") {
+		t.Errorf("%d wait", len(b.attests))
+	}
+}
+
+func TestMinutesOfAFormAreAtMostItsSessions(t *testing.T) {
+	b := newBench(t)
+	b.tap(ines)
+	b.now = b.now.Add(12*time.Minute - 3*time.Second)
+	b.tap(lea)
+	b.tap(ines) // 12 min and 3 s
+	b.now = b.now.Add(30 * time.Second)
+	f, err := b.open(panel.Ask{Here: true, Do: "log"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := len(b.notes.said)
+	if err := b.writes(f.Token, panel.Entry{Item: "extraction", Minutes: 14}); !errors.Is(err, panel.TooManyMinutes(13)) || len(b.notes.said) != n {
+		t.Error(err)
+	}
+	if err := b.writes(f.Token, panel.Entry{Item: "extraction", Minutes: 13}); err != nil || b.since(n) != "intervention" {
+		t.Error(err, b.since(n))
+	}
+}

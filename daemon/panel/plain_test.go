@@ -1,0 +1,39 @@
+package panel
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"portillon/policy"
+)
+
+// A machine whose policy gives nobody the role of mentor or of maintainer never names one, in whatever state its panel is.
+func TestPanelNamesNoRoleThatTheMachineGivesNobody(t *testing.T) {
+	role := regexp.MustCompile(`(?i)mentor|mainten`)
+	theirs := map[string]bool{"maintenance": true, "maintenance with a helper": true, "dark": true} // only a maintainer's session has these
+	m := &policy.Machine{Grants: []policy.Grant{{Role: policy.User}, {Role: policy.Learner}}}
+	p := New(Config{Now: func() time.Time { return noon }})
+	p.Plain(m.Plain)
+	for _, x := range Gallery(noon) {
+		if theirs[x.Name] {
+			continue
+		}
+		p.Show(x.View)
+		p.Note(x.View.Note)
+		v := p.Current()
+		for _, s := range []policy.Text{v.Line, v.Next} {
+			if role.MatchString(s.FR) || role.MatchString(s.EN) {
+				t.Errorf("%s: %+v", x.Name, s)
+			}
+		}
+	}
+	for _, r := range []Refusal{NotNow, CardFirst, NotYou, OnlyHere, TooMany, CardToReport, CardToReportInUse, FormOver, NotWhat, NotSaved, ScanCode, NoScreen, TooManyForms, TooManyWait, p.noScreen()} {
+		if s := m.Plain(policy.Text(r)); role.MatchString(s.FR) || role.MatchString(s.EN) {
+			t.Errorf("%+v", s)
+		}
+	}
+	if role.MatchString(p.noScreen().FR) {
+		t.Errorf("%+v", p.noScreen())
+	}
+}

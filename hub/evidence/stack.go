@@ -1,0 +1,161 @@
+package evidence
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// What keeps interventions from being stacked: several of one kind in one session, more minutes than the session had, all on one day,
+// and work that its endorser never confirmed.
+
+// stack is what has been counted so far for one member.
+type stack struct {
+	rule    Rule
+	zone    *time.Location // nil: no day can be told
+	kinds   map[work]bool
+	minutes map[sessionAt]int
+	days    map[string]bool
+}
+
+// sessionAt is a session at a machine, work a kind of intervention in it.
+type (
+	sessionAt struct {
+		place
+		session string
+	}
+	work struct {
+		sessionAt
+		kind string
+	}
+)
+
+func newStack(r Rule) *stack {
+	k := &stack{rule: r, kinds: map[work]bool{}, minutes: map[sessionAt]int{}, days: map[string]bool{}}
+	if r.Spread > 0 && r.Zone != "Local" { // the zone of whoever reads a file is nobody's site
+		k.zone, _ = time.LoadLocation(r.Zone) // unknown: nil, and the rule is never complete
+	}
+	return k
+}
+
+func (s seen) at() sessionAt { return sessionAt{placeOf(s.record), s.record.Session} }
+
+// stacked reports whether work of this kind counts for the session already.
+func (k *stack) stacked(s seen, what wire.InterventionBody) bool {
+	return k.kinds[work{s.at(), what.What}]
+}
+
+// count notes an intervention that counts.
+func (k *stack) count(s seen, what wire.InterventionBody) Counted {
+	k.kinds[work{s.at(), what.What}] = true
+	c := Counted{Record: s.record, What: what}
+	c.Minutes = max(0, min(what.Minutes, s.minutes()-k.minutes[s.at()]))
+	k.minutes[s.at()] += c.Minutes
+	if k.zone != nil {
+		c.Day = s.record.Wall.In(k.zone).Format(time.DateOnly)
+		k.days[c.Day] = true
+	}
+	return c
+}
+
+// minutes are how long the session had lasted when the intervention was logged, or lasted in all, where it was logged afterwards; rounded
+// up. Without a session there are none.
+func (s seen) minutes() int {
+	if s.in == nil {
+		return 0
+	}
+	took := between(s.in.start, s.record)
+	if s.over != nil {
+		took = between(s.in.start, s.over.by)
+		var end wire.EndBody
+		if s.over.by.Kind == wire.SessionEnd && json.Unmarshal(s.over.by.Body, &end) == nil && end.Seconds > 0 {
+			took = time.Duration(min(end.Seconds, maxSession)) * time.Second // its wall time may be of the next start, days later
+		}
+	}
+	return int((min(max(took, 0), maxSession*time.Second) + time.Minute - 1) / time.Minute)
+}
+
+// maxSession bounds what a record may claim, in seconds: a year.
+const maxSession = 365 * 24 * 3600
+
+// rests are the records that tell how long the session lasted, and in which role.
+func (s seen) rests() []Ref {
+	if s.in == nil {
+		return nil
+	}
+	out := slices.Clone(s.in.rests)
+	if s.over != nil {
+		out = append(out, refTo(s.over.by))
+	}
+	return out
+}
+
+// attestedID names an intervention, attestation is who confirmed it, and in which session.
+type (
+	attestedID struct {
+		place
+		id string
+	}
+	attestation struct {
+		by      policy.MemberID
+		session string
+		at      Ref
+	}
+)
+
+// attests notes an attested record. It counts in the endorser's own session, or up to Late after it.
+func (j *judge) attests(r wire.Record, in *session) {
+	var b wire.AttestBody
+	if json.Unmarshal(r.Body, &b) != nil || b.Intervention == "" || in == nil || in.member != r.Member {
+		return
+	}
+	id := attestedID{placeOf(r), b.Intervention}
+	if _, twice := j.attested[id]; !twice {
+		j.attested[id] = attestation{r.Member, in.id, refTo(r)}
+	}
+}
+
+// confirmed reports whether the endorser confirmed the intervention at the time, and by which record; by none where they wrote it themself.
+func (j *judge) confirmed(s seen, what wire.InterventionBody) ([]Ref, bool) {
+	if what.Attested {
+		return nil, true
+	}
+	a, ok := j.attested[attestedID{placeOf(s.record), what.ID}]
+	if !ok || what.ID == "" || a.by != what.Endorser || a.session != s.record.Session || a.at.Seq < s.record.Seq {
+		return nil, false
+	}
+	return []Ref{a.at}, true
+}
+
+// newest are at most n of what counts: of the newest days as many as the rule asks for, one each, then whatever is newest.
+func (p Progress) newest(n int) []Counted {
+	if len(p.Counted) <= n {
+		return p.Counted
+	}
+	at := make([]int, len(p.Counted)) // places in Counted, the newest first
+	for i := range at {
+		at[i] = i
+	}
+	slices.SortStableFunc(at, func(a, b int) int { return p.Counted[b].Record.Wall.Compare(p.Counted[a].Record.Wall) })
+	take, days := map[int]bool{}, map[string]bool{}
+	for _, i := range at {
+		if day := p.Counted[i].Day; day != "" && !days[day] && len(days) < min(p.Spread, n) {
+			take[i], days[day] = true, true
+		}
+	}
+	for _, i := range at {
+		if len(take) < n {
+			take[i] = true
+		}
+	}
+	var out []Counted
+	for i, c := range p.Counted {
+		if take[i] {
+			out = append(out, c)
+		}
+	}
+	return out
+}
