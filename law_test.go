@@ -30,7 +30,7 @@ var law = []struct {
 	{"policy/file", []string{"policy", "yamlfile"}, "the file is one way to write the model"},
 	{"yamlfile", nil, "how any of our YAML files is read and its faults are shown"},
 	{"wire", []string{"policy"}, "what travels names members, roles and badges"},
-	{"site", []string{"policy", "policy/file", "openbadge", "wire", "yamlfile"}, "the directory that becomes a bundle"},
+	{"site", []string{"rfid", "policy", "policy/file", "openbadge", "wire", "yamlfile"}, "the directory that becomes a bundle; rfid reads card numbers"},
 	{"daemon", []string{"rfid", "policy", "wire", "daemon/..."}, "the corridor opens every door of the machine"},
 	{"daemon/session", []string{"policy", "wire"}, "the session is pure"},
 	{"daemon/relay", []string{"daemon/relay/..."}, "the relay knows no member, no policy, no network"},

@@ -17,7 +17,7 @@ type Card struct {
 }
 
 // CardFormats says how a card's number can be written, for hints.
-const CardFormats = `"62E3086CED" or "hex:…" as readers give it, "dec:0012345678" and "wiegand26:188,24910" as printed on cards, ` +
+const CardFormats = `"04A1B2C3D4" or "hex:…" as readers give it, "dec:0012345678" and "wiegand26:188,24910" as printed on cards, ` +
 	`"wiegand34:1234,56789"`
 
 // maxCardText is longer than any number in any format with separators between its digits.

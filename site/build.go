@@ -107,6 +107,7 @@ type bucket struct {
 
 func (s *Site) buckets(b *Built, o Order) []bucket {
 	held := s.match(b, o.Issued)
+	forms := b.cardForms(s, o.CardKey)
 	out := make([]bucket, wire.Buckets)
 	for i, m := range s.Members {
 		at := &out[wire.Bucket(m.ID)]
@@ -114,6 +115,7 @@ func (s *Site) buckets(b *Built, o Order) []bucket {
 		for _, c := range m.Cards {
 			w.Cards = append(w.Cards, cardHash(o.CardKey, c))
 		}
+		w.Cards = append(w.Cards, forms[i]...)
 		for _, f := range held[i] {
 			w.Badges = append(w.Badges, wire.Hash(f.Data))
 			at.badges.Credentials = append(at.badges.Credentials, f.Data)

@@ -10,10 +10,8 @@
 package site
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"path"
 	"path/filepath"
@@ -44,6 +42,7 @@ type Member struct {
 	Emails   []string
 	Subjects []string
 	Cards    []string // card numbers, in hexadecimal
+	Parts    []string // of Cards, those that are written as a part of the number is printed on the card: dec:, wiegand26:, wiegand34:
 	Badges   []string // files of badges/ that are this member's, where the recipient alone does not decide
 	Blocked  bool
 }
@@ -100,7 +99,7 @@ func documents(dir string) (*openbadge.Directory, error) {
 	return openbadge.OpenDirectory(dir)
 }
 
-// ParseMembers reads members.yaml; name stands in its faults. Faults never quote a card's number.
+// ParseMembers reads members.yaml; name stands in its faults. Faults quote a card's number only where ten digits have two readings.
 func ParseMembers(name string, data []byte) ([]Member, error) {
 	d := yamlfile.Parse(name, data).Private()
 	r := d.Root().Only("portillon", "members")
@@ -152,30 +151,15 @@ func parseMember(n yamlfile.Node) Member {
 	}
 	for _, key := range []string{"card", "cards"} {
 		for i, c := range n.Get(key).Strs() {
-			hex, ok := cardNumber(c)
+			number, ok := parseCard(n.Get(key), i, c)
 			if !ok {
-				n.Get(key).Fault("the number in hexadecimal, 1 to 10 bytes, in quotes: \"04A1B2C3D4\"; as a USB reader types it: \"dec:0012345678\"", "card %d is not a card's number", i+1)
 				continue
 			}
-			m.Cards = append(m.Cards, hex)
+			m.Cards = append(m.Cards, number.Number.Hex())
+			if number.Part {
+				m.Parts = append(m.Parts, number.Number.Hex())
+			}
 		}
 	}
 	return m
-}
-
-// cardNumber is the one way to write a number: upper-case hexadecimal, no separators. «dec:» is the number as a reader that works as
-// a keyboard types it: in decimal, of four bytes or as many as it needs.
-func cardNumber(s string) (string, bool) {
-	if digits, decimal := strings.CutPrefix(s, "dec:"); decimal {
-		n, ok := new(big.Int).SetString(digits, 10)
-		if !ok || strings.Trim(digits, "0123456789") != "" || n.BitLen() > 80 {
-			return "", false
-		}
-		return strings.ToUpper(hex.EncodeToString(n.FillBytes(make([]byte, max(4, (n.BitLen()+7)/8))))), true
-	}
-	s = strings.ToUpper(strings.NewReplacer(":", "", " ", "", "-", "").Replace(s))
-	if len(s) == 0 || len(s)%2 != 0 || len(s) > 20 || strings.Trim(s, "0123456789ABCDEF") != "" {
-		return "", false
-	}
-	return s, true
 }

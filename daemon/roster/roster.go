@@ -34,6 +34,8 @@ type Roster struct {
 	MemoryError error
 	people      []Person
 	cards       map[string]int32 // HMAC → people
+	forms       map[string]int32 // wire.CardFormHash → people, or nobody
+	short       bool             // short forms count: Options.ShortNumbers
 	ids         map[policy.MemberID]int32
 	key         []byte
 }
@@ -50,6 +52,8 @@ type Options struct {
 	CardKey []byte // the site's key for card numbers
 	Memory  string // the file of remembered verdicts; empty: none
 	Now     time.Time
+	// ShortNumbers says that this machine's reader may give a part of a card's number: 26-bit Wiegand, USB readers that type decimal.
+	ShortNumbers bool
 }
 
 // Card is the form in which a bundle holds a card's number: HMAC-SHA-256 under the site's card key, in hexadecimal.
@@ -57,15 +61,6 @@ func Card(key []byte, uid rfid.UID) string {
 	h := hmac.New(sha256.New, key)
 	h.Write(uid.Bytes())
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// Lookup finds who a card belongs to.
-func (r *Roster) Lookup(uid rfid.UID) (Person, bool) {
-	i, ok := r.cards[Card(r.key, uid)]
-	if !ok {
-		return Person{}, false
-	}
-	return r.people[i], true
 }
 
 // Person finds a member by pseudonym.
@@ -133,7 +128,8 @@ type loader struct {
 
 // empty is a roster with the policy alone.
 func (l *loader) empty() *Roster {
-	return &Roster{Policy: l.r.Policy, Version: l.m.Version, Issued: l.m.Issued, cards: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: l.o.CardKey}
+	return &Roster{Policy: l.r.Policy, Version: l.m.Version, Issued: l.m.Issued, cards: map[string]int32{},
+		forms: map[string]int32{}, ids: map[policy.MemberID]int32{}, key: l.o.CardKey, short: l.o.ShortNumbers}
 }
 
 func (l *loader) buckets() error {
@@ -299,11 +295,7 @@ func (l *loader) add(m wire.Member) error {
 	l.r.people = append(l.r.people, p)
 	l.r.ids[id] = at
 	for _, c := range m.Cards {
-		if other, twice := l.r.cards[c]; twice {
-			// Nobody can tell whose card this is: it opens nothing.
-			l.r.people[other].Member.Blocked, p.Member.Blocked = true, true
-		}
-		l.r.cards[c] = at
+		l.r.takeCard(c, at, p.Member)
 	}
 	return nil
 }

@@ -1,0 +1,124 @@
+package roster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"portillon/rfid"
+	"portillon/site"
+	"portillon/wire"
+)
+
+// cardsOf installs the site with these two members alone, and gives the bundle's warnings.
+func (b *bench) cardsOf(version uint64, lea, zoe string) (warnings []string) {
+	b.t.Helper()
+	text := fmt.Sprintf(`portillon: 1
+members:
+  - { id: m-020dc2, name: "Léa Martin", email: lea@example.org, cards: [%s] }
+  - { id: m-9d017e, name: "Zoé Girard", email: zoe@example.org, cards: [%s] }
+`, lea, zoe)
+	if err := os.WriteFile(filepath.Join(b.dir, "site", "members.yaml"), []byte(text), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	b.install(version, func(built *site.Built) { warnings = built.Warnings })
+	return warnings
+}
+
+// whose is the first name of the member whom a machine finds.
+func (b *bench) whose(number string, short bool) string {
+	b.t.Helper()
+	r, err := Load(b.store, b.m, Options{CardKey: cardKey, Now: monday, ShortNumbers: short})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	uid, err := rfid.ParseUID(number)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p, _ := r.Lookup(uid)
+	for id, name := range map[string]string{"m-020dc2": "Léa", "m-9d017e": "Zoé"} {
+		switch {
+		case p.Member == nil:
+			return ""
+		case p.Member.Blocked:
+			b.t.Errorf("%s is blocked", p.Name)
+		case string(p.Member.ID) == id:
+			return name
+		}
+	}
+	return ""
+}
+
+// Each line is what members.yaml holds for Léa and for Zoé, and whom two machines find by a number: one whose reader gives whole numbers
+// (RDM6300, PN532, MFRC522, PC/SC), and one whose reader may give a part (26-bit Wiegand, a USB reader).
+func TestACardIsFoundByTheNumberThatAnyReaderGives(t *testing.T) {
+	b := newBench(t)
+	for i, c := range []struct{ lea, zoe, number, whole, short string }{
+		// The whole number is listed. A short one counts only where the reader gives such numbers.
+		{`"0801161DD6"`, ``, "0801161DD6", "Léa", "Léa"},
+		{`"0801161DD6"`, ``, "01161DD6", "", "Léa"},
+		{`"0801161DD6"`, ``, "161DD6", "", "Léa"},
+		{`"0801161DD6"`, ``, "D61D160108", "Léa", "Léa"},
+		{`"0801161DD6"`, ``, "0901161DD6", "", ""}, // another version byte is another card
+		{`"529D06E3"`, ``, "E3069D52", "Léa", "Léa"},
+		{`"529D06E3"`, ``, "9D06E3", "", "Léa"},
+		{`"529D06E3"`, ``, "069D52", "", "Léa"},
+		{`"529D06E3"`, ``, "00529D06E3", "", ""}, // four plain bytes are a whole number: an EM4100 card that ends so is another
+		{`"04A224BA115E80"`, ``, "805E11BA24A204", "Léa", "Léa"},
+		{`"04A224BA115E80"`, ``, "8804A224", "", ""},
+		{`"04A224BA115E80"`, ``, "115E80", "", ""},
+		// A part is listed by its format's name: every whole number that ends in it counts.
+		{`"dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},
+		{`"dec:0018226646"`, ``, "01161DD6", "Léa", "Léa"},
+		{`"dec:0018226646"`, ``, "161DD6", "", "Léa"},
+		{`"wiegand26:022,07638"`, ``, "0801161DD6", "Léa", "Léa"},
+		{`"wiegand26:022,07638"`, ``, "01161DD6", "Léa", "Léa"},
+		{`"wiegand26:022,07638"`, ``, "161DD6", "Léa", "Léa"},
+		{`"wiegand26:022,07638"`, ``, "D61D16", "", ""},
+		{`"wiegand34:00623,27706"`, ``, "01026F6C3A", "Léa", "Léa"},
+		{`"hex:161DD6"`, ``, "0801161DD6", "", ""}, // three plain bytes are no part of anything
+		// The number itself always wins.
+		{`"0801161DD6"`, `"dec:0018226646"`, "0801161DD6", "Léa", "Léa"},
+		{`"0801161DD6"`, `"dec:0018226646"`, "01161DD6", "Zoé", "Zoé"},
+		{`"0801161DD6"`, `"dec:0018226646"`, "0901161DD6", "Zoé", "Zoé"},
+		{`"529D06E3"`, `"E3069D52"`, "529D06E3", "Léa", "Léa"},
+		{`"529D06E3"`, `"E3069D52"`, "E3069D52", "Zoé", "Zoé"},
+		// A derived form that leads to two members counts for neither, and blocks nobody.
+		{`"0801161DD6"`, `"0901161DD6"`, "01161DD6", "", ""},
+		{`"0801161DD6"`, `"0901161DD6"`, "161DD6", "", ""},
+		{`"0801161DD6"`, `"0901161DD6"`, "0801161DD6", "Léa", "Léa"},
+		{`"0801161DD6"`, `"0901161DD6"`, "0901161DD6", "Zoé", "Zoé"},
+		{`"dec:0018226646"`, `"wiegand26:022,07638"`, "0801161DD6", "", ""},
+		{`"D61D1601"`, `"0801161DD6"`, "01161DD6", "Léa", ""}, // reversed it is Léa's, shortened Zoé's
+		// Both forms of one card for one member stay what they were.
+		{`"0801161DD6", "dec:0018226646"`, ``, "01161DD6", "Léa", "Léa"},
+		{`"0801161DD6", "dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},
+		{`"0801161DD6", "0901161DD6"`, ``, "161DD6", "", "Léa"},
+	} {
+		b.cardsOf(uint64(i+2), c.lea, c.zoe)
+		if got := b.whose(c.number, false); got != c.whole {
+			t.Errorf("Léa [%s], Zoé [%s]: %s is %q's at a reader of whole numbers, want %q", c.lea, c.zoe, c.number, got, c.whole)
+		}
+		if got := b.whose(c.number, true); got != c.short {
+			t.Errorf("Léa [%s], Zoé [%s]: %s is %q's at a reader of short numbers, want %q", c.lea, c.zoe, c.number, got, c.short)
+		}
+	}
+}
+
+// Whatever a bundle says, a form that stands at two members is nobody's.
+func TestAFormOfTwoMembersInABundleBlocksNobody(t *testing.T) {
+	r := &Roster{cards: map[string]int32{}, forms: map[string]int32{}, key: cardKey, people: make([]Person, 2)}
+	uid, _ := rfid.ParseUID("161DD6")
+	for i := range r.people {
+		r.people[i].Name = fmt.Sprint(i)
+		r.takeCard(wire.CardFormHash(cardKey, wire.ShortForm, uid.Bytes()), int32(i), nil)
+		if p, ok := r.LookupPart(uid); ok != (i == 0) || ok && p.Name != "0" {
+			t.Errorf("after %d members: %v %v", i+1, p, ok)
+		}
+	}
+	if _, ok := r.Lookup(uid); ok {
+		t.Error("a short form counts where the reader gives whole numbers")
+	}
+}
