@@ -29,6 +29,8 @@ func TestFormsHoldWhatOtherReadersGiveOfPublishedCards(t *testing.T) {
 		{"zgznk.com product 49", "01026F6C3A", "dec:0040856634"},
 		{"zgznk.com product 49", "01026F6C3A", "wiegand26:111,27706"},
 		{"zgznk.com product 49, 4H+4H", "01026F6C3A", "wiegand34:00623,27706"},
+		{"forum.hobbycomponents.com viewtopic p=7544", "100086F444", "dec:0008844356"},
+		{"github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino issue 59", "4DE2D147", "hex:D1E24D"},
 		{"stackoverflow.com/q/70022011", "1EA68671", "dec:1904649758"},
 		{"github.com/OCA/hr issue 619", "51E69621", "dec:0563537489"},
 		{"github.com/geeksoflondon/hamster wiki", "1C78F2BF", "dec:3220338716"},

@@ -78,6 +78,7 @@ type Device struct {
 	version byte
 	note    string
 	kept    []kept
+	random  bool // the last look met a number that is made up for one tap
 	strikes int
 }
 
@@ -160,6 +161,7 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 	}
 	d.bus.end = time.Now().Add(pollTime)
 	u, err := d.look()
+	d.random = errors.Is(err, errRandom)
 	switch {
 	case err == nil:
 		d.strikes = 0
@@ -173,6 +175,13 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 		}
 	}
 	return rfid.UID{}, false, fmt.Errorf("mfrc522: %w", err)
+}
+
+// SawRandom implements rfid.Randomised.
+func (d *Device) SawRandom() bool {
+	d.turn <- struct{}{}
+	defer func() { <-d.turn }()
+	return d.random
 }
 
 func (d *Device) look() (rfid.UID, error) {
