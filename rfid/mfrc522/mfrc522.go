@@ -59,13 +59,21 @@ func (o Options) check() (Options, error) {
 	if o.Speed == 0 {
 		o.Speed = physic.MegaHertz
 	}
-	if _, ok := gains[o.Gain]; !ok {
-		return o, fmt.Errorf("gain %d dB: the chip knows 18, 23, 33, 38, 43 and 48", o.Gain)
+	if err := CheckGain(o.Gain); err != nil {
+		return o, err
 	}
 	if o.Speed < physic.MegaHertz || o.Speed > 10*physic.MegaHertz {
 		return o, fmt.Errorf("speed %s: 1 to 10 MHz", o.Speed)
 	}
 	return o, nil
+}
+
+// CheckGain says which gains, in dB, Open takes; 0 is the chip's own.
+func CheckGain(gain int) error {
+	if _, ok := gains[gain]; !ok && gain != 0 {
+		return fmt.Errorf("gain %d dB: the chip knows 18, 23, 33, 38, 43 and 48", gain)
+	}
+	return nil
 }
 
 func (o Options) gainBits() byte { return gains[o.Gain] }

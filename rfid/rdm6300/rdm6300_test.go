@@ -111,7 +111,7 @@ func TestReaderOnALine(t *testing.T) {
 	}()
 	go func() {
 		m.WriteString("\x0262E3086CED09\x03") // a wrong checksum
-		for i := range len(frameA) { // byte by byte, then repeated as the module does
+		for i := range len(frameA) {          // byte by byte, then repeated as the module does
 			m.Write([]byte{frameA[i]})
 		}
 		m.WriteString(frameA + frameA + "noise" + frameB)
