@@ -82,6 +82,7 @@ func verbs() []verb {
 		{"card keygen", "-o FILE", "make a site's key for cards that prove themselves (AES)", cardKeygen},
 		{"card check", "--reader SPEC --key FILE", "have a card prove the site's key and its own number", cardCheck},
 		{"card personalise", "--reader SPEC --key FILE", "give a new card the site's keys", cardPersonalise},
+		{"reader test", "SPEC|MACHINE.yaml", "show what a reader sends, the number in every form, and the lines for the files", readerTest},
 		{"journal verify", "FILE", "read all of a machine's journal and say whether it is whole", journalVerify},
 		{"journal export", "FILE [--from N]", "print a journal's records, a line of JSON each", journalExport},
 		{"hub mosquitto-conf", "HUB.yaml [-o DIR]", "mosquitto's settings and access list for a site", hubMosquittoConf},

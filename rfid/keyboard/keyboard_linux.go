@@ -34,6 +34,8 @@ type Reader struct {
 
 	// Unread, where it is set, is told of each line that is no card's number. It is called from Read and must not block.
 	Unread func(rfid.Unread)
+	// Heard, where it is set, is told of each line, before Unread. It may hold a card's number: only for whoever tests a reader.
+	Heard func(line string)
 }
 
 var _ rfid.Reader = (*Reader)(nil)
@@ -130,6 +132,9 @@ func (r *Reader) decode() (rfid.Tap, bool) {
 }
 
 func (r *Reader) tellUnread() {
+	if line, ok := r.dec.Heard(); ok && r.Heard != nil {
+		r.Heard(line)
+	}
 	if u, ok := r.dec.Unread(); ok && r.Unread != nil {
 		r.Unread(u)
 	}

@@ -20,6 +20,7 @@ type Decoder struct {
 	dropped bool          // the kernel lost events: nothing counts until the next report
 	last    time.Duration // when the line last grew or was spoiled
 	unread  rfid.Unread   // the last line that was no number, until Unread takes it
+	heard   string        // the last line that ended, until Heard takes it
 }
 
 // maxRaw is how much of a line is kept for whoever tests a reader.
@@ -65,7 +66,18 @@ func (d *Decoder) end() {
 	d.clear()
 }
 
-func (d *Decoder) clear() { d.line, d.raw, d.spoiled, d.strange = nil, nil, false, false }
+func (d *Decoder) clear() {
+	if len(d.raw) > 0 {
+		d.heard = string(d.raw)
+	}
+	d.line, d.raw, d.spoiled, d.strange = nil, nil, false, false
+}
+
+// Heard gives once the last line that ended, number or not. It may be a card's number: only for whoever tests a reader.
+func (d *Decoder) Heard() (line string, ok bool) {
+	line, d.heard = d.heard, ""
+	return line, line != ""
+}
 
 func (d *Decoder) say(why string) {
 	d.unread = rfid.Unread{Raw: string(d.raw), Why: why}

@@ -41,6 +41,7 @@ type Decoder struct {
 	in  bool // a frame has begun
 
 	unread rfid.Unread // the last frame that was no number, until Unread takes it
+	heard  string      // the last frame, until Heard takes it
 }
 
 // Push takes a byte and returns the card's number with the frame's last.
@@ -63,7 +64,8 @@ func (d *Decoder) Push(b byte) (rfid.UID, bool) {
 
 func (d *Decoder) number() (rfid.UID, bool) {
 	var b [digits / 2]byte
-	d.unread = rfid.Unread{Raw: fmt.Sprintf("%q", d.buf[:]),
+	d.heard = fmt.Sprintf("%q", d.buf[:])
+	d.unread = rfid.Unread{Raw: d.heard,
 		Why: "frame's checksum does not match its number: look at the antenna, the wires and the supply of the module"}
 	if _, err := hex.Decode(b[:], d.buf[:]); err != nil {
 		return rfid.UID{}, false
@@ -78,6 +80,13 @@ func (d *Decoder) number() (rfid.UID, bool) {
 	d.unread = rfid.Unread{}
 	u, err := rfid.UIDOf(b[:5])
 	return u, err == nil
+}
+
+// Heard gives once the last frame, number or not: ten digits and the checksum's two. It may be a card's number: only for whoever tests a
+// reader.
+func (d *Decoder) Heard() (frame string, ok bool) {
+	frame, d.heard = d.heard, ""
+	return frame, frame != ""
 }
 
 // Unread says once what was wrong with the last frame that was no number.
@@ -105,6 +114,8 @@ type Reader struct {
 
 	// Unread, where it is set, is told of each frame that is no card's number. It is called from Read and must not block.
 	Unread func(rfid.Unread)
+	// Heard, where it is set, is told of each frame, before Unread. It may hold a card's number: only for whoever tests a reader.
+	Heard func(frame string)
 }
 
 var _ rfid.Reader = (*Reader)(nil)
@@ -140,6 +151,9 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 			b := r.buf[0]
 			r.buf = r.buf[1:]
 			u, ok := r.dec.Push(b)
+			if f, whole := r.dec.Heard(); whole && r.Heard != nil {
+				r.Heard(f)
+			}
 			if x, unread := r.dec.Unread(); unread && r.Unread != nil {
 				r.Unread(x)
 			}

@@ -15,6 +15,15 @@ func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 	return u, u.Why != ""
 }
 
+// Heard gives once the last frame of at least 16 bits, number or not. It may hold a card's number: only for whoever tests a reader.
+func (d *Decoder) Heard() (frame string, ok bool) {
+	frame, d.heard = d.heard, ""
+	return frame, frame != ""
+}
+
+// written is a frame as a person reads it, first bit first.
+func written(bits uint64, n int) string { return fmt.Sprintf("%0*b (%d bits)", n, bits&(1<<n-1), n) }
+
 // say notes why a frame of n bits is no number.
 func (d *Decoder) say(bits uint64, n int, spoilt bool) {
 	if n < leastFrame {
@@ -31,5 +40,5 @@ func (d *Decoder) say(bits uint64, n int, spoilt bool) {
 	case d.Bits != 0 && n != d.Bits:
 		why = fmt.Sprintf("frame has %d bits where machine.yaml says bits: %d", n, d.Bits)
 	}
-	d.unread = rfid.Unread{Raw: fmt.Sprintf("%0*b (%d bits)", n, bits&(1<<n-1), n), Why: why}
+	d.unread = rfid.Unread{Raw: written(bits, n), Why: why}
 }

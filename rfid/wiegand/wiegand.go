@@ -62,6 +62,7 @@ type Decoder struct {
 	key     bool // a key was pressed since Key was last called
 	started bool
 	unread  rfid.Unread // the last frame that was no number, until Unread takes it
+	heard   string      // the last frame, until Heard takes it
 }
 
 // Push takes an edge. A frame ends only when Idle says so, or with an edge after a gap.
@@ -94,6 +95,9 @@ func (d *Decoder) end() (rfid.UID, bool) {
 	bits, n, spoilt := d.bits, d.n, d.spoilt
 	d.bits, d.n, d.spoilt, d.started = 0, 0, false, false
 	d.key = d.key || !spoilt && isKey(bits, n)
+	if n >= leastFrame {
+		d.heard = written(bits, n)
+	}
 	if spoilt || d.Bits != 0 && n != d.Bits {
 		d.say(bits, n, spoilt)
 		return rfid.UID{}, false
@@ -142,6 +146,8 @@ type Reader struct {
 	Keys func()
 	// Unread, where it is set, is told of each frame that is no card's number. It is called from Read and must not block.
 	Unread func(rfid.Unread)
+	// Heard, where it is set, is told of each frame, before Unread. It may hold a card's number: only for whoever tests a reader.
+	Heard func(frame string)
 
 	lines Lines
 	dec   Decoder
@@ -186,6 +192,9 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 		r.last = time.Now()
 		u, ok, err := r.look()
 		r.reportKeys()
+		if f, ok := r.dec.Heard(); ok && r.Heard != nil {
+			r.Heard(f)
+		}
 		if u, unread := r.dec.Unread(); unread && r.Unread != nil {
 			r.Unread(u)
 		}

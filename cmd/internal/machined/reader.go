@@ -38,6 +38,8 @@ type ReaderConfig struct {
 	keys  func()     // wiegand: called when keys are pressed on the reader's keypad
 	// unread is called with what the reader sends and that is no card's number; nil: nobody wants to know. It must not block.
 	unread func(rfid.Unread)
+	// heard is called with all that a reader sends, for whoever tests one; nil: nobody does. Chips that are asked send nothing by themselves.
+	heard func(string)
 }
 
 // kind is what a reader may be told.
@@ -142,7 +144,7 @@ func openKeyboard(c ReaderConfig) (rfid.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Unread = c.unread
+	r.Unread, r.Heard = c.unread, c.heard
 	return r, nil
 }
 
@@ -151,7 +153,7 @@ func openRDM6300(c ReaderConfig) (rfid.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Unread = c.unread
+	r.Unread, r.Heard = c.unread, c.heard
 	return r, nil
 }
 
@@ -186,7 +188,7 @@ func (c ReaderConfig) onWires(l wiegand.Lines) (rfid.Reader, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	r.Keys, r.Unread = c.keys, c.unread
+	r.Keys, r.Unread, r.Heard = c.keys, c.unread, c.heard
 	return r, nil
 }
 
