@@ -5,6 +5,20 @@
 //	badges/         credentials as they were issued: .json, .jwt, and baked .png and .svg; in folders too
 //	status/         the issuers' status lists, as they were read: .json
 //
+// A card is written in members.yaml as rfid.ParseCard reads it. A machine finds it by the number itself, which always wins, and by the
+// forms that other readers give of it (rfid.Forms), if they lead to one member alone:
+//
+//   - Bytes reversed: everywhere. Nothing is lost, so this lets in nobody else but the card whose number is the mirror image.
+//   - Short forms of a whole number (the last 24 or 32 bits): only at a machine whose reader gives short numbers by itself, 26-bit Wiegand
+//     or a USB reader. There a stranger's card opens with a member's rights if it has the same last 24 bits: 1 in 16,777,216 for each
+//     card of the list, twice that for a card of four bytes, whose order is not known; with 300 cards, up to 1 in 28,000 strangers.
+//     Nothing that Portillon does can tell such cards apart. Where that is too much, use a reader that gives the whole number, or cards
+//     that prove a key («card: aes» in the policy).
+//   - Parts that members.yaml names (dec:, wiegand26:, wiegand34:): everywhere, for every whole number that ends in the part, because
+//     whoever wrote the part said that no more is known of the card. For wiegand26: that is one card in 16,777,216 again, at every reader.
+//
+// No short form is made of numbers of seven and ten bytes: what some readers give of them is the maker's byte and two more.
+//
 // Read reports every fault of the two YAML files at once. Build verifies every credential, finds the member it was issued
 // to, and signs all of it. A credential that does not count is no fault of the site: it stands in the warnings, with the reason.
 package site

@@ -79,6 +79,7 @@ func verbs() []verb {
 		{"machine untag", "--socket FILE [TAG]", "return the machine to service", machineUntag},
 		{"machine stop", "--socket FILE", "end the session", machineStop},
 		{"machine log", "--socket FILE --kind KIND", "log an intervention under the maintainer's tap", machineLog},
+		{"card forms", "NUMBER", "a card's number as other readers give it, and as members.yaml takes it", cardForms},
 		{"card keygen", "-o FILE", "make a site's key for cards that prove themselves (AES)", cardKeygen},
 		{"card check", "--reader SPEC --key FILE", "have a card prove the site's key and its own number", cardCheck},
 		{"card personalise", "--reader SPEC --key FILE", "give a new card the site's keys", cardPersonalise},

@@ -92,10 +92,7 @@ func (t *readerTrial) sayUnread(u rfid.Unread) {
 
 // tapped shows the card's number in every form.
 func (t *readerTrial) tapped(u rfid.UID) {
-	t.row(say(t.lang, "numéro", "number"), "%s", formRow(rfid.Form{Number: u}))
-	for _, f := range rfid.Forms(u)[1:] {
-		t.row("", "%s   %s", formRow(f), t.formName(f.Kind))
-	}
+	t.forms(u)
 	for _, warning := range t.warnings(u) {
 		t.row(say(t.lang, "attention", "warning"), "%s", warning)
 	}
@@ -106,6 +103,33 @@ func (t *readerTrial) tapped(u rfid.UID) {
 	if t.left--; t.left == 0 {
 		t.stop()
 	}
+}
+
+func (t *readerTrial) forms(u rfid.UID) {
+	t.row(say(t.lang, "numéro", "number"), "%s", formRow(rfid.Form{Number: u}))
+	for _, f := range rfid.Forms(u)[1:] {
+		t.row("", "%s   %s", formRow(f), t.formName(f.Kind))
+	}
+}
+
+// cardForms prints a number as other readers give it. It takes the formats of members.yaml.
+func cardForms(_ context.Context, w stdio, args []string) error {
+	var lang *policy.Language
+	rest, err := flags(w, "card forms", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
+	if err != nil {
+		return err
+	}
+	c, err := rfid.ParseCard(rest[0])
+	if err != nil {
+		return wrong("%w", err).hinted("%s", rfid.CardFormats)
+	}
+	t := &readerTrial{w: w, lang: *lang}
+	t.forms(c.Number)
+	if c.Part {
+		t.row("", "%s", say(*lang, "c’est peut-être une partie du numéro : tout numéro entier qui finit ainsi compte pour cette carte",
+			"this may be a part of the number: every whole number that ends so counts for this card"))
+	}
+	return nil
 }
 
 // formRow is a number in hexadecimal, in decimal, and as facility,number where it has that form.

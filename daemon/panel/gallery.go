@@ -56,6 +56,7 @@ func Gallery(now time.Time) []Shown {
 		{"not recent", Refused(policy.NotRecent, policy.Text{FR: "Dernière utilisation il y a plus de 6 mois", EN: "Last used more than 6 months ago"},
 			Today(policy.Text{FR: "Prochaine étape : une séance avec un mentor suffit pour reprendre", EN: "Next step: one session with a mentor is enough"}, []string{"Karim"}))},
 		{"outside hours", Refused(policy.OutsideHours, policy.Text{FR: "La machine ouvre demain à 9 h 00", EN: "The machine opens tomorrow at 9:00"}, policy.Text{})},
+		{"unreadable", Unreadable(false)}, {"unreadable, phone", Unreadable(true)},
 		{"unknown", Unknown("7F3A")}, {"occupied", Occupied("Léa")},
 		{"tagged", c.TaggedOut(now, belt, policy.Maintainer)}, {"tagged by a member", c.TaggedOut(now, ProblemName("dangerous"), policy.User)}, {"tagged by the office", c.TaggedOut(time.Time{}, belt, policy.NoRole)},
 		{"maintenance", with(Maintenance("Inès", ""), maintainer, OfferPowerOff(), OfferLog(), OfferTag())}, {"maintenance with a helper", Maintenance("Inès", "Léa")},

@@ -66,3 +66,25 @@ func TestAPublishedReaderIsRead(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+func TestEveryLineIsHeardOnce(t *testing.T) {
+	d := Decoder{Format: Hex}
+	var heard []string
+	for _, e := range append(typed("62E3086CED\n01000734E0\t62EZ\n\n6\n0100"), then(3*time.Second, typed("\n"))...) {
+		d.Push(e)
+		if line, ok := d.Heard(); ok {
+			heard = append(heard, line)
+		}
+	}
+	if got := strings.Join(heard, " "); got != "62E3086CED 01000734E0 62E<key 44> 6 0100" {
+		t.Errorf("heard %q", got)
+	}
+	for range 1000 {
+		for _, e := range typed("Z") {
+			d.Push(e)
+		}
+	}
+	if len(d.raw) > maxRaw+len("<key 65535>") {
+		t.Errorf("%d bytes of a line without end are kept", len(d.raw))
+	}
+}

@@ -3,7 +3,10 @@ package wiegand
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"portillon/rfid"
 )
 
 // Frames that others published: of 32 bits, github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino issue 58; one card at 34 and at
@@ -63,4 +66,24 @@ func TestLengthsThatNobodyReadsAreRefused(t *testing.T) {
 			t.Errorf("%d bits: %v", bits, err)
 		}
 	}
+}
+
+// Every frame of 16 bits or more is heard, good or not, and before what is said of it.
+func TestEveryFrameIsHeardOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &line{began: time.Now(), edges: append(append(edges(bits32, time.Second), edges("0001", 2*time.Second)...), edges(bits26, 3*time.Second)...)}
+		r, err := New(l, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		r.Heard = func(f string) { told = append(told, f) }
+		r.Unread = func(u rfid.Unread) { told = append(told, "unread") }
+		if tap, err := r.Read(t.Context()); err != nil || tap.UID.Hex() != "D1E24D" {
+			t.Fatal(tap.UID.Hex(), err)
+		}
+		if got := strings.Join(told, ", "); got != bits32+" (32 bits), unread, "+bits26+" (26 bits)" {
+			t.Errorf("told %s", got)
+		}
+	})
 }
