@@ -31,7 +31,7 @@ var law = []struct {
 	{"yamlfile", nil, "how any of our YAML files is read and its faults are shown"},
 	{"keykind", nil, "each place that names a key asks what kind it is: hub, machine, policy and tool alike"},
 	{"wire", []string{"policy", "keykind"}, "what travels names members, roles and badges; a manifest carries the check of the card key"},
-	{"site", []string{"policy", "policy/file", "openbadge", "wire", "yamlfile", "keykind"}, "the directory that becomes a bundle"},
+	{"site", []string{"rfid", "policy", "policy/file", "openbadge", "wire", "yamlfile", "keykind"}, "the directory that becomes a bundle; rfid reads card numbers"},
 	{"daemon", []string{"rfid", "policy", "wire", "daemon/..."}, "the corridor opens every door of the machine"},
 	{"daemon/session", []string{"policy", "wire"}, "the session is pure"},
 	{"daemon/relay", []string{"daemon/relay/..."}, "the relay knows no member, no policy, no network"},

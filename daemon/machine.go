@@ -118,6 +118,10 @@ type Machine struct {
 
 	screens []panel.Screen // the machine's own screens, as they were last judged
 
+	unread unreadInput // what the reader sent that is no card's number
+	// typedPart is the number that «machine tap» gives at this moment, where it may be a part of a card's number.
+	typedPart rfid.UID
+
 	// refusals holds when each refusal of a command was last recorded.
 	refusals map[string]time.Time
 }
@@ -377,6 +381,8 @@ const stale = 3 * time.Second
 
 func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 	switch {
+	case e.Unread.Why != "":
+		m.sawUnread(e.Unread)
 	case e.Err != nil:
 		m.Logger.Warn("the reader does not answer", "why", e.Err)
 		m.step(ctx, session.Reader{Why: e.Err.Error()})

@@ -116,12 +116,16 @@ func (m *Machine) said(ok bool) control.Reply {
 }
 
 func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
-	uid, err := rfid.ParseUID(card)
+	c, err := rfid.ParseCard(card)
 	if err != nil {
-		return control.Reply{Wrong: true, Error: err.Error(), Hint: "the card's number in hexadecimal, as in 62E3086CED"}
+		return control.Reply{Wrong: true, Error: err.Error(), Hint: rfid.CardFormats}
+	}
+	if c.Part {
+		m.typedPart = c.Number
+		defer func() { m.typedPart = rfid.UID{} }()
 	}
 	m.Panel.Settle()
-	m.tap(ctx, uid, policy.NumberOnly)
+	m.tap(ctx, c.Number, policy.NumberOnly)
 	sign := m.Panel.Current().Sign
 	if sign == panel.SignReading { // the card was read before: the machine's state answers
 		sign = m.phase().Sign

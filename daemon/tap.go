@@ -115,6 +115,9 @@ func (m *Machine) lookup(uid rfid.UID) (roster.Person, bool) {
 	if m.Roster == nil {
 		return roster.Person{}, false
 	}
+	if uid == m.typedPart && uid != (rfid.UID{}) {
+		return m.Roster.LookupPart(uid)
+	}
 	return m.Roster.Lookup(uid)
 }
 

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"portillon/hub"
 	"portillon/hub/ledger/ledgertest"
 	"portillon/wire"
@@ -60,16 +58,6 @@ func (c *client) says(o *office, s wire.State) {
 	}
 	c.publish(c.topics.State("laser"), b)
 	o.machineIs("laser", "heard", func(m hub.Machine) bool { return m.State != nil && *m.State == s })
-}
-
-// ack is the next acknowledgement.
-func (c *client) ack(o *office) wire.Ack {
-	c.t.Helper()
-	a, err := wire.OpenAck(c.next().Payload(), note.VerifierList(o.key), "biklab", "laser")
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return a
 }
 
 // refuses publishes a batch that the hub refuses, and waits until it has.

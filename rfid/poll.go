@@ -14,6 +14,10 @@ type Poller interface {
 	Close() error
 }
 
+// Randomised is a Poller that recognises numbers made up for one tap (Random). Poll finds no card then, and SawRandom, asked after Poll,
+// says why.
+type Randomised interface{ SawRandom() bool }
+
 // Channel speaks to the card that Poll found last (ISO 14443-4): one command, one answer, status word last.
 // It is bounded like Poll. An error says that the card has left or made no sense; the chip may still be well.
 type Channel interface {
@@ -38,6 +42,8 @@ type Polling struct {
 	Chip  Poller
 	Prove Prove // nil: a card's number is all that counts. Only asked of chips that are a Channel.
 	Slot  bool  // the card stands in a slot: its leaving is told too
+	// Unread, where it is set, is told of numbers that are made up for one tap, at each look that meets one. It must not block.
+	Unread func(Unread)
 }
 
 // Reader implements rfid.Reader by looking ten times a second.
@@ -64,6 +70,9 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 		u, found, err := p.Chip.Poll(ctx)
 		if err != nil {
 			return Tap{}, err
+		}
+		if r, ok := p.Chip.(Randomised); ok && p.Unread != nil && r.SawRandom() {
+			p.Unread(RandomNumber())
 		}
 		if t, ok := p.look(u, found, time.Now()); ok {
 			if !t.Away {

@@ -3,6 +3,9 @@ package rfid
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -152,5 +155,41 @@ func TestCardProvesItselfOncePerTapOrItsNumberIsAll(t *testing.T) {
 	}
 	if asked != 2 {
 		t.Errorf("asked %d times", asked)
+	}
+}
+
+// phone is a field in which a telephone lies for a while.
+type phone struct {
+	field
+	looks int
+}
+
+func (p *phone) SawRandom() bool { p.looks++; return p.looks <= 3 }
+
+func TestNumbersMadeUpForOneTapAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []Unread
+		p := &phone{}
+		r := Polling{Chip: p, Unread: func(u Unread) { told = append(told, u) }}.Reader()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if tap, err := r.Read(ctx); err == nil {
+			t.Errorf("a random number is a tap: %v", tap)
+		}
+		if len(told) != 3 || !told[0].Random || told[0].Why == "" || fmt.Sprint(told[0]) != told[0].Why {
+			t.Errorf("told %v", told)
+		}
+	})
+}
+
+// What a reader sends may be a card's number: it is in no log and no error.
+func TestUnreadInputIsHiddenFromLogs(t *testing.T) {
+	var b strings.Builder
+	u := Unread{Raw: "62E3086CED", Why: "letters"}
+	slog.New(slog.NewTextHandler(&b, nil)).Warn("x", "u", u)
+	for _, s := range []string{b.String(), fmt.Sprintf("%v %+v %#v %s", u, u, u, u)} {
+		if strings.Contains(s, u.Raw) || !strings.Contains(s, u.Why) {
+			t.Error(s)
+		}
 	}
 }

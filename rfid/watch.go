@@ -12,6 +12,8 @@ type Event struct {
 	Tap   Tap   // the zero Tap: only the health has changed
 	Alive bool  // the reader answers
 	Err   error // why it does not
+
+	Unread Unread // something came that is no card's number; the rest of the event says nothing
 }
 
 const (

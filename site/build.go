@@ -114,6 +114,7 @@ type bucket struct {
 func (s *Site) buckets(b *Built, o Order) []bucket {
 	held := s.match(b, o.Issued)
 	b.endings(s, o.Issued)
+	forms := b.cardForms(s, o.CardKey)
 	out := make([]bucket, wire.Buckets)
 	for i, m := range s.Members {
 		at := &out[wire.Bucket(m.ID)]
@@ -122,6 +123,8 @@ func (s *Site) buckets(b *Built, o Order) []bucket {
 			w.Cards = append(w.Cards, cardHash(o.CardKey, c))
 		}
 		m.terms(&w, o.CardKey)
+		w.Cards = append(w.Cards, forms.active[i]...)
+		w.CardStates = append(w.CardStates, forms.refused[i]...)
 		for _, f := range held[i] {
 			w.Badges = append(w.Badges, wire.Hash(f.Data))
 			at.badges.Credentials = append(at.badges.Credentials, f.Data)

@@ -8,6 +8,7 @@ import (
 
 	"portillon/openbadge"
 	"portillon/policy"
+	"portillon/rfid"
 	"portillon/wire"
 	"portillon/yamlfile"
 )
@@ -16,6 +17,7 @@ import (
 // cards:.
 type InactiveCard struct {
 	Number string // in hexadecimal
+	Part   bool   // of the number, as Member.Parts
 	State  policy.CardState
 	Since  policy.Date // zero: it was not written down
 }
@@ -68,12 +70,16 @@ func cardWithState(n yamlfile.Node) cardEntry {
 }
 
 // keepCard adds a card whose number has been read.
-func (m *Member) keepCard(number string, e cardEntry) {
-	if e.state == policy.ActiveCard {
-		m.Cards = append(m.Cards, number)
+func (m *Member) keepCard(number rfid.Card, e cardEntry) {
+	hex := number.Number.Hex()
+	if e.state != policy.ActiveCard {
+		m.Inactive = append(m.Inactive, InactiveCard{hex, number.Part, e.state, e.since})
 		return
 	}
-	m.Inactive = append(m.Inactive, InactiveCard{number, e.state, e.since})
+	m.Cards = append(m.Cards, hex)
+	if number.Part {
+		m.Parts = append(m.Parts, hex)
+	}
 }
 
 // everyCard are the numbers of all cards, whatever their state.
@@ -103,12 +109,17 @@ func day(n yamlfile.Node) policy.Date {
 func (m *Member) terms(w *wire.Member, cardKey []byte) {
 	w.SetLastDay(m.Until)
 	for _, c := range m.Inactive {
-		x := wire.CardState{Card: cardHash(cardKey, c.Number), State: c.State.String()}
-		if c.Since != (policy.Date{}) {
-			x.Since = c.Since.String()
-		}
-		w.CardStates = append(w.CardStates, x)
+		w.CardStates = append(w.CardStates, c.wire(cardHash(cardKey, c.Number)))
 	}
+}
+
+// wire is what a bundle says of the card, or of a form of it.
+func (c InactiveCard) wire(card string) wire.CardState {
+	x := wire.CardState{Card: card, State: c.State.String()}
+	if c.Since != (policy.Date{}) {
+		x.Since = c.Since.String()
+	}
+	return x
 }
 
 // Ending is a membership or a badge of a member that ends soon.

@@ -5,15 +5,27 @@
 //	badges/         credentials as they were issued: .json, .jwt, and baked .png and .svg; in folders too
 //	status/         the issuers' status lists, as they were read: .json
 //
+// A card is written in members.yaml as rfid.ParseCard reads it. A machine finds it by the number itself, which always wins, and by the
+// forms that other readers give of it (rfid.Forms), if they lead to one member alone:
+//
+//   - Bytes reversed: everywhere. Nothing is lost, so this lets in nobody else but the card whose number is the mirror image.
+//   - Short forms of a whole number (the last 24 or 32 bits): only at a machine whose reader gives short numbers by itself, 26-bit Wiegand
+//     or a USB reader. There a stranger's card opens with a member's rights if it has the same last 24 bits: 1 in 16,777,216 for each
+//     card of the list, twice that for a card of four bytes, whose order is not known; with 300 cards, up to 1 in 28,000 strangers.
+//     Nothing that Portillon does can tell such cards apart. Where that is too much, use a reader that gives the whole number, or cards
+//     that prove a key («card: aes» in the policy).
+//   - Parts that members.yaml names (dec:, wiegand26:, wiegand34:): everywhere, for every whole number that ends in the part, because
+//     whoever wrote the part said that no more is known of the card. For wiegand26: that is one card in 16,777,216 again, at every reader.
+//
+// No short form is made of numbers of seven and ten bytes: what some readers give of them is the maker's byte and two more.
+//
 // Read reports every fault of the two YAML files at once. Build verifies every credential, finds the member it was issued
 // to, and signs all of it. A credential that does not count is no fault of the site: it stands in the warnings, with the reason.
 package site
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"path"
 	"path/filepath"
@@ -44,6 +56,7 @@ type Member struct {
 	Emails   []string
 	Subjects []string
 	Cards    []string // card numbers, in hexadecimal
+	Parts    []string // of Cards, those that are written as a part of the number is printed on the card: dec:, wiegand26:, wiegand34:
 	Badges   []string // files of badges/ that are this member's, where the recipient alone does not decide
 	Blocked  bool
 	Until    policy.Date    // the last day of the membership; zero: it has no end
@@ -102,7 +115,7 @@ func documents(dir string) (*openbadge.Directory, error) {
 	return openbadge.OpenDirectory(dir)
 }
 
-// ParseMembers reads members.yaml; name stands in its faults. Faults never quote a card's number.
+// ParseMembers reads members.yaml; name stands in its faults. Faults quote a card's number only where ten digits have two readings.
 func ParseMembers(name string, data []byte) ([]Member, error) {
 	d := yamlfile.Parse(name, data).Private()
 	r := d.Root().Only("portillon", "members")
@@ -154,30 +167,12 @@ func parseMember(n yamlfile.Node) Member {
 	}
 	for _, key := range []string{"card", "cards"} {
 		for i, c := range cardEntries(n.Get(key)) {
-			hex, ok := cardNumber(c.number)
+			number, ok := parseCard(n.Get(key), i, c.number)
 			if !ok {
-				n.Get(key).Fault("the number in hexadecimal, 1 to 10 bytes, in quotes: \"04A1B2C3D4\"; as a USB reader types it: \"dec:0012345678\"", "card %d is not a card's number", i+1)
 				continue
 			}
-			m.keepCard(hex, c)
+			m.keepCard(number, c)
 		}
 	}
 	return m
-}
-
-// cardNumber is the one way to write a number: upper-case hexadecimal, no separators. «dec:» is the number as a reader that works as
-// a keyboard types it: in decimal, of four bytes or as many as it needs.
-func cardNumber(s string) (string, bool) {
-	if digits, decimal := strings.CutPrefix(s, "dec:"); decimal {
-		n, ok := new(big.Int).SetString(digits, 10)
-		if !ok || strings.Trim(digits, "0123456789") != "" || n.BitLen() > 80 {
-			return "", false
-		}
-		return strings.ToUpper(hex.EncodeToString(n.FillBytes(make([]byte, max(4, (n.BitLen()+7)/8))))), true
-	}
-	s = strings.ToUpper(strings.NewReplacer(":", "", " ", "", "-", "").Replace(s))
-	if len(s) == 0 || len(s)%2 != 0 || len(s) > 20 || strings.Trim(s, "0123456789ABCDEF") != "" {
-		return "", false
-	}
-	return s, true
 }

@@ -3,6 +3,7 @@ package site
 import (
 	"bytes"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -146,11 +147,16 @@ members:
 func TestCardsCanBeWrittenAsTheReaderTypesThem(t *testing.T) {
 	for in, want := range map[string]string{
 		"dec:0012345678": "00BC614E", "dec:0": "00000000", "dec:4294967295": "FFFFFFFF", "dec:4294967296": "0100000000",
-		"62:e3-08 6C ed": "62E3086CED", "0012345678": "0012345678",
+		"62:e3-08 6C ed": "62E3086CED", "hex:0012345678": "0012345678", "wiegand26:188,24910": "BC614E", "0012345678": "",
 		"dec:": "", "dec:-1": "", "dec:+1": "", "dec:1_000": "", "dec:0x10": "", "dec:1208925819614629174706176": "", "6": "", "": "",
 	} {
-		if got, ok := cardNumber(in); got != want || ok != (want != "") {
-			t.Errorf("%q: %q %v, want %q", in, got, ok, want)
+		members, err := ParseMembers("members.yaml", fmt.Appendf(nil, "portillon: 1\nmembers: [{id: a, name: b, cards: [%q]}]", in))
+		got := ""
+		if err == nil {
+			got = members[0].Cards[0]
+		}
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q %v, want %q", in, got, err, want)
 		}
 	}
 }

@@ -118,7 +118,7 @@ type Member struct {
 	Language string   `json:"language,omitempty"` // fr, en; empty: the site's
 	Emails   []string `json:"emails,omitempty"`
 	Subjects []string `json:"subjects,omitempty"` // ids by which credentials may name them
-	Cards    []string `json:"cards,omitempty"`    // HMAC-SHA-256 of the card's number under the site's card key, in hexadecimal
+	Cards    []string `json:"cards,omitempty"`    // HMAC-SHA-256 of the card's number under the site's card key, in hexadecimal; and forms of it (CardFormHash)
 	Blocked  bool     `json:"blocked,omitempty"`
 	Badges   []string `json:"badges,omitempty"` // SHA-256 of credentials in the badges chunk of the same bucket
 	// Critical names fields of this member without which a machine would let them do more than they may. A machine that does not know

@@ -238,6 +238,16 @@ func Unknown(code string) View {
 		Next: policy.Text{FR: "Prochaine étape : donner ce code à l’accueil", EN: "Next step: give this code to the desk"}}
 }
 
+// Unreadable answers a card of which the reader gives no number that anything here understands; random: it makes up another for each tap.
+func Unreadable(random bool) View {
+	v := View{Sign: SignUnknown, Line: policy.Text{FR: "Carte illisible ici", EN: "Card not readable here"},
+		Next: policy.Text{FR: "Prochaine étape : une autre carte, ou l’accueil", EN: "Next step: another card, or the desk"}}
+	if random {
+		v.Next = policy.Text{FR: "Le numéro d’un téléphone change à chaque fois : présentez une carte", EN: "A phone’s number changes each time: tap a card"}
+	}
+	return v
+}
+
 // Occupied answers a card presented while another member is at work.
 func Occupied(name string) View {
 	return View{Sign: SignOccupied,

@@ -6,6 +6,9 @@ import (
 	"portillon/wire"
 )
 
+// nobody stands for a form that two members' cards share.
+const nobody = -1
+
 // RefusedCard is a card that the site refuses, and the member whose card it is.
 type RefusedCard struct {
 	Person Person
@@ -13,20 +16,53 @@ type RefusedCard struct {
 	Since  string // the day on which the site wrote it down; empty: it did not
 }
 
-// refusedCard is a RefusedCard with its member's place among the people.
-type refusedCard struct {
-	at    int32
-	state policy.CardState
-	since string
+// cardIndex finds the place of what a card stands for, by the number itself and by other forms of it.
+type cardIndex struct {
+	key   []byte
+	exact map[string]int32 // by HMAC
+	forms map[string]int32 // by wire.CardFormHash; nobody where two share it
 }
 
-// Refused finds a card that the site refuses. Lookup does not find it.
-func (r *Roster) Refused(uid rfid.UID) (RefusedCard, bool) {
-	c, ok := r.refused[Card(r.key, uid)]
-	if !ok {
-		return RefusedCard{}, false
+func newCardIndex(key []byte) cardIndex {
+	return cardIndex{key, map[string]int32{}, map[string]int32{}}
+}
+
+// addForm learns a form of a card.
+func (x cardIndex) addForm(entry string, at int32) {
+	if other, twice := x.forms[entry]; twice && other != at {
+		at = nobody
 	}
-	return RefusedCard{Person: r.people[c.at], State: c.state, Since: c.since}, true
+	x.forms[entry] = at
+}
+
+// byForm finds the one place to which the derived forms of a number lead.
+func (x cardIndex) byForm(uid rfid.UID, short bool) (int32, bool) {
+	places := map[int32]bool{}
+	form := func(use wire.CardForm, u rfid.UID) {
+		if i, ok := x.forms[wire.CardFormHash(x.key, use, u.Bytes())]; ok {
+			places[i] = true
+		}
+	}
+	for _, f := range rfid.Forms(uid) {
+		switch {
+		case f.Kind == rfid.Reversed:
+			if i, ok := x.exact[Card(x.key, f.Number)]; ok {
+				places[i] = true
+			}
+		case f.Kind.Short():
+			form(wire.PartForm, f.Number)
+		}
+	}
+	if short {
+		form(wire.ShortForm, uid)
+	}
+	if len(places) != 1 || places[nobody] {
+		return 0, false
+	}
+	for i := range places {
+		return i, true
+	}
+	return 0, false
 }
 
 // addCards adds the cards of the member whose place among the people is at. A card that is refused for anybody
@@ -37,16 +73,78 @@ func (l *loader) addCards(m wire.Member, at int32) {
 		if err != nil || state == policy.ActiveCard { // a state of a later version, or one that does not belong here
 			state = policy.BlockedCard
 		}
-		delete(l.r.cards, c.Card)
-		l.r.refused[c.Card] = refusedCard{at, state, c.Since}
+		l.r.refusals = append(l.r.refusals, refusal{at, state, c.Since})
+		place := int32(len(l.r.refusals) - 1)
+		if wire.IsCardForm(c.Card) {
+			l.r.refused.addForm(c.Card, place)
+			continue
+		}
+		delete(l.r.cards.exact, c.Card)
+		l.r.refused.exact[c.Card] = place
 	}
 	for _, c := range m.Cards {
-		if other, twice := l.r.cards[c]; twice {
-			// Nobody can tell whose card this is: it opens nothing.
-			l.r.people[other].Member.Blocked, l.r.people[at].Member.Blocked = true, true
-		}
-		if _, refused := l.r.refused[c]; !refused {
-			l.r.cards[c] = at
-		}
+		l.addCard(c, at)
 	}
+}
+
+func (l *loader) addCard(entry string, at int32) {
+	if wire.IsCardForm(entry) {
+		l.r.cards.addForm(entry, at)
+		return
+	}
+	if other, twice := l.r.cards.exact[entry]; twice {
+		// Nobody can tell whose card this is: it opens nothing.
+		l.r.people[other].Member.Blocked, l.r.people[at].Member.Blocked = true, true
+	}
+	if _, refused := l.r.refused.exact[entry]; !refused {
+		l.r.cards.exact[entry] = at
+	}
+}
+
+// refusal is a RefusedCard with its member's place among the people.
+type refusal struct {
+	at    int32
+	state policy.CardState
+	since string
+}
+
+// Refused finds a card that the site refuses, by the number itself or a form of it. Lookup does not find it.
+func (r *Roster) Refused(uid rfid.UID) (RefusedCard, bool) { return r.findRefused(uid, r.short) }
+
+func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
+	i, ok := r.refused.exact[Card(r.key, uid)]
+	if _, active := r.cards.exact[Card(r.key, uid)]; !ok && !active {
+		i, ok = r.refused.byForm(uid, short)
+	}
+	if !ok {
+		return RefusedCard{}, false
+	}
+	c := r.refusals[i]
+	return RefusedCard{Person: r.people[c.at], State: c.state, Since: c.since}, true
+}
+
+// Lookup finds who a card belongs to. The number itself always wins. Without it the number's other forms count (rfid.Forms), if they lead
+// to one member alone, and to no card that is refused:
+//
+//   - its bytes reversed are a member's card;
+//   - it ends in a part that members.yaml names as printed on a member's card (dec:, wiegand26:, wiegand34:);
+//   - it is a short form of a member's card, and this machine's reader may give short numbers (Options.ShortNumbers). At other machines a
+//     whole number is never taken for the short form of another.
+func (r *Roster) Lookup(uid rfid.UID) (Person, bool) { return r.find(uid, r.short) }
+
+// LookupPart finds who a card belongs to by a number that may be a part of it, as somebody reads it from the card.
+func (r *Roster) LookupPart(uid rfid.UID) (Person, bool) { return r.find(uid, true) }
+
+func (r *Roster) find(uid rfid.UID, short bool) (Person, bool) {
+	if _, refused := r.findRefused(uid, short); refused {
+		return Person{}, false
+	}
+	i, ok := r.cards.exact[Card(r.key, uid)]
+	if !ok {
+		i, ok = r.cards.byForm(uid, short)
+	}
+	if !ok {
+		return Person{}, false
+	}
+	return r.people[i], true
 }

@@ -1,125 +1,158 @@
 package roster
 
 import (
-	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"portillon/policy"
 	"portillon/rfid"
 	"portillon/site"
 	"portillon/wire"
 )
 
-// edit replaces text in the bench's members.yaml.
-func (b *bench) edit(old, by string) {
+// cardsOf installs the site with these two members alone, and gives the bundle's warnings.
+func (b *bench) cardsOf(version uint64, lea, zoe string) (warnings []string) {
 	b.t.Helper()
-	path := filepath.Join(b.dir, "site", "members.yaml")
-	text, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(text), old) {
-		b.t.Fatalf("%q is not there: %v", old, err)
-	}
-	if err := os.WriteFile(path, []byte(strings.Replace(string(text), old, by, 1)), 0o600); err != nil {
+	text := fmt.Sprintf(`portillon: 1
+members:
+  - { id: m-020dc2, name: "Léa Martin", email: lea@example.org, cards: [%s] }
+  - { id: m-9d017e, name: "Zoé Girard", email: zoe@example.org, cards: [%s] }
+`, lea, zoe)
+	if err := os.WriteFile(filepath.Join(b.dir, "site", "members.yaml"), []byte(text), 0o600); err != nil {
 		b.t.Fatal(err)
 	}
+	b.install(version, func(built *site.Built) { warnings = built.Warnings })
+	return warnings
 }
 
-func TestRefusedCardsAreNobodysAndNameTheirMember(t *testing.T) {
+// whose is the first name of the member whom a machine finds.
+func (b *bench) whose(number string, short bool) string {
+	b.t.Helper()
+	r, err := Load(b.store, b.m, Options{CardKey: cardKey, Now: monday, ShortNumbers: short})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	uid, err := rfid.ParseUID(number)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p, _ := r.Lookup(uid)
+	for id, name := range map[string]string{"m-020dc2": "Léa", "m-9d017e": "Zoé"} {
+		switch {
+		case p.Member == nil:
+			return ""
+		case p.Member.Blocked:
+			b.t.Errorf("%s is blocked", p.Name)
+		case string(p.Member.ID) == id:
+			return name
+		}
+	}
+	return ""
+}
+
+// Each line is what members.yaml holds for Léa and for Zoé, and whom two machines find by a number: one whose reader gives whole numbers
+// (RDM6300, PN532, MFRC522, PC/SC), and one whose reader may give a part (26-bit Wiegand, a USB reader).
+func TestACardIsFoundByTheNumberThatAnyReaderGives(t *testing.T) {
 	b := newBench(t)
-	b.edit(`cards: ["62E3086CED"]`, `until: 2027-01-31, cards: ["AA00112233", { number: "62E3086CED", state: lost, since: 2026-11-01 }]`)
-	b.install(2, nil)
-	r := b.load()
-	uid, _ := rfid.ParseUID(lea)
-	if _, ok := r.Lookup(uid); ok {
-		t.Error("a lost card is somebody's")
-	}
-	c, ok := r.Refused(uid)
-	if !ok || c.Person.Name != "Léa Martin" || c.State != policy.LostCard || c.Since != "2026-11-01" {
-		t.Errorf("%+v %v", c, ok)
-	}
-	p := lookup(t, r, "AA00112233")
-	if p.Member.Blocked || p.Member.Until.String() != "2027-01-31" {
-		t.Errorf("%+v", p.Member)
-	}
-	other, _ := rfid.ParseUID("AA00112233")
-	if _, ok := r.Refused(other); ok {
-		t.Error("an active card is refused")
+	for i, c := range []struct{ lea, zoe, number, whole, short string }{
+		// The whole number is listed. A short one counts only where the reader gives such numbers.
+		{`"0801161DD6"`, ``, "0801161DD6", "Léa", "Léa"},
+		{`"0801161DD6"`, ``, "01161DD6", "", "Léa"},
+		{`"0801161DD6"`, ``, "161DD6", "", "Léa"},
+		{`"0801161DD6"`, ``, "D61D160108", "Léa", "Léa"},
+		{`"0801161DD6"`, ``, "0901161DD6", "", ""}, // another version byte is another card
+		{`"529D06E3"`, ``, "E3069D52", "Léa", "Léa"},
+		{`"529D06E3"`, ``, "9D06E3", "", "Léa"},
+		{`"529D06E3"`, ``, "069D52", "", "Léa"},
+		{`"529D06E3"`, ``, "00529D06E3", "", ""}, // four plain bytes are a whole number: an EM4100 card that ends so is another
+		{`"04A224BA115E80"`, ``, "805E11BA24A204", "Léa", "Léa"},
+		{`"04A224BA115E80"`, ``, "8804A224", "", ""},
+		{`"04A224BA115E80"`, ``, "115E80", "", ""},
+		// A part is listed by its format's name: every whole number that ends in it counts.
+		{`"dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},
+		{`"dec:0018226646"`, ``, "01161DD6", "Léa", "Léa"},
+		{`"dec:0018226646"`, ``, "161DD6", "", "Léa"},
+		{`"wiegand26:022,07638"`, ``, "0801161DD6", "Léa", "Léa"},
+		{`"wiegand26:022,07638"`, ``, "01161DD6", "Léa", "Léa"},
+		{`"wiegand26:022,07638"`, ``, "161DD6", "Léa", "Léa"},
+		{`"wiegand26:022,07638"`, ``, "D61D16", "", ""},
+		{`"wiegand34:00623,27706"`, ``, "01026F6C3A", "Léa", "Léa"},
+		{`"hex:161DD6"`, ``, "0801161DD6", "", ""}, // three plain bytes are no part of anything
+		// The number itself always wins.
+		{`"0801161DD6"`, `"dec:0018226646"`, "0801161DD6", "Léa", "Léa"},
+		{`"0801161DD6"`, `"dec:0018226646"`, "01161DD6", "Zoé", "Zoé"},
+		{`"0801161DD6"`, `"dec:0018226646"`, "0901161DD6", "Zoé", "Zoé"},
+		{`"529D06E3"`, `"E3069D52"`, "529D06E3", "Léa", "Léa"},
+		{`"529D06E3"`, `"E3069D52"`, "E3069D52", "Zoé", "Zoé"},
+		// A derived form that leads to two members counts for neither, and blocks nobody.
+		{`"0801161DD6"`, `"0901161DD6"`, "01161DD6", "", ""},
+		{`"0801161DD6"`, `"0901161DD6"`, "161DD6", "", ""},
+		{`"0801161DD6"`, `"0901161DD6"`, "0801161DD6", "Léa", "Léa"},
+		{`"0801161DD6"`, `"0901161DD6"`, "0901161DD6", "Zoé", "Zoé"},
+		{`"dec:0018226646"`, `"wiegand26:022,07638"`, "0801161DD6", "", ""},
+		{`"D61D1601"`, `"0801161DD6"`, "01161DD6", "Léa", ""}, // reversed it is Léa's, shortened Zoé's
+		// Both forms of one card for one member stay what they were.
+		{`"0801161DD6", "dec:0018226646"`, ``, "01161DD6", "Léa", "Léa"},
+		{`"0801161DD6", "dec:0018226646"`, ``, "0801161DD6", "Léa", "Léa"},
+		{`"0801161DD6", "0901161DD6"`, ``, "161DD6", "", "Léa"},
+	} {
+		b.cardsOf(uint64(i+2), c.lea, c.zoe)
+		if got := b.whose(c.number, false); got != c.whole {
+			t.Errorf("Léa [%s], Zoé [%s]: %s is %q's at a reader of whole numbers, want %q", c.lea, c.zoe, c.number, got, c.whole)
+		}
+		if got := b.whose(c.number, true); got != c.short {
+			t.Errorf("Léa [%s], Zoé [%s]: %s is %q's at a reader of short numbers, want %q", c.lea, c.zoe, c.number, got, c.short)
+		}
 	}
 }
 
-// change rewrites one member in the bundle, as a faulty or a later program would write them.
-func change(t *testing.T, built *site.Built, id string, change func(*wire.Member)) {
-	t.Helper()
-	for i, c := range built.Manifest.Chunks {
-		if !strings.HasPrefix(c.Name, "roster/") {
-			continue
+// Whatever a bundle says, a form that stands at two members is nobody's.
+func TestAFormOfTwoMembersInABundleBlocksNobody(t *testing.T) {
+	r := &Roster{cards: newCardIndex(cardKey), refused: newCardIndex(cardKey), key: cardKey, people: make([]Person, 2)}
+	uid, _ := rfid.ParseUID("161DD6")
+	for i := range r.people {
+		r.people[i].Name = fmt.Sprint(i)
+		r.cards.addForm(wire.CardFormHash(cardKey, wire.ShortForm, uid.Bytes()), int32(i))
+		if p, ok := r.LookupPart(uid); ok != (i == 0) || ok && p.Name != "0" {
+			t.Errorf("after %d members: %v %v", i+1, p, ok)
 		}
-		var bucket wire.RosterBucket
-		if err := json.Unmarshal(built.Chunks[c.SHA256], &bucket); err != nil {
-			t.Fatal(err)
-		}
-		for k := range bucket.Members {
-			if bucket.Members[k].ID == id {
-				change(&bucket.Members[k])
-			}
-		}
-		data, err := wire.EncodeChunk(bucket)
+	}
+	if _, ok := r.Lookup(uid); ok {
+		t.Error("a short form counts where the reader gives whole numbers")
+	}
+}
+
+// A lost card is refused by every form that other readers give of it, and a card whose number is the same as such a form is not.
+func TestARefusedCardIsFoundByItsForms(t *testing.T) {
+	b := newBench(t)
+	for i, c := range []struct {
+		lea, zoe, number string
+		short            bool
+		refused, active  string
+	}{
+		{`{ number: "0801161DD6", state: lost }`, ``, "0801161DD6", false, "Léa", ""},
+		{`{ number: "0801161DD6", state: lost }`, ``, "D61D160108", false, "Léa", ""},
+		{`{ number: "0801161DD6", state: lost }`, ``, "161DD6", true, "Léa", ""},
+		{`{ number: "0801161DD6", state: lost }`, ``, "161DD6", false, "", ""},
+		{`{ number: "dec:0018226646", state: lost }`, ``, "0801161DD6", false, "Léa", ""},
+		{`{ number: "0801161DD6", state: lost }`, `"01161DD6"`, "01161DD6", true, "", "Zoé"},
+		{`{ number: "0801161DD6", state: lost }`, `"0901161DD6"`, "161DD6", true, "", ""},
+		{`"0801161DD6", { number: "0901161DD6", state: lost }`, ``, "161DD6", true, "Léa", ""},
+		{`"0801161DD6", { number: "0901161DD6", state: lost }`, ``, "0801161DD6", true, "", "Léa"},
+	} {
+		b.cardsOf(uint64(i+2), c.lea, c.zoe)
+		r, err := Load(b.store, b.m, Options{CardKey: cardKey, Now: monday, ShortNumbers: c.short})
 		if err != nil {
 			t.Fatal(err)
 		}
-		sha := wire.Hash(data)
-		built.Chunks[sha] = data
-		built.Manifest.Chunks[i] = wire.Chunk{Name: c.Name, SHA256: sha, Size: int64(len(data))}
-	}
-}
-
-func TestWhatABundleSaysWronglyOfAMemberDeniesThatMemberAlone(t *testing.T) {
-	uid, _ := rfid.ParseUID(lea)
-	for name, c := range map[string]struct {
-		change  func(*wire.Member)
-		blocked bool
-		found   bool
-	}{
-		"a last day that is none":     {func(m *wire.Member) { m.Until = "tomorrow" }, true, true},
-		"a last day of every year":    {func(m *wire.Member) { m.Until = "09-30" }, true, true},
-		"a card both in use and lost": {func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "lost"}} }, false, false},
-		"a state of a later version":  {func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "stolen"}} }, false, false},
-		"an active card as a refused": {func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0], State: "active"}} }, false, false},
-		"a state that is not written": {func(m *wire.Member) { m.CardStates = []wire.CardState{{Card: m.Cards[0]}} }, false, false},
-		"another's card is lost, twice": {func(m *wire.Member) {
-			m.CardStates = []wire.CardState{{Card: "x", State: "lost"}, {Card: "x", State: "lost"}}
-		}, false, true},
-	} {
-		b := newBench(t)
-		b.install(2, func(built *site.Built) { change(t, built, "m-020dc2", c.change) })
-		r := b.load()
-		p, _ := r.Person("m-020dc2")
-		if _, ok := r.Lookup(uid); ok != c.found || p.Member.Blocked != c.blocked {
-			t.Errorf("%s: found %v, blocked %v", name, ok, p.Member.Blocked)
-		}
-		if x, ok := r.Refused(uid); ok == c.found || ok && !x.State.Alerts() {
-			t.Errorf("%s: refused %v %v", name, ok, x.State)
-		}
-		if lookup(t, r, ines).Member.Blocked || r.Size() != 13 {
-			t.Errorf("%s: somebody else is denied", name)
-		}
-	}
-}
-
-// A card that one member lost opens nothing for another, in whatever order the two stand in the bundle.
-func TestCardThatAnybodyLostOpensNothing(t *testing.T) {
-	uid, _ := rfid.ParseUID(lea)
-	for _, id := range []string{"m-2dc899", "m-020dc2", "m-ae0699", "m-be879f", "m-cf53f1"} {
-		b := newBench(t)
-		b.install(2, func(built *site.Built) {
-			change(t, built, id, func(m *wire.Member) {
-				m.CardStates = append(m.CardStates, wire.CardState{Card: Card(cardKey, uid), State: "lost"})
-			})
-		})
-		if _, ok := b.load().Lookup(uid); ok {
-			t.Errorf("lost by %s, and it opens", id)
+		uid, _ := rfid.ParseUID(c.number)
+		refused, _ := r.Refused(uid)
+		active, _ := r.Lookup(uid)
+		first := func(p Person) string { name, _, _ := strings.Cut(p.Name, " "); return name }
+		if first(refused.Person) != c.refused || first(active) != c.active {
+			t.Errorf("Léa [%s], Zoé [%s], %s: refused %q, found %q", c.lea, c.zoe, c.number, first(refused.Person), first(active))
 		}
 	}
 }

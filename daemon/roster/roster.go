@@ -33,12 +33,14 @@ type Roster struct {
 	// MemoryError says why the verdicts were not written: they are reached anew at the next start, which then takes longer.
 	MemoryError error
 	// Denied are the members that the bundle says something of that this program does not know, and must: they are blocked here.
-	Denied  []Denied
-	people  []Person
-	cards   map[string]int32 // HMAC → people
-	refused map[string]refusedCard
-	ids     map[policy.MemberID]int32
-	key     []byte
+	Denied   []Denied
+	people   []Person
+	cards    cardIndex // places in people
+	refused  cardIndex // places in refusals
+	refusals []refusal
+	short    bool // short forms count: Options.ShortNumbers
+	ids      map[policy.MemberID]int32
+	key      []byte
 }
 
 // Person is a member with what the panel may say of them.
@@ -59,6 +61,8 @@ type Options struct {
 	CardKey []byte // the site's key for card numbers
 	Memory  string // the file of remembered verdicts; empty: none
 	Now     time.Time
+	// ShortNumbers says that this machine's reader may give a part of a card's number: 26-bit Wiegand, USB readers that type decimal.
+	ShortNumbers bool
 }
 
 // Card is the form in which a bundle holds a card's number: HMAC-SHA-256 under the site's card key, in hexadecimal.
@@ -66,15 +70,6 @@ func Card(key []byte, uid rfid.UID) string {
 	h := hmac.New(sha256.New, key)
 	h.Write(uid.Bytes())
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// Lookup finds who a card belongs to.
-func (r *Roster) Lookup(uid rfid.UID) (Person, bool) {
-	i, ok := r.cards[Card(r.key, uid)]
-	if !ok {
-		return Person{}, false
-	}
-	return r.people[i], true
 }
 
 // Person finds a member by pseudonym.
@@ -142,7 +137,8 @@ type loader struct {
 
 // empty is a roster with the policy alone.
 func (l *loader) empty() *Roster {
-	return &Roster{Policy: l.r.Policy, Version: l.m.Version, Issued: l.m.Issued, cards: map[string]int32{}, refused: map[string]refusedCard{}, ids: map[policy.MemberID]int32{}, key: l.o.CardKey}
+	return &Roster{Policy: l.r.Policy, Version: l.m.Version, Issued: l.m.Issued, cards: newCardIndex(l.o.CardKey),
+		refused: newCardIndex(l.o.CardKey), ids: map[policy.MemberID]int32{}, key: l.o.CardKey, short: l.o.ShortNumbers}
 }
 
 func (l *loader) buckets() error {

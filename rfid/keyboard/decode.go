@@ -2,10 +2,7 @@ package keyboard
 
 import (
 	"encoding/binary"
-	"strconv"
 	"time"
-
-	"portillon/rfid"
 )
 
 // Linux input event types and codes (linux/input-event-codes.h).
@@ -14,12 +11,15 @@ const (
 	evKey      = 0x01
 	synReport  = 0
 	synDropped = 3
+	keyTab     = 15
 	keyEnter   = 28
 	keyKPEnter = 96
 	pressed    = 1 // 0 is release, 2 is autorepeat
 )
 
-// digitOf is the character of a key, whatever layout a console would give it: 1…9, 0 on the top row and the keypad, A…F.
+// digitOf is the character of a key, whatever layout a console would give it: 1…9, 0 on the top row and the keypad, A…F, and the comma
+// of facility,number. A reader that is set to a French layout (AZERTY) presses Q's place for A and M's for the comma. No number holds Q or
+// M, so these places have one meaning in both layouts; digits have the same places, with shift or without.
 func digitOf(code uint16) byte {
 	switch {
 	case code >= 2 && code <= 10: // KEY_1 … KEY_9
@@ -34,7 +34,7 @@ func digitOf(code uint16) byte {
 		return byte('1' + code - 79)
 	}
 	switch code {
-	case 30:
+	case 30, 16: // KEY_A, KEY_Q
 		return 'A'
 	case 48:
 		return 'B'
@@ -46,6 +46,8 @@ func digitOf(code uint16) byte {
 		return 'E'
 	case 33:
 		return 'F'
+	case 51, 50, 121: // KEY_COMMA, KEY_M, KEY_KPCOMMA
+		return ','
 	}
 	return 0
 }
@@ -96,71 +98,3 @@ const (
 	// pause is longer than any reader waits between two keys (they send one every 1 to 20 ms), and shorter than from card to card.
 	pause = time.Second
 )
-
-// Decoder makes card numbers of key presses. The zero Decoder reads decimal numbers.
-type Decoder struct {
-	Format  Format
-	line    []byte
-	spoiled bool          // the line cannot be a number: wait for Enter
-	dropped bool          // the kernel lost events: nothing counts until the next report
-	last    time.Duration // when the line last grew or was spoiled
-}
-
-// Push takes an event and returns the card's number with the Enter that ends it. A line that is no number is thrown away.
-func (d *Decoder) Push(e Event) (rfid.UID, bool) {
-	switch {
-	case e.Type == evSyn && e.Code == synDropped:
-		d.line, d.spoiled, d.dropped, d.last = nil, true, true, e.At
-	case e.Type == evSyn && e.Code == synReport:
-		d.dropped = false
-	case d.dropped || e.Type != evKey || e.Value != pressed:
-	default:
-		return d.press(e)
-	}
-	return rfid.UID{}, false
-}
-
-func (d *Decoder) press(e Event) (rfid.UID, bool) {
-	if (e.At - d.last).Abs() > pause { // the half of a line does not wait for another card's
-		d.line, d.spoiled = nil, false
-	}
-	d.last = e.At
-	c := digitOf(e.Code)
-	switch {
-	case e.Code == keyEnter || e.Code == keyKPEnter:
-		line, spoiled := d.line, d.spoiled
-		d.line, d.spoiled = nil, false
-		if !spoiled {
-			return d.number(string(line))
-		}
-	case modifier(e.Code):
-	case c == 0 || len(d.line) >= maxLine:
-		d.spoiled = true
-	default:
-		d.line = append(d.line, c)
-	}
-	return rfid.UID{}, false
-}
-
-// modifier are the shift keys and caps lock, which some readers press for capital letters.
-func modifier(code uint16) bool { return code == 42 || code == 54 || code == 58 }
-
-func (d *Decoder) number(line string) (rfid.UID, bool) {
-	if len(line) < 4 { // a key that was leant on
-		return rfid.UID{}, false
-	}
-	if d.Format == Hex {
-		u, err := rfid.ParseUID(line)
-		return u, err == nil
-	}
-	n, err := strconv.ParseUint(line, 10, 64)
-	if err != nil {
-		return rfid.UID{}, false
-	}
-	b := binary.BigEndian.AppendUint64(nil, n)
-	for len(b) > 4 && b[0] == 0 {
-		b = b[1:]
-	}
-	u, err := rfid.UIDOf(b)
-	return u, err == nil
-}

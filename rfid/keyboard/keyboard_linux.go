@@ -2,6 +2,7 @@ package keyboard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -28,6 +29,13 @@ type Reader struct {
 	rest []byte               // bytes of an event that is not whole yet
 	more []Event              // read, not yet decoded
 	now  func() time.Duration // the clock that events are stamped with
+	// quiet is how long a line that has begun is waited for; a test shortens it.
+	quiet time.Duration
+
+	// Unread, where it is set, is told of each line that is no card's number. It is called from Read and must not block.
+	Unread func(rfid.Unread)
+	// Heard, where it is set, is told of each line, before Unread. It may hold a card's number: only for whoever tests a reader.
+	Heard func(line string)
 }
 
 var _ rfid.Reader = (*Reader)(nil)
@@ -68,7 +76,7 @@ func newReader(f *os.File, format Format, now func() time.Duration) *Reader {
 	if strconv.IntSize == 32 {
 		size = size32
 	}
-	return &Reader{f: f, size: size, dec: Decoder{Format: format}, now: now}
+	return &Reader{f: f, size: size, dec: Decoder{Format: format}, now: now, quiet: pause + pause/10}
 }
 
 // Read implements rfid.Reader. A device that was unplugged is an error: ENODEV.
@@ -78,10 +86,14 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 		if tap, ok := r.decode(); ok {
 			return tap, nil
 		}
-		if err := r.fill(); err != nil {
-			if ctx.Err() != nil {
-				return rfid.Tap{}, ctx.Err()
-			}
+		err := r.fill(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return rfid.Tap{}, ctx.Err()
+		case errors.Is(err, os.ErrDeadlineExceeded): // a line has begun, and a pause has followed it
+			r.dec.Idle(r.now())
+			r.tellUnread()
+		case err != nil:
 			return rfid.Tap{}, fmt.Errorf("reader %s: %w", r.f.Name(), err)
 		}
 	}
@@ -108,6 +120,7 @@ func (r *Reader) decode() (rfid.Tap, bool) {
 		e := r.more[0]
 		r.more = r.more[1:]
 		u, ok := r.dec.Push(e)
+		r.tellUnread()
 		if age := r.now() - e.At; !ok || age > stale {
 			continue
 		}
@@ -118,7 +131,24 @@ func (r *Reader) decode() (rfid.Tap, bool) {
 	return rfid.Tap{}, false
 }
 
-func (r *Reader) fill() error {
+func (r *Reader) tellUnread() {
+	if line, ok := r.dec.Heard(); ok && r.Heard != nil {
+		r.Heard(line)
+	}
+	if u, ok := r.dec.Unread(); ok && r.Unread != nil {
+		r.Unread(u)
+	}
+}
+
+// fill reads the device once, while a line waits for its end no longer than the pause that ends it.
+func (r *Reader) fill(ctx context.Context) error {
+	until := time.Time{}
+	if r.dec.Pending() {
+		until = time.Now().Add(r.quiet)
+	}
+	if r.f.SetReadDeadline(until); ctx.Err() != nil { // until's end of ctx may have come before this deadline
+		return ctx.Err()
+	}
 	buf := make([]byte, 64*size64)
 	n := copy(buf, r.rest)
 	got, err := r.f.Read(buf[n:])

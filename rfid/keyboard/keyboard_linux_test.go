@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"portillon/rfid"
 )
 
 // wire is a pipe in a device's place, and the clock that stamps its events.
@@ -40,6 +42,30 @@ func TestReaderOnAPipe(t *testing.T) {
 	}
 	if _, err := r.Read(t.Context()); err == nil || strings.Contains(err.Error(), "62E3") {
 		t.Fatal(err)
+	}
+}
+
+// A reader that sends no Enter is said while its first card is still in the member's hand, not with the next card.
+func TestALineWithoutAnEndIsSaidBeforeTheNextCard(t *testing.T) {
+	now := time.Duration(0)
+	r, out := wire(t, Hex, 0)
+	r.now, r.quiet = func() time.Duration { return now }, time.Millisecond
+	said := make(chan rfid.Unread, 8)
+	r.Unread = func(u rfid.Unread) { said <- u }
+	out.Write(bytesOf(typed("62E3086CED"), r.size))
+	now = 2 * time.Second
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { _, err := r.Read(ctx); done <- err }()
+	if u := <-said; u.Raw != "62E3086CED" || !strings.Contains(u.Why, "no Enter or Tab") {
+		t.Errorf("%q of %q", u.Why, u.Raw)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if len(said) > 0 {
+		t.Error("it is said twice")
 	}
 }
 

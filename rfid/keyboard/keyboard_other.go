@@ -3,12 +3,25 @@
 package keyboard
 
 import (
+	"context"
 	"errors"
 
 	"portillon/rfid"
 )
 
-// Open refuses: there is no evdev here.
-func Open(string, Format) (rfid.Reader, error) {
-	return nil, errors.New("keyboard readers are read through Linux's evdev")
+var errNoEvdev = errors.New("keyboard readers are read through Linux's evdev")
+
+// Reader is never opened here.
+type Reader struct {
+	Unread func(rfid.Unread)
+	Heard  func(line string)
 }
+
+// Open refuses: there is no evdev here.
+func Open(string, Format) (*Reader, error) { return nil, errNoEvdev }
+
+// Read refuses.
+func (*Reader) Read(context.Context) (rfid.Tap, error) { return rfid.Tap{}, errNoEvdev }
+
+// Close has nothing to close.
+func (*Reader) Close() error { return nil }

@@ -15,7 +15,7 @@ func key(code uint16) []Event {
 }
 
 var codes = map[rune]uint16{'1': 2, '2': 3, '3': 4, '4': 5, '5': 6, '6': 7, '7': 8, '8': 9, '9': 10, '0': 11, '\n': 28,
-	'A': 30, 'B': 48, 'C': 46, 'D': 32, 'E': 18, 'F': 33, 'Z': 44, 'Q': 16, '^': 42}
+	'A': 30, 'B': 48, 'C': 46, 'D': 32, 'E': 18, 'F': 33, 'Z': 44, 'Q': 16, '^': 42, '\t': 15, ',': 51, 'M': 50}
 
 func typed(s string) (out []Event) {
 	for _, r := range s {
@@ -87,7 +87,16 @@ func TestLinesBecomeCards(t *testing.T) {
 		{"half a line and a late Enter", Decimal, append(typed("0007616768"), then(1100*time.Millisecond, typed("\n"))...), ""},
 		{"a slow reader", Decimal, append(append(typed("00076"), then(900*time.Millisecond, typed("16768"))...), then(1800*time.Millisecond, typed("\n"))...), "00743900"},
 		{"a spoiled line is over after a second too", Hex, append(typed("62EZ30"), then(1100*time.Millisecond, typed("01000734E0\n"))...), "01000734E0"},
-		{"a reader set to a French layout", Hex, typed("Q4B5C6D7\n"), ""},
+		{"a reader set to a French layout", Hex, typed("Q4B5C6D7\n"), "A4B5C6D7"},
+		{"a French layout's digits are typed with shift", Decimal, typed("^0^0^0^7^6^1^6^7^6^8\n"), "00743900"},
+		{"a French layout's comma", Decimal, typed("022M07638\n"), "161DD6"},
+		{"a Tab in place of Enter", Hex, typed("62E3086CED\t01000734E0\t"), "62E3086CED 01000734E0"},
+		{"a Tab and Enter", Hex, typed("62E3086CED\t\n"), "62E3086CED"},
+		{"facility,number of 3 and 5 digits", Decimal, typed("022,07638\n"), "161DD6"},
+		{"facility,number of 5 and 5 digits", Decimal, typed("00623,27706\n"), "026F6C3A"},
+		{"two commas", Decimal, typed("022,07,638\n"), ""},
+		{"facility,number too big", Decimal, typed("256,00001\n"), ""},
+		{"facility,number where hexadecimal is configured", Hex, typed("022,07638\n"), ""},
 		{"decimal, more than four bytes", Decimal, typed("424715775213\n"), "62E3086CED"},
 		{"decimal, more than eight bytes", Decimal, typed("18446744073709551616\n0007616768\n"), "00743900"},
 		{"autorepeat", Decimal, append(append(typed("000761676"), Event{evKey, 9, 1, 0}, Event{evKey, 9, 2, 0}, Event{evKey, 9, 2, 0}), typed("\n")...), "00743900"},
@@ -107,7 +116,7 @@ func TestEveryDigitOfBothRowsIsItself(t *testing.T) {
 			t.Errorf("code %d is %q", code, got)
 		}
 	}
-	for _, code := range []uint16{0, 1, 12, 14, 15, 16, 44, 57, 74, 78, 83, 96, 0xffff} {
+	for _, code := range []uint16{0, 1, 12, 14, 15, 44, 57, 74, 78, 83, 96, 0xffff} {
 		if got := digitOf(code); got != 0 {
 			t.Errorf("code %d is %q", code, got)
 		}

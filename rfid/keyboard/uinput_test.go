@@ -18,6 +18,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"portillon/rfid"
 )
 
 // Requests of linux/uinput.h.
@@ -160,6 +162,27 @@ func TestKernelsKeyboardUnpluggedIsNoDevice(t *testing.T) {
 	go func() { _, err := r.Read(t.Context()); failed <- err }()
 	k.set(uiDevDestroy, 0)
 	if err := <-failed; !errors.Is(err, syscall.ENODEV) {
+		t.Fatal(err)
+	}
+}
+
+// A reader whose suffix is a Tab is read; one without a suffix is said, and reads on.
+func TestKernelsKeyboardEndsItsLineWithATabOrIsSaid(t *testing.T) {
+	k := newTypist(t)
+	r := opened(t, k)
+	said := make(chan string, 1)
+	r.Unread = func(u rfid.Unread) { said <- u.Raw }
+	k.types("62E3\t")
+	reads(t, r, "62E3")
+	k.types("0100")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		if raw := <-said; raw != "0100" {
+			t.Errorf("%q is said", raw)
+		}
+		cancel()
+	}()
+	if _, err := r.Read(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 }

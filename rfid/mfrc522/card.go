@@ -16,7 +16,6 @@ const (
 	nvbAll     = 0x70 // SELECT (§6.5.3)
 	cascadeTag = 0x88 // §6.5.4
 	sakMore    = 0x04 // SAK: the number goes on at the next level (§6.5.3)
-	randomID   = 0x08 // first of four bytes: made anew each time the card is powered (§6.5.4)
 )
 
 // levels are the SEL codes of the three cascade levels (§6.5.3).
@@ -54,10 +53,11 @@ func (b *bus) find() (rfid.UID, error) {
 	}
 	// No answer is the right answer (§6.4.3). A card that did not hear it needs the second wake of the next find.
 	_, _ = b.exchange(withCRC(hlta, 0), 0, 0)
-	if len(number) == 4 && number[0] == randomID {
-		return rfid.UID{}, errNothing
+	u, err := rfid.UIDOf(number)
+	if rfid.Random(u) {
+		return rfid.UID{}, errRandom
 	}
-	return rfid.UIDOf(number)
+	return u, err
 }
 
 // wake sends WUPA, twice if need be: a card whose reading was broken off is in its READY or ACTIVE state, where the first WUPA

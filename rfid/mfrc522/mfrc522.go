@@ -59,13 +59,21 @@ func (o Options) check() (Options, error) {
 	if o.Speed == 0 {
 		o.Speed = physic.MegaHertz
 	}
-	if _, ok := gains[o.Gain]; !ok {
-		return o, fmt.Errorf("gain %d dB: the chip knows 18, 23, 33, 38, 43 and 48", o.Gain)
+	if err := CheckGain(o.Gain); err != nil {
+		return o, err
 	}
 	if o.Speed < physic.MegaHertz || o.Speed > 10*physic.MegaHertz {
 		return o, fmt.Errorf("speed %s: 1 to 10 MHz", o.Speed)
 	}
 	return o, nil
+}
+
+// CheckGain says which gains, in dB, Open takes; 0 is the chip's own.
+func CheckGain(gain int) error {
+	if _, ok := gains[gain]; !ok && gain != 0 {
+		return fmt.Errorf("gain %d dB: the chip knows 18, 23, 33, 38, 43 and 48", gain)
+	}
+	return nil
 }
 
 func (o Options) gainBits() byte { return gains[o.Gain] }
@@ -78,6 +86,7 @@ type Device struct {
 	version byte
 	note    string
 	kept    []kept
+	random  bool // the last look met a number that is made up for one tap
 	strikes int
 }
 
@@ -160,6 +169,7 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 	}
 	d.bus.end = time.Now().Add(pollTime)
 	u, err := d.look()
+	d.random = errors.Is(err, errRandom)
 	switch {
 	case err == nil:
 		d.strikes = 0
@@ -173,6 +183,13 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 		}
 	}
 	return rfid.UID{}, false, fmt.Errorf("mfrc522: %w", err)
+}
+
+// SawRandom implements rfid.Randomised.
+func (d *Device) SawRandom() bool {
+	d.turn <- struct{}{}
+	defer func() { <-d.turn }()
+	return d.random
 }
 
 func (d *Device) look() (rfid.UID, error) {

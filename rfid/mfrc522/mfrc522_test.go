@@ -132,9 +132,12 @@ func TestOneLiarIsNoCard(t *testing.T) {
 					if got, err := poll(t, d); got != "" || err != nil {
 						t.Fatalf("%q %v", got, err)
 					}
+					if d.SawRandom() != (name == "random number") {
+						t.Fatalf("random is %v", d.SawRandom())
+					}
 				}
 				c.Cards = []*mfrc522test.Card{card(four)}
-				if got, err := poll(t, d); got != hex(four) || err != nil {
+				if got, err := poll(t, d); got != hex(four) || err != nil || d.SawRandom() {
 					t.Fatalf("then an honest card: %q %v", got, err)
 				}
 			})

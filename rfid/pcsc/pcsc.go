@@ -86,6 +86,8 @@ type Device struct {
 	calls sync.Mutex // held by Poll and Exchange
 	late  int        // calls in a row that were given up
 
+	random bool // the last look met a number that is made up for one tap
+
 	turn   chan struct{} // full while a request is under way: who fills it owns what is below
 	client *client
 	name   string // the reader's, whole
@@ -123,9 +125,10 @@ func newDevice(c *client, prefix string) (*Device, error) {
 
 // view is what a look finds.
 type view struct {
-	uid   rfid.UID
-	found bool
-	err   error
+	uid    rfid.UID
+	found  bool
+	random bool // a number that is made up for one tap
+	err    error
 }
 
 // Poll implements rfid.Poller.
@@ -133,6 +136,7 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 	d.calls.Lock()
 	defer d.calls.Unlock()
 	v, err := within(ctx, d, lookTime, d.look)
+	d.random = v.random
 	switch {
 	case err == nil:
 		d.late = 0
@@ -266,13 +270,23 @@ func (d *Device) number() view {
 			return view{err: err}
 		}
 	}
+	if rfid.Random(u) {
+		return view{random: true}
+	}
 	return view{uid: u, found: ok}
+}
+
+// SawRandom implements rfid.Randomised.
+func (d *Device) SawRandom() bool {
+	d.calls.Lock()
+	defer d.calls.Unlock()
+	return d.random
 }
 
 // parseNumber reads the answer to askUID.
 func parseNumber(b []byte) (rfid.UID, bool) {
 	n := len(b) - 2
-	if n != 4 && n != 7 && n != 10 || b[n] != 0x90 || b[n+1] != 0 || n == 4 && b[0] == 0x08 {
+	if n != 4 && n != 7 && n != 10 || b[n] != 0x90 || b[n+1] != 0 {
 		return rfid.UID{}, false
 	}
 	u, err := rfid.UIDOf(b[:n])

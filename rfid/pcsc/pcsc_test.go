@@ -68,7 +68,7 @@ func TestNumbersThatAreNoCardAreRefused(t *testing.T) {
 	for in, want := range map[string]string{
 		"\x04\x11\x22\x33\x44\x55\x66\x90\x00": "04112233445566", "\xDE\xAD\xBE\xEF\x90\x00": "DEADBEEF",
 		"\x04\x11\x22\x33\x44\x55\x66\x77\x88\x99\x90\x00": "04112233445566778899",
-		"\x08\x11\x22\x33\x90\x00":                         "", // random (ISO 14443-3, 6.4.4)
+		"\x08\x11\x22\x33\x90\x00":                         "08112233", // random: Poll finds no card then
 		"\x08\x11\x22\x33\x44\x55\x66\x90\x00":             "08112233445566",
 		"\x6A\x81":                                         "", "": "", "\x90": "",
 		"\xDE\xAD\xBE\xEF\x63\x00": "", "\xDE\xAD\xBE\x90\x00": "", "\xDE\xAD\xBE\xEF\x90\x01": "",
@@ -95,8 +95,16 @@ func TestCardIsFoundWhileItLiesThere(t *testing.T) {
 			// taken away and another put down between two looks
 			s.Insert(acr, pcsctest.Numbered("\x04\x11\x22\x33\x44\x55\x66"))
 			expect(t, d, "04112233445566")
+			s.Insert(acr, pcsctest.Numbered("\x08\x11\x22\x33")) // a telephone's, made up for this tap (ISO 14443-3, 6.4.4)
+			expect(t, d, "")
+			if !d.SawRandom() {
+				t.Error("a random number is not recognised")
+			}
 			s.Insert(acr, nil)
 			expect(t, d, "")
+			if d.SawRandom() {
+				t.Error("no card is a random number")
+			}
 			if s.Open() != 0 {
 				t.Error("a card that left is still connected")
 			}

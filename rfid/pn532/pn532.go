@@ -49,6 +49,7 @@ type target struct {
 	uid    rfid.UID
 	speaks bool
 	found  bool
+	random bool // its number is made up for one tap
 }
 
 var (
@@ -166,6 +167,13 @@ func (d *Device) Poll(ctx context.Context) (rfid.UID, bool, error) {
 	return d.card.uid, d.card.found, nil
 }
 
+// SawRandom implements rfid.Randomised.
+func (d *Device) SawRandom() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.card.random
+}
+
 // strike forgives a chip what a spark can explain.
 func (d *Device) strike(ctx context.Context, err error) (rfid.UID, bool, error) {
 	if ctx.Err() != nil {
@@ -188,15 +196,15 @@ func parseTarget(b []byte) target {
 		return target{}
 	}
 	id, sak, rest := b[6:6+n], b[4], b[6+n:]
-	if n == 4 && (id[0] == 0x08 || id[0] == 0x88) { // made up anew each time; the beginning of a longer one
+	u, err := rfid.UIDOf(id)
+	if err != nil || n == 4 && id[0] == 0x88 { // the beginning of a longer number
 		return target{}
 	}
-	u, err := rfid.UIDOf(id)
-	if err != nil {
-		return target{}
+	if rfid.Random(u) {
+		return target{random: true}
 	}
 	speaks := sak&iso14443_4 != 0 && len(rest) > 0 && int(rest[0]) == len(rest)
-	return target{u, speaks, true}
+	return target{uid: u, speaks: speaks, found: true}
 }
 
 // cardErrors are InDataExchange's (§7.1, table 15).

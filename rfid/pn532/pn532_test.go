@@ -168,6 +168,9 @@ func TestNumbersOfAllLengthsAreRead(t *testing.T) {
 				if err != nil || found != want || found && u.Hex() != uid {
 					t.Errorf("%s: %s, %v, %v", uid, u.Hex(), found, err)
 				}
+				if d.SawRandom() != (uid == "08112233") {
+					t.Errorf("%s: random is %v", uid, d.SawRandom())
+				}
 			}
 		}
 		c.Set(func(c *pn532test.Chip) { c.Cards = []*pn532test.Card{plain("DEADBEEF"), plain("DEADBEEA")} })

@@ -6,7 +6,7 @@
 //
 // It accepts frames split anywhere, repeated and surrounded by noise, in capitals as the module sends them or not. It refuses a
 // frame with a wrong checksum, and starts anew at each 02. A card's number is all five bytes; a reader that types the same
-// card in decimal gives only the last four (see package keyboard).
+// card in decimal gives only the last four (see rfid.Forms).
 //
 // Bytes carry no time. After two seconds in which nobody read (the process was stopped, or the machine's disk held it up), what
 // waits on the line may be the card of somebody who has left: the reader is then dead, and a new one begins with an empty line.
@@ -39,6 +39,9 @@ type Decoder struct {
 	buf [digits]byte
 	n   int
 	in  bool // a frame has begun
+
+	unread rfid.Unread // the last frame that was no number, until Unread takes it
+	heard  string      // the last frame, until Heard takes it
 }
 
 // Push takes a byte and returns the card's number with the frame's last.
@@ -61,6 +64,9 @@ func (d *Decoder) Push(b byte) (rfid.UID, bool) {
 
 func (d *Decoder) number() (rfid.UID, bool) {
 	var b [digits / 2]byte
+	d.heard = fmt.Sprintf("%q", d.buf[:])
+	d.unread = rfid.Unread{Raw: d.heard,
+		Why: "frame's checksum does not match its number: look at the antenna, the wires and the supply of the module"}
 	if _, err := hex.Decode(b[:], d.buf[:]); err != nil {
 		return rfid.UID{}, false
 	}
@@ -71,8 +77,22 @@ func (d *Decoder) number() (rfid.UID, bool) {
 	if sum != b[5] {
 		return rfid.UID{}, false
 	}
+	d.unread = rfid.Unread{}
 	u, err := rfid.UIDOf(b[:5])
 	return u, err == nil
+}
+
+// Heard gives once the last frame, number or not: ten digits and the checksum's two. It may be a card's number: only for whoever tests a
+// reader.
+func (d *Decoder) Heard() (frame string, ok bool) {
+	frame, d.heard = d.heard, ""
+	return frame, frame != ""
+}
+
+// Unread says once what was wrong with the last frame that was no number.
+func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
+	u, d.unread = d.unread, rfid.Unread{}
+	return u, u.Why != ""
 }
 
 // line is what a serial port does for a reader.
@@ -91,6 +111,11 @@ type Reader struct {
 	once rfid.Once
 	buf  []byte    // read, not yet decoded
 	last time.Time // when the line was last read
+
+	// Unread, where it is set, is told of each frame that is no card's number. It is called from Read and must not block.
+	Unread func(rfid.Unread)
+	// Heard, where it is set, is told of each frame, before Unread. It may hold a card's number: only for whoever tests a reader.
+	Heard func(frame string)
 }
 
 var _ rfid.Reader = (*Reader)(nil)
@@ -125,7 +150,14 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 		for len(r.buf) > 0 {
 			b := r.buf[0]
 			r.buf = r.buf[1:]
-			if u, ok := r.dec.Push(b); ok {
+			u, ok := r.dec.Push(b)
+			if f, whole := r.dec.Heard(); whole && r.Heard != nil {
+				r.Heard(f)
+			}
+			if x, unread := r.dec.Unread(); unread && r.Unread != nil {
+				r.Unread(x)
+			}
+			if ok {
 				if now := time.Now(); r.once.Tap(u, now) {
 					return rfid.Tap{UID: u, At: now}, nil
 				}

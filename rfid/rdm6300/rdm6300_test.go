@@ -32,6 +32,7 @@ func decode(s string) (out []string) {
 func TestFramesAreFoundInWhateverTheLineCarries(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"one", frameA, "62E3086CED"},
+		{"a published capture (forum.hobbycomponents.com viewtopic p=7544)", "\x02100086F44426\x03", "100086F444"},
 		{"two", frameA + frameB, "62E3086CED 01000734E0"},
 		{"noise before, between and after", "\xff\x00xyz" + frameA + "\x03\x03garbage" + frameB + "\x02\x02", "62E3086CED 01000734E0"},
 		{"begun twice", "\x0262E30" + frameA, "62E3086CED"},
@@ -49,6 +50,24 @@ func TestFramesAreFoundInWhateverTheLineCarries(t *testing.T) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+func TestAFrameWithAWrongChecksumIsSaidOnce(t *testing.T) {
+	for in, want := range map[string]string{
+		"\x0262E3086CED09\x03": `"62E3086CED09"`, "\x02G2E3086CED08\x03": `"G2E3086CED08"`,
+		frameA: "", "\x0262E3086CE08\x03": "", "noise": "",
+	} {
+		var d Decoder
+		for i := range len(in) {
+			d.Push(in[i])
+		}
+		if u, ok := d.Unread(); ok != (want != "") || u.Raw != want || ok && !strings.Contains(u.Why, "checksum") {
+			t.Errorf("%q: %q of %q", in, u.Why, u.Raw)
+		}
+		if _, again := d.Unread(); again {
+			t.Errorf("%q: it is said twice", in)
+		}
 	}
 }
 
@@ -83,8 +102,16 @@ func open(t *testing.T) (*os.File, *Reader) {
 
 func TestReaderOnALine(t *testing.T) {
 	m, r := open(t)
+	said := 0
+	r.Unread = func(u rfid.Unread) { said++ }
+	defer func() {
+		if said != 1 {
+			t.Errorf("%d frames were said to be wrong, want 1", said)
+		}
+	}()
 	go func() {
-		for i := range len(frameA) { // byte by byte, then repeated as the module does
+		m.WriteString("\x0262E3086CED09\x03") // a wrong checksum
+		for i := range len(frameA) {          // byte by byte, then repeated as the module does
 			m.Write([]byte{frameA[i]})
 		}
 		m.WriteString(frameA + frameA + "noise" + frameB)

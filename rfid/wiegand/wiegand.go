@@ -61,6 +61,8 @@ type Decoder struct {
 	parity  int  // frames in a row with a wrong parity
 	key     bool // a key was pressed since Key was last called
 	started bool
+	unread  rfid.Unread // the last frame that was no number, until Unread takes it
+	heard   string      // the last frame, until Heard takes it
 }
 
 // Push takes an edge. A frame ends only when Idle says so, or with an edge after a gap.
@@ -93,10 +95,18 @@ func (d *Decoder) end() (rfid.UID, bool) {
 	bits, n, spoilt := d.bits, d.n, d.spoilt
 	d.bits, d.n, d.spoilt, d.started = 0, 0, false, false
 	d.key = d.key || !spoilt && isKey(bits, n)
+	if n >= leastFrame {
+		d.heard = written(bits, n)
+	}
 	if spoilt || d.Bits != 0 && n != d.Bits {
+		d.say(bits, n, spoilt)
 		return rfid.UID{}, false
 	}
-	return d.number(bits, n)
+	u, ok := d.number(bits, n)
+	if !ok {
+		d.say(bits, n, false)
+	}
+	return u, ok
 }
 
 // number checks the parities: the first bit makes an even number of ones with the first half, the last an odd number
@@ -134,6 +144,10 @@ type Reader struct {
 	// Keys, where it is set, is called from Read when somebody begins to press keys of the reader's keypad, at most
 	// once a minute. It must not block. It is not told which keys: they may be a PIN.
 	Keys func()
+	// Unread, where it is set, is told of each frame that is no card's number. It is called from Read and must not block.
+	Unread func(rfid.Unread)
+	// Heard, where it is set, is told of each frame, before Unread. It may hold a card's number: only for whoever tests a reader.
+	Heard func(frame string)
 
 	lines Lines
 	dec   Decoder
@@ -146,11 +160,21 @@ var _ rfid.Reader = (*Reader)(nil)
 
 // New reads cards of so many bits: 26, 34 or 37, or 0 for all. It closes the lines when it is closed.
 func New(l Lines, bits int) (*Reader, error) {
+	if err := CheckBits(bits); err != nil {
+		return nil, err
+	}
+	return &Reader{lines: l, dec: Decoder{Bits: bits}}, nil
+}
+
+// CheckBits says which lengths of frames New takes: 26, 34, 37, and 0 for all three.
+func CheckBits(bits int) error {
 	switch bits {
 	case 0, 26, 34, 37:
-		return &Reader{lines: l, dec: Decoder{Bits: bits}}, nil
+		return nil
+	case 32:
+		return errors.New("wiegand: frames of 32 bits have no parity, so a lost or added bit would be another card: set the reader to 34 bits")
 	}
-	return nil, fmt.Errorf("wiegand: frames of %d bits are not known: 26, 34 or 37", bits)
+	return fmt.Errorf("wiegand: frames of %d bits are not known, want 26, 34 or 37", bits)
 }
 
 var (
@@ -168,6 +192,12 @@ func (r *Reader) Read(ctx context.Context) (rfid.Tap, error) {
 		r.last = time.Now()
 		u, ok, err := r.look()
 		r.reportKeys()
+		if f, ok := r.dec.Heard(); ok && r.Heard != nil {
+			r.Heard(f)
+		}
+		if u, unread := r.dec.Unread(); unread && r.Unread != nil {
+			r.Unread(u)
+		}
 		switch {
 		case err != nil:
 			return rfid.Tap{}, err

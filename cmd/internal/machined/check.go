@@ -104,7 +104,7 @@ func (c Config) checkBundle(k keys, now time.Time) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	keep := keeper{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle}, conf: c.Bundle, options: roster.Options{CardKey: k.card},
+	keep := keeper{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle}, conf: c.Bundle, options: roster.Options{CardKey: k.card, ShortNumbers: c.Reader.shortNumbers()},
 		now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)}
 	if _, err := keep.fromFile(); err != nil {
 		return fmt.Errorf("bundle: file: %w", c.explain(err))

@@ -72,6 +72,12 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	}
 	d.c.Reader.prove = k.strong
 	d.c.Reader.keys = func() { d.log.Info("keypad pressed, keys are ignored") }
+	d.c.Reader.unread = func(u rfid.Unread) {
+		select {
+		case d.taps <- rfid.Event{Unread: u}:
+		default: // the loop is busy, and a reader must not wait for what is no card
+		}
+	}
 	if d.journal, err = journal.Open(filepath.Join(d.c.Data, "journal.db"), journal.Options{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine),
 		Signer: k.signer, Now: d.clock.now, Trusted: d.clock.trusted}); err != nil {
 		return err
@@ -85,7 +91,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		return err
 	}
 	d.keeper = &keeper{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
-		options: roster.Options{CardKey: k.card, Memory: filepath.Join(d.c.Data, "verdicts.json")}, manifests: make(chan []byte, 1)}
+		options: roster.Options{CardKey: k.card, Memory: filepath.Join(d.c.Data, "verdicts.json"), ShortNumbers: d.c.Reader.shortNumbers()}, manifests: make(chan []byte, 1)}
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
 	}

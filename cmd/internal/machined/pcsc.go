@@ -18,7 +18,7 @@ func openPCSC(c ReaderConfig) (rfid.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rfid.Polling{Chip: d, Slot: c.Slot, Prove: c.prove}.Reader(), nil
+	return rfid.Polling{Chip: d, Slot: c.Slot, Prove: c.prove, Unread: c.unread}.Reader(), nil
 }
 
 // PCSCFault is what keeps a PC/SC reader from being used, and what would mend it, for those who look

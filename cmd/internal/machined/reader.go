@@ -36,6 +36,10 @@ type ReaderConfig struct {
 
 	prove rfid.Prove // nil: a card's number is all that counts
 	keys  func()     // wiegand: called when keys are pressed on the reader's keypad
+	// unread is called with what the reader sends and that is no card's number; nil: nobody wants to know. It must not block.
+	unread func(rfid.Unread)
+	// heard is called with all that a reader sends, for whoever tests one; nil: nobody does. Chips that are asked send nothing by themselves.
+	heard func(string)
 }
 
 // kind is what a reader may be told.
@@ -51,7 +55,7 @@ var readers = map[string]kind{
 	"keyboard": {keys: []string{"format"}, open: openKeyboard},
 	"pcsc":     {keys: []string{"mode", "aes-key"}, slot: true, open: openPCSC},
 	"pn532":    {keys: []string{"mode", "aes-key"}, slot: true, open: openPN532},
-	"rdm6300":  {open: func(c ReaderConfig) (rfid.Reader, error) { return rdm6300.Open(c.Port) }},
+	"rdm6300":  {open: openRDM6300},
 	"wiegand":  {keys: []string{"d0", "d1", "bits", "led", "beeper"}, open: openWiegand},
 	"mfrc522":  {keys: []string{"mode", "gain", "irq", "reset"}, slot: true, open: openMFRC522},
 }
@@ -67,7 +71,7 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 		IRQ: pinName(n.Get("irq"), beside), Reset: pinName(n.Get("reset"), beside),
 		LED: pinName(n.Get("led"), beside), Beeper: pinName(n.Get("beeper"), beside)}
 	if g := n.Get("gain"); g.Present() {
-		c.Gain = g.Int(18, 48)
+		c.Gain = g.Int(1, 48)
 	}
 	if c.Kind == "" {
 		return c
@@ -83,8 +87,9 @@ func parseReader(n yamlfile.Node, beside func(yamlfile.Node) string) ReaderConfi
 		n.Get("port").Required()
 	}
 	if b := n.Get("bits"); b.Present() {
-		c.Bits = b.Int(26, 37)
+		c.Bits = b.Int(1, 64)
 	}
+	c.refuse(n)
 	if c.Kind == "pn532" && !has([]string{"serial", "i2c", "spi"}, c.bus()) {
 		n.Get("port").Fault("spi:/dev/spidev0.0, serial:/dev/ttyAMA0, or on a Pi 5 i2c:/dev/i2c-1",
 			"%q does not say which bus a PN532 is on", c.Port)
@@ -135,7 +140,21 @@ func openKeyboard(c ReaderConfig) (rfid.Reader, error) {
 	if c.Format == "hex" {
 		f = keyboard.Hex
 	}
-	return keyboard.Open(c.Port, f)
+	r, err := keyboard.Open(c.Port, f)
+	if err != nil {
+		return nil, err
+	}
+	r.Unread, r.Heard = c.unread, c.heard
+	return r, nil
+}
+
+func openRDM6300(c ReaderConfig) (rfid.Reader, error) {
+	r, err := rdm6300.Open(c.Port)
+	if err != nil {
+		return nil, err
+	}
+	r.Unread, r.Heard = c.unread, c.heard
+	return r, nil
 }
 
 // falls are the two lines of a Wiegand reader.
@@ -169,7 +188,7 @@ func (c ReaderConfig) onWires(l wiegand.Lines) (rfid.Reader, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	r.Keys = c.keys
+	r.Keys, r.Unread, r.Heard = c.keys, c.unread, c.heard
 	return r, nil
 }
 
@@ -198,7 +217,7 @@ func openMFRC522(c ReaderConfig) (r rfid.Reader, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return rfid.Polling{Chip: onLines{d, held}, Slot: c.Slot}.Reader(), nil
+	return rfid.Polling{Chip: onLines{d, held}, Slot: c.Slot, Unread: c.unread}.Reader(), nil
 }
 
 // lines are pins that the kernel gives to one holder: they are let go when the reader is, or it could never be opened again.
@@ -215,19 +234,19 @@ func (l lines) Halt() error {
 
 // onLines is a chip with lines of its own.
 type onLines struct {
-	rfid.Poller
+	*mfrc522.Device
 	held lines
 }
 
 // Close closes the chip, then lets its lines go.
-func (o onLines) Close() error { return errors.Join(o.Poller.Close(), o.held.Halt()) }
+func (o onLines) Close() error { return errors.Join(o.Device.Close(), o.held.Halt()) }
 
 func openPN532(c ReaderConfig) (rfid.Reader, error) {
 	d, err := OpenPN532(c.Port)
 	if err != nil {
 		return nil, err
 	}
-	return rfid.Polling{Chip: d, Slot: c.Slot, Prove: c.prove}.Reader(), nil
+	return rfid.Polling{Chip: d, Slot: c.Slot, Prove: c.prove, Unread: c.unread}.Reader(), nil
 }
 
 // OpenPN532 opens the chip at serial:FILE, i2c:FILE or spi:FILE.

@@ -11,8 +11,8 @@ import (
 	"portillon/openbadge"
 )
 
-// Card is the number of a member's card, in hexadecimal.
-func Card(member int) string { return fmt.Sprintf("62%08X", member) }
+// Card is the number of a member's card, in hexadecimal. It has a letter: ten digits alone would be ambiguous (rfid.ParseCard).
+func Card(member int) string { return fmt.Sprintf("6A%08X", member) }
 
 // ID is a member's pseudonym.
 func ID(member int) string { return fmt.Sprintf("m-%06d", member) }

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"time"
+
+	"portillon/cmd/internal/machined"
+	"portillon/policy"
+	"portillon/rfid"
+)
+
+// readerTest shows what a reader sends: as it comes, as a number in every form, and the lines for machine.yaml and members.yaml.
+func readerTest(ctx context.Context, w stdio, args []string) error {
+	var format, bits string
+	var cards int
+	var wait time.Duration
+	var lang *policy.Language
+	rest, err := flags(w, "reader test", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&format, "format", "", "of a reader that types: decimal or hex; default: decimal, and hex is recognised by its letters")
+		fs.StringVar(&bits, "bits", "", "of a Wiegand reader: 26, 34 or 37; default: all three")
+		fs.IntVar(&cards, "cards", 1, "after how many cards to end")
+		spanFlag(fs, &wait, "wait", 30*time.Second, "how long to wait for them; default: 30s")
+		lang = langFlag(fs)
+	})
+	if err != nil {
+		return err
+	}
+	c, err := machined.ReaderSpec(rest[0], format, bits)
+	if err != nil {
+		return wrong("%w", err).hinted("%s", machined.SpecHint)
+	}
+	ctx, stop := context.WithTimeout(ctx, wait)
+	defer stop()
+	t := &readerTrial{w: w, lang: *lang, config: c, left: max(1, cards), stop: stop}
+	r, err := c.OpenFor(t.hear, t.sayUnread)
+	if err != nil {
+		return (&failure{code: 3, err: err}).hinted("portillon machine ports lists what this computer has; a running portillond holds its reader: stop it first")
+	}
+	defer r.Close()
+	fmt.Fprintln(w.err, say(*lang, "présentez une carte au lecteur ; son numéro va s’afficher ici, ne le montrez à personne",
+		"tap a card; its number will be shown here, show it to nobody"))
+	for t.left > 0 {
+		tap, err := r.Read(ctx)
+		switch {
+		case err != nil && t.left == 0: // the last card was recognised in a line that the reader refused
+		case errors.Is(err, context.DeadlineExceeded):
+			return &failure{code: 3, err: fmt.Errorf("no card came within %s that the reader could read", wait)}
+		case err != nil:
+			return &failure{code: 3, err: err}
+		default:
+			t.tapped(tap.UID)
+		}
+	}
+	return nil
+}
+
+// readerTrial prints what a reader sends. The reader calls it from Read, so one call follows the other.
+type readerTrial struct {
+	w      stdio
+	lang   policy.Language
+	config machined.ReaderConfig
+	left   int    // cards to come
+	stop   func() // ends the wait for them
+	said   rfid.Unread
+}
+
+func (t *readerTrial) row(name, format string, a ...any) {
+	fmt.Fprintf(t.w.out, "%-14s%s\n", name, fmt.Sprintf(format, a...))
+}
+
+func (t *readerTrial) hear(raw string) { t.row(say(t.lang, "reçu", "received"), "%s", plain(raw)) }
+
+// sayUnread says what is wrong, and shows hexadecimal that came where decimal was expected.
+func (t *readerTrial) sayUnread(u rfid.Unread) {
+	if t.config.Kind == "keyboard" && t.config.Format == "decimal" && strings.ContainsAny(u.Raw, "ABCDEF") {
+		if c, err := rfid.ParseUID(u.Raw); err == nil {
+			t.config.Format = "hex"
+			t.tapped(c)
+			return
+		}
+	}
+	if u == t.said { // a telephone that lies there is met ten times a second
+		return
+	}
+	t.said = u
+	t.row(say(t.lang, "refusé", "refused"), "%s", u.Why)
+}
+
+// tapped shows the card's number in every form.
+func (t *readerTrial) tapped(u rfid.UID) {
+	t.forms(u)
+	for _, warning := range t.warnings(u) {
+		t.row(say(t.lang, "attention", "warning"), "%s", warning)
+	}
+	t.row("machine.yaml", "%s", t.config.Line())
+	t.row("members.yaml", "cards: [%q]", memberCard(u))
+	fmt.Fprintln(t.w.out)
+	t.said = rfid.Unread{}
+	if t.left--; t.left == 0 {
+		t.stop()
+	}
+}
+
+func (t *readerTrial) forms(u rfid.UID) {
+	t.row(say(t.lang, "numéro", "number"), "%s", formRow(rfid.Form{Number: u}))
+	for _, f := range rfid.Forms(u)[1:] {
+		t.row("", "%s   %s", formRow(f), t.formName(f.Kind))
+	}
+}
+
+// cardForms prints a number as other readers give it. It takes the formats of members.yaml.
+func cardForms(_ context.Context, w stdio, args []string) error {
+	var lang *policy.Language
+	rest, err := flags(w, "card forms", args, 1, func(fs *flag.FlagSet) { lang = langFlag(fs) })
+	if err != nil {
+		return err
+	}
+	c, err := rfid.ParseCard(rest[0])
+	if err != nil {
+		return wrong("%w", err).hinted("%s", rfid.CardFormats)
+	}
+	t := &readerTrial{w: w, lang: *lang}
+	t.forms(c.Number)
+	if c.Part {
+		t.row("", "%s", say(*lang, "c’est peut-être une partie du numéro : tout numéro entier qui finit ainsi compte pour cette carte",
+			"this may be a part of the number: every whole number that ends so counts for this card"))
+	}
+	return nil
+}
+
+// formRow is a number in hexadecimal, in decimal, and as facility,number where it has that form.
+func formRow(f rfid.Form) string {
+	s := fmt.Sprintf("%-21s dec:%s", "hex:"+f.Number.Hex(), f.Number.Decimal())
+	if pair, ok := f.Number.FacilityNumber(); ok {
+		bits := 18 + 8*(len(f.Number.Bytes())-2) // three bytes: 26, four bytes: 34
+		s += fmt.Sprintf("   wiegand%d:%s", bits, pair)
+	}
+	return s
+}
+
+// memberCard is how members.yaml takes a number without doubt.
+func memberCard(u rfid.UID) string {
+	h := u.Hex()
+	if strings.Trim(h, "0123456789") == "" {
+		return "hex:" + h
+	}
+	return h
+}
+
+func (t *readerTrial) formName(k rfid.FormKind) string {
+	names := map[rfid.FormKind]string{rfid.Reversed: "octets inversés", rfid.Low32: "32 derniers bits", rfid.Low24: "24 derniers bits",
+		rfid.Low24Reversed: "24 derniers bits, octets inversés"}
+	return say(t.lang, names[k], k.String())
+}
+
+// warnings are what a number says of the reader or the card.
+func (t *readerTrial) warnings(u rfid.UID) (out []string) {
+	b := u.Bytes()
+	if t.config.Kind == "keyboard" && t.config.Format == "hex" && len(b) == 5 && strings.Trim(u.Hex(), "0123456789") == "" {
+		out = append(out, say(t.lang, "dix chiffres sans lettre : si d’autres cartes n’en ont jamais, le lecteur écrit en décimal (format: decimal)",
+			"ten digits without a letter: if no other card has letters either, the reader types decimal (format: decimal)"))
+	}
+	if len(b) == 4 && (b[0] == 0x88 || b[3] == 0x88) {
+		out = append(out, say(t.lang, "le lecteur ne donne que le début d’un numéro de 7 octets (88) : beaucoup de cartes ont ce même numéro",
+			"the reader gives only the beginning of a number of 7 bytes (88): many cards have the same number here"))
+	}
+	if t.config.Short() && (rfid.Random(u) || len(b) == 4 && b[3] == 0x08) {
+		out = append(out, say(t.lang, "08 : un téléphone donne un autre numéro à chaque fois ; présentez deux fois pour vérifier",
+			"08: a phone gives another number each time; tap twice to see"))
+	}
+	if len(b) == 3 {
+		out = append(out, say(t.lang, "ce lecteur ne donne que 24 bits : une carte sur 16,7 millions a le même numéro",
+			"this reader gives 24 bits only: one card in 16.7 million has the same number"))
+	}
+	return out
+}

@@ -1,0 +1,158 @@
+package site
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"portillon/rfid"
+	"portillon/wire"
+	"portillon/yamlfile"
+)
+
+// parseCard reads card i (from 0) of a member. Its fault quotes the number only where ten digits have two readings, to show both.
+func parseCard(n yamlfile.Node, i int, s string) (rfid.Card, bool) {
+	c, err := rfid.ParseCard(s)
+	if err != nil {
+		n.Fault(rfid.CardFormats, "card %d is not a card's number: %v", i+1, err)
+	}
+	return c, err == nil
+}
+
+// heldCard is a card with its place in members.yaml.
+type heldCard struct {
+	member, card int // both from 0; a member's refused cards come after the others
+	number       rfid.UID
+	part         bool
+	refused      *InactiveCard // nil: the card is active
+	kind         rfid.FormKind // how a form was made from number; Exact: it is the number
+}
+
+// allCards are the cards of all members, those that are refused among them.
+func (s *Site) allCards() (out []heldCard) {
+	for i, m := range s.Members {
+		add := func(text string, part bool, refused *InactiveCard) {
+			if u, err := rfid.ParseUID(text); err == nil { // members.yaml was checked when it was read
+				out = append(out, heldCard{member: i, card: len(out), number: u, part: part, refused: refused})
+			}
+		}
+		first := len(out)
+		for _, text := range m.Cards {
+			add(text, slices.Contains(m.Parts, text), nil)
+		}
+		for k := range m.Inactive {
+			add(m.Inactive[k].Number, m.Inactive[k].Part, &m.Inactive[k])
+		}
+		for k := range out[first:] {
+			out[first+k].card = k
+		}
+	}
+	return out
+}
+
+// cardForms are forms of the members' cards as machines know them, by the member's place in Site.Members.
+type cardForms struct {
+	active  map[int][]string
+	refused map[int][]wire.CardState
+}
+
+func (f cardForms) add(h heldCard, hash string) {
+	if h.refused != nil {
+		f.refused[h.member] = append(f.refused[h.member], h.refused.wire(hash))
+		return
+	}
+	f.active[h.member] = append(f.active[h.member], hash)
+}
+
+// cardForms finds the forms of all cards. A lost card is refused by the forms that other readers give of it, too.
+//
+// Only short forms and named parts stand in the bundle: a machine that reads a number reverses it by itself. A short form that two
+// members' cards share counts for neither, so it is left out; one that is another card's whole number counts for that card alone. Both
+// are warned of with the members' names.
+func (b *Built) cardForms(s *Site, key []byte) cardForms {
+	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}}
+	exact, derived := map[rfid.UID]heldCard{}, map[rfid.UID][]heldCard{}
+	for _, h := range s.allCards() {
+		exact[h.number] = h
+		for _, f := range rfid.Forms(h.number)[1:] {
+			of := h
+			of.kind = f.Kind
+			derived[f.Number] = append(derived[f.Number], of)
+		}
+		if h.part {
+			out.add(h, wire.CardFormHash(key, wire.PartForm, h.number.Bytes()))
+		}
+	}
+	for _, u := range slices.SortedFunc(maps.Keys(derived), compareNumbers) {
+		if owner, ok := exact[u]; ok {
+			b.warnTaken(s, owner, derived[u])
+			continue
+		}
+		b.warnShared(s, derived[u])
+		if h, ok := shortOwner(derived[u]); ok {
+			out.add(h, wire.CardFormHash(key, wire.ShortForm, u.Bytes()))
+		}
+	}
+	return out
+}
+
+// shortOwner is the card to which a short form is given in the bundle. A form that is short for two members is given to nobody, unless a
+// third card reversed is the same number: then the machine must find two members, so that it counts for neither. Of one member's cards a
+// refused one comes first.
+func shortOwner(holders []heldCard) (heldCard, bool) {
+	var short []heldCard // the card of each member
+	reversed := -1
+	for _, h := range holders {
+		if !h.kind.Short() {
+			reversed = h.member
+			continue
+		}
+		i := slices.IndexFunc(short, func(x heldCard) bool { return x.member == h.member })
+		switch {
+		case i < 0:
+			short = append(short, h)
+		case h.refused != nil:
+			short[i] = h
+		}
+	}
+	if reversed >= 0 {
+		short = slices.DeleteFunc(short, func(x heldCard) bool { return x.member == reversed })
+	} else if len(short) > 1 {
+		return heldCard{}, false
+	}
+	if len(short) == 0 {
+		return heldCard{}, false
+	}
+	return short[0], true
+}
+
+// warnTaken warns of forms that are another member's card.
+func (b *Built) warnTaken(s *Site, owner heldCard, holders []heldCard) {
+	for _, h := range holders {
+		if h.member != owner.member {
+			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s, read as %q, is %s: that form counts for %s alone",
+				s.cardName(h), h.kind.String(), s.cardName(owner), s.memberName(owner)))
+		}
+	}
+}
+
+// warnShared warns of a form that cards of several members share.
+func (b *Built) warnShared(s *Site, holders []heldCard) {
+	for _, h := range holders[1:] {
+		if first := holders[0]; h.member != first.member {
+			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s) and %s (%s) have the same form: that form counts for neither, "+
+				"the numbers themselves count as before", s.cardName(first), first.kind, s.cardName(h), h.kind))
+		}
+	}
+}
+
+func (s *Site) memberName(h heldCard) string {
+	return fmt.Sprintf("%s (%s)", s.Members[h.member].Name, s.Members[h.member].ID)
+}
+
+func (s *Site) cardName(h heldCard) string {
+	return fmt.Sprintf("card %d of %s", h.card+1, s.memberName(h))
+}
+
+func compareNumbers(a, b rfid.UID) int { return cmp.Compare(a.Hex(), b.Hex()) }
