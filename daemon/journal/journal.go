@@ -90,10 +90,8 @@ func Open(path string, o Options) (*Journal, error) {
 		return nil, fmt.Errorf("journal %s: site, machine and the machine's key are required", path)
 	}
 	j := &Journal{o: defaults(o), path: path, origin: wire.Origin(o.Site, o.Machine)}
-	if err := j.open(); errors.Is(err, ErrDamaged) {
-		return nil, fmt.Errorf("journal %s: %w (portillon journal verify %s says how far it is whole)", path, err, path)
-	} else if err != nil {
-		return nil, fmt.Errorf("journal %s: %w", path, err)
+	if err := j.open(); err != nil {
+		return nil, refused(path, err)
 	}
 	return j, nil
 }
@@ -102,7 +100,7 @@ func Open(path string, o Options) (*Journal, error) {
 func OpenReadOnly(path string) (*Journal, error) {
 	j := &Journal{path: path, readOnly: true}
 	if err := j.openReading(); err != nil {
-		return nil, fmt.Errorf("journal %s: %w", path, err)
+		return nil, refused(path, err)
 	}
 	return j, nil
 }

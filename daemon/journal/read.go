@@ -20,7 +20,8 @@ const (
 
 // Batch is records from seq on, at most max of them and BatchBytes of them, with a checkpoint that ends with the last.
 // Where from lies past the end it is the zero Batch.
-func (j *Journal) Batch(from uint64, max int) (wire.Batch, error) {
+func (j *Journal) Batch(from uint64, max int) (_ wire.Batch, err error) {
+	defer j.named(&err)
 	rows, root, err := j.take(from, min(max, wire.MaxBatchRecords))
 	if err != nil || len(rows) == 0 {
 		return wire.Batch{}, err
@@ -61,14 +62,15 @@ func (j *Journal) take(from uint64, n int) ([]row, tlog.Hash, error) {
 }
 
 // Cursor is how far a sink holds the journal: 0 at first.
-func (j *Journal) Cursor(sink string) (uint64, error) {
+func (j *Journal) Cursor(sink string) (_ uint64, err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
 		return 0, err
 	}
 	var n int64
-	err := j.conn.QueryRowContext(background, "SELECT seq FROM cursors WHERE sink = ?", sink).Scan(&n)
+	err = j.conn.QueryRowContext(background, "SELECT seq FROM cursors WHERE sink = ?", sink).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -77,7 +79,8 @@ func (j *Journal) Cursor(sink string) (uint64, error) {
 
 // SetCursor moves a sink's cursor. It does not wait for the disk: a power cut may move the cursor back, and some records
 // travel again. This is also the moment to fold the write-ahead log into the file: nobody waits for a sink.
-func (j *Journal) SetCursor(sink string, seq uint64) error {
+func (j *Journal) SetCursor(sink string, seq uint64) (err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.readOnly {
@@ -111,7 +114,8 @@ func (j *Journal) fold() error {
 }
 
 // Facts are the facts whose key begins with prefix, as the last records left them.
-func (j *Journal) Facts(prefix string) (map[string][]byte, error) {
+func (j *Journal) Facts(prefix string) (_ map[string][]byte, err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
@@ -141,7 +145,8 @@ type Left struct {
 }
 
 // OpenSession is the session that the last daemon left open, if it did. Sessions do not overlap: it can only be the last.
-func (j *Journal) OpenSession() (Left, bool, error) {
+func (j *Journal) OpenSession() (_ Left, _ bool, err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
@@ -150,7 +155,7 @@ func (j *Journal) OpenSession() (Left, bool, error) {
 	var kind string
 	var text []byte
 	q := "SELECT kind, record FROM records INDEXED BY lives WHERE kind IN ('session-start', 'session-end') ORDER BY seq DESC LIMIT 1"
-	err := j.conn.QueryRowContext(background, q).Scan(&kind, &text)
+	err = j.conn.QueryRowContext(background, q).Scan(&kind, &text)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && wire.Kind(kind) == wire.SessionEnd {
 		return Left{}, false, nil
 	}

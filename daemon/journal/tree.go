@@ -191,7 +191,8 @@ func (j *Journal) hash(level int, n int64) (tlog.Hash, error) {
 }
 
 // Root is the tree's root when it had size records.
-func (j *Journal) Root(size uint64) (tlog.Hash, error) {
+func (j *Journal) Root(size uint64) (_ tlog.Hash, err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
@@ -212,7 +213,8 @@ func (j *Journal) root(size uint64) (tlog.Hash, error) {
 }
 
 // Checkpoint signs the journal as it stands.
-func (j *Journal) Checkpoint() ([]byte, error) {
+func (j *Journal) Checkpoint() (_ []byte, err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	size := j.length.Load()
 	root, err := tlog.Hash{}, j.usable()

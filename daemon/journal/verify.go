@@ -27,7 +27,8 @@ type Verified struct {
 
 // Verify reads everything: SQLite's own integrity, every leaf, every hash of the tree, numbers without gaps, time that runs backwards only
 // where it may. The journal may grow meanwhile: what was there at the beginning is verified.
-func (j *Journal) Verify(ctx context.Context) (Verified, error) {
+func (j *Journal) Verify(ctx context.Context) (_ Verified, err error) {
+	defer j.named(&err)
 	if err := j.integrity(ctx); err != nil {
 		return Verified{}, err
 	}
@@ -35,7 +36,7 @@ func (j *Journal) Verify(ctx context.Context) (Verified, error) {
 	var edge Journal   // its edge alone is used
 	var sure time.Time // of the newest record whose clock was trusted
 	doubtful := 0      // records since
-	err := j.each(ctx, 1, func(r row) error {
+	err = j.each(ctx, 1, func(r row) error {
 		rec, err := r.check()
 		if err != nil {
 			return err
@@ -116,9 +117,10 @@ func (j *Journal) each(ctx context.Context, from uint64, f func(row) error) erro
 }
 
 // Export writes records from seq on to w, each a line of JSON: its salt and itself, as they travel. Erased ones are left out.
-func (j *Journal) Export(ctx context.Context, w io.Writer, from uint64) error {
+func (j *Journal) Export(ctx context.Context, w io.Writer, from uint64) (err error) {
+	defer j.named(&err)
 	b := bufio.NewWriter(w)
-	err := j.each(ctx, max(from, 1), func(r row) error {
+	err = j.each(ctx, max(from, 1), func(r row) error {
 		if r.record == nil {
 			return nil
 		}

@@ -27,7 +27,8 @@ type Ledger struct {
 	site policy.SiteID
 	keys Keys
 	mu   sync.Mutex // one batch at a time: SQLite has one writer
-	w, r *sql.DB    // w is nil where the ledger was opened for reading only
+	path string
+	w, r *sql.DB // w is nil where the ledger was opened for reading only
 }
 
 // Keys are the machines' pinned keys. A machine that is not among them has no records here.
@@ -40,7 +41,8 @@ type Head struct {
 }
 
 // Open opens the ledger at path, and makes it where there is none.
-func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
+func Open(path string, site policy.SiteID, keys Keys) (_ *Ledger, err error) {
+	defer named(path, &err)
 	if err := prepare(path); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
@@ -67,7 +69,8 @@ func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
 }
 
 // OpenReadOnly opens a ledger that another process may be writing.
-func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
+func OpenReadOnly(path string, site policy.SiteID) (_ *Ledger, err error) {
+	defer named(path, &err)
 	r, err := openDB(path, true)
 	if err != nil {
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
@@ -81,7 +84,7 @@ func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
 		r.Close()
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
 	}
-	return &Ledger{site: site, r: r}, nil
+	return &Ledger{site: site, path: path, r: r}, nil
 }
 
 // Close waits for a running Take.
