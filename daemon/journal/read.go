@@ -28,6 +28,9 @@ func (j *Journal) Batch(from uint64, max int) (_ wire.Batch, err error) {
 	}
 	var b wire.Batch
 	for _, r := range rows {
+		if len(r.hashes) == 0 {
+			return wire.Batch{}, fmt.Errorf("journal: record %d was lost to damage, it cannot be sent", r.seq)
+		}
 		if r.record == nil {
 			return wire.Batch{}, fmt.Errorf("journal: record %d was erased, it cannot be sent", r.seq)
 		}
@@ -166,5 +169,15 @@ func (j *Journal) OpenSession() (_ Left, _ bool, err error) {
 	if err != nil {
 		return Left{}, false, torn(err)
 	}
+	if lost, err := j.lostAfter(r.Seq); err != nil || lost {
+		return Left{}, false, err // its end may be among the lost records
+	}
 	return Left{Start: r, SameBoot: r.Boot == j.o.Boot}, true, nil
+}
+
+// lostAfter reports whether Salvage could not read a record after seq. The lock is held.
+func (j *Journal) lostAfter(seq uint64) (lost bool, err error) {
+	q := "SELECT EXISTS (SELECT 1 FROM records WHERE seq > ? AND kind = ?)"
+	err = j.conn.QueryRowContext(background, q, int64(seq), kindLost).Scan(&lost)
+	return lost, err
 }
