@@ -95,7 +95,8 @@ func (c *Recount) ended(r wire.Record, b wire.EndBody) {
 	}
 	p := c.practice[r.Member]
 	p.logged += time.Duration(b.Seconds) * time.Second
-	if r.Clock.Believed() {
+	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost // recorded at the next start: its time is not the session's end
+	if r.Clock.Believed() && b.Seconds > 0 && !late {
 		p.last = r.Wall
 	}
 	put(&c.practice, r.Member, p)

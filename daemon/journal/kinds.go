@@ -57,3 +57,28 @@ func (j *Journal) WalkTags(seen func(wire.Record), gap func()) (err error) {
 	}
 	return rows.Err()
 }
+
+// Cursors are how far each sink holds the journal. One past the end is no cursor of this journal.
+func (j *Journal) Cursors() (_ map[string]uint64, err error) {
+	defer j.named(&err)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return nil, err
+	}
+	rows, err := j.conn.QueryContext(background, "SELECT sink, seq FROM cursors")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]uint64{}
+	for rows.Next() {
+		var sink string
+		var seq int64
+		if err := rows.Scan(&sink, &seq); err != nil {
+			return nil, err
+		}
+		out[sink] = uint64(seq)
+	}
+	return out, rows.Err()
+}
