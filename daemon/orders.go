@@ -248,6 +248,7 @@ func (m *Machine) status() control.Status {
 	if m.Roster != nil {
 		out.Bundle = m.Roster.Version
 	}
+	out.JournalDamage = m.journalTrouble()
 	out.BundleDamage, out.Screens = m.damagedBundle(), m.screenStatus()
 	if m.Acked != nil {
 		out.Acked = m.Acked()

@@ -111,6 +111,7 @@ func (h *Hub) bringTags(ctx context.Context) error {
 				h.noteTag(t, err.Error())
 			}
 		}
+		h.returnTags(ctx, tried)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -127,7 +128,7 @@ func (h *Hub) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) e
 	var m Machine
 	h.change(t.Machine, func(x *Machine) { m = *x })
 	// A machine that has lost its tags, and of whose records none is missing here, is told again.
-	lost := m.State != nil && !m.State.Tagged && m.State.Journal <= m.Held
+	lost := m.State != nil && !m.State.Tagged && m.State.Journal <= m.Held || m.lostJournal()
 	switch {
 	case last == wire.Untagged:
 		h.noteTag(t, "")

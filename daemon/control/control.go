@@ -66,8 +66,10 @@ type Status struct {
 	Bundle     uint64    `json:"bundle"`
 	// BundleDamage says what of the bundle on the disk is damaged; empty: nothing is.
 	BundleDamage string `json:"bundle_damage,omitempty"`
-	Journal      uint64 `json:"journal"`      // records committed
-	Acked        uint64 `json:"acknowledged"` // records that the hub holds
+	// JournalDamage says what is damaged of the journal, or that it is not the one that the hub holds; empty: nothing is.
+	JournalDamage string `json:"journal_damage,omitempty"`
+	Journal       uint64 `json:"journal"`      // records committed
+	Acked         uint64 `json:"acknowledged"` // records that the hub holds
 	// Screens are the machine's own screens whose page has reported itself since the daemon started.
 	Screens []Screen `json:"screens,omitempty"`
 }

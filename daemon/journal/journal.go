@@ -31,6 +31,7 @@ type Options struct {
 	Mono    func() int64     // milliseconds since boot; nil: Uptime
 	Trusted func() bool      // whether Now can be believed; nil: never
 	Salt    io.Reader        // nil: crypto/rand
+	Damaged func(error)      // told of damage that is found while the journal is in use; it must not block; nil: nobody
 }
 
 // Entry is what a caller wants recorded. Body is one of wire's bodies, by Kind, or nil.

@@ -13,7 +13,17 @@ func cureDamage(path string) string {
 }
 
 // named puts the file's name and what to do into an error of the database. Public methods defer it.
-func (j *Journal) named(err *error) { *err = dberror.Wrap(j.path, cureDamage(j.path), *err) }
+func (j *Journal) named(err *error) {
+	*err = dberror.Wrap(j.path, cureDamage(j.path), *err)
+	if tell := j.o.Damaged; tell != nil && IsDamaged(*err) {
+		tell(*err)
+	}
+}
+
+// IsDamaged reports whether an error says that the file is damaged, as opposed to a disk that is full or away.
+func IsDamaged(err error) bool {
+	return errors.Is(err, ErrDamaged) || dberror.KindOf(err) == dberror.Damaged
+}
 
 // refused is why a journal was not opened, with the file's name and what to do.
 func refused(path string, err error) error {

@@ -60,6 +60,11 @@ func (j *Journal) take(from uint64, n int) ([]row, tlog.Hash, error) {
 		keep++
 	}
 	rows = rows[:keep]
+	for _, r := range rows { // the hub would refuse them, and everything after
+		if _, err := r.check(); err != nil {
+			return nil, tlog.Hash{}, fmt.Errorf("%w: %w; %s", ErrDamaged, err, cureDamage(j.path))
+		}
+	}
 	root, err := j.root(rows[keep-1].seq)
 	return rows, root, err
 }

@@ -37,6 +37,8 @@ func Gallery(now time.Time) []Shown {
 	soon.Note = Needs(policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"}, false, true, 2*time.Hour)
 	earlier := Ready()
 	earlier.Note = EarlierList()
+	damaged, older := Ready(), Ready()
+	damaged.Note, older.Note = DamagedJournal(), OlderJournal()
 	waits, danger, confirm := Ready(), Ready(), Ready()
 	waits.Note, danger.Note = Unconfirmed("Inès"), DangerUnsigned()
 	confirm.Desk = &Desk{Name: "Inès", Until: now.Add(time.Minute), Ask: "confirm", Line: IsItYours("Inès")}
@@ -64,6 +66,6 @@ func Gallery(now time.Time) []Shown {
 		{"logged", Logged("Léa", policy.Text{FR: "Nettoyage de la lentille", EN: "Lens cleaning"})}, {"thanked", Thanked("Léa", false, false)}, {"thanked for danger", Thanked("Léa", true, false)}, {"thanked for danger, running", Thanked("Léa", true, true)}, {"returned", Returned("Inès")}, {"cut short", CutShort("Léa")}, {"vouched", Vouched("Léa")},
 		{"e-stop", Fault("e-stop")}, {"guard", Fault("guard-lost")}, {"door", Fault("door")}, {"contactor", Fault("contactor")}, {"runs", Fault("runs")}, {"other fault", Fault("?")},
 		{"silent", Silent(false)}, {"silent while on", Silent(true)}, {"clock", Unsure(true)}, {"clock, passed over", Unsure(false)},
-		{"no journal", CannotRecord()}, {"too slow", TooSlow()}, {"still stopping", StillStopping()}, {"withdrawn", Withdrawn()}, {"no policy", NoPolicy()}, {"damaged list", DamagedList()}, {"earlier list", earlier},
+		{"no journal", CannotRecord()}, {"journal unusable", JournalUnusable()}, {"journal damaged", damaged}, {"journal older", older}, {"too slow", TooSlow()}, {"still stopping", StillStopping()}, {"withdrawn", Withdrawn()}, {"no policy", NoPolicy()}, {"damaged list", DamagedList()}, {"earlier list", earlier},
 	}
 }

@@ -41,6 +41,7 @@ func (l *link) believe(data []byte) (progress bool) {
 	}
 	if n := l.j.Len(); a.Seq > n {
 		l.once("the hub holds more records than this journal has: it is not the journal that the hub knows", "hub", a.Seq, "journal", n)
+		l.other(data, a.Seq, n)
 		return false
 	}
 	if a.Seq > 0 {
@@ -51,6 +52,7 @@ func (l *link) believe(data []byte) (progress bool) {
 		}
 		if hex.EncodeToString(root[:]) != a.Root {
 			l.once("the hub holds other records than this journal: it is not the journal that the hub knows", "up to", a.Seq)
+			l.other(data, a.Seq, l.j.Len())
 			return false
 		}
 	}
@@ -59,8 +61,20 @@ func (l *link) believe(data []byte) (progress bool) {
 			l.once("the cursor cannot be kept: some records will travel again", "why", err)
 		}
 	}
-	l.held.Store(a.Seq)
+	if a.Seq != l.held.Swap(a.Seq) && l.h.Acked != nil {
+		l.h.Acked(data)
+	}
 	return l.flow.acked(a.Seq)
+}
+
+// other says that the hub's word is about another journal. The acknowledgement is kept: it shows that at the next start too.
+func (l *link) other(signed []byte, hub, here uint64) {
+	if l.h.Acked != nil {
+		l.h.Acked(signed)
+	}
+	if l.h.Other != nil {
+		l.h.Other(hub, here)
+	}
 }
 
 // once logs a complaint once for each connection: a broker can repeat without end what is wrong.

@@ -281,6 +281,11 @@ func (x *exam) daemon(ctx context.Context) {
 	} else {
 		x.say("daemon", Well, t("portillond répond", "portillond answers"), policy.Text{})
 	}
+	if st.JournalDamage != "" {
+		x.say("journal", Ill, tf("Le journal : %s", "The journal: %s", st.JournalDamage),
+			tf("« portillon journal verify %[1]s » dit ce qui manque ; redémarrer la machine sauve ce qui est lisible : sudo systemctl restart portillond@%[2]s",
+				"“portillon journal verify %[1]s” says what is missing; a restart salvages what can be read: sudo systemctl restart portillond@%[2]s", path.Join(x.c.Data, "journal.db"), x.c.Machine))
+	}
 	x.screens(st)
 	switch {
 	case st.NoReader:

@@ -83,6 +83,11 @@ func (c Config) Check(on Computer) (out Checked) {
 			out.Warnings = append(out.Warnings, damage)
 		}
 	}
+	if err := c.checkJournal(); errors.Is(err, fs.ErrPermission) {
+		fault(err)
+	} else if err != nil {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("data: %v; or %s", err, c.cureJournal()))
+	}
 	fault(c.CheckWires())
 	fault(c.checkData())
 	if len(c.Control) > maxSocket {
