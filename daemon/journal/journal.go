@@ -134,6 +134,13 @@ func (j *Journal) open() (err error) {
 			j.release()
 		}
 	}()
+	for _, end := range []string{"-shm", "-wal"} { // a folder holds no page of ours
+		if fi, err := os.Lstat(j.path + end); err == nil && fi.IsDir() {
+			if err := os.Rename(j.path+end, j.path+end+".folder"); err != nil {
+				return err
+			}
+		}
+	}
 	if err := create(j.path, j.origin); err != nil {
 		return err
 	}
