@@ -86,7 +86,8 @@ func (c Config) Tags() (out []Tag, err error) {
 			e = fmt.Errorf("it is the tag %.32q's", t.ID)
 		}
 		if e != nil {
-			err = errors.Join(err, fmt.Errorf("tag %s: %w", f.Name(), e))
+			path := filepath.Join(c.tags(), f.Name())
+			err = errors.Join(err, fmt.Errorf("tag %s: %w; put the tag on again (portillon machine tag --hub HUB.yaml --machine ID REASON) and remove this one: rm -r %s", path, e, path))
 			continue
 		}
 		out = append(out, t)

@@ -55,6 +55,9 @@ func Open(path string, site policy.SiteID, keys Keys) (_ *Ledger, err error) {
 	if err == nil && empty {
 		err = create(w, site)
 	}
+	if err == nil {
+		err = sound(path, w)
+	}
 	if err != nil {
 		w.Close()
 		return nil, fmt.Errorf("ledger %s: %w", path, err)

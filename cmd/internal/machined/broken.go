@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ const reopenEvery = 5 * time.Second
 // openBroken serves the panel and the control socket of a machine whose journal cannot be opened: no card switches it on, and whoever stands
 // at it is told why. The relay stays open, for nobody starts its guard.
 func (d *Daemon) openBroken(why error) (err error) {
-	d.broken = fmt.Errorf("%w; %s", why, d.c.cureJournal())
+	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.stamp()
 	d.log.Error("the journal cannot be opened: the machine stays off", "err", d.broken)
 	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
 		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Clerk: nobody{}, Photos: d.album()})
@@ -95,11 +96,17 @@ func (d *Daemon) canOpen(ctx context.Context) bool {
 		return false
 	}
 	j, err := openExamined(ctx, d.c.journalFile(), d.journalOptions(k.signer))
-	return err == nil && j.Close() == nil || journal.IsDamaged(err) && d.retryMend(ctx, k)
+	if err == nil {
+		return j.Close() == nil
+	}
+	return journal.IsDamaged(err) && d.stamp() != d.brokenStamp // another file, which the next life tries to salvage
 }
 
-// retryMend reports whether another file than the one that could not be salvaged may be there: it can be now.
-func (d *Daemon) retryMend(ctx context.Context, k keys) bool {
-	_, err := journal.Mend(ctx, d.c.journalFile(), d.journalOptions(k.signer), d.held(k), d.clock.now())
-	return err == nil
+// stamp changes when the journal's file does.
+func (d *Daemon) stamp() string {
+	fi, err := os.Stat(d.c.journalFile())
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(fi.Size(), fi.ModTime().UnixNano())
 }

@@ -48,7 +48,9 @@ type Daemon struct {
 	orders  *wire.Commands
 	mended  *mending // the journal was damaged at this start; nil: it was not
 	broken  error    // the journal cannot be opened; nil: it is open
-	older   *daemon.JournalMismatch
+	// brokenStamp is of the file that could not be opened.
+	brokenStamp string
+	older       *daemon.JournalMismatch
 }
 
 // store is where the bundle in force is kept.
