@@ -12,12 +12,12 @@ import (
 // TagSalvaged is the tag of a machine whose journal was damaged so that tags may be lost with it.
 const TagSalvaged = "journal-damaged"
 
-// tagOlder begins the name of the tag of a machine whose journal is not the one that the hub holds; the number of records that the hub holds
-// follows, so that a maintainer takes it off once for each of the hub's words.
+// tagOlder begins the name of the tag of a machine whose journal is not the one that the hub holds; the number of
+// records that the hub holds follows, so that a maintainer takes it off once for each of the hub's words.
 const tagOlder = "journal-older-"
 
-// JournalMismatch says that the hub holds Hub records that are not the first of this journal, which has Here records: a copy of an earlier day
-// was put back, or the journal is a new one. Tags that hung on the machine may be missing in it.
+// JournalMismatch says that the hub holds Hub records that are not the first of this journal, which has Here records: a
+// copy of an earlier day was put back, or the journal is a new one. Tags that hung on the machine may be missing in it.
 type JournalMismatch struct{ Hub, Here uint64 }
 
 // SetJournalMismatch says how the journal differs from what the hub holds. It does not block.
@@ -52,8 +52,8 @@ func (m *Machine) journalNote() policy.Text {
 	return policy.Text{}
 }
 
-// tagMismatch tags a machine out whose journal is not the one that the hub holds, until a maintainer has looked at it. The hub sends the tags
-// that it knows meanwhile.
+// tagMismatch tags a machine out whose journal is not the one that the hub holds, until a maintainer has looked at it.
+// The hub sends the tags that it knows meanwhile.
 func (m *Machine) tagMismatch(ctx context.Context) {
 	x := m.mismatch.Load()
 	if x == nil {

@@ -12,7 +12,8 @@ import (
 	"portillon/wire"
 )
 
-// Recount is what a journal's records say about the facts that are kept beside them. The zero Recount has seen no record.
+// Recount is what a journal's records say about the facts that are kept beside them. The zero Recount has seen no
+// record.
 type Recount struct {
 	tags     []session.Tag
 	tagged   map[string]uint64 // the record that shows a tag on the machine, by the tag's id
@@ -209,8 +210,8 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// Restored are the facts that the records give, for a journal whose own are lost. Days and weeks of practice, and running hours beyond the last
-// record that names them, are in no record.
+// Restored are the facts that the records give, for a journal whose own are lost. Days and weeks of practice, and
+// running hours beyond the last record that names them, are in no record.
 func (c *Recount) Restored(machine policy.MachineID) map[string][]byte {
 	out := map[string][]byte{}
 	if len(c.tagged) > 0 {

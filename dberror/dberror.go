@@ -1,7 +1,8 @@
-// Package dberror says of an error of SQLite which file it concerns, what is wrong with it, and what somebody can do. SQLite's own words
-// ("database disk image is malformed (11)") name neither.
+// Package dberror says of an error of SQLite which file it concerns, what is wrong with it, and what somebody can do.
+// SQLite's own words ("database disk image is malformed (11)") name neither.
 //
-// It knows the result codes of SQLite (sqlite.org/rescode.html) and nothing of what a database holds. Wrap leaves all other errors as they are.
+// It knows the result codes of SQLite (sqlite.org/rescode.html) and nothing of what a database holds. Wrap leaves all
+// other errors as they are.
 package dberror
 
 import (
@@ -13,7 +14,8 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// Kind is what an error means for whoever must act. The zero Kind is an error that is not SQLite's, or one of its others.
+// Kind is what an error means for whoever must act. The zero Kind is an error that is not SQLite's, or one of its
+// others.
 type Kind uint8
 
 const (
@@ -89,8 +91,9 @@ func (k Kind) String() string {
 	return "the database cannot be used"
 }
 
-// Wrap names the file and the cure where err is SQLite's. ifDamaged is what to do with a damaged file of this kind; the other cures are the
-// same for every database. An error that was wrapped before, and one that is not SQLite's, is returned as it is.
+// Wrap names the file and the cure where err is SQLite's. ifDamaged is what to do with a damaged file of this kind; the
+// other cures are the same for every database. An error that was wrapped before, and one that is not SQLite's, is
+// returned as it is.
 func Wrap(path, ifDamaged string, err error) error {
 	var done *Error
 	kind := KindOf(err)

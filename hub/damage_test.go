@@ -18,7 +18,8 @@ import (
 	"portillon/wire"
 )
 
-// fileDamages are what a worn disk or a wrong hand does to a file; older is what it held on an earlier day, nil where it was not there.
+// fileDamages are what a worn disk or a wrong hand does to a file; older is what it held on an earlier day, nil where
+// it was not there.
 var fileDamages = map[string]func(path string, b, older []byte) error{
 	"one byte changed": func(path string, b, _ []byte) error {
 		if len(b) > 0 {
@@ -102,8 +103,9 @@ func (f *hubFolder) files(t *testing.T) (out []string) {
 	return out
 }
 
-// Each file under the data folder of a hub is damaged in six ways. At the next start the machine's records are acknowledged, all of them
-// again where the ledger is older, or the hub names the file and the command that helps; after that command it works.
+// Each file under the data folder of a hub is damaged in six ways. At the next start the machine's records are
+// acknowledged, all of them again where the ledger is older, or the hub names the file and the command that helps;
+// after that command it works.
 func TestEachDamagedFileOfAHubIsSurvivedOrNamed(t *testing.T) {
 	f := newHubFolder(t)
 	names := f.files(t)

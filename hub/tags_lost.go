@@ -15,8 +15,9 @@ import (
 // ownTag begins the ids of tags that a machine puts on and takes off by itself, and that no command may name (daemon).
 const ownTag = "due:"
 
-// lostJournal reports whether a machine's journal is not the one that is held: it has fewer records, or other ones. Then tags that the ledger
-// shows may be missing there. A state that is a moment old says the same for a moment: a tag that is on the machine already changes nothing.
+// lostJournal reports whether a machine's journal is not the one that is held: it has fewer records, or other ones.
+// Then tags that the ledger shows may be missing there. A state that is a moment old says the same for a moment: a tag
+// that is on the machine already changes nothing.
 func (m *Machine) lostJournal() bool {
 	if m.State != nil && m.State.Journal < m.Held {
 		return true

@@ -8,7 +8,8 @@ import (
 	"portillon/wire"
 )
 
-// An older copy of a machine's journal was put back: all tags that the ledger shows on it are sent again, with their ids, whoever put them on.
+// An older copy of a machine's journal was put back: all tags that the ledger shows on it are sent again, with their
+// ids, whoever put them on.
 func TestTagsOfTheLedgerReturnToAMachineWithAnOlderJournal(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	o := run(t, configure(t, []*ledgertest.Machine{m}))

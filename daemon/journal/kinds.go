@@ -26,7 +26,8 @@ func (j *Journal) Walk(ctx context.Context, seen func(wire.Record), gap func()) 
 	})
 }
 
-// WalkTags is Walk over the records of tags alone. A partial index finds them: the number of other records does not matter.
+// WalkTags is Walk over the records of tags alone. A partial index finds them: the number of other records does not
+// matter.
 func (j *Journal) WalkTags(seen func(wire.Record), gap func()) (err error) {
 	defer j.named(&err)
 	j.mu.Lock()

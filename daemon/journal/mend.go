@@ -18,8 +18,8 @@ type Mended struct {
 	Kept string // where the damaged file is now
 }
 
-// Mend puts what is left of a damaged journal in its place, and keeps the damaged file beside it under another name. No daemon may have it
-// open. Where nothing is left, or the file is another machine's journal, nothing is changed.
+// Mend puts what is left of a damaged journal in its place, and keeps the damaged file beside it under another name. No
+// daemon may have it open. Where nothing is left, or the file is another machine's journal, nothing is changed.
 func Mend(ctx context.Context, path string, o Options, held Held, now time.Time) (out Mended, err error) {
 	l, err := lock(path + ".lock")
 	if err != nil {
@@ -57,7 +57,8 @@ func freeName(path string, now time.Time) (string, error) {
 	return "", fmt.Errorf("%s: there are a hundred damaged files of this second already", base)
 }
 
-// exchange moves the damaged file and its log away, and the new file into their place. A log never lies beside a file that is not its own.
+// exchange moves the damaged file and its log away, and the new file into their place. A log never lies beside a file
+// that is not its own.
 func exchange(path, to, kept string) error {
 	if err := os.Link(path, kept); err != nil {
 		if err := copyFile(path, kept); err != nil { // a file system without hard links

@@ -10,8 +10,9 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// A damaged interior page hides all rows below it from SQLite. Salvage therefore also reads the leaf pages by themselves, in the form that
-// "Database File Format" (sqlite.org/fileformat2.html) §1.6 and §2.1 give. What is found counts only if it fits its leaf hash.
+// A damaged interior page hides all rows below it from SQLite. Salvage therefore also reads the leaf pages by
+// themselves, in the form that "Database File Format" (sqlite.org/fileformat2.html) §1.6 and §2.1 give. What is found
+// counts only if it fits its leaf hash.
 
 const (
 	pageSize  = 4096 // SQLite's default, which our journals have
@@ -95,7 +96,8 @@ func trailing64(seq uint64) int {
 	return trailing(seq)
 }
 
-// decodeRow splits a record in SQLite's format (§2.1) into its texts and blobs; NULL and numbers are nil. nil: it makes no sense.
+// decodeRow splits a record in SQLite's format (§2.1) into its texts and blobs; NULL and numbers are nil. nil: it makes
+// no sense.
 func decodeRow(b []byte) [][]byte {
 	head, n := varint(b)
 	if n == 0 || head > uint64(len(b)) || head < uint64(n) {
@@ -149,7 +151,8 @@ func varint(b []byte) (v uint64, n int) {
 	return 0, 0
 }
 
-// graft puts the first page of an empty journal in the place of a damaged one: the tables of all journals begin at the same pages.
+// graft puts the first page of an empty journal in the place of a damaged one: the tables of all journals begin at the
+// same pages.
 func graft(path, work string) error {
 	empty := filepath.Join(work, "empty.db")
 	if err := build(empty, "portillon/?"); err != nil {

@@ -50,11 +50,11 @@ func (s Salvaged) Whole() bool {
 // ErrNothingLeft says that a file holds no record that could be read.
 var ErrNothingLeft = errors.New("nothing of the journal can be read")
 
-// Salvage reads what is left of the damaged journal at from, and writes it as a new journal at to, where no file may be. from is only read.
-// origin names the journal where the file no longer does.
+// Salvage reads what is left of the damaged journal at from, and writes it as a new journal at to, where no file may
+// be. from is only read. origin names the journal where the file no longer does.
 //
-// The new journal is the longest beginning of the old one in which every record is there and fits its leaf hash, or is held by the hub and
-// covered by the hashes that later records hold. What nothing proves is listed and left out.
+// The new journal is the longest beginning of the old one in which every record is there and fits its leaf hash, or is
+// held by the hub and covered by the hashes that later records hold. What nothing proves is listed and left out.
 func Salvage(ctx context.Context, from, to, origin string, held Held) (Salvaged, error) {
 	left, err := readDamaged(ctx, from, filepath.Dir(to))
 	if err != nil {
@@ -249,7 +249,8 @@ type knownTree struct {
 	known [63]bool
 }
 
-// grow adds record seq with the hashes that stand beside it, and reports whether they are what they must be, as far as that is known.
+// grow adds record seq with the hashes that stand beside it, and reports whether they are what they must be, as far as
+// that is known.
 func (t *knownTree) grow(seq uint64, hashes []tlog.Hash) bool {
 	for level := 0; level+1 < len(hashes); level++ {
 		if t.known[level] && tlog.NodeHash(t.edge[level], hashes[level]) != hashes[level+1] {

@@ -67,7 +67,8 @@ func zeroed(t *testing.T, path string, page int) {
 	}
 }
 
-// Each page of a journal is zeroed in turn. What is salvaged is what was written, opens for writing, goes on, and has the root that the hub holds.
+// Each page of a journal is zeroed in turn. What is salvaged is what was written, opens for writing, goes on, and has
+// the root that the hub holds.
 func TestEachZeroedPageIsSalvagedAsFarAsTheTreeProvesIt(t *testing.T) {
 	const n = 150
 	for _, held := range []uint64{0, n} {
@@ -178,7 +179,8 @@ func goesOn(t *testing.T, path string, s Salvaged, ack Held, whole map[uint64]ro
 	}
 }
 
-// Records past a hole that the hub does not hold are proven by nothing: they are listed, and not taken into the new journal.
+// Records past a hole that the hub does not hold are proven by nothing: they are listed, and not taken into the new
+// journal.
 func TestRecordsPastAHoleThatNobodyHoldsAreListed(t *testing.T) {
 	path, ack := saved(t, 300, 20)
 	pages := pagesOf(t, bytesOf(t, path))

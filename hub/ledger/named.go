@@ -6,8 +6,8 @@ import (
 	"portillon/dberror"
 )
 
-// cureDamage is what to do with a damaged ledger. Machines keep their journals, and send again what a ledger lacks (daemon/uplink); the
-// damaged file stays for what the machines no longer have.
+// cureDamage is what to do with a damaged ledger. Machines keep their journals, and send again what a ledger lacks
+// (daemon/uplink); the damaged file stays for what the machines no longer have.
 func cureDamage(path string) string {
 	return fmt.Sprintf("stop the hub, put back a copy, or move the file away to begin an empty one, to which the machines send all that they "+
 		"have again: mv %[1]s %[1]s.damaged; rm -f %[1]s-wal %[1]s-shm", path)

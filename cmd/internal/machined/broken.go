@@ -21,8 +21,8 @@ var errReopen = errors.New("the journal can be opened now")
 // reopenEvery is how often a journal that cannot be opened is tried again.
 const reopenEvery = 5 * time.Second
 
-// openBroken serves the panel and the control socket of a machine whose journal cannot be opened: no card switches it on, and whoever stands
-// at it is told why. The relay stays open, for nobody starts its guard.
+// openBroken serves the panel and the control socket of a machine whose journal cannot be opened: no card switches it
+// on, and whoever stands at it is told why. The relay stays open, for nobody starts its guard.
 func (d *Daemon) openBroken(why error) (err error) {
 	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.stamp()
 	d.log.Error("the journal cannot be opened: the machine stays off", "err", d.broken)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -36,7 +37,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// machineFolder is a machine of the example site: its keys, its bundle file, and what its data folder held at a stop and on an earlier day.
+// machineFolder is a machine of the example site: its keys, its bundle file, and what its data folder held at a stop
+// and on an earlier day.
 type machineFolder struct {
 	dir    string
 	config Config
@@ -225,8 +227,8 @@ func (f *machineFolder) copyOf(t *testing.T) Config {
 	return c
 }
 
-// Each file under the data folder of a machine that was killed is damaged in six ways. At the next start a tap works and the tag hangs, or the
-// panel, the check and the status say why not, with the command that helps.
+// Each file under the data folder of a machine that was killed is damaged in six ways. At the next start a tap works
+// and the tag hangs, or the panel, the check and the status say why not, with the command that helps.
 func TestEachDamagedFileOfAMachineIsSurvivedOrSaid(t *testing.T) {
 	f := newMachineFolder(t)
 	names := f.files(t)
@@ -255,6 +257,40 @@ func TestEachDamagedFileOfAMachineIsSurvivedOrSaid(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A tag that is gone from the facts, or cannot be read there, is on the machine again at the next start: the records show it. A record says so.
+func TestTagThatTheFactsLackIsTakenFromTheRecords(t *testing.T) {
+	f := newMachineFolder(t)
+	for _, harm := range []string{"DELETE FROM facts WHERE key = 'tags'", "UPDATE facts SET value = X'7b' WHERE key = 'tags'", "DELETE FROM facts"} {
+		t.Run(harm, func(t *testing.T) {
+			c := f.copyOf(t)
+			db, err := sql.Open("sqlite", c.journalFile())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = db.Exec(harm)
+			if err := errors.Join(err, db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			for start := range 2 {
+				f.run(t, c, func(d *Daemon) {
+					s := d.answerOrDo(t, control.Request{Do: "status"}).Status
+					if len(s.Tags) != 1 || s.Tags[0] != "t1 belt" {
+						t.Errorf("start %d: tags %q", start, s.Tags)
+					}
+					faults := 0
+					if err := d.journal.Walk(t.Context(), func(r wire.Record) {
+						if r.Kind == wire.Faulted && strings.Contains(string(r.Body), `"what":"tags"`) {
+							faults++
+						}
+					}, func() {}); err != nil || faults != 1 {
+						t.Errorf("start %d: %d records say so, want 1 (%v)", start, faults, err)
+					}
+				})
+			}
+		})
 	}
 }
 
@@ -295,7 +331,8 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 	}
 }
 
-// cured runs the command that the panel's status names, and starts again: an empty journal, whose tags the hub must send, is tagged out.
+// cured runs the command that the panel's status names, and starts again: an empty journal, whose tags the hub must
+// send, is tagged out.
 func (f *machineFolder) cured(t *testing.T, c Config) {
 	t.Helper()
 	_, command, ok := strings.Cut(c.cureJournal(), ": ")

@@ -25,7 +25,8 @@ import (
 // journalFile is where the machine's journal is.
 func (c Config) journalFile() string { return filepath.Join(c.Data, "journal.db") }
 
-// ackFile is where the hub's last acknowledgement is kept, beside the journal: a journal that is older than the hub's word shows by it.
+// ackFile is where the hub's last acknowledgement is kept, beside the journal: a journal that is older than the hub's
+// word shows by it.
 func (c Config) ackFile() string { return filepath.Join(c.Data, "acknowledged") }
 
 func (d *Daemon) journalOptions(signer note.Signer) journal.Options {
@@ -120,7 +121,8 @@ func (d *Daemon) lastAck(k keys) (wire.Ack, bool) {
 	return a, err == nil
 }
 
-// keepAck keeps an acknowledgement that the hub signed. It is a hint, which the hub repeats at each connection: nobody waits for the disk.
+// keepAck keeps an acknowledgement that the hub signed. It is a hint, which the hub repeats at each connection: nobody
+// waits for the disk.
 func (d *Daemon) keepAck(signed []byte) {
 	path := d.c.ackFile()
 	write := func() error {
@@ -140,7 +142,8 @@ func (d *Daemon) keepAck(signed []byte) {
 	}
 }
 
-// olderThanAcked says why the journal is not the one that the hub acknowledged, by the acknowledgement that is kept; nil: nothing shows that.
+// olderThanAcked says why the journal is not the one that the hub acknowledged, by the acknowledgement that is kept;
+// nil: nothing shows that.
 func (d *Daemon) olderThanAcked(k keys) *daemon.JournalMismatch {
 	a, ok := d.lastAck(k)
 	switch n := d.journal.Len(); {
@@ -158,7 +161,8 @@ func (d *Daemon) olderThanAcked(k keys) *daemon.JournalMismatch {
 	return &daemon.JournalMismatch{Hub: a.Seq, Here: d.journal.Len()}
 }
 
-// compareTags adds the tags that the records show on the machine and that the facts lack, and returns why they were added; empty: none was.
+// compareTags adds the tags that the records show on the machine and that the facts lack, and returns why they were
+// added; empty: none was.
 func (d *Daemon) compareTags(was *facts, unread error) (why []string, err error) {
 	var c daemon.Recount
 	gap := false
@@ -221,7 +225,8 @@ func (d *Daemon) mishaps(was facts, why []string) (out []journal.Entry) {
 	return out
 }
 
-// checkJournal says what is damaged of the journal. A daemon starts all the same, and salvages it, or says on its panel that it cannot.
+// checkJournal says what is damaged of the journal. A daemon starts all the same, and salvages it, or says on its panel
+// that it cannot.
 func (c Config) checkJournal() error {
 	path := c.journalFile()
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
