@@ -36,8 +36,8 @@ func (m *Machine) journalTrouble() string {
 		return *d
 	}
 	if x := m.mismatch.Load(); x != nil {
-		return fmt.Sprintf("the hub holds %d records of another state of this journal, which has %d: tags may be missing; put back the newer "+
-			"journal, or check the machine, take its tag off, and have the hub accept this journal", x.Hub, x.Here)
+		return fmt.Sprintf("the hub holds %d records of another state of this journal, which has %d: tags may be missing; "+
+			"put back the newer journal, or check the machine, take its tag off, and have the hub accept this journal", x.Hub, x.Here)
 	}
 	return ""
 }

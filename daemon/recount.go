@@ -96,7 +96,8 @@ func (c *Recount) ended(r wire.Record, b wire.EndBody) {
 	}
 	p := c.practice[r.Member]
 	p.logged += time.Duration(b.Seconds) * time.Second
-	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost // recorded at the next start: its time is not the session's end
+	// An end that was recorded at the next start has not the time of the session's end.
+	late := b.Cause == wire.CausePowerLost || b.Cause == wire.CauseDaemonLost
 	if r.Clock.Believed() && b.Seconds > 0 && !late {
 		p.last = r.Wall
 	}

@@ -34,7 +34,8 @@ func Mend(ctx context.Context, path string, o Options, held Held, now time.Time)
 		return out, err
 	}
 	if out.Origin != origin {
-		return out, errors.Join(fmt.Errorf("journal %s: it is the journal of %q, and this machine is %q", path, out.Origin, origin), os.Remove(to))
+		err := fmt.Errorf("journal %s: the file is the journal of %q, and this machine is %q", path, out.Origin, origin)
+		return out, errors.Join(err, os.Remove(to))
 	}
 	if out.Kept, err = freeName(path, now); err != nil {
 		return out, err

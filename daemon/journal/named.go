@@ -9,7 +9,8 @@ import (
 
 // cureDamage is what to do with a damaged journal. The daemon does the same by itself at its start, where it can.
 func cureDamage(path string) string {
-	return fmt.Sprintf("portillon journal salvage %[1]s -o %[1]s.salvaged reads what is left of it, and the daemon does so at its next start", path)
+	return fmt.Sprintf("portillon journal salvage %[1]s -o %[1]s.salvaged reads what is left of it, "+
+		"and the daemon does so at its next start", path)
 }
 
 // named puts the file's name and what to do into an error of the database. Public methods defer it.

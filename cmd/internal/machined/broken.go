@@ -26,8 +26,8 @@ const reopenEvery = 5 * time.Second
 func (d *Daemon) openBroken(why error) (err error) {
 	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.stamp()
 	d.log.Error("the journal cannot be opened: the machine stays off", "err", d.broken)
-	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
-		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Clerk: nobody{}, Photos: d.album()})
+	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine},
+		Now: d.clock.now, Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Clerk: nobody{}, Photos: d.album()})
 	d.panel.Show(panel.JournalUnusable())
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
@@ -55,8 +55,8 @@ func (nobody) Write(context.Context, string, panel.Entry) (policy.Text, error) {
 // answer is what the control socket says.
 func (d *Daemon) answer(_ context.Context, r control.Request) control.Reply {
 	if r.Do == "status" {
-		return control.Reply{OK: true, Status: &control.Status{Site: d.c.Site, Machine: d.c.Machine, Phase: "fault", Faults: []string{"journal"},
-			NoReader: d.c.Reader.Kind == "none", Alone: d.c.MQTT.Broker == "", JournalDamage: d.broken.Error()}}
+		return control.Reply{OK: true, Status: &control.Status{Site: d.c.Site, Machine: d.c.Machine, Phase: "fault",
+			Faults: []string{"journal"}, NoReader: d.c.Reader.Kind == "none", Alone: d.c.MQTT.Broker == "", JournalDamage: d.broken.Error()}}
 	}
 	return control.Reply{Error: d.broken.Error(), Hint: d.c.cureJournal()}
 }
@@ -69,7 +69,8 @@ func (d *Daemon) runBroken(ctx context.Context) error {
 	defer work.Wait()
 	work.Go(func() { _ = control.Serve(ctx, d.socket, d.answer) })
 	web := crowd(d.web, d.c.Panel.Screens)
-	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	page := &http.Server{Handler: d.panel.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	work.Go(func() { _ = page.Serve(web) })
 	work.Go(func() { <-ctx.Done(); page.Close() })
 	d.lights(ctx, &work)

@@ -79,7 +79,8 @@ type mending struct {
 
 // sentence is what the record says.
 func (m mending) sentence() string {
-	parts := []string{fmt.Sprintf("the journal was damaged: %d records are kept, %d could be read; the damaged file is kept as %s", m.Records, m.Read, filepath.Base(m.Kept))}
+	parts := []string{fmt.Sprintf("the journal was damaged: %d records are kept, %d could be read; the damaged file is kept as %s",
+		m.Records, m.Read, filepath.Base(m.Kept))}
 	for _, x := range []struct {
 		what  string
 		spans []journal.Span
@@ -175,13 +176,15 @@ func (d *Daemon) compareTags(was *facts, unread error) (why []string, err error)
 	for _, t := range c.Missing(was.tags) {
 		if len(was.tags) < session.TagsMax {
 			was.tags = append(was.tags, t)
-			why = append(why, fmt.Sprintf("the tag %q was missing in the journal's facts, and the records show it: it is on the machine again", t.ID))
+			why = append(why, fmt.Sprintf("the tag %q was missing in the journal's facts, and the records show it: "+
+				"the tag is on the machine again", t.ID))
 		}
 	}
 	factsLost := unread != nil || d.mended != nil && !d.mended.Facts
 	recordsLost := gap || d.mended != nil && len(d.mended.Unread)+len(d.mended.Dropped) > 0
 	if factsLost && recordsLost { // neither the facts nor the records say for certain which tags were on the machine
-		t := session.Tag{ID: daemon.TagSalvaged, Reason: "journal endommagé : vérifier la machine / damaged journal: check the machine", Since: d.clock.now()}
+		t := session.Tag{ID: daemon.TagSalvaged, Since: d.clock.now(),
+			Reason: "journal endommagé : vérifier la machine / damaged journal: check the machine"}
 		was.tags = append(was.tags, t)
 		why = append(why, "tags may be lost with the damaged records: a maintainer must look at the machine")
 	}
@@ -243,5 +246,6 @@ func (c Config) checkJournal() error {
 
 // cureJournal is the command for a journal of which nothing can be used.
 func (c Config) cureJournal() string {
-	return fmt.Sprintf("put back a copy, or begin an empty journal: sudo mv %[1]s %[1]s.damaged; sudo rm -f %[1]s-wal %[1]s-shm", c.journalFile())
+	return fmt.Sprintf("put back a copy, or begin an empty journal: sudo mv %[1]s %[1]s.damaged; sudo rm -f %[1]s-wal %[1]s-shm",
+		c.journalFile())
 }
