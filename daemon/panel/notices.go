@@ -25,8 +25,8 @@ func DamagedJournal() policy.Text {
 
 // OlderJournal is the note of a machine whose journal is not the one that the hub holds.
 func OlderJournal() policy.Text {
-	return policy.Text{FR: "Le journal de cette machine n’est pas celui du hub : des mises hors service peuvent manquer. Prévenir un mainteneur",
-		EN: "This machine’s journal is not the one that the hub holds: tags may be missing. Tell a maintainer"}
+	return policy.Text{FR: "Journal différent de celui du hub : il peut manquer des étiquettes. Prévenir un mainteneur",
+		EN: "Journal differs from the hub’s: tags may be missing. Tell a maintainer"}
 }
 
 // OlderJournalTag is the reason of the tag that such a machine puts on itself.
