@@ -87,8 +87,10 @@ type Machine struct {
 	relay    bool
 	hub      HubHealth // as followHub saw it last
 	bundle   atomic.Pointer[BundleState]
-	unknown  string              // the last stranger's code
-	card     policy.CardStrength // what the card of the state's member proved
+	damage   atomic.Pointer[string]          // what of the journal is damaged; nil: nothing is known to be
+	mismatch atomic.Pointer[JournalMismatch] // how the journal differs from what the hub holds; nil: nothing shows that
+	unknown  string                          // the last stranger's code
+	card     policy.CardStrength             // what the card of the state's member proved
 	rosters  chan *roster.Roster
 	asks     chan ask
 	born     time.Time    // its monotonic reading is what the next two count from: a clock that is set back feeds no dead loop
@@ -188,6 +190,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
 	m.renamed()
+	m.tagMismatch(ctx)
 	m.show()
 	for {
 		m.turned()
@@ -210,6 +213,7 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 			m.upkeep(ctx)
 			m.keep()
 			m.watchScreens()
+			m.tagMismatch(ctx)
 		}
 	}
 }

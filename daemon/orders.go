@@ -255,6 +255,7 @@ func (m *Machine) status() control.Status {
 			out.Denied = append(out.Denied, fmt.Sprintf("%s: %v", d.Member, d.Why))
 		}
 	}
+	out.JournalDamage = m.journalTrouble()
 	out.BundleDamage, out.Screens = m.damagedBundle(), m.screenStatus()
 	m.hubStatus(&out)
 	out.BundleRefused = m.refusedBundle()

@@ -128,6 +128,9 @@ func (m *Machine) footnote() policy.Text {
 	if t := m.unsignedNote(); t != (policy.Text{}) {
 		return t
 	}
+	if t := m.journalNote(); t != (policy.Text{}) {
+		return t
+	}
 	if m.damagedBundle() != "" && m.Roster != nil && m.Roster.Version < m.bundle.Load().Version {
 		return panel.EarlierList()
 	}

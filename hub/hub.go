@@ -152,7 +152,7 @@ func (h *Hub) reach() error {
 		c.TLS, scheme = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, "ssl"
 		h.dial.tls = onlyThis(cert)
 	}
-	if h.broker, err = broker.Start(c); err != nil {
+	if h.broker, err = h.startBroker(c); err != nil {
 		return err
 	}
 	h.dial.url = scheme + "://" + h.broker.Addr()

@@ -86,7 +86,8 @@ func (c Config) Tags() (out []Tag, err error) {
 			e = fmt.Errorf("it is the tag %.32q's", t.ID)
 		}
 		if e != nil {
-			err = errors.Join(err, fmt.Errorf("tag %s: %w", f.Name(), e))
+			path := filepath.Join(c.tags(), f.Name())
+			err = errors.Join(err, fmt.Errorf("tag %s: %w; put the tag on again (portillon machine tag --hub HUB.yaml --machine ID REASON) and remove this one: rm -r %s", path, e, path))
 			continue
 		}
 		out = append(out, t)
@@ -111,6 +112,7 @@ func (h *Hub) bringTags(ctx context.Context) error {
 				h.noteTag(t, err.Error())
 			}
 		}
+		h.returnTags(ctx, tried)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -127,7 +129,7 @@ func (h *Hub) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) e
 	var m Machine
 	h.change(t.Machine, func(x *Machine) { m = *x })
 	// A machine that has lost its tags, and of whose records none is missing here, is told again.
-	lost := m.State != nil && !m.State.Tagged && m.State.Journal <= m.Held
+	lost := m.State != nil && !m.State.Tagged && m.State.Journal <= m.Held || m.lostJournal()
 	switch {
 	case last == wire.Untagged:
 		h.noteTag(t, "")

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"time"
 
+	"portillon/daemon"
 	"portillon/daemon/journal"
 )
 
@@ -19,8 +20,11 @@ type whole struct {
 	Journal string   `json:"journal,omitempty"` // whose it is
 	Records uint64   `json:"records"`           // from the first on that are whole
 	Erased  uint64   `json:"erased"`
+	Lost    uint64   `json:"lost,omitempty"` // lost to damage; the hub holds them
 	Last    string   `json:"last,omitempty"` // time of the last of them
 	Root    string   `json:"root,omitempty"` // of the tree; a checkpoint signs it
+
+	differences []string // between the facts and the records
 }
 
 // openJournal opens a journal for reading; a daemon may be writing to it. A file that could not be looked at is wrong use, a damaged one is not.
@@ -48,6 +52,9 @@ func journalVerify(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		out.Verdict, out.Reasons = "invalid", []reason{{"damaged", err.Error()}}
 	}
+	for _, d := range out.differences {
+		out.Verdict, out.Reasons = "invalid", append(out.Reasons, reason{"facts", d})
+	}
 	if !asJSON {
 		printWhole(w.out, out)
 	} else if err := printJSON(w.out, out); err != nil {
@@ -66,12 +73,34 @@ func verified(ctx context.Context, path string) (whole, error) {
 	}
 	defer j.Close()
 	v, err := j.Verify(ctx)
-	out := whole{Journal: j.Origin(), Records: v.Records, Erased: v.Erased}
+	out := whole{Journal: j.Origin(), Records: v.Records, Erased: v.Erased, Lost: v.Lost}
 	if !v.Last.IsZero() {
 		out.Last = v.Last.Format(time.RFC3339)
 	}
-	if err == nil {
-		out.Root = v.Root.String()
+	if err != nil {
+		return out, err
+	}
+	out.Root = v.Root.String()
+	out.differences, err = compareFacts(ctx, j)
+	return out, err
+}
+
+// compareFacts names each fact that says less than the records do, and each cursor past the end.
+func compareFacts(ctx context.Context, j *journal.Journal) ([]string, error) {
+	var c daemon.Recount
+	if err := j.Walk(ctx, c.Add, c.Gap); err != nil {
+		return nil, err
+	}
+	facts, err := j.Facts("")
+	if err != nil {
+		return nil, err
+	}
+	out := c.Compare(facts)
+	cursors, err := j.Cursors()
+	for sink, seq := range cursors {
+		if seq > j.Len() {
+			out = append(out, fmt.Sprintf("the cursor of %s is at %d, and the journal has %d records", sink, seq, j.Len()))
+		}
 	}
 	return out, err
 }
@@ -86,7 +115,9 @@ func printWhole(w io.Writer, x whole) {
 	}
 	if x.Journal != "" {
 		line("journal", "%s", x.Journal)
-		line("records", "%d whole, %d of them erased", x.Records, x.Erased)
+		if line("records", "%d whole, %d of them erased", x.Records, x.Erased); x.Lost > 0 {
+			line("lost", "%d of them to damage: the hub holds them", x.Lost)
+		}
 	}
 	if x.Last != "" {
 		line("last", "%s", x.Last)

@@ -134,6 +134,9 @@ func printStatus(w io.Writer, s control.Status) {
 		line("denied", "%s", plain(d))
 	}
 	line("journal", "%d records, %d held by the hub", s.Journal, s.Acked)
+	if s.JournalDamage != "" {
+		line("", "%s", plain(s.JournalDamage))
+	}
 	for _, x := range s.Screens {
 		line("screen", "%s %s", x.Address, pick(x.SilentSeconds > 0, fmt.Sprintf("silent for %d s: what it shows may be wrong", x.SilentSeconds), "reports itself"))
 	}

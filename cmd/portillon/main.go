@@ -85,6 +85,7 @@ func verbs() []verb {
 		{"card personalise", "--reader SPEC --key FILE", "give a new card the site's keys", cardPersonalise},
 		{"reader test", "SPEC|MACHINE.yaml", "show what a reader sends, the number in every form, and the lines for the files", readerTest},
 		{"journal verify", "FILE", "read all of a machine's journal and say whether it is whole", journalVerify},
+		{"journal salvage", "FILE -o NEW", "write what is left of a damaged journal as a new one", journalSalvage},
 		{"journal export", "FILE [--from N]", "print a journal's records, a line of JSON each", journalExport},
 		{"hub mosquitto-conf", "HUB.yaml [-o DIR]", "mosquitto's settings and access list for a site", hubMosquittoConf},
 		{"evidence list", "HUB.yaml --site SITE", "every member's progress towards badges earned by work", evidenceList},

@@ -71,9 +71,11 @@ type Status struct {
 	// BundleRefused says why a bundle is refused because of its keys; empty: none is.
 	BundleRefused string `json:"bundle_refused,omitempty"`
 	// Denied are the members whom this program denies because it is too old for what the bundle says of them, and why.
-	Denied  []string `json:"denied,omitempty"`
-	Journal uint64   `json:"journal"`      // records committed
-	Acked   uint64   `json:"acknowledged"` // records that the hub holds
+	Denied []string `json:"denied,omitempty"`
+	// JournalDamage says what is damaged of the journal, or that it is not the one that the hub holds; empty: nothing is.
+	JournalDamage string `json:"journal_damage,omitempty"`
+	Journal       uint64 `json:"journal"`      // records committed
+	Acked         uint64 `json:"acknowledged"` // records that the hub holds
 	// Unacked is what the hub has not acknowledged; nil: it owes nothing.
 	Unacked *Unacked `json:"unacked,omitempty"`
 	// Screens are the machine's own screens whose page has reported itself since the daemon started.

@@ -13,7 +13,8 @@ import (
 )
 
 // Append writes one record. It returns once the record is on the disk, or with the reason why it is not.
-func (j *Journal) Append(e Entry) (wire.Record, error) {
+func (j *Journal) Append(e Entry) (_ wire.Record, err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	r, err := j.append(e)
@@ -24,10 +25,11 @@ func (j *Journal) Append(e Entry) (wire.Record, error) {
 }
 
 // Keep writes facts alone. It returns once they are on the disk, or with the reason why they are not, and then none of them is.
-func (j *Journal) Keep(facts map[string][]byte) error {
+func (j *Journal) Keep(facts map[string][]byte) (err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	err := ErrReadOnly
+	err = ErrReadOnly
 	if !j.readOnly {
 		err = j.usable()
 	}

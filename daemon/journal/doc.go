@@ -8,7 +8,7 @@
 //
 // It is a SQLite file (write-ahead log, synchronous=FULL) on one connection. Open is quick at any length: it reads
 // the head and the tail, and where no clock there was trusted, some thousand records more. Verify reads everything. A file that is torn, that another program made, that belongs to
-// another machine, or that another daemon holds is refused and left as it is; nothing is ever created over a file that is there.
+// another machine, or that another daemon holds is refused and left as it is; nothing is ever created over a file that is there. Salvage reads what is left of a damaged file, and Mend puts that in its place.
 //
 // Time never runs backwards among records whose clock was trusted, with one exception: a trusted clock that was set back by more than wire.Skew
 // marks its next record as corrected, and that record's time counts from then on. A record whose clock is not trusted is never earlier than the

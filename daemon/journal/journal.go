@@ -32,6 +32,7 @@ type Options struct {
 	Trusted func() bool      // whether Now can be believed; nil: never
 	Salt    io.Reader        // nil: crypto/rand
 	Random  io.Reader        // of a new journal's generation; nil: crypto/rand
+	Damaged func(error)      // told of damage that is found while the journal is in use; it must not block; nil: nobody
 }
 
 // Entry is what a caller wants recorded. Body is one of wire's bodies, by Kind, or nil.
@@ -93,10 +94,8 @@ func Open(path string, o Options) (*Journal, error) {
 		return nil, fmt.Errorf("journal %s: site, machine and the machine's key are required", path)
 	}
 	j := &Journal{o: defaults(o), path: path}
-	if err := j.open(); errors.Is(err, ErrDamaged) {
-		return nil, fmt.Errorf("journal %s: %w (portillon journal verify %s says how far it is whole)", path, err, path)
-	} else if err != nil {
-		return nil, fmt.Errorf("journal %s: %w", path, err)
+	if err := j.open(); err != nil {
+		return nil, refused(path, err)
 	}
 	return j, nil
 }
@@ -105,7 +104,7 @@ func Open(path string, o Options) (*Journal, error) {
 func OpenReadOnly(path string) (*Journal, error) {
 	j := &Journal{path: path, readOnly: true}
 	if err := j.openReading(); err != nil {
-		return nil, fmt.Errorf("journal %s: %w", path, err)
+		return nil, refused(path, err)
 	}
 	return j, nil
 }
@@ -141,6 +140,13 @@ func (j *Journal) open() (err error) {
 			j.release()
 		}
 	}()
+	for _, end := range []string{"-shm", "-wal"} { // a folder holds no page of ours
+		if fi, err := os.Lstat(j.path + end); err == nil && fi.IsDir() {
+			if err := os.Rename(j.path+end, j.path+end+".folder"); err != nil {
+				return err
+			}
+		}
+	}
 	g, err := wire.NewGeneration(j.o.Random)
 	if err != nil {
 		return err

@@ -20,13 +20,17 @@ const (
 
 // Batch is records from seq on, at most max of them and BatchBytes of them, with a checkpoint that ends with the last.
 // Where from lies past the end it is the zero Batch.
-func (j *Journal) Batch(from uint64, max int) (wire.Batch, error) {
+func (j *Journal) Batch(from uint64, max int) (_ wire.Batch, err error) {
+	defer j.named(&err)
 	rows, root, err := j.take(from, min(max, wire.MaxBatchRecords))
 	if err != nil || len(rows) == 0 {
 		return wire.Batch{}, err
 	}
 	b := wire.Batch{Generation: j.generation}
 	for _, r := range rows {
+		if len(r.hashes) == 0 {
+			return wire.Batch{}, fmt.Errorf("journal: record %d was lost to damage, it cannot be sent", r.seq)
+		}
 		if r.record == nil {
 			return wire.Batch{}, fmt.Errorf("journal: record %d was erased, it cannot be sent", r.seq)
 		}
@@ -56,19 +60,25 @@ func (j *Journal) take(from uint64, n int) ([]row, tlog.Hash, error) {
 		keep++
 	}
 	rows = rows[:keep]
+	for _, r := range rows { // the hub would refuse them, and everything after
+		if _, err := r.check(); err != nil {
+			return nil, tlog.Hash{}, fmt.Errorf("%w: %w; %s", ErrDamaged, err, cureDamage(j.path))
+		}
+	}
 	root, err := j.root(rows[keep-1].seq)
 	return rows, root, err
 }
 
 // Cursor is how far a sink holds the journal: 0 at first.
-func (j *Journal) Cursor(sink string) (uint64, error) {
+func (j *Journal) Cursor(sink string) (_ uint64, err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
 		return 0, err
 	}
 	var n int64
-	err := j.conn.QueryRowContext(background, "SELECT seq FROM cursors WHERE sink = ?", sink).Scan(&n)
+	err = j.conn.QueryRowContext(background, "SELECT seq FROM cursors WHERE sink = ?", sink).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -77,7 +87,8 @@ func (j *Journal) Cursor(sink string) (uint64, error) {
 
 // SetCursor moves a sink's cursor. It does not wait for the disk: a power cut may move the cursor back, and some records
 // travel again. This is also the moment to fold the write-ahead log into the file: nobody waits for a sink.
-func (j *Journal) SetCursor(sink string, seq uint64) error {
+func (j *Journal) SetCursor(sink string, seq uint64) (err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.readOnly {
@@ -111,7 +122,8 @@ func (j *Journal) fold() error {
 }
 
 // Facts are the facts whose key begins with prefix, as the last records left them.
-func (j *Journal) Facts(prefix string) (map[string][]byte, error) {
+func (j *Journal) Facts(prefix string) (_ map[string][]byte, err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
@@ -141,7 +153,8 @@ type Left struct {
 }
 
 // OpenSession is the session that the last daemon left open, if it did. Sessions do not overlap: it can only be the last.
-func (j *Journal) OpenSession() (Left, bool, error) {
+func (j *Journal) OpenSession() (_ Left, _ bool, err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
@@ -150,7 +163,7 @@ func (j *Journal) OpenSession() (Left, bool, error) {
 	var kind string
 	var text []byte
 	q := "SELECT kind, record FROM records INDEXED BY lives WHERE kind IN ('session-start', 'session-end') ORDER BY seq DESC LIMIT 1"
-	err := j.conn.QueryRowContext(background, q).Scan(&kind, &text)
+	err = j.conn.QueryRowContext(background, q).Scan(&kind, &text)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && wire.Kind(kind) == wire.SessionEnd {
 		return Left{}, false, nil
 	}
@@ -161,5 +174,15 @@ func (j *Journal) OpenSession() (Left, bool, error) {
 	if err != nil {
 		return Left{}, false, torn(err)
 	}
+	if lost, err := j.lostAfter(r.Seq); err != nil || lost {
+		return Left{}, false, err // its end may be among the lost records
+	}
 	return Left{Start: r, SameBoot: r.Boot == j.o.Boot}, true, nil
+}
+
+// lostAfter reports whether Salvage could not read a record after seq. The lock is held.
+func (j *Journal) lostAfter(seq uint64) (lost bool, err error) {
+	q := "SELECT EXISTS (SELECT 1 FROM records WHERE seq > ? AND kind = ?)"
+	err = j.conn.QueryRowContext(background, q, int64(seq), kindLost).Scan(&lost)
+	return lost, err
 }

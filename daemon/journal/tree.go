@@ -84,23 +84,40 @@ func (j *Journal) checkTail(last int64) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	end := rows[len(rows)-1]
-	want, err := tlog.StoredHashesForRecordHash(last-1, end.hashes[0], j.storedReader())
-	if err != nil {
-		return err
+	return j.checkEnd(last, rows[len(rows)-1])
+}
+
+// checkEnd recomputes what the last record completed. A subtree that a lost record completed is not known, and proves nothing.
+func (j *Journal) checkEnd(last int64, end row) error {
+	if len(end.hashes) == 0 {
+		return fmt.Errorf("record %d is lost", last)
 	}
-	if !slices.Equal(want, end.hashes) {
+	var t knownTree
+	for level := range len(end.hashes) - 1 {
+		h, err := j.hash(level, last>>level-2)
+		switch {
+		case err == nil:
+			t.edge[level], t.known[level] = h, true
+		case !errors.Is(err, errLost):
+			return err
+		}
+	}
+	if !t.grow(uint64(last), end.hashes) {
 		return fmt.Errorf("record %d does not fit the tree", last)
 	}
 	return nil
 }
 
+// errLost says that a hash stood with a record that Salvage could not read.
+var errLost = errors.New("its record is lost")
+
 // row is a record as it is kept.
 type row struct {
 	seq    uint64
 	salt   []byte
-	record []byte // nil: erased
-	hashes []tlog.Hash
+	record []byte      // nil: erased, or lost
+	hashes []tlog.Hash // none: Salvage could not read the record
+	kind   string      // set by Salvage alone
 }
 
 // rows reads at most n rows from seq on, which must be there without a gap.
@@ -122,6 +139,10 @@ func (j *Journal) rows(from uint64, n int) ([]row, error) {
 		}
 		for len(flat) >= tlog.HashSize {
 			r.hashes, flat = append(r.hashes, tlog.Hash(flat[:tlog.HashSize])), flat[tlog.HashSize:]
+		}
+		if lost := len(r.hashes) == 0 && len(flat) == 0 && r.record == nil; lost {
+			out = append(out, r)
+			continue
 		}
 		if len(flat) != 0 || len(r.hashes) != bits.TrailingZeros64(r.seq)+1 {
 			return nil, fmt.Errorf("record %d has %d hashes, %d expected", r.seq, len(r.hashes), bits.TrailingZeros64(r.seq)+1)
@@ -184,6 +205,9 @@ func (j *Journal) hash(level int, n int64) (tlog.Hash, error) {
 	if err != nil {
 		return tlog.Hash{}, fmt.Errorf("hash %d of level %d: %w", n, level, err)
 	}
+	if len(b) == 0 {
+		return tlog.Hash{}, fmt.Errorf("hash %d of level %d: %w", n, level, errLost)
+	}
 	if len(b) != tlog.HashSize {
 		return tlog.Hash{}, fmt.Errorf("hash %d of level %d is not there", n, level)
 	}
@@ -191,7 +215,8 @@ func (j *Journal) hash(level int, n int64) (tlog.Hash, error) {
 }
 
 // Root is the tree's root when it had size records.
-func (j *Journal) Root(size uint64) (tlog.Hash, error) {
+func (j *Journal) Root(size uint64) (_ tlog.Hash, err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
@@ -212,7 +237,8 @@ func (j *Journal) root(size uint64) (tlog.Hash, error) {
 }
 
 // Checkpoint signs the journal as it stands.
-func (j *Journal) Checkpoint() ([]byte, error) {
+func (j *Journal) Checkpoint() (_ []byte, err error) {
+	defer j.named(&err)
 	j.mu.Lock()
 	size := j.length.Load()
 	root, err := tlog.Hash{}, j.usable()

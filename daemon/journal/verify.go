@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -21,30 +20,33 @@ const step = 200
 type Verified struct {
 	Records uint64
 	Erased  uint64
+	Lost    uint64 // records that were lost to damage: Salvage kept the hashes that cover them
 	Root    tlog.Hash
 	Last    time.Time // wall time of the last record
 }
 
 // Verify reads everything: SQLite's own integrity, every leaf, every hash of the tree, numbers without gaps, time that runs backwards only
 // where it may. The journal may grow meanwhile: what was there at the beginning is verified.
-func (j *Journal) Verify(ctx context.Context) (Verified, error) {
+func (j *Journal) Verify(ctx context.Context) (_ Verified, err error) {
+	defer j.named(&err)
 	if err := j.integrity(ctx); err != nil {
 		return Verified{}, err
 	}
 	v := Verified{}
-	var edge Journal   // its edge alone is used
+	var tree knownTree
 	var sure time.Time // of the newest record whose clock was trusted
 	doubtful := 0      // records since
-	err := j.each(ctx, 1, func(r row) error {
+	err = j.each(ctx, 1, func(r row) error {
 		rec, err := r.check()
 		if err != nil {
 			return err
 		}
-		want, err := tlog.StoredHashesForRecordHash(int64(r.seq-1), r.hashes[0], edge.edgeReader())
-		if err != nil {
-			return err
+		if len(r.hashes) == 0 {
+			tree.lose(r.seq)
+			v.Lost, v.Records, sure = v.Lost+1, r.seq, time.Time{}
+			return nil
 		}
-		if !slices.Equal(want, r.hashes) {
+		if !tree.grow(r.seq, r.hashes) {
 			return fmt.Errorf("record %d does not fit the tree", r.seq)
 		}
 		if doubtful++; doubtful > far+tail { // as far as Open looks
@@ -61,14 +63,21 @@ func (j *Journal) Verify(ctx context.Context) (Verified, error) {
 			sure, doubtful = rec.Wall, 0
 		}
 		v.Last, v.Records = rec.Wall, r.seq
-		edge.advance(rec, r.hashes)
 		return nil
 	})
 	if err != nil {
 		return v, fmt.Errorf("journal: %w", err)
 	}
-	v.Root, err = tlog.TreeHash(int64(v.Records), edge.edgeReader())
-	return v, err
+	if v.Records == 0 {
+		v.Root, err = tlog.TreeHash(0, nil)
+		return v, err
+	}
+	root, known := tree.root(v.Records)
+	if !known {
+		return v, fmt.Errorf("journal: the root of %d records is not known: records are lost", v.Records)
+	}
+	v.Root = root
+	return v, nil
 }
 
 func (j *Journal) integrity(ctx context.Context) error {
@@ -116,9 +125,10 @@ func (j *Journal) each(ctx context.Context, from uint64, f func(row) error) erro
 }
 
 // Export writes records from seq on to w, each a line of JSON: its salt and itself, as they travel. Erased ones are left out.
-func (j *Journal) Export(ctx context.Context, w io.Writer, from uint64) error {
+func (j *Journal) Export(ctx context.Context, w io.Writer, from uint64) (err error) {
+	defer j.named(&err)
 	b := bufio.NewWriter(w)
-	err := j.each(ctx, max(from, 1), func(r row) error {
+	err = j.each(ctx, max(from, 1), func(r row) error {
 		if r.record == nil {
 			return nil
 		}

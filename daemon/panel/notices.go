@@ -10,6 +10,30 @@ func AlreadyRead() View {
 	return v
 }
 
+// JournalUnusable says that the machine's journal cannot be opened: nobody can use the machine.
+func JournalUnusable() View {
+	return View{Sign: SignFault,
+		Line: policy.Text{FR: "Le journal de cette machine est illisible : la machine reste arrêtée", EN: "This machine’s journal cannot be read: the machine stays off"},
+		Next: policy.Text{FR: "Prévenir un mainteneur", EN: "Tell a maintainer"}}
+}
+
+// DamagedJournal is the note of a machine that works while a part of its journal cannot be read.
+func DamagedJournal() policy.Text {
+	return policy.Text{FR: "Une partie du journal de cette machine est illisible. Prévenir un mainteneur",
+		EN: "A part of this machine’s journal cannot be read. Tell a maintainer"}
+}
+
+// OlderJournal is the note of a machine whose journal is not the one that the hub holds.
+func OlderJournal() policy.Text {
+	return policy.Text{FR: "Journal différent de celui du hub : il peut manquer des étiquettes. Prévenir un mainteneur",
+		EN: "Journal differs from the hub’s: tags may be missing. Tell a maintainer"}
+}
+
+// OlderJournalTag is the reason of the tag that such a machine puts on itself.
+func OlderJournalTag() policy.Text {
+	return policy.Text{FR: "journal plus ancien que celui du hub, à vérifier", EN: "journal older than the hub’s, to be checked"}
+}
+
 // DamagedList says that the members' list on the machine is damaged and that no earlier one can be used.
 func DamagedList() View {
 	return View{Sign: SignFault,

@@ -59,12 +59,14 @@ func (l *link) believe(m ack) (progress bool) {
 		if a.Seq > 0 { // a hub that holds nothing does not know the generation yet
 			l.found(OtherJournal, fmt.Sprintf("the hub holds the generation %q of this machine's journal, this is %q", a.Generation, own))
 			l.once("the hub acknowledges another generation of this machine's journal", "hub", a.Generation, "journal", own)
+			l.other(m.data, a.Seq, l.j.Len())
 		}
 		return false
 	}
 	if n := l.j.Len(); a.Seq > n {
 		l.found(OtherJournal, fmt.Sprintf("the hub holds %d records, this journal has %d", a.Seq, n))
 		l.once("the hub holds more records than this journal has: it is not the journal that the hub knows", "hub", a.Seq, "journal", n)
+		l.other(m.data, a.Seq, n)
 		return false
 	}
 	if a.Seq > 0 {
@@ -76,6 +78,7 @@ func (l *link) believe(m ack) (progress bool) {
 		if hex.EncodeToString(root[:]) != a.Root {
 			l.found(OtherJournal, fmt.Sprintf("the first %d records of the hub are not those of this journal", a.Seq))
 			l.once("the hub holds other records than this journal: it is not the journal that the hub knows", "up to", a.Seq)
+			l.other(m.data, a.Seq, l.j.Len())
 			return false
 		}
 	}
@@ -87,6 +90,9 @@ func (l *link) believe(m ack) (progress bool) {
 	before := l.held.Swap(a.Seq)
 	if a.Seq != before {
 		l.owe()
+		if l.h.Acked != nil {
+			l.h.Acked(m.data)
+		}
 	}
 	if a.Refused != nil && a.Seq == l.flow.held {
 		return false // to send the same again at once would be refused again
@@ -95,6 +101,16 @@ func (l *link) believe(m ack) (progress bool) {
 		l.answered(a.Refused, m.live, true)
 	}
 	return progress
+}
+
+// other says that the hub's word is about another journal. The acknowledgement is kept: it shows that at the next start too.
+func (l *link) other(signed []byte, hub, here uint64) {
+	if l.h.Acked != nil {
+		l.h.Acked(signed)
+	}
+	if l.h.Other != nil {
+		l.h.Other(hub, here)
+	}
 }
 
 // once logs a complaint once for each connection: a broker can repeat without end what is wrong.

@@ -71,6 +71,11 @@ type Handlers struct {
 	Command func(ctx context.Context, order []byte) []byte
 	// Online is told when the broker is reached and when it is lost. It must not block.
 	Online func(bool)
+	// Acked is given each acknowledgement, as the hub signed it, that fits the journal and is new. It must not block.
+	Acked func(signed []byte)
+	// Other is told that the hub has acknowledged hub records that are not the first of this journal, which has here records: it is an older
+	// copy, or another journal. It must not block.
+	Other func(hub, here uint64)
 }
 
 // Uplink is the way to the hub. Make one with New, and Run it once.

@@ -30,8 +30,9 @@ type Ledger struct {
 	site policy.SiteID
 	keys Keys
 	mu   sync.Mutex // one batch at a time: SQLite has one writer
-	w, r *sql.DB    // w is nil where the ledger was opened for reading only
-	from tables     // what r reads
+	path string
+	w, r *sql.DB // w is nil where the ledger was opened for reading only
+	from tables  // what r reads
 }
 
 // Keys are the machines' pinned keys. A machine that is not among them has no records here.
@@ -46,7 +47,8 @@ type Head struct {
 }
 
 // Open opens the ledger at path, and makes it where there is none.
-func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
+func Open(path string, site policy.SiteID, keys Keys) (_ *Ledger, err error) {
+	defer named(path, &err)
 	if err := prepare(path); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
@@ -62,6 +64,9 @@ func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
 	case err == nil && form < schemaVersion:
 		err = migrate(w)
 	}
+	if err == nil {
+		err = sound(path, w)
+	}
 	if err != nil {
 		w.Close()
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
@@ -76,7 +81,8 @@ func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
 }
 
 // OpenReadOnly opens a ledger that another process may be writing.
-func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
+func OpenReadOnly(path string, site policy.SiteID) (_ *Ledger, err error) {
+	defer named(path, &err)
 	r, err := openDB(path, true)
 	if err != nil {
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
@@ -90,7 +96,7 @@ func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
 		r.Close()
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
 	}
-	l := &Ledger{site: site, r: r, from: form2}
+	l := &Ledger{site: site, path: path, r: r, from: form2}
 	if form == 1 {
 		l.from = form1
 	}

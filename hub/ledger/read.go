@@ -29,7 +29,8 @@ type Query struct {
 }
 
 // Records gives each record that q chooses to yield, by machine, epoch of its generation, and seq, until yield returns an error.
-func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) error {
+func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) (err error) {
+	defer l.named(&err)
 	text, args := q.sql(l.from)
 	rows, err := l.r.QueryContext(ctx, text, args...)
 	if err != nil {
@@ -101,7 +102,8 @@ func scan(into func(...any) error) (Entry, error) {
 }
 
 // Head is how much of m's newest journal is held.
-func (l *Ledger) Head(m policy.MachineID) (Head, error) {
+func (l *Ledger) Head(m policy.MachineID) (_ Head, err error) {
+	defer l.named(&err)
 	h, err := headOf(l.r, l.from, m)
 	if err != nil {
 		return Head{}, fmt.Errorf("ledger: %w", err)
@@ -117,7 +119,8 @@ type Proof struct {
 }
 
 // Prove proves records of m's journal of generation g by their seqs.
-func (l *Ledger) Prove(ctx context.Context, m policy.MachineID, g wire.Generation, seqs []uint64) (Proof, error) {
+func (l *Ledger) Prove(ctx context.Context, m policy.MachineID, g wire.Generation, seqs []uint64) (_ Proof, err error) {
+	defer l.named(&err)
 	tx, err := l.r.BeginTx(ctx, nil) // one state of the ledger for checkpoint and paths
 	if err != nil {
 		return Proof{}, fmt.Errorf("ledger: %w", err)

@@ -46,7 +46,8 @@ type Taken struct {
 
 // Take judges a batch that arrived on m's topic and keeps what is new in it. When it returns without error the records are
 // on the disk. The error is a *Refusal where the batch is at fault; any other error is the disk's, and the batch may come again.
-func (l *Ledger) Take(m policy.MachineID, data []byte) (Taken, error) {
+func (l *Ledger) Take(m policy.MachineID, data []byte) (_ Taken, err error) {
+	defer l.named(&err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.w == nil {

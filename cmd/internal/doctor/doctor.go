@@ -289,6 +289,11 @@ func (x *exam) daemon(ctx context.Context) {
 				"lesquelles il est fait", "Build the bundle again with the site’s keys (portillon bundle build --key --card-key); "+
 				"“portillon bundle show” says with which it was made"))
 	}
+	if st.JournalDamage != "" {
+		x.say("journal", Ill, tf("Le journal : %s", "The journal: %s", st.JournalDamage),
+			tf("« portillon journal verify %[1]s » dit ce qui manque ; redémarrer la machine sauve ce qui est lisible : sudo systemctl restart portillond@%[2]s",
+				"“portillon journal verify %[1]s” says what is missing; a restart salvages what can be read: sudo systemctl restart portillond@%[2]s", path.Join(x.c.Data, "journal.db"), x.c.Machine))
+	}
 	x.screens(st)
 	x.hub(st)
 	switch {

@@ -84,6 +84,11 @@ func (c Config) Check(on Computer) (out Checked) {
 		}
 		fault(c.checkCardKey(k))
 	}
+	if err := c.checkJournal(); errors.Is(err, fs.ErrPermission) {
+		fault(err)
+	} else if err != nil {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("data: %v; or %s", err, c.cureJournal()))
+	}
 	fault(c.CheckWires())
 	fault(c.checkData())
 	if len(c.Control) > maxSocket {

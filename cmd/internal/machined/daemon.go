@@ -46,6 +46,11 @@ type Daemon struct {
 	socket  net.Listener
 	taps    chan rfid.Event
 	orders  *wire.Commands
+	mended  *mending // the journal was damaged at this start; nil: it was not
+	broken  error    // the journal cannot be opened; nil: it is open
+	// brokenStamp is of the file that could not be opened.
+	brokenStamp string
+	older       *daemon.JournalMismatch
 }
 
 // store is where the bundle in force is kept.
@@ -68,7 +73,7 @@ func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, 
 
 func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
-		return err
+		return d.openBroken(err)
 	}
 	d.c.Reader.prove = k.strong
 	d.c.Reader.keys = func() { d.log.Info("keypad pressed, keys are ignored") }
@@ -78,10 +83,15 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		default: // the loop is busy, and a reader must not wait for what is no card
 		}
 	}
-	if d.journal, err = journal.Open(filepath.Join(d.c.Data, "journal.db"), journal.Options{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine),
-		Signer: k.signer, Now: d.clock.now, Trusted: d.clock.trusted}); err != nil {
+	if err := d.openJournal(ctx, k); errors.Is(err, journal.ErrInUse) {
+		return err
+	} else if err != nil {
+		return d.openBroken(err)
+	}
+	if err := d.restoreFacts(ctx); err != nil {
 		return err
 	}
+	d.older = d.olderThanAcked(k)
 	if v := d.clock.vouched; v != nil {
 		if was, err := d.journal.Facts(factVouched); err == nil {
 			v.recall(was[factVouched], journal.BootID())
@@ -121,7 +131,8 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	was, err := d.facts()
+	was, unread := d.facts()
+	why, err := d.compareTags(&was, unread)
 	if err != nil {
 		return err
 	}
@@ -137,7 +148,10 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	d.machine = daemon.New(p)
 	d.keeper.tell = d.machine.SetBundleState
 	d.machine.SetBundleState(d.keeper.state)
-	return d.began(first, refused)
+	if d.older != nil {
+		d.machine.SetJournalMismatch(*d.older)
+	}
+	return d.began(first, refused, d.mishaps(was, why))
 }
 
 // closeOpen records the end of a session that the last daemon left open, with what is known of how long it was. Where the journal does not take
@@ -152,10 +166,7 @@ func (d *Daemon) closeOpen(zone *time.Location) ([]daemon.Owed, error) {
 		cause = wire.CauseDaemonLost
 	}
 	d.log.Warn("a session was left open", "cause", cause)
-	was, err := d.facts()
-	if err != nil {
-		return nil, err
-	}
+	was, _ := d.facts() // tags that cannot be read are compareTags' business
 	e := journal.Entry{Kind: wire.SessionEnd, Session: left.Start.Session, Member: left.Start.Member, Body: wire.EndBody{Cause: cause}}
 	var p policy.Practice
 	if u := was.underWay; u.Session == e.Session {
@@ -177,8 +188,8 @@ func (d *Daemon) closeOpen(zone *time.Location) ([]daemon.Owed, error) {
 }
 
 // began records the daemon's start.
-func (d *Daemon) began(first *roster.Roster, refused error) error {
-	notes := []journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: Version}}}
+func (d *Daemon) began(first *roster.Roster, refused error, mishaps []journal.Entry) error {
+	notes := append([]journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: Version}}}, mishaps...)
 	if refused != nil {
 		d.log.Warn("a bundle was refused", "why", refused)
 		notes = append(notes, journal.Entry{Kind: wire.BundleKept, Body: wire.BundleBody{Why: refused.Error()}})
@@ -203,7 +214,7 @@ type facts struct {
 	underWay daemon.UnderWay
 }
 
-// facts reads them. Tags that cannot be read are an error; of the rest, what cannot be read is none.
+// facts reads them. Tags that cannot be read are an error, beside the rest; of the rest, what cannot be read is none.
 func (d *Daemon) facts() (facts, error) {
 	out := facts{practice: map[policy.MemberID]policy.Practice{}, done: map[string]policy.Done{}}
 	all, err := d.journal.Facts("")
@@ -213,8 +224,8 @@ func (d *Daemon) facts() (facts, error) {
 	for key, value := range all {
 		switch prefix, name, _ := strings.Cut(key, "/"); prefix + "/" {
 		case daemon.FactTags + "/":
-			if err := json.Unmarshal(value, &out.tags); err != nil {
-				return out, fmt.Errorf("the journal's tags cannot be read: %w", err)
+			if uerr := json.Unmarshal(value, &out.tags); uerr != nil {
+				out.tags, err = nil, uerr
 			}
 		case daemon.FactHours + "/":
 			json.Unmarshal(value, &out.ran)
@@ -230,7 +241,7 @@ func (d *Daemon) facts() (facts, error) {
 			}
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // clerk is the machine for the panel, which is made before it.
@@ -293,6 +304,10 @@ func (d *Daemon) openUplink(k keys) error {
 		Now: d.clock.now, Trusted: d.clock.trusted}, d.journal, uplink.Handlers{
 		Bundle:  func(_ context.Context, m []byte) { d.keeper.offer(m) },
 		Command: d.command,
+		Acked:   d.keepAck,
+		Other: func(hub, here uint64) {
+			d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: hub, Here: here})
+		},
 	})
 	return err
 }
@@ -329,6 +344,9 @@ func (d *Daemon) command(ctx context.Context, order []byte) []byte {
 
 // Run works until ctx ends; then the relay is off, the session's end is recorded, and all goroutines have ended.
 func (d *Daemon) Run(ctx context.Context) error {
+	if d.broken != nil {
+		return d.runBroken(ctx)
+	}
 	rest, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var work sync.WaitGroup
 	d.serve(rest, &work)

@@ -75,18 +75,26 @@ func run(c Config, clock clock) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("machine", c.Machine)
+	for {
+		if err := serve(ctx, c, clock, log); err == nil {
+			return 0
+		} else if !errors.Is(err, errReopen) {
+			return complain(err, "")
+		}
+	}
+}
+
+// serve is one life of the daemon.
+func serve(ctx context.Context, c Config, clock clock, log *slog.Logger) error {
 	d, err := Open(ctx, c, clock, log)
 	if err != nil {
-		return complain(err, "")
+		return err
 	}
 	err = d.Run(ctx)
-	if cerr := d.Close(); err == nil || errors.Is(err, context.Canceled) {
+	if cerr := d.Close(); err == nil || errors.Is(err, context.Canceled) || cerr != nil {
 		err = cerr
 	}
-	if err != nil {
-		return complain(err, "")
-	}
-	return 0
+	return err
 }
 
 // say prints what a check found, and of a file without faults what Portillon does with it.

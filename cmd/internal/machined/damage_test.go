@@ -1,0 +1,355 @@
+package machined
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/daemon"
+	"portillon/daemon/control"
+	"portillon/daemon/journal"
+	"portillon/daemon/panel"
+	"portillon/policy"
+	"portillon/site"
+	"portillon/wire"
+)
+
+// The test binary is the guard's program too, as portillond is.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "guard" {
+		os.Exit(guardMain(os.Args[2:]))
+	}
+	os.Exit(m.Run())
+}
+
+// machineFolder is a machine of the example site: its keys, its bundle file, and what its data folder held at a stop
+// and on an earlier day.
+type machineFolder struct {
+	dir    string
+	config Config
+	hub    note.Signer
+	data   string // killed while it ran: its newest records are in the write-ahead log alone
+	early  string // of an earlier day, before the tag
+	length uint64 // records at the stop
+}
+
+const (
+	inesCard = "04A224BA115E80" // a maintainer: a tap works though the machine is tagged out
+	zoeCard  = "4400C81D93"     // no badge: each tap is a record
+)
+
+func newMachineFolder(t *testing.T) *machineFolder {
+	t.Helper()
+	f := &machineFolder{dir: t.TempDir(), data: t.TempDir(), early: t.TempDir()}
+	key := func(name string) (string, string) {
+		s, v, err := note.GenerateKey(rand.Reader, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, v
+	}
+	put := func(name string, b []byte) string {
+		path := filepath.Join(f.dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	hub, hubKey := key("portillon-biklab")
+	mach, _ := key("laser.biklab")
+	f.hub, _ = note.NewSigner(hub)
+	s, err := site.Read("../../../site-example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	b, err := s.Build(site.Order{Version: 1, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: f.hub, CardKey: bytes.Repeat([]byte{0x5a}, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("card.key", []byte(strings.Repeat("5a", 32)))
+	put("machine.key", []byte(mach))
+	put("site.bundle", bundleOf(t, b))
+	path := put("machine.yaml", fmt.Appendf(nil, `portillon: 1
+site: biklab
+machine: laser
+data: data
+control: %s
+card-key: card.key
+machine-key: machine.key
+bundle: { key: %q, file: site.bundle }
+reader: { kind: none }
+relay: { pin: "sim:pin" }
+panel: { listen: "127.0.0.1:0" }
+mqtt: { broker: "tcp://127.0.0.1:9", hub-key: %q }
+clock: trusted
+`, filepath.Join(f.dir, "s"), hubKey, hubKey))
+	if f.config, err = ReadConfig(path); err != nil {
+		t.Fatal(err)
+	}
+	f.live(t)
+	return f
+}
+
+// live gives the machine its past.
+func (f *machineFolder) live(t *testing.T) {
+	t.Helper()
+	refusedTaps := func(d *Daemon, n int) {
+		for i := range n {
+			if _, err := d.journal.Append(journal.Entry{Kind: wire.Refused, Member: "m-9d017e", Body: wire.RefusedBody{Reasons: []policy.Code{policy.NoBadge}}}); err != nil {
+				t.Fatal(i, err)
+			}
+		}
+	}
+	f.run(t, f.config, func(d *Daemon) { refusedTaps(d, 20) })
+	f.copy(t, f.config.Data, f.early)
+	f.run(t, f.config, func(d *Daemon) {
+		if r := d.machine.Do(t.Context(), control.Request{Do: "tag", Tag: "t1", Reason: "belt"}); !r.OK {
+			t.Fatalf("%+v", r)
+		}
+		refusedTaps(d, 60)
+	})
+	f.run(t, f.config, func(d *Daemon) {
+		refusedTaps(d, 5)
+		f.length = d.journal.Len()
+		root, err := d.journal.Root(f.length)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ack, err := wire.SignAck(wire.Ack{Site: "biklab", Machine: "laser", Seq: f.length, Root: hex.EncodeToString(root[:])}, f.hub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.keepAck(ack)
+		if err := d.journal.SetCursor("hub", f.length); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(f.config.Data, "photos", strings.Repeat("a", 64)+".jpg"), []byte("a photo"), 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		f.copy(t, f.config.Data, f.data)
+	})
+}
+
+func (f *machineFolder) copy(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run opens a daemon, has it work, does something, and ends it.
+func (f *machineFolder) run(t *testing.T, c Config, do func(*Daemon)) {
+	t.Helper()
+	clk, err := newClock("trusted", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin, err := os.MkdirTemp("", "pin") // the guard of the run before may hold its own for a moment
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(pin) })
+	c.Relay.Pin = "sim:" + filepath.Join(pin, "pin")
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	d, err := Open(t.Context(), c, clk, log)
+	for end := time.Now().Add(5 * time.Second); errors.Is(err, journal.ErrInUse) && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		d, err = Open(t.Context(), c, clk, log) // a guard that is just being started holds the lock until it runs its program
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) && !errors.Is(err, errReopen) {
+			t.Errorf("run: %v", err)
+		}
+		if err := d.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}()
+	do(d)
+}
+
+// files are all files of the data folder.
+func (f *machineFolder) files(t *testing.T) (out []string) {
+	t.Helper()
+	chunks := 0
+	err := filepath.WalkDir(f.data, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(f.data, path)
+		if strings.HasPrefix(name, "bundle/chunks/") {
+			if chunks++; chunks > 1 { // TestEachDamagedFileIsRepairedOrNamed has one of each kind
+				return nil
+			}
+		}
+		out = append(out, name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// copyOf is a copy of the machine's folder, for one start.
+func (f *machineFolder) copyOf(t *testing.T) Config {
+	t.Helper()
+	c := f.config
+	c.Data = filepath.Join(t.TempDir(), "data")
+	f.copy(t, f.data, c.Data)
+	sock, err := os.MkdirTemp("", "p") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(sock) })
+	c.Control = filepath.Join(sock, "s")
+	return c
+}
+
+// Each file under the data folder of a machine that was killed is damaged in six ways. At the next start a tap works
+// and the tag hangs, or the panel, the check and the status say why not, with the command that helps.
+func TestEachDamagedFileOfAMachineIsSurvivedOrSaid(t *testing.T) {
+	f := newMachineFolder(t)
+	names := f.files(t)
+	for _, must := range []string{"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock", "acknowledged", "verdicts.json", "bundle/manifest"} {
+		if !slices.Contains(names, must) {
+			t.Fatalf("%s is not among %q", must, names)
+		}
+	}
+	for _, name := range names {
+		for how, damage := range damages {
+			if how == "one byte changed" && len(read(t, filepath.Join(f.data, name))) == 0 {
+				continue // it has none
+			}
+			t.Run(name+"/"+how, func(t *testing.T) {
+				t.Parallel()
+				c := f.copyOf(t)
+				older, _ := os.ReadFile(filepath.Join(f.early, name))
+				if err := damage(filepath.Join(c.Data, name), older); err != nil {
+					t.Fatal(err)
+				}
+				checked := c.checkJournal()
+				off := false
+				f.run(t, c, func(d *Daemon) { f.judge(t, d, checked); off = d.broken != nil })
+				if off {
+					f.cured(t, c)
+				}
+			})
+		}
+	}
+}
+
+// A tag that is gone from the facts, or cannot be read there, is on the machine again at the next start: the records show it. A record says so.
+func TestTagThatTheFactsLackIsTakenFromTheRecords(t *testing.T) {
+	f := newMachineFolder(t)
+	for _, harm := range []string{"DELETE FROM facts WHERE key = 'tags'", "UPDATE facts SET value = X'7b' WHERE key = 'tags'", "DELETE FROM facts"} {
+		t.Run(harm, func(t *testing.T) {
+			c := f.copyOf(t)
+			db, err := sql.Open("sqlite", c.journalFile())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = db.Exec(harm)
+			if err := errors.Join(err, db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			for start := range 2 {
+				f.run(t, c, func(d *Daemon) {
+					s := d.answerOrDo(t, control.Request{Do: "status"}).Status
+					if len(s.Tags) != 1 || s.Tags[0] != "t1 belt" {
+						t.Errorf("start %d: tags %q", start, s.Tags)
+					}
+					faults := 0
+					if err := d.journal.Walk(t.Context(), func(r wire.Record) {
+						if r.Kind == wire.Faulted && strings.Contains(string(r.Body), `"what":"tags"`) {
+							faults++
+						}
+					}, func() {}); err != nil || faults != 1 {
+						t.Errorf("start %d: %d records say so, want 1 (%v)", start, faults, err)
+					}
+				})
+			}
+		})
+	}
+}
+
+// judge says whether a start is one that the rule allows.
+func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
+	t.Helper()
+	r := d.answerOrDo(t, control.Request{Do: "status"})
+	if r.Status == nil {
+		t.Fatalf("no status: %+v", r)
+	}
+	t.Logf("off %v, salvaged %v, tags %q, journal %d of %d, said %q", d.broken != nil, d.mended != nil, r.Status.Tags, r.Status.Journal, f.length, r.Status.JournalDamage)
+	if d.broken != nil {
+		if d.panel.Current().Line != panel.JournalUnusable().Line || !strings.Contains(r.Status.JournalDamage, "sudo mv ") || checked == nil {
+			t.Errorf("the machine stays off, and this is said: panel %q, status %q, check %v", d.panel.Current().Line.EN, r.Status.JournalDamage, checked)
+		}
+		return
+	}
+	if d.mended != nil && checked == nil {
+		t.Error("the check did not see what the start salvaged")
+	}
+	hangs := func(id string) bool {
+		return slices.ContainsFunc(r.Status.Tags, func(x string) bool { return strings.HasPrefix(x, id) })
+	}
+	if !hangs("t1") && !hangs("journal-older") && !hangs(daemon.TagSalvaged) {
+		t.Errorf("the tag is lost, and nothing stands in its place: %q, journal %d of %d", r.Status.Tags, d.journal.Len(), f.length)
+	}
+	if d.journal.Len() < f.length && r.Status.JournalDamage == "" && d.mended == nil {
+		t.Errorf("the journal has %d records, had %d, and nobody says so", d.journal.Len(), f.length)
+	}
+	if v := d.panel.Current(); hangs("journal-older") && v.Note != panel.OlderJournal() {
+		t.Errorf("the panel does not say it: %+v", d.panel.Current())
+	}
+	if got := d.answerOrDo(t, control.Request{Do: "tap", Card: inesCard}); !got.OK || !strings.Contains(got.FR, "aintenance") {
+		t.Errorf("a maintainer's tap: %+v", got)
+	}
+	if _, err := d.journal.Verify(t.Context()); err != nil {
+		t.Errorf("the journal that is in use does not verify: %v", err)
+	}
+}
+
+// cured runs the command that the panel's status names, and starts again: an empty journal, whose tags the hub must
+// send, is tagged out.
+func (f *machineFolder) cured(t *testing.T, c Config) {
+	t.Helper()
+	_, command, ok := strings.Cut(c.cureJournal(), ": ")
+	if out, err := exec.Command("sh", "-c", strings.ReplaceAll(command, "sudo ", "")).CombinedOutput(); err != nil && !strings.Contains(string(out), "No such file") || !ok {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	f.run(t, c, func(d *Daemon) {
+		s := d.answerOrDo(t, control.Request{Do: "status"}).Status
+		if d.broken != nil || len(s.Tags) != 1 || !strings.HasPrefix(s.Tags[0], "journal-older") {
+			t.Errorf("after the command: %v, tags %q", d.broken, s.Tags)
+		}
+	})
+}
+
+func (d *Daemon) answerOrDo(t *testing.T, r control.Request) control.Reply {
+	if d.broken != nil {
+		return d.answer(t.Context(), r)
+	}
+	return d.machine.Do(t.Context(), r)
+}

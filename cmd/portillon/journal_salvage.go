@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+
+	"portillon/daemon/journal"
+)
+
+// salvaged is what journal salvage did, as JSON says it.
+type salvaged struct {
+	Verdict string   `json:"verdict"` // valid: all of it was read; invalid: something is lost
+	Reasons []reason `json:"reasons"`
+	Journal string   `json:"journal"`
+	To      string   `json:"to"`
+	Read    uint64   `json:"read"`    // records that could be read and fit their hash
+	Records uint64   `json:"records"` // length of the new journal
+	Held    uint64   `json:"held"`    // records that the hub holds, by the file's own word
+}
+
+// journalSalvage writes what is left of a damaged journal as a new one. The damaged file stays as it is.
+func journalSalvage(ctx context.Context, w stdio, args []string) error {
+	asJSON, to, origin := false, "", ""
+	rest, err := flags(w, "journal salvage", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&to, "o", "", "the new journal's file")
+		fs.StringVar(&origin, "journal", "", "the journal's name, portillon/SITE/MACHINE, where the damaged file no longer says it")
+		fs.BoolVar(&asJSON, "json", false, "print the result as JSON")
+	})
+	if err != nil {
+		return err
+	}
+	if to == "" {
+		return wrong("journal salvage needs a file for the new journal").hinted("portillon journal salvage %[1]s -o %[1]s.salvaged", rest[0])
+	}
+	s, err := journal.Salvage(ctx, rest[0], to, origin, journal.Held{})
+	switch {
+	case errors.Is(err, journal.ErrNothingLeft):
+		return (&failure{code: 1, err: err}).hinted("put back a copy, or move the file away to begin an empty journal: mv %[1]s %[1]s.damaged; rm -f %[1]s-wal %[1]s-shm", rest[0])
+	case err != nil:
+		return wrong("%w", err)
+	}
+	out := salvaged{Verdict: "valid", Reasons: []reason{}, Journal: s.Origin, To: to, Read: s.Read, Records: s.Records, Held: s.Cursor}
+	for _, r := range lostOf(s) {
+		out.Verdict, out.Reasons = "invalid", append(out.Reasons, r)
+	}
+	if asJSON {
+		err = printJSON(w.out, out)
+	} else {
+		printSalvaged(w, out)
+	}
+	if err == nil && out.Verdict != "valid" {
+		err = errNo
+	}
+	return err
+}
+
+func lostOf(s journal.Salvaged) (out []reason) {
+	for _, x := range []struct {
+		code, why string
+		spans     []journal.Span
+	}{
+		{"lost", "cannot be read; the hub holds them, and hashes of later records cover them", s.Lost},
+		{"unread", "cannot be read, and are not in the new journal", s.Unread},
+		{"unproven", "can be read, and nothing proves them: they stay in the damaged file", s.Dropped},
+	} {
+		if len(x.spans) == 0 {
+			continue
+		}
+		var names []string
+		for _, span := range x.spans {
+			names = append(names, span.String())
+		}
+		out = append(out, reason{x.code, fmt.Sprintf("records %s %s", strings.Join(names, ", "), x.why)})
+	}
+	if !s.Facts {
+		out = append(out, reason{"facts", "some facts cannot be read; the daemon takes tags from the records at its start"})
+	}
+	return out
+}
+
+func printSalvaged(w stdio, x salvaged) {
+	fmt.Fprintf(w.out, "%-10s %s\n%-10s %d kept, %d read\n", "journal", x.Journal, "records", x.Records, x.Read)
+	for _, r := range x.Reasons {
+		fmt.Fprintf(w.out, "%-10s %s\n", r.Code, r.Detail)
+	}
+	fmt.Fprintf(w.out, "%-10s %s\n", "written", x.To)
+}

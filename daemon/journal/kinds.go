@@ -1,0 +1,85 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"portillon/wire"
+)
+
+// Walk gives each record to seen, in order; gap stands for one whose body is erased or lost.
+func (j *Journal) Walk(ctx context.Context, seen func(wire.Record), gap func()) (err error) {
+	defer j.named(&err)
+	return j.each(ctx, 1, func(r row) error {
+		rec, err := r.check()
+		switch {
+		case err != nil:
+			return err
+		case r.record == nil:
+			gap()
+		default:
+			seen(rec)
+		}
+		return nil
+	})
+}
+
+// WalkTags is Walk over the records of tags alone. A partial index finds them: the number of other records does not
+// matter.
+func (j *Journal) WalkTags(seen func(wire.Record), gap func()) (err error) {
+	defer j.named(&err)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return err
+	}
+	in := fmt.Sprintf("kind IN ('%s', '%s', '%s')", wire.Tagged, wire.Untagged, kindLost)
+	if !j.readOnly { // a full disk has no room for it: then all records are read
+		_, _ = j.conn.ExecContext(background, "CREATE INDEX IF NOT EXISTS tags ON records (seq) WHERE "+in)
+	}
+	rows, err := j.conn.QueryContext(background, "SELECT record FROM records WHERE "+in+" ORDER BY seq")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text []byte
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		var r wire.Record
+		if strings.TrimSpace(string(text)) == "" || json.Unmarshal(text, &r) != nil {
+			gap()
+			continue
+		}
+		seen(r)
+	}
+	return rows.Err()
+}
+
+// Cursors are how far each sink holds the journal. One past the end is no cursor of this journal.
+func (j *Journal) Cursors() (_ map[string]uint64, err error) {
+	defer j.named(&err)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return nil, err
+	}
+	rows, err := j.conn.QueryContext(background, "SELECT sink, seq FROM cursors")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]uint64{}
+	for rows.Next() {
+		var sink string
+		var seq int64
+		if err := rows.Scan(&sink, &seq); err != nil {
+			return nil, err
+		}
+		out[sink] = uint64(seq)
+	}
+	return out, rows.Err()
+}

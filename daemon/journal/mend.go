@@ -1,0 +1,79 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"portillon/wire"
+)
+
+// Mended is what Mend did.
+type Mended struct {
+	Salvaged
+	Kept string // where the damaged file is now
+}
+
+// Mend puts what is left of a damaged journal in its place, and keeps the damaged file beside it under another name. No
+// daemon may have it open. Where nothing is left, or the file is another machine's journal, nothing is changed.
+func Mend(ctx context.Context, path string, o Options, held Held, now time.Time) (out Mended, err error) {
+	l, err := lock(path + ".lock")
+	if err != nil {
+		return out, fmt.Errorf("journal %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	to, origin := path+".salvaged", held.Generation.Origin(o.Site, o.Machine)
+	if err := os.RemoveAll(to); err != nil { // of a try that was cut off
+		return out, err
+	}
+	if out.Salvaged, err = Salvage(ctx, path, to, origin, held); err != nil {
+		return out, err
+	}
+	if base, _ := splitOrigin(out.Origin); base != wire.Origin(o.Site, o.Machine) {
+		err := fmt.Errorf("journal %s: the file is the journal of %q, and this machine is %q", path, out.Origin, wire.Origin(o.Site, o.Machine))
+		return out, errors.Join(err, os.Remove(to))
+	}
+	if out.Kept, err = freeName(path, now); err != nil {
+		return out, err
+	}
+	return out, exchange(path, to, out.Kept)
+}
+
+// freeName is a name for the damaged file that nothing has.
+func freeName(path string, now time.Time) (string, error) {
+	base := path + ".damaged-" + now.UTC().Format("20060102T150405Z")
+	for i := range 100 {
+		name := base
+		if i > 0 {
+			name = fmt.Sprintf("%s-%d", base, i)
+		}
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("%s: there are a hundred damaged files of this second already", base)
+}
+
+// exchange moves the damaged file and its log away, and the new file into their place. A log never lies beside a file
+// that is not its own.
+func exchange(path, to, kept string) error {
+	if err := os.Link(path, kept); err != nil {
+		if err := copyFile(path, kept); err != nil { // a file system without hard links
+			return err
+		}
+	}
+	if err := os.Rename(path+"-wal", kept+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(to, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}

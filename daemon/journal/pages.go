@@ -1,0 +1,185 @@
+package journal
+
+import (
+	"encoding/binary"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// A damaged interior page hides all rows below it from SQLite. Salvage therefore also reads the leaf pages by
+// themselves, in the form that "Database File Format" (sqlite.org/fileformat2.html) §1.6 and §2.1 give. What is found
+// counts only if it fits its leaf hash.
+
+const (
+	pageSize  = 4096 // SQLite's default, which our journals have
+	walHeader = 32   // §4.1
+	walFrame  = 24   // before each page in a write-ahead log
+	leafTable = 0x0d // §1.6: a leaf page of a table with a rowid
+	leafHead  = 8    // bytes of a leaf page's header
+)
+
+// scanPages adds every row that a leaf page of the file holds. A page that makes no sense is passed over.
+func scanPages(path string, out *remains) {
+	f, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	head, lead := 0, 0
+	if strings.HasSuffix(path, "-wal") {
+		head, lead = walHeader, walFrame
+	}
+	if _, err := f.Seek(int64(head), io.SeekStart); err != nil {
+		return
+	}
+	frame := make([]byte, lead+pageSize)
+	for {
+		if _, err := io.ReadFull(f, frame); err != nil {
+			return
+		}
+		scanLeaf(frame[lead:], out)
+	}
+}
+
+// scanLeaf adds the rows of one page. Rows that go on in other pages are left out: SQLite reads them, where it can.
+func scanLeaf(page []byte, out *remains) {
+	if page[0] != leafTable {
+		return
+	}
+	cells := int(binary.BigEndian.Uint16(page[3:]))
+	for i := range cells {
+		at := leafHead + 2*i
+		if at+2 > len(page) {
+			return
+		}
+		from := int(binary.BigEndian.Uint16(page[at:]))
+		if from >= len(page) {
+			continue
+		}
+		cell := page[from:]
+		size, n := varint(cell)
+		seq, k := varint(cell[n:])
+		if n == 0 || k == 0 || size > pageSize-35 || uint64(len(cell)) < uint64(n+k)+size { // §1.6: more than U-35 bytes go on elsewhere
+			continue
+		}
+		values := decodeRow(cell[n+k : n+k+int(size)])
+		switch {
+		case (len(values) == 1 || len(values) == 2) && strings.HasPrefix(string(values[0]), "portillon/"):
+			if out.origin = string(values[0]); len(values) == 2 && len(values[1]) > 0 {
+				out.origin += "/" + string(values[1])
+			}
+		case len(values) == 7:
+			out.add(rowOf(seq, values))
+		}
+	}
+}
+
+// rowOf is a record's row from its columns: seq (NULL: it is the rowid), kind, session, member, salt, record, hashes.
+func rowOf(seq uint64, values [][]byte) row {
+	r := row{seq: seq, kind: string(values[1]), salt: values[4], record: values[5]}
+	flat := values[6]
+	if len(flat) != (trailing64(seq)+1)*tlog.HashSize {
+		return row{}
+	}
+	for ; len(flat) > 0; flat = flat[tlog.HashSize:] {
+		r.hashes = append(r.hashes, tlog.Hash(flat[:tlog.HashSize]))
+	}
+	return r
+}
+
+func trailing64(seq uint64) int {
+	if seq == 0 {
+		return 0
+	}
+	return trailing(seq)
+}
+
+// decodeRow splits a record in SQLite's format (§2.1) into its texts and blobs; NULL and numbers are nil. nil: it makes
+// no sense.
+func decodeRow(b []byte) [][]byte {
+	head, n := varint(b)
+	if n == 0 || head > uint64(len(b)) || head < uint64(n) {
+		return nil
+	}
+	types, body := b[n:head], b[head:]
+	var out [][]byte
+	for len(types) > 0 {
+		t, n := varint(types)
+		if n == 0 || len(out) > 7 {
+			return nil
+		}
+		types = types[n:]
+		size := sizeOf(t)
+		if size > uint64(len(body)) {
+			return nil
+		}
+		var v []byte
+		if t >= 12 {
+			v = append([]byte{}, body[:size]...)
+		}
+		out, body = append(out, v), body[size:]
+	}
+	return out
+}
+
+// sizeOf is how many bytes a value of this serial type has (§2.1).
+func sizeOf(serial uint64) uint64 {
+	switch {
+	case serial >= 12:
+		return (serial - 12) / 2
+	case serial <= 7:
+		return [...]uint64{0, 1, 2, 3, 4, 6, 8, 8}[serial]
+	}
+	return 0
+}
+
+// varint reads SQLite's variable-length integer (§1.6), of at most 9 bytes. n is 0 where it does not end.
+func varint(b []byte) (v uint64, n int) {
+	for n < len(b) && n < 8 {
+		c := b[n]
+		n++
+		v = v<<7 | uint64(c&0x7f)
+		if c < 0x80 {
+			return v, n
+		}
+	}
+	if n == 8 && len(b) > 8 {
+		return v<<8 | uint64(b[8]), 9
+	}
+	return 0, 0
+}
+
+// graft puts the first page of an empty journal in the place of a damaged one: the tables of all journals begin at the
+// same pages.
+func graft(path, work string) error {
+	empty := filepath.Join(work, "empty.db")
+	if err := build(empty, "portillon/?", ""); err != nil {
+		return err
+	}
+	page := make([]byte, pageSize)
+	e, err := os.Open(empty)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	if _, err := io.ReadFull(e, page); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	binary.BigEndian.PutUint32(page[28:], uint32(fi.Size()/pageSize)) // §1.3.7: pages in the file
+	binary.BigEndian.PutUint64(page[32:], 0)                          // §1.5: none of them is free
+	_, err = f.WriteAt(page, 0)
+	return err
+}

@@ -1,0 +1,456 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/wire"
+)
+
+// Held is what the hub has acknowledged of a journal's generation: all records up to Seq, with this root. The zero Held is nothing.
+type Held struct {
+	Seq        uint64
+	Root       tlog.Hash
+	Generation wire.Generation
+}
+
+// Span is a stretch of record numbers, both ends included.
+type Span struct{ First, Last uint64 }
+
+// String is 41–50, or 41.
+func (s Span) String() string {
+	if s.First == s.Last {
+		return fmt.Sprint(s.First)
+	}
+	return fmt.Sprintf("%d–%d", s.First, s.Last)
+}
+
+// Salvaged is what Salvage read and kept.
+type Salvaged struct {
+	Origin  string
+	Read    uint64 // records that could be read and fit their leaf hash
+	Records uint64 // length of the new journal
+	Lost    []Span // within it: the hub holds these records, and hashes of later records cover them
+	Dropped []Span // past its end: records that were read, and that nothing proves
+	Unread  []Span // past its end: records that are known to have been there, and cannot be read
+	Facts   bool   // all facts were read
+	Cursor  uint64 // how far the hub holds the journal, by the cursor or by Held, whichever is more
+}
+
+// Whole reports whether nothing was lost.
+func (s Salvaged) Whole() bool {
+	return len(s.Lost)+len(s.Dropped)+len(s.Unread) == 0 && s.Facts
+}
+
+// ErrNothingLeft says that a file holds no record that could be read.
+var ErrNothingLeft = errors.New("nothing of the journal can be read")
+
+// Salvage reads what is left of the damaged journal at from, and writes it as a new journal at to, where no file may
+// be. from is only read. origin names the journal, with its generation, where the file no longer does.
+//
+// The new journal is the longest beginning of the old one in which every record is there and fits its leaf hash, or is
+// held by the hub and covered by the hashes that later records hold. What nothing proves is listed and left out.
+func Salvage(ctx context.Context, from, to, origin string, held Held) (Salvaged, error) {
+	left, err := readDamaged(ctx, from, filepath.Dir(to))
+	if err != nil {
+		return Salvaged{}, fmt.Errorf("journal %s: salvage: %w", from, err)
+	}
+	if left.origin != "" {
+		origin = left.origin
+	}
+	out := Salvaged{Origin: origin, Facts: left.factsWhole, Cursor: max(held.Seq, left.cursors["hub"])}
+	if origin == "" || len(left.rows) == 0 {
+		return out, fmt.Errorf("journal %s: salvage: %w", from, ErrNothingLeft)
+	}
+	kept := longest(left.rows, left.last(), out.Cursor)
+	if !kept.fits(held) {
+		kept = longest(left.rows, left.last(), 0) // the hashes that cover the lost records are not those that the hub holds
+	}
+	if kept.n == 0 {
+		return out, fmt.Errorf("journal %s: salvage: %w: record 1 is lost, and no hash proves the others", from, ErrNothingLeft)
+	}
+	out.Records, out.Lost = kept.n, kept.lost
+	out.Read, out.Dropped, out.Unread = left.beyond(kept.n, out.Cursor)
+	if err := writeSalvaged(ctx, to, origin, kept, left); err != nil {
+		return out, fmt.Errorf("journal %s: salvage: %w", to, err)
+	}
+	return out, nil
+}
+
+// splitOrigin splits portillon/SITE/MACHINE/GENERATION before its generation, which older journals do not have.
+func splitOrigin(origin string) (base string, g wire.Generation) {
+	if i := strings.LastIndexByte(origin, '/'); strings.Count(origin, "/") == 3 {
+		return origin[:i], wire.Generation(origin[i+1:])
+	}
+	return origin, ""
+}
+
+// prefix is a beginning of a journal that can be kept.
+type prefix struct {
+	n    uint64
+	lost []Span
+	edge [63]tlog.Hash // of the tree over n records
+	at   map[uint64]tlog.Hash
+}
+
+// longest is the longest beginning of rows that the tree proves, up to last. Records up to held may be lost in it.
+func longest(rows map[uint64]row, last, held uint64) prefix {
+	var t knownTree
+	out := prefix{at: map[uint64]tlog.Hash{}}
+	var lost []Span
+	for seq := uint64(1); seq <= last; seq++ {
+		r, there := rows[seq]
+		if there && !t.grow(seq, r.hashes) || !there {
+			if seq > held {
+				break
+			}
+			t.lose(seq)
+			if k := len(lost) - 1; k >= 0 && lost[k].Last == seq-1 {
+				lost[k].Last = seq
+			} else {
+				lost = append(lost, Span{seq, seq})
+			}
+			continue
+		}
+		if root, known := t.root(seq); known {
+			out.n, out.edge = seq, t.edge
+			if seq == held {
+				out.at[seq] = root
+			}
+		}
+	}
+	for _, s := range lost {
+		if s.First <= out.n {
+			out.lost = append(out.lost, s)
+		}
+	}
+	return out
+}
+
+// fits reports whether the prefix is not shown to be another journal than the one that the hub acknowledged.
+func (p prefix) fits(held Held) bool {
+	root, known := p.at[held.Seq]
+	return !known || held.Root == tlog.Hash{} || root == held.Root
+}
+
+// beyond counts what was read, and lists what lies past n.
+func (l *remains) beyond(n, held uint64) (read uint64, dropped, unread []Span) {
+	read = uint64(len(l.rows))
+	for seq := n + 1; seq <= max(l.last(), held); seq++ {
+		to := &unread
+		if _, there := l.rows[seq]; there {
+			to = &dropped
+		}
+		if k := len(*to) - 1; k >= 0 && (*to)[k].Last == seq-1 {
+			(*to)[k].Last = seq
+		} else {
+			*to = append(*to, Span{seq, seq})
+		}
+	}
+	return read, dropped, unread
+}
+
+// writeSalvaged makes the new journal.
+func writeSalvaged(ctx context.Context, to, origin string, kept prefix, left *remains) (err error) {
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there already: name a file that is not", to)
+	}
+	base, g := splitOrigin(origin)
+	if err := build(to, base, g); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	j := &Journal{path: to, origin: origin, generation: g}
+	defer func() {
+		if err = errors.Join(err, j.release()); err != nil {
+			os.Remove(to)
+		}
+	}()
+	if err := j.connect("rw"); err != nil {
+		return err
+	}
+	if err := errors.Join(j.pragma("journal_mode", "DELETE"), j.pragma("synchronous", "OFF")); err != nil { // one file, synced below
+		return err
+	}
+	if err := j.prepare(); err != nil {
+		return err
+	}
+	if err := j.transact(func() error { return j.refill(ctx, kept, left) }); err != nil {
+		return err
+	}
+	if err := j.load(); err != nil {
+		return err
+	}
+	if _, err = j.Verify(ctx); err != nil {
+		return err
+	}
+	return syncFile(to)
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// refill inserts what is kept.
+func (j *Journal) refill(ctx context.Context, kept prefix, left *remains) error {
+	for seq := uint64(1); seq <= kept.n; seq++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r, there := left.rows[seq]
+		if !there || kept.isLost(seq) {
+			if _, err := j.st.insert.Exec(int64(seq), kindLost, nil, nil, nil, nil, []byte{}); err != nil {
+				return err
+			}
+			continue
+		}
+		var session, member any
+		kind := r.kind
+		if r.record != nil {
+			rec, err := r.check()
+			if err != nil {
+				return err
+			}
+			kind, session, member = string(rec.Kind), null(rec.Session), null(rec.Member)
+		}
+		flat := make([]byte, 0, len(r.hashes)*tlog.HashSize)
+		for _, h := range r.hashes {
+			flat = append(flat, h[:]...)
+		}
+		if _, err := j.st.insert.Exec(int64(seq), kind, session, member, r.salt, r.record, flat); err != nil {
+			return err
+		}
+	}
+	if err := j.setFacts(left.facts); err != nil {
+		return err
+	}
+	for sink, seq := range left.cursors {
+		if _, err := j.st.setCursor.Exec(sink, int64(min(seq, kept.n))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p prefix) isLost(seq uint64) bool {
+	for _, s := range p.lost {
+		if s.First <= seq && seq <= s.Last {
+			return true
+		}
+	}
+	return false
+}
+
+// kindLost is the kind of a row whose record Salvage could not read: it has no hashes.
+const kindLost = "lost"
+
+// knownTree is a tree as it grows, of which some hashes may be unknown.
+type knownTree struct {
+	edge  [63]tlog.Hash
+	known [63]bool
+}
+
+// grow adds record seq with the hashes that stand beside it, and reports whether they are what they must be, as far as
+// that is known.
+func (t *knownTree) grow(seq uint64, hashes []tlog.Hash) bool {
+	for level := 0; level+1 < len(hashes); level++ {
+		if t.known[level] && tlog.NodeHash(t.edge[level], hashes[level]) != hashes[level+1] {
+			return false
+		}
+	}
+	top := len(hashes) - 1
+	t.edge[top], t.known[top] = hashes[top], true
+	return true
+}
+
+// lose adds record seq of which nothing is known.
+func (t *knownTree) lose(seq uint64) { t.known[trailing(seq)] = false }
+
+// root is the tree's root with size records.
+func (t *knownTree) root(size uint64) (h tlog.Hash, known bool) {
+	first := true
+	for level := 0; size>>level != 0; level++ {
+		switch {
+		case size>>level&1 == 0:
+			continue
+		case !t.known[level]:
+			return tlog.Hash{}, false
+		case first:
+			h, first = t.edge[level], false
+		default:
+			h = tlog.NodeHash(t.edge[level], h)
+		}
+	}
+	return h, true
+}
+
+func trailing(seq uint64) int {
+	n := 0
+	for seq>>n&1 == 0 {
+		n++
+	}
+	return n
+}
+
+// remains is what could be read of a damaged file.
+type remains struct {
+	origin     string
+	rows       map[uint64]row // each fits its leaf hash, or is erased
+	top        uint64         // the highest number that is known to have been there
+	facts      map[string][]byte
+	factsWhole bool
+	cursors    map[string]uint64
+}
+
+func (l *remains) last() uint64 { return l.top }
+
+func (l *remains) add(r row) {
+	if r.seq == 0 || len(r.hashes) == 0 {
+		return
+	}
+	if _, err := r.check(); err != nil {
+		return
+	}
+	l.rows[r.seq], l.top = r, max(l.top, r.seq)
+}
+
+// readDamaged reads a copy of the file in a folder of its own, so that the damaged one stays as it is.
+func readDamaged(ctx context.Context, from, dir string) (*remains, error) {
+	fi, err := os.Stat(from)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: it is no file", ErrNothingLeft)
+	}
+	work, err := os.MkdirTemp(dir, ".salvage-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	copied := filepath.Join(work, "journal.db")
+	if err := copyFile(from, copied); err != nil {
+		return nil, err
+	}
+	if err := copyFile(from+"-wal", copied+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	out := &remains{rows: map[uint64]row{}, facts: map[string][]byte{}, cursors: map[string]uint64{}}
+	scanPages(copied, out) // before SQLite may fold the log into the file
+	scanPages(copied+"-wal", out)
+	if out.origin == "" {
+		if err := graft(copied, work); err != nil { // the first page is lost
+			return nil, err
+		}
+	}
+	j := &Journal{path: copied}
+	defer j.release()
+	if err := j.connect("rw"); err != nil {
+		return out, nil // what the pages hold is what is left
+	}
+	j.readTables(ctx, out)
+	return out, ctx.Err()
+}
+
+// readTables reads with SQLite whatever it still reads. What it reads is newer than what a scan of the pages found.
+func (j *Journal) readTables(ctx context.Context, out *remains) {
+	if err := j.readOrigin(); err == nil {
+		out.origin = j.origin
+	}
+	var last sql.NullInt64
+	if err := j.conn.QueryRowContext(ctx, "SELECT max(seq) FROM records").Scan(&last); err == nil && last.Int64 > 0 {
+		out.top = max(out.top, uint64(last.Int64))
+	}
+	for from := uint64(1); from <= out.top && ctx.Err() == nil; from += step {
+		if rows, err := j.rows(from, step); err == nil && uint64(len(rows)) == min(step, out.top-from+1) {
+			for _, r := range rows {
+				out.add(r)
+			}
+			continue
+		}
+		for seq := from; seq < from+step && seq <= out.top; seq++ { // around the damage, one by one
+			if rows, err := j.rows(seq, 1); err == nil && len(rows) == 1 {
+				out.add(rows[0])
+			}
+		}
+	}
+	j.nameKinds(ctx, out)
+	up, down := j.readFacts(ctx, "ASC", out), true
+	if !up {
+		down = j.readFacts(ctx, "DESC", out)
+	}
+	out.factsWhole = up && down
+	j.readCursors(ctx, out)
+}
+
+// nameKinds finds the kinds of erased records, which no body says.
+func (j *Journal) nameKinds(ctx context.Context, out *remains) {
+	for seq, r := range out.rows {
+		if r.record != nil || r.kind != "" {
+			continue
+		}
+		if err := j.conn.QueryRowContext(ctx, "SELECT kind FROM records WHERE seq = ?", int64(seq)).Scan(&r.kind); err != nil {
+			r.kind = "erased"
+		}
+		out.rows[seq] = r
+	}
+}
+
+// readFacts reads facts in the order of their keys until SQLite refuses, and reports whether it reached the end.
+func (j *Journal) readFacts(ctx context.Context, order string, out *remains) bool {
+	rs, err := j.conn.QueryContext(ctx, "SELECT key, value FROM facts ORDER BY key "+order)
+	if err != nil {
+		return false
+	}
+	defer rs.Close()
+	for rs.Next() {
+		var k string
+		var v []byte
+		if rs.Scan(&k, &v) != nil {
+			return false
+		}
+		out.facts[k] = v
+	}
+	return rs.Err() == nil
+}
+
+func (j *Journal) readCursors(ctx context.Context, out *remains) {
+	rs, err := j.conn.QueryContext(ctx, "SELECT sink, seq FROM cursors")
+	if err != nil {
+		return
+	}
+	defer rs.Close()
+	for rs.Next() {
+		var sink string
+		var seq int64
+		if rs.Scan(&sink, &seq) == nil && seq > 0 {
+			out.cursors[sink] = uint64(seq)
+		}
+	}
+}
+
+func copyFile(from, to string) error {
+	r, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, r)
+	return errors.Join(err, w.Close())
+}

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+
+	"portillon/daemon/panel"
+	"portillon/daemon/session"
+	"portillon/policy"
+)
+
+// TagSalvaged is the tag of a machine whose journal was damaged so that tags may be lost with it.
+const TagSalvaged = "journal-damaged"
+
+// tagOlder begins the name of the tag of a machine whose journal is not the one that the hub holds; the number of
+// records that the hub holds follows, so that a maintainer takes it off once for each of the hub's words.
+const tagOlder = "journal-older-"
+
+// JournalMismatch says that the hub holds Hub records that are not the first of this journal, which has Here records: a
+// copy of an earlier day was put back, or the journal is a new one. Tags that hung on the machine may be missing in it.
+type JournalMismatch struct{ Hub, Here uint64 }
+
+// SetJournalMismatch says how the journal differs from what the hub holds. It does not block.
+func (m *Machine) SetJournalMismatch(x JournalMismatch) {
+	if old := m.mismatch.Load(); old == nil || old.Hub != x.Hub {
+		m.mismatch.Store(&x)
+	}
+}
+
+// SetJournalDamage says what of the journal is damaged. It does not block.
+func (m *Machine) SetJournalDamage(what string) { m.damage.Store(&what) }
+
+// journalTrouble is what is wrong with the journal, for an operator; empty: nothing is known to be.
+func (m *Machine) journalTrouble() string {
+	if d := m.damage.Load(); d != nil {
+		return *d
+	}
+	if x := m.mismatch.Load(); x != nil {
+		return fmt.Sprintf("the hub holds %d records of another state of this journal, which has %d: tags may be missing; "+
+			"put back the newer journal, or check the machine, take its tag off, and have the hub accept this journal", x.Hub, x.Here)
+	}
+	return ""
+}
+
+func (m *Machine) journalNote() policy.Text {
+	switch {
+	case m.damage.Load() != nil:
+		return panel.DamagedJournal()
+	case m.mismatch.Load() != nil:
+		return panel.OlderJournal()
+	}
+	return policy.Text{}
+}
+
+// tagMismatch tags a machine out whose journal is not the one that the hub holds, until a maintainer has looked at it.
+// The hub sends the tags that it knows meanwhile.
+func (m *Machine) tagMismatch(ctx context.Context) {
+	x := m.mismatch.Load()
+	if x == nil {
+		return
+	}
+	id := fmt.Sprint(tagOlder, x.Hub)
+	if m.hangs(id) || m.RemovedTags[id] {
+		return
+	}
+	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.OlderJournalTag()), Since: m.Now()}})
+}

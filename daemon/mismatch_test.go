@@ -1,0 +1,49 @@
+package daemon
+
+import (
+	"strings"
+	"testing"
+
+	"portillon/daemon/control"
+	"portillon/daemon/panel"
+	"portillon/daemon/session"
+)
+
+// A machine with an older journal is out of service until a maintainer has looked at it, once for each word of the hub.
+func TestOlderJournalTagsTheMachineOutUntilAMaintainerTakesItOff(t *testing.T) {
+	b := newBench(t)
+	turn := func(hub uint64) {
+		b.SetJournalMismatch(JournalMismatch{Hub: hub, Here: 3})
+		b.tagMismatch(t.Context())
+		b.show()
+	}
+	turn(92)
+	b.wants(b.tap(lea), "refused [tagged]")
+	if !b.hangs("journal-older-92") || b.Panel.Current().Note != panel.OlderJournal() {
+		t.Errorf("tags %+v, note %+v", b.state.Tags, b.Panel.Current().Note)
+	}
+	if s := b.status(); !strings.Contains(s.JournalDamage, "the hub holds 92 records") {
+		t.Errorf("%q", s.JournalDamage)
+	}
+	if r := b.order(t.Context(), control.Request{Do: "untag", Tag: "journal-older-92"}, ""); !r.OK {
+		t.Fatalf("%+v", r)
+	}
+	if turn(92); b.hangs("journal-older-92") {
+		t.Error("the tag is back after a maintainer took it off")
+	}
+	if turn(95); !b.hangs("journal-older-95") {
+		t.Error("the hub holds more now, and nothing says so")
+	}
+}
+
+// A part of the journal cannot be read: the machine works, and says so.
+func TestDamageOfTheJournalIsSaidWhileTheMachineWorks(t *testing.T) {
+	b := newBench(t)
+	b.SetJournalDamage("page 7")
+	b.show()
+	if b.Panel.Current().Note != panel.DamagedJournal() || b.status().JournalDamage != "page 7" {
+		t.Errorf("%+v, %q", b.Panel.Current().Note, b.status().JournalDamage)
+	}
+	b.wants(b.tap(lea), "session-start RELAY ON [on]")
+	b.step(t.Context(), session.Stop{})
+}

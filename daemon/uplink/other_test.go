@@ -1,0 +1,59 @@
+package uplink
+
+import (
+	"encoding/hex"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"portillon/daemon/journal"
+	"portillon/wire"
+)
+
+// An acknowledgement of more records than the journal has, or of other ones, is reported and kept; one that fits is kept once.
+func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
+	key, _ := machineKey(t)
+	hub, keys := hubKey(t)
+	j, err := journal.Open(filepath.Join(t.TempDir(), "journal.db"), journal.Options{Site: "lab", Machine: "laser", Signer: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	for range 3 {
+		if _, err := j.Append(journal.Entry{Kind: wire.Booted}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var others [][2]uint64
+	kept := 0
+	u, err := New(Config{Broker: "tcp://127.0.0.1:1", Site: "lab", Machine: "laser", Keys: keys}, j, Handlers{
+		Acked: func([]byte) { kept++ }, Other: func(hub, here uint64) { others = append(others, [2]uint64{hub, here}) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &link{Uplink: u, flow: newFlow(0), told: map[string]bool{}}
+	root, err := j.Root(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(seq uint64, root string, g wire.Generation) {
+		t.Helper()
+		data, err := wire.SignAck(wire.Ack{Site: "lab", Machine: "laser", Seq: seq, Root: root, Generation: g}, hub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.believe(ack{data: data})
+	}
+	right := hex.EncodeToString(root[:])
+	say(2, right, j.Generation())
+	say(2, right, j.Generation())
+	if kept != 1 || len(others) != 0 || u.Acked() != 2 {
+		t.Errorf("kept %d, others %v, held %d", kept, others, u.Acked())
+	}
+	say(9, right, j.Generation())     // longer than this journal
+	say(3, right, j.Generation())     // another root
+	say(2, right, "1111111111111111") // another generation
+	if want := [][2]uint64{{9, 3}, {3, 3}, {2, 3}}; kept != 4 || !slices.Equal(others, want) || u.Acked() != 2 {
+		t.Errorf("kept %d, others %v, want %v, held %d", kept, others, want, u.Acked())
+	}
+}

@@ -1,0 +1,87 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/hub/ledger"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// ownTag begins the ids of tags that a machine puts on and takes off by itself, and that no command may name (daemon).
+const ownTag = "due:"
+
+// lostJournal reports whether a machine's journal is not the one that is held: it has fewer records, or other ones.
+// Then tags that the ledger shows may be missing there. A state that is a moment old says the same for a moment: a tag
+// that is on the machine already changes nothing.
+func (m *Machine) lostJournal() bool {
+	if m.State != nil && m.State.Journal < m.Held {
+		return true
+	}
+	for _, code := range []ledger.Code{ledger.RolledBack, ledger.Forked, ledger.WrongRoot} {
+		if strings.HasPrefix(m.Trouble, string(code)+":") {
+			return true
+		}
+	}
+	return false
+}
+
+// returnTags sends each machine whose journal is not the one held all tags that the ledger shows on it.
+func (h *Hub) returnTags(ctx context.Context, tried map[string]time.Time) {
+	for _, m := range h.Machines() {
+		if !m.Online || !m.lostJournal() {
+			continue
+		}
+		tags, err := tagsOn(ctx, h.ledger, m.ID)
+		if err != nil {
+			h.log.Error("the tags of a machine cannot be read", "machine", m.ID, "err", err)
+			continue
+		}
+		for _, t := range tags {
+			key := string(m.ID) + "/" + t.Tag
+			if last, again := tried[key]; again && time.Since(last) < askAgain {
+				continue
+			}
+			tried[key] = time.Now()
+			h.returnTag(ctx, m.ID, t)
+		}
+	}
+}
+
+func (h *Hub) returnTag(ctx context.Context, m policy.MachineID, t wire.TagBody) {
+	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
+	defer cancel()
+	r, err := h.Command(ctx, m, wire.Command{Do: "tag", Tag: t.Tag, Reason: t.Reason})
+	switch {
+	case err != nil:
+		h.log.Warn("tag not returned", "machine", m, "tag", t.Tag, "err", err)
+	case !r.OK: // it was taken off there since
+		h.log.Info("tag not returned", "machine", m, "tag", t.Tag, "why", r.Why)
+	default:
+		h.log.Info("tag returned to a machine whose journal is not the one held", "machine", m, "tag", t.Tag)
+	}
+}
+
+// tagsOn are the tags that the ledger shows on a machine, in the order in which they were put on.
+func tagsOn(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (out []wire.TagBody, err error) {
+	q := ledger.Query{Machine: m, Kinds: []wire.Kind{wire.Tagged, wire.Untagged}}
+	err = l.Records(ctx, q, func(e ledger.Entry) error {
+		var b wire.TagBody
+		if json.Unmarshal(e.Body, &b) != nil || b.Tag == "" || strings.HasPrefix(b.Tag, ownTag) {
+			return nil
+		}
+		out = slices.DeleteFunc(out, func(x wire.TagBody) bool { return x.Tag == b.Tag })
+		if e.Kind == wire.Tagged {
+			if b.Reason == "" {
+				b.Reason = "?" // a command needs one
+			}
+			out = append(out, b)
+		}
+		return nil
+	})
+	return out, err
+}

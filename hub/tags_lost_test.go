@@ -1,0 +1,38 @@
+package hub_test
+
+import (
+	"slices"
+	"testing"
+
+	"portillon/hub/ledger/ledgertest"
+	"portillon/wire"
+)
+
+// An older copy of a machine's journal was put back: all tags that the ledger shows on it are sent again, with their
+// ids, whoever put them on.
+func TestTagsOfTheLedgerReturnToAMachineWithAnOlderJournal(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	o := run(t, configure(t, []*ledgertest.Machine{m}))
+	p := present(t, o)
+	m.Append(wire.Booted, "", "", wire.BootBody{})
+	m.Append(wire.Tagged, "", "m-1", wire.TagBody{Tag: "t1", Reason: "belt"})
+	m.Append(wire.Tagged, "", "m-1", wire.TagBody{Tag: "t2", Reason: "lens"})
+	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "due:lens-cleaning", Reason: "due"})
+	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "contactor", Reason: "contactor"})
+	m.Append(wire.Untagged, "", "m-1", wire.TagBody{Tag: "t1"})
+	p.publish(p.topics.Records("laser"), m.Data(1, 6))
+	gone(t, "the records did not arrive", func() bool { return o.Machines()[0].Held == 6 })
+	var got []string
+	for range 2 {
+		c := p.told(true, 1) // the machine has a tag, and one record
+		if c.Do != "tag" || c.Now {
+			t.Errorf("%+v", c)
+		}
+		got = append(got, c.Tag+" "+c.Reason)
+	}
+	if !slices.Equal(got, []string{"t2 lens", "contactor contactor"}) {
+		t.Errorf("returned: %q", got)
+	}
+	p.is(true, 6)
+	p.quiet()
+}
