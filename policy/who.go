@@ -40,15 +40,25 @@ func (p *Policy) who(id MachineID, members []*Member, at, known time.Time) []Pla
 		return nil
 	}
 	out := make([]Place, len(members))
-	j := judge{q: Question{At: at, Clock: Trusted, Machine: id, Card: AES, Issued: at}, zone: p.Zone, grace: p.StatusGrace, m: m.Machine,
-		membership: &p.Membership, known: known}
+	j := p.favourable(m, at, known)
 	for i, who := range members {
-		j.q.Member, j.member, j.lacks.n = who, person{}, 0
-		j.member.meet(m, who)
-		j.lapsed = j.hasLapsed(who)
+		j.meet(m, who)
 		out[i] = j.place(m, who)
 	}
 	return out
+}
+
+// favourable judges with a card that proves itself, a trusted clock and a bundle of that moment; memberships as they stand on the day known.
+func (p *Policy) favourable(m *machine, at, known time.Time) judge {
+	return judge{q: Question{At: at, Clock: Trusted, Machine: m.ID, Card: AES, Issued: at}, zone: p.Zone, grace: p.StatusGrace, m: m.Machine,
+		membership: &p.Membership, known: known}
+}
+
+// meet begins with another member.
+func (j *judge) meet(m *machine, who *Member) {
+	j.q.Member, j.member, j.lacks.n = who, person{}, 0
+	j.member.meet(m, who)
+	j.lapsed = j.hasLapsed(who)
 }
 
 func (j *judge) place(m *machine, who *Member) Place {
@@ -102,13 +112,12 @@ func (p *Policy) Rights(id MachineID, members []*Member, at time.Time) [][]Right
 		return nil
 	}
 	out := make([][]Right, len(members))
-	j := judge{q: Question{At: at, Clock: Trusted, Machine: id, Card: AES, Issued: at}, zone: p.Zone, grace: p.StatusGrace, m: m.Machine}
+	j := p.favourable(m, at, at)
 	for i, who := range members {
 		if who == nil {
 			continue
 		}
-		j.q.Member, j.member, j.lacks.n = who, person{}, 0
-		j.member.meet(m, who)
+		j.meet(m, who)
 		out[i] = j.rights(m, who)
 	}
 	return out

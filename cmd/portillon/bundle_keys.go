@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -130,7 +131,11 @@ func sameKeys(out string, o site.Order) error {
 		return nil
 	}
 	if by := wire.Signers([]byte(text)); !wire.IsSignedBy([]byte(text), o.Signer) && by != "" {
-		return wrong("--key: the bundle %s is signed by %s, this key is %q", out, by, o.Signer.Name()).hinted(hint)
+		this := fmt.Sprintf("%q", o.Signer.Name())
+		if this == by {
+			this = "another one of that name"
+		}
+		return wrong("--key: the bundle %s is signed by %s, this key is %s", out, by, this).hinted(hint)
 	}
 	if err := wire.CheckCardKey(m, o.CardKey); err != nil {
 		return wrong("--card-key: the bundle %s was built with the card key with the check value %s, this one has %s", out, m.CardCheck,

@@ -141,8 +141,9 @@ func TestKilledGuardPutsTheMachineInFault(t *testing.T) {
 	syscall.Kill(guardOf(t, l), syscall.SIGKILL)
 	l.within(time.Second, "the relay off", func() bool { return !l.lit() })
 	l.within(2*time.Second, "the machine in fault", func() bool { return l.status().Phase == "fault" })
-	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); rep.OK || l.lit() {
-		t.Errorf("a machine in fault answered %+v", rep)
+	// What the tap is answered depends on whether the next guard is there already: within 2 s of the last tap it is no start either way.
+	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); l.lit() {
+		t.Errorf("a tap started a session without a guard: %+v", rep)
 	}
 	l.within(20*time.Second, "another guard", func() bool { return l.status().Phase == "off" })
 	if l.lit() {

@@ -138,10 +138,14 @@ func (l *lab) key(file, name string) string {
 // bundle builds the site into the bundle file, as an operator does.
 func (l *lab) bundle(version int) {
 	l.t.Helper()
+	next := l.path("next.bundle") // bundle build writes over no bundle of another key
 	out, err := exec.Command(program(l.t, "portillon"), "bundle", "build", l.path("site"), "--key", l.path("hub.key"), "--card-key", l.path("card.key"),
-		"--version", fmt.Sprint(version), "-o", l.path("site.bundle")).CombinedOutput()
+		"--version", fmt.Sprint(version), "-o", next).CombinedOutput()
 	if err != nil {
 		l.t.Fatalf("bundle build: %v\n%s", err, out)
+	}
+	if err := os.Rename(next, l.path("site.bundle")); err != nil {
+		l.t.Fatal(err)
 	}
 }
 
