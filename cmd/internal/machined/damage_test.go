@@ -131,7 +131,9 @@ func (f *machineFolder) live(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ack, err := wire.SignAck(wire.Ack{Site: "biklab", Machine: "laser", Seq: f.length, Root: hex.EncodeToString(root[:])}, f.hub)
+		ack, err := wire.SignAck(wire.Ack{
+			Site: "biklab", Machine: "laser", Generation: d.journal.Generation(), Seq: f.length, Root: hex.EncodeToString(root[:]),
+		}, f.hub)
 		if err != nil {
 			t.Fatal(err)
 		}
