@@ -102,13 +102,15 @@ func (p *Policy) Rights(id MachineID, members []*Member, at time.Time) [][]Right
 		return nil
 	}
 	out := make([][]Right, len(members))
-	j := judge{q: Question{At: at, Clock: Trusted, Machine: id, Card: AES, Issued: at}, zone: p.Zone, grace: p.StatusGrace, m: m.Machine}
+	j := judge{q: Question{At: at, Clock: Trusted, Machine: id, Card: AES, Issued: at}, zone: p.Zone, grace: p.StatusGrace, m: m.Machine,
+		membership: &p.Membership, known: at}
 	for i, who := range members {
 		if who == nil {
 			continue
 		}
 		j.q.Member, j.member, j.lacks.n = who, person{}, 0
 		j.member.meet(m, who)
+		j.lapsed = j.hasLapsed(who)
 		out[i] = j.rights(m, who)
 	}
 	return out
