@@ -60,7 +60,7 @@ func newHubFolder(t *testing.T) *hubFolder {
 		for range n {
 			m.Append(wire.Booted, "", "", wire.BootBody{Version: strings.Repeat("x", 200)})
 		}
-		c.publish(c.topics.Records("laser"), m.Data(first, m.Len()))
+		c.deliver(o, m, first, m.Len())
 		c.acked(o, m, m.Len())
 		if end {
 			o.stop()

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -162,6 +163,22 @@ func (c *client) next() mqtt.Message {
 		c.t.Fatal("nothing came")
 		return nil
 	}
+}
+
+// deliver publishes records until the hub holds them, as a machine does: the broker inside may lose what is published in the moment
+// that the hub subscribes.
+func (c *client) deliver(o *office, m *ledgertest.Machine, first, last uint64) {
+	c.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		c.publish(c.topics.Records(m.ID), m.Data(first, last))
+		for range 50 {
+			if slices.ContainsFunc(o.Machines(), func(x hub.Machine) bool { return x.ID == m.ID && x.Held >= last }) {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	c.t.Fatalf("the hub does not hold record %d of %s", last, m.ID)
 }
 
 // quiet makes sure that nothing more comes before a message of our own has made its way.

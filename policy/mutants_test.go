@@ -161,7 +161,7 @@ var mutants = []struct{ file, old, new string }{
 	{"decide.go", "case !j.membership.keeps(Mentor) && j.hasLapsed(s):", "case j.hasLapsed(s):"},
 	{"decide.go", "case !j.membership.keeps(Mentor) && j.hasLapsed(s):", "case !j.membership.keeps(Mentor) && j.lapsed:"},
 	{"choose.go", "&& q.CardState == ActiveCard &&", "&&"},
-	{"who.go", "j.lapsed = j.hasLapsed(who)", "_ = who"},
+	{"who.go", "j.lapsed = j.hasLapsed(who)\n\t\tout[i] = j.place", "out[i] = j.place"},
 	{"members.go", "p.who(id, members, s.at, from)", "p.who(id, members, s.at, s.at)"},
 	{"lacks.go", "if run[i].code == membershipLapsed {", "if false {"},
 	{"code.go", "lastOfAll = int(membershipLapsed)", "lastOfAll = int(machineFault)"},

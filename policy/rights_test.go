@@ -14,6 +14,9 @@ func TestRightsThatHoldNowAreWhatWhoSays(t *testing.T) {
 	for range 500 {
 		p := mustNew(t, g.model())
 		q := g.question()
+		if q.Member != nil && g.IntN(2) == 0 { // a membership that ended
+			q.Member.Until = DateOf(q.At.AddDate(0, 0, -1-g.IntN(400)), p.Zone)
+		}
 		place := p.Who("m", []*Member{q.Member}, q.At)[0]
 		var alone, supervised RoleSet
 		for _, r := range p.Rights("m", []*Member{q.Member}, q.At)[0] {
