@@ -68,12 +68,9 @@ func (p *Policy) without(all []item, badges []BadgeID, r Role) [][]item {
 	pairs := map[BadgeID][]OtherBadge{} // by what is asked for besides
 	var besides []BadgeID
 	for _, id := range badges {
-		b, ok := p.Badge(id)
-		if !ok {
-			continue
-		}
-		for i := range b.Accepts {
-			switch a := &b.Accepts[i]; {
+		entries := p.acceptsOf(id)
+		for i := range entries {
+			switch a := &entries[i]; {
 			case !a.For(r):
 			case a.With == "":
 				rest = lacking(rest, a.OtherBadge)

@@ -169,6 +169,14 @@ func (j *judge) accepted(l lack, n *need, h *Holding, who *person) (out lack, kn
 	return l, true
 }
 
+// acceptsOf are the entries of a badge that the policy names.
+func (p *Policy) acceptsOf(id BadgeID) []Accept {
+	if b := p.badges[id]; b != nil {
+		return b.Accepts
+	}
+	return nil
+}
+
 // lent collects the badges of other issuers by which a met need is met: those in whose place the member holds no
 // badge that does as well.
 func (j *judge) lent(out []Accepted, n *need) []Accepted {
@@ -178,28 +186,27 @@ func (j *judge) lent(out []Accepted, n *need) []Accepted {
 		if own.accepts = nil; j.quietly(&own, &j.member) {
 			return out
 		}
-		at, _ := j.best(n, &j.member)
-		if at < 0 || j.member.all[at].Other == nil {
-			return out
+		if at, _ := j.best(n, &j.member); at >= 0 && j.member.all[at].Other != nil {
+			out = j.lentBy(out, n, j.member.all[at].Other)
 		}
-		h := &j.member.all[at]
-		x := Accepted{Badge: n.ask.Badge, OtherBadge: *h.Other}
-		if a := n.accepting(h.Other); a != nil {
-			x.With = a.entry.With
-		}
-		if !slices.Contains(out, x) {
-			out = append(out, x)
-		}
-		return out
 	case len(n.all) > 0:
 		for i := range n.all {
 			out = j.lent(out, &n.all[i])
 		}
-		return out
+	default:
+		met := func(x need) bool { return j.quietly(&x, &j.member) }
+		if i := slices.IndexFunc(n.any, met); i >= 0 {
+			out = j.lent(out, &n.any[i])
+		}
 	}
-	for i := range n.any {
-		if j.quietly(&n.any[i], &j.member) {
-			return j.lent(out, &n.any[i])
+	return out
+}
+
+// lentBy adds the badge by which a leaf is met, where it is another issuer's.
+func (j *judge) lentBy(out []Accepted, n *need, other *OtherBadge) []Accepted {
+	if a := n.accepting(other); a != nil {
+		if x := (Accepted{Badge: n.ask.Badge, OtherBadge: *other, With: a.entry.With}); !slices.Contains(out, x) {
+			out = append(out, x)
 		}
 	}
 	return out

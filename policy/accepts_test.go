@@ -282,3 +282,17 @@ func both(t *testing.T, a Accept, besides ...BadgeID) Model {
 	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: User, Needs: Need{All: needs}})
 	return m
 }
+
+func TestABadgeThatThePolicyDoesNotNameAcceptsNothing(t *testing.T) {
+	if got := (&Policy{}).acceptsOf("x"); got != nil {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestWaysToEndorseAreReadAsTheyAreWritten(t *testing.T) {
+	for _, e := range []Endorsed{ByTap, AtTheTime} {
+		if got, err := ParseEndorsed(e.String()); err != nil || got != e {
+			t.Errorf("%q: %v, %v", e, got, err)
+		}
+	}
+}

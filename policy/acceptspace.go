@@ -32,12 +32,9 @@ type foreignBadges struct {
 // supervisor.
 func (o *foreignBadges) add(at int, p *Policy, all []Need, as Role) {
 	for _, n := range all {
-		b, ok := p.Badge(n.Badge)
-		if !ok {
-			continue
-		}
-		for i := range b.Accepts {
-			a := &b.Accepts[i]
+		entries := p.acceptsOf(n.Badge)
+		for i := range entries {
+			a := &entries[i]
 			if !a.For(as) {
 				continue
 			}
@@ -46,11 +43,11 @@ func (o *foreignBadges) add(at int, p *Policy, all []Need, as Role) {
 				o.list, k = append(o.list, foreign{badges: []OtherBadge{a.OtherBadge}}), len(o.list)
 			}
 			x := &o.list[k]
-			if !slices.Contains(x.as, b.ID) {
-				x.as = append(x.as, b.ID)
+			if !slices.Contains(x.as, n.Badge) {
+				x.as = append(x.as, n.Badge)
 			}
 			x.needs = append(x.needs, n)
-			x.like += fmt.Sprintf("%d %s %d %s\n", at, b.ID, as, a.With)
+			x.like += fmt.Sprintf("%d %s %d %s\n", at, n.Badge, as, a.With)
 			if a.With != "" {
 				o.with = append(o.with, Need{Badge: a.With, Assurance: n.Assurance})
 			}
