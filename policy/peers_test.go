@@ -76,3 +76,31 @@ func TestReasonsAndSentencesSayWhoseBadgeItIs(t *testing.T) {
 		}
 	}
 }
+
+// One badge of another issuer may stand for two of ours.
+func TestABadgeThatIsAcceptedAsTwoIsFoundByCompareAndNever(t *testing.T) {
+	model := func(change func(*Model)) *Policy {
+		m := gen{}.plainModel()
+		for i := range 2 {
+			m.Badges[i].Accepts = []Accept{{OtherBadge: OtherBadge{"other", "urn:f0"}}}
+		}
+		m.Machines = []Machine{{ID: "m", Grants: []Grant{{Role: User, Needs: Need{All: []Need{{Badge: "a"}, {Badge: "b"}}}}}}}
+		change(&m)
+		return mustNew(t, m)
+	}
+	changes, err := Compare(model(func(*Model) {}), model(func(m *Model) { m.Badges[1].Accepts = nil }), monday)
+	if err != nil || len(changes) != 1 || changes[0].Gained || changes[0].Role != User {
+		t.Errorf("who held it alone loses the role: %+v, %v", changes, err)
+	}
+	// The first case that is found takes the accepted badge and one of ours, a later one a single badge of ours.
+	p := model(func(m *Model) {
+		all := &m.Machines[0].Grants[0].Needs.All
+		*all = append(*all, Need{Badge: "d"})
+		m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: User, Needs: Need{Badge: "e"}, Supervisor: &Need{Badge: "f"}})
+		m.Never = []Invariant{{Roles: []Role{User}, Without: []BadgeID{"c"}}}
+	})
+	got := p.Breaches(monday)
+	if len(got) != 1 || len(got[0].Accepted) != 0 || len(got[0].Holds) != 1 || got[0].Holds[0] != "e" || !got[0].Supervised {
+		t.Errorf("%+v", got)
+	}
+}
