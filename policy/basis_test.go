@@ -20,7 +20,8 @@ func inUTC(d Decision) string {
 			r.At = r.At.UTC()
 		}
 	}
-	return fmt.Sprintf("%+v", d)
+	text, err := json.Marshal(d)
+	return fmt.Sprint(string(text), err)
 }
 
 // kept is a basis that was written down and read again.
