@@ -38,6 +38,7 @@ type notebook struct {
 	dead  error // what the guard answers instead of carrying out
 	n     uint64
 	last  session.Record
+	kept  []session.Record
 }
 
 func (n *notebook) Append(r session.Record, facts map[string][]byte) error {
@@ -45,7 +46,7 @@ func (n *notebook) Append(r session.Record, facts map[string][]byte) error {
 		return errors.New("the disk is full")
 	}
 	n.n++
-	n.last = r
+	n.last, n.kept = r, append(n.kept, r)
 	n.said = append(n.said, string(r.Kind))
 	for k, v := range facts {
 		n.facts[k] = v

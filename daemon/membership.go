@@ -26,8 +26,8 @@ func (m *Machine) refuseCard(ctx context.Context, c roster.RefusedCard, card pol
 	q.Card, q.CardState = card, c.State
 	m.left()
 	before := m.Journal.Len()
-	m.step(ctx, session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since,
-		Decision: m.Roster.Policy.Decide(q)})
+	d, basis := m.judge(q)
+	m.step(ctx, session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since, Decision: d, Basis: basis})
 	if c.State.Alerts() && m.Journal.Len() > before {
 		m.Logger.Warn("refused card tapped", "state", c.State.String(), "member", c.Person.Member.ID)
 	}

@@ -156,8 +156,8 @@ func (m *Machine) choose(ctx context.Context, role policy.Role) bool {
 	if !ok {
 		return false
 	}
-	d := m.Roster.Policy.Decide(m.question(m.withPractice(p.Member), nil, role))
-	m.step(ctx, session.ChooseRole{Decision: d})
+	d, basis := m.judge(m.question(m.withPractice(p.Member), nil, role))
+	m.step(ctx, session.ChooseRole{Decision: d, Basis: basis})
 	return m.state.Role == role
 }
 

@@ -39,11 +39,13 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 			m.unknown = m.Roster.Code(uid)
 		}
 		m.left()
-		m.step(ctx, session.Stranger{Decision: m.decide(nil, nil, card)})
+		d, basis := m.decide(nil, nil, card)
+		m.step(ctx, session.Stranger{Decision: d, Basis: basis})
 		return
 	}
 	member := m.withPractice(p.Member)
-	e := session.Tap{Member: member.ID, Card: card.String(), Decision: m.decide(member, nil, card)}
+	e := session.Tap{Member: member.ID, Card: card.String()}
+	e.Decision, e.Basis = m.decide(member, nil, card)
 	e.Asked = m.stands() == member.ID && m.state.Praise.Open && m.state.Praise.Mentor == member.ID
 	m.arrived(member.ID, card, e.Decision)
 	confirms, reports := m.stands() == member.ID && (m.asksToConfirm(member.ID) || m.asksToAttest(member.ID)), m.stands() == member.ID && m.Now().Before(m.asking)
@@ -60,7 +62,7 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 	}
 	if m.state.Member != member.ID && (m.state.Phase == session.Awaiting || m.state.Supervisor != "") {
 		if learner, ok := m.Roster.Person(m.state.Member); ok { // of the two cards the weaker counts: a mentor's number can be copied too
-			e.Supervising = m.decide(m.withPractice(learner.Member), member, min(card, m.card))
+			e.Supervising, e.SupervisingBasis = m.decide(m.withPractice(learner.Member), member, min(card, m.card))
 		}
 	}
 	before := m.began
@@ -147,14 +149,22 @@ func strength(p rfid.Proof) policy.CardStrength {
 	return policy.NumberOnly
 }
 
-// decide asks the policy. Without a policy the zero Decision refuses.
-func (m *Machine) decide(member, supervisor *policy.Member, card policy.CardStrength) policy.Decision {
+// decide asks the policy. Without a policy the zero Decision refuses, on no basis.
+func (m *Machine) decide(member, supervisor *policy.Member, card policy.CardStrength) (policy.Decision, *policy.Basis) {
 	if m.Roster == nil {
-		return policy.Decision{}
+		return policy.Decision{}, nil
 	}
 	q := m.question(member, supervisor, policy.NoRole)
 	q.Card = card
-	return m.Roster.Policy.Decide(q)
+	return m.judge(q)
+}
+
+// judge is the decision of the policy in force, and what it rested on, for the record.
+func (m *Machine) judge(q policy.Question) (policy.Decision, *policy.Basis) {
+	d := m.Roster.Policy.Decide(q)
+	b := policy.BasisOf(q, d)
+	b.Policy, b.Bundle = m.Roster.PolicyNumber, m.Roster.Version
+	return d, &b
 }
 
 func (m *Machine) question(member, supervisor *policy.Member, as policy.Role) policy.Question {

@@ -212,13 +212,17 @@ func (j *judge) lentBy(out []Accepted, n *need, other *OtherBadge) []Accepted {
 	return out
 }
 
+// issuerName is an issuer's name, or its id where it has none.
+func (p *Policy) issuerName(id IssuerID) string {
+	if i, ok := p.Issuer(id); ok && i.Name != "" {
+		return i.Name
+	}
+	return string(id)
+}
+
 // In says whose badge counted, as an operator reads it.
 func (a Accepted) In(p *Policy, l Language) string {
-	issuer := string(a.Issuer)
-	if i, ok := p.Issuer(a.Issuer); ok && i.Name != "" {
-		issuer = i.Name
-	}
-	out := string(a.Badge) + Text{" : badge accepté, émis par ", ": accepted badge, issued by "}.In(l) + issuer + " (" + a.Achievement + ")"
+	out := string(a.Badge) + Text{" : badge accepté, émis par ", ": accepted badge, issued by "}.In(l) + p.issuerName(a.Issuer) + " (" + a.Achievement + ")"
 	if a.With != "" {
 		out += Text{", avec ", ", with "}.In(l) + string(a.With)
 	}

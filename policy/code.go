@@ -70,6 +70,7 @@ func (c Code) ease() int { return slices.Index(codeList[:], c) }
 type Reason struct {
 	Code  Code          `json:"code"`
 	Badge BadgeID       `json:"badge,omitempty"` // the badge that it concerns
+	Other *OtherBadge   `json:"other,omitempty"` // the badge that is held in its place, where the reason is about that one
 	At    time.Time     `json:"at,omitzero"`     // badge-expired: its end; badge-unverified: when it begins to be valid, or when its status was last read; not-recent: issue or last use; membership-lapsed: noon of its last day; outside-hours, booked: until when
 	Want  time.Duration `json:"want,omitempty"`  // not-recent: the age asked for; not-enough-hours: the running time asked for; quota-used: the quota (ns)
 	Have  time.Duration `json:"have,omitempty"`  // not-enough-hours: the running time logged; quota-used: the time used (ns)

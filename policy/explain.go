@@ -107,11 +107,11 @@ func (e explainer) deny(o Outcome) Sentence {
 		return step(Text{"L’adhésion s’est terminée " + day.FR, "The membership ended " + day.EN},
 			Text{"la renouveler à l’accueil", "renew it at the desk"})
 	case BadgeRevoked:
-		return e.about(r.Badge, Text{"a été retiré par son émetteur", "was withdrawn by its issuer"},
+		return e.about(r, Text{"a été retiré par son émetteur", "was withdrawn by its issuer"},
 			Text{"en parler à l’accueil", "talk to the desk"})
 	case BadgeExpired:
 		day := e.w.date(r.At)
-		return e.about(r.Badge, Text{"a expiré " + day.FR, "expired " + day.EN},
+		return e.about(r, Text{"a expiré " + day.FR, "expired " + day.EN},
 			Text{"une séance de remise à niveau", "a refresher session"})
 	case NotRecent:
 		return e.notRecent(r)
@@ -177,23 +177,23 @@ func (e explainer) unverified(r Reason) Sentence {
 	switch r.Kind {
 	case NotYet:
 		day := e.w.date(r.At)
-		return e.about(r.Badge, Text{"n’est valable qu’à partir du " + strings.TrimPrefix(day.FR, "le "), "is valid only from " + strings.TrimPrefix(day.EN, "on ")},
+		return e.about(r, Text{"n’est valable qu’à partir du " + strings.TrimPrefix(day.FR, "le "), "is valid only from " + strings.TrimPrefix(day.EN, "on ")},
 			Text{"revenir à cette date", "come back on that day"})
 	case OldStatus:
 		day := e.w.date(r.At)
-		return e.about(r.Badge, Text{"n’a pas pu être vérifié depuis " + day.FR, "could not be checked since " + strings.TrimPrefix(day.EN, "on ")}, desk)
+		return e.about(r, Text{"n’a pas pu être vérifié depuis " + day.FR, "could not be checked since " + strings.TrimPrefix(day.EN, "on ")}, desk)
 	case WeakAssurance:
-		return e.about(r.Badge, Text{"n’a pas de preuve assez forte pour cette machine", "has no proof that is strong enough for this machine"},
+		return e.about(r, Text{"n’a pas de preuve assez forte pour cette machine", "has no proof that is strong enough for this machine"},
 			Text{"demander à l’accueil un badge signé", "ask the desk for a signed badge"})
 	default:
-		return e.about(r.Badge, Text{"n’a pas pu être vérifié", "could not be verified"}, desk)
+		return e.about(r, Text{"n’a pas pu être vérifié", "could not be verified"}, desk)
 	}
 }
 
 func (e explainer) notRecent(r Reason) Sentence {
 	want := lengthOf(r.Want)
 	if r.Kind == OfAge {
-		return e.about(r.Badge, Text{"a été émis il y a plus de " + want.FR, "was issued more than " + want.EN + " ago"},
+		return e.about(r, Text{"a été émis il y a plus de " + want.FR, "was issued more than " + want.EN + " ago"},
 			Text{"une séance de remise à niveau", "a refresher session"})
 	}
 	s := Sentence{Fact: Text{"Dernière utilisation il y a plus de " + want.FR, "Last used more than " + want.EN + " ago"},
@@ -231,9 +231,14 @@ func (e explainer) closed(r Reason) Sentence {
 	return step(Text{"La machine n’est pas ouverte à cette heure", "The machine is not open at this hour"}, back)
 }
 
-// about says something of a badge.
-func (e explainer) about(b BadgeID, what, next Text) Sentence {
-	name := e.quote(b)
+// about says something of a badge: of the one that is held, where that is another issuer's.
+func (e explainer) about(r Reason, what, next Text) Sentence {
+	name := e.quote(r.Badge)
+	if r.Other != nil {
+		issuer := e.p.issuerName(r.Other.Issuer)
+		return step(Text{"Le badge de « " + issuer + " », accepté comme " + name.FR + ", " + what.FR,
+			"The badge of “" + issuer + "”, accepted as " + name.EN + ", " + what.EN}, next)
+	}
 	return step(Text{"Le badge " + name.FR + " " + what.FR, "The badge " + name.EN + " " + what.EN}, next)
 }
 

@@ -109,6 +109,10 @@ func detail(m *machine, who *Member, l *lack, r *Reason) {
 	ask := m.leaves[l.leaf-1]
 	r.Badge = ask.Badge
 	switch {
+	case l.code == badgeExpired, l.code == badgeRevoked, l.code == badgeUnverified, l.kind == OfAge:
+		r.Other = who.Holdings[l.held].Other
+	}
+	switch {
 	case l.code == badgeExpired:
 		r.At = who.Holdings[l.held].Until
 	case l.kind == NotYet:

@@ -41,7 +41,7 @@ func (p *Policy) Warnings(from time.Time) ([]Warning, error) {
 				out = append(out, Warning{Machine: m.ID, Grant: g, Text: Text{fmt.Sprintf("« learners: %d » n’arrête personne : chaque machine compte pour elle-même, et n’a qu’une session à la fois", l),
 					fmt.Sprintf("learners: %d stops nobody: each machine counts for itself, and has one session at a time", l)}})
 			}
-			if m.Grants[g].peers() {
+			if p.peers(&m.Grants[g]) {
 				out = append(out, Warning{Machine: m.ID, Grant: g, Text: Text{"qui remplit cette règle peut aussi en être le superviseur : deux apprenants pourraient répondre l’un de l’autre",
 					"whoever meets this grant may also be its supervisor: two learners could answer for each other"}})
 			}
@@ -87,24 +87,22 @@ func (c *comparison) warnings(p *Policy, m *Machine, of []*Text) {
 	}
 }
 
-// peers reports whether whoever meets the grant meets what it asks of a supervisor.
-func (g *Grant) peers() bool { return g.Supervisor != nil && g.Needs.implies(*g.Supervisor) }
-
-// implies reports whether the badges by which n is met meet o as well. Ages and hours are not looked at.
-func (n Need) implies(o Need) bool {
-	implied := func(x Need) bool { return n.implies(x) }
-	implying := func(x Need) bool { return x.implies(o) }
+// implies reports whether the badges by which n is met meet o as well; same says it of two needs of one badge each.
+// Ages and hours are not looked at.
+func (n Need) implies(o Need, same func(n, o BadgeID) bool) bool {
+	implied := func(x Need) bool { return n.implies(x, same) }
+	implying := func(x Need) bool { return x.implies(o, same) }
 	switch {
 	case len(o.All) > 0:
-		return !slices.ContainsFunc(o.All, func(x Need) bool { return !n.implies(x) })
+		return !slices.ContainsFunc(o.All, func(x Need) bool { return !implied(x) })
 	case len(n.Any) > 0:
-		return !slices.ContainsFunc(n.Any, func(x Need) bool { return !x.implies(o) })
+		return !slices.ContainsFunc(n.Any, func(x Need) bool { return !implying(x) })
 	case len(o.Any) > 0 && slices.ContainsFunc(o.Any, implied):
 		return true
 	case len(n.All) > 0:
 		return slices.ContainsFunc(n.All, implying)
 	}
-	return n.Badge == o.Badge
+	return same(n.Badge, o.Badge)
 }
 
 // covers reports whether g, where it is met, gives no less than o.

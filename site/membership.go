@@ -153,11 +153,12 @@ func (b *Built) endings(s *Site, at time.Time) {
 	})
 }
 
-// badgeEnds notes the end of a badge that a member holds, and that is still valid.
+// badgeEnds notes the end of a badge that a member holds, and that is still valid: for each badge that it counts as.
 func (b *Built) badgeEnds(s *Site, m Member, badge *openbadge.Badge, at time.Time) {
 	if end := badge.ValidUntil; !end.IsZero() && !at.After(end) {
-		id, _ := BadgeOf(s.Policy, badge)
-		b.ends(s, m, id, policy.DateOf(end, s.Policy.Zone), at)
+		for _, x := range Matches(s.Policy, badge) {
+			b.ends(s, m, x.Badge, policy.DateOf(end, s.Policy.Zone), at)
+		}
 	}
 }
 

@@ -80,6 +80,7 @@ type StartBody struct {
 	Bundle     uint64            `json:"bundle"`          // the bundle's version
 	Would      string            `json:"would,omitempty"` // in mode warn: what enforcement would have said
 	Card       string            `json:"card"`            // how strong the card's proof was: "uid" or "aes"
+	Basis      *policy.Basis     `json:"basis,omitempty"` // what the decision rested on; absent: an older program wrote the record
 }
 
 // EndBody is the body of a session-end record.
@@ -109,12 +110,14 @@ type RoleBody struct {
 	Role     policy.Role       `json:"role"`
 	Badges   []policy.BadgeID  `json:"badges"`
 	Accepted []policy.Accepted `json:"accepted,omitempty"` // as in StartBody
+	Basis    *policy.Basis     `json:"basis,omitempty"`    // as in StartBody
 }
 
 // RefusedBody is the body of a refused record. It holds no card number.
 type RefusedBody struct {
 	Reasons []policy.Code `json:"reasons"`
-	Role    policy.Role   `json:"role,omitempty"` // the role that came nearest
+	Role    policy.Role   `json:"role,omitempty"`  // the role that came nearest
+	Basis   *policy.Basis `json:"basis,omitempty"` // as in StartBody
 }
 
 // AssistBody is the body of an assisted record: Member of the record works along.
@@ -168,6 +171,7 @@ type HandOverBody struct {
 	To       policy.MemberID   `json:"to"`
 	Badges   []policy.BadgeID  `json:"badges"`             // that the new decision rested on
 	Accepted []policy.Accepted `json:"accepted,omitempty"` // as in StartBody
+	Basis    *policy.Basis     `json:"basis,omitempty"`    // of the new decision, as in StartBody
 }
 
 // PowerBody is the body of a power record.

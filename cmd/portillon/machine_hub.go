@@ -155,5 +155,8 @@ func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) 
 			"message dropped on %s: too large (%d bytes, %d times, last at %s)",
 			d.Topic, d.Bytes, d.Count, when(d.At))
 	}
+	for _, a := range m.Alerts {
+		lines = append(lines, a.In(l))
+	}
 	return lines, trouble
 }

@@ -68,7 +68,8 @@ func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
 	machines := []hub.Machine{
 		{ID: "laser", Held: 7, Online: true, State: &wire.State{Machine: "laser", SilentScreen: "127.0.0.1"}, Trouble: "bad-checkpoint: no trusted key has signed this", TroubleSince: at, TroubleAt: at.Add(time.Hour)},
 		{ID: "vinyl", Held: 12, State: &wire.State{Machine: "vinyl", UnackedSince: at, UnackedWhy: "records-dropped"}},
-		{ID: "fdm", Held: 3, Online: true},
+		{ID: "fdm", Held: 3, Online: true, Alerts: []hub.CardAlert{{Seq: 2, At: at, Member: "m-9d017e", State: "lost"},
+			{Seq: 3, At: at.Add(time.Minute), Member: "m-020dc2", State: "blocked"}}},
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/machines" {
@@ -86,7 +87,8 @@ func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
 		{[]string{"--lang", "en"}, 1, []string{"laser        online, 7 records held", "refused since 2026-11-23 10:00:00, last at 2026-11-23 11:00:00", "the hub pins another key for this machine (no trusted key has signed this)",
 			"the screen 127.0.0.1 is silent", "vinyl        offline, 12 records held", "the machine says: no acknowledgement since 2026-11-23 10:00:00", "the records do not reach it", "fdm          online, 3 records held"}},
 		{nil, 1, []string{"enregistrements refusés depuis le", "le hub attend une autre clé pour cette machine", "l’écran 127.0.0.1 ne répond plus"}},
-		{[]string{"--machine", "fdm", "--lang", "en"}, 0, []string{"fdm          online"}},
+		{[]string{"--machine", "fdm", "--lang", "en"}, 0, []string{"fdm          online", "lost card tapped on 2026-11-23 10:00 (member m-9d017e)", "blocked card tapped on 2026-11-23 10:01 (member m-020dc2)"}},
+		{[]string{"--machine", "fdm"}, 0, []string{"carte perdue présentée le 2026-11-23 10:00 (membre m-9d017e)"}},
 		{[]string{"--machine", "lathe"}, 2, nil},
 		{[]string{"--socket", "x"}, 2, nil},
 		{[]string{"--json", "--machine", "laser"}, 0, []string{`"trouble_since": "2026-11-23T10:00:00`}},

@@ -26,10 +26,12 @@ import (
 
 // Roster is one bundle, loaded. It is never changed, and may be used by many goroutines at once.
 type Roster struct {
-	Policy   *policy.Policy
-	Version  uint64
-	Issued   time.Time // when the bundle was made
-	Verified int       // credentials verified in this load, because no verdict was remembered
+	Policy  *policy.Policy
+	Version uint64
+	// PolicyNumber is wire.PolicyNumber of the policy's text.
+	PolicyNumber string
+	Issued       time.Time // when the bundle was made
+	Verified     int       // credentials verified in this load, because no verdict was remembered
 	// MemoryError says why the verdicts were not written: they are reached anew at the next start, which then takes longer.
 	MemoryError error
 	// Denied are the members that the bundle says something of that this program does not know, and must: they are blocked here.
@@ -137,7 +139,7 @@ type loader struct {
 
 // empty is a roster with the policy alone.
 func (l *loader) empty() *Roster {
-	return &Roster{Policy: l.r.Policy, Version: l.m.Version, Issued: l.m.Issued, cards: newCardIndex(l.o.CardKey),
+	return &Roster{Policy: l.r.Policy, PolicyNumber: l.r.PolicyNumber, Version: l.m.Version, Issued: l.m.Issued, cards: newCardIndex(l.o.CardKey),
 		refused: newCardIndex(l.o.CardKey), ids: map[policy.MemberID]int32{}, key: l.o.CardKey, short: l.o.ShortNumbers}
 }
 
@@ -166,7 +168,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		return nil, fmt.Errorf("policy.yaml is the site %q's, the bundle %q's", p.Site, m.Site)
 	}
 	l := &loader{store: s, m: m, o: o, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
-		r: &Roster{Policy: p}, listed: map[string]policy.MemberID{},
+		r: &Roster{Policy: p, PolicyNumber: wire.PolicyNumber(text)}, listed: map[string]policy.MemberID{},
 		twice: map[string]bool{}, owner: map[string]policy.MemberID{}, shared: map[string]bool{}}
 	l.r = l.empty()
 	l.trust = trustOf(p.Issuers)

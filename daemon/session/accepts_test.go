@@ -18,7 +18,7 @@ func TestRecordsNameTheBadgesOfOtherIssuersThatADecisionRestedOn(t *testing.T) {
 	start := tapOf(paul)
 	start.Decision = rests(start.Decision)
 	w := newWorld().do(start)
-	w.do(ChooseRole{rests(allow(policy.Maintainer))})
+	w.do(ChooseRole{Decision: rests(allow(policy.Maintainer))})
 	mentor := tapOf(sami)
 	mentor.Supervising = rests(mentor.Supervising)
 	other := newWorld().tap(lea).tap(karim).do(mentor)

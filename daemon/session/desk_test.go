@@ -106,7 +106,7 @@ func TestPowerIsOffUnderTheMaintainersHandAndOnlyACardBringsItBack(t *testing.T)
 	if w.do(PowerOff{ines}); w.relay || w.Phase != Maintenance || !w.Dark {
 		t.Error("the relay stays on, or the machine is free")
 	}
-	if w.do(ChooseRole{allow(policy.User)}); w.relay {
+	if w.do(ChooseRole{Decision: allow(policy.User)}); w.relay {
 		t.Error("a role brings it back")
 	}
 	if w.tap(nour); w.Assistant != nour || w.relay {

@@ -120,7 +120,7 @@ func TestWhatIsNotRecordedDoesNotHold(t *testing.T) {
 		event Event
 		holds func(State) bool
 	}{
-		{"another role", []Event{tapOf(paul)}, ChooseRole{allow(5)}, func(s State) bool { return s.Phase == On && s.Role == 2 }},
+		{"another role", []Event{tapOf(paul)}, ChooseRole{Decision: allow(5)}, func(s State) bool { return s.Phase == On && s.Role == 2 }},
 		{"a helper", []Event{tapOf(ines)}, tapOf(nour), func(s State) bool { return s.Phase == Maintenance && s.Assistant == "" }},
 		{"a tag taken off", []Event{AddTag{Tag: Tag{ID: "a"}}}, RemoveTag{ID: "a"}, func(s State) bool { return s.Phase == TaggedOut && len(s.Tags) == 1 }},
 		{"an intervention", []Event{tapOf(ines)}, Log{What: "x"}, func(s State) bool { return s.Phase == Maintenance && len(s.Pending) == 0 }},

@@ -48,7 +48,7 @@ func (t *step) event() {
 	case RefusedCard:
 		t.refuseCard(e)
 	case ChooseRole:
-		t.chooseRole(e.Decision)
+		t.chooseRole(e)
 	case Log:
 		t.log(e)
 	case Attest:
@@ -88,7 +88,7 @@ func (t *step) tell(x Tell) { t.told = append(t.told, x) }
 
 func (t *step) tap(e Tap) {
 	if e.Member == "" {
-		t.stranger(Stranger{Decision: e.Decision})
+		t.stranger(Stranger{Decision: e.Decision, Basis: e.Basis})
 		return
 	}
 	if t.down {
@@ -131,7 +131,7 @@ func (t *step) away(m policy.MemberID) {
 // stranger changes nothing, whatever runs: a card that nobody has is refused.
 func (t *step) stranger(e Stranger) {
 	if !t.down {
-		t.deny("", e.Decision)
+		t.deny("", e.Decision, e.Basis)
 	}
 }
 
@@ -160,13 +160,13 @@ func (t *step) answer(e Tap) {
 	switch d := e.Decision; {
 	case d.Verdict == policy.Allow && t.mayStart(d.Role):
 		t.card = e.Card
-		t.start(e.Member, "", d)
+		t.start(e.Member, "", d, e.Basis)
 	case d.Verdict == policy.Await && t.mayStart(d.Role):
 		t.acted(e.Member)
 		t.card = e.Card
 		t.Phase, t.Member, t.Since, t.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(AwaitFor)
 	default:
-		t.deny(e.Member, d)
+		t.deny(e.Member, d, e.Basis)
 	}
 }
 
@@ -178,13 +178,15 @@ func (t *step) mayStart(r policy.Role) bool {
 }
 
 // deny tells a member, or with no name a stranger, why not, each time; it is written down now and then.
-func (t *step) deny(m policy.MemberID, d policy.Decision) {
+func (t *step) deny(m policy.MemberID, d policy.Decision, basis *policy.Basis) {
 	role := d.Role
 	if o, ok := d.Nearest(); ok && role == policy.NoRole {
 		role = o.Role
 	}
 	if t.refusedAnew(m) {
-		t.record(Record{Kind: wire.Refused, Member: m, Body: wire.RefusedBody{Reasons: t.reasons(d), Role: role}})
+		body := wire.RefusedBody{Reasons: t.reasons(d), Role: role}
+		body.Basis = fit(basis, body)
+		t.record(Record{Kind: wire.Refused, Member: m, Body: body})
 	}
 	t.tell(Tell{Say: Denied, Member: m, Decision: d})
 }
@@ -208,7 +210,7 @@ func (t *step) reasons(d policy.Decision) []policy.Code {
 	return out
 }
 
-func (t *step) start(m, supervisor policy.MemberID, d policy.Decision) {
+func (t *step) start(m, supervisor policy.MemberID, d policy.Decision, basis *policy.Basis) {
 	t.acted(m)
 	if supervisor != "" {
 		t.acted(supervisor)
@@ -216,9 +218,10 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision) {
 	t.Session, t.Member, t.Supervisor, t.Assistant, t.Others = t.in.Session, m, supervisor, "", d.Others
 	t.Since, t.Worked, t.Dark, t.Handed, t.Praise = t.in.Now, t.in.Now, false, Handed{}, Praise{}
 	t.take(d)
-	t.record(Record{Kind: wire.SessionStart, Session: t.Session, Member: m, Body: wire.StartBody{Role: d.Role, Grant: d.Grant,
-		Badges: d.Badges, Accepted: d.Accepted, Supervisor: supervisor, MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle,
-		Would: would(d), Card: t.proof()}})
+	body := wire.StartBody{Role: d.Role, Grant: d.Grant, Badges: d.Badges, Accepted: d.Accepted, Supervisor: supervisor,
+		MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle, Would: would(d), Card: t.proof()}
+	body.Basis = fit(basis, body)
+	t.record(Record{Kind: wire.SessionStart, Session: t.Session, Member: m, Body: body})
 	t.do(t.on())
 	t.tell(Tell{Say: Welcome, Member: m})
 }
@@ -298,7 +301,7 @@ func (t *step) tapInMaintenance(e Tap) {
 		t.acted(e.Member)
 		t.end(wire.CauseTap)
 	case slices.Contains(e.Decision.Codes(), policy.CardBlocked):
-		t.deny(e.Member, e.Decision)
+		t.deny(e.Member, e.Decision, e.Basis)
 	case e.Member == t.Assistant:
 		t.acted(e.Member)
 		t.Assistant = ""
@@ -321,16 +324,17 @@ func (t *step) tapWhileAwaiting(e Tap) {
 		t.acted(e.Member)
 		t.rest()
 	case s.Verdict == policy.Allow && t.mayStart(s.Role):
-		t.start(learner, e.Member, s)
+		t.start(learner, e.Member, s, e.SupervisingBasis)
 	case e.Decision.Verdict == policy.Allow:
 		t.rest()
 		t.answer(e)
 	default: // the learner goes on waiting
-		t.deny(e.Member, e.Decision)
+		t.deny(e.Member, e.Decision, e.Basis)
 	}
 }
 
-func (t *step) chooseRole(d policy.Decision) {
+func (t *step) chooseRole(e ChooseRole) {
+	d := e.Decision
 	ok := (t.Phase == On || t.Phase == EndingSoon || t.Phase == Maintenance && !t.Dark) && t.Supervisor == "" &&
 		t.in.Now.Sub(t.Since) < ChooseFor && d.Verdict == policy.Allow && d.Role != t.Role && slices.Contains(t.Others, d.Role) && t.mayStart(d.Role)
 	if !ok {
@@ -341,6 +345,8 @@ func (t *step) chooseRole(d policy.Decision) {
 	t.Others = slices.DeleteFunc(others, func(r policy.Role) bool { return r == d.Role })
 	t.Assistant = ""
 	t.take(d)
-	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: wire.RoleBody{Role: d.Role, Badges: d.Badges, Accepted: d.Accepted}})
+	body := wire.RoleBody{Role: d.Role, Badges: d.Badges, Accepted: d.Accepted}
+	body.Basis = fit(e.Basis, body)
+	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: body})
 	t.tell(Tell{Say: Welcome, Member: t.Member})
 }

@@ -30,7 +30,7 @@ func acts() []Event {
 		AddTag{Tag: Tag{ID: "t1", Reason: "belt"}}, AddTag{Tag: Tag{ID: "t2", By: ines}, Now: true}, AddTag{Tag: Tag{ID: "t3", By: ines}},
 		AddTag{}, RemoveTag{ID: "t1"}, RemoveTag{ID: "t2"}, RemoveTag{ID: "t3"}, RemoveTag{ID: "t1", By: ines}, RemoveTag{ID: "t2", By: nour},
 		Log{What: "lens-cleaning", Minutes: 10}, Log{},
-		ChooseRole{allow(policy.Maintainer)}, ChooseRole{allow(policy.User)}, ChooseRole{denied(policy.Deny, policy.User)}, ChooseRole{allow(policy.Host)},
+		ChooseRole{Decision: allow(policy.Maintainer)}, ChooseRole{Decision: allow(policy.User)}, ChooseRole{Decision: denied(policy.Deny, policy.User)}, ChooseRole{Decision: allow(policy.Host)},
 		Extend{allow(policy.User)}, Extend{allow(policy.Learner)}, Extend{denied(policy.Deny, policy.User)}, PowerOff{ines}, PowerOff{paul}, PowerOff{nour},
 		Report{By: nour, Body: wire.ReportBody{What: wire.Noise}}, Report{By: zoe, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t4"}},
 		Report{By: zoe, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t4"}, Now: true}, RemoveTag{ID: "t4"}, RemoveTag{ID: "t4", By: ines},

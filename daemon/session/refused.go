@@ -17,6 +17,7 @@ type RefusedCard struct {
 	State    policy.CardState
 	Since    string // the day on which the site wrote it down
 	Decision policy.Decision
+	Basis    *policy.Basis // as in Tap
 }
 
 func (RefusedCard) event() {}
@@ -36,6 +37,7 @@ func (t *step) refuseCard(e RefusedCard) {
 		t.record(Record{Kind: wire.CardAlert, Member: e.Member, Body: body})
 	case !e.State.Alerts() && t.refusedAnew(e.Member):
 		body := wire.RefusedBody{Reasons: []policy.Code{policy.CardBlocked}}
+		body.Basis = fit(e.Basis, body)
 		t.record(Record{Kind: wire.Refused, Member: e.Member, Body: body})
 	}
 	t.tell(Tell{Say: CardRefused, Decision: e.Decision})

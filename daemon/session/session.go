@@ -236,13 +236,21 @@ type (
 		Decision    policy.Decision
 		Supervising policy.Decision
 		Asked       bool
+
+		Basis, SupervisingBasis *policy.Basis // what the decisions rested on, for the record; nil: nobody knows
 	}
 	// Away is a card taken out of its slot, or without a member an empty slot. The session of whose card stood there ends.
 	Away struct{ Member policy.MemberID }
 	// Stranger is a card that belongs to nobody.
-	Stranger struct{ Decision policy.Decision }
+	Stranger struct {
+		Decision policy.Decision
+		Basis    *policy.Basis // as in Tap
+	}
 	// ChooseRole asks for another role in a session under way, with the decision on that role.
-	ChooseRole struct{ Decision policy.Decision }
+	ChooseRole struct {
+		Decision policy.Decision
+		Basis    *policy.Basis // as in Tap
+	}
 	// Log is an intervention that the maintainer at the machine has done or answers for; with Session, it was in that session,
 	// which may have ended since, and whose it was the corridor has judged.
 	Log struct {

@@ -111,7 +111,7 @@ func TestSupervisedSession(t *testing.T) {
 		{"she ends it", func(w *world) { w.tap(karim).tap(lea) }, Cooling, wire.CauseTap, 1},
 		{"another user taps meanwhile", func(w *world) { w.tap(karim).tap(nour) }, On, "", 0},
 		{"she answers for herself", func(w *world) { w.do(supervising(lea)) }, Off, "", 0},
-		{"a role of hers is chosen", func(w *world) { w.tap(karim).do(ChooseRole{allow(policy.User)}) }, On, "", 0},
+		{"a role of hers is chosen", func(w *world) { w.tap(karim).do(ChooseRole{Decision: allow(policy.User)}) }, On, "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld().tap(lea).at(t, Awaiting, "the learner's tap")
@@ -195,7 +195,7 @@ func TestMaintainersLimitHolds(t *testing.T) {
 }
 
 func TestMemberTakesAnotherRoleForAMinute(t *testing.T) {
-	toMaint, toUser := ChooseRole{allow(policy.Maintainer)}, ChooseRole{allow(policy.User)}
+	toMaint, toUser := ChooseRole{Decision: allow(policy.Maintainer)}, ChooseRole{Decision: allow(policy.User)}
 	w := newWorld().tap(paul)
 	w.do(toMaint).at(t, Maintenance, "chosen")
 	if got := words(w.effects); strings.Contains(strings.ToLower(got), "relay") {
@@ -217,7 +217,7 @@ func TestMemberTakesAnotherRoleForAMinute(t *testing.T) {
 func TestChoiceIsLateEvenWhereNoTickSaidSo(t *testing.T) {
 	w := newWorld().tap(paul)
 	w.now = w.now.Add(ChooseFor)
-	if w.atOnce(ChooseRole{allow(policy.Maintainer)}); w.Phase != On || !w.told(NotNow) {
+	if w.atOnce(ChooseRole{Decision: allow(policy.Maintainer)}); w.Phase != On || !w.told(NotNow) {
 		t.Errorf("%s: %s", w.State, words(w.effects))
 	}
 }
@@ -225,17 +225,17 @@ func TestChoiceIsLateEvenWhereNoTickSaidSo(t *testing.T) {
 func TestSupervisedMemberTakesNoOtherRole(t *testing.T) {
 	mentor := tapOf(karim)
 	mentor.Supervising = allow(policy.Learner, policy.User)
-	if w := newWorld().tap(lea).do(mentor, ChooseRole{allow(policy.User)}); w.Role != policy.Learner {
+	if w := newWorld().tap(lea).do(mentor, ChooseRole{Decision: allow(policy.User)}); w.Role != policy.Learner {
 		t.Errorf("taken: %s with %s still answering", w.Role, w.Supervisor)
 	}
 }
 
 func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
 	for name, e := range map[string]ChooseRole{
-		"not offered":     {allow(policy.Host)},
-		"denied by now":   {denied(policy.Deny, policy.Maintainer, policy.BadgeExpired)},
-		"the one in hand": {allow(policy.User)},
-		"no role":         {allow(policy.NoRole)},
+		"not offered":     {Decision: allow(policy.Host)},
+		"denied by now":   {Decision: denied(policy.Deny, policy.Maintainer, policy.BadgeExpired)},
+		"the one in hand": {Decision: allow(policy.User)},
+		"no role":         {Decision: allow(policy.NoRole)},
 	} {
 		if w := newWorld().tap(paul).do(e); w.Role != policy.User || w.count(wire.RoleChanged) != 0 || !w.told(NotNow) {
 			t.Errorf("%s: %s as %s", name, w.State, w.Role)
@@ -243,7 +243,7 @@ func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
 	}
 	w := newWorld().tap(ines).do(AddTag{Tag: Tag{ID: "t1", By: ines}})
 	w.Others = []policy.Role{policy.User}
-	if w.do(ChooseRole{allow(policy.User)}); w.Phase != Maintenance {
+	if w.do(ChooseRole{Decision: allow(policy.User)}); w.Phase != Maintenance {
 		t.Errorf("under a tag: %s", w.State)
 	}
 }

@@ -33,7 +33,7 @@ func happenings() []struct {
 		{"stranger", stranger(), Flap},
 		{"lost card", refusedCard(nour, policy.LostCard), Flap},
 		{"replaced card", refusedCard(nour, policy.ReplacedCard), Flap},
-		{"choose maintainer", ChooseRole{allow(5)}, Flap},
+		{"choose maintainer", ChooseRole{Decision: allow(5)}, Flap},
 		{"log", Log{What: "lens-cleaning", Minutes: 5}, Flap},
 		{"extend", Extend{allow(2)}, Flap},
 		{"power off", PowerOff{ines}, Flap},

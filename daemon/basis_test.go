@@ -1,0 +1,91 @@
+package daemon
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"portillon/daemon/control"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+// Each record of a decision can be asked again: of the policy that decided, with the same answer.
+func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
+	r := clubOf(t, rule, leasLine, leasLine+` cards: [{ number: "AABBCCDD", state: replaced }, "62E3086CED"],`,
+		`cards: ["62E3086CED"]`, "")
+	b := benchOf(t, r)
+	before := func(number string) (*policy.Policy, bool) { return r.Policy, number == r.PolicyNumber }
+	seen := map[wire.Kind][]string{}
+	check := func(tapped session.Record) {
+		t.Helper()
+		text := mustJSON(tapped.Body)
+		got, ok := wire.Replay(wire.Record{Machine: "laser", Kind: tapped.Kind, Body: text}, r.Policy, before)
+		if !ok || got.Why != "" || got.Changed() {
+			t.Errorf("%s: %+v %v\n%s", tapped.Kind, got, ok, text)
+		}
+		for _, secret := range []string{"Léa", "lea@", "62E3086CED", "62e3086ced", "Karim", "AABBCCDD", "aabbccdd"} {
+			if strings.Contains(string(text), secret) {
+				t.Errorf("%s names %s: %s", tapped.Kind, secret, text)
+			}
+		}
+		var body struct{ Basis policy.Basis }
+		if err := json.Unmarshal(text, &body); err != nil || body.Basis.Bundle != 1 || !body.Basis.At.Equal(b.now) {
+			t.Errorf("%s: %v %s", tapped.Kind, err, text)
+		}
+		who := ""
+		if s := body.Basis.Supervisor; s != nil {
+			who = " with " + string(s.ID)
+		}
+		seen[tapped.Kind] = append(seen[tapped.Kind], got.Was.String()+" "+body.Basis.As.String()+who+" "+body.Basis.CardState)
+	}
+	step := func(card string, k wire.Kind) {
+		t.Helper()
+		b.tap(card)
+		for i := range b.notes.kept {
+			if x := b.notes.kept[i]; x.Kind == k && k != wire.SessionEnd {
+				check(x)
+			}
+		}
+		b.notes.kept = nil
+	}
+	step(zoe, wire.Refused)
+	step("AABBCCDD", wire.Refused) // replaced
+	step("DEADBEEF", wire.Refused) // nobody's
+	step(lea, wire.SessionStart)
+	step(lea, wire.SessionEnd)
+	step(karim, wire.SessionStart)
+	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "mentor"}, ""); !rep.OK {
+		t.Fatal(rep)
+	}
+	check(b.notes.last)
+	step(karim, wire.SessionEnd)
+	step(jules, wire.SessionEnd)
+	step(karim, wire.SessionStart)
+	want := map[wire.Kind][]string{
+		wire.Refused:      {"deny none ", "deny none replaced", "deny none "},
+		wire.SessionStart: {"allow none ", "allow none ", "allow none with m-be879f "},
+		wire.RoleChanged:  {"allow mentor "},
+	}
+	for k, w := range want {
+		if !slices.Equal(seen[k], w) {
+			t.Errorf("%s: %q, want %q", k, seen[k], w)
+		}
+	}
+}
+
+func TestTheBasisSaysWhatTheCardProved(t *testing.T) {
+	b := strongBench(t)
+	b.state.ReaderDown = false
+	for _, p := range []rfid.Proof{rfid.NumberOnly, rfid.AES} {
+		b.proves(lea, p)
+		text := string(mustJSON(b.notes.kept[0].Body))
+		if got := strings.Contains(text, `"card":"aes"`) && strings.Contains(text, `"verdict":"allow"`); got != (p == rfid.AES) {
+			t.Errorf("%v: %s", p, text)
+		}
+		b.notes.kept = nil
+	}
+}

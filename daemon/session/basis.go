@@ -1,0 +1,29 @@
+package session
+
+import (
+	"encoding/json"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// envelopeMax bounds what a record holds besides its body: six names of at most 64 bytes each, two numbers, a time
+// and the names of the fields.
+const envelopeMax = 1 << 10
+
+// fit is a basis as a record with the body has room for it; nil: there is none, or no room.
+func fit(basis *policy.Basis, body any) *policy.Basis {
+	if basis == nil {
+		return nil
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil
+	}
+	room := wire.MaxRecord - envelopeMax - len(text) - len(`,"basis":`)
+	out := basis.Fit(room)
+	if text, err = json.Marshal(out); err != nil || len(text) > room {
+		return nil
+	}
+	return &out
+}

@@ -1,0 +1,232 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Basis is what a decision rested on, in a form that can be kept: a Question without its machine, and what was
+// answered. BasisOf and Question are a pair: the question that a basis gives back gets the same decision of the same
+// policy. It names people by their pseudonyms alone, and holds no card number.
+type Basis struct {
+	At          time.Time    `json:"at"`
+	Trusted     bool         `json:"trusted,omitempty"` // the clock
+	Member      *BasisMember `json:"member,omitempty"`
+	Supervisor  *BasisMember `json:"supervisor,omitempty"`
+	As          Role         `json:"as,omitempty"`
+	Card        string       `json:"card,omitempty"`       // absent: its number alone
+	CardState   string       `json:"card_state,omitempty"` // absent: active
+	Answering   int          `json:"answering,omitempty"`
+	Issued      time.Time    `json:"issued,omitzero"`
+	Tagged      bool         `json:"tagged,omitempty"`
+	LastTrusted time.Time    `json:"last_trusted,omitzero"`
+	Fault       bool         `json:"fault,omitempty"`
+
+	Verdict Verdict `json:"verdict"`          // what was answered
+	Policy  string  `json:"policy,omitempty"` // the number of the policy that answered
+	Bundle  uint64  `json:"bundle,omitempty"` // the version of the bundle that held it
+	// Truncated: the badges did not fit into the record. No question can be made of what is left.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// BasisMember is a Member in a Basis, with the practice at the machine of the decision alone.
+type BasisMember struct {
+	ID       MemberID       `json:"id"`
+	Blocked  bool           `json:"blocked,omitempty"`
+	Until    string         `json:"until,omitempty"` // a day, as in 2026-12-31
+	Holdings []BasisHolding `json:"badges,omitempty"`
+	Practice *BasisPractice `json:"practice,omitempty"`
+}
+
+// BasisHolding is a Holding in a Basis.
+type BasisHolding struct {
+	Badge       BadgeID   `json:"badge"`
+	Standing    string    `json:"standing,omitempty"`  // absent: verified, as nearly all are
+	Assurance   Assurance `json:"assurance,omitempty"` // absent: signed
+	Issuer      IssuerID  `json:"issuer,omitempty"`    // with Achievement: what is held in the badge's place
+	Achievement string    `json:"achievement,omitempty"`
+	From        time.Time `json:"from,omitzero"`
+	Until       time.Time `json:"until,omitzero"`
+	Checked     time.Time `json:"checked,omitzero"`
+}
+
+// BasisPractice is a Practice in a Basis. Durations are written as Go writes them ("2h30m0s"), for canonical JSON
+// (RFC 8785) holds no whole number above 2^53, and nanoseconds reach that after 104 days.
+type BasisPractice struct {
+	Last   time.Time `json:"last,omitzero"`
+	Logged string    `json:"logged,omitempty"`
+	Day    string    `json:"day,omitempty"`
+	Week   string    `json:"week,omitempty"`
+}
+
+var standingWords = [...]string{"unverified", "verified", "revoked"}
+
+// BasisOf keeps what d, the decision on q, rested on.
+func BasisOf(q Question, d Decision) Basis {
+	b := Basis{At: keptTime(q.At), Trusted: q.Clock == Trusted, Member: basisMember(q.Member, q.Machine),
+		Supervisor: basisMember(q.Supervisor, q.Machine), As: q.As, Answering: q.Answering, Issued: keptTime(q.Issued),
+		Tagged: q.Tagged, LastTrusted: keptTime(q.LastTrusted), Fault: q.Fault, Verdict: d.Verdict}
+	if q.Card != NumberOnly {
+		b.Card = q.Card.String()
+	}
+	switch {
+	case q.CardState > ReplacedCard: // no state that is known, and so refused as a blocked card is
+		b.CardState = BlockedCard.String()
+	case q.CardState != ActiveCard:
+		b.CardState = q.CardState.String()
+	}
+	return b
+}
+
+func basisMember(m *Member, at MachineID) *BasisMember {
+	if m == nil {
+		return nil
+	}
+	out := &BasisMember{ID: m.ID, Blocked: m.Blocked}
+	if m.Until != (Date{}) {
+		out.Until = m.Until.String()
+	}
+	for _, h := range m.Holdings {
+		x := BasisHolding{Badge: h.Badge, Assurance: h.Assurance, From: keptTime(h.From), Until: keptTime(h.Until),
+			Checked: keptTime(h.Checked)}
+		if h.Standing != Verified {
+			x.Standing = word(standingWords[:], int(h.Standing))
+		}
+		if h.Other != nil {
+			x.Issuer, x.Achievement = h.Other.Issuer, h.Other.Achievement
+		}
+		out.Holdings = append(out.Holdings, x)
+	}
+	if u := m.used(at); u != (Practice{}) {
+		out.Practice = &BasisPractice{keptTime(u.Last), keptDuration(u.Logged), keptDuration(u.Day), keptDuration(u.Week)}
+	}
+	return out
+}
+
+// keptTime is a moment in UTC, without a reading of the monotonic clock, and within the years that JSON can say
+// (RFC 3339): a badge that ends at 9999-12-31T23:59:59-05:00 ends in the year 10000 of UTC.
+func keptTime(t time.Time) time.Time {
+	first, last := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
+	switch t = t.UTC().Round(0); {
+	case t.Before(first):
+		return first
+	case t.After(last):
+		return last
+	}
+	return t
+}
+
+func keptDuration(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}
+
+// Fit is the basis if its JSON has at most so many bytes. Else it is marked as truncated, without the badges, and
+// where even that is too long, without the people.
+func (b Basis) Fit(bytes int) Basis {
+	fits := func() bool {
+		text, err := json.Marshal(b)
+		return err == nil && len(text) <= bytes
+	}
+	if fits() {
+		return b
+	}
+	b.Truncated = true
+	b.Member, b.Supervisor = b.Member.withoutBadges(), b.Supervisor.withoutBadges()
+	if !fits() {
+		b.Member, b.Supervisor = nil, nil
+	}
+	return b
+}
+
+func (m *BasisMember) withoutBadges() *BasisMember {
+	if m == nil {
+		return nil
+	}
+	out := *m
+	out.Holdings = nil
+	return &out
+}
+
+// Question is what was asked at the machine. A basis that is truncated, or that says what this program does not
+// know, is an error.
+func (b Basis) Question(machine MachineID) (q Question, err error) {
+	if b.Truncated {
+		return Question{}, fmt.Errorf("the record did not hold all badges")
+	}
+	q = Question{At: b.At, Machine: machine, As: b.As, Answering: b.Answering, Issued: b.Issued, Tagged: b.Tagged,
+		LastTrusted: b.LastTrusted, Fault: b.Fault}
+	if b.Trusted {
+		q.Clock = Trusted
+	}
+	if q.Card, err = ParseCardStrength(b.Card); err != nil {
+		return Question{}, err
+	}
+	if b.CardState != "" {
+		if q.CardState, err = ParseCardState(b.CardState); err != nil {
+			return Question{}, err
+		}
+	}
+	if q.Member, err = b.Member.member(machine); err != nil {
+		return Question{}, fmt.Errorf("member: %w", err)
+	}
+	if q.Supervisor, err = b.Supervisor.member(machine); err != nil {
+		return Question{}, fmt.Errorf("supervisor: %w", err)
+	}
+	return q, nil
+}
+
+func (m *BasisMember) member(machine MachineID) (out *Member, err error) {
+	if m == nil {
+		return nil, nil
+	}
+	out = &Member{ID: m.ID, Blocked: m.Blocked}
+	if m.Until != "" {
+		if out.Until, err = ParseDate(m.Until); err != nil {
+			return nil, err
+		}
+	}
+	for _, h := range m.Holdings {
+		x := Holding{Badge: h.Badge, Standing: Verified, Assurance: h.Assurance, From: h.From, Until: h.Until, Checked: h.Checked}
+		if h.Standing != "" {
+			n, err := number("standing", standingWords[:], h.Standing)
+			if err != nil {
+				return nil, err
+			}
+			x.Standing = Standing(n)
+		}
+		if h.Issuer != "" || h.Achievement != "" {
+			x.Other = &OtherBadge{h.Issuer, h.Achievement}
+		}
+		out.Holdings = append(out.Holdings, x)
+	}
+	if m.Practice != nil {
+		p, err := m.Practice.practice(machine)
+		if err != nil {
+			return nil, err
+		}
+		out.Practice = []Practice{p}
+	}
+	return out, nil
+}
+
+func (p BasisPractice) practice(machine MachineID) (Practice, error) {
+	out := Practice{Machine: machine, Last: p.Last}
+	for _, x := range []struct {
+		text string
+		to   *time.Duration
+	}{{p.Logged, &out.Logged}, {p.Day, &out.Day}, {p.Week, &out.Week}} {
+		if x.text == "" {
+			continue
+		}
+		d, err := time.ParseDuration(x.text)
+		if err != nil {
+			return Practice{}, fmt.Errorf("practice: %w", err)
+		}
+		*x.to = d
+	}
+	return out, nil
+}

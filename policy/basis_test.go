@@ -1,0 +1,222 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// inUTC is a decision as text, its moments in UTC.
+func inUTC(d Decision) string {
+	for i := range d.Outcomes {
+		d.Outcomes[i].Missing = slices.Clone(d.Outcomes[i].Missing)
+		for k := range d.Outcomes[i].Missing {
+			r := &d.Outcomes[i].Missing[k]
+			r.At = r.At.UTC()
+		}
+	}
+	text, err := json.Marshal(d)
+	return fmt.Sprint(string(text), err)
+}
+
+// kept is a basis that was written down and read again.
+func kept(t *testing.T, b Basis) Basis {
+	t.Helper()
+	text, err := json.Marshal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out Basis
+	if err := json.Unmarshal(text, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// circumstances fills what gen.question leaves empty.
+func (g gen) circumstances(q Question) Question {
+	q.Card, q.CardState = CardStrength(g.IntN(2)), CardState(max(0, g.IntN(12)-8))
+	q.As, q.Answering = Role(max(0, g.IntN(10)-4)), g.IntN(3)
+	q.Issued, q.LastTrusted = q.At.Add(-time.Duration(g.IntN(50))*days/2), q.At.Add(-time.Duration(g.IntN(50))*days/3)
+	for _, m := range []*Member{q.Member, q.Supervisor} {
+		if m == nil {
+			continue
+		}
+		if g.IntN(3) == 0 {
+			m.Until = DateOf(q.At.AddDate(0, 0, g.IntN(60)-40), time.UTC)
+		}
+		for i := range m.Practice { // told twice, and of another machine
+			m.Practice[i].Day, m.Practice[i].Week = time.Duration(g.IntN(9))*time.Minute+1, time.Duration(g.IntN(9))*time.Hour
+			m.Practice[i].Last = q.At.Add(-time.Duration(g.IntN(80))*time.Hour + 1)
+		}
+		m.Practice = append(m.Practice, m.Practice...)
+		for i := range m.Practice {
+			m.Practice[i].Logged += time.Duration(i) * time.Nanosecond
+		}
+		m.Practice = append(m.Practice, Practice{Machine: "other", Last: q.At, Logged: 9999 * time.Hour})
+	}
+	return q
+}
+
+func TestTheBasisOfADecisionGetsTheSameDecision(t *testing.T) {
+	seen := map[Verdict]int{}
+	codes := map[Code]int{}
+	g := gen{rand.New(rand.NewPCG(21, 22))}
+	for range 400 {
+		m := g.accepting()
+		x := &m.Machines[0]
+		x.Card, x.Pass, x.Bookings = CardStrength(g.IntN(2)), ClockPass(g.IntN(8)), g.bookings()
+		if g.IntN(3) == 0 {
+			x.Fresh = time.Duration(1+g.IntN(20)) * days
+		}
+		for i := range x.Grants {
+			if x.Grants[i].Quota.Day = time.Duration(g.IntN(3)) * 4 * time.Minute; x.Grants[i].Supervisor != nil {
+				x.Grants[i].Learners = g.IntN(3)
+			}
+		}
+		p := mustNew(t, m)
+		for range 25 {
+			q := g.circumstances(g.withForeign(g.question(), p))
+			d := p.Decide(q)
+			b := kept(t, BasisOf(q, d))
+			again, err := b.Question(q.Machine)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := inUTC(p.Decide(again)), inUTC(d); got != want || b.Verdict != d.Verdict {
+				t.Fatalf("the decision was\n%s\nits basis gets\n%s\nbasis %+v", want, got, b)
+			}
+			if r := b.Replay(q.Machine, p, p); r.Changed() || r.Why != "" || r.Was != d.Verdict {
+				t.Fatalf("under the same policy: %+v", r)
+			}
+			seen[d.Verdict]++
+			for _, c := range d.Codes() {
+				codes[c]++
+			}
+		}
+	}
+	if len(seen) != 3 || seen[Allow] < 200 || len(codes) < len(codeList) {
+		t.Errorf("little was compared: %v %v", seen, codes)
+	}
+}
+
+// A field of these types that the basis does not carry is set here, and lost on the way: so each is set to what is
+// no zero value, the whole way down, and the same question must come back.
+func TestTheBasisCarriesEveryFieldOfAQuestion(t *testing.T) {
+	var q Question
+	fill(t, reflect.ValueOf(&q).Elem())
+	got, err := kept(t, BasisOf(q, Decision{})).Question(q.Machine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, q) {
+		t.Errorf("the question\n%+v %+v\ncame back as\n%+v %+v", q, q.Member, got, got.Member)
+	}
+}
+
+// fill sets everything below v to what is no zero value, and is valid: numbers to 1, and texts to "x".
+func fill(t *testing.T, v reflect.Value) {
+	t.Helper()
+	switch v.Interface().(type) {
+	case time.Time:
+		v.Set(reflect.ValueOf(time.Date(2026, 11, 23, 9, 0, 0, 123456789, time.UTC)))
+		return
+	case Date:
+		v.Set(reflect.ValueOf(Date{2026, 12, 31}))
+		return
+	case time.Duration:
+		v.SetInt(int64(2600*time.Hour + 7)) // more than 2^53 nanoseconds
+		return
+	case MachineID:
+		v.SetString("m") // the same in Question and Practice
+		return
+	case Standing:
+		v.Set(reflect.ValueOf(Revoked))
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(t, v.Field(i))
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(t, v.Index(0))
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Uint8:
+		v.SetUint(1)
+	case reflect.Int:
+		v.SetInt(1)
+	default:
+		t.Fatalf("a question holds a %v: say here what fills it", v.Type())
+	}
+}
+
+func TestABasisWithTooManyBadgesSaysSo(t *testing.T) {
+	q := Question{At: monday, Machine: "m", Member: &Member{ID: "m-1"}, Supervisor: &Member{ID: "m-2"}}
+	long := BadgeID(strings.Repeat("b", 64))
+	for range 300 {
+		h := Holding{Badge: long, Standing: Verified, From: monday, Until: monday, Checked: monday}
+		q.Member.Holdings, q.Supervisor.Holdings = append(q.Member.Holdings, h), append(q.Supervisor.Holdings, h)
+	}
+	whole := BasisOf(q, Decision{})
+	text, _ := json.Marshal(whole)
+	if b := whole.Fit(len(text)); b.Truncated || len(b.Member.Holdings) != 300 {
+		t.Error("a basis that just fits was truncated")
+	}
+	b := whole.Fit(len(text) - 1)
+	if !b.Truncated || b.Member.ID != "m-1" || b.Member.Holdings != nil || b.Supervisor.Holdings != nil {
+		t.Errorf("%+v", b)
+	}
+	if len(whole.Member.Holdings) != 300 {
+		t.Error("Fit changed the basis that it was given")
+	}
+	if _, err := b.Question("m"); err == nil {
+		t.Error("a question was made of what is left")
+	}
+	p := mustNew(t, gen{rand.New(rand.NewPCG(1, 1))}.model())
+	if r := b.Replay("m", p, p); r.Why == "" || r.Changed() {
+		t.Errorf("%+v", r)
+	}
+	if b := whole.Fit(100); !b.Truncated || b.Member != nil || b.Supervisor != nil {
+		t.Errorf("%+v", b)
+	}
+}
+
+func TestEveryBasisCanBeWrittenDown(t *testing.T) {
+	west, east := time.FixedZone("", -5*3600), time.FixedZone("", 5*3600)
+	q := Question{At: monday, Clock: Trusted, Machine: "m", CardState: 77, Member: &Member{ID: "m-1", Holdings: []Holding{
+		{Badge: "a", Standing: 9, From: time.Date(0, 1, 1, 0, 0, 0, 0, east), Until: time.Date(9999, 12, 31, 23, 59, 59, 0, west)}}}}
+	got, err := kept(t, BasisOf(q, Decision{})).Question("m")
+	if err != nil || got.CardState != BlockedCard || got.Member.Holdings[0].Standing != Unverified {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if h := got.Member.Holdings[0]; h.From.Year() != 0 || h.Until.Year() != 9999 {
+		t.Errorf("%+v", h)
+	}
+}
+
+func TestABasisThatSaysWhatIsNotKnownMakesNoQuestion(t *testing.T) {
+	for _, text := range []string{`{"card":"gold"}`, `{"card_state":"found"}`, `{"member":{"id":"a","until":"soon"}}`,
+		`{"supervisor":{"id":"a","until":"soon"}}`, `{"member":{"id":"a","badges":[{"badge":"b","standing":"great"}]}}`,
+		`{"member":{"id":"a","practice":{"logged":"long"}}}`} {
+		var b Basis
+		if err := json.Unmarshal([]byte(text), &b); err != nil {
+			t.Fatal(err)
+		}
+		if q, err := b.Question("m"); err == nil {
+			t.Errorf("%s: %+v", text, q)
+		}
+	}
+}
