@@ -34,6 +34,10 @@ type Machine struct {
 	// Alerts are lost and blocked cards that were tapped in the last 30 days, the newest last.
 	Alerts []CardAlert `json:"card_alerts,omitempty"`
 
+	// Journals are its journals, where one has taken the place of another; the oldest first.
+	Journals     []Journal `json:"journals,omitempty"`
+	journalsRead bool      // Journals has been read from the ledger
+
 	generation     wire.Generation // of its journal, as it last said: while nothing is held, acknowledgements bear it
 	acked, offered time.Time       // when it was last sent an acknowledgement, a manifest
 	appeared       time.Time       // when it came online
@@ -213,8 +217,13 @@ func (h *Hub) Command(ctx context.Context, m policy.MachineID, c wire.Command) (
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, wire.CommandLife, ErrNoReply)
 	defer cancel()
-	answer := h.await(m, c.ID)
-	defer h.forget(m, c.ID)
+	return h.deliver(ctx, m, c.ID, data)
+}
+
+// deliver sends a signed message on a machine's command topic, and waits for the reply that bears the id until ctx ends.
+func (h *Hub) deliver(ctx context.Context, m policy.MachineID, id string, data []byte) (wire.Reply, error) {
+	answer := h.await(m, id)
+	defer h.forget(m, id)
 	select {
 	case h.orders <- order{h.topics.Command(m), data}:
 	case <-ctx.Done():
