@@ -28,6 +28,11 @@ const (
 	tagNewDigits = 8
 )
 
+// IsJournalTag reports whether a tag only says that the machine's journal is not the one that the hub holds.
+func IsJournalTag(id string) bool {
+	return strings.HasPrefix(id, tagNew) || strings.HasPrefix(id, tagOlder)
+}
+
 // newJournalTag is the id of the tag of a machine with a journal that began anew.
 func (m *Machine) newJournalTag() string {
 	g := string(m.Journal.Generation())
@@ -116,7 +121,7 @@ func (m *Machine) restore(ctx context.Context, r wire.Restore, sha string, done 
 		m.Uplink.Kick()
 	}
 	for _, t := range append([]session.Tag(nil), m.state.Tags...) {
-		if t.By == "" && (strings.HasPrefix(t.ID, tagNew) || strings.HasPrefix(t.ID, tagOlder)) {
+		if t.By == "" && IsJournalTag(t.ID) {
 			m.step(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}

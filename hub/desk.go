@@ -35,8 +35,7 @@ type Machine struct {
 	Alerts []CardAlert `json:"card_alerts,omitempty"`
 
 	// Journals are its journals, where one has taken the place of another; the oldest first.
-	Journals     []Journal `json:"journals,omitempty"`
-	journalsRead bool      // Journals has been read from the ledger
+	Journals []Journal `json:"journals,omitempty"`
 
 	generation     wire.Generation // of its journal, as it last said: while nothing is held, acknowledgements bear it
 	acked, offered time.Time       // when it was last sent an acknowledgement, a manifest

@@ -245,8 +245,8 @@ func (h *Hub) bringRestores(ctx context.Context, tried map[string]time.Time) {
 func (h *Hub) noteJournals(id policy.MachineID, journals []Journal) {
 	replaced := false
 	h.change(id, func(m *Machine) {
-		replaced = len(m.Journals) > 0 && len(m.Journals) != len(journals) || m.journalsRead && len(m.Journals) != len(journals)
-		m.Journals, m.journalsRead = journals, true
+		replaced = len(journals) > len(m.Journals)
+		m.Journals = journals
 		if replaced { // what was refused until now is taken
 			m.Held = journals[len(journals)-1].Records
 			m.Trouble, m.TroubleAt, m.TroubleSince, m.refusal.code = "", time.Time{}, time.Time{}, ""
