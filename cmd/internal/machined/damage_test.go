@@ -138,7 +138,10 @@ func (f *machineFolder) live(t *testing.T) {
 		if err := d.journal.SetCursor("hub", f.length); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(f.config.Data, "photos", strings.Repeat("a", 64)+".jpg"), []byte("a photo"), 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Join(f.config.Data, "photos"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(f.config.Data, "photos", strings.Repeat("a", 64)+".jpg"), []byte("a photo"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		f.copy(t, f.config.Data, f.data)
@@ -231,7 +234,7 @@ func (f *machineFolder) copyOf(t *testing.T) Config {
 func TestEachDamagedFileOfAMachineIsSurvivedOrSaid(t *testing.T) {
 	f := newMachineFolder(t)
 	names := f.files(t)
-	for _, must := range []string{"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock", "acknowledged", "verdicts.json", "bundle/manifest"} {
+	for _, must := range []string{"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock", "acknowledged", "verdicts.json", "bundle/manifest", "photos/" + strings.Repeat("a", 64) + ".jpg"} {
 		if !slices.Contains(names, must) {
 			t.Fatalf("%s is not among %q", must, names)
 		}
@@ -249,8 +252,94 @@ func TestEachDamagedFileOfAMachineIsSurvivedOrSaid(t *testing.T) {
 					t.Fatal(err)
 				}
 				checked := c.checkJournal()
-				f.run(t, c, func(d *Daemon) { f.judge(t, d, checked) })
+				f.run(t, c, func(d *Daemon) {
+					f.judge(t, d, checked)
+					if want := wantJournal(name, how); want != d.journalFate() {
+						t.Errorf("the journal is %s, want %s", d.journalFate(), want)
+					}
+				})
 			})
+		}
+	}
+}
+
+// wantJournal is what becomes of the journal when a file is damaged.
+func wantJournal(name, how string) string {
+	switch name + "/" + how {
+	case "journal.db/one byte changed":
+		return "salvaged"
+	case "journal.db/cut short":
+		return "salvaged, and begins anew" // its newest pages are in the log, and they do not prove the ones before
+	case "journal.db/zeroed", "journal.db/deleted", "journal.db/a folder in its place",
+		"journal.db-wal/one byte changed", "journal.db-wal/cut short", "journal.db-wal/zeroed", "journal.db-wal/deleted",
+		"journal.db-wal/a folder in its place", "journal.db-wal/older copy":
+		return "begins anew"
+	}
+	return "as it was" // journal.db/older copy too: the log holds all newer pages
+}
+
+// journalFate is what became of the journal at this start.
+func (d *Daemon) journalFate() string {
+	switch {
+	case d.renewal != nil && d.mended != nil:
+		return "salvaged, and begins anew"
+	case d.renewal != nil:
+		return "begins anew"
+	case d.mended != nil:
+		return "salvaged"
+	}
+	return "as it was"
+}
+
+// Journal and log of an earlier day are put back together, as a copy of a memory card is: the hub's acknowledgement shows it, the tags of that day
+// stay, and the journal begins anew. With no acknowledgement kept, the hub says so when it is reached.
+func TestOlderCopyOfTheWholeJournalBeginsAnew(t *testing.T) {
+	f := newMachineFolder(t)
+	c := f.copyOf(t)
+	for _, end := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(c.journalFile() + end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := read(t, filepath.Join(f.early, "journal.db"))
+	if err := os.WriteFile(c.journalFile(), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var g wire.Generation
+	for start := range 2 {
+		f.run(t, c, func(d *Daemon) {
+			f.judge(t, d, errors.New("checked"))
+			if begun := d.renewal != nil; begun != (start == 0) || start > 0 && d.journal.Generation() != g {
+				t.Errorf("start %d: began anew %t, generation %s, was %s", start, begun, d.journal.Generation(), g)
+			}
+			g = d.journal.Generation()
+		})
+	}
+	if kept, err := filepath.Glob(c.journalFile() + ".damaged-*"); err != nil || len(kept) != 1 || !bytes.Equal(read(t, kept[0])[:100], b[:100]) {
+		t.Errorf("the older journal is not kept: %q, %v", kept, err)
+	}
+}
+
+// A journal of another machine, or of a later release, is not moved away: somebody put it there by mistake, or went back a release.
+func TestJournalThatIsNotThisMachinesIsLeftAsItIs(t *testing.T) {
+	f := newMachineFolder(t)
+	for name, harm := range map[string]string{"another machine": "UPDATE journal SET origin = 'portillon/biklab/vinyl'", "a later release": "PRAGMA user_version = 99"} {
+		c := f.copyOf(t)
+		db, err := sql.Open("sqlite", c.journalFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = db.Exec(harm)
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		f.run(t, c, func(d *Daemon) {
+			if d.broken == nil || d.panel.Current().Line != panel.JournalUnusable().Line || !strings.Contains(d.answerOrDo(t, control.Request{Do: "status"}).Status.JournalDamage, "sudo mv ") {
+				t.Errorf("%s: %v", name, d.broken)
+			}
+		})
+		if kept, _ := filepath.Glob(c.journalFile() + ".damaged-*"); len(kept) > 0 {
+			t.Errorf("%s: moved to %q", name, kept)
 		}
 	}
 }
