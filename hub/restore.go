@@ -225,7 +225,7 @@ func (h *Hub) bringRestores(ctx context.Context, tried map[string]time.Time) {
 			}
 			continue
 		}
-		h.noteJournals(m.ID, journals)
+		h.noteJournals(ctx, m.ID, journals)
 		n := len(journals)
 		if n < 2 || journals[n-1].Restored || journals[n-1].Records == 0 || !m.Online || m.State == nil || m.State.Generation != journals[n-1].Generation {
 			continue // its first records, and with them the acknowledgement, come first
@@ -242,7 +242,7 @@ func (h *Hub) bringRestores(ctx context.Context, tried map[string]time.Time) {
 }
 
 // noteJournals notes a machine's journals, and logs a replacement that is new.
-func (h *Hub) noteJournals(id policy.MachineID, journals []Journal) {
+func (h *Hub) noteJournals(ctx context.Context, id policy.MachineID, journals []Journal) {
 	replaced := false
 	h.change(id, func(m *Machine) {
 		replaced = len(journals) > len(m.Journals)
@@ -250,13 +250,29 @@ func (h *Hub) noteJournals(id policy.MachineID, journals []Journal) {
 		if replaced { // what was refused until now is taken
 			m.Held = journals[len(journals)-1].Records
 			m.Trouble, m.TroubleAt, m.TroubleSince, m.refusal.code = "", time.Time{}, time.Time{}, ""
-			m.acked = time.Time{}
 		}
 	})
-	if replaced {
-		old, next := journals[len(journals)-2], journals[len(journals)-1]
-		h.log.Warn("journal replaced", "machine", id, "by", next.By, "why", next.Why, "old", old.Generation, "records", old.Records, "root", old.Root,
-			"new", next.Generation)
+	if !replaced {
+		return
+	}
+	old, next := journals[len(journals)-2], journals[len(journals)-1]
+	h.log.Warn("journal replaced", "machine", id, "by", next.By, "why", next.Why, "old", old.Generation, "records", old.Records, "root", old.Root,
+		"new", next.Generation)
+	// A machine that has been refused for days sends its records again only every five minutes. The first acknowledgement tells it that its journal
+	// is the one that is taken, a second one that records are missing (daemon/uplink: flow).
+	ctx, cancel := context.WithTimeout(ctx, tagReply)
+	defer cancel()
+	for range 2 {
+		ack, err := h.signAck(id)
+		if err != nil {
+			h.log.Error("acknowledgement failed", "machine", id, "err", err)
+			return
+		}
+		select {
+		case h.orders <- order{topic: h.topics.Ack(id), data: ack, retained: true}:
+		case <-ctx.Done(): // the broker is away: the next connection begins with one
+			return
+		}
 	}
 }
 

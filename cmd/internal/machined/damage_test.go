@@ -42,6 +42,7 @@ type machineFolder struct {
 	dir    string
 	config Config
 	hub    note.Signer
+	public string // the machine's key, as hub.yaml has it
 	data   string // killed while it ran: its newest records are in the write-ahead log alone
 	early  string // of an earlier day, before the tag
 	length uint64 // records at the stop
@@ -70,7 +71,8 @@ func newMachineFolder(t *testing.T) *machineFolder {
 		return path
 	}
 	hub, hubKey := key("portillon-biklab")
-	mach, _ := key("laser.biklab")
+	mach, public := key("laser.biklab")
+	f.public = public
 	f.hub, _ = note.NewSigner(hub)
 	s, err := site.Read("../../../site-example")
 	if err != nil {
@@ -83,6 +85,7 @@ func newMachineFolder(t *testing.T) *machineFolder {
 	}
 	put("card.key", []byte(strings.Repeat("5a", 32)))
 	put("machine.key", []byte(mach))
+	put("hub.key", []byte(hub+"\n"))
 	put("site.bundle", bundleOf(t, b))
 	path := put("machine.yaml", fmt.Appendf(nil, `portillon: 1
 site: biklab
