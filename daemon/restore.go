@@ -17,12 +17,13 @@ import (
 // A journal that began anew: what was on the machine before is known at the hub alone.
 
 const (
-	// FactAwaits marks a journal that began anew, and has not been compared with what the hub holds of the journals before.
+	// FactAwaits marks a journal that began anew, and has not been compared with what the hub holds of the journals
+	// before.
 	FactAwaits = "awaits-restore"
 	// FactRestored marks a journal that was given back what the hub knew: that happens once.
 	FactRestored = "restored"
-	// tagNew begins the name of the tag of such a machine. The beginning of the journal's generation follows, so that each new journal has a
-	// tag of its own.
+	// tagNew begins the name of the tag of such a machine. The beginning of the journal's generation follows, so that
+	// each new journal has a tag of its own.
 	tagNew = "journal-new-"
 	// tagNewDigits of a generation tell a machine's journals apart.
 	tagNewDigits = 8
@@ -80,9 +81,9 @@ func (m *Machine) awaitRestore() {
 	m.Awaits = true
 }
 
-// Restore takes what the hub knows from the journals before this one. done holds the kinds of maintenance that a record of this journal shows as
-// done. A journal takes it once; a second time nothing happens. It takes no tag off but the one that says that the journal is new, and leaves a
-// running session as it is.
+// Restore takes what the hub knows from the journals before this one. done holds the kinds of maintenance that a
+// record of this journal shows as done. A journal takes it once; a second time nothing happens. It takes no tag off
+// but the one that says that the journal is new, and leaves a running session as it is.
 func (m *Machine) Restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
 	rep := m.within(ctx, func(ctx context.Context) control.Reply {
 		if err := m.restore(ctx, r, sha, done); err != nil {

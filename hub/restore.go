@@ -18,7 +18,8 @@ import (
 	"portillon/wire"
 )
 
-// journalTag begins the ids of the tags by which a machine says that its journal is not the one held (daemon). The restore answers them.
+// journalTag begins the ids of the tags by which a machine says that its journal is not the one held (daemon). The
+// restore answers them.
 var journalTags = []string{"journal-new-", "journal-older-"}
 
 // pastKinds are the kinds of records that a restore is made from.
@@ -124,7 +125,8 @@ func (p *past) ended(r wire.Record, b wire.EndBody) {
 	}
 }
 
-// recentMost bounds a member's sessions in a restore: more than a few dozen in a week only change what is left of a quota.
+// recentMost bounds a member's sessions in a restore: more than a few dozen in a week only change what is left of a
+// quota.
 const recentMost = 48
 
 // removedMost is how many ids of tags that were taken off a restore bears: the last ones.
@@ -214,8 +216,9 @@ func wasRestored(ctx context.Context, l *ledger.Ledger, m policy.MachineID, g wi
 	return yes, err
 }
 
-// bringRestores sends each machine whose journal was replaced what the ledger knows of the ones before, until the machine's records say that it
-// has it. An administrator's tool writes the replacement into the ledger beside this process.
+// bringRestores sends each machine whose journal was replaced what the ledger knows of the ones before, until the
+// machine's records say that it has it. An administrator's tool writes the replacement into the ledger beside this
+// process.
 func (h *Hub) bringRestores(ctx context.Context, tried map[string]time.Time) {
 	for _, m := range h.Machines() {
 		journals, err := JournalsOf(ctx, h.ledger, m.ID)
@@ -258,8 +261,9 @@ func (h *Hub) noteJournals(ctx context.Context, id policy.MachineID, journals []
 	old, next := journals[len(journals)-2], journals[len(journals)-1]
 	h.log.Warn("journal replaced", "machine", id, "by", next.By, "why", next.Why, "old", old.Generation, "records", old.Records, "root", old.Root,
 		"new", next.Generation)
-	// A machine that has been refused for days sends its records again only every five minutes. The first acknowledgement tells it that its journal
-	// is the one that is taken, a second one that records are missing (daemon/uplink: flow).
+	// A machine that has been refused for days sends its records again only every five minutes. The first
+	// acknowledgement tells it that its journal is the one that is taken, a second one that records are missing
+	// (daemon/uplink: flow).
 	ctx, cancel := context.WithTimeout(ctx, tagReply)
 	defer cancel()
 	for range 2 {

@@ -16,7 +16,8 @@ import (
 const kindRestore = "portillon restore"
 
 const (
-	// MaxRestore bounds a signed Restore in bytes: half of what the broker carries (MaxPacket). 3,000 members need some 400 KB.
+	// MaxRestore bounds a signed Restore in bytes: half of what the broker carries (MaxPacket). 3,000 members need
+	// some 400 KB.
 	MaxRestore = 512 << 10
 	// RecentSessions is how far back a Restore lists single sessions: quotas count by day and by week.
 	RecentSessions = 8 * 24 * time.Hour
@@ -24,8 +25,9 @@ const (
 	maxRestoredTags, maxRemovedTags = 256, 4096
 )
 
-// Restore is what the hub's ledger knows of a machine from the journals before this one: what a machine needs whose journal began anew.
-// It is for one generation of one machine's journal, which applies it once. It depends on no clock.
+// Restore is what the hub's ledger knows of a machine from the journals before this one: what a machine needs whose
+// journal began anew. It is for one generation of one machine's journal, which applies it once. It depends on no
+// clock.
 type Restore struct {
 	Site       policy.SiteID      `json:"site"`
 	Machine    policy.MachineID   `json:"machine"`
@@ -43,7 +45,8 @@ type Restore struct {
 	Left int `json:"left,omitempty"`
 }
 
-// ReplacedJournal is a journal that another one took the place of: its first Seq records, with this root, are held by the hub.
+// ReplacedJournal is a journal that another one took the place of: its first Seq records, with this root, are held by
+// the hub.
 type ReplacedJournal struct {
 	Generation Generation `json:"generation,omitempty"`
 	Seq        uint64     `json:"seq"`
@@ -80,8 +83,8 @@ type RestoredDone struct {
 	Ran  int64     `json:"ran_s,omitempty"`
 }
 
-// SignRestore signs r with the hub's key. Where it would be too large, the members whose last session is longest ago are left out, and
-// counted in Left.
+// SignRestore signs r with the hub's key. Where it would be too large, the members whose last session is longest ago
+// are left out, and counted in Left.
 func SignRestore(r Restore, s note.Signer) ([]byte, error) {
 	for {
 		data, err := sign(kindRestore, r, s)
@@ -102,8 +105,8 @@ func IsRestore(data []byte) bool {
 	return strings.HasPrefix(string(data[:min(len(data), 64)]), kindRestore+"\n")
 }
 
-// OpenRestore checks the hub's signature, and that the document is for this machine. An error about its content comes with the Restore, whose
-// ID may be answered; any other error comes with the zero Restore.
+// OpenRestore checks the hub's signature, and that the document is for this machine. An error about its content comes
+// with the Restore, whose ID may be answered; any other error comes with the zero Restore.
 func OpenRestore(data []byte, keys note.Verifiers, site policy.SiteID, m policy.MachineID) (Restore, error) {
 	if len(data) > MaxRestore {
 		return Restore{}, fmt.Errorf("restore: %d bytes, want at most %d", len(data), MaxRestore)

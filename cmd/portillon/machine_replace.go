@@ -25,7 +25,8 @@ type replacement struct {
 	by              string
 }
 
-// machineReplace has the hub accept the new journal of a machine. The hub may run meanwhile: it finds the act in its ledger.
+// machineReplace has the hub accept the new journal of a machine. The hub may run meanwhile: it finds the act in its
+// ledger.
 func machineReplace(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var r replacement

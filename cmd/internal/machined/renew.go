@@ -25,9 +25,9 @@ func (r renewal) sentence() string {
 	return fmt.Sprintf("the journal began anew: %v; the file before is kept as %s", r.why, filepath.Base(r.kept))
 }
 
-// renew has the journal begin anew where the hub has acknowledged other records of this generation: it is an older copy, or lacks records that
-// were lost with damaged pages, and the hub would refuse whatever it says. The tags that it shows go along. Where the journal began anew
-// already, that is noted in it.
+// renew has the journal begin anew where the hub has acknowledged other records of this generation: it is an older
+// copy, or lacks records that were lost with damaged pages, and the hub would refuse whatever it says. The tags that
+// it shows go along. Where the journal began anew already, that is noted in it.
 func (d *Daemon) renew(k keys) error {
 	carried := map[string][]byte{}
 	var tags []session.Tag
@@ -69,8 +69,8 @@ func (d *Daemon) renew(k keys) error {
 	return d.carryTags(tags)
 }
 
-// carryTags puts the tags of the journal before on the machine, each with its record. Those that say how the journals differ are not among
-// them: the new journal has its own.
+// carryTags puts the tags of the journal before on the machine, each with its record. Those that say how the journals
+// differ are not among them: the new journal has its own.
 func (d *Daemon) carryTags(tags []session.Tag) error {
 	var on []session.Tag
 	for _, t := range tags {
