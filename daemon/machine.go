@@ -70,12 +70,14 @@ type Parts struct {
 	Tags []session.Tag // from the journal's facts
 	// RemovedTags holds the ids of tags that were taken off, from the journal's facts. A command cannot add one of them again.
 	RemovedTags map[string]bool
-	Practice    map[policy.MemberID]policy.Practice // likewise
-	Done        map[string]policy.Done              // likewise: when each kind of maintenance was last done
-	Ran         session.Hours                       // likewise
-	Owed        []Owed                              // what happened before and the journal has not taken: nothing starts until it does
-	Acked       func() uint64                       // records that the hub holds
-	HubHealth   func() HubHealth                    // how the way to the hub stands; it does not block; nil: there is no hub
+	// Awaits says that the journal began anew and has not been compared with what the hub holds of the ones before; Restored that it has been.
+	Awaits, Restored bool
+	Practice         map[policy.MemberID]policy.Practice // likewise
+	Done             map[string]policy.Done              // likewise: when each kind of maintenance was last done
+	Ran              session.Hours                       // likewise
+	Owed             []Owed                              // what happened before and the journal has not taken: nothing starts until it does
+	Acked            func() uint64                       // records that the hub holds
+	HubHealth        func() HubHealth                    // how the way to the hub stands; it does not block; nil: there is no hub
 	// RestartScreen asks for the restart of the browser at this computer's own screen. nil: nothing can restart it.
 	RestartScreen func() error
 }

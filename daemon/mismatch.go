@@ -18,14 +18,20 @@ const tagOlder = "journal-older-"
 
 // JournalMismatch says that the hub holds Hub records that are not the first of this journal, which has Here records: a
 // copy of an earlier day was put back, or the journal is a new one. Tags that hung on the machine may be missing in it.
-type JournalMismatch struct{ Hub, Here uint64 }
+type JournalMismatch struct {
+	Hub, Here uint64
+	New       bool // the hub's records are of another generation: this journal began anew
+}
 
 // SetJournalMismatch says how the journal differs from what the hub holds. It does not block.
 func (m *Machine) SetJournalMismatch(x JournalMismatch) {
-	if old := m.mismatch.Load(); old == nil || old.Hub != x.Hub {
+	if old := m.mismatch.Load(); old == nil || old.Hub != x.Hub || old.New != x.New {
 		m.mismatch.Store(&x)
 	}
 }
+
+// JournalFits says that the hub holds the first records of this journal. It does not block.
+func (m *Machine) JournalFits() { m.mismatch.Store(nil) }
 
 // SetJournalDamage says what of the journal is damaged. It does not block.
 func (m *Machine) SetJournalDamage(what string) { m.damage.Store(&what) }
@@ -35,9 +41,13 @@ func (m *Machine) journalTrouble() string {
 	if d := m.damage.Load(); d != nil {
 		return *d
 	}
+	if m.Awaits {
+		return m.newJournalTrouble()
+	}
 	if x := m.mismatch.Load(); x != nil {
 		return fmt.Sprintf("the hub holds %d records of another state of this journal, which has %d: tags may be missing; "+
-			"put back the newer journal, or check the machine, take its tag off, and have the hub accept this journal", x.Hub, x.Here)
+			"restart the daemon (sudo systemctl restart portillond@%s): it keeps this journal under another name and begins a new one; then at the hub: %s",
+			x.Hub, x.Here, m.Machine, ReplaceCommand(m.Machine))
 	}
 	return ""
 }
@@ -46,6 +56,8 @@ func (m *Machine) journalNote() policy.Text {
 	switch {
 	case m.damage.Load() != nil:
 		return panel.DamagedJournal()
+	case m.Awaits:
+		return panel.NewJournal()
 	case m.mismatch.Load() != nil:
 		return panel.OlderJournal()
 	}
@@ -56,7 +68,11 @@ func (m *Machine) journalNote() policy.Text {
 // The hub sends the tags that it knows meanwhile.
 func (m *Machine) tagMismatch(ctx context.Context) {
 	x := m.mismatch.Load()
-	if x == nil {
+	if x != nil && x.New {
+		m.awaitRestore()
+	}
+	m.tagNewJournal(ctx)
+	if x == nil || x.New && !m.Restored {
 		return
 	}
 	id := fmt.Sprint(tagOlder, x.Hub)

@@ -255,7 +255,9 @@ func (m *Machine) status() control.Status {
 			out.Denied = append(out.Denied, fmt.Sprintf("%s: %v", d.Member, d.Why))
 		}
 	}
-	out.JournalDamage = m.journalTrouble()
+	if out.JournalDamage = m.journalTrouble(); m.Awaits {
+		out.NewJournal = string(m.Journal.Generation())
+	}
 	out.BundleDamage, out.Screens = m.damagedBundle(), m.screenStatus()
 	m.hubStatus(&out)
 	out.BundleRefused = m.refusedBundle()

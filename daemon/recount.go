@@ -68,7 +68,24 @@ func (c *Recount) Add(r wire.Record) {
 			return
 		}
 		put(&c.ran, b.RanBy, time.Duration(b.RanSeconds)*time.Second)
+	case wire.Restored:
+		var b wire.RestoredBody
+		if json.Unmarshal(r.Body, &b) != nil {
+			c.Gap()
+			return
+		}
+		put(&c.ran, wire.RanByRelay, time.Duration(b.Relay)*time.Second)
+		put(&c.ran, wire.RanByBusy, time.Duration(b.Busy)*time.Second)
 	}
+}
+
+// Done are the kinds of maintenance that a record shows as done.
+func (c *Recount) Done() map[string]bool {
+	out := map[string]bool{}
+	for kind := range c.done {
+		out[kind] = true
+	}
+	return out
 }
 
 func put[K comparable, V any](m *map[K]V, k K, v V) {

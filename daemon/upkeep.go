@@ -116,6 +116,9 @@ func (m *Machine) facts(r session.Record) map[string][]byte {
 		facts[FactTags] = mustJSON(m.state.Tags)
 		if r.Kind == wire.Untagged {
 			facts[FactRemoved+b.Tag] = []byte("1")
+			if m.alone(b.Tag) {
+				facts[FactAwaits] = nil
+			}
 		}
 	case wire.StartBody, wire.FaultBody, wire.EndBody, wire.ReportBody, wire.PowerBody:
 		facts[FactHours] = mustJSON(m.state.Ran)
@@ -136,6 +139,7 @@ func (m *Machine) kept(r session.Record) {
 	case wire.TagBody:
 		if r.Kind == wire.Untagged {
 			m.RemovedTags[b.Tag] = true
+			m.Awaits = m.Awaits && !m.alone(b.Tag)
 		}
 	}
 }

@@ -55,6 +55,7 @@ func newHubFolder(t *testing.T) *hubFolder {
 	f := &hubFolder{m: m, config: configure(t, []*ledgertest.Machine{m}, b.configured), data: t.TempDir(), early: t.TempDir()}
 	live := func(first uint64, n int, to string, end bool) {
 		o := run(t, f.config)
+		<-o.Hearing() // records that come before the hub listens are lost
 		c := dial(t, o.Broker())
 		c.subscribe(c.topics.Ack("laser"))
 		for range n {

@@ -34,6 +34,9 @@ type Machine struct {
 	// Alerts are lost and blocked cards that were tapped in the last 30 days, the newest last.
 	Alerts []CardAlert `json:"card_alerts,omitempty"`
 
+	// Journals are its journals, where one has taken the place of another; the oldest first.
+	Journals []Journal `json:"journals,omitempty"`
+
 	generation     wire.Generation // of its journal, as it last said: while nothing is held, acknowledgements bear it
 	acked, offered time.Time       // when it was last sent an acknowledgement, a manifest
 	appeared       time.Time       // when it came online
@@ -129,9 +132,18 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 
 // acknowledge publishes how much of a machine's journal is on this disk.
 func (h *Hub) acknowledge(l *link, id policy.MachineID) error {
-	head, err := h.ledger.Head(id)
+	ack, err := h.signAck(id)
 	if err != nil {
 		return err
+	}
+	return l.publish(h.topics.Ack(id), true, ack)
+}
+
+// signAck is a signed acknowledgement of what is on this disk of a machine's journal.
+func (h *Hub) signAck(id policy.MachineID) ([]byte, error) {
+	head, err := h.ledger.Head(id)
+	if err != nil {
+		return nil, err
 	}
 	var refused *wire.AckRefused
 	h.change(id, func(m *Machine) {
@@ -143,9 +155,9 @@ func (h *Hub) acknowledge(l *link, id policy.MachineID) error {
 	ack, err := wire.SignAck(wire.Ack{Site: h.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:]),
 		Generation: head.Generation, Refused: refused}, h.signer)
 	if err != nil {
-		return fmt.Errorf("sign: %w", err)
+		return nil, fmt.Errorf("sign: %w", err)
 	}
-	return l.publish(h.topics.Ack(id), true, ack)
+	return ack, nil
 }
 
 // state compares what a machine says of itself with what it should have, and sends it what it lacks, but not all the time.
@@ -213,10 +225,15 @@ func (h *Hub) Command(ctx context.Context, m policy.MachineID, c wire.Command) (
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, wire.CommandLife, ErrNoReply)
 	defer cancel()
-	answer := h.await(m, c.ID)
-	defer h.forget(m, c.ID)
+	return h.deliver(ctx, m, c.ID, data)
+}
+
+// deliver sends a signed message on a machine's command topic, and waits for the reply that bears the id until ctx ends.
+func (h *Hub) deliver(ctx context.Context, m policy.MachineID, id string, data []byte) (wire.Reply, error) {
+	answer := h.await(m, id)
+	defer h.forget(m, id)
 	select {
-	case h.orders <- order{h.topics.Command(m), data}:
+	case h.orders <- order{topic: h.topics.Command(m), data: data}:
 	case <-ctx.Done():
 		return wire.Reply{}, fmt.Errorf("command: the broker is away: %w", context.Cause(ctx))
 	}

@@ -91,7 +91,7 @@ func (h *Hub) connected(ctx context.Context) error {
 		case <-h.renewed:
 			err = h.offer(l)
 		case o := <-h.orders:
-			err = l.publish(o.topic, false, o.data)
+			err = l.publish(o.topic, o.retained, o.data)
 		}
 		if err != nil {
 			return err
@@ -233,6 +233,7 @@ func (h *Hub) offer(l *link) error {
 
 // order is a command on its way.
 type order struct {
-	topic string
-	data  []byte
+	topic    string
+	data     []byte
+	retained bool
 }

@@ -113,6 +113,7 @@ func (h *Hub) bringTags(ctx context.Context) error {
 			}
 		}
 		h.returnTags(ctx, tried)
+		h.bringRestores(ctx, tried)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

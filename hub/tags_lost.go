@@ -22,7 +22,7 @@ func (m *Machine) lostJournal() bool {
 	if m.State != nil && m.State.Journal < m.Held {
 		return true
 	}
-	for _, code := range []ledger.Code{ledger.RolledBack, ledger.Forked, ledger.WrongRoot} {
+	for _, code := range []ledger.Code{ledger.RolledBack, ledger.Forked, ledger.WrongRoot, ledger.OtherGeneration} {
 		if strings.HasPrefix(m.Trouble, string(code)+":") {
 			return true
 		}

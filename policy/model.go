@@ -106,6 +106,22 @@ func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	return p
 }
 
+// After is the practice p, which began to count anew, with what was practised before. Both have their Last in the site's zone.
+func (p Practice) After(before Practice) Practice {
+	first, last := before, p
+	if last.Last.Before(first.Last) {
+		first, last = last, first
+	}
+	last.Logged += first.Logged
+	if sameDay(first.Last, last.Last) {
+		last.Day += first.Day
+	}
+	if sameWeek(first.Last, last.Last) {
+		last.Week += first.Week
+	}
+	return last
+}
+
 // dayBegan is the first moment of the day on the wall. Where the clock is changed in it, it has not 24 hours, and may not begin at midnight.
 func dayBegan(at time.Time) time.Time {
 	for {

@@ -67,6 +67,7 @@ const (
 	Reported     Kind = "problem"        // ReportBody: a member saw that something is wrong
 	Vouched      Kind = "vouched"        // VouchBody: a mentor says what the member did well
 	Attested     Kind = "attested"       // AttestBody: a maintainer confirms an intervention that was logged under their tap
+	Restored     Kind = "restored"       // RestoredBody: the hub gave back to a new journal what it knows from the machine's journals before
 )
 
 // StartBody is the body of a session-start record.

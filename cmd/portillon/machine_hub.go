@@ -12,6 +12,7 @@ import (
 	"portillon/daemon/control"
 	"portillon/daemon/uplink"
 	"portillon/hub"
+	"portillon/hub/ledger"
 	"portillon/policy"
 )
 
@@ -136,6 +137,9 @@ func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) 
 		add("enregistrements refusés depuis le %s, la dernière fois le %s", "records refused since %s, last at %s",
 			when(m.TroubleSince), when(m.TroubleAt))
 		lines = append(lines, reasonLines(string(uplink.HubRefuses)+"/"+code, detail, l)...)
+		if s := m.State; s != nil && s.Generation != "" && code == string(ledger.OtherGeneration) {
+			lines = append(lines, "  portillon machine replace "+string(m.ID)+" --hub hub.yaml --generation "+string(s.Generation))
+		}
 	}
 	if s := m.State; s != nil && !s.UnackedSince.IsZero() {
 		trouble = true
@@ -150,6 +154,7 @@ func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) 
 		add("l’écran %s ne répond plus : ce qu’il affiche est peut-être faux", "the screen %s is silent: what it shows may be wrong",
 			s.SilentScreen)
 	}
+	lines = append(lines, journalLines(m, l)...)
 	if d := m.Dropped; d != nil {
 		add("message trop grand laissé de côté sur %s (%d octets, %d fois, la dernière le %s)",
 			"message dropped on %s: too large (%d bytes, %d times, last at %s)",

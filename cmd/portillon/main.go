@@ -77,6 +77,7 @@ func verbs() []verb {
 		{"machine tag", "--socket FILE REASON", "tag the machine out; --hub FILE --machine ID: from the office", machineTag},
 		{"machine tags", "--hub FILE", "the tags of the office, and why one is not on its machine yet", machineTags},
 		{"machine untag", "--socket FILE [TAG]", "return the machine to service", machineUntag},
+		{"machine replace", "MACHINE --hub FILE", "have the hub accept the machine's new journal, and give back tags, hours and practice", machineReplace},
 		{"machine stop", "--socket FILE", "end the session", machineStop},
 		{"machine log", "--socket FILE --kind KIND", "log an intervention under the maintainer's tap", machineLog},
 		{"card forms", "NUMBER", "a card's number as other readers give it, and as members.yaml takes it", cardForms},

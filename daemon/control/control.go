@@ -74,8 +74,11 @@ type Status struct {
 	Denied []string `json:"denied,omitempty"`
 	// JournalDamage says what is damaged of the journal, or that it is not the one that the hub holds; empty: nothing is.
 	JournalDamage string `json:"journal_damage,omitempty"`
-	Journal       uint64 `json:"journal"`      // records committed
-	Acked         uint64 `json:"acknowledged"` // records that the hub holds
+	// NewJournal is the generation of a journal that began anew and waits for the hub to accept it and to give back tags and hours; empty: it
+	// does not.
+	NewJournal string `json:"new_journal,omitempty"`
+	Journal    uint64 `json:"journal"`      // records committed
+	Acked      uint64 `json:"acknowledged"` // records that the hub holds
 	// Unacked is what the hub has not acknowledged; nil: it owes nothing.
 	Unacked *Unacked `json:"unacked,omitempty"`
 	// Screens are the machine's own screens whose page has reported itself since the daemon started.

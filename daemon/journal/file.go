@@ -119,13 +119,18 @@ func readHeader(path string) (form uint32, err error) {
 	if n == 0 && errors.Is(err, io.EOF) {
 		return 0, errors.New("the file is empty, which a journal never is; it was left as it is: move it away to begin an empty journal")
 	}
-	if err != nil || string(h[:16]) != "SQLite format 3\x00" || binary.BigEndian.Uint32(h[68:]) != appID {
+	if err != nil || !isHead(h[:]) {
 		return 0, fmt.Errorf("%w: this is no journal of Portillon; it was left as it is", ErrUnread)
 	}
 	if form = binary.BigEndian.Uint32(h[60:]); form < 1 || form > version {
 		return 0, fmt.Errorf("%w: its form is version %d, this program knows versions 1 to %d; it was left as it is", ErrUnread, form, version)
 	}
 	return form, nil
+}
+
+// isHead reports whether a file's first 100 bytes are those of a journal.
+func isHead(h []byte) bool {
+	return string(h[:16]) == "SQLite format 3\x00" && binary.BigEndian.Uint32(h[68:]) == appID
 }
 
 // inspect looks at the file without a right to write: what is refused has not been touched.

@@ -39,8 +39,8 @@ func Gallery(now time.Time) []Shown {
 	earlier.Note = EarlierList()
 	kept := Ready()
 	kept.Note = RecordsKept()
-	damaged, older := Ready(), Ready()
-	damaged.Note, older.Note = DamagedJournal(), OlderJournal()
+	damaged, older, begun := Ready(), Ready(), Ready()
+	damaged.Note, older.Note, begun.Note = DamagedJournal(), OlderJournal(), NewJournal()
 	waits, danger, confirm := Ready(), Ready(), Ready()
 	waits.Note, danger.Note = Unconfirmed("Inès"), DangerUnsigned()
 	confirm.Desk = &Desk{Name: "Inès", Until: now.Add(time.Minute), Ask: "confirm", Line: IsItYours("Inès")}
@@ -83,7 +83,7 @@ func Gallery(now time.Time) []Shown {
 		{"thanked", Thanked("Léa", false, false)}, {"thanked for danger", Thanked("Léa", true, false)}, {"thanked for danger, running", Thanked("Léa", true, true)}, {"returned", Returned("Inès")}, {"cut short", CutShort("Léa")}, {"vouched", Vouched("Léa")},
 		{"e-stop", Fault("e-stop")}, {"guard", Fault("guard-lost")}, {"door", Fault("door")}, {"contactor", Fault("contactor")}, {"runs", Fault("runs")}, {"other fault", Fault("?")},
 		{"silent", Silent(false)}, {"silent while on", Silent(true)}, {"clock", Unsure(true)}, {"clock, passed over", Unsure(false)},
-		{"no journal", CannotRecord()}, {"journal unusable", JournalUnusable()}, {"journal damaged", damaged}, {"journal older", older}, {"too slow", TooSlow()},
+		{"no journal", CannotRecord()}, {"journal unusable", JournalUnusable()}, {"journal damaged", damaged}, {"journal older", older}, {"journal begun anew", begun}, {"too slow", TooSlow()},
 		{"still stopping", StillStopping()}, {"withdrawn", Withdrawn()}, {"no policy", NoPolicy()}, {"damaged list", DamagedList()}, {"earlier list", earlier}, {"records kept", kept},
 	}
 }

@@ -34,6 +34,17 @@ func OlderJournalTag() policy.Text {
 	return policy.Text{FR: "journal plus ancien que celui du hub, à vérifier", EN: "journal older than the hub’s, to be checked"}
 }
 
+// NewJournal is the note of a machine whose journal began anew, until it has been compared with what the hub holds of the one before.
+func NewJournal() policy.Text {
+	return policy.Text{FR: "Journal recommencé : il peut manquer des étiquettes et des heures. Prévenir un mainteneur",
+		EN: "The journal began anew: tags and hours may be missing. Tell a maintainer"}
+}
+
+// NewJournalTag is the reason of the tag that such a machine puts on itself.
+func NewJournalTag() policy.Text {
+	return policy.Text{FR: "journal recommencé, à vérifier", EN: "the journal began anew, to be checked"}
+}
+
 // DamagedList says that the members' list on the machine is damaged and that no earlier one can be used.
 func DamagedList() View {
 	return View{Sign: SignFault,

@@ -27,7 +27,7 @@ func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
 	var others [][2]uint64
 	kept := 0
 	u, err := New(Config{Broker: "tcp://127.0.0.1:1", Site: "lab", Machine: "laser", Keys: keys}, j, Handlers{
-		Acked: func([]byte) { kept++ }, Other: func(hub, here uint64) { others = append(others, [2]uint64{hub, here}) }})
+		Acked: func([]byte) { kept++ }, Other: func(o Other) { others = append(others, [2]uint64{o.Hub, o.Here}) }})
 	if err != nil {
 		t.Fatal(err)
 	}

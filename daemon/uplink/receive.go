@@ -59,14 +59,14 @@ func (l *link) believe(m ack) (progress bool) {
 		if a.Seq > 0 { // a hub that holds nothing does not know the generation yet
 			l.found(OtherJournal, fmt.Sprintf("the hub holds the generation %q of this machine's journal, this is %q", a.Generation, own))
 			l.once("the hub acknowledges another generation of this machine's journal", "hub", a.Generation, "journal", own)
-			l.other(m.data, a.Seq, l.j.Len())
+			l.other(m.data, Other{Hub: a.Seq, Here: l.j.Len(), New: true})
 		}
 		return false
 	}
 	if n := l.j.Len(); a.Seq > n {
 		l.found(OtherJournal, fmt.Sprintf("the hub holds %d records, this journal has %d", a.Seq, n))
 		l.once("the hub holds more records than this journal has: it is not the journal that the hub knows", "hub", a.Seq, "journal", n)
-		l.other(m.data, a.Seq, n)
+		l.other(m.data, Other{Hub: a.Seq, Here: n})
 		return false
 	}
 	if a.Seq > 0 {
@@ -78,8 +78,11 @@ func (l *link) believe(m ack) (progress bool) {
 		if hex.EncodeToString(root[:]) != a.Root {
 			l.found(OtherJournal, fmt.Sprintf("the first %d records of the hub are not those of this journal", a.Seq))
 			l.once("the hub holds other records than this journal: it is not the journal that the hub knows", "up to", a.Seq)
-			l.other(m.data, a.Seq, l.j.Len())
+			l.other(m.data, Other{Hub: a.Seq, Here: l.j.Len()})
 			return false
+		}
+		if l.h.Fits != nil {
+			l.h.Fits()
 		}
 	}
 	if a.Seq > l.held.Load() {
@@ -104,12 +107,12 @@ func (l *link) believe(m ack) (progress bool) {
 }
 
 // other says that the hub's word is about another journal. The acknowledgement is kept: it shows that at the next start too.
-func (l *link) other(signed []byte, hub, here uint64) {
+func (l *link) other(signed []byte, o Other) {
 	if l.h.Acked != nil {
 		l.h.Acked(signed)
 	}
 	if l.h.Other != nil {
-		l.h.Other(hub, here)
+		l.h.Other(o)
 	}
 }
 

@@ -71,8 +71,10 @@ func reason(why Why) advice {
 		return tell(
 			"le hub détient d’autres enregistrements que le journal de cette machine",
 			"the hub holds other records than this machine’s journal",
-			"Si la carte mémoire a été remplacée : déclarer la machine remplacée au hub",
-			"If the memory card was replaced: declare the machine replaced at the hub")
+			"Au hub : portillon machine replace MACHINE --hub hub.yaml. Si la machine garde un journal ancien, la "+
+				"redémarrer d’abord : elle en commence un nouveau",
+			"At the hub: portillon machine replace MACHINE --hub hub.yaml. If the machine has an older journal, "+
+				"restart it first: it begins a new one")
 	case OtherHubKey:
 		return tell(
 			"les accusés de réception sont signés par une autre clé que celle du hub",
@@ -118,8 +120,10 @@ func refusal(code string) advice {
 		return tell(
 			"le hub détient un autre journal de cette machine",
 			"the hub holds another journal of this machine",
-			"Si la carte mémoire a été remplacée : déclarer la machine remplacée au hub",
-			"If the memory card was replaced: declare the machine replaced at the hub")
+			"Au hub : portillon machine replace MACHINE --hub hub.yaml. Si la machine garde un journal ancien, la "+
+				"redémarrer d’abord : elle en commence un nouveau",
+			"At the hub: portillon machine replace MACHINE --hub hub.yaml. If the machine has an older journal, "+
+				"restart it first: it begins a new one")
 	case "wrong-root", "malformed":
 		return tell(
 			"le hub refuse des enregistrements abîmés ou altérés en route",

@@ -73,9 +73,17 @@ type Handlers struct {
 	Online func(bool)
 	// Acked is given each acknowledgement, as the hub signed it, that fits the journal and is new. It must not block.
 	Acked func(signed []byte)
-	// Other is told that the hub has acknowledged hub records that are not the first of this journal, which has here records: it is an older
-	// copy, or another journal. It must not block.
-	Other func(hub, here uint64)
+	// Other is told that the hub has acknowledged records that are not the first of this journal: it is an older copy, or another journal. It
+	// must not block.
+	Other func(Other)
+	// Fits is told that the hub has acknowledged the first records of this journal, at least one. It must not block.
+	Fits func()
+}
+
+// Other is how another journal, which the hub holds, differs from this one.
+type Other struct {
+	Hub, Here uint64 // records
+	New       bool   // it is of another generation
 }
 
 // Uplink is the way to the hub. Make one with New, and Run it once.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -16,6 +18,7 @@ type Generation struct {
 	wire.Generation
 	Epoch   int       // 0: the machine's first
 	Records uint64    // that are held
+	Root    tlog.Hash // of the tree over them; zero: there are none
 	By, Why string    // who let it take the place of the one before, and why; empty for a machine's first
 	At      time.Time // when; zero for a machine's first
 }
@@ -105,7 +108,7 @@ func begin(tx *sql.Tx, m policy.MachineID, g Generation) error {
 func generationsOf(ctx context.Context, q interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }, from tables, m policy.MachineID) (out []Generation, err error) {
-	rows, err := q.QueryContext(ctx, "SELECT g.generation, g.epoch, g.who, g.why, g.at, coalesce(c.size, 0) FROM "+from.generations+" AS g LEFT JOIN "+
+	rows, err := q.QueryContext(ctx, "SELECT g.generation, g.epoch, g.who, g.why, g.at, coalesce(c.size, 0), coalesce(c.root, x'') FROM "+from.generations+" AS g LEFT JOIN "+
 		from.checkpoints+" AS c ON c.machine = g.machine AND c.generation = g.generation WHERE g.machine = ? ORDER BY g.epoch", string(m))
 	if err != nil {
 		return nil, err
@@ -115,10 +118,12 @@ func generationsOf(ctx context.Context, q interface {
 		var g Generation
 		var name string
 		var at, size int64
-		if err := rows.Scan(&name, &g.Epoch, &g.By, &g.Why, &at, &size); err != nil {
+		var root []byte
+		if err := rows.Scan(&name, &g.Epoch, &g.By, &g.Why, &at, &size, &root); err != nil {
 			return nil, err
 		}
 		g.Generation, g.Records = wire.Generation(name), uint64(size)
+		copy(g.Root[:], root)
 		if at != 0 {
 			g.At = time.UnixMilli(at).UTC()
 		}

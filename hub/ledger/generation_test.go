@@ -127,7 +127,7 @@ func TestReplacedJournalStaysReadableAndProvenBesideTheNext(t *testing.T) {
 		}
 	}
 	all, err := l.Generations(context.Background(), "laser")
-	want := []ledger.Generation{{Records: 5}, {Generation: second, Epoch: 1, Records: 3, By: "ines", Why: "new SD card", At: ledgertest.Start()}}
+	want := []ledger.Generation{{Records: 5, Root: m.Root(5)}, {Generation: second, Epoch: 1, Records: 3, Root: next.Root(3), By: "ines", Why: "new SD card", At: ledgertest.Start()}}
 	if err != nil || !slices.Equal(all, want) {
 		t.Errorf("generations %+v, want %+v, %v", all, want, err)
 	}

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -38,7 +39,7 @@ func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) 
 	}
 	defer rows.Close()
 	for rows.Next() {
-		e, err := scan(rows.Scan)
+		e, err := l.scan(rows.Scan)
 		if err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}
@@ -74,7 +75,8 @@ func (q Query) sql(from tables) (string, []any) {
 	if len(q.Kinds) > 0 || q.Member != "" {
 		join = " AS g JOIN "
 	}
-	text := "SELECT salt, record, r.generation, epoch FROM " + from.generations + join + from.records +
+	text := "SELECT salt, record, r.generation, epoch, (SELECT hash FROM " + from.hashes + " AS h WHERE h.machine = r.machine AND " +
+		"h.generation = r.generation AND h.idx = " + leafIndex() + "), r.machine, r.seq FROM " + from.generations + join + from.records +
 		" AS r ON r.machine = g.machine AND r.generation = g.generation WHERE " + strings.Join(where, " AND ") + " ORDER BY g.machine, epoch, seq"
 	if q.Limit > 0 {
 		text += fmt.Sprintf(" LIMIT %d", q.Limit)
@@ -82,22 +84,44 @@ func (q Query) sql(from tables) (string, []any) {
 	return text, args
 }
 
-func scan(into func(...any) error) (Entry, error) {
-	var salt, record []byte
-	var g string
+// ErrChanged says that a record is not the one that was taken: the disk changed it, or somebody did.
+var ErrChanged = errors.New("the record was changed after it was taken")
+
+// leafIndex is tlog.StoredHashIndex(0, seq-1) in SQL: n + n/2 + n/4 … for n = seq-1, as far as journals of 2^40 records.
+func leafIndex() string {
+	terms := make([]string, 41)
+	for i := range terms {
+		terms[i] = fmt.Sprintf("((r.seq-1)>>%d)", i)
+	}
+	return "(" + strings.Join(terms, "+") + ")"
+}
+
+// changed is ErrChanged with the record's name and what to do.
+func (l *Ledger) changed(m string, g string, seq int64) error {
+	return fmt.Errorf("ledger %s: record %d of %s, generation %q: %w; %s", l.path, seq, m, g, ErrChanged, cureDamage(l.path))
+}
+
+func (l *Ledger) scan(into func(...any) error) (Entry, error) {
+	var salt, record, leaf []byte
+	var g, m string
 	var epoch int
-	if err := into(&salt, &record, &g, &epoch); err != nil {
+	var seq int64
+	if err := into(&salt, &record, &g, &epoch, &leaf, &m, &seq); err != nil {
 		return Entry{}, err
+	}
+	if len(salt) != len(wire.Salt{}) || len(leaf) != tlog.HashSize || wire.Leaf(wire.Salt(salt), record) != tlog.Hash(leaf) {
+		return Entry{}, l.changed(m, g, seq)
 	}
 	r, err := wire.ParseRecord(record)
 	if err != nil {
 		return Entry{}, fmt.Errorf("a record is torn: %w", err)
 	}
+	if r.Seq != uint64(seq) || string(r.Machine) != m {
+		return Entry{}, l.changed(m, g, seq)
+	}
 	r.Generation, r.Epoch = wire.Generation(g), epoch
 	e := Entry{Record: r, Leaf: wire.Leafed{Record: record}}
-	if copy(e.Leaf.Salt[:], salt) != len(salt) || len(salt) != len(e.Leaf.Salt) {
-		return Entry{}, fmt.Errorf("the salt of record %d of %s is torn", r.Seq, r.Machine)
-	}
+	copy(e.Leaf.Salt[:], salt)
 	return e, nil
 }
 

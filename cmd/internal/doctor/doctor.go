@@ -289,7 +289,14 @@ func (x *exam) daemon(ctx context.Context) {
 				"lesquelles il est fait", "Build the bundle again with the site’s keys (portillon bundle build --key --card-key); "+
 				"“portillon bundle show” says with which it was made"))
 	}
-	if st.JournalDamage != "" {
+	switch {
+	case st.NewJournal != "" && st.Alone:
+		x.say("journal", Ill, tf("Le journal a recommencé (%s) et aucun hub n’est configuré", "The journal began anew (%s), and no hub is configured", st.NewJournal),
+			tf("Vérifier la machine, puis : portillon machine untag --socket %s", "Check the machine, then: portillon machine untag --socket %s", x.c.Control))
+	case st.NewJournal != "":
+		x.say("journal", Ill, tf("Le journal a recommencé (%s) : étiquettes, heures et pratiques sont au hub", "The journal began anew (%s): tags, hours and practice are at the hub", st.NewJournal),
+			tf("Au hub : portillon machine replace %s --hub hub.yaml", "At the hub: portillon machine replace %s --hub hub.yaml", x.c.Machine))
+	case st.JournalDamage != "":
 		x.say("journal", Ill, tf("Le journal : %s", "The journal: %s", st.JournalDamage),
 			tf("« portillon journal verify %[1]s » dit ce qui manque ; redémarrer la machine sauve ce qui est lisible : sudo systemctl restart portillond@%[2]s",
 				"“portillon journal verify %[1]s” says what is missing; a restart salvages what can be read: sudo systemctl restart portillond@%[2]s", path.Join(x.c.Data, "journal.db"), x.c.Machine))

@@ -86,6 +86,8 @@ func (c Config) Check(on Computer) (out Checked) {
 	}
 	if err := c.checkJournal(); errors.Is(err, fs.ErrPermission) {
 		fault(err)
+	} else if c.isReplaceable(err) {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("data: %v; %s", err, c.afterRenewal()))
 	} else if err != nil {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("data: %v; or %s", err, c.cureJournal()))
 	}

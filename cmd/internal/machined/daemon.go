@@ -51,6 +51,7 @@ type Daemon struct {
 	// brokenStamp is of the file that could not be opened.
 	brokenStamp string
 	older       *daemon.JournalMismatch
+	renewal     *renewal // the journal began anew at this start; nil: it did not
 }
 
 // store is where the bundle in force is kept.
@@ -144,6 +145,9 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	p.LastTrusted = d.journal.LastTrusted
 	if d.uplink != nil {
 		p.Uplink, p.Acked, p.HubHealth = d.uplink, d.uplink.Acked, d.hubHealth
+	}
+	if p.Awaits, p.Restored, err = d.restoreFlags(); err != nil {
+		return err
 	}
 	d.machine = daemon.New(p)
 	d.keeper.tell = d.machine.SetBundleState
@@ -305,9 +309,10 @@ func (d *Daemon) openUplink(k keys) error {
 		Bundle:  func(_ context.Context, m []byte) { d.keeper.offer(m) },
 		Command: d.command,
 		Acked:   d.keepAck,
-		Other: func(hub, here uint64) {
-			d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: hub, Here: here})
+		Other: func(o uplink.Other) {
+			d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: o.Hub, Here: o.Here, New: o.New})
 		},
+		Fits: func() { d.machine.JournalFits() },
 	})
 	return err
 }
@@ -321,6 +326,9 @@ func (d *Daemon) hubHealth() daemon.HubHealth {
 // command carries out an order that came over MQTT, and returns the reply. A refusal names its reason, so that the hub can show it;
 // only a sender that is not the hub, or a command for another machine, gets no reply.
 func (d *Daemon) command(ctx context.Context, order []byte) []byte {
+	if wire.IsRestore(order) {
+		return d.restore(ctx, order)
+	}
 	c, err := d.orders.Open(order, d.clock.now(), d.clock.trusted())
 	if err == nil {
 		err = d.machine.Obey(ctx, c)
@@ -328,10 +336,15 @@ func (d *Daemon) command(ctx context.Context, order []byte) []byte {
 	if err != nil {
 		d.log.Warn("a command was refused", "do", c.Do, "why", err)
 	}
-	if c.ID == "" {
+	return replyTo(c.ID, err)
+}
+
+// replyTo is the reply to a message of the hub; nil: it gets none.
+func replyTo(id string, err error) []byte {
+	if id == "" {
 		return nil
 	}
-	out := wire.Reply{ID: c.ID, OK: err == nil}
+	out := wire.Reply{ID: id, OK: err == nil}
 	if err != nil {
 		out.Why = err.Error()
 	}

@@ -41,23 +41,32 @@ func (d *Daemon) damaged(err error) {
 	}
 }
 
-// openJournal opens the journal. A damaged one is salvaged first, and what is left takes its place.
+// openJournal opens the journal. A damaged one is salvaged first, and what is left takes its place. Where nothing is left, or the journal is not
+// the one that the hub has acknowledged, a new journal begins (renewal).
 func (d *Daemon) openJournal(ctx context.Context, k keys) error {
 	path, o := d.c.journalFile(), d.journalOptions(k.signer)
 	j, err := openExamined(ctx, path, o)
-	if journal.IsDamaged(err) {
+	if journal.IsDamaged(err) || err != nil && journal.IsNone(path) {
 		d.log.Error("the journal is damaged", "file", path, "err", err)
-		d.mended = &mending{why: err}
-		if d.mended.Mended, err = journal.Mend(ctx, path, o, d.held(k), d.clock.now()); err != nil {
-			return errors.Join(d.mended.why, err)
+		m, begun, merr := journal.MendOrSetAside(ctx, path, o, d.held(k), d.clock.now())
+		if merr != nil {
+			return errors.Join(err, merr)
+		}
+		if begun {
+			d.renewal = &renewal{why: err, kept: m.Kept}
+			d.log.Warn("nothing of the journal can be used: a new one begins", "damaged file", m.Kept)
+		} else {
+			d.mended = &mending{Mended: m, why: err}
+			d.log.Warn("the journal was salvaged", "records", m.Records, "damaged file", m.Kept)
 		}
 		if j, err = journal.Open(path, o); err != nil { // what was salvaged is proven: it is not examined again
 			return err
 		}
-		d.log.Warn("the journal was salvaged", "records", d.mended.Records, "damaged file", d.mended.Kept)
 	}
-	d.journal = j
-	return err
+	if d.journal = j; err != nil {
+		return err
+	}
+	return d.renew(k)
 }
 
 func openExamined(ctx context.Context, path string, o journal.Options) (*journal.Journal, error) {
@@ -151,7 +160,7 @@ func (d *Daemon) olderThanAcked(k keys) *daemon.JournalMismatch {
 	case !ok || a.Seq == 0:
 		return nil
 	case a.Seq > n || a.Generation != d.journal.Generation():
-		return &daemon.JournalMismatch{Hub: a.Seq, Here: n}
+		return &daemon.JournalMismatch{Hub: a.Seq, Here: n, New: a.Generation != d.journal.Generation()}
 	}
 	root, err := d.journal.Root(a.Seq)
 	if err != nil || hex.EncodeToString(root[:]) == a.Root { // a root that a lost record hides is compared when the hub answers

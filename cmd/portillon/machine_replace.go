@@ -1,0 +1,139 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"time"
+
+	"portillon/hub"
+	"portillon/hub/ledger"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// replacement is what an administrator orders.
+type replacement struct {
+	machine         policy.MachineID
+	hub             string // hub.yaml
+	generation, why string
+	by              string
+}
+
+// machineReplace has the hub accept the new journal of a machine. The hub may run meanwhile: it finds the act in its
+// ledger.
+func machineReplace(ctx context.Context, w stdio, args []string) error {
+	var o order
+	var r replacement
+	rest, err := flags(w, "machine replace", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&r.hub, "hub", "", "the hub's hub.yaml")
+		fs.StringVar(&r.generation, "generation", "", "the generation of the new journal (without: as the machine told the running hub)")
+		fs.StringVar(&r.why, "why", "", "why, for the record: new memory card")
+		fs.StringVar(&r.by, "by", "", "who does it, for the record (without: the user of this computer)")
+		fs.StringVar(&o.lang, "lang", "fr", "the language of the sentence: fr or en")
+	})
+	if err != nil {
+		return err
+	}
+	if r.machine = policy.MachineID(rest[0]); r.hub == "" {
+		return wrong("--hub is missing").hinted("portillon machine replace MACHINE --hub hub.yaml")
+	}
+	c, err := hub.ReadConfig(r.hub)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(c.Machines, func(m hub.MachineConfig) bool { return m.ID == r.machine }) {
+		return wrong("this hub knows no machine %.64q", r.machine)
+	}
+	if r.generation == "" {
+		if r.generation, err = toldGeneration(ctx, r.hub, r.machine); err != nil {
+			return err
+		}
+	}
+	old, next, err := r.act(ctx, c)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, pick(o.language() == "en",
+		"%s: the journal %s takes the place of %s, of which %d records stay. The hub sends the machine its tags, hours and practice.\n",
+		"%s : le journal %s prend la place de %s, dont %d enregistrements restent. Le hub rend à la machine ses étiquettes, heures et pratiques.\n"),
+		r.machine, next, nameOf(old.Generation), old.Records)
+	return nil
+}
+
+// nameOf is a generation as people read it.
+func nameOf(g wire.Generation) string { return cmp.Or(string(g), "—") }
+
+// toldGeneration is the generation of its journal that a machine told the running hub.
+func toldGeneration(ctx context.Context, file string, m policy.MachineID) (string, error) {
+	machines, err := askHub(ctx, file)
+	if err != nil {
+		return "", hintGeneration(err)
+	}
+	i := slices.IndexFunc(machines, func(x hub.Machine) bool { return x.ID == m })
+	if i < 0 || machines[i].State == nil || machines[i].State.Generation == "" {
+		return "", hintGeneration(&failure{code: 1, err: fmt.Errorf("the machine %.64q has not told the hub the generation of its journal", m)})
+	}
+	return string(machines[i].State.Generation), nil
+}
+
+func hintGeneration(err error) error {
+	var f *failure
+	if errors.As(err, &f) && f.hint == "" {
+		return f.hinted("name it: --generation, as “portillon machine status” shows it at the machine")
+	}
+	return err
+}
+
+// act writes the replacement into the ledger, and returns the journal before and the generation of the next.
+func (r replacement) act(ctx context.Context, c hub.Config) (old ledger.Generation, next wire.Generation, err error) {
+	next = wire.Generation(r.generation)
+	if _, err := os.Stat(c.Ledger()); err != nil { // opening it would make one
+		return old, next, &failure{code: 1, err: fmt.Errorf("the hub has no ledger: %w", err)}
+	}
+	l, err := ledger.Open(c.Ledger(), c.Site, c.Keys())
+	if err != nil {
+		return old, next, err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	all, err := l.Generations(ctx, r.machine)
+	if err != nil {
+		return old, next, err
+	}
+	if n := len(all); n > 0 {
+		if old = all[n-1]; old.Generation == next {
+			return old, next, &failure{code: 1, err: fmt.Errorf("the hub takes the journal %s of %s already", next, r.machine)}
+		}
+	}
+	by := cmp.Or(r.by, os.Getenv("SUDO_USER"))
+	if u, uerr := user.Current(); by == "" && uerr == nil {
+		by = u.Username
+	}
+	err = l.Replace(ledger.Replacement{Machine: r.machine, Generation: next, By: cmp.Or(by, "?"), Why: r.why, At: time.Now().UTC().Truncate(time.Millisecond)})
+	if err != nil {
+		return old, next, &failure{code: 1, err: err}
+	}
+	return old, next, nil
+}
+
+// journalLines show the journals of a machine that has had more than one.
+func journalLines(m hub.Machine, l policy.Language) (out []string) {
+	for i := 1; i < len(m.Journals); i++ {
+		old, next := m.Journals[i-1], m.Journals[i]
+		line := fmt.Sprintf(say(l, "journal remplacé le %s par %s", "journal replaced on %s by %s"), next.At.Local().Format("2006-01-02 15:04:05"), next.By)
+		if next.Why != "" {
+			line += " (" + next.Why + ")"
+		}
+		out = append(out, line, fmt.Sprintf(say(l, "  %s : %d enregistrements, racine %.16s → %s", "  %s: %d records, root %.16s → %s"),
+			nameOf(old.Generation), old.Records, old.Root, next.Generation))
+		if i == len(m.Journals)-1 && !next.Restored {
+			out = append(out, "  "+say(l, "étiquettes, heures et pratiques pas encore rendues à la machine", "tags, hours and practice are not given back to the machine yet"))
+		}
+	}
+	return out
+}

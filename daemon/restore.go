@@ -1,0 +1,222 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"portillon/daemon/control"
+	"portillon/daemon/panel"
+	"portillon/daemon/session"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// A journal that began anew: what was on the machine before is known at the hub alone.
+
+const (
+	// FactAwaits marks a journal that began anew, and has not been compared with what the hub holds of the journals
+	// before.
+	FactAwaits = "awaits-restore"
+	// FactRestored marks a journal that was given back what the hub knew: that happens once.
+	FactRestored = "restored"
+	// tagNew begins the name of the tag of such a machine. The beginning of the journal's generation follows, so that
+	// each new journal has a tag of its own.
+	tagNew = "journal-new-"
+	// tagNewDigits of a generation tell a machine's journals apart.
+	tagNewDigits = 8
+)
+
+// IsJournalTag reports whether a tag only says that the machine's journal is not the one that the hub holds.
+func IsJournalTag(id string) bool {
+	return strings.HasPrefix(id, tagNew) || strings.HasPrefix(id, tagOlder)
+}
+
+// newJournalTag is the id of the tag of a machine with a journal that began anew.
+func (m *Machine) newJournalTag() string {
+	g := string(m.Journal.Generation())
+	return tagNew + g[:min(len(g), tagNewDigits)]
+}
+
+// tagNewJournal tags the machine out while its journal waits for the hub. A maintainer may take the tag off before.
+func (m *Machine) tagNewJournal(ctx context.Context) {
+	id := m.newJournalTag()
+	if !m.Awaits || m.hangs(id) || m.RemovedTags[id] || len(m.state.Pending) > 0 {
+		return
+	}
+	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.NewJournalTag()), Since: m.Now()}})
+}
+
+// ReplaceCommand is what an administrator runs at the hub for a machine whose journal began anew.
+func ReplaceCommand(m policy.MachineID) string {
+	return fmt.Sprintf("portillon machine replace %s --hub hub.yaml", m)
+}
+
+// newJournalTrouble says what to do about a journal that began anew, for an operator.
+func (m *Machine) newJournalTrouble() string {
+	if m.Uplink == nil {
+		return fmt.Sprintf("the journal began anew (generation %s), and no hub is configured that knows the one before: tags and running hours may be missing; "+
+			"check the machine, then: portillon machine untag --socket SOCKET %s", m.Journal.Generation(), m.newJournalTag())
+	}
+	return fmt.Sprintf("the journal began anew (generation %s): tags, running hours and practice are at the hub; there: %s",
+		m.Journal.Generation(), ReplaceCommand(m.Machine))
+}
+
+// alone reports whether a tag that is taken off says that the journal is new, and there is no hub to compare it with.
+func (m *Machine) alone(tag string) bool {
+	return m.Uplink == nil && m.Awaits && tag == m.newJournalTag()
+}
+
+// awaitRestore notes that the hub holds another generation of this machine's journal. It runs in the loop.
+func (m *Machine) awaitRestore() {
+	if m.Awaits || m.Restored {
+		return
+	}
+	if err := m.Journal.Keep(map[string][]byte{FactAwaits: []byte("1")}); err != nil {
+		m.Logger.Warn("facts were not kept", "err", err)
+		return // the next turn tries again
+	}
+	m.Awaits = true
+}
+
+// Restore takes what the hub knows from the journals before this one. done holds the kinds of maintenance that a
+// record of this journal shows as done. A journal takes it once; a second time nothing happens. It takes no tag off
+// but the one that says that the journal is new, and leaves a running session as it is.
+func (m *Machine) Restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
+	rep := m.within(ctx, func(ctx context.Context) control.Reply {
+		if err := m.restore(ctx, r, sha, done); err != nil {
+			return control.Reply{Error: err.Error()}
+		}
+		return control.Reply{OK: true}
+	})
+	if !rep.OK {
+		return errors.New(rep.Error)
+	}
+	return nil
+}
+
+func (m *Machine) restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
+	switch own := m.Journal.Generation(); {
+	case r.Generation != own || own == "":
+		return fmt.Errorf("the document is for the generation %q of this machine's journal, this is %q", r.Generation, own)
+	case m.Restored:
+		return nil
+	case len(m.state.Pending) > 0 || m.state.Broken:
+		return errors.New("the journal does not take records")
+	}
+	if err := m.restoreTags(ctx, r); err != nil {
+		return err
+	}
+	facts, apply := m.restored(r, done)
+	b := wire.RestoredBody{From: r.From[max(0, len(r.From)-restoredFromMost):], Tags: len(r.Tags), Members: len(r.Practice), Left: r.Left, Kinds: len(r.Done),
+		Relay: int64((m.state.Ran.Relay + seconds(r.Relay)) / time.Second), Busy: int64((m.state.Ran.Busy + seconds(r.Busy)) / time.Second), SHA256: sha}
+	if err := m.Journal.Append(session.Record{Kind: wire.Restored, Body: b}, facts); err != nil {
+		return err
+	}
+	apply()
+	m.Restored, m.Awaits = true, false
+	m.mismatch.Store(nil)
+	if m.Uplink != nil {
+		m.Uplink.Kick()
+	}
+	for _, t := range append([]session.Tag(nil), m.state.Tags...) {
+		if t.By == "" && IsJournalTag(t.ID) {
+			m.step(ctx, session.RemoveTag{ID: t.ID})
+		}
+	}
+	m.Logger.Info("restored from the hub", "tags", b.Tags, "members", b.Members, "kinds", b.Kinds)
+	m.show()
+	return nil
+}
+
+// restoredFromMost is how many of the journals before the record names: a record has at most 8 KiB.
+const restoredFromMost = 16
+
+// restoreTags puts on the tags that the hub knows. Each is recorded. The error says that one is not on the machine.
+func (m *Machine) restoreTags(ctx context.Context, r wire.Restore) error {
+	for _, t := range r.Tags {
+		if m.hangs(t.ID) || m.RemovedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
+			continue
+		}
+		tag := session.Tag{ID: t.ID, By: t.By, Reason: t.Reason, Since: t.Since}
+		_ = tag.Role.UnmarshalText([]byte(t.Role)) // empty, or a role of a later release: none is known
+		if m.step(ctx, session.AddTag{Tag: tag}); !m.hangs(t.ID) || len(m.state.Pending) > 0 {
+			return fmt.Errorf("the tag %.64q is not on the machine: it has %d tags, or the disk is full", t.ID, len(m.state.Tags))
+		}
+	}
+	return nil
+}
+
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
+
+// restored are the facts as they are after a restore, and what makes the machine know them too.
+func (m *Machine) restored(r wire.Restore, done map[string]bool) (facts map[string][]byte, apply func()) {
+	zone := time.UTC
+	if m.Roster != nil {
+		zone = m.Roster.Policy.Zone
+	}
+	ran := session.Hours{Relay: m.state.Ran.Relay + seconds(r.Relay), Busy: m.state.Ran.Busy + seconds(r.Busy)}
+	facts = map[string][]byte{FactRestored: []byte("1"), FactAwaits: nil, FactHours: mustJSON(ran)}
+	practice := map[policy.MemberID]policy.Practice{}
+	for _, p := range r.Practice {
+		if now := restoredPractice(p, m.practice[p.Member], zone); now.Logged > 0 || !now.Last.IsZero() {
+			now.Machine = m.Machine
+			practice[p.Member], facts[FactPractice+string(p.Member)] = now, mustJSON(now)
+		}
+	}
+	before := r.Busy
+	if !m.HasBusy {
+		before = r.Relay
+	}
+	work := map[string]policy.Done{}
+	for kind, d := range m.Done { // counted from the new journal's first hour
+		d.Ran += seconds(before)
+		work[kind] = d
+	}
+	for _, d := range r.Done {
+		if !done[d.Kind] { // what stands there is when the policy first named this kind to the new journal
+			work[d.Kind] = policy.Done{At: d.At, Ran: seconds(d.Ran)}
+		}
+	}
+	for kind, d := range work {
+		facts[FactDone+kind] = mustJSON(d)
+	}
+	var removed []string
+	for _, id := range r.Removed {
+		if id != "" && len(id) <= 64 && !m.hangs(id) {
+			removed, facts[FactRemoved+id] = append(removed, id), []byte("1")
+		}
+	}
+	return facts, func() {
+		m.state.Ran, m.Done = ran, work
+		for id, p := range practice {
+			m.practice[id] = p
+		}
+		for _, id := range removed {
+			m.RemovedTags[id] = true
+		}
+	}
+}
+
+// restoredPractice is a member's practice before and since the journal began anew.
+func restoredPractice(p wire.RestoredPractice, here policy.Practice, zone *time.Location) policy.Practice {
+	all := policy.Practice{Logged: seconds(p.Seconds)}
+	if !p.Last.IsZero() {
+		all.Last = p.Last.In(zone)
+	}
+	for _, x := range p.Recent {
+		took := seconds(x.Seconds)
+		logged := all.Logged
+		all = all.Used(x.End.In(zone), took)
+		all.Logged = logged // it counts in Seconds already
+	}
+	if !p.Last.IsZero() && all.Last.Before(p.Last) {
+		all.Last = p.Last.In(zone)
+	}
+	if !here.Last.IsZero() {
+		here.Last = here.Last.In(zone)
+	}
+	return here.After(all)
+}

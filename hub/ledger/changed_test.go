@@ -1,0 +1,65 @@
+package ledger_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/hub/ledger"
+	"portillon/hub/ledger/ledgertest"
+)
+
+// A record that the disk has changed fits the pages of the database, and not its leaf hash: whoever reads it is told which one it is.
+func TestRecordChangedOnTheDiskIsNamedWhenItIsRead(t *testing.T) {
+	for _, change := range []string{
+		"UPDATE records SET record = replace(record, '\"b\"', '\"c\"') WHERE seq = 7",
+		"UPDATE records SET salt = zeroblob(16) WHERE seq = 7",
+		"UPDATE records SET record = (SELECT record FROM records WHERE seq = 6) WHERE seq = 7",
+		fmt.Sprintf("UPDATE hashes SET hash = zeroblob(32) WHERE idx = %d", tlog.StoredHashIndex(0, 6)),
+		fmt.Sprintf("DELETE FROM hashes WHERE idx = %d", tlog.StoredHashIndex(0, 6)),
+	} {
+		m := ledgertest.New(t, "biklab", "laser")
+		m.Fill(20)
+		path := filepath.Join(t.TempDir(), "ledger.db")
+		l, err := ledger.Open(path, "biklab", ledger.Keys{"laser": m.Key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Take("laser", m.Data(1, 20)); err != nil {
+			t.Fatal(err)
+		}
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := db.Exec(change); err != nil {
+			t.Fatal(err)
+		} else if n, _ := r.RowsAffected(); n != 1 {
+			t.Fatalf("%s changed %d rows", change, n)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		err = l.Records(context.Background(), ledger.Query{}, func(ledger.Entry) error { n++; return nil })
+		if !errors.Is(err, ledger.ErrChanged) || n != 6 || !strings.Contains(err.Error(), "record 7 of laser") || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %d records read, %v", change, n, err)
+		}
+		if err := l.Records(context.Background(), ledger.Query{After: 7}, func(ledger.Entry) error { return nil }); err != nil {
+			t.Error(err)
+		}
+		m.Fill(1)
+		if _, err := l.Take("laser", m.Data(21, 21)); err != nil && !strings.Contains(change, "hashes") {
+			t.Errorf("the next record is not taken: %v", err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
