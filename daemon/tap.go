@@ -34,12 +34,9 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 		return
 	}
 	if !known {
-		m.unknown = ""
-		if m.Roster != nil {
-			m.unknown = m.Roster.Code(uid)
-		}
+		sealed := m.noteUnknown(uid)
 		m.left()
-		m.step(ctx, session.Stranger{Decision: m.decide(nil, nil, card)})
+		m.step(ctx, session.Stranger{Decision: m.decide(nil, nil, card), Sealed: sealed})
 		return
 	}
 	member := m.withPractice(p.Member)

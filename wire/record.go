@@ -115,6 +115,9 @@ type RoleBody struct {
 type RefusedBody struct {
 	Reasons []policy.Code `json:"reasons"`
 	Role    policy.Role   `json:"role,omitempty"` // the role that came nearest
+	// Sealed is the code and the HMAC of an unknown card, which the hub alone can open (SealCard); empty: the card is known, or the
+	// machine has no key of the hub.
+	Sealed string `json:"sealed,omitempty"`
 }
 
 // AssistBody is the body of an assisted record: Member of the record works along.

@@ -240,7 +240,10 @@ type (
 	// Away is a card taken out of its slot, or without a member an empty slot. The session of whose card stood there ends.
 	Away struct{ Member policy.MemberID }
 	// Stranger is a card that belongs to nobody.
-	Stranger struct{ Decision policy.Decision }
+	Stranger struct {
+		Decision policy.Decision
+		Sealed   string // as in wire.RefusedBody
+	}
 	// ChooseRole asks for another role in a session under way, with the decision on that role.
 	ChooseRole struct{ Decision policy.Decision }
 	// Log is an intervention that the maintainer at the machine has done or answers for; with Session, it was in that session,
