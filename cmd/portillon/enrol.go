@@ -32,6 +32,7 @@ type enrolling struct {
 	socket, hub, site, machine string
 	wait                       time.Duration
 	lang                       *policy.Language
+	now                        func() time.Time // of the site; nil: this computer's
 }
 
 func (x *enrolling) declare(fs *flag.FlagSet) {
@@ -65,7 +66,11 @@ func (x *enrolling) seen(ctx context.Context) ([]seenCard, error) {
 	if x.machine != "" && !slices.ContainsFunc(c.Machines, func(m hub.MachineConfig) bool { return string(m.ID) == x.machine }) {
 		return nil, wrong("this hub knows no machine %.64q", x.machine)
 	}
-	taps, err := c.UnknownTaps(ctx, time.Now())
+	now := time.Now
+	if x.now != nil {
+		now = x.now
+	}
+	taps, err := c.UnknownTaps(ctx, now())
 	if err != nil {
 		return nil, (&failure{code: 3, err: err}).hinted("--hub reads the hub's data folder: as root, or as the account of portillon-hub")
 	}
