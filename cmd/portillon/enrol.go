@@ -275,15 +275,21 @@ func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, er
 		if err != nil {
 			return nil, err
 		}
-		now = slices.DeleteFunc(now, func(c seenCard) bool {
-			return slices.ContainsFunc(before, func(b seenCard) bool { return b.tap == c.tap })
-		})
-		if len(now) == 0 {
-			continue
+		if found, err := x.fresh(now, before); found != nil || err != nil {
+			return found, err
 		}
-		if i := slices.IndexFunc(now, func(c seenCard) bool { return c.Card != now[0].Card }); i > 0 {
-			return nil, no(say(*x.lang, "deux cartes ont été présentées :\n%s", "two cards were tapped:\n%s"), x.taps(now))
-		}
-		return now, nil
 	}
+}
+
+// fresh are the taps of one card that were not there before; nil: there is none.
+func (x *enrolling) fresh(now, before []seenCard) (out []seenCard, err error) {
+	for _, c := range now {
+		if !slices.ContainsFunc(before, func(b seenCard) bool { return b.tap == c.tap }) {
+			out = append(out, c)
+		}
+	}
+	if slices.ContainsFunc(out, func(c seenCard) bool { return c.Card != out[0].Card }) {
+		return nil, no(say(*x.lang, "deux cartes ont été présentées :\n%s", "two cards were tapped:\n%s"), x.taps(out))
+	}
+	return out, nil
 }
