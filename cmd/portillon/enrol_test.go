@@ -113,4 +113,27 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	if s := laser.ask(ctx, control.Request{Do: "status"}).Status; s.Member != lea || s.Session == "" {
 		t.Errorf("%+v", s)
 	}
+	learned(t, d, d.machines[1])
+}
+
+// learned has card learn take the next unknown card of a machine.
+func learned(t *testing.T, d *demo, m *demoMachine) {
+	const before, next, member = "DEADBEEF02", "DEADBEEF03", "m-9d017e"
+	m.ask(t.Context(), control.Request{Do: "tap", Card: before})
+	read, asks := io.Pipe()
+	var out bytes.Buffer
+	done := make(chan error, 1)
+	go func() {
+		done <- cardLearn(t.Context(), stdio{out: &out, err: asks}, []string{member, "--site", d.path("site"), "--socket", m.socket(), "--lang", "en"})
+	}()
+	if _, err := read.Read(make([]byte, 200)); err != nil { // it asks for the card
+		t.Fatal(err)
+	}
+	code := strings.Fields(m.ask(t.Context(), control.Request{Do: "tap", Card: next}).EN)[3]
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if want := "the card " + strings.TrimSuffix(code, ".") + " is " + member + "'s"; !strings.Contains(out.String(), want) {
+		t.Errorf("%s\nwant %s", out.String(), want)
+	}
 }
