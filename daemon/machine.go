@@ -78,6 +78,8 @@ type Parts struct {
 	Owed             []Owed                              // what happened before and the journal has not taken: nothing starts until it does
 	Acked            func() uint64                       // records that the hub holds
 	HubHealth        func() HubHealth                    // how the way to the hub stands; it does not block; nil: there is no hub
+	// SealKey is the hub's key of the day for sealed cards (wire.Ack); empty: none is known. It does not block; nil: there is no hub.
+	SealKey func() string
 	// RestartScreen asks for the restart of the browser at this computer's own screen. nil: nothing can restart it.
 	RestartScreen func() error
 }
@@ -91,7 +93,7 @@ type Machine struct {
 	bundle   atomic.Pointer[BundleState]
 	damage   atomic.Pointer[string]          // what of the journal is damaged; nil: nothing is known to be
 	mismatch atomic.Pointer[JournalMismatch] // how the journal differs from what the hub holds; nil: nothing shows that
-	unknown  string                          // the last stranger's code
+	unknown  unknownCards                    // that were tapped
 	card     policy.CardStrength             // what the card of the state's member proved
 	rosters  chan *roster.Roster
 	asks     chan ask

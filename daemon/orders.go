@@ -99,8 +99,10 @@ func (m *Machine) order(ctx context.Context, r control.Request, id string) contr
 		return m.said(true)
 	case "log":
 		return m.orderLog(ctx, r)
+	case "unknown":
+		return m.orderUnknown()
 	}
-	return control.Reply{Wrong: true, Error: fmt.Sprintf("%q is not an order this daemon knows", r.Do), Hint: "status, tap, role, tag, untag, stop or log"}
+	return control.Reply{Wrong: true, Error: fmt.Sprintf("%q is not an order this daemon knows", r.Do), Hint: "status, tap, role, tag, untag, stop, log or unknown"}
 }
 
 // said is the panel's sentence as the answer.

@@ -194,7 +194,7 @@ func (m *Machine) refusal(t session.Tell) panel.View {
 		return panel.NoPolicy()
 	}
 	if t.Member == "" {
-		return panel.Unknown(m.unknown)
+		return panel.Unknown(m.unknown.shown)
 	}
 	said, why := m.explain(t.Member, t.Decision), policy.Code("")
 	if codes := t.Decision.Codes(); len(codes) > 0 {

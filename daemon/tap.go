@@ -34,13 +34,10 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 		return
 	}
 	if !known {
-		m.unknown = ""
-		if m.Roster != nil {
-			m.unknown = m.Roster.Code(uid)
-		}
+		sealed := m.noteUnknown(uid)
 		m.left()
 		d, basis := m.decide(nil, nil, card)
-		m.step(ctx, session.Stranger{Decision: d, Basis: basis})
+		m.step(ctx, session.Stranger{Decision: d, Basis: basis, Sealed: sealed})
 		return
 	}
 	member := m.withPractice(p.Member)

@@ -44,6 +44,7 @@ type Machine struct {
 
 	refusal refusal
 	screen  screenNote
+	sealed  string // the seal key that its last acknowledgement bears
 }
 
 // Machines are all machines of hub.yaml, sorted.
@@ -146,14 +147,19 @@ func (h *Hub) signAck(id policy.MachineID) ([]byte, error) {
 		return nil, err
 	}
 	var refused *wire.AckRefused
+	var seal string
+	today := h.renewSeal()
 	h.change(id, func(m *Machine) {
 		m.acked, refused = h.now(), m.tellRefusal(h.now())
+		if m.sealed = ""; m.State != nil && m.State.Format >= wire.SealFormat {
+			m.sealed, seal = today, today
+		}
 		if !head.Known {
 			head.Generation = m.generation
 		}
 	})
 	ack, err := wire.SignAck(wire.Ack{Site: h.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:]),
-		Generation: head.Generation, Refused: refused}, h.signer)
+		Generation: head.Generation, Refused: refused, Seal: seal}, h.signer)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
@@ -166,7 +172,7 @@ func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
 	if err != nil || s.Machine != id {
 		return nil
 	}
-	now := h.now()
+	now, today := h.now(), h.renewSeal()
 	var ack, offer bool
 	known := h.change(id, func(m *Machine) {
 		h.noteScreen(m, s.SilentScreen, now)
@@ -174,7 +180,7 @@ func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
 		if s.Generation.Check() == nil {
 			m.generation = s.Generation
 		}
-		ack = m.wantsAck(now)
+		ack = m.wantsAck(now) || m.wantsSeal(today)
 		if offer = h.version > s.Bundle && now.Sub(m.offered) >= askAgain; offer {
 			m.offered = now
 		}

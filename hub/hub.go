@@ -47,6 +47,7 @@ type Hub struct {
 	signer  note.Signer
 	topics  wire.Topics
 	ledger  *ledger.Ledger
+	seal    sealKeys
 	broker  *broker.Broker // nil: outside
 	dial    dialing
 	store   wire.Store
@@ -102,6 +103,8 @@ func (h *Hub) open() (err error) {
 	if h.ledger, err = ledger.Open(h.c.Ledger(), h.c.Site, h.c.Keys()); err != nil {
 		return err
 	}
+	h.seal = sealKeys{dir: h.c.sealDir()}
+	h.renewSeal()
 	for _, m := range h.c.Machines {
 		head, err := h.ledger.Head(m.ID)
 		if err != nil {
@@ -214,6 +217,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	start(h.stayConnected)
 	start(h.bringTags)
 	start(h.releaseMemory)
+	start(h.keepSealFresh)
 	if h.c.Bundle.File != "" {
 		start(h.watchBundle)
 	}

@@ -48,6 +48,9 @@ func (s *Site) Build(o Order) (*Built, error) {
 	if len(o.CardKey) < 16 {
 		return nil, fmt.Errorf("the card key has %d bytes: at least 16 are needed", len(o.CardKey))
 	}
+	if err := s.sameCards(o.CardKey); err != nil {
+		return nil, err
+	}
 	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, web: &used{from: s.Web, found: map[string][]byte{}}, Members: len(s.Members),
 		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
 	b.Warnings = append(b.Warnings, s.Skipped...)
@@ -136,6 +139,9 @@ func (s *Site) buckets(b *Built, o Order) []bucket {
 
 // cardHash is the form in which machines know a card. Its number was checked when members.yaml was read.
 func cardHash(key []byte, card string) string {
+	if hash, ok := strings.CutPrefix(card, hmacPrefix); ok {
+		return hash
+	}
 	uid, err := hex.DecodeString(card)
 	if err != nil {
 		return ""

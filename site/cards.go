@@ -2,14 +2,45 @@ package site
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"portillon/rfid"
 	"portillon/wire"
 	"portillon/yamlfile"
 )
+
+// hmacPrefix stands before a card that was enrolled by its code: its HMAC under the site's card key, of which nobody needs to know the
+// number. It is the number as the reader gives it where the card was tapped. A reader that gives the bytes in reverse order finds it too;
+// short forms cannot be made of it, so that a reader that gives more or fewer digits of the same card does not.
+const hmacPrefix = "hmac:"
+
+// parseHMAC reads hmac:<64 hexadecimal digits>.
+func parseHMAC(s string) (string, bool) {
+	rest, ok := strings.CutPrefix(strings.TrimSpace(s), hmacPrefix)
+	rest = strings.ToLower(strings.TrimSpace(rest))
+	return hmacPrefix + rest, ok && wire.IsCardHash(rest)
+}
+
+// sameCards finds cards that stand twice, once by the number and once by its HMAC: machines would block both members.
+func (s *Site) sameCards(key []byte) error {
+	seen := map[string]heldCard{}
+	var errs []error
+	for i, m := range s.Members {
+		for k, card := range m.everyCard() {
+			h := heldCard{member: i, card: k}
+			hash := cardHash(key, card)
+			if other, twice := seen[hash]; twice {
+				errs = append(errs, fmt.Errorf("members.yaml: %s is the same card as %s: remove one of them", s.cardName(h), s.cardName(other)))
+			}
+			seen[hash] = h
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // parseCard reads card i (from 0) of a member. Its fault quotes the number only where ten digits have two readings, to show both.
 func parseCard(n yamlfile.Node, i int, s string) (rfid.Card, bool) {
@@ -32,20 +63,18 @@ type heldCard struct {
 // allCards are the cards of all members, those that are refused among them.
 func (s *Site) allCards() (out []heldCard) {
 	for i, m := range s.Members {
+		place := 0
 		add := func(text string, part bool, refused *InactiveCard) {
-			if u, err := rfid.ParseUID(text); err == nil { // members.yaml was checked when it was read
-				out = append(out, heldCard{member: i, card: len(out), number: u, part: part, refused: refused})
+			if u, err := rfid.ParseUID(text); err == nil { // members.yaml was checked when it was read; an hmac: has no number
+				out = append(out, heldCard{member: i, card: place, number: u, part: part, refused: refused})
 			}
+			place++
 		}
-		first := len(out)
 		for _, text := range m.Cards {
 			add(text, slices.Contains(m.Parts, text), nil)
 		}
 		for k := range m.Inactive {
 			add(m.Inactive[k].Number, m.Inactive[k].Part, &m.Inactive[k])
-		}
-		for k := range out[first:] {
-			out[first+k].card = k
 		}
 	}
 	return out

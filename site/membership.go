@@ -16,7 +16,7 @@ import (
 // InactiveCard is a card that the site refuses: { number: "04A1B2C3D4", state: lost, since: 2026-11-01 } under
 // cards:.
 type InactiveCard struct {
-	Number string // in hexadecimal
+	Number string // in hexadecimal, or hmac: and its HMAC
 	Part   bool   // of the number, as Member.Parts
 	State  policy.CardState
 	Since  policy.Date // zero: it was not written down
@@ -70,14 +70,16 @@ func cardWithState(n yamlfile.Node) cardEntry {
 }
 
 // keepCard adds a card whose number has been read.
-func (m *Member) keepCard(number rfid.Card, e cardEntry) {
-	hex := number.Number.Hex()
+func (m *Member) keepCard(number rfid.Card, e cardEntry) { m.keep(number.Number.Hex(), number.Part, e) }
+
+// keep adds a card: its number in hexadecimal, or its hmac: entry.
+func (m *Member) keep(hex string, part bool, e cardEntry) {
 	if e.state != policy.ActiveCard {
-		m.Inactive = append(m.Inactive, InactiveCard{hex, number.Part, e.state, e.since})
+		m.Inactive = append(m.Inactive, InactiveCard{hex, part, e.state, e.since})
 		return
 	}
 	m.Cards = append(m.Cards, hex)
-	if number.Part {
+	if part {
 		m.Parts = append(m.Parts, hex)
 	}
 }

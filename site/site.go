@@ -17,6 +17,10 @@
 //   - Parts that members.yaml names (dec:, wiegand26:, wiegand34:): everywhere, for every whole number that ends in the part, because
 //     whoever wrote the part said that no more is known of the card. For wiegand26: that is one card in 16,777,216 again, at every reader.
 //
+// A card that was enrolled by its code stands as hmac: and 64 hexadecimal digits: its number is not known to the site. The machine finds it
+// by the number itself and by its bytes reversed; it has no short forms, so that each kind of reader that gives other digits of the card
+// needs its own enrolment.
+//
 // No short form is made of numbers of seven and ten bytes: what some readers give of them is the maker's byte and two more.
 //
 // Read reports every fault of the two YAML files at once. Build verifies every credential, finds the member it was issued
@@ -55,7 +59,7 @@ type Member struct {
 	Language string
 	Emails   []string
 	Subjects []string
-	Cards    []string // card numbers, in hexadecimal
+	Cards    []string // card numbers, in hexadecimal, or hmac: and the HMAC of a card that was enrolled by its code
 	Parts    []string // of Cards, those that are written as a part of the number is printed on the card: dec:, wiegand26:, wiegand34:
 	Badges   []string // files of badges/ that are this member's, where the recipient alone does not decide
 	Blocked  bool
@@ -167,6 +171,10 @@ func parseMember(n yamlfile.Node) Member {
 	}
 	for _, key := range []string{"card", "cards"} {
 		for i, c := range cardEntries(n.Get(key)) {
+			if hmac, ok := parseHMAC(c.number); ok {
+				m.keep(hmac, false, c)
+				continue
+			}
 			number, ok := parseCard(n.Get(key), i, c.number)
 			if !ok {
 				continue

@@ -27,7 +27,13 @@ type Ack struct {
 	Generation Generation `json:"generation,omitempty"`
 	// Refused says why the hub refuses the records after Seq; nil: it does not.
 	Refused *AckRefused `json:"refused,omitempty"`
+	// Seal is the public half of the hub's key of the day for sealed cards (SealCard). It is sent only to machines whose state has format
+	// SealFormat or more.
+	Seal string `json:"seal,omitempty"`
 }
+
+// SealFormat is the first format of a state whose machine reads Ack.Seal.
+const SealFormat = 2
 
 // SignAck signs a with the hub's key.
 func SignAck(a Ack, s note.Signer) ([]byte, error) {
@@ -45,6 +51,9 @@ func OpenAck(data []byte, keys note.Verifiers, site policy.SiteID, m policy.Mach
 		return Ack{}, fmt.Errorf("acknowledgement: for %s/%s, not %s/%s", a.Site, a.Machine, site, m)
 	}
 	a.Refused = a.Refused.bounded()
+	if _, err := parseSealKey(a.Seal); err != nil {
+		a.Seal = "" // a later hub may have another kind of key; the acknowledgement counts all the same
+	}
 	return a, nil
 }
 

@@ -119,6 +119,9 @@ type RefusedBody struct {
 	Reasons []policy.Code `json:"reasons"`
 	Role    policy.Role   `json:"role,omitempty"`  // the role that came nearest
 	Basis   *policy.Basis `json:"basis,omitempty"` // as in StartBody
+	// Sealed is the code and the HMAC of an unknown card, which the hub alone can open (SealCard); empty: the card is known, or the
+	// machine has no key of the hub.
+	Sealed string `json:"sealed,omitempty"`
 }
 
 // AssistBody is the body of an assisted record: Member of the record works along.

@@ -22,7 +22,7 @@ import (
 
 // Request is an order. The zero Request is refused.
 type Request struct {
-	Do     string `json:"do"`               // status, tap, tag, untag, stop, log, role
+	Do     string `json:"do"`               // status, tap, tag, untag, stop, log, role, unknown
 	Card   string `json:"card,omitempty"`   // tap: the card's number in hexadecimal
 	Role   string `json:"role,omitempty"`   // role: the role to take, in a session under way
 	Tag    string `json:"tag,omitempty"`    // tag, untag: the tag's id; empty: the daemon names it, or removes the only one
@@ -42,6 +42,22 @@ type Reply struct {
 	FR     string  `json:"fr,omitempty"`    // what the member at the machine now reads
 	EN     string  `json:"en,omitempty"`
 	Status *Status `json:"status,omitempty"`
+	// Unknown answers unknown: the machine, and the unknown cards that were tapped there of late.
+	Unknown *UnknownCards `json:"unknown,omitempty"`
+}
+
+// UnknownCards are unknown cards that were tapped at a machine and can be enrolled, the oldest first.
+type UnknownCards struct {
+	Machine string        `json:"machine"`
+	Taps    uint64        `json:"taps"` // of unknown cards since the daemon started
+	Cards   []UnknownCard `json:"cards"`
+}
+
+// UnknownCard is one of them: each card stands once.
+type UnknownCard struct {
+	wire.EnrolCard
+	At  time.Time `json:"at"`  // when it was last tapped, by the machine's clock
+	Tap uint64    `json:"tap"` // the place of that tap among Taps, from 1
 }
 
 // Status is what the daemon knows of its machine. It names members by pseudonym.

@@ -72,7 +72,7 @@ func Gallery(now time.Time) []Shown {
 		{"card refused", Refused(policy.CardBlocked, policy.Text{FR: "Cette carte est bloquée", EN: "This card is blocked"},
 			policy.Text{FR: "Prochaine étape : passer à l’accueil", EN: "Next step: see the desk"})},
 		{"unreadable", Unreadable(false)}, {"unreadable, phone", Unreadable(true)},
-		{"unknown", Unknown("7F3A")}, {"occupied", Occupied("Léa")},
+		{"unknown", Unknown("7F3K9Q")}, {"occupied", Occupied("Léa")},
 		{"tagged", c.TaggedOut(now, belt, policy.Maintainer)}, {"tagged by a member", c.TaggedOut(now, ProblemName("dangerous"), policy.User)}, {"tagged by the office", c.TaggedOut(time.Time{}, belt, policy.NoRole)},
 		{"maintenance", with(Maintenance("Inès", ""), maintainer, OfferPowerOff(), OfferLog(), OfferTag())}, {"maintenance with a helper", Maintenance("Inès", "Léa")},
 		{"dark", with(Dark("Inès"), maintainer, OfferLog(), OfferUntag("t", belt))},

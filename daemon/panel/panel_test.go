@@ -108,7 +108,7 @@ func TestAnswerGivesWayToTheState(t *testing.T) {
 			t.Fatal("a panel that was told nothing shows more than nothing")
 		}
 		p.Show(Ready())
-		p.Flash(Unknown("7F3A"), 8*time.Second)
+		p.Flash(Unknown("7F3K9Q"), 8*time.Second)
 		p.Show(Clock{}.On("Léa", noon, time.Time{}))
 		if p.Current().Sign != SignUnknown {
 			t.Fatal("the answer was swept away")

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"portillon/openbadge"
@@ -83,12 +82,9 @@ func (r *Roster) Person(id policy.MemberID) (Person, bool) {
 	return r.people[i], true
 }
 
-// Code is a short word for an unknown card, by which the desk can find it: it cannot be turned back into the number.
-func (r *Roster) Code(uid rfid.UID) string {
-	h := hmac.New(sha256.New, r.key)
-	h.Write([]byte("desk code"))
-	h.Write(uid.Bytes())
-	return strings.ToUpper(hex.EncodeToString(h.Sum(nil)[:2]))
+// Unknown is what an unknown card can be enrolled by: its code, and its entry in a bundle.
+func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
+	return wire.EnrolCard{Code: wire.EnrolCode(r.key, uid.Bytes()), Card: Card(r.key, uid)}
 }
 
 // Everyone yields every member, in the bundle's order.

@@ -131,9 +131,12 @@ func TestUnknownCardHasACodeThatIsNotItsNumber(t *testing.T) {
 	if _, ok := r.Lookup(uid); ok {
 		t.Error("a stranger is known")
 	}
-	code := r.Code(uid)
-	if len(code) != 4 || strings.Contains("DEADBEEF", code) || code != r.Code(uid) {
-		t.Errorf("code %q", code)
+	c := r.Unknown(uid)
+	if code, err := wire.ParseEnrolCode(c.Code); err != nil || code != c.Code || c != r.Unknown(uid) {
+		t.Errorf("code %q, %v", c.Code, err)
+	}
+	if !wire.IsCardHash(c.Card) || strings.Contains(strings.ToUpper(c.Card+c.Code), "DEADBEEF") {
+		t.Errorf("HMAC %q", c.Card)
 	}
 }
 

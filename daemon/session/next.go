@@ -130,9 +130,15 @@ func (t *step) away(m policy.MemberID) {
 
 // stranger changes nothing, whatever runs: a card that nobody has is refused.
 func (t *step) stranger(e Stranger) {
-	if !t.down {
-		t.deny("", e.Decision, e.Basis)
+	if t.down {
+		return
 	}
+	if t.refusedAnew("") {
+		body := wire.RefusedBody{Reasons: t.reasons(e.Decision), Role: nearestRole(e.Decision), Sealed: e.Sealed}
+		body.Basis = fit(e.Basis, body)
+		t.record(Record{Kind: wire.Refused, Body: body})
+	}
+	t.tell(Tell{Say: Denied, Decision: e.Decision})
 }
 
 // acted notes whose tap was acted on. The last few are kept: a learner's card and the mentor's may flap together.
@@ -177,18 +183,22 @@ func (t *step) mayStart(r policy.Role) bool {
 		len(t.Faults) == 0 && (len(t.Tags) == 0 || r == policy.Maintainer)
 }
 
-// deny tells a member, or with no name a stranger, why not, each time; it is written down now and then.
+// deny tells a member why not, each time; it is written down now and then.
 func (t *step) deny(m policy.MemberID, d policy.Decision, basis *policy.Basis) {
-	role := d.Role
-	if o, ok := d.Nearest(); ok && role == policy.NoRole {
-		role = o.Role
-	}
 	if t.refusedAnew(m) {
-		body := wire.RefusedBody{Reasons: t.reasons(d), Role: role}
+		body := wire.RefusedBody{Reasons: t.reasons(d), Role: nearestRole(d)}
 		body.Basis = fit(basis, body)
 		t.record(Record{Kind: wire.Refused, Member: m, Body: body})
 	}
 	t.tell(Tell{Say: Denied, Member: m, Decision: d})
+}
+
+// nearestRole is the role of a refused decision, or the one that came nearest.
+func nearestRole(d policy.Decision) policy.Role {
+	if o, ok := d.Nearest(); ok && d.Role == policy.NoRole {
+		return o.Role
+	}
+	return d.Role
 }
 
 // refusedAnew reports whether a refusal of m is to be written down, and notes that it is: not one just after another of the same member,

@@ -245,6 +245,7 @@ type (
 	Stranger struct {
 		Decision policy.Decision
 		Basis    *policy.Basis // as in Tap
+		Sealed   string        // as in wire.RefusedBody
 	}
 	// ChooseRole asks for another role in a session under way, with the decision on that role.
 	ChooseRole struct {

@@ -93,10 +93,11 @@ func (l *link) believe(m ack) (progress bool) {
 	before := l.held.Swap(a.Seq)
 	if a.Seq != before {
 		l.owe()
-		if l.h.Acked != nil {
-			l.h.Acked(m.data)
-		}
 	}
+	if (a.Seq != before || a.Seal != l.seal) && l.h.Acked != nil {
+		l.h.Acked(m.data)
+	}
+	l.seal = a.Seal
 	if a.Refused != nil && a.Seq == l.flow.held {
 		return false // to send the same again at once would be refused again
 	}

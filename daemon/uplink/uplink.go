@@ -71,7 +71,8 @@ type Handlers struct {
 	Command func(ctx context.Context, order []byte) []byte
 	// Online is told when the broker is reached and when it is lost. It must not block.
 	Online func(bool)
-	// Acked is given each acknowledgement, as the hub signed it, that fits the journal and is new. It must not block.
+	// Acked is given each acknowledgement, as the hub signed it, that fits the journal and is new, in what it covers or in its seal key. It
+	// must not block.
 	Acked func(signed []byte)
 	// Other is told that the hub has acknowledged records that are not the first of this journal: it is an older copy, or another journal. It
 	// must not block.
@@ -94,6 +95,7 @@ type Uplink struct {
 	topics wire.Topics
 	broker *url.URL
 	log    *slog.Logger
+	seal   string // the seal key of the last acknowledgement that fitted; believe's own
 
 	logDropped func(mqttguard.Dropped)
 	monitor    monitor

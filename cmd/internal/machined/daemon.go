@@ -52,6 +52,7 @@ type Daemon struct {
 	brokenStamp string
 	older       *daemon.JournalMismatch
 	renewal     *renewal // the journal began anew at this start; nil: it did not
+	seal        sealKey
 }
 
 // store is where the bundle in force is kept.
@@ -93,6 +94,9 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		return err
 	}
 	d.older = d.olderThanAcked(k)
+	if a, ok := d.lastAck(k); ok {
+		d.seal.set(a.Seal)
+	}
 	if v := d.clock.vouched; v != nil {
 		if was, err := d.journal.Facts(factVouched); err == nil {
 			v.recall(was[factVouched], journal.BootID())
@@ -144,7 +148,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed, RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine)}
 	p.LastTrusted = d.journal.LastTrusted
 	if d.uplink != nil {
-		p.Uplink, p.Acked, p.HubHealth = d.uplink, d.uplink.Acked, d.hubHealth
+		p.Uplink, p.Acked, p.HubHealth, p.SealKey = d.uplink, d.uplink.Acked, d.hubHealth, d.seal.get
 	}
 	if p.Awaits, p.Restored, err = d.restoreFlags(); err != nil {
 		return err
@@ -308,7 +312,7 @@ func (d *Daemon) openUplink(k keys) error {
 		Now: d.clock.now, Trusted: d.clock.trusted}, d.journal, uplink.Handlers{
 		Bundle:  func(_ context.Context, m []byte) { d.keeper.offer(m) },
 		Command: d.command,
-		Acked:   d.keepAck,
+		Acked:   func(signed []byte) { d.keepAck(signed); d.keepSeal(signed, k) },
 		Other: func(o uplink.Other) {
 			d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: o.Hub, Here: o.Here, New: o.New})
 		},

@@ -1,0 +1,295 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/daemon/control"
+	"portillon/hub"
+	"portillon/policy"
+	"portillon/site"
+	"portillon/wire"
+)
+
+// seenCard is an unknown card that was tapped.
+type seenCard struct {
+	wire.EnrolCard
+	Machine string
+	At      time.Time
+	Clock   bool   // the machine's clock was trusted
+	tap     string // tells this tap from others
+}
+
+// enrolling is what the verbs that enrol a card share.
+type enrolling struct {
+	socket, hub, site, machine string
+	wait                       time.Duration
+	lang                       *policy.Language
+	now                        func() time.Time // of the site; nil: this computer's
+}
+
+func (x *enrolling) declare(fs *flag.FlagSet) {
+	fs.StringVar(&x.socket, "socket", "", "ask the machine's daemon beside you: its control socket (machine.yaml: control)")
+	fs.StringVar(&x.hub, "hub", "", "look into the hub's ledger, on its computer: its hub.yaml. The hub need not run")
+	x.lang = langFlag(fs)
+}
+
+func (x *enrolling) declareSite(fs *flag.FlagSet) {
+	x.declare(fs)
+	fs.StringVar(&x.site, "site", "", "the site's folder, with members.yaml")
+}
+
+// where says what is missing or too much.
+func (x *enrolling) where() error {
+	if (x.socket == "") == (x.hub == "") {
+		return wrong("one of --hub and --socket is needed").hinted("--hub hub.yaml at the hub, --socket /run/portillon/MACHINE.sock beside the machine")
+	}
+	return nil
+}
+
+// seen are the unknown cards of the last 24 hours.
+func (x *enrolling) seen(ctx context.Context) ([]seenCard, error) {
+	if x.socket != "" {
+		return seenBySocket(ctx, x.socket)
+	}
+	c, err := hub.ReadConfig(x.hub)
+	if err != nil {
+		return nil, err
+	}
+	if x.machine != "" && !slices.ContainsFunc(c.Machines, func(m hub.MachineConfig) bool { return string(m.ID) == x.machine }) {
+		return nil, wrong("this hub knows no machine %.64q", x.machine)
+	}
+	now := time.Now
+	if x.now != nil {
+		now = x.now
+	}
+	taps, err := c.UnknownTaps(ctx, now())
+	if err != nil {
+		return nil, (&failure{code: 3, err: err}).hinted("--hub reads the hub's data folder: as root, or as the account of portillon-hub")
+	}
+	var out []seenCard
+	for _, t := range taps {
+		if x.machine == "" || x.machine == string(t.Machine) {
+			out = append(out, seenCard{t.EnrolCard, string(t.Machine), t.At, t.Believed, fmt.Sprintf("%s/%s/%d", t.Machine, t.Generation, t.Seq)})
+		}
+	}
+	return out, nil
+}
+
+func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
+	rep, err := control.Call(ctx, path, control.Request{Do: "unknown"})
+	if err != nil {
+		return nil, (&failure{code: 3, err: err}).hinted("is portillond running, and may you open its socket?")
+	}
+	if !rep.OK || rep.Unknown == nil {
+		return nil, (&failure{code: 3, err: fmt.Errorf("the daemon at %s does not list unknown cards: %s", path, rep.Error)}).
+			hinted("upgrade portillond on this machine, and restart it")
+	}
+	var out []seenCard
+	for _, c := range rep.Unknown.Cards {
+		out = append(out, seenCard{c.EnrolCard, rep.Unknown.Machine, c.At, true, fmt.Sprintf("%d@%d", c.Tap, c.At.UnixNano())})
+	}
+	return out, nil
+}
+
+// taps says where and when cards were tapped, a line each, the newest last.
+func (x *enrolling) taps(cards []seenCard) string {
+	slices.SortStableFunc(cards, func(a, b seenCard) int { return a.At.Compare(b.At) })
+	var lines []string
+	for _, c := range cards {
+		line := fmt.Sprintf("%s  %s", c.Machine, c.At.Local().Format("2006-01-02 15:04:05"))
+		if !c.Clock {
+			line += say(*x.lang, " (horloge non sûre)", " (clock not trusted)")
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// withCode chooses the taps of the one card that has this code. Two cards that share it are refused: nobody can tell which was meant.
+func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
+	var found []seenCard
+	two := false
+	for _, c := range all {
+		if c.Code == code {
+			two = two || len(found) > 0 && found[0].Card != c.Card
+			found = append(found, c)
+		}
+	}
+	switch {
+	case two:
+		return nil, no(say(*x.lang, "deux cartes inconnues ont le code %s :\n%s", "two unknown cards have the code %s:\n%s"), code, x.taps(found)).
+			hinted("portillon card learn MEMBER --site SITE --socket … %s", say(*x.lang, "prend la prochaine carte présentée", "takes the next card that is tapped"))
+	case len(found) == 0:
+		return nil, no(say(*x.lang, "aucune carte inconnue des dernières 24 h n’a le code %s", "no unknown card of the last 24 hours has the code %s"), code).
+			hinted("%s", x.notFound())
+	}
+	return found, nil
+}
+
+func (x *enrolling) notFound() string {
+	if x.hub != "" {
+		return say(*x.lang, "présenter la carte à nouveau, puis attendre que la machine joigne le hub ; sinon --socket, à côté de la machine",
+			"tap the card again and wait until the machine reaches the hub; otherwise --socket, beside the machine")
+	}
+	return say(*x.lang, "présenter la carte à nouveau à cette machine", "tap the card again at this machine")
+}
+
+// find reads a code and finds its card.
+func (x *enrolling) find(ctx context.Context, text string) ([]seenCard, error) {
+	code, err := wire.ParseEnrolCode(text)
+	if err != nil {
+		return nil, wrong("%w", err).hinted("the panel shows it after the card is tapped: Carte inconnue : code 7F3K9Q")
+	}
+	all, err := x.seen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return x.withCode(all, code)
+}
+
+func cardFind(ctx context.Context, w stdio, args []string) error {
+	var x enrolling
+	rest, err := flags(w, "card find", args, 1, x.declare)
+	if err == nil {
+		err = x.where()
+	}
+	if err != nil {
+		return err
+	}
+	found, err := x.find(ctx, rest[0])
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w.out, "%s\n%s\n", found[0].Code, harmless(x.taps(found)))
+	return nil
+}
+
+func memberAddCard(ctx context.Context, w stdio, args []string) error {
+	var x enrolling
+	rest, err := flags(w, "member add-card", args, 2, x.declareSite)
+	if err == nil {
+		err = errors.Join(x.where(), missing("--site SITE", need{"--site", x.site != ""}))
+	}
+	if err != nil {
+		return err
+	}
+	found, err := x.find(ctx, rest[0])
+	if err != nil {
+		return err
+	}
+	return x.add(w, found, policy.MemberID(rest[1]))
+}
+
+// add writes a card into members.yaml.
+func (x *enrolling) add(w stdio, found []seenCard, member policy.MemberID) error {
+	path := filepath.Join(x.site, "members.yaml")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		return wrong("%w", err).hinted("--site names the folder in which members.yaml stands")
+	}
+	after, err := site.AddCard(path, before, member, found[0].Card)
+	if err != nil {
+		return err
+	}
+	if err := rewrite(path, after); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	fmt.Fprintf(w.out, say(*x.lang, "%s : la carte %s est à %s\n%s\nElle comptera avec le prochain paquet : portillon bundle build\n",
+		"%s: the card %s is %s's\n%s\nIt counts from the next bundle on: portillon bundle build\n"), path, found[0].Code, member, harmless(x.taps(found)))
+	return nil
+}
+
+// learnEvery is how often card learn looks for a tap.
+const learnEvery = 300 * time.Millisecond
+
+func cardLearn(ctx context.Context, w stdio, args []string) error {
+	var x enrolling
+	rest, err := flags(w, "card learn", args, 1, func(fs *flag.FlagSet) {
+		x.declareSite(fs)
+		fs.StringVar(&x.machine, "machine", "", "with --hub: the machine at which the card is tapped")
+		spanFlag(fs, &x.wait, "wait", time.Minute, "how long to wait for the card; default: 1m")
+	})
+	if err == nil {
+		err = errors.Join(x.where(), missing("--site SITE, and with --hub --machine ID", need{"--site", x.site != ""},
+			need{"--machine", x.machine != "" || x.hub == ""}))
+	}
+	if err != nil {
+		return err
+	}
+	if err := x.knows(policy.MemberID(rest[0])); err != nil {
+		return err
+	}
+	before, err := x.seen(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(w.err, say(*x.lang, "présenter maintenant la carte à la machine", "tap the card at the machine now"))
+	found, err := x.next(ctx, before)
+	if err != nil {
+		return err
+	}
+	return x.add(w, found, policy.MemberID(rest[0]))
+}
+
+// knows refuses a member who is not there before anybody waits for a card.
+func (x *enrolling) knows(member policy.MemberID) error {
+	path := filepath.Join(x.site, "members.yaml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return wrong("%w", err).hinted("--site names the folder in which members.yaml stands")
+	}
+	all, err := site.ParseMembers(path, text)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(m site.Member) bool { return m.ID == member }) {
+		return wrong("%s has no member %.64q", path, member)
+	}
+	return nil
+}
+
+// next waits for the first unknown card that was not tapped before.
+func (x *enrolling) next(ctx context.Context, before []seenCard) ([]seenCard, error) {
+	ctx, stop := context.WithTimeout(ctx, x.wait)
+	defer stop()
+	clock := time.NewTicker(learnEvery)
+	defer clock.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, &failure{code: 3, err: fmt.Errorf(say(*x.lang, "aucune carte inconnue n’a été présentée en %s", "no unknown card was tapped within %s"), x.wait)}
+		case <-clock.C:
+		}
+		now, err := x.seen(ctx)
+		if ctx.Err() != nil {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if found, err := x.fresh(now, before); found != nil || err != nil {
+			return found, err
+		}
+	}
+}
+
+// fresh are the taps of one card that were not there before; nil: there is none.
+func (x *enrolling) fresh(now, before []seenCard) (out []seenCard, err error) {
+	for _, c := range now {
+		if !slices.ContainsFunc(before, func(b seenCard) bool { return b.tap == c.tap }) {
+			out = append(out, c)
+		}
+	}
+	if slices.ContainsFunc(out, func(c seenCard) bool { return c.Card != out[0].Card }) {
+		return nil, no(say(*x.lang, "deux cartes ont été présentées :\n%s", "two cards were tapped:\n%s"), x.taps(out))
+	}
+	return out, nil
+}

@@ -1,0 +1,215 @@
+package site
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// AddCard writes the card with this HMAC, as a bundle holds it, to a member of members.yaml. It inserts an entry and leaves the rest of the
+// text, its comments too, as it is. The result is read again: if it says anything else than before and the one card more, that is an error.
+func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]byte, error) {
+	if !wire.IsCardHash(hmac) {
+		return nil, fmt.Errorf("the card's HMAC has %d characters, want 64 hexadecimal digits in lower case", len(hmac))
+	}
+	before, err := ParseMembers(name, data)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(before, func(m Member) bool { return m.ID == member })
+	if at < 0 {
+		return nil, fmt.Errorf("%s has no member %.64q, want the id of one that it lists", name, member)
+	}
+	entry := hmacPrefix + hmac
+	for _, m := range before {
+		if slices.Contains(m.everyCard(), entry) {
+			return nil, fmt.Errorf("this card is %s's (%s) already", m.Name, m.ID)
+		}
+	}
+	var top yaml.Node
+	if err := yaml.Unmarshal(data, &top); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	out, ok := insertCard(string(data), memberNode(&top, at), `"`+entry+`"`)
+	if ok {
+		after, err := ParseMembers(name, []byte(out))
+		if err == nil && isOneCardMore(before, after, at, entry) {
+			return []byte(out), nil
+		}
+	}
+	return nil, fmt.Errorf("%s is written in a form that this program does not change: add %q to the cards: of %s by hand", name, entry, member)
+}
+
+// isOneCardMore reports whether after is before with the entry among the cards of the member at that place.
+func isOneCardMore(before, after []Member, at int, entry string) bool {
+	if len(after) != len(before) || !slices.Contains(after[at].Cards, entry) {
+		return false
+	}
+	m := &after[at]
+	m.Cards = slices.DeleteFunc(m.Cards, func(c string) bool { return c == entry })
+	if len(m.Cards) == 0 {
+		m.Cards = before[at].Cards // nil and empty are the same
+	}
+	return reflect.DeepEqual(before, after)
+}
+
+// memberNode is the mapping of a member; nil: it was not found.
+func memberNode(top *yaml.Node, at int) *yaml.Node {
+	if len(top.Content) != 1 {
+		return nil
+	}
+	if list := valueOf(top.Content[0], "members"); list != nil && at < len(list.Content) {
+		return list.Content[at]
+	}
+	return nil
+}
+
+// valueOf is the value of a key of a mapping; nil: it has no such key.
+func valueOf(n *yaml.Node, key string) *yaml.Node {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// insertCard inserts an entry into cards: of a member, or writes cards: if the member has none.
+func insertCard(text string, m *yaml.Node, entry string) (string, bool) {
+	if m == nil || m.Kind != yaml.MappingNode {
+		return "", false
+	}
+	key := ""
+	for _, k := range []string{"cards", "card"} { // both are read likewise; one that holds a single number takes no other
+		v := valueOf(m, k)
+		switch {
+		case v == nil && key == "":
+			key = k
+		case v == nil || v.Kind != yaml.SequenceNode:
+		case v.Style&yaml.FlowStyle != 0:
+			return insertInFlow(text, v, entry)
+		case len(v.Content) > 0:
+			return insertItem(text, v.Content[0], entry)
+		}
+	}
+	if key == "" {
+		return "", false
+	}
+	line := key + ": [" + entry + "]"
+	if m.Style&yaml.FlowStyle != 0 {
+		return insertInFlow(text, m, line)
+	}
+	if len(m.Content) < 4 {
+		return "", false
+	}
+	return insertLine(text, m.Content[2], line)
+}
+
+// insertItem inserts an item of a block list before the first one.
+func insertItem(text string, first *yaml.Node, entry string) (string, bool) {
+	start, at, ok := place(text, first)
+	if !ok {
+		return "", false
+	}
+	indent, rest := text[start:at], ""
+	if indent, rest, ok = strings.Cut(indent, "-"); !ok || strings.TrimSpace(indent+rest) != "" {
+		return "", false
+	}
+	return text[:start] + indent + "- " + entry + "\n" + text[start:], true
+}
+
+// insertLine inserts a line before the one on which a key of a block mapping stands.
+func insertLine(text string, key *yaml.Node, line string) (string, bool) {
+	start, at, ok := place(text, key)
+	if !ok || strings.TrimSpace(text[start:at]) != "" {
+		return "", false
+	}
+	return text[:start] + text[start:at] + line + "\n" + text[start:], true
+}
+
+// place is where the line of a node begins in the text, and where the node does. Columns count characters.
+func place(text string, n *yaml.Node) (start, at int, ok bool) {
+	for range n.Line - 1 {
+		i := strings.IndexByte(text[start:], '\n')
+		if i < 0 {
+			return 0, 0, false
+		}
+		start += i + 1
+	}
+	column := 1
+	for i := range text[start:] {
+		if column == n.Column {
+			return start, start + i, true
+		}
+		column++
+	}
+	return 0, 0, false
+}
+
+// insertInFlow inserts an entry at the end of a list or mapping in brackets.
+func insertInFlow(text string, n *yaml.Node, entry string) (string, bool) {
+	_, open, ok := place(text, n)
+	if !ok || text[open] != '[' && text[open] != '{' {
+		return "", false
+	}
+	end, last, ok := closing(text, open)
+	if !ok {
+		return "", false
+	}
+	comma := ", "
+	switch text[last] {
+	case '[', '{':
+		comma = pickText(text[last+1:end] == "" && text[open] == '[', "", " ")
+	case ',':
+		comma = " "
+	}
+	return text[:last+1] + comma + entry + text[last+1:], true
+}
+
+func pickText(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
+}
+
+// closing finds the bracket that closes the one at open, and the last character before it that is no blank and in no comment.
+func closing(text string, open int) (end, last int, ok bool) {
+	depth, quote, last := 0, byte(0), open
+	for i := open; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case quote == '"' && c == '\\':
+			i++
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case (c == '"' || c == '\'') && strings.ContainsRune(" \t\n[{,:", rune(text[i-1])):
+			quote = c
+		case c == '#' && strings.ContainsRune(" \t\n", rune(text[i-1])):
+			j := strings.IndexByte(text[i:], '\n')
+			if j < 0 {
+				return 0, 0, false
+			}
+			i += j
+			continue
+		case c == '[' || c == '{':
+			depth++
+		case c == ']' || c == '}':
+			if depth--; depth == 0 {
+				return i, last, true
+			}
+		}
+		if !strings.ContainsRune(" \t\r\n", rune(c)) {
+			last = min(i, len(text)-1)
+		}
+	}
+	return 0, 0, false
+}
