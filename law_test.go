@@ -47,14 +47,16 @@ var law = []struct {
 	{"dberror", nil, "it knows what SQLite's errors mean, and no table of ours"},
 	{"firmware-config/circuit", nil, "drawings are calculated from their own files, by tests alone"},
 	{"cmd/internal/acceptance", []string{"policy"}, "the acceptance list and its run are pure: whoever calls them asks the daemon and sends the signals"},
+	{"internal/testlog", nil, "a logger for tests knows nothing of what it logs"},
 	{"cmd", []string{"..."}, "only cmd introduces rooms to each other"},
 }
 
 // Tests may bring a fake of the next room, never a room that the law shuts.
 var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // a test builds its bundle as an operator does
-		"firmware-config/circuit"}, // the guard's times are those of the drawings
-	"hub":       {"openbadge"},
+		"firmware-config/circuit", // the guard's times are those of the drawings
+		"internal/testlog"},
+	"hub":       {"openbadge", "internal/testlog"},
 	"rfid":      {"rfid/rfidtest"},
 	"openbadge": {"openbadge/internal/otherstest"}, // data that others made
 }

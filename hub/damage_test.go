@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 
 	"portillon/hub"
 	"portillon/hub/ledger/ledgertest"
+	"portillon/internal/testlog"
 	"portillon/wire"
 )
 
@@ -139,7 +139,7 @@ func TestEachDamagedFileOfAHubIsSurvivedOrNamed(t *testing.T) {
 
 func (f *hubFolder) judge(t *testing.T, c hub.Config, name string) {
 	t.Helper()
-	h, err := hub.New(c, hub.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	h, err := hub.New(c, hub.Options{Log: testlog.New(t)})
 	if err != nil {
 		_, command, ok := strings.Cut(err.Error(), "again: mv ")
 		if !ok || !strings.Contains(err.Error(), c.Data) {

@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +16,7 @@ import (
 
 	"portillon/hub"
 	"portillon/hub/ledger/ledgertest"
+	"portillon/internal/testlog"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -77,7 +76,7 @@ func run(t *testing.T, c hub.Config) *office {
 func runAt(t *testing.T, c hub.Config, now func() time.Time) *office {
 	t.Helper()
 	text := &logText{}
-	h, err := hub.New(c, hub.Options{Log: slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), text), nil)), Now: now})
+	h, err := hub.New(c, hub.Options{Log: testlog.New(t, text), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

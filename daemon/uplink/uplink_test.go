@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -15,6 +14,7 @@ import (
 
 	"portillon/daemon/journal"
 	"portillon/daemon/uplink/brokertest"
+	"portillon/internal/testlog"
 	"portillon/wire"
 )
 
@@ -67,7 +67,7 @@ func config(t testing.TB, url string) Config {
 func run(t testing.TB, c Config, j *journal.Journal, h Handlers) (u *Uplink, stop func()) {
 	t.Helper()
 	if testing.Verbose() && c.Logger == nil {
-		c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+		c.Logger = testlog.New(t)
 	}
 	u, err := New(c, j, h)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +22,7 @@ import (
 	"portillon/daemon/control"
 	"portillon/daemon/journal"
 	"portillon/daemon/panel"
+	"portillon/internal/testlog"
 	"portillon/policy"
 	"portillon/site"
 	"portillon/wire"
@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "guard" {
 		os.Exit(guardMain(os.Args[2:]))
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // else a guard under the race detector takes a second to end, and is killed
 	os.Exit(m.Run())
 }
 
@@ -172,7 +173,7 @@ func (f *machineFolder) run(t *testing.T, c Config, do func(*Daemon)) {
 	}
 	t.Cleanup(func() { os.RemoveAll(pin) })
 	c.Relay.Pin = "sim:" + filepath.Join(pin, "pin")
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	log := testlog.New(t)
 	d, err := Open(t.Context(), c, clk, log)
 	for end := time.Now().Add(5 * time.Second); errors.Is(err, journal.ErrInUse) && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		d, err = Open(t.Context(), c, clk, log) // a guard that is just being started holds the lock until it runs its program

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"portillon/daemon/session"
 	"portillon/hub"
 	"portillon/hub/ledger"
+	"portillon/internal/testlog"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -33,7 +33,7 @@ func (f *machineFolder) withHub(t *testing.T) (*hub.Hub, hub.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := hub.New(hc, hub.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	h, err := hub.New(hc, hub.Options{Log: testlog.New(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
