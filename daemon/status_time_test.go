@@ -18,7 +18,8 @@ func TestStatusGivesTimesInTheZoneOfTheSite(t *testing.T) {
 	b.unknown.note(wire.EnrolCard{Code: "7F3K9Q"}, b.now)
 	s := b.order(t.Context(), control.Request{Do: "status"}, "").Status
 	unknown := b.orderUnknown().Unknown.Cards
-	for what, at := range map[string]time.Time{"since": s.Since, "tap of an unknown card": unknown[0].At, "now": b.siteTime(b.now)} {
+	times := map[string]time.Time{"since": s.Since, "tap of an unknown card": unknown[0].At, "now": b.siteTime(b.now)}
+	for what, at := range times {
 		if got := at.Format("15:04 MST"); got != "10:00 CET" {
 			t.Errorf("%s: %s, want 10:00 CET", what, got)
 		}

@@ -99,7 +99,7 @@ func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
 	return out, nil
 }
 
-// taps says where and when cards were tapped: a line for each card and machine with its last tap, the newest line last.
+// taps says where and when cards were tapped: a line for each card and machine with its last tap, the newest last.
 func (x *enrolling) taps(cards []seenCard) string {
 	cards = slices.Clone(cards)
 	slices.SortStableFunc(cards, func(a, b seenCard) int { return a.At.Compare(b.At) })
@@ -150,8 +150,10 @@ func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
 
 func (x *enrolling) notFound() string {
 	if x.hub != "" {
-		return say(*x.lang, "présenter la carte à nouveau, puis attendre que la machine joigne le hub ; sinon, ou si l’horloge de la machine est fausse : --socket, à côté d’elle",
-			"tap the card again and wait until the machine reaches the hub; otherwise, or where the machine's clock is wrong: --socket, beside it")
+		return say(*x.lang, "présenter la carte à nouveau, puis attendre que la machine joigne le hub ; "+
+			"sinon, ou si l’horloge de la machine est fausse : --socket, à côté d’elle",
+			"tap the card again and wait until the machine reaches the hub; "+
+				"otherwise, or where the machine's clock is wrong: --socket, beside it")
 	}
 	return say(*x.lang, "présenter la carte à nouveau à cette machine", "tap the card again at this machine")
 }
@@ -187,7 +189,8 @@ func cardFind(ctx context.Context, w stdio, args []string) error {
 	if x.socket != "" {
 		way = "--socket " + x.socket
 	}
-	fmt.Fprintf(w.out, say(*x.lang, "Ensuite : %s\n", "Next: %s\n"), plain("portillon member add-card "+found[0].Code+" MEMBER --site SITE "+way))
+	next := plain("portillon member add-card " + found[0].Code + " MEMBER --site SITE " + way)
+	fmt.Fprintf(w.out, say(*x.lang, "Ensuite : %s\n", "Next: %s\n"), next)
 	return nil
 }
 
@@ -227,7 +230,8 @@ func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
 	}
 	fmt.Fprintf(w.out, say(*x.lang, "%s : la carte %s est à %s (%s)\n%s\nElle comptera avec le prochain paquet : %s\n",
 		"%s: the card %s is %s's (%s)\n%s\nIt counts from the next bundle on: %s\n"), path, found[0].Code, plain(who.Name), who.ID,
-		harmless(x.taps(found)), plain("portillon bundle build "+x.site+" --key hub.key --card-key card.key -o site.bundle"))
+		harmless(x.taps(found)),
+		plain("portillon bundle build "+x.site+" --key hub.key --card-key card.key -o site.bundle"))
 	return nil
 }
 
@@ -264,7 +268,8 @@ func cardLearn(ctx context.Context, w stdio, args []string) error {
 	return x.add(w, found, who)
 }
 
-// member finds a member of members.yaml by id, or by the whole name where one member alone has it. Case does not matter in a name.
+// member finds a member of members.yaml by id, or by the whole name where one member alone has it. Case does not
+// matter in a name.
 func (x *enrolling) member(given string) (site.Member, error) {
 	path := filepath.Join(x.site, "members.yaml")
 	text, err := os.ReadFile(path)
@@ -292,7 +297,8 @@ func (x *enrolling) member(given string) (site.Member, error) {
 		return site.Member{}, wrong("%s has no member %.64q", path, given).
 			hinted("an id or a whole name that stands there; a new member is a line of that file first")
 	}
-	return site.Member{}, wrong("%s has %d members with the name %.64q", path, len(named), given).hinted("one of: %s", strings.Join(ids[:min(len(ids), 8)], ", "))
+	return site.Member{}, wrong("%s has %d members with the name %.64q", path, len(named), given).
+		hinted("one of: %s", strings.Join(ids[:min(len(ids), 8)], ", "))
 }
 
 // next waits for the first unknown card that was not tapped before.

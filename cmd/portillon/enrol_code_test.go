@@ -63,12 +63,15 @@ func TestTapsOfACardAreOneLineForEachMachine(t *testing.T) {
 	paris := time.FixedZone("CET", 3600)
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, paris)
 	seen := func(card, machine string, minute int, clock bool) seenCard {
-		return seenCard{EnrolCard: wire.EnrolCard{Code: "7F3K9Q", Card: card}, Machine: machine, At: at.Add(time.Duration(minute) * time.Minute), Clock: clock}
+		when := at.Add(time.Duration(minute) * time.Minute)
+		return seenCard{EnrolCard: wire.EnrolCard{Code: "7F3K9Q", Card: card}, Machine: machine, At: when, Clock: clock}
 	}
-	all := []seenCard{seen("a", "laser", 9, true), seen("a", "laser", 1, true), seen("a", "vinyl", 5, false), seen("b", "laser", 7, true)}
+	all := []seenCard{seen("a", "laser", 9, true), seen("a", "laser", 1, true), seen("a", "vinyl", 5, false),
+		seen("b", "laser", 7, true)}
 	english := policy.English
 	x := enrolling{lang: &english}
-	want := "vinyl  2026-11-30 09:05:00 CET (clock not trusted)\nlaser  2026-11-30 09:07:00 CET\nlaser  2026-11-30 09:09:00 CET (the last of 2 times)"
+	want := "vinyl  2026-11-30 09:05:00 CET (clock not trusted)\nlaser  2026-11-30 09:07:00 CET\n" +
+		"laser  2026-11-30 09:09:00 CET (the last of 2 times)"
 	if got := x.taps(all); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
@@ -88,7 +91,8 @@ members:
 	if err := os.WriteFile(filepath.Join(dir, "members.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for given, want := range map[string]string{"m-000002": "m-000002", "Zoé Girard": "m-000001", " zoé GIRARD ": "m-000001", "Zoé": "", "Ana Roux": "", "": "", "m-00000": ""} {
+	for given, want := range map[string]string{"m-000002": "m-000002", "Zoé Girard": "m-000001",
+		" zoé GIRARD ": "m-000001", "Zoé": "", "Ana Roux": "", "": "", "m-00000": ""} {
 		x := enrolling{site: dir}
 		got, err := x.member(given)
 		if string(got.ID) != want || (err == nil) != (want != "") {

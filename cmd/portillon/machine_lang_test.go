@@ -64,7 +64,8 @@ func TestMachineVerbsAnswerInTheLanguageOfTheTerminal(t *testing.T) {
 		}
 	}
 	var out, errs bytes.Buffer
-	if code := run([]string{"machine", "tap", "--socket", socket, "62E3086CED", "--lang", "de"}, stdio{nil, &out, &errs, nil}); code != 2 {
+	args := []string{"machine", "tap", "--socket", socket, "62E3086CED", "--lang", "de"}
+	if code := run(args, stdio{nil, &out, &errs, nil}); code != 2 {
 		t.Errorf("--lang de: exit %d, want 2: %s", code, errs.String())
 	}
 }
@@ -72,7 +73,8 @@ func TestMachineVerbsAnswerInTheLanguageOfTheTerminal(t *testing.T) {
 func TestStatusPrintsTimesAsTheDaemonGivesThem(t *testing.T) {
 	zone := time.FixedZone("", 5*3600+1800)
 	var out bytes.Buffer
-	printStatus(&out, control.Status{Member: "m-020dc2", Role: "user", Since: time.Date(2026, 11, 23, 10, 0, 0, 0, zone), Until: time.Date(2026, 11, 23, 12, 0, 0, 0, zone)})
+	since := time.Date(2026, 11, 23, 10, 0, 0, 0, zone)
+	printStatus(&out, control.Status{Member: "m-020dc2", Role: "user", Since: since, Until: since.Add(2 * time.Hour)})
 	for _, want := range []string{"since 10:00:00\n", "until        12:00:00\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s\nwant %q", out.String(), want)
