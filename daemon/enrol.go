@@ -58,6 +58,7 @@ func (m *Machine) orderUnknown() control.Reply {
 	out := control.UnknownCards{Machine: string(m.Machine), Taps: m.unknown.taps, Cards: []control.UnknownCard{}}
 	for _, c := range m.unknown.cards {
 		if m.Now().Sub(c.At).Abs() < wire.CodeLife {
+			c.At = m.siteTime(c.At)
 			out.Cards = append(out.Cards, c)
 		}
 	}

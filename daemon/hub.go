@@ -63,7 +63,7 @@ func (m *Machine) hubStatus(s *control.Status) {
 	h := m.hub
 	s.Hub, s.Broker = h.Acknowledges, h.Broker
 	if h.Owed > 0 {
-		s.Unacked = &control.Unacked{Since: h.Since, Seconds: int64(h.Owed / time.Second), Overdue: h.Overdue,
+		s.Unacked = &control.Unacked{Since: m.siteTime(h.Since), Seconds: int64(h.Owed / time.Second), Overdue: h.Overdue,
 			Why: h.Why, Detail: h.Detail}
 	}
 }

@@ -243,7 +243,7 @@ func (m *Machine) status() control.Status {
 	s := m.state
 	out := control.Status{Site: string(m.Site), Machine: string(m.Machine), Phase: s.Phase.String(), Relay: m.relay,
 		Session: s.Session, Member: string(s.Member), Supervisor: string(s.Supervisor), Assistant: string(s.Assistant),
-		Since: s.Since, Until: s.Until, Tags: tagLines(s.Tags), Faults: s.Faults, Reader: m.Reader && !s.ReaderDown, NoReader: !m.Reader, Alone: m.Uplink == nil,
+		Since: m.siteTime(m.wall(s.Since)), Until: m.siteTime(m.wall(s.Until)), Tags: tagLines(s.Tags), Faults: s.Faults, Reader: m.Reader && !s.ReaderDown, NoReader: !m.Reader, Alone: m.Uplink == nil,
 		Clock: string(wire.ClockUntrusted), Journal: m.Journal.Len()}
 	if s.Role != policy.NoRole {
 		out.Role = s.Role.String()

@@ -31,6 +31,14 @@ func (m *Machine) clock() panel.Clock {
 	return panel.Clock{Zone: m.Roster.Policy.Zone}
 }
 
+// siteTime is a moment in the site's time zone, as the panel shows it; before the first bundle, in this computer's.
+func (m *Machine) siteTime(t time.Time) time.Time {
+	if zone := m.clock().Zone; m.Roster != nil && zone != nil {
+		return t.In(zone)
+	}
+	return t.Local()
+}
+
 func (m *Machine) view() panel.View {
 	v := m.phase()
 	v.Offers, v.Desk = m.offers()

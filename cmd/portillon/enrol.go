@@ -77,7 +77,7 @@ func (x *enrolling) seen(ctx context.Context) ([]seenCard, error) {
 	var out []seenCard
 	for _, t := range taps {
 		if x.machine == "" || x.machine == string(t.Machine) {
-			out = append(out, seenCard{t.EnrolCard, string(t.Machine), t.At, t.Believed, fmt.Sprintf("%s/%s/%d", t.Machine, t.Generation, t.Seq)})
+			out = append(out, seenCard{t.EnrolCard, string(t.Machine), t.At.Local(), t.Believed, fmt.Sprintf("%s/%s/%d", t.Machine, t.Generation, t.Seq)})
 		}
 	}
 	return out, nil
@@ -99,12 +99,26 @@ func seenBySocket(ctx context.Context, path string) ([]seenCard, error) {
 	return out, nil
 }
 
-// taps says where and when cards were tapped, a line each, the newest last.
+// taps says where and when cards were tapped: a line for each card and machine with its last tap, the newest last.
 func (x *enrolling) taps(cards []seenCard) string {
+	cards = slices.Clone(cards)
 	slices.SortStableFunc(cards, func(a, b seenCard) int { return a.At.Compare(b.At) })
+	type spot struct{ card, machine string }
+	last, times := map[spot]int{}, map[spot]int{}
+	for i, c := range cards {
+		s := spot{c.Card, c.Machine}
+		last[s], times[s] = i, times[s]+1
+	}
 	var lines []string
-	for _, c := range cards {
-		line := fmt.Sprintf("%s  %s", c.Machine, c.At.Local().Format("2006-01-02 15:04:05"))
+	for i, c := range cards {
+		s := spot{c.Card, c.Machine}
+		if last[s] != i {
+			continue
+		}
+		line := fmt.Sprintf("%s  %s", c.Machine, c.At.Format("2006-01-02 15:04:05 MST"))
+		if n := times[s]; n > 1 {
+			line += fmt.Sprintf(say(*x.lang, " (la dernière de %d fois)", " (the last of %d times)"), n)
+		}
 		if !c.Clock {
 			line += say(*x.lang, " (horloge non sûre)", " (clock not trusted)")
 		}
@@ -136,8 +150,10 @@ func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
 
 func (x *enrolling) notFound() string {
 	if x.hub != "" {
-		return say(*x.lang, "présenter la carte à nouveau, puis attendre que la machine joigne le hub ; sinon --socket, à côté de la machine",
-			"tap the card again and wait until the machine reaches the hub; otherwise --socket, beside the machine")
+		return say(*x.lang, "présenter la carte à nouveau, puis attendre que la machine joigne le hub ; "+
+			"sinon, ou si l’horloge de la machine est fausse : --socket, à côté d’elle",
+			"tap the card again and wait until the machine reaches the hub; "+
+				"otherwise, or where the machine's clock is wrong: --socket, beside it")
 	}
 	return say(*x.lang, "présenter la carte à nouveau à cette machine", "tap the card again at this machine")
 }
@@ -169,6 +185,12 @@ func cardFind(ctx context.Context, w stdio, args []string) error {
 		return err
 	}
 	fmt.Fprintf(w.out, "%s\n%s\n", found[0].Code, harmless(x.taps(found)))
+	way := "--hub " + x.hub
+	if x.socket != "" {
+		way = "--socket " + x.socket
+	}
+	next := plain("portillon member add-card " + found[0].Code + " MEMBER --site SITE " + way)
+	fmt.Fprintf(w.out, say(*x.lang, "Ensuite : %s\n", "Next: %s\n"), next)
 	return nil
 }
 
@@ -185,25 +207,31 @@ func memberAddCard(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return x.add(w, found, policy.MemberID(rest[1]))
+	who, err := x.member(rest[1])
+	if err != nil {
+		return err
+	}
+	return x.add(w, found, who)
 }
 
 // add writes a card into members.yaml.
-func (x *enrolling) add(w stdio, found []seenCard, member policy.MemberID) error {
+func (x *enrolling) add(w stdio, found []seenCard, who site.Member) error {
 	path := filepath.Join(x.site, "members.yaml")
 	before, err := os.ReadFile(path)
 	if err != nil {
 		return wrong("%w", err).hinted("--site names the folder in which members.yaml stands")
 	}
-	after, err := site.AddCard(path, before, member, found[0].Card)
+	after, err := site.AddCard(path, before, who.ID, found[0].Card)
 	if err != nil {
 		return err
 	}
 	if err := rewrite(path, after); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	fmt.Fprintf(w.out, say(*x.lang, "%s : la carte %s est à %s\n%s\nElle comptera avec le prochain paquet : portillon bundle build\n",
-		"%s: the card %s is %s's\n%s\nIt counts from the next bundle on: portillon bundle build\n"), path, found[0].Code, member, harmless(x.taps(found)))
+	fmt.Fprintf(w.out, say(*x.lang, "%s : la carte %s est à %s (%s)\n%s\nElle comptera avec le prochain paquet : %s\n",
+		"%s: the card %s is %s's (%s)\n%s\nIt counts from the next bundle on: %s\n"), path, found[0].Code, plain(who.Name), who.ID,
+		harmless(x.taps(found)),
+		plain("portillon bundle build "+x.site+" --key hub.key --card-key card.key -o site.bundle"))
 	return nil
 }
 
@@ -224,7 +252,8 @@ func cardLearn(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := x.knows(policy.MemberID(rest[0])); err != nil {
+	who, err := x.member(rest[0]) // before anybody waits for a card
+	if err != nil {
 		return err
 	}
 	before, err := x.seen(ctx)
@@ -236,24 +265,40 @@ func cardLearn(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return x.add(w, found, policy.MemberID(rest[0]))
+	return x.add(w, found, who)
 }
 
-// knows refuses a member who is not there before anybody waits for a card.
-func (x *enrolling) knows(member policy.MemberID) error {
+// member finds a member of members.yaml by id, or by the whole name where one member alone has it. Case does not
+// matter in a name.
+func (x *enrolling) member(given string) (site.Member, error) {
 	path := filepath.Join(x.site, "members.yaml")
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return wrong("%w", err).hinted("--site names the folder in which members.yaml stands")
+		return site.Member{}, wrong("%w", err).hinted("--site names the folder in which members.yaml stands")
 	}
 	all, err := site.ParseMembers(path, text)
 	if err != nil {
-		return err
+		return site.Member{}, err
 	}
-	if !slices.ContainsFunc(all, func(m site.Member) bool { return m.ID == member }) {
-		return wrong("%s has no member %.64q", path, member)
+	var named []site.Member
+	var ids []string
+	for _, m := range all {
+		if string(m.ID) == given {
+			return m, nil
+		}
+		if strings.EqualFold(m.Name, strings.TrimSpace(given)) {
+			named, ids = append(named, m), append(ids, string(m.ID))
+		}
 	}
-	return nil
+	switch len(named) {
+	case 1:
+		return named[0], nil
+	case 0:
+		return site.Member{}, wrong("%s has no member %.64q", path, given).
+			hinted("an id or a whole name that stands there; a new member is a line of that file first")
+	}
+	return site.Member{}, wrong("%s has %d members with the name %.64q", path, len(named), given).
+		hinted("one of: %s", strings.Join(ids[:min(len(ids), 8)], ", "))
 }
 
 // next waits for the first unknown card that was not tapped before.

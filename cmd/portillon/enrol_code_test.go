@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -53,5 +56,51 @@ func TestCardLearnTakesOnlyACardTappedAfterwards(t *testing.T) {
 	now = append(now, seenCard{EnrolCard: wire.EnrolCard{Code: "000001", Card: "c"}, At: at, tap: "3"})
 	if found, err := x.fresh(now, before); found != nil || err == nil || !strings.Contains(err.Error(), "two cards were tapped") {
 		t.Errorf("%v, %v", found, err)
+	}
+}
+
+func TestTapsOfACardAreOneLineForEachMachine(t *testing.T) {
+	paris := time.FixedZone("CET", 3600)
+	at := time.Date(2026, 11, 30, 9, 0, 0, 0, paris)
+	seen := func(card, machine string, minute int, clock bool) seenCard {
+		when := at.Add(time.Duration(minute) * time.Minute)
+		return seenCard{EnrolCard: wire.EnrolCard{Code: "7F3K9Q", Card: card}, Machine: machine, At: when, Clock: clock}
+	}
+	all := []seenCard{seen("a", "laser", 9, true), seen("a", "laser", 1, true), seen("a", "vinyl", 5, false),
+		seen("b", "laser", 7, true)}
+	english := policy.English
+	x := enrolling{lang: &english}
+	want := "vinyl  2026-11-30 09:05:00 CET (clock not trusted)\nlaser  2026-11-30 09:07:00 CET\n" +
+		"laser  2026-11-30 09:09:00 CET (the last of 2 times)"
+	if got := x.taps(all); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	if all[0].At != at.Add(9*time.Minute) {
+		t.Error("the order of what was given has changed")
+	}
+}
+
+func TestMemberIsFoundByIDOrByAWholeNameThatOneMemberHas(t *testing.T) {
+	dir := t.TempDir()
+	text := `portillon: 1
+members:
+  - { id: m-000001, name: "Zoé Girard", cards: [] }
+  - { id: m-000002, name: "Ana Roux", cards: [] }
+  - { id: m-000003, name: "Ana Roux", cards: [] }
+`
+	if err := os.WriteFile(filepath.Join(dir, "members.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for given, want := range map[string]string{"m-000002": "m-000002", "Zoé Girard": "m-000001",
+		" zoé GIRARD ": "m-000001", "Zoé": "", "Ana Roux": "", "": "", "m-00000": ""} {
+		x := enrolling{site: dir}
+		got, err := x.member(given)
+		if string(got.ID) != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %+v, %v, want %q", given, got, err, want)
+		}
+		var f *failure
+		if given == "Ana Roux" && (!errors.As(err, &f) || f.hint != "one of: m-000002, m-000003") {
+			t.Errorf("%q: %#v", given, err)
+		}
 	}
 }

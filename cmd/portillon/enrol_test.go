@@ -89,7 +89,7 @@ func TestUnknownCardIsEnrolledByItsCodeAndStartsASession(t *testing.T) {
 	if err := memberAddCard(ctx, stdio{out: &out, err: &errs}, []string{code, lea, "--site", d.path("site"), "--socket", laser.socket(), "--lang", "en"}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "the card "+code+" is "+lea+"'s\n"+string(laser.id)) || strings.Contains(out.String(), found[0].Card) {
+	if !strings.Contains(out.String(), "the card "+code+" is Léa Martin's ("+lea+")\n"+string(laser.id)+"  2026-11-23 10:") || strings.Contains(out.String(), found[0].Card) {
 		t.Error(out.String())
 	}
 	if err := d.bundle(ctx); err != nil {
@@ -125,7 +125,7 @@ func learned(t *testing.T, d *demo, m *demoMachine) {
 	var out bytes.Buffer
 	done := make(chan error, 1)
 	go func() {
-		done <- cardLearn(t.Context(), stdio{out: &out, err: asks}, []string{member, "--site", d.path("site"), "--socket", m.socket(), "--lang", "en"})
+		done <- cardLearn(t.Context(), stdio{out: &out, err: asks}, []string{"zoé girard", "--site", d.path("site"), "--socket", m.socket(), "--lang", "en"})
 	}()
 	if _, err := read.Read(make([]byte, 200)); err != nil { // it asks for the card
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func learned(t *testing.T, d *demo, m *demoMachine) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if want := "the card " + strings.TrimSuffix(code, ".") + " is " + member + "'s"; !strings.Contains(out.String(), want) {
+	if want := "the card " + strings.TrimSuffix(code, ".") + " is Zoé Girard's (" + member + ")"; !strings.Contains(out.String(), want) {
 		t.Errorf("%s\nwant %s", out.String(), want)
 	}
 }

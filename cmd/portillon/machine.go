@@ -20,22 +20,19 @@ import (
 type order struct {
 	socket string
 	json   bool
-	lang   string
+	lang   *policy.Language // of whoever reads the terminal; the panel speaks the member's
 }
 
 func (o *order) declare(fs *flag.FlagSet) {
 	fs.StringVar(&o.socket, "socket", "", "the daemon's control socket (machine.yaml: control)")
 	fs.BoolVar(&o.json, "json", false, "print the daemon's answer as JSON")
-	fs.StringVar(&o.lang, "lang", "fr", "the language of the member's sentence: fr or en")
+	o.lang = langFlag(fs)
 }
 
 // give sends req and prints the answer. The daemon's no is exit 1.
 func (o *order) give(ctx context.Context, w stdio, req control.Request) error {
 	if o.socket == "" {
 		return wrong("--socket is missing").hinted("it is the line control: of the machine's machine.yaml, by default /run/portillon/MACHINE.sock")
-	}
-	if o.lang != "fr" && o.lang != "en" {
-		return wrong("--lang: %q is not a language of this tool", o.lang).hinted("fr or en")
 	}
 	rep, err := control.Call(ctx, o.socket, req)
 	if err != nil {
@@ -54,7 +51,7 @@ func (o *order) print(w stdio, rep control.Reply) error {
 	if rep.Status != nil {
 		printStatus(w.out, *rep.Status)
 	}
-	if s := map[string]string{"fr": rep.FR, "en": rep.EN}[o.lang]; s != "" {
+	if s := say(o.language(), rep.FR, rep.EN); s != "" {
 		fmt.Fprintln(w.out, s)
 	}
 	if rep.OK {
@@ -88,6 +85,7 @@ func pick(first bool, a, b string) string {
 	return b
 }
 
+// printStatus prints times as the daemon gives them: in the site's time zone, as its panel does.
 func printStatus(w io.Writer, s control.Status) {
 	line := func(what, format string, a ...any) {
 		fmt.Fprintf(w, "%-12s %s\n", what, plain(fmt.Sprintf(format, a...)))
@@ -100,10 +98,10 @@ func printStatus(w io.Writer, s control.Status) {
 		if as == "" {
 			as = "nobody yet"
 		}
-		line("member", "%s as %s, since %s", s.Member, as, s.Since.Local().Format(time.TimeOnly))
+		line("member", "%s as %s, since %s", s.Member, as, s.Since.Format(time.TimeOnly))
 	}
 	if !s.Until.IsZero() {
-		line("until", "%s", s.Until.Local().Format(time.TimeOnly))
+		line("until", "%s", s.Until.Format(time.TimeOnly))
 	}
 	if s.Supervisor != "" {
 		line("supervisor", "%s", s.Supervisor)
@@ -213,7 +211,7 @@ func (o *order) tagFromOffice(w stdio, file string, m policy.MachineID, reason s
 		return printJSON(w.out, t)
 	}
 	said := panel.TagComes(m, t.ID)
-	fmt.Fprintln(w.out, pick(o.language() == "en", said.EN, said.FR))
+	fmt.Fprintln(w.out, said.In(o.language()))
 	return nil
 }
 
@@ -224,7 +222,7 @@ func machineTags(ctx context.Context, w stdio, args []string) error {
 	_, err := flags(w, "machine tags", args, 0, func(fs *flag.FlagSet) {
 		fs.StringVar(&office, "hub", "", "the hub's hub.yaml")
 		fs.BoolVar(&o.json, "json", false, "print the tags as JSON")
-		fs.StringVar(&o.lang, "lang", "fr", "the language of the sentences: fr or en")
+		o.lang = langFlag(fs)
 	})
 	if err != nil {
 		return err
@@ -252,12 +250,17 @@ func machineTags(ctx context.Context, w stdio, args []string) error {
 // standing is where a tag stands, in a word.
 func (o *order) standing(t hub.TagStatus) string {
 	if t.OnMachine {
-		return pick(o.language() == "en", "on the machine", "sur la machine")
+		return say(o.language(), "sur la machine", "on the machine")
 	}
-	return pick(o.language() == "en", "waiting", "en attente")
+	return say(o.language(), "en attente", "waiting")
 }
 
-func (o *order) language() string { return pick(o.lang == "en", "en", "fr") }
+func (o *order) language() policy.Language {
+	if o.lang == nil {
+		return policy.French
+	}
+	return *o.lang
+}
 
 func machineUntag(ctx context.Context, w stdio, args []string) error {
 	var o order

@@ -37,7 +37,7 @@ func unackedLines(u *control.Unacked, l policy.Language) []string {
 	if u == nil || !u.Overdue && u.Why == "" {
 		return nil
 	}
-	since := u.Since.Local().Format("2006-01-02 15:04:05")
+	since := u.Since.Format("2006-01-02 15:04:05")
 	out := []string{say(l, "Pas d’accusé de réception depuis le ", "no acknowledgement since ") + since}
 	return append(out, reasonLines(u.Why, u.Detail, l)...)
 }
@@ -104,10 +104,7 @@ func (o *order) statusAtHub(ctx context.Context, w stdio, file string, only poli
 	if o.json {
 		return printJSON(w.out, machines)
 	}
-	l := policy.French
-	if o.language() == "en" {
-		l = policy.English
-	}
+	l := o.language()
 	trouble := false
 	for _, m := range machines {
 		lines, ill := seenByHub(m, l)

@@ -35,7 +35,7 @@ func machineReplace(ctx context.Context, w stdio, args []string) error {
 		fs.StringVar(&r.generation, "generation", "", "the generation of the new journal (without: as the machine told the running hub)")
 		fs.StringVar(&r.why, "why", "", "why, for the record: new memory card")
 		fs.StringVar(&r.by, "by", "", "who does it, for the record (without: the user of this computer)")
-		fs.StringVar(&o.lang, "lang", "fr", "the language of the sentence: fr or en")
+		o.lang = langFlag(fs)
 	})
 	if err != nil {
 		return err
@@ -59,9 +59,9 @@ func machineReplace(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w.out, pick(o.language() == "en",
-		"%s: the journal %s takes the place of %s, of which %d records stay. The hub sends the machine its tags, hours and practice.\n",
-		"%s : le journal %s prend la place de %s, dont %d enregistrements restent. Le hub rend à la machine ses étiquettes, heures et pratiques.\n"),
+	fmt.Fprintf(w.out, say(o.language(),
+		"%s : le journal %s prend la place de %s, dont %d enregistrements restent. Le hub rend à la machine ses étiquettes, heures et pratiques.\n",
+		"%s: the journal %s takes the place of %s, of which %d records stay. The hub sends the machine its tags, hours and practice.\n"),
 		r.machine, next, nameOf(old.Generation), old.Records)
 	return nil
 }
