@@ -59,6 +59,9 @@ func (l *link) believe(m ack) (progress bool) {
 		if a.Seq > 0 { // a hub that holds nothing does not know the generation yet
 			l.found(OtherJournal, fmt.Sprintf("the hub holds the generation %q of this machine's journal, this is %q", a.Generation, own))
 			l.once("the hub acknowledges another generation of this machine's journal", "hub", a.Generation, "journal", own)
+			if l.h.Former != nil && l.h.Former(a.Generation) {
+				return false
+			}
 			l.other(m.data, Other{Hub: a.Seq, Here: l.j.Len(), New: true})
 		}
 		return false
