@@ -156,9 +156,22 @@ func shortOwner(holders []heldCard) (heldCard, bool) {
 	return short[0], true
 }
 
-// warnTaken warns of forms that are another member's card.
+// warnTaken warns of forms that are another member's card, or a member's own in another state: a card that is lost by the number that is
+// printed on it, and still in use by the number that a reader gave.
 func (b *Built) warnTaken(s *Site, owner heldCard, holders []heldCard) {
 	for _, h := range holders {
+		if h.member == owner.member && (h.refused == nil) != (owner.refused == nil) {
+			active, refused := h, owner
+			if h.refused != nil {
+				active, refused = owner, h
+			}
+			w := fmt.Sprintf("members.yaml: %s is %s, and may be the same card as %s, which is in use: where they are one card, it still "+
+				"opens machines; give both the state %s", s.cardName(refused), refused.refused.State, s.cardName(active), refused.refused.State)
+			if !slices.Contains(b.Warnings, w) { // of two numbers that are each other's bytes reversed
+				b.Warnings = append(b.Warnings, w)
+			}
+			continue
+		}
 		if h.member != owner.member {
 			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s, read as %q, is %s: that form counts for %s alone",
 				s.cardName(h), h.kind.String(), s.cardName(owner), s.memberName(owner)))
