@@ -174,7 +174,7 @@ func RestoreOf(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (wire.
 		}
 		out.From = append(out.From, x)
 	}
-	return out, nil
+	return out.Bounded(), nil
 }
 
 // Journal is one of the journals of a machine that has had more than one, as the status shows it.
