@@ -248,6 +248,9 @@ func (h *Hub) bringRestores(ctx context.Context, tried map[string]time.Time) {
 func (h *Hub) noteJournals(ctx context.Context, id policy.MachineID, journals []Journal) {
 	replaced := false
 	h.change(id, func(m *Machine) {
+		if len(journals) < len(m.Journals) {
+			h.log.Warn("journal replacement taken back", "machine", id, "generation", m.Journals[len(m.Journals)-1].Generation)
+		}
 		replaced = len(journals) > len(m.Journals)
 		m.Journals = journals
 		if replaced { // what was refused until now is taken
