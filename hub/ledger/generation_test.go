@@ -92,6 +92,10 @@ func TestReplacedJournalStaysReadableAndProvenBesideTheNext(t *testing.T) {
 	if h, err := l.Head("laser"); err != nil || h.Generation != second || h.Seq != 0 || !h.Known {
 		t.Errorf("after the replacement: %+v, %v", h, err)
 	}
+	// A replay of what is held of the journal before is no refusal: it would be shown, and told to the machine.
+	if got, err := l.Take("laser", m.Data(2, 5)); err != nil || got.New != 0 || got.Generation != second || got.Want != 1 {
+		t.Errorf("a replay: %+v, %v", got, err)
+	}
 	m.Fill(1)
 	wantRefused(t, l, m, 6, 6, ledger.OtherGeneration)
 	take(t, l, next, 1, 2)
