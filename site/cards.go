@@ -84,6 +84,7 @@ func (s *Site) allCards() (out []heldCard) {
 type cardForms struct {
 	active  map[int][]string
 	refused map[int][]wire.CardState
+	unclear map[string]bool // hmac: entries that are a form of another member's card: they count for nobody
 }
 
 func (f cardForms) add(h heldCard, hash string) {
@@ -100,7 +101,8 @@ func (f cardForms) add(h heldCard, hash string) {
 // members' cards share counts for neither, so it is left out; one that is another card's whole number counts for that card alone. Both
 // are warned of with the members' names.
 func (b *Built) cardForms(s *Site, key []byte) cardForms {
-	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}}
+	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}, map[string]bool{}}
+	enrolled := s.enrolledCards()
 	exact, derived := map[rfid.UID]heldCard{}, map[rfid.UID][]heldCard{}
 	for _, h := range s.allCards() {
 		exact[h.number] = h
@@ -114,6 +116,9 @@ func (b *Built) cardForms(s *Site, key []byte) cardForms {
 		}
 	}
 	for _, u := range slices.SortedFunc(maps.Keys(derived), compareNumbers) {
+		if owner, ok := enrolled[hmacPrefix+cardHash(key, u.Hex())]; ok {
+			b.warnEnrolled(s, owner, derived[u], out.unclear)
+		}
 		if owner, ok := exact[u]; ok {
 			b.warnTaken(s, owner, derived[u])
 			continue
@@ -185,6 +190,32 @@ func (b *Built) warnShared(s *Site, holders []heldCard) {
 		if first := holders[0]; h.member != first.member {
 			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s) and %s (%s) have the same form: that form counts for neither, "+
 				"the numbers themselves count as before", s.cardName(first), first.kind, s.cardName(h), h.kind))
+		}
+	}
+}
+
+// enrolledCards are the cards in use that were enrolled by their codes, by their entries.
+func (s *Site) enrolledCards() map[string]heldCard {
+	out := map[string]heldCard{}
+	for i, m := range s.Members {
+		for k, c := range m.Cards {
+			if strings.HasPrefix(c, hmacPrefix) {
+				out[c] = heldCard{member: i, card: k}
+			}
+		}
+	}
+	return out
+}
+
+// warnEnrolled warns of a card that was enrolled at a reader that gives a form of another member's card: nobody saw the number, and the
+// entry would let the other member's card in as this member's.
+func (b *Built) warnEnrolled(s *Site, owner heldCard, holders []heldCard, unclear map[string]bool) {
+	for _, h := range holders {
+		if h.member != owner.member {
+			unclear[s.Members[owner.member].Cards[owner.card]] = true
+			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s, which was enrolled by its code, is what a reader gives for %s (%s): "+
+				"the entry is left out; list the card by the number that is printed on it, or enrol it at a reader of whole numbers",
+				s.cardName(owner), s.cardName(h), h.kind))
 		}
 	}
 }
