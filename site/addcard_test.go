@@ -94,6 +94,7 @@ func TestEnrolledCardThatIsAFormOfAnotherMembersCountsForNobody(t *testing.T) {
 		{`"hmac:` + short + `"`, `"0902161DD6"`, true},
 		{`"0801161DD6", "hmac:` + short + `"`, `"62E3086CED"`, false}, // her own
 		{`"hmac:` + short + `"`, `"62E3086CED"`, false},
+		{`"hmac:` + short + `", { number: "0801161DD6", state: lost }`, `"62E3086CED"`, true}, // her own, which is lost
 	} {
 		s := members(t, c.lea, c.zoe)
 		b := &Built{}

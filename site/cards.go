@@ -166,15 +166,7 @@ func shortOwner(holders []heldCard) (heldCard, bool) {
 func (b *Built) warnTaken(s *Site, owner heldCard, holders []heldCard) {
 	for _, h := range holders {
 		if h.member == owner.member && (h.refused == nil) != (owner.refused == nil) {
-			active, refused := h, owner
-			if h.refused != nil {
-				active, refused = owner, h
-			}
-			w := fmt.Sprintf("members.yaml: %s is %s, and may be the same card as %s, which is in use: where they are one card, it still "+
-				"opens machines; give both the state %s", s.cardName(refused), refused.refused.State, s.cardName(active), refused.refused.State)
-			if !slices.Contains(b.Warnings, w) { // of two numbers that are each other's bytes reversed
-				b.Warnings = append(b.Warnings, w)
-			}
+			b.warnStillInUse(s, owner, h)
 			continue
 		}
 		if h.member != owner.member {
@@ -194,7 +186,19 @@ func (b *Built) warnShared(s *Site, holders []heldCard) {
 	}
 }
 
-// enrolledCards are the cards in use that were enrolled by their codes, by their entries.
+// warnStillInUse warns of two entries of a member of which one is in use and one refused, and that may be one card.
+func (b *Built) warnStillInUse(s *Site, active, refused heldCard) {
+	if active.refused != nil {
+		active, refused = refused, active
+	}
+	w := fmt.Sprintf("members.yaml: %s is %s, and may be the same card as %s, which is in use: where they are one card, it still "+
+		"opens machines; give both the state %s", s.cardName(refused), refused.refused.State, s.cardName(active), refused.refused.State)
+	if !slices.Contains(b.Warnings, w) { // of two numbers that are each other's bytes reversed
+		b.Warnings = append(b.Warnings, w)
+	}
+}
+
+// enrolledCards are the cards that were enrolled by their codes, by their entries.
 func (s *Site) enrolledCards() map[string]heldCard {
 	out := map[string]heldCard{}
 	for i, m := range s.Members {
@@ -203,15 +207,23 @@ func (s *Site) enrolledCards() map[string]heldCard {
 				out[c] = heldCard{member: i, card: k}
 			}
 		}
+		for k := range m.Inactive {
+			if c := m.Inactive[k].Number; strings.HasPrefix(c, hmacPrefix) {
+				out[c] = heldCard{member: i, card: len(m.Cards) + k, refused: &m.Inactive[k]}
+			}
+		}
 	}
 	return out
 }
 
 // warnEnrolled warns of a card that was enrolled at a reader that gives a form of another member's card: nobody saw the number, and the
-// entry would let the other member's card in as this member's.
+// entry would let the other member's card in as this member's, or a card of this member's that is refused.
 func (b *Built) warnEnrolled(s *Site, owner heldCard, holders []heldCard, unclear map[string]bool) {
 	for _, h := range holders {
-		if h.member != owner.member {
+		switch {
+		case owner.refused != nil && h.member == owner.member && h.refused == nil:
+			b.warnStillInUse(s, owner, h)
+		case owner.refused == nil && (h.member != owner.member || h.refused != nil):
 			unclear[s.Members[owner.member].Cards[owner.card]] = true
 			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s, which was enrolled by its code, is what a reader gives for %s (%s): "+
 				"the entry is left out; list the card by the number that is printed on it, or enrol it at a reader of whole numbers",
