@@ -77,13 +77,7 @@ func (l *Ledger) Take(m policy.MachineID, data []byte) (_ Taken, err error) {
 		out.Generation = b.Generation
 	}
 	if b.Generation != head.Generation {
-		if again, err := isHeldBefore(tx, m, records[0].Seq, b, c); err != nil {
-			return out, fmt.Errorf("ledger: %w", err)
-		} else if again {
-			return out, nil
-		}
-		return out, refuse(OtherGeneration, "%s signed records of the journal's generation %q, want %q: the journal began anew, or an old one came back",
-			m, string(b.Generation), string(head.Generation))
+		return out, judgeOther(tx, m, head, records[0].Seq, b, c)
 	}
 	fresh, err := judge(tx, m, head, records[0].Seq, b, c)
 	if err != nil || len(fresh) == 0 {
@@ -102,6 +96,19 @@ func (l *Ledger) Take(m policy.MachineID, data []byte) (_ Taken, err error) {
 		return out, fmt.Errorf("ledger: %w", err)
 	}
 	return Taken{Head: Head{c.Size, c.Root, b.Generation, true}, Want: c.Size + 1, New: len(records) - skip}, nil
+}
+
+// judgeOther refuses a batch of another journal than the one that is taken, unless it is held already.
+func judgeOther(tx *sql.Tx, m policy.MachineID, head Head, first uint64, b wire.Batch, c wire.Checkpoint) error {
+	again, err := isHeldBefore(tx, m, first, b, c)
+	switch {
+	case err != nil:
+		return fmt.Errorf("ledger: %w", err)
+	case again:
+		return nil
+	}
+	return refuse(OtherGeneration, "%s signed records of the journal's generation %q, want %q: the journal began anew, or an old one came back",
+		m, string(b.Generation), string(head.Generation))
 }
 
 // isHeldBefore reports whether a batch of a journal that another one took the place of holds nothing new: somebody replays it, or it was on
