@@ -173,6 +173,9 @@ func (m *Machine) orderTag(ctx context.Context, r control.Request, id string) co
 	if strings.HasPrefix(r.Tag, duePrefix) {
 		return control.Reply{Wrong: true, Error: fmt.Sprintf("a tag that begins with %q is the machine's own", duePrefix)}
 	}
+	if id == "" && IsJournalTag(r.Tag) { // a restore takes these off; the hub sends back those that were on the machine
+		return control.Reply{Wrong: true, Error: fmt.Sprintf("a tag that begins with %q or %q is the machine's own", tagNew, tagOlder)}
+	}
 	if r.Tag != "" {
 		id = r.Tag
 	}

@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +22,8 @@ const (
 	// FactAwaits marks a journal that began anew, and has not been compared with what the hub holds of the journals
 	// before.
 	FactAwaits = "awaits-restore"
-	// FactRestored marks a journal that was given back what the hub knew: that happens once.
+	// FactRestored marks a journal that was given back what the hub knew: that happens once. It holds the generations of
+	// the journals before, []wire.Generation.
 	FactRestored = "restored"
 	// tagNew begins the name of the tag of such a machine. The beginning of the journal's generation follows, so that
 	// each new journal has a tag of its own.
@@ -131,6 +134,20 @@ func (m *Machine) restore(ctx context.Context, r wire.Restore, sha string, done 
 	return nil
 }
 
+func generationsOf(from []wire.ReplacedJournal) (out []wire.Generation) {
+	for _, x := range from {
+		out = append(out, x.Generation)
+	}
+	return out
+}
+
+// IsFormer reports whether a journal with this fact (FactRestored) has taken the place of the machine's journal of that
+// generation. All that the hub held of that one is in this journal.
+func IsFormer(fact []byte, g wire.Generation) bool {
+	var all []wire.Generation
+	return json.Unmarshal(fact, &all) == nil && slices.Contains(all, g)
+}
+
 // restoredFromMost is how many of the journals before the record names: a record has at most 8 KiB.
 const restoredFromMost = 16
 
@@ -158,7 +175,7 @@ func (m *Machine) restored(r wire.Restore, done map[string]bool) (facts map[stri
 		zone = m.Roster.Policy.Zone
 	}
 	ran := session.Hours{Relay: m.state.Ran.Relay + seconds(r.Relay), Busy: m.state.Ran.Busy + seconds(r.Busy)}
-	facts = map[string][]byte{FactRestored: []byte("1"), FactAwaits: nil, FactHours: mustJSON(ran)}
+	facts = map[string][]byte{FactRestored: mustJSON(generationsOf(r.From)), FactAwaits: nil, FactHours: mustJSON(ran)}
 	practice := map[policy.MemberID]policy.Practice{}
 	for _, p := range r.Practice {
 		if now := restoredPractice(p, m.practice[p.Member], zone); now.Logged > 0 || !now.Last.IsZero() {

@@ -84,6 +84,16 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	}
 }
 
+// A restore takes off the tags that say how journals differ: nobody's own tag may have such a name.
+func TestTagOfAPersonIsNotNamedLikeThatOfAJournal(t *testing.T) {
+	b := newBench(t)
+	for _, id := range []string{"journal-new-belt", "journal-older-9"} {
+		if r := b.order(t.Context(), control.Request{Do: "tag", Tag: id, Reason: "belt"}, ""); r.OK || !r.Wrong || b.hangs(id) {
+			t.Errorf("%s: %+v", id, r)
+		}
+	}
+}
+
 func TestRestoreOfAnotherGenerationIsRefused(t *testing.T) {
 	b := newBench(t)
 	r := given()

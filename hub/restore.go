@@ -174,7 +174,7 @@ func RestoreOf(ctx context.Context, l *ledger.Ledger, m policy.MachineID) (wire.
 		}
 		out.From = append(out.From, x)
 	}
-	return out, nil
+	return out.Bounded(), nil
 }
 
 // Journal is one of the journals of a machine that has had more than one, as the status shows it.
@@ -248,6 +248,9 @@ func (h *Hub) bringRestores(ctx context.Context, tried map[string]time.Time) {
 func (h *Hub) noteJournals(ctx context.Context, id policy.MachineID, journals []Journal) {
 	replaced := false
 	h.change(id, func(m *Machine) {
+		if len(journals) < len(m.Journals) {
+			h.log.Warn("journal replacement taken back", "machine", id, "generation", m.Journals[len(m.Journals)-1].Generation)
+		}
 		replaced = len(journals) > len(m.Journals)
 		m.Journals = journals
 		if replaced { // what was refused until now is taken

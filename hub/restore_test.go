@@ -80,6 +80,58 @@ func TestRestoreIsWhatTheLedgerShowsOfTheJournalsBefore(t *testing.T) {
 	}
 }
 
+// Whoever has a machine's key can write any record. What the hub gives back to the journal after it must be taken all the same.
+func TestRestoreOfAHostileJournalIsTakenByItsMachine(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	lived(m)
+	long := strings.Repeat("x", 600)
+	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: long, Reason: "r"})
+	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "t4", Reason: long})
+	for i := range 300 {
+		m.Append(wire.Tagged, "", "", wire.TagBody{Tag: fmt.Sprint("many", i), Reason: "r"})
+		m.Append(wire.Intervened, "", "", wire.InterventionBody{What: fmt.Sprint("kind", i)})
+	}
+	m.Append(wire.Untagged, "", "", wire.TagBody{Tag: long + "y"})
+	for range 3 {
+		m.Append(wire.SessionEnd, "s1", "lea", wire.EndBody{Cause: wire.CauseTap, Seconds: 1 << 52})
+		m.Append(wire.SessionEnd, "s1", policy.MemberID(long), wire.EndBody{Cause: wire.CauseTap, Seconds: 5})
+	}
+	m.Append(wire.Intervened, "", "", wire.InterventionBody{What: long})
+	m.Append(wire.Intervened, "", "", wire.InterventionBody{Ran: wire.Ran{RanSeconds: -5, RanBy: wire.RanByBusy}})
+	m.Append(wire.Reported, "", "", wire.ReportBody{Ran: wire.Ran{RanSeconds: 1 << 52, RanBy: wire.RanByRelay}})
+	l, err := ledger.Open(t.TempDir()+"/ledger.db", "biklab", ledger.Keys{"laser": m.Key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for from := uint64(1); from <= m.Len(); from += wire.MaxBatchRecords {
+		if _, err := l.Take("laser", m.Data(from, min(m.Len(), from+wire.MaxBatchRecords-1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Replace(ledger.Replacement{Machine: "laser", Generation: genTwo, By: "ines", At: m.Now}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := hub.RestoreOf(context.Background(), l, "laser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, key := ledgertest.NewKey(t, "portillon-hub")
+	r.Site, r.ID = "biklab", "x"
+	data, err := wire.SignRestore(r, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := wire.OpenRestore(data, note.VerifierList(key), "biklab", "laser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A machine holds 32 tags, its own among them (daemon/session: TagsMax): what does not fit is one tag.
+	if n := len(got.Tags); n != 24 || got.Tags[0].ID != "t1" || got.Tags[n-1].ID != "restored-more" || got.Tags[n-1].Reason == "" {
+		t.Errorf("%d tags: %+v", n, got.Tags)
+	}
+}
+
 func told(r wire.Restore) string {
 	var tags, practice, done []string
 	for _, t := range r.Tags {

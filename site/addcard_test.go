@@ -2,6 +2,7 @@ package site
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,4 +79,33 @@ func FuzzAddCard(f *testing.F) {
 			t.Fatal("the card is missing")
 		}
 	})
+}
+
+// A reader of short numbers gives the same one for the cards of two members. Neither counts there, so it shows a code, and whoever enrols it
+// would let the one in as the other.
+func TestEnrolledCardThatIsAFormOfAnotherMembersCountsForNobody(t *testing.T) {
+	o := order(t, 1)
+	short := cardHash(o.CardKey, "161DD6")
+	for _, c := range []struct {
+		lea, zoe string
+		left     bool
+	}{
+		{`"0801161DD6", "hmac:` + short + `"`, `"0902161DD6"`, true},
+		{`"hmac:` + short + `"`, `"0902161DD6"`, true},
+		{`"0801161DD6", "hmac:` + short + `"`, `"62E3086CED"`, false}, // her own
+		{`"hmac:` + short + `"`, `"62E3086CED"`, false},
+		{`"hmac:` + short + `", { number: "0801161DD6", state: lost }`, `"62E3086CED"`, true}, // her own, which is lost
+	} {
+		s := members(t, c.lea, c.zoe)
+		b := &Built{}
+		listed := false
+		for _, bucket := range s.buckets(b, o) {
+			for _, m := range bucket.roster.Members {
+				listed = listed || slices.Contains(m.Cards, short)
+			}
+		}
+		if warned := strings.Contains(strings.Join(b.Warnings, " "), "enrolled by its code"); listed == c.left || warned != c.left {
+			t.Errorf("Léa [%s], Zoé [%s]: in the bundle %v, warnings %q", c.lea, c.zoe, listed, b.Warnings)
+		}
+	}
 }

@@ -123,6 +123,9 @@ func (s *Site) buckets(b *Built, o Order) []bucket {
 		at := &out[wire.Bucket(m.ID)]
 		w := wire.Member{ID: string(m.ID), Name: m.Name, Language: m.Language, Emails: m.Emails, Subjects: m.Subjects, Blocked: m.Blocked}
 		for _, c := range m.Cards {
+			if forms.unclear[c] {
+				continue
+			}
 			w.Cards = append(w.Cards, cardHash(o.CardKey, c))
 		}
 		m.terms(&w, o.CardKey)

@@ -84,6 +84,7 @@ func (s *Site) allCards() (out []heldCard) {
 type cardForms struct {
 	active  map[int][]string
 	refused map[int][]wire.CardState
+	unclear map[string]bool // hmac: entries that are a form of another member's card: they count for nobody
 }
 
 func (f cardForms) add(h heldCard, hash string) {
@@ -100,7 +101,8 @@ func (f cardForms) add(h heldCard, hash string) {
 // members' cards share counts for neither, so it is left out; one that is another card's whole number counts for that card alone. Both
 // are warned of with the members' names.
 func (b *Built) cardForms(s *Site, key []byte) cardForms {
-	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}}
+	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}, map[string]bool{}}
+	enrolled := s.enrolledCards()
 	exact, derived := map[rfid.UID]heldCard{}, map[rfid.UID][]heldCard{}
 	for _, h := range s.allCards() {
 		exact[h.number] = h
@@ -114,6 +116,9 @@ func (b *Built) cardForms(s *Site, key []byte) cardForms {
 		}
 	}
 	for _, u := range slices.SortedFunc(maps.Keys(derived), compareNumbers) {
+		if owner, ok := enrolled[hmacPrefix+cardHash(key, u.Hex())]; ok {
+			b.warnEnrolled(s, owner, derived[u], out.unclear)
+		}
 		if owner, ok := exact[u]; ok {
 			b.warnTaken(s, owner, derived[u])
 			continue
@@ -156,9 +161,14 @@ func shortOwner(holders []heldCard) (heldCard, bool) {
 	return short[0], true
 }
 
-// warnTaken warns of forms that are another member's card.
+// warnTaken warns of forms that are another member's card, or a member's own in another state: a card that is lost by the number that is
+// printed on it, and still in use by the number that a reader gave.
 func (b *Built) warnTaken(s *Site, owner heldCard, holders []heldCard) {
 	for _, h := range holders {
+		if h.member == owner.member && (h.refused == nil) != (owner.refused == nil) {
+			b.warnStillInUse(s, owner, h)
+			continue
+		}
 		if h.member != owner.member {
 			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s, read as %q, is %s: that form counts for %s alone",
 				s.cardName(h), h.kind.String(), s.cardName(owner), s.memberName(owner)))
@@ -172,6 +182,52 @@ func (b *Built) warnShared(s *Site, holders []heldCard) {
 		if first := holders[0]; h.member != first.member {
 			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s) and %s (%s) have the same form: that form counts for neither, "+
 				"the numbers themselves count as before", s.cardName(first), first.kind, s.cardName(h), h.kind))
+		}
+	}
+}
+
+// warnStillInUse warns of two entries of a member of which one is in use and one refused, and that may be one card.
+func (b *Built) warnStillInUse(s *Site, active, refused heldCard) {
+	if active.refused != nil {
+		active, refused = refused, active
+	}
+	w := fmt.Sprintf("members.yaml: %s is %s, and may be the same card as %s, which is in use: where they are one card, it still "+
+		"opens machines; give both the state %s", s.cardName(refused), refused.refused.State, s.cardName(active), refused.refused.State)
+	if !slices.Contains(b.Warnings, w) { // of two numbers that are each other's bytes reversed
+		b.Warnings = append(b.Warnings, w)
+	}
+}
+
+// enrolledCards are the cards that were enrolled by their codes, by their entries.
+func (s *Site) enrolledCards() map[string]heldCard {
+	out := map[string]heldCard{}
+	for i, m := range s.Members {
+		for k, c := range m.Cards {
+			if strings.HasPrefix(c, hmacPrefix) {
+				out[c] = heldCard{member: i, card: k}
+			}
+		}
+		for k := range m.Inactive {
+			if c := m.Inactive[k].Number; strings.HasPrefix(c, hmacPrefix) {
+				out[c] = heldCard{member: i, card: len(m.Cards) + k, refused: &m.Inactive[k]}
+			}
+		}
+	}
+	return out
+}
+
+// warnEnrolled warns of a card that was enrolled at a reader that gives a form of another member's card: nobody saw the number, and the
+// entry would let the other member's card in as this member's, or a card of this member's that is refused.
+func (b *Built) warnEnrolled(s *Site, owner heldCard, holders []heldCard, unclear map[string]bool) {
+	for _, h := range holders {
+		switch {
+		case owner.refused != nil && h.member == owner.member && h.refused == nil:
+			b.warnStillInUse(s, owner, h)
+		case owner.refused == nil && (h.member != owner.member || h.refused != nil):
+			unclear[s.Members[owner.member].Cards[owner.card]] = true
+			b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s, which was enrolled by its code, is what a reader gives for %s (%s): "+
+				"the entry is left out; list the card by the number that is printed on it, or enrol it at a reader of whole numbers",
+				s.cardName(owner), s.cardName(h), h.kind))
 		}
 	}
 }

@@ -180,6 +180,10 @@ func ParseState(data []byte) (State, error) {
 	}
 	err := decodeHint(data, &s)
 	s.UnackedWhy, s.SilentScreen = OneLine(s.UnackedWhy, maxStateText), OneLine(s.SilentScreen, maxStateText)
+	s.Program = OneLine(s.Program, maxStateText)
+	if s.Generation.Check() != nil { // it stands in a command that an administrator copies
+		s.Generation = ""
+	}
 	return s, err
 }
 

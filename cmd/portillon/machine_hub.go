@@ -134,7 +134,7 @@ func seenByHub(m hub.Machine, l policy.Language) (lines []string, trouble bool) 
 		add("enregistrements refusés depuis le %s, la dernière fois le %s", "records refused since %s, last at %s",
 			when(m.TroubleSince), when(m.TroubleAt))
 		lines = append(lines, reasonLines(string(uplink.HubRefuses)+"/"+code, detail, l)...)
-		if s := m.State; s != nil && s.Generation != "" && code == string(ledger.OtherGeneration) {
+		if s := m.State; s != nil && s.Generation != "" && s.Generation.Check() == nil && code == string(ledger.OtherGeneration) {
 			lines = append(lines, "  portillon machine replace "+string(m.ID)+" --hub hub.yaml --generation "+string(s.Generation))
 		}
 	}

@@ -96,6 +96,22 @@ func TestMachineReplaceRefusesWhatItCannotKnow(t *testing.T) {
 	}
 }
 
+// Whoever has a machine's account at the broker writes its state: nothing of it may run where an administrator copies a command.
+func TestNoCommandIsMadeOfAMalformedGeneration(t *testing.T) {
+	const hostile = "x; rm -rf ~\n#"
+	m := hub.Machine{ID: "laser", State: &wire.State{Machine: "laser", Generation: hostile}, Trouble: "other-generation: laser signed records of another"}
+	if lines, _ := seenByHub(m, policy.English); strings.Contains(strings.Join(lines, "\n"), "rm -rf") {
+		t.Errorf("%q", lines)
+	}
+	text, err := json.Marshal(m.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := wire.ParseState(text); err != nil || s.Generation != "" {
+		t.Errorf("%q, %v", s.Generation, err)
+	}
+}
+
 func TestHubsStatusShowsReplacementsAndNamesTheCommand(t *testing.T) {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.Local)
 	m := hub.Machine{ID: "laser", Held: 2, Online: true, State: &wire.State{Machine: "laser", Generation: "3333333333333333"},

@@ -140,6 +140,9 @@ func (j *Journal) open() (err error) {
 			j.release()
 		}
 	}()
+	if err := finishExchange(j.path, j.o.Now()); err != nil {
+		return err
+	}
 	for _, end := range []string{"-shm", "-wal"} { // a folder holds no page of ours
 		if fi, err := os.Lstat(j.path + end); err == nil && fi.IsDir() {
 			if err := os.Rename(j.path+end, j.path+end+".folder"); err != nil {

@@ -58,21 +58,47 @@ func freeName(path string, now time.Time) (string, error) {
 	return "", fmt.Errorf("%s: there are a hundred damaged files of this second already", base)
 }
 
+// mendedEnd ends the name of a whole new file while it takes the place of a damaged one.
+const mendedEnd = ".mended"
+
 // exchange moves the damaged file and its log away, and the new file into their place. A log never lies beside a file
-// that is not its own.
+// that is not its own. After a power cut between the two moves, finishExchange does the rest: without its log the
+// damaged file would pass for a journal that lacks the newest records.
 func exchange(path, to, kept string) error {
 	if err := os.Link(path, kept); err != nil {
 		if err := copyFile(path, kept); err != nil { // a file system without hard links
 			return err
 		}
 	}
+	if err := os.Rename(to, path+mendedEnd); err != nil {
+		return err
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return replaceByMended(path, kept)
+}
+
+// finishExchange ends an exchange that was cut off. The journal's lock is held.
+func finishExchange(path string, now time.Time) error {
+	if fi, err := os.Lstat(path + mendedEnd); err != nil || !fi.Mode().IsRegular() {
+		return nil
+	}
+	kept, err := freeName(path, now) // the damaged file has a name already, its log may not
+	if err != nil {
+		return err
+	}
+	return replaceByMended(path, kept)
+}
+
+func replaceByMended(path, kept string) error {
 	if err := os.Rename(path+"-wal", kept+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(to, path); err != nil {
+	if err := os.Rename(path+mendedEnd, path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))

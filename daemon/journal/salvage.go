@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -66,6 +68,10 @@ func Salvage(ctx context.Context, from, to, origin string, held Held) (Salvaged,
 	}
 	if left.origin != "" {
 		origin = left.origin
+	} else if of := left.owner(); of != "" {
+		if base, _ := splitOrigin(origin); base != of {
+			origin = of
+		}
 	}
 	out := Salvaged{Origin: origin, Facts: left.factsWhole, Cursor: max(held.Seq, left.cursors["hub"])}
 	if origin == "" || len(left.rows) == 0 {
@@ -315,6 +321,19 @@ type remains struct {
 }
 
 func (l *remains) last() uint64 { return l.top }
+
+// owner is the origin, without its generation, that the first whole record names; empty: there is none.
+func (l *remains) owner() string {
+	for _, seq := range slices.Sorted(maps.Keys(l.rows)) {
+		if r := l.rows[seq]; r.record != nil {
+			rec, err := r.check()
+			if err == nil {
+				return wire.Origin(rec.Site, rec.Machine)
+			}
+		}
+	}
+	return ""
+}
 
 func (l *remains) add(r row) {
 	if r.seq == 0 || len(r.hashes) == 0 {

@@ -1,6 +1,9 @@
 package roster
 
 import (
+	"maps"
+	"slices"
+
 	"portillon/policy"
 	"portillon/rfid"
 	"portillon/wire"
@@ -37,6 +40,15 @@ func (x cardIndex) addForm(entry string, at int32) {
 
 // byForm finds the one place to which the derived forms of a number lead.
 func (x cardIndex) byForm(uid rfid.UID, short bool) (int32, bool) {
+	places := x.placesByForm(uid, short)
+	if len(places) != 1 || places[0] == nobody {
+		return 0, false
+	}
+	return places[0], true
+}
+
+// placesByForm finds all places to which the derived forms of a number lead, in order; nobody is the first.
+func (x cardIndex) placesByForm(uid rfid.UID, short bool) []int32 {
 	places := map[int32]bool{}
 	form := func(use wire.CardForm, u rfid.UID) {
 		if i, ok := x.forms[wire.CardFormHash(x.key, use, u.Bytes())]; ok {
@@ -56,13 +68,7 @@ func (x cardIndex) byForm(uid rfid.UID, short bool) (int32, bool) {
 	if short {
 		form(wire.ShortForm, uid)
 	}
-	if len(places) != 1 || places[nobody] {
-		return 0, false
-	}
-	for i := range places {
-		return i, true
-	}
-	return 0, false
+	return slices.Sorted(maps.Keys(places))
 }
 
 // addCards adds the cards of the member whose place among the people is at. A card that is refused for anybody
@@ -114,7 +120,10 @@ func (r *Roster) Refused(uid rfid.UID) (RefusedCard, bool) { return r.findRefuse
 func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 	i, ok := r.refused.exact[Card(r.key, uid)]
 	if _, active := r.cards.exact[Card(r.key, uid)]; !ok && !active {
-		i, ok = r.refused.byForm(uid, short)
+		// A card that was written down as lost in two formats has two places: each of them refuses it.
+		if places := r.refused.placesByForm(uid, short); len(places) > 0 && places[len(places)-1] != nobody {
+			i, ok = places[len(places)-1], true
+		}
 	}
 	if !ok {
 		return RefusedCard{}, false

@@ -75,3 +75,25 @@ func TestRecordsWithABasisStayWithinTheLimitOfARecord(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestAcceptedBadgesThatDoNotFitStopNoSession(t *testing.T) {
+	for _, length := range []int{20, 500, 9000} {
+		e := tapOf(karim)
+		for range 20 {
+			e.Decision.Accepted = append(e.Decision.Accepted, policy.Accepted{Badge: "laser",
+				OtherBadge: policy.OtherBadge{Issuer: "lab", Achievement: "https://example.org/" + strings.Repeat("a", length)}})
+		}
+		w := newWorld().do(e).at(t, On, "tapped")
+		if w.count(wire.SessionStart) != 1 {
+			t.Fatalf("%d bytes: no start", length)
+		}
+		for _, r := range w.journal {
+			if b, ok := r.Body.(wire.StartBody); ok {
+				text, err := json.Marshal(b)
+				if err != nil || len(text) > wire.MaxRecord-envelopeMax || (len(b.Accepted) == 20) != (length == 20) {
+					t.Errorf("%d bytes each: %d accepted badges, %d bytes in all, %v", length, len(b.Accepted), len(text), err)
+				}
+			}
+		}
+	}
+}

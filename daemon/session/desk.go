@@ -122,7 +122,7 @@ func (t *step) handOver(e Tap) {
 	t.acted(e.Member)
 	from := t.Supervisor
 	t.Supervisor = e.Member
-	body := wire.HandOverBody{From: from, To: e.Member, Badges: e.Supervising.Badges, Accepted: e.Supervising.Accepted}
+	body := wire.HandOverBody{From: from, To: e.Member, Badges: e.Supervising.Badges, Accepted: fitAccepted(e.Supervising.Accepted)}
 	body.Basis = fit(e.SupervisingBasis, body)
 	t.record(Record{Kind: wire.HandedOver, Session: t.Session, Member: t.Member, Body: body})
 	t.tell(Tell{Say: Welcome, Member: t.Member})

@@ -228,7 +228,7 @@ func (t *step) start(m, supervisor policy.MemberID, d policy.Decision, basis *po
 	t.Session, t.Member, t.Supervisor, t.Assistant, t.Others = t.in.Session, m, supervisor, "", d.Others
 	t.Since, t.Worked, t.Dark, t.Handed, t.Praise = t.in.Now, t.in.Now, false, Handed{}, Praise{}
 	t.take(d)
-	body := wire.StartBody{Role: d.Role, Grant: d.Grant, Badges: d.Badges, Accepted: d.Accepted, Supervisor: supervisor,
+	body := wire.StartBody{Role: d.Role, Grant: d.Grant, Badges: d.Badges, Accepted: fitAccepted(d.Accepted), Supervisor: supervisor,
 		MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle, Would: would(d), Card: t.proof()}
 	body.Basis = fit(basis, body)
 	t.record(Record{Kind: wire.SessionStart, Session: t.Session, Member: m, Body: body})
@@ -355,7 +355,7 @@ func (t *step) chooseRole(e ChooseRole) {
 	t.Others = slices.DeleteFunc(others, func(r policy.Role) bool { return r == d.Role })
 	t.Assistant = ""
 	t.take(d)
-	body := wire.RoleBody{Role: d.Role, Badges: d.Badges, Accepted: d.Accepted}
+	body := wire.RoleBody{Role: d.Role, Badges: d.Badges, Accepted: fitAccepted(d.Accepted)}
 	body.Basis = fit(e.Basis, body)
 	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: body})
 	t.tell(Tell{Say: Welcome, Member: t.Member})

@@ -27,7 +27,8 @@ func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
 	var others [][2]uint64
 	kept := 0
 	u, err := New(Config{Broker: "tcp://127.0.0.1:1", Site: "lab", Machine: "laser", Keys: keys}, j, Handlers{
-		Acked: func([]byte) { kept++ }, Other: func(o Other) { others = append(others, [2]uint64{o.Hub, o.Here}) }})
+		Acked: func([]byte) { kept++ }, Other: func(o Other) { others = append(others, [2]uint64{o.Hub, o.Here}) },
+		Former: func(g wire.Generation) bool { return g == "2222222222222222" }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,6 +54,7 @@ func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
 	say(9, right, j.Generation())     // longer than this journal
 	say(3, right, j.Generation())     // another root
 	say(2, right, "1111111111111111") // another generation
+	say(9, right, "2222222222222222") // a replay of a generation that this journal has taken the place of: nobody is told, nothing is kept
 	if want := [][2]uint64{{9, 3}, {3, 3}, {2, 3}}; kept != 4 || !slices.Equal(others, want) || u.Acked() != 2 {
 		t.Errorf("kept %d, others %v, want %v, held %d", kept, others, want, u.Acked())
 	}

@@ -56,11 +56,7 @@ func (l *link) believe(m ack) (progress bool) {
 		l.once("the hub refuses the records", "code", a.Refused.Code, "why", a.Refused.Detail)
 	}
 	if own := l.j.Generation(); a.Generation != own {
-		if a.Seq > 0 { // a hub that holds nothing does not know the generation yet
-			l.found(OtherJournal, fmt.Sprintf("the hub holds the generation %q of this machine's journal, this is %q", a.Generation, own))
-			l.once("the hub acknowledges another generation of this machine's journal", "hub", a.Generation, "journal", own)
-			l.other(m.data, Other{Hub: a.Seq, Here: l.j.Len(), New: true})
-		}
+		l.otherGeneration(m.data, a, own)
 		return false
 	}
 	if n := l.j.Len(); a.Seq > n {
@@ -105,6 +101,18 @@ func (l *link) believe(m ack) (progress bool) {
 		l.answered(a.Refused, m.live, true)
 	}
 	return progress
+}
+
+// otherGeneration judges an acknowledgement of another generation of this machine's journal.
+func (l *link) otherGeneration(signed []byte, a wire.Ack, own wire.Generation) {
+	if a.Seq == 0 { // a hub that holds nothing does not know the generation yet
+		return
+	}
+	l.found(OtherJournal, fmt.Sprintf("the hub holds the generation %q of this machine's journal, this is %q", a.Generation, own))
+	l.once("the hub acknowledges another generation of this machine's journal", "hub", a.Generation, "journal", own)
+	if l.h.Former == nil || !l.h.Former(a.Generation) {
+		l.other(signed, Other{Hub: a.Seq, Here: l.j.Len(), New: true})
+	}
 }
 
 // other says that the hub's word is about another journal. The acknowledgement is kept: it shows that at the next start too.

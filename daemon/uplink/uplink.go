@@ -79,6 +79,9 @@ type Handlers struct {
 	Other func(Other)
 	// Fits is told that the hub has acknowledged the first records of this journal, at least one. It must not block.
 	Fits func()
+	// Former reports whether this journal is known to have taken the place of the machine's journal of that generation. An acknowledgement of
+	// it is an old one that somebody replays, or comes from a hub whose ledger is an old copy: nothing is missing here. It must not block.
+	Former func(wire.Generation) bool
 }
 
 // Other is how another journal, which the hub holds, differs from this one.

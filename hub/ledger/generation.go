@@ -36,7 +36,8 @@ type Replacement struct {
 const maxWords = 500
 
 // Replace lets the next generation of a machine in. The records of the generations before stay, and can be read and proven. From now on
-// only the next one is taken. The act is on the disk when Replace returns.
+// only the next one is taken. Of a wrong generation, no record of which has come, the one before takes the place again: a machine's state
+// is not signed, so that whoever has its account at the broker can name any. The act is on the disk when Replace returns.
 func (l *Ledger) Replace(r Replacement) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,19 +59,29 @@ func (l *Ledger) Replace(r Replacement) error {
 	if len(all) == 0 {
 		return fmt.Errorf("ledger: replace: nothing of %.64q is held: its first journal is taken without this", r.Machine)
 	}
-	for _, g := range all {
-		if g.Generation == r.Generation {
-			return fmt.Errorf("ledger: replace: generation %q of %.64q was taken before: want one that is new", string(r.Generation), r.Machine)
-		}
+	if n := len(all); n > 1 && all[n-1].Records == 0 && all[n-2].Generation == r.Generation {
+		_, err = tx.Exec("DELETE FROM generations WHERE machine = ? AND epoch = ?", string(r.Machine), all[n-1].Epoch)
+	} else {
+		err = r.follow(tx, all)
 	}
-	next := Generation{Generation: r.Generation, Epoch: len(all), By: r.By, Why: r.Why, At: r.At}
-	if err := begin(tx, r.Machine, next); err != nil {
+	if err != nil {
 		return fmt.Errorf("ledger: replace: %w", err)
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("ledger: replace: %w", err)
 	}
 	return nil
+}
+
+// follow has the next generation come after all that were taken.
+func (r Replacement) follow(tx *sql.Tx, all []Generation) error {
+	for _, g := range all {
+		if g.Generation == r.Generation {
+			return fmt.Errorf("generation %q of %.64q was taken before, want one that is new: at the machine, stop portillond, move its "+
+				"journal.db and journal.db-wal to another name, and start it: it begins a new journal", string(r.Generation), r.Machine)
+		}
+	}
+	return begin(tx, r.Machine, Generation{Generation: r.Generation, Epoch: len(all), By: r.By, Why: r.Why, At: r.At})
 }
 
 func (r Replacement) check() error {

@@ -92,6 +92,10 @@ func TestReplacedJournalStaysReadableAndProvenBesideTheNext(t *testing.T) {
 	if h, err := l.Head("laser"); err != nil || h.Generation != second || h.Seq != 0 || !h.Known {
 		t.Errorf("after the replacement: %+v, %v", h, err)
 	}
+	// A replay of what is held of the journal before is no refusal: it would be shown, and told to the machine.
+	if got, err := l.Take("laser", m.Data(2, 5)); err != nil || got.New != 0 || got.Generation != second || got.Want != 1 {
+		t.Errorf("a replay: %+v, %v", got, err)
+	}
 	m.Fill(1)
 	wantRefused(t, l, m, 6, 6, ledger.OtherGeneration)
 	take(t, l, next, 1, 2)
@@ -166,8 +170,38 @@ func TestReplaceWantsANewGenerationAndItsAdministrator(t *testing.T) {
 	if err := l.Replace(replacement("")); err != nil { // an old journal found again, say
 		t.Error(err)
 	}
+	found := m.Replaced("")
+	found.Fill(1)
+	take(t, l, found, 1, 1)
 	if err := l.Replace(replacement(second)); err == nil {
 		t.Error("a generation that was replaced came back")
+	}
+}
+
+// An administrator who let in a generation that is not the machine's can go back, as long as nothing of it has come.
+func TestReplacementWithoutARecordIsTakenBack(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Fill(4)
+	l := fresh(t, m)
+	take(t, l, m, 1, 2)
+	for _, g := range []wire.Generation{third, ""} {
+		if err := l.Replace(replacement(g)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(t, l, m, 3, 4)
+	all, err := l.Generations(t.Context(), "laser")
+	if err != nil || len(all) != 1 || all[0].Records != 4 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if err := l.Replace(replacement(second)); err != nil {
+		t.Fatal(err)
+	}
+	next := m.Replaced(second)
+	next.Fill(1)
+	take(t, l, next, 1, 1)
+	if err := l.Replace(replacement("")); err == nil || !strings.Contains(err.Error(), "move its journal.db") {
+		t.Errorf("a journal was replaced by the one before though its records are held: %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -76,8 +77,7 @@ func (l *Ledger) Take(m policy.MachineID, data []byte) (_ Taken, err error) {
 		out.Generation = b.Generation
 	}
 	if b.Generation != head.Generation {
-		return out, refuse(OtherGeneration, "%s signed records of the journal's generation %q, want %q: the journal began anew, or an old one came back",
-			m, string(b.Generation), string(head.Generation))
+		return out, judgeOther(tx, m, head, records[0].Seq, b, c)
 	}
 	fresh, err := judge(tx, m, head, records[0].Seq, b, c)
 	if err != nil || len(fresh) == 0 {
@@ -96,6 +96,40 @@ func (l *Ledger) Take(m policy.MachineID, data []byte) (_ Taken, err error) {
 		return out, fmt.Errorf("ledger: %w", err)
 	}
 	return Taken{Head: Head{c.Size, c.Root, b.Generation, true}, Want: c.Size + 1, New: len(records) - skip}, nil
+}
+
+// judgeOther refuses a batch of another journal than the one that is taken, unless it is held already.
+func judgeOther(tx *sql.Tx, m policy.MachineID, head Head, first uint64, b wire.Batch, c wire.Checkpoint) error {
+	again, err := isHeldBefore(tx, m, first, b, c)
+	switch {
+	case err != nil:
+		return fmt.Errorf("ledger: %w", err)
+	case again:
+		return nil
+	}
+	return refuse(OtherGeneration, "%s signed records of the journal's generation %q, want %q: the journal began anew, or an old one came back",
+		m, string(b.Generation), string(head.Generation))
+}
+
+// isHeldBefore reports whether a batch of a journal that another one took the place of holds nothing new: somebody replays it, or it was on
+// its way for long. Anybody at the broker could otherwise have the machine's records shown as refused.
+func isHeldBefore(tx *sql.Tx, m policy.MachineID, first uint64, b wire.Batch, c wire.Checkpoint) (bool, error) {
+	all, err := generationsOf(context.Background(), tx, form2, m)
+	if err != nil {
+		return false, err
+	}
+	for _, g := range all {
+		if g.Generation != b.Generation {
+			continue
+		}
+		fresh, err := judge(tx, m, Head{g.Records, g.Root, g.Generation, true}, first, b, c)
+		var refused *Refusal
+		if err != nil && !errors.As(err, &refused) {
+			return false, err
+		}
+		return err == nil && len(fresh) == 0, nil
+	}
+	return false, nil
 }
 
 // open judges what can be judged without the database.

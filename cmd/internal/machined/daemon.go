@@ -316,7 +316,8 @@ func (d *Daemon) openUplink(k keys) error {
 		Other: func(o uplink.Other) {
 			d.machine.SetJournalMismatch(daemon.JournalMismatch{Hub: o.Hub, Here: o.Here, New: o.New})
 		},
-		Fits: func() { d.machine.JournalFits() },
+		Fits:   func() { d.machine.JournalFits() },
+		Former: d.isFormer,
 	})
 	return err
 }

@@ -157,7 +157,7 @@ func (d *Daemon) keepAck(signed []byte) {
 func (d *Daemon) olderThanAcked(k keys) *daemon.JournalMismatch {
 	a, ok := d.lastAck(k)
 	switch n := d.journal.Len(); {
-	case !ok || a.Seq == 0:
+	case !ok || a.Seq == 0 || d.isFormer(a.Generation):
 		return nil
 	case a.Seq > n || a.Generation != d.journal.Generation():
 		return &daemon.JournalMismatch{Hub: a.Seq, Here: n, New: a.Generation != d.journal.Generation()}

@@ -101,6 +101,12 @@ func (d *Daemon) restoreFlags() (awaits, restored bool, err error) {
 	return facts[daemon.FactAwaits] != nil, facts[daemon.FactRestored] != nil, err
 }
 
+// isFormer reports whether the journal has taken the place of this machine's journal of that generation.
+func (d *Daemon) isFormer(g wire.Generation) bool {
+	facts, err := d.journal.Facts(daemon.FactRestored)
+	return err == nil && daemon.IsFormer(facts[daemon.FactRestored], g)
+}
+
 // restore takes what the hub gives back to a new journal, and returns the reply.
 func (d *Daemon) restore(ctx context.Context, signed []byte) []byte {
 	r, err := wire.OpenRestore(signed, d.orders.Keys, policy.SiteID(d.c.Site), policy.MachineID(d.c.Machine))

@@ -1,0 +1,27 @@
+package journal
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"portillon/wire"
+)
+
+// A damaged journal that does not say any more whose it is may be another machine's: its records say so.
+func TestJournalOfAnotherMachineIsNotMended(t *testing.T) {
+	path, _ := saved(t, 30, 20)
+	b := bytesOf(t, path)
+	o := options(t)
+	origin := wire.Origin(o.Site, o.Machine)
+	for p := range len(b) / pageSize {
+		if page := b[p*pageSize : (p+1)*pageSize]; p > 0 && bytes.Contains(page, []byte(origin)) {
+			zeroed(t, path, p)
+		}
+	}
+	o.Machine = "vinyl"
+	m, err := Mend(t.Context(), path, o, Held{}, time.Now())
+	if err == nil || !bytes.Equal(bytesOf(t, path)[:pageSize], b[:pageSize]) {
+		t.Errorf("%v: %d records of the %s are the journal of the %s now", err, m.Records, origin, o.Machine)
+	}
+}

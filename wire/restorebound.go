@@ -1,0 +1,75 @@
+package wire
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// tagsGiven bounds the tags of a Restore that Bounded makes: a machine holds 32, its own among them (daemon/session:
+// TagsMax), and refuses a Restore of which it can't put on every tag.
+const tagsGiven = 24
+
+// maxTagID and maxTagReason bound a tag in a Restore, maxDoneKind a kind of maintenance, in bytes.
+const maxTagID, maxTagReason, maxDoneKind = 64, 500, 64
+
+// Bounded is r within the limits that its machine checks. Whoever has a machine's key can write any record into the
+// ledger: without this, one such record would make the machine refuse all that the hub gives back. No tag is left out:
+// one with a name that is too long gets another name, and those that do not fit are one tag.
+func (r Restore) Bounded() Restore {
+	r.Tags = boundedTags(r.Tags)
+	var removed []string
+	for _, id := range r.Removed {
+		if id != "" && len(id) <= maxTagID {
+			removed = append(removed, id)
+		}
+	}
+	r.Removed = removed[max(0, len(removed)-maxRemovedTags):]
+	r.Relay, r.Busy = boundedSeconds(r.Relay), boundedSeconds(r.Busy)
+	var practice []RestoredPractice
+	for _, p := range r.Practice {
+		p.Seconds = boundedSeconds(p.Seconds)
+		var recent []RestoredSession
+		for _, x := range p.Recent {
+			x.Seconds = min(boundedSeconds(x.Seconds), p.Seconds)
+			recent = append(recent, x)
+		}
+		if p.Recent = recent; p.Member != "" && len(p.Member) <= maxMemberID {
+			practice = append(practice, p)
+		}
+	}
+	r.Practice = practice
+	var done []RestoredDone
+	for _, d := range r.Done {
+		d.Ran = boundedSeconds(d.Ran)
+		if d.Kind != "" && len(d.Kind) <= maxDoneKind && len(done) < maxRestoredTags {
+			done = append(done, d)
+		}
+	}
+	r.Done = done
+	return r
+}
+
+// maxMemberID bounds a pseudonym in bytes: a name in a record has at most 64 (daemon/session: envelopeMax).
+const maxMemberID = 64
+
+func boundedSeconds(n int64) int64 { return min(max(n, 0), maxRestoredSeconds) }
+
+func boundedTags(tags []RestoredTag) []RestoredTag {
+	var out []RestoredTag
+	for i, t := range tags {
+		if i == tagsGiven-1 && len(tags) > tagsGiven {
+			return append(out, RestoredTag{ID: "restored-more", Since: t.Since,
+				Reason: fmt.Sprintf("%[1]d autres étiquettes, voir le registre du hub / "+
+					"%[1]d more tags, see the hub's ledger", len(tags)-i)})
+		}
+		if len(t.ID) > maxTagID {
+			t.ID = Hash([]byte(t.ID))[:16]
+		}
+		if len(t.By) > maxMemberID {
+			t.By = ""
+		}
+		t.Reason = cmp.Or(OneLine(t.Reason, maxTagReason), "?")
+		out = append(out, t)
+	}
+	return out
+}
