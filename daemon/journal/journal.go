@@ -140,7 +140,7 @@ func (j *Journal) open() (err error) {
 			j.release()
 		}
 	}()
-	if err := finishExchange(j.path, j.o.Now()); err != nil {
+	if err := finishExchange(j.path, j.o.Now); err != nil {
 		return err
 	}
 	for _, end := range []string{"-shm", "-wal"} { // a folder holds no page of ours

@@ -80,11 +80,11 @@ func exchange(path, to, kept string) error {
 }
 
 // finishExchange ends an exchange that was cut off. The journal's lock is held.
-func finishExchange(path string, now time.Time) error {
+func finishExchange(path string, now func() time.Time) error {
 	if fi, err := os.Lstat(path + mendedEnd); err != nil || !fi.Mode().IsRegular() {
 		return nil
 	}
-	kept, err := freeName(path, now) // the damaged file has a name already, its log may not
+	kept, err := freeName(path, now()) // the damaged file has a name already, its log may not
 	if err != nil {
 		return err
 	}
