@@ -212,7 +212,7 @@ func TestEveryMomentHasASlotLikeIt(t *testing.T) {
 // Without the law that it relies on, by trying every set of badges: the same answer on random policies.
 func TestBreachesAreFoundWhereAnySetOfBadgesBreaches(t *testing.T) {
 	g := gen{rand.New(rand.NewPCG(3, 4))}
-	breached, tries := 0, 300
+	breached, tries := 0, 120
 	if testing.Short() {
 		tries = 30
 	}
