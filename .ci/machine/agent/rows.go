@@ -32,13 +32,13 @@ var rows = []row{
 	{"disk read-only", diskReadOnly},
 	{"clock set", clockSet},
 	{"clock not trusted", clockUntrusted},
-	{"clock table", clockTable},
 	{"broker gone", brokerGone},
 	{"reader unplugged", readerUnplugged},
 	{"restart", restarted},
 	{"stop", stopped},
 	{"memory", memory},
 	{"upgrade", upgraded},
+	{"clock table", clockTable},
 }
 
 // errSkip is a row that cannot be played on this version.
