@@ -43,7 +43,17 @@ var law = []struct {
 	{"wire/mqttguard", nil, "bytes from a broker, nothing more"},
 	{"hub", []string{"policy", "policy/file", "openbadge", "wire", "wire/mqttguard", "site", "yamlfile", "keykind", "hub/..."}, "the office never reaches into a machine"},
 	{"hub/...", []string{"policy", "openbadge", "wire", "yamlfile"}, "rooms of the hub do not meet but in its corridor"},
-	{"hub/ledger", []string{"policy", "wire", "dberror"}, "the ledger is the hub's only database"},
+	{"hub/ledger", []string{"policy", "wire", "dberror", "hub/store"}, "the ledger keeps records, and nothing of members"},
+	{"hub/store", []string{"policy", "dberror"}, "the database knows sites and rows, and no service"},
+	{"hub/actor", []string{"policy"}, "who may do what is decided without a database"},
+	{"hub/fault", nil, "errors of services know no service"},
+	{"hub/directory", append([]string{"site", "rfid", "policy/file"}, service...), "services of the hub do not import each other"},
+	{"hub/publish", append([]string{"site", "policy/file"}, service...), "services of the hub do not import each other"},
+	{"hub/enrol", append([]string{"wire/mqttguard"}, service...), "services of the hub do not import each other"},
+	{"hub/account", service, "services of the hub do not import each other"},
+	{"hub/report", service, "services of the hub do not import each other"},
+	{"hub/api", append([]string{"hub/directory", "hub/enrol", "hub/publish", "hub/account", "hub/report"}, service...), "the API calls services and contains no rule"},
+	{"hub/web", append([]string{"hub/directory", "hub/enrol", "hub/publish", "hub/account", "hub/report"}, service...), "pages call services and contain no rule"},
 	{"dberror", nil, "it knows what SQLite's errors mean, and no table of ours"},
 	{"firmware-config/circuit", nil, "drawings are calculated from their own files, by tests alone"},
 	{"cmd/internal/acceptance", []string{"policy"}, "the acceptance list and its run are pure: whoever calls them asks the daemon and sends the signals"},
@@ -51,12 +61,15 @@ var law = []struct {
 	{"cmd", []string{"..."}, "only cmd introduces rooms to each other"},
 }
 
+// service is what every service of the hub may import.
+var service = []string{"hub/store", "hub/actor", "hub/fault", "policy", "wire", "openbadge", "openbadge/...", "yamlfile", "keykind", "dberror"}
+
 // Tests may bring a fake of the next room, never a room that the law shuts.
 var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // a test builds its bundle as an operator does
 		"firmware-config/circuit", // the guard's times are those of the drawings
 		"internal/testlog"},
-	"hub":       {"openbadge", "internal/testlog"},
+	"hub":       {"openbadge", "internal/testlog", "hub/store", "hub/actor"},
 	"rfid":      {"rfid/rfidtest"},
 	"openbadge": {"openbadge/internal/otherstest"}, // data that others made
 }

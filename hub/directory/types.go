@@ -1,0 +1,91 @@
+// Package directory keeps who the members of a site are: their names, addresses, cards, memberships and badges, and
+// who may see what of it. Everything it returns for a bundle (Snapshot) is what site.Read gives of a folder.
+package directory
+
+import (
+	"time"
+
+	"portillon/policy"
+)
+
+// Member is a person of the site.
+type Member struct {
+	ID        policy.MemberID `json:"id"`      // a pseudonym: m- and 8 characters where the hub chooses it
+	Version   int64           `json:"version"` // grows with each change; a change names the one it is of
+	Name      string          `json:"name"`
+	Language  string          `json:"language,omitempty"` // fr, en, or empty: the site's
+	Emails    []string        `json:"emails,omitempty"`
+	Subjects  []string        `json:"subjects,omitempty"`  // DIDs and URLs that badges are issued to
+	Guardians []string        `json:"guardians,omitempty"` // addresses of those who answer for a minor
+	Until     policy.Date     `json:"until,omitzero"`      // the last day of the membership; zero: no end
+	Blocked   bool            `json:"blocked,omitempty"`
+	Note      string          `json:"note,omitempty"` // seen with actor.ReadNotes only
+	External  string          `json:"external_id,omitempty"`
+	Source    string          `json:"source,omitempty"` // of the import that made it; empty: made by hand
+	Cards     []Card          `json:"cards,omitempty"`
+	Badges    []Badge         `json:"badges,omitempty"`
+	Changed   time.Time       `json:"changed"`
+}
+
+// CardState is what a card opens: an active one what its member may, every other nothing.
+type CardState string
+
+// The states of a card. The zero state opens nothing.
+const (
+	Active   CardState = "active"
+	Lost     CardState = "lost"
+	Blocked  CardState = "blocked"
+	Replaced CardState = "replaced"
+)
+
+// Card is a member's card. Number is as rfid.ParseCard writes it, or "hmac:" and 64 digits; it is shown to nobody who
+// may not write cards: they see Last, its last four digits.
+type Card struct {
+	ID     string    `json:"id"`
+	Number string    `json:"number,omitempty"`
+	Last   string    `json:"last"`
+	State  CardState `json:"state"`
+	Since  time.Time `json:"since"`
+	Note   string    `json:"note,omitempty"`
+}
+
+// Badge is a credential of a member, as the hub verified it.
+type Badge struct {
+	ID       string         `json:"id"`              // SHA-256 of its bytes, in hexadecimal
+	Name     string         `json:"name"`            // as issued
+	Local    policy.BadgeID `json:"badge,omitempty"` // the policy's badge that it counts as; empty: none
+	Issuer   string         `json:"issuer"`
+	Verdict  string         `json:"verdict"` // valid, invalid, indeterminate
+	Checks   []Check        `json:"checks"`  // every one that was made
+	Issued   time.Time      `json:"issued,omitzero"`
+	Expires  time.Time      `json:"expires,omitzero"`
+	From     string         `json:"from"` // the file's name, or the URL
+	Verified time.Time      `json:"verified"`
+}
+
+// Check is one check of a credential.
+type Check struct {
+	Code   string `json:"code"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Tap is a card that nobody has, tapped at a machine.
+type Tap struct {
+	ID      string           `json:"id"`
+	Machine policy.MachineID `json:"machine"`
+	At      time.Time        `json:"at"`
+	Code    string           `json:"code"` // the six characters that the panel showed
+	Format  string           `json:"format,omitempty"`
+	Times   int              `json:"times"`
+	// Assignable says that the card's HMAC is held, so that one click can assign it.
+	Assignable bool `json:"assignable"`
+}
+
+// Ending is a membership or a badge that ends soon or has ended.
+type Ending struct {
+	Member policy.MemberID `json:"member"`
+	Name   string          `json:"name"`
+	What   string          `json:"what"` // membership, or the name of the badge
+	At     time.Time       `json:"at"`
+}

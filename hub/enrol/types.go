@@ -1,0 +1,65 @@
+// Package enrol brings machines into a site over the network: one-time codes, the hub's certificate authority,
+// certificates and their renewal, accounts at the broker, revocation and replacement.
+package enrol
+
+import (
+	"time"
+
+	"portillon/policy"
+)
+
+// Machine is a machine of the site, as it was enrolled and as it last said that it stands.
+type Machine struct {
+	ID       policy.MachineID `json:"id"`
+	Version  int64            `json:"version"`
+	Enrolled time.Time        `json:"enrolled,omitzero"` // zero: it is named in hub.yaml, or awaits its enrolment
+	Revoked  time.Time        `json:"revoked,omitzero"`
+	Key      string           `json:"key"`         // the public key of its checkpoints, name+hash+key
+	KeyHash  string           `json:"fingerprint"` // SHA-256 of the key, first 16 hexadecimal digits
+	Expires  time.Time        `json:"certificate_expires,omitzero"`
+	Standing Standing         `json:"standing"`
+}
+
+// Standing is what is known of a running machine.
+type Standing struct {
+	Online   bool      `json:"online"`
+	Seen     time.Time `json:"seen,omitzero"` // when it last said anything
+	Phase    string    `json:"phase,omitempty"`
+	Program  string    `json:"program,omitempty"` // version of portillond
+	Bundle   uint64    `json:"bundle"`            // the version it works from
+	Wanted   uint64    `json:"wanted_bundle"`     // the version in force at the hub
+	Refused  string    `json:"bundle_refused,omitempty"`
+	Clock    string    `json:"clock,omitempty"` // trusted, untrusted
+	Disk     string    `json:"disk,omitempty"`
+	Records  uint64    `json:"records"`                   // of its journal
+	Held     uint64    `json:"held"`                      // of those, at the hub
+	RefuseOf string    `json:"records_refused,omitempty"` // why the hub refuses its records
+	Session  *Session  `json:"session,omitempty"`         // nil to those without actor.ReadSessions
+	Tags     []Tag     `json:"tags,omitempty"`
+	Faults   []string  `json:"faults,omitempty"`
+}
+
+// Session is who is on a machine.
+type Session struct {
+	Member policy.MemberID `json:"member"`
+	Role   string          `json:"role"`
+	Since  time.Time       `json:"since"`
+	Until  time.Time       `json:"until,omitzero"`
+}
+
+// Tag is a lock that somebody put on a machine.
+type Tag struct {
+	ID     string    `json:"id"`
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at,omitzero"`
+}
+
+// Code is a one-time code for a machine. Text is given once, when it is made, and never again.
+type Code struct {
+	Machine policy.MachineID `json:"machine"`
+	Text    string           `json:"code,omitempty"`
+	Command string           `json:"command,omitempty"` // what to type at the Pi
+	Expires time.Time        `json:"expires"`
+	Replace bool             `json:"replace,omitempty"`
+}
