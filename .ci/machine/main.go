@@ -32,7 +32,7 @@ func main() {
 	flag.IntVar(&t.cuts, "cuts", 20, "power cuts at random moments")
 	flag.Uint64Var(&t.seed, "seed", uint64(time.Now().UnixNano()), "what chance begins with")
 	jobs := flag.String("jobs", "rows,cuts,pi", "what to do")
-	flag.StringVar(&t.only, "only", "", "of the rows, only those with this word in their name")
+	flag.StringVar(&t.only, "only", "", "of the rows, only those with one of these words in their name, separated by commas")
 	flag.BoolVar(&t.deaf, "deaf", false, "a disk that ignores flushes: the power cuts must fail then")
 	flag.BoolVar(&t.loud, "v", false, "print all that comes from the console")
 	flag.BoolVar(&t.full, "full", false, "play all 48 cells of the clock table, not six")

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +52,7 @@ func (e errSkip) Error() string { return string(e) }
 func rowsJob(m *machine) error {
 	only := commandLine("only")
 	for i, r := range rows {
-		if i < 2 || strings.Contains(strings.ReplaceAll(r.name, " ", "-"), only) {
+		if i < 2 || chosen(r.name, only) {
 			m.playRow(r)
 		}
 	}
@@ -59,6 +61,13 @@ func rowsJob(m *machine) error {
 	}
 	say("cut")
 	select {}
+}
+
+// chosen reports whether a row's name contains one of the words, which commas separate. Without words every row is chosen.
+func chosen(name, words string) bool {
+	return slices.ContainsFunc(strings.Split(words, ","), func(word string) bool {
+		return strings.Contains(strings.ReplaceAll(name, " ", "-"), word)
+	})
 }
 
 // beforeCut begins a session, on the machine that setup has set up where it was played: its acceptance test waits for the power cut.
@@ -73,15 +82,28 @@ func (m *machine) beforeCut() error {
 }
 
 func (m *machine) playRow(r row) {
+	at := time.Now()
 	figure, err := r.play(m)
 	switch skip, is := err.(errSkip); {
 	case is:
 		say("SKIP %s: %v", r.name, skip)
 	case err != nil:
 		say("FAIL %s: %v", r.name, err)
+		for _, line := range lastSaid(time.Since(at)) {
+			say("%s said: %s", service, line)
+		}
 	default:
 		say("PASS %s: %s", r.name, figure)
 	}
+}
+
+// lastSaid is the end of what the daemon logged during a row of this length.
+func lastSaid(row time.Duration) []string {
+	out, err := exec.Command("journalctl", "--unit", service, "--lines", "60", "--no-pager", "--output", "short-monotonic").CombinedOutput()
+	if err != nil {
+		return []string{fmt.Sprintf("its log cannot be read: %v %s", err, out)}
+	}
+	return append(strings.Split(strings.TrimSpace(string(out)), "\n"), fmt.Sprintf("(the row began %s before)", row.Round(time.Second)))
 }
 
 // first does one thing after the other until one fails.
