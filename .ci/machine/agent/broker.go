@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"time"
 
@@ -16,6 +18,7 @@ type broker struct {
 	client mqtt.Client
 	mu     sync.Mutex
 	heard  []byte
+	lost   error // why the listener has no connection any more
 }
 
 const brokerFile = "listener 1883 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n"
@@ -28,23 +31,51 @@ func startBroker() (*broker, error) {
 	if err := b.cmd.Start(); err != nil {
 		return nil, err
 	}
-	o := mqtt.NewClientOptions().AddBroker("tcp://127.0.0.1:1883").SetClientID("listener").SetAutoReconnect(false)
-	err := within(20*time.Second, "a broker", func() bool {
-		b.client = mqtt.NewClient(o)
-		t := b.client.Connect()
-		return t.WaitTimeout(5*time.Second) && t.Error() == nil
-	})
-	if err != nil {
+	if err := within(60*time.Second, "a broker that answers", b.listen); err != nil {
 		b.stop()
 		return nil, err
 	}
-	t := b.client.Subscribe("portillon/+/+/records", 1, func(_ mqtt.Client, m mqtt.Message) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.heard = append(b.heard, m.Payload()...)
-	})
-	t.WaitTimeout(5 * time.Second)
-	return b, t.Error()
+	return b, nil
+}
+
+// listen connects and subscribes. Each try has a client id of its own: a broker that answers late to an earlier try
+// must not end the connection of this one (MQTT 3.1.1 §3.1.4: a second client with the same id takes over).
+func (b *broker) listen() bool {
+	o := mqtt.NewClientOptions().AddBroker("tcp://127.0.0.1:1883").SetAutoReconnect(false).
+		SetClientID("listener" + strconv.FormatInt(int64(uptime()), 36)).
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) { b.note(nil, err) })
+	c := mqtt.NewClient(o)
+	if t := c.Connect(); !t.WaitTimeout(10*time.Second) || t.Error() != nil {
+		c.Disconnect(0)
+		return false
+	}
+	t := c.Subscribe("portillon/+/+/records", 1, func(_ mqtt.Client, m mqtt.Message) { b.note(m.Payload(), nil) })
+	if !t.WaitTimeout(10*time.Second) || t.Error() != nil {
+		c.Disconnect(0)
+		return false
+	}
+	b.client = c
+	return true
+}
+
+// note keeps what was heard, or why the listener lost its connection.
+func (b *broker) note(payload []byte, lost error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heard = append(b.heard, payload...)
+	b.lost = lost
+}
+
+// waitFor waits until a text is among the records. Without acknowledgements of a hub the machine sends records
+// again after 10 s, 20 s, … at most 5 min (uplink.Config.StallMax), which bounds the wait.
+func (b *broker) waitFor(text, what string) error {
+	err := within(6*time.Minute, what, func() bool { return b.has(text) })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("%w; the listener heard %d bytes, connection: %v", err, len(b.heard), b.lost)
+	}
+	return nil
 }
 
 // has says whether a text has been among the records.

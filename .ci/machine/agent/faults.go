@@ -353,7 +353,7 @@ func brokerGone(m *machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := within(90*time.Second, "the session at the broker", func() bool { return b.has(with.Session) }); err != nil {
+	if err := b.waitFor(with.Session, "the session at the broker"); err != nil {
 		return "", err
 	}
 	b.stop()
@@ -368,7 +368,7 @@ func brokerGone(m *machine) (string, error) {
 		return "", err
 	}
 	at := uptime()
-	err = within(120*time.Second, "what was recorded without the broker", func() bool { return b.has(without.Session) })
+	err = b.waitFor(without.Session, "what was recorded without the broker")
 	return fmt.Sprintf("its records came %.1f s after the broker", (uptime() - at).Seconds()), err
 }
 

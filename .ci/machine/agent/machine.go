@@ -162,7 +162,8 @@ func within(limit time.Duration, what string, holds func() bool) error {
 	for end := time.Now().Add(limit); !holds(); time.Sleep(10 * time.Millisecond) { // by the monotonic clock: the other may be set meanwhile
 		if time.Now().After(end) {
 			s, err := status()
-			return fmt.Errorf("not within %v: %s (%+v %v)", limit, what, s, err)
+			text, _ := json.Marshal(s) // %+v shows addresses in place of what they point at
+			return fmt.Errorf("not within %v: %s (%s %v)", limit, what, text, err)
 		}
 	}
 	return nil
