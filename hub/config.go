@@ -39,6 +39,12 @@ type Config struct {
 	HTTP     string // host:port on loopback; empty: chunks are not served
 	Bundle   BundleConfig
 
+	Web       PeopleConfig // where people reach the hub; zero: nowhere
+	Enrol     EnrolConfig  // where machines are enrolled; zero: nowhere
+	CardKey   string       // a file with the site's card key; required with Web
+	PolicyKey string       // public half of the key that signs policies, where it is kept elsewhere; empty: Key signs them
+	Mail      string       // a file that says how mail is sent; empty: no mail
+
 	keyAt string // where the file names Key: hub.yaml:4
 }
 
@@ -148,16 +154,19 @@ func (p parser) file(n yamlfile.Node) string {
 }
 
 func (p parser) hub(r yamlfile.Node) Config {
-	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle")
+	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle", "web", "enrol", "card-key", "policy-key", "mail")
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: policy.SiteID(r.Get("site").Required().Slug()),
 		Data: p.file(r.Get("data").Required()), Key: p.file(r.Get("key").Required()),
-		Machines: p.machines(r.Get("machines").Required(), r.Get("site").Str()),
+		Machines: p.machines(r.Get("machines"), r.Get("site").Str()),
 		MQTT:     p.mqtt(r.Get("mqtt").Required()),
 		HTTP:     loopbackAddr(r.Get("http")),
 		Bundle:   p.bundle(r.Get("bundle"), r.Get("site").Str()),
+		Web:      p.web(r.Get("web")), Enrol: p.enrol(r.Get("enrol")),
+		CardKey: p.file(r.Get("card-key")), PolicyKey: policyKey(r.Get("policy-key"), r.Get("site").Str()), Mail: p.file(r.Get("mail")),
 	}
+	p.together(r, c)
 	keyLine(&c, r)
 	differ(r)
 	p.accounts(r, c)

@@ -1,0 +1,108 @@
+package hub
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/keykind"
+	"portillon/policy"
+)
+
+// Created is what Create made.
+type Created struct {
+	Config string // the hub.yaml
+	Site   policy.SiteID
+	Key    string // the public half of the site's key, which machines pin
+}
+
+// cardKeyBytes is the length of a new card key: as long as what HMAC-SHA-256 gives (RFC 2104 §3).
+const cardKeyBytes = 32
+
+// Create makes a hub in an empty folder: its file, a key that signs bundles, policies and acknowledgements, and a card
+// key. The name of the machines' listener is the computer's host name. hub.yaml is written last: a folder without
+// it was not finished.
+func Create(dir string, site policy.SiteID, host string) (Created, error) {
+	if err := beEmpty(dir); err != nil {
+		return Created{}, err
+	}
+	name, err := keykind.Name(keykind.Site, string(site))
+	if err != nil {
+		return Created{}, err
+	}
+	private, public, err := note.GenerateKey(rand.Reader, name)
+	if err != nil {
+		return Created{}, err
+	}
+	card := make([]byte, cardKeyBytes)
+	rand.Read(card) // never fails: crypto/rand
+	if !hostName(host) {
+		host = "portillon-hub"
+	}
+	text := fmt.Sprintf(newConfig, site, strings.ToLower(host))
+	config := filepath.Join(dir, "hub.yaml")
+	if _, err := ParseConfig(config, []byte(text)); err != nil {
+		return Created{}, fmt.Errorf("site %q: %w", site, err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "keys"), 0o700); err != nil {
+		return Created{}, err
+	}
+	for _, f := range []struct{ path, text string }{
+		{filepath.Join(dir, "keys", "site.key"), private + "\n"},
+		{filepath.Join(dir, "keys", "card.key"), hex.EncodeToString(card) + "\n"},
+		{config, text},
+	} {
+		if err := writeNew(f.path, f.text); err != nil {
+			return Created{}, err
+		}
+	}
+	return Created{Config: config, Site: site, Key: public}, nil
+}
+
+// newConfig is the first hub.yaml: the site's id, then the computer's name.
+const newConfig = `# The hub of a site. Relative paths stand beside this file. portillon-hub -check says what is wrong with it.
+portillon: 1
+site: %s
+data: data                                # the database, and what the broker inside keeps
+key: keys/site.key                        # signs bundles, policies and acknowledgements; machines pin its public half
+card-key: keys/card.key                   # turns card numbers into what machines hold
+web:                                      # for people: pages and API
+  listen: 127.0.0.1:8040                  # for other computers: 0.0.0.0:8040 with cert: own, or a reverse proxy and url:
+enrol:                                    # for machines: they join here, and fetch what they work from
+  listen: 0.0.0.0:8443
+  name: %s                                # the name in the hub's certificate
+mqtt: { listen: 127.0.0.1:1883 }          # the broker inside
+`
+
+// beEmpty refuses a folder that holds anything but hidden files, and makes one that is not there.
+func beEmpty(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			return fmt.Errorf("%s holds %s and no hub.yaml: a new hub begins in an empty folder", dir, e.Name())
+		}
+	}
+	return nil
+}
+
+// writeNew writes a file that is not there yet, for its owner alone, and waits until it is on the disk.
+func writeNew(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Sync(), f.Close())
+}

@@ -1,0 +1,143 @@
+package hub
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"portillon/keykind"
+	"portillon/yamlfile"
+)
+
+// PeopleConfig is where people's browsers and programs reach the hub. With it the hub keeps the site's directory and
+// policy in its database; without it the site is a folder of files, and the hub serves the bundle built from it.
+//
+//	web:
+//	  listen: 127.0.0.1:8040              # without cert: plain HTTP, on loopback only
+//	  url: https://hub.lab.example        # how browsers reach it: in links, QR codes and mails
+//	  cert: web.pem                       # with cert-key; or "own": a certificate of the hub's own authority
+//	  cert-key: web.key
+//	  proxies: ["10.0.0.4"]               # reverse proxies whose X-Forwarded-For and X-Forwarded-Proto count
+type PeopleConfig struct {
+	Listen        string // host:port; empty: no pages and no API
+	URL           *url.URL
+	Cert, CertKey string // PEM files; OwnCert; empty: plain HTTP
+	Proxies       []netip.Prefix
+}
+
+// OwnCert in place of a certificate file: the hub's own authority signs one.
+const OwnCert = "own"
+
+// EnrolConfig is the listener for machines: TLS, with client certificates of the hub's own authority.
+//
+//	enrol: { listen: "0.0.0.0:8443", name: hub.lab.example }
+type EnrolConfig struct {
+	Listen string // host:port; empty: machines cannot be enrolled over the network
+	Name   string // the name in the hub's certificate, by which machines verify it, wherever it is
+}
+
+// Managed reports whether the hub keeps the site's directory and policy itself.
+func (c Config) Managed() bool { return c.Web.Listen != "" }
+
+func (p parser) web(n yamlfile.Node) PeopleConfig {
+	if !n.Present() {
+		return PeopleConfig{}
+	}
+	n.Only("listen", "url", "cert", "cert-key", "proxies")
+	c := PeopleConfig{Listen: addr(n.Get("listen").Required()), Cert: n.Get("cert").Str(), CertKey: p.file(n.Get("cert-key"))}
+	if c.Cert != OwnCert {
+		c.Cert = p.file(n.Get("cert"))
+	}
+	switch {
+	case (c.Cert != "" && c.Cert != OwnCert) != (c.CertKey != ""):
+		n.Fault("cert: FILE and cert-key: FILE, or cert: own alone", "cert and cert-key go together")
+	case c.Cert == "" && c.Listen != "" && !onLoopback(c.Listen):
+		n.Get("listen").Fault("listen on 127.0.0.1 behind a reverse proxy, or write cert: own",
+			"%q can be reached from the network, and passwords would travel in the clear", c.Listen)
+	}
+	c.URL = baseURL(n.Get("url"))
+	for i, s := range n.Get("proxies").Strs() {
+		prefix, err := parsePrefix(s)
+		if err != nil {
+			n.Get("proxies").Fault("an address, or a network such as 10.0.0.0/8", "proxy %d: %q is no address", i+1, s)
+		}
+		c.Proxies = append(c.Proxies, prefix)
+	}
+	return c
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	if strings.Contains(s, "/") {
+		return netip.ParsePrefix(s)
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return a.Prefix(a.BitLen())
+}
+
+// baseURL reads the address that browsers use: scheme and host, nothing behind.
+func baseURL(n yamlfile.Node) *url.URL {
+	s := n.Str()
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" ||
+		u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		n.Fault("https://hub.lab.example", "%.80q is no address of the form https://HOST[:PORT]", s)
+		return nil
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}
+}
+
+func (p parser) enrol(n yamlfile.Node) EnrolConfig {
+	if !n.Present() {
+		return EnrolConfig{}
+	}
+	n.Only("listen", "name")
+	c := EnrolConfig{Listen: addr(n.Get("listen").Required()), Name: n.Get("name").Required().Str()}
+	if c.Name != "" && !hostName(c.Name) {
+		n.Get("name").Fault("hub.lab.example", "%.80q is no host name; machines verify the hub by a name, never by address", c.Name)
+	}
+	return c
+}
+
+// hostName reports whether s can stand as a DNS name in a certificate: labels of letters, digits and hyphens
+// (RFC 1123 §2.1), at most 253 characters, and not an IP address.
+func hostName(s string) bool {
+	if _, err := netip.ParseAddr(s); err == nil || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// policyKey reads the public half of the key that signs policies. Empty: the hub's key signs them.
+func policyKey(n yamlfile.Node, site string) string {
+	verifier(n, keykind.Place{Kind: keykind.Site, ID: site})
+	return n.Str()
+}
+
+// together refuses keys of the file that do not go together.
+func (p parser) together(r yamlfile.Node, c Config) {
+	if !c.Managed() {
+		r.Get("machines").Required()
+		for _, key := range []string{"enrol", "card-key", "policy-key", "mail"} {
+			if r.Get(key).Present() {
+				r.Get(key).Fault("web: { listen: \"127.0.0.1:8040\" }", "it is for a hub that keeps the site itself, and there is no web:")
+			}
+		}
+		return
+	}
+	if c.Bundle.File != "" {
+		r.Get("bundle").Fault("take bundle: away, or web:", "a hub with web: builds the bundle itself")
+	}
+	r.Get("card-key").Required()
+}
