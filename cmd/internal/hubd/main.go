@@ -26,7 +26,8 @@ func Main(args []string) int {
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	fs := flag.NewFlagSet("portillon-hub", flag.ContinueOnError)
 	fs.SetOutput(errs)
-	config := fs.String("config", "/etc/portillon/hub.yaml", "the hub's file")
+	config := fs.String("config", "", "the hub's file; without it: hub.yaml of this folder, or "+systemConfig+", or a new hub in this folder if it is empty")
+	site := fs.String("site", "", "the id of the site of a new hub; without it: the folder's name")
 	check := fs.Bool("check", false, "say what is wrong with the file, and end")
 	offset := fs.Duration("clock-offset", 0, "for a demo: how far the hub's clock is from the computer's")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -36,6 +37,12 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	if fs.NArg() > 0 {
 		return complain(errs, fmt.Errorf("%q: portillon-hub takes flags only", fs.Arg(0)), "portillon-hub -config hub.yaml")
+	}
+	var err error
+	if *config == "" {
+		if *config, err = findConfig(".", *site, out); err != nil {
+			return complain(errs, err, "portillon-hub -config hub.yaml, or begin in an empty folder")
+		}
 	}
 	c, err := hub.ReadConfig(*config)
 	if err == nil {

@@ -1,0 +1,65 @@
+package hubd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"portillon/hub"
+	"portillon/policy"
+)
+
+// systemConfig is the file of the packaged service.
+const systemConfig = "/etc/portillon/hub.yaml"
+
+// findConfig is the file of a hub that was started without -config: the folder's, the system's where that is there, or
+// the one that it makes in the folder, which must be empty then.
+func findConfig(dir, site string, out io.Writer) (string, error) {
+	config := filepath.Join(dir, "hub.yaml")
+	for _, path := range []string{config, systemConfig} {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if site == "" {
+		site = slug(filepath.Base(abs))
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "" // Create chooses a name
+	}
+	made, err := hub.Create(abs, policy.SiteID(site), host)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(out, "portillon-hub: a new hub of the site %s is in %s\n  key that machines pin: %s\n", made.Site, abs, made.Key)
+	return made.Config, nil
+}
+
+// slug makes an id of a folder's name: lower-case letters, digits and hyphens, "site" where nothing is left.
+func slug(name string) string {
+	id := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, name)
+	id = strings.Trim(id, "-")
+	if id == "" {
+		return "site"
+	}
+	return strings.TrimRight(id[:min(len(id), 40)], "-")
+}
