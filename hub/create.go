@@ -25,14 +25,20 @@ type Created struct {
 // cardKeyBytes is the length of a new card key: as long as what HMAC-SHA-256 gives (RFC 2104 §3).
 const cardKeyBytes = 32
 
+// NewHub is what a new hub is made of.
+type NewHub struct {
+	Site policy.SiteID
+	Host string // the computer's name: by it machines and browsers verify the hub
+	Web  string // where people reach it; empty: 127.0.0.1:8040. Beyond loopback the hub's own authority makes a certificate
+}
+
 // Create makes a hub in an empty folder: its file, a key that signs bundles, policies and acknowledgements, and a card
-// key. The name of the machines' listener is the computer's host name. hub.yaml is written last: a folder without
-// it was not finished.
-func Create(dir string, site policy.SiteID, host string) (Created, error) {
+// key. hub.yaml is written last: a folder without it was not finished.
+func Create(dir string, n NewHub) (Created, error) {
 	if err := beEmpty(dir); err != nil {
 		return Created{}, err
 	}
-	name, err := keykind.Name(keykind.Site, string(site))
+	name, err := keykind.Name(keykind.Site, string(n.Site))
 	if err != nil {
 		return Created{}, err
 	}
@@ -42,13 +48,10 @@ func Create(dir string, site policy.SiteID, host string) (Created, error) {
 	}
 	card := make([]byte, cardKeyBytes)
 	rand.Read(card) // never fails: crypto/rand
-	if !hostName(host) {
-		host = "portillon-hub"
-	}
-	text := fmt.Sprintf(newConfig, site, strings.ToLower(host))
+	text := n.config()
 	config := filepath.Join(dir, "hub.yaml")
 	if _, err := ParseConfig(config, []byte(text)); err != nil {
-		return Created{}, fmt.Errorf("site %q: %w", site, err)
+		return Created{}, fmt.Errorf("site %q: %w", n.Site, err)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "keys"), 0o700); err != nil {
 		return Created{}, err
@@ -62,10 +65,25 @@ func Create(dir string, site policy.SiteID, host string) (Created, error) {
 			return Created{}, err
 		}
 	}
-	return Created{Config: config, Site: site, Key: public}, nil
+	return Created{Config: config, Site: n.Site, Key: public}, nil
 }
 
-// newConfig is the first hub.yaml: the site's id, then the computer's name.
+// config is the first hub.yaml.
+func (n NewHub) config() string {
+	if !hostName(n.Host) {
+		n.Host = "portillon-hub"
+	}
+	if n.Web == "" {
+		n.Web = "127.0.0.1:8040"
+	}
+	cert := ""
+	if !onLoopback(n.Web) {
+		cert = "\n  cert: own                               # signed by the hub's own authority: docs/hub.md"
+	}
+	return fmt.Sprintf(newConfig, n.Site, n.Web, cert, strings.ToLower(n.Host))
+}
+
+// newConfig takes the site's id, the address for people, a line on its certificate, and the computer's name.
 const newConfig = `# The hub of a site. Relative paths stand beside this file. portillon-hub -check says what is wrong with it.
 portillon: 1
 site: %s
@@ -73,7 +91,8 @@ data: data                                # the database, and what the broker in
 key: keys/site.key                        # signs bundles, policies and acknowledgements; machines pin its public half
 card-key: keys/card.key                   # turns card numbers into what machines hold
 web:                                      # for people: pages and API
-  listen: 127.0.0.1:8040                  # for other computers: 0.0.0.0:8040 with cert: own, or a reverse proxy and url:
+  # for other computers: 0.0.0.0:8040 with cert: own, or a reverse proxy and url:
+  listen: %s%s
 enrol:                                    # for machines: they join here, and fetch what they work from
   listen: 0.0.0.0:8443
   name: %s                                # the name in the hub's certificate

@@ -11,7 +11,7 @@ import (
 
 func TestHubIsCreatedInAnEmptyFolderOnly(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
-	made, err := hub.Create(dir, "biklab", "Raspberry-Pi")
+	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "Raspberry-Pi"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,8 +34,19 @@ func TestHubIsCreatedInAnEmptyFolderOnly(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
 	}
-	if _, err := hub.Create(dir, "biklab", "pi"); err == nil || !strings.Contains(err.Error(), "hub.yaml") {
+	if _, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "pi"}); err == nil || !strings.Contains(err.Error(), "hub.yaml") {
 		t.Errorf("a second hub in the same folder: %v", err)
+	}
+}
+
+func TestNewHubBeyondLoopbackHasACertificate(t *testing.T) {
+	made, err := hub.Create(t.TempDir(), hub.NewHub{Site: "biklab", Host: "pi", Web: "0.0.0.0:8040"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := hub.ReadConfig(made.Config)
+	if err != nil || c.Web.Cert != hub.OwnCert || c.Web.Listen != "0.0.0.0:8040" {
+		t.Errorf("%+v, %v", c.Web, err)
 	}
 }
 
@@ -44,7 +55,7 @@ func TestFolderThatHoldsSomethingGetsNoHub(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "thesis.odt"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := hub.Create(dir, "biklab", "pi")
+	_, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "pi"})
 	if err == nil || !strings.Contains(err.Error(), "thesis.odt") {
 		t.Error(err)
 	}
@@ -55,7 +66,7 @@ func TestFolderThatHoldsSomethingGetsNoHub(t *testing.T) {
 
 func TestFaultsOfTheManagedHubsFileNameTheCure(t *testing.T) {
 	dir := t.TempDir()
-	made, err := hub.Create(dir, "biklab", "pi")
+	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "pi"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +75,7 @@ func TestFaultsOfTheManagedHubsFileNameTheCure(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, from, to, says string }{
-		{"pages in the clear on the network", "listen: 127.0.0.1:8040 ", "listen: 0.0.0.0:8040 ", "passwords would travel in the clear"},
+		{"pages in the clear on the network", "listen: 127.0.0.1:8040", "listen: 0.0.0.0:8040", "passwords would travel in the clear"},
 		{"a certificate without its key", "web: ", "web: { listen: \"127.0.0.1:1\", cert: a.pem }\n# ", "cert and cert-key go together"},
 		{"an address as the hub's name", "name: pi", "name: 192.168.1.4", "never by address"},
 		{"no card key", "card-key: keys/card.key", "# ", "card-key: is missing"},

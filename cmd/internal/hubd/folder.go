@@ -18,7 +18,7 @@ const systemConfig = "/etc/portillon/hub.yaml"
 
 // findConfig is the file of a hub that was started without -config: the folder's, the system's where that is there, or
 // the one that it makes in the folder, which must be empty then.
-func findConfig(dir, site string, out io.Writer) (string, error) {
+func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 	config := filepath.Join(dir, "hub.yaml")
 	for _, path := range []string{config, systemConfig} {
 		if _, err := os.Stat(path); err == nil {
@@ -31,14 +31,13 @@ func findConfig(dir, site string, out io.Writer) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if site == "" {
-		site = slug(filepath.Base(abs))
+	if n.Site == "" {
+		n.Site = policy.SiteID(slug(filepath.Base(abs)))
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "" // Create chooses a name
+	if n.Host, err = os.Hostname(); err != nil {
+		n.Host = "" // Create chooses a name
 	}
-	made, err := hub.Create(abs, policy.SiteID(site), host)
+	made, err := hub.Create(abs, n)
 	if err != nil {
 		return "", err
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"portillon/hub"
 )
 
 func TestHubWithoutAFileIsMadeInAnEmptyFolder(t *testing.T) {
@@ -14,18 +16,18 @@ func TestHubWithoutAFileIsMadeInAnEmptyFolder(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "Le Lab 3")
 	var out bytes.Buffer
-	config, err := findConfig(dir, "", &out)
+	config, err := findConfig(dir, hub.NewHub{}, &out)
 	if err != nil || !strings.Contains(out.String(), "a new hub of the site le-lab-3") {
 		t.Fatalf("%v %s", err, out.String())
 	}
-	again, err := findConfig(dir, "other", &out)
+	again, err := findConfig(dir, hub.NewHub{Site: "other"}, &out)
 	if err != nil || again != config {
 		t.Errorf("the second start finds %q, %v, want %q", again, err, config)
 	}
 	if err := os.Remove(config); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := findConfig(dir, "", &out); err == nil || !strings.Contains(err.Error(), "keys") {
+	if _, err := findConfig(dir, hub.NewHub{}, &out); err == nil || !strings.Contains(err.Error(), "keys") {
 		t.Errorf("a folder with keys and without hub.yaml: %v", err)
 	}
 }

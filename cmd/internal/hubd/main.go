@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"portillon/hub"
+	"portillon/policy"
 )
 
 // Main runs portillon-hub with its arguments and returns its exit code.
@@ -28,6 +29,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	fs.SetOutput(errs)
 	config := fs.String("config", "", "the hub's file; without it: hub.yaml of this folder, or "+systemConfig+", or a new hub in this folder if it is empty")
 	site := fs.String("site", "", "the id of the site of a new hub; without it: the folder's name")
+	web := fs.String("web", "", "where people reach a new hub, host:port; without it: 127.0.0.1:8040")
 	check := fs.Bool("check", false, "say what is wrong with the file, and end")
 	offset := fs.Duration("clock-offset", 0, "for a demo: how far the hub's clock is from the computer's")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -40,7 +42,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	var err error
 	if *config == "" {
-		if *config, err = findConfig(".", *site, out); err != nil {
+		if *config, err = findConfig(".", hub.NewHub{Site: policy.SiteID(*site), Web: *web}, out); err != nil {
 			return complain(errs, err, "portillon-hub -config hub.yaml, or begin in an empty folder")
 		}
 	}
