@@ -83,7 +83,7 @@ func TestSameKeyUnderAnotherNameIsTheSame(t *testing.T) {
 func FuzzLook(f *testing.F) {
 	private, public, _ := note.GenerateKey(rand.Reader, "portillon:site:biklab")
 	for _, s := range []string{private, public, `{"type":"Multikey","publicKeyMultibase":"z"}`, `{"kty":"OKP","d":"x"}`, "did:web:x", strings.Repeat("5a", 32),
-		"-----BEGIN PUBLIC KEY-----"} {
+		"-----BEGIN PUBLIC KEY-----", "PRIVATE+KEY+++AX000000000000000000000000000000000000000000"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

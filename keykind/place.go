@@ -106,7 +106,14 @@ func PublicHalf(private string) (string, error) {
 	if err != nil || len(b) != 1+ed25519.SeedSize || b[0] != 1 {
 		return "", bad
 	}
-	return note.NewEd25519VerifierKey(f[2], ed25519.NewKeyFromSeed(b[1:]).Public().(ed25519.PublicKey))
+	public, err := note.NewEd25519VerifierKey(f[2], ed25519.NewKeyFromSeed(b[1:]).Public().(ed25519.PublicKey))
+	if err != nil {
+		return "", bad
+	}
+	if _, err := note.NewVerifier(public); err != nil { // an empty name, or one with spaces: nobody could check what it signs
+		return "", fmt.Errorf("key name %.80q cannot be used", f[2])
+	}
+	return public, nil
 }
 
 // Same reports whether two public halves of note keys are one key, whatever their names.
