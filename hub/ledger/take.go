@@ -289,22 +289,58 @@ func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b open
 	return &out, nil
 }
 
-// keep stores the records of a batch from the skipped ones on.
-func keep(ctx context.Context, tx *store.Tx, journal int64, b opened, skip int) error {
-	for i := skip; i < len(b.records); i++ {
-		if err := keepRecord(ctx, tx, journal, &b.records[i], &b.Batch.Records[i], &b.leaves[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+// stored is a record as it is stored.
+type stored struct {
+	*wire.Record
+	wire.Leafed
+	leaf tlog.Hash
 }
 
-func keepRecord(ctx context.Context, tx *store.Tx, journal int64, r *wire.Record, l *wire.Leafed, leaf *tlog.Hash) error {
-	_, err := tx.Exec(ctx, `INSERT INTO ledger_records (site, journal, seq, kind, member, session, wall, salt, leaf, record)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		journal, int64(r.Seq), string(r.Kind), string(r.Member), r.Session, r.Wall.UnixMilli(), l.Salt[:], leaf[:], []byte(l.Record))
-	if err != nil {
-		return fmt.Errorf("record %d: %w", r.Seq, err)
+func (s *stored) values(to []any) []any {
+	return append(to, int64(s.Seq), string(s.Kind), string(s.Member), s.Session, s.Wall.UnixMilli(), s.Salt[:], s.leaf[:], []byte(s.Leafed.Record))
+}
+
+// keep stores the records of a batch from the skipped ones on.
+func keep(ctx context.Context, tx *store.Tx, journal int64, b opened, skip int) error {
+	all := make([]stored, 0, len(b.records))
+	for i := skip; i < len(b.records); i++ {
+		all = append(all, stored{&b.records[i], b.Batch.Records[i], b.leaves[i]})
+	}
+	return keepRecords(ctx, tx, journal, all)
+}
+
+// insertMany is how many records a statement stores: with ten, the cost of a call hardly counts beside that of the rows.
+const insertMany = 10
+
+// keepRecords stores records, ten to a statement as far as they go.
+func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored) error {
+	args := append(make([]any, 0, 1+8*insertMany), journal)
+	for ; len(all) >= insertMany; all = all[insertMany:] {
+		args = args[:1]
+		for i := range all[:insertMany] {
+			args = all[i].values(args)
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO ledger_records (site, journal, seq, kind, member, session, wall, salt, leaf, record) VALUES
+			($1, $2, $3, $4, $5, $6, $7, $8, $9, $10),
+			($1, $2, $11, $12, $13, $14, $15, $16, $17, $18),
+			($1, $2, $19, $20, $21, $22, $23, $24, $25, $26),
+			($1, $2, $27, $28, $29, $30, $31, $32, $33, $34),
+			($1, $2, $35, $36, $37, $38, $39, $40, $41, $42),
+			($1, $2, $43, $44, $45, $46, $47, $48, $49, $50),
+			($1, $2, $51, $52, $53, $54, $55, $56, $57, $58),
+			($1, $2, $59, $60, $61, $62, $63, $64, $65, $66),
+			($1, $2, $67, $68, $69, $70, $71, $72, $73, $74),
+			($1, $2, $75, $76, $77, $78, $79, $80, $81, $82)`, args...)
+		if err != nil {
+			return fmt.Errorf("records from %d on: %w", all[0].Seq, err)
+		}
+	}
+	for i := range all {
+		_, err := tx.Exec(ctx, `INSERT INTO ledger_records (site, journal, seq, kind, member, session, wall, salt, leaf, record)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, all[i].values(args[:1])...)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", all[i].Seq, err)
+		}
 	}
 	return nil
 }

@@ -145,6 +145,7 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 		return err
 	}
 	defer rows.Close()
+	var some []stored
 	for rows.Next() {
 		var seq int64
 		var salt, record []byte
@@ -160,9 +161,16 @@ func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site,
 		}
 		leaf := wire.Leaf(wire.Salt(salt), record)
 		g.add(leaf, func(n node) { g.nodes = append(g.nodes, n) })
-		if err := keepRecord(ctx, tx, held.id, &r, &wire.Leafed{Salt: wire.Salt(salt), Record: record}, &leaf); err != nil {
+		if some = append(some, stored{&r, wire.Leafed{Salt: wire.Salt(salt), Record: record}, leaf}); len(some) < insertMany {
+			continue
+		}
+		if err := keepRecords(ctx, tx, held.id, some); err != nil {
 			return err
 		}
+		some = some[:0]
+	}
+	if err := keepRecords(ctx, tx, held.id, some); err != nil {
+		return err
 	}
 	if err := rows.Err(); err != nil {
 		return err

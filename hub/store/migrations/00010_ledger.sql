@@ -37,7 +37,9 @@ CREATE TABLE ledger_records (
 	PRIMARY KEY (site, journal, seq)
 ) WITHOUT ROWID;
 
-CREATE INDEX ledger_records_kind ON ledger_records (site, kind, wall);
+-- Within a journal wall grows with seq, but where a clock was set: a batch is added to the end of few ranges. With wall
+-- before journal, the machines' entries would mix, and each batch would change several times as many pages.
+CREATE INDEX ledger_records_kind ON ledger_records (site, kind, journal, wall);
 
 -- The tree's inner hashes of every eighth level: the hash at level 8 and place n covers the records from n*256+1 to
 -- (n+1)*256. Those between are calculated from at most 256 of the level below.
