@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/hub/ledger"
+	"portillon/hub/store"
 	"portillon/keykind"
 	"portillon/policy"
 	"portillon/yamlfile"
@@ -21,7 +22,7 @@ import (
 //
 //	portillon: 1
 //	site: biklab
-//	data: /var/lib/portillon-hub        # ledger, bundle, what the broker inside retains
+//	data: /var/lib/portillon-hub        # database, bundle, what the broker inside retains
 //	key: hub.key                        # signs acknowledgements, commands and evidence
 //	machines:
 //	  laser: { key: "portillon:machine:laser.biklab+5f1c…", password-file: laser.password }
@@ -73,8 +74,17 @@ type BundleConfig struct {
 	Public string // Key, as the file has it
 }
 
-// Ledger is where the ledger stands; evidence is read from it while the hub runs, or when it does not.
-func (c Config) Ledger() string { return filepath.Join(c.Data, "ledger.db") }
+// Database is where the hub's database stands.
+func (c Config) Database() string { return filepath.Join(c.Data, store.Name) }
+
+// Ledger is the file that the ledger stands in; evidence is read from it while the hub runs, or when it does not. It is
+// the database, or a ledger.db of a hub of before, which the hub has not taken over yet: then that one is complete.
+func (c Config) Ledger() string {
+	if old := ledger.OldPath(c.Database()); there(old) {
+		return old
+	}
+	return c.Database()
+}
 
 // Keys are the machines' pinned keys.
 func (c Config) Keys() ledger.Keys {

@@ -44,7 +44,7 @@ func TestHubFileIsRead(t *testing.T) {
 		len(c.Machines) != 2 || c.Machines[0].ID != "laser" || c.HTTP != "127.0.0.1:8038" || c.MQTT.Listen != "127.0.0.1:1883" {
 		t.Errorf("%+v", c)
 	}
-	if c.Machine("laser") == nil || c.Machine("press") != nil || c.Ledger() != "/var/lib/portillon-hub/ledger.db" {
+	if c.Machine("laser") == nil || c.Machine("press") != nil || c.Ledger() != "/var/lib/portillon-hub/portillon.db" {
 		t.Errorf("%v %v %s", c.Machine("laser"), c.Machine("press"), c.Ledger())
 	}
 }
@@ -98,7 +98,7 @@ func TestHubSaysWhatItCannotOpen(t *testing.T) {
 	}{
 		{"no key", func(c *hub.Config) { c.Key += "x" }, "the hub's key"},
 		{"a key that is none", func(c *hub.Config) { os.WriteFile(c.Key, []byte("words"), 0o600) }, "is no signing key"},
-		{"data that is a file", func(c *hub.Config) { os.WriteFile(c.Data, nil, 0o600) }, "ledger"},
+		{"data that is a file", func(c *hub.Config) { os.WriteFile(c.Data, nil, 0o600) }, "database"},
 		{"a ledger that is none", func(c *hub.Config) {
 			os.MkdirAll(c.Data, 0o700)
 			os.WriteFile(c.Ledger(), []byte(strings.Repeat("x", 5000)), 0o600)

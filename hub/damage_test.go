@@ -110,7 +110,7 @@ func (f *hubFolder) files(t *testing.T) (out []string) {
 func TestEachDamagedFileOfAHubIsSurvivedOrNamed(t *testing.T) {
 	f := newHubFolder(t)
 	names := f.files(t)
-	if all := strings.Join(names, " "); !strings.Contains(all, "ledger.db-wal") || !strings.Contains(all, "tags/") || !strings.Contains(all, "bundle/manifest") {
+	if all := strings.Join(names, " "); !strings.Contains(all, "portillon.db-wal") || !strings.Contains(all, "tags/") || !strings.Contains(all, "bundle/manifest") {
 		t.Fatalf("files are missing: %s", all)
 	}
 	for _, name := range names {

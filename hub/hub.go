@@ -34,6 +34,7 @@ import (
 
 	"portillon/hub/broker"
 	"portillon/hub/ledger"
+	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/wire"
 	"portillon/wire/mqttguard"
@@ -46,6 +47,7 @@ type Hub struct {
 	now     func() time.Time
 	signer  note.Signer
 	topics  wire.Topics
+	db      *store.DB
 	ledger  *ledger.Ledger
 	seal    sealKeys
 	broker  *broker.Broker // nil: outside
@@ -100,7 +102,7 @@ func (h *Hub) open() (err error) {
 	if h.signer, err = h.c.Signer(); err != nil {
 		return err
 	}
-	if h.ledger, err = ledger.Open(h.c.Ledger(), h.c.Site, h.c.Keys()); err != nil {
+	if err := h.openDatabase(); err != nil {
 		return err
 	}
 	h.seal = sealKeys{dir: h.c.sealDir()}
@@ -240,8 +242,8 @@ func (h *Hub) Close() error {
 			errs = append(errs, err)
 		}
 	}
-	if h.ledger != nil {
-		errs = append(errs, h.ledger.Close())
+	if h.db != nil {
+		errs = append(errs, h.db.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -81,11 +81,20 @@ const (
 	MaxRecord = 8 << 10
 )
 
-// ParseBatch reads a batch. Its records are not believed yet: the checkpoint must be opened and the root recomputed.
+// ParseBatch reads a batch. Its records are not believed yet: the checkpoint must be opened and the root recomputed. What
+// it returns may refer to data, which must not be changed.
 func ParseBatch(data []byte) (Batch, []Record, error) {
 	if len(data) > MaxBatch {
 		return Batch{}, nil, fmt.Errorf("batch: %d bytes, at most %d", len(data), MaxBatch)
 	}
+	if b, records, ok := fastBatch(data); ok {
+		return b, records, nil
+	}
+	return slowBatch(data)
+}
+
+// slowBatch reads a batch the long way.
+func slowBatch(data []byte) (Batch, []Record, error) {
 	var b Batch
 	if err := Decode(data, &b); err != nil {
 		return Batch{}, nil, fmt.Errorf("batch: %w", err)
@@ -116,6 +125,14 @@ func ParseRecord(data []byte) (Record, error) {
 	if len(data) > MaxRecord {
 		return Record{}, fmt.Errorf("record of %d bytes: at most %d", len(data), MaxRecord)
 	}
+	if r, ok := fastRecord(data); ok {
+		return r, nil
+	}
+	return slowRecord(data)
+}
+
+// slowRecord reads a record the long way.
+func slowRecord(data []byte) (Record, error) {
 	var r Record
 	if err := decodeHint(data, &r); err != nil {
 		return Record{}, err

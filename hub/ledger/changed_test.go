@@ -4,12 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"golang.org/x/mod/sumdb/tlog"
 
 	"portillon/hub/ledger"
 	"portillon/hub/ledger/ledgertest"
@@ -18,15 +15,15 @@ import (
 // A record that the disk has changed fits the pages of the database, and not its leaf hash: whoever reads it is told which one it is.
 func TestRecordChangedOnTheDiskIsNamedWhenItIsRead(t *testing.T) {
 	for _, change := range []string{
-		"UPDATE records SET record = replace(record, '\"b\"', '\"c\"') WHERE seq = 7",
-		"UPDATE records SET salt = zeroblob(16) WHERE seq = 7",
-		"UPDATE records SET record = (SELECT record FROM records WHERE seq = 6) WHERE seq = 7",
-		fmt.Sprintf("UPDATE hashes SET hash = zeroblob(32) WHERE idx = %d", tlog.StoredHashIndex(0, 6)),
-		fmt.Sprintf("DELETE FROM hashes WHERE idx = %d", tlog.StoredHashIndex(0, 6)),
+		"UPDATE ledger_records SET record = replace(record, '\"b\"', '\"c\"') WHERE seq = 7",
+		"UPDATE ledger_records SET salt = zeroblob(16) WHERE seq = 7",
+		"UPDATE ledger_records SET record = (SELECT record FROM ledger_records WHERE seq = 6) WHERE seq = 7",
+		"UPDATE ledger_records SET leaf = zeroblob(32) WHERE seq = 7",
+		"UPDATE ledger_records SET leaf = x'' WHERE seq = 7",
 	} {
 		m := ledgertest.New(t, "biklab", "laser")
 		m.Fill(20)
-		path := filepath.Join(t.TempDir(), "ledger.db")
+		path := filepath.Join(t.TempDir(), "portillon.db")
 		l, err := ledger.Open(path, "biklab", ledger.Keys{"laser": m.Key})
 		if err != nil {
 			t.Fatal(err)
@@ -55,7 +52,7 @@ func TestRecordChangedOnTheDiskIsNamedWhenItIsRead(t *testing.T) {
 			t.Error(err)
 		}
 		m.Fill(1)
-		if _, err := l.Take("laser", m.Data(21, 21)); err != nil && !strings.Contains(change, "hashes") {
+		if _, err := l.Take("laser", m.Data(21, 21)); err != nil {
 			t.Errorf("the next record is not taken: %v", err)
 		}
 		if err := l.Close(); err != nil {

@@ -2,10 +2,7 @@ package ledger_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -202,116 +199,5 @@ func TestReplacementWithoutARecordIsTakenBack(t *testing.T) {
 	take(t, l, next, 1, 1)
 	if err := l.Replace(replacement("")); err == nil || !strings.Contains(err.Error(), "move its journal.db") {
 		t.Errorf("a journal was replaced by the one before though its records are held: %v", err)
-	}
-}
-
-// old is a ledger that commit 80f842b wrote: 14 records of the laser. Its machine's key is beside it.
-func old(t *testing.T) (path string, keys ledger.Keys) {
-	t.Helper()
-	b, err := os.ReadFile("testdata/80f842b/ledger.db")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = filepath.Join(t.TempDir(), "ledger.db")
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	vkey, err := os.ReadFile("testdata/80f842b/portillon-laser.pub")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := note.NewVerifier(strings.TrimSpace(string(vkey)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path, ledger.Keys{"laser": v}
-}
-
-// wantOld reads everything that an old ledger holds, and proves each record.
-func wantOld(t *testing.T, l *ledger.Ledger, key note.Verifier) {
-	t.Helper()
-	h, err := l.Head("laser")
-	if err != nil || h.Seq != 14 || h.Generation != "" || !h.Known {
-		t.Fatalf("%+v, %v", h, err)
-	}
-	if got := seqs(t, l, ledger.Query{Member: "m-020dc2", Kinds: []wire.Kind{wire.Intervened}}); len(got) != 3 {
-		t.Errorf("interventions %v", got)
-	}
-	n := uint64(0)
-	err = l.Records(context.Background(), ledger.Query{}, func(e ledger.Entry) error {
-		n++
-		p, err := l.Prove(context.Background(), "laser", e.Generation, []uint64{e.Seq})
-		if err != nil {
-			return err
-		}
-		c, err := wire.OpenCheckpoint([]byte(p.Checkpoint), wire.Origin("biklab", "laser"), note.VerifierList(key))
-		if err != nil {
-			return err
-		}
-		return tlog.CheckRecord(p.Paths[0], int64(c.Size), c.Root, int64(e.Seq-1), wire.Leaf(e.Leaf.Salt, e.Leaf.Record))
-	})
-	if err != nil || n != 14 {
-		t.Errorf("%d records, %v", n, err)
-	}
-	if all, err := l.Generations(context.Background(), "laser"); err != nil || len(all) != 1 || all[0].Records != 14 {
-		t.Errorf("%+v, %v", all, err)
-	}
-}
-
-func TestLedgersOf80f842bAreReadAsTheyAre(t *testing.T) {
-	path, keys := old(t)
-	before, _ := os.ReadFile(path)
-	l, err := ledger.OpenReadOnly(path, "biklab")
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantOld(t, l, keys["laser"])
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if after, _ := os.ReadFile(path); !slices.Equal(before, after) {
-		t.Error("reading changed the file")
-	}
-}
-
-func TestLedgersOf80f842bAreMigratedInPlaceAndGoOn(t *testing.T) {
-	path, keys := old(t)
-	for range 2 { // the second time there is nothing to migrate
-		l, err := ledger.Open(path, "biklab", keys)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantOld(t, l, keys["laser"])
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l, err := ledger.Open(path, "biklab", keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	more, err := os.ReadFile("testdata/80f842b/batch-15-16.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if taken, err := l.Take("laser", more); err != nil || taken.Seq != 16 || taken.New != 2 || taken.Generation != "" {
-		t.Errorf("the machine's next batch: %+v, %v", taken, err)
-	}
-	if p, err := l.Prove(context.Background(), "laser", "", []uint64{1, 16}); err != nil || p.Size != 16 {
-		t.Errorf("%+v, %v", p, err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	var left int
-	var whole string
-	err = errors.Join(db.QueryRow("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'old%'").Scan(&left), db.QueryRow("PRAGMA integrity_check").Scan(&whole))
-	if err != nil || left != 0 || whole != "ok" {
-		t.Errorf("%d old tables, %s, %v", left, whole, err)
 	}
 }

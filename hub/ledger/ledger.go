@@ -1,38 +1,40 @@
-// Package ledger is the hub's copy of every machine's journals, each record kept exactly once on (machine, generation, seq), in one
-// SQLite file.
+// Package ledger is the hub's copy of every machine's journals, each record kept exactly once on (machine, generation,
+// seq), in the hub's database.
 //
 // It accepts batches as machines publish them (wire.Batch), in any order and as often as they come. It believes a batch
 // only when the machine's own key has signed a checkpoint whose root comes out of the records already held and those
 // that came: a record that the machine did not write, was changed on the way, or takes the place of an earlier one
 // cannot enter. What Take has returned without error is committed and synced: only then may it be acknowledged.
 //
-// It refuses, with a code and a sentence (Refusal): what is no batch, machines without a pinned key, signatures of others,
-// another machine's records, gaps (and says which record it wants), roots that do not come out, and journals that have
-// been rolled back or have forked, and journals of another generation than the machine's last. The first generation of a machine is taken as
-// it comes; Replace lets the next one in, and the records of those before stay, with their checkpoints and proofs. A refusal changes nothing. It refuses to open a database of something else, of another
-// site, or one that is torn; it never overwrites one.
+// It refuses, with a code and a sentence (Refusal): what is no batch, machines without a pinned key, signatures of
+// others, another machine's records, gaps (and says which record it wants), roots that do not come out, and journals
+// that have been rolled back or have forked, and journals of another generation than the machine's last. The first
+// generation of a machine is taken as it comes; Replace lets the next one in, and the records of those before stay,
+// with their checkpoints and proofs. A refusal changes nothing.
+//
+// Before portillon.db the ledger was a file of its own, ledger.db. Open takes its records over; OpenReadOnly reads it
+// as it is.
 package ledger
 
 import (
-	"database/sql"
+	"context"
+	"errors"
 	"fmt"
-	"sync"
+	"path/filepath"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/wire"
 )
 
 // Ledger is an open ledger. Its methods may be called by many goroutines.
 type Ledger struct {
-	site policy.SiteID
-	keys Keys
-	mu   sync.Mutex // one batch at a time: SQLite has one writer
-	path string
-	w, r *sql.DB // w is nil where the ledger was opened for reading only
-	from tables  // what r reads
+	site  *store.Site
+	keys  Keys
+	owned *store.DB // what Close closes; nil: another one's
 }
 
 // Keys are the machines' pinned keys. A machine that is not among them has no records here.
@@ -46,72 +48,50 @@ type Head struct {
 	Known      bool // the machine has a generation here; otherwise the first that comes is taken
 }
 
-// Open opens the ledger at path, and makes it where there is none.
-func Open(path string, site policy.SiteID, keys Keys) (_ *Ledger, err error) {
-	defer named(path, &err)
-	if err := prepare(path); err != nil {
+// New is the ledger of a site whose database is open.
+func New(site *store.Site, keys Keys) *Ledger { return &Ledger{site: site, keys: keys} }
+
+// Open opens the database at path with the site's ledger in it, and makes it where there is none. A ledger.db beside
+// it is taken over first (TakeOver); where path is a ledger.db, the database is portillon.db beside it.
+func Open(path string, site policy.SiteID, keys Keys) (*Ledger, error) {
+	ctx := context.Background()
+	if old, err := isOld(path); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	} else if old {
+		path = filepath.Join(filepath.Dir(path), store.Name)
+	}
+	db, err := store.Open(ctx, path)
+	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	w, err := openDB(path, false)
-	if err != nil {
-		return nil, fmt.Errorf("ledger %s: %w", path, err)
-	}
-	w.SetMaxOpenConns(1)
-	form, err := check(w, site)
-	switch {
-	case err == nil && form == 0:
-		err = create(w, site)
-	case err == nil && form < schemaVersion:
-		err = migrate(w)
-	}
-	if err == nil {
-		err = sound(path, w)
-	}
-	if err != nil {
-		w.Close()
-		return nil, fmt.Errorf("ledger %s: %w", path, err)
-	}
-	l, err := OpenReadOnly(path, site)
-	if err != nil {
-		w.Close()
-		return nil, err
-	}
-	l.w, l.keys = w, keys
-	return l, nil
-}
-
-// OpenReadOnly opens a ledger that another process may be writing.
-func OpenReadOnly(path string, site policy.SiteID) (_ *Ledger, err error) {
-	defer named(path, &err)
-	r, err := openDB(path, true)
-	if err != nil {
-		return nil, fmt.Errorf("ledger %s: %w", path, err)
-	}
-	r.SetMaxOpenConns(4)
-	form, err := check(r, site)
-	if err == nil && form == 0 {
-		err = fmt.Errorf("it holds nothing yet")
-	}
-	if err != nil {
-		r.Close()
-		return nil, fmt.Errorf("ledger %s: %w", path, err)
-	}
-	l := &Ledger{site: site, path: path, r: r, from: form2}
-	if form == 1 {
-		l.from = form1
+	l := New(db.Site(site), keys)
+	l.owned = db
+	if _, err := l.TakeOver(ctx, OldPath(path)); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-// Close waits for a running Take.
+// OpenReadOnly opens the ledger of a database that another process may be writing, or that of a ledger.db.
+func OpenReadOnly(path string, site policy.SiteID) (*Ledger, error) {
+	old, err := openOld(path, site)
+	if err != nil {
+		return nil, fmt.Errorf("ledger %s: %w", path, err)
+	}
+	if old != nil {
+		return &Ledger{site: old.Site(site), owned: old}, nil
+	}
+	db, err := store.OpenReadOnly(context.Background(), path)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return &Ledger{site: db.Site(site), owned: db}, nil
+}
+
+// Close closes the database where Open or OpenReadOnly opened it. It waits for a running Take.
 func (l *Ledger) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	err := l.r.Close()
-	if l.w != nil {
-		if werr := l.w.Close(); err == nil {
-			err = werr
-		}
+	if l.owned == nil {
+		return nil
 	}
-	return err
+	return l.owned.Close()
 }

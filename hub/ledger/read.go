@@ -2,12 +2,14 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
+	"math"
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -21,7 +23,7 @@ type Entry struct {
 // Query chooses records. The zero Query is all of them.
 type Query struct {
 	Machine policy.MachineID // empty: all machines
-	Kinds   []wire.Kind      // none: all kinds
+	Kinds   []wire.Kind      // none: all kinds; at most MaxKinds
 	Member  policy.MemberID  // empty: everybody
 	After   uint64           // only records with a higher seq, of each journal
 	// Generation chooses one of a machine's journals; nil: all of them.
@@ -29,11 +31,19 @@ type Query struct {
 	Limit      int // at most so many; 0: no limit
 }
 
+// MaxKinds is how many kinds a Query can choose.
+const MaxKinds = 8
+
+// queryer is what the site and a transaction have in common.
+type queryer interface {
+	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
+}
+
 // Records gives each record that q chooses to yield, by machine, epoch of its generation, and seq, until yield returns an error.
 func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) (err error) {
 	defer l.named(&err)
-	text, args := q.sql(l.from)
-	rows, err := l.r.QueryContext(ctx, text, args...)
+	rows, err := q.rows(ctx, l.site)
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
@@ -53,52 +63,50 @@ func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) 
 	return nil
 }
 
-func (q Query) sql(from tables) (string, []any) {
-	where, args := []string{"seq > ?"}, []any{int64(q.After)}
-	if q.Machine != "" {
-		where, args = append(where, "r.machine = ?"), append(args, string(q.Machine))
-	}
+// rows runs the query. The order in which the tables are read is fixed (CROSS JOIN, sqlite.org/optoverview.html §6.2):
+// without kinds the primary key gives the records in order, unsorted; with kinds their index finds them.
+func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
+	anyOne, generation, limit := 1, "", int64(math.MaxInt64)
 	if q.Generation != nil {
-		where, args = append(where, "r.generation = ?"), append(args, string(*q.Generation))
+		anyOne, generation = 0, string(*q.Generation)
 	}
-	if q.Member != "" {
-		where, args = append(where, "member = ?"), append(args, string(q.Member))
-	}
-	if len(q.Kinds) > 0 {
-		where = append(where, "kind IN (?"+strings.Repeat(",?", len(q.Kinds)-1)+")")
-		for _, k := range q.Kinds {
-			args = append(args, string(k))
-		}
-	}
-	// Without a choice that the index of kinds serves, the order of the tables is fixed: it gives the records in order, unsorted.
-	join := " AS g CROSS JOIN "
-	if len(q.Kinds) > 0 || q.Member != "" {
-		join = " AS g JOIN "
-	}
-	text := "SELECT salt, record, r.generation, epoch, (SELECT hash FROM " + from.hashes + " AS h WHERE h.machine = r.machine AND " +
-		"h.generation = r.generation AND h.idx = " + leafIndex() + "), r.machine, r.seq FROM " + from.generations + join + from.records +
-		" AS r ON r.machine = g.machine AND r.generation = g.generation WHERE " + strings.Join(where, " AND ") + " ORDER BY g.machine, epoch, seq"
 	if q.Limit > 0 {
-		text += fmt.Sprintf(" LIMIT %d", q.Limit)
+		limit = int64(q.Limit)
 	}
-	return text, args
+	if len(q.Kinds) == 0 {
+		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
+			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
+			WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
+			AND ($3 = 1 OR j.generation = $4) AND r.seq > $5 AND ($6 = '' OR r.member = $6)
+			ORDER BY j.machine, j.epoch, r.seq LIMIT $7`,
+			string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit)
+	}
+	if len(q.Kinds) > MaxKinds {
+		return nil, fmt.Errorf("a query of %d kinds, want at most %d", len(q.Kinds), MaxKinds)
+	}
+	args := []any{string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit}
+	for i := range MaxKinds { // the first kind fills the places that are left
+		kind := q.Kinds[0]
+		if i < len(q.Kinds) {
+			kind = q.Kinds[i]
+		}
+		args = append(args, string(kind))
+	}
+	return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
+		FROM ledger_records AS r CROSS JOIN ledger_journals AS j
+		WHERE r.site = $1 AND j.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
+		AND ($3 = 1 OR j.generation = $4) AND r.seq > $5 AND ($6 = '' OR r.member = $6)
+		AND r.kind IN ($8, $9, $10, $11, $12, $13, $14, $15)
+		ORDER BY j.machine, j.epoch, r.seq LIMIT $7`, args...)
 }
 
 // ErrChanged says that a record is not the one that was taken: the disk changed it, or somebody did.
 var ErrChanged = errors.New("the record was changed after it was taken")
 
-// leafIndex is tlog.StoredHashIndex(0, seq-1) in SQL: n + n/2 + n/4 … for n = seq-1, as far as journals of 2^40 records.
-func leafIndex() string {
-	terms := make([]string, 41)
-	for i := range terms {
-		terms[i] = fmt.Sprintf("((r.seq-1)>>%d)", i)
-	}
-	return "(" + strings.Join(terms, "+") + ")"
-}
-
 // changed is ErrChanged with the record's name and what to do.
 func (l *Ledger) changed(m string, g string, seq int64) error {
-	return fmt.Errorf("ledger %s: record %d of %s, generation %q: %w; %s", l.path, seq, m, g, ErrChanged, cureDamage(l.path))
+	path := l.site.Path()
+	return fmt.Errorf("ledger %s: record %d of %s, generation %q: %w; %s", path, seq, m, g, ErrChanged, store.CureDamage(path))
 }
 
 func (l *Ledger) scan(into func(...any) error) (Entry, error) {
@@ -128,11 +136,11 @@ func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 // Head is how much of m's newest journal is held.
 func (l *Ledger) Head(m policy.MachineID) (_ Head, err error) {
 	defer l.named(&err)
-	h, err := headOf(l.r, l.from, m)
+	j, err := newestJournal(context.Background(), l.site, m)
 	if err != nil {
 		return Head{}, fmt.Errorf("ledger: %w", err)
 	}
-	return h, nil
+	return j.head()
 }
 
 // Proof shows that records stand in a machine's journal: the machine's signed checkpoint, and for each record its path to the root.
@@ -143,29 +151,32 @@ type Proof struct {
 }
 
 // Prove proves records of m's journal of generation g by their seqs.
-func (l *Ledger) Prove(ctx context.Context, m policy.MachineID, g wire.Generation, seqs []uint64) (_ Proof, err error) {
+func (l *Ledger) Prove(ctx context.Context, m policy.MachineID, g wire.Generation, seqs []uint64) (out Proof, err error) {
 	defer l.named(&err)
-	tx, err := l.r.BeginTx(ctx, nil) // one state of the ledger for checkpoint and paths
+	err = l.site.Read(ctx, func(tx *store.Tx) error { // one state of the ledger for checkpoint and paths
+		var journal, size int64
+		var signed []byte
+		err := tx.QueryRow(ctx, "SELECT journal, size, note FROM ledger_journals WHERE site = $1 AND machine = $2 AND generation = $3 AND size > 0",
+			string(m), string(g)).Scan(&journal, &size, &signed)
+		if err != nil {
+			return fmt.Errorf("no checkpoint of %s: %w", m, err)
+		}
+		out = Proof{Checkpoint: string(signed), Size: uint64(size)}
+		t := newTree(ctx, tx, m, journal)
+		for _, seq := range seqs {
+			if seq == 0 || seq > uint64(size) {
+				return fmt.Errorf("record %d of %s is not held", seq, m)
+			}
+			p, err := tlog.ProveRecord(size, int64(seq-1), t)
+			if err != nil {
+				return fmt.Errorf("record %d of %s: %w", seq, m, err)
+			}
+			out.Paths = append(out.Paths, p)
+		}
+		return nil
+	})
 	if err != nil {
 		return Proof{}, fmt.Errorf("ledger: %w", err)
-	}
-	defer tx.Rollback()
-	var size int64
-	var signed []byte
-	if err := tx.QueryRow("SELECT size, note FROM "+l.from.checkpoints+" WHERE machine = ? AND generation = ?", string(m), string(g)).Scan(&size, &signed); err != nil {
-		return Proof{}, fmt.Errorf("ledger: no checkpoint of %s: %w", m, err)
-	}
-	out := Proof{Checkpoint: string(signed), Size: uint64(size)}
-	t := newTree(tx, l.from, m, g, size)
-	for _, seq := range seqs {
-		if seq == 0 || seq > uint64(size) {
-			return Proof{}, fmt.Errorf("ledger: record %d of %s is not held", seq, m)
-		}
-		p, err := tlog.ProveRecord(size, int64(seq-1), t)
-		if err != nil {
-			return Proof{}, fmt.Errorf("ledger: record %d of %s: %w", seq, m, err)
-		}
-		out.Paths = append(out.Paths, p)
 	}
 	return out, nil
 }

@@ -2,13 +2,13 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -45,65 +45,129 @@ type Taken struct {
 	New  int    // records that were not held before
 }
 
+// Batch is a message on a machine's records topic.
+type Batch struct {
+	Machine policy.MachineID
+	Data    []byte
+}
+
+// Result is what became of a batch.
+type Result struct {
+	Taken
+	// Err is a *Refusal where the batch is at fault; any other error is the disk's, and the batch may come again.
+	Err error
+}
+
 // Take judges a batch that arrived on m's topic and keeps what is new in it. When it returns without error the records are
 // on the disk. The error is a *Refusal where the batch is at fault; any other error is the disk's, and the batch may come again.
-func (l *Ledger) Take(m policy.MachineID, data []byte) (_ Taken, err error) {
-	defer l.named(&err)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.w == nil {
-		return Taken{}, errors.New("the ledger is open for reading only")
+func (l *Ledger) Take(m policy.MachineID, data []byte) (Taken, error) {
+	r := l.TakeAll([]Batch{{m, data}})[0]
+	return r.Taken, r.Err
+}
+
+// TakeAll is Take for several batches, in their order, in one transaction: what it returns without error is on the
+// disk. A refused batch does not concern the others; an error of the disk concerns all.
+func (l *Ledger) TakeAll(batches []Batch) []Result {
+	out := make([]Result, len(batches))
+	good := make([]opened, len(batches))
+	work := false
+	for i, b := range batches {
+		good[i], out[i].Err = l.open(b.Machine, b.Data)
+		work = work || out[i].Err == nil
 	}
-	key, ok := l.keys[m]
-	if !ok {
-		return Taken{Want: 1}, refuse(UnknownMachine, "no key is pinned for the machine %.64q", m)
+	ctx := context.Background()
+	if !work {
+		for i, b := range batches {
+			out[i] = l.refused(ctx, l.site, b.Machine, out[i].Err)
+		}
+		return out
 	}
-	tx, err := l.w.Begin()
-	if err != nil {
-		return Taken{}, fmt.Errorf("ledger: %w", err)
+	var refusals []error // of out, where the transaction is not committed
+	for i := range out {
+		refusals = append(refusals, out[i].Err)
 	}
-	defer tx.Rollback()
-	head, err := headOf(tx, form2, m)
-	if err != nil {
-		return Taken{}, fmt.Errorf("ledger: %w", err)
+	err := l.site.Write(ctx, func(tx *store.Tx) error {
+		for i, b := range batches {
+			if out[i].Err != nil {
+				out[i] = l.refused(ctx, tx, b.Machine, out[i].Err)
+				continue
+			}
+			var refusal *Refusal
+			out[i].Taken, out[i].Err = l.take(ctx, tx, b.Machine, good[i])
+			if err := out[i].Err; err != nil && !errors.As(err, &refusal) {
+				return err
+			}
+			if out[i].New > 0 {
+				tx.Changed(store.Records)
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		return out
 	}
-	out := Taken{Head: head, Want: head.Seq + 1}
-	b, records, c, err := l.open(m, key, data)
-	if err != nil {
-		return out, err
-	}
-	if !head.Known { // what comes first is taken
-		head.Generation = b.Generation
-		out.Generation = b.Generation
-	}
-	if b.Generation != head.Generation {
-		return out, judgeOther(tx, m, head, records[0].Seq, b, c)
-	}
-	fresh, err := judge(tx, m, head, records[0].Seq, b, c)
-	if err != nil || len(fresh) == 0 {
-		return out, err
-	}
-	skip := int(head.Seq + 1 - records[0].Seq)
-	if !head.Known {
-		if err := begin(tx, m, Generation{Generation: b.Generation}); err != nil {
-			return out, fmt.Errorf("ledger: %w", err)
+	for i, b := range batches {
+		if out[i] = (Result{Err: fmt.Errorf("ledger: %w", err)}); refusals[i] != nil {
+			out[i] = l.refused(ctx, l.site, b.Machine, refusals[i])
 		}
 	}
-	if err := keep(tx, m, b.Generation, b.Records[skip:], records[skip:], fresh, c, b.Checkpoint); err != nil {
-		return out, fmt.Errorf("ledger: %w", err)
+	return out
+}
+
+// refused is the result of a batch that was refused before the ledger was asked: where the ledger stands, and why.
+func (l *Ledger) refused(ctx context.Context, q queryer, m policy.MachineID, why error) Result {
+	j, err := newestJournal(ctx, q, m)
+	head, herr := j.head()
+	if err = errors.Join(err, herr); err != nil {
+		l.named(&err)
+		return Result{Err: fmt.Errorf("ledger: %w", err)}
 	}
-	if err := tx.Commit(); err != nil {
-		return out, fmt.Errorf("ledger: %w", err)
+	return Result{Taken{Head: head, Want: head.Seq + 1}, why}
+}
+
+// take keeps what is new in a batch.
+func (l *Ledger) take(ctx context.Context, tx *store.Tx, m policy.MachineID, b opened) (Taken, error) {
+	j, err := newestJournal(ctx, tx, m)
+	if err != nil {
+		return Taken{}, err
 	}
-	return Taken{Head: Head{c.Size, c.Root, b.Generation, true}, Want: c.Size + 1, New: len(records) - skip}, nil
+	head, err := j.head()
+	if err != nil {
+		return Taken{}, err
+	}
+	out := Taken{Head: head, Want: head.Seq + 1}
+	if !head.Known { // what comes first is taken
+		j.Generation.Generation = b.Generation
+		out.Generation = b.Generation
+	}
+	if b.Generation != j.Generation.Generation {
+		return out, judgeOther(ctx, tx, m, head, b)
+	}
+	grown, err := judge(ctx, tx, m, j, b)
+	if err != nil || grown == nil {
+		return out, err
+	}
+	if !head.Known {
+		if j.id, err = begin(ctx, tx, m, j.Generation); err != nil {
+			return out, err
+		}
+	}
+	skip := int(head.Seq + 1 - b.first())
+	if err := keep(ctx, tx, j.id, b, skip); err != nil {
+		return out, err
+	}
+	if err := grown.keep(ctx, tx, j.id, b.c.Root, b.Checkpoint); err != nil {
+		return out, err
+	}
+	return Taken{Head: Head{b.c.Size, b.c.Root, b.Generation, true}, Want: b.c.Size + 1, New: len(b.records) - skip}, nil
 }
 
 // judgeOther refuses a batch of another journal than the one that is taken, unless it is held already.
-func judgeOther(tx *sql.Tx, m policy.MachineID, head Head, first uint64, b wire.Batch, c wire.Checkpoint) error {
-	again, err := isHeldBefore(tx, m, first, b, c)
+func judgeOther(ctx context.Context, tx *store.Tx, m policy.MachineID, head Head, b opened) error {
+	again, err := isHeldBefore(ctx, tx, m, b)
 	switch {
 	case err != nil:
-		return fmt.Errorf("ledger: %w", err)
+		return err
 	case again:
 		return nil
 	}
@@ -113,147 +177,183 @@ func judgeOther(tx *sql.Tx, m policy.MachineID, head Head, first uint64, b wire.
 
 // isHeldBefore reports whether a batch of a journal that another one took the place of holds nothing new: somebody replays it, or it was on
 // its way for long. Anybody at the broker could otherwise have the machine's records shown as refused.
-func isHeldBefore(tx *sql.Tx, m policy.MachineID, first uint64, b wire.Batch, c wire.Checkpoint) (bool, error) {
-	all, err := generationsOf(context.Background(), tx, form2, m)
-	if err != nil {
+func isHeldBefore(ctx context.Context, tx *store.Tx, m policy.MachineID, b opened) (bool, error) {
+	j, err := journalOf(ctx, tx, m, b.Generation)
+	if err != nil || j.id == 0 {
 		return false, err
 	}
-	for _, g := range all {
-		if g.Generation != b.Generation {
-			continue
-		}
-		fresh, err := judge(tx, m, Head{g.Records, g.Root, g.Generation, true}, first, b, c)
-		var refused *Refusal
-		if err != nil && !errors.As(err, &refused) {
-			return false, err
-		}
-		return err == nil && len(fresh) == 0, nil
+	grown, err := judge(ctx, tx, m, j, b)
+	var refused *Refusal
+	if err != nil && !errors.As(err, &refused) {
+		return false, err
 	}
-	return false, nil
+	return err == nil && grown == nil, nil
 }
 
 // open judges what can be judged without the database.
-func (l *Ledger) open(m policy.MachineID, key note.Verifier, data []byte) (b wire.Batch, records []wire.Record, c wire.Checkpoint, err error) {
-	b, records, err = wire.ParseBatch(data)
-	if err != nil {
-		return b, nil, c, refuse(Malformed, "%v", err)
+func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
+	site := l.site.ID()
+	key, ok := l.keys[m]
+	if !ok {
+		return o, refuse(UnknownMachine, "no key is pinned for the machine %.64q", m)
 	}
-	for _, r := range records {
-		if r.Site != l.site || r.Machine != m {
-			return b, nil, c, refuse(OtherMachine, "record %d is %.64s/%.64s's, on the topic of %s/%s", r.Seq, r.Site, r.Machine, l.site, m)
+	b, records, err := wire.ParseBatch(data)
+	if err != nil {
+		return o, refuse(Malformed, "%v", err)
+	}
+	for i := range records {
+		if r := &records[i]; r.Site != site || r.Machine != m {
+			return o, refuse(OtherMachine, "record %d is %.64s/%.64s's, on the topic of %s/%s", r.Seq, r.Site, r.Machine, site, m)
 		}
 	}
-	c, err = wire.OpenCheckpoint([]byte(b.Checkpoint), b.Generation.Origin(l.site, m), note.VerifierList(key))
+	c, err := wire.OpenCheckpoint([]byte(b.Checkpoint), b.Generation.Origin(site, m), note.VerifierList(key))
 	if err != nil {
-		return b, nil, c, refuse(BadCheckpoint, "%v", err)
+		return o, refuse(BadCheckpoint, "%v", err)
 	}
 	if last := records[len(records)-1].Seq; c.Size != last {
-		return b, nil, c, refuse(BadCheckpoint, "it is of %d records, the batch ends with %d", c.Size, last)
+		return o, refuse(BadCheckpoint, "it is of %d records, the batch ends with %d", c.Size, last)
 	}
-	return b, records, c, nil
+	o = opened{Batch: b, records: records, c: c, leaves: make([]tlog.Hash, len(records))}
+	for i, r := range b.Records {
+		o.leaves[i] = wire.Leaf(r.Salt, r.Record)
+	}
+	return o, nil
 }
 
-// judge grows the tree by the batch and compares its root with the one signed. It returns the hashes that are not stored yet;
-// none: all of the batch is held already.
-func judge(tx *sql.Tx, m policy.MachineID, head Head, first uint64, b wire.Batch, c wire.Checkpoint) ([]stored, error) {
-	if first > head.Seq+1 {
-		return nil, refuse(Gap, "it begins with record %d, %d is wanted", first, head.Seq+1)
+// opened is a batch whose signature is its machine's. Whether its records continue the journal is not known yet.
+type opened struct {
+	wire.Batch
+	records []wire.Record
+	leaves  []tlog.Hash
+	c       wire.Checkpoint
+}
+
+func (o opened) first() uint64 { return o.records[0].Seq }
+
+// growth is what a batch adds to a journal's tree.
+type growth struct {
+	edge
+	nodes []node
+}
+
+// judge grows the tree by the batch and compares its root with the one signed. It returns what the batch adds; nil: all
+// of the batch is held already.
+func judge(ctx context.Context, q queryer, m policy.MachineID, j journal, b opened) (*growth, error) {
+	first, size := b.first(), j.Records
+	if first > size+1 {
+		return nil, refuse(Gap, "it begins with record %d, %d is wanted", first, size+1)
 	}
-	t := newTree(tx, form2, m, head.Generation, int64(first-1))
+	t := newTree(ctx, q, m, j.id)
+	var out growth
+	var err error
+	if first == size+1 {
+		out.edge, err = j.grown()
+	} else {
+		out.edge, err = t.edgeAt(int64(first - 1))
+	}
+	if err != nil {
+		return nil, err
+	}
 	differs := uint64(0)
-	for i, r := range b.Records {
+	for i, leaf := range b.leaves {
 		seq := first + uint64(i)
-		leaf := wire.Leaf(r.Salt, r.Record)
-		if err := t.grow(leaf); err != nil {
-			return nil, fmt.Errorf("ledger: %w", err)
-		}
-		if seq > head.Seq || differs > 0 {
+		out.add(leaf, func(n node) {
+			if seq > size {
+				out.nodes = append(out.nodes, n)
+			}
+		})
+		if seq > size || differs > 0 {
 			continue
 		}
-		held, err := t.held(tlog.StoredHashIndex(0, int64(seq-1)))
+		held, err := t.hash(0, int64(seq-1))
 		if err != nil {
-			return nil, fmt.Errorf("ledger: %w", err)
+			return nil, err
 		}
 		if held != leaf {
 			differs = seq
 		}
 	}
-	root, err := t.root()
+	root, err := out.root()
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("ledger: %w", err)
-	case root != c.Root:
-		return nil, refuse(WrongRoot, "with what is held, the records up to %d do not give the root that %s signed", c.Size, m)
-	case differs > 0 && c.Size <= head.Seq:
-		return nil, refuse(RolledBack, "%s signed a journal of %d records whose record %d is not the one held; %d are held", m, c.Size, differs, head.Seq)
+		return nil, err
+	case root != b.c.Root:
+		return nil, refuse(WrongRoot, "with what is held, the records up to %d do not give the root that %s signed", b.c.Size, m)
+	case differs > 0 && b.c.Size <= size:
+		return nil, refuse(RolledBack, "%s signed a journal of %d records whose record %d is not the one held; %d are held", m, b.c.Size, differs, size)
 	case differs > 0:
 		return nil, refuse(Forked, "%s signed a journal whose record %d is not the one held", m, differs)
-	case c.Size <= head.Seq:
+	case b.c.Size <= size:
 		return nil, nil
 	}
-	return t.since(int64(head.Seq)), nil
+	return &out, nil
 }
 
-func keep(tx *sql.Tx, m policy.MachineID, g wire.Generation, leaves []wire.Leafed, records []wire.Record, fresh []stored, c wire.Checkpoint, signed string) error {
-	insert, err := tx.Prepare("INSERT INTO records (machine, generation, seq, salt, record, kind, member, session, wall) VALUES (?,?,?,?,?,?,?,?,?)")
-	if err != nil {
-		return err
+// stored is a record as it is stored.
+type stored struct {
+	*wire.Record
+	wire.Leafed
+	leaf tlog.Hash
+}
+
+func (s *stored) values(to []any) []any {
+	return append(to, int64(s.Seq), string(s.Kind), string(s.Member), s.Session, s.Wall.UnixMilli(), s.Salt[:], s.leaf[:], []byte(s.Leafed.Record))
+}
+
+// keep stores the records of a batch from the skipped ones on.
+func keep(ctx context.Context, tx *store.Tx, journal int64, b opened, skip int) error {
+	all := make([]stored, 0, len(b.records))
+	for i := skip; i < len(b.records); i++ {
+		all = append(all, stored{&b.records[i], b.Batch.Records[i], b.leaves[i]})
 	}
-	defer insert.Close()
-	for i, r := range records {
-		if _, err := insert.Exec(string(m), string(g), int64(r.Seq), leaves[i].Salt[:], []byte(leaves[i].Record), string(r.Kind), string(r.Member),
-			r.Session, r.Wall.UnixMilli()); err != nil {
-			return fmt.Errorf("record %d: %w", r.Seq, err)
+	return keepRecords(ctx, tx, journal, all)
+}
+
+// insertMany is how many records a statement stores: with ten, the cost of a call hardly counts beside that of the rows.
+const insertMany = 10
+
+// keepRecords stores records, ten to a statement as far as they go.
+func keepRecords(ctx context.Context, tx *store.Tx, journal int64, all []stored) error {
+	args := append(make([]any, 0, 1+8*insertMany), journal)
+	for ; len(all) >= insertMany; all = all[insertMany:] {
+		args = args[:1]
+		for i := range all[:insertMany] {
+			args = all[i].values(args)
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO ledger_records (site, journal, seq, kind, member, session, wall, salt, leaf, record) VALUES
+			($1, $2, $3, $4, $5, $6, $7, $8, $9, $10),
+			($1, $2, $11, $12, $13, $14, $15, $16, $17, $18),
+			($1, $2, $19, $20, $21, $22, $23, $24, $25, $26),
+			($1, $2, $27, $28, $29, $30, $31, $32, $33, $34),
+			($1, $2, $35, $36, $37, $38, $39, $40, $41, $42),
+			($1, $2, $43, $44, $45, $46, $47, $48, $49, $50),
+			($1, $2, $51, $52, $53, $54, $55, $56, $57, $58),
+			($1, $2, $59, $60, $61, $62, $63, $64, $65, $66),
+			($1, $2, $67, $68, $69, $70, $71, $72, $73, $74),
+			($1, $2, $75, $76, $77, $78, $79, $80, $81, $82)`, args...)
+		if err != nil {
+			return fmt.Errorf("records from %d on: %w", all[0].Seq, err)
 		}
 	}
-	hash, err := tx.Prepare("INSERT INTO hashes (machine, generation, idx, hash) VALUES (?,?,?,?)")
-	if err != nil {
-		return err
-	}
-	defer hash.Close()
-	for _, h := range fresh {
-		if _, err := hash.Exec(string(m), string(g), h.index, h.hash[:]); err != nil {
-			return fmt.Errorf("hash %d: %w", h.index, err)
+	for i := range all {
+		_, err := tx.Exec(ctx, `INSERT INTO ledger_records (site, journal, seq, kind, member, session, wall, salt, leaf, record)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, all[i].values(args[:1])...)
+		if err != nil {
+			return fmt.Errorf("record %d: %w", all[i].Seq, err)
 		}
 	}
-	_, err = tx.Exec("INSERT INTO checkpoints (machine, generation, size, root, note) VALUES (?,?,?,?,?) "+
-		"ON CONFLICT (machine, generation) DO UPDATE SET size=excluded.size, root=excluded.root, note=excluded.note",
-		string(m), string(g), int64(c.Size), c.Root[:], []byte(signed))
+	return nil
+}
+
+// keep stores the tree as it has grown, and the machine's word on it.
+func (g *growth) keep(ctx context.Context, tx *store.Tx, journal int64, root tlog.Hash, signed string) error {
+	for _, n := range g.nodes {
+		_, err := tx.Exec(ctx, "INSERT INTO ledger_hashes (site, journal, level, place, hash) VALUES ($1, $2, $3, $4, $5)", journal, n.level, n.place, n.hash[:])
+		if err != nil {
+			return fmt.Errorf("hash %d of level %d: %w", n.place, n.level, err)
+		}
+	}
+	_, err := tx.Exec(ctx, "UPDATE ledger_journals SET size = $3, root = $4, edge = $5, note = $6 WHERE site = $1 AND journal = $2",
+		journal, g.size, root[:], g.bytes(), []byte(signed))
 	return err
-}
-
-// queryer is what a database and a transaction have in common.
-type queryer interface {
-	QueryRow(query string, args ...any) *sql.Row
-}
-
-// headOf is the head of m's newest journal.
-func headOf(q queryer, from tables, m policy.MachineID) (Head, error) {
-	var h Head
-	var err error
-	if h.Root, err = tlog.TreeHash(0, nil); err != nil {
-		return Head{}, err
-	}
-	var g string
-	err = q.QueryRow("SELECT generation FROM "+from.generations+" WHERE machine = ? ORDER BY epoch DESC LIMIT 1", string(m)).Scan(&g)
-	if errors.Is(err, sql.ErrNoRows) {
-		return h, nil
-	}
-	if err != nil {
-		return Head{}, err
-	}
-	h.Generation, h.Known = wire.Generation(g), true
-	var size int64
-	var root []byte
-	err = q.QueryRow("SELECT size, root FROM "+from.checkpoints+" WHERE machine = ? AND generation = ?", string(m), g).Scan(&size, &root)
-	switch {
-	case errors.Is(err, sql.ErrNoRows): // its first record has not come yet
-		return h, nil
-	case err != nil:
-		return Head{}, err
-	case len(root) != len(h.Root):
-		return Head{}, fmt.Errorf("the root of %s is torn", m)
-	}
-	h.Seq, h.Root = uint64(size), tlog.Hash(root)
-	return h, nil
 }

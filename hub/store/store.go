@@ -5,7 +5,7 @@
 // statement of the hub's packages and fails on one that does not name a table's site.
 //
 // A write is one transaction (Write). It is on the disk when Write returns without an error: only then may anything
-// be acknowledged. After a commit, those who Subscribe are told which topics changed.
+// be acknowledged. Statements are prepared once and kept: a statement is a constant, never made of values. After a commit, those who Subscribe are told which topics changed.
 //
 // SQL is written so that PostgreSQL runs it too wherever possible: $1, $2, … as parameters, TEXT, BIGINT, BYTEA-like
 // BLOB, RETURNING, ON CONFLICT. Times are milliseconds since 1970, UTC.
@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -33,34 +32,33 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// Name is the database's file in the hub's data folder.
+const Name = "portillon.db"
+
 // DB is an open database. Its methods may be called by many goroutines.
 type DB struct {
-	path        string
-	write, read *sql.DB
+	path   string
+	writer chan *writer // holds the only writer while nobody writes; nil: open for reading only
+	write  *sql.DB
+	read   *sql.DB
+	reads  *statements // prepared on read
 
 	mu          sync.Mutex
 	subscribers map[*Subscription]struct{}
 }
 
 // Open opens the database at path, makes it where there is none, readable by its owner only, and brings it to the
-// newest schema.
+// newest schema. It refuses a file of another program, one of a newer schema, and a damaged one, and leaves them as
+// they are.
 func Open(ctx context.Context, path string) (_ *DB, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("store %s: %w", path, err)
-		}
-	}()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	defer opened(path, &err)
+	if err := prepare(path); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	if err := checkFile(ctx, path, true); err != nil {
 		return nil, err
 	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	db := &DB{path: path, subscribers: map[*Subscription]struct{}{}}
+	db := &DB{path: path, writer: make(chan *writer, 1), subscribers: map[*Subscription]struct{}{}}
 	if db.write, err = connect(path, false); err != nil {
 		return nil, err
 	}
@@ -68,35 +66,73 @@ func Open(ctx context.Context, path string) (_ *DB, err error) {
 	if err := migrate(ctx, db.write); err != nil {
 		return nil, errors.Join(err, db.write.Close())
 	}
-	if db.read, err = connect(path, true); err != nil {
+	db.writer <- &writer{db: db.write}
+	if err := db.openRead(); err != nil {
 		return nil, errors.Join(err, db.write.Close())
 	}
-	db.read.SetMaxOpenConns(4)
 	return db, nil
 }
 
+// OpenReadOnly opens a database that another process may be writing. Write refuses.
+func OpenReadOnly(ctx context.Context, path string) (_ *DB, err error) {
+	defer opened(path, &err)
+	if err := checkFile(ctx, path, false); err != nil {
+		return nil, err
+	}
+	db := &DB{path: path, subscribers: map[*Subscription]struct{}{}}
+	return db, db.openRead()
+}
+
+func (db *DB) openRead() (err error) {
+	if db.read, err = connect(db.path, true); err != nil {
+		return err
+	}
+	db.read.SetMaxOpenConns(maxReaders)
+	db.reads = newStatements(db.read.PrepareContext)
+	return nil
+}
+
+// maxReaders is how many statements are read at once.
+const maxReaders = 4
+
+// applicationID marks the file as the hub's database («Port»), PRAGMA application_id of SQLite.
+const applicationID = 0x506f7274
+
 func connect(path string, readOnly bool) (*sql.DB, error) {
+	dsn, err := dataSource(path, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	return sql.Open("sqlite", dsn)
+}
+
+func dataSource(path string, readOnly bool) (string, error) {
 	q := url.Values{"_pragma": {"busy_timeout(10000)", "foreign_keys(1)"}}
 	if readOnly {
 		q.Set("mode", "ro")
 		q.Add("_pragma", "query_only(1)")
 	} else {
-		q.Set("_txlock", "immediate")
 		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)")
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return sql.Open("sqlite", (&url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}).String())
+	return (&url.URL{Scheme: "file", Path: abs, RawQuery: q.Encode()}).String(), nil
 }
 
+// migrate marks the file as the hub's and brings it to the newest schema. Each migration is one transaction.
 func migrate(ctx context.Context, db *sql.DB) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
+	var app int
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app); err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files)
+	if app != applicationID { // Open has seen that the file is empty
+		if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+			return err
+		}
+	}
+	p, err := provider(db)
 	if err != nil {
 		return err
 	}
@@ -106,8 +142,44 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
+func provider(db *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectSQLite3, db, files)
+}
+
+// newestMigration is the version of the schema that this program works with.
+func newestMigration() (int64, error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return 0, err
+	}
+	var newest int64
+	for _, name := range names {
+		v, err := goose.NumericComponent(name)
+		if err != nil {
+			return 0, err
+		}
+		newest = max(newest, v)
+	}
+	return newest, nil
+}
+
 // Close closes the database after the running transaction.
-func (db *DB) Close() error { return errors.Join(db.read.Close(), db.write.Close()) }
+func (db *DB) Close() error {
+	var err error
+	if db.writer != nil {
+		w, open := <-db.writer // the running transaction ends first, and no other begins
+		if !open {
+			return nil
+		}
+		err = errors.Join(w.close(), db.write.Close())
+		close(db.writer)
+	}
+	return errors.Join(err, db.reads.close(), db.read.Close())
+}
 
 // Path is the file.
 func (db *DB) Path() string { return db.path }
@@ -121,33 +193,66 @@ type Site struct {
 	id policy.SiteID
 }
 
+// Path is the database's file.
+func (s *Site) Path() string { return s.db.path }
+
 // ID is the site's id.
 func (s *Site) ID() policy.SiteID { return s.id }
 
 // Query reads rows. $1 is the site's id, args are $2, $3, ….
 func (s *Site) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return s.db.read.QueryContext(ctx, query, s.with(args)...)
+	p, err := s.db.reads.get(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return p.QueryContext(ctx, s.with(args)...)
 }
 
 // QueryRow reads one row. $1 is the site's id, args are $2, $3, ….
 func (s *Site) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	return s.db.read.QueryRowContext(ctx, query, s.with(args)...)
+	p, err := s.db.reads.get(ctx, query)
+	if err != nil {
+		return s.db.read.QueryRowContext(ctx, query, s.with(args)...) // it gives the error
+	}
+	return p.QueryRowContext(ctx, s.with(args)...)
 }
 
-func (s *Site) with(args []any) []any { return append([]any{string(s.id)}, args...) }
-
-// Write runs change in one transaction, and commits it unless change returns an error. One Write runs at a time.
-func (s *Site) Write(ctx context.Context, change func(*Tx) error) error {
-	tx, err := s.db.write.BeginTx(ctx, nil)
+// Read runs what reads several times on one state of the database.
+func (s *Site) Read(ctx context.Context, read func(*Tx) error) error {
+	tx, err := s.db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	t := &Tx{site: s, tx: tx}
-	if err := change(t); err != nil {
-		return err
+	return read(&Tx{site: s, run: tx})
+}
+
+func (s *Site) with(args []any) []any {
+	out := make([]any, 1, len(args)+1)
+	out[0] = string(s.id)
+	return append(out, args...)
+}
+
+// Write runs change in one transaction, and commits it unless change returns an error. One Write runs at a time; ctx
+// ends the wait for the one before.
+func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
+	defer named(s.db.path, &err)
+	if s.db.writer == nil {
+		return errors.New("the database is open for reading only")
 	}
-	if err := tx.Commit(); err != nil {
+	var w *writer
+	var open bool
+	select {
+	case w, open = <-s.db.writer:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if !open {
+		return errors.New("the database is closed")
+	}
+	defer func() { s.db.writer <- w }()
+	t := &Tx{site: s, run: w}
+	if err := w.transaction(ctx, func() error { return change(t) }); err != nil {
 		return err
 	}
 	s.db.tell(s.id, t.changed)
@@ -157,23 +262,30 @@ func (s *Site) Write(ctx context.Context, change func(*Tx) error) error {
 // Tx is a transaction of one site.
 type Tx struct {
 	site    *Site
-	tx      *sql.Tx
+	run     runner
 	changed []Topic
+}
+
+// runner runs statements: the writer, or a reading transaction.
+type runner interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // Exec runs a statement. $1 is the site's id, args are $2, $3, ….
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	return t.tx.ExecContext(ctx, query, t.site.with(args)...)
+	return t.run.ExecContext(ctx, query, t.site.with(args)...)
 }
 
 // Query reads rows as the transaction sees them.
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(ctx, query, t.site.with(args)...)
+	return t.run.QueryContext(ctx, query, t.site.with(args)...)
 }
 
 // QueryRow reads one row as the transaction sees it.
 func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(ctx, query, t.site.with(args)...)
+	return t.run.QueryRowContext(ctx, query, t.site.with(args)...)
 }
 
 // Topic names what a transaction changed.

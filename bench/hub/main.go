@@ -1,0 +1,96 @@
+// Command hub measures the hub: each row beside something bare in the same run, with the load of the machine. Absolute
+// figures count on an unloaded machine alone; a ratio counts anywhere.
+//
+//	go run ./bench/hub                    all rows
+//	go run ./bench/hub -only ingest       one row
+//	go run ./bench/hub -only kill -times 500
+//
+// A row is a function in a file of its own, and a line in rows.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+)
+
+// options are what the flags say.
+type options struct {
+	times   int              // how often the row kill kills
+	records int              // how many records the row ingest takes
+	dir     string           // where databases are made; empty: the system's folder for temporary files
+	log     io.Writer        // what happens meanwhile
+	out     func(row ...any) // prints a line of a row
+}
+
+// row is one thing that is measured. Its error says that it does not keep what the hub promises.
+type row struct {
+	name, about string
+	run         func(context.Context, options) error
+}
+
+func rows() []row {
+	return []row{
+		{"ingest", "records a second, batches of 100, beside a bare insert of the same bytes", ingest},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == childArgument { // the row kill starts this program again
+		os.Exit(child(ctx, os.Args[2:], os.Stdout, os.Stderr))
+	}
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	o := options{log: errs, out: func(row ...any) { fmt.Fprintln(out, row...) }}
+	fs := flag.NewFlagSet("hub", flag.ContinueOnError)
+	fs.SetOutput(errs)
+	only := fs.String("only", "", "the rows to run, with commas between; empty: all")
+	fs.IntVar(&o.times, "times", 20, "how often the row kill kills")
+	fs.IntVar(&o.records, "records", 20_000, "how many records the row ingest takes")
+	fs.StringVar(&o.dir, "dir", "", "where databases are made (default: the system's folder for temporary files)")
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	wanted := map[string]bool{}
+	for _, name := range strings.FieldsFunc(*only, func(r rune) bool { return r == ',' }) {
+		wanted[name] = true
+	}
+	failed := 0
+	for _, r := range rows() {
+		if len(wanted) > 0 && !wanted[r.name] {
+			continue
+		}
+		delete(wanted, r.name)
+		fmt.Fprintf(out, "%s: %s (load %s)\n", r.name, r.about, load())
+		if err := r.run(ctx, o); err != nil {
+			fmt.Fprintf(out, "  FAILED: %v\n", err)
+			failed = 1
+		}
+		fmt.Fprintf(out, "  load %s\n", load())
+	}
+	for name := range wanted {
+		fmt.Fprintf(errs, "hub: there is no row %q\n", name)
+		failed = 2
+	}
+	return failed
+}
+
+// load is the machine's load over 1, 5 and 15 minutes (proc(5), /proc/loadavg).
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if f := strings.Fields(string(b)); err == nil && len(f) >= 3 {
+		return strings.Join(f[:3], " ")
+	}
+	return "unknown"
+}

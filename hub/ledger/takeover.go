@@ -1,0 +1,208 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/hub/store"
+	"portillon/wire"
+)
+
+// takenSuffix is what the name of a ledger.db ends with once its records are in the database.
+const takenSuffix = ".taken-over"
+
+// TakeOver copies the records of the ledger.db at path into the database, in one transaction, and moves the file aside
+// (ledger.db.taken-over). It returns how many records were new. Each journal's tree is calculated from its records and
+// compared with the machine's signed checkpoint. A power cut leaves the file and the database as they were, or the
+// records in the database, where the next call finds them. Without a file it does nothing; a file of another kind, of
+// another site, or damaged, stays as it is, with an error.
+func (l *Ledger) TakeOver(ctx context.Context, path string) (records uint64, err error) {
+	old, err := openOld(path, l.site.ID())
+	if err == nil && old == nil {
+		if _, serr := os.Stat(path); serr == nil && path != l.site.Path() {
+			err = errors.New("the file is no ledger")
+		}
+	}
+	if err == nil && old != nil {
+		records, err = l.takeOver(ctx, old.Site(l.site.ID()))
+		err = errors.Join(err, old.Close())
+	}
+	if err != nil {
+		return 0, fmt.Errorf("take over %s: %w; move the file away to start without its records, which the machines send again as far "+
+			"as they still have them: mv %[1]s %[1]s.damaged", path, err)
+	}
+	if old == nil {
+		return 0, nil
+	}
+	return records, setAside(path)
+}
+
+func (l *Ledger) takeOver(ctx context.Context, old *store.Site) (records uint64, err error) {
+	journals, err := oldJournals(ctx, old)
+	if err != nil {
+		return 0, err
+	}
+	err = l.site.Write(ctx, func(tx *store.Tx) error {
+		records = 0
+		for _, j := range journals {
+			n, err := l.takeJournal(ctx, tx, old, j)
+			if err != nil {
+				return fmt.Errorf("journal %q of %.64s: %w", string(j.Generation.Generation), j.machine, err)
+			}
+			records += n
+		}
+		tx.Changed(store.Records)
+		return nil
+	})
+	return records, err
+}
+
+// takeJournal copies what the database does not hold of a journal.
+func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site, j oldJournal) (uint64, error) {
+	if err := l.checkOld(j); err != nil {
+		return 0, err
+	}
+	held, err := journalOf(ctx, tx, j.machine, j.Generation.Generation)
+	if err != nil {
+		return 0, err
+	}
+	if held.id == 0 {
+		g := Generation{Generation: j.Generation.Generation, Epoch: j.Epoch, By: j.who, Why: j.why}
+		if j.at != 0 {
+			g.At = time.UnixMilli(j.at)
+		}
+		if held.id, err = begin(ctx, tx, j.machine, g); err != nil {
+			return 0, err
+		}
+	}
+	if held.Records >= j.Records {
+		if j.Records == 0 {
+			return 0, nil
+		}
+		e, err := newTree(ctx, tx, j.machine, held.id).edgeAt(int64(j.Records))
+		if err != nil {
+			return 0, err
+		}
+		return 0, wantRoot(e, j)
+	}
+	e, err := held.grown()
+	if err != nil {
+		return 0, err
+	}
+	g := growth{edge: e}
+	if err := g.copyRecords(ctx, tx, old, held, j); err != nil {
+		return 0, err
+	}
+	if err := wantRoot(g.edge, j); err != nil {
+		return 0, err
+	}
+	return j.Records - held.Records, g.keep(ctx, tx, held.id, tlog.Hash(j.root), string(j.note))
+}
+
+// checkOld checks that the machine signed the root of the journal, where its key is still in hub.yaml.
+func (l *Ledger) checkOld(j oldJournal) error {
+	key, ok := l.keys[j.machine]
+	if j.Records == 0 || !ok {
+		return nil
+	}
+	c, err := wire.OpenCheckpoint(j.note, j.Generation.Generation.Origin(l.site.ID(), j.machine), note.VerifierList(key))
+	if err != nil {
+		return err
+	}
+	if c.Size != j.Records || !bytes.Equal(c.Root[:], j.root) {
+		return fmt.Errorf("checkpoint covers %d records, the ledger names %d", c.Size, j.Records)
+	}
+	return nil
+}
+
+// wantRoot compares a tree with the root that the machine signed.
+func wantRoot(e edge, j oldJournal) error {
+	root, err := e.root()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(root[:], j.root) {
+		return fmt.Errorf("the first %d records do not give the root that the machine signed", j.Records)
+	}
+	return nil
+}
+
+// copyRecords copies the records of j behind those that are held, and grows the tree by them.
+func (g *growth) copyRecords(ctx context.Context, tx *store.Tx, old *store.Site, held journal, j oldJournal) error {
+	rows, err := old.Query(ctx, "SELECT seq, salt, record FROM ledger_records WHERE site = $1 AND journal = $2 AND seq > $3 AND seq <= $4 ORDER BY seq",
+		j.id, int64(held.Records), int64(j.Records))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var some []stored
+	for rows.Next() {
+		var seq int64
+		var salt, record []byte
+		if err := rows.Scan(&seq, &salt, &record); err != nil {
+			return err
+		}
+		r, err := wire.ParseRecord(record)
+		if err != nil {
+			return err
+		}
+		if seq != g.size+1 || r.Seq != uint64(seq) || r.Machine != j.machine || len(salt) != len(wire.Salt{}) {
+			return fmt.Errorf("record %d of %.64s stands in the place of record %d of %s", r.Seq, r.Machine, g.size+1, j.machine)
+		}
+		leaf := wire.Leaf(wire.Salt(salt), record)
+		g.add(leaf, func(n node) { g.nodes = append(g.nodes, n) })
+		if some = append(some, stored{&r, wire.Leafed{Salt: wire.Salt(salt), Record: record}, leaf}); len(some) < insertMany {
+			continue
+		}
+		if err := keepRecords(ctx, tx, held.id, some); err != nil {
+			return err
+		}
+		some = some[:0]
+	}
+	if err := keepRecords(ctx, tx, held.id, some); err != nil {
+		return err
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if g.size != int64(j.Records) {
+		return fmt.Errorf("the ledger holds %d records, its checkpoint covers %d", g.size, j.Records)
+	}
+	return nil
+}
+
+// setAside moves a ledger.db whose records are in the database to another name, with what stands in its log.
+func setAside(path string) error {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	u := url.URL{Scheme: "file", Path: abs, RawQuery: "mode=rw&_pragma=busy_timeout(10000)"}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return err
+	}
+	// In the mode "delete" a database is one file, without a log (sqlite.org/wal.html §3).
+	_, err = db.Exec("PRAGMA journal_mode = DELETE")
+	if err = errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("set %s aside: %w", path, err)
+	}
+	if err := os.Rename(path, path+takenSuffix); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

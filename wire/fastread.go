@@ -1,0 +1,320 @@
+package wire
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// What machines send is canonical JSON of a known shape nearly always. A scanner reads it in one pass and without
+// reflection; at the first byte that it does not expect it gives up, and the text is read the long way, which says what
+// is wrong with it. It takes less than the long way does, and never more or anything else: FuzzFastBatch compares them.
+
+// maxDepth is how deep the scanner goes into objects and arrays within one another.
+const maxDepth = 16
+
+// scanner stands before b[i]. Once it has failed, it stays so.
+type scanner struct {
+	b      []byte
+	i      int
+	failed bool
+}
+
+func (s *scanner) fail() { s.failed = true }
+
+// take reads exactly text.
+func (s *scanner) take(text string) {
+	if !s.failed && s.has(text) {
+		s.i += len(text)
+		return
+	}
+	s.fail()
+}
+
+func (s *scanner) has(text string) bool {
+	return len(s.b)-s.i >= len(text) && string(s.b[s.i:s.i+len(text)]) == text
+}
+
+// next is the byte to come; 0: there is none.
+func (s *scanner) next() byte {
+	if s.failed || s.i >= len(s.b) {
+		return 0
+	}
+	return s.b[s.i]
+}
+
+// plain reads a string without escapes, and returns what stands between the quotes.
+func (s *scanner) plain() []byte {
+	s.take(`"`)
+	for from := s.i; !s.failed && s.i < len(s.b); s.i++ {
+		switch c := s.b[s.i]; {
+		case c == '"':
+			s.i++
+			return s.b[from : s.i-1]
+		case c == '\\' || c < 0x20 || c == 0x7f:
+			s.fail()
+		}
+	}
+	s.fail()
+	return nil
+}
+
+// text reads a string with the escapes that canonical JSON has for ", \ and the usual control characters (RFC 8785,
+// 3.2.2.2).
+func (s *scanner) text() {
+	s.take(`"`)
+	for !s.failed && s.i < len(s.b) {
+		c := s.b[s.i]
+		s.i++
+		switch {
+		case c == '"':
+			return
+		case c < 0x20 || c == 0x7f:
+			s.fail()
+		case c == '\\':
+			switch s.next() {
+			case '"', '\\', 'b', 'f', 'n', 'r', 't':
+				s.i++
+			default:
+				s.fail()
+			}
+		}
+	}
+	s.fail()
+}
+
+// integer reads a whole number of at most 15 digits, which is the same number in every program (RFC 7493, 2.2).
+func (s *scanner) integer() int64 {
+	from := s.i
+	if s.next() == '-' {
+		s.i++
+	}
+	digits := s.i
+	for c := s.next(); c >= '0' && c <= '9'; c = s.next() {
+		s.i++
+	}
+	n := s.i - digits
+	if s.failed || n == 0 || n > 15 || s.b[digits] == '0' && (n > 1 || digits > from) {
+		s.fail()
+		return 0
+	}
+	v, err := strconv.ParseInt(string(s.b[from:s.i]), 10, 64)
+	if err != nil {
+		s.fail()
+	}
+	return v
+}
+
+// value reads any canonical value, and returns its bytes.
+func (s *scanner) value(depth int) []byte {
+	from := s.i
+	switch s.next() {
+	case '{':
+		s.object(depth, func([]byte) { s.value(depth - 1) })
+	case '[':
+		s.array(depth)
+	case '"':
+		s.text()
+	case 't':
+		s.take("true")
+	case 'f':
+		s.take("false")
+	case 'n':
+		s.take("null")
+	default:
+		s.integer()
+	}
+	if s.failed {
+		return nil
+	}
+	return s.b[from:s.i]
+}
+
+// object reads an object whose keys are ASCII without escapes and sorted, and has field read the value of each.
+func (s *scanner) object(depth int, field func(key []byte)) {
+	s.take("{")
+	if depth == 0 {
+		s.fail()
+	}
+	if s.next() == '}' {
+		s.i++
+		return
+	}
+	last := []byte(nil)
+	for first := true; !s.failed; first = false {
+		key := s.plain()
+		for _, c := range key {
+			if c >= utf8.RuneSelf {
+				s.fail()
+			}
+		}
+		if !first && string(key) <= string(last) {
+			s.fail()
+		}
+		last = key
+		s.take(":")
+		field(key)
+		if s.next() == '}' {
+			s.i++
+			return
+		}
+		s.take(",")
+	}
+}
+
+func (s *scanner) array(depth int) {
+	s.take("[")
+	if depth == 0 {
+		s.fail()
+	}
+	if s.next() == ']' {
+		s.i++
+		return
+	}
+	for !s.failed {
+		s.value(depth - 1)
+		if s.next() == ']' {
+			s.i++
+			return
+		}
+		s.take(",")
+	}
+}
+
+// record reads a record. raw are its bytes, of which its body is a part. The words that it shares with the one before
+// are that one's.
+func (s *scanner) record(before Record) (r Record, raw []byte) {
+	from := s.i
+	s.object(maxDepth, func(key []byte) {
+		switch string(key) {
+		case "body":
+			r.Body = slices.Clip(json.RawMessage(s.value(maxDepth - 1)))
+		case "boot":
+			r.Boot = again(s.plain(), before.Boot)
+		case "clock":
+			r.Clock = again(s.plain(), before.Clock)
+		case "kind":
+			r.Kind = again(s.plain(), before.Kind)
+		case "machine":
+			r.Machine = again(s.plain(), before.Machine)
+		case "member":
+			r.Member = again(s.plain(), before.Member)
+		case "mono":
+			r.Mono = s.integer()
+		case "seq":
+			if n := s.integer(); n > 0 {
+				r.Seq = uint64(n)
+			} else {
+				s.fail()
+			}
+		case "session":
+			r.Session = again(s.plain(), before.Session)
+		case "site":
+			r.Site = again(s.plain(), before.Site)
+		case "wall":
+			r.Wall = s.time()
+		default: // of a newer machine, or another spelling
+			s.fail()
+		}
+	})
+	if s.failed || r.Seq == 0 || r.Kind == "" || s.i-from > MaxRecord {
+		s.fail()
+		return Record{}, nil
+	}
+	return r, s.b[from:s.i]
+}
+
+// again is b as a word; before where they are equal, which spares its memory.
+func again[T ~string](b []byte, before T) T {
+	if string(b) == string(before) {
+		return before
+	}
+	return T(b)
+}
+
+// time reads a time in UTC of at most milliseconds, as encoding/json does.
+func (s *scanner) time() (t time.Time) {
+	from := s.i
+	s.plain()
+	if s.failed {
+		return t
+	}
+	if err := t.UnmarshalJSON(s.b[from:s.i]); err != nil {
+		s.fail()
+	}
+	if _, offset := t.Zone(); offset != 0 || t.Nanosecond()%int(time.Millisecond) != 0 {
+		s.fail()
+	}
+	return t
+}
+
+// fastRecord reads a canonical record; false: it must be read the long way.
+func fastRecord(data []byte) (Record, bool) {
+	if len(data) > MaxRecord || !utf8.Valid(data) {
+		return Record{}, false
+	}
+	s := scanner{b: data}
+	r, _ := s.record(Record{})
+	r.Body = slices.Clone(r.Body)
+	return r, !s.failed && s.i == len(data)
+}
+
+// fastBatch reads a batch as encoding/json writes it; false: it must be read the long way. What it returns refers to data.
+func fastBatch(data []byte) (b Batch, records []Record, ok bool) {
+	if len(data) > MaxBatch || !utf8.Valid(data) {
+		return b, nil, false
+	}
+	s := scanner{b: data}
+	s.take(`{"records":[`)
+	for !s.failed {
+		var l Leafed
+		s.take(`{"salt":"`)
+		if s.failed || len(data)-s.i < 2*len(l.Salt) {
+			return b, nil, false
+		}
+		if _, err := hex.Decode(l.Salt[:], data[s.i:s.i+2*len(l.Salt)]); err != nil {
+			return b, nil, false
+		}
+		s.i += 2 * len(l.Salt)
+		s.take(`","record":`)
+		var before Record
+		if n := len(records); n > 0 {
+			before = records[n-1]
+		}
+		r, raw := s.record(before)
+		s.take("}")
+		if s.failed || before.Seq > 0 && r.Seq != before.Seq+1 || len(records) == MaxBatchRecords {
+			return b, nil, false
+		}
+		l.Record = slices.Clip(json.RawMessage(raw))
+		b.Records, records = append(b.Records, l), append(records, r)
+		if s.next() != ',' {
+			break
+		}
+		s.i++
+	}
+	s.take(`],"checkpoint":`)
+	b.Checkpoint = s.word()
+	if s.next() == ',' {
+		s.take(`,"generation":`)
+		b.Generation = Generation(s.word())
+	}
+	s.take("}")
+	if s.failed || s.i != len(data) || b.Generation.Check() != nil {
+		return Batch{}, nil, false
+	}
+	return b, records, true
+}
+
+// word reads a string as encoding/json does.
+func (s *scanner) word() (out string) {
+	from := s.i
+	s.text()
+	if s.failed || json.Unmarshal(s.b[from:s.i], &out) != nil {
+		s.fail()
+	}
+	return out
+}
