@@ -32,6 +32,7 @@ var owner = actor.Actor{Account: "1", Name: "Rosa", Site: actor.Owner}
 type fakeLedger struct {
 	mu       sync.Mutex
 	journals []*fakeJournal
+	grow     int // so many more records arrive with each Read
 }
 
 type fakeJournal struct {
@@ -57,6 +58,7 @@ func (f *fakeLedger) Read(_ context.Context, j report.Journal, after uint64, kin
 		if x.Machine != j.Machine || x.Generation != j.Generation {
 			continue
 		}
+		x.Records = uint64(min(int(x.Records)+f.grow, len(x.all)))
 		for _, r := range x.all[after:x.Records] {
 			if !slices.Contains(kinds, r.Kind) {
 				continue
@@ -439,6 +441,22 @@ func TestANewTimeZoneCountsEverythingAnew(t *testing.T) {
 	b.ledger.generate(rand.New(rand.NewPCG(9, 9)), 2, 30)
 	b.take()
 	b.zone = zone(t, "Pacific/Auckland")
+	b.update()
+	want := sorted(recount(b.ledger, b.zone, b.o.Now(), always).weeks, weekKey)
+	if got := b.weeks(owner, always); !slices.Equal(got, want) {
+		t.Errorf("%v, want\n%v", got, want)
+	}
+}
+
+func TestRecordsThatArriveDuringAnUpdateCountOnce(t *testing.T) {
+	b := newBench(t)
+	b.ledger.generate(rand.New(rand.NewPCG(4, 4)), 1, 30)
+	b.ledger.grow = 7
+	for i := range b.ledger.journals {
+		for more := true; more; more = !b.ledger.arrive(i, 1) {
+			b.update()
+		}
+	}
 	b.update()
 	want := sorted(recount(b.ledger, b.zone, b.o.Now(), always).weeks, weekKey)
 	if got := b.weeks(owner, always); !slices.Equal(got, want) {
