@@ -1,0 +1,236 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/policy"
+	policyfile "portillon/policy/file"
+	"portillon/yamlfile"
+)
+
+// fileName stands in faults; the reader is told lines, not files.
+const fileName = "policy.yaml"
+
+// Draft checks a text, and compares it with the policy in force. Those who may not read the list of members see what
+// changes, and not for whom.
+func (s *Service) Draft(ctx context.Context, a actor.Actor, text string) (Draft, error) {
+	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
+		return Draft{}, err
+	}
+	if err := s.analyse(ctx); err != nil {
+		return Draft{}, err
+	}
+	defer func() { <-s.analysis }()
+	c := s.check(ctx, text)
+	out := Draft{Faults: c.faults, Warnings: c.warnings}
+	current, err := s.inForce(ctx)
+	if err != nil {
+		return Draft{}, err
+	}
+	out.Same = current.Number > 0 && current.Text == text
+	if c.policy == nil || out.Same {
+		return out, nil
+	}
+	before, unread := s.policyOf(current)
+	effect, same, err := s.effect(ctx, a, before, c.policy)
+	if err != nil {
+		return Draft{}, err
+	}
+	if unread != nil { // an older program read it: it is replaced all the more
+		effect.Faults, same = append(effect.Faults, unread.Error()), false
+	}
+	out.Effect, out.Same = &effect, same && current.Number > 0
+	return out, nil
+}
+
+// analyse waits for its turn: one policy is analysed at a time. Whoever gets one gives it back to s.analysis.
+func (s *Service) analyse(ctx context.Context) error {
+	select {
+	case s.analysis <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// publishable is the policy of a text without faults, or *fault.Invalid with all of them.
+func (s *Service) publishable(ctx context.Context, text string) (*policy.Policy, error) {
+	if err := s.analyse(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-s.analysis }()
+	c := s.check(ctx, text)
+	if len(c.faults) == 0 {
+		return c.policy, nil
+	}
+	out := &fault.Invalid{}
+	for _, f := range c.faults {
+		out.Faults = append(out.Faults, fault.Field{Row: f.Line, Field: "text", Wrong: f.Message, Right: f.Hint})
+	}
+	return nil, out
+}
+
+// policyOf reads a published version. Where there is none, or it cannot be read, it is a policy that lets nobody in.
+func (s *Service) policyOf(v version) (*policy.Policy, error) {
+	nobody := &policy.Policy{Model: policy.Model{Site: s.o.Site.ID(), Zone: time.UTC}}
+	if v.Number == 0 {
+		return nobody, nil
+	}
+	p, err := policyfile.Parse(fileName, []byte(v.Text))
+	if err != nil {
+		return nobody, fmt.Errorf("publish: the policy %d in force cannot be read: %w", v.Number, err)
+	}
+	return p, nil
+}
+
+// checked is what is found of a text by itself.
+type checked struct {
+	policy   *policy.Policy // nil: it cannot be read
+	faults   []Fault
+	warnings []Fault
+}
+
+// check reads a text and tries its tests, its invariants and the laws of every policy.
+func (s *Service) check(ctx context.Context, text string) (c checked) {
+	p, err := policyfile.Parse(fileName, []byte(text))
+	if err != nil {
+		c.faults = faultsOf(err)
+		return c
+	}
+	c.policy = p
+	l := s.language(ctx, p)
+	wrong, odd := newNotes(text), newNotes(text)
+	if p.Site != s.o.Site.ID() {
+		wrong.at(fmt.Sprintf("site: %s", s.o.Site.ID()), fmt.Sprintf(policy.Text{FR: "cette politique est celle du site %q",
+			EN: "this policy is of the site %q"}.In(l), p.Site), "site")
+	}
+	now := s.o.Now()
+	for i, r := range policyfile.RunTests(p) {
+		if r.Problem != (policy.Text{}) {
+			wrong.at("", quoted(r.Test.Name, l)+r.Problem.In(l), "tests", i)
+		}
+	}
+	for _, b := range p.Breaches(now) {
+		i := slices.IndexFunc(p.Never, func(v policy.Invariant) bool { return v.Name == b.Invariant.Name })
+		wrong.at(policy.Text{FR: "changer la règle qui le permet, ou cet interdit", EN: "change the grant that allows it, or this rule"}.In(l),
+			breachInWords(b, l), "never", i)
+	}
+	warnings, err := p.Warnings(now)
+	for _, w := range warnings {
+		odd.at("", w.Text.In(l), pathOf(w)...)
+	}
+	if err == nil {
+		err = p.Prove(now)
+	}
+	var flaw *policy.Flaw
+	switch {
+	case errors.As(err, &flaw) && flaw.Broken:
+		wrong.at("", flaw.Text.In(l), "machines", string(flaw.Machine))
+	case errors.As(err, &flaw):
+		odd.at("", flaw.Text.In(l), "machines", string(flaw.Machine))
+	case err != nil:
+		wrong.at("", err.Error())
+	}
+	c.faults, c.warnings = wrong.faults(), odd.faults()
+	return c
+}
+
+// faultsOf are the faults of an error of policyfile.Parse.
+func faultsOf(err error) (out []Fault) {
+	var all yamlfile.Faults
+	if !errors.As(err, &all) {
+		return []Fault{{Message: err.Error()}}
+	}
+	for _, f := range all {
+		m := f.Problem
+		if f.Field != "" {
+			m = f.Field + ": " + m
+		}
+		out = append(out, Fault{Line: f.Line, Column: f.Column, Message: m, Hint: f.Hint})
+	}
+	return out
+}
+
+// notes are faults that are found after a text was read, with their places in it.
+type notes struct{ d *yamlfile.Doc }
+
+func newNotes(text string) notes { return notes{yamlfile.Parse(fileName, []byte(text))} }
+
+// at notes a fault at a path of keys and indices from 0. Where a part of the path is not there, the fault is of what holds it.
+func (n notes) at(hint, problem string, path ...any) {
+	x := n.d.Root()
+	for _, p := range path {
+		next := x
+		switch p := p.(type) {
+		case string:
+			next = x.Get(p)
+		case int:
+			if list := x.List(); p >= 0 && p < len(list) {
+				next = list[p]
+			}
+		}
+		if !next.Present() {
+			break
+		}
+		x = next
+	}
+	x.Fault(hint, "%s", problem)
+}
+
+func (n notes) faults() []Fault {
+	err := n.d.Err()
+	if err == nil {
+		return nil
+	}
+	return faultsOf(err)
+}
+
+// pathOf is where the rule of a warning stands.
+func pathOf(w policy.Warning) []any {
+	switch {
+	case w.Badge != "":
+		return []any{"badges", string(w.Badge), "accepts", w.Entry}
+	case w.Grant < 0:
+		return []any{"machines", string(w.Machine)}
+	}
+	return []any{"machines", string(w.Machine), "grants", w.Grant}
+}
+
+func quoted(name string, l policy.Language) string {
+	return policy.Text{FR: "« " + name + " » : ", EN: "“" + name + "”: "}.In(l)
+}
+
+// breachInWords says how what must never be may happen.
+func breachInWords(b policy.Breach, l policy.Language) string {
+	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
+	holds := say("sans badge", "with no badge")
+	var all []string
+	for _, h := range b.Holds {
+		all = append(all, string(h))
+	}
+	for _, o := range b.Accepted {
+		all = append(all, fmt.Sprintf("%s (%s)", o.Achievement, o.Issuer))
+	}
+	if len(all) > 0 {
+		holds = say("avec ", "with ") + strings.Join(all, ", ")
+	}
+	role := b.Role.String()
+	if b.Supervised {
+		role += say(" avec un superviseur", " with a supervisor")
+	}
+	if b.Clock == policy.Untrusted {
+		role += say(", tant que l’heure n’est pas sûre", ", while the clock is not trusted")
+	}
+	grant := fmt.Sprintf("machines.%s.grants[%d]", b.Machine, b.Grant)
+	if b.Grant < 0 {
+		grant = fmt.Sprintf("machines.%s: mode: warn", b.Machine)
+	}
+	return quoted(b.Invariant.Name, l) + fmt.Sprintf(say("sur %s, %s : %s, %s (%s)", "at %s, %s: %s, %s (%s)"), b.Machine, holds, role, b.When, grant)
+}

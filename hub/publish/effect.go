@@ -1,0 +1,129 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/policy"
+)
+
+// maxChanges bounds each list of an Effect, and maxLines the lines of the comparison: a policy that changes everything
+// for 10,000 members fills no memory.
+const (
+	maxChanges = 2000
+	maxLines   = 2000
+)
+
+// effect compares two policies. same says that neither anybody's rights nor any setting differ.
+func (s *Service) effect(ctx context.Context, a actor.Actor, before, after *policy.Policy) (out Effect, same bool, err error) {
+	out = Effect{Gains: []Change{}, Loses: []Change{}, Lines: []string{}}
+	l, now := s.language(ctx, after), s.o.Now()
+	changes, err := policy.Compare(before, after, now)
+	var flaw *policy.Flaw
+	if errors.As(err, &flaw) {
+		out.Faults = append(out.Faults, fmt.Sprintf("%s: %s", flaw.Machine, flaw.Text.In(l)))
+	} else if err != nil {
+		return out, false, err
+	}
+	for _, c := range changes {
+		out.line(c.In(l))
+	}
+	settings := policy.Settings(before, after)
+	for _, x := range settings {
+		out.line(settingInWords(x, l))
+	}
+	if s.o.Holders != nil {
+		holders, err := s.o.Holders(ctx, before, after)
+		if err != nil {
+			return out, false, err
+		}
+		out.members(before, after, holders, now, l)
+	}
+	same = err == nil && len(changes)+len(settings)+len(out.Gains)+len(out.Loses) == 0
+	if a.May(actor.ReadMembers, actor.Target{}) != nil {
+		out.Gains, out.Loses = []Change{}, []Change{}
+	}
+	return out, same, nil
+}
+
+func (e *Effect) line(text string) {
+	if len(e.Lines) < maxLines {
+		e.Lines = append(e.Lines, text)
+	}
+}
+
+// members notes who of the holders gains and loses what.
+func (e *Effect) members(before, after *policy.Policy, holders []Holder, now time.Time, l policy.Language) {
+	twins := make([]policy.Twin, 0, len(holders))
+	for _, h := range holders {
+		if h.Before == nil || h.After == nil { // whoever is unknown to either holds nothing there
+			h = h.whole()
+		}
+		twins = append(twins, policy.Twin{Before: h.Before, After: h.After})
+	}
+	gaining, losing := map[int]bool{}, map[int]bool{}
+	for _, c := range policy.CompareMembers(before, after, twins, now) {
+		list, of := &e.Loses, losing
+		if c.Gained {
+			list, of = &e.Gains, gaining
+		}
+		of[c.Member] = true
+		if len(*list) < maxChanges {
+			*list = append(*list, Change{Member: twins[c.Member].After.ID, Name: holders[c.Member].Name, Machine: c.Machine,
+				Role: c.Role.String(), Supervised: !c.Alone, Why: whyInWords(c, l)})
+		}
+	}
+	e.Gaining, e.Losing = len(gaining), len(losing)
+}
+
+// whole is h with members of no badge in the place of those that are missing.
+func (h Holder) whole() Holder {
+	var id policy.MemberID
+	for _, m := range []*policy.Member{h.Before, h.After} {
+		if m != nil {
+			id = m.ID
+		}
+	}
+	if h.Before == nil {
+		h.Before = &policy.Member{ID: id}
+	}
+	if h.After == nil {
+		h.After = &policy.Member{ID: id}
+	}
+	return h
+}
+
+// whyInWords is how and when the right of a change holds; empty: alone, at any time.
+func whyInWords(c policy.MemberChange, l policy.Language) string {
+	out := ""
+	if !c.Alone {
+		out = policy.Text{FR: "avec un superviseur", EN: "with a supervisor"}.In(l)
+	}
+	when := policy.WhenInWords(c.When, c.Except, l)
+	if when == "" {
+		return out
+	}
+	if out == "" {
+		when = when[len(", "):]
+	}
+	return out + when + fmt.Sprintf(policy.Text{FR: " (%d des 168 heures de la semaine)", EN: " (%d of the week’s 168 hours)"}.In(l), c.Hours)
+}
+
+// longSetting is how long the values of a setting may be to be shown, in bytes; longer ones are keys.
+const longSetting = 300
+
+func settingInWords(s policy.Setting, l policy.Language) string {
+	say := func(fr, en string) string { return policy.Text{FR: fr, EN: en}.In(l) }
+	switch {
+	case s.Before != "" && s.After != "" && len(s.Before)+len(s.After) < longSetting:
+		return s.Path + say(" : ", ": ") + s.Before + " → " + s.After
+	case s.Before == "" && s.After != "":
+		return s.Path + say(" : nouveau", ": new")
+	case s.Before != "" && s.After == "":
+		return s.Path + say(" : retiré", ": removed")
+	}
+	return s.Path + say(" : modifié", ": changed")
+}

@@ -1,0 +1,396 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/hub/store"
+	policyfile "portillon/policy/file"
+)
+
+// Bounds on what is published, in bytes.
+const (
+	maxComment   = 2000
+	maxSignature = 48 << 20 // a text, the issuers' documents (a chunk of at most 32 MB), and JSON around them
+	maxDocuments = 32 << 20 // as wire.MaxChunk
+)
+
+// Current is the policy in force.
+func (s *Service) Current(ctx context.Context, a actor.Actor) (Policy, error) {
+	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
+		return Policy{}, err
+	}
+	v, err := s.inForce(ctx)
+	if err != nil {
+		return Policy{}, err
+	}
+	if v.Number == 0 {
+		return Policy{}, &fault.NotFound{What: "policy", ID: "in force"}
+	}
+	return v.Policy, nil
+}
+
+// Version is the policy of a number, with its text.
+func (s *Service) Version(ctx context.Context, a actor.Actor, number int64) (Policy, error) {
+	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
+		return Policy{}, err
+	}
+	current, err := s.inForce(ctx)
+	if err != nil {
+		return Policy{}, err
+	}
+	v, err := scan(s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		FROM policies WHERE site = $1 AND number = $2`, number).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Policy{}, &fault.NotFound{What: "policy", ID: strconv.FormatInt(number, 10)}
+	}
+	v.InForce = v.Number == current.Number
+	return v.Policy, err
+}
+
+// Versions are all policies, the newest first, without their texts.
+func (s *Service) Versions(ctx context.Context, a actor.Actor, p Page) (out []Policy, next string, err error) {
+	if err := a.May(actor.ReadPolicy, actor.Target{}); err != nil {
+		return nil, "", err
+	}
+	before, err := p.number(math.MaxInt64)
+	if err != nil {
+		return nil, "", err
+	}
+	current, err := s.inForce(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := s.o.Site.Query(ctx, `SELECT number, '', comment, author, made, '', '', signed_by, back_to, forced
+		FROM policies WHERE site = $1 AND number < $2 ORDER BY number DESC LIMIT $3`, before, p.limit()+1)
+	if err != nil {
+		return nil, "", err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		v, err := scan(rows.Scan)
+		if err != nil {
+			return nil, "", err
+		}
+		if len(out) == p.limit() {
+			return out, strconv.FormatInt(out[len(out)-1].Number, 10), nil
+		}
+		v.InForce = v.Number == current.Number
+		out = append(out, v.Policy)
+	}
+	return out, "", rows.Err()
+}
+
+// version is a row of policies.
+type version struct {
+	Policy
+	documents, signed []byte
+	forced            int64
+}
+
+func (v version) snapshot() Snapshot {
+	return Snapshot{Number: v.Number, Text: []byte(v.Text), Documents: v.documents, Signed: v.signed}
+}
+
+func scan(into func(...any) error) (v version, err error) {
+	var made int64
+	err = into(&v.Number, &v.Text, &v.Comment, &v.By, &made, &v.documents, &v.signed, &v.SignedBy, &v.BackTo, &v.forced)
+	v.At, v.Unsigned = time.UnixMilli(made).UTC(), v.forced == 0
+	return v, err
+}
+
+// inForce is the policy in force; the zero version: there is none.
+func (s *Service) inForce(ctx context.Context) (version, error) {
+	return newest(s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		FROM policies WHERE site = $1 AND forced > 0 ORDER BY number DESC LIMIT 1`))
+}
+
+// inForceOf is the same as a transaction sees it.
+func inForceOf(ctx context.Context, tx *store.Tx) (version, error) {
+	return newest(tx.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		FROM policies WHERE site = $1 AND forced > 0 ORDER BY number DESC LIMIT 1`))
+}
+
+func newest(row *sql.Row) (version, error) {
+	v, err := scan(row.Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return version{}, nil
+	}
+	v.InForce = err == nil
+	return v, err
+}
+
+// proposal is a version that is about to be written.
+type proposal struct {
+	actor     actor.Actor
+	text      string
+	comment   string
+	ofNumber  int64 // the number that must be in force
+	returned  bool  // a machine has it: it comes into force whatever is
+	backTo    int64
+	documents []byte
+	signed    *SignedPolicy // nil: the Signer signs it, or nobody yet
+	signature []byte
+}
+
+// Publish brings a text into force as the next policy, instead of the one that has ofNumber (0: there is none yet). A
+// text with a fault is refused with *fault.Invalid, and one that was written for another policy than the one in force
+// with *fault.Conflict.
+//
+// Without a Signer, the new version is Unsigned and changes nothing. It comes into force when Publish is called again
+// with the document that the policy key signed for its number and text.
+func (s *Service) Publish(ctx context.Context, a actor.Actor, text, comment string, ofNumber int64, signature []byte) (Policy, error) {
+	if err := a.May(actor.PublishPolicy, actor.Target{}); err != nil {
+		return Policy{}, err
+	}
+	comment, err := checkComment(comment)
+	if err != nil {
+		return Policy{}, err
+	}
+	p, err := s.publishable(ctx, text)
+	if err != nil {
+		return Policy{}, err
+	}
+	next := proposal{actor: a, text: text, comment: comment, ofNumber: ofNumber, signature: signature}
+	if len(signature) > 0 {
+		if next.signed, err = s.verify(signature, text); err != nil {
+			return Policy{}, err
+		}
+		next.documents = next.signed.Documents
+	} else if s.o.Documents != nil {
+		if next.documents, err = s.o.Documents(ctx, p); err != nil {
+			return Policy{}, err
+		}
+	}
+	return s.write(ctx, next)
+}
+
+// Back publishes the text of the policy that was in force before this one again, as a new version.
+func (s *Service) Back(ctx context.Context, a actor.Actor, comment string) (Policy, error) {
+	if err := a.May(actor.PublishPolicy, actor.Target{}); err != nil {
+		return Policy{}, err
+	}
+	comment, err := checkComment(comment)
+	if err != nil {
+		return Policy{}, err
+	}
+	current, err := s.inForce(ctx)
+	if err != nil {
+		return Policy{}, err
+	}
+	before, err := newest(s.o.Site.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		FROM policies WHERE site = $1 AND forced > 0 AND number < $2 ORDER BY number DESC LIMIT 1`, current.Number))
+	if err != nil {
+		return Policy{}, err
+	}
+	if before.Number == 0 {
+		return Policy{}, &fault.NotFound{What: "policy", ID: "before the one in force"}
+	}
+	p, err := s.publishable(ctx, before.Text)
+	if err != nil {
+		return Policy{}, err
+	}
+	next := proposal{actor: a, text: before.Text, comment: comment, ofNumber: current.Number, backTo: before.Number}
+	if s.o.Documents != nil {
+		if next.documents, err = s.o.Documents(ctx, p); err != nil {
+			return Policy{}, err
+		}
+	}
+	return s.write(ctx, next)
+}
+
+func checkComment(comment string) (string, error) {
+	comment = strings.TrimSpace(comment)
+	wrong := ""
+	switch {
+	case len(comment) > maxComment:
+		wrong = fmt.Sprintf("%d bytes", len(comment))
+	case !utf8.ValidString(comment):
+		wrong = "not UTF-8"
+	case strings.ContainsFunc(comment, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }):
+		wrong = "holds control characters"
+	default:
+		return comment, nil
+	}
+	return "", &fault.Invalid{Faults: []fault.Field{{Field: "comment", Wrong: wrong, Right: fmt.Sprintf("text of at most %d bytes", maxComment)}}}
+}
+
+// verify opens a signature that was made on another computer, for this text.
+func (s *Service) verify(signature []byte, text string) (*SignedPolicy, error) {
+	refuse := func(wrong, right string) error {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "signature", Wrong: wrong, Right: right}}}
+	}
+	const right = "what «portillon policy sign» wrote for this text"
+	switch {
+	case s.o.Verify == nil:
+		return nil, refuse("this hub signs its policies by itself", "no signature")
+	case len(signature) > maxSignature:
+		return nil, refuse(fmt.Sprintf("%d bytes, at most %d", len(signature), maxSignature), right)
+	}
+	got, err := s.o.Verify(signature)
+	switch {
+	case err != nil:
+		return nil, refuse(err.Error(), right)
+	case string(got.Text) != text:
+		return nil, refuse("another text was signed", right)
+	case got.Number <= 0:
+		return nil, refuse(fmt.Sprintf("the number %d", got.Number), "a number from 1")
+	}
+	return &got, nil
+}
+
+// write stores a proposal, in force where it is signed.
+func (s *Service) write(ctx context.Context, p proposal) (out Policy, err error) {
+	if len(p.documents) > maxDocuments {
+		return Policy{}, fmt.Errorf("publish: the issuers' documents have %d bytes, at most %d can be signed", len(p.documents), maxDocuments)
+	}
+	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
+		current, err := inForceOf(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if !p.returned && p.ofNumber != current.Number {
+			return &fault.Conflict{What: "policy", ID: string(s.o.Site.ID()), Have: current.Number, Got: p.ofNumber}
+		}
+		v, err := s.next(ctx, tx, current, p)
+		if err != nil {
+			return err
+		}
+		out = v.Policy
+		out.InForce = v.forced > 0
+		tx.Changed(store.Policy)
+		return s.audit(ctx, tx, p.actor, actor.PublishPolicy, fmt.Sprintf("policy %d", v.Number), describe(v))
+	})
+	if err != nil {
+		return Policy{}, err
+	}
+	return out, nil
+}
+
+// describe is what the audit log says of a version.
+func describe(v version) string {
+	words := []string{"in force"}
+	if v.forced == 0 {
+		words[0] = "waits for its signature"
+	}
+	if v.BackTo > 0 {
+		words = append(words, fmt.Sprintf("back to %d", v.BackTo))
+	}
+	if v.Comment != "" {
+		words = append(words, v.Comment)
+	}
+	return strings.Join(words, ": ")
+}
+
+// next writes the row of a proposal. A signature that was made for a version that waits completes that version.
+func (s *Service) next(ctx context.Context, tx *store.Tx, current version, p proposal) (v version, err error) {
+	now := s.o.Now().UnixMilli()
+	v = version{documents: p.documents, Policy: Policy{Text: p.text, Comment: p.comment, By: p.actor.Name, At: time.UnixMilli(now).UTC(),
+		BackTo: p.backTo, Unsigned: true}}
+	var highest int64
+	if err := tx.QueryRow(ctx, "SELECT COALESCE(MAX(number), 0) FROM policies WHERE site = $1").Scan(&highest); err != nil {
+		return v, err
+	}
+	switch {
+	case p.signed != nil:
+		if v, err = s.signedElsewhere(ctx, tx, current, p, v); err != nil {
+			return v, err
+		}
+	case s.o.Signer != nil:
+		v.Number = highest + 1
+		if v.signed, err = s.o.Signer.SignPolicy(v.Number, []byte(v.Text), v.documents); err != nil {
+			return v, fmt.Errorf("publish: sign policy %d: %w", v.Number, err)
+		}
+		v.SignedBy = s.o.SignedBy
+	default:
+		v.Number = highest + 1
+	}
+	if len(v.signed) > 0 {
+		v.forced, v.Unsigned = max(now, 1), false
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO policies (site, number, text, comment, author, made, documents, signed, signed_by, back_to, forced)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		ON CONFLICT (site, number) DO UPDATE SET text = $3, comment = $4, author = $5, made = $6, documents = $7, signed = $8,
+		signed_by = $9, back_to = $10, forced = $11`,
+		v.Number, v.Text, v.Comment, v.By, v.At.UnixMilli(), blob(v.documents), blob(v.signed), v.SignedBy, v.BackTo, v.forced)
+	return v, err
+}
+
+// signedElsewhere is the version that a signature from another computer makes. Where a version of its number waits,
+// author and comment of that version stay, and its text must be the one that was signed.
+func (s *Service) signedElsewhere(ctx context.Context, tx *store.Tx, current version, p proposal, v version) (version, error) {
+	refuse := func(format string, args ...any) (version, error) {
+		return v, &fault.Invalid{Faults: []fault.Field{{Field: "signature", Wrong: fmt.Sprintf(format, args...),
+			Right: fmt.Sprintf("a number above %d, the policy in force", current.Number)}}}
+	}
+	n := p.signed.Number
+	if n <= current.Number {
+		return refuse("the number %d was signed, and the policy %d is in force", n, current.Number)
+	}
+	waiting, err := newest(tx.QueryRow(ctx, `SELECT number, text, comment, author, made, documents, signed, signed_by, back_to, forced
+		FROM policies WHERE site = $1 AND number = $2`, n))
+	if err != nil {
+		return v, err
+	}
+	if waiting.Number > 0 && !p.returned { // a policy that machines returned takes the place of one that waits
+		if waiting.Text != p.text {
+			return refuse("the number %d was signed with another text than the version that waits", n)
+		}
+		comment := v.Comment
+		if v = waiting; comment != "" {
+			v.Comment = comment
+		}
+	}
+	v.Number, v.signed, v.SignedBy, v.documents = n, bytes.Clone(p.signature), p.signed.By, p.signed.Documents
+	return v, nil
+}
+
+// blob is b for a column that is NOT NULL.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// AdoptPolicy takes back a signed policy that a machine returned, after a backup was restored here: it comes into force
+// if it is newer than the one that is. The machine's word is not trusted, the signature is.
+func (s *Service) AdoptPolicy(ctx context.Context, signed []byte) error {
+	if s.o.Verify == nil {
+		return errors.New("publish: no way to check a policy's signature")
+	}
+	if len(signed) > maxSignature {
+		return fmt.Errorf("publish: a signed policy of %d bytes, at most %d", len(signed), maxSignature)
+	}
+	got, err := s.o.Verify(signed)
+	if err != nil {
+		return fmt.Errorf("publish: adopt policy: %w", err)
+	}
+	current, err := s.inForce(ctx)
+	if err != nil || got.Number <= current.Number {
+		return err
+	}
+	if len(got.Text) > policyfile.MaxBytes {
+		return fmt.Errorf("publish: adopt policy %d: %d bytes, at most %d", got.Number, len(got.Text), policyfile.MaxBytes)
+	}
+	p := proposal{actor: actor.System("returned by a machine"), text: string(got.Text), returned: true, documents: got.Documents,
+		signed: &got, signature: signed}
+	_, err = s.write(ctx, p)
+	var invalid *fault.Invalid
+	if errors.As(err, &invalid) { // another one came into force meanwhile
+		s.o.Log.Warn("a machine's policy was not adopted", "number", got.Number, "why", err)
+		return nil
+	}
+	return err
+}

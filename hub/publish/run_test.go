@@ -1,0 +1,369 @@
+package publish_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/publish"
+	"portillon/hub/store"
+	"portillon/policy"
+	"portillon/site"
+	"portillon/wire"
+)
+
+// running runs the service of a bench within a bubble of testing/synctest, whose time is the bubble's, until test returns.
+func running(t *testing.T, test func(b *bench), with ...func(*bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, append(append([]func(*bench){func(b *bench) { b.o.Now = time.Now }}, with...), counted)...)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.s.Run(ctx) }()
+		synctest.Wait()
+		test(b)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// counted counts the builds of a bench.
+func counted(b *bench) {
+	build := b.o.Build
+	b.o.Build = func(ctx context.Context, s publish.Snapshot, o publish.Order) (*site.Built, error) {
+		b.builds.Add(1)
+		return build(ctx, s, o)
+	}
+}
+
+// change tells that the directory changed.
+func (b *bench) change() {
+	b.t.Helper()
+	if err := b.site.Write(b.ctx, func(tx *store.Tx) error { tx.Changed(store.Directory); return nil }); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) bundle() publish.Bundle {
+	b.t.Helper()
+	synctest.Wait()
+	out, err := b.s.Bundle(b.ctx, owner)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+func TestAPublishedPolicyMakesTheNextBundle(t *testing.T) {
+	running(t, func(b *bench) {
+		if got := b.bundle(); got.Version != 0 || got.Problem != "" || b.builds.Load() != 0 {
+			t.Fatalf("without a policy: %+v, %d builds", got, b.builds.Load())
+		}
+		b.publish(b.text, 0)
+		first := b.bundle()
+		if first.Version != uint64(time.Now().Unix()) || first.Policy != 1 || first.Members != 13 || !slices.Contains(first.Changed, "policy.yaml") ||
+			first.Bytes == 0 || !first.At.Equal(time.Now()) || !first.Expires.Equal(time.Now().AddDate(0, 0, 30)) {
+			t.Errorf("%+v", first)
+		}
+		b.publish(b.edited("status-grace: 7d", "status-grace: 8d"), 1)
+		second := b.bundle()
+		if second.Version != first.Version+1 || second.Policy != 2 || !slices.Equal(second.Changed, []string{"policy.yaml"}) ||
+			second.Bytes != int64(len(b.text)) {
+			t.Errorf("%+v", second)
+		}
+	})
+}
+
+func TestAnUnsignedPolicyMakesNoBundle(t *testing.T) {
+	running(t, func(b *bench) {
+		b.publish(b.text, 0)
+		if got := b.bundle(); got.Version != 0 || b.builds.Load() != 0 {
+			t.Errorf("%+v", got)
+		}
+	}, laptop)
+}
+
+func TestTheBundleOfTheDirectoryIsMadeAtStart(t *testing.T) {
+	running(t, func(b *bench) {
+		if got := b.bundle(); got.Policy != 1 {
+			t.Errorf("%+v", got)
+		}
+	}, func(b *bench) {
+		s, err := publish.New(b.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Publish(b.ctx, owner, b.text, "", 0, nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestWhatChangesNothingMakesNoNewBundle(t *testing.T) {
+	running(t, func(b *bench) {
+		b.publish(b.text, 0)
+		first := b.bundle()
+		b.change()
+		if got := b.bundle(); got.Version != first.Version || b.builds.Load() != 2 {
+			t.Errorf("version %d after %d, %d builds", got.Version, first.Version, b.builds.Load())
+		}
+	})
+}
+
+func TestChangesDuringABuildMakeOneMore(t *testing.T) {
+	var enter, leave chan struct{}
+	running(t, func(b *bench) {
+		enter, leave = make(chan struct{}), make(chan struct{})
+		b.publish(b.text, 0)
+		<-enter
+		for range 5 {
+			b.change()
+		}
+		close(leave)
+		<-enter
+		b.bundle()
+		if b.builds.Load() != 2 {
+			t.Errorf("%d builds", b.builds.Load())
+		}
+	}, func(b *bench) {
+		build := b.o.Build
+		b.o.Build = func(ctx context.Context, s publish.Snapshot, o publish.Order) (*site.Built, error) {
+			enter <- struct{}{}
+			<-leave
+			return build(ctx, s, o)
+		}
+	})
+}
+
+func TestABuildThatFailsChangesNothingAndIsSaid(t *testing.T) {
+	var broken trouble
+	running(t, func(b *bench) {
+		b.publish(b.text, 0)
+		first := b.bundle()
+		const why = "card 1 of Léa is the same card as card 2 of Malik"
+		broken.set(why)
+		b.publish(b.edited("status-grace: 7d", "status-grace: 8d"), 1)
+		got := b.bundle()
+		if got.Version != first.Version || got.Problem != why || !got.Since.Equal(time.Now()) {
+			t.Errorf("%+v", got)
+		}
+		if got, err := b.s.Bundle(b.ctx, actor.Actor{Account: "5", Site: actor.Member}); err != nil || got.Problem == "" || strings.Contains(got.Problem, "Léa") {
+			t.Errorf("a member is told %q, %v", got.Problem, err)
+		}
+		builds := b.builds.Load()
+		time.Sleep(time.Hour)
+		got = b.bundle()
+		if tried := b.builds.Load() - builds; tried < 10 || tried > 30 || !got.Since.Equal(first.At) {
+			t.Errorf("%d more tries in an hour, failing since %v", tried, got.Since)
+		}
+		broken.set("")
+		time.Sleep(5 * time.Minute)
+		if got = b.bundle(); got.Problem != "" || got.Policy != 2 || got.Version <= first.Version || !got.Since.IsZero() {
+			t.Errorf("%+v", got)
+		}
+	}, func(b *bench) {
+		build := b.o.Build
+		b.o.Build = func(ctx context.Context, s publish.Snapshot, o publish.Order) (*site.Built, error) {
+			if err := broken.err(); err != nil {
+				return nil, err
+			}
+			return build(ctx, s, o)
+		}
+	})
+}
+
+// trouble is an error that comes and goes.
+type trouble struct{ words atomic.Pointer[string] }
+
+func (x *trouble) set(words string) { x.words.Store(&words) }
+
+func (x *trouble) err() error {
+	if w := x.words.Load(); w != nil && *w != "" {
+		return errors.New(*w)
+	}
+	return nil
+}
+
+// full refuses every bundle while it has trouble.
+type full struct {
+	installer
+	*trouble
+}
+
+func (f full) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
+	if err := f.err(); err != nil {
+		return wire.Manifest{}, err
+	}
+	return f.installer.Install(signed, chunk)
+}
+
+func TestABundleThatCannotBeInstalledIsNotNoted(t *testing.T) {
+	var disk trouble
+	disk.set("no space left on device")
+	running(t, func(b *bench) {
+		b.publish(b.text, 0)
+		if got := b.bundle(); got.Version != 0 || !strings.Contains(got.Problem, "no space left on device") {
+			t.Errorf("%+v", got)
+		}
+		disk.set("")
+		time.Sleep(5 * time.Second)
+		if got := b.bundle(); got.Version == 0 || got.Problem != "" {
+			t.Errorf("%+v", got)
+		}
+	}, func(b *bench) { b.o.Install = full{installer{&b.store}, &disk} })
+}
+
+func TestABundleIsRenewedBeforeMachinesTakeItForOld(t *testing.T) {
+	for name, c := range map[string]struct {
+		text  func(b *bench) string
+		after time.Duration
+	}{
+		"by default": {func(b *bench) string { return b.text }, 12 * time.Hour},
+		"fresh: 3h": {func(b *bench) string {
+			return b.edited("  laser:\n", "  laser:\n    bundle: { fresh: 3h, then: [maintainer] }\n")
+		}, time.Hour},
+		"fresh: 1 min.": {func(b *bench) string {
+			return b.edited("  laser:\n", "  laser:\n    bundle: { fresh: 1m, then: [maintainer] }\n")
+		}, time.Minute},
+	} {
+		running(t, func(b *bench) {
+			b.publish(c.text(b), 0)
+			first := b.bundle()
+			time.Sleep(c.after - time.Second)
+			if got := b.bundle(); got.Version != first.Version {
+				t.Errorf("%s: renewed after %v", name, got.At.Sub(first.At))
+			}
+			time.Sleep(time.Second)
+			got := b.bundle()
+			if got.Version <= first.Version || got.At.Sub(first.At) != c.after || len(got.Changed) != 0 {
+				t.Errorf("%s: %+v", name, got)
+			}
+		})
+	}
+}
+
+func TestTheNextBundleIsAboveWhatMachinesReport(t *testing.T) {
+	running(t, func(b *bench) {
+		b.publish(b.text, 0)
+		first := b.bundle()
+		adopt := func(m wire.Manifest) error {
+			signed, err := wire.SignManifest(m, b.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = b.s.Adopt(b.ctx, signed)
+			synctest.Wait()
+			return err
+		}
+		m, err := b.store.Current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := adopt(m); err != nil || b.bundle().Version != first.Version {
+			t.Errorf("the one in force: %v, version %d", err, b.bundle().Version)
+		}
+		m.Version += 1000
+		if err := adopt(m); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.bundle(); got.Version != m.Version+1 {
+			t.Errorf("version %d after a machine reported %d", got.Version, m.Version)
+		}
+		m.Version -= 500
+		if err := adopt(m); err != nil || b.bundle().Version != m.Version+501 {
+			t.Errorf("a lower one: %v, version %d", err, b.bundle().Version)
+		}
+		for name, m := range map[string]wire.Manifest{
+			"another site's":      {Site: "other", Version: m.Version + 9999, Chunks: m.Chunks},
+			"the highest version": {Site: "biklab", Version: 1<<64 - 1, Chunks: m.Chunks},
+		} {
+			if err := adopt(m); err == nil {
+				t.Errorf("%s was adopted", name)
+			}
+		}
+		if err := b.s.Adopt(b.ctx, []byte("words")); err == nil {
+			t.Error("words were adopted")
+		}
+	})
+}
+
+func TestAReportedVersionOutlivesARestart(t *testing.T) {
+	const reported = 5_000_000_000
+	running(t, func(b *bench) {
+		if got := b.bundle(); got.Version != reported+1 {
+			t.Errorf("version %d", got.Version)
+		}
+	}, func(b *bench) {
+		s, err := publish.New(b.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Publish(b.ctx, owner, b.text, "", 0, nil); err != nil {
+			t.Fatal(err)
+		}
+		built, err := b.build(b.ctx, publish.Snapshot{Text: []byte(b.text)}, publish.Order{Version: reported, Issued: time.Now(), Expires: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Adopt(b.ctx, built.Signed); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestEachMachineIsShownTakingTheBundleOrWhyNot(t *testing.T) {
+	running(t, func(b *bench) {
+		b.publish(b.text, 0)
+		if got := b.bundle().Taken; len(got) != 2 || got[1].Refused != "wrong-hash" {
+			t.Errorf("%+v", got)
+		}
+		mentor := actor.Actor{Account: "4", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}}
+		if got, err := b.s.Bundle(b.ctx, mentor); err != nil || len(got.Taken) != 1 || got.Taken[0].Machine != "laser" {
+			t.Errorf("%+v, %v", got.Taken, err)
+		}
+	}, func(b *bench) {
+		b.o.States = func(context.Context) ([]publish.Taken, error) {
+			return []publish.Taken{{Machine: "laser", Version: 5}, {Machine: "vinyl", Version: 4, Refused: "wrong-hash"}}, nil
+		}
+	})
+}
+
+func TestWhatNamesMembersIsForThoseWhoReadTheList(t *testing.T) {
+	running(t, func(b *bench) {
+		b.publish(b.text, 0)
+		synctest.Wait()
+		for name, want := range map[string]bool{"owner": true, "administrator": true, "maintainer": false, "mentor": false, "member": false} {
+			got, err := b.s.Bundle(b.ctx, actors()[name])
+			if err != nil || got.Version == 0 {
+				t.Fatalf("%s: %+v, %v", name, got, err)
+			}
+			if seen := slices.ContainsFunc(got.Warnings, func(w string) bool { return strings.Contains(w, "karim") }); seen != want {
+				t.Errorf("%s sees %q", name, got.Warnings)
+			}
+		}
+	}, func(b *bench) {
+		build := b.o.Build
+		b.o.Build = func(ctx context.Context, s publish.Snapshot, o publish.Order) (*site.Built, error) {
+			built, err := build(ctx, s, o)
+			if err == nil {
+				built.Warnings = append(built.Warnings, "badges/karim.json: is no member's")
+			}
+			return built, err
+		}
+	})
+}
+
+func TestRunNeedsSomethingThatBuildsAndInstalls(t *testing.T) {
+	b := newBench(t, func(b *bench) { b.o.Build = nil })
+	if err := b.s.Run(b.ctx); err == nil {
+		t.Error("no error")
+	}
+}

@@ -1,0 +1,101 @@
+package report
+
+import (
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	"portillon/policy"
+)
+
+// A day begins with the first minute whose date is the day's, also where midnight is left out or comes twice.
+func TestADayBeginsWithItsFirstMinute(t *testing.T) {
+	for name, days := range map[string][]string{
+		"Europe/Paris":        {"2026-03-29", "2026-10-25", "2026-06-01"},
+		"America/Havana":      {"2026-03-08", "2026-11-01"}, // at 0:00 to 1:00; at 1:00 back to 0:00
+		"America/Sao_Paulo":   {"2018-11-04", "2018-02-18"}, // at 0:00 to 1:00; at 0:00 back to 23:00
+		"Asia/Beirut":         {"2022-03-27", "2022-10-30"}, // at 0:00 to 1:00; at 0:00 back to 23:00
+		"Australia/Lord_Howe": {"2026-04-05", "2026-10-04"}, // by half an hour
+		"Pacific/Apia":        {"2011-12-31"},               // the day before was left out
+		"Africa/Casablanca":   {"2026-02-15", "2026-03-22"},
+		"America/Asuncion":    {"2023-10-01", "2023-03-26"},
+	} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range days {
+			d, err := policy.ParseDate(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC).Add(-30 * time.Hour)
+			for policy.DateOf(at, zone) != d {
+				at = at.Add(time.Minute)
+			}
+			if got := dayBegins(d, zone); !got.Equal(at) {
+				t.Errorf("%s in %s begins at %v, want %v", s, name, got, at.In(zone))
+			}
+		}
+	}
+}
+
+func TestSharesOfASessionAddUp(t *testing.T) {
+	zone, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Date(2026, 10, 18, 21, 59, 58, 500_000_000, time.UTC) // a Sunday, 1.5 seconds before midnight
+	for seconds := int64(0); seconds < 3*7*24*3600; seconds += 9973 {
+		var sum int64
+		all := shares(began, seconds, zone)
+		for i, x := range all {
+			sum += x.seconds
+			if i > 0 && all[i-1].monday != dayAfter(x.monday, -7) || x.seconds < 0 {
+				t.Errorf("%v", all)
+			}
+		}
+		if sum != seconds {
+			t.Errorf("%d seconds: shares of %d", seconds, sum)
+		}
+	}
+	if got := shares(began, 2, zone); len(got) != 2 || got[0].seconds != 1 || got[1].seconds != 1 {
+		t.Errorf("%v", got)
+	}
+	if got := shares(began, 1<<40, zone); len(got) != 1 {
+		t.Errorf("%d weeks", len(got))
+	}
+}
+
+func TestNoCellIsAFormula(t *testing.T) {
+	for cell, want := range map[string]string{
+		"": "", "Léa": "Léa", "a=b": "a=b", "=1+1": "'=1+1", "+33 6": "'+33 6", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "\r=1": "'\r=1",
+		"  =1": "'  =1", "\u00a0=1": "'\u00a0=1", "＝1": "'＝1", "\ufeff=1": "'\ufeff=1", "\u200b=1": "'\u200b=1", "\tLéa": "'\tLéa", "\x00=1": "'\x00=1", "'=1": "'=1",
+	} {
+		if got := neutral(cell); got != want {
+			t.Errorf("%q is written %q, want %q", cell, got, want)
+		}
+	}
+}
+
+func FuzzNoCellIsAFormula(f *testing.F) {
+	f.Add("=cmd|' /C calc'!A0")
+	f.Fuzz(func(t *testing.T, cell string) {
+		if got := neutral(cell); got != "" && (got[0] == '=' || got[0] == '+' || got[0] == '-' || got[0] == '@' || got[0] == '\t' || got[0] == '\r') {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+func FuzzParsePlace(f *testing.F) {
+	f.Add("1/laser//2")
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := parsePlace(s)
+		if err != nil || s == "" {
+			return
+		}
+		if again, err := parsePlace(p.String()); err != nil || again != p {
+			t.Errorf("%q, %v", p, err)
+		}
+	})
+}

@@ -1,0 +1,144 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+// maxDays bounds a Range.
+const maxDays = 3700
+
+// span checks a range, and returns its first moment and the one after its last.
+func (r Range) span(zone *time.Location) (from, to time.Time, err error) {
+	wrong := func(field, given, what, right string) (time.Time, time.Time, error) {
+		return from, to, &fault.Invalid{Faults: []fault.Field{{Field: field, Given: given, Wrong: what, Right: right}}}
+	}
+	const day = "a day with its year, as 2026-11-23"
+	switch {
+	case r.From.Year < 1 || r.From.Year > 9999:
+		return wrong("from", r.From.String(), "no day", day)
+	case r.To.Year < 1 || r.To.Year > 9999:
+		return wrong("to", r.To.String(), "no day", day)
+	case r.To.Before(r.From):
+		return wrong("to", r.To.String(), "before the first day", "a day from "+r.From.String())
+	case dayAfter(r.From, maxDays).Before(r.To):
+		return wrong("to", r.To.String(), fmt.Sprintf("more than %d days", maxDays), "a shorter time")
+	}
+	return dayBegins(r.From, zone), dayBegins(dayAfter(r.To, 1), zone), nil
+}
+
+// view is what an actor may see of a range.
+type view struct {
+	machines []policy.MachineID // nil: all of them
+	names    bool
+	zone     *time.Location
+	from, to time.Time
+}
+
+// look checks the range, and what the actor may see of it. An actor who may see the reports of some machines sees those.
+func (s *Service) look(ctx context.Context, a actor.Actor, r Range) (v view, err error) {
+	v.names = a.May(actor.ReadNames, actor.Target{}) == nil
+	everywhere := a.May(actor.ReadReports, actor.Target{})
+	switch {
+	case r.Machine != "":
+		if err := a.May(actor.ReadReports, actor.Target{Machine: r.Machine}); err != nil {
+			return v, err
+		}
+		v.machines = []policy.MachineID{r.Machine}
+	case everywhere != nil:
+		for m := range a.Machines {
+			if a.May(actor.ReadReports, actor.Target{Machine: m}) == nil {
+				v.machines = append(v.machines, m)
+			}
+		}
+		if len(v.machines) == 0 {
+			return v, everywhere
+		}
+		slices.Sort(v.machines)
+	}
+	if v.zone, err = s.o.Zone(ctx); err != nil {
+		return v, err
+	}
+	v.from, v.to, err = r.span(v.zone)
+	return v, err
+}
+
+// sees reports whether a machine is part of the view.
+func (v view) sees(m policy.MachineID) bool {
+	return v.machines == nil || slices.Contains(v.machines, m)
+}
+
+// one is the machine of a view of one; empty: it is of several, or of all.
+func (v view) one() policy.MachineID {
+	if len(v.machines) == 1 {
+		return v.machines[0]
+	}
+	return ""
+}
+
+// Weeks are the weeks that have a day in the range, each as a whole, by week and machine.
+func (s *Service) Weeks(ctx context.Context, a actor.Actor, r Range) ([]Week, error) {
+	v, err := s.look(ctx, a, r)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.o.Site.Query(ctx, `SELECT monday, machine, sessions, members, seconds, untrusted FROM report_weeks
+		WHERE site = $1 AND monday >= $2 AND monday <= $3 AND ($4 = '' OR machine = $4) ORDER BY monday, machine`,
+		mondayOf(r.From).String(), r.To.String(), v.one())
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := []Week{}
+	for rows.Next() {
+		var w Week
+		var monday string
+		if err := rows.Scan(&monday, &w.Machine, &w.Sessions, &w.Members, &w.Seconds, &w.Untrusted); err != nil {
+			return nil, err
+		}
+		if w.Monday, err = policy.ParseDate(monday); err != nil {
+			return nil, err
+		}
+		if v.sees(w.Machine) {
+			out = append(out, w)
+		}
+	}
+	return out, rows.Err()
+}
+
+// Refusals are the refusals of the days of a range, by machine, the most frequent reason first. A refusal with several
+// reasons counts for each.
+func (s *Service) Refusals(ctx context.Context, a actor.Actor, r Range) ([]Refusals, error) {
+	v, err := s.look(ctx, a, r)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.o.Site.Query(ctx, `SELECT machine, reason, SUM(times), COUNT(DISTINCT NULLIF(member, '')), SUM(untrusted) FROM report_refusals
+		WHERE site = $1 AND day >= $2 AND day <= $3 AND ($4 = '' OR machine = $4) GROUP BY machine, reason`,
+		r.From.String(), r.To.String(), v.one())
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := []Refusals{}
+	for rows.Next() {
+		var x Refusals
+		if err := rows.Scan(&x.Machine, &x.Reason, &x.Times, &x.Members, &x.Untrusted); err != nil {
+			return nil, err
+		}
+		if v.sees(x.Machine) {
+			out = append(out, x)
+		}
+	}
+	slices.SortFunc(out, func(x, y Refusals) int {
+		return cmp.Or(cmp.Compare(x.Machine, y.Machine), y.Times-x.Times, cmp.Compare(x.Reason, y.Reason))
+	})
+	return out, rows.Err()
+}

@@ -1,0 +1,188 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+// Page chooses a part of a list.
+type Page struct {
+	After string // what the page before returned as next; empty: the first page
+	Limit int    // 0: 50; at most 500
+}
+
+// The default and the bound of Page.Limit.
+const (
+	usualPage = 50
+	maxPage   = 500
+)
+
+func (p Page) limit() int {
+	if p.Limit <= 0 {
+		return usualPage
+	}
+	return min(p.Limit, maxPage)
+}
+
+// Uses are the sessions that began in a range, the earliest first.
+func (s *Service) Uses(ctx context.Context, a actor.Actor, r Range, p Page) (_ []Use, next string, err error) {
+	v, err := s.look(ctx, a, r)
+	if err != nil {
+		return nil, "", err
+	}
+	after, err := parsePlace(p.After)
+	if err != nil {
+		return nil, "", err
+	}
+	return s.uses(ctx, v, after, p.limit())
+}
+
+// place is where a session stands in the list.
+type place struct {
+	began      int64 // milliseconds since 1970
+	machine    string
+	generation string
+	seq        int64
+}
+
+func (p place) String() string {
+	return fmt.Sprintf("%d/%s/%s/%d", p.began, p.machine, p.generation, p.seq)
+}
+
+func (p place) compare(o place) int {
+	return cmp.Or(cmp.Compare(p.began, o.began), strings.Compare(p.machine, o.machine), strings.Compare(p.generation, o.generation),
+		cmp.Compare(p.seq, o.seq))
+}
+
+// parsePlace reads a cursor; the empty one stands before all.
+func parsePlace(s string) (place, error) {
+	if s == "" {
+		return place{began: math.MinInt64}, nil
+	}
+	const longest = 200 // two numbers, an id of 64 bytes, a generation of 16
+	parts := strings.Split(s, "/")
+	if len(s) <= longest && len(parts) == 4 {
+		began, err1 := strconv.ParseInt(parts[0], 10, 64)
+		seq, err2 := strconv.ParseInt(parts[3], 10, 64)
+		if err1 == nil && err2 == nil {
+			return place{began, parts[1], parts[2], seq}, nil
+		}
+	}
+	return place{}, &fault.Invalid{Faults: []fault.Field{{Field: "after", Wrong: "no cursor of this list", Right: "what the page before returned"}}}
+}
+
+// found is a session with its place.
+type found struct {
+	Use
+	place
+}
+
+// uses reads a page of a view.
+func (s *Service) uses(ctx context.Context, v view, after place, limit int) (_ []Use, next string, err error) {
+	var all []found
+	if v.machines == nil {
+		if all, err = s.everywhere(ctx, v, after, limit+1); err != nil {
+			return nil, "", err
+		}
+	}
+	for _, m := range v.machines {
+		some, err := s.at(ctx, v, m, after, limit+1)
+		if err != nil {
+			return nil, "", err
+		}
+		all = append(all, some...)
+	}
+	slices.SortFunc(all, func(x, y found) int { return x.compare(y.place) })
+	if len(all) > limit {
+		all, next = all[:limit], all[limit-1].place.String()
+	}
+	out := make([]Use, len(all))
+	for i, f := range all {
+		out[i] = s.shown(f, v)
+	}
+	return out, next, s.name(ctx, out)
+}
+
+func (s *Service) everywhere(ctx context.Context, v view, after place, limit int) ([]found, error) {
+	rows, err := s.o.Site.Query(ctx, `SELECT machine, generation, seq, member, role, began, seconds, cause, running, untrusted FROM report_uses
+		WHERE site = $1 AND began >= $2 AND began < $3 AND (began, machine, generation, seq) > ($4, $5, $6, $7)
+		ORDER BY began, machine, generation, seq LIMIT $8`,
+		max(v.from.UnixMilli(), after.began), v.to.UnixMilli(), after.began, after.machine, after.generation, after.seq, limit)
+	return scanUses(rows, err)
+}
+
+func (s *Service) at(ctx context.Context, v view, m policy.MachineID, after place, limit int) ([]found, error) {
+	rows, err := s.o.Site.Query(ctx, `SELECT machine, generation, seq, member, role, began, seconds, cause, running, untrusted FROM report_uses
+		WHERE site = $1 AND machine = $2 AND began >= $3 AND began < $4 AND (began, machine, generation, seq) > ($5, $6, $7, $8)
+		ORDER BY began, generation, seq LIMIT $9`,
+		m, max(v.from.UnixMilli(), after.began), v.to.UnixMilli(), after.began, after.machine, after.generation, after.seq, limit)
+	return scanUses(rows, err)
+}
+
+func scanUses(rows *sql.Rows, err error) (out []found, _ error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var f found
+		var running bool
+		if err := rows.Scan(&f.machine, &f.generation, &f.seq, &f.Member, &f.Role, &f.began, &f.Seconds, &f.End, &running, &f.Untrusted); err != nil {
+			return nil, err
+		}
+		f.Machine, f.From = policy.MachineID(f.machine), time.UnixMilli(f.began).UTC()
+		if !running {
+			f.To = f.From.Add(time.Duration(f.Seconds) * time.Second)
+		}
+		out = append(out, f)
+	}
+	return out, rows.Err()
+}
+
+// shown is a session as a view shows it. One that runs has lasted until now.
+func (s *Service) shown(f found, v view) Use {
+	u := f.Use
+	if u.To.IsZero() {
+		u.Seconds = max(0, int64(s.o.Now().Sub(u.From)/time.Second))
+	}
+	if !v.names {
+		u.Member = ""
+	}
+	return u
+}
+
+// name writes the names of members into sessions.
+func (s *Service) name(ctx context.Context, of []Use) error {
+	if s.o.Names == nil {
+		return nil
+	}
+	var ids []policy.MemberID
+	for _, u := range of {
+		if u.Member != "" {
+			ids = append(ids, u.Member)
+		}
+	}
+	slices.Sort(ids)
+	if ids = slices.Compact(ids); len(ids) == 0 {
+		return nil
+	}
+	names, err := s.o.Names(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for i := range of {
+		of[i].Name = names[of[i].Member]
+	}
+	return nil
+}
