@@ -416,10 +416,8 @@ func (s *Service) RemoveBadge(ctx context.Context, a actor.Actor, id policy.Memb
 
 // BadgeData are the bytes of a member's badge, as they were given.
 func (s *Service) BadgeData(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) (file string, data []byte, err error) {
-	if a.May(actor.ReadMembers, about(id)) != nil {
-		if err := a.May(actor.ReadOwn, about(id)); err != nil {
-			return "", nil, err
-		}
+	if err := maySee(a, id); err != nil {
+		return "", nil, err
 	}
 	err = s.site.QueryRow(ctx, `SELECT b.file, d.data FROM badge b JOIN badge_data d ON d.site = $1 AND d.id = b.id
 		WHERE b.site = $1 AND b.member = $2 AND b.id = $3`, string(id), badgeID).Scan(&file, &data)
