@@ -255,7 +255,7 @@ func (b *Built) status(s *Site, at time.Time) error {
 
 // used keeps the documents that badges rested on: they travel with them, so that a machine can verify with nobody online.
 type used struct {
-	from  *openbadge.Directory
+	from  openbadge.Resolver
 	found map[string][]byte
 }
 

@@ -47,9 +47,9 @@ type Site struct {
 	Members []Member
 	Badges  []File
 	Status  []File
-	Skipped []string             // files of badges/ and status/ that were not read, each with the reason
-	Web     *openbadge.Directory // documents/: copies of what badges rest on, as it stands on the web
-	text    []byte               // policy.yaml as it stands: the machine reads the same bytes
+	Skipped []string           // files of badges/ and status/ that were not read, each with the reason
+	Web     openbadge.Resolver // documents/: copies of what badges rest on, as it stands on the web; nil: none
+	text    []byte             // policy.yaml as it stands: the machine reads the same bytes
 }
 
 // Member is a line of members.yaml.

@@ -39,3 +39,10 @@ func public(a netip.Addr) bool {
 	}
 	return true
 }
+
+// within reports whether an address is one of a network of one's own: private (RFC 1918, RFC 4193), or behind a carrier's
+// NAT (RFC 6598), which some networks use as such. Loopback and link-local addresses are none.
+func within(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.Zone() == "" && (a.IsPrivate() || netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10).Contains(a))
+}

@@ -4,8 +4,9 @@
 //   - https only, on every step of a redirection too, of which it follows five; no user or password in a URL. It sends no cookie, no
 //     Referer and no credential, and trusts no Content-Type: openbadge reads the bytes and judges them.
 //   - No address but public ones: the check is made on the address that is dialled, after the name was resolved, so that no name
-//     server can change its mind in between. Options.AllowPrivate lifts it, for an issuer within one's own walls. No proxy is used, whatever
-//     the environment says: through one, nobody could check.
+//     server can change its mind in between. Options.AllowPrivate lifts it, for a tool that somebody runs; Options.AllowHosts
+//     lifts it for the private addresses of issuers that a site's own network has, and for nothing else. This computer's own
+//     addresses are refused, public ones too. No proxy is used, whatever the environment says: through one, nobody could check.
 //   - A time for each request and a time for all of them together; a bound on the body, which is never compressed, and on its header.
 //   - A copy is used without asking for as long as the server's Cache-Control max-age says, and never longer than Options.MaxAge.
 //     After that the server is asked whether it is still the one (ETag, Last-Modified). What came by a redirection is asked for each time.
@@ -26,6 +27,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"syscall"
 	"time"
 
@@ -39,7 +41,8 @@ type Options struct {
 	MaxBytes     int            // of a document; 0: openbadge.MaxListBytes
 	MaxAge       time.Duration  // how long a copy may be used without asking; 0: 10 min; negative: it is always asked
 	CacheBytes   int            // of all copies together; 0: 16 MiB; negative: none are kept
-	AllowPrivate bool           // dial private, loopback and other special addresses too
+	AllowPrivate bool           // dial private, loopback and other special addresses too, and this computer's own
+	AllowHosts   []string       // names of hosts, without a port, that may have a private address; any case
 	RootCAs      *x509.CertPool // nil: those of the system
 	UserAgent    string         // empty: portillon-openbadge
 }
@@ -61,6 +64,8 @@ type Client struct {
 	flights flights
 	now     func() time.Time
 	allowed func(netip.Addr) bool
+	hosts   map[string]bool // of AllowHosts, in lower case
+	own     func() ([]net.Addr, error)
 }
 
 var _ openbadge.Resolver = (*Client)(nil)
@@ -69,13 +74,15 @@ var _ openbadge.Resolver = (*Client)(nil)
 func New(o Options) *Client {
 	o.Timeout, o.Total, o.MaxAge = or(o.Timeout, 5*time.Second), or(o.Total, 10*time.Second), or(o.MaxAge, 10*time.Minute)
 	o.MaxBytes, o.CacheBytes, o.UserAgent = or(o.MaxBytes, openbadge.MaxListBytes), or(o.CacheBytes, 16<<20), or(o.UserAgent, "portillon-openbadge")
-	c := &Client{o: o, cache: newCache(o.CacheBytes), now: time.Now, allowed: public}
+	c := &Client{o: o, cache: newCache(o.CacheBytes), now: time.Now, allowed: public, hosts: map[string]bool{}, own: net.InterfaceAddrs}
 	if o.AllowPrivate {
-		c.allowed = func(netip.Addr) bool { return true }
+		c.allowed, c.own = func(netip.Addr) bool { return true }, func() ([]net.Addr, error) { return nil, nil }
 	}
-	dialer := net.Dialer{Timeout: o.Timeout, Control: c.control}
+	for _, h := range o.AllowHosts {
+		c.hosts[strings.ToLower(strings.TrimSuffix(h, "."))] = true
+	}
 	c.web = &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            c.dial,
 		TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 		DisableCompression:     true, // or a small body could become a large one
 		MaxResponseHeaderBytes: maxHeader,
@@ -97,20 +104,41 @@ func or[T comparable](v, zero T) T {
 // Close lets go of idle connections. The Client can be used all the same.
 func (c *Client) Close() { c.web.CloseIdleConnections() }
 
-// control refuses an address at the moment when it is dialled.
-func (c *Client) control(_, address string, _ syscall.RawConn) error {
+// dial connects to a host that a URL names.
+func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{Timeout: c.o.Timeout, Control: func(_, resolved string, _ syscall.RawConn) error { return c.control(host, resolved) }}
+	return dialer.DialContext(ctx, network, address)
+}
+
+// control refuses an address of a host at the moment when it is dialled.
+func (c *Client) control(host, address string) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("%q is no address: %w", address, err)
 	}
-	if !c.allowed(a.Addr()) {
+	listed := c.hosts[strings.ToLower(strings.TrimSuffix(host, "."))]
+	if !c.allowed(a.Addr()) && !(listed && within(a.Addr())) {
 		return fmt.Errorf("%w: %s", errPrivate, a.Addr())
+	}
+	own, err := c.own()
+	if err != nil {
+		return fmt.Errorf("this computer's own addresses: %w", err)
+	}
+	for _, o := range own {
+		if n, ok := o.(*net.IPNet); ok && n.IP.Equal(a.Addr().Unmap().AsSlice()) {
+			return fmt.Errorf("%w: %s", errOwn, a.Addr())
+		}
 	}
 	return nil
 }
 
 var (
 	errPrivate = errors.New("this is not a public address")
+	errOwn     = errors.New("this is an address of this computer")
 	errSlow    = errors.New("it took too long")
 )
 

@@ -1,0 +1,428 @@
+package directory
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/openbadge"
+	"portillon/openbadge/bake"
+	"portillon/policy"
+	"portillon/site"
+)
+
+// AddBadges adds a badge, or those of a ZIP: JSON, JWT, baked PNG or SVG. Each is verified; it is kept with every check,
+// whatever the verdict, as long as it can be read and is the member's. With an empty id, the recipient says whose it is.
+// A status list among the files is kept too. Of a ZIP, files that are not kept come back with Badge.Refused.
+func (s *Service) AddBadges(ctx context.Context, a actor.Actor, id policy.MemberID, name string, data []byte) ([]Badge, error) {
+	if err := a.May(actor.WriteBadges, about(id)); err != nil {
+		return nil, err
+	}
+	files, err := unpack(name, data)
+	if err != nil {
+		return nil, err
+	}
+	return s.addFiles(ctx, a, id, files)
+}
+
+// AddBadgeURL adds the badge that stands at an https address.
+func (s *Service) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.MemberID, address string) (Badge, error) {
+	if err := a.May(actor.WriteBadges, about(id)); err != nil {
+		return Badge{}, err
+	}
+	wrong := func(why string) error {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "url", Given: clip(address, 200), Wrong: why, Right: "https://…, the address of a badge"}}}
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || len(address) > maxSubject:
+		return Badge{}, wrong("this is no address")
+	case u.Scheme != "https" || u.Host == "" || u.User != nil:
+		return Badge{}, wrong("an address begins with https:// and names a host, without a user")
+	case s.o.Fetch == nil:
+		return Badge{}, wrong("this hub fetches nothing from the web: download the badge and add the file")
+	}
+	data, err := s.o.Fetch(ctx).Resolve(address)
+	if err != nil {
+		s.log.Info("badge not fetched", "err", err)
+		return Badge{}, wrong("the badge cannot be fetched: " + clip(err.Error(), 300))
+	}
+	base := path.Base(u.Path)
+	if base == "." || base == "/" {
+		base = u.Hostname()
+	}
+	all, err := s.addFiles(ctx, a, id, []upload{{name: base, from: address, data: data}})
+	if err != nil {
+		return Badge{}, err
+	}
+	if len(all) != 1 {
+		return Badge{}, wrong("a status list stands there: it was kept, and no badge")
+	}
+	return all[0], nil
+}
+
+// upload is a file that somebody gave.
+type upload struct {
+	name string // as it was called
+	from string
+	data []byte
+}
+
+// addFiles verifies the files, then writes those that can be kept in one transaction.
+func (s *Service) addFiles(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload) ([]Badge, error) {
+	p, err := s.o.Policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	src, err := s.sources(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	x, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if id != "" && x.byID[id] == nil {
+		return nil, &fault.NotFound{What: "member", ID: clip(string(id), 64)}
+	}
+	now := s.o.Now()
+	lists := src.takeLists(files, p, now)
+	var out []Badge
+	var kept []verified
+	owners := x.owners()
+	for i, f := range files {
+		if lists[i] {
+			continue
+		}
+		v := verify(f.data, p, src, now)
+		v.From, v.File = f.from, fileName(f)
+		sum := sha256.Sum256(f.data)
+		v.ID = hex.EncodeToString(sum[:])
+		v.Member, v.Refused = owners.of(id, &v)
+		if v.Refused == "" {
+			src.accept()
+			kept = append(kept, v)
+		} else {
+			v.ID = ""
+		}
+		out = append(out, v.Badge)
+	}
+	if len(kept) == 0 && !slices.Contains(lists, true) {
+		return nil, refusals(files, out)
+	}
+	if err := s.keep(ctx, a, id, files, kept, src); err != nil {
+		return nil, err
+	}
+	for i := range out {
+		for _, k := range kept {
+			if out[i].ID == k.ID {
+				out[i] = k.Badge // the file may have got another name
+			}
+		}
+	}
+	return out, nil
+}
+
+// refusals is the error where nothing was kept.
+func refusals(files []upload, all []Badge) error {
+	e := &fault.Invalid{}
+	for _, b := range all {
+		e.Faults = append(e.Faults, fault.Field{Field: "badge", Given: clip(b.From, 200), Wrong: b.Refused, Right: "a badge of this member: JSON, JWT, or a PNG or SVG that holds one"})
+	}
+	if len(files) == 0 {
+		e.Faults = append(e.Faults, fault.Field{Field: "badge", Wrong: "the file holds no badge", Right: "JSON, JWT, PNG, SVG, or a ZIP of them"})
+	}
+	return e
+}
+
+// takeLists finds the status lists among the files, so that badges given with them can be judged.
+func (s *sources) takeLists(files []upload, p *policy.Policy, at time.Time) []bool {
+	out := make([]bool, len(files))
+	if p == nil {
+		return out
+	}
+	for i, f := range files {
+		if bake.Format(f.data) != "" {
+			continue
+		}
+		o := openbadge.Options{Trust: site.Trust(p), At: at, Documents: webSource{s}}
+		if l, err := openbadge.ReadStatusList(f.data, o); err == nil && l.ID != "" {
+			s.gotLists[l.ID], s.accepted[l.ID], out[i] = f.data, true, true
+		}
+	}
+	return out
+}
+
+// owners finds whose a badge is.
+type owners struct {
+	site    site.Site
+	members []policy.MemberID
+	count   map[policy.MemberID]int
+}
+
+func (x *index) owners() *owners {
+	o := &owners{count: map[policy.MemberID]int{}}
+	for _, e := range x.entries {
+		o.site.Members = append(o.site.Members, site.Member{ID: e.ID, Name: e.Name, Emails: e.Emails, Subjects: e.Subjects, Badges: e.files})
+		o.members = append(o.members, e.ID)
+		o.count[e.ID] = len(e.Badges)
+	}
+	return o
+}
+
+// of is the member that a badge goes to, or why it goes to nobody. Where id names a member, it must be their badge.
+func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused string) {
+	if v.badge == nil {
+		return "", "this is no badge that can be read: " + clip(v.why, 300)
+	}
+	owner := id
+	if id == "" {
+		at, shared := o.site.Owner(v.File, v.badge)
+		switch {
+		case at >= 0:
+			owner = o.members[at]
+		case len(shared) > 0:
+			return "", fmt.Sprintf("%d members have its recipient's address: add it to one of them", len(shared))
+		default:
+			return "", "no member has its recipient's address or subject"
+		}
+	} else if m := o.site.Members[slices.Index(o.members, id)]; !v.badge.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
+		return "", "it was issued to somebody else: none of the member's addresses and subjects is its recipient"
+	}
+	if o.count[owner] >= maxBadges {
+		return "", fmt.Sprintf("the member has %d badges, at most %d are kept", o.count[owner], maxBadges)
+	}
+	o.count[owner]++
+	return owner, ""
+}
+
+// keep writes badges, their bytes, and what their verdicts rest on. A badge that is there already is written anew, and
+// stays whose it is.
+func (s *Service) keep(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified, src *sources) error {
+	bytes := map[string][]byte{}
+	for _, f := range files {
+		sum := sha256.Sum256(f.data)
+		bytes[hex.EncodeToString(sum[:])] = f.data
+	}
+	return s.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
+		for i := range kept {
+			if err := c.keepBadge(ctx, &kept[i], bytes[kept[i].ID], id != ""); err != nil {
+				return "", "", err
+			}
+		}
+		on := string(id)
+		if id == "" && len(kept) == 1 {
+			on = string(kept[0].Member)
+		}
+		return on, fmt.Sprintf("%d badges added", len(kept)), c.keepSources(ctx, src)
+	})
+}
+
+func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named bool) error {
+	r, err := one(ctx, c, v.Member)
+	if err != nil {
+		return err
+	}
+	var owner policy.MemberID
+	var place int64
+	rows, err := c.Query(ctx, `SELECT member, file, place FROM badge WHERE site = $1 AND id = $2`, v.ID)
+	if err := each(rows, err, func(rows *sql.Rows) error { return rows.Scan(&owner, &v.File, &place) }); err != nil {
+		return err
+	}
+	if owner != "" && owner != v.Member {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "badge", Given: clip(v.From, 200), Wrong: "the badge is the member's already: " + string(owner),
+			Right: "remove it there first"}}}
+	}
+	if owner == "" {
+		if v.File, err = c.freeName(ctx, v.File, v.ID); err != nil {
+			return err
+		}
+		err = c.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) + 1 FROM badge WHERE site = $1 AND member = $2`, string(v.Member)).Scan(&place)
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.writeBadge(ctx, v, place); err != nil {
+		return err
+	}
+	if _, err := c.Exec(ctx, `INSERT INTO badge_data (site, id, data) VALUES ($1, $2, $3) ON CONFLICT (site, id) DO NOTHING`, v.ID, data); err != nil {
+		return err
+	}
+	if named && len(r.Emails) > 0 && !slices.Contains(r.files, v.File) {
+		if shared, err := c.shared(ctx, r); err != nil {
+			return err
+		} else if shared && !v.badge.IsFor(openbadge.Recipient{Subjects: r.Subjects}) {
+			r.files = append(r.files, v.File)
+		}
+	}
+	return c.save(ctx, r)
+}
+
+// shared reports whether another member has one of a member's addresses.
+func (c *change) shared(ctx context.Context, r *record) (bool, error) {
+	for _, e := range r.Emails {
+		var n int
+		if err := c.QueryRow(ctx, `SELECT COUNT(*) FROM member_value WHERE site = $1 AND kind = 'email' AND lower(value) = lower($2) AND member <> $3`,
+			e, string(r.ID)).Scan(&n); err != nil || n > 0 {
+			return n > 0, err
+		}
+	}
+	return false, nil
+}
+
+func (c *change) writeBadge(ctx context.Context, v *verified, place int64) error {
+	to, err := json.Marshal(v.to)
+	if err != nil {
+		return err
+	}
+	checks, err := json.Marshal(v.Checks)
+	if err != nil {
+		return err
+	}
+	_, err = c.Exec(ctx, `INSERT INTO badge (site, id, member, place, file, name, issuer, achievement, verdict, proved, hosted_at, standing,
+		checked, recipient, checks, issued, expires, origin, verified)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+		ON CONFLICT (site, id) DO UPDATE SET name = excluded.name, verdict = excluded.verdict, proved = excluded.proved,
+		hosted_at = excluded.hosted_at, standing = excluded.standing, checked = excluded.checked, checks = excluded.checks,
+		issued = excluded.issued, expires = excluded.expires, verified = excluded.verified WHERE badge.site = $1`,
+		v.ID, string(v.Member), place, v.File, v.Name, v.Issuer, v.achievement, v.Verdict, flag(v.proved), v.hostedAt, v.standing,
+		millis(v.checked), to, checks, millis(v.Issued), millis(v.Expires), v.From, millis(v.Verified))
+	return err
+}
+
+// keepSources writes the lists and documents that were given or fetched.
+func (c *change) keepSources(ctx context.Context, src *sources) error {
+	for address, data := range src.gotLists {
+		if len(data) == 0 || !src.accepted[address] {
+			continue
+		}
+		sum := sha256.Sum256([]byte(address))
+		if _, err := c.Exec(ctx, `INSERT INTO status_list (site, url, file, data, fetched) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (site, url) DO UPDATE SET data = excluded.data, fetched = excluded.fetched WHERE status_list.site = $1`,
+			address, "status/"+hex.EncodeToString(sum[:8])+".json", data, millis(c.now)); err != nil {
+			return err
+		}
+	}
+	for address, data := range src.gotWeb {
+		if !src.accepted[address] {
+			continue
+		}
+		if data == nil {
+			data = []byte{}
+		}
+		if _, err := c.Exec(ctx, `INSERT INTO document (site, url, data, fetched) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (site, url) DO UPDATE SET data = excluded.data, fetched = excluded.fetched WHERE document.site = $1`,
+			address, data, millis(c.now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freeName is the file's name, or one with a part of the hash where another badge has it.
+func (c *change) freeName(ctx context.Context, file, id string) (string, error) {
+	var n int
+	err := c.QueryRow(ctx, `SELECT COUNT(*) FROM badge WHERE site = $1 AND file = $2`, file).Scan(&n)
+	if err != nil || n == 0 {
+		return file, err
+	}
+	ext := path.Ext(file)
+	return strings.TrimSuffix(file, ext) + "-" + id[:16] + ext, nil
+}
+
+// fileName is the name that a badge has in an export: badges/ and what it was called, with the ending of what it is.
+func fileName(f upload) string {
+	name := strings.TrimPrefix(path.Clean("/"+strings.ReplaceAll(f.name, `\`, "/")), "/")
+	name = strings.TrimPrefix(name, "badges/")
+	if i := strings.LastIndex(name, "/badges/"); i >= 0 { // a ZIP of a whole site
+		name = name[i+len("/badges/"):]
+	}
+	var parts []string
+	for part := range strings.SplitSeq(name, "/") {
+		part = strings.Map(func(r rune) rune {
+			if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.@+", r) {
+				return r
+			}
+			return '-'
+		}, clip(part, 100))
+		if part = strings.Trim(part, "."); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	if len(parts) > 4 { // as deep as a site's folder is read
+		parts = parts[len(parts)-4:]
+	}
+	name = strings.Join(parts, "/")
+	ext := extensionOf(f.data)
+	if name == "" {
+		name = "badge"
+	}
+	if !strings.EqualFold(path.Ext(name), ext) {
+		name += ext
+	}
+	return "badges/" + name
+}
+
+// extensionOf is the ending of a file with these bytes.
+func extensionOf(data []byte) string {
+	switch bake.Format(data) {
+	case bake.PNG:
+		return ".png"
+	case bake.SVG:
+		return ".svg"
+	}
+	if strings.HasPrefix(strings.TrimSpace(string(data[:min(len(data), 64)])), "{") {
+		return ".json"
+	}
+	return ".jwt"
+}
+
+// RemoveBadge removes a badge from a member. The issuer's revocation is another thing: a removed badge can be added again.
+func (s *Service) RemoveBadge(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) error {
+	if err := a.May(actor.WriteBadges, about(id)); err != nil {
+		return err
+	}
+	return s.write(ctx, a, actor.WriteBadges, func(c *change) (string, string, error) {
+		r, err := one(ctx, c, id)
+		if err != nil {
+			return "", "", err
+		}
+		at := slices.IndexFunc(r.Badges, func(b Badge) bool { return b.ID == badgeID })
+		if at < 0 {
+			return "", "", &fault.NotFound{What: "badge", ID: clip(badgeID, 64)}
+		}
+		file := r.Badges[at].File
+		r.files = slices.DeleteFunc(r.files, func(f string) bool { return f == file })
+		if _, err := c.Exec(ctx, `DELETE FROM badge WHERE site = $1 AND member = $2 AND id = $3`, string(id), badgeID); err != nil {
+			return "", "", err
+		}
+		if _, err := c.Exec(ctx, `DELETE FROM badge_data WHERE site = $1 AND id = $2`, badgeID); err != nil {
+			return "", "", err
+		}
+		return string(id), "badge " + badgeID[:16] + " removed", c.save(ctx, r)
+	})
+}
+
+// BadgeData are the bytes of a member's badge, as they were given.
+func (s *Service) BadgeData(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) (file string, data []byte, err error) {
+	if err := maySee(a, id); err != nil {
+		return "", nil, err
+	}
+	err = s.site.QueryRow(ctx, `SELECT b.file, d.data FROM badge b JOIN badge_data d ON d.site = $1 AND d.id = b.id
+		WHERE b.site = $1 AND b.member = $2 AND b.id = $3`, string(id), badgeID).Scan(&file, &data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil, &fault.NotFound{What: "badge", ID: clip(badgeID, 64)}
+	}
+	return file, data, err
+}

@@ -1,0 +1,195 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/site"
+)
+
+// hmacPrefix stands before a card that was enrolled by its code (see package site).
+const hmacPrefix = "hmac:"
+
+// AddCard gives a member a card. Card.Number is as rfid.ParseCard reads it, or hmac: and 64 digits; of the rest, State
+// (empty: active) and Note count.
+func (s *Service) AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, card Card) (Card, error) {
+	if err := a.May(actor.WriteCards, about(id)); err != nil {
+		return Card{}, err
+	}
+	if err := parseCard(&card); err != nil {
+		return Card{}, err
+	}
+	err := s.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
+		r, err := one(ctx, c, id)
+		if err != nil {
+			return "", "", err
+		}
+		card.Since = c.now.UTC().Truncate(time.Millisecond)
+		if err := c.addCard(ctx, r, &card); err != nil {
+			return "", "", err
+		}
+		return string(id), "card added", c.save(ctx, r)
+	})
+	if err != nil {
+		return Card{}, err
+	}
+	return card, nil
+}
+
+// parseCard reads the number as a person wrote it. Faults do not quote it.
+func parseCard(c *Card) error {
+	var faults []fault.Field
+	number, part, err := site.ParseCardEntry(c.Number)
+	if err != nil {
+		faults = append(faults, fault.Field{Field: "number", Wrong: err.Error(), Right: rfid.CardFormats})
+	}
+	if c.State == "" {
+		c.State = Active
+	}
+	if f, ok := checkState(c.State); !ok {
+		faults = append(faults, f)
+	}
+	if utf8.RuneCountInString(c.Note) > maxNote || !plain(c.Note) {
+		faults = append(faults, fault.Field{Field: "note", Wrong: "the note is too long, or has control characters", Right: "at most 4000 characters"})
+	}
+	if len(faults) > 0 {
+		return &fault.Invalid{Faults: faults}
+	}
+	c.Number, c.Part, c.Last = number, part, lastOf(number)
+	return nil
+}
+
+func checkState(s CardState) (fault.Field, bool) {
+	if slices.Contains([]CardState{Active, Lost, Blocked, Replaced}, s) {
+		return fault.Field{}, true
+	}
+	return fault.Field{Field: "state", Given: clip(string(s), 100), Wrong: "this state is not known", Right: "active, lost, blocked or replaced"}, false
+}
+
+// addCard checks that nobody has the card, and writes it.
+func (c *change) addCard(ctx context.Context, r *record, card *Card) error {
+	if len(r.Cards) >= maxCards {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "number", Wrong: fmt.Sprintf("the member has %d cards", len(r.Cards)),
+			Right: fmt.Sprintf("at most %d: remove old ones", maxCards)}}}
+	}
+	owner, err := c.ownerOf(ctx, card.Number)
+	if err != nil {
+		return err
+	}
+	if owner != "" {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "number", Wrong: "this card is the member's already: " + string(owner),
+			Right: "a card that nobody has"}}}
+	}
+	card.ID = newID("c-")
+	r.Cards = append(r.Cards, *card)
+	return c.insertCard(ctx, r.ID, card)
+}
+
+func (c *change) insertCard(ctx context.Context, id policy.MemberID, card *Card) error {
+	_, err := c.Exec(ctx, `INSERT INTO card (site, id, member, place, number, part, state, since, note)
+		VALUES ($1, $2, $3, (SELECT COALESCE(MAX(place), 0) + 1 FROM card WHERE site = $1 AND member = $3), $4, $5, $6, $7, $8)`,
+		card.ID, string(id), card.Number, flag(card.Part), string(card.State), millis(card.Since), card.Note)
+	return err
+}
+
+// ownerOf is who has a card; empty: nobody. A card that was enrolled by its code is found by its number too, where the
+// hub has the card key.
+func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, error) {
+	owner, err := c.ownerOfNumber(ctx, number)
+	if err != nil || owner != "" || c.s.o.CardHash == nil {
+		return owner, err
+	}
+	hash, enrolled := strings.CutPrefix(number, hmacPrefix)
+	if !enrolled {
+		b, err := hex.DecodeString(number)
+		if err != nil {
+			return "", err
+		}
+		return c.ownerOfNumber(ctx, hmacPrefix+c.s.o.CardHash(b))
+	}
+	rows, err := c.Query(ctx, `SELECT member, number FROM card WHERE site = $1`)
+	err = each(rows, err, func(rows *sql.Rows) error {
+		var id, other string
+		if err := rows.Scan(&id, &other); err != nil {
+			return err
+		}
+		if b, err := hex.DecodeString(other); err == nil && c.s.o.CardHash(b) == hash {
+			owner = policy.MemberID(id)
+		}
+		return nil
+	})
+	return owner, err
+}
+
+func (c *change) ownerOfNumber(ctx context.Context, number string) (owner policy.MemberID, err error) {
+	rows, err := c.Query(ctx, `SELECT member FROM card WHERE site = $1 AND number = $2`, number)
+	err = each(rows, err, func(rows *sql.Rows) error { return rows.Scan(&owner) })
+	return owner, err
+}
+
+// SetCard changes the state of a member's card, and its note.
+func (s *Service) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string, state CardState, note string) error {
+	if err := a.May(actor.WriteCards, about(id)); err != nil {
+		return err
+	}
+	if f, ok := checkState(state); !ok {
+		return &fault.Invalid{Faults: []fault.Field{f}}
+	}
+	if utf8.RuneCountInString(note) > maxNote || !plain(note) {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "note", Wrong: "the note is too long, or has control characters", Right: "at most 4000 characters"}}}
+	}
+	return s.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
+		r, err := one(ctx, c, id)
+		if err != nil {
+			return "", "", err
+		}
+		at := slices.IndexFunc(r.Cards, func(x Card) bool { return x.ID == cardID })
+		if at < 0 {
+			return "", "", &fault.NotFound{What: "card", ID: clip(cardID, 64)}
+		}
+		card := &r.Cards[at]
+		if state != card.State {
+			card.Since = c.now
+		}
+		if a.May(actor.ReadNotes, about(id)) != nil && note == "" {
+			note = card.Note // whoever does not see the note does not remove it
+		}
+		_, err = c.Exec(ctx, `UPDATE card SET state = $4, since = $5, note = $6 WHERE site = $1 AND member = $2 AND id = $3`,
+			string(id), cardID, string(state), millis(card.Since), note)
+		if err != nil {
+			return "", "", err
+		}
+		return string(id), fmt.Sprintf("card %s is %s", cardID, state), c.save(ctx, r)
+	})
+}
+
+// RemoveCard removes a card from a member: it is then unknown, and can be given to somebody else. A card that may still
+// be used by a stranger is better set to lost.
+func (s *Service) RemoveCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string) error {
+	if err := a.May(actor.WriteCards, about(id)); err != nil {
+		return err
+	}
+	return s.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
+		r, err := one(ctx, c, id)
+		if err != nil {
+			return "", "", err
+		}
+		if !slices.ContainsFunc(r.Cards, func(x Card) bool { return x.ID == cardID }) {
+			return "", "", &fault.NotFound{What: "card", ID: clip(cardID, 64)}
+		}
+		if _, err := c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND member = $2 AND id = $3`, string(id), cardID); err != nil {
+			return "", "", err
+		}
+		return string(id), fmt.Sprintf("card %s removed", cardID), c.save(ctx, r)
+	})
+}

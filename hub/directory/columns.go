@@ -1,0 +1,361 @@
+package directory
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"portillon/hub/fault"
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/site"
+)
+
+// Fields are what a column of a list can be.
+func Fields() []string {
+	return []string{"id", "external_id", "name", "first", "last", "email", "language", "until", "card", "subject", "guardian", "blocked", "active", "note"}
+}
+
+// headers are the names that columns have, in French and English, as plainHeader writes them.
+var headers = map[string][]string{
+	"id": {"id", "memberid", "idmembre", "identifiant", "pseudonyme", "pseudonym"},
+	"external_id": {"externalid", "idexterne", "identifiantexterne", "reference", "membernumber", "membershipnumber", "numeroadherent",
+		"numeroadherente", "numadherent", "nadherent", "numero", "number", "numerodadherent", "numerodemembre"},
+	"name":  {"name", "nom", "fullname", "nomcomplet", "member", "membre", "adherent", "nometprenom", "nomprenom", "prenomnom", "prenometnom", "displayname"},
+	"first": {"firstname", "prenom", "givenname", "forename", "first", "prenomadherent"},
+	"last":  {"lastname", "surname", "familyname", "nomdefamille", "last", "nomadherent"},
+	"email": {"email", "emails", "mail", "emailaddress", "courriel", "courriels", "mel", "adressemail", "adresseemail", "adressecourriel",
+		"adresseelectronique", "courrierelectronique", "emailadherent"},
+	"language": {"language", "lang", "langue", "locale"},
+	"until": {"until", "end", "enddate", "membershipend", "expires", "expiry", "expirydate", "expirationdate", "validuntil", "echeance", "datedecheance",
+		"fin", "datedefin", "findadhesion", "finadhesion", "finabonnement", "datedefindadhesion", "subscriptionenddate", "valablejusquau", "jusquau"},
+	"card": {"card", "cards", "carte", "cartes", "cardnumber", "numerodecarte", "ncarte", "rfid", "badgerfid", "carterfid", "rfidcard", "uid", "carduid",
+		"uidcarte", "nfc", "tag", "rfidtag", "tagrfid"},
+	"subject":  {"subject", "subjects", "did", "sujet", "sujets"},
+	"guardian": {"guardian", "guardians", "guardianemail", "parent", "emailparent", "parentemail", "tuteur", "responsable", "responsablelegal", "emailresponsable", "emailduresponsable", "courrielresponsable"},
+	"blocked":  {"blocked", "suspended", "bloque", "bloquee", "suspendu", "suspendue"},
+	"active":   {"active", "actif", "active2", "compte", "compteactif", "enabled"},
+	"note":     {"note", "notes", "remarque", "remarques", "commentaire", "commentaires", "comment", "comments"},
+}
+
+// plainHeader is a header without case, accents, blanks and signs.
+func plainHeader(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, fold(s))
+}
+
+// fieldOf is what a header says that a column is; empty: it is not known.
+func fieldOf(header string, mapping map[string]string) string {
+	if f, ok := mapping[header]; ok {
+		if f == "-" {
+			return ""
+		}
+		return f
+	}
+	plain := plainHeader(header)
+	for _, f := range Fields() {
+		if slices.Contains(headers[f], plain) {
+			return f
+		}
+	}
+	return ""
+}
+
+// column is a column that is read.
+type column struct {
+	at     int
+	header string
+	field  string
+}
+
+// columnsOf reads the header.
+func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []string, err error) {
+	head := t.rows[0]
+	seen := map[string]string{}
+	var faults []fault.Field
+	for f, to := range mapping {
+		if to != "-" && !slices.Contains(Fields(), to) {
+			faults = append(faults, fault.Field{Row: head.number, Field: clip(f, 100), Given: clip(to, 100), Wrong: "this field is not known", Right: strings.Join(Fields(), ", ") + ", or - for none"})
+		}
+	}
+	for i, h := range head.cells {
+		if h = strings.TrimSpace(h); h == "" {
+			continue
+		}
+		f := fieldOf(h, mapping)
+		if f == "" {
+			ignored = append(ignored, clip(h, 100))
+			continue
+		}
+		if other, twice := seen[f]; twice && f != "email" && f != "card" && f != "guardian" && f != "subject" {
+			faults = append(faults, fault.Field{Row: head.number, Field: clip(h, 100), Wrong: fmt.Sprintf("the column %q is read as %s already", other, f),
+				Right: "say which column is which"})
+			continue
+		}
+		seen[f] = h
+		cols = append(cols, column{i, h, f})
+	}
+	if _, first := seen["first"]; first { // then "Nom" is the family name
+		for i := range cols {
+			if _, last := seen["last"]; cols[i].field == "name" && !last {
+				cols[i].field, seen["last"] = "last", cols[i].header
+				delete(seen, "name")
+			}
+		}
+	}
+	if seen["name"] == "" && seen["last"] == "" && seen["first"] == "" && seen["id"] == "" && seen["external_id"] == "" {
+		faults = append(faults, fault.Field{Row: head.number, Field: "header", Given: clip(strings.Join(head.cells, " | "), 300),
+			Wrong: "no column is a name", Right: "a first row with the names of the columns: name or nom, email or courriel, card or carte, until or échéance, …"})
+	}
+	if len(faults) > 0 {
+		return nil, nil, &fault.Invalid{Faults: faults}
+	}
+	return cols, ignored, nil
+}
+
+// members reads the rows.
+func (t *table) members(mapping map[string]string) (*list, error) {
+	if len(t.rows) == 0 {
+		return nil, wrongFile("the list has no row", "a first row with the names of the columns, then a row for each member")
+	}
+	cols, ignored, err := t.columnsOf(mapping)
+	if err != nil {
+		return nil, err
+	}
+	out := &list{format: t.format, columns: map[string]string{}, ignored: ignored}
+	for _, c := range cols {
+		out.columns[c.header] = c.field
+	}
+	var faults []fault.Field
+	ids, external, cards := map[string]int{}, map[string]int{}, map[string]int{}
+	for _, row := range t.rows[1:] {
+		r, bad := t.member(row, cols)
+		once := func(seen map[string]int, key, field string) {
+			if first, twice := seen[key]; twice && key != "" {
+				bad = append(bad, fault.Field{Row: row.number, Field: field, Wrong: fmt.Sprintf("this stands in row %d already", first), Right: "one row for each member"})
+			} else {
+				seen[key] = row.number
+			}
+		}
+		once(ids, string(r.ID), "id")
+		once(external, r.External, "external_id")
+		for _, c := range r.Cards {
+			once(cards, c.Number, "card")
+		}
+		if faults = append(faults, bad...); len(faults) >= maxFaults {
+			break
+		}
+		out.rows = append(out.rows, r)
+	}
+	if len(faults) > 0 {
+		return nil, &fault.Invalid{Faults: faults[:min(len(faults), maxFaults)]}
+	}
+	return out, nil
+}
+
+// member reads a row.
+func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
+	r := &listed{row: row.number, has: map[string]bool{}}
+	var faults []fault.Field
+	if extra := len(row.cells); extra > len(t.rows[0].cells) {
+		faults = append(faults, fault.Field{Row: row.number, Field: fmt.Sprintf("column %d", extra), Wrong: "the row has more cells than the header",
+			Right: "a cell that holds a separator stands in quotes"})
+	}
+	var first, last string
+	for _, c := range cols {
+		cell := ""
+		if c.at < len(row.cells) {
+			cell = unquoted(row.cells[c.at])
+		}
+		switch c.field {
+		case "first":
+			first = cell
+		case "last":
+			last = cell
+		default:
+			if wrong, right := r.set(c.field, cell, t.dates); wrong != "" {
+				f := fault.Field{Row: row.number, Field: c.header, Wrong: wrong, Right: right}
+				if c.field != "card" { // a card's number is quoted nowhere
+					f.Given = clip(cell, 100)
+				}
+				faults = append(faults, f)
+			}
+		}
+	}
+	if first != "" || last != "" {
+		r.Name, r.has["name"] = strings.TrimSpace(first+" "+last), true
+	}
+	header := func(field string) string {
+		for _, c := range cols {
+			if c.field == field || c.field == strings.TrimSuffix(field, "s") || field == "name" && c.field == "last" {
+				return c.header
+			}
+		}
+		return field
+	}
+	for _, f := range tidyMember(&r.Member) {
+		f.Row, f.Field = row.number, header(f.Field)
+		faults = append(faults, f)
+	}
+	return r, faults
+}
+
+// unquoted is a cell without what Export puts before a formula.
+func unquoted(cell string) string {
+	cell = strings.TrimFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == '\u202f' || r == '\u00a0' })
+	if len(cell) > 1 && cell[0] == '\'' && isFormula(cell[1:]) {
+		return cell[1:]
+	}
+	return cell
+}
+
+// set reads a cell into the member; wrong says why it cannot.
+func (r *listed) set(field, cell string, dates func(float64) (time.Time, bool)) (wrong, right string) {
+	r.has[field] = true
+	switch field {
+	case "id":
+		r.ID = policy.MemberID(cell)
+	case "external_id":
+		r.External = cell
+	case "name":
+		r.Name = cell
+	case "language":
+		return r.setLanguage(cell)
+	case "email":
+		r.Emails = append(r.Emails, split(cell)...)
+	case "guardian":
+		r.has["guardians"] = true
+		r.Guardians = append(r.Guardians, split(cell)...)
+	case "subject":
+		r.Subjects = append(r.Subjects, strings.Fields(strings.ReplaceAll(cell, "|", " "))...)
+	case "note":
+		r.Note = cell
+	case "until":
+		return r.setUntil(cell, dates)
+	case "blocked", "active":
+		yes, ok := truth(cell)
+		if !ok && cell != "" {
+			return "this is neither yes nor no", "yes, no, oui, non, 1 or 0"
+		}
+		if cell == "" {
+			r.has[field] = false
+			return "", ""
+		}
+		r.has["blocked"], r.Blocked = true, r.Blocked || yes == (field == "blocked")
+	case "card":
+		return r.setCards(cell)
+	}
+	return "", ""
+}
+
+// split takes several addresses of a cell apart.
+func split(cell string) []string {
+	return strings.FieldsFunc(cell, func(r rune) bool { return r == ',' || r == ';' || r == '|' || unicode.IsSpace(r) })
+}
+
+func (r *listed) setLanguage(cell string) (wrong, right string) {
+	word, _, _ := strings.Cut(strings.NewReplacer("_", "-").Replace(fold(cell)), "-")
+	switch word {
+	case "":
+	case "fr", "fra", "fre", "francais", "french":
+		r.Language = "fr"
+	case "en", "eng", "anglais", "english":
+		r.Language = "en"
+	default:
+		return "this language is not known", "fr, en, or nothing"
+	}
+	return "", ""
+}
+
+func truth(cell string) (yes, ok bool) {
+	switch fold(cell) {
+	case "oui", "yes", "true", "vrai", "1", "x", "o", "y", "actif", "active":
+		return true, true
+	case "non", "no", "false", "faux", "0", "n", "inactif", "inactive":
+		return false, true
+	}
+	return false, false
+}
+
+var dayMonthYear = regexp.MustCompile(`^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4})$`)
+
+// setUntil reads 2027-09-30 or 30/09/2027, with a time of day behind it or without.
+func (r *listed) setUntil(cell string, dates func(float64) (time.Time, bool)) (wrong, right string) {
+	const form = "2027-09-30 or 30/09/2027"
+	if cell == "" {
+		return "", ""
+	}
+	if serial, err := strconv.ParseFloat(cell, 64); err == nil && dates != nil {
+		t, ok := dates(serial)
+		if !ok {
+			return "this number is no date of a sheet", form
+		}
+		r.Until = policy.DateOf(t, time.UTC)
+		return "", ""
+	}
+	day, _, _ := strings.Cut(strings.ReplaceAll(cell, "T", " "), " ")
+	var d policy.Date
+	if m := dayMonthYear.FindStringSubmatch(day); m != nil {
+		d.Day, _ = strconv.Atoi(m[1])
+		month, _ := strconv.Atoi(m[2])
+		d.Month = time.Month(month)
+		d.Year, _ = strconv.Atoi(m[3])
+		if month > 12 && d.Day <= 12 {
+			return "there is no such month: the day stands first here", form
+		}
+	} else if parsed, err := policy.ParseDate(day); err == nil {
+		d = parsed
+	}
+	if !isDay(d) {
+		return "this is no day of the calendar with a year of four digits", form
+	}
+	r.Until = d
+	return "", ""
+}
+
+var scientific = regexp.MustCompile(`^[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+$`)
+
+// setCards reads card numbers, separated by a blank, a semicolon or |.
+func (r *listed) setCards(cell string) (wrong, right string) {
+	if looksScientific(cell) {
+		return "a spreadsheet turned this card number into a floating-point number, and its digits are lost",
+			"format the column as text, then enter the number again"
+	}
+	for _, text := range strings.FieldsFunc(cell, func(r rune) bool { return r == ';' || r == '|' || r == '\n' }) {
+		text = strings.TrimSpace(text)
+		if text == "" {
+			continue
+		}
+		if strings.Trim(text, "0123456789") == "" {
+			return "a card number of digits alone has two readings, and spreadsheets remove its leading zeros",
+				`"dec:0012345678" as printed on cards, or "hex:12345678" as readers give it, in a column formatted as text`
+		}
+		number, part, err := site.ParseCardEntry(text)
+		if err != nil {
+			return "this is no card number: " + err.Error(), rfid.CardFormats
+		}
+		if !slices.ContainsFunc(r.Cards, func(c Card) bool { return c.Number == number }) {
+			r.Cards = append(r.Cards, Card{Number: number, Part: part, State: Active})
+		}
+	}
+	return "", ""
+}
+
+// looksScientific reports whether a cell is what a spreadsheet makes of a long number: with a decimal sign or a sign in
+// the exponent. 62E30812 alone is a number in hexadecimal.
+func looksScientific(cell string) bool {
+	return scientific.MatchString(cell) && strings.ContainsAny(cell, ".,+-")
+}
+
+// isFormula reports whether a spreadsheet may take a cell for a formula.
+func isFormula(cell string) bool {
+	return cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0]))
+}

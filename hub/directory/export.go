@@ -1,0 +1,139 @@
+package directory
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/xuri/excelize/v2"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/policy"
+	"portillon/site"
+)
+
+// The formats of Export.
+const (
+	CSV  = "csv"
+	XLSX = "xlsx"
+	YAML = "members.yaml"
+)
+
+// exportHeader are the columns of a CSV or XLSX: Preview reads all of them.
+var exportHeader = []string{"id", "external id", "name", "email", "language", "until", "blocked", "subjects", "guardians", "cards"}
+
+// Export writes all members. Cards need actor.WriteCards: without it, a CSV and an XLSX have none, and members.yaml is
+// refused, since a site without its cards would be another one. Notes are not exported.
+func (s *Service) Export(ctx context.Context, a actor.Actor, format string, w io.Writer) error {
+	if err := a.May(actor.ReadMembers, about("")); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{CSV, XLSX, YAML}, format) {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "format", Given: clip(format, 100), Wrong: "this format is not known", Right: "csv, xlsx or members.yaml"}}}
+	}
+	cards := a.May(actor.WriteCards, about(""))
+	if format == YAML && cards != nil {
+		return cards
+	}
+	p, err := s.o.Policy(ctx)
+	if err != nil {
+		return err
+	}
+	x, err := s.current(ctx)
+	if err != nil {
+		return err
+	}
+	if format == YAML {
+		_, err := w.Write(site.FormatMembers(x.siteMembers(p)))
+		return err
+	}
+	header := exportHeader
+	if cards != nil {
+		header = header[:len(header)-1]
+	}
+	rows := [][]string{header}
+	for _, e := range x.entries {
+		rows = append(rows, e.row()[:len(header)])
+	}
+	if format == XLSX {
+		return writeXLSX(w, rows)
+	}
+	return writeCSV(w, rows)
+}
+
+// row is a member as exportHeader lists it.
+func (e *entry) row() []string {
+	until, blocked := "", "no"
+	if e.Until != (policy.Date{}) {
+		until = e.Until.String()
+	}
+	if e.Blocked || e.Gone {
+		blocked = "yes"
+	}
+	var cards []string
+	for _, c := range e.Cards {
+		if c.State == Active {
+			cards = append(cards, site.CardEntry(c.Number, c.Part))
+		}
+	}
+	out := []string{string(e.ID), e.External, e.Name, strings.Join(e.Emails, " "), e.Language, until, blocked, strings.Join(e.Subjects, " "),
+		strings.Join(e.Guardians, " "), strings.Join(cards, ";")}
+	for i := range out {
+		out[i] = neutral(out[i])
+	}
+	return out
+}
+
+// neutral is a cell that no spreadsheet takes for a formula. Preview reads it as it was.
+func neutral(cell string) string {
+	if isFormula(cell) {
+		return "'" + cell
+	}
+	return cell
+}
+
+// writeCSV writes UTF-8 with a mark, so that Excel reads it as such, and semicolons, as Excel expects them in France.
+func writeCSV(w io.Writer, rows [][]string) error {
+	b := bufio.NewWriter(w)
+	if _, err := b.WriteString("\ufeff"); err != nil {
+		return err
+	}
+	c := csv.NewWriter(b)
+	c.Comma, c.UseCRLF = ';', true
+	if err := c.WriteAll(rows); err != nil {
+		return err
+	}
+	return b.Flush()
+}
+
+// writeXLSX writes one sheet of texts: numbers keep their zeros.
+func writeXLSX(w io.Writer, rows [][]string) error {
+	f := excelize.NewFile()
+	defer f.Close()
+	sheet, err := f.NewStreamWriter("Sheet1")
+	if err != nil {
+		return err
+	}
+	for i, row := range rows {
+		cells := make([]any, len(row))
+		for k, c := range row {
+			cells[k] = c
+		}
+		at, err := excelize.CoordinatesToCellName(1, i+1)
+		if err != nil {
+			return err
+		}
+		if err := sheet.SetRow(at, cells); err != nil {
+			return err
+		}
+	}
+	if err := sheet.Flush(); err != nil {
+		return err
+	}
+	_, err = f.WriteTo(w)
+	return err
+}

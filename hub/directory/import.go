@@ -1,0 +1,285 @@
+package directory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+// Import is a list of members: a CSV or an XLSX with a header, or members.yaml.
+type Import struct {
+	Name string // of the file: its ending says what it is, where the bytes do not
+	Data []byte
+	// Mapping says which field a column is, where its header does not: header → one of Fields, or "-" for none.
+	Mapping map[string]string
+	// Source names the list that this is a state of. Members that an import of the same source added, and that the list
+	// does not have any more, are suspended until it has them again. Empty: "list".
+	Source string
+}
+
+// Preview is what an import would do.
+type Preview struct {
+	ID        string            `json:"id"`
+	Format    string            `json:"format"`            // csv, xlsx, members.yaml
+	Columns   map[string]string `json:"columns,omitempty"` // header → field
+	Ignored   []string          `json:"ignored,omitempty"` // headers of columns that are not read
+	Added     []Row             `json:"added"`
+	Changed   []Row             `json:"changed"`
+	Gone      []Row             `json:"gone"` // they would be suspended
+	Unchanged int               `json:"unchanged"`
+	Gains     []Right           `json:"gains"`
+	Loses     []Right           `json:"loses"`
+	Warnings  []string          `json:"warnings,omitempty"`
+	// Confirm says that more than 10 % of the source's members are gone: Apply refuses until Confirm was called.
+	Confirm bool      `json:"confirm,omitempty"`
+	Applied bool      `json:"applied,omitempty"`
+	Until   time.Time `json:"until"` // when the preview is forgotten
+}
+
+// Row is a member in a preview.
+type Row struct {
+	Row    int             `json:"row,omitempty"` // of the file
+	Member policy.MemberID `json:"member,omitempty"`
+	Name   string          `json:"name"`
+	Fields []string        `json:"fields,omitempty"` // that change
+}
+
+// Right is a role at a machine that a member gains or loses.
+type Right struct {
+	Member     policy.MemberID  `json:"member,omitempty"`
+	Name       string           `json:"name"`
+	Machine    policy.MachineID `json:"machine"`
+	Role       string           `json:"role"`
+	Supervised bool             `json:"supervised,omitempty"` // while a supervisor answers
+}
+
+const (
+	previewLife = time.Hour
+	maxPreviews = 16
+	gonePercent = 10 // of a source's members: more are asked about first
+)
+
+// plan is a preview with what Apply writes.
+type plan struct {
+	Preview
+	account    string
+	generation int64
+	source     string
+	writes     []write
+}
+
+// write is one member that an import changes.
+type write struct {
+	isNew bool
+	*record
+	cards    []Card // to be added
+	uncarded []string
+}
+
+// listed is a row of a list, read. A field that the list does not have is not in has.
+type listed struct {
+	row    int
+	Member // with Cards as they are listed
+	files  []string
+	has    map[string]bool
+	zone   *time.Location
+	whole  bool // the list says everything: what is not listed is removed
+}
+
+// Preview reads a list and says what importing it would do. Nothing is written.
+func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Preview, error) {
+	if err := a.May(actor.WriteMembers, about("")); err != nil {
+		return Preview{}, err
+	}
+	if err := a.May(actor.ReadMembers, about("")); err != nil {
+		return Preview{}, err
+	}
+	p, err := s.o.Policy(ctx)
+	if err != nil {
+		return Preview{}, err
+	}
+	l, err := readList(in, zoneOf(p))
+	if err != nil {
+		return Preview{}, err
+	}
+	if err := mayImport(a, l.rows); err != nil {
+		return Preview{}, err
+	}
+	x, err := s.current(ctx)
+	if err != nil {
+		return Preview{}, err
+	}
+	former, err := s.formers(ctx)
+	if err != nil {
+		return Preview{}, err
+	}
+	in.Source = cmp.Or(strings.TrimSpace(in.Source), "list")
+	if len(in.Source) > maxSource || !plain(in.Source) {
+		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "source", Given: clip(in.Source, 100), Wrong: "the name is too long", Right: "at most 100 characters"}}}
+	}
+	pl := &plan{account: a.Account, generation: x.generation, source: in.Source}
+	pl.Format, pl.Columns, pl.Ignored = l.format, l.columns, l.ignored
+	if err := pl.make(x, l.rows, former, s.o.CardHash); err != nil {
+		return Preview{}, err
+	}
+	pl.effects(x, p, s.o.Now())
+	s.file(pl)
+	return pl.Preview, nil
+}
+
+// mayImport refuses columns that an actor may not write.
+func mayImport(a actor.Actor, rows []*listed) error {
+	for _, r := range rows {
+		if r.has["note"] && r.Note != "" {
+			if err := a.May(actor.ReadNotes, about("")); err != nil {
+				return err
+			}
+		}
+		if len(r.Cards) > 0 {
+			if err := a.May(actor.WriteCards, about("")); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// file remembers a preview, and forgets old ones.
+func (s *Service) file(pl *plan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.o.Now()
+	pl.ID, pl.Until = newID("i-"), now.Add(previewLife).UTC()
+	oldest := ""
+	for id, other := range s.previews {
+		if now.After(other.Until) {
+			delete(s.previews, id)
+		} else if oldest == "" || other.Until.Before(s.previews[oldest].Until) {
+			oldest = id
+		}
+	}
+	if len(s.previews) >= maxPreviews {
+		delete(s.previews, oldest)
+	}
+	s.previews[pl.ID] = pl
+}
+
+// dropPreviews forgets all previews: they may name somebody whose data is erased.
+func (s *Service) dropPreviews() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.previews)
+}
+
+// preview finds a preview that this account made.
+func (s *Service) preview(a actor.Actor, id string) (*plan, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pl := s.previews[id]
+	if pl == nil || pl.account != a.Account || s.o.Now().After(pl.Until) {
+		return nil, &fault.NotFound{What: "preview", ID: clip(id, 64)}
+	}
+	return pl, nil
+}
+
+// Confirm says that so many members are gone indeed.
+func (s *Service) Confirm(_ context.Context, a actor.Actor, previewID string) (Preview, error) {
+	if err := a.May(actor.WriteMembers, about("")); err != nil {
+		return Preview{}, err
+	}
+	pl, err := s.preview(a, previewID)
+	if err != nil {
+		return Preview{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pl.Confirm = false
+	return pl.Preview, nil
+}
+
+// Apply writes what a preview shows, in one transaction. It is refused if the directory changed since the preview.
+func (s *Service) Apply(ctx context.Context, a actor.Actor, previewID string) (Preview, error) {
+	if err := a.May(actor.WriteMembers, about("")); err != nil {
+		return Preview{}, err
+	}
+	pl, err := s.preview(a, previewID)
+	if err != nil {
+		return Preview{}, err
+	}
+	s.mu.Lock()
+	out := pl.Preview
+	s.mu.Unlock()
+	if out.Confirm {
+		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "confirm", Given: fmt.Sprint(len(out.Gone)),
+			Wrong: fmt.Sprintf("%d members are not in the list any more, more than %d %% of this source's", len(out.Gone), gonePercent),
+			Right: "confirm that they are gone, or import the whole list"}}}
+	}
+	if len(pl.writes) == 0 { // nothing changes, and no bundle is built
+		out.Applied = true
+		return out, nil
+	}
+	err = s.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
+		g, err := generationOf(ctx, c.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
+		if err != nil {
+			return "", "", err
+		}
+		if g != pl.generation {
+			return "", "", &fault.Conflict{What: "preview", ID: previewID, Have: g, Got: pl.generation}
+		}
+		if err := c.removeCards(ctx, pl.writes); err != nil {
+			return "", "", err
+		}
+		for i := range pl.writes {
+			if err := c.writeListed(ctx, &pl.writes[i]); err != nil {
+				return "", "", err
+			}
+		}
+		return "", fmt.Sprintf("import %s: %d added, %d changed, %d gone", previewID, len(out.Added), len(out.Changed), len(out.Gone)), nil
+	})
+	if err != nil {
+		return Preview{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.previews, previewID)
+	out.Applied = true
+	return out, nil
+}
+
+// writeListed writes one member of an import, with a copy: the plan may be applied again after an error.
+func (c *change) writeListed(ctx context.Context, w *write) error {
+	r := *w.record
+	r.Cards = slices.Clone(r.Cards)
+	if w.isNew {
+		r.Version, r.place = 0, 0
+	}
+	for _, card := range w.cards {
+		card.ID = newID("c-")
+		if card.State == Active {
+			card.Since = c.now.UTC()
+		}
+		if err := c.insertCard(ctx, r.ID, &card); err != nil {
+			return err
+		}
+	}
+	return c.save(ctx, &r)
+}
+
+// removeCards removes what the list takes from its members, before any card is added: one may move to another member.
+func (c *change) removeCards(ctx context.Context, writes []write) error {
+	for _, w := range writes {
+		for _, id := range w.uncarded {
+			if _, err := c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND member = $2 AND id = $3`, string(w.ID), id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

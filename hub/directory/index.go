@@ -1,0 +1,261 @@
+package directory
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"portillon/openbadge"
+	"portillon/policy"
+)
+
+// index is every member as of one generation. It is never changed; a newer one shares the entries that are the same.
+type index struct {
+	generation int64
+	entries    []*entry // by sort key, then id
+	byID       map[policy.MemberID]*entry
+
+	mu     sync.Mutex
+	rights map[rightsKey]map[policy.MemberID]bool
+}
+
+// entry is a member in the index.
+type entry struct {
+	*record
+	key    string // folded name: the order of lists
+	text   string // folded name, addresses and external id: what searches look in
+	person atomic.Pointer[judged]
+}
+
+// judged is a member as a policy's decisions know it.
+type judged struct {
+	by *policy.Policy
+	*policy.Member
+}
+
+type rightsKey struct {
+	policy  *policy.Policy
+	machine policy.MachineID
+	hour    int64
+}
+
+// fold is a text without case, accents and doubled blanks: "Le Goff" and "LE GÔFF" are the same.
+func fold(s string) string {
+	var b strings.Builder
+	blank := false
+	for _, r := range norm.NFKD.String(strings.ToLower(s)) {
+		switch {
+		case unicode.Is(unicode.Mn, r):
+		case unicode.IsSpace(r):
+			blank = true
+		default:
+			if blank && b.Len() > 0 {
+				b.WriteByte(' ')
+			}
+			blank = false
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func newEntry(m *record) *entry {
+	e := &entry{record: m, key: fold(m.Name)}
+	parts := append([]string{e.key, strings.ToLower(string(m.ID)), fold(m.External)}, m.Emails...)
+	e.text = strings.ToLower(strings.Join(append(parts, m.Guardians...), "\n"))
+	return e
+}
+
+func order(a, b *entry) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.ID, b.ID)) }
+
+// generationOf is the generation of the rows; 0: nothing was ever written.
+func generationOf(ctx context.Context, row *sql.Row) (g int64, err error) {
+	if err = row.Scan(&g); errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return g, err
+}
+
+// current is the index of the rows as they are.
+func (s *Service) current(ctx context.Context) (*index, error) {
+	g, err := generationOf(ctx, s.site.QueryRow(ctx, `SELECT generation FROM directory_state WHERE site = $1`))
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.index != nil && s.index.generation >= g {
+		return s.index, nil
+	}
+	if ids, known := s.since(g); known {
+		if err := s.renew(ctx, ids, g); err != nil {
+			return nil, err
+		}
+	} else if err := s.readAll(ctx, g); err != nil {
+		return nil, err
+	}
+	s.recent = slices.DeleteFunc(s.recent, func(t touched) bool { return t.generation <= g })
+	return s.index, nil
+}
+
+// since are the members that changed since the index was made; known is false where another process wrote, or too much
+// changed to read it piece by piece.
+func (s *Service) since(g int64) (ids []policy.MemberID, known bool) {
+	if s.index == nil {
+		return nil, false
+	}
+	seen := map[int64]bool{}
+	for _, t := range s.recent {
+		if t.generation > s.index.generation && t.generation <= g {
+			seen[t.generation] = true
+			ids = append(ids, t.ids...)
+		}
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	return ids, int64(len(seen)) == g-s.index.generation && len(ids) <= maxRecent
+}
+
+// readAll makes the index of all rows. Rows that are newer than g do no harm: the next call reads them again.
+func (s *Service) readAll(ctx context.Context, g int64) error {
+	all, err := loadAll(ctx, s.site)
+	if err != nil {
+		return err
+	}
+	x := &index{generation: g, byID: make(map[policy.MemberID]*entry, len(all))}
+	for _, m := range all {
+		e := newEntry(m)
+		x.entries = append(x.entries, e)
+		x.byID[m.ID] = e
+	}
+	slices.SortFunc(x.entries, order)
+	s.index = x
+	return nil
+}
+
+// renew makes the index with some members read again.
+func (s *Service) renew(ctx context.Context, ids []policy.MemberID, g int64) error {
+	some, err := load(ctx, s.site, ids)
+	if err != nil {
+		return err
+	}
+	old := s.index
+	x := &index{generation: g, byID: make(map[policy.MemberID]*entry, len(old.byID))}
+	x.entries = slices.DeleteFunc(slices.Clone(old.entries), func(e *entry) bool {
+		_, again := slices.BinarySearch(ids, e.ID)
+		return again
+	})
+	for _, m := range some {
+		e := newEntry(m)
+		at, _ := slices.BinarySearchFunc(x.entries, e, order)
+		x.entries = slices.Insert(x.entries, at, e)
+	}
+	for _, e := range x.entries {
+		x.byID[e.ID] = e
+	}
+	s.index = x
+	return nil
+}
+
+// as is the member as decisions under p know it: with the badges that count.
+func (e *entry) as(p *policy.Policy) *policy.Member {
+	if j := e.person.Load(); j != nil && j.by == p {
+		return j.Member
+	}
+	m := e.record.as(p)
+	e.person.Store(&judged{p, m})
+	return m
+}
+
+// as judges badges as a machine does when it loads a bundle: each must be proved, of a badge that the policy names or
+// accepts, and issued to this member.
+func (m *record) as(p *policy.Policy) *policy.Member {
+	out := &policy.Member{ID: m.ID, Blocked: m.Blocked || m.Gone, Until: m.Until}
+	who := openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}
+	for _, h := range m.held {
+		matches := matchesOf(p, h.issuer, h.achievement)
+		if !h.proved || len(matches) == 0 || !h.to.badge().IsFor(who) {
+			continue
+		}
+		x := policy.Holding{Standing: policy.Verified, From: h.issued, Until: h.until, Checked: h.checked}
+		switch h.standing {
+		case standingRevoked:
+			x.Standing = policy.Revoked
+		case standingUnverified:
+			x.Standing = policy.Unverified
+		}
+		if h.hosted {
+			x.Assurance = policy.Hosted
+		}
+		for _, match := range matches {
+			x.Badge, x.Other = match.Badge, match.Other
+			out.Holdings = append(out.Holdings, x)
+		}
+	}
+	return out
+}
+
+// matchesOf are the policy's badges that an achievement counts as.
+func matchesOf(p *policy.Policy, issuer, achievement string) []policy.Match {
+	if p == nil {
+		return nil
+	}
+	for i := range p.Issuers {
+		if p.Issuers[i].Profile == issuer {
+			return p.Matches(p.Issuers[i].ID, achievement)
+		}
+	}
+	return nil
+}
+
+// localOf is the policy's badge that an achievement is; else the first that accepts it; empty: none.
+func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
+	matches := matchesOf(p, issuer, achievement)
+	for _, m := range matches {
+		if m.Other == nil {
+			return m.Badge
+		}
+	}
+	if len(matches) > 0 {
+		return matches[0].Badge
+	}
+	return ""
+}
+
+// allowed are the members who may use a machine in some role at some time, as far as badges and memberships say:
+// practice is not known here. The answer is worked out once an hour.
+func (x *index) allowed(p *policy.Policy, machine policy.MachineID, at time.Time) map[policy.MemberID]bool {
+	if p == nil {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	key := rightsKey{p, machine, at.Unix() / 3600}
+	if out, ok := x.rights[key]; ok {
+		return out
+	}
+	people := make([]*policy.Member, len(x.entries))
+	for i, e := range x.entries {
+		people[i] = e.as(p)
+	}
+	out := map[policy.MemberID]bool{}
+	for i, rights := range p.Rights(machine, people, at) {
+		if len(rights) > 0 {
+			out[people[i].ID] = true
+		}
+	}
+	if len(x.rights) > 64 || x.rights == nil {
+		x.rights = map[rightsKey]map[policy.MemberID]bool{}
+	}
+	x.rights[key] = out
+	return out
+}

@@ -1,0 +1,199 @@
+package directory
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+// Page asks for a part of a list.
+type Page struct {
+	After string // the cursor that the page before gave; empty: from the beginning
+	Limit int    // 0: 50; at most 500
+}
+
+// limit is how many rows a page has.
+func (p Page) limit() int {
+	if p.Limit <= 0 {
+		return 50
+	}
+	return min(p.Limit, 500)
+}
+
+// The states that a list of members can be filtered by.
+const (
+	StateCurrent = "current" // neither suspended nor over
+	StateEnding  = "ending"  // the membership ends within 30 days
+	StateLapsed  = "lapsed"  // the membership is over, and the days of grace too
+	StateBlocked = "blocked" // suspended, by a person or because an import did not list the member
+	StateNoCard  = "no-card" // no card in use
+	StateNoBadge = "no-badge"
+)
+
+// Filter says which members a list holds. An empty field lets all through.
+type Filter struct {
+	Text    string // words of name, address, guardian's address, id or external id; all must be there
+	Machine policy.MachineID
+	Badge   policy.BadgeID
+	State   string // one of the states above
+}
+
+// maxSearch bounds what is searched for, in bytes.
+const maxSearch = 200
+
+// Members lists members by name.
+func (s *Service) Members(ctx context.Context, a actor.Actor, f Filter, page Page) ([]Member, string, error) {
+	if err := a.May(actor.ReadMembers, about("")); err != nil {
+		return nil, "", err
+	}
+	p, err := s.o.Policy(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	x, err := s.current(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	keeps, err := s.filter(x, p, f)
+	if err != nil {
+		return nil, "", err
+	}
+	from := 0
+	if page.After != "" {
+		last := x.byID[policy.MemberID(page.After)]
+		if last == nil {
+			return nil, "", &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: clip(page.After, 100),
+				Wrong: "the member at the end of the page before is not there any more", Right: "begin again, without after"}}}
+		}
+		at, _ := slices.BinarySearchFunc(x.entries, last, order)
+		from = at + 1
+	}
+	var ids []policy.MemberID
+	next := ""
+	for _, e := range x.entries[from:] {
+		if !keeps(e) {
+			continue
+		}
+		if len(ids) == page.limit() {
+			next = string(ids[len(ids)-1])
+			break
+		}
+		ids = append(ids, e.ID)
+	}
+	all, err := load(ctx, s.site, ids)
+	if err != nil {
+		return nil, "", err
+	}
+	out := make([]Member, 0, len(all))
+	for _, m := range all {
+		out = append(out, s.show(a, p, m))
+	}
+	return out, next, nil
+}
+
+// Count is how many members a filter lets through, and how many there are.
+func (s *Service) Count(ctx context.Context, a actor.Actor, f Filter) (some, all int, err error) {
+	if err := a.May(actor.ReadMembers, about("")); err != nil {
+		return 0, 0, err
+	}
+	p, err := s.o.Policy(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	x, err := s.current(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	keeps, err := s.filter(x, p, f)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, e := range x.entries {
+		if keeps(e) {
+			some++
+		}
+	}
+	return some, len(x.entries), nil
+}
+
+// filter makes a test of a Filter.
+func (s *Service) filter(x *index, p *policy.Policy, f Filter) (func(*entry) bool, error) {
+	if len(f.Text) > maxSearch {
+		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes", Right: "a few words"}}}
+	}
+	inState, ok := s.inState(p, f.State)
+	if !ok {
+		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "state", Given: clip(f.State, 100), Wrong: "this state is not known",
+			Right: "current, ending, lapsed, blocked, no-card or no-badge"}}}
+	}
+	words := strings.Fields(fold(f.Text))
+	var allowed map[policy.MemberID]bool
+	if f.Machine != "" {
+		allowed = x.allowed(p, f.Machine, s.o.Now())
+	}
+	return func(e *entry) bool {
+		for _, w := range words {
+			if !strings.Contains(e.text, w) {
+				return false
+			}
+		}
+		return (f.Machine == "" || allowed[e.ID]) && (f.Badge == "" || e.holds(p, f.Badge)) && inState(e)
+	}, nil
+}
+
+// holds reports whether a member has a badge that counts as b, whether it has ended or not.
+func (e *entry) holds(p *policy.Policy, b policy.BadgeID) bool {
+	return p != nil && slices.ContainsFunc(e.as(p).Holdings, func(h policy.Holding) bool { return h.Badge == b })
+}
+
+// endingDays is how far ahead a list of endings looks.
+const endingDays = 30
+
+func (s *Service) inState(p *policy.Policy, state string) (func(*entry) bool, bool) {
+	today, membership := s.today(p)
+	soon := policy.DateOf(s.o.Now().AddDate(0, 0, endingDays), zoneOf(p))
+	lapsed := func(e *entry) bool { return membership.On(today, e.Until) == policy.HasLapsed }
+	switch state {
+	case "":
+		return func(*entry) bool { return true }, true
+	case StateBlocked:
+		return func(e *entry) bool { return e.Blocked || e.Gone }, true
+	case StateLapsed:
+		return lapsed, true
+	case StateCurrent:
+		return func(e *entry) bool { return !e.Blocked && !e.Gone && !lapsed(e) }, true
+	case StateEnding:
+		return func(e *entry) bool {
+			return !e.Blocked && !e.Gone && e.Until != (policy.Date{}) && !soon.Before(e.Until) && !lapsed(e)
+		}, true
+	case StateNoCard:
+		return func(e *entry) bool {
+			return !slices.ContainsFunc(e.Cards, func(c Card) bool { return c.State == Active })
+		}, true
+	case StateNoBadge:
+		return func(e *entry) bool { return len(e.Badges) == 0 }, true
+	}
+	return nil, false
+}
+
+// today is the day at the site, and how its memberships end.
+func (s *Service) today(p *policy.Policy) (policy.Date, policy.Membership) {
+	day := policy.DateOf(s.o.Now(), zoneOf(p))
+	if p == nil {
+		return day, policy.Membership{}
+	}
+	return day, p.Membership
+}
+
+// zoneOf is the site's zone.
+func zoneOf(p *policy.Policy) *time.Location {
+	if p == nil || p.Zone == nil {
+		return time.UTC
+	}
+	return p.Zone
+}

@@ -1,0 +1,303 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/policy"
+	"portillon/site"
+)
+
+// Bounds on what is kept of a member.
+const (
+	maxName     = 200  // characters
+	maxAddress  = 254  // bytes of an e-mail address (RFC 5321 erratum 1690)
+	maxSubject  = 2048 // bytes of a DID or URL
+	maxNote     = 4000 // characters
+	maxExternal = 200  // characters
+	maxValues   = 20   // e-mail addresses, subjects, guardians: of each
+	maxCards    = 20
+	maxBadges   = 500
+	maxSource   = 100 // characters
+)
+
+// about is the target of an act on a member.
+func about(id policy.MemberID) actor.Target { return actor.Target{Member: id} }
+
+// Member is a member, as far as a may see.
+func (s *Service) Member(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
+	if err := a.May(actor.ReadMembers, about(id)); err != nil {
+		return Member{}, err
+	}
+	return s.read(ctx, a, id)
+}
+
+// Own is the actor's own record.
+func (s *Service) Own(ctx context.Context, a actor.Actor) (Member, error) {
+	if err := a.May(actor.ReadOwn, about(a.Member)); err != nil {
+		return Member{}, err
+	}
+	return s.read(ctx, a, a.Member)
+}
+
+func (s *Service) read(ctx context.Context, a actor.Actor, id policy.MemberID) (Member, error) {
+	p, err := s.o.Policy(ctx)
+	if err != nil {
+		return Member{}, err
+	}
+	m, err := one(ctx, s.site, id)
+	if err != nil {
+		return Member{}, err
+	}
+	return s.show(a, p, m), nil
+}
+
+// maySee says whether an actor may see a member: everybody's data, or the own. A token for the own data alone shows no
+// other member's, whatever role its account has.
+func maySee(a actor.Actor, id policy.MemberID) error {
+	err := a.May(actor.ReadMembers, about(id))
+	if err != nil && id != "" && a.Member == id {
+		return a.May(actor.ReadOwn, about(id))
+	}
+	return err
+}
+
+// show is what the actor may see of a member.
+func (s *Service) show(a actor.Actor, p *policy.Policy, r *record) Member {
+	m := r.Member
+	if maySee(a, m.ID) != nil {
+		return Member{ID: m.ID, Version: m.Version}
+	}
+	notes, numbers := a.May(actor.ReadNotes, about(m.ID)) == nil, a.May(actor.WriteCards, about(m.ID)) == nil
+	if !notes {
+		m.Note = ""
+	}
+	m.Cards = slices.Clone(m.Cards)
+	for i := range m.Cards {
+		if !numbers {
+			m.Cards[i].Number = ""
+		}
+		if !notes {
+			m.Cards[i].Note = ""
+		}
+	}
+	m.Badges = slices.Clone(m.Badges)
+	for i := range m.Badges {
+		m.Badges[i].Local = localOf(p, r.held[i].issuer, r.held[i].achievement)
+		m.Badges[i].lapse(s.o.Now())
+	}
+	return m
+}
+
+// Add adds a member. The hub chooses the pseudonym where m.ID is empty. Cards and badges are added by their own methods.
+func (s *Service) Add(ctx context.Context, a actor.Actor, m Member) (Member, error) {
+	if err := a.May(actor.WriteMembers, about("")); err != nil {
+		return Member{}, err
+	}
+	if m.Note != "" {
+		if err := a.May(actor.ReadNotes, about("")); err != nil {
+			return Member{}, err
+		}
+	}
+	r := &record{Member: m}
+	r.Version, r.Cards, r.Badges, r.Gone, r.Source = 0, nil, nil, false, ""
+	err := s.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
+		if err := c.add(ctx, r); err != nil {
+			return "", "", err
+		}
+		return string(r.ID), "added", nil
+	})
+	if err != nil {
+		return Member{}, err
+	}
+	return s.read(ctx, a, r.ID)
+}
+
+// add checks and writes a new member.
+func (c *change) add(ctx context.Context, r *record) error {
+	faults := tidyMember(&r.Member)
+	if r.ID == "" {
+		r.ID = policy.MemberID(newID("m-"))
+	}
+	taken, err := c.taken(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	if taken != "" {
+		faults = append(faults, fault.Field{Field: "id", Given: string(r.ID), Wrong: taken, Right: "leave it empty: the hub chooses one"})
+	}
+	if len(faults) > 0 {
+		return &fault.Invalid{Faults: faults}
+	}
+	return c.save(ctx, r)
+}
+
+// taken says why a pseudonym cannot be given to a new member; empty: it can.
+func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err error) {
+	var members, former int
+	err = c.QueryRow(ctx, `SELECT (SELECT COUNT(*) FROM member WHERE site = $1 AND id = $2),
+		(SELECT COUNT(*) FROM former_member WHERE site = $1 AND id = $2)`, string(id)).Scan(&members, &former)
+	switch {
+	case members > 0:
+		why = "another member has this id"
+	case former > 0:
+		why = "this id was an erased or merged member's: records of machines still carry it"
+	}
+	return why, err
+}
+
+// Change changes a member: their names, addresses, membership, suspension, note and external id. Whatever else f
+// changes is not written.
+func (s *Service) Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64, f func(*Member) error) (Member, error) {
+	if err := a.May(actor.WriteMembers, about(id)); err != nil {
+		return Member{}, err
+	}
+	err := s.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
+		r, err := one(ctx, c, id)
+		if err != nil {
+			return "", "", err
+		}
+		if r.Version != version {
+			return "", "", &fault.Conflict{What: "member", ID: string(id), Have: r.Version, Got: version}
+		}
+		before := r.Member
+		if err := edit(a, r, f); err != nil {
+			return "", "", err
+		}
+		return string(id), "changed " + strings.Join(differences(&before, &r.Member), ", "), c.save(ctx, r)
+	})
+	if err != nil {
+		return Member{}, err
+	}
+	return s.read(ctx, a, id)
+}
+
+// edit has f change what may be changed.
+func edit(a actor.Actor, r *record, f func(*Member) error) error {
+	old := r.Member
+	m := old
+	m.Emails, m.Subjects, m.Guardians = slices.Clone(m.Emails), slices.Clone(m.Subjects), slices.Clone(m.Guardians)
+	m.Cards, m.Badges = nil, nil
+	notes := a.May(actor.ReadNotes, about(old.ID))
+	if notes != nil {
+		m.Note = ""
+	}
+	if err := f(&m); err != nil {
+		return err
+	}
+	if notes != nil {
+		if m.Note != "" {
+			return notes
+		}
+		m.Note = old.Note
+	}
+	m.ID, m.Version, m.Cards, m.Badges, m.Source, m.Gone, m.Changed = old.ID, old.Version, old.Cards, old.Badges, old.Source, old.Gone && m.Gone, old.Changed
+	if faults := tidyMember(&m); len(faults) > 0 {
+		return &fault.Invalid{Faults: faults}
+	}
+	r.Member = m
+	return nil
+}
+
+// differences names the fields that differ between two states of a member.
+func differences(a, b *Member) (out []string) {
+	for _, x := range []struct {
+		name string
+		same bool
+	}{
+		{"name", a.Name == b.Name}, {"language", a.Language == b.Language}, {"emails", slices.Equal(a.Emails, b.Emails)},
+		{"subjects", slices.Equal(a.Subjects, b.Subjects)}, {"guardians", slices.Equal(a.Guardians, b.Guardians)},
+		{"until", a.Until == b.Until}, {"blocked", a.Blocked == b.Blocked}, {"gone", a.Gone == b.Gone}, {"note", a.Note == b.Note},
+		{"external_id", a.External == b.External}, {"source", a.Source == b.Source},
+	} {
+		if !x.same {
+			out = append(out, x.name)
+		}
+	}
+	return out
+}
+
+// tidyMember brings what a member's own row holds into its form, and says what cannot be used.
+func tidyMember(m *Member) (faults []fault.Field) {
+	bad := func(field, given, wrong, right string) {
+		faults = append(faults, fault.Field{Field: field, Given: clip(given, 100), Wrong: wrong, Right: right})
+	}
+	if m.ID != "" && !isSlug(string(m.ID)) {
+		bad("id", string(m.ID), "this is no id", "lower-case letters, digits and hyphens, at most 64")
+	}
+	words(&m.Name, "name", maxName, bad)
+	if m.Name == "" {
+		bad("name", "", "a member has a name", "a name of 1 to 200 characters")
+	}
+	words(&m.External, "external_id", maxExternal, bad)
+	if m.Language != "" && m.Language != "fr" && m.Language != "en" {
+		bad("language", m.Language, "this language is not known", "fr, en, or nothing")
+	}
+	if m.Until != (policy.Date{}) && !isDay(m.Until) {
+		bad("until", m.Until.String(), "this is no day of the calendar", "2027-09-30")
+	}
+	if note := strings.ReplaceAll(m.Note, "\r\n", "\n"); utf8.RuneCountInString(note) > maxNote || !plain(note) {
+		bad("note", "", fmt.Sprintf("the note has more than %d characters, or control characters", maxNote), "a shorter text")
+	} else {
+		m.Note = note
+	}
+	m.Emails = addresses(m.Emails, "emails", bad)
+	m.Guardians = addresses(m.Guardians, "guardians", bad)
+	m.Subjects = subjects(m.Subjects, bad)
+	return faults
+}
+
+type blame func(field, given, wrong, right string)
+
+// words tidies a text on one line.
+func words(s *string, field string, most int, bad blame) {
+	t, err := site.Tidy(*s)
+	switch {
+	case err != nil:
+		bad(field, "", err.Error(), "letters as they are read")
+	case utf8.RuneCountInString(t) > most:
+		bad(field, t, fmt.Sprintf("%d characters", utf8.RuneCountInString(t)), fmt.Sprintf("at most %d", most))
+	default:
+		*s = t
+	}
+}
+
+// addresses tidies e-mail addresses; each stands once.
+func addresses(all []string, field string, bad blame) (out []string) {
+	for _, e := range all {
+		words(&e, field, maxAddress, bad)
+		if e == "" || slices.ContainsFunc(out, func(x string) bool { return strings.EqualFold(x, e) }) {
+			continue
+		}
+		if err := site.CheckEmail(e); err != nil || len(e) > maxAddress {
+			bad(field, e, "this is no e-mail address", "lea@example.org")
+		}
+		out = append(out, e)
+	}
+	if len(out) > maxValues {
+		bad(field, "", fmt.Sprintf("%d addresses", len(out)), fmt.Sprintf("at most %d", maxValues))
+	}
+	return out
+}
+
+// subjects checks DIDs and URLs; each stands once.
+func subjects(all []string, bad blame) (out []string) {
+	for _, v := range all {
+		if v = strings.TrimSpace(v); v == "" || slices.Contains(out, v) {
+			continue
+		}
+		if !strings.Contains(v, ":") || len(v) > maxSubject || strings.ContainsAny(v, " \t\r\n") || !plain(v) {
+			bad("subjects", v, "this is no DID and no URL", "did:key:z6Mk… or https://…")
+		}
+		out = append(out, v)
+	}
+	if len(out) > maxValues {
+		bad("subjects", "", fmt.Sprintf("%d subjects", len(out)), fmt.Sprintf("at most %d", maxValues))
+	}
+	return out
+}

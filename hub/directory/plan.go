@@ -1,0 +1,350 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+// formers are the pseudonyms of erased and merged members.
+func (s *Service) formers(ctx context.Context) (map[policy.MemberID]bool, error) {
+	out := map[policy.MemberID]bool{}
+	rows, err := s.site.Query(ctx, `SELECT id FROM former_member WHERE site = $1`)
+	return out, each(rows, err, func(rows *sql.Rows) error {
+		var id policy.MemberID
+		err := rows.Scan(&id)
+		out[id] = true
+		return err
+	})
+}
+
+// make finds out which row is which member, and what changes.
+func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, hash func([]byte) string) error {
+	found := match(x, rows)
+	faults := checkRows(x, rows, found, former, hash)
+	if len(faults) > 0 {
+		return &fault.Invalid{Faults: faults[:min(len(faults), maxFaults)]}
+	}
+	listedMembers := map[policy.MemberID]bool{}
+	endless := 0
+	for i, row := range rows {
+		e := found[i]
+		w := row.over(e, pl.source)
+		if e != nil {
+			listedMembers[e.ID] = true
+		}
+		if w.Until == (policy.Date{}) && row.has["until"] {
+			endless++
+		}
+		for _, f := range tidyMember(&w.Member) {
+			f.Row = row.row
+			faults = append(faults, f)
+		}
+		fields := w.fields(e)
+		r := Row{Row: row.row, Member: w.ID, Name: w.Name, Fields: fields}
+		switch {
+		case e == nil:
+			r.Fields = nil
+			pl.Added = append(pl.Added, r)
+		case len(fields) == 0:
+			pl.Unchanged++
+			continue
+		default:
+			pl.Changed = append(pl.Changed, r)
+		}
+		pl.writes = append(pl.writes, w)
+	}
+	if len(faults) > 0 {
+		return &fault.Invalid{Faults: faults[:min(len(faults), maxFaults)]}
+	}
+	pl.gone(x, listedMembers)
+	if endless > 0 && !slices.ContainsFunc(rows, func(r *listed) bool { return r.whole }) {
+		pl.Warnings = append(pl.Warnings, fmt.Sprintf("%d members have no last day of membership in the list: theirs has no end", endless))
+	}
+	return nil
+}
+
+// gone suspends the members that an import of the same source added and that are not listed any more.
+func (pl *plan) gone(x *index, listedMembers map[policy.MemberID]bool) {
+	of := 0
+	for _, e := range x.entries {
+		if e.Source != pl.source || e.Gone {
+			continue
+		}
+		of++
+		if listedMembers[e.ID] {
+			continue
+		}
+		w := write{record: copyOf(e.record)}
+		w.Gone = true
+		pl.Gone = append(pl.Gone, Row{Member: e.ID, Name: e.Name})
+		pl.writes = append(pl.writes, w)
+	}
+	pl.Confirm = len(pl.Gone)*100 > of*gonePercent
+}
+
+func copyOf(r *record) *record {
+	out := *r
+	return &out
+}
+
+// match finds the member of each row; nil: there is none. A stronger sign goes before a weaker one, and each member is
+// one row's: id, external id, address and name, card, address alone, name alone. The last two count where they are one
+// row's and one member's.
+func match(x *index, rows []*listed) []*entry {
+	found := make([]*entry, len(rows))
+	taken := map[policy.MemberID]bool{}
+	pass := func(ofRow func(*listed) []string, ofEntry func(*entry) []string, unique bool) {
+		byKey, twice := map[string]*entry{}, map[string]bool{}
+		for _, e := range x.entries {
+			if taken[e.ID] {
+				continue
+			}
+			for _, k := range ofEntry(e) {
+				twice[k] = twice[k] || byKey[k] != nil && byKey[k] != e
+				byKey[k] = e
+			}
+		}
+		inRows := map[string]int{}
+		for i, r := range rows {
+			if found[i] == nil {
+				for _, k := range ofRow(r) {
+					inRows[k]++
+				}
+			}
+		}
+		for i, r := range rows {
+			for _, k := range ofRow(r) {
+				e := byKey[k]
+				if found[i] == nil && e != nil && !taken[e.ID] && !twice[k] && (!unique || inRows[k] == 1) {
+					found[i], taken[e.ID] = e, true
+				}
+			}
+		}
+	}
+	one := func(s string) []string {
+		if s == "" {
+			return nil
+		}
+		return []string{s}
+	}
+	pass(func(r *listed) []string { return one(string(r.ID)) }, func(e *entry) []string { return one(string(e.ID)) }, false)
+	anonymous := func(r *listed) bool { return r.ID == "" }
+	pass(func(r *listed) []string {
+		if !anonymous(r) {
+			return nil
+		}
+		return one(r.External)
+	}, func(e *entry) []string { return one(e.External) }, false)
+	free := func(r *listed, keys ...string) []string {
+		if !anonymous(r) {
+			return nil
+		}
+		return keys
+	}
+	pass(func(r *listed) []string { return free(r, addressed(r.Name, r.Emails)...) },
+		func(e *entry) []string { return addressed(e.Name, e.Emails) }, false)
+	pass(func(r *listed) []string { return free(r, numbers(r.Cards)...) }, func(e *entry) []string { return numbers(e.Cards) }, true)
+	pass(func(r *listed) []string { return free(r, lowerAll(r.Emails)...) }, func(e *entry) []string { return lowerAll(e.Emails) }, true)
+	pass(func(r *listed) []string {
+		if r.External != "" { // two who are called the same have two external ids
+			return nil
+		}
+		return free(r, fold(r.Name))
+	}, func(e *entry) []string { return one(e.key) }, true)
+	return found
+}
+
+func addressed(name string, emails []string) (out []string) {
+	for _, e := range emails {
+		out = append(out, fold(name)+"\n"+strings.ToLower(e))
+	}
+	return out
+}
+
+func numbers(cards []Card) (out []string) {
+	for _, c := range cards {
+		out = append(out, c.Number)
+	}
+	return out
+}
+
+func lowerAll(all []string) (out []string) {
+	for _, s := range all {
+		out = append(out, strings.ToLower(s))
+	}
+	return out
+}
+
+// checkRows finds what cannot be as the list says: ids that are taken, cards that somebody else has.
+func checkRows(x *index, rows []*listed, found []*entry, former map[policy.MemberID]bool, hash func([]byte) string) (faults []fault.Field) {
+	owner := map[string]*entry{}
+	for _, e := range x.entries {
+		for _, c := range e.Cards {
+			owner[cardKey(c.Number, hash)] = e
+		}
+	}
+	removed := map[string]bool{} // cards that a whole list takes from a member
+	for i, r := range rows {
+		if e := found[i]; e != nil && r.whole {
+			for _, c := range e.Cards {
+				removed[cardKey(c.Number, hash)] = true
+			}
+		}
+	}
+	for i, r := range rows {
+		if former[r.ID] {
+			faults = append(faults, fault.Field{Row: r.row, Field: "id", Given: string(r.ID), Wrong: "this id was an erased or merged member's",
+				Right: "another id, or none: the hub chooses one"})
+		}
+		for _, c := range r.Cards {
+			key := cardKey(c.Number, hash)
+			if e := owner[key]; e != nil && e != found[i] && !removed[key] {
+				faults = append(faults, fault.Field{Row: r.row, Field: "cards", Wrong: "this card is another member's: " + string(e.ID),
+					Right: "a card that nobody has, or remove it there first"})
+			}
+		}
+		if n := len(r.Cards); n > maxCards {
+			faults = append(faults, fault.Field{Row: r.row, Field: "cards", Wrong: fmt.Sprintf("%d cards", n), Right: fmt.Sprintf("at most %d", maxCards)})
+		}
+	}
+	return faults
+}
+
+// cardKey is the same for a card by its number and by its HMAC, where the hub has the card key.
+func cardKey(number string, hash func([]byte) string) string {
+	if b, err := hex.DecodeString(number); err == nil && hash != nil {
+		return hmacPrefix + hash(b)
+	}
+	return number
+}
+
+// over is the member e, or a new one, as the row says.
+func (r *listed) over(e *entry, source string) write {
+	w := write{record: &record{Member: Member{ID: r.ID, Source: source}}, isNew: e == nil}
+	if e != nil {
+		w.record = copyOf(e.record)
+	}
+	if w.ID == "" {
+		w.ID = policy.MemberID(newID("m-"))
+	}
+	m := &w.record.Member
+	set := func(field string, f func()) {
+		if r.has[field] {
+			f()
+		}
+	}
+	set("name", func() { m.Name = r.Name })
+	set("language", func() { m.Language = r.Language })
+	set("until", func() { m.Until = r.Until })
+	set("blocked", func() { m.Blocked = r.Blocked })
+	set("note", func() { m.Note = r.Note })
+	set("external_id", func() { m.External = r.External })
+	set("guardians", func() { m.Guardians = united(r.Guardians, m.Guardians, strings.EqualFold) })
+	if r.whole {
+		m.Emails, m.Subjects, w.files = r.Emails, r.Subjects, r.files
+		m.Blocked = r.Blocked
+	} else {
+		m.Emails = united(r.Emails, m.Emails, strings.EqualFold)
+		m.Subjects = united(r.Subjects, m.Subjects, func(a, b string) bool { return a == b })
+	}
+	m.Gone = false
+	r.cardsOver(e, &w)
+	return w
+}
+
+// united are the values of a list, and those that were there besides: a list with one column of addresses does not say
+// that the others are wrong.
+func united(listed, had []string, same func(a, b string) bool) []string {
+	out := slices.Clone(had)
+	for _, v := range listed {
+		if !slices.ContainsFunc(out, func(x string) bool { return same(x, v) }) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// cardsOver says which cards are added and, of a whole list, which are removed.
+func (r *listed) cardsOver(e *entry, w *write) {
+	var had []Card
+	if e != nil {
+		had = e.Cards
+	}
+	same := func(a, b Card) bool {
+		return a.Number == b.Number && (!r.whole || a.Part == b.Part && a.State == b.State && (a.State == Active || r.sameDay(a.Since, b.Since)))
+	}
+	for _, c := range r.Cards {
+		if !slices.ContainsFunc(had, func(x Card) bool { return same(x, c) }) {
+			w.cards = append(w.cards, c)
+		}
+	}
+	if !r.whole {
+		return
+	}
+	for _, x := range had {
+		if !slices.ContainsFunc(r.Cards, func(c Card) bool { return same(x, c) }) {
+			w.uncarded = append(w.uncarded, x.ID)
+		}
+	}
+}
+
+// sameDay compares days at the site: a list has no times of day.
+func (r *listed) sameDay(a, b time.Time) bool {
+	return a.IsZero() == b.IsZero() && (a.IsZero() || policy.DateOf(a, r.zone) == policy.DateOf(b, r.zone))
+}
+
+// fields names what a write changes of a member.
+func (w *write) fields(e *entry) []string {
+	if e == nil {
+		return nil
+	}
+	out := differences(&e.Member, &w.Member)
+	if len(w.cards)+len(w.uncarded) > 0 {
+		out = append(out, "cards")
+	}
+	if !slices.Equal(e.files, w.files) {
+		out = append(out, "badges")
+	}
+	return out
+}
+
+// effects says who gains and who loses what, for the members that the import writes.
+func (pl *plan) effects(x *index, p *policy.Policy, at time.Time) {
+	if p == nil || len(pl.writes) == 0 {
+		return
+	}
+	before, after := make([]*policy.Member, len(pl.writes)), make([]*policy.Member, len(pl.writes))
+	for i, w := range pl.writes {
+		if e := x.byID[w.ID]; e != nil {
+			before[i] = e.as(p)
+		}
+		after[i] = w.record.as(p)
+	}
+	for _, m := range p.Machines {
+		had, has := p.Rights(m.ID, before, at), p.Rights(m.ID, after, at)
+		for i, w := range pl.writes {
+			pl.Gains = append(pl.Gains, besides(w, m.ID, has[i], had[i])...)
+			pl.Loses = append(pl.Loses, besides(w, m.ID, had[i], has[i])...)
+		}
+	}
+}
+
+// besides are the roles of some rights that are not among the others.
+func besides(w write, m policy.MachineID, some, others []policy.Right) (out []Right) {
+	for _, r := range some {
+		x := Right{Member: w.ID, Name: w.Name, Machine: m, Role: r.Role.String(), Supervised: r.Supervised}
+		same := func(o policy.Right) bool { return o.Role == r.Role && o.Supervised == r.Supervised }
+		if !slices.ContainsFunc(others, same) && !slices.Contains(out, x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}

@@ -1,0 +1,161 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/site"
+)
+
+// Snapshot is the directory as package site builds bundles of it: site.New takes its parts.
+type Snapshot struct {
+	Generation int64 // of the rows; the same generation gives the same snapshot
+	Members    []site.Member
+	Badges     []site.File
+	Status     []site.File
+	Web        Documents
+	Owner      map[string]policy.MemberID // whose each of Badges is, by SHA-256 of its bytes
+}
+
+// Documents are copies of what badges rest on, by their addresses. An empty document is gone.
+type Documents map[string][]byte
+
+var errNotHere = errors.New("the directory holds no copy of it")
+
+// Resolve implements openbadge.Resolver.
+func (d Documents) Resolve(url string) ([]byte, error) {
+	b, ok := d[url]
+	if !ok {
+		return nil, errNotHere
+	}
+	return document(b)
+}
+
+var _ openbadge.Resolver = Documents(nil)
+
+// Snapshot gives everything that the next bundle is built of, for the hub itself.
+func (s *Service) Snapshot(ctx context.Context) (*Snapshot, error) {
+	p, err := s.o.Policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	x, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &Snapshot{Generation: x.generation, Web: Documents{}, Owner: map[string]policy.MemberID{}}
+	out.Members = x.siteMembers(p)
+	rows, err := s.site.Query(ctx, `SELECT b.id, b.member, b.file, d.data FROM badge b JOIN badge_data d ON d.site = $1 AND d.id = b.id WHERE b.site = $1`)
+	err = each(rows, err, func(rows *sql.Rows) error {
+		var f site.File
+		var id string
+		var member policy.MemberID
+		if err := rows.Scan(&id, &member, &f.Name, &f.Data); err != nil {
+			return err
+		}
+		out.Badges, out.Owner[id] = append(out.Badges, f), member
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows, err = s.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
+	err = each(rows, err, func(rows *sql.Rows) error {
+		var f site.File
+		if err := rows.Scan(&f.Name, &f.Data); err != nil {
+			return err
+		}
+		out.Status = append(out.Status, f)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(out.Badges, byPath)
+	slices.SortFunc(out.Status, byPath)
+	rows, err = s.site.Query(ctx, `SELECT url, data FROM document WHERE site = $1`)
+	return out, each(rows, err, intoMap(out.Web))
+}
+
+func intoMap(m map[string][]byte) func(*sql.Rows) error {
+	return func(rows *sql.Rows) error {
+		var url string
+		var data []byte
+		if err := rows.Scan(&url, &data); err != nil {
+			return err
+		}
+		m[url] = data
+		return nil
+	}
+}
+
+// byPath is the order in which a folder is read: folder by folder, by name.
+func byPath(a, b site.File) int {
+	return slices.Compare(strings.Split(a.Name, "/"), strings.Split(b.Name, "/"))
+}
+
+// siteMembers are all members as members.yaml lists them.
+func (x *index) siteMembers(p *policy.Policy) []site.Member {
+	all := slices.Clone(x.entries)
+	slices.SortFunc(all, func(a, b *entry) int {
+		if a.place != b.place {
+			return int(a.place - b.place)
+		}
+		return strings.Compare(string(a.ID), string(b.ID))
+	})
+	shared := x.sharedEmails()
+	out := make([]site.Member, 0, len(all))
+	for _, e := range all {
+		out = append(out, e.siteMember(p, shared))
+	}
+	return out
+}
+
+// sharedEmails are the addresses of more than one member, in lower case.
+func (x *index) sharedEmails() map[string]bool {
+	owner, out := map[string]policy.MemberID{}, map[string]bool{}
+	for _, e := range x.entries {
+		for _, address := range e.Emails {
+			address = strings.ToLower(address)
+			if other, seen := owner[address]; seen && other != e.ID {
+				out[address] = true
+			}
+			owner[address] = e.ID
+		}
+	}
+	return out
+}
+
+func (e *entry) siteMember(p *policy.Policy, shared map[string]bool) site.Member {
+	m := site.Member{ID: e.ID, Name: e.Name, Language: e.Language, Emails: e.Emails, Subjects: e.Subjects, Badges: slices.Clone(e.files),
+		Blocked: e.Blocked || e.Gone, Until: e.Until}
+	// Where an address is shared, a badge counts only by a line of its own: the directory knows whose it is.
+	if slices.ContainsFunc(e.Emails, func(a string) bool { return shared[strings.ToLower(a)] }) {
+		for i, b := range e.Badges {
+			if !e.held[i].to.badge().IsFor(openbadge.Recipient{Subjects: e.Subjects}) && !slices.Contains(m.Badges, b.File) {
+				m.Badges = append(m.Badges, b.File)
+			}
+		}
+	}
+	for _, c := range e.Cards {
+		if c.State == Active {
+			m.Cards = append(m.Cards, c.Number)
+			if c.Part {
+				m.Parts = append(m.Parts, c.Number)
+			}
+			continue
+		}
+		state, _ := policy.ParseCardState(string(c.State)) // what is not known stands for a blocked card
+		x := site.InactiveCard{Number: c.Number, Part: c.Part, State: state}
+		if !c.Since.IsZero() {
+			x.Since = policy.DateOf(c.Since, zoneOf(p))
+		}
+		m.Inactive = append(m.Inactive, x)
+	}
+	return m
+}

@@ -1,0 +1,138 @@
+package directory
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// UnknownTap is an unknown card that was tapped at a machine, from its record. Without a seal that could be opened, Card
+// and Code are empty: the tap is shown, and nothing can be assigned.
+type UnknownTap struct {
+	wire.EnrolCard
+	Machine    policy.MachineID
+	Generation wire.Generation
+	Seq        uint64
+	At         time.Time
+}
+
+// tapLife is how long a tap is listed and its card can be assigned: as long as its code can be used.
+const tapLife = wire.CodeLife
+
+// grouped are the taps of one card.
+type grouped struct {
+	Tap
+	card string // HMAC; empty: not known
+}
+
+// taps are the last unknown cards, the last tapped first. A card that a member has by now is left out.
+func (s *Service) taps(ctx context.Context) ([]grouped, error) {
+	if s.o.Taps == nil {
+		return nil, nil
+	}
+	now := s.o.Now()
+	all, err := s.o.Taps(ctx, now.Add(-tapLife))
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(all, func(a, b UnknownTap) int { return b.At.Compare(a.At) })
+	byKey := map[string]int{}
+	var out []grouped
+	for _, t := range all {
+		if now.Sub(t.At).Abs() > tapLife {
+			continue
+		}
+		key := t.Card
+		if key == "" {
+			key = fmt.Sprintf("%s %s %d", t.Machine, t.Generation, t.Seq)
+		}
+		if i, seen := byKey[key]; seen {
+			out[i].Times++
+			continue
+		}
+		byKey[key] = len(out)
+		id := sha256.Sum256([]byte("tap " + key))
+		out = append(out, grouped{Tap{ID: hex.EncodeToString(id[:12]), Machine: t.Machine, At: t.At, Code: t.Code, Times: 1,
+			Assignable: wire.IsCardHash(t.Card)}, t.Card})
+	}
+	return s.unassigned(ctx, out)
+}
+
+// unassigned leaves out cards that a member has.
+func (s *Service) unassigned(ctx context.Context, all []grouped) ([]grouped, error) {
+	x, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wanted := map[string]bool{}
+	for _, g := range all {
+		if g.card != "" {
+			wanted[g.card] = true
+		}
+	}
+	known := map[string]bool{}
+	for _, e := range x.entries {
+		for _, c := range e.Cards {
+			if len(c.Number) > len(hmacPrefix) && wanted[c.Number[len(hmacPrefix):]] {
+				known[c.Number[len(hmacPrefix):]] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(g grouped) bool { return known[g.card] }), nil
+}
+
+// Taps lists the unknown cards of the last 24 hours, each once, the last tapped first.
+func (s *Service) Taps(ctx context.Context, a actor.Actor, page Page) ([]Tap, string, error) {
+	if err := a.May(actor.ReadTaps, actor.Target{}); err != nil {
+		return nil, "", err
+	}
+	all, err := s.taps(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	from := 0
+	if page.After != "" {
+		if from = slices.IndexFunc(all, func(g grouped) bool { return g.ID == page.After }) + 1; from == 0 {
+			return nil, "", &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: clip(page.After, 100),
+				Wrong: "the tap at the end of the page before is not listed any more", Right: "begin again, without after"}}}
+		}
+	}
+	rest := all[from:]
+	out := make([]Tap, 0, min(len(rest), page.limit()))
+	for _, g := range rest[:cap(out)] {
+		out = append(out, g.Tap)
+	}
+	if len(rest) > len(out) {
+		return out, out[len(out)-1].ID, nil
+	}
+	return out, "", nil
+}
+
+// Assign gives the card of a tap to a member, by its HMAC: the hub never knows its number.
+func (s *Service) Assign(ctx context.Context, a actor.Actor, tapID string, id policy.MemberID) (Card, error) {
+	if err := cmp.Or(a.May(actor.WriteCards, about(id)), a.May(actor.ReadTaps, actor.Target{})); err != nil {
+		return Card{}, err
+	}
+	all, err := s.taps(ctx)
+	if err != nil {
+		return Card{}, err
+	}
+	at := slices.IndexFunc(all, func(g grouped) bool { return g.ID == tapID })
+	if at < 0 {
+		return Card{}, &fault.NotFound{What: "tap", ID: clip(tapID, 64)}
+	}
+	if !all[at].Assignable {
+		return Card{}, &fault.Invalid{Faults: []fault.Field{{Field: "tap", Given: tapID, Wrong: "the machine did not seal this card for the hub",
+			Right: "tap the card again once the machine is online, or add the card by its number"}}}
+	}
+	return s.AddCard(ctx, a, id, Card{Number: hmacPrefix + all[at].card})
+}

@@ -1,0 +1,47 @@
+package directory
+
+import (
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"portillon/policy"
+)
+
+// isSlug reports whether a text is an id, as yamlfile.SlugForm says.
+func isSlug(s string) bool {
+	for i, r := range s {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' && i > 0 && i < len(s)-1 {
+			continue
+		}
+		return false
+	}
+	return s != "" && len(s) <= 64
+}
+
+// isDay reports whether a date is a day of one year.
+func isDay(d policy.Date) bool {
+	t := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
+	return d.Year >= 1900 && d.Year <= 9999 && t.Month() == d.Month && t.Day() == d.Day
+}
+
+// plain reports whether a text is UTF-8 without control characters but tab and line feed.
+func plain(s string) bool {
+	for _, r := range s {
+		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
+}
+
+// clip is a text of at most so many bytes, cut between characters.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + "…"
+}

@@ -1,0 +1,204 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/site"
+)
+
+// What a badge's status list said when it was last read.
+const (
+	standingVerified   = "verified"
+	standingRevoked    = "revoked"    // or suspended
+	standingUnverified = "unverified" // the list is out of reach, or says nothing that can be believed
+)
+
+// sources are the status lists and documents that verdicts rest on: those of the database first, then the web. What was
+// fetched is kept with the badge.
+type sources struct {
+	lists, web map[string][]byte // an empty document is gone
+	fetch      openbadge.Resolver
+	refresh    bool // fetch first, and what is stored only where that fails
+
+	gotLists, gotWeb map[string][]byte
+	asked            []string        // by the verdict that is being reached
+	accepted         map[string]bool // what verdicts on badges that are kept asked for: nothing else is written
+}
+
+// accept has what the last verdict rested on kept.
+func (s *sources) accept() {
+	for _, u := range s.asked {
+		s.accepted[u] = true
+	}
+}
+
+// maxKept bounds the documents and lists that one call keeps.
+const maxKept = 200
+
+var errUnknown = errors.New("the hub has no copy, and fetches none")
+
+// listSource resolves status lists, webSource keys, profiles and hosted badges.
+type listSource struct{ *sources }
+type webSource struct{ *sources }
+
+func (l listSource) Resolve(url string) ([]byte, error) { return l.get(url, l.lists, l.gotLists) }
+func (w webSource) Resolve(url string) ([]byte, error)  { return w.get(url, w.web, w.gotWeb) }
+
+func (s *sources) get(url string, stored, got map[string][]byte) ([]byte, error) {
+	s.asked = append(s.asked, url)
+	if b, ok := got[url]; ok {
+		return document(b)
+	}
+	old, ok := stored[url]
+	if ok && !s.refresh {
+		return document(old)
+	}
+	if s.fetch == nil || len(got) >= maxKept {
+		if ok {
+			return document(old)
+		}
+		return nil, errUnknown
+	}
+	b, err := s.fetch.Resolve(url)
+	switch {
+	case errors.Is(err, openbadge.ErrGone):
+		b = nil
+	case err != nil && ok:
+		return document(old)
+	case err != nil:
+		return nil, err
+	}
+	got[url] = b
+	return document(b)
+}
+
+func document(b []byte) ([]byte, error) {
+	if len(b) == 0 {
+		return nil, openbadge.ErrGone
+	}
+	return b, nil
+}
+
+// verified is what the hub found out about the bytes of a badge.
+type verified struct {
+	Badge
+	held
+	hostedAt string
+	badge    *openbadge.Badge // nil: it could not be read
+	why      string           // the reasons, where it is not valid
+}
+
+// verify judges the bytes of a badge twice: what it rests on as it stands, as a machine's load does, and everything
+// with dates and status, for people to read.
+func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified {
+	src.asked = nil
+	var trust []openbadge.Issuer
+	if p != nil {
+		trust = site.Trust(p)
+	}
+	proof := openbadge.Verify(data, openbadge.Options{Trust: trust, Documents: webSource{src}})
+	all := openbadge.Verify(data, openbadge.Options{Trust: trust, Documents: webSource{src}, Status: listSource{src}, At: at})
+	out := verified{Badge: Badge{Verdict: all.State.String(), Verified: at.UTC().Truncate(time.Millisecond)}, why: all.Why()}
+	details := map[string]string{}
+	for _, r := range all.Reasons {
+		details[r.Code] = r.Detail
+	}
+	for _, c := range all.Checks {
+		out.Checks = append(out.Checks, Check{Code: c.Name, OK: !isReason(c.Outcome), Outcome: c.Outcome, Detail: clip(c.Detail+details[c.Outcome], 500)})
+	}
+	b := proof.Badge
+	if b == nil {
+		b = all.Badge
+	}
+	if b == nil {
+		return out
+	}
+	out.badge = b
+	out.Name, out.Issuer, out.Issued, out.Expires = clip(nameOf(b), 300), b.IssuerID, b.ValidFrom, b.ValidUntil
+	out.held = held{issuer: b.IssuerID, achievement: b.AchievementID, proved: proof.State == openbadge.Valid, issued: b.ValidFrom, until: b.ValidUntil,
+		to: recipient{b.Subject, b.Identifiers}}
+	if proof.Assurance == openbadge.Hosted {
+		out.hosted, out.hostedAt = true, b.ID
+	}
+	out.standing, out.checked = standingOf(b, trust, src, at)
+	out.Local = localOf(p, b.IssuerID, b.AchievementID)
+	return out
+}
+
+func nameOf(b *openbadge.Badge) string {
+	if b.AchievementName != "" {
+		return b.AchievementName
+	}
+	if b.Name != "" {
+		return b.Name
+	}
+	return b.AchievementID
+}
+
+// isReason reports whether the outcome of a check is a reason against a badge.
+func isReason(outcome string) bool {
+	switch outcome {
+	case "ok", "none", "not judged", "not used", "out of reach":
+		return false
+	}
+	return true
+}
+
+// standingOf reads the status lists of a badge, as the machines do with the lists of a bundle.
+func standingOf(b *openbadge.Badge, trust []openbadge.Issuer, src *sources, at time.Time) (string, time.Time) {
+	if len(b.Status) == 0 {
+		return standingVerified, time.Time{}
+	}
+	standing, checked := standingVerified, at
+	for _, e := range b.Status {
+		data, err := (listSource{src}).Resolve(e.List)
+		var list *openbadge.StatusList
+		if err == nil {
+			list, _ = openbadge.ReadStatusList(data, openbadge.Options{Trust: trust, At: at, Documents: webSource{src}})
+		}
+		var f *openbadge.Fault
+		switch err := list.Judge(b, e); {
+		case err == nil:
+		case errors.As(err, &f) && (f.Code == "revoked" || f.Code == "suspended"):
+			return standingRevoked, at
+		default:
+			standing, checked = standingUnverified, time.Time{}
+		}
+	}
+	return standing, checked
+}
+
+// lapse shows a badge that has ended since it was verified as one that has ended.
+func (b *Badge) lapse(now time.Time) {
+	if b.Verdict != openbadge.Valid.String() || b.Expires.IsZero() || !now.After(b.Expires) {
+		return
+	}
+	b.Verdict = openbadge.Invalid.String()
+	checks := make([]Check, len(b.Checks))
+	for i, c := range b.Checks {
+		if c.Code == "dates" {
+			c = Check{Code: "dates", Outcome: "expired", Detail: "valid until " + b.Expires.Format(time.RFC3339)}
+		}
+		checks[i] = c
+	}
+	b.Checks = checks
+}
+
+// sources reads the lists and documents of the database.
+func (s *Service) sources(ctx context.Context, refresh bool) (*sources, error) {
+	src := &sources{lists: map[string][]byte{}, web: map[string][]byte{}, gotLists: map[string][]byte{}, gotWeb: map[string][]byte{},
+		accepted: map[string]bool{}, refresh: refresh}
+	if s.o.Fetch != nil {
+		src.fetch = s.o.Fetch(ctx)
+	}
+	rows, err := s.site.Query(ctx, `SELECT url, data FROM status_list WHERE site = $1`)
+	if err := each(rows, err, intoMap(src.lists)); err != nil {
+		return nil, err
+	}
+	rows, err = s.site.Query(ctx, `SELECT url, data FROM document WHERE site = $1`)
+	return src, each(rows, err, intoMap(src.web))
+}

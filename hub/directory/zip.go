@@ -1,0 +1,121 @@
+package directory
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"portillon/hub/fault"
+	"portillon/openbadge"
+	"portillon/openbadge/bake"
+)
+
+// Bounds on what is uploaded. A ZIP that unpacks to more than maxRatio times its size is a bomb: JSON shrinks to a tenth.
+const (
+	maxUpload   = 32 << 20 // bytes of a file
+	maxFiles    = 1000     // files of a ZIP
+	maxUnpacked = 64 << 20 // bytes of all files of a ZIP
+	maxRatio    = 100
+	minRatio    = 1 << 20 // up to so many bytes, the ratio does not count
+)
+
+// isZIP reports whether bytes begin as a ZIP, an empty one and a part of one (APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.16 and 8.5.3).
+func isZIP(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("PK\x03\x04")) || bytes.HasPrefix(b, []byte("PK\x05\x06")) || bytes.HasPrefix(b, []byte("PK\x07\x08"))
+}
+
+// unpack gives the files of a ZIP, or the one file that it is. Files that a folder of badges may hold besides are left out.
+func unpack(name string, data []byte) ([]upload, error) {
+	name = clip(strings.ToValidUTF8(name, "-"), 200)
+	bad := func(given, wrong, right string) error {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "file", Given: clip(given, 200), Wrong: wrong, Right: right}}}
+	}
+	switch {
+	case len(data) == 0:
+		return nil, bad(name, "the file is empty", "a badge: JSON, JWT, PNG or SVG, or a ZIP of them")
+	case len(data) > maxUpload:
+		return nil, bad(name, fmt.Sprintf("the file has %d bytes", len(data)), fmt.Sprintf("at most %d", maxUpload))
+	case !isZIP(data):
+		if why := tooLarge(data); why != "" {
+			return nil, bad(name, why, "a smaller picture")
+		}
+		return []upload{{name: name, from: name, data: data}}, nil
+	}
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, bad(name, "the ZIP cannot be read: "+err.Error(), "a ZIP of badges")
+	}
+	if len(z.File) > maxFiles {
+		return nil, bad(name, fmt.Sprintf("the ZIP has %d files", len(z.File)), fmt.Sprintf("at most %d", maxFiles))
+	}
+	var out []upload
+	left := min(int64(maxUnpacked), max(minRatio, maxRatio*int64(len(data))))
+	for _, f := range z.File {
+		given := clip(strings.ToValidUTF8(f.Name, "-"), 200)
+		if !isBadgeFile(f) {
+			continue
+		}
+		b, why := inflate(f, left)
+		if why == "" && isZIP(b) {
+			why = "there is a ZIP within the ZIP"
+		}
+		if why == "" {
+			why = tooLarge(b)
+		}
+		if why != "" {
+			return nil, bad(given, why, "a ZIP of badges: JSON, JWT, PNG and SVG")
+		}
+		left -= int64(len(b))
+		out = append(out, upload{name: given, from: given, data: b})
+	}
+	return out, nil
+}
+
+// isBadgeFile leaves out folders, hidden files and what a Mac puts beside files.
+func isBadgeFile(f *zip.File) bool {
+	base := path.Base(strings.ReplaceAll(f.Name, `\`, "/"))
+	return !f.FileInfo().IsDir() && !strings.HasPrefix(base, ".") && !strings.HasPrefix(f.Name, "__MACOSX/") && base != "README.md" &&
+		!strings.HasSuffix(base, ".places") && f.UncompressedSize64 > 0
+}
+
+// inflate reads a file of a ZIP, of at most so many bytes whatever the ZIP says that it has.
+func inflate(f *zip.File, most int64) (b []byte, why string) {
+	tooMuch := fmt.Sprintf("the ZIP unpacks to more than %d bytes, or to more than %d times its size", maxUnpacked, maxRatio)
+	if f.UncompressedSize64 > uint64(most) {
+		return nil, tooMuch
+	}
+	if f.Flags&1 != 0 { // APPNOTE.TXT, section 4.4.4, bit 0
+		return nil, "the file is encrypted"
+	}
+	r, err := f.Open()
+	if err != nil {
+		return nil, "the file cannot be unpacked: " + err.Error()
+	}
+	defer r.Close()
+	b, err = io.ReadAll(io.LimitReader(r, most+1))
+	switch {
+	case err != nil:
+		return nil, "the file cannot be unpacked: " + err.Error()
+	case int64(len(b)) > most:
+		return nil, tooMuch
+	}
+	return b, ""
+}
+
+// tooLarge says why a file is too large for what it is; empty: it is not.
+func tooLarge(b []byte) string {
+	most := openbadge.MaxListBytes // a status list may be the largest document
+	switch bake.Format(b) {
+	case bake.PNG:
+		most = bake.MaxBytes
+	case bake.SVG:
+		most = bake.MaxSVG
+	}
+	if len(b) > most {
+		return fmt.Sprintf("%d bytes, at most %d are read", len(b), most)
+	}
+	return ""
+}
