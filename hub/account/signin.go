@@ -90,7 +90,9 @@ func (s *Service) passwordLimits(ctx context.Context, id, name, address string) 
 	return []limit{first, {r.address, from}}, nil
 }
 
-func knownAddress(id, from string) string { return limit{rate{name: "known"}, id + "\x00" + from}.key() }
+func knownAddress(id, from string) string {
+	return limit{rate{name: "known"}, id + "\x00" + from}.key()
+}
 
 // maxKnown is how many addresses an account has a limit of its own for.
 const maxKnown = 20
@@ -201,7 +203,9 @@ func (s *Service) SignOut(ctx context.Context) error {
 
 // own reports whether an actor is the owner of an account, and there in person: a token does not change passwords,
 // sessions and tokens of its owner.
-func own(a actor.Actor, id string) bool { return a.Account != "" && a.Account == id && a.Token == "" && a.Scopes == nil }
+func own(a actor.Actor, id string) bool {
+	return a.Account != "" && a.Account == id && a.Token == "" && a.Scopes == nil
+}
 
 // mayAccount allows one's own account, and others to those who may write accounts.
 func mayAccount(a actor.Actor, id string) error {

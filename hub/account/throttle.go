@@ -22,13 +22,13 @@ type rate struct {
 
 // What is limited.
 func (s *Service) rates() (r struct{ name, known, address, code, token, mailFrom, mailTo rate }) {
-	r.name = rate{"password/name", 10, time.Minute}             // wrong passwords of a name, from addresses it never came from
-	r.known = rate{"password/known", 10, time.Minute}           // and from each address that it came from before
-	r.address = rate{"password/address", 30, 20 * time.Second}  // wrong passwords from an address, whatever the name
-	r.code = rate{"code/address", 10, time.Minute}              // wrong codes and links from an address
-	r.token = rate{"token/address", 60, 10 * time.Second}       // wrong tokens from an address
-	r.mailFrom = rate{"mail/from", 10, time.Minute}             // mails that an address asks for
-	r.mailTo = rate{"mail/to", 3, 5 * time.Minute}              // mails to a recipient
+	r.name = rate{"password/name", 10, time.Minute}            // wrong passwords of a name, from addresses it never came from
+	r.known = rate{"password/known", 10, time.Minute}          // and from each address that it came from before
+	r.address = rate{"password/address", 30, 20 * time.Second} // wrong passwords from an address, whatever the name
+	r.code = rate{"code/address", 10, time.Minute}             // wrong codes and links from an address
+	r.token = rate{"token/address", 60, 10 * time.Second}      // wrong tokens from an address
+	r.mailFrom = rate{"mail/from", 10, time.Minute}            // mails that an address asks for
+	r.mailTo = rate{"mail/to", 3, 5 * time.Minute}             // mails to a recipient
 	return r
 }
 
@@ -38,7 +38,9 @@ type limit struct {
 	who string // hashed before it is stored: people type passwords into the field for names
 }
 
-func (l limit) key() string { return l.name + "/" + hex.EncodeToString(hashOf(l.name + "\x00" + l.who)[:12]) }
+func (l limit) key() string {
+	return l.name + "/" + hex.EncodeToString(hashOf(l.name + "\x00" + l.who)[:12])
+}
 
 // next is when the bucket is full again after one more attempt, and how long that attempt must wait; 0: it may be made.
 // until is when the bucket is full again now. All times are milliseconds.

@@ -24,6 +24,9 @@ func Main(args []string) int {
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	if len(args) > 0 && args[0] == "account" {
+		return accountVerb(ctx, args[1:], out, errs)
+	}
 	fs := flag.NewFlagSet("portillon-hub", flag.ContinueOnError)
 	fs.SetOutput(errs)
 	config := fs.String("config", "/etc/portillon/hub.yaml", "the hub's file")
