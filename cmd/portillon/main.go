@@ -91,6 +91,7 @@ func verbs() []verb {
 		{"journal verify", "FILE", "read all of a machine's journal and say whether it is whole", journalVerify},
 		{"journal salvage", "FILE -o NEW", "write what is left of a damaged journal as a new one", journalSalvage},
 		{"journal export", "FILE [--from N]", "print a journal's records, a line of JSON each", journalExport},
+		{"audit verify", "FILE --key KEY|FILE", "check an exported audit log of a hub against the hub's public key", auditVerify},
 		{"hub mosquitto-conf", "HUB.yaml [-o DIR]", "mosquitto's settings and access list for a site", hubMosquittoConf},
 		{"evidence list", "HUB.yaml --site SITE", "every member's progress towards badges earned by work", evidenceList},
 		{"evidence show", "HUB.yaml --site SITE --member ID --badge B", "which records count, which do not, and why", evidenceShow},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"portillon/hub/actor"
+	"portillon/hub/audit"
 	"portillon/policy"
 )
 
@@ -21,6 +22,9 @@ type Account struct {
 	Made     time.Time                       `json:"made"`
 	Seen     time.Time                       `json:"seen,omitzero"`
 	Disabled bool                            `json:"disabled,omitempty"`
+
+	// Earned are the roles at machines that follow from the member's badges. Machines are those that a person gave.
+	Earned map[policy.MachineID]actor.Role `json:"earned_roles,omitempty"`
 }
 
 // Session is a browser that is signed in.
@@ -45,13 +49,15 @@ type Token struct {
 }
 
 // Entry is a line of the audit log.
-type Entry struct {
-	Seq     uint64    `json:"seq"`
-	At      time.Time `json:"at"`
-	Account string    `json:"account"`
-	Name    string    `json:"name"`
-	Act     actor.Act `json:"act"`
-	On      string    `json:"on,omitempty"` // what it was done to: "member m-lea", "policy 4"
-	Detail  string    `json:"detail,omitempty"`
-	Request string    `json:"request,omitempty"`
+type Entry = audit.Entry
+
+// Page chooses part of a list: what follows After (empty: from the start), at most Limit (0: 50; at most 500).
+type Page = audit.Page
+
+// Printed is a code on paper: it signs its member in, once.
+type Printed struct {
+	Member  policy.MemberID `json:"member"`
+	Name    string          `json:"name"`
+	Code    string          `json:"code"` // given once, when it is made
+	Expires time.Time       `json:"expires"`
 }

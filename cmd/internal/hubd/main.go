@@ -25,6 +25,9 @@ func Main(args []string) int {
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	if len(args) > 0 && args[0] == "account" {
+		return accountVerb(ctx, args[1:], out, errs)
+	}
 	fs := flag.NewFlagSet("portillon-hub", flag.ContinueOnError)
 	fs.SetOutput(errs)
 	config := fs.String("config", "", "the hub's file; without it: hub.yaml of this folder, or "+systemConfig+", or a new hub in this folder if it is empty")

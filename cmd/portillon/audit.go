@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub/audit"
+)
+
+// auditFound is what audit verify found, as JSON says it.
+type auditFound struct {
+	Verdict string   `json:"verdict"` // valid or invalid
+	Reasons []reason `json:"reasons"`
+	Log     string   `json:"log,omitempty"` // portillon-audit/<site>
+	Entries uint64   `json:"entries"`
+	Erased  uint64   `json:"erased"`
+	Last    string   `json:"last,omitempty"`
+	Root    string   `json:"root,omitempty"`
+}
+
+// auditVerify reads an exported audit log and says whether it is exactly what the hub signed.
+func auditVerify(_ context.Context, w stdio, args []string) error {
+	var keyText string
+	asJSON := false
+	rest, err := flags(w, "audit verify", args, 1, func(fs *flag.FlagSet) {
+		fs.StringVar(&keyText, "key", "", "the public half of the hub's key, or a file that holds it")
+		fs.BoolVar(&asJSON, "json", false, "print the verdict as JSON")
+	})
+	if err != nil {
+		return err
+	}
+	key, err := auditKey(keyText)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(rest[0])
+	if err != nil {
+		return wrong("%w", err).hinted("the file that the hub's page or GET /api/v1/audit/export gave")
+	}
+	defer f.Close()
+	v, err := audit.Verify(f, key)
+	out := auditFound{Verdict: "valid", Reasons: []reason{}, Log: v.Origin, Entries: v.Entries, Erased: v.Erased}
+	if !v.Last.IsZero() {
+		out.Last = v.Last.Format(time.RFC3339)
+	}
+	if err != nil {
+		out.Verdict, out.Reasons = "invalid", []reason{{"changed", err.Error()}}
+	} else {
+		out.Root = v.Root.String()
+	}
+	if asJSON {
+		if err := printJSON(w.out, out); err != nil {
+			return err
+		}
+	} else {
+		printAudit(w, out)
+	}
+	if out.Verdict != "valid" {
+		return errNo
+	}
+	return nil
+}
+
+func printAudit(w stdio, x auditFound) {
+	fmt.Fprintln(w.out, x.Verdict)
+	for _, r := range x.Reasons {
+		fmt.Fprintf(w.out, "%-10s %s\n", "reason", harmless(r.Detail))
+	}
+	if x.Log != "" {
+		fmt.Fprintf(w.out, "%-10s %s\n", "log", x.Log)
+	}
+	fmt.Fprintf(w.out, "%-10s %d, %d of them erased\n", "entries", x.Entries, x.Erased)
+	if x.Last != "" {
+		fmt.Fprintf(w.out, "%-10s %s\n", "last", x.Last)
+	}
+	if x.Root != "" {
+		fmt.Fprintf(w.out, "%-10s %s\n", "root", x.Root)
+	}
+}
+
+// auditKey reads the public half of the hub's key, given as it is or as a file.
+func auditKey(text string) (note.Verifier, error) {
+	if text == "" {
+		return nil, wrong("audit verify: --key is missing").hinted("the line that keygen printed for the hub, as machines have it under mqtt: hub-key")
+	}
+	if b, err := os.ReadFile(text); err == nil {
+		text = string(b)
+	}
+	v, err := note.NewVerifier(strings.TrimSpace(text))
+	if err != nil {
+		// The text is not quoted: it may be the private half.
+		return nil, wrong("--key is neither a public key nor a file with one").hinted("one line that reads name+hash+key; not the private half")
+	}
+	return v, nil
+}

@@ -1,0 +1,156 @@
+package account
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+
+	"portillon/hub/store"
+)
+
+// A rate allows a burst of attempts, and one more whenever every has passed: the bucket of golang.org/x/time/rate. Nobody
+// waits longer than every for the next attempt, so no limit locks out for ever.
+type rate struct {
+	name  string
+	burst int64
+	every time.Duration
+}
+
+// What is limited.
+func (s *Service) rates() (r struct{ name, known, address, code, token, mailFrom, mailTo rate }) {
+	r.name = rate{"password/name", 10, time.Minute}            // wrong passwords of a name, from addresses it never came from
+	r.known = rate{"password/known", 10, time.Minute}          // and from each address that it came from before
+	r.address = rate{"password/address", 30, 20 * time.Second} // wrong passwords from an address, whatever the name
+	r.code = rate{"code/address", 10, time.Minute}             // wrong codes and links from an address
+	r.token = rate{"token/address", 60, 10 * time.Second}      // wrong tokens from an address
+	r.mailFrom = rate{"mail/from", 10, time.Minute}            // mails that an address asks for
+	r.mailTo = rate{"mail/to", 3, 5 * time.Minute}             // mails to a recipient
+	return r
+}
+
+// limit is a rate of somebody.
+type limit struct {
+	rate
+	who string // hashed before it is stored: people type passwords into the field for names
+}
+
+func (l limit) key() string {
+	return l.name + "/" + hex.EncodeToString(hashOf(l.name + "\x00" + l.who)[:12])
+}
+
+// next is when the bucket is full again after one more attempt, and how long that attempt must wait; 0: it may be made.
+// until is when the bucket is full again now. All times are milliseconds.
+func (r rate) next(now, until int64) (then, wait int64) {
+	every := r.every.Milliseconds()
+	then = max(now, min(until, now+r.burst*every)) + every // a clock that was set back makes nobody wait longer
+	return then, max(0, then-now-r.burst*every)
+}
+
+// Bounds of the table.
+const (
+	maxLimits  = 20000
+	pruneEvery = 64
+)
+
+type oneRow interface {
+	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// until reads when a limit's bucket is full again.
+func until(ctx context.Context, q oneRow, l limit) (ms int64, err error) {
+	err = q.QueryRow(ctx, `SELECT until FROM account_throttle WHERE site = $1 AND name = $2`, l.key()).Scan(&ms)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return ms, err
+}
+
+// allowed returns *Throttled if one of the limits is used up. It writes nothing: a flood of refused attempts costs reads.
+func (s *Service) allowed(ctx context.Context, q oneRow, limits ...limit) error {
+	for _, l := range limits {
+		full, err := until(ctx, q, l)
+		if err != nil {
+			return err
+		}
+		if _, wait := l.next(s.now(), full); wait > 0 {
+			return &Throttled{Wait: time.Duration(wait) * time.Millisecond}
+		}
+	}
+	return nil
+}
+
+// spend uses one attempt of each limit, or of none and returns *Throttled. Attempts in parallel are counted one by one.
+func (s *Service) spend(ctx context.Context, limits ...limit) error {
+	if err := s.allowed(ctx, s.site, limits...); err != nil {
+		return err
+	}
+	return s.site.Write(ctx, func(tx *store.Tx) error { return s.spendIn(ctx, tx, limits...) })
+}
+
+func (s *Service) spendIn(ctx context.Context, tx *store.Tx, limits ...limit) error {
+	if err := s.allowed(ctx, tx, limits...); err != nil {
+		return err
+	}
+	for _, l := range limits {
+		full, err := until(ctx, tx, l)
+		if err != nil {
+			return err
+		}
+		then, _ := l.next(s.now(), full)
+		_, err = tx.Exec(ctx, `INSERT INTO account_throttle (site, name, until) VALUES ($1, $2, $3)
+			ON CONFLICT (site, name) DO UPDATE SET until = excluded.until`, l.key(), then)
+		if err != nil {
+			return err
+		}
+	}
+	if s.spent.Add(1)%pruneEvery == 0 {
+		return s.prune(ctx, tx)
+	}
+	return nil
+}
+
+// refund gives the attempt back: it was right.
+func (s *Service) refund(ctx context.Context, tx *store.Tx, limits ...limit) error {
+	for _, l := range limits {
+		_, err := tx.Exec(ctx, `UPDATE account_throttle SET until = until - $3 WHERE site = $1 AND name = $2`, l.key(), l.every.Milliseconds())
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prune removes what says nothing any more, and bounds the rest: those who waited least go first.
+func (s *Service) prune(ctx context.Context, tx *store.Tx) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM account_throttle WHERE site = $1 AND until <= $2`, s.now()); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `DELETE FROM account_throttle WHERE site = $1 AND name IN (SELECT name FROM account_throttle
+		WHERE site = $1 ORDER BY until DESC LIMIT 1000000 OFFSET $2)`, maxLimits)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND expires <= $2`, s.now())
+	return err
+}
+
+// network is whom an address counts as: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has.
+func network(address string) string {
+	a, err := netip.ParseAddr(strings.TrimSpace(address))
+	if err != nil {
+		return "unknown"
+	}
+	a = a.Unmap().WithZone("")
+	if a.Is4() {
+		return a.String()
+	}
+	p, err := a.Prefix(64)
+	if err != nil {
+		return "unknown"
+	}
+	return p.String()
+}

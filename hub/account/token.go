@@ -1,0 +1,196 @@
+package account
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/hub/store"
+)
+
+// Bounds of API tokens.
+const (
+	maxTokens     = 50 // of an account
+	maxTokenLife  = 366 * 24 * time.Hour
+	tokenUsedEach = 5 * time.Minute // a token's last use is written so often
+)
+
+// Tokens are an account's API tokens, without their text.
+func (s *Service) Tokens(ctx context.Context, a actor.Actor, id string) ([]Token, error) {
+	if err := mayAccount(a, id); err != nil {
+		return nil, err
+	}
+	rows, err := s.site.Query(ctx, `SELECT id, name, scopes, made, expires, used FROM account_token
+		WHERE site = $1 AND account = $2 ORDER BY made DESC, id LIMIT 100`, id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []Token
+	for rows.Next() {
+		var t Token
+		var scopes string
+		var made, expires, used int64
+		if err := rows.Scan(&t.ID, &t.Name, &scopes, &made, &expires, &used); err != nil {
+			return nil, err
+		}
+		t.Scopes, t.Made, t.Expires, t.Used = acts(scopes), at(made), at(expires), at(used)
+		out = append(out, t)
+	}
+	return out, rows.Err()
+}
+
+func acts(scopes string) []actor.Act {
+	out := []actor.Act{}
+	for _, s := range strings.Fields(scopes) {
+		out = append(out, actor.Act(s))
+	}
+	return out
+}
+
+// NewToken makes an API token of one's own account. It may do what its owner may at the time of use, and of that its
+// scopes only. Its text is given once. A token makes no tokens.
+func (s *Service) NewToken(ctx context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (Token, error) {
+	if !own(a, a.Account) || a.Account == "local" {
+		return Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
+	}
+	now := s.o.Now()
+	if faults := checkToken(name, scopes, now, expires); faults != nil {
+		return Token{}, &fault.Invalid{Faults: faults}
+	}
+	scopes = slices.Compact(slices.Sorted(slices.Values(scopes)))
+	t := Token{Name: name, Scopes: scopes, Made: at(now.UnixMilli()), Expires: at(expires.UnixMilli())}
+	var err error
+	if t.ID, err = s.newID("t-"); err != nil {
+		return Token{}, err
+	}
+	if t.Text, err = s.newTokenText(); err != nil {
+		return Token{}, err
+	}
+	if err := s.site.Write(ctx, func(tx *store.Tx) error { return s.addToken(ctx, tx, a, t) }); err != nil {
+		return Token{}, err
+	}
+	return t, nil
+}
+
+func (s *Service) addToken(ctx context.Context, tx *store.Tx, a actor.Actor, t Token) error {
+	if _, err := byID(ctx, tx, a.Account); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM account_token WHERE site = $1 AND account = $2 AND expires <= $3`, a.Account, s.now()); err != nil {
+		return err
+	}
+	var n int
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM account_token WHERE site = $1 AND account = $2`, a.Account).Scan(&n); err != nil {
+		return err
+	}
+	if n >= maxTokens {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "token", Wrong: "account has 50 tokens", Right: "revoke one first"}}}
+	}
+	words := make([]string, len(t.Scopes))
+	for i, act := range t.Scopes {
+		words[i] = string(act)
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO account_token (site, id, account, name, scopes, hash, made, expires, used)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)`,
+		t.ID, a.Account, t.Name, strings.Join(words, " "), hashOf(t.Text), t.Made.UnixMilli(), t.Expires.UnixMilli())
+	if err != nil {
+		return err
+	}
+	tx.Changed(store.Accounts)
+	return s.Audit(ctx, tx, a, actor.WriteAccounts, "token "+t.ID, "made for "+strings.Join(words, " ")+", until "+t.Expires.Format(time.DateOnly))
+}
+
+func checkToken(name string, scopes []actor.Act, now, expires time.Time) (faults []fault.Field) {
+	for _, f := range checkName(name) {
+		f.Right = "what the token is for"
+		faults = append(faults, f)
+	}
+	if len(scopes) == 0 || len(scopes) > 100 {
+		faults = append(faults, fault.Field{Field: "scopes", Wrong: "no scopes", Right: "the acts that the token is for, as in members.read"})
+	}
+	for _, act := range scopes {
+		if !slices.Contains(actor.Acts(), act) && len(scopes) <= 100 {
+			faults = append(faults, fault.Field{Field: "scopes", Given: shorten(string(act), 60), Wrong: "no such act", Right: "an act, as in members.read"})
+		}
+	}
+	if !expires.After(now) || expires.Sub(now) > maxTokenLife {
+		faults = append(faults, fault.Field{Field: "expires", Given: expires.UTC().Format(time.RFC3339), Wrong: "past, or more than a year away",
+			Right: "within a year"})
+	}
+	return faults
+}
+
+// RevokeToken ends a token of an account.
+func (s *Service) RevokeToken(ctx context.Context, a actor.Actor, id, token string) error {
+	if err := mayAccount(a, id); err != nil {
+		return err
+	}
+	return s.site.Write(ctx, func(tx *store.Tx) error {
+		done, err := tx.Exec(ctx, `DELETE FROM account_token WHERE site = $1 AND account = $2 AND id = $3`, id, token)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(&fault.NotFound{What: "token", ID: shorten(token, 60)}, err)
+		}
+		tx.Changed(store.Accounts)
+		return s.Audit(ctx, tx, a, actor.WriteAccounts, "token "+token, "revoked")
+	})
+}
+
+// FromToken returns whom an API token speaks for: its owner's rights at this moment, within its scopes. It returns
+// ErrWrong, or *Throttled after too many wrong tokens from an address; a right token is never throttled.
+func (s *Service) FromToken(ctx context.Context, text, address string) (actor.Actor, error) {
+	if address == "" {
+		address = visitorOf(ctx).address
+	}
+	a, err := s.tokenActor(ctx, text)
+	if !errors.Is(err, ErrWrong) {
+		return a, err
+	}
+	if limited := s.spend(ctx, limit{s.rates().token, network(address)}); limited != nil {
+		return actor.Actor{}, limited
+	}
+	return actor.Actor{}, ErrWrong
+}
+
+func (s *Service) tokenActor(ctx context.Context, text string) (actor.Actor, error) {
+	if !isToken(text) {
+		return actor.Actor{}, ErrWrong
+	}
+	var id, owner, scopes string
+	var used int64
+	err := s.site.QueryRow(ctx, `SELECT id, account, scopes, used FROM account_token WHERE site = $1 AND hash = $2 AND expires > $3`,
+		hashOf(text), s.now()).Scan(&id, &owner, &scopes, &used)
+	if errors.Is(err, sql.ErrNoRows) {
+		return actor.Actor{}, ErrWrong
+	}
+	if err != nil {
+		return actor.Actor{}, err
+	}
+	x, err := byID(ctx, s.site, owner)
+	if gone := (*fault.NotFound)(nil); errors.As(err, &gone) || err == nil && x.Disabled {
+		return actor.Actor{}, ErrWrong
+	}
+	if err != nil {
+		return actor.Actor{}, err
+	}
+	if s.now()-used >= tokenUsedEach.Milliseconds() {
+		err := s.site.Write(ctx, func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE account_token SET used = $3 WHERE site = $1 AND id = $2`, id, s.now())
+			return err
+		})
+		if err != nil { // a full disk refuses no token
+			s.log.Warn("token use is not recorded", "err", err)
+		}
+	}
+	a := s.actorOf(ctx, x)
+	a.Token, a.Scopes = id, acts(scopes)
+	return a, nil
+}

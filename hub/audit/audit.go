@@ -1,0 +1,206 @@
+// Package audit is the log of what administrators did: one entry for each act, written in the transaction of the act.
+//
+// The entries are the leaves of a tree (RFC 6962), as in a machine's journal, and the hub's key signs a checkpoint with
+// each entry. An export is a file of lines that ends with the newest checkpoint; Verify finds each line that was
+// changed, left out, added or moved, and needs the public half of the hub's key only.
+//
+// An entry has a sealed part (number, time, id of the account, act, id of the request) and a personal part (names, what
+// the act was done to, details). The sealed part holds a salted hash of the personal part. Forget removes salt and
+// personal part of a person's entries; the tree stays verifiable, and an entry of Forget's own says which entries were
+// erased: an erasure that no entry names is found like any other change.
+package audit
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub/actor"
+	"portillon/hub/store"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// originPrefix and the site's id are the origin of the log's checkpoints. No machine's journal has such an origin.
+const originPrefix = "portillon-audit/"
+
+// Options are what a Log is made from.
+type Options struct {
+	Site   *store.Site
+	Signer note.Signer      // the hub's key
+	Key    note.Verifier    // its public half
+	Now    func() time.Time // nil: time.Now
+	Random io.Reader        // of salts; nil: crypto/rand
+}
+
+// Log is a site's audit log. Its methods may be called by many goroutines.
+type Log struct{ o Options }
+
+// New makes a Log.
+func New(o Options) (*Log, error) {
+	if o.Site == nil || o.Signer == nil || o.Key == nil {
+		return nil, errors.New("audit: site, signer and key are required")
+	}
+	if o.Signer.Name() != o.Key.Name() || o.Signer.KeyHash() != o.Key.KeyHash() {
+		return nil, fmt.Errorf("audit: the key %q is not the public half of the signing key %q", o.Key.Name(), o.Signer.Name())
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	return &Log{o}, nil
+}
+
+// Origin is the origin of the checkpoints of a site's log.
+func Origin(s policy.SiteID) string { return originPrefix + string(s) }
+
+// Append writes an entry in the transaction tx: it is kept if and only if tx is committed. It refuses to go on from a
+// tree that the last signed checkpoint does not cover.
+func (l *Log) Append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
+	if err := l.append(ctx, tx, a, act, nil, personal{Name: a.Name, On: on, Detail: detail}); err != nil {
+		return fmt.Errorf("audit log: %s is not recorded: %w", act, err)
+	}
+	return nil
+}
+
+func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, erases []uint64, p personal) error {
+	e, err := l.head(ctx, tx)
+	if err != nil {
+		return err
+	}
+	p = personal{Name: cut(p.Name, maxName), On: cut(p.On, maxAbout), Detail: cut(p.Detail, maxDetail)}
+	hidden, err := wire.Canonical(p)
+	if err != nil {
+		return err
+	}
+	var salt wire.Salt
+	if _, err := io.ReadFull(l.o.Random, salt[:]); err != nil {
+		return err
+	}
+	text, err := wire.Canonical(sealed{Seq: e.size + 1, At: l.o.Now().UTC().Truncate(time.Millisecond), Account: cut(a.Account, maxName),
+		Act: actor.Act(cut(string(act), maxName)), Request: cut(a.Request, maxName), Erases: erases, Personal: seal(salt, hidden)})
+	if err != nil {
+		return err
+	}
+	e.add(wire.Leaf(wire.Salt{}, text))
+	_, err = tx.Exec(ctx, `INSERT INTO audit_entry (site, seq, entry, account, about, salt, personal) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		int64(e.size), string(text), cut(a.Account, maxName), p.On, salt[:], string(hidden))
+	if err != nil {
+		return err
+	}
+	return l.sign(ctx, tx, e)
+}
+
+// sign keeps the tree with a new checkpoint.
+func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
+	root, err := e.root()
+	if err != nil {
+		return err
+	}
+	signed, err := wire.SignCheckpoint(wire.Checkpoint{Origin: Origin(l.o.Site.ID()), Size: e.size, Root: root}, l.o.Signer)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO audit_head (site, size, edge, signed) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (site) DO UPDATE SET size = excluded.size, edge = excluded.edge, signed = excluded.signed`,
+		int64(e.size), e.bytes(), string(signed))
+	return err
+}
+
+// head reads where the tree stands, and compares it with the signed checkpoint and the last entry.
+func (l *Log) head(ctx context.Context, tx *store.Tx) (edge, error) {
+	var size, last int64
+	var b []byte
+	var signed string
+	if err := tx.QueryRow(ctx, `SELECT coalesce(max(seq), 0) FROM audit_entry WHERE site = $1`).Scan(&last); err != nil {
+		return edge{}, err
+	}
+	err := tx.QueryRow(ctx, `SELECT size, edge, signed FROM audit_head WHERE site = $1`).Scan(&size, &b, &signed)
+	if errors.Is(err, sql.ErrNoRows) && last == 0 {
+		return edge{}, nil
+	}
+	if err != nil {
+		return edge{}, err
+	}
+	if size != last || size < 0 {
+		return edge{}, fmt.Errorf("the tree has %d entries, the log %d", size, last)
+	}
+	e, err := edgeOf(uint64(size), b)
+	if err != nil {
+		return edge{}, err
+	}
+	c, err := wire.OpenCheckpoint([]byte(signed), Origin(l.o.Site.ID()), note.VerifierList(l.o.Key))
+	if err != nil {
+		return edge{}, err
+	}
+	if root, err := e.root(); err != nil || c.Size != e.size || c.Root != root {
+		return edge{}, fmt.Errorf("the checkpoint of %d entries does not cover the tree of %d", c.Size, e.size)
+	}
+	return e, nil
+}
+
+// Entry is a line of the log as people read it.
+type Entry struct {
+	Seq     uint64    `json:"seq"`
+	At      time.Time `json:"at"`
+	Account string    `json:"account"`
+	Name    string    `json:"name"`
+	Act     actor.Act `json:"act"`
+	On      string    `json:"on,omitempty"` // what it was done to: "member m-lea", "policy 4"
+	Detail  string    `json:"detail,omitempty"`
+	Request string    `json:"request,omitempty"`
+	Erased  bool      `json:"erased,omitempty"` // name, on and detail were removed with a person
+}
+
+// Page chooses entries: those before the one numbered After, the newest where it is empty.
+type Page struct {
+	After string
+	Limit int // 0: 50; at most 500
+}
+
+// Entries reads the log, the newest entry first.
+func (l *Log) Entries(ctx context.Context, a actor.Actor, p Page) (out []Entry, next string, err error) {
+	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
+		return nil, "", err
+	}
+	before := int64(1<<62 - 1)
+	if p.After != "" {
+		if before, err = strconv.ParseInt(p.After, 10, 62); err != nil {
+			return nil, "", pageFault(p.After)
+		}
+	}
+	limit := min(p.Limit, 500)
+	if limit <= 0 {
+		limit = 50
+	}
+	rows, err := l.o.Site.Query(ctx, `SELECT seq, entry, salt, personal FROM audit_entry WHERE site = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`,
+		before, limit+1)
+	if err != nil {
+		return nil, "", err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		r, err := scan(rows)
+		if err != nil {
+			return nil, "", err
+		}
+		if len(out) == limit {
+			return out, strconv.FormatUint(out[limit-1].Seq, 10), nil
+		}
+		e, err := r.read()
+		if err != nil {
+			return nil, "", err
+		}
+		out = append(out, e)
+	}
+	return out, "", rows.Err()
+}

@@ -1,0 +1,192 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/hub/store"
+	"portillon/wire"
+)
+
+// row is an entry as it is kept.
+type row struct {
+	seq      uint64
+	entry    string
+	salt     []byte // nil: erased
+	personal sql.NullString
+}
+
+func scan(rows *sql.Rows) (r row, err error) {
+	return r, rows.Scan(&r.seq, &r.entry, &r.salt, &r.personal)
+}
+
+// read is the row as people read it. It proves nothing: Verify does.
+func (r row) read() (Entry, error) {
+	var s sealed
+	var p personal
+	if err := json.Unmarshal([]byte(r.entry), &s); err != nil {
+		return Entry{}, fmt.Errorf("audit log: entry %d: %w", r.seq, err)
+	}
+	if r.personal.Valid {
+		if err := json.Unmarshal([]byte(r.personal.String), &p); err != nil {
+			return Entry{}, fmt.Errorf("audit log: entry %d: %w", r.seq, err)
+		}
+	}
+	return Entry{Seq: r.seq, At: s.At, Account: s.Account, Name: p.Name, Act: s.Act, On: p.On, Detail: p.Detail, Request: s.Request,
+		Erased: !r.personal.Valid}, nil
+}
+
+// line is the row as it is exported.
+func (r row) line() ([]byte, error) {
+	out := line{Entry: json.RawMessage(r.entry)}
+	if r.personal.Valid && len(r.salt) == len(wire.Salt{}) {
+		salt := wire.Salt(r.salt)
+		out.Salt, out.Personal = &salt, json.RawMessage(r.personal.String)
+	}
+	return wire.Canonical(out)
+}
+
+// exportStep is how many entries are read at a time: a slow reader of an export holds no connection to the database.
+const exportStep = 500
+
+// Export writes the whole log: a line of JSON for each entry, and the newest checkpoint as the last line.
+func (l *Log) Export(ctx context.Context, a actor.Actor, w io.Writer) error {
+	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
+		return err
+	}
+	var size int64
+	var signed string
+	err := l.o.Site.QueryRow(ctx, `SELECT size, signed FROM audit_head WHERE site = $1`).Scan(&size, &signed)
+	if errors.Is(err, sql.ErrNoRows) {
+		signed, err = l.signEmpty(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("audit log: export: %w", err)
+	}
+	out := bufio.NewWriter(w)
+	for from := int64(1); from <= size; from += exportStep {
+		if err := l.exportSome(ctx, out, from, min(from+exportStep-1, size)); err != nil {
+			return fmt.Errorf("audit log: export: %w", err)
+		}
+	}
+	end, err := wire.Canonical(line{Checkpoint: signed})
+	if err != nil {
+		return err
+	}
+	if _, err := out.Write(append(end, '\n')); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// signEmpty signs the checkpoint of a log without entries.
+func (l *Log) signEmpty(ctx context.Context) (string, error) {
+	var n int64
+	if err := l.o.Site.QueryRow(ctx, `SELECT count(*) FROM audit_entry WHERE site = $1`).Scan(&n); err != nil {
+		return "", err
+	}
+	if n > 0 {
+		return "", fmt.Errorf("the log has %d entries and no checkpoint", n)
+	}
+	root, err := tlog.TreeHash(0, nil)
+	if err != nil {
+		return "", err
+	}
+	b, err := wire.SignCheckpoint(wire.Checkpoint{Origin: Origin(l.o.Site.ID()), Root: root}, l.o.Signer)
+	return string(b), err
+}
+
+func (l *Log) exportSome(ctx context.Context, w io.Writer, from, to int64) error {
+	rows, err := l.o.Site.Query(ctx, `SELECT seq, entry, salt, personal FROM audit_entry
+		WHERE site = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq`, from, to)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var lines [][]byte
+	for rows.Next() {
+		r, err := scan(rows)
+		if err != nil {
+			return err
+		}
+		b, err := r.line()
+		if err != nil {
+			return err
+		}
+		lines = append(lines, append(b, '\n'))
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	for _, b := range lines {
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetStep is how many erasures an entry names at most.
+const forgetStep = 200
+
+// Forget removes the personal part of every entry about one of the given things ("member m-lea") and of every entry
+// that one of the accounts made, and records which entries those are.
+func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, accounts []string) error {
+	var seqs []uint64
+	for _, on := range about {
+		rows, err := tx.Query(ctx, `SELECT seq FROM audit_entry WHERE site = $1 AND about = $2 AND personal IS NOT NULL`, cut(on, maxAbout))
+		if seqs, err = collect(seqs, rows, err); err != nil {
+			return err
+		}
+	}
+	for _, id := range accounts {
+		rows, err := tx.Query(ctx, `SELECT seq FROM audit_entry WHERE site = $1 AND account = $2 AND personal IS NOT NULL`, cut(id, maxName))
+		if seqs, err = collect(seqs, rows, err); err != nil {
+			return err
+		}
+	}
+	seqs = unique(seqs)
+	for len(seqs) > 0 {
+		some := seqs[:min(len(seqs), forgetStep)]
+		seqs = seqs[len(some):]
+		for _, seq := range some {
+			_, err := tx.Exec(ctx, `UPDATE audit_entry SET salt = NULL, personal = NULL, about = NULL WHERE site = $1 AND seq = $2`, int64(seq))
+			if err != nil {
+				return err
+			}
+		}
+		if err := l.append(ctx, tx, a, actor.EraseMembers, some, personal{Name: a.Name}); err != nil {
+			return fmt.Errorf("audit log: an erasure is not recorded: %w", err)
+		}
+	}
+	return nil
+}
+
+func collect(seqs []uint64, rows *sql.Rows, err error) ([]uint64, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var seq uint64
+		if err := rows.Scan(&seq); err != nil {
+			return nil, err
+		}
+		seqs = append(seqs, seq)
+	}
+	return seqs, rows.Err()
+}
+
+func pageFault(after string) error {
+	return &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: cut(after, 40), Wrong: "not a place in this list",
+		Right: "the value of next that the page before gave"}}}
+}

@@ -1,0 +1,88 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"portillon/hub/actor"
+	"portillon/wire"
+)
+
+// Limits of an entry, in bytes. Longer texts are cut and end with "…".
+const (
+	maxName   = 200
+	maxAbout  = 200
+	maxDetail = 2000
+	maxLine   = 64 << 10 // of an exported line; JSON may write a byte as six
+)
+
+// sealed is the part of an entry that the tree covers and nobody can erase. Personal binds what can be erased.
+type sealed struct {
+	Seq      uint64    `json:"seq"`
+	At       time.Time `json:"at"` // UTC, milliseconds
+	Account  string    `json:"account"`
+	Act      actor.Act `json:"act"`
+	Request  string    `json:"request,omitempty"`
+	Erases   []uint64  `json:"erases,omitempty"` // entries whose personal part this entry removed
+	Personal string    `json:"personal"`         // SHA-256 of salt and personal part, as a leaf of wire, in hexadecimal
+}
+
+// personal is the part that is removed with a person.
+type personal struct {
+	Name   string `json:"name"`
+	On     string `json:"on,omitempty"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// line is a line of an export: an entry, or the checkpoint that ends the file.
+type line struct {
+	Entry      json.RawMessage `json:"entry,omitempty"`
+	Salt       *wire.Salt      `json:"salt,omitempty"`     // with Personal; both absent: erased
+	Personal   json.RawMessage `json:"personal,omitempty"` // canonical JSON
+	Checkpoint string          `json:"checkpoint,omitempty"`
+}
+
+// seal makes the hash that binds a personal part.
+func seal(salt wire.Salt, canonical []byte) string {
+	h := wire.Leaf(salt, canonical)
+	return hex.EncodeToString(h[:])
+}
+
+// cut shortens s to at most n bytes, at the border of a character, and replaces what is not UTF-8.
+func cut(s string, n int) string {
+	s = string(bytes.ToValidUTF8([]byte(s), []byte("�")))
+	if len(s) <= n {
+		return s
+	}
+	n -= len("…")
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}
+
+// exactly reads canonical JSON (RFC 8785) with known fields alone: two different texts never mean the same.
+func exactly(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("trailing data")
+	}
+	again, err := wire.Canonical(v)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(again, data) {
+		return fmt.Errorf("not canonical JSON (RFC 8785)")
+	}
+	return nil
+}

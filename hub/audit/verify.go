@@ -1,0 +1,184 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/wire"
+)
+
+// Verified is what Verify found whole.
+type Verified struct {
+	Origin  string // portillon-audit/<site>
+	Entries uint64
+	Erased  uint64 // entries without their personal part; later entries name them
+	Last    time.Time
+	Root    tlog.Hash
+}
+
+// Verify reads an export and says whether it is exactly what the hub signed: every entry, in order, and nothing else.
+// It returns how far it came with the first fault that it finds. An export that ends early, at an older checkpoint, is
+// a whole log of that time: compare Entries with what is known.
+func Verify(r io.Reader, key note.Verifier) (Verified, error) {
+	v := verifier{key: key, erased: map[uint64]bool{}}
+	in := bufio.NewReaderSize(r, maxLine)
+	for n := uint64(1); ; n++ {
+		text, err := in.ReadSlice('\n')
+		switch {
+		case errors.Is(err, io.EOF) && len(text) == 0:
+			return v.Verified, v.end(n)
+		case errors.Is(err, io.EOF):
+			return v.Verified, fmt.Errorf("line %d does not end with a line feed: the file was cut", n)
+		case errors.Is(err, bufio.ErrBufferFull):
+			return v.Verified, fmt.Errorf("line %d is longer than %d bytes", n, maxLine)
+		case err != nil:
+			return v.Verified, err
+		}
+		if v.closed {
+			return v.Verified, fmt.Errorf("line %d: trailing data after the checkpoint", n)
+		}
+		if err := v.line(bytes.TrimSuffix(text, []byte("\n"))); err != nil {
+			return v.Verified, fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+}
+
+type verifier struct {
+	Verified
+	key    note.Verifier
+	tree   edge
+	erased map[uint64]bool // entries without a personal part that no later entry has named yet
+	closed bool            // the checkpoint was read
+}
+
+func (v *verifier) line(text []byte) error {
+	var l line
+	if err := exactly(text, &l); err != nil {
+		return err
+	}
+	if l.Entry == nil {
+		if l.Salt != nil || l.Personal != nil || l.Checkpoint == "" {
+			return errors.New("neither an entry nor a checkpoint")
+		}
+		return v.checkpoint([]byte(l.Checkpoint))
+	}
+	if l.Checkpoint != "" {
+		return errors.New("an entry and a checkpoint in one line")
+	}
+	return v.entry(l)
+}
+
+func (v *verifier) entry(l line) error {
+	var s sealed
+	if err := exactly(l.Entry, &s); err != nil {
+		return fmt.Errorf("entry: %w", err)
+	}
+	if s.Seq != v.Entries+1 {
+		return fmt.Errorf("entry %d follows entry %d", s.Seq, v.Entries)
+	}
+	if err := v.hidden(s, l); err != nil {
+		return fmt.Errorf("entry %d: %w", s.Seq, err)
+	}
+	for _, seq := range s.Erases {
+		if !v.erased[seq] {
+			return fmt.Errorf("entry %d says that entry %d was erased, and it is not, or twice", s.Seq, seq)
+		}
+		delete(v.erased, seq)
+	}
+	v.tree.add(wire.Leaf(wire.Salt{}, l.Entry))
+	v.Entries, v.Last = s.Seq, s.At
+	return nil
+}
+
+// hidden checks an entry's personal part against the hash that the tree covers.
+func (v *verifier) hidden(s sealed, l line) error {
+	if l.Salt == nil && l.Personal == nil {
+		v.Erased++
+		v.erased[s.Seq] = true
+		return nil
+	}
+	var p personal
+	if l.Salt == nil || l.Personal == nil {
+		return errors.New("salt and personal part go together")
+	}
+	if err := exactly(l.Personal, &p); err != nil {
+		return fmt.Errorf("personal part: %w", err)
+	}
+	if seal(*l.Salt, l.Personal) != s.Personal {
+		return errors.New("the personal part was changed after it was written")
+	}
+	return nil
+}
+
+func (v *verifier) checkpoint(signed []byte) error {
+	origin, _, _ := strings.Cut(string(signed), "\n")
+	if !strings.HasPrefix(origin, originPrefix) {
+		return fmt.Errorf("checkpoint of %.100q, want one of %s<site>", origin, originPrefix)
+	}
+	c, err := wire.OpenCheckpoint(signed, origin, note.VerifierList(v.key))
+	if err != nil {
+		return err
+	}
+	if err := oneSignature(signed, v.key); err != nil {
+		return err
+	}
+	root, err := v.tree.root()
+	if err != nil {
+		return err
+	}
+	if c.Size != v.Entries {
+		return fmt.Errorf("checkpoint covers %d entries, the file has %d", c.Size, v.Entries)
+	}
+	if c.Root != root {
+		return errors.New("checkpoint is of other entries: an entry was changed, left out or moved")
+	}
+	v.Origin, v.Root, v.closed = origin, root, true
+	return nil
+}
+
+// oneSignature requires one signature, written in the one way that there is to write it.
+func oneSignature(signed []byte, key note.Verifier) error {
+	text, sig, ok := strings.Cut(string(signed), "\n\n")
+	if !ok {
+		return errors.New("checkpoint without a signature")
+	}
+	name, b64, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(sig, "— "), "\n"), " ")
+	b, err := base64.StdEncoding.Strict().DecodeString(b64)
+	if err != nil || name != key.Name() ||
+		text+"\n\n— "+name+" "+base64.StdEncoding.EncodeToString(b)+"\n" != string(signed) {
+		return errors.New("checkpoint has another signature beside the hub's, or one in another form")
+	}
+	return nil
+}
+
+// end is the end of the file before line n.
+func (v *verifier) end(n uint64) error {
+	if !v.closed {
+		return fmt.Errorf("line %d: no checkpoint: the file was cut after entry %d", n, v.Entries)
+	}
+	if len(v.erased) > 0 {
+		var first uint64
+		for seq := range v.erased {
+			if first == 0 || seq < first {
+				first = seq
+			}
+		}
+		return fmt.Errorf("entry %d has no personal part, and no entry says that it was erased", first)
+	}
+	return nil
+}
+
+func unique(seqs []uint64) []uint64 {
+	slices.Sort(seqs)
+	return slices.Compact(seqs)
+}
