@@ -38,6 +38,7 @@ type Config struct {
 	MQTT     MQTTConfig
 	HTTP     string // host:port on loopback; empty: chunks are not served
 	Bundle   BundleConfig
+	Join     JoinConfig
 
 	keyAt string // where the file names Key: hub.yaml:4
 }
@@ -148,20 +149,29 @@ func (p parser) file(n yamlfile.Node) string {
 }
 
 func (p parser) hub(r yamlfile.Node) Config {
-	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle")
+	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle", "machines-listen", "name", "card-key")
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: policy.SiteID(r.Get("site").Required().Slug()),
 		Data: p.file(r.Get("data").Required()), Key: p.file(r.Get("key").Required()),
-		Machines: p.machines(r.Get("machines").Required(), r.Get("site").Str()),
+		Machines: p.machines(neededUnless(r.Get("machines"), r.Get("machines-listen").Present()), r.Get("site").Str()),
 		MQTT:     p.mqtt(r.Get("mqtt").Required()),
 		HTTP:     loopbackAddr(r.Get("http")),
 		Bundle:   p.bundle(r.Get("bundle"), r.Get("site").Str()),
+		Join:     p.join(r),
 	}
 	keyLine(&c, r)
 	differ(r)
 	p.accounts(r, c)
 	return c
+}
+
+// neededUnless reports a field that is missing, unless something else stands for it.
+func neededUnless(n yamlfile.Node, other bool) yamlfile.Node {
+	if other {
+		return n
+	}
+	return n.Required()
 }
 
 func (p parser) machines(n yamlfile.Node, site string) []MachineConfig {
@@ -257,6 +267,9 @@ func (p parser) accounts(r yamlfile.Node, c Config) {
 		r.Get("machines").Fault("a password-file for each, or for none", "%d of %d machines have a password-file", with, len(c.Machines))
 	}
 	listen := r.Get("mqtt").Get("listen")
+	if c.Join.Listen != "" { // the broker knows everybody who connects
+		return
+	}
 	if with == 0 && c.MQTT.Listen != "" && !onLoopback(c.MQTT.Listen) {
 		listen.Fault("give each machine a password-file, or listen on 127.0.0.1", "%q can be reached from the network, and the broker would know nobody", c.MQTT.Listen)
 	}
