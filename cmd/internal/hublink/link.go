@@ -1,6 +1,7 @@
 package hublink
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -158,6 +159,22 @@ func removed(path string) error {
 
 func writePEM(dir, name string, der []byte) error {
 	return wire.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+}
+
+// CheckCertificate reports why a certificate that a hub answered is not for this key.
+func CheckCertificate(der []byte, ca *x509.Certificate, public []byte) error {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return fmt.Errorf("the hub's answer: the machine's certificate: %w", err)
+	}
+	key, err := x509.MarshalPKIXPublicKey(c.PublicKey)
+	if err != nil || !bytes.Equal(key, public) {
+		return errors.New("the hub's answer: the certificate is for another key")
+	}
+	if err := c.CheckSignatureFrom(ca); err != nil {
+		return fmt.Errorf("the hub's answer: the machine's certificate: %w", err)
+	}
+	return nil
 }
 
 // Address is host:port where the hub is reached now.

@@ -45,6 +45,11 @@ func (c Config) HubDir() string { return filepath.Join(c.Data, "hub") }
 
 // HubLink opens the way to the hub. A nil signer renews no certificate.
 func (c Config) HubLink(signer note.Signer, now func() time.Time, trusted func() bool) (*hublink.Link, error) {
+	return c.HubLinkBy(nil, signer, now, trusted)
+}
+
+// HubLinkBy is HubLink over another network; a nil dial is this computer's.
+func (c Config) HubLinkBy(dial hublink.Dial, signer note.Signer, now func() time.Time, trusted func() bool) (*hublink.Link, error) {
 	if c.Hub == (HubConfig{}) {
 		return nil, errors.New("hub: the machine was not enrolled at a hub: portillond enrol https://HUB:8443 CODE")
 	}
@@ -53,7 +58,12 @@ func (c Config) HubLink(signer note.Signer, now func() time.Time, trusted func()
 		return nil, fmt.Errorf("hub: mqtt: hub-key: %w", err)
 	}
 	return hublink.Open(hublink.Config{Dir: c.HubDir(), Site: policy.SiteID(c.Site), Machine: policy.MachineID(c.Machine), Name: c.Hub.Name,
-		Address: c.Hub.Address, HubKey: note.VerifierList(v), Signer: signer, Now: now, Trusted: trusted, Finder: hublink.MDNS{}})
+		Address: c.Hub.Address, HubKey: note.VerifierList(v), Signer: signer, Now: now, Trusted: trusted, Dial: dial, Finder: hublink.MDNS{}})
+}
+
+// LanguageOf is the language that a flag names, or the environment.
+func LanguageOf(flag string, env func(string) string) (policy.Language, error) {
+	return languageOf(flag, env)
 }
 
 // openHub opens the way to the hub. A machine whose files are damaged works without.
