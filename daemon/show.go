@@ -234,6 +234,12 @@ func (m *Machine) wireState() wire.State {
 	s := wire.State{Machine: m.Machine, Phase: m.state.Phase.String(), Relay: m.relay, Tagged: len(m.state.Tags) > 0,
 		Left: m.remaining(), Hours: m.hours(), Journal: m.Journal.Len(), SilentScreen: m.silentScreen(),
 		Format: wire.Format, Program: m.Program, Generation: m.Journal.Generation()}
+	if s.Clock = "untrusted"; m.Trusted() {
+		s.Clock = "trusted"
+	}
+	if b := m.bundle.Load(); b != nil {
+		s.Disk = wire.OneLine(b.Damage, 200)
+	}
 	if m.hub.Overdue {
 		s.UnackedSince, s.UnackedWhy = m.hub.Since, m.hub.Why
 	}

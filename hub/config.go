@@ -39,10 +39,9 @@ type Config struct {
 	MQTT     MQTTConfig
 	HTTP     string // host:port on loopback; empty: chunks are not served
 	Bundle   BundleConfig
+	Join     JoinConfig
 
 	Web       PeopleConfig // where people reach the hub; zero: nowhere
-	Enrol     EnrolConfig  // where machines are enrolled; zero: nowhere
-	CardKey   string       // a file with the site's card key; required with Web
 	PolicyKey string       // public half of the key that signs policies, where it is kept elsewhere; empty: Key signs them
 	Mail      string       // a file that says how mail is sent; empty: no mail
 
@@ -164,7 +163,7 @@ func (p parser) file(n yamlfile.Node) string {
 }
 
 func (p parser) hub(r yamlfile.Node) Config {
-	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle", "web", "enrol", "card-key", "policy-key", "mail")
+	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle", "machines-listen", "name", "card-key", "web", "policy-key", "mail")
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: policy.SiteID(r.Get("site").Required().Slug()),
@@ -173,8 +172,8 @@ func (p parser) hub(r yamlfile.Node) Config {
 		MQTT:     p.mqtt(r.Get("mqtt").Required()),
 		HTTP:     loopbackAddr(r.Get("http")),
 		Bundle:   p.bundle(r.Get("bundle"), r.Get("site").Str()),
-		Web:      p.web(r.Get("web")), Enrol: p.enrol(r.Get("enrol")),
-		CardKey: p.file(r.Get("card-key")), PolicyKey: policyKey(r.Get("policy-key"), r.Get("site").Str()), Mail: p.file(r.Get("mail")),
+		Join:     p.join(r),
+		Web:      p.web(r.Get("web")), PolicyKey: policyKey(r.Get("policy-key"), r.Get("site").Str()), Mail: p.file(r.Get("mail")),
 	}
 	p.together(r, c)
 	keyLine(&c, r)
@@ -276,6 +275,9 @@ func (p parser) accounts(r yamlfile.Node, c Config) {
 		r.Get("machines").Fault("a password-file for each, or for none", "%d of %d machines have a password-file", with, len(c.Machines))
 	}
 	listen := r.Get("mqtt").Get("listen")
+	if c.Join.Listen != "" { // the broker knows everybody who connects
+		return
+	}
 	if with == 0 && c.MQTT.Listen != "" && !onLoopback(c.MQTT.Listen) {
 		listen.Fault("give each machine a password-file, or listen on 127.0.0.1", "%q can be reached from the network, and the broker would know nobody", c.MQTT.Listen)
 	}

@@ -70,7 +70,7 @@ func Create(dir string, n NewHub) (Created, error) {
 
 // config is the first hub.yaml.
 func (n NewHub) config() string {
-	if !hostName(n.Host) {
+	if !dnsName.MatchString(strings.ToLower(n.Host)) {
 		n.Host = "portillon-hub"
 	}
 	if n.Web == "" {
@@ -93,10 +93,9 @@ card-key: keys/card.key                   # turns card numbers into what machine
 web:                                      # for people: pages and API
   # for other computers: 0.0.0.0:8040 with cert: own, or a reverse proxy and url:
   listen: %s%s
-enrol:                                    # for machines: they join here, and fetch what they work from
-  listen: 0.0.0.0:8443
-  name: %s                                # the name in the hub's certificate
-mqtt: { listen: 127.0.0.1:1883 }          # the broker inside
+machines-listen: 0.0.0.0:8443             # for machines: they join here, and fetch what they work from
+name: %s                                # the name in the hub's certificate: machines verify it, never an address
+mqtt: { listen: 0.0.0.0:8883 }            # the broker inside: each machine has an account
 `
 
 // beEmpty refuses a folder that holds anything but hidden files, and makes one that is not there.

@@ -26,7 +26,7 @@ func TestHubIsCreatedInAnEmptyFolderOnly(t *testing.T) {
 	if err != nil || !strings.HasPrefix(made.Key, v.Name()+"+") {
 		t.Errorf("the key %q, printed %q, %v", v.Name(), made.Key, err)
 	}
-	if !c.Managed() || c.Enrol.Name != "raspberry-pi" || c.Site != "biklab" {
+	if !c.Managed() || c.Join.Name != "raspberry-pi" || c.Site != "biklab" {
 		t.Errorf("%+v", c)
 	}
 	for _, name := range []string{"hub.yaml", "keys/site.key", "keys/card.key"} {
@@ -77,10 +77,9 @@ func TestFaultsOfTheManagedHubsFileNameTheCure(t *testing.T) {
 	for _, c := range []struct{ name, from, to, says string }{
 		{"pages in the clear on the network", "listen: 127.0.0.1:8040", "listen: 0.0.0.0:8040", "passwords would travel in the clear"},
 		{"a certificate without its key", "web: ", "web: { listen: \"127.0.0.1:1\", cert: a.pem }\n# ", "cert and cert-key go together"},
-		{"an address as the hub's name", "name: pi", "name: 192.168.1.4", "never by address"},
+		{"an address as the hub's name", "name: pi", "name: 192.168.1.4", "cannot be in a certificate"},
 		{"no card key", "card-key: keys/card.key", "# ", "card-key: is missing"},
 		{"a bundle from elsewhere", "mqtt:", "bundle: { file: site.bundle, key: \"" + made.Key + "\" }\nmqtt:", "builds the bundle itself"},
-		{"a URL with a path", "enrol: ", "enrol: {listen: \"0.0.0.0:1\", name: pi}\n# ", ""},
 		{"a proxy that is none", "web: ", "web: { listen: \"127.0.0.1:1\", proxies: [next] }\n# ", "is no address"},
 		{"a URL below a path", "web: ", "web: { listen: \"127.0.0.1:1\", url: \"https://lab.example/hub\" }\n# ", "of the form https://HOST"},
 	} {

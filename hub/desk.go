@@ -22,8 +22,9 @@ const askAgain = 30 * time.Second
 // Machine is how a machine stands, as far as the hub knows.
 type Machine struct {
 	ID        policy.MachineID `json:"machine"`
-	Held      uint64           `json:"held"`   // records in the ledger
-	Online    bool             `json:"online"` // as the broker says
+	Held      uint64           `json:"held"`          // records in the ledger
+	Online    bool             `json:"online"`        // as the broker says
+	Seen      time.Time        `json:"seen,omitzero"` // when it last said anything, by the hub's clock, since the hub's start
 	State     *wire.State      `json:"state,omitempty"`
 	Trouble   string           `json:"trouble,omitempty"` // why its last batch was refused; empty: it was not
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
@@ -83,6 +84,7 @@ func (h *Hub) receive(l *link, m mqtt.Message) error {
 	if len(m.Payload()) == 0 { // a topic was cleared
 		return nil
 	}
+	h.saw(m)
 	if id, ok := h.topics.Machine(m.Topic(), "records"); ok {
 		return h.records(l, id, m.Payload())
 	}
@@ -188,6 +190,7 @@ func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
 	if !known {
 		return nil
 	}
+	h.replaceAwaited(id, s.Generation)
 	if ack {
 		err = h.acknowledge(l, id)
 	}

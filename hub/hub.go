@@ -54,6 +54,7 @@ type Hub struct {
 	dial    dialing
 	store   wire.Store
 	http    net.Listener // nil: chunks are not served
+	joined  joined
 	orders  chan order
 	seen    stamp         // of the bundle file, when it was last taken in; the watcher's own
 	renewed chan struct{} // the bundle is another one; holds one
@@ -108,14 +109,7 @@ func (h *Hub) open() (err error) {
 	h.seal = sealKeys{dir: h.c.sealDir()}
 	h.renewSeal()
 	for _, m := range h.c.Machines {
-		head, err := h.ledger.Head(m.ID)
-		if err != nil {
-			return err
-		}
-		h.machines[m.ID] = &Machine{ID: m.ID, Held: head.Seq}
-		if _, err := h.takeAlerts(m.ID, 0); errors.Is(err, ledger.ErrChanged) {
-			h.log.Error("record changed", "err", err) // records are still taken; whatever reads this one says so
-		} else if err != nil {
+		if err := h.know(m.ID); err != nil {
 			return err
 		}
 	}
@@ -130,7 +124,13 @@ func (h *Hub) open() (err error) {
 			return fmt.Errorf("http: %w", err)
 		}
 	}
-	return h.reach()
+	if err := h.prepareJoin(); err != nil {
+		return err
+	}
+	if err := h.reach(); err != nil {
+		return err
+	}
+	return h.openJoin()
 }
 
 // reach starts the broker inside, or notes how the one outside is reached.
@@ -158,6 +158,10 @@ func (h *Hub) reach() error {
 		}
 		c.TLS, scheme = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, "ssl"
 		h.dial.tls = onlyThis(cert)
+	}
+	if a := h.joined.authority; a != nil {
+		c.TLS, scheme, c.Room = h.brokerTLS(), "ssl", maxJoined
+		h.dial.tls = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: a.Pool(), ServerName: h.c.Join.Name, Time: h.now}
 	}
 	if h.broker, err = h.startBroker(c); err != nil {
 		return err
@@ -190,7 +194,7 @@ func (h *Hub) accounts() ([]broker.Account, error) {
 		}
 		out = append(out, broker.Account{User: string(m.ID), Password: p, As: broker.AsMachine, Machine: m.ID})
 	}
-	if len(out) == 0 {
+	if len(out) == 0 && h.joined.authority == nil {
 		return nil, nil
 	}
 	if h.c.MQTT.Watcher != "" {
@@ -226,6 +230,9 @@ func (h *Hub) Run(ctx context.Context) error {
 	if h.http != nil {
 		start(h.serve)
 	}
+	if h.joined.service != nil {
+		start(h.serveJoin)
+	}
 	<-ctx.Done()
 	all.Wait()
 	return context.Cause(ctx)
@@ -242,6 +249,7 @@ func (h *Hub) Close() error {
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, h.closeJoin())
 	if h.db != nil {
 		errs = append(errs, h.db.Close())
 	}

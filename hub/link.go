@@ -180,7 +180,7 @@ func (h *Hub) greet(l *link) error {
 	default:
 	}
 	err := h.offer(l)
-	for _, m := range h.c.Machines {
+	for _, m := range h.Machines() {
 		err = errors.Join(err, h.acknowledge(l, m.ID))
 	}
 	h.first.Do(func() { close(h.heard) })

@@ -28,14 +28,6 @@ type PeopleConfig struct {
 // OwnCert in place of a certificate file: the hub's own authority signs one.
 const OwnCert = "own"
 
-// EnrolConfig is the listener for machines: TLS, with client certificates of the hub's own authority.
-//
-//	enrol: { listen: "0.0.0.0:8443", name: hub.lab.example }
-type EnrolConfig struct {
-	Listen string // host:port; empty: machines cannot be enrolled over the network
-	Name   string // the name in the hub's certificate, by which machines verify it, wherever it is
-}
-
 // Managed reports whether the hub keeps the site's directory and policy itself.
 func (c Config) Managed() bool { return c.Web.Listen != "" }
 
@@ -92,51 +84,26 @@ func baseURL(n yamlfile.Node) *url.URL {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}
 }
 
-func (p parser) enrol(n yamlfile.Node) EnrolConfig {
-	if !n.Present() {
-		return EnrolConfig{}
-	}
-	n.Only("listen", "name")
-	c := EnrolConfig{Listen: addr(n.Get("listen").Required()), Name: n.Get("name").Required().Str()}
-	if c.Name != "" && !hostName(c.Name) {
-		n.Get("name").Fault("hub.lab.example", "%.80q is no host name; machines verify the hub by a name, never by address", c.Name)
-	}
-	return c
-}
-
-// hostName reports whether s can stand as a DNS name in a certificate: labels of letters, digits and hyphens
-// (RFC 1123 §2.1), at most 253 characters, and not an IP address.
-func hostName(s string) bool {
-	if _, err := netip.ParseAddr(s); err == nil || len(s) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return false
-		}
-	}
-	return true
-}
-
 // policyKey reads the public half of the key that signs policies. Empty: the hub's key signs them.
 func policyKey(n yamlfile.Node, site string) string {
 	verifier(n, keykind.Place{Kind: keykind.Site, ID: site})
 	return n.Str()
 }
 
-// together refuses keys of the file that do not go together.
+// together refuses keys of the file that do not go together, and asks for those that must.
 func (p parser) together(r yamlfile.Node, c Config) {
-	if !c.Managed() {
+	if c.Join.Listen == "" && !c.Managed() {
 		r.Get("machines").Required()
-		for _, key := range []string{"enrol", "card-key", "policy-key", "mail"} {
+	}
+	if !c.Managed() {
+		for _, key := range []string{"policy-key", "mail"} {
 			if r.Get(key).Present() {
 				r.Get(key).Fault("web: { listen: \"127.0.0.1:8040\" }", "it is for a hub that keeps the site itself, and there is no web:")
 			}
 		}
 		return
 	}
-	if c.Bundle.File != "" {
+	if r.Get("bundle").Present() {
 		r.Get("bundle").Fault("take bundle: away, or web:", "a hub with web: builds the bundle itself")
 	}
 	r.Get("card-key").Required()

@@ -22,7 +22,11 @@ func (l *link) open(ctx context.Context) mqtt.OpenConnectionFunc {
 	return func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
 		dial, cancel := context.WithTimeout(ctx, l.c.Timeout)
 		defer cancel()
-		c, err := (&net.Dialer{}).DialContext(dial, "tcp", l.broker.Host)
+		at := l.broker.Host
+		if l.c.Resolve != nil {
+			at = l.c.Resolve(at)
+		}
+		c, err := (&net.Dialer{}).DialContext(dial, "tcp", at)
 		if err != nil {
 			return nil, err
 		}

@@ -27,8 +27,9 @@ const Sink = "hub"
 type Config struct {
 	Broker       string // tcp://host:1883 or ssl://host:8883
 	Username     string
-	PasswordFile string      // read at each connection; one trailing newline is not part of it
-	TLS          *tls.Config // for ssl://; nil: the system's authorities
+	PasswordFile string                       // read at each connection; one trailing newline is not part of it
+	TLS          *tls.Config                  // for ssl://; nil: the system's authorities
+	Resolve      func(hostport string) string // where to dial for the broker's address; nil: there
 
 	Site      policy.SiteID
 	Machine   policy.MachineID

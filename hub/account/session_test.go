@@ -207,7 +207,10 @@ func TestOneSessionCanBeEnded(t *testing.T) {
 		}
 	}
 	var all []account.Session
-	list := func(ctx context.Context) (err error) { all, err = b.Sessions(ctx, account.ActorOf(ctx), x.ID); return err }
+	list := func(ctx context.Context) (err error) {
+		all, err = b.Sessions(ctx, account.ActorOf(ctx), x.ID)
+		return err
+	}
 	if err := w.do("GET", list); err != nil || len(all) != 2 {
 		t.Fatal(all, err)
 	}

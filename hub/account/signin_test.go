@@ -364,7 +364,10 @@ func TestRecoverIsForRootAlone(t *testing.T) {
 		t.Error(err)
 	}
 	again := b.browser()
-	use := func(ctx context.Context) error { _, err := b.ResetPassword(ctx, code, "another random text"); return err }
+	use := func(ctx context.Context) error {
+		_, err := b.ResetPassword(ctx, code, "another random text")
+		return err
+	}
 	if err := again.do("POST", use); err != nil {
 		t.Fatal(err)
 	}

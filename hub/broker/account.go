@@ -3,6 +3,9 @@ package broker
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +25,9 @@ type account struct {
 	bytes                    *bucket // nil: no limit
 
 	mu      sync.Mutex
+	gone    bool // the account was removed
 	open    int
+	conns   map[net.Conn]bool
 	refused map[string]*refusal // by reason
 }
 
@@ -34,7 +39,7 @@ type refusal struct {
 
 func newAccount(site policy.SiteID, a Account, now time.Time) *account {
 	x := &account{Account: a, limits: limitsOf(a.As), site: site, innerUser: a.User, innerPassword: rand.Text(),
-		refused: map[string]*refusal{}}
+		refused: map[string]*refusal{}, conns: map[net.Conn]bool{}}
 	if x.innerUser == "" {
 		x.innerUser = anyone
 	}
@@ -64,20 +69,42 @@ func (a *account) mayUse(id string) bool {
 }
 
 // enter counts a connection, if the account may have one more.
-func (a *account) enter() bool {
+func (a *account) enter(c net.Conn) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.open >= a.connections {
+	if a.gone || a.open >= a.connections {
 		return false
 	}
 	a.open++
+	a.conns[c] = true
 	return true
 }
 
-func (a *account) leave() {
+func (a *account) leave(c net.Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.open--
+	delete(a.conns, c)
+}
+
+// end ends the account and its connections.
+func (a *account) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone = true
+	for c := range a.conns {
+		c.Close()
+	}
+}
+
+// accepts reports whether a password is the account's.
+func (a *account) accepts(password string) bool {
+	want := a.PasswordHash
+	if a.Password != "" {
+		want = sha256.Sum256([]byte(a.Password))
+	}
+	got := sha256.Sum256([]byte(password))
+	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
 }
 
 // refuse counts a refusal, and logs the first of its reason and account at once, then at most one a minute.
@@ -105,10 +132,7 @@ type AccountStatus struct {
 
 // Accounts are all accounts, sorted; "" is whoever gave no name or a wrong password.
 func (b *Broker) Accounts() []AccountStatus {
-	all := []*account{b.proxy.unknown}
-	for _, a := range b.proxy.accounts {
-		all = append(all, a)
-	}
+	all := append([]*account{b.proxy.unknown}, b.proxy.all()...)
 	var out []AccountStatus
 	for _, a := range all {
 		a.mu.Lock()

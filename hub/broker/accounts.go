@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"regexp"
 	"strings"
@@ -24,7 +25,7 @@ func open(site policy.SiteID, accounts []Account, now time.Time) (map[string]*ac
 	}
 	out := map[string]*account{}
 	for _, a := range accounts {
-		if a.User == "" || a.Password == "" || out[a.User] != nil {
+		if a.User == "" || a.Password == "" && a.PasswordHash == ([sha256.Size]byte{}) || out[a.User] != nil {
 			return nil, fmt.Errorf("the account %q needs a name of its own and a password", a.User)
 		}
 		out[a.User] = newAccount(site, a, now)
@@ -32,21 +33,18 @@ func open(site policy.SiteID, accounts []Account, now time.Time) (map[string]*ac
 	return out, nil
 }
 
-// users turns accounts into NATS users, and adds the one of this process.
-func users(site policy.SiteID, accounts map[string]*account, setup *server.User) ([]*server.User, error) {
-	out := []*server.User{setup}
-	for _, a := range accounts {
-		u := &server.User{Username: a.innerUser, Password: a.innerPassword}
-		if a.User != "" {
-			p, err := permissions(site, a.Account)
-			if err != nil {
-				return nil, err
-			}
-			u.Permissions = p
-		}
-		out = append(out, u)
+// user turns an account into a NATS user.
+func user(site policy.SiteID, a *account) (*server.User, error) {
+	u := &server.User{Username: a.innerUser, Password: a.innerPassword}
+	if a.User == "" {
+		return u, nil
 	}
-	return out, nil
+	p, err := permissions(site, a.Account)
+	if err != nil {
+		return nil, err
+	}
+	u.Permissions = p
+	return u, nil
 }
 
 func permissions(site policy.SiteID, a Account) (*server.Permissions, error) {

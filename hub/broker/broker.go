@@ -7,6 +7,8 @@
 // but the hub publishes a command, an acknowledgement or a bundle. A watcher (Home Assistant) hears availability, state
 // and discovery, and says only that it is there.
 //
+// Accounts may be set and removed while the broker runs; a removed account's connections end at once.
+//
 // A proxy of ours stands before the embedded server, which knows no limits by user, and shows a client id to its
 // CustomClientAuthentication only within a string for logs. The proxy refuses MQTT 5, QoS 2 publishes, packets of more
 // than wire.MaxPacket (it ends the connection, and logs the topic), strangers once there are accounts, and the client
@@ -26,6 +28,7 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -61,14 +64,17 @@ type Config struct {
 	Addr     string // host:port; empty: 127.0.0.1 and any free port
 	Dir      string // where it keeps what is retained; made if absent
 	Site     policy.SiteID
-	Accounts []Account    // none: anybody who reaches the address may do anything, so it must be loopback
-	TLS      *tls.Config  // nil: in the clear
-	Log      *slog.Logger // nil: says nothing
+	Accounts []Account   // none: anybody who reaches the address may do anything, so it must be loopback
+	TLS      *tls.Config // nil: in the clear
+	// Room is for how many accounts there is room at most; 0: for those in Accounts.
+	Room int
+	Log  *slog.Logger // nil: says nothing
 }
 
 // Account is somebody who may connect.
 type Account struct {
 	User, Password string
+	PasswordHash   [sha256.Size]byte // SHA-256 of the password, where Password is empty
 	As             Part
 	Machine        policy.MachineID // for AsMachine
 }
@@ -86,6 +92,8 @@ const (
 // Broker is a broker that runs until Close.
 type Broker struct {
 	s     *server.Server
+	site  policy.SiteID
+	gate  *gate
 	proxy *proxy
 	once  sync.Once
 }
@@ -109,34 +117,38 @@ func start(c Config) (*Broker, error) {
 		return nil, err
 	}
 	setup := &server.User{Username: "+setup", Password: rand.Text()}
-	users, err := users(c.Site, accounts, setup)
-	if err != nil {
-		return nil, err
+	g := &gate{users: map[string]*server.User{setup.Username: setup}}
+	for _, a := range accounts {
+		u, err := user(c.Site, a)
+		if err != nil {
+			return nil, err
+		}
+		g.set(u)
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	s, inner, err := embedded(c, users, setup)
+	s, inner, err := embedded(c, g, setup)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot serve on %s from %s: %w", c.Addr, c.Dir, err), l.Close())
 	}
-	return &Broker{s: s, proxy: newProxy(l, inner, c, accounts)}, nil
+	return &Broker{s: s, site: c.Site, gate: g, proxy: newProxy(l, inner, c, accounts)}, nil
 }
 
 // embedded starts the NATS server on a free port of loopback, for the proxy alone: nobody else has a password for it.
-func embedded(c Config, users []*server.User, setup *server.User) (*server.Server, string, error) {
+func embedded(c Config, g *gate, setup *server.User) (*server.Server, string, error) {
 	if err := removeLeftovers(c.Dir); err != nil {
 		return nil, "", err
 	}
-	machines := len(c.Accounts)
+	machines := max(len(c.Accounts), c.Room)
 	if machines == 0 {
 		machines = 32
 	}
 	o := &server.Options{
 		ServerName: "portillon-" + string(c.Site), DontListen: true, // its own protocol is not offered: MQTT only
 		NoSigs: true, NoSystemAccount: true, JetStream: true, StoreDir: c.Dir, MaxPayload: maxPayload, MaxPending: maxPending,
-		JetStreamMaxStore: maxRetained(machines) + maxWaiting + otherStores, Users: users, MaxControlLine: 4 << 10,
+		JetStreamMaxStore: maxRetained(machines) + maxWaiting + otherStores, CustomClientAuthentication: g, MaxControlLine: 4 << 10,
 		// AckWait is short: a subscriber that lost a message asks for nothing, it waits.
 		MQTT: server.MQTTOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, AckWait: 5 * time.Second,
 			MaxAckPending: maxInFlight},

@@ -3,8 +3,6 @@ package broker
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -36,18 +34,18 @@ const (
 // proxy stands before the embedded server, which limits neither connections, nor client ids, nor bytes by account. It
 // knows the accounts, passes what is within their limits, and never changes a message.
 type proxy struct {
-	l        net.Listener
-	tls      *tls.Config
-	inner    string // address of the embedded server
-	accounts map[string]*account
-	unknown  *account // counts what cannot be laid to an account
-	log      *slog.Logger
-	now      func() time.Time
-	ctx      context.Context // ends all waits
-	cancel   context.CancelFunc
-	work     sync.WaitGroup
+	l       net.Listener
+	tls     *tls.Config
+	inner   string   // address of the embedded server
+	unknown *account // counts what cannot be laid to an account
+	log     *slog.Logger
+	now     func() time.Time
+	ctx     context.Context // ends all waits
+	cancel  context.CancelFunc
+	work    sync.WaitGroup
 
 	mu       sync.Mutex
+	accounts map[string]*account
 	greeting []net.Conn // oldest first
 	conns    map[net.Conn]bool
 	closed   bool
@@ -153,7 +151,7 @@ func (p *proxy) serve(raw net.Conn) {
 		}
 		return
 	}
-	a, code, why := p.admit(hello)
+	a, code, why := p.admit(raw, hello)
 	if code != 0 {
 		p.refuse(a, why, fmt.Sprintf("client id %.100q, user %.64q, from %s", hello.id, hello.user, raw.RemoteAddr()))
 		if wait(p.ctx, refuseAfter) != nil {
@@ -162,7 +160,7 @@ func (p *proxy) serve(raw net.Conn) {
 		c.Write(connackPacket(code))
 		return
 	}
-	defer a.leave()
+	defer a.leave(raw)
 	p.greeted(raw)
 	raw.SetDeadline(time.Time{})
 	p.pass(c, r, a, hello)
@@ -187,11 +185,11 @@ func readConnect(r *bufio.Reader) (connect, error) {
 }
 
 // admit finds the account of a CONNECT. A code other than 0 refuses it.
-func (p *proxy) admit(hello connect) (a *account, code byte, why string) {
-	a, ok := p.accounts[hello.user]
-	if anyone := p.accounts[""]; anyone != nil {
+func (p *proxy) admit(raw net.Conn, hello connect) (a *account, code byte, why string) {
+	a, anyone := p.account(hello.user), p.account("")
+	if anyone != nil {
 		a = anyone
-	} else if !ok || !same(a.Password, hello.password) {
+	} else if a == nil || !a.accepts(hello.password) {
 		return p.unknown, notAuthorized, "wrong user or password"
 	}
 	if !a.mayUse(hello.id) {
@@ -200,16 +198,10 @@ func (p *proxy) admit(hello connect) (a *account, code byte, why string) {
 	if !a.connects.try(p.now()) {
 		return a, notAvailable, "too many connects"
 	}
-	if !a.enter() {
+	if !a.enter(raw) {
 		return a, notAvailable, "too many connections"
 	}
 	return a, 0, ""
-}
-
-// same compares in constant time.
-func same(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
 // pass connects to the embedded server under the account's inner password and copies both ways.

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -33,8 +34,10 @@ import (
 // Ledger is an open ledger. Its methods may be called by many goroutines.
 type Ledger struct {
 	site  *store.Site
-	keys  Keys
 	owned *store.DB // what Close closes; nil: another one's
+
+	mu   sync.RWMutex // guards keys
+	keys Keys
 }
 
 // Keys are the machines' pinned keys. A machine that is not among them has no records here.

@@ -193,7 +193,7 @@ func isHeldBefore(ctx context.Context, tx *store.Tx, m policy.MachineID, b opene
 // open judges what can be judged without the database.
 func (l *Ledger) open(m policy.MachineID, data []byte) (o opened, err error) {
 	site := l.site.ID()
-	key, ok := l.keys[m]
+	key, ok := l.key(m)
 	if !ok {
 		return o, refuse(UnknownMachine, "no key is pinned for the machine %.64q", m)
 	}

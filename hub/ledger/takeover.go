@@ -111,7 +111,7 @@ func (l *Ledger) takeJournal(ctx context.Context, tx *store.Tx, old *store.Site,
 
 // checkOld checks that the machine signed the root of the journal, where its key is still in hub.yaml.
 func (l *Ledger) checkOld(j oldJournal) error {
-	key, ok := l.keys[j.machine]
+	key, ok := l.key(j.machine)
 	if j.Records == 0 || !ok {
 		return nil
 	}

@@ -1,10 +1,20 @@
 package machined
 
-import "golang.org/x/sys/unix"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // synchronised asks the kernel whether something (NTP, an RTC's daemon) vouches for the clock: adjtimex(2), STA_UNSYNC.
 func synchronised() bool {
 	var t unix.Timex
 	state, err := unix.Adjtimex(&t)
 	return err == nil && state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0
+}
+
+// setTime sets the computer's clock; it takes CAP_SYS_TIME.
+func setTime(t time.Time) error {
+	tv := unix.NsecToTimeval(t.UnixNano())
+	return unix.Settimeofday(&tv)
 }

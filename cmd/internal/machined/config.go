@@ -29,6 +29,7 @@ type Config struct {
 	Relay         RelayConfig
 	Lights        LightsConfig
 	MQTT          MQTTConfig
+	Hub           HubConfig
 	Panel         PanelConfig
 	Clock         string // "ntp" or "trusted"
 
@@ -77,7 +78,7 @@ func parse(r yamlfile.Node, dir string) Config {
 		}
 		return filepath.Join(dir, s)
 	}
-	r.Only("portillon", "site", "machine", "data", "control", "card-key", "machine-key", "bundle", "reader", "relay", "lights", "mqtt", "panel", "clock")
+	r.Only("portillon", "site", "machine", "data", "control", "card-key", "machine-key", "bundle", "reader", "relay", "lights", "mqtt", "hub", "panel", "clock")
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: r.Get("site").Required().Slug(), Machine: r.Get("machine").Required().Slug(),
@@ -88,7 +89,8 @@ func parse(r yamlfile.Node, dir string) Config {
 	b := r.Get("bundle").Required().Only("key", "file", "from")
 	c.Bundle = BundleConfig{Key: b.Get("key").Required().Str(), File: beside(b.Get("file")), From: b.Get("from").Str()}
 	rightKind(b.Get("key"), keykind.Place{Kind: keykind.Site, ID: c.Site})
-	if b.Present() && c.Bundle.File == "" && c.Bundle.From == "" {
+	c.Hub = parseHub(r.Get("hub"))
+	if b.Present() && c.Bundle.File == "" && c.Bundle.From == "" && !r.Get("hub").Present() {
 		b.Fault("file: for a bundle file, from: for a folder or an https URL", "names no source")
 	}
 	if f := c.Bundle.From; f != "" && !strings.Contains(f, "://") {

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"portillon/cmd/internal/hublink"
 	"portillon/daemon"
 	"portillon/daemon/control"
 	"portillon/daemon/journal"
@@ -53,6 +54,7 @@ type Daemon struct {
 	older       *daemon.JournalMismatch
 	renewal     *renewal // the journal began anew at this start; nil: it did not
 	seal        sealKey
+	hub         *hublink.Link // nil: the machine was not enrolled, or its files cannot be read
 }
 
 // store is where the bundle in force is kept.
@@ -102,11 +104,12 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 			v.recall(was[factVouched], journal.BootID())
 		}
 	}
+	d.openHub(k)
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
 	d.keeper = &keeper{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
-		options: roster.Options{CardKey: k.card, Memory: filepath.Join(d.c.Data, "verdicts.json"), ShortNumbers: d.c.Reader.shortNumbers()}, manifests: make(chan []byte, 1)}
+		options: roster.Options{CardKey: k.card, Memory: filepath.Join(d.c.Data, "verdicts.json"), ShortNumbers: d.c.Reader.shortNumbers()}, manifests: make(chan []byte, 1), fetch: d.fetchFromHub()}
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
 	}
@@ -307,7 +310,8 @@ func (d *Daemon) openUplink(k keys) error {
 	if err != nil {
 		return err
 	}
-	d.uplink, err = uplink.New(uplink.Config{Broker: d.c.MQTT.Broker, Username: d.c.MQTT.Username, PasswordFile: password, Site: site, Machine: m,
+	tlsOfHub, resolve := d.wayToHub()
+	d.uplink, err = uplink.New(uplink.Config{TLS: tlsOfHub, Resolve: resolve, Broker: d.c.MQTT.Broker, Username: d.c.MQTT.Username, PasswordFile: password, Site: site, Machine: m,
 		Keys: k.hub, Discovery: uplink.Message{Topic: topic, Payload: doc}, Logger: d.log,
 		Now: d.clock.now, Trusted: d.clock.trusted}, d.journal, uplink.Handlers{
 		Bundle:  func(_ context.Context, m []byte) { d.keeper.offer(m) },
@@ -400,6 +404,9 @@ func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
 			d.log.Error("control", "why", err)
 		}
 	})
+	if d.hub != nil {
+		work.Go(func() { d.keepHub(ctx) })
+	}
 	if v := d.clock.vouched; v != nil {
 		work.Go(func() { v.listen(ctx, journal.BootID(), d.journal.Keep) })
 	}

@@ -31,6 +31,7 @@ type keeper struct {
 	now       func() time.Time
 	log       *slog.Logger
 	manifests chan []byte
+	fetch     wire.Fetch // how chunks are fetched from the hub that the machine was enrolled at; nil: from conf.From
 	machine   policy.MachineID
 	offered   string // the last bundle file that was looked at: size and time
 	refused   []byte // the last manifest from the network that was refused: it is offered again and again, and said once
@@ -141,11 +142,15 @@ func (k *keeper) fromManifest(ctx context.Context, manifest []byte) (*roster.Ros
 	if bytes.Equal(manifest, k.current()) {
 		return nil, nil
 	}
-	if k.conf.From == "" {
+	fetch := k.fetch
+	if k.conf.From != "" {
+		fetch = func(sha string) ([]byte, error) { return fetchChunk(ctx, k.conf.From, sha) }
+	}
+	if fetch == nil {
 		return nil, nil // this machine takes its bundles from a file
 	}
 	var r *roster.Roster
-	_, err := k.store.Install(manifest, func(sha string) ([]byte, error) { return fetchChunk(ctx, k.conf.From, sha) },
+	_, err := k.store.Install(manifest, fetch,
 		func(m wire.Manifest) (err error) { r, err = k.load(m); return err })
 	return r, err
 }

@@ -32,6 +32,7 @@ func Main(args []string) int {
 	lang := fs.String("lang", "",
 		"with -check, the language of its summary: fr or en; default: fr where LC_ALL, LC_MESSAGES or LANG says so, else en")
 	off := fs.Bool("off", false, "open the relay that the file names, and end: for systemd, when the daemon has ended")
+	set := fs.Bool("set-clock", false, "set the computer's clock by the hub's where no time server did, and end: for systemd, as root")
 	start := fs.String("demo-clock", "", "pretend that it is this time (RFC 3339) now, and believe it: for demonstrations only")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -54,6 +55,10 @@ func Main(args []string) int {
 	}
 	if *off {
 		return 0
+	}
+	if *set {
+		setClock(c)
+		return 0 // a hub that is away keeps no machine from starting
 	}
 	clock, err := newClock(c.Clock, *start)
 	if err != nil {

@@ -1,0 +1,354 @@
+// Package enrol brings a machine into its site: «portillond enrol https://hub.local:8443 CODE». It makes the machine's
+// keys on its own computer, sends the public halves only, and puts what the hub answers where the unit expects it.
+package enrol
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/cmd/internal/hublink"
+	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/setup"
+	"portillon/keykind"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Options are what a person gives.
+type Options struct {
+	Address string // of the hub
+	Code    string
+	Wiring  string // the name of a sample in /usr/share/portillon, or a file; empty: as the machine's file is wired now
+	Replace bool   // the machine was there before, on another SD card or computer
+	Dir     string // where machine files are, below Root: /etc/portillon
+	Root    string // where this computer's files are: /
+	NoStart bool   // do not start the unit
+	Lang    policy.Language
+}
+
+// Enrolment is one run.
+type Enrolment struct {
+	Options
+	Host    setup.Host
+	Out     io.Writer
+	Dial    hublink.Dial // nil: the network
+	Program string       // version
+}
+
+// ErrIncomplete says that the machine has joined, and that something is still missing. The person has read what.
+var ErrIncomplete = errors.New("the machine has joined, and cannot start yet")
+
+func (e *Enrolment) say(fr, en string, a ...any) {
+	fmt.Fprintf(e.Out, policy.Text{FR: fr, EN: en}.In(e.Lang)+"\n", a...)
+}
+
+func (e *Enrolment) path(p string) string { return filepath.Join(e.Root, p) }
+
+func (e *Enrolment) store() string { return e.path("etc/credstore") }
+
+// live reports whether the files are those of the computer that this runs on.
+func (e *Enrolment) live() bool { return filepath.Clean(e.Root) == "/" }
+
+// Run brings the machine in. What can be refused here is refused before the code is used up.
+func (e *Enrolment) Run(ctx context.Context) error {
+	code, err := wire.ParseJoinCode(e.Code)
+	if err != nil {
+		return err
+	}
+	address, err := hublink.Address(e.Address)
+	if err != nil {
+		return err
+	}
+	j, err := hublink.Begin(ctx, e.Dial, address, code)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	if j.Code.Replace != e.Replace {
+		if e.Replace {
+			return fmt.Errorf("this code is for a new machine %s, not for one that is replaced: leave --replace out, or make a code for a replacement at the hub", j.Code.Machine)
+		}
+		return fmt.Errorf("this code replaces the machine %s: add --replace. Its tags, hours and practice come back from the hub", j.Code.Machine)
+	}
+	m, err := e.prepare(j, address)
+	if err != nil {
+		return err
+	}
+	e.say("Machine %s du lieu %s : le hub est bien celui du code.", "Machine %s of the site %s: the hub is the one that made the code.",
+		j.Code.Machine, j.Code.Site)
+	answer, err := j.Join(ctx, m.signer, m.public, m.tlsKey, e.Program)
+	if err != nil {
+		return err
+	}
+	if err := e.keep(m, j, answer); err != nil {
+		return err
+	}
+	e.say("Clés, certificat et compte : en place. Fichier : %s", "Keys, certificate and account are in place. File: %s", m.file)
+	if err := e.bundle(ctx, m); err != nil {
+		e.say("Le paquet d’accès n’est pas encore là (%v) : le démon le prendra au hub.",
+			"The bundle is not here yet (%v): the daemon takes it from the hub.", err)
+	}
+	return e.start(ctx, m)
+}
+
+// machine is what is made here for a machine that joins.
+type machine struct {
+	config machined.Config
+	file   string // its machine.yaml
+	text   string
+	signer note.Signer
+	public string
+	tlsKey []byte
+	made   []string // what belongs to the daemon's user
+}
+
+// prepare makes the machine's file and keys. Nothing of it is in force yet.
+func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error) {
+	m := &machine{file: e.path(filepath.Join(e.Dir, string(j.Code.Machine)+".yaml"))}
+	wiring, err := e.wiring(m.file)
+	if err != nil {
+		return nil, err
+	}
+	_, port, err := brokerOf(j.Identity)
+	if err != nil {
+		return nil, err
+	}
+	a := setup.Answers{Machine: string(j.Code.Machine), Site: string(j.Code.Site), BundleKey: j.Identity.PolicyKey}
+	if err := a.Check(); err != nil {
+		return nil, fmt.Errorf("the hub's answer: %w", err)
+	}
+	m.text = a.Enrolled(wiring, setup.HubAnswers{Address: address, Name: j.Identity.Name, BrokerPort: port, HubKey: j.Identity.HubKey})
+	if m.config, err = setup.Sound(filepath.Base(m.file), m.text); err != nil {
+		return nil, fmt.Errorf("the wiring makes no sound file: %w", err)
+	}
+	m.config = e.rooted(m.config)
+	if err := e.machineKey(m); err != nil {
+		return nil, err
+	}
+	m.tlsKey, err = hublink.NewKey(m.config.HubDir())
+	return m, err
+}
+
+func brokerOf(id wire.HubIdentity) (host, port string, err error) {
+	rest, ok := strings.CutPrefix(id.Broker, "ssl://")
+	host, port, cut := strings.Cut(rest, ":")
+	if !ok || !cut || host != id.Name {
+		return "", "", fmt.Errorf("the hub names the broker %.100q, want ssl://%s:PORT", id.Broker, id.Name)
+	}
+	return host, port, nil
+}
+
+// wiring is the text that says how the machine is wired.
+func (e *Enrolment) wiring(file string) (string, error) {
+	path := e.Wiring
+	switch {
+	case path == "":
+		path = file
+	case !strings.ContainsAny(path, "/."):
+		path = e.path(filepath.Join("usr/share/portillon", path+".yaml"))
+	}
+	b, err := setup.ReadSmall(path)
+	if errors.Is(err, fs.ErrNotExist) && e.Wiring == "" {
+		return "", fmt.Errorf("how the machine is wired is not known: --wiring NAME or --wiring FILE; %s", machined.Samples())
+	}
+	return string(b), err
+}
+
+// rooted is the file with its paths below Root.
+func (e *Enrolment) rooted(c machined.Config) machined.Config {
+	for _, p := range []*string{&c.Data, &c.Control} {
+		if !e.live() && !strings.HasPrefix(*p, filepath.Clean(e.Root)+"/") {
+			*p = e.path(*p)
+		}
+	}
+	return c
+}
+
+// machineKey makes the machine's key, or takes the one that is there: a machine that is enrolled again keeps its journal.
+func (e *Enrolment) machineKey(m *machine) error {
+	path, err := m.config.KeyFile(e.store(), m.config.MachineKey)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		name, err := keykind.Name(keykind.Machine, m.config.Machine+"."+m.config.Site)
+		if err != nil {
+			return err
+		}
+		private, _, err := note.GenerateKey(rand.Reader, name)
+		if err != nil {
+			return err
+		}
+		if err := secret(path, private); err != nil {
+			return err
+		}
+	}
+	m.signer, m.public, err = m.config.Signer(e.store())
+	if err != nil {
+		return err
+	}
+	if kind, _ := keykind.KindOf(keykind.NameOf(m.public)); kind != keykind.Machine {
+		return fmt.Errorf("%s is an older key, named %q: move it away, and a new one is made", path, keykind.NameOf(m.public))
+	}
+	return nil
+}
+
+// secret writes a secret of one line, readable by its owner alone.
+func secret(path, text string) error {
+	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), wire.WriteFile(path, []byte(text+"\n"), 0o600))
+}
+
+// keep puts what the hub answered in its places. The machine's file comes last: until then the old one is in force.
+func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer) error {
+	if err := hublink.CheckCertificate(answer.Certificate, j.CA, m.tlsKey); err != nil {
+		return err
+	}
+	if err := e.cardKey(m, answer.CardKey); err != nil {
+		return err
+	}
+	password, err := m.config.KeyFile(e.store(), m.config.MQTT.PasswordFile)
+	if err != nil {
+		return err
+	}
+	if answer.Username != m.config.Machine || answer.Password == "" || strings.ContainsAny(answer.Password, "\r\n") {
+		return errors.New("the hub answers without an account at its broker")
+	}
+	if err := secret(password, answer.Password); err != nil {
+		return err
+	}
+	if err := hublink.WriteLink(m.config.HubDir(), j.CA, answer.Certificate); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(m.file), 0o755); err != nil {
+		return err
+	}
+	if was, err := os.ReadFile(m.file); err == nil && string(was) != m.text {
+		old := m.file + ".old-" + e.Host.Now().UTC().Format("20060102-150405")
+		if err := wire.WriteFile(old, was, 0o644); err != nil {
+			return err
+		}
+		e.say("copie de l’ancien fichier : %s", "copy of the old file: %s", old)
+	}
+	return wire.WriteFile(m.file, []byte(m.text), 0o644)
+}
+
+// cardKey puts the site's card key in place. Several machines on one computer share it.
+func (e *Enrolment) cardKey(m *machine, text string) error {
+	if key, err := hex.DecodeString(text); err != nil || len(key) < 16 {
+		return errors.New("the hub answers without a card key, want at least 32 hexadecimal digits")
+	}
+	path, err := m.config.KeyFile(e.store(), m.config.CardKey)
+	if err != nil {
+		return err
+	}
+	if was, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(was)) != text {
+		if err := wire.WriteFile(path+".old", was, 0o600); err != nil {
+			return err
+		}
+		e.say("%s contenait une autre clé : copie dans %[1]s.old", "%s held another key: a copy is in %[1]s.old", path)
+	}
+	return secret(path, text)
+}
+
+// bundle fetches the bundle in force, so that the machine's first start needs no network.
+func (e *Enrolment) bundle(ctx context.Context, m *machine) error {
+	link, err := m.config.HubLinkBy(e.Dial, m.signer, e.Host.Now, func() bool { return false })
+	if err != nil {
+		return err
+	}
+	manifest, err := link.Manifest(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := note.NewVerifier(m.config.Bundle.Key)
+	if err != nil {
+		return err
+	}
+	s := wire.Store{Dir: filepath.Join(m.config.Data, "bundle"), Site: policy.SiteID(m.config.Site), Keys: note.VerifierList(v)}
+	if now, err := s.Signed(); err == nil && string(now) == string(manifest) {
+		return nil
+	}
+	_, err = s.Install(manifest, func(sha string) ([]byte, error) { return link.Chunk(ctx, sha) }, nil)
+	return err
+}
+
+// own gives the daemon's user what it must read and write.
+func (e *Enrolment) own(m *machine) error {
+	if !e.live() {
+		return nil
+	}
+	var all []string
+	for _, dir := range []string{m.config.HubDir(), filepath.Join(m.config.Data, "bundle")} {
+		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			all = append(all, path)
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return e.Host.Own(append(all, m.config.Data)...)
+}
+
+// patience bounds the wait for a daemon that starts: its unit gives it a minute.
+const patience = 70 * time.Second
+
+// start checks the machine's file as the unit would, and starts the unit.
+func (e *Enrolment) start(ctx context.Context, m *machine) error {
+	if err := e.own(m); err != nil {
+		return err
+	}
+	c, err := machined.ReadConfig(m.file)
+	if err != nil {
+		return err
+	}
+	m.config = e.rooted(c)
+	on := machined.Here(e.Host.Now())
+	on.Unit, on.Credstore = "", e.store()
+	found := m.config.Check(on)
+	for _, n := range found.Notes() {
+		e.say("  ? %s", "  ? %s", n)
+	}
+	if err := found.Err(); err != nil {
+		e.say("Il manque encore :\n%v", "Still missing:\n%v", err)
+		return ErrIncomplete
+	}
+	if !e.live() || e.NoStart {
+		e.say("Les fichiers sont prêts.", "The files are ready.")
+		return nil
+	}
+	return e.restart(ctx, m.config)
+}
+
+func (e *Enrolment) restart(ctx context.Context, c machined.Config) error {
+	unit := "portillond@" + c.Machine
+	if err := e.Host.Systemctl(ctx, "enable", unit); err != nil {
+		return err
+	}
+	if err := e.Host.Systemctl(ctx, "restart", unit); err != nil {
+		return err
+	}
+	for end := e.Host.Now().Add(patience); ; e.Host.Pause(ctx, time.Second) {
+		_, err := e.Host.Status(ctx, c.Control)
+		switch {
+		case err == nil:
+			e.say("%s : en marche", "%s: runs", unit)
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case e.Host.Now().After(end):
+			return fmt.Errorf("%s does not answer: %w; journalctl -u %s says why", unit, err, unit)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package enrol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"portillon/cmd/internal/hublink"
+	"portillon/cmd/internal/machined"
+)
+
+// Move has the machines of this computer find their hub at another address, without a new code: the hub must show the
+// certificate of the authority that they pinned. An empty address looks for it on the network.
+func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Finder) error {
+	if address != "" {
+		at, err := hublink.Address(address)
+		if err != nil {
+			return err
+		}
+		address = at
+	}
+	files, err := filepath.Glob(e.path(filepath.Join(e.Dir, "*.yaml")))
+	if err != nil {
+		return err
+	}
+	moved := 0
+	var errs []error
+	for _, file := range files {
+		c, err := machined.ReadConfig(file)
+		if err != nil || c.Hub == (machined.HubConfig{}) || c.Machine+".yaml" != filepath.Base(file) {
+			continue
+		}
+		if err := e.move(ctx, e.rooted(c), address, finder); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", c.Machine, err))
+			continue
+		}
+		moved++
+	}
+	if moved == 0 && len(errs) == 0 {
+		return fmt.Errorf("%s holds no machine that was enrolled at a hub: portillond enrol https://HUB:8443 CODE", e.path(e.Dir))
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Enrolment) move(ctx context.Context, c machined.Config, address string, finder hublink.Finder) error {
+	link, err := c.HubLinkBy(e.Dial, nil, e.Host.Now, func() bool { return false })
+	if err != nil {
+		return err
+	}
+	tried := []string{address}
+	if address == "" {
+		if tried, err = finder.Find(ctx); err != nil {
+			return err
+		}
+	}
+	for _, at := range tried {
+		if err = link.Move(ctx, at); err == nil {
+			e.say("%s : le hub est à %s", "%s: the hub is at %s", c.Machine, at)
+			if !e.live() || e.NoStart {
+				return nil
+			}
+			if err := e.Host.Own(filepath.Join(c.HubDir(), "address")); err != nil && !strings.Contains(err.Error(), "no such file") {
+				return err
+			}
+			return e.restart(ctx, c)
+		}
+	}
+	if len(tried) == 0 {
+		return errors.New("no hub answers on this network: portillond enrol --hub ADDRESS")
+	}
+	return err
+}
+
+// searchTime bounds a search on the network.
+const searchTime = 5 * time.Second

@@ -1,0 +1,189 @@
+// Package hublink is a machine's side of its hub's listener for machines: it joins a site by a code, renews the
+// machine's certificate, fetches bundles, asks the time, and finds a hub that moved.
+//
+// It believes a hub by its authority's certificate, which the code or the machine's own files pin, and by the name in
+// the hub's certificate; never by an address. Before that check it sends nothing that is secret.
+package hublink
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"portillon/wire"
+)
+
+// Dial opens a connection; tests bring their own.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// patience bounds one request to the hub.
+const patience = 15 * time.Second
+
+// Refused is the hub's refusal of a request, with its reason.
+type Refused struct{ Code, Why string }
+
+func (e *Refused) Error() string { return "the hub refuses: " + e.Why }
+
+// Peer is a hub as it is reached once its authority is known.
+type Peer struct {
+	Address string // host:port
+	Name    string
+	CA      *x509.Certificate
+	Cert    func() *tls.Certificate // the machine's; nil, or a nil result: it has none yet
+	Now     func() time.Time
+	Trusted func() bool // whether Now can be believed
+	Dial    Dial        // nil: the network
+}
+
+// TLS verifies the hub by the pinned authority and its name; dates count once the machine's clock is trusted.
+func (p Peer) TLS() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: p.Name,
+		InsecureSkipVerify: true, // VerifyConnection verifies, by the machine's idea of time
+		VerifyConnection: func(s tls.ConnectionState) error {
+			return wire.VerifyHub(s.PeerCertificates, p.CA, p.Name, p.Now(), p.Trusted())
+		},
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if p.Cert != nil {
+				if c := p.Cert(); c != nil {
+					return c, nil
+				}
+			}
+			return &tls.Certificate{}, nil
+		}}
+}
+
+func dialer(d Dial) Dial {
+	if d != nil {
+		return d
+	}
+	return (&net.Dialer{Timeout: patience}).DialContext
+}
+
+// conn is one TLS connection to the hub, for requests that are bound to it.
+type conn struct {
+	tls  *tls.Conn
+	http *http.Client
+}
+
+func (p Peer) connect(ctx context.Context) (*conn, error) {
+	config := p.TLS()
+	config.MinVersion = tls.VersionTLS13 // the channel's keying material is unique to it (RFC 8446 §7.5)
+	return connect(ctx, dialer(p.Dial), p.Address, config)
+}
+
+func connect(ctx context.Context, d Dial, address string, config *tls.Config) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	raw, err := d(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	t := tls.Client(raw, config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	used := false
+	tr := &http.Transport{DisableCompression: true, DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
+		if used {
+			return nil, errors.New("the hub closed the connection")
+		}
+		used = true
+		return t, nil
+	}}
+	return &conn{t, &http.Client{Transport: tr, Timeout: patience, CheckRedirect: noRedirect}}, nil
+}
+
+func noRedirect(*http.Request, []*http.Request) error {
+	return errors.New("the hub answers with a redirect, want none")
+}
+
+func (c *conn) close() { c.tls.Close() }
+
+// channel is what a signed request is bound to.
+func (c *conn) channel() ([]byte, error) {
+	s := c.tls.ConnectionState()
+	return s.ExportKeyingMaterial(wire.ChannelLabel, nil, wire.ChannelSize)
+}
+
+// base is the address of requests. The host in it is not dialled.
+const base = "https://hub" + wire.JoinPath
+
+func (c *conn) get(ctx context.Context, path string, limit int64) ([]byte, error) {
+	return do(ctx, c.http, http.MethodGet, base+path, nil, limit)
+}
+
+// post sends JSON and reads JSON.
+func (c *conn) post(ctx context.Context, path string, ask, answer any) error {
+	body, err := json.Marshal(ask)
+	if err != nil {
+		return err
+	}
+	b, err := do(ctx, c.http, http.MethodPost, base+path, body, wire.MaxJoin)
+	if err != nil {
+		return err
+	}
+	return wire.Decode(b, answer)
+}
+
+func do(ctx context.Context, c *http.Client, method, address string, body []byte, limit int64) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, &Refused{resp.Header.Get("Portillon-Refused"), wire.OneLine(firstLine(b, resp.Status), 300)}
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("the hub's answer has more than %d bytes", limit)
+	}
+	return b, nil
+}
+
+func firstLine(b []byte, otherwise string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
+	if line == "" {
+		return otherwise
+	}
+	return line
+}
+
+// Address is the host and port of a hub's URL, or of a bare host:port; the port is 8443 where none is given.
+func Address(s string) (string, error) {
+	bad := fmt.Errorf("%.100q is no address of a hub, want https://hub.local:8443", s)
+	rest, https := strings.CutPrefix(s, "https://")
+	if !https && strings.Contains(s, "://") {
+		return "", bad
+	}
+	u, err := url.Parse("https://" + rest)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
+		return "", bad
+	}
+	port := u.Port()
+	if port == "" {
+		port = "8443"
+	}
+	return net.JoinHostPort(u.Hostname(), port), nil
+}

@@ -1,0 +1,103 @@
+package hublink
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/wire"
+)
+
+// Identity reads what a hub says of itself. The connection is not verified: nothing but the question is sent on it, and
+// the answer is worth only what a code or pinned files confirm.
+func Identity(ctx context.Context, d Dial, address string) (wire.HubIdentity, error) {
+	var id wire.HubIdentity
+	c, err := connect(ctx, dialer(d), address, &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true})
+	if err != nil {
+		return id, fmt.Errorf("hub %s: %w", address, err)
+	}
+	defer c.close()
+	b, err := c.get(ctx, "site", wire.MaxJoin)
+	if err != nil {
+		return id, fmt.Errorf("hub %s: %w", address, err)
+	}
+	if err := wire.Decode(b, &id); err != nil {
+		return id, fmt.Errorf("hub %s: %w", address, err)
+	}
+	return id, nil
+}
+
+// ErrOtherHub says that what answered is not the hub that made the code.
+var ErrOtherHub = errors.New("this is not the hub that made the code: its certificate authority, policy key or hub key is another one. Nothing was sent to it")
+
+// Joining is a machine on its way into a site.
+type Joining struct {
+	Identity wire.HubIdentity
+	Code     wire.CodeAnswer
+	CA       *x509.Certificate
+
+	conn   *conn
+	secret string
+}
+
+// Begin finds the hub that made a code, and asks it which machine the code is for. The hub's keys are compared with the
+// code, and its certificate is verified against its authority, before the code's secret is sent.
+func Begin(ctx context.Context, d Dial, address string, code wire.JoinCode) (_ *Joining, err error) {
+	id, err := Identity(ctx, d, address)
+	if err != nil {
+		return nil, err
+	}
+	if id.Pins.Hash() != code.Pins {
+		return nil, ErrOtherHub
+	}
+	ca, err := x509.ParseCertificate(id.CA)
+	if err != nil {
+		return nil, fmt.Errorf("hub %s: the authority's certificate: %w", address, err)
+	}
+	// A computer that was just set up may have any time: dates do not count.
+	p := Peer{Address: address, Name: id.Name, CA: ca, Now: time.Now, Trusted: func() bool { return false }, Dial: d}
+	j := &Joining{Identity: id, CA: ca, secret: code.SecretText()}
+	if j.conn, err = p.connect(ctx); err != nil {
+		return nil, fmt.Errorf("hub %s: %w", address, err)
+	}
+	if err := j.conn.post(ctx, "code", wire.CodeAsk{Secret: j.secret}, &j.Code); err != nil {
+		j.conn.close()
+		return nil, err
+	}
+	if j.Code.Site != id.Site {
+		j.conn.close()
+		return nil, fmt.Errorf("the hub answers for the site %.64q, want %.64q", j.Code.Site, id.Site)
+	}
+	return j, nil
+}
+
+// Close ends the connection.
+func (j *Joining) Close() { j.conn.close() }
+
+// Join uses the code up. signer is the machine's new key, public its verifier key, tlsKey the public key of its
+// certificate (PKIX DER).
+func (j *Joining) Join(ctx context.Context, signer note.Signer, public string, tlsKey []byte, program string) (wire.JoinAnswer, error) {
+	var out wire.JoinAnswer
+	channel, err := j.conn.channel()
+	if err != nil {
+		return out, err
+	}
+	signed, err := wire.SignJoin(wire.Join{Site: j.Code.Site, Machine: j.Code.Machine, Channel: hex.EncodeToString(channel),
+		TLSKey: tlsKey, Program: program, Replace: j.Code.Replace}, signer)
+	if err != nil {
+		return out, err
+	}
+	if err := j.conn.post(ctx, "join", wire.JoinAsk{Secret: j.secret, Key: public, Signed: signed}, &out); err != nil {
+		return out, err
+	}
+	if out.Site != j.Code.Site || out.Machine != j.Code.Machine {
+		return out, fmt.Errorf("the hub answers for %.64s/%.64s, want %s/%s", out.Site, out.Machine, j.Code.Site, j.Code.Machine)
+	}
+	return out, nil
+}

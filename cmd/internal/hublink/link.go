@@ -1,0 +1,360 @@
+package hublink
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Names of the files in a Link's folder.
+const (
+	caFile      = "authority.crt" // the certificate of the authority that signs the hub's
+	keyFile     = "machine.key"   // the private key of the machine's certificate
+	certFile    = "machine.crt"
+	addressFile = "address" // host:port where the hub was last found; absent: where machine.yaml says
+)
+
+// Config is what a Link works with.
+type Config struct {
+	Dir     string // where its files are
+	Site    policy.SiteID
+	Machine policy.MachineID
+	Name    string         // of the hub, in its certificate
+	Address string         // host:port
+	HubKey  note.Verifiers // the hub's, for its time
+	Signer  note.Signer    // the machine's key, for renewals; nil: none is made
+	Now     func() time.Time
+	Trusted func() bool
+	Dial    Dial   // nil: the network
+	Finder  Finder // nil: a hub that moved is not looked for
+}
+
+// Link is a machine's way to its hub. Its methods may be called by many goroutines.
+type Link struct {
+	c    Config
+	ca   *x509.Certificate
+	http *http.Client
+
+	mu      sync.Mutex
+	address string
+	cert    *tls.Certificate // nil: it cannot be read
+	renews  sync.Mutex       // one renewal at a time
+}
+
+// Open reads the files that the enrolment wrote.
+func Open(c Config) (*Link, error) {
+	l := &Link{c: c, address: c.Address}
+	ca, err := os.ReadFile(filepath.Join(c.Dir, caFile))
+	if err != nil {
+		return nil, fmt.Errorf("hub: %w", err)
+	}
+	block, _ := pem.Decode(ca)
+	if block == nil {
+		return nil, fmt.Errorf("hub: %s is no certificate", filepath.Join(c.Dir, caFile))
+	}
+	if l.ca, err = x509.ParseCertificate(block.Bytes); err != nil {
+		return nil, fmt.Errorf("hub: %s: %w", filepath.Join(c.Dir, caFile), err)
+	}
+	if b, err := os.ReadFile(filepath.Join(c.Dir, addressFile)); err == nil {
+		if at, err := Address(strings.TrimSpace(string(b))); err == nil {
+			l.address = at
+		}
+	}
+	if err := l.readCert(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err // a certificate that is missing can be renewed; a key that cannot be read cannot
+	}
+	l.http = &http.Client{Timeout: 2 * time.Minute, CheckRedirect: noRedirect, Transport: &http.Transport{
+		DisableCompression: true, MaxIdleConns: 1, IdleConnTimeout: 20 * time.Second, TLSHandshakeTimeout: patience,
+		TLSClientConfig: l.TLS(),
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return dialer(c.Dial)(ctx, network, l.Address())
+		}}}
+	return l, nil
+}
+
+func (l *Link) readCert() error {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(l.c.Dir, certFile), filepath.Join(l.c.Dir, keyFile))
+	if err != nil {
+		return fmt.Errorf("hub: the machine's certificate: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cert = &pair
+	return nil
+}
+
+// NewKey makes the private key of a machine's certificate, and returns its public half (PKIX DER). One that is there is
+// kept.
+func NewKey(dir string) (public []byte, err error) {
+	path := filepath.Join(dir, keyFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			return nil, err
+		}
+		b = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+		if err := errors.Join(os.MkdirAll(dir, 0o700), wire.WriteFile(path, b, 0o600)); err != nil {
+			return nil, err
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	return publicOf(path, b)
+}
+
+func publicOf(path string, b []byte) ([]byte, error) {
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return nil, fmt.Errorf("%s is no private key", path)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	k, ok := key.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s is no ECDSA key", path)
+	}
+	return x509.MarshalPKIXPublicKey(k.Public())
+}
+
+// WriteLink writes the files of a Link but its key.
+func WriteLink(dir string, ca *x509.Certificate, cert []byte) error {
+	return errors.Join(os.MkdirAll(dir, 0o700), writePEM(dir, caFile, ca.Raw), writePEM(dir, certFile, cert),
+		removed(filepath.Join(dir, addressFile)))
+}
+
+func removed(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func writePEM(dir, name string, der []byte) error {
+	return wire.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+}
+
+// CheckCertificate reports why a certificate that a hub answered is not for this key.
+func CheckCertificate(der []byte, ca *x509.Certificate, public []byte) error {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		return fmt.Errorf("the hub's answer: the machine's certificate: %w", err)
+	}
+	key, err := x509.MarshalPKIXPublicKey(c.PublicKey)
+	if err != nil || !bytes.Equal(key, public) {
+		return errors.New("the hub's answer: the certificate is for another key")
+	}
+	if err := c.CheckSignatureFrom(ca); err != nil {
+		return fmt.Errorf("the hub's answer: the machine's certificate: %w", err)
+	}
+	return nil
+}
+
+// Address is host:port where the hub is reached now.
+func (l *Link) Address() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.address
+}
+
+// Resolve is where to dial for an address of the hub: of one whose host is the hub's name, the host is the one where the
+// hub was last found.
+func (l *Link) Resolve(hostport string) string {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil || !strings.EqualFold(host, l.c.Name) {
+		return hostport
+	}
+	at, _, err := net.SplitHostPort(l.Address())
+	if err != nil {
+		return hostport
+	}
+	return net.JoinHostPort(at, port)
+}
+
+// TLS verifies the hub, for HTTPS and for its broker.
+func (l *Link) TLS() *tls.Config { return l.peer(l.Address()).TLS() }
+
+func (l *Link) peer(address string) Peer {
+	return Peer{Address: address, Name: l.c.Name, CA: l.ca, Now: l.c.Now, Trusted: l.c.Trusted, Dial: l.c.Dial,
+		Cert: func() *tls.Certificate {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.cert
+		}}
+}
+
+// Chunk fetches a chunk of the bundle by its hash.
+func (l *Link) Chunk(ctx context.Context, sha string) ([]byte, error) {
+	return l.get(ctx, "chunks/"+sha, wire.MaxChunk)
+}
+
+// Manifest fetches the signed manifest in force.
+func (l *Link) Manifest(ctx context.Context) ([]byte, error) {
+	return l.get(ctx, "manifest", wire.MaxSigned)
+}
+
+// Credential fetches a badge by its hash.
+func (l *Link) Credential(ctx context.Context, sha string) ([]byte, error) {
+	b, err := l.get(ctx, "credentials/"+sha, wire.MaxChunk)
+	if err == nil && wire.Hash(b) != sha {
+		err = errors.New("the credential is not what was asked for")
+	}
+	return b, err
+}
+
+// get asks with the machine's certificate. Where the hub says that it has expired, it is renewed first.
+func (l *Link) get(ctx context.Context, path string, limit int64) ([]byte, error) {
+	b, err := do(ctx, l.http, http.MethodGet, base+path, nil, limit)
+	var refused *Refused
+	if !errors.As(err, &refused) || refused.Code != "expired" {
+		return b, err
+	}
+	if err := l.Renew(ctx); err != nil {
+		return nil, err
+	}
+	return do(ctx, l.http, http.MethodGet, base+path, nil, limit)
+}
+
+// Due reports whether two thirds of the certificate's life are over, by a clock that is trusted, or it is missing.
+func (l *Link) Due() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cert == nil {
+		return true
+	}
+	c := l.cert.Leaf
+	return l.c.Trusted() && l.c.Now().After(c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore)*2/3))
+}
+
+// Renew gets another certificate, by proof of the machine's key: an expired one does not matter.
+func (l *Link) Renew(ctx context.Context) error {
+	l.renews.Lock()
+	defer l.renews.Unlock()
+	if l.c.Signer == nil {
+		return errors.New("renewal: the machine's key is not at hand")
+	}
+	public, err := NewKey(l.c.Dir)
+	if err != nil {
+		return fmt.Errorf("renewal: %w", err)
+	}
+	c, err := l.peer(l.Address()).connect(ctx)
+	if err != nil {
+		return fmt.Errorf("renewal: %w", err)
+	}
+	defer c.close()
+	channel, err := c.channel()
+	if err != nil {
+		return fmt.Errorf("renewal: %w", err)
+	}
+	signed, err := wire.SignRenew(wire.Renew{Site: l.c.Site, Machine: l.c.Machine, Channel: hex.EncodeToString(channel), TLSKey: public}, l.c.Signer)
+	if err != nil {
+		return fmt.Errorf("renewal: %w", err)
+	}
+	var out wire.Renewed
+	if err := c.post(ctx, "renew", wire.RenewAsk{Machine: l.c.Machine, Signed: signed}, &out); err != nil {
+		return fmt.Errorf("renewal: %w", err)
+	}
+	if _, err := x509.ParseCertificate(out.Certificate); err != nil {
+		return fmt.Errorf("renewal: %w", err)
+	}
+	if err := writePEM(l.c.Dir, certFile, out.Certificate); err != nil {
+		return fmt.Errorf("renewal: %w", err)
+	}
+	l.http.CloseIdleConnections()
+	return l.readCert()
+}
+
+// Time asks the hub for the time. It returns how far the hub's clock is ahead of the machine's, and the half of the time
+// that the answer took, which the first is uncertain by.
+func (l *Link) Time(ctx context.Context) (ahead, within time.Duration, err error) {
+	b := make([]byte, 16)
+	rand.Read(b) // never fails
+	nonce := hex.EncodeToString(b)
+	c, err := l.peer(l.Address()).connect(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("hub time: %w", err)
+	}
+	defer c.close()
+	asked := l.c.Now()
+	signed, err := c.get(ctx, "time?nonce="+nonce, wire.MaxJoin)
+	if err != nil {
+		return 0, 0, fmt.Errorf("hub time: %w", err)
+	}
+	within = l.c.Now().Sub(asked) / 2
+	t, err := wire.OpenTime(signed, l.c.HubKey, l.c.Site, nonce)
+	if err != nil {
+		return 0, 0, err
+	}
+	return t.Sub(asked.Add(within)), within, nil
+}
+
+// Move has the link use another address from now on, if the hub answers there: the one that the authority vouches for.
+func (l *Link) Move(ctx context.Context, address string) error {
+	c, err := l.peer(address).connect(ctx)
+	if err != nil {
+		return fmt.Errorf("hub at %s: %w", address, err)
+	}
+	defer c.close()
+	if _, err := c.get(ctx, "site", wire.MaxJoin); err != nil {
+		return fmt.Errorf("hub at %s: %w", address, err)
+	}
+	if address == l.Address() {
+		return nil
+	}
+	if err := wire.WriteFile(filepath.Join(l.c.Dir, addressFile), []byte(address+"\n"), 0o600); err != nil {
+		return fmt.Errorf("hub at %s: %w", address, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.address = address
+	l.http.CloseIdleConnections()
+	return nil
+}
+
+// Finder looks for hubs on the network. What it finds is not believed before Move.
+type Finder interface {
+	// Find returns addresses as host:port, at most a few. It returns once ctx ends at the latest.
+	Find(ctx context.Context) ([]string, error)
+}
+
+// Find looks for the hub, where it does not answer at its address.
+func (l *Link) Find(ctx context.Context) error {
+	err := l.Move(ctx, l.Address())
+	if err == nil || l.c.Finder == nil {
+		return err
+	}
+	found, ferr := l.c.Finder.Find(ctx)
+	for _, address := range found {
+		if l.Move(ctx, address) == nil {
+			return nil
+		}
+	}
+	return errors.Join(err, ferr)
+}

@@ -1,0 +1,48 @@
+package hub
+
+import (
+	"net"
+	"regexp"
+
+	"portillon/yamlfile"
+)
+
+// JoinConfig is how machines come into the site over the network. The zero JoinConfig is a hub whose machines stand in
+// hub.yaml alone.
+//
+//	machines-listen: ":8443"            # machines join, renew and fetch bundles here, with certificates of the hub's authority
+//	name: hub.local                     # the hub's, in its certificate; machines verify it, and never an address
+//	card-key: card.key                  # a machine that joins gets it
+type JoinConfig struct {
+	Listen  string // host:port; empty: no machine joins
+	Name    string
+	CardKey string // a file
+}
+
+// dnsName is a name that a certificate may hold: labels of RFC 1123 §2.1.
+var dnsName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$`)
+
+func (p parser) join(r yamlfile.Node) JoinConfig {
+	n := r.Get("machines-listen")
+	c := JoinConfig{Listen: addr(n), Name: r.Get("name").Str(), CardKey: p.file(r.Get("card-key"))}
+	if c.Name != "" && (!dnsName.MatchString(c.Name) || len(c.Name) > 253 || net.ParseIP(c.Name) != nil) {
+		r.Get("name").Fault("a name in lower case, as hub.local", "%.100q cannot be in a certificate", c.Name)
+	}
+	if !n.Present() {
+		return c
+	}
+	for _, needed := range []string{"name", "card-key"} {
+		r.Get(needed).Required()
+	}
+	if !r.Get("web").Present() {
+		r.Get("bundle").Required()
+	}
+	m := r.Get("mqtt")
+	if m.Get("broker").Present() {
+		m.Get("broker").Fault("listen: for the broker inside", "machines that join get accounts at the broker inside, and mqtt names one outside")
+	}
+	if m.Get("cert").Present() {
+		m.Get("cert").Fault("leave it out", "machines that join verify the broker by the hub's own authority")
+	}
+	return c
+}

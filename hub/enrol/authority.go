@@ -1,0 +1,224 @@
+package enrol
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+const (
+	// machineLife is how long a machine's certificate is valid; the machine renews it after two thirds.
+	machineLife = 90 * 24 * time.Hour
+	// serverLife is how long the hub's own certificate is valid. Browsers refuse one of more than 398 days (CA/Browser
+	// Forum Baseline Requirements §6.3.2; check).
+	serverLife = 390 * 24 * time.Hour
+	// early is how long before its making a certificate begins to be valid: clocks of a site differ.
+	early = 24 * time.Hour
+
+	caKeyFile, caFile = "authority.key", "authority.crt"
+)
+
+// The authority's own life: it does not depend on the hub's clock, which may be wrong when the hub first starts.
+var caFrom, caUntil = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2079, 12, 31, 0, 0, 0, 0, time.UTC)
+
+// Authority signs the certificates of the hub and of its machines. Its methods may be called by many goroutines.
+type Authority struct {
+	site policy.SiteID
+	cert *x509.Certificate
+	key  crypto.Signer
+	now  func() time.Time
+
+	mu     sync.Mutex
+	server map[string]*tls.Certificate // by name
+}
+
+// OpenAuthority reads the authority from a folder, and makes it where there is none.
+func OpenAuthority(dir string, site policy.SiteID, now func() time.Time) (*Authority, error) {
+	a := &Authority{site: site, now: now, server: map[string]*tls.Certificate{}}
+	if now == nil {
+		a.now = time.Now
+	}
+	if err := a.read(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := a.make(dir); err != nil {
+			return nil, fmt.Errorf("certificate authority: %w", err)
+		}
+	} else if err != nil {
+		return nil, fmt.Errorf("certificate authority: %w", err)
+	}
+	return a, nil
+}
+
+func (a *Authority) read(dir string) error {
+	certs, err := os.ReadFile(filepath.Join(dir, caFile))
+	if err != nil {
+		return err
+	}
+	keys, err := os.ReadFile(filepath.Join(dir, caKeyFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there and %s is missing: restore it; with another authority every machine must be enrolled again",
+			filepath.Join(dir, caFile), caKeyFile) // no new authority is made in the place of this one
+	} else if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(certs, keys)
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	signer, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok || !pair.Leaf.IsCA {
+		return fmt.Errorf("%s is no certificate of an authority", filepath.Join(dir, caFile))
+	}
+	a.cert, a.key = pair.Leaf, signer
+	return nil
+}
+
+// make writes the key first: a certificate without its key would be of no use.
+func (a *Authority) make(dir string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	serial, err := newSerial()
+	if err != nil {
+		return err
+	}
+	t := &x509.Certificate{SerialNumber: serial, NotBefore: caFrom, NotAfter: caUntil, IsCA: true,
+		Subject:  pkix.Name{CommonName: "Portillon " + string(a.site), Organization: []string{string(a.site)}},
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, BasicConstraintsValid: true, MaxPathLenZero: true}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		return err
+	}
+	a.key = key
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.MkdirAll(dir, 0o700),
+		wire.WriteFile(filepath.Join(dir, caKeyFile), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600),
+		wire.WriteFile(filepath.Join(dir, caFile), a.PEM(), 0o600))
+}
+
+func newSerial() (*big.Int, error) {
+	b := make([]byte, 16)
+	rand.Read(b) // never fails
+	b[0] = b[0]&0x7f | 0x40
+	return new(big.Int).SetBytes(b), nil
+}
+
+// Certificate is the authority's own, DER: what machines pin and browsers may install.
+func (a *Authority) Certificate() []byte { return a.cert.Raw }
+
+// PEM is Certificate as a file.
+func (a *Authority) PEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
+
+// Pool holds the authority alone.
+func (a *Authority) Pool() *x509.CertPool {
+	p := x509.NewCertPool()
+	p.AddCert(a.cert)
+	return p
+}
+
+// Server is a tls.Config's GetCertificate for a name. The certificate is made when it is first asked for, and again
+// after two thirds of its life, or when the clock was set to before its making.
+func (a *Authority) Server(name string) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		now := a.now()
+		if c := a.server[name]; c != nil && now.After(c.Leaf.NotBefore) && now.Before(renewAt(c.Leaf)) {
+			return c, nil
+		}
+		c, err := a.makeServer(name, now)
+		if err != nil {
+			return nil, err
+		}
+		a.server[name] = c
+		return c, nil
+	}
+}
+
+// renewAt is when two thirds of a certificate's life are over.
+func renewAt(c *x509.Certificate) time.Time {
+	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) * 2 / 3)
+}
+
+func (a *Authority) makeServer(name string, now time.Time) (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	t := &x509.Certificate{Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: now.Add(-early), NotAfter: now.Add(serverLife),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	leaf, err := a.sign(t, key.Public())
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, a.cert.Raw}, PrivateKey: key, Leaf: leaf}, nil
+}
+
+func (a *Authority) sign(t *x509.Certificate, public crypto.PublicKey) (*x509.Certificate, error) {
+	var err error
+	if t.SerialNumber, err = newSerial(); err != nil {
+		return nil, err
+	}
+	t.BasicConstraintsValid = true
+	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, public, a.key)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+// errTLSKey refuses a public key that a machine would not make.
+var errTLSKey = errors.New("tls_key is no public key, want ECDSA P-256 or Ed25519 as PKIX DER")
+
+// Machine signs a machine's certificate for its public key (PKIX DER).
+func (a *Authority) Machine(id policy.MachineID, public []byte, now time.Time) (*x509.Certificate, error) {
+	key, err := x509.ParsePKIXPublicKey(public)
+	if err != nil {
+		return nil, errTLSKey
+	}
+	switch k := key.(type) {
+	case *ecdsa.PublicKey:
+		if k.Curve != elliptic.P256() {
+			return nil, errTLSKey
+		}
+	case ed25519.PublicKey:
+	default:
+		return nil, errTLSKey
+	}
+	return a.sign(&x509.Certificate{Subject: pkix.Name{CommonName: string(id), Organization: []string{string(a.site)}},
+		NotBefore: now.Add(-early), NotAfter: now.Add(machineLife),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, key)
+}
+
+// isMachine reports whether this authority signed the certificate for a machine. Dates and revocation are others'
+// business.
+func (a *Authority) isMachine(c *x509.Certificate) bool {
+	return !c.IsCA && len(c.ExtKeyUsage) == 1 && c.ExtKeyUsage[0] == x509.ExtKeyUsageClientAuth &&
+		c.CheckSignatureFrom(a.cert) == nil
+}

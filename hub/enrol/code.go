@@ -1,0 +1,148 @@
+package enrol
+
+import (
+	"context"
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/hub/store"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+const (
+	codeLife = time.Hour
+	// maxAttempts is how many wrong secrets may be tried while a code is open. A wrong secret names no code, so it counts
+	// for every open one.
+	maxAttempts = 10
+	// maxOpen bounds the codes that are open at once, and with them the chance to guess one: 32 × 10 of 2^50.
+	maxOpen = 32
+	// hashRounds are the iterations of PBKDF2: with a copy of the database, the 2^50 secrets take longer to try than a code
+	// lives.
+	hashRounds = 20_000
+)
+
+// NewCode makes a one-time code for a machine, in the place of the one before. With replace, the machine was there
+// before and begins a new journal, on a new SD card say: its tags, hours and practice come back from the ledger.
+func (s *Service) NewCode(ctx context.Context, a actor.Actor, id policy.MachineID, replace bool) (Code, error) {
+	if err := a.May(actor.EnrolMachines, actor.Target{Machine: id}); err != nil {
+		return Code{}, err
+	}
+	secret, err := wire.NewJoinSecret(rand.Reader)
+	if err != nil {
+		return Code{}, err
+	}
+	c := wire.JoinCode{Pins: s.o.Pins.Hash(), Secret: secret}
+	hash, err := s.hash(c.SecretText())
+	if err != nil {
+		return Code{}, err
+	}
+	until := s.o.Now().Add(codeLife)
+	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
+		if err := s.mayJoin(ctx, tx, id, replace); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO machine_code (site, machine, hash, made, expires, replaces, maker)
+			VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site, machine) DO UPDATE SET hash = excluded.hash, made = excluded.made,
+			expires = excluded.expires, replaces = excluded.replaces, maker = excluded.maker, attempts = 0, used = 0`,
+			string(id), hash, s.millis(), until.UnixMilli(), boolOf(replace), wire.OneLine(a.Name, maxWords))
+		tx.Changed(store.Machines)
+		return errors.Join(err, s.audit(ctx, tx, a, actor.EnrolMachines, id, "code made"))
+	})
+	if err != nil {
+		return Code{}, err
+	}
+	command := fmt.Sprintf("sudo portillond enrol %s %s", s.o.Address, c)
+	if replace {
+		command += " --replace"
+	}
+	return Code{Machine: id, Text: c.String(), Command: command, Expires: until.UTC(), Replace: replace}, nil
+}
+
+func boolOf(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// mayJoin says why no code can be made for a machine.
+func (s *Service) mayJoin(ctx context.Context, tx *store.Tx, id policy.MachineID, replace bool) error {
+	r, err := s.rowOf(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	if r.enrolled > 0 && r.revoked == 0 && !replace {
+		return &fault.Invalid{Faults: []fault.Field{{Field: "replace", Given: "false", Wrong: "the machine is enrolled and not revoked",
+			Right: "true, if its computer or SD card is replaced"}}}
+	}
+	var open int
+	err = tx.QueryRow(ctx, `SELECT count(*) FROM machine_code WHERE site = $1 AND used = 0 AND expires > $2 AND machine <> $3`,
+		s.millis(), string(id)).Scan(&open)
+	if err == nil && open >= maxOpen {
+		err = &fault.Invalid{Faults: []fault.Field{{Field: "machine", Given: string(id), Wrong: fmt.Sprintf("%d codes are open", open),
+			Right: fmt.Sprintf("at most %d at once: they end within an hour", maxOpen)}}}
+	}
+	return errors.Join(err, s.put(ctx, tx, r))
+}
+
+// hash is what is stored of a secret. Its salt is the site's, so that a code is found by its hash.
+func (s *Service) hash(secret string) ([]byte, error) {
+	return pbkdf2.Key(sha256.New, secret, fmt.Appendf(nil, "portillon code %s %x", s.o.Site.ID(), s.o.Pins.Hash()), hashRounds, sha256.Size)
+}
+
+// Why a code is refused. A machine that is refused learns no more.
+var (
+	errNoCode   = errors.New("this code is not open: it was used, its hour is over, or it is not of this hub")
+	errWorn     = errors.New("too many wrong codes were tried: make a new code at the hub")
+	errOtherKey = errors.New("this code was used by another computer")
+)
+
+// opened is a code that was presented.
+type opened struct {
+	machine policy.MachineID
+	replace bool
+	used    bool
+	maker   string
+}
+
+// openCode finds the open code of a secret, and counts a wrong one. used ones are found too until they expire: the
+// machine that used it may not have had the answer.
+func (s *Service) openCode(ctx context.Context, secret string) (opened, error) {
+	if b, err := hex.DecodeString("0" + secret); err != nil || len(b) != 7 {
+		return opened{}, errNoCode
+	}
+	hash, err := s.hash(secret)
+	if err != nil {
+		return opened{}, err
+	}
+	var o opened
+	var refused error
+	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
+		var attempts, used, replace int64
+		err := tx.QueryRow(ctx, `SELECT machine, attempts, used, replaces, maker FROM machine_code
+			WHERE site = $1 AND hash = $2 AND expires > $3`, hash, s.millis()).Scan(&o.machine, &attempts, &used, &replace, &o.maker)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			refused = errNoCode
+			_, err = tx.Exec(ctx, `UPDATE machine_code SET attempts = attempts + 1 WHERE site = $1 AND used = 0 AND expires > $2`, s.millis())
+			return err
+		case err == nil && attempts >= maxAttempts:
+			refused = errWorn
+		}
+		o.used, o.replace = used > 0, replace > 0
+		return err
+	})
+	if err != nil {
+		return opened{}, fmt.Errorf("enrol: %w", err)
+	}
+	return o, refused
+}

@@ -1,0 +1,312 @@
+package enrol
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// MachineHandler serves the machines' listener (wire.JoinPath). It needs TLS of its own, as Server has it: a proxy before
+// it would hide who asks.
+func (s *Service) MachineHandler() http.Handler {
+	mux := http.NewServeMux()
+	at := func(method, path string, h http.HandlerFunc) { mux.HandleFunc(method+" "+wire.JoinPath+path, h) }
+	at("GET", "site", s.getSite)
+	at("GET", "time", s.getTime)
+	at("POST", "code", s.postCode)
+	at("POST", "join", s.postJoin)
+	at("POST", "renew", s.postRenew)
+	at("GET", "manifest", s.machineOnly(s.getBundle))
+	at("GET", "chunks/{sha}", s.machineOnly(s.getBundle))
+	at("GET", "credentials/{sha}", s.machineOnly(s.getCredential))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		if r.TLS == nil || r.TLS.Version < tls.VersionTLS13 {
+			http.Error(w, "this needs TLS 1.3", http.StatusUpgradeRequired)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// TLS is how the machines' listener speaks: every client may come, and shows its certificate if it has one.
+func (s *Service) TLS() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.o.Authority.Server(s.o.Name), ClientAuth: tls.RequestClientCert,
+		SessionTicketsDisabled: true} // each connection shows its certificate anew
+}
+
+// Serve answers machines on a plain listener until ctx ends.
+func (s *Service) Serve(ctx context.Context, l net.Listener) error {
+	h := &http.Server{Handler: s.MachineHandler(), TLSConfig: s.TLS(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 2 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1: one connection, one machine
+		ConnContext:  withConn}
+	failed := make(chan error, 1)
+	go func() { failed <- h.ServeTLS(l, "", "") }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if h.Shutdown(bye) != nil {
+		h.Close()
+	}
+	<-failed
+	return nil
+}
+
+// closer is a connection that can be cut.
+type closer interface{ Close() error }
+
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// conns are the connections of machines with a request under way.
+type conns struct {
+	mu sync.Mutex
+	of map[policy.MachineID]map[closer]bool
+}
+
+func (c *conns) add(id policy.MachineID, conn closer) (done func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[id] == nil {
+		c.of[id] = map[closer]bool{}
+	}
+	c.of[id][conn] = true
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.of[id], conn)
+	}
+}
+
+// cut ends the connections of a machine.
+func (c *conns) cut(id policy.MachineID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.of[id] {
+		conn.Close()
+	}
+}
+
+// machineOnly lets through who shows a certificate of an enrolled machine.
+func (s *Service) machineOnly(next func(http.ResponseWriter, *http.Request, policy.MachineID)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TLS.PeerCertificates) == 0 {
+			s.answer(w, r, nil, errNotMachine)
+			return
+		}
+		id, expired, err := s.certificateOf(r.Context(), r.TLS.PeerCertificates[0])
+		if err == nil && expired {
+			err = errExpired
+		}
+		if err != nil {
+			s.answer(w, r, nil, err)
+			return
+		}
+		if c, ok := r.Context().Value(connKey{}).(net.Conn); ok {
+			defer s.conns.add(id, c)()
+			// It may have been revoked between the look at the database and the note of its connection.
+			if _, _, err := s.certificateOf(r.Context(), r.TLS.PeerCertificates[0]); err != nil {
+				s.answer(w, r, nil, err)
+				return
+			}
+		}
+		next(w, r, id)
+	}
+}
+
+var errExpired = errors.New("the certificate has expired: renew it")
+
+// CodeHeader names the kind of a refusal, so that a program can tell them apart.
+const CodeHeader = "Portillon-Refused"
+
+// answer writes JSON, or why there is none.
+func (s *Service) answer(w http.ResponseWriter, r *http.Request, v any, err error) {
+	if err == nil {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(v) // the asker may be gone
+		return
+	}
+	status, code := http.StatusInternalServerError, ""
+	why := "the hub cannot answer now; its log says why"
+	var asked *badAsk
+	switch {
+	case errors.Is(err, errNotMachine):
+		status, code = http.StatusForbidden, "not-a-machine"
+	case errors.Is(err, errExpired):
+		status, code = http.StatusForbidden, "expired"
+	case errors.Is(err, errNoCode), errors.Is(err, errWorn), errors.Is(err, errOtherKey):
+		status, code = http.StatusForbidden, "code"
+	case errors.As(err, &asked):
+		status, code = http.StatusBadRequest, "request"
+	}
+	if code != "" {
+		why = err.Error()
+		w.Header().Set(CodeHeader, code)
+		s.o.Log.Warn("machine request refused", "path", r.URL.Path, "from", r.RemoteAddr, "code", code, "why", wire.OneLine(why, 300))
+	} else {
+		s.o.Log.Error("machine request failed", "path", r.URL.Path, "err", err)
+	}
+	http.Error(w, why, status)
+}
+
+func (s *Service) getSite(w http.ResponseWriter, r *http.Request) {
+	s.answer(w, r, wire.HubIdentity{Pins: s.o.Pins, Name: s.o.Name, Broker: s.o.Broker, Format: wire.Format}, nil)
+}
+
+var nonceText = regexp.MustCompile(`^[0-9a-f]{16,64}$`)
+
+func (s *Service) getTime(w http.ResponseWriter, r *http.Request) {
+	nonce := r.URL.Query().Get("nonce")
+	if !nonceText.MatchString(nonce) {
+		s.answer(w, r, nil, bad("nonce: want 16 to %d hexadecimal digits in lower case", wire.MaxNonce))
+		return
+	}
+	signed, err := wire.SignTime(wire.HubTime{Site: s.o.Site.ID(), Nonce: nonce, Time: s.o.Now().UTC()}, s.o.Signer)
+	if err != nil {
+		s.answer(w, r, nil, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Write(signed)
+}
+
+// read reads a bounded JSON body.
+func read(w http.ResponseWriter, r *http.Request, v any) error {
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxJoin))
+	if err != nil {
+		return bad("the request cannot be read, want at most %d bytes", wire.MaxJoin)
+	}
+	if err := wire.Decode(b, v); err != nil {
+		return &badAsk{err.Error()}
+	}
+	return nil
+}
+
+// tried reads a request that holds a secret, within the limit of tries.
+func (s *Service) tried(w http.ResponseWriter, r *http.Request, v any) error {
+	if !s.limit.AllowN(s.o.Now(), 1) {
+		return bad("too many codes are tried at this hub: wait a minute")
+	}
+	return read(w, r, v)
+}
+
+func (s *Service) postCode(w http.ResponseWriter, r *http.Request) {
+	var ask wire.CodeAsk
+	if err := s.tried(w, r, &ask); err != nil {
+		s.answer(w, r, nil, err)
+		return
+	}
+	code, err := s.openCode(r.Context(), ask.Secret)
+	s.answer(w, r, wire.CodeAnswer{Site: s.o.Site.ID(), Machine: code.machine, Replace: code.replace}, err)
+}
+
+func (s *Service) postJoin(w http.ResponseWriter, r *http.Request) {
+	var ask wire.JoinAsk
+	err := s.tried(w, r, &ask)
+	if err != nil {
+		s.answer(w, r, nil, err)
+		return
+	}
+	channel, err := r.TLS.ExportKeyingMaterial(wire.ChannelLabel, nil, wire.ChannelSize)
+	if err != nil {
+		s.answer(w, r, nil, err)
+		return
+	}
+	out, err := s.join(r.Context(), ask, channel)
+	s.answer(w, r, out, err)
+}
+
+func (s *Service) postRenew(w http.ResponseWriter, r *http.Request) {
+	var ask wire.RenewAsk
+	if err := read(w, r, &ask); err != nil {
+		s.answer(w, r, nil, err)
+		return
+	}
+	channel, err := r.TLS.ExportKeyingMaterial(wire.ChannelLabel, nil, wire.ChannelSize)
+	if err != nil {
+		s.answer(w, r, nil, err)
+		return
+	}
+	out, err := s.renew(r.Context(), ask, channel)
+	s.answer(w, r, out, err)
+}
+
+// getBundle serves the manifest and chunks of the bundle in force.
+func (s *Service) getBundle(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
+	if s.o.Bundle == nil {
+		http.NotFound(w, r)
+		return
+	}
+	if err := s.note(r.Context(), id); err != nil {
+		s.answer(w, r, nil, err)
+		return
+	}
+	http.StripPrefix(strings.TrimSuffix(wire.JoinPath, "/"), s.o.Bundle).ServeHTTP(w, r)
+}
+
+// note remembers whose data a machine fetched, before it gets them.
+func (s *Service) note(ctx context.Context, id policy.MachineID) error {
+	if s.o.Version == nil {
+		return nil
+	}
+	v := s.o.Version()
+	s.mu.Lock()
+	known := s.noted[id] >= v
+	s.mu.Unlock()
+	if known || v == 0 {
+		return nil
+	}
+	if err := s.noteFetched(ctx, id, v); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noted[id] = max(s.noted[id], v)
+	return nil
+}
+
+var sha = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// getCredential serves a badge by the hash of its bytes.
+func (s *Service) getCredential(w http.ResponseWriter, r *http.Request, _ policy.MachineID) {
+	name := r.PathValue("sha")
+	if s.o.Credential == nil || !sha.MatchString(name) {
+		http.NotFound(w, r)
+		return
+	}
+	b, err := s.o.Credential(r.Context(), name)
+	if err == nil && wire.Hash(b) != name {
+		err = errors.New("enrol: the credential " + name + " is damaged")
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		http.NotFound(w, r)
+	case err != nil:
+		s.answer(w, r, nil, err)
+	default:
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+		w.Write(b)
+	}
+}

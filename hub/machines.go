@@ -1,0 +1,274 @@
+package hub
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"portillon/hub/broker"
+	"portillon/hub/enrol"
+	"portillon/hub/ledger"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// joined is what belongs to machines that join over the network. The zero joined is a hub where none does.
+type joined struct {
+	authority *enrol.Authority
+	service   *enrol.Service
+	listen    net.Listener
+
+	replacing map[policy.MachineID]string // who let the machine's next journal in; guarded by Hub.mu
+}
+
+// maxJoined is for how many machines the broker inside has room.
+const maxJoined = 1000
+
+// Authority is the hub's certificate authority; nil where no machine joins over the network.
+func (h *Hub) Authority() *enrol.Authority { return h.joined.authority }
+
+// Enrol is the enrolment of machines; nil where none joins over the network.
+func (h *Hub) Enrol() *enrol.Service { return h.joined.service }
+
+// MachinesAddr is host:port of the machines' listener; empty: there is none.
+func (h *Hub) MachinesAddr() string {
+	if h.joined.listen == nil {
+		return ""
+	}
+	return h.joined.listen.Addr().String()
+}
+
+// prepareJoin opens what the broker needs: the authority, which signs its certificate.
+func (h *Hub) prepareJoin() (err error) {
+	if h.c.Join.Listen == "" {
+		return nil
+	}
+	if h.c.Bundle.Key == nil {
+		return errors.New("machines-listen: bundle: key: is missing: machines that join pin it")
+	}
+	h.joined.authority, err = enrol.OpenAuthority(filepath.Join(h.c.Data, "authority"), h.c.Site, h.now)
+	return err
+}
+
+func (h *Hub) brokerTLS() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: h.joined.authority.Server(h.c.Join.Name)}
+}
+
+// openJoin opens the enrolment and its listener, and brings the enrolled machines into force.
+func (h *Hub) openJoin() (err error) {
+	a := h.joined.authority
+	if a == nil {
+		return nil
+	}
+	hubKey, err := h.c.PublicKey()
+	if err != nil {
+		return err
+	}
+	if h.joined.listen, err = net.Listen("tcp", h.c.Join.Listen); err != nil {
+		return fmt.Errorf("machines-listen: %w", err)
+	}
+	_, port, _ := net.SplitHostPort(h.joined.listen.Addr().String())
+	_, mqttPort, _ := net.SplitHostPort(h.broker.Addr())
+	h.joined.service, err = enrol.New(context.Background(), enrol.Options{
+		Site: h.db.Site(h.c.Site), Now: h.now, Log: h.log, Authority: a, Signer: h.signer, Name: h.c.Join.Name,
+		Pins:    wire.Pins{Site: h.c.Site, CA: a.Certificate(), PolicyKey: h.c.Bundle.Public, HubKey: hubKey},
+		Address: "https://" + net.JoinHostPort(h.c.Join.Name, port), Broker: "ssl://" + net.JoinHostPort(h.c.Join.Name, mqttPort),
+		CardKey: h.cardKey, Fixed: h.fixedMachines, Bundle: h.bundleHandler(), Members: h.bundleMembers,
+		Version:  func() uint64 { _, v := h.Manifest(); return v },
+		Standing: h.standing, Command: h.Command, Apply: h.applyMachines})
+	return err
+}
+
+// serveJoin answers machines until ctx ends.
+func (h *Hub) serveJoin(ctx context.Context) error {
+	if err := h.joined.service.Serve(ctx, h.joined.listen); err != nil {
+		return fmt.Errorf("machines-listen: %w", err)
+	}
+	return nil
+}
+
+func (h *Hub) closeJoin() error {
+	var errs []error
+	if l := h.joined.listen; l != nil {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// cardKey is the site's card key, in hexadecimal.
+func (h *Hub) cardKey() (string, error) {
+	b, err := os.ReadFile(h.c.Join.CardKey)
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimSpace(string(b))
+	if key, err := hex.DecodeString(text); err != nil || len(key) < 16 {
+		return "", fmt.Errorf("%s is no card key, want at least 32 hexadecimal digits on one line", h.c.Join.CardKey)
+	}
+	return text, nil
+}
+
+func (h *Hub) fixedMachines() (out []enrol.Fixed) {
+	for _, m := range h.c.Machines {
+		out = append(out, enrol.Fixed{ID: m.ID, Key: m.Public})
+	}
+	return out
+}
+
+// bundleHandler serves machines as Handler serves loopback.
+func (h *Hub) bundleHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /manifest", h.getManifest)
+	mux.HandleFunc("GET /chunks/{sha}", h.getChunk)
+	return mux
+}
+
+// bundleMembers are the members of the bundle in force.
+func (h *Hub) bundleMembers(context.Context) (out []policy.MemberID, err error) {
+	m, err := h.store.Current()
+	if err != nil {
+		return nil, err
+	}
+	for i := range wire.Buckets {
+		b, err := h.store.Chunk(m, wire.RosterChunk(i))
+		if err != nil {
+			return nil, err
+		}
+		if b == nil {
+			continue
+		}
+		var bucket wire.RosterBucket
+		if err := wire.DecodeChunk(b, &bucket); err != nil {
+			return nil, err
+		}
+		for _, x := range bucket.Members {
+			out = append(out, policy.MemberID(x.ID))
+		}
+	}
+	return out, nil
+}
+
+// know adds a machine whose records count.
+func (h *Hub) know(id policy.MachineID) error {
+	head, err := h.ledger.Head(id)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	if h.machines[id] == nil {
+		h.machines[id] = &Machine{ID: id, Held: head.Seq}
+	}
+	h.mu.Unlock()
+	if _, err := h.takeAlerts(id, 0); errors.Is(err, ledger.ErrChanged) {
+		h.log.Error("record changed", "err", err) // records are still taken; whatever reads this one says so
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// applyMachines brings the enrolled machines into force: the key of their records, their account at the broker. A
+// revoked machine loses both, and its connection. The one of hub.yaml counts until its machine is enrolled or revoked.
+func (h *Hub) applyMachines(_ context.Context, all []enrol.Enrolled) error {
+	replacing := map[policy.MachineID]string{}
+	var errs []error
+	for _, e := range all {
+		if e.Revoked || e.Key == nil {
+			h.ledger.Pin(e.ID, nil)
+			errs = append(errs, h.broker.Remove(string(e.ID)))
+			h.mu.Lock()
+			delete(h.machines, e.ID)
+			h.mu.Unlock()
+			continue
+		}
+		if e.Replacing != "" {
+			replacing[e.ID] = e.Replacing
+		}
+		h.ledger.Pin(e.ID, e.Key)
+		h.mu.Lock()
+		known := h.machines[e.ID] != nil
+		h.mu.Unlock()
+		if !known {
+			errs = append(errs, h.know(e.ID))
+		}
+		if e.Password != ([sha256.Size]byte{}) {
+			errs = append(errs, h.broker.Set(broker.Account{User: string(e.ID), PasswordHash: e.Password, As: broker.AsMachine, Machine: e.ID}))
+		}
+	}
+	h.mu.Lock()
+	h.joined.replacing = replacing
+	h.mu.Unlock()
+	return errors.Join(errs...)
+}
+
+// replaceAwaited lets the journal in that an enrolled machine begins in the place of the one held, once the machine has
+// said its generation: an administrator made the code for it. The act is that of «portillon machine replace».
+func (h *Hub) replaceAwaited(id policy.MachineID, next wire.Generation) {
+	h.mu.Lock()
+	by, awaited := h.joined.replacing[id]
+	h.mu.Unlock()
+	if !awaited || next == "" {
+		return
+	}
+	head, err := h.ledger.Head(id)
+	if err == nil && head.Known {
+		if head.Generation == next {
+			return // retained from the computer before
+		}
+		err = h.ledger.Replace(ledger.Replacement{Machine: id, Generation: next, By: by, Why: "enrolled with --replace",
+			At: h.now().UTC().Truncate(time.Millisecond)})
+	}
+	if err == nil {
+		err = h.joined.service.Replaced(context.Background(), id)
+	}
+	if err != nil {
+		h.log.Error("journal not replaced", "machine", id, "generation", next, "err", err)
+		return
+	}
+	h.mu.Lock()
+	delete(h.joined.replacing, id)
+	h.mu.Unlock()
+}
+
+// saw notes when a machine last said anything. What is retained may be old.
+func (h *Hub) saw(m mqtt.Message) {
+	for _, what := range heard {
+		if id, ok := h.topics.Machine(m.Topic(), what); ok && !m.Retained() && what != "availability" {
+			h.change(id, func(x *Machine) { x.Seen = h.now() })
+		}
+	}
+}
+
+// standing is how a machine stands, for the enrolment's list.
+func (h *Hub) standing(id policy.MachineID) (out enrol.Standing) {
+	h.change(id, func(m *Machine) {
+		out = enrol.Standing{Online: m.Online, Seen: m.Seen, Held: m.Held, RefuseOf: m.Trouble}
+		if s := m.State; s != nil {
+			out.Phase, out.Program, out.Bundle, out.Records = s.Phase, s.Program, s.Bundle, s.Journal
+			out.Clock, out.Disk = s.Clock, s.Disk
+			if s.SilentScreen != "" {
+				out.Faults = append(out.Faults, "screen: "+s.SilentScreen)
+			}
+			if s.UnackedWhy != "" {
+				out.Faults = append(out.Faults, "uplink: "+s.UnackedWhy)
+			}
+		}
+		if m.Dropped != nil {
+			out.Faults = append(out.Faults, "message too large")
+		}
+	})
+	return out
+}

@@ -1,0 +1,147 @@
+package wire
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"portillon/policy"
+)
+
+// JoinCode is the code that an administrator makes at the hub and types at a machine's computer once: PinsHash binds
+// it to the hub, Secret opens the hub for one machine.
+//
+// Written, it has 27 characters of Crockford's base 32 in groups of three: 16 of the hash, 10 of the secret, one check
+// character. The check is a sum in GF(32) with a different weight for each place, so that any one wrong character and
+// any two that changed places are noticed. Crockford's own check, modulo 37, has the characters * ~ $ =, which a shell
+// would take for its own.
+type JoinCode struct {
+	Pins   [PinsHashSize]byte
+	Secret uint64 // 50 bits
+}
+
+const (
+	// PinsHashSize is how many bytes of a hash over the hub's keys a code holds: 80 bits.
+	PinsHashSize = 10
+	// JoinSecretBits is the size of the secret.
+	JoinSecretBits = 50
+
+	joinHashDigits, joinSecretDigits = PinsHashSize * 8 / 5, JoinSecretBits / 5
+
+	joinDigits = joinHashDigits + joinSecretDigits + 1
+	// maxJoinText bounds a code as somebody types it, in bytes.
+	maxJoinText = 200
+)
+
+// ErrJoinCode says that a text is no code, or has a slip in it.
+var ErrJoinCode = errors.New("not a code for a machine")
+
+// NewJoinSecret is a random secret. random is crypto/rand.Reader, but for tests.
+func NewJoinSecret(random io.Reader) (uint64, error) {
+	var b [8]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return 0, fmt.Errorf("no random secret: %w", err)
+	}
+	return binary.BigEndian.Uint64(b[:]) >> (64 - JoinSecretBits), nil
+}
+
+// String is the code as people copy it.
+func (c JoinCode) String() string {
+	d := c.digits()
+	var b strings.Builder
+	for i, x := range d {
+		if i > 0 && i%3 == 0 {
+			b.WriteByte('-')
+		}
+		b.WriteByte(codeLetters[x])
+	}
+	return b.String()
+}
+
+func (c JoinCode) digits() (d [joinDigits]byte) {
+	for i := range joinHashDigits { // five bits each, the first bit first
+		at := i * 5
+		pair := uint(c.Pins[at/8]) << 8
+		if at/8+1 < PinsHashSize {
+			pair |= uint(c.Pins[at/8+1])
+		}
+		d[i] = byte(pair >> (11 - at%8) & 31)
+	}
+	for i := range joinSecretDigits {
+		d[joinHashDigits+i] = byte(c.Secret >> (5 * (joinSecretDigits - 1 - i)) & 31)
+	}
+	d[joinDigits-1] = joinSum(d)
+	return d
+}
+
+// joinSum is the weighted sum of all digits in GF(32): the last has the weight 1. With the last digit 0 it is the check
+// character; of a code with its check character it is 0.
+func joinSum(d [joinDigits]byte) (sum byte) {
+	for _, x := range d { // Horner's scheme: each step multiplies by the element x of the field
+		if sum <<= 1; sum&32 != 0 {
+			sum ^= 0x25 // x⁵ + x² + 1, primitive, so that the 27 weights differ
+		}
+		sum ^= x
+	}
+	return sum
+}
+
+// ParseJoinCode reads a code as a person types it: lower case, blanks and hyphens do not matter, I and L count as 1, O
+// as 0.
+func ParseJoinCode(s string) (JoinCode, error) {
+	if len(s) > maxJoinText {
+		return JoinCode{}, fmt.Errorf("%w: %d characters, want %d", ErrJoinCode, len(s), joinDigits)
+	}
+	s = strings.NewReplacer(" ", "", "\u00a0", "", "\t", "", "\n", "", "\r", "", "-", "", "I", "1", "L", "1", "O", "0").
+		Replace(strings.ToUpper(s))
+	if len(s) != joinDigits {
+		return JoinCode{}, fmt.Errorf("%w: %d characters, want %d", ErrJoinCode, len(s), joinDigits)
+	}
+	var d [joinDigits]byte
+	for i := range joinDigits {
+		x := strings.IndexByte(codeLetters, s[i])
+		if x < 0 {
+			return JoinCode{}, fmt.Errorf("%w: character %d is %q, want one of %s", ErrJoinCode, i+1, s[i], codeLetters)
+		}
+		d[i] = byte(x)
+	}
+	if joinSum(d) != 0 {
+		return JoinCode{}, fmt.Errorf("%w: a character is wrong, or two changed places; compare it with the hub's page",
+			ErrJoinCode)
+	}
+	return joinCodeOf(d), nil
+}
+
+func joinCodeOf(d [joinDigits]byte) (c JoinCode) {
+	for i := range joinHashDigits {
+		at := i * 5
+		bits := uint(d[i]) << (11 - at%8)
+		c.Pins[at/8] |= byte(bits >> 8)
+		if at/8+1 < PinsHashSize {
+			c.Pins[at/8+1] |= byte(bits)
+		}
+	}
+	for i := range joinSecretDigits {
+		c.Secret = c.Secret<<5 | uint64(d[joinHashDigits+i])
+	}
+	return c
+}
+
+// Pins are the keys that a machine trusts once it has joined.
+type Pins struct {
+	Site      policy.SiteID `json:"site"`
+	CA        []byte        `json:"ca"`         // the certificate of the authority that signs the hub's, DER
+	PolicyKey string        `json:"policy_key"` // the verifier key of bundles: name+hash+key
+	HubKey    string        `json:"hub_key"`    // of acknowledgements and commands
+}
+
+// Hash is what a code holds of the pins.
+func (p Pins) Hash() (out [PinsHashSize]byte) {
+	ca := sha256.Sum256(p.CA)
+	h := sha256.Sum256(fmt.Appendf(nil, "portillon join 1\n%s\n%x\n%s\n%s\n", p.Site, ca, p.PolicyKey, p.HubKey))
+	copy(out[:], h[:])
+	return out
+}
