@@ -3,12 +3,16 @@ package wire
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 const bindingsPrefix = "bindings/"
 
 // BindingsChunk names a bucket's chunk of bindings.
 func BindingsChunk(b int) string { return fmt.Sprintf("%s%02x", bindingsPrefix, b) }
+
+// IsBindingsChunk reports whether a chunk of this name holds bindings.
+func IsBindingsChunk(name string) bool { return strings.HasPrefix(name, bindingsPrefix) }
 
 // Binding is what the policy key signs of a member where the policy has «bindings: signed»: what gives them somebody's
 // badges (addresses, subjects), what acts for them (cards), and what restricts them. Names, languages and the list of

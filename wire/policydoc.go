@@ -129,7 +129,7 @@ func (p SignedPolicy) replaces(old SignedPolicy) error {
 func (m Manifest) BindingsHash() string {
 	var lines []string
 	for _, c := range m.Chunks {
-		if strings.HasPrefix(c.Name, bindingsPrefix) {
+		if IsBindingsChunk(c.Name) {
 			lines = append(lines, c.Name+" "+c.SHA256+"\n")
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -97,7 +96,7 @@ func noEnd(err error) error {
 
 // isPolicyChunk reports whether the policy key signs chunks of this name.
 func isPolicyChunk(name string) bool {
-	return name == PolicyChunk || name == DocumentsChunk || strings.HasPrefix(name, bindingsPrefix) && chunkName.MatchString(name)
+	return name == PolicyChunk || name == DocumentsChunk || IsBindingsChunk(name) && chunkName.MatchString(name)
 }
 
 // check compares the chunks with the document.
