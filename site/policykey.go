@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"portillon/keykind"
+	"portillon/policy"
 	"portillon/policy/file"
 	"portillon/wire"
 )
@@ -41,7 +43,7 @@ func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
 	case o.Signer != nil && o.Number == 0:
 		return errors.New("policy: the policy number is 0, want 1 or more")
 	case o.Signer != nil:
-		return nil
+		return ofSite(o.Signer, s.Policy.Site)
 	}
 	f, err := wire.ReadPolicyFile(bytes.NewReader(o.Signed), o.Keys)
 	if err != nil {
@@ -60,6 +62,14 @@ func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
 		return err
 	}
 	return b.takeBindings(f)
+}
+
+// ofSite refuses a key whose name says that it is another site's.
+func ofSite(key note.Signer, id policy.SiteID) error {
+	if k, of := keykind.KindOf(key.Name()); k != keykind.Unknown && of != string(id) {
+		return fmt.Errorf("the key %q is of another site, want the policy key of %q", key.Name(), id)
+	}
+	return nil
 }
 
 // takeDocuments has the build use the documents that were signed, and no others.
@@ -193,6 +203,9 @@ func SignPolicyText(text []byte, number uint64, signer note.Signer) ([]byte, wir
 	}
 	if p.SignedBindings {
 		return nil, wire.SignedPolicy{}, errors.New("policy.yaml says «bindings: signed»: sign the site's directory, with its members")
+	}
+	if err := ofSite(signer, p.Site); err != nil {
+		return nil, wire.SignedPolicy{}, err
 	}
 	doc := wire.SignedPolicy{Site: p.Site, Number: number, Policy: wire.Hash(text)}
 	signed, err := wire.SignPolicy(doc, signer)
