@@ -28,7 +28,7 @@ import (
 //	  laser: { key: "portillon:machine:laser.biklab+5f1c…", password-file: laser.password }
 //	mqtt: { listen: "127.0.0.1:1883" }  # the broker inside; or { broker: "tcp://…", username: …, password-file: … }
 //	http: 127.0.0.1:8038                # the manifest and its chunks, on loopback
-//	bundle: { file: site.bundle, key: "portillon:site:biklab+…" }
+//	bundle: { file: site.bundle, key: "portillon:site:biklab+…" } # with policy-key: where machines pin one apart
 //
 // Relative paths stand beside the file.
 type Config struct {
@@ -71,6 +71,11 @@ type BundleConfig struct {
 	Key  note.Verifier // of whoever signs bundles
 
 	Public string // Key, as the file has it
+
+	// Policy is the policy key that machines pin apart from Key: the hub hands out no bundle that they would refuse for
+	// it. nil: one key stands for both.
+	Policy       note.Verifier
+	PolicyPublic string // Policy, as the file has it
 }
 
 // Database is where the hub's database stands.
@@ -257,8 +262,15 @@ func (p parser) bundle(n yamlfile.Node, site string) BundleConfig {
 	if !n.Present() {
 		return BundleConfig{}
 	}
-	n.Only("file", "key")
-	return BundleConfig{File: p.file(n.Get("file").Required()), Public: n.Get("key").Str(), Key: verifier(n.Get("key").Required(), keykind.Place{Kind: keykind.Site, ID: site})}
+	n.Only("file", "key", "policy-key")
+	b := BundleConfig{File: p.file(n.Get("file").Required()), Public: n.Get("key").Str()}
+	kind := keykind.Site
+	if own := n.Get("policy-key"); own.Present() && !keykind.Same(own.Str(), b.Public) {
+		kind, b.PolicyPublic = keykind.Hub, own.Str()
+		b.Policy = verifier(own, keykind.Place{Kind: keykind.Policy, ID: site})
+	}
+	b.Key = verifier(n.Get("key").Required(), keykind.Place{Kind: kind, ID: site})
+	return b
 }
 
 // accounts: either the broker inside knows everybody who connects, or it is on loopback and knows nobody.

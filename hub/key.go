@@ -93,10 +93,23 @@ func (c Config) checkBundle() error {
 	if _, err := wire.OpenManifest([]byte(text), note.VerifierList(c.Bundle.Key)); err != nil {
 		return fmt.Errorf("bundle: file: %s: %w", c.Bundle.File, c.bySigner(err, []byte(text)))
 	}
+	if keys := c.Bundle.policyKeys(); keys != nil {
+		if _, err := m.CheckPolicy(keys); err != nil {
+			return fmt.Errorf("bundle: file: %s: %w; want the policy key %q (bundle: policy-key)", c.Bundle.File, err, c.Bundle.Policy.Name())
+		}
+	}
 	if m.Site != c.Site {
 		return fmt.Errorf("bundle: file: %s is of the site %q, want %q", c.Bundle.File, m.Site, c.Site)
 	}
 	return nil
+}
+
+// policyKeys are the policy keys that machines pin apart; nil: there are none.
+func (b BundleConfig) policyKeys() note.Verifiers {
+	if b.Policy == nil {
+		return nil
+	}
+	return note.VerifierList(b.Policy)
 }
 
 // bySigner adds whose key signed a bundle that is refused, and whose must.

@@ -16,7 +16,7 @@ func TestNameSaysTheKind(t *testing.T) {
 		want string
 	}{
 		{Site, "biklab", "portillon:site:biklab"}, {Hub, "biklab", "portillon:hub:biklab"}, {Machine, "laser.biklab", "portillon:machine:laser.biklab"},
-		{Machine, "laser", ""}, {Site, "laser.biklab", ""}, {Site, "", ""}, {Site, "a b", ""}, {Site, "a+b", ""}, {Card, "biklab", ""}, {Unknown, "biklab", ""},
+		{Policy, "biklab", "portillon:policy:biklab"}, {Policy, "laser.biklab", ""}, {Machine, "laser", ""}, {Site, "laser.biklab", ""}, {Site, "", ""}, {Site, "a b", ""}, {Site, "a+b", ""}, {Card, "biklab", ""}, {Unknown, "biklab", ""},
 	} {
 		name, err := Name(c.kind, c.id)
 		if name != c.want || (err == nil) != (c.want != "") {
@@ -71,6 +71,21 @@ func TestSiteKeyMayBeTheHubsAndNotTheOtherWay(t *testing.T) {
 	}
 }
 
+func TestPolicyKeyMayBeTheSitesAndIsNoOther(t *testing.T) {
+	_, site, _ := note.GenerateKey(rand.Reader, "portillon:site:biklab")
+	_, hub, _ := note.GenerateKey(rand.Reader, "portillon:hub:biklab")
+	_, policy, _ := note.GenerateKey(rand.Reader, "portillon:policy:biklab")
+	for _, c := range []struct {
+		place Kind
+		key   string
+		fits  bool
+	}{{Policy, site, true}, {Policy, policy, true}, {Policy, hub, false}, {Site, policy, false}, {Hub, policy, false}} {
+		if err := (Place{Kind: c.place, ID: "biklab"}).Check(c.key); (err == nil) != c.fits {
+			t.Errorf("%s in the place of the %s: %v", NameOf(c.key), c.place, err)
+		}
+	}
+}
+
 func TestSameKeyUnderAnotherNameIsTheSame(t *testing.T) {
 	_, public, _ := note.GenerateKey(rand.Reader, "a")
 	_, other, _ := note.GenerateKey(rand.Reader, "a")
@@ -88,7 +103,7 @@ func FuzzLook(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		got := Look(s)
-		for k := Unknown; k <= AES; k++ {
+		for k := Unknown; k <= Policy; k++ {
 			for _, half := range []bool{true, false} {
 				err := Place{Kind: k, Private: half}.Check(s)
 				if err != nil && (got == Found{} || strings.Contains(err.Error(), "\n")) {

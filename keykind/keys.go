@@ -1,13 +1,15 @@
 // Package keykind knows the kinds of keys that a site has, and recognises a key of another kind by its name or its form.
 //
 //	site     signs bundles                      portillon:site:biklab
-//	hub      signs acknowledgements, commands   portillon:hub:biklab; the site's key may be the hub's too
+//	policy   signs policy documents             portillon:policy:biklab; the site's key may be the policy key too
+//	hub      signs acknowledgements, commands   portillon:hub:biklab; the site's key may be the hub's too; where a
+//	                                            policy key is pinned apart, it may sign bundles
 //	machine  signs a machine's checkpoints      portillon:machine:laser.biklab
 //	issuer   signs badges                       a multikey, a DID, a JWK, PEM, the address of a document
 //	card     makes card numbers unreadable      32 hexadecimal digits or more
 //	AES      is on cards that prove themselves  32 hexadecimal digits
 //
-// The first three are keys of signed notes (golang.org/x/mod/sumdb/note). Their names were free before they began to
+// The first four are keys of signed notes (golang.org/x/mod/sumdb/note). Their names were free before they began to
 // say the kind: such an older key fits every place of a note key, and callers compare it with the other keys that they
 // can see (Same, PublicHalf). A card key and an AES key of 32 digits have the same form: either fits both places.
 //
@@ -32,9 +34,10 @@ const (
 	Issuer
 	Card
 	AES
+	Policy
 )
 
-var kindNames = [...]string{"key", "site key", "hub key", "machine key", "issuer key", "card key", "AES key"}
+var kindNames = [...]string{"key", "site key", "hub key", "machine key", "issuer key", "card key", "AES key", "policy key"}
 
 // String is the kind as a sentence names it: "site key".
 func (k Kind) String() string {
@@ -48,13 +51,14 @@ func (k Kind) String() string {
 const prefix = "portillon:"
 
 // noteKinds are the words for kinds in names of note keys.
-var noteKinds = map[string]Kind{"site": Site, "hub": Hub, "machine": Machine}
+var noteKinds = map[string]Kind{"site": Site, "hub": Hub, "machine": Machine, "policy": Policy}
 
 // ids are the forms of what a key's name says after the kind: the site, or machine.site.
 var ids = map[Kind]*regexp.Regexp{
 	Site:    regexp.MustCompile(`^` + slug + `$`),
 	Hub:     regexp.MustCompile(`^` + slug + `$`),
 	Machine: regexp.MustCompile(`^` + slug + `\.` + slug + `$`),
+	Policy:  regexp.MustCompile(`^` + slug + `$`),
 }
 
 // slug is an id of a site or a machine, as yamlfile reads it.
@@ -64,7 +68,7 @@ const slug = `[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?`
 func Name(k Kind, id string) (string, error) {
 	form, ok := ids[k]
 	if !ok {
-		return "", fmt.Errorf("%s: no kind of a signing key, want site, hub or machine", k)
+		return "", fmt.Errorf("%s: no kind of a signing key, want site, policy, hub or machine", k)
 	}
 	if !form.MatchString(id) {
 		want := "the site's id"
@@ -91,7 +95,7 @@ func KindOf(name string) (k Kind, id string) {
 	return k, id
 }
 
-// NoteKind reads the word of a kind of signing key: site, hub or machine.
+// NoteKind reads the word of a kind of signing key: site, policy, hub or machine.
 func NoteKind(word string) (Kind, bool) {
 	k, ok := noteKinds[word]
 	return k, ok

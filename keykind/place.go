@@ -55,7 +55,7 @@ func (p Place) title() string {
 	}
 	id := p.ID
 	if id == "" {
-		id = map[Kind]string{Site: "SITE", Hub: "SITE", Machine: "MACHINE.SITE"}[p.Kind]
+		id = map[Kind]string{Site: "SITE", Hub: "SITE", Policy: "SITE", Machine: "MACHINE.SITE"}[p.Kind]
 	}
 	word := strings.TrimSuffix(p.Kind.String(), " key")
 	return fmt.Sprintf("the %s of the %s, as \"%s%s:%s\"", half, p.Kind, prefix, word, id)
@@ -90,7 +90,7 @@ func (p Place) fits(f Found) bool {
 	if f.form != formNote || f.Private != p.Private {
 		return false
 	}
-	kind := f.Kind == Unknown || f.Kind == p.Kind || p.Kind == Hub && f.Kind == Site
+	kind := f.Kind == Unknown || f.Kind == p.Kind || (p.Kind == Hub || p.Kind == Policy) && f.Kind == Site
 	return kind && (f.id == "" || p.ID == "" || f.id == p.ID)
 }
 

@@ -214,6 +214,7 @@ type StatusList struct {
 	ID      string        // what it calls itself: for many issuers not the address where it stands
 	Issuer  string        // empty for a 1EdTech list, which is nobody's but its address's
 	TTL     time.Duration // after which its issuer wants it to be read again; zero: it does not say
+	From    time.Time     // when its issuer says that it begins to be valid: each signing gives a new one; zero: it does not say
 	Until   time.Time     // when it ends; zero: it does not say
 	purpose []string
 	bits    bits
@@ -261,7 +262,7 @@ func (q *inquiry) statusList(data []byte) (*StatusList, error) {
 	case len(n.Badge.Status) > 0:
 		return nil, fault("status-unusable", "the list has a status of its own, which is not asked for")
 	}
-	l := &StatusList{ID: n.Badge.ID, Issuer: n.Badge.IssuerID, Until: n.Badge.ValidUntil, speaksFor: mayName(q.o.Trust, n.Badge.IssuerID)}
+	l := &StatusList{ID: n.Badge.ID, Issuer: n.Badge.IssuerID, From: n.Badge.ValidFrom, Until: n.Badge.ValidUntil, speaksFor: mayName(q.o.Trust, n.Badge.IssuerID)}
 	if err := l.read(doc, n.o.Allow); err != nil {
 		return nil, unusable(err)
 	}

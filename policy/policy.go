@@ -26,20 +26,23 @@ import (
 
 // Model is a site's policy as it was written. New checks it.
 type Model struct {
-	Site        SiteID
-	Language    Language       // of the site: badge names are quoted in it, as issued
-	Zone        *time.Location // hours are read in it; nil: UTC
-	StatusGrace time.Duration  // how long a badge's last status counts; zero: DefaultStatusGrace
-	Membership  Membership     // how the end of a membership counts
-	Holidays    *Holidays      // what PH means in hours; nil: none are listed
-	Names       Names          // of members, on the panels
-	Look        Look           // of the panels
-	Issuers     []Issuer
-	Badges      []Badge
-	Machines    []Machine
-	Evidence    map[BadgeID]EvidenceRule
-	Tests       []Test
-	Never       []Invariant
+	Site     SiteID
+	Language Language       // of the site: badge names are quoted in it, as issued
+	Zone     *time.Location // hours are read in it; nil: UTC
+	// SignedBindings says that the policy key signs each member's addresses, subjects, cards and restrictions too: a
+	// machine that pins a policy key of its own takes no others.
+	SignedBindings bool
+	StatusGrace    time.Duration // how long a badge's last status counts; zero: DefaultStatusGrace
+	Membership     Membership    // how the end of a membership counts
+	Holidays       *Holidays     // what PH means in hours; nil: none are listed
+	Names          Names         // of members, on the panels
+	Look           Look          // of the panels
+	Issuers        []Issuer
+	Badges         []Badge
+	Machines       []Machine
+	Evidence       map[BadgeID]EvidenceRule
+	Tests          []Test
+	Never          []Invariant
 }
 
 // DefaultStatusGrace is how long a badge keeps its last verdict while its status cannot be read (design §4.3).

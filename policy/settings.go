@@ -40,7 +40,7 @@ var decideHolders = map[string]bool{"status-grace": true, "issuers": true, "keys
 	"status-issuers": true}
 
 // names of fields that policy.yaml calls otherwise.
-var namesOfFields = map[string]string{"Zone": "timezone", "Names": "panel.names", "Look": "panel.look", "Profile": "id"}
+var namesOfFields = map[string]string{"Zone": "timezone", "Names": "panel.names", "Look": "panel.look", "Profile": "id", "SignedBindings": "bindings"}
 
 // fields compares two values of one struct.
 func (d *settings) fields(path string, a, b reflect.Value) {

@@ -26,6 +26,7 @@ type Order struct {
 	Expires time.Time
 	Signer  note.Signer
 	CardKey []byte // the site's key for card numbers, as its machines hold it
+	Policy  PolicyOrder
 }
 
 // Built is a bundle: a signed manifest and its chunks.
@@ -39,8 +40,13 @@ type Built struct {
 	Ending   []Ending // memberships and badges that end within 30 days of Issued, the soonest first
 	Errors   []string // what members.yaml must decide before a badge can count: the badge is left out
 
+	// Policy is what the policy key signed; zero: the site has no policy key apart.
+	Policy wire.SignedPolicy
+
 	lists map[string]*openbadge.StatusList // those that are there, by their addresses
 	web   *used
+	apart bool  // the site has a policy key apart
+	bound bound // what the policy key signed of the members before this build; nil: they are not bound by it
 }
 
 // Build makes the bundle. What it leaves out, it says in the warnings.
@@ -48,11 +54,29 @@ func (s *Site) Build(o Order) (*Built, error) {
 	if len(o.CardKey) < 16 {
 		return nil, fmt.Errorf("the card key has %d bytes: at least 16 are needed", len(o.CardKey))
 	}
+	b, err := s.assemble(o)
+	if err != nil {
+		return nil, err
+	}
+	check, err := wire.CardSigner(s.Policy.Site, o.CardKey)
+	if err != nil {
+		return nil, err
+	}
+	b.Manifest.CardCheck = keykind.CheckValue(o.CardKey)
+	b.Signed, err = wire.SignManifest(b.Manifest, o.Signer, check)
+	return b, err
+}
+
+// assemble makes all of the bundle but the signature of its manifest.
+func (s *Site) assemble(o Order) (*Built, error) {
 	if err := s.sameCards(o.CardKey); err != nil {
 		return nil, err
 	}
 	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, web: &used{from: s.Web, found: map[string][]byte{}}, Members: len(s.Members),
 		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
+	if err := b.takePolicy(s, o.Policy); err != nil {
+		return nil, err
+	}
 	b.Warnings = append(b.Warnings, s.Skipped...)
 	b.missingBadges(s)
 	b.chunk(wire.PolicyChunk, s.text)
@@ -60,7 +84,8 @@ func (s *Site) Build(o Order) (*Built, error) {
 	if err := b.status(s, o.Issued); err != nil {
 		return nil, err
 	}
-	for i, bucket := range s.buckets(b, o) {
+	buckets := s.buckets(b, o)
+	for i, bucket := range buckets {
 		if len(bucket.roster.Members) == 0 {
 			continue
 		}
@@ -77,13 +102,7 @@ func (s *Site) Build(o Order) (*Built, error) {
 	if err := b.documents(); err != nil {
 		return nil, err
 	}
-	check, err := wire.CardSigner(s.Policy.Site, o.CardKey)
-	if err != nil {
-		return nil, err
-	}
-	b.Manifest.CardCheck = keykind.CheckValue(o.CardKey)
-	b.Signed, err = wire.SignManifest(b.Manifest, o.Signer, check)
-	return b, err
+	return b, b.signPolicy(s, o.Policy, buckets)
 }
 
 // missingBadges warns of files that a member's badges: line names and that are not there.
@@ -135,7 +154,9 @@ func (s *Site) buckets(b *Built, o Order) []bucket {
 			w.Badges = append(w.Badges, wire.Hash(f.Data))
 			at.badges.Credentials = append(at.badges.Credentials, f.Data)
 		}
-		at.roster.Members = append(at.roster.Members, w)
+		if w, ok := b.limit(m, w); ok {
+			at.roster.Members = append(at.roster.Members, w)
+		}
 	}
 	return out
 }
@@ -249,18 +270,30 @@ func (b *Built) status(s *Site, at time.Time) error {
 		}
 		lists.Lists = append(lists.Lists, wire.StatusList{URL: l.ID, Body: f.Data})
 		b.lists[l.ID] = l
+		if grace := s.Policy.StatusGrace; b.apart && !l.From.IsZero() && at.Sub(l.From) > grace {
+			b.warn(f, "was signed by its issuer on %s, more than status-grace (%v) ago: machines that pin a policy key count the age of a "+
+				"list from then, and its badges open nothing; get a newer one (of your own: portillon badge revoke --renew)",
+				l.From.Format(time.DateOnly), grace)
+		}
 	}
 	return b.json(wire.StatusChunk, lists)
 }
 
 // used keeps the documents that badges rested on: they travel with them, so that a machine can verify with nobody online.
 type used struct {
-	from  openbadge.Resolver
-	found map[string][]byte
+	from   openbadge.Resolver
+	signed map[string][]byte // those that the policy key signed; nil: it signs those that are used
+	found  map[string][]byte
 }
 
 // Resolve implements openbadge.Resolver.
 func (u *used) Resolve(url string) ([]byte, error) {
+	if u.signed != nil {
+		if b, ok := u.signed[url]; ok {
+			return b, nil
+		}
+		return nil, errors.New("it is not among the documents that the policy key signed")
+	}
 	if u.from == nil {
 		return nil, errors.New("there is no documents/")
 	}
@@ -272,7 +305,7 @@ func (u *used) Resolve(url string) ([]byte, error) {
 }
 
 func (b *Built) documents() error {
-	if len(b.web.found) == 0 {
+	if len(b.web.found) == 0 || b.web.signed != nil {
 		return nil
 	}
 	var all wire.StatusBucket

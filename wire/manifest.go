@@ -21,6 +21,9 @@ type Manifest struct {
 	Expires time.Time     `json:"expires"` // what an old bundle still opens is the policy's business: it installs all the same
 	Chunks  []Chunk       `json:"chunks"`
 
+	// SignedPolicy is the document that the policy key signed (SignPolicy); empty: the site has no policy key apart.
+	SignedPolicy string `json:"signed_policy,omitempty"`
+
 	// CardCheck is the check value of the card key that the bundle was built with (CardSigner), 8 hexadecimal digits;
 	// empty: an older program built it. OpenManifest reads it from the signature lines.
 	CardCheck string `json:"-"`
@@ -28,7 +31,7 @@ type Manifest struct {
 
 // Chunk is a part of a bundle, kept and fetched by its hash.
 type Chunk struct {
-	Name   string `json:"name"` // policy.yaml, roster/00 … roster/3f, badges/00 … badges/3f, status, documents
+	Name   string `json:"name"` // policy.yaml, roster/00 … roster/3f, badges/…, bindings/…, status, documents
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
 }
@@ -63,7 +66,9 @@ func Hash(b []byte) string {
 
 // Refusal says why a bundle changed nothing. The list is closed.
 type Refusal struct {
-	Code   string // bad-signature, not-a-bundle, other-site, older-version, missing-chunk, wrong-hash, truncated, unusable
+	// Code is bad-signature, not-a-bundle, other-site, older-version, missing-chunk, wrong-hash, truncated, unusable, or
+	// one of PolicyUnsigned, OlderPolicy and BindingUnsigned.
+	Code   string
 	Detail string
 
 	cause error
@@ -88,7 +93,7 @@ func SignManifest(m Manifest, s ...note.Signer) ([]byte, error) {
 
 var (
 	hexHash   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	chunkName = regexp.MustCompile(`^(policy\.yaml|status|documents|(roster|badges)/[0-3][0-9a-f])$`)
+	chunkName = regexp.MustCompile(`^(policy\.yaml|status|documents|(roster|badges|bindings)/[0-3][0-9a-f])$`)
 )
 
 // OpenManifest checks the signature, then the form. The error is a *Refusal.

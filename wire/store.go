@@ -19,6 +19,9 @@ type Store struct {
 	Dir  string
 	Site policy.SiteID
 	Keys note.Verifiers
+	// Policy are the policy keys, where they are not the keys of bundles: only what they have signed is installed, and no
+	// lower policy number than one that was installed before. nil: the policy has no key of its own.
+	Policy note.Verifiers
 }
 
 // Current is the manifest in force; os.ErrNotExist where there is none.
@@ -55,7 +58,7 @@ func (s Store) Install(manifest []byte, fetch Fetch, usable func(Manifest) error
 	if err != nil {
 		return Manifest{}, err
 	}
-	if err := m.Follows(s.floor(), s.Site); err != nil {
+	if err := s.mayFollow(m); err != nil {
 		return Manifest{}, err
 	}
 	if err := s.folders(); err != nil {
@@ -70,12 +73,14 @@ func (s Store) Install(manifest []byte, fetch Fetch, usable func(Manifest) error
 		return Manifest{}, err
 	}
 	if usable != nil {
-		if err := usable(m); err != nil {
+		if err := usable(m); IsPolicyRefusal(err) {
+			return Manifest{}, err
+		} else if err != nil {
 			return Manifest{}, Unusable(err)
 		}
 	}
 	before, _ := s.Current()
-	if err := errors.Join(s.keepPrevious(), s.put("manifest", manifest)); err != nil {
+	if err := errors.Join(s.keepPolicy(m), s.keepPrevious(), s.put("manifest", manifest)); err != nil {
 		return Manifest{}, err
 	}
 	s.sweep(m, before)
@@ -87,7 +92,7 @@ func (s Store) InstallFile(r io.Reader, usable func(Manifest) error) (Manifest, 
 	var manifest []byte
 	err := ReadBundle(r, s.Keys, func(data []byte, m Manifest) error {
 		manifest = data
-		if err := m.Follows(s.floor(), s.Site); err != nil {
+		if err := s.mayFollow(m); err != nil {
 			return err
 		}
 		return s.folders()

@@ -30,8 +30,8 @@ func bundleKeygen(_ context.Context, w stdio, args []string) error {
 	var out, name, kind string
 	rest, err := flags(w, "bundle keygen", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&out, "o", "", "the file for the signing key (mode 0600)")
-		fs.StringVar(&kind, "kind", "site", "what the key is for: site, hub (where it is not the site's key) or machine; a machine is "+
-			"named as MACHINE.SITE")
+		fs.StringVar(&kind, "kind", "site", "what the key is for: site, policy or hub (where they are not the site's key) or machine; a "+
+			"machine is named as MACHINE.SITE")
 		fs.StringVar(&name, "name", "", "what the key is called; default: portillon:KIND:SITE, which says its kind")
 	})
 	if err != nil {
@@ -68,7 +68,7 @@ func writeNew(path string, b []byte) error {
 }
 
 // readSigner reads a key made by keygen.
-func readSigner(path string) (note.Signer, error) {
+func readSigner(path string, kind keykind.Kind) (note.Signer, error) {
 	if path == "" {
 		return nil, wrong("--key is missing").hinted("portillon bundle keygen SITE -o hub.key makes one")
 	}
@@ -76,7 +76,7 @@ func readSigner(path string) (note.Signer, error) {
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
-	if err := keyFits("--key", path, string(b), keykind.Place{Kind: keykind.Site, Private: true}); err != nil {
+	if err := keyFits("--key", path, string(b), keykind.Place{Kind: kind, Private: true}); err != nil {
 		return nil, err
 	}
 	s, err := note.NewSigner(strings.TrimSpace(string(b)))
@@ -110,6 +110,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	var version uint64
 	var life time.Duration
 	var strict bool
+	var pol policyFlags
 	rest, err := flags(w, "bundle build", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&key, "key", "", "the key that signs the site's bundles")
 		fs.StringVar(&cardKey, "card-key", "", "the site's key for card numbers")
@@ -118,6 +119,7 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 		fs.Uint64Var(&version, "version", 0, "the bundle's version; default: the time, in seconds")
 		spanFlag(fs, &life, "life", 30*24*time.Hour, "how long the bundle is fresh, as in 30d or 12h; default: 30d")
 		fs.StringVar(&at, "at", "", "the time of issue (RFC 3339); default: now")
+		pol.declare(fs)
 		fs.BoolVar(&strict, "strict", false, "write no bundle where a file is skipped or a badge is left out")
 	})
 	if err != nil {
@@ -133,13 +135,16 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	if out == "" {
 		return wrong("-o is missing").hinted("-o site.bundle")
 	}
-	if o.Signer, err = readSigner(key); err != nil {
+	if o.Signer, err = readSigner(key, pol.signerKind()); err != nil {
+		return err
+	}
+	if o.Policy, err = pol.order(o.Issued); err != nil {
 		return err
 	}
 	if o.CardKey, err = readCardKey(cardKey); err != nil {
 		return err
 	}
-	return w.bundle(rest[0], out, o, strict, checkedSigner(key, hubFile))
+	return w.bundle(rest[0], out, o, strict, checkedSigner(key, hubFile, pol.signerKind()))
 }
 
 // bundle builds the site in dir into a file. What is wrong with one file leaves that file out, unless strict is set. A policy that does not keep its own promises is not built.
@@ -181,6 +186,9 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 	}
 	fmt.Fprintf(w.out, "%s: site %s, version %d, %d members, %d badges\n", out, b.Manifest.Site, b.Manifest.Version, b.Members, b.Counted)
 	fmt.Fprintf(w.out, "signed by %s, card key with the check value %s\n", o.Signer.Name(), b.Manifest.CardCheck)
+	if b.Policy.Number > 0 {
+		fmt.Fprintln(w.out, policyWords(b.Policy, wire.PolicyKeyName(b.Manifest.SignedPolicy)))
+	}
 	w.endings(b.Ending, s.Policy)
 	return nil
 }
@@ -256,6 +264,7 @@ type bundleInfo struct {
 	Reasons []reason       `json:"reasons"`
 	Bundle  *wire.Manifest `json:"bundle,omitempty"`
 	CardKey string         `json:"card_key,omitempty"` // its check value
+	Policy  *policyInfo    `json:"policy,omitempty"`
 }
 
 type reason struct {
@@ -264,11 +273,12 @@ type reason struct {
 }
 
 func bundleVerify(_ context.Context, w stdio, args []string) error {
-	var pub, cardKey string
+	var pub, cardKey, policyPub string
 	var asJSON bool
 	rest, err := flags(w, "bundle verify", args, 1, func(fs *flag.FlagSet) {
 		fs.StringVar(&cardKey, "card-key", "", "also compare the site's key for card numbers with the one that the bundle was built with")
 		fs.StringVar(&pub, "pub", "", "the verifier key that bundle keygen printed")
+		fs.StringVar(&policyPub, "policy-pub", "", "the policy key's, where machines pin one apart")
 		fs.BoolVar(&asJSON, "json", false, "print the verdict as JSON")
 	})
 	if err != nil {
@@ -280,7 +290,11 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 	if strings.HasPrefix(pub, "PRIVATE+KEY+") && keykind.Look(pub) == (keykind.Found{}) {
 		return wrong("--pub: this is the private half of a key").hinted("the public half is the line that bundle keygen printed; whoever saw this line should not sign bundles with it")
 	}
-	if err := keyFits("--pub", "", pub, keykind.Place{Kind: keykind.Site}); err != nil {
+	kind := keykind.Site
+	if policyPub != "" {
+		kind = keykind.Hub
+	}
+	if err := keyFits("--pub", "", pub, keykind.Place{Kind: kind}); err != nil {
 		return err
 	}
 	v, err := note.NewVerifier(pub)
@@ -294,7 +308,12 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 		}
 	}
 	m, err := inspect(rest[0], note.VerifierList(v), card)
-	info := bundleInfo{Verdict: "valid", Reasons: []reason{}, Bundle: m, CardKey: m.CardCheck}
+	var pol *policyInfo
+	var words string
+	if err == nil {
+		pol, words, err = policyOf(*m, policyPub)
+	}
+	info := bundleInfo{Verdict: "valid", Reasons: []reason{}, Bundle: m, CardKey: m.CardCheck, Policy: pol}
 	var r *wire.Refusal
 	if errors.As(err, &r) {
 		info = bundleInfo{Verdict: "invalid", Reasons: []reason{{r.Code, r.Detail}}}
@@ -309,6 +328,9 @@ func bundleVerify(_ context.Context, w stdio, args []string) error {
 		fmt.Fprintf(w.out, "invalid: %s\n", r)
 	} else {
 		fmt.Fprintf(w.out, "valid: site %s, version %d, %d chunks%s\n", m.Site, m.Version, len(m.Chunks), cardCheckOf(*m, ", card key with the check value "))
+		if words != "" {
+			fmt.Fprintln(w.out, words)
+		}
 	}
 	if r != nil {
 		return errNo
@@ -352,6 +374,11 @@ func bundleShow(_ context.Context, w stdio, args []string) error {
 		if name, ok := strings.CutPrefix(line, "— "); ok && !strings.HasPrefix(name, "card."+string(m.Site)+" ") {
 			fmt.Fprintf(w.out, "signed by %s (not verified: portillon bundle verify)\n", strings.Fields(name + " ?")[0])
 		}
+	}
+	if _, words, err := policyOf(m, ""); err != nil {
+		fmt.Fprintf(w.out, "policy    %v\n", err)
+	} else if words != "" {
+		fmt.Fprintf(w.out, "policy    %s\n", strings.TrimPrefix(words, "policy "))
 	}
 	fmt.Fprint(w.out, cardCheckOf(m, "card key  check value "), pick(m.CardCheck == "", "card key  no check value: an older program built it\n", "\n"))
 	for _, c := range m.Chunks {

@@ -22,7 +22,7 @@ import (
 func keyName(id, kind, name string) (string, error) {
 	k, ok := keykind.NoteKind(kind)
 	if !ok {
-		return "", wrong("--kind: %q is no kind of a signing key", kind).hinted("site, hub or machine; an issuer's key: portillon badge " +
+		return "", wrong("--kind: %q is no kind of a signing key", kind).hinted("site, policy, hub or machine; an issuer's key: portillon badge " +
 			"keygen; the AES key of cards: portillon card keygen; the card key: openssl rand -hex 32")
 	}
 	if name == "" {
@@ -58,14 +58,14 @@ func keyFits(flag, path, text string, p keykind.Place) error {
 
 // checkedSigner refuses a key that must not sign the bundles of a site: one of another site, one of its machines. Older keys
 // of machines are known by the names that setup and the README gave them, MACHINE.SITE, and by a hub.yaml.
-func checkedSigner(path, hubFile string) func(*site.Site) error {
+func checkedSigner(path, hubFile string, kind keykind.Kind) func(*site.Site) error {
 	return func(s *site.Site) error {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return wrong("%w", err)
 		}
 		id := string(s.Policy.Site)
-		if err := keyFits("--key", path, string(b), keykind.Place{Kind: keykind.Site, Private: true, ID: id}); err != nil {
+		if err := keyFits("--key", path, string(b), keykind.Place{Kind: kind, Private: true, ID: id}); err != nil {
 			return err
 		}
 		public, err := keykind.PublicHalf(string(b))

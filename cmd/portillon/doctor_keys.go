@@ -36,7 +36,7 @@ func pinnedIn(c machined.Config, path, store string) (doctor.Pinned, error) {
 	if string(h.Site) != c.Site {
 		return doctor.Pinned{}, fmt.Errorf("%s is of the site %q, want %q", path, h.Site, c.Site)
 	}
-	out := doctor.Pinned{File: path, Bundle: h.Bundle.Public}
+	out := doctor.Pinned{File: path, Bundle: h.Bundle.Public, Policy: h.Bundle.PolicyPublic}
 	for _, m := range h.Machines {
 		if m.ID == policy.MachineID(c.Machine) {
 			out.Machine = m.Public

@@ -60,7 +60,7 @@ func allKeys(t *testing.T) (out []givenKey) {
 		out = append(out, givenKey{name + "/private", private, shown, strings.SplitN(private, "+", 5)[4]},
 			givenKey{name + "/public", public, shown, ""})
 	}
-	for kind, id := range map[string]string{"site": "biklab", "hub": "biklab", "machine": "laser.biklab"} {
+	for kind, id := range map[string]string{"site": "biklab", "policy": "biklab", "hub": "biklab", "machine": "laser.biklab"} {
 		private, public := keyPair(t, "portillon:"+kind+":"+id)
 		add(kind+"/new", private, public, "portillon:"+kind+":"+id)
 	}
@@ -158,6 +158,9 @@ reader:
 relay: { pin: "sim:pin", e-stop: "sim:e-stop" }
 `, line("card-key", "card.key"), line("machine-key", "laser.key"), line("bundle", quoted(oldKey(b.t, "site.pub"))),
 		line("hub-key", quoted(oldKey(b.t, "site.pub"))), line("aes-key", "aes.key"))
+	if field == "policy-key" {
+		text += "policy-key: " + value + "\n"
+	}
 	c, err := machined.ReadConfig(b.write("laser.yaml", text))
 	if err != nil {
 		return err
@@ -184,6 +187,9 @@ bundle:
   key: %s
 mqtt: { listen: "127.0.0.1:1883" }
 `, line("key", "site.key"), line("laser", quoted(oldKey(b.t, "laser.pub"))), line("bundle", quoted(oldKey(b.t, "site.pub"))))
+	if field == "policy-key" {
+		text = strings.Replace(text, "mqtt:", "  policy-key: "+value+"\nmqtt:", 1)
+	}
 	c, err := hub.ReadConfig(b.write("hub.yaml", text))
 	if err != nil {
 		return err
@@ -213,6 +219,7 @@ func machinePlaces() []keyPlace {
 		{"machine.yaml machine-key", fitting("machine/new/private", "machine/old/private"), "machine key", "laser.yaml:6", file("machine-key")},
 		{"machine.yaml bundle key", site, "site key", "laser.yaml:9", public("bundle")},
 		{"machine.yaml hub-key", fitting("site/new/public", "site/old/public", "hub/new/public"), "hub key", "laser.yaml:12", public("hub-key")},
+		{"machine.yaml policy-key", fitting("site/new/public", "site/old/public", "policy/new/public"), "policy key", "laser.yaml:18", public("policy-key")},
 		{"machine.yaml aes-key", fitting("aes/old"), "AES key", "laser.yaml:16", file("aes-key")},
 	}
 }
@@ -226,6 +233,8 @@ func hubPlaces() []keyPlace {
 			func(b *keyBench, s string) error { b.given(s); return b.hub("key", "given.key") }},
 		{"hub.yaml machines", fitting("machine/new/public", "machine/old/public"), "machine key", "hub.yaml:7", public("laser")},
 		{"hub.yaml bundle key", fitting("site/new/public", "site/old/public"), "site key", "hub.yaml:10", public("bundle")},
+		{"hub.yaml policy key", fitting("site/new/public", "site/old/public", "policy/new/public", "machine/old/public"), "policy key", "hub.yaml:11",
+			public("policy-key")},
 	}
 }
 
@@ -244,6 +253,10 @@ func toolPlaces() []keyPlace {
 	return []keyPlace{
 		{"bundle build --key", fitting("site/new/private", "site/old/private"), "site key", "",
 			flag("bundle", "build", "DIR/site", "--key", "FILE", "--card-key", "DIR/card.key", "-o", "DIR/x.bundle")},
+		{"bundle build --policy-key", fitting("site/new/private", "site/old/private", "policy/new/private", "machine/old/private"), "policy key", "",
+			flag("bundle", "build", "DIR/site", "--key", "DIR/site.key", "--card-key", "DIR/card.key", "--policy-key", "FILE", "-o", "DIR/x.bundle")},
+		{"policy sign --key", fitting("site/new/private", "site/old/private", "policy/new/private", "machine/old/private"), "policy key", "",
+			flag("policy", "sign", "DIR/site", "--key", "FILE", "-o", "DIR/x.policy")},
 		{"bundle build --card-key", fitting("card/old", "aes/old"), "card key", "",
 			flag("bundle", "build", "DIR/site", "--key", "DIR/site.key", "--card-key", "FILE", "-o", "DIR/x.bundle")},
 		{"bundle verify --pub", fitting("site/old/public"), "site key", "", flag("bundle", "verify", "DIR/site.bundle", "--pub", "KEY")},

@@ -57,6 +57,7 @@ func verbs() []verb {
 		{"policy schema", "", "the JSON Schema of a policy file, for editors", policySchema},
 		{"policy who", "SITE [--machine M] [--at TIME]", "which members may do what", policyWho},
 		{"policy diff", "OLD NEW [--site SITE]", "who gains and who loses what", policyDiff},
+		{"policy sign", "SITE|FILE --key FILE [-o FILE]", "sign a policy with a policy key that machines pin apart", policySign},
 		{"policy explain", "FILE|SITE --machine M …", "what a member would be answered, and why: FILE --holds B,B…, SITE --member NAME", policyExplain},
 		{"badge keygen", "-o FILE", "make an issuer's key", badgeKeygen},
 		{"badge publish", "--key FILE --issuer ID", "what an issuer publishes about its keys: DID document, profile, JWKS", badgePublish},

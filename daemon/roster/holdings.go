@@ -75,15 +75,33 @@ func (l *loader) claim(sha string, id policy.MemberID) {
 func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 	standing, checked := policy.Verified, l.m.Issued
 	for _, e := range v.Status {
+		if l.revoked.has(v, e) {
+			return policy.Revoked, l.m.Issued
+		}
 		var f *openbadge.Fault
-		err := l.lists[e.List].Judge(&openbadge.Badge{ID: v.ID, UID: v.UID, IssuerID: v.Issuer}, e)
+		list := l.lists[e.List]
+		err := list.Judge(&openbadge.Badge{ID: v.ID, UID: v.UID, IssuerID: v.Issuer}, e)
 		switch {
+		case err == nil && !checked.IsZero():
+			checked = l.readAt(list, checked)
 		case err == nil:
 		case errors.As(err, &f) && (f.Code == "revoked" || f.Code == "suspended"):
+			if f.Code == "revoked" { // a suspension may end
+				l.revoked.add(v, e)
+			}
 			return policy.Revoked, l.m.Issued
 		default:
 			standing, checked = policy.Unverified, time.Time{}
 		}
 	}
 	return standing, checked
+}
+
+// readAt is when a list says how its badges stand: when the bundle was issued, for its builder read the list then. Where
+// the policy key is apart, whoever signs bundles cannot make an old list younger: the issuer's own date counts, if earlier.
+func (l *loader) readAt(list *openbadge.StatusList, at time.Time) time.Time {
+	if l.o.Policy != nil && list != nil && !list.From.IsZero() && list.From.Before(at) {
+		return list.From
+	}
+	return at
 }

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/policy/file"
@@ -29,9 +31,12 @@ type Roster struct {
 	Version uint64
 	// PolicyNumber is wire.PolicyNumber of the policy's text.
 	PolicyNumber string
-	Issued       time.Time // when the bundle was made
-	Verified     int       // credentials verified in this load, because no verdict was remembered
-	// MemoryError says why the verdicts were not written: they are reached anew at the next start, which then takes longer.
+	// Signed is what the policy key signed; zero: this machine pins no policy key apart.
+	Signed   wire.SignedPolicy
+	Issued   time.Time // when the bundle was made
+	Verified int       // credentials verified in this load, because no verdict was remembered
+	// MemoryError says why the verdicts or the revoked badges were not written. Verdicts are reached anew at the next
+	// start, which then takes longer; what was seen revoked is known until the daemon ends.
 	MemoryError error
 	// Denied are the members that the bundle says something of that this program does not know, and must: they are blocked here.
 	Denied   []Denied
@@ -62,6 +67,13 @@ type Options struct {
 	CardKey []byte // the site's key for card numbers
 	Memory  string // the file of remembered verdicts; empty: none
 	Now     time.Time
+	// Policy are the policy keys that the machine pins apart from the key of bundles; nil: there are none. Where there are:
+	//
+	//   - The policy, the documents and, with «bindings: signed», the members' bindings must be signed by one of them.
+	//   - A badge that was once seen revoked stays revoked.
+	//   - The age of a status list counts from when its issuer made it, where the list says so.
+	Policy  note.Verifiers
+	Revoked string // the file of badges that were seen revoked; empty: none
 	// ShortNumbers says that this machine's reader may give a part of a card's number: 26-bit Wiegand, USB readers that type decimal.
 	ShortNumbers bool
 }
@@ -112,7 +124,7 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 		}
 		l.r.Verified += verified
 	}
-	l.r.MemoryError = l.memory.save(o.Memory)
+	l.r.MemoryError = errors.Join(l.memory.save(o.Memory), l.revoked.save(o.Revoked))
 	return l.r, nil
 }
 
@@ -127,15 +139,18 @@ type loader struct {
 	lists  map[string]*openbadge.StatusList // by their addresses
 	web    documents
 	memory *memory
-	listed map[string]policy.MemberID // who lists each credential, by its hash
-	twice  map[string]bool            // credentials that two members list
-	owner  map[string]policy.MemberID // who is the recipient of a credential that two members list
-	shared map[string]bool            // credentials that have two recipients: they count for neither
+	signed wire.SignedPolicy
+	// revoked are the badges that were seen revoked; nil: the machine pins no policy key apart, and asks the lists alone.
+	revoked *revoked
+	listed  map[string]policy.MemberID // who lists each credential, by its hash
+	twice   map[string]bool            // credentials that two members list
+	owner   map[string]policy.MemberID // who is the recipient of a credential that two members list
+	shared  map[string]bool            // credentials that have two recipients: they count for neither
 }
 
 // empty is a roster with the policy alone.
 func (l *loader) empty() *Roster {
-	return &Roster{Policy: l.r.Policy, PolicyNumber: l.r.PolicyNumber, Version: l.m.Version, Issued: l.m.Issued, cards: newCardIndex(l.o.CardKey),
+	return &Roster{Policy: l.r.Policy, PolicyNumber: l.r.PolicyNumber, Signed: l.signed, Version: l.m.Version, Issued: l.m.Issued, cards: newCardIndex(l.o.CardKey),
 		refused: newCardIndex(l.o.CardKey), ids: map[policy.MemberID]int32{}, key: l.o.CardKey, short: l.o.ShortNumbers}
 }
 
@@ -152,6 +167,13 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 	if err := wire.CheckCardKey(m, o.CardKey); err != nil {
 		return nil, err
 	}
+	var signed wire.SignedPolicy
+	if o.Policy != nil {
+		var err error
+		if signed, err = m.CheckPolicy(o.Policy); err != nil {
+			return nil, err
+		}
+	}
 	text, err := s.Chunk(m, wire.PolicyChunk)
 	if err != nil {
 		return nil, err
@@ -163,7 +185,11 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 	if p.Site != m.Site {
 		return nil, fmt.Errorf("policy.yaml is the site %q's, the bundle %q's", p.Site, m.Site)
 	}
-	l := &loader{store: s, m: m, o: o, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
+	if o.Policy != nil && p.SignedBindings && signed.Bindings == "" {
+		return nil, &wire.Refusal{Code: wire.PolicyUnsigned, Detail: fmt.Sprintf("policy number %d says «bindings: signed», and was signed without bindings",
+			signed.Number)}
+	}
+	l := &loader{store: s, m: m, o: o, signed: signed, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
 		r: &Roster{Policy: p, PolicyNumber: wire.PolicyNumber(text)}, listed: map[string]policy.MemberID{},
 		twice: map[string]bool{}, owner: map[string]policy.MemberID{}, shared: map[string]bool{}}
 	l.r = l.empty()
@@ -176,6 +202,9 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		return nil, err
 	}
 	l.memory = remember(o.Memory, l.trust, seen)
+	if o.Policy != nil {
+		l.revoked = readRevoked(o.Revoked)
+	}
 	return l, l.status()
 }
 
@@ -247,6 +276,9 @@ func (l *loader) bucket(b int) error {
 	var bucket wire.RosterBucket
 	if err := wire.DecodeChunk(raw, &bucket); err != nil {
 		return fmt.Errorf("%s: %w", wire.RosterChunk(b), err)
+	}
+	if err := l.checkBindings(b, bucket); err != nil {
+		return err
 	}
 	if err := l.learn(b, bucket); err != nil {
 		return err

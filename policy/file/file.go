@@ -1,6 +1,6 @@
 // Package file reads policy.yaml, what an administrator writes, into a policy.Policy.
 //
-// It accepts one YAML document with the keys portillon, site, language, timezone, status-grace, membership, holidays, issuers, badges, roles,
+// It accepts one YAML document with the keys portillon, site, language, timezone, bindings, status-grace, membership, holidays, issuers, badges, roles,
 // defaults, machines, tests, never, evidence and panel; site-example/policy.yaml shows them all. Errors name file, line, column and field, show the
 // line with a caret, and say what would do; all are reported at once.
 //
@@ -113,6 +113,7 @@ func (r *reader) top(root yamlfile.Node) {
 		r.m.Language = policy.English
 	}
 	r.m.Zone = zone(root.Get("timezone").Required())
+	r.m.SignedBindings = root.Get("bindings").OneOf("signed", "unsigned") == "signed"
 	r.m.StatusGrace = positive(root.Get("status-grace"))
 	r.issuers(root.Get("issuers").Required())
 	r.badges(root.Get("badges").Required())
@@ -132,7 +133,7 @@ func (r *reader) top(root yamlfile.Node) {
 }
 
 // sections are the keys of a policy file.
-var sections = []string{"portillon", "site", "language", "timezone", "status-grace", "membership", "issuers", "badges", "roles", "machines", "tests", "evidence", "never", "holidays", "defaults", "panel"}
+var sections = []string{"portillon", "site", "language", "timezone", "bindings", "status-grace", "membership", "issuers", "badges", "roles", "machines", "tests", "evidence", "never", "holidays", "defaults", "panel"}
 
 // kind is a section that defines names.
 type kind struct {

@@ -52,7 +52,7 @@ func top() *shape {
 	badge := keys("name", "issuer", "achievement", "accepts")
 	badge.below = map[string]*shape{"name": name, "accepts": keys("issuer", "achievement", "with", "roles")}
 
-	file := keys("portillon", "site", "language", "timezone", "status-grace", "membership", "holidays", "panel", "issuers", "badges", "roles", "defaults", "machines", "evidence", "tests", "never")
+	file := keys("portillon", "site", "language", "timezone", "bindings", "status-grace", "membership", "holidays", "panel", "issuers", "badges", "roles", "defaults", "machines", "evidence", "tests", "never")
 	file.below = map[string]*shape{"membership": keys("grace", "warn", "after"), "panel": keys("names", "look"), "issuers": {each: keys("name", "id", "keys", "status-issuers")}, "badges": {each: badge}, "defaults": defaults,
 		"machines": {each: machine}, "evidence": {each: keys("interventions", "kinds", "within", "spread", "endorsed-by", "endorsed")}, "tests": test,
 		"never": keys("name", "role", "without", "at", "on", "alone")}

@@ -16,6 +16,7 @@ func Schema() []byte {
 		"site":         say("the id of the site, in lower-case letters", ref("slug")),
 		"language":     oneOf("the language that badge names are quoted in", "fr", "en"),
 		"timezone":     text("a name of the IANA list, as Europe/Paris: all hours are read in it"),
+		"bindings":     oneOf("signed: a policy key that machines pin apart also signs members' addresses, cards and restrictions", "signed", "unsigned"),
 		"status-grace": say("how long a badge counts whose issuer cannot be asked whether it was withdrawn", ref("duration")),
 		"membership":   say("how the end of a membership counts, which members.yaml has as until:", membershipPart()),
 		"holidays":     say("what PH means in hours: 2026-12-25, or 12-25 for every year", list(thing{"type": "string", "pattern": holidayForm}, 0, maxHolidays)),

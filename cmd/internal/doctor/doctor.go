@@ -34,7 +34,7 @@ func (s State) MarshalText() ([]byte, error) {
 
 // Finding is what one look found.
 type Finding struct {
-	Look  string      `json:"look"` // check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker, certificate, daemon, bundle, pump, acceptance
+	Look  string      `json:"look"` // check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker, certificate, daemon, bundle, pump, acceptance, policy-key
 	State State       `json:"state"`
 	Fact  policy.Text `json:"fact"`
 	Cure  policy.Text `json:"cure"` // what would do; empty where all is well
@@ -285,8 +285,8 @@ func (x *exam) daemon(ctx context.Context) {
 	}
 	if st.BundleRefused != "" {
 		x.say("bundle", Ill, tf("La machine refuse un bundle à cause d’une clé : %s", "The machine refuses a bundle because of a key: %s", st.BundleRefused),
-			t("Refaire le bundle avec les clés du lieu (portillon bundle build --key --card-key) ; « portillon bundle show » dit avec "+
-				"lesquelles il est fait", "Build the bundle again with the site’s keys (portillon bundle build --key --card-key); "+
+			t("Refaire le bundle avec les clés du lieu (portillon bundle build --key --card-key, et --policy-key ou --policy) ; « portillon bundle show » dit avec "+
+				"lesquelles il est fait", "Build the bundle again with the site’s keys (portillon bundle build --key --card-key, and --policy-key or --policy); "+
 				"“portillon bundle show” says with which it was made"))
 	}
 	switch {

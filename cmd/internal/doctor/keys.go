@@ -12,6 +12,7 @@ type Pinned struct {
 	File    string // the hub.yaml
 	Machine string // under machines: for this machine
 	Bundle  string // under bundle:
+	Policy  string // under bundle: policy-key:; empty where it is the key of bundles
 	Hub     string // of the hub's own key
 
 	Own string // the machine's own key, as its file holds it
@@ -20,6 +21,7 @@ type Pinned struct {
 // keys compares the keys of this machine with those of the hub, where both can be seen: an older key does not say what
 // it is for.
 func (x *exam) keys() {
+	defer x.keySituation()
 	if x.s.Hub == nil {
 		return
 	}
@@ -48,12 +50,34 @@ func (x *exam) keys() {
 	differ(x.c.Bundle.Key, p.Bundle, tf("bundle: key est « %s », %s signe avec « %s » : la machine refuse ses bundles",
 		"bundle: key is “%s”, %s has “%s”: the machine refuses the hub’s bundles", short(x.c.Bundle.Key), p.File, short(p.Bundle)),
 		tf("Mettre sous bundle: key: « %s »", "Put under bundle: key: “%s”", p.Bundle))
+	if x.c.PolicyApart() && p.Bundle != "" && p.Policy == "" {
+		ill = true
+		x.say("keys", Ill, tf("policy-key est « %s », %s n’en nomme pas : le hub peut distribuer des bundles que la machine refuse",
+			"policy-key is “%s”, %s names none: the hub may hand out bundles that the machine refuses", short(x.c.PolicyKey), p.File),
+			tf("Mettre sous bundle: policy-key: « %s »", "Put under bundle: policy-key: “%s”", x.c.PolicyKey))
+	}
+	if !x.c.PolicyApart() && p.Policy != "" {
+		ill = true
+		x.say("keys", Ill, tf("%s nomme la clé de politique « %s », la machine n’en connaît pas : elle croit la clé des bundles pour tout",
+			"%s names the policy key “%s”, the machine pins none: it believes the key of bundles for everything", p.File, short(p.Policy)),
+			tf("Mettre dans le fichier de la machine : policy-key: « %s »", "Put into the machine’s file: policy-key: “%s”", p.Policy))
+	}
+	differ(x.c.PolicyKey, p.Policy, tf("policy-key est « %s », %s attend « %s » : la machine refuse ses bundles",
+		"policy-key is “%s”, %s has “%s”: the machine refuses the hub’s bundles", short(x.c.PolicyKey), p.File, short(p.Policy)),
+		tf("Mettre sous policy-key: « %s »", "Put under policy-key: “%s”", p.Policy))
 	differ(x.c.MQTT.HubKey, p.Hub, tf("mqtt: hub-key est « %s », la clé du hub est « %s » (%s) : la machine refuse ses accusés et ses ordres",
 		"mqtt: hub-key is “%s”, the hub’s key is “%s” (%s): the machine refuses its acknowledgements and commands",
 		short(x.c.MQTT.HubKey), short(p.Hub), p.File),
 		tf("Mettre sous mqtt: hub-key: « %s »", "Put under mqtt: hub-key: “%s”", p.Hub))
 	if !ill && p.Own != "" {
 		x.say("keys", Well, tf("Les clés sont celles de %s", "The keys are those of %s", p.File), policy.Text{})
+	}
+}
+
+// keySituation says whether one key stands for policy and bundles.
+func (x *exam) keySituation() {
+	if x.c.Bundle.Key != "" {
+		x.say("policy-key", Well, x.c.KeySituation(), policy.Text{})
 	}
 }
 

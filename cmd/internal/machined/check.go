@@ -11,7 +11,6 @@ import (
 	"time"
 
 	pins "portillon/daemon/relay/gpio"
-	"portillon/daemon/roster"
 	"portillon/policy"
 	"portillon/rfid/pcsc"
 	"portillon/wire"
@@ -70,7 +69,7 @@ func (c Config) Check(on Computer) (out Checked) {
 		}
 	}
 	if c.Bundle.File != "" && k.bundle != nil {
-		if err := c.checkBundle(k, on.Now); err != nil {
+		if err := c.checkBundle(k, on.Now, &out); err != nil {
 			if _, whole := c.store(k).Current(); whole == nil && !isWrongKey(err) { // what is in force stays in force: a bad file on a stick keeps no machine from starting
 				out.Warnings = append(out.Warnings, err.Error()+": the bundle that the machine has stays in force")
 			} else {
@@ -84,6 +83,7 @@ func (c Config) Check(on Computer) (out Checked) {
 		}
 		fault(c.checkCardKey(k))
 	}
+	out.Warnings = append(out.Warnings, c.checkApart()...)
 	if err := c.checkJournal(); errors.Is(err, fs.ErrPermission) {
 		fault(err)
 	} else if c.isReplaceable(err) {
@@ -105,16 +105,20 @@ func (c Config) Check(on Computer) (out Checked) {
 }
 
 // checkBundle takes the bundle as a daemon would, in a folder of its own: its site, its key, its members, and this machine.
-func (c Config) checkBundle(k keys, now time.Time) error {
+func (c Config) checkBundle(k keys, now time.Time, out *Checked) error {
 	dir, err := os.MkdirTemp("", "portillond-check-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	keep := keeper{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle}, conf: c.Bundle, options: roster.Options{CardKey: k.card, ShortNumbers: c.Reader.shortNumbers()},
+	keep := keeper{machine: policy.MachineID(c.Machine), store: wire.Store{Dir: dir, Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy}, conf: c.Bundle, options: c.rosterOptions(k),
 		now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)}
-	if _, err := keep.fromFile(); err != nil {
+	r, err := keep.fromFile()
+	if err != nil {
 		return fmt.Errorf("bundle: file: %w", c.explain(err))
+	}
+	if r != nil {
+		out.Warnings = append(out.Warnings, c.checkBindings(r.Policy)...)
 	}
 	return nil
 }

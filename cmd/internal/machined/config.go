@@ -24,6 +24,7 @@ type Config struct {
 	Control       string // the local socket
 	CardKey       string // a file with the site's card key; keys may be credential:NAME too
 	MachineKey    string // a file with the key that signs this machine's checkpoints
+	PolicyKey     string // the verifier key of whoever signs the policy; empty: the key of bundles stands for it
 	Bundle        BundleConfig
 	Reader        ReaderConfig
 	Relay         RelayConfig
@@ -78,7 +79,8 @@ func parse(r yamlfile.Node, dir string) Config {
 		}
 		return filepath.Join(dir, s)
 	}
-	r.Only("portillon", "site", "machine", "data", "control", "card-key", "machine-key", "bundle", "reader", "relay", "lights", "mqtt", "hub", "panel", "clock")
+	r.Only("portillon", "site", "machine", "data", "control", "card-key", "machine-key", "policy-key", "bundle", "reader", "relay", "lights",
+		"mqtt", "hub", "panel", "clock")
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: r.Get("site").Required().Slug(), Machine: r.Get("machine").Required().Slug(),
@@ -88,7 +90,9 @@ func parse(r yamlfile.Node, dir string) Config {
 	}
 	b := r.Get("bundle").Required().Only("key", "file", "from")
 	c.Bundle = BundleConfig{Key: b.Get("key").Required().Str(), File: beside(b.Get("file")), From: b.Get("from").Str()}
-	rightKind(b.Get("key"), keykind.Place{Kind: keykind.Site, ID: c.Site})
+	c.PolicyKey = r.Get("policy-key").Str()
+	rightKind(r.Get("policy-key"), keykind.Place{Kind: keykind.Policy, ID: c.Site})
+	rightKind(b.Get("key"), keykind.Place{Kind: c.bundleKind(), ID: c.Site})
 	c.Hub = parseHub(r.Get("hub"))
 	if b.Present() && c.Bundle.File == "" && c.Bundle.From == "" && !r.Get("hub").Present() {
 		b.Fault("file: for a bundle file, from: for a folder or an https URL", "names no source")

@@ -59,7 +59,12 @@ type Daemon struct {
 
 // store is where the bundle in force is kept.
 func (c Config) store(k keys) wire.Store {
-	return wire.Store{Dir: filepath.Join(c.Data, "bundle"), Site: policy.SiteID(c.Site), Keys: k.bundle}
+	return wire.Store{Dir: filepath.Join(c.Data, "bundle"), Site: policy.SiteID(c.Site), Keys: k.bundle, Policy: k.policy}
+}
+
+// rosterOptions are what this machine brings to a bundle, but for its files in the data folder.
+func (c Config) rosterOptions(k keys) roster.Options {
+	return roster.Options{CardKey: k.card, ShortNumbers: c.Reader.shortNumbers(), Policy: k.policy}
 }
 
 // Open puts the daemon together. The relay is off, and stays so until a card.
@@ -109,7 +114,8 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		return err
 	}
 	d.keeper = &keeper{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
-		options: roster.Options{CardKey: k.card, Memory: filepath.Join(d.c.Data, "verdicts.json"), ShortNumbers: d.c.Reader.shortNumbers()}, manifests: make(chan []byte, 1), fetch: d.fetchFromHub()}
+		options: d.c.rosterOptions(k), manifests: make(chan []byte, 1), fetch: d.fetchFromHub()}
+	d.keeper.options.Memory, d.keeper.options.Revoked = filepath.Join(d.c.Data, "verdicts.json"), filepath.Join(d.c.Data, "revoked.json")
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
 	}

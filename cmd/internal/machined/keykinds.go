@@ -25,7 +25,7 @@ func rightKind(n yamlfile.Node, p keykind.Place) {
 func (c *Config) remember(path string, root yamlfile.Node) {
 	c.path, c.lines = path, map[string]int{"card-key": root.Get("card-key").Line(),
 		"machine-key": root.Get("machine-key").Line(), "reader: aes-key": root.Get("reader").Get("aes-key").Line(),
-		"bundle: key": root.Get("bundle").Get("key").Line(), "mqtt: hub-key": root.Get("mqtt").Get("hub-key").Line()}
+		"policy-key": root.Get("policy-key").Line(), "bundle: key": root.Get("bundle").Get("key").Line(), "mqtt: hub-key": root.Get("mqtt").Get("hub-key").Line()}
 }
 
 // at is where the file has a field: laser.yaml:7: card-key.
@@ -60,7 +60,7 @@ func (c Config) fits(field, named, text string) error {
 func (c Config) differ(machine, card, aes string) (errs []error) {
 	if public, err := keykind.PublicHalf(machine); err == nil {
 		for _, x := range [...]struct{ field, what, key string }{
-			{"bundle: key", "site key", c.Bundle.Key}, {"mqtt: hub-key", "hub key", c.MQTT.HubKey}} {
+			{"bundle: key", "site key", c.Bundle.Key}, {"mqtt: hub-key", "hub key", c.MQTT.HubKey}, {"policy-key", "policy key", c.PolicyKey}} {
 			if keykind.Same(public, x.key) {
 				errs = append(errs, fmt.Errorf("%s: %s: the machine key %q is the %s too (%s: %q), want a key that "+
 					"this machine alone has", c.at("machine-key"), c.MachineKey, keykind.NameOf(public), x.what, c.at(x.field),
@@ -76,17 +76,24 @@ func (c Config) differ(machine, card, aes string) (errs []error) {
 	return errs
 }
 
-// isWrongKey reports whether a bundle was refused because of a key: signed by another, or built with another card key.
+// isWrongKey reports whether a bundle was refused because of a key: signed by another, built with another card key, or
+// with a policy that the policy key has not signed, or not as the newest.
 func isWrongKey(err error) bool {
 	var card *wire.OtherCardKey
 	var r *wire.Refusal
-	return errors.As(err, &card) || errors.As(err, &r) && r.Code == "bad-signature"
+	return errors.As(err, &card) || errors.As(err, &r) && r.Code == "bad-signature" || wire.IsPolicyRefusal(err)
 }
 
 // explain adds to a refused bundle which key was expected.
 func (c Config) explain(err error) error {
 	var r *wire.Refusal
-	if err == nil || !errors.As(err, &r) || r.Code != "bad-signature" {
+	if err == nil || !errors.As(err, &r) {
+		return err
+	}
+	if r.Code == wire.PolicyUnsigned {
+		return fmt.Errorf("%w, want %q (policy-key)", err, keykind.NameOf(c.PolicyKey))
+	}
+	if r.Code != "bad-signature" {
 		return err
 	}
 	return fmt.Errorf("%w, want %q (bundle: key)", err, keykind.NameOf(c.Bundle.Key))

@@ -111,6 +111,7 @@ func say(c Config, found Checked, l policy.Language) int {
 		return complain(err, "")
 	}
 	fmt.Println(policy.Text{FR: "portillond : le fichier est en ordre", EN: "portillond: the file is sound"}.In(l))
+	fmt.Println(c.KeySituation().In(l))
 	writeSummary(os.Stdout, c, l)
 	return 0
 }

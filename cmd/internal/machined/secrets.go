@@ -91,7 +91,8 @@ type keys struct {
 	signer note.Signer
 	bundle note.Verifiers
 	hub    note.Verifiers
-	strong rfid.Prove // nil: no AES cards here
+	policy note.Verifiers // nil: the policy has no key apart
+	strong rfid.Prove     // nil: no AES cards here
 }
 
 // keys reads them all, and says of each what is wrong.
@@ -115,6 +116,11 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 	}
 	if k.bundle, err = verifier("bundle: key", c.Bundle.Key); err != nil {
 		fail(err)
+	}
+	if c.PolicyApart() {
+		if k.policy, err = verifier("policy-key", c.PolicyKey); err != nil {
+			fail(err)
+		}
 	}
 	aes := ""
 	if c.Reader.AESKey != "" {

@@ -1,0 +1,112 @@
+package roster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+
+	"portillon/openbadge"
+	"portillon/wire"
+)
+
+// revoked are the badges that this machine has seen revoked. An entry is a hash of what the badge's issuer signed of it
+// and of its place on a list, not of the credential's bytes: those can be written in another way under the same proof.
+//
+// A badge that was revoked by mistake is issued again. Removing the file makes the machine forget all of them.
+type revoked struct {
+	seen    map[string]bool
+	changed bool
+	damaged error
+}
+
+// revokedFile is the file.
+type revokedFile struct {
+	Format  int      `json:"format"`
+	Revoked []string `json:"revoked"`
+}
+
+const (
+	revokedFormat = 1
+	// maxRevoked bounds the file: a site with 10,000 members has some hundreds. Each entry has 64 bytes.
+	maxRevoked = 100_000
+)
+
+// readRevoked reads the file. One that is damaged is none, and is said at the next save: a machine without it still asks
+// the lists.
+func readRevoked(path string) *revoked {
+	out := &revoked{seen: map[string]bool{}}
+	if path == "" {
+		return out
+	}
+	fi, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return out
+	}
+	var f revokedFile
+	var b []byte
+	switch {
+	case err != nil:
+	case !fi.Mode().IsRegular() || fi.Size() > 100*maxRevoked:
+		err = errors.New("no regular file of a size that can be")
+	default:
+		if b, err = os.ReadFile(path); err == nil {
+			err = json.Unmarshal(b, &f)
+		}
+	}
+	if err == nil && f.Format != revokedFormat {
+		err = fmt.Errorf("format %d, want %d", f.Format, revokedFormat)
+	}
+	if err != nil {
+		out.damaged = fmt.Errorf("%s: what was seen revoked is lost: %w", path, err)
+		return out
+	}
+	for _, h := range f.Revoked {
+		out.seen[h] = true
+	}
+	return out
+}
+
+// placeOf is the hash of a badge's place on a list. The order and the names of these fields never change.
+func placeOf(v verdict, e openbadge.StatusEntry) string {
+	b, err := json.Marshal([]any{v.Issuer, v.ID, v.UID, e.Type, e.List, e.Purpose, e.Index})
+	if err != nil { // strings and a number
+		return ""
+	}
+	return wire.Hash(b)
+}
+
+func (r *revoked) has(v verdict, e openbadge.StatusEntry) bool {
+	return r != nil && len(r.seen) > 0 && r.seen[placeOf(v, e)]
+}
+
+func (r *revoked) add(v verdict, e openbadge.StatusEntry) {
+	if r == nil || len(r.seen) >= maxRevoked {
+		return
+	}
+	if h := placeOf(v, e); !r.seen[h] {
+		r.seen[h], r.changed = true, true
+	}
+}
+
+// save writes the file where a badge was added. Nothing is ever taken off, also if its credential is in no bundle now: it
+// could come back.
+func (r *revoked) save(path string) error {
+	if r == nil {
+		return nil
+	}
+	if path == "" || !r.changed {
+		return r.damaged
+	}
+	b, err := json.Marshal(revokedFile{Format: revokedFormat, Revoked: slices.Sorted(maps.Keys(r.seen))})
+	if err != nil {
+		return err
+	}
+	if err := wire.ClearPath(path); err != nil {
+		return err
+	}
+	return errors.Join(r.damaged, wire.WriteFile(path, b, 0o600))
+}

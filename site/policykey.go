@@ -1,0 +1,218 @@
+package site
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/keykind"
+	"portillon/policy"
+	"portillon/policy/file"
+	"portillon/wire"
+)
+
+// PolicyOrder says how the policy key signs the policy, the documents and, with «bindings: signed», the members'
+// bindings. The zero value: the site has no policy key apart, and the bundle's own key stands for all.
+type PolicyOrder struct {
+	// Number and Signer sign during the build.
+	Number uint64
+	Signer note.Signer
+	// Signed is what Site.SignPolicy wrote, on another computer perhaps: instead of Number and Signer. The bundle then
+	// holds the documents and bindings that were signed, and members are limited to their signed bindings.
+	Signed []byte
+	// Keys are those that may have signed Signed; nil: the machines check that.
+	Keys note.Verifiers
+}
+
+func (o PolicyOrder) isZero() bool { return o.Signer == nil && len(o.Signed) == 0 }
+
+// bound are the members' signed bindings.
+type bound map[string]wire.Binding
+
+// takePolicy reads a policy that was signed before.
+func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
+	b.apart = !o.isZero()
+	switch {
+	case !b.apart:
+		return nil
+	case o.Signer != nil && len(o.Signed) > 0:
+		return errors.New("policy: a signer and a signed policy are given, want one of them")
+	case o.Signer != nil && o.Number == 0:
+		return errors.New("policy: the policy number is 0, want 1 or more")
+	case o.Signer != nil:
+		return ofSite(o.Signer, s.Policy.Site)
+	}
+	f, err := wire.ReadPolicyFile(bytes.NewReader(o.Signed), o.Keys)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.Policy.Site != s.Policy.Site:
+		return fmt.Errorf("the signed policy is of the site %q, want %q", f.Policy.Site, s.Policy.Site)
+	case f.Policy.Policy != wire.Hash(s.text):
+		return fmt.Errorf("policy.yaml is not the one that was signed as policy number %d: sign it again, or take back the change", f.Policy.Number)
+	case s.Policy.SignedBindings && f.Policy.Bindings == "":
+		return fmt.Errorf("policy.yaml says «bindings: signed», and policy number %d was signed without the members: sign the site's directory", f.Policy.Number)
+	}
+	b.Policy, b.Manifest.SignedPolicy = f.Policy, string(f.Signed)
+	if err := b.takeDocuments(f); err != nil {
+		return err
+	}
+	return b.takeBindings(f)
+}
+
+// ofSite refuses a key whose name says that it is another site's.
+func ofSite(key note.Signer, id policy.SiteID) error {
+	if k, of := keykind.KindOf(key.Name()); k != keykind.Unknown && of != string(id) {
+		return fmt.Errorf("the key %q is of another site, want the policy key of %q", key.Name(), id)
+	}
+	return nil
+}
+
+// takeDocuments has the build use the documents that were signed, and no others.
+func (b *Built) takeDocuments(f wire.PolicyFile) error {
+	b.web.signed = map[string][]byte{}
+	data, ok := f.Chunks[wire.DocumentsChunk]
+	if !ok {
+		return nil
+	}
+	var all wire.StatusBucket
+	if err := wire.DecodeChunk(data, &all); err != nil {
+		return fmt.Errorf("policy file: documents: %w", err)
+	}
+	for _, d := range all.Lists {
+		b.web.signed[d.URL] = d.Body
+	}
+	b.chunk(wire.DocumentsChunk, data)
+	return nil
+}
+
+func (b *Built) takeBindings(f wire.PolicyFile) error {
+	if f.Policy.Bindings == "" {
+		return nil
+	}
+	b.bound = bound{}
+	for i := range wire.Buckets {
+		data, ok := f.Chunks[wire.BindingsChunk(i)]
+		if !ok {
+			continue
+		}
+		all, err := wire.ReadBindings(data)
+		if err != nil {
+			return fmt.Errorf("policy file: %s: %w", wire.BindingsChunk(i), err)
+		}
+		for id, x := range all {
+			b.bound[id] = x
+		}
+		b.chunk(wire.BindingsChunk(i), data)
+	}
+	return nil
+}
+
+// limit leaves out of a member what the policy key has not signed, with a warning; false: all of the member.
+func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
+	if b.bound == nil {
+		return w, true
+	}
+	const sign = "until somebody signs the policy again (portillon policy sign)"
+	binding, ok := b.bound[w.ID]
+	if !ok {
+		b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s) is new: no machine knows this member %s", m.Name, m.ID, sign))
+		return w, false
+	}
+	limited, over := binding.Limit(w)
+	for _, e := range over {
+		b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s): the change of %s does not count %s", m.Name, m.ID,
+			strings.ReplaceAll(e.Field, "card_states", "lost and blocked cards"), sign))
+	}
+	return limited, true
+}
+
+// signPolicy signs what was built, where the policy key is at hand.
+func (b *Built) signPolicy(s *Site, o PolicyOrder, buckets []bucket) error {
+	if o.Signer == nil {
+		return nil
+	}
+	if s.Policy.SignedBindings {
+		if err := b.bindings(buckets); err != nil {
+			return err
+		}
+	}
+	is := func(name string) string { c, _ := b.Manifest.Chunk(name); return c.SHA256 }
+	b.Policy = wire.SignedPolicy{Site: s.Policy.Site, Number: o.Number, Policy: is(wire.PolicyChunk), Documents: is(wire.DocumentsChunk),
+		Bindings: b.Manifest.BindingsHash()}
+	signed, err := wire.SignPolicy(b.Policy, o.Signer)
+	b.Manifest.SignedPolicy = string(signed)
+	return err
+}
+
+// bindings adds what the roster says of the members as bindings. A site without members has one empty chunk, so that the
+// document says that bindings are signed.
+func (b *Built) bindings(buckets []bucket) error {
+	for i, x := range buckets {
+		if len(x.roster.Members) == 0 && i > 0 {
+			continue
+		}
+		out := wire.BindingsBucket{Members: []wire.Binding{}}
+		for _, m := range x.roster.Members {
+			out.Members = append(out.Members, wire.BindingOf(m))
+		}
+		if err := b.json(wire.BindingsChunk(i), out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SignPolicy signs the site's policy, the documents that its badges rest on and, with «bindings: signed», its members.
+// What it returns is a policy file (wire.ReadPolicyFile), as PolicyOrder.Signed takes it. Of the order it reads Issued,
+// Policy.Number, Policy.Signer and CardKey, which only signed bindings need.
+func (s *Site) SignPolicy(o Order) ([]byte, *Built, error) {
+	switch {
+	case o.Policy.Signer == nil:
+		return nil, nil, errors.New("the policy key is missing")
+	case len(o.CardKey) < 16 && s.Policy.SignedBindings:
+		return nil, nil, errors.New("policy.yaml says «bindings: signed»: the card key is needed to sign the members' cards")
+	case len(o.CardKey) < 16:
+		o.CardKey = make([]byte, 16) // the cards are not part of what is signed
+	}
+	b, err := s.assemble(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	f := wire.PolicyFile{Signed: []byte(b.Manifest.SignedPolicy), Chunks: map[string][]byte{}}
+	for _, c := range b.Manifest.Chunks {
+		if c.Name == wire.PolicyChunk || c.Name == wire.DocumentsChunk || wire.IsBindingsChunk(c.Name) {
+			f.Chunks[c.Name] = b.Chunks[c.SHA256]
+		}
+	}
+	var out bytes.Buffer
+	err = wire.WritePolicyFile(&out, f)
+	return out.Bytes(), b, err
+}
+
+// SignPolicyText signs a policy without members and documents. It is the policy of a site whose issuers pin keys
+// (did:key) and that does not say «bindings: signed».
+func SignPolicyText(text []byte, number uint64, signer note.Signer) ([]byte, wire.SignedPolicy, error) {
+	p, err := file.Parse(wire.PolicyChunk, text)
+	if err != nil {
+		return nil, wire.SignedPolicy{}, err
+	}
+	if p.SignedBindings {
+		return nil, wire.SignedPolicy{}, errors.New("policy.yaml says «bindings: signed»: sign the site's directory, with its members")
+	}
+	if err := ofSite(signer, p.Site); err != nil {
+		return nil, wire.SignedPolicy{}, err
+	}
+	doc := wire.SignedPolicy{Site: p.Site, Number: number, Policy: wire.Hash(text)}
+	signed, err := wire.SignPolicy(doc, signer)
+	if err != nil {
+		return nil, doc, err
+	}
+	var out bytes.Buffer
+	err = wire.WritePolicyFile(&out, wire.PolicyFile{Signed: signed, Chunks: map[string][]byte{wire.PolicyChunk: text}})
+	return out.Bytes(), doc, err
+}

@@ -1,0 +1,138 @@
+package wire
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const bindingsPrefix = "bindings/"
+
+// BindingsChunk names a bucket's chunk of bindings.
+func BindingsChunk(b int) string { return fmt.Sprintf("%s%02x", bindingsPrefix, b) }
+
+// IsBindingsChunk reports whether a chunk of this name holds bindings.
+func IsBindingsChunk(name string) bool { return strings.HasPrefix(name, bindingsPrefix) }
+
+// Binding is what the policy key signs of a member where the policy has «bindings: signed»: what gives them somebody's
+// badges (addresses, subjects), what acts for them (cards), and what restricts them. Names, languages and the list of
+// badges are not signed: a badge counts only for its own recipient.
+type Binding struct {
+	ID       string   `json:"id"`
+	Emails   []string `json:"emails,omitempty"`
+	Subjects []string `json:"subjects,omitempty"`
+	Cards    []string `json:"cards,omitempty"` // as in Member.Cards
+	Blocked  bool     `json:"blocked,omitempty"`
+	MemberTerms
+}
+
+// BindingsBucket is a bindings chunk.
+type BindingsBucket struct {
+	Members []Binding `json:"members"`
+}
+
+// BindingOf is the binding that allows m as it is, and no more.
+func BindingOf(m Member) Binding {
+	return Binding{ID: m.ID, Emails: m.Emails, Subjects: m.Subjects, Cards: m.Cards, Blocked: m.Blocked, MemberTerms: m.MemberTerms}
+}
+
+// Excess is a way in which a member of the roster goes beyond the binding that the policy key has signed.
+type Excess struct {
+	Member, Field string // the field as the bundle names it: cards, emails, subjects, blocked, until, card_states
+}
+
+func (e Excess) Error() string {
+	switch e.Field {
+	case "":
+		return fmt.Sprintf("the member %q is not among the signed bindings", e.Member)
+	case "cards", "emails", "subjects":
+		return fmt.Sprintf("the member %q has %s that the policy key has not signed", e.Member, e.Field)
+	}
+	return fmt.Sprintf("the member %q: the policy key has signed a stricter %s", e.Member, e.Field)
+}
+
+// Check refuses a member of the roster that goes beyond the binding. Less is allowed: whoever signs the roster may
+// block a member, end a membership earlier, refuse a card, and leave out cards and addresses.
+func (b Binding) Check(m Member) error {
+	if _, over := b.Limit(m); len(over) > 0 {
+		return refuse(BindingUnsigned, "%v", over[0])
+	}
+	return nil
+}
+
+// Limit is m with no more than the binding allows, and in which ways m went beyond it.
+func (b Binding) Limit(m Member) (Member, []Excess) {
+	var over []Excess
+	excess := func(field string) { over = append(over, Excess{m.ID, field}) }
+	for _, x := range []struct {
+		field   string
+		given   *[]string
+		allowed []string
+	}{{"emails", &m.Emails, b.Emails}, {"subjects", &m.Subjects, b.Subjects}, {"cards", &m.Cards, b.Cards}} {
+		kept := make([]string, 0, len(*x.given))
+		for _, v := range *x.given {
+			if slices.Contains(x.allowed, v) {
+				kept = append(kept, v)
+			}
+		}
+		if len(kept) < len(*x.given) {
+			excess(x.field)
+			*x.given = kept
+		}
+	}
+	if b.Blocked && !m.Blocked {
+		excess("blocked")
+		m.Blocked = true
+	}
+	if b.Until != "" && (m.Until == "" || m.Until > b.Until && dayForm.MatchString(m.Until)) {
+		excess("until")
+		m.Until = b.Until
+		if !slices.Contains(m.Critical, "until") {
+			m.Critical = append(slices.Clone(m.Critical), "until")
+		}
+	}
+	for _, c := range b.CardStates {
+		i := slices.IndexFunc(m.CardStates, func(x CardState) bool { return x.Card == c.Card })
+		switch {
+		case i < 0:
+			excess("card_states")
+			m.CardStates = append(slices.Clone(m.CardStates), c)
+		case m.CardStates[i].State == replacedState && c.State != replacedState: // a replaced card raises no alert
+			excess("card_states")
+			m.CardStates = slices.Clone(m.CardStates)
+			m.CardStates[i] = c
+		}
+	}
+	return m, over
+}
+
+// replacedState is the state of a card whose taps raise no alert.
+const replacedState = "replaced"
+
+// Bindings are the signed bindings of a bucket, by member.
+type Bindings map[string]Binding
+
+// ReadBindings reads a bindings chunk. A member who stands twice is an error.
+func ReadBindings(chunk []byte) (Bindings, error) {
+	var bucket BindingsBucket
+	if err := DecodeChunk(chunk, &bucket); err != nil {
+		return nil, err
+	}
+	out := Bindings{}
+	for _, b := range bucket.Members {
+		if _, twice := out[b.ID]; twice || b.ID == "" {
+			return nil, fmt.Errorf("chunk: the member %q stands twice, or has no id", b.ID)
+		}
+		out[b.ID] = b
+	}
+	return out, nil
+}
+
+// Check refuses a member of the roster without a binding, or that goes beyond it.
+func (all Bindings) Check(m Member) error {
+	b, ok := all[m.ID]
+	if !ok {
+		return refuse(BindingUnsigned, "%v", Excess{Member: m.ID})
+	}
+	return b.Check(m)
+}

@@ -1,0 +1,116 @@
+package wire
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// A policy file is what «portillon policy sign» writes and a hub publishes: a tar archive with the signed document as
+// «policy», then the chunks that it signs by their names: policy.yaml, documents, bindings/00 … bindings/3f.
+
+// PolicyFile is such a file, read.
+type PolicyFile struct {
+	Policy SignedPolicy
+	Signed []byte            // the document
+	Chunks map[string][]byte // by name
+}
+
+// policyEntry is the name of the document's entry.
+const policyEntry = "policy"
+
+// maxPolicyFile bounds all chunks of a policy file, in bytes: the bindings of 10,000 members have about 3 MB.
+const maxPolicyFile = 64 << 20
+
+// WritePolicyFile writes a policy file.
+func WritePolicyFile(w io.Writer, f PolicyFile) error {
+	t := tar.NewWriter(w)
+	put := func(name string, b []byte) error {
+		if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(b)), ModTime: time.Unix(0, 0)}); err != nil {
+			return err
+		}
+		_, err := t.Write(b)
+		return err
+	}
+	if err := put(policyEntry, f.Signed); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Chunks)) {
+		if err := put(name, f.Chunks[name]); err != nil {
+			return err
+		}
+	}
+	return t.Close()
+}
+
+// ReadPolicyFile reads a policy file and checks that the document names exactly the chunks that are there. keys are
+// those that may have signed it; nil: the signature is not checked, because whoever takes the bundle checks it.
+func ReadPolicyFile(r io.Reader, keys note.Verifiers) (PolicyFile, error) {
+	t := tar.NewReader(r)
+	signed, name, err := entry(t, MaxSigned)
+	if err != nil {
+		return PolicyFile{}, fmt.Errorf("policy file: %w", noEnd(err))
+	}
+	if name != policyEntry {
+		return PolicyFile{}, fmt.Errorf("policy file: the first entry is %.60q, want %q", name, policyEntry)
+	}
+	f := PolicyFile{Signed: signed, Chunks: map[string][]byte{}}
+	if keys == nil {
+		f.Policy, err = PeekPolicy(signed)
+	} else {
+		f.Policy, err = OpenPolicy(signed, keys)
+	}
+	if err != nil {
+		return PolicyFile{}, fmt.Errorf("policy file: %w", err)
+	}
+	for total := 0; ; {
+		b, name, err := entry(t, MaxChunk)
+		if errors.Is(err, io.EOF) {
+			return f, f.check()
+		}
+		if err != nil {
+			return PolicyFile{}, fmt.Errorf("policy file: %w", err)
+		}
+		if _, twice := f.Chunks[name]; twice || !isPolicyChunk(name) {
+			return PolicyFile{}, fmt.Errorf("policy file: the entry %.60q does not belong there", name)
+		}
+		if total += len(b); total > maxPolicyFile {
+			return PolicyFile{}, fmt.Errorf("policy file: more than %d bytes", maxPolicyFile)
+		}
+		f.Chunks[name] = b
+	}
+}
+
+func noEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// isPolicyChunk reports whether the policy key signs chunks of this name.
+func isPolicyChunk(name string) bool {
+	return name == PolicyChunk || name == DocumentsChunk || IsBindingsChunk(name) && chunkName.MatchString(name)
+}
+
+// check compares the chunks with the document.
+func (f PolicyFile) check() error {
+	var m Manifest
+	for name, b := range f.Chunks {
+		m.Chunks = append(m.Chunks, Chunk{Name: name, SHA256: Hash(b)})
+	}
+	is := func(name string) string { c, _ := m.Chunk(name); return c.SHA256 }
+	for _, x := range []struct{ name, here, signed string }{{PolicyChunk, is(PolicyChunk), f.Policy.Policy},
+		{DocumentsChunk, is(DocumentsChunk), f.Policy.Documents}, {"bindings", m.BindingsHash(), f.Policy.Bindings}} {
+		if x.here != x.signed {
+			return fmt.Errorf("policy file: %s is not what was signed", x.name)
+		}
+	}
+	return nil
+}
