@@ -31,6 +31,11 @@ type newToken struct {
 	Expires time.Time   `json:"expires"`
 }
 
+type printInput struct {
+	Members []policy.MemberID `json:"members"`
+	Each    int               `json:"each,omitempty"` // codes of each member; 1
+}
+
 type resetCode struct {
 	Code string `json:"code"` // works once; given once
 }
@@ -55,6 +60,12 @@ func (s *API) accountRoutes() []Route {
 		{Method: "PATCH", Path: "/accounts/{account}", Act: actor.WriteAccounts, Body: accountEdit{}, Types: []string{mergePatchType}, IfMatch: true,
 			Answer: account.Account{}, handle: s.patchAccount},
 		{Method: "POST", Path: "/accounts/{account}/reset", Act: actor.WriteAccounts, Answer: resetCode{}, handle: s.resetAccount},
+		{Method: "DELETE", Path: "/accounts/{account}", Act: actor.WriteAccounts, IfMatch: true, handle: s.removeAccount},
+		{Method: "GET", Path: "/accounts/{account}/sessions", Act: actor.WriteAccounts, Answer: list[account.Session]{}, handle: s.sessions},
+		{Method: "DELETE", Path: "/accounts/{account}/sessions", Act: actor.WriteAccounts, handle: s.signOutEverywhere},
+		{Method: "GET", Path: "/accounts/{account}/tokens", Act: actor.WriteAccounts, Answer: list[account.Token]{}, handle: s.tokens},
+		{Method: "DELETE", Path: "/accounts/{account}/tokens/{token}", Act: actor.WriteAccounts, handle: s.revokeToken},
+		{Method: "POST", Path: "/printed-codes", Act: actor.WriteMembers, Body: printInput{}, Answer: list[account.Printed]{}, handle: s.printCodes},
 		{Method: "GET", Path: "/audit", Act: actor.ReadAudit, Query: []string{"cursor", "limit"}, Answer: list[account.Entry]{}, handle: s.auditLog},
 		{Method: "GET", Path: "/audit/export", Act: actor.ReadAudit, Produces: []string{auditType}, handle: s.exportAudit},
 	}
@@ -66,6 +77,7 @@ func (s *API) ownRoutes() []Route {
 		{Method: "GET", Path: "/me", Answer: me{}, handle: s.whoAmI},
 		{Method: "GET", Path: "/me/sessions", Answer: list[account.Session]{}, handle: s.sessions},
 		{Method: "DELETE", Path: "/me/sessions", handle: s.signOutEverywhere},
+		{Method: "DELETE", Path: "/me/sessions/{session}", handle: s.endSession},
 		{Method: "GET", Path: "/me/tokens", Answer: list[account.Token]{}, handle: s.tokens},
 		{Method: "POST", Path: "/me/tokens", Body: newToken{}, Answer: account.Token{}, handle: s.newToken},
 		{Method: "DELETE", Path: "/me/tokens/{token}", handle: s.revokeToken},
@@ -96,7 +108,7 @@ func (s *API) addAccount(c *call) (answer, error) {
 	}
 	var a account.Account
 	in.apply(&a)
-	a, err := s.o.Accounts.Add(c.ctx(), c.actor, a)
+	a, err := s.o.Accounts.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
 	if err != nil {
 		return answer{}, err
 	}
@@ -137,7 +149,7 @@ func (s *API) patchAccount(c *call) (answer, error) {
 }
 
 func (s *API) resetAccount(c *call) (answer, error) {
-	text, err := s.o.Accounts.ResetPassword(c.ctx(), c.actor, c.id("account"))
+	text, err := s.o.Accounts.ResetCode(c.ctx(), c.actor, c.id("account"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -172,8 +184,43 @@ func (s *API) whoAmI(c *call) (answer, error) {
 	return answer{body: me{Account: a.Account, Name: a.Name, Member: a.Member, Site: a.Site, Machines: a.Machines, Scopes: a.Scopes, Token: a.Token}}, nil
 }
 
+// account is whose sessions and tokens a route is about: that of the path, or one's own.
+func (c *call) account() string {
+	if id := c.id("account"); id != "" {
+		return id
+	}
+	return c.actor.Account
+}
+
+func (s *API) removeAccount(c *call) (answer, error) {
+	version, err := c.version()
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{}, s.o.Accounts.Remove(c.ctx(), c.actor, c.id("account"), version)
+}
+
+func (s *API) endSession(c *call) (answer, error) {
+	return answer{}, s.o.Accounts.EndSession(c.ctx(), c.actor, c.account(), c.id("session"))
+}
+
+// printCodes makes codes on paper, each of which signs a member in once.
+func (s *API) printCodes(c *call) (answer, error) {
+	in := printInput{Each: 1}
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	codes, err := s.o.Accounts.PrintedCodes(c.ctx(), c.actor, in.Members, in.Each)
+	if err != nil {
+		return answer{}, err
+	}
+	out := listOf(codes)
+	out.status = http.StatusCreated
+	return out, nil
+}
+
 func (s *API) sessions(c *call) (answer, error) {
-	found, err := s.o.Accounts.Sessions(c.ctx(), c.actor)
+	found, err := s.o.Accounts.Sessions(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
@@ -181,11 +228,11 @@ func (s *API) sessions(c *call) (answer, error) {
 }
 
 func (s *API) signOutEverywhere(c *call) (answer, error) {
-	return answer{}, s.o.Accounts.SignOutEverywhere(c.ctx(), c.actor)
+	return answer{}, s.o.Accounts.SignOutEverywhere(c.ctx(), c.actor, c.account())
 }
 
 func (s *API) tokens(c *call) (answer, error) {
-	found, err := s.o.Accounts.Tokens(c.ctx(), c.actor)
+	found, err := s.o.Accounts.Tokens(c.ctx(), c.actor, c.account())
 	if err != nil {
 		return answer{}, err
 	}
@@ -197,7 +244,7 @@ func (s *API) newToken(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	t, err := s.o.Accounts.NewToken(c.ctx(), c.actor, account.Token{Name: in.Name, Scopes: in.Scopes, Expires: in.Expires})
+	t, err := s.o.Accounts.NewToken(c.ctx(), c.actor, in.Name, in.Scopes, in.Expires)
 	if err != nil {
 		return answer{}, err
 	}
@@ -205,5 +252,5 @@ func (s *API) newToken(c *call) (answer, error) {
 }
 
 func (s *API) revokeToken(c *call) (answer, error) {
-	return answer{}, s.o.Accounts.RevokeToken(c.ctx(), c.actor, c.id("token"))
+	return answer{}, s.o.Accounts.RevokeToken(c.ctx(), c.actor, c.account(), c.id("token"))
 }

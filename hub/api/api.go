@@ -36,6 +36,11 @@ type Options struct {
 	Events    Events
 	// Session says who is signed in by a browser's cookie; the zero Actor: nobody. nil: there are no sessions.
 	Session func(*http.Request) (actor.Actor, error)
+	// Status and RetryAfter (seconds; 0: none) say how an error of the accounts is answered: account.Status and
+	// account.RetryAfter. nil: as every other error.
+	Status     func(error) int
+	RetryAfter func(error) int
+
 	Log     *slog.Logger     // nil: nothing is logged
 	Now     func() time.Time // nil: time.Now
 	Version string           // the program's, for the description

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"io"
 	"net/http"
+	"strings"
 
 	"portillon/hub/actor"
 	"portillon/hub/directory"
@@ -24,6 +26,7 @@ func (s *API) badgeRoutes() []Route {
 		{Method: "POST", Path: "/badges", Act: actor.WriteBadges, Query: []string{"name"}, Types: badgeTypes(),
 			MaxBody: uploadBody, Answer: list[directory.Badge]{}, handle: s.addBadges},
 		{Method: "POST", Path: "/members/{member}/badges/url", Act: actor.WriteBadges, Body: badgeURL{}, Answer: directory.Badge{}, handle: s.addBadgeURL},
+		{Method: "GET", Path: "/members/{member}/badges/{badge}", Act: actor.ReadMembers, Produces: []string{fileType}, handle: s.badgeFile},
 		{Method: "DELETE", Path: "/members/{member}/badges/{badge}", Act: actor.WriteBadges, handle: s.removeBadge},
 	}
 }
@@ -59,6 +62,34 @@ func (s *API) addBadgeURL(c *call) (answer, error) {
 		return answer{}, err
 	}
 	return answer{status: http.StatusCreated, body: b}, nil
+}
+
+const fileType = "application/octet-stream"
+
+// badgeFile is the badge as it was added. It comes from outside: as bytes to save, and never as a page.
+func (s *API) badgeFile(c *call) (answer, error) {
+	name, data, err := s.o.Directory.BadgeData(c.ctx(), c.actor, c.member(), c.id("badge"))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{mime: fileType, file: fileName(name), stream: func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}}, nil
+}
+
+// fileName is a name that a header may hold and a browser may save under: letters, digits, dot, dash.
+func fileName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
+			return r
+		}
+		return '-'
+	}, s[strings.LastIndexByte(s, '/')+1:])
+	if s = strings.TrimLeft(s, ".-"); s == "" {
+		return "badge"
+	}
+	return clip(s)
 }
 
 func (s *API) removeBadge(c *call) (answer, error) {

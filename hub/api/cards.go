@@ -26,6 +26,7 @@ func (s *API) cardRoutes() []Route {
 	return []Route{
 		{Method: "POST", Path: "/members/{member}/cards", Act: actor.WriteCards, Body: newCard{}, Answer: directory.Card{}, handle: s.addCard},
 		{Method: "PUT", Path: "/members/{member}/cards/{card}", Act: actor.WriteCards, Body: cardState{}, handle: s.setCard},
+		{Method: "DELETE", Path: "/members/{member}/cards/{card}", Act: actor.WriteCards, handle: s.removeCard},
 		{Method: "GET", Path: "/taps", Act: actor.ReadTaps, Query: []string{"cursor", "limit"}, Answer: list[directory.Tap]{}, handle: s.taps},
 		{Method: "POST", Path: "/taps/{tap}/assign", Act: actor.WriteCards, Body: assignInput{}, Answer: directory.Card{}, handle: s.assign},
 	}
@@ -49,6 +50,10 @@ func (s *API) setCard(c *call) (answer, error) {
 		return answer{}, err
 	}
 	return answer{}, s.o.Directory.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
+}
+
+func (s *API) removeCard(c *call) (answer, error) {
+	return answer{}, s.o.Directory.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
 }
 
 func (s *API) taps(c *call) (answer, error) {

@@ -32,7 +32,7 @@ func topicActs() map[store.Topic]actor.Act {
 		store.Directory: actor.ReadMembers,
 		store.Machines:  actor.ReadMachines,
 		store.Policy:    actor.ReadPolicy,
-		store.Bundle:    actor.ReadPolicy,
+		store.Bundle:    actor.ReadMachines,
 		store.Records:   actor.ReadReports,
 		store.States:    actor.ReadMachines,
 		store.Accounts:  actor.WriteAccounts,

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"portillon/hub/actor"
 	"portillon/hub/fault"
@@ -63,12 +62,6 @@ func badToken() error {
 	return &refusal{http.StatusUnauthorized, "token", httpd.Text{FR: "jeton inconnu, expiré ou retiré", EN: "the token is unknown, has ended or was revoked"}}
 }
 
-// limited is an error that says when to try again, as account's throttling does.
-type limited interface {
-	error
-	RetryAfter() time.Duration
-}
-
 // fail answers with an error.
 func (s *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := s.problem(w, r, err)
@@ -86,7 +79,6 @@ func (s *API) problem(w http.ResponseWriter, r *http.Request, err error) httpd.P
 		invalid  *fault.Invalid
 		large    *http.MaxBytesError
 		own      *refusal
-		wait     limited
 	)
 	switch {
 	case errors.As(err, &own):
@@ -115,13 +107,35 @@ func (s *API) problem(w http.ResponseWriter, r *http.Request, err error) httpd.P
 	case errors.As(err, &large):
 		return httpd.NewProblem(r, http.StatusRequestEntityTooLarge, "too-large", httpd.Text{
 			FR: fmt.Sprintf("au plus %d octets", large.Limit), EN: fmt.Sprintf("at most %d bytes", large.Limit)})
-	case errors.As(err, &wait):
-		w.Header().Set("Retry-After", strconv.Itoa(int(wait.RetryAfter()/time.Second)+1))
-		return httpd.NewProblem(r, http.StatusTooManyRequests, "throttled", httpd.Text{FR: "réessayer plus tard", EN: "try again later"})
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return httpd.NewProblem(r, http.StatusServiceUnavailable, "too-slow", httpd.Text{FR: "demande abandonnée", EN: "the request was given up"})
 	}
+	if p, ok := s.ofAccounts(w, r, err); ok {
+		return p
+	}
 	return httpd.Internal(r)
+}
+
+// ofAccounts is the problem of an error of the accounts.
+func (s *API) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (httpd.Problem, bool) {
+	if s.o.Status == nil {
+		return httpd.Problem{}, false
+	}
+	if s.o.RetryAfter != nil {
+		if after := s.o.RetryAfter(err); after > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(after))
+		}
+	}
+	switch status := s.o.Status(err); status {
+	case 0:
+		return httpd.Problem{}, false
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return httpd.NewProblem(r, status, "throttled", httpd.Text{FR: "réessayer plus tard", EN: "try again later"}), true
+	case http.StatusUnauthorized:
+		return s.problem(w, r, badToken()), true
+	default:
+		return httpd.NewProblem(r, status, "account", httpd.Text{FR: "demande refusée par les comptes", EN: clip(err.Error())}), true
+	}
 }
 
 // maxFaults bounds the faults of one answer: an import of 10,000 lines may have one each.

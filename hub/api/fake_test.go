@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -161,10 +163,8 @@ func (f directoryFake) index(id string) int {
 }
 
 func (f directoryFake) Member(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
-	if a.May(actor.ReadMembers, who(id)) != nil {
-		if err := a.May(actor.ReadOwn, who(id)); err != nil {
-			return directory.Member{}, err
-		}
+	if err := a.May(actor.ReadMembers, who(id)); err != nil {
+		return directory.Member{}, err
 	}
 	return f.find(id)
 }
@@ -258,7 +258,24 @@ func (f directoryFake) Taps(_ context.Context, a actor.Actor, _ directory.Page) 
 
 func (f directoryFake) Assign(_ context.Context, a actor.Actor, tap string, id policy.MemberID) (directory.Card, error) {
 	f.note("assign %s %s", tap, id)
-	return fill[directory.Card](), a.May(actor.WriteCards, who(id))
+	return fill[directory.Card](), cmp.Or(a.May(actor.WriteCards, who(id)), a.May(actor.ReadTaps, actor.Target{}))
+}
+
+func (f directoryFake) RemoveCard(_ context.Context, a actor.Actor, id policy.MemberID, card string) error {
+	return a.May(actor.WriteCards, who(id))
+}
+
+func (f directoryFake) BadgeData(_ context.Context, a actor.Actor, id policy.MemberID, badge string) (string, []byte, error) {
+	if a.May(actor.ReadMembers, who(id)) != nil {
+		if err := a.May(actor.ReadOwn, who(id)); err != nil {
+			return "", nil, err
+		}
+	}
+	return "../badges/Léa \"x\"\r\n.svg", []byte("<svg onload=x>"), nil
+}
+
+func (f directoryFake) Confirm(_ context.Context, a actor.Actor, preview string) (directory.Preview, error) {
+	return fill[directory.Preview](), a.May(actor.WriteMembers, actor.Target{})
 }
 
 func (f directoryFake) AddBadges(_ context.Context, a actor.Actor, id policy.MemberID, name string, data []byte) ([]directory.Badge, error) {
@@ -281,8 +298,8 @@ func (f directoryFake) RemoveBadge(_ context.Context, a actor.Actor, id policy.M
 }
 
 func (f directoryFake) Preview(_ context.Context, a actor.Actor, in directory.Import) (directory.Preview, error) {
-	f.note("import %q %q %v", in.Name, in.Data, in.Mapping)
-	return fill[directory.Preview](), a.May(actor.WriteMembers, actor.Target{})
+	f.note("import %q %q %v %s", in.Name, in.Data, in.Mapping, in.Source)
+	return fill[directory.Preview](), cmp.Or(a.May(actor.WriteMembers, actor.Target{}), a.May(actor.ReadMembers, actor.Target{}))
 }
 
 func (f directoryFake) Apply(_ context.Context, a actor.Actor, preview string) (directory.Preview, error) {
@@ -332,6 +349,10 @@ func (f machinesFake) Revoke(_ context.Context, a actor.Actor, id policy.Machine
 	return stale("machine", string(id), 4, version)
 }
 
+func (f machinesFake) Held(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Held, error) {
+	return fill[enrol.Held](), cmp.Or(a.May(actor.EnrolMachines, at(id)), a.May(actor.ReadMembers, actor.Target{}))
+}
+
 func (f machinesFake) Tag(_ context.Context, a actor.Actor, id policy.MachineID, reason string) error {
 	f.note("tag %s %s", id, reason)
 	return a.May(actor.TagMachine, at(id))
@@ -348,6 +369,10 @@ func (f policiesFake) Current(_ context.Context, a actor.Actor) (publish.Policy,
 	p := fill[publish.Policy]()
 	p.Number, p.Text = 3, "portillon: 1\n"
 	return p, a.May(actor.ReadPolicy, actor.Target{})
+}
+
+func (f policiesFake) Version(_ context.Context, a actor.Actor, number int64) (publish.Policy, error) {
+	return fill[publish.Policy](), a.May(actor.ReadPolicy, actor.Target{})
 }
 
 func (f policiesFake) Versions(_ context.Context, a actor.Actor, p publish.Page) ([]publish.Policy, string, error) {
@@ -375,26 +400,27 @@ func (f policiesFake) Back(_ context.Context, a actor.Actor, comment string) (pu
 }
 
 func (f policiesFake) Bundle(_ context.Context, a actor.Actor) (publish.Bundle, error) {
-	return fill[publish.Bundle](), a.May(actor.ReadPolicy, actor.Target{})
+	return fill[publish.Bundle](), a.May(actor.ReadMachines, actor.Target{})
 }
 
 // accountsFake implements Accounts.
 type accountsFake struct{ *fakes }
 
-type throttled time.Duration
-
-func (t throttled) Error() string             { return "too many attempts" }
-func (t throttled) RetryAfter() time.Duration { return time.Duration(t) }
+// errWrong and errMany are what account answers to a wrong token, and after too many of them.
+var (
+	errWrong = errors.New("token is wrong")
+	errMany  = errors.New("too many attempts")
+)
 
 func (f accountsFake) FromToken(_ context.Context, text, _ string) (actor.Actor, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.wait > 0 {
-		return actor.Actor{}, throttled(f.wait)
+		return actor.Actor{}, errMany
 	}
 	a, ok := f.tokens[text]
 	if !ok {
-		return a, &fault.NotFound{What: "token", ID: "?"}
+		return a, errWrong
 	}
 	return a, nil
 }
@@ -407,7 +433,7 @@ func (f accountsFake) Account(_ context.Context, a actor.Actor, id string) (acco
 	return fill[account.Account](), a.May(actor.WriteAccounts, actor.Target{})
 }
 
-func (f accountsFake) Add(_ context.Context, a actor.Actor, in account.Account) (account.Account, error) {
+func (f accountsFake) Add(_ context.Context, a actor.Actor, in account.Account, _ string) (account.Account, error) {
 	out := fill[account.Account]()
 	out.Name = in.Name
 	return out, a.May(actor.WriteAccounts, actor.Target{})
@@ -424,35 +450,57 @@ func (f accountsFake) Change(_ context.Context, a actor.Actor, id string, versio
 	return out, change(&out)
 }
 
-func (f accountsFake) ResetPassword(_ context.Context, a actor.Actor, id string) (string, error) {
+func (f accountsFake) ResetCode(_ context.Context, a actor.Actor, id string) (string, error) {
 	return "code", a.May(actor.WriteAccounts, actor.Target{})
 }
 
-func signedIn(a actor.Actor) error {
-	if a.Account == "" {
-		return &actor.Denied{Act: actor.ReadOwn, Actor: a}
+// mayAccount allows one's own account to whoever signed in, and not to a token.
+func mayAccount(a actor.Actor, id string) error {
+	if a.Account != "" && a.Account == id && a.Scopes == nil {
+		return nil
 	}
-	return nil
+	return a.May(actor.WriteAccounts, actor.Target{})
 }
 
-func (f accountsFake) Tokens(_ context.Context, a actor.Actor) ([]account.Token, error) {
-	return []account.Token{fill[account.Token]()}, signedIn(a)
+func (f accountsFake) Remove(_ context.Context, a actor.Actor, id string, version int64) error {
+	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
+		return err
+	}
+	return stale("account", id, 3, version)
 }
 
-func (f accountsFake) NewToken(_ context.Context, a actor.Actor, t account.Token) (account.Token, error) {
-	f.note("token %s %v %s", t.Name, t.Scopes, t.Expires)
-	return fill[account.Token](), signedIn(a)
+func (f accountsFake) PrintedCodes(_ context.Context, a actor.Actor, members []policy.MemberID, each int) ([]account.Printed, error) {
+	f.note("print %v %d", members, each)
+	return []account.Printed{fill[account.Printed]()}, a.May(actor.WriteMembers, actor.Target{})
 }
 
-func (f accountsFake) RevokeToken(_ context.Context, a actor.Actor, id string) error {
-	return signedIn(a)
+func (f accountsFake) EndSession(_ context.Context, a actor.Actor, id, session string) error {
+	return mayAccount(a, id)
 }
 
-func (f accountsFake) Sessions(_ context.Context, a actor.Actor) ([]account.Session, error) {
-	return []account.Session{fill[account.Session]()}, signedIn(a)
+func (f accountsFake) Tokens(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
+	return []account.Token{fill[account.Token]()}, mayAccount(a, id)
 }
 
-func (f accountsFake) SignOutEverywhere(_ context.Context, a actor.Actor) error { return signedIn(a) }
+func (f accountsFake) NewToken(_ context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (account.Token, error) {
+	f.note("token %s %v %s", name, scopes, expires)
+	if a.Account == "" || a.Scopes != nil {
+		return account.Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
+	}
+	return fill[account.Token](), nil
+}
+
+func (f accountsFake) RevokeToken(_ context.Context, a actor.Actor, id, token string) error {
+	return mayAccount(a, id)
+}
+
+func (f accountsFake) Sessions(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
+	return []account.Session{fill[account.Session]()}, mayAccount(a, id)
+}
+
+func (f accountsFake) SignOutEverywhere(_ context.Context, a actor.Actor, id string) error {
+	return mayAccount(a, id)
+}
 
 func (f accountsFake) AuditLog(_ context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error) {
 	return []account.Entry{fill[account.Entry]()}, "", a.May(actor.ReadAudit, actor.Target{})
@@ -466,16 +514,27 @@ func (f accountsFake) ExportAudit(_ context.Context, a actor.Actor, w io.Writer)
 	return err
 }
 
+// mayReport allows the reports of a machine, or of the machines that the actor may see.
+func mayReport(a actor.Actor, m policy.MachineID) error {
+	err := a.May(actor.ReadReports, at(m))
+	for id := range a.Machines {
+		if m == "" && err != nil {
+			err = a.May(actor.ReadReports, at(id))
+		}
+	}
+	return err
+}
+
 // reportsFake implements Reports.
 type reportsFake struct{ *fakes }
 
 func (f reportsFake) Uses(_ context.Context, a actor.Actor, r report.Range, p report.Page) ([]report.Use, string, error) {
 	f.note("uses %s %s %q", r.From, r.To, r.Machine)
-	return []report.Use{fill[report.Use]()}, "9", a.May(actor.ReadReports, at(r.Machine))
+	return []report.Use{fill[report.Use]()}, "9", mayReport(a, r.Machine)
 }
 
 func (f reportsFake) UsesCSV(_ context.Context, a actor.Actor, r report.Range, w io.Writer) error {
-	if err := a.May(actor.ReadReports, at(r.Machine)); err != nil {
+	if err := mayReport(a, r.Machine); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(w, "machine,member\r\n"); err != nil {
@@ -485,13 +544,13 @@ func (f reportsFake) UsesCSV(_ context.Context, a actor.Actor, r report.Range, w
 }
 
 func (f reportsFake) Weeks(_ context.Context, a actor.Actor, r report.Range) ([]report.Week, error) {
-	return []report.Week{fill[report.Week]()}, a.May(actor.ReadReports, at(r.Machine))
+	return []report.Week{fill[report.Week]()}, mayReport(a, r.Machine)
 }
 
 func (f reportsFake) Refusals(_ context.Context, a actor.Actor, r report.Range) ([]report.Refusals, error) {
 	out := fill[report.Refusals]()
 	out.Reason = "=cmd()"
-	return []report.Refusals{out}, a.May(actor.ReadReports, at(r.Machine))
+	return []report.Refusals{out}, mayReport(a, r.Machine)
 }
 
 // hubFake implements Hub.

@@ -14,9 +14,10 @@ const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sh
 
 func (s *API) importRoutes() []Route {
 	return []Route{
-		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name"}, MaxBody: uploadBody, Answer: directory.Preview{},
+		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source"}, MaxBody: uploadBody, Answer: directory.Preview{},
 			Types:  []string{formType, "text/csv", xlsxType, "application/yaml", "application/octet-stream"},
 			handle: s.previewImport},
+		{Method: "POST", Path: "/imports/{import}/confirm", Act: actor.WriteMembers, Answer: directory.Preview{}, handle: s.confirmImport},
 		{Method: "POST", Path: "/imports/{import}/apply", Act: actor.WriteMembers, Answer: directory.Preview{}, handle: s.applyImport},
 		{Method: "GET", Path: "/export", Act: actor.ReadMembers, Query: []string{"format"}, Produces: exportTypes(), handle: s.export},
 	}
@@ -27,7 +28,7 @@ func exportTypes() []string {
 }
 
 // previewImport reads a list of members and answers what it would change. Nothing is changed before it is applied.
-// A form may have a field mapping: a JSON object from our names to the columns of the file.
+// A form may have a field mapping: a JSON object from the file's headers to our fields.
 func (s *API) previewImport(c *call) (answer, error) {
 	if err := c.mayUpload(actor.WriteMembers); err != nil {
 		return answer{}, err
@@ -36,7 +37,7 @@ func (s *API) previewImport(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	in := directory.Import{Name: name, Data: data}
+	in := directory.Import{Name: name, Data: data, Source: c.query.Get("source")}
 	if text := fields["mapping"]; text != "" {
 		if err := decode([]byte(text), &in.Mapping, c.lang); err != nil {
 			return answer{}, err
@@ -47,6 +48,14 @@ func (s *API) previewImport(c *call) (answer, error) {
 		return answer{}, err
 	}
 	return answer{status: http.StatusCreated, body: p}, nil
+}
+
+func (s *API) confirmImport(c *call) (answer, error) {
+	p, err := s.o.Directory.Confirm(c.ctx(), c.actor, c.id("import"))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: p}, nil
 }
 
 func (s *API) applyImport(c *call) (answer, error) {

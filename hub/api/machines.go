@@ -41,6 +41,7 @@ func (s *API) machineRoutes() []Route {
 		{Method: "POST", Path: "/machines/{machine}/code", Act: actor.EnrolMachines, Body: codeInput{}, Answer: code{}, Produces: []string{svgType},
 			handle: s.newCode},
 		{Method: "POST", Path: "/machines/{machine}/revoke", Act: actor.EnrolMachines, Body: reasonInput{}, IfMatch: true, handle: s.revoke},
+		{Method: "GET", Path: "/machines/{machine}/held", Act: actor.EnrolMachines, Answer: enrol.Held{}, handle: s.held},
 		{Method: "POST", Path: "/machines/{machine}/tag", Act: actor.TagMachine, Body: reasonInput{}, handle: s.tag},
 		{Method: "POST", Path: "/machines/{machine}/stop", Act: actor.StopMachine, handle: s.stop},
 	}
@@ -115,6 +116,15 @@ func (s *API) revoke(c *call) (answer, error) {
 		return answer{}, err
 	}
 	return answer{}, s.o.Machines.Revoke(c.ctx(), c.actor, c.machine(), version, in.Reason)
+}
+
+// held is whose data a machine has: for the decision whether the card key must change.
+func (s *API) held(c *call) (answer, error) {
+	h, err := s.o.Machines.Held(c.ctx(), c.actor, c.machine())
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: h}, nil
 }
 
 func (s *API) tag(c *call) (answer, error) {

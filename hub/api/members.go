@@ -79,7 +79,8 @@ func (s *API) listMembers(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	filter := directory.Filter{Text: c.query.Get("text"), Machine: c.query.Get("machine"), Badge: c.query.Get("badge"), State: c.query.Get("state")}
+	filter := directory.Filter{Text: c.query.Get("text"), Machine: policy.MachineID(c.query.Get("machine")),
+		Badge: policy.BadgeID(c.query.Get("badge")), State: c.query.Get("state")}
 	found, next, err := s.o.Directory.Members(c.ctx(), c.actor, filter, directory.Page{After: after, Limit: limit})
 	if err != nil {
 		return answer{}, err

@@ -3,8 +3,10 @@ package api
 import (
 	"io"
 	"net/http"
+	"strconv"
 
 	"portillon/hub/actor"
+	"portillon/hub/fault"
 	"portillon/hub/publish"
 )
 
@@ -31,12 +33,13 @@ func (s *API) policyRoutes() []Route {
 		{Method: "GET", Path: "/policy", Act: actor.ReadPolicy, Answer: publish.Policy{}, Produces: []string{yamlType}, handle: s.currentPolicy},
 		{Method: "GET", Path: "/policy/versions", Act: actor.ReadPolicy, Query: []string{"cursor", "limit"}, Answer: list[publish.Policy]{},
 			handle: s.policyVersions},
+		{Method: "GET", Path: "/policy/versions/{number}", Act: actor.ReadPolicy, Answer: publish.Policy{}, handle: s.policyVersion},
 		{Method: "POST", Path: "/policy/draft", Act: actor.ReadPolicy, Body: draftInput{}, Types: []string{jsonType, yamlType}, MaxBody: policyBody,
 			Answer: publish.Draft{}, handle: s.draftPolicy},
 		{Method: "POST", Path: "/policy", Act: actor.PublishPolicy, Body: publishInput{}, IfMatch: true, MaxBody: 2 * policyBody,
 			Answer: publish.Policy{}, handle: s.publishPolicy},
 		{Method: "POST", Path: "/policy/back", Act: actor.PublishPolicy, Body: backInput{}, Answer: publish.Policy{}, handle: s.policyBack},
-		{Method: "GET", Path: "/bundle", Act: actor.ReadPolicy, Answer: publish.Bundle{}, handle: s.bundle},
+		{Method: "GET", Path: "/bundle", Act: actor.ReadMachines, Answer: publish.Bundle{}, handle: s.bundle},
 	}
 }
 
@@ -66,6 +69,18 @@ func (s *API) policyVersions(c *call) (answer, error) {
 		return answer{}, err
 	}
 	return paged(c, found, next), nil
+}
+
+func (s *API) policyVersion(c *call) (answer, error) {
+	number, err := strconv.ParseInt(c.id("number"), 10, 64)
+	if err != nil || number < 1 {
+		return answer{}, &fault.NotFound{What: "policy", ID: clip(c.id("number"))}
+	}
+	p, err := s.o.Policies.Version(c.ctx(), c.actor, number)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: p, version: p.Number}, nil
 }
 
 // draftPolicy says what is wrong with a policy text, and who would gain and lose what. It changes nothing.

@@ -115,7 +115,7 @@ func compare(t *testing.T, d *described, r Route, op, item map[string]any) {
 // sample is a request of each route that a reader with every right gets a good answer to.
 func sample(r Route) ask {
 	a := ask{method: r.Method, path: strings.NewReplacer("{card}", "c1", "{badge}", "b1", "{import}", "i1", "{tap}", "t1", "{account}", "a1",
-		"{token}", "k1").Replace(r.Path)}
+		"{token}", "k1", "{session}", "s1", "{number}", "2").Replace(r.Path)}
 	if r.IfMatch {
 		a.match = map[string]string{"/policy": `"3"`, "/accounts/{account}": `"3"`, "/settings": `"3"`, "/machines/{machine}/revoke": `"4"`}[r.Path]
 		if a.match == "" {
@@ -145,6 +145,7 @@ func sample(r Route) ask {
 		"PATCH /accounts/{account}":          `{"role": null, "machine_roles": {"laser": "maintainer", "saw": null}}`,
 		"PATCH /settings":                    `{"contact": null, "name": "BikLab"}`,
 		"POST /me/tokens":                    `{"name": "script", "scopes": ["members.read"], "expires": "2027-01-01T00:00:00Z"}`,
+		"POST /printed-codes":                `{"members": ["m-lea"], "each": 2}`,
 	}[r.Method+" "+r.Path]
 	switch {
 	case r.Method == "PATCH":

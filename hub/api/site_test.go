@@ -93,7 +93,22 @@ func newSite(t *testing.T) *site {
 func (s *site) options() Options {
 	f := s.fakes
 	return Options{Directory: directoryFake{f}, Machines: machinesFake{f}, Policies: policiesFake{f}, Accounts: accountsFake{f},
-		Reports: reportsFake{f}, Hub: hubFake{f}, Events: s.store}
+		Reports: reportsFake{f}, Hub: hubFake{f}, Events: s.store, Status: statusOfFake, RetryAfter: func(err error) int {
+			if err == errMany {
+				return int(f.wait.Seconds())
+			}
+			return 0
+		}}
+}
+
+func statusOfFake(err error) int {
+	switch err {
+	case errWrong:
+		return http.StatusUnauthorized
+	case errMany:
+		return http.StatusTooManyRequests
+	}
+	return 0
 }
 
 // ask is a request of a test.

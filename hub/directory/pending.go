@@ -1,12 +1,16 @@
 package directory
 
-import "portillon/policy"
+import (
+	"time"
+
+	"portillon/policy"
+)
 
 // Filter chooses members of a list. Empty fields choose everybody.
 type Filter struct {
-	Text    string // part of a name, an address or an external id
-	Machine string
-	Badge   string
+	Text    string // words of name, address, guardian's address, id or external id; all must be there
+	Machine policy.MachineID
+	Badge   policy.BadgeID
 	State   string
 }
 
@@ -20,24 +24,41 @@ type Page struct {
 type Import struct {
 	Name    string
 	Data    []byte
-	Mapping map[string]string
+	Mapping map[string]string // header → field
+	Source  string            // names the list that this is a state of; empty: "list"
 }
 
-// Preview is what an import would change.
+// Preview is what an import would do.
 type Preview struct {
-	ID      string   `json:"id"`
-	Added   []string `json:"added"`
-	Changed []string `json:"changed"`
-	Gone    []string `json:"gone"`
-	Same    int      `json:"same"`
-	Gains   []Right  `json:"gains"`
-	Loses   []Right  `json:"loses"`
+	ID        string            `json:"id"`
+	Format    string            `json:"format"`
+	Columns   map[string]string `json:"columns,omitempty"`
+	Ignored   []string          `json:"ignored,omitempty"`
+	Added     []Row             `json:"added"`
+	Changed   []Row             `json:"changed"`
+	Gone      []Row             `json:"gone"`
+	Unchanged int               `json:"unchanged"`
+	Gains     []Right           `json:"gains"`
+	Loses     []Right           `json:"loses"`
+	Warnings  []string          `json:"warnings,omitempty"`
+	Confirm   bool              `json:"confirm,omitempty"`
+	Applied   bool              `json:"applied,omitempty"`
+	Until     time.Time         `json:"until"`
+}
+
+// Row is a member in a preview.
+type Row struct {
+	Row    int             `json:"row,omitempty"`
+	Member policy.MemberID `json:"member,omitempty"`
+	Name   string          `json:"name"`
+	Fields []string        `json:"fields,omitempty"`
 }
 
 // Right is what a member may do at a machine.
 type Right struct {
-	Member  policy.MemberID  `json:"member"`
-	Name    string           `json:"name"`
-	Machine policy.MachineID `json:"machine"`
-	Role    string           `json:"role"`
+	Member     policy.MemberID  `json:"member,omitempty"`
+	Name       string           `json:"name"`
+	Machine    policy.MachineID `json:"machine"`
+	Role       string           `json:"role"`
+	Supervised bool             `json:"supervised,omitempty"`
 }
