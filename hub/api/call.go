@@ -169,8 +169,8 @@ func (c *call) page() (after string, limit int, err error) {
 		}
 	}
 	if s := c.query.Get("cursor"); s != "" {
-		b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-		if err != nil || len(s) > maxCursor || len(b) == 0 {
+		b, err := base64.RawURLEncoding.DecodeString(s)
+		if err != nil || len(s) > maxCursor || base64.RawURLEncoding.EncodeToString(b) != s {
 			return "", 0, c.invalid("cursor", s, httpd.Text{FR: "ce n’est pas un curseur de cette liste", EN: "no cursor of this list"},
 				"next")
 		}

@@ -42,10 +42,23 @@ func decode(data []byte, into any, l policy.Language) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &kind):
-		return &fault.Invalid{Faults: []fault.Field{{Field: kind.Field, Given: clip(kind.Value),
+		return &fault.Invalid{Faults: []fault.Field{{Field: fieldPath(reflect.TypeOf(into).Elem(), kind.Field), Given: clip(kind.Value),
 			Wrong: httpd.Text{FR: "mauvais type", EN: "wrong type"}.In(l), Right: kindName(kind.Type)}}}
 	}
 	return r.unreadable(err)
+}
+
+// fieldPath is a path of encoding/json without the names of embedded types, which a client does not know.
+func fieldPath(t reflect.Type, path string) string {
+	if t.Kind() != reflect.Struct {
+		return path
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		if rest, ok := strings.CutPrefix(path, f.Name+"."); ok && f.Anonymous {
+			return rest
+		}
+	}
+	return path
 }
 
 // reader walks a JSON value beside the type that it is read into.
