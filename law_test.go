@@ -53,6 +53,7 @@ var law = []struct {
 	{"hub/account", service, "services of the hub do not import each other"},
 	{"hub/report", service, "services of the hub do not import each other"},
 	{"hub/httpd", []string{"hub/fault", "policy"}, "what every listener needs before a handler runs knows no service"},
+	{"hub/apiclient", []string{"hub/fault"}, "the tool's half of the API knows no half of the hub"},
 	{"hub/api", append([]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/publish", "hub/account", "hub/report"}, service...), "the API calls services and contains no rule"},
 	{"hub/web", append([]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/publish", "hub/account", "hub/report"}, service...), "pages call services and contain no rule"},
 	{"dberror", nil, "it knows what SQLite's errors mean, and no table of ours"},
