@@ -1,0 +1,256 @@
+package api
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"time"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/policy"
+)
+
+// accountEdit is what a change of an account may name.
+type accountEdit struct {
+	Name     string                          `json:"name"`
+	Member   policy.MemberID                 `json:"member,omitempty"`
+	Site     actor.Role                      `json:"role,omitempty"`
+	Machines map[policy.MachineID]actor.Role `json:"machine_roles,omitempty"`
+	Disabled bool                            `json:"disabled,omitempty"`
+}
+
+func (e accountEdit) apply(a *account.Account) {
+	a.Name, a.Member, a.Site, a.Machines, a.Disabled = e.Name, e.Member, e.Site, e.Machines, e.Disabled
+}
+
+type newToken struct {
+	Name    string      `json:"name"`
+	Scopes  []actor.Act `json:"scopes"`
+	Expires time.Time   `json:"expires"`
+}
+
+type printInput struct {
+	Members []policy.MemberID `json:"members"`
+	Each    int               `json:"each,omitempty"` // codes of each member; 1
+}
+
+type resetCode struct {
+	Code string `json:"code"` // works once; given once
+}
+
+// me is who asks.
+type me struct {
+	Account  string                          `json:"account"`
+	Name     string                          `json:"name"`
+	Member   policy.MemberID                 `json:"member,omitempty"`
+	Site     actor.Role                      `json:"role,omitempty"`
+	Machines map[policy.MachineID]actor.Role `json:"machine_roles,omitempty"`
+	Scopes   []actor.Act                     `json:"scopes,omitempty"` // of the token; none: all acts of the role
+	Token    string                          `json:"token,omitempty"`  // its id
+}
+
+func (s *API) accountRoutes() []Route {
+	return []Route{
+		{Method: "GET", Path: "/accounts", Act: actor.WriteAccounts, Query: []string{"cursor", "limit"}, Answer: list[account.Account]{},
+			handle: s.listAccounts},
+		{Method: "POST", Path: "/accounts", Act: actor.WriteAccounts, Body: accountEdit{}, Answer: account.Account{}, handle: s.addAccount},
+		{Method: "GET", Path: "/accounts/{account}", Act: actor.WriteAccounts, Answer: account.Account{}, handle: s.getAccount},
+		{Method: "PATCH", Path: "/accounts/{account}", Act: actor.WriteAccounts, Body: accountEdit{}, Types: []string{mergePatchType}, IfMatch: true,
+			Answer: account.Account{}, handle: s.patchAccount},
+		{Method: "POST", Path: "/accounts/{account}/reset", Act: actor.WriteAccounts, Answer: resetCode{}, handle: s.resetAccount},
+		{Method: "DELETE", Path: "/accounts/{account}", Act: actor.WriteAccounts, IfMatch: true, handle: s.removeAccount},
+		{Method: "GET", Path: "/accounts/{account}/sessions", Act: actor.WriteAccounts, Answer: list[account.Session]{}, handle: s.sessions},
+		{Method: "DELETE", Path: "/accounts/{account}/sessions", Act: actor.WriteAccounts, handle: s.signOutEverywhere},
+		{Method: "GET", Path: "/accounts/{account}/tokens", Act: actor.WriteAccounts, Answer: list[account.Token]{}, handle: s.tokens},
+		{Method: "DELETE", Path: "/accounts/{account}/tokens/{token}", Act: actor.WriteAccounts, handle: s.revokeToken},
+		{Method: "POST", Path: "/printed-codes", Act: actor.WriteMembers, Body: printInput{}, Answer: list[account.Printed]{}, handle: s.printCodes},
+		{Method: "GET", Path: "/audit", Act: actor.ReadAudit, Query: []string{"cursor", "limit"}, Answer: list[account.Entry]{}, handle: s.auditLog},
+		{Method: "GET", Path: "/audit/export", Act: actor.ReadAudit, Produces: []string{auditType}, handle: s.exportAudit},
+	}
+}
+
+// ownRoutes are of whoever is signed in, about themselves.
+func (s *API) ownRoutes() []Route {
+	return []Route{
+		{Method: "GET", Path: "/me", Answer: me{}, handle: s.whoAmI},
+		{Method: "GET", Path: "/me/sessions", Answer: list[account.Session]{}, handle: s.sessions},
+		{Method: "DELETE", Path: "/me/sessions", handle: s.signOutEverywhere},
+		{Method: "DELETE", Path: "/me/sessions/{session}", handle: s.endSession},
+		{Method: "GET", Path: "/me/tokens", Answer: list[account.Token]{}, handle: s.tokens},
+		{Method: "POST", Path: "/me/tokens", Body: newToken{}, Answer: account.Token{}, handle: s.newToken},
+		{Method: "DELETE", Path: "/me/tokens/{token}", handle: s.revokeToken},
+		{Method: "GET", Path: "/openapi.json", Answer: map[string]any{}, handle: s.description},
+	}
+}
+
+const auditType = "application/octet-stream"
+
+func (s *API) listAccounts(c *call) (answer, error) {
+	after, limit, err := c.page()
+	if err != nil {
+		return answer{}, err
+	}
+	found, next, err := s.o.Accounts.Accounts(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
+	if err != nil {
+		return answer{}, err
+	}
+	return paged(c, found, next), nil
+}
+
+func oneAccount(a account.Account) answer { return answer{body: a, version: a.Version} }
+
+func (s *API) addAccount(c *call) (answer, error) {
+	var in accountEdit
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	var a account.Account
+	in.apply(&a)
+	a, err := s.o.Accounts.Add(c.ctx(), c.actor, a, "") // its owner sets a password with a code of /reset
+	if err != nil {
+		return answer{}, err
+	}
+	out := oneAccount(a)
+	out.status, out.location = http.StatusCreated, pathFor("accounts", a.ID)
+	return out, nil
+}
+
+func (s *API) getAccount(c *call) (answer, error) {
+	a, err := s.o.Accounts.Account(c.ctx(), c.actor, c.id("account"))
+	if err != nil {
+		return answer{}, err
+	}
+	return oneAccount(a), nil
+}
+
+func (s *API) patchAccount(c *call) (answer, error) {
+	version, err := c.version()
+	if err != nil {
+		return answer{}, err
+	}
+	patch, err := io.ReadAll(c.r.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	a, err := s.o.Accounts.Change(c.ctx(), c.actor, c.id("account"), version, func(a *account.Account) error {
+		edit, err := patched(accountEdit{a.Name, a.Member, a.Site, maps.Clone(a.Machines), a.Disabled}, patch, c.lang)
+		if err != nil {
+			return err
+		}
+		edit.apply(a)
+		return nil
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return oneAccount(a), nil
+}
+
+func (s *API) resetAccount(c *call) (answer, error) {
+	text, err := s.o.Accounts.ResetCode(c.ctx(), c.actor, c.id("account"))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: resetCode{text}}, nil
+}
+
+func (s *API) auditLog(c *call) (answer, error) {
+	after, limit, err := c.page()
+	if err != nil {
+		return answer{}, err
+	}
+	found, next, err := s.o.Accounts.AuditLog(c.ctx(), c.actor, account.Page{After: after, Limit: limit})
+	if err != nil {
+		return answer{}, err
+	}
+	return paged(c, found, next), nil
+}
+
+func (s *API) exportAudit(c *call) (answer, error) {
+	name := fmt.Sprintf("audit-%s.log", s.o.Now().UTC().Format(time.DateOnly))
+	return answer{mime: auditType, file: name, stream: func(w io.Writer) error {
+		return s.o.Accounts.ExportAudit(c.ctx(), c.actor, w)
+	}}, nil
+}
+
+// whoAmI needs no right but to be somebody.
+func (s *API) whoAmI(c *call) (answer, error) {
+	a := c.actor
+	if a.Account == "" {
+		return answer{}, &actor.Denied{Act: actor.ReadOwn, Actor: a}
+	}
+	return answer{body: me{Account: a.Account, Name: a.Name, Member: a.Member, Site: a.Site, Machines: a.Machines, Scopes: a.Scopes, Token: a.Token}}, nil
+}
+
+// account is whose sessions and tokens a route is about: that of the path, or one's own.
+func (c *call) account() string {
+	if id := c.id("account"); id != "" {
+		return id
+	}
+	return c.actor.Account
+}
+
+func (s *API) removeAccount(c *call) (answer, error) {
+	version, err := c.version()
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{}, s.o.Accounts.Remove(c.ctx(), c.actor, c.id("account"), version)
+}
+
+func (s *API) endSession(c *call) (answer, error) {
+	return answer{}, s.o.Accounts.EndSession(c.ctx(), c.actor, c.account(), c.id("session"))
+}
+
+// printCodes makes codes on paper, each of which signs a member in once.
+func (s *API) printCodes(c *call) (answer, error) {
+	in := printInput{Each: 1}
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	codes, err := s.o.Accounts.PrintedCodes(c.ctx(), c.actor, in.Members, in.Each)
+	if err != nil {
+		return answer{}, err
+	}
+	out := listOf(codes)
+	out.status = http.StatusCreated
+	return out, nil
+}
+
+func (s *API) sessions(c *call) (answer, error) {
+	found, err := s.o.Accounts.Sessions(c.ctx(), c.actor, c.account())
+	if err != nil {
+		return answer{}, err
+	}
+	return listOf(found), nil
+}
+
+func (s *API) signOutEverywhere(c *call) (answer, error) {
+	return answer{}, s.o.Accounts.SignOutEverywhere(c.ctx(), c.actor, c.account())
+}
+
+func (s *API) tokens(c *call) (answer, error) {
+	found, err := s.o.Accounts.Tokens(c.ctx(), c.actor, c.account())
+	if err != nil {
+		return answer{}, err
+	}
+	return listOf(found), nil
+}
+
+func (s *API) newToken(c *call) (answer, error) {
+	var in newToken
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	t, err := s.o.Accounts.NewToken(c.ctx(), c.actor, in.Name, in.Scopes, in.Expires)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: t}, nil
+}
+
+func (s *API) revokeToken(c *call) (answer, error) {
+	return answer{}, s.o.Accounts.RevokeToken(c.ctx(), c.actor, c.account(), c.id("token"))
+}

@@ -1,0 +1,151 @@
+// Package api is the hub's JSON interface under /api/v1. It calls the services and contains no rule of its own: who may
+// do what is decided by each service (actor.Actor.May), and this package turns its errors into answers.
+//
+// Every route stands in one table (routes), and openapi.yaml describes each by hand. Tests compare the two, and
+// validate every answer of every test against the description.
+//
+//   - An error is problem details (RFC 9457), in French or English as Accept-Language asks.
+//   - A list is paged by an opaque cursor: {"items": […], "next": "/api/v1/…"}; the last page has no next.
+//   - A thing with a version has it as its ETag, and a change of it names it in If-Match: 428 where it is missing, 412
+//     where somebody else changed the thing meanwhile.
+//   - A body is bounded and strict: an unknown, repeated or misplaced field is refused, with the nearest that is known.
+//   - A program signs in with an API token: Authorization: Bearer …; a browser with its session.
+package api
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/policy"
+)
+
+// Prefix is where the API stands.
+const Prefix = "/api/v1"
+
+// Options are the services of one site. A nil service answers 501 for all of its routes.
+type Options struct {
+	Directory Directory
+	Machines  Machines
+	Policies  Policies
+	Accounts  Accounts // required
+	Reports   Reports
+	Hub       Hub
+	Events    Events
+	// Session says who is signed in by a browser's cookie; the zero Actor: nobody. nil: there are no sessions.
+	Session func(*http.Request) (actor.Actor, error)
+	// Status and RetryAfter (seconds; 0: none) say how an error of the accounts is answered: account.Status and
+	// account.RetryAfter. nil: as every other error.
+	Status     func(error) int
+	RetryAfter func(error) int
+
+	Log     *slog.Logger     // nil: nothing is logged
+	Now     func() time.Time // nil: time.Now
+	Version string           // the program's, for the description
+}
+
+// State is how the hub runs.
+type State struct {
+	Program  string        `json:"program"` // its version
+	Site     policy.SiteID `json:"site"`
+	Started  time.Time     `json:"started"`
+	Ready    bool          `json:"ready"`
+	Why      string        `json:"why,omitempty"` // why it is not ready
+	Bundle   uint64        `json:"bundle"`        // version in force
+	Policy   int64         `json:"policy"`        // number in force
+	Machines int           `json:"machines"`
+	Online   int           `json:"online"`
+	Records  uint64        `json:"records"`           // of all machines, held by the hub
+	Disk     int64         `json:"disk_free_bytes"`   // of the data folder; -1: cannot be read
+	Database int64         `json:"database_bytes"`    // size of the file
+	Backup   time.Time     `json:"backup,omitzero"`   // the last one; zero: none was made
+	Warnings []string      `json:"warnings,omitzero"` // what an administrator should look at
+}
+
+// Settings are what an administrator sets for the site at the hub. The other settings stand in hub.yaml.
+type Settings struct {
+	Version  int64         `json:"version"`
+	Site     policy.SiteID `json:"site"`
+	Name     string        `json:"name"`
+	Language string        `json:"language"` // fr, en
+	Zone     string        `json:"time_zone"`
+	URL      string        `json:"url,omitempty"` // where browsers reach the hub; of hub.yaml
+	Contact  string        `json:"contact,omitempty"`
+}
+
+// API is the handler. Make one with New.
+type API struct {
+	o       Options
+	mux     *http.ServeMux
+	routes  []Route
+	spec    []byte
+	streams *streams
+}
+
+// New makes the handler of /api/v1.
+func New(o Options) (*API, error) {
+	if o.Accounts == nil {
+		return nil, errors.New("api: Accounts is missing: nobody could sign in")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	spec, err := description(o.Version)
+	if err != nil {
+		return nil, err
+	}
+	s := &API{o: o, mux: http.NewServeMux(), spec: spec, streams: newStreams()}
+	s.routes = s.table()
+	byPath := map[string]map[string]*Route{}
+	for i := range s.routes {
+		r := &s.routes[i]
+		if byPath[r.Path] == nil {
+			byPath[r.Path] = map[string]*Route{}
+		}
+		byPath[r.Path][r.Method] = r
+	}
+	for path, methods := range byPath {
+		s.mux.HandleFunc(Prefix+path, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, methods) })
+	}
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, noRoute()) })
+	return s, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Routes is the table of all routes.
+func (s *API) Routes() []Route { return append([]Route(nil), s.routes...) }
+
+// table is every route of the API.
+func (s *API) table() (all []Route) {
+	for _, part := range []struct {
+		on     bool
+		routes []Route
+	}{
+		{s.o.Directory != nil, s.memberRoutes()},
+		{s.o.Directory != nil, s.cardRoutes()},
+		{s.o.Directory != nil, s.badgeRoutes()},
+		{s.o.Directory != nil, s.importRoutes()},
+		{s.o.Machines != nil, s.machineRoutes()},
+		{s.o.Policies != nil, s.policyRoutes()},
+		{true, s.accountRoutes()},
+		{s.o.Reports != nil, s.reportRoutes()},
+		{s.o.Hub != nil, s.hubRoutes()},
+		{s.o.Events != nil, s.eventRoutes()},
+		{true, s.ownRoutes()},
+	} {
+		for _, r := range part.routes {
+			if !part.on {
+				r.handle = func(*call) (answer, error) { return answer{}, notHere() }
+			}
+			all = append(all, r)
+		}
+	}
+	return all
+}

@@ -1,0 +1,411 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/policy"
+)
+
+func TestListsArePagedByAnOpaqueCursor(t *testing.T) {
+	s := newSite(t)
+	var seen []policy.MemberID
+	path := "/members?limit=2&text=a"
+	for range 3 {
+		resp, body := s.want(200, ask{method: "GET", path: path, as: "owner"})
+		var page list[member]
+		if err := json.Unmarshal([]byte(body), &page); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range page.Items {
+			seen = append(seen, m.ID)
+		}
+		if page.Next == "" {
+			break
+		}
+		if link := resp.Header.Get("Link"); link != "<"+page.Next+`>; rel="next"` || !strings.Contains(page.Next, "text=a") {
+			t.Errorf("link %q, next %q", link, page.Next)
+		}
+		path = strings.TrimPrefix(page.Next, Prefix)
+	}
+	if want := []policy.MemberID{"m-admin", "m-ines", "m-karim", "m-lea"}; !reflect.DeepEqual(seen, want) {
+		t.Errorf("the pages hold %v, want %v", seen, want)
+	}
+	for _, query := range []string{"limit=0", "limit=501", "limit=x", "limit=-1", "cursor=!!", "cursor=" + strings.Repeat("a", 800),
+		"cursor=bS1s\n", "limit=1&limit=2", "text=" + strings.Repeat("x", 400)} {
+		if p := s.problem(422, ask{method: "GET", path: "/members?" + strings.ReplaceAll(query, "\n", "%0a"), as: "owner"}); len(p.Faults) != 1 {
+			t.Errorf("%q: %+v", query, p)
+		}
+	}
+}
+
+func TestChangesNameTheVersionThatTheyChange(t *testing.T) {
+	s := newSite(t)
+	a := ask{method: "PATCH", path: "/members/m-lea", as: "owner", kind: mergePatchType, body: `{"name": "Zoé"}`}
+	for match, want := range map[string]int{"": 428, "*": 428, `"6"`: 412, `"7"`: 200, `W/"7"`: 412, `7`: 412, `"7", "8"`: 412, `"07"`: 412, `"x"`: 412, `""`: 412} {
+		a.match = match
+		resp, body := s.want(want, a)
+		if want == 200 && resp.Header.Get("ETag") != `"8"` {
+			t.Errorf("the answer's version is %s", resp.Header.Get("ETag"))
+		}
+		if want == 412 && !strings.Contains(body, "urn:portillon:problem:stale") {
+			t.Errorf("If-Match %s: %s", match, body)
+		}
+	}
+	resp, _ := s.want(304, ask{method: "GET", path: "/members/m-lea", as: "owner", header: map[string]string{"If-None-Match": `"7"`}})
+	if resp.Header.Get("ETag") != `"7"` {
+		t.Error("304 without the version")
+	}
+	s.want(200, ask{method: "GET", path: "/members/m-lea", as: "owner", header: map[string]string{"If-None-Match": `"6"`}})
+}
+
+func TestBodiesAreStrict(t *testing.T) {
+	s := newSite(t)
+	for body, want := range map[string]struct{ field, right string }{
+		`{"nmae": "Zoé"}`:                     {"nmae", "name"},
+		`{"name": "Zoé", "Name": "x"}`:        {"Name", "name"},
+		`{"name": "Zoé", "name": "x"}`:        {"name", ""},
+		`{"name": "Zoé", "version": 7}`:       {"version", ""},
+		`{"name": 7}`:                         {"name", "string"},
+		`{"name": "Zoé", "emails": "a@b.c"}`:  {"emails", "array"},
+		`{"name": "Zoé"} {}`:                  {"body", ""},
+		`{"name": "Zoé"`:                      {"body", ""},
+		``:                                    {"body", ""},
+		"{\"name\": \"\xff\"}":                {"body", ""},
+		`{"name": "Zoé", "until": "09-30"}`:   {"until", "2026-09-30"},
+		`{"name": "Zoé", "until": "someday"}`: {"until", "2026-09-30"},
+		strings.Repeat("[", 50):               {"body", ""},
+	} {
+		p := s.problem(422, ask{method: "POST", path: "/members", as: "owner", kind: jsonType, body: body})
+		if len(p.Faults) != 1 || p.Faults[0].Field != want.field || p.Faults[0].Right != want.right {
+			t.Errorf("%s: %+v, want the field %q, right %q", body, p.Faults, want.field, want.right)
+		}
+	}
+	if p := s.problem(422, ask{method: "GET", path: "/members?txet=a", as: "owner"}); p.Faults[0].Right != "text" {
+		t.Errorf("an unknown parameter: %+v", p.Faults)
+	}
+	p := s.problem(422, ask{method: "POST", path: "/members", as: "owner", body: `{"name": ""}`})
+	if len(p.Faults) != 2 || p.Faults[1].Row != 2 || p.Faults[1].Given != "xx" {
+		t.Errorf("the service's faults are not passed on: %+v", p.Faults)
+	}
+}
+
+func TestBodiesAreBoundedAndTyped(t *testing.T) {
+	s := newSite(t)
+	long := `{"name": "` + strings.Repeat("x", usualBody) + `"}`
+	s.want(413, ask{method: "POST", path: "/members", as: "owner", body: long})
+	s.want(413, ask{method: "POST", path: "/badges", as: "owner", kind: "image/png", body: strings.Repeat("x", uploadBody+1)})
+	s.want(403, ask{method: "POST", path: "/badges", as: "member", kind: "image/png", body: strings.Repeat("x", 100)})
+	s.want(415, ask{method: "POST", path: "/members", as: "owner", kind: "text/plain", body: `{"name": "x"}`})
+	s.want(415, ask{method: "POST", path: "/members", as: "owner", kind: "application/json; charset=latin1", body: `{"name": "x"}`})
+	s.want(201, ask{method: "POST", path: "/members", as: "owner", kind: "application/json; charset=UTF-8", body: `{"name": "x"}`})
+	s.want(415, ask{method: "POST", path: "/members", as: "owner", body: `{"name": "x"}`, header: map[string]string{"Content-Encoding": "gzip"}})
+	s.want(415, ask{method: "POST", path: "/machines/laser/stop", as: "owner", body: `{}`})
+	resp, _ := s.want(415, ask{method: "PATCH", path: "/members/m-lea", as: "owner", match: `"7"`, body: `{}`})
+	if resp.Header.Get("Accept-Patch") != mergePatchType {
+		t.Errorf("Accept-Patch %q", resp.Header.Get("Accept-Patch"))
+	}
+}
+
+func TestMergePatchChangesTheNamedFieldsAlone(t *testing.T) {
+	s := newSite(t)
+	a := ask{method: "PATCH", path: "/members/m-lea", as: "owner", kind: mergePatchType, match: `"7"`,
+		body: `{"name": "Zoé", "emails": ["zoe@example.org"], "until": null, "guardians": null}`}
+	_, body := s.want(200, a)
+	var m member
+	if err := json.Unmarshal([]byte(body), &m); err != nil {
+		t.Fatal(err)
+	}
+	before := s.members["m-lea"]
+	if m.Name != "Zoé" || !reflect.DeepEqual(m.Emails, []string{"zoe@example.org"}) || m.Until != "" || m.Guardians != nil ||
+		m.Member.Language != before.Language || !m.Blocked || m.Note != before.Note || len(m.Cards) != 1 {
+		t.Errorf("the member is %+v", m)
+	}
+	for _, body := range []string{`[]`, `"x"`, `null`, `{"id": "m-x"}`, `{"cards": []}`, `{"note": "x"}`, `{"until": "x"}`} {
+		a.body = body
+		s.want(422, a)
+	}
+	_, body = s.want(200, ask{method: "PATCH", path: "/accounts/a", as: "owner", kind: mergePatchType, match: `"3"`,
+		body: `{"machine_roles": {"saw": "maintainer", "machines": null}, "disabled": false}`})
+	if !strings.Contains(body, `"machine_roles":{"saw":"maintainer"}`) || strings.Contains(body, "disabled") {
+		t.Errorf("the account is %s", body)
+	}
+}
+
+// The examples of RFC 7396, appendix A.
+func TestMergePatchIsThatOfTheStandard(t *testing.T) {
+	for _, c := range [][3]string{
+		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`}, {`{"a":"b"}`, `{"a":null}`, `{}`},
+		{`{"a":"b","b":"c"}`, `{"a":null}`, `{"b":"c"}`}, {`{"a":["b"]}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"c"}`, `{"a":["b"]}`, `{"a":["b"]}`},
+		{`{"a":{"b":"c"}}`, `{"a":{"b":"d","c":null}}`, `{"a":{"b":"d"}}`}, {`{"a":[{"b":"c"}]}`, `{"a":[1]}`, `{"a":[1]}`},
+		{`["a","b"]`, `["c","d"]`, `["c","d"]`}, {`{"a":"b"}`, `["c"]`, `["c"]`}, {`{"a":"foo"}`, `null`, `null`}, {`{"a":"foo"}`, `"bar"`, `"bar"`},
+		{`{"e":null}`, `{"a":1}`, `{"a":1,"e":null}`}, {`[1,2]`, `{"a":"b","c":null}`, `{"a":"b"}`}, {`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
+	} {
+		var target, patch any
+		if json.Unmarshal([]byte(c[0]), &target) != nil || json.Unmarshal([]byte(c[1]), &patch) != nil {
+			t.Fatal(c)
+		}
+		if got, _ := json.Marshal(mergePatch(target, patch)); string(got) != c[2] {
+			t.Errorf("%s with %s is %s, want %s", c[0], c[1], got, c[2])
+		}
+	}
+}
+
+func TestMethodsThatARouteDoesNotHaveAreNamed(t *testing.T) {
+	s := newSite(t)
+	resp, _ := s.want(405, ask{method: "PUT", path: "/members/m-lea", as: "owner"})
+	if got := resp.Header.Get("Allow"); got != "DELETE, GET, PATCH, HEAD, OPTIONS" {
+		t.Errorf("Allow %q", got)
+	}
+	resp, _ = s.want(204, ask{method: "OPTIONS", path: "/members/m-lea"})
+	if got := resp.Header.Get("Allow"); got != "DELETE, GET, PATCH, HEAD, OPTIONS" {
+		t.Errorf("Allow %q", got)
+	}
+	resp, body := s.want(200, ask{method: "HEAD", path: "/members/m-lea", as: "owner"})
+	if body != "" || resp.Header.Get("ETag") != `"7"` || resp.ContentLength < 100 {
+		t.Errorf("HEAD: %q, %s, %d", body, resp.Header.Get("ETag"), resp.ContentLength)
+	}
+	s.problem(404, ask{method: "GET", path: "/membres", as: "owner"})
+	s.problem(404, ask{method: "GET", path: "/members/m-nobody", as: "owner"})
+	s.problem(404, ask{method: "GET", path: "/members/" + strings.Repeat("x", 201), as: "owner"})
+	s.problem(404, ask{method: "GET", path: "/policy/versions/one", as: "owner"})
+}
+
+func TestProblemsNameTheRequestAndSpeakTheReadersLanguage(t *testing.T) {
+	s := newSite(t)
+	for lang, detail := range map[string]string{"fr": "member « m-nobody » : inconnu", "en": `there is no member "m-nobody"`} {
+		a := ask{method: "GET", path: "/members/m-nobody", as: "owner", header: map[string]string{"Accept-Language": lang}}
+		resp, _ := s.do(a)
+		p := s.problem(404, a)
+		if p.Detail != detail || p.Type != "urn:portillon:problem:not-found" || len(p.Instance) != 26 || p.Instance == resp.Header.Get("Request-Id") {
+			t.Errorf("%s: %+v", lang, p)
+		}
+	}
+	s.broken = errors.New("disk full at /var/lib")
+	if _, body := s.want(500, ask{method: "GET", path: "/members", as: "owner"}); strings.Contains(body, "disk") {
+		t.Errorf("the hub's own error is shown: %s", body)
+	}
+	p := s.problem(403, ask{method: "GET", path: "/accounts", as: "member"})
+	if !strings.Contains(p.Detail, string(actor.WriteAccounts)) {
+		t.Errorf("the problem does not name the right: %+v", p)
+	}
+}
+
+func TestTokensAreTakenFromOneHeaderAlone(t *testing.T) {
+	s := newSite(t)
+	for _, given := range []string{"Bearer", "Bearer ", "Basic b3duZXI=", "Bearer wrong", "owner", "Bearer " + strings.Repeat("x", 400), "Bearer owner2"} {
+		resp, _ := s.want(401, ask{method: "GET", path: "/openapi.json", header: map[string]string{"Authorization": given}})
+		if !strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), "Bearer ") {
+			t.Errorf("%q: WWW-Authenticate %q", given, resp.Header.Get("WWW-Authenticate"))
+		}
+	}
+	s.want(200, ask{method: "GET", path: "/me", header: map[string]string{"Authorization": "bearer owner"}})
+	s.want(422, ask{method: "GET", path: "/openapi.json?token=owner"})
+	s.want(422, ask{method: "GET", path: "/openapi.json?access_token=owner"})
+	s.fakes.mu.Lock()
+	s.wait = 30 * time.Second
+	s.fakes.mu.Unlock()
+	resp, _ := s.want(429, ask{method: "GET", path: "/me", as: "owner"})
+	if resp.Header.Get("Retry-After") != "30" {
+		t.Errorf("Retry-After %q", resp.Header.Get("Retry-After"))
+	}
+}
+
+func TestSessionsOfBrowsersSignIn(t *testing.T) {
+	f := newFakes()
+	var who actor.Actor
+	var fails error
+	s, err := New(Options{Accounts: accountsFake{f}, Session: func(*http.Request) (actor.Actor, error) { return who, fails }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(path string) int {
+		w := newAnswer()
+		r, _ := http.NewRequest("GET", Prefix+path, nil)
+		s.ServeHTTP(w, r)
+		return w.status
+	}
+	if got := ask("/me"); got != 401 {
+		t.Errorf("nobody: %d", got)
+	}
+	who = f.tokens["member"]
+	if got := ask("/me"); got != 200 {
+		t.Errorf("a member: %d", got)
+	}
+	if got := ask("/members"); got != 501 {
+		t.Errorf("a service that the hub does not have: %d", got)
+	}
+	fails = errors.New("database")
+	if got := ask("/me"); got != 500 {
+		t.Errorf("a broken store: %d", got)
+	}
+	if _, err := New(Options{}); err == nil {
+		t.Error("an API without accounts was made")
+	}
+}
+
+func TestFilesComeRawAndAsForms(t *testing.T) {
+	s := newSite(t)
+	s.want(201, ask{method: "POST", path: "/badges?name=lea.png", as: "owner", kind: "image/png", body: "PNG"})
+	form := func(parts ...[3]string) ask {
+		var b bytes.Buffer
+		w := multipart.NewWriter(&b)
+		for _, p := range parts {
+			h := textproto.MIMEHeader{"Content-Disposition": {`form-data; name="` + p[0] + `"`}}
+			if p[1] != "" {
+				h.Set("Content-Disposition", `form-data; name="`+p[0]+`"; filename="`+p[1]+`"`)
+			}
+			part, err := w.CreatePart(h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			part.Write([]byte(p[2]))
+		}
+		w.Close()
+		return ask{method: "POST", path: "/imports?source=galette", as: "owner", kind: w.FormDataContentType(), body: b.String()}
+	}
+	s.want(201, form([3]string{"file", "../../liste.csv", "id,nom\r\n"}, [3]string{"mapping", "", `{"nom": "name"}`}))
+	if got := s.asked(); !strings.Contains(got, `badges "" "lea.png" 3 "PNG"`) || !strings.Contains(got, `import "liste.csv" "id,nom\r\n" map[nom:name] galette`) {
+		t.Errorf("the services were asked for %s", got)
+	}
+	s.want(422, form([3]string{"mapping", "", `{}`}))
+	s.want(422, form([3]string{"file", "a", "x"}, [3]string{"file", "b", "y"}))
+	s.want(422, form([3]string{"file", "a", "x"}, [3]string{"mapping", "", `{"nom": 7}`}))
+	broken := form([3]string{"file", "a", "x"})
+	broken.body = broken.body[:20]
+	s.want(422, broken)
+	s.want(422, ask{method: "POST", path: "/badges", as: "owner", kind: "image/png"})
+}
+
+func TestABadgesFileIsSavedAndNeverShown(t *testing.T) {
+	s := newSite(t)
+	resp, body := s.want(200, ask{method: "GET", path: "/members/m-lea/badges/b1", as: "owner"})
+	if resp.Header.Get("Content-Type") != "application/octet-stream" || resp.Header.Get("Content-Disposition") != `attachment; filename="L-a--x---.svg"` ||
+		resp.Header.Get("X-Content-Type-Options") != "nosniff" || body != "<svg onload=x>" {
+		t.Errorf("%v %s", resp.Header, body)
+	}
+	for given, want := range map[string]string{"": "badge", "..": "badge", "a/b.json": "b.json", "-x": "x", ".htaccess": "htaccess"} {
+		if got := fileName(given); got != want {
+			t.Errorf("%q is saved as %q, want %q", given, got, want)
+		}
+	}
+}
+
+func TestReportsComeAsJSONAndAsCSV(t *testing.T) {
+	s := newSite(t)
+	days := "?from=2026-09-01&to=2026-09-30"
+	for _, c := range []struct{ path, accept, kind string }{
+		{"/reports/uses" + days, "", jsonType}, {"/reports/uses" + days, "text/csv", "text/csv; charset=utf-8"},
+		{"/reports/uses.csv" + days, "", "text/csv; charset=utf-8"}, {"/reports/weeks" + days, "text/csv, */*;q=0.1", "text/csv; charset=utf-8"},
+		{"/reports/weeks" + days, "*/*", jsonType}, {"/reports/refusals" + days, "text/csv;q=0, application/json", jsonType},
+		{"/policy", "application/yaml", "application/yaml"}, {"/policy", "application/*", jsonType},
+	} {
+		resp, body := s.want(200, ask{method: "GET", path: c.path, as: "owner", header: map[string]string{"Accept": c.accept}})
+		if resp.Header.Get("Content-Type") != c.kind {
+			t.Errorf("%s as %q: %s %s", c.path, c.accept, resp.Header.Get("Content-Type"), body)
+		}
+	}
+	s.want(406, ask{method: "GET", path: "/members", as: "owner", header: map[string]string{"Accept": "text/html"}})
+	s.want(406, ask{method: "GET", path: "/members", as: "owner", header: map[string]string{"Accept": "application/json;q=0"}})
+	for _, query := range []string{"", "?from=2026-09-01", "?from=09-01&to=09-30", "?from=x&to=y", "?from=2026-09-01&to=2026-13-30"} {
+		s.want(422, ask{method: "GET", path: "/reports/uses" + query, as: "owner"})
+	}
+	_, body := s.want(200, ask{method: "GET", path: "/reports/refusals.csv" + days, as: "owner"})
+	if body != "machine,reason,times,members\r\nmachine,'=cmd(),3,3\r\n" {
+		t.Errorf("refusals as CSV: %q", body)
+	}
+	_, body = s.want(200, ask{method: "GET", path: "/reports/weeks.csv" + days, as: "owner"})
+	if !strings.Contains(body, "machine,2026-09-28,3,3,3\r\n") {
+		t.Errorf("weeks as CSV: %q", body)
+	}
+}
+
+func TestAHalfReportIsCutOffAndNotEnded(t *testing.T) {
+	s := newSite(t)
+	s.csv = errors.New("the disk went away")
+	r, _ := http.NewRequest("GET", s.url+"/reports/uses.csv?from=2026-09-01&to=2026-09-30", nil)
+	r.Header.Set("Authorization", "Bearer owner")
+	resp, err := http.DefaultClient.Do(r)
+	if err == nil {
+		_, err = new(bytes.Buffer).ReadFrom(resp.Body)
+		resp.Body.Close()
+	}
+	if err == nil {
+		t.Error("half of a report looks whole")
+	}
+}
+
+func TestACodeComesWithItsPicture(t *testing.T) {
+	s := newSite(t)
+	resp, body := s.want(201, ask{method: "POST", path: "/machines/laser/code", as: "owner", body: `{}`, header: map[string]string{"Accept": "image/svg+xml"}})
+	if resp.Header.Get("Content-Type") != svgType || !strings.HasPrefix(body, "<svg ") || strings.Contains(body, "AAAA") {
+		t.Errorf("%s %.80s", resp.Header.Get("Content-Type"), body)
+	}
+	if _, err := QR(strings.Repeat("x", 5000)); err == nil {
+		t.Error("a code of 5,000 bytes was drawn")
+	}
+}
+
+func TestWhatTheServicesAreAskedFor(t *testing.T) {
+	s := newSite(t)
+	s.want(200, ask{method: "GET", path: "/members?text=a&machine=laser&badge=b&state=blocked&limit=9", as: "owner"})
+	s.want(201, ask{method: "POST", path: "/members/m-lea/cards", as: "owner", body: `{"number": "04A2", "note": "blue"}`})
+	s.want(204, ask{method: "PUT", path: "/members/m-lea/cards/c%20x", as: "owner", body: `{"state": "lost", "note": "tram"}`})
+	s.want(201, ask{method: "POST", path: "/policy", as: "owner", match: `"3"`, body: `{"text": "a", "comment": "c", "signature": "c2ln"}`})
+	s.want(412, ask{method: "POST", path: "/policy", as: "owner", match: `"2"`, body: `{"text": "a", "comment": "c"}`})
+	s.want(200, ask{method: "POST", path: "/policy/draft", as: "mentor", kind: "application/yaml", body: "portillon: 1\n"})
+	s.want(201, ask{method: "POST", path: "/printed-codes", as: "owner", body: `{"members": ["m-lea"]}`})
+	got := s.asked()
+	for _, want := range []string{
+		"members {Text:a Machine:laser Badge:b State:blocked} {After: Limit:9}",
+		"card {ID: Number:04A2 Last: State:active Since:0001-01-01 00:00:00 +0000 UTC Note:blue}",
+		"card m-lea c x lost tram", `publish "a" "c" "sig"`, `draft "portillon: 1\n"`, "print [m-lea] 1",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the services were not asked for %s, but for\n%s", want, got)
+		}
+	}
+	_, body := s.want(200, ask{method: "POST", path: "/policy/draft", as: "owner", body: `{"text": ""}`})
+	if !strings.Contains(body, `"faults":[]`) {
+		t.Errorf("a draft without faults is %s", body)
+	}
+}
+
+func TestCellsAreNoFormulas(t *testing.T) {
+	for given, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\r": "'\r"} {
+		if got := cell(given); got != want {
+			t.Errorf("%q becomes %q, want %q", given, got, want)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{`{"name": "a", "emails": ["b"]}`, `[{]}`, `{"a": {"b": [1e999]}}`, "\xff", `{"name": null}`, `{"until": "2026-09-30"}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var m newMember
+		if decode(data, &m, policy.English) == nil && !json.Valid(data) {
+			t.Errorf("%q is no JSON", data)
+		}
+		current := editOf(directory.Member{Name: "Léa", Emails: []string{"a@b"}})
+		out, err := patched(current, data, policy.French)
+		if err != nil {
+			return
+		}
+		b, _ := json.Marshal(out)
+		if again, err := patched(out, data, policy.French); err != nil || !reflect.DeepEqual(again, out) {
+			t.Errorf("a patch applied twice differs: %s, %v, %v", b, again, err)
+		}
+	})
+}

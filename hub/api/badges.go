@@ -1,0 +1,97 @@
+package api
+
+import (
+	"io"
+	"net/http"
+	"strings"
+
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+)
+
+type badgeURL struct {
+	URL string `json:"url"`
+}
+
+// badgeTypes are what a badge comes as: a form, a credential as JSON or JWT, a baked picture, a ZIP of them.
+func badgeTypes() []string {
+	return []string{formType, jsonType, "application/ld+json", "application/vc+ld+json", "application/jwt", "application/vc+jwt",
+		"image/png", "image/svg+xml", "application/zip", "text/plain", "application/octet-stream"}
+}
+
+func (s *API) badgeRoutes() []Route {
+	return []Route{
+		{Method: "POST", Path: "/members/{member}/badges", Act: actor.WriteBadges, Query: []string{"name"}, Types: badgeTypes(),
+			MaxBody: uploadBody, Answer: list[directory.Badge]{}, handle: s.addBadges},
+		{Method: "POST", Path: "/badges", Act: actor.WriteBadges, Query: []string{"name"}, Types: badgeTypes(),
+			MaxBody: uploadBody, Answer: list[directory.Badge]{}, handle: s.addBadges},
+		{Method: "POST", Path: "/members/{member}/badges/url", Act: actor.WriteBadges, Body: badgeURL{}, Answer: directory.Badge{}, handle: s.addBadgeURL},
+		{Method: "GET", Path: "/members/{member}/badges/{badge}", Act: actor.ReadMembers, Produces: []string{fileType}, handle: s.badgeFile},
+		{Method: "DELETE", Path: "/members/{member}/badges/{badge}", Act: actor.WriteBadges, handle: s.removeBadge},
+	}
+}
+
+// addBadges takes the badges of one member, or (at /badges) of whomever they name.
+func (s *API) addBadges(c *call) (answer, error) {
+	if err := c.mayUpload(actor.WriteBadges); err != nil {
+		return answer{}, err
+	}
+	name, data, _, err := c.upload()
+	if err != nil {
+		return answer{}, err
+	}
+	added, err := s.o.Directory.AddBadges(c.ctx(), c.actor, c.member(), name, data)
+	if err != nil {
+		return answer{}, err
+	}
+	out := listOf(added)
+	out.status = http.StatusCreated
+	return out, nil
+}
+
+// mayUpload refuses before megabytes are read into memory for somebody whom the service will refuse anyway.
+func (c *call) mayUpload(act actor.Act) error { return c.actor.May(act, c.ofMember()) }
+
+func (s *API) addBadgeURL(c *call) (answer, error) {
+	var in badgeURL
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	b, err := s.o.Directory.AddBadgeURL(c.ctx(), c.actor, c.member(), in.URL)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: b}, nil
+}
+
+const fileType = "application/octet-stream"
+
+// badgeFile is the badge as it was added. It comes from outside: as bytes to save, and never as a page.
+func (s *API) badgeFile(c *call) (answer, error) {
+	name, data, err := s.o.Directory.BadgeData(c.ctx(), c.actor, c.member(), c.id("badge"))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{mime: fileType, file: fileName(name), stream: func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	}}, nil
+}
+
+// fileName is a name that a header may hold and a browser may save under: letters, digits, dot, dash.
+func fileName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
+			return r
+		}
+		return '-'
+	}, s[strings.LastIndexByte(s, '/')+1:])
+	if s = strings.TrimLeft(s, ".-"); s == "" {
+		return "badge"
+	}
+	return clip(s)
+}
+
+func (s *API) removeBadge(c *call) (answer, error) {
+	return answer{}, s.o.Directory.RemoveBadge(c.ctx(), c.actor, c.member(), c.id("badge"))
+}

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"net/http"
+
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/policy"
+)
+
+type newCard struct {
+	Number string `json:"number"` // as a reader gives it, or hmac: and 64 digits
+	Note   string `json:"note,omitempty"`
+}
+
+type cardState struct {
+	State directory.CardState `json:"state"`
+	Note  string              `json:"note,omitempty"`
+}
+
+type assignInput struct {
+	Member policy.MemberID `json:"member"`
+}
+
+func (s *API) cardRoutes() []Route {
+	return []Route{
+		{Method: "POST", Path: "/members/{member}/cards", Act: actor.WriteCards, Body: newCard{}, Answer: directory.Card{}, handle: s.addCard},
+		{Method: "PUT", Path: "/members/{member}/cards/{card}", Act: actor.WriteCards, Body: cardState{}, handle: s.setCard},
+		{Method: "DELETE", Path: "/members/{member}/cards/{card}", Act: actor.WriteCards, handle: s.removeCard},
+		{Method: "GET", Path: "/taps", Act: actor.ReadTaps, Query: []string{"cursor", "limit"}, Answer: list[directory.Tap]{}, handle: s.taps},
+		{Method: "POST", Path: "/taps/{tap}/assign", Act: actor.WriteCards, Body: assignInput{}, Answer: directory.Card{}, handle: s.assign},
+	}
+}
+
+func (s *API) addCard(c *call) (answer, error) {
+	var in newCard
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	card, err := s.o.Directory.AddCard(c.ctx(), c.actor, c.member(), directory.Card{Number: in.Number, Note: in.Note, State: directory.Active})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: card}, nil
+}
+
+func (s *API) setCard(c *call) (answer, error) {
+	var in cardState
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	return answer{}, s.o.Directory.SetCard(c.ctx(), c.actor, c.member(), c.id("card"), in.State, in.Note)
+}
+
+func (s *API) removeCard(c *call) (answer, error) {
+	return answer{}, s.o.Directory.RemoveCard(c.ctx(), c.actor, c.member(), c.id("card"))
+}
+
+func (s *API) taps(c *call) (answer, error) {
+	after, limit, err := c.page()
+	if err != nil {
+		return answer{}, err
+	}
+	found, next, err := s.o.Directory.Taps(c.ctx(), c.actor, directory.Page{After: after, Limit: limit})
+	if err != nil {
+		return answer{}, err
+	}
+	return paged(c, found, next), nil
+}
+
+func (s *API) assign(c *call) (answer, error) {
+	var in assignInput
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	card, err := s.o.Directory.Assign(c.ctx(), c.actor, c.id("tap"), in.Member)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: card}, nil
+}

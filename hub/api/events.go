@@ -1,0 +1,199 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/httpd"
+	"portillon/hub/store"
+)
+
+// The bounds of event streams.
+const (
+	heartbeat         = 15 * time.Second // a proxy closes what is silent for 60 s
+	eventWrite        = 10 * time.Second // a client that takes nothing for so long is cut off
+	streamsPerAccount = 6                // browsers open at most six connections to a host (HTTP/1.1)
+	streamsOfHub      = 256
+)
+
+// event is what a stream says: that something changed, and never what, so that no name is in it.
+type event struct {
+	Topic store.Topic `json:"topic"`
+}
+
+// topicActs says which right lets somebody hear of a topic.
+func topicActs() map[store.Topic]actor.Act {
+	return map[store.Topic]actor.Act{
+		store.Directory: actor.ReadMembers,
+		store.Machines:  actor.ReadMachines,
+		store.Policy:    actor.ReadPolicy,
+		store.Bundle:    actor.ReadMachines,
+		store.Records:   actor.ReadReports,
+		store.States:    actor.ReadMachines,
+		store.Accounts:  actor.WriteAccounts,
+		store.Taps:      actor.ReadTaps,
+	}
+}
+
+func (s *API) eventRoutes() []Route {
+	return []Route{
+		{Method: "GET", Path: "/events", Query: []string{"topic"}, Produces: []string{eventType}, handle: s.events},
+	}
+}
+
+const eventType = "text/event-stream"
+
+// mayHear reports whether the actor has the right at the site, or at one of their machines.
+func mayHear(a actor.Actor, topic store.Topic) bool {
+	act, known := topicActs()[topic]
+	if !known {
+		return false
+	}
+	if a.May(act, actor.Target{}) == nil {
+		return true
+	}
+	for m := range a.Machines {
+		if a.May(act, actor.Target{Machine: m}) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// events answers with a stream of topics that changed (HTML Living Standard, server-sent events). It ends when the
+// session or token ends, and when the client goes.
+func (s *API) events(c *call) (answer, error) {
+	if c.actor.Account == "" {
+		return answer{}, &actor.Denied{Act: actor.ReadOwn, Actor: c.actor}
+	}
+	if !accepts(c.r, eventType) {
+		return answer{}, notAcceptable([]string{eventType})
+	}
+	topics, err := c.topics()
+	if err != nil {
+		return answer{}, err
+	}
+	if !s.streams.begin(c.actor.Account) {
+		return answer{}, tooManyStreams()
+	}
+	return answer{take: func(w http.ResponseWriter) {
+		defer s.streams.end(c.actor.Account)
+		s.follow(c, w, topics)
+	}}, nil
+}
+
+// topics are those that the request asks for: all, or one.
+func (c *call) topics() ([]store.Topic, error) {
+	var all []store.Topic
+	for t := range topicActs() {
+		all = append(all, t)
+	}
+	slices.Sort(all)
+	if one := c.query.Get("topic"); one != "" {
+		if !slices.Contains(all, store.Topic(one)) {
+			return nil, c.invalid("topic", one, httpd.Text{FR: "sujet inconnu", EN: "unknown topic"}, fmt.Sprint(all))
+		}
+		return []store.Topic{store.Topic(one)}, nil
+	}
+	return all, nil
+}
+
+func (s *API) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
+	// Accounts is always followed: a change of accounts may end this stream.
+	sub, cancel := s.o.Events.Subscribe(append([]store.Topic{store.Accounts}, topics...)...)
+	defer cancel()
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	h := w.Header()
+	h.Set("Content-Type", eventType)
+	h.Set("X-Accel-Buffering", "no") // nginx
+	w.WriteHeader(http.StatusOK)
+	out := &sender{w: w, control: http.NewResponseController(w), now: s.o.Now}
+	who, alive := c.actor, out.send(": follow\n\n")
+	for alive {
+		var changed []store.Topic
+		select {
+		case <-c.ctx().Done():
+			return
+		case <-beat.C:
+			alive = out.send(": beat\n\n")
+		case <-sub.C():
+			changed = sub.Take()
+		}
+		if changed == nil || slices.Contains(changed, store.Accounts) {
+			if who, alive = s.still(c, who); !alive {
+				return
+			}
+		}
+		for _, topic := range changed {
+			if slices.Contains(topics, topic) && mayHear(who, topic) {
+				alive = alive && out.event(topic)
+			}
+		}
+	}
+}
+
+// still says who the stream's reader is now: their roles may have changed, and their session may have ended.
+func (s *API) still(c *call, was actor.Actor) (actor.Actor, bool) {
+	a, err := s.authenticate(c.r)
+	return a, err == nil && a.Account == was.Account
+}
+
+// sender writes events, each under a deadline.
+type sender struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	now     func() time.Time
+}
+
+func (s *sender) event(topic store.Topic) bool {
+	b, err := json.Marshal(event{topic})
+	return err == nil && s.send(fmt.Sprintf("event: %s\ndata: %s\n\n", topic, b))
+}
+
+func (s *sender) send(text string) bool {
+	// A writer without deadlines (a test's) says so here; the next write shows whether the client is there.
+	_ = s.control.SetWriteDeadline(s.now().Add(eventWrite + heartbeat))
+	if _, err := s.w.Write([]byte(text)); err != nil {
+		return false
+	}
+	return s.control.Flush() == nil
+}
+
+func tooManyStreams() error {
+	return &refusal{http.StatusTooManyRequests, "streams", httpd.Text{FR: "trop de flux ouverts par ce compte", EN: "the account has too many streams open"}}
+}
+
+// streams counts the open streams.
+type streams struct {
+	mu  sync.Mutex
+	of  map[string]int
+	all int
+}
+
+func newStreams() *streams { return &streams{of: map[string]int{}} }
+
+func (s *streams) begin(account string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= streamsOfHub || s.of[account] >= streamsPerAccount {
+		return false
+	}
+	s.all++
+	s.of[account]++
+	return true
+}
+
+func (s *streams) end(account string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.of[account]--; s.of[account] == 0 {
+		delete(s.of, account)
+	}
+}

@@ -1,0 +1,198 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/hub/httpd"
+	"portillon/policy"
+)
+
+// refusal is an error of the request itself.
+type refusal struct {
+	status int
+	kind   string
+	detail httpd.Text
+}
+
+func (r *refusal) Error() string { return r.detail.EN }
+
+func noRoute() error {
+	return &refusal{http.StatusNotFound, "no-route", httpd.Text{FR: "l’API n’a rien à cette adresse : voir " + Prefix + "/openapi.json",
+		EN: "the API has nothing at this address: see " + Prefix + "/openapi.json"}}
+}
+
+func notHere() error {
+	return &refusal{http.StatusNotImplemented, "not-available", httpd.Text{FR: "ce hub n’offre pas ce service", EN: "the hub does not offer this"}}
+}
+
+func notAllowed(allow string) error {
+	return &refusal{http.StatusMethodNotAllowed, "method", httpd.Text{FR: "méthodes possibles : " + allow, EN: "methods: " + allow}}
+}
+
+func notAcceptable(types []string) error {
+	s := strings.Join(types, ", ")
+	return &refusal{http.StatusNotAcceptable, "format", httpd.Text{FR: "formats possibles : " + s, EN: "formats: " + s}}
+}
+
+func wrongType(types, header string) error {
+	if types == "" {
+		return &refusal{http.StatusUnsupportedMediaType, "content-type", httpd.Text{FR: "cette demande n’a pas de corps", EN: "this request has no body"}}
+	}
+	return &refusal{http.StatusUnsupportedMediaType, "content-type", httpd.Text{FR: header + " attendu : " + types, EN: "want " + header + ": " + types}}
+}
+
+func versionMissing() error {
+	return &refusal{http.StatusPreconditionRequired, "version-missing", httpd.Text{
+		FR: "If-Match doit nommer la version à modifier : l’ETag de la lecture", EN: "If-Match must name the version to change: the ETag of what was read"}}
+}
+
+func versionStrange() error {
+	return &refusal{http.StatusPreconditionFailed, "stale", httpd.Text{
+		FR: `If-Match n’est pas un ETag d’ici, comme "7"`, EN: `If-Match is no ETag of the hub, as "7"`}}
+}
+
+func badToken() error {
+	return &refusal{http.StatusUnauthorized, "token", httpd.Text{FR: "jeton inconnu, expiré ou retiré", EN: "the token is unknown, has ended or was revoked"}}
+}
+
+// fail answers with an error.
+func (s *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := s.problem(w, r, err)
+	if p.Status >= 500 && p.Status != http.StatusNotImplemented {
+		s.o.Log.Error("request failed", "request", p.Instance, "err", err)
+	}
+	httpd.WriteProblem(w, r, p)
+}
+
+func (s *API) problem(w http.ResponseWriter, r *http.Request, err error) httpd.Problem {
+	var (
+		denied   *actor.Denied
+		missing  *fault.NotFound
+		conflict *fault.Conflict
+		invalid  *fault.Invalid
+		large    *http.MaxBytesError
+		own      *refusal
+	)
+	switch {
+	case errors.As(err, &own):
+		if own.status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="portillon", error="invalid_token"`)
+		}
+		return httpd.NewProblem(r, own.status, own.kind, own.detail)
+	case errors.As(err, &denied) && denied.SignIn():
+		w.Header().Set("WWW-Authenticate", `Bearer realm="portillon"`)
+		return httpd.NewProblem(r, http.StatusUnauthorized, "sign-in", httpd.Text{FR: "se connecter d’abord", EN: "sign in first"})
+	case errors.As(err, &denied):
+		act := string(denied.Act)
+		return httpd.NewProblem(r, http.StatusForbidden, "denied", httpd.Text{FR: "il manque le droit " + act, EN: "the right " + act + " is missing"})
+	case errors.As(err, &missing):
+		return httpd.NewProblem(r, http.StatusNotFound, "not-found", httpd.Text{
+			FR: fmt.Sprintf("%s « %s » : inconnu", missing.What, clip(missing.ID)), EN: fmt.Sprintf("there is no %s %q", missing.What, clip(missing.ID))})
+	case errors.As(err, &conflict):
+		return httpd.NewProblem(r, http.StatusPreconditionFailed, "stale", httpd.Text{
+			FR: fmt.Sprintf("%s « %s » a changé : version %d en vigueur, %d demandée", conflict.What, conflict.ID, conflict.Have, conflict.Got),
+			EN: conflict.Error()})
+	case errors.As(err, &invalid):
+		p := httpd.NewProblem(r, http.StatusUnprocessableEntity, "invalid", httpd.Text{
+			FR: fmt.Sprintf("%d champ(s) à corriger", len(invalid.Faults)), EN: fmt.Sprintf("%d field(s) to mend", len(invalid.Faults))})
+		p.Faults = invalid.Faults[:min(len(invalid.Faults), maxFaults)]
+		return p
+	case errors.As(err, &large):
+		return httpd.NewProblem(r, http.StatusRequestEntityTooLarge, "too-large", httpd.Text{
+			FR: fmt.Sprintf("au plus %d octets", large.Limit), EN: fmt.Sprintf("at most %d bytes", large.Limit)})
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return httpd.NewProblem(r, http.StatusServiceUnavailable, "too-slow", httpd.Text{FR: "demande abandonnée", EN: "the request was given up"})
+	}
+	if p, ok := s.ofAccounts(w, r, err); ok {
+		return p
+	}
+	return httpd.Internal(r)
+}
+
+// ofAccounts is the problem of an error of the accounts.
+func (s *API) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (httpd.Problem, bool) {
+	if s.o.Status == nil {
+		return httpd.Problem{}, false
+	}
+	if s.o.RetryAfter != nil {
+		if after := s.o.RetryAfter(err); after > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(after))
+		}
+	}
+	switch status := s.o.Status(err); status {
+	case 0:
+		return httpd.Problem{}, false
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return httpd.NewProblem(r, status, "throttled", httpd.Text{FR: "réessayer plus tard", EN: "try again later"}), true
+	case http.StatusUnauthorized:
+		return s.problem(w, r, badToken()), true
+	default:
+		return httpd.NewProblem(r, status, "account", httpd.Text{FR: "demande refusée par les comptes", EN: clip(err.Error())}), true
+	}
+}
+
+// maxFaults bounds the faults of one answer: an import of 10,000 lines may have one each.
+const maxFaults = 1000
+
+func invalidOf(faults []fault.Field) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return &fault.Invalid{Faults: faults}
+}
+
+func twice() httpd.Text   { return httpd.Text{FR: "donné deux fois", EN: "given twice"} }
+func tooLong() httpd.Text { return httpd.Text{FR: "trop long", EN: "too long"} }
+
+// clip bounds what an answer quotes.
+func clip(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return strings.ToValidUTF8(s, "?")
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// authenticate says who asks. No token and no session: the zero Actor, whom every service refuses.
+func (s *API) authenticate(r *http.Request) (a actor.Actor, err error) {
+	address := httpd.Address(r.Context()).String()
+	if given := r.Header.Values("Authorization"); len(given) > 0 {
+		text, ok := bearer(given)
+		if !ok {
+			return actor.Actor{}, badToken()
+		}
+		a, err = s.o.Accounts.FromToken(r.Context(), text, address)
+		var denied *actor.Denied
+		var missing *fault.NotFound
+		if errors.As(err, &denied) || errors.As(err, &missing) || err == nil && a.Account == "" {
+			return actor.Actor{}, badToken()
+		}
+	} else if s.o.Session != nil {
+		a, err = s.o.Session(r)
+	}
+	if err != nil {
+		return actor.Actor{}, err
+	}
+	a.Request, a.Address = httpd.ID(r.Context()), address
+	return a, nil
+}
+
+func bearer(given []string) (string, bool) {
+	scheme, text, _ := strings.Cut(given[0], " ")
+	return text, len(given) == 1 && strings.EqualFold(scheme, "Bearer") && text != "" && len(text) <= maxToken
+}
+
+// languageName is a language as members have it.
+func languageName(l policy.Language) string {
+	if l == policy.English {
+		return "en"
+	}
+	return "fr"
+}

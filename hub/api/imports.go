@@ -1,0 +1,83 @@
+package api
+
+import (
+	"io"
+	"net/http"
+	"slices"
+
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/hub/httpd"
+)
+
+const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+func (s *API) importRoutes() []Route {
+	return []Route{
+		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source"}, MaxBody: uploadBody, Answer: directory.Preview{},
+			Types:  []string{formType, "text/csv", xlsxType, "application/yaml", "application/octet-stream"},
+			handle: s.previewImport},
+		{Method: "POST", Path: "/imports/{import}/confirm", Act: actor.WriteMembers, Answer: directory.Preview{}, handle: s.confirmImport},
+		{Method: "POST", Path: "/imports/{import}/apply", Act: actor.WriteMembers, Answer: directory.Preview{}, handle: s.applyImport},
+		{Method: "GET", Path: "/export", Act: actor.ReadMembers, Query: []string{"format"}, Produces: exportTypes(), handle: s.export},
+	}
+}
+
+func exportTypes() []string {
+	return []string{"text/csv; charset=utf-8", xlsxType, "application/yaml"}
+}
+
+// previewImport reads a list of members and answers what it would change. Nothing is changed before it is applied.
+// A form may have a field mapping: a JSON object from the file's headers to our fields.
+func (s *API) previewImport(c *call) (answer, error) {
+	if err := c.mayUpload(actor.WriteMembers); err != nil {
+		return answer{}, err
+	}
+	name, data, fields, err := c.upload()
+	if err != nil {
+		return answer{}, err
+	}
+	in := directory.Import{Name: name, Data: data, Source: c.query.Get("source")}
+	if text := fields["mapping"]; text != "" {
+		if err := decode([]byte(text), &in.Mapping, c.lang); err != nil {
+			return answer{}, err
+		}
+	}
+	p, err := s.o.Directory.Preview(c.ctx(), c.actor, in)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: p}, nil
+}
+
+func (s *API) confirmImport(c *call) (answer, error) {
+	p, err := s.o.Directory.Confirm(c.ctx(), c.actor, c.id("import"))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: p}, nil
+}
+
+func (s *API) applyImport(c *call) (answer, error) {
+	p, err := s.o.Directory.Apply(c.ctx(), c.actor, c.id("import"))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: p}, nil
+}
+
+func (s *API) export(c *call) (answer, error) {
+	formats := []string{"csv", "xlsx", "yaml"}
+	format := c.query.Get("format")
+	if format == "" {
+		format = "csv"
+	}
+	i := slices.Index(formats, format)
+	if i < 0 {
+		return answer{}, c.invalid("format", format, httpd.Text{FR: "format inconnu", EN: "unknown format"}, formats...)
+	}
+	name := "members." + format
+	return answer{mime: exportTypes()[i], file: name, stream: func(w io.Writer) error {
+		return s.o.Directory.Export(c.ctx(), c.actor, format, w)
+	}}, nil
+}

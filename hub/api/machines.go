@@ -1,0 +1,165 @@
+package api
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"rsc.io/qr"
+
+	"portillon/hub/actor"
+	"portillon/hub/enrol"
+	"portillon/policy"
+)
+
+type newMachine struct {
+	ID policy.MachineID `json:"id"`
+}
+
+type codeInput struct {
+	Replace bool `json:"replace,omitempty"` // the code replaces the machine's SD card
+}
+
+type reasonInput struct {
+	Reason string `json:"reason"`
+}
+
+// code is an enrol.Code with its picture, since its text is given once.
+type code struct {
+	enrol.Code
+	QR string `json:"qr_svg,omitempty"`
+}
+
+const svgType = "image/svg+xml"
+
+func (s *API) machineRoutes() []Route {
+	return []Route{
+		{Method: "GET", Path: "/machines", Act: actor.ReadMachines, Answer: list[enrol.Machine]{}, handle: s.listMachines},
+		{Method: "POST", Path: "/machines", Act: actor.EnrolMachines, Body: newMachine{}, Answer: enrol.Machine{}, handle: s.addMachine},
+		{Method: "GET", Path: "/machines/{machine}", Act: actor.ReadMachines, Answer: enrol.Machine{}, handle: s.getMachine},
+		{Method: "POST", Path: "/machines/{machine}/code", Act: actor.EnrolMachines, Body: codeInput{}, Answer: code{}, Produces: []string{svgType},
+			handle: s.newCode},
+		{Method: "POST", Path: "/machines/{machine}/revoke", Act: actor.EnrolMachines, Body: reasonInput{}, IfMatch: true, handle: s.revoke},
+		{Method: "GET", Path: "/machines/{machine}/held", Act: actor.EnrolMachines, Answer: enrol.Held{}, handle: s.held},
+		{Method: "POST", Path: "/machines/{machine}/tag", Act: actor.TagMachine, Body: reasonInput{}, handle: s.tag},
+		{Method: "POST", Path: "/machines/{machine}/stop", Act: actor.StopMachine, handle: s.stop},
+	}
+}
+
+func (s *API) listMachines(c *call) (answer, error) {
+	found, err := s.o.Machines.Machines(c.ctx(), c.actor)
+	if err != nil {
+		return answer{}, err
+	}
+	return listOf(found), nil
+}
+
+func oneMachine(m enrol.Machine) answer { return answer{body: m, version: m.Version} }
+
+func (s *API) addMachine(c *call) (answer, error) {
+	var in newMachine
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	m, err := s.o.Machines.Add(c.ctx(), c.actor, in.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	out := oneMachine(m)
+	out.status, out.location = http.StatusCreated, pathFor("machines", string(m.ID))
+	return out, nil
+}
+
+func (s *API) getMachine(c *call) (answer, error) {
+	m, err := s.o.Machines.Machine(c.ctx(), c.actor, c.machine())
+	if err != nil {
+		return answer{}, err
+	}
+	return oneMachine(m), nil
+}
+
+// newCode makes a one-time code. As image/svg+xml it is only the picture, and the code's text cannot be read again.
+func (s *API) newCode(c *call) (answer, error) {
+	var in codeInput
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	made, err := s.o.Machines.NewCode(c.ctx(), c.actor, c.machine(), in.Replace)
+	if err != nil {
+		return answer{}, err
+	}
+	text := made.Command
+	if text == "" {
+		text = made.Text
+	}
+	picture, err := QR(text)
+	if err != nil {
+		return answer{}, err
+	}
+	if prefers(c.r, svgType) {
+		return answer{status: http.StatusCreated, mime: svgType, stream: func(w io.Writer) error {
+			_, err := io.WriteString(w, picture)
+			return err
+		}}, nil
+	}
+	return answer{status: http.StatusCreated, body: code{made, picture}}, nil
+}
+
+func (s *API) revoke(c *call) (answer, error) {
+	version, err := c.version()
+	if err != nil {
+		return answer{}, err
+	}
+	var in reasonInput
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	return answer{}, s.o.Machines.Revoke(c.ctx(), c.actor, c.machine(), version, in.Reason)
+}
+
+// held is whose data a machine has: for the decision whether the card key must change.
+func (s *API) held(c *call) (answer, error) {
+	h, err := s.o.Machines.Held(c.ctx(), c.actor, c.machine())
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: h}, nil
+}
+
+func (s *API) tag(c *call) (answer, error) {
+	var in reasonInput
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	return answer{}, s.o.Machines.Tag(c.ctx(), c.actor, c.machine(), in.Reason)
+}
+
+func (s *API) stop(c *call) (answer, error) {
+	return answer{}, s.o.Machines.Stop(c.ctx(), c.actor, c.machine())
+}
+
+// QR is a QR code (ISO/IEC 18004) as an SVG, with error correction M (15 %) and the quiet zone of four modules that the
+// standard asks for.
+func QR(text string) (string, error) {
+	c, err := qr.Encode(text, qr.M)
+	if err != nil {
+		return "", fmt.Errorf("QR code of %d bytes: %w", len(text), err)
+	}
+	const quiet = 4
+	var b strings.Builder
+	size := c.Size + 2*quiet
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges">`, size, size)
+	fmt.Fprintf(&b, `<path fill="#fff" d="M0 0h%dv%dH0z"/><path d="`, size, size)
+	for y := range c.Size {
+		for x := 0; x < c.Size; x++ {
+			if from := x; c.Black(x, y) {
+				for x++; x < c.Size && c.Black(x, y); x++ {
+				}
+				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from+quiet, y+quiet, x-from, x-from)
+			}
+		}
+	}
+	b.WriteString(`"/></svg>`)
+	return b.String(), nil
+}

@@ -1,0 +1,236 @@
+package api
+
+import (
+	"io"
+	"net/http"
+	"slices"
+
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/hub/httpd"
+	"portillon/policy"
+)
+
+// member is a directory.Member as the API shows it: its date as 2026-09-30.
+type member struct {
+	directory.Member
+	Until string `json:"until,omitempty"`
+}
+
+func memberOf(m directory.Member) member {
+	out := member{Member: m}
+	if m.Until != (policy.Date{}) {
+		out.Until = m.Until.String()
+	}
+	return out
+}
+
+func oneMember(m directory.Member) answer {
+	return answer{body: memberOf(m), version: m.Version}
+}
+
+// memberEdit is what a change of a member may name.
+type memberEdit struct {
+	Name      string   `json:"name"`
+	Language  string   `json:"language,omitempty"`
+	Emails    []string `json:"emails,omitempty"`
+	Subjects  []string `json:"subjects,omitempty"`
+	Guardians []string `json:"guardians,omitempty"`
+	Until     string   `json:"until,omitempty"`
+	Blocked   bool     `json:"blocked,omitempty"`
+	External  string   `json:"external_id,omitempty"`
+}
+
+// newMember is a member to add. Without an id the hub chooses one.
+type newMember struct {
+	ID policy.MemberID `json:"id,omitempty"`
+	memberEdit
+}
+
+type mergeInput struct {
+	Drop policy.MemberID `json:"drop"` // whose cards, badges and records go to the other, and who is then gone
+}
+
+type note struct {
+	Note string `json:"note"`
+}
+
+func (s *API) memberRoutes() []Route {
+	return []Route{
+		{Method: "GET", Path: "/members", Act: actor.ReadMembers, Query: []string{"text", "machine", "badge", "state", "cursor", "limit"},
+			Answer: list[member]{}, handle: s.listMembers},
+		{Method: "POST", Path: "/members", Act: actor.WriteMembers, Body: newMember{}, Answer: member{}, handle: s.addMember},
+		{Method: "GET", Path: "/members/{member}", Act: actor.ReadMembers, Answer: member{}, handle: s.getMember},
+		{Method: "PATCH", Path: "/members/{member}", Act: actor.WriteMembers, Body: memberEdit{}, Types: []string{mergePatchType},
+			IfMatch: true, Answer: member{}, handle: s.patchMember},
+		{Method: "DELETE", Path: "/members/{member}", Act: actor.EraseMembers, IfMatch: true, handle: s.eraseMember},
+		{Method: "POST", Path: "/members/{member}/merge", Act: actor.WriteMembers, Body: mergeInput{}, Answer: member{}, handle: s.mergeMember},
+		{Method: "GET", Path: "/members/{member}/note", Act: actor.ReadNotes, Answer: note{}, handle: s.getNote},
+		{Method: "PUT", Path: "/members/{member}/note", Act: actor.ReadNotes, Body: note{}, IfMatch: true, Answer: note{}, handle: s.putNote},
+		{Method: "GET", Path: "/me/record", Act: actor.ReadOwn, Answer: member{}, handle: s.ownRecord},
+		{Method: "GET", Path: "/endings", Act: actor.ReadMembers, Answer: list[directory.Ending]{}, handle: s.endings},
+	}
+}
+
+const mergePatchType = "application/merge-patch+json" // RFC 7396 §4
+
+func (s *API) listMembers(c *call) (answer, error) {
+	after, limit, err := c.page()
+	if err != nil {
+		return answer{}, err
+	}
+	filter := directory.Filter{Text: c.query.Get("text"), Machine: policy.MachineID(c.query.Get("machine")),
+		Badge: policy.BadgeID(c.query.Get("badge")), State: c.query.Get("state")}
+	found, next, err := s.o.Directory.Members(c.ctx(), c.actor, filter, directory.Page{After: after, Limit: limit})
+	if err != nil {
+		return answer{}, err
+	}
+	items := make([]member, len(found))
+	for i, m := range found {
+		items[i] = memberOf(m)
+	}
+	return paged(c, items, next), nil
+}
+
+func (s *API) addMember(c *call) (answer, error) {
+	var in newMember
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	m := directory.Member{ID: in.ID}
+	if err := in.apply(c, &m); err != nil {
+		return answer{}, err
+	}
+	m, err := s.o.Directory.Add(c.ctx(), c.actor, m)
+	if err != nil {
+		return answer{}, err
+	}
+	out := oneMember(m)
+	out.status, out.location = http.StatusCreated, pathFor("members", string(m.ID))
+	return out, nil
+}
+
+func (s *API) getMember(c *call) (answer, error) {
+	m, err := s.o.Directory.Member(c.ctx(), c.actor, c.member())
+	if err != nil {
+		return answer{}, err
+	}
+	return oneMember(m), nil
+}
+
+func (s *API) patchMember(c *call) (answer, error) {
+	version, err := c.version()
+	if err != nil {
+		return answer{}, err
+	}
+	patch, err := io.ReadAll(c.r.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	m, err := s.o.Directory.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
+		edit, err := patched(editOf(*m), patch, c.lang)
+		if err != nil {
+			return err
+		}
+		return edit.apply(c, m)
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return oneMember(m), nil
+}
+
+func editOf(m directory.Member) memberEdit {
+	return memberEdit{Name: m.Name, Language: m.Language, Emails: slices.Clone(m.Emails), Subjects: slices.Clone(m.Subjects),
+		Guardians: slices.Clone(m.Guardians), Until: memberOf(m).Until, Blocked: m.Blocked, External: m.External}
+}
+
+// apply writes the edit into a member. What its fields may hold is for the service to say.
+func (e memberEdit) apply(c *call, m *directory.Member) error {
+	var until policy.Date
+	if e.Until != "" {
+		d, err := policy.ParseDate(e.Until)
+		if err != nil || d.Year == 0 {
+			return c.invalid("until", e.Until, notADay(), "2026-09-30")
+		}
+		until = d
+	}
+	m.Name, m.Language, m.Emails, m.Subjects, m.Guardians = e.Name, e.Language, e.Emails, e.Subjects, e.Guardians
+	m.Until, m.Blocked, m.External = until, e.Blocked, e.External
+	return nil
+}
+
+func notADay() httpd.Text {
+	return httpd.Text{FR: "ce n’est pas une date", EN: "not a date"}
+}
+
+func (s *API) eraseMember(c *call) (answer, error) {
+	version, err := c.version()
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{}, s.o.Directory.Erase(c.ctx(), c.actor, c.member(), version)
+}
+
+func (s *API) mergeMember(c *call) (answer, error) {
+	var in mergeInput
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	m, err := s.o.Directory.Merge(c.ctx(), c.actor, c.member(), in.Drop)
+	if err != nil {
+		return answer{}, err
+	}
+	return oneMember(m), nil
+}
+
+// getNote asks for the right by itself: the service leaves a note out where the right is missing, and an empty note must
+// not be told from one that may not be read.
+func (s *API) getNote(c *call) (answer, error) {
+	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
+		return answer{}, err
+	}
+	m, err := s.o.Directory.Member(c.ctx(), c.actor, c.member())
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: note{m.Note}, version: m.Version}, nil
+}
+
+func (s *API) putNote(c *call) (answer, error) {
+	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
+		return answer{}, err
+	}
+	version, err := c.version()
+	if err != nil {
+		return answer{}, err
+	}
+	var in note
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	m, err := s.o.Directory.Change(c.ctx(), c.actor, c.member(), version, func(m *directory.Member) error {
+		m.Note = in.Note
+		return nil
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: note{m.Note}, version: m.Version}, nil
+}
+
+func (s *API) ownRecord(c *call) (answer, error) {
+	m, err := s.o.Directory.Own(c.ctx(), c.actor)
+	if err != nil {
+		return answer{}, err
+	}
+	return oneMember(m), nil
+}
+
+func (s *API) endings(c *call) (answer, error) {
+	ends, err := s.o.Directory.Endings(c.ctx(), c.actor)
+	if err != nil {
+		return answer{}, err
+	}
+	return listOf(ends), nil
+}

@@ -1,0 +1,37 @@
+package api
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"go.yaml.in/yaml/v3"
+)
+
+//go:embed openapi.yaml
+var openapi []byte
+
+// description is openapi.yaml as JSON, with the program's version.
+func description(version string) ([]byte, error) {
+	var doc map[string]any
+	if err := yaml.Unmarshal(openapi, &doc); err != nil {
+		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	if info, ok := doc["info"].(map[string]any); ok && version != "" {
+		info["version"] = version
+	}
+	b, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	return b, nil
+}
+
+// description answers to everybody: a program reads it before it signs in.
+func (s *API) description(*call) (answer, error) {
+	return answer{mime: jsonType, stream: func(w io.Writer) error {
+		_, err := w.Write(s.spec)
+		return err
+	}}, nil
+}

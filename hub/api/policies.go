@@ -1,0 +1,144 @@
+package api
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/hub/publish"
+)
+
+type draftInput struct {
+	Text string `json:"text"`
+}
+
+// publishInput is a policy to publish. Signature is of the policy key, where that is on a laptop: what
+// `portillon policy sign` wrote, in base64.
+type publishInput struct {
+	Text      string `json:"text"`
+	Comment   string `json:"comment"`
+	Signature []byte `json:"signature,omitempty"`
+}
+
+type backInput struct {
+	Comment string `json:"comment"`
+}
+
+const yamlType = "application/yaml" // RFC 9512
+
+func (s *API) policyRoutes() []Route {
+	return []Route{
+		{Method: "GET", Path: "/policy", Act: actor.ReadPolicy, Answer: publish.Policy{}, Produces: []string{yamlType}, handle: s.currentPolicy},
+		{Method: "GET", Path: "/policy/versions", Act: actor.ReadPolicy, Query: []string{"cursor", "limit"}, Answer: list[publish.Policy]{},
+			handle: s.policyVersions},
+		{Method: "GET", Path: "/policy/versions/{number}", Act: actor.ReadPolicy, Answer: publish.Policy{}, handle: s.policyVersion},
+		{Method: "POST", Path: "/policy/draft", Act: actor.ReadPolicy, Body: draftInput{}, Types: []string{jsonType, yamlType}, MaxBody: policyBody,
+			Answer: publish.Draft{}, handle: s.draftPolicy},
+		{Method: "POST", Path: "/policy", Act: actor.PublishPolicy, Body: publishInput{}, IfMatch: true, MaxBody: 2 * policyBody,
+			Answer: publish.Policy{}, handle: s.publishPolicy},
+		{Method: "POST", Path: "/policy/back", Act: actor.PublishPolicy, Body: backInput{}, Answer: publish.Policy{}, handle: s.policyBack},
+		{Method: "GET", Path: "/bundle", Act: actor.ReadMachines, Answer: publish.Bundle{}, handle: s.bundle},
+	}
+}
+
+// currentPolicy is the policy in force, or its text alone for whoever asks for YAML.
+func (s *API) currentPolicy(c *call) (answer, error) {
+	p, err := s.o.Policies.Current(c.ctx(), c.actor)
+	if err != nil {
+		return answer{}, err
+	}
+	out := answer{body: p, version: p.Number}
+	if prefers(c.r, yamlType) {
+		out = answer{version: p.Number, mime: yamlType, file: "policy.yaml", stream: func(w io.Writer) error {
+			_, err := io.WriteString(w, p.Text)
+			return err
+		}}
+	}
+	return out, nil
+}
+
+func (s *API) policyVersions(c *call) (answer, error) {
+	after, limit, err := c.page()
+	if err != nil {
+		return answer{}, err
+	}
+	found, next, err := s.o.Policies.Versions(c.ctx(), c.actor, publish.Page{After: after, Limit: limit})
+	if err != nil {
+		return answer{}, err
+	}
+	return paged(c, found, next), nil
+}
+
+func (s *API) policyVersion(c *call) (answer, error) {
+	number, err := strconv.ParseInt(c.id("number"), 10, 64)
+	if err != nil || number < 1 {
+		return answer{}, &fault.NotFound{What: "policy", ID: clip(c.id("number"))}
+	}
+	p, err := s.o.Policies.Version(c.ctx(), c.actor, number)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: p, version: p.Number}, nil
+}
+
+// draftPolicy says what is wrong with a policy text, and who would gain and lose what. It changes nothing.
+func (s *API) draftPolicy(c *call) (answer, error) {
+	var in draftInput
+	if isJSON(c.r) {
+		if err := c.body(&in); err != nil {
+			return answer{}, err
+		}
+	} else {
+		b, err := io.ReadAll(c.r.Body)
+		if err != nil {
+			return answer{}, err
+		}
+		in.Text = string(b)
+	}
+	d, err := s.o.Policies.Draft(c.ctx(), c.actor, in.Text)
+	if err != nil {
+		return answer{}, err
+	}
+	if d.Faults == nil {
+		d.Faults = []publish.Fault{}
+	}
+	return answer{body: d}, nil
+}
+
+func (s *API) publishPolicy(c *call) (answer, error) {
+	of, err := c.version()
+	if err != nil {
+		return answer{}, err
+	}
+	var in publishInput
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	p, err := s.o.Policies.Publish(c.ctx(), c.actor, in.Text, in.Comment, of, in.Signature)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
+}
+
+func (s *API) policyBack(c *call) (answer, error) {
+	var in backInput
+	if err := c.body(&in); err != nil {
+		return answer{}, err
+	}
+	p, err := s.o.Policies.Back(c.ctx(), c.actor, in.Comment)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: p, version: p.Number}, nil
+}
+
+func (s *API) bundle(c *call) (answer, error) {
+	b, err := s.o.Policies.Bundle(c.ctx(), c.actor)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{body: b}, nil
+}

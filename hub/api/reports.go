@@ -1,0 +1,145 @@
+package api
+
+import (
+	"encoding/csv"
+	"io"
+	"strconv"
+	"strings"
+
+	"portillon/hub/actor"
+	"portillon/hub/report"
+	"portillon/policy"
+)
+
+// week is a report.Week as the API shows it: its Monday as 2026-09-28.
+type week struct {
+	report.Week
+	Monday string `json:"week"`
+}
+
+const csvType = "text/csv; charset=utf-8"
+
+func (s *API) reportRoutes() []Route {
+	between := []string{"from", "to", "machine"}
+	paged := append([]string{"cursor", "limit"}, between...)
+	return []Route{
+		{Method: "GET", Path: "/reports/uses", Act: actor.ReadReports, Query: paged, Answer: list[report.Use]{}, Produces: []string{csvType},
+			handle: s.uses},
+		{Method: "GET", Path: "/reports/uses.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType}, handle: s.usesCSV},
+		{Method: "GET", Path: "/reports/weeks", Act: actor.ReadReports, Query: between, Answer: list[week]{}, Produces: []string{csvType}, handle: s.weeks},
+		{Method: "GET", Path: "/reports/weeks.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType}, handle: s.weeks},
+		{Method: "GET", Path: "/reports/refusals", Act: actor.ReadReports, Query: between, Answer: list[report.Refusals]{}, Produces: []string{csvType},
+			handle: s.refusals},
+		{Method: "GET", Path: "/reports/refusals.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType}, handle: s.refusals},
+	}
+}
+
+// between is the range of days that the request asks for.
+func (c *call) between() (report.Range, error) {
+	r := report.Range{Machine: policy.MachineID(c.query.Get("machine"))}
+	for name, into := range map[string]*policy.Date{"from": &r.From, "to": &r.To} {
+		d, err := policy.ParseDate(c.query.Get(name))
+		if err != nil || d.Year == 0 {
+			return r, c.invalid(name, c.query.Get(name), notADay(), "2026-09-30")
+		}
+		*into = d
+	}
+	return r, nil
+}
+
+func (c *call) wantsCSV() bool {
+	return strings.HasSuffix(c.route.Path, ".csv") || prefers(c.r, "text/csv")
+}
+
+func (s *API) uses(c *call) (answer, error) {
+	if c.wantsCSV() {
+		return s.usesCSV(c)
+	}
+	between, err := c.between()
+	if err != nil {
+		return answer{}, err
+	}
+	after, limit, err := c.page()
+	if err != nil {
+		return answer{}, err
+	}
+	found, next, err := s.o.Reports.Uses(c.ctx(), c.actor, between, report.Page{After: after, Limit: limit})
+	if err != nil {
+		return answer{}, err
+	}
+	return paged(c, found, next), nil
+}
+
+func (s *API) usesCSV(c *call) (answer, error) {
+	between, err := c.between()
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{mime: csvType, file: "uses.csv", stream: func(w io.Writer) error {
+		return s.o.Reports.UsesCSV(c.ctx(), c.actor, between, w)
+	}}, nil
+}
+
+func (s *API) weeks(c *call) (answer, error) {
+	between, err := c.between()
+	if err != nil {
+		return answer{}, err
+	}
+	found, err := s.o.Reports.Weeks(c.ctx(), c.actor, between)
+	if err != nil {
+		return answer{}, err
+	}
+	if c.wantsCSV() {
+		rows := [][]string{{"machine", "week", "sessions", "members", "seconds"}}
+		for _, w := range found {
+			rows = append(rows, []string{string(w.Machine), w.Monday.String(), strconv.Itoa(w.Sessions), strconv.Itoa(w.Members),
+				strconv.FormatInt(w.Seconds, 10)})
+		}
+		return csvOf("weeks.csv", rows), nil
+	}
+	items := make([]week, len(found))
+	for i, w := range found {
+		items[i] = week{w, w.Monday.String()}
+	}
+	return listOf(items), nil
+}
+
+func (s *API) refusals(c *call) (answer, error) {
+	between, err := c.between()
+	if err != nil {
+		return answer{}, err
+	}
+	found, err := s.o.Reports.Refusals(c.ctx(), c.actor, between)
+	if err != nil {
+		return answer{}, err
+	}
+	if c.wantsCSV() {
+		rows := [][]string{{"machine", "reason", "times", "members"}}
+		for _, r := range found {
+			rows = append(rows, []string{string(r.Machine), r.Reason, strconv.Itoa(r.Times), strconv.Itoa(r.Members)})
+		}
+		return csvOf("refusals.csv", rows), nil
+	}
+	return listOf(found), nil
+}
+
+func csvOf(file string, rows [][]string) answer {
+	return answer{mime: csvType, file: file, stream: func(w io.Writer) error {
+		for _, row := range rows {
+			for i := range row {
+				row[i] = cell(row[i])
+			}
+		}
+		out := csv.NewWriter(w)
+		out.UseCRLF = true // RFC 4180
+		return out.WriteAll(rows)
+	}}
+}
+
+// cell is a text that no spreadsheet takes for a formula (OWASP, CSV injection).
+func cell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}

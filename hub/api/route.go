@@ -1,0 +1,255 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portillon/hub/actor"
+	"portillon/hub/httpd"
+)
+
+// Route is one thing that the API does.
+type Route struct {
+	Method, Path string
+	// Act is what the service asks for. It documents the route and names it in the table of authorisation; the
+	// service checks it by itself. Empty: everybody may, or everybody who is signed in.
+	Act    actor.Act
+	Query  []string // the parameters that it takes
+	Body   any      // a value of the type of its JSON body; nil: none
+	Answer any      // a value of the type of its JSON answer; nil: none, or no JSON
+	// IfMatch says that the request names the version that it changes.
+	IfMatch bool
+	// Types are the content types that the body may have; nil: application/json where there is a Body, else none.
+	Types []string
+	// Produces are the content types of the answer beside JSON.
+	Produces []string
+	MaxBody  int64 // bytes; 0: 64 KiB
+
+	handle func(*call) (answer, error)
+}
+
+const (
+	usualBody  = 64 << 10
+	policyBody = 1 << 20  // policy/file refuses larger policies
+	uploadBody = 16 << 20 // a ZIP of baked badges, an XLSX of members
+)
+
+// answer is what a handler answers.
+type answer struct {
+	status   int // 0: 200, or 204 without a body
+	body     any // as JSON
+	version  int64
+	location string
+	mime     string                    // of stream
+	file     string                    // the name that a browser saves stream under
+	stream   func(w io.Writer) error   // in place of body
+	take     func(http.ResponseWriter) // writes the whole answer by itself: events
+}
+
+// list is a page of a list.
+type list[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"` // where the next page is
+}
+
+func listOf[T any](items []T) answer {
+	if items == nil {
+		items = []T{}
+	}
+	return answer{body: list[T]{Items: items}}
+}
+
+func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*Route) {
+	allow := allowed(methods)
+	if r.Method == http.MethodOptions {
+		w.Header().Set("Allow", allow)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	route := methods[method]
+	if route == nil {
+		w.Header().Set("Allow", allow)
+		s.fail(w, r, notAllowed(allow))
+		return
+	}
+	httpd.SetRoute(r.Context(), route.Method+" "+Prefix+route.Path)
+	c := &call{w: w, r: r, route: route, lang: httpd.Language(r)}
+	out, err := s.run(c)
+	if err == nil {
+		err = s.answer(c, out)
+	}
+	if err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+func allowed(methods map[string]*Route) string {
+	names := slices.Sorted(maps.Keys(methods))
+	if methods[http.MethodGet] != nil {
+		names = append(names, http.MethodHead)
+	}
+	return strings.Join(append(names, http.MethodOptions), ", ")
+}
+
+// run checks what every route has checked, says who asks, and calls the handler.
+func (s *API) run(c *call) (answer, error) {
+	a, err := s.authenticate(c.r)
+	if err != nil {
+		return answer{}, err
+	}
+	c.actor = a
+	httpd.SetAccount(c.r.Context(), a.Account)
+	if err := c.check(); err != nil {
+		return answer{}, err
+	}
+	return c.route.handle(c)
+}
+
+// answer writes what a handler answered. An error is one that can still be answered.
+func (s *API) answer(c *call, out answer) error {
+	h := c.w.Header()
+	if out.take != nil {
+		out.take(c.w)
+		return nil
+	}
+	if out.location != "" {
+		h.Set("Location", Prefix+out.location)
+	}
+	if out.version != 0 {
+		tag := etag(out.version)
+		h.Set("ETag", tag)
+		if c.route.Method == http.MethodGet && c.r.Header.Get("If-None-Match") == tag {
+			c.w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	if out.stream != nil {
+		return s.stream(c, out)
+	}
+	if out.body == nil {
+		c.w.WriteHeader(statusOr(out.status, http.StatusNoContent))
+		return nil
+	}
+	if !accepts(c.r, jsonType) {
+		return notAcceptable(append([]string{jsonType}, c.route.Produces...))
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(out.body); err != nil {
+		return err
+	}
+	h.Set("Content-Type", jsonType)
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	c.w.WriteHeader(statusOr(out.status, http.StatusOK))
+	c.w.Write(b.Bytes())
+	return nil
+}
+
+func statusOr(status, usual int) int {
+	if status == 0 {
+		return usual
+	}
+	return status
+}
+
+// stream sends an answer of unknown length. Once its first byte is sent, an error cuts the connection, so that nobody
+// takes half of a file for whole.
+func (s *API) stream(c *call, out answer) error {
+	w := &lateWriter{begin: func() {
+		h := c.w.Header()
+		h.Set("Content-Type", out.mime)
+		if out.file != "" {
+			h.Set("Content-Disposition", "attachment; filename="+strconv.Quote(out.file))
+		}
+		c.w.WriteHeader(statusOr(out.status, http.StatusOK))
+	}, to: c.w}
+	err := out.stream(w)
+	switch {
+	case err == nil:
+		w.start()
+		return nil
+	case !w.begun:
+		return err
+	}
+	s.o.Log.Error("answer cut off", "request", httpd.ID(c.r.Context()), "route", c.route.Path, "err", err)
+	panic(http.ErrAbortHandler)
+}
+
+// lateWriter sends the header with the first byte.
+type lateWriter struct {
+	begin func()
+	begun bool
+	to    io.Writer
+}
+
+func (w *lateWriter) start() {
+	if !w.begun {
+		w.begun = true
+		w.begin()
+	}
+}
+
+// Write implements io.Writer.
+func (w *lateWriter) Write(b []byte) (int, error) {
+	w.start()
+	return w.to.Write(b)
+}
+
+const jsonType = "application/json"
+
+func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// accepts reports whether the request takes an answer of this type (RFC 9110 §12.5.1). A quality of 0 refuses it.
+func accepts(r *http.Request, mime string) bool {
+	given := strings.Join(r.Header.Values("Accept"), ",")
+	if strings.TrimSpace(given) == "" {
+		return true
+	}
+	main, _, _ := strings.Cut(mime, "/")
+	main, _, _ = strings.Cut(main, ";")
+	bare, _, _ := strings.Cut(mime, ";")
+	for part := range strings.SplitSeq(given, ",") {
+		name, params, _ := strings.Cut(part, ";")
+		name = strings.ToLower(strings.TrimSpace(name))
+		if name != bare && name != main+"/*" && name != "*/*" {
+			continue
+		}
+		if q, found := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=0"); found && strings.Trim(q, ".0") == "" {
+			continue
+		}
+		return true
+	}
+	return false
+}
+
+// prefers reports whether the request names this type by itself.
+func prefers(r *http.Request, mime string) bool {
+	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		name, _, _ := strings.Cut(part, ";")
+		if strings.EqualFold(strings.TrimSpace(name), mime) {
+			return accepts(r, mime)
+		}
+	}
+	return false
+}
+
+// pathFor fills ids into a path of the API.
+func pathFor(parts ...string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString("/" + url.PathEscape(p))
+	}
+	return b.String()
+}

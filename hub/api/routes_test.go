@@ -1,0 +1,267 @@
+package api
+
+import (
+	"bufio"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"portillon/hub/actor"
+	"portillon/policy"
+)
+
+func TestEveryRouteIsDescribedAndEveryDescriptionIsARoute(t *testing.T) {
+	d := describedBy(t)
+	routes := map[string]Route{}
+	for _, r := range newTable() {
+		name := r.Method + " " + r.Path
+		if _, twice := routes[name]; twice {
+			t.Errorf("%s stands twice in the table", name)
+		}
+		routes[name] = r
+	}
+	seen := map[string]bool{}
+	ids := map[string]bool{}
+	for path, item := range d.doc["paths"].(map[string]any) {
+		for method, op := range item.(map[string]any) {
+			if method == "parameters" {
+				continue
+			}
+			name := strings.ToUpper(method) + " " + path
+			seen[name] = true
+			r, ok := routes[name]
+			if !ok {
+				t.Errorf("%s is described, and no route", name)
+				continue
+			}
+			o := op.(map[string]any)
+			id, _ := o["operationId"].(string)
+			if summary, _ := o["summary"].(string); id == "" || ids[id] || summary == "" {
+				t.Errorf("%s: operationId %q, summary %q", name, id, summary)
+			}
+			ids[id] = true
+			compare(t, d, r, o, item.(map[string]any))
+		}
+	}
+	for name := range routes {
+		if !seen[name] {
+			t.Errorf("%s is a route, and not described", name)
+		}
+	}
+}
+
+// compare holds a route against its description.
+func compare(t *testing.T, d *described, r Route, op, item map[string]any) {
+	t.Helper()
+	name := r.Method + " " + r.Path
+	if act, _ := op["x-act"].(string); act != string(r.Act) {
+		t.Errorf("%s: x-act is %q, the route asks for %q", name, act, r.Act)
+	}
+	in := map[string][]string{}
+	all, _ := op["parameters"].([]any)
+	more, _ := item["parameters"].([]any)
+	for _, p := range append(slices.Clone(all), more...) {
+		v, _ := d.deref(p, nil)
+		m := v.(map[string]any)
+		where := m["in"].(string)
+		in[where] = append(in[where], m["name"].(string))
+	}
+	same := func(what string, described, have []string) {
+		slices.Sort(described)
+		have = slices.Sorted(slices.Values(have))
+		if !slices.Equal(described, have) {
+			t.Errorf("%s: %s: described %v, the route has %v", name, what, described, have)
+		}
+	}
+	same("query", in["query"], r.Query)
+	same("path", in["path"], names(r.Path))
+	var match []string
+	if r.IfMatch {
+		match = []string{"If-Match"}
+	}
+	same("header", in["header"], match)
+	types := r.Types
+	if types == nil && r.Body != nil {
+		types = []string{jsonType}
+	}
+	body, _ := d.deref(op["requestBody"], nil)
+	var described []string
+	if m, ok := body.(map[string]any); ok {
+		described = slices.Collect(maps.Keys(m["content"].(map[string]any)))
+	}
+	same("types of the body", described, types)
+	var produced []string
+	if r.Answer != nil {
+		produced = []string{jsonType}
+	}
+	for _, p := range r.Produces {
+		bare, _, _ := strings.Cut(p, ";")
+		produced = append(produced, bare)
+	}
+	described = nil
+	for status, answer := range op["responses"].(map[string]any) {
+		a, _ := d.deref(answer, nil)
+		if content, ok := a.(map[string]any)["content"].(map[string]any); ok && strings.HasPrefix(status, "2") {
+			described = slices.Collect(maps.Keys(content))
+		}
+	}
+	same("types of the answer", described, produced)
+}
+
+// sample is a request of each route that a reader with every right gets a good answer to.
+func sample(r Route) ask {
+	a := ask{method: r.Method, path: strings.NewReplacer("{card}", "c1", "{badge}", "b1", "{import}", "i1", "{tap}", "t1", "{account}", "a1",
+		"{token}", "k1", "{session}", "s1", "{number}", "2").Replace(r.Path)}
+	if r.IfMatch {
+		a.match = map[string]string{"/policy": `"3"`, "/accounts/{account}": `"3"`, "/settings": `"3"`, "/machines/{machine}/revoke": `"4"`}[r.Path]
+		if a.match == "" {
+			a.match = `"7"`
+		}
+	}
+	a.body = map[string]string{
+		"POST /members":                      `{"name": "Zoé", "until": "2027-09-30"}`,
+		"PATCH /members/{member}":            `{"name": "Zoé", "emails": null}`,
+		"POST /members/{member}/merge":       `{"drop": "m-karim"}`,
+		"PUT /members/{member}/note":         `{"note": "seen"}`,
+		"POST /members/{member}/cards":       `{"number": "04A22400000001"}`,
+		"PUT /members/{member}/cards/{card}": `{"state": "lost", "note": "in the tram"}`,
+		"POST /members/{member}/badges":      `{"type": "VerifiableCredential"}`,
+		"POST /badges":                       `{"type": "VerifiableCredential"}`,
+		"POST /members/{member}/badges/url":  `{"url": "https://badges.example/1"}`,
+		"POST /imports":                      "id,name\r\n",
+		"POST /taps/{tap}/assign":            `{"member": "m-lea"}`,
+		"POST /machines":                     `{"id": "lathe"}`,
+		"POST /machines/{machine}/code":      `{"replace": true}`,
+		"POST /machines/{machine}/revoke":    `{"reason": "stolen"}`,
+		"POST /machines/{machine}/tag":       `{"reason": "belt"}`,
+		"POST /policy/draft":                 `{"text": "portillon: 1\n"}`,
+		"POST /policy":                       `{"text": "portillon: 1\n", "comment": "first", "signature": "c2ln"}`,
+		"POST /policy/back":                  `{"comment": "too strict"}`,
+		"POST /accounts":                     `{"name": "zoe@example.org", "role": "administrator", "machine_roles": {"laser": "mentor"}}`,
+		"PATCH /accounts/{account}":          `{"role": null, "machine_roles": {"laser": "maintainer", "saw": null}}`,
+		"PATCH /settings":                    `{"contact": null, "name": "BikLab"}`,
+		"POST /me/tokens":                    `{"name": "script", "scopes": ["members.read"], "expires": "2027-01-01T00:00:00Z"}`,
+		"POST /printed-codes":                `{"members": ["m-lea"], "each": 2}`,
+	}[r.Method+" "+r.Path]
+	switch {
+	case r.Method == "PATCH":
+		a.kind = mergePatchType
+	case r.Path == "/imports":
+		a.kind = "text/csv"
+	case strings.HasPrefix(r.Path, "/reports/"):
+		a.path += "?from=2026-09-01&to=2026-09-30"
+	}
+	return a
+}
+
+func TestAuthorisationIsAsTheTableSays(t *testing.T) {
+	s := newSite(t)
+	routes := map[string]Route{}
+	for _, r := range newTable() {
+		routes[r.Method+" "+r.Path] = r
+	}
+	decided := map[string]map[string]bool{}
+	f, err := os.Open("testdata/authorisation.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	columns := []string{"nobody", "member", "mentor", "maintainer", "administrator", "owner", "scoped", "unscoped", "foreign"}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		words := strings.Fields(lines.Text())
+		if len(words) == 0 || strings.HasPrefix(words[0], "#") {
+			continue
+		}
+		name := words[0] + " " + words[1]
+		r, ok := routes[name]
+		if !ok || len(words) != 3+len(columns) {
+			t.Errorf("no route, or not %d columns: %s", len(columns), lines.Text())
+			continue
+		}
+		if decided[name] == nil {
+			decided[name] = map[string]bool{}
+		}
+		decided[name][words[2]] = true
+		for i, column := range columns {
+			want, err := strconv.Atoi(words[3+i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.answerTo(r, words[2], column); got != want {
+				t.Errorf("%s (%s) for %s: %d, the table says %d", name, words[2], column, got, want)
+			}
+		}
+	}
+	for name, r := range routes {
+		for _, of := range rowsOf(r) {
+			if !decided[name][of] {
+				t.Errorf("%s (%s) has no row: nobody decided who may", name, of)
+			}
+		}
+	}
+}
+
+// rowsOf are the rows that a route must have.
+func rowsOf(r Route) []string {
+	switch {
+	case strings.HasPrefix(r.Path, "/reports/"):
+		return []string{"-", "own", "other"}
+	case strings.Contains(r.Path, "{member}"), strings.Contains(r.Path, "{machine}"):
+		return []string{"own", "other"}
+	}
+	return []string{"-"}
+}
+
+// answerTo is the status of a route for a reader of the table.
+func (s *site) answerTo(r Route, of, column string) int {
+	s.t.Helper()
+	token, reader := column, s.tokens[column]
+	switch column {
+	case "nobody":
+		token = ""
+	case "scoped", "unscoped":
+		reader = s.tokens["owner"]
+		reader.Scopes, reader.Token = []actor.Act{r.Act}, "k"
+		if column == "unscoped" {
+			reader.Scopes = []actor.Act{actor.Backup}
+		}
+		s.fakes.mu.Lock()
+		s.tokens[column] = reader
+		s.fakes.mu.Unlock()
+	}
+	m, machine := s.own(reader)
+	if of == "other" {
+		machine = "saw"
+		if m == "m-karim" {
+			m = "m-lea"
+		} else {
+			m = "m-karim"
+		}
+	}
+	a := sample(r)
+	a.as = token
+	a.path = strings.NewReplacer("{member}", string(m), "{machine}", string(machine)).Replace(a.path)
+	if strings.HasPrefix(r.Path, "/reports/") && of != "-" {
+		a.path += "&machine=" + string(machine)
+	}
+	resp, _ := s.do(a)
+	return resp.StatusCode
+}
+
+// The rights of mentors and maintainers stand in the table above; here is that a right of the whole site is given by no
+// right at a machine, whatever the route.
+func TestMachineRolesOpenNothingElse(t *testing.T) {
+	a := actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Maintainer}}
+	for _, act := range actor.Acts() {
+		if a.May(act, actor.Target{Machine: "saw"}) == nil {
+			t.Errorf("a maintainer of the laser may %s at the saw", act)
+		}
+	}
+	if fmt.Sprint(a.May(actor.ReadMembers, actor.Target{})) == "<nil>" {
+		t.Error("a maintainer may read all members")
+	}
+}

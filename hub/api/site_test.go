@@ -1,0 +1,404 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"portillon/hub/actor"
+	"portillon/hub/httpd"
+	"portillon/hub/store"
+	"portillon/policy"
+)
+
+// exercised is which routes the tests of this package had a good answer of.
+var exercised = struct {
+	sync.Mutex
+	routes map[string]bool
+}{routes: map[string]bool{}}
+
+// The run fails if a route was never exercised.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	whole := true
+	for _, name := range []string{"test.run", "test.skip", "test.fuzz", "test.list", "test.bench"} {
+		whole = whole && flag.Lookup(name).Value.String() == ""
+	}
+	if code == 0 && whole {
+		for _, r := range newTable() {
+			if !exercised.routes[r.Method+" "+r.Path] {
+				fmt.Printf("no test had a good answer of %s %s\n", r.Method, r.Path)
+				code = 1
+			}
+		}
+	}
+	os.Exit(code)
+}
+
+func newTable() []Route {
+	s, err := New(Options{Accounts: accountsFake{}})
+	if err != nil {
+		panic(err)
+	}
+	return s.Routes()
+}
+
+// site is a hub of one site that the tests speak to over HTTP.
+type site struct {
+	*fakes
+	t      *testing.T
+	url    string
+	client *http.Client
+	store  *store.Site
+	log    bytes.Buffer
+	mu     sync.Mutex
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	db, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "p.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	s := &site{fakes: newFakes(), t: t, store: db.Site("biklab")}
+	h, err := New(s.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	guarded, err := httpd.Handler(httpd.Options{}, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := httptest.NewServer(guarded)
+	t.Cleanup(ts.Close)
+	s.url = ts.URL + Prefix
+	s.client = &http.Client{Transport: &validator{t: t, doc: describedBy(t), next: ts.Client().Transport}}
+	return s
+}
+
+func (s *site) options() Options {
+	f := s.fakes
+	return Options{Directory: directoryFake{f}, Machines: machinesFake{f}, Policies: policiesFake{f}, Accounts: accountsFake{f},
+		Reports: reportsFake{f}, Hub: hubFake{f}, Events: s.store, Status: statusOfFake, RetryAfter: func(err error) int {
+			if err == errMany {
+				return int(f.wait.Seconds())
+			}
+			return 0
+		}}
+}
+
+func statusOfFake(err error) int {
+	switch err {
+	case errWrong:
+		return http.StatusUnauthorized
+	case errMany:
+		return http.StatusTooManyRequests
+	}
+	return 0
+}
+
+// ask is a request of a test.
+type ask struct {
+	method, path string // path with its query
+	as           string // the token; "": nobody
+	body         string
+	kind         string // content type; "": JSON where there is a body
+	match        string // If-Match
+	header       map[string]string
+}
+
+// do sends a request, and returns the answer with its body read.
+func (s *site) do(a ask) (*http.Response, string) {
+	s.t.Helper()
+	r, err := http.NewRequest(a.method, s.url+a.path, strings.NewReader(a.body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if a.as != "" {
+		r.Header.Set("Authorization", "Bearer "+a.as)
+	}
+	if a.kind == "" && a.body != "" {
+		a.kind = jsonType
+	}
+	if a.kind != "" {
+		r.Header.Set("Content-Type", a.kind)
+	}
+	if a.match != "" {
+		r.Header.Set("If-Match", a.match)
+	}
+	r.Header.Set("Accept-Language", "en")
+	for name, value := range a.header {
+		r.Header.Set(name, value)
+	}
+	resp, err := s.client.Do(r)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", a.method, a.path, err)
+	}
+	defer resp.Body.Close()
+	if resp.Header.Get("Content-Type") == eventType {
+		return resp, ""
+	}
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatalf("%s %s: %v", a.method, a.path, err)
+	}
+	return resp, string(b)
+}
+
+// want sends a request whose answer must have this status, and returns the body.
+func (s *site) want(status int, a ask) (*http.Response, string) {
+	s.t.Helper()
+	resp, body := s.do(a)
+	if resp.StatusCode != status {
+		s.t.Errorf("%s %s: %d, want %d: %s", a.method, a.path, resp.StatusCode, status, body)
+	}
+	return resp, body
+}
+
+// problem sends a request that is refused, and returns the problem.
+func (s *site) problem(status int, a ask) httpd.Problem {
+	s.t.Helper()
+	_, body := s.want(status, a)
+	var p httpd.Problem
+	if err := json.Unmarshal([]byte(body), &p); err != nil {
+		s.t.Fatalf("%s %s: %v: %s", a.method, a.path, err, body)
+	}
+	return p
+}
+
+// described is the description, and what is compiled of it.
+type described struct {
+	doc      map[string]any
+	mu       sync.Mutex
+	compiler *jsonschema.Compiler
+}
+
+func describedBy(t *testing.T) *described {
+	t.Helper()
+	b, err := description("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	if err := c.AddResource("http://localhost/openapi.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	return &described{doc: doc.(map[string]any), compiler: c}
+}
+
+// at follows a JSON pointer's parts, and references on the way. It returns where it arrived.
+func (d *described) at(parts ...string) (any, []string) {
+	var v any = d.doc
+	var where []string
+	for _, p := range parts {
+		v, where = d.deref(v, where)
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil, nil
+		}
+		v, where = m[p], append(append([]string(nil), where...), p)
+	}
+	return d.deref(v, where)
+}
+
+func (d *described) deref(v any, where []string) (any, []string) {
+	for {
+		m, _ := v.(map[string]any)
+		ref, ok := m["$ref"].(string)
+		if !ok {
+			return v, where
+		}
+		where = strings.Split(strings.TrimPrefix(ref, "#/"), "/")
+		v = d.doc
+		for _, p := range where {
+			v = v.(map[string]any)[p]
+		}
+	}
+}
+
+// validate checks a JSON value against the schema at parts.
+func (d *described) validate(value []byte, where []string) error {
+	escaped := make([]string, len(where))
+	for i, p := range where {
+		escaped[i] = strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(p)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	schema, err := d.compiler.Compile("http://localhost/openapi.json#/" + strings.Join(escaped, "/"))
+	if err != nil {
+		return err
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(value))
+	if err != nil {
+		return err
+	}
+	return schema.Validate(v)
+}
+
+// pathOf is the described path that a request's path is.
+func (d *described) pathOf(path string) string {
+	var found []string
+	for p := range d.doc["paths"].(map[string]any) {
+		a, b := strings.Split(p, "/"), strings.Split(path, "/")
+		same := len(a) == len(b)
+		for i := 0; same && i < len(a); i++ {
+			same = a[i] == b[i] || strings.HasPrefix(a[i], "{")
+		}
+		if same {
+			found = append(found, p)
+		}
+	}
+	sort.Slice(found, func(i, j int) bool { return strings.Count(found[i], "{") < strings.Count(found[j], "{") })
+	if found == nil {
+		return ""
+	}
+	return found[0]
+}
+
+// validator is a transport that holds every answer against the description.
+type validator struct {
+	t    *testing.T
+	doc  *described
+	next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (v *validator) RoundTrip(r *http.Request) (*http.Response, error) {
+	sent, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(sent))
+	resp, err := v.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	var body []byte
+	if resp.Header.Get("Content-Type") != eventType {
+		body, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+		resp.Body = io.NopCloser(bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := v.check(r, sent, resp, body); err != nil {
+		v.t.Errorf("%s %s: %d %s: %v\n%.2000s", r.Method, r.URL.Path, resp.StatusCode, resp.Header.Get("Content-Type"), err, body)
+	}
+	return resp, nil
+}
+
+func (v *validator) check(r *http.Request, sent []byte, resp *http.Response, body []byte) error {
+	path := v.doc.pathOf(strings.TrimPrefix(r.URL.Path, Prefix))
+	method := strings.ToLower(r.Method)
+	if method == "head" {
+		method = "get"
+	}
+	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	op, _ := v.doc.at("paths", path, method)
+	if path == "" || op == nil || r.Method == http.MethodOptions {
+		if resp.StatusCode == http.StatusNoContent && r.Method == http.MethodOptions {
+			return nil
+		}
+		if resp.StatusCode < 400 {
+			return fmt.Errorf("a good answer of what is not described")
+		}
+		return v.doc.validate(body, []string{"components", "schemas", "Problem"})
+	}
+	status := fmt.Sprint(resp.StatusCode)
+	answer, where := v.doc.at("paths", path, method, "responses", status)
+	if answer == nil {
+		answer, where = v.doc.at("paths", path, method, "responses", status[:1]+"XX")
+	}
+	if answer == nil {
+		return fmt.Errorf("the status is not described")
+	}
+	if resp.StatusCode < 300 {
+		exercised.Lock()
+		exercised.routes[strings.ToUpper(method)+" "+path] = true
+		exercised.Unlock()
+		if err := v.request(r, sent, path, method); err != nil {
+			return fmt.Errorf("the request: %w", err)
+		}
+		if err := headersOf(answer.(map[string]any), resp); err != nil {
+			return err
+		}
+	}
+	content, _ := answer.(map[string]any)["content"].(map[string]any)
+	if content == nil || r.Method == http.MethodHead {
+		if len(body) > 0 {
+			return fmt.Errorf("a body that is not described")
+		}
+		return nil
+	}
+	media, ok := content[kind]
+	if !ok {
+		return fmt.Errorf("the content type is not described")
+	}
+	if _, ok := media.(map[string]any)["schema"]; ok {
+		return v.doc.validate(body, append(append([]string(nil), where...), "content", kind, "schema"))
+	}
+	return nil
+}
+
+func headersOf(answer map[string]any, resp *http.Response) error {
+	described, _ := answer["headers"].(map[string]any)
+	for _, name := range []string{"ETag", "Location", "Link"} {
+		_, said := described[name]
+		if resp.Header.Get(name) != "" && !said {
+			return fmt.Errorf("the header %s is not described", name)
+		}
+		if name == "ETag" && said && resp.Header.Get(name) == "" {
+			return fmt.Errorf("the header %s is missing", name)
+		}
+	}
+	return nil
+}
+
+// request holds the request of a good answer against the description.
+func (v *validator) request(r *http.Request, sent []byte, path, method string) error {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	body, where := v.doc.at("paths", path, method, "requestBody")
+	if body == nil {
+		if len(sent) > 0 {
+			return fmt.Errorf("a body that is not described")
+		}
+		return nil
+	}
+	media, ok := body.(map[string]any)["content"].(map[string]any)[kind]
+	if !ok {
+		return fmt.Errorf("the content type %s is not described", kind)
+	}
+	if _, ok := media.(map[string]any)["schema"]; ok && strings.Contains(kind, "json") {
+		return v.doc.validate(sent, append(append([]string(nil), where...), "content", kind, "schema"))
+	}
+	return nil
+}
+
+// own is the member and the machine that are the actor's own.
+func (s *site) own(a actor.Actor) (policy.MemberID, policy.MachineID) {
+	if _, ok := s.members[a.Member]; ok {
+		return a.Member, "laser"
+	}
+	return "m-lea", "laser"
+}

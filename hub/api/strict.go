@@ -1,0 +1,244 @@
+package api
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+
+	"portillon/hub/fault"
+	"portillon/hub/httpd"
+	"portillon/policy"
+	"portillon/yamlfile"
+)
+
+// maxDepth bounds how deep a body may nest; ours nest three deep.
+const maxDepth = 16
+
+// decode reads a JSON value, strictly: UTF-8, nothing behind it, no field that is unknown or given twice, names in
+// their exact case. The error is *fault.Invalid with every fault that it finds.
+func decode(data []byte, into any, l policy.Language) error {
+	r := &reader{dec: json.NewDecoder(bytes.NewReader(data)), lang: l}
+	r.dec.UseNumber()
+	if bad := bytes.ToValidUTF8(data, nil); len(bad) != len(data) {
+		return r.unreadable(errors.New("UTF-8"))
+	}
+	if err := r.value(reflect.TypeOf(into).Elem(), "", 0); err != nil {
+		return r.unreadable(err)
+	}
+	if _, err := r.dec.Token(); err != io.EOF {
+		return r.unreadable(errors.New("trailing data"))
+	}
+	if len(r.faults) > 0 {
+		return &fault.Invalid{Faults: r.faults}
+	}
+	err := json.Unmarshal(data, into)
+	var kind *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &kind):
+		return &fault.Invalid{Faults: []fault.Field{{Field: fieldPath(reflect.TypeOf(into).Elem(), kind.Field), Given: clip(kind.Value),
+			Wrong: httpd.Text{FR: "mauvais type", EN: "wrong type"}.In(l), Right: kindName(kind.Type)}}}
+	}
+	return r.unreadable(err)
+}
+
+// fieldPath is a path of encoding/json without the names of embedded types, which a client does not know.
+func fieldPath(t reflect.Type, path string) string {
+	if t.Kind() != reflect.Struct {
+		return path
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		if rest, ok := strings.CutPrefix(path, f.Name+"."); ok && f.Anonymous {
+			return rest
+		}
+	}
+	return path
+}
+
+// reader walks a JSON value beside the type that it is read into.
+type reader struct {
+	dec    *json.Decoder
+	faults []fault.Field
+	lang   policy.Language
+}
+
+func (r *reader) unreadable(err error) error {
+	s := clip(strings.TrimPrefix(err.Error(), "json: "))
+	wrong := httpd.Text{FR: "JSON illisible : " + s, EN: "unreadable JSON: " + s}
+	return &fault.Invalid{Faults: []fault.Field{{Field: "body", Wrong: wrong.In(r.lang)}}}
+}
+
+func (r *reader) value(t reflect.Type, path string, depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("nested more than %d deep", maxDepth)
+	}
+	token, err := r.dec.Token()
+	if err != nil {
+		return err
+	}
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch token {
+	case json.Delim('{'):
+		return r.object(t, path, depth)
+	case json.Delim('['):
+		var of reflect.Type
+		if t != nil && t.Kind() == reflect.Slice {
+			of = t.Elem()
+		}
+		for i := 0; r.dec.More(); i++ {
+			if err := r.value(of, fmt.Sprintf("%s[%d]", path, i), depth+1); err != nil {
+				return err
+			}
+		}
+		_, err = r.dec.Token()
+		return err
+	}
+	return nil
+}
+
+func (r *reader) object(t reflect.Type, path string, depth int) error {
+	fields, closed := fieldsOf(t)
+	seen := map[string]bool{}
+	for r.dec.More() {
+		token, err := r.dec.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := token.(string)
+		at := strings.TrimPrefix(path+"."+clip(name), ".")
+		of := fields[name]
+		switch {
+		case seen[name]:
+			r.add(fault.Field{Field: at, Wrong: twice().In(r.lang)})
+		case closed && of == nil:
+			f := unknownField(clip(name), keys(fields), r.lang)
+			f.Field = at
+			r.add(f)
+		}
+		seen[name] = true
+		if of == nil && !closed && t != nil && t.Kind() == reflect.Map {
+			of = t.Elem()
+		}
+		if err := r.value(of, at, depth+1); err != nil {
+			return err
+		}
+	}
+	_, err := r.dec.Token()
+	return err
+}
+
+func (r *reader) add(f fault.Field) {
+	if len(r.faults) < 20 {
+		r.faults = append(r.faults, f)
+	}
+}
+
+// fieldsOf are the names that an object of this type may have, and whether it may have no other.
+func fieldsOf(t reflect.Type) (map[string]reflect.Type, bool) {
+	if t == nil || t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) ||
+		reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return nil, false
+	}
+	out := map[string]reflect.Type{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name != "" && name != "-" && f.IsExported() && (out[name] == nil || len(f.Index) == 1) {
+			out[name] = f.Type
+		}
+	}
+	return out, true
+}
+
+func keys(m map[string]reflect.Type) (out []string) {
+	for k := range m {
+		out = append(out, k)
+	}
+	return out
+}
+
+// unknownField is the fault of a name that is not known, with the nearest that is.
+func unknownField(name string, known []string, l policy.Language) fault.Field {
+	f := fault.Field{Field: name, Wrong: httpd.Text{FR: "champ inconnu", EN: "unknown field"}.In(l)}
+	hint := yamlfile.Parse("", nil).Root().DidYouMean(name, known)
+	if near, ok := strings.CutPrefix(hint, `did you mean "`); ok {
+		f.Right = strings.TrimSuffix(near, `"?`)
+	}
+	return f
+}
+
+func kindName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "string"
+	case reflect.Bool:
+		return "boolean"
+	case reflect.Slice, reflect.Array:
+		return "array"
+	case reflect.Struct, reflect.Map:
+		return "object"
+	}
+	return "number"
+}
+
+// mergePatch applies a JSON merge patch (RFC 7396 §2) to a decoded value.
+func mergePatch(target, patch any) any {
+	p, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	t, ok := target.(map[string]any)
+	if !ok {
+		t = map[string]any{}
+	}
+	for name, v := range p {
+		if v == nil {
+			delete(t, name)
+		} else {
+			t[name] = mergePatch(t[name], v)
+		}
+	}
+	return t
+}
+
+// patched is current with a merge patch applied. Fields that current's type does not have are refused, and a null takes
+// a field away, so that it has its zero value.
+func patched[T any](current T, patch []byte, l policy.Language) (out T, err error) {
+	var check T
+	if err := decode(patch, &check, l); err != nil {
+		return out, err
+	}
+	var change any
+	if err := unmarshalNumbers(patch, &change); err != nil {
+		return out, err
+	}
+	if _, ok := change.(map[string]any); !ok {
+		return out, (&reader{lang: l}).unreadable(errors.New("want an object"))
+	}
+	b, err := json.Marshal(current)
+	if err != nil {
+		return out, err
+	}
+	var target any
+	if err := unmarshalNumbers(b, &target); err != nil {
+		return out, err
+	}
+	if b, err = json.Marshal(mergePatch(target, change)); err != nil {
+		return out, err
+	}
+	return out, decode(b, &out, l)
+}
+
+// unmarshalNumbers keeps numbers as they are written: a float64 has not all int64.
+func unmarshalNumbers(b []byte, into *any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	return d.Decode(into)
+}

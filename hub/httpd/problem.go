@@ -1,0 +1,131 @@
+package httpd
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"golang.org/x/text/language"
+
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+// Problem is an error's answer (RFC 9457).
+type Problem struct {
+	Type     string        `json:"type"` // urn:portillon:problem:… ; a client branches on it
+	Title    string        `json:"title"`
+	Status   int           `json:"status"`
+	Detail   string        `json:"detail,omitempty"`
+	Instance string        `json:"instance"` // the request's id
+	Faults   []fault.Field `json:"faults,omitempty"`
+}
+
+// ProblemPrefix begins every problem's type.
+const ProblemPrefix = "urn:portillon:problem:"
+
+// Text is a sentence in both languages.
+type Text struct{ FR, EN string }
+
+// In gives the sentence in l.
+func (t Text) In(l policy.Language) string {
+	if l == policy.English {
+		return t.EN
+	}
+	return t.FR
+}
+
+// NewProblem is the problem of this kind, in the language that the request asks for.
+func NewProblem(r *http.Request, status int, kind string, detail Text) Problem {
+	return problemOf(r, status, kind, detail)
+}
+
+func problemOf(r *http.Request, status int, kind string, detail Text) Problem {
+	l := Language(r)
+	return Problem{Type: ProblemPrefix + kind, Title: title(status).In(l), Status: status, Detail: detail.In(l),
+		Instance: ID(r.Context())}
+}
+
+// Internal is the hub's own fault. What it was stands in the log, beside the request's id.
+func Internal(r *http.Request) Problem {
+	return problemOf(r, http.StatusInternalServerError, "internal", Text{
+		"le hub n’a pas pu répondre : voir son journal système, avec ce numéro de demande",
+		"the hub could not answer: see its log for this request id"})
+}
+
+// WriteProblem answers with a problem.
+func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
+	b, err := json.Marshal(p)
+	if err != nil { // every field is a string or a number
+		http.Error(w, "internal", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Language", tag(Language(r)))
+	h.Del("Etag")
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		w.Write(append(b, '\n'))
+	}
+}
+
+// maxAccept bounds the Accept-Language that is read, in bytes.
+const maxAccept = 256
+
+// Language is the language that the request asks for: French unless it prefers English.
+func Language(r *http.Request) policy.Language {
+	given := r.Header.Get("Accept-Language")
+	if given == "" || len(given) > maxAccept {
+		return policy.French
+	}
+	wanted, _, err := language.ParseAcceptLanguage(given)
+	if err != nil {
+		return policy.French
+	}
+	for _, t := range wanted {
+		switch base, _ := t.Base(); base.String() {
+		case "fr":
+			return policy.French
+		case "en":
+			return policy.English
+		}
+	}
+	return policy.English // a reader of neither reads English sooner
+}
+
+func tag(l policy.Language) string {
+	if l == policy.English {
+		return "en"
+	}
+	return "fr"
+}
+
+func title(status int) Text {
+	if t, ok := titles()[status]; ok {
+		return t
+	}
+	s := strings.ToLower(http.StatusText(status))
+	return Text{s, s}
+}
+
+func titles() map[int]Text {
+	return map[int]Text{
+		http.StatusBadRequest:            {"demande illisible", "bad request"},
+		http.StatusUnauthorized:          {"connexion nécessaire", "sign in first"},
+		http.StatusForbidden:             {"accès refusé", "access denied"},
+		http.StatusNotFound:              {"introuvable", "not found"},
+		http.StatusMethodNotAllowed:      {"méthode refusée", "method not allowed"},
+		http.StatusNotAcceptable:         {"format non disponible", "format not available"},
+		http.StatusPreconditionFailed:    {"modifié entre-temps", "changed meanwhile"},
+		http.StatusRequestEntityTooLarge: {"demande trop grande", "request too large"},
+		http.StatusUnsupportedMediaType:  {"format refusé", "format not accepted"},
+		http.StatusMisdirectedRequest:    {"nom inconnu", "unknown host"},
+		http.StatusUnprocessableEntity:   {"données refusées", "invalid input"},
+		http.StatusPreconditionRequired:  {"version manquante", "version missing"},
+		http.StatusTooManyRequests:       {"trop de demandes", "too many requests"},
+		http.StatusInternalServerError:   {"erreur du hub", "hub error"},
+		http.StatusNotImplemented:        {"non disponible", "not available"},
+		http.StatusServiceUnavailable:    {"pas prêt", "not ready"},
+	}
+}
