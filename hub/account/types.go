@@ -21,6 +21,9 @@ type Account struct {
 	Made     time.Time                       `json:"made"`
 	Seen     time.Time                       `json:"seen,omitzero"`
 	Disabled bool                            `json:"disabled,omitempty"`
+
+	// Earned are the roles at machines that follow from the member's badges. Machines are those that a person gave.
+	Earned map[policy.MachineID]actor.Role `json:"earned_roles,omitempty"`
 }
 
 // Session is a browser that is signed in.
@@ -54,4 +57,18 @@ type Entry struct {
 	On      string    `json:"on,omitempty"` // what it was done to: "member m-lea", "policy 4"
 	Detail  string    `json:"detail,omitempty"`
 	Request string    `json:"request,omitempty"`
+}
+
+// Page chooses part of a list: what follows After (empty: from the start), at most Limit (0: 50; at most 500).
+type Page struct {
+	After string
+	Limit int
+}
+
+// Printed is a code on paper: it signs its member in, once.
+type Printed struct {
+	Member  policy.MemberID `json:"member"`
+	Name    string          `json:"name"`
+	Code    string          `json:"code"` // given once, when it is made
+	Expires time.Time       `json:"expires"`
 }

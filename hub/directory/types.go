@@ -1,5 +1,3 @@
-// Package directory keeps who the members of a site are: their names, addresses, cards, memberships and badges, and
-// who may see what of it. Everything it returns for a bundle (Snapshot) is what site.Read gives of a folder.
 package directory
 
 import (
@@ -22,6 +20,7 @@ type Member struct {
 	Note      string          `json:"note,omitempty"` // seen with actor.ReadNotes only
 	External  string          `json:"external_id,omitempty"`
 	Source    string          `json:"source,omitempty"` // of the import that made it; empty: made by hand
+	Gone      bool            `json:"gone,omitempty"`   // the last import from Source did not list the member: suspended until it does
 	Cards     []Card          `json:"cards,omitempty"`
 	Badges    []Badge         `json:"badges,omitempty"`
 	Changed   time.Time       `json:"changed"`
@@ -43,6 +42,7 @@ const (
 type Card struct {
 	ID     string    `json:"id"`
 	Number string    `json:"number,omitempty"`
+	Part   bool      `json:"part,omitempty"` // Number is a printed part of the card's number, as wiegand26:
 	Last   string    `json:"last"`
 	State  CardState `json:"state"`
 	Since  time.Time `json:"since"`
@@ -61,13 +61,19 @@ type Badge struct {
 	Expires  time.Time      `json:"expires,omitzero"`
 	From     string         `json:"from"` // the file's name, or the URL
 	Verified time.Time      `json:"verified"`
+
+	Member policy.MemberID `json:"member,omitempty"` // whose it is; empty: it was not kept
+	File   string          `json:"file,omitempty"`   // badges/lea-laser.json in an export
+	// Refused says why a file of a ZIP was not kept; nothing but From is set then, and what could be read.
+	Refused string `json:"refused,omitempty"`
 }
 
 // Check is one check of a credential.
 type Check struct {
-	Code   string `json:"code"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail,omitempty"`
+	Code    string `json:"code"` // what was looked at: form, proof, dates, status, recipient, …
+	OK      bool   `json:"ok"`
+	Outcome string `json:"outcome,omitempty"` // ok, none, not judged, or one of openbadge.Codes
+	Detail  string `json:"detail,omitempty"`
 }
 
 // Tap is a card that nobody has, tapped at a machine.
@@ -86,6 +92,7 @@ type Tap struct {
 type Ending struct {
 	Member policy.MemberID `json:"member"`
 	Name   string          `json:"name"`
-	What   string          `json:"what"` // membership, or the name of the badge
+	What   string          `json:"what"`            // membership, or the name of the badge
+	Badge  policy.BadgeID  `json:"badge,omitempty"` // empty: it is the membership
 	At     time.Time       `json:"at"`
 }

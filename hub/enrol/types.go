@@ -1,5 +1,10 @@
 // Package enrol brings machines into a site over the network: one-time codes, the hub's certificate authority,
 // certificates and their renewal, accounts at the broker, revocation and replacement.
+//
+// An administrator makes a code (NewCode); it binds the hub's keys and a secret. The machine compares the keys before it
+// sends anything, then sends the secret and the public halves of its keys (MachineHandler), and gets a certificate, an
+// account and the card key. The hub refuses, of a machine: a wrong, used, old or worn-out code; a key that it does not
+// prove; everything without a certificate of this authority, with an expired one (but a renewal), or once it is revoked.
 package enrol
 
 import (
@@ -14,10 +19,14 @@ type Machine struct {
 	Version  int64            `json:"version"`
 	Enrolled time.Time        `json:"enrolled,omitzero"` // zero: it is named in hub.yaml, or awaits its enrolment
 	Revoked  time.Time        `json:"revoked,omitzero"`
+	Reason   string           `json:"revoked_reason,omitempty"`
 	Key      string           `json:"key"`         // the public key of its checkpoints, name+hash+key
 	KeyHash  string           `json:"fingerprint"` // SHA-256 of the key, first 16 hexadecimal digits
 	Expires  time.Time        `json:"certificate_expires,omitzero"`
 	Standing Standing         `json:"standing"`
+
+	Fetched   uint64    `json:"fetched_bundle,omitempty"` // the newest bundle that it fetched with its certificate
+	FetchedAt time.Time `json:"fetched_at,omitzero"`
 }
 
 // Standing is what is known of a running machine.

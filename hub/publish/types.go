@@ -1,5 +1,18 @@
 // Package publish makes the bundles of a site from its directory and its policy, and changes the policy: check,
 // effect, sign, publish, one step back.
+//
+//	Draft ─▶ Publish ─▶ policies (row) ─▶ topic Policy ─┐
+//	                        topic Directory ─────────────┴▶ Run: Build ─▶ Install ─▶ bundles (row) ─▶ topic Bundle
+//
+// A policy has a number that only grows. The one in force is the newest that is signed. Where the policy key is not on
+// this computer, a published policy waits for its signature, and until then changes nothing.
+//
+// Run builds the next bundle whenever the directory or the policy changed. Changes during a build make one more build. A
+// build whose content is the one in force is not installed, until a machine would take the bundle in force for old. A
+// build that fails changes nothing, and stands in Bundle as its Problem.
+//
+// It refuses: a policy with a fault, with a test that fails, or under which something of never: may happen; a policy
+// that was written for another than the one in force; a signature of another text or of a number that is not new.
 package publish
 
 import (
@@ -10,8 +23,8 @@ import (
 
 // Policy is a version of the site's policy file.
 type Policy struct {
-	Number   int64     `json:"number"` // only grows
-	Text     string    `json:"text"`
+	Number   int64     `json:"number"`         // only grows
+	Text     string    `json:"text,omitempty"` // empty in lists
 	Comment  string    `json:"comment"`
 	By       string    `json:"by"`
 	At       time.Time `json:"at"`
@@ -24,8 +37,10 @@ type Policy struct {
 // Draft is what the hub finds about a policy text that is not in force.
 type Draft struct {
 	Faults []Fault `json:"faults"` // empty: it can be published
-	Effect *Effect `json:"effect,omitempty"`
-	Same   bool    `json:"same,omitempty"` // it says what the one in force says
+	// Warnings are rules that can be kept and that nobody means.
+	Warnings []Fault `json:"warnings,omitempty"`
+	Effect   *Effect `json:"effect,omitempty"`
+	Same     bool    `json:"same,omitempty"` // it says what the one in force says
 }
 
 // Fault is a fault of the text, with its place.
@@ -36,12 +51,15 @@ type Fault struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
-// Effect is who gains and who loses what.
+// Effect is who gains and who loses what. Gains and Loses are empty to those who may not read the list of members; they
+// hold at most 2,000 changes each.
 type Effect struct {
-	Gains  []Change `json:"gains"`
-	Loses  []Change `json:"loses"`
-	Lines  []string `json:"lines"` // the comparison of policies in words, of policy.Compare, whoever the members are
-	Faults []string `json:"warnings,omitempty"`
+	Gains   []Change `json:"gains"`
+	Loses   []Change `json:"loses"`
+	Gaining int      `json:"gaining"` // how many members gain something
+	Losing  int      `json:"losing"`
+	Lines   []string `json:"lines"`              // the comparison of policies in words, of policy.Compare, whoever the members are
+	Faults  []string `json:"warnings,omitempty"` // what could not be compared, and why
 }
 
 // Change is one right that a member gains or loses.
@@ -50,7 +68,9 @@ type Change struct {
 	Name    string           `json:"name,omitempty"`
 	Machine policy.MachineID `json:"machine"`
 	Role    string           `json:"role"`
-	Why     string           `json:"why,omitempty"`
+	// Supervised says that the right holds while a supervisor answers.
+	Supervised bool   `json:"supervised,omitempty"`
+	Why        string `json:"why,omitempty"` // in words: with a supervisor, and at which times; empty: alone, at any time
 }
 
 // Bundle is a published bundle.
@@ -59,10 +79,15 @@ type Bundle struct {
 	At       time.Time `json:"at"`
 	Policy   int64     `json:"policy"`
 	Members  int       `json:"members"`
-	Changed  []string  `json:"changed"` // names of the chunks that are new
-	Bytes    int64     `json:"bytes"`   // of those
-	Warnings []string  `json:"warnings,omitempty"`
+	Changed  []string  `json:"changed"`            // names of the chunks that are new
+	Bytes    int64     `json:"bytes"`              // of those
+	Warnings []string  `json:"warnings,omitempty"` // what was left out, and why: only for those who may read the list of members
 	Taken    []Taken   `json:"machines"`
+	Expires  time.Time `json:"expires,omitzero"`
+	// Problem is why the newest build failed, and Since from when on builds have failed; empty: the bundle in force is
+	// made of the directory and the policy as they are.
+	Problem string    `json:"problem,omitempty"`
+	Since   time.Time `json:"problem_since,omitzero"`
 }
 
 // Taken says whether a machine works from the bundle in force.
