@@ -280,3 +280,7 @@ func (p *Pages) blockMember(q *request) error {
 	}
 	return q.to(q.memberHome(), fmt.Sprintf("member-blocked-%v", block))
 }
+
+func before(a, b policy.Date) bool {
+	return a.Year < b.Year || a.Year == b.Year && (a.Month < b.Month || a.Month == b.Month && a.Day < b.Day)
+}

@@ -52,7 +52,7 @@ func (p *Pages) parse(lang string) (*views, error) {
 func (p *Pages) funcs(l tongue) template.FuncMap {
 	return template.FuncMap{
 		"t": l.t, "count": l.count, "known": l.known, "number": l.number,
-		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "length": l.length,
+		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
 		"asset":   p.assets.path,
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"machine": func(id policy.MachineID) string { return p.machineName(l, id) },

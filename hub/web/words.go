@@ -154,7 +154,14 @@ func (l tongue) length(seconds int64) string {
 		return fmt.Sprintf("%d\u00a0min", m)
 	case l.lang == "fr":
 		return fmt.Sprintf("%s\u00a0h\u00a0%02d", l.number(h), m)
+	case m == 0:
+		return l.number(h) + "\u00a0h"
 	default:
-		return fmt.Sprintf("%s\u00a0h %d\u00a0min", l.number(h), m)
+		return fmt.Sprintf("%s\u00a0h\u00a0%d\u00a0min", l.number(h), m)
 	}
+}
+
+// lapsed reports whether the day is over in the site's zone. The zero day never is.
+func (l tongue) lapsed(d policy.Date) bool {
+	return d != policy.Date{} && before(d, dateOf(l.now().In(l.zone)))
 }
