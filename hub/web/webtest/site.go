@@ -174,3 +174,33 @@ func BadgeName(id policy.BadgeID) policy.Text {
 	}
 	return policy.Text{}
 }
+
+// Poison puts text into every field of every kind that people, badges or machines fill.
+func (s *Site) Poison(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.person(story{"poison", text, "laser-user laser-mentor", "2026-11-20"})
+	m.Emails, m.Subjects, m.Guardians, m.Note, m.External, m.Source = []string{text}, []string{text}, []string{text}, text, text, text
+	m.Cards[0].Last, m.Cards[0].Note, m.Cards[0].State = text, text, directory.CardState(text)
+	for i := range m.Badges {
+		b := &m.Badges[i]
+		b.Name, b.Issuer, b.From, b.Local, b.Verdict = text, text, text, policy.BadgeID(text), text
+		b.Checks = []directory.Check{{Code: text, Detail: text, Outcome: text}}
+		b.Expires = s.now.AddDate(0, 0, i-1)
+	}
+	s.members = append(s.members, m)
+	s.taps = append(s.taps, directory.Tap{ID: text, Code: text, Format: text, Machine: policy.MachineID(text), At: s.now, Assignable: true})
+	for i := range s.machines {
+		x := &s.machines[i]
+		x.KeyHash, x.Reason = text, text
+		x.Standing.Program, x.Standing.Disk, x.Standing.Clock, x.Standing.Refused, x.Standing.RefuseOf, x.Standing.Faults = text, text, text, text, text, []string{text}
+		x.Standing.Tags = []enrol.Tag{{ID: text, By: text, Reason: text, At: s.now}}
+		x.Standing.Session = &enrol.Session{Member: "m-poison", Role: text, Since: s.now}
+	}
+	s.policies[0].Text, s.policies[0].Comment, s.policies[0].By, s.policies[1].Comment = text, text, text, text
+	s.policies[1].Text, s.policies[1].SignedBy = text, text
+	s.accounts[0].Machines = map[policy.MachineID]actor.Role{policy.MachineID(text): actor.Role(text)}
+	s.accounts[0].Name = text
+	s.tokens[0].Name, s.tokens[0].Scopes = text, []actor.Act{actor.Act(text)}
+	s.log(actor.Actor{Account: text, Name: text}, actor.Act(text), text, text)
+}
