@@ -57,6 +57,7 @@ var law = []struct {
 	{"hub/apiclient", []string{"hub/fault"}, "the tool's half of the API knows no half of the hub"},
 	{"hub/api", append([]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/publish", "hub/account", "hub/report"}, service...), "the API calls services and contains no rule"},
 	{"hub/web", append([]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/publish", "hub/account", "hub/report"}, service...), "pages call services and contain no rule"},
+	{"hub/web/webtest", append([]string{"hub/directory", "hub/enrol", "hub/publish", "hub/account", "hub/report"}, service...), "a site in memory answers as the services do; it knows no page"},
 	{"dberror", nil, "it knows what SQLite's errors mean, and no table of ours"},
 	{"firmware-config/circuit", nil, "drawings are calculated from their own files, by tests alone"},
 	{"cmd/internal/acceptance", []string{"policy"}, "the acceptance list and its run are pure: whoever calls them asks the daemon and sends the signals"},

@@ -1,0 +1,95 @@
+// Hubpages serves the hub's pages of an invented site for the browser's tests: GET / and below. POST /sign is not needed:
+// every account has the same password. GET /api/v1/events is a stream that says "taps" whenever POST /test/tell is called;
+// POST /test/reset makes the site new; POST /test/sign?on=1 takes the policy key away from the hub.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+
+	"portillon/hub/web"
+	"portillon/hub/web/webtest"
+)
+
+type server struct {
+	mu      sync.Mutex
+	pages   http.Handler
+	changed chan struct{}
+}
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:0", "address")
+	more := flag.Int("members", 0, "members besides those with a story")
+	flag.Parse()
+	s := &server{changed: make(chan struct{})}
+	if err := s.reset(*more, false); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	l, err := net.Listen("tcp", *listen)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	m := http.NewServeMux()
+	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		p := s.pages
+		s.mu.Unlock()
+		p.ServeHTTP(w, r)
+	})
+	m.HandleFunc("POST /test/reset", func(w http.ResponseWriter, r *http.Request) {
+		if err := s.reset(*more, r.URL.Query().Get("sign") != ""); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	m.HandleFunc("POST /test/tell", func(http.ResponseWriter, *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		close(s.changed)
+		s.changed = make(chan struct{})
+	})
+	m.HandleFunc("GET /api/v1/events", s.events)
+	fmt.Printf("hub http://%s/\n", l.Addr())
+	if err := http.Serve(l, m); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func (s *server) reset(more int, sign bool) error {
+	site := webtest.New(more)
+	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
+		Directory: webtest.Directory{Site: site}, Machines: webtest.Machines{Site: site}, Policies: webtest.Policies{Site: site, Sign: sign},
+		Accounts: webtest.Accounts{Site: site}, Reports: webtest.Reports{Site: site}, Who: site.Who,
+		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pages = site.Handler(p.Handler())
+	return nil
+}
+
+// events is the stream of topics, as the API has it.
+func (s *server) events(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	c := http.NewResponseController(w)
+	fmt.Fprint(w, ": ready\n\n")
+	for c.Flush() == nil {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		select {
+		case <-changed:
+			fmt.Fprint(w, "event: taps\ndata: {\"topic\":\"taps\"}\n\n")
+		case <-r.Context().Done():
+			return
+		}
+	}
+}

@@ -1,7 +1,0 @@
-package publish
-
-// Page is a part of a list: what follows After, at most Limit (0: 50).
-type Page struct {
-	After string
-	Limit int
-}

@@ -1,0 +1,223 @@
+package web_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"portillon/hub/web/webtest"
+)
+
+// hostile is text that breaks out of whatever escapes it badly.
+const hostile = `x"'><script>alert(1)</script><img src=x onerror=alert(1)>{{.}}</textarea></title>javascript:alert(1)&amp;` + "\u202e`"
+
+// Whatever people or machines wrote: each page shows it as text.
+func TestHostileTextIsShownAsText(t *testing.T) {
+	h := open(t, 0)
+	h.site.Poison(hostile)
+	list := append(paths(), "/members/m-poison", "/members/m-poison/erase", "/members/m-poison/merge?drop=m-lea", "/members?q="+url.QueryEscape(hostile),
+		"/members?state="+url.QueryEscape(hostile), "/reports?from="+url.QueryEscape(hostile)+"&machine="+url.QueryEscape(hostile), "/cards?state="+url.QueryEscape(hostile),
+		"/today?done="+url.QueryEscape(hostile)+"&lang="+url.QueryEscape(hostile), "/"+url.PathEscape(hostile))
+	for _, path := range list {
+		harmless(t, path, h.get(path))
+	}
+	for _, path := range []string{"/sign-in?back=" + url.QueryEscape(hostile), "/code?code=" + url.QueryEscape(hostile), "/sign-in/link?code=" + url.QueryEscape(hostile)} {
+		harmless(t, path, h.as("").get(path))
+	}
+	all := url.Values{}
+	for _, name := range []string{"name", "emails", "guardians", "subjects", "note", "until", "language", "number", "url", "reason", "id", "text", "comment", "code", "password",
+		"email", "expires", "scopes", "member", "site", "was.name", "was.note", "was.until", "drop", "state"} {
+		all.Set(name, hostile)
+	}
+	all.Set("emails", hostile+" no address")
+	all.Set("version", "1")
+	for _, path := range []string{"/members", "/members/m-poison", "/members/m-lea/cards", "/members/m-lea/badges/url", "/machines", "/machines/laser/tag", "/machines/laser/revoke",
+		"/policy/check", "/policy/publish", "/settings/tokens", "/settings/accounts", "/settings/password", "/members/m-lea/merge"} {
+		harmless(t, path, h.post(path, all))
+	}
+	all.Set("version", "9")
+	harmless(t, "conflict", h.post("/members/m-poison", all))
+	for _, path := range []string{"/sign-in", "/sign-in/mail", "/code", "/code/owner", "/code/password", "/sign-in/link"} {
+		harmless(t, path, h.as("").post(path, all))
+	}
+	harmless(t, "import", h.upload("/members/import", "file", hostile+".csv", hostile))
+	harmless(t, "import", h.upload("/members/import", "file", "x", hostile+"\n\n"+hostile))
+	harmless(t, "badge", h.upload("/members/m-lea/badges", "file", hostile, hostile))
+}
+
+func harmless(t *testing.T, what string, w *httptest.ResponseRecorder) {
+	t.Helper()
+	body := w.Body.String()
+	for _, bad := range []string{"<script>alert", "<img src=x", `"javascript:`, "'javascript:", `x"'>`} {
+		if strings.Contains(body, bad) {
+			i := strings.Index(body, bad)
+			t.Errorf("%.60s: the page holds %q: …%s…", what, bad, body[max(0, i-120):min(len(body), i+60)])
+		}
+	}
+	if w.Code >= 500 {
+		t.Errorf("%.60s: %d", what, w.Code)
+	}
+	if loc := w.Header().Get("Location"); strings.HasPrefix(loc, "//") || strings.Contains(loc, "javascript:") || strings.ContainsAny(loc, "\r\n<>\"") {
+		t.Errorf("%.60s: Location %q", what, loc)
+	}
+	for _, bad := range []string{" style=", " onclick=", "<style"} {
+		if strings.Contains(body, bad) {
+			t.Errorf("%.60s: inline %q, which the content policy refuses", what, bad)
+		}
+	}
+}
+
+func TestEveryAnswerHasThePolicyThatKeepsScriptsOut(t *testing.T) {
+	h := open(t, 0)
+	for _, path := range append(paths(), "/static/x/hub.css", assetOf(t, h, "hub.js")) {
+		w := h.get(path)
+		csp := w.Header().Get("Content-Security-Policy")
+		if !strings.HasPrefix(csp, "default-src 'none';") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: %q", path, csp)
+		}
+		if w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: a browser may guess its type", path)
+		}
+	}
+}
+
+func TestVisitorSignsInFirstAndComesBack(t *testing.T) {
+	h := open(t, 0)
+	nobody := h.as("")
+	for _, path := range paths() {
+		if strings.HasPrefix(path, "/about") || path == "/nowhere" {
+			continue
+		}
+		w := nobody.get(path)
+		if w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), "/sign-in?back=") {
+			t.Errorf("%s: %d %q, want the sign-in page", path, w.Code, w.Header().Get("Location"))
+		}
+		if len(w.Result().Cookies()) != 0 {
+			t.Errorf("%s: a cookie before sign-in", path)
+		}
+	}
+	v := url.Values{"name": {webtest.AdminName}, "password": {"wrong"}}
+	body := wants(t, nobody.post("/sign-in?back=%2Fmembers&lang=en", v), 401, "Wrong name or password", `value="`+webtest.AdminName+`"`)
+	if strings.Contains(body, "wrong\"") {
+		t.Error("the password is given back")
+	}
+	v.Set("password", webtest.Password)
+	w := nobody.post("/sign-in?back=%2Fmembers&lang=en", v)
+	wants(t, w, 303, "/members?lang=en")
+	if len(w.Result().Cookies()) != 1 {
+		t.Errorf("cookies: %v", w.Result().Cookies())
+	}
+	wants(t, nobody.post("/sign-in?back=%2F%2Fevil.example", v), 303)
+	if loc := nobody.post("/sign-in?back=%2F%2Fevil.example", v).Header().Get("Location"); loc != "/" {
+		t.Errorf("after sign-in: %q", loc)
+	}
+}
+
+func TestLanguageIsRememberedOnlyOnceSignedIn(t *testing.T) {
+	h := open(t, 0)
+	if c := h.as("").get("/sign-in?lang=en").Result().Cookies(); len(c) != 0 {
+		t.Errorf("before sign-in: %v", c)
+	}
+	wants(t, h.as("").get("/sign-in?lang=en"), 200, `action="/sign-in?lang=en"`, `href="/code?lang=en"`, `href="/sign-in?lang=fr"`)
+	c := h.get("/today?lang=fr").Result().Cookies()
+	if len(c) != 1 || c[0].Value != "fr" || !c[0].HttpOnly || c[0].SameSite != http.SameSiteLaxMode {
+		t.Fatalf("after sign-in: %v", c)
+	}
+	r := httptest.NewRequest("GET", "/today", nil)
+	r.Header.Set("Accept-Language", "en")
+	r.AddCookie(c[0])
+	wants(t, h.do(r), 200, `<html lang="fr">`)
+}
+
+func TestFormsOfAnotherOriginAreRefused(t *testing.T) {
+	h := open(t, 0)
+	for _, headers := range []map[string]string{{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}} {
+		r := httptest.NewRequest("POST", "/members/m-lea/erase", strings.NewReader("version=1"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for k, v := range headers {
+			r.Header.Set(k, v)
+		}
+		wants(t, h.do(r), 403)
+	}
+	wants(t, h.get("/members/m-lea"), 200)
+}
+
+// What each role sees: the pages decide nothing, so this is the table of the services' answers as pages.
+func TestPagesFollowTheRole(t *testing.T) {
+	h := open(t, 0)
+	want := map[string][5]int{ // owner, administrator, maintainer of the laser, mentor of the laser, member
+		"/today":                     {200, 200, 200, 200, 200},
+		"/me":                        {200, 200, 200, 200, 200},
+		"/members":                   {200, 200, 403, 403, 403},
+		"/members/m-tom":             {200, 200, 403, 403, 403},
+		"/members/new":               {200, 200, 403, 403, 403},
+		"/members/import":            {200, 200, 403, 403, 403},
+		"/members/export":            {404, 404, 404, 404, 404},
+		"/machines":                  {200, 200, 200, 200, 200},
+		"/machines/laser":            {200, 200, 200, 200, 200},
+		"/cards":                     {200, 200, 403, 403, 403},
+		"/cards/unknown/u-1":         {200, 200, 403, 403, 403},
+		"/policy":                    {200, 200, 200, 200, 403},
+		"/reports":                   {200, 200, 403, 403, 403},
+		"/settings":                  {200, 200, 200, 200, 200},
+		"/settings/tokens":           {200, 200, 200, 200, 200},
+		"/settings/accounts":         {200, 403, 403, 403, 403},
+		"/settings/audit":            {200, 200, 403, 403, 403},
+		"/settings/audit.jsonl":      {200, 200, 403, 403, 403},
+		"/members/export?format=csv": {200, 200, 403, 403, 403},
+		"/members/m-tom/erase":       {200, 200, 403, 403, 403},
+	}
+	for i, who := range []string{webtest.OwnerName, webtest.AdminName, webtest.MaintName, webtest.MentorName, webtest.MemberName} {
+		for path, codes := range want {
+			if w := h.as(who).get(path); w.Code != codes[i] {
+				t.Errorf("%s as %s: %d, want %d", path, who, w.Code, codes[i])
+			}
+		}
+	}
+	if strings.Contains(h.as(webtest.MemberName).get("/today").Body.String(), "Léa Morvan") {
+		t.Error("a member reads who is on a machine")
+	}
+	wants(t, h.as(webtest.MemberName).get("/"), 303, "/me")
+	wants(t, h.as(webtest.AdminName).get("/"), 303, "/today")
+	body := wants(t, h.as(webtest.MemberName).get("/me"), 200, "Découpe vinyle - 1er pas")
+	if strings.Contains(body, "jeudi") {
+		t.Error("a member reads the administrators' note")
+	}
+}
+
+func TestFormGivenBackKeepsValuesAndNamesEveryFault(t *testing.T) {
+	h := open(t, 0)
+	v := url.Values{"name": {""}, "emails": {"one@lab.example\nnobody"}, "until": {"2027-08-31"}, "note": {"a note"}, "version": {"1"}, "was.name": {"Léa Morvan"}}
+	body := wants(t, h.post("/members/m-lea", v), 422, `href="#person-name"`, `href="#person-emails"`, `aria-describedby="person-emails-fault person-emails-hint"`, "a note",
+		"one@lab.example\nnobody", `name="version" value="1"`, `name="was.name" value="Léa Morvan"`)
+	if strings.Count(body, " autofocus") != 1 || !strings.Contains(body, `id="person-name" name="name" type="text" value="" autocomplete="off" required aria-invalid="true"`) {
+		t.Error("the first field with a fault does not have the focus")
+	}
+	wants(t, h.post("/members", v), 422, `action="/members"`, "a note")
+	wants(t, h.post("/members/m-lea", url.Values{"until": {"soon"}, "version": {"1"}}), 422, `href="#person-until"`)
+}
+
+func TestChangeOfAnOldVersionShowsWhatTheOtherChanged(t *testing.T) {
+	h := open(t, 0)
+	first := url.Values{"name": {"Léa Morvan-Diaz"}, "note": {"Aide à l'accueil le jeudi."}, "version": {"1"}}
+	wants(t, h.post("/members/m-lea", first), 303, "/members/m-lea?done=member-changed")
+	mine := url.Values{"name": {"Léa Morvan"}, "was.name": {"Léa Morvan"}, "note": {"clé du local"}, "was.note": {"Aide à l'accueil le jeudi."}, "version": {"1"}}
+	body := wants(t, h.post("/members/m-lea", mine), 412, "Somebody else changed this record", "Léa Morvan-Diaz", "clé du local", `name="version" value="2"`)
+	if !strings.Contains(body, `name="name" type="text" value="Léa Morvan-Diaz"`) {
+		t.Error("a field that only the other changed is offered with the old value")
+	}
+	wants(t, h.post("/members/m-lea/erase", url.Values{"version": {"1"}}), 412)
+	wants(t, h.post("/members/m-lea/block", url.Values{"version": {""}, "blocked": {"yes"}}), 412)
+}
+
+func TestFailureOfTheHubIsAPageWithTheRequestsID(t *testing.T) {
+	h := open(t, 0)
+	h.site.Break(errors.New("disk is full"))
+	body := wants(t, h.get("/members"), 500, "req-7")
+	if strings.Contains(body, "disk is full") || !strings.Contains(h.logs.String(), "disk is full") {
+		t.Error("the cause stands on the page, or not in the log")
+	}
+}

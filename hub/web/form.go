@@ -1,0 +1,165 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"portillon/hub/fault"
+)
+
+var errForm = errors.New("the form cannot be read")
+
+// field is one field of a form, with what was given and what is wrong with it.
+type field struct {
+	Name     string
+	Kind     string // text, email, password, date, file, area, select, check, hidden
+	Label    string // message keys
+	Hint     string
+	Value    string
+	Was      string // the value as the page showed it
+	Compare  bool   // the form carries Was, for the comparison of a conflict
+	Auto     string // of autocomplete
+	Required bool
+	Rows     int
+	Choices  []choice
+	Faults   []fault.Field
+	First    bool // the first field with a fault
+}
+
+type choice struct{ Value, Label string } // Label is text
+
+// form is a form as it is shown: empty, filled, or given back with its faults.
+type form struct {
+	ID      string
+	Action  string
+	Submit  string // message key
+	Version int64
+	Fields  []field
+	Faults  []fault.Field // those of no field
+	Upload  bool
+	Danger  bool
+}
+
+// Bad reports whether the form is given back.
+func (f form) Bad() bool {
+	for _, x := range f.Fields {
+		if len(x.Faults) > 0 {
+			return true
+		}
+	}
+	return len(f.Faults) > 0
+}
+
+// keep puts what was given into the fields. Passwords and files are not given back.
+func (f form) keep(given url.Values) form {
+	f.Fields = append([]field(nil), f.Fields...)
+	for i := range f.Fields {
+		x := &f.Fields[i]
+		if x.Kind == "password" || x.Kind == "file" || !given.Has(x.Name) {
+			continue
+		}
+		x.Value = given.Get(x.Name)
+		if given.Has("was." + x.Name) {
+			x.Was = given.Get("was." + x.Name)
+		}
+	}
+	return f
+}
+
+// refuse puts each fault at its field: "emails[1]" and "emails.1" are of emails.
+func (f form) refuse(faults []fault.Field) form {
+	f.Fields = append([]field(nil), f.Fields...)
+	for _, x := range faults {
+		name := strings.ToLower(x.Field)
+		if i := strings.IndexAny(name, "[. "); i > 0 {
+			name = name[:i]
+		}
+		at := -1
+		for i := range f.Fields {
+			if f.Fields[i].Name == name || f.Fields[i].Name == name+"s" || f.Fields[i].Name+"s" == name {
+				at = i
+			}
+		}
+		if at < 0 {
+			f.Faults = append(f.Faults, x)
+			continue
+		}
+		f.Fields[at].Faults = append(f.Fields[at].Faults, x)
+	}
+	for i := range f.Fields {
+		if len(f.Fields[i].Faults) > 0 {
+			f.Fields[i].First = true
+			break
+		}
+	}
+	return f
+}
+
+// values reads a form that has no file.
+func (q *request) values() (url.Values, error) {
+	if err := q.r.ParseForm(); err != nil {
+		return nil, formError(err)
+	}
+	return q.r.PostForm, nil
+}
+
+func formError(err error) error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errForm, err)
+}
+
+// file reads the file of a form, at most maxUpload bytes, and its name. No file: no name.
+func (q *request) file(name string) (string, []byte, error) {
+	if err := q.r.ParseMultipartForm(maxUpload); err != nil {
+		return "", nil, formError(err)
+	}
+	f, h, err := q.r.FormFile(name)
+	if errors.Is(err, http.ErrMissingFile) {
+		return "", nil, nil
+	}
+	if err != nil {
+		return "", nil, formError(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxUpload))
+	if err != nil {
+		return "", nil, formError(err)
+	}
+	return h.Filename, b, nil
+}
+
+// version is the version that the form was made of. No number is 0, which no service accepts.
+func version(v url.Values) int64 {
+	n, err := strconv.ParseInt(v.Get("version"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// lines are the lines of a text area that are not empty.
+func lines(s string) (out []string) {
+	for _, l := range strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if l = strings.TrimSpace(l); l != "" {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// invalid is the faults of an *fault.Invalid, or nil.
+func invalid(err error) []fault.Field {
+	var inv *fault.Invalid
+	if errors.As(err, &inv) {
+		return inv.Faults
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package web
+
+import (
+	"errors"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/hub/enrol"
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+// home is today for whoever sees machines' sessions or members, and the own record for every other member.
+func (p *Pages) home(q *request) error {
+	switch {
+	case q.actor.Account == "":
+		return q.to("/sign-in", "")
+	case q.actor.Member != "" && q.actor.May(actor.ReadMembers, actor.Target{}) != nil && len(q.actor.Machines) == 0 && p.Directory != nil:
+		return q.to("/me", "")
+	}
+	return q.to("/today", "")
+}
+
+// about says what the hub is and how a browser comes to trust its certificate.
+func (p *Pages) about(q *request) error {
+	return q.render(200, "about", "settings", "about.title", p.Version)
+}
+
+// todayPage is who is on what, what is out of service, the last unknown cards, and what ends.
+type todayPage struct {
+	On, Off []standing
+	Free    []standing
+	Taps    []directory.Tap
+	Ended   []directory.Ending
+	Soon    []directory.Ending
+	MoreEnd int
+}
+
+// standing is a machine with the name of whoever is on it.
+type standing struct {
+	enrol.Machine
+	Who string // empty: the asker may not know
+}
+
+// Attention reports whether somebody has to look at the machine.
+func (s standing) Attention() bool {
+	st := s.Standing
+	return len(st.Tags) > 0 || len(st.Faults) > 0 || !s.Revoked.IsZero() || !s.Enrolled.IsZero() && !st.Online || st.Refused != "" || st.RefuseOf != "" ||
+		st.Clock == "untrusted"
+}
+
+// shown is how many endings Today shows.
+const shown = 8
+
+func (p *Pages) today(q *request) error {
+	var d todayPage
+	if err := q.machinesOfToday(&d); err != nil {
+		return err
+	}
+	if p.Directory != nil {
+		taps, _, err := p.Directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: 6})
+		if err = optional(err); err != nil {
+			return err
+		}
+		d.Taps = taps
+		ends, err := p.Directory.Endings(ctxOf(q), q.actor)
+		if err = optional(err); err != nil {
+			return err
+		}
+		d.Ended, d.Soon, d.MoreEnd = split(ends, p.Now())
+	}
+	return q.render(200, "today", "today", "today.title", d)
+}
+
+func (q *request) machinesOfToday(d *todayPage) error {
+	if q.p.Machines == nil {
+		return nil
+	}
+	list, err := q.p.Machines.Machines(ctxOf(q), q.actor)
+	if err != nil {
+		return err
+	}
+	for _, m := range list {
+		s, err := q.standing(m)
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.Standing.Session != nil:
+			d.On = append(d.On, s)
+		case !s.Attention():
+			d.Free = append(d.Free, s)
+		}
+		if s.Attention() {
+			d.Off = append(d.Off, s)
+		}
+	}
+	return nil
+}
+
+// standing adds the name of the member on a machine, for those who may read it.
+func (q *request) standing(m enrol.Machine) (standing, error) {
+	s := standing{Machine: m}
+	if m.Standing.Session == nil {
+		return s, nil
+	}
+	name, err := q.nameOf(m.Standing.Session.Member)
+	s.Who = name
+	return s, err
+}
+
+// nameOf is a member's name; empty for those who may not know it, and for a member who is gone.
+func (q *request) nameOf(id policy.MemberID) (string, error) {
+	if q.p.Directory == nil || id == "" {
+		return "", nil
+	}
+	m, err := q.p.Directory.Member(ctxOf(q), q.actor, id)
+	var gone *fault.NotFound
+	if errors.As(err, &gone) || err != nil && optional(err) == nil {
+		return "", nil
+	}
+	return m.Name, err
+}
+
+// split tells apart what has ended and what ends soon, and counts what is not shown.
+func split(ends []directory.Ending, now time.Time) (ended, soon []directory.Ending, more int) {
+	for _, e := range ends {
+		to := &soon
+		if e.At.Before(now) {
+			to = &ended
+		}
+		if len(*to) == shown {
+			more++
+			continue
+		}
+		*to = append(*to, e)
+	}
+	return ended, soon, more
+}

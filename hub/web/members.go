@@ -1,0 +1,286 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+func (p *Pages) memberRoutes() []route {
+	return []route{
+		{"GET /me", p.me}, {"GET /members", p.members},
+		{"GET /members/new", p.newMember}, {"POST /members", p.addMember},
+		{"GET /members/import", p.importPage}, {"POST /members/import", p.preview}, {"POST /members/import/apply", p.apply},
+		{"GET /members/export", p.export},
+		{"GET /members/{id}", p.member}, {"POST /members/{id}", p.changeMember}, {"POST /members/{id}/block", p.blockMember},
+		{"POST /members/{id}/cards", p.addCard}, {"POST /members/{id}/cards/{card}", p.setCard},
+		{"POST /members/{id}/badges", p.addBadges}, {"POST /members/{id}/badges/url", p.addBadgeURL},
+		{"POST /members/{id}/badges/{badge}/remove", p.removeBadge}, {"POST /members/{id}/codes", p.printCodes},
+		{"GET /members/{id}/merge", p.mergePage}, {"POST /members/{id}/merge", p.merge},
+		{"GET /members/{id}/erase", p.erasePage}, {"POST /members/{id}/erase", p.erase},
+	}
+}
+
+// found is a part of the members' list, and how it was chosen.
+type found struct {
+	Members []directory.Member
+	Filter  directory.Filter
+	After   string
+	Next    string // address of the next part; empty: no more
+	Choice  map[string]string
+	Base    string
+	Name    string
+	Keep    map[string]string // what the search form carries besides
+}
+
+// States are the states that the list can be filtered by.
+func (found) States() []string {
+	return []string{directory.StateCurrent, directory.StateEnding, directory.StateLapsed, directory.StateBlocked, directory.StateNoCard, directory.StateNoBadge}
+}
+
+// find reads a part of the list as the address asks for it.
+func (q *request) find(base string, limit int) (found, error) {
+	v := q.r.URL.Query()
+	f := found{Filter: directory.Filter{Text: strings.TrimSpace(v.Get("q")), Machine: policy.MachineID(v.Get("machine")), Badge: policy.BadgeID(v.Get("badge")), State: v.Get("state")},
+		After: v.Get("after"), Base: base}
+	list, next, err := q.p.Directory.Members(ctxOf(q), q.actor, f.Filter, directory.Page{After: f.After, Limit: limit})
+	if err != nil {
+		return f, err
+	}
+	f.Members = list
+	if next != "" {
+		v.Set("after", next)
+		v.Del("done")
+		f.Next = base + "?" + v.Encode()
+	}
+	return f, nil
+}
+
+func (p *Pages) members(q *request) error {
+	f, err := q.find("/members", 50)
+	if err != nil {
+		return err
+	}
+	return q.render(200, "members", "members", "members.title", f)
+}
+
+// memberForm is the form of a person. notes: with the note that only administrators see.
+func memberForm(m directory.Member, notes bool) form {
+	until := ""
+	if m.Until != (policy.Date{}) {
+		until = m.Until.String()
+	}
+	f := form{ID: "person", Action: "/members/" + url.PathEscape(string(m.ID)), Submit: "save", Version: m.Version, Fields: []field{
+		{Name: "name", Kind: "text", Label: "member.name", Value: m.Name, Required: true, Auto: "off"},
+		{Name: "until", Kind: "date", Label: "member.until", Hint: "member.until.hint", Value: until},
+		{Name: "emails", Kind: "area", Label: "member.emails", Hint: "one.a.line", Value: strings.Join(m.Emails, "\n"), Rows: 2},
+		{Name: "language", Kind: "select", Label: "member.language", Value: m.Language, Choices: []choice{{"", "language.site"}, {"fr", "language.fr"}, {"en", "language.en"}}},
+		{Name: "guardians", Kind: "area", Label: "member.guardians", Hint: "member.guardians.hint", Value: strings.Join(m.Guardians, "\n"), Rows: 2},
+		{Name: "subjects", Kind: "area", Label: "member.subjects", Hint: "member.subjects.hint", Value: strings.Join(m.Subjects, "\n"), Rows: 2},
+	}}
+	if notes {
+		f.Fields = append(f.Fields, field{Name: "note", Kind: "area", Label: "member.note", Hint: "member.note.hint", Value: m.Note, Rows: 3})
+	}
+	for i := range f.Fields {
+		f.Fields[i].Was, f.Fields[i].Compare = f.Fields[i].Value, m.ID != ""
+	}
+	if m.ID == "" {
+		f.Action, f.Submit = "/members", "add"
+	}
+	return f
+}
+
+// fill writes a form's values into m. Only a field that the form had is changed.
+func fill(m *directory.Member, v url.Values) error {
+	if v.Has("until") {
+		m.Until = policy.Date{}
+		if s := strings.TrimSpace(v.Get("until")); s != "" {
+			d, err := policy.ParseDate(s)
+			if err != nil || d.Year == 0 {
+				return &fault.Invalid{Faults: []fault.Field{{Field: "until", Given: s, Wrong: "not a date", Right: "2027-08-31"}}}
+			}
+			m.Until = d
+		}
+	}
+	for name, to := range map[string]*string{"name": &m.Name, "language": &m.Language, "note": &m.Note} {
+		if v.Has(name) {
+			*to = strings.TrimSpace(v.Get(name))
+		}
+	}
+	for name, to := range map[string]*[]string{"emails": &m.Emails, "guardians": &m.Guardians, "subjects": &m.Subjects} {
+		if v.Has(name) {
+			*to = lines(v.Get(name))
+		}
+	}
+	return nil
+}
+
+func (q *request) notes() bool { return q.actor.May(actor.ReadNotes, actor.Target{}) == nil }
+
+func (p *Pages) newMember(q *request) error {
+	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil { // the form would be refused: say so before it is filled in
+		return err
+	}
+	return q.render(200, "newmember", "members", "members.new", memberForm(directory.Member{}, q.notes()))
+}
+
+func (p *Pages) addMember(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	var m directory.Member
+	if err = fill(&m, v); err == nil {
+		m, err = p.Directory.Add(ctxOf(q), q.actor, m)
+	}
+	if faults := invalid(err); faults != nil {
+		f := memberForm(directory.Member{}, q.notes()).keep(v).refuse(faults)
+		return q.render(422, "newmember", "members", "members.new", f)
+	}
+	if err != nil {
+		return err
+	}
+	return q.to("/members/"+url.PathEscape(string(m.ID)), "member-added")
+}
+
+// memberPage is everything of one person.
+type memberPage struct {
+	directory.Member
+	Form, Card, File, URL form
+	Conflict              []difference
+	Refused               []directory.Badge // files of an upload that were not kept
+	Codes                 []account.Printed // shown once
+}
+
+func (m memberPage) title(tongue) string { return m.Name }
+
+// mePage is the own record: its title is not the name.
+type mePage struct{ directory.Member }
+
+func (q *request) memberPage(m directory.Member) memberPage {
+	at := "/members/" + url.PathEscape(string(m.ID))
+	return memberPage{Member: m, Form: memberForm(m, q.notes()),
+		Card: form{ID: "card", Action: at + "/cards", Submit: "card.add", Fields: []field{
+			{Name: "number", Kind: "text", Label: "card.number", Hint: "card.number.hint", Required: true, Auto: "off"},
+			{Name: "note", Kind: "text", Label: "card.note", Auto: "off"}}},
+		File: form{ID: "file", Action: at + "/badges", Submit: "badge.add", Upload: true, Fields: []field{
+			{Name: "file", Kind: "file", Label: "badge.file", Hint: "badge.file.hint", Required: true}}},
+		URL: form{ID: "url", Action: at + "/badges/url", Submit: "badge.add", Fields: []field{
+			{Name: "url", Kind: "url", Label: "badge.url", Hint: "badge.url.hint", Required: true, Auto: "off"}}}}
+}
+
+func (q *request) id() policy.MemberID { return policy.MemberID(q.r.PathValue("id")) }
+
+func (q *request) memberHome() string { return "/members/" + url.PathEscape(string(q.id())) }
+
+func (p *Pages) member(q *request) error {
+	m, err := p.Directory.Member(ctxOf(q), q.actor, q.id())
+	if err != nil {
+		return err
+	}
+	return q.render(200, "member", "members", "members.title", q.memberPage(m))
+}
+
+// me is the own record.
+func (p *Pages) me(q *request) error {
+	m, err := p.Directory.Own(ctxOf(q), q.actor)
+	if err != nil {
+		return err
+	}
+	return q.render(200, "me", "me", "me.title", mePage{m})
+}
+
+// again shows the member's page with a form given back, or with what exists once.
+func (q *request) again(status int, change func(*memberPage)) error {
+	m, err := q.p.Directory.Member(ctxOf(q), q.actor, q.id())
+	if err != nil {
+		return err
+	}
+	d := q.memberPage(m)
+	change(&d)
+	return q.render(status, "member", "members", "members.title", d)
+}
+
+func (p *Pages) changeMember(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	_, err = p.Directory.Change(ctxOf(q), q.actor, q.id(), version(v), func(m *directory.Member) error { return fill(m, v) })
+	if faults := invalid(err); faults != nil {
+		return q.again(422, func(d *memberPage) {
+			d.Form = d.Form.keep(v).refuse(faults)
+			d.Form.Version = version(v)
+		})
+	}
+	if conflict(err) {
+		return q.conflict(v)
+	}
+	if err != nil {
+		return err
+	}
+	return q.to(q.memberHome(), "member-changed")
+}
+
+func conflict(err error) bool {
+	var c *fault.Conflict
+	return errors.As(err, &c)
+}
+
+// difference is one field of a conflict: as the asker read it, as somebody else has it now, as the asker wants it.
+type difference struct {
+	Label, Was, Now, Mine string
+}
+
+// conflict shows what somebody else changed meanwhile, and offers the asker's values for the version in force.
+func (q *request) conflict(v url.Values) error {
+	m, err := q.p.Directory.Member(ctxOf(q), q.actor, q.id())
+	if err != nil {
+		return err
+	}
+	d := q.memberPage(m)
+	now := d.Form
+	d.Form = d.Form.keep(v)
+	d.Form.Version, d.Form.Submit = m.Version, "conflict.mine"
+	for i, f := range now.Fields {
+		was := strings.ReplaceAll(v.Get("was."+f.Name), "\r", "")
+		mine := strings.ReplaceAll(v.Get(f.Name), "\r", "")
+		d.Form.Fields[i].Was = f.Value
+		if !v.Has(f.Name) || f.Value == was && mine == was {
+			continue
+		}
+		if mine == was { // only the other changed this field: their value is offered
+			d.Form.Fields[i].Value = f.Value
+		}
+		d.Conflict = append(d.Conflict, difference{Label: f.Label, Was: was, Now: f.Value, Mine: mine})
+	}
+	return q.render(http.StatusPreconditionFailed, "conflict", "members", "members.title", d)
+}
+
+func (p *Pages) blockMember(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	block := v.Get("blocked") == "yes"
+	_, err = p.Directory.Change(ctxOf(q), q.actor, q.id(), version(v), func(m *directory.Member) error {
+		m.Blocked = block
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return q.to(q.memberHome(), fmt.Sprintf("member-blocked-%v", block))
+}
+
+func before(a, b policy.Date) bool {
+	return a.Year < b.Year || a.Year == b.Year && (a.Month < b.Month || a.Month == b.Month && a.Day < b.Day)
+}

@@ -1,0 +1,165 @@
+package web_test
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"portillon/hub/web"
+	"portillon/hub/web/webtest"
+)
+
+// hub is a hub's pages, and a browser that follows no redirect.
+type hub struct {
+	t    *testing.T
+	site *webtest.Site
+	h    http.Handler
+	who  string // the account that is signed in; empty: nobody
+	logs *bytes.Buffer
+}
+
+func open(t *testing.T, more int) *hub {
+	t.Helper()
+	s := webtest.New(more)
+	logs := &bytes.Buffer{}
+	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
+		Directory: webtest.Directory{Site: s}, Machines: webtest.Machines{Site: s}, Policies: webtest.Policies{Site: s},
+		Accounts: webtest.Accounts{Site: s}, Reports: webtest.Reports{Site: s}, Who: s.Who, Log: slog.New(slog.NewTextHandler(logs, nil)),
+		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName, RequestID: func(*http.Request) string { return "req-7" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &hub{t: t, site: s, h: s.Handler(p.Handler()), who: webtest.OwnerName, logs: logs}
+}
+
+// as is the same hub in the browser of another account.
+func (h hub) as(who string) *hub {
+	h.who = who
+	return &h
+}
+
+func (h *hub) do(r *http.Request) *httptest.ResponseRecorder {
+	if h.who != "" {
+		r.AddCookie(webtest.Cookie(h.who))
+	}
+	w := httptest.NewRecorder()
+	h.h.ServeHTTP(w, r)
+	return w
+}
+
+func (h *hub) get(path string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("GET", path, nil)
+	r.Header.Set("Accept-Language", "en")
+	return h.do(r)
+}
+
+func (h *hub) post(path string, v url.Values) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("POST", path, strings.NewReader(v.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept-Language", "en")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	return h.do(r)
+}
+
+func (h *hub) upload(path, field, name, data string) *httptest.ResponseRecorder {
+	var b bytes.Buffer
+	m := multipart.NewWriter(&b)
+	if name != "" {
+		f, err := m.CreateFormFile(field, name)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		io.WriteString(f, data)
+	}
+	m.Close()
+	r := httptest.NewRequest("POST", path, &b)
+	r.Header.Set("Content-Type", m.FormDataContentType())
+	r.Header.Set("Accept-Language", "en")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	return h.do(r)
+}
+
+// wants requires a status, and texts in the answer's body or its Location.
+func wants(t *testing.T, w *httptest.ResponseRecorder, status int, texts ...string) string {
+	t.Helper()
+	body := w.Body.String()
+	if w.Code != status {
+		t.Fatalf("status %d, want %d: %s", w.Code, status, head(body))
+	}
+	for _, x := range texts {
+		if !strings.Contains(body, x) && !strings.Contains(w.Header().Get("Location"), x) {
+			t.Fatalf("no %q in the answer: Location %q, %s", x, w.Header().Get("Location"), head(body))
+		}
+	}
+	return body
+}
+
+func head(s string) string {
+	_, main, _ := strings.Cut(s, "<main")
+	return main[:min(len(main), 3000)]
+}
+
+// paths are all pages that a GET shows to the owner.
+func paths() []string {
+	return []string{"/today", "/me", "/about", "/members", "/members?q=lea&state=current", "/members/new", "/members/import", "/members/m-lea", "/members/m-malik",
+		"/members/m-lea/merge", "/members/m-lea/merge?drop=m-tom", "/members/m-lea/erase", "/machines", "/machines/laser", "/machines/vinyl",
+		"/policy", "/policy/versions/1", "/cards", "/cards?state=lost", "/cards/unknown/u-1", "/reports", "/reports?from=2027-01-01&to=2026-01-01", "/reports?from=x",
+		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/nowhere"}
+}
+
+// signedOut are the pages that a GET shows to a visitor.
+func signedOut() []string {
+	return []string{"/sign-in", "/sign-in?back=/members", "/sign-in/link?code=link-code", "/sign-in/link?code=shared-code", "/sign-in/link?code=wrong",
+		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/nowhere"}
+}
+
+func TestEveryPageIsWholeInBothLanguagesAndSmall(t *testing.T) {
+	h := open(t, 300)
+	css := h.get(assetOf(t, h, "hub.css")).Body.Len() + h.get(assetOf(t, h, "hub.js")).Body.Len()
+	for _, who := range []string{webtest.OwnerName, ""} {
+		list := paths()
+		if who == "" {
+			list = signedOut()
+		}
+		for _, path := range list {
+			for _, lang := range []string{"fr", "en"} {
+				sep := "?"
+				if strings.Contains(path, "?") {
+					sep = "&"
+				}
+				w := h.as(who).get(path + sep + "lang=" + lang)
+				body := w.Body.String()
+				switch {
+				case w.Code >= 500 || w.Code == 303:
+					t.Errorf("%s: %d, Location %q", path, w.Code, w.Header().Get("Location"))
+				case !strings.Contains(body, `<html lang="`+lang+`">`) || !strings.HasSuffix(strings.TrimSpace(body), "</html>"):
+					t.Errorf("%s (%s): not a whole page in that language", path, lang)
+				case strings.Contains(body, "⟦") || strings.Contains(body, "{1}") || strings.Contains(body, "ZgotmplZ"):
+					t.Errorf("%s (%s): a message is missing: %s", path, lang, head(body))
+				case len(body)+css > 60_000:
+					t.Errorf("%s (%s): %d bytes with stylesheet and script, want at most 60,000", path, lang, len(body)+css)
+				}
+			}
+		}
+	}
+	if js := h.get(assetOf(t, h, "hub.js")).Body.Len(); js > 6<<10 {
+		t.Errorf("the script is %d bytes, want at most 6 KiB", js)
+	}
+}
+
+func assetOf(t *testing.T, h *hub, name string) string {
+	t.Helper()
+	body := h.get("/today").Body.String()
+	i := strings.Index(body, name)
+	if i < 0 {
+		t.Fatalf("no %s on the page", name)
+	}
+	from := strings.LastIndex(body[:i], `"`) + 1
+	return body[from : i+len(name)]
+}

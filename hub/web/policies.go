@@ -1,0 +1,222 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"portillon/hub/fault"
+	"portillon/hub/publish"
+)
+
+func (p *Pages) policyRoutes() []route {
+	return []route{
+		{"GET /policy", p.policy}, {"POST /policy/check", p.checkPolicy}, {"POST /policy/publish", p.publishPolicy},
+		{"POST /policy/sign", p.signPolicy}, {"POST /policy/back", p.backPolicy}, {"GET /policy/versions/{number}", p.policyVersion},
+	}
+}
+
+// policyPage is the policy in force, the text being changed, what it would do, and who has taken it.
+type policyPage struct {
+	Current  publish.Policy
+	Waiting  *publish.Policy // the newest version, while it waits for a signature
+	Text     string
+	Comment  string
+	Of       int64 // the number that Text began from
+	Draft    *publish.Draft
+	Refused  []fault.Field
+	Stale    bool // somebody published meanwhile
+	Versions []publish.Policy
+	Next     string
+	Bundle   *publish.Bundle
+}
+
+func (q *request) policyPage() (policyPage, error) {
+	var d policyPage
+	c, err := q.p.Policies.Current(ctxOf(q), q.actor)
+	var none *fault.NotFound
+	if err != nil && !errors.As(err, &none) { // a site without a policy yet writes its first
+		return d, err
+	}
+	d.Current, d.Text, d.Of = c, c.Text, c.Number
+	d.Versions, d.Next, err = q.p.Policies.Versions(ctxOf(q), q.actor, publish.Page{After: q.r.URL.Query().Get("after"), Limit: 20})
+	if err = optional(err); err != nil {
+		return d, err
+	}
+	for i, v := range d.Versions {
+		if v.Unsigned && v.Number > c.Number && (d.Waiting == nil || v.Number > d.Waiting.Number) {
+			d.Waiting = &d.Versions[i]
+		}
+	}
+	if d.Waiting != nil { // a list has no texts
+		w, err := q.p.Policies.Version(ctxOf(q), q.actor, d.Waiting.Number)
+		if err != nil {
+			return d, err
+		}
+		d.Waiting = &w
+	}
+	b, err := q.p.Policies.Bundle(ctxOf(q), q.actor)
+	if err != nil && !errors.As(err, &none) {
+		return d, optional(err)
+	}
+	if err == nil {
+		d.Bundle = &b
+	}
+	return d, nil
+}
+
+func (q *request) showPolicy(status int, change func(*policyPage)) error {
+	d, err := q.policyPage()
+	if err != nil {
+		return err
+	}
+	if change != nil {
+		change(&d)
+	}
+	return q.render(status, "policy", "policy", "policy.title", d)
+}
+
+func (p *Pages) policy(q *request) error { return q.showPolicy(200, nil) }
+
+// checkPolicy shows the faults and the effect of a text. It changes nothing, so its page is the answer to the POST.
+func (p *Pages) checkPolicy(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	draft, err := p.Policies.Draft(ctxOf(q), q.actor, v.Get("text"))
+	if err != nil && invalid(err) == nil {
+		return err
+	}
+	return q.showPolicy(200, func(d *policyPage) {
+		d.Text, d.Comment, d.Of = v.Get("text"), v.Get("comment"), number(v.Get("of"))
+		d.Refused = invalid(err)
+		if err == nil {
+			d.Draft = &draft
+		}
+	})
+}
+
+func number(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func (p *Pages) publishPolicy(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	made, err := p.Policies.Publish(ctxOf(q), q.actor, v.Get("text"), v.Get("comment"), number(v.Get("of")), nil)
+	if faults := invalid(err); faults != nil || conflict(err) {
+		draft, failed := p.Policies.Draft(ctxOf(q), q.actor, v.Get("text"))
+		status := 422
+		if conflict(err) {
+			status = 412
+		}
+		return q.showPolicy(status, func(d *policyPage) {
+			d.Text, d.Comment, d.Of, d.Refused = v.Get("text"), v.Get("comment"), number(v.Get("of")), faults
+			if d.Stale = conflict(err); d.Stale {
+				d.Of = d.Current.Number
+			}
+			if failed == nil {
+				d.Draft = &draft
+			}
+		})
+	}
+	if err != nil {
+		return err
+	}
+	if made.Unsigned {
+		return q.to("/policy", "policy-waits")
+	}
+	return q.to("/policy", "policy-published")
+}
+
+// signPolicy takes the signature that was made on a laptop for the version that waits for it.
+func (p *Pages) signPolicy(q *request) error {
+	name, data, err := q.file("signature")
+	if err != nil {
+		return err
+	}
+	d, err := q.policyPage()
+	if err != nil {
+		return err
+	}
+	if d.Waiting == nil {
+		return errNoPage
+	}
+	if name == "" {
+		err = &fault.Invalid{Faults: []fault.Field{{Field: "signature", Wrong: "no file was chosen"}}}
+	} else {
+		_, err = p.Policies.Publish(ctxOf(q), q.actor, d.Waiting.Text, d.Waiting.Comment, d.Current.Number, data)
+	}
+	if faults := invalid(err); faults != nil {
+		return q.showPolicy(422, func(d *policyPage) { d.Refused = faults })
+	}
+	if err != nil {
+		return err
+	}
+	return q.to("/policy", "policy-published")
+}
+
+func (p *Pages) backPolicy(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	if _, err := p.Policies.Back(ctxOf(q), q.actor, v.Get("comment")); err != nil {
+		return err
+	}
+	return q.to("/policy", "policy-back")
+}
+
+// policyVersion shows the text of one version.
+func (p *Pages) policyVersion(q *request) error {
+	v, err := p.Policies.Version(ctxOf(q), q.actor, number(q.r.PathValue("number")))
+	if err != nil {
+		return err
+	}
+	return q.render(200, "version", "policy", "policy.title", versionPage{v})
+}
+
+type versionPage struct{ publish.Policy }
+
+func (v versionPage) title(l tongue) string { return l.t("policy.version", fmt.Sprint(v.Number)) }
+
+// Ready reports whether the text was checked and can be published.
+func (p policyPage) Ready() bool {
+	return p.Draft != nil && len(p.Draft.Faults) == 0 && !p.Draft.Same && p.Refused == nil
+}
+
+// Line is a line of the text, from 1, for a fault that stands there; at most 200 characters of it.
+func (p policyPage) Line(n int) string {
+	all := strings.Split(p.Text, "\n")
+	if n < 1 || n > len(all) {
+		return ""
+	}
+	line := []rune(strings.TrimRight(all[n-1], "\r"))
+	return string(line[:min(len(line), 200)])
+}
+
+// most is how many changes of rights a page shows.
+const most = 100
+
+// Some are the changes that the page shows, and Rest how many it does not.
+func (policyPage) Some(list []publish.Change) []publish.Change { return list[:min(len(list), most)] }
+
+// Rest is how many changes the page does not show.
+func (policyPage) Rest(list []publish.Change) int { return max(0, len(list)-most) }
+
+// NextPage is the address of the versions before those shown.
+func (p policyPage) NextPage() string {
+	if p.Next == "" {
+		return ""
+	}
+	return "/policy?" + url.Values{"after": {p.Next}}.Encode()
+}

@@ -1,0 +1,35 @@
+package web
+
+import (
+	"fmt"
+	"strings"
+
+	"rsc.io/qr"
+)
+
+// square is a code that a phone reads (ISO/IEC 18004), as a path in a square of Size units with its quiet zone of four
+// units.
+type square struct {
+	Size int
+	Path string
+}
+
+// newSquare writes text at level M (15 % may be unreadable). nil: the text is too long for one.
+func newSquare(text string) *square {
+	c, err := qr.Encode(text, qr.M)
+	if err != nil {
+		return nil
+	}
+	const quiet = 4
+	var b strings.Builder
+	for y := range c.Size {
+		for x := 0; x < c.Size; x++ {
+			if from := x; c.Black(x, y) {
+				for x++; x < c.Size && c.Black(x, y); x++ {
+				}
+				fmt.Fprintf(&b, "M%d %dh%dv1h-%dz", from+quiet, y+quiet, x-from, x-from)
+			}
+		}
+	}
+	return &square{Size: c.Size + 2*quiet, Path: b.String()}
+}

@@ -1,0 +1,175 @@
+package web
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"portillon/hub/enrol"
+	"portillon/hub/fault"
+	"portillon/hub/report"
+	"portillon/policy"
+)
+
+func (p *Pages) reportRoutes() []route {
+	return []route{{"GET /reports", p.reports}, {"GET /reports/uses.csv", p.usesCSV}, {"GET /reports/weeks.csv", p.weeksCSV},
+		{"GET /reports/refusals.csv", p.refusalsCSV}}
+}
+
+type reportPage struct {
+	Form     form
+	From, To policy.Date
+	Machine  policy.MachineID
+	Query    string // of the files
+	Uses     []report.Use
+	Next     string
+	Weeks    []report.Week
+	Refusals []report.Refusals
+	Most     int64
+	MostNo   int
+	Machines []enrol.Machine
+}
+
+// days reads the range of the address: the last 30 days where it has none.
+func (q *request) days() (report.Range, []fault.Field) {
+	v := q.r.URL.Query()
+	now := q.p.Now().In(q.p.Zone)
+	r := report.Range{From: dateOf(now.AddDate(0, 0, -29)), To: dateOf(now), Machine: policy.MachineID(v.Get("machine"))}
+	var faults []fault.Field
+	for name, to := range map[string]*policy.Date{"from": &r.From, "to": &r.To} {
+		s := v.Get(name)
+		if s == "" {
+			continue
+		}
+		d, err := policy.ParseDate(s)
+		if err != nil || d.Year == 0 {
+			faults = append(faults, fault.Field{Field: name, Given: s, Wrong: "not a date", Right: dateOf(now).String()})
+			continue
+		}
+		*to = d
+	}
+	return r, faults
+}
+
+func dateOf(t time.Time) policy.Date {
+	return policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()}
+}
+
+func (p *Pages) reports(q *request) error {
+	r, faults := q.days()
+	v := url.Values{"from": {r.From.String()}, "to": {r.To.String()}, "machine": {string(r.Machine)}}
+	d := reportPage{From: r.From, To: r.To, Machine: r.Machine, Query: v.Encode()}
+	if p.Machines != nil {
+		list, err := p.Machines.Machines(ctxOf(q), q.actor)
+		if err = optional(err); err != nil {
+			return err
+		}
+		d.Machines = list
+	}
+	d.Form = form{Fields: []field{{Name: "from", Kind: "date", Label: "report.from", Value: r.From.String(), Required: true},
+		{Name: "to", Kind: "date", Label: "report.to", Value: r.To.String(), Required: true}}}.keep(q.r.URL.Query()).refuse(faults)
+	if faults == nil {
+		if err := q.fillReport(&d, r); invalid(err) != nil {
+			d.Form = d.Form.refuse(invalid(err))
+		} else if err != nil {
+			return err
+		}
+	}
+	status := 200
+	if d.Form.Bad() {
+		status = 422
+	}
+	return q.render(status, "reports", "reports", "reports.title", d)
+}
+
+func (q *request) fillReport(d *reportPage, r report.Range) (err error) {
+	if d.Weeks, err = q.p.Reports.Weeks(ctxOf(q), q.actor, r); err != nil {
+		return err
+	}
+	if d.Refusals, err = q.p.Reports.Refusals(ctxOf(q), q.actor, r); err != nil {
+		return err
+	}
+	var next string
+	d.Uses, next, err = q.p.Reports.Uses(ctxOf(q), q.actor, r, report.Page{After: q.r.URL.Query().Get("after"), Limit: 50})
+	if err != nil {
+		return err
+	}
+	if next != "" {
+		d.Next = "/reports?" + d.Query + "&" + url.Values{"after": {next}}.Encode() + "#uses"
+	}
+	for _, w := range d.Weeks {
+		d.Most = max(d.Most, w.Seconds)
+	}
+	for _, n := range d.Refusals {
+		d.MostNo = max(d.MostNo, n.Times)
+	}
+	return nil
+}
+
+func (q *request) reportFile(name string, write func(report.Range, *bytes.Buffer) error) error {
+	r, faults := q.days()
+	if faults != nil {
+		return &fault.Invalid{Faults: faults}
+	}
+	var b bytes.Buffer
+	if err := write(r, &b); err != nil {
+		return err
+	}
+	return q.download(fmt.Sprintf("%s-%s-%s.csv", name, r.From, r.To), "text/csv; charset=utf-8", b.Bytes())
+}
+
+func (p *Pages) usesCSV(q *request) error {
+	return q.reportFile("uses", func(r report.Range, b *bytes.Buffer) error {
+		return p.Reports.UsesCSV(ctxOf(q), q.actor, r, b)
+	})
+}
+
+func (p *Pages) weeksCSV(q *request) error {
+	return q.reportFile("weeks", func(r report.Range, b *bytes.Buffer) error {
+		list, err := p.Reports.Weeks(ctxOf(q), q.actor, r)
+		if err != nil {
+			return err
+		}
+		rows := [][]string{{"machine", "week", "sessions", "members", "seconds"}}
+		for _, w := range list {
+			rows = append(rows, []string{string(w.Machine), w.Monday.String(), fmt.Sprint(w.Sessions), fmt.Sprint(w.Members), fmt.Sprint(w.Seconds)})
+		}
+		return writeCSV(b, rows)
+	})
+}
+
+func (p *Pages) refusalsCSV(q *request) error {
+	return q.reportFile("refusals", func(r report.Range, b *bytes.Buffer) error {
+		list, err := p.Reports.Refusals(ctxOf(q), q.actor, r)
+		if err != nil {
+			return err
+		}
+		rows := [][]string{{"machine", "reason", "times", "members"}}
+		for _, n := range list {
+			rows = append(rows, []string{string(n.Machine), n.Reason, fmt.Sprint(n.Times), fmt.Sprint(n.Members)})
+		}
+		return writeCSV(b, rows)
+	})
+}
+
+// writeCSV writes cells so that a spreadsheet computes none of them: a cell that begins as a formula is quoted with an
+// apostrophe (OWASP, CSV injection).
+func writeCSV(b *bytes.Buffer, rows [][]string) error {
+	w := csv.NewWriter(b)
+	for _, row := range rows {
+		for i, cell := range row {
+			if strings.HasPrefix(cell, "=") || strings.HasPrefix(cell, "+") || strings.HasPrefix(cell, "-") || strings.HasPrefix(cell, "@") ||
+				strings.HasPrefix(cell, "\t") || strings.HasPrefix(cell, "\r") {
+				row[i] = "'" + cell
+			}
+		}
+		if err := w.Write(row); err != nil {
+			return err
+		}
+	}
+	w.Flush()
+	return w.Error()
+}

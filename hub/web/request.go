@@ -1,0 +1,308 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+)
+
+// request is one request being answered.
+type request struct {
+	p     *Pages
+	w     http.ResponseWriter
+	r     *http.Request
+	actor actor.Actor
+	lang  string
+	reqID string
+}
+
+// view is what a template sees: the page around it, and D, its own data.
+type view struct {
+	Page    string
+	Title   string // message key, or text
+	Lang    string
+	Other   string // the address of this page in the other language
+	Site    string
+	Actor   actor.Actor
+	Section string // the entry of the navigation that is current
+	Has     map[string]bool
+	Done    string // message key of what was just done
+	Keep    string // "?lang=fr" before sign-in, where there is no cookie to remember it; else empty
+	Request string
+	D       any
+}
+
+// serve finds out who asks in which language, and turns errors into pages.
+func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		q := &request{p: p, w: w, r: r, reqID: p.RequestID(r)}
+		who, err := p.Who(r)
+		q.actor = who
+		if q.actor.Request == "" {
+			q.actor.Request = q.reqID
+		}
+		q.lang = q.language()
+		if err == nil {
+			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit(r))
+			err = do(q)
+		}
+		if err != nil {
+			q.fail(err)
+		}
+	}
+}
+
+// bodyLimit is how much a form may carry: pages where nobody is signed in yet need little.
+func bodyLimit(r *http.Request) int64 {
+	switch {
+	case strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data"):
+		return maxUpload
+	case strings.HasPrefix(r.URL.Path, "/policy"):
+		return maxForm
+	}
+	return 64 << 10
+}
+
+const langCookie = "portillon-lang"
+
+// language is that of ?lang=, else of the cookie, else of Accept-Language. ?lang= is remembered for whoever is signed in.
+func (q *request) language() string {
+	if l := known(q.r.URL.Query().Get("lang")); l != "" {
+		if q.actor.Account != "" {
+			http.SetCookie(q.w, &http.Cookie{Name: langCookie, Value: l, Path: "/", MaxAge: 365 * 24 * 3600,
+				HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: q.r.TLS != nil})
+		}
+		return l
+	}
+	if c, err := q.r.Cookie(langCookie); err == nil && known(c.Value) != "" {
+		return c.Value
+	}
+	return accepted(q.r.Header.Get("Accept-Language"))
+}
+
+// known is the language if there are pages in it.
+func known(lang string) string {
+	for _, l := range languages {
+		if l == lang {
+			return l
+		}
+	}
+	return ""
+}
+
+// accepted is the language with the highest weight in an Accept-Language header (RFC 9110, 12.5.4) that there are
+// pages in; English for whoever asks for others only, French where nothing is asked for.
+func accepted(header string) string {
+	best, weight := "", 0.0
+	parts := strings.Split(header, ",")
+	for _, part := range parts[:min(len(parts), 20)] {
+		tag, q, weighted := strings.Cut(strings.TrimSpace(part), ";q=")
+		w := 1.0
+		if weighted {
+			w, _ = strconv.ParseFloat(q, 64)
+		}
+		base, _, _ := strings.Cut(strings.ToLower(tag), "-")
+		if l := known(base); l != "" && w > weight && w <= 1 {
+			best, weight = l, w
+		}
+	}
+	switch {
+	case best != "":
+		return best
+	case strings.TrimSpace(header) == "" || strings.TrimSpace(header) == "*":
+		return languages[0]
+	}
+	return "en"
+}
+
+// render writes a page. title is a message key.
+func (q *request) render(status int, page, section, title string, d any) error {
+	v := q.p.views[q.lang]
+	out := view{Page: page, Title: v.t(title), Lang: q.lang, Other: q.otherLanguage(), Site: q.p.Site, Actor: q.actor, Section: section,
+		Done: q.done(), Request: q.reqID, D: d, Has: map[string]bool{"directory": q.p.Directory != nil, "machines": q.p.Machines != nil,
+			"policies": q.p.Policies != nil, "reports": q.p.Reports != nil, "accounts": q.p.Accounts != nil, "mail": q.p.Mail}}
+	if named, ok := d.(interface{ title(tongue) string }); ok {
+		out.Title = named.title(v.tongue)
+	}
+	if q.actor.Account == "" && known(q.r.URL.Query().Get("lang")) != "" {
+		out.Keep = "?lang=" + q.lang
+	}
+	var b bytes.Buffer
+	if err := v.pages[page].ExecuteTemplate(&b, "layout.html", out); err != nil {
+		return err
+	}
+	q.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	q.w.Header().Set("Content-Language", q.lang)
+	q.w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	q.w.WriteHeader(status)
+	_, err := q.w.Write(b.Bytes())
+	if err != nil {
+		q.p.Log.Debug("page not delivered", "page", page, "request", q.reqID, "err", err)
+	}
+	return nil
+}
+
+// done is the message of what was just done, which a redirect named. Only keys of that kind are shown.
+func (q *request) done() string {
+	if k := "done." + q.r.URL.Query().Get("done"); q.p.views[q.lang].has(k) {
+		return k
+	}
+	return ""
+}
+
+// otherLanguage is this page's address in the other language; of a POST, the page that the form stands on.
+func (q *request) otherLanguage() string {
+	l := languages[0]
+	if q.lang == l {
+		l = languages[1]
+	}
+	u := url.URL{Path: q.r.URL.Path}
+	if q.r.Method != http.MethodGet {
+		u.Path = q.section()
+	}
+	v := url.Values{}
+	if q.r.Method == http.MethodGet {
+		v = q.r.URL.Query()
+	}
+	v.Del("done")
+	v.Set("lang", l)
+	u.RawQuery = v.Encode()
+	return u.RequestURI()
+}
+
+// section is the page under which a POST's address lies: /members/m-1/cards → /members/m-1.
+func (q *request) section() string {
+	parts := strings.Split(strings.TrimPrefix(q.r.URL.Path, "/"), "/")
+	return "/" + url.PathEscape(parts[0])
+}
+
+// to redirects after a POST, to a page that says what was done. In path, every part is already escaped.
+func (q *request) to(path, done string) error {
+	path, part, _ := strings.Cut(path, "#")
+	sep := "?"
+	if strings.Contains(path, "?") {
+		sep = "&"
+	}
+	if done != "" {
+		path += sep + "done=" + url.QueryEscape(done)
+		sep = "&"
+	}
+	if l := known(q.r.URL.Query().Get("lang")); l != "" {
+		path += sep + "lang=" + l
+	}
+	if part != "" {
+		path += "#" + part
+	}
+	q.w.Header().Set("Location", path)
+	q.w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// problem is what the page of an error shows.
+type problem struct {
+	Status int
+	What   string // message keys: heading, explanation
+	Why    string
+}
+
+func (p problem) title(l tongue) string { return l.t(p.What) }
+
+// fail writes the page of an error.
+func (q *request) fail(err error) {
+	var denied *actor.Denied
+	if errors.As(err, &denied) && denied.SignIn() {
+		q.signInFirst()
+		return
+	}
+	if faults := invalid(err); faults != nil {
+		q.failed(q.render(422, "invalid", "", "error.422", faults))
+		return
+	}
+	pr := problemOf(q.w.Header(), err)
+	if pr.Status == 500 {
+		q.p.Log.Error("request failed", "path", q.r.URL.Path, "request", q.reqID, "err", err)
+	}
+	q.failed(q.render(pr.Status, "problem", "", pr.What, pr))
+}
+
+// failed answers where even the page of an error could not be made.
+func (q *request) failed(err error) {
+	if err != nil {
+		q.p.Log.Error("page failed", "request", q.reqID, "err", err)
+		http.Error(q.w, "500 "+q.reqID, http.StatusInternalServerError)
+	}
+}
+
+// problemOf is what the page of an error says, with the headers that belong to it; 500 where the error is the hub's own.
+func problemOf(h http.Header, err error) problem {
+	var denied *actor.Denied
+	var missing *fault.NotFound
+	var conflict *fault.Conflict
+	var large *http.MaxBytesError
+	var often *account.Throttled
+	var busy *account.Busy
+	say := func(status int, what string) problem { return problem{status, what, what + ".why"} }
+	switch {
+	case errors.As(err, &denied):
+		return say(403, "error.403")
+	case errors.Is(err, errCrossOrigin):
+		return say(403, "error.origin")
+	case errors.As(err, &missing), errors.Is(err, errNoPage), errors.Is(err, account.ErrNoMail):
+		return say(404, "error.404")
+	case errors.As(err, &conflict):
+		return say(412, "error.412")
+	case errors.As(err, &large):
+		return say(413, "error.413")
+	case errors.Is(err, errForm), errors.Is(err, account.ErrBoth):
+		return say(400, "error.400")
+	case errors.Is(err, account.ErrCode), errors.Is(err, account.ErrWrong):
+		return say(401, "link.old")
+	case errors.As(err, &often):
+		h.Set("Retry-After", strconv.Itoa(often.Seconds()))
+		return say(429, "error.429")
+	case errors.As(err, &busy):
+		h.Set("Retry-After", "1")
+		return say(503, "error.503")
+	}
+	return say(500, "error.500")
+}
+
+// signInFirst sends a visitor to the sign-in page, and back to where they were afterwards.
+func (q *request) signInFirst() {
+	back := q.r.URL.RequestURI()
+	if q.r.Method != http.MethodGet {
+		back = q.section()
+	}
+	v := url.Values{"back": {back}}
+	if l := known(q.r.URL.Query().Get("lang")); l != "" {
+		v.Set("lang", l)
+	}
+	q.w.Header().Set("Location", "/sign-in?"+v.Encode())
+	q.w.WriteHeader(http.StatusSeeOther)
+}
+
+// local is a path of this site to go back to after sign-in; "/" for every other address.
+func local(back string) string {
+	u, err := url.Parse(back)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(back, "/") || len(back) > 500 ||
+		strings.HasPrefix(back, "//") || strings.ContainsAny(back, "\\\r\n\t") || strings.HasPrefix(u.Path, "/sign-in") {
+		return "/"
+	}
+	return u.RequestURI()
+}
+
+// optional is a part of a page that is left out where the service denies it.
+func optional(err error) error {
+	var denied *actor.Denied
+	if errors.As(err, &denied) && !denied.SignIn() {
+		return nil
+	}
+	return err
+}

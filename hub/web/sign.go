@@ -1,0 +1,198 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"portillon/hub/account"
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+func (p *Pages) signRoutes() []route {
+	return []route{
+		{"GET /sign-in", p.signInPage}, {"POST /sign-in", p.signIn}, {"POST /sign-in/mail", p.mailLink}, {"POST /sign-out", p.signOut},
+		{"GET /sign-in/link", p.linkPage}, {"POST /sign-in/link", p.useLink},
+		{"GET /code", p.codePage}, {"POST /code", p.useCode},
+		{"GET /code/owner", p.ownerPage}, {"POST /code/owner", p.redeem},
+		{"GET /code/password", p.resetPage}, {"POST /code/password", p.reset},
+	}
+}
+
+// signPage is the sign-in page with its two ways.
+type signPage struct {
+	Password, Link form
+	Refused        bool // name or password was wrong: which of them is not said
+}
+
+func (q *request) signPage() signPage {
+	v := url.Values{}
+	if back := local(q.r.URL.Query().Get("back")); back != "/" {
+		v.Set("back", back)
+	}
+	if l := known(q.r.URL.Query().Get("lang")); l != "" {
+		v.Set("lang", l)
+	}
+	with := ""
+	if len(v) > 0 {
+		with = "?" + v.Encode()
+	}
+	return signPage{
+		Password: form{ID: "password", Action: "/sign-in" + with, Submit: "sign.in", Fields: []field{
+			{Name: "name", Kind: "text", Label: "sign.name", Hint: "sign.name.hint", Required: true, Auto: "username"},
+			{Name: "password", Kind: "password", Label: "sign.password", Required: true, Auto: "current-password"}}},
+		Link: form{ID: "link", Action: "/sign-in/mail" + with, Submit: "sign.link.send", Fields: []field{
+			{Name: "email", Kind: "email", Label: "sign.email", Hint: "sign.email.hint", Required: true, Auto: "email"}}}}
+}
+
+func (p *Pages) signInPage(q *request) error {
+	if q.actor.Account != "" {
+		return q.to(local(q.r.URL.Query().Get("back")), "")
+	}
+	return q.render(200, "signin", "", "sign.title", q.signPage())
+}
+
+func (p *Pages) signIn(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	_, err = p.Accounts.SignIn(ctxOf(q), v.Get("name"), v.Get("password"), p.Address(q.r))
+	if errors.Is(err, account.ErrWrong) || invalid(err) != nil {
+		d := q.signPage()
+		d.Password, d.Refused = d.Password.keep(v).refuse(invalid(err)), true
+		return q.render(http.StatusUnauthorized, "signin", "", "sign.title", d)
+	}
+	if err != nil {
+		return err
+	}
+	return q.to(local(q.r.URL.Query().Get("back")), "")
+}
+
+// mailLink answers the same for every address, known or not.
+func (p *Pages) mailLink(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	err = p.Accounts.MailLink(ctxOf(q), v.Get("email"))
+	if faults := invalid(err); faults != nil {
+		d := q.signPage()
+		d.Link = d.Link.keep(v).refuse(faults)
+		return q.render(422, "signin", "", "sign.title", d)
+	}
+	if err != nil {
+		return err
+	}
+	return q.to("/sign-in", "link-sent")
+}
+
+func (p *Pages) signOut(q *request) error {
+	if err := p.Accounts.SignOut(ctxOf(q)); err != nil {
+		return err
+	}
+	return q.to("/sign-in", "signed-out")
+}
+
+// linkPage has a button, because scanners of e-mail open links: opening one signs nobody in.
+func (p *Pages) linkPage(q *request) error {
+	q.w.Header().Set("Referrer-Policy", "no-referrer")
+	code := q.r.URL.Query().Get("code")
+	people, err := p.Accounts.Link(ctxOf(q), code)
+	if err != nil {
+		return err
+	}
+	return q.render(200, "link", "", "link.title", linkPage{code, people})
+}
+
+// linkPage offers the members whom the link may sign in.
+type linkPage struct {
+	Code   string
+	People []account.Person
+}
+
+func (p *Pages) useLink(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	_, err = p.Accounts.UseLink(ctxOf(q), v.Get("code"), policy.MemberID(v.Get("member")))
+	var which *account.Choose
+	if errors.As(err, &which) {
+		return q.render(200, "link", "", "link.title", linkPage{v.Get("code"), which.Members})
+	}
+	if err != nil {
+		return err
+	}
+	return q.to("/", "")
+}
+
+// codeForm is the form of a code: printed, of the first owner, or for a new password.
+func codeForm(action string, more ...field) form {
+	return form{ID: "code", Action: action, Submit: "code.use", Fields: append([]field{
+		{Name: "code", Kind: "text", Label: "code.code", Hint: "code.code.hint", Required: true, Auto: "one-time-code"}}, more...)}
+}
+
+func newPassword() field {
+	return field{Name: "password", Kind: "password", Label: "code.password", Hint: "code.password.hint", Required: true, Auto: "new-password"}
+}
+
+func printedForm() form { return codeForm("/code") }
+
+func resetForm() form { return codeForm("/code/password", newPassword()) }
+
+func ownerForm() form {
+	return codeForm("/code/owner", field{Name: "name", Kind: "text", Label: "sign.name", Hint: "code.name.hint", Required: true, Auto: "username"},
+		newPassword())
+}
+
+// showCode fills in ?code=, so that the hub's first start can print an address to open.
+func (q *request) showCode(f form, title string) error {
+	return q.render(200, "code", "", title, f.keep(url.Values{"code": {q.r.URL.Query().Get("code")}}))
+}
+
+func (p *Pages) codePage(q *request) error  { return q.showCode(printedForm(), "code.title") }
+func (p *Pages) ownerPage(q *request) error { return q.showCode(ownerForm(), "code.owner") }
+func (p *Pages) resetPage(q *request) error { return q.showCode(resetForm(), "code.reset") }
+
+func (p *Pages) useCode(q *request) error {
+	return q.withForm(printedForm(), "code.title", func(v url.Values) error {
+		_, err := p.Accounts.UseCode(ctxOf(q), v.Get("code"))
+		return err
+	})
+}
+
+func (p *Pages) redeem(q *request) error {
+	return q.withForm(ownerForm(), "code.owner", func(v url.Values) error {
+		_, err := p.Accounts.Redeem(ctxOf(q), v.Get("code"), v.Get("name"), v.Get("password"))
+		return err
+	})
+}
+
+func (p *Pages) reset(q *request) error {
+	return q.withForm(resetForm(), "code.reset", func(v url.Values) error {
+		_, err := p.Accounts.ResetPassword(ctxOf(q), v.Get("code"), v.Get("password"))
+		return err
+	})
+}
+
+// withForm uses a code, and gives the form back with what is wrong.
+func (q *request) withForm(f form, title string, use func(url.Values) error) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	err = use(v)
+	faults := invalid(err)
+	if errors.Is(err, account.ErrCode) {
+		faults = []fault.Field{{Field: "code", Wrong: err.Error()}}
+	}
+	if faults != nil {
+		return q.render(422, "code", "", title, f.keep(v).refuse(faults))
+	}
+	if err != nil {
+		return err
+	}
+	return q.to("/", "")
+}

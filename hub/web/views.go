@@ -1,0 +1,106 @@
+package web
+
+import (
+	"fmt"
+	"html/template"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/policy"
+)
+
+// views are the templates of one language: each page with the layout and the parts.
+type views struct {
+	tongue
+	pages map[string]*template.Template
+}
+
+// shared are the templates that every page may use.
+var shared = [...]string{"templates/layout.html", "templates/parts.html"}
+
+func (p *Pages) parse(lang string) (*views, error) {
+	v := &views{tongue: tongue{lang: lang, words: p.words, zone: p.Zone, now: p.Now}, pages: map[string]*template.Template{}}
+	base, err := template.New("layout.html").Funcs(p.funcs(v.tongue)).ParseFS(files, shared[:]...)
+	if err != nil {
+		return nil, err
+	}
+	list, err := fs.Glob(files, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range list {
+		if f == shared[0] || f == shared[1] {
+			continue
+		}
+		t, err := base.Clone()
+		if err == nil {
+			t, err = t.ParseFS(files, f)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f, err)
+		}
+		v.pages[strings.TrimSuffix(path.Base(f), ".html")] = t
+	}
+	return v, nil
+}
+
+// funcs are what templates may call.
+func (p *Pages) funcs(l tongue) template.FuncMap {
+	return template.FuncMap{
+		"t": l.t, "count": l.count, "known": l.known, "number": l.number,
+		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
+		"asset":   p.assets.path,
+		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"machine": func(id policy.MachineID) string { return p.machineName(l, id) },
+		"badge":   func(id policy.BadgeID) string { return p.badgeName(l, id) },
+		"may":     func(a actor.Actor, act actor.Act) bool { return a.May(act, actor.Target{}) == nil },
+		"mayAt": func(a actor.Actor, act actor.Act, m policy.MachineID) bool {
+			return a.May(act, actor.Target{Machine: m}) == nil
+		},
+		"dict":  dict,
+		"list":  func(v ...any) []any { return v },
+		"join":  strings.Join,
+		"head":  func(rows []directory.Row) []directory.Row { return rows[:min(len(rows), most)] },
+		"minus": func(a, b int) int { return a - b },
+	}
+}
+
+// machineName is what people call a machine.
+func (p *Pages) machineName(l tongue, id policy.MachineID) string {
+	if p.MachineName != nil {
+		if s := l.of(p.MachineName(id)); s != "" {
+			return s
+		}
+	}
+	return string(id)
+}
+
+// badgeName is a badge's name as issued.
+func (p *Pages) badgeName(l tongue, id policy.BadgeID) string {
+	if p.BadgeName != nil {
+		if s := l.of(p.BadgeName(id)); s != "" {
+			return s
+		}
+	}
+	return string(id)
+}
+
+// dict is a map of its arguments, for a part that needs several values.
+func dict(pairs ...any) (map[string]any, error) {
+	m := map[string]any{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		k, ok := pairs[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("dict: key %d is a %T, want a string", i/2, pairs[i])
+		}
+		m[k] = pairs[i+1]
+	}
+	if len(pairs)%2 != 0 {
+		return nil, fmt.Errorf("dict: %d arguments, want pairs", len(pairs))
+	}
+	return m, nil
+}

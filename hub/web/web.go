@@ -1,0 +1,180 @@
+// Package web serves the hub's pages: sign-in, today, members, machines, policy, cards, reports, settings.
+//
+// Pages are html/template on the server, one stylesheet and one script of at most 6 KB that only makes them more
+// comfortable: without the script, every form is a POST that is answered with a redirect to a page that says what was
+// done. Secrets that exist once (codes, tokens) are shown in the answer to the POST itself, and are in no address.
+//
+// A page contains no rule. Each handler calls a service, which decides by itself whether the actor may; a part of a
+// page that the service denies is left out, and a page that it denies is answered with 403, or with the sign-in page
+// where nobody is signed in. *fault.Invalid is shown at the fields, *fault.Conflict as a comparison with what is in
+// force, *fault.NotFound as 404, and every other error as 500 with the id of the request.
+//
+// Every sentence comes from messages.txt, in French and English. The language is that of ?lang=, or of the cookie
+// that ?lang= leaves once somebody is signed in, or of Accept-Language. No cookie is set before sign-in.
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/policy"
+)
+
+//go:embed templates messages.txt static
+var files embed.FS
+
+// Options are what the pages are made of. Every service may be missing: its pages then answer 404.
+type Options struct {
+	Site      string // the name of the site, as people call it
+	Version   string // of the hub, for Settings
+	Zone      *time.Location
+	Now       func() time.Time
+	Log       *slog.Logger
+	Directory Directory
+	Machines  Machines
+	Policies  Policies
+	Accounts  Accounts
+	Reports   Reports
+	// Who says who asks, from the session that the request carries. The zero Actor: nobody is signed in.
+	Who func(*http.Request) (actor.Actor, error)
+	// Address is the visitor's address behind whatever proxy there is. nil: of the connection.
+	Address func(*http.Request) string
+	// RequestID is the id under which the logs have the request. nil: a new one.
+	RequestID func(*http.Request) string
+	// MachineName and BadgeName give the policy's names. nil, or an empty text: the id is shown.
+	MachineName func(policy.MachineID) policy.Text
+	BadgeName   func(policy.BadgeID) policy.Text
+	Mail        bool // the hub can send e-mail
+}
+
+// Pages are the hub's pages.
+type Pages struct {
+	Options
+	words  words
+	views  map[string]*views // by language
+	assets assets
+}
+
+// New parses templates and messages.
+func New(o Options) (*Pages, error) {
+	p := &Pages{Options: o, views: map[string]*views{}}
+	if p.Zone == nil {
+		p.Zone = time.UTC
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	if p.Who == nil {
+		p.Who = func(*http.Request) (actor.Actor, error) { return actor.Actor{}, nil }
+	}
+	if p.Address == nil {
+		p.Address = connection
+	}
+	if p.RequestID == nil {
+		p.RequestID = func(*http.Request) string { return rand.Text()[:12] }
+	}
+	var err error
+	if p.words, err = readWords(); err != nil {
+		return nil, err
+	}
+	if p.assets, err = readAssets(); err != nil {
+		return nil, err
+	}
+	for _, lang := range languages {
+		if p.views[lang], err = p.parse(lang); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func connection(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		return host
+	}
+	return r.RemoteAddr
+}
+
+// contentPolicy lets a page load its own stylesheet, script, pictures and events, send its forms here, and nothing
+// else; it may stand in no frame.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// maxForm bounds a form without a file; a policy text of 1 MiB fits percent-encoded. maxUpload bounds one with a file.
+const (
+	maxForm   = 4 << 20
+	maxUpload = 16 << 20
+)
+
+// Handler answers for all pages and their static files. It refuses POSTs that come from another origin.
+func (p *Pages) Handler() http.Handler {
+	m := http.NewServeMux()
+	for _, r := range p.routes() {
+		m.HandleFunc(r.pattern, p.serve(r.do))
+	}
+	m.HandleFunc("GET /static/{hash}/{name}", p.asset)
+	m.HandleFunc("/", p.serve(func(q *request) error { return errNoPage }))
+	same := http.NewCrossOriginProtection()
+	same.SetDenyHandler(p.serve(func(q *request) error { return errCrossOrigin }))
+	return head(same.Handler(m))
+}
+
+// head sets the headers of every answer.
+func head(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Vary", "Accept-Language, Cookie")
+		next.ServeHTTP(w, r)
+	})
+}
+
+var (
+	errNoPage      = errors.New("no such page")
+	errCrossOrigin = errors.New("form of another origin")
+)
+
+type route struct {
+	pattern string
+	do      func(*request) error
+}
+
+// routes are all pages. A service that is missing has no routes.
+func (p *Pages) routes() []route {
+	all := []route{{"GET /{$}", p.home}, {"GET /about", p.about}}
+	if p.Accounts != nil {
+		all = append(all, p.signRoutes()...)
+		all = append(all, p.settingRoutes()...)
+	}
+	if p.Directory != nil {
+		all = append(all, p.memberRoutes()...)
+		all = append(all, p.cardRoutes()...)
+	}
+	if p.Machines != nil {
+		all = append(all, p.machineRoutes()...)
+	}
+	if p.Policies != nil {
+		all = append(all, p.policyRoutes()...)
+	}
+	if p.Reports != nil {
+		all = append(all, p.reportRoutes()...)
+	}
+	return append(all, route{"GET /today", p.today})
+}
+
+// ctxOf is the request's context.
+func ctxOf(q *request) context.Context { return q.r.Context() }

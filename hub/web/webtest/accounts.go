@@ -1,0 +1,279 @@
+package webtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+// Accounts are those who sign in.
+type Accounts struct{ *Site }
+
+// The codes and the link that work.
+const (
+	OwnerCode   = "OWNER-CODE"
+	PaperCode   = "PAPER-CODE"
+	ResetWith   = "RESET-CODE"
+	LinkCode    = "link-code"
+	SharedCode  = "shared-code" // of an address that two members share
+	newPassword = 12            // bytes, at least
+)
+
+// SignIn signs in.
+func (s Accounts) SignIn(ctx context.Context, name, password, _ string) (actor.Actor, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken != nil {
+		return actor.Actor{}, s.broken
+	}
+	if x := s.account(accountID(name)); x != nil && x.Name == name && password == Password && !x.Disabled {
+		begin(ctx, x.ID)
+		return actorOf(*x), nil
+	}
+	return actor.Actor{}, account.ErrWrong
+}
+
+// SignOut signs out.
+func (s Accounts) SignOut(ctx context.Context) error { begin(ctx, ""); return nil }
+
+func short(password string) error {
+	if len(password) < newPassword {
+		return bad("password", "", "shorter than 12 bytes", "at least 12")
+	}
+	return nil
+}
+
+// Redeem makes the owner.
+func (s Accounts) Redeem(ctx context.Context, code, name, password string) (actor.Actor, error) {
+	if code != OwnerCode {
+		return actor.Actor{}, account.ErrCode
+	}
+	return s.as(ctx, OwnerName, short(password))
+}
+
+// ResetPassword sets a password.
+func (s Accounts) ResetPassword(ctx context.Context, code, password string) (actor.Actor, error) {
+	if code != ResetWith {
+		return actor.Actor{}, account.ErrCode
+	}
+	return s.as(ctx, AdminName, short(password))
+}
+
+// UseCode uses a printed code.
+func (s Accounts) UseCode(ctx context.Context, code string) (actor.Actor, error) {
+	if code != PaperCode {
+		return actor.Actor{}, account.ErrCode
+	}
+	return s.as(ctx, MemberName, nil)
+}
+
+func (s Accounts) as(ctx context.Context, name string, err error) (actor.Actor, error) {
+	if err != nil {
+		return actor.Actor{}, err
+	}
+	begin(ctx, accountID(name))
+	return actorOf(*s.account(accountID(name))), nil
+}
+
+// MailLink sends nothing.
+func (s Accounts) MailLink(_ context.Context, email string) error {
+	if len(email) < 3 {
+		return bad("email", email, "not an e-mail address", "lea@lab.example")
+	}
+	return nil
+}
+
+// Link says whom a link signs in.
+func (s Accounts) Link(_ context.Context, code string) ([]account.Person, error) {
+	switch code {
+	case LinkCode:
+		return []account.Person{{ID: "m-lea", Name: "Léa Morvan"}}, nil
+	case SharedCode:
+		return []account.Person{{ID: "m-lea", Name: "Léa Morvan"}, {ID: "m-tom", Name: "Tom Le Goff"}}, nil
+	}
+	return nil, account.ErrCode
+}
+
+// UseLink signs in.
+func (s Accounts) UseLink(ctx context.Context, code string, m policy.MemberID) (actor.Actor, error) {
+	people, err := s.Link(ctx, code)
+	if err != nil {
+		return actor.Actor{}, err
+	}
+	if m == "" && len(people) > 1 {
+		return actor.Actor{}, &account.Choose{Members: people}
+	}
+	return s.as(ctx, MemberName, nil)
+}
+
+// Accounts lists accounts.
+func (s Accounts) Accounts(_ context.Context, a actor.Actor, _ account.Page) ([]account.Account, string, error) {
+	leave, err := s.enter(a, actor.WriteAccounts, actor.Target{})
+	if err != nil {
+		return nil, "", err
+	}
+	defer leave()
+	return append([]account.Account(nil), s.accounts...), "", nil
+}
+
+// Add adds one.
+func (s Accounts) Add(_ context.Context, a actor.Actor, in account.Account, _ string) (account.Account, error) {
+	leave, err := s.enter(a, actor.WriteAccounts, actor.Target{})
+	if err != nil {
+		return in, err
+	}
+	defer leave()
+	if in.Name == "" || len(in.Name) > 200 {
+		return in, bad("name", in.Name, "empty or longer than 200 bytes", "a name")
+	}
+	in.ID, in.Version, in.Made = s.next("a-new"), 1, s.now
+	s.accounts = append(s.accounts, in)
+	return in, nil
+}
+
+// Change changes one.
+func (s Accounts) Change(_ context.Context, a actor.Actor, id string, version int64, change func(*account.Account) error) (account.Account, error) {
+	leave, err := s.enter(a, actor.WriteAccounts, actor.Target{})
+	if err != nil {
+		return account.Account{}, err
+	}
+	defer leave()
+	x := s.account(id)
+	switch {
+	case x == nil:
+		return account.Account{}, missing("account", id)
+	case x.Version != version:
+		return *x, &fault.Conflict{What: "account", ID: id, Have: x.Version, Got: version}
+	}
+	if err := change(x); err != nil {
+		return *x, err
+	}
+	x.Version++
+	return *x, nil
+}
+
+// ResetCode makes a code.
+func (s Accounts) ResetCode(_ context.Context, a actor.Actor, id string) (string, error) {
+	leave, err := s.enter(a, actor.WriteAccounts, actor.Target{})
+	if err != nil {
+		return "", err
+	}
+	defer leave()
+	return ResetWith, nil
+}
+
+// PrintedCodes makes codes.
+func (s Accounts) PrintedCodes(_ context.Context, a actor.Actor, members []policy.MemberID, each int) (out []account.Printed, err error) {
+	leave, err := s.enter(a, actor.WriteMembers, actor.Target{})
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	for _, m := range members {
+		for i := range each {
+			out = append(out, account.Printed{Member: m, Code: fmt.Sprintf("7K2Q-%04d-M9XH", i), Expires: s.now.AddDate(0, 0, 90)})
+		}
+	}
+	return out, nil
+}
+
+// ChangePassword changes the own password.
+func (s Accounts) ChangePassword(_ context.Context, a actor.Actor, old, password string) error {
+	if old != Password {
+		return bad("old", "", "wrong password", "the current one")
+	}
+	return short(password)
+}
+
+// Tokens lists tokens.
+func (s Accounts) Tokens(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
+	if a.Account == "" || a.Account != id {
+		return nil, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]account.Token(nil), s.tokens...), s.broken
+}
+
+// NewToken makes one.
+func (s Accounts) NewToken(_ context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (account.Token, error) {
+	if a.Account == "" {
+		return account.Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
+	}
+	if name == "" || len(name) > 200 {
+		return account.Token{}, bad("name", name, "empty or longer than 200 bytes", "what the token is for")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := account.Token{ID: s.next("k-new"), Name: name, Scopes: scopes, Made: s.now, Expires: expires}
+	s.tokens = append(s.tokens, t)
+	t.Text = "ptl_7Qm2Zk9Xw4Tn8Vb3Rc6Yd1Hf5Js0Lg"
+	return t, nil
+}
+
+// RevokeToken revokes one.
+func (s Accounts) RevokeToken(_ context.Context, a actor.Actor, id, token string) error {
+	if a.Account == "" || a.Account != id {
+		return &actor.Denied{Act: actor.WriteAccounts, Actor: a}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.tokens {
+		if s.tokens[i].ID == token {
+			s.tokens = append(s.tokens[:i:i], s.tokens[i+1:]...)
+			return nil
+		}
+	}
+	return missing("token", token)
+}
+
+// Sessions are two browsers.
+func (s Accounts) Sessions(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
+	if a.Account == "" || a.Account != id {
+		return nil, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
+	}
+	return []account.Session{{ID: "s-1", Made: s.now, Seen: s.now, Address: "192.0.2.7", Agent: "Firefox, Linux", Current: true},
+		{ID: "s-2", Made: s.now.AddDate(0, 0, -3), Seen: s.now.AddDate(0, 0, -1), Address: "192.0.2.31", Agent: "Chrome, Android"}}, nil
+}
+
+// EndSession ends one.
+func (s Accounts) EndSession(_ context.Context, a actor.Actor, id, _ string) error {
+	_, err := s.Tokens(context.Background(), a, id)
+	return err
+}
+
+// SignOutEverywhere ends all.
+func (s Accounts) SignOutEverywhere(ctx context.Context, a actor.Actor, id string) error {
+	if a.Account == "" || a.Account != id {
+		return &actor.Denied{Act: actor.WriteAccounts, Actor: a}
+	}
+	begin(ctx, "")
+	return nil
+}
+
+// AuditLog is the audit log.
+func (s Accounts) AuditLog(_ context.Context, a actor.Actor, _ account.Page) ([]account.Entry, string, error) {
+	leave, err := s.enter(a, actor.ReadAudit, actor.Target{})
+	if err != nil {
+		return nil, "", err
+	}
+	defer leave()
+	return append([]account.Entry(nil), s.audit...), "", nil
+}
+
+// ExportAudit writes it.
+func (s Accounts) ExportAudit(_ context.Context, a actor.Actor, w io.Writer) error {
+	leave, err := s.enter(a, actor.ReadAudit, actor.Target{})
+	if err != nil {
+		return err
+	}
+	defer leave()
+	_, err = fmt.Fprintf(w, "{\"entries\":%d}\n", len(s.audit))
+	return err
+}

@@ -1,0 +1,301 @@
+package webtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+// Directory is the directory of a site.
+type Directory struct{ *Site }
+
+func missing(what, id string) error { return &fault.NotFound{What: what, ID: id} }
+
+// seen is a member as an actor may see them.
+func seen(a actor.Actor, m directory.Member) directory.Member {
+	if a.May(actor.ReadNotes, actor.Target{}) != nil {
+		m.Note = ""
+	}
+	return m
+}
+
+// Members lists by name.
+func (d Directory) Members(_ context.Context, a actor.Actor, f directory.Filter, p directory.Page) ([]directory.Member, string, error) {
+	leave, err := d.enter(a, actor.ReadMembers, actor.Target{})
+	if err != nil {
+		return nil, "", err
+	}
+	defer leave()
+	limit := p.Limit
+	if limit == 0 {
+		limit = 50
+	}
+	var out []directory.Member
+	for _, m := range d.members {
+		if p.After != "" && m.Name <= p.After || !d.matches(m, f) {
+			continue
+		}
+		if len(out) == limit {
+			return out, out[limit-1].Name, nil
+		}
+		out = append(out, seen(a, m))
+	}
+	return out, "", nil
+}
+
+func (d Directory) matches(m directory.Member, f directory.Filter) bool {
+	if !strings.Contains(strings.ToLower(m.Name+" "+strings.Join(m.Emails, " ")+" "+string(m.ID)), strings.ToLower(f.Text)) {
+		return false
+	}
+	end := time.Date(m.Until.Year, m.Until.Month, m.Until.Day+1, 0, 0, 0, 0, Paris())
+	over := m.Until != policy.Date{} && !end.After(d.now)
+	switch f.State {
+	case directory.StateBlocked:
+		return m.Blocked || m.Gone
+	case directory.StateLapsed:
+		return over
+	case directory.StateEnding:
+		return m.Until != policy.Date{} && !over && end.Before(d.now.AddDate(0, 0, 30))
+	case directory.StateCurrent:
+		return !m.Blocked && !m.Gone && !over
+	}
+	return true
+}
+
+// Member is one member.
+func (d Directory) Member(_ context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error) {
+	leave, err := d.enter(a, actor.ReadMembers, actor.Target{Member: id})
+	if err != nil {
+		return directory.Member{}, err
+	}
+	defer leave()
+	if m := d.find(id); m != nil {
+		return seen(a, *m), nil
+	}
+	return directory.Member{}, missing("member", string(id))
+}
+
+// Own is the actor's record.
+func (d Directory) Own(_ context.Context, a actor.Actor) (directory.Member, error) {
+	leave, err := d.enter(a, actor.ReadOwn, actor.Target{Member: a.Member})
+	if err != nil {
+		return directory.Member{}, err
+	}
+	defer leave()
+	if m := d.find(a.Member); m != nil {
+		return seen(actor.Actor{}, *m), nil
+	}
+	return directory.Member{}, missing("member", string(a.Member))
+}
+
+func check(m directory.Member) error {
+	var faults []fault.Field
+	if m.Name == "" || len(m.Name) > 200 {
+		faults = append(faults, fault.Field{Field: "name", Given: m.Name, Wrong: "empty or longer than 200 bytes", Right: "a name"})
+	}
+	for i, e := range m.Emails {
+		if !strings.Contains(e, "@") {
+			faults = append(faults, fault.Field{Field: fmt.Sprintf("emails[%d]", i), Given: e, Wrong: "not an e-mail address", Right: "lea@lab.example"})
+		}
+	}
+	if faults != nil {
+		return &fault.Invalid{Faults: faults}
+	}
+	return nil
+}
+
+// Add adds a member.
+func (d Directory) Add(_ context.Context, a actor.Actor, m directory.Member) (directory.Member, error) {
+	leave, err := d.enter(a, actor.WriteMembers, actor.Target{})
+	if err != nil {
+		return m, err
+	}
+	defer leave()
+	if err := check(m); err != nil {
+		return m, err
+	}
+	m.ID, m.Version, m.Changed = policy.MemberID(d.next("m-new")), 1, d.now
+	d.members = append(d.members, m)
+	d.log(a, actor.WriteMembers, "member "+string(m.ID), "added")
+	return m, nil
+}
+
+// Change changes a member.
+func (d Directory) Change(_ context.Context, a actor.Actor, id policy.MemberID, version int64, change func(*directory.Member) error) (directory.Member, error) {
+	leave, err := d.enter(a, actor.WriteMembers, actor.Target{Member: id})
+	if err != nil {
+		return directory.Member{}, err
+	}
+	defer leave()
+	m := d.find(id)
+	if m == nil {
+		return directory.Member{}, missing("member", string(id))
+	}
+	if m.Version != version {
+		return *m, &fault.Conflict{What: "member", ID: string(id), Have: m.Version, Got: version}
+	}
+	next := *m
+	if err := errors.Join(change(&next)); err != nil {
+		return *m, err
+	}
+	if err := check(next); err != nil {
+		return *m, err
+	}
+	next.Version++
+	next.Changed = d.now
+	*m = next
+	d.log(a, actor.WriteMembers, "member "+string(id), "changed")
+	return next, nil
+}
+
+// Merge moves everything of drop to keep.
+func (d Directory) Merge(_ context.Context, a actor.Actor, keep, drop policy.MemberID) (directory.Member, error) {
+	leave, err := d.enter(a, actor.WriteMembers, actor.Target{Member: keep})
+	if err != nil {
+		return directory.Member{}, err
+	}
+	defer leave()
+	k, x := d.find(keep), d.find(drop)
+	if k == nil || x == nil || k == x {
+		return directory.Member{}, missing("member", string(drop))
+	}
+	k.Cards, k.Badges, k.Emails = append(k.Cards, x.Cards...), append(k.Badges, x.Badges...), append(k.Emails, x.Emails...)
+	k.Version++
+	out := *k
+	d.remove(drop)
+	return out, nil
+}
+
+func (d Directory) remove(id policy.MemberID) {
+	for i := range d.members {
+		if d.members[i].ID == id {
+			d.members = append(d.members[:i:i], d.members[i+1:]...)
+			return
+		}
+	}
+}
+
+// Erase removes a member.
+func (d Directory) Erase(_ context.Context, a actor.Actor, id policy.MemberID, version int64) error {
+	leave, err := d.enter(a, actor.EraseMembers, actor.Target{Member: id})
+	if err != nil {
+		return err
+	}
+	defer leave()
+	m := d.find(id)
+	switch {
+	case m == nil:
+		return missing("member", string(id))
+	case m.Version != version:
+		return &fault.Conflict{What: "member", ID: string(id), Have: m.Version, Got: version}
+	}
+	d.remove(id)
+	d.log(a, actor.EraseMembers, "member "+string(id), "erased")
+	return nil
+}
+
+// Endings are what ends.
+func (d Directory) Endings(_ context.Context, a actor.Actor) (out []directory.Ending, err error) {
+	leave, err := d.enter(a, actor.ReadMembers, actor.Target{})
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	for _, m := range d.members {
+		end := time.Date(m.Until.Year, m.Until.Month, m.Until.Day, 23, 0, 0, 0, time.UTC)
+		if m.Until != (policy.Date{}) && end.After(d.now.AddDate(-1, 0, 0)) && end.Before(d.now.AddDate(0, 0, 30)) {
+			out = append(out, directory.Ending{Member: m.ID, Name: m.Name, What: "membership", At: end})
+		}
+		for _, b := range m.Badges {
+			if !b.Expires.IsZero() {
+				out = append(out, directory.Ending{Member: m.ID, Name: m.Name, What: b.Name, Badge: b.Local, At: b.Expires})
+			}
+		}
+	}
+	return out, nil
+}
+
+// Preview reads names, one a line.
+func (d Directory) Preview(_ context.Context, a actor.Actor, in directory.Import) (directory.Preview, error) {
+	leave, err := d.enter(a, actor.WriteMembers, actor.Target{})
+	if err != nil {
+		return directory.Preview{}, err
+	}
+	defer leave()
+	out := directory.Preview{ID: d.next("p-"), Format: "csv", Unchanged: len(d.members)}
+	var faults []fault.Field
+	for i, name := range strings.Split(strings.TrimSpace(string(in.Data)), "\n") {
+		if name = strings.TrimSpace(name); name == "" || len(name) > 200 {
+			faults = append(faults, fault.Field{Row: i + 1, Field: "name", Given: name, Wrong: "no name"})
+			continue
+		}
+		out.Added = append(out.Added, directory.Row{Row: i + 1, Name: name, Fields: []string{"name"}})
+		out.Gains = append(out.Gains, directory.Right{Name: name, Machine: "fdm", Role: "learner", Supervised: true})
+	}
+	if faults != nil {
+		return out, &fault.Invalid{Faults: faults}
+	}
+	out.Gone = []directory.Row{{Member: "m-maud", Name: "Maud Pichon"}}
+	out.Changed = []directory.Row{{Member: "m-tom", Name: "Tom Le Goff", Fields: []string{"until"}}}
+	out.Loses = []directory.Right{{Member: "m-maud", Name: "Maud Pichon", Machine: "laser", Role: "user"}}
+	out.Confirm, out.Ignored = len(in.Data) > 1000, []string{"Téléphone"}
+	d.previews[out.ID] = out
+	return out, nil
+}
+
+// Confirm says that so many are gone.
+func (d Directory) Confirm(_ context.Context, a actor.Actor, id string) (directory.Preview, error) {
+	leave, err := d.enter(a, actor.WriteMembers, actor.Target{})
+	if err != nil {
+		return directory.Preview{}, err
+	}
+	defer leave()
+	p := d.previews[id]
+	p.Confirm = false
+	d.previews[id] = p
+	return p, nil
+}
+
+// Apply adds the members of a preview.
+func (d Directory) Apply(_ context.Context, a actor.Actor, id string) (directory.Preview, error) {
+	leave, err := d.enter(a, actor.WriteMembers, actor.Target{})
+	if err != nil {
+		return directory.Preview{}, err
+	}
+	defer leave()
+	p, ok := d.previews[id]
+	switch {
+	case !ok:
+		return p, missing("preview", id)
+	case p.Confirm:
+		return p, bad("gone", "", "more than 10 % are gone", "a confirmation")
+	}
+	for _, r := range p.Added {
+		d.members = append(d.members, directory.Member{ID: policy.MemberID(d.next("m-new")), Version: 1, Name: r.Name, Source: "csv", Changed: d.now})
+	}
+	delete(d.previews, id)
+	return p, nil
+}
+
+// Export writes names.
+func (d Directory) Export(_ context.Context, a actor.Actor, format string, w io.Writer) error {
+	leave, err := d.enter(a, actor.ReadMembers, actor.Target{})
+	if err != nil {
+		return err
+	}
+	defer leave()
+	for _, m := range d.members {
+		if _, err := fmt.Fprintf(w, "%s;%s\n", m.ID, m.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+// Package webtest is a site in memory for tests of the pages: invented people, 14 badges, three machines. It answers as
+// the hub's services do: it asks the actor for every act, and returns the errors of hub/fault. It keeps nothing, and none of
+// it is for use outside of tests.
+package webtest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/hub/enrol"
+	"portillon/hub/fault"
+	"portillon/hub/publish"
+	"portillon/policy"
+)
+
+// Site is a site. Its services share one state.
+type Site struct {
+	mu       sync.Mutex
+	now      time.Time
+	members  []directory.Member // by name
+	taps     []directory.Tap
+	machines []enrol.Machine
+	policies []publish.Policy // the newest first
+	accounts []account.Account
+	tokens   []account.Token
+	audit    []account.Entry
+	previews map[string]directory.Preview
+	made     int
+	broken   error
+}
+
+// Password is the password of every account.
+const Password = "an invented passphrase"
+
+// The accounts, by role.
+const (
+	OwnerName  = "olivia@lab.example"
+	AdminName  = "adele@lab.example"
+	MemberName = "lea@lab.example"
+	MentorName = "karim@lab.example"
+	MaintName  = "ines@lab.example"
+)
+
+// Now is the site's time: a Monday afternoon.
+func Now() time.Time { return time.Date(2026, 11, 30, 13, 30, 0, 0, time.UTC) }
+
+// Paris is the site's time zone in winter, without a zone database.
+func Paris() *time.Location { return time.FixedZone("CET", 3600) }
+
+// New makes a site with so many members more than the 24 that have a story.
+func New(more int) *Site {
+	s := &Site{now: Now(), previews: map[string]directory.Preview{}}
+	s.people(more)
+	s.things()
+	return s
+}
+
+// Break makes every call fail with err. nil: they work again.
+func (s *Site) Break(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broken = err
+}
+
+// enter locks the state for one call of a, who must have the right.
+func (s *Site) enter(a actor.Actor, act actor.Act, on actor.Target) (leave func(), err error) {
+	s.mu.Lock()
+	if s.broken != nil {
+		defer s.mu.Unlock()
+		return nil, s.broken
+	}
+	if err := a.May(act, on); err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	return s.mu.Unlock, nil
+}
+
+// log adds an entry to the audit log.
+func (s *Site) log(a actor.Actor, act actor.Act, on, detail string) {
+	s.audit = append([]account.Entry{{Seq: uint64(len(s.audit) + 1), At: s.now, Account: a.Account, Name: a.Name, Act: act, On: on, Detail: detail,
+		Request: a.Request}}, s.audit...)
+}
+
+func (s *Site) next(prefix string) string {
+	s.made++
+	return fmt.Sprintf("%s%d", prefix, s.made)
+}
+
+func bad(field, given, wrong, right string) error {
+	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: given, Wrong: wrong, Right: right}}}
+}
+
+// browser is the visitor whose request a ctx comes from.
+type browser struct {
+	w      http.ResponseWriter
+	secure bool
+}
+
+type browserKey struct{}
+
+const cookie = "portillon-session"
+
+// Handler is the middleware of sessions: a cookie names the account.
+func (s *Site) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), browserKey{}, browser{w: w, secure: r.TLS != nil})))
+	})
+}
+
+// Who says who is signed in.
+func (s *Site) Who(r *http.Request) (actor.Actor, error) {
+	c, err := r.Cookie(cookie)
+	if err != nil {
+		return actor.Actor{}, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range s.accounts {
+		if x.ID == c.Value && !x.Disabled {
+			return actorOf(x), nil
+		}
+	}
+	return actor.Actor{}, nil
+}
+
+func actorOf(x account.Account) actor.Actor {
+	return actor.Actor{Account: x.ID, Name: x.Name, Member: x.Member, Site: x.Site, Machines: x.Machines}
+}
+
+// begin signs a browser in.
+func begin(ctx context.Context, id string) {
+	b, ok := ctx.Value(browserKey{}).(browser)
+	if !ok {
+		return
+	}
+	age := 0
+	if id == "" {
+		age = -1
+	}
+	http.SetCookie(b.w, &http.Cookie{Name: cookie, Value: id, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: b.secure, MaxAge: age})
+}
+
+// Cookie is the cookie of a browser in which an account is signed in.
+func Cookie(name string) *http.Cookie { return &http.Cookie{Name: cookie, Value: accountID(name)} }
+
+func accountID(name string) string {
+	short, _, _ := strings.Cut(name, "@")
+	return "a-" + short
+}
+
+// MachineName is a machine's name in both languages.
+func MachineName(id policy.MachineID) policy.Text {
+	return map[policy.MachineID]policy.Text{
+		"laser": {FR: "Découpe laser", EN: "Laser cutter"},
+		"vinyl": {FR: "Découpe vinyle", EN: "Vinyl cutter"},
+		"fdm":   {FR: "Imprimante 3D", EN: "3D printer"},
+	}[id]
+}
+
+// BadgeName is a badge's name as issued.
+func BadgeName(id policy.BadgeID) policy.Text {
+	for _, b := range badges() {
+		if b.id == id {
+			return policy.Text{FR: b.fr, EN: b.fr}
+		}
+	}
+	return policy.Text{}
+}
+
+// Poison puts text into every field of every kind that people, badges or machines fill.
+func (s *Site) Poison(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.person(story{"poison", text, "laser-user laser-mentor", "2026-11-20"})
+	m.Emails, m.Subjects, m.Guardians, m.Note, m.External, m.Source = []string{text}, []string{text}, []string{text}, text, text, text
+	m.Cards[0].Last, m.Cards[0].Note, m.Cards[0].State = text, text, directory.CardState(text)
+	for i := range m.Badges {
+		b := &m.Badges[i]
+		b.Name, b.Issuer, b.From, b.Local, b.Verdict = text, text, text, policy.BadgeID(text), text
+		b.Checks = []directory.Check{{Code: text, Detail: text, Outcome: text}}
+		b.Expires = s.now.AddDate(0, 0, i-1)
+	}
+	s.members = append(s.members, m)
+	s.taps = append(s.taps, directory.Tap{ID: text, Code: text, Format: text, Machine: policy.MachineID(text), At: s.now, Assignable: true})
+	for i := range s.machines {
+		x := &s.machines[i]
+		x.KeyHash, x.Reason = text, text
+		x.Standing.Program, x.Standing.Disk, x.Standing.Clock, x.Standing.Refused, x.Standing.RefuseOf, x.Standing.Faults = text, text, text, text, text, []string{text}
+		x.Standing.Tags = []enrol.Tag{{ID: text, By: text, Reason: text, At: s.now}}
+		x.Standing.Session = &enrol.Session{Member: "m-poison", Role: text, Since: s.now}
+	}
+	s.policies[0].Text, s.policies[0].Comment, s.policies[0].By, s.policies[1].Comment = text, text, text, text
+	s.policies[1].Text, s.policies[1].SignedBy = text, text
+	s.accounts[0].Machines = map[policy.MachineID]actor.Role{policy.MachineID(text): actor.Role(text)}
+	s.accounts[0].Name = text
+	s.tokens[0].Name, s.tokens[0].Scopes = text, []actor.Act{actor.Act(text)}
+	s.log(actor.Actor{Account: text, Name: text}, actor.Act(text), text, text)
+}

@@ -1,0 +1,167 @@
+package web
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"portillon/policy"
+)
+
+// languages are those of messages.txt, the default first.
+var languages = [...]string{"fr", "en"}
+
+// words are all messages: by key, then by language.
+type words map[string]policy.Text
+
+// readWords reads messages.txt: "key = français | English" a line; lines with # and empty ones are skipped.
+func readWords() (words, error) {
+	text, err := files.ReadFile("messages.txt")
+	if err != nil {
+		return nil, err
+	}
+	w := words{}
+	for i, line := range strings.Split(string(text), "\n") {
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		key, both, ok := strings.Cut(line, " = ")
+		fr, en, two := strings.Cut(both, " | ")
+		if _, twice := w[key]; !ok || !two || fr == "" || en == "" || twice || strings.Contains(en, " | ") {
+			return nil, fmt.Errorf("messages.txt:%d: want one line \"key = français | English\" a key: %q", i+1, line)
+		}
+		w[key] = policy.Text{FR: french(fr), EN: en}
+	}
+	return w, nil
+}
+
+// french puts no-break spaces where French typography wants them: before : ; ! ? and inside « ».
+func french(s string) string {
+	return strings.NewReplacer(" :", "\u00a0:", " ;", "\u202f;", " !", "\u202f!", " ?", "\u202f?", "« ", "«\u00a0", " »", "\u00a0»", "'", "’").Replace(s)
+}
+
+// tongue writes for one language, in the site's zone.
+type tongue struct {
+	lang  string
+	words words
+	zone  *time.Location
+	now   func() time.Time
+}
+
+// of is the text in this language; English where there is no French.
+func (l tongue) of(t policy.Text) string {
+	if l.lang == "fr" && t.FR != "" || t.EN == "" {
+		return t.FR
+	}
+	return t.EN
+}
+
+// t is the message of a key, with {1}, {2} … replaced. A key that is missing shows itself, and fails the tests.
+func (l tongue) t(key string, args ...any) string {
+	m, ok := l.words[key]
+	if !ok {
+		return "⟦" + key + "⟧"
+	}
+	s := l.of(m)
+	for i, a := range args {
+		s = strings.ReplaceAll(s, "{"+strconv.Itoa(i+1)+"}", fmt.Sprint(a))
+	}
+	return s
+}
+
+// has reports whether there is a message for the key.
+func (l tongue) has(key string) bool { _, ok := l.words[key]; return ok }
+
+// known is the message of prefix+word, or the word itself: codes of other programs may be newer than the messages.
+func (l tongue) known(prefix string, word any) string {
+	if w := fmt.Sprint(word); l.has(prefix + w) {
+		return l.t(prefix + w)
+	}
+	return fmt.Sprint(word)
+}
+
+// count is key.one or key.many with the number. French says 0 in the singular.
+func (l tongue) count(key string, n any) string {
+	v, _ := strconv.ParseInt(fmt.Sprint(n), 10, 64)
+	if v == 1 || v == 0 && l.lang == "fr" {
+		return l.t(key+".one", l.number(v))
+	}
+	return l.t(key+".many", l.number(v))
+}
+
+// number groups digits by three: 10 000 (no-break), 10,000.
+func (l tongue) number(n any) string {
+	s := fmt.Sprint(n)
+	sep := ","
+	if l.lang == "fr" {
+		sep = "\u202f"
+	}
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + sep + s[i:]
+	}
+	return s
+}
+
+// clock is 14 h 30, 14:30.
+func (l tongue) clock(t time.Time) string {
+	h, m, _ := t.In(l.zone).Clock()
+	if l.lang == "fr" {
+		return fmt.Sprintf("%d\u00a0h\u00a0%02d", h, m)
+	}
+	return fmt.Sprintf("%d:%02d", h, m)
+}
+
+// day is 30 nov. 2026, 30 Nov 2026; without the year where it is the current one.
+func (l tongue) day(t time.Time) string {
+	t = t.In(l.zone)
+	return l.date(policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()})
+}
+
+func (l tongue) date(d policy.Date) string {
+	if d == (policy.Date{}) {
+		return ""
+	}
+	day := strconv.Itoa(d.Day)
+	if l.lang == "fr" && d.Day == 1 {
+		day = "1er"
+	}
+	s := day + "\u00a0" + l.t("month."+strconv.Itoa(int(d.Month)))
+	if d.Year != 0 && d.Year != l.now().In(l.zone).Year() {
+		s += "\u00a0" + strconv.Itoa(d.Year)
+	}
+	return s
+}
+
+// moment is today at 14:30, or a day and a time.
+func (l tongue) moment(t time.Time) string {
+	if t.IsZero() {
+		return l.t("never")
+	}
+	y, m, d := t.In(l.zone).Date()
+	ny, nm, nd := l.now().In(l.zone).Date()
+	if y == ny && m == nm && d == nd {
+		return l.t("today.at", l.clock(t))
+	}
+	return l.t("day.at", l.day(t), l.clock(t))
+}
+
+// length is 3 h 20 of so many seconds; what is begun and not full does not count.
+func (l tongue) length(seconds int64) string {
+	h, m := seconds/3600, seconds%3600/60
+	switch {
+	case h == 0:
+		return fmt.Sprintf("%d\u00a0min", m)
+	case l.lang == "fr":
+		return fmt.Sprintf("%s\u00a0h\u00a0%02d", l.number(h), m)
+	case m == 0:
+		return l.number(h) + "\u00a0h"
+	default:
+		return fmt.Sprintf("%s\u00a0h\u00a0%d\u00a0min", l.number(h), m)
+	}
+}
+
+// lapsed reports whether the day is over in the site's zone. The zero day never is.
+func (l tongue) lapsed(d policy.Date) bool {
+	return d != policy.Date{} && before(d, dateOf(l.now().In(l.zone)))
+}
