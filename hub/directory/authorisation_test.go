@@ -90,10 +90,16 @@ func calls(w *world, about, other policy.MemberID, cardID string) map[string]fun
 		"RemoveCard": func(ctx context.Context, a actor.Actor) error {
 			return w.RemoveCard(ctx, a, about, "c-none")
 		},
-		"Taps":        func(ctx context.Context, a actor.Actor) error { _, _, err := w.Taps(ctx, a, Page{}); return err },
-		"Assign":      func(ctx context.Context, a actor.Actor) error { _, err := w.Assign(ctx, a, "none", about); return err },
-		"AddBadges":   func(ctx context.Context, a actor.Actor) error { _, err := w.AddBadges(ctx, a, about, "x", nil); return err },
-		"AddBadgeURL": func(ctx context.Context, a actor.Actor) error { _, err := w.AddBadgeURL(ctx, a, about, "x"); return err },
+		"Taps":   func(ctx context.Context, a actor.Actor) error { _, _, err := w.Taps(ctx, a, Page{}); return err },
+		"Assign": func(ctx context.Context, a actor.Actor) error { _, err := w.Assign(ctx, a, "none", about); return err },
+		"AddBadges": func(ctx context.Context, a actor.Actor) error {
+			_, err := w.AddBadges(ctx, a, about, "x", nil)
+			return err
+		},
+		"AddBadgeURL": func(ctx context.Context, a actor.Actor) error {
+			_, err := w.AddBadgeURL(ctx, a, about, "x")
+			return err
+		},
 		"RemoveBadge": func(ctx context.Context, a actor.Actor) error { return w.RemoveBadge(ctx, a, about, "none") },
 		"BadgeData": func(ctx context.Context, a actor.Actor) error {
 			_, _, err := w.BadgeData(ctx, a, about, "none")
