@@ -41,7 +41,12 @@ func (s *Service) Verify(ctx context.Context, fetch bool) error {
 			}
 			v := verify(data, p, src, now)
 			src.accept()
-			if v.badge == nil || v.same(&b, &e.held[i]) {
+			if v.badge == nil { // it stands at its issuer's address, and does not any more
+				v.Name, v.Issued, v.Expires, v.Issuer = b.Name, b.Issued, b.Expires, b.Issuer
+				v.held = e.held[i]
+				v.proved, v.hosted, v.standing = false, false, standingUnverified
+			}
+			if v.same(&b, &e.held[i]) {
 				continue
 			}
 			v.ID, v.Member, v.File, v.From = b.ID, e.ID, b.File, b.From
