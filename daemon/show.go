@@ -239,6 +239,7 @@ func (m *Machine) wireState() wire.State {
 	}
 	if b := m.bundle.Load(); b != nil {
 		s.Disk = wire.OneLine(b.Damage, 200)
+		s.BundleRefused = wire.OneLine(m.refusedBundle(), 200)
 	}
 	if m.hub.Overdue {
 		s.UnackedSince, s.UnackedWhy = m.hub.Since, m.hub.Why

@@ -55,6 +55,7 @@ type Hub struct {
 	store   wire.Store
 	http    net.Listener // nil: chunks are not served
 	joined  joined
+	managed managed
 	orders  chan order
 	seen    stamp         // of the bundle file, when it was last taken in; the watcher's own
 	renewed chan struct{} // the bundle is another one; holds one
@@ -113,11 +114,16 @@ func (h *Hub) open() (err error) {
 			return err
 		}
 	}
+	if err := h.ownBundleKey(); err != nil {
+		return err
+	}
 	if h.c.Bundle.Key != nil {
 		h.store = wire.Store{Dir: filepath.Join(h.c.Data, "bundle"), Site: h.c.Site, Keys: note.VerifierList(h.c.Bundle.Key), Policy: h.c.Bundle.policyKeys()}
 		h.readStore()
-		h.seen = stampOf(h.c.Bundle.File)
-		h.takeBundle(h.seen)
+		if h.c.Bundle.File != "" {
+			h.seen = stampOf(h.c.Bundle.File)
+			h.takeBundle(h.seen)
+		}
 	}
 	if h.c.HTTP != "" {
 		if h.http, err = net.Listen("tcp", h.c.HTTP); err != nil {
@@ -130,7 +136,10 @@ func (h *Hub) open() (err error) {
 	if err := h.reach(); err != nil {
 		return err
 	}
-	return h.openJoin()
+	if err := h.openJoin(); err != nil {
+		return err
+	}
+	return h.openManaged()
 }
 
 // reach starts the broker inside, or notes how the one outside is reached.
@@ -233,6 +242,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	if h.joined.service != nil {
 		start(h.serveJoin)
 	}
+	h.runManaged(start)
 	<-ctx.Done()
 	all.Wait()
 	return context.Cause(ctx)
@@ -249,7 +259,7 @@ func (h *Hub) Close() error {
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, h.closeJoin())
+	errs = append(errs, h.closeManaged(), h.closeJoin())
 	if h.db != nil {
 		errs = append(errs, h.db.Close())
 	}

@@ -171,7 +171,9 @@ type State struct {
 	// SilentScreen is the machine's own screen that does not report itself; absent: all of them do.
 	SilentScreen string `json:"silent_screen,omitempty"`
 	Clock        string `json:"clock,omitempty"` // trusted or untrusted; absent: the machine does not say
-	Disk         string `json:"disk,omitempty"`  // what is damaged on the disk; absent: nothing that is known
+	// BundleRefused says why the machine refuses the bundle that it was offered; absent: it refuses none.
+	BundleRefused string `json:"bundle_refused,omitempty"`
+	Disk          string `json:"disk,omitempty"` // what is damaged on the disk; absent: nothing that is known
 }
 
 // ParseState reads a state. A state is only a hint: unknown fields are skipped, and none is critical.
@@ -184,6 +186,7 @@ func ParseState(data []byte) (State, error) {
 	s.UnackedWhy, s.SilentScreen = OneLine(s.UnackedWhy, maxStateText), OneLine(s.SilentScreen, maxStateText)
 	s.Program = OneLine(s.Program, maxStateText)
 	s.Clock, s.Disk = OneLine(s.Clock, maxStateText), OneLine(s.Disk, maxStateText)
+	s.BundleRefused = OneLine(s.BundleRefused, maxStateText)
 	if s.Generation.Check() != nil { // it stands in a command that an administrator copies
 		s.Generation = ""
 	}

@@ -37,14 +37,18 @@ func (s *Service) Handler(next http.Handler) http.Handler {
 		s.serve(w, r.WithContext(ctx), next, a, err)
 	})))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := visitor{address: s.ClientAddress(r), agent: shorten(printable(r.UserAgent()), 200)}
-		id, err := s.random(8)
-		if err != nil {
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-			return
+		v := visitor{agent: shorten(printable(r.UserAgent()), 200)}
+		if s.o.Request != nil {
+			v.request, v.address = s.o.Request(r)
+		} else {
+			id, err := s.random(8)
+			if err != nil {
+				http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+				return
+			}
+			v.request, v.address = hex.EncodeToString(id), s.ClientAddress(r)
+			w.Header().Set("X-Request-Id", v.request)
 		}
-		v.request = hex.EncodeToString(id)
-		w.Header().Set("X-Request-Id", v.request)
 		r = r.WithContext(context.WithValue(r.Context(), visitorKey, v))
 		if !s.IsOurHost(r.Host) {
 			http.Error(w, "this hub has another name", http.StatusMisdirectedRequest)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"sync/atomic"
@@ -53,6 +54,9 @@ type Options struct {
 	Hosts    []string       // other names that requests may have as Host; with URL nil and none here, any
 	Proxies  []netip.Prefix // whose X-Forwarded-For is believed
 	Mail     Sender         // nil: without e-mail
+	// Request gives a request's id and the client's address, where a handler before this one found them; nil: the
+	// service does it by itself.
+	Request func(*http.Request) (id, address string)
 
 	Now    func() time.Time // nil: time.Now
 	Random io.Reader        // nil: crypto/rand

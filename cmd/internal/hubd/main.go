@@ -70,6 +70,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return complain(errs, err, "")
 	}
 	log.Info("open", "broker", h.Broker(), "http", h.HTTP(), "ledger", c.Ledger())
+	welcome(out, h)
 	err = h.Run(ctx)
 	if errors.Is(err, context.Canceled) {
 		err = nil
@@ -92,4 +93,16 @@ func complain(w io.Writer, err error, hint string) int {
 		fmt.Fprintf(w, "portillon-hub: hint: %s\n", hint)
 	}
 	return 2
+}
+
+// welcome says where people go, and with which code the first owner begins.
+func welcome(out io.Writer, h *hub.Hub) {
+	url := h.WebURL()
+	if url == "" {
+		return
+	}
+	fmt.Fprintf(out, "portillon-hub: open %s\n", url)
+	if code := h.OwnerCode(); code != "" {
+		fmt.Fprintf(out, "  no owner yet: %s/code/owner and the code %s\n", url, code)
+	}
 }

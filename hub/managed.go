@@ -1,0 +1,312 @@
+package hub
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/api"
+	"portillon/hub/audit"
+	"portillon/hub/directory"
+	"portillon/hub/fault"
+	"portillon/hub/httpd"
+	"portillon/hub/publish"
+	"portillon/hub/report"
+	"portillon/hub/web"
+	"portillon/openbadge"
+	"portillon/openbadge/fetch"
+)
+
+// managed is what a hub has that keeps the site itself: its directory, its policy, and those who sign in. The zero
+// managed is a hub beside a site of files.
+type managed struct {
+	audit     *audit.Log
+	accounts  *account.Service
+	directory *directory.Service
+	publish   *publish.Service
+	report    *report.Service
+	policies  policies
+	server    *http.Server
+	listen    net.Listener
+	owner     string // code of the first owner; empty: there is an owner
+}
+
+// ownBundleKey has a hub that keeps the site itself sign the bundles that it hands out.
+func (h *Hub) ownBundleKey() (err error) {
+	if !h.c.Managed() {
+		return nil
+	}
+	b := &h.c.Bundle
+	if b.Public, err = h.c.PublicKey(); err != nil {
+		return err
+	}
+	if b.Key, err = note.NewVerifier(b.Public); err != nil {
+		return err
+	}
+	if h.c.PolicyKey != "" {
+		b.PolicyPublic = h.c.PolicyKey
+		b.Policy, err = note.NewVerifier(h.c.PolicyKey)
+	}
+	return err
+}
+
+// openManaged opens the services and their listener.
+func (h *Hub) openManaged() error {
+	if !h.c.Managed() {
+		return nil
+	}
+	m, site := &h.managed, h.db.Site(h.c.Site)
+	var err error
+	if m.audit, err = audit.New(audit.Options{Site: site, Signer: h.signer, Key: h.c.Bundle.Key, Now: h.now}); err != nil {
+		return err
+	}
+	m.policies.read = h.policyText
+	if err := h.openServices(); err != nil {
+		return err
+	}
+	if m.report, err = report.New(report.Options{Site: site, Records: journals{h}, Zone: h.zone, Names: h.names, Now: h.now, Log: h.log}); err != nil {
+		return err
+	}
+	if err := h.firstPolicy(); err != nil {
+		return err
+	}
+	return h.openPages()
+}
+
+// openServices opens directory, accounts and publishing, which ask each other through this hub.
+func (h *Hub) openServices() error {
+	m, site := &h.managed, h.db.Site(h.c.Site)
+	text, err := readCardKey(h.c.Join.CardKey)
+	if err != nil {
+		return err
+	}
+	cardKey, err := hex.DecodeString(text)
+	if err != nil {
+		return err
+	}
+	client := fetch.New(fetch.Options{})
+	m.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: m.policies.current, Audit: m.audit.Append,
+		Taps:     h.unknownTaps,
+		CardHash: func(number []byte) string { return cardHash(cardKey, number) },
+		Fetch:    func(context.Context) openbadge.Resolver { return client }})
+	if err != nil {
+		return err
+	}
+	var sender account.Sender
+	if h.c.Mail != "" {
+		smtp, err := account.ReadSMTP(h.c.Mail)
+		if err != nil {
+			return fmt.Errorf("mail: %w", err)
+		}
+		sender = smtp.Sender()
+	}
+	m.accounts, err = account.New(account.Options{Site: site, Folder: h.c.Data, Log: h.log, Audit: m.audit, People: h.people(),
+		URL: h.c.Web.URL, Hosts: h.webHosts(), Proxies: h.c.Web.Proxies, Mail: sender, Now: h.now,
+		Request: func(r *http.Request) (id, address string) {
+			return httpd.ID(r.Context()), httpd.Address(r.Context()).String()
+		}})
+	if err != nil {
+		return err
+	}
+	if m.owner, _, err = m.accounts.FirstOwner(); err != nil {
+		return err
+	}
+	o := publish.Options{Site: site, Now: h.now, Log: h.log, Audit: m.audit.Append, Holders: h.holders, Build: h.builder(cardKey),
+		Install: bundleStore{h}, Keys: note.VerifierList(h.c.Bundle.Key), States: h.taken}
+	if h.c.Bundle.Policy == nil {
+		o.Signer, o.SignedBy = oneKey{}, h.signer.Name()
+	} else {
+		o.Verify = h.verifyPolicy
+	}
+	m.publish, err = publish.New(o)
+	return err
+}
+
+// cardHash is a card's number as bundles hold it: HMAC-SHA-256 under the site's card key.
+func cardHash(key, number []byte) string {
+	h := hmac.New(sha256.New, key)
+	h.Write(number)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// starter is the policy of a new site: it opens nothing.
+const starter = `# Who may do what. Nothing is open yet: this policy names no machine. docs/policy.md explains the keys.
+portillon: 1
+site: %s
+language: fr
+timezone: Europe/Paris
+issuers: {}
+badges: {}
+roles: [learner, user, host, mentor, maintainer]
+machines: {}
+`
+
+// firstPolicy publishes the starter where there is no policy. A policy key on a laptop signs the first one itself.
+func (h *Hub) firstPolicy() error {
+	if h.c.Bundle.Policy != nil {
+		return nil
+	}
+	ctx, by := context.Background(), actor.System("new site")
+	var none *fault.NotFound
+	if _, err := h.managed.publish.Current(ctx, by); !errors.As(err, &none) {
+		return err
+	}
+	_, err := h.managed.publish.Publish(ctx, by, fmt.Sprintf(starter, h.c.Site), "new site", 0, nil)
+	return err
+}
+
+// openPages opens the listener for people: the pages, and the API below /api/v1.
+func (h *Hub) openPages() error {
+	m := &h.managed
+	interfaces, err := api.New(api.Options{Directory: m.directory, Machines: h.joined.service, Policies: m.publish, Accounts: m.accounts,
+		Reports: m.report, Events: h.db.Site(h.c.Site), Status: account.Status, RetryAfter: account.RetryAfter, Log: h.log, Now: h.now,
+		Session: func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil }})
+	if err != nil {
+		return err
+	}
+	pages, err := web.New(web.Options{Site: string(h.c.Site), Now: h.now, Log: h.log, Directory: m.directory, Machines: h.joined.service,
+		Policies: m.publish, Accounts: m.accounts, Reports: m.report, Mail: h.c.Mail != "",
+		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
+		Address:     func(r *http.Request) string { return m.accounts.ClientAddress(r) },
+		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
+		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle(api.Prefix+"/", interfaces)
+	mux.Handle("/", pages.Handler())
+	handler, err := httpd.Handler(httpd.Options{Hosts: h.webHosts(), Proxies: h.c.Web.Proxies, Origins: h.webOrigins(), Log: h.log, Now: h.now},
+		httpd.Health(h.ready, h.log, m.accounts.Handler(mux)))
+	if err != nil {
+		return err
+	}
+	m.server = httpd.Server(handler, h.log)
+	if m.listen, err = net.Listen("tcp", h.c.Web.Listen); err != nil {
+		return fmt.Errorf("web: listen: %w", err)
+	}
+	return h.webTLS()
+}
+
+// webTLS puts the certificate for people in force: the site's, or one of the hub's own authority.
+func (h *Hub) webTLS() error {
+	m, w := &h.managed, h.c.Web
+	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	switch {
+	case w.Cert == "":
+		return nil
+	case w.Cert == OwnCert && h.joined.authority == nil:
+		return errors.New("web: cert: own: the hub has no authority, want machines-listen: and name:")
+	case w.Cert == OwnCert:
+		c.GetCertificate = h.joined.authority.Server(h.c.Join.Name)
+	default:
+		cert, err := tls.LoadX509KeyPair(w.Cert, w.CertKey)
+		if err != nil {
+			return fmt.Errorf("web: cert: %w", err)
+		}
+		c.Certificates = []tls.Certificate{cert}
+	}
+	m.listen = tls.NewListener(m.listen, c)
+	return nil
+}
+
+// webHosts are the names that browsers may use for this hub.
+func (h *Hub) webHosts() []string {
+	out := []string{"localhost", "127.0.0.1", "::1"}
+	if h.c.Web.URL != nil {
+		out = append(out, h.c.Web.URL.Hostname())
+	}
+	if h.c.Join.Name != "" {
+		out = append(out, h.c.Join.Name)
+	}
+	return out
+}
+
+func (h *Hub) webOrigins() []string {
+	if h.c.Web.URL == nil {
+		return nil
+	}
+	return []string{h.c.Web.URL.String()}
+}
+
+// WebURL is where people reach the hub; empty: nowhere.
+func (h *Hub) WebURL() string {
+	switch l := h.managed.listen; {
+	case l == nil:
+		return ""
+	case h.c.Web.URL != nil:
+		return h.c.Web.URL.String()
+	default:
+		host, port, _ := net.SplitHostPort(l.Addr().String())
+		scheme := "http"
+		if h.c.Web.Cert != "" {
+			scheme = "https"
+		}
+		if ip := net.ParseIP(host); scheme == "https" || ip != nil && ip.IsUnspecified() {
+			host = h.c.Join.Name
+		} else if ip != nil && ip.IsLoopback() {
+			host = "localhost"
+		}
+		return scheme + "://" + net.JoinHostPort(host, port)
+	}
+}
+
+// OwnerCode is the one-time code that makes the first owner; empty: there is an owner.
+func (h *Hub) OwnerCode() string { return h.managed.owner }
+
+// ready reports whether the hub can serve: its database answers.
+func (h *Hub) ready(ctx context.Context) error {
+	var one int
+	return h.db.Site(h.c.Site).QueryRow(ctx, `SELECT count(*) FROM site WHERE site = $1`).Scan(&one)
+}
+
+// runManaged starts what a hub that keeps the site itself does until ctx ends.
+func (h *Hub) runManaged(start func(func(context.Context) error)) {
+	m := &h.managed
+	if m.server == nil {
+		return
+	}
+	start(m.publish.Run)
+	start(m.report.Run)
+	start(m.accounts.RunMail)
+	start(h.servePages)
+}
+
+func (h *Hub) servePages(ctx context.Context) error {
+	m := &h.managed
+	failed := make(chan error, 1)
+	go func() { failed <- m.server.Serve(m.listen) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("web: %w", err)
+	case <-ctx.Done():
+	}
+	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if m.server.Shutdown(bye) != nil {
+		m.server.Close()
+	}
+	<-failed
+	return nil
+}
+
+func (h *Hub) closeManaged() error {
+	if h.managed.listen == nil {
+		return nil
+	}
+	if err := h.managed.listen.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/hub/fault"
+	"portillon/hub/ledger"
+	"portillon/hub/publish"
+	"portillon/hub/report"
+	"portillon/policy"
+	"portillon/policy/file"
+	"portillon/site"
+	"portillon/wire"
+)
+
+// policies gives the policy in force, parsed once.
+type policies struct {
+	read func(context.Context) (number int64, text string, err error)
+
+	mu     sync.Mutex
+	number int64
+	last   *policy.Policy
+}
+
+// current is the policy in force; nil: there is none.
+func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
+	number, text, err := p.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if number == 0 {
+		return nil, nil
+	}
+	if p.last != nil && p.number == number {
+		return p.last, nil
+	}
+	parsed, err := file.Parse("policy.yaml", []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	p.number, p.last = number, parsed
+	return parsed, nil
+}
+
+func (p *policies) machineName(id policy.MachineID) policy.Text {
+	if now, err := p.current(context.Background()); err == nil && now != nil {
+		if m, ok := now.Machine(id); ok {
+			return m.Name
+		}
+	}
+	return policy.Text{}
+}
+
+func (p *policies) badgeName(id policy.BadgeID) policy.Text {
+	if now, err := p.current(context.Background()); err == nil && now != nil {
+		if b, ok := now.Badge(id); ok {
+			return b.Name
+		}
+	}
+	return policy.Text{}
+}
+
+// policyText is the policy in force; number 0: there is none.
+func (h *Hub) policyText(ctx context.Context) (int64, string, error) {
+	v, err := h.managed.publish.Current(ctx, actor.System("directory"))
+	var none *fault.NotFound
+	if errors.As(err, &none) {
+		return 0, "", nil
+	}
+	return v.Number, v.Text, err
+}
+
+func (h *Hub) zone(ctx context.Context) (*time.Location, error) {
+	p, err := h.managed.policies.current(ctx)
+	if err != nil || p == nil || p.Zone == nil {
+		return time.UTC, err
+	}
+	return p.Zone, nil
+}
+
+// names are the names of members, for reports.
+func (h *Hub) names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
+	return h.managed.directory.Names(ctx, of)
+}
+
+// people is what accounts ask the directory.
+func (h *Hub) people() account.People {
+	d := h.managed.directory
+	person := func(m directory.Member) account.Person {
+		return account.Person{ID: m.ID, Name: m.Name, Language: m.Language}
+	}
+	return account.People{
+		ByAddress: func(ctx context.Context, address string) (out []account.Person, err error) {
+			all, err := d.ByAddress(ctx, address)
+			for _, m := range all {
+				out = append(out, person(m))
+			}
+			return out, err
+		},
+		Member: func(ctx context.Context, id policy.MemberID) (account.Person, error) {
+			m, err := d.Member(ctx, actor.System("accounts"), id)
+			return person(m), err
+		},
+		Roles: func(ctx context.Context, id policy.MemberID) (map[policy.MachineID]actor.Role, error) {
+			return d.Roles(ctx, id)
+		},
+	}
+}
+
+// holders are all members with what they hold under two policies.
+func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, err error) {
+	all, err := h.managed.directory.Holders(ctx, before, after)
+	for _, m := range all {
+		out = append(out, publish.Holder{Name: m.Name, Before: m.Before, After: m.After})
+	}
+	return out, err
+}
+
+// builder makes bundles of a policy and of the directory as it is then.
+func (h *Hub) builder(cardKey []byte) func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
+	return func(ctx context.Context, p publish.Snapshot, o publish.Order) (*site.Built, error) {
+		if err := h.managed.directory.Verify(ctx, true); err != nil {
+			return nil, err
+		}
+		d, err := h.managed.directory.Snapshot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s, err := site.New(p.Text, d.Members, d.Badges, d.Status, d.Web)
+		if err != nil {
+			return nil, err
+		}
+		order := site.Order{Version: o.Version, Issued: o.Issued, Expires: o.Expires, Signer: h.signer, CardKey: cardKey}
+		if h.c.Bundle.Policy != nil {
+			order.Policy = site.PolicyOrder{Signed: p.Signed, Keys: h.c.Bundle.policyKeys()}
+		}
+		return s.Build(order)
+	}
+}
+
+// oneKey is the policy key of a site where the bundle's key stands for it: the manifest's signature covers the policy.
+type oneKey struct{}
+
+func (oneKey) SignPolicy(int64, []byte, []byte) ([]byte, error) { return nil, nil }
+
+// verifyPolicy opens what "portillon policy sign" wrote.
+func (h *Hub) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
+	f, err := wire.ReadPolicyFile(bytes.NewReader(signed), h.c.Bundle.policyKeys())
+	if err != nil {
+		return publish.SignedPolicy{}, err
+	}
+	return publish.SignedPolicy{Number: int64(f.Policy.Number), Text: f.Chunks[wire.PolicyChunk],
+		Documents: f.Chunks[wire.DocumentsChunk], By: h.c.Bundle.Policy.Name()}, nil
+}
+
+// bundleStore is where publish installs bundles: the store that machines are served from.
+type bundleStore struct{ h *Hub }
+
+func (b bundleStore) Current() (wire.Manifest, error) { return b.h.store.Current() }
+
+func (b bundleStore) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
+	m, err := b.h.store.Install(signed, chunk, nil)
+	if err != nil {
+		return m, err
+	}
+	b.h.readStore()
+	select {
+	case b.h.renewed <- struct{}{}:
+	default:
+	}
+	return m, nil
+}
+
+// taken says which bundle each machine works from.
+func (h *Hub) taken(context.Context) (out []publish.Taken, err error) {
+	for _, m := range h.Machines() {
+		t := publish.Taken{Machine: m.ID}
+		if m.State != nil {
+			t.Version, t.Refused = m.State.Bundle, m.State.BundleRefused
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// unknownTaps are the unknown cards that were tapped since a moment, as far as their seals can be opened.
+func (h *Hub) unknownTaps(ctx context.Context, since time.Time) (out []directory.UnknownTap, err error) {
+	keys, err := h.c.SealKeys(h.now())
+	if err != nil || len(keys) == 0 {
+		return nil, err
+	}
+	err = h.ledger.Records(ctx, ledger.Query{Kinds: []wire.Kind{wire.Refused}}, func(e ledger.Entry) error {
+		if e.Wall.Before(since) || e.Member != "" {
+			return nil
+		}
+		var body wire.RefusedBody
+		if json.Unmarshal(e.Body, &body) != nil || body.Sealed == "" {
+			return nil
+		}
+		if card, err := wire.OpenCard(body.Sealed, h.c.Site, e.Machine, keys); err == nil {
+			out = append(out, directory.UnknownTap{EnrolCard: card, Machine: e.Machine, Generation: e.Generation, Seq: e.Seq, At: e.Wall})
+		}
+		return nil
+	})
+	return out, err
+}
+
+// journals is the ledger as reports read it.
+type journals struct{ h *Hub }
+
+func (j journals) Journals(ctx context.Context) (out []report.Journal, err error) {
+	for _, m := range j.h.Machines() {
+		all, err := j.h.ledger.Generations(ctx, m.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range all {
+			out = append(out, report.Journal{Machine: m.ID, Generation: g.Generation, Epoch: g.Epoch, Records: g.Records})
+		}
+	}
+	return out, nil
+}
+
+func (j journals) Read(ctx context.Context, of report.Journal, after uint64, kinds []wire.Kind, limit int, yield func(wire.Record) error) error {
+	q := ledger.Query{Machine: of.Machine, Generation: &of.Generation, Kinds: kinds, After: after, Limit: limit}
+	return j.h.ledger.Records(ctx, q, func(e ledger.Entry) error { return yield(e.Record) })
+}
+
+// readCardKey reads the site's card key, in hexadecimal.
+func readCardKey(path string) (string, error) {
+	return (&Hub{c: Config{Join: JoinConfig{CardKey: path}}}).cardKey()
+}
