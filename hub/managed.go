@@ -125,7 +125,7 @@ func (h *Hub) openServices() error {
 	o := publish.Options{Site: site, Now: h.now, Log: h.log, Audit: m.audit.Append, Holders: h.holders, Build: h.builder(cardKey),
 		Install: bundleStore{h}, Keys: note.VerifierList(h.c.Bundle.Key), States: h.taken}
 	if h.c.Bundle.Policy == nil {
-		o.Signer, o.SignedBy = oneKey{}, h.signer.Name()
+		o.Signer, o.SignedBy = oneKey{h.signer}, h.signer.Name()
 	} else {
 		o.Verify = h.verifyPolicy
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"portillon/hub/account"
 	"portillon/hub/actor"
 	"portillon/hub/directory"
@@ -148,10 +150,13 @@ func (h *Hub) builder(cardKey []byte) func(context.Context, publish.Snapshot, pu
 	}
 }
 
-// oneKey is the policy key of a site where the bundle's key stands for it: the manifest's signature covers the policy.
-type oneKey struct{}
+// oneKey signs policies where the site has no policy key apart: with the key of its bundles.
+type oneKey struct{ signer note.Signer }
 
-func (oneKey) SignPolicy(int64, []byte, []byte) ([]byte, error) { return nil, nil }
+func (k oneKey) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
+	signed, _, err := site.SignPolicyText(text, uint64(number), k.signer)
+	return signed, err
+}
 
 // verifyPolicy opens what "portillon policy sign" wrote.
 func (h *Hub) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
