@@ -58,6 +58,7 @@ var law = []struct {
 	{"firmware-config/circuit", nil, "drawings are calculated from their own files, by tests alone"},
 	{"cmd/internal/acceptance", []string{"policy"}, "the acceptance list and its run are pure: whoever calls them asks the daemon and sends the signals"},
 	{"internal/testlog", nil, "a logger for tests knows nothing of what it logs"},
+	{"bench", []string{"..."}, "a measurement starts whatever it measures, and nothing imports it"},
 	{"cmd", []string{"..."}, "only cmd introduces rooms to each other"},
 }
 
