@@ -75,7 +75,7 @@ func (h *Hub) change(id policy.MachineID, f func(*Machine)) bool {
 	return ok
 }
 
-// receive handles one message that is no batch. An error ends the connection: it is the disk's or the broker's, never the sender's.
+// receive handles one message that is no batch. An error ends the connection: it is the broker's, never the sender's or the database's.
 func (h *Hub) receive(l *link, m mqtt.Message) error {
 	if h.isGarbage(m) {
 		return h.tidy(l, m.Topic())
@@ -145,9 +145,11 @@ func (h *Hub) took(l *link, id policy.MachineID, taken ledger.Taken, err error) 
 		}
 		h.log.Info("records are missing", "machine", id, "want", taken.Want)
 		h.change(id, func(m *Machine) { m.generation = taken.Generation })
-	case err != nil:
-		return err
+	case err != nil: // the machine sends the batch again
+		h.noteDatabase(err)
+		return nil
 	}
+	h.noteDatabase(nil)
 	var before uint64
 	h.change(id, func(m *Machine) {
 		before, m.Held = m.Held, taken.Seq
@@ -161,11 +163,13 @@ func (h *Hub) took(l *link, id policy.MachineID, taken ledger.Taken, err error) 
 	return h.acknowledge(l, id)
 }
 
-// acknowledge publishes how much of a machine's journal is on this disk.
+// acknowledge publishes how much of a machine's journal is on this disk. Where the database cannot say so, nothing is
+// acknowledged, and all else goes on.
 func (h *Hub) acknowledge(l *link, id policy.MachineID) error {
 	ack, err := h.signAck(id)
 	if err != nil {
-		return err
+		h.noteDatabase(err)
+		return nil
 	}
 	return l.publish(h.topics.Ack(id), true, ack)
 }

@@ -24,6 +24,14 @@ func Main(args []string) int {
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	if len(args) > 0 {
+		switch args[0] {
+		case "backup":
+			return backup(ctx, args[1:], out, errs)
+		case "restore":
+			return restore(ctx, args[1:], out, errs)
+		}
+	}
 	fs := flag.NewFlagSet("portillon-hub", flag.ContinueOnError)
 	fs.SetOutput(errs)
 	config := fs.String("config", "/etc/portillon/hub.yaml", "the hub's file")
