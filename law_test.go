@@ -70,7 +70,7 @@ var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // a test builds its bundle as an operator does
 		"firmware-config/circuit", // the guard's times are those of the drawings
 		"internal/testlog"},
-	"hub":       {"openbadge", "internal/testlog", "hub/store", "hub/actor"},
+	"hub":       {"openbadge", "internal/testlog", "hub/store", "hub/actor", "dberror"},
 	"rfid":      {"rfid/rfidtest"},
 	"openbadge": {"openbadge/internal/otherstest"}, // data that others made
 }
