@@ -62,6 +62,7 @@ var law = []struct {
 	{"firmware-config/circuit", nil, "drawings are calculated from their own files, by tests alone"},
 	{"cmd/internal/acceptance", []string{"policy"}, "the acceptance list and its run are pure: whoever calls them asks the daemon and sends the signals"},
 	{"internal/testlog", nil, "a logger for tests knows nothing of what it logs"},
+	{"bench", []string{"..."}, "a measurement starts whatever it measures, and nothing imports it"},
 	{"cmd", []string{"..."}, "only cmd introduces rooms to each other"},
 }
 
@@ -73,7 +74,7 @@ var testsMayAlso = map[string][]string{
 	"daemon": {"rfid/rfidtest", "policy/file", "site", // a test builds its bundle as an operator does
 		"firmware-config/circuit", // the guard's times are those of the drawings
 		"internal/testlog"},
-	"hub":       {"openbadge", "internal/testlog", "hub/store", "hub/actor"},
+	"hub":       {"openbadge", "internal/testlog", "hub/store", "hub/actor", "dberror"},
 	"rfid":      {"rfid/rfidtest"},
 	"openbadge": {"openbadge/internal/otherstest"}, // data that others made
 }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"time"
 
 	"portillon/hub/ledger"
 	"portillon/hub/store"
@@ -23,4 +24,37 @@ func (h *Hub) openDatabase() (err error) {
 		h.log.Info("ledger taken over", "from", old, "records", n)
 	}
 	return nil
+}
+
+// troubleEvery is how often the same error of the database is logged.
+const troubleEvery = time.Minute
+
+// databaseTrouble is why the database last took or gave nothing.
+type databaseTrouble struct {
+	err    error // nil: it works
+	logged time.Time
+}
+
+// noteDatabase notes an error of the database, or that it works. A database that is full, slow or broken stops
+// acknowledgements, and nothing else: machines keep their records and send them again, and the bundle, commands and
+// tags are files.
+func (h *Hub) noteDatabase(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was, now := h.trouble.err, h.now()
+	h.trouble.err = err
+	switch {
+	case err == nil && was != nil:
+		h.log.Info("database works again")
+	case err != nil && (was == nil || was.Error() != err.Error() || now.Sub(h.trouble.logged).Abs() >= troubleEvery):
+		h.trouble.logged = now
+		h.log.Error("records not taken", "err", err)
+	}
+}
+
+// DatabaseError is why the database does not take records; nil: it does, as far as the hub knows.
+func (h *Hub) DatabaseError() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.trouble.err
 }

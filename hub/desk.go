@@ -76,7 +76,7 @@ func (h *Hub) change(id policy.MachineID, f func(*Machine)) bool {
 	return ok
 }
 
-// receive handles one message. An error ends the connection: it is the disk's or the broker's, never the sender's.
+// receive handles one message that is no batch. An error ends the connection: it is the broker's, never the sender's or the database's.
 func (h *Hub) receive(l *link, m mqtt.Message) error {
 	if h.isGarbage(m) {
 		return h.tidy(l, m.Topic())
@@ -85,9 +85,6 @@ func (h *Hub) receive(l *link, m mqtt.Message) error {
 		return nil
 	}
 	h.saw(m)
-	if id, ok := h.topics.Machine(m.Topic(), "records"); ok {
-		return h.records(l, id, m.Payload())
-	}
 	if id, ok := h.topics.Machine(m.Topic(), "state"); ok {
 		return h.state(l, id, m.Payload())
 	}
@@ -105,10 +102,44 @@ func (h *Hub) receive(l *link, m mqtt.Message) error {
 	return nil
 }
 
-// records keeps a batch, then acknowledges. A gap, and records that are held already, are acknowledged as far as they go:
-// the machine sends on from there. What cannot be true is not answered.
-func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
-	taken, err := h.ledger.Take(id, data)
+// maxTogether is how many batches that wait are kept in one transaction: a site that comes back after a power cut sends
+// many at once, and each commit waits for the disk.
+const maxTogether = 16
+
+// receiveWaiting handles a message, and with it the batches that wait behind it.
+func (h *Hub) receiveWaiting(l *link, m mqtt.Message) error {
+	var batches []ledger.Batch
+	for {
+		id, ok := h.topics.Machine(m.Topic(), "records")
+		if !ok || len(m.Payload()) == 0 || h.isGarbage(m) {
+			return errors.Join(h.records(l, batches), h.receive(l, m))
+		}
+		h.saw(m)
+		if batches = append(batches, ledger.Batch{Machine: id, Data: m.Payload()}); len(batches) == maxTogether {
+			return h.records(l, batches)
+		}
+		select {
+		case m = <-l.in:
+		default:
+			return h.records(l, batches)
+		}
+	}
+}
+
+// records keeps batches, then acknowledges each.
+func (h *Hub) records(l *link, batches []ledger.Batch) (err error) {
+	if len(batches) == 0 {
+		return nil
+	}
+	for i, r := range h.ledger.TakeAll(batches) {
+		err = errors.Join(err, h.took(l, batches[i].Machine, r.Taken, r.Err))
+	}
+	return err
+}
+
+// took acknowledges a batch. A gap, and records that are held already, are acknowledged as far as they go: the machine
+// sends on from there. What cannot be true is not answered.
+func (h *Hub) took(l *link, id policy.MachineID, taken ledger.Taken, err error) error {
 	var refused *ledger.Refusal
 	switch {
 	case errors.As(err, &refused):
@@ -117,9 +148,11 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 		}
 		h.log.Info("records are missing", "machine", id, "want", taken.Want)
 		h.change(id, func(m *Machine) { m.generation = taken.Generation })
-	case err != nil:
-		return err
+	case err != nil: // the machine sends the batch again
+		h.noteDatabase(err)
+		return nil
 	}
+	h.noteDatabase(nil)
 	var before uint64
 	h.change(id, func(m *Machine) {
 		before, m.Held = m.Held, taken.Seq
@@ -133,11 +166,13 @@ func (h *Hub) records(l *link, id policy.MachineID, data []byte) error {
 	return h.acknowledge(l, id)
 }
 
-// acknowledge publishes how much of a machine's journal is on this disk.
+// acknowledge publishes how much of a machine's journal is on this disk. Where the database cannot say so, nothing is
+// acknowledged, and all else goes on.
 func (h *Hub) acknowledge(l *link, id policy.MachineID) error {
 	ack, err := h.signAck(id)
 	if err != nil {
-		return err
+		h.noteDatabase(err)
+		return nil
 	}
 	return l.publish(h.topics.Ack(id), true, ack)
 }

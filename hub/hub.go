@@ -69,6 +69,7 @@ type Hub struct {
 	version  uint64
 	machines map[policy.MachineID]*Machine
 	waiting  map[string]chan wire.Reply // by the id of the command
+	trouble  databaseTrouble
 }
 
 // dialing is how the broker is reached.

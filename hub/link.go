@@ -85,7 +85,7 @@ func (h *Hub) connected(ctx context.Context) error {
 		case err = <-l.lost:
 			return err
 		case m := <-l.in:
-			err = h.receive(l, m)
+			err = h.receiveWaiting(l, m)
 		case topic := <-l.cleanups:
 			err = h.tidy(l, topic)
 		case <-h.renewed:

@@ -1,10 +1,339 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"portillon/hub/ledger"
+	"portillon/hub/store"
+	"portillon/policy"
 )
 
-const childArgument = "child"
+// childArgument has this program run as the process that is killed.
+const childArgument = "child-of-kill"
 
-func child(context.Context, []string, io.Writer, io.Writer) int { return 0 }
+const (
+	killMachines = 4
+	killBatches  = 60 // of each machine, in a folder
+	killRecords  = 20 // of a batch
+	// killLines bounds after how many of its lines a child is killed.
+	killLines = 12
+)
+
+// killed is a folder in which processes take batches and make changes, and are killed.
+type killed struct {
+	dir     string
+	machine []policy.MachineID
+	Keys    map[policy.MachineID]string
+	Batches map[policy.MachineID][][]byte
+	roots   map[policy.MachineID][]tlog.Hash // after each batch
+	acked   map[policy.MachineID]uint64      // as the children said
+	changed int64                            // the last change that a child said was made
+}
+
+// kill kills a process that takes records and makes changes, so many times, at a random moment, and looks after each
+// whether what it said is there, once, and nothing half.
+func kill(ctx context.Context, o options) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	records, changes := uint64(0), int64(0)
+	for n := 0; n < o.times; {
+		dir, err := os.MkdirTemp(o.dir, "portillon-kill-")
+		if err != nil {
+			return err
+		}
+		k, err := newKilled(dir)
+		if err == nil {
+			n, err = k.run(ctx, self, n, o.times)
+		}
+		if err != nil {
+			return fmt.Errorf("kill %d: %w; the database stays in %s", n, err, dir)
+		}
+		for _, seq := range k.acked {
+			records += seq
+		}
+		changes += k.changed
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	o.out(fmt.Sprintf("  killed %d times: %d acknowledged records and %d changes are there, once, and none is half", o.times, records, changes))
+	return nil
+}
+
+func newKilled(dir string) (*killed, error) {
+	k := &killed{dir: dir, Keys: map[policy.MachineID]string{}, Batches: map[policy.MachineID][][]byte{}, roots: map[policy.MachineID][]tlog.Hash{},
+		acked: map[policy.MachineID]uint64{}}
+	for i := range killMachines {
+		m, err := newMachine(policy.MachineID(fmt.Sprintf("machine-%d", i)))
+		if err != nil {
+			return nil, err
+		}
+		k.machine, k.Keys[m.id] = append(k.machine, m.id), m.vkey
+		for range killBatches {
+			data, _, err := m.batch(killRecords)
+			if err != nil {
+				return nil, err
+			}
+			root, err := tlog.TreeHash(m.n, m)
+			if err != nil {
+				return nil, err
+			}
+			k.Batches[m.id], k.roots[m.id] = append(k.Batches[m.id], data), append(k.roots[m.id], root)
+		}
+	}
+	b, err := json.Marshal(k)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "batches.json"), b, 0o600); err != nil {
+		return nil, err
+	}
+	return k, k.makeTables()
+}
+
+// makeTables makes the database, and two tables that a change alters together.
+func (k *killed) makeTables() error {
+	db, err := store.Open(context.Background(), k.path())
+	if err != nil {
+		return err
+	}
+	if err := db.Close(); err != nil {
+		return err
+	}
+	raw, err := sql.Open("sqlite", k.path())
+	if err != nil {
+		return err
+	}
+	_, err = raw.Exec("CREATE TABLE bench_left (site TEXT PRIMARY KEY, n BIGINT NOT NULL); CREATE TABLE bench_right (site TEXT PRIMARY KEY, n BIGINT NOT NULL)")
+	return errors.Join(err, raw.Close())
+}
+
+func (k *killed) path() string { return filepath.Join(k.dir, store.Name) }
+
+// run kills children until the kills are made or the folder's batches are all taken. It returns how many were made.
+func (k *killed) run(ctx context.Context, self string, from, to int) (n int, err error) {
+	for n = from; n < to; n++ {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
+		ended, err := k.one(ctx, self)
+		if err != nil {
+			return n, err
+		}
+		if err := k.check(); err != nil {
+			return n, err
+		}
+		if ended { // the child had nothing left to do, and was not killed
+			return n, nil
+		}
+	}
+	return n, nil
+}
+
+// one starts a child, reads some of its lines, and kills it.
+func (k *killed) one(ctx context.Context, self string) (ended bool, err error) {
+	c := exec.CommandContext(ctx, self, childArgument, k.dir)
+	c.Stderr = os.Stderr
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return false, err
+	}
+	if err := c.Start(); err != nil {
+		return false, err
+	}
+	lines := bufio.NewScanner(out)
+	for range rand.IntN(killLines) {
+		if !lines.Scan() {
+			break
+		}
+		k.heard(lines.Text())
+	}
+	time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond) // into the middle of a transaction
+	killErr := c.Process.Kill()
+	for lines.Scan() { // what it said before it died
+		k.heard(lines.Text())
+	}
+	err = c.Wait()
+	if errors.Is(killErr, os.ErrProcessDone) || c.ProcessState.Exited() {
+		return err == nil, err
+	}
+	return false, nil
+}
+
+func (k *killed) heard(line string) {
+	var m policy.MachineID
+	var seq uint64
+	var n int64
+	if _, err := fmt.Sscanf(line, "ack %s %d", &m, &seq); err == nil {
+		k.acked[m] = max(k.acked[m], seq)
+	} else if _, err := fmt.Sscanf(line, "change %d", &n); err == nil {
+		k.changed = max(k.changed, n)
+	}
+}
+
+// check looks at what the killed process has left.
+func (k *killed) check() (err error) {
+	keys, err := k.keys()
+	if err != nil {
+		return err
+	}
+	l, err := ledger.Open(k.path(), site, keys) // it reads all pages
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	for _, m := range k.machine {
+		if err := k.checkMachine(l, m); err != nil {
+			return fmt.Errorf("%s: %w", m, err)
+		}
+	}
+	left, right, err := changes(k.path())
+	if err == nil && (left != right || left < k.changed) {
+		err = fmt.Errorf("a change is %d on one side and %d on the other, %d was made", left, right, k.changed)
+	}
+	return err
+}
+
+func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
+	head, err := l.Head(m)
+	if err != nil {
+		return err
+	}
+	if head.Seq < k.acked[m] || head.Seq%killRecords != 0 {
+		return fmt.Errorf("%d records are held, %d were acknowledged, in batches of %d", head.Seq, k.acked[m], killRecords)
+	}
+	next := uint64(1)
+	err = l.Records(context.Background(), ledger.Query{Machine: m}, func(e ledger.Entry) error {
+		if e.Seq != next {
+			return fmt.Errorf("record %d comes after record %d", e.Seq, next-1)
+		}
+		next++
+		return nil
+	})
+	if err != nil || head.Seq == 0 {
+		return err
+	}
+	if next != head.Seq+1 || head.Root != k.roots[m][head.Seq/killRecords-1] {
+		return fmt.Errorf("%d records are there, the head names %d", next-1, head.Seq)
+	}
+	p, err := l.Prove(context.Background(), m, "", []uint64{1, head.Seq})
+	if err != nil {
+		return err
+	}
+	if p.Size != head.Seq {
+		return fmt.Errorf("checkpoint covers %d records, the head names %d", p.Size, head.Seq)
+	}
+	return nil
+}
+
+func (k *killed) keys() (ledger.Keys, error) {
+	out := ledger.Keys{}
+	for m, text := range k.Keys {
+		v, err := note.NewVerifier(text)
+		if err != nil {
+			return nil, err
+		}
+		out[m] = v
+	}
+	return out, nil
+}
+
+func changes(path string) (left, right int64, err error) {
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		return 0, 0, err
+	}
+	err = db.QueryRow("SELECT coalesce((SELECT n FROM bench_left), 0), coalesce((SELECT n FROM bench_right), 0)").Scan(&left, &right)
+	return left, right, errors.Join(err, db.Close())
+}
+
+// child takes batches and makes changes in the folder args[0], and says on out what is done, until it is killed.
+func child(ctx context.Context, args []string, out, errs io.Writer) int {
+	if err := work(ctx, args[0], out); err != nil {
+		fmt.Fprintln(errs, "child:", err)
+		return 1
+	}
+	return 0
+}
+
+func work(ctx context.Context, dir string, out io.Writer) error {
+	k := killed{dir: dir}
+	b, err := os.ReadFile(filepath.Join(dir, "batches.json"))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, &k); err != nil {
+		return err
+	}
+	keys, err := k.keys()
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(ctx, k.path())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	s := db.Site(site)
+	l := ledger.New(s, keys)
+	for {
+		var some []ledger.Batch
+		for m, batches := range k.Batches {
+			head, err := l.Head(m)
+			if err != nil {
+				return err
+			}
+			if at := int(head.Seq / killRecords); at < len(batches) {
+				some = append(some, ledger.Batch{Machine: m, Data: batches[at]})
+			}
+		}
+		if len(some) == 0 {
+			return nil
+		}
+		for group := range slices.Chunk(some, 1+rand.IntN(len(some))) {
+			for i, r := range l.TakeAll(group) {
+				if r.Err != nil {
+					return r.Err
+				}
+				fmt.Fprintf(out, "ack %s %d\n", group[i].Machine, r.Seq)
+			}
+		}
+		if err := change(ctx, s, out); err != nil {
+			return err
+		}
+	}
+}
+
+// change alters two tables in one transaction.
+func change(ctx context.Context, s *store.Site, out io.Writer) error {
+	var n int64
+	err := s.Write(ctx, func(tx *store.Tx) error {
+		err := tx.QueryRow(ctx, "INSERT INTO bench_left (site, n) VALUES ($1, 1) ON CONFLICT (site) DO UPDATE SET n = bench_left.n + 1 RETURNING n").Scan(&n)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "INSERT INTO bench_right (site, n) VALUES ($1, 1) ON CONFLICT (site) DO UPDATE SET n = bench_right.n + 1")
+		return err
+	})
+	if err == nil {
+		_, err = fmt.Fprintf(out, "change %d\n", n)
+	}
+	return err
+}

@@ -20,6 +20,7 @@ type machine struct {
 	id     policy.MachineID
 	signer note.Signer
 	key    note.Verifier
+	vkey   string // key as text
 	hashes []tlog.Hash
 	n      int64
 }
@@ -29,7 +30,7 @@ func newMachine(id policy.MachineID) (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{id: id}
+	m := &machine{id: id, vkey: vkey}
 	if m.signer, err = note.NewSigner(skey); err != nil {
 		return nil, err
 	}

@@ -37,6 +37,7 @@ type row struct {
 func rows() []row {
 	return []row{
 		{"ingest", "records a second, batches of 100, beside a bare insert of the same bytes", ingest},
+		{"kill", "a process that takes records and makes changes is killed (-9)", kill},
 	}
 }
 
@@ -55,7 +56,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	fs.SetOutput(errs)
 	only := fs.String("only", "", "the rows to run, with commas between; empty: all")
 	fs.IntVar(&o.times, "times", 20, "how often the row kill kills")
-	fs.IntVar(&o.records, "records", 20_000, "how many records the row ingest takes")
+	fs.IntVar(&o.records, "records", 10_000, "how many records the row ingest takes")
 	fs.StringVar(&o.dir, "dir", "", "where databases are made (default: the system's folder for temporary files)")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0

@@ -104,6 +104,7 @@ func (w *writer) transaction(ctx context.Context, change func() error) (err erro
 // "Response To Errors Within A Transaction"): then, or where it fails, the connection is given up for a fresh one.
 func (w *writer) rollback(ctx context.Context) {
 	if _, err := w.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err != nil {
+		w.prepared.close()                                       // before the connection: they are its own
 		w.conn.Raw(func(any) error { return driver.ErrBadConn }) // has the pool close it
 		w.close()
 	}

@@ -25,8 +25,15 @@ func Main(args []string) int {
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
-	if len(args) > 0 && args[0] == "account" {
-		return accountVerb(ctx, args[1:], out, errs)
+	if len(args) > 0 {
+		switch args[0] {
+		case "account":
+			return accountVerb(ctx, args[1:], out, errs)
+		case "backup":
+			return backup(ctx, args[1:], out, errs)
+		case "restore":
+			return restore(ctx, args[1:], out, errs)
+		}
 	}
 	fs := flag.NewFlagSet("portillon-hub", flag.ContinueOnError)
 	fs.SetOutput(errs)

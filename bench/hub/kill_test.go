@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == childArgument {
+		os.Exit(child(context.Background(), os.Args[2:], os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+func TestKilledHubLosesNothingAcknowledgedAndKeepsNoHalfChange(t *testing.T) {
+	var said strings.Builder
+	o := options{times: 6, dir: t.TempDir(), out: func(row ...any) { said.WriteString(row[0].(string)) }}
+	if err := kill(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(said.String(), "killed 6 times") {
+		t.Error(said.String())
+	}
+}
+
+// What the campaign looks for, it finds.
+func TestCampaignFindsWhatIsMissingOrHalf(t *testing.T) {
+	k, err := newKilled(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k.changed == 0 || k.acked[k.machine[0]] == 0 {
+		if _, err := k.one(t.Context(), self); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := k.check(); err != nil {
+		t.Fatal(err)
+	}
+	m := k.machine[0]
+	k.acked[m] += 2000
+	if err := k.check(); err == nil || !strings.Contains(err.Error(), "were acknowledged") {
+		t.Errorf("a lost record: %v", err)
+	}
+	k.acked[m] -= 2000
+	k.changed += 1000
+	if err := k.check(); err == nil || !strings.Contains(err.Error(), "was made") {
+		t.Errorf("a lost change: %v", err)
+	}
+}

@@ -1,0 +1,295 @@
+package hubd
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+
+	"portillon/hub"
+	"portillon/hub/store"
+	"portillon/wire"
+)
+
+// A backup is a tar of the hub's files, by their names below the folder of hub.yaml. Files that stand elsewhere have
+// their whole path below elsewhere/. Secrets are a tar of the same kind within, encrypted to the recovery phrase.
+const (
+	backupAbout   = "backup.json"
+	backupSecrets = "secrets.age"
+	elsewhere     = "elsewhere"
+	phraseFile    = "recovery.phrase"
+	maxBackupFile = 16 << 30 // bytes of one file that restore takes
+)
+
+// about is what a backup says of itself.
+type about struct {
+	Format  int       `json:"format"`
+	Site    string    `json:"site"`
+	Made    time.Time `json:"made"`
+	Lacks   []string  `json:"lacks,omitempty"`   // secrets that it does not hold
+	Secrets []string  `json:"secrets,omitempty"` // that it holds, encrypted
+}
+
+// backedUp are the files that a backup consists of.
+type backedUp struct {
+	base           string // the folder of hub.yaml
+	plain, secrets []string
+}
+
+// name is a file's name in a backup.
+func (b backedUp) name(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if rel, err := filepath.Rel(b.base, abs); err == nil && filepath.IsLocal(rel) {
+		return filepath.ToSlash(rel), nil
+	}
+	return elsewhere + filepath.ToSlash(abs), nil
+}
+
+// filesOf are the files of a hub. Left out are the database, which is copied while it is written; what the broker inside
+// retains, which the hub publishes anew; the keys of sealed cards, no copy of which may outlive them; and the recovery
+// phrase.
+func filesOf(config string, c hub.Config) (b backedUp, err error) {
+	abs, err := filepath.Abs(config)
+	if err != nil {
+		return b, err
+	}
+	b.base, b.plain = filepath.Dir(abs), []string{abs}
+	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile}
+	for _, m := range c.Machines {
+		secrets = append(secrets, m.PasswordFile)
+	}
+	plain := []string{c.MQTT.Cert, c.Bundle.File}
+	for _, dir := range []string{"keys", "bundle", "tags"} {
+		into := &plain
+		if dir == "keys" {
+			into = &secrets
+		}
+		err := filepath.WalkDir(filepath.Join(c.Data, dir), func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.Type().IsRegular() {
+				*into = append(*into, path)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return b, err
+		}
+	}
+	there := func(paths []string) (out []string) {
+		for _, p := range paths {
+			if fi, err := os.Stat(p); p != "" && err == nil && fi.Mode().IsRegular() && !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+		return out
+	}
+	b.plain, b.secrets = append(b.plain, there(plain)...), there(secrets)
+	return b, nil
+}
+
+// backup runs «portillon-hub backup FILE».
+func backup(ctx context.Context, args []string, out, errs io.Writer) int {
+	fs := flag.NewFlagSet("portillon-hub backup", flag.ContinueOnError)
+	fs.SetOutput(errs)
+	config := fs.String("config", "/etc/portillon/hub.yaml", "the hub's file")
+	withSecrets := fs.Bool("with-secrets", false, "with keys and passwords, encrypted to the recovery phrase")
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	if fs.NArg() != 1 {
+		return complain(errs, errors.New("the backup's file is missing"), "portillon-hub backup [-config hub.yaml] [-with-secrets] FILE")
+	}
+	a, err := writeBackup(ctx, *config, fs.Arg(0), *withSecrets, out)
+	if err != nil {
+		return complain(errs, fmt.Errorf("backup: %w", err), "")
+	}
+	fmt.Fprintf(out, "portillon-hub: backup %s of the site %s is written\n", fs.Arg(0), a.Site)
+	for _, name := range a.Lacks {
+		fmt.Fprintf(out, "portillon-hub: the backup lacks the secret %s\n", name)
+	}
+	return 0
+}
+
+func writeBackup(ctx context.Context, config, to string, withSecrets bool, out io.Writer) (a about, err error) {
+	c, err := hub.ReadConfig(config)
+	if err != nil {
+		return a, err
+	}
+	b, err := filesOf(config, c)
+	if err != nil {
+		return a, err
+	}
+	a = about{Format: 1, Site: string(c.Site), Made: time.Now().UTC().Truncate(time.Second)}
+	for _, path := range b.secrets {
+		name, err := b.name(path)
+		if err != nil {
+			return a, err
+		}
+		if a.Lacks = append(a.Lacks, name); withSecrets {
+			a.Secrets, a.Lacks = append(a.Secrets, name), nil
+		}
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return a, err
+	}
+	err = b.write(ctx, f, c, a, withSecrets, out)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return a, errors.Join(err, os.Remove(to))
+	}
+	return a, nil
+}
+
+func (b backedUp) write(ctx context.Context, f io.Writer, c hub.Config, a about, withSecrets bool, out io.Writer) error {
+	t := tar.NewWriter(f)
+	text, err := json.MarshalIndent(a, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := addBytes(t, backupAbout, text); err != nil {
+		return err
+	}
+	// The copy of the database stands beside it until it is in the backup: there is room for a file of its size.
+	copied := c.Database() + ".backup"
+	if err := os.Remove(copied); err != nil && !errors.Is(err, os.ErrNotExist) { // of a backup that was cut off
+		return err
+	}
+	defer os.Remove(copied)
+	if err := store.BackUp(ctx, c.Database(), copied); err != nil {
+		return err
+	}
+	name, err := b.name(c.Database())
+	if err != nil {
+		return err
+	}
+	if err := addFile(t, name, copied); err != nil {
+		return err
+	}
+	if err := b.add(t, b.plain); err != nil {
+		return err
+	}
+	if withSecrets {
+		sealed, err := b.sealed(c, out)
+		if err != nil {
+			return err
+		}
+		if err := addBytes(t, backupSecrets, sealed); err != nil {
+			return err
+		}
+	}
+	return t.Close()
+}
+
+func (b backedUp) add(t *tar.Writer, paths []string) error {
+	for _, path := range paths {
+		name, err := b.name(path)
+		if err != nil {
+			return err
+		}
+		if err := addFile(t, name, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addFile(t *tar.Writer, name, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := t.WriteHeader(&tar.Header{Name: name, Mode: int64(fi.Mode().Perm()), Size: fi.Size(), ModTime: fi.ModTime()}); err != nil {
+		return err
+	}
+	_, err = io.CopyN(t, f, fi.Size())
+	return err
+}
+
+func addBytes(t *tar.Writer, name string, b []byte) error {
+	if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(b))}); err != nil {
+		return err
+	}
+	_, err := t.Write(b)
+	return err
+}
+
+// sealed is a tar of the secrets, encrypted to the recovery phrase (age with a passphrase: scrypt).
+func (b backedUp) sealed(c hub.Config, out io.Writer) ([]byte, error) {
+	phrase, made, err := RecoveryPhrase(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	if made {
+		fmt.Fprintf(out, "portillon-hub: the recovery phrase is %s\nportillon-hub: write it down: without it nobody reads the secrets of a backup\n", phrase)
+	}
+	to, err := age.NewScryptRecipient(phrase)
+	if err != nil {
+		return nil, err
+	}
+	to.SetWorkFactor(phraseWork)
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, to)
+	if err != nil {
+		return nil, err
+	}
+	t := tar.NewWriter(w)
+	if err := errors.Join(b.add(t, b.secrets), t.Close(), w.Close()); err != nil {
+		return nil, err
+	}
+	return sealed.Bytes(), nil
+}
+
+// phraseWork is scrypt's cost for the recovery phrase, 2^15: 32 MB for a moment, which a Pi 3 has. The phrase has 130
+// bits of chance: what makes guessing slow does not count.
+const phraseWork = 15
+
+// RecoveryPhrase is the phrase that secrets in backups are encrypted to, in a file of the data folder that no backup
+// holds. It is made where there is none; then whoever starts the hub must see it once.
+func RecoveryPhrase(data string) (phrase string, made bool, err error) {
+	path := filepath.Join(data, phraseFile)
+	b, err := os.ReadFile(path)
+	if err == nil {
+		if phrase = strings.TrimSpace(string(b)); len(phrase) < 20 {
+			return "", false, fmt.Errorf("%s holds no recovery phrase: move it away to have another one made", path)
+		}
+		return phrase, false, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", false, err
+	}
+	chance := make([]byte, 17) // 136 bits, of which 26 letters keep 130
+	rand.Read(chance)          // never fails (crypto/rand)
+	letters := base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding).EncodeToString(chance)[:26]
+	var groups []string
+	for g := range slices.Chunk([]byte(letters), 5) {
+		groups = append(groups, string(g))
+	}
+	phrase = strings.Join(groups, "-")
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return "", false, err
+	}
+	return phrase, true, wire.WriteFile(path, []byte(phrase+"\n"), 0o600)
+}

@@ -1,0 +1,167 @@
+package hubd
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"filippo.io/age"
+
+	"portillon/hub/store"
+)
+
+// maxSecrets bounds the encrypted part of a backup, in bytes.
+const maxSecrets = 16 << 20
+
+// restore runs «portillon-hub restore FILE FOLDER».
+func restore(ctx context.Context, args []string, out, errs io.Writer) int {
+	fs := flag.NewFlagSet("portillon-hub restore", flag.ContinueOnError)
+	fs.SetOutput(errs)
+	phrase := fs.String("phrase-file", "", "a file that holds the recovery phrase: for the secrets")
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	if fs.NArg() != 2 {
+		return complain(errs, errors.New("the backup's file or the folder is missing"), "portillon-hub restore [-phrase-file F] FILE FOLDER")
+	}
+	r := restorer{dir: fs.Arg(1)}
+	if err := r.run(ctx, fs.Arg(0), *phrase); err != nil {
+		return complain(errs, fmt.Errorf("restore: %w", err), "")
+	}
+	fmt.Fprintf(out, "portillon-hub: the site %s of %s is restored into %s\n", r.about.Site, r.about.Made.Local().Format("2006-01-02 15:04:05"), r.dir)
+	for _, name := range r.lacks {
+		fmt.Fprintf(out, "portillon-hub: the secret %s is missing: put it back, or make another one\n", name)
+	}
+	for _, name := range r.moved {
+		fmt.Fprintf(out, "portillon-hub: put %s back to %s, or change hub.yaml\n", filepath.Join(r.dir, name), strings.TrimPrefix(name, elsewhere))
+	}
+	return 0
+}
+
+// restorer writes a backup's files into a folder.
+type restorer struct {
+	dir          string
+	about        about
+	databases    []string
+	lacks, moved []string
+}
+
+func (r *restorer) run(ctx context.Context, file, phraseFile string) error {
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return err
+	}
+	if there, err := os.ReadDir(r.dir); err != nil {
+		return err
+	} else if len(there) > 0 {
+		return fmt.Errorf("the folder %s is not empty: a restore overwrites nothing", r.dir)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	sealed, err := r.files(tar.NewReader(f))
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if r.about.Format != 1 || len(r.databases) != 1 {
+		return fmt.Errorf("%s is no backup of a hub that this program knows: format %d, %d databases", file, r.about.Format, len(r.databases))
+	}
+	if err := store.Check(ctx, r.databases[0]); err != nil {
+		return err
+	}
+	r.lacks = append(r.lacks, r.about.Lacks...)
+	if phraseFile == "" {
+		r.lacks = append(r.lacks, r.about.Secrets...)
+		return nil
+	}
+	return r.secrets(sealed, phraseFile)
+}
+
+// files writes the files of a tar. It returns the encrypted part, which is not written.
+func (r *restorer) files(t *tar.Reader) (sealed []byte, err error) {
+	for {
+		h, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return sealed, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case h.Typeflag != tar.TypeReg || !filepath.IsLocal(h.Name) || h.Size > maxBackupFile:
+			return nil, fmt.Errorf("%.200q of %d bytes is no file of a backup", h.Name, h.Size)
+		case h.Name == backupAbout:
+			err = json.NewDecoder(io.LimitReader(t, 1<<20)).Decode(&r.about)
+		case h.Name == backupSecrets:
+			if h.Size > maxSecrets {
+				return nil, fmt.Errorf("%s has %d bytes, want at most %d", h.Name, h.Size, maxSecrets)
+			}
+			sealed, err = io.ReadAll(t)
+		default:
+			err = r.file(h, t)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (r *restorer) file(h *tar.Header, from io.Reader) error {
+	path := filepath.Join(r.dir, filepath.FromSlash(h.Name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, os.FileMode(h.Mode)&0o666)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(f, from)
+	if err == nil && n != h.Size {
+		err = fmt.Errorf("%s has %d bytes, want %d", h.Name, n, h.Size)
+	}
+	if strings.HasPrefix(h.Name, elsewhere+"/") {
+		r.moved = append(r.moved, h.Name)
+	}
+	if filepath.Base(path) == store.Name {
+		r.databases = append(r.databases, path)
+	}
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// secrets decrypts and writes the secrets.
+func (r *restorer) secrets(sealed []byte, phraseFile string) error {
+	if sealed == nil {
+		return errors.New("the backup holds no secrets: it was made without -with-secrets")
+	}
+	b, err := os.ReadFile(phraseFile)
+	if err != nil {
+		return err
+	}
+	phrase := strings.ToLower(strings.TrimSpace(string(b)))
+	id, err := age.NewScryptIdentity(phrase)
+	if err != nil {
+		return err
+	}
+	id.SetMaxWorkFactor(phraseWork + 5)
+	plain, err := age.Decrypt(bytes.NewReader(sealed), id)
+	if err != nil {
+		return fmt.Errorf("the secrets are not of this recovery phrase: %w", err)
+	}
+	before := slices.Clone(r.databases)
+	if nested, err := r.files(tar.NewReader(plain)); err != nil || nested != nil || len(r.databases) != len(before) {
+		return errors.Join(err, errors.New("the encrypted part could not be written whole"))
+	}
+	return nil
+}

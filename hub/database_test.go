@@ -1,0 +1,125 @@
+package hub_test
+
+import (
+	"database/sql"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"portillon/dberror"
+	"portillon/hub/ledger/ledgertest"
+)
+
+// rawDatabase reaches into the hub's database behind its back.
+func rawDatabase(t *testing.T, path, statement string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// limitFiles has no file of this process grow any further, until the end that it returns. It stands for a full disk.
+func limitFiles(t *testing.T) (end func()) {
+	t.Helper()
+	// The broker inside writes in this process too: no hub may run that is to be heard meanwhile.
+	signal.Ignore(syscall.SIGXFSZ) // setrlimit(2): otherwise the process is killed
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		t.Fatal(err)
+	}
+	set := func(l syscall.Rlimit) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &l); err != nil {
+			t.Error(err)
+		}
+	}
+	set(syscall.Rlimit{Cur: 1, Max: was.Max})
+	return func() { set(was) }
+}
+
+// A database that takes nothing stops acknowledgements. States, the connection and commands go on, and once it works the
+// machine's records are taken.
+func TestDatabaseThatTakesNothingStopsAcknowledgementsAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		begin func(t *testing.T, path string) (end func())
+		kind  dberror.Kind
+	}{
+		"a statement that fails": {func(t *testing.T, path string) func() {
+			rawDatabase(t, path, "CREATE TRIGGER full BEFORE UPDATE ON ledger_journals BEGIN SELECT RAISE(ABORT, 'x'); END")
+			return func() { rawDatabase(t, path, "DROP TRIGGER full") }
+		}, dberror.Other},
+		"a broken table": {func(t *testing.T, path string) func() {
+			rawDatabase(t, path, "ALTER TABLE ledger_journals RENAME TO gone")
+			return func() { rawDatabase(t, path, "ALTER TABLE gone RENAME TO ledger_journals") }
+		}, dberror.Other},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := ledgertest.New(t, "biklab", "laser")
+			m.Fill(3)
+			o := run(t, configure(t, []*ledgertest.Machine{m}))
+			<-o.Hearing()
+			cl := dial(t, o.Broker())
+			cl.subscribe(cl.topics.Ack("laser"))
+			cl.acked(o, m, 0)
+			cl.publish(cl.topics.Records("laser"), m.Data(1, 2))
+			cl.acked(o, m, 2)
+			end := c.begin(t, o.config.Database())
+			ended := false
+			defer func() {
+				if !ended {
+					end()
+				}
+			}()
+			cl.publish(cl.topics.Records("laser"), m.Data(3, 3))
+			eventually(t, func() bool { return o.DatabaseError() != nil })
+			if k := dberror.KindOf(o.DatabaseError()); k != c.kind {
+				t.Errorf("%v is of the kind %v, want %v", o.DatabaseError(), k, c.kind)
+			}
+			cl.publish(cl.topics.Availability("laser"), []byte("online")) // over the same connection
+			eventually(t, func() bool { return o.Machines()[0].Online })
+			if o.Machines()[0].Held != 2 {
+				t.Error("a record counts as held")
+			}
+			end()
+			ended = true
+			cl.publish(cl.topics.Records("laser"), m.Data(3, 3)) // as the machine does that was not acknowledged
+			cl.acked(o, m, 3)
+			if err := o.DatabaseError(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestDatabaseErrorsNameTheFileAndTheCure(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Fill(2)
+	o := run(t, configure(t, []*ledgertest.Machine{m}))
+	end := limitFiles(t)
+	_, err := o.Ledger().Take("laser", m.Data(1, 2))
+	end()
+	if err == nil || !strings.Contains(err.Error(), o.config.Database()) {
+		t.Errorf("%v does not name the database", err)
+	}
+	if _, err := o.Ledger().Take("laser", m.Data(1, 2)); err != nil {
+		t.Errorf("after the disk has room again: %v", err)
+	}
+}
+
+// eventually waits until the hub has come so far.
+func eventually(t *testing.T, is func() bool) {
+	t.Helper()
+	for deadline := time.After(patience); !is(); {
+		select {
+		case <-deadline:
+			t.Fatal("it did not happen")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}

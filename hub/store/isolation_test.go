@@ -1,0 +1,155 @@
+package store_test
+
+import (
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"portillon/hub/store"
+	"portillon/policy"
+)
+
+// Each statement of the hub that reads is run for a site that has no row, with the ids of another one's: it gives what
+// it gives on an empty database.
+func TestReadsOfTheHubGiveNothingOfAnotherSite(t *testing.T) {
+	empty, full := openStore(t), openStore(t)
+	fill(t, full.Path())
+	read, own := 0, 0
+	for _, s := range statements(t, "..") {
+		if !regexp.MustCompile(`(?i)^\s*(SELECT|WITH)\b`).MatchString(s.text) {
+			continue
+		}
+		read++
+		for _, args := range arguments(s.text) {
+			want, got := rowsOf(t, empty, "elsewhere", s, args), rowsOf(t, full, "elsewhere", s, args)
+			if got != want {
+				t.Errorf("%s: with %v another site reads\n%s\nwant\n%s\n\t%s", s.at, args, got, want, s.text)
+			}
+			if rowsOf(t, full, "biklab", s, args) != want {
+				own++
+			}
+		}
+	}
+	// Otherwise the rows and ids of the test meet no statement's conditions, and it shows nothing.
+	if read < 5 || own < read/2 {
+		t.Errorf("of %d statements only %d combinations of ids read something of the own site", read, own)
+	}
+}
+
+func openStore(t *testing.T) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), store.Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// fill puts a row of the site biklab into each table: each text is "x", each number 1.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path+"?_pragma=foreign_keys(0)&_pragma=ignore_check_constraints(1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query(`SELECT m.name, p.name, p.type FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS p
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE 'goose_%' ORDER BY m.name, p.cid`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	columns, values := map[string][]string{}, map[string][]string{}
+	for rows.Next() {
+		var table, column, kind string
+		if err := rows.Scan(&table, &column, &kind); err != nil {
+			t.Fatal(err)
+		}
+		value := "'x'"
+		switch {
+		case column == "site":
+			value = "'biklab'"
+		case strings.Contains(strings.ToUpper(kind), "INT"):
+			value = "1"
+		case strings.Contains(strings.ToUpper(kind), "BLOB"):
+			value = "CAST('x' AS BLOB)"
+		}
+		columns[table], values[table] = append(columns[table], column), append(values[table], value)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for table := range columns {
+		text := "INSERT INTO " + table + " (" + strings.Join(columns[table], ", ") + ") VALUES (" + strings.Join(values[table], ", ") + ")"
+		if _, err := db.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// arguments are values for $2, $3, …: each is a text, a number below or above 1, 1, or nothing, in turn alike and mixed.
+func arguments(text string) (out [][]any) {
+	n := 1
+	for _, m := range regexp.MustCompile(`\$([0-9]+)`).FindAllStringSubmatch(text, -1) {
+		i, _ := strconv.Atoi(m[1])
+		n = max(n, i)
+	}
+	values := []any{"x", int64(1), int64(0), int64(1000), "", []byte("x")}
+	for i := range values {
+		same := make([]any, n-1)
+		for j := range same {
+			same[j] = values[i]
+		}
+		out = append(out, same)
+	}
+	// Each place a text or a number, the others the other: up to 2^6 ways.
+	for mask := range 1 << min(n-1, 6) {
+		for _, number := range []int64{0, 1, 1000} {
+			mixed := make([]any, n-1)
+			for j := range mixed {
+				if mixed[j] = "x"; mask>>(j%6)&1 == 1 {
+					mixed[j] = number
+				}
+			}
+			out = append(out, mixed)
+		}
+	}
+	return out
+}
+
+func rowsOf(t *testing.T, db *store.DB, site policy.SiteID, s statement, args []any) string {
+	t.Helper()
+	rows, err := db.Site(site).Query(t.Context(), s.text, args...)
+	if err != nil {
+		if strings.Contains(err.Error(), "mismatch") { // LIMIT 'x'
+			return "mismatch"
+		}
+		t.Fatalf("%s: %v\n\t%s", s.at, err, s.text)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for rows.Next() {
+		row := make([]any, len(columns))
+		to := make([]any, len(columns))
+		for i := range row {
+			to[i] = &row[i]
+		}
+		if err := rows.Scan(to...); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&out, row...)
+	}
+	if rows.Err() != nil { // of a value that is no number: it is the same for both
+		return "error"
+	}
+	return out.String()
+}
