@@ -100,7 +100,8 @@ func forget(ctx context.Context, tx *store.Tx) error {
 	_, err3 := tx.Exec(ctx, "DELETE FROM report_weeks WHERE site = $1")
 	_, err4 := tx.Exec(ctx, "DELETE FROM report_week_members WHERE site = $1")
 	_, err5 := tx.Exec(ctx, "DELETE FROM report_refusals WHERE site = $1")
-	return errors.Join(err1, err2, err3, err4, err5)
+	_, err6 := tx.Exec(ctx, "DELETE FROM report_refusal_months WHERE site = $1")
+	return errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
 // journal counts what is new in a journal. replaced says that the machine has begun another one.
@@ -202,7 +203,10 @@ type refusalKey struct {
 	member policy.MemberID
 }
 
-type refusalSum struct{ times, untrusted int }
+type refusalSum struct {
+	times, untrusted int
+	members          memberSet // nil where the key names the member
+}
 
 // counter counts records of a journal within a transaction.
 type counter struct {
