@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -251,7 +252,8 @@ func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 	f.Fuzz(func(t *testing.T, subject, address, other string, hashed bool) {
 		members := []Member{{Emails: []string{address}}, {Subjects: []string{address}}, {Emails: []string{other, address}}, {Subjects: []string{subject}}, {}}
 		for _, b := range []*openbadge.Badge{{Subject: subject}, {Subject: "mailto:" + other}, {Subject: other},
-			{Identifiers: []openbadge.Identity{{Type: "emailAddress", Hash: other, Hashed: hashed}}}} {
+			{Identifiers: []openbadge.Identity{{Type: "emailAddress", Hash: other, Hashed: hashed}}},
+			{Identifiers: []openbadge.Identity{{Type: "email", Hash: fmt.Sprintf("sha256$%x", sha256.Sum256([]byte(address))), Hashed: true}}}} {
 			among := newRecipients(members).among(b)
 			for i, m := range members {
 				if b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) && !slices.Contains(among, i) {
