@@ -32,6 +32,7 @@ type fakeLedger struct {
 	mu       sync.Mutex
 	journals []*fakeJournal
 	grow     int // so many more records arrive with each Read
+	damaged  policy.MachineID
 }
 
 type fakeJournal struct {
@@ -56,6 +57,9 @@ func (f *fakeLedger) Read(_ context.Context, j report.Journal, after uint64, kin
 	for _, x := range f.journals {
 		if x.Machine != j.Machine || x.Generation != j.Generation {
 			continue
+		}
+		if x.Machine == f.damaged {
+			return errors.New("the record was changed after it was taken")
 		}
 		x.Records = uint64(min(int(x.Records)+f.grow, len(x.all)))
 		for _, r := range x.all[after:x.Records] {
@@ -463,6 +467,27 @@ func TestRecordsThatArriveDuringAnUpdateCountOnce(t *testing.T) {
 	want := sorted(recount(b.ledger, b.zone, b.o.Now(), always).weeks, weekKey)
 	if got := b.weeks(owner, always); !slices.Equal(got, want) {
 		t.Errorf("%v, want\n%v", got, want)
+	}
+}
+
+func TestADamagedJournalKeepsNoOtherFromBeingCounted(t *testing.T) {
+	b := newBench(t)
+	for _, m := range []policy.MachineID{"laser", "vinyl"} {
+		b.ledger.add(m, 0).use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
+	}
+	b.ledger.damaged = "laser"
+	b.ledger.arrive(0, 9)
+	b.ledger.arrive(1, 9)
+	if err := b.s.Update(t.Context()); err == nil || !strings.Contains(err.Error(), "laser") {
+		t.Errorf("%v", err)
+	}
+	if got := b.weeks(owner, always); len(got) != 1 || got[0].Machine != "vinyl" {
+		t.Errorf("%+v", got)
+	}
+	b.ledger.damaged = ""
+	b.update()
+	if got := b.weeks(owner, always); len(got) != 2 {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -23,7 +23,7 @@ func kinds() []wire.Kind { return []wire.Kind{wire.SessionStart, wire.SessionEnd
 // errAgain says that somebody else counted the same records meanwhile.
 var errAgain = errors.New("report: another update is running")
 
-// Update counts the records that are new.
+// Update counts the records that are new. A journal that cannot be read keeps no other from being counted.
 func (s *Service) Update(ctx context.Context) error {
 	s.update.Lock()
 	defer s.update.Unlock()
@@ -43,13 +43,14 @@ func (s *Service) Update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for i, j := range journals {
 		replaced := i+1 < len(journals) && journals[i+1].Machine == j.Machine
 		if err := s.journal(ctx, j, marks[journalKey{j.Machine, j.Generation}], replaced, zone); err != nil {
-			return fmt.Errorf("report: records of %s: %w", j.Machine, err)
+			errs = append(errs, fmt.Errorf("report: records of %s: %w", j.Machine, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // journalKey names a journal.
