@@ -75,7 +75,7 @@ func (h *Hub) openManaged() error {
 	if err := h.openServices(); err != nil {
 		return err
 	}
-	if m.report, err = report.New(report.Options{Site: site, Records: journals{h}, Zone: h.zone, Names: h.names, Now: h.now, Log: h.log}); err != nil {
+	if m.report, err = report.New(report.Options{Site: site, Records: ReportRecords{h.ledger, h.ledgerMachines}, Zone: h.zone, Names: h.names, Now: h.now, Log: h.log}); err != nil {
 		return err
 	}
 	if err := h.firstPolicy(); err != nil {
@@ -123,7 +123,7 @@ func (h *Hub) openServices() error {
 		return err
 	}
 	o := publish.Options{Site: site, Now: h.now, Log: h.log, Audit: m.audit.Append, Holders: h.holders, Build: h.builder(cardKey),
-		Install: bundleStore{h}, Keys: note.VerifierList(h.c.Bundle.Key), States: h.taken}
+		Install: h.Bundles(), Keys: note.VerifierList(h.c.Bundle.Key), States: h.taken}
 	if h.c.Bundle.Policy == nil {
 		o.Signer, o.SignedBy = oneKey{h.signer}, h.signer.Name()
 	} else {

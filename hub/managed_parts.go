@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +17,6 @@ import (
 	"portillon/hub/fault"
 	"portillon/hub/ledger"
 	"portillon/hub/publish"
-	"portillon/hub/report"
 	"portillon/policy"
 	"portillon/policy/file"
 	"portillon/site"
@@ -130,6 +130,7 @@ func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []
 
 // builder makes bundles of a policy and of the directory as it is then.
 func (h *Hub) builder(cardKey []byte) func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
+	memory := &site.Memory{}
 	return func(ctx context.Context, p publish.Snapshot, o publish.Order) (*site.Built, error) {
 		if err := h.managed.directory.Verify(ctx, true); err != nil {
 			return nil, err
@@ -142,7 +143,7 @@ func (h *Hub) builder(cardKey []byte) func(context.Context, publish.Snapshot, pu
 		if err != nil {
 			return nil, err
 		}
-		order := site.Order{Version: o.Version, Issued: o.Issued, Expires: o.Expires, Signer: h.signer, CardKey: cardKey}
+		order := site.Order{Memory: memory, Version: o.Version, Issued: o.Issued, Expires: o.Expires, Signer: h.signer, CardKey: cardKey}
 		if h.c.Bundle.Policy != nil {
 			order.Policy = site.PolicyOrder{Signed: p.Signed, Keys: h.c.Bundle.policyKeys()}
 		}
@@ -166,24 +167,6 @@ func (h *Hub) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
 	}
 	return publish.SignedPolicy{Number: int64(f.Policy.Number), Text: f.Chunks[wire.PolicyChunk],
 		Documents: f.Chunks[wire.DocumentsChunk], By: h.c.Bundle.Policy.Name()}, nil
-}
-
-// bundleStore is where publish installs bundles: the store that machines are served from.
-type bundleStore struct{ h *Hub }
-
-func (b bundleStore) Current() (wire.Manifest, error) { return b.h.store.Current() }
-
-func (b bundleStore) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
-	m, err := b.h.store.Install(signed, chunk, nil)
-	if err != nil {
-		return m, err
-	}
-	b.h.readStore()
-	select {
-	case b.h.renewed <- struct{}{}:
-	default:
-	}
-	return m, nil
 }
 
 // taken says which bundle each machine works from.
@@ -220,25 +203,21 @@ func (h *Hub) unknownTaps(ctx context.Context, since time.Time) (out []directory
 	return out, err
 }
 
-// journals is the ledger as reports read it.
-type journals struct{ h *Hub }
-
-func (j journals) Journals(ctx context.Context) (out []report.Journal, err error) {
-	for _, m := range j.h.Machines() {
-		all, err := j.h.ledger.Generations(ctx, m.ID)
-		if err != nil {
-			return nil, err
-		}
-		for _, g := range all {
-			out = append(out, report.Journal{Machine: m.ID, Generation: g.Generation, Epoch: g.Epoch, Records: g.Records})
+// ledgerMachines are all machines of which the ledger may hold records, those that were revoked among them.
+func (h *Hub) ledgerMachines(ctx context.Context) (out []policy.MachineID, err error) {
+	for _, m := range h.c.Machines {
+		out = append(out, m.ID)
+	}
+	if h.joined.service == nil {
+		return out, nil
+	}
+	all, err := h.joined.service.Enrolled(ctx)
+	for _, m := range all {
+		if !slices.Contains(out, m.ID) {
+			out = append(out, m.ID)
 		}
 	}
-	return out, nil
-}
-
-func (j journals) Read(ctx context.Context, of report.Journal, after uint64, kinds []wire.Kind, limit int, yield func(wire.Record) error) error {
-	q := ledger.Query{Machine: of.Machine, Generation: &of.Generation, Kinds: kinds, After: after, Limit: limit}
-	return j.h.ledger.Records(ctx, q, func(e ledger.Entry) error { return yield(e.Record) })
+	return out, err
 }
 
 // readCardKey reads the site's card key, in hexadecimal.

@@ -21,13 +21,13 @@ func New(policyText []byte, members []Member, badges, status []File, web openbad
 	if web == nil {
 		web = &openbadge.Directory{}
 	}
-	return &Site{Policy: p, Members: members, Badges: badges, Status: status, Web: web, text: policyText}, nil
+	return &Site{Policy: p, Members: members, Badges: badges, Status: status, Web: web, text: policyText, recipients: newRecipients(members)}, nil
 }
 
 // Owner is the place in s.Members of the member that a verified badge in that file counts for; -1: it counts for none.
-// shared names the members that it could be of, where nothing says which.
+// shared names the members that it could be of, where nothing says which. The site is one that New made.
 func (s *Site) Owner(file string, b *openbadge.Badge) (at int, shared []string) {
-	return s.owner(File{Name: file}, b)
+	return s.owner(s.recipients, File{Name: file}, b)
 }
 
 // Tidy is a name or an address without blanks that nobody sees; it refuses invisible and control characters.

@@ -21,6 +21,7 @@ import (
 
 // Order is what Build needs besides the site.
 type Order struct {
+	Memory  *Memory // of the builds before; nil: everything is verified and encoded anew
 	Version uint64
 	Issued  time.Time
 	Expires time.Time
@@ -33,7 +34,7 @@ type Order struct {
 type Built struct {
 	Manifest wire.Manifest
 	Signed   []byte
-	Chunks   map[string][]byte // by SHA-256
+	Chunks   map[string][]byte // by SHA-256; without those that Order.Memory knew, which Chunk makes
 	Members  int
 	Counted  int      // credentials that are some member's
 	Warnings []string // files that do not count, each with the reason
@@ -42,6 +43,10 @@ type Built struct {
 
 	// Policy is what the policy key signed; zero: the site has no policy key apart.
 	Policy wire.SignedPolicy
+
+	memory  *Memory               // nil: none
+	later   map[string]any        // contents of chunks that the memory knew, by their hash
+	encoded map[string]wire.Chunk // the chunks of this build, by the digest of their content
 
 	lists map[string]*openbadge.StatusList // those that are there, by their addresses
 	web   *used
@@ -77,6 +82,7 @@ func (s *Site) assemble(o Order) (*Built, error) {
 	if err := b.takePolicy(s, o.Policy); err != nil {
 		return nil, err
 	}
+	defer b.remember(o.Memory)()
 	b.Warnings = append(b.Warnings, s.Skipped...)
 	b.missingBadges(s)
 	b.chunk(wire.PolicyChunk, s.text)
@@ -107,9 +113,13 @@ func (s *Site) assemble(o Order) (*Built, error) {
 
 // missingBadges warns of files that a member's badges: line names and that are not there.
 func (b *Built) missingBadges(s *Site) {
+	there := map[string]bool{}
+	for _, f := range s.Badges {
+		there[f.Name] = true
+	}
 	for _, m := range s.Members {
 		for _, name := range m.Badges {
-			if !slices.ContainsFunc(s.Badges, func(f File) bool { return f.Name == name }) {
+			if !there[name] {
 				b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s: badges: there is no file %s", m.ID, name))
 			}
 		}
@@ -178,15 +188,17 @@ func cardHash(key []byte, card string) string {
 // match verifies every credential and finds whose it is: the result is by the member's place in s.Members.
 func (s *Site) match(b *Built, at time.Time) map[int][]File {
 	held, counted := map[int][]File{}, map[int][]counts{}
-	trust := Trust(s.Policy)
+	verifier, recipients := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members)
+	defer verifier.done()
 	seen := map[string]string{} // by hash
 	for _, f := range s.Badges {
-		if other, twice := seen[wire.Hash(f.Data)]; twice {
+		sha := wire.Hash(f.Data)
+		if other, twice := seen[sha]; twice {
 			b.warn(f, "is the same badge as %s", other)
 			continue
 		}
-		seen[wire.Hash(f.Data)] = f.Name
-		v := openbadge.Verify(f.Data, openbadge.Options{Trust: trust, Documents: b.web})
+		seen[sha] = f.Name
+		v := verifier.verify(sha, f.Data)
 		if v.State != openbadge.Valid {
 			b.warn(f, "does not verify: %s", v.Why())
 			continue
@@ -209,7 +221,7 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 				b.warn(f, "can be revoked, and its list says nothing of it: it opens nothing: %s", fault.Detail)
 			}
 		}
-		switch i, conflict := s.owner(f, v.Badge); {
+		switch i, conflict := s.owner(recipients, f, v.Badge); {
 		case i >= 0:
 			held[i] = append(held[i], f)
 			b.badgeEnds(s, s.Members[i], v.Badge, at)
@@ -316,12 +328,7 @@ func (b *Built) documents() error {
 }
 
 func (b *Built) json(name string, v any) error {
-	data, err := wire.EncodeChunk(v)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	b.chunk(name, data)
-	return nil
+	return b.encode(name, v)
 }
 
 func (b *Built) chunk(name string, data []byte) {
@@ -334,7 +341,7 @@ func (b *Built) chunk(name string, data []byte) {
 func (b *Built) Chunk(sha string) ([]byte, error) {
 	c, ok := b.Chunks[sha]
 	if !ok {
-		return nil, fmt.Errorf("no chunk %s", sha)
+		return b.late(sha)
 	}
 	return c, nil
 }

@@ -14,9 +14,13 @@ import (
 //
 // Whoever shares an address with others (a child on a parent's) holds a badge that names that address only if it also names a subject that is
 // theirs alone, or if their own badges: line names its file.
-func (s *Site) owner(f File, b *openbadge.Badge) (at int, conflict []string) {
+func (s *Site) owner(x *recipients, f File, b *openbadge.Badge) (at int, conflict []string) {
+	if i := x.byLine(f.Name, b); i >= 0 { // it decides, whoever else the recipient is
+		return i, nil
+	}
 	var all, bySubject, byLine []int
-	for i, m := range s.Members {
+	for _, i := range x.among(b) {
+		m := s.Members[i]
 		if !b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
 			continue
 		}

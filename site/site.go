@@ -43,13 +43,14 @@ import (
 
 // Site is a directory, read.
 type Site struct {
-	Policy  *policy.Policy
-	Members []Member
-	Badges  []File
-	Status  []File
-	Skipped []string           // files of badges/ and status/ that were not read, each with the reason
-	Web     openbadge.Resolver // documents/: copies of what badges rest on, as it stands on the web; nil: none
-	text    []byte             // policy.yaml as it stands: the machine reads the same bytes
+	Policy     *policy.Policy
+	Members    []Member
+	Badges     []File
+	Status     []File
+	Skipped    []string           // files of badges/ and status/ that were not read, each with the reason
+	Web        openbadge.Resolver // documents/: copies of what badges rest on, as it stands on the web; nil: none
+	recipients *recipients        // of a site that New made
+	text       []byte             // policy.yaml as it stands: the machine reads the same bytes
 }
 
 // Member is a line of members.yaml.

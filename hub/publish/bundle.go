@@ -159,12 +159,12 @@ func (s *Service) Adopt(ctx context.Context, signed []byte) error {
 	}
 	s.o.Log.Warn("a machine works from a newer bundle than any known here; a newer one is built", "version", m.Version,
 		"issued", m.Issued.Format(time.RFC3339))
-	s.rebuild()
+	s.Rebuild()
 	return nil
 }
 
-// rebuild has Run build and install a bundle, also one of the same content.
-func (s *Service) rebuild() {
+// Rebuild has Run build and install a bundle, also one of the same content: Install repairs what the disk has damaged.
+func (s *Service) Rebuild() {
 	select {
 	case s.wake <- struct{}{}:
 	default: // it is asked for already

@@ -309,12 +309,29 @@ func TestAReportedVersionOutlivesARestart(t *testing.T) {
 		if _, err := s.Publish(b.ctx, owner, b.text, "", 0, nil); err != nil {
 			t.Fatal(err)
 		}
-		built, err := b.build(b.ctx, publish.Snapshot{Text: []byte(b.text)}, publish.Order{Version: reported, Issued: time.Now(), Expires: time.Now()})
-		if err != nil {
+		of := publish.Snapshot{Text: []byte(b.text)}
+		built, err1 := b.build(b.ctx, of, publish.Order{Version: reported, Issued: time.Now(), Expires: time.Now()})
+		same, err2 := b.build(b.ctx, of, publish.Order{Version: 10, Issued: time.Now(), Expires: time.Now()})
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.store.Install(same.Signed, same.Chunk, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Adopt(b.ctx, built.Signed); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+func TestRebuildInstallsTheSameContentAgain(t *testing.T) {
+	running(t, func(b *bench) {
+		b.publish(b.text, 0)
+		first := b.bundle()
+		b.s.Rebuild()
+		b.s.Rebuild()
+		if got := b.bundle(); got.Version <= first.Version || len(got.Changed) != 0 {
+			t.Errorf("%+v", got)
 		}
 	})
 }

@@ -45,15 +45,7 @@ func (c *counter) store(ctx context.Context) error {
 			return err
 		}
 	}
-	for k, sum := range c.refused {
-		_, err := c.tx.Exec(ctx, `INSERT INTO report_refusals (site, day, machine, reason, member, times, untrusted) VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (site, day, machine, reason, member) DO UPDATE SET times = report_refusals.times + $6,
-			untrusted = report_refusals.untrusted + $7`, k.day.String(), c.journal.Machine, k.reason, k.member, sum.times, sum.untrusted)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.storeRefusals(ctx)
 }
 
 func (c *counter) storeWeek(ctx context.Context, monday string, sum *weekSum) error {

@@ -99,3 +99,34 @@ func FuzzParsePlace(f *testing.F) {
 		}
 	})
 }
+
+func TestSplitCoversEachDayOnce(t *testing.T) {
+	first := policy.Date{Year: 2026, Month: 1, Day: 20}
+	for a := range 31 {
+		for n := 0; n < 90; n += 4 {
+			r := Range{From: dayAfter(first, a)}
+			r.To = dayAfter(r.From, n)
+			days, from, to := split(r)
+			if from == "" && (len(days) != 1 || days[0] != r) {
+				t.Fatalf("%v: %v", r, days)
+			}
+			for d := dayAfter(r.From, -40); !dayAfter(r.To, 40).Before(d); d = dayAfter(d, 1) {
+				times, want := 0, 0
+				if from != "" && monthOf(d) >= from && monthOf(d) <= to {
+					times++
+				}
+				for _, x := range days {
+					if !d.Before(x.From) && !x.To.Before(d) {
+						times++
+					}
+				}
+				if !d.Before(r.From) && !r.To.Before(d) {
+					want = 1
+				}
+				if times != want {
+					t.Fatalf("%v: %v counts %d times, months from %s to %s, days %v", r, d, times, from, to, days)
+				}
+			}
+		}
+	}
+}

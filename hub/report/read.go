@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -110,35 +109,5 @@ func (s *Service) Weeks(ctx context.Context, a actor.Actor, r Range) ([]Week, er
 			out = append(out, w)
 		}
 	}
-	return out, rows.Err()
-}
-
-// Refusals are the refusals of the days of a range, by machine, the most frequent reason first. A refusal with several
-// reasons counts for each.
-func (s *Service) Refusals(ctx context.Context, a actor.Actor, r Range) ([]Refusals, error) {
-	v, err := s.look(ctx, a, r)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.o.Site.Query(ctx, `SELECT machine, reason, SUM(times), COUNT(DISTINCT NULLIF(member, '')), SUM(untrusted) FROM report_refusals
-		WHERE site = $1 AND day >= $2 AND day <= $3 AND ($4 = '' OR machine = $4) GROUP BY machine, reason`,
-		r.From.String(), r.To.String(), v.one())
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := []Refusals{}
-	for rows.Next() {
-		var x Refusals
-		if err := rows.Scan(&x.Machine, &x.Reason, &x.Times, &x.Members, &x.Untrusted); err != nil {
-			return nil, err
-		}
-		if v.sees(x.Machine) {
-			out = append(out, x)
-		}
-	}
-	slices.SortFunc(out, func(x, y Refusals) int {
-		return cmp.Or(cmp.Compare(x.Machine, y.Machine), y.Times-x.Times, cmp.Compare(x.Reason, y.Reason))
-	})
 	return out, rows.Err()
 }

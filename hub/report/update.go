@@ -23,7 +23,7 @@ func kinds() []wire.Kind { return []wire.Kind{wire.SessionStart, wire.SessionEnd
 // errAgain says that somebody else counted the same records meanwhile.
 var errAgain = errors.New("report: another update is running")
 
-// Update counts the records that are new.
+// Update counts the records that are new. A journal that cannot be read keeps no other from being counted.
 func (s *Service) Update(ctx context.Context) error {
 	s.update.Lock()
 	defer s.update.Unlock()
@@ -43,13 +43,14 @@ func (s *Service) Update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for i, j := range journals {
 		replaced := i+1 < len(journals) && journals[i+1].Machine == j.Machine
 		if err := s.journal(ctx, j, marks[journalKey{j.Machine, j.Generation}], replaced, zone); err != nil {
-			return fmt.Errorf("report: records of %s: %w", j.Machine, err)
+			errs = append(errs, fmt.Errorf("report: records of %s: %w", j.Machine, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // journalKey names a journal.
@@ -100,7 +101,8 @@ func forget(ctx context.Context, tx *store.Tx) error {
 	_, err3 := tx.Exec(ctx, "DELETE FROM report_weeks WHERE site = $1")
 	_, err4 := tx.Exec(ctx, "DELETE FROM report_week_members WHERE site = $1")
 	_, err5 := tx.Exec(ctx, "DELETE FROM report_refusals WHERE site = $1")
-	return errors.Join(err1, err2, err3, err4, err5)
+	_, err6 := tx.Exec(ctx, "DELETE FROM report_refusal_months WHERE site = $1")
+	return errors.Join(err1, err2, err3, err4, err5, err6)
 }
 
 // journal counts what is new in a journal. replaced says that the machine has begun another one.
@@ -202,7 +204,10 @@ type refusalKey struct {
 	member policy.MemberID
 }
 
-type refusalSum struct{ times, untrusted int }
+type refusalSum struct {
+	times, untrusted int
+	members          memberSet // nil where the key names the member
+}
 
 // counter counts records of a journal within a transaction.
 type counter struct {

@@ -58,8 +58,20 @@ CREATE TABLE report_refusals (
 	untrusted BIGINT NOT NULL,
 	PRIMARY KEY (site, day, machine, reason, member)
 );
+-- The same by month: a report of a year reads few rows.
+CREATE TABLE report_refusal_months (
+	site TEXT NOT NULL,
+	month TEXT NOT NULL, -- 2026-11
+	machine TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	times BIGINT NOT NULL,
+	untrusted BIGINT NOT NULL,
+	members TEXT NOT NULL, -- those who were refused, with a space between
+	PRIMARY KEY (site, month, machine, reason)
+);
 
 -- +goose Down
+DROP TABLE report_refusal_months;
 DROP TABLE report_refusals;
 DROP TABLE report_week_members;
 DROP TABLE report_weeks;

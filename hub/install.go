@@ -1,0 +1,45 @@
+package hub
+
+import (
+	"errors"
+	"io/fs"
+
+	"portillon/wire"
+)
+
+// Bundles is the bundle that a hub serves, for whoever builds the next one. Its methods may be called by many
+// goroutines, Install by one at a time.
+type Bundles struct{ h *Hub }
+
+// Bundles is the bundle that the hub serves.
+func (h *Hub) Bundles() Bundles { return Bundles{h} }
+
+// Current is the manifest in force; fs.ErrNotExist where there is none.
+func (b Bundles) Current() (wire.Manifest, error) {
+	if b.h.store.Dir == "" {
+		return wire.Manifest{}, fs.ErrNotExist
+	}
+	return b.h.store.Current()
+}
+
+// Install brings a bundle into force, and has the machines told. It asks chunk for those that the disk lacks, or has
+// damaged. On an error, the bundle that was in force stays.
+func (b Bundles) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
+	h := b.h
+	if h.store.Dir == "" {
+		return wire.Manifest{}, errors.New("hub: no key of bundles is configured (bundle: key)")
+	}
+	m, err := h.store.Install(signed, chunk, nil)
+	if err != nil {
+		return wire.Manifest{}, h.c.bySigner(err, signed)
+	}
+	h.mu.Lock()
+	h.manifest, h.version = signed, m.Version
+	h.mu.Unlock()
+	h.log.Info("bundle in force", "version", m.Version)
+	select {
+	case h.renewed <- struct{}{}:
+	default: // the machines are about to be told
+	}
+	return m, nil
+}

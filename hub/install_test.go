@@ -1,0 +1,71 @@
+package hub_test
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"portillon/hub"
+	"portillon/hub/ledger/ledgertest"
+	"portillon/wire"
+)
+
+func TestABundleThatTheHubBuildsIsRetainedAndServed(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	b := newBundler(t)
+	o := run(t, configure(t, []*ledgertest.Machine{m}, func(c *hub.Config) { c.Bundle = hub.BundleConfig{Key: b.key} }))
+	if _, err := o.Bundles().Current(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("before the first bundle: %v", err)
+	}
+	chunk := func(string) ([]byte, error) { return []byte("the policy"), nil }
+	first := b.put("biklab", 1, b.signer, "the policy")
+	got, err := o.Bundles().Install(first, chunk)
+	if err != nil || got.Version != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	c := dial(t, o.Broker())
+	c.subscribe(c.topics.Bundle())
+	if got := c.ask(c.topics.Bundle()).Payload(); !bytes.Equal(got, first) {
+		t.Errorf("%s is retained", got)
+	}
+	if got := get(t, o.HTTP()+"/manifest", ""); got.body != string(first) {
+		t.Errorf("%s is served", got.body)
+	}
+	if got := get(t, o.HTTP()+"/chunks/"+wire.Hash([]byte("the policy")), ""); got.body != "the policy" {
+		t.Errorf("chunk: %d, %q", got.code, got.body)
+	}
+	stranger, _ := ledgertest.NewKey(t, "portillon-biklab")
+	for name, signed := range map[string][]byte{
+		"an older one": b.put("biklab", 1, b.signer, "another policy"), "another site's": b.put("other", 2, b.signer, "the policy"),
+		"another's key": b.put("biklab", 2, stranger, "the policy"), "one without its chunk": b.put("biklab", 2, b.signer, "a policy that is nowhere"),
+	} {
+		if _, err := o.Bundles().Install(signed, chunk); err == nil {
+			t.Errorf("%s came into force", name)
+		}
+		if now, version := o.Manifest(); version != 1 || !bytes.Equal(now, first) {
+			t.Errorf("%s: version %d is in force", name, version)
+		}
+	}
+	second := b.put("biklab", 2, b.signer, "the policy")
+	if _, err := o.Bundles().Install(second, nil); err != nil {
+		t.Fatal(err)
+	}
+	for got := c.next().Payload(); !bytes.Equal(got, second); got = c.next().Payload() {
+		if !bytes.Equal(got, first) { // which may come twice: retained, and published
+			t.Fatalf("%s", got)
+		}
+	}
+}
+
+func TestAHubWithoutAKeyOfBundlesInstallsNone(t *testing.T) {
+	b := newBundler(t)
+	o := run(t, configure(t, []*ledgertest.Machine{ledgertest.New(t, "biklab", "laser")}))
+	if _, err := o.Bundles().Current(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	if _, err := o.Bundles().Install(b.put("biklab", 1, b.signer, "the policy"), nil); err == nil || !strings.Contains(err.Error(), "bundle: key") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,172 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/policy"
+)
+
+// monthKey is a row of report_refusal_months.
+type monthKey struct{ month, reason string }
+
+// monthOf is the month of a day, as 2026-11.
+func monthOf(d policy.Date) string { return d.String()[:len("2026-11")] }
+
+// storeRefusals writes the refusals that were counted, by day and by month.
+func (c *counter) storeRefusals(ctx context.Context) error {
+	months := map[monthKey]*refusalSum{}
+	for k, sum := range c.refused {
+		_, err := c.tx.Exec(ctx, `INSERT INTO report_refusals (site, day, machine, reason, member, times, untrusted) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (site, day, machine, reason, member) DO UPDATE SET times = report_refusals.times + $6,
+			untrusted = report_refusals.untrusted + $7`, k.day.String(), c.journal.Machine, k.reason, k.member, sum.times, sum.untrusted)
+		if err != nil {
+			return err
+		}
+		m := months[monthKey{monthOf(k.day), k.reason}]
+		if m == nil {
+			m = &refusalSum{members: memberSet{}}
+			months[monthKey{monthOf(k.day), k.reason}] = m
+		}
+		m.times, m.untrusted = m.times+sum.times, m.untrusted+sum.untrusted
+		m.members.add(string(k.member))
+	}
+	for k, sum := range months {
+		if err := c.storeMonth(ctx, k, sum); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *counter) storeMonth(ctx context.Context, k monthKey, sum *refusalSum) error {
+	var before string
+	err := c.tx.QueryRow(ctx, `SELECT members FROM report_refusal_months WHERE site = $1 AND month = $2 AND machine = $3 AND reason = $4`,
+		k.month, c.journal.Machine, k.reason).Scan(&before)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	sum.members.add(before)
+	_, err = c.tx.Exec(ctx, `INSERT INTO report_refusal_months (site, month, machine, reason, times, untrusted, members)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site, month, machine, reason) DO UPDATE SET
+		times = report_refusal_months.times + $5, untrusted = report_refusal_months.untrusted + $6, members = $7`,
+		k.month, c.journal.Machine, k.reason, sum.times, sum.untrusted, sum.members.String())
+	return err
+}
+
+// memberSet is a set of members.
+type memberSet map[string]struct{}
+
+// add adds the members of a list with blanks between. Ids have no blanks.
+func (s memberSet) add(list string) {
+	for m := range strings.FieldsSeq(list) {
+		s[m] = struct{}{}
+	}
+}
+
+func (s memberSet) String() string {
+	all := make([]string, 0, len(s))
+	for m := range s {
+		all = append(all, m)
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// Refusals are the refusals of the days of a range, by machine, the most frequent reason first. A refusal with several
+// reasons counts for each.
+func (s *Service) Refusals(ctx context.Context, a actor.Actor, r Range) ([]Refusals, error) {
+	v, err := s.look(ctx, a, r)
+	if err != nil {
+		return nil, err
+	}
+	sums := refusalSums{}
+	days, from, to := split(r)
+	if from != "" {
+		rows, err := s.o.Site.Query(ctx, `SELECT machine, reason, times, untrusted, members FROM report_refusal_months
+			WHERE site = $1 AND month >= $2 AND month <= $3 AND ($4 = '' OR machine = $4)`, from, to, v.one())
+		if err := sums.add(rows, err); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range days {
+		rows, err := s.o.Site.Query(ctx, `SELECT machine, reason, times, untrusted, member FROM report_refusals
+			WHERE site = $1 AND day >= $2 AND day <= $3 AND ($4 = '' OR machine = $4)`, d.From.String(), d.To.String(), v.one())
+		if err := sums.add(rows, err); err != nil {
+			return nil, err
+		}
+	}
+	return sums.list(v), nil
+}
+
+// refusalSums are refusals by machine and reason.
+type refusalSums map[Refusals]*refusalSum
+
+// add adds rows of machine, reason, times, untrusted, members.
+func (x refusalSums) add(rows *sql.Rows, err error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k Refusals
+		var times, untrusted int
+		var members string
+		if err := rows.Scan(&k.Machine, &k.Reason, &times, &untrusted, &members); err != nil {
+			return err
+		}
+		sum := x[k]
+		if sum == nil {
+			sum = &refusalSum{members: memberSet{}}
+			x[k] = sum
+		}
+		sum.times, sum.untrusted = sum.times+times, sum.untrusted+untrusted
+		sum.members.add(members)
+	}
+	return rows.Err()
+}
+
+func (x refusalSums) list(v view) []Refusals {
+	out := []Refusals{}
+	for k, sum := range x {
+		if v.sees(k.Machine) {
+			k.Times, k.Untrusted, k.Members = sum.times, sum.untrusted, len(sum.members)
+			out = append(out, k)
+		}
+	}
+	slices.SortFunc(out, func(x, y Refusals) int {
+		return cmp.Or(cmp.Compare(x.Machine, y.Machine), y.Times-x.Times, cmp.Compare(x.Reason, y.Reason))
+	})
+	return out
+}
+
+// split takes the whole months out of a range: those from from to to, and the days around them. from is empty where the
+// range has no whole month.
+func split(r Range) (days []Range, from, to string) {
+	first := r.From
+	if first.Day > 1 {
+		first = monthAfter(first, 1)
+	}
+	end := monthAfter(dayAfter(r.To, 1), 0) // the first day of the month that is not whole any more
+	if !first.Before(end) {
+		return []Range{r}, "", ""
+	}
+	if r.From.Before(first) {
+		days = append(days, Range{From: r.From, To: dayAfter(first, -1)})
+	}
+	if !r.To.Before(end) {
+		days = append(days, Range{From: end, To: r.To})
+	}
+	return days, monthOf(first), monthOf(dayAfter(end, -1))
+}
+
+// monthAfter is the first day of a month, so many months after that of d.
+func monthAfter(d policy.Date, months int) policy.Date {
+	return policy.DateOf(time.Date(d.Year, d.Month+time.Month(months), 1, 12, 0, 0, 0, time.UTC), time.UTC)
+}

@@ -1,0 +1,84 @@
+package site
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"portillon/openbadge"
+)
+
+// recipients finds the members that a badge may be for, without asking each of them.
+type recipients struct {
+	members   []Member
+	lines     map[string][]int // places in members, by the files of their badges: lines
+	subjects  map[string][]int
+	addresses map[string][]int // by folded
+}
+
+func newRecipients(members []Member) *recipients {
+	x := &recipients{members: members, lines: map[string][]int{}, subjects: map[string][]int{}, addresses: map[string][]int{}}
+	for i, m := range members {
+		for _, f := range m.Badges {
+			x.lines[f] = append(x.lines[f], i)
+		}
+		for _, s := range m.Subjects {
+			x.subjects[s] = append(x.subjects[s], i)
+		}
+		for _, e := range m.Emails {
+			x.addresses[folded(e)] = append(x.addresses[folded(e)], i)
+		}
+	}
+	return x
+}
+
+// folded is the same of two texts exactly where strings.EqualFold says that they are.
+func folded(s string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, s)
+}
+
+// among are the places of members of whom b.IsFor may be true, in order. Every other member is none of its recipients.
+func (x *recipients) among(b *openbadge.Badge) []int {
+	out := slices.Clone(x.subjects[b.Subject])
+	if address, ok := strings.CutPrefix(b.Subject, "mailto:"); ok {
+		out = append(out, x.addresses[folded(address)]...)
+	}
+	for _, id := range b.Identifiers {
+		if id.Hashed { // a hash tells nothing of its address: each is tried
+			return x.everybody()
+		}
+		out = append(out, x.addresses[folded(id.Hash)]...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (x *recipients) everybody() []int {
+	out := make([]int, len(x.members))
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+// byLine is the one member whose badges: line names the file, if it is their badge; -1: there is none, or several.
+func (x *recipients) byLine(name string, b *openbadge.Badge) int {
+	found := -1
+	for _, i := range x.lines[name] {
+		m := x.members[i]
+		if i == found || !b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
+			continue
+		}
+		if found >= 0 {
+			return -1
+		}
+		found = i
+	}
+	return found
+}
