@@ -77,6 +77,7 @@ func (s *Service) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	if !notes {
 		m.Note = ""
 	}
+	m.Emails, m.Subjects, m.Guardians = slices.Clone(m.Emails), slices.Clone(m.Subjects), slices.Clone(m.Guardians) // the index's own
 	m.Cards = slices.Clone(m.Cards)
 	for i := range m.Cards {
 		if !numbers {
