@@ -20,21 +20,27 @@ func crowd(t testing.TB, n int) *world {
 	base := w.policy.Badges
 	err := w.write(ctx, owner, "members.write", func(c *change) (string, string, error) {
 		for i := range n {
-			r := &record{Member: Member{ID: policy.MemberID(fmt.Sprintf("m-%06d", i)), Name: fmt.Sprintf("Prénom%d Nom%d", i*7919%n, i), Source: "list",
-				Emails: []string{fmt.Sprintf("a%d@example.org", i), fmt.Sprintf("b%d@example.org", i)}, Until: policy.Date{Year: 2027, Month: 9, Day: 30}}, place: int64(i + 1)}
+			r := &record{Member: Member{ID: policy.MemberID(fmt.Sprintf("m-%06d", i)), Name: fmt.Sprintf("Prénom%d Nom%d",
+				i*7919%n, i), Source: "list",
+				Emails: []string{fmt.Sprintf("a%d@example.org", i), fmt.Sprintf("b%d@example.org", i)},
+				Until:  policy.Date{Year: 2027, Month: 9, Day: 30}}, place: int64(i + 1)}
 			if err := c.save(ctx, r); err != nil {
 				return "", "", err
 			}
-			if err := c.insertCard(ctx, r.ID, &Card{ID: fmt.Sprintf("c-%d", i), Number: fmt.Sprintf("AB%08X", i), State: Active}); err != nil {
+			if err := c.insertCard(ctx, r.ID, &Card{ID: fmt.Sprintf("c-%d", i), Number: fmt.Sprintf("AB%08X", i),
+				State: Active}); err != nil {
 				return "", "", err
 			}
 			for k := range 2 {
 				b := base[(i+k*5)%len(base)]
 				issuer, _ := w.policy.Issuer(b.Issuer)
-				v := &verified{Badge: Badge{ID: fmt.Sprintf("%064d", 2*i+k), Member: r.ID, File: fmt.Sprintf("badges/%d-%d.json", i, k), Name: string(b.ID), Issuer: issuer.Profile, Verdict: "valid",
-					Checks: []Check{{Code: "form", OK: true, Outcome: "ok"}, {Code: "proof", OK: true, Outcome: "ok"}, {Code: "dates", OK: true, Outcome: "ok"}}, Issued: w.now.AddDate(-1, 0, 0)}}
-				v.held = held{issuer: issuer.Profile, achievement: b.Achievement, proved: true, standing: standingVerified, issued: w.now.AddDate(-1, 0, 0),
-					to: recipient{Subject: "mailto:" + r.Emails[0]}}
+				v := &verified{Badge: Badge{ID: fmt.Sprintf("%064d", 2*i+k), Member: r.ID,
+					File: fmt.Sprintf("badges/%d-%d.json", i, k), Name: string(b.ID), Issuer: issuer.Profile, Verdict: "valid",
+					Checks: []Check{{Code: "form", OK: true, Outcome: "ok"}, {Code: "proof", OK: true, Outcome: "ok"},
+						{Code: "dates", OK: true, Outcome: "ok"}}, Issued: w.now.AddDate(-1, 0, 0)}}
+				v.held = held{issuer: issuer.Profile, achievement: b.Achievement, proved: true, standing: standingVerified,
+					issued: w.now.AddDate(-1, 0, 0),
+					to:     recipient{Subject: "mailto:" + r.Emails[0]}}
 				if err := c.writeBadge(ctx, v, int64(k+1)); err != nil {
 					return "", "", err
 				}
@@ -71,7 +77,8 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkTenThousandMembers shows each read of a page beside one row read by its key, which is the least that a page costs.
+// BenchmarkTenThousandMembers shows each read of a page beside one row read by its key, which is the least that a
+// page costs.
 func BenchmarkTenThousandMembers(b *testing.B) {
 	const n = 10_000
 	w := crowd(b, n)
@@ -123,7 +130,12 @@ func BenchmarkTenThousandMembers(b *testing.B) {
 			b.StopTimer()
 			m, err := w.Member(ctx, owner, "m-005000")
 			if err == nil {
-				_, err = w.Change(ctx, owner, m.ID, m.Version, func(m *Member) error { m.Note += "."; m.Note = m.Note[max(0, len(m.Note)-9):]; return nil })
+				_, err = w.Change(ctx, owner, m.ID, m.Version, func(m *Member) error {
+					m.Note += "."
+					m.Note = m.Note[max(0,
+						len(m.Note)-9):]
+					return nil
+				})
 			}
 			if err != nil {
 				b.Fatal(err)

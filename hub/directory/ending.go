@@ -46,7 +46,8 @@ func (s *Service) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) 
 	}
 	out = slices.DeleteFunc(out, func(x Ending) bool { return x.At.Before(from) || x.At.After(to) })
 	byTime := func(a, b Ending) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Member, b.Member), cmp.Compare(a.What, b.What))
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Member, b.Member),
+			cmp.Compare(a.What, b.What))
 	}
 	if len(out) > maxEndings {
 		slices.SortFunc(out, func(a, b Ending) int {

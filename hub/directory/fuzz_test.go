@@ -26,7 +26,8 @@ func checkList(t *testing.T, l *list, err error) {
 	}
 	ids, cards := map[policy.MemberID]bool{}, map[string]bool{}
 	for _, r := range l.rows {
-		if r.Name == "" || !plain(r.Name) || !plain(r.Note) || r.ID != "" && (!isSlug(string(r.ID)) || ids[r.ID]) || r.Until != (policy.Date{}) && !isDay(r.Until) {
+		if r.Name == "" || !plain(r.Name) || !plain(r.Note) || r.ID != "" && (!isSlug(string(r.ID)) || ids[r.ID]) ||
+			r.Until != (policy.Date{}) && !isDay(r.Until) {
 			t.Fatalf("%+v", r.Member)
 		}
 		ids[r.ID] = r.ID != ""
@@ -67,9 +68,11 @@ func FuzzReadList(f *testing.F) {
 }
 
 func FuzzReadXLSX(f *testing.F) {
-	good := book(f, []any{"Nom", "Échéance", "Carte"}, []any{"A", time.Date(2027, 9, 30, 0, 0, 0, 0, time.UTC), "AABBCCDD"})
+	good := book(f, []any{"Nom", "Échéance", "Carte"}, []any{"A", time.Date(2027, 9, 30, 0, 0, 0, 0, time.UTC),
+		"AABBCCDD"})
 	f.Add(good)
-	f.Add(entries(f, map[string][]byte{"xl/workbook.xml": []byte("<workbook/>"), "[Content_Types].xml": []byte("<Types/>")}))
+	f.Add(entries(f, map[string][]byte{"xl/workbook.xml": []byte("<workbook/>"),
+		"[Content_Types].xml": []byte("<Types/>")}))
 	f.Add(good[:len(good)/2])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := readList(Import{Name: "a.xlsx", Data: data}, time.UTC)
@@ -91,7 +94,8 @@ func FuzzUnpack(f *testing.F) {
 		for _, u := range files {
 			total += len(u.data)
 			n := fileName(u)
-			if !strings.HasPrefix(n, "badges/") || strings.Contains(n, "/..") || strings.Contains(n, "//") || strings.HasSuffix(n, "/") || strings.ContainsAny(n, "\\\x00") ||
+			if !strings.HasPrefix(n, "badges/") || strings.Contains(n, "/..") || strings.Contains(n, "//") ||
+				strings.HasSuffix(n, "/") || strings.ContainsAny(n, "\\\x00") ||
 				strings.Contains(n, "/.") || strings.Count(n, "/") > 4 {
 				t.Fatalf("%q becomes the file %q", u.name, n)
 			}

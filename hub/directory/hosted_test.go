@@ -43,13 +43,15 @@ func TestHostedBadgeFollowsItsAddress(t *testing.T) {
 	if b.Verdict != "valid" || len(data) == 0 {
 		t.Fatalf("%+v", b)
 	}
-	for _, step := range []struct{ state, verdict string }{{"away", "valid"}, {"gone", "invalid"}, {"there", "valid"}, {"gone", "invalid"}} {
+	for _, step := range []struct{ state, verdict string }{{"away", "valid"}, {"gone", "invalid"}, {"there", "valid"},
+		{"gone", "invalid"}} {
 		state = step.state
 		if err := w.Verify(t.Context(), true); err != nil {
 			t.Fatal(err)
 		}
 		got := w.member(m.ID).Badges[0]
-		if got.Verdict != step.verdict || got.Name != b.Name || (got.Verdict == "invalid") != slices.ContainsFunc(got.Checks, func(c Check) bool { return !c.OK }) {
+		if got.Verdict != step.verdict || got.Name != b.Name ||
+			(got.Verdict == "invalid") != slices.ContainsFunc(got.Checks, func(c Check) bool { return !c.OK }) {
 			t.Errorf("%s: %+v", state, got)
 		}
 		x := must[*index](t)(w.current(t.Context()))
@@ -82,8 +84,10 @@ func TestBadgeURLReachesNoAddressOfTheHub(t *testing.T) {
 	w.remake(func(o *Options) { o.Fetch = client.For })
 	m := w.add("Léa", "lea@example.org")
 	port := server.URL[strings.LastIndex(server.URL, ":"):]
-	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "169.254.169.254", "10.0.0.1"} {
-		if _, err := w.AddBadgeURL(t.Context(), owner, m.ID, "https://"+host+port+"/badge"); len(invalid(err)) != 1 || !strings.Contains(err.Error(), "not a public address") {
+	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0",
+		"169.254.169.254", "10.0.0.1"} {
+		if _, err := w.AddBadgeURL(t.Context(), owner, m.ID, "https://"+host+port+"/badge"); len(invalid(err)) != 1 ||
+			!strings.Contains(err.Error(), "not a public address") {
 			t.Errorf("%s: %v", host, err)
 		}
 	}

@@ -114,11 +114,13 @@ func (s *Service) Count(ctx context.Context, a actor.Actor, f Filter) (some, all
 // filter makes a test of a Filter.
 func (s *Service) filter(x *index, p *policy.Policy, f Filter) (func(*entry) bool, error) {
 	if len(f.Text) > maxSearch {
-		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes", Right: "a few words"}}}
+		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
+			Right: "a few words"}}}
 	}
 	inState, ok := s.inState(p, f.State)
 	if !ok {
-		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "state", Given: clip(f.State, 100), Wrong: "this state is not known",
+		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "state", Given: clip(f.State, 100),
+			Wrong: "this state is not known",
 			Right: "current, ending, lapsed, blocked, no-card or no-badge"}}}
 	}
 	words := strings.Fields(fold(f.Text))
