@@ -242,6 +242,11 @@ func TestWhoIsNotListedAnyMoreIsSuspended(t *testing.T) {
 	if gone != 10 || w.member(byHand.ID).Gone {
 		t.Errorf("%d are suspended; by hand %v", gone, w.member(byHand.ID).Gone)
 	}
+	for _, e := range must[*index](t)(w.current(t.Context())).entries {
+		if e.as(w.policy).Blocked != e.Gone {
+			t.Errorf("%s is judged as if an import had not suspended them", e.Name)
+		}
+	}
 	for _, m := range must[*Snapshot](t)(w.Snapshot(t.Context())).Members {
 		if m.Blocked != (m.Name >= "Member 10") {
 			t.Errorf("%s: blocked %v", m.Name, m.Blocked)
