@@ -19,7 +19,10 @@ import (
 // The actors, in the order of the columns:
 //
 //	0 nobody            1 owner              2 administrator      3 maintainer of the laser, who is a member
-//	4 mentor of the laser 5 a member, about themself 6 the member, about another 7 a token of an administrator for members.read
+//	4 mentor of the laser 5 a member, about themself 6 the member, about another 7 a token of an administrator for
+//
+// members.read
+//
 //	8 a token of an administrator for nothing       9 a token of an owner for own.read and cards.write
 var authorisation = map[string]string{
 	"Members":     "nyynnnnynn",
@@ -57,9 +60,11 @@ func actors(self, other policy.MemberID) (all []actor.Actor, about []policy.Memb
 	}
 	admin := actor.Actor{Account: "a-admin", Name: "Admin", Site: actor.Administrator}
 	reader, none, cards := admin, admin, actor.Actor{Account: "a-owner", Name: "Owner", Site: actor.Owner}
-	reader.Scopes, none.Scopes, cards.Scopes = []actor.Act{actor.ReadMembers}, []actor.Act{}, []actor.Act{actor.ReadOwn, actor.WriteCards}
+	reader.Scopes, none.Scopes, cards.Scopes = []actor.Act{actor.ReadMembers}, []actor.Act{},
+		[]actor.Act{actor.ReadOwn, actor.WriteCards}
 	member := actor.Actor{Account: "a-member", Name: "M", Member: self, Site: actor.Member}
-	return []actor.Actor{{}, {Account: "a-o", Name: "Owner", Site: actor.Owner}, admin, at(other, actor.Maintainer), at(other, actor.Mentor), member, member,
+	return []actor.Actor{{}, {Account: "a-o", Name: "Owner", Site: actor.Owner}, admin, at(other, actor.Maintainer),
+		at(other, actor.Mentor), member, member,
 		reader, none, cards}, []policy.MemberID{self, self, self, self, self, self, other, self, self, self}
 }
 
@@ -140,7 +145,8 @@ func TestEveryMethodRefusesWhoMayNot(t *testing.T) {
 // What may be seen of a member: their number with cards.write alone, notes with members.notes alone.
 func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
 	w := newWorld(t)
-	m := must[Member](t)(w.Add(t.Context(), owner, Member{Name: "Léa", Note: "secret", Emails: []string{"lea@example.org"}}))
+	m := must[Member](t)(w.Add(t.Context(), owner, Member{Name: "Léa", Note: "secret",
+		Emails: []string{"lea@example.org"}}))
 	must[Card](t)(w.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED", Note: "secret"}))
 	scoped := func(acts ...actor.Act) actor.Actor {
 		return actor.Actor{Account: "t", Name: "Token", Site: actor.Owner, Scopes: acts}
@@ -163,7 +169,8 @@ func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
 			get = func() (Member, error) { return w.Own(t.Context(), c.a) }
 		}
 		got := must[Member](t)(get())
-		if (got.Cards[0].Number != "") != c.number || (got.Note != "") != c.notes || (got.Cards[0].Note != "") != c.notes || got.Cards[0].Last != "6CED" {
+		if (got.Cards[0].Number != "") != c.number || (got.Note != "") != c.notes ||
+			(got.Cards[0].Note != "") != c.notes || got.Cards[0].Last != "6CED" {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if !c.own {
@@ -172,7 +179,8 @@ func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
 				t.Errorf("%s: list %+v %v", name, list, err)
 			}
 			var b strings.Builder
-			if err := w.Export(t.Context(), c.a, CSV, &b); err != nil || strings.Contains(b.String(), "62E3086CED") != c.number || strings.Contains(b.String(), "secret") {
+			if err := w.Export(t.Context(), c.a, CSV, &b); err != nil || strings.Contains(b.String(),
+				"62E3086CED") != c.number || strings.Contains(b.String(), "secret") {
 				t.Errorf("%s: export %q %v", name, b.String(), err)
 			}
 		}
@@ -189,7 +197,8 @@ func TestWhatAnActorMayNotSeeIsLeftOut(t *testing.T) {
 	if got.Name != "" || w.member(m.ID).Note != "secret" || w.member(m.ID).Name != "Léa Martin" {
 		t.Errorf("%+v", got)
 	}
-	_, err := w.Change(t.Context(), writer, m.ID, w.member(m.ID).Version, func(m *Member) error { m.Note = "x"; return nil })
+	_, err := w.Change(t.Context(), writer, m.ID, w.member(m.ID).Version,
+		func(m *Member) error { m.Note = "x"; return nil })
 	if denied := (*actor.Denied)(nil); !errors.As(err, &denied) {
 		t.Errorf("a note was written: %v", err)
 	}
@@ -224,7 +233,11 @@ func TestAnotherSiteSeesNothing(t *testing.T) {
 func TestAuditNamesNobody(t *testing.T) {
 	w := newWorld(t)
 	m := w.add("Léa Martin", "lea@example.org")
-	must[Member](t)(w.Change(t.Context(), owner, m.ID, m.Version, func(m *Member) error { m.Emails, m.Note = []string{"x@example.org"}, "secret"; return nil }))
+	must[Member](t)(w.Change(t.Context(), owner, m.ID, m.Version, func(m *Member) error {
+		m.Emails,
+			m.Note = []string{"x@example.org"}, "secret"
+		return nil
+	}))
 	card := must[Card](t)(w.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED"}))
 	if err := w.SetCard(t.Context(), owner, m.ID, card.ID, Lost, "secret"); err != nil {
 		t.Fatal(err)
@@ -264,14 +277,16 @@ func TestUnknownCardIsAssignedByItsHMAC(t *testing.T) {
 			UnknownTap{Machine: "laser", At: w.now.Add(-2 * time.Hour), Seq: 4})
 	})
 	taps, next, err := w.Taps(t.Context(), owner, Page{})
-	if err != nil || next != "" || len(taps) != 2 || taps[0].Times != 2 || taps[0].Code != "ABC123" || taps[0].Machine != "vinyl" || !taps[0].Assignable || taps[1].Assignable {
+	if err != nil || next != "" || len(taps) != 2 || taps[0].Times != 2 || taps[0].Code != "ABC123" ||
+		taps[0].Machine != "vinyl" || !taps[0].Assignable || taps[1].Assignable {
 		t.Fatalf("%+v %q %v", taps, next, err)
 	}
 	first, next, err := w.Taps(t.Context(), owner, Page{Limit: 1})
 	if err != nil || len(first) != 1 || next == "" {
 		t.Fatalf("%+v %q %v", first, next, err)
 	}
-	if rest, next, err := w.Taps(t.Context(), owner, Page{Limit: 1, After: next}); err != nil || len(rest) != 1 || next != "" || rest[0].ID != taps[1].ID {
+	if rest, next, err := w.Taps(t.Context(), owner, Page{Limit: 1, After: next}); err != nil || len(rest) != 1 ||
+		next != "" || rest[0].ID != taps[1].ID {
 		t.Errorf("%+v %q %v", rest, next, err)
 	}
 	if _, err := w.Assign(t.Context(), owner, taps[1].ID, m.ID); len(invalid(err)) != 1 {
@@ -287,7 +302,8 @@ func TestUnknownCardIsAssignedByItsHMAC(t *testing.T) {
 	if taps, _, _ := w.Taps(t.Context(), owner, Page{}); len(taps) != 1 {
 		t.Errorf("an assigned card is unknown: %+v", taps)
 	}
-	if snap := must[*Snapshot](t)(w.Snapshot(t.Context())); len(snap.Members) != 1 || snap.Members[0].Cards[0] != got.Number {
+	if snap := must[*Snapshot](t)(w.Snapshot(t.Context())); len(snap.Members) != 1 ||
+		snap.Members[0].Cards[0] != got.Number {
 		t.Errorf("%+v", snap.Members)
 	}
 }

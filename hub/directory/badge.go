@@ -22,10 +22,13 @@ import (
 	"portillon/site"
 )
 
-// AddBadges adds a badge, or those of a ZIP: JSON, JWT, baked PNG or SVG. Each is verified; it is kept with every check,
-// whatever the verdict, as long as it can be read and is the member's. With an empty id, the recipient says whose it is.
+// AddBadges adds a badge, or those of a ZIP: JSON, JWT, baked PNG or SVG. Each is verified; it is kept with every
+// check,
+// whatever the verdict, as long as it can be read and is the member's. With an empty id, the recipient says whose
+// it is.
 // A status list among the files is kept too. Of a ZIP, files that are not kept come back with Badge.Refused.
-func (s *Service) AddBadges(ctx context.Context, a actor.Actor, id policy.MemberID, name string, data []byte) ([]Badge, error) {
+func (s *Service) AddBadges(ctx context.Context, a actor.Actor, id policy.MemberID, name string,
+	data []byte) ([]Badge, error) {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return nil, err
 	}
@@ -42,7 +45,8 @@ func (s *Service) AddBadgeURL(ctx context.Context, a actor.Actor, id policy.Memb
 		return Badge{}, err
 	}
 	wrong := func(why string) error {
-		return &fault.Invalid{Faults: []fault.Field{{Field: "url", Given: clip(address, 200), Wrong: why, Right: "https://…, the address of a badge"}}}
+		return &fault.Invalid{Faults: []fault.Field{{Field: "url", Given: clip(address, 200), Wrong: why,
+			Right: "https://…, the address of a badge"}}}
 	}
 	u, err := url.Parse(address)
 	switch {
@@ -138,10 +142,12 @@ func (s *Service) addFiles(ctx context.Context, a actor.Actor, id policy.MemberI
 func refusals(files []upload, all []Badge) error {
 	e := &fault.Invalid{}
 	for _, b := range all {
-		e.Faults = append(e.Faults, fault.Field{Field: "badge", Given: clip(b.From, 200), Wrong: b.Refused, Right: "a badge of this member: JSON, JWT, or a PNG or SVG that holds one"})
+		e.Faults = append(e.Faults, fault.Field{Field: "badge", Given: clip(b.From, 200), Wrong: b.Refused,
+			Right: "a badge of this member: JSON, JWT, or a PNG or SVG that holds one"})
 	}
 	if len(files) == 0 {
-		e.Faults = append(e.Faults, fault.Field{Field: "badge", Wrong: "the file holds no badge", Right: "JSON, JWT, PNG, SVG, or a ZIP of them"})
+		e.Faults = append(e.Faults, fault.Field{Field: "badge", Wrong: "the file holds no badge",
+			Right: "JSON, JWT, PNG, SVG, or a ZIP of them"})
 	}
 	return e
 }
@@ -174,7 +180,8 @@ type owners struct {
 func (x *index) owners() *owners {
 	o := &owners{count: map[policy.MemberID]int{}}
 	for _, e := range x.entries {
-		o.site.Members = append(o.site.Members, site.Member{ID: e.ID, Name: e.Name, Emails: e.Emails, Subjects: e.Subjects, Badges: e.files})
+		o.site.Members = append(o.site.Members, site.Member{ID: e.ID, Name: e.Name, Emails: e.Emails,
+			Subjects: e.Subjects, Badges: e.files})
 		o.members = append(o.members, e.ID)
 		o.count[e.ID] = len(e.Badges)
 	}
@@ -197,7 +204,8 @@ func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused
 		default:
 			return "", "no member has its recipient's address or subject"
 		}
-	} else if m := o.site.Members[slices.Index(o.members, id)]; !v.badge.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
+	} else if m := o.site.Members[slices.Index(o.members, id)]; !v.badge.IsFor(openbadge.Recipient{Emails: m.Emails,
+		Subjects: m.Subjects}) {
 		return "", "it was issued to somebody else: none of the member's addresses and subjects is its recipient"
 	}
 	if o.count[owner] >= maxBadges {
@@ -209,7 +217,8 @@ func (o *owners) of(id policy.MemberID, v *verified) (_ policy.MemberID, refused
 
 // keep writes badges, their bytes, and what their verdicts rest on. A badge that is there already is written anew, and
 // stays whose it is.
-func (s *Service) keep(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified, src *sources) error {
+func (s *Service) keep(ctx context.Context, a actor.Actor, id policy.MemberID, files []upload, kept []verified,
+	src *sources) error {
 	bytes := map[string][]byte{}
 	for _, f := range files {
 		sum := sha256.Sum256(f.data)
@@ -241,14 +250,16 @@ func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named 
 		return err
 	}
 	if owner != "" && owner != v.Member {
-		return &fault.Invalid{Faults: []fault.Field{{Field: "badge", Given: clip(v.From, 200), Wrong: "the badge is the member's already: " + string(owner),
+		return &fault.Invalid{Faults: []fault.Field{{Field: "badge", Given: clip(v.From, 200),
+			Wrong: "the badge is the member's already: " + string(owner),
 			Right: "remove it there first"}}}
 	}
 	if owner == "" {
 		if v.File, err = c.freeName(ctx, v.File, v.ID); err != nil {
 			return err
 		}
-		err = c.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) + 1 FROM badge WHERE site = $1 AND member = $2`, string(v.Member)).Scan(&place)
+		err = c.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) + 1 FROM badge WHERE site = $1 AND member = $2`,
+			string(v.Member)).Scan(&place)
 		if err != nil {
 			return err
 		}
@@ -256,7 +267,8 @@ func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named 
 	if err := c.writeBadge(ctx, v, place); err != nil {
 		return err
 	}
-	if _, err := c.Exec(ctx, `INSERT INTO badge_data (site, id, data) VALUES ($1, $2, $3) ON CONFLICT (site, id) DO NOTHING`, v.ID, data); err != nil {
+	if _, err := c.Exec(ctx, `INSERT INTO badge_data (site, id, data) VALUES ($1, $2, $3) ON CONFLICT (site, id) DO
+			NOTHING`, v.ID, data); err != nil {
 		return err
 	}
 	if named && len(r.Emails) > 0 && !slices.Contains(r.files, v.File) {
@@ -273,7 +285,8 @@ func (c *change) keepBadge(ctx context.Context, v *verified, data []byte, named 
 func (c *change) shared(ctx context.Context, r *record) (bool, error) {
 	for _, e := range r.Emails {
 		var n int
-		if err := c.QueryRow(ctx, `SELECT COUNT(*) FROM member_value WHERE site = $1 AND kind = 'email' AND lower(value) = lower($2) AND member <> $3`,
+		if err := c.QueryRow(ctx, `SELECT COUNT(*) FROM member_value WHERE site = $1 AND kind = 'email' AND lower(value)
+			= lower($2) AND member <> $3`,
 			e, string(r.ID)).Scan(&n); err != nil || n > 0 {
 			return n > 0, err
 		}
@@ -290,13 +303,15 @@ func (c *change) writeBadge(ctx context.Context, v *verified, place int64) error
 	if err != nil {
 		return err
 	}
-	_, err = c.Exec(ctx, `INSERT INTO badge (site, id, member, place, file, name, issuer, achievement, verdict, proved, hosted_at, standing,
+	_, err = c.Exec(ctx, `INSERT INTO badge (site, id, member, place, file, name, issuer, achievement, verdict,
+			proved, hosted_at, standing,
 		checked, recipient, checks, issued, expires, origin, verified)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 		ON CONFLICT (site, id) DO UPDATE SET name = excluded.name, verdict = excluded.verdict, proved = excluded.proved,
 		hosted_at = excluded.hosted_at, standing = excluded.standing, checked = excluded.checked, checks = excluded.checks,
 		issued = excluded.issued, expires = excluded.expires, verified = excluded.verified WHERE badge.site = $1`,
-		v.ID, string(v.Member), place, v.File, v.Name, v.Issuer, v.achievement, v.Verdict, flag(v.proved), v.hostedAt, v.standing,
+		v.ID, string(v.Member), place, v.File, v.Name, v.Issuer, v.achievement, v.Verdict, flag(v.proved), v.hostedAt,
+		v.standing,
 		millis(v.checked), to, checks, millis(v.Issued), millis(v.Expires), v.From, millis(v.Verified))
 	return err
 }
@@ -388,7 +403,8 @@ func extensionOf(data []byte) string {
 	return ".jwt"
 }
 
-// RemoveBadge removes a badge from a member. The issuer's revocation is another thing: a removed badge can be added again.
+// RemoveBadge removes a badge from a member. The issuer's revocation is another thing: a removed badge can be
+// added again.
 func (s *Service) RemoveBadge(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) error {
 	if err := a.May(actor.WriteBadges, about(id)); err != nil {
 		return err
@@ -404,7 +420,8 @@ func (s *Service) RemoveBadge(ctx context.Context, a actor.Actor, id policy.Memb
 		}
 		file := r.Badges[at].File
 		r.files = slices.DeleteFunc(r.files, func(f string) bool { return f == file })
-		if _, err := c.Exec(ctx, `DELETE FROM badge WHERE site = $1 AND member = $2 AND id = $3`, string(id), badgeID); err != nil {
+		if _, err := c.Exec(ctx, `DELETE FROM badge WHERE site = $1 AND member = $2 AND id = $3`, string(id),
+			badgeID); err != nil {
 			return "", "", err
 		}
 		if _, err := c.Exec(ctx, `DELETE FROM badge_data WHERE site = $1 AND id = $2`, badgeID); err != nil {
@@ -415,7 +432,8 @@ func (s *Service) RemoveBadge(ctx context.Context, a actor.Actor, id policy.Memb
 }
 
 // BadgeData are the bytes of a member's badge, as they were given.
-func (s *Service) BadgeData(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) (file string, data []byte, err error) {
+func (s *Service) BadgeData(ctx context.Context, a actor.Actor, id policy.MemberID, badgeID string) (file string,
+	data []byte, err error) {
 	if err := maySee(a, id); err != nil {
 		return "", nil, err
 	}

@@ -100,7 +100,8 @@ func TestBadgesOfOthersAreKeptWithTheirVerdicts(t *testing.T) {
 			m := w.add("Léa", "lea@example.org", "member@example.org")
 			src := must[*sources](t)(w.sources(t.Context(), false))
 			if b := verify(data, w.policy, src, w.now).badge; b != nil && b.Subject != "" {
-				must[Member](t)(w.Change(t.Context(), owner, m.ID, m.Version, func(m *Member) error { m.Subjects = []string{b.Subject}; return nil }))
+				must[Member](t)(w.Change(t.Context(), owner, m.ID, m.Version,
+					func(m *Member) error { m.Subjects = []string{b.Subject}; return nil }))
 			}
 			got, err := w.AddBadges(t.Context(), owner, m.ID, filepath.Base(files[0]), data)
 			if why := refused[name]; why != "" {
@@ -123,7 +124,8 @@ func TestBadgesOfOthersAreKeptWithTheirVerdicts(t *testing.T) {
 			if offline.Verdict != want || len(web) > 0 && len(snap.Web)+len(snap.Status) == 0 {
 				t.Errorf("with nobody online: %s, %d documents, %d lists", offline.Verdict, len(snap.Web), len(snap.Status))
 			}
-			if shown := w.member(m.ID).Badges; len(shown) != 1 || shown[0].Verdict != want || len(shown[0].Checks) != len(got[0].Checks) {
+			if shown := w.member(m.ID).Badges; len(shown) != 1 || shown[0].Verdict != want ||
+				len(shown[0].Checks) != len(got[0].Checks) {
 				t.Errorf("%+v", shown)
 			}
 			file, bytes, err := w.BadgeData(t.Context(), owner, m.ID, got[0].ID)
@@ -143,7 +145,8 @@ func TestBadgeIsItsRecipientsAlone(t *testing.T) {
 		t.Errorf("another member got it: %v", err)
 	}
 	got := must[[]Badge](t)(w.AddBadges(t.Context(), owner, "", "x.json", data))
-	if len(got) != 1 || got[0].Member != lea.ID || got[0].Local != "laser-user" || got[0].File != "badges/x.json" || got[0].Verdict != "indeterminate" {
+	if len(got) != 1 || got[0].Member != lea.ID || got[0].Local != "laser-user" || got[0].File != "badges/x.json" ||
+		got[0].Verdict != "indeterminate" {
 		t.Errorf("%+v", got) // its status list is not there yet
 	}
 	list := must[[]byte](t)(os.ReadFile(example + "/status/biklab.json"))
@@ -165,7 +168,8 @@ func TestBadgeIsItsRecipientsAlone(t *testing.T) {
 	if b := w.member(lea.ID).Badges; len(b) != 1 || b[0].File != "badges/x.json" {
 		t.Errorf("%+v", b)
 	}
-	must[Member](t)(w.Change(t.Context(), owner, other.ID, other.Version, func(m *Member) error { m.Emails = []string{"lea@example.org"}; return nil }))
+	must[Member](t)(w.Change(t.Context(), owner, other.ID, other.Version,
+		func(m *Member) error { m.Emails = []string{"lea@example.org"}; return nil }))
 	if _, err := w.AddBadges(t.Context(), owner, "", "x.json", data); len(invalid(err)) != 1 {
 		t.Errorf("an address of two decided: %v", err)
 	}
@@ -179,11 +183,13 @@ func TestBadgeIsItsRecipientsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	must[[]Badge](t)(w.AddBadges(t.Context(), owner, other.ID, "x.json", data)) // by hand, to one of two
-	if snap := must[*Snapshot](t)(w.Snapshot(t.Context())); !slices.Equal(snap.Members[1].Badges, []string{"badges/x.json"}) {
+	if snap := must[*Snapshot](t)(w.Snapshot(t.Context())); !slices.Equal(snap.Members[1].Badges,
+		[]string{"badges/x.json"}) {
 		t.Errorf("%+v", snap.Members)
 	}
 	for name, text := range map[string]string{"nothing": "nothing", "a web page": "<html>", "empty": "", "json": "{}"} {
-		if _, err := w.AddBadges(t.Context(), owner, lea.ID, name, []byte(text)); len(invalid(err)) != 1 || invalid(err)[0].Wrong == "" {
+		if _, err := w.AddBadges(t.Context(), owner, lea.ID, name, []byte(text)); len(invalid(err)) != 1 ||
+			invalid(err)[0].Wrong == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -198,12 +204,18 @@ func TestVerdictsFollowPolicyAndTime(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
 	for _, b := range w.member("m-2063d1").Badges { // Malik's, which ended in March
-		if b.Verdict != "invalid" || !slices.ContainsFunc(b.Checks, func(c Check) bool { return c.Code == "dates" && c.Outcome == "expired" && !c.OK }) {
+		if b.Verdict != "invalid" || !slices.ContainsFunc(b.Checks, func(c Check) bool {
+			return c.Code == "dates" &&
+				c.Outcome == "expired" && !c.OK
+		}) {
 			t.Errorf("%+v", b)
 		}
 	}
 	for _, b := range w.member("m-3f56e9").Badges { // Camille's was revoked
-		if b.Verdict != "invalid" || !slices.ContainsFunc(b.Checks, func(c Check) bool { return c.Outcome == "revoked" && !c.OK }) {
+		if b.Verdict != "invalid" || !slices.ContainsFunc(b.Checks, func(c Check) bool {
+			return c.Outcome == "revoked" &&
+				!c.OK
+		}) {
 			t.Errorf("%+v", b)
 		}
 	}
@@ -242,7 +254,8 @@ func TestBadgesComeFromEveryForm(t *testing.T) {
 	svg := must[[]byte](t)(bake.Bake([]byte(`<svg xmlns="http://www.w3.org/2000/svg"><rect width="8" height="8"/></svg>`), data, bake.OB3))
 	must[[]Badge](t)(w.AddBadges(t.Context(), owner, "", "l.json", list))
 	got := must[[]Badge](t)(w.AddBadges(t.Context(), owner, m.ID, "C:\\Users\\Léa\\..\\lea laser.JSON", svg))
-	if got[0].Verdict != "valid" || got[0].File != "badges/C-/Users/L-a/lea-laser.JSON.svg" && got[0].File != "badges/C-/Users/lea-laser.JSON.svg" {
+	if got[0].Verdict != "valid" || got[0].File != "badges/C-/Users/L-a/lea-laser.JSON.svg" &&
+		got[0].File != "badges/C-/Users/lea-laser.JSON.svg" {
 		t.Errorf("%+v", got[0])
 	}
 	w.remake(func(o *Options) {
@@ -256,10 +269,12 @@ func TestBadgesComeFromEveryForm(t *testing.T) {
 		}
 	})
 	b := must[Badge](t)(w.AddBadgeURL(t.Context(), owner, "", "https://lab.example/badges/7?x=1"))
-	if b.From != "https://lab.example/badges/7?x=1" || b.File != "badges/7.json" || b.Member != m.ID || b.Verdict != "valid" {
+	if b.From != "https://lab.example/badges/7?x=1" || b.File != "badges/7.json" || b.Member != m.ID ||
+		b.Verdict != "valid" {
 		t.Errorf("%+v", b)
 	}
-	for _, bad := range []string{"", "http://lab.example/b", "file:///etc/passwd", "https://", "https://me:x@lab.example/", "https://lab.lan/b", "https://" + strings.Repeat("a", 3000), "ftp://x"} {
+	for _, bad := range []string{"", "http://lab.example/b", "file:///etc/passwd", "https://",
+		"https://me:x@lab.example/", "https://lab.lan/b", "https://" + strings.Repeat("a", 3000), "ftp://x"} {
 		if _, err := w.AddBadgeURL(t.Context(), owner, m.ID, bad); len(invalid(err)) != 1 {
 			t.Errorf("%.60q: %v", bad, err)
 		}
@@ -302,7 +317,8 @@ func packed(t testing.TB, n, says int, plain []byte) []byte {
 	d.Close()
 	z := zip.NewWriter(&b)
 	for i := range n {
-		f := must[io.Writer](t)(z.CreateRaw(&zip.FileHeader{Name: fmt.Sprintf("%d.json", i), Method: zip.Deflate, CRC32: crc32.ChecksumIEEE(plain),
+		f := must[io.Writer](t)(z.CreateRaw(&zip.FileHeader{Name: fmt.Sprintf("%d.json", i), Method: zip.Deflate,
+			CRC32:            crc32.ChecksumIEEE(plain),
 			CompressedSize64: uint64(one.Len()), UncompressedSize64: uint64(says)}))
 		if _, err := f.Write(one.Bytes()); err != nil {
 			t.Fatal(err)
@@ -326,16 +342,19 @@ func TestZIPBombsAreRefused(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"too many files":     {entries(t, many), "1001 files"},
-		"grows 1,000 times":  {entries(t, map[string][]byte{"a.json": make([]byte, 4<<20)}), "times its size"},
-		"all too large":      {packed(t, 22, len(mixed), mixed), "67108864 bytes"},
-		"lies about itself":  {packed(t, 1, 10, make([]byte, 4<<20)), "cannot be unpacked"},
-		"a ZIP within a ZIP": {entries(t, map[string][]byte{"a.zip": entries(t, map[string][]byte{"b.json": []byte("{}")})}), "ZIP within"},
-		"one file too large": {entries(t, map[string][]byte{"a.json": random, "b.svg": append([]byte("<svg>"), random[:2<<20]...)}), "at most"},
-		"broken":             {[]byte("PK\x03\x04 nothing"), "cannot be read"},
-		"empty":              {entries(t, nil), "no badge"},
-		"hidden files alone": {entries(t, map[string][]byte{"__MACOSX/a.json": []byte("{}"), ".x.json": []byte("{}"), "badges/": nil}), "no badge"},
-		"too large to read":  {make([]byte, maxUpload+1), "bytes"},
+		"too many files":    {entries(t, many), "1001 files"},
+		"grows 1,000 times": {entries(t, map[string][]byte{"a.json": make([]byte, 4<<20)}), "times its size"},
+		"all too large":     {packed(t, 22, len(mixed), mixed), "67108864 bytes"},
+		"lies about itself": {packed(t, 1, 10, make([]byte, 4<<20)), "cannot be unpacked"},
+		"a ZIP within a ZIP": {entries(t, map[string][]byte{"a.zip": entries(t,
+			map[string][]byte{"b.json": []byte("{}")})}), "ZIP within"},
+		"one file too large": {entries(t, map[string][]byte{"a.json": random, "b.svg": append([]byte("<svg>"),
+			random[:2<<20]...)}), "at most"},
+		"broken": {[]byte("PK\x03\x04 nothing"), "cannot be read"},
+		"empty":  {entries(t, nil), "no badge"},
+		"hidden files alone": {entries(t, map[string][]byte{"__MACOSX/a.json": []byte("{}"), ".x.json": []byte("{}"),
+			"badges/": nil}), "no badge"},
+		"too large to read": {make([]byte, maxUpload+1), "bytes"},
 	} {
 		w := newWorld(t)
 		_, err := w.AddBadges(t.Context(), owner, "", "x.zip", c.data)
@@ -352,7 +371,8 @@ func TestOneBadFileOfAZIPStopsNoOther(t *testing.T) {
 	data := must[[]byte](t)(os.ReadFile(example + "/badges/lea-laser-user.json"))
 	tom := must[[]byte](t)(os.ReadFile(example + "/badges/tom-fdm-first-steps.json"))
 	got := must[[]Badge](t)(w.AddBadges(t.Context(), owner, "", "site.zip", entries(t, map[string][]byte{
-		"site/badges/lea.json": data, "site/badges/tom.json": tom, "site/badges/broken.json": []byte("{"), "site/README.md": []byte("read me")})))
+		"site/badges/lea.json": data, "site/badges/tom.json": tom, "site/badges/broken.json": []byte("{"),
+		"site/README.md": []byte("read me")})))
 	kept := 0
 	for _, b := range got {
 		if b.Refused == "" {

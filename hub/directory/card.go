@@ -60,7 +60,8 @@ func parseCard(c *Card) error {
 		faults = append(faults, f)
 	}
 	if utf8.RuneCountInString(c.Note) > maxNote || !plain(c.Note) {
-		faults = append(faults, fault.Field{Field: "note", Wrong: "the note is too long, or has control characters", Right: "at most 4000 characters"})
+		faults = append(faults, fault.Field{Field: "note", Wrong: "the note is too long, or has control characters",
+			Right: "at most 4000 characters"})
 	}
 	if len(faults) > 0 {
 		return &fault.Invalid{Faults: faults}
@@ -73,13 +74,15 @@ func checkState(s CardState) (fault.Field, bool) {
 	if slices.Contains([]CardState{Active, Lost, Blocked, Replaced}, s) {
 		return fault.Field{}, true
 	}
-	return fault.Field{Field: "state", Given: clip(string(s), 100), Wrong: "this state is not known", Right: "active, lost, blocked or replaced"}, false
+	return fault.Field{Field: "state", Given: clip(string(s), 100), Wrong: "this state is not known",
+		Right: "active, lost, blocked or replaced"}, false
 }
 
 // addCard checks that nobody has the card, and writes it.
 func (c *change) addCard(ctx context.Context, r *record, card *Card) error {
 	if len(r.Cards) >= maxCards {
-		return &fault.Invalid{Faults: []fault.Field{{Field: "number", Wrong: fmt.Sprintf("the member has %d cards", len(r.Cards)),
+		return &fault.Invalid{Faults: []fault.Field{{Field: "number", Wrong: fmt.Sprintf("the member has %d cards",
+			len(r.Cards)),
 			Right: fmt.Sprintf("at most %d: remove old ones", maxCards)}}}
 	}
 	owner, err := c.ownerOf(ctx, card.Number)
@@ -87,7 +90,8 @@ func (c *change) addCard(ctx context.Context, r *record, card *Card) error {
 		return err
 	}
 	if owner != "" {
-		return &fault.Invalid{Faults: []fault.Field{{Field: "number", Wrong: "this card is the member's already: " + string(owner),
+		return &fault.Invalid{Faults: []fault.Field{{Field: "number",
+			Wrong: "this card is the member's already: " + string(owner),
 			Right: "a card that nobody has"}}}
 	}
 	card.ID = newID("c-")
@@ -97,7 +101,8 @@ func (c *change) addCard(ctx context.Context, r *record, card *Card) error {
 
 func (c *change) insertCard(ctx context.Context, id policy.MemberID, card *Card) error {
 	_, err := c.Exec(ctx, `INSERT INTO card (site, id, member, place, number, part, state, since, note)
-		VALUES ($1, $2, $3, (SELECT COALESCE(MAX(place), 0) + 1 FROM card WHERE site = $1 AND member = $3), $4, $5, $6, $7, $8)`,
+		VALUES ($1, $2, $3, (SELECT COALESCE(MAX(place), 0) + 1 FROM card WHERE site = $1 AND member = $3), $4, $5, $6,
+			$7, $8)`,
 		card.ID, string(id), card.Number, flag(card.Part), string(card.State), millis(card.Since), card.Note)
 	return err
 }
@@ -138,7 +143,8 @@ func (c *change) ownerOfNumber(ctx context.Context, number string) (owner policy
 }
 
 // SetCard changes the state of a member's card, and its note.
-func (s *Service) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string, state CardState, note string) error {
+func (s *Service) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string, state CardState,
+	note string) error {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
 		return err
 	}
@@ -146,7 +152,8 @@ func (s *Service) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID
 		return &fault.Invalid{Faults: []fault.Field{f}}
 	}
 	if utf8.RuneCountInString(note) > maxNote || !plain(note) {
-		return &fault.Invalid{Faults: []fault.Field{{Field: "note", Wrong: "the note is too long, or has control characters", Right: "at most 4000 characters"}}}
+		return &fault.Invalid{Faults: []fault.Field{{Field: "note",
+			Wrong: "the note is too long, or has control characters", Right: "at most 4000 characters"}}}
 	}
 	return s.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
 		r, err := one(ctx, c, id)
@@ -187,7 +194,8 @@ func (s *Service) RemoveCard(ctx context.Context, a actor.Actor, id policy.Membe
 		if !slices.ContainsFunc(r.Cards, func(x Card) bool { return x.ID == cardID }) {
 			return "", "", &fault.NotFound{What: "card", ID: clip(cardID, 64)}
 		}
-		if _, err := c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND member = $2 AND id = $3`, string(id), cardID); err != nil {
+		if _, err := c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND member = $2 AND id = $3`, string(id),
+			cardID); err != nil {
 			return "", "", err
 		}
 		return string(id), fmt.Sprintf("card %s removed", cardID), c.save(ctx, r)

@@ -17,29 +17,37 @@ import (
 
 // Fields are what a column of a list can be.
 func Fields() []string {
-	return []string{"id", "external_id", "name", "first", "last", "email", "language", "until", "card", "subject", "guardian", "blocked", "active", "note"}
+	return []string{"id", "external_id", "name", "first", "last", "email", "language", "until", "card", "subject",
+		"guardian", "blocked", "active", "note"}
 }
 
 // headers are the names that columns have, in French and English, as plainHeader writes them.
 var headers = map[string][]string{
 	"id": {"id", "memberid", "idmembre", "identifiant", "pseudonyme", "pseudonym"},
-	"external_id": {"externalid", "idexterne", "identifiantexterne", "reference", "membernumber", "membershipnumber", "numeroadherent",
+	"external_id": {"externalid", "idexterne", "identifiantexterne", "reference", "membernumber", "membershipnumber",
+		"numeroadherent",
 		"numeroadherente", "numadherent", "nadherent", "numero", "number", "numerodadherent", "numerodemembre"},
-	"name":  {"name", "nom", "fullname", "nomcomplet", "member", "membre", "adherent", "nometprenom", "nomprenom", "prenomnom", "prenometnom", "displayname"},
+	"name": {"name", "nom", "fullname", "nomcomplet", "member", "membre", "adherent", "nometprenom", "nomprenom",
+		"prenomnom", "prenometnom", "displayname"},
 	"first": {"firstname", "prenom", "givenname", "forename", "first", "prenomadherent"},
 	"last":  {"lastname", "surname", "familyname", "nomdefamille", "last", "nomadherent"},
-	"email": {"email", "emails", "mail", "emailaddress", "courriel", "courriels", "mel", "adressemail", "adresseemail", "adressecourriel",
+	"email": {"email", "emails", "mail", "emailaddress", "courriel", "courriels", "mel", "adressemail", "adresseemail",
+		"adressecourriel",
 		"adresseelectronique", "courrierelectronique", "emailadherent"},
 	"language": {"language", "lang", "langue", "locale"},
-	"until": {"until", "end", "enddate", "membershipend", "expires", "expiry", "expirydate", "expirationdate", "validuntil", "echeance", "datedecheance",
-		"fin", "datedefin", "findadhesion", "finadhesion", "finabonnement", "datedefindadhesion", "subscriptionenddate", "valablejusquau", "jusquau"},
-	"card": {"card", "cards", "carte", "cartes", "cardnumber", "numerodecarte", "ncarte", "rfid", "badgerfid", "carterfid", "rfidcard", "uid", "carduid",
+	"until": {"until", "end", "enddate", "membershipend", "expires", "expiry", "expirydate", "expirationdate",
+		"validuntil", "echeance", "datedecheance",
+		"fin", "datedefin", "findadhesion", "finadhesion", "finabonnement", "datedefindadhesion", "subscriptionenddate",
+		"valablejusquau", "jusquau"},
+	"card": {"card", "cards", "carte", "cartes", "cardnumber", "numerodecarte", "ncarte", "rfid", "badgerfid",
+		"carterfid", "rfidcard", "uid", "carduid",
 		"uidcarte", "nfc", "tag", "rfidtag", "tagrfid"},
-	"subject":  {"subject", "subjects", "did", "sujet", "sujets"},
-	"guardian": {"guardian", "guardians", "guardianemail", "parent", "emailparent", "parentemail", "tuteur", "responsable", "responsablelegal", "emailresponsable", "emailduresponsable", "courrielresponsable"},
-	"blocked":  {"blocked", "suspended", "bloque", "bloquee", "suspendu", "suspendue"},
-	"active":   {"active", "actif", "active2", "compte", "compteactif", "enabled"},
-	"note":     {"note", "notes", "remarque", "remarques", "commentaire", "commentaires", "comment", "comments"},
+	"subject": {"subject", "subjects", "did", "sujet", "sujets"},
+	"guardian": {"guardian", "guardians", "guardianemail", "parent", "emailparent", "parentemail", "tuteur",
+		"responsable", "responsablelegal", "emailresponsable", "emailduresponsable", "courrielresponsable"},
+	"blocked": {"blocked", "suspended", "bloque", "bloquee", "suspendu", "suspendue"},
+	"active":  {"active", "actif", "active2", "compte", "compteactif", "enabled"},
+	"note":    {"note", "notes", "remarque", "remarques", "commentaire", "commentaires", "comment", "comments"},
 }
 
 // plainHeader is a header without case, accents, blanks and signs.
@@ -83,7 +91,8 @@ func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []s
 	var faults []fault.Field
 	for f, to := range mapping {
 		if to != "-" && !slices.Contains(Fields(), to) {
-			faults = append(faults, fault.Field{Row: head.number, Field: clip(f, 100), Given: clip(to, 100), Wrong: "this field is not known", Right: strings.Join(Fields(), ", ") + ", or - for none"})
+			faults = append(faults, fault.Field{Row: head.number, Field: clip(f, 100), Given: clip(to, 100),
+				Wrong: "this field is not known", Right: strings.Join(Fields(), ", ") + ", or - for none"})
 		}
 	}
 	for i, h := range head.cells {
@@ -96,7 +105,8 @@ func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []s
 			continue
 		}
 		if other, twice := seen[f]; twice && f != "email" && f != "card" && f != "guardian" && f != "subject" {
-			faults = append(faults, fault.Field{Row: head.number, Field: clip(h, 100), Wrong: fmt.Sprintf("the column %q is read as %s already", other, f),
+			faults = append(faults, fault.Field{Row: head.number, Field: clip(h, 100),
+				Wrong: fmt.Sprintf("the column %q is read as %s already", other, f),
 				Right: "say which column is which"})
 			continue
 		}
@@ -112,8 +122,9 @@ func (t *table) columnsOf(mapping map[string]string) (cols []column, ignored []s
 		}
 	}
 	if seen["name"] == "" && seen["last"] == "" && seen["first"] == "" && seen["id"] == "" && seen["external_id"] == "" {
-		faults = append(faults, fault.Field{Row: head.number, Field: "header", Given: clip(strings.Join(head.cells, " | "), 300),
-			Wrong: "no column is a name", Right: "a first row with the names of the columns: name or nom, email or courriel, card or carte, until or échéance, …"})
+		faults = append(faults, fault.Field{Row: head.number, Field: "header", Given: clip(strings.Join(head.cells,
+			" | "), 300),
+			Wrong: "no column is a name", Right: "a first row of column names: name or nom, email or courriel, card or carte, until or échéance"})
 	}
 	if len(faults) > 0 {
 		return nil, nil, &fault.Invalid{Faults: faults}
@@ -140,7 +151,8 @@ func (t *table) members(mapping map[string]string) (*list, error) {
 		r, bad := t.member(row, cols)
 		once := func(seen map[string]int, key, field string) {
 			if first, twice := seen[key]; twice && key != "" {
-				bad = append(bad, fault.Field{Row: row.number, Field: field, Wrong: fmt.Sprintf("this stands in row %d already", first), Right: "one row for each member"})
+				bad = append(bad, fault.Field{Row: row.number, Field: field, Wrong: fmt.Sprintf("this stands in row %d already",
+					first), Right: "one row for each member"})
 			} else {
 				seen[key] = row.number
 			}
@@ -166,7 +178,8 @@ func (t *table) member(row tableRow, cols []column) (*listed, []fault.Field) {
 	r := &listed{row: row.number, has: map[string]bool{}}
 	var faults []fault.Field
 	if extra := len(row.cells); extra > len(t.rows[0].cells) {
-		faults = append(faults, fault.Field{Row: row.number, Field: fmt.Sprintf("column %d", extra), Wrong: "the row has more cells than the header",
+		faults = append(faults, fault.Field{Row: row.number, Field: fmt.Sprintf("column %d", extra),
+			Wrong: "the row has more cells than the header",
 			Right: "a cell that holds a separator stands in quotes"})
 	}
 	var first, last string

@@ -105,7 +105,8 @@ const maxRecent = 1000
 
 // write runs f in a transaction with its audit entry, and tells the subscribers. on and detail name no person: on is a
 // pseudonym, detail the names of fields.
-func (s *Service) write(ctx context.Context, a actor.Actor, act actor.Act, f func(*change) (on, detail string, err error)) error {
+func (s *Service) write(ctx context.Context, a actor.Actor, act actor.Act, f func(*change) (on, detail string,
+	err error)) error {
 	c := &change{s: s, now: s.o.Now()}
 	var generation int64
 	return s.site.Write(ctx, func(tx *store.Tx) error {

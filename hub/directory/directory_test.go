@@ -163,7 +163,8 @@ func order1(t testing.TB, now time.Time) site.Order {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return site.Order{Version: 1, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: bytes.Repeat([]byte{1}, 32)}
+	return site.Order{Version: 1, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer,
+		CardKey: bytes.Repeat([]byte{1}, 32)}
 }
 
 // build makes a bundle of the directory.
@@ -195,7 +196,8 @@ func (w *world) export(dir string) {
 	}
 }
 
-// A bundle of the directory is the bundle of the folder that it was imported from, and of the one that it is exported to.
+// A bundle of the directory is the bundle of the folder that it was imported from, and of the one that it is
+// exported to.
 func TestBundleOfTheDirectoryIsTheBundleOfTheFolder(t *testing.T) {
 	for name, dir := range map[string]string{"example": example, "shared addresses": sharedSite(t)} {
 		t.Run(name, func(t *testing.T) {
@@ -210,16 +212,21 @@ func TestBundleOfTheDirectoryIsTheBundleOfTheFolder(t *testing.T) {
 				if !reflect.DeepEqual(got.Chunks, want.Chunks) || !reflect.DeepEqual(got.Manifest, want.Manifest) {
 					t.Errorf("%s: the bundles differ: %d chunks, want %d; %q", folder, len(got.Chunks), len(want.Chunks), got.Warnings)
 				}
-				if got.Counted != want.Counted || len(got.Warnings) != len(want.Warnings) || len(got.Errors)+len(want.Errors) > 0 || got.Counted == 0 {
-					t.Errorf("%s: %d count, want %d; %q, want %q; %q %q", folder, got.Counted, want.Counted, got.Warnings, want.Warnings, got.Errors, want.Errors)
+				if got.Counted != want.Counted || len(got.Warnings) != len(want.Warnings) ||
+					len(got.Errors)+len(want.Errors) > 0 || got.Counted == 0 {
+					t.Errorf("%s: %d count, want %d; %q, want %q; %q %q", folder, got.Counted, want.Counted, got.Warnings,
+						want.Warnings, got.Errors, want.Errors)
 				}
 			}
-			before := must[[]site.Member](t)(site.ParseMembers("a", must[[]byte](t)(os.ReadFile(filepath.Join(dir, "members.yaml")))))
-			after := must[[]site.Member](t)(site.ParseMembers("b", must[[]byte](t)(os.ReadFile(filepath.Join(out, "members.yaml")))))
+			before := must[[]site.Member](t)(site.ParseMembers("a", must[[]byte](t)(os.ReadFile(filepath.Join(dir,
+				"members.yaml")))))
+			after := must[[]site.Member](t)(site.ParseMembers("b", must[[]byte](t)(os.ReadFile(filepath.Join(out,
+				"members.yaml")))))
 			if !reflect.DeepEqual(normal(before), normal(after)) {
 				t.Errorf("members.yaml differs:\n%+v\n%+v", before, after)
 			}
-			again := must[Preview](t)(w.Preview(t.Context(), owner, Import{Name: "members.yaml", Data: must[[]byte](t)(os.ReadFile(filepath.Join(out, "members.yaml")))}))
+			again := must[Preview](t)(w.Preview(t.Context(), owner, Import{Name: "members.yaml",
+				Data: must[[]byte](t)(os.ReadFile(filepath.Join(out, "members.yaml")))}))
 			if len(again.Added)+len(again.Changed)+len(again.Gone) > 0 || again.Unchanged != len(before) {
 				t.Errorf("a second import changes something: %+v", again)
 			}
@@ -254,9 +261,11 @@ func sharedSite(t testing.TB) string {
 	}
 	text := string(b)
 	for _, pair := range [][2]string{
-		{`email: jules@example.org, cards: ["01000734E0"]`, `email: lea@example.org, until: 2027-09-30, blocked: true, subject: "did:key:z6MkJules", ` +
-			`cards: ["wiegand26:188,24910", "dec:0012345678", "hex:0012345678", { number: "AA00112233", state: lost, since: 2026-11-01 }, { number: "BB00112233", state: replaced }], badges: badges/jules-laser-first-steps.json`},
-		{`email: lea@example.org, cards: ["62E3086CED"]`, `emails: [lea@example.org, jules@example.org], cards: ["62E3086CED"], badges: [badges/lea-laser-user.json, badges/lea-vinyl-first-steps.json]`},
+		{`email: jules@example.org, cards: ["01000734E0"]`,
+			`email: lea@example.org, until: 2027-09-30, blocked: true, subject: "did:key:z6MkJules", ` +
+				`cards: ["wiegand26:188,24910", "dec:0012345678", "hex:0012345678", { number: "AA00112233", state: lost, since: 2026-11-01 }, { number: "BB00112233", state: replaced }], badges: badges/jules-laser-first-steps.json`},
+		{`email: lea@example.org, cards: ["62E3086CED"]`,
+			`emails: [lea@example.org, jules@example.org], cards: ["62E3086CED"], badges: [badges/lea-laser-user.json, badges/lea-vinyl-first-steps.json]`},
 		{`cards: ["2A00B1C4D7"]`, `cards: ["hmac:` + strings.Repeat("5a", 32) + `"]`},
 	} {
 		if !strings.Contains(text, pair[0]) {

@@ -32,13 +32,13 @@ func (s *Service) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) 
 	}
 	now, zone := s.o.Now(), zoneOf(p)
 	from, to := now.AddDate(0, 0, -endedDays), now.AddDate(0, 0, endingDays)
+	first, final := policy.DateOf(from, zone), policy.DateOf(to, zone)
 	var out []Ending
 	for _, e := range x.entries {
 		if e.Blocked || e.Gone {
 			continue
 		}
-		if e.Until != (policy.Date{}) {
-			d := e.Until
+		if d := e.Until; !d.Before(first) && !final.Before(d) {
 			last := time.Date(d.Year, d.Month, d.Day, 23, 59, 59, 0, zone)
 			out = append(out, Ending{Member: e.ID, Name: e.Name, What: "membership", At: last})
 		}
@@ -46,7 +46,8 @@ func (s *Service) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) 
 	}
 	out = slices.DeleteFunc(out, func(x Ending) bool { return x.At.Before(from) || x.At.After(to) })
 	byTime := func(a, b Ending) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Member, b.Member), cmp.Compare(a.What, b.What))
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Member, b.Member),
+			cmp.Compare(a.What, b.What))
 	}
 	if len(out) > maxEndings {
 		slices.SortFunc(out, func(a, b Ending) int {
@@ -60,7 +61,7 @@ func (s *Service) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) 
 
 // badgeEndings are the ends of the badges that count: of each of the policy's badges the last end.
 func (e *entry) badgeEndings(p *policy.Policy) (out []Ending) {
-	if p == nil {
+	if p == nil || !slices.ContainsFunc(e.Badges, func(b Badge) bool { return !b.Expires.IsZero() }) {
 		return nil
 	}
 	last := map[policy.BadgeID]time.Time{}

@@ -24,7 +24,8 @@ const (
 )
 
 // exportHeader are the columns of a CSV or XLSX: Preview reads all of them.
-var exportHeader = []string{"id", "external id", "name", "email", "language", "until", "blocked", "subjects", "guardians", "cards"}
+var exportHeader = []string{"id", "external id", "name", "email", "language", "until", "blocked", "subjects",
+	"guardians", "cards"}
 
 // Export writes all members. Cards need actor.WriteCards: without it, a CSV and an XLSX have none, and members.yaml is
 // refused, since a site without its cards would be another one. Notes are not exported.
@@ -33,7 +34,8 @@ func (s *Service) Export(ctx context.Context, a actor.Actor, format string, w io
 		return err
 	}
 	if !slices.Contains([]string{CSV, XLSX, YAML}, format) {
-		return &fault.Invalid{Faults: []fault.Field{{Field: "format", Given: clip(format, 100), Wrong: "this format is not known", Right: "csv, xlsx or members.yaml"}}}
+		return &fault.Invalid{Faults: []fault.Field{{Field: "format", Given: clip(format, 100),
+			Wrong: "this format is not known", Right: "csv, xlsx or members.yaml"}}}
 	}
 	cards := a.May(actor.WriteCards, about(""))
 	if format == YAML && cards != nil {
@@ -80,7 +82,8 @@ func (e *entry) row() []string {
 			cards = append(cards, site.CardEntry(c.Number, c.Part))
 		}
 	}
-	out := []string{string(e.ID), e.External, e.Name, strings.Join(e.Emails, " "), e.Language, until, blocked, strings.Join(e.Subjects, " "),
+	out := []string{string(e.ID), e.External, e.Name, strings.Join(e.Emails, " "), e.Language, until, blocked,
+		strings.Join(e.Subjects, " "),
 		strings.Join(e.Guardians, " "), strings.Join(cards, ";")}
 	for i := range out {
 		out[i] = neutral(out[i])

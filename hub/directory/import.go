@@ -122,7 +122,8 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	}
 	in.Source = cmp.Or(strings.TrimSpace(in.Source), "list")
 	if len(in.Source) > maxSource || !plain(in.Source) {
-		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "source", Given: clip(in.Source, 100), Wrong: "the name is too long", Right: "at most 100 characters"}}}
+		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "source", Given: clip(in.Source, 100),
+			Wrong: "the name is too long", Right: "at most 100 characters"}}}
 	}
 	pl := &plan{account: a.Account, generation: x.generation, source: in.Source}
 	pl.Format, pl.Columns, pl.Ignored = l.format, l.columns, l.ignored
@@ -218,7 +219,8 @@ func (s *Service) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 	s.mu.Unlock()
 	if out.Confirm {
 		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "confirm", Given: fmt.Sprint(len(out.Gone)),
-			Wrong: fmt.Sprintf("%d members are not in the list any more, more than %d %% of this source's", len(out.Gone), gonePercent),
+			Wrong: fmt.Sprintf("%d members are not in the list any more, more than %d %% of this source's", len(out.Gone),
+				gonePercent),
 			Right: "confirm that they are gone, or import the whole list"}}}
 	}
 	if len(pl.writes) == 0 { // nothing changes, and no bundle is built
@@ -241,7 +243,8 @@ func (s *Service) Apply(ctx context.Context, a actor.Actor, previewID string) (P
 				return "", "", err
 			}
 		}
-		return "", fmt.Sprintf("import %s: %d added, %d changed, %d gone", previewID, len(out.Added), len(out.Changed), len(out.Gone)), nil
+		return "", fmt.Sprintf("import %s: %d added, %d changed, %d gone", previewID, len(out.Added), len(out.Changed),
+			len(out.Gone)), nil
 	})
 	if err != nil {
 		return Preview{}, err
@@ -276,7 +279,8 @@ func (c *change) writeListed(ctx context.Context, w *write) error {
 func (c *change) removeCards(ctx context.Context, writes []write) error {
 	for _, w := range writes {
 		for _, id := range w.uncarded {
-			if _, err := c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND member = $2 AND id = $3`, string(w.ID), id); err != nil {
+			if _, err := c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND member = $2 AND id = $3`, string(w.ID),
+				id); err != nil {
 				return err
 			}
 		}

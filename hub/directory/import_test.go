@@ -76,8 +76,10 @@ func TestListsOfEveryKindAreReadAlike(t *testing.T) {
 		"commas":                {Name: "members.csv", Data: []byte(commas)},
 		"mapped by hand": {Name: "m.csv", Data: []byte(strings.Replace(french, "Carte RFID", "Truc", 1)),
 			Mapping: map[string]string{"Truc": "card", "Ville": "-"}},
-		"XLSX": {Name: "membres.xlsx", Data: book(t, []any{"Nom", "Prénom", "Courriel", "Échéance", "RFID", "Langue", "Numéro adhérent"},
-			[]any{"Lefèvre", "Noël", "noel@example.org", time.Date(2027, 9, 30, 0, 0, 0, 0, time.UTC), "04A224BA115E80", "fr", 12}, []any{},
+		"XLSX": {Name: "membres.xlsx", Data: book(t, []any{"Nom", "Prénom", "Courriel", "Échéance", "RFID", "Langue",
+			"Numéro adhérent"},
+			[]any{"Lefèvre", "Noël", "noel@example.org", time.Date(2027, 9, 30, 0, 0, 0, 0, time.UTC), "04A224BA115E80",
+				"fr", 12}, []any{},
 			[]any{"Da Silva", `Rosa "Rosie"`, "rosa@example.org", "01/01/2027", "", "en", 13})},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +93,8 @@ func TestListsOfEveryKindAreReadAlike(t *testing.T) {
 				t.Fatal(err)
 			}
 			n, r := list[0], list[1]
-			if n.Name != "Noël Lefèvre" || !slices.Equal(n.Emails, []string{"noel@example.org"}) || n.Until.String() != "2027-09-30" || n.Language != "fr" ||
+			if n.Name != "Noël Lefèvre" || !slices.Equal(n.Emails, []string{"noel@example.org"}) ||
+				n.Until.String() != "2027-09-30" || n.Language != "fr" ||
 				n.External != "12" || len(n.Cards) != 1 || n.Cards[0].Number != "04A224BA115E80" || n.Source != "list" {
 				t.Errorf("%+v", n)
 			}
@@ -120,16 +123,19 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 			";b@example.org;12/25/2027;6,2E+30;xx;peut-être;1\n" +
 			"C;c@example.org;1/2/27;0012345678;;;2\n" +
 			"D;d@example.org;;04A224BA115E80|zz;;;3\n",
-			[]string{"2 Échéance no day", "2 Courriel no e-mail", "3 Échéance no such month", "3 Carte floating-point", "3 Langue not known", "3 Actif neither", "3 Nom has a name",
-				"3 external_id row 2", "4 Échéance four digits", "4 Carte leading zeros", "5 Carte no card number", "5 card row 2"}},
-		"somebody's card":     {"name;email;card\nX;x@example.org;62E3086CED\n", []string{"2 cards another member's"}},
-		"more cells":          {"name;email\nX;x@example.org;extra\n", []string{"2 column more cells"}},
-		"an open quote":       {"name;email\n\"X;x@example.org\nY;y@example.org\n", []string{"3 column quotes"}},
-		"a quote within":      {"name;email\nX \"Y\" Z;x@example.org\n", []string{"2 column quotes"}},
-		"no header":           {"Léa Martin;lea@example.org\n", []string{"1 header no column"}},
-		"a column twice":      {"name;until;fin\nA;2027-01-01;2027-01-01\n", []string{"1 fin read as until already"}},
-		"a member twice":      {"id;name\nm-1;A\nm-1;A\n", []string{"3 id row 2"}},
-		"scientific, English": {"name;card\nX;6.2E+10\nY;1.23457E+13\n", []string{"2 card floating-point", "3 card floating-point"}},
+			[]string{"2 Échéance no day", "2 Courriel no e-mail", "3 Échéance no such month", "3 Carte floating-point",
+				"3 Langue not known", "3 Actif neither", "3 Nom has a name",
+				"3 external_id row 2", "4 Échéance four digits", "4 Carte leading zeros", "5 Carte no card number",
+				"5 card row 2"}},
+		"somebody's card": {"name;email;card\nX;x@example.org;62E3086CED\n", []string{"2 cards another member's"}},
+		"more cells":      {"name;email\nX;x@example.org;extra\n", []string{"2 column more cells"}},
+		"an open quote":   {"name;email\n\"X;x@example.org\nY;y@example.org\n", []string{"3 column quotes"}},
+		"a quote within":  {"name;email\nX \"Y\" Z;x@example.org\n", []string{"2 column quotes"}},
+		"no header":       {"Léa Martin;lea@example.org\n", []string{"1 header no column"}},
+		"a column twice":  {"name;until;fin\nA;2027-01-01;2027-01-01\n", []string{"1 fin read as until already"}},
+		"a member twice":  {"id;name\nm-1;A\nm-1;A\n", []string{"3 id row 2"}},
+		"scientific, English": {"name;card\nX;6.2E+10\nY;1.23457E+13\n", []string{"2 card floating-point",
+			"3 card floating-point"}},
 		"nothing":             {"", []string{"0 file empty"}},
 		"blank":               {"\n\n", []string{"0 file no row"}},
 		"zero bytes":          {"name\nA\x00B\n", []string{"0 file zero bytes"}},
@@ -148,7 +154,8 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 			for i, f := range got {
 				row, rest, _ := strings.Cut(c.want[i], " ")
 				field, part, _ := strings.Cut(rest, " ")
-				if fmt.Sprint(f.Row) != row || !strings.HasPrefix(f.Field, field) || !strings.Contains(f.Field+" "+f.Wrong, part) && !strings.Contains(f.Wrong, part) {
+				if fmt.Sprint(f.Row) != row || !strings.HasPrefix(f.Field, field) || !strings.Contains(f.Field+" "+f.Wrong,
+					part) && !strings.Contains(f.Wrong, part) {
 					t.Errorf("fault %d: %+v, want %q", i, f, c.want[i])
 				}
 				if f.Right == "" || strings.Contains(f.Given, "E+") || strings.Contains(fmt.Sprint(f), "62E3086CED") {
@@ -157,11 +164,13 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 			}
 		})
 	}
-	_, err := w.Preview(t.Context(), owner, Import{Name: "a.csv", Data: []byte("name;x\nA;1\n"), Mapping: map[string]string{"x": "salary"}})
+	_, err := w.Preview(t.Context(), owner, Import{Name: "a.csv", Data: []byte("name;x\nA;1\n"),
+		Mapping: map[string]string{"x": "salary"}})
 	if f := invalid(err); len(f) != 1 || !strings.Contains(f[0].Wrong, "not known") {
 		t.Errorf("%v", err)
 	}
-	_, err = w.Preview(t.Context(), owner, Import{Name: "members.yaml", Data: []byte("portillon: 1\nmembers:\n  - { id: A, name: x }\n  - { id: b }\n")})
+	_, err = w.Preview(t.Context(), owner, Import{Name: "members.yaml",
+		Data: []byte("portillon: 1\nmembers:\n  - { id: A, name: x }\n  - { id: b }\n")})
 	if f := invalid(err); len(f) < 2 || f[0].Row != 3 || f[1].Row != 4 {
 		t.Errorf("%+v", f)
 	}
@@ -172,7 +181,8 @@ func TestFaultsOfAListNameRowAndColumn(t *testing.T) {
 
 // A card number that only looks like a number with an exponent is one in hexadecimal.
 func TestHexadecimalWithAnEIsACardNumber(t *testing.T) {
-	for cell, scientific := range map[string]bool{"62E30812": false, "62E3086CED": false, "6,2E+30": true, "6.2E+30": true, "62E-30": true, "6.2e30": true, "1E+05": true} {
+	for cell, scientific := range map[string]bool{"62E30812": false, "62E3086CED": false, "6,2E+30": true,
+		"6.2E+30": true, "62E-30": true, "6.2e30": true, "1E+05": true} {
 		if looksScientific(cell) != scientific {
 			t.Errorf("%s: %v", cell, !scientific)
 		}
@@ -184,19 +194,21 @@ func TestRowsFindTheirMembers(t *testing.T) {
 	w := newWorld(t)
 	w.bring(Import{Name: "a.csv", Data: []byte("name;email;external id;card\n" +
 		"Léa Martin;lea@example.org;1;AABBCCDD\nTom Martin;parent@example.org;;\nZoé Martin;parent@example.org;;\nPaul Petit;paul@example.org;;11AABBCC\nNobody Else;;;\n")})
-	p := must[Preview](t)(w.Preview(t.Context(), owner, Import{Name: "a.csv", Data: []byte("name;email;external id;card;until\n" +
-		"Léa Dupont;new@example.org;1;;2027-01-01\n" + // by the external id, though she married
-		"ZOE MARTIN;parent@example.org;;;2027-01-01\n" + // a shared address and the name
-		"Tom Martin;parent@example.org;;;2027-01-01\n" +
-		"Paul-Henri Petit;ph@example.org;;11AABBCC;2027-01-01\n" + // by the card
-		"nobody else;;;;2027-01-01\n" + // by the name
-		"Tom Martin;tom@example.org;;;2027-01-01\n")})) // somebody else who is called the same
+	p := must[Preview](t)(w.Preview(t.Context(), owner, Import{Name: "a.csv",
+		Data: []byte("name;email;external id;card;until\n" +
+			"Léa Dupont;new@example.org;1;;2027-01-01\n" + // by the external id, though she married
+			"ZOE MARTIN;parent@example.org;;;2027-01-01\n" + // a shared address and the name
+			"Tom Martin;parent@example.org;;;2027-01-01\n" +
+			"Paul-Henri Petit;ph@example.org;;11AABBCC;2027-01-01\n" + // by the card
+			"nobody else;;;;2027-01-01\n" + // by the name
+			"Tom Martin;tom@example.org;;;2027-01-01\n")})) // somebody else who is called the same
 	if len(p.Changed) != 5 || len(p.Added) != 1 || len(p.Gone) != 0 || p.Added[0].Row != 7 {
 		t.Fatalf("%+v", p)
 	}
 	must[Preview](t)(w.Apply(t.Context(), owner, p.ID))
 	list, _, _ := w.Members(t.Context(), owner, Filter{Text: "dupont"}, Page{})
-	if len(list) != 1 || !slices.Equal(list[0].Emails, []string{"lea@example.org", "new@example.org"}) || len(list[0].Cards) != 1 {
+	if len(list) != 1 || !slices.Equal(list[0].Emails, []string{"lea@example.org", "new@example.org"}) ||
+		len(list[0].Cards) != 1 {
 		t.Errorf("an address that was there is gone: %+v", list)
 	}
 }
@@ -213,7 +225,8 @@ func TestWhoIsNotListedAnyMoreIsSuspended(t *testing.T) {
 	}
 	w.bring(file(rows))
 	for n, asks := range map[int]bool{19: false, 18: false, 17: true, 0: true} {
-		if p := must[Preview](t)(w.Preview(t.Context(), owner, file(append(slices.Clone(rows[:n]), "By Hand;hand@example.org")))); p.Confirm != asks || len(p.Gone) != 20-n {
+		if p := must[Preview](t)(w.Preview(t.Context(), owner, file(append(slices.Clone(rows[:n]),
+			"By Hand;hand@example.org")))); p.Confirm != asks || len(p.Gone) != 20-n {
 			t.Errorf("%d of 20 rows: confirm %v, %d gone", n, p.Confirm, len(p.Gone))
 		}
 	}
@@ -228,6 +241,11 @@ func TestWhoIsNotListedAnyMoreIsSuspended(t *testing.T) {
 	gone, _, _ := w.Count(t.Context(), owner, Filter{State: StateBlocked})
 	if gone != 10 || w.member(byHand.ID).Gone {
 		t.Errorf("%d are suspended; by hand %v", gone, w.member(byHand.ID).Gone)
+	}
+	for _, e := range must[*index](t)(w.current(t.Context())).entries {
+		if e.as(w.policy).Blocked != e.Gone {
+			t.Errorf("%s is judged as if an import had not suspended them", e.Name)
+		}
 	}
 	for _, m := range must[*Snapshot](t)(w.Snapshot(t.Context())).Members {
 		if m.Blocked != (m.Name >= "Member 10") {
@@ -310,7 +328,8 @@ func TestImportWritesNoMoreThanItsActorMay(t *testing.T) {
 		"name;note\nA;secret\n":     {actor.WriteMembers, actor.ReadMembers, actor.WriteCards},
 		"name\nA\n":                 {actor.WriteMembers},
 	} {
-		_, err := w.Preview(t.Context(), actor.Actor{Account: "t", Site: actor.Owner, Scopes: acts}, Import{Name: "a.csv", Data: []byte(data)})
+		_, err := w.Preview(t.Context(), actor.Actor{Account: "t", Site: actor.Owner, Scopes: acts}, Import{Name: "a.csv",
+			Data: []byte(data)})
 		var denied *actor.Denied
 		if !errors.As(err, &denied) {
 			t.Errorf("%q: %v", data, err)
@@ -322,7 +341,8 @@ func TestImportWritesNoMoreThanItsActorMay(t *testing.T) {
 func TestCardMovesBetweenMembersOfAList(t *testing.T) {
 	w := newWorld(t)
 	yaml := func(a, b string) Import {
-		return Import{Name: "members.yaml", Data: fmt.Appendf(nil, "portillon: 1\nmembers:\n  - { id: m-a, name: A, cards: [%s] }\n  - { id: m-b, name: B, cards: [%s] }\n", a, b)}
+		return Import{Name: "members.yaml", Data: fmt.Appendf(nil,
+			"portillon: 1\nmembers:\n  - { id: m-a, name: A, cards: [%s] }\n  - { id: m-b, name: B, cards: [%s] }\n", a, b)}
 	}
 	w.bring(yaml("", `"AABBCCDD"`))
 	p := w.bring(yaml(`"AABBCCDD"`, ""))
@@ -330,7 +350,8 @@ func TestCardMovesBetweenMembersOfAList(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	p = w.bring(yaml(`{ number: "AABBCCDD", state: lost, since: 2026-11-01 }`, ""))
-	if c := w.member("m-a").Cards; len(p.Changed) != 1 || len(c) != 1 || c[0].State != Lost || policy.DateOf(c[0].Since, w.policy.Zone).Day != 1 {
+	if c := w.member("m-a").Cards; len(p.Changed) != 1 || len(c) != 1 || c[0].State != Lost ||
+		policy.DateOf(c[0].Since, w.policy.Zone).Day != 1 {
 		t.Errorf("%+v %+v", p, c)
 	}
 }

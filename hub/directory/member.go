@@ -77,6 +77,8 @@ func (s *Service) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	if !notes {
 		m.Note = ""
 	}
+	m.Emails, m.Subjects, m.Guardians = slices.Clone(m.Emails), slices.Clone(m.Subjects),
+		slices.Clone(m.Guardians) // the index's own
 	m.Cards = slices.Clone(m.Cards)
 	for i := range m.Cards {
 		if !numbers {
@@ -94,7 +96,8 @@ func (s *Service) show(a actor.Actor, p *policy.Policy, r *record) Member {
 	return m
 }
 
-// Add adds a member. The hub chooses the pseudonym where m.ID is empty. Cards and badges are added by their own methods.
+// Add adds a member. The hub chooses the pseudonym where m.ID is empty. Cards and badges are added by their own
+// methods.
 func (s *Service) Add(ctx context.Context, a actor.Actor, m Member) (Member, error) {
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Member{}, err
@@ -129,7 +132,8 @@ func (c *change) add(ctx context.Context, r *record) error {
 		return err
 	}
 	if taken != "" {
-		faults = append(faults, fault.Field{Field: "id", Given: string(r.ID), Wrong: taken, Right: "leave it empty: the hub chooses one"})
+		faults = append(faults, fault.Field{Field: "id", Given: string(r.ID), Wrong: taken,
+			Right: "leave it empty: the hub chooses one"})
 	}
 	if len(faults) > 0 {
 		return &fault.Invalid{Faults: faults}
@@ -153,7 +157,8 @@ func (c *change) taken(ctx context.Context, id policy.MemberID) (why string, err
 
 // Change changes a member: their names, addresses, membership, suspension, note and external id. Whatever else f
 // changes is not written.
-func (s *Service) Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64, f func(*Member) error) (Member, error) {
+func (s *Service) Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64,
+	f func(*Member) error) (Member, error) {
 	if err := a.May(actor.WriteMembers, about(id)); err != nil {
 		return Member{}, err
 	}
@@ -196,7 +201,8 @@ func edit(a actor.Actor, r *record, f func(*Member) error) error {
 		}
 		m.Note = old.Note
 	}
-	m.ID, m.Version, m.Cards, m.Badges, m.Source, m.Gone, m.Changed = old.ID, old.Version, old.Cards, old.Badges, old.Source, old.Gone && m.Gone, old.Changed
+	m.ID, m.Version, m.Cards, m.Badges, m.Source, m.Gone, m.Changed = old.ID, old.Version, old.Cards, old.Badges,
+		old.Source, old.Gone && m.Gone, old.Changed
 	if faults := tidyMember(&m); len(faults) > 0 {
 		return &fault.Invalid{Faults: faults}
 	}
@@ -212,7 +218,8 @@ func differences(a, b *Member) (out []string) {
 	}{
 		{"name", a.Name == b.Name}, {"language", a.Language == b.Language}, {"emails", slices.Equal(a.Emails, b.Emails)},
 		{"subjects", slices.Equal(a.Subjects, b.Subjects)}, {"guardians", slices.Equal(a.Guardians, b.Guardians)},
-		{"until", a.Until == b.Until}, {"blocked", a.Blocked == b.Blocked}, {"gone", a.Gone == b.Gone}, {"note", a.Note == b.Note},
+		{"until", a.Until == b.Until}, {"blocked", a.Blocked == b.Blocked}, {"gone", a.Gone == b.Gone}, {"note",
+			a.Note == b.Note},
 		{"external_id", a.External == b.External}, {"source", a.Source == b.Source},
 	} {
 		if !x.same {

@@ -21,9 +21,12 @@ import (
 
 func TestMembersInputIsTidiedAndBounded(t *testing.T) {
 	w := newWorld(t)
-	m := must[Member](t)(w.Add(t.Context(), owner, Member{Name: "  Léa\u00a0 Martin ", Emails: []string{" lea@example.org", "LEA@example.org", ""},
-		Subjects: []string{"did:key:z6Mk", "did:key:z6Mk"}, Source: "forged", Gone: true, Version: 7, Cards: []Card{{Number: "AA"}}}))
-	if m.Name != "Léa Martin" || !slices.Equal(m.Emails, []string{"lea@example.org"}) || len(m.Subjects) != 1 || m.Source != "" || m.Gone || m.Version != 1 ||
+	m := must[Member](t)(w.Add(t.Context(), owner, Member{Name: "  Léa\u00a0 Martin ",
+		Emails:   []string{" lea@example.org", "LEA@example.org", ""},
+		Subjects: []string{"did:key:z6Mk", "did:key:z6Mk"}, Source: "forged", Gone: true, Version: 7,
+		Cards: []Card{{Number: "AA"}}}))
+	if m.Name != "Léa Martin" || !slices.Equal(m.Emails, []string{"lea@example.org"}) || len(m.Subjects) != 1 ||
+		m.Source != "" || m.Gone || m.Version != 1 ||
 		len(m.Cards) != 0 || !strings.HasPrefix(string(m.ID), "m-") || len(m.ID) != 10 {
 		t.Errorf("%+v", m)
 	}
@@ -69,7 +72,8 @@ func TestChangeNamesTheVersionThatItIsOf(t *testing.T) {
 		m.Until = policy.Date{Year: 2027, Month: 9, Day: 30}
 		return nil
 	}))
-	if got.Version != m.Version+1 || got.Name != "Léa Martin" || got.ID != m.ID || got.Source != "" || got.Until.Year != 2027 {
+	if got.Version != m.Version+1 || got.Name != "Léa Martin" || got.ID != m.ID || got.Source != "" ||
+		got.Until.Year != 2027 {
 		t.Errorf("%+v", got)
 	}
 	if topics := sub.Take(); len(topics) != 1 {
@@ -105,13 +109,15 @@ func TestCardIsOneMembersAlone(t *testing.T) {
 	}
 	enrolled := hash([]byte{1, 2, 3, 4, 5})
 	must[Card](t)(w.AddCard(t.Context(), owner, a.ID, Card{Number: "hmac:" + enrolled}))
-	for _, number := range []string{"62E3086CED", "hmac:" + hash([]byte{0x62, 0xe3, 0x08, 0x6c, 0xed}), "0102030405", "hmac:" + enrolled, "nothing", "", "1234567890", "hmac:12"} {
+	for _, number := range []string{"62E3086CED", "hmac:" + hash([]byte{0x62, 0xe3, 0x08, 0x6c, 0xed}), "0102030405",
+		"hmac:" + enrolled, "nothing", "", "1234567890", "hmac:12"} {
 		text := number
 		if number == "0102030405" {
 			text = "hex:" + number
 		}
 		_, err := w.AddCard(t.Context(), owner, b.ID, Card{Number: text})
-		if f := invalid(err); len(f) != 1 || f[0].Field != "number" || f[0].Given != "" || number != "" && strings.Contains(err.Error(), number) {
+		if f := invalid(err); len(f) != 1 || f[0].Field != "number" || f[0].Given != "" || number != "" &&
+			strings.Contains(err.Error(), number) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -127,11 +133,13 @@ func TestCardIsOneMembersAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := w.member(a.ID)
-	if got.Cards[0].State != Lost || got.Cards[0].Note != "at the pool" || !got.Cards[0].Since.Equal(w.now) || got.Version != before+1 {
+	if got.Cards[0].State != Lost || got.Cards[0].Note != "at the pool" || !got.Cards[0].Since.Equal(w.now) ||
+		got.Version != before+1 {
 		t.Errorf("%+v", got)
 	}
 	snap := must[*Snapshot](t)(w.Snapshot(t.Context()))
-	if m := snap.Members[0]; len(m.Cards) != 1 || len(m.Inactive) != 1 || m.Inactive[0].State != policy.LostCard || m.Inactive[0].Since.String() != "2026-11-24" {
+	if m := snap.Members[0]; len(m.Cards) != 1 || len(m.Inactive) != 1 || m.Inactive[0].State != policy.LostCard ||
+		m.Inactive[0].Since.String() != "2026-11-24" {
 		t.Errorf("%+v", m)
 	}
 	if err := w.RemoveCard(t.Context(), owner, a.ID, card.ID); err != nil {
@@ -153,21 +161,26 @@ func TestMergeKeepsWhatBothHad(t *testing.T) {
 	for id, change := range map[policy.MemberID]func(*Member){
 		lea.ID: func(m *Member) { m.Until, m.Note = policy.Date{Year: 2027, Month: 1, Day: 1}, "one" },
 		karim.ID: func(m *Member) {
-			m.Until, m.Note, m.Blocked, m.Guardians = policy.Date{Year: 2027, Month: 9, Day: 1}, "two", true, []string{"p@example.org"}
+			m.Until, m.Note, m.Blocked, m.Guardians = policy.Date{Year: 2027, Month: 9, Day: 1}, "two", true,
+				[]string{"p@example.org"}
 			m.External = "42"
 		},
 	} {
-		must[Member](t)(w.Change(t.Context(), owner, id, w.member(id).Version, func(m *Member) error { change(m); return nil }))
+		must[Member](t)(w.Change(t.Context(), owner, id, w.member(id).Version,
+			func(m *Member) error { change(m); return nil }))
 	}
 	got := must[Member](t)(w.Merge(t.Context(), owner, lea.ID, karim.ID))
-	if len(got.Badges) != len(lea.Badges)+len(karim.Badges) || len(got.Cards) != 2 || len(got.Emails) != 2 || got.Note != "one\ntwo" || !got.Blocked ||
-		got.Until.Month != 9 || got.Name != lea.Name || got.External != "42" || len(got.Guardians) != 1 || got.Cards[0].Number != lea.Cards[0].Number {
+	if len(got.Badges) != len(lea.Badges)+len(karim.Badges) || len(got.Cards) != 2 || len(got.Emails) != 2 ||
+		got.Note != "one\ntwo" || !got.Blocked ||
+		got.Until.Month != 9 || got.Name != lea.Name || got.External != "42" || len(got.Guardians) != 1 ||
+		got.Cards[0].Number != lea.Cards[0].Number {
 		t.Errorf("%+v", got)
 	}
 	if _, err := w.Member(t.Context(), owner, karim.ID); err == nil {
 		t.Error("the merged member is still there")
 	}
-	if former := must[map[policy.MemberID]policy.MemberID](t)(w.Former(t.Context())); former[karim.ID] != lea.ID || len(former) != 1 {
+	if former := must[map[policy.MemberID]policy.MemberID](t)(w.Former(t.Context())); former[karim.ID] != lea.ID ||
+		len(former) != 1 {
 		t.Errorf("%v", former)
 	}
 	if _, err := w.Add(t.Context(), owner, Member{ID: karim.ID, Name: "Another"}); len(invalid(err)) != 1 {
@@ -187,7 +200,8 @@ func TestErasureLeavesThePseudonymAlone(t *testing.T) {
 	w.takeSite(example)
 	m := w.member("m-020dc2")
 	m = must[Member](t)(w.Change(t.Context(), owner, m.ID, m.Version, func(m *Member) error {
-		m.Note, m.External, m.Guardians, m.Subjects = "confidential", "galette-77", []string{"parent@example.org"}, []string{"did:key:z6MkLea"}
+		m.Note, m.External, m.Guardians, m.Subjects = "confidential", "galette-77", []string{"parent@example.org"},
+			[]string{"did:key:z6MkLea"}
 		return nil
 	}))
 	must[Preview](t)(w.Preview(t.Context(), owner, Import{Name: "a.csv", Data: []byte("name\nLéa Martin\n")}))
@@ -199,13 +213,15 @@ func TestErasureLeavesThePseudonymAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := must[Erasure](t)(w.Erased(t.Context(), owner, m.ID))
-	want := Erasure{Member: m.ID, At: w.now, Names: 1, Emails: 1, Subjects: 1, Guardians: 1, Notes: 1, External: 1, Cards: 1, Badges: 2, Stays: e.Stays}
+	want := Erasure{Member: m.ID, At: w.now, Names: 1, Emails: 1, Subjects: 1, Guardians: 1, Notes: 1, External: 1,
+		Cards: 1, Badges: 2, Stays: e.Stays}
 	if !reflect.DeepEqual(e, want) || len(e.Stays) != 3 {
 		t.Errorf("%+v", e)
 	}
 	for _, table := range []string{"member", "member_value", "card", "badge", "former_member"} {
 		text := w.dump(table)
-		for _, word := range []string{"Léa", "lea@example.org", "62E3086CED", "confidential", "galette-77", "parent@", "z6MkLea", "lea-laser"} {
+		for _, word := range []string{"Léa", "lea@example.org", "62E3086CED", "confidential", "galette-77", "parent@",
+			"z6MkLea", "lea-laser"} {
 			if strings.Contains(text, word) {
 				t.Errorf("%s holds %q", table, word)
 			}
@@ -223,7 +239,8 @@ func TestErasureLeavesThePseudonymAlone(t *testing.T) {
 	if b := w.build(); b.Members != 12 || b.Counted != 18 {
 		t.Errorf("%d members, %d badges count", b.Members, b.Counted)
 	}
-	if _, err := w.Preview(t.Context(), owner, Import{Name: "members.yaml", Data: must[[]byte](t)(os.ReadFile(example + "/members.yaml"))}); len(invalid(err)) != 1 {
+	if _, err := w.Preview(t.Context(), owner, Import{Name: "members.yaml",
+		Data: must[[]byte](t)(os.ReadFile(example + "/members.yaml"))}); len(invalid(err)) != 1 {
 		t.Errorf("an erased member came back by an import: %v", err)
 	}
 }
@@ -231,8 +248,9 @@ func TestErasureLeavesThePseudonymAlone(t *testing.T) {
 // dump is every cell of a table.
 func (w *world) dump(table string) string {
 	w.t.Helper()
-	query := map[string]string{"member": "SELECT * FROM member WHERE site = $1", "member_value": "SELECT * FROM member_value WHERE site = $1",
-		"card": "SELECT * FROM card WHERE site = $1", "badge": "SELECT * FROM badge WHERE site = $1",
+	query := map[string]string{"member": "SELECT * FROM member WHERE site = $1",
+		"member_value": "SELECT * FROM member_value WHERE site = $1",
+		"card":         "SELECT * FROM card WHERE site = $1", "badge": "SELECT * FROM badge WHERE site = $1",
 		"former_member": "SELECT * FROM former_member WHERE site = $1"}[table]
 	rows, err := w.o.Site.Query(w.t.Context(), query)
 	if err != nil {
@@ -290,7 +308,8 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 		f    Filter
 		want []string
 	}{
-		{Filter{}, []string{"Aïcha", "Camille", "Inès", "Jules", "Karim", "Léa", "Malik", "Nour", "Pauline", "Rosa", "Tom", "Yann", "Zoé"}},
+		{Filter{}, []string{"Aïcha", "Camille", "Inès", "Jules", "Karim", "Léa", "Malik", "Nour", "Pauline", "Rosa",
+			"Tom", "Yann", "Zoé"}},
 		{Filter{Text: "LEA"}, []string{"Léa"}},
 		{Filter{Text: "goff yann@"}, []string{"Yann"}},
 		{Filter{Text: "m-be879f"}, []string{"Karim"}},
@@ -322,8 +341,10 @@ func TestListsAreFilteredAndPaged(t *testing.T) {
 func TestEndingsAreThoseOfAMonthAheadAndAYearBack(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)
-	for id, until := range map[policy.MemberID]policy.Date{"m-9d017e": {Year: 2026, Month: 12, Day: 20}, "m-e1608f": {Year: 2027, Month: 3, Day: 1},
-		"m-a10415": {Year: 2026, Month: 11, Day: 1}, "m-6a61eb": {Year: 2025, Month: 1, Day: 1}, "m-ae0699": {Year: 2026, Month: 12, Day: 1}} {
+	for id, until := range map[policy.MemberID]policy.Date{"m-9d017e": {Year: 2026, Month: 12, Day: 20},
+		"m-e1608f": {Year: 2027, Month: 3, Day: 1},
+		"m-a10415": {Year: 2026, Month: 11, Day: 1}, "m-6a61eb": {Year: 2025, Month: 1, Day: 1}, "m-ae0699": {Year: 2026,
+			Month: 12, Day: 1}} {
 		must[Member](t)(w.Change(t.Context(), owner, id, w.member(id).Version, func(m *Member) error {
 			m.Until, m.Blocked = until, id == "m-ae0699"
 			return nil
@@ -333,7 +354,8 @@ func TestEndingsAreThoseOfAMonthAheadAndAYearBack(t *testing.T) {
 	for _, e := range must[[]Ending](t)(w.Endings(t.Context(), owner)) {
 		got = append(got, fmt.Sprintf("%s %s %s", e.At.Format(time.DateOnly), strings.Fields(e.Name)[0], e.What))
 	}
-	want := []string{"2026-03-03 Malik Laser - Utilisateur autonome", "2026-11-01 Yann membership", "2026-12-20 Zoé membership"}
+	want := []string{"2026-03-03 Malik Laser - Utilisateur autonome", "2026-11-01 Yann membership",
+		"2026-12-20 Zoé membership"}
 	if len(got) != 3 || got[1] != want[1] || got[2] != want[2] || !strings.HasPrefix(got[0], "2026-03-03 Malik ") {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -357,7 +379,8 @@ func TestIndexFollowsEveryWrite(t *testing.T) {
 					return
 				}
 				for _, s := range []*Service{w.Service, other} {
-					if list, _, err := s.Members(t.Context(), owner, Filter{Text: name}, Page{}); err != nil || len(list) != 1 || list[0].ID != m.ID {
+					if list, _, err := s.Members(t.Context(), owner, Filter{Text: name}, Page{}); err != nil || len(list) != 1 ||
+						list[0].ID != m.ID {
 						t.Errorf("%s is not found after it was added: %v %v", name, list, err)
 					}
 				}

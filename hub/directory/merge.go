@@ -22,7 +22,8 @@ func (s *Service) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 		return Member{}, err
 	}
 	if keep == drop {
-		return Member{}, &fault.Invalid{Faults: []fault.Field{{Field: "drop", Given: string(drop), Wrong: "this is the member that stays",
+		return Member{}, &fault.Invalid{Faults: []fault.Field{{Field: "drop", Given: string(drop),
+			Wrong: "this is the member that stays",
 			Right: "another member"}}}
 	}
 	err := s.write(ctx, a, actor.WriteMembers, func(c *change) (string, string, error) {
@@ -58,7 +59,8 @@ func (c *change) join(ctx context.Context, k, d *record) error {
 	}
 	faults := tidyMember(&k.Member)
 	if n := len(k.Cards) + len(d.Cards); n > maxCards {
-		faults = append(faults, fault.Field{Field: "cards", Wrong: fmt.Sprintf("both together have %d cards", n), Right: fmt.Sprintf("at most %d", maxCards)})
+		faults = append(faults, fault.Field{Field: "cards", Wrong: fmt.Sprintf("both together have %d cards", n),
+			Right: fmt.Sprintf("at most %d", maxCards)})
 	}
 	if len(faults) > 0 {
 		return &fault.Invalid{Faults: faults}
@@ -114,7 +116,8 @@ func (s *Service) Erase(ctx context.Context, a actor.Actor, id policy.MemberID, 
 			return "", "", err
 		}
 		s.dropPreviews()
-		return string(id), fmt.Sprintf("erased: %d addresses, %d cards, %d badges", e.Emails+e.Guardians, e.Cards, e.Badges), nil
+		return string(id), fmt.Sprintf("erased: %d addresses, %d cards, %d badges", e.Emails+e.Guardians, e.Cards,
+			e.Badges), nil
 	})
 }
 
@@ -123,7 +126,8 @@ func (s *Service) Erased(ctx context.Context, a actor.Actor, id policy.MemberID)
 	if err := a.May(actor.EraseMembers, about(id)); err != nil {
 		return Erasure{}, err
 	}
-	rows, err := s.site.Query(ctx, `SELECT id, into_id, at, removed FROM former_member WHERE site = $1 AND id = $2`, string(id))
+	rows, err := s.site.Query(ctx, `SELECT id, into_id, at, removed FROM former_member WHERE site = $1 AND id = $2`,
+		string(id))
 	if err != nil {
 		return Erasure{}, err
 	}
@@ -143,7 +147,8 @@ func (s *Service) Erased(ctx context.Context, a actor.Actor, id policy.MemberID)
 	}
 	e.Member, e.Into, e.At = who, into, fromMillis(at)
 	e.Stays = []string{"the ledger's records, which carry the pseudonym alone and are signed by the machines",
-		"earlier backups, until they are deleted", "the last bundle, until the next one is published and taken by each machine"}
+		"earlier backups, until they are deleted",
+		"the last bundle, until the next one is published and taken by each machine"}
 	return e, rows.Err()
 }
 
@@ -203,7 +208,8 @@ func (c *change) forget(ctx context.Context, r *record, into policy.MemberID) (E
 // tombstone keeps the pseudonym, and those that were merged into it before.
 func (c *change) tombstone(ctx context.Context, e *Erasure, into policy.MemberID) error {
 	if into != "" {
-		if _, err := c.Exec(ctx, `UPDATE former_member SET into_id = $3 WHERE site = $1 AND into_id = $2`, string(e.Member), string(into)); err != nil {
+		if _, err := c.Exec(ctx, `UPDATE former_member SET into_id = $3 WHERE site = $1 AND into_id = $2`,
+			string(e.Member), string(into)); err != nil {
 			return err
 		}
 	}
@@ -219,7 +225,8 @@ func (c *change) tombstone(ctx context.Context, e *Erasure, into policy.MemberID
 // forgetDocuments removes what was kept from the web of the badges that stand at their own address.
 func (c *change) forgetDocuments(ctx context.Context, r *record) (int, error) {
 	result, err := c.Exec(ctx, `DELETE FROM document WHERE site = $1 AND url <> '' AND url IN (
-		SELECT hosted_at FROM badge WHERE site = $1 AND member = $2 UNION SELECT origin FROM badge WHERE site = $1 AND member = $2)`, string(r.ID))
+		SELECT hosted_at FROM badge WHERE site = $1 AND member = $2 UNION SELECT origin FROM badge WHERE site = $1 AND
+			member = $2)`, string(r.ID))
 	if err != nil {
 		return 0, err
 	}

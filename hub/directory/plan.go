@@ -66,7 +66,8 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	}
 	pl.gone(x, listedMembers)
 	if endless > 0 && !slices.ContainsFunc(rows, func(r *listed) bool { return r.whole }) {
-		pl.Warnings = append(pl.Warnings, fmt.Sprintf("%d members have no last day of membership in the list: theirs has no end", endless))
+		pl.Warnings = append(pl.Warnings,
+			fmt.Sprintf("%d members have no last day of membership in the list: theirs has no end", endless))
 	}
 	return nil
 }
@@ -135,7 +136,8 @@ func match(x *index, rows []*listed) []*entry {
 		}
 		return []string{s}
 	}
-	pass(func(r *listed) []string { return one(string(r.ID)) }, func(e *entry) []string { return one(string(e.ID)) }, false)
+	pass(func(r *listed) []string { return one(string(r.ID)) }, func(e *entry) []string { return one(string(e.ID)) },
+		false)
 	anonymous := func(r *listed) bool { return r.ID == "" }
 	pass(func(r *listed) []string {
 		if !anonymous(r) {
@@ -151,8 +153,10 @@ func match(x *index, rows []*listed) []*entry {
 	}
 	pass(func(r *listed) []string { return free(r, addressed(r.Name, r.Emails)...) },
 		func(e *entry) []string { return addressed(e.Name, e.Emails) }, false)
-	pass(func(r *listed) []string { return free(r, numbers(r.Cards)...) }, func(e *entry) []string { return numbers(e.Cards) }, true)
-	pass(func(r *listed) []string { return free(r, lowerAll(r.Emails)...) }, func(e *entry) []string { return lowerAll(e.Emails) }, true)
+	pass(func(r *listed) []string { return free(r, numbers(r.Cards)...) },
+		func(e *entry) []string { return numbers(e.Cards) }, true)
+	pass(func(r *listed) []string { return free(r, lowerAll(r.Emails)...) },
+		func(e *entry) []string { return lowerAll(e.Emails) }, true)
 	pass(func(r *listed) []string {
 		if r.External != "" { // two who are called the same have two external ids
 			return nil
@@ -184,7 +188,8 @@ func lowerAll(all []string) (out []string) {
 }
 
 // checkRows finds what cannot be as the list says: ids that are taken, cards that somebody else has.
-func checkRows(x *index, rows []*listed, found []*entry, former map[policy.MemberID]bool, hash func([]byte) string) (faults []fault.Field) {
+func checkRows(x *index, rows []*listed, found []*entry, former map[policy.MemberID]bool,
+	hash func([]byte) string) (faults []fault.Field) {
 	owner := map[string]*entry{}
 	for _, e := range x.entries {
 		for _, c := range e.Cards {
@@ -201,18 +206,21 @@ func checkRows(x *index, rows []*listed, found []*entry, former map[policy.Membe
 	}
 	for i, r := range rows {
 		if former[r.ID] {
-			faults = append(faults, fault.Field{Row: r.row, Field: "id", Given: string(r.ID), Wrong: "this id was an erased or merged member's",
+			faults = append(faults, fault.Field{Row: r.row, Field: "id", Given: string(r.ID),
+				Wrong: "this id was an erased or merged member's",
 				Right: "another id, or none: the hub chooses one"})
 		}
 		for _, c := range r.Cards {
 			key := cardKey(c.Number, hash)
 			if e := owner[key]; e != nil && e != found[i] && !removed[key] {
-				faults = append(faults, fault.Field{Row: r.row, Field: "cards", Wrong: "this card is another member's: " + string(e.ID),
+				faults = append(faults, fault.Field{Row: r.row, Field: "cards",
+					Wrong: "this card is another member's: " + string(e.ID),
 					Right: "a card that nobody has, or remove it there first"})
 			}
 		}
 		if n := len(r.Cards); n > maxCards {
-			faults = append(faults, fault.Field{Row: r.row, Field: "cards", Wrong: fmt.Sprintf("%d cards", n), Right: fmt.Sprintf("at most %d", maxCards)})
+			faults = append(faults, fault.Field{Row: r.row, Field: "cards", Wrong: fmt.Sprintf("%d cards", n),
+				Right: fmt.Sprintf("at most %d", maxCards)})
 		}
 	}
 	return faults
@@ -279,7 +287,8 @@ func (r *listed) cardsOver(e *entry, w *write) {
 		had = e.Cards
 	}
 	same := func(a, b Card) bool {
-		return a.Number == b.Number && (!r.whole || a.Part == b.Part && a.State == b.State && (a.State == Active || r.sameDay(a.Since, b.Since)))
+		return a.Number == b.Number && (!r.whole || a.Part == b.Part && a.State == b.State && (a.State == Active ||
+			r.sameDay(a.Since, b.Since)))
 	}
 	for _, c := range r.Cards {
 		if !slices.ContainsFunc(had, func(x Card) bool { return same(x, c) }) {

@@ -66,7 +66,8 @@ func readList(in Import, zone *time.Location) (*list, error) {
 		}
 		return t.members(in.Mapping)
 	case bytes.HasPrefix(in.Data, []byte("\xd0\xcf\x11\xe0")): // [MS-CFB] section 2.2, the first half of the signature
-		return nil, wrongFile("this is an old Excel file (.xls), or one with a password", "save it as .xlsx without a password, or as CSV")
+		return nil, wrongFile("this is an old Excel file (.xls), or one with a password",
+			"save it as .xlsx without a password, or as CSV")
 	}
 	t, err := readCSV(in.Data)
 	if err != nil {
@@ -79,7 +80,8 @@ func wrongFile(wrong, right string) error {
 	return &fault.Invalid{Faults: []fault.Field{{Field: "file", Wrong: wrong, Right: right}}}
 }
 
-// decode makes UTF-8 of what Excel and others write: UTF-8 with and without a mark, UTF-16 with a mark, and Windows-1252,
+// decode makes UTF-8 of what Excel and others write: UTF-8 with and without a mark, UTF-16 with a mark, and
+// Windows-1252,
 // which is what is left.
 func decode(data []byte) (string, error) {
 	switch {
@@ -153,7 +155,8 @@ func readCSV(data []byte) (*table, error) {
 		var p *csv.ParseError
 		if errors.As(err, &p) {
 			return nil, &fault.Invalid{Faults: []fault.Field{{Row: p.Line, Field: fmt.Sprintf("column %d", p.Column),
-				Wrong: "the quotes of this line do not close, or stand within a cell: " + p.Err.Error(), Right: `a quote within a cell is written twice, and the cell stands in quotes: "Jean ""Jeannot"" Petit"`}}}
+				Wrong: "the quotes of this line do not close, or stand within a cell: " + p.Err.Error(),
+				Right: `a quote within a cell is written twice, and the cell stands in quotes: "Jean ""Jeannot"" Petit"`}}}
 		}
 		if err != nil {
 			return nil, err
@@ -183,7 +186,8 @@ func (t *table) add(number int, cells []string) error {
 	}
 	for i, c := range cells {
 		if len(c) > maxCell {
-			return wrong(fmt.Sprintf("column %d", i+1), fmt.Sprintf("the cell has %d bytes", len(c)), fmt.Sprintf("at most %d; a quote that is not closed makes one cell of many", maxCell))
+			return wrong(fmt.Sprintf("column %d", i+1), fmt.Sprintf("the cell has %d bytes", len(c)),
+				fmt.Sprintf("at most %d; a quote that is not closed makes one cell of many", maxCell))
 		}
 	}
 	t.rows = append(t.rows, tableRow{number, cells})
@@ -198,8 +202,10 @@ func readYAML(data []byte, zone *time.Location) (*list, error) {
 	}
 	out := &list{format: "members.yaml"}
 	for i, m := range all {
-		r := &listed{row: i + 1, whole: true, zone: zone, files: m.Badges, has: map[string]bool{"name": true, "language": true, "until": true, "blocked": true}}
-		r.Member = Member{ID: m.ID, Name: m.Name, Language: m.Language, Emails: m.Emails, Subjects: m.Subjects, Until: m.Until, Blocked: m.Blocked}
+		r := &listed{row: i + 1, whole: true, zone: zone, files: m.Badges, has: map[string]bool{"name": true,
+			"language": true, "until": true, "blocked": true}}
+		r.Member = Member{ID: m.ID, Name: m.Name, Language: m.Language, Emails: m.Emails, Subjects: m.Subjects,
+			Until: m.Until, Blocked: m.Blocked}
 		for _, c := range m.Cards {
 			r.Cards = append(r.Cards, Card{Number: c, Part: contains(m.Parts, c), State: Active})
 		}

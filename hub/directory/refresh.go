@@ -32,7 +32,8 @@ func (s *Service) Verify(ctx context.Context, fetch bool) error {
 				return err
 			}
 			var data []byte
-			switch err := s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, b.ID).Scan(&data); err {
+			switch err := s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`,
+				b.ID).Scan(&data); err {
 			case nil:
 			case sql.ErrNoRows: // removed meanwhile
 				continue

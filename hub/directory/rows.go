@@ -50,7 +50,8 @@ func load(ctx context.Context, r reader, ids []policy.MemberID) ([]*record, erro
 			}
 		}
 		byID := map[policy.MemberID]*record{}
-		for _, f := range []func(context.Context, reader, []any, map[policy.MemberID]*record) error{loadRows, loadValues, loadCards, loadBadges} {
+		for _, f := range []func(context.Context, reader, []any, map[policy.MemberID]*record) error{loadRows, loadValues,
+			loadCards, loadBadges} {
 			if err := f(ctx, r, args, byID); err != nil {
 				return nil, err
 			}
@@ -66,8 +67,10 @@ func load(ctx context.Context, r reader, ids []policy.MemberID) ([]*record, erro
 }
 
 func loadRows(ctx context.Context, r reader, args []any, byID map[policy.MemberID]*record) error {
-	rows, err := r.Query(ctx, `SELECT id, version, place, name, language, until_day, blocked, gone, note, external, source, changed
-		FROM member WHERE site = $1 AND id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+	rows, err := r.Query(ctx, `SELECT id, version, place, name, language, until_day, blocked, gone, note, external,
+			source, changed
+		FROM member WHERE site = $1 AND id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+			$18, $19,
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)`, args...)
 	return each(rows, err, func(rows *sql.Rows) error {
@@ -83,7 +86,8 @@ func scanMember(rows *sql.Rows) (*record, error) {
 	var m record
 	var until string
 	var blocked, gone, changed int64
-	err := rows.Scan(&m.ID, &m.Version, &m.place, &m.Name, &m.Language, &until, &blocked, &gone, &m.Note, &m.External, &m.Source, &changed)
+	err := rows.Scan(&m.ID, &m.Version, &m.place, &m.Name, &m.Language, &until, &blocked, &gone, &m.Note, &m.External,
+		&m.Source, &changed)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +109,8 @@ const (
 )
 
 func loadValues(ctx context.Context, r reader, args []any, byID map[policy.MemberID]*record) error {
-	rows, err := r.Query(ctx, `SELECT member, kind, value FROM member_value WHERE site = $1 AND member IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+	rows, err := r.Query(ctx, `SELECT member, kind, value FROM member_value WHERE site = $1 AND member IN ($2, $3, $4,
+			$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)
 		ORDER BY member, kind, place`, args...)
@@ -136,7 +141,8 @@ func scanValue(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 }
 
 func loadCards(ctx context.Context, r reader, args []any, byID map[policy.MemberID]*record) error {
-	rows, err := r.Query(ctx, `SELECT member, id, number, part, state, since, note FROM card WHERE site = $1 AND member IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+	rows, err := r.Query(ctx, `SELECT member, id, number, part, state, since, note FROM card WHERE site = $1 AND
+			member IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)
 		ORDER BY member, place`, args...)
@@ -182,8 +188,10 @@ func (r recipient) badge() *openbadge.Badge {
 }
 
 func loadBadges(ctx context.Context, r reader, args []any, byID map[policy.MemberID]*record) error {
-	rows, err := r.Query(ctx, `SELECT member, id, file, name, issuer, achievement, verdict, proved, hosted_at, standing, checked, recipient,
-		checks, issued, expires, origin, verified FROM badge WHERE site = $1 AND member IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+	rows, err := r.Query(ctx, `SELECT member, id, file, name, issuer, achievement, verdict, proved, hosted_at,
+			standing, checked, recipient,
+		checks, issued, expires, origin, verified FROM badge WHERE site = $1 AND member IN ($2, $3, $4, $5, $6, $7, $8,
+			$9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
 		$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35,
 		$36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51)
 		ORDER BY member, place`, args...)
@@ -196,7 +204,8 @@ func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 	var hosted string
 	var proved, checked, issued, expires, verified int64
 	var to, checks []byte
-	if err := rows.Scan(&b.Member, &b.ID, &b.File, &b.Name, &b.Issuer, &h.achievement, &b.Verdict, &proved, &hosted, &h.standing, &checked, &to,
+	if err := rows.Scan(&b.Member, &b.ID, &b.File, &b.Name, &b.Issuer, &h.achievement, &b.Verdict, &proved, &hosted,
+		&h.standing, &checked, &to,
 		&checks, &issued, &expires, &b.From, &verified); err != nil {
 		return err
 	}
@@ -213,7 +222,8 @@ func scanBadge(rows *sql.Rows, byID map[policy.MemberID]*record) error {
 		return err
 	}
 	b.Issued, b.Expires, b.Verified = fromMillis(issued), fromMillis(expires), fromMillis(verified)
-	h.issuer, h.proved, h.hosted, h.issued, h.until, h.checked = b.Issuer, proved != 0, hosted != "", b.Issued, b.Expires, fromMillis(checked)
+	h.issuer, h.proved, h.hosted, h.issued, h.until, h.checked = b.Issuer, proved != 0, hosted != "", b.Issued,
+		b.Expires, fromMillis(checked)
 	m.Badges, m.held = append(m.Badges, b), append(m.held, h)
 	return nil
 }
@@ -234,7 +244,8 @@ func one(ctx context.Context, r reader, id policy.MemberID) (*record, error) {
 func loadAll(ctx context.Context, r reader) ([]*record, error) {
 	var out []*record
 	byID := map[policy.MemberID]*record{}
-	rows, err := r.Query(ctx, `SELECT id, version, place, name, language, until_day, blocked, gone, note, external, source, changed
+	rows, err := r.Query(ctx, `SELECT id, version, place, name, language, until_day, blocked, gone, note, external,
+			source, changed
 		FROM member WHERE site = $1 ORDER BY place, id`)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		m, err := scanMember(rows)
@@ -251,11 +262,13 @@ func loadAll(ctx context.Context, r reader) ([]*record, error) {
 	if err := each(rows, err, func(rows *sql.Rows) error { return scanValue(rows, byID) }); err != nil {
 		return nil, err
 	}
-	rows, err = r.Query(ctx, `SELECT member, id, number, part, state, since, note FROM card WHERE site = $1 ORDER BY member, place`)
+	rows, err = r.Query(ctx, `SELECT member, id, number, part, state, since, note FROM card WHERE site = $1 ORDER BY
+			member, place`)
 	if err := each(rows, err, func(rows *sql.Rows) error { return scanCard(rows, byID) }); err != nil {
 		return nil, err
 	}
-	rows, err = r.Query(ctx, `SELECT member, id, file, name, issuer, achievement, verdict, proved, hosted_at, standing, checked, recipient,
+	rows, err = r.Query(ctx, `SELECT member, id, file, name, issuer, achievement, verdict, proved, hosted_at,
+			standing, checked, recipient,
 		'', issued, expires, origin, verified FROM badge WHERE site = $1 ORDER BY member, place`)
 	return out, each(rows, err, func(rows *sql.Rows) error { return scanBadge(rows, byID) })
 }
@@ -268,16 +281,19 @@ func (c *change) save(ctx context.Context, m *record) error {
 	}
 	m.Version, m.Changed = m.Version+1, c.now.UTC().Truncate(time.Millisecond)
 	if m.place == 0 {
-		if err := c.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) + 1 FROM member WHERE site = $1`).Scan(&m.place); err != nil {
+		if err := c.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) + 1 FROM member WHERE site =
+			$1`).Scan(&m.place); err != nil {
 			return err
 		}
 	}
-	_, err := c.Exec(ctx, `INSERT INTO member (site, id, version, place, name, language, until_day, blocked, gone, note, external, source, changed)
+	_, err := c.Exec(ctx, `INSERT INTO member (site, id, version, place, name, language, until_day, blocked, gone,
+			note, external, source, changed)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 		ON CONFLICT (site, id) DO UPDATE SET version = excluded.version, name = excluded.name, language = excluded.language,
 		until_day = excluded.until_day, blocked = excluded.blocked, gone = excluded.gone, note = excluded.note,
 		external = excluded.external, source = excluded.source, changed = excluded.changed WHERE member.site = $1`,
-		string(m.ID), m.Version, m.place, m.Name, m.Language, until, flag(m.Blocked), flag(m.Gone), m.Note, m.External, m.Source, millis(m.Changed))
+		string(m.ID), m.Version, m.place, m.Name, m.Language, until, flag(m.Blocked), flag(m.Gone), m.Note, m.External,
+		m.Source, millis(m.Changed))
 	if err != nil {
 		return err
 	}

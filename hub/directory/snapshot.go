@@ -50,7 +50,9 @@ func (s *Service) Snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	out := &Snapshot{Generation: x.generation, Web: Documents{}, Owner: map[string]policy.MemberID{}}
 	out.Members = x.siteMembers(p)
-	rows, err := s.site.Query(ctx, `SELECT b.id, b.member, b.file, d.data FROM badge b JOIN badge_data d ON d.site = $1 AND d.id = b.id WHERE b.site = $1`)
+	rows, err := s.site.Query(ctx,
+		`SELECT b.id, b.member, b.file, d.data FROM badge b JOIN badge_data d ON d.site = $1 AND d.id = b.id WHERE b.site
+			= $1`)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var f site.File
 		var id string
@@ -132,7 +134,8 @@ func (x *index) sharedEmails() map[string]bool {
 }
 
 func (e *entry) siteMember(p *policy.Policy, shared map[string]bool) site.Member {
-	m := site.Member{ID: e.ID, Name: e.Name, Language: e.Language, Emails: e.Emails, Subjects: e.Subjects, Badges: slices.Clone(e.files),
+	m := site.Member{ID: e.ID, Name: e.Name, Language: e.Language, Emails: e.Emails, Subjects: e.Subjects,
+		Badges:  slices.Clone(e.files),
 		Blocked: e.Blocked || e.Gone, Until: e.Until}
 	// Where an address is shared, a badge counts only by a line of its own: the directory knows whose it is.
 	if slices.ContainsFunc(e.Emails, func(a string) bool { return shared[strings.ToLower(a)] }) {

@@ -15,7 +15,8 @@ import (
 	"portillon/wire"
 )
 
-// UnknownTap is an unknown card that was tapped at a machine, from its record. Without a seal that could be opened, Card
+// UnknownTap is an unknown card that was tapped at a machine, from its record. Without a seal that could be
+// opened, Card
 // and Code are empty: the tap is shown, and nothing can be assigned.
 type UnknownTap struct {
 	wire.EnrolCard
@@ -131,7 +132,8 @@ func (s *Service) Assign(ctx context.Context, a actor.Actor, tapID string, id po
 		return Card{}, &fault.NotFound{What: "tap", ID: clip(tapID, 64)}
 	}
 	if !all[at].Assignable {
-		return Card{}, &fault.Invalid{Faults: []fault.Field{{Field: "tap", Given: tapID, Wrong: "the machine did not seal this card for the hub",
+		return Card{}, &fault.Invalid{Faults: []fault.Field{{Field: "tap", Given: tapID,
+			Wrong: "the machine did not seal this card for the hub",
 			Right: "tap the card again once the machine is online, or add the card by its number"}}}
 	}
 	return s.AddCard(ctx, a, id, Card{Number: hmacPrefix + all[at].card})

@@ -20,7 +20,7 @@ type Member struct {
 	Note      string          `json:"note,omitempty"` // seen with actor.ReadNotes only
 	External  string          `json:"external_id,omitempty"`
 	Source    string          `json:"source,omitempty"` // of the import that made it; empty: made by hand
-	Gone      bool            `json:"gone,omitempty"`   // the last import from Source did not list the member: suspended until it does
+	Gone      bool            `json:"gone,omitempty"`   // suspended: Source's last list has not the member
 	Cards     []Card          `json:"cards,omitempty"`
 	Badges    []Badge         `json:"badges,omitempty"`
 	Changed   time.Time       `json:"changed"`

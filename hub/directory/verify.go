@@ -101,14 +101,17 @@ func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified 
 		trust = site.Trust(p)
 	}
 	proof := openbadge.Verify(data, openbadge.Options{Trust: trust, Documents: webSource{src}})
-	all := openbadge.Verify(data, openbadge.Options{Trust: trust, Documents: webSource{src}, Status: listSource{src}, At: at})
-	out := verified{Badge: Badge{Verdict: all.State.String(), Verified: at.UTC().Truncate(time.Millisecond)}, why: all.Why()}
+	all := openbadge.Verify(data, openbadge.Options{Trust: trust, Documents: webSource{src}, Status: listSource{src},
+		At: at})
+	out := verified{Badge: Badge{Verdict: all.State.String(), Verified: at.UTC().Truncate(time.Millisecond)},
+		why: all.Why()}
 	details := map[string]string{}
 	for _, r := range all.Reasons {
 		details[r.Code] = r.Detail
 	}
 	for _, c := range all.Checks {
-		out.Checks = append(out.Checks, Check{Code: c.Name, OK: !isReason(c.Outcome), Outcome: c.Outcome, Detail: clip(c.Detail+details[c.Outcome], 500)})
+		out.Checks = append(out.Checks, Check{Code: c.Name, OK: !isReason(c.Outcome), Outcome: c.Outcome,
+			Detail: clip(c.Detail+details[c.Outcome], 500)})
 	}
 	b := proof.Badge
 	if b == nil {
@@ -119,7 +122,8 @@ func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified 
 	}
 	out.badge = b
 	out.Name, out.Issuer, out.Issued, out.Expires = clip(nameOf(b), 300), b.IssuerID, b.ValidFrom, b.ValidUntil
-	out.held = held{issuer: b.IssuerID, achievement: b.AchievementID, proved: proof.State == openbadge.Valid, issued: b.ValidFrom, until: b.ValidUntil,
+	out.held = held{issuer: b.IssuerID, achievement: b.AchievementID, proved: proof.State == openbadge.Valid,
+		issued: b.ValidFrom, until: b.ValidUntil,
 		to: recipient{b.Subject, b.Identifiers}}
 	if proof.Assurance == openbadge.Hosted {
 		out.hosted, out.hostedAt = true, b.ID
@@ -190,7 +194,8 @@ func (b *Badge) lapse(now time.Time) {
 
 // sources reads the lists and documents of the database.
 func (s *Service) sources(ctx context.Context, refresh bool) (*sources, error) {
-	src := &sources{lists: map[string][]byte{}, web: map[string][]byte{}, gotLists: map[string][]byte{}, gotWeb: map[string][]byte{},
+	src := &sources{lists: map[string][]byte{}, web: map[string][]byte{}, gotLists: map[string][]byte{},
+		gotWeb:   map[string][]byte{},
 		accepted: map[string]bool{}, refresh: refresh}
 	if s.o.Fetch != nil {
 		src.fetch = s.o.Fetch(ctx)

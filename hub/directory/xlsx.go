@@ -27,7 +27,8 @@ func readXLSX(data []byte) (*table, error) {
 	if err := checkBook(data); err != nil {
 		return nil, err
 	}
-	f, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{RawCellValue: true, UnzipSizeLimit: maxBookXML, UnzipXMLSizeLimit: maxBookXML})
+	f, err := excelize.OpenReader(bytes.NewReader(data), excelize.Options{RawCellValue: true,
+		UnzipSizeLimit: maxBookXML, UnzipXMLSizeLimit: maxBookXML})
 	if err != nil {
 		return nil, wrongFile("the workbook cannot be read: "+clip(err.Error(), 200), "an .xlsx without a password")
 	}
@@ -62,18 +63,21 @@ func readSheet(f *excelize.File, sheet string) (*table, error) {
 	defer rows.Close()
 	for n := 1; rows.Next(); n++ {
 		if n > maxBookRows {
-			return nil, &fault.Invalid{Faults: []fault.Field{{Row: n, Field: "file", Wrong: fmt.Sprintf("the sheet has more than %d rows", maxBookRows), Right: "a CSV"}}}
+			return nil, &fault.Invalid{Faults: []fault.Field{{Row: n, Field: "file",
+				Wrong: fmt.Sprintf("the sheet has more than %d rows", maxBookRows), Right: "a CSV"}}}
 		}
 		cells, err := rows.Columns()
 		if err != nil {
-			return nil, &fault.Invalid{Faults: []fault.Field{{Row: n, Field: "file", Wrong: "the row cannot be read: " + clip(err.Error(), 200), Right: "an .xlsx as Excel or LibreOffice writes it"}}}
+			return nil, &fault.Invalid{Faults: []fault.Field{{Row: n, Field: "file",
+				Wrong: "the row cannot be read: " + clip(err.Error(), 200), Right: "an .xlsx as Excel or LibreOffice writes it"}}}
 		}
 		if err := t.add(n, cells); err != nil {
 			return nil, err
 		}
 	}
 	if err := rows.Error(); err != nil {
-		return nil, wrongFile("the sheet cannot be read: "+clip(err.Error(), 200), "an .xlsx as Excel or LibreOffice writes it")
+		return nil, wrongFile("the sheet cannot be read: "+clip(err.Error(), 200),
+			"an .xlsx as Excel or LibreOffice writes it")
 	}
 	return t, nil
 }
@@ -81,7 +85,8 @@ func readSheet(f *excelize.File, sheet string) (*table, error) {
 // checkBook unpacks every part of a workbook once, without keeping it: what a ZIP says of its sizes is not believed.
 func checkBook(data []byte) error {
 	if len(data) > maxBook {
-		return wrongFile(fmt.Sprintf("the workbook has %d bytes", len(data)), fmt.Sprintf("at most %d; save the sheet as CSV", maxBook))
+		return wrongFile(fmt.Sprintf("the workbook has %d bytes", len(data)),
+			fmt.Sprintf("at most %d; save the sheet as CSV", maxBook))
 	}
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
@@ -101,7 +106,8 @@ func checkBook(data []byte) error {
 			return wrongFile("the workbook cannot be unpacked: "+err.Error(), "an .xlsx without a password")
 		}
 		if left -= n; left < 0 {
-			return wrongFile(fmt.Sprintf("the workbook unpacks to more than %d bytes, or to more than %d times its size", maxBookXML, maxRatio), "a smaller list, or a CSV")
+			return wrongFile(fmt.Sprintf("the workbook unpacks to more than %d bytes, or to more than %d times its size",
+				maxBookXML, maxRatio), "a smaller list, or a CSV")
 		}
 	}
 	return nil

@@ -13,7 +13,8 @@ import (
 	"portillon/openbadge/bake"
 )
 
-// Bounds on what is uploaded. A ZIP that unpacks to more than maxRatio times its size is a bomb: JSON shrinks to a tenth.
+// Bounds on what is uploaded. A ZIP that unpacks to more than maxRatio times its size is a bomb: JSON shrinks to a
+// tenth.
 const (
 	maxUpload   = 32 << 20 // bytes of a file
 	maxFiles    = 1000     // files of a ZIP
@@ -22,12 +23,15 @@ const (
 	minRatio    = 1 << 20 // up to so many bytes, the ratio does not count
 )
 
-// isZIP reports whether bytes begin as a ZIP, an empty one and a part of one (APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.16 and 8.5.3).
+// isZIP reports whether bytes begin as a ZIP, an empty one and a part of one (APPNOTE.TXT 6.3.10, sections 4.3.7,
+// 4.3.16 and 8.5.3).
 func isZIP(b []byte) bool {
-	return bytes.HasPrefix(b, []byte("PK\x03\x04")) || bytes.HasPrefix(b, []byte("PK\x05\x06")) || bytes.HasPrefix(b, []byte("PK\x07\x08"))
+	return bytes.HasPrefix(b, []byte("PK\x03\x04")) || bytes.HasPrefix(b, []byte("PK\x05\x06")) || bytes.HasPrefix(b,
+		[]byte("PK\x07\x08"))
 }
 
-// unpack gives the files of a ZIP, or the one file that it is. Files that a folder of badges may hold besides are left out.
+// unpack gives the files of a ZIP, or the one file that it is. Files that a folder of badges may hold besides are
+// left out.
 func unpack(name string, data []byte) ([]upload, error) {
 	name = clip(strings.ToValidUTF8(name, "-"), 200)
 	bad := func(given, wrong, right string) error {
@@ -77,13 +81,15 @@ func unpack(name string, data []byte) ([]upload, error) {
 // isBadgeFile leaves out folders, hidden files and what a Mac puts beside files.
 func isBadgeFile(f *zip.File) bool {
 	base := path.Base(strings.ReplaceAll(f.Name, `\`, "/"))
-	return !f.FileInfo().IsDir() && !strings.HasPrefix(base, ".") && !strings.HasPrefix(f.Name, "__MACOSX/") && base != "README.md" &&
+	return !f.FileInfo().IsDir() && !strings.HasPrefix(base, ".") && !strings.HasPrefix(f.Name, "__MACOSX/") &&
+		base != "README.md" &&
 		!strings.HasSuffix(base, ".places") && f.UncompressedSize64 > 0
 }
 
 // inflate reads a file of a ZIP, of at most so many bytes whatever the ZIP says that it has.
 func inflate(f *zip.File, most int64) (b []byte, why string) {
-	tooMuch := fmt.Sprintf("the ZIP unpacks to more than %d bytes, or to more than %d times its size", maxUnpacked, maxRatio)
+	tooMuch := fmt.Sprintf("the ZIP unpacks to more than %d bytes, or to more than %d times its size", maxUnpacked,
+		maxRatio)
 	if f.UncompressedSize64 > uint64(most) {
 		return nil, tooMuch
 	}

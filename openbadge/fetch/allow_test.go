@@ -14,20 +14,27 @@ import (
 func TestAllowListLetsPrivateAddressesOfItsHostsThrough(t *testing.T) {
 	c := New(Options{AllowHosts: []string{"Lab.LAN.", "10.0.0.9"}})
 	c.own = func() ([]net.Addr, error) {
-		return []net.Addr{&net.IPNet{IP: net.IPv4(10, 0, 0, 5)}, &net.IPNet{IP: net.IPv4(1, 1, 1, 5)}, &net.IPNet{IP: net.ParseIP("2a00::5")}}, nil
+		return []net.Addr{&net.IPNet{IP: net.IPv4(10, 0, 0, 5)}, &net.IPNet{IP: net.IPv4(1, 1, 1, 5)},
+			&net.IPNet{IP: net.ParseIP("2a00::5")}}, nil
 	}
 	for _, x := range []struct {
 		host, address string
 		want          error
 	}{
-		{"lab.lan", "10.0.0.1:443", nil}, {"LAB.lan", "192.168.1.1:443", nil}, {"lab.lan.", "172.16.0.1:443", nil}, {"lab.lan", "[fd12::1]:443", nil},
-		{"lab.lan", "100.64.0.1:443", nil}, {"lab.lan", "1.1.1.1:443", nil}, {"lab.lan", "[::ffff:10.0.0.1]:443", nil}, {"10.0.0.9", "10.0.0.9:443", nil},
-		{"lab.lan", "127.0.0.1:443", errPrivate}, {"lab.lan", "[::1]:443", errPrivate}, {"lab.lan", "169.254.169.254:80", errPrivate},
-		{"lab.lan", "[fe80::1]:443", errPrivate}, {"lab.lan", "0.0.0.0:443", errPrivate}, {"lab.lan", "224.0.0.1:443", errPrivate},
+		{"lab.lan", "10.0.0.1:443", nil}, {"LAB.lan", "192.168.1.1:443", nil}, {"lab.lan.", "172.16.0.1:443", nil},
+		{"lab.lan", "[fd12::1]:443", nil},
+		{"lab.lan", "100.64.0.1:443", nil}, {"lab.lan", "1.1.1.1:443", nil}, {"lab.lan", "[::ffff:10.0.0.1]:443", nil},
+		{"10.0.0.9", "10.0.0.9:443", nil},
+		{"lab.lan", "127.0.0.1:443", errPrivate}, {"lab.lan", "[::1]:443", errPrivate}, {"lab.lan", "169.254.169.254:80",
+			errPrivate},
+		{"lab.lan", "[fe80::1]:443", errPrivate}, {"lab.lan", "0.0.0.0:443", errPrivate}, {"lab.lan", "224.0.0.1:443",
+			errPrivate},
 		{"lab.lan", "[fd12::1%eth0]:443", errPrivate}, {"lab.lan", "[::ffff:127.0.0.1]:443", errPrivate},
-		{"other.lan", "10.0.0.1:443", errPrivate}, {"x.lab.lan", "10.0.0.1:443", errPrivate}, {"lab.lan.example", "10.0.0.1:443", errPrivate},
+		{"other.lan", "10.0.0.1:443", errPrivate}, {"x.lab.lan", "10.0.0.1:443", errPrivate}, {"lab.lan.example",
+			"10.0.0.1:443", errPrivate},
 		{"10.0.0.8", "10.0.0.8:443", errPrivate},
-		{"lab.lan", "10.0.0.5:443", errOwn}, {"lab.lan", "[::ffff:10.0.0.5]:443", errOwn}, {"example.org", "1.1.1.5:443", errOwn}, {"example.org", "[2a00::5]:443", errOwn},
+		{"lab.lan", "10.0.0.5:443", errOwn}, {"lab.lan", "[::ffff:10.0.0.5]:443", errOwn}, {"example.org", "1.1.1.5:443",
+			errOwn}, {"example.org", "[2a00::5]:443", errOwn},
 	} {
 		if err := c.control(x.host, x.address); !errors.Is(err, x.want) {
 			t.Errorf("%s at %s: %v, want %v", x.host, x.address, err, x.want)
@@ -54,7 +61,8 @@ func TestAllowedNameOfThisComputerIsNotDialled(t *testing.T) {
 
 // A server that may be asked sends us on to one that may not: each step is checked by itself.
 func TestEachRedirectionIsCheckedByItself(t *testing.T) {
-	for _, to := range []string{"https://127.0.0.2:1/", "https://10.0.0.1/", "https://169.254.169.254/latest/meta-data/", "https://[::1]:1/", "https://localhost:1/",
+	for _, to := range []string{"https://127.0.0.2:1/", "https://10.0.0.1/",
+		"https://169.254.169.254/latest/meta-data/", "https://[::1]:1/", "https://localhost:1/",
 		"http://example.org/", "file:///etc/passwd", "https://user@example.org/"} {
 		asked := 0
 		c, url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
