@@ -293,10 +293,19 @@ func TestTokenEnds(t *testing.T) {
 		t.Errorf("revoked: %v", err)
 	}
 	for what, f := range map[string]func() error{
-		"no scopes":    func() error { _, err := b.NewToken(t.Context(), a, "x", nil, b.now.Add(time.Hour)); return err },
-		"unknown act":  func() error { _, err := b.NewToken(t.Context(), a, "x", []actor.Act{"all"}, b.now.Add(time.Hour)); return err },
-		"no end":       func() error { _, err := b.NewToken(t.Context(), a, "x", []actor.Act{actor.ReadOwn}, time.Time{}); return err },
-		"ends in 2028": func() error { _, err := b.NewToken(t.Context(), a, "x", []actor.Act{actor.ReadOwn}, b.now.AddDate(2, 0, 0)); return err },
+		"no scopes": func() error { _, err := b.NewToken(t.Context(), a, "x", nil, b.now.Add(time.Hour)); return err },
+		"unknown act": func() error {
+			_, err := b.NewToken(t.Context(), a, "x", []actor.Act{"all"}, b.now.Add(time.Hour))
+			return err
+		},
+		"no end": func() error {
+			_, err := b.NewToken(t.Context(), a, "x", []actor.Act{actor.ReadOwn}, time.Time{})
+			return err
+		},
+		"ends in 2028": func() error {
+			_, err := b.NewToken(t.Context(), a, "x", []actor.Act{actor.ReadOwn}, b.now.AddDate(2, 0, 0))
+			return err
+		},
 	} {
 		if err := f(); !invalid(err) {
 			t.Errorf("%s: %v", what, err)

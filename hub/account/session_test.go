@@ -207,7 +207,10 @@ func TestOneSessionCanBeEnded(t *testing.T) {
 		}
 	}
 	var all []account.Session
-	list := func(ctx context.Context) (err error) { all, err = b.Sessions(ctx, account.ActorOf(ctx), x.ID); return err }
+	list := func(ctx context.Context) (err error) {
+		all, err = b.Sessions(ctx, account.ActorOf(ctx), x.ID)
+		return err
+	}
 	if err := w.do("GET", list); err != nil || len(all) != 2 {
 		t.Fatal(all, err)
 	}
@@ -408,6 +411,13 @@ func TestTokenAndSessionAreNeverUsedTogether(t *testing.T) {
 }
 
 func TestClientAddressIsBelievedFromProxiesAlone(t *testing.T) {
+	base := open(t)
+	must := func(s *account.Service, err error) *account.Service {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
 	for _, c := range []struct{ from, forwarded, want string }{
 		{"192.0.2.1:1", "", "192.0.2.1"},
 		{"192.0.2.1:1", "198.51.100.1", "192.0.2.1"},
@@ -423,7 +433,7 @@ func TestClientAddressIsBelievedFromProxiesAlone(t *testing.T) {
 		{"[fe80::1%eth0]:1", "", "fe80::1"},
 		{"@", "", ""},
 	} {
-		b := open(t, func(o *account.Options) { o.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")} })
+		b := must(account.New(account.Options{Site: base.site, Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}}))
 		r, _ := http.NewRequest("GET", "https://hub.biklab.example/", nil)
 		r.RemoteAddr = c.from
 		if c.forwarded != "" {

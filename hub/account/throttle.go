@@ -130,7 +130,7 @@ func (s *Service) prune(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	_, err := tx.Exec(ctx, `DELETE FROM account_throttle WHERE site = $1 AND name IN (SELECT name FROM account_throttle
-		WHERE site = $1 ORDER BY until DESC LIMIT 1000000 OFFSET $2)`, maxLimits)
+		WHERE site = $1 ORDER BY until DESC LIMIT 1000000 OFFSET $2)`, s.maxLimits)
 	if err != nil {
 		return err
 	}
