@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"portillon/hub/actor"
 	"portillon/hub/store"
@@ -91,7 +92,7 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	if err != nil {
 		return err
 	}
-	e.add(wire.Leaf(wire.Salt{}, text))
+	e.add(tlog.RecordHash(text))
 	_, err = tx.Exec(ctx, `INSERT INTO audit_entry (site, seq, entry, account, about, salt, personal) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		int64(e.size), string(text), cut(a.Account, maxName), p.On, salt[:], string(hidden))
 	if err != nil {
