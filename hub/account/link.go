@@ -33,6 +33,9 @@ func (s *Service) MailLink(ctx context.Context, address string) error {
 	if s.o.Mail == nil {
 		return ErrNoMail
 	}
+	if !visitorOf(ctx).session {
+		return ErrNoBrowser
+	}
 	to, err := parseAddress(address)
 	if err != nil {
 		return err
