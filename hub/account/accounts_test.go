@@ -77,7 +77,8 @@ func TestAccountsAreCheckedWithAllFaultsAtOnce(t *testing.T) {
 		{"unknown member", account.Account{Name: "x", Member: "m-none"}, []string{"member"}},
 		{"no such role", account.Account{Name: "x", Site: "root"}, []string{"role"}},
 		{"a machine's role as the site's", account.Account{Name: "x", Site: actor.Mentor}, []string{"role"}},
-		{"the site's role at a machine", account.Account{Name: "x", Machines: map[policy.MachineID]actor.Role{"laser": actor.Administrator}}, []string{"machine_roles"}},
+		{"the site's role at a machine", account.Account{Name: "x",
+			Machines: map[policy.MachineID]actor.Role{"laser": actor.Administrator}}, []string{"machine_roles"}},
 		{"line feed in the name", account.Account{Name: "x\r\nBcc: y"}, []string{"name"}},
 		{"direction marks in the name", account.Account{Name: "x\u202ey"}, []string{"name"}},
 		{"everything", account.Account{Name: "", Site: "x", Member: "a\nb"}, []string{"name", "role", "member"}},
@@ -99,10 +100,12 @@ func TestAccountsAreCheckedWithAllFaultsAtOnce(t *testing.T) {
 func TestChangeOfAnOlderVersionIsAConflict(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	if _, err := b.Change(t.Context(), root, x.ID, x.Version, func(x *account.Account) error { x.Name = "a"; return nil }); err != nil {
+	if _, err := b.Change(t.Context(), root, x.ID, x.Version,
+		func(x *account.Account) error { x.Name = "a"; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Change(t.Context(), root, x.ID, x.Version, func(x *account.Account) error { x.Name = "b"; return nil }); !conflicted(err) {
+	if _, err := b.Change(t.Context(), root, x.ID, x.Version,
+		func(x *account.Account) error { x.Name = "b"; return nil }); !conflicted(err) {
 		t.Error(err)
 	}
 	if err := b.Remove(t.Context(), root, x.ID, x.Version); !conflicted(err) {
@@ -217,7 +220,8 @@ func TestActWithoutItsAuditEntryDoesNotHappen(t *testing.T) {
 	if _, err := b.Add(t.Context(), root, account.Account{Name: "y"}, ""); err == nil {
 		t.Error("an account was added without an entry")
 	}
-	if _, err := b.Change(t.Context(), root, x.ID, x.Version, func(x *account.Account) error { x.Name = "z"; return nil }); err == nil {
+	if _, err := b.Change(t.Context(), root, x.ID, x.Version,
+		func(x *account.Account) error { x.Name = "z"; return nil }); err == nil {
 		t.Error("an account was changed without an entry")
 	}
 	if n := b.count(`SELECT count(*) FROM account WHERE site = $1 AND name_key = 'owner'`); n != 1 {
@@ -230,7 +234,8 @@ func TestTokenHasItsOwnersRightsAtTheTimeOfUseWithinItsScopes(t *testing.T) {
 	b.owner()
 	x := b.add(account.Account{Name: "adm", Member: "m-lea", Site: actor.Administrator})
 	a := actor.Actor{Account: x.ID, Site: actor.Administrator}
-	tok, err := b.NewToken(t.Context(), a, "script", []actor.Act{actor.WriteMembers, actor.WriteAccounts, actor.TagMachine}, b.now.Add(24*time.Hour))
+	tok, err := b.NewToken(t.Context(), a, "script", []actor.Act{actor.WriteMembers, actor.WriteAccounts,
+		actor.TagMachine}, b.now.Add(24*time.Hour))
 	if err != nil || !strings.HasPrefix(tok.Text, "ptl_") {
 		t.Fatal(tok, err)
 	}
@@ -241,7 +246,8 @@ func TestTokenHasItsOwnersRightsAtTheTimeOfUseWithinItsScopes(t *testing.T) {
 		}
 		return a.May(act, actor.Target{Machine: m}) == nil
 	}
-	if !may(actor.WriteMembers, "") || may(actor.WriteAccounts, "") || may(actor.ReadMembers, "") || !may(actor.TagMachine, "saw") {
+	if !may(actor.WriteMembers, "") || may(actor.WriteAccounts, "") || may(actor.ReadMembers, "") ||
+		!may(actor.TagMachine, "saw") {
 		t.Error("wrong rights as an administrator")
 	}
 	if x, err = b.Change(t.Context(), root, x.ID, x.Version, func(x *account.Account) error {
@@ -273,10 +279,12 @@ func TestTokenEnds(t *testing.T) {
 	if err := use(); err != nil {
 		t.Fatal(err)
 	}
-	if all, err := b.Tokens(t.Context(), a, x.ID); err != nil || len(all) != 1 || all[0].Text != "" || all[0].Used.IsZero() {
+	if all, err := b.Tokens(t.Context(), a, x.ID); err != nil || len(all) != 1 || all[0].Text != "" ||
+		all[0].Used.IsZero() {
 		t.Errorf("%+v, %v", all, err)
 	}
-	if n := b.count(`SELECT count(*) FROM account_token WHERE site = $1 AND (CAST(hash AS TEXT) LIKE '%ptl%' OR name LIKE '%ptl%' OR id LIKE '%ptl%')`); n != 0 {
+	if n := b.count(`SELECT count(*) FROM account_token WHERE site = $1 AND (CAST(hash AS TEXT) LIKE '%ptl%' OR name LIKE
+		'%ptl%' OR id LIKE '%ptl%')`); n != 0 {
 		t.Error("the text is stored")
 	}
 	b.pass(time.Hour)
@@ -316,7 +324,8 @@ func TestTokenEnds(t *testing.T) {
 func TestWrongTokensAreThrottledAndRightOnesNever(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	tok, err := b.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "script", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
+	tok, err := b.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "script",
+		[]actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +346,8 @@ func TestWrongTokensAreThrottledAndRightOnesNever(t *testing.T) {
 func TestTokensFormIsChecked(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	tok, err := b.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "s", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
+	tok, err := b.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "s",
+		[]actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 	if err != nil || !account.IsToken(tok.Text) {
 		t.Fatal(tok, err)
 	}
@@ -361,7 +371,8 @@ func TestErasedMemberLeavesNothingButAVerifiableLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Change(t.Context(), root, id, x.Version, func(x *account.Account) error { x.Name = "Léa Martin"; return nil }); err != nil {
+	if _, err := b.Change(t.Context(), root, id, x.Version,
+		func(x *account.Account) error { x.Name = "Léa Martin"; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.do("POST", func(ctx context.Context) error { return b.MailLink(ctx, "lea@biklab.example") }); err != nil {
@@ -384,8 +395,10 @@ func TestErasedMemberLeavesNothingButAVerifiableLog(t *testing.T) {
 	if w.get().Account != "" {
 		t.Error("still signed in")
 	}
-	for _, q := range []int{b.count(`SELECT count(*) FROM account WHERE site = $1 AND member = 'm-lea'`), b.count(`SELECT count(*) FROM account_code WHERE site = $1`),
-		b.count(`SELECT count(*) FROM account_mail WHERE site = $1`), b.count(`SELECT count(*) FROM account_session WHERE site = $1 AND account <> ''`)} {
+	for _, q := range []int{b.count(`SELECT count(*) FROM account WHERE site = $1 AND member = 'm-lea'`),
+		b.count(`SELECT count(*) FROM account_code WHERE site = $1`),
+		b.count(`SELECT count(*) FROM account_mail WHERE site = $1`), b.count(`SELECT count(*) FROM account_session WHERE
+			site = $1 AND account <> ''`)} {
 		if q != 0 {
 			t.Errorf("%d rows are left", q)
 		}

@@ -17,7 +17,8 @@ import (
 // + may, - may not.
 var mayTable = []struct {
 	method string
-	//        nobody member mentor maintainer administrator owner root, the owner's token with all scopes, with members.read
+	// nobody, member, mentor, maintainer, administrator, owner, root, the owner's token with all scopes, and with
+	// members.read alone
 	own   string // to the actor's own account
 	other string // to somebody else's
 }{
@@ -48,13 +49,16 @@ func TestWhoMayDoWhat(t *testing.T) {
 	b := open(t)
 	b.owner()
 	ctx := t.Context()
-	mine := []account.Account{{}, {Name: "member", Member: "m-karim", Site: actor.Member}, {Name: "mentor", Machines: roles("saw", actor.Mentor)},
-		{Name: "maintainer", Machines: roles("saw", actor.Maintainer)}, {Name: "administrator", Site: actor.Administrator}, {Name: "boss", Site: actor.Owner}}
+	mine := []account.Account{{}, {Name: "member", Member: "m-karim", Site: actor.Member}, {Name: "mentor",
+		Machines: roles("saw", actor.Mentor)},
+		{Name: "maintainer", Machines: roles("saw", actor.Maintainer)}, {Name: "administrator",
+			Site: actor.Administrator}, {Name: "boss", Site: actor.Owner}}
 	actors := make([]actor.Actor, 9)
 	for i, given := range mine {
 		if i > 0 {
 			mine[i] = b.add(given)
-			actors[i] = actor.Actor{Account: mine[i].ID, Name: given.Name, Member: given.Member, Site: given.Site, Machines: given.Machines}
+			actors[i] = actor.Actor{Account: mine[i].ID, Name: given.Name, Member: given.Member, Site: given.Site,
+				Machines: given.Machines}
 		}
 	}
 	actors[6] = root
@@ -81,7 +85,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 				x = b.fresh(x)
 				err := methods(b, ctx, a, x)[row.method]()
 				if got := !denied(err); got != (want == '+') {
-					t.Errorf("%s of actor %d (%q %v) on their %s account: %v, want %c", row.method, i, a.Name, a.Scopes, whose, err, want)
+					t.Errorf("%s of actor %d (%q %v) on their %s account: %v, want %c", row.method, i, a.Name, a.Scopes, whose, err,
+						want)
 				}
 				if want == '+' {
 					b.restore(x)
@@ -131,13 +136,21 @@ func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) ma
 	return map[string]func() error{
 		"Accounts": func() error { _, _, err := b.Accounts(ctx, a, account.Page{}); return err },
 		"Account":  func() error { _, err := b.Account(ctx, a, x.ID); return err },
-		"Add":      func() error { _, err := b.Add(ctx, a, account.Account{Name: "owner"}, ""); return err }, // the name is taken
+		"Add": func() error {
+			_, err := b.Add(ctx, a, account.Account{Name: "owner"},
+				"")
+			return err
+		}, // the name is taken
 		"Change": func() error {
 			_, err := b.Change(ctx, a, x.ID, x.Version, func(*account.Account) error { return nil })
 			return err
 		},
-		"SetRole":           func() error { _, err := b.SetRole(ctx, a, x.ID, x.Version, actor.Owner); return err },
-		"SetMachineRole":    func() error { _, err := b.SetMachineRole(ctx, a, x.ID, x.Version, "saw", actor.Maintainer); return err },
+		"SetRole": func() error { _, err := b.SetRole(ctx, a, x.ID, x.Version, actor.Owner); return err },
+		"SetMachineRole": func() error {
+			_, err := b.SetMachineRole(ctx, a, x.ID, x.Version, "saw",
+				actor.Maintainer)
+			return err
+		},
 		"Disable":           func() error { _, err := b.Disable(ctx, a, x.ID, x.Version, true); return err },
 		"Remove":            func() error { return b.Remove(ctx, a, x.ID, -1) }, // a conflict
 		"ResetCode":         func() error { _, err := b.ResetCode(ctx, a, x.ID); return err },
@@ -184,7 +197,8 @@ func TestOtherSitesAccountsAreNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tok, err := elsewhere.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "t", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
+	tok, err := elsewhere.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "t",
+		[]actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

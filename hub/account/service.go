@@ -98,7 +98,8 @@ func New(o Options) (*Service, error) {
 	if o.Title == "" {
 		o.Title = string(o.Site.ID())
 	}
-	s := &Service{o: o, site: o.Site, maxLimits: maxLimits, log: o.Log, queue: newQueue(), mail: make(chan struct{}, 1), derive: derive}
+	s := &Service{o: o, site: o.Site, maxLimits: maxLimits, log: o.Log, queue: newQueue(), mail: make(chan struct{}, 1),
+		derive: derive}
 	s.sessions = s.newSessions()
 	return s, nil
 }

@@ -32,11 +32,13 @@ func TestRootResetsAnAccountWhileTheHubHasItsDatabaseOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	s, err := account.New(account.Options{Site: db.Site(c.Site), Folder: c.Data, Hash: account.Argon{MiB: 1, Passes: 1, Lanes: 1}})
+	s, err := account.New(account.Options{Site: db.Site(c.Site), Folder: c.Data, Hash: account.Argon{MiB: 1, Passes: 1,
+		Lanes: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Add(t.Context(), actor.Local("root"), account.Account{Name: "ines", Site: actor.Owner}, "four random words are long"); err != nil {
+	if _, err := s.Add(t.Context(), actor.Local("root"), account.Account{Name: "ines", Site: actor.Owner},
+		"four random words are long"); err != nil {
 		t.Fatal(err)
 	}
 	code, said := verb("reset", "-config", path, "Ines")
@@ -51,8 +53,10 @@ func TestRootResetsAnAccountWhileTheHubHasItsDatabaseOpen(t *testing.T) {
 		args []string
 		says string
 	}{
-		{nil, "the one verb is reset"}, {[]string{"delete"}, "the one verb is reset"}, {[]string{"reset", "-config", path}, "0 names given"},
-		{[]string{"reset", "-config", path, "nobody"}, `there is no account "nobody"`}, {[]string{"reset", "-config", "/nowhere", "x"}, "/nowhere"},
+		{nil, "the one verb is reset"}, {[]string{"delete"}, "the one verb is reset"}, {[]string{"reset", "-config", path},
+			"0 names given"},
+		{[]string{"reset", "-config", path, "nobody"}, `there is no account "nobody"`}, {[]string{"reset", "-config",
+			"/nowhere", "x"}, "/nowhere"},
 	} {
 		if code, said := verb(c.args...); code != 2 || !strings.Contains(said, c.says) {
 			t.Errorf("%v: %d %s", c.args, code, said)
