@@ -291,6 +291,13 @@ func TestChangeOfRightsEndsSessions(t *testing.T) {
 			if ended := w.get().Account == ""; ended != c.ends {
 				t.Errorf("session ended: %v, want %v", ended, c.ends)
 			}
+			now := b.fresh(x)
+			if _, err := b.Disable(t.Context(), root, x.ID, now.Version, false); err != nil {
+				t.Fatal(err)
+			}
+			if ended := w.get().Account == ""; ended != c.ends {
+				t.Errorf("session ended: %v after the account is let in again, want %v", ended, c.ends)
+			}
 		})
 	}
 }
