@@ -407,3 +407,13 @@ func TestErasedMemberLeavesNothingButAVerifiableLog(t *testing.T) {
 		t.Errorf("audit log: %s", text)
 	}
 }
+
+func TestSubscribersHearOfAccounts(t *testing.T) {
+	b := open(t)
+	sub, cancel := b.site.Subscribe(store.Accounts)
+	defer cancel()
+	b.owner()
+	if got := sub.Take(); len(got) != 1 {
+		t.Error(got)
+	}
+}

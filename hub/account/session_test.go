@@ -11,7 +11,6 @@ import (
 
 	"portillon/hub/account"
 	"portillon/hub/actor"
-	"portillon/hub/store"
 	"portillon/policy"
 )
 
@@ -487,15 +486,5 @@ func TestLogLinesHoldNothingThatVisitorsTyped(t *testing.T) {
 	if strings.Contains(out, "forged") || strings.Contains(out, "secret") || strings.Count(out, "\n") != 1 ||
 		!strings.Contains(out, "request=") {
 		t.Errorf("log: %q", out)
-	}
-}
-
-func TestSubscribersHearOfAccounts(t *testing.T) {
-	b := open(t)
-	sub, cancel := b.site.Subscribe(store.Accounts)
-	defer cancel()
-	b.owner()
-	if got := sub.Take(); len(got) != 1 {
-		t.Error(got)
 	}
 }
