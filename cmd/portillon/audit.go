@@ -87,7 +87,8 @@ func printAudit(w stdio, x auditFound) {
 // auditKey reads the public half of the hub's key, given as it is or as a file.
 func auditKey(text string) (note.Verifier, error) {
 	if text == "" {
-		return nil, wrong("audit verify: --key is missing").hinted("the line that keygen printed for the hub, as machines have it under mqtt: hub-key")
+		return nil, wrong("audit verify: --key is missing").
+			hinted("the line that keygen printed for the hub, as machines have it under mqtt: hub-key")
 	}
 	if b, err := os.ReadFile(text); err == nil {
 		text = string(b)
@@ -95,7 +96,8 @@ func auditKey(text string) (note.Verifier, error) {
 	v, err := note.NewVerifier(strings.TrimSpace(text))
 	if err != nil {
 		// The text is not quoted: it may be the private half.
-		return nil, wrong("--key is neither a public key nor a file with one").hinted("one line that reads name+hash+key; not the private half")
+		return nil, wrong("--key is neither a public key nor a file with one").
+			hinted("one line that reads name+hash+key; not the private half")
 	}
 	return v, nil
 }

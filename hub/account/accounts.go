@@ -130,7 +130,8 @@ func (s *Service) memberExists(ctx context.Context, m policy.MemberID) error {
 	}
 	_, err := s.o.People.Member(ctx, m)
 	if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
-		return &fault.Invalid{Faults: []fault.Field{{Field: "member", Given: shorten(string(m), 60), Wrong: "no such member", Right: "the id of a member"}}}
+		return &fault.Invalid{Faults: []fault.Field{{Field: "member", Given: shorten(string(m), 60), Wrong: "no such member",
+			Right: "the id of a member"}}}
 	}
 	return err
 }
@@ -140,7 +141,8 @@ func (s *Service) unique(ctx context.Context, tx *store.Tx, x row) error {
 	var faults []fault.Field
 	other, err := byName(ctx, tx, x.Name)
 	if err == nil && other.ID != x.ID {
-		faults = append(faults, fault.Field{Field: "name", Given: x.Name, Wrong: "another account has this name", Right: "a name of its own"})
+		faults = append(faults, fault.Field{Field: "name", Given: x.Name, Wrong: "another account has this name",
+			Right: "a name of its own"})
 	}
 	gone := (*fault.NotFound)(nil)
 	if err != nil && !errors.As(err, &gone) {
@@ -184,9 +186,10 @@ func checkAccount(x Account) []fault.Field {
 	return faults
 }
 
-// Change changes Name, Member, Site, Machines and Disabled of an account. A change of rights ends its sessions. The last
-// owner who can sign in stays one.
-func (s *Service) Change(ctx context.Context, a actor.Actor, id string, version int64, change func(*Account) error) (Account, error) {
+// Change changes Name, Member, Site, Machines and Disabled of an account. A change of rights ends its sessions. The
+// last owner who can sign in stays one.
+func (s *Service) Change(ctx context.Context, a actor.Actor, id string, version int64,
+	change func(*Account) error) (Account, error) {
 	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
 		return Account{}, err
 	}
@@ -216,7 +219,8 @@ func changed(before Account, change func(*Account) error) (Account, error) {
 		return Account{}, err
 	}
 	after := before
-	after.Name, after.Member, after.Site, after.Machines, after.Disabled = given.Name, given.Member, given.Site, given.Machines, given.Disabled
+	after.Name, after.Member, after.Site = given.Name, given.Member, given.Site
+	after.Machines, after.Disabled = given.Machines, given.Disabled
 	after.Version++
 	if faults := checkAccount(after); faults != nil {
 		return Account{}, &fault.Invalid{Faults: faults}
@@ -239,13 +243,15 @@ func (s *Service) store(ctx context.Context, tx *store.Tx, a actor.Actor, before
 	if err := update(ctx, tx, *x); err != nil {
 		return err
 	}
-	if x.Site != before.Site || x.Member != before.Member || x.Disabled != before.Disabled || !maps.Equal(x.Machines, before.Machines) {
+	if x.Site != before.Site || x.Member != before.Member || x.Disabled != before.Disabled || !maps.Equal(x.Machines,
+		before.Machines) {
 		if err := endSessions(ctx, tx, x); err != nil {
 			return err
 		}
 	}
 	tx.Changed(store.Accounts)
-	return s.Audit(ctx, tx, a, actor.WriteAccounts, "account "+x.ID, "was "+describe(before.Account)+"; is "+describe(x.Account))
+	return s.Audit(ctx, tx, a, actor.WriteAccounts, "account "+x.ID,
+		"was "+describe(before.Account)+"; is "+describe(x.Account))
 }
 
 // keepsAnOwner refuses a change that leaves nobody who can give roles.
@@ -255,7 +261,8 @@ func keepsAnOwner(ctx context.Context, q oneRow, before, after row) error {
 	}
 	n, err := otherOwners(ctx, q, before.ID)
 	if err == nil && n == 0 {
-		err = &fault.Invalid{Faults: []fault.Field{{Field: "role", Given: string(after.Site), Wrong: "this is the last owner who can sign in",
+		err = &fault.Invalid{Faults: []fault.Field{{Field: "role", Given: string(after.Site),
+			Wrong: "this is the last owner who can sign in",
 			Right: "make somebody else owner first"}}}
 	}
 	return err
@@ -285,7 +292,8 @@ func (s *Service) SetRole(ctx context.Context, a actor.Actor, id string, version
 }
 
 // SetMachineRole gives an account a role at a machine, or takes it where r is empty.
-func (s *Service) SetMachineRole(ctx context.Context, a actor.Actor, id string, version int64, m policy.MachineID, r actor.Role) (Account, error) {
+func (s *Service) SetMachineRole(ctx context.Context, a actor.Actor, id string, version int64, m policy.MachineID,
+	r actor.Role) (Account, error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error {
 		if r == "" {
 			delete(x.Machines, m)
@@ -300,7 +308,8 @@ func (s *Service) SetMachineRole(ctx context.Context, a actor.Actor, id string, 
 }
 
 // Disable keeps an account from signing in and its tokens from working, or lets it again.
-func (s *Service) Disable(ctx context.Context, a actor.Actor, id string, version int64, disabled bool) (Account, error) {
+func (s *Service) Disable(ctx context.Context, a actor.Actor, id string, version int64, disabled bool) (Account,
+	error) {
 	return s.Change(ctx, a, id, version, func(x *Account) error { x.Disabled = disabled; return nil })
 }
 
@@ -351,7 +360,8 @@ func (s *Service) remove(ctx context.Context, tx *store.Tx, x row) error {
 // Forget removes what is known here of a member whom the directory erases, in the directory's transaction: account,
 // codes, and the personal part of the audit log. The directory has asked for actor.EraseMembers; Forget asks again. The
 // last owner is refused.
-func (s *Service) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m policy.MemberID, addresses []string) error {
+func (s *Service) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m policy.MemberID,
+	addresses []string) error {
 	if err := a.May(actor.EraseMembers, actor.Target{Member: m}); err != nil {
 		return err
 	}
@@ -366,14 +376,17 @@ func (s *Service) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m pol
 	case !errors.As(err, &gone):
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND member = $2 AND member <> ''`, string(m)); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND member = $2 AND member <> ''`,
+		string(m)); err != nil {
 		return err
 	}
 	for _, address := range addresses {
-		if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND address = $2 AND address <> ''`, nameKey(address)); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND address = $2 AND address <> ''`,
+			nameKey(address)); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM account_mail WHERE site = $1 AND recipient = $2`, nameKey(address)); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM account_mail WHERE site = $1 AND recipient = $2`,
+			nameKey(address)); err != nil {
 			return err
 		}
 	}

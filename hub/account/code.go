@@ -55,8 +55,8 @@ const tokenPrefix = "ptl_"
 
 var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// newTokenText makes an API token: the prefix, 160 random bits, and their CRC-32, so that a scanner or a typing error is
-// told from a token without asking anybody.
+// newTokenText makes an API token: the prefix, 160 random bits, and their CRC-32, so that a scanner or a typing error
+// is told from a token without asking anybody.
 func (s *Service) newTokenText() (string, error) {
 	b, err := s.random(tokenBytes)
 	if err != nil {

@@ -29,6 +29,9 @@ func (s *Service) FillQueue() (free func()) {
 // Quick has an SMTP sender give up sooner.
 func Quick(s Sender, d time.Duration) Sender { return smtpSender{s.(smtpSender).SMTP, d} }
 
+// KeepLimits bounds the rows of limits.
+func (s *Service) KeepLimits(n int) { s.maxLimits = n }
+
 // What tests look at from outside.
 var (
 	ParseHash     = func(s string) (string, error) { h, err := parseHash(s); return h.String(), err }
@@ -40,6 +43,5 @@ var (
 )
 
 const (
-	Hashing   = hashing
-	MaxLimits = maxLimits
+	Hashing = hashing
 )

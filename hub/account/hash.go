@@ -48,7 +48,8 @@ func (h hashed) String() string {
 func parseHash(s string) (hashed, error) {
 	bad := fmt.Errorf("stored password is not argon2id in PHC format with known parameters")
 	parts := strings.Split(s, "$")
-	if len(s) > 200 || len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v="+strconv.Itoa(argon2.Version) {
+	if len(s) > 200 || len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" ||
+		parts[2] != "v="+strconv.Itoa(argon2.Version) {
 		return hashed{}, bad
 	}
 	var kib uint64
@@ -87,7 +88,8 @@ const (
 	waiting = 16
 )
 
-// queue lets few passwords be hashed at a time, and few wait: a flood of sign-ins is answered "busy" and takes no memory.
+// queue lets few passwords be hashed at a time, and few wait: a flood of sign-ins is answered "busy" and takes no
+// memory.
 type queue struct{ places, running chan struct{} }
 
 func newQueue() *queue {

@@ -77,7 +77,8 @@ func open(t *testing.T, change ...func(*account.Options)) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	b := &bench{t: t, db: db, site: db.Site("biklab"), now: time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC), log: &bytes.Buffer{}, sink: &outbox{}}
+	b := &bench{t: t, db: db, site: db.Site("biklab"), now: time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC),
+		log: &bytes.Buffer{}, sink: &outbox{}}
 	private, public, err := note.GenerateKey(rand.Reader, "portillon:hub:biklab")
 	if err != nil {
 		t.Fatal(err)
@@ -89,8 +90,9 @@ func open(t *testing.T, change ...func(*account.Options)) *bench {
 		t.Fatal(err)
 	}
 	u, _ := url.Parse("https://hub.biklab.example")
-	b.o = account.Options{Site: b.site, Folder: dir, Audit: l, Now: b.clock, Hash: quickHash, URL: u, Mail: b.sink, People: people(),
-		Log: slog.New(slog.NewTextHandler(&locked{w: b.log}, nil))}
+	b.o = account.Options{Site: b.site, Folder: dir, Audit: l, Now: b.clock, Hash: quickHash, URL: u, Mail: b.sink,
+		People: people(),
+		Log:    slog.New(slog.NewTextHandler(&locked{w: b.log}, nil))}
 	for _, c := range change {
 		c(&b.o)
 	}
@@ -116,8 +118,8 @@ func (b *bench) restart() {
 	b.Service = s
 }
 
-// people are Léa, who is a mentor of the laser by her badges, Karim and his sister Inès at one address, and Zoé, a minor
-// with her guardian's address.
+// people are Léa, who is a mentor of the laser by her badges, Karim and his sister Inès at one address, and Zoé, a
+// minor with her guardian's address.
 func people() account.People {
 	all := []struct {
 		account.Person
@@ -205,7 +207,8 @@ type browser struct {
 }
 
 func (b *bench) browser() *browser {
-	return &browser{b: b, cookies: map[string]*http.Cookie{}, header: http.Header{}, from: "192.0.2.1:1234", host: "hub.biklab.example"}
+	return &browser{b: b, cookies: map[string]*http.Cookie{}, header: http.Header{}, from: "192.0.2.1:1234",
+		host: "hub.biklab.example"}
 }
 
 // do has f run in a request.
@@ -266,13 +269,9 @@ var linkIn = regexp.MustCompile(`https://hub\.biklab\.example/sign-in/link\?code
 // fill writes n limits that are in use.
 func (b *bench) fill(n int) error {
 	return b.site.Write(b.t.Context(), func(tx *store.Tx) error {
-		for i := range n {
-			_, err := tx.Exec(b.t.Context(), `INSERT INTO account_throttle (site, name, until) VALUES ($1, $2, $3)`,
-				fmt.Sprintf("x/%d", i), b.now.Add(time.Duration(i)*time.Millisecond+time.Hour).UnixMilli())
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		_, err := tx.Exec(b.t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)
+			INSERT INTO account_throttle (site, name, until) SELECT $1, 'x/' || i, $3 + i FROM n`, n,
+			b.now.Add(time.Hour).UnixMilli())
+		return err
 	})
 }

@@ -98,7 +98,7 @@ func Status(err error) int {
 		return http.StatusServiceUnavailable
 	case errors.Is(err, ErrWrong), errors.Is(err, ErrCode):
 		return http.StatusUnauthorized
-	case errors.Is(err, ErrBoth):
+	case errors.Is(err, ErrBoth), errors.Is(err, ErrNoBrowser):
 		return http.StatusBadRequest
 	case errors.As(err, &choose):
 		return http.StatusConflict

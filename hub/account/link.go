@@ -33,6 +33,9 @@ func (s *Service) MailLink(ctx context.Context, address string) error {
 	if s.o.Mail == nil {
 		return ErrNoMail
 	}
+	if !visitorOf(ctx).session {
+		return ErrNoBrowser
+	}
 	to, err := parseAddress(address)
 	if err != nil {
 		return err
@@ -73,14 +76,17 @@ func (s *Service) MailLink(ctx context.Context, address string) error {
 // parseAddress reads a bare e-mail address. A line feed in it would be a header of a mail.
 func parseAddress(address string) (string, error) {
 	a, err := mail.ParseAddress(address)
-	if err != nil || len(address) > 254 || a.Name != "" || a.Address != strings.TrimSpace(address) || !isPrintable(a.Address) {
-		return "", &fault.Invalid{Faults: []fault.Field{{Field: "email", Given: shorten(address, 60), Wrong: "not an e-mail address",
+	if err != nil || len(address) > 254 || a.Name != "" || a.Address != strings.TrimSpace(address) ||
+		!isPrintable(a.Address) {
+		return "", &fault.Invalid{Faults: []fault.Field{{Field: "email", Given: shorten(address, 60),
+			Wrong: "not an e-mail address",
 			Right: "one address, as in lea@biklab.example"}}}
 	}
 	return nameKey(a.Address), nil
 }
 
-// mayLink are the members whom a link to an address may sign in: never an administrator, an owner or a disabled account.
+// mayLink are the members whom a link to an address may sign in: never an administrator, an owner or a disabled
+// account.
 func (s *Service) mayLink(ctx context.Context, address string) ([]Person, error) {
 	if s.o.People.ByAddress == nil {
 		return nil, nil
@@ -134,13 +140,14 @@ func (s *Service) linkAddress(ctx context.Context, q oneRow, code string) (addre
 	if err != nil || browser == "" {
 		return "", errors.Join(ErrCode, err)
 	}
-	err = q.QueryRow(ctx, `SELECT address FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'link' AND browser = $3 AND expires > $4`,
+	err = q.QueryRow(ctx, `SELECT address FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'link' AND browser =
+		$3 AND expires > $4`,
 		hashOf(ungrouped(code)), hashOf(browser), s.now()).Scan(&address)
 	return address, noRow(err)
 }
 
-// UseLink signs in by an e-mail link, once. Where the address belongs to several members and member is empty, it returns
-// *Choose and the link stays valid.
+// UseLink signs in by an e-mail link, once. Where the address belongs to several members and member is empty, it
+// returns *Choose and the link stays valid.
 func (s *Service) UseLink(ctx context.Context, code string, member policy.MemberID) (actor.Actor, error) {
 	people, err := s.Link(ctx, code)
 	if err != nil {
@@ -161,7 +168,8 @@ func (s *Service) UseLink(ctx context.Context, code string, member policy.Member
 func (s *Service) useOnce(ctx context.Context, hash []byte, kind string, m policy.MemberID) (actor.Actor, error) {
 	var x row
 	err := s.site.Write(ctx, func(tx *store.Tx) error {
-		done, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND hash = $2 AND kind = $3 AND expires > $4`, hash, kind, s.now())
+		done, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND hash = $2 AND kind = $3 AND expires > $4`,
+			hash, kind, s.now())
 		if err != nil {
 			return err
 		}
@@ -216,7 +224,8 @@ const (
 
 // PrintedCodes makes codes on paper for members without e-mail, each of which signs its member in once, within 90 days.
 // A member's earlier codes end. Nobody can make one that signs in an administrator or an owner.
-func (s *Service) PrintedCodes(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]Printed, error) {
+func (s *Service) PrintedCodes(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]Printed,
+	error) {
 	if err := a.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return nil, err
 	}
@@ -250,7 +259,8 @@ func (s *Service) PrintedCodes(ctx context.Context, a actor.Actor, members []pol
 	return out, nil
 }
 
-func (s *Service) printFor(ctx context.Context, tx *store.Tx, a actor.Actor, p Person, each int) (out []Printed, err error) {
+func (s *Service) printFor(ctx context.Context, tx *store.Tx, a actor.Actor, p Person, each int) (out []Printed,
+	err error) {
 	x, err := byMember(ctx, tx, p.ID)
 	if gone := (*fault.NotFound)(nil); err != nil && !errors.As(err, &gone) {
 		return nil, err
@@ -259,7 +269,8 @@ func (s *Service) printFor(ctx context.Context, tx *store.Tx, a actor.Actor, p P
 		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "members", Given: shorten(string(p.ID), 60),
 			Wrong: "administrators and owners sign in with a password", Right: "a member without such a role"}}}
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND kind = 'printed' AND member = $2`, string(p.ID)); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND kind = 'printed' AND member = $2`,
+		string(p.ID)); err != nil {
 		return nil, err
 	}
 	for range each {
@@ -285,7 +296,8 @@ func (s *Service) UseCode(ctx context.Context, code string) (actor.Actor, error)
 	}
 	var m policy.MemberID
 	hash := hashOf(ungrouped(code))
-	err := s.site.QueryRow(ctx, `SELECT member FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'printed' AND expires > $3`,
+	err := s.site.QueryRow(ctx, `SELECT member FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'printed' AND
+		expires > $3`,
 		hash, s.now()).Scan(&m)
 	if err != nil {
 		return actor.Actor{}, noRow(err)

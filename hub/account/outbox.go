@@ -45,7 +45,8 @@ func (s *Service) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	if n >= maxOutbox {
 		return fmt.Errorf("outbox holds %d mails that are not sent yet, at most %d", n, maxOutbox)
 	}
-	_, err = tx.Exec(ctx, `INSERT INTO account_mail (site, id, recipient, subject, body, tries, next, expires) VALUES ($1, $2, $3, $4, $5, 0, $6, $7)`,
+	_, err = tx.Exec(ctx, `INSERT INTO account_mail (site, id, recipient, subject, body, tries, next, expires) VALUES ($1,
+		$2, $3, $4, $5, 0, $6, $7)`,
 		id, m.To, m.Subject, m.Body, s.now(), s.now()+linkLife.Milliseconds())
 	if err != nil {
 		return err
@@ -57,8 +58,8 @@ func (s *Service) enqueue(ctx context.Context, tx *store.Tx, m Mail) error {
 	return nil
 }
 
-// RunMail sends what is in the outbox until ctx ends. A mail is tried again until what it says has expired; it may arrive
-// twice where the hub stops between sending and writing that it was sent.
+// RunMail sends what is in the outbox until ctx ends. A mail is tried again until what it says has expired; it may
+// arrive twice where the hub stops between sending and writing that it was sent.
 func (s *Service) RunMail(ctx context.Context) error {
 	if s.o.Mail == nil {
 		<-ctx.Done()
@@ -118,7 +119,8 @@ func (s *Service) sendDue(ctx context.Context) time.Duration {
 func (s *Service) nextMail(ctx context.Context) (m pending, err error) {
 	var expires int64
 	for {
-		err = s.site.QueryRow(ctx, `SELECT id, recipient, subject, body, tries, expires FROM account_mail WHERE site = $1 AND next <= $2
+		err = s.site.QueryRow(ctx, `SELECT id, recipient, subject, body, tries, expires FROM account_mail WHERE site = $1 AND
+			next <= $2
 			ORDER BY next, id LIMIT 1`, s.now()).Scan(&m.id, &m.To, &m.Subject, &m.Body, &m.tries, &expires)
 		if err != nil || s.now() < expires {
 			return m, err
@@ -147,7 +149,8 @@ func (s *Service) sent(ctx context.Context, m pending, failure error) error {
 	wait := min(firstRetry<<min(m.tries, 10), lastRetry)
 	s.log.Warn("mail is tried again", "mail", m.id, "tries", m.tries+1, "in", wait, "err", failure)
 	return s.site.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE account_mail SET tries = tries + 1, next = $3 WHERE site = $1 AND id = $2`, m.id, s.now()+wait.Milliseconds())
+		_, err := tx.Exec(ctx, `UPDATE account_mail SET tries = tries + 1, next = $3 WHERE site = $1 AND id = $2`, m.id,
+			s.now()+wait.Milliseconds())
 		return err
 	})
 }
@@ -160,7 +163,8 @@ func (s *Service) linkMail(to, code, language string) Mail {
 	}
 	subject := policy.Text{FR: "Se connecter à %s", EN: "Sign in to %s"}.In(l)
 	body := policy.Text{
-		FR: "Quelqu’un a demandé à se connecter à %s avec cette adresse.\n\nOuvrez ce lien dans le navigateur où la demande a été faite, " +
+		FR: "Quelqu’un a demandé à se connecter à %s avec cette adresse.\n\n" +
+			"Ouvrez ce lien dans le navigateur où la demande a été faite, " +
 			"puis appuyez sur le bouton « Se connecter » :\n\n%s\n\nLe lien marche une fois, pendant 15 minutes. " +
 			"Si vous n’avez rien demandé, ignorez ce message.\n",
 		EN: "Somebody asked to sign in to %s with this address.\n\nOpen this link in the browser where you asked, " +

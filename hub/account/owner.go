@@ -203,7 +203,8 @@ func (s *Service) ResetPassword(ctx context.Context, code, password string) (act
 		return actor.Actor{}, err
 	}
 	var id string
-	err := s.site.QueryRow(ctx, `SELECT account FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'reset' AND expires > $3`,
+	err := s.site.QueryRow(ctx, `SELECT account FROM account_code WHERE site = $1 AND hash = $2 AND kind = 'reset' AND
+		expires > $3`,
 		hashOf(ungrouped(code)), s.now()).Scan(&id)
 	if err != nil {
 		return actor.Actor{}, noRow(err)

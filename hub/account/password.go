@@ -1,6 +1,7 @@
 package account
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,10 +19,11 @@ const (
 
 // common are words that most guessed passwords are made of, in French and English. A password that is one of them with
 // digits and signs around it, or one of them twice, is refused.
-const common = ` password passwort motdepasse motdepass azerty azertyuiop qwerty qwertyuiop qwertz admin administrator administrateur
- welcome bienvenue bonjour soleil doudou chouchou marseille letmein iloveyou jetaime football monkey dragon princess princesse
- sunshine superman changeme changemoi secret portillon fablab makerspace biklab laser atelier abc abcdef abcdefgh abcdefghij
- azertyqsdf qwertyasdf nicolas camille loulou test testtest root user login hello salut master trustno `
+const common = `password passwort motdepasse motdepass azerty azertyuiop qwerty qwertyuiop qwertz admin administrator
+	administrateur welcome bienvenue bonjour soleil doudou chouchou marseille letmein iloveyou jetaime
+	football monkey dragon princess princesse sunshine superman changeme changemoi secret portillon fablab
+	makerspace biklab laser atelier abc abcdef abcdefgh abcdefghij azertyqsdf qwertyasdf nicolas camille
+	loulou test testtest root user login hello salut master trustno`
 
 // plain brings a password or name to the form in which it is compared: NFKC, so that two keyboards write the same.
 func plain(s string) string { return norm.NFKC.String(s) }
@@ -58,12 +60,14 @@ func guessable(password, name string) bool {
 		return true
 	}
 	letters := strings.TrimFunc(p, func(r rune) bool { return !unicode.IsLetter(r) })
-	letters = strings.NewReplacer("@", "a", "0", "o", "1", "i", "3", "e", "$", "s", " ", "", "-", "", "_", "", ".", "").Replace(letters)
+	letters = strings.NewReplacer("@", "a", "0", "o", "1", "i", "3", "e", "$", "s", " ", "", "-", "", "_", "", ".",
+		"").Replace(letters)
 	if half := len(letters) / 2; len(letters)%2 == 0 && letters[:half] == letters[half:] {
 		letters = letters[:half]
 	}
 	n, _, _ := strings.Cut(nameKey(name), "@")
-	return letters == "" || strings.Contains(common, " "+letters+" ") || strings.Contains(p, nameKey(name)) && name != "" ||
+	return letters == "" || slices.Contains(strings.Fields(common), letters) || strings.Contains(p, nameKey(name)) &&
+		name != "" ||
 		len(n) > 3 && letters == n
 }
 
@@ -83,7 +87,8 @@ func checkName(name string) []fault.Field {
 	default:
 		return nil
 	}
-	return []fault.Field{{Field: "name", Given: shorten(name, 60), Wrong: wrong, Right: "an e-mail address or a name, as in ines@biklab.example"}}
+	return []fault.Field{{Field: "name", Given: shorten(name, 60), Wrong: wrong,
+		Right: "an e-mail address or a name, as in ines@biklab.example"}}
 }
 
 // isPrintable refuses control and format characters: line feeds, and marks that turn the direction of writing.

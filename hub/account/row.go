@@ -80,7 +80,8 @@ func filled(ctx context.Context, q reader, x row, err error, wanted string) (row
 
 // insert adds an account.
 func insert(ctx context.Context, tx *store.Tx, x row) error {
-	_, err := tx.Exec(ctx, `INSERT INTO account (site, id, version, name, name_key, member, role, password, epoch, made, seen, disabled)
+	_, err := tx.Exec(ctx, `INSERT INTO account (site, id, version, name, name_key, member, role, password, epoch, made,
+		seen, disabled)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0)`,
 		x.ID, x.Version, x.Name, nameKey(x.Name), string(x.Member), string(x.Site), x.password, x.epoch, x.Made.UnixMilli())
 	if err != nil {
@@ -91,7 +92,8 @@ func insert(ctx context.Context, tx *store.Tx, x row) error {
 
 // update writes all of an account but when it was made and seen.
 func update(ctx context.Context, tx *store.Tx, x row) error {
-	_, err := tx.Exec(ctx, `UPDATE account SET version = $3, name = $4, name_key = $5, member = $6, role = $7, password = $8,
+	_, err := tx.Exec(ctx, `UPDATE account SET version = $3, name = $4, name_key = $5, member = $6, role = $7, password =
+		$8,
 		epoch = $9, disabled = $10 WHERE site = $1 AND id = $2`,
 		x.ID, x.Version, x.Name, nameKey(x.Name), string(x.Member), string(x.Site), x.password, x.epoch, bit(x.Disabled))
 	if err != nil {
@@ -112,7 +114,8 @@ func setMachines(ctx context.Context, tx *store.Tx, x row) error {
 		return err
 	}
 	for m, r := range x.Machines {
-		_, err := tx.Exec(ctx, `INSERT INTO account_machine (site, account, machine, role) VALUES ($1, $2, $3, $4)`, x.ID, string(m), string(r))
+		_, err := tx.Exec(ctx, `INSERT INTO account_machine (site, account, machine, role) VALUES ($1, $2, $3, $4)`, x.ID,
+			string(m), string(r))
 		if err != nil {
 			return err
 		}
@@ -122,7 +125,8 @@ func setMachines(ctx context.Context, tx *store.Tx, x row) error {
 
 // otherOwners counts the owners besides an account who can sign in.
 func otherOwners(ctx context.Context, q oneRow, id string) (n int, err error) {
-	err = q.QueryRow(ctx, `SELECT count(*) FROM account WHERE site = $1 AND id <> $2 AND role = $3 AND disabled = 0 AND password <> ''`,
+	err = q.QueryRow(ctx, `SELECT count(*) FROM account WHERE site = $1 AND id <> $2 AND role = $3 AND disabled = 0 AND
+		password <> ''`,
 		id, string(actor.Owner)).Scan(&n)
 	return n, err
 }

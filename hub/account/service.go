@@ -65,14 +65,15 @@ type Options struct {
 
 // Service keeps accounts. Its methods may be called by many goroutines.
 type Service struct {
-	o        Options
-	site     *store.Site
-	log      *slog.Logger
-	queue    *queue
-	sessions *scs.SessionManager
-	spent    atomic.Uint64 // how often a limit was used, for pruning
-	mail     chan struct{} // wakes RunMail
-	derive   func(Argon, []byte, []byte) []byte
+	o         Options
+	site      *store.Site
+	log       *slog.Logger
+	queue     *queue
+	sessions  *scs.SessionManager
+	maxLimits int
+	spent     atomic.Uint64 // how often a limit was used, for pruning
+	mail      chan struct{} // wakes RunMail
+	derive    func(Argon, []byte, []byte) []byte
 }
 
 // New makes a Service.
@@ -101,7 +102,8 @@ func New(o Options) (*Service, error) {
 	if o.Title == "" {
 		o.Title = string(o.Site.ID())
 	}
-	s := &Service{o: o, site: o.Site, log: o.Log, queue: newQueue(), mail: make(chan struct{}, 1), derive: derive}
+	s := &Service{o: o, site: o.Site, maxLimits: maxLimits, log: o.Log, queue: newQueue(), mail: make(chan struct{}, 1),
+		derive: derive}
 	s.sessions = s.newSessions()
 	return s, nil
 }

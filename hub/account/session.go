@@ -101,7 +101,8 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 		return nil, false, nil
 	}
 	hash := hashOf(token)
-	err := st.s.site.QueryRow(ctx, `SELECT data, seen, idle, expires FROM account_session WHERE site = $1 AND hash = $2`, hash).
+	err := st.s.site.QueryRow(ctx, `SELECT data, seen, idle, expires FROM account_session WHERE site = $1 AND hash = $2`,
+		hash).
 		Scan(&data, &seen, &idle, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
@@ -146,9 +147,11 @@ func (st sessionStore) CommitCtx(ctx context.Context, token string, b []byte, _ 
 	}
 	v, now := visitorOf(ctx), st.s.now()
 	return st.s.site.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO account_session (site, hash, id, account, epoch, data, made, seen, idle, expires, address, agent)
+		_, err := tx.Exec(ctx, `INSERT INTO account_session (site, hash, id, account, epoch, data, made, seen, idle, expires,
+			address, agent)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11)
-			ON CONFLICT (site, hash) DO UPDATE SET data = excluded.data, account = excluded.account, epoch = excluded.epoch, seen = excluded.seen`,
+			ON CONFLICT (site, hash) DO UPDATE SET data = excluded.data, account = excluded.account,
+			epoch = excluded.epoch, seen = excluded.seen`,
 			hashOf(token), id, text(keyAccount), epoch, b, now, idle.Milliseconds(), now+life.Milliseconds(), v.address, v.agent)
 		if err != nil {
 			return err
@@ -174,7 +177,8 @@ func (s *Service) boundSessions(ctx context.Context, tx *store.Tx, account strin
 	if account == "" {
 		most = maxVisitors
 	}
-	_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND account = $2 AND hash IN (SELECT hash FROM account_session
+	_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND account = $2 AND hash IN (SELECT hash FROM
+		account_session
 		WHERE site = $1 AND account = $2 ORDER BY made DESC LIMIT 1000000 OFFSET $3)`, account, most)
 	return err
 }

@@ -11,7 +11,6 @@ import (
 
 	"portillon/hub/account"
 	"portillon/hub/actor"
-	"portillon/hub/store"
 	"portillon/policy"
 )
 
@@ -38,7 +37,8 @@ func TestCookieIsBoundToTheHostAndHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := w.answer.Result().Cookies()[0]
-	if c.Name != "__Host-portillon" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
+	if c.Name != "__Host-portillon" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" ||
+		c.Domain != "" {
 		t.Errorf("cookie %+v", c)
 	}
 	b.o.URL, b.o.Mail = nil, nil
@@ -57,7 +57,10 @@ func TestSessionFixation(t *testing.T) {
 	b := open(t)
 	b.owner()
 	attacker := b.browser()
-	if err := attacker.do("POST", func(ctx context.Context) error { return b.MailLink(ctx, "lea@biklab.example") }); err != nil {
+	if err := attacker.do("POST", func(ctx context.Context) error {
+		return b.MailLink(ctx,
+			"lea@biklab.example")
+	}); err != nil {
 		t.Fatal(err)
 	}
 	planted := attacker.cookie()
@@ -144,8 +147,10 @@ func TestSessionEnds(t *testing.T) {
 	}{
 		{"an administrator who is idle", account.Account{Name: "x", Site: actor.Administrator}, 2 * time.Hour, 2 * time.Hour},
 		{"an administrator at work", account.Account{Name: "x", Site: actor.Administrator}, time.Hour, 12 * time.Hour},
-		{"a member who is idle", account.Account{Name: "x", Site: actor.Member, Member: "m-lea"}, 7 * 24 * time.Hour, 7 * 24 * time.Hour},
-		{"a member who comes each day", account.Account{Name: "x", Site: actor.Member, Member: "m-lea"}, 24 * time.Hour, 30 * 24 * time.Hour},
+		{"a member who is idle", account.Account{Name: "x", Site: actor.Member, Member: "m-lea"}, 7 * 24 * time.Hour,
+			7 * 24 * time.Hour},
+		{"a member who comes each day", account.Account{Name: "x", Site: actor.Member, Member: "m-lea"}, 24 * time.Hour,
+			30 * 24 * time.Hour},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			b := open(t)
@@ -188,7 +193,10 @@ func TestSignOutEndsTheSession(t *testing.T) {
 	if w.get().Account != "" || other.get().Account == "" {
 		t.Error("the wrong session ended")
 	}
-	if err := other.do("POST", func(ctx context.Context) error { return b.SignOutEverywhere(ctx, account.ActorOf(ctx), x.ID) }); err != nil {
+	if err := other.do("POST", func(ctx context.Context) error {
+		return b.SignOutEverywhere(ctx, account.ActorOf(ctx),
+			x.ID)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if other.get().Account != "" {
@@ -282,19 +290,28 @@ func TestChangeOfRightsEndsSessions(t *testing.T) {
 			if ended := w.get().Account == ""; ended != c.ends {
 				t.Errorf("session ended: %v, want %v", ended, c.ends)
 			}
+			now := b.fresh(x)
+			if _, err := b.Disable(t.Context(), root, x.ID, now.Version, false); err != nil {
+				t.Fatal(err)
+			}
+			if ended := w.get().Account == ""; ended != c.ends {
+				t.Errorf("session ended: %v after the account is let in again, want %v", ended, c.ends)
+			}
 		})
 	}
 }
 
 func TestRolesFromBadgesAreOfMachinesAlone(t *testing.T) {
 	b := open(t)
-	x := b.add(account.Account{Name: "lea", Member: "m-lea", Machines: map[policy.MachineID]actor.Role{"drill": actor.Maintainer}})
+	x := b.add(account.Account{Name: "lea", Member: "m-lea",
+		Machines: map[policy.MachineID]actor.Role{"drill": actor.Maintainer}})
 	w := b.browser()
 	if err := w.signIn("lea", good); err != nil {
 		t.Fatal(err)
 	}
 	a := w.get()
-	if a.Site != actor.Member || len(a.Machines) != 2 || a.Machines["laser"] != actor.Mentor || a.Machines["drill"] != actor.Maintainer {
+	if a.Site != actor.Member || len(a.Machines) != 2 || a.Machines["laser"] != actor.Mentor ||
+		a.Machines["drill"] != actor.Maintainer {
 		t.Errorf("actor %+v", a)
 	}
 	got, err := b.Account(t.Context(), root, x.ID)
@@ -384,7 +401,8 @@ func TestRequestsOfOtherSitesPagesAreRefused(t *testing.T) {
 func TestTokenAndSessionAreNeverUsedTogether(t *testing.T) {
 	b := open(t)
 	x := b.owner()
-	token, err := b.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "script", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
+	token, err := b.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "script",
+		[]actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -402,7 +420,8 @@ func TestTokenAndSessionAreNeverUsedTogether(t *testing.T) {
 		t.Errorf("both: %d, %+v", w.answer.Code, w.seen)
 	}
 	delete(w.cookies, "__Host-portillon")
-	for _, wrong := range []string{"", "Bearer", "Bearer ptl_x", "Basic " + token.Text, token.Text, "Bearer " + token.Text + "x", "Bearer " + strings.ToUpper(token.Text)} {
+	for _, wrong := range []string{"", "Bearer", "Bearer ptl_x", "Basic " + token.Text, token.Text,
+		"Bearer " + token.Text + "x", "Bearer " + strings.ToUpper(token.Text)} {
 		w.header.Set("Authorization", wrong)
 		if w.get(); w.answer.Code != 401 || w.seen.Account != "" {
 			t.Errorf("%q: %d, %+v", wrong, w.answer.Code, w.seen)
@@ -411,6 +430,13 @@ func TestTokenAndSessionAreNeverUsedTogether(t *testing.T) {
 }
 
 func TestClientAddressIsBelievedFromProxiesAlone(t *testing.T) {
+	base := open(t)
+	must := func(s *account.Service, err error) *account.Service {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
 	for _, c := range []struct{ from, forwarded, want string }{
 		{"192.0.2.1:1", "", "192.0.2.1"},
 		{"192.0.2.1:1", "198.51.100.1", "192.0.2.1"},
@@ -426,7 +452,8 @@ func TestClientAddressIsBelievedFromProxiesAlone(t *testing.T) {
 		{"[fe80::1%eth0]:1", "", "fe80::1"},
 		{"@", "", ""},
 	} {
-		b := open(t, func(o *account.Options) { o.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")} })
+		b := must(account.New(account.Options{Site: base.site,
+			Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}}))
 		r, _ := http.NewRequest("GET", "https://hub.biklab.example/", nil)
 		r.RemoteAddr = c.from
 		if c.forwarded != "" {
@@ -439,8 +466,9 @@ func TestClientAddressIsBelievedFromProxiesAlone(t *testing.T) {
 }
 
 func TestIPv6CountsByNetworkOf64Bits(t *testing.T) {
-	for in, want := range map[string]string{"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
-		"2001:db8:1:2::": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64", "": "unknown", "x": "unknown"} {
+	for in, want := range map[string]string{"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+		"2001:db8:1:2::":       "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64", "": "unknown", "x": "unknown"} {
 		if got := account.Network(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
@@ -455,17 +483,8 @@ func TestLogLinesHoldNothingThatVisitorsTyped(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := b.log.String()
-	if strings.Contains(out, "forged") || strings.Contains(out, "secret") || strings.Count(out, "\n") != 1 || !strings.Contains(out, "request=") {
+	if strings.Contains(out, "forged") || strings.Contains(out, "secret") || strings.Count(out, "\n") != 1 ||
+		!strings.Contains(out, "request=") {
 		t.Errorf("log: %q", out)
-	}
-}
-
-func TestSubscribersHearOfAccounts(t *testing.T) {
-	b := open(t)
-	sub, cancel := b.site.Subscribe(store.Accounts)
-	defer cancel()
-	b.owner()
-	if got := sub.Take(); len(got) != 1 {
-		t.Error(got)
 	}
 }

@@ -62,7 +62,8 @@ func (s *Service) proven(ctx context.Context, name, password, address string) (r
 	}
 	right, upgrade := s.check(stored, plain(password))
 	if !right {
-		s.log.Info("sign-in refused", "name_hash", limits[0].key(), "address", network(address), "request", visitorOf(ctx).request)
+		s.log.Info("sign-in refused", "name_hash", limits[0].key(), "address", network(address), "request",
+			visitorOf(ctx).request)
 		return row{}, ErrWrong
 	}
 	if upgrade {
@@ -79,7 +80,8 @@ func (s *Service) passwordLimits(ctx context.Context, id, name, address string) 
 	r, from := s.rates(), network(address)
 	first := limit{r.name, nameKey(name)}
 	var seen int64
-	err := s.site.QueryRow(ctx, `SELECT coalesce(max(seen), 0) FROM account_known WHERE site = $1 AND account = $2 AND address = $3`,
+	err := s.site.QueryRow(ctx, `SELECT coalesce(max(seen), 0) FROM account_known WHERE site = $1 AND account = $2 AND
+		address = $3`,
 		id, knownAddress(id, from)).Scan(&seen)
 	if err != nil {
 		return nil, err
@@ -100,7 +102,8 @@ const maxKnown = 20
 // signedIn records a sign-in, unless the password was changed since it was compared.
 func (s *Service) signedIn(ctx context.Context, x row, stored, address string, limits []limit) error {
 	return s.site.Write(ctx, func(tx *store.Tx) error {
-		done, err := tx.Exec(ctx, `UPDATE account SET seen = $3, password = $4 WHERE site = $1 AND id = $2 AND password = $5 AND epoch = $6`,
+		done, err := tx.Exec(ctx, `UPDATE account SET seen = $3, password = $4 WHERE site = $1 AND id = $2 AND password = $5
+			AND epoch = $6`,
 			x.ID, s.now(), x.password, stored, x.epoch)
 		if err != nil {
 			return err
@@ -118,11 +121,13 @@ func (s *Service) signedIn(ctx context.Context, x row, stored, address string, l
 // know remembers that an account came from an address.
 func (s *Service) know(ctx context.Context, tx *store.Tx, id, address string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO account_known (site, account, address, seen) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (site, account, address) DO UPDATE SET seen = excluded.seen`, id, knownAddress(id, network(address)), s.now())
+		ON CONFLICT (site, account, address) DO UPDATE SET seen = excluded.seen`, id, knownAddress(id, network(address)),
+		s.now())
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `DELETE FROM account_known WHERE site = $1 AND account = $2 AND address IN (SELECT address FROM account_known
+	_, err = tx.Exec(ctx, `DELETE FROM account_known WHERE site = $1 AND account = $2 AND address IN (SELECT address FROM
+		account_known
 		WHERE site = $1 AND account = $2 ORDER BY seen DESC LIMIT 1000000 OFFSET $3)`, id, maxKnown)
 	return err
 }
@@ -229,7 +234,8 @@ func (s *Service) Sessions(ctx context.Context, a actor.Actor, id string) ([]Ses
 		current = string(hashOf(s.sessions.Token(ctx)))
 	}
 	rows, err := s.site.Query(ctx, `SELECT id, hash, made, seen, address, agent FROM account_session
-		WHERE site = $1 AND account = $2 AND epoch = $3 AND expires > $4 AND seen + idle > $4 ORDER BY made DESC LIMIT 100`, id, x.epoch, s.now())
+		WHERE site = $1 AND account = $2 AND epoch = $3 AND expires > $4 AND seen + idle > $4 ORDER BY made DESC LIMIT 100`,
+		id, x.epoch, s.now())
 	if err != nil {
 		return nil, err
 	}
@@ -283,8 +289,8 @@ func (s *Service) SignOutEverywhere(ctx context.Context, a actor.Actor, id strin
 	})
 }
 
-// ChangePassword sets one's own password, ends all other sessions, and gives this browser a new token. old is asked for,
-// except where there is none or this browser signed in by a link or a code within a quarter of an hour.
+// ChangePassword sets one's own password, ends all other sessions, and gives this browser a new token. old is asked
+// for, except where there is none or this browser signed in by a link or a code within a quarter of an hour.
 func (s *Service) ChangePassword(ctx context.Context, a actor.Actor, old, password string) error {
 	if !own(a, a.Account) || a.Account == "local" {
 		return &actor.Denied{Act: actor.WriteAccounts, Actor: a}
@@ -313,7 +319,8 @@ func (s *Service) justCame(ctx context.Context) bool {
 		return false
 	}
 	var made int64
-	err := s.site.QueryRow(ctx, `SELECT made FROM account_session WHERE site = $1 AND hash = $2`, hashOf(s.sessions.Token(ctx))).Scan(&made)
+	err := s.site.QueryRow(ctx, `SELECT made FROM account_session WHERE site = $1 AND hash = $2`,
+		hashOf(s.sessions.Token(ctx))).Scan(&made)
 	return err == nil && s.now()-made < linkLife.Milliseconds()
 }
 
@@ -331,7 +338,8 @@ func (s *Service) setPassword(ctx context.Context, a actor.Actor, x row, passwor
 		return err
 	}
 	err = s.site.Write(ctx, func(tx *store.Tx) error {
-		done, err := tx.Exec(ctx, `UPDATE account SET password = $3 WHERE site = $1 AND id = $2 AND epoch = $4`, x.ID, hash, x.epoch)
+		done, err := tx.Exec(ctx, `UPDATE account SET password = $3 WHERE site = $1 AND id = $2 AND epoch = $4`, x.ID, hash,
+			x.epoch)
 		if err != nil {
 			return err
 		}

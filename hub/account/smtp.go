@@ -51,8 +51,9 @@ func ParseSMTP(name string, data []byte) (SMTP, error) {
 	d := yamlfile.Parse(name, data).Private()
 	r := d.Root()
 	r.Only("host", "port", "tls", "username", "password", "from")
-	c := SMTP{Host: r.Get("host").Required().Str(), TLS: "starttls", Username: r.Get("username").Str(), Password: r.Get("password").Str(),
-		From: r.Get("from").Required().Str()}
+	c := SMTP{Host: r.Get("host").Required().Str(), TLS: "starttls", Username: r.Get("username").Str(),
+		Password: r.Get("password").Str(),
+		From:     r.Get("from").Required().Str()}
 	if r.Get("tls").Present() {
 		c.TLS = r.Get("tls").OneOf("starttls", "tls", "none")
 	}
@@ -117,7 +118,8 @@ func (c smtpSender) options(ctx context.Context) []mail.Option {
 		o = append(o, mail.WithTLSPolicy(mail.TLSMandatory), mail.WithDialContextFunc(dialUntilDone(ctx)))
 	}
 	if c.Username != "" {
-		o = append(o, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(c.Username), mail.WithPassword(c.Password))
+		o = append(o, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(c.Username),
+			mail.WithPassword(c.Password))
 	}
 	return o
 }

@@ -108,12 +108,14 @@ func (s *smtpSink) sender(t *testing.T) account.Sender {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(s.Addr().String())
 	n, _ := strconv.Atoi(port)
-	return account.Quick(account.SMTP{Host: "127.0.0.1", Port: n, TLS: "none", From: "portillon@biklab.example"}.Sender(), 300*time.Millisecond)
+	return account.Quick(account.SMTP{Host: "127.0.0.1", Port: n, TLS: "none", From: "portillon@biklab.example"}.Sender(),
+		300*time.Millisecond)
 }
 
 func TestMailArrivesWithTheHeadersItWasGiven(t *testing.T) {
 	s := newSink(t, "", "")
-	m := account.Mail{To: "lea@biklab.example", Subject: "Se connecter à Bik Lab", Body: "é\r\n.\r\nBcc: x@evil.example\n\nhttps://hub.example/?code=X\n"}
+	m := account.Mail{To: "lea@biklab.example", Subject: "Se connecter à Bik Lab",
+		Body: "é\r\n.\r\nBcc: x@evil.example\n\nhttps://hub.example/?code=X\n"}
 	if err := s.sender(t).Send(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +125,8 @@ func TestMailArrivesWithTheHeadersItWasGiven(t *testing.T) {
 		t.Fatalf("%d mails", len(s.mails))
 	}
 	head, _, _ := strings.Cut(s.mails[0], "\r\n\r\n")
-	for _, want := range []string{"To: <lea@biklab.example>", "From: <portillon@biklab.example>", "Auto-Submitted: auto-generated"} {
+	for _, want := range []string{"To: <lea@biklab.example>", "From: <portillon@biklab.example>",
+		"Auto-Submitted: auto-generated"} {
 		if !strings.Contains(head, want) {
 			t.Errorf("no %q in\n%s", want, head)
 		}
@@ -136,7 +139,8 @@ func TestMailArrivesWithTheHeadersItWasGiven(t *testing.T) {
 func TestMailWithAHeaderInItsFieldsIsNotSent(t *testing.T) {
 	s := newSink(t, "", "")
 	for _, m := range []account.Mail{
-		{To: "lea@biklab.example\r\nBcc: x@evil.example", Subject: "x"}, {To: "lea@biklab.example", Subject: "x\r\nBcc: x@evil.example"},
+		{To: "lea@biklab.example\r\nBcc: x@evil.example", Subject: "x"}, {To: "lea@biklab.example",
+			Subject: "x\r\nBcc: x@evil.example"},
 		{To: "lea@biklab.example", Subject: "x\nBcc: y"}, {To: "", Subject: "x"},
 	} {
 		var final *account.Refused
@@ -156,9 +160,11 @@ func TestServerThatMisbehavesHoldsNothingUp(t *testing.T) {
 		at, answer string
 		final      bool
 	}{
-		{"connect", "554 go away", false}, {"connect", "hang up", false}, {"connect", "silence", false}, {"connect", "garbage", false},
+		{"connect", "554 go away", false}, {"connect", "hang up", false}, {"connect", "silence", false}, {"connect",
+			"garbage", false},
 		{"EHLO", "hang up", false}, {"EHLO", "silence", false},
-		{"MAIL", "451 later", false}, {"MAIL", "hang up", false}, {"RCPT", "450 greylisted", false}, {"RCPT", "550 no such user", true},
+		{"MAIL", "451 later", false}, {"MAIL", "hang up", false}, {"RCPT", "450 greylisted", false}, {"RCPT",
+			"550 no such user", true},
 		{"RCPT", "silence", false}, {"DATA", "451 later", false}, {"DATA", "hang up", false}, {"DATA", "554 refused", true},
 		{".", "451 later", false}, {".", "hang up", false}, {".", "silence", false}, {".", "554 spam", true},
 	} {
@@ -177,10 +183,12 @@ func TestServerThatMisbehavesHoldsNothingUp(t *testing.T) {
 func TestMailFileIsRead(t *testing.T) {
 	whole := "host: smtp.biklab.example\nusername: u\npassword: p w\nfrom: portillon@biklab.example\n"
 	c, err := account.ParseSMTP("smtp.yaml", []byte(whole))
-	if err != nil || c != (account.SMTP{Host: "smtp.biklab.example", Port: 587, TLS: "starttls", Username: "u", Password: "p w", From: "portillon@biklab.example"}) {
+	if err != nil || c != (account.SMTP{Host: "smtp.biklab.example", Port: 587, TLS: "starttls", Username: "u",
+		Password: "p w", From: "portillon@biklab.example"}) {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for _, text := range []string{"", "host: x\n", "host: x\nfrom: y\n", whole + "tls: none\n", whole + "port: 70000\n", whole + "x: y\n",
+	for _, text := range []string{"", "host: x\n", "host: x\nfrom: y\n", whole + "tls: none\n", whole + "port: 70000\n",
+		whole + "x: y\n",
 		"host: x\nfrom: a@b.example\nusername: u\n", "host: 127.0.0.1\nfrom: a@b.example\ntls: perhaps\n"} {
 		if _, err := account.ParseSMTP("smtp.yaml", []byte(text)); err == nil {
 			t.Errorf("%q is accepted", text)

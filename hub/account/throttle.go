@@ -12,8 +12,8 @@ import (
 	"portillon/hub/store"
 )
 
-// A rate allows a burst of attempts, and one more whenever every has passed: the bucket of golang.org/x/time/rate. Nobody
-// waits longer than every for the next attempt, so no limit locks out for ever.
+// A rate allows a burst of attempts, and one more whenever every has passed: the bucket of golang.org/x/time/rate.
+// Nobody waits longer than every for the next attempt, so no limit locks out for ever.
 type rate struct {
 	name  string
 	burst int64
@@ -22,7 +22,7 @@ type rate struct {
 
 // What is limited.
 func (s *Service) rates() (r struct{ name, known, address, code, token, mailFrom, mailTo rate }) {
-	r.name = rate{"password/name", 10, time.Minute}            // wrong passwords of a name, from addresses it never came from
+	r.name = rate{"password/name", 10, time.Minute}            // wrong passwords of a name, from new addresses
 	r.known = rate{"password/known", 10, time.Minute}          // and from each address that it came from before
 	r.address = rate{"password/address", 30, 20 * time.Second} // wrong passwords from an address, whatever the name
 	r.code = rate{"code/address", 10, time.Minute}             // wrong codes and links from an address
@@ -69,7 +69,8 @@ func until(ctx context.Context, q oneRow, l limit) (ms int64, err error) {
 	return ms, err
 }
 
-// allowed returns *Throttled if one of the limits is used up. It writes nothing: a flood of refused attempts costs reads.
+// allowed returns *Throttled if one of the limits is used up. It writes nothing: a flood of refused attempts costs
+// reads.
 func (s *Service) allowed(ctx context.Context, q oneRow, limits ...limit) error {
 	for _, l := range limits {
 		full, err := until(ctx, q, l)
@@ -116,7 +117,8 @@ func (s *Service) spendIn(ctx context.Context, tx *store.Tx, limits ...limit) er
 // refund gives the attempt back: it was right.
 func (s *Service) refund(ctx context.Context, tx *store.Tx, limits ...limit) error {
 	for _, l := range limits {
-		_, err := tx.Exec(ctx, `UPDATE account_throttle SET until = until - $3 WHERE site = $1 AND name = $2`, l.key(), l.every.Milliseconds())
+		_, err := tx.Exec(ctx, `UPDATE account_throttle SET until = until - $3 WHERE site = $1 AND name = $2`, l.key(),
+			l.every.Milliseconds())
 		if err != nil {
 			return err
 		}
@@ -130,7 +132,7 @@ func (s *Service) prune(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	_, err := tx.Exec(ctx, `DELETE FROM account_throttle WHERE site = $1 AND name IN (SELECT name FROM account_throttle
-		WHERE site = $1 ORDER BY until DESC LIMIT 1000000 OFFSET $2)`, maxLimits)
+		WHERE site = $1 ORDER BY until DESC LIMIT 1000000 OFFSET $2)`, s.maxLimits)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,8 @@ func acts(scopes string) []actor.Act {
 
 // NewToken makes an API token of one's own account. It may do what its owner may at the time of use, and of that its
 // scopes only. Its text is given once. A token makes no tokens.
-func (s *Service) NewToken(ctx context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (Token, error) {
+func (s *Service) NewToken(ctx context.Context, a actor.Actor, name string, scopes []actor.Act,
+	expires time.Time) (Token, error) {
 	if !own(a, a.Account) || a.Account == "local" {
 		return Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
@@ -82,15 +83,18 @@ func (s *Service) addToken(ctx context.Context, tx *store.Tx, a actor.Actor, t T
 	if _, err := byID(ctx, tx, a.Account); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM account_token WHERE site = $1 AND account = $2 AND expires <= $3`, a.Account, s.now()); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM account_token WHERE site = $1 AND account = $2 AND expires <= $3`, a.Account,
+		s.now()); err != nil {
 		return err
 	}
 	var n int
-	if err := tx.QueryRow(ctx, `SELECT count(*) FROM account_token WHERE site = $1 AND account = $2`, a.Account).Scan(&n); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM account_token WHERE site = $1 AND account = $2`,
+		a.Account).Scan(&n); err != nil {
 		return err
 	}
 	if n >= maxTokens {
-		return &fault.Invalid{Faults: []fault.Field{{Field: "token", Wrong: "account has 50 tokens", Right: "revoke one first"}}}
+		return &fault.Invalid{Faults: []fault.Field{{Field: "token", Wrong: "account has 50 tokens",
+			Right: "revoke one first"}}}
 	}
 	words := make([]string, len(t.Scopes))
 	for i, act := range t.Scopes {
@@ -103,7 +107,8 @@ func (s *Service) addToken(ctx context.Context, tx *store.Tx, a actor.Actor, t T
 		return err
 	}
 	tx.Changed(store.Accounts)
-	return s.Audit(ctx, tx, a, actor.WriteAccounts, "token "+t.ID, "made for "+strings.Join(words, " ")+", until "+t.Expires.Format(time.DateOnly))
+	return s.Audit(ctx, tx, a, actor.WriteAccounts, "token "+t.ID, "made for "+strings.Join(words,
+		" ")+", until "+t.Expires.Format(time.DateOnly))
 }
 
 func checkToken(name string, scopes []actor.Act, now, expires time.Time) (faults []fault.Field) {
@@ -112,15 +117,18 @@ func checkToken(name string, scopes []actor.Act, now, expires time.Time) (faults
 		faults = append(faults, f)
 	}
 	if len(scopes) == 0 || len(scopes) > 100 {
-		faults = append(faults, fault.Field{Field: "scopes", Wrong: "no scopes", Right: "the acts that the token is for, as in members.read"})
+		faults = append(faults, fault.Field{Field: "scopes", Wrong: "no scopes",
+			Right: "the acts that the token is for, as in members.read"})
 	}
 	for _, act := range scopes {
 		if !slices.Contains(actor.Acts(), act) && len(scopes) <= 100 {
-			faults = append(faults, fault.Field{Field: "scopes", Given: shorten(string(act), 60), Wrong: "no such act", Right: "an act, as in members.read"})
+			faults = append(faults, fault.Field{Field: "scopes", Given: shorten(string(act), 60), Wrong: "no such act",
+				Right: "an act, as in members.read"})
 		}
 	}
 	if !expires.After(now) || expires.Sub(now) > maxTokenLife {
-		faults = append(faults, fault.Field{Field: "expires", Given: expires.UTC().Format(time.RFC3339), Wrong: "past, or more than a year away",
+		faults = append(faults, fault.Field{Field: "expires", Given: expires.UTC().Format(time.RFC3339),
+			Wrong: "past, or more than a year away",
 			Right: "within a year"})
 	}
 	return faults
@@ -166,7 +174,8 @@ func (s *Service) tokenActor(ctx context.Context, text string) (actor.Actor, err
 	}
 	var id, owner, scopes string
 	var used int64
-	err := s.site.QueryRow(ctx, `SELECT id, account, scopes, used FROM account_token WHERE site = $1 AND hash = $2 AND expires > $3`,
+	err := s.site.QueryRow(ctx, `SELECT id, account, scopes, used FROM account_token WHERE site = $1 AND hash = $2 AND
+		expires > $3`,
 		hashOf(text), s.now()).Scan(&id, &owner, &scopes, &used)
 	if errors.Is(err, sql.ErrNoRows) {
 		return actor.Actor{}, ErrWrong

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"portillon/hub/actor"
 	"portillon/hub/store"
@@ -49,7 +50,8 @@ func New(o Options) (*Log, error) {
 		return nil, errors.New("audit: site, signer and key are required")
 	}
 	if o.Signer.Name() != o.Key.Name() || o.Signer.KeyHash() != o.Key.KeyHash() {
-		return nil, fmt.Errorf("audit: the key %q is not the public half of the signing key %q", o.Key.Name(), o.Signer.Name())
+		return nil, fmt.Errorf("audit: the key %q is not the public half of the signing key %q", o.Key.Name(),
+			o.Signer.Name())
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -72,7 +74,8 @@ func (l *Log) Append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	return nil
 }
 
-func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, erases []uint64, p personal) error {
+func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, erases []uint64,
+	p personal) error {
 	e, err := l.head(ctx, tx)
 	if err != nil {
 		return err
@@ -86,13 +89,16 @@ func (l *Log) append(ctx context.Context, tx *store.Tx, a actor.Actor, act actor
 	if _, err := io.ReadFull(l.o.Random, salt[:]); err != nil {
 		return err
 	}
-	text, err := wire.Canonical(sealed{Seq: e.size + 1, At: l.o.Now().UTC().Truncate(time.Millisecond), Account: cut(a.Account, maxName),
-		Act: actor.Act(cut(string(act), maxName)), Request: cut(a.Request, maxName), Erases: erases, Personal: seal(salt, hidden)})
+	text, err := wire.Canonical(sealed{Seq: e.size + 1, At: l.o.Now().UTC().Truncate(time.Millisecond),
+		Account: cut(a.Account, maxName),
+		Act:     actor.Act(cut(string(act), maxName)), Request: cut(a.Request, maxName), Erases: erases, Personal: seal(salt,
+			hidden)})
 	if err != nil {
 		return err
 	}
-	e.add(wire.Leaf(wire.Salt{}, text))
-	_, err = tx.Exec(ctx, `INSERT INTO audit_entry (site, seq, entry, account, about, salt, personal) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+	e.add(tlog.RecordHash(text))
+	_, err = tx.Exec(ctx, `INSERT INTO audit_entry (site, seq, entry, account, about, salt, personal) VALUES ($1, $2, $3,
+		$4, $5, $6, $7)`,
 		int64(e.size), string(text), cut(a.Account, maxName), p.On, salt[:], string(hidden))
 	if err != nil {
 		return err
@@ -106,7 +112,8 @@ func (l *Log) sign(ctx context.Context, tx *store.Tx, e edge) error {
 	if err != nil {
 		return err
 	}
-	signed, err := wire.SignCheckpoint(wire.Checkpoint{Origin: Origin(l.o.Site.ID()), Size: e.size, Root: root}, l.o.Signer)
+	signed, err := wire.SignCheckpoint(wire.Checkpoint{Origin: Origin(l.o.Site.ID()), Size: e.size, Root: root},
+		l.o.Signer)
 	if err != nil {
 		return err
 	}
@@ -182,7 +189,8 @@ func (l *Log) Entries(ctx context.Context, a actor.Actor, p Page) (out []Entry, 
 	if limit <= 0 {
 		limit = 50
 	}
-	rows, err := l.o.Site.Query(ctx, `SELECT seq, entry, salt, personal FROM audit_entry WHERE site = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`,
+	rows, err := l.o.Site.Query(ctx, `SELECT seq, entry, salt, personal FROM audit_entry WHERE site = $1 AND seq < $2
+		ORDER BY seq DESC LIMIT $3`,
 		before, limit+1)
 	if err != nil {
 		return nil, "", err

@@ -38,7 +38,8 @@ func open(t *testing.T) bench {
 	signer, key := keys(t)
 	at := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	site := db.Site("biklab")
-	l, err := audit.New(audit.Options{Site: site, Signer: signer, Key: key, Now: func() time.Time { at = at.Add(time.Second); return at }})
+	l, err := audit.New(audit.Options{Site: site, Signer: signer, Key: key,
+		Now: func() time.Time { at = at.Add(time.Second); return at }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +242,8 @@ func TestPersonalPartThatIsRemovedFromAnExportIsFound(t *testing.T) {
 // A thief of the database who has no key can change rows, and then the log is refused.
 func TestChangedDatabaseIsFoundAndNotSignedOver(t *testing.T) {
 	for _, c := range []struct{ what, sql string }{
-		{"entry changed", `UPDATE audit_entry SET entry = replace(entry, 'members.write', 'members.read') WHERE site = $1 AND seq = 2`},
+		{"entry changed", `UPDATE audit_entry SET entry = replace(entry, 'members.write', 'members.read') WHERE site = $1 AND
+			seq = 2`},
 		{"entry left out", `DELETE FROM audit_entry WHERE site = $1 AND seq = 2`},
 		{"last entry left out", `DELETE FROM audit_entry WHERE site = $1 AND seq = 3`},
 		{"detail changed", `UPDATE audit_entry SET personal = replace(personal, 'm-1', 'm-2') WHERE site = $1 AND seq = 2`},
@@ -255,7 +257,11 @@ func TestChangedDatabaseIsFoundAndNotSignedOver(t *testing.T) {
 			for n := range 3 {
 				b.add(t, fmt.Sprintf("member m-%d", n), "")
 			}
-			if err := b.site.Write(context.Background(), func(tx *store.Tx) error { _, err := tx.Exec(context.Background(), c.sql); return err }); err != nil {
+			if err := b.site.Write(context.Background(), func(tx *store.Tx) error {
+				_, err := tx.Exec(context.Background(),
+					c.sql)
+				return err
+			}); err != nil {
 				t.Fatal(err)
 			}
 			errAdd := b.site.Write(context.Background(), func(tx *store.Tx) error {
@@ -320,7 +326,8 @@ func TestEntriesArePagedNewestFirst(t *testing.T) {
 
 func TestOnlyThoseWhoMayReadTheAuditLog(t *testing.T) {
 	b := open(t)
-	for role, may := range map[actor.Role]bool{"": false, actor.Member: false, actor.Administrator: true, actor.Owner: true} {
+	for role, may := range map[actor.Role]bool{"": false, actor.Member: false, actor.Administrator: true,
+		actor.Owner: true} {
 		a := actor.Actor{Account: "a", Site: role}
 		_, _, err := b.Entries(context.Background(), a, audit.Page{})
 		err2 := b.Export(context.Background(), a, &bytes.Buffer{})
@@ -334,7 +341,8 @@ func TestLongTextsAreCutAtACharacter(t *testing.T) {
 	b := open(t)
 	b.add(t, strings.Repeat("é", 500), strings.Repeat("\x00é\xff", 5000))
 	out, _, err := b.Entries(context.Background(), owner, audit.Page{})
-	if err != nil || len(out) != 1 || len(out[0].On) > 200 || len(out[0].Detail) > 2000 || !strings.HasSuffix(out[0].On, "é…") {
+	if err != nil || len(out) != 1 || len(out[0].On) > 200 || len(out[0].Detail) > 2000 || !strings.HasSuffix(out[0].On,
+		"é…") {
 		t.Errorf("%v %d %d", err, len(out[0].On), len(out[0].Detail))
 	}
 	if _, err := audit.Verify(bytes.NewReader(b.export(t)), b.key); err != nil {

@@ -41,8 +41,9 @@ func (r row) read() (Entry, error) {
 			return Entry{}, fmt.Errorf("audit log: entry %d: %w", r.seq, err)
 		}
 	}
-	return Entry{Seq: r.seq, At: s.At, Account: s.Account, Name: p.Name, Act: s.Act, On: p.On, Detail: p.Detail, Request: s.Request,
-		Erased: !r.personal.Valid}, nil
+	return Entry{Seq: r.seq, At: s.At, Account: s.Account, Name: p.Name, Act: s.Act, On: p.On, Detail: p.Detail,
+		Request: s.Request,
+		Erased:  !r.personal.Valid}, nil
 }
 
 // line is the row as it is exported.
@@ -143,13 +144,15 @@ const forgetStep = 200
 func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, accounts []string) error {
 	var seqs []uint64
 	for _, on := range about {
-		rows, err := tx.Query(ctx, `SELECT seq FROM audit_entry WHERE site = $1 AND about = $2 AND personal IS NOT NULL`, cut(on, maxAbout))
+		rows, err := tx.Query(ctx, `SELECT seq FROM audit_entry WHERE site = $1 AND about = $2 AND personal IS NOT NULL`,
+			cut(on, maxAbout))
 		if seqs, err = collect(seqs, rows, err); err != nil {
 			return err
 		}
 	}
 	for _, id := range accounts {
-		rows, err := tx.Query(ctx, `SELECT seq FROM audit_entry WHERE site = $1 AND account = $2 AND personal IS NOT NULL`, cut(id, maxName))
+		rows, err := tx.Query(ctx, `SELECT seq FROM audit_entry WHERE site = $1 AND account = $2 AND personal IS NOT NULL`,
+			cut(id, maxName))
 		if seqs, err = collect(seqs, rows, err); err != nil {
 			return err
 		}
@@ -159,7 +162,8 @@ func (l *Log) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, about, ac
 		some := seqs[:min(len(seqs), forgetStep)]
 		seqs = seqs[len(some):]
 		for _, seq := range some {
-			_, err := tx.Exec(ctx, `UPDATE audit_entry SET salt = NULL, personal = NULL, about = NULL WHERE site = $1 AND seq = $2`, int64(seq))
+			_, err := tx.Exec(ctx, `UPDATE audit_entry SET salt = NULL, personal = NULL, about = NULL WHERE site = $1 AND seq =
+				$2`, int64(seq))
 			if err != nil {
 				return err
 			}

@@ -95,7 +95,7 @@ func (v *verifier) entry(l line) error {
 		}
 		delete(v.erased, seq)
 	}
-	v.tree.add(wire.Leaf(wire.Salt{}, l.Entry))
+	v.tree.add(tlog.RecordHash(l.Entry))
 	v.Entries, v.Last = s.Seq, s.At
 	return nil
 }

@@ -43,7 +43,8 @@ func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	code, err := resetAccount(ctx, c, fs.Arg(0))
 	if missing := (*fault.NotFound)(nil); errors.As(err, &missing) {
-		return complain(errs, err, "the name that the account signs in with; a hub without an owner prints a code when it starts")
+		return complain(errs, err,
+			"the name that the account signs in with; a hub without an owner prints a code when it starts")
 	}
 	if err != nil {
 		return complain(errs, err, "")

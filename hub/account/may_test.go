@@ -1,0 +1,237 @@
+package account_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/store"
+	"portillon/policy"
+)
+
+// The expected answers are written by hand: who may do what to whose account. A letter for each actor below:
+// + may, - may not.
+var mayTable = []struct {
+	method string
+	// nobody, member, mentor, maintainer, administrator, owner, root, the owner's token with all scopes, and with
+	// members.read alone
+	own   string // to the actor's own account
+	other string // to somebody else's
+}{
+	{"Accounts", "-----+++-", "-----+++-"},
+	{"Account", "-+++++?+-", "-----+++-"},
+	{"Add", "-----+++-", "-----+++-"},
+	{"Change", "-----+?+-", "-----+++-"},
+	{"SetRole", "-----+?+-", "-----+++-"},
+	{"SetMachineRole", "-----+?+-", "-----+++-"},
+	{"Disable", "-----+?+-", "-----+++-"},
+	{"Remove", "-----+?+-", "-----+++-"},
+	{"ResetCode", "-----+?+-", "-----+++-"},
+	{"Recover", "------?--", "------+--"},
+	{"Sessions", "-+++++?+-", "-----+++-"},
+	{"EndSession", "-+++++?+-", "-----+++-"},
+	{"SignOutEverywhere", "-+++++?+-", "-----+++-"},
+	{"Tokens", "-+++++?+-", "-----+++-"},
+	{"NewToken", "-+++++?--", "?????????"},
+	{"RevokeToken", "-+++++?+-", "-----+++-"},
+	{"ChangePassword", "-+++++?--", "?????????"},
+	{"PrintedCodes", "----+++?-", "----++++-"},
+	{"AuditLog", "----++++-", "----++++-"},
+	{"ExportAudit", "----++++-", "----++++-"},
+	{"Forget", "?????????", "----++++-"},
+}
+
+func TestWhoMayDoWhat(t *testing.T) {
+	b := open(t)
+	b.owner()
+	ctx := t.Context()
+	mine := []account.Account{{}, {Name: "member", Member: "m-karim", Site: actor.Member}, {Name: "mentor",
+		Machines: roles("saw", actor.Mentor)},
+		{Name: "maintainer", Machines: roles("saw", actor.Maintainer)}, {Name: "administrator",
+			Site: actor.Administrator}, {Name: "boss", Site: actor.Owner}}
+	actors := make([]actor.Actor, 9)
+	for i, given := range mine {
+		if i > 0 {
+			mine[i] = b.add(given)
+			actors[i] = actor.Actor{Account: mine[i].ID, Name: given.Name, Member: given.Member, Site: given.Site,
+				Machines: given.Machines}
+		}
+	}
+	actors[6] = root
+	actors[7], actors[8] = actors[5], actors[5]
+	actors[7].Token, actors[7].Scopes = "t-1", actor.Acts()
+	actors[8].Token, actors[8].Scopes = "t-2", []actor.Act{actor.ReadMembers}
+	other := b.add(account.Account{Name: "other", Member: "m-zoe", Site: actor.Member})
+	for _, row := range mayTable {
+		for i, a := range actors {
+			own := account.Account{ID: "a-none"}
+			if i > 0 && i < 6 {
+				own = mine[i]
+			} else if i > 6 {
+				own = mine[5]
+			}
+			for whose, x := range map[string]account.Account{"own": own, "other": other} {
+				want := row.own[i]
+				if whose == "other" {
+					want = row.other[i]
+				}
+				if want == '?' {
+					continue
+				}
+				x = b.fresh(x)
+				err := methods(b, ctx, a, x)[row.method]()
+				if got := !denied(err); got != (want == '+') {
+					t.Errorf("%s of actor %d (%q %v) on their %s account: %v, want %c", row.method, i, a.Name, a.Scopes, whose, err,
+						want)
+				}
+				if want == '+' {
+					b.restore(x)
+				}
+			}
+		}
+	}
+	if got := len(methods(b, ctx, root, other)); got != len(mayTable) {
+		t.Errorf("%d methods, %d rows", got, len(mayTable))
+	}
+}
+
+func roles(m policy.MachineID, r actor.Role) map[policy.MachineID]actor.Role {
+	return map[policy.MachineID]actor.Role{m: r}
+}
+
+// fresh is an account as it stands now.
+func (b *bench) fresh(x account.Account) account.Account {
+	if got, err := b.Account(b.t.Context(), root, x.ID); err == nil {
+		return got
+	}
+	return x
+}
+
+// restore undoes what a method that was allowed did to an account.
+func (b *bench) restore(x account.Account) {
+	b.t.Helper()
+	now, err := b.Account(b.t.Context(), root, x.ID)
+	if missing(err) {
+		return // nobody's, or removed: see methods
+	}
+	if err == nil {
+		_, err = b.Change(b.t.Context(), root, x.ID, now.Version, func(y *account.Account) error {
+			y.Name, y.Site, y.Machines, y.Disabled, y.Member = x.Name, x.Site, x.Machines, x.Disabled, x.Member
+			return nil
+		})
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+var errUndo = errors.New("undo")
+
+// methods are all methods that take an actor, on an account.
+func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) map[string]func() error {
+	return map[string]func() error{
+		"Accounts": func() error { _, _, err := b.Accounts(ctx, a, account.Page{}); return err },
+		"Account":  func() error { _, err := b.Account(ctx, a, x.ID); return err },
+		"Add": func() error {
+			_, err := b.Add(ctx, a, account.Account{Name: "owner"},
+				"")
+			return err
+		}, // the name is taken
+		"Change": func() error {
+			_, err := b.Change(ctx, a, x.ID, x.Version, func(*account.Account) error { return nil })
+			return err
+		},
+		"SetRole": func() error { _, err := b.SetRole(ctx, a, x.ID, x.Version, actor.Owner); return err },
+		"SetMachineRole": func() error {
+			_, err := b.SetMachineRole(ctx, a, x.ID, x.Version, "saw",
+				actor.Maintainer)
+			return err
+		},
+		"Disable":           func() error { _, err := b.Disable(ctx, a, x.ID, x.Version, true); return err },
+		"Remove":            func() error { return b.Remove(ctx, a, x.ID, -1) }, // a conflict
+		"ResetCode":         func() error { _, err := b.ResetCode(ctx, a, x.ID); return err },
+		"Recover":           func() error { _, err := b.Recover(ctx, a, x.Name); return err },
+		"Sessions":          func() error { _, err := b.Sessions(ctx, a, x.ID); return err },
+		"EndSession":        func() error { return b.EndSession(ctx, a, x.ID, "s-none") },
+		"SignOutEverywhere": func() error { return b.SignOutEverywhere(ctx, a, x.ID) },
+		"Tokens":            func() error { _, err := b.Tokens(ctx, a, x.ID); return err },
+		"NewToken": func() error {
+			_, err := b.NewToken(ctx, a, "t", []actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
+			return err
+		},
+		"RevokeToken":    func() error { return b.RevokeToken(ctx, a, x.ID, "t-none") },
+		"ChangePassword": func() error { return b.ChangePassword(ctx, a, "wrong wrong wrong", "another random text") },
+		"PrintedCodes":   func() error { _, err := b.PrintedCodes(ctx, a, []policy.MemberID{"m-karim"}, 1); return err },
+		"AuditLog":       func() error { _, _, err := b.AuditLog(ctx, a, account.Page{}); return err },
+		"ExportAudit":    func() error { return b.ExportAudit(ctx, a, &bytes.Buffer{}) },
+		"Forget": func() error {
+			err := b.site.Write(ctx, func(tx *store.Tx) error {
+				if err := b.Forget(ctx, tx, a, "m-zoe", nil); err != nil {
+					return err
+				}
+				return errUndo
+			})
+			if errors.Is(err, errUndo) {
+				return nil
+			}
+			return err
+		},
+	}
+}
+
+// Each method is asked for every id of another site: nothing of it is seen or changed.
+func TestOtherSitesAccountsAreNotThere(t *testing.T) {
+	b := open(t)
+	b.owner()
+	o := b.o
+	o.Site, o.Audit, o.Folder = b.db.Site("elsewhere"), nil, t.TempDir()
+	elsewhere, err := account.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := elsewhere.Add(t.Context(), root, account.Account{Name: "theirs", Site: actor.Owner}, good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := elsewhere.NewToken(t.Context(), actor.Actor{Account: x.ID, Site: actor.Owner}, "t",
+		[]actor.Act{actor.ReadMembers}, b.now.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := elsewhere.ResetCode(t.Context(), root, x.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range methods(b, t.Context(), root, x) {
+		err := f()
+		switch name {
+		case "Accounts", "AuditLog", "ExportAudit", "PrintedCodes", "Forget", "NewToken", "ChangePassword", "Add", "Tokens":
+			continue // of no account, or of one's own
+		}
+		if !missing(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if all, _, err := b.Accounts(t.Context(), root, account.Page{}); err != nil || len(all) != 1 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if all, err := b.Tokens(t.Context(), root, x.ID); err != nil || len(all) != 0 {
+		t.Errorf("tokens %+v, %v", all, err)
+	}
+	if _, err := b.SignIn(t.Context(), "theirs", good, ""); !errors.Is(err, account.ErrWrong) {
+		t.Errorf("SignIn: %v", err)
+	}
+	if _, err := b.FromToken(t.Context(), tok.Text, ""); !errors.Is(err, account.ErrWrong) {
+		t.Errorf("FromToken: %v", err)
+	}
+	if _, err := b.ResetPassword(t.Context(), code, "another random text"); !errors.Is(err, account.ErrCode) {
+		t.Errorf("ResetPassword: %v", err)
+	}
+	if _, err := elsewhere.SignIn(t.Context(), "theirs", good, ""); err != nil {
+		t.Errorf("at their own site: %v", err)
+	}
+}
