@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portillon/cmd/internal/hublink"
+	"portillon/policy"
 	"portillon/wire"
 )
 
@@ -165,15 +166,15 @@ func TestMovedHubIsTakenWithoutACode(t *testing.T) {
 
 // A Pi has no clock of its own: at its first boot it may be any time.
 func TestWrongClockAtFirstBootKeepsNoMachineOut(t *testing.T) {
-	for name, at := range map[string]time.Time{"1970": time.Unix(3600, 0), "2090": time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)} {
-		w := newWorld(t)
-		e, out := w.enrolment(t, w.code("laser", false).Text)
+	w := newWorld(t)
+	for name, at := range map[policy.MachineID]time.Time{"in-1970": time.Unix(3600, 0), "in-2090": time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		e, out := w.enrolment(t, w.code(name, false).Text)
 		wrong := &clock{at: at}
 		e.Host = &pi{clock: wrong}
 		if err := e.Run(t.Context()); err != nil {
 			t.Fatalf("%s: %v\n%s", name, err, out)
 		}
-		c := e.read(t, "laser")
+		c := e.read(t, name)
 		l := e.link(t, c, false)
 		if l.Due() {
 			t.Errorf("%s: a clock that is not trusted says that the certificate is due", name)
