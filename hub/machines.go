@@ -92,6 +92,14 @@ func (h *Hub) openJoin() (err error) {
 
 // serveJoin answers machines until ctx ends.
 func (h *Hub) serveJoin(ctx context.Context) error {
+	if host, _, err := net.SplitHostPort(h.c.Join.Listen); err == nil && !onLoopback(net.JoinHostPort(host, "0")) {
+		stop, err := h.announce(nil)
+		if err != nil { // machines that know the address find the hub all the same
+			h.log.Warn("hub not announced on the network", "err", err)
+		} else {
+			defer stop()
+		}
+	}
 	if err := h.joined.service.Serve(ctx, h.joined.listen); err != nil {
 		return fmt.Errorf("machines-listen: %w", err)
 	}

@@ -194,7 +194,7 @@ func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
 				continue
 			}
 			path := strings.Fields(s.value)[0]
-			program, ok := strings.CutPrefix(path, "/usr/bin/")
+			program, ok := strings.CutPrefix(strings.TrimPrefix(path, "-+"), "/usr/bin/")
 			if slices.Contains(u.get("ConditionPathExists"), path) { // another package's: without it the unit does not start
 				continue
 			}
@@ -226,7 +226,7 @@ func TestMachinesUnitKeepsTheRelaysPromises(t *testing.T) {
 	for key, want := range map[string]string{
 		"Type": "notify", "NotifyAccess": "main", "WatchdogSec": "3", "KillMode": "mixed", "Restart": "always", "StartLimitIntervalSec": "0",
 		"ExecStart":    "/usr/bin/portillond -config /etc/portillon/%i.yaml",
-		"ExecStartPre": "/usr/bin/portillond -config /etc/portillon/%i.yaml -check",
+		"ExecStartPre": "-+/usr/bin/portillond -config /etc/portillon/%i.yaml -set-clock|/usr/bin/portillond -config /etc/portillon/%i.yaml -check",
 		"ExecStopPost": "/usr/bin/portillond -config /etc/portillon/%i.yaml -off",
 		"DevicePolicy": "closed", "StateDirectory": "portillon portillon/%i", "RuntimeDirectory": "portillon", "RuntimeDirectoryPreserve": "yes",
 	} {

@@ -59,7 +59,7 @@ type Fixed struct {
 // Enrolled is a machine as the rest of the hub needs it.
 type Enrolled struct {
 	ID       policy.MachineID
-	Key      note.Verifier
+	Key      note.Verifier     // nil: it is revoked
 	Public   string            // Key as text
 	Password [sha256.Size]byte // SHA-256 of the password of its account at the broker
 	Revoked  bool              // its records, its account and its requests are refused
@@ -128,7 +128,7 @@ func (s *Service) Enrolled(ctx context.Context) (out []Enrolled, err error) {
 		}
 		e.Revoked = revoked > 0
 		copy(e.Password[:], password)
-		if e.Public != "" {
+		if e.Public != "" && !e.Revoked {
 			if e.Key, err = note.NewVerifier(e.Public); err != nil {
 				return nil, fmt.Errorf("enrol: the key of the machine %s: %w", e.ID, err)
 			}

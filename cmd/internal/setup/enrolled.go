@@ -18,7 +18,7 @@ type HubAnswers struct {
 }
 
 // hubLines are the parts of a machine's file that the hub decides, with the comment lines between their lines.
-var hubLines = regexp.MustCompile(`(?m)^(?:bundle|mqtt|hub|machine-key|card-key):.*\n(?:[ \t]+.*\n)*`)
+var hubLines = regexp.MustCompile(`(?m)^(?:(?:bundle|mqtt|hub|machine-key|card-key):.*\n(?:[ \t]+.*\n)*|# Written by portillond enrol\.\n)`)
 
 // Enrolled is a machine.yaml with the wiring of another one, for the hub that the machine joins.
 func (a Answers) Enrolled(text string, h HubAnswers) string {

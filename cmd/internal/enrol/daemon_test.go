@@ -1,0 +1,136 @@
+package enrol
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"portillon/cmd/internal/machined"
+)
+
+// log is what a daemon says.
+type log struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// daemon runs portillond from what an enrolment wrote, as its unit would, below another root.
+func (e *Enrolment) daemon(t *testing.T, c machined.Config) *log {
+	t.Helper()
+	file := e.path(filepath.Join(e.Dir, c.Machine+".yaml"))
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, err := os.MkdirTemp("", "enrol") // a socket's path has at most 107 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(short) })
+	moved := strings.ReplaceAll(string(text), "/var/lib/portillon/"+c.Machine, c.Data)
+	moved = strings.ReplaceAll(moved, "/tmp/portillon-enrol-test-pin", filepath.Join(short, "pin"))
+	moved += "control: " + filepath.Join(short, "c.sock") + "\npanel: { listen: 127.0.0.1:0 }\n"
+	file = filepath.Join(short, c.Machine+".yaml")
+	write(t, file, moved)
+	write(t, filepath.Join(short, "pin"), "0")
+	credentials := filepath.Join(short, "credentials")
+	for _, name := range []string{"card-key", c.Machine + ".machine-key", c.Machine + ".mqtt-password"} {
+		b, err := os.ReadFile(filepath.Join(e.store(), "portillon."+name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(credentials, strings.TrimPrefix(name, c.Machine+".")), string(b))
+	}
+	cmd := exec.Command(os.Args[0], "-config", file)
+	cmd.Env = append(os.Environ(), "PORTILLON_TEST_DAEMON=1", "CREDENTIALS_DIRECTORY="+credentials)
+	said := &log{}
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { cmd.Wait(); close(done) }()
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-done:
+		case <-time.After(soon):
+			cmd.Process.Kill()
+			<-done
+		}
+		if t.Failed() {
+			t.Log(said)
+		}
+	})
+	return said
+}
+
+func await(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(2 * soon); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	t.Fatal("it does not come: ", what)
+}
+
+// The daemon itself, from the files of its enrolment: its records reach the hub over the hub's authority, and the next
+// bundle comes over HTTPS with its certificate.
+func TestEnrolledDaemonWorksWithItsHub(t *testing.T) {
+	w := newWorld(t)
+	e, c := w.joined(t, "laser")
+	e.daemon(t, c)
+	await(t, "records at the hub", func() bool {
+		h, err := w.Ledger().Head("laser")
+		return err == nil && h.Seq > 0
+	})
+	standing := func() uint64 {
+		m, err := w.Enrol().Machine(t.Context(), admin, "laser")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Standing.Bundle
+	}
+	await(t, "the machine works from bundle 1", func() bool { return standing() == 1 })
+	members := filepath.Join(w.dir, "site", "members.yaml")
+	text, err := os.ReadFile(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, members, strings.Replace(string(text), "Member 0", "Renamed", 1)) // a chunk that the machine must fetch
+	w.bundle(2)
+	await(t, "the machine takes bundle 2", func() bool { return standing() == 2 })
+	m, err := w.Enrol().Machine(t.Context(), admin, "laser")
+	if err != nil || m.Fetched != 2 || !m.Standing.Online || m.Standing.Clock != "trusted" {
+		t.Errorf("%+v %v", m, err)
+	}
+	if err := w.Enrol().Tag(t.Context(), admin, "laser", "worn belt"); err != nil {
+		t.Error("tag: ", err)
+	}
+	await(t, "the machine is tagged", func() bool {
+		for _, m := range w.Machines() {
+			if m.State != nil && m.State.Tagged {
+				return true
+			}
+		}
+		return false
+	})
+}

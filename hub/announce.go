@@ -1,0 +1,67 @@
+package hub
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/hashicorp/mdns"
+)
+
+// machineService is the DNS-SD name of the machines' listener (RFC 6763 §7).
+const machineService = "_portillon._tcp"
+
+// announce tells the network by multicast DNS (RFC 6762) where the machines' listener is, until stop. Machines whose hub
+// moved look for it. What they find they believe only by its certificate, so that an announcement may be anybody's.
+func (h *Hub) announce(iface *net.Interface) (stop func() error, err error) {
+	host, port, err := net.SplitHostPort(h.MachinesAddr())
+	if err != nil {
+		return nil, err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
+	}
+	ips, err := addresses(host, iface)
+	if err != nil {
+		return nil, err
+	}
+	zone, err := mdns.NewMDNSService(string(h.c.Site), machineService, "local.", string(h.c.Site)+"-portillon.local.", number, ips,
+		[]string{"site=" + string(h.c.Site)})
+	if err != nil {
+		return nil, fmt.Errorf("mdns: %w", err)
+	}
+	s, err := mdns.NewServer(&mdns.Config{Zone: zone, Iface: iface})
+	if err != nil {
+		return nil, fmt.Errorf("mdns: %w", err)
+	}
+	return s.Shutdown, nil
+}
+
+// maxAnnounced bounds the addresses in an announcement.
+const maxAnnounced = 8
+
+// addresses are those at which a listener is reached from the network: the one that it is bound to, or all of this
+// computer's.
+func addresses(host string, iface *net.Interface) (out []net.IP, err error) {
+	if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() {
+		return []net.IP{ip}, nil
+	}
+	all, err := net.InterfaceAddrs()
+	if iface != nil {
+		all, err = iface.Addrs()
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range all {
+		n, ok := a.(*net.IPNet)
+		if ok && n.IP.To4() != nil && (!n.IP.IsLoopback() || iface != nil) && len(out) < maxAnnounced {
+			out = append(out, n.IP)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("mdns: this computer has no IPv4 address on the network")
+	}
+	return out, nil
+}

@@ -1,0 +1,409 @@
+package enrol
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/hub/store"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+var (
+	admin = actor.Actor{Account: "a1", Name: "Ada", Site: actor.Administrator}
+	start = time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
+)
+
+// bench is a service on an empty database.
+type bench struct {
+	*Service
+	t     *testing.T
+	db    *store.DB
+	now   time.Time
+	order []wire.Command
+	reply wire.Reply
+	notes []string // of the audit
+}
+
+func newBench(t *testing.T, changes ...func(*Options)) *bench {
+	t.Helper()
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "portillon.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	b := &bench{t: t, db: db, now: start, reply: wire.Reply{OK: true}}
+	now := func() time.Time { return b.now }
+	a, err := OpenAuthority(t.TempDir(), "biklab", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, public, err := note.GenerateKey(rand.Reader, "portillon:hub:biklab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Site: db.Site("biklab"), Now: now, Authority: a, Signer: signer, Name: "hub.test", Address: "https://hub.test:8443",
+		Broker: "ssl://hub.test:8883", Pins: wire.Pins{Site: "biklab", CA: a.Certificate(), PolicyKey: "p", HubKey: public},
+		CardKey: func() (string, error) { return strings.Repeat("5a", 16), nil },
+		Fixed:   func() []Fixed { return []Fixed{{ID: "vinyl", Key: "portillon-vinyl+00000000+AAAA"}} },
+		Standing: func(policy.MachineID) Standing {
+			return Standing{Online: true, Session: &Session{Member: "m-1"}, Tags: []Tag{{ID: "t", By: "Nour"}}}
+		},
+		Command: func(_ context.Context, _ policy.MachineID, c wire.Command) (wire.Reply, error) {
+			b.order = append(b.order, c)
+			return b.reply, nil
+		},
+		Audit: func(_ context.Context, _ *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
+			b.notes = append(b.notes, a.Name+" "+string(act)+" "+on+" "+detail)
+			return nil
+		}}
+	for _, f := range changes {
+		f(&o)
+	}
+	if b.Service, err = New(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// The answers are written by hand. y: may; n: may not.
+func TestWhoMayDoWhatToMachines(t *testing.T) {
+	machine := func(id policy.MachineID, r actor.Role) actor.Actor {
+		return actor.Actor{Account: "x", Site: actor.Member, Machines: map[policy.MachineID]actor.Role{id: r}}
+	}
+	who := []struct {
+		name string
+		a    actor.Actor
+	}{
+		{"nobody", actor.Actor{}},
+		{"signed in, no role", actor.Actor{Account: "x"}},
+		{"member", actor.Actor{Account: "x", Site: actor.Member, Member: "m-2"}},
+		{"mentor of it", machine("laser", actor.Mentor)},
+		{"maintainer of it", machine("laser", actor.Maintainer)},
+		{"maintainer of another", machine("vinyl", actor.Maintainer)},
+		{"administrator", admin},
+		{"owner", actor.Actor{Account: "o", Site: actor.Owner}},
+		{"root", actor.Local("root")},
+		{"token to read", actor.Actor{Account: "a1", Site: actor.Owner, Scopes: []actor.Act{actor.ReadMachines}}},
+		{"token without an act", actor.Actor{Account: "a1", Site: actor.Owner, Scopes: []actor.Act{}}},
+	}
+	ctx := t.Context()
+	b := newBench(t) // one for all: a database takes a while to make
+	if _, err := b.Add(ctx, admin, "laser"); err != nil {
+		t.Fatal(err)
+	}
+	added := 0
+	revoke := func(b *bench, a actor.Actor) error {
+		all, err := b.machines(ctx)
+		if err != nil {
+			return err
+		}
+		return b.Revoke(ctx, a, "laser", all[0].Version, "sold")
+	}
+	acts := []struct {
+		name string
+		do   func(*bench, actor.Actor) error
+		may  string // for each of who
+	}{
+		{"Machines", func(b *bench, a actor.Actor) error { _, err := b.Machines(ctx, a); return err }, "nnyyyyyyyyn"},
+		{"Machine", func(b *bench, a actor.Actor) error { _, err := b.Machine(ctx, a, "laser"); return err }, "nnyyyyyyyyn"},
+		{"Add", func(b *bench, a actor.Actor) error {
+			added++
+			_, err := b.Add(ctx, a, policy.MachineID(fmt.Sprint("press-", added)))
+			return err
+		}, "nnnnnnyyynn"},
+		{"NewCode", func(b *bench, a actor.Actor) error { _, err := b.NewCode(ctx, a, "laser", false); return err }, "nnnnnnyyynn"},
+		{"Held", func(b *bench, a actor.Actor) error { _, err := b.Held(ctx, a, "laser"); return err }, "nnnnnnyyynn"},
+		{"Tag", func(b *bench, a actor.Actor) error { return b.Tag(ctx, a, "laser", "worn belt") }, "nnnnynyyynn"},
+		{"Stop", func(b *bench, a actor.Actor) error { return b.Stop(ctx, a, "laser") }, "nnnyynyyynn"},
+		{"Revoke", revoke, "nnnnnnyyynn"},
+	}
+	for _, act := range acts {
+		if len(act.may) != len(who) {
+			t.Fatalf("%s: %d answers for %d", act.name, len(act.may), len(who))
+		}
+		for i, w := range who {
+			before, err := b.machines(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.notes, b.order = nil, nil
+			err = act.do(b, w.a)
+			var denied *actor.Denied
+			if act.may[i] == 'y' && err != nil || act.may[i] != 'y' && !errors.As(err, &denied) {
+				t.Errorf("%s as %s: %v, want %c", act.name, w.name, err, act.may[i])
+			}
+			after, err := b.machines(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if act.may[i] != 'y' && (len(b.order) > 0 || len(b.notes) > 0 || !reflect.DeepEqual(after, before)) {
+				t.Errorf("%s as %s: refused, and something happened: %v %v", act.name, w.name, b.order, b.notes)
+			}
+		}
+	}
+}
+
+func TestWhoIsOnAMachineIsForThoseWhoMayKnow(t *testing.T) {
+	b := newBench(t)
+	for _, c := range []struct {
+		a   actor.Actor
+		may bool
+	}{{actor.Actor{Account: "x", Site: actor.Member}, false}, {admin, true},
+		{actor.Actor{Account: "x", Machines: map[policy.MachineID]actor.Role{"vinyl": actor.Mentor}}, true},
+		{actor.Actor{Account: "x", Site: actor.Member, Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}}, false}} {
+		all, err := b.Machines(t.Context(), c.a)
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		if s := all[0].Standing; (s.Session != nil) != c.may || (s.Tags[0].By != "") != c.may || !s.Online {
+			t.Errorf("%+v: %+v", c.a, s)
+		}
+	}
+}
+
+func TestMachinesAreOfTheirSiteAlone(t *testing.T) {
+	b := newBench(t)
+	if _, err := b.Add(t.Context(), admin, "laser"); err != nil {
+		t.Fatal(err)
+	}
+	o := b.o
+	o.Fixed, o.Site = nil, b.db.Site("elsewhere")
+	other, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := other.Machines(t.Context(), admin); err != nil || len(all) != 0 {
+		t.Errorf("%+v %v", all, err)
+	}
+	var gone *fault.NotFound
+	if err := other.Revoke(t.Context(), admin, "laser", 1, "x"); !errors.As(err, &gone) {
+		t.Error(err)
+	}
+	if _, err := other.NewCode(t.Context(), admin, "laser", false); !errors.As(err, &gone) {
+		t.Error(err)
+	}
+}
+
+func TestWhatIsNoMachineIsRefused(t *testing.T) {
+	b := newBench(t)
+	var invalid *fault.Invalid
+	for _, id := range []policy.MachineID{"", "ack", "bundle", "Laser", "a b", "a/b", "a+b", "../x", policy.MachineID(strings.Repeat("a", 65)), "vinyl"} {
+		if _, err := b.Add(t.Context(), admin, id); !errors.As(err, &invalid) {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	var gone *fault.NotFound
+	if _, err := b.NewCode(t.Context(), admin, "press", false); !errors.As(err, &gone) {
+		t.Error(err)
+	}
+	if err := b.Tag(t.Context(), admin, "press", "x"); !errors.As(err, &gone) || len(b.order) > 0 {
+		t.Error(err)
+	}
+	if _, err := b.Machine(t.Context(), admin, "press"); !errors.As(err, &gone) {
+		t.Error(err)
+	}
+}
+
+func TestRevocationNamesItsVersionAndReason(t *testing.T) {
+	b := newBench(t)
+	if _, err := b.Add(t.Context(), admin, "laser"); err != nil {
+		t.Fatal(err)
+	}
+	var conflict *fault.Conflict
+	if err := b.Revoke(t.Context(), admin, "laser", 7, "sold"); !errors.As(err, &conflict) || conflict.Have != 1 {
+		t.Error(err)
+	}
+	var invalid *fault.Invalid
+	for _, reason := range []string{"", "two\nlines", strings.Repeat("x", 301)} {
+		if err := b.Revoke(t.Context(), admin, "laser", 1, reason); !errors.As(err, &invalid) {
+			t.Errorf("%.10q: %v", reason, err)
+		}
+	}
+	if err := b.Revoke(t.Context(), admin, "vinyl", 0, "it is hub.yaml's"); err != nil {
+		t.Error(err)
+	}
+	all, err := b.Enrolled(t.Context())
+	if err != nil || len(all) != 1 || all[0].ID != "vinyl" || !all[0].Revoked {
+		t.Errorf("%+v %v", all, err)
+	}
+	if want := "Ada machines.enrol machine/vinyl revoked: it is hub.yaml's"; b.notes[len(b.notes)-1] != want {
+		t.Errorf("%q", b.notes)
+	}
+	if err := b.Stop(t.Context(), admin, "vinyl"); err == nil || len(b.order) > 0 {
+		t.Error("an order was given to a revoked machine")
+	}
+}
+
+func TestOrderThatAMachineRefusesIsAnError(t *testing.T) {
+	b := newBench(t)
+	b.reply = wire.Reply{Why: "clock not\ntrusted"}
+	var refused *Refused
+	if err := b.Stop(t.Context(), admin, "vinyl"); !errors.As(err, &refused) || refused.Why != "clock not trusted" {
+		t.Error(err)
+	}
+	if len(b.notes) != 1 || b.order[0].Do != "stop" {
+		t.Errorf("%q %+v", b.notes, b.order)
+	}
+}
+
+// What is stored of a code and a password opens nothing.
+func TestDatabaseHoldsNoSecret(t *testing.T) {
+	b := newBench(t)
+	c, err := b.NewCode(t.Context(), admin, "vinyl", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := wire.ParseJoinCode(c.Text)
+	if err != nil || code.Pins != b.o.Pins.Hash() || !strings.Contains(c.Command, "https://hub.test:8443 "+c.Text) || !c.Expires.Equal(start.Add(time.Hour)) {
+		t.Errorf("%+v %v", c, err)
+	}
+	rows, err := b.o.Site.Query(t.Context(), `SELECT hash, maker FROM machine_code WHERE site = $1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var hash []byte
+		var maker string
+		if err := rows.Scan(&hash, &maker); err != nil || strings.Contains(string(hash), code.SecretText()) || len(hash) != 32 || maker != "Ada" {
+			t.Errorf("%x %q %v", hash, maker, err)
+		}
+	}
+}
+
+func TestCodeEndsAfterAnHourAndBeforeANewOne(t *testing.T) {
+	b := newBench(t)
+	secret := func() string {
+		c, err := b.NewCode(t.Context(), admin, "vinyl", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code, _ := wire.ParseJoinCode(c.Text)
+		return code.SecretText()
+	}
+	first := secret()
+	if o, err := b.openCode(t.Context(), first); err != nil || o.machine != "vinyl" {
+		t.Error(o, err)
+	}
+	second := secret()
+	if _, err := b.openCode(t.Context(), first); !errors.Is(err, errNoCode) {
+		t.Error(err)
+	}
+	b.now = b.now.Add(time.Hour - time.Millisecond)
+	if _, err := b.openCode(t.Context(), second); err != nil {
+		t.Error(err)
+	}
+	b.now = b.now.Add(time.Millisecond)
+	if _, err := b.openCode(t.Context(), second); !errors.Is(err, errNoCode) {
+		t.Error(err)
+	}
+}
+
+func TestAuthorityIsMadeOnceAndKept(t *testing.T) {
+	dir := t.TempDir()
+	now := func() time.Time { return start }
+	a, err := OpenAuthority(dir, "biklab", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{caFile, caKeyFile} {
+		if fi, err := os.Stat(filepath.Join(dir, name)); err != nil || fi.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", name, fi, err)
+		}
+	}
+	again, err := OpenAuthority(dir, "biklab", now)
+	if err != nil || string(again.Certificate()) != string(a.Certificate()) {
+		t.Fatal("another authority was made: ", err)
+	}
+	if err := os.Remove(filepath.Join(dir, caKeyFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenAuthority(dir, "biklab", now); err == nil || !strings.Contains(err.Error(), "restore it") {
+		t.Error("an authority was made in the place of one whose key is missing: ", err)
+	}
+}
+
+func TestServersCertificateIsRenewedWithTheClock(t *testing.T) {
+	now := start
+	a, err := OpenAuthority(t.TempDir(), "biklab", func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := a.Server("hub.test")
+	first, err := get(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := wire.VerifyHub([]*x509.Certificate{first.Leaf}, a.cert, "hub.test", now, true); err != nil {
+		t.Error(err)
+	}
+	if wire.VerifyHub([]*x509.Certificate{first.Leaf}, a.cert, "other.test", now, true) == nil {
+		t.Error("another name was taken")
+	}
+	if again, _ := get(nil); again != first {
+		t.Error("a certificate was made for nothing")
+	}
+	for _, at := range []time.Time{start.AddDate(0, 10, 0), start.AddDate(-3, 0, 0)} {
+		now = at
+		c, err := get(nil)
+		if err != nil || c == first || wire.VerifyHub([]*x509.Certificate{c.Leaf}, a.cert, "hub.test", now, true) != nil {
+			t.Errorf("%v: %v", at, err)
+		}
+	}
+}
+
+// A machine's certificate is none of a hub, and the other way.
+func TestCertificatesOfMachinesAndHubDiffer(t *testing.T) {
+	a, err := OpenAuthority(t.TempDir(), "biklab", func() time.Time { return start })
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := func(c elliptic.Curve) []byte {
+		k, err := ecdsa.GenerateKey(c, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := x509.MarshalPKIXPublicKey(k.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	m, err := a.Machine("hub", public(elliptic.P256()), start)
+	if err != nil || !a.isMachine(m) {
+		t.Fatal(err)
+	}
+	m.DNSNames = []string{"hub"}
+	if wire.VerifyHub([]*x509.Certificate{m}, a.cert, "hub", start, true) == nil || wire.VerifyHub([]*x509.Certificate{m}, a.cert, "hub", start, false) == nil {
+		t.Error("a machine poses as the hub")
+	}
+	s, err := a.Server("hub.test")(nil)
+	if err != nil || a.isMachine(s.Leaf) || a.isMachine(a.cert) {
+		t.Error("the hub's certificate is a machine's: ", err)
+	}
+	for name, key := range map[string][]byte{"P-384": public(elliptic.P384()), "nothing": nil, "garbage": []byte("x")} {
+		if _, err := a.Machine("laser", key, start); err == nil {
+			t.Errorf("%s was signed", name)
+		}
+	}
+}
