@@ -27,7 +27,7 @@ import (
 
 // route is a way that the thief of the hub key tries.
 type route struct {
-	name  string
+	name string
 	// wins plays it, and reports whether the thief reached what they wanted. err is why the machine refused their bundle.
 	wins func(v *victim) (won bool, err error)
 }
