@@ -118,7 +118,8 @@ func (h *Hub) open() (err error) {
 		}
 	}
 	if h.c.Bundle.Key != nil {
-		h.store = wire.Store{Dir: filepath.Join(h.c.Data, "bundle"), Site: h.c.Site, Keys: note.VerifierList(h.c.Bundle.Key), Policy: h.c.Bundle.policyKeys()}
+		h.store = wire.Store{Dir: filepath.Join(h.c.Data, "bundle"), Site: h.c.Site, Keys: note.VerifierList(h.c.Bundle.Key),
+			Policy: h.c.Bundle.policyKeys()}
 		h.readStore()
 		h.seen = stampOf(h.c.Bundle.File)
 		h.takeBundle(h.seen)
