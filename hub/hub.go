@@ -119,7 +119,8 @@ func (h *Hub) open() (err error) {
 		return err
 	}
 	if h.c.Bundle.Key != nil {
-		h.store = wire.Store{Dir: filepath.Join(h.c.Data, "bundle"), Site: h.c.Site, Keys: note.VerifierList(h.c.Bundle.Key), Policy: h.c.Bundle.policyKeys()}
+		h.store = wire.Store{Dir: filepath.Join(h.c.Data, "bundle"), Site: h.c.Site, Keys: note.VerifierList(h.c.Bundle.Key),
+			Policy: h.c.Bundle.policyKeys()}
 		h.readStore()
 		if h.c.Bundle.File != "" {
 			h.seen = stampOf(h.c.Bundle.File)

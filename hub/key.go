@@ -95,7 +95,8 @@ func (c Config) checkBundle() error {
 	}
 	if keys := c.Bundle.policyKeys(); keys != nil {
 		if _, err := m.CheckPolicy(keys); err != nil {
-			return fmt.Errorf("bundle: file: %s: %w; want the policy key %q (bundle: policy-key)", c.Bundle.File, err, c.Bundle.Policy.Name())
+			return fmt.Errorf("bundle: file: %s: %w; want the policy key %q (bundle: policy-key)", c.Bundle.File, err,
+				c.Bundle.Policy.Name())
 		}
 	}
 	if m.Site != c.Site {

@@ -214,7 +214,7 @@ type StatusList struct {
 	ID      string        // what it calls itself: for many issuers not the address where it stands
 	Issuer  string        // empty for a 1EdTech list, which is nobody's but its address's
 	TTL     time.Duration // after which its issuer wants it to be read again; zero: it does not say
-	From    time.Time     // when its issuer says that it begins to be valid: each signing gives a new one; zero: it does not say
+	From    time.Time     // its issuer's validFrom: since when it is valid; zero: it does not say
 	Until   time.Time     // when it ends; zero: it does not say
 	purpose []string
 	bits    bits

@@ -283,8 +283,8 @@ func (b *Built) status(s *Site, at time.Time) error {
 		lists.Lists = append(lists.Lists, wire.StatusList{URL: l.ID, Body: f.Data})
 		b.lists[l.ID] = l
 		if grace := s.Policy.StatusGrace; b.apart && !l.From.IsZero() && at.Sub(l.From) > grace {
-			b.warn(f, "was signed by its issuer on %s, more than status-grace (%v) ago: machines that pin a policy key count the age of a "+
-				"list from then, and its badges open nothing; get a newer one (of your own: portillon badge revoke --renew)",
+			b.warn(f, "was signed by its issuer on %s, more than status-grace (%v) ago: machines that pin a policy "+
+				"key count the age of a list from then, and its badges open nothing; get a newer one (of your own: portillon badge revoke --renew)",
 				l.From.Format(time.DateOnly), grace)
 		}
 	}

@@ -53,9 +53,11 @@ func (b *Built) takePolicy(s *Site, o PolicyOrder) error {
 	case f.Policy.Site != s.Policy.Site:
 		return fmt.Errorf("the signed policy is of the site %q, want %q", f.Policy.Site, s.Policy.Site)
 	case f.Policy.Policy != wire.Hash(s.text):
-		return fmt.Errorf("policy.yaml is not the one that was signed as policy number %d: sign it again, or take back the change", f.Policy.Number)
+		return fmt.Errorf("policy.yaml is not the one that was signed as policy number %d: sign it again, "+
+			"or take back the change", f.Policy.Number)
 	case s.Policy.SignedBindings && f.Policy.Bindings == "":
-		return fmt.Errorf("policy.yaml says «bindings: signed», and policy number %d was signed without the members: sign the site's directory", f.Policy.Number)
+		return fmt.Errorf("policy.yaml says «bindings: signed», and policy number %d was signed without the "+
+			"members: sign the site's directory", f.Policy.Number)
 	}
 	b.Policy, b.Manifest.SignedPolicy = f.Policy, string(f.Signed)
 	if err := b.takeDocuments(f); err != nil {
@@ -120,7 +122,8 @@ func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
 	const sign = "until somebody signs the policy again (portillon policy sign)"
 	binding, ok := b.bound[w.ID]
 	if !ok {
-		b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s) is new: no machine knows this member %s", m.Name, m.ID, sign))
+		b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s) is new: no machine knows this member %s",
+			m.Name, m.ID, sign))
 		return w, false
 	}
 	limited, over := binding.Limit(w)
@@ -142,15 +145,15 @@ func (b *Built) signPolicy(s *Site, o PolicyOrder, buckets []bucket) error {
 		}
 	}
 	is := func(name string) string { c, _ := b.Manifest.Chunk(name); return c.SHA256 }
-	b.Policy = wire.SignedPolicy{Site: s.Policy.Site, Number: o.Number, Policy: is(wire.PolicyChunk), Documents: is(wire.DocumentsChunk),
-		Bindings: b.Manifest.BindingsHash()}
+	b.Policy = wire.SignedPolicy{Site: s.Policy.Site, Number: o.Number, Policy: is(wire.PolicyChunk),
+		Documents: is(wire.DocumentsChunk), Bindings: b.Manifest.BindingsHash()}
 	signed, err := wire.SignPolicy(b.Policy, o.Signer)
 	b.Manifest.SignedPolicy = string(signed)
 	return err
 }
 
-// bindings adds what the roster says of the members as bindings. A site without members has one empty chunk, so that the
-// document says that bindings are signed.
+// bindings adds what the roster says of the members as bindings. A site without members has one empty chunk, so that
+// the document says that bindings are signed.
 func (b *Built) bindings(buckets []bucket) error {
 	for i, x := range buckets {
 		if len(x.roster.Members) == 0 && i > 0 {
@@ -202,7 +205,8 @@ func SignPolicyText(text []byte, number uint64, signer note.Signer) ([]byte, wir
 		return nil, wire.SignedPolicy{}, err
 	}
 	if p.SignedBindings {
-		return nil, wire.SignedPolicy{}, errors.New("policy.yaml says «bindings: signed»: sign the site's directory, with its members")
+		return nil, wire.SignedPolicy{},
+			errors.New("policy.yaml says «bindings: signed»: sign the site's directory, with its members")
 	}
 	if err := ofSite(signer, p.Site); err != nil {
 		return nil, wire.SignedPolicy{}, err

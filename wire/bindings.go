@@ -33,7 +33,8 @@ type BindingsBucket struct {
 
 // BindingOf is the binding that allows m as it is, and no more.
 func BindingOf(m Member) Binding {
-	return Binding{ID: m.ID, Emails: m.Emails, Subjects: m.Subjects, Cards: m.Cards, Blocked: m.Blocked, MemberTerms: m.MemberTerms}
+	return Binding{ID: m.ID, Emails: m.Emails, Subjects: m.Subjects, Cards: m.Cards, Blocked: m.Blocked,
+		MemberTerms: m.MemberTerms}
 }
 
 // Excess is a way in which a member of the roster goes beyond the binding that the policy key has signed.

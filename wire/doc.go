@@ -23,6 +23,8 @@
 //     every record that a machine signed, of whatever kind and with whatever fields, and shows the bytes as they came.
 //   - A new field is written only where it is used, so that older readers, which may be stricter, never meet it on a site
 //     that does not use it.
+//   - Readers up to this release refuse a manifest with a chunk of a name that they do not know. A new chunk may appear
+//     only on a site whose policy.yaml they refuse anyway (bindings), so that nothing is taken for less than it says.
 //   - What is hashed or signed as canonical JSON (RFC 8785) is compared as bytes, and never written anew from a struct.
 //   - A machine's journal that begins anew has another generation. The generation stands in the checkpoint's origin, in
 //     batches, acknowledgements and states. Journals from before generations have the empty one, and write none.

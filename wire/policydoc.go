@@ -72,7 +72,7 @@ func (p SignedPolicy) check() error {
 const (
 	PolicyUnsigned  = "policy-unsigned"  // the policy key has not signed what the bundle says
 	OlderPolicy     = "older-policy"     // the policy number is lower than one that the machine has accepted
-	BindingUnsigned = "binding-unsigned" // a member's cards, addresses or restrictions go beyond what the policy key signed
+	BindingUnsigned = "binding-unsigned" // a member's cards, addresses or restrictions go beyond what was signed
 )
 
 // IsPolicyRefusal reports whether a bundle was refused for what its policy key has signed, or has not.
@@ -120,7 +120,8 @@ func (p SignedPolicy) replaces(old SignedPolicy) error {
 	case p.Number < old.Number:
 		return refuse(OlderPolicy, "policy number %d, this machine has accepted number %d", p.Number, old.Number)
 	case p.Number == old.Number && p != old:
-		return refuse(OlderPolicy, "policy number %d was signed with another content before; each change needs a higher number", p.Number)
+		return refuse(OlderPolicy, "policy number %d was signed with another content before; "+
+			"each change needs a higher number", p.Number)
 	}
 	return nil
 }

@@ -32,7 +32,8 @@ const maxPolicyFile = 64 << 20
 func WritePolicyFile(w io.Writer, f PolicyFile) error {
 	t := tar.NewWriter(w)
 	put := func(name string, b []byte) error {
-		if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(b)), ModTime: time.Unix(0, 0)}); err != nil {
+		h := tar.Header{Name: name, Mode: 0o644, Size: int64(len(b)), ModTime: time.Unix(0, 0)}
+		if err := t.WriteHeader(&h); err != nil {
 			return err
 		}
 		_, err := t.Write(b)

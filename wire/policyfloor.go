@@ -19,7 +19,8 @@ func (s Store) mayFollow(m Manifest) error {
 }
 
 // PolicyFloor is the signed policy with the highest number that was installed here, under the policy keys of today; the
-// zero SignedPolicy where there is none. A damaged file counts as none: the manifests in the store know their number too.
+// zero SignedPolicy where there is none. A damaged file counts as none: the manifests in the store know their number
+// too.
 func (s Store) PolicyFloor() SignedPolicy {
 	if s.Policy == nil {
 		return SignedPolicy{}

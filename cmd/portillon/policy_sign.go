@@ -123,7 +123,8 @@ type policyFlags struct {
 
 func (p *policyFlags) declare(fs *flag.FlagSet) {
 	fs.StringVar(&p.key, "policy-key", "", "the policy key, where machines pin one apart from --key")
-	fs.Uint64Var(&p.number, "policy-number", 0, "with --policy-key, the policy number, which must grow; default: the time of issue, in seconds")
+	fs.Uint64Var(&p.number, "policy-number", 0,
+		"with --policy-key, the policy number, which must grow; default: the time of issue, in seconds")
 	fs.StringVar(&p.signed, "policy", "", "instead of --policy-key: the file that portillon policy sign wrote")
 }
 
@@ -141,7 +142,8 @@ func (p *policyFlags) signerKind() keykind.Kind {
 func (p *policyFlags) order(issued time.Time) (o site.PolicyOrder, err error) {
 	switch {
 	case p.key != "" && p.signed != "":
-		return o, wrong("--policy-key and --policy are both given").hinted("--policy where the policy key is on another computer")
+		return o, wrong("--policy-key and --policy are both given").
+			hinted("--policy where the policy key is on another computer")
 	case p.key != "":
 		if o.Number = p.number; o.Number == 0 {
 			o.Number = uint64(issued.Unix())
@@ -195,5 +197,6 @@ func policyOf(m wire.Manifest, key string) (*policyInfo, string, error) {
 	if key == "" {
 		by += " (not verified: portillon bundle verify --policy-pub)"
 	}
-	return &policyInfo{Number: p.Number, Key: wire.PolicyKeyName(m.SignedPolicy), Verified: key != "", Bindings: p.Bindings != ""}, policyWords(p, by), nil
+	info := policyInfo{Number: p.Number, Key: wire.PolicyKeyName(m.SignedPolicy), Verified: key != "", Bindings: p.Bindings != ""}
+	return &info, policyWords(p, by), nil
 }

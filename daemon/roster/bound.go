@@ -25,7 +25,8 @@ func (l *loader) checkBindings(b int, bucket wire.RosterBucket) error {
 	}
 	for _, m := range bucket.Members {
 		if wire.Bucket(policy.MemberID(m.ID)) != b { // a second binding could be looked for in each bucket
-			return &wire.Refusal{Code: wire.BindingUnsigned, Detail: fmt.Sprintf("the member %q stands in the bucket %02x, which is not their own", m.ID, b)}
+			return &wire.Refusal{Code: wire.BindingUnsigned,
+				Detail: fmt.Sprintf("the member %q stands in the bucket %02x, which is not their own", m.ID, b)}
 		}
 		if err := bindings.Check(m); err != nil {
 			return err

@@ -97,8 +97,9 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 	return standing, checked
 }
 
-// readAt is when a list says how its badges stand: when the bundle was issued, for its builder read the list then. Where
-// the policy key is apart, whoever signs bundles cannot make an old list younger: the issuer's own date counts, if earlier.
+// readAt is when a list says how its badges stand: when the bundle was issued, for its builder read the list then.
+// Where the policy key is apart, whoever signs bundles cannot make an old list younger: the issuer's own date counts, if
+// it is earlier.
 func (l *loader) readAt(list *openbadge.StatusList, at time.Time) time.Time {
 	if l.o.Policy != nil && list != nil && !list.From.IsZero() && list.From.Before(at) {
 		return list.From

@@ -35,8 +35,8 @@ const (
 	maxRevoked = 100_000
 )
 
-// readRevoked reads the file. One that is damaged is none, and is said at the next save: a machine without it still asks
-// the lists.
+// readRevoked reads the file. One that is damaged is none, and is said at the next save: a machine without it still
+// asks the lists.
 func readRevoked(path string) *revoked {
 	out := &revoked{seen: map[string]bool{}}
 	if path == "" {
@@ -92,8 +92,8 @@ func (r *revoked) add(v verdict, e openbadge.StatusEntry) {
 	}
 }
 
-// save writes the file where a badge was added. Nothing is ever taken off, also if its credential is in no bundle now: it
-// could come back.
+// save writes the file where a badge was added. Nothing is ever taken off, also if its credential is in no bundle now:
+// it could come back.
 func (r *revoked) save(path string) error {
 	if r == nil {
 		return nil

@@ -67,7 +67,7 @@ type Options struct {
 	CardKey []byte // the site's key for card numbers
 	Memory  string // the file of remembered verdicts; empty: none
 	Now     time.Time
-	// Policy are the policy keys that the machine pins apart from the key of bundles; nil: there are none. Where there are:
+	// Policy are the policy keys that the machine pins apart from the key of bundles; nil: there are none. With them:
 	//
 	//   - The policy, the documents and, with «bindings: signed», the members' bindings must be signed by one of them.
 	//   - A badge that was once seen revoked stays revoked.
@@ -186,8 +186,8 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		return nil, fmt.Errorf("policy.yaml is the site %q's, the bundle %q's", p.Site, m.Site)
 	}
 	if o.Policy != nil && p.SignedBindings && signed.Bindings == "" {
-		return nil, &wire.Refusal{Code: wire.PolicyUnsigned, Detail: fmt.Sprintf("policy number %d says «bindings: signed», and was signed without bindings",
-			signed.Number)}
+		return nil, &wire.Refusal{Code: wire.PolicyUnsigned,
+			Detail: fmt.Sprintf("policy number %d says «bindings: signed», and was signed without bindings", signed.Number)}
 	}
 	l := &loader{store: s, m: m, o: o, signed: signed, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
 		r: &Roster{Policy: p, PolicyNumber: wire.PolicyNumber(text)}, listed: map[string]policy.MemberID{},

@@ -52,18 +52,22 @@ func (x *exam) keys() {
 		tf("Mettre sous bundle: key: « %s »", "Put under bundle: key: “%s”", p.Bundle))
 	if x.c.PolicyApart() && p.Bundle != "" && p.Policy == "" {
 		ill = true
-		x.say("keys", Ill, tf("policy-key est « %s », %s n’en nomme pas : le hub peut distribuer des bundles que la machine refuse",
-			"policy-key is “%s”, %s names none: the hub may hand out bundles that the machine refuses", short(x.c.PolicyKey), p.File),
+		x.say("keys", Ill, tf("policy-key est « %s », %s n’en nomme pas : le hub peut distribuer des bundles "+
+			"que la machine refuse", "policy-key is “%s”, %s names none: the hub may hand out bundles that the machine refuses",
+			short(x.c.PolicyKey), p.File),
 			tf("Mettre sous bundle: policy-key: « %s »", "Put under bundle: policy-key: “%s”", x.c.PolicyKey))
 	}
 	if !x.c.PolicyApart() && p.Policy != "" {
 		ill = true
-		x.say("keys", Ill, tf("%s nomme la clé de politique « %s », la machine n’en connaît pas : elle croit la clé des bundles pour tout",
-			"%s names the policy key “%s”, the machine pins none: it believes the key of bundles for everything", p.File, short(p.Policy)),
-			tf("Mettre dans le fichier de la machine : policy-key: « %s »", "Put into the machine’s file: policy-key: “%s”", p.Policy))
+		x.say("keys", Ill, tf("%s nomme la clé de politique « %s », la machine n’en connaît pas : elle croit la "+
+			"clé des bundles pour tout", "%s names the policy key “%s”, the machine pins none: it believes the key of bundles "+
+			"for everything", p.File, short(p.Policy)),
+			tf("Mettre dans le fichier de la machine : policy-key: « %s »",
+				"Put into the machine’s file: policy-key: “%s”", p.Policy))
 	}
 	differ(x.c.PolicyKey, p.Policy, tf("policy-key est « %s », %s attend « %s » : la machine refuse ses bundles",
-		"policy-key is “%s”, %s has “%s”: the machine refuses the hub’s bundles", short(x.c.PolicyKey), p.File, short(p.Policy)),
+		"policy-key is “%s”, %s has “%s”: the machine refuses the hub’s bundles",
+		short(x.c.PolicyKey), p.File, short(p.Policy)),
 		tf("Mettre sous policy-key: « %s »", "Put under policy-key: “%s”", p.Policy))
 	differ(x.c.MQTT.HubKey, p.Hub, tf("mqtt: hub-key est « %s », la clé du hub est « %s » (%s) : la machine refuse ses accusés et ses ordres",
 		"mqtt: hub-key is “%s”, the hub’s key is “%s” (%s): the machine refuses its acknowledgements and commands",

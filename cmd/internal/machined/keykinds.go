@@ -25,7 +25,8 @@ func rightKind(n yamlfile.Node, p keykind.Place) {
 func (c *Config) remember(path string, root yamlfile.Node) {
 	c.path, c.lines = path, map[string]int{"card-key": root.Get("card-key").Line(),
 		"machine-key": root.Get("machine-key").Line(), "reader: aes-key": root.Get("reader").Get("aes-key").Line(),
-		"policy-key": root.Get("policy-key").Line(), "bundle: key": root.Get("bundle").Get("key").Line(), "mqtt: hub-key": root.Get("mqtt").Get("hub-key").Line()}
+		"policy-key":  root.Get("policy-key").Line(),
+		"bundle: key": root.Get("bundle").Get("key").Line(), "mqtt: hub-key": root.Get("mqtt").Get("hub-key").Line()}
 }
 
 // at is where the file has a field: laser.yaml:7: card-key.
@@ -60,7 +61,8 @@ func (c Config) fits(field, named, text string) error {
 func (c Config) differ(machine, card, aes string) (errs []error) {
 	if public, err := keykind.PublicHalf(machine); err == nil {
 		for _, x := range [...]struct{ field, what, key string }{
-			{"bundle: key", "site key", c.Bundle.Key}, {"mqtt: hub-key", "hub key", c.MQTT.HubKey}, {"policy-key", "policy key", c.PolicyKey}} {
+			{"bundle: key", "site key", c.Bundle.Key}, {"mqtt: hub-key", "hub key", c.MQTT.HubKey},
+			{"policy-key", "policy key", c.PolicyKey}} {
 			if keykind.Same(public, x.key) {
 				errs = append(errs, fmt.Errorf("%s: %s: the machine key %q is the %s too (%s: %q), want a key that "+
 					"this machine alone has", c.at("machine-key"), c.MachineKey, keykind.NameOf(public), x.what, c.at(x.field),

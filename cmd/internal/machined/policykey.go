@@ -27,19 +27,24 @@ func (c Config) KeySituation() policy.Text {
 	bundle, own := keykind.NameOf(c.Bundle.Key), keykind.NameOf(c.PolicyKey)
 	if !c.PolicyApart() {
 		return policy.Text{
-			FR: fmt.Sprintf("Clés : une seule clé, « %s », signe la politique et les bundles : qui la détient peut tout", bundle),
-			EN: fmt.Sprintf("Keys: one key, “%s”, signs the policy and the bundles: whoever has it may do everything", bundle)}
+			FR: fmt.Sprintf("Clés : une seule clé, « %s », signe la politique et les bundles : "+
+				"qui la détient peut tout", bundle),
+			EN: fmt.Sprintf("Keys: one key, “%s”, signs the policy and the bundles: "+
+				"whoever has it may do everything", bundle)}
 	}
 	return policy.Text{
-		FR: fmt.Sprintf("Clés : « %s » signe la politique, « %s » les bundles : qui ne détient que la seconde ne change pas la politique", own, bundle),
-		EN: fmt.Sprintf("Keys: “%s” signs the policy, “%s” the bundles: whoever has only the second cannot change the policy", own, bundle)}
+		FR: fmt.Sprintf("Clés : « %s » signe la politique, « %s » les bundles : "+
+			"qui ne détient que la seconde ne change pas la politique", own, bundle),
+		EN: fmt.Sprintf("Keys: “%s” signs the policy, “%s” the bundles: "+
+			"whoever has only the second cannot change the policy", own, bundle)}
 }
 
 // checkApart warns of a policy key that the hub holds all the same.
 func (c Config) checkApart() []string {
 	if c.PolicyApart() && keykind.Same(c.PolicyKey, c.MQTT.HubKey) {
-		return []string{c.at("policy-key") + ": is the hub key too (mqtt: hub-key): whoever breaks into the hub can change the policy; " +
-			"make a policy key that stays on another computer: portillon bundle keygen " + c.Site + " --kind policy -o policy.key"}
+		return []string{c.at("policy-key") + ": is the hub key too (mqtt: hub-key): whoever breaks into the hub " +
+			"can change the policy; make a policy key that stays on another computer: portillon bundle keygen " + c.Site +
+			" --kind policy -o policy.key"}
 	}
 	return nil
 }
@@ -47,8 +52,8 @@ func (c Config) checkApart() []string {
 // checkBindings warns of a policy that promises more than this machine's keys keep.
 func (c Config) checkBindings(p *policy.Policy) []string {
 	if p.SignedBindings && !c.PolicyApart() {
-		return []string{"policy-key: is missing, and the policy says «bindings: signed»: members' cards and addresses are signed by the key " +
-			"of bundles alone here; name the policy key"}
+		return []string{"policy-key: is missing, and the policy says «bindings: signed»: members' cards and addresses " +
+			"are signed by the key of bundles alone here; name the policy key"}
 	}
 	return nil
 }
