@@ -104,7 +104,8 @@ func TestBodiesAreBoundedAndTyped(t *testing.T) {
 	s := newSite(t)
 	long := `{"name": "` + strings.Repeat("x", usualBody) + `"}`
 	s.want(413, ask{method: "POST", path: "/members", as: "owner", body: long})
-	s.want(413, ask{method: "POST", path: "/badges", as: "owner", kind: "image/png", body: strings.Repeat("x", uploadBody+1)})
+	s.want(413, ask{method: "POST", path: "/policy/draft", as: "owner", kind: yamlType, body: strings.Repeat("x", policyBody+1)})
+	s.want(413, ask{method: "POST", path: "/policy/draft", as: "owner", body: `{"text": "` + strings.Repeat("x", policyBody) + `"}`})
 	s.want(403, ask{method: "POST", path: "/badges", as: "member", kind: "image/png", body: strings.Repeat("x", 100)})
 	s.want(415, ask{method: "POST", path: "/members", as: "owner", kind: "text/plain", body: `{"name": "x"}`})
 	s.want(415, ask{method: "POST", path: "/members", as: "owner", kind: "application/json; charset=latin1", body: `{"name": "x"}`})

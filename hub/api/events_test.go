@@ -78,7 +78,7 @@ func (s *stream) open() bool {
 
 // bubble runs a test in a bubble of its own clock. The site's store and server stand outside of it.
 func bubble(t *testing.T, test func(*testing.T, *site, http.Handler)) {
-	outside := newSite(t)
+	outside := newSiteWithEvents(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := &site{fakes: outside.fakes, t: t, store: outside.store}
 		h, err := New(s.options())

@@ -159,7 +159,7 @@ func sample(r Route) ask {
 }
 
 func TestAuthorisationIsAsTheTableSays(t *testing.T) {
-	s := newSite(t)
+	s := newSiteWithEvents(t)
 	routes := map[string]Route{}
 	for _, r := range newTable() {
 		routes[r.Method+" "+r.Path] = r
