@@ -48,7 +48,8 @@ func (x *remote) client() (*apiclient.Client, error) {
 		need{"--token-file", x.token != ""}); err != nil {
 		return nil, err
 	}
-	c, err := apiclient.New(apiclient.Options{URL: x.hub, TokenFile: x.token, CAFile: x.ca, Language: pick(*x.lang == policy.English, "en", "fr")})
+	c, err := apiclient.New(apiclient.Options{URL: x.hub, TokenFile: x.token, CAFile: x.ca,
+		Language: pick(*x.lang == policy.English, "en", "fr")})
 	if err != nil {
 		return nil, wrong("%w", err)
 	}
@@ -71,7 +72,8 @@ func failed(err error) error {
 
 func codeOf(status int) int {
 	switch status {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge,
+		http.StatusUnsupportedMediaType:
 		return 2
 	case http.StatusTooManyRequests, http.StatusNotImplemented:
 		return 3
@@ -83,7 +85,8 @@ func codeOf(status int) int {
 }
 
 // ask sends a request, and prints the answer: as JSON, or with show.
-func (x *remote) ask(ctx context.Context, w stdio, q apiclient.Request, show func(apiclient.Answer, *apiclient.Client) error) error {
+func (x *remote) ask(ctx context.Context, w stdio, q apiclient.Request,
+	show func(apiclient.Answer, *apiclient.Client) error) error {
 	c, err := x.client()
 	if err != nil {
 		return err
@@ -95,7 +98,8 @@ func (x *remote) ask(ctx context.Context, w stdio, q apiclient.Request, show fun
 	return x.show(w, c, a, show)
 }
 
-func (x *remote) show(w stdio, c *apiclient.Client, a apiclient.Answer, show func(apiclient.Answer, *apiclient.Client) error) error {
+func (x *remote) show(w stdio, c *apiclient.Client, a apiclient.Answer,
+	show func(apiclient.Answer, *apiclient.Client) error) error {
 	if !x.json {
 		return failed(show(a, c))
 	}
@@ -123,13 +127,18 @@ func (x *remote) done(w stdio, fr, en string, a ...any) func(apiclient.Answer, *
 }
 
 // printList prints every item of a list, as JSON or as a line of cells.
-func printList[T any](ctx context.Context, x *remote, w stdio, path string, query url.Values, cells func(T) []string) error {
+func printList[T any](ctx context.Context, x *remote, w stdio, path string, query url.Values,
+	cells func(T) []string) error {
 	c, err := x.client()
 	if err != nil {
 		return err
 	}
 	all := []json.RawMessage{}
-	if err := c.All(ctx, path, query, func(item json.RawMessage) error { all = append(all, item); return nil }); err != nil {
+	if err := c.All(ctx, path, query, func(item json.RawMessage) error {
+		all = append(all,
+			item)
+		return nil
+	}); err != nil {
 		return failed(err)
 	}
 	if x.json {

@@ -81,9 +81,11 @@ func cardAssign(ctx context.Context, w stdio, args []string) error {
 		return err
 	}
 	if (tap == "") == (number == "") {
-		return wrong("card assign takes --tap or --number").hinted("portillon card taps --hub … lists the taps of cards that nobody has")
+		return wrong("card assign takes --tap or --number").
+			hinted("portillon card taps --hub … lists the taps of cards that nobody has")
 	}
-	q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("members", rest[0], "cards"), JSON: map[string]string{"number": number, "note": note}}
+	q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("members", rest[0], "cards"),
+		JSON: map[string]string{"number": number, "note": note}}
 	if tap != "" {
 		q.Path, q.JSON = apiclient.Path("taps", tap, "assign"), map[string]string{"member": rest[0]}
 	}
@@ -114,7 +116,8 @@ func cardState(ctx context.Context, w stdio, args []string, verb, state string) 
 	}
 	q := apiclient.Request{Method: http.MethodPut, Path: apiclient.Path("members", rest[0], "cards", rest[1]),
 		JSON: map[string]string{"state": state, "note": note}}
-	words := map[string][2]string{"blocked": {"carte bloquée", "card blocked"}, "lost": {"carte déclarée perdue", "card reported lost"},
+	words := map[string][2]string{"blocked": {"carte bloquée", "card blocked"},
+		"lost":   {"carte déclarée perdue", "card reported lost"},
 		"active": {"carte active", "card active"}}[state]
 	return x.ask(ctx, w, q, x.done(w, words[0], words[1]))
 }
@@ -153,7 +156,8 @@ func badgeAdd(ctx context.Context, w stdio, args []string) error {
 		return err
 	}
 	if address != "" && member != "" && len(rest) == 0 {
-		q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("members", member, "badges", "url"), JSON: map[string]string{"url": address}}
+		q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("members", member, "badges", "url"),
+			JSON: map[string]string{"url": address}}
 		return x.ask(ctx, w, q, func(a apiclient.Answer, c *apiclient.Client) error {
 			var b apiBadge
 			if err := c.Read(a, &b); err != nil {
@@ -163,7 +167,8 @@ func badgeAdd(ctx context.Context, w stdio, args []string) error {
 		})
 	}
 	if len(rest) != 1 || address != "" {
-		return wrong("badge add takes a file, or --url with --member").hinted("portillon badge add lea.png --member m-lea --hub …")
+		return wrong("badge add takes a file, or --url with --member").
+			hinted("portillon badge add lea.png --member m-lea --hub …")
 	}
 	return x.addBadges(ctx, w, member, rest[0])
 }

@@ -49,7 +49,8 @@ func (m apiMachine) cells(l policy.Language) []string {
 	if s.Refused != "" {
 		trouble = append(trouble, say(l, "paquet refusé : ", "bundle refused: ")+s.Refused)
 	}
-	return []string{m.ID, state, moment(s.Seen), fmt.Sprintf("%d/%d", s.Bundle, s.Wanted), fmt.Sprintf("%d/%d", s.Held, s.Records), s.Program,
+	return []string{m.ID, state, moment(s.Seen), fmt.Sprintf("%d/%d", s.Bundle, s.Wanted),
+		fmt.Sprintf("%d/%d", s.Held, s.Records), s.Program,
 		strings.Join(append(trouble, s.Faults...), "; ")}
 }
 
@@ -73,7 +74,8 @@ func machineCode(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("machines", rest[0], "code"), JSON: map[string]bool{"replace": replace}}
+	q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("machines", rest[0], "code"),
+		JSON: map[string]bool{"replace": replace}}
 	c, err := x.client()
 	if err != nil {
 		return err
@@ -96,7 +98,8 @@ func machineCode(ctx context.Context, w stdio, args []string) error {
 		if command == "" {
 			command = code.Code
 		}
-		_, err := fmt.Fprintf(w.out, say(*x.lang, "Sur la machine : %s\nvalable une fois, jusqu’au %s\n", "At the machine: %s\nvalid once, until %s\n"),
+		_, err := fmt.Fprintf(w.out, say(*x.lang, "Sur la machine : %s\nvalable une fois, jusqu’au %s\n",
+			"At the machine: %s\nvalid once, until %s\n"),
 			plain(command), moment(code.Expires))
 		return err
 	})
@@ -127,8 +130,9 @@ func machineRevoke(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("machines", rest[0], "revoke"), Match: version,
-		JSON: map[string]string{"reason": reason}})
+	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("machines", rest[0], "revoke"),
+		Match: version,
+		JSON:  map[string]string{"reason": reason}})
 	if err != nil {
 		return failed(err)
 	}
@@ -140,7 +144,8 @@ func (x *remote) tagRemotely(ctx context.Context, w stdio, machine, reason strin
 	if machine == "" {
 		return wrong("--machine is missing").hinted("portillon machine tag --hub https://… --machine laser REASON")
 	}
-	q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("machines", machine, "tag"), JSON: map[string]string{"reason": reason}}
+	q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("machines", machine, "tag"),
+		JSON: map[string]string{"reason": reason}}
 	return x.ask(ctx, w, q, x.done(w, "la mise hors service de %s est en route", "the tag is on its way to %s", machine))
 }
 

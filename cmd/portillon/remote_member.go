@@ -41,8 +41,9 @@ func memberList(ctx context.Context, w stdio, args []string) error {
 	query := url.Values{}
 	_, err := flags(w, "member list", args, 0, func(fs *flag.FlagSet) {
 		x.declare(fs)
-		for name, usage := range map[string]string{"text": "words of a name, an address or an external id", "machine": "who may use this machine",
-			"badge": "who holds this badge of the policy", "state": "active, blocked, lapsed"} {
+		for name, usage := range map[string]string{"text": "words of a name, an address or an external id",
+			"machine": "who may use this machine",
+			"badge":   "who holds this badge of the policy", "state": "active, blocked, lapsed"} {
 			fs.Func(name, usage, func(s string) error { query.Set(name, s); return nil })
 		}
 	})
@@ -59,7 +60,8 @@ func memberShow(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return x.ask(ctx, w, apiclient.Request{Method: http.MethodGet, Path: apiclient.Path("members", rest[0])}, x.printMember(w))
+	return x.ask(ctx, w, apiclient.Request{Method: http.MethodGet, Path: apiclient.Path("members", rest[0])},
+		x.printMember(w))
 }
 
 func (x *remote) printMember(w stdio) func(apiclient.Answer, *apiclient.Client) error {
@@ -89,7 +91,8 @@ func fieldsOf(args []string) (map[string]any, error) {
 	for _, arg := range args {
 		name, value, ok := strings.Cut(arg, "=")
 		if !ok || !slices.Contains(known, name) {
-			return nil, wrong("%q is no field of a member", arg).hinted("FIELD=VALUE, with one of %s; FIELD= takes it away", strings.Join(known, ", "))
+			return nil, wrong("%q is no field of a member", arg).hinted("FIELD=VALUE, with one of %s; FIELD= takes it away",
+				strings.Join(known, ", "))
 		}
 		switch {
 		case value == "":
@@ -140,7 +143,8 @@ func memberSet(ctx context.Context, w stdio, args []string) error {
 		return err
 	}
 	if len(rest) < 2 {
-		return wrong("member set takes a member and at least one field").hinted("portillon member set m-lea until=2027-09-30 --hub …")
+		return wrong("member set takes a member and at least one field").
+			hinted("portillon member set m-lea until=2027-09-30 --hub …")
 	}
 	fields, err := fieldsOf(rest[1:])
 	if err != nil {
@@ -155,7 +159,8 @@ func memberSet(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	q := apiclient.Request{Method: http.MethodPatch, Path: path, JSON: fields, Type: "application/merge-patch+json", Match: version}
+	q := apiclient.Request{Method: http.MethodPatch, Path: path, JSON: fields, Type: "application/merge-patch+json",
+		Match: version}
 	a, err := c.Do(ctx, q)
 	if err != nil {
 		return failed(err)
@@ -224,7 +229,8 @@ func (p apiPreview) changes() int { return len(p.Added) + len(p.Changed) + len(p
 
 func (x *remote) printPreview(w stdio, p apiPreview) error {
 	l := *x.lang
-	fmt.Fprintf(w.out, say(l, "%d ajoutés, %d modifiés, %d absents de la liste, %d inchangés\n", "%d added, %d changed, %d gone from the list, %d unchanged\n"),
+	fmt.Fprintf(w.out, say(l, "%d ajoutés, %d modifiés, %d absents de la liste, %d inchangés\n",
+		"%d added, %d changed, %d gone from the list, %d unchanged\n"),
 		len(p.Added), len(p.Changed), len(p.Gone), p.Unchanged)
 	var rows [][]string
 	for _, part := range []struct {
@@ -267,15 +273,17 @@ func memberImport(ctx context.Context, w stdio, args []string) error {
 		x.declare(fs)
 		fs.StringVar(&x.source, "source", "", "a name for the list that the file is a state of; default: list")
 		fs.BoolVar(&x.apply, "apply", false, "change the directory as the preview says")
-		fs.BoolVar(&x.confirm, "confirm", false, "with --apply: the many members that the list does not have any more are gone")
-		fs.Func("map", "HEADER=FIELD: which field a column is; for each column whose header does not say it", func(s string) error {
-			header, field, ok := strings.Cut(s, "=")
-			if !ok {
-				return fmt.Errorf("%q is not HEADER=FIELD", s)
-			}
-			x.mapping[header] = field
-			return nil
-		})
+		fs.BoolVar(&x.confirm, "confirm", false,
+			"with --apply: the many members that the list does not have any more are gone")
+		fs.Func("map", "HEADER=FIELD: which field a column is; for each column whose header does not say it",
+			func(s string) error {
+				header, field, ok := strings.Cut(s, "=")
+				if !ok {
+					return fmt.Errorf("%q is not HEADER=FIELD", s)
+				}
+				x.mapping[header] = field
+				return nil
+			})
 	})
 	if err != nil {
 		return err
@@ -311,11 +319,13 @@ func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) 
 	}
 	if x.apply {
 		if p.Confirm && x.confirm {
-			if _, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("imports", p.ID, "confirm")}); err != nil {
+			if _, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost,
+				Path: apiclient.Path("imports", p.ID, "confirm")}); err != nil {
 				return failed(err)
 			}
 		}
-		if a, err = c.Do(ctx, apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("imports", p.ID, "apply")}); err != nil {
+		if a, err = c.Do(ctx, apiclient.Request{Method: http.MethodPost,
+			Path: apiclient.Path("imports", p.ID, "apply")}); err != nil {
 			return failed(err)
 		}
 	}
@@ -343,7 +353,8 @@ func memberExport(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodGet, Path: "/export", Query: url.Values{"format": {format}}, Accept: "*/*"})
+	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodGet, Path: "/export", Query: url.Values{"format": {format}},
+		Accept: "*/*"})
 	if err != nil {
 		return failed(err)
 	}

@@ -56,17 +56,18 @@ func policyShow(ctx context.Context, w stdio, args []string) error {
 	if number != 0 {
 		path = apiclient.Path("policy", "versions", strconv.FormatInt(number, 10))
 	}
-	return x.ask(ctx, w, apiclient.Request{Method: http.MethodGet, Path: path}, func(a apiclient.Answer, c *apiclient.Client) error {
-		var p apiPolicy
-		if err := c.Read(a, &p); err != nil {
-			return err
-		}
-		if out == "" {
-			_, err := fmt.Fprint(w.out, harmless(p.Text))
-			return err
-		}
-		return w.writeOut(out, []byte(p.Text), force)
-	})
+	return x.ask(ctx, w, apiclient.Request{Method: http.MethodGet, Path: path},
+		func(a apiclient.Answer, c *apiclient.Client) error {
+			var p apiPolicy
+			if err := c.Read(a, &p); err != nil {
+				return err
+			}
+			if out == "" {
+				_, err := fmt.Fprint(w.out, harmless(p.Text))
+				return err
+			}
+			return w.writeOut(out, []byte(p.Text), force)
+		})
 }
 
 func policyVersions(ctx context.Context, w stdio, args []string) error {
@@ -103,7 +104,8 @@ func policyDraft(ctx context.Context, w stdio, args []string) error {
 	if _, err := c.Get(ctx, "/policy", nil, &now); err != nil {
 		return failed(err)
 	}
-	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost, Path: "/policy/draft", JSON: map[string]string{"text": string(text)}})
+	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost, Path: "/policy/draft",
+		JSON: map[string]string{"text": string(text)}})
 	if err != nil {
 		return failed(err)
 	}
@@ -111,7 +113,10 @@ func policyDraft(ctx context.Context, w stdio, args []string) error {
 	if err := c.Read(a, &d); err != nil {
 		return failed(err)
 	}
-	err = x.show(w, c, a, func(apiclient.Answer, *apiclient.Client) error { return x.printDraft(w, rest[0], d, now.Number) })
+	err = x.show(w, c, a, func(apiclient.Answer, *apiclient.Client) error {
+		return x.printDraft(w, rest[0], d,
+			now.Number)
+	})
 	switch {
 	case err != nil:
 		return err
@@ -163,7 +168,8 @@ func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) err
 			return err
 		}
 	}
-	fmt.Fprintf(w.out, say(*x.lang, "Pour publier : %s\n", "To publish: %s\n"), plain(fmt.Sprintf("portillon policy publish %s --of %d --comment … --hub %s", file, inForce, x.hub)))
+	fmt.Fprintf(w.out, say(*x.lang, "Pour publier : %s\n", "To publish: %s\n"),
+		plain(fmt.Sprintf("portillon policy publish %s --of %d --comment … --hub %s", file, inForce, x.hub)))
 	return nil
 }
 
@@ -174,11 +180,13 @@ func policyPublish(ctx context.Context, w stdio, args []string) error {
 	rest, err := flags(w, "policy publish", args, 1, func(fs *flag.FlagSet) {
 		x.declare(fs)
 		fs.StringVar(&comment, "comment", "", "why, for everybody who asks later")
-		fs.Int64Var(&of, "of", -1, "the number that it replaces, as portillon policy draft says; the hub refuses if another is in force by then")
+		fs.Int64Var(&of, "of", -1,
+			"the number that it replaces, as portillon policy draft says; the hub refuses if another is in force by then")
 		fs.StringVar(&signature, "signature", "", "what portillon policy sign wrote, where the policy key is not at the hub")
 	})
 	if err == nil {
-		err = missing("portillon policy draft FILE --hub … says what is missing", need{"--comment", comment != ""}, need{"--of", of >= 0})
+		err = missing("portillon policy draft FILE --hub … says what is missing", need{"--comment", comment != ""},
+			need{"--of", of >= 0})
 	}
 	if err != nil {
 		return err
@@ -195,7 +203,8 @@ func policyPublish(ctx context.Context, w stdio, args []string) error {
 		}
 		body["signature"] = signed // encoding/json writes bytes as base64
 	}
-	q := apiclient.Request{Method: http.MethodPost, Path: "/policy", JSON: body, Match: `"` + strconv.FormatInt(of, 10) + `"`}
+	q := apiclient.Request{Method: http.MethodPost, Path: "/policy", JSON: body,
+		Match: `"` + strconv.FormatInt(of, 10) + `"`}
 	return x.ask(ctx, w, q, x.printPolicy(w))
 }
 
@@ -212,5 +221,6 @@ func policyBack(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	return x.ask(ctx, w, apiclient.Request{Method: http.MethodPost, Path: "/policy/back", JSON: map[string]string{"comment": comment}}, x.printPolicy(w))
+	return x.ask(ctx, w, apiclient.Request{Method: http.MethodPost, Path: "/policy/back",
+		JSON: map[string]string{"comment": comment}}, x.printPolicy(w))
 }

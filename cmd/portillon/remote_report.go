@@ -29,7 +29,8 @@ func (x *reporting) read(w stdio, verb string, args []string) (url.Values, error
 		fs.BoolVar(&x.csv, "csv", false, "print CSV")
 	})
 	if err == nil {
-		err = missing("portillon "+verb+" --from 2026-09-01 --to 2026-09-30 --hub …", need{"--from", x.from != ""}, need{"--to", x.to != ""})
+		err = missing("portillon "+verb+" --from 2026-09-01 --to 2026-09-30 --hub …", need{"--from", x.from != ""},
+			need{"--to", x.to != ""})
 	}
 	query := url.Values{"from": {x.from}, "to": {x.to}}
 	if x.machine != "" {
@@ -99,7 +100,8 @@ func reportWeeks(ctx context.Context, w stdio, args []string) error {
 	return x.print(ctx, w, "/reports/weeks", query, func() error {
 		return printList(ctx, &x.remote, w, "/reports/weeks", query, func(k week) []string {
 			uses := say(*x.lang, "utilisations", "sessions")
-			return []string{k.Week, k.Machine, length(k.Seconds), fmt.Sprintf("%d %s", k.Sessions, uses), fmt.Sprintf(say(*x.lang, "%d membres", "%d members"), k.Members)}
+			return []string{k.Week, k.Machine, length(k.Seconds), fmt.Sprintf("%d %s", k.Sessions, uses),
+				fmt.Sprintf(say(*x.lang, "%d membres", "%d members"), k.Members)}
 		})
 	})
 }
@@ -118,7 +120,8 @@ func reportRefusals(ctx context.Context, w stdio, args []string) error {
 	}
 	return x.print(ctx, w, "/reports/refusals", query, func() error {
 		return printList(ctx, &x.remote, w, "/reports/refusals", query, func(r refusals) []string {
-			return []string{r.Machine, r.Reason, strconv.Itoa(r.Times), fmt.Sprintf(say(*x.lang, "%d membres", "%d members"), r.Members)}
+			return []string{r.Machine, r.Reason, strconv.Itoa(r.Times),
+				fmt.Sprintf(say(*x.lang, "%d membres", "%d members"), r.Members)}
 		})
 	})
 }

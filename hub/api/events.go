@@ -166,7 +166,8 @@ func (s *sender) send(text string) bool {
 }
 
 func tooManyStreams() error {
-	return &refusal{http.StatusTooManyRequests, "streams", httpd.Text{FR: "trop de flux ouverts par ce compte", EN: "the account has too many streams open"}}
+	return &refusal{http.StatusTooManyRequests, "streams", httpd.Text{FR: "trop de flux ouverts par ce compte",
+		EN: "the account has too many streams open"}}
 }
 
 // streams counts the open streams.

@@ -89,7 +89,8 @@ func bubble(t *testing.T, test func(*testing.T, *site, http.Handler)) {
 	})
 }
 
-var everyTopic = []store.Topic{store.Directory, store.Machines, store.Policy, store.Bundle, store.Records, store.States, store.Accounts, store.Taps}
+var everyTopic = []store.Topic{store.Directory, store.Machines, store.Policy, store.Bundle, store.Records,
+	store.States, store.Accounts, store.Taps}
 
 func TestEventsAreFilteredByRights(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, h http.Handler) {
@@ -242,7 +243,8 @@ func TestTopicsThatAreNotKnownAreHeardByNobody(t *testing.T) {
 	if mayHear(owner, "secrets") || mayHear(actor.Actor{}, store.States) {
 		t.Error("somebody hears what was not decided")
 	}
-	if !mayHear(actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}}, store.Records) {
+	if !mayHear(actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}},
+		store.Records) {
 		t.Error("a mentor does not hear that their machine has new records")
 	}
 	for _, topic := range everyTopic {

@@ -103,8 +103,9 @@ func newSiteWith(t *testing.T, events *store.Site) *site {
 
 func (s *site) options() Options {
 	f := s.fakes
-	o := Options{Directory: directoryFake{f}, Machines: machinesFake{f}, Policies: policiesFake{f}, Accounts: accountsFake{f},
-		Reports: reportsFake{f}, Hub: hubFake{f}, Status: statusOfFake, RetryAfter: func(err error) int {
+	o := Options{Directory: directoryFake{f}, Machines: machinesFake{f}, Policies: policiesFake{f},
+		Accounts: accountsFake{f},
+		Reports:  reportsFake{f}, Hub: hubFake{f}, Status: statusOfFake, RetryAfter: func(err error) int {
 			if err == errMany {
 				return int(f.wait.Seconds())
 			}
@@ -327,7 +328,8 @@ func (v *validator) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	if err := v.check(r, sent, resp, body); err != nil {
-		v.t.Errorf("%s %s: %d %s: %v\n%.2000s", r.Method, r.URL.Path, resp.StatusCode, resp.Header.Get("Content-Type"), err, body)
+		v.t.Errorf("%s %s: %d %s: %v\n%.2000s", r.Method, r.URL.Path, resp.StatusCode, resp.Header.Get("Content-Type"), err,
+			body)
 	}
 	return resp, nil
 }
