@@ -20,9 +20,25 @@ type answerOf struct {
 	head   http.Header
 	status int
 	text   strings.Builder
+
+	readForEver bool
+	writeUntil  time.Time
 }
 
 func newAnswer() *answerOf { return &answerOf{head: http.Header{}} }
+
+// SetReadDeadline and SetWriteDeadline are what http.ResponseController looks for.
+func (a *answerOf) SetReadDeadline(t time.Time) error {
+	a.readForEver = t.IsZero()
+	return nil
+}
+
+func (a *answerOf) SetWriteDeadline(t time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.writeUntil = t
+	return nil
+}
 
 func (a *answerOf) Header() http.Header { return a.head }
 func (a *answerOf) Flush()              {}
@@ -158,6 +174,9 @@ func TestSilentStreamsBeat(t *testing.T) {
 		synctest.Wait()
 		if got := strings.Count(stream.written(), ": beat\n\n"); got != 3 {
 			t.Errorf("%d beats in 46 s", got)
+		}
+		if until := stream.writeUntil; !stream.readForEver || until.Before(time.Now()) || until.After(time.Now().Add(time.Minute)) {
+			t.Errorf("the stream reads for ever: %v, and may write until %s", stream.readForEver, until)
 		}
 		stream.cancel()
 		<-stream.ended

@@ -48,6 +48,7 @@ type Client struct {
 	base     *url.URL
 	token    string
 	language string
+	most     int64 // bytes of an answer
 	http     *http.Client
 }
 
@@ -74,7 +75,7 @@ func New(o Options) (*Client, error) {
 	}
 	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true, Proxy: http.ProxyFromEnvironment,
 		ResponseHeaderTimeout: timeout}
-	return &Client{base: base, token: token, language: o.Language,
+	return &Client{base: base, token: token, language: o.Language, most: maxAnswer,
 		http: &http.Client{Transport: transport, Timeout: timeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
@@ -243,12 +244,12 @@ func (c *Client) send(r *http.Request) (Answer, error) {
 		return Answer{}, &Unreachable{c.base.Host, bare(err)}
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	b, err := io.ReadAll(io.LimitReader(resp.Body, c.most+1))
 	switch {
 	case err != nil:
 		return Answer{}, &Unreachable{c.base.Host, err}
-	case len(b) > maxAnswer:
-		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("the answer has more than %d bytes", maxAnswer)}
+	case int64(len(b)) > c.most:
+		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("the answer has more than %d bytes", c.most)}
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
