@@ -444,3 +444,29 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestANoteNeedsItsOwnRightBesideTheMembers(t *testing.T) {
+	s := newSite(t)
+	for scopes, want := range map[string]int{"members.read": 403, "members.notes": 403, "members.read members.notes": 200} {
+		a := s.tokens["owner"]
+		for scope := range strings.FieldsSeq(scopes) {
+			a.Scopes = append(a.Scopes, actor.Act(scope))
+		}
+		s.tokens["reader"] = a
+		s.want(want, ask{method: "GET", path: "/members/m-lea/note", as: "reader"})
+	}
+}
+
+func TestATokenOfNobodySignsNobodyIn(t *testing.T) {
+	s := newSite(t)
+	s.tokens["nobody"] = actor.Actor{}
+	s.want(401, ask{method: "GET", path: "/openapi.json", as: "nobody"})
+}
+
+func TestFilesOfThoseWhoMayNotAreNotRead(t *testing.T) {
+	s := newSite(t)
+	s.want(403, ask{method: "POST", path: "/badges", as: "member", kind: "image/png", body: "PNG"})
+	if got := s.asked(); got != "" {
+		t.Errorf("the service was given the file: %s", got)
+	}
+}
