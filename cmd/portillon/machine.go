@@ -179,14 +179,23 @@ func machineTag(ctx context.Context, w stdio, args []string) error {
 	var o order
 	var now bool
 	var office, machine string
+	var x remote
 	rest, err := flags(w, "machine tag", args, 1, func(fs *flag.FlagSet) {
 		o.declare(fs)
+		x.declareToken(fs)
 		fs.BoolVar(&now, "now", false, "end a running session at once instead of waiting for its end")
-		fs.StringVar(&office, "hub", "", "tag from the office: the hub's hub.yaml, in place of --socket. The tag waits until the machine has it")
+		fs.StringVar(&office, "hub", "", "tag from the office: the hub's hub.yaml or its URL, in place of --socket. The tag waits until the machine has it")
 		fs.StringVar(&machine, "machine", "", "with --hub: which machine")
 	})
 	if err != nil {
 		return err
+	}
+	if isURL(office) {
+		if now || o.socket != "" {
+			return wrong("--hub URL goes without --now and --socket").hinted("portillon machine stop --hub %s --machine %s ends the session", office, machine)
+		}
+		x.hub, x.json, x.lang = office, o.json, o.lang
+		return x.tagRemotely(ctx, w, machine, rest[0])
 	}
 	if office != "" {
 		return o.tagFromOffice(w, office, policy.MachineID(machine), rest[0], now)
@@ -276,8 +285,19 @@ func machineUntag(ctx context.Context, w stdio, args []string) error {
 
 func machineStop(ctx context.Context, w stdio, args []string) error {
 	var o order
-	if _, err := flags(w, "machine stop", args, 0, o.declare); err != nil {
+	var x remote
+	var machine string
+	if _, err := flags(w, "machine stop", args, 0, func(fs *flag.FlagSet) {
+		o.declare(fs)
+		x.declareToken(fs)
+		fs.StringVar(&x.hub, "hub", "", "the hub's URL, in place of --socket")
+		fs.StringVar(&machine, "machine", "", "with --hub: which machine")
+	}); err != nil {
 		return err
+	}
+	if x.hub != "" {
+		x.json, x.lang = o.json, o.lang
+		return x.stopRemotely(ctx, w, machine)
 	}
 	return o.give(ctx, w, control.Request{Do: "stop"})
 }

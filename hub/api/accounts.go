@@ -53,20 +53,29 @@ type me struct {
 
 func (s *API) accountRoutes() []Route {
 	return []Route{
-		{Method: "GET", Path: "/accounts", Act: actor.WriteAccounts, Query: []string{"cursor", "limit"}, Answer: list[account.Account]{},
+		{Method: "GET", Path: "/accounts", Act: actor.WriteAccounts, Query: []string{"cursor", "limit"},
+			Answer: list[account.Account]{},
 			handle: s.listAccounts},
-		{Method: "POST", Path: "/accounts", Act: actor.WriteAccounts, Body: accountEdit{}, Answer: account.Account{}, handle: s.addAccount},
-		{Method: "GET", Path: "/accounts/{account}", Act: actor.WriteAccounts, Answer: account.Account{}, handle: s.getAccount},
-		{Method: "PATCH", Path: "/accounts/{account}", Act: actor.WriteAccounts, Body: accountEdit{}, Types: []string{mergePatchType}, IfMatch: true,
+		{Method: "POST", Path: "/accounts", Act: actor.WriteAccounts, Body: accountEdit{}, Answer: account.Account{},
+			handle: s.addAccount},
+		{Method: "GET", Path: "/accounts/{account}", Act: actor.WriteAccounts, Answer: account.Account{},
+			handle: s.getAccount},
+		{Method: "PATCH", Path: "/accounts/{account}", Act: actor.WriteAccounts, Body: accountEdit{},
+			Types: []string{mergePatchType}, IfMatch: true,
 			Answer: account.Account{}, handle: s.patchAccount},
-		{Method: "POST", Path: "/accounts/{account}/reset", Act: actor.WriteAccounts, Answer: resetCode{}, handle: s.resetAccount},
+		{Method: "POST", Path: "/accounts/{account}/reset", Act: actor.WriteAccounts, Answer: resetCode{},
+			handle: s.resetAccount},
 		{Method: "DELETE", Path: "/accounts/{account}", Act: actor.WriteAccounts, IfMatch: true, handle: s.removeAccount},
-		{Method: "GET", Path: "/accounts/{account}/sessions", Act: actor.WriteAccounts, Answer: list[account.Session]{}, handle: s.sessions},
+		{Method: "GET", Path: "/accounts/{account}/sessions", Act: actor.WriteAccounts, Answer: list[account.Session]{},
+			handle: s.sessions},
 		{Method: "DELETE", Path: "/accounts/{account}/sessions", Act: actor.WriteAccounts, handle: s.signOutEverywhere},
-		{Method: "GET", Path: "/accounts/{account}/tokens", Act: actor.WriteAccounts, Answer: list[account.Token]{}, handle: s.tokens},
+		{Method: "GET", Path: "/accounts/{account}/tokens", Act: actor.WriteAccounts, Answer: list[account.Token]{},
+			handle: s.tokens},
 		{Method: "DELETE", Path: "/accounts/{account}/tokens/{token}", Act: actor.WriteAccounts, handle: s.revokeToken},
-		{Method: "POST", Path: "/printed-codes", Act: actor.WriteMembers, Body: printInput{}, Answer: list[account.Printed]{}, handle: s.printCodes},
-		{Method: "GET", Path: "/audit", Act: actor.ReadAudit, Query: []string{"cursor", "limit"}, Answer: list[account.Entry]{}, handle: s.auditLog},
+		{Method: "POST", Path: "/printed-codes", Act: actor.WriteMembers, Body: printInput{},
+			Answer: list[account.Printed]{}, handle: s.printCodes},
+		{Method: "GET", Path: "/audit", Act: actor.ReadAudit, Query: []string{"cursor", "limit"},
+			Answer: list[account.Entry]{}, handle: s.auditLog},
 		{Method: "GET", Path: "/audit/export", Act: actor.ReadAudit, Produces: []string{auditType}, handle: s.exportAudit},
 	}
 }
@@ -181,7 +190,8 @@ func (s *API) whoAmI(c *call) (answer, error) {
 	if a.Account == "" {
 		return answer{}, &actor.Denied{Act: actor.ReadOwn, Actor: a}
 	}
-	return answer{body: me{Account: a.Account, Name: a.Name, Member: a.Member, Site: a.Site, Machines: a.Machines, Scopes: a.Scopes, Token: a.Token}}, nil
+	return answer{body: me{Account: a.Account, Name: a.Name, Member: a.Member, Site: a.Site, Machines: a.Machines,
+		Scopes: a.Scopes, Token: a.Token}}, nil
 }
 
 // account is whose sessions and tokens a route is about: that of the path, or one's own.

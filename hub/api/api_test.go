@@ -41,9 +41,11 @@ func TestListsArePagedByAnOpaqueCursor(t *testing.T) {
 	if want := []policy.MemberID{"m-admin", "m-ines", "m-karim", "m-lea"}; !reflect.DeepEqual(seen, want) {
 		t.Errorf("the pages hold %v, want %v", seen, want)
 	}
-	for _, query := range []string{"limit=0", "limit=501", "limit=x", "limit=-1", "cursor=!!", "cursor=" + strings.Repeat("a", 800),
+	for _, query := range []string{"limit=0", "limit=501", "limit=x", "limit=-1", "cursor=!!",
+		"cursor=" + strings.Repeat("a", 800),
 		"cursor=bS1s\n", "limit=1&limit=2", "text=" + strings.Repeat("x", 400)} {
-		if p := s.problem(422, ask{method: "GET", path: "/members?" + strings.ReplaceAll(query, "\n", "%0a"), as: "owner"}); len(p.Faults) != 1 {
+		if p := s.problem(422, ask{method: "GET", path: "/members?" + strings.ReplaceAll(query, "\n", "%0a"),
+			as: "owner"}); len(p.Faults) != 1 {
 			t.Errorf("%q: %+v", query, p)
 		}
 	}
@@ -52,7 +54,8 @@ func TestListsArePagedByAnOpaqueCursor(t *testing.T) {
 func TestChangesNameTheVersionThatTheyChange(t *testing.T) {
 	s := newSite(t)
 	a := ask{method: "PATCH", path: "/members/m-lea", as: "owner", kind: mergePatchType, body: `{"name": "Zoé"}`}
-	for match, want := range map[string]int{"": 428, "*": 428, `"6"`: 412, `"7"`: 200, `W/"7"`: 412, `7`: 412, `"7", "8"`: 412, `"07"`: 412, `"x"`: 412, `""`: 412} {
+	for match, want := range map[string]int{"": 428, "*": 428, `"6"`: 412, `"7"`: 200, `W/"7"`: 412, `7`: 412,
+		`"7", "8"`: 412, `"07"`: 412, `"x"`: 412, `""`: 412} {
 		a.match = match
 		resp, body := s.want(want, a)
 		if want == 200 && resp.Header.Get("ETag") != `"8"` {
@@ -62,7 +65,8 @@ func TestChangesNameTheVersionThatTheyChange(t *testing.T) {
 			t.Errorf("If-Match %s: %s", match, body)
 		}
 	}
-	resp, _ := s.want(304, ask{method: "GET", path: "/members/m-lea", as: "owner", header: map[string]string{"If-None-Match": `"7"`}})
+	resp, _ := s.want(304, ask{method: "GET", path: "/members/m-lea", as: "owner",
+		header: map[string]string{"If-None-Match": `"7"`}})
 	if resp.Header.Get("ETag") != `"7"` {
 		t.Error("304 without the version")
 	}
@@ -104,12 +108,18 @@ func TestBodiesAreBoundedAndTyped(t *testing.T) {
 	s := newSite(t)
 	long := `{"name": "` + strings.Repeat("x", usualBody) + `"}`
 	s.want(413, ask{method: "POST", path: "/members", as: "owner", body: long})
-	s.want(413, ask{method: "POST", path: "/badges", as: "owner", kind: "image/png", body: strings.Repeat("x", uploadBody+1)})
+	s.want(413, ask{method: "POST", path: "/policy/draft", as: "owner", kind: yamlType,
+		body: strings.Repeat("x", policyBody+1)})
+	s.want(413, ask{method: "POST", path: "/policy/draft", as: "owner",
+		body: `{"text": "` + strings.Repeat("x", policyBody) + `"}`})
 	s.want(403, ask{method: "POST", path: "/badges", as: "member", kind: "image/png", body: strings.Repeat("x", 100)})
 	s.want(415, ask{method: "POST", path: "/members", as: "owner", kind: "text/plain", body: `{"name": "x"}`})
-	s.want(415, ask{method: "POST", path: "/members", as: "owner", kind: "application/json; charset=latin1", body: `{"name": "x"}`})
-	s.want(201, ask{method: "POST", path: "/members", as: "owner", kind: "application/json; charset=UTF-8", body: `{"name": "x"}`})
-	s.want(415, ask{method: "POST", path: "/members", as: "owner", body: `{"name": "x"}`, header: map[string]string{"Content-Encoding": "gzip"}})
+	s.want(415, ask{method: "POST", path: "/members", as: "owner", kind: "application/json; charset=latin1",
+		body: `{"name": "x"}`})
+	s.want(201, ask{method: "POST", path: "/members", as: "owner", kind: "application/json; charset=UTF-8",
+		body: `{"name": "x"}`})
+	s.want(415, ask{method: "POST", path: "/members", as: "owner", body: `{"name": "x"}`,
+		header: map[string]string{"Content-Encoding": "gzip"}})
 	s.want(415, ask{method: "POST", path: "/machines/laser/stop", as: "owner", body: `{}`})
 	resp, _ := s.want(415, ask{method: "PATCH", path: "/members/m-lea", as: "owner", match: `"7"`, body: `{}`})
 	if resp.Header.Get("Accept-Patch") != mergePatchType {
@@ -127,11 +137,13 @@ func TestMergePatchChangesTheNamedFieldsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := s.members["m-lea"]
-	if m.Name != "Zoé" || !reflect.DeepEqual(m.Emails, []string{"zoe@example.org"}) || m.Until != "" || m.Guardians != nil ||
+	if m.Name != "Zoé" || !reflect.DeepEqual(m.Emails, []string{"zoe@example.org"}) || m.Until != "" ||
+		m.Guardians != nil ||
 		m.Member.Language != before.Language || !m.Blocked || m.Note != before.Note || len(m.Cards) != 1 {
 		t.Errorf("the member is %+v", m)
 	}
-	for _, body := range []string{`[]`, `"x"`, `null`, `{"id": "m-x"}`, `{"cards": []}`, `{"note": "x"}`, `{"until": "x"}`} {
+	for _, body := range []string{`[]`, `"x"`, `null`, `{"id": "m-x"}`, `{"cards": []}`, `{"note": "x"}`,
+		`{"until": "x"}`} {
 		a.body = body
 		s.want(422, a)
 	}
@@ -145,11 +157,15 @@ func TestMergePatchChangesTheNamedFieldsAlone(t *testing.T) {
 // The examples of RFC 7396, appendix A.
 func TestMergePatchIsThatOfTheStandard(t *testing.T) {
 	for _, c := range [][3]string{
-		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`}, {`{"a":"b"}`, `{"a":null}`, `{}`},
-		{`{"a":"b","b":"c"}`, `{"a":null}`, `{"b":"c"}`}, {`{"a":["b"]}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"c"}`, `{"a":["b"]}`, `{"a":["b"]}`},
+		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`}, {`{"a":"b"}`, `{"a":null}`,
+			`{}`},
+		{`{"a":"b","b":"c"}`, `{"a":null}`, `{"b":"c"}`}, {`{"a":["b"]}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"c"}`,
+			`{"a":["b"]}`, `{"a":["b"]}`},
 		{`{"a":{"b":"c"}}`, `{"a":{"b":"d","c":null}}`, `{"a":{"b":"d"}}`}, {`{"a":[{"b":"c"}]}`, `{"a":[1]}`, `{"a":[1]}`},
-		{`["a","b"]`, `["c","d"]`, `["c","d"]`}, {`{"a":"b"}`, `["c"]`, `["c"]`}, {`{"a":"foo"}`, `null`, `null`}, {`{"a":"foo"}`, `"bar"`, `"bar"`},
-		{`{"e":null}`, `{"a":1}`, `{"a":1,"e":null}`}, {`[1,2]`, `{"a":"b","c":null}`, `{"a":"b"}`}, {`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
+		{`["a","b"]`, `["c","d"]`, `["c","d"]`}, {`{"a":"b"}`, `["c"]`, `["c"]`}, {`{"a":"foo"}`, `null`,
+			`null`}, {`{"a":"foo"}`, `"bar"`, `"bar"`},
+		{`{"e":null}`, `{"a":1}`, `{"a":1,"e":null}`}, {`[1,2]`, `{"a":"b","c":null}`, `{"a":"b"}`}, {`{}`,
+			`{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
 	} {
 		var target, patch any
 		if json.Unmarshal([]byte(c[0]), &target) != nil || json.Unmarshal([]byte(c[1]), &patch) != nil {
@@ -183,11 +199,13 @@ func TestMethodsThatARouteDoesNotHaveAreNamed(t *testing.T) {
 
 func TestProblemsNameTheRequestAndSpeakTheReadersLanguage(t *testing.T) {
 	s := newSite(t)
-	for lang, detail := range map[string]string{"fr": "member « m-nobody » : inconnu", "en": `there is no member "m-nobody"`} {
+	for lang, detail := range map[string]string{"fr": "member « m-nobody » : inconnu",
+		"en": `there is no member "m-nobody"`} {
 		a := ask{method: "GET", path: "/members/m-nobody", as: "owner", header: map[string]string{"Accept-Language": lang}}
 		resp, _ := s.do(a)
 		p := s.problem(404, a)
-		if p.Detail != detail || p.Type != "urn:portillon:problem:not-found" || len(p.Instance) != 26 || p.Instance == resp.Header.Get("Request-Id") {
+		if p.Detail != detail || p.Type != "urn:portillon:problem:not-found" || len(p.Instance) != 26 ||
+			p.Instance == resp.Header.Get("Request-Id") {
 			t.Errorf("%s: %+v", lang, p)
 		}
 	}
@@ -203,7 +221,8 @@ func TestProblemsNameTheRequestAndSpeakTheReadersLanguage(t *testing.T) {
 
 func TestTokensAreTakenFromOneHeaderAlone(t *testing.T) {
 	s := newSite(t)
-	for _, given := range []string{"Bearer", "Bearer ", "Basic b3duZXI=", "Bearer wrong", "owner", "Bearer " + strings.Repeat("x", 400), "Bearer owner2"} {
+	for _, given := range []string{"Bearer", "Bearer ", "Basic b3duZXI=", "Bearer wrong", "owner",
+		"Bearer " + strings.Repeat("x", 400), "Bearer owner2"} {
 		resp, _ := s.want(401, ask{method: "GET", path: "/openapi.json", header: map[string]string{"Authorization": given}})
 		if !strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), "Bearer ") {
 			t.Errorf("%q: WWW-Authenticate %q", given, resp.Header.Get("WWW-Authenticate"))
@@ -225,7 +244,10 @@ func TestSessionsOfBrowsersSignIn(t *testing.T) {
 	f := newFakes()
 	var who actor.Actor
 	var fails error
-	s, err := New(Options{Accounts: accountsFake{f}, Session: func(*http.Request) (actor.Actor, error) { return who, fails }})
+	s, err := New(Options{Accounts: accountsFake{f}, Session: func(*http.Request) (actor.Actor, error) {
+		return who,
+			fails
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,10 +294,12 @@ func TestFilesComeRawAndAsForms(t *testing.T) {
 			part.Write([]byte(p[2]))
 		}
 		w.Close()
-		return ask{method: "POST", path: "/imports?source=galette", as: "owner", kind: w.FormDataContentType(), body: b.String()}
+		return ask{method: "POST", path: "/imports?source=galette", as: "owner", kind: w.FormDataContentType(),
+			body: b.String()}
 	}
 	s.want(201, form([3]string{"file", "../../liste.csv", "id,nom\r\n"}, [3]string{"mapping", "", `{"nom": "name"}`}))
-	if got := s.asked(); !strings.Contains(got, `badges "" "lea.png" 3 "PNG"`) || !strings.Contains(got, `import "liste.csv" "id,nom\r\n" map[nom:name] galette`) {
+	if got := s.asked(); !strings.Contains(got, `badges "" "lea.png" 3 "PNG"`) ||
+		!strings.Contains(got, `import "liste.csv" "id,nom\r\n" map[nom:name] galette`) {
 		t.Errorf("the services were asked for %s", got)
 	}
 	s.want(422, form([3]string{"mapping", "", `{}`}))
@@ -290,11 +314,13 @@ func TestFilesComeRawAndAsForms(t *testing.T) {
 func TestABadgesFileIsSavedAndNeverShown(t *testing.T) {
 	s := newSite(t)
 	resp, body := s.want(200, ask{method: "GET", path: "/members/m-lea/badges/b1", as: "owner"})
-	if resp.Header.Get("Content-Type") != "application/octet-stream" || resp.Header.Get("Content-Disposition") != `attachment; filename="L-a--x---.svg"` ||
+	if resp.Header.Get("Content-Type") != "application/octet-stream" ||
+		resp.Header.Get("Content-Disposition") != `attachment; filename="L-a--x---.svg"` ||
 		resp.Header.Get("X-Content-Type-Options") != "nosniff" || body != "<svg onload=x>" {
 		t.Errorf("%v %s", resp.Header, body)
 	}
-	for given, want := range map[string]string{"": "badge", "..": "badge", "a/b.json": "b.json", "-x": "x", ".htaccess": "htaccess"} {
+	for given, want := range map[string]string{"": "badge", "..": "badge", "a/b.json": "b.json", "-x": "x",
+		".htaccess": "htaccess"} {
 		if got := fileName(given); got != want {
 			t.Errorf("%q is saved as %q, want %q", given, got, want)
 		}
@@ -306,18 +332,22 @@ func TestReportsComeAsJSONAndAsCSV(t *testing.T) {
 	days := "?from=2026-09-01&to=2026-09-30"
 	for _, c := range []struct{ path, accept, kind string }{
 		{"/reports/uses" + days, "", jsonType}, {"/reports/uses" + days, "text/csv", "text/csv; charset=utf-8"},
-		{"/reports/uses.csv" + days, "", "text/csv; charset=utf-8"}, {"/reports/weeks" + days, "text/csv, */*;q=0.1", "text/csv; charset=utf-8"},
+		{"/reports/uses.csv" + days, "", "text/csv; charset=utf-8"}, {"/reports/weeks" + days, "text/csv, */*;q=0.1",
+			"text/csv; charset=utf-8"},
 		{"/reports/weeks" + days, "*/*", jsonType}, {"/reports/refusals" + days, "text/csv;q=0, application/json", jsonType},
 		{"/policy", "application/yaml", "application/yaml"}, {"/policy", "application/*", jsonType},
 	} {
-		resp, body := s.want(200, ask{method: "GET", path: c.path, as: "owner", header: map[string]string{"Accept": c.accept}})
+		resp, body := s.want(200, ask{method: "GET", path: c.path, as: "owner",
+			header: map[string]string{"Accept": c.accept}})
 		if resp.Header.Get("Content-Type") != c.kind {
 			t.Errorf("%s as %q: %s %s", c.path, c.accept, resp.Header.Get("Content-Type"), body)
 		}
 	}
 	s.want(406, ask{method: "GET", path: "/members", as: "owner", header: map[string]string{"Accept": "text/html"}})
-	s.want(406, ask{method: "GET", path: "/members", as: "owner", header: map[string]string{"Accept": "application/json;q=0"}})
-	for _, query := range []string{"", "?from=2026-09-01", "?from=09-01&to=09-30", "?from=x&to=y", "?from=2026-09-01&to=2026-13-30"} {
+	s.want(406, ask{method: "GET", path: "/members", as: "owner",
+		header: map[string]string{"Accept": "application/json;q=0"}})
+	for _, query := range []string{"", "?from=2026-09-01", "?from=09-01&to=09-30", "?from=x&to=y",
+		"?from=2026-09-01&to=2026-13-30"} {
 		s.want(422, ask{method: "GET", path: "/reports/uses" + query, as: "owner"})
 	}
 	_, body := s.want(200, ask{method: "GET", path: "/reports/refusals.csv" + days, as: "owner"})
@@ -347,7 +377,8 @@ func TestAHalfReportIsCutOffAndNotEnded(t *testing.T) {
 
 func TestACodeComesWithItsPicture(t *testing.T) {
 	s := newSite(t)
-	resp, body := s.want(201, ask{method: "POST", path: "/machines/laser/code", as: "owner", body: `{}`, header: map[string]string{"Accept": "image/svg+xml"}})
+	resp, body := s.want(201, ask{method: "POST", path: "/machines/laser/code", as: "owner", body: `{}`,
+		header: map[string]string{"Accept": "image/svg+xml"}})
 	if resp.Header.Get("Content-Type") != svgType || !strings.HasPrefix(body, "<svg ") || strings.Contains(body, "AAAA") {
 		t.Errorf("%s %.80s", resp.Header.Get("Content-Type"), body)
 	}
@@ -360,8 +391,10 @@ func TestWhatTheServicesAreAskedFor(t *testing.T) {
 	s := newSite(t)
 	s.want(200, ask{method: "GET", path: "/members?text=a&machine=laser&badge=b&state=blocked&limit=9", as: "owner"})
 	s.want(201, ask{method: "POST", path: "/members/m-lea/cards", as: "owner", body: `{"number": "04A2", "note": "blue"}`})
-	s.want(204, ask{method: "PUT", path: "/members/m-lea/cards/c%20x", as: "owner", body: `{"state": "lost", "note": "tram"}`})
-	s.want(201, ask{method: "POST", path: "/policy", as: "owner", match: `"3"`, body: `{"text": "a", "comment": "c", "signature": "c2ln"}`})
+	s.want(204, ask{method: "PUT", path: "/members/m-lea/cards/c%20x", as: "owner",
+		body: `{"state": "lost", "note": "tram"}`})
+	s.want(201, ask{method: "POST", path: "/policy", as: "owner", match: `"3"`,
+		body: `{"text": "a", "comment": "c", "signature": "c2ln"}`})
 	s.want(412, ask{method: "POST", path: "/policy", as: "owner", match: `"2"`, body: `{"text": "a", "comment": "c"}`})
 	s.want(200, ask{method: "POST", path: "/policy/draft", as: "mentor", kind: "application/yaml", body: "portillon: 1\n"})
 	s.want(201, ask{method: "POST", path: "/printed-codes", as: "owner", body: `{"members": ["m-lea"]}`})
@@ -382,7 +415,8 @@ func TestWhatTheServicesAreAskedFor(t *testing.T) {
 }
 
 func TestCellsAreNoFormulas(t *testing.T) {
-	for given, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\r": "'\r"} {
+	for given, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x",
+		"\tx": "'\tx", "\r": "'\r"} {
 		if got := cell(given); got != want {
 			t.Errorf("%q becomes %q, want %q", given, got, want)
 		}
@@ -390,7 +424,8 @@ func TestCellsAreNoFormulas(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{`{"name": "a", "emails": ["b"]}`, `[{]}`, `{"a": {"b": [1e999]}}`, "\xff", `{"name": null}`, `{"until": "2026-09-30"}`} {
+	for _, s := range []string{`{"name": "a", "emails": ["b"]}`, `[{]}`, `{"a": {"b": [1e999]}}`, "\xff",
+		`{"name": null}`, `{"until": "2026-09-30"}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -408,4 +443,30 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("a patch applied twice differs: %s, %v, %v", b, again, err)
 		}
 	})
+}
+
+func TestANoteNeedsItsOwnRightBesideTheMembers(t *testing.T) {
+	s := newSite(t)
+	for scopes, want := range map[string]int{"members.read": 403, "members.notes": 403, "members.read members.notes": 200} {
+		a := s.tokens["owner"]
+		for scope := range strings.FieldsSeq(scopes) {
+			a.Scopes = append(a.Scopes, actor.Act(scope))
+		}
+		s.tokens["reader"] = a
+		s.want(want, ask{method: "GET", path: "/members/m-lea/note", as: "reader"})
+	}
+}
+
+func TestATokenOfNobodySignsNobodyIn(t *testing.T) {
+	s := newSite(t)
+	s.tokens["nobody"] = actor.Actor{}
+	s.want(401, ask{method: "GET", path: "/openapi.json", as: "nobody"})
+}
+
+func TestFilesOfThoseWhoMayNotAreNotRead(t *testing.T) {
+	s := newSite(t)
+	s.want(403, ask{method: "POST", path: "/badges", as: "member", kind: "image/png", body: "PNG"})
+	if got := s.asked(); got != "" {
+		t.Errorf("the service was given the file: %s", got)
+	}
 }

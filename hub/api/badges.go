@@ -15,18 +15,22 @@ type badgeURL struct {
 
 // badgeTypes are what a badge comes as: a form, a credential as JSON or JWT, a baked picture, a ZIP of them.
 func badgeTypes() []string {
-	return []string{formType, jsonType, "application/ld+json", "application/vc+ld+json", "application/jwt", "application/vc+jwt",
+	return []string{formType, jsonType, "application/ld+json", "application/vc+ld+json", "application/jwt",
+		"application/vc+jwt",
 		"image/png", "image/svg+xml", "application/zip", "text/plain", "application/octet-stream"}
 }
 
 func (s *API) badgeRoutes() []Route {
 	return []Route{
-		{Method: "POST", Path: "/members/{member}/badges", Act: actor.WriteBadges, Query: []string{"name"}, Types: badgeTypes(),
+		{Method: "POST", Path: "/members/{member}/badges", Act: actor.WriteBadges, Query: []string{"name"},
+			Types:   badgeTypes(),
 			MaxBody: uploadBody, Answer: list[directory.Badge]{}, handle: s.addBadges},
 		{Method: "POST", Path: "/badges", Act: actor.WriteBadges, Query: []string{"name"}, Types: badgeTypes(),
 			MaxBody: uploadBody, Answer: list[directory.Badge]{}, handle: s.addBadges},
-		{Method: "POST", Path: "/members/{member}/badges/url", Act: actor.WriteBadges, Body: badgeURL{}, Answer: directory.Badge{}, handle: s.addBadgeURL},
-		{Method: "GET", Path: "/members/{member}/badges/{badge}", Act: actor.ReadMembers, Produces: []string{fileType}, handle: s.badgeFile},
+		{Method: "POST", Path: "/members/{member}/badges/url", Act: actor.WriteBadges, Body: badgeURL{},
+			Answer: directory.Badge{}, handle: s.addBadgeURL},
+		{Method: "GET", Path: "/members/{member}/badges/{badge}", Act: actor.ReadMembers, Produces: []string{fileType},
+			handle: s.badgeFile},
 		{Method: "DELETE", Path: "/members/{member}/badges/{badge}", Act: actor.WriteBadges, handle: s.removeBadge},
 	}
 }

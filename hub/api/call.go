@@ -130,7 +130,8 @@ func (c *call) member() policy.MemberID   { return policy.MemberID(c.id("member"
 func (c *call) machine() policy.MachineID { return policy.MachineID(c.id("machine")) }
 func (c *call) ofMember() actor.Target    { return actor.Target{Member: c.member()} }
 func (c *call) invalid(field, given string, wrong httpd.Text, right ...string) error {
-	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: clip(given), Wrong: wrong.In(c.lang), Right: strings.Join(right, ", ")}}}
+	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: clip(given), Wrong: wrong.In(c.lang),
+		Right: strings.Join(right, ", ")}}}
 }
 
 // body reads the JSON body, strictly.
@@ -165,13 +166,15 @@ func (c *call) page() (after string, limit int, err error) {
 	limit = usualPage
 	if s := c.query.Get("limit"); s != "" {
 		if limit, err = strconv.Atoi(s); err != nil || limit < 1 || limit > maxPage {
-			return "", 0, c.invalid("limit", s, httpd.Text{FR: "ce n’est pas un nombre de 1 à 500", EN: "want a number from 1 to 500"}, "1…500")
+			return "", 0, c.invalid("limit", s, httpd.Text{FR: "ce n’est pas un nombre de 1 à 500",
+				EN: "want a number from 1 to 500"}, "1…500")
 		}
 	}
 	if s := c.query.Get("cursor"); s != "" {
 		b, err := base64.RawURLEncoding.DecodeString(s)
 		if err != nil || len(s) > maxCursor || base64.RawURLEncoding.EncodeToString(b) != s {
-			return "", 0, c.invalid("cursor", s, httpd.Text{FR: "ce n’est pas un curseur de cette liste", EN: "no cursor of this list"},
+			return "", 0, c.invalid("cursor", s, httpd.Text{FR: "ce n’est pas un curseur de cette liste",
+				EN: "no cursor of this list"},
 				"next")
 		}
 		after = string(b)

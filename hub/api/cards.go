@@ -24,11 +24,14 @@ type assignInput struct {
 
 func (s *API) cardRoutes() []Route {
 	return []Route{
-		{Method: "POST", Path: "/members/{member}/cards", Act: actor.WriteCards, Body: newCard{}, Answer: directory.Card{}, handle: s.addCard},
+		{Method: "POST", Path: "/members/{member}/cards", Act: actor.WriteCards, Body: newCard{}, Answer: directory.Card{},
+			handle: s.addCard},
 		{Method: "PUT", Path: "/members/{member}/cards/{card}", Act: actor.WriteCards, Body: cardState{}, handle: s.setCard},
 		{Method: "DELETE", Path: "/members/{member}/cards/{card}", Act: actor.WriteCards, handle: s.removeCard},
-		{Method: "GET", Path: "/taps", Act: actor.ReadTaps, Query: []string{"cursor", "limit"}, Answer: list[directory.Tap]{}, handle: s.taps},
-		{Method: "POST", Path: "/taps/{tap}/assign", Act: actor.WriteCards, Body: assignInput{}, Answer: directory.Card{}, handle: s.assign},
+		{Method: "GET", Path: "/taps", Act: actor.ReadTaps, Query: []string{"cursor", "limit"},
+			Answer: list[directory.Tap]{}, handle: s.taps},
+		{Method: "POST", Path: "/taps/{tap}/assign", Act: actor.WriteCards, Body: assignInput{}, Answer: directory.Card{},
+			handle: s.assign},
 	}
 }
 
@@ -37,7 +40,8 @@ func (s *API) addCard(c *call) (answer, error) {
 	if err := c.body(&in); err != nil {
 		return answer{}, err
 	}
-	card, err := s.o.Directory.AddCard(c.ctx(), c.actor, c.member(), directory.Card{Number: in.Number, Note: in.Note, State: directory.Active})
+	card, err := s.o.Directory.AddCard(c.ctx(), c.actor, c.member(),
+		directory.Card{Number: in.Number, Note: in.Note, State: directory.Active})
 	if err != nil {
 		return answer{}, err
 	}

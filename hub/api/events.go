@@ -114,6 +114,8 @@ func (s *API) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
 	h.Set("X-Accel-Buffering", "no") // nginx
 	w.WriteHeader(http.StatusOK)
 	out := &sender{w: w, control: http.NewResponseController(w), now: s.o.Now}
+	// The server's read timeout would end the stream with it: net/http reads on, to notice that a client went.
+	_ = out.control.SetReadDeadline(time.Time{})
 	who, alive := c.actor, out.send(": follow\n\n")
 	for alive {
 		var changed []store.Topic
@@ -166,7 +168,8 @@ func (s *sender) send(text string) bool {
 }
 
 func tooManyStreams() error {
-	return &refusal{http.StatusTooManyRequests, "streams", httpd.Text{FR: "trop de flux ouverts par ce compte", EN: "the account has too many streams open"}}
+	return &refusal{http.StatusTooManyRequests, "streams", httpd.Text{FR: "trop de flux ouverts par ce compte",
+		EN: "the account has too many streams open"}}
 }
 
 // streams counts the open streams.

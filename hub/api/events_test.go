@@ -20,9 +20,25 @@ type answerOf struct {
 	head   http.Header
 	status int
 	text   strings.Builder
+
+	readForEver bool
+	writeUntil  time.Time
 }
 
 func newAnswer() *answerOf { return &answerOf{head: http.Header{}} }
+
+// SetReadDeadline and SetWriteDeadline are what http.ResponseController looks for.
+func (a *answerOf) SetReadDeadline(t time.Time) error {
+	a.readForEver = t.IsZero()
+	return nil
+}
+
+func (a *answerOf) SetWriteDeadline(t time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.writeUntil = t
+	return nil
+}
 
 func (a *answerOf) Header() http.Header { return a.head }
 func (a *answerOf) Flush()              {}
@@ -78,7 +94,7 @@ func (s *stream) open() bool {
 
 // bubble runs a test in a bubble of its own clock. The site's store and server stand outside of it.
 func bubble(t *testing.T, test func(*testing.T, *site, http.Handler)) {
-	outside := newSite(t)
+	outside := newSiteWithEvents(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := &site{fakes: outside.fakes, t: t, store: outside.store}
 		h, err := New(s.options())
@@ -89,7 +105,8 @@ func bubble(t *testing.T, test func(*testing.T, *site, http.Handler)) {
 	})
 }
 
-var everyTopic = []store.Topic{store.Directory, store.Machines, store.Policy, store.Bundle, store.Records, store.States, store.Accounts, store.Taps}
+var everyTopic = []store.Topic{store.Directory, store.Machines, store.Policy, store.Bundle, store.Records,
+	store.States, store.Accounts, store.Taps}
 
 func TestEventsAreFilteredByRights(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, h http.Handler) {
@@ -157,6 +174,9 @@ func TestSilentStreamsBeat(t *testing.T) {
 		synctest.Wait()
 		if got := strings.Count(stream.written(), ": beat\n\n"); got != 3 {
 			t.Errorf("%d beats in 46 s", got)
+		}
+		if until := stream.writeUntil; !stream.readForEver || until.Before(time.Now()) || until.After(time.Now().Add(time.Minute)) {
+			t.Errorf("the stream reads for ever: %v, and may write until %s", stream.readForEver, until)
 		}
 		stream.cancel()
 		<-stream.ended
@@ -242,7 +262,8 @@ func TestTopicsThatAreNotKnownAreHeardByNobody(t *testing.T) {
 	if mayHear(owner, "secrets") || mayHear(actor.Actor{}, store.States) {
 		t.Error("somebody hears what was not decided")
 	}
-	if !mayHear(actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}}, store.Records) {
+	if !mayHear(actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Mentor}},
+		store.Records) {
 		t.Error("a mentor does not hear that their machine has new records")
 	}
 	for _, topic := range everyTopic {

@@ -24,16 +24,19 @@ type refusal struct {
 func (r *refusal) Error() string { return r.detail.EN }
 
 func noRoute() error {
-	return &refusal{http.StatusNotFound, "no-route", httpd.Text{FR: "l’API n’a rien à cette adresse : voir " + Prefix + "/openapi.json",
-		EN: "the API has nothing at this address: see " + Prefix + "/openapi.json"}}
+	return &refusal{http.StatusNotFound, "no-route",
+		httpd.Text{FR: "l’API n’a rien à cette adresse : voir " + Prefix + "/openapi.json",
+			EN: "the API has nothing at this address: see " + Prefix + "/openapi.json"}}
 }
 
 func notHere() error {
-	return &refusal{http.StatusNotImplemented, "not-available", httpd.Text{FR: "ce hub n’offre pas ce service", EN: "the hub does not offer this"}}
+	return &refusal{http.StatusNotImplemented, "not-available", httpd.Text{FR: "ce hub n’offre pas ce service",
+		EN: "the hub does not offer this"}}
 }
 
 func notAllowed(allow string) error {
-	return &refusal{http.StatusMethodNotAllowed, "method", httpd.Text{FR: "méthodes possibles : " + allow, EN: "methods: " + allow}}
+	return &refusal{http.StatusMethodNotAllowed, "method", httpd.Text{FR: "méthodes possibles : " + allow,
+		EN: "methods: " + allow}}
 }
 
 func notAcceptable(types []string) error {
@@ -43,14 +46,17 @@ func notAcceptable(types []string) error {
 
 func wrongType(types, header string) error {
 	if types == "" {
-		return &refusal{http.StatusUnsupportedMediaType, "content-type", httpd.Text{FR: "cette demande n’a pas de corps", EN: "this request has no body"}}
+		return &refusal{http.StatusUnsupportedMediaType, "content-type",
+			httpd.Text{FR: "cette demande n’a pas de corps", EN: "this request has no body"}}
 	}
-	return &refusal{http.StatusUnsupportedMediaType, "content-type", httpd.Text{FR: header + " attendu : " + types, EN: "want " + header + ": " + types}}
+	return &refusal{http.StatusUnsupportedMediaType, "content-type",
+		httpd.Text{FR: header + " attendu : " + types, EN: "want " + header + ": " + types}}
 }
 
 func versionMissing() error {
 	return &refusal{http.StatusPreconditionRequired, "version-missing", httpd.Text{
-		FR: "If-Match doit nommer la version à modifier : l’ETag de la lecture", EN: "If-Match must name the version to change: the ETag of what was read"}}
+		FR: "If-Match doit nommer la version à modifier : l’ETag de la lecture",
+		EN: "If-Match must name the version to change: the ETag of what was read"}}
 }
 
 func versionStrange() error {
@@ -59,7 +65,8 @@ func versionStrange() error {
 }
 
 func badToken() error {
-	return &refusal{http.StatusUnauthorized, "token", httpd.Text{FR: "jeton inconnu, expiré ou retiré", EN: "the token is unknown, has ended or was revoked"}}
+	return &refusal{http.StatusUnauthorized, "token", httpd.Text{FR: "jeton inconnu, expiré ou retiré",
+		EN: "the token is unknown, has ended or was revoked"}}
 }
 
 // fail answers with an error.
@@ -88,27 +95,33 @@ func (s *API) problem(w http.ResponseWriter, r *http.Request, err error) httpd.P
 		return httpd.NewProblem(r, own.status, own.kind, own.detail)
 	case errors.As(err, &denied) && denied.SignIn():
 		w.Header().Set("WWW-Authenticate", `Bearer realm="portillon"`)
-		return httpd.NewProblem(r, http.StatusUnauthorized, "sign-in", httpd.Text{FR: "se connecter d’abord", EN: "sign in first"})
+		return httpd.NewProblem(r, http.StatusUnauthorized, "sign-in",
+			httpd.Text{FR: "se connecter d’abord", EN: "sign in first"})
 	case errors.As(err, &denied):
 		act := string(denied.Act)
-		return httpd.NewProblem(r, http.StatusForbidden, "denied", httpd.Text{FR: "il manque le droit " + act, EN: "the right " + act + " is missing"})
+		return httpd.NewProblem(r, http.StatusForbidden, "denied", httpd.Text{FR: "il manque le droit " + act,
+			EN: "the right " + act + " is missing"})
 	case errors.As(err, &missing):
 		return httpd.NewProblem(r, http.StatusNotFound, "not-found", httpd.Text{
-			FR: fmt.Sprintf("%s « %s » : inconnu", missing.What, clip(missing.ID)), EN: fmt.Sprintf("there is no %s %q", missing.What, clip(missing.ID))})
+			FR: fmt.Sprintf("%s « %s » : inconnu", missing.What, clip(missing.ID)), EN: fmt.Sprintf("there is no %s %q",
+				missing.What, clip(missing.ID))})
 	case errors.As(err, &conflict):
 		return httpd.NewProblem(r, http.StatusPreconditionFailed, "stale", httpd.Text{
-			FR: fmt.Sprintf("%s « %s » a changé : version %d en vigueur, %d demandée", conflict.What, conflict.ID, conflict.Have, conflict.Got),
+			FR: fmt.Sprintf("%s « %s » a changé : version %d en vigueur, %d demandée", conflict.What, conflict.ID,
+				conflict.Have, conflict.Got),
 			EN: conflict.Error()})
 	case errors.As(err, &invalid):
 		p := httpd.NewProblem(r, http.StatusUnprocessableEntity, "invalid", httpd.Text{
-			FR: fmt.Sprintf("%d champ(s) à corriger", len(invalid.Faults)), EN: fmt.Sprintf("%d field(s) to mend", len(invalid.Faults))})
+			FR: fmt.Sprintf("%d champ(s) à corriger", len(invalid.Faults)), EN: fmt.Sprintf("%d field(s) to mend",
+				len(invalid.Faults))})
 		p.Faults = invalid.Faults[:min(len(invalid.Faults), maxFaults)]
 		return p
 	case errors.As(err, &large):
 		return httpd.NewProblem(r, http.StatusRequestEntityTooLarge, "too-large", httpd.Text{
 			FR: fmt.Sprintf("au plus %d octets", large.Limit), EN: fmt.Sprintf("at most %d bytes", large.Limit)})
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return httpd.NewProblem(r, http.StatusServiceUnavailable, "too-slow", httpd.Text{FR: "demande abandonnée", EN: "the request was given up"})
+		return httpd.NewProblem(r, http.StatusServiceUnavailable, "too-slow",
+			httpd.Text{FR: "demande abandonnée", EN: "the request was given up"})
 	}
 	if p, ok := s.ofAccounts(w, r, err); ok {
 		return p
@@ -134,7 +147,8 @@ func (s *API) ofAccounts(w http.ResponseWriter, r *http.Request, err error) (htt
 	case http.StatusUnauthorized:
 		return s.problem(w, r, badToken()), true
 	default:
-		return httpd.NewProblem(r, status, "account", httpd.Text{FR: "demande refusée par les comptes", EN: clip(err.Error())}), true
+		return httpd.NewProblem(r, status, "account", httpd.Text{FR: "demande refusée par les comptes",
+			EN: clip(err.Error())}), true
 	}
 }
 

@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -11,13 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"portillon/hub/account"
 	"portillon/hub/actor"
 	"portillon/hub/directory"
-	"portillon/hub/enrol"
 	"portillon/hub/fault"
-	"portillon/hub/publish"
-	"portillon/hub/report"
 	"portillon/policy"
 )
 
@@ -40,7 +35,8 @@ func newFakes() *fakes {
 	f := &fakes{members: map[policy.MemberID]directory.Member{}, tokens: map[string]actor.Actor{}}
 	for i, name := range []string{"Admin", "Inès", "Karim", "Léa"} {
 		m := fill[directory.Member]()
-		m.ID, m.Name, m.Version, m.Until = policy.MemberID("m-"+[]string{"admin", "ines", "karim", "lea"}[i]), name, 7, policy.Date{Year: 2027, Month: 9, Day: 30}
+		m.ID, m.Name, m.Version, m.Until = policy.MemberID("m-"+[]string{"admin", "ines", "karim",
+			"lea"}[i]), name, 7, policy.Date{Year: 2027, Month: 9, Day: 30}
 		m.Cards[0].State, m.Badges[0].Verdict = directory.Active, "valid"
 		f.members[m.ID] = m
 		f.order = append(f.order, m.ID)
@@ -134,7 +130,8 @@ func stale(what, id string, have, got int64) error {
 // directoryFake implements Directory.
 type directoryFake struct{ *fakes }
 
-func (f directoryFake) Members(_ context.Context, a actor.Actor, filter directory.Filter, p directory.Page) (out []directory.Member, next string, err error) {
+func (f directoryFake) Members(_ context.Context, a actor.Actor, filter directory.Filter,
+	p directory.Page) (out []directory.Member, next string, err error) {
 	if err := a.May(actor.ReadMembers, actor.Target{}); err != nil {
 		return nil, "", err
 	}
@@ -189,7 +186,8 @@ func (f directoryFake) Add(_ context.Context, a actor.Actor, m directory.Member)
 		return m, err
 	}
 	if m.Name == "" {
-		return m, &fault.Invalid{Faults: []fault.Field{{Field: "name", Wrong: "empty", Right: "a name"}, {Row: 2, Field: "language", Given: "xx", Wrong: "unknown"}}}
+		return m, &fault.Invalid{Faults: []fault.Field{{Field: "name", Wrong: "empty", Right: "a name"},
+			{Row: 2, Field: "language", Given: "xx", Wrong: "unknown"}}}
 	}
 	if m.ID == "" {
 		m.ID = "m-new"
@@ -198,7 +196,8 @@ func (f directoryFake) Add(_ context.Context, a actor.Actor, m directory.Member)
 	return m, nil
 }
 
-func (f directoryFake) Change(_ context.Context, a actor.Actor, id policy.MemberID, version int64, change func(*directory.Member) error) (directory.Member, error) {
+func (f directoryFake) Change(_ context.Context, a actor.Actor, id policy.MemberID, version int64,
+	change func(*directory.Member) error) (directory.Member, error) {
 	if err := a.May(actor.WriteMembers, who(id)); err != nil {
 		return directory.Member{}, err
 	}
@@ -239,7 +238,8 @@ func (f directoryFake) Endings(_ context.Context, a actor.Actor) ([]directory.En
 	return []directory.Ending{fill[directory.Ending]()}, a.May(actor.ReadMembers, actor.Target{})
 }
 
-func (f directoryFake) AddCard(_ context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card, error) {
+func (f directoryFake) AddCard(_ context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card,
+	error) {
 	if err := a.May(actor.WriteCards, who(id)); err != nil {
 		return c, err
 	}
@@ -247,7 +247,8 @@ func (f directoryFake) AddCard(_ context.Context, a actor.Actor, id policy.Membe
 	return fill[directory.Card](), nil
 }
 
-func (f directoryFake) SetCard(_ context.Context, a actor.Actor, id policy.MemberID, card string, s directory.CardState, note string) error {
+func (f directoryFake) SetCard(_ context.Context, a actor.Actor, id policy.MemberID, card string,
+	s directory.CardState, note string) error {
 	f.note("card %s %s %s %s", id, card, s, note)
 	return a.May(actor.WriteCards, who(id))
 }
@@ -256,7 +257,8 @@ func (f directoryFake) Taps(_ context.Context, a actor.Actor, _ directory.Page) 
 	return []directory.Tap{fill[directory.Tap]()}, "", a.May(actor.ReadTaps, actor.Target{})
 }
 
-func (f directoryFake) Assign(_ context.Context, a actor.Actor, tap string, id policy.MemberID) (directory.Card, error) {
+func (f directoryFake) Assign(_ context.Context, a actor.Actor, tap string, id policy.MemberID) (directory.Card,
+	error) {
 	f.note("assign %s %s", tap, id)
 	return fill[directory.Card](), cmp.Or(a.May(actor.WriteCards, who(id)), a.May(actor.ReadTaps, actor.Target{}))
 }
@@ -265,7 +267,8 @@ func (f directoryFake) RemoveCard(_ context.Context, a actor.Actor, id policy.Me
 	return a.May(actor.WriteCards, who(id))
 }
 
-func (f directoryFake) BadgeData(_ context.Context, a actor.Actor, id policy.MemberID, badge string) (string, []byte, error) {
+func (f directoryFake) BadgeData(_ context.Context, a actor.Actor, id policy.MemberID, badge string) (string, []byte,
+	error) {
 	if a.May(actor.ReadMembers, who(id)) != nil {
 		if err := a.May(actor.ReadOwn, who(id)); err != nil {
 			return "", nil, err
@@ -278,14 +281,16 @@ func (f directoryFake) Confirm(_ context.Context, a actor.Actor, preview string)
 	return fill[directory.Preview](), a.May(actor.WriteMembers, actor.Target{})
 }
 
-func (f directoryFake) AddBadges(_ context.Context, a actor.Actor, id policy.MemberID, name string, data []byte) ([]directory.Badge, error) {
+func (f directoryFake) AddBadges(_ context.Context, a actor.Actor, id policy.MemberID, name string,
+	data []byte) ([]directory.Badge, error) {
 	f.note("badges %q %q %d %.10q", id, name, len(data), data)
 	b := fill[directory.Badge]()
 	b.Verdict = "valid"
 	return []directory.Badge{b}, a.May(actor.WriteBadges, who(id))
 }
 
-func (f directoryFake) AddBadgeURL(_ context.Context, a actor.Actor, id policy.MemberID, url string) (directory.Badge, error) {
+func (f directoryFake) AddBadgeURL(_ context.Context, a actor.Actor, id policy.MemberID, url string) (directory.Badge,
+	error) {
 	f.note("badge %s %s", id, url)
 	b := fill[directory.Badge]()
 	b.Verdict = "valid"
@@ -299,7 +304,8 @@ func (f directoryFake) RemoveBadge(_ context.Context, a actor.Actor, id policy.M
 
 func (f directoryFake) Preview(_ context.Context, a actor.Actor, in directory.Import) (directory.Preview, error) {
 	f.note("import %q %q %v %s", in.Name, in.Data, in.Mapping, in.Source)
-	return fill[directory.Preview](), cmp.Or(a.May(actor.WriteMembers, actor.Target{}), a.May(actor.ReadMembers, actor.Target{}))
+	return fill[directory.Preview](), cmp.Or(a.May(actor.WriteMembers, actor.Target{}),
+		a.May(actor.ReadMembers, actor.Target{}))
 }
 
 func (f directoryFake) Apply(_ context.Context, a actor.Actor, preview string) (directory.Preview, error) {
@@ -312,267 +318,4 @@ func (f directoryFake) Export(_ context.Context, a actor.Actor, format string, w
 	}
 	_, err := io.WriteString(w, "id,name\r\n")
 	return err
-}
-
-// machinesFake implements Machines.
-type machinesFake struct{ *fakes }
-
-func (f machinesFake) machine(id policy.MachineID) enrol.Machine {
-	m := fill[enrol.Machine]()
-	m.ID, m.Version = id, 4
-	return m
-}
-
-func (f machinesFake) Machines(_ context.Context, a actor.Actor) ([]enrol.Machine, error) {
-	return []enrol.Machine{f.machine("laser"), f.machine("saw")}, a.May(actor.ReadMachines, actor.Target{})
-}
-
-func (f machinesFake) Machine(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error) {
-	return f.machine(id), a.May(actor.ReadMachines, at(id))
-}
-
-func (f machinesFake) Add(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error) {
-	return f.machine(id), a.May(actor.EnrolMachines, at(id))
-}
-
-func (f machinesFake) NewCode(_ context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error) {
-	f.note("code %s %v", id, replace)
-	c := fill[enrol.Code]()
-	c.Text, c.Command = "AAAA-BBBB", "portillond enrol https://hub.local:8443 AAAA-BBBB"
-	return c, a.May(actor.EnrolMachines, at(id))
-}
-
-func (f machinesFake) Revoke(_ context.Context, a actor.Actor, id policy.MachineID, version int64, reason string) error {
-	if err := a.May(actor.EnrolMachines, at(id)); err != nil {
-		return err
-	}
-	return stale("machine", string(id), 4, version)
-}
-
-func (f machinesFake) Held(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Held, error) {
-	return fill[enrol.Held](), cmp.Or(a.May(actor.EnrolMachines, at(id)), a.May(actor.ReadMembers, actor.Target{}))
-}
-
-func (f machinesFake) Tag(_ context.Context, a actor.Actor, id policy.MachineID, reason string) error {
-	f.note("tag %s %s", id, reason)
-	return a.May(actor.TagMachine, at(id))
-}
-
-func (f machinesFake) Stop(_ context.Context, a actor.Actor, id policy.MachineID) error {
-	return a.May(actor.StopMachine, at(id))
-}
-
-// policiesFake implements Policies.
-type policiesFake struct{ *fakes }
-
-func (f policiesFake) Current(_ context.Context, a actor.Actor) (publish.Policy, error) {
-	p := fill[publish.Policy]()
-	p.Number, p.Text = 3, "portillon: 1\n"
-	return p, a.May(actor.ReadPolicy, actor.Target{})
-}
-
-func (f policiesFake) Version(_ context.Context, a actor.Actor, number int64) (publish.Policy, error) {
-	return fill[publish.Policy](), a.May(actor.ReadPolicy, actor.Target{})
-}
-
-func (f policiesFake) Versions(_ context.Context, a actor.Actor, p publish.Page) ([]publish.Policy, string, error) {
-	return []publish.Policy{fill[publish.Policy]()}, "2", a.May(actor.ReadPolicy, actor.Target{})
-}
-
-func (f policiesFake) Draft(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
-	f.note("draft %q", text)
-	if text == "" {
-		return publish.Draft{}, a.May(actor.ReadPolicy, actor.Target{})
-	}
-	return fill[publish.Draft](), a.May(actor.ReadPolicy, actor.Target{})
-}
-
-func (f policiesFake) Publish(_ context.Context, a actor.Actor, text, comment string, of int64, signature []byte) (publish.Policy, error) {
-	if err := a.May(actor.PublishPolicy, actor.Target{}); err != nil {
-		return publish.Policy{}, err
-	}
-	f.note("publish %q %q %q", text, comment, signature)
-	return fill[publish.Policy](), stale("policy", "policy", 3, of)
-}
-
-func (f policiesFake) Back(_ context.Context, a actor.Actor, comment string) (publish.Policy, error) {
-	return fill[publish.Policy](), a.May(actor.PublishPolicy, actor.Target{})
-}
-
-func (f policiesFake) Bundle(_ context.Context, a actor.Actor) (publish.Bundle, error) {
-	return fill[publish.Bundle](), a.May(actor.ReadMachines, actor.Target{})
-}
-
-// accountsFake implements Accounts.
-type accountsFake struct{ *fakes }
-
-// errWrong and errMany are what account answers to a wrong token, and after too many of them.
-var (
-	errWrong = errors.New("token is wrong")
-	errMany  = errors.New("too many attempts")
-)
-
-func (f accountsFake) FromToken(_ context.Context, text, _ string) (actor.Actor, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.wait > 0 {
-		return actor.Actor{}, errMany
-	}
-	a, ok := f.tokens[text]
-	if !ok {
-		return a, errWrong
-	}
-	return a, nil
-}
-
-func (f accountsFake) Accounts(_ context.Context, a actor.Actor, p account.Page) ([]account.Account, string, error) {
-	return []account.Account{fill[account.Account]()}, "", a.May(actor.WriteAccounts, actor.Target{})
-}
-
-func (f accountsFake) Account(_ context.Context, a actor.Actor, id string) (account.Account, error) {
-	return fill[account.Account](), a.May(actor.WriteAccounts, actor.Target{})
-}
-
-func (f accountsFake) Add(_ context.Context, a actor.Actor, in account.Account, _ string) (account.Account, error) {
-	out := fill[account.Account]()
-	out.Name = in.Name
-	return out, a.May(actor.WriteAccounts, actor.Target{})
-}
-
-func (f accountsFake) Change(_ context.Context, a actor.Actor, id string, version int64, change func(*account.Account) error) (account.Account, error) {
-	out := fill[account.Account]()
-	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
-		return out, err
-	}
-	if err := stale("account", id, 3, version); err != nil {
-		return out, err
-	}
-	return out, change(&out)
-}
-
-func (f accountsFake) ResetCode(_ context.Context, a actor.Actor, id string) (string, error) {
-	return "code", a.May(actor.WriteAccounts, actor.Target{})
-}
-
-// mayAccount allows one's own account to whoever signed in, and not to a token.
-func mayAccount(a actor.Actor, id string) error {
-	if a.Account != "" && a.Account == id && a.Scopes == nil {
-		return nil
-	}
-	return a.May(actor.WriteAccounts, actor.Target{})
-}
-
-func (f accountsFake) Remove(_ context.Context, a actor.Actor, id string, version int64) error {
-	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
-		return err
-	}
-	return stale("account", id, 3, version)
-}
-
-func (f accountsFake) PrintedCodes(_ context.Context, a actor.Actor, members []policy.MemberID, each int) ([]account.Printed, error) {
-	f.note("print %v %d", members, each)
-	return []account.Printed{fill[account.Printed]()}, a.May(actor.WriteMembers, actor.Target{})
-}
-
-func (f accountsFake) EndSession(_ context.Context, a actor.Actor, id, session string) error {
-	return mayAccount(a, id)
-}
-
-func (f accountsFake) Tokens(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
-	return []account.Token{fill[account.Token]()}, mayAccount(a, id)
-}
-
-func (f accountsFake) NewToken(_ context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (account.Token, error) {
-	f.note("token %s %v %s", name, scopes, expires)
-	if a.Account == "" || a.Scopes != nil {
-		return account.Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
-	}
-	return fill[account.Token](), nil
-}
-
-func (f accountsFake) RevokeToken(_ context.Context, a actor.Actor, id, token string) error {
-	return mayAccount(a, id)
-}
-
-func (f accountsFake) Sessions(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
-	return []account.Session{fill[account.Session]()}, mayAccount(a, id)
-}
-
-func (f accountsFake) SignOutEverywhere(_ context.Context, a actor.Actor, id string) error {
-	return mayAccount(a, id)
-}
-
-func (f accountsFake) AuditLog(_ context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error) {
-	return []account.Entry{fill[account.Entry]()}, "", a.May(actor.ReadAudit, actor.Target{})
-}
-
-func (f accountsFake) ExportAudit(_ context.Context, a actor.Actor, w io.Writer) error {
-	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "tree")
-	return err
-}
-
-// mayReport allows the reports of a machine, or of the machines that the actor may see.
-func mayReport(a actor.Actor, m policy.MachineID) error {
-	err := a.May(actor.ReadReports, at(m))
-	for id := range a.Machines {
-		if m == "" && err != nil {
-			err = a.May(actor.ReadReports, at(id))
-		}
-	}
-	return err
-}
-
-// reportsFake implements Reports.
-type reportsFake struct{ *fakes }
-
-func (f reportsFake) Uses(_ context.Context, a actor.Actor, r report.Range, p report.Page) ([]report.Use, string, error) {
-	f.note("uses %s %s %q", r.From, r.To, r.Machine)
-	return []report.Use{fill[report.Use]()}, "9", mayReport(a, r.Machine)
-}
-
-func (f reportsFake) UsesCSV(_ context.Context, a actor.Actor, r report.Range, w io.Writer) error {
-	if err := mayReport(a, r.Machine); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(w, "machine,member\r\n"); err != nil {
-		return err
-	}
-	return f.csv
-}
-
-func (f reportsFake) Weeks(_ context.Context, a actor.Actor, r report.Range) ([]report.Week, error) {
-	return []report.Week{fill[report.Week]()}, mayReport(a, r.Machine)
-}
-
-func (f reportsFake) Refusals(_ context.Context, a actor.Actor, r report.Range) ([]report.Refusals, error) {
-	out := fill[report.Refusals]()
-	out.Reason = "=cmd()"
-	return []report.Refusals{out}, mayReport(a, r.Machine)
-}
-
-// hubFake implements Hub.
-type hubFake struct{ *fakes }
-
-func (f hubFake) State(_ context.Context, a actor.Actor) (State, error) {
-	return fill[State](), a.May(actor.WriteSettings, actor.Target{})
-}
-
-func (f hubFake) Settings(_ context.Context, a actor.Actor) (Settings, error) {
-	v := fill[Settings]()
-	v.Language = "fr"
-	return v, a.May(actor.WriteSettings, actor.Target{})
-}
-
-func (f hubFake) ChangeSettings(_ context.Context, a actor.Actor, version int64, change func(*Settings) error) (Settings, error) {
-	v, err := f.Settings(context.Background(), a)
-	if err != nil {
-		return v, err
-	}
-	if err := stale("settings", "", 3, version); err != nil {
-		return v, err
-	}
-	return v, change(&v)
 }

@@ -20,8 +20,9 @@ func (s *API) hubRoutes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/hub", Act: actor.WriteSettings, Answer: State{}, handle: s.state},
 		{Method: "GET", Path: "/settings", Act: actor.WriteSettings, Answer: Settings{}, handle: s.settings},
-		{Method: "PATCH", Path: "/settings", Act: actor.WriteSettings, Body: settingsEdit{}, Types: []string{mergePatchType}, IfMatch: true,
-			Answer: Settings{}, handle: s.patchSettings},
+		{Method: "PATCH", Path: "/settings", Act: actor.WriteSettings, Body: settingsEdit{}, Types: []string{mergePatchType},
+			IfMatch: true,
+			Answer:  Settings{}, handle: s.patchSettings},
 	}
 }
 

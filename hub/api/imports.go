@@ -14,12 +14,16 @@ const xlsxType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sh
 
 func (s *API) importRoutes() []Route {
 	return []Route{
-		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source"}, MaxBody: uploadBody, Answer: directory.Preview{},
+		{Method: "POST", Path: "/imports", Act: actor.WriteMembers, Query: []string{"name", "source"}, MaxBody: uploadBody,
+			Answer: directory.Preview{},
 			Types:  []string{formType, "text/csv", xlsxType, "application/yaml", "application/octet-stream"},
 			handle: s.previewImport},
-		{Method: "POST", Path: "/imports/{import}/confirm", Act: actor.WriteMembers, Answer: directory.Preview{}, handle: s.confirmImport},
-		{Method: "POST", Path: "/imports/{import}/apply", Act: actor.WriteMembers, Answer: directory.Preview{}, handle: s.applyImport},
-		{Method: "GET", Path: "/export", Act: actor.ReadMembers, Query: []string{"format"}, Produces: exportTypes(), handle: s.export},
+		{Method: "POST", Path: "/imports/{import}/confirm", Act: actor.WriteMembers, Answer: directory.Preview{},
+			handle: s.confirmImport},
+		{Method: "POST", Path: "/imports/{import}/apply", Act: actor.WriteMembers, Answer: directory.Preview{},
+			handle: s.applyImport},
+		{Method: "GET", Path: "/export", Act: actor.ReadMembers, Query: []string{"format"}, Produces: exportTypes(),
+			handle: s.export},
 	}
 }
 

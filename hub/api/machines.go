@@ -36,11 +36,14 @@ const svgType = "image/svg+xml"
 func (s *API) machineRoutes() []Route {
 	return []Route{
 		{Method: "GET", Path: "/machines", Act: actor.ReadMachines, Answer: list[enrol.Machine]{}, handle: s.listMachines},
-		{Method: "POST", Path: "/machines", Act: actor.EnrolMachines, Body: newMachine{}, Answer: enrol.Machine{}, handle: s.addMachine},
+		{Method: "POST", Path: "/machines", Act: actor.EnrolMachines, Body: newMachine{}, Answer: enrol.Machine{},
+			handle: s.addMachine},
 		{Method: "GET", Path: "/machines/{machine}", Act: actor.ReadMachines, Answer: enrol.Machine{}, handle: s.getMachine},
-		{Method: "POST", Path: "/machines/{machine}/code", Act: actor.EnrolMachines, Body: codeInput{}, Answer: code{}, Produces: []string{svgType},
-			handle: s.newCode},
-		{Method: "POST", Path: "/machines/{machine}/revoke", Act: actor.EnrolMachines, Body: reasonInput{}, IfMatch: true, handle: s.revoke},
+		{Method: "POST", Path: "/machines/{machine}/code", Act: actor.EnrolMachines, Body: codeInput{}, Answer: code{},
+			Produces: []string{svgType},
+			handle:   s.newCode},
+		{Method: "POST", Path: "/machines/{machine}/revoke", Act: actor.EnrolMachines, Body: reasonInput{}, IfMatch: true,
+			handle: s.revoke},
 		{Method: "GET", Path: "/machines/{machine}/held", Act: actor.EnrolMachines, Answer: enrol.Held{}, handle: s.held},
 		{Method: "POST", Path: "/machines/{machine}/tag", Act: actor.TagMachine, Body: reasonInput{}, handle: s.tag},
 		{Method: "POST", Path: "/machines/{machine}/stop", Act: actor.StopMachine, handle: s.stop},
@@ -149,7 +152,8 @@ func QR(text string) (string, error) {
 	const quiet = 4
 	var b strings.Builder
 	size := c.Size + 2*quiet
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges">`, size, size)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" shape-rendering="crispEdges">`, size,
+		size)
 	fmt.Fprintf(&b, `<path fill="#fff" d="M0 0h%dv%dH0z"/><path d="`, size, size)
 	for y := range c.Size {
 		for x := 0; x < c.Size; x++ {

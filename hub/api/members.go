@@ -57,16 +57,20 @@ type note struct {
 
 func (s *API) memberRoutes() []Route {
 	return []Route{
-		{Method: "GET", Path: "/members", Act: actor.ReadMembers, Query: []string{"text", "machine", "badge", "state", "cursor", "limit"},
+		{Method: "GET", Path: "/members", Act: actor.ReadMembers, Query: []string{"text", "machine", "badge", "state",
+			"cursor", "limit"},
 			Answer: list[member]{}, handle: s.listMembers},
 		{Method: "POST", Path: "/members", Act: actor.WriteMembers, Body: newMember{}, Answer: member{}, handle: s.addMember},
 		{Method: "GET", Path: "/members/{member}", Act: actor.ReadMembers, Answer: member{}, handle: s.getMember},
-		{Method: "PATCH", Path: "/members/{member}", Act: actor.WriteMembers, Body: memberEdit{}, Types: []string{mergePatchType},
+		{Method: "PATCH", Path: "/members/{member}", Act: actor.WriteMembers, Body: memberEdit{},
+			Types:   []string{mergePatchType},
 			IfMatch: true, Answer: member{}, handle: s.patchMember},
 		{Method: "DELETE", Path: "/members/{member}", Act: actor.EraseMembers, IfMatch: true, handle: s.eraseMember},
-		{Method: "POST", Path: "/members/{member}/merge", Act: actor.WriteMembers, Body: mergeInput{}, Answer: member{}, handle: s.mergeMember},
+		{Method: "POST", Path: "/members/{member}/merge", Act: actor.WriteMembers, Body: mergeInput{}, Answer: member{},
+			handle: s.mergeMember},
 		{Method: "GET", Path: "/members/{member}/note", Act: actor.ReadNotes, Answer: note{}, handle: s.getNote},
-		{Method: "PUT", Path: "/members/{member}/note", Act: actor.ReadNotes, Body: note{}, IfMatch: true, Answer: note{}, handle: s.putNote},
+		{Method: "PUT", Path: "/members/{member}/note", Act: actor.ReadNotes, Body: note{}, IfMatch: true, Answer: note{},
+			handle: s.putNote},
 		{Method: "GET", Path: "/me/record", Act: actor.ReadOwn, Answer: member{}, handle: s.ownRecord},
 		{Method: "GET", Path: "/endings", Act: actor.ReadMembers, Answer: list[directory.Ending]{}, handle: s.endings},
 	}
@@ -141,7 +145,8 @@ func (s *API) patchMember(c *call) (answer, error) {
 }
 
 func editOf(m directory.Member) memberEdit {
-	return memberEdit{Name: m.Name, Language: m.Language, Emails: slices.Clone(m.Emails), Subjects: slices.Clone(m.Subjects),
+	return memberEdit{Name: m.Name, Language: m.Language, Emails: slices.Clone(m.Emails),
+		Subjects:  slices.Clone(m.Subjects),
 		Guardians: slices.Clone(m.Guardians), Until: memberOf(m).Until, Blocked: m.Blocked, External: m.External}
 }
 
@@ -184,8 +189,8 @@ func (s *API) mergeMember(c *call) (answer, error) {
 	return oneMember(m), nil
 }
 
-// getNote asks for the right by itself: the service leaves a note out where the right is missing, and an empty note must
-// not be told from one that may not be read.
+// getNote asks for the right by itself: the service leaves a note out where the right is missing, which would look like
+// an empty note.
 func (s *API) getNote(c *call) (answer, error) {
 	if err := c.actor.May(actor.ReadNotes, c.ofMember()); err != nil {
 		return answer{}, err

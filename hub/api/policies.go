@@ -30,15 +30,21 @@ const yamlType = "application/yaml" // RFC 9512
 
 func (s *API) policyRoutes() []Route {
 	return []Route{
-		{Method: "GET", Path: "/policy", Act: actor.ReadPolicy, Answer: publish.Policy{}, Produces: []string{yamlType}, handle: s.currentPolicy},
-		{Method: "GET", Path: "/policy/versions", Act: actor.ReadPolicy, Query: []string{"cursor", "limit"}, Answer: list[publish.Policy]{},
+		{Method: "GET", Path: "/policy", Act: actor.ReadPolicy, Answer: publish.Policy{}, Produces: []string{yamlType},
+			handle: s.currentPolicy},
+		{Method: "GET", Path: "/policy/versions", Act: actor.ReadPolicy, Query: []string{"cursor", "limit"},
+			Answer: list[publish.Policy]{},
 			handle: s.policyVersions},
-		{Method: "GET", Path: "/policy/versions/{number}", Act: actor.ReadPolicy, Answer: publish.Policy{}, handle: s.policyVersion},
-		{Method: "POST", Path: "/policy/draft", Act: actor.ReadPolicy, Body: draftInput{}, Types: []string{jsonType, yamlType}, MaxBody: policyBody,
+		{Method: "GET", Path: "/policy/versions/{number}", Act: actor.ReadPolicy, Answer: publish.Policy{},
+			handle: s.policyVersion},
+		{Method: "POST", Path: "/policy/draft", Act: actor.ReadPolicy, Body: draftInput{},
+			Types: []string{jsonType, yamlType}, MaxBody: policyBody,
 			Answer: publish.Draft{}, handle: s.draftPolicy},
-		{Method: "POST", Path: "/policy", Act: actor.PublishPolicy, Body: publishInput{}, IfMatch: true, MaxBody: 2 * policyBody,
-			Answer: publish.Policy{}, handle: s.publishPolicy},
-		{Method: "POST", Path: "/policy/back", Act: actor.PublishPolicy, Body: backInput{}, Answer: publish.Policy{}, handle: s.policyBack},
+		{Method: "POST", Path: "/policy", Act: actor.PublishPolicy, Body: publishInput{}, IfMatch: true,
+			MaxBody: 2 * policyBody,
+			Answer:  publish.Policy{}, handle: s.publishPolicy},
+		{Method: "POST", Path: "/policy/back", Act: actor.PublishPolicy, Body: backInput{}, Answer: publish.Policy{},
+			handle: s.policyBack},
 		{Method: "GET", Path: "/bundle", Act: actor.ReadMachines, Answer: publish.Bundle{}, handle: s.bundle},
 	}
 }

@@ -23,14 +23,20 @@ func (s *API) reportRoutes() []Route {
 	between := []string{"from", "to", "machine"}
 	paged := append([]string{"cursor", "limit"}, between...)
 	return []Route{
-		{Method: "GET", Path: "/reports/uses", Act: actor.ReadReports, Query: paged, Answer: list[report.Use]{}, Produces: []string{csvType},
-			handle: s.uses},
-		{Method: "GET", Path: "/reports/uses.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType}, handle: s.usesCSV},
-		{Method: "GET", Path: "/reports/weeks", Act: actor.ReadReports, Query: between, Answer: list[week]{}, Produces: []string{csvType}, handle: s.weeks},
-		{Method: "GET", Path: "/reports/weeks.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType}, handle: s.weeks},
-		{Method: "GET", Path: "/reports/refusals", Act: actor.ReadReports, Query: between, Answer: list[report.Refusals]{}, Produces: []string{csvType},
+		{Method: "GET", Path: "/reports/uses", Act: actor.ReadReports, Query: paged, Answer: list[report.Use]{},
+			Produces: []string{csvType},
+			handle:   s.uses},
+		{Method: "GET", Path: "/reports/uses.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType},
+			handle: s.usesCSV},
+		{Method: "GET", Path: "/reports/weeks", Act: actor.ReadReports, Query: between, Answer: list[week]{},
+			Produces: []string{csvType}, handle: s.weeks},
+		{Method: "GET", Path: "/reports/weeks.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType},
+			handle: s.weeks},
+		{Method: "GET", Path: "/reports/refusals", Act: actor.ReadReports, Query: between, Answer: list[report.Refusals]{},
+			Produces: []string{csvType},
+			handle:   s.refusals},
+		{Method: "GET", Path: "/reports/refusals.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType},
 			handle: s.refusals},
-		{Method: "GET", Path: "/reports/refusals.csv", Act: actor.ReadReports, Query: between, Produces: []string{csvType}, handle: s.refusals},
 	}
 }
 

@@ -114,10 +114,12 @@ func compare(t *testing.T, d *described, r Route, op, item map[string]any) {
 
 // sample is a request of each route that a reader with every right gets a good answer to.
 func sample(r Route) ask {
-	a := ask{method: r.Method, path: strings.NewReplacer("{card}", "c1", "{badge}", "b1", "{import}", "i1", "{tap}", "t1", "{account}", "a1",
+	a := ask{method: r.Method, path: strings.NewReplacer("{card}", "c1", "{badge}", "b1", "{import}", "i1", "{tap}", "t1",
+		"{account}", "a1",
 		"{token}", "k1", "{session}", "s1", "{number}", "2").Replace(r.Path)}
 	if r.IfMatch {
-		a.match = map[string]string{"/policy": `"3"`, "/accounts/{account}": `"3"`, "/settings": `"3"`, "/machines/{machine}/revoke": `"4"`}[r.Path]
+		a.match = map[string]string{"/policy": `"3"`, "/accounts/{account}": `"3"`, "/settings": `"3"`,
+			"/machines/{machine}/revoke": `"4"`}[r.Path]
 		if a.match == "" {
 			a.match = `"7"`
 		}
@@ -159,7 +161,7 @@ func sample(r Route) ask {
 }
 
 func TestAuthorisationIsAsTheTableSays(t *testing.T) {
-	s := newSite(t)
+	s := newSiteWithEvents(t)
 	routes := map[string]Route{}
 	for _, r := range newTable() {
 		routes[r.Method+" "+r.Path] = r
@@ -170,7 +172,8 @@ func TestAuthorisationIsAsTheTableSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	columns := []string{"nobody", "member", "mentor", "maintainer", "administrator", "owner", "scoped", "unscoped", "foreign"}
+	columns := []string{"nobody", "member", "mentor", "maintainer", "administrator", "owner", "scoped", "unscoped",
+		"foreign"}
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		words := strings.Fields(lines.Text())
 		if len(words) == 0 || strings.HasPrefix(words[0], "#") {

@@ -69,12 +69,23 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
+	return newSiteWith(t, nil)
+}
+
+// newSiteWithEvents is a site whose store tells what changes.
+func newSiteWithEvents(t *testing.T) *site {
+	t.Helper()
 	db, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "p.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	s := &site{fakes: newFakes(), t: t, store: db.Site("biklab")}
+	return newSiteWith(t, db.Site("biklab"))
+}
+
+func newSiteWith(t *testing.T, events *store.Site) *site {
+	t.Helper()
+	s := &site{fakes: newFakes(), t: t, store: events}
 	h, err := New(s.options())
 	if err != nil {
 		t.Fatal(err)
@@ -92,13 +103,18 @@ func newSite(t *testing.T) *site {
 
 func (s *site) options() Options {
 	f := s.fakes
-	return Options{Directory: directoryFake{f}, Machines: machinesFake{f}, Policies: policiesFake{f}, Accounts: accountsFake{f},
-		Reports: reportsFake{f}, Hub: hubFake{f}, Events: s.store, Status: statusOfFake, RetryAfter: func(err error) int {
+	o := Options{Directory: directoryFake{f}, Machines: machinesFake{f}, Policies: policiesFake{f},
+		Accounts: accountsFake{f},
+		Reports:  reportsFake{f}, Hub: hubFake{f}, Status: statusOfFake, RetryAfter: func(err error) int {
 			if err == errMany {
 				return int(f.wait.Seconds())
 			}
 			return 0
 		}}
+	if s.store != nil {
+		o.Events = s.store
+	}
+	return o
 }
 
 func statusOfFake(err error) int {
@@ -189,22 +205,31 @@ type described struct {
 
 func describedBy(t *testing.T) *described {
 	t.Helper()
-	b, err := description("test")
+	d, err := readDescription()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return d
+}
+
+// readDescription compiles the description once for all tests.
+var readDescription = sync.OnceValues(func() (*described, error) {
+	b, err := description("test")
+	if err != nil {
+		return nil, err
+	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
 	if err := c.AddResource("http://localhost/openapi.json", doc); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return &described{doc: doc.(map[string]any), compiler: c}
-}
+	return &described{doc: doc.(map[string]any), compiler: c}, nil
+})
 
 // at follows a JSON pointer's parts, and references on the way. It returns where it arrived.
 func (d *described) at(parts ...string) (any, []string) {
@@ -303,7 +328,8 @@ func (v *validator) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	if err := v.check(r, sent, resp, body); err != nil {
-		v.t.Errorf("%s %s: %d %s: %v\n%.2000s", r.Method, r.URL.Path, resp.StatusCode, resp.Header.Get("Content-Type"), err, body)
+		v.t.Errorf("%s %s: %d %s: %v\n%.2000s", r.Method, r.URL.Path, resp.StatusCode, resp.Header.Get("Content-Type"), err,
+			body)
 	}
 	return resp, nil
 }

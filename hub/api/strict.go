@@ -42,7 +42,8 @@ func decode(data []byte, into any, l policy.Language) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &kind):
-		return &fault.Invalid{Faults: []fault.Field{{Field: fieldPath(reflect.TypeOf(into).Elem(), kind.Field), Given: clip(kind.Value),
+		return &fault.Invalid{Faults: []fault.Field{{Field: fieldPath(reflect.TypeOf(into).Elem(), kind.Field),
+			Given: clip(kind.Value),
 			Wrong: httpd.Text{FR: "mauvais type", EN: "wrong type"}.In(l), Right: kindName(kind.Type)}}}
 	}
 	return r.unreadable(err)

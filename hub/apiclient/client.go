@@ -48,6 +48,7 @@ type Client struct {
 	base     *url.URL
 	token    string
 	language string
+	most     int64 // bytes of an answer
 	http     *http.Client
 }
 
@@ -74,13 +75,15 @@ func New(o Options) (*Client, error) {
 	}
 	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true, Proxy: http.ProxyFromEnvironment,
 		ResponseHeaderTimeout: timeout}
-	return &Client{base: base, token: token, language: o.Language, http: &http.Client{Transport: transport, Timeout: timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
+	return &Client{base: base, token: token, language: o.Language, most: maxAnswer,
+		http: &http.Client{Transport: transport, Timeout: timeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
 
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		strings.Trim(u.Path, "/") != "" {
 		return nil, fmt.Errorf("%q is no hub's URL, want one as https://hub.local:8443", s)
 	}
 	switch {
@@ -113,7 +116,8 @@ func readToken(path string) (string, error) {
 		return "", err
 	}
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0 {
-		return "", &fs.PathError{Op: "token", Path: path, Err: fmt.Errorf("mode is %v, want a file that its owner alone reads (chmod 600)", info.Mode().Perm())}
+		return "", &fs.PathError{Op: "token", Path: path,
+			Err: fmt.Errorf("mode is %v, want a file that its owner alone reads (chmod 600)", info.Mode().Perm())}
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxToken+1))
 	if err != nil {
@@ -240,12 +244,12 @@ func (c *Client) send(r *http.Request) (Answer, error) {
 		return Answer{}, &Unreachable{c.base.Host, bare(err)}
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	b, err := io.ReadAll(io.LimitReader(resp.Body, c.most+1))
 	switch {
 	case err != nil:
 		return Answer{}, &Unreachable{c.base.Host, err}
-	case len(b) > maxAnswer:
-		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("the answer has more than %d bytes", maxAnswer)}
+	case int64(len(b)) > c.most:
+		return Answer{}, &Unreachable{c.base.Host, fmt.Errorf("the answer has more than %d bytes", c.most)}
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if resp.StatusCode >= 200 && resp.StatusCode < 300 {

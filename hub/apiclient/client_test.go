@@ -47,8 +47,10 @@ func TestTokenFilesAreTheirOwnersAlone(t *testing.T) {
 		mode os.FileMode
 		ok   bool
 	}{
-		{"s3cret\n", 0o600, true}, {"s3cret", 0o400, true}, {"s3cret", 0o640, false}, {"s3cret", 0o604, false}, {"s3cret", 0o620, false},
-		{"", 0o600, false}, {" \n", 0o600, false}, {"a b", 0o600, false}, {"a\nb", 0o600, false}, {"é", 0o600, false}, {strings.Repeat("a", 1025), 0o600, false},
+		{"s3cret\n", 0o600, true}, {"s3cret", 0o400, true}, {"s3cret", 0o640, false}, {"s3cret", 0o604, false}, {"s3cret",
+			0o620, false},
+		{"", 0o600, false}, {" \n", 0o600, false}, {"a b", 0o600, false}, {"a\nb", 0o600, false}, {"é", 0o600,
+			false}, {strings.Repeat("a", 1025), 0o600, false},
 	} {
 		_, err := New(Options{URL: "http://localhost", TokenFile: tokenFile(t, c.text, c.mode)})
 		if (err == nil) != c.ok {
@@ -83,7 +85,8 @@ func TestTheHubsCertificateIsChecked(t *testing.T) {
 	}))
 	defer ts.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ts.Certificate().Raw}), 0o644); err != nil {
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ts.Certificate().Raw}),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	token := tokenFile(t, "s3cret", 0o600)
@@ -126,7 +129,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 func TestRefusalsAreProblems(t *testing.T) {
 	answer, status, kind := "", 0, ""
 	c := client(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Accept-Language") != "fr" || r.Header.Get("If-Match") != `"7"` || r.Header.Get("Content-Type") != "application/json" {
+		if r.Header.Get("Accept-Language") != "fr" || r.Header.Get("If-Match") != `"7"` ||
+			r.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("headers %v", r.Header)
 		}
 		w.Header().Set("Content-Type", kind)
@@ -134,13 +138,15 @@ func TestRefusalsAreProblems(t *testing.T) {
 		io.WriteString(w, answer)
 	})
 	ask := func() error {
-		_, err := c.Do(t.Context(), Request{Method: "POST", Path: Path("members", "a/b"), JSON: map[string]any{}, Match: `"7"`})
+		_, err := c.Do(t.Context(), Request{Method: "POST", Path: Path("members", "a/b"), JSON: map[string]any{},
+			Match: `"7"`})
 		return err
 	}
 	answer, status, kind = `{"type":"x","title":"données refusées","status":200,"detail":"1 champ","instance":"R","faults":[{"row":2,"field":"name","given":"x","wrong":"vide","right":"un nom"}]}`,
 		422, "application/problem+json"
 	var p *Problem
-	if err := ask(); !errors.As(err, &p) || p.Status != 422 || err.Error() != "données refusées: 1 champ\n  2: name: vide (\"x\") → un nom" {
+	if err := ask(); !errors.As(err, &p) || p.Status != 422 ||
+		err.Error() != "données refusées: 1 champ\n  2: name: vide (\"x\") → un nom" {
 		t.Errorf("%v", err)
 	}
 	var away *Unreachable
@@ -172,7 +178,8 @@ func TestListsAreReadToTheirEnd(t *testing.T) {
 	if ids, err := all(); err != nil || len(ids) != 3 {
 		t.Errorf("%v, %v", ids, err)
 	}
-	for _, bad := range []string{"https://evil.example/api/v1/members?cursor=x", "//evil.example/", "/api/v1/accounts?cursor=x", "/api/v1/members?cursor=c", "%zz"} {
+	for _, bad := range []string{"https://evil.example/api/v1/members?cursor=x", "//evil.example/",
+		"/api/v1/accounts?cursor=x", "/api/v1/members?cursor=c", "%zz"} {
 		next["c"] = bad
 		if _, err := all(); err == nil {
 			t.Errorf("the next page %q was followed", bad)
@@ -183,15 +190,14 @@ func TestListsAreReadToTheirEnd(t *testing.T) {
 func TestAnswersAreBounded(t *testing.T) {
 	c := client(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		b := make([]byte, 1<<20)
-		for range 66 {
-			if _, err := w.Write(b); err != nil {
-				return
-			}
-		}
+		io.WriteString(w, strings.Repeat(" ", 1000)+"{}")
 	})
+	if _, err := c.Do(t.Context(), Request{Method: "GET", Path: "/me"}); err != nil || c.most != maxAnswer {
+		t.Fatalf("%v, at most %d bytes", err, c.most)
+	}
+	c.most = 1000
 	var away *Unreachable
 	if _, err := c.Do(t.Context(), Request{Method: "GET", Path: "/me"}); !errors.As(err, &away) {
-		t.Errorf("%v", err)
+		t.Errorf("an answer that is too long: %v", err)
 	}
 }

@@ -112,7 +112,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // notFromOutside are headers that no handler may see: the guard has read what it believes of them.
-var notFromOutside = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "Forwarded",
+var notFromOutside = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port",
+	"Forwarded",
 	"X-Real-Ip", "X-Request-Id", "Request-Id", "X-Original-Url", "X-Rewrite-Url"}
 
 // refusal says why no handler gets the request.
@@ -140,7 +141,8 @@ func (g *guard) refusal(r *http.Request) (Problem, bool) {
 	return Problem{}, false
 }
 
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost, http.MethodPut,
+	http.MethodPatch, http.MethodDelete}
 
 func overridesMethod(h http.Header) bool {
 	return h.Get("X-Http-Method-Override") != "" || h.Get("X-Http-Method") != "" || h.Get("X-Method-Override") != ""
@@ -181,7 +183,8 @@ func (g *guard) finish(out *recorder, r *http.Request, began time.Time, crash an
 		status = http.StatusOK
 	}
 	g.log.Info("request", "request", known.id, "method", method(r.Method), "route", route(r), "status", status,
-		"bytes", out.bytes, "ms", g.now().Sub(began).Milliseconds(), "address", known.address.String(), "account", known.account)
+		"bytes", out.bytes, "ms", g.now().Sub(began).Milliseconds(),
+		"address", known.address.String(), "account", known.account)
 	if crash == http.ErrAbortHandler {
 		panic(http.ErrAbortHandler)
 	}

@@ -54,9 +54,11 @@ func TestHostsThatAreNotNamedAreRefused(t *testing.T) {
 		hosts []string
 		want  int
 	}{
-		{"localhost", nil, 200}, {"localhost:8038", nil, 200}, {"127.0.0.1:8038", nil, 200}, {"[::1]:8038", nil, 200}, {"LOCALHOST.", nil, 200},
+		{"localhost", nil, 200}, {"localhost:8038", nil, 200}, {"127.0.0.1:8038", nil, 200}, {"[::1]:8038", nil,
+			200}, {"LOCALHOST.", nil, 200},
 		{"hub.example.org", nil, 421}, {"", nil, 421}, {"evil.example", nil, 421}, {"localhost.evil.example", nil, 421},
-		{"hub.example.org:443", named, 200}, {"hub.local", named, 200}, {"localhost", named, 421}, {"evil.hub.local", named, 421},
+		{"hub.example.org:443", named, 200}, {"hub.local", named, 200}, {"localhost", named, 421}, {"evil.hub.local", named,
+			421},
 		{"hub.example.org@evil.example", named, 421}, {"hub.example.org\r\nX: y", named, 421},
 	} {
 		w, _ := serve(t, Options{Hosts: c.hosts}, get("/", func(r *http.Request) { r.Host = c.host }), ok)
@@ -153,7 +155,8 @@ func TestEveryAnswerHasSecurityHeaders(t *testing.T) {
 				t.Errorf("%s: %s is %q, want %q", name, header, got, want)
 			}
 		}
-		if csp := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") {
+		if csp := w.Header().Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") ||
+			!strings.Contains(csp, "frame-ancestors 'none'") {
 			t.Errorf("%s: policy %q", name, csp)
 		}
 		if len(w.Header().Get("Request-Id")) != 26 {
@@ -204,17 +207,21 @@ func TestCrossSiteChangesAreRefused(t *testing.T) {
 
 // The log has the route's pattern, never a path, a query, a header or a name.
 func TestAccessLogHoldsNoSecretAndCannotBeForged(t *testing.T) {
-	r := get("/link/s3cret?token=s3cret&name=Léa", header("Authorization", "Bearer s3cret"), header("Cookie", "session=s3cret"),
-		header("User-Agent", "x\nlevel=ERROR forged"), header("Referer", "http://localhost/s3cret"), header("X-Request-Id", "s3cret"))
+	r := get("/link/s3cret?token=s3cret&name=Léa", header("Authorization", "Bearer s3cret"),
+		header("Cookie", "session=s3cret"),
+		header("User-Agent", "x\nlevel=ERROR forged"), header("Referer", "http://localhost/s3cret"), header("X-Request-Id",
+			"s3cret"))
 	_, log := serve(t, Options{}, r, func(w http.ResponseWriter, r *http.Request) {
 		SetRoute(r.Context(), "GET /link/{token}")
 		SetAccount(r.Context(), "a-1")
 		w.WriteHeader(204)
 	})
-	if strings.Contains(log, "s3cret") || strings.Contains(log, "Léa") || strings.Contains(log, "forged") || strings.Count(log, "\n") != 1 {
+	if strings.Contains(log, "s3cret") || strings.Contains(log, "Léa") || strings.Contains(log, "forged") ||
+		strings.Count(log, "\n") != 1 {
 		t.Errorf("log %q", log)
 	}
-	for _, want := range []string{`route="GET /link/{token}"`, "status=204", "method=GET", "account=a-1", "address=192.0.2.1", "request="} {
+	for _, want := range []string{`route="GET /link/{token}"`, "status=204", "method=GET", "account=a-1",
+		"address=192.0.2.1", "request="} {
 		if !strings.Contains(log, want) {
 			t.Errorf("log %q lacks %s", log, want)
 		}
@@ -233,7 +240,8 @@ func TestPanicIsAnsweredAndLogged(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != 500 || p.Status != 500 || p.Instance == "" {
 		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
 	}
-	if strings.Contains(w.Body.String(), "secret reason") || !strings.Contains(log, "secret reason") || !strings.Contains(log, p.Instance) {
+	if strings.Contains(w.Body.String(), "secret reason") || !strings.Contains(log, "secret reason") ||
+		!strings.Contains(log, p.Instance) {
 		t.Errorf("answer %s, log %s", w.Body, log)
 	}
 	defer func() {
@@ -241,7 +249,11 @@ func TestPanicIsAnsweredAndLogged(t *testing.T) {
 			t.Error("an answer that had begun was not cut off")
 		}
 	}()
-	serve(t, Options{}, get("/"), func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "half"); panic("later") })
+	serve(t, Options{}, get("/"), func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w,
+			"half")
+		panic("later")
+	})
 }
 
 func TestRequestIDsAreMadeHereAndDiffer(t *testing.T) {
@@ -270,7 +282,8 @@ func TestProblemsAreInTheReadersLanguage(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
 			t.Fatal(err)
 		}
-		if got := w.Header().Get("Content-Language"); got != want || p.Detail != (map[string]string{"fr": "rien ici", "en": "nothing here"})[want] {
+		if got := w.Header().Get("Content-Language"); got != want ||
+			p.Detail != (map[string]string{"fr": "rien ici", "en": "nothing here"})[want] {
 			t.Errorf("%q: language %s, %q", accept, got, p.Detail)
 		}
 		if p.Type != "urn:portillon:problem:not-found" || w.Header().Get("Content-Type") != "application/problem+json" {
@@ -282,7 +295,8 @@ func TestProblemsAreInTheReadersLanguage(t *testing.T) {
 func TestHealthAndReadinessDiffer(t *testing.T) {
 	var broken error
 	var log bytes.Buffer
-	h := Health(func(context.Context) error { return broken }, slog.New(slog.NewTextHandler(&log, nil)), http.NotFoundHandler())
+	h := Health(func(context.Context) error { return broken }, slog.New(slog.NewTextHandler(&log, nil)),
+		http.NotFoundHandler())
 	ask := func(path string) int {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, get(path))
@@ -302,7 +316,8 @@ func TestHealthAndReadinessDiffer(t *testing.T) {
 
 func TestServerHasBounds(t *testing.T) {
 	s := Server(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.WriteTimeout == 0 || s.IdleTimeout == 0 || s.MaxHeaderBytes == 0 {
+	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.WriteTimeout == 0 || s.IdleTimeout == 0 ||
+		s.MaxHeaderBytes == 0 {
 		t.Errorf("a bound is missing: %+v", s)
 	}
 	var served *http.Server = s
@@ -350,7 +365,8 @@ func FuzzGuard(f *testing.F) {
 		r.Header.Set("X-Forwarded-For", forwarded)
 		r.Header.Set("Accept-Language", accept)
 		w, log := serve(t, Options{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, r, ok)
-		if w.Code == 200 && (!strings.HasPrefix(path, "/") && path != "*" || strings.Contains(path, "..") && strings.Contains(path+"/", "/../")) {
+		if w.Code == 200 && (!strings.HasPrefix(path, "/") && path != "*" || strings.Contains(path, "..") &&
+			strings.Contains(path+"/", "/../")) {
 			t.Errorf("%q was let in", path)
 		}
 		if strings.Count(log, "\n") != 1 {

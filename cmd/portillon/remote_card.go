@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"portillon/hub/apiclient"
+	"portillon/policy"
+)
+
+// apiCard is a card as the API shows it.
+type apiCard struct {
+	ID     string    `json:"id"`
+	Number string    `json:"number"`
+	Last   string    `json:"last"`
+	State  string    `json:"state"`
+	Since  time.Time `json:"since"`
+	Note   string    `json:"note"`
+}
+
+func (c apiCard) cells() []string {
+	number := c.Number
+	if number == "" {
+		number = "…" + c.Last
+	}
+	return []string{c.ID, number, c.State, moment(c.Since), c.Note}
+}
+
+// apiBadge is a badge as the API shows it.
+type apiBadge struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Badge   string    `json:"badge"`
+	Issuer  string    `json:"issuer"`
+	Verdict string    `json:"verdict"`
+	Expires time.Time `json:"expires"`
+	Member  string    `json:"member"`
+	From    string    `json:"from"`
+	Refused string    `json:"refused"`
+}
+
+func (b apiBadge) cells(l policy.Language) []string {
+	verdict := map[string]string{"valid": say(l, "valable", "valid"), "invalid": say(l, "non valable", "invalid"),
+		"indeterminate": say(l, "non vérifiable maintenant", "cannot be verified now")}[b.Verdict]
+	if b.Refused != "" {
+		return []string{b.From, say(l, "refusé", "refused"), b.Refused}
+	}
+	return []string{b.Name, b.Badge, verdict, moment(b.Expires), b.Issuer, b.Member, b.ID}
+}
+
+func (x *remote) printCard(w stdio) func(apiclient.Answer, *apiclient.Client) error {
+	return func(a apiclient.Answer, c *apiclient.Client) error {
+		var card apiCard
+		if err := c.Read(a, &card); err != nil {
+			return err
+		}
+		return table(w, [][]string{card.cells()})
+	}
+}
+
+func cardAssign(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	var tap, number, note string
+	rest, err := flags(w, "card assign", args, 1, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.StringVar(&tap, "tap", "", "the card of this tap: an id of portillon card taps")
+		fs.StringVar(&number, "number", "", "the card with this number")
+		fs.StringVar(&note, "note", "", "with --number: a note about the card")
+	})
+	if err != nil {
+		return err
+	}
+	if (tap == "") == (number == "") {
+		return wrong("card assign takes --tap or --number").
+			hinted("portillon card taps --hub … lists the taps of cards that nobody has")
+	}
+	q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("members", rest[0], "cards"),
+		JSON: map[string]string{"number": number, "note": note}}
+	if tap != "" {
+		q.Path, q.JSON = apiclient.Path("taps", tap, "assign"), map[string]string{"member": rest[0]}
+	}
+	return x.ask(ctx, w, q, x.printCard(w))
+}
+
+func cardBlock(ctx context.Context, w stdio, args []string) error {
+	return cardState(ctx, w, args, "card block", "blocked")
+}
+
+func cardLost(ctx context.Context, w stdio, args []string) error {
+	return cardState(ctx, w, args, "card lost", "lost")
+}
+
+func cardActivate(ctx context.Context, w stdio, args []string) error {
+	return cardState(ctx, w, args, "card activate", "active")
+}
+
+func cardState(ctx context.Context, w stdio, args []string, verb, state string) error {
+	var x remote
+	var note string
+	rest, err := flags(w, verb, args, 2, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.StringVar(&note, "note", "", "why")
+	})
+	if err != nil {
+		return err
+	}
+	q := apiclient.Request{Method: http.MethodPut, Path: apiclient.Path("members", rest[0], "cards", rest[1]),
+		JSON: map[string]string{"state": state, "note": note}}
+	words := map[string][2]string{"blocked": {"carte bloquée", "card blocked"},
+		"lost":   {"carte déclarée perdue", "card reported lost"},
+		"active": {"carte active", "card active"}}[state]
+	return x.ask(ctx, w, q, x.done(w, words[0], words[1]))
+}
+
+func cardTaps(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	if _, err := flags(w, "card taps", args, 0, x.declare); err != nil {
+		return err
+	}
+	type tap struct {
+		ID         string    `json:"id"`
+		Machine    string    `json:"machine"`
+		At         time.Time `json:"at"`
+		Code       string    `json:"code"`
+		Times      int       `json:"times"`
+		Assignable bool      `json:"assignable"`
+	}
+	return printList(ctx, &x, w, "/taps", url.Values{"limit": {"500"}}, func(t tap) []string {
+		assign := ""
+		if t.Assignable {
+			assign = say(*x.lang, "à attribuer", "can be assigned")
+		}
+		return []string{t.ID, t.Code, t.Machine, moment(t.At), fmt.Sprintf("%d ×", t.Times), assign}
+	})
+}
+
+func badgeAdd(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	var member, address string
+	rest, err := flags(w, "badge add", args, -1, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.StringVar(&member, "member", "", "whose badge it is; default: as the badge names its recipient")
+		fs.StringVar(&address, "url", "", "with --member: the badge's address, in place of a file")
+	})
+	if err != nil {
+		return err
+	}
+	if address != "" && member != "" && len(rest) == 0 {
+		q := apiclient.Request{Method: http.MethodPost, Path: apiclient.Path("members", member, "badges", "url"),
+			JSON: map[string]string{"url": address}}
+		return x.ask(ctx, w, q, func(a apiclient.Answer, c *apiclient.Client) error {
+			var b apiBadge
+			if err := c.Read(a, &b); err != nil {
+				return err
+			}
+			return table(w, [][]string{b.cells(*x.lang)})
+		})
+	}
+	if len(rest) != 1 || address != "" {
+		return wrong("badge add takes a file, or --url with --member").
+			hinted("portillon badge add lea.png --member m-lea --hub …")
+	}
+	return x.addBadges(ctx, w, member, rest[0])
+}
+
+func (x *remote) addBadges(ctx context.Context, w stdio, member, file string) error {
+	data, err := readUpload(file)
+	if err != nil {
+		return err
+	}
+	form, kind, err := formOf(filepath.Base(file), data, nil)
+	if err != nil {
+		return err
+	}
+	q := apiclient.Request{Method: http.MethodPost, Path: "/badges", Body: form, Type: kind}
+	if member != "" {
+		q.Path = apiclient.Path("members", member, "badges")
+	}
+	refused := false
+	err = x.ask(ctx, w, q, func(a apiclient.Answer, c *apiclient.Client) error {
+		var added struct {
+			Items []apiBadge `json:"items"`
+		}
+		if err := c.Read(a, &added); err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, b := range added.Items {
+			refused = refused || b.Refused != ""
+			rows = append(rows, b.cells(*x.lang))
+		}
+		return table(w, rows)
+	})
+	if err == nil && refused {
+		return errNo
+	}
+	return err
+}
+
+func badgeList(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	rest, err := flags(w, "badge list", args, 1, x.declare)
+	if err != nil {
+		return err
+	}
+	c, err := x.client()
+	if err != nil {
+		return err
+	}
+	var m struct {
+		Badges []json.RawMessage `json:"badges"`
+	}
+	if _, err := c.Get(ctx, apiclient.Path("members", rest[0]), nil, &m); err != nil {
+		return failed(err)
+	}
+	if x.json {
+		return printJSON(w.out, append([]json.RawMessage{}, m.Badges...))
+	}
+	var rows [][]string
+	for _, raw := range m.Badges {
+		var b apiBadge
+		if err := json.Unmarshal(raw, &b); err != nil {
+			return &failure{code: 3, err: fmt.Errorf("the hub's answer cannot be read: %w", err)}
+		}
+		rows = append(rows, b.cells(*x.lang))
+	}
+	return table(w, rows)
+}
+
+// formOf is a file as a form, with the columns' mapping where there is one.
+func formOf(name string, data []byte, mapping map[string]string) (body []byte, kind string, err error) {
+	var b bytes.Buffer
+	form := multipart.NewWriter(&b)
+	part, err := form.CreateFormFile("file", strings.ToValidUTF8(name, "?"))
+	if err == nil {
+		_, err = part.Write(data)
+	}
+	if err == nil && len(mapping) > 0 {
+		var text []byte
+		if text, err = json.Marshal(mapping); err == nil {
+			err = form.WriteField("mapping", string(text))
+		}
+	}
+	if err == nil {
+		err = form.Close()
+	}
+	return b.Bytes(), form.FormDataContentType(), err
+}
+
+// writePrivate writes a file with names in it: for its owner alone. Without a name it prints.
+func (w stdio) writePrivate(path string, b []byte, force bool) error {
+	if path == "" {
+		_, err := w.out.Write(b)
+		return err
+	}
+	if _, err := os.Lstat(path); err == nil && !force {
+		return wrong("%s exists already", path).hinted("--force writes over it")
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		return wrong("%w", err)
+	}
+	fmt.Fprintf(w.out, "wrote %s (%d bytes)\n", path, len(b))
+	return nil
+}

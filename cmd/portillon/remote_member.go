@@ -1,0 +1,362 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"portillon/hub/apiclient"
+	"portillon/policy"
+)
+
+// apiMember is a member as the API shows it, as far as the tool prints it.
+type apiMember struct {
+	ID      string     `json:"id"`
+	Name    string     `json:"name"`
+	Emails  []string   `json:"emails"`
+	Until   string     `json:"until"`
+	Blocked bool       `json:"blocked"`
+	Cards   []apiCard  `json:"cards"`
+	Badges  []apiBadge `json:"badges"`
+	Note    string     `json:"note"`
+}
+
+func (m apiMember) cells(l policy.Language) []string {
+	state := cmp.Or(m.Until, say(l, "sans fin", "no end"))
+	if m.Blocked {
+		state = say(l, "bloqué", "blocked")
+	}
+	return []string{m.ID, m.Name, strings.Join(m.Emails, ", "), state}
+}
+
+func memberList(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	query := url.Values{}
+	_, err := flags(w, "member list", args, 0, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		for name, usage := range map[string]string{"text": "words of a name, an address or an external id",
+			"machine": "who may use this machine",
+			"badge":   "who holds this badge of the policy", "state": "active, blocked, lapsed"} {
+			fs.Func(name, usage, func(s string) error { query.Set(name, s); return nil })
+		}
+	})
+	if err != nil {
+		return err
+	}
+	query.Set("limit", "500")
+	return printList(ctx, &x, w, "/members", query, func(m apiMember) []string { return m.cells(*x.lang) })
+}
+
+func memberShow(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	rest, err := flags(w, "member show", args, 1, x.declare)
+	if err != nil {
+		return err
+	}
+	return x.ask(ctx, w, apiclient.Request{Method: http.MethodGet, Path: apiclient.Path("members", rest[0])},
+		x.printMember(w))
+}
+
+func (x *remote) printMember(w stdio) func(apiclient.Answer, *apiclient.Client) error {
+	return func(a apiclient.Answer, c *apiclient.Client) error {
+		var m apiMember
+		if err := c.Read(a, &m); err != nil {
+			return err
+		}
+		rows := [][]string{m.cells(*x.lang)}
+		for _, card := range m.Cards {
+			rows = append(rows, append([]string{say(*x.lang, "carte", "card")}, card.cells()...))
+		}
+		for _, b := range m.Badges {
+			rows = append(rows, append([]string{"badge"}, b.cells(*x.lang)...))
+		}
+		if m.Note != "" {
+			rows = append(rows, []string{"note", m.Note})
+		}
+		return table(w, rows)
+	}
+}
+
+// fieldsOf reads name=Léa emails=a@b,c@d until=: a field without a value is taken away.
+func fieldsOf(args []string) (map[string]any, error) {
+	out := map[string]any{}
+	known := []string{"name", "language", "emails", "subjects", "guardians", "until", "blocked", "external_id"}
+	for _, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok || !slices.Contains(known, name) {
+			return nil, wrong("%q is no field of a member", arg).hinted("FIELD=VALUE, with one of %s; FIELD= takes it away",
+				strings.Join(known, ", "))
+		}
+		switch {
+		case value == "":
+			out[name] = nil
+		case name == "blocked":
+			b, err := strconv.ParseBool(value)
+			if err != nil {
+				return nil, wrong("blocked: %q is neither true nor false", value)
+			}
+			out[name] = b
+		case slices.Contains([]string{"emails", "subjects", "guardians"}, name):
+			out[name] = strings.Split(value, ",")
+		default:
+			out[name] = value
+		}
+	}
+	return out, nil
+}
+
+func memberAdd(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	var id string
+	rest, err := flags(w, "member add", args, -1, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.StringVar(&id, "id", "", "the member's id; default: the hub chooses one")
+	})
+	if err != nil {
+		return err
+	}
+	if len(rest) == 0 {
+		return wrong("member add takes a name").hinted("portillon member add \"Léa Martin\" emails=lea@example.org --hub …")
+	}
+	fields, err := fieldsOf(rest[1:])
+	if err != nil {
+		return err
+	}
+	fields["name"] = rest[0]
+	if id != "" {
+		fields["id"] = id
+	}
+	return x.ask(ctx, w, apiclient.Request{Method: http.MethodPost, Path: "/members", JSON: fields}, x.printMember(w))
+}
+
+func memberSet(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	rest, err := flags(w, "member set", args, -1, x.declare)
+	if err != nil {
+		return err
+	}
+	if len(rest) < 2 {
+		return wrong("member set takes a member and at least one field").
+			hinted("portillon member set m-lea until=2027-09-30 --hub …")
+	}
+	fields, err := fieldsOf(rest[1:])
+	if err != nil {
+		return err
+	}
+	c, err := x.client()
+	if err != nil {
+		return err
+	}
+	path := apiclient.Path("members", rest[0])
+	version, err := versionOf(ctx, c, path)
+	if err != nil {
+		return err
+	}
+	q := apiclient.Request{Method: http.MethodPatch, Path: path, JSON: fields, Type: "application/merge-patch+json",
+		Match: version}
+	a, err := c.Do(ctx, q)
+	if err != nil {
+		return failed(err)
+	}
+	return x.show(w, c, a, x.printMember(w))
+}
+
+func memberErase(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	var yes bool
+	rest, err := flags(w, "member erase", args, 1, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.BoolVar(&yes, "yes", false, "erase indeed: nobody brings the data back")
+	})
+	if err != nil {
+		return err
+	}
+	if !yes {
+		return wrong("erasing %s cannot be undone", rest[0]).hinted("--yes erases")
+	}
+	c, err := x.client()
+	if err != nil {
+		return err
+	}
+	path := apiclient.Path("members", rest[0])
+	version, err := versionOf(ctx, c, path)
+	if err != nil {
+		return err
+	}
+	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodDelete, Path: path, Match: version})
+	if err != nil {
+		return failed(err)
+	}
+	return x.show(w, c, a, x.done(w, "%s effacé", "%s erased", rest[0]))
+}
+
+// apiPreview is what an import would change.
+type apiPreview struct {
+	ID        string     `json:"id"`
+	Added     []apiRow   `json:"added"`
+	Changed   []apiRow   `json:"changed"`
+	Gone      []apiRow   `json:"gone"`
+	Unchanged int        `json:"unchanged"`
+	Gains     []apiRight `json:"gains"`
+	Loses     []apiRight `json:"loses"`
+	Warnings  []string   `json:"warnings"`
+	Confirm   bool       `json:"confirm"`
+}
+
+type apiRow struct {
+	Row    int      `json:"row"`
+	Member string   `json:"member"`
+	Name   string   `json:"name"`
+	Fields []string `json:"fields"`
+}
+
+type apiRight struct {
+	Member  string `json:"member"`
+	Name    string `json:"name"`
+	Machine string `json:"machine"`
+	Role    string `json:"role"`
+	Why     string `json:"why"`
+}
+
+func (p apiPreview) changes() int { return len(p.Added) + len(p.Changed) + len(p.Gone) }
+
+func (x *remote) printPreview(w stdio, p apiPreview) error {
+	l := *x.lang
+	fmt.Fprintf(w.out, say(l, "%d ajoutés, %d modifiés, %d absents de la liste, %d inchangés\n",
+		"%d added, %d changed, %d gone from the list, %d unchanged\n"),
+		len(p.Added), len(p.Changed), len(p.Gone), p.Unchanged)
+	var rows [][]string
+	for _, part := range []struct {
+		sign string
+		rows []apiRow
+	}{{"+", p.Added}, {"~", p.Changed}, {"-", p.Gone}} {
+		for _, r := range part.rows {
+			rows = append(rows, []string{part.sign, r.Member, r.Name, strings.Join(r.Fields, ", ")})
+		}
+	}
+	rows = append(rows, rightRows(l, p.Gains, p.Loses)...)
+	for _, s := range p.Warnings {
+		rows = append(rows, []string{"!", s})
+	}
+	return table(w, rows)
+}
+
+// rightRows are who gains and who loses what.
+func rightRows(l policy.Language, gains, loses []apiRight) (rows [][]string) {
+	for _, r := range gains {
+		rows = append(rows, []string{say(l, "gagne", "gains"), cmp.Or(r.Name, r.Member), r.Machine, r.Role, r.Why})
+	}
+	for _, r := range loses {
+		rows = append(rows, []string{say(l, "perd", "loses"), cmp.Or(r.Name, r.Member), r.Machine, r.Role, r.Why})
+	}
+	return rows
+}
+
+// importing is what an import is asked for.
+type importing struct {
+	remote
+	source         string
+	mapping        map[string]string
+	apply, confirm bool
+}
+
+func memberImport(ctx context.Context, w stdio, args []string) error {
+	x := importing{mapping: map[string]string{}}
+	rest, err := flags(w, "member import", args, 1, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.StringVar(&x.source, "source", "", "a name for the list that the file is a state of; default: list")
+		fs.BoolVar(&x.apply, "apply", false, "change the directory as the preview says")
+		fs.BoolVar(&x.confirm, "confirm", false,
+			"with --apply: the many members that the list does not have any more are gone")
+		fs.Func("map", "HEADER=FIELD: which field a column is; for each column whose header does not say it",
+			func(s string) error {
+				header, field, ok := strings.Cut(s, "=")
+				if !ok {
+					return fmt.Errorf("%q is not HEADER=FIELD", s)
+				}
+				x.mapping[header] = field
+				return nil
+			})
+	})
+	if err != nil {
+		return err
+	}
+	data, err := readUpload(rest[0])
+	if err != nil {
+		return err
+	}
+	return x.run(ctx, w, filepath.Base(rest[0]), data)
+}
+
+// run previews an import, and applies it if that was asked for. A preview that changes something is exit 1.
+func (x *importing) run(ctx context.Context, w stdio, name string, data []byte) error {
+	c, err := x.client()
+	if err != nil {
+		return err
+	}
+	form, kind, err := formOf(name, data, x.mapping)
+	if err != nil {
+		return err
+	}
+	query := url.Values{}
+	if x.source != "" {
+		query.Set("source", x.source)
+	}
+	var p apiPreview
+	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost, Path: "/imports", Query: query, Body: form, Type: kind})
+	if err == nil {
+		err = c.Read(a, &p)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	if x.apply {
+		if p.Confirm && x.confirm {
+			if _, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost,
+				Path: apiclient.Path("imports", p.ID, "confirm")}); err != nil {
+				return failed(err)
+			}
+		}
+		if a, err = c.Do(ctx, apiclient.Request{Method: http.MethodPost,
+			Path: apiclient.Path("imports", p.ID, "apply")}); err != nil {
+			return failed(err)
+		}
+	}
+	err = x.show(w, c, a, func(apiclient.Answer, *apiclient.Client) error { return x.printPreview(w, p) })
+	if err == nil && !x.apply && p.changes() > 0 {
+		return errNo
+	}
+	return err
+}
+
+func memberExport(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	var format, out string
+	var force bool
+	_, err := flags(w, "member export", args, 0, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.StringVar(&format, "format", "csv", "csv, xlsx or yaml (members.yaml)")
+		fs.StringVar(&out, "o", "", "the file; default: print it")
+		fs.BoolVar(&force, "force", false, "write over a file that exists")
+	})
+	if err != nil {
+		return err
+	}
+	c, err := x.client()
+	if err != nil {
+		return err
+	}
+	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodGet, Path: "/export", Query: url.Values{"format": {format}},
+		Accept: "*/*"})
+	if err != nil {
+		return failed(err)
+	}
+	return w.writePrivate(out, a.Body, force)
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"portillon/hub/apiclient"
+)
+
+// apiPolicy is a version of the policy as the API shows it.
+type apiPolicy struct {
+	Number   int64     `json:"number"`
+	Text     string    `json:"text"`
+	Comment  string    `json:"comment"`
+	By       string    `json:"by"`
+	At       time.Time `json:"at"`
+	InForce  bool      `json:"in_force"`
+	Unsigned bool      `json:"unsigned"`
+}
+
+func (x *remote) printPolicy(w stdio) func(apiclient.Answer, *apiclient.Client) error {
+	return func(a apiclient.Answer, c *apiclient.Client) error {
+		var p apiPolicy
+		if err := c.Read(a, &p); err != nil {
+			return err
+		}
+		state := say(*x.lang, "en vigueur", "in force")
+		if p.Unsigned {
+			state = say(*x.lang, "attend sa signature", "waits for its signature")
+		}
+		return table(w, [][]string{{strconv.FormatInt(p.Number, 10), state, moment(p.At), p.By, p.Comment}})
+	}
+}
+
+func policyShow(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	var number int64
+	var out string
+	var force bool
+	_, err := flags(w, "policy show", args, 0, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.Int64Var(&number, "number", 0, "this version; default: the one in force")
+		fs.StringVar(&out, "o", "", "write the text into this file; default: print it")
+		fs.BoolVar(&force, "force", false, "write over a file that exists")
+	})
+	if err != nil {
+		return err
+	}
+	path := "/policy"
+	if number != 0 {
+		path = apiclient.Path("policy", "versions", strconv.FormatInt(number, 10))
+	}
+	return x.ask(ctx, w, apiclient.Request{Method: http.MethodGet, Path: path},
+		func(a apiclient.Answer, c *apiclient.Client) error {
+			var p apiPolicy
+			if err := c.Read(a, &p); err != nil {
+				return err
+			}
+			if out == "" {
+				_, err := fmt.Fprint(w.out, harmless(p.Text))
+				return err
+			}
+			return w.writeOut(out, []byte(p.Text), force)
+		})
+}
+
+func policyVersions(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	if _, err := flags(w, "policy versions", args, 0, x.declare); err != nil {
+		return err
+	}
+	return printList(ctx, &x, w, "/policy/versions", url.Values{"limit": {"500"}}, func(p apiPolicy) []string {
+		state := ""
+		if p.InForce {
+			state = say(*x.lang, "en vigueur", "in force")
+		}
+		return []string{strconv.FormatInt(p.Number, 10), state, moment(p.At), p.By, p.Comment}
+	})
+}
+
+// policyDraft prints what is wrong with a policy, and who would gain and lose what. It is exit 0 where nothing changes,
+// 1 where something does, and 2 where the text has faults.
+func policyDraft(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	rest, err := flags(w, "policy draft", args, 1, x.declare)
+	if err != nil {
+		return err
+	}
+	text, err := readUpload(rest[0])
+	if err != nil {
+		return err
+	}
+	c, err := x.client()
+	if err != nil {
+		return err
+	}
+	var now apiPolicy
+	if _, err := c.Get(ctx, "/policy", nil, &now); err != nil {
+		return failed(err)
+	}
+	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodPost, Path: "/policy/draft",
+		JSON: map[string]string{"text": string(text)}})
+	if err != nil {
+		return failed(err)
+	}
+	var d apiDraft
+	if err := c.Read(a, &d); err != nil {
+		return failed(err)
+	}
+	err = x.show(w, c, a, func(apiclient.Answer, *apiclient.Client) error {
+		return x.printDraft(w, rest[0], d,
+			now.Number)
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(d.Faults) > 0:
+		return &failure{code: 2}
+	case !d.Same:
+		return errNo
+	}
+	return nil
+}
+
+// apiDraft is what the hub finds about a policy.
+type apiDraft struct {
+	Faults   []apiFault `json:"faults"`
+	Warnings []apiFault `json:"warnings"`
+	Same     bool       `json:"same"`
+	Effect   *struct {
+		Gains []apiRight `json:"gains"`
+		Loses []apiRight `json:"loses"`
+		Lines []string   `json:"lines"`
+	} `json:"effect"`
+}
+
+type apiFault struct {
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+func (x *remote) printDraft(w stdio, file string, d apiDraft, inForce int64) error {
+	for _, f := range append(d.Faults, d.Warnings...) {
+		fmt.Fprintf(w.out, "%s:%d:%d: %s\n", file, f.Line, f.Column, plain(f.Message))
+		if f.Hint != "" {
+			fmt.Fprintf(w.out, "  → %s\n", plain(f.Hint))
+		}
+	}
+	if len(d.Faults) > 0 {
+		return nil
+	}
+	if d.Same {
+		fmt.Fprintln(w.out, say(*x.lang, "aucun accès ne change", "no access changes"))
+	}
+	if e := d.Effect; e != nil {
+		for _, line := range e.Lines {
+			fmt.Fprintln(w.out, plain(line))
+		}
+		if err := table(w, rightRows(*x.lang, e.Gains, e.Loses)); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(w.out, say(*x.lang, "Pour publier : %s\n", "To publish: %s\n"),
+		plain(fmt.Sprintf("portillon policy publish %s --of %d --comment … --hub %s", file, inForce, x.hub)))
+	return nil
+}
+
+func policyPublish(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	var comment, signature string
+	of := int64(-1)
+	rest, err := flags(w, "policy publish", args, 1, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.StringVar(&comment, "comment", "", "why, for everybody who asks later")
+		fs.Int64Var(&of, "of", -1,
+			"the number that it replaces, as portillon policy draft says; the hub refuses if another is in force by then")
+		fs.StringVar(&signature, "signature", "", "what portillon policy sign wrote, where the policy key is not at the hub")
+	})
+	if err == nil {
+		err = missing("portillon policy draft FILE --hub … says what is missing", need{"--comment", comment != ""},
+			need{"--of", of >= 0})
+	}
+	if err != nil {
+		return err
+	}
+	text, err := readUpload(rest[0])
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"text": string(text), "comment": comment}
+	if signature != "" {
+		signed, err := os.ReadFile(signature)
+		if err != nil {
+			return wrong("%w", err)
+		}
+		body["signature"] = signed // encoding/json writes bytes as base64
+	}
+	q := apiclient.Request{Method: http.MethodPost, Path: "/policy", JSON: body,
+		Match: `"` + strconv.FormatInt(of, 10) + `"`}
+	return x.ask(ctx, w, q, x.printPolicy(w))
+}
+
+func policyBack(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	var comment string
+	_, err := flags(w, "policy back", args, 0, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.StringVar(&comment, "comment", "", "why")
+	})
+	if err == nil {
+		err = missing("portillon policy back --comment \"too strict\" --hub …", need{"--comment", comment != ""})
+	}
+	if err != nil {
+		return err
+	}
+	return x.ask(ctx, w, apiclient.Request{Method: http.MethodPost, Path: "/policy/back",
+		JSON: map[string]string{"comment": comment}}, x.printPolicy(w))
+}

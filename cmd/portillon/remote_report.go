@@ -1,0 +1,127 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"portillon/hub/apiclient"
+)
+
+// reporting is what the report verbs share.
+type reporting struct {
+	remote
+	from, to, machine string
+	csv               bool
+}
+
+func (x *reporting) read(w stdio, verb string, args []string) (url.Values, error) {
+	_, err := flags(w, verb, args, 0, func(fs *flag.FlagSet) {
+		x.declare(fs)
+		fs.StringVar(&x.from, "from", "", "the first day, as 2026-09-01")
+		fs.StringVar(&x.to, "to", "", "the last day")
+		fs.StringVar(&x.machine, "machine", "", "this machine alone")
+		fs.BoolVar(&x.csv, "csv", false, "print CSV")
+	})
+	if err == nil {
+		err = missing("portillon "+verb+" --from 2026-09-01 --to 2026-09-30 --hub …", need{"--from", x.from != ""},
+			need{"--to", x.to != ""})
+	}
+	query := url.Values{"from": {x.from}, "to": {x.to}}
+	if x.machine != "" {
+		query.Set("machine", x.machine)
+	}
+	return query, err
+}
+
+// print prints the rows of a report, or its CSV.
+func (x *reporting) print(ctx context.Context, w stdio, path string, query url.Values, rows func() error) error {
+	if !x.csv {
+		return rows()
+	}
+	c, err := x.client()
+	if err != nil {
+		return err
+	}
+	a, err := c.Do(ctx, apiclient.Request{Method: http.MethodGet, Path: path + ".csv", Query: query, Accept: "text/csv"})
+	if err != nil {
+		return failed(err)
+	}
+	_, err = w.out.Write(a.Body)
+	return err
+}
+
+// length is a length of time in hours and minutes.
+func length(seconds int64) string {
+	return fmt.Sprintf("%d:%02d", seconds/3600, seconds/60%60)
+}
+
+func reportUses(ctx context.Context, w stdio, args []string) error {
+	var x reporting
+	query, err := x.read(w, "report uses", args)
+	if err != nil {
+		return err
+	}
+	type use struct {
+		Machine string    `json:"machine"`
+		Member  string    `json:"member"`
+		Name    string    `json:"name"`
+		Role    string    `json:"role"`
+		From    time.Time `json:"from"`
+		Seconds int64     `json:"seconds"`
+		End     string    `json:"end"`
+	}
+	return x.print(ctx, w, "/reports/uses", query, func() error {
+		query.Set("limit", "500")
+		return printList(ctx, &x.remote, w, "/reports/uses", query, func(u use) []string {
+			return []string{moment(u.From), u.Machine, cmp.Or(u.Name, u.Member), u.Role, length(u.Seconds), u.End}
+		})
+	})
+}
+
+func reportWeeks(ctx context.Context, w stdio, args []string) error {
+	var x reporting
+	query, err := x.read(w, "report weeks", args)
+	if err != nil {
+		return err
+	}
+	type week struct {
+		Machine  string `json:"machine"`
+		Week     string `json:"week"`
+		Sessions int    `json:"sessions"`
+		Members  int    `json:"members"`
+		Seconds  int64  `json:"seconds"`
+	}
+	return x.print(ctx, w, "/reports/weeks", query, func() error {
+		return printList(ctx, &x.remote, w, "/reports/weeks", query, func(k week) []string {
+			uses := say(*x.lang, "utilisations", "sessions")
+			return []string{k.Week, k.Machine, length(k.Seconds), fmt.Sprintf("%d %s", k.Sessions, uses),
+				fmt.Sprintf(say(*x.lang, "%d membres", "%d members"), k.Members)}
+		})
+	})
+}
+
+func reportRefusals(ctx context.Context, w stdio, args []string) error {
+	var x reporting
+	query, err := x.read(w, "report refusals", args)
+	if err != nil {
+		return err
+	}
+	type refusals struct {
+		Machine string `json:"machine"`
+		Reason  string `json:"reason"`
+		Times   int    `json:"times"`
+		Members int    `json:"members"`
+	}
+	return x.print(ctx, w, "/reports/refusals", query, func() error {
+		return printList(ctx, &x.remote, w, "/reports/refusals", query, func(r refusals) []string {
+			return []string{r.Machine, r.Reason, strconv.Itoa(r.Times),
+				fmt.Sprintf(say(*x.lang, "%d membres", "%d members"), r.Members)}
+		})
+	})
+}

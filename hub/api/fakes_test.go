@@ -1,0 +1,286 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/enrol"
+	"portillon/hub/publish"
+	"portillon/hub/report"
+	"portillon/policy"
+)
+
+// machinesFake implements Machines.
+type machinesFake struct{ *fakes }
+
+func (f machinesFake) machine(id policy.MachineID) enrol.Machine {
+	m := fill[enrol.Machine]()
+	m.ID, m.Version = id, 4
+	return m
+}
+
+func (f machinesFake) Machines(_ context.Context, a actor.Actor) ([]enrol.Machine, error) {
+	return []enrol.Machine{f.machine("laser"), f.machine("saw")}, a.May(actor.ReadMachines, actor.Target{})
+}
+
+func (f machinesFake) Machine(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error) {
+	return f.machine(id), a.May(actor.ReadMachines, at(id))
+}
+
+func (f machinesFake) Add(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Machine, error) {
+	return f.machine(id), a.May(actor.EnrolMachines, at(id))
+}
+
+func (f machinesFake) NewCode(_ context.Context, a actor.Actor, id policy.MachineID, replace bool) (enrol.Code, error) {
+	f.note("code %s %v", id, replace)
+	c := fill[enrol.Code]()
+	c.Text, c.Command = "AAAA-BBBB", "portillond enrol https://hub.local:8443 AAAA-BBBB"
+	return c, a.May(actor.EnrolMachines, at(id))
+}
+
+func (f machinesFake) Revoke(_ context.Context, a actor.Actor, id policy.MachineID, version int64,
+	reason string) error {
+	if err := a.May(actor.EnrolMachines, at(id)); err != nil {
+		return err
+	}
+	return stale("machine", string(id), 4, version)
+}
+
+func (f machinesFake) Held(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Held, error) {
+	return fill[enrol.Held](), cmp.Or(a.May(actor.EnrolMachines, at(id)), a.May(actor.ReadMembers, actor.Target{}))
+}
+
+func (f machinesFake) Tag(_ context.Context, a actor.Actor, id policy.MachineID, reason string) error {
+	f.note("tag %s %s", id, reason)
+	return a.May(actor.TagMachine, at(id))
+}
+
+func (f machinesFake) Stop(_ context.Context, a actor.Actor, id policy.MachineID) error {
+	return a.May(actor.StopMachine, at(id))
+}
+
+// policiesFake implements Policies.
+type policiesFake struct{ *fakes }
+
+func (f policiesFake) Current(_ context.Context, a actor.Actor) (publish.Policy, error) {
+	p := fill[publish.Policy]()
+	p.Number, p.Text = 3, "portillon: 1\n"
+	return p, a.May(actor.ReadPolicy, actor.Target{})
+}
+
+func (f policiesFake) Version(_ context.Context, a actor.Actor, number int64) (publish.Policy, error) {
+	return fill[publish.Policy](), a.May(actor.ReadPolicy, actor.Target{})
+}
+
+func (f policiesFake) Versions(_ context.Context, a actor.Actor, p publish.Page) ([]publish.Policy, string, error) {
+	return []publish.Policy{fill[publish.Policy]()}, "2", a.May(actor.ReadPolicy, actor.Target{})
+}
+
+func (f policiesFake) Draft(_ context.Context, a actor.Actor, text string) (publish.Draft, error) {
+	f.note("draft %q", text)
+	if text == "" {
+		return publish.Draft{}, a.May(actor.ReadPolicy, actor.Target{})
+	}
+	return fill[publish.Draft](), a.May(actor.ReadPolicy, actor.Target{})
+}
+
+func (f policiesFake) Publish(_ context.Context, a actor.Actor, text, comment string, of int64,
+	signature []byte) (publish.Policy, error) {
+	if err := a.May(actor.PublishPolicy, actor.Target{}); err != nil {
+		return publish.Policy{}, err
+	}
+	f.note("publish %q %q %q", text, comment, signature)
+	return fill[publish.Policy](), stale("policy", "policy", 3, of)
+}
+
+func (f policiesFake) Back(_ context.Context, a actor.Actor, comment string) (publish.Policy, error) {
+	return fill[publish.Policy](), a.May(actor.PublishPolicy, actor.Target{})
+}
+
+func (f policiesFake) Bundle(_ context.Context, a actor.Actor) (publish.Bundle, error) {
+	return fill[publish.Bundle](), a.May(actor.ReadMachines, actor.Target{})
+}
+
+// accountsFake implements Accounts.
+type accountsFake struct{ *fakes }
+
+// errWrong and errMany are what account answers to a wrong token, and after too many of them.
+var (
+	errWrong = errors.New("token is wrong")
+	errMany  = errors.New("too many attempts")
+)
+
+func (f accountsFake) FromToken(_ context.Context, text, _ string) (actor.Actor, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.wait > 0 {
+		return actor.Actor{}, errMany
+	}
+	a, ok := f.tokens[text]
+	if !ok {
+		return a, errWrong
+	}
+	return a, nil
+}
+
+func (f accountsFake) Accounts(_ context.Context, a actor.Actor, p account.Page) ([]account.Account, string, error) {
+	return []account.Account{fill[account.Account]()}, "", a.May(actor.WriteAccounts, actor.Target{})
+}
+
+func (f accountsFake) Account(_ context.Context, a actor.Actor, id string) (account.Account, error) {
+	return fill[account.Account](), a.May(actor.WriteAccounts, actor.Target{})
+}
+
+func (f accountsFake) Add(_ context.Context, a actor.Actor, in account.Account, _ string) (account.Account, error) {
+	out := fill[account.Account]()
+	out.Name = in.Name
+	return out, a.May(actor.WriteAccounts, actor.Target{})
+}
+
+func (f accountsFake) Change(_ context.Context, a actor.Actor, id string, version int64,
+	change func(*account.Account) error) (account.Account, error) {
+	out := fill[account.Account]()
+	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
+		return out, err
+	}
+	if err := stale("account", id, 3, version); err != nil {
+		return out, err
+	}
+	return out, change(&out)
+}
+
+func (f accountsFake) ResetCode(_ context.Context, a actor.Actor, id string) (string, error) {
+	return "code", a.May(actor.WriteAccounts, actor.Target{})
+}
+
+// mayAccount allows one's own account to whoever signed in, and not to a token.
+func mayAccount(a actor.Actor, id string) error {
+	if a.Account != "" && a.Account == id && a.Scopes == nil {
+		return nil
+	}
+	return a.May(actor.WriteAccounts, actor.Target{})
+}
+
+func (f accountsFake) Remove(_ context.Context, a actor.Actor, id string, version int64) error {
+	if err := a.May(actor.WriteAccounts, actor.Target{}); err != nil {
+		return err
+	}
+	return stale("account", id, 3, version)
+}
+
+func (f accountsFake) PrintedCodes(_ context.Context, a actor.Actor, members []policy.MemberID,
+	each int) ([]account.Printed, error) {
+	f.note("print %v %d", members, each)
+	return []account.Printed{fill[account.Printed]()}, a.May(actor.WriteMembers, actor.Target{})
+}
+
+func (f accountsFake) EndSession(_ context.Context, a actor.Actor, id, session string) error {
+	return mayAccount(a, id)
+}
+
+func (f accountsFake) Tokens(_ context.Context, a actor.Actor, id string) ([]account.Token, error) {
+	return []account.Token{fill[account.Token]()}, mayAccount(a, id)
+}
+
+func (f accountsFake) NewToken(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
+	expires time.Time) (account.Token, error) {
+	f.note("token %s %v %s", name, scopes, expires)
+	if a.Account == "" || a.Scopes != nil {
+		return account.Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
+	}
+	return fill[account.Token](), nil
+}
+
+func (f accountsFake) RevokeToken(_ context.Context, a actor.Actor, id, token string) error {
+	return mayAccount(a, id)
+}
+
+func (f accountsFake) Sessions(_ context.Context, a actor.Actor, id string) ([]account.Session, error) {
+	return []account.Session{fill[account.Session]()}, mayAccount(a, id)
+}
+
+func (f accountsFake) SignOutEverywhere(_ context.Context, a actor.Actor, id string) error {
+	return mayAccount(a, id)
+}
+
+func (f accountsFake) AuditLog(_ context.Context, a actor.Actor, p account.Page) ([]account.Entry, string, error) {
+	return []account.Entry{fill[account.Entry]()}, "", a.May(actor.ReadAudit, actor.Target{})
+}
+
+func (f accountsFake) ExportAudit(_ context.Context, a actor.Actor, w io.Writer) error {
+	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "tree")
+	return err
+}
+
+// mayReport allows the reports of a machine, or of the machines that the actor may see.
+func mayReport(a actor.Actor, m policy.MachineID) error {
+	err := a.May(actor.ReadReports, at(m))
+	for id := range a.Machines {
+		if m == "" && err != nil {
+			err = a.May(actor.ReadReports, at(id))
+		}
+	}
+	return err
+}
+
+// reportsFake implements Reports.
+type reportsFake struct{ *fakes }
+
+func (f reportsFake) Uses(_ context.Context, a actor.Actor, r report.Range, p report.Page) ([]report.Use, string,
+	error) {
+	f.note("uses %s %s %q", r.From, r.To, r.Machine)
+	return []report.Use{fill[report.Use]()}, "9", mayReport(a, r.Machine)
+}
+
+func (f reportsFake) UsesCSV(_ context.Context, a actor.Actor, r report.Range, w io.Writer) error {
+	if err := mayReport(a, r.Machine); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, "machine,member\r\n"); err != nil {
+		return err
+	}
+	return f.csv
+}
+
+func (f reportsFake) Weeks(_ context.Context, a actor.Actor, r report.Range) ([]report.Week, error) {
+	return []report.Week{fill[report.Week]()}, mayReport(a, r.Machine)
+}
+
+func (f reportsFake) Refusals(_ context.Context, a actor.Actor, r report.Range) ([]report.Refusals, error) {
+	out := fill[report.Refusals]()
+	out.Reason = "=cmd()"
+	return []report.Refusals{out}, mayReport(a, r.Machine)
+}
+
+// hubFake implements Hub.
+type hubFake struct{ *fakes }
+
+func (f hubFake) State(_ context.Context, a actor.Actor) (State, error) {
+	return fill[State](), a.May(actor.WriteSettings, actor.Target{})
+}
+
+func (f hubFake) Settings(_ context.Context, a actor.Actor) (Settings, error) {
+	v := fill[Settings]()
+	v.Language = "fr"
+	return v, a.May(actor.WriteSettings, actor.Target{})
+}
+
+func (f hubFake) ChangeSettings(_ context.Context, a actor.Actor, version int64,
+	change func(*Settings) error) (Settings, error) {
+	v, err := f.Settings(context.Background(), a)
+	if err != nil {
+		return v, err
+	}
+	if err := stale("settings", "", 3, version); err != nil {
+		return v, err
+	}
+	return v, change(&v)
+}
