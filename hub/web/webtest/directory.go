@@ -210,7 +210,7 @@ func (d Directory) Endings(_ context.Context, a actor.Actor) (out []directory.En
 	}
 	defer leave()
 	for _, m := range d.members {
-		end := time.Date(m.Until.Year, m.Until.Month, m.Until.Day, 23, 0, 0, 0, time.UTC)
+		end := time.Date(m.Until.Year, m.Until.Month, m.Until.Day, 12, 0, 0, 0, Paris())
 		if m.Until != (policy.Date{}) && end.After(d.now.AddDate(-1, 0, 0)) && end.Before(d.now.AddDate(0, 0, 30)) {
 			out = append(out, directory.Ending{Member: m.ID, Name: m.Name, What: "membership", At: end})
 		}
