@@ -14,6 +14,8 @@ var (
 	ErrCode = errors.New("code is wrong, was used, or has expired")
 	// ErrNoMail says that this hub sends no e-mail.
 	ErrNoMail = errors.New("this hub sends no e-mail: ask for a printed code")
+	// ErrNoBrowser is an e-mail link that a program asks for: it could be used nowhere. 400.
+	ErrNoBrowser = errors.New("e-mail links are for browsers: ask on the page to sign in")
 	// ErrBoth is a request with a token and a session: 400.
 	ErrBoth = errors.New("request has an API token and a session cookie, want one of them")
 )

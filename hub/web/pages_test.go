@@ -17,14 +17,14 @@ import (
 
 // hub is a hub's pages, and a browser that follows no redirect.
 type hub struct {
-	t    *testing.T
+	t    testing.TB
 	site *webtest.Site
 	h    http.Handler
 	who  string // the account that is signed in; empty: nobody
 	logs *bytes.Buffer
 }
 
-func open(t *testing.T, more int) *hub {
+func open(t testing.TB, more int) *hub {
 	t.Helper()
 	s := webtest.New(more)
 	logs := &bytes.Buffer{}
