@@ -14,7 +14,8 @@ import (
 func (p *Pages) policyRoutes() []route {
 	return []route{
 		{"GET /policy", p.policy}, {"POST /policy/check", p.checkPolicy}, {"POST /policy/publish", p.publishPolicy},
-		{"POST /policy/sign", p.signPolicy}, {"POST /policy/back", p.backPolicy}, {"GET /policy/versions/{number}", p.policyVersion},
+		{"POST /policy/sign", p.signPolicy}, {"POST /policy/back", p.backPolicy}, {"GET /policy/versions/{number}",
+			p.policyVersion},
 	}
 }
 
@@ -41,7 +42,8 @@ func (q *request) policyPage() (policyPage, error) {
 		return d, err
 	}
 	d.Current, d.Text, d.Of = c, c.Text, c.Number
-	d.Versions, d.Next, err = q.p.Policies.Versions(ctxOf(q), q.actor, publish.Page{After: q.r.URL.Query().Get("after"), Limit: 20})
+	d.Versions, d.Next, err = q.p.Policies.Versions(ctxOf(q), q.actor, publish.Page{After: q.r.URL.Query().Get("after"),
+		Limit: 20})
 	if err = optional(err); err != nil {
 		return d, err
 	}

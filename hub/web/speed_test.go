@@ -6,9 +6,11 @@ import (
 	"portillon/hub/web/webtest"
 )
 
-// What a page costs in template work, at 10,000 members: `go test -bench Page ./hub/web`. The service's own time comes on top.
+// What a page costs in template work, at 10,000 members: `go test -bench Page ./hub/web`. The service's own time
+// comes on top.
 func BenchmarkPage(b *testing.B) {
-	for _, path := range []string{"/members", "/members?after=Membre+05000", "/cards", "/members/m-lea", "/today", "/reports", "/policy"} {
+	for _, path := range []string{"/members", "/members?after=Membre+05000", "/cards", "/members/m-lea", "/today",
+		"/reports", "/policy"} {
 		b.Run(path, func(b *testing.B) {
 			h := open(b, 10_000)
 			for b.Loop() {
@@ -23,7 +25,8 @@ func BenchmarkPage(b *testing.B) {
 // A page holds a part of the list, whatever the length of the list.
 func TestListsArePaged(t *testing.T) {
 	h := open(t, 10_000)
-	for _, path := range []string{"/members", "/members?after=Membre+05000", "/members?q=membre", "/cards", "/members/m-lea/merge", "/cards/unknown/u-1", "/today"} {
+	for _, path := range []string{"/members", "/members?after=Membre+05000", "/members?q=membre", "/cards",
+		"/members/m-lea/merge", "/cards/unknown/u-1", "/today"} {
 		if n := h.get(path).Body.Len(); n > 40_000 {
 			t.Errorf("%s: %d bytes at 10,000 members", path, n)
 		}
