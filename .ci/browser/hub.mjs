@@ -208,7 +208,7 @@ try {
     await page.fill('#text', 'portillon: 1\n');
     await page.getByRole('button', { name: 'Check' }).click();
     await page.getByRole('button', { name: 'Publish' }).click();
-    await page.getByText('portillon policy sign 3').waitFor();
+    await page.getByText('portillon policy sign policy.yaml --key policy.key --number 3 -o site.policy').waitFor();
     await look(page, 'policy that waits for a signature', 'en', true);
     await page.screenshot({ path: `${out}/hub-policy-waits.png`, fullPage: true });
     await page.setInputFiles('#signature', { name: 'policy.sig', mimeType: 'application/octet-stream', buffer: Buffer.from('signed') });

@@ -253,6 +253,9 @@ func TestPolicyIsCheckedThenPublishedWithTheLineEndsOfAFile(t *testing.T) {
 	wants(t, h.post("/policy/publish", v), 303, "/policy?done=policy-published")
 	wants(t, h.post("/policy/publish", v), 412, "Version 3 was published by", `name="of" value="3"`)
 	wants(t, h.get("/policy/versions/3"), 200, "portillon: 1\nsite: lab\n</pre>")
+	if w := h.get("/policy/versions/3/policy.yaml"); w.Body.String() != "portillon: 1\nsite: lab\n" {
+		t.Errorf("the file to sign is %q", w.Body.String())
+	}
 	wants(t, h.post("/policy/back", url.Values{"comment": {"oops"}}), 303, "/policy?done=policy-back")
 }
 
