@@ -14,8 +14,8 @@ import (
 func (p *Pages) policyRoutes() []route {
 	return []route{
 		{"GET /policy", p.policy}, {"POST /policy/check", p.checkPolicy}, {"POST /policy/publish", p.publishPolicy},
-		{"POST /policy/sign", p.signPolicy}, {"POST /policy/back", p.backPolicy}, {"GET /policy/versions/{number}",
-			p.policyVersion},
+		{"POST /policy/sign", p.signPolicy}, {"POST /policy/back", p.backPolicy},
+		{"GET /policy/versions/{number}", p.policyVersion},
 		{"GET /policy/versions/{number}/policy.yaml", p.policyText},
 	}
 }
