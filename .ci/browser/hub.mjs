@@ -252,10 +252,10 @@ try {
     let most = 0, at = '';
     for (const name of ['today', 'members', 'member', 'reports', 'tokens', 'accounts']) {
       const page = await open('a-olivia', 'fr', 'light', 'laptop');
-      let bytes = 0;
-      page.on('response', async r => { bytes += (await r.body().catch(() => '')).length });
+      const bodies = [];
+      page.on('response', r => { if (!r.url().includes('/api/')) bodies.push(r.body().then(b => b.length, () => 0)) }); // events never end
       await page.goto(url + pages[name][1], { waitUntil: 'load' });
-      await page.waitForTimeout(100);
+      const bytes = (await Promise.all(bodies)).reduce((a, b) => a + b, 0);
       if (bytes > most) [most, at] = [bytes, name];
       await page.context().close();
     }
