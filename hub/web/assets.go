@@ -34,14 +34,16 @@ func readAssets() (assets, error) {
 
 func (a assets) path(name string) string { return "/static/" + a.hash + "/" + name }
 
-// asset answers a static file. One of another version is not found: it must not be kept under a hash that is not its own.
+// asset answers a static file. One of another version is not found: it must not be kept under a hash that is not its
+// own.
 func (p *Pages) asset(w http.ResponseWriter, r *http.Request) {
 	b, ok := p.assets.data[r.PathValue("name")]
 	if !ok || r.PathValue("hash") != p.assets.hash {
 		http.NotFound(w, r)
 		return
 	}
-	types := map[string]string{"hub.css": "text/css; charset=utf-8", "hub.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"}
+	types := map[string]string{"hub.css": "text/css; charset=utf-8", "hub.js": "text/javascript; charset=utf-8",
+		"icon.svg": "image/svg+xml"}
 	w.Header().Set("Content-Type", types[r.PathValue("name")])
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	w.Header().Del("Vary")

@@ -9,7 +9,8 @@ import (
 )
 
 func (p *Pages) cardRoutes() []route {
-	return []route{{"GET /cards", p.cards}, {"GET /cards/unknown/{tap}", p.assignPage}, {"POST /cards/unknown/{tap}", p.assign}}
+	return []route{{"GET /cards", p.cards}, {"GET /cards/unknown/{tap}", p.assignPage}, {"POST /cards/unknown/{tap}",
+		p.assign}}
 }
 
 // held is a card and who has it.
@@ -43,7 +44,8 @@ func (p *Pages) cards(q *request) error {
 		if d.State != "" {
 			limit = maxWalk
 		}
-		list, next, err := p.Directory.Members(ctxOf(q), q.actor, directory.Filter{}, directory.Page{After: after, Limit: limit})
+		list, next, err := p.Directory.Members(ctxOf(q), q.actor, directory.Filter{}, directory.Page{After: after,
+			Limit: limit})
 		if err != nil {
 			return err
 		}

@@ -18,24 +18,31 @@ const hostile = `x"'><script>alert(1)</script><img src=x onerror=alert(1)>{{.}}<
 func TestHostileTextIsShownAsText(t *testing.T) {
 	h := open(t, 0)
 	h.site.Poison(hostile)
-	list := append(paths(), "/members/m-poison", "/members/m-poison/erase", "/members/m-poison/merge?drop=m-lea", "/members?q="+url.QueryEscape(hostile),
-		"/members?state="+url.QueryEscape(hostile), "/reports?from="+url.QueryEscape(hostile)+"&machine="+url.QueryEscape(hostile), "/cards?state="+url.QueryEscape(hostile),
+	list := append(paths(), "/members/m-poison", "/members/m-poison/erase", "/members/m-poison/merge?drop=m-lea",
+		"/members?q="+url.QueryEscape(hostile),
+		"/members?state="+url.QueryEscape(hostile),
+		"/reports?from="+url.QueryEscape(hostile)+"&machine="+url.QueryEscape(hostile),
+		"/cards?state="+url.QueryEscape(hostile),
 		"/today?done="+url.QueryEscape(hostile)+"&lang="+url.QueryEscape(hostile), "/"+url.PathEscape(hostile))
 	for _, path := range list {
 		harmless(t, path, h.get(path))
 	}
-	for _, path := range []string{"/sign-in?back=" + url.QueryEscape(hostile), "/code?code=" + url.QueryEscape(hostile), "/sign-in/link?code=" + url.QueryEscape(hostile)} {
+	for _, path := range []string{"/sign-in?back=" + url.QueryEscape(hostile), "/code?code=" + url.QueryEscape(hostile),
+		"/sign-in/link?code=" + url.QueryEscape(hostile)} {
 		harmless(t, path, h.as("").get(path))
 	}
 	all := url.Values{}
-	for _, name := range []string{"name", "emails", "guardians", "subjects", "note", "until", "language", "number", "url", "reason", "id", "text", "comment", "code", "password",
+	for _, name := range []string{"name", "emails", "guardians", "subjects", "note", "until", "language", "number",
+		"url", "reason", "id", "text", "comment", "code", "password",
 		"email", "expires", "scopes", "member", "site", "was.name", "was.note", "was.until", "drop", "state"} {
 		all.Set(name, hostile)
 	}
 	all.Set("emails", hostile+" no address")
 	all.Set("version", "1")
-	for _, path := range []string{"/members", "/members/m-poison", "/members/m-lea/cards", "/members/m-lea/badges/url", "/machines", "/machines/laser/tag", "/machines/laser/revoke",
-		"/policy/check", "/policy/publish", "/settings/tokens", "/settings/accounts", "/settings/password", "/members/m-lea/merge"} {
+	for _, path := range []string{"/members", "/members/m-poison", "/members/m-lea/cards", "/members/m-lea/badges/url",
+		"/machines", "/machines/laser/tag", "/machines/laser/revoke",
+		"/policy/check", "/policy/publish", "/settings/tokens", "/settings/accounts", "/settings/password",
+		"/members/m-lea/merge"} {
 		harmless(t, path, h.post(path, all))
 	}
 	all.Set("version", "9")
@@ -60,7 +67,8 @@ func harmless(t *testing.T, what string, w *httptest.ResponseRecorder) {
 	if w.Code >= 500 {
 		t.Errorf("%.60s: %d", what, w.Code)
 	}
-	if loc := w.Header().Get("Location"); strings.HasPrefix(loc, "//") || strings.Contains(loc, "javascript:") || strings.ContainsAny(loc, "\r\n<>\"") {
+	if loc := w.Header().Get("Location"); strings.HasPrefix(loc, "//") || strings.Contains(loc, "javascript:") ||
+		strings.ContainsAny(loc, "\r\n<>\"") {
 		t.Errorf("%.60s: Location %q", what, loc)
 	}
 	for _, bad := range []string{" style=", " onclick=", "<style"} {
@@ -75,7 +83,8 @@ func TestEveryAnswerHasThePolicyThatKeepsScriptsOut(t *testing.T) {
 	for _, path := range append(paths(), "/static/x/hub.css", assetOf(t, h, "hub.js")) {
 		w := h.get(path)
 		csp := w.Header().Get("Content-Security-Policy")
-		if !strings.HasPrefix(csp, "default-src 'none';") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "unsafe") {
+		if !strings.HasPrefix(csp, "default-src 'none';") || !strings.Contains(csp, "frame-ancestors 'none'") ||
+			strings.Contains(csp, "unsafe") {
 			t.Errorf("%s: %q", path, csp)
 		}
 		if w.Header().Get("X-Content-Type-Options") != "nosniff" {
@@ -100,7 +109,8 @@ func TestVisitorSignsInFirstAndComesBack(t *testing.T) {
 		}
 	}
 	v := url.Values{"name": {webtest.AdminName}, "password": {"wrong"}}
-	body := wants(t, nobody.post("/sign-in?back=%2Fmembers&lang=en", v), 401, "Wrong name or password", `value="`+webtest.AdminName+`"`)
+	body := wants(t, nobody.post("/sign-in?back=%2Fmembers&lang=en", v), 401, "Wrong name or password",
+		`value="`+webtest.AdminName+`"`)
 	if strings.Contains(body, "wrong\"") {
 		t.Error("the password is given back")
 	}
@@ -121,7 +131,8 @@ func TestLanguageIsRememberedOnlyOnceSignedIn(t *testing.T) {
 	if c := h.as("").get("/sign-in?lang=en").Result().Cookies(); len(c) != 0 {
 		t.Errorf("before sign-in: %v", c)
 	}
-	wants(t, h.as("").get("/sign-in?lang=en"), 200, `action="/sign-in?lang=en"`, `href="/code?lang=en"`, `href="/sign-in?lang=fr"`)
+	wants(t, h.as("").get("/sign-in?lang=en"), 200, `action="/sign-in?lang=en"`, `href="/code?lang=en"`,
+		`href="/sign-in?lang=fr"`)
 	c := h.get("/today?lang=fr").Result().Cookies()
 	if len(c) != 1 || c[0].Value != "fr" || !c[0].HttpOnly || c[0].SameSite != http.SameSiteLaxMode {
 		t.Fatalf("after sign-in: %v", c)
@@ -134,7 +145,8 @@ func TestLanguageIsRememberedOnlyOnceSignedIn(t *testing.T) {
 
 func TestFormsOfAnotherOriginAreRefused(t *testing.T) {
 	h := open(t, 0)
-	for _, headers := range []map[string]string{{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}} {
+	for _, headers := range []map[string]string{{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
+		{"Origin": "https://evil.example"}} {
 		r := httptest.NewRequest("POST", "/members/m-lea/erase", strings.NewReader("version=1"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		for k, v := range headers {
@@ -170,7 +182,8 @@ func TestPagesFollowTheRole(t *testing.T) {
 		"/members/export?format=csv": {200, 200, 403, 403, 403},
 		"/members/m-tom/erase":       {200, 200, 403, 403, 403},
 	}
-	for i, who := range []string{webtest.OwnerName, webtest.AdminName, webtest.MaintName, webtest.MentorName, webtest.MemberName} {
+	for i, who := range []string{webtest.OwnerName, webtest.AdminName, webtest.MaintName, webtest.MentorName,
+		webtest.MemberName} {
 		for path, codes := range want {
 			if w := h.as(who).get(path); w.Code != codes[i] {
 				t.Errorf("%s as %s: %d, want %d", path, who, w.Code, codes[i])
@@ -190,10 +203,13 @@ func TestPagesFollowTheRole(t *testing.T) {
 
 func TestFormGivenBackKeepsValuesAndNamesEveryFault(t *testing.T) {
 	h := open(t, 0)
-	v := url.Values{"name": {""}, "emails": {"one@lab.example\nnobody"}, "until": {"2027-08-31"}, "note": {"a note"}, "version": {"1"}, "was.name": {"Léa Morvan"}}
-	body := wants(t, h.post("/members/m-lea", v), 422, `href="#person-name"`, `href="#person-emails"`, `aria-describedby="person-emails-fault person-emails-hint"`, "a note",
+	v := url.Values{"name": {""}, "emails": {"one@lab.example\nnobody"}, "until": {"2027-08-31"}, "note": {"a note"},
+		"version": {"1"}, "was.name": {"Léa Morvan"}}
+	body := wants(t, h.post("/members/m-lea", v), 422, `href="#person-name"`, `href="#person-emails"`,
+		`aria-describedby="person-emails-fault person-emails-hint"`, "a note",
 		"one@lab.example\nnobody", `name="version" value="1"`, `name="was.name" value="Léa Morvan"`)
-	if strings.Count(body, " autofocus") != 1 || !strings.Contains(body, `id="person-name" name="name" type="text" value="" autocomplete="off" required aria-invalid="true"`) {
+	if strings.Count(body, " autofocus") != 1 || !strings.Contains(body,
+		`id="person-name" name="name" type="text" value="" autocomplete="off" required aria-invalid="true"`) {
 		t.Error("the first field with a fault does not have the focus")
 	}
 	wants(t, h.post("/members", v), 422, `action="/members"`, "a note")
@@ -204,8 +220,10 @@ func TestChangeOfAnOldVersionShowsWhatTheOtherChanged(t *testing.T) {
 	h := open(t, 0)
 	first := url.Values{"name": {"Léa Morvan-Diaz"}, "note": {"Aide à l'accueil le jeudi."}, "version": {"1"}}
 	wants(t, h.post("/members/m-lea", first), 303, "/members/m-lea?done=member-changed")
-	mine := url.Values{"name": {"Léa Morvan"}, "was.name": {"Léa Morvan"}, "note": {"clé du local"}, "was.note": {"Aide à l'accueil le jeudi."}, "version": {"1"}}
-	body := wants(t, h.post("/members/m-lea", mine), 412, "Somebody else changed this record", "Léa Morvan-Diaz", "clé du local", `name="version" value="2"`)
+	mine := url.Values{"name": {"Léa Morvan"}, "was.name": {"Léa Morvan"}, "note": {"clé du local"},
+		"was.note": {"Aide à l'accueil le jeudi."}, "version": {"1"}}
+	body := wants(t, h.post("/members/m-lea", mine), 412, "Somebody else changed this record", "Léa Morvan-Diaz",
+		"clé du local", `name="version" value="2"`)
 	if !strings.Contains(body, `name="name" type="text" value="Léa Morvan-Diaz"`) {
 		t.Error("a field that only the other changed is offered with the old value")
 	}
@@ -220,4 +238,64 @@ func TestFailureOfTheHubIsAPageWithTheRequestsID(t *testing.T) {
 	if strings.Contains(body, "disk is full") || !strings.Contains(h.logs.String(), "disk is full") {
 		t.Error("the cause stands on the page, or not in the log")
 	}
+}
+
+func TestPolicyIsCheckedThenPublishedWithTheLineEndsOfAFile(t *testing.T) {
+	h := open(t, 0)
+	v := url.Values{"text": {"portillon: 1\r\nmachines?:\r\n"}, "comment": {"why"}, "of": {"2"}}
+	wants(t, h.post("/policy/check", v), 200, "Line 2, column 9", "<pre tabindex=\"0\">machines?:</pre>", `value="why"`)
+	wants(t, h.post("/policy/publish", v), 422, "The policy is not published")
+	v.Set("text", "portillon: 1\r\nsite: lab\r\n")
+	body := wants(t, h.post("/policy/check", v), 200, "Lose access", "Maud Pichon", `formaction="/policy/publish"`)
+	if !strings.Contains(body, "portillon: 1\nsite: lab\n</textarea>") {
+		t.Error("the text is not given back as it was sent")
+	}
+	wants(t, h.post("/policy/publish", v), 303, "/policy?done=policy-published")
+	wants(t, h.post("/policy/publish", v), 412, "Version 3 was published by", `name="of" value="3"`)
+	wants(t, h.get("/policy/versions/3"), 200, "portillon: 1\nsite: lab\n</pre>")
+	if w := h.get("/policy/versions/3/policy.yaml"); w.Body.String() != "portillon: 1\nsite: lab\n" {
+		t.Errorf("the file to sign is %q", w.Body.String())
+	}
+	wants(t, h.post("/policy/back", url.Values{"comment": {"oops"}}), 303, "/policy?done=policy-back")
+}
+
+// What exists once is in the answer to the POST, and in no address.
+func TestSecretsAreShownOnceAndStandInNoAddress(t *testing.T) {
+	h := open(t, 0)
+	for path, secret := range map[string]string{"/machines/laser/code": "9G4T-K2QM", "/members/m-lea/codes": "7K2Q-0000-M9XH",
+		"/settings/tokens": "ptl_7Qm2Zk9", "/settings/accounts": webtest.ResetWith, "/settings/accounts/a-lea/reset": webtest.ResetWith} {
+		v := url.Values{"name": {"script"}, "scopes": {"members.read"}, "expires": {"2027-01-31"}, "site": {"member"}, "replace": {"yes"}}
+		w := h.post(path, v)
+		wants(t, w, 200, secret)
+		if w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: a cache may keep the secret", path)
+		}
+	}
+	for _, path := range paths() {
+		if body := h.get(path).Body.String(); strings.Contains(body, "9G4T-K2QM") || strings.Contains(body, webtest.ResetWith) {
+			t.Errorf("%s shows a secret again", path)
+		}
+	}
+}
+
+// A link that a mail scanner opens signs nobody in.
+func TestLinkSignsInOnlyByItsButton(t *testing.T) {
+	h := open(t, 0).as("")
+	w := h.get("/sign-in/link?code=" + webtest.LinkCode)
+	wants(t, w, 200, "Sign in: Léa Morvan")
+	if len(w.Result().Cookies()) != 0 || w.Header().Get("Referrer-Policy") != "no-referrer" {
+		t.Error("opening the link signs in, or tells others its address")
+	}
+	wants(t, h.post("/sign-in/link", url.Values{"code": {webtest.SharedCode}}), 200, "Tom Le Goff")
+	wants(t, h.post("/sign-in/link", url.Values{"code": {webtest.LinkCode}, "member": {"m-lea"}}), 303)
+	wants(t, h.post("/sign-in/link", url.Values{"code": {"wrong"}}), 401, "Code or link expired")
+	wants(t, h.post("/code", url.Values{"code": {"wrong"}}), 422, `value="wrong"`)
+	wants(t, h.post("/code/owner", url.Values{"code": {webtest.OwnerCode}, "name": {"o"}, "password": {"short"}}), 422, `href="#code-password"`)
+}
+
+func TestTooLargeAFormIsRefused(t *testing.T) {
+	h := open(t, 0)
+	wants(t, h.post("/members", url.Values{"note": {strings.Repeat("a", 70<<10)}}), 413)
+	wants(t, h.as("").post("/sign-in", url.Values{"name": {strings.Repeat("a", 70<<10)}}), 413)
+	wants(t, h.upload("/members/import", "file", "x", strings.Repeat("a", 17<<20)), 413)
 }

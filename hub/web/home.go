@@ -16,7 +16,8 @@ func (p *Pages) home(q *request) error {
 	switch {
 	case q.actor.Account == "":
 		return q.to("/sign-in", "")
-	case q.actor.Member != "" && q.actor.May(actor.ReadMembers, actor.Target{}) != nil && len(q.actor.Machines) == 0 && p.Directory != nil:
+	case q.actor.Member != "" && q.actor.May(actor.ReadMembers, actor.Target{}) != nil && len(q.actor.Machines) == 0 &&
+		p.Directory != nil:
 		return q.to("/me", "")
 	}
 	return q.to("/today", "")
@@ -46,7 +47,8 @@ type standing struct {
 // Attention reports whether somebody has to look at the machine.
 func (s standing) Attention() bool {
 	st := s.Standing
-	return len(st.Tags) > 0 || len(st.Faults) > 0 || !s.Revoked.IsZero() || !s.Enrolled.IsZero() && !st.Online || st.Refused != "" || st.RefuseOf != "" ||
+	return len(st.Tags) > 0 || len(st.Faults) > 0 || !s.Revoked.IsZero() || !s.Enrolled.IsZero() && !st.Online ||
+		st.Refused != "" || st.RefuseOf != "" ||
 		st.Clock == "untrusted"
 }
 

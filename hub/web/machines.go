@@ -87,8 +87,9 @@ func (q *request) machinePage() (machinePage, error) {
 	return machinePage{standing: s, Name: q.p.machineName(q.p.views[q.lang].tongue, m.ID),
 		Tag: form{ID: "tag", Action: at + "/tag", Submit: "machine.tag", Fields: []field{
 			{Name: "reason", Kind: "text", Label: "machine.tag.reason", Hint: "machine.tag.hint", Required: true, Auto: "off"}}},
-		Revoke: form{ID: "revoke", Action: at + "/revoke", Submit: "machine.revoke", Version: m.Version, Danger: true, Fields: []field{
-			{Name: "reason", Kind: "text", Label: "machine.revoke.reason", Required: true, Auto: "off"}}}}, err
+		Revoke: form{ID: "revoke", Action: at + "/revoke", Submit: "machine.revoke", Version: m.Version, Danger: true,
+			Fields: []field{
+				{Name: "reason", Kind: "text", Label: "machine.revoke.reason", Required: true, Auto: "off"}}}}, err
 }
 
 func (q *request) showMachine(status int, change func(*machinePage)) error {

@@ -15,7 +15,8 @@ func (p *Pages) addCard(q *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.Directory.AddCard(ctxOf(q), q.actor, q.id(), directory.Card{Number: v.Get("number"), State: directory.Active, Note: v.Get("note")})
+	_, err = p.Directory.AddCard(ctxOf(q), q.actor, q.id(), directory.Card{Number: v.Get("number"),
+		State: directory.Active, Note: v.Get("note")})
 	if faults := invalid(err); faults != nil {
 		return q.again(422, func(d *memberPage) { d.Card = d.Card.keep(v).refuse(faults) })
 	}
@@ -30,7 +31,8 @@ func (p *Pages) setCard(q *request) error {
 	if err != nil {
 		return err
 	}
-	err = p.Directory.SetCard(ctxOf(q), q.actor, q.id(), q.r.PathValue("card"), directory.CardState(v.Get("state")), v.Get("note"))
+	err = p.Directory.SetCard(ctxOf(q), q.actor, q.id(), q.r.PathValue("card"), directory.CardState(v.Get("state")),
+		v.Get("note"))
 	if err != nil {
 		return err
 	}

@@ -43,13 +43,15 @@ type found struct {
 
 // States are the states that the list can be filtered by.
 func (found) States() []string {
-	return []string{directory.StateCurrent, directory.StateEnding, directory.StateLapsed, directory.StateBlocked, directory.StateNoCard, directory.StateNoBadge}
+	return []string{directory.StateCurrent, directory.StateEnding, directory.StateLapsed, directory.StateBlocked,
+		directory.StateNoCard, directory.StateNoBadge}
 }
 
 // find reads a part of the list as the address asks for it.
 func (q *request) find(base string, limit int) (found, error) {
 	v := q.r.URL.Query()
-	f := found{Filter: directory.Filter{Text: strings.TrimSpace(v.Get("q")), Machine: policy.MachineID(v.Get("machine")), Badge: policy.BadgeID(v.Get("badge")), State: v.Get("state")},
+	f := found{Filter: directory.Filter{Text: strings.TrimSpace(v.Get("q")), Machine: policy.MachineID(v.Get("machine")),
+		Badge: policy.BadgeID(v.Get("badge")), State: v.Get("state")},
 		After: v.Get("after"), Base: base}
 	list, next, err := q.p.Directory.Members(ctxOf(q), q.actor, f.Filter, directory.Page{After: f.After, Limit: limit})
 	if err != nil {
@@ -78,16 +80,22 @@ func memberForm(m directory.Member, notes bool) form {
 	if m.Until != (policy.Date{}) {
 		until = m.Until.String()
 	}
-	f := form{ID: "person", Action: "/members/" + url.PathEscape(string(m.ID)), Submit: "save", Version: m.Version, Fields: []field{
-		{Name: "name", Kind: "text", Label: "member.name", Value: m.Name, Required: true, Auto: "off"},
-		{Name: "until", Kind: "date", Label: "member.until", Hint: "member.until.hint", Value: until},
-		{Name: "emails", Kind: "area", Label: "member.emails", Hint: "one.a.line", Value: strings.Join(m.Emails, "\n"), Rows: 2},
-		{Name: "language", Kind: "select", Label: "member.language", Value: m.Language, Choices: []choice{{"", "language.site"}, {"fr", "language.fr"}, {"en", "language.en"}}},
-		{Name: "guardians", Kind: "area", Label: "member.guardians", Hint: "member.guardians.hint", Value: strings.Join(m.Guardians, "\n"), Rows: 2},
-		{Name: "subjects", Kind: "area", Label: "member.subjects", Hint: "member.subjects.hint", Value: strings.Join(m.Subjects, "\n"), Rows: 2},
-	}}
+	f := form{ID: "person", Action: "/members/" + url.PathEscape(string(m.ID)), Submit: "save", Version: m.Version,
+		Fields: []field{
+			{Name: "name", Kind: "text", Label: "member.name", Value: m.Name, Required: true, Auto: "off"},
+			{Name: "until", Kind: "date", Label: "member.until", Hint: "member.until.hint", Value: until},
+			{Name: "emails", Kind: "area", Label: "member.emails", Hint: "one.a.line", Value: strings.Join(m.Emails, "\n"),
+				Rows: 2},
+			{Name: "language", Kind: "select", Label: "member.language", Value: m.Language,
+				Choices: []choice{{"", "language.site"}, {"fr", "language.fr"}, {"en", "language.en"}}},
+			{Name: "guardians", Kind: "area", Label: "member.guardians", Hint: "member.guardians.hint",
+				Value: strings.Join(m.Guardians, "\n"), Rows: 2},
+			{Name: "subjects", Kind: "area", Label: "member.subjects", Hint: "member.subjects.hint",
+				Value: strings.Join(m.Subjects, "\n"), Rows: 2},
+		}}
 	if notes {
-		f.Fields = append(f.Fields, field{Name: "note", Kind: "area", Label: "member.note", Hint: "member.note.hint", Value: m.Note, Rows: 3})
+		f.Fields = append(f.Fields, field{Name: "note", Kind: "area", Label: "member.note", Hint: "member.note.hint",
+			Value: m.Note, Rows: 3})
 	}
 	for i := range f.Fields {
 		f.Fields[i].Was, f.Fields[i].Compare = f.Fields[i].Value, m.ID != ""
@@ -126,7 +134,8 @@ func fill(m *directory.Member, v url.Values) error {
 func (q *request) notes() bool { return q.actor.May(actor.ReadNotes, actor.Target{}) == nil }
 
 func (p *Pages) newMember(q *request) error {
-	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil { // the form would be refused: say so before it is filled in
+	// the form would be refused: say so before it is filled in
+	if err := q.actor.May(actor.WriteMembers, actor.Target{}); err != nil {
 		return err
 	}
 	return q.render(200, "newmember", "members", "members.new", memberForm(directory.Member{}, q.notes()))
@@ -214,7 +223,10 @@ func (p *Pages) changeMember(q *request) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.Directory.Change(ctxOf(q), q.actor, q.id(), version(v), func(m *directory.Member) error { return fill(m, v) })
+	_, err = p.Directory.Change(ctxOf(q), q.actor, q.id(), version(v), func(m *directory.Member) error {
+		return fill(m,
+			v)
+	})
 	if faults := invalid(err); faults != nil {
 		return q.again(422, func(d *memberPage) {
 			d.Form = d.Form.keep(v).refuse(faults)

@@ -74,7 +74,8 @@ func composed() (keys []string) {
 	for _, s := range []string{"today", "me", "members", "machines", "cards", "policy", "reports", "settings"} {
 		keys = append(keys, "nav."+s)
 	}
-	for _, s := range []actor.Role{actor.Owner, actor.Administrator, actor.Maintainer, actor.Mentor, actor.Member, "learner", "user", "host"} {
+	for _, s := range []actor.Role{actor.Owner, actor.Administrator, actor.Maintainer, actor.Mentor, actor.Member,
+		"learner", "user", "host"} {
 		keys = append(keys, "role."+string(s))
 	}
 	for m := 1; m <= 12; m++ {
@@ -134,7 +135,8 @@ func keysUsed(t *testing.T) map[string]string {
 			keys["done."+m[1]] = f
 		}
 	}
-	keys["done.member-blocked-true"], keys["done.member-blocked-false"], keys["add"], keys["conflict.mine"] = "members.go", "members.go", "members.go", "members.go"
+	keys["done.member-blocked-true"], keys["done.member-blocked-false"], keys["add"],
+		keys["conflict.mine"] = "members.go", "members.go", "members.go", "members.go"
 	if len(keys) < 200 {
 		t.Fatalf("only %d keys were found", len(keys))
 	}
@@ -142,7 +144,7 @@ func keysUsed(t *testing.T) map[string]string {
 }
 
 // words that templates may hold outside of messages: names of formats, and commands to type.
-var literals = regexp.MustCompile(`CSV|Excel|members\.yaml|portillon policy sign|portillon-hub backup portillon-backup\.tar`)
+var literals = regexp.MustCompile(`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|portillon-hub backup portillon-backup\.tar`)
 
 // No template holds a sentence of its own, in text or in an attribute that people read or hear.
 func TestTemplatesHoldNoWordsOfTheirOwn(t *testing.T) {
@@ -158,7 +160,8 @@ func TestTemplatesHoldNoWordsOfTheirOwn(t *testing.T) {
 			if tmpl.Tree == nil || tmpl.Name() == "attributes" { // stands within a tag
 				continue
 			}
-			// Texts between actions are parts of tags as often as not: put the whole together first, with a mark for each action.
+			// Texts between actions are parts of tags as often as not: put the whole together first, with a mark for each
+			// action.
 			var b strings.Builder
 			flatten(&b, tmpl.Tree.Root)
 			for _, m := range read.FindAllStringSubmatch(b.String(), -1) {
@@ -211,8 +214,10 @@ func TestTimesAndNumbersReadAsInEachLanguage(t *testing.T) {
 	nb := strings.NewReplacer("\u00a0", "_", "\u202f", "_")
 	for _, c := range []struct{ got, want string }{
 		{fr.number(10000), "10_000"}, {en.number(1234567), "1,234,567"}, {fr.number(-1000), "-1_000"}, {en.number(12), "12"},
-		{fr.length(4*3600 + 300), "4_h_05"}, {en.length(4*3600 + 300), "4_h_5_min"}, {en.length(7200), "2_h"}, {fr.length(59), "0_min"},
-		{fr.count("cards", 0), "0 carte"}, {en.count("cards", 0), "0 cards"}, {fr.count("cards", 2), "2 cartes"}, {en.count("cards", 1), "1 card"},
+		{fr.length(4*3600 + 300), "4_h_05"}, {en.length(4*3600 + 300), "4_h_5_min"}, {en.length(7200), "2_h"},
+		{fr.length(59), "0_min"},
+		{fr.count("cards", 0), "0 carte"}, {en.count("cards", 0), "0 cards"}, {fr.count("cards", 2), "2 cartes"},
+		{en.count("cards", 1), "1 card"},
 		{fr.date(policy.Date{Year: 1999, Month: 3, Day: 1}), "1er_mars_1999"}, {en.date(policy.Date{}), ""},
 		{fr.known("role.", "user"), "Utilisation"}, {en.known("role.", "of a later release"), "of a later release"},
 		{fr.t("member.until.hint"), "Dernier jour compris_; vide_: sans fin"},
@@ -224,7 +229,8 @@ func TestTimesAndNumbersReadAsInEachLanguage(t *testing.T) {
 }
 
 func TestLanguageIsTheOneAskedFor(t *testing.T) {
-	for header, want := range map[string]string{"": "fr", "*": "fr", "fr-CA": "fr", "en-GB,en;q=0.9,fr;q=0.8": "en", "de": "en", "de,fr;q=0.3": "fr",
+	for header, want := range map[string]string{"": "fr", "*": "fr", "fr-CA": "fr", "en-GB,en;q=0.9,fr;q=0.8": "en",
+		"de": "en", "de,fr;q=0.3": "fr",
 		"fr;q=0,en;q=0.1": "en", "en;q=0.5,fr;q=0.5": "en", ";;q=,=": "en", "fr;q=2,en": "en"} {
 		if got := accepted(header); got != want {
 			t.Errorf("%q: %s, want %s", header, got, want)
@@ -233,8 +239,10 @@ func TestLanguageIsTheOneAskedFor(t *testing.T) {
 }
 
 func TestOnlyOwnPathsAreGoneBackTo(t *testing.T) {
-	for back, want := range map[string]string{"/members?q=a": "/members?q=a", "": "/", "//evil.example": "/", "https://evil.example/": "/", "/\\evil.example": "/",
-		"/\\/evil.example": "/", "javascript:alert(1)": "/", "/a\r\nSet-Cookie: x=1": "/", "/sign-in?back=/sign-in": "/", "members": "/",
+	for back, want := range map[string]string{"/members?q=a": "/members?q=a", "": "/", "//evil.example": "/",
+		"https://evil.example/": "/", "/\\evil.example": "/",
+		"/\\/evil.example": "/", "javascript:alert(1)": "/", "/a\r\nSet-Cookie: x=1": "/", "/sign-in?back=/sign-in": "/",
+		"members":                      "/",
 		"/" + strings.Repeat("a", 600): "/", "/%2f%2fevil.example": "/%2f%2fevil.example", "/\t/evil.example": "/"} {
 		if got := local(back); got != want {
 			t.Errorf("%q: %q, want %q", back, got, want)
@@ -278,7 +286,8 @@ func TestFormChangesOnlyTheFieldsThatItHas(t *testing.T) {
 }
 
 func TestSpreadsheetComputesNoCell(t *testing.T) {
-	if got := csvText(t, [][]string{{"=1+1", "+a", "-b", "@c", "\tx", "plain", "a=b"}}); got != "'=1+1,'+a,'-b,'@c,'\tx,plain,a=b\n" {
+	if got := csvText(t, [][]string{{"=1+1", "+a", "-b", "@c", "\tx", "plain",
+		"a=b"}}); got != "'=1+1,'+a,'-b,'@c,'\tx,plain,a=b\n" {
 		t.Errorf("%q", got)
 	}
 }

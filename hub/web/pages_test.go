@@ -17,21 +17,23 @@ import (
 
 // hub is a hub's pages, and a browser that follows no redirect.
 type hub struct {
-	t    *testing.T
+	t    testing.TB
 	site *webtest.Site
 	h    http.Handler
 	who  string // the account that is signed in; empty: nobody
 	logs *bytes.Buffer
 }
 
-func open(t *testing.T, more int) *hub {
+func open(t testing.TB, more int) *hub {
 	t.Helper()
 	s := webtest.New(more)
 	logs := &bytes.Buffer{}
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
 		Directory: webtest.Directory{Site: s}, Machines: webtest.Machines{Site: s}, Policies: webtest.Policies{Site: s},
-		Accounts: webtest.Accounts{Site: s}, Reports: webtest.Reports{Site: s}, Who: s.Who, Log: slog.New(slog.NewTextHandler(logs, nil)),
-		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName, RequestID: func(*http.Request) string { return "req-7" }})
+		Accounts: webtest.Accounts{Site: s}, Reports: webtest.Reports{Site: s}, Who: s.Who,
+		Log:         slog.New(slog.NewTextHandler(logs, nil)),
+		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
+		RequestID: func(*http.Request) string { return "req-7" }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,15 +109,19 @@ func head(s string) string {
 
 // paths are all pages that a GET shows to the owner.
 func paths() []string {
-	return []string{"/today", "/me", "/about", "/members", "/members?q=lea&state=current", "/members/new", "/members/import", "/members/m-lea", "/members/m-malik",
-		"/members/m-lea/merge", "/members/m-lea/merge?drop=m-tom", "/members/m-lea/erase", "/machines", "/machines/laser", "/machines/vinyl",
-		"/policy", "/policy/versions/1", "/cards", "/cards?state=lost", "/cards/unknown/u-1", "/reports", "/reports?from=2027-01-01&to=2026-01-01", "/reports?from=x",
+	return []string{"/today", "/me", "/about", "/members", "/members?q=lea&state=current", "/members/new",
+		"/members/import", "/members/m-lea", "/members/m-malik",
+		"/members/m-lea/merge", "/members/m-lea/merge?drop=m-tom", "/members/m-lea/erase", "/machines", "/machines/laser",
+		"/machines/vinyl",
+		"/policy", "/policy/versions/1", "/cards", "/cards?state=lost", "/cards/unknown/u-1", "/reports",
+		"/reports?from=2027-01-01&to=2026-01-01", "/reports?from=x",
 		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/nowhere"}
 }
 
 // signedOut are the pages that a GET shows to a visitor.
 func signedOut() []string {
-	return []string{"/sign-in", "/sign-in?back=/members", "/sign-in/link?code=link-code", "/sign-in/link?code=shared-code", "/sign-in/link?code=wrong",
+	return []string{"/sign-in", "/sign-in?back=/members", "/sign-in/link?code=link-code",
+		"/sign-in/link?code=shared-code", "/sign-in/link?code=wrong",
 		"/code", "/code/owner?code=OWNER-CODE", "/code/password", "/about", "/nowhere"}
 }
 

@@ -14,7 +14,9 @@ import (
 func (p *Pages) policyRoutes() []route {
 	return []route{
 		{"GET /policy", p.policy}, {"POST /policy/check", p.checkPolicy}, {"POST /policy/publish", p.publishPolicy},
-		{"POST /policy/sign", p.signPolicy}, {"POST /policy/back", p.backPolicy}, {"GET /policy/versions/{number}", p.policyVersion},
+		{"POST /policy/sign", p.signPolicy}, {"POST /policy/back", p.backPolicy},
+		{"GET /policy/versions/{number}", p.policyVersion},
+		{"GET /policy/versions/{number}/policy.yaml", p.policyText},
 	}
 }
 
@@ -41,7 +43,8 @@ func (q *request) policyPage() (policyPage, error) {
 		return d, err
 	}
 	d.Current, d.Text, d.Of = c, c.Text, c.Number
-	d.Versions, d.Next, err = q.p.Policies.Versions(ctxOf(q), q.actor, publish.Page{After: q.r.URL.Query().Get("after"), Limit: 20})
+	d.Versions, d.Next, err = q.p.Policies.Versions(ctxOf(q), q.actor, publish.Page{After: q.r.URL.Query().Get("after"),
+		Limit: 20})
 	if err = optional(err); err != nil {
 		return d, err
 	}
@@ -183,6 +186,15 @@ func (p *Pages) policyVersion(q *request) error {
 		return err
 	}
 	return q.render(200, "version", "policy", "policy.title", versionPage{v})
+}
+
+// policyText is the text of one version as a file, to sign it on another computer.
+func (p *Pages) policyText(q *request) error {
+	v, err := p.Policies.Version(ctxOf(q), q.actor, number(q.r.PathValue("number")))
+	if err != nil {
+		return err
+	}
+	return q.download("policy.yaml", "application/yaml", []byte(v.Text))
 }
 
 type versionPage struct{ publish.Policy }

@@ -15,7 +15,8 @@ import (
 )
 
 func (p *Pages) reportRoutes() []route {
-	return []route{{"GET /reports", p.reports}, {"GET /reports/uses.csv", p.usesCSV}, {"GET /reports/weeks.csv", p.weeksCSV},
+	return []route{{"GET /reports", p.reports}, {"GET /reports/uses.csv", p.usesCSV}, {"GET /reports/weeks.csv",
+		p.weeksCSV},
 		{"GET /reports/refusals.csv", p.refusalsCSV}}
 }
 
@@ -69,8 +70,10 @@ func (p *Pages) reports(q *request) error {
 		}
 		d.Machines = list
 	}
-	d.Form = form{Fields: []field{{Name: "from", Kind: "date", Label: "report.from", Value: r.From.String(), Required: true},
-		{Name: "to", Kind: "date", Label: "report.to", Value: r.To.String(), Required: true}}}.keep(q.r.URL.Query()).refuse(faults)
+	d.Form = form{Fields: []field{{Name: "from", Kind: "date", Label: "report.from", Value: r.From.String(),
+		Required: true},
+		{Name: "to", Kind: "date", Label: "report.to", Value: r.To.String(),
+			Required: true}}}.keep(q.r.URL.Query()).refuse(faults)
 	if faults == nil {
 		if err := q.fillReport(&d, r); invalid(err) != nil {
 			d.Form = d.Form.refuse(invalid(err))
@@ -135,7 +138,8 @@ func (p *Pages) weeksCSV(q *request) error {
 		}
 		rows := [][]string{{"machine", "week", "sessions", "members", "seconds"}}
 		for _, w := range list {
-			rows = append(rows, []string{string(w.Machine), w.Monday.String(), fmt.Sprint(w.Sessions), fmt.Sprint(w.Members), fmt.Sprint(w.Seconds)})
+			rows = append(rows, []string{string(w.Machine), w.Monday.String(), fmt.Sprint(w.Sessions), fmt.Sprint(w.Members),
+				fmt.Sprint(w.Seconds)})
 		}
 		return writeCSV(b, rows)
 	})
@@ -161,7 +165,8 @@ func writeCSV(b *bytes.Buffer, rows [][]string) error {
 	w := csv.NewWriter(b)
 	for _, row := range rows {
 		for i, cell := range row {
-			if strings.HasPrefix(cell, "=") || strings.HasPrefix(cell, "+") || strings.HasPrefix(cell, "-") || strings.HasPrefix(cell, "@") ||
+			if strings.HasPrefix(cell, "=") || strings.HasPrefix(cell, "+") || strings.HasPrefix(cell, "-") ||
+				strings.HasPrefix(cell, "@") ||
 				strings.HasPrefix(cell, "\t") || strings.HasPrefix(cell, "\r") {
 				row[i] = "'" + cell
 			}

@@ -72,7 +72,8 @@ func bodyLimit(r *http.Request) int64 {
 
 const langCookie = "portillon-lang"
 
-// language is that of ?lang=, else of the cookie, else of Accept-Language. ?lang= is remembered for whoever is signed in.
+// language is that of ?lang=, else of the cookie, else of Accept-Language. ?lang= is remembered for whoever is signed
+// in.
 func (q *request) language() string {
 	if l := known(q.r.URL.Query().Get("lang")); l != "" {
 		if q.actor.Account != "" {
@@ -125,8 +126,10 @@ func accepted(header string) string {
 // render writes a page. title is a message key.
 func (q *request) render(status int, page, section, title string, d any) error {
 	v := q.p.views[q.lang]
-	out := view{Page: page, Title: v.t(title), Lang: q.lang, Other: q.otherLanguage(), Site: q.p.Site, Actor: q.actor, Section: section,
-		Done: q.done(), Request: q.reqID, D: d, Has: map[string]bool{"directory": q.p.Directory != nil, "machines": q.p.Machines != nil,
+	out := view{Page: page, Title: v.t(title), Lang: q.lang, Other: q.otherLanguage(), Site: q.p.Site, Actor: q.actor,
+		Section: section,
+		Done:    q.done(), Request: q.reqID, D: d, Has: map[string]bool{"directory": q.p.Directory != nil,
+			"machines": q.p.Machines != nil,
 			"policies": q.p.Policies != nil, "reports": q.p.Reports != nil, "accounts": q.p.Accounts != nil, "mail": q.p.Mail}}
 	if named, ok := d.(interface{ title(tongue) string }); ok {
 		out.Title = named.title(v.tongue)
@@ -240,7 +243,8 @@ func (q *request) failed(err error) {
 	}
 }
 
-// problemOf is what the page of an error says, with the headers that belong to it; 500 where the error is the hub's own.
+// problemOf is what the page of an error says, with the headers that belong to it; 500 where the error is the hub's
+// own.
 func problemOf(h http.Header, err error) problem {
 	var denied *actor.Denied
 	var missing *fault.NotFound

@@ -16,11 +16,13 @@ import (
 
 // Directory is what the pages need of directory.Service.
 type Directory interface {
-	Members(ctx context.Context, a actor.Actor, f directory.Filter, p directory.Page) (list []directory.Member, next string, err error)
+	Members(ctx context.Context, a actor.Actor, f directory.Filter, p directory.Page) (list []directory.Member,
+		next string, err error)
 	Member(ctx context.Context, a actor.Actor, id policy.MemberID) (directory.Member, error)
 	Own(ctx context.Context, a actor.Actor) (directory.Member, error)
 	Add(ctx context.Context, a actor.Actor, m directory.Member) (directory.Member, error)
-	Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64, change func(*directory.Member) error) (directory.Member, error)
+	Change(ctx context.Context, a actor.Actor, id policy.MemberID, version int64,
+		change func(*directory.Member) error) (directory.Member, error)
 	Merge(ctx context.Context, a actor.Actor, keep, drop policy.MemberID) (directory.Member, error)
 	Erase(ctx context.Context, a actor.Actor, id policy.MemberID, version int64) error
 	Endings(ctx context.Context, a actor.Actor) ([]directory.Ending, error)
@@ -94,7 +96,8 @@ type SignIns interface {
 type People interface {
 	Accounts(ctx context.Context, a actor.Actor, p account.Page) (list []account.Account, next string, err error)
 	Add(ctx context.Context, a actor.Actor, in account.Account, password string) (account.Account, error)
-	Change(ctx context.Context, a actor.Actor, id string, version int64, change func(*account.Account) error) (account.Account, error)
+	Change(ctx context.Context, a actor.Actor, id string, version int64,
+		change func(*account.Account) error) (account.Account, error)
 	ResetCode(ctx context.Context, a actor.Actor, id string) (code string, err error)
 	PrintedCodes(ctx context.Context, a actor.Actor, members []policy.MemberID, each int) ([]account.Printed, error)
 }

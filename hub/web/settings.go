@@ -17,7 +17,8 @@ func (p *Pages) settingRoutes() []route {
 	return []route{
 		{"GET /settings", p.settings}, {"POST /settings/password", p.changePassword},
 		{"POST /settings/sessions/end", p.endSessions}, {"POST /settings/sessions/{session}/end", p.endSession},
-		{"GET /settings/tokens", p.tokens}, {"POST /settings/tokens", p.newToken}, {"POST /settings/tokens/{id}/revoke", p.revokeToken},
+		{"GET /settings/tokens", p.tokens}, {"POST /settings/tokens", p.newToken}, {"POST /settings/tokens/{id}/revoke",
+			p.revokeToken},
 		{"GET /settings/accounts", p.accounts}, {"POST /settings/accounts", p.addAccount},
 		{"POST /settings/accounts/{id}", p.changeAccount}, {"POST /settings/accounts/{id}/reset", p.resetPassword},
 		{"GET /settings/audit", p.audit}, {"GET /settings/audit.jsonl", p.exportAudit},
@@ -33,7 +34,8 @@ type settingsPage struct {
 func passwordForm() form {
 	return form{ID: "password", Action: "/settings/password", Submit: "settings.password.change", Fields: []field{
 		{Name: "old", Kind: "password", Label: "settings.password.old", Required: true, Auto: "current-password"},
-		{Name: "password", Kind: "password", Label: "settings.password.new", Hint: "code.password.hint", Required: true, Auto: "new-password"}}}
+		{Name: "password", Kind: "password", Label: "settings.password.new", Hint: "code.password.hint", Required: true,
+			Auto: "new-password"}}}
 }
 
 func (q *request) showSettings(status int, change func(*settingsPage)) error {
@@ -95,10 +97,12 @@ func (q *request) showTokens(status int, change func(*tokensPage)) error {
 	if err != nil {
 		return err
 	}
-	d := tokensPage{Tokens: list, Chosen: map[string]bool{}, Form: form{ID: "token", Action: "/settings/tokens", Submit: "token.make", Fields: []field{
-		{Name: "name", Kind: "text", Label: "token.name", Hint: "token.name.hint", Required: true, Auto: "off"},
-		{Name: "expires", Kind: "date", Label: "token.expires", Value: q.p.Now().In(q.p.Zone).AddDate(0, 3, 0).Format("2006-01-02"), Required: true},
-		{Name: "scopes", Kind: "scopes", Label: "token.scopes"}}}}
+	d := tokensPage{Tokens: list, Chosen: map[string]bool{}, Form: form{ID: "token", Action: "/settings/tokens",
+		Submit: "token.make", Fields: []field{
+			{Name: "name", Kind: "text", Label: "token.name", Hint: "token.name.hint", Required: true, Auto: "off"},
+			{Name: "expires", Kind: "date", Label: "token.expires", Value: q.p.Now().In(q.p.Zone).AddDate(0, 3,
+				0).Format("2006-01-02"), Required: true},
+			{Name: "scopes", Kind: "scopes", Label: "token.scopes"}}}}
 	for _, act := range actor.Acts() {
 		if q.actor.May(act, actor.Target{}) == nil {
 			d.Acts = append(d.Acts, act)
@@ -125,7 +129,8 @@ func (p *Pages) newToken(q *request) error {
 	made := account.Token{}
 	switch {
 	case err != nil:
-		err = &fault.Invalid{Faults: []fault.Field{{Field: "expires", Given: v.Get("expires"), Wrong: "not a date", Right: "2027-08-31"}}}
+		err = &fault.Invalid{Faults: []fault.Field{{Field: "expires", Given: v.Get("expires"), Wrong: "not a date",
+			Right: "2027-08-31"}}}
 	case len(in.Scopes) == 0:
 		err = &fault.Invalid{Faults: []fault.Field{{Field: "scopes", Wrong: "no scope was chosen"}}}
 	default:
@@ -196,7 +201,8 @@ func (p *Pages) addAccount(q *request) error {
 	if err != nil {
 		return err
 	}
-	made, err := p.Accounts.Add(ctxOf(q), q.actor, account.Account{Name: strings.TrimSpace(v.Get("name")), Site: actor.Role(v.Get("site")),
+	made, err := p.Accounts.Add(ctxOf(q), q.actor, account.Account{Name: strings.TrimSpace(v.Get("name")),
+		Site:   actor.Role(v.Get("site")),
 		Member: policy.MemberID(strings.TrimSpace(v.Get("member")))}, "")
 	if faults := invalid(err); faults != nil {
 		return q.showAccounts(422, func(d *accountsPage) { d.Form = d.Form.keep(v).refuse(faults) })

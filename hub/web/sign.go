@@ -12,7 +12,8 @@ import (
 
 func (p *Pages) signRoutes() []route {
 	return []route{
-		{"GET /sign-in", p.signInPage}, {"POST /sign-in", p.signIn}, {"POST /sign-in/mail", p.mailLink}, {"POST /sign-out", p.signOut},
+		{"GET /sign-in", p.signInPage}, {"POST /sign-in", p.signIn}, {"POST /sign-in/mail", p.mailLink}, {"POST /sign-out",
+			p.signOut},
 		{"GET /sign-in/link", p.linkPage}, {"POST /sign-in/link", p.useLink},
 		{"GET /code", p.codePage}, {"POST /code", p.useCode},
 		{"GET /code/owner", p.ownerPage}, {"POST /code/owner", p.redeem},
@@ -131,11 +132,13 @@ func (p *Pages) useLink(q *request) error {
 // codeForm is the form of a code: printed, of the first owner, or for a new password.
 func codeForm(action string, more ...field) form {
 	return form{ID: "code", Action: action, Submit: "code.use", Fields: append([]field{
-		{Name: "code", Kind: "text", Label: "code.code", Hint: "code.code.hint", Required: true, Auto: "one-time-code"}}, more...)}
+		{Name: "code", Kind: "text", Label: "code.code", Hint: "code.code.hint", Required: true, Auto: "one-time-code"}},
+		more...)}
 }
 
 func newPassword() field {
-	return field{Name: "password", Kind: "password", Label: "code.password", Hint: "code.password.hint", Required: true, Auto: "new-password"}
+	return field{Name: "password", Kind: "password", Label: "code.password", Hint: "code.password.hint", Required: true,
+		Auto: "new-password"}
 }
 
 func printedForm() form { return codeForm("/code") }
@@ -143,7 +146,8 @@ func printedForm() form { return codeForm("/code") }
 func resetForm() form { return codeForm("/code/password", newPassword()) }
 
 func ownerForm() form {
-	return codeForm("/code/owner", field{Name: "name", Kind: "text", Label: "sign.name", Hint: "code.name.hint", Required: true, Auto: "username"},
+	return codeForm("/code/owner", field{Name: "name", Kind: "text", Label: "sign.name", Hint: "code.name.hint",
+		Required: true, Auto: "username"},
 		newPassword())
 }
 

@@ -38,7 +38,8 @@ func readWords() (words, error) {
 
 // french puts no-break spaces where French typography wants them: before : ; ! ? and inside « ».
 func french(s string) string {
-	return strings.NewReplacer(" :", "\u00a0:", " ;", "\u202f;", " !", "\u202f!", " ?", "\u202f?", "« ", "«\u00a0", " »", "\u00a0»", "'", "’").Replace(s)
+	return strings.NewReplacer(" :", "\u00a0:", " ;", "\u202f;", " !", "\u202f!", " ?", "\u202f?", "« ", "«\u00a0", " »",
+		"\u00a0»", "'", "’").Replace(s)
 }
 
 // tongue writes for one language, in the site's zone.

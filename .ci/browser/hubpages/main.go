@@ -1,5 +1,7 @@
-// Hubpages serves the hub's pages of an invented site for the browser's tests: GET / and below. POST /sign is not needed:
-// every account has the same password. GET /api/v1/events is a stream that says "taps" whenever POST /test/tell is called;
+// Hubpages serves the hub's pages of an invented site for the browser's tests: GET / and below. POST /sign is not
+// needed:
+// every account has the same password. GET /api/v1/events is a stream that says "taps" whenever POST /test/tell is
+// called;
 // POST /test/reset makes the site new; POST /test/sign?on=1 takes the policy key away from the hub.
 package main
 
@@ -64,7 +66,8 @@ func main() {
 func (s *server) reset(more int, sign bool) error {
 	site := webtest.New(more)
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
-		Directory: webtest.Directory{Site: site}, Machines: webtest.Machines{Site: site}, Policies: webtest.Policies{Site: site, Sign: sign},
+		Directory: webtest.Directory{Site: site}, Machines: webtest.Machines{Site: site},
+		Policies: webtest.Policies{Site: site, Sign: sign},
 		Accounts: webtest.Accounts{Site: site}, Reports: webtest.Reports{Site: site}, Who: site.Who,
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
 	if err != nil {

@@ -138,7 +138,8 @@ func (s Accounts) Add(_ context.Context, a actor.Actor, in account.Account, _ st
 }
 
 // Change changes one.
-func (s Accounts) Change(_ context.Context, a actor.Actor, id string, version int64, change func(*account.Account) error) (account.Account, error) {
+func (s Accounts) Change(_ context.Context, a actor.Actor, id string, version int64,
+	change func(*account.Account) error) (account.Account, error) {
 	leave, err := s.enter(a, actor.WriteAccounts, actor.Target{})
 	if err != nil {
 		return account.Account{}, err
@@ -169,7 +170,8 @@ func (s Accounts) ResetCode(_ context.Context, a actor.Actor, id string) (string
 }
 
 // PrintedCodes makes codes.
-func (s Accounts) PrintedCodes(_ context.Context, a actor.Actor, members []policy.MemberID, each int) (out []account.Printed, err error) {
+func (s Accounts) PrintedCodes(_ context.Context, a actor.Actor, members []policy.MemberID,
+	each int) (out []account.Printed, err error) {
 	leave, err := s.enter(a, actor.WriteMembers, actor.Target{})
 	if err != nil {
 		return nil, err
@@ -177,7 +179,8 @@ func (s Accounts) PrintedCodes(_ context.Context, a actor.Actor, members []polic
 	defer leave()
 	for _, m := range members {
 		for i := range each {
-			out = append(out, account.Printed{Member: m, Code: fmt.Sprintf("7K2Q-%04d-M9XH", i), Expires: s.now.AddDate(0, 0, 90)})
+			out = append(out, account.Printed{Member: m, Code: fmt.Sprintf("7K2Q-%04d-M9XH", i), Expires: s.now.AddDate(0, 0,
+				90)})
 		}
 	}
 	return out, nil
@@ -202,7 +205,8 @@ func (s Accounts) Tokens(_ context.Context, a actor.Actor, id string) ([]account
 }
 
 // NewToken makes one.
-func (s Accounts) NewToken(_ context.Context, a actor.Actor, name string, scopes []actor.Act, expires time.Time) (account.Token, error) {
+func (s Accounts) NewToken(_ context.Context, a actor.Actor, name string, scopes []actor.Act,
+	expires time.Time) (account.Token, error) {
 	if a.Account == "" {
 		return account.Token{}, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
@@ -238,8 +242,10 @@ func (s Accounts) Sessions(_ context.Context, a actor.Actor, id string) ([]accou
 	if a.Account == "" || a.Account != id {
 		return nil, &actor.Denied{Act: actor.WriteAccounts, Actor: a}
 	}
-	return []account.Session{{ID: "s-1", Made: s.now, Seen: s.now, Address: "192.0.2.7", Agent: "Firefox, Linux", Current: true},
-		{ID: "s-2", Made: s.now.AddDate(0, 0, -3), Seen: s.now.AddDate(0, 0, -1), Address: "192.0.2.31", Agent: "Chrome, Android"}}, nil
+	return []account.Session{{ID: "s-1", Made: s.now, Seen: s.now, Address: "192.0.2.7", Agent: "Firefox, Linux",
+		Current: true},
+		{ID: "s-2", Made: s.now.AddDate(0, 0, -3), Seen: s.now.AddDate(0, 0, -1), Address: "192.0.2.31",
+			Agent: "Chrome, Android"}}, nil
 }
 
 // EndSession ends one.

@@ -10,7 +10,8 @@ import (
 )
 
 // AddCard adds a card.
-func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card, error) {
+func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card,
+	error) {
 	leave, err := d.enter(a, actor.WriteCards, actor.Target{Member: id})
 	if err != nil {
 		return c, err
@@ -29,7 +30,8 @@ func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID,
 }
 
 // SetCard changes a card's state.
-func (d Directory) SetCard(_ context.Context, a actor.Actor, id policy.MemberID, card string, st directory.CardState, note string) error {
+func (d Directory) SetCard(_ context.Context, a actor.Actor, id policy.MemberID, card string, st directory.CardState,
+	note string) error {
 	leave, err := d.enter(a, actor.WriteCards, actor.Target{Member: id})
 	if err != nil {
 		return err
@@ -86,7 +88,8 @@ func (d Directory) Assign(_ context.Context, a actor.Actor, tap string, id polic
 }
 
 // AddBadges takes any JSON.
-func (d Directory) AddBadges(_ context.Context, a actor.Actor, id policy.MemberID, name string, data []byte) ([]directory.Badge, error) {
+func (d Directory) AddBadges(_ context.Context, a actor.Actor, id policy.MemberID, name string,
+	data []byte) ([]directory.Badge, error) {
 	leave, err := d.enter(a, actor.WriteBadges, actor.Target{Member: id})
 	if err != nil {
 		return nil, err
@@ -108,7 +111,8 @@ func (d Directory) AddBadges(_ context.Context, a actor.Actor, id policy.MemberI
 }
 
 // AddBadgeURL takes https addresses.
-func (d Directory) AddBadgeURL(_ context.Context, a actor.Actor, id policy.MemberID, url string) (directory.Badge, error) {
+func (d Directory) AddBadgeURL(_ context.Context, a actor.Actor, id policy.MemberID, url string) (directory.Badge,
+	error) {
 	leave, err := d.enter(a, actor.WriteBadges, actor.Target{Member: id})
 	if err != nil {
 		return directory.Badge{}, err

@@ -28,7 +28,8 @@ func seen(a actor.Actor, m directory.Member) directory.Member {
 }
 
 // Members lists by name.
-func (d Directory) Members(_ context.Context, a actor.Actor, f directory.Filter, p directory.Page) ([]directory.Member, string, error) {
+func (d Directory) Members(_ context.Context, a actor.Actor, f directory.Filter,
+	p directory.Page) ([]directory.Member, string, error) {
 	leave, err := d.enter(a, actor.ReadMembers, actor.Target{})
 	if err != nil {
 		return nil, "", err
@@ -52,7 +53,8 @@ func (d Directory) Members(_ context.Context, a actor.Actor, f directory.Filter,
 }
 
 func (d Directory) matches(m directory.Member, f directory.Filter) bool {
-	if !strings.Contains(strings.ToLower(m.Name+" "+strings.Join(m.Emails, " ")+" "+string(m.ID)), strings.ToLower(f.Text)) {
+	if !strings.Contains(strings.ToLower(m.Name+" "+strings.Join(m.Emails, " ")+" "+string(m.ID)),
+		strings.ToLower(f.Text)) {
 		return false
 	}
 	end := time.Date(m.Until.Year, m.Until.Month, m.Until.Day+1, 0, 0, 0, 0, Paris())
@@ -99,11 +101,13 @@ func (d Directory) Own(_ context.Context, a actor.Actor) (directory.Member, erro
 func check(m directory.Member) error {
 	var faults []fault.Field
 	if m.Name == "" || len(m.Name) > 200 {
-		faults = append(faults, fault.Field{Field: "name", Given: m.Name, Wrong: "empty or longer than 200 bytes", Right: "a name"})
+		faults = append(faults, fault.Field{Field: "name", Given: m.Name, Wrong: "empty or longer than 200 bytes",
+			Right: "a name"})
 	}
 	for i, e := range m.Emails {
 		if !strings.Contains(e, "@") {
-			faults = append(faults, fault.Field{Field: fmt.Sprintf("emails[%d]", i), Given: e, Wrong: "not an e-mail address", Right: "lea@lab.example"})
+			faults = append(faults, fault.Field{Field: fmt.Sprintf("emails[%d]", i), Given: e, Wrong: "not an e-mail address",
+				Right: "lea@lab.example"})
 		}
 	}
 	if faults != nil {
@@ -129,7 +133,8 @@ func (d Directory) Add(_ context.Context, a actor.Actor, m directory.Member) (di
 }
 
 // Change changes a member.
-func (d Directory) Change(_ context.Context, a actor.Actor, id policy.MemberID, version int64, change func(*directory.Member) error) (directory.Member, error) {
+func (d Directory) Change(_ context.Context, a actor.Actor, id policy.MemberID, version int64,
+	change func(*directory.Member) error) (directory.Member, error) {
 	leave, err := d.enter(a, actor.WriteMembers, actor.Target{Member: id})
 	if err != nil {
 		return directory.Member{}, err
@@ -210,7 +215,7 @@ func (d Directory) Endings(_ context.Context, a actor.Actor) (out []directory.En
 	}
 	defer leave()
 	for _, m := range d.members {
-		end := time.Date(m.Until.Year, m.Until.Month, m.Until.Day, 23, 0, 0, 0, time.UTC)
+		end := time.Date(m.Until.Year, m.Until.Month, m.Until.Day, 12, 0, 0, 0, Paris())
 		if m.Until != (policy.Date{}) && end.After(d.now.AddDate(-1, 0, 0)) && end.Before(d.now.AddDate(0, 0, 30)) {
 			out = append(out, directory.Ending{Member: m.ID, Name: m.Name, What: "membership", At: end})
 		}
@@ -279,7 +284,8 @@ func (d Directory) Apply(_ context.Context, a actor.Actor, id string) (directory
 		return p, bad("gone", "", "more than 10 % are gone", "a confirmation")
 	}
 	for _, r := range p.Added {
-		d.members = append(d.members, directory.Member{ID: policy.MemberID(d.next("m-new")), Version: 1, Name: r.Name, Source: "csv", Changed: d.now})
+		d.members = append(d.members, directory.Member{ID: policy.MemberID(d.next("m-new")), Version: 1, Name: r.Name,
+			Source: "csv", Changed: d.now})
 	}
 	delete(d.previews, id)
 	return p, nil

@@ -36,11 +36,16 @@ type story struct{ id, name, badges, until string }
 
 func stories() []story {
 	return []story{
-		{"lea", "Léa Morvan", "laser-user vinyl-first-steps", "2027-08-31"}, {"karim", "Karim Benali", "laser-user laser-mentor vinyl-user", "2027-08-31"},
-		{"nour", "Nour Haddad", "vinyl-user vinyl-mentor vinyl-host", ""}, {"ines", "Inès Carvalho", "laser-maintainer", "2027-08-31"},
-		{"jules", "Jules Petitjean", "laser-first-steps", "2026-11-24"}, {"malik", "Malik Diarra", "laser-user", "2026-12-12"},
-		{"tom", "Tom Le Goff", "fdm-first-steps", "2027-01-31"}, {"pauline", "Pauline Estève", "fdm-first-steps vinyl-first-steps", "2026-11-27"},
-		{"rosa", "Rosa Iglesias", "fdm-user fdm-host", "2027-08-31"}, {"aicha", "Aïcha Traoré", "fdm-mentor fdm-maintainer", ""},
+		{"lea", "Léa Morvan", "laser-user vinyl-first-steps", "2027-08-31"}, {"karim", "Karim Benali",
+			"laser-user laser-mentor vinyl-user", "2027-08-31"},
+		{"nour", "Nour Haddad", "vinyl-user vinyl-mentor vinyl-host", ""}, {"ines", "Inès Carvalho", "laser-maintainer",
+			"2027-08-31"},
+		{"jules", "Jules Petitjean", "laser-first-steps", "2026-11-24"}, {"malik", "Malik Diarra", "laser-user",
+			"2026-12-12"},
+		{"tom", "Tom Le Goff", "fdm-first-steps", "2027-01-31"}, {"pauline", "Pauline Estève",
+			"fdm-first-steps vinyl-first-steps", "2026-11-27"},
+		{"rosa", "Rosa Iglesias", "fdm-user fdm-host", "2027-08-31"}, {"aicha", "Aïcha Traoré", "fdm-mentor fdm-maintainer",
+			""},
 		{"yann", "Yann Kervella", "vinyl-maintainer", "2027-08-31"}, {"camille", "Camille Roussel", "fdm-user", "2026-12-05"},
 		{"hortense", "Hortense de Saint-Aubin-Montalembert", "", "2027-08-31"}, {"oscar", "Oscar Ŝmidt", "", ""},
 		{"adele", "Adèle Fournier", "", ""}, {"olivia", "Olivia Marchetti", "", ""},
@@ -56,7 +61,8 @@ func (s *Site) people(more int) {
 		s.members = append(s.members, s.person(p))
 	}
 	for i := range more {
-		s.members = append(s.members, s.person(story{fmt.Sprintf("x%05d", i), fmt.Sprintf("Membre %05d", i), "fdm-first-steps", "2027-08-31"}))
+		s.members = append(s.members, s.person(story{fmt.Sprintf("x%05d", i), fmt.Sprintf("Membre %05d", i),
+			"fdm-first-steps", "2027-08-31"}))
 	}
 	slices.SortFunc(s.members, func(a, b directory.Member) int { return strings.Compare(a.Name, b.Name) })
 	s.find("m-jules").Guardians = []string{"parent.petitjean@post.example"}
@@ -64,10 +70,12 @@ func (s *Site) people(more int) {
 	s.find("m-oscar").Blocked = true
 	s.find("m-victor").Gone, s.find("m-victor").Source = true, "HelloAsso"
 	s.find("m-sami").Cards[0].State, s.find("m-sami").Cards[0].Note = directory.Lost, "perdue au marché"
-	for name, role := range map[string]actor.Role{OwnerName: actor.Owner, AdminName: actor.Administrator, MemberName: actor.Member,
+	for name, role := range map[string]actor.Role{OwnerName: actor.Owner, AdminName: actor.Administrator,
+		MemberName: actor.Member,
 		MentorName: actor.Member, MaintName: actor.Member} {
 		id := accountID(name)
-		s.accounts = append(s.accounts, account.Account{ID: id, Version: 1, Name: name, Member: policy.MemberID("m-" + id[2:]), Site: role, Password: true,
+		s.accounts = append(s.accounts, account.Account{ID: id, Version: 1, Name: name,
+			Member: policy.MemberID("m-" + id[2:]), Site: role, Password: true,
 			Made: s.now.AddDate(0, -3, 0), Seen: s.now.Add(-2 * time.Hour)})
 	}
 	slices.SortFunc(s.accounts, func(a, b account.Account) int { return strings.Compare(a.ID, b.ID) })
@@ -76,11 +84,13 @@ func (s *Site) people(more int) {
 }
 
 func (s *Site) person(p story) directory.Member {
-	m := directory.Member{ID: policy.MemberID("m-" + p.id), Version: 1, Name: p.name, Emails: []string{p.id + "@lab.example"}, Changed: s.now.AddDate(0, 0, -9)}
+	m := directory.Member{ID: policy.MemberID("m-" + p.id), Version: 1, Name: p.name,
+		Emails: []string{p.id + "@lab.example"}, Changed: s.now.AddDate(0, 0, -9)}
 	if d, err := policy.ParseDate(p.until); err == nil {
 		m.Until = d
 	}
-	m.Cards = []directory.Card{{ID: "c-" + p.id, Number: "04A2240B5C" + p.id, Last: strings.ToUpper(fmt.Sprintf("%x", sha256.Sum256([]byte(p.id)))[:4]),
+	m.Cards = []directory.Card{{ID: "c-" + p.id, Number: "04A2240B5C" + p.id, Last: strings.ToUpper(fmt.Sprintf("%x",
+		sha256.Sum256([]byte(p.id)))[:4]),
 		State: directory.Active, Since: s.now.AddDate(0, -2, 0)}}
 	for i, id := range strings.Fields(p.badges) {
 		m.Badges = append(m.Badges, s.badge(p.id, policy.BadgeID(id), i))
@@ -89,16 +99,22 @@ func (s *Site) person(p story) directory.Member {
 }
 
 func (s *Site) badge(who string, id policy.BadgeID, n int) directory.Badge {
-	b := directory.Badge{ID: fmt.Sprintf("%x", sha256.Sum256([]byte(who+string(id)))), Name: BadgeName(id).FR, Local: id, Issuer: "BIK'LAB (démonstration)",
-		Verdict: "valid", Issued: s.now.AddDate(-1, -n, 0), From: who + "-" + string(id) + ".json", Verified: s.now.AddDate(0, 0, -1),
-		Checks: []directory.Check{{Code: "form", OK: true, Outcome: "ok"}, {Code: "proof", OK: true, Outcome: "ok", Detail: "eddsa-rdfc-2022, did:key"},
-			{Code: "dates", OK: true, Outcome: "ok"}, {Code: "status", OK: true, Outcome: "ok"}, {Code: "recipient", OK: true, Outcome: "ok"}}}
+	b := directory.Badge{ID: fmt.Sprintf("%x", sha256.Sum256([]byte(who+string(id)))), Name: BadgeName(id).FR, Local: id,
+		Issuer:  "BIK'LAB (démonstration)",
+		Verdict: "valid", Issued: s.now.AddDate(-1, -n, 0), From: who + "-" + string(id) + ".json",
+		Verified: s.now.AddDate(0, 0, -1),
+		Checks: []directory.Check{{Code: "form", OK: true, Outcome: "ok"}, {Code: "proof", OK: true, Outcome: "ok",
+			Detail: "eddsa-rdfc-2022, did:key"},
+			{Code: "dates", OK: true, Outcome: "ok"}, {Code: "status", OK: true, Outcome: "ok"}, {Code: "recipient", OK: true,
+				Outcome: "ok"}}}
 	switch {
 	case who == "malik":
 		b.Expires = s.now.AddDate(0, 0, -4)
-		b.Verdict, b.Checks[2] = "invalid", directory.Check{Code: "dates", Outcome: "expired", Detail: "valid until 2026-11-26"}
+		b.Verdict, b.Checks[2] = "invalid", directory.Check{Code: "dates", Outcome: "expired",
+			Detail: "valid until 2026-11-26"}
 	case who == "theo":
-		b.Verdict, b.Checks[3] = "indeterminate", directory.Check{Code: "status", Outcome: "unreachable", Detail: "the status list could not be read"}
+		b.Verdict, b.Checks[3] = "indeterminate", directory.Check{Code: "status", Outcome: "unreachable",
+			Detail: "the status list could not be read"}
 	case n == 1:
 		b.Expires = s.now.AddDate(0, 0, 20)
 	}

@@ -50,7 +50,8 @@ func (p Policies) Version(_ context.Context, a actor.Actor, n int64) (publish.Po
 }
 
 // Versions lists them without their text.
-func (p Policies) Versions(_ context.Context, a actor.Actor, _ publish.Page) (out []publish.Policy, next string, err error) {
+func (p Policies) Versions(_ context.Context, a actor.Actor, _ publish.Page) (out []publish.Policy, next string,
+	err error) {
 	leave, err := p.enter(a, actor.ReadPolicy, actor.Target{})
 	if err != nil {
 		return nil, "", err
@@ -76,16 +77,18 @@ func (p Policies) Draft(_ context.Context, a actor.Actor, text string) (publish.
 func (p Policies) draft(text string) (d publish.Draft) {
 	for i, line := range strings.Split(text, "\n") {
 		if c := strings.Index(line, "?"); c >= 0 {
-			d.Faults = append(d.Faults, publish.Fault{Line: i + 1, Column: c + 1, Message: "unknown key", Hint: "did you mean grants?"})
+			d.Faults = append(d.Faults, publish.Fault{Line: i + 1, Column: c + 1, Message: "unknown key",
+				Hint: "did you mean grants?"})
 		}
 	}
 	if d.Faults != nil {
 		return d
 	}
-	d.Same = strings.ReplaceAll(text, "\r", "") == p.inForce().Text
+	d.Same = text == p.inForce().Text
 	if !d.Same {
 		d.Warnings = []publish.Fault{{Line: 3, Column: 1, Message: "nobody holds laser-host"}}
-		d.Effect = &publish.Effect{Gaining: 1, Losing: 1, Gains: []publish.Change{{Member: "m-tom", Name: "Tom Le Goff", Machine: "fdm", Role: "user"}},
+		d.Effect = &publish.Effect{Gaining: 1, Losing: 1, Gains: []publish.Change{{Member: "m-tom", Name: "Tom Le Goff",
+			Machine: "fdm", Role: "user"}},
 			Loses: []publish.Change{{Member: "m-maud", Name: "Maud Pichon", Machine: "laser", Role: "user", Why: "Mo-Fr"}},
 			Lines: []string{"laser, user : laser-user et 3 heures"}}
 	}
@@ -93,7 +96,8 @@ func (p Policies) draft(text string) (d publish.Draft) {
 }
 
 // Publish publishes a text.
-func (p Policies) Publish(_ context.Context, a actor.Actor, text, comment string, of int64, signature []byte) (publish.Policy, error) {
+func (p Policies) Publish(_ context.Context, a actor.Actor, text, comment string, of int64,
+	signature []byte) (publish.Policy, error) {
 	leave, err := p.enter(a, actor.PublishPolicy, actor.Target{})
 	if err != nil {
 		return publish.Policy{}, err
@@ -108,7 +112,8 @@ func (p Policies) Publish(_ context.Context, a actor.Actor, text, comment string
 	case signature != nil && !strings.HasPrefix(string(signature), "signed"):
 		return publish.Policy{}, bad("signature", "", "not by the policy key", "the file that portillon policy sign made")
 	}
-	v := publish.Policy{Number: p.policies[0].Number + 1, Text: text, Comment: comment, By: a.Name, At: p.now, SignedBy: "biklab-policy", InForce: true}
+	v := publish.Policy{Number: p.policies[0].Number + 1, Text: text, Comment: comment, By: a.Name, At: p.now,
+		SignedBy: "biklab-policy", InForce: true}
 	if signature != nil {
 		v.Number, p.policies = p.policies[0].Number, p.policies[1:]
 	}
@@ -134,7 +139,8 @@ func (p Policies) Back(_ context.Context, a actor.Actor, comment string) (publis
 	for i := range p.policies {
 		p.policies[i].InForce = false
 	}
-	v := publish.Policy{Number: last.Number + 1, Text: p.policies[1].Text, Comment: comment, By: a.Name, At: p.now, InForce: true, BackTo: last.Number - 1}
+	v := publish.Policy{Number: last.Number + 1, Text: p.policies[1].Text, Comment: comment, By: a.Name, At: p.now,
+		InForce: true, BackTo: last.Number - 1}
 	p.policies = append([]publish.Policy{v}, p.policies...)
 	return v, nil
 }
@@ -146,7 +152,8 @@ func (p Policies) Bundle(_ context.Context, a actor.Actor) (publish.Bundle, erro
 		return publish.Bundle{}, err
 	}
 	defer leave()
-	b := publish.Bundle{Version: 41, At: p.now.Add(-3 * 60e9), Policy: 2, Members: len(p.members), Warnings: []string{"oscar.json: the issuer is not known"}}
+	b := publish.Bundle{Version: 41, At: p.now.Add(-3 * 60e9), Policy: 2, Members: len(p.members),
+		Warnings: []string{"oscar.json: the issuer is not known"}}
 	for _, m := range p.machines {
 		t := publish.Taken{Machine: m.ID, Version: m.Standing.Bundle}
 		if m.ID == "fdm" {

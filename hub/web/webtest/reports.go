@@ -18,7 +18,8 @@ func (s Reports) uses(a actor.Actor) (out []report.Use) {
 	for i := range 8 {
 		m := s.members[i*3%len(s.members)]
 		from := s.now.Add(-time.Duration(i*19+2) * time.Hour)
-		u := report.Use{Machine: s.machines[i%len(s.machines)].ID, Member: m.ID, Name: m.Name, Role: []string{"user", "learner", "host"}[i%3], From: from,
+		u := report.Use{Machine: s.machines[i%len(s.machines)].ID, Member: m.ID, Name: m.Name, Role: []string{"user",
+			"learner", "host"}[i%3], From: from,
 			To: from.Add(time.Duration(25+i*7) * time.Minute), Seconds: int64(25+i*7) * 60, End: "card"}
 		if i == 0 {
 			u.To = time.Time{}
@@ -71,7 +72,8 @@ func (s Reports) Weeks(_ context.Context, a actor.Actor, r report.Range) (out []
 	}
 	for i, day := range []int{9, 16, 23, 30} {
 		for j, m := range s.machines {
-			out = append(out, report.Week{Machine: m.ID, Monday: policy.Date{Year: 2026, Month: 11, Day: day}, Sessions: 4 + i*3 + j, Members: 3 + j, Seconds: int64(5400 * (1 + i + 2*j))})
+			out = append(out, report.Week{Machine: m.ID, Monday: policy.Date{Year: 2026, Month: 11, Day: day},
+				Sessions: 4 + i*3 + j, Members: 3 + j, Seconds: int64(5400 * (1 + i + 2*j))})
 		}
 	}
 	return out, nil
@@ -84,6 +86,7 @@ func (s Reports) Refusals(_ context.Context, a actor.Actor, _ report.Range) ([]r
 		return nil, err
 	}
 	defer leave()
-	return []report.Refusals{{Machine: s.machines[0].ID, Reason: "no-badge", Times: 14, Members: 6}, {Machine: s.machines[1].ID, Reason: "membership-lapsed", Times: 5, Members: 2},
+	return []report.Refusals{{Machine: s.machines[0].ID, Reason: "no-badge", Times: 14, Members: 6},
+		{Machine: s.machines[1].ID, Reason: "membership-lapsed", Times: 5, Members: 2},
 		{Machine: s.machines[1].ID, Reason: "unknown-card", Times: 3}}, nil
 }

@@ -1,5 +1,6 @@
 // Package webtest is a site in memory for tests of the pages: invented people, 14 badges, three machines. It answers as
-// the hub's services do: it asks the actor for every act, and returns the errors of hub/fault. It keeps nothing, and none of
+// the hub's services do: it asks the actor for every act, and returns the errors of hub/fault. It keeps nothing, and
+// none of
 // it is for use outside of tests.
 package webtest
 
@@ -85,7 +86,8 @@ func (s *Site) enter(a actor.Actor, act actor.Act, on actor.Target) (leave func(
 
 // log adds an entry to the audit log.
 func (s *Site) log(a actor.Actor, act actor.Act, on, detail string) {
-	s.audit = append([]account.Entry{{Seq: uint64(len(s.audit) + 1), At: s.now, Account: a.Account, Name: a.Name, Act: act, On: on, Detail: detail,
+	s.audit = append([]account.Entry{{Seq: uint64(len(s.audit) + 1), At: s.now, Account: a.Account, Name: a.Name,
+		Act: act, On: on, Detail: detail,
 		Request: a.Request}}, s.audit...)
 }
 
@@ -145,7 +147,8 @@ func begin(ctx context.Context, id string) {
 	if id == "" {
 		age = -1
 	}
-	http.SetCookie(b.w, &http.Cookie{Name: cookie, Value: id, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: b.secure, MaxAge: age})
+	http.SetCookie(b.w, &http.Cookie{Name: cookie, Value: id, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: b.secure, MaxAge: age})
 }
 
 // Cookie is the cookie of a browser in which an account is signed in.
@@ -180,7 +183,8 @@ func (s *Site) Poison(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.person(story{"poison", text, "laser-user laser-mentor", "2026-11-20"})
-	m.Emails, m.Subjects, m.Guardians, m.Note, m.External, m.Source = []string{text}, []string{text}, []string{text}, text, text, text
+	m.Emails, m.Subjects, m.Guardians, m.Note, m.External, m.Source = []string{text}, []string{text}, []string{text},
+		text, text, text
 	m.Cards[0].Last, m.Cards[0].Note, m.Cards[0].State = text, text, directory.CardState(text)
 	for i := range m.Badges {
 		b := &m.Badges[i]
@@ -189,11 +193,13 @@ func (s *Site) Poison(text string) {
 		b.Expires = s.now.AddDate(0, 0, i-1)
 	}
 	s.members = append(s.members, m)
-	s.taps = append(s.taps, directory.Tap{ID: text, Code: text, Format: text, Machine: policy.MachineID(text), At: s.now, Assignable: true})
+	s.taps = append(s.taps, directory.Tap{ID: text, Code: text, Format: text, Machine: policy.MachineID(text), At: s.now,
+		Assignable: true})
 	for i := range s.machines {
 		x := &s.machines[i]
 		x.KeyHash, x.Reason = text, text
-		x.Standing.Program, x.Standing.Disk, x.Standing.Clock, x.Standing.Refused, x.Standing.RefuseOf, x.Standing.Faults = text, text, text, text, text, []string{text}
+		x.Standing.Program, x.Standing.Disk, x.Standing.Clock, x.Standing.Refused, x.Standing.RefuseOf,
+			x.Standing.Faults = text, text, text, text, text, []string{text}
 		x.Standing.Tags = []enrol.Tag{{ID: text, By: text, Reason: text, At: s.now}}
 		x.Standing.Session = &enrol.Session{Member: "m-poison", Role: text, Since: s.now}
 	}

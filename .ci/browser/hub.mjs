@@ -1,0 +1,271 @@
+// The hub's pages in Chromium: node hub.mjs HUBPAGES OUTDIR [all]
+// Every page in French and English, by day and by night, on a phone and on a laptop: axe-core finds no violation of WCAG 2.2 AA, nothing
+// is wider than the screen, targets are 24 px, no request leaves the hub, the content policy refuses nothing. The keyboard alone reaches
+// every control. The main flows work without JavaScript, and with it the page changes by itself. With "all", every page is looked at in
+// every combination, and a picture of each is kept; without it, each page on both screens in one pair of language and scheme, in turn.
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+
+const [program, out, mode] = process.argv.slice(2), all = mode === 'all';
+const require = createRequire(import.meta.url);
+const axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
+const server = spawn(program, [], { stdio: ['ignore', 'pipe', 'inherit'] });
+const url = await new Promise((done, fail) => {
+  server.stdout.on('data', b => { const m = String(b).match(/hub (http:\S+)\//); if (m) done(m[1]) });
+  server.on('exit', c => fail(new Error(`the server ended with ${c}`)));
+});
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
+const failures = [], complaints = [];
+let passed = 0;
+const ok = what => { passed++; console.log('ok', what) };
+const reset = (query = '') => fetch(`${url}/test/reset${query}`, { method: 'POST' });
+const screens = { phone: { width: 390, height: 844 }, laptop: { width: 1280, height: 800 } };
+const pages = {
+  'sign-in': ['', '/sign-in'], link: ['', '/sign-in/link?code=shared-code'], 'old-link': ['', '/sign-in/link?code=x'], code: ['', '/code'], owner: ['', '/code/owner'],
+  today: ['a-olivia', '/today'], me: ['a-lea', '/me'], 'today-member': ['a-lea', '/today'], denied: ['a-lea', '/members'], nowhere: ['a-lea', '/nowhere'],
+  members: ['a-olivia', '/members'], 'member-new': ['a-olivia', '/members/new'], member: ['a-olivia', '/members/m-lea'], merge: ['a-olivia', '/members/m-lea/merge'],
+  'merge-two': ['a-olivia', '/members/m-lea/merge?drop=m-tom'], erase: ['a-olivia', '/members/m-lea/erase'], import: ['a-olivia', '/members/import'],
+  machines: ['a-olivia', '/machines'], machine: ['a-olivia', '/machines/laser'], 'machine-off': ['a-ines', '/machines/vinyl'],
+  policy: ['a-olivia', '/policy'], version: ['a-olivia', '/policy/versions/1'], cards: ['a-olivia', '/cards'], assign: ['a-olivia', '/cards/unknown/u-1'],
+  reports: ['a-olivia', '/reports'], 'reports-bad': ['a-olivia', '/reports?from=x'], settings: ['a-olivia', '/settings'], tokens: ['a-olivia', '/settings/tokens'],
+  accounts: ['a-olivia', '/settings/accounts'], audit: ['a-olivia', '/settings/audit'], about: ['a-olivia', '/about'],
+};
+// posted are pages that only a form makes: what is filled in, and the button that sends it.
+const posted = {
+  'member-faults': ['/members/m-lea', async p => { await p.fill('#person-name', ' '); await p.fill('#person-emails', 'nobody'); await p.click('#person button') }],
+  'wrong-password': ['/sign-in', async p => { await p.fill('#password-name', 'x'); await p.fill('#password-password', 'x'); await p.click('#password button') }],
+  preview: ['/members/import', async p => { await p.setInputFiles('#import-file', { name: 'list.csv', mimeType: 'text/csv', buffer: Buffer.from('Ada Exemple\nBob Exemple\n') }); await p.click('#import button') }],
+  code: ['/machines/laser', async p => { await p.click('form[action$="/code"] button') }],
+  'policy-faults': ['/policy', async p => { await p.fill('#text', 'portillon: 1\nmachines?:\n'); await p.click('#policy button') }],
+  'policy-effect': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await p.click('#policy button') }],
+  token: ['/settings/tokens', async p => { await p.fill('#token-name', 'script'); await p.check('input[value="members.read"]'); await p.click('#token button') }],
+  'token-faults': ['/settings/tokens', async p => { await p.fill('#token-name', ' '); await p.click('#token button') }],
+  printed: ['/members/m-lea', async p => { await p.click('form[action$="/codes"] button') }],
+};
+
+async function open(who, lang, colorScheme, size, more = {}) {
+  const context = await browser.newContext({ viewport: screens[size], colorScheme, locale: lang === 'fr' ? 'fr-FR' : 'en-GB', ...more });
+  if (who) await context.addCookies([{ name: 'portillon-session', value: who, url }]);
+  const page = await context.newPage();
+  page.on('console', m => { if (m.type() === 'error' && !/Failed to load resource/.test(m.text())) complaints.push(`${page.url()}: ${m.text()}`) });
+  page.on('pageerror', e => complaints.push(`${page.url()}: ${e}`));
+  page.on('request', r => { if (!r.url().startsWith(url + '/')) complaints.push('left the hub: ' + r.url()) });
+  return page;
+}
+const shape = () => {
+  const seen = e => { const r = e.getBoundingClientRect(), s = getComputedStyle(e); return r.width > 1 && r.height > 1 && s.visibility !== 'hidden' && !e.closest('.skip') && (e.matches('summary') || !e.closest('details:not([open])')) };
+  // WCAG 2.2, 2.5.8: 24 by 24 px, but for links within a sentence.
+  const small = [...document.querySelectorAll('a, button, input, select, textarea, summary')].filter(seen).filter(e => {
+    const r = (e.type === 'checkbox' ? e.closest('label') : e).getBoundingClientRect();
+    return r.height < 23.5 || r.width < 23.5;
+  }).map(e => `${e.tagName} ${e.textContent.trim().slice(0, 30) || e.id}`);
+  const cut = [...document.querySelectorAll('h1, h2, p, li, button, .button, .state, dd, label')].filter(e => seen(e) && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== 'inline' && !e.closest('.scroll'))
+    .map(e => `${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 40)}`);
+  return { wide: document.documentElement.scrollWidth - innerWidth, small, cut, h1: document.querySelectorAll('h1').length, lang: document.documentElement.lang };
+};
+async function look(page, where, lang, audit) {
+  const s = await page.evaluate(shape);
+  if (s.wide > 0) failures.push(`${where}: wider than the screen by ${s.wide} px`);
+  if (s.small.length) failures.push(`${where}: small targets: ${s.small.join('; ')}`);
+  if (s.cut.length) failures.push(`${where}: cut off: ${s.cut.join('; ')}`);
+  if (s.h1 !== 1 || s.lang !== lang) failures.push(`${where}: ${s.h1} h1, lang ${s.lang}`);
+  if (!audit) return;
+  await page.evaluate(axe);
+  const r = await page.evaluate(() => axe.run(document, { runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }, resultTypes: ['violations'] }));
+  for (const v of r.violations) failures.push(`${where}: axe ${v.id}: ${v.nodes.map(n => n.target.join(' ') + ' ' + (n.any[0]?.message || n.failureSummary)).join('; ').slice(0, 300)}`);
+}
+
+try {
+  let looked = 0, turn = 0;
+  for (const size of Object.keys(screens)) for (const lang of ['fr', 'en']) for (const scheme of ['light', 'dark']) {
+    const page = await open('', lang, scheme, size);
+    let n = turn++ + (size === 'laptop' ? 2 : 0);
+    const each = async (name, who, path, act) => {
+      if (!all && n++ % 4) return;
+      const where = `${name} (${lang}, ${scheme}, ${size})`;
+      await page.context().clearCookies();
+      if (who) await page.context().addCookies([{ name: 'portillon-session', value: who, url }]);
+      await page.goto(url + path);
+      if (act) await Promise.all([page.waitForNavigation(), act(page)]);
+      await look(page, where, lang, true);
+      if (all) await page.screenshot({ path: `${out}/hub-${name}-${size}-${scheme}-${lang}.png`, fullPage: true });
+      looked++;
+    };
+    for (const [name, [who, path]] of Object.entries(pages)) await each(name, who, path);
+    for (const [name, [path, act]] of Object.entries(posted)) await each('form-' + name, path === '/sign-in' ? '' : 'a-olivia', path, act);
+    await page.context().close();
+    await reset();
+  }
+  ok(`${Object.keys(pages).length + Object.keys(posted).length} pages, ${looked} screens: nothing is cut off, targets of 24 px, axe finds no violation`);
+
+  { // the keyboard reaches every control in the order of the page, and its place is seen
+    let controls = 0;
+    for (const path of ['/today', '/members/m-lea', '/machines/laser', '/policy', '/reports', '/settings/tokens', '/cards/unknown/u-1']) {
+      const page = await open('a-olivia', 'fr', 'light', 'laptop');
+      await page.goto(url + path);
+      const want = await page.evaluate(() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')]
+        .filter(e => !e.closest('details:not([open])') || e.matches('details > summary')).map((e, i) => { e.dataset.n = i; return e.outerHTML.slice(0, 80) }));
+      const got = new Set();
+      for (let i = 0; i < want.length * 4 + 10 && got.size < want.length; i++) { // a date has several stops
+        await page.keyboard.press('Tab');
+        const f = await page.evaluate(() => { const e = document.activeElement, s = getComputedStyle(e); return { n: e.dataset.n, seen: s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2 } });
+        if (f.n === undefined) continue;
+        if (!f.seen) failures.push(`${path}: the place of the keyboard is not seen at ${want[f.n]}`);
+        got.add(f.n);
+      }
+      for (const i of want.keys()) if (!got.has(String(i))) failures.push(`${path}: the keyboard does not reach ${want[i]}`);
+      controls += want.length;
+      await page.context().close();
+    }
+    const page = await open('a-olivia', 'en', 'light', 'phone');
+    await page.goto(url + '/today');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'main', 'the first link does not skip to the content');
+    await page.context().close();
+    ok(`the keyboard alone reaches ${controls} controls`);
+  }
+  { // without JavaScript
+    await reset();
+    const page = await open('', 'fr', 'light', 'phone', { javaScriptEnabled: false });
+    const said = text => page.getByRole('status').filter({ hasText: text }).waitFor();
+    await page.goto(url + '/members?lang=fr');
+    await page.fill('#password-name', 'olivia@lab.example');
+    await page.fill('#password-password', 'wrong');
+    await page.click('#password button');
+    await page.getByText('Nom ou mot de passe incorrect').waitFor();
+    assert.equal(await page.inputValue('#password-name'), 'olivia@lab.example', 'the name is lost');
+    assert.deepEqual((await page.context().cookies()).map(c => c.name), [], 'a cookie before sign-in');
+    await page.fill('#password-password', 'an invented passphrase');
+    await page.click('#password button');
+    await page.getByRole('heading', { name: 'Membres', level: 1 }).waitFor();
+    await page.getByLabel('Nom, adresse ou identifiant').fill('morvan');
+    await page.getByRole('button', { name: 'Rechercher' }).click();
+    await page.getByRole('link', { name: 'Léa Morvan' }).click();
+    await page.fill('#person-until', '2028-08-31');
+    await page.click('#person button');
+    await said('Enregistré');
+    await page.goto(url + '/today');
+    await page.getByRole('link', { name: 'Attribuer K7QD2M' }).click();
+    await page.fill('#q', 'tom');
+    await page.getByRole('button', { name: 'Rechercher' }).click();
+    await page.getByRole('button', { name: 'Attribuer Tom Le Goff' }).click();
+    await said('Carte attribuée');
+    await page.goto(url + '/members/import');
+    await page.setInputFiles('#import-file', { name: 'list.csv', mimeType: 'text/csv', buffer: Buffer.from('Ada Exemple\n') });
+    await page.click('#import button');
+    await page.getByText('Ada Exemple').first().waitFor();
+    await page.getByRole('button', { name: 'Importer' }).click();
+    await said('Liste importée');
+    await page.goto(url + '/policy');
+    await page.fill('#text', 'portillon: 1\n');
+    await page.fill('#comment', 'essai');
+    await page.getByRole('button', { name: 'Vérifier' }).click();
+    await page.getByText('Perdent un accès').waitFor();
+    assert.equal(await page.inputValue('#comment'), 'essai', 'the comment is lost');
+    await page.getByRole('button', { name: 'Publier' }).click();
+    await said('Règles publiées');
+    await page.goto(url + '/machines');
+    await page.fill('#add-id', 'cnc');
+    await page.click('#add button');
+    await said('Machine ajoutée');
+    await page.getByRole('button', { name: 'Créer un code' }).click();
+    await page.getByText('sudo portillond enrol https://hub.local:8443').waitFor();
+    await page.goto(url + '/machines/laser');
+    await page.fill('#tag-reason', 'courroie usée');
+    await page.click('#tag button');
+    await said('Machine mise hors service');
+    await page.goto(url + '/members/m-maud/erase');
+    await page.getByRole('button', { name: 'Effacer Maud Pichon' }).click();
+    await said('effacées');
+    await page.getByRole('button', { name: 'Se déconnecter' }).click();
+    await said('Déconnecté');
+    ok('without JavaScript: sign in, change, assign, import, publish, enrol, tag out, erase, sign out');
+    await page.context().close();
+  }
+  { // with JavaScript, what changes at the site changes on the page, and results come while one types
+    await reset();
+    const page = await open('a-olivia', 'en', 'light', 'laptop');
+    await page.goto(url + '/today');
+    await page.locator('#now strong', { hasText: 'K7QD2M' }).waitFor();
+    const form = new URLSearchParams({ member: 'm-tom' });
+    await fetch(url + '/cards/unknown/u-1', { method: 'POST', body: form, headers: { cookie: 'portillon-session=a-olivia', 'sec-fetch-site': 'same-origin' }, redirect: 'manual' });
+    await fetch(url + '/test/tell', { method: 'POST' });
+    await page.locator('#now strong', { hasText: 'K7QD2M' }).waitFor({ state: 'detached', timeout: 15000 });
+    await page.goto(url + '/members?done=imported');
+    assert.equal(new URL(page.url()).search, '', 'what was done is said again when the page is opened again');
+    await page.locator('#q').pressSequentially('haddad');
+    await page.getByRole('link', { name: 'Karim Benali' }).waitFor({ state: 'detached' });
+    assert.equal(await page.locator('#found li').count(), 1);
+    assert.equal(new URL(page.url()).searchParams.get('q'), 'haddad', 'the address does not follow the search');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'q', 'the search loses the focus');
+    await reset('?sign=1');
+    await page.goto(url + '/policy');
+    await page.fill('#text', 'portillon: 1\n');
+    await page.getByRole('button', { name: 'Check' }).click();
+    await page.getByRole('button', { name: 'Publish' }).click();
+    await page.getByText('portillon policy sign policy.yaml --key policy.key --number 3 -o site.policy').waitFor();
+    await look(page, 'policy that waits for a signature', 'en', true);
+    await page.screenshot({ path: `${out}/hub-policy-waits.png`, fullPage: true });
+    await page.setInputFiles('#signature', { name: 'policy.sig', mimeType: 'application/octet-stream', buffer: Buffer.from('signed') });
+    await page.getByRole('button', { name: 'Send the signature' }).click();
+    await page.getByRole('status').filter({ hasText: 'Policy published' }).waitFor();
+    ok('with JavaScript: the page follows the site, results follow the typing');
+    await page.context().close();
+  }
+  { // two who change the same person
+    await reset();
+    const one = await open('a-olivia', 'fr', 'light', 'phone'), two = await open('a-adele', 'fr', 'dark', 'laptop');
+    for (const p of [one, two]) await p.goto(url + '/members/m-lea');
+    await one.fill('#person-name', 'Léa Morvan-Diaz');
+    await one.click('#person button');
+    await two.fill('#person-note', 'clé du local');
+    await two.click('#person button');
+    await two.getByText('Quelqu’un d’autre a modifié cette fiche').waitFor();
+    await look(two, 'conflict (laptop)', 'fr', true);
+    await two.screenshot({ path: `${out}/hub-conflict.png`, fullPage: true });
+    await two.setViewportSize(screens.phone);
+    await look(two, 'conflict (phone)', 'fr', true);
+    await two.click('#person button');
+    await two.getByRole('status').filter({ hasText: 'Enregistré' }).waitFor();
+    assert.equal(await two.inputValue('#person-name'), 'Léa Morvan-Diaz', 'the change of the other is lost');
+    assert.equal(await two.inputValue('#person-note'), 'clé du local');
+    ok('two who change the same person lose nothing of each other');
+    await one.context().close(); await two.context().close();
+  }
+  { // forced colours, 200 % zoom, paper
+    for (const path of ['/today', '/members/m-lea', '/reports']) {
+      const page = await open('a-olivia', 'fr', 'dark', 'phone', { forcedColors: 'active', viewport: { width: 320, height: 640 } }); // 1280 px at 400 % (WCAG 1.4.10)
+      await page.goto(url + path);
+      await look(page, `${path} (forced colours, 320 px)`, 'fr', false);
+      await page.emulateMedia({ media: 'print' });
+      assert.equal(await page.locator('header nav').isVisible(), false, 'navigation on paper');
+      await page.context().close();
+    }
+    ok('forced colours, a screen of 320 px, paper');
+  }
+  { // sizes, with a browser that has nothing yet
+    let most = 0, at = '';
+    for (const name of ['today', 'members', 'member', 'reports', 'tokens', 'accounts']) {
+      const page = await open('a-olivia', 'fr', 'light', 'laptop');
+      const bodies = [];
+      page.on('response', r => { if (!r.url().includes('/api/')) bodies.push(r.body().then(b => b.length, () => 0)) }); // events never end
+      await page.goto(url + pages[name][1], { waitUntil: 'load' });
+      const bytes = (await Promise.all(bodies)).reduce((a, b) => a + b, 0);
+      if (bytes > most) [most, at] = [bytes, name];
+      await page.context().close();
+    }
+    assert.ok(most > 15000 && most <= 60000, `${at}: ${most} bytes`);
+    ok(`the largest page is ${at}, ${most} bytes with all that belongs to it`);
+  }
+} finally {
+  await browser.close();
+  server.kill();
+}
+for (const f of [...failures, ...complaints]) console.error('FAIL', f);
+if (failures.length || complaints.length) process.exit(1);
+console.log(`hub pages: ${passed} checks`);

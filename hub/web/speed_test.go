@@ -1,0 +1,36 @@
+package web_test
+
+import (
+	"testing"
+
+	"portillon/hub/web/webtest"
+)
+
+// What a page costs in template work, at 10,000 members: `go test -bench Page ./hub/web`. The service's own time
+// comes on top.
+func BenchmarkPage(b *testing.B) {
+	for _, path := range []string{"/members", "/members?after=Membre+05000", "/cards", "/members/m-lea", "/today",
+		"/reports", "/policy"} {
+		b.Run(path, func(b *testing.B) {
+			h := open(b, 10_000)
+			for b.Loop() {
+				if w := h.as(webtest.OwnerName).get(path); w.Code != 200 {
+					b.Fatal(w.Code)
+				}
+			}
+		})
+	}
+}
+
+// A page holds a part of the list, whatever the length of the list.
+func TestListsArePaged(t *testing.T) {
+	h := open(t, 10_000)
+	for _, path := range []string{"/members", "/members?after=Membre+05000", "/members?q=membre", "/cards",
+		"/members/m-lea/merge", "/cards/unknown/u-1", "/today"} {
+		if n := h.get(path).Body.Len(); n > 40_000 {
+			t.Errorf("%s: %d bytes at 10,000 members", path, n)
+		}
+	}
+	wants(t, h.get("/members"), 200, "after=")
+	wants(t, h.get("/cards?state=lost"), 200, "/cards?after=")
+}
