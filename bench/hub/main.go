@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	failed := 0
 	for _, r := range rows() {
-		if len(wanted) > 0 && !wanted[r.name] {
+		if *only != "" && !wanted[r.name] {
 			continue
 		}
 		delete(wanted, r.name)

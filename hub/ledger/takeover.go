@@ -206,3 +206,21 @@ func setAside(path string) error {
 	}
 	return errors.Join(dir.Sync(), dir.Close())
 }
+
+// CopyOld copies a ledger.db, with what stands in its log, to a file that must not be there.
+func CopyOld(ctx context.Context, path, to string) error {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	u := url.URL{Scheme: "file", Path: abs, RawQuery: "mode=ro&_pragma=busy_timeout(10000)"}
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO $1", to)
+	if err = errors.Join(err, db.Close()); err != nil {
+		return fmt.Errorf("copy %s: %w", path, err)
+	}
+	return os.Chmod(to, 0o600)
+}

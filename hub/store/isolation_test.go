@@ -107,17 +107,15 @@ func arguments(text string) (out [][]any) {
 		}
 		out = append(out, same)
 	}
-	// Each place a text or a number, the others the other: up to 2^6 ways.
-	for mask := range 1 << min(n-1, 6) {
-		for _, number := range []int64{0, 1, 1000} {
-			mixed := make([]any, n-1)
-			for j := range mixed {
-				if mixed[j] = "x"; mask>>(j%6)&1 == 1 {
-					mixed[j] = number
-				}
+	// Each place a text or a number that meets the rows, in up to 2^4 ways.
+	for mask := range 1 << min(n-1, 4) {
+		mixed := make([]any, n-1)
+		for j := range mixed {
+			if mixed[j] = "x"; mask>>(j%4)&1 == 1 {
+				mixed[j] = int64(1)
 			}
-			out = append(out, mixed)
 		}
+		out = append(out, mixed)
 	}
 	return out
 }

@@ -110,7 +110,7 @@ func TestWritesWaitForOneAnotherAndForNoneThatWasCalledOff(t *testing.T) {
 func TestSubscribersNeverMissTheLastChange(t *testing.T) {
 	db := openStore(t)
 	s, other := db.Site("biklab"), db.Site("elsewhere")
-	const last, subscribers = 200, 3
+	const last, subscribers = 50, 3
 	var all sync.WaitGroup
 	for range subscribers {
 		sub, cancel := s.Subscribe(store.Directory)
@@ -207,7 +207,7 @@ func TestFilesOfOtherProgramsAreRefusedAndLeftAlone(t *testing.T) {
 // A database that a byte of damage makes unreadable is named, with a command.
 func TestDamagedDatabaseIsNamedWithACommand(t *testing.T) {
 	db := openStore(t)
-	for i := range int64(300) {
+	for i := range int64(3) {
 		if err := put(t, db.Site("biklab"), i); err != nil {
 			t.Fatal(err)
 		}

@@ -33,6 +33,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 			return backup(ctx, args[1:], out, errs)
 		case "restore":
 			return restore(ctx, args[1:], out, errs)
+		case "adopt":
+			return adopt(ctx, args[1:], out, errs, nil)
 		}
 	}
 	fs := flag.NewFlagSet("portillon-hub", flag.ContinueOnError)
