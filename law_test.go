@@ -41,7 +41,7 @@ var law = []struct {
 	{"daemon/control", []string{"wire"}, "the socket carries words, the corridor gives them meaning; they are read as what travels is read"},
 	{"daemon/roster", []string{"rfid", "policy", "policy/file", "openbadge", "wire"}, "the bundle as the machine believes it"},
 	{"wire/mqttguard", nil, "bytes from a broker, nothing more"},
-	{"hub", []string{"policy", "policy/file", "openbadge", "wire", "wire/mqttguard", "site", "yamlfile", "keykind", "hub/..."}, "the office never reaches into a machine"},
+	{"hub", []string{"policy", "policy/file", "openbadge", "openbadge/fetch", "wire", "wire/mqttguard", "site", "yamlfile", "keykind", "hub/..."}, "the office never reaches into a machine"},
 	{"hub/...", []string{"policy", "openbadge", "wire", "yamlfile"}, "rooms of the hub do not meet but in its corridor"},
 	{"hub/ledger", []string{"policy", "wire", "dberror", "hub/store"}, "the ledger keeps records, and nothing of members"},
 	{"hub/store", []string{"policy", "dberror"}, "the database knows sites and rows, and no service"},

@@ -12,6 +12,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"portillon/hub/ledger"
+	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -225,6 +226,7 @@ func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
 	if !known {
 		return nil
 	}
+	h.db.Site(h.c.Site).Tell(store.States)
 	h.replaceAwaited(id, s.Generation)
 	if ack {
 		err = h.acknowledge(l, id)

@@ -56,6 +56,10 @@ type Hub struct {
 	http    net.Listener // nil: chunks are not served
 	joined  joined
 	managed managed
+	logs    struct { // what the newest journals say of now
+		mu sync.Mutex
+		of map[policy.MachineID]machineLog
+	}
 	orders  chan order
 	seen    stamp         // of the bundle file, when it was last taken in; the watcher's own
 	renewed chan struct{} // the bundle is another one; holds one
@@ -136,6 +140,9 @@ func (h *Hub) open() (err error) {
 		return err
 	}
 	if err := h.reach(); err != nil {
+		return err
+	}
+	if err := h.openAudit(); err != nil {
 		return err
 	}
 	if err := h.openJoin(); err != nil {

@@ -80,13 +80,20 @@ func (h *Hub) openJoin() (err error) {
 	}
 	_, port, _ := net.SplitHostPort(h.joined.listen.Addr().String())
 	_, mqttPort, _ := net.SplitHostPort(h.broker.Addr())
-	h.joined.service, err = enrol.New(context.Background(), enrol.Options{
+	o := enrol.Options{
 		Site: h.db.Site(h.c.Site), Now: h.now, Log: h.log, Authority: a, Signer: h.signer, Name: h.c.Join.Name,
 		Pins:    wire.Pins{Site: h.c.Site, CA: a.Certificate(), PolicyKey: h.c.Bundle.Public, HubKey: hubKey},
 		Address: "https://" + net.JoinHostPort(h.c.Join.Name, port), Broker: "ssl://" + net.JoinHostPort(h.c.Join.Name, mqttPort),
 		CardKey: h.cardKey, Fixed: h.fixedMachines, Bundle: h.bundleHandler(), Members: h.bundleMembers,
 		Version:  func() uint64 { _, v := h.Manifest(); return v },
-		Standing: h.standing, Command: h.Command, Apply: h.applyMachines})
+		Standing: h.standing, Command: h.Command, Apply: h.applyMachines}
+	if h.managed.audit != nil {
+		o.Audit = h.managed.audit.Append
+	}
+	if h.c.Bundle.PolicyPublic != "" {
+		o.Pins.PolicyKey = h.c.Bundle.PolicyPublic
+	}
+	h.joined.service, err = enrol.New(context.Background(), o)
 	return err
 }
 
@@ -266,7 +273,7 @@ func (h *Hub) standing(id policy.MachineID) (out enrol.Standing) {
 		out = enrol.Standing{Online: m.Online, Seen: m.Seen, Held: m.Held, RefuseOf: m.Trouble}
 		if s := m.State; s != nil {
 			out.Phase, out.Program, out.Bundle, out.Records = s.Phase, s.Program, s.Bundle, s.Journal
-			out.Clock, out.Disk = s.Clock, s.Disk
+			out.Clock, out.Disk, out.Refused = s.Clock, s.Disk, s.BundleRefused
 			if s.SilentScreen != "" {
 				out.Faults = append(out.Faults, "screen: "+s.SilentScreen)
 			}
@@ -278,5 +285,8 @@ func (h *Hub) standing(id policy.MachineID) (out enrol.Standing) {
 			out.Faults = append(out.Faults, "message too large")
 		}
 	})
+	_, out.Wanted = h.Manifest()
+	log := h.logOf(id)
+	out.Session, out.Tags = log.session, log.tags
 	return out
 }

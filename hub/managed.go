@@ -24,7 +24,6 @@ import (
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/hub/web"
-	"portillon/openbadge"
 	"portillon/openbadge/fetch"
 )
 
@@ -61,6 +60,14 @@ func (h *Hub) ownBundleKey() (err error) {
 	return err
 }
 
+// openAudit opens the log of what administrators do.
+func (h *Hub) openAudit() (err error) {
+	if h.c.Managed() {
+		h.managed.audit, err = audit.New(audit.Options{Site: h.db.Site(h.c.Site), Signer: h.signer, Key: h.c.Bundle.Key, Now: h.now})
+	}
+	return err
+}
+
 // openManaged opens the services and their listener.
 func (h *Hub) openManaged() error {
 	if !h.c.Managed() {
@@ -68,9 +75,6 @@ func (h *Hub) openManaged() error {
 	}
 	m, site := &h.managed, h.db.Site(h.c.Site)
 	var err error
-	if m.audit, err = audit.New(audit.Options{Site: site, Signer: h.signer, Key: h.c.Bundle.Key, Now: h.now}); err != nil {
-		return err
-	}
 	m.policies.read = h.policyText
 	if err := h.openServices(); err != nil {
 		return err
@@ -99,7 +103,7 @@ func (h *Hub) openServices() error {
 	m.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: m.policies.current, Audit: m.audit.Append,
 		Taps:     h.unknownTaps,
 		CardHash: func(number []byte) string { return cardHash(cardKey, number) },
-		Fetch:    func(context.Context) openbadge.Resolver { return client }})
+		Fetch:    client.For, Forget: h.forgetMember})
 	if err != nil {
 		return err
 	}
@@ -280,6 +284,7 @@ func (h *Hub) runManaged(start func(func(context.Context) error)) {
 	start(m.publish.Run)
 	start(m.report.Run)
 	start(m.accounts.RunMail)
+	start(h.refreshBadges)
 	start(h.servePages)
 }
 

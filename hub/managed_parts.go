@@ -17,6 +17,7 @@ import (
 	"portillon/hub/fault"
 	"portillon/hub/ledger"
 	"portillon/hub/publish"
+	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/policy/file"
 	"portillon/site"
@@ -119,6 +120,31 @@ func (h *Hub) people() account.People {
 	}
 }
 
+// forgetMember removes what accounts and the audit log keep of a member who is erased.
+func (h *Hub) forgetMember(ctx context.Context, tx *store.Tx, a actor.Actor, id policy.MemberID, addresses []string) error {
+	return h.managed.accounts.Forget(ctx, tx, a, id, addresses)
+}
+
+// refreshEvery is how often the hub asks issuers for status lists and keys: several times within the shortest
+// status-grace that makes sense, a day.
+const refreshEvery = 6 * time.Hour
+
+// refreshBadges asks issuers again what became of the badges, until ctx ends.
+func (h *Hub) refreshBadges(ctx context.Context) error {
+	t := time.NewTicker(refreshEvery)
+	defer t.Stop()
+	for {
+		if err := h.managed.directory.Verify(ctx, true); err != nil && ctx.Err() == nil {
+			h.log.Warn("badges not refreshed", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
 // holders are all members with what they hold under two policies.
 func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, err error) {
 	all, err := h.managed.directory.Holders(ctx, before, after)
@@ -132,7 +158,7 @@ func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []
 func (h *Hub) builder(cardKey []byte) func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
 	memory := &site.Memory{}
 	return func(ctx context.Context, p publish.Snapshot, o publish.Order) (*site.Built, error) {
-		if err := h.managed.directory.Verify(ctx, true); err != nil {
+		if err := h.managed.directory.Verify(ctx, false); err != nil {
 			return nil, err
 		}
 		d, err := h.managed.directory.Snapshot(ctx)

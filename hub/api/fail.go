@@ -11,7 +11,6 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
-	"portillon/policy"
 )
 
 // refusal is an error of the request itself.
@@ -201,12 +200,4 @@ func (s *API) authenticate(r *http.Request) (a actor.Actor, err error) {
 func bearer(given []string) (string, bool) {
 	scheme, text, _ := strings.Cut(given[0], " ")
 	return text, len(given) == 1 && strings.EqualFold(scheme, "Bearer") && text != "" && len(text) <= maxToken
-}
-
-// languageName is a language as members have it.
-func languageName(l policy.Language) string {
-	if l == policy.English {
-		return "en"
-	}
-	return "fr"
 }

@@ -63,8 +63,6 @@ type site struct {
 	url    string
 	client *http.Client
 	store  *store.Site
-	log    bytes.Buffer
-	mu     sync.Mutex
 }
 
 func newSite(t *testing.T) *site {

@@ -427,7 +427,7 @@ func (s *Service) RemoveBadge(ctx context.Context, a actor.Actor, id policy.Memb
 		if _, err := c.Exec(ctx, `DELETE FROM badge_data WHERE site = $1 AND id = $2`, badgeID); err != nil {
 			return "", "", err
 		}
-		return string(id), "badge " + badgeID[:16] + " removed", c.save(ctx, r)
+		return auditName(id), "badge " + badgeID[:16] + " removed", c.save(ctx, r)
 	})
 }
 

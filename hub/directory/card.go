@@ -38,7 +38,7 @@ func (s *Service) AddCard(ctx context.Context, a actor.Actor, id policy.MemberID
 		if err := c.addCard(ctx, r, &card); err != nil {
 			return "", "", err
 		}
-		return string(id), "card added", c.save(ctx, r)
+		return auditName(id), "card added", c.save(ctx, r)
 	})
 	if err != nil {
 		return Card{}, err
@@ -176,7 +176,7 @@ func (s *Service) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID
 		if err != nil {
 			return "", "", err
 		}
-		return string(id), fmt.Sprintf("card %s is %s", cardID, state), c.save(ctx, r)
+		return auditName(id), fmt.Sprintf("card %s is %s", cardID, state), c.save(ctx, r)
 	})
 }
 
@@ -198,6 +198,6 @@ func (s *Service) RemoveCard(ctx context.Context, a actor.Actor, id policy.Membe
 			cardID); err != nil {
 			return "", "", err
 		}
-		return string(id), fmt.Sprintf("card %s removed", cardID), c.save(ctx, r)
+		return auditName(id), fmt.Sprintf("card %s removed", cardID), c.save(ctx, r)
 	})
 }

@@ -41,6 +41,9 @@ type Options struct {
 	// Audit writes an entry in the transaction of a change; nil: nobody does.
 	Audit func(ctx context.Context, tx *store.Tx, a actor.Actor, act actor.Act, on, detail string) error
 
+	// Forget removes what others keep of a member who is erased, in the same transaction; nil: nobody keeps anything.
+	Forget func(ctx context.Context, tx *store.Tx, a actor.Actor, id policy.MemberID, addresses []string) error
+
 	// Taps are the unknown cards that were tapped since a moment, from the ledger; nil: none are known.
 	Taps func(ctx context.Context, since time.Time) ([]UnknownTap, error)
 
@@ -102,6 +105,9 @@ type touched struct {
 
 // maxRecent bounds the writes that are remembered until the index is next asked for.
 const maxRecent = 1000
+
+// auditName is how the audit log names a member: an erasure finds the entries by it.
+func auditName(id policy.MemberID) string { return "member " + string(id) }
 
 // write runs f in a transaction with its audit entry, and tells the subscribers. on and detail name no person: on is a
 // pseudonym, detail the names of fields.

@@ -113,7 +113,7 @@ func (s *Service) Add(ctx context.Context, a actor.Actor, m Member) (Member, err
 		if err := c.add(ctx, r); err != nil {
 			return "", "", err
 		}
-		return string(r.ID), "added", nil
+		return auditName(r.ID), "added", nil
 	})
 	if err != nil {
 		return Member{}, err
@@ -174,7 +174,7 @@ func (s *Service) Change(ctx context.Context, a actor.Actor, id policy.MemberID,
 		if err := edit(a, r, f); err != nil {
 			return "", "", err
 		}
-		return string(id), "changed " + strings.Join(differences(&before, &r.Member), ", "), c.save(ctx, r)
+		return auditName(id), "changed " + strings.Join(differences(&before, &r.Member), ", "), c.save(ctx, r)
 	})
 	if err != nil {
 		return Member{}, err

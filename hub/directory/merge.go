@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ func (s *Service) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 		if err := c.join(ctx, k, d); err != nil {
 			return "", "", err
 		}
-		return string(keep), "merged with " + string(drop), nil
+		return auditName(keep), "merged with " + string(drop), nil
 	})
 	if err != nil {
 		return Member{}, err
@@ -111,12 +112,18 @@ func (s *Service) Erase(ctx context.Context, a actor.Actor, id policy.MemberID, 
 		if r.Version != version {
 			return "", "", &fault.Conflict{What: "member", ID: string(id), Have: r.Version, Got: version}
 		}
+		addresses := append(slices.Clone(r.Emails), r.Guardians...)
 		e, err := c.forget(ctx, r, "")
 		if err != nil {
 			return "", "", err
 		}
+		if s.o.Forget != nil {
+			if err := s.o.Forget(ctx, c.Tx, a, id, addresses); err != nil {
+				return "", "", err
+			}
+		}
 		s.dropPreviews()
-		return string(id), fmt.Sprintf("erased: %d addresses, %d cards, %d badges", e.Emails+e.Guardians, e.Cards,
+		return auditName(id), fmt.Sprintf("erased: %d addresses, %d cards, %d badges", e.Emails+e.Guardians, e.Cards,
 			e.Badges), nil
 	})
 }

@@ -164,9 +164,9 @@ func validID(id policy.MachineID) error {
 
 // row is a machine's row.
 type row struct {
-	id                                         policy.MachineID
-	version, added, enrolled, revoked, expires int64
-	public, replacing                          string
+	id                                policy.MachineID
+	version, added, enrolled, revoked int64
+	public, replacing                 string
 }
 
 func (s *Service) fixed() []Fixed {

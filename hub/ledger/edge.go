@@ -45,11 +45,6 @@ func (e edge) bytes() []byte {
 	return out
 }
 
-// clone is an edge that grows by itself.
-func (e edge) clone() edge {
-	return edge{e.size, append([]tlog.Hash(nil), e.hashes...)}
-}
-
 // add adds a leaf. Of the subtrees that it completes, keep is given those that are stored.
 func (e *edge) add(leaf tlog.Hash, keep func(node)) {
 	h, place := leaf, e.size

@@ -110,7 +110,6 @@ type machine struct {
 	signer note.Signer
 	public string
 	tlsKey []byte
-	made   []string // what belongs to the daemon's user
 }
 
 // prepare makes the machine's file and keys. Nothing of it is in force yet.

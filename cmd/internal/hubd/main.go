@@ -80,6 +80,15 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	log.Info("open", "broker", h.Broker(), "http", h.HTTP(), "ledger", c.Ledger())
 	welcome(out, h)
+	if c.Managed() {
+		phrase, made, err := RecoveryPhrase(c.Data)
+		if err != nil {
+			return complain(errs, errors.Join(err, h.Close()), "")
+		}
+		if made {
+			fmt.Fprintf(out, "  write this down, it opens backups with secrets: %s\n", phrase)
+		}
+	}
 	err = h.Run(ctx)
 	if errors.Is(err, context.Canceled) {
 		err = nil
