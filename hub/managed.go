@@ -211,7 +211,7 @@ func (h *Hub) webTLS() error {
 	case w.Cert == "":
 		return nil
 	case w.Cert == OwnCert && h.joined.authority == nil:
-		return errors.New("web: cert: own: the hub has no authority, want machines-listen: and name:")
+		return errors.New("web: cert: own: the hub has no authority, want the keys machines-listen and name")
 	case w.Cert == OwnCert:
 		c.GetCertificate = h.joined.authority.Server(h.c.Join.Name)
 	default:

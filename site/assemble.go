@@ -21,12 +21,16 @@ func New(policyText []byte, members []Member, badges, status []File, web openbad
 	if web == nil {
 		web = &openbadge.Directory{}
 	}
-	return &Site{Policy: p, Members: members, Badges: badges, Status: status, Web: web, text: policyText, recipients: newRecipients(members)}, nil
+	return &Site{Policy: p, Members: members, Badges: badges, Status: status, Web: web, text: policyText}, nil
 }
 
 // Owner is the place in s.Members of the member that a verified badge in that file counts for; -1: it counts for none.
-// shared names the members that it could be of, where nothing says which. The site is one that New made.
+// shared names the members that it could be of, where nothing says which. The first call reads s.Members: they must not change after it, and calls
+// are made one at a time.
 func (s *Site) Owner(file string, b *openbadge.Badge) (at int, shared []string) {
+	if s.recipients == nil {
+		s.recipients = newRecipients(s.Members)
+	}
 	return s.owner(s.recipients, File{Name: file}, b)
 }
 

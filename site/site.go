@@ -49,7 +49,7 @@ type Site struct {
 	Status     []File
 	Skipped    []string           // files of badges/ and status/ that were not read, each with the reason
 	Web        openbadge.Resolver // documents/: copies of what badges rest on, as it stands on the web; nil: none
-	recipients *recipients        // of a site that New made
+	recipients *recipients        // of Members, once Owner was called
 	text       []byte             // policy.yaml as it stands: the machine reads the same bytes
 }
 

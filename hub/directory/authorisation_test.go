@@ -252,7 +252,7 @@ func TestAuditNamesNobody(t *testing.T) {
 			t.Errorf("the audit log holds %q:\n%s", word, all)
 		}
 	}
-	if len(w.audit) != 6 || !strings.Contains(w.audit[1], "members.write "+string(m.ID)+": changed emails, note") {
+	if len(w.audit) != 6 || !strings.Contains(w.audit[1], "members.write member "+string(m.ID)+": changed emails, note") {
 		t.Errorf("%q", w.audit)
 	}
 	if slices.Contains(w.audit, "") {

@@ -93,7 +93,7 @@ func newWorld(t *testing.T) *world {
 	private, public := key(t, "portillon:hub:big")
 	write(t, filepath.Join(w.dir, "hub.key"), private+"\n")
 	write(t, filepath.Join(w.dir, "card.key"), strings.Repeat("5a", 16)+"\n")
-	private, public = key(t, "portillon:site:big")
+	private, _ = key(t, "portillon:site:big")
 	var err error
 	if w.signer, err = note.NewSigner(private); err != nil {
 		t.Fatal(err)
