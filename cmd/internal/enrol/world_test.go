@@ -90,10 +90,10 @@ func key(t *testing.T, name string) (private, public string) {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), clock: &clock{at: time.Now()}}
-	private, public := key(t, "portillon:hub:big")
+	private, _ := key(t, "portillon:hub:big")
 	write(t, filepath.Join(w.dir, "hub.key"), private+"\n")
 	write(t, filepath.Join(w.dir, "card.key"), strings.Repeat("5a", 16)+"\n")
-	private, _ = key(t, "portillon:site:big")
+	private, public := key(t, "portillon:site:big")
 	var err error
 	if w.signer, err = note.NewSigner(private); err != nil {
 		t.Fatal(err)
