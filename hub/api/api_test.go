@@ -401,7 +401,7 @@ func TestWhatTheServicesAreAskedFor(t *testing.T) {
 	got := s.asked()
 	for _, want := range []string{
 		"members {Text:a Machine:laser Badge:b State:blocked} {After: Limit:9}",
-		"card {ID: Number:04A2 Last: State:active Since:0001-01-01 00:00:00 +0000 UTC Note:blue}",
+		"card {ID: Number:04A2 Part:false Last: State:active Since:0001-01-01 00:00:00 +0000 UTC Note:blue}",
 		"card m-lea c x lost tram", `publish "a" "c" "sig"`, `draft "portillon: 1\n"`, "print [m-lea] 1",
 	} {
 		if !strings.Contains(got, want) {
