@@ -95,6 +95,9 @@ func shipped(t *testing.T) map[string]string {
 		if err != nil || e.IsDir() || filepath.Ext(path) != ".yaml" && filepath.Ext(path) != ".yml" {
 			return err
 		}
+		if e.Name() == "openapi.yaml" { // it has aliases: it is read with another library, and nobody at a site writes it
+			return nil
+		}
 		b, err := os.ReadFile(path)
 		out[path] = string(b)
 		return err

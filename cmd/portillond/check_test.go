@@ -30,7 +30,7 @@ func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
 	}
 	l.write("machine.yaml", []byte(l.config()))
 	for lang, want := range map[string]string{
-		"fr": "le fichier est en ordre\nCe que Portillon fait sur la machine laser",
+		"fr": "le fichier est en ordre\nClés : une seule clé, « portillon-test », signe la politique et les bundles",
 		"en": "What Portillon does not do here:\n  - ",
 		"de": `-lang: "de" is not a language`,
 	} {

@@ -2,16 +2,18 @@ package hublink
 
 import (
 	"context"
-	"io"
-	"log"
+	"errors"
 	"net"
-	"strconv"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
-	"github.com/hashicorp/mdns"
+	"golang.org/x/net/dns/dnsmessage"
 )
 
-// Service is the DNS-SD name of a hub's listener for machines.
+// Service is the DNS-SD name of a hub's listener for machines (RFC 6763 §7).
 const Service = "_portillon._tcp"
 
 const (
@@ -19,20 +21,126 @@ const (
 	mdnsTime = 2 * time.Second
 	// maxFound bounds how many addresses are tried: anybody on the network can answer.
 	maxFound = 8
+	// maxPacket is the largest message of multicast DNS, in bytes (RFC 6762 §17).
+	maxPacket = 9000
+	// unicastAnswer asks for an answer to this socket alone (RFC 6762 §5.4).
+	unicastAnswer = dnsmessage.Class(1 << 15)
 )
 
-// MDNS finds hubs by multicast DNS (RFC 6762). Interface is nil but for tests.
+// mdnsGroup is where queries go (RFC 6762 §3).
+var mdnsGroup = net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353}
+
+// MDNS finds hubs by multicast DNS (RFC 6762), over IPv4: it asks once, on every interface, and believes nobody, since
+// what it finds is verified by the hub's certificate. Interface is nil but for tests.
 type MDNS struct{ Interface *net.Interface }
 
 // Find implements Finder.
-func (m MDNS) Find(ctx context.Context) (out []string, err error) {
-	entries := make(chan *mdns.ServiceEntry, 64) // the library drops what does not fit
-	err = mdns.QueryContext(ctx, &mdns.QueryParam{Service: Service, Domain: "local", Timeout: mdnsTime, Interface: m.Interface,
-		Entries: entries, DisableIPv6: true, Logger: log.New(io.Discard, "", 0)})
-	for len(entries) > 0 && len(out) < maxFound {
-		if e := <-entries; e.AddrV4 != nil && e.Port > 0 {
-			out = append(out, net.JoinHostPort(e.AddrV4.String(), strconv.Itoa(e.Port)))
+func (m MDNS) Find(ctx context.Context) ([]string, error) {
+	from, err := m.addresses()
+	if err != nil {
+		return nil, err
+	}
+	query, err := mdnsQuery()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, mdnsTime)
+	defer cancel()
+	var all sync.WaitGroup
+	found, errs := make([][]string, len(from)), make([]error, len(from))
+	for i, ip := range from {
+		all.Go(func() { found[i], errs[i] = ask(ctx, ip, query) })
+	}
+	all.Wait()
+	out := slices.Concat(found...)
+	if len(out) == 0 {
+		return nil, errors.Join(errs...)
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return out[:min(len(out), maxFound)], nil
+}
+
+// addresses are this computer's IPv4 addresses that multicast goes out from. Linux sends a multicast packet through the
+// interface of the address that its socket is bound to (ip(7), IP_MULTICAST_IF).
+func (m MDNS) addresses() (out []net.IP, err error) {
+	interfaces := []net.Interface{}
+	if m.Interface != nil {
+		interfaces = append(interfaces, *m.Interface)
+	} else if interfaces, err = net.Interfaces(); err != nil {
+		return nil, err
+	}
+	for _, i := range interfaces {
+		if m.Interface == nil && i.Flags&(net.FlagUp|net.FlagMulticast) != net.FlagUp|net.FlagMulticast {
+			continue
+		}
+		addresses, err := i.Addrs()
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range addresses {
+			if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
+				out = append(out, n.IP)
+			}
 		}
 	}
-	return out, err
+	return out, nil
+}
+
+func mdnsQuery() ([]byte, error) {
+	name, err := dnsmessage.NewName(Service + ".local.")
+	if err != nil {
+		return nil, err
+	}
+	m := dnsmessage.Message{Questions: []dnsmessage.Question{
+		{Name: name, Type: dnsmessage.TypePTR, Class: dnsmessage.ClassINET | unicastAnswer}}}
+	return m.Pack()
+}
+
+// ask asks from one address, and collects what comes until ctx ends.
+func ask(ctx context.Context, from net.IP, query []byte) (out []string, err error) {
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: from})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.Close() }) // ends the read below
+	defer stop()
+	if _, err := c.WriteToUDP(query, &mdnsGroup); err != nil {
+		return nil, err
+	}
+	packet := make([]byte, maxPacket)
+	for len(out) < maxFound {
+		n, err := c.Read(packet)
+		if err != nil {
+			return out, nil // the time is over
+		}
+		out = append(out, hubsIn(packet[:n])...)
+	}
+	return out, nil
+}
+
+// hubsIn are the hubs that an answer names, as host:port. A packet that cannot be read names none.
+func hubsIn(packet []byte) (out []string) {
+	var m dnsmessage.Message
+	if m.Unpack(packet) != nil || !m.Response {
+		return nil
+	}
+	hosts := map[string]netip.Addr{}
+	records := append(m.Answers, m.Additionals...)
+	for _, r := range records {
+		if a, ok := r.Body.(*dnsmessage.AResource); ok {
+			hosts[strings.ToLower(r.Header.Name.String())] = netip.AddrFrom4(a.A)
+		}
+	}
+	for _, r := range records {
+		s, ok := r.Body.(*dnsmessage.SRVResource)
+		if !ok || !strings.HasSuffix(strings.ToLower(r.Header.Name.String()), "."+Service+".local.") {
+			continue
+		}
+		if ip, known := hosts[strings.ToLower(s.Target.String())]; known && s.Port > 0 && len(out) < maxFound {
+			out = append(out, netip.AddrPortFrom(ip, s.Port).String())
+		}
+	}
+	return out
 }
