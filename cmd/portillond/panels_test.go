@@ -18,9 +18,11 @@ import (
 	"portillon/daemon/control"
 )
 
-// most is what a daemon may hold, in MB (1.2 of it for the forms of 1,000 members' cards and what the hub is told), and grow what an hour may add once it has warmed up: what the collector leaves lying.
+// most is what a daemon may hold, in MB: 1.2 of it for the forms of 1,000 members' cards and what the hub is told, 0.7 for
+// the pages of the program that joins a hub. grow is what an hour may add once it has warmed up: what the collector
+// leaves lying.
 const (
-	most = 26.0
+	most = 27.0
 	grow = 2.0
 )
 
