@@ -71,11 +71,20 @@ func (h *Hub) chunk(sha string) ([]byte, error) {
 	return nil, errNotServed
 }
 
-// repair takes the damaged chunks of m from the bundle file.
+// errRebuilt is a damaged bundle of a hub that builds the next one at once.
+var errRebuilt = errors.New("chunks are damaged on the disk; the bundle is built again")
+
+// repair takes the damaged chunks of m from the bundle file. A hub that keeps the site itself builds the bundle again.
 func (h *Hub) repair(m wire.Manifest) error {
 	damaged := h.store.Damaged(m)
 	if len(damaged) == 0 {
 		return nil
+	}
+	if h.c.Managed() { // there is no file to take them from
+		if h.managed.publish != nil {
+			h.managed.publish.Rebuild()
+		}
+		return errRebuilt
 	}
 	f, err := os.Open(h.c.Bundle.File)
 	if err != nil {

@@ -133,8 +133,13 @@ func (h *Hub) openServices() error {
 	} else {
 		o.Verify = h.verifyPolicy
 	}
-	m.publish, err = publish.New(o)
-	return err
+	if m.publish, err = publish.New(o); err != nil {
+		return err
+	}
+	if now, err := h.store.Current(); err == nil && len(h.store.Damaged(now)) > 0 {
+		m.publish.Rebuild()
+	}
+	return nil
 }
 
 // cardHash is a card's number as bundles hold it: HMAC-SHA-256 under the site's card key.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"portillon/hub"
+	"portillon/wire"
 )
 
 // browser is somebody at a hub that keeps the site itself.
@@ -233,4 +235,21 @@ func TestManagedHubKeepsItsSecretsToItself(t *testing.T) {
 	if err != nil || files < 10 {
 		t.Errorf("%d files were looked at, %v", files, err)
 	}
+}
+
+func TestManagedHubRebuildsADamagedBundle(t *testing.T) {
+	h, _ := managedHub(t)
+	eventually(t, func() bool { _, version := h.Manifest(); return version > 0 })
+	folder := filepath.Join(h.config.Data, "bundle", "chunks")
+	chunks, err := os.ReadDir(folder)
+	if err != nil || len(chunks) == 0 {
+		t.Fatal(chunks, err)
+	}
+	sha := chunks[0].Name()
+	write(t, filepath.Join(folder, sha), "damaged")
+	eventually(t, func() bool {
+		w := httptest.NewRecorder()
+		h.Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/chunks/"+sha, nil))
+		return w.Code == http.StatusOK && wire.Hash(w.Body.Bytes()) == sha
+	})
 }
