@@ -180,7 +180,8 @@ func TestReplacedMachineIsGivenBackWhatTheLedgerKnows(t *testing.T) {
 // ackedAs waits for the acknowledgement of n records of a generation.
 func (c *client) ackedAs(o *office, g wire.Generation, n uint64) {
 	c.t.Helper()
-	for {
+	for tries := 0; ; tries++ {
+		c.sendAgain(tries)
 		if a := c.ack(o); a.Generation == g && a.Seq == n {
 			return
 		}
