@@ -161,7 +161,7 @@ func (b *boot) hear(t *test, console io.Reader, w watch) error {
 			b.acks++
 		case "PASS":
 			t.pass(name, more)
-		case "command":
+		case "command", "said":
 			fmt.Printf("    %s\n", rest)
 		case "SKIP":
 			fmt.Printf("--- SKIP: %s: %s\n", name, more)

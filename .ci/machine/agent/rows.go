@@ -90,7 +90,7 @@ func (m *machine) playRow(r row) {
 	case err != nil:
 		say("FAIL %s: %v", r.name, err)
 		for _, line := range lastSaid(time.Since(at)) {
-			say("%s said: %s", service, line)
+			say("said %s", line)
 		}
 	default:
 		say("PASS %s: %s", r.name, figure)
