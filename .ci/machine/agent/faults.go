@@ -341,7 +341,7 @@ func clockUntrusted(m *machine) (string, error) {
 
 // brokerGone ends a real broker and starts it again: taps work meanwhile, and their records arrive after.
 func brokerGone(m *machine) (string, error) {
-	b, err := startBroker()
+	b, err := startHub()
 	if err != nil {
 		return "", err
 	}
@@ -364,7 +364,7 @@ func brokerGone(m *machine) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if b, err = startBroker(); err != nil {
+	if b, err = startHub(); err != nil {
 		return "", err
 	}
 	at := uptime()
