@@ -194,8 +194,12 @@ func TestNewHubIsWorkedFromItsPagesAndItsAPI(t *testing.T) {
 	if !strings.HasPrefix(code.Command, "sudo portillond enrol https://localhost:") || !strings.Contains(code.Command, code.Code) {
 		t.Errorf("%+v", code)
 	}
+	b.json(201, "POST", "/accounts", map[string]string{"name": "lea@example.org", "member": "m-020dc2", "role": "member"}, nil)
 	b.json(204, "DELETE", "/members/m-020dc2", nil, nil, "If-Match", fmt.Sprintf("%q", fmt.Sprint(b.version("m-020dc2"))))
 	b.json(404, "GET", "/members/m-020dc2", nil, nil)
+	if _, accounts := b.do("GET", "/api/v1/accounts", "", nil); bytes.Contains(accounts, []byte("lea@")) {
+		t.Errorf("the account of an erased member is there: %s", accounts)
+	}
 	_, log := b.do("GET", "/api/v1/audit", "", nil)
 	for _, act := range []string{"policy.publish", "members.write", "badges.write", "machines.enrol", "members.erase"} {
 		if !bytes.Contains(log, []byte(act)) {
