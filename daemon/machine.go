@@ -230,10 +230,19 @@ type BundleState struct {
 	Version uint64 // the version that should be in force; 0: not known
 	Damage  string // what is damaged, for an operator; empty: nothing is
 	Refused string // why a bundle is refused because of its keys, for an operator; empty: none is
+	// Verifying says that the machine has no members' list yet because it verifies the badges of thousands of members,
+	// which it has not seen before.
+	Verifying bool
 }
 
 // SetBundleState says how the bundle stands on the disk. It does not block.
 func (m *Machine) SetBundleState(s BundleState) { m.bundle.Store(&s) }
+
+// verifiesBundle reports whether the first members' list is being verified.
+func (m *Machine) verifiesBundle() bool {
+	s := m.bundle.Load()
+	return s != nil && s.Verifying
+}
 
 // damagedBundle is what is damaged; empty: nothing is.
 func (m *Machine) damagedBundle() string {

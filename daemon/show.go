@@ -110,6 +110,8 @@ func (m *Machine) idle() panel.View {
 	switch {
 	case m.Roster == nil && m.damagedBundle() != "":
 		return panel.DamagedList()
+	case m.Roster == nil && m.verifiesBundle():
+		return panel.VerifyingList()
 	case m.Roster == nil:
 		return panel.NoPolicy()
 	case len(m.state.Pending) > 0 || m.state.Broken:

@@ -50,7 +50,13 @@ func decodeHint(b []byte, v any) error {
 // mayBeCritical spares large chunks a second reading. A key can be written with escapes too, and encoding/json does not tell upper from
 // lower case.
 func mayBeCritical(b []byte) bool {
-	return bytes.Contains(bytes.ToLower(b), []byte("critical")) || bytes.Contains(b, []byte(`\u`))
+	const key = "critical"
+	for i := 0; i+len(key) <= len(b); i++ {
+		if b[i]|0x20 == key[0] && bytes.EqualFold(b[i:i+len(key)], []byte(key)) {
+			return true
+		}
+	}
+	return bytes.Contains(b, []byte(`\u`))
 }
 
 // firstUnknown is the first of names that is no JSON field of the struct t; empty: t has all of them.

@@ -84,6 +84,6 @@ func Gallery(now time.Time) []Shown {
 		{"e-stop", Fault("e-stop")}, {"guard", Fault("guard-lost")}, {"door", Fault("door")}, {"contactor", Fault("contactor")}, {"runs", Fault("runs")}, {"other fault", Fault("?")},
 		{"silent", Silent(false)}, {"silent while on", Silent(true)}, {"clock", Unsure(true)}, {"clock, passed over", Unsure(false)},
 		{"no journal", CannotRecord()}, {"journal unusable", JournalUnusable()}, {"journal damaged", damaged}, {"journal older", older}, {"journal begun anew", begun}, {"too slow", TooSlow()},
-		{"still stopping", StillStopping()}, {"withdrawn", Withdrawn()}, {"no policy", NoPolicy()}, {"damaged list", DamagedList()}, {"earlier list", earlier}, {"records kept", kept},
+		{"still stopping", StillStopping()}, {"withdrawn", Withdrawn()}, {"no policy", NoPolicy()}, {"damaged list", DamagedList()}, {"verifying list", VerifyingList()}, {"earlier list", earlier}, {"records kept", kept},
 	}
 }

@@ -45,6 +45,13 @@ func NewJournalTag() policy.Text {
 	return policy.Text{FR: "journal recommencé, à vérifier", EN: "the journal began anew, to be checked"}
 }
 
+// VerifyingList says that the machine verifies the badges of a members' list for the first time.
+func VerifyingList() View {
+	return View{Sign: SignFault,
+		Line: policy.Text{FR: "La machine vérifie les badges de la liste des membres", EN: "The machine is verifying the badges of the members’ list"},
+		Next: policy.Text{FR: "Réessayer dans quelques minutes", EN: "Try again in a few minutes"}}
+}
+
 // DamagedList says that the members' list on the machine is damaged and that no earlier one can be used.
 func DamagedList() View {
 	return View{Sign: SignFault,

@@ -54,13 +54,13 @@ func knownSite(b *testing.B, members int) (wire.Store, wire.Manifest, Options) {
 		}
 		return m
 	}
-	o := Options{CardKey: cardKey, Memory: filepath.Join(dir, "verdicts.json"), Now: monday}
+	o := Options{CardKey: cardKey, Memory: filepath.Join(dir, "verdicts"), Now: monday}
 	l, err := newLoader(store, install(1, nil), o)
 	if err != nil {
 		b.Fatal(err)
 	}
 	m := install(2, knownBuckets(members, l.r.Policy, l.memory))
-	if err := l.memory.save(o.Memory); err != nil {
+	if err := l.memory.write(o.Memory, func(int) bool { return true }); err != nil {
 		b.Fatal(err)
 	}
 	return store, m, o
@@ -93,7 +93,8 @@ func knownBuckets(members int, p *policy.Policy, known *memory) []wire.RosterBuc
 		for j := range 3 {
 			badge, sha := p.Badges[(i+j)%len(p.Badges)], wire.Hash(fmt.Appendf(nil, "%d %d", i, j))
 			w.Badges = append(w.Badges, sha)
-			known.put(sha, verdict{Valid: true, ID: "urn:uuid:" + sha[:32], Issuer: p.Issuers[0].Profile, Achievement: badge.Achievement, From: monday.AddDate(-1, 0, 0),
+			h, _ := parseHash(sha)
+			known.set(known.place(h), verdict{Valid: true, ID: "urn:uuid:" + sha[:32], Issuer: p.Issuers[0].Profile, Achievement: badge.Achievement, From: monday.AddDate(-1, 0, 0),
 				Identifiers: []openbadge.Identity{{Type: "emailAddress", Hash: "sha256$" + wire.Hash([]byte(w.Emails[0]+"salt")), Hashed: true, Salt: "salt"}}})
 		}
 		at := &out[wire.Bucket(policy.MemberID(id))]

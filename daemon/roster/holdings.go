@@ -22,12 +22,14 @@ func (l *loader) verify(credential []byte) verdict {
 
 // holdings are the badges of a member that count for them: verified under the keys of their own issuer, of a badge that the policy names or
 // accepts, and issued to them.
-func (l *loader) holdings(m wire.Member) []policy.Holding {
+//
+// badges are their places in the memory, at the member's place among the people.
+func (l *loader) holdings(m wire.Member, badges []int, at int32) []policy.Holding {
 	var out []policy.Holding
-	for _, sha := range m.Badges {
-		v, ok := l.memory.get(sha)
-		l.list(sha, policy.MemberID(m.ID))
-		if !ok || !v.Valid || l.shared[sha] {
+	for _, place := range badges {
+		v, ok := l.memory.get(place)
+		l.list(place, at)
+		if !ok || !v.Valid || l.shared[place] {
 			continue
 		}
 		matches := l.r.Policy.Matches(l.issuer[v.Issuer], v.Achievement)
@@ -35,7 +37,7 @@ func (l *loader) holdings(m wire.Member) []policy.Holding {
 		if len(matches) == 0 || !mine.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
 			continue
 		}
-		l.claim(sha, policy.MemberID(m.ID))
+		l.claim(place, at)
 		h := policy.Holding{Standing: policy.Verified, From: v.From, Until: v.Until}
 		if v.Hosted {
 			h.Assurance = policy.Hosted
@@ -51,23 +53,26 @@ func (l *loader) holdings(m wire.Member) []policy.Holding {
 	return out
 }
 
-// list notes who lists a credential.
-func (l *loader) list(sha string, id policy.MemberID) {
-	if other, listed := l.listed[sha]; listed && other != id {
-		l.twice[sha] = true
+// list notes that the member whose place among the people is at lists the credential at place.
+func (l *loader) list(place int, at int32) {
+	for place >= len(l.listed) {
+		l.listed = append(l.listed, make([]int32, len(l.memory.used)-len(l.listed))...)
 	}
-	l.listed[sha] = id
+	if other := l.listed[place]; other != 0 && other != 1+at {
+		l.twice[place] = true
+	}
+	l.listed[place] = 1 + at
 }
 
 // claim notes who is the recipient of a credential that two members list. Where both are, it counts for neither: a badge has one recipient.
-func (l *loader) claim(sha string, id policy.MemberID) {
-	if !l.twice[sha] {
+func (l *loader) claim(place int, at int32) {
+	if !l.twice[place] {
 		return
 	}
-	if other, claimed := l.owner[sha]; claimed && other != id {
-		l.shared[sha] = true
+	if other := l.owner[place]; other != 0 && other != 1+at {
+		l.shared[place] = true
 	}
-	l.owner[sha] = id
+	l.owner[place] = 1 + at
 }
 
 // standing reads the status lists that the bundle carries. A badge was never checked if the bundle lacks one of its lists, or if the

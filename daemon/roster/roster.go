@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"time"
 
@@ -74,9 +75,14 @@ type Options struct {
 	//   - The age of a status list counts from when its issuer made it, where the list says so.
 	Policy  note.Verifiers
 	Revoked string // the file of badges that were seen revoked; empty: none
+	// MaxUnverified bounds the credentials that Load verifies: with more of them to verify it gives ErrUnverified. 0: no bound.
+	MaxUnverified int
 	// ShortNumbers says that this machine's reader may give a part of a card's number: 26-bit Wiegand, USB readers that type decimal.
 	ShortNumbers bool
 }
+
+// ErrUnverified says that more credentials are to be verified than Options.MaxUnverified.
+var ErrUnverified = errors.New("credentials of the bundle are not verified yet")
 
 // Card is the form in which a bundle holds a card's number: HMAC-SHA-256 under the site's card key, in hexadecimal.
 func Card(key []byte, uid rfid.UID) string {
@@ -118,7 +124,7 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	// to load the roster without it. A sound bundle has none.
 	for pass := 0; pass < 2 && (len(l.twice) > 0 && pass == 0 || len(l.shared) > 0); pass++ {
 		verified := l.r.Verified
-		l.r, l.owner = l.empty(), map[string]policy.MemberID{}
+		l.r, l.owner = l.empty(), map[int]int32{}
 		if err := l.buckets(); err != nil {
 			return nil, err
 		}
@@ -142,10 +148,11 @@ type loader struct {
 	signed wire.SignedPolicy
 	// revoked are the badges that were seen revoked; nil: the machine pins no policy key apart, and asks the lists alone.
 	revoked *revoked
-	listed  map[string]policy.MemberID // who lists each credential, by its hash
-	twice   map[string]bool            // credentials that two members list
-	owner   map[string]policy.MemberID // who is the recipient of a credential that two members list
-	shared  map[string]bool            // credentials that have two recipients: they count for neither
+	// The following are by the places of credentials in the memory.
+	listed []int32       // who lists each credential: 1 + their place among the people; 0: nobody yet
+	twice  map[int]bool  // credentials that two members list
+	owner  map[int]int32 // who is the recipient of a credential that two members list, as in listed
+	shared map[int]bool  // credentials that have two recipients: they count for neither
 }
 
 // empty is a roster with the policy alone.
@@ -154,9 +161,39 @@ func (l *loader) empty() *Roster {
 		refused: newCardIndex(l.o.CardKey), ids: map[policy.MemberID]int32{}, key: l.o.CardKey, short: l.o.ShortNumbers}
 }
 
+// buckets reads the roster's buckets in order. The chunks are read and decoded ahead, on the other cores.
 func (l *loader) buckets() error {
+	type result struct {
+		bucket *wire.RosterBucket
+		err    error
+	}
+	ahead := make(chan chan result, runtime.GOMAXPROCS(0))
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		defer close(ahead)
+		for b := range wire.Buckets {
+			done := make(chan result, 1)
+			select {
+			case ahead <- done:
+			case <-stop:
+				return
+			}
+			go func() {
+				bucket, err := l.readBucket(b)
+				done <- result{bucket, err}
+			}()
+		}
+	}()
 	for b := range wire.Buckets {
-		if err := l.bucket(b); err != nil {
+		r := <-<-ahead
+		if r.err != nil {
+			return r.err
+		}
+		if r.bucket == nil {
+			continue
+		}
+		if err := l.bucket(b, *r.bucket); err != nil {
 			return err
 		}
 	}
@@ -190,8 +227,8 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 			Detail: fmt.Sprintf("policy number %d says «bindings: signed», and was signed without bindings", signed.Number)}
 	}
 	l := &loader{store: s, m: m, o: o, signed: signed, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
-		r: &Roster{Policy: p, PolicyNumber: wire.PolicyNumber(text)}, listed: map[string]policy.MemberID{},
-		twice: map[string]bool{}, owner: map[string]policy.MemberID{}, shared: map[string]bool{}}
+		r:     &Roster{Policy: p, PolicyNumber: wire.PolicyNumber(text)},
+		twice: map[int]bool{}, owner: map[int]int32{}, shared: map[int]bool{}}
 	l.r = l.empty()
 	l.trust = trustOf(p.Issuers)
 	for _, i := range p.Issuers {
@@ -268,23 +305,36 @@ func (l *loader) take(url string, body []byte) {
 	}
 }
 
-func (l *loader) bucket(b int) error {
+// readBucket reads a bucket's roster chunk; nil: the bundle has none.
+func (l *loader) readBucket(b int) (*wire.RosterBucket, error) {
 	raw, err := l.store.Chunk(l.m, wire.RosterChunk(b))
 	if err != nil || raw == nil {
-		return err
+		return nil, err
 	}
 	var bucket wire.RosterBucket
 	if err := wire.DecodeChunk(raw, &bucket); err != nil {
-		return fmt.Errorf("%s: %w", wire.RosterChunk(b), err)
+		return nil, fmt.Errorf("%s: %w", wire.RosterChunk(b), err)
 	}
+	return &bucket, nil
+}
+
+func (l *loader) bucket(b int, bucket wire.RosterBucket) error {
 	if err := l.checkBindings(b, bucket); err != nil {
 		return err
 	}
-	if err := l.learn(b, bucket); err != nil {
+	places := make([][]int, len(bucket.Members)) // of each member's badges in the memory
+	for i, m := range bucket.Members {
+		for _, sha := range m.Badges {
+			if h, ok := parseHash(sha); ok {
+				places[i] = append(places[i], l.memory.place(h))
+			}
+		}
+	}
+	if err := l.learn(b, places); err != nil {
 		return err
 	}
-	for _, m := range bucket.Members {
-		if err := l.add(m); err != nil {
+	for i, m := range bucket.Members {
+		if err := l.add(m, places[i]); err != nil {
 			return fmt.Errorf("%s: %w", wire.RosterChunk(b), err)
 		}
 	}
@@ -292,12 +342,12 @@ func (l *loader) bucket(b int) error {
 }
 
 // learn verifies the bucket's credentials that no verdict is remembered for. Most loads read none.
-func (l *loader) learn(b int, bucket wire.RosterBucket) error {
-	unknown := map[string]bool{}
-	for _, m := range bucket.Members {
-		for _, sha := range m.Badges {
-			if _, ok := l.memory.get(sha); !ok {
-				unknown[sha] = true
+func (l *loader) learn(b int, places [][]int) error {
+	unknown := map[credentialHash]int{} // places in the memory
+	for _, m := range places {
+		for _, place := range m {
+			if h, known := l.memory.has(place); !known {
+				unknown[h] = place
 			}
 		}
 	}
@@ -313,21 +363,28 @@ func (l *loader) learn(b int, bucket wire.RosterBucket) error {
 		return fmt.Errorf("%s: %w", wire.BadgesChunk(b), err)
 	}
 	for _, c := range badges.Credentials {
-		if sha := wire.Hash(c); unknown[sha] {
-			l.memory.put(sha, l.verify(c))
-			l.r.Verified++
+		h := credentialHash(sha256.Sum256(c))
+		place, ok := unknown[h]
+		if !ok {
+			continue
 		}
+		if l.r.Verified++; l.o.MaxUnverified > 0 && l.r.Verified > l.o.MaxUnverified {
+			return ErrUnverified
+		}
+		delete(unknown, h) // a chunk that holds it twice makes one verdict
+		l.memory.set(place, l.verify(c))
+		runtime.Gosched() // a tap waits for one signature at most, on one core too
 	}
-	return nil
+	return l.memory.saveFresh(l.o.Memory)
 }
 
-func (l *loader) add(m wire.Member) error {
+func (l *loader) add(m wire.Member, badges []int) error {
 	id := policy.MemberID(m.ID)
 	if _, twice := l.r.ids[id]; twice || id == "" {
 		return fmt.Errorf("the member %q stands twice, or has no id", m.ID)
 	}
 	at := int32(len(l.r.people))
-	p := Person{Member: &policy.Member{ID: id, Blocked: m.Blocked, Holdings: l.holdings(m)}, Name: m.Name, Language: l.r.Policy.Language}
+	p := Person{Member: &policy.Member{ID: id, Blocked: m.Blocked, Holdings: l.holdings(m, badges, at)}, Name: m.Name, Language: l.r.Policy.Language}
 	var err error
 	if p.Member.Until, err = m.LastDay(); err != nil {
 		p.Member.Blocked = true // what cannot be read denies this member, and nobody else

@@ -74,7 +74,7 @@ func (b *bench) install(version uint64, change func(*site.Built)) {
 
 func (b *bench) load() *Roster {
 	b.t.Helper()
-	r, err := Load(b.store, b.m, Options{CardKey: cardKey, Memory: filepath.Join(b.dir, "verdicts.json"), Now: monday})
+	r, err := Load(b.store, b.m, Options{CardKey: cardKey, Memory: filepath.Join(b.dir, "verdicts"), Now: monday})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestVerdictsAreRememberedByTheBytesAndTheKeys(t *testing.T) {
 	if r := b.load(); r.Verified != 20 {
 		t.Errorf("with another key pinned, %d are verified again", r.Verified)
 	}
-	os.WriteFile(filepath.Join(b.dir, "verdicts.json"), []byte(`{"verdicts":{"x":`), 0o600)
+	os.WriteFile(filepath.Join(b.dir, "verdicts"), []byte(`{"verdicts":{"x":`), 0o600)
 	if r := b.load(); r.Verified != 20 {
 		t.Errorf("with a damaged memory, %d are verified again", r.Verified)
 	}

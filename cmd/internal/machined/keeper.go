@@ -41,6 +41,9 @@ type keeper struct {
 
 	recorded map[string]time.Time // when a refusal of each kind was last recorded
 
+	// unverified says that the bundle in force waits for run: at the start too many of its credentials had no verdict.
+	unverified bool
+
 	state                  daemon.BundleState       // how the bundle stands on the disk
 	tell                   func(daemon.BundleState) // told when that changes; nil: nobody
 	repairedAt, verifiedAt time.Time                // when damage was last repaired, and looked for
@@ -50,10 +53,18 @@ type keeper struct {
 const look = 2 * time.Second
 
 // first is the roster to begin with: the bundle in the store, or a newer one in the file. nil without error: there is none yet.
+//
+// A start verifies few credentials: systemd waits for it, and so do members. A bundle with more is loaded by run, beside
+// the taps. Until then the bundle before serves, or the panel says that the list is being verified.
 func (k *keeper) first() (*roster.Roster, error) {
+	k.options.MaxUnverified = unverifiedAtStart
+	defer func() { k.options.MaxUnverified = 0 }()
 	r, why := k.fromFile()
 	if r != nil {
 		return r, nil
+	}
+	if errors.Is(why, roster.ErrUnverified) {
+		why, k.offered, k.refusedFile = nil, "", "" // run takes it
 	}
 	k.note(k.state)
 	k.verifiedAt = time.Now()
@@ -61,7 +72,32 @@ func (k *keeper) first() (*roster.Roster, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, why
 	}
+	if errors.Is(err, roster.ErrUnverified) {
+		k.unverified, k.refusedWhole = true, ""
+		k.state.Refused = "" // it is not refused
+		k.note(daemon.BundleState{Version: k.state.Version, Damage: k.state.Damage, Verifying: true})
+		return nil, why
+	}
 	return r, errors.Join(err, why)
+}
+
+// unverifiedAtStart is how many credentials a start verifies: about 2 s on a Pi Zero (3 to 10 ms each).
+const unverifiedAtStart = 200
+
+// verifyInForce loads the bundle that was too much for the start. It returns nil where there is none.
+func (k *keeper) verifyInForce(ctx context.Context, refuse func(error)) *roster.Roster {
+	if !k.unverified {
+		return nil
+	}
+	k.unverified = false
+	k.log.Info("verifying the credentials of the bundle")
+	r, err := k.inForce(ctx, false)
+	k.note(k.state)
+	if err != nil {
+		k.log.Warn("a bundle was refused", "why", err)
+		refuse(err)
+	}
+	return r
 }
 
 func (k *keeper) load(m wire.Manifest) (*roster.Roster, error) {
@@ -174,6 +210,10 @@ func (k *keeper) offer(manifest []byte) {
 func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func(error)) {
 	t := time.NewTicker(look)
 	defer t.Stop()
+	if r := k.verifyInForce(ctx, refuse); r != nil {
+		k.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
+		take(r)
+	}
 	for {
 		var r *roster.Roster
 		var err error

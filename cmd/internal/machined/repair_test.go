@@ -84,7 +84,7 @@ func stop(t *testing.T) *stopped {
 			}
 		}
 		if version == 1 {
-			for _, name := range []string{"bundle/manifest", "verdicts.json"} {
+			for _, name := range []string{"bundle/manifest", "verdicts"} {
 				s.older[name] = read(t, filepath.Join(s.data, name))
 			}
 		}
@@ -94,7 +94,7 @@ func stop(t *testing.T) *stopped {
 
 // at has the machine's files in this folder.
 func (s *stopped) at(data string) {
-	s.k.store.Dir, s.k.options.Memory = filepath.Join(data, "bundle"), filepath.Join(data, "verdicts.json")
+	s.k.store.Dir, s.k.options.Memory = filepath.Join(data, "bundle"), filepath.Join(data, "verdicts")
 }
 
 // files are the files of the folder, of each kind of chunk one.
@@ -104,7 +104,7 @@ func (s *stopped) files(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, kinds := []string{"verdicts.json", "bundle/manifest", "bundle/manifest.previous"}, map[string]bool{}
+	out, kinds := []string{"verdicts", "bundle/manifest", "bundle/manifest.previous"}, map[string]bool{}
 	for _, c := range m.Chunks {
 		if kind, _, _ := strings.Cut(c.Name, "/"); !kinds[kind] {
 			kinds[kind] = true
@@ -140,7 +140,7 @@ func (s *stopped) restart(t *testing.T, source string, damage func(data string) 
 	if err := errors.Join(os.CopyFS(data, os.DirFS(s.data)), damage(data)); err != nil {
 		t.Fatal(err)
 	}
-	k.store.Dir, k.options.Memory = filepath.Join(data, "bundle"), filepath.Join(data, "verdicts.json")
+	k.store.Dir, k.options.Memory = filepath.Join(data, "bundle"), filepath.Join(data, "verdicts")
 	k.state, k.offered, k.refused, k.manifests = daemon.BundleState{}, "", nil, make(chan []byte, 1)
 	k.conf = BundleConfig{}
 	switch source {

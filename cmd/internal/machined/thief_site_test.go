@@ -288,7 +288,7 @@ func (s *thiefSite) machine() *victim {
 func (v *victim) restart() {
 	v.k = &keeper{machine: "laser", conf: BundleConfig{From: filepath.Join(v.dir, "from")}, log: slog.New(slog.DiscardHandler),
 		store: wire.Store{Dir: filepath.Join(v.dir, "store"), Site: "biklab", Keys: v.s.keys, Policy: v.s.policyKeys},
-		options: roster.Options{CardKey: v.s.card, Memory: filepath.Join(v.dir, "verdicts.json"), Policy: v.s.policyKeys,
+		options: roster.Options{CardKey: v.s.card, Memory: filepath.Join(v.dir, "verdicts"), Policy: v.s.policyKeys,
 			Revoked: filepath.Join(v.dir, "revoked.json")},
 		now: func() time.Time { return v.now }, manifests: make(chan []byte, 1)}
 	if r, err := v.k.first(); err == nil {

@@ -1,0 +1,364 @@
+package roster
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"hash/crc32"
+	"math"
+	"math/bits"
+	"slices"
+	"time"
+
+	"portillon/openbadge"
+)
+
+// A file of verdicts is read at every start, on a Pi Zero too, so that its form spares the reader: verdicts stand in the
+// order of their credentials' hashes, and each is decoded only when a member lists its credential.
+//
+//	magic, trust (32 bytes), rules (string), names (count, strings),
+//	count (uint32), count × (SHA-256 of the credential (32 bytes), end of its verdict (uint32)), verdicts, CRC-32C of all before
+//
+// Fixed numbers are big endian, others are varints (encoding/binary). A string is its length and its bytes. What many
+// verdicts repeat (issuers, achievements, status lists) is a place among the names.
+const (
+	verdictMagic = "portillon verdicts 1\n"
+	entrySize    = sha256Size + 4
+	sha256Size   = 32
+	// maxVerdicts bounds a file: ten times the badges of the largest site that a machine is made for.
+	maxVerdicts = 1 << 19
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// credentialHash is the SHA-256 of a credential's bytes.
+type credentialHash [sha256Size]byte
+
+// parseHash reads the hexadecimal form that a bundle has.
+func parseHash(s string) (h credentialHash, ok bool) {
+	if len(s) != 2*sha256Size {
+		return h, false
+	}
+	_, err := hex.Decode(h[:], []byte(s))
+	return h, err == nil
+}
+
+// verdictFile is a file that was read. Its zero value holds no verdict.
+type verdictFile struct {
+	names   []string
+	entries []byte // entrySize bytes each, in the order of the hashes
+	// starts are the places where each group of hashes begins, and where the last ends.
+	starts    []int32
+	groupBits int
+	bodies    string
+}
+
+func (f verdictFile) size() int { return len(f.entries) / entrySize }
+
+func (f verdictFile) hash(i int) []byte { return f.entries[i*entrySize:][:sha256Size] }
+
+func (f verdictFile) end(i int) uint32 {
+	if i < 0 {
+		return 0
+	}
+	return binary.BigEndian.Uint32(f.entries[i*entrySize+sha256Size:])
+}
+
+// group is the number that a hash begins with: as many bits as there are about twice as many groups as hashes.
+func (f verdictFile) group(h []byte) int {
+	return int(binary.BigEndian.Uint16(h)) >> (16 - f.groupBits)
+}
+
+// find is the place of a credential's verdict.
+func (f verdictFile) find(h credentialHash) (int, bool) {
+	if f.size() == 0 {
+		return 0, false
+	}
+	g := f.group(h[:])
+	for i := f.starts[g]; i < f.starts[g+1]; i++ { // hashes are spread evenly: one or two
+		if bytes.Equal(f.hash(int(i)), h[:]) {
+			return int(i), true
+		}
+	}
+	return 0, false
+}
+
+// index fills starts, and refuses entries that are not in order.
+func (f *verdictFile) index() error {
+	f.groupBits = min(16, bits.Len(uint(f.size())))
+	f.starts = make([]int32, 1<<f.groupBits+1)
+	for i := range f.size() {
+		h := f.hash(i)
+		if i > 0 && bytes.Compare(f.hash(i-1), h) >= 0 {
+			return errVerdicts
+		}
+		f.starts[f.group(h)+1]++
+	}
+	for g := range len(f.starts) - 1 {
+		f.starts[g+1] += f.starts[g]
+	}
+	return nil
+}
+
+// verdict decodes the verdict at place i; false: it is damaged, though the file's checksum holds.
+func (f verdictFile) verdict(i int) (verdict, bool) {
+	from, to := f.end(i-1), f.end(i)
+	if from > to || int64(to) > int64(len(f.bodies)) {
+		return verdict{}, false
+	}
+	d := decoder{rest: f.bodies[from:to], names: f.names}
+	v := d.verdict()
+	return v, !d.failed && d.rest == ""
+}
+
+var errVerdicts = errors.New("not a file of verdicts")
+
+// parseVerdicts reads a file of verdicts under the given trust and rules. A file of others holds none.
+func parseVerdicts(data []byte, trust credentialHash, rules string) (verdictFile, error) {
+	if len(data) < len(verdictMagic)+sha256Size+4 || string(data[:len(verdictMagic)]) != verdictMagic {
+		return verdictFile{}, errVerdicts
+	}
+	body, sum := data[:len(data)-4], binary.BigEndian.Uint32(data[len(data)-4:])
+	if crc32.Checksum(body, castagnoli) != sum {
+		return verdictFile{}, errVerdicts
+	}
+	body = body[len(verdictMagic):]
+	if !bytes.Equal(body[:sha256Size], trust[:]) {
+		return verdictFile{}, nil
+	}
+	d := decoder{rest: string(body[sha256Size:])}
+	if d.text() != rules {
+		return verdictFile{}, nil
+	}
+	for range d.count(math.MaxUint16) {
+		d.names = append(d.names, d.text())
+	}
+	n := int64(d.fixed())
+	if d.failed || n > maxVerdicts || n*entrySize > int64(len(d.rest)) {
+		return verdictFile{}, errVerdicts
+	}
+	f := verdictFile{names: d.names, entries: []byte(d.rest[:n*entrySize]), bodies: d.rest[n*entrySize:]}
+	if err := f.index(); err != nil {
+		return verdictFile{}, err
+	}
+	return f, nil
+}
+
+// known is a verdict with its credential's hash.
+type known struct {
+	hash    credentialHash
+	verdict verdict
+}
+
+// formatVerdicts writes a file of verdicts.
+func formatVerdicts(all []known, trust credentialHash, rules string) []byte {
+	slices.SortFunc(all, func(a, b known) int { return bytes.Compare(a.hash[:], b.hash[:]) })
+	e := encoder{places: map[string]uint64{}}
+	index := make([]byte, 0, len(all)*entrySize)
+	for _, k := range all {
+		e.verdict(k.verdict)
+		index = append(index, k.hash[:]...)
+		index = binary.BigEndian.AppendUint32(index, uint32(len(e.out)))
+	}
+	head := encoder{out: append([]byte(verdictMagic), trust[:]...)}
+	head.text(rules)
+	head.number(uint64(len(e.names)))
+	for _, n := range e.names {
+		head.text(n)
+	}
+	out := binary.BigEndian.AppendUint32(head.out, uint32(len(all)))
+	out = append(append(out, index...), e.out...)
+	return binary.BigEndian.AppendUint32(out, crc32.Checksum(out, castagnoli))
+}
+
+// Flags of a verdict, its first byte.
+const (
+	isValid = 1 << iota
+	isHosted
+	hasFrom
+	hasUntil
+)
+
+type encoder struct {
+	out    []byte
+	names  []string
+	places map[string]uint64
+}
+
+func (e *encoder) number(n uint64) { e.out = binary.AppendUvarint(e.out, n) }
+
+func (e *encoder) text(s string) {
+	e.number(uint64(len(s)))
+	e.out = append(e.out, s...)
+}
+
+func (e *encoder) name(s string) {
+	i, ok := e.places[s]
+	if !ok {
+		i = uint64(len(e.names))
+		e.places[s], e.names = i, append(e.names, s)
+	}
+	e.number(i)
+}
+
+func (e *encoder) time(t time.Time) {
+	e.out = binary.AppendVarint(e.out, t.Unix())
+	e.number(uint64(t.Nanosecond()))
+}
+
+func (e *encoder) verdict(v verdict) {
+	var flags byte
+	for _, x := range []struct {
+		bit byte
+		set bool
+	}{{isValid, v.Valid}, {isHosted, v.Hosted}, {hasFrom, !v.From.IsZero()}, {hasUntil, !v.Until.IsZero()}} {
+		if x.set {
+			flags |= x.bit
+		}
+	}
+	e.out = append(e.out, flags)
+	if !v.Valid {
+		return
+	}
+	e.text(v.ID)
+	e.text(v.UID)
+	e.name(v.Issuer)
+	e.name(v.Achievement)
+	if !v.From.IsZero() {
+		e.time(v.From)
+	}
+	if !v.Until.IsZero() {
+		e.time(v.Until)
+	}
+	e.text(v.Subject)
+	e.number(uint64(len(v.Identifiers)))
+	for _, i := range v.Identifiers {
+		e.name(i.Type)
+		e.text(i.Hash)
+		e.number(map[bool]uint64{true: 1}[i.Hashed])
+		e.text(i.Salt)
+	}
+	e.number(uint64(len(v.Status)))
+	for _, s := range v.Status {
+		e.name(s.Type)
+		e.name(s.List)
+		e.name(s.Purpose)
+		e.out = binary.AppendVarint(e.out, s.Index)
+		e.out = binary.AppendVarint(e.out, s.Size)
+	}
+}
+
+// decoder reads what encoder wrote. Its strings are parts of the file's: they keep it in memory.
+type decoder struct {
+	rest   string
+	names  []string
+	failed bool
+}
+
+func (d *decoder) fail() { d.rest, d.failed = "", true }
+
+// number reads a varint (encoding/binary, Uvarint).
+func (d *decoder) number() uint64 {
+	var x uint64
+	for i := range min(len(d.rest), binary.MaxVarintLen64) {
+		b := d.rest[i]
+		x |= uint64(b&0x7f) << (7 * i)
+		if b < 0x80 {
+			d.rest = d.rest[i+1:]
+			return x
+		}
+	}
+	d.fail()
+	return 0
+}
+
+// signed reads a zigzag varint (encoding/binary, Varint).
+func (d *decoder) signed() int64 {
+	u := d.number()
+	return int64(u>>1) ^ -int64(u&1)
+}
+
+// count reads how many things follow. Each takes a byte at least.
+func (d *decoder) count(most uint64) int {
+	n := d.number()
+	if n > most || n > uint64(len(d.rest)) {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) fixed() uint32 {
+	if len(d.rest) < 4 {
+		d.fail()
+		return 0
+	}
+	n := binary.BigEndian.Uint32([]byte(d.rest[:4]))
+	d.rest = d.rest[4:]
+	return n
+}
+
+func (d *decoder) text() string {
+	n := d.count(math.MaxInt32)
+	s := d.rest[:n]
+	d.rest = d.rest[n:]
+	return s
+}
+
+func (d *decoder) name() string {
+	i := d.number()
+	if i >= uint64(len(d.names)) {
+		d.fail()
+		return ""
+	}
+	return d.names[i]
+}
+
+func (d *decoder) time() time.Time {
+	sec, nano := d.signed(), d.number()
+	return time.Unix(sec, int64(min(nano, 999_999_999))).UTC()
+}
+
+// Bounds of one verdict: more than a credential may have (openbadge).
+const (
+	maxIdentifiers = 1 << 12
+	maxStatuses    = 1 << 6
+)
+
+func (d *decoder) verdict() (v verdict) {
+	if d.rest == "" {
+		d.fail()
+		return verdict{}
+	}
+	flags := d.rest[0]
+	d.rest = d.rest[1:]
+	if flags&isValid == 0 {
+		return verdict{}
+	}
+	v.Valid, v.Hosted = true, flags&isHosted != 0
+	v.ID, v.UID, v.Issuer, v.Achievement = d.text(), d.text(), d.name(), d.name()
+	if flags&hasFrom != 0 {
+		v.From = d.time()
+	}
+	if flags&hasUntil != 0 {
+		v.Until = d.time()
+	}
+	v.Subject = d.text()
+	if n := d.count(maxIdentifiers); n > 0 {
+		v.Identifiers = make([]openbadge.Identity, n)
+	}
+	for i := range v.Identifiers {
+		v.Identifiers[i] = openbadge.Identity{Type: d.name(), Hash: d.text(), Hashed: d.number() == 1, Salt: d.text()}
+	}
+	if n := d.count(maxStatuses); n > 0 {
+		v.Status = make([]openbadge.StatusEntry, n)
+	}
+	for i := range v.Status {
+		v.Status[i] = openbadge.StatusEntry{Type: d.name(), List: d.name(), Purpose: d.name(), Index: d.signed(), Size: d.signed()}
+	}
+	if d.failed {
+		return verdict{}
+	}
+	return v
+}
