@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -110,9 +112,11 @@ func knownBuckets(members int, p *policy.Policy, known *memory) []wire.RosterBuc
 func BenchmarkLoadKnown(b *testing.B) {
 	store, m, o := knownSite(b, mostMembers)
 	var loads, reads []time.Duration
+	var cpu time.Duration
 	for b.Loop() {
-		start := time.Now()
+		start, used := time.Now(), processorTime(b)
 		r, err := Load(store, m, o)
+		cpu += processorTime(b) - used
 		if err != nil || r.Verified != 0 || r.Size() != mostMembers || len(r.people[0].Member.Holdings) != 3 {
 			b.Fatal(err)
 		}
@@ -135,6 +139,32 @@ func BenchmarkLoadKnown(b *testing.B) {
 	slices.Sort(reads)
 	load, read := loads[len(loads)/2], reads[len(reads)/2]
 	b.ReportMetric(float64(load.Milliseconds()), "ms-load-median")
+	b.ReportMetric(float64(cpu.Milliseconds())/float64(len(loads)), "ms-processor")
+	b.ReportMetric(float64(heapOf(b, store, m, o))/1e6, "MB-heap")
 	b.ReportMetric(float64(read.Milliseconds()), "ms-bare-median")
 	b.ReportMetric(float64(load)/float64(read), "x-bare")
+}
+
+// processorTime is what this process has used of the processors: a busy machine does not change it much.
+func processorTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// heapOf is how many bytes of the heap one roster keeps.
+func heapOf(b *testing.B, store wire.Store, m wire.Manifest, o Options) uint64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	r, err := Load(store, m, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(r)
+	return after.HeapAlloc - before.HeapAlloc
 }

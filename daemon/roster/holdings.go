@@ -25,7 +25,10 @@ func (l *loader) verify(credential []byte) verdict {
 //
 // badges are their places in the memory, at the member's place among the people.
 func (l *loader) holdings(m wire.Member, badges []int, at int32) []policy.Holding {
-	var out []policy.Holding
+	if len(badges) == 0 {
+		return nil
+	}
+	out := make([]policy.Holding, 0, len(badges))
 	for _, place := range badges {
 		v, ok := l.memory.get(place)
 		l.list(place, at)
