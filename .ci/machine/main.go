@@ -114,6 +114,10 @@ func (t *test) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if err := t.do(ctx, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm", "GOARM=6"}, "go", "build", "-trimpath", "-ldflags=-s -w",
+		"-o", t.path("rig/files/portillond-armv6"), "./cmd/portillond"); err != nil {
+		return err
+	}
 	if err := t.pack(ctx); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (t *test) pack(ctx context.Context) error {
 	script := `set -e; cd "$1"
 mkdir light full
 cp -R rig light/rig; ln -s rig/agent light/init
-mkdir -p light/dev light/etc; rm -f light/rig/*.deb light/rig/files/usr/bin/portillon; mv light/rig/site light/etc/portillon
+mkdir -p light/dev light/etc; rm -f light/rig/*.deb light/rig/files/usr/bin/portillon light/rig/files/portillond-armv6 light/rig/site/many.bundle; mv light/rig/site light/etc/portillon
 ( cd light && find . | cpio -o -H newc --quiet ) > light.cpio
 mv rig full/rig; mkdir -p full/etc/systemd/system full/etc/udev/rules.d
 cp "$2"/*.service "$2"/rig.target full/etc/systemd/system/; cp "$2/rig.rules" full/etc/udev/rules.d/

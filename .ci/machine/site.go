@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,6 +73,24 @@ panel: { listen: "127.0.0.1:8037" }
 clock: ntp
 `
 
+// manyFile is a machine's with a bundle of many members, run by the program for a Pi Zero.
+const manyFile = `portillon: 1
+site: rig
+machine: laser
+data: /tmp/many/data
+control: /run/portillon/many.sock
+card-key: /etc/portillon/keys/card.key
+machine-key: /etc/portillon/keys/machine.key
+bundle: { key: %q, file: /tmp/many/site.bundle }
+reader: { kind: none }
+relay: { pin: "sim:/tmp/many/pin" }
+panel: { listen: "127.0.0.1:8036" }
+clock: ntp
+`
+
+// manyMembers hold one badge each. Verifying them takes an emulated Pi Zero half a minute.
+const manyMembers = 1000
+
 // site makes the site, its keys and its bundle, as an operator does.
 func (t *test) site(ctx context.Context) error {
 	dir := t.path("site")
@@ -104,6 +123,7 @@ func (t *test) site(ctx context.Context) error {
 	files["../rig/site/keys/machine.key"] = machine
 	files["../rig/site/laser.yaml"] = fmt.Sprintf(machineFile, hubPublic, "{ kind: keyboard, port: /dev/input/portillon-reader, format: hex }")
 	files["../rig/site/pi.yaml"] = fmt.Sprintf(piFile, hubPublic)
+	files["../rig/site/many.yaml"] = fmt.Sprintf(manyFile, hubPublic)
 	files["../rig/site/alone.yaml"] = fmt.Sprintf(machineFile, hubPublic, "{ kind: none }")
 	for name, text := range files {
 		path := filepath.Join(dir, name)
@@ -121,12 +141,40 @@ func (t *test) site(ctx context.Context) error {
 	if err := t.orders(hub); err != nil {
 		return err
 	}
-	bundle := t.path("rig/site/site.bundle")
+	if err := t.bundle(ctx, dir, "site.bundle", 1); err != nil {
+		return err
+	}
+	if err := manyMore(dir, issuer, now); err != nil {
+		return err
+	}
+	return t.bundle(ctx, dir, "many.bundle", 2)
+}
+
+// bundle builds the bundle of a site, as an operator does.
+func (t *test) bundle(ctx context.Context, dir, name string, version int) error {
+	bundle := t.path("rig/site", name)
 	if err := t.do(ctx, nil, "go", "run", "./cmd/portillon", "bundle", "build", dir, "--key", t.path("hub.key"), "--card-key", t.path("rig/site/keys/card.key"),
-		"--version", "1", "-o", bundle); err != nil {
+		"--version", strconv.Itoa(version), "-o", bundle); err != nil {
 		return err
 	}
 	return os.Chmod(bundle, 0o644)
+}
+
+// manyMore adds many members to a site.
+func manyMore(dir string, issuer *openbadge.Key, now time.Time) error {
+	members := siteMembers
+	for i := range manyMembers {
+		members += fmt.Sprintf("  - { id: m-%d, name: Nom %d, email: n%d@example.org, cards: [\"6A%08X\"] }\n", i, i, i, i)
+		badge, err := openbadge.IssueJSON(openbadge.Draft{IssuerName: "Lab", Email: fmt.Sprintf("n%d@example.org", i), ValidFrom: now.AddDate(-1, 0, 0),
+			Achievement: openbadge.Achievement{ID: "https://lab.example/laser-user", Name: "laser-user"}}, issuer, now)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "badges", fmt.Sprintf("n%d.json", i)), badge, 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "members.yaml"), []byte(members), 0o644)
 }
 
 // orders writes a tag command of the hub for each cell of the clock table. A tag depends on no clock, so that it can be signed ahead.

@@ -39,6 +39,7 @@ var rows = []row{
 	{"restart", restarted},
 	{"stop", stopped},
 	{"memory", memory},
+	{"first load", firstLoad},
 	{"upgrade", upgraded},
 	{"clock table", clockTable},
 }

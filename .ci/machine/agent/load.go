@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/daemon/control"
+)
+
+const (
+	smallProgram = "/rig/files/portillond-armv6"
+	manyConfig   = "/etc/portillon/many.yaml"
+	manySocket   = "/run/portillon/many.sock"
+	manyBundle   = "/etc/portillon/many.bundle" // of hundreds of members whose badges no machine has verified
+)
+
+// firstLoad runs the program for a Pi Zero (armv6), gives it a bundle of hundreds of unverified badges, and taps while it
+// verifies them. The list of before serves until the new one is whole: a tap waits for one signature at most.
+func firstLoad(*machine) (string, error) {
+	if err := first(
+		func() error { return os.MkdirAll("/tmp/many", 0o755) },
+		func() error { return sh("cp", "/etc/portillon/site.bundle", "/tmp/many/site.bundle") },
+	); err != nil {
+		return "", err
+	}
+	cmd := exec.Command(smallProgram, "-config", manyConfig)
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	defer func() {
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+	}()
+	figure, err := tapsDuringLoad()
+	if err != nil {
+		return "", fmt.Errorf("%w; the daemon said %s", err, tail([]byte(said.String())))
+	}
+	return figure, nil
+}
+
+// answerMost is how long a tap may wait on this emulated computer, which is many times slower than a Pi and shares its
+// processor with everything else. Loading blocks for longer.
+const answerMost = 3 * time.Second
+
+func tapsDuringLoad() (string, error) {
+	version := func() uint64 {
+		s, err := manyStatus()
+		if err != nil {
+			return 0
+		}
+		return s.Bundle
+	}
+	if err := within(60*time.Second, "the bundle of before", func() bool { return version() == 1 }); err != nil {
+		return "", err
+	}
+	start := uptime()
+	if err := sh("sh", "-c", "cp "+manyBundle+" /tmp/many/next && mv /tmp/many/next /tmp/many/site.bundle"); err != nil {
+		return "", err
+	}
+	var waits []time.Duration
+	for version() != 2 {
+		at := uptime()
+		if at-start > 5*time.Minute {
+			return "", fmt.Errorf("the new bundle is not in force after %v", at-start)
+		}
+		rep, err := manyAsk(control.Request{Do: "tap", Card: lea})
+		if err != nil {
+			return "", err
+		}
+		if !rep.OK {
+			return "", fmt.Errorf("a tap during the load is answered %+v", rep)
+		}
+		waits = append(waits, uptime()-at)
+		time.Sleep(2100 * time.Millisecond) // the same card within 2 s is one tap
+	}
+	took := uptime() - start
+	slices.Sort(waits)
+	if len(waits) < 3 {
+		return "", fmt.Errorf("only %d taps within the load of %v: too few to tell", len(waits), took)
+	}
+	longest := waits[len(waits)-1]
+	if longest > answerMost {
+		return "", fmt.Errorf("a tap during the load waited %v, at most %v is right", longest, answerMost)
+	}
+	return fmt.Sprintf("%d taps in %.0f s, median %s, longest %s", len(waits), took.Seconds(), ms(waits[len(waits)/2]), ms(longest)), nil
+}
+
+func manyAsk(r control.Request) (control.Reply, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return control.Call(ctx, manySocket, r)
+}
+
+func manyStatus() (control.Status, error) {
+	rep, err := manyAsk(control.Request{Do: "status"})
+	if err != nil || rep.Status == nil {
+		text, _ := json.Marshal(rep)
+		return control.Status{}, fmt.Errorf("no status: %s %w", text, err)
+	}
+	return *rep.Status, nil
+}
