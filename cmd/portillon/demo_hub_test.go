@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"io"
 	"io/fs"
 	"net/http"
@@ -93,6 +94,25 @@ func TestDemoOpensTheHubSignedInAsWhoeverOnePicks(t *testing.T) {
 			!strings.Contains(body, `<html lang="`+x.lang+`"`) {
 			t.Errorf("%s: %d, %s without %q", x.person, status, at, x.shows)
 		}
+	}
+}
+
+// The demo's clock is not the computer's: the stream that keeps the hub's pages up to date must not mind.
+func TestDemoHubPagesFollowWhatChanges(t *testing.T) {
+	d, v := openDemoPage(t)
+	v.press("owner", "/", "en", v.page)
+	u := url.URL{Scheme: "http", Host: "127.0.0.1:" + d.hubPort(), Path: "/api/v1/events"}
+	r, err := http.NewRequestWithContext(t.Context(), "GET", u.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := v.c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if line, err := bufio.NewReader(res.Body).ReadString('\n'); err != nil || line != ": follow\n" {
+		t.Errorf("%s %q %v", res.Status, line, err)
 	}
 }
 
