@@ -56,6 +56,7 @@ type Hub struct {
 	http    net.Listener // nil: chunks are not served
 	joined  joined
 	managed managed
+	offline bool
 	logs    struct { // what the newest journals say of now
 		mu sync.Mutex
 		of map[policy.MachineID]machineLog
@@ -86,6 +87,8 @@ type dialing struct {
 type Options struct {
 	Log *slog.Logger
 	Now func() time.Time
+	// Offline keeps a hub from asking the web for badges, status lists and keys: for demonstrations.
+	Offline bool
 }
 
 // New opens the ledger, starts the broker inside if there is to be one, and listens. Close undoes all of it.
@@ -98,7 +101,7 @@ func New(c Config, o Options) (*Hub, error) {
 	if h.now == nil {
 		h.now = time.Now
 	}
-	h.logDropped = mqttguard.Log(h.log, h.now)
+	h.logDropped, h.offline = mqttguard.Log(h.log, h.now), o.Offline
 	if err := h.open(); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}

@@ -99,11 +99,14 @@ func (h *Hub) openServices() error {
 	if err != nil {
 		return err
 	}
-	client := fetch.New(fetch.Options{})
+	documents := fetch.New(fetch.Options{}).For
+	if h.offline {
+		documents = nil
+	}
 	m.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: m.policies.current, Audit: m.audit.Append,
 		Taps:     h.unknownTaps,
 		CardHash: func(number []byte) string { return cardHash(cardKey, number) },
-		Fetch:    client.For, Forget: h.forgetMember})
+		Fetch:    documents, Forget: h.forgetMember})
 	if err != nil {
 		return err
 	}
@@ -189,7 +192,7 @@ func (h *Hub) openPages() error {
 		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
 		Address:     func(r *http.Request) string { return m.accounts.ClientAddress(r) },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
-		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName})
+		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, ZoneNow: m.policies.zone})
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,14 @@ func (p *policies) machineName(id policy.MachineID) policy.Text {
 	return policy.Text{}
 }
 
+// zone is the time zone of the policy in force; nil: there is none.
+func (p *policies) zone() *time.Location {
+	if now, err := p.current(context.Background()); err == nil && now != nil {
+		return now.Zone
+	}
+	return nil
+}
+
 func (p *policies) badgeName(id policy.BadgeID) policy.Text {
 	if now, err := p.current(context.Background()); err == nil && now != nil {
 		if b, ok := now.Badge(id); ok {

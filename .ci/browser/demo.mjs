@@ -25,7 +25,7 @@ try {
   const lit = on => page.waitForFunction(want => document.querySelector('#m-laser .lamp').classList.contains('lit') === want, on, { timeout: 15000 });
   const says = re => panel.locator('#line').filter({ hasText: re }).waitFor({ timeout: 15000 });
   const card = name => page.locator('.card').filter({ hasText: name }).first().click();
-  const step = async (name, what) => { await what(); await page.screenshot({ path: `${out}/demo-${String(++passed).padStart(2, '0')}-${name}.png` }); console.log('ok', name) };
+  const step = async (name, what) => { await what(); await page.bringToFront(); await page.screenshot({ path: `${out}/demo-${String(++passed).padStart(2, '0')}-${name}.png` }); console.log('ok', name) };
 
   await step('ready', async () => { await says(/Présentez votre carte/); await lit(false) });
   await step('lea-on', async () => { await card('Léa'); await lit(true); await says(/Bonjour Léa/) });
@@ -81,6 +81,74 @@ try {
     await panel.locator('#offers button').filter({ hasText: 'Passer à : maintenance' }).click({ timeout: 20000 });
     await says(/Maintenance par Léa/);
   });
+  // The hub's pages, signed in as whoever one picks. What is changed there acts at the simulated machines.
+  const hub = async (button, lang) => {
+    const [tab] = await Promise.all([page.context().waitForEvent('page'), page.locator(button).click()]);
+    tab.on('console', m => { if (m.type() === 'error') complaints.push(m.text()) });
+    tab.on('pageerror', e => complaints.push(String(e)));
+    await tab.waitForLoadState();
+    assert.equal(await tab.locator('html').getAttribute('lang'), lang);
+    assert.notEqual(new URL(tab.url()).port, new URL(url).port);
+    return tab;
+  };
+  for (const [who, at, as] of [['administrator', '/today', 'adrien@biklab.example'], ['maintainer', '/today', 'ines@example.org'],
+    ['mentor', '/today', 'karim@example.org'], ['member', '/me', 'lea@example.org']]) {
+    const tab = await hub(`[data-id=as-${who}]`, 'fr');
+    await tab.locator('footer').filter({ hasText: as }).waitFor();
+    assert.equal(new URL(tab.url()).pathname, at, who);
+    await tab.bringToFront();
+    await tab.screenshot({ path: `${out}/demo-hub-${who}.png` });
+    console.log('ok', 'hub as', who);
+    passed++;
+    await tab.close();
+  }
+  await step('unknown', async () => { await page.waitForTimeout(2300); await page.locator('#m-fdm [data-id=choose]').click(); await page.locator('[data-id=card-stranger]').click(); await page.locator('#answer').filter({ hasText: 'Carte inconnue : code' }).waitFor() });
+  let office; // the owner's tab
+  await step('assigned', async () => {
+    office = await hub('[data-id=as-owner]', 'fr');
+    await office.locator('footer').filter({ hasText: 'olivia@biklab.example' }).waitFor();
+    await office.locator('a[href^="/cards/unknown/"]').first().click({ timeout: 20000 });
+    await office.locator('input[type=search]').fill('Tom');
+    await office.keyboard.press('Enter');
+    await office.bringToFront();
+    await office.screenshot({ path: `${out}/demo-hub-assign.png` });
+    await office.locator('#found form').filter({ hasText: 'Tom' }).locator('button').click();
+    await office.waitForLoadState();
+    await page.bringToFront();
+    // Tom has his first steps at the printer: with his new card it waits for a mentor.
+    await page.locator('[data-id=card-m-e1608f]:not([disabled])').click({ timeout: 20000 });
+    await page.frameLocator('#m-fdm iframe').locator('#line').filter({ hasText: /mentor/ }).waitFor({ timeout: 15000 });
+  });
+  const bundle = () => page.evaluate(() => [...document.querySelectorAll('#rows tr')].map(r => r.textContent).find(t => /^fdm.*bundle.*version/.test(t)));
+  await step('policy', async () => {
+    await office.goto(new URL('/policy', office.url()).href);
+    const text = office.locator('textarea[name=text]'), before = 'needs: fdm-user, session: { max: 3h }';
+    const policy = await text.inputValue();
+    assert.ok(policy.includes(before));
+    await text.fill(policy.replace(before, 'needs: fdm-first-steps, session: { max: 3h }'));
+    await office.locator('#policy button').first().click();
+    await office.locator('#effect').filter({ hasText: 'Pauline' }).waitFor();
+    await office.bringToFront();
+    await office.screenshot({ path: `${out}/demo-hub-policy.png`, fullPage: true });
+    const taken = await bundle();
+    await office.locator('button[formaction="/policy/publish"]').click();
+    await office.waitForLoadState();
+    await page.bringToFront();
+    for (let n = 0; await bundle() === taken; n++) { assert.ok(n < 100, 'the machine has no new bundle after 20 s'); await page.waitForTimeout(200) }
+    await page.locator('[data-id=card-m-e1608f]').click(); // Tom goes
+    await page.frameLocator('#m-fdm iframe').locator('#line').filter({ hasText: /Présentez votre carte/ }).waitFor({ timeout: 15000 });
+    await page.locator('[data-id=card-m-ae0699]').click(); // Pauline, of the same badge, now works alone
+    await page.waitForFunction(() => document.querySelector('#m-fdm .lamp').classList.contains('lit'), null, { timeout: 15000 });
+  });
+  await step('machine-page', async () => {
+    const tab = await hub('#m-fdm [data-id=hub]', 'fr');
+    await tab.getByText('Pauline').first().waitFor({ timeout: 20000 });
+    await tab.bringToFront();
+    await tab.screenshot({ path: `${out}/demo-hub-machine.png`, fullPage: true });
+    await tab.close();
+    await office.close();
+    await page.locator('#m-laser [data-id=choose]').click();
+  });
   await step('estop', async () => { await laser.locator('[data-id=estop]').click(); await lit(false); await says(/Arrêt d’urgence/) });
   await page.locator('#lang').click();
   await page.setViewportSize({ width: 420, height: 900 });
@@ -88,9 +156,9 @@ try {
   await step('phone-dark-en', async () => { await page.getByText('Emergency stop').first().waitFor(); await says(/Emergency stop pressed/) });
   assert.deepEqual(complaints, []);
 } catch (e) {
-  for (const p of browser.contexts().flatMap(c => c.pages())) {
-    console.error('the page says:', await p.locator('#answer').textContent());
-    await p.screenshot({ path: `${out}/demo-failed.png` });
+  for (const [n, p] of browser.contexts().flatMap(c => c.pages()).entries()) {
+    console.error(p.url(), 'says:', await p.locator('#answer, main').first().textContent({ timeout: 2000 }).catch(String));
+    await p.screenshot({ path: `${out}/demo-failed-${n}.png` });
   }
   throw e;
 } finally {

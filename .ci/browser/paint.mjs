@@ -16,7 +16,7 @@ const url = await new Promise((done, fail) => {
   demo.stdout.on('data', b => { const m = (said += b).match(/http:\/\/[\d.:]+/); if (m) done(m[0]) });
   demo.on('exit', c => fail(new Error(`the demo ended with ${c}: ${said}`)));
 });
-const socket = join(dir, (await readdir(dir))[0], 'laser', 's');
+const socket = join(dir, (await readdir(dir))[0], 'laser', 'laser.sock');
 const ask = what => new Promise((done, fail) => {
   const c = createConnection(socket, () => c.write(JSON.stringify(what) + '\n'));
   let said = '';

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,20 +15,22 @@ import (
 	"syscall"
 	"time"
 
+	"portillon/cmd/internal/enrol"
+	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/setup"
 	"portillon/daemon/control"
 	"portillon/daemon/relay/gpio/sim"
 	"portillon/policy"
 )
 
-// demoMachine is a real portillond with its guard, on a simulated pin.
+// demoMachine is a real portillond with its guard, on a simulated pin, that joined the hub.
 type demoMachine struct {
-	id       policy.MachineID
-	name     policy.Text
-	dir      string
-	verifier string // of its checkpoints
-	hubKey   string
-	origin   string
-	d        *demo
+	id     policy.MachineID
+	name   policy.Text
+	dir    string
+	file   string // the machine.yaml, without what the demo says of its panel
+	origin string
+	d      *demo
 
 	mu    sync.Mutex
 	panel string
@@ -37,20 +40,39 @@ type demoMachine struct {
 	quit  bool
 }
 
-func (m *demoMachine) config(d *demo) string {
-	return fmt.Sprintf(`portillon: 1
-site: %s
-machine: %s
-data: data
-control: s
-card-key: ../card.key
-machine-key: ../%s.key
-bundle: { key: %q, from: %q }
-reader: { kind: none }
-relay: { pin: "sim:pin", e-stop: "sim:e-stop" }
-mqtt: { broker: %q, hub-key: %q }
-panel: { listen: %q, framed: %q }
-`, d.site.Policy.Site, m.id, m.id, m.hubKey, d.hub.HTTP(), d.hub.Broker(), m.hubKey, m.listen(), m.origin)
+// demoHost is this computer at the demo's time.
+type demoHost struct {
+	setup.Pi
+	now func() time.Time
+}
+
+func (h demoHost) Now() time.Time { return h.now() }
+
+// join enrols the machine at the hub, by a code that the hub makes for it.
+func (m *demoMachine) join(ctx context.Context, d *demo) error {
+	code, err := d.hub.Enrol().NewCode(ctx, demoActor, m.id, false)
+	if err != nil {
+		return err
+	}
+	var said bytes.Buffer
+	e := enrol.Enrolment{Host: demoHost{now: d.now}, Out: &said, Program: machined.Version,
+		Options: enrol.Options{Address: d.hub.MachinesAddr(), Code: code.Text, Folder: m.dir, Lang: policy.English}}
+	if err := e.Run(ctx); err != nil {
+		return fmt.Errorf("%w\n%s", err, said.String())
+	}
+	b, err := os.ReadFile(m.path())
+	m.file = string(b)
+	return err
+}
+
+func (m *demoMachine) path() string { return filepath.Join(m.dir, string(m.id)+".yaml") }
+
+// hubPage is the path of the machine's page at the hub.
+func (m *demoMachine) hubPage() string { return "/machines/" + url.PathEscape(string(m.id)) }
+
+// config is the machine.yaml: the demo's page shows the panel in a frame.
+func (m *demoMachine) config() string {
+	return m.file + fmt.Sprintf("panel: { listen: %q, framed: %q }\n", m.listen(), m.origin)
 }
 
 // listen is the panel's address: any free port at first, and the same one when a daemon that was killed comes back.
@@ -63,20 +85,18 @@ func (m *demoMachine) listen() string {
 
 func (m *demoMachine) start(d *demo, origin string) error {
 	m.d, m.origin = d, origin
-	if err := os.MkdirAll(m.dir, 0o700); err != nil {
-		return err
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	conf := filepath.Join(m.dir, "machine.yaml")
-	if err := os.WriteFile(conf, []byte(m.config(d)), 0o600); err != nil {
+	conf := m.path()
+	if err := os.WriteFile(conf, []byte(m.config()), 0o600); err != nil {
 		return err
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	cmd := &exec.Cmd{Path: self, Args: []string{"portillond", "-config", conf, "-demo-clock", d.now().Format(time.RFC3339)}, Stderr: &m.log, SysProcAttr: ownGroup()}
+	cmd := &exec.Cmd{Path: self, Stderr: &m.log, SysProcAttr: ownGroup(),
+		Args: []string{"portillond", "-config", conf, "-demo-clock", d.now().Format(time.RFC3339Nano)}}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -117,7 +137,7 @@ func (m *demoMachine) again() {
 	}
 }
 
-func (m *demoMachine) socket() string { return filepath.Join(m.dir, "s") }
+func (m *demoMachine) socket() string { return filepath.Join(m.dir, string(m.id)+".sock") }
 
 func (m *demoMachine) ask(ctx context.Context, r control.Request) control.Reply {
 	rep, err := control.Call(ctx, m.socket(), r)

@@ -18,9 +18,7 @@ import (
 	"portillon/hub"
 	"portillon/hub/evidence"
 	"portillon/hub/ledger"
-	"portillon/openbadge"
 	"portillon/policy"
-	"portillon/site"
 	"portillon/wire"
 )
 
@@ -30,10 +28,19 @@ var demoFiles embed.FS
 // demoView is all that the demo's page shows.
 type demoView struct {
 	Clock    policy.Text    `json:"clock"`
+	Hub      string         `json:"hub"` // where its pages are
+	People   []demoSigner   `json:"people"`
 	Machines []demoPlace    `json:"machines"`
 	Members  []demoCard     `json:"members"`
 	Records  []demoRecord   `json:"records"`
 	Evidence []demoProgress `json:"evidence"`
+}
+
+// demoSigner is a button that opens the hub's pages.
+type demoSigner struct {
+	ID   string      `json:"id"`
+	Name string      `json:"name"`
+	Does policy.Text `json:"does"`
 }
 
 type demoPlace struct {
@@ -45,6 +52,7 @@ type demoPlace struct {
 	EStop  bool             `json:"estop"`
 	Tagged bool             `json:"tagged"`
 	Kinds  []demoKind       `json:"kinds"`
+	Page   string           `json:"page"` // its page at the hub, a path
 }
 
 type demoKind struct {
@@ -82,59 +90,33 @@ type demoProgress struct {
 
 // demoPage serves the page and what it asks for.
 type demoPage struct {
-	d     *demo
-	web   fs.FS
-	names map[policy.MemberID]site.Member
-	cards []demoCard
-	one   sync.Mutex // one order at a time
+	d      *demo
+	web    fs.FS
+	people []demoSigner
+	one    sync.Mutex // one order at a time
 
 	mu   sync.Mutex
 	view []byte
 	wake chan struct{} // closed when view changes
 	last map[policy.MachineID]uint64
-	seen []demoRecord
+	seen []wire.Record // the newest first
 }
 
 func newDemoPage(d *demo, web fs.FS) *demoPage {
-	p := &demoPage{d: d, web: web, names: map[policy.MemberID]site.Member{}, wake: make(chan struct{}), last: map[policy.MachineID]uint64{}}
-	for _, m := range d.site.Members {
-		p.names[m.ID] = m
-		p.cards = append(p.cards, demoCard{ID: m.ID, Name: m.Name, Badges: p.badgesOf(m), Card: len(m.Cards) > 0})
+	p := &demoPage{d: d, web: web, wake: make(chan struct{}), last: map[policy.MachineID]uint64{}}
+	for _, x := range d.people {
+		p.people = append(p.people, demoSigner{ID: x.id, Name: x.name, Does: x.does})
 	}
-	p.cards = append(p.cards, demoCard{ID: "stranger", Name: "?", Badges: policy.Text{FR: "Carte inconnue", EN: "Unknown card"}, Card: true})
 	return p
 }
 
-// badgesOf is what stands on a member's card in the demo: the badges they were issued, and what has become of them.
-func (p *demoPage) badgesOf(m site.Member) policy.Text {
-	var fr, en []string
-	for _, f := range p.d.site.Badges {
-		b := openbadge.Verify(f.Data, openbadge.Options{Trust: site.Trust(p.d.site.Policy)}).Badge
-		if b == nil || !b.IsFor(openbadge.Recipient{Emails: m.Emails}) {
-			continue
-		}
-		id, ok := site.BadgeOf(p.d.site.Policy, b)
-		if !ok {
-			continue
-		}
-		badge, _ := p.d.site.Policy.Badge(id)
-		a, z := badge.Name.FR, badge.Name.EN
-		if !b.ValidUntil.IsZero() && p.d.now().After(b.ValidUntil) {
-			a, z = a+" (expiré)", z+" (expired)"
-		}
-		if strings.HasSuffix(b.ID, "camille-fdm-user") {
-			a, z = a+" (retiré)", z+" (revoked)"
-		}
-		fr, en = append(fr, a), append(en, z)
-	}
-	if len(fr) == 0 {
-		return policy.Text{FR: "aucun badge", EN: "no badge"}
-	}
-	return policy.Text{FR: strings.Join(fr, " · "), EN: strings.Join(en, " · ")}
-}
-
-func (p *demoPage) handler() http.Handler {
+func (p *demoPage) handler() (http.Handler, error) {
 	m := http.NewServeMux()
+	signIn, err := p.signInRoute()
+	if err != nil {
+		return nil, err
+	}
+	m.Handle("POST "+signInPath, signIn)
 	files := http.FileServerFS(p.web)
 	m.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, p.web, "demo.html") })
 	m.Handle("GET /demo.css", files)
@@ -144,19 +126,18 @@ func (p *demoPage) handler() http.Handler {
 		"tap": p.tap, "log": p.log, "tag": p.tag, "untag": p.untag, "estop": p.estop, "kill": p.kill, "issue": p.issue} {
 		m.HandleFunc("POST /"+name, p.order(do))
 	}
+	csp := fmt.Sprintf("default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "+
+		"frame-src http://127.0.0.1:*; form-action 'self' http://*:%s; base-uri 'none'; frame-ancestors 'none'", p.d.hubPort())
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src http://127.0.0.1:*; base-uri 'none'")
+		w.Header().Set("Content-Security-Policy", csp)
 		w.Header().Set("Cache-Control", "no-cache")
-		host := r.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		if host != "localhost" && net.ParseIP(strings.Trim(host, "[]")) == nil { // no page of the Internet reaches the demo by a name of its own
+		// No page of the Internet reaches the demo by a name of its own.
+		if host := hostOf(r.Host); host != "localhost" && net.ParseIP(host) == nil {
 			http.Error(w, "the demo is not known by that name", http.StatusMisdirectedRequest)
 			return
 		}
 		m.ServeHTTP(w, r)
-	}))
+	})), nil
 }
 
 type demoOrder struct {
@@ -198,9 +179,13 @@ func (p *demoPage) say(r control.Reply) policy.Text {
 }
 
 func (p *demoPage) tap(ctx context.Context, m *demoMachine, o demoOrder) policy.Text {
-	card := "FFFFFFFF"
-	if who, ok := p.names[o.Member]; ok && len(who.Cards) > 0 {
-		card = who.Cards[0]
+	s, err := p.d.site(ctx)
+	if err != nil {
+		return policy.Text{FR: err.Error(), EN: err.Error()}
+	}
+	card := p.d.unknownNumber(s)
+	if who, ok := s.member(o.Member); ok {
+		card = p.d.numberOf(who)
 	}
 	return p.say(m.ask(ctx, control.Request{Do: "tap", Card: card}))
 }
@@ -226,14 +211,16 @@ func (p *demoPage) estop(_ context.Context, m *demoMachine, o demoOrder) policy.
 
 func (p *demoPage) kill(_ context.Context, m *demoMachine, _ demoOrder) policy.Text {
 	m.kill()
-	return policy.Text{FR: "Démon tué : le gardien ouvre le relais. Il redémarre dans 2 s, machine arrêtée", EN: "Daemon killed: the guard opens the relay. It starts again in 2 s, with the machine off"}
+	return policy.Text{FR: "Démon tué : le gardien ouvre le relais. Il redémarre dans 2 s, machine arrêtée",
+		EN: "Daemon killed: the guard opens the relay. It starts again in 2 s, with the machine off"}
 }
 
 func (p *demoPage) issue(ctx context.Context, _ *demoMachine, o demoOrder) policy.Text {
 	if err := p.d.issue(ctx, o.Member, o.Badge); err != nil {
 		return policy.Text{FR: err.Error(), EN: err.Error()}
 	}
-	return policy.Text{FR: "Badge signé, mis dans le site, paquet envoyé aux machines", EN: "Badge signed, put into the site, bundle sent to the machines"}
+	return policy.Text{FR: "Badge signé, ajouté au hub, paquet envoyé aux machines",
+		EN: "Badge signed, added at the hub, bundle sent to the machines"}
 }
 
 func (p *demoPage) events(w http.ResponseWriter, r *http.Request) {
@@ -271,12 +258,18 @@ func (p *demoPage) watch(ctx context.Context) {
 }
 
 func (p *demoPage) look(ctx context.Context) {
-	v := demoView{Members: p.cards, Machines: []demoPlace{}, Evidence: []demoProgress{}}
-	now := p.d.now().In(p.d.site.Policy.Zone)
+	site, err := p.d.site(ctx)
+	if err != nil || site.policy == nil {
+		return // the hub ends, or its database is busy: the next look comes
+	}
+	v := demoView{Hub: p.d.hub.WebURL(), People: p.people, Members: p.d.cards(site), Machines: []demoPlace{},
+		Records: []demoRecord{}, Evidence: []demoProgress{}}
+	now := p.d.now().In(site.policy.Zone)
 	days := [...]string{"dimanche", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi"}
 	v.Clock = policy.Text{FR: days[now.Weekday()] + now.Format(" 15 h 04"), EN: now.Format("Monday 15:04")}
 	for _, m := range p.d.machines {
-		place := demoPlace{ID: m.id, Name: m.name, Panel: m.panel, Relay: m.lit(), EStop: m.estopOpen(), Kinds: p.kinds(m.id)}
+		place := demoPlace{ID: m.id, Name: m.name, Panel: m.panel, Relay: m.lit(), EStop: m.estopOpen(),
+			Kinds: site.kinds(m.id), Page: m.hubPage()}
 		if s := m.ask(ctx, control.Request{Do: "status"}).Status; s != nil {
 			place.Phase, place.Tagged = s.Phase, len(s.Tags) > 0
 		}
@@ -285,8 +278,10 @@ func (p *demoPage) look(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hear(ctx)
-	v.Records = p.seen
-	v.Evidence = p.progress(ctx)
+	for _, r := range p.seen {
+		v.Records = append(v.Records, site.record(r))
+	}
+	v.Evidence = p.progress(ctx, site)
 	b, err := json.Marshal(v)
 	if err != nil || string(b) == string(p.view) {
 		return
@@ -297,14 +292,14 @@ func (p *demoPage) look(ctx context.Context) {
 }
 
 // kinds are the interventions that count towards a badge of the machine.
-func (p *demoPage) kinds(id policy.MachineID) []demoKind {
+func (s demoSite) kinds(id policy.MachineID) []demoKind {
 	out := []demoKind{}
-	m, ok := p.d.site.Policy.Machine(id)
+	m, ok := s.policy.Machine(id)
 	if !ok {
 		return out
 	}
-	for badge, rule := range p.d.site.Policy.Evidence {
-		if slices.Contains(p.d.site.Policy.MachinesOf(badge), id) {
+	for badge, rule := range s.policy.Evidence {
+		if slices.Contains(s.policy.MachinesOf(badge), id) {
 			for _, k := range rule.Kinds {
 				out = append(out, demoKind{k, m.KindName(k)})
 			}
@@ -319,21 +314,21 @@ func (p *demoPage) hear(ctx context.Context) {
 	for _, m := range p.d.machines {
 		p.d.hub.Ledger().Records(ctx, ledger.Query{Machine: m.id, After: p.last[m.id]}, func(e ledger.Entry) error {
 			p.last[m.id] = e.Seq
-			p.seen = append([]demoRecord{p.record(e.Record)}, p.seen...)
+			p.seen = append([]wire.Record{e.Record}, p.seen...)
 			return nil
 		})
 	}
 	p.seen = p.seen[:min(len(p.seen), 14)]
 }
 
-func (p *demoPage) record(r wire.Record) demoRecord {
+func (s demoSite) record(r wire.Record) demoRecord {
 	body := strings.NewReplacer(`"`, "", ",", ", ", ":", ": ").Replace(strings.Trim(string(r.Body), "{}"))
-	return demoRecord{Machine: r.Machine, Seq: r.Seq, Time: r.Wall.In(p.d.site.Policy.Zone).Format("15:04:05"), Kind: r.Kind, Who: p.d.memberName(r.Member),
-		Detail: policy.Text{FR: body, EN: body}}
+	return demoRecord{Machine: r.Machine, Seq: r.Seq, Time: r.Wall.In(s.policy.Zone).Format("15:04:05"), Kind: r.Kind,
+		Who: s.name(r.Member), Detail: policy.Text{FR: body, EN: body}}
 }
 
-func (p *demoPage) progress(ctx context.Context) []demoProgress {
-	all, err := hub.Progress(ctx, p.d.hub.Ledger(), p.d.site.Policy, p.d.now())
+func (p *demoPage) progress(ctx context.Context, s demoSite) []demoProgress {
+	all, err := hub.Progress(ctx, p.d.hub.Ledger(), s.policy, p.d.now())
 	out := []demoProgress{}
 	if err != nil {
 		return out
@@ -342,9 +337,10 @@ func (p *demoPage) progress(ctx context.Context) []demoProgress {
 		if len(x.Counted)+len(x.Rejected) == 0 || len(x.Counted) == 0 && onlyElsewhere(x) {
 			continue
 		}
-		badge, _ := p.d.site.Policy.Badge(x.Badge)
-		row := demoProgress{Member: x.Member, Name: p.names[x.Member].Name, ID: x.Badge, Badge: badge.Name, Counted: min(len(x.Counted), x.Needed), Needed: x.Needed,
-			Complete: x.Complete, Issued: p.d.issued[string(x.Member)+"/"+string(x.Badge)], Whys: []policy.Text{}}
+		badge, _ := s.policy.Badge(x.Badge)
+		row := demoProgress{Member: x.Member, Name: s.name(x.Member), ID: x.Badge, Badge: badge.Name,
+			Counted: min(len(x.Counted), x.Needed), Needed: x.Needed, Complete: x.Complete,
+			Issued: p.d.hasIssued(x.Member, x.Badge), Whys: []policy.Text{}}
 		for _, r := range x.Rejected {
 			for _, y := range r.Why {
 				if t := y.Text(); !slices.Contains(row.Whys, t) {

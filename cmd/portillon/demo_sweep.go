@@ -4,8 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"portillon/policy"
 )
 
 // demoPrefix begins the name of a demo's folder.
@@ -40,14 +38,4 @@ func sweepDemos(tmp string) {
 		}
 		f.Close()
 	}
-}
-
-// memberName is what the demo's page calls a member: the hub's table shows people, as its directory would.
-func (d *demo) memberName(id policy.MemberID) string {
-	for _, m := range d.site.Members {
-		if m.ID == id {
-			return m.Name
-		}
-	}
-	return string(id)
 }

@@ -37,7 +37,7 @@ type reportPage struct {
 // days reads the range of the address: the last 30 days where it has none.
 func (q *request) days() (report.Range, []fault.Field) {
 	v := q.r.URL.Query()
-	now := q.p.Now().In(q.p.Zone)
+	now := q.p.Now().In(q.p.zone())
 	r := report.Range{From: dateOf(now.AddDate(0, 0, -29)), To: dateOf(now), Machine: policy.MachineID(v.Get("machine"))}
 	var faults []fault.Field
 	for name, to := range map[string]*policy.Date{"from": &r.From, "to": &r.To} {

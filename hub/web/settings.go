@@ -100,7 +100,7 @@ func (q *request) showTokens(status int, change func(*tokensPage)) error {
 	d := tokensPage{Tokens: list, Chosen: map[string]bool{}, Form: form{ID: "token", Action: "/settings/tokens",
 		Submit: "token.make", Fields: []field{
 			{Name: "name", Kind: "text", Label: "token.name", Hint: "token.name.hint", Required: true, Auto: "off"},
-			{Name: "expires", Kind: "date", Label: "token.expires", Value: q.p.Now().In(q.p.Zone).AddDate(0, 3,
+			{Name: "expires", Kind: "date", Label: "token.expires", Value: q.p.Now().In(q.p.zone()).AddDate(0, 3,
 				0).Format("2006-01-02"), Required: true},
 			{Name: "scopes", Kind: "scopes", Label: "token.scopes"}}}}
 	for _, act := range actor.Acts() {
@@ -125,7 +125,7 @@ func (p *Pages) newToken(q *request) error {
 	for _, s := range v["scopes"] {
 		in.Scopes = append(in.Scopes, actor.Act(s))
 	}
-	day, err := time.ParseInLocation("2006-01-02", v.Get("expires"), p.Zone)
+	day, err := time.ParseInLocation("2006-01-02", v.Get("expires"), p.zone())
 	made := account.Token{}
 	switch {
 	case err != nil:

@@ -23,7 +23,7 @@ type views struct {
 var shared = [...]string{"templates/layout.html", "templates/parts.html"}
 
 func (p *Pages) parse(lang string) (*views, error) {
-	v := &views{tongue: tongue{lang: lang, words: p.words, zone: p.Zone, now: p.Now},
+	v := &views{tongue: tongue{lang: lang, words: p.words, zone: p.zone, now: p.Now},
 		pages: map[string]*template.Template{}}
 	base, err := template.New("layout.html").Funcs(p.funcs(v.tongue)).ParseFS(files, shared[:]...)
 	if err != nil {

@@ -35,6 +35,7 @@ type Options struct {
 	Site      string // the name of the site, as people call it
 	Version   string // of the hub, for Settings
 	Zone      *time.Location
+	ZoneNow   func() *time.Location // of the policy in force, in the place of Zone; nil, or a nil result: Zone
 	Now       func() time.Time
 	Log       *slog.Logger
 	Directory Directory
@@ -96,6 +97,16 @@ func New(o Options) (*Pages, error) {
 		}
 	}
 	return p, nil
+}
+
+// zone is in which times are shown and days begin.
+func (p *Pages) zone() *time.Location {
+	if p.ZoneNow != nil {
+		if now := p.ZoneNow(); now != nil {
+			return now
+		}
+	}
+	return p.Zone
 }
 
 func connection(r *http.Request) string {

@@ -46,7 +46,7 @@ func french(s string) string {
 type tongue struct {
 	lang  string
 	words words
-	zone  *time.Location
+	zone  func() *time.Location
 	now   func() time.Time
 }
 
@@ -106,7 +106,7 @@ func (l tongue) number(n any) string {
 
 // clock is 14 h 30, 14:30.
 func (l tongue) clock(t time.Time) string {
-	h, m, _ := t.In(l.zone).Clock()
+	h, m, _ := t.In(l.zone()).Clock()
 	if l.lang == "fr" {
 		return fmt.Sprintf("%d\u00a0h\u00a0%02d", h, m)
 	}
@@ -115,7 +115,7 @@ func (l tongue) clock(t time.Time) string {
 
 // day is 30 nov. 2026, 30 Nov 2026; without the year where it is the current one.
 func (l tongue) day(t time.Time) string {
-	t = t.In(l.zone)
+	t = t.In(l.zone())
 	return l.date(policy.Date{Year: t.Year(), Month: t.Month(), Day: t.Day()})
 }
 
@@ -128,7 +128,7 @@ func (l tongue) date(d policy.Date) string {
 		day = "1er"
 	}
 	s := day + "\u00a0" + l.t("month."+strconv.Itoa(int(d.Month)))
-	if d.Year != 0 && d.Year != l.now().In(l.zone).Year() {
+	if d.Year != 0 && d.Year != l.now().In(l.zone()).Year() {
 		s += "\u00a0" + strconv.Itoa(d.Year)
 	}
 	return s
@@ -139,8 +139,8 @@ func (l tongue) moment(t time.Time) string {
 	if t.IsZero() {
 		return l.t("never")
 	}
-	y, m, d := t.In(l.zone).Date()
-	ny, nm, nd := l.now().In(l.zone).Date()
+	y, m, d := t.In(l.zone()).Date()
+	ny, nm, nd := l.now().In(l.zone()).Date()
 	if y == ny && m == nm && d == nd {
 		return l.t("today.at", l.clock(t))
 	}
@@ -164,5 +164,5 @@ func (l tongue) length(seconds int64) string {
 
 // lapsed reports whether the day is over in the site's zone. The zero day never is.
 func (l tongue) lapsed(d policy.Date) bool {
-	return d != policy.Date{} && before(d, dateOf(l.now().In(l.zone)))
+	return d != policy.Date{} && before(d, dateOf(l.now().In(l.zone())))
 }

@@ -34,7 +34,10 @@ type Options struct {
 	Dir     string // where machine files are, below Root: /etc/portillon
 	Root    string // where this computer's files are: /
 	NoStart bool   // do not start the unit
-	Lang    policy.Language
+	// Folder holds the machine's file, keys and data in place of Dir and Root: nothing else is touched, no unit is
+	// started, and root is not needed. Without Wiring, the machine is simulated. Empty: the machine is this computer's.
+	Folder string
+	Lang   policy.Language
 }
 
 // Enrolment is one run.
@@ -58,7 +61,15 @@ func (e *Enrolment) path(p string) string { return filepath.Join(e.Root, p) }
 func (e *Enrolment) store() string { return e.path("etc/credstore") }
 
 // live reports whether the files are those of the computer that this runs on.
-func (e *Enrolment) live() bool { return filepath.Clean(e.Root) == "/" }
+func (e *Enrolment) live() bool { return e.Folder == "" && filepath.Clean(e.Root) == "/" }
+
+// file is the machine.yaml of a machine.
+func (e *Enrolment) file(id policy.MachineID) string {
+	if e.Folder != "" {
+		return filepath.Join(e.Folder, string(id)+".yaml")
+	}
+	return e.path(filepath.Join(e.Dir, string(id)+".yaml"))
+}
 
 // Run brings the machine in. What can be refused here is refused before the code is used up.
 func (e *Enrolment) Run(ctx context.Context) error {
@@ -114,7 +125,7 @@ type machine struct {
 
 // prepare makes the machine's file and keys. Nothing of it is in force yet.
 func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error) {
-	m := &machine{file: e.path(filepath.Join(e.Dir, string(j.Code.Machine)+".yaml"))}
+	m := &machine{file: e.file(j.Code.Machine)}
 	wiring, err := e.wiring(m.file)
 	if err != nil {
 		return nil, err
@@ -127,8 +138,9 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 	if err := a.Check(); err != nil {
 		return nil, fmt.Errorf("the hub's answer: %w", err)
 	}
-	m.text = a.Enrolled(wiring, setup.HubAnswers{Address: address, Name: j.Identity.Name, BrokerPort: port, HubKey: j.Identity.HubKey})
-	if m.config, err = setup.Sound(filepath.Base(m.file), m.text); err != nil {
+	m.text = a.Enrolled(wiring, setup.HubAnswers{Address: address, Name: j.Identity.Name, BrokerPort: port,
+		HubKey: j.Identity.HubKey, Beside: e.Folder != ""})
+	if m.config, err = e.sound(m); err != nil {
 		return nil, fmt.Errorf("the wiring makes no sound file: %w", err)
 	}
 	m.config = e.rooted(m.config)
@@ -137,6 +149,17 @@ func (e *Enrolment) prepare(j *hublink.Joining, address string) (*machine, error
 	}
 	m.tlsKey, err = hublink.NewKey(m.config.HubDir())
 	return m, err
+}
+
+// sound reads the machine's file that m.text would be.
+func (e *Enrolment) sound(m *machine) (machined.Config, error) {
+	if e.Folder == "" {
+		return setup.Sound(filepath.Base(m.file), m.text)
+	}
+	if err := os.MkdirAll(e.Folder, 0o700); err != nil {
+		return machined.Config{}, err
+	}
+	return setup.SoundIn(e.Folder, filepath.Base(m.file), m.text)
 }
 
 func brokerOf(id wire.HubIdentity) (host, port string, err error) {
@@ -158,6 +181,9 @@ func (e *Enrolment) wiring(file string) (string, error) {
 		path = e.path(filepath.Join("usr/share/portillon", path+".yaml"))
 	}
 	b, err := setup.ReadSmall(path)
+	if errors.Is(err, fs.ErrNotExist) && e.Wiring == "" && e.Folder != "" {
+		return setup.Simulated, nil
+	}
 	if errors.Is(err, fs.ErrNotExist) && e.Wiring == "" {
 		return "", fmt.Errorf("how the machine is wired is not known: --wiring NAME or --wiring FILE; %s", machined.Samples())
 	}
@@ -167,7 +193,7 @@ func (e *Enrolment) wiring(file string) (string, error) {
 // rooted is the file with its paths below Root.
 func (e *Enrolment) rooted(c machined.Config) machined.Config {
 	for _, p := range []*string{&c.Data, &c.Control} {
-		if !e.live() && !strings.HasPrefix(*p, filepath.Clean(e.Root)+"/") {
+		if e.Folder == "" && !e.live() && !strings.HasPrefix(*p, filepath.Clean(e.Root)+"/") {
 			*p = e.path(*p)
 		}
 	}
@@ -322,6 +348,11 @@ func (e *Enrolment) start(ctx context.Context, m *machine) error {
 	if err := found.Err(); err != nil {
 		e.say("Il manque encore :\n%v", "Still missing:\n%v", err)
 		return ErrIncomplete
+	}
+	if e.Folder != "" {
+		e.say("Les fichiers sont prêts. Pour démarrer : portillond -config %s",
+			"The files are ready. Start the machine with: portillond -config %s", m.file)
+		return nil
 	}
 	if !e.live() || e.NoStart {
 		e.say("Les fichiers sont prêts.", "The files are ready.")

@@ -17,6 +17,7 @@ import (
 )
 
 const usage = `portillond enrol https://hub.local:8443 CODE [--wiring NAME|FILE] [--replace]
+       portillond enrol https://hub.local:8443 CODE --folder DIR     to try a machine, without root
        portillond enrol --hub ADDRESS     the hub moved: no code is needed
        portillond enrol --find            look for the hub on this network`
 
@@ -39,6 +40,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer, host setup.Hos
 	fs.BoolVar(&e.Replace, "replace", false, "the machine was there before, on another SD card or computer")
 	fs.BoolVar(&e.NoStart, "no-start", false, "do not start the unit")
 	fs.StringVar(&e.Dir, "dir", "/etc/portillon", "where machine files are")
+	fs.StringVar(&e.Folder, "folder", "", "to try a machine: put its file, keys and data into this folder, and change "+
+		"nothing else of this computer; without --wiring, relay and reader are simulated")
 	fs.StringVar(&e.Root, "root", "/", "another root of all files; nothing is started then")
 	rest, err := parseMixed(fs, args)
 	if errors.Is(err, flag.ErrHelp) {

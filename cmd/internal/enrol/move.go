@@ -22,7 +22,11 @@ func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Fin
 		}
 		address = at
 	}
-	files, err := filepath.Glob(e.path(filepath.Join(e.Dir, "*.yaml")))
+	dir := e.path(e.Dir)
+	if e.Folder != "" {
+		dir = e.Folder
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {
 		return err
 	}
@@ -40,7 +44,7 @@ func (e *Enrolment) Move(ctx context.Context, address string, finder hublink.Fin
 		moved++
 	}
 	if moved == 0 && len(errs) == 0 {
-		return fmt.Errorf("%s holds no machine that was enrolled at a hub: portillond enrol https://HUB:8443 CODE", e.path(e.Dir))
+		return fmt.Errorf("%s holds no machine that was enrolled at a hub: portillond enrol https://HUB:8443 CODE", dir)
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,10 +16,29 @@ type HubAnswers struct {
 	Name       string // in its certificate
 	BrokerPort string
 	HubKey     string // the verifier key of acknowledgements and commands
+
+	// Beside says that keys and data stand beside the machine's file, for a machine that somebody tries in a folder:
+	// without root, and without systemd, which hands keys over elsewhere.
+	Beside bool
 }
 
 // hubLines are the parts of a machine's file that the hub decides, with the comment lines between their lines.
 var hubLines = regexp.MustCompile(`(?m)^(?:(?:bundle|mqtt|hub|machine-key|card-key):.*\n(?:[ \t]+.*\n)*|# Written by portillond enrol\.\n)`)
+
+// placeLines say where a machine's data and its socket are.
+var placeLines = regexp.MustCompile(`(?m)^(?:data|control):.*\n`)
+
+// Simulated is the wiring of a machine without hardware: its relay is the file pin, its emergency stop the file
+// e-stop, and cards come from «portillon machine tap».
+const Simulated = `# No hardware: the relay is a file called pin, and cards come from «portillon machine tap».
+portillon: 1
+site: site
+machine: machine
+data: data
+reader: { kind: none }
+relay: { pin: "sim:pin", e-stop: "sim:e-stop" }
+clock: trusted                        # this computer's clock is set
+`
 
 // Enrolled is a machine.yaml with the wiring of another one, for the hub that the machine joins.
 func (a Answers) Enrolled(text string, h HubAnswers) string {
@@ -26,6 +46,9 @@ func (a Answers) Enrolled(text string, h HubAnswers) string {
 		text += "\n"
 	}
 	text = hubLines.ReplaceAllString(a.FromWiring(text), "")
+	if h.Beside {
+		return a.enrolledBeside(placeLines.ReplaceAllString(text, ""), h)
+	}
 	return text + fmt.Sprintf(`# Written by portillond enrol.
 card-key: credential:card-key         # /etc/credstore/portillon.card-key
 machine-key: credential:machine-key   # /etc/credstore/portillon.%[1]s.machine-key
@@ -37,6 +60,40 @@ mqtt:
   password-file: credential:mqtt-password   # /etc/credstore/portillon.%[1]s.mqtt-password
   hub-key: %[6]q
 `, a.Machine, a.BundleKey, h.Address, h.Name, h.BrokerPort, h.HubKey)
+}
+
+func (a Answers) enrolledBeside(text string, h HubAnswers) string {
+	return text + fmt.Sprintf(`# Written by portillond enrol.
+data: %[1]s
+control: %[1]s.sock
+card-key: card.key
+machine-key: %[1]s.key
+bundle: { key: %[2]q }
+hub: { address: %[3]q, name: %[4]q }
+mqtt:
+  broker: "ssl://%[4]s:%[5]s"
+  username: %[1]s
+  password-file: %[1]s.password
+  hub-key: %[6]q
+`, a.Machine, a.BundleKey, h.Address, h.Name, h.BrokerPort, h.HubKey)
+}
+
+// SoundIn is Sound for a file that stands in the folder dir, whose relative paths count from there.
+func SoundIn(dir, name, text string) (machined.Config, error) {
+	f, err := os.CreateTemp(dir, "."+name+"-*")
+	if err != nil {
+		return machined.Config{}, err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return machined.Config{}, err
+	}
+	c, err := readWires(f.Name())
+	if err == nil {
+		err = isOf(name, c)
+	}
+	return c, err
 }
 
 // Sound reads a text as the machine's file that it would be, and says what is wrong with it.

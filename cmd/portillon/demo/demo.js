@@ -9,12 +9,15 @@ const words = {
     log: k => 'Noter\u00a0: ' + k, estop: 'Arrêt d’urgence', release: 'Déverrouiller l’arrêt', kill: 'Couper le programme', tag: 'Mettre hors service', untag: 'Remettre en service',
     records: 'Ce que le hub a reçu par MQTT', heads: ['machine', 'n°', 'heure', 'quoi', 'qui', 'détail'], evidence: 'Preuves pour un badge de mainteneur',
     none: 'Personne n’a encore aidé à une maintenance.', of: 'sur', issue: 'Émettre le badge signé', issued: 'Badge émis : il ouvre la maintenance', nocard: 'sans carte', unknown: 'Carte inconnue', stranger: 'n’est à personne',
+    hub: 'Les pages du hub', hubWhat: 'Un clic ouvre le hub dans un autre onglet, connecté comme cette personne. Un navigateur est une seule personne à la fois. Ce qu’on y change agit sur les machines d’ici.',
+    atHub: who => `Sa page au hub (${who})`,
     foot: 'Portillon règle un accès ; ce n’est pas une fonction de sécurité. Ctrl-C dans le terminal arrête tout et efface tout.',
     lost: 'La démo est arrêtée.',
     try: ['Cliquer sur la carte de Léa : elle est autonome à la découpe laser, la machine démarre. Cliquer encore : elle s’arrête.',
       'Cliquer sur Jules : 1er pas. La machine attend un mentor : cliquer sur Karim. Encore Karim : le panneau lui demande ce que Jules a réussi.',
       'Cliquer sur Inès (mainteneuse), puis sur Léa qui vient l’aider, puis une fois sur chaque « Noter » ; Inès termine, et on recommence jusqu’à cinq. Sur le panneau : arrêter la machine, mettre hors service, signaler un problème.',
-      'La preuve est complète : émettre le badge. Terminer avec la carte d’Inès, puis Léa peut choisir « Passer à : maintenance ».'],
+      'La preuve est complète : émettre le badge. Terminer avec la carte d’Inès, puis Léa peut choisir « Passer à : maintenance ».',
+      'Cliquer sur la carte inconnue, ouvrir le hub comme Olivia : la carte est sous « Aujourd’hui ». L’attribuer à Tom, puis cliquer ici sur Tom.'],
   },
   en: {
     what: 'Three machines, their relay guards, a hub and its members, on simulated pins.',
@@ -23,15 +26,18 @@ const words = {
     log: k => 'Log: ' + k, estop: 'Emergency stop', release: 'Release the stop', kill: 'Crash the daemon', tag: 'Tag out', untag: 'Return to service',
     records: 'What the hub has received over MQTT', heads: ['machine', 'no.', 'time', 'what', 'who', 'detail'], evidence: 'Evidence towards a maintainer’s badge',
     none: 'Nobody has helped with maintenance yet.', of: 'of', issue: 'Issue the signed badge', issued: 'Badge issued: it opens maintenance', nocard: 'no card', unknown: 'Unknown card', stranger: 'belongs to nobody',
+    hub: 'The hub’s pages', hubWhat: 'A click opens the hub in another tab, signed in as that person. A browser is one person at a time. What is changed there acts at the machines here.',
+    atHub: who => `Its page at the hub (${who})`,
     foot: 'Portillon is access control, not a safety function. Ctrl-C in the terminal stops everything and leaves nothing behind.',
     lost: 'The demo has stopped.',
     try: ['Click Léa’s card: she may use the laser alone, the machine comes on. Click again: it stops.',
       'Click Jules: first steps only. The machine waits for a mentor: click Karim. Karim again: the panel asks him what Jules did well.',
       'Click Inès (maintainer), then Léa who comes to help, then each “Log” once; Inès ends, and they begin again until five count. At the panel: stop the machine, take out of service, report a problem.',
-      'The evidence is complete: issue the badge. End with Inès’s card; now Léa can choose “Switch to: maintenance”.'],
+      'The evidence is complete: issue the badge. End with Inès’s card; now Léa can choose “Switch to: maintenance”.',
+      'Click the unknown card, open the hub as Olivia: the card is under “Today”. Give it to Tom, then click Tom here.'],
   },
 };
-let lang = navigator.language && !navigator.language.startsWith('fr') ? 'en' : 'fr', state = null, chosen = null, answer = null;
+let lang = navigator.language && !navigator.language.startsWith('fr') ? 'en' : 'fr', state = null, chosen = null, answer = null, as = null;
 const w = () => words[lang], tie = s => s.replace(/« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?/g, m => m.replaceAll(' ', '\u00a0')), text = t => t ? tie((lang === 'en' ? t.EN || t.FR : t.FR || t.EN) || '') : '';
 
 function el(tag, cls, kids) {
@@ -47,6 +53,23 @@ function button(label, id, run) {
   b.onclick = run;
   return b;
 }
+// A button that opens a page of the hub in another tab, as somebody. It is a form, because it begins a session there.
+function opens(label, id, person, page) {
+  const b = el('button', '', label), f = el('form', '', b);
+  f.method = 'post';
+  f.action = 'as';
+  f.target = 'hub';
+  b.dataset.id = id;
+  for (const [k, v] of Object.entries({ person, page, lang })) {
+    const i = el('input');
+    i.type = 'hidden';
+    i.name = k;
+    i.value = v;
+    f.append(i);
+  }
+  f.addEventListener('submit', () => { as = person; setTimeout(draw) });
+  return f;
+}
 async function post(path, body) {
   try {
     const r = await fetch(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
@@ -58,7 +81,7 @@ async function post(path, body) {
 // A part of the page is built again only where what it shows has changed: an open button must not jump.
 const built = {};
 function part(id, key, make) {
-  const k = JSON.stringify([key, lang, chosen]);
+  const k = JSON.stringify([key, lang, chosen, as]);
   if (built[id] === k) return;
   built[id] = k;
   $(id).replaceChildren(...make());
@@ -76,10 +99,18 @@ function draw() {
   part('heads', 0, () => w().heads.map(t => el('th', '', t)));
   if (!state) return;
   chosen ??= state.machines[0].id;
+  as ??= state.people[0].id;
   $('clock').textContent = w().clock + text(state.clock);
   machines();
   $('cards-title').textContent = w().cards(text(state.machines.find(m => m.id === chosen).name));
   part('cards', state.members, () => state.members.map(card));
+  $('hub-title').textContent = w().hub;
+  $('hub-what').textContent = w().hubWhat;
+  part('people', state.people, () => state.people.map(p => {
+    const f = opens([el('b', '', p.name), el('span', '', text(p.does))], 'as-' + p.id, p.id, '/');
+    f.firstChild.className = p.id === as ? 'card picked' : 'card';
+    return f;
+  }));
   part('rows', state.records, () => state.records.map(r => el('tr', '', [r.machine, String(r.seq), r.time, r.kind, r.who, text(r.detail)].map(x => el('td', '', x)))));
   part('progress', state.evidence, progress);
 }
@@ -107,7 +138,7 @@ function machines() {
     const lamp = a.querySelector('.lamp');
     lamp.classList.toggle('lit', m.relay);
     lamp.replaceChildren(el('i'), m.relay ? w().lit : w().dark);
-    const key = JSON.stringify([m.phase, m.estop, m.tagged, m.kinds, lang, chosen]);
+    const key = JSON.stringify([m.phase, m.estop, m.tagged, m.kinds, lang, chosen, as]);
     if (a.dataset.key === key) continue;
     a.dataset.key = key;
     const tools = [];
@@ -118,6 +149,7 @@ function machines() {
     tools.push(m.tagged ? button(w().untag, 'untag', () => post('untag', { machine: m.id })) : button(w().tag, 'tag', () => post('tag', { machine: m.id })));
     tools.push(button(m.estop ? w().release : w().estop, 'estop', () => post('estop', { machine: m.id, open: !m.estop })));
     tools.push(button(w().kill, 'kill', () => post('kill', { machine: m.id })));
+    tools.push(opens(w().atHub(state.people.find(p => p.id === as).name), 'hub', as, m.page));
     a.querySelector('.tools').replaceChildren(...tools);
   }
 }

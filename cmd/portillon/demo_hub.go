@@ -1,0 +1,279 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"portillon/hub"
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/policy"
+)
+
+// demoActor is who fills the hub and issues badges: whoever started the demo.
+var demoActor = actor.System("demo")
+
+// demoPatience bounds each wait of the demo's start.
+const demoPatience = 20 * time.Second
+
+func (d *demo) hubFile() string { return d.path("hub", "hub.yaml") }
+
+// openHub makes a new hub as portillon-hub does in an empty folder, with every listener on a free port of loopback,
+// and asks nothing of the web.
+func (d *demo) openHub(_ context.Context, origin string) error {
+	p, err := readPolicy(d.path("site/policy.yaml"))
+	if err != nil {
+		return err
+	}
+	page, err := url.Parse(origin)
+	if err != nil {
+		return err
+	}
+	made, err := hub.Create(d.path("hub"), hub.NewHub{Site: p.Site, Host: "localhost",
+		Web: net.JoinHostPort(page.Hostname(), "0")})
+	if err != nil {
+		return err
+	}
+	if d.conf, err = hub.ReadConfig(made.Config); err != nil {
+		return err
+	}
+	d.conf.Join.Listen, d.conf.MQTT.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	text, err := os.ReadFile(d.conf.Join.CardKey)
+	if err != nil {
+		return err
+	}
+	if d.cardKey, err = hex.DecodeString(strings.TrimSpace(string(text))); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(d.conf.Data, 0o700); err != nil {
+		return err
+	}
+	d.hub, err = hub.New(d.conf, hub.Options{Now: d.now, Log: slog.New(slog.DiscardHandler), Offline: true})
+	return err
+}
+
+// fillHub puts policy, members, badges, machines and accounts into the hub by the services that its pages call. The
+// hub does not run yet: the first bundle that it builds holds all of it.
+func (d *demo) fillHub(ctx context.Context, _ string) error {
+	first, err := d.hub.Publishing().Current(ctx, demoActor)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(d.path("site/policy.yaml"))
+	if err != nil {
+		return err
+	}
+	_, err = d.hub.Publishing().Publish(ctx, demoActor, string(text), "site-example", first.Number, nil)
+	if err != nil {
+		return err
+	}
+	if err := d.importMembers(ctx); err != nil {
+		return err
+	}
+	badges, err := zipped(os.DirFS(d.path("site")), "badges/*.json", "status/*.json")
+	if err != nil {
+		return err
+	}
+	kept, err := d.hub.Directory().AddBadges(ctx, demoActor, "", "site-example.zip", badges)
+	if err != nil {
+		return err
+	}
+	for _, b := range kept {
+		if b.Refused != "" {
+			return fmt.Errorf("the badge %s: %s", b.From, b.Refused)
+		}
+	}
+	p, err := d.hub.Policy(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range p.Machines {
+		if _, err := d.hub.Enrol().Add(ctx, demoActor, m.ID); err != nil {
+			return err
+		}
+		d.machines = append(d.machines, &demoMachine{id: m.ID, name: m.Name, dir: d.path(string(m.ID))})
+	}
+	return d.addPeople(ctx)
+}
+
+// importMembers imports the members.yaml of the demo's folder, as the page for it does.
+func (d *demo) importMembers(ctx context.Context) error {
+	data, err := os.ReadFile(d.path("site/members.yaml"))
+	if err != nil {
+		return err
+	}
+	preview, err := d.hub.Directory().Preview(ctx, demoActor, directory.Import{Name: "members.yaml", Data: data})
+	if err != nil {
+		return err
+	}
+	_, err = d.hub.Directory().Apply(ctx, demoActor, preview.ID)
+	return err
+}
+
+// zipped is a ZIP of the files that match patterns.
+func zipped(from fs.FS, patterns ...string) ([]byte, error) {
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	for _, pattern := range patterns {
+		files, err := fs.Glob(from, pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range files {
+			data, err := fs.ReadFile(from, name)
+			if err != nil {
+				return nil, err
+			}
+			w, err := z.Create(name)
+			if err != nil {
+				return nil, err
+			}
+			if _, err := w.Write(data); err != nil {
+				return nil, err
+			}
+		}
+	}
+	err := z.Close() // it writes the directory of the ZIP
+	return out.Bytes(), err
+}
+
+// startHub runs the hub, and waits until it hears machines and has its first bundle.
+func (d *demo) startHub(ctx context.Context, _ string) error {
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it ends after the machines: close
+	d.hubEnd, d.hubDone = cancel, make(chan struct{})
+	go func() {
+		defer close(d.hubDone)
+		if err := d.hub.Run(run); !errors.Is(err, context.Canceled) {
+			d.hubFault = err
+		}
+	}()
+	late := time.NewTimer(demoPatience)
+	defer late.Stop()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	hearing := d.hub.Hearing()
+	for heard := false; ; {
+		select {
+		case <-hearing:
+			hearing, heard = nil, true
+		case <-look.C:
+		case <-d.hubDone:
+			return errors.Join(errors.New("the hub ended at once"), d.hubFault)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-late.C:
+			return fmt.Errorf("the hub has no bundle, or did not reach its broker, within %v", demoPatience)
+		}
+		if _, version := d.hub.Manifest(); heard && version > 0 {
+			return nil
+		}
+	}
+}
+
+// startMachines has every machine join the hub and start, all at the same time.
+func (d *demo) startMachines(ctx context.Context, origin string) error {
+	errs := make([]error, len(d.machines))
+	var all sync.WaitGroup
+	for i, m := range d.machines {
+		all.Go(func() {
+			err := m.join(ctx, d)
+			if err == nil {
+				err = m.start(d, origin)
+			}
+			if err != nil {
+				errs[i] = fmt.Errorf("the machine %s: %w", m.id, err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(append(errs, d.nameKeys(ctx))...)
+}
+
+// nameKeys writes the machines' public keys into hub.yaml, where «evidence export» and «badge issue» look for them. The
+// hub that runs knows them from the enrolment.
+func (d *demo) nameKeys(ctx context.Context) error {
+	all, err := d.hub.Enrol().Enrolled(ctx)
+	if err != nil {
+		return err
+	}
+	text := "machines:\n"
+	for _, m := range all {
+		text += fmt.Sprintf("  %s: { key: %q }\n", m.ID, m.Public)
+	}
+	f, err := os.OpenFile(d.hubFile(), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+// writePolicy writes the policy in force into the demo's folder, for the tool's verbs.
+func (d *demo) writePolicy(ctx context.Context) error {
+	now, err := d.hub.Publishing().Current(ctx, demoActor)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(d.path("site/policy.yaml"), []byte(now.Text), 0o600)
+}
+
+// addPeople makes the accounts of those as whom the hub's pages open. None has a password yet: hashing one takes
+// 19 MiB and time, and most demos never sign in as its owner.
+func (d *demo) addPeople(ctx context.Context) error {
+	d.people = demoPeople()
+	for _, p := range d.people {
+		if p.role == actor.Owner {
+			continue // the code of the first owner makes this account
+		}
+		given := account.Account{Name: p.address, Member: p.member, Site: p.role}
+		made, err := d.hub.Accounts().Add(ctx, demoActor, given, "")
+		if err != nil {
+			return err
+		}
+		p.account = made.ID
+	}
+	return nil
+}
+
+// demoPerson is somebody who signs in at the demo's hub.
+type demoPerson struct {
+	id      string
+	name    string
+	does    policy.Text
+	address string // what they sign in with
+	member  policy.MemberID
+	role    actor.Role
+
+	mu       sync.Mutex
+	account  string // the account's id; empty: there is none yet
+	password string // an owner's or administrator's; empty: none was set yet
+}
+
+// demoPeople are one of each role. Mentor and maintainer follow from the badges of site-example.
+func demoPeople() []*demoPerson {
+	return []*demoPerson{
+		{id: "owner", name: "Olivia", address: "olivia@biklab.example", role: actor.Owner,
+			does: policy.Text{FR: "propriétaire : tout, les comptes aussi", EN: "owner: everything, accounts too"}},
+		{id: "administrator", name: "Adrien", address: "adrien@biklab.example", role: actor.Administrator,
+			does: policy.Text{FR: "administrateur : membres, règles, machines", EN: "administrator: members, policy, machines"}},
+		{id: "maintainer", name: "Inès", address: "ines@example.org", member: "m-2dc899", role: actor.Member,
+			does: policy.Text{FR: "mainteneuse de la découpe laser", EN: "maintainer of the laser cutter"}},
+		{id: "mentor", name: "Karim", address: "karim@example.org", member: "m-be879f", role: actor.Member,
+			does: policy.Text{FR: "mentor à la découpe laser", EN: "mentor at the laser cutter"}},
+		{id: "member", name: "Léa", address: "lea@example.org", member: "m-020dc2", role: actor.Member,
+			does: policy.Text{FR: "membre : sa propre fiche", EN: "member: her own record"}},
+	}
+}

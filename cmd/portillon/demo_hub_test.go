@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"portillon/daemon/control"
+	"portillon/hub/directory"
+)
+
+// demoVisitor is a browser at the demo's page.
+type demoVisitor struct {
+	t    *testing.T
+	c    *http.Client
+	page string // the address of the demo's page
+}
+
+func openDemoPage(t *testing.T) (*demo, *demoVisitor) {
+	t.Helper()
+	d, err := openDemo(t.Context(), stdio{out: io.Discard, err: io.Discard}, "http://127.0.0.1")
+	t.Cleanup(func() {
+		if err := d.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web, err := fs.Sub(demoFiles, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := newDemoPage(d, web).handler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(handler)
+	t.Cleanup(s.Close)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, &demoVisitor{t, &http.Client{Jar: jar}, s.URL}
+}
+
+// press presses a button that opens the hub, and returns what the browser then shows.
+func (v *demoVisitor) press(person, page, lang, origin string) (int, string, *url.URL) {
+	v.t.Helper()
+	form := url.Values{"person": {person}, "page": {page}, "lang": {lang}}
+	r, err := http.NewRequestWithContext(v.t.Context(), "POST", v.page+signInPath, strings.NewReader(form.Encode()))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Origin", origin)
+	return v.do(r)
+}
+
+func (v *demoVisitor) do(r *http.Request) (int, string, *url.URL) {
+	v.t.Helper()
+	res, err := v.c.Do(r)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return res.StatusCode, string(b), res.Request.URL
+}
+
+func TestDemoOpensTheHubSignedInAsWhoeverOnePicks(t *testing.T) {
+	d, v := openDemoPage(t)
+	for _, x := range []struct{ person, page, lang, path, shows string }{
+		{"owner", "/", "en", "/today", "Signed in as olivia@biklab.example"},
+		{"administrator", "/machines/laser", "en", "/machines/laser", "Signed in as adrien@biklab.example"},
+		{"maintainer", "/machines/laser", "fr", "/machines/laser", "ines@example.org"},
+		{"mentor", "/", "en", "/today", "Signed in as karim@example.org"},
+		{"member", "/", "fr", "/me", "lea@example.org"},
+		{"administrator", "/", "en", "/today", "Signed in as adrien@biklab.example"}, // now the account has a password
+		{"owner", "/machines/vinyl", "en", "/machines/vinyl", "Signed in as olivia@biklab.example"},
+		{"member", "/machines/laser", "en", "/machines/laser", "Signed in as lea@example.org"},
+	} {
+		status, body, at := v.press(x.person, x.page, x.lang, v.page)
+		if status != http.StatusOK || at.Path != x.path || at.Port() != d.hubPort() || !strings.Contains(body, x.shows) ||
+			!strings.Contains(body, `<html lang="`+x.lang+`"`) {
+			t.Errorf("%s: %d, %s without %q", x.person, status, at, x.shows)
+		}
+	}
+}
+
+// The demo's clock is not the computer's: the stream that keeps the hub's pages up to date must not mind.
+func TestDemoHubPagesFollowWhatChanges(t *testing.T) {
+	d, v := openDemoPage(t)
+	v.press("owner", "/", "en", v.page)
+	u := url.URL{Scheme: "http", Host: "127.0.0.1:" + d.hubPort(), Path: "/api/v1/events"}
+	r, err := http.NewRequestWithContext(t.Context(), "GET", u.String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := v.c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if line, err := bufio.NewReader(res.Body).ReadString('\n'); err != nil || line != ": follow\n" {
+		t.Errorf("%s %q %v", res.Status, line, err)
+	}
+}
+
+func TestDemoSignsNobodyInForAnotherSiteOrElsewhere(t *testing.T) {
+	d, v := openDemoPage(t)
+	for _, x := range []struct {
+		name, person, page, origin string
+		want                       int
+	}{
+		{"a page of another site", "owner", "/", "https://elsewhere.example", http.StatusForbidden},
+		{"a page of another port", "owner", "/", "http://127.0.0.1:1", http.StatusForbidden},
+		{"an unknown person", "root", "/", v.page, http.StatusBadRequest},
+		{"another site's address", "owner", "//elsewhere.example/", v.page, http.StatusBadRequest},
+		{"another page", "owner", "/settings", v.page, http.StatusBadRequest},
+	} {
+		if status, _, at := v.press(x.person, x.page, "en", x.origin); status != x.want || at.Port() == d.hubPort() {
+			t.Errorf("%s: %d at %s, want %d", x.name, status, at, x.want)
+		}
+	}
+	for name, r := range map[string]*http.Request{
+		"a link":       httptest.NewRequest("GET", v.page+signInPath+"?person=owner&page=/", nil),
+		"another name": httptest.NewRequest("POST", v.page+signInPath+"?person=owner&page=/", nil),
+		"the hub":      httptest.NewRequest("POST", d.hub.WebURL()+signInPath+"?person=owner&page=/", nil),
+	} {
+		r.RequestURI = ""
+		if name == "another name" {
+			r.Host = "elsewhere.example"
+		}
+		if status, _, _ := v.do(r); status < 400 {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), "GET", d.hub.WebURL()+"/today", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, at := v.do(r); at.Path != "/sign-in" {
+		t.Errorf("somebody is signed in: %s", at)
+	}
+}
+
+// What is changed at the hub acts at the demo's machine: a card that is given to a member, and a policy.
+func TestDemoMachineFollowsItsHub(t *testing.T) {
+	const rosa = "m-6a61eb" // an autonomous user of the printer
+	d, _ := openDemoPage(t)
+	ctx := t.Context()
+	fdm := d.machines[0]
+	for _, m := range d.machines {
+		if m.id == "fdm" {
+			fdm = m
+		}
+	}
+	var taps []directory.Tap
+	eventually(t, "the unknown card at the hub", func() bool {
+		s, err := d.site(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fdm.ask(ctx, control.Request{Do: "tap", Card: d.unknownNumber(s)})
+		taps, _, err = d.hub.Directory().Taps(ctx, demoActor, directory.Page{})
+		return err == nil && len(taps) == 1 && taps[0].Assignable
+	})
+	if _, err := d.hub.Directory().Assign(ctx, demoActor, taps[0].ID, rosa); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "Rosa's new card", func() bool {
+		rep := fdm.ask(ctx, control.Request{Do: "tap", Card: strangerCard(0)})
+		return rep.OK && strings.Contains(rep.EN, "Rosa") && fdm.lit()
+	})
+	s, err := d.site(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.unknownNumber(s); got != strangerCard(1) {
+		t.Errorf("the next unknown card is %s, want %s", got, strangerCard(1))
+	}
+
+	now, err := d.hub.Publishing().Current(ctx, demoActor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const before, after = "needs: fdm-user, session: { max: 3h }", "needs: fdm-first-steps, session: { max: 3h }"
+	text := strings.Replace(now.Text, before, after, 1)
+	if _, err := d.hub.Publishing().Publish(ctx, demoActor, text, "", now.Number, nil); err != nil {
+		t.Fatal(err)
+	}
+	fdm.ask(ctx, control.Request{Do: "stop"})
+	eventually(t, "Pauline, who has her first steps, works alone", func() bool {
+		fdm.ask(ctx, control.Request{Do: "tap", Card: "2200F7C05A"})
+		st := fdm.ask(ctx, control.Request{Do: "status"}).Status
+		return st != nil && st.Member == "m-ae0699" && st.Role == "user" && fdm.lit()
+	})
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"portillon/hub/account"
+	"portillon/hub/httpd"
+	"portillon/policy"
+)
+
+// signIn signs a person in, in the browser whose request ctx comes from, by the ways that the hub's own pages offer: a
+// member with a printed code that is made for this once, an owner or administrator with a password that the demo
+// makes the first time.
+func (d *demo) signIn(ctx context.Context, p *demoPerson) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	accounts := d.hub.Accounts()
+	switch {
+	case p.member != "":
+		codes, err := accounts.PrintedCodes(ctx, demoActor, []policy.MemberID{p.member}, 1)
+		if err != nil {
+			return err
+		}
+		_, err = accounts.UseCode(ctx, codes[0].Code)
+		return err
+	case p.password != "":
+		_, err := accounts.SignIn(ctx, p.address, p.password, "")
+		return err
+	}
+	password := rand.Text()
+	if err := d.setPassword(ctx, p, password); err != nil {
+		return err
+	}
+	p.password = password
+	return nil
+}
+
+// setPassword gives an owner or administrator their first password, and signs them in.
+func (d *demo) setPassword(ctx context.Context, p *demoPerson, password string) error {
+	accounts := d.hub.Accounts()
+	if p.account == "" {
+		_, err := accounts.Redeem(ctx, d.hub.OwnerCode(), p.address, password)
+		return err
+	}
+	code, err := accounts.ResetCode(ctx, demoActor, p.account)
+	if err != nil {
+		return err
+	}
+	_, err = accounts.ResetPassword(ctx, code, password)
+	return err
+}
+
+// signInPath is the one route of the demo that begins a session at the hub. The hub itself has no such route.
+const signInPath = "/as"
+
+// signInRoute answers POST /as (person, page, lang): it signs the browser in and sends it to a page of the hub. Cookies
+// are of a host and not of a port (RFC 6265 §8.5), so that a session that begins here is one at the hub. Requests of
+// other sites are refused, twice over: by the guard of every listener of the hub, and by the accounts themselves.
+func (p *demoPage) signInRoute() (http.Handler, error) {
+	return httpd.Handler(httpd.Options{Now: p.d.now}, p.d.hub.Accounts().Handler(http.HandlerFunc(p.openHub)))
+}
+
+func (p *demoPage) openHub(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4096)
+	i := slices.IndexFunc(p.d.people, func(x *demoPerson) bool { return x.id == r.PostFormValue("person") })
+	page := r.PostFormValue("page")
+	if i < 0 || !p.isHubPage(page) {
+		http.Error(w, "the demo's page has no such button", http.StatusBadRequest)
+		return
+	}
+	if err := p.d.signIn(r.Context(), p.d.people[i]); err != nil {
+		status, why := signInFault(p.d.people[i], err)
+		http.Error(w, why, status)
+		return
+	}
+	to := url.URL{Scheme: "http", Host: net.JoinHostPort(hostOf(r.Host), p.d.hubPort()), Path: page}
+	if lang := r.PostFormValue("lang"); lang == "fr" || lang == "en" {
+		to.RawQuery = "lang=" + lang
+	}
+	http.Redirect(w, r, to.String(), http.StatusSeeOther)
+}
+
+// isHubPage allows the hub's first page and those of the demo's machines: the route redirects nowhere else.
+func (p *demoPage) isHubPage(path string) bool {
+	return path == "/" || slices.ContainsFunc(p.d.machines, func(m *demoMachine) bool { return path == m.hubPage() })
+}
+
+// signInFault says why nobody was signed in, to whoever pressed the button.
+func signInFault(p *demoPerson, err error) (status int, why string) {
+	status = account.Status(err)
+	if errors.Is(err, account.ErrWrong) {
+		return status, fmt.Sprintf("%[1]s : le mot de passe a été changé au hub\n%[1]s: the password was changed at the hub",
+			p.name)
+	}
+	if status == 0 {
+		status = http.StatusConflict
+	}
+	return status, fmt.Sprintf("%[1]s ne peut pas se connecter : %[2]v\n%[1]s cannot sign in: %[2]v", p.name, err)
+}
+
+// hubPort is the port of the hub's pages.
+func (d *demo) hubPort() string {
+	u, err := url.Parse(d.hub.WebURL())
+	if err != nil {
+		return ""
+	}
+	return u.Port()
+}
+
+// hostOf is a request's host without its port.
+func hostOf(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.Trim(host, "[]")
+}
