@@ -33,8 +33,8 @@ func TestFaultsOfServicesAreFrenchOnFrenchPages(t *testing.T) {
 				t.Errorf("%s: no %s in\n%s", c.path, want, body)
 			}
 		}
-		// the checks of a member's badges are sentences of a library
-		if !strings.HasPrefix(c.path, "/members") && strings.Contains(body, `<span lang="en">`) {
+		// other pages show sentences of machines and of the library that verifies badges
+		if c.path == "/settings/tokens" && strings.Contains(body, `<span lang="en">`) {
 			t.Errorf("%s: a sentence is English", c.path)
 		}
 	}
