@@ -129,8 +129,8 @@ func (h *Hub) openServices() error {
 	if m.owner, _, err = m.accounts.FirstOwner(); err != nil {
 		return err
 	}
-	o := publish.Options{Site: site, Now: h.now, Log: h.log, Audit: m.audit.Append, Holders: h.holders, Build: h.builder(cardKey),
-		Install: h.Bundles(), Keys: note.VerifierList(h.c.Bundle.Key), States: h.taken}
+	o := publish.Options{Site: site, Now: h.now, Log: h.log, Audit: m.audit.Append, Holders: h.holders,
+		Build: h.builder(cardKey), Language: httpd.LanguageOf, Install: h.Bundles(), Keys: note.VerifierList(h.c.Bundle.Key), States: h.taken}
 	if h.c.Bundle.Policy == nil {
 		o.Signer, o.SignedBy = oneKey{h.signer}, h.signer.Name()
 	} else {

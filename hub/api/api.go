@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"portillon/hub/actor"
+	"portillon/hub/fault"
 	"portillon/policy"
 )
 
@@ -82,6 +83,7 @@ type API struct {
 	routes  []Route
 	spec    []byte
 	streams *streams
+	words   *fault.Words
 }
 
 // New makes the handler of /api/v1.
@@ -99,7 +101,11 @@ func New(o Options) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &API{o: o, mux: http.NewServeMux(), spec: spec, streams: newStreams()}
+	words, err := fault.ReadWords()
+	if err != nil {
+		return nil, err
+	}
+	s := &API{o: o, mux: http.NewServeMux(), spec: spec, streams: newStreams(), words: words}
 	s.routes = s.table()
 	byPath := map[string]map[string]*Route{}
 	for i := range s.routes {

@@ -209,6 +209,13 @@ func TestProblemsNameTheRequestAndSpeakTheReadersLanguage(t *testing.T) {
 			t.Errorf("%s: %+v", lang, p)
 		}
 	}
+	for lang, wrong := range map[string]string{"fr": "ce n’est pas une date", "en": "not a date"} {
+		p := s.problem(422, ask{method: "GET", path: "/reports/uses?from=x&to=2026-09-30", as: "owner",
+			header: map[string]string{"Accept-Language": lang}})
+		if len(p.Faults) != 1 || p.Faults[0].Wrong != wrong || p.Faults[0].Code != "not-a-date" {
+			t.Errorf("%s: %+v", lang, p.Faults)
+		}
+	}
 	s.broken = errors.New("disk full at /var/lib")
 	if _, body := s.want(500, ask{method: "GET", path: "/members", as: "owner"}); strings.Contains(body, "disk") {
 		t.Errorf("the hub's own error is shown: %s", body)

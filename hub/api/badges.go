@@ -48,7 +48,7 @@ func (s *API) addBadges(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := listOf(added)
+	out := listOf(s.saidBadges(c.lang, added))
 	out.status = http.StatusCreated
 	return out, nil
 }

@@ -113,7 +113,7 @@ func (s *API) problem(w http.ResponseWriter, r *http.Request, err error) httpd.P
 		p := httpd.NewProblem(r, http.StatusUnprocessableEntity, "invalid", httpd.Text{
 			FR: fmt.Sprintf("%d champ(s) à corriger", len(invalid.Faults)), EN: fmt.Sprintf("%d field(s) to mend",
 				len(invalid.Faults))})
-		p.Faults = invalid.Faults[:min(len(invalid.Faults), maxFaults)]
+		p.Faults = s.words.Fields(langOf(httpd.Language(r)), invalid.Faults[:min(len(invalid.Faults), maxFaults)])
 		return p
 	case errors.As(err, &large):
 		return httpd.NewProblem(r, http.StatusRequestEntityTooLarge, "too-large", httpd.Text{

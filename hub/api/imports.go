@@ -51,7 +51,7 @@ func (s *API) previewImport(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: p}, nil
+	return answer{status: http.StatusCreated, body: s.saidPreview(c.lang, p)}, nil
 }
 
 func (s *API) confirmImport(c *call) (answer, error) {
@@ -59,7 +59,7 @@ func (s *API) confirmImport(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: p}, nil
+	return answer{body: s.saidPreview(c.lang, p)}, nil
 }
 
 func (s *API) applyImport(c *call) (answer, error) {
@@ -67,7 +67,7 @@ func (s *API) applyImport(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: p}, nil
+	return answer{body: s.saidPreview(c.lang, p)}, nil
 }
 
 func (s *API) export(c *call) (answer, error) {

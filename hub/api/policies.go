@@ -110,6 +110,7 @@ func (s *API) draftPolicy(c *call) (answer, error) {
 	if d.Faults == nil {
 		d.Faults = []publish.Fault{}
 	}
+	d.Faults, d.Warnings = s.saidFaults(c.lang, d.Faults), s.saidFaults(c.lang, d.Warnings)
 	return answer{body: d}, nil
 }
 
@@ -146,5 +147,5 @@ func (s *API) bundle(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{body: b}, nil
+	return answer{body: s.saidBundle(c.lang, b)}, nil
 }

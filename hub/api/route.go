@@ -85,6 +85,7 @@ func (s *API) serve(w http.ResponseWriter, r *http.Request, methods map[string]*
 	}
 	httpd.SetRoute(r.Context(), route.Method+" "+Prefix+route.Path)
 	c := &call{w: w, r: r, route: route, lang: httpd.Language(r)}
+	httpd.SetLanguage(r.Context(), c.lang)
 	out, err := s.run(c)
 	if err == nil {
 		err = s.answer(c, out)

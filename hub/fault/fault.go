@@ -19,7 +19,8 @@ type Conflict struct {
 }
 
 func (e *Conflict) Error() string {
-	return fmt.Sprintf("%s %q was changed meanwhile: version %d is in force, the change is of version %d", e.What, e.ID, e.Have, e.Got)
+	return fmt.Sprintf("%s %q was changed meanwhile: version %d is in force, the change is of version %d",
+		e.What, e.ID, e.Have, e.Got)
 }
 
 // Invalid says which fields cannot be used, and why.
@@ -28,6 +29,7 @@ type Invalid struct{ Faults []Field }
 // Field is one fault. Row is the line of an import, from 1; 0: the input has no lines.
 type Field struct {
 	Row   int    `json:"row,omitempty"`
+	Code  string `json:"code,omitempty"` // of the sentence in messages.txt; set where faults are shown
 	Field string `json:"field"`
 	Given string `json:"given,omitempty"`
 	Wrong string `json:"wrong"`

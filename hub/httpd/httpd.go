@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"portillon/policy"
 )
 
 // Options says what a listener is asked for and by whom.
@@ -66,6 +68,8 @@ type request struct {
 	secure  bool
 	route   string // the pattern that answered, as in "GET /api/v1/members/{member}"
 	account string
+
+	language policy.Language
 }
 
 type contextKey struct{}
@@ -85,6 +89,12 @@ func Address(ctx context.Context) netip.Addr { return of(ctx).address }
 
 // Secure reports whether the client speaks TLS, to the hub or to a proxy that is believed.
 func Secure(ctx context.Context) bool { return of(ctx).secure }
+
+// SetLanguage notes the language that the answer is in, for services that put sentences together.
+func SetLanguage(ctx context.Context, l policy.Language) { of(ctx).language = l }
+
+// LanguageOf is the language of the answer; French before SetLanguage, and outside of Handler.
+func LanguageOf(ctx context.Context) policy.Language { return of(ctx).language }
 
 // SetRoute names the pattern that answers, for the access log, which never holds a path or a query.
 func SetRoute(ctx context.Context, pattern string) { of(ctx).route = pattern }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"strings"
 
 	"portillon/hub/actor"
 	"portillon/hub/directory"
@@ -13,15 +14,12 @@ func (p *Pages) cardRoutes() []route {
 		p.assign}}
 }
 
-// held is a card and who has it.
-type held struct {
-	directory.Card
-	Member directory.Member
-}
-
+// cardsPage is a part of the cards, and how it was chosen.
 type cardsPage struct {
-	Cards []held
+	Cards []directory.HeldCard
 	State string
+	Text  string
+	Idle  bool
 	Next  string
 	Taps  []directory.Tap
 }
@@ -31,38 +29,21 @@ func (cardsPage) States() []directory.CardState {
 	return []directory.CardState{directory.Active, directory.Lost, directory.Blocked, directory.Replaced}
 }
 
-// maxWalk bounds how many members one page looks through for cards of the state asked for.
-const maxWalk = 500
-
 // cards lists the cards of members, in the members' order.
 func (p *Pages) cards(q *request) error {
 	v := q.r.URL.Query()
-	d := cardsPage{State: v.Get("state")}
-	after, walked := v.Get("after"), 0
-	for {
-		limit := 50
-		if d.State != "" {
-			limit = maxWalk
-		}
-		list, next, err := p.Directory.Members(ctxOf(q), q.actor, directory.Filter{}, directory.Page{After: after,
-			Limit: limit})
-		if err != nil {
-			return err
-		}
-		for _, m := range list {
-			for _, c := range m.Cards {
-				if d.State == "" || string(c.State) == d.State {
-					d.Cards = append(d.Cards, held{c, m})
-				}
-			}
-		}
-		after, walked = next, walked+len(list)
-		if next == "" || len(d.Cards) >= 50 || walked >= maxWalk {
-			break
-		}
+	d := cardsPage{State: v.Get("state"), Text: strings.TrimSpace(v.Get("q")), Idle: v.Get("state") == "idle"}
+	f := directory.CardFilter{State: directory.CardState(d.State), Text: d.Text, Idle: d.Idle}
+	if d.Idle {
+		f.State = ""
 	}
-	if after != "" {
-		d.Next = "/cards?" + url.Values{"state": {d.State}, "after": {after}}.Encode()
+	list, next, err := p.Directory.Cards(ctxOf(q), q.actor, f, directory.Page{After: v.Get("after")})
+	if err != nil {
+		return err
+	}
+	d.Cards = list
+	if next != "" {
+		d.Next = "/cards?" + url.Values{"state": {d.State}, "q": {d.Text}, "after": {next}}.Encode()
 	}
 	taps, _, err := p.Directory.Taps(ctxOf(q), q.actor, directory.Page{Limit: 20})
 	if err = optional(err); err != nil {

@@ -11,6 +11,8 @@ import (
 	"portillon/hub/account"
 	"portillon/hub/actor"
 	"portillon/hub/fault"
+	"portillon/hub/httpd"
+	"portillon/policy"
 )
 
 // request is one request being answered.
@@ -49,6 +51,7 @@ func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
 			q.actor.Request = q.reqID
 		}
 		q.lang = q.language()
+		httpd.SetLanguage(r.Context(), map[string]policy.Language{"fr": policy.French, "en": policy.English}[q.lang])
 		if err == nil {
 			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit(r))
 			err = do(q)

@@ -33,6 +33,8 @@ type Directory interface {
 
 // Cards are the cards of members, and those of nobody.
 type Cards interface {
+	Cards(ctx context.Context, a actor.Actor, f directory.CardFilter, p directory.Page) (list []directory.HeldCard,
+		next string, err error)
 	AddCard(ctx context.Context, a actor.Actor, id policy.MemberID, c directory.Card) (directory.Card, error)
 	SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, card string, s directory.CardState, note string) error
 	Taps(ctx context.Context, a actor.Actor, p directory.Page) (list []directory.Tap, next string, err error)

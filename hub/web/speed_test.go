@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"strings"
 	"testing"
 
 	"portillon/hub/web/webtest"
@@ -32,5 +33,8 @@ func TestListsArePaged(t *testing.T) {
 		}
 	}
 	wants(t, h.get("/members"), 200, "after=")
-	wants(t, h.get("/cards?state=lost"), 200, "/cards?after=")
+	wants(t, h.get("/cards?state=active"), 200, "/cards?after=")
+	if strings.Contains(wants(t, h.get("/cards?state=lost"), 200), "/cards?after=") {
+		t.Error("a page of one card has a next one")
+	}
 }

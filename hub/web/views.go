@@ -55,6 +55,8 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"t": l.t, "count": l.count, "known": l.known, "number": l.number,
 		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
 		"asset":   p.assets.path,
+		"said":    func(text string) string { return p.faults.In(l.lang, text) },
+		"foreign": func(text string) bool { return p.isForeign(l.lang, text) },
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"machine": func(id policy.MachineID) string { return p.machineName(l, id) },
 		"badge":   func(id policy.BadgeID) string { return p.badgeName(l, id) },
@@ -68,6 +70,17 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"head":  func(rows []directory.Row) []directory.Row { return rows[:min(len(rows), most)] },
 		"minus": func(a, b int) int { return a - b },
 	}
+}
+
+// isForeign reports whether a sentence stands in English on a page of another language, as those of libraries and
+// machines do. A text without a space is an example, and a sentence with a letter that English has not was made in the
+// language of the request.
+func (p *Pages) isForeign(lang, text string) bool {
+	if lang == "en" || !strings.Contains(text, " ") || strings.ContainsAny(text, "éèàêçùîô«’\u00a0") {
+		return false
+	}
+	_, _, ok := p.faults.French(text)
+	return !ok
 }
 
 // machineName is what people call a machine.

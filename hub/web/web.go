@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"portillon/hub/actor"
+	"portillon/hub/fault"
 	"portillon/policy"
 )
 
@@ -59,6 +60,7 @@ type Options struct {
 type Pages struct {
 	Options
 	words  words
+	faults *fault.Words
 	views  map[string]*views // by language
 	assets assets
 }
@@ -86,6 +88,9 @@ func New(o Options) (*Pages, error) {
 	}
 	var err error
 	if p.words, err = readWords(); err != nil {
+		return nil, err
+	}
+	if p.faults, err = fault.ReadWords(); err != nil {
 		return nil, err
 	}
 	if p.assets, err = readAssets(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"portillon/hub/fault"
 	"portillon/policy"
 )
 
@@ -31,15 +32,9 @@ func readWords() (words, error) {
 		if _, twice := w[key]; !ok || !two || fr == "" || en == "" || twice || strings.Contains(en, " | ") {
 			return nil, fmt.Errorf("messages.txt:%d: want one line \"key = français | English\" a key: %q", i+1, line)
 		}
-		w[key] = policy.Text{FR: french(fr), EN: en}
+		w[key] = policy.Text{FR: fault.Typeset(fr), EN: en}
 	}
 	return w, nil
-}
-
-// french puts no-break spaces where French typography wants them: before : ; ! ? and inside « ».
-func french(s string) string {
-	return strings.NewReplacer(" :", "\u00a0:", " ;", "\u202f;", " !", "\u202f!", " ?", "\u202f?", "« ", "«\u00a0", " »",
-		"\u00a0»", "'", "’").Replace(s)
 }
 
 // tongue writes for one language, in the site's zone.

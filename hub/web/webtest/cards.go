@@ -29,6 +29,34 @@ func (d Directory) AddCard(_ context.Context, a actor.Actor, id policy.MemberID,
 	return c, nil
 }
 
+// Cards lists cards by member, 50 a page.
+func (d Directory) Cards(_ context.Context, a actor.Actor, f directory.CardFilter,
+	p directory.Page) (out []directory.HeldCard, next string, err error) {
+	leave, err := d.enter(a, actor.ReadMembers, actor.Target{})
+	if err != nil {
+		return nil, "", err
+	}
+	defer leave()
+	past := p.After == ""
+	for i := range d.members {
+		m := &d.members[i]
+		for _, c := range m.Cards {
+			key := string(m.ID) + " " + c.ID
+			if !past || f.State != "" && c.State != f.State || f.Idle && (c.State != directory.Active || !m.Blocked) ||
+				!strings.Contains(strings.ToLower(m.Name+" "+c.Last), strings.ToLower(f.Text)) {
+				past = past || key == p.After
+				continue
+			}
+			if len(out) == 50 {
+				last := out[len(out)-1]
+				return out, string(last.Member) + " " + last.ID, nil
+			}
+			out = append(out, directory.HeldCard{Card: c, Member: m.ID, Name: m.Name})
+		}
+	}
+	return out, "", nil
+}
+
 // SetCard changes a card's state.
 func (d Directory) SetCard(_ context.Context, a actor.Actor, id policy.MemberID, card string, st directory.CardState,
 	note string) error {

@@ -1,0 +1,52 @@
+package api
+
+import (
+	"slices"
+
+	"portillon/hub/directory"
+	"portillon/hub/publish"
+	"portillon/policy"
+)
+
+// langOf is the name of a language in package fault.
+func langOf(l policy.Language) string {
+	if l == policy.English {
+		return "en"
+	}
+	return "fr"
+}
+
+// said puts sentences of services into the language of the request.
+func (s *API) said(l policy.Language, sentences []string) []string {
+	out := slices.Clone(sentences)
+	for i := range out {
+		out[i] = s.words.In(langOf(l), out[i])
+	}
+	return out
+}
+
+func (s *API) saidFaults(l policy.Language, faults []publish.Fault) []publish.Fault {
+	out := slices.Clone(faults)
+	for i := range out {
+		out[i].Message, out[i].Hint = s.words.In(langOf(l), out[i].Message), s.words.In(langOf(l), out[i].Hint)
+	}
+	return out
+}
+
+func (s *API) saidPreview(l policy.Language, p directory.Preview) directory.Preview {
+	p.Warnings = s.said(l, p.Warnings)
+	return p
+}
+
+func (s *API) saidBadges(l policy.Language, list []directory.Badge) []directory.Badge {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i].Refused = s.words.In(langOf(l), out[i].Refused)
+	}
+	return out
+}
+
+func (s *API) saidBundle(l policy.Language, b publish.Bundle) publish.Bundle {
+	b.Warnings, b.Problem = s.said(l, b.Warnings), s.words.In(langOf(l), b.Problem)
+	return b
+}

@@ -1,0 +1,127 @@
+package directory
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/policy"
+)
+
+// CardFilter says which cards a list holds. An empty field lets all through.
+type CardFilter struct {
+	State CardState
+	// Text are words of the member's name, address or id, of the card's note, or the end of its number; all must be
+	// there. Note and number count for those who may read them.
+	Text string
+	// Idle lets through the cards in use of members who may use no machine, as far as badges and memberships say.
+	Idle bool
+}
+
+// HeldCard is a card and whose it is.
+type HeldCard struct {
+	Card
+	Member policy.MemberID `json:"member"`
+	Name   string          `json:"name"`
+}
+
+// Cards lists the cards of all members, in the members' order.
+func (s *Service) Cards(ctx context.Context, a actor.Actor, f CardFilter, page Page) ([]HeldCard, string, error) {
+	if err := a.May(actor.ReadMembers, about("")); err != nil {
+		return nil, "", err
+	}
+	p, err := s.o.Policy(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	x, err := s.current(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	keeps, err := s.cardFilter(a, x, p, f)
+	if err != nil {
+		return nil, "", err
+	}
+	from, skip, err := x.cardAfter(page.After)
+	if err != nil {
+		return nil, "", err
+	}
+	out := make([]HeldCard, 0, page.limit())
+	for _, e := range x.entries[from:] {
+		shown := Member{}
+		for _, c := range e.Cards[min(skip, len(e.Cards)):] {
+			if !keeps(e, c) {
+				continue
+			}
+			if len(out) == page.limit() {
+				last := out[len(out)-1]
+				return out, string(last.Member) + " " + last.ID, nil
+			}
+			if shown.ID == "" {
+				shown = s.show(a, p, e.record)
+			}
+			at := slices.IndexFunc(shown.Cards, func(x Card) bool { return x.ID == c.ID })
+			if at >= 0 { // whom the actor may not see has none
+				out = append(out, HeldCard{shown.Cards[at], shown.ID, shown.Name})
+			}
+		}
+		skip = 0
+	}
+	return out, "", nil
+}
+
+// cardAfter is the entry where a list goes on, and how many of its cards were listed. Where the card itself was
+// removed meanwhile, the list goes on with the next member.
+func (x *index) cardAfter(after string) (entry, skip int, err error) {
+	if after == "" {
+		return 0, 0, nil
+	}
+	member, card, _ := strings.Cut(after, " ")
+	last := x.byID[policy.MemberID(member)]
+	if last == nil {
+		return 0, 0, &fault.Invalid{Faults: []fault.Field{{Field: "after", Given: clip(after, 100),
+			Wrong: "the member at the end of the page before is not there any more", Right: "begin again, without after"}}}
+	}
+	entry, _ = slices.BinarySearchFunc(x.entries, last, order)
+	if at := slices.IndexFunc(last.Cards, func(c Card) bool { return c.ID == card }); at >= 0 {
+		return entry, at + 1, nil
+	}
+	return entry + 1, 0, nil
+}
+
+// cardFilter makes a test of a CardFilter.
+func (s *Service) cardFilter(a actor.Actor, x *index, p *policy.Policy,
+	f CardFilter) (func(*entry, Card) bool, error) {
+	if len(f.Text) > maxSearch {
+		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
+			Right: "a few words"}}}
+	}
+	if f.State != "" {
+		if wrong, ok := checkState(f.State); !ok {
+			return nil, &fault.Invalid{Faults: []fault.Field{wrong}}
+		}
+	}
+	words := strings.Fields(fold(f.Text))
+	notes, numbers := a.May(actor.ReadNotes, about("")) == nil, a.May(actor.WriteCards, about("")) == nil
+	busy := map[policy.MemberID]bool{}
+	if f.Idle && p != nil {
+		for i := range p.Machines {
+			for id := range x.allowed(p, p.Machines[i].ID, s.o.Now()) {
+				busy[id] = true
+			}
+		}
+	}
+	return func(e *entry, c Card) bool {
+		for _, w := range words {
+			found := strings.Contains(e.text, w) || strings.HasSuffix(strings.ToLower(c.Last), w) ||
+				numbers && len(w) >= 4 && strings.Contains(strings.ToLower(c.Number), w) ||
+				notes && strings.Contains(fold(c.Note), w)
+			if !found {
+				return false
+			}
+		}
+		return (f.State == "" || c.State == f.State) && (!f.Idle || c.State == Active && !busy[e.ID])
+	}, nil
+}

@@ -1,0 +1,45 @@
+package web_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// What a service says of a wrong value stands on a French page in French, and what nobody translated is marked as English.
+func TestFaultsOfServicesAreFrenchOnFrenchPages(t *testing.T) {
+	h := open(t, 0)
+	form := func(path string, v url.Values) string {
+		t.Helper()
+		w := h.post(path+"?lang=fr", v)
+		return strings.ReplaceAll(w.Body.String(), "\u00a0", " ")
+	}
+	for _, c := range []struct {
+		path string
+		v    url.Values
+		want []string
+	}{
+		{"/policy/check", url.Values{"text": {"portillon: 1\nmachines?:\n"}, "of": {"2"}},
+			[]string{"<span>clé inconnue : &#34;machines?&#34;</span>", "<span>vouliez-vous dire"}},
+		{"/members/m-lea", url.Values{"emails": {"nobody"}, "version": {"1"}},
+			[]string{"<span>ce n’est pas une adresse électronique</span>", "(« nobody »)"}},
+		{"/members/m-lea", url.Values{"until": {"soon"}, "version": {"1"}}, []string{"<span>ce n’est pas une date</span>"}},
+		{"/settings/tokens", url.Values{"name": {"t"}, "expires": {"2026-12-30"}},
+			[]string{"<span>aucun droit n’a été choisi</span>"}},
+	} {
+		body := form(c.path, c.v)
+		for _, want := range c.want {
+			if !strings.Contains(body, want) {
+				t.Errorf("%s: no %s in\n%s", c.path, want, body)
+			}
+		}
+		// other pages show sentences of machines and of the library that verifies badges
+		if c.path == "/settings/tokens" && strings.Contains(body, `<span lang="en">`) {
+			t.Errorf("%s: a sentence is English", c.path)
+		}
+	}
+	if body := wants(t, h.post("/members/m-lea", url.Values{"emails": {"nobody"}, "version": {"1"}}), 422,
+		"not an e-mail address", "(“nobody”)"); strings.Contains(body, "lang=\"en\">not") {
+		t.Error("English is marked as another language on an English page")
+	}
+}
