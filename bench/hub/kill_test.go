@@ -8,8 +8,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == childArgument {
-		os.Exit(child(context.Background(), os.Args[2:], os.Stdout, os.Stderr))
+	if code, is := beChild(context.Background(), os.Args[1:]); is {
+		os.Exit(code)
 	}
 	os.Exit(m.Run())
 }

@@ -21,11 +21,12 @@ import (
 
 // options are what the flags say.
 type options struct {
-	times   int              // how often the row kill kills
-	records int              // how many records the row ingest takes
-	dir     string           // where databases are made; empty: the system's folder for temporary files
-	log     io.Writer        // what happens meanwhile
-	out     func(row ...any) // prints a line of a row
+	times             int              // how often the row kill kills
+	records           int              // how many records the row ingest takes
+	machines, members int              // of the row machines
+	dir               string           // where databases are made; empty: the system's folder for temporary files
+	log               io.Writer        // what happens meanwhile
+	out               func(row ...any) // prints a line of a row
 }
 
 // row is one thing that is measured. Its error says that it does not keep what the hub promises.
@@ -37,6 +38,7 @@ type row struct {
 func rows() []row {
 	return []row{
 		{"ingest", "records a second, batches of 100, beside a bare insert of the same bytes", ingest},
+		{"machines", "many simulated machines at one hub, with a large directory", machines},
 		{"kill", "a process that takes records and makes changes is killed (-9)", kill},
 	}
 }
@@ -44,10 +46,24 @@ func rows() []row {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if len(os.Args) > 1 && os.Args[1] == childArgument { // the row kill starts this program again
-		os.Exit(child(ctx, os.Args[2:], os.Stdout, os.Stderr))
+	if code, is := beChild(ctx, os.Args[1:]); is {
+		os.Exit(code)
 	}
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// beChild runs what a row starts this program again for.
+func beChild(ctx context.Context, args []string) (code int, is bool) {
+	if len(args) < 2 {
+		return 0, false
+	}
+	switch args[0] {
+	case childArgument:
+		return child(ctx, args[1:], os.Stdout, os.Stderr), true
+	case childOfMachines:
+		return beHub(ctx, args[1:], os.Stdout, os.Stderr), true
+	}
+	return 0, false
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
@@ -57,6 +73,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	only := fs.String("only", "", "the rows to run, with commas between; empty: all")
 	fs.IntVar(&o.times, "times", 20, "how often the row kill kills")
 	fs.IntVar(&o.records, "records", 10_000, "how many records the row ingest takes")
+	fs.IntVar(&o.machines, "machines", 1000, "how many machines the row machines simulates")
+	fs.IntVar(&o.members, "members", 10_000, "how many members the row machines has")
 	fs.StringVar(&o.dir, "dir", "", "where databases are made (default: the system's folder for temporary files)")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0

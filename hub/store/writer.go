@@ -35,7 +35,7 @@ func (s *statements) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	if full {
 		return nil, fmt.Errorf("more than %d different statements: a statement must be a constant", maxStatements)
 	}
-	p, err := s.prepare(ctx, query)
+	p, err := s.prepare(ctx, unnamed(query))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub"
+	"portillon/hub/enrol"
+	"portillon/hub/store"
+	"portillon/openbadge"
+	"portillon/policy"
+)
+
+// bigSite is a hub's folder with many members and machines.
+type bigSite struct {
+	dir, config string
+	c           hub.Config
+	web         string
+	issuer      *openbadge.Key
+	members     int
+	machines    int
+}
+
+// newBigSite makes a hub in an empty folder, on free ports of loopback.
+func newBigSite(dir string, members, machines int) (*bigSite, error) {
+	made, err := hub.Create(dir, hub.NewHub{Site: site, Host: "localhost", Web: "127.0.0.1:0"})
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(made.Config)
+	if err != nil {
+		return nil, err
+	}
+	b := &bigSite{dir: dir, config: made.Config, members: members, machines: machines}
+	for _, was := range []string{"127.0.0.1:0", "0.0.0.0:8443", "0.0.0.0:8883"} {
+		address, err := freeAddress()
+		if err != nil {
+			return nil, err
+		}
+		if text = bytes.Replace(text, []byte(was), []byte(address), 1); was == "127.0.0.1:0" {
+			b.web = "http://" + address
+		}
+	}
+	if err := os.WriteFile(made.Config, text, 0o600); err != nil {
+		return nil, err
+	}
+	if b.c, err = hub.ReadConfig(made.Config); err != nil {
+		return nil, err
+	}
+	b.issuer, err = openbadge.GenerateKey("bench")
+	return b, err
+}
+
+// freeAddress is a port that nobody listens on at this moment: a hub that restarts listens on the same one.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+const benchAchievement = "https://bench.example/achievements/user"
+
+// policyText is a policy that names every machine. note makes it another one.
+func (b *bigSite) policyText(note string) string {
+	var w strings.Builder
+	fmt.Fprintf(&w, "# %s\nportillon: 1\nsite: %s\nlanguage: en\ntimezone: Europe/Paris\n", note, site)
+	fmt.Fprintf(&w, "issuers:\n  bench: { name: Bench, keys: [%q] }\n", b.issuer.DID())
+	fmt.Fprintf(&w, "badges:\n  user: { name: User, issuer: bench, achievement: %q }\n", benchAchievement)
+	fmt.Fprintf(&w, "roles: [learner, user, host, mentor, maintainer]\nmachines:\n")
+	for i := range b.machines {
+		fmt.Fprintf(&w, "  %s: { name: Machine %d, grants: [{ role: user, needs: user }] }\n", machineName(i), i)
+	}
+	return w.String()
+}
+
+func machineName(i int) policy.MachineID { return policy.MachineID(fmt.Sprintf("mill-%04d", i)) }
+
+func memberName(i int) policy.MemberID { return policy.MemberID(fmt.Sprintf("m-%06d", i)) }
+
+func memberMail(i int) string { return fmt.Sprintf("member%d@example.org", i) }
+
+// membersYAML lists the members, each with a card.
+func (b *bigSite) membersYAML() []byte {
+	var w bytes.Buffer
+	w.WriteString("portillon: 1\nmembers:\n")
+	for i := range b.members {
+		fmt.Fprintf(&w, "  - { id: %s, name: \"Member Number %d\", email: %s, cards: [\"04%012X\"] }\n", memberName(i), i,
+			memberMail(i), i)
+	}
+	return w.Bytes()
+}
+
+// badge is a badge of a member.
+func (b *bigSite) badge(member int) ([]byte, error) {
+	return openbadge.IssueJWT(openbadge.Draft{Achievement: openbadge.Achievement{ID: benchAchievement, Name: "User",
+		Description: "May use the machine alone", Criteria: "Has passed"}, Email: memberMail(member),
+		ValidFrom: time.Now().Add(-time.Hour)}, b.issuer)
+}
+
+// zipFiles is how many badges a ZIP holds; the hub takes 1,000 at most.
+const zipFiles = 1000
+
+// badgesZIP are the badges of the members from a number on, as many as a ZIP may hold.
+func (b *bigSite) badgesZIP(from int) ([]byte, error) {
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	for i := from; i < min(from+zipFiles, b.members); i++ {
+		data, err := b.badge(i)
+		if err != nil {
+			return nil, err
+		}
+		w, err := z.Create(fmt.Sprintf("badge-%d.jwt", i))
+		if err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(data); err != nil {
+			return nil, err
+		}
+	}
+	err := z.Close()
+	return out.Bytes(), err
+}
+
+// enrol writes the machines into the database of a hub that does not run: enrolment itself tries two codes a second.
+func (b *bigSite) enrol(ctx context.Context, f *fleet) (err error) {
+	db, err := store.Open(ctx, b.c.Database())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	authority, err := enrol.OpenAuthority(filepath.Join(b.c.Data, "authority"), site, time.Now)
+	if err != nil {
+		return err
+	}
+	if f.hub.ca, err = x509.ParseCertificate(authority.Certificate()); err != nil {
+		return err
+	}
+	return db.Site(site).Write(ctx, func(tx *store.Tx) error {
+		for i := range b.machines {
+			m, err := enrolOne(ctx, tx, authority, machineName(i))
+			if err != nil {
+				return err
+			}
+			f.add(m)
+		}
+		return nil
+	})
+}
+
+func enrolOne(ctx context.Context, tx *store.Tx, authority *enrol.Authority, id policy.MachineID) (*simulated, error) {
+	journal, err := newMachine(id)
+	if err != nil {
+		return nil, err
+	}
+	m := &simulated{machine: journal, password: rand.Text()}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	cert, err := authority.Machine(id, public, now)
+	if err != nil {
+		return nil, err
+	}
+	m.cert = tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
+	hash := sha256.Sum256([]byte(m.password))
+	_, err = tx.Exec(ctx, `INSERT INTO machine (site, machine, version, added, enrolled, public, password)
+		VALUES ($1, $2, 1, $3, $3, $4, $5)`, string(id), now.UnixMilli(), journal.vkey, hash[:])
+	if err != nil {
+		return nil, err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO machine_certificate (site, serial, machine, issued, expires)
+		VALUES ($1, $2, $3, $4, $5)`, hex.EncodeToString(cert.SerialNumber.Bytes()), string(id), now.UnixMilli(),
+		cert.NotAfter.UnixMilli())
+	return m, err
+}
+
+// simHub is how machines reach the hub.
+func (b *bigSite) simHub() (*simHub, error) {
+	key, err := b.c.Verifier()
+	if err != nil {
+		return nil, err
+	}
+	return &simHub{site: site, name: "localhost", machines: b.c.Join.Listen, broker: b.c.MQTT.Listen,
+		keys: note.VerifierList(key)}, nil
+}

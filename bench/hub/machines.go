@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"portillon/wire"
+)
+
+const (
+	machinesP99     = 2 * time.Second  // from the change to its being in force, for 99 of 100 machines
+	machinesBytes   = 64 << 10         // to each, for a change of one member
+	machinesRestart = 30 * time.Second // until all are back and caught up
+	machinesMemory  = 300 << 20        // resident, of hub and broker
+	// machinesChanges is how often each kind of change is made: the worst counts.
+	machinesChanges = 3
+	// machinesWait bounds what is waited for, on a machine with much else to do.
+	machinesWait = 5 * time.Minute
+	// machinesPause is between two changes, so that the one before has no part in the next.
+	machinesPause = 2 * time.Second
+	restartBatch  = 10 // records that each machine writes while the hub is away
+)
+
+// machinesRun is one run of the row machines.
+type machinesRun struct {
+	o     options
+	site  *bigSite
+	fleet *fleet
+	hub   *hubProcess
+	admin *admin
+	fails []error
+}
+
+// machines runs a hub with its broker in one process, and so many simulated machines in this one. It measures how long
+// after a change it is in force on all machines, what comes to each, and how a hub returns that was killed.
+func machines(ctx context.Context, o options) error {
+	dir, err := os.MkdirTemp(o.dir, "portillon-machines-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	r := &machinesRun{o: o}
+	if r.site, err = newBigSite(filepath.Join(dir, "hub"), o.members, o.machines); err != nil {
+		return err
+	}
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.fleet.run(ctx)
+	}()
+	err = r.measure(ctx)
+	cancel()
+	<-done
+	return errors.Join(err, r.hub.stop(), errors.Join(r.fails...))
+}
+
+// prepare makes the site: members and badges by the API, machines in the database while the hub does not run.
+func (r *machinesRun) prepare(ctx context.Context) (err error) {
+	began := time.Now()
+	if r.hub, err = startProcess(ctx, r.o.log, childOfMachines, r.site.config); err != nil {
+		return err
+	}
+	if r.admin, err = newAdmin(r.site.web); err != nil {
+		return err
+	}
+	err = r.admin.own(ctx, r.hub.code)
+	if err == nil {
+		err = r.site.fill(ctx, r.admin, func(string) {})
+	}
+	h, herr := r.site.simHub()
+	r.fleet = newFleet(h)
+	for err = errors.Join(err, herr); err == nil; {
+		var all bool
+		if all, err = r.isBuilt(); all {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	if err = errors.Join(err, r.hub.stop()); err != nil {
+		return err
+	}
+	if err := r.site.enrol(ctx, r.fleet); err != nil {
+		return err
+	}
+	m, err := r.store().Current()
+	if err != nil {
+		return err
+	}
+	r.fleet.give(m)
+	r.o.out(fmt.Sprintf("  %d members with a card and a badge each, %d machines, made in %.0f s; a bundle of %d chunks", r.o.members,
+		r.o.machines, time.Since(began).Seconds(), len(m.Chunks)))
+	r.hub, err = startProcess(ctx, r.o.log, childOfMachines, r.site.config)
+	return err
+}
+
+// isBuilt reports whether the bundle in force has every member's badge.
+func (r *machinesRun) isBuilt() (bool, error) {
+	s := r.store()
+	m, err := s.Current()
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	badges := 0
+	for i := range wire.Buckets {
+		var bucket wire.RosterBucket
+		b, cerr := s.Chunk(m, wire.RosterChunk(i))
+		if err = errors.Join(err, cerr); err != nil || b == nil {
+			continue // none, or the next bundle has just taken its place
+		}
+		if err := wire.DecodeChunk(b, &bucket); err != nil {
+			return false, err
+		}
+		for _, x := range bucket.Members {
+			badges += len(x.Badges)
+		}
+	}
+	return badges == r.o.members, nil
+}
+
+// store is the hub's, for reading.
+func (r *machinesRun) store() wire.Store {
+	return wire.Store{Dir: filepath.Join(r.site.c.Data, "bundle"), Site: site, Keys: r.fleet.hub.keys}
+}
+
+// must notes a figure that is not kept.
+func (r *machinesRun) must(kept bool, format string, a ...any) {
+	if !kept {
+		r.fails = append(r.fails, fmt.Errorf(format, a...))
+	}
+}
+
+func (r *machinesRun) measure(ctx context.Context) error {
+	began := time.Now()
+	m, err := r.store().Current()
+	if err != nil {
+		return err
+	}
+	if err := r.fleet.await(ctx, machinesWait, "first connection", func() bool { return r.everyone(m.Version) }); err != nil {
+		return err
+	}
+	r.o.out(fmt.Sprintf("  all connected for the first time, the bundle in force: %.1f s; %s", time.Since(began).Seconds(), r.hubUsage()))
+	for _, c := range r.changes() {
+		if err := r.change(ctx, c); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	if err := r.restart(ctx); err != nil {
+		return err
+	}
+	u, err := r.hub.usage()
+	if err != nil {
+		return err
+	}
+	r.must(u.peak <= machinesMemory, "hub with broker had %d MB resident, want at most %d", u.peak>>20, machinesMemory>>20)
+	return nil
+}
+
+// everyone reports whether all machines are connected and caught up.
+func (r *machinesRun) everyone(version uint64) bool {
+	for _, m := range r.fleet.all {
+		if !m.caughtUp(version) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *machinesRun) hubUsage() string {
+	u, err := r.hub.usage()
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("hub with broker: %d MB resident, %d at most, %.1f s of processor", u.resident>>20, u.peak>>20, u.cpu.Seconds())
+}
+
+// siteChange is something that an administrator does.
+type siteChange struct {
+	name   string
+	member bool // it concerns one member
+	do     func(ctx context.Context, n int) error
+}
+
+func (r *machinesRun) changes() []siteChange {
+	member := func(n int) string { return fmt.Sprintf("/members/%s", memberName(n*7%r.o.members)) }
+	return []siteChange{
+		{"card", true, func(ctx context.Context, n int) error {
+			return r.admin.api(ctx, "POST", member(n)+"/cards", "application/json", map[string]string{
+				"number": fmt.Sprintf("05%012X", n)}, nil)
+		}},
+		{"badge", true, func(ctx context.Context, n int) error {
+			data, err := r.site.badge(n * 7 % r.o.members)
+			if err != nil {
+				return err
+			}
+			return r.admin.api(ctx, "POST", member(n)+"/badges?name=new.jwt", "text/plain", data, nil)
+		}},
+		{"policy", false, func(ctx context.Context, n int) error {
+			return r.admin.publish(ctx, r.site.policyText(fmt.Sprint("change ", n)))
+		}},
+	}
+}
+
+// change makes a change some times, and measures each.
+func (r *machinesRun) change(ctx context.Context, c siteChange) error {
+	for n := range machinesChanges {
+		time.Sleep(machinesPause)
+		before, _, err := r.admin.bundle(ctx)
+		if err != nil {
+			return err
+		}
+		used, err := r.hub.usage()
+		if err != nil {
+			return err
+		}
+		r.fleet.bytes()
+		r.fleet.watch(before)
+		own, at := cpuTime(), time.Now()
+		if err := c.do(ctx, n); err != nil {
+			return err
+		}
+		answered := time.Since(at)
+		if err := r.fleet.await(ctx, machinesWait, c.name, func() bool { return r.fleet.allOn(before + 1) }); err != nil {
+			return err
+		}
+		now, err := r.hub.usage()
+		if err != nil {
+			return err
+		}
+		times, bytes := r.fleet.since(at), r.fleet.bytes()
+		p99, most := times[len(times)*99/100], bytes[len(bytes)-1]
+		r.o.out(fmt.Sprintf("  %-6s answered in %4d ms; in force p50 %5d ms, p99 %5d ms, last %5d ms; %.1f KB to each; processor %.2f s hub, "+
+			"%.2f s machines; load %s", c.name, answered.Milliseconds(), times[len(times)/2].Milliseconds(), p99.Milliseconds(),
+			times[len(times)-1].Milliseconds(), float64(most)/1024, (now.cpu - used.cpu).Seconds(), (cpuTime() - own).Seconds(), load()))
+		r.must(p99 <= machinesP99, "%s: in force p99 after %v, want %v", c.name, p99.Round(time.Millisecond), machinesP99)
+		r.must(!c.member || most <= machinesBytes, "%s: %d bytes came to a machine, want at most %d", c.name, most, machinesBytes)
+	}
+	for _, note := range r.fleet.takeNotes() {
+		r.o.out("    met: " + note)
+	}
+	return nil
+}
+
+// restart kills the hub, has each machine write records meanwhile, and measures how long after the start of the next one
+// all are back and caught up.
+func (r *machinesRun) restart(ctx context.Context) error {
+	version, _, err := r.admin.bundle(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.hub.kill(); err != nil {
+		return err
+	}
+	for _, m := range r.fleet.all {
+		if err := m.record(restartBatch); err != nil {
+			return err
+		}
+	}
+	began := time.Now()
+	if r.hub, err = startProcess(ctx, r.o.log, childOfMachines, r.site.config); err != nil {
+		return err
+	}
+	ready := time.Since(began)
+	if err := r.fleet.await(ctx, machinesWait, "restart", func() bool { return r.everyone(version) }); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	r.o.out(fmt.Sprintf("  hub killed (-9) and started: ready after %.1f s, all %d back, %d records of each acknowledged after %.1f s; %s; load %s",
+		ready.Seconds(), len(r.fleet.all), restartBatch, took.Seconds(), r.hubUsage(), load()))
+	for _, note := range r.fleet.takeNotes() {
+		r.o.out("    met: " + note)
+	}
+	r.must(took <= machinesRestart, "after a restart all are back after %v, want %v", took.Round(time.Millisecond), machinesRestart)
+	return nil
+}

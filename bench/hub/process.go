@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"portillon/hub"
+)
+
+// childOfMachines has this program run as the hub of the row machines, so that its memory and its processor time can be
+// read apart from those of the machines.
+const childOfMachines = "child-of-machines"
+
+// hubProcess is a hub in a process of its own.
+type hubProcess struct {
+	cmd  *exec.Cmd
+	in   io.WriteCloser // closed: it ends
+	code string         // of the first owner; empty: there is one
+}
+
+// startProcess starts this program again, and returns once it says that it is ready. Whoever starts it ends it.
+func startProcess(ctx context.Context, log io.Writer, args ...string) (*hubProcess, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &hubProcess{cmd: exec.CommandContext(context.WithoutCancel(ctx), self, args...)}
+	p.cmd.Stderr = log
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	if word != "ready" {
+		return nil, errors.Join(fmt.Errorf("%s did not start: %.200q", args[0], line), err, p.kill())
+	}
+	p.code = rest
+	return p, nil
+}
+
+// stop ends the process and waits for it.
+func (p *hubProcess) stop() error {
+	return errors.Join(p.in.Close(), p.cmd.Wait())
+}
+
+// kill ends the process as a power cut does.
+func (p *hubProcess) kill() error {
+	err := p.cmd.Process.Kill()
+	p.cmd.Wait() // it says that it was killed
+	return err
+}
+
+// usage is what a process has and had (proc(5): /proc/PID/status and /proc/PID/stat).
+type usage struct {
+	resident, peak int64         // bytes
+	cpu            time.Duration // of all its threads
+}
+
+func (p *hubProcess) usage() (u usage, err error) {
+	dir := fmt.Sprintf("/proc/%d/", p.cmd.Process.Pid)
+	status, err := os.ReadFile(dir + "status")
+	if err != nil {
+		return u, err
+	}
+	for line := range strings.Lines(string(status)) {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			continue
+		}
+		n, _ := strconv.ParseInt(f[1], 10, 64) // kB
+		switch f[0] {
+		case "VmRSS:":
+			u.resident = n << 10
+		case "VmHWM:":
+			u.peak = n << 10
+		}
+	}
+	stat, err := os.ReadFile(dir + "stat")
+	_, rest, ok := strings.Cut(string(stat), ") ")
+	f := strings.Fields(rest)
+	if err != nil || !ok || len(f) < 13 {
+		return u, errors.Join(err, errors.New("/proc/PID/stat cannot be read"))
+	}
+	user, _ := strconv.ParseInt(f[11], 10, 64)
+	system, _ := strconv.ParseInt(f[12], 10, 64)
+	u.cpu = time.Duration(user+system) * time.Second / clockTicks
+	return u, nil
+}
+
+// clockTicks is the kernel's USER_HZ, which is 100 on every architecture that the hub runs on (time(7)).
+const clockTicks = 100
+
+// beHub runs the hub of the file args[0] until standard input ends.
+func beHub(ctx context.Context, args []string, out, errs io.Writer) int {
+	err := func() error {
+		c, err := hub.ReadConfig(args[0])
+		if err != nil {
+			return err
+		}
+		h, err := hub.New(c, hub.Options{Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+		if err != nil {
+			return err
+		}
+		ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM)
+		defer cancel()
+		go func() {
+			io.Copy(io.Discard, os.Stdin)
+			cancel()
+		}()
+		fmt.Fprintln(out, "ready", h.OwnerCode())
+		if err := h.Run(ctx); !errors.Is(err, context.Canceled) {
+			return errors.Join(err, h.Close())
+		}
+		return h.Close()
+	}()
+	if err != nil {
+		fmt.Fprintln(errs, "hub:", err)
+		return 1
+	}
+	return 0
+}

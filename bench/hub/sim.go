@@ -1,0 +1,355 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// The times of the daemon (daemon/uplink, cmd/internal/hublink): a measurement of other ones would say nothing.
+const (
+	simBackoff    = 500 * time.Millisecond
+	simBackoffMax = time.Minute
+	simTimeout    = 10 * time.Second
+	simIdle       = 20 * time.Second // how long a connection for fetches stays open
+)
+
+// simHub is the hub as simulated machines reach it.
+type simHub struct {
+	site     policy.SiteID
+	name     string // in its certificate
+	machines string // host:port of the listener for machines
+	broker   string // host:port
+	ca       *x509.Certificate
+	keys     note.Verifiers // of manifests and acknowledgements
+}
+
+// simulated is a machine that speaks the wire protocol: MQTT by its account, its state retained, the manifest, and by
+// its certificate what it lacks of the bundle. It verifies what it fetches by its hash, and keeps the hashes alone. A
+// bundle is in force on it once its manifest is believed and all that it lacked is fetched and verified.
+type simulated struct {
+	*machine
+	hub      *simHub
+	fleet    *fleet
+	password string
+	cert     tls.Certificate
+	http     *http.Client
+	wake     chan struct{} // the manifest or the journal is another one
+
+	mu       sync.Mutex
+	manifest []byte          // the newest that came
+	has      map[string]bool // hashes of what it has
+	acked    uint64          // records that the hub holds
+	pending  []byte          // the batch that is not acknowledged; nil: there is none
+	online   bool
+
+	version atomic.Uint64 // in force
+	bytes   atomic.Int64  // that came for bundles since the fleet's counters were cleared: manifests and chunks
+}
+
+func (m *simulated) prepare() {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: m.hub.name, InsecureSkipVerify: true,
+		VerifyConnection: func(s tls.ConnectionState) error {
+			return wire.VerifyHub(s.PeerCertificates, m.hub.ca, m.hub.name, time.Now(), true)
+		},
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &m.cert, nil }}
+	m.http = &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableCompression: true, MaxIdleConns: 1,
+		IdleConnTimeout: simIdle, TLSHandshakeTimeout: 15 * time.Second, TLSClientConfig: config,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, m.hub.machines)
+		}}}
+	m.wake = make(chan struct{}, 1)
+}
+
+// run keeps a connection to the broker until ctx ends.
+func (m *simulated) run(ctx context.Context) {
+	m.prepare()
+	var fetches sync.WaitGroup
+	defer fetches.Wait()
+	fetches.Go(func() { m.install(ctx) })
+	wait := simBackoff
+	for ctx.Err() == nil {
+		progress, err := m.session(ctx)
+		m.setOnline(false)
+		if ctx.Err() != nil {
+			return
+		}
+		m.fleet.note("session", err)
+		if progress {
+			wait = simBackoff
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(float64(wait) * (0.5 + 0.5*rand.Float64()))):
+		}
+		wait = min(2*wait, simBackoffMax)
+	}
+}
+
+func (m *simulated) setOnline(is bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.online = is
+}
+
+func (m *simulated) topics() wire.Topics { return wire.Topics{Site: m.hub.site} }
+
+// session is one connection, to its end. It reports whether the hub answered.
+func (m *simulated) session(ctx context.Context) (progress bool, err error) {
+	dial, cancel := context.WithTimeout(ctx, simTimeout)
+	defer cancel()
+	raw, err := (&net.Dialer{}).DialContext(dial, "tcp", m.hub.broker)
+	if err != nil {
+		return false, err
+	}
+	defer raw.Close()
+	config := m.http.Transport.(*http.Transport).TLSClientConfig.Clone()
+	config.GetClientCertificate = nil
+	c := tls.Client(raw, config)
+	if err := c.HandshakeContext(dial); err != nil {
+		return false, fmt.Errorf("handshake: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
+	defer stop()
+	t := m.topics()
+	q, err := openMQTT(c, mqttHello{client: t.ClientID(m.id), user: string(m.id), password: m.password,
+		willTopic: t.Availability(m.id), will: wire.Offline}, simTimeout)
+	if err != nil {
+		return false, fmt.Errorf("connect: %w", err)
+	}
+	if err := q.subscribe(t.Ack(m.id), t.Command(m.id), t.Bundle()); err != nil {
+		return false, err
+	}
+	return m.serve(ctx, q)
+}
+
+// serve greets the hub, then handles what comes.
+func (m *simulated) serve(ctx context.Context, q *mqttConn) (progress bool, err error) {
+	end, done := context.WithCancel(ctx)
+	defer done()
+	for {
+		first, body, err := q.read()
+		if err != nil {
+			return progress, fmt.Errorf("lost: %w", err)
+		}
+		switch first & 0xf0 {
+		case mqttSuback:
+			if err := m.greet(q); err != nil {
+				return progress, err
+			}
+			m.setOnline(true)
+			go m.speak(end, q) // it ends with the connection
+		case mqttPublish:
+			topic, data, err := q.message(first, body)
+			if err != nil {
+				return progress, err
+			}
+			progress = m.hear(topic, data) || progress
+		}
+	}
+}
+
+func (m *simulated) greet(q *mqttConn) error {
+	t := m.topics()
+	return errors.Join(q.publish(t.Availability(m.id), true, []byte(wire.Online)), m.show(q), m.send(q))
+}
+
+// show publishes the state.
+func (m *simulated) show(q *mqttConn) error {
+	m.mu.Lock()
+	journal := uint64(m.n)
+	m.mu.Unlock()
+	data, err := json.Marshal(wire.State{Machine: m.id, Phase: "idle", Bundle: m.version.Load(), Journal: journal, Format: 2,
+		Program: "simulated", Clock: "trusted"})
+	if err != nil {
+		return err
+	}
+	return q.publish(m.topics().State(m.id), true, data)
+}
+
+// send publishes the batch that waits for its acknowledgement.
+func (m *simulated) send(q *mqttConn) error {
+	m.mu.Lock()
+	batch := m.pending
+	m.mu.Unlock()
+	if batch == nil {
+		return nil
+	}
+	return q.publish(m.topics().Records(m.id), false, batch)
+}
+
+// speak publishes what changes, until the connection ends.
+func (m *simulated) speak(ctx context.Context, q *mqttConn) {
+	ping, again := time.NewTicker(mqttPingEvery), time.NewTicker(simTimeout)
+	defer ping.Stop()
+	defer again.Stop()
+	shown := m.version.Load()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-ping.C:
+			err = q.write(mqttPing, nil)
+		case <-again.C:
+			err = m.send(q) // what is not acknowledged is sent again, as the daemon does after 10 s
+		case <-m.fleet.speak(m):
+			if v := m.version.Load(); v != shown {
+				shown, err = v, m.show(q)
+			}
+			err = errors.Join(err, m.send(q))
+		}
+		if err != nil {
+			q.c.Close()
+			return
+		}
+	}
+}
+
+// hear takes a message, and reports whether it is the hub's acknowledgement.
+func (m *simulated) hear(topic string, data []byte) bool {
+	switch topic {
+	case m.topics().Bundle():
+		m.mu.Lock()
+		m.manifest = data
+		m.mu.Unlock()
+		m.bytes.Add(int64(len(data)))
+		select {
+		case m.wake <- struct{}{}:
+		default:
+		}
+	case m.topics().Ack(m.id):
+		a, err := wire.OpenAck(data, m.hub.keys, m.hub.site, m.id)
+		if err != nil {
+			m.fleet.note("acknowledgement", err)
+			return false
+		}
+		m.mu.Lock()
+		if m.acked = max(m.acked, a.Seq); m.acked >= uint64(m.n) {
+			m.pending = nil
+		}
+		m.mu.Unlock()
+		m.fleet.changed()
+		return true
+	}
+	return false
+}
+
+// install brings each new manifest into force, until ctx ends.
+func (m *simulated) install(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			m.http.CloseIdleConnections()
+			return
+		case <-m.wake:
+		}
+		m.mu.Lock()
+		manifest := m.manifest
+		m.mu.Unlock()
+		for tries := 0; ctx.Err() == nil; tries++ {
+			err := m.take(ctx, manifest)
+			if err == nil || tries == 3 {
+				break
+			}
+			m.fleet.note("bundle", err)
+		}
+	}
+}
+
+// take brings a bundle into force: what it lacks is fetched and verified.
+func (m *simulated) take(ctx context.Context, manifest []byte) error {
+	b, err := m.fleet.open(manifest)
+	if err != nil {
+		return err
+	}
+	if b.Version <= m.version.Load() {
+		return nil
+	}
+	for _, c := range b.Chunks {
+		if err := m.want(ctx, c); err != nil {
+			return err
+		}
+	}
+	m.version.Store(b.Version)
+	m.fleet.inForce(m, b.Version)
+	return nil
+}
+
+// want fetches a chunk that the machine lacks.
+func (m *simulated) want(ctx context.Context, c wire.Chunk) error {
+	m.mu.Lock()
+	has := m.has[c.SHA256] || m.fleet.seeded(c.SHA256)
+	m.mu.Unlock()
+	if has {
+		return nil
+	}
+	data, err := m.get(ctx, "chunks/"+c.SHA256)
+	if err != nil {
+		return err
+	}
+	if wire.Hash(data) != c.SHA256 {
+		return fmt.Errorf("the chunk %s is not what was signed", c.Name)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.has[c.SHA256] = true
+	return nil
+}
+
+func (m *simulated) get(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://hub"+wire.JoinPath+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := m.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var b bytes.Buffer
+	n, err := io.Copy(&b, io.LimitReader(resp.Body, wire.MaxChunk))
+	m.bytes.Add(n)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("GET %s: %s: %.200s", path, resp.Status, b.String())
+	}
+	return b.Bytes(), nil
+}
+
+// record has the machine write a batch to its journal, which waits for its acknowledgement from now on.
+func (m *simulated) record(n int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	data, _, err := m.batch(n)
+	if err != nil {
+		return err
+	}
+	m.pending = data
+	return nil
+}
+
+// caughtUp reports whether the machine is connected, works from the bundle version, and owes the hub no record.
+func (m *simulated) caughtUp(version uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.online && m.pending == nil && m.version.Load() >= version
+}

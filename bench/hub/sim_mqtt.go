@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// MQTT 3.1.1 §2.2.1: control packets, with the flags that a client must set.
+const (
+	mqttConnect    = 0x10
+	mqttConnack    = 0x20
+	mqttPublish    = 0x30
+	mqttPuback     = 0x40
+	mqttSubscribe  = 0x82
+	mqttSuback     = 0x90
+	mqttPing       = 0xc0
+	mqttQoS1       = 0x02
+	mqttRetain     = 0x01
+	mqttKeepAlive  = 30 // seconds, as the daemon has it
+	mqttPingEvery  = 20 * time.Second
+	mqttMaxPacket  = 2 << 20
+	mqttFirstFlags = 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80 // clean session; a will of QoS 1, retained; user; password
+)
+
+// mqttConn is a connection of a simulated machine: the part of MQTT 3.1.1 that the daemon uses, and nothing that costs
+// much. One goroutine reads.
+type mqttConn struct {
+	c  net.Conn
+	r  *bufio.Reader
+	id uint16
+
+	mu sync.Mutex // guards writes and id
+}
+
+// mqttHello is what a CONNECT says.
+type mqttHello struct{ client, user, password, willTopic, will string }
+
+// openMQTT sends CONNECT and waits for its answer.
+func openMQTT(c net.Conn, h mqttHello, patience time.Duration) (*mqttConn, error) {
+	m := &mqttConn{c: c, r: bufio.NewReaderSize(c, 4<<10)}
+	body := append(mqttText(nil, "MQTT"), 4, mqttFirstFlags, 0, mqttKeepAlive)
+	for _, s := range []string{h.client, h.willTopic, h.will, h.user, h.password} {
+		body = mqttText(body, s)
+	}
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		return nil, err
+	}
+	if err := m.write(mqttConnect, body); err != nil {
+		return nil, err
+	}
+	kind, answer, err := m.read()
+	if err != nil {
+		return nil, err
+	}
+	if kind != mqttConnack || len(answer) != 2 || answer[1] != 0 {
+		return nil, fmt.Errorf("the broker answers CONNECT with %#x %x", kind, answer)
+	}
+	return m, c.SetDeadline(time.Time{})
+}
+
+func mqttText(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
+}
+
+// write sends one packet.
+func (m *mqttConn) write(first byte, body []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.writeLocked(first, body)
+}
+
+func (m *mqttConn) writeLocked(first byte, body []byte) error {
+	packet := append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...) // §2.2.3 is a varint of base 128
+	_, err := m.c.Write(packet)
+	return err
+}
+
+func (m *mqttConn) nextID() uint16 {
+	if m.id++; m.id == 0 {
+		m.id = 1
+	}
+	return m.id
+}
+
+// subscribe asks for topics with QoS 1.
+func (m *mqttConn) subscribe(topics ...string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	body := binary.BigEndian.AppendUint16(nil, m.nextID())
+	for _, t := range topics {
+		body = append(mqttText(body, t), 1)
+	}
+	return m.writeLocked(mqttSubscribe, body)
+}
+
+// publish sends a message with QoS 1.
+func (m *mqttConn) publish(topic string, retained bool, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first := byte(mqttPublish | mqttQoS1)
+	if retained {
+		first |= mqttRetain
+	}
+	body := append(binary.BigEndian.AppendUint16(mqttText(nil, topic), m.nextID()), data...)
+	return m.writeLocked(first, body)
+}
+
+// read gives the next packet: its first byte and what follows its header.
+func (m *mqttConn) read() (first byte, body []byte, err error) {
+	if first, err = m.r.ReadByte(); err != nil {
+		return 0, nil, err
+	}
+	n, err := binary.ReadUvarint(m.r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if n > mqttMaxPacket {
+		return 0, nil, fmt.Errorf("a packet of %d bytes, want at most %d", n, mqttMaxPacket)
+	}
+	body = make([]byte, n)
+	_, err = io.ReadFull(m.r, body)
+	return first, body, err
+}
+
+// message takes a PUBLISH apart, and acknowledges it.
+func (m *mqttConn) message(first byte, body []byte) (topic string, data []byte, err error) {
+	if len(body) < 2 || len(body) < 2+int(binary.BigEndian.Uint16(body)) {
+		return "", nil, errors.New("a PUBLISH is too short")
+	}
+	n := 2 + int(binary.BigEndian.Uint16(body))
+	topic, data = string(body[2:n]), body[n:]
+	if first&0x06 == 0 {
+		return topic, data, nil
+	}
+	if len(data) < 2 {
+		return "", nil, errors.New("a PUBLISH has no packet identifier")
+	}
+	return topic, data[2:], m.write(mqttPuback, data[:2])
+}
