@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/hashicorp/mdns"
+	"github.com/miekg/dns"
 )
 
 // machineService is the DNS-SD name of the machines' listener (RFC 6763 §7).
@@ -22,13 +23,15 @@ func (h *Hub) announce(iface *net.Interface) (stop func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	ips, err := addresses(host, iface)
-	if err != nil {
-		return nil, err
-	}
-	zone, err := mdns.NewMDNSService(string(h.c.Site), machineService, "local.", string(h.c.Site)+"-portillon.local.", number, ips,
-		[]string{"site=" + string(h.c.Site)})
-	if err != nil {
+	zone := zone{func() (mdns.Zone, error) {
+		ips, err := addresses(host, iface)
+		if err != nil {
+			return nil, err
+		}
+		return mdns.NewMDNSService(string(h.c.Site), machineService, "local.", string(h.c.Site)+"-portillon.local.", number, ips,
+			[]string{"site=" + string(h.c.Site)})
+	}}
+	if _, err := zone.now(); err != nil {
 		return nil, fmt.Errorf("mdns: %w", err)
 	}
 	s, err := mdns.NewServer(&mdns.Config{Zone: zone, Iface: iface})
@@ -36,6 +39,18 @@ func (h *Hub) announce(iface *net.Interface) (stop func() error, err error) {
 		return nil, fmt.Errorf("mdns: %w", err)
 	}
 	return s.Shutdown, nil
+}
+
+// zone answers with the addresses that the computer has when it is asked: they change while the hub runs.
+type zone struct{ now func() (mdns.Zone, error) }
+
+// Records implements mdns.Zone.
+func (z zone) Records(q dns.Question) []dns.RR {
+	s, err := z.now()
+	if err != nil { // no address at the moment: nothing to answer
+		return nil
+	}
+	return s.Records(q)
 }
 
 // maxAnnounced bounds the addresses in an announcement.

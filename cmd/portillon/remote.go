@@ -27,7 +27,7 @@ type remote struct {
 }
 
 func (x *remote) declare(fs *flag.FlagSet) {
-	fs.StringVar(&x.hub, "hub", "", "the hub's URL, as https://hub.local:8443")
+	fs.StringVar(&x.hub, "hub", "", "the hub's URL, as https://hub.local:8040")
 	x.declareToken(fs)
 	fs.BoolVar(&x.json, "json", false, "print the hub's answer as JSON")
 	x.lang = langFlag(fs)
@@ -44,7 +44,7 @@ func isURL(s string) bool {
 }
 
 func (x *remote) client() (*apiclient.Client, error) {
-	if err := missing("portillon … --hub https://hub.local:8443 --token-file token", need{"--hub URL", isURL(x.hub)},
+	if err := missing("portillon … --hub https://hub.local:8040 --token-file token", need{"--hub URL", isURL(x.hub)},
 		need{"--token-file", x.token != ""}); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -81,6 +82,10 @@ func machineCode(ctx context.Context, w stdio, args []string) error {
 		return err
 	}
 	a, err := c.Do(ctx, q)
+	var p *apiclient.Problem
+	if errors.As(err, &p) && p.Status == http.StatusNotFound {
+		return no("%w", err).hinted("portillon machine add %s --hub …", rest[0])
+	}
 	if err != nil {
 		return failed(err)
 	}

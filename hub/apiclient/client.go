@@ -37,7 +37,7 @@ const (
 
 // Options says which hub, and who asks.
 type Options struct {
-	URL       string // https://hub.local:8443; http:// on loopback only
+	URL       string // https://hub.local:8040; http:// on loopback only
 	TokenFile string // readable by its owner only
 	CAFile    string // PEM; empty: the system's authorities
 	Language  string // fr or en, of problems
@@ -54,11 +54,17 @@ type Client struct {
 
 // New reads the token and the authority.
 func New(o Options) (*Client, error) {
-	base, err := parseURL(o.URL)
+	c, err := newClient(o)
 	if err != nil {
 		return nil, err
 	}
-	token, err := readToken(o.TokenFile)
+	c.token, err = readToken(o.TokenFile)
+	return c, err
+}
+
+// newClient is a client without a token.
+func newClient(o Options) (*Client, error) {
+	base, err := parseURL(o.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +81,7 @@ func New(o Options) (*Client, error) {
 	}
 	transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true, Proxy: http.ProxyFromEnvironment,
 		ResponseHeaderTimeout: timeout}
-	return &Client{base: base, token: token, language: o.Language, most: maxAnswer,
+	return &Client{base: base, language: o.Language, most: maxAnswer,
 		http: &http.Client{Transport: transport, Timeout: timeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}, nil
 }
@@ -84,7 +90,7 @@ func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
 		strings.Trim(u.Path, "/") != "" {
-		return nil, fmt.Errorf("%q is no hub's URL, want one as https://hub.local:8443", s)
+		return nil, fmt.Errorf("%q is no hub's URL, want one as https://hub.local:8040", s)
 	}
 	switch {
 	case u.Scheme == "https":
@@ -92,7 +98,7 @@ func parseURL(s string) (*url.URL, error) {
 	case u.Scheme == "http":
 		return nil, fmt.Errorf("%s would send the token in the clear, want https:// (http:// is for this computer alone)", s)
 	default:
-		return nil, fmt.Errorf("%q is no hub's URL, want one as https://hub.local:8443", s)
+		return nil, fmt.Errorf("%q is no hub's URL, want one as https://hub.local:8040", s)
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
@@ -227,7 +233,9 @@ func (c *Client) Do(ctx context.Context, q Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	r.Header.Set("Authorization", "Bearer "+c.token)
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	r.Header.Set("Accept-Language", c.language)
 	r.Header.Set("User-Agent", "portillon")
 	for name, value := range map[string]string{"Content-Type": kind, "If-Match": q.Match, "Accept": q.Accept} {

@@ -28,7 +28,7 @@ func accountVerb(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	fs := flag.NewFlagSet("portillon-hub account reset", flag.ContinueOnError)
 	fs.SetOutput(errs)
-	config := fs.String("config", "/etc/portillon/hub.yaml", "the hub's file")
+	config := fs.String("config", thereConfig(), "the hub's file")
 	if err := fs.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {

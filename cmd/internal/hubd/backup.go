@@ -71,11 +71,13 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 		return b, err
 	}
 	b.base, b.plain = filepath.Dir(abs), []string{abs}
-	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile}
+	authority := filepath.Join(c.Data, "authority") // without its key every machine must be enrolled again
+	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile, c.Join.CardKey, c.Web.CertKey, c.Mail,
+		filepath.Join(authority, "authority.key")}
 	for _, m := range c.Machines {
 		secrets = append(secrets, m.PasswordFile)
 	}
-	plain := []string{c.MQTT.Cert, c.Bundle.File}
+	plain := []string{c.MQTT.Cert, c.Bundle.File, c.Web.Cert, filepath.Join(authority, "authority.crt")}
 	for _, dir := range []string{"keys", "bundle", "tags"} {
 		into := &plain
 		if dir == "keys" {
@@ -107,7 +109,7 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 func backup(ctx context.Context, args []string, out, errs io.Writer) int {
 	fs := flag.NewFlagSet("portillon-hub backup", flag.ContinueOnError)
 	fs.SetOutput(errs)
-	config := fs.String("config", "/etc/portillon/hub.yaml", "the hub's file")
+	config := fs.String("config", thereConfig(), "the hub's file")
 	withSecrets := fs.Bool("with-secrets", false, "with keys and passwords, encrypted to the recovery phrase")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0

@@ -16,6 +16,14 @@ import (
 // systemConfig is the file of the packaged service.
 const systemConfig = "/etc/portillon/hub.yaml"
 
+// thereConfig is the file of a hub that is there already: the folder's, else the system's.
+func thereConfig() string {
+	if _, err := os.Stat("hub.yaml"); err == nil {
+		return "hub.yaml"
+	}
+	return systemConfig
+}
+
 // findConfig is the file of a hub that was started without -config: the folder's, the system's where that is there, or
 // the one that it makes in the folder, which must be empty then.
 func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {

@@ -39,3 +39,16 @@ func TestSiteIDIsMadeOfTheFoldersName(t *testing.T) {
 		}
 	}
 }
+
+func TestVerbsBesideARunningHubTakeTheFileOfThisFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if got := thereConfig(); got != systemConfig {
+		t.Errorf("in an empty folder: %s", got)
+	}
+	if err := os.WriteFile("hub.yaml", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := thereConfig(); got != "hub.yaml" {
+		t.Errorf("in a hub's folder: %s", got)
+	}
+}

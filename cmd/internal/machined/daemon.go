@@ -55,6 +55,7 @@ type Daemon struct {
 	renewal     *renewal // the journal began anew at this start; nil: it did not
 	seal        sealKey
 	hub         *hublink.Link // nil: the machine was not enrolled, or its files cannot be read
+	hubLost     chan struct{} // the broker is dialled
 }
 
 // store is where the bundle in force is kept.
@@ -73,7 +74,7 @@ func Open(ctx context.Context, c Config, clk clock, log *slog.Logger) (*Daemon, 
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	d := &Daemon{c: c, clock: clk, log: log, taps: make(chan rfid.Event, 8)}
+	d := &Daemon{c: c, clock: clk, log: log, taps: make(chan rfid.Event, 8), hubLost: make(chan struct{}, 1)}
 	if err := d.open(ctx, k); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}

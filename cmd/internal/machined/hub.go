@@ -96,7 +96,13 @@ func (d *Daemon) wayToHub() (*tls.Config, func(string) string) {
 	if d.hub == nil {
 		return nil, nil
 	}
-	return d.hub.TLS(), d.hub.Resolve
+	return d.hub.TLS(), func(hostport string) string {
+		select {
+		case d.hubLost <- struct{}{}: // the broker is dialled again: perhaps the hub moved
+		default:
+		}
+		return d.hub.Resolve(hostport)
+	}
 }
 
 const (
@@ -104,6 +110,8 @@ const (
 	hubEvery, hubAgain = 10 * time.Minute, time.Minute
 	// manifestEvery is how often the manifest is fetched over HTTPS. MQTT brings each new one at once, where it works.
 	manifestEvery = time.Hour
+	// hubSoonest is the shortest time between two looks: a search asks the whole network.
+	hubSoonest = 10 * time.Second
 )
 
 // keepHub looks after the way to the hub until ctx ends.
@@ -111,6 +119,10 @@ func (d *Daemon) keepHub(ctx context.Context) {
 	var fetched time.Time // by the monotonic clock
 	failed := false
 	for {
+		select {
+		case <-d.hubLost: // this look is the answer
+		default:
+		}
 		err := d.lookAfterHub(ctx, &fetched)
 		if err != nil && ctx.Err() == nil && !failed {
 			d.log.Warn("the hub is away", "err", err)
@@ -122,14 +134,30 @@ func (d *Daemon) keepHub(ctx context.Context) {
 		if failed {
 			pause = hubAgain
 		}
-		t := time.NewTimer(pause/2 + rand.N(pause)) // machines of a site do not ask in step
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if !d.waitForHub(ctx, pause/2+rand.N(pause)) { // machines of a site do not ask in step
 			return
-		case <-t.C:
 		}
 	}
+}
+
+// waitForHub waits until the hub is looked after again: after a pause, or when the broker is dialled, which a connection
+// that was lost is the reason of. It returns false once ctx ends.
+func (d *Daemon) waitForHub(ctx context.Context, pause time.Duration) bool {
+	soonest, late := time.NewTimer(hubSoonest/2+rand.N(hubSoonest)), time.NewTimer(pause)
+	defer soonest.Stop()
+	defer late.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-soonest.C:
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-late.C:
+	case <-d.hubLost:
+	}
+	return true
 }
 
 // lookAfterHub finds the hub, renews the certificate when it is due, asks the time where nothing vouches for the clock,
@@ -176,13 +204,13 @@ func setClock(c Config) {
 	if c.Hub == (HubConfig{}) || c.Clock != "ntp" || synchronised() {
 		return
 	}
-	link, err := c.HubLink(nil, time.Now, func() bool { return false })
+	link, err := c.HubLink(nil, WallNow, func() bool { return false })
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), setClockWithin)
 		defer cancel()
 		var ahead time.Duration
 		if ahead, _, err = link.Time(ctx); err == nil && ahead.Abs() > step {
-			if err = setTime(time.Now().Add(ahead)); err == nil {
+			if err = setTime(WallNow().Add(ahead)); err == nil {
 				fmt.Printf("portillond: clock set by the hub: %v\n", ahead.Round(time.Second))
 			}
 		}

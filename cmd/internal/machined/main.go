@@ -159,4 +159,4 @@ func newClock(trust, start string) (clock, error) {
 }
 
 // now keeps the monotonic reading: a session's length does not change when the wall clock is set.
-func (c clock) now() time.Time { return time.Now().Add(c.offset) }
+func (c clock) now() time.Time { return WallNow().Add(c.offset) }

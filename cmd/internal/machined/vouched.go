@@ -42,7 +42,7 @@ const (
 func bothClocks() (wall time.Time, mono time.Duration) {
 	for range 3 {
 		before := journal.Uptime()
-		wall = time.Now().Round(0)
+		wall = WallNow().Round(0)
 		mono = time.Duration(journal.Uptime()) * time.Millisecond
 		if mono-time.Duration(before)*time.Millisecond < 100*time.Millisecond {
 			break

@@ -38,7 +38,7 @@ type Host interface {
 type Pi struct{}
 
 // Now implements Host.
-func (Pi) Now() time.Time { return time.Now() }
+func (Pi) Now() time.Time { return machined.WallNow() }
 
 // BootID implements Host.
 func (Pi) BootID() string {

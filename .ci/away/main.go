@@ -1,0 +1,175 @@
+// Command away runs a hub and a machine on two computers that are not there: two network namespaces with a switch
+// between them, and no way to the Internet. The programs are portillon-hub, portillond and portillon; the machine has
+// a simulated pin, taps come through its control socket, and its clock is a file (build tag owned_clock).
+//
+//	go run ./.ci/away [-only hub-week,half-open] [-out DIR] [-keep]
+//
+// It prints a row for each of what may keep hub and machine apart, «ok» or «FAIL», and its figure. The row story is
+// docs/first-day.md: each command in it is run, and its answers are compared. The row browser is the same day in
+// Chromium (.ci/browser/firstday.mjs); it is run only where -only names it. It takes root, for the namespaces.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// limit bounds the whole run, builds included.
+const limit = 5 * time.Minute
+
+// atOnce is how many rows run at the same time: most of a row is waiting.
+const atOnce = 3
+
+// row is one thing that may keep hub and machine apart. Its figure says what was measured.
+type row struct {
+	name string
+	run  func(context.Context, *world) (figure string, err error)
+	asks bool // it is run only where it is named
+}
+
+func rows() []row {
+	return []row{
+		{name: "story", run: story},
+		{name: "hub-week", run: hubOffForAWeek},
+		{name: "machine-year", run: machineOffForAYear},
+		{name: "no-internet", run: noInternetForEver},
+		{name: "moved-found", run: hubMovedAndIsFound},
+		{name: "moved-told", run: hubMovedAndMachineIsTold},
+		{name: "clock-1970", run: firstBootIn1970},
+		{name: "clock-2037", run: firstBootIn2037},
+		{name: "half-open", run: cableWithoutReset},
+		{name: "hub-frozen", run: hubThatAnswersNothing},
+		{name: "certificate", run: certificateReplaced},
+		{name: "revoked", run: revokedWhileAway},
+		{name: "browser", run: browser, asks: true},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	only := flag.String("only", "", "only these rows, with commas")
+	out := flag.String("out", "", "where pictures go; default: a folder that is removed")
+	keep := flag.Bool("keep", false, "keep the folders of the computers")
+	flag.Parse()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	failed, err := run(ctx, *only, *out, *keep)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "away:", err)
+	}
+	if err != nil || failed > 0 {
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only, out string, keep bool) (failed int, err error) {
+	if os.Geteuid() != 0 {
+		return 0, errors.New("network namespaces take root")
+	}
+	chosen, err := choose(only)
+	if err != nil {
+		return 0, err
+	}
+	dir, err := os.MkdirTemp("", "ptl-away-") // short: a socket's path has at most 107 bytes
+	if err != nil {
+		return 0, err
+	}
+	if !keep {
+		defer os.RemoveAll(dir)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return 0, err
+	}
+	if out == "" {
+		out = dir
+	}
+	if out, err = filepath.Abs(out); err != nil {
+		return 0, err
+	}
+	bin := filepath.Join(dir, "bin")
+	if err := build(ctx, bin); err != nil {
+		return 0, err
+	}
+	var (
+		printing sync.Mutex
+		all      sync.WaitGroup
+	)
+	turn := make(chan struct{}, atOnce)
+	for i, r := range chosen {
+		all.Go(func() {
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			began := time.Now()
+			figure, err := inWorld(ctx, i, filepath.Join(dir, r.name), bin, out, r.run)
+			printing.Lock()
+			defer printing.Unlock()
+			if err != nil {
+				failed++
+				fmt.Printf("FAIL %s: %v\n", r.name, err)
+				return
+			}
+			fmt.Printf("ok %s: %s (%.1f s)\n", r.name, figure, time.Since(began).Seconds())
+		})
+	}
+	all.Wait()
+	return failed, nil
+}
+
+func choose(only string) (out []row, err error) {
+	names := strings.FieldsFunc(only, func(r rune) bool { return r == ',' })
+	known := map[string]bool{}
+	for _, r := range rows() {
+		known[r.name] = true
+		if len(names) == 0 && !r.asks || slices.Contains(names, r.name) {
+			out = append(out, r)
+		}
+	}
+	for _, n := range names {
+		if !known[n] {
+			return nil, fmt.Errorf("no row %s", n)
+		}
+	}
+	return out, nil
+}
+
+// build builds the programs. That of the machine has a clock of its own, which no packaged program has.
+func build(ctx context.Context, bin string) error {
+	return errors.Join(command(ctx, "go", "build", "-o", bin+"/", "./cmd/portillon", "./cmd/portillon-hub"),
+		command(ctx, "go", "build", "-tags", "owned_clock", "-o", bin+"/", "./cmd/portillond"))
+}
+
+func command(ctx context.Context, name string, args ...string) error {
+	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// inWorld runs a row in a world of its own, and says on failure what the programs said.
+func inWorld(ctx context.Context, n int, dir, bin, out string, run func(context.Context, *world) (string, error)) (string, error) {
+	w, err := newWorld(ctx, n, dir, bin, out)
+	if err != nil {
+		return "", errors.Join(err, w.close())
+	}
+	figure, err := run(ctx, w)
+	said := w.said()
+	if cerr := w.close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w\n%s", err, said)
+	}
+	return figure, nil
+}

@@ -1,0 +1,323 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"portillon/daemon/control"
+)
+
+const day = 24 * time.Hour
+
+// synced is a computer whose clock a time server keeps.
+func synced(offset time.Duration) string { return offset.String() + " synchronised" }
+
+// unsynced is a computer that no time server reaches.
+func unsynced(offset time.Duration) string { return offset.String() + " alone" }
+
+func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
+	if err := w.worked(ctx); err != nil {
+		return "", err
+	}
+	if err := w.hubProgram.end(); err != nil {
+		return "", err
+	}
+	for _, at := range []time.Duration{0, 3 * day, 7 * day} { // the machine is switched off at night
+		if at > 0 {
+			if err := w.boot(ctx, synced(at)); err != nil {
+				return "", err
+			}
+		}
+		if _, err := w.session(ctx); err != nil {
+			return "", fmt.Errorf("day %v: %w", at/day, err)
+		}
+	}
+	before, err := w.status(ctx)
+	if err != nil || before.Hub || before.Acked >= before.Journal || before.Unacked == nil {
+		return "", fmt.Errorf("the hub is off, and the machine says %+v, %w", before, err)
+	}
+	w.offset = 7 * day
+	if err := w.startHub(ctx); err != nil {
+		return "", err
+	}
+	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	if err != nil {
+		return "", err
+	}
+	report, err := w.answer(ctx, w.atHub(ctx, fmt.Sprintf("portillon report uses --from %s --to %s --lang en "+atAPI,
+		time.Now().Add(-day).Format(time.DateOnly), time.Now().Add(8*day).Format(time.DateOnly))))
+	if n := strings.Count(report, "Léa Martin"); err != nil || n != 3 {
+		return "", fmt.Errorf("the report has %d uses, want 3: %s %w", n, report, err)
+	}
+	return fmt.Sprintf("3 sessions without it; %d records acknowledged %.1f s after it is back", before.Journal-before.Acked, took.Seconds()), nil
+}
+
+func machineOffForAYear(ctx context.Context, w *world) (string, error) {
+	if err := w.worked(ctx); err != nil {
+		return "", err
+	}
+	was, err := w.status(ctx)
+	if err != nil {
+		return "", err
+	}
+	expired, err := w.expires(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := w.daemon.end(); err != nil {
+		return "", err
+	}
+	w.offset = 370 * day
+	if err := w.startHub(ctx); err != nil {
+		return "", err
+	}
+	began := time.Now()
+	// A Pi without a clock chip goes on at the time of its last shutdown.
+	if err := w.boot(ctx, unsynced(0)); err != nil {
+		return "", err
+	}
+	if _, err := w.becomes(ctx, "a newer bundle, and all records acknowledged", func(s control.Status) bool {
+		return s.Bundle > was.Bundle && acknowledged(s) && s.Clock == "trusted"
+	}); err != nil {
+		return "", err
+	}
+	took := time.Since(began)
+	renewed, err := w.expires(ctx)
+	if err != nil || renewed.Sub(time.Now()) < w.offset+80*day || time.Until(expired) > 91*day {
+		return "", fmt.Errorf("the certificate ended at %v, and ends at %v now: %w", expired, renewed, err)
+	}
+	if _, err := w.session(ctx); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("certificate renewed by the machine's key, clock set, bundle taken %.1f s after power is on", took.Seconds()), nil
+}
+
+func noInternetForEver(ctx context.Context, w *world) (string, error) {
+	if err := errors.Join(w.site(ctx), w.enrol(ctx)); err != nil {
+		return "", err
+	}
+	if out, err := w.answer(ctx, w.atHub(ctx, "ip route get 192.0.2.1 || true")); err != nil || out != "" {
+		return "", fmt.Errorf("there is a way to the Internet: %s %w", out, err)
+	}
+	for _, at := range []time.Duration{0, 400 * day, 800 * day} {
+		if at > 0 {
+			w.offset = at
+			if err := w.startHub(ctx); err != nil {
+				return "", err
+			}
+		}
+		if err := w.boot(ctx, unsynced(at)); err != nil {
+			return "", err
+		}
+		if _, err := w.becomes(ctx, "a trusted clock, and all records acknowledged", func(s control.Status) bool {
+			return s.Clock == "trusted" && s.Bundle > 0 && acknowledged(s)
+		}); err != nil {
+			return "", fmt.Errorf("day %d: %w", at/day, err)
+		}
+		if _, err := w.session(ctx); err != nil {
+			return "", fmt.Errorf("day %d: %w", at/day, err)
+		}
+	}
+	return "3 years of power cuts, no time server, no name server: the time is the hub's, the laser opens", nil
+}
+
+func hubMovedAndIsFound(ctx context.Context, w *world) (string, error) {
+	if err := w.worked(ctx); err != nil {
+		return "", err
+	}
+	if err := w.moveHub(ctx); err != nil {
+		return "", err
+	}
+	if _, err := w.session(ctx); err != nil {
+		return "", err
+	}
+	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	if err != nil {
+		return "", err
+	}
+	if at := w.file("pi/var/lib/portillon/laser/hub/address"); at != movedAddress+":8443" {
+		return "", fmt.Errorf("the machine found the hub at %q", at)
+	}
+	return fmt.Sprintf("found by multicast DNS; records acknowledged %.0f s after a tap, nothing restarted", took.Seconds()), nil
+}
+
+func hubMovedAndMachineIsTold(ctx context.Context, w *world) (string, error) {
+	if err := w.worked(ctx); err != nil {
+		return "", err
+	}
+	if err := errors.Join(w.silence(ctx), w.moveHub(ctx), w.daemon.end()); err != nil {
+		return "", err
+	}
+	if out, err := w.answer(ctx, w.atPi(ctx, "portillond enrol --hub 10.77.0.3:8443 --no-start")); err == nil {
+		return "", fmt.Errorf("a hub was found where none is: %s", out)
+	}
+	said, err := w.answer(ctx, w.atPi(ctx, "portillond enrol --hub "+movedAddress+" --no-start"))
+	if err != nil || !strings.Contains(said, movedAddress+":8443") {
+		return "", fmt.Errorf("%s %w", said, err)
+	}
+	if err := w.boot(ctx, synced(0)); err != nil {
+		return "", err
+	}
+	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	return fmt.Sprintf("without multicast: enrol --hub ADDRESS, and records acknowledged %.1f s later", took.Seconds()), err
+}
+
+func firstBootIn1970(ctx context.Context, w *world) (string, error) {
+	return w.firstBoot(ctx, time.Unix(3600, 0))
+}
+
+func firstBootIn2037(ctx context.Context, w *world) (string, error) {
+	return w.firstBoot(ctx, time.Date(2037, 6, 1, 12, 0, 0, 0, time.UTC))
+}
+
+// firstBoot enrols a computer whose clock was never set.
+func (w *world) firstBoot(ctx context.Context, at time.Time) (string, error) {
+	wrong := unsynced(time.Until(at).Round(time.Second))
+	if err := errors.Join(w.site(ctx), w.piClock(wrong), w.enrol(ctx), w.boot(ctx, wrong)); err != nil {
+		return "", err
+	}
+	took, err := w.becomes(ctx, "a trusted clock, and all records acknowledged", func(s control.Status) bool {
+		return s.Clock == "trusted" && s.Bundle > 0 && acknowledged(s)
+	})
+	if err != nil {
+		return "", err
+	}
+	if _, err := w.session(ctx); err != nil {
+		return "", err
+	}
+	out, err := w.answer(ctx, w.atHub(ctx, fmt.Sprintf("portillon report uses --from %s --to %[1]s --lang en "+atAPI, time.Now().UTC().Format(time.DateOnly))))
+	if err != nil || strings.Count(out, "Léa Martin") != 1 {
+		return "", fmt.Errorf("the use of today is not in the report: %s %w", out, err)
+	}
+	return fmt.Sprintf("enrolled, clock set by the hub, trusted %.1f s after the daemon is there; the use has today's date", took.Seconds()), nil
+}
+
+func cableWithoutReset(ctx context.Context, w *world) (string, error) {
+	if err := w.worked(ctx); err != nil {
+		return "", err
+	}
+	if err := w.cut(ctx); err != nil {
+		return "", err
+	}
+	cutAt := time.Now()
+	opened, err := w.session(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := w.becomes(ctx, "a machine that knows that the broker is gone", func(s control.Status) bool { return !s.Broker && !s.Hub }); err != nil {
+		return "", err
+	}
+	noticed := time.Since(cutAt)
+	if err := w.mend(ctx); err != nil {
+		return "", err
+	}
+	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	return fmt.Sprintf("relay on %v after the tap; noticed after %.0f s; records acknowledged %.1f s after packets pass again",
+		opened.Round(time.Millisecond), noticed.Seconds(), took.Seconds()), err
+}
+
+func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
+	if err := w.worked(ctx); err != nil {
+		return "", err
+	}
+	if err := w.hubProgram.freeze(); err != nil {
+		return "", err
+	}
+	opened, err := w.session(ctx)
+	if err != nil {
+		return "", err
+	}
+	noticed, err := w.becomes(ctx, "a machine that knows that the hub is gone", func(s control.Status) bool { return !s.Broker && !s.Hub })
+	if err != nil {
+		return "", err
+	}
+	if err := w.hubProgram.thaw(); err != nil {
+		return "", err
+	}
+	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	return fmt.Sprintf("relay on %v after the tap; noticed %.0f s after the session; records acknowledged %.1f s after the hub goes on",
+		opened.Round(time.Millisecond), noticed.Seconds(), took.Seconds()), err
+}
+
+func certificateReplaced(ctx context.Context, w *world) (string, error) {
+	if err := w.worked(ctx); err != nil {
+		return "", err
+	}
+	// The hub's own certificate is made anew at each start, by the authority that the machine pinned.
+	if err := w.startHub(ctx); err != nil {
+		return "", err
+	}
+	took, err := w.becomes(ctx, "all records acknowledged with the hub's next certificate", acknowledged)
+	if err != nil {
+		return "", err
+	}
+	// Another authority is another hub.
+	if _, err := w.answer(ctx, w.atHub(ctx, "mv biklab/data/authority kept")); err != nil {
+		return "", err
+	}
+	if err := w.startHub(ctx); err != nil {
+		return "", err
+	}
+	if _, err := w.session(ctx); err != nil {
+		return "", err
+	}
+	s, err := w.becomes(ctx, "a machine that refuses the hub, and says why", func(s control.Status) bool {
+		return !s.Hub && s.Unacked != nil && strings.Contains(s.Unacked.Detail, "authority")
+	})
+	if err != nil {
+		return "", err
+	}
+	if _, err := w.answer(ctx, w.atHub(ctx, "rm -r biklab/data/authority && mv kept biklab/data/authority")); err != nil {
+		return "", err
+	}
+	if err := w.startHub(ctx); err != nil {
+		return "", err
+	}
+	back, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	return fmt.Sprintf("new certificate: %.1f s; another authority is refused after %.1f s, its taps open; with its own again: %.1f s",
+		took.Seconds(), s.Seconds(), back.Seconds()), err
+}
+
+func revokedWhileAway(ctx context.Context, w *world) (string, error) {
+	if err := w.worked(ctx); err != nil {
+		return "", err
+	}
+	was, err := w.status(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := w.daemon.end(); err != nil {
+		return "", err
+	}
+	if _, err := w.answer(ctx, w.atHub(ctx, "portillon machine revoke laser --reason stolen "+atAPI)); err != nil {
+		return "", err
+	}
+	if err := w.boot(ctx, synced(0)); err != nil {
+		return "", err
+	}
+	took, err := w.becomes(ctx, "a machine that is refused, and says why", func(s control.Status) bool {
+		return !s.Hub && s.Unacked != nil && s.Unacked.Why != ""
+	})
+	if err != nil {
+		return "", err
+	}
+	if _, err := w.session(ctx); err != nil { // it still holds its bundle: docs/hub.md says so
+		return "", err
+	}
+	if now, err := w.status(ctx); err != nil || now.Acked != was.Acked {
+		return "", fmt.Errorf("%d records are acknowledged, %d were before it was revoked: %w", now.Acked, was.Acked, err)
+	}
+	list, err := w.answer(ctx, w.atHub(ctx, "portillon machine list --lang en "+atAPI))
+	if err != nil || !strings.Contains(list, "revoked") {
+		return "", fmt.Errorf("%s %w", list, err)
+	}
+	// Found again: a new code brings it back, with its journal.
+	if err := errors.Join(w.daemon.end(), w.enrol(ctx), w.boot(ctx, synced(0))); err != nil {
+		return "", err
+	}
+	back, err := w.becomes(ctx, "all records acknowledged", acknowledged)
+	return fmt.Sprintf("refused after %.1f s, nothing of it taken; enrolled again: all records %.1f s later", took.Seconds(), back.Seconds()), err
+}

@@ -1,0 +1,333 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"portillon/daemon/control"
+)
+
+const (
+	// patience is how long one thing may take on a loaded computer.
+	patience = 40 * time.Second
+	look     = 50 * time.Millisecond
+	// again is how long the same card counts as the same tap, and a little more (session.Debounce: 2 s).
+	again = 2100 * time.Millisecond
+)
+
+// world is a hub's computer and a machine's computer, with what runs there.
+type world struct {
+	network
+	dir, bin, out string
+	hubProgram    *program
+	daemon        *program
+	offset        time.Duration // of the hub's clock
+	boots         int
+	all           []*program
+}
+
+func newWorld(ctx context.Context, n int, dir, bin, out string) (*world, error) {
+	w := &world{dir: dir, bin: bin, out: out}
+	for name, text := range map[string]string{
+		"hub/.keep": "", "pi/var/lib/.keep": "", "pi/run/.keep": "", "pi/etc/credstore/.keep": "",
+		"pi/etc/passwd": "root:x:0:0::/root:/bin/sh\nportillon:x:990:990::/nonexistent:/usr/sbin/nologin\n", // as the package makes it
+		"pi/etc/group":  "root:x:0:\nportillon:x:990:\n",
+		"pi/etc/hosts":  "127.0.0.1 localhost\n" + hubAddress + " hub\n",
+		"pi/boot_id":    "0\n",
+		"pi/root/unit":  unit,
+		"pi/root/bench.yaml": "portillon: 1\nsite: x\nmachine: x\ndata: /var/lib/portillon/x\ncontrol: /run/portillon.sock\n" +
+			"card-key: credential:card-key\nmachine-key: credential:machine-key\n" +
+			"bundle: { key: \"portillon-biklab+c260dc51+ARYiNm5YZQpt7c5qwRIEmnUAwwGd0tERIG7mdzSA5fIO\", file: site.bundle }\n" +
+			"reader: { kind: none }\nrelay: { pin: \"sim:/run/pin\" }\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			return w, err
+		}
+	}
+	var err error
+	w.network, err = newNetwork(ctx, n)
+	return w, errors.Join(err, w.piClock("0s synchronised"))
+}
+
+// unit is what systemd does for portillond@laser (systemd/portillond@.service): the time, the credentials, the daemon.
+const unit = `#!/bin/sh
+portillond -config /etc/portillon/$1.yaml -set-clock
+mkdir -p -m 700 /run/credentials
+for k in card-key $1.machine-key $1.mqtt-password; do cp /etc/credstore/portillon.$k /run/credentials/${k#$1.}; done
+CREDENTIALS_DIRECTORY=/run/credentials exec portillond -config /etc/portillon/$1.yaml
+`
+
+// piClock sets how far the clock of the machine's computer is from this one's.
+func (w *world) piClock(text string) error {
+	return os.WriteFile(filepath.Join(w.dir, "pi/clock"), []byte(text), 0o644)
+}
+
+// atHub is a command on the hub's computer, atPi one on the machine's, as root there.
+func (w *world) atHub(ctx context.Context, line string) *exec.Cmd {
+	return w.at(ctx, w.hub, "hub", "exec unshare --uts sh -c 'hostname hub && exec \"$@\"' - sh -c \"$LINE\"", line)
+}
+
+func (w *world) atPi(ctx context.Context, line string) *exec.Cmd {
+	mounts := ""
+	for _, d := range []string{"etc", "var/lib", "run"} {
+		mounts += fmt.Sprintf("mount --bind ../%s /%s && ", d, d)
+	}
+	mounts += "mount --bind ../boot_id /proc/sys/kernel/random/boot_id && "
+	return w.at(ctx, w.pi, "pi/root", mounts+"exec sh -c \"$LINE\"", line)
+}
+
+func (w *world) at(ctx context.Context, namespace, folder, begin, line string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "ip", "netns", "exec", namespace, "sh", "-c", begin)
+	cmd.Dir = filepath.Join(w.dir, folder)
+	cmd.Env = []string{"PATH=" + w.bin + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=en_GB.UTF-8", "TZ=UTC", "LINE=" + line,
+		"PORTILLON_CLOCK=" + filepath.Join(w.dir, "pi/clock")}
+	cmd.WaitDelay = time.Second // what it started may hold its output open
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// answer runs a command on the hub's computer to its end.
+func (w *world) answer(ctx context.Context, cmd *exec.Cmd) (string, error) {
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s%s", strings.TrimPrefix(cmd.Env[4], "LINE="), err, out.String(), errs.String())
+	}
+	return out.String(), nil
+}
+
+// program is a program that runs until end.
+type program struct {
+	name string
+	cmd  *exec.Cmd
+	mu   sync.Mutex
+	text bytes.Buffer
+	done chan struct{}
+}
+
+func (p *program) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+func (p *program) said() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+func (w *world) start(name string, cmd *exec.Cmd) (*program, error) {
+	p := &program{name: name, cmd: cmd, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p, p
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { _ = cmd.Wait(); close(p.done) }() // how it ended stands in its log
+	w.all = append(w.all, p)
+	return p, nil
+}
+
+// end ends a program, and waits until it has.
+func (p *program) end() error {
+	if p == nil {
+		return nil
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGCONT)
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(patience):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		return fmt.Errorf("%s does not end within %v", p.name, patience)
+	}
+}
+
+func (w *world) said() string {
+	var b strings.Builder
+	for _, p := range w.all {
+		lines := strings.SplitAfter(p.said(), "\n")
+		if n := len(lines) - 25; n > 0 {
+			lines = lines[n:]
+		}
+		fmt.Fprintf(&b, "-- %s:\n%s", p.name, strings.Join(lines, ""))
+	}
+	return b.String()
+}
+
+func (w *world) close() error {
+	var errs []error
+	for _, p := range w.all {
+		errs = append(errs, p.end())
+	}
+	return errors.Join(append(errs, w.network.close())...)
+}
+
+// await looks until something is so.
+func await(ctx context.Context, what string, is func() (bool, error)) (time.Duration, error) {
+	began := time.Now()
+	for {
+		ok, err := is()
+		if ok {
+			return time.Since(began), nil
+		}
+		if time.Since(began) > patience || ctx.Err() != nil {
+			return 0, fmt.Errorf("within %v: want %s: %w", patience, what, errors.Join(err, ctx.Err()))
+		}
+		time.Sleep(look)
+	}
+}
+
+// startHub starts the hub in its folder, which it makes where that is empty.
+func (w *world) startHub(ctx context.Context) (err error) {
+	if err = w.hubProgram.end(); err != nil {
+		return err
+	}
+	w.hubProgram, err = w.start("portillon-hub", w.atHub(ctx, fmt.Sprintf("mkdir -p biklab && cd biklab && exec portillon-hub -clock-offset %v", w.offset)))
+	if err != nil {
+		return err
+	}
+	_, err = await(ctx, "a hub that is connected to its broker", func() (bool, error) {
+		return strings.Contains(w.hubProgram.said(), "msg=connected"), nil
+	})
+	return err
+}
+
+// boot starts the machine's computer: another boot, the clock as its unit sets it, the daemon.
+func (w *world) boot(ctx context.Context, clock string) (err error) {
+	if err = w.daemon.end(); err != nil {
+		return err
+	}
+	w.boots++
+	if err = errors.Join(os.WriteFile(filepath.Join(w.dir, "pi/boot_id"), fmt.Appendf(nil, "boot-%d\n", w.boots), 0o644), w.piClock(clock)); err != nil {
+		return err
+	}
+	w.daemon, err = w.start("portillond", w.atPi(ctx, "exec sh ./unit laser"))
+	if err != nil {
+		return err
+	}
+	_, err = await(ctx, "a daemon that answers", func() (bool, error) { _, err := w.status(ctx); return err == nil, err })
+	return err
+}
+
+func (w *world) ask(ctx context.Context, r control.Request) (control.Reply, error) {
+	return control.Call(ctx, filepath.Join(w.dir, "pi/run/portillon.sock"), r)
+}
+
+func (w *world) status(ctx context.Context) (control.Status, error) {
+	r, err := w.ask(ctx, control.Request{Do: "status"})
+	if err == nil && r.Status == nil {
+		err = fmt.Errorf("no status: %s", r.Error)
+	}
+	if err != nil {
+		return control.Status{}, err
+	}
+	return *r.Status, nil
+}
+
+// becomes waits until the machine stands as it should.
+func (w *world) becomes(ctx context.Context, what string, is func(control.Status) bool) (time.Duration, error) {
+	var last control.Status
+	took, err := await(ctx, what, func() (bool, error) {
+		s, err := w.status(ctx)
+		if err == nil {
+			last = s
+		}
+		return err == nil && is(s), err
+	})
+	if err != nil {
+		err = fmt.Errorf("%w; the machine says %+v", err, last)
+	}
+	return took, err
+}
+
+// acknowledged reports that the hub holds all records.
+func acknowledged(s control.Status) bool { return s.Journal > 0 && s.Acked == s.Journal && s.Hub }
+
+// session taps the card of Léa until the relay is on, and once more until it is off. It returns how long the first took.
+func (w *world) session(ctx context.Context) (time.Duration, error) {
+	began := time.Now()
+	if r, err := w.ask(ctx, control.Request{Do: "tap", Card: leasCard}); err != nil || !r.OK {
+		return 0, fmt.Errorf("tap: %+v, %w", r, err)
+	}
+	if _, err := w.becomes(ctx, "the relay on", func(s control.Status) bool { return s.Relay && s.Session != "" }); err != nil {
+		return 0, err
+	}
+	took := time.Since(began)
+	time.Sleep(again)
+	if _, err := w.ask(ctx, control.Request{Do: "tap", Card: leasCard}); err != nil {
+		return 0, err
+	}
+	_, err := w.becomes(ctx, "the relay off", func(s control.Status) bool { return !s.Relay && s.Session == "" })
+	return took, err
+}
+
+const (
+	leasCard = "04A124B2115E80"
+	atAPI    = "--hub http://localhost:8040 --token-file token "
+	// makeSite is a site with one member, Léa, who may use the laser by her badge.
+	makeSite = `set -e
+echo 'an invented passphrase' | portillon hub token olivia@lab.example -o token --owner-code-file biklab/data/owner-code --hub http://localhost:8040
+did=$(portillon badge keygen -o issuer.key)
+cat > policy.yaml <<END
+portillon: 1
+site: biklab
+language: fr
+timezone: Europe/Paris
+issuers: { biklab: { name: Le lab, keys: ["$did"] } }
+badges: { laser-user: { name: Découpe laser, issuer: biklab, achievement: "https://lab.example/laser-user" } }
+roles: [learner, user, host, mentor, maintainer]
+machines: { laser: { name: Découpe laser, grants: [{ role: user, needs: laser-user, session: { max: 2h } }] } }
+END
+portillon policy publish policy.yaml --of 1 --comment first $API
+portillon member add 'Léa Martin' emails=lea@lab.example --id m-lea $API
+portillon card assign m-lea --number ` + leasCard + ` $API
+portillon badge issue --key issuer.key --policy policy.yaml --badge laser-user --recipient lea@lab.example --criteria c --no-status -o lea.json
+portillon badge add lea.json $API
+portillon machine add laser $API
+`
+)
+
+// site starts a hub with a site of one member.
+func (w *world) site(ctx context.Context) error {
+	if err := w.startHub(ctx); err != nil {
+		return err
+	}
+	_, err := w.answer(ctx, w.atHub(ctx, "API='"+atAPI+"'\n"+makeSite))
+	return err
+}
+
+// enrol brings the machine in, with a new code.
+func (w *world) enrol(ctx context.Context) error {
+	said, err := w.answer(ctx, w.atHub(ctx, "portillon machine code laser --lang en "+atAPI))
+	if err != nil {
+		return err
+	}
+	_, code, ok := strings.Cut(said, "sudo ")
+	if code, _, _ = strings.Cut(code, "\n"); !ok {
+		return fmt.Errorf("no code: %s", said)
+	}
+	_, err = w.answer(ctx, w.atPi(ctx, code+" --wiring ./bench.yaml --no-start"))
+	return err
+}
+
+// worked is a world whose machine works: it has its bundle, and the hub holds its records.
+func (w *world) worked(ctx context.Context) error {
+	if err := errors.Join(w.site(ctx), w.enrol(ctx), w.boot(ctx, "0s synchronised")); err != nil {
+		return err
+	}
+	_, err := w.becomes(ctx, "a bundle, and all records acknowledged", func(s control.Status) bool { return s.Bundle > 0 && acknowledged(s) })
+	return err
+}

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"portillon/hub/apiclient"
+)
+
+// machineAdd makes a machine known to the hub; a code lets it join.
+func machineAdd(ctx context.Context, w stdio, args []string) error {
+	var x remote
+	rest, err := flags(w, "machine add", args, 1, x.declare)
+	if err != nil {
+		return err
+	}
+	q := apiclient.Request{Method: http.MethodPost, Path: "/machines", JSON: map[string]string{"id": rest[0]}}
+	return x.ask(ctx, w, q, x.done(w, "%s ajoutée ; ensuite : portillon machine code %[1]s --hub …",
+		"%s added; next: portillon machine code %[1]s --hub …", rest[0]))
+}
