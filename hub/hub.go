@@ -33,6 +33,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/hub/broker"
+	"portillon/hub/chunks"
 	"portillon/hub/ledger"
 	"portillon/hub/store"
 	"portillon/policy"
@@ -67,10 +68,13 @@ type Hub struct {
 	first   sync.Once
 
 	logDropped func(mqttguard.Dropped)
+	chunks     *chunks.Server
 
 	mu       sync.Mutex // guards what follows
 	manifest []byte     // signed; nil: none yet
 	version  uint64
+	inForce  wire.Manifest   // the same, read
+	served   map[string]bool // the chunks that may be handed out, by their hashes
 	machines map[policy.MachineID]*Machine
 	waiting  map[string]chan wire.Reply // by the id of the command
 	trouble  databaseTrouble
@@ -99,6 +103,7 @@ func New(c Config, o Options) (*Hub, error) {
 		h.now = time.Now
 	}
 	h.logDropped = mqttguard.Log(h.log, h.now)
+	h.chunks = chunks.New(chunks.Options{Served: h.isServed, Read: h.chunk})
 	if err := h.open(); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}

@@ -162,10 +162,14 @@ func (s *Site) buckets(b *Built, o Order) []bucket {
 		w.CardStates = append(w.CardStates, forms.refused[i]...)
 		for _, f := range held[i] {
 			w.Badges = append(w.Badges, wire.Hash(f.Data))
-			at.badges.Credentials = append(at.badges.Credentials, f.Data)
 		}
-		if w, ok := b.limit(m, w); ok {
-			at.roster.Members = append(at.roster.Members, w)
+		w, ok := b.limit(m, w)
+		if !ok {
+			continue
+		}
+		at.roster.Members = append(at.roster.Members, w)
+		for _, f := range held[i] { // in the order in which the roster names them: wire.BadgesOutline
+			at.badges.Credentials = append(at.badges.Credentials, f.Data)
 		}
 	}
 	return out
