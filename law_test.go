@@ -50,6 +50,7 @@ var law = []struct {
 	{"hub/directory", append([]string{"site", "rfid", "policy/file"}, service...), "services of the hub do not import each other"},
 	{"hub/publish", append([]string{"site", "policy/file"}, service...), "services of the hub do not import each other"},
 	{"hub/enrol", append([]string{"wire/mqttguard"}, service...), "services of the hub do not import each other"},
+	{"hub/chunks", []string{"wire"}, "what machines fetch is bytes by their hashes, whoever the site's members are"},
 	{"hub/audit", service, "the audit log knows who did what, and no service"},
 	{"hub/account", append([]string{"hub/audit"}, service...), "accounts write to the audit log; services of the hub do not import each other"},
 	{"hub/report", service, "services of the hub do not import each other"},

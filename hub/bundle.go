@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"time"
 
+	"portillon/hub/chunks"
 	"portillon/wire"
 )
 
@@ -23,6 +26,7 @@ func (h *Hub) Manifest() ([]byte, uint64) {
 
 // readStore takes up the bundle that was in force before.
 func (h *Hub) readStore() {
+	h.noteServed() // before a machine can hear of the manifest
 	m, err := h.store.Current()
 	if errors.Is(err, os.ErrNotExist) {
 		return
@@ -44,7 +48,48 @@ func (h *Hub) readStore() {
 }
 
 // errNotServed is a chunk of neither the bundle in force nor the one before.
-var errNotServed = errors.New("not a chunk of the bundle in force")
+var errNotServed = fmt.Errorf("not a chunk of the bundle in force: %w", fs.ErrNotExist)
+
+// noteServed takes down which chunks may be handed out: those of the bundle in force and of the one before.
+func (h *Hub) noteServed() {
+	served := map[string]bool{}
+	var now wire.Manifest
+	if m, err := h.store.Current(); err == nil {
+		now = m
+	}
+	before, _ := h.store.Previous()
+	for _, m := range []wire.Manifest{now, before} {
+		for _, c := range m.Chunks {
+			served[c.SHA256] = true
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.served, h.inForce = served, now
+}
+
+// isServed reports whether a chunk may be handed out.
+func (h *Hub) isServed(sha string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.served[sha]
+}
+
+// credential gives a credential of the bundle in force by the hash of its bytes; fs.ErrNotExist: it has none such.
+func (h *Hub) credential(_ context.Context, sha string) ([]byte, error) {
+	h.mu.Lock()
+	m := h.inForce
+	h.mu.Unlock()
+	var buckets []chunks.Bucket
+	for i := range wire.Buckets {
+		roster, ok1 := m.Chunk(wire.RosterChunk(i))
+		badges, ok2 := m.Chunk(wire.BadgesChunk(i))
+		if ok1 && ok2 {
+			buckets = append(buckets, chunks.Bucket{Roster: roster.SHA256, Badges: badges.SHA256})
+		}
+	}
+	return h.chunks.Credential(sha, buckets)
+}
 
 // chunk reads a chunk of the bundle in force, or of the one before, which a machine may be fetching still. What the disk has damaged is repaired from the bundle file first: no machine is handed bytes
 // that it must refuse.

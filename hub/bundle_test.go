@@ -243,7 +243,11 @@ func TestDamagedChunkIsRepairedBeforeItIsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, path, "a buckey")
-	if got := get(t, url, ""); got.code != 503 || strings.Contains(got.body, "buckey") {
+	if got := get(t, url, ""); got.code != 200 || got.body != "a bucket" {
+		t.Errorf("what was read before is served: %+v", got)
+	}
+	write(t, filepath.Join(filepath.Dir(path), wire.Hash([]byte("the policy"))), "the policc")
+	if got := get(t, o.HTTP()+"/chunks/"+wire.Hash([]byte("the policy")), ""); got.code != 503 || strings.Contains(got.body, "policc") {
 		t.Errorf("with no file to repair from: %+v", got)
 	}
 }

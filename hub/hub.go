@@ -33,6 +33,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"portillon/hub/broker"
+	"portillon/hub/chunks"
 	"portillon/hub/ledger"
 	"portillon/hub/store"
 	"portillon/policy"
@@ -68,10 +69,13 @@ type Hub struct {
 	first   sync.Once
 
 	logDropped func(mqttguard.Dropped)
+	chunks     *chunks.Server
 
 	mu       sync.Mutex // guards what follows
 	manifest []byte     // signed; nil: none yet
 	version  uint64
+	inForce  wire.Manifest   // the same, read
+	served   map[string]bool // the chunks that may be handed out, by their hashes
 	machines map[policy.MachineID]*Machine
 	waiting  map[string]chan wire.Reply // by the id of the command
 	trouble  databaseTrouble
@@ -102,6 +106,7 @@ func New(c Config, o Options) (*Hub, error) {
 		h.now = time.Now
 	}
 	h.logDropped, h.offline = mqttguard.Log(h.log, h.now), o.Offline
+	h.chunks = chunks.New(chunks.Options{Served: h.isServed, Read: h.chunk})
 	if err := h.open(); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}

@@ -33,6 +33,7 @@ func (b Bundles) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error)
 	if err != nil {
 		return wire.Manifest{}, h.c.bySigner(err, signed)
 	}
+	h.noteServed() // before a machine can hear of the manifest
 	h.mu.Lock()
 	h.manifest, h.version = signed, m.Version
 	h.mu.Unlock()

@@ -84,7 +84,7 @@ func (h *Hub) openJoin() (err error) {
 		Site: h.db.Site(h.c.Site), Now: h.now, Log: h.log, Authority: a, Signer: h.signer, Name: h.c.Join.Name,
 		Pins:    wire.Pins{Site: h.c.Site, CA: a.Certificate(), PolicyKey: h.c.Bundle.Public, HubKey: hubKey},
 		Address: "https://" + net.JoinHostPort(h.c.Join.Name, port), Broker: "ssl://" + net.JoinHostPort(h.c.Join.Name, mqttPort),
-		CardKey: h.cardKey, Fixed: h.fixedMachines, Bundle: h.bundleHandler(), Members: h.bundleMembers,
+		CardKey: h.cardKey, Fixed: h.fixedMachines, Bundle: h.bundleHandler(), Members: h.bundleMembers, Credential: h.credential,
 		Version:  func() uint64 { _, v := h.Manifest(); return v },
 		Standing: h.standing, Command: h.Command, Apply: h.applyMachines}
 	if h.managed.audit != nil {
@@ -146,8 +146,7 @@ func (h *Hub) fixedMachines() (out []enrol.Fixed) {
 // bundleHandler serves machines as Handler serves loopback.
 func (h *Hub) bundleHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /manifest", h.getManifest)
-	mux.HandleFunc("GET /chunks/{sha}", h.getChunk)
+	h.serveBundle(mux)
 	return mux
 }
 

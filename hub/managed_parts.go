@@ -177,6 +177,7 @@ func (h *Hub) builder(cardKey []byte) func(context.Context, publish.Snapshot, pu
 		if err != nil {
 			return nil, err
 		}
+		s.Load = d.Load
 		order := site.Order{Memory: memory, Version: o.Version, Issued: o.Issued, Expires: o.Expires, Signer: h.signer, CardKey: cardKey}
 		if h.c.Bundle.Policy != nil {
 			order.Policy = site.PolicyOrder{Signed: p.Signed, Keys: h.c.Bundle.policyKeys()}

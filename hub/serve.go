@@ -4,18 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"regexp"
 	"time"
 
 	"portillon/hub/broker"
 	"portillon/wire"
 )
-
-var chunkHash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // serve answers HTTP on loopback until ctx ends.
 func (h *Hub) serve(ctx context.Context) error {
@@ -37,13 +33,12 @@ func (h *Hub) serve(ctx context.Context) error {
 	return nil
 }
 
-// Handler serves GET /manifest, GET /chunks/<sha256>, GET /machines (how each machine stands, as JSON) and GET /broker
+// Handler serves GET /manifest, GET /chunks/<sha256> and its parts (package chunks), GET /machines (how each machine stands, as JSON) and GET /broker
 // (what the broker inside stores, and what it refused to each account). It answers only requests addressed to loopback
 // by name, so that no page in a browser can have its own name resolve to it.
 func (h *Hub) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /manifest", h.getManifest)
-	mux.HandleFunc("GET /chunks/{sha}", h.getChunk)
+	h.serveBundle(mux)
 	mux.HandleFunc("GET /machines", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
@@ -58,6 +53,14 @@ func (h *Hub) Handler() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// serveBundle adds what machines fetch.
+func (h *Hub) serveBundle(mux *http.ServeMux) {
+	mux.HandleFunc("GET /manifest", h.getManifest)
+	mux.HandleFunc("GET /chunks/{sha}", h.chunks.GetChunk)
+	mux.HandleFunc("GET /chunks/{sha}/parts", h.chunks.GetOutline)
+	mux.HandleFunc("POST /chunks/{sha}/parts", h.chunks.PostParts)
 }
 
 func addressed(host string) bool {
@@ -99,26 +102,4 @@ func (h *Hub) getBroker(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	json.NewEncoder(w).Encode(BrokerStatus{stored, h.broker.Accounts()}) // the reader may be gone
-}
-
-// getChunk gives a chunk by its hash: what stands under a hash never changes.
-func (h *Hub) getChunk(w http.ResponseWriter, r *http.Request) {
-	sha := r.PathValue("sha")
-	if h.store.Dir == "" || !chunkHash.MatchString(sha) {
-		http.NotFound(w, r)
-		return
-	}
-	b, err := h.chunk(sha)
-	if errors.Is(err, errNotServed) {
-		http.NotFound(w, r)
-		return
-	}
-	if err != nil {
-		http.Error(w, "the chunk is damaged on the hub's disk", http.StatusServiceUnavailable)
-		return
-	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
-	w.Header().Set("ETag", `"`+sha+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
 }

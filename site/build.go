@@ -44,9 +44,11 @@ type Built struct {
 	// Policy is what the policy key signed; zero: the site has no policy key apart.
 	Policy wire.SignedPolicy
 
-	memory  *Memory               // nil: none
-	later   map[string]any        // contents of chunks that the memory knew, by their hash
-	encoded map[string]wire.Chunk // the chunks of this build, by the digest of their content
+	memory    *Memory                           // nil: none
+	later     map[string]func() ([]byte, error) // makes the chunks that the memory knew, by their hashes
+	assembled bool                              // nothing failed
+	encoded   map[string]wire.Chunk             // the chunks of this build, by the digest of their content
+	cards     *cardHasher
 
 	lists map[string]*openbadge.StatusList // those that are there, by their addresses
 	web   *used
@@ -59,7 +61,7 @@ func (s *Site) Build(o Order) (*Built, error) {
 	if len(o.CardKey) < 16 {
 		return nil, fmt.Errorf("the card key has %d bytes: at least 16 are needed", len(o.CardKey))
 	}
-	b, err := s.assemble(o)
+	b, err := s.assembleWhole(o)
 	if err != nil {
 		return nil, err
 	}
@@ -72,17 +74,34 @@ func (s *Site) Build(o Order) (*Built, error) {
 	return b, err
 }
 
+// maxDamaged bounds how many damaged files one build leaves out.
+const maxDamaged = 1000
+
+// assembleWhole assembles. Where a file whose verdict is remembered turns out to be damaged, it begins again without the
+// verdict, so that the file is left out with a warning.
+func (s *Site) assembleWhole(o Order) (*Built, error) {
+	for range maxDamaged {
+		b, err := s.assemble(o)
+		var f *damagedFile
+		if !errors.As(err, &f) || o.Memory == nil {
+			return b, err
+		}
+		o.Memory.forget(f.sha)
+	}
+	return nil, fmt.Errorf("more than %d badges are damaged", maxDamaged)
+}
+
 // assemble makes all of the bundle but the signature of its manifest.
 func (s *Site) assemble(o Order) (*Built, error) {
-	if err := s.sameCards(o.CardKey); err != nil {
-		return nil, err
-	}
 	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, web: &used{from: s.Web, found: map[string][]byte{}}, Members: len(s.Members),
 		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
+	defer b.remember(o.Memory, o.CardKey)()
+	if err := s.sameCards(b.cards); err != nil {
+		return nil, err
+	}
 	if err := b.takePolicy(s, o.Policy); err != nil {
 		return nil, err
 	}
-	defer b.remember(o.Memory)()
 	b.Warnings = append(b.Warnings, s.Skipped...)
 	b.missingBadges(s)
 	b.chunk(wire.PolicyChunk, s.text)
@@ -90,7 +109,10 @@ func (s *Site) assemble(o Order) (*Built, error) {
 	if err := b.status(s, o.Issued); err != nil {
 		return nil, err
 	}
-	buckets := s.buckets(b, o)
+	buckets, err := s.buckets(b, o)
+	if err != nil {
+		return nil, err
+	}
 	for i, bucket := range buckets {
 		if len(bucket.roster.Members) == 0 {
 			continue
@@ -98,17 +120,21 @@ func (s *Site) assemble(o Order) (*Built, error) {
 		if err := b.json(wire.RosterChunk(i), bucket.roster); err != nil {
 			return nil, err
 		}
-		if len(bucket.badges.Credentials) == 0 {
+		if len(bucket.badges) == 0 {
 			continue
 		}
-		if err := b.json(wire.BadgesChunk(i), bucket.badges); err != nil {
+		if err := b.encodeBadges(s, wire.BadgesChunk(i), bucket.badges); err != nil {
 			return nil, err
 		}
 	}
 	if err := b.documents(); err != nil {
 		return nil, err
 	}
-	return b, b.signPolicy(s, o.Policy, buckets)
+	if err := b.signPolicy(s, o.Policy, buckets); err != nil {
+		return nil, err
+	}
+	b.assembled = true
+	return b, nil
 }
 
 // missingBadges warns of files that a member's badges: line names and that are not there.
@@ -140,13 +166,16 @@ func (b *Built) bookings(s *Site, at time.Time) {
 // bucket is a part of the roster, with its credentials.
 type bucket struct {
 	roster wire.RosterBucket
-	badges wire.BadgesBucket
+	badges []File
 }
 
-func (s *Site) buckets(b *Built, o Order) []bucket {
-	held := s.match(b, o.Issued)
+func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
+	held, err := s.match(b, o.Issued)
+	if err != nil {
+		return nil, err
+	}
 	b.endings(s, o.Issued)
-	forms := b.cardForms(s, o.CardKey)
+	forms := b.cardForms(s, b.cards)
 	out := make([]bucket, wire.Buckets)
 	for i, m := range s.Members {
 		at := &out[wire.Bucket(m.ID)]
@@ -155,20 +184,24 @@ func (s *Site) buckets(b *Built, o Order) []bucket {
 			if forms.unclear[c] {
 				continue
 			}
-			w.Cards = append(w.Cards, cardHash(o.CardKey, c))
+			w.Cards = append(w.Cards, b.cards.card(c))
 		}
-		m.terms(&w, o.CardKey)
+		m.terms(&w, b.cards)
 		w.Cards = append(w.Cards, forms.active[i]...)
 		w.CardStates = append(w.CardStates, forms.refused[i]...)
 		for _, f := range held[i] {
-			w.Badges = append(w.Badges, wire.Hash(f.Data))
-			at.badges.Credentials = append(at.badges.Credentials, f.Data)
+			w.Badges = append(w.Badges, f.sha)
 		}
-		if w, ok := b.limit(m, w); ok {
-			at.roster.Members = append(at.roster.Members, w)
+		w, ok := b.limit(m, w)
+		if !ok {
+			continue
+		}
+		at.roster.Members = append(at.roster.Members, w)
+		for _, f := range held[i] { // in the order in which the roster names them: wire.BadgesOutline
+			at.badges = append(at.badges, f.File)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // cardHash is the form in which machines know a card. Its number was checked when members.yaml was read.
@@ -186,45 +219,47 @@ func cardHash(key []byte, card string) string {
 }
 
 // match verifies every credential and finds whose it is: the result is by the member's place in s.Members.
-func (s *Site) match(b *Built, at time.Time) map[int][]File {
-	held, counted := map[int][]File{}, map[int][]counts{}
-	verifier, recipients := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members)
-	defer verifier.done()
+func (s *Site) match(b *Built, at time.Time) (map[int][]heldFile, error) {
+	held, counted := map[int][]heldFile{}, map[int][]counts{}
+	verifier, recipients, matching := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members), newMatching(s.Policy)
 	seen := map[string]string{} // by hash
 	for _, f := range s.Badges {
-		sha := wire.Hash(f.Data)
+		sha := f.sha()
 		if other, twice := seen[sha]; twice {
 			b.warn(f, "is the same badge as %s", other)
 			continue
 		}
 		seen[sha] = f.Name
-		v := verifier.verify(sha, f.Data)
-		if v.State != openbadge.Valid {
-			b.warn(f, "does not verify: %s", v.Why())
+		v, err := verifier.verify(s, f, sha)
+		if err != nil {
+			return nil, err
+		}
+		if v.badge == nil {
+			b.warn(f, "does not verify: %s", v.why)
 			continue
 		}
-		matches := Matches(s.Policy, v.Badge)
+		matches := matching.of(v.badge)
 		if len(matches) == 0 {
-			b.warn(f, "is a badge that policy.yaml does not name: %s", v.Badge.AchievementID)
+			b.warn(f, "is a badge that policy.yaml does not name: %s", v.badge.AchievementID)
 			continue
 		}
-		if !v.Badge.ValidUntil.IsZero() && at.After(v.Badge.ValidUntil) {
-			b.warn(f, "expired on %s; members who hold it are told so", v.Badge.ValidUntil.Format(time.DateOnly))
+		if !v.badge.ValidUntil.IsZero() && at.After(v.badge.ValidUntil) {
+			b.warn(f, "expired on %s; members who hold it are told so", v.badge.ValidUntil.Format(time.DateOnly))
 		}
-		for _, e := range v.Badge.Status {
+		for _, e := range v.badge.Status {
 			if b.lists[e.List] == nil {
 				b.warn(f, "can be revoked, and status/ does not hold the list %s: it opens nothing", e.List)
 				continue
 			}
 			var fault *openbadge.Fault
-			if err := b.lists[e.List].Judge(v.Badge, e); errors.As(err, &fault) && fault.Code == "status-unusable" {
+			if err := b.lists[e.List].Judge(v.badge, e); errors.As(err, &fault) && fault.Code == "status-unusable" {
 				b.warn(f, "can be revoked, and its list says nothing of it: it opens nothing: %s", fault.Detail)
 			}
 		}
-		switch i, conflict := s.owner(recipients, f, v.Badge); {
+		switch i, conflict := s.owner(recipients, f, v.badge); {
 		case i >= 0:
-			held[i] = append(held[i], f)
-			b.badgeEnds(s, s.Members[i], v.Badge, at)
+			held[i] = append(held[i], heldFile{f, sha})
+			b.badgeEnds(s, s.Members[i], v.badge, at)
 			counted[i] = append(counted[i], counts{f, matches})
 			b.Counted++
 		case len(conflict) > 0:
@@ -234,8 +269,33 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 			b.warn(f, "is no member's: no address or subject of members.yaml is its recipient")
 		}
 	}
+	verifier.done()
 	b.besides(s, counted)
-	return held
+	return held, nil
+}
+
+// heldFile is a badge of a member, with its hash.
+type heldFile struct {
+	File
+	sha string
+}
+
+// matching finds what badges count as, each kind once.
+type matching struct {
+	policy *policy.Policy
+	known  map[[2]string][]policy.Match // by issuer and achievement
+}
+
+func newMatching(p *policy.Policy) matching { return matching{p, map[[2]string][]policy.Match{}} }
+
+func (m matching) of(b *openbadge.Badge) []policy.Match {
+	kind := [2]string{b.IssuerID, b.AchievementID}
+	out, ok := m.known[kind]
+	if !ok {
+		out = Matches(m.policy, b)
+		m.known[kind] = out
+	}
+	return out
 }
 
 // Trust is whose signatures a policy believes, and with which keys.

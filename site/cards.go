@@ -26,13 +26,13 @@ func parseHMAC(s string) (string, bool) {
 }
 
 // sameCards finds cards that stand twice, once by the number and once by its HMAC: machines would block both members.
-func (s *Site) sameCards(key []byte) error {
+func (s *Site) sameCards(key *cardHasher) error {
 	seen := map[string]heldCard{}
 	var errs []error
 	for i, m := range s.Members {
 		for k, card := range m.everyCard() {
 			h := heldCard{member: i, card: k}
-			hash := cardHash(key, card)
+			hash := key.card(card)
 			if other, twice := seen[hash]; twice {
 				errs = append(errs, fmt.Errorf("members.yaml: %s is the same card as %s: remove one of them", s.cardName(h), s.cardName(other)))
 			}
@@ -100,7 +100,7 @@ func (f cardForms) add(h heldCard, hash string) {
 // Only short forms and named parts stand in the bundle: a machine that reads a number reverses it by itself. A short form that two
 // members' cards share counts for neither, so it is left out; one that is another card's whole number counts for that card alone. Both
 // are warned of with the members' names.
-func (b *Built) cardForms(s *Site, key []byte) cardForms {
+func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}, map[string]bool{}}
 	enrolled := s.enrolledCards()
 	exact, derived := map[rfid.UID]heldCard{}, map[rfid.UID][]heldCard{}
@@ -112,11 +112,11 @@ func (b *Built) cardForms(s *Site, key []byte) cardForms {
 			derived[f.Number] = append(derived[f.Number], of)
 		}
 		if h.part {
-			out.add(h, wire.CardFormHash(key, wire.PartForm, h.number.Bytes()))
+			out.add(h, key.form(wire.PartForm, h.number))
 		}
 	}
 	for _, u := range slices.SortedFunc(maps.Keys(derived), compareNumbers) {
-		if owner, ok := enrolled[hmacPrefix+cardHash(key, u.Hex())]; ok {
+		if owner, ok := enrolled[hmacPrefix+key.card(u.Hex())]; ok {
 			b.warnEnrolled(s, owner, derived[u], out.unclear)
 		}
 		if owner, ok := exact[u]; ok {
@@ -125,7 +125,7 @@ func (b *Built) cardForms(s *Site, key []byte) cardForms {
 		}
 		b.warnShared(s, derived[u])
 		if h, ok := shortOwner(derived[u]); ok {
-			out.add(h, wire.CardFormHash(key, wire.ShortForm, u.Bytes()))
+			out.add(h, key.form(wire.ShortForm, u))
 		}
 	}
 	return out

@@ -67,7 +67,13 @@ func TestNoEntryOfCardsStandsTwiceInABundle(t *testing.T) {
 		s := members(t, c[0], c[1])
 		o := order(t, 1)
 		seen := map[string]bool{}
-		for _, bucket := range s.buckets(&Built{}, o) {
+		b := &Built{}
+		b.remember(nil, o.CardKey)
+		buckets, err := s.buckets(b, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bucket := range buckets {
 			for _, m := range bucket.roster.Members {
 				for _, entry := range m.Cards {
 					if seen[entry] {

@@ -78,7 +78,7 @@ func readFolder(dir, sub string, endings ...string) (folder, error) {
 			skip("%s", why)
 			return nil
 		}
-		out.files = append(out.files, File{name, b})
+		out.files = append(out.files, File{Name: name, Data: b})
 		return nil
 	})
 	return out, err

@@ -108,10 +108,10 @@ func day(n yamlfile.Node) policy.Date {
 }
 
 // terms writes down when, and with which cards, a member may use machines.
-func (m *Member) terms(w *wire.Member, cardKey []byte) {
+func (m *Member) terms(w *wire.Member, key *cardHasher) {
 	w.SetLastDay(m.Until)
 	for _, c := range m.Inactive {
-		w.CardStates = append(w.CardStates, c.wire(cardHash(cardKey, c.Number)))
+		w.CardStates = append(w.CardStates, c.wire(key.card(c.Number)))
 	}
 }
 

@@ -2,10 +2,15 @@ package site
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash"
 	"io"
+	"strings"
 	"sync"
 
 	"portillon/openbadge"
@@ -13,18 +18,30 @@ import (
 )
 
 // Memory is what builds of one site need not do again: verdicts on credentials whose bytes, issuers and documents are
-// the same, and chunks whose content is. A bundle that is built with a Memory has the bytes of a bundle that is built
-// without. The zero Memory is empty; one serves one build at a time.
+// the same, chunks whose content is, and the forms of cards. A bundle that is built with a Memory has the bytes of a
+// bundle that is built without. The zero Memory is empty; one serves one build at a time.
 type Memory struct {
 	mu       sync.Mutex // held by Site.Build
-	trust    string     // the issuers that the verdicts rest on
 	verdicts map[string]*remembered
 	chunks   map[string]wire.Chunk // by the digest of their content
+
+	cardKey    string
+	cardHashes map[string]string
 }
 
-// remembered is a verdict with the documents that it rests on.
+// forget has the credential with this SHA-256 verified again.
+func (m *Memory) forget(sha string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.verdicts, sha)
+}
+
+// remembered is a verdict with what it rests on.
 type remembered struct {
-	verdict   openbadge.Verdict
+	badge     *openbadge.Badge // nil: it is not valid
+	why       string           // the reasons, where it is not
+	trust     string           // trustOf it
+	ob3       bool
 	documents map[string]string // by URL: the SHA-256; empty: it was out of reach
 }
 
@@ -32,34 +49,69 @@ type remembered struct {
 type verifier struct {
 	memory  *Memory // nil: none
 	trust   []openbadge.Issuer
+	all     string            // the trust as text
+	issuers map[string]string // the same, by issuer
 	from    openbadge.Resolver
 	current map[string]*remembered
 }
 
-// verifier begins a build. A change of the issuers forgets every verdict.
+// verifier begins a build.
 func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *verifier {
-	v := &verifier{memory: m, trust: trust, from: from, current: map[string]*remembered{}}
-	if m == nil {
-		return v
-	}
-	if key := fmt.Sprintf("%q", trust); key != m.trust {
-		m.trust, m.verdicts = key, nil
+	v := &verifier{memory: m, trust: trust, all: fmt.Sprintf("%q", trust), issuers: map[string]string{}, from: from,
+		current: map[string]*remembered{}}
+	for _, i := range trust {
+		v.issuers[i.ID] += fmt.Sprintf("%q", i)
 	}
 	return v
 }
 
-// verify judges the credential with this SHA-256.
-func (v *verifier) verify(sha string, data []byte) openbadge.Verdict {
-	if v.memory == nil {
-		return openbadge.Verify(data, openbadge.Options{Trust: v.trust, Documents: v.from})
+// trustOf is the part of the trust that a verdict rests on: of a valid badge of Open Badges 3.0 the keys of its issuer,
+// which no other issuer's entry changes; of every other badge all of it.
+func (v *verifier) trustOf(r *remembered) string {
+	if r.badge == nil || !r.ob3 {
+		return v.all
 	}
-	r := v.memory.verdicts[sha]
-	if r == nil || !v.holds(r) {
-		used := &recorder{from: v.from, found: map[string]string{}}
-		r = &remembered{openbadge.Verify(data, openbadge.Options{Trust: v.trust, Documents: used}), used.found}
+	return v.issuers[r.badge.IssuerID]
+}
+
+// verify judges the credential with this SHA-256. Only the error of reading it is one.
+func (v *verifier) verify(s *Site, f File, sha string) (*remembered, error) {
+	if v.memory != nil {
+		if r := v.memory.verdicts[sha]; r != nil && r.trust == v.trustOf(r) && v.holds(r) {
+			v.current[sha] = r
+			return r, nil
+		}
 	}
+	data, err := s.bytes(f)
+	var damaged *damagedFile
+	if errors.As(err, &damaged) { // nothing is remembered of it
+		return &remembered{why: err.Error()}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	used := &recorder{from: v.from, found: map[string]string{}}
+	judged := openbadge.Verify(data, openbadge.Options{Trust: v.trust, Documents: used})
+	r := &remembered{documents: used.found, ob3: strings.HasPrefix(judged.Form, "ob3 ")}
+	if judged.State == openbadge.Valid && judged.Badge != nil {
+		r.badge = compact(judged.Badge)
+	} else {
+		r.why = judged.Why()
+	}
+	r.trust = v.trustOf(r)
 	v.current[sha] = r
-	return r.verdict
+	return r, nil
+}
+
+// compact is what builds need of a badge: tens of thousands are remembered. It shares no memory with the document.
+func compact(b *openbadge.Badge) *openbadge.Badge {
+	out := &openbadge.Badge{ID: strings.Clone(b.ID), UID: strings.Clone(b.UID), IssuerID: strings.Clone(b.IssuerID),
+		AchievementID: strings.Clone(b.AchievementID), ValidFrom: b.ValidFrom, ValidUntil: b.ValidUntil, Subject: strings.Clone(b.Subject)}
+	for _, x := range b.Identifiers {
+		out.Identifiers = append(out.Identifiers, x)
+	}
+	out.Status = append(out.Status, b.Status...)
+	return out
 }
 
 // holds reports whether every document is as it was. It asks for each, so that the build knows that it is used.
@@ -98,21 +150,49 @@ func (r *recorder) Resolve(url string) ([]byte, error) {
 // encode is a chunk's content in canonical JSON, or the chunk alone where the memory knows that content: then its bytes
 // are made when Built.Chunk asks for them.
 func (b *Built) encode(name string, v any) error {
+	return b.encodeOnce(name, func() (string, error) { return digest(v) }, func() ([]byte, error) { return wire.EncodeChunk(v) })
+}
+
+// encodeBadges is encode for a wire.BadgesBucket. The memory needs no bytes of badges.
+func (b *Built) encodeBadges(s *Site, name string, files []File) error {
+	return b.encodeOnce(name, func() (string, error) {
+		h := sha256.New()
+		io.WriteString(h, "badges\n")
+		for _, f := range files {
+			io.WriteString(h, f.sha())
+		}
+		return hex.EncodeToString(h.Sum(nil)), nil
+	}, func() ([]byte, error) {
+		elements := make([][]byte, len(files))
+		for i, f := range files {
+			data, err := s.bytes(f)
+			if err != nil {
+				return nil, err
+			}
+			e := append(make([]byte, 0, base64.StdEncoding.EncodedLen(len(data))+2), '"')
+			elements[i] = append(base64.StdEncoding.AppendEncode(e, data), '"')
+		}
+		return wire.JoinParts("credentials", elements), nil // base64 has nothing that JSON escapes
+	})
+}
+
+// encodeOnce adds the chunk that encode makes, unless the memory knows the one with this digest.
+func (b *Built) encodeOnce(name string, digest func() (string, error), encode func() ([]byte, error)) error {
 	if b.memory == nil {
-		data, err := wire.EncodeChunk(v)
+		data, err := encode()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		b.chunk(name, data)
 		return nil
 	}
-	key, err := digest(v)
+	key, err := digest()
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	c, known := b.memory.chunks[key]
 	if !known {
-		data, err := wire.EncodeChunk(v)
+		data, err := encode()
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -121,7 +201,7 @@ func (b *Built) encode(name string, v any) error {
 	} else {
 		c.Name = name
 		b.Manifest.Chunks = append(b.Manifest.Chunks, c)
-		b.later[c.SHA256] = v
+		b.later[c.SHA256] = encode
 	}
 	b.encoded[key] = c
 	return nil
@@ -131,12 +211,13 @@ func (b *Built) encode(name string, v any) error {
 func digest(v any) (string, error) {
 	h := sha256.New()
 	switch v := v.(type) {
-	case wire.BadgesBucket:
-		io.WriteString(h, "badges\n")
-		for _, c := range v.Credentials {
-			one := sha256.Sum256(c)
-			h.Write(one[:])
+	case wire.RosterBucket:
+		io.WriteString(h, "members\n")
+		d := digester{h: h}
+		for i := range v.Members {
+			d.member(&v.Members[i])
 		}
+		d.flush()
 	case wire.StatusBucket:
 		io.WriteString(h, "lists\n")
 		for _, l := range v.Lists {
@@ -153,26 +234,83 @@ func digest(v any) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// digester writes members without ambiguity: every text and list has its length before it.
+type digester struct {
+	h   hash.Hash
+	buf []byte
+}
+
+func (d *digester) flush() {
+	d.h.Write(d.buf)
+	d.buf = d.buf[:0]
+}
+
+func (d *digester) number(n int) { d.buf = binary.BigEndian.AppendUint32(d.buf, uint32(n)) }
+
+func (d *digester) text(s string) {
+	d.number(len(s))
+	d.buf = append(d.buf, s...)
+}
+
+func (d *digester) list(all []string) {
+	d.number(len(all))
+	for _, s := range all {
+		d.text(s)
+	}
+}
+
+// member writes every field of m: a test requires it of each that wire.Member has.
+func (d *digester) member(m *wire.Member) {
+	d.text(m.ID)
+	d.text(m.Name)
+	d.text(m.Language)
+	d.list(m.Emails)
+	d.list(m.Subjects)
+	d.list(m.Cards)
+	d.list(m.Badges)
+	d.list(m.Critical)
+	d.text(m.Until)
+	d.number(len(m.CardStates))
+	for _, c := range m.CardStates {
+		d.text(c.Card)
+		d.text(c.State)
+		d.text(c.Since)
+	}
+	blocked := 0
+	if m.Blocked {
+		blocked = 1
+	}
+	d.number(blocked)
+	if len(d.buf) > 4096 {
+		d.flush()
+	}
+}
+
 // remember begins a build with a memory; forget ends it.
-func (b *Built) remember(m *Memory) (forget func()) {
+func (b *Built) remember(m *Memory, cardKey []byte) (forget func()) {
 	if m == nil {
+		b.cards = m.cards(cardKey)
 		return func() {}
 	}
 	m.mu.Lock()
-	b.memory, b.later, b.encoded = m, map[string]any{}, map[string]wire.Chunk{}
+	b.cards = m.cards(cardKey)
+	b.memory, b.later, b.encoded = m, map[string]func() ([]byte, error){}, map[string]wire.Chunk{}
 	return func() {
-		m.chunks = b.encoded
-		m.mu.Unlock()
+		defer m.mu.Unlock()
+		if b.assembled { // of a build that failed, the memory would not be whole
+			m.chunks = b.encoded
+			m.cardKey, m.cardHashes = string(cardKey), b.cards.used
+		}
 	}
 }
 
 // late makes the bytes of a chunk that the memory knew.
 func (b *Built) late(sha string) ([]byte, error) {
-	v, ok := b.later[sha]
+	encode, ok := b.later[sha]
 	if !ok {
 		return nil, fmt.Errorf("no chunk %s", sha)
 	}
-	data, err := wire.EncodeChunk(v)
+	data, err := encode()
 	if err != nil {
 		return nil, err
 	}

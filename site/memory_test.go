@@ -178,7 +178,7 @@ func TestADocumentThatChangesIsNotRemembered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Badges = append(c.Badges, File{fmt.Sprintf("badges/%d.json", i), data})
+		c.Badges = append(c.Badges, File{Name: fmt.Sprintf("badges/%d.json", i), Data: data})
 	}
 	o := order(t, 1)
 	o.Memory = &Memory{}

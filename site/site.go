@@ -38,15 +38,18 @@ import (
 	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/policy/file"
+	"portillon/wire"
 	"portillon/yamlfile"
 )
 
 // Site is a directory, read.
 type Site struct {
-	Policy     *policy.Policy
-	Members    []Member
-	Badges     []File
-	Status     []File
+	Policy  *policy.Policy
+	Members []Member
+	Badges  []File
+	Status  []File
+	// Load reads a file of Badges that has a Hash and no Data; nil: each has its Data.
+	Load       func(hash string) ([]byte, error)
 	Skipped    []string           // files of badges/ and status/ that were not read, each with the reason
 	Web        openbadge.Resolver // documents/: copies of what badges rest on, as it stands on the web; nil: none
 	recipients *recipients        // of Members, once Owner was called
@@ -72,6 +75,38 @@ type Member struct {
 type File struct {
 	Name string // badges/lea-laser-user.json
 	Data []byte
+	Hash string // SHA-256 of what Site.Load reads, in hexadecimal, where there is no Data
+}
+
+// sha is the SHA-256 of the file's bytes. Whoever reads the bytes of one with a Hash checks it.
+func (f File) sha() string {
+	if f.Data == nil && f.Hash != "" {
+		return f.Hash
+	}
+	return wire.Hash(f.Data)
+}
+
+// damagedFile says that a file's bytes are not those of its Hash.
+type damagedFile struct{ name, sha string }
+
+func (e *damagedFile) Error() string { return e.name + ": its bytes are not those of its hash" }
+
+// bytes are the file's, read where they are not at hand.
+func (s *Site) bytes(f File) ([]byte, error) {
+	if f.Data != nil || f.Hash == "" {
+		return f.Data, nil
+	}
+	if s.Load == nil {
+		return nil, fmt.Errorf("%s: nothing reads it", f.Name)
+	}
+	b, err := s.Load(f.Hash)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	if wire.Hash(b) != f.Hash {
+		return nil, &damagedFile{f.Name, f.Hash}
+	}
+	return b, nil
 }
 
 // Read reads the directory. The error holds every fault of the YAML file that stands in the way.

@@ -106,9 +106,9 @@ func TestBadgesThatDoNotCountAreSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Badges = []File{
-		{"badges/changed.json", bytes.Replace(good, []byte("Utilisateur"), []byte("Utilisatrice"), 1)},
-		{"badges/page.json", []byte("<html>")},
-		{"badges/nobodys.json", good},
+		{Name: "badges/changed.json", Data: bytes.Replace(good, []byte("Utilisateur"), []byte("Utilisatrice"), 1)},
+		{Name: "badges/page.json", Data: []byte("<html>")},
+		{Name: "badges/nobodys.json", Data: good},
 	}
 	s.Members = s.Members[1:] // without Léa
 	b, err := s.Build(order(t, 1))

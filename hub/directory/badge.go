@@ -295,6 +295,7 @@ func (c *change) shared(ctx context.Context, r *record) (bool, error) {
 }
 
 func (c *change) writeBadge(ctx context.Context, v *verified, place int64) error {
+	c.s.bases.drop(v.ID) // until Verify has judged it
 	to, err := json.Marshal(v.to)
 	if err != nil {
 		return err

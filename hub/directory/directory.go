@@ -67,6 +67,8 @@ type Service struct {
 	index    *index    // nil: not read yet
 	recent   []touched // what this process wrote, the last ones
 	previews map[string]*plan
+
+	bases bases
 }
 
 // New makes a Service.

@@ -172,6 +172,7 @@ func (w *world) build() *site.Built {
 	w.t.Helper()
 	snap := must[*Snapshot](w.t)(w.Snapshot(w.t.Context()))
 	s := must[*site.Site](w.t)(site.New(w.text, snap.Members, snap.Badges, snap.Status, snap.Web))
+	s.Load = snap.Load
 	return must[*site.Built](w.t)(s.Build(order1(w.t, w.now)))
 }
 
@@ -186,6 +187,9 @@ func (w *world) export(dir string) {
 	files := []site.File{{Name: "members.yaml", Data: members.Bytes()}, {Name: "policy.yaml", Data: w.text}}
 	files = append(append(files, snap.Badges...), snap.Status...)
 	for _, f := range files {
+		if f.Hash != "" {
+			f.Data = must[[]byte](w.t)(snap.Load(f.Hash))
+		}
 		path := filepath.Join(dir, f.Name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, f.Data, 0o644)); err != nil {
 			w.t.Fatal(err)

@@ -3,14 +3,17 @@ package directory
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"portillon/hub/actor"
 	"portillon/policy"
 )
 
-// Verify judges every badge anew, under the policy in force: the hub calls it when the policy changed, and once a day.
-// With fetch, status lists and documents are fetched again first, where the hub may fetch. Only what differs is
-// written; nothing differs where nothing changed, so that no bundle is built for it.
+// Verify judges badges under the policy in force: the hub calls it before it builds a bundle, and with fetch several
+// times a day. Without fetch, only those are judged whose issuer, status list or documents changed since they were, or
+// that are new. With fetch, every badge is judged anew, with status lists and documents that are fetched again first,
+// where the hub may fetch. Only what differs is written; nothing differs where nothing changed, so that no bundle is
+// built for it.
 func (s *Service) Verify(ctx context.Context, fetch bool) error {
 	p, err := s.o.Policy(ctx)
 	if err != nil {
@@ -24,40 +27,62 @@ func (s *Service) Verify(ctx context.Context, fetch bool) error {
 	if err != nil {
 		return err
 	}
-	now := s.o.Now()
+	changed, found, err := s.verifyAll(ctx, x, p, src, fetch)
+	if err != nil {
+		return err
+	}
+	src.forgetSame()
+	if len(changed) > 0 || len(src.gotLists) > 0 || len(src.gotWeb) > 0 {
+		if err := s.writeVerdicts(ctx, changed, src); err != nil {
+			return err
+		}
+	}
+	s.bases.put(found, x.entries)
+	return nil
+}
+
+// verifyAll judges the badges of the index. It returns those whose verdict is another one, and what all that were judged
+// rest on.
+func (s *Service) verifyAll(ctx context.Context, x *index, p *policy.Policy, src *sources, fetch bool) ([]verified, map[string]*basis, error) {
+	now, trust, states := s.o.Now(), trustTextsOf(p), map[string]string{}
 	var changed []verified
+	found := map[string]*basis{}
 	for _, e := range x.entries {
-		for i, b := range e.Badges {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			var data []byte
-			switch err := s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`,
-				b.ID).Scan(&data); err {
-			case nil:
-			case sql.ErrNoRows: // removed meanwhile
+		for i := range e.Badges {
+			b := &e.Badges[i]
+			if known := s.bases.get(b.ID); !fetch && known != nil && known.holds(trust, src, states, now) {
 				continue
-			default:
-				return err
+			}
+			if err := ctx.Err(); err != nil {
+				return nil, nil, err
+			}
+			data, err := s.badgeBytes(ctx, b.ID)
+			if errors.Is(err, sql.ErrNoRows) { // removed meanwhile
+				continue
+			}
+			if err != nil {
+				return nil, nil, err
 			}
 			v := verify(data, p, src, now)
 			src.accept()
+			found[b.ID] = src.basisOf(&v, trust, now)
 			if v.badge == nil { // it stands at its issuer's address, and does not any more
 				v.Name, v.Issued, v.Expires, v.Issuer = b.Name, b.Issued, b.Expires, b.Issuer
 				v.held = e.held[i]
 				v.proved, v.hosted, v.standing = false, false, standingUnverified
 			}
-			if v.same(&b, &e.held[i]) {
+			if v.same(b, &e.held[i]) {
 				continue
 			}
 			v.ID, v.Member, v.File, v.From = b.ID, e.ID, b.File, b.From
 			changed = append(changed, v)
 		}
 	}
-	src.forgetSame()
-	if len(changed) == 0 && len(src.gotLists) == 0 && len(src.gotWeb) == 0 {
-		return nil
-	}
+	return changed, found, nil
+}
+
+// writeVerdicts writes verdicts that are other ones, and what was fetched for them.
+func (s *Service) writeVerdicts(ctx context.Context, changed []verified, src *sources) error {
 	return s.write(ctx, actor.System("verify badges"), actor.WriteBadges, func(c *change) (string, string, error) {
 		for i := range changed {
 			v := &changed[i]

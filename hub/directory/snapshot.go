@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -16,10 +17,10 @@ import (
 type Snapshot struct {
 	Generation int64 // of the rows; the same generation gives the same snapshot
 	Members    []site.Member
-	Badges     []site.File
+	Badges     []site.File // by their hashes: Load reads them
 	Status     []site.File
 	Web        Documents
-	Owner      map[string]policy.MemberID // whose each of Badges is, by SHA-256 of its bytes
+	Load       func(hash string) ([]byte, error) // as site.Site.Load
 }
 
 // Documents are copies of what badges rest on, by their addresses. An empty document is gone.
@@ -48,25 +49,14 @@ func (s *Service) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Snapshot{Generation: x.generation, Web: Documents{}, Owner: map[string]policy.MemberID{}}
-	out.Members = x.siteMembers(p)
-	rows, err := s.site.Query(ctx,
-		`SELECT b.id, b.member, b.file, d.data FROM badge b JOIN badge_data d ON d.site = $1 AND d.id = b.id WHERE b.site
-			= $1`)
-	err = each(rows, err, func(rows *sql.Rows) error {
-		var f site.File
-		var id string
-		var member policy.MemberID
-		if err := rows.Scan(&id, &member, &f.Name, &f.Data); err != nil {
-			return err
+	out := &Snapshot{Generation: x.generation, Web: Documents{}, Members: x.siteMembers(p),
+		Load: func(hash string) ([]byte, error) { return s.badgeBytes(ctx, hash) }}
+	for _, e := range x.entries {
+		for i := range e.Badges {
+			out.Badges = append(out.Badges, site.File{Name: e.Badges[i].File, Hash: e.Badges[i].ID})
 		}
-		out.Badges, out.Owner[id] = append(out.Badges, f), member
-		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
-	rows, err = s.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
+	rows, err := s.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
 	err = each(rows, err, func(rows *sql.Rows) error {
 		var f site.File
 		if err := rows.Scan(&f.Name, &f.Data); err != nil {
@@ -96,9 +86,26 @@ func intoMap(m map[string][]byte) func(*sql.Rows) error {
 	}
 }
 
+// badgeBytes reads the bytes of a badge.
+func (s *Service) badgeBytes(ctx context.Context, id string) (data []byte, err error) {
+	err = s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, id).Scan(&data)
+	return data, err
+}
+
 // byPath is the order in which a folder is read: folder by folder, by name.
 func byPath(a, b site.File) int {
-	return slices.Compare(strings.Split(a.Name, "/"), strings.Split(b.Name, "/"))
+	for i := range min(len(a.Name), len(b.Name)) {
+		switch x, y := a.Name[i], b.Name[i]; {
+		case x == y:
+		case x == '/':
+			return -1
+		case y == '/':
+			return 1
+		default:
+			return cmp.Compare(x, y)
+		}
+	}
+	return cmp.Compare(len(a.Name), len(b.Name))
 }
 
 // siteMembers are all members as members.yaml lists them.

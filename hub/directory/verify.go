@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"portillon/openbadge"
@@ -88,6 +89,7 @@ type verified struct {
 	Badge
 	held
 	hostedAt string
+	ob3      bool             // a credential of Open Badges 3.0
 	badge    *openbadge.Badge // nil: it could not be read
 	why      string           // the reasons, where it is not valid
 }
@@ -113,6 +115,7 @@ func verify(data []byte, p *policy.Policy, src *sources, at time.Time) verified 
 		out.Checks = append(out.Checks, Check{Code: c.Name, OK: !isReason(c.Outcome), Outcome: c.Outcome,
 			Detail: clip(c.Detail+details[c.Outcome], 500)})
 	}
+	out.ob3 = strings.HasPrefix(proof.Form, "ob3 ")
 	b := proof.Badge
 	if b == nil {
 		b = all.Badge

@@ -30,6 +30,8 @@ func (s *Service) MachineHandler() http.Handler {
 	at("POST", "renew", s.postRenew)
 	at("GET", "manifest", s.machineOnly(s.getBundle))
 	at("GET", "chunks/{sha}", s.machineOnly(s.getBundle))
+	at("GET", "chunks/{sha}/parts", s.machineOnly(s.getBundle))
+	at("POST", "chunks/{sha}/parts", s.machineOnly(s.getBundle))
 	at("GET", "credentials/{sha}", s.machineOnly(s.getCredential))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -289,10 +291,14 @@ func (s *Service) note(ctx context.Context, id policy.MachineID) error {
 var sha = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // getCredential serves a badge by the hash of its bytes.
-func (s *Service) getCredential(w http.ResponseWriter, r *http.Request, _ policy.MachineID) {
+func (s *Service) getCredential(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
 	name := r.PathValue("sha")
 	if s.o.Credential == nil || !sha.MatchString(name) {
 		http.NotFound(w, r)
+		return
+	}
+	if err := s.note(r.Context(), id); err != nil {
+		s.answer(w, r, nil, err)
 		return
 	}
 	b, err := s.o.Credential(r.Context(), name)

@@ -38,7 +38,7 @@ type Options struct {
 
 	CardKey    func() (string, error)                                // hexadecimal
 	Fixed      func() []Fixed                                        // machines of hub.yaml
-	Bundle     http.Handler                                          // GET /manifest, /chunks/HASH
+	Bundle     http.Handler                                          // GET /manifest, /chunks/HASH; GET and POST /chunks/HASH/parts
 	Version    func() uint64                                         // of the bundle in force
 	Credential func(ctx context.Context, sha string) ([]byte, error) // a badge by its hash; fs.ErrNotExist: there is none
 	Members    func(ctx context.Context) ([]policy.MemberID, error)  // of the bundle in force

@@ -304,7 +304,12 @@ func (e *Enrolment) bundle(ctx context.Context, m *machine) error {
 	if now, err := s.Signed(); err == nil && string(now) == string(manifest) {
 		return nil
 	}
-	_, err = s.Install(manifest, func(sha string) ([]byte, error) { return link.Chunk(ctx, sha) }, nil)
+	opened, err := wire.OpenManifest(manifest, s.Keys)
+	if err != nil {
+		return err
+	}
+	chunks := wire.Assembler{Store: s, Source: link.Chunks(ctx)}
+	_, err = s.Install(manifest, chunks.Fetch(opened), nil)
 	return err
 }
 

@@ -7,6 +7,7 @@ package hublink
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -30,7 +31,10 @@ type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 const patience = 15 * time.Second
 
 // Refused is the hub's refusal of a request, with its reason.
-type Refused struct{ Code, Why string }
+type Refused struct {
+	Code, Why string
+	Status    int // of HTTP
+}
 
 func (e *Refused) Error() string { return "the hub refuses: " + e.Why }
 
@@ -140,6 +144,10 @@ func do(ctx context.Context, c *http.Client, method, address string, body []byte
 	if err != nil {
 		return nil, err
 	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Accept-Encoding", "gzip") // and not the transport's own, which has no bound
 	resp, err := c.Do(req)
 	if err != nil {
 		var u *url.Error
@@ -149,17 +157,35 @@ func do(ctx context.Context, c *http.Client, method, address string, body []byte
 		return nil, err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	b, err := readBody(resp, limit)
 	if err != nil {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, &Refused{resp.Header.Get("Portillon-Refused"), wire.OneLine(firstLine(b, resp.Status), 300)}
+		return nil, &Refused{resp.Header.Get("Portillon-Refused"), wire.OneLine(firstLine(b, resp.Status), 300), resp.StatusCode}
 	}
 	if int64(len(b)) > limit {
 		return nil, fmt.Errorf("the hub's answer has more than %d bytes", limit)
 	}
 	return b, nil
+}
+
+// readBody reads at most limit+1 bytes of an answer, after decompression.
+func readBody(resp *http.Response, limit int64) ([]byte, error) {
+	body := io.Reader(resp.Body)
+	switch e := resp.Header.Get("Content-Encoding"); e {
+	case "", "identity":
+	case "gzip":
+		// Compressed it is no longer, but for a header and what cannot be compressed (RFC 1951, section 3.2.4).
+		z, err := gzip.NewReader(io.LimitReader(body, limit+limit/100+1024))
+		if err != nil {
+			return nil, fmt.Errorf("the hub's answer: %w", err)
+		}
+		body = z
+	default:
+		return nil, fmt.Errorf("the hub's answer is encoded as %.40q, want gzip", e)
+	}
+	return io.ReadAll(io.LimitReader(body, limit+1))
 }
 
 func firstLine(b []byte, otherwise string) string {

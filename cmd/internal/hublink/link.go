@@ -210,28 +210,19 @@ func (l *Link) peer(address string) Peer {
 		}}
 }
 
-// Chunk fetches a chunk of the bundle by its hash.
-func (l *Link) Chunk(ctx context.Context, sha string) ([]byte, error) {
-	return l.get(ctx, "chunks/"+sha, wire.MaxChunk)
-}
-
 // Manifest fetches the signed manifest in force.
 func (l *Link) Manifest(ctx context.Context) ([]byte, error) {
 	return l.get(ctx, "manifest", wire.MaxSigned)
 }
 
-// Credential fetches a badge by its hash.
-func (l *Link) Credential(ctx context.Context, sha string) ([]byte, error) {
-	b, err := l.get(ctx, "credentials/"+sha, wire.MaxChunk)
-	if err == nil && wire.Hash(b) != sha {
-		err = errors.New("the credential is not what was asked for")
-	}
-	return b, err
+// get asks with the machine's certificate.
+func (l *Link) get(ctx context.Context, path string, limit int64) ([]byte, error) {
+	return l.ask(ctx, http.MethodGet, path, nil, limit)
 }
 
-// get asks with the machine's certificate. Where the hub says that it has expired, it is renewed first.
-func (l *Link) get(ctx context.Context, path string, limit int64) ([]byte, error) {
-	b, err := do(ctx, l.http, http.MethodGet, base+path, nil, limit)
+// ask asks with the machine's certificate. Where the hub says that it has expired, it is renewed first.
+func (l *Link) ask(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error) {
+	b, err := do(ctx, l.http, method, base+path, body, limit)
 	var refused *Refused
 	if !errors.As(err, &refused) || refused.Code != "expired" {
 		return b, err
@@ -239,7 +230,7 @@ func (l *Link) get(ctx context.Context, path string, limit int64) ([]byte, error
 	if err := l.Renew(ctx); err != nil {
 		return nil, err
 	}
-	return do(ctx, l.http, http.MethodGet, base+path, nil, limit)
+	return do(ctx, l.http, method, base+path, body, limit)
 }
 
 // Due reports whether two thirds of the certificate's life are over, by a clock that is trusted, or it is missing.

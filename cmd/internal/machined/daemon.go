@@ -115,7 +115,8 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		return err
 	}
 	d.keeper = &keeper{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
-		options: d.c.rosterOptions(k), manifests: make(chan []byte, 1), fetch: d.fetchFromHub()}
+		options: d.c.rosterOptions(k), manifests: make(chan []byte, 1), chunks: wire.Assembler{Source: d.chunksFromHub()}}
+	d.keeper.chunks.Store = d.keeper.store
 	d.keeper.options.Memory = filepath.Join(d.c.Data, "verdicts")
 	d.keeper.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
 	if d.web, err = d.c.Panel.listen(); err != nil {

@@ -79,16 +79,12 @@ func (d *Daemon) openHub(k keys) {
 	d.hub = link
 }
 
-// fetchFromHub is how chunks are fetched; nil: not from the hub.
-func (d *Daemon) fetchFromHub() wire.Fetch {
+// chunksFromHub is where chunks are fetched; nil: not from the hub.
+func (d *Daemon) chunksFromHub() wire.PartSource {
 	if d.hub == nil {
 		return nil
 	}
-	return func(sha string) ([]byte, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		return d.hub.Chunk(ctx, sha)
-	}
+	return d.hub.Chunks(context.Background()) // each request has a bound of its own
 }
 
 // wayToHub is how the hub's broker is verified and where it is dialled; nil: as mqtt: broker says.

@@ -31,7 +31,7 @@ type keeper struct {
 	now       func() time.Time
 	log       *slog.Logger
 	manifests chan []byte
-	fetch     wire.Fetch // how chunks are fetched from the hub that the machine was enrolled at; nil: from conf.From
+	chunks    wire.Assembler // of the hub that the machine was enrolled at; without a source: from conf.From
 	machine   policy.MachineID
 	offered   string // the last bundle file that was looked at: size and time
 	refused   []byte // the last manifest from the network that was refused: it is offered again and again, and said once
@@ -178,17 +178,29 @@ func (k *keeper) fromManifest(ctx context.Context, manifest []byte) (*roster.Ros
 	if bytes.Equal(manifest, k.current()) {
 		return nil, nil
 	}
-	fetch := k.fetch
-	if k.conf.From != "" {
-		fetch = func(sha string) ([]byte, error) { return fetchChunk(ctx, k.conf.From, sha) }
-	}
-	if fetch == nil {
-		return nil, nil // this machine takes its bundles from a file
+	fetch, err := k.chunksOf(ctx, manifest)
+	if err != nil || fetch == nil {
+		return nil, err
 	}
 	var r *roster.Roster
-	_, err := k.store.Install(manifest, fetch,
+	_, err = k.store.Install(manifest, fetch,
 		func(m wire.Manifest) (err error) { r, err = k.load(m); return err })
 	return r, err
+}
+
+// chunksOf is how the chunks of a bundle are fetched; nil: this machine takes its bundles from a file.
+func (k *keeper) chunksOf(ctx context.Context, manifest []byte) (wire.Fetch, error) {
+	switch {
+	case k.conf.From != "":
+		return func(sha string) ([]byte, error) { return fetchChunk(ctx, k.conf.From, sha) }, nil
+	case k.chunks.Source == nil:
+		return nil, nil
+	}
+	m, err := wire.OpenManifest(manifest, k.store.Keys)
+	if err != nil {
+		return nil, err
+	}
+	return k.chunks.Fetch(m), nil
 }
 
 // offer hands in a manifest from the network. Only the newest waits.

@@ -93,6 +93,10 @@ func (k *keeper) repair(ctx context.Context, m wire.Manifest, network bool) stri
 		n, err := k.store.Repair(m, func(sha string) ([]byte, error) { return fetchChunk(ctx, from, sha) })
 		repaired, why = repaired+n, err
 	}
+	if network && k.conf.From == "" && k.chunks.Source != nil {
+		n, err := k.store.Repair(m, k.chunks.Fetch(m))
+		repaired, why = repaired+n, err
+	}
 	if repaired > 0 {
 		k.log.Warn("damaged chunks of the bundle were repaired", "version", m.Version, "chunks", repaired)
 	}

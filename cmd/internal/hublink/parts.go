@@ -1,0 +1,68 @@
+package hublink
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"portillon/wire"
+)
+
+// chunkPatience bounds the way of one chunk.
+const chunkPatience = time.Minute
+
+// Chunks is the hub as a source of chunks, until ctx ends.
+func (l *Link) Chunks(ctx context.Context) wire.PartSource { return source{l, ctx} }
+
+// source asks for each thing once. Install calls it with no context of its own.
+type source struct {
+	l   *Link
+	ctx context.Context
+}
+
+func (s source) ask(method, path string, body []byte, limit int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, chunkPatience)
+	defer cancel()
+	return s.l.ask(ctx, method, path, body, limit)
+}
+
+// Whole implements wire.PartSource.
+func (s source) Whole(c wire.Chunk) ([]byte, error) {
+	return s.ask(http.MethodGet, "chunks/"+c.SHA256, nil, c.Size)
+}
+
+// Outline implements wire.PartSource.
+func (s source) Outline(c wire.Chunk) ([]byte, error) {
+	b, err := s.ask(http.MethodGet, "chunks/"+c.SHA256+"/parts", nil, wire.MaxOutline)
+	return b, noParts(err)
+}
+
+// Parts implements wire.PartSource.
+func (s source) Parts(c wire.Chunk, hashes []string) ([]byte, error) {
+	ask, err := json.Marshal(wire.PartsAsk{Parts: hashes})
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.ask(http.MethodPost, "chunks/"+c.SHA256+"/parts", ask, c.Size)
+	return b, noParts(err)
+}
+
+// noParts tells a hub that has no such route, or refuses what is asked, from one that is out of reach.
+func noParts(err error) error {
+	var refused *Refused
+	if !errors.As(err, &refused) || refused.Code != "" {
+		return err
+	}
+	switch refused.Status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return wire.ErrNoParts
+	case http.StatusBadRequest:
+		return wire.ErrFetchWhole
+	}
+	return err
+}
+
+// Close ends the connections that wait for another request.
+func (l *Link) Close() { l.http.CloseIdleConnections() }

@@ -1,0 +1,112 @@
+package chunks
+
+import (
+	"slices"
+	"sync"
+
+	"portillon/wire"
+)
+
+// maxCached bounds the bytes of the chunks that are kept, as they are: with what is made of them it is three times as
+// much at most. After a change of one member machines ask for two or three chunks, of 0.1 to 1 MB each at 10,000
+// members.
+const maxCached = 6 << 20
+
+// cache keeps the chunks that were asked for last.
+type cache struct {
+	mu      sync.Mutex
+	entries []*entry // the one that was asked for last stands last
+}
+
+// entry is a chunk, and what is made of it once it is asked for.
+type entry struct {
+	sha  string
+	read sync.Once
+	err  error
+	raw  []byte
+	size int // of raw, once it was read; guarded by cache.mu
+
+	zipped sync.Once
+	gzip   []byte // nil: it is no smaller
+
+	split    sync.Once
+	splitErr error
+	taken    wire.Parts
+	at       map[string]int // places in taken, by hash
+}
+
+// get gives a chunk. Those who ask for one that is being read wait for it.
+func (c *cache) get(sha string, read func(sha string) ([]byte, error)) (*entry, error) {
+	e := c.entry(sha)
+	e.read.Do(func() { e.raw, e.err = read(sha) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.err != nil { // it may be repaired by the next time
+		c.entries = slices.DeleteFunc(c.entries, func(x *entry) bool { return x == e })
+		return nil, e.err
+	}
+	e.size = len(e.raw)
+	c.trim()
+	return e, nil
+}
+
+// entry is the entry of a chunk, a new one where there is none.
+func (c *cache) entry(sha string) *entry {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.entries, func(x *entry) bool { return x.sha == sha })
+	e := &entry{sha: sha}
+	if i >= 0 {
+		e = c.entries[i]
+		c.entries = slices.Delete(c.entries, i, i+1)
+	}
+	c.entries = append(c.entries, e)
+	return e
+}
+
+// trim forgets those that were asked for least recently, but for the last one.
+func (c *cache) trim() {
+	total := 0
+	for i := len(c.entries) - 1; i >= 0; i-- {
+		total += c.entries[i].size
+		if total > maxCached && i < len(c.entries)-1 {
+			c.entries = slices.Delete(c.entries, 0, i+1)
+			return
+		}
+	}
+}
+
+// compressed is the chunk in gzip; nil: that is no smaller.
+func (e *entry) compressed() []byte {
+	e.zipped.Do(func() {
+		if z := compress(e.raw); len(z) < len(e.raw) {
+			e.gzip = z
+		}
+	})
+	return e.gzip
+}
+
+// parts is the chunk taken apart.
+func (e *entry) parts() (wire.Parts, error) {
+	e.split.Do(func() {
+		e.taken, e.splitErr = wire.SplitChunk(e.raw)
+		e.at = make(map[string]int, len(e.taken.Hashes))
+		for i, sha := range e.taken.Hashes {
+			e.at[sha] = i
+		}
+	})
+	return e.taken, e.splitErr
+}
+
+// part is a part by its hash.
+func (e *entry) part(sha string) ([]byte, bool) {
+	p, err := e.parts()
+	if err != nil {
+		return nil, false
+	}
+	i, ok := e.at[sha]
+	if !ok {
+		return nil, false
+	}
+	return p.Elements[i], true
+}

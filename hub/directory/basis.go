@@ -1,0 +1,165 @@
+package directory
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"portillon/policy"
+	"portillon/site"
+	"portillon/wire"
+)
+
+// basis is what the verdict on a badge rests on besides its bytes and the time.
+type basis struct {
+	trust     string            // trustTexts.of it
+	issuer    string            // empty: all issuers matter
+	documents map[string]string // by address: stateOf it
+	until     time.Time         // something was out of reach: it is asked for again from then; zero: nothing was
+}
+
+// retryAfter is how long a document that was out of reach is not asked for again.
+const retryAfter = 10 * time.Minute
+
+// bases are those of the badges whose verdict in the database is the one that they make.
+type bases struct {
+	mu sync.Mutex
+	of map[string]*basis // by the badge's id
+}
+
+// trustTexts are the issuers of a policy as text.
+type trustTexts struct {
+	all string
+	of  map[string]string // by issuer: with the issuers of its status lists
+}
+
+func trustTextsOf(p *policy.Policy) trustTexts {
+	t := trustTexts{of: map[string]string{}}
+	if p == nil {
+		return t
+	}
+	trust, own := site.Trust(p), map[string]string{}
+	t.all = fmt.Sprintf("%q", trust)
+	for _, i := range trust {
+		own[i.ID] += fmt.Sprintf("%q", i)
+	}
+	for _, i := range trust {
+		t.of[i.ID] += own[i.ID]
+		for _, other := range i.StatusIssuers {
+			t.of[i.ID] += fmt.Sprintf("%q", own[other])
+		}
+	}
+	return t
+}
+
+// text is the part of the trust that a verdict rests on: of a proved badge of Open Badges 3.0 its issuer and those who
+// may sign its status lists. All of it, of every other badge.
+func (t trustTexts) text(issuer string) string {
+	if issuer == "" {
+		return t.all
+	}
+	return t.of[issuer]
+}
+
+// stateOf is what is known of an address.
+func (s *sources) stateOf(url string) string {
+	var b strings.Builder
+	for _, from := range []map[string][]byte{s.lists, s.web} {
+		if data, ok := from[url]; ok {
+			b.WriteString(wire.Hash(data))
+		}
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+// basisOf is what the verdict rests on that was reached last. What was fetched for it is not in the database yet: such a
+// verdict has none, and is reached again once more.
+func (s *sources) basisOf(v *verified, t trustTexts, at time.Time) *basis {
+	b := &basis{documents: map[string]string{}}
+	if v.ob3 && v.proved {
+		b.issuer = v.Issuer
+	}
+	b.trust = t.text(b.issuer)
+	for _, url := range s.asked {
+		_, list := s.gotLists[url]
+		_, doc := s.gotWeb[url]
+		if list || doc {
+			return nil
+		}
+		if b.documents[url] = s.stateOf(url); strings.TrimSpace(b.documents[url]) == "" {
+			b.until = at.Add(retryAfter)
+		}
+	}
+	return b
+}
+
+// holds reports whether the verdict would be the same now. states remembers what was found of addresses.
+func (b *basis) holds(t trustTexts, src *sources, states map[string]string, at time.Time) bool {
+	if b.trust != t.text(b.issuer) || !b.until.IsZero() && !at.Before(b.until) {
+		return false
+	}
+	for url, was := range b.documents {
+		now, ok := states[url]
+		if !ok {
+			now = src.stateOf(url)
+			states[url] = now
+		}
+		if now != was {
+			return false
+		}
+	}
+	return true
+}
+
+// get is what is known of a badge; nil: nothing.
+func (x *bases) get(id string) *basis {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.of[id]
+}
+
+// drop has a badge judged again.
+func (x *bases) drop(id string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.of, id)
+}
+
+// put notes what was found of badges, and forgets those that are not among all.
+func (x *bases) put(found map[string]*basis, all []*entry) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.of == nil {
+		x.of = map[string]*basis{}
+	}
+	shared := map[string]*basis{} // badges of one issuer and list have the same basis
+	for id, b := range found {
+		if b == nil {
+			delete(x.of, id)
+			continue
+		}
+		key := fmt.Sprintf("%q %q %q %v", b.trust, b.issuer, b.documents, b.until)
+		if one, ok := shared[key]; ok {
+			b = one
+		}
+		shared[key], x.of[id] = b, b
+	}
+	n := 0
+	for _, e := range all {
+		n += len(e.Badges)
+	}
+	if len(x.of) <= 2*n+100 {
+		return
+	}
+	kept := make(map[string]*basis, n)
+	for _, e := range all {
+		for i := range e.Badges {
+			if b, ok := x.of[e.Badges[i].ID]; ok {
+				kept[e.Badges[i].ID] = b
+			}
+		}
+	}
+	x.of = kept
+}

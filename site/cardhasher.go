@@ -1,0 +1,43 @@
+package site
+
+import (
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+// cardHasher makes the forms in which machines know cards, each once. It serves one build.
+type cardHasher struct {
+	key         []byte
+	known, used map[string]string // known: of the build before
+}
+
+// cards begins the cards of a build.
+func (m *Memory) cards(key []byte) *cardHasher {
+	h := &cardHasher{key: key, used: map[string]string{}}
+	if m != nil && string(key) == m.cardKey {
+		h.known = m.cardHashes
+	}
+	return h
+}
+
+func (h *cardHasher) once(what string, make func() string) string {
+	if x, ok := h.used[what]; ok {
+		return x
+	}
+	x, ok := h.known[what]
+	if !ok {
+		x = make()
+	}
+	h.used[what] = x
+	return x
+}
+
+// card is cardHash.
+func (h *cardHasher) card(number string) string {
+	return h.once(number, func() string { return cardHash(h.key, number) })
+}
+
+// form is wire.CardFormHash.
+func (h *cardHasher) form(use wire.CardForm, u rfid.UID) string {
+	return h.once(string(use)+" "+u.Hex(), func() string { return wire.CardFormHash(h.key, use, u.Bytes()) })
+}
