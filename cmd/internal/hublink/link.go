@@ -220,6 +220,19 @@ func (l *Link) Manifest(ctx context.Context) ([]byte, error) {
 	return l.get(ctx, "manifest", wire.MaxSigned)
 }
 
+// CardKeys are the site's card keys: the one in force, and during a change-over the one before.
+func (l *Link) CardKeys(ctx context.Context) ([][]byte, error) {
+	b, err := l.get(ctx, "card-keys", wire.MaxJoin)
+	if err != nil {
+		return nil, err
+	}
+	var all wire.CardKeys
+	if err := wire.Decode(b, &all); err != nil {
+		return nil, err
+	}
+	return all.Bytes()
+}
+
 // Credential fetches a badge by its hash.
 func (l *Link) Credential(ctx context.Context, sha string) ([]byte, error) {
 	b, err := l.get(ctx, "credentials/"+sha, wire.MaxChunk)
