@@ -49,7 +49,7 @@ func (s *Service) Snapshot(ctx context.Context) (*Snapshot, error) {
 		return nil, err
 	}
 	out := &Snapshot{Generation: x.generation, Web: Documents{}, Owner: map[string]policy.MemberID{}}
-	out.Members = x.siteMembers(p)
+	out.Members = s.siteMembers(x, p)
 	rows, err := s.site.Query(ctx,
 		`SELECT b.id, b.member, b.file, d.data FROM badge b JOIN badge_data d ON d.site = $1 AND d.id = b.id WHERE b.site
 			= $1`)
@@ -102,7 +102,7 @@ func byPath(a, b site.File) int {
 }
 
 // siteMembers are all members as members.yaml lists them.
-func (x *index) siteMembers(p *policy.Policy) []site.Member {
+func (s *Service) siteMembers(x *index, p *policy.Policy) []site.Member {
 	all := slices.Clone(x.entries)
 	slices.SortFunc(all, func(a, b *entry) int {
 		if a.place != b.place {
@@ -113,7 +113,7 @@ func (x *index) siteMembers(p *policy.Policy) []site.Member {
 	shared := x.sharedEmails()
 	out := make([]site.Member, 0, len(all))
 	for _, e := range all {
-		out = append(out, e.siteMember(p, shared))
+		out = append(out, e.siteMember(p, shared, s.isDead))
 	}
 	return out
 }
@@ -133,7 +133,9 @@ func (x *index) sharedEmails() map[string]bool {
 	return out
 }
 
-func (e *entry) siteMember(p *policy.Policy, shared map[string]bool) site.Member {
+// siteMember is a member as members.yaml lists them, without the cards that isDead names: they are in no bundle, so that
+// whoever has the card key before cannot look for them.
+func (e *entry) siteMember(p *policy.Policy, shared map[string]bool, isDead func(Card) bool) site.Member {
 	m := site.Member{ID: e.ID, Name: e.Name, Language: e.Language, Emails: e.Emails, Subjects: e.Subjects,
 		Badges:  slices.Clone(e.files),
 		Blocked: e.Blocked || e.Gone, Until: e.Until}
@@ -146,6 +148,9 @@ func (e *entry) siteMember(p *policy.Policy, shared map[string]bool) site.Member
 		}
 	}
 	for _, c := range e.Cards {
+		if isDead(c) {
+			continue
+		}
 		if c.State == Active {
 			m.Cards = append(m.Cards, c.Number)
 			if c.Part {

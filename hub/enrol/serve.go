@@ -31,6 +31,7 @@ func (s *Service) MachineHandler() http.Handler {
 	at("GET", "manifest", s.machineOnly(s.getBundle))
 	at("GET", "chunks/{sha}", s.machineOnly(s.getBundle))
 	at("GET", "credentials/{sha}", s.machineOnly(s.getCredential))
+	at("GET", "card-keys", s.machineOnly(s.getCardKeys))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
