@@ -174,7 +174,7 @@ func (h *Hub) openPages() error {
 		return err
 	}
 	pages, err := web.New(web.Options{Site: string(h.c.Site), Now: h.now, Log: h.log, Directory: m.directory, Machines: h.joined.service,
-		Policies: m.publish, Accounts: m.accounts, Reports: m.report, Mail: h.c.Mail != "",
+		CardKeys: m.cardKey, Policies: m.publish, Accounts: m.accounts, Reports: m.report, Mail: h.c.Mail != "",
 		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
 		Address:     func(r *http.Request) string { return m.accounts.ClientAddress(r) },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
