@@ -1,7 +1,10 @@
 package web
 
 import (
+	"net/url"
+
 	"portillon/hub/cardkey"
+	"portillon/hub/fault"
 )
 
 func (p *Pages) cardKeyRoutes() []route {
@@ -13,6 +16,11 @@ func (p *Pages) cardKeyRoutes() []route {
 type cardKeyPage struct {
 	cardkey.Status
 	Rotate, End form
+}
+
+// refuse puts the faults into the form that the page shows: somebody else may have begun or ended a change-over meanwhile.
+func (d *cardKeyPage) refuse(given url.Values, faults []fault.Field) {
+	d.Rotate, d.End = d.Rotate.keep(given).refuse(faults), d.End.refuse(faults)
 }
 
 func (q *request) showCardKey(status int, change func(*cardKeyPage)) error {
@@ -39,7 +47,7 @@ func (p *Pages) rotateCardKey(q *request) error {
 	}
 	err = p.CardKeys.Rotate(ctxOf(q), q.actor, version(v), v.Get("reason"))
 	if faults := invalid(err); faults != nil {
-		return q.showCardKey(422, func(d *cardKeyPage) { d.Rotate = d.Rotate.keep(v).refuse(faults) })
+		return q.showCardKey(422, func(d *cardKeyPage) { d.refuse(v, faults) })
 	}
 	if err != nil {
 		return err
@@ -54,7 +62,7 @@ func (p *Pages) endCardKey(q *request) error {
 	}
 	err = p.CardKeys.End(ctxOf(q), q.actor, version(v))
 	if faults := invalid(err); faults != nil {
-		return q.showCardKey(422, func(d *cardKeyPage) { d.End = d.End.refuse(faults) })
+		return q.showCardKey(422, func(d *cardKeyPage) { d.refuse(v, faults) })
 	}
 	if err != nil {
 		return err
