@@ -80,6 +80,9 @@ type Parts struct {
 	HubHealth        func() HubHealth                    // how the way to the hub stands; it does not block; nil: there is no hub
 	// SealKey is the hub's key of the day for sealed cards (wire.Ack); empty: none is known. It does not block; nil: there is no hub.
 	SealKey func() string
+	// Keys are the keys that the machine works with, and the room of its disk, for its state. It does not block for long;
+	// nil: the state says nothing of them.
+	Keys func() wire.StateKeys
 	// RestartScreen asks for the restart of the browser at this computer's own screen. nil: nothing can restart it.
 	RestartScreen func() error
 }
@@ -130,6 +133,8 @@ type Machine struct {
 
 	// refusals holds when each refusal of a command was last recorded.
 	refusals map[string]time.Time
+
+	reported map[rfid.UID]bool // cards of the old card key that the hub was told of, since the bundle in force came
 }
 
 // Owed is the end of a session that the last daemon left open, and its member's practice with it; the zero Practice, where it is not known how
@@ -279,7 +284,7 @@ func (m *Machine) within(ctx context.Context, do func(context.Context) control.R
 }
 
 func (m *Machine) take(ctx context.Context, r *roster.Roster) {
-	m.Roster = r
+	m.Roster, m.reported = r, nil
 	m.renamed()
 	m.step(ctx, session.Tick{})
 	m.note(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})

@@ -249,8 +249,12 @@ func (m *Machine) wireState() wire.State {
 	if due := m.due(); len(due) > 0 && due[0].Over {
 		s.Due = due[0].Kind
 	}
+	if m.Keys != nil {
+		s.StateKeys = m.Keys()
+	}
 	if m.Roster != nil {
 		s.Bundle = m.Roster.Version
+		s.CardKey, s.OldCardKey = m.Roster.CardKeys()
 	}
 	return s
 }

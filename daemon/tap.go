@@ -18,6 +18,7 @@ import (
 
 // tap is steps 2 to 4 of the walk.
 func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrength) {
+	defer m.reportOldKey(ctx, uid)
 	defer m.Panel.Reading()()
 	p, known := m.lookup(uid)
 	if who := m.whose(uid); who != "" && (!known || p.Member.ID != who) { // a new bundle knows the card no more, or as somebody else's

@@ -163,6 +163,7 @@ func (h *Hub) took(l *link, id policy.MachineID, taken ledger.Taken, err error) 
 	})
 	if taken.Seq > before {
 		h.warnOfAlerts(id, before)
+		h.managed.rebinds.noteRecords(id, before)
 	}
 	return h.acknowledge(l, id)
 }

@@ -4,14 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -84,7 +81,7 @@ func (h *Hub) openJoin() (err error) {
 		Site: h.db.Site(h.c.Site), Now: h.now, Log: h.log, Authority: a, Signer: h.signer, Name: h.c.Join.Name,
 		Pins:    wire.Pins{Site: h.c.Site, CA: a.Certificate(), PolicyKey: h.c.Bundle.Public, HubKey: hubKey},
 		Address: "https://" + net.JoinHostPort(h.c.Join.Name, port), Broker: "ssl://" + net.JoinHostPort(h.c.Join.Name, mqttPort),
-		CardKey: h.cardKey, Fixed: h.fixedMachines, Bundle: h.bundleHandler(), Members: h.bundleMembers, Credential: h.credential,
+		CardKeys: h.cardKeys, Fixed: h.fixedMachines, Bundle: h.bundleHandler(), Members: h.bundleMembers, Credential: h.credential,
 		Version:  func() uint64 { _, v := h.Manifest(); return v },
 		Standing: h.standing, Command: h.Command, Apply: h.applyMachines}
 	if h.managed.audit != nil {
@@ -121,19 +118,6 @@ func (h *Hub) closeJoin() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// cardKey is the site's card key, in hexadecimal.
-func (h *Hub) cardKey() (string, error) {
-	b, err := os.ReadFile(h.c.Join.CardKey)
-	if err != nil {
-		return "", err
-	}
-	text := strings.TrimSpace(string(b))
-	if key, err := hex.DecodeString(text); err != nil || len(key) < 16 {
-		return "", fmt.Errorf("%s is no card key, want at least 32 hexadecimal digits on one line", h.c.Join.CardKey)
-	}
-	return text, nil
 }
 
 func (h *Hub) fixedMachines() (out []enrol.Fixed) {
@@ -273,6 +257,7 @@ func (h *Hub) standing(id policy.MachineID) (out enrol.Standing) {
 		if s := m.State; s != nil {
 			out.Phase, out.Program, out.Bundle, out.Records = s.Phase, s.Program, s.Bundle, s.Journal
 			out.Clock, out.Disk, out.Refused = s.Clock, s.Disk, s.BundleRefused
+			out.Keys = s.StateKeys
 			if s.SilentScreen != "" {
 				out.Faults = append(out.Faults, "screen: "+s.SilentScreen)
 			}

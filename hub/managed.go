@@ -2,10 +2,7 @@ package hub
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -18,6 +15,7 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/api"
 	"portillon/hub/audit"
+	"portillon/hub/cardkey"
 	"portillon/hub/directory"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
@@ -36,6 +34,8 @@ type managed struct {
 	publish   *publish.Service
 	report    *report.Service
 	policies  policies
+	cardKey   *cardkey.Service
+	rebinds   rebinds
 	server    *http.Server
 	listen    net.Listener
 	owner     string // code of the first owner; empty: there is an owner
@@ -75,7 +75,10 @@ func (h *Hub) openManaged() error {
 	}
 	m, site := &h.managed, h.db.Site(h.c.Site)
 	var err error
-	m.policies.read = h.policyText
+	m.policies.read, m.rebinds.wake = h.policyText, make(chan struct{}, 1)
+	if err := h.openCardKey(); err != nil {
+		return err
+	}
 	if err := h.openServices(); err != nil {
 		return err
 	}
@@ -91,22 +94,15 @@ func (h *Hub) openManaged() error {
 // openServices opens directory, accounts and publishing, which ask each other through this hub.
 func (h *Hub) openServices() error {
 	m, site := &h.managed, h.db.Site(h.c.Site)
-	text, err := readCardKey(h.c.Join.CardKey)
-	if err != nil {
-		return err
-	}
-	cardKey, err := hex.DecodeString(text)
-	if err != nil {
-		return err
-	}
 	documents := fetch.New(fetch.Options{}).For
 	if h.offline {
 		documents = nil
 	}
+	var err error
 	m.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: m.policies.current, Audit: m.audit.Append,
 		Taps:     h.unknownTaps,
-		CardHash: func(number []byte) string { return cardHash(cardKey, number) },
-		Fetch:    documents, Forget: h.forgetMember})
+		CardHash: h.cardHash, OldCardKey: h.oldCardKey, OldCardHash: h.oldCardHash,
+		Fetch: documents, Forget: h.forgetMember})
 	if err != nil {
 		return err
 	}
@@ -130,7 +126,7 @@ func (h *Hub) openServices() error {
 		return err
 	}
 	o := publish.Options{Site: site, Now: h.now, Log: h.log, Audit: m.audit.Append, Holders: h.holders,
-		Build: h.builder(cardKey), Language: httpd.LanguageOf, Install: h.Bundles(), Keys: note.VerifierList(h.c.Bundle.Key), States: h.taken}
+		Build: h.builder(), Language: httpd.LanguageOf, Install: h.Bundles(), Keys: note.VerifierList(h.c.Bundle.Key), States: h.taken}
 	if h.c.Bundle.Policy == nil {
 		o.Signer, o.SignedBy = oneKey{h.signer}, h.signer.Name()
 	} else {
@@ -143,13 +139,6 @@ func (h *Hub) openServices() error {
 		m.publish.Rebuild()
 	}
 	return nil
-}
-
-// cardHash is a card's number as bundles hold it: HMAC-SHA-256 under the site's card key.
-func cardHash(key, number []byte) string {
-	h := hmac.New(sha256.New, key)
-	h.Write(number)
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // starter is the policy of a new site: it opens nothing.
@@ -181,14 +170,14 @@ func (h *Hub) firstPolicy() error {
 // openPages opens the listener for people: the pages, and the API below /api/v1.
 func (h *Hub) openPages() error {
 	m := &h.managed
-	interfaces, err := api.New(api.Options{Directory: m.directory, Machines: h.joined.service, Policies: m.publish, Accounts: m.accounts,
+	interfaces, err := api.New(api.Options{Directory: m.directory, Machines: h.joined.service, CardKeys: m.cardKey, Policies: m.publish, Accounts: m.accounts,
 		Reports: m.report, Events: h.db.Site(h.c.Site), Status: account.Status, RetryAfter: account.RetryAfter, Log: h.log, Now: h.now,
 		Session: func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil }})
 	if err != nil {
 		return err
 	}
 	pages, err := web.New(web.Options{Site: string(h.c.Site), Now: h.now, Log: h.log, Directory: m.directory, Machines: h.joined.service,
-		Policies: m.publish, Accounts: m.accounts, Reports: m.report, Mail: h.c.Mail != "",
+		CardKeys: m.cardKey, Policies: m.publish, Accounts: m.accounts, Reports: m.report, Mail: h.c.Mail != "",
 		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
 		Address:     func(r *http.Request) string { return m.accounts.ClientAddress(r) },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
@@ -293,6 +282,7 @@ func (h *Hub) runManaged(start func(func(context.Context) error)) {
 	start(m.report.Run)
 	start(m.accounts.RunMail)
 	start(h.refreshBadges)
+	start(h.rebindCards)
 	start(h.servePages)
 }
 

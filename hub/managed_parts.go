@@ -163,9 +163,11 @@ func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []
 }
 
 // builder makes bundles of a policy and of the directory as it is then.
-func (h *Hub) builder(cardKey []byte) func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
+func (h *Hub) builder() func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
 	memory := &site.Memory{}
 	return func(ctx context.Context, p publish.Snapshot, o publish.Order) (*site.Built, error) {
+		ring, release := h.managed.cardKey.Hold()
+		defer release()
 		if err := h.managed.directory.Verify(ctx, false); err != nil {
 			return nil, err
 		}
@@ -178,7 +180,7 @@ func (h *Hub) builder(cardKey []byte) func(context.Context, publish.Snapshot, pu
 			return nil, err
 		}
 		s.Load = d.Load
-		order := site.Order{Memory: memory, Version: o.Version, Issued: o.Issued, Expires: o.Expires, Signer: h.signer, CardKey: cardKey}
+		order := site.Order{Memory: memory, Version: o.Version, Issued: o.Issued, Expires: o.Expires, Signer: h.signer, CardKey: ring.InForce}
 		if h.c.Bundle.Policy != nil {
 			order.Policy = site.PolicyOrder{Signed: p.Signed, Keys: h.c.Bundle.policyKeys()}
 		}
@@ -231,6 +233,7 @@ func (h *Hub) unknownTaps(ctx context.Context, since time.Time) (out []directory
 			return nil
 		}
 		if card, err := wire.OpenCard(body.Sealed, h.c.Site, e.Machine, keys); err == nil {
+			h.markTap(&card, e.Machine)
 			out = append(out, directory.UnknownTap{EnrolCard: card, Machine: e.Machine, Generation: e.Generation, Seq: e.Seq, At: e.Wall})
 		}
 		return nil
@@ -253,9 +256,4 @@ func (h *Hub) ledgerMachines(ctx context.Context) (out []policy.MachineID, err e
 		}
 	}
 	return out, err
-}
-
-// readCardKey reads the site's card key, in hexadecimal.
-func readCardKey(path string) (string, error) {
-	return (&Hub{c: Config{Join: JoinConfig{CardKey: path}}}).cardKey()
 }

@@ -18,11 +18,12 @@ import (
 // short forms cannot be made of it, so that a reader that gives more or fewer digits of the same card does not.
 const hmacPrefix = "hmac:"
 
-// parseHMAC reads hmac:<64 hexadecimal digits>.
+// parseHMAC reads hmac:<64 hexadecimal digits>, or hmac:<check value of a card key>:<64 hexadecimal digits> while a site
+// changes its card key (wire.MarkCard).
 func parseHMAC(s string) (string, bool) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(s), hmacPrefix)
 	rest = strings.ToLower(strings.TrimSpace(rest))
-	return hmacPrefix + rest, ok && wire.IsCardHash(rest)
+	return hmacPrefix + rest, ok && wire.IsCardEntry(rest)
 }
 
 // sameCards finds cards that stand twice, once by the number and once by its HMAC: machines would block both members.

@@ -62,12 +62,14 @@ func ParseEnrolCode(s string) (string, error) {
 type EnrolCard struct {
 	Code string `json:"code"` // EnrolCode
 	Card string `json:"hmac"` // as in Member.Cards
+	// Key is the check value of the card key that both were made with; empty: an older program does not say.
+	Key string `json:"key,omitempty"`
 }
 
 // check refuses what no machine writes.
 func (c EnrolCard) check() error {
 	code, err := ParseEnrolCode(c.Code)
-	if err != nil || code != c.Code || !IsCardHash(c.Card) {
+	if err != nil || code != c.Code || !IsCardHash(c.Card) || c.Key != "" && !IsCardEntry(MarkCard(c.Key, c.Card)) {
 		return errors.New("the sealed card is malformed, want a code and an HMAC of 64 hexadecimal digits")
 	}
 	return nil
@@ -144,12 +146,25 @@ var ErrNoSealKey = errors.New("the key of this sealed card has been deleted")
 
 // OpenCard opens a sealed card of a machine with the one of keys that fits. Without it, the error is ErrNoSealKey.
 func OpenCard(sealed string, site policy.SiteID, m policy.MachineID, keys []SealKey) (EnrolCard, error) {
+	plain, err := openSealed(sealed, sealInfo(site, m), keys)
+	if err != nil {
+		return EnrolCard{}, err
+	}
+	var c EnrolCard
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return EnrolCard{}, errors.New("the sealed card is no JSON")
+	}
+	return c, c.check()
+}
+
+// openSealed decrypts what a machine sealed for the hub.
+func openSealed(sealed string, info []byte, keys []SealKey) ([]byte, error) {
 	if len(sealed) > maxSealed {
-		return EnrolCard{}, fmt.Errorf("the sealed card has %d characters, want at most %d", len(sealed), maxSealed)
+		return nil, fmt.Errorf("the sealed card has %d characters, want at most %d", len(sealed), maxSealed)
 	}
 	b, err := base64.StdEncoding.DecodeString(sealed)
 	if err != nil || len(b) <= sealKeyID {
-		return EnrolCard{}, errors.New("the sealed card is no base64 of a key id and a ciphertext")
+		return nil, errors.New("the sealed card is no base64 of a key id and a ciphertext")
 	}
 	for _, s := range keys {
 		id := sha256.Sum256(s.k.PublicKey().Bytes())
@@ -158,17 +173,13 @@ func OpenCard(sealed string, site policy.SiteID, m policy.MachineID, keys []Seal
 		}
 		key, err := hpke.NewDHKEMPrivateKey(s.k)
 		if err != nil {
-			return EnrolCard{}, fmt.Errorf("seal key: %w", err)
+			return nil, fmt.Errorf("seal key: %w", err)
 		}
-		plain, err := hpke.Open(key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), sealInfo(site, m), b[sealKeyID:])
+		plain, err := hpke.Open(key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), info, b[sealKeyID:])
 		if err != nil {
-			return EnrolCard{}, fmt.Errorf("the sealed card cannot be opened: %w", err)
+			return nil, fmt.Errorf("the sealed card cannot be opened: %w", err)
 		}
-		var c EnrolCard
-		if err := json.Unmarshal(plain, &c); err != nil {
-			return EnrolCard{}, errors.New("the sealed card is no JSON")
-		}
-		return c, c.check()
+		return plain, nil
 	}
-	return EnrolCard{}, ErrNoSealKey
+	return nil, ErrNoSealKey
 }

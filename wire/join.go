@@ -21,6 +21,7 @@ import (
 //	POST renew  signed Renew → Renewed; by proof of the machine's key, also with an expired certificate
 //	GET  time?nonce=…        → signed HubTime
 //	GET  manifest, chunks/HASH, credentials/HASH; with the machine's certificate, for they hold names
+//	GET  card-keys           → CardKeys; with the machine's certificate
 const JoinPath = "/machine/v1/"
 
 // ChannelLabel is the label of the keying material (RFC 8446 §7.5) that a JoinAsk and a Renew are bound to: what was

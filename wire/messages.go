@@ -174,6 +174,7 @@ type State struct {
 	// BundleRefused says why the machine refuses the bundle that it was offered; absent: it refuses none.
 	BundleRefused string `json:"bundle_refused,omitempty"`
 	Disk          string `json:"disk,omitempty"` // what is damaged on the disk; absent: nothing that is known
+	StateKeys
 }
 
 // ParseState reads a state. A state is only a hint: unknown fields are skipped, and none is critical.
@@ -187,6 +188,7 @@ func ParseState(data []byte) (State, error) {
 	s.Program = OneLine(s.Program, maxStateText)
 	s.Clock, s.Disk = OneLine(s.Clock, maxStateText), OneLine(s.Disk, maxStateText)
 	s.BundleRefused = OneLine(s.BundleRefused, maxStateText)
+	s.StateKeys = s.bounded()
 	if s.Generation.Check() != nil { // it stands in a command that an administrator copies
 		s.Generation = ""
 	}

@@ -22,12 +22,13 @@ type RefusedCard struct {
 // cardIndex finds the place of what a card stands for, by the number itself and by other forms of it.
 type cardIndex struct {
 	key   []byte
+	old   []oldKey         // card keys of before, which marked entries of exact were made with
 	exact map[string]int32 // by HMAC
 	forms map[string]int32 // by wire.CardFormHash; nobody where two share it
 }
 
-func newCardIndex(key []byte) cardIndex {
-	return cardIndex{key, map[string]int32{}, map[string]int32{}}
+func newCardIndex(key []byte, old ...oldKey) cardIndex {
+	return cardIndex{key, old, map[string]int32{}, map[string]int32{}}
 }
 
 // addForm learns a form of a card.
@@ -58,7 +59,7 @@ func (x cardIndex) placesByForm(uid rfid.UID, short bool) []int32 {
 	for _, f := range rfid.Forms(uid) {
 		switch {
 		case f.Kind == rfid.Reversed:
-			if i, ok := x.exact[Card(x.key, f.Number)]; ok {
+			if i, ok := x.byNumber(f.Number); ok {
 				places[i] = true
 			}
 		case f.Kind.Short():
@@ -118,8 +119,8 @@ type refusal struct {
 func (r *Roster) Refused(uid rfid.UID) (RefusedCard, bool) { return r.findRefused(uid, r.short) }
 
 func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
-	i, ok := r.refused.exact[Card(r.key, uid)]
-	if _, active := r.cards.exact[Card(r.key, uid)]; !ok && !active {
+	i, ok := r.refused.byNumber(uid)
+	if _, active := r.cards.byNumber(uid); !ok && !active {
 		// A card that was written down as lost in two formats has two places: each of them refuses it.
 		if places := r.refused.placesByForm(uid, short); len(places) > 0 && places[len(places)-1] != nobody {
 			i, ok = places[len(places)-1], true
@@ -148,7 +149,7 @@ func (r *Roster) find(uid rfid.UID, short bool) (Person, bool) {
 	if _, refused := r.findRefused(uid, short); refused {
 		return Person{}, false
 	}
-	i, ok := r.cards.exact[Card(r.key, uid)]
+	i, ok := r.cards.byNumber(uid)
 	if !ok {
 		i, ok = r.cards.byForm(uid, short)
 	}

@@ -48,6 +48,7 @@ type Roster struct {
 	short    bool // short forms count: Options.ShortNumbers
 	ids      map[policy.MemberID]int32
 	key      []byte
+	old      []oldKey
 }
 
 // Person is a member with what the panel may say of them.
@@ -66,8 +67,11 @@ type Denied struct {
 // Options are what a machine brings to a bundle.
 type Options struct {
 	CardKey []byte // the site's key for card numbers
-	Memory  string // the file of remembered verdicts; empty: none
-	Now     time.Time
+	// OtherCardKeys are further card keys that the hub gave this machine while the site changes its card key. The bundle
+	// says with which of all keys it was built.
+	OtherCardKeys [][]byte
+	Memory        string // the file of remembered verdicts; empty: none
+	Now           time.Time
 	// Policy are the policy keys that the machine pins apart from the key of bundles; nil: there are none. With them:
 	//
 	//   - The policy, the documents and, with «bindings: signed», the members' bindings must be signed by one of them.
@@ -102,7 +106,7 @@ func (r *Roster) Person(id policy.MemberID) (Person, bool) {
 
 // Unknown is what an unknown card can be enrolled by: its code, and its entry in a bundle.
 func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
-	return wire.EnrolCard{Code: wire.EnrolCode(r.key, uid.Bytes()), Card: Card(r.key, uid)}
+	return wire.EnrolCard{Code: wire.EnrolCode(r.key, uid.Bytes()), Card: Card(r.key, uid), Key: wire.MarkOf(r.key)}
 }
 
 // Everyone yields every member, in the bundle's order.
@@ -139,6 +143,7 @@ type loader struct {
 	store  wire.Store
 	m      wire.Manifest
 	o      Options
+	old    []oldKey
 	r      *Roster
 	trust  []openbadge.Issuer
 	issuer map[string]policy.IssuerID       // by profile
@@ -157,8 +162,8 @@ type loader struct {
 
 // empty is a roster with the policy alone.
 func (l *loader) empty() *Roster {
-	return &Roster{Policy: l.r.Policy, PolicyNumber: l.r.PolicyNumber, Signed: l.signed, Version: l.m.Version, Issued: l.m.Issued, cards: newCardIndex(l.o.CardKey),
-		refused: newCardIndex(l.o.CardKey), ids: map[policy.MemberID]int32{}, key: l.o.CardKey, short: l.o.ShortNumbers}
+	return &Roster{Policy: l.r.Policy, PolicyNumber: l.r.PolicyNumber, Signed: l.signed, Version: l.m.Version, Issued: l.m.Issued, cards: newCardIndex(l.o.CardKey, l.old...),
+		refused: newCardIndex(l.o.CardKey, l.old...), ids: map[policy.MemberID]int32{}, key: l.o.CardKey, old: l.old, short: l.o.ShortNumbers}
 }
 
 // buckets reads the roster's buckets in order. The chunks are read and decoded ahead, on the other cores.
@@ -201,7 +206,8 @@ func (l *loader) buckets() error {
 }
 
 func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
-	if err := wire.CheckCardKey(m, o.CardKey); err != nil {
+	old, err := o.chooseCardKey(m)
+	if err != nil {
 		return nil, err
 	}
 	var signed wire.SignedPolicy
@@ -226,7 +232,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 		return nil, &wire.Refusal{Code: wire.PolicyUnsigned,
 			Detail: fmt.Sprintf("policy number %d says «bindings: signed», and was signed without bindings", signed.Number)}
 	}
-	l := &loader{store: s, m: m, o: o, signed: signed, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
+	l := &loader{store: s, m: m, o: o, old: old, signed: signed, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
 		r:     &Roster{Policy: p, PolicyNumber: wire.PolicyNumber(text)},
 		twice: map[int]bool{}, owner: map[int]int32{}, shared: map[int]bool{}}
 	l.r = l.empty()

@@ -30,6 +30,7 @@ const Prefix = "/api/v1"
 type Options struct {
 	Directory Directory
 	Machines  Machines
+	CardKeys  CardKeys
 	Policies  Policies
 	Accounts  Accounts // required
 	Reports   Reports
@@ -139,6 +140,7 @@ func (s *API) table() (all []Route) {
 		{s.o.Directory != nil, s.badgeRoutes()},
 		{s.o.Directory != nil, s.importRoutes()},
 		{s.o.Machines != nil, s.machineRoutes()},
+		{s.o.CardKeys != nil, s.cardKeyRoutes()},
 		{s.o.Policies != nil, s.policyRoutes()},
 		{true, s.accountRoutes()},
 		{s.o.Reports != nil, s.reportRoutes()},

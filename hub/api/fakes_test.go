@@ -9,6 +9,7 @@ import (
 
 	"portillon/hub/account"
 	"portillon/hub/actor"
+	"portillon/hub/cardkey"
 	"portillon/hub/enrol"
 	"portillon/hub/publish"
 	"portillon/hub/report"
@@ -53,6 +54,24 @@ func (f machinesFake) Revoke(_ context.Context, a actor.Actor, id policy.Machine
 
 func (f machinesFake) Held(_ context.Context, a actor.Actor, id policy.MachineID) (enrol.Held, error) {
 	return fill[enrol.Held](), cmp.Or(a.May(actor.EnrolMachines, at(id)), a.May(actor.ReadMembers, actor.Target{}))
+}
+
+// cardKeysFake implements CardKeys.
+type cardKeysFake struct{ *fakes }
+
+func (f cardKeysFake) Status(_ context.Context, a actor.Actor) (cardkey.Status, error) {
+	s := fill[cardkey.Status]()
+	s.Version = 4
+	return s, a.May(actor.EnrolMachines, actor.Target{})
+}
+
+func (f cardKeysFake) Rotate(_ context.Context, a actor.Actor, version int64, reason string) error {
+	f.note("rotate %s", reason)
+	return cmp.Or(a.May(actor.EnrolMachines, actor.Target{}), stale("card-key", "site", 4, version))
+}
+
+func (f cardKeysFake) End(_ context.Context, a actor.Actor, version int64) error {
+	return cmp.Or(a.May(actor.EnrolMachines, actor.Target{}), stale("card-key", "site", 4, version))
 }
 
 func (f machinesFake) Tag(_ context.Context, a actor.Actor, id policy.MachineID, reason string) error {

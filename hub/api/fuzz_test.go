@@ -15,7 +15,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("POST", "/imports", `multipart/form-data; boundary="x"`, "", "", "--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nid\r\n--x--")
 	f.Add("POST", "/policy", jsonType, "", `W/"3"`, `{"text": "a", "signature": "!!"}`)
 	f.Add("GET", "/reports/uses?from=2026-02-30&to=x", "", "", "", "")
-	h, err := New(Options{Directory: directoryFake{newFakes()}, Machines: machinesFake{newFakes()}, Policies: policiesFake{newFakes()},
+	h, err := New(Options{Directory: directoryFake{newFakes()}, Machines: machinesFake{newFakes()}, CardKeys: cardKeysFake{newFakes()}, Policies: policiesFake{newFakes()},
 		Accounts: accountsFake{newFakes()}, Reports: reportsFake{newFakes()}, Hub: hubFake{newFakes()}, Status: statusOfFake})
 	if err != nil {
 		f.Fatal(err)

@@ -119,7 +119,7 @@ func sample(r Route) ask {
 		"{token}", "k1", "{session}", "s1", "{number}", "2").Replace(r.Path)}
 	if r.IfMatch {
 		a.match = map[string]string{"/policy": `"3"`, "/accounts/{account}": `"3"`, "/settings": `"3"`,
-			"/machines/{machine}/revoke": `"4"`}[r.Path]
+			"/machines/{machine}/revoke": `"4"`, "/card-key/rotate": `"4"`, "/card-key/end": `"4"`}[r.Path]
 		if a.match == "" {
 			a.match = `"7"`
 		}
@@ -139,6 +139,7 @@ func sample(r Route) ask {
 		"POST /machines":                     `{"id": "lathe"}`,
 		"POST /machines/{machine}/code":      `{"replace": true}`,
 		"POST /machines/{machine}/revoke":    `{"reason": "stolen"}`,
+		"POST /card-key/rotate":              `{"reason": "laser stolen"}`,
 		"POST /machines/{machine}/tag":       `{"reason": "belt"}`,
 		"POST /policy/draft":                 `{"text": "portillon: 1\n"}`,
 		"POST /policy":                       `{"text": "portillon: 1\n", "comment": "first", "signature": "c2ln"}`,

@@ -7,6 +7,7 @@ import (
 
 	"portillon/hub/account"
 	"portillon/hub/actor"
+	"portillon/hub/cardkey"
 	"portillon/hub/directory"
 	"portillon/hub/enrol"
 	"portillon/hub/publish"
@@ -68,6 +69,13 @@ type Machines interface {
 	Held(ctx context.Context, a actor.Actor, id policy.MachineID) (enrol.Held, error)
 	Tag(ctx context.Context, a actor.Actor, id policy.MachineID, reason string) error
 	Stop(ctx context.Context, a actor.Actor, id policy.MachineID) error
+}
+
+// CardKeys is what the API needs of cardkey.Service.
+type CardKeys interface {
+	Status(ctx context.Context, a actor.Actor) (cardkey.Status, error)
+	Rotate(ctx context.Context, a actor.Actor, version int64, reason string) error
+	End(ctx context.Context, a actor.Actor, version int64) error
 }
 
 // Policies is what the API needs of publish.Service.

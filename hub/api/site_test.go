@@ -101,7 +101,7 @@ func newSiteWith(t *testing.T, events *store.Site) *site {
 
 func (s *site) options() Options {
 	f := s.fakes
-	o := Options{Directory: directoryFake{f}, Machines: machinesFake{f}, Policies: policiesFake{f},
+	o := Options{Directory: directoryFake{f}, Machines: machinesFake{f}, CardKeys: cardKeysFake{f}, Policies: policiesFake{f},
 		Accounts: accountsFake{f},
 		Reports:  reportsFake{f}, Hub: hubFake{f}, Status: statusOfFake, RetryAfter: func(err error) int {
 			if err == errMany {

@@ -120,7 +120,10 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 		if err != nil {
 			return "", err
 		}
-		return c.ownerOfNumber(ctx, hmacPrefix+c.s.o.CardHash(b))
+		if owner, err = c.ownerOfNumber(ctx, hmacPrefix+c.s.o.CardHash(b)); err != nil || owner != "" || c.s.oldMark() == "" {
+			return owner, err
+		}
+		return c.ownerOfNumber(ctx, hmacPrefix+c.s.o.OldCardHash(b))
 	}
 	rows, err := c.Query(ctx, `SELECT member, number FROM card WHERE site = $1`)
 	err = each(rows, err, func(rows *sql.Rows) error {
@@ -128,7 +131,8 @@ func (c *change) ownerOf(ctx context.Context, number string) (policy.MemberID, e
 		if err := rows.Scan(&id, &other); err != nil {
 			return err
 		}
-		if b, err := hex.DecodeString(other); err == nil && c.s.o.CardHash(b) == hash {
+		b, err := hex.DecodeString(other)
+		if err == nil && (c.s.o.CardHash(b) == hash || c.s.oldMark() != "" && c.s.o.OldCardHash(b) == hash) {
 			owner = policy.MemberID(id)
 		}
 		return nil

@@ -51,6 +51,10 @@ type Options struct {
 	// card that is enrolled by its code is not added a second time by its number, which no bundle could be built of;
 	// nil: not checked.
 	CardHash func(number []byte) string
+	// OldCardKey is the check value of the card key before, while the site changes it, else empty; OldCardHash is the
+	// entry of a number under it, with its mark. Nil: the card key is never changed.
+	OldCardKey  func() string
+	OldCardHash func(number []byte) string
 
 	// Fetch gives documents on the web: badges by URL, status lists, keys. It refuses addresses of the hub's own
 	// network by itself (package openbadge/fetch). Nil: nothing is fetched.

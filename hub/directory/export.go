@@ -50,7 +50,7 @@ func (s *Service) Export(ctx context.Context, a actor.Actor, format string, w io
 		return err
 	}
 	if format == YAML {
-		_, err := w.Write(site.FormatMembers(x.siteMembers(p)))
+		_, err := w.Write(site.FormatMembers(s.siteMembers(x, p)))
 		return err
 	}
 	header := exportHeader

@@ -49,7 +49,7 @@ func (s *Service) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Snapshot{Generation: x.generation, Web: Documents{}, Members: x.siteMembers(p),
+	out := &Snapshot{Generation: x.generation, Web: Documents{}, Members: s.siteMembers(x, p),
 		Load: func(hash string) ([]byte, error) { return s.badgeBytes(ctx, hash) }}
 	for _, e := range x.entries {
 		for i := range e.Badges {
@@ -109,7 +109,7 @@ func byPath(a, b site.File) int {
 }
 
 // siteMembers are all members as members.yaml lists them.
-func (x *index) siteMembers(p *policy.Policy) []site.Member {
+func (s *Service) siteMembers(x *index, p *policy.Policy) []site.Member {
 	all := slices.Clone(x.entries)
 	slices.SortFunc(all, func(a, b *entry) int {
 		if a.place != b.place {
@@ -120,7 +120,7 @@ func (x *index) siteMembers(p *policy.Policy) []site.Member {
 	shared := x.sharedEmails()
 	out := make([]site.Member, 0, len(all))
 	for _, e := range all {
-		out = append(out, e.siteMember(p, shared))
+		out = append(out, e.siteMember(p, shared, s.isDead))
 	}
 	return out
 }
@@ -140,7 +140,9 @@ func (x *index) sharedEmails() map[string]bool {
 	return out
 }
 
-func (e *entry) siteMember(p *policy.Policy, shared map[string]bool) site.Member {
+// siteMember is a member as members.yaml lists them, without the cards that isDead names: they are in no bundle, so that
+// whoever has the card key before cannot look for them.
+func (e *entry) siteMember(p *policy.Policy, shared map[string]bool, isDead func(Card) bool) site.Member {
 	m := site.Member{ID: e.ID, Name: e.Name, Language: e.Language, Emails: e.Emails, Subjects: e.Subjects,
 		Badges:  slices.Clone(e.files),
 		Blocked: e.Blocked || e.Gone, Until: e.Until}
@@ -153,6 +155,9 @@ func (e *entry) siteMember(p *policy.Policy, shared map[string]bool) site.Member
 		}
 	}
 	for _, c := range e.Cards {
+		if isDead(c) {
+			continue
+		}
 		if c.State == Active {
 			m.Cards = append(m.Cards, c.Number)
 			if c.Part {

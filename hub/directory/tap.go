@@ -15,8 +15,8 @@ import (
 	"portillon/wire"
 )
 
-// UnknownTap is an unknown card that was tapped at a machine, from its record. Without a seal that could be
-// opened, Card
+// UnknownTap is an unknown card that was tapped at a machine, from its record. Card is marked where it was made with the
+// card key before (wire.MarkCard). Without a seal that could be opened, and with a card key of which nobody knows, Card
 // and Code are empty: the tap is shown, and nothing can be assigned.
 type UnknownTap struct {
 	wire.EnrolCard
@@ -63,7 +63,7 @@ func (s *Service) taps(ctx context.Context) ([]grouped, error) {
 		byKey[key] = len(out)
 		id := sha256.Sum256([]byte("tap " + key))
 		out = append(out, grouped{Tap{ID: hex.EncodeToString(id[:12]), Machine: t.Machine, At: t.At, Code: t.Code, Times: 1,
-			Assignable: wire.IsCardHash(t.Card)}, t.Card})
+			Assignable: wire.IsCardEntry(t.Card)}, t.Card})
 	}
 	return s.unassigned(ctx, out)
 }

@@ -40,19 +40,16 @@ func (s *Service) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (w
 		return wire.JoinAnswer{}, bad("this code is %sto replace the machine %s: call portillond enrol %s--replace",
 			map[bool]string{false: "not "}[code.replace], code.machine, map[bool]string{true: "with ", false: "without "}[code.replace])
 	}
-	if s.o.CardKey == nil {
-		return wire.JoinAnswer{}, errors.New("enrol: the hub has no card key")
-	}
-	card, err := s.o.CardKey()
+	card, err := s.cardKeys()
 	if err != nil {
-		return wire.JoinAnswer{}, fmt.Errorf("enrol: card key: %w", err)
+		return wire.JoinAnswer{}, err
 	}
 	cert, err := s.o.Authority.Machine(code.machine, j.TLSKey, s.o.Now())
 	if err != nil {
 		return wire.JoinAnswer{}, &badAsk{err.Error()}
 	}
 	password := rand.Text() // 130 bits: its hash needs no rounds
-	if err := s.enter(ctx, code, ask.Key, password, cert, j); err != nil {
+	if err := s.enter(ctx, code, ask.Key, password, cert, j, card.Keys[0]); err != nil {
 		return wire.JoinAnswer{}, err
 	}
 	s.conns.cut(code.machine) // the computer before, if there was one
@@ -61,7 +58,7 @@ func (s *Service) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (w
 	}
 	s.o.Log.Info("machine enrolled", "machine", code.machine, "key", fingerprint(ask.Key), "replace", code.replace)
 	return wire.JoinAnswer{Site: s.o.Site.ID(), Machine: code.machine, Certificate: cert.Raw, Broker: s.o.Broker,
-		Username: string(code.machine), Password: password, CardKey: card}, nil
+		Username: string(code.machine), Password: password, CardKey: card.Keys[0]}, nil
 }
 
 // proven checks that the asker holds the private half of the machine's key, on this connection.
@@ -85,7 +82,7 @@ func (s *Service) proven(id policy.MachineID, ask wire.JoinAsk, channel []byte) 
 }
 
 // enter writes a machine that joins. The code is used once; the same computer may ask again until the code expires.
-func (s *Service) enter(ctx context.Context, code opened, public, password string, cert *x509.Certificate, j wire.Join) error {
+func (s *Service) enter(ctx context.Context, code opened, public, password string, cert *x509.Certificate, j wire.Join, cardKey string) error {
 	hash := sha256.Sum256([]byte(password))
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		r, err := s.rowOf(ctx, tx, code.machine)
@@ -108,8 +105,11 @@ func (s *Service) enter(ctx context.Context, code opened, public, password strin
 			}
 		}
 		if _, err := tx.Exec(ctx, `UPDATE machine SET version = version + 1, enrolled = $3, revoked = 0, reason = '', public = $4,
-			password = $5, program = $6, replacing = $7 WHERE site = $1 AND machine = $2`, string(code.machine), s.millis(), public,
-			hash[:], wire.OneLine(j.Program, 64), replacing); err != nil {
+			password = $5, program = $6, replacing = $7, card_key = $8, authority = $9 WHERE site = $1 AND machine = $2`, string(code.machine),
+			s.millis(), public, hash[:], wire.OneLine(j.Program, 64), replacing, checkOf(cardKey), authorityOf(s.o.Pins.CA)); err != nil {
+			return err
+		}
+		if err := s.changeKey(ctx, tx, code.machine, r.public, public); err != nil {
 			return err
 		}
 		// Certificates of the computer before are worth nothing from now on.

@@ -171,6 +171,9 @@ func (s *Service) Revoke(ctx context.Context, a actor.Actor, id policy.MachineID
 		if err != nil {
 			return err
 		}
+		if err := s.endKeys(ctx, tx, id); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `DELETE FROM machine_code WHERE site = $1 AND machine = $2`, string(id))
 		return errors.Join(err, s.audit(ctx, tx, a, actor.EnrolMachines, id, "revoked: "+reason))
 	})

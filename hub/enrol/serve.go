@@ -33,6 +33,7 @@ func (s *Service) MachineHandler() http.Handler {
 	at("GET", "chunks/{sha}/parts", s.machineOnly(s.getBundle))
 	at("POST", "chunks/{sha}/parts", s.machineOnly(s.getBundle))
 	at("GET", "credentials/{sha}", s.machineOnly(s.getCredential))
+	at("GET", "card-keys", s.machineOnly(s.getCardKeys))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")

@@ -36,7 +36,7 @@ type Options struct {
 	Address   string      // https://hub.local:8443, where machines reach MachineHandler
 	Broker    string      // ssl://hub.local:8883
 
-	CardKey    func() (string, error)                                // hexadecimal
+	CardKeys   func() (wire.CardKeys, error)                         // the site's, the one in force first
 	Fixed      func() []Fixed                                        // machines of hub.yaml
 	Bundle     http.Handler                                          // GET /manifest, /chunks/HASH; GET and POST /chunks/HASH/parts
 	Version    func() uint64                                         // of the bundle in force

@@ -63,8 +63,8 @@ func newBench(t *testing.T, changes ...func(*Options)) *bench {
 	}
 	o := Options{Site: db.Site("biklab"), Now: now, Authority: a, Signer: signer, Name: "hub.test", Address: "https://hub.test:8443",
 		Broker: "ssl://hub.test:8883", Pins: wire.Pins{Site: "biklab", CA: a.Certificate(), PolicyKey: "p", HubKey: public},
-		CardKey: func() (string, error) { return strings.Repeat("5a", 16), nil },
-		Fixed:   func() []Fixed { return []Fixed{{ID: "vinyl", Key: "portillon-vinyl+00000000+AAAA"}} },
+		CardKeys: func() (wire.CardKeys, error) { return wire.CardKeys{Keys: []string{strings.Repeat("5a", 16)}}, nil },
+		Fixed:    func() []Fixed { return []Fixed{{ID: "vinyl", Key: "portillon-vinyl+00000000+AAAA"}} },
 		Standing: func(policy.MachineID) Standing {
 			return Standing{Online: true, Session: &Session{Member: "m-1"}, Tags: []Tag{{ID: "t", By: "Nour"}}}
 		},

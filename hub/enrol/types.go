@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"portillon/policy"
+	"portillon/wire"
 )
 
 // Machine is a machine of the site, as it was enrolled and as it last said that it stands.
@@ -31,21 +32,23 @@ type Machine struct {
 
 // Standing is what is known of a running machine.
 type Standing struct {
-	Online   bool      `json:"online"`
-	Seen     time.Time `json:"seen,omitzero"` // when it last said anything
-	Phase    string    `json:"phase,omitempty"`
-	Program  string    `json:"program,omitempty"` // version of portillond
-	Bundle   uint64    `json:"bundle"`            // the version it works from
-	Wanted   uint64    `json:"wanted_bundle"`     // the version in force at the hub
-	Refused  string    `json:"bundle_refused,omitempty"`
-	Clock    string    `json:"clock,omitempty"` // trusted, untrusted
-	Disk     string    `json:"disk,omitempty"`
-	Records  uint64    `json:"records"`                   // of its journal
-	Held     uint64    `json:"held"`                      // of those, at the hub
-	RefuseOf string    `json:"records_refused,omitempty"` // why the hub refuses its records
-	Session  *Session  `json:"session,omitempty"`         // nil to those without actor.ReadSessions
-	Tags     []Tag     `json:"tags,omitempty"`
-	Faults   []string  `json:"faults,omitempty"`
+	Online  bool      `json:"online"`
+	Seen    time.Time `json:"seen,omitzero"` // when it last said anything
+	Phase   string    `json:"phase,omitempty"`
+	Program string    `json:"program,omitempty"` // version of portillond
+	Bundle  uint64    `json:"bundle"`            // the version it works from
+	Wanted  uint64    `json:"wanted_bundle"`     // the version in force at the hub
+	Refused string    `json:"bundle_refused,omitempty"`
+	Clock   string    `json:"clock,omitempty"` // trusted, untrusted
+	Disk    string    `json:"disk,omitempty"`
+	// Keys are the keys that the machine works with, and the free room of its disk; zero: its program does not say.
+	Keys     wire.StateKeys `json:"keys,omitzero"`
+	Records  uint64         `json:"records"`                   // of its journal
+	Held     uint64         `json:"held"`                      // of those, at the hub
+	RefuseOf string         `json:"records_refused,omitempty"` // why the hub refuses its records
+	Session  *Session       `json:"session,omitempty"`         // nil to those without actor.ReadSessions
+	Tags     []Tag          `json:"tags,omitempty"`
+	Faults   []string       `json:"faults,omitempty"`
 }
 
 // Session is who is on a machine.

@@ -40,7 +40,7 @@ func TestHostileTextIsShownAsText(t *testing.T) {
 	all.Set("emails", hostile+" no address")
 	all.Set("version", "1")
 	for _, path := range []string{"/members", "/members/m-poison", "/members/m-lea/cards", "/members/m-lea/badges/url",
-		"/machines", "/machines/laser/tag", "/machines/laser/revoke",
+		"/machines", "/machines/laser/tag", "/machines/laser/revoke", "/card-key/rotate", "/card-key/end",
 		"/policy/check", "/policy/publish", "/settings/tokens", "/settings/accounts", "/settings/password",
 		"/members/m-lea/merge"} {
 		harmless(t, path, h.post(path, all))
@@ -170,6 +170,7 @@ func TestPagesFollowTheRole(t *testing.T) {
 		"/members/export":            {404, 404, 404, 404, 404},
 		"/machines":                  {200, 200, 200, 200, 200},
 		"/machines/laser":            {200, 200, 200, 200, 200},
+		"/card-key":                  {200, 200, 403, 403, 403},
 		"/cards":                     {200, 200, 403, 403, 403},
 		"/cards/unknown/u-1":         {200, 200, 403, 403, 403},
 		"/policy":                    {200, 200, 200, 200, 403},
@@ -298,4 +299,16 @@ func TestTooLargeAFormIsRefused(t *testing.T) {
 	wants(t, h.post("/members", url.Values{"note": {strings.Repeat("a", 70<<10)}}), 413)
 	wants(t, h.as("").post("/sign-in", url.Values{"name": {strings.Repeat("a", 70<<10)}}), 413)
 	wants(t, h.upload("/members/import", "file", "x", strings.Repeat("a", 17<<20)), 413)
+}
+
+func TestCardKeyIsChangedFromItsPage(t *testing.T) {
+	h := open(t, 0)
+	wants(t, h.get("/card-key?lang=fr"), 200, "1a2b3c4d", "Changer la clé")
+	wants(t, h.post("/card-key/rotate", url.Values{"version": {"1"}}), 422, "rotate-reason-fault")
+	wants(t, h.post("/card-key/rotate", url.Values{"version": {"3"}, "reason": {"volée"}}), 412)
+	wants(t, h.post("/card-key/rotate", url.Values{"version": {"1"}, "reason": {"volée"}}), 303, "/card-key?done=cardkey-rotated")
+	wants(t, h.get("/card-key?lang=en"), 200, "1 card still hangs on the old key", "Léa Morvan", "5e6f7081", "will open nothing any more")
+	wants(t, h.as(webtest.MaintName).post("/card-key/end", url.Values{"version": {"2"}}), 403)
+	wants(t, h.post("/card-key/end", url.Values{"version": {"2"}}), 303, "/card-key?done=cardkey-ended")
+	wants(t, h.post("/card-key/end", url.Values{"version": {"3"}}), 422, "no change-over is under way")
 }

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"portillon/hub/actor"
+	"portillon/hub/cardkey"
 	"portillon/hub/directory"
 	"portillon/policy"
 )
@@ -61,6 +62,9 @@ func placeholders(s string) string {
 func composed() (keys []string) {
 	for _, act := range actor.Acts() {
 		keys = append(keys, "act."+string(act))
+	}
+	for _, why := range []string{cardkey.ByHand, cardkey.Program, cardkey.Away} {
+		keys = append(keys, "cardkey.why."+why)
 	}
 	for _, c := range policy.Codes() {
 		keys = append(keys, "reason."+string(c))

@@ -29,7 +29,7 @@ func open(t testing.TB, more int) *hub {
 	s := webtest.New(more)
 	logs := &bytes.Buffer{}
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
-		Directory: webtest.Directory{Site: s}, Machines: webtest.Machines{Site: s}, Policies: webtest.Policies{Site: s},
+		Directory: webtest.Directory{Site: s}, Machines: webtest.Machines{Site: s}, CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s},
 		Accounts: webtest.Accounts{Site: s}, Reports: webtest.Reports{Site: s}, Who: s.Who,
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
@@ -112,7 +112,7 @@ func paths() []string {
 	return []string{"/today", "/me", "/about", "/members", "/members?q=lea&state=current", "/members/new",
 		"/members/import", "/members/m-lea", "/members/m-malik",
 		"/members/m-lea/merge", "/members/m-lea/merge?drop=m-tom", "/members/m-lea/erase", "/machines", "/machines/laser",
-		"/machines/vinyl",
+		"/machines/vinyl", "/card-key",
 		"/policy", "/policy/versions/1", "/cards", "/cards?state=lost", "/cards/unknown/u-1", "/reports",
 		"/reports?from=2027-01-01&to=2026-01-01", "/reports?from=x",
 		"/settings", "/settings/tokens", "/settings/accounts", "/settings/audit", "/nowhere"}

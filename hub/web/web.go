@@ -41,6 +41,7 @@ type Options struct {
 	Log       *slog.Logger
 	Directory Directory
 	Machines  Machines
+	CardKeys  CardKeys
 	Policies  Policies
 	Accounts  Accounts
 	Reports   Reports
@@ -182,6 +183,9 @@ func (p *Pages) routes() []route {
 	}
 	if p.Machines != nil {
 		all = append(all, p.machineRoutes()...)
+	}
+	if p.CardKeys != nil {
+		all = append(all, p.cardKeyRoutes()...)
 	}
 	if p.Policies != nil {
 		all = append(all, p.policyRoutes()...)

@@ -17,6 +17,8 @@ import (
 type log struct {
 	mu sync.Mutex
 	b  bytes.Buffer
+
+	socket string // of the daemon
 }
 
 func (l *log) Write(p []byte) (int, error) {
@@ -60,7 +62,7 @@ func (e *Enrolment) daemon(t *testing.T, c machined.Config) *log {
 	}
 	cmd := exec.Command(os.Args[0], "-config", file)
 	cmd.Env = append(os.Environ(), "PORTILLON_TEST_DAEMON=1", "CREDENTIALS_DIRECTORY="+credentials)
-	said := &log{}
+	said := &log{socket: filepath.Join(short, "c.sock")}
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -255,6 +255,10 @@ func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer)
 	if err := hublink.WriteLink(m.config.HubDir(), j.CA, answer.Certificate); err != nil {
 		return err
 	}
+	// The card key of this answer counts, until the hub gives the daemon others.
+	if err := os.Remove(filepath.Join(m.config.HubDir(), machined.CardKeysFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(m.file), 0o755); err != nil {
 		return err
 	}

@@ -215,6 +215,19 @@ func (l *Link) Manifest(ctx context.Context) ([]byte, error) {
 	return l.get(ctx, "manifest", wire.MaxSigned)
 }
 
+// CardKeys are the site's card keys: the one in force, and during a change-over the one before.
+func (l *Link) CardKeys(ctx context.Context) ([][]byte, error) {
+	b, err := l.get(ctx, "card-keys", wire.MaxJoin)
+	if err != nil {
+		return nil, err
+	}
+	var all wire.CardKeys
+	if err := wire.Decode(b, &all); err != nil {
+		return nil, err
+	}
+	return all.Bytes()
+}
+
 // get asks with the machine's certificate.
 func (l *Link) get(ctx context.Context, path string, limit int64) ([]byte, error) {
 	return l.ask(ctx, http.MethodGet, path, nil, limit)

@@ -54,6 +54,7 @@ type Daemon struct {
 	older       *daemon.JournalMismatch
 	renewal     *renewal // the journal began anew at this start; nil: it did not
 	seal        sealKey
+	stateKeys   func() wire.StateKeys
 	hub         *hublink.Link // nil: the machine was not enrolled, or its files cannot be read
 	hubLost     chan struct{} // the broker is dialled
 }
@@ -65,7 +66,8 @@ func (c Config) store(k keys) wire.Store {
 
 // rosterOptions are what this machine brings to a bundle, but for its files in the data folder.
 func (c Config) rosterOptions(k keys) roster.Options {
-	return roster.Options{CardKey: k.card, ShortNumbers: c.Reader.shortNumbers(), Policy: k.policy}
+	ring := k.ring()
+	return roster.Options{CardKey: ring[0], OtherCardKeys: ring[1:], ShortNumbers: c.Reader.shortNumbers(), Policy: k.policy}
 }
 
 // Open puts the daemon together. The relay is off, and stays so until a card.
@@ -111,12 +113,17 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 		}
 	}
 	d.openHub(k)
+	d.stateKeys = d.c.stateKeys(k, diskFree)
 	if err := d.openUplink(k); err != nil {
 		return err
 	}
 	d.keeper = &keeper{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
 		options: d.c.rosterOptions(k), manifests: make(chan []byte, 1), chunks: wire.Assembler{Source: d.chunksFromHub()}}
 	d.keeper.chunks.Store = d.keeper.store
+	d.keeper.keepCardKeys = func(given, held [][]byte) ([][]byte, error) { return d.c.keepCardKeys(given, held, d.keeper.store) }
+	if d.hub != nil {
+		d.keeper.askCardKeys, d.keeper.askAgain = d.hub.CardKeys, make(chan struct{}, 1)
+	}
 	d.keeper.options.Memory = filepath.Join(d.c.Data, "verdicts")
 	d.keeper.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
 	if d.web, err = d.c.Panel.listen(); err != nil {
@@ -158,7 +165,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
 		NewID: newID, Program: Version, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
 		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed, RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine)}
-	p.LastTrusted = d.journal.LastTrusted
+	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
 	if d.uplink != nil {
 		p.Uplink, p.Acked, p.HubHealth, p.SealKey = d.uplink, d.uplink.Acked, d.hubHealth, d.seal.get
 	}

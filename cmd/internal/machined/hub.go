@@ -188,6 +188,10 @@ func (d *Daemon) lookAfterHub(ctx context.Context, fetched *time.Time) error {
 		return err
 	}
 	*fetched = time.Now()
+	select {
+	case d.keeper.askAgain <- struct{}{}:
+	default: // it will be asked for
+	}
 	d.keeper.offer(m)
 	return nil
 }

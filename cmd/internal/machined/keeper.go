@@ -47,6 +47,10 @@ type keeper struct {
 	state                  daemon.BundleState       // how the bundle stands on the disk
 	tell                   func(daemon.BundleState) // told when that changes; nil: nobody
 	repairedAt, verifiedAt time.Time                // when damage was last repaired, and looked for
+
+	askCardKeys  func(context.Context) ([][]byte, error)               // the hub's; nil: the machine was not enrolled
+	keepCardKeys func(given, held [][]byte) (kept [][]byte, err error) // on the disk
+	askAgain     chan struct{}                                         // the hub's card keys are asked for again; holds one
 }
 
 // look is how often the bundle file is looked at again.
@@ -182,6 +186,11 @@ func (k *keeper) fromManifest(ctx context.Context, manifest []byte) (*roster.Ros
 	if err != nil || fetch == nil {
 		return nil, err
 	}
+	if k.needsCardKeys(manifest) {
+		if _, err := k.refreshCardKeys(ctx); err != nil {
+			k.log.Warn("the hub's card keys are not known", "err", err) // the bundle is refused, with both check values
+		}
+	}
 	var r *roster.Roster
 	_, err = k.store.Install(manifest, fetch,
 		func(m wire.Manifest) (err error) { r, err = k.load(m); return err })
@@ -241,6 +250,14 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 					continue
 				}
 				k.refused = m
+			}
+		case <-k.askAgain:
+			var changed bool
+			if changed, err = k.refreshCardKeys(ctx); changed {
+				r, err = k.inForce(ctx, false)
+			} else if err != nil {
+				k.log.Warn("the hub's card keys are not known", "err", err)
+				err = nil
 			}
 		case <-t.C:
 			if r, err = k.fromFile(); r == nil {

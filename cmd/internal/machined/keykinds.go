@@ -107,7 +107,7 @@ func (c Config) checkCardKey(k keys) error {
 	if err != nil {
 		return nil // said elsewhere
 	}
-	if err := wire.CheckCardKey(m, k.card); err != nil {
+	if _, _, err := wire.ChooseCardKey(m, k.ring()...); err != nil {
 		return fmt.Errorf("%s: bundle version %d: %w", c.at("card-key"), m.Version, err)
 	}
 	return nil

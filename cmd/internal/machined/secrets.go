@@ -88,6 +88,7 @@ func there(path string) bool {
 // keys are what the files of keys hold.
 type keys struct {
 	card   []byte
+	given  [][]byte // the card keys that the hub gave; none: card counts
 	signer note.Signer
 	bundle note.Verifiers
 	hub    note.Verifiers
@@ -105,6 +106,9 @@ func (c Config) keys(s secrets) (k keys, errs []error) {
 		fail(err)
 	} else if k.card, err = hex.DecodeString(card); err != nil || len(k.card) < 16 {
 		fail(fmt.Errorf("card-key: %s is no card key: at least 32 hexadecimal digits on one line", c.CardKey))
+	}
+	if k.given, err = c.givenCardKeys(); err != nil {
+		k.given = nil // the hub gives them again
 	}
 	machine, err := s.read("machine-key", c.MachineKey)
 	if err != nil {

@@ -359,7 +359,8 @@ func (s *Setup) ofSite(b []byte, c machined.Config) error {
 		if string(m.Site) != c.Site {
 			return fmt.Errorf("the bundle is of site %s, want %s", m.Site, c.Site)
 		}
-		return wire.CheckCardKey(m, c.ReadCardKey(s.store()))
+		_, _, err := wire.ChooseCardKey(m, c.CardKeys(s.store())...)
+		return err
 	}
 	return wire.ReadBundle(bytes.NewReader(b), note.VerifierList(v), take, func(string, []byte) error { return nil })
 }

@@ -14,6 +14,7 @@ import (
 
 	"portillon/hub/account"
 	"portillon/hub/actor"
+	"portillon/hub/cardkey"
 	"portillon/hub/directory"
 	"portillon/hub/enrol"
 	"portillon/hub/fault"
@@ -28,6 +29,7 @@ type Site struct {
 	members  []directory.Member // by name
 	taps     []directory.Tap
 	machines []enrol.Machine
+	cardKey  cardkey.Status
 	policies []publish.Policy // the newest first
 	accounts []account.Account
 	tokens   []account.Token

@@ -1,0 +1,35 @@
+package daemon
+
+import (
+	"context"
+
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+// reportOldKey tells the hub of a card that the bundle knows under the card key before alone, so that the hub binds it to
+// the new one. A card is reported once for each bundle: if the report is lost, the next bundle brings another. The record
+// is written after the tap was answered: it opens nothing, and nobody waits for it.
+func (m *Machine) reportOldKey(ctx context.Context, uid rfid.UID) {
+	if m.Roster == nil || m.SealKey == nil || m.reported[uid] {
+		return
+	}
+	number, old := m.Roster.UnderOldKey(uid)
+	if !old {
+		return
+	}
+	key := m.SealKey()
+	if key == "" {
+		return // the next tap finds one, perhaps
+	}
+	sealed, err := wire.SealNumber(key, m.Site, m.Machine, number.Bytes())
+	if err != nil {
+		m.Logger.Warn("card of the old key not sealed for the hub", "err", err)
+		return
+	}
+	if m.reported == nil {
+		m.reported = map[rfid.UID]bool{}
+	}
+	m.reported[uid] = true // at most one for each card of the bundle
+	m.note(ctx, wire.CardRebound, wire.CardReboundBody{Sealed: sealed})
+}

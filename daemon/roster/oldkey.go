@@ -1,0 +1,82 @@
+package roster
+
+import (
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+// oldKey is a card key of before, with the mark of the entries that were made with it.
+type oldKey struct {
+	mark string
+	key  []byte
+}
+
+// chooseCardKey sets the card key to the one that the bundle was built with, and gives the others.
+func (o *Options) chooseCardKey(m wire.Manifest) ([]oldKey, error) {
+	keys := o.OtherCardKeys
+	if len(o.CardKey) > 0 {
+		keys = append([][]byte{o.CardKey}, keys...)
+	}
+	chosen, others, err := wire.ChooseCardKey(m, keys...)
+	if err != nil {
+		return nil, err
+	}
+	o.CardKey = chosen
+	var out []oldKey
+	for _, k := range others {
+		out = append(out, oldKey{wire.MarkOf(k), k})
+	}
+	return out, nil
+}
+
+// CardKeys are the check values of the card key that the bundle was built with, and of the one before; empty: none.
+func (r *Roster) CardKeys() (inForce, before string) {
+	if len(r.key) > 0 {
+		inForce = wire.MarkOf(r.key)
+	}
+	if len(r.old) > 0 {
+		before = r.old[0].mark
+	}
+	return inForce, before
+}
+
+// byNumber finds a card by the number itself, under the key of the bundle first.
+func (x cardIndex) byNumber(uid rfid.UID) (int32, bool) {
+	if i, ok := x.exact[Card(x.key, uid)]; ok {
+		return i, true
+	}
+	return x.byOldKey(uid)
+}
+
+func (x cardIndex) byOldKey(uid rfid.UID) (int32, bool) {
+	for _, k := range x.old {
+		if i, ok := x.exact[wire.MarkCard(k.mark, Card(k.key, uid))]; ok {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// UnderOldKey reports whether the bundle knows a card under a card key of before alone, and gives the number by which it
+// does: the one that was read, or its bytes reversed. The hub is told, so that it can bind the card to the new key.
+func (r *Roster) UnderOldKey(uid rfid.UID) (rfid.UID, bool) {
+	if len(r.old) == 0 {
+		return rfid.UID{}, false
+	}
+	for _, x := range []cardIndex{r.refused, r.cards} {
+		if _, ok := x.exact[Card(r.key, uid)]; ok {
+			return rfid.UID{}, false
+		}
+	}
+	for _, f := range rfid.Forms(uid) {
+		if f.Kind.Short() {
+			continue
+		}
+		for _, x := range []cardIndex{r.refused, r.cards} {
+			if _, ok := x.byOldKey(f.Number); ok {
+				return f.Number, true
+			}
+		}
+	}
+	return rfid.UID{}, false
+}

@@ -1,0 +1,224 @@
+package hub
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"sync"
+
+	"portillon/hub/actor"
+	"portillon/hub/cardkey"
+	"portillon/hub/fault"
+	"portillon/hub/ledger"
+	"portillon/hub/store"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// openCardKey opens the card key of a hub that keeps the site itself, which alone can change it: it builds the bundles.
+func (h *Hub) openCardKey() (err error) {
+	h.managed.cardKey, err = cardkey.New(context.Background(), cardkey.Options{Site: h.db.Site(h.c.Site), Path: h.c.Join.CardKey,
+		Now: h.now, Log: h.log, SetAside: h.setAsideCards, End: h.endOldCards, Cards: h.oldCards, Machines: h.cardKeyMachines,
+		Refuse: h.refuseCardKey})
+	return err
+}
+
+// CardKey changes the card key; nil where the site is a folder of files.
+func (h *Hub) CardKey() *cardkey.Service { return h.managed.cardKey }
+
+// cardKeys are the site's card keys, for machines.
+func (h *Hub) cardKeys() (wire.CardKeys, error) {
+	if s := h.managed.cardKey; s != nil {
+		return s.Ring().Wire(), nil
+	}
+	key, err := cardkey.Read(h.c.Join.CardKey)
+	if err != nil {
+		return wire.CardKeys{}, err
+	}
+	return cardkey.Ring{InForce: key}.Wire(), nil
+}
+
+// hashOf is a card's number as bundles hold it: HMAC-SHA-256 under the site's card key.
+func hashOf(key, number []byte) string {
+	h := hmac.New(sha256.New, key)
+	h.Write(number)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (h *Hub) cardHash(number []byte) string { return hashOf(h.managed.cardKey.Ring().InForce, number) }
+
+func (h *Hub) oldCardKey() string { return h.managed.cardKey.Ring().OldMark() }
+
+func (h *Hub) oldCardHash(number []byte) string {
+	ring := h.managed.cardKey.Ring()
+	return wire.MarkCard(ring.OldMark(), hashOf(ring.Before, number))
+}
+
+func (h *Hub) setAsideCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
+	return h.managed.directory.SetAsideCards(ctx, a, mark, with)
+}
+
+func (h *Hub) endOldCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
+	return h.managed.directory.EndOldCards(ctx, a, mark, with)
+}
+
+func (h *Hub) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Card, err error) {
+	all, err := h.managed.directory.OldCards(ctx, a)
+	for _, c := range all {
+		out = append(out, cardkey.Card{ID: c.ID, Member: c.Member, Name: c.Name, Last: c.Last, State: string(c.State)})
+	}
+	return out, err
+}
+
+// refuseCardKey refuses to change the card key where the policy key signs the cards: their HMACs change all at once, and
+// no machine would take one before somebody has signed them again.
+func (h *Hub) refuseCardKey(ctx context.Context) error {
+	p, err := h.managed.policies.current(ctx)
+	if err != nil || p == nil || !p.SignedBindings {
+		return err
+	}
+	return &fault.Invalid{Faults: []fault.Field{{Field: "card-key", Wrong: "the policy says «bindings: signed»: the policy key has signed the " +
+		"cards under the card key in force, and machines would refuse all of them under another one",
+		Right: "publish a policy without «bindings: signed», change the card key, and sign the bindings again"}}}
+}
+
+// cardKeyMachines are the machines with the card key that each works with.
+func (h *Hub) cardKeyMachines(ctx context.Context, a actor.Actor) (out []cardkey.Machine, err error) {
+	if h.joined.service == nil {
+		return nil, nil
+	}
+	all, err := h.joined.service.Machines(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	given, err := h.joined.service.GivenCardKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range all {
+		if !m.Revoked.IsZero() || m.Enrolled.IsZero() && m.Key == "" {
+			continue
+		}
+		x := cardkey.Machine{ID: m.ID, CardKey: m.Standing.Keys.CardKey, Given: given[m.ID]}
+		switch {
+		case m.Enrolled.IsZero():
+			x.Why = cardkey.ByHand
+		case m.Standing.Keys == (wire.StateKeys{}) && m.Standing.Program != "":
+			x.Why = cardkey.Program
+		case !m.Standing.Online:
+			x.Why = cardkey.Away
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// markTap marks an unknown card whose HMAC was made with the card key before. One of a key that is not held any more can
+// be assigned to nobody: it is tapped again. A machine with an older program does not say its key: it has the one that it
+// was given when it joined.
+func (h *Hub) markTap(c *wire.EnrolCard, of policy.MachineID) {
+	ring := h.managed.cardKey.Ring()
+	check := c.Key
+	if check == "" && ring.Before != nil {
+		check = ring.OldMark()
+		if given, err := h.joined.service.GivenCardKeys(context.Background()); err == nil && given[of] != "" {
+			check = given[of]
+		}
+	}
+	switch check {
+	case "", wire.MarkOf(ring.InForce):
+	case ring.OldMark():
+		c.Card = wire.MarkCard(check, c.Card)
+	default:
+		*c = wire.EnrolCard{}
+	}
+}
+
+// rebinds are the machines whose new records may rebind cards.
+type rebinds struct {
+	wake chan struct{} // holds one
+
+	mu   sync.Mutex
+	from map[policy.MachineID]uint64 // records after this one are to be looked at
+}
+
+// noteRecords notes that records of a machine came after one.
+func (r *rebinds) noteRecords(id policy.MachineID, after uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if from, noted := r.from[id]; !noted || after < from {
+		if r.from == nil {
+			r.from = map[policy.MachineID]uint64{}
+		}
+		r.from[id] = after
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default: // it will look
+	}
+}
+
+func (r *rebinds) take() map[policy.MachineID]uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.from
+	r.from = nil
+	return out
+}
+
+// rebindCards binds cards that were tapped to the new card key, until ctx ends. It begins with all records that are
+// held: a hub that ended may have committed records and bound nothing yet.
+func (h *Hub) rebindCards(ctx context.Context) error {
+	queries := []ledger.Query{{}}
+	for {
+		for _, q := range queries {
+			if h.oldCardKey() == "" {
+				continue
+			}
+			if err := h.rebind(ctx, q); err != nil && ctx.Err() == nil {
+				h.log.Warn("cards not bound to the new card key", "machine", q.Machine, "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-h.managed.rebinds.wake:
+		}
+		queries = nil
+		for id, after := range h.managed.rebinds.take() {
+			queries = append(queries, ledger.Query{Machine: id, After: after})
+		}
+	}
+}
+
+// rebind binds the cards of some records. A record that cannot be used now is not looked at again: the machine writes
+// another one.
+func (h *Hub) rebind(ctx context.Context, q ledger.Query) error {
+	keys, err := h.c.SealKeys(h.now())
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	q.Kinds = []wire.Kind{wire.CardRebound}
+	var found []ledger.Entry
+	err = h.ledger.Records(ctx, q, func(e ledger.Entry) error {
+		found = append(found, e)
+		return nil
+	})
+	for _, e := range found {
+		var body wire.CardReboundBody
+		if json.Unmarshal(e.Body, &body) != nil || ctx.Err() != nil {
+			continue
+		}
+		number, err := wire.OpenNumber(body.Sealed, h.c.Site, e.Machine, keys)
+		if err == nil {
+			_, err = h.managed.directory.Rebind(ctx, actor.System("machine "+string(e.Machine)), number)
+		}
+		if err != nil && !errors.Is(err, wire.ErrNoSealKey) && ctx.Err() == nil {
+			h.log.Warn("card not bound to the new card key", "machine", e.Machine, "record", e.Seq, "err", err)
+		}
+	}
+	return err
+}

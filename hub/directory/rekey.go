@@ -1,0 +1,181 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/store"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// While the site changes its card key, a card that is known by its HMAC alone is written "hmac:1a2b3c4d:" and 64 digits:
+// 1a2b3c4d is the check value of the key before, which the HMAC was made with. At its next tap the hub binds it to the new
+// key. A card that is still so when the change-over ends is replaced: it opens nothing, and is in no bundle.
+
+// OldCard is a card that hangs on the card key before.
+type OldCard struct {
+	ID     string          `json:"id"`
+	Member policy.MemberID `json:"member"`
+	Name   string          `json:"name"`
+	Last   string          `json:"last"` // as in Card
+	State  CardState       `json:"state"`
+	Since  time.Time       `json:"since,omitzero"`
+}
+
+// oldMark is the mark of cards that hang on the card key before; empty: there is no change-over.
+func (s *Service) oldMark() string {
+	if s.o.OldCardKey == nil {
+		return ""
+	}
+	return s.o.OldCardKey()
+}
+
+// markOf is the mark of a card's number; empty: it has none.
+func markOf(number string) string {
+	entry, enrolled := strings.CutPrefix(number, hmacPrefix)
+	if !enrolled {
+		return ""
+	}
+	mark, _ := wire.CutCard(entry)
+	return mark
+}
+
+// isDead reports whether a card was made with a card key that is not held any more.
+func (s *Service) isDead(c Card) bool {
+	mark := markOf(c.Number)
+	return mark != "" && mark != s.oldMark()
+}
+
+// SetAsideCards marks the cards that are known by their HMAC alone as made with the card key that has this check value,
+// because another key takes its place. with runs in the same transaction; its result stands in the audit log.
+func (s *Service) SetAsideCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
+	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
+		return err
+	}
+	return s.write(ctx, a, actor.EnrolMachines, func(c *change) (string, string, error) {
+		rows, err := c.Query(ctx, `UPDATE card SET number = 'hmac:' || $2 || ':' || substr(number, 6)
+			WHERE site = $1 AND substr(number, 1, 5) = 'hmac:' AND length(number) = 69 RETURNING member`, mark)
+		if err := c.touchAll(rows, err); err != nil {
+			return "", "", err
+		}
+		detail, err := with(c.Tx)
+		return "card-key", detail, err
+	})
+}
+
+// EndOldCards ends what still hangs on the card key with this check value: an active card is replaced, and has to be
+// assigned anew.
+func (s *Service) EndOldCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
+	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
+		return err
+	}
+	return s.write(ctx, a, actor.EnrolMachines, func(c *change) (string, string, error) {
+		rows, err := c.Query(ctx, `UPDATE card SET state = 'replaced', since = $3
+			WHERE site = $1 AND substr(number, 1, 14) = 'hmac:' || $2 || ':' AND state = 'active' RETURNING member`, mark, millis(c.now))
+		if err := c.touchAll(rows, err); err != nil {
+			return "", "", err
+		}
+		detail, err := with(c.Tx)
+		return "card-key", detail, err
+	})
+}
+
+// touchAll notes the members of rows, each once.
+func (c *change) touchAll(rows *sql.Rows, err error) error {
+	var ids []policy.MemberID
+	err = each(rows, err, func(rows *sql.Rows) error {
+		var id policy.MemberID
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		ids = append(ids, id)
+		return nil
+	})
+	slices.Sort(ids)
+	c.touch(slices.Compact(ids)...)
+	return err
+}
+
+// OldCards lists the cards that hang on the card key before, by their members' names, which only those see who may read
+// members.
+func (s *Service) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, err error) {
+	if err := a.May(actor.EnrolMachines, actor.Target{}); err != nil {
+		return nil, err
+	}
+	mark := s.oldMark()
+	if mark == "" {
+		return nil, nil
+	}
+	x, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range x.entries {
+		for _, c := range e.Cards {
+			if markOf(c.Number) == mark {
+				out = append(out, OldCard{c.ID, e.ID, e.Name, c.Last, c.State, c.Since})
+				if a.May(actor.ReadMembers, actor.Target{}) != nil {
+					out[len(out)-1].Name, out[len(out)-1].Last = "", ""
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// errNoRebind rolls a transaction back that would change nothing.
+var errNoRebind = errors.New("no card to rebind")
+
+// Rebind binds the card with this number to the card key in force, if it hangs on the one before, and reports whether it
+// did. The hub calculates both HMACs: whoever reports a number binds nothing but the card with that number. The number is
+// not kept.
+func (s *Service) Rebind(ctx context.Context, a actor.Actor, number []byte) (bool, error) {
+	if err := a.May(actor.WriteCards, actor.Target{}); err != nil {
+		return false, err
+	}
+	if s.oldMark() == "" || s.o.CardHash == nil || s.o.OldCardHash == nil {
+		return false, nil
+	}
+	old, now := hmacPrefix+s.o.OldCardHash(number), hmacPrefix+s.o.CardHash(number)
+	err := s.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
+		var id string
+		var owner policy.MemberID
+		err := c.QueryRow(ctx, `SELECT id, member FROM card WHERE site = $1 AND number = $2`, old).Scan(&id, &owner)
+		if errors.Is(err, sql.ErrNoRows) {
+			return "", "", errNoRebind
+		}
+		if err != nil {
+			return "", "", err
+		}
+		c.touch(owner)
+		// The same card may have been added meanwhile, by its number or by a tap: of two entries the old one goes.
+		for _, same := range []string{now, hex.EncodeToString(number), strings.ToUpper(hex.EncodeToString(number))} {
+			other, err := c.ownerOfNumber(ctx, same)
+			if err != nil {
+				return "", "", err
+			}
+			if other == "" {
+				continue
+			}
+			if other != owner {
+				return "", "", fmt.Errorf("card %s of %s is a card of %s too: remove one of them", id, owner, other)
+			}
+			_, err = c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND id = $2`, id)
+			return auditName(owner), "card " + id + " removed: it stood twice", err
+		}
+		_, err = c.Exec(ctx, `UPDATE card SET number = $3 WHERE site = $1 AND id = $2`, id, now)
+		return auditName(owner), "card " + id + " bound to the new card key", err
+	})
+	if errors.Is(err, errNoRebind) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,71 @@
+package web
+
+import (
+	"net/url"
+
+	"portillon/hub/cardkey"
+	"portillon/hub/fault"
+)
+
+func (p *Pages) cardKeyRoutes() []route {
+	return []route{
+		{"GET /card-key", p.cardKey}, {"POST /card-key/rotate", p.rotateCardKey}, {"POST /card-key/end", p.endCardKey},
+	}
+}
+
+type cardKeyPage struct {
+	cardkey.Status
+	Rotate, End form
+}
+
+// refuse puts the faults into the form that the page shows: somebody else may have begun or ended a change-over meanwhile.
+func (d *cardKeyPage) refuse(given url.Values, faults []fault.Field) {
+	d.Rotate, d.End = d.Rotate.keep(given).refuse(faults), d.End.refuse(faults)
+}
+
+func (q *request) showCardKey(status int, change func(*cardKeyPage)) error {
+	s, err := q.p.CardKeys.Status(ctxOf(q), q.actor)
+	if err != nil {
+		return err
+	}
+	d := cardKeyPage{Status: s,
+		Rotate: form{ID: "rotate", Action: "/card-key/rotate", Submit: "cardkey.rotate", Version: s.Version, Fields: []field{
+			{Name: "reason", Kind: "text", Label: "cardkey.reason", Hint: "cardkey.reason.hint", Required: true, Auto: "off"}}},
+		End: form{ID: "end", Action: "/card-key/end", Submit: "cardkey.end", Version: s.Version, Danger: true}}
+	if change != nil {
+		change(&d)
+	}
+	return q.render(status, "cardkey", "machines", "cardkey.title", d)
+}
+
+func (p *Pages) cardKey(q *request) error { return q.showCardKey(200, nil) }
+
+func (p *Pages) rotateCardKey(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	err = p.CardKeys.Rotate(ctxOf(q), q.actor, version(v), v.Get("reason"))
+	if faults := invalid(err); faults != nil {
+		return q.showCardKey(422, func(d *cardKeyPage) { d.refuse(v, faults) })
+	}
+	if err != nil {
+		return err
+	}
+	return q.to("/card-key", "cardkey-rotated")
+}
+
+func (p *Pages) endCardKey(q *request) error {
+	v, err := q.values()
+	if err != nil {
+		return err
+	}
+	err = p.CardKeys.End(ctxOf(q), q.actor, version(v))
+	if faults := invalid(err); faults != nil {
+		return q.showCardKey(422, func(d *cardKeyPage) { d.refuse(v, faults) })
+	}
+	if err != nil {
+		return err
+	}
+	return q.to("/card-key", "cardkey-ended")
+}
