@@ -24,6 +24,7 @@ import (
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/hub/web"
+	"portillon/openbadge"
 	"portillon/openbadge/fetch"
 )
 
@@ -38,7 +39,8 @@ type managed struct {
 	policies  policies
 	server    *http.Server
 	listen    net.Listener
-	owner     string // code of the first owner; empty: there is an owner
+	fetch     func(context.Context) openbadge.Resolver // of documents on the web; nil: a client of the hub's own
+	owner     string                                   // code of the first owner; empty: there is an owner
 }
 
 // ownBundleKey has a hub that keeps the site itself sign the bundles that it hands out.
@@ -99,11 +101,14 @@ func (h *Hub) openServices() error {
 	if err != nil {
 		return err
 	}
-	client := fetch.New(fetch.Options{})
+	web := m.fetch
+	if web == nil {
+		web = fetch.New(fetch.Options{}).For
+	}
 	m.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: m.policies.current, Audit: m.audit.Append,
 		Taps:     h.unknownTaps,
 		CardHash: func(number []byte) string { return cardHash(cardKey, number) },
-		Fetch:    client.For, Forget: h.forgetMember})
+		Fetch:    web, Forget: h.forgetMember})
 	if err != nil {
 		return err
 	}

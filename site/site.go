@@ -74,6 +74,9 @@ type File struct {
 	Data []byte
 }
 
+// Text is policy.yaml as it stands.
+func (s *Site) Text() []byte { return s.text }
+
 // Read reads the directory. The error holds every fault of the YAML file that stands in the way.
 func Read(dir string) (*Site, error) { return ReadUnder(dir, filepath.Join(dir, "policy.yaml")) }
 

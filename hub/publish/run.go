@@ -60,6 +60,15 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
+// Once builds and installs the next bundle, whether or not its content is new. Run must not run meanwhile.
+func (s *Service) Once(ctx context.Context) error {
+	if s.o.Build == nil || s.o.Install == nil {
+		return errors.New("publish: nothing builds or installs bundles")
+	}
+	_, err := s.build(ctx, true)
+	return err
+}
+
 // note keeps why the newest build failed.
 func (s *Service) note(err error) {
 	s.mu.Lock()
