@@ -97,6 +97,15 @@ type Options struct {
 
 // New opens the ledger, starts the broker inside if there is to be one, and listens. Close undoes all of it.
 func New(c Config, o Options) (*Hub, error) {
+	h := newHub(c, o)
+	if err := h.open(); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// newHub is a hub that has nothing open yet.
+func newHub(c Config, o Options) *Hub {
 	h := &Hub{c: c, log: o.Log, now: o.Now, topics: wire.Topics{Site: c.Site}, orders: make(chan order), renewed: make(chan struct{}, 1), heard: make(chan struct{}),
 		machines: map[policy.MachineID]*Machine{}, waiting: map[string]chan wire.Reply{}}
 	if h.log == nil {
@@ -107,10 +116,7 @@ func New(c Config, o Options) (*Hub, error) {
 	}
 	h.logDropped, h.offline = mqttguard.Log(h.log, h.now), o.Offline
 	h.chunks = chunks.New(chunks.Options{Served: h.isServed, Read: h.chunk})
-	if err := h.open(); err != nil {
-		return nil, errors.Join(err, h.Close())
-	}
-	return h, nil
+	return h
 }
 
 func (h *Hub) open() (err error) {
@@ -131,9 +137,7 @@ func (h *Hub) open() (err error) {
 		return err
 	}
 	if h.c.Bundle.Key != nil {
-		h.store = wire.Store{Dir: filepath.Join(h.c.Data, "bundle"), Site: h.c.Site, Keys: note.VerifierList(h.c.Bundle.Key),
-			Policy: h.c.Bundle.policyKeys()}
-		h.readStore()
+		h.openStore()
 		if h.c.Bundle.File != "" {
 			h.seen = stampOf(h.c.Bundle.File)
 			h.takeBundle(h.seen)
@@ -157,6 +161,13 @@ func (h *Hub) open() (err error) {
 		return err
 	}
 	return h.openManaged()
+}
+
+// openStore opens the folder of the bundle in force.
+func (h *Hub) openStore() {
+	h.store = wire.Store{Dir: filepath.Join(h.c.Data, "bundle"), Site: h.c.Site, Keys: note.VerifierList(h.c.Bundle.Key),
+		Policy: h.c.Bundle.policyKeys()}
+	h.readStore()
 }
 
 // reach starts the broker inside, or notes how the one outside is reached.
@@ -256,7 +267,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	if h.http != nil {
 		start(h.serve)
 	}
-	if h.joined.service != nil {
+	if h.joined.listen != nil {
 		start(h.serveJoin)
 	}
 	h.runManaged(start)

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -66,7 +67,7 @@ func (h *Hub) brokerTLS() *tls.Config {
 func (h *Hub) openJoin() (err error) {
 	a := h.joined.authority
 	if a == nil {
-		return nil
+		return h.openFixed()
 	}
 	hubKey, err := h.c.PublicKey()
 	if err != nil {
@@ -91,6 +92,29 @@ func (h *Hub) openJoin() (err error) {
 		o.Pins.PolicyKey = h.c.Bundle.PolicyPublic
 	}
 	h.joined.service, err = enrol.New(context.Background(), o)
+	return err
+}
+
+// openFixed lists the machines of a hub that keeps the site, and lets none join over the network: there is no
+// machines-listen.
+func (h *Hub) openFixed() (err error) {
+	if !h.c.Managed() {
+		return nil
+	}
+	a, err := enrol.OpenAuthority(filepath.Join(h.c.Data, "authority"), h.c.Site, h.now)
+	if err != nil {
+		return err
+	}
+	hubKey, err := h.c.PublicKey()
+	if err != nil {
+		return err
+	}
+	h.joined.service, err = enrol.New(context.Background(), enrol.Options{
+		Site: h.db.Site(h.c.Site), Now: h.now, Log: h.log, Authority: a, Signer: h.signer, Name: "localhost",
+		Pins:    wire.Pins{Site: h.c.Site, CA: a.Certificate(), PolicyKey: cmp.Or(h.c.Bundle.PolicyPublic, h.c.Bundle.Public), HubKey: hubKey},
+		CardKeys: h.cardKeys, Fixed: h.fixedMachines, Members: h.bundleMembers, Audit: h.managed.audit.Append,
+		Version:  func() uint64 { _, v := h.Manifest(); return v },
+		Standing: h.standing, Command: h.Command, Apply: h.applyMachines})
 	return err
 }
 
@@ -186,7 +210,9 @@ func (h *Hub) applyMachines(_ context.Context, all []enrol.Enrolled) error {
 	for _, e := range all {
 		if e.Revoked || e.Key == nil {
 			h.ledger.Pin(e.ID, nil)
-			errs = append(errs, h.broker.Remove(string(e.ID)))
+			if h.broker != nil {
+				errs = append(errs, h.broker.Remove(string(e.ID)))
+			}
 			h.mu.Lock()
 			delete(h.machines, e.ID)
 			h.mu.Unlock()
@@ -202,7 +228,7 @@ func (h *Hub) applyMachines(_ context.Context, all []enrol.Enrolled) error {
 		if !known {
 			errs = append(errs, h.know(e.ID))
 		}
-		if e.Password != ([sha256.Size]byte{}) {
+		if h.broker != nil && e.Password != ([sha256.Size]byte{}) {
 			errs = append(errs, h.broker.Set(broker.Account{User: string(e.ID), PasswordHash: e.Password, As: broker.AsMachine, Machine: e.ID}))
 		}
 	}

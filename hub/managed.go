@@ -22,6 +22,7 @@ import (
 	"portillon/hub/publish"
 	"portillon/hub/report"
 	"portillon/hub/web"
+	"portillon/openbadge"
 	"portillon/openbadge/fetch"
 )
 
@@ -38,7 +39,8 @@ type managed struct {
 	rebinds   rebinds
 	server    *http.Server
 	listen    net.Listener
-	owner     string // code of the first owner; empty: there is an owner
+	fetch     func(context.Context) openbadge.Resolver // of documents on the web; nil: a client of the hub's own
+	owner     string                                   // code of the first owner; empty: there is an owner
 }
 
 // ownBundleKey has a hub that keeps the site itself sign the bundles that it hands out.
@@ -94,9 +96,12 @@ func (h *Hub) openManaged() error {
 // openServices opens directory, accounts and publishing, which ask each other through this hub.
 func (h *Hub) openServices() error {
 	m, site := &h.managed, h.db.Site(h.c.Site)
-	documents := fetch.New(fetch.Options{}).For
-	if h.offline {
+	documents := m.fetch
+	switch {
+	case h.offline:
 		documents = nil
+	case documents == nil:
+		documents = fetch.New(fetch.Options{}).For
 	}
 	var err error
 	m.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: m.policies.current, Audit: m.audit.Append,

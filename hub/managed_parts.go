@@ -128,8 +128,11 @@ func (h *Hub) people() account.People {
 	}
 }
 
-// forgetMember removes what accounts and the audit log keep of a member who is erased.
+// forgetMember removes what accounts, the audit log and bundles' warnings keep of a member who is erased.
 func (h *Hub) forgetMember(ctx context.Context, tx *store.Tx, a actor.Actor, id policy.MemberID, addresses []string) error {
+	if err := h.managed.publish.Forget(ctx, tx, a); err != nil {
+		return err
+	}
 	return h.managed.accounts.Forget(ctx, tx, a, id, addresses)
 }
 

@@ -86,7 +86,7 @@ func baseURL(n yamlfile.Node) *url.URL {
 
 // policyKey reads the public half of the key that signs policies. Empty: the hub's key signs them.
 func policyKey(n yamlfile.Node, site string) string {
-	verifier(n, keykind.Place{Kind: keykind.Site, ID: site})
+	verifier(n, keykind.Place{Kind: keykind.Policy, ID: site})
 	return n.Str()
 }
 

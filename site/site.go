@@ -109,6 +109,9 @@ func (s *Site) bytes(f File) ([]byte, error) {
 	return b, nil
 }
 
+// Text is policy.yaml as it stands.
+func (s *Site) Text() []byte { return s.text }
+
 // Read reads the directory. The error holds every fault of the YAML file that stands in the way.
 func Read(dir string) (*Site, error) { return ReadUnder(dir, filepath.Join(dir, "policy.yaml")) }
 

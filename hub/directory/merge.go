@@ -123,6 +123,7 @@ func (s *Service) Erase(ctx context.Context, a actor.Actor, id policy.MemberID, 
 			}
 		}
 		s.dropPreviews()
+		c.Erased()
 		return auditName(id), fmt.Sprintf("erased: %d addresses, %d cards, %d badges", e.Emails+e.Guardians, e.Cards,
 			e.Badges), nil
 	})

@@ -78,8 +78,8 @@ func (s *Service) taken(ctx context.Context, a actor.Actor) ([]Taken, error) {
 	return out, nil
 }
 
-// remember notes a bundle that came into force.
-func (s *Service) remember(ctx context.Context, policy int64, before wire.Manifest, b *site.Built) error {
+// remember notes a bundle that came into force. forgot says that somebody was erased before it was built.
+func (s *Service) remember(ctx context.Context, policy int64, before wire.Manifest, b *site.Built, forgot bool) error {
 	names, bytes := []string{}, int64(0)
 	for _, c := range changed(before, b.Manifest) {
 		names, bytes = append(names, c.Name), bytes+c.Size
@@ -101,7 +101,7 @@ func (s *Service) remember(ctx context.Context, policy int64, before wire.Manife
 			return err
 		}
 		tx.Changed(store.Bundle)
-		return nil
+		return s.forgetWarnings(ctx, tx, version, forgot)
 	})
 }
 

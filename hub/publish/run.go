@@ -60,6 +60,15 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
+// Once builds and installs the next bundle, whether or not its content is new. Run must not run meanwhile.
+func (s *Service) Once(ctx context.Context) error {
+	if s.o.Build == nil || s.o.Install == nil {
+		return errors.New("publish: nothing builds or installs bundles")
+	}
+	_, err := s.build(ctx, true)
+	return err
+}
+
 // note keeps why the newest build failed.
 func (s *Service) note(err error) {
 	s.mu.Lock()
@@ -83,7 +92,7 @@ func (s *Service) build(ctx context.Context, force bool) (due time.Time, err err
 	if err != nil {
 		return time.Time{}, err
 	}
-	now := s.o.Now()
+	now, forgot := s.o.Now(), s.forgot.Load() > 0
 	if current.Number == 0 { // without a policy there is nothing to build: the first one wakes Run
 		return now.Add(renewMost), nil
 	}
@@ -111,12 +120,12 @@ func (s *Service) build(ctx context.Context, force bool) (due time.Time, err err
 	renewAt := before.Issued.Add(s.renewAfter(p))
 	fresh := now.Before(renewAt) && !before.Issued.After(now) // a clock that ran ahead may have made the one in force
 	if !force && fresh && floor <= before.Version && sameContent(built.Manifest, before) {
-		return renewAt, nil
+		return renewAt, s.warn(ctx, before.Version, built, forgot)
 	}
 	if _, err := s.o.Install.Install(built.Signed, built.Chunk); err != nil {
 		return time.Time{}, fmt.Errorf("bundle %d: %w", version, err)
 	}
-	if err := s.remember(ctx, current.Number, before, built); err != nil {
+	if err := s.remember(ctx, current.Number, before, built, forgot); err != nil {
 		return time.Time{}, fmt.Errorf("bundle %d is in force, and not noted: %w", version, err)
 	}
 	s.o.Log.Info("bundle in force", "version", version, "policy", current.Number, "changed", len(changed(before, built.Manifest)))

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -96,6 +97,7 @@ type Service struct {
 	o        Options
 	analysis chan struct{} // holds one: an analysis of a policy may take seconds of a processor
 	wake     chan struct{} // Run shall build a bundle, whether or not its content is new
+	forgot   atomic.Int32  // builds that are still to remove what may name somebody who was erased
 
 	mu      sync.Mutex
 	problem string // why the newest build failed; empty: it did not

@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -106,15 +107,19 @@ func connect(path string, readOnly bool) (*sql.DB, error) {
 	return sql.Open("sqlite", dsn)
 }
 
+// busyTimeout is how long a statement waits for a lock that another process holds.
+const busyTimeout = 10 * time.Second
+
 func dataSource(path string, readOnly bool) (string, error) {
-	q := url.Values{"_pragma": {"busy_timeout(10000)", "foreign_keys(1)"}}
+	q := url.Values{"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "foreign_keys(1)"}}
 	if readOnly {
 		q.Set("mode", "ro")
 		q.Add("_pragma", "query_only(1)")
 	} else {
 		// What undoes a statement of several rows stays in memory: SQLite would write it to a file, which is no use after
 		// a power cut. The log is copied into the file at 16 MB, not at 4: a page that changes often is copied less.
-		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)", "wal_autocheckpoint(4000)")
+		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)", "wal_autocheckpoint(4000)",
+			"secure_delete(1)") // what is deleted is overwritten with zeros (sqlite.org/pragma.html#pragma_secure_delete)
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -177,7 +182,7 @@ func (db *DB) Close() error {
 		if !open {
 			return nil
 		}
-		err = errors.Join(w.close(), db.write.Close())
+		err = errors.Join(w.emptyLog(context.Background(), eraseWait), w.close(), db.write.Close())
 		close(db.writer)
 	}
 	return errors.Join(err, db.reads.close(), db.read.Close())
@@ -254,10 +259,21 @@ func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
 	}
 	defer func() { s.db.writer <- w }()
 	t := &Tx{site: s, run: w}
-	if err := w.transaction(ctx, func() error { return change(t) }); err != nil {
+	err = w.transaction(ctx, func() error {
+		if err := change(t); err != nil || !t.erased {
+			return err
+		}
+		return w.clearPages(ctx)
+	})
+	if err != nil {
 		return err
 	}
 	s.db.tell(s.id, t.changed)
+	wait := time.Duration(0)
+	if t.erased {
+		w.erased, wait = true, eraseWait
+	}
+	_ = w.emptyLog(ctx, wait) // the transaction counts; the log is emptied after the next one
 	return nil
 }
 
@@ -266,6 +282,7 @@ type Tx struct {
 	site    *Site
 	run     runner
 	changed []Topic
+	erased  bool
 }
 
 // runner runs statements: the writer, or a reading transaction.

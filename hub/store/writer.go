@@ -65,6 +65,7 @@ type writer struct {
 	db       *sql.DB
 	conn     *sql.Conn // nil: not connected yet, or given up after an error
 	prepared *statements
+	erased   bool // a transaction erased something, and the log may hold it still
 }
 
 // transaction runs change between BEGIN and COMMIT.

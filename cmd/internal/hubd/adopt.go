@@ -2,6 +2,7 @@ package hubd
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
@@ -9,24 +10,27 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/mod/sumdb/note"
 
 	"portillon/hub"
 	"portillon/hub/ledger"
 	"portillon/hub/store"
 	"portillon/site"
+	"portillon/wire"
 )
 
-// ImportSite puts what a site's files say of members, cards, badges and policy into the database of the hub that adopts
-// the site.
-type ImportSite func(ctx context.Context, db *store.DB, s *site.Site) error
-
 // adopt runs «portillon-hub adopt SITE hub.yaml».
-func adopt(ctx context.Context, args []string, out, errs io.Writer, imports ImportSite) int {
+func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 	fs := flag.NewFlagSet("portillon-hub adopt", flag.ContinueOnError)
 	fs.SetOutput(errs)
-	to := fs.String("to", "/var/lib/portillon-hub", "the new hub's folder, which must not be there or be empty")
+	a := adoption{out: out, now: time.Now}
+	fs.StringVar(&a.to, "to", "/var/lib/portillon-hub", "the new hub's folder, which must not be there or be empty")
+	fs.StringVar(&a.cardKey, "card-key", "", "the file of the site's card key; without it: card-key of hub.yaml")
+	fs.StringVar(&a.web, "web", "127.0.0.1:8040", "where people reach the new hub, host:port")
+	fs.BoolVar(&a.accept, "accept", false, "go on although something is left behind, or somebody gains or loses access")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
@@ -35,39 +39,48 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer, imports Impo
 	if fs.NArg() != 2 {
 		return complain(errs, errors.New("the site's folder or hub.yaml is missing"), "portillon-hub adopt [-to FOLDER] SITE hub.yaml")
 	}
-	a := adoption{site: fs.Arg(0), config: fs.Arg(1), to: filepath.Clean(*to), imports: imports}
+	a.site, a.config, a.to = fs.Arg(0), fs.Arg(1), filepath.Clean(a.to)
 	if err := a.run(ctx); err != nil {
-		return complain(errs, fmt.Errorf("adopt: %w", err), "stop the hub of before first; what it has stays as it is")
+		hint := "stop the hub of before first; what it has stays as it is"
+		if errors.Is(err, errLeft) {
+			hint = "correct the site's files and build its bundle again, or say -accept; nothing was written"
+		}
+		return complain(errs, fmt.Errorf("adopt: %w", err), hint)
 	}
-	fmt.Fprintf(out, "portillon-hub: %s has the site %s, with %d machines and %d records\n", a.to, a.conf.Site, len(a.conf.Machines), a.records)
+	fmt.Fprintf(out, "portillon-hub: %s keeps the site %s: policy %d, %d members, %d badges, %d machines, %d records\n", a.to, a.conf.Site,
+		a.adopted.Policy, a.adopted.Members, a.adopted.Badges, len(a.adopted.Machines), a.records)
+	fmt.Fprintf(out, "portillon-hub: bundle %d takes the place of %d: nobody gains or loses access but those named above\n",
+		a.adopted.Version, a.before.Version)
+	fmt.Fprintf(out, "portillon-hub: start it with -config %s\n", filepath.Join(a.to, "hub.yaml"))
 	return 0
 }
 
-// adoption copies a hub of files into a new folder. The folder gets its name when it is complete, so that an adoption
-// that was cut off leaves nothing but FOLDER.new; the hub of before stays as it is. Machines notice nothing: the keys,
-// accounts, ports and journals are the same.
+// errLeft is an adoption that would leave something behind, or change who may do what.
+var errLeft = errors.New("something cannot be taken over as it is")
+
+// adoption copies a hub of files into a new folder, and makes it one that keeps the site itself. The folder gets its
+// name when it is complete, so that an adoption that was cut off leaves nothing but FOLDER.new; the hub of before stays
+// as it is. Machines notice nothing: keys, accounts, ports and journals are the same, and the bundle that the new hub
+// built is above the one in force.
 type adoption struct {
 	site, config, to string
-	imports          ImportSite // nil: members, badges and policy stay files
+	cardKey, web     string
+	accept           bool
+	out              io.Writer
+	now              func() time.Time
 
 	conf    hub.Config
+	keyHex  []byte
 	new     string // the folder while it is made
+	before  wire.Manifest
+	adopted hub.Adopted
 	records uint64
 }
 
 func (a *adoption) run(ctx context.Context) (err error) {
-	if a.conf, err = hub.ReadConfig(a.config); err != nil {
-		return err
-	}
-	s, err := site.Read(a.site)
+	s, err := a.read()
 	if err != nil {
 		return err
-	}
-	if s.Policy.Site != a.conf.Site {
-		return fmt.Errorf("the folder %s is the site %q's, %s is %q's", a.site, s.Policy.Site, a.config, a.conf.Site)
-	}
-	if there, err := os.ReadDir(a.to); err == nil && len(there) > 0 {
-		return fmt.Errorf("the folder %s is not empty: an adoption overwrites nothing", a.to)
 	}
 	a.new = a.to + ".new"
 	if err := os.RemoveAll(a.new); err != nil { // of an adoption that was cut off
@@ -76,7 +89,12 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	if err := os.MkdirAll(filepath.Join(a.new, "keys"), 0o700); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{a.copyFolders, a.writeConfig, a.copyDatabase} {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(a.new))
+		}
+	}()
+	for _, step := range []func(context.Context) error{a.copyFolders, a.takeBundle, a.writeConfig, a.copyDatabase} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -84,10 +102,107 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	if err := a.fill(ctx, s); err != nil {
 		return err
 	}
+	if err := a.say(); err != nil {
+		return err
+	}
 	if err := os.Remove(a.to); err != nil && !errors.Is(err, os.ErrNotExist) { // it is empty
 		return err
 	}
 	return os.Rename(a.new, a.to)
+}
+
+// read reads hub.yaml and the site, and refuses what cannot be adopted without touching a machine.
+func (a *adoption) read() (*site.Site, error) {
+	var err error
+	if a.conf, err = hub.ReadConfig(a.config); err != nil {
+		return nil, err
+	}
+	s, err := site.Read(a.site)
+	if err != nil {
+		return nil, err
+	}
+	own, err := a.conf.PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	if there, err := os.ReadDir(a.to); err == nil && len(there) > 0 {
+		return nil, fmt.Errorf("the folder %s is not empty: an adoption overwrites nothing", a.to)
+	}
+	switch {
+	case s.Policy.Site != a.conf.Site:
+		return nil, fmt.Errorf("the folder %s is the site %q's, %s is %q's", a.site, s.Policy.Site, a.config, a.conf.Site)
+	case a.conf.Managed():
+		return nil, fmt.Errorf("%s has web: already: that hub keeps its site itself", a.config)
+	case a.conf.Bundle.Key == nil:
+		return nil, fmt.Errorf("%s has no bundle: which key machines pin for bundles, and which bundle is in force, is not known", a.config)
+	case a.conf.Bundle.Public != own:
+		return nil, fmt.Errorf("machines pin the key %q for bundles, and the hub signs with %q: a hub that keeps the site signs bundles and "+
+			"acknowledgements with one key; want the key of bundles as key: in %s, and as hub-key: in each machine.yaml",
+			a.conf.Bundle.Key.Name(), strings.SplitN(own, "+", 2)[0], a.config)
+	}
+	if a.cardKey == "" {
+		a.cardKey = a.conf.Join.CardKey
+	}
+	if a.cardKey == "" {
+		return nil, errors.New("the site's card key is not known: -card-key FILE, the one that the bundle is built with")
+	}
+	text, err := os.ReadFile(a.cardKey)
+	if err != nil {
+		return nil, err
+	}
+	if a.keyHex, err = hex.DecodeString(strings.TrimSpace(string(text))); err != nil || len(a.keyHex) < 16 {
+		return nil, fmt.Errorf("%s is no card key, want at least 32 hexadecimal digits on one line", a.cardKey)
+	}
+	return s, nil
+}
+
+// takeBundle takes in the bundle file, as the hub of before would at its next start, and finds out what is in force.
+func (a *adoption) takeBundle(context.Context) error {
+	s := a.store()
+	if f, err := os.Open(a.conf.Bundle.File); err == nil {
+		_, err = s.InstallFile(f, nil)
+		var old *wire.Refusal
+		if err = errors.Join(err, f.Close()); err != nil && !errors.As(err, &old) {
+			return fmt.Errorf("%s: %w", a.conf.Bundle.File, err)
+		}
+	}
+	var err error
+	if a.before, err = s.Current(); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("no bundle is in force: build one (portillon bundle build -o %s)", a.conf.Bundle.File)
+	} else if err != nil {
+		return err
+	}
+	if err := wire.CheckCardKey(a.before, a.keyHex); err != nil {
+		return fmt.Errorf("%s is not the card key of the bundle in force: %w", a.cardKey, err)
+	}
+	return nil
+}
+
+// store is the new hub's folder of bundles.
+func (a *adoption) store() wire.Store {
+	s := wire.Store{Dir: filepath.Join(a.new, "bundle"), Site: a.conf.Site, Keys: note.VerifierList(a.conf.Bundle.Key)}
+	if a.conf.Bundle.Policy != nil {
+		s.Policy = note.VerifierList(a.conf.Bundle.Policy)
+	}
+	return s
+}
+
+// say names what is left behind, and who gains or loses what. Unless that is nothing, or accepted, the adoption ends.
+func (a *adoption) say() error {
+	changes, err := a.changes()
+	if err != nil {
+		return err
+	}
+	for _, text := range a.adopted.Left {
+		fmt.Fprintf(a.out, "portillon-hub: left behind: %s\n", text)
+	}
+	for _, text := range changes {
+		fmt.Fprintf(a.out, "portillon-hub: changes: %s\n", text)
+	}
+	if n := len(a.adopted.Left) + len(changes); n > 0 && !a.accept {
+		return fmt.Errorf("%w: %d lines above", errLeft, n)
+	}
+	return nil
 }
 
 // copyFolders copies what the hub of before has beside its database: the keys of sealed cards, tags and the bundle in
@@ -129,12 +244,20 @@ func (a *adoption) writeConfig(context.Context) error {
 			return err
 		}
 	}
-	if a.conf.Bundle.File != "" { // the file stays where the site's administrator writes it
-		abs, err := filepath.Abs(a.conf.Bundle.File)
-		if err != nil {
-			return err
-		}
-		set(root, abs, "bundle", "file")
+	// From now on the hub builds the bundle itself.
+	drop(root, "bundle")
+	drop(root, "card-key")
+	add(root, "web", map[string]string{"listen": a.web})
+	card, err := os.ReadFile(a.cardKey)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(a.new, "keys", "card.key"), card, 0o600); err != nil {
+		return err
+	}
+	add(root, "card-key", filepath.Join("keys", "card.key"))
+	if a.conf.Bundle.PolicyPublic != "" {
+		add(root, "policy-key", a.conf.Bundle.PolicyPublic)
 	}
 	out, err := yaml.Marshal(&doc)
 	if err != nil {
@@ -173,6 +296,24 @@ func set(n *yaml.Node, value string, at ...string) {
 	}
 }
 
+// drop takes a key out of a map.
+func drop(n *yaml.Node, key string) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			n.Content = append(n.Content[:i], n.Content[i+2:]...)
+			return
+		}
+	}
+}
+
+// add puts a key behind those of a map. A value that holds text alone can always be written.
+func add(n *yaml.Node, key string, value any) {
+	var k, v yaml.Node
+	if k.Encode(key) == nil && v.Encode(value) == nil {
+		n.Content = append(n.Content, &k, &v)
+	}
+}
+
 // copyDatabase copies the database of before, or the ledger.db that is taken over.
 func (a *adoption) copyDatabase(ctx context.Context) error {
 	from := a.conf.Ledger()
@@ -185,10 +326,13 @@ func (a *adoption) copyDatabase(ctx context.Context) error {
 	return ledger.CopyOld(ctx, from, filepath.Join(a.new, filepath.Base(from)))
 }
 
-// fill opens the new database, which takes over a ledger.db, and imports the site's files.
+// fill opens the new database, which takes over a ledger.db, and has the hub take over the site.
 func (a *adoption) fill(ctx context.Context, s *site.Site) (err error) {
 	conf, err := hub.ReadConfig(filepath.Join(a.new, "hub.yaml"))
 	if err != nil {
+		return err
+	}
+	if a.adopted, err = hub.Adopt(ctx, conf, s, hub.Options{Now: a.now}); err != nil {
 		return err
 	}
 	db, err := store.Open(ctx, conf.Database())
@@ -197,9 +341,6 @@ func (a *adoption) fill(ctx context.Context, s *site.Site) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	l := ledger.New(db.Site(conf.Site), conf.Keys())
-	if _, err := l.TakeOver(ctx, ledger.OldPath(conf.Database())); err != nil {
-		return err
-	}
 	for _, m := range conf.Machines {
 		head, err := l.Head(m.ID)
 		if err != nil {
@@ -207,8 +348,5 @@ func (a *adoption) fill(ctx context.Context, s *site.Site) (err error) {
 		}
 		a.records += head.Seq
 	}
-	if a.imports == nil {
-		return nil
-	}
-	return a.imports(ctx, db, s)
+	return nil
 }

@@ -27,13 +27,8 @@ func thereConfig() string {
 // findConfig is the file of a hub that was started without -config: the folder's, the system's where that is there, or
 // the one that it makes in the folder, which must be empty then.
 func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
-	config := filepath.Join(dir, "hub.yaml")
-	for _, path := range []string{config, systemConfig} {
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
+	if there, err := existingConfig(dir); there != "" || err != nil {
+		return there, err
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -51,6 +46,18 @@ func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 	}
 	fmt.Fprintf(out, "portillon-hub: a new hub of the site %s is in %s\n  key that machines pin: %s\n", made.Site, abs, made.Key)
 	return made.Config, nil
+}
+
+// existingConfig is the folder's file or the system's; empty: neither is there.
+func existingConfig(dir string) (string, error) {
+	for _, path := range []string{filepath.Join(dir, "hub.yaml"), systemConfig} {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", nil
 }
 
 // slug makes an id of a folder's name: lower-case letters, digits and hyphens, "site" where nothing is left.

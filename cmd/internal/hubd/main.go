@@ -33,8 +33,10 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 			return backup(ctx, args[1:], out, errs)
 		case "restore":
 			return restore(ctx, args[1:], out, errs)
+		case "health":
+			return health(ctx, args[1:], out, errs)
 		case "adopt":
-			return adopt(ctx, args[1:], out, errs, nil)
+			return adopt(ctx, args[1:], out, errs)
 		}
 	}
 	fs := flag.NewFlagSet("portillon-hub", flag.ContinueOnError)
@@ -42,6 +44,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	config := fs.String("config", "", "the hub's file; without it: hub.yaml of this folder, or "+systemConfig+", or a new hub in this folder if it is empty")
 	site := fs.String("site", "", "the id of the site of a new hub; without it: the folder's name")
 	web := fs.String("web", "", "where people reach a new hub, host:port; without it: 127.0.0.1:8040")
+	version := fs.Bool("version", false, "say which version this is, and end")
 	check := fs.Bool("check", false, "say what is wrong with the file, and end")
 	offset := fs.Duration("clock-offset", 0, "for a demo: how far the hub's clock is from the computer's")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -51,6 +54,10 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	if fs.NArg() > 0 {
 		return complain(errs, fmt.Errorf("%q: portillon-hub takes flags only", fs.Arg(0)), "portillon-hub -config hub.yaml")
+	}
+	if *version {
+		fmt.Fprintln(out, "portillon-hub", Version)
+		return 0
 	}
 	var err error
 	if *config == "" {

@@ -1,0 +1,86 @@
+package hubd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"portillon/hub"
+)
+
+// Version is what a build calls itself; the linker may set it.
+var Version = "0.1"
+
+// healthTimeout bounds the question to the hub.
+const healthTimeout = 5 * time.Second
+
+// health runs «portillon-hub health»: it asks the hub that runs on this computer whether it can serve. In an image
+// without any other program, it is the health check.
+func health(ctx context.Context, args []string, out, errs io.Writer) int {
+	fs := flag.NewFlagSet("portillon-hub health", flag.ContinueOnError)
+	fs.SetOutput(errs)
+	config := fs.String("config", "", "the hub's file; without it: hub.yaml of this folder, or "+systemConfig)
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	path, err := *config, error(nil)
+	if path == "" {
+		path, err = existingConfig(".")
+	}
+	if err == nil && path == "" {
+		err = fmt.Errorf("there is no hub.yaml in this folder and no %s", systemConfig)
+	}
+	var c hub.Config
+	if err == nil {
+		c, err = hub.ReadConfig(path)
+	}
+	if err == nil {
+		err = ready(ctx, c)
+	}
+	if err != nil {
+		return complain(errs, fmt.Errorf("health: %w", err), "")
+	}
+	fmt.Fprintln(out, "portillon-hub: ready")
+	return 0
+}
+
+// ready asks /readyz at the address for people, on this computer.
+func ready(ctx context.Context, c hub.Config) error {
+	if !c.Managed() {
+		return errors.New("hub.yaml has no web:, and only there a hub says whether it is ready")
+	}
+	host, port, err := net.SplitHostPort(c.Web.Listen)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1" // an image without /etc/hosts knows no localhost
+	}
+	scheme, client := "http", &http.Client{Timeout: healthTimeout}
+	if c.Web.Cert != "" {
+		// The certificate is for the hub's name, and this computer asks by another one; nothing secret is sent.
+		scheme, client.Transport = "https", &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	r.Host = "localhost"
+	res, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("the hub answers %s, want 200 OK; its log says why", res.Status)
+	}
+	return nil
+}

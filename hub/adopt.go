@@ -1,0 +1,223 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/hub/enrol"
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/site"
+	"portillon/wire"
+)
+
+// Adopted is what a hub has taken over of a site of files.
+type Adopted struct {
+	Policy   int64  // the number of the policy in force
+	Version  uint64 // of the first bundle that the hub has built itself, above the one in force before
+	Members  int
+	Badges   int
+	Machines []policy.MachineID
+	Left     []string // what could not be taken over, each with its name and the reason
+}
+
+// Adopt takes a site of files into the database of a hub that keeps the site itself, and builds its first bundle. The
+// hub's folder holds the bundle in force; c is the hub's new hub.yaml, and no process may have the hub open.
+func Adopt(ctx context.Context, c Config, s *site.Site, o Options) (out Adopted, err error) {
+	h := newHub(c, o)
+	h.managed.fetch = func(context.Context) openbadge.Resolver { return s.Web }
+	defer func() { err = errors.Join(err, h.Close()) }()
+	if err := h.openToAdopt(); err != nil {
+		return out, err
+	}
+	a := adopter{h: h, site: s, by: actor.Local("adopt"), out: &out}
+	for _, step := range []func(context.Context) error{a.policy, a.floor, a.members, a.files, a.machines, a.bundle} {
+		if err := step(ctx); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// openToAdopt opens what a hub keeps a site with, and no listener.
+func (h *Hub) openToAdopt() (err error) {
+	if !h.c.Managed() {
+		return errors.New("hub.yaml has no web:, and only such a hub keeps the site itself")
+	}
+	if h.signer, err = h.c.Signer(); err != nil {
+		return err
+	}
+	if err := h.openDatabase(); err != nil {
+		return err
+	}
+	if err := h.ownBundleKey(); err != nil {
+		return err
+	}
+	h.openStore()
+	if err := h.openAudit(); err != nil {
+		return err
+	}
+	h.managed.policies.read = h.policyText
+	return h.openServices()
+}
+
+// adopter takes over one site.
+type adopter struct {
+	h    *Hub
+	site *site.Site
+	by   actor.Actor
+	out  *Adopted
+}
+
+func (a *adopter) left(format string, args ...any) {
+	a.out.Left = append(a.out.Left, fmt.Sprintf(format, args...))
+}
+
+// policy makes policy.yaml the first version. Where a policy key of its own signs, the policy that it signed for the
+// bundle in force goes on under its number: this computer cannot sign another.
+func (a *adopter) policy(ctx context.Context) error {
+	p := a.h.managed.publish
+	if a.h.c.Bundle.Policy == nil {
+		v, err := p.Publish(ctx, a.by, string(a.site.Text()), "adopted from policy.yaml", 0, nil)
+		a.out.Policy = v.Number
+		return err
+	}
+	signed, text, err := a.signedPolicy()
+	if err != nil {
+		return err
+	}
+	if err := p.AdoptPolicy(ctx, signed); err != nil {
+		return err
+	}
+	v, err := p.Current(ctx, a.by)
+	if err != nil {
+		return err
+	}
+	if a.out.Policy = v.Number; !bytes.Equal(text, a.site.Text()) {
+		a.left("policy.yaml: it is another one than the policy number %d, which the policy key signed last and which stays in force: "+
+			"sign the change (portillon policy sign) and publish it", v.Number)
+	}
+	return nil
+}
+
+// signedPolicy is what the policy key signed for the bundle in force.
+func (a *adopter) signedPolicy() (signed, text []byte, err error) {
+	store := a.h.store
+	m, err := store.Current()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, errors.New("policy-key: no bundle is in force that holds a signed policy, and the policy key is not here")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := m.CheckPolicy(a.h.c.Bundle.policyKeys()); err != nil {
+		return nil, nil, err
+	}
+	f := wire.PolicyFile{Signed: []byte(m.SignedPolicy), Chunks: map[string][]byte{}}
+	for _, c := range m.Chunks {
+		if c.Name != wire.PolicyChunk && c.Name != wire.DocumentsChunk && !wire.IsBindingsChunk(c.Name) {
+			continue
+		}
+		if f.Chunks[c.Name], err = store.Chunk(m, c.Name); err != nil {
+			return nil, nil, err
+		}
+	}
+	var out bytes.Buffer
+	err = wire.WritePolicyFile(&out, f)
+	return out.Bytes(), f.Chunks[wire.PolicyChunk], err
+}
+
+// floor has the next bundle have a higher version than every one that is known of.
+func (a *adopter) floor(ctx context.Context) error {
+	signed, err := a.h.store.Signed()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return a.h.managed.publish.Adopt(ctx, signed)
+}
+
+// members imports members.yaml.
+func (a *adopter) members(ctx context.Context) error {
+	all, renamed := a.site.Members, directory.FileNames(a.site.Badges)
+	for i := range all {
+		for k, name := range all[i].Badges {
+			if to, ok := renamed[name]; ok {
+				all[i].Badges[k] = to
+			} else {
+				a.left("members.yaml: %s: badges: there is no file %s", all[i].ID, name)
+			}
+		}
+	}
+	d := a.h.managed.directory
+	preview, err := d.Preview(ctx, a.by, directory.Import{Name: "members.yaml", Data: site.FormatMembers(all), Source: "members.yaml"})
+	if err != nil {
+		return fmt.Errorf("members.yaml: %w", err)
+	}
+	if _, err := d.Apply(ctx, a.by, preview.ID); err != nil {
+		return fmt.Errorf("members.yaml: %w", err)
+	}
+	a.out.Members = len(all)
+	return nil
+}
+
+// files imports the status lists and the badges. The documents that these rest on are kept with them.
+func (a *adopter) files(ctx context.Context) error {
+	for _, skipped := range a.site.Skipped {
+		a.left("%s", skipped)
+	}
+	status, err := a.h.managed.directory.AddFiles(ctx, a.by, a.site.Status)
+	if err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	badges, err := a.h.managed.directory.AddFiles(ctx, a.by, a.site.Badges)
+	if err != nil {
+		return fmt.Errorf("badges: %w", err)
+	}
+	for _, b := range status {
+		a.left("%s: this is no status list that can be believed", b.From)
+	}
+	for _, b := range badges {
+		if b.Refused != "" {
+			a.left("%s: %s", b.From, b.Refused)
+		} else {
+			a.out.Badges++
+		}
+	}
+	return nil
+}
+
+// machines makes those of hub.yaml enrolled ones, with their keys and accounts.
+func (a *adopter) machines(ctx context.Context) error {
+	var all []enrol.Enrolled
+	for _, m := range a.h.c.Machines {
+		e := enrol.Enrolled{ID: m.ID, Public: m.Public}
+		if m.PasswordFile != "" {
+			p, err := readPassword(m.PasswordFile)
+			if err != nil {
+				return fmt.Errorf("machines.%s.password-file: %w", m.ID, err)
+			}
+			e.Password = sha256.Sum256([]byte(p))
+		}
+		all, a.out.Machines = append(all, e), append(a.out.Machines, m.ID)
+	}
+	return enrol.Adopt(ctx, a.h.db.Site(a.h.c.Site), a.h.now(), all)
+}
+
+// bundle builds the first bundle over the one in force, as the machines take it.
+func (a *adopter) bundle(ctx context.Context) error {
+	if err := a.h.managed.publish.Once(ctx); err != nil {
+		return err
+	}
+	m, err := a.h.store.Current()
+	a.out.Version = m.Version
+	return err
+}

@@ -1,0 +1,65 @@
+package directory
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"path"
+	"strings"
+
+	"portillon/hub/actor"
+	"portillon/hub/fault"
+	"portillon/site"
+)
+
+// filesAtOnce bounds the files that are verified together: what they rest on is held meanwhile (maxKept).
+const filesAtOnce = 100
+
+// FileNames are the names that the directory gives to files of a site, by their names there. Files of the same bytes
+// have one name.
+func FileNames(files []site.File) map[string]string {
+	out, taken, byHash := map[string]string{}, map[string]bool{}, map[string]string{}
+	for _, f := range files {
+		sum := sha256.Sum256(f.Data)
+		id := hex.EncodeToString(sum[:])
+		if byHash[id] == "" {
+			name := fileName(upload{name: f.Name, data: f.Data})
+			if taken[name] {
+				ext := path.Ext(name)
+				name = strings.TrimSuffix(name, ext) + "-" + id[:16] + ext
+			}
+			byHash[id], taken[name] = name, true
+		}
+		out[f.Name] = byHash[id]
+	}
+	return out
+}
+
+// AddFiles adds the badges and status lists of a site. Each file of a badge comes back as it was kept, or with
+// Badge.Refused; From is its name.
+func (s *Service) AddFiles(ctx context.Context, a actor.Actor, files []site.File) (out []Badge, err error) {
+	if err := a.May(actor.WriteBadges, about("")); err != nil {
+		return nil, err
+	}
+	names := FileNames(files)
+	for len(files) > 0 {
+		some := files[:min(len(files), filesAtOnce)]
+		files = files[len(some):]
+		var all []upload
+		for _, f := range some {
+			all = append(all, upload{name: names[f.Name], from: f.Name, data: f.Data})
+		}
+		badges, err := s.addFiles(ctx, a, "", all)
+		var none *fault.Invalid
+		if errors.As(err, &none) { // none of them is kept
+			for _, f := range none.Faults {
+				badges = append(badges, Badge{From: f.Given, Refused: f.Wrong})
+			}
+		} else if err != nil {
+			return out, err
+		}
+		out = append(out, badges...)
+	}
+	return out, nil
+}

@@ -1,0 +1,54 @@
+package publish
+
+import (
+	"context"
+	"encoding/json"
+
+	"portillon/hub/actor"
+	"portillon/hub/store"
+	"portillon/site"
+)
+
+// Forget removes the warnings of all bundles, which may name somebody who is erased in this transaction. Those of the
+// bundle in force come back with the next build, without the person.
+func (s *Service) Forget(ctx context.Context, tx *store.Tx, a actor.Actor) error {
+	if err := a.May(actor.EraseMembers, actor.Target{}); err != nil {
+		return err
+	}
+	s.forgot.Store(2) // one may be under way, with the person; the next one has it not
+	_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = '[]' WHERE site = $1 AND warnings <> '[]'`)
+	return err
+}
+
+// forgetWarnings removes the warnings of the bundles before a version: they name people, and nobody reads them again. A
+// build that was under way during an erasure may have noted the erased person once more.
+func (s *Service) forgetWarnings(ctx context.Context, tx *store.Tx, version int64, forgot bool) error {
+	_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = '[]' WHERE site = $1 AND version < $2 AND warnings <> '[]'`, version)
+	if err == nil && forgot {
+		tx.Erased()
+		s.forgot.Add(-1)
+	}
+	return err
+}
+
+// warn notes what a build left out, where its content is that of the bundle in force.
+func (s *Service) warn(ctx context.Context, version uint64, b *site.Built, forgot bool) error {
+	warnings, err := json.Marshal(warningsOf(b))
+	if err != nil {
+		return err
+	}
+	var same int
+	err = s.o.Site.QueryRow(ctx, `SELECT COUNT(*) FROM bundles WHERE site = $1 AND version = $2 AND warnings = $3`,
+		int64(version), string(warnings)).Scan(&same)
+	if err != nil || same > 0 && !forgot {
+		return err
+	}
+	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = $3 WHERE site = $1 AND version = $2`, int64(version), string(warnings))
+		if err != nil {
+			return err
+		}
+		tx.Changed(store.Bundle)
+		return s.forgetWarnings(ctx, tx, int64(version), forgot)
+	})
+}
