@@ -36,6 +36,8 @@ type Options struct {
 	Events    Events
 	// Session says who is signed in by a browser's cookie; the zero Actor: nobody. nil: there are no sessions.
 	Session func(*http.Request) (actor.Actor, error)
+	// SessionNow is Session at this moment, for answers that last long: a session may have ended since. nil: Session.
+	SessionNow func(*http.Request) (actor.Actor, error)
 	// Status and RetryAfter (seconds; 0: none) say how an error of the accounts is answered: account.Status and
 	// account.RetryAfter. nil: as every other error.
 	Status     func(error) int
@@ -94,6 +96,9 @@ func New(o Options) (*API, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.SessionNow == nil {
+		o.SessionNow = o.Session
 	}
 	spec, err := description(o.Version)
 	if err != nil {

@@ -256,8 +256,6 @@ func problemOf(h http.Header, err error) problem {
 	switch {
 	case errors.As(err, &denied):
 		return say(403, "error.403")
-	case errors.Is(err, errCrossOrigin):
-		return say(403, "error.origin")
 	case errors.As(err, &missing), errors.Is(err, errNoPage), errors.Is(err, account.ErrNoMail):
 		return say(404, "error.404")
 	case errors.As(err, &conflict):

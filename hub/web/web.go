@@ -116,7 +116,8 @@ const (
 	maxUpload = 16 << 20
 )
 
-// Handler answers for all pages and their static files. It refuses POSTs that come from another origin.
+// Handler answers for all pages and their static files. Forms of other sites' pages are refused before it (package
+// httpd).
 func (p *Pages) Handler() http.Handler {
 	m := http.NewServeMux()
 	for _, r := range p.routes() {
@@ -124,9 +125,7 @@ func (p *Pages) Handler() http.Handler {
 	}
 	m.HandleFunc("GET /static/{hash}/{name}", p.asset)
 	m.HandleFunc("/", p.serve(func(q *request) error { return errNoPage }))
-	same := http.NewCrossOriginProtection()
-	same.SetDenyHandler(p.serve(func(q *request) error { return errCrossOrigin }))
-	return head(same.Handler(m))
+	return head(m)
 }
 
 // head sets the headers of every answer.
@@ -143,10 +142,7 @@ func head(next http.Handler) http.Handler {
 	})
 }
 
-var (
-	errNoPage      = errors.New("no such page")
-	errCrossOrigin = errors.New("form of another origin")
-)
+var errNoPage = errors.New("no such page")
 
 type route struct {
 	pattern string
@@ -174,6 +170,14 @@ func (p *Pages) routes() []route {
 		all = append(all, p.reportRoutes()...)
 	}
 	return append(all, route{"GET /today", p.today})
+}
+
+// Routes are the patterns of all pages, as in "GET /members/{id}".
+func (p *Pages) Routes() (out []string) {
+	for _, r := range p.routes() {
+		out = append(out, r.pattern)
+	}
+	return out
 }
 
 // ctxOf is the request's context.
