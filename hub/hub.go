@@ -28,6 +28,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -45,6 +46,9 @@ type Hub struct {
 	c       Config
 	log     *slog.Logger
 	now     func() time.Time
+	started time.Time
+	program string      // the version
+	linked  atomic.Bool // connected to the broker
 	signer  note.Signer
 	topics  wire.Topics
 	db      *store.DB
@@ -86,6 +90,8 @@ type dialing struct {
 type Options struct {
 	Log *slog.Logger
 	Now func() time.Time
+	// Version is the program's; empty: as it was built.
+	Version string
 }
 
 // New opens the ledger, starts the broker inside if there is to be one, and listens. Close undoes all of it.
@@ -98,6 +104,10 @@ func New(c Config, o Options) (*Hub, error) {
 	if h.now == nil {
 		h.now = time.Now
 	}
+	if h.program = o.Version; h.program == "" {
+		h.program = buildVersion()
+	}
+	h.started = h.now()
 	h.logDropped = mqttguard.Log(h.log, h.now)
 	if err := h.open(); err != nil {
 		return nil, errors.Join(err, h.Close())

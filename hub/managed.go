@@ -36,6 +36,7 @@ type managed struct {
 	publish   *publish.Service
 	report    *report.Service
 	policies  policies
+	settings  settings
 	api       *api.API
 	pages     *web.Pages
 	server    *http.Server
@@ -78,6 +79,9 @@ func (h *Hub) openManaged() error {
 	m, site := &h.managed, h.db.Site(h.c.Site)
 	var err error
 	m.policies.read = h.policyText
+	if err := h.readSettings(context.Background()); err != nil {
+		return err
+	}
 	if err := h.openServices(); err != nil {
 		return err
 	}
@@ -118,7 +122,7 @@ func (h *Hub) openServices() error {
 		sender = smtp.Sender()
 	}
 	m.accounts, err = account.New(account.Options{Site: site, Folder: h.c.Data, Log: h.log, Audit: m.audit, People: h.people(),
-		URL: h.c.Web.URL, Mail: sender, Now: h.now, Request: requestOf, Refuse: h.refuseSignIn})
+		URL: h.c.Web.URL, Mail: sender, Now: h.now, Request: requestOf, Refuse: h.refuseSignIn, Settings: h.siteNow})
 	if err != nil {
 		return err
 	}
@@ -174,6 +178,12 @@ func (h *Hub) firstPolicy() error {
 	return err
 }
 
+// livePage is what pages show of the settings at this moment.
+func (h *Hub) livePage() (name string, mail bool) {
+	s := h.siteNow()
+	return s.Title, s.Links && h.c.Mail != ""
+}
+
 // requestOf is a request's id and address, which the outermost handler found out for all others.
 func requestOf(r *http.Request) (id, address string) {
 	return httpd.ID(r.Context()), httpd.Address(r.Context()).String()
@@ -189,13 +199,13 @@ func (h *Hub) openPages() error {
 	m := &h.managed
 	var err error
 	m.api, err = api.New(api.Options{Directory: m.directory, Machines: h.joined.service, Policies: m.publish, Accounts: m.accounts,
-		Reports: m.report, Events: h.db.Site(h.c.Site), Status: account.Status, RetryAfter: account.RetryAfter, Log: h.log, Now: h.now,
+		Reports: m.report, Hub: siteAdmin{h}, Version: h.program, Events: h.db.Site(h.c.Site), Status: account.Status, RetryAfter: account.RetryAfter, Log: h.log, Now: h.now,
 		Session: func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil }, SessionNow: m.accounts.ActorNow})
 	if err != nil {
 		return err
 	}
 	m.pages, err = web.New(web.Options{Site: string(h.c.Site), Now: h.now, Log: h.log, Directory: m.directory, Machines: h.joined.service,
-		Policies: m.publish, Accounts: m.accounts, Reports: m.report, Mail: h.c.Mail != "",
+		Policies: m.publish, Accounts: m.accounts, Reports: m.report, Version: h.program, Live: h.livePage,
 		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
 		Address:     func(r *http.Request) string { return httpd.Address(r.Context()).String() },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },

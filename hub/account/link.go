@@ -31,7 +31,7 @@ const LinkPath = "/sign-in/link"
 // MailLink sends a link to an e-mail address that the directory knows. The answer is the same where it knows none. The
 // link works in the browser whose request ctx comes from, once, for 15 minutes.
 func (s *Service) MailLink(ctx context.Context, address string) error {
-	if s.o.Mail == nil {
+	if s.o.Mail == nil || !s.o.Settings().Links {
 		return ErrNoMail
 	}
 	if !visitorOf(ctx).session {

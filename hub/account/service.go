@@ -52,17 +52,25 @@ const (
 	Blocked Standing = "blocked" // signs in to nothing
 )
 
+// Settings are what an administrator may change while the hub runs.
+type Settings struct {
+	Title    string // of the site, in mails
+	Language string // of members who have chosen none: fr or en
+	Contact  string // whom members ask; in mails; empty: nobody is named
+	Links    bool   // members may sign in by e-mail
+}
+
 // Options are what a Service is made from.
 type Options struct {
-	Site     *store.Site
-	Folder   string       // the hub's data folder: owner-code stands there
-	Log      *slog.Logger // nil: none
-	Audit    *audit.Log   // nil: none
-	People   People       //
-	Language string       // of the site: fr or en; empty: en
-	Title    string       // of the site, in mails; empty: its id
-	URL      *url.URL     // how browsers reach the hub, from its configuration; nil: no links and cookies in the clear
-	Mail     Sender       // nil: without e-mail
+	Site   *store.Site
+	Folder string       // the hub's data folder: owner-code stands there
+	Log    *slog.Logger // nil: none
+	Audit  *audit.Log   // nil: none
+	People People       //
+	// Settings are those of the site at this moment; nil: its id as title, in English, with links.
+	Settings func() Settings
+	URL      *url.URL // how browsers reach the hub, from its configuration; nil: no links and cookies in the clear
+	Mail     Sender   // nil: without e-mail
 	// Request gives a request's id and the client's address, as the handler before this one found them (package
 	// httpd); nil: no id, and the address of the connection.
 	Request func(*http.Request) (id, address string)
@@ -113,8 +121,8 @@ func New(o Options) (*Service, error) {
 	if o.Request == nil {
 		o.Request = connection
 	}
-	if o.Title == "" {
-		o.Title = string(o.Site.ID())
+	if o.Settings == nil {
+		o.Settings = func() Settings { return Settings{Title: string(o.Site.ID()), Language: "en", Links: true} }
 	}
 	s := &Service{o: o, site: o.Site, maxLimits: maxLimits, log: o.Log, queue: newQueue(), mail: make(chan struct{}, 1),
 		derive: derive}

@@ -52,6 +52,8 @@ type Options struct {
 	MachineName func(policy.MachineID) policy.Text
 	BadgeName   func(policy.BadgeID) policy.Text
 	Mail        bool // the hub can send e-mail
+	// Live gives the site's name and whether members may sign in by e-mail, at this moment. nil: Site and Mail.
+	Live func() (name string, mail bool)
 }
 
 // Pages are the hub's pages.
@@ -76,6 +78,9 @@ func New(o Options) (*Pages, error) {
 	}
 	if p.Who == nil {
 		p.Who = func(*http.Request) (actor.Actor, error) { return actor.Actor{}, nil }
+	}
+	if p.Live == nil {
+		p.Live = func() (string, bool) { return o.Site, o.Mail }
 	}
 	if p.Address == nil {
 		p.Address = connection
