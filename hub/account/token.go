@@ -25,6 +25,9 @@ func (s *Service) Tokens(ctx context.Context, a actor.Actor, id string) ([]Token
 	if err := mayAccount(a, id); err != nil {
 		return nil, err
 	}
+	if _, err := byID(ctx, s.site, id); err != nil {
+		return nil, err
+	}
 	rows, err := s.site.Query(ctx, `SELECT id, name, scopes, made, expires, used FROM account_token
 		WHERE site = $1 AND account = $2 ORDER BY made DESC, id LIMIT 100`, id)
 	if err != nil {
