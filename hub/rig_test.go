@@ -112,7 +112,11 @@ func (r *rig) hire(x *reader) {
 	if _, err := r.h.Accounts().Account(ctx, root, x.account); x.account == "" || err != nil {
 		given := x.given
 		given.Name, given.Member = x.name+"@example.org", x.member
-		a, err := r.h.Accounts().Add(ctx, root, given, "")
+		password := ""
+		if x.name == "spare" { // an owner who can sign in: any other may be erased
+			password = "four random words are long"
+		}
+		a, err := r.h.Accounts().Add(ctx, root, given, password)
 		if err != nil {
 			r.t.Fatal(err)
 		}
