@@ -11,6 +11,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"portillon/hub/fault"
 	"portillon/hub/ledger"
 	"portillon/hub/store"
 	"portillon/policy"
@@ -261,7 +262,7 @@ var ErrNoReply = errors.New("the machine did not answer")
 // Tag, Reason and Now are the caller's; the rest is filled in. While the broker is away it waits: an order that comes late is refused by the machine.
 func (h *Hub) Command(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
 	if !h.change(m, func(*Machine) {}) {
-		return wire.Reply{}, fmt.Errorf("command: this hub knows no machine %.64q", m)
+		return wire.Reply{}, &fault.NotFound{What: "enrolled machine", ID: string(m)}
 	}
 	c.Site, c.Machine, c.ID = h.c.Site, m, random(16)
 	c.Issued = h.now().UTC()

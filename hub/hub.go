@@ -28,6 +28,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -46,6 +47,9 @@ type Hub struct {
 	c       Config
 	log     *slog.Logger
 	now     func() time.Time
+	started time.Time
+	program string      // the version
+	linked  atomic.Bool // connected to the broker
 	signer  note.Signer
 	topics  wire.Topics
 	db      *store.DB
@@ -93,6 +97,8 @@ type Options struct {
 	Now func() time.Time
 	// Offline keeps a hub from asking the web for badges, status lists and keys: for demonstrations.
 	Offline bool
+	// Version is the program's; empty: as it was built.
+	Version string
 }
 
 // New opens the ledger, starts the broker inside if there is to be one, and listens. Close undoes all of it.
@@ -114,6 +120,10 @@ func newHub(c Config, o Options) *Hub {
 	if h.now == nil {
 		h.now = time.Now
 	}
+	if h.program = o.Version; h.program == "" {
+		h.program = buildVersion()
+	}
+	h.started = h.now()
 	h.logDropped, h.offline = mqttguard.Log(h.log, h.now), o.Offline
 	h.chunks = chunks.New(chunks.Options{Served: h.isServed, Read: h.chunk})
 	return h

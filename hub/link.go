@@ -74,6 +74,8 @@ func (h *Hub) connected(ctx context.Context) error {
 		return err
 	}
 	h.log.Info("connected", "broker", h.dial.url)
+	h.linked.Store(true)
+	defer h.linked.Store(false)
 	if err := h.greet(l); err != nil {
 		return err
 	}

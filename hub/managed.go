@@ -37,6 +37,9 @@ type managed struct {
 	policies  policies
 	cardKey   *cardkey.Service
 	rebinds   rebinds
+	settings  settings
+	api       *api.API
+	pages     *web.Pages
 	server    *http.Server
 	listen    net.Listener
 	fetch     func(context.Context) openbadge.Resolver // of documents on the web; nil: a client of the hub's own
@@ -81,6 +84,9 @@ func (h *Hub) openManaged() error {
 	if err := h.openCardKey(); err != nil {
 		return err
 	}
+	if err := h.readSettings(context.Background()); err != nil {
+		return err
+	}
 	if err := h.openServices(); err != nil {
 		return err
 	}
@@ -120,10 +126,7 @@ func (h *Hub) openServices() error {
 		sender = smtp.Sender()
 	}
 	m.accounts, err = account.New(account.Options{Site: site, Folder: h.c.Data, Log: h.log, Audit: m.audit, People: h.people(),
-		URL: h.c.Web.URL, Hosts: h.webHosts(), Proxies: h.c.Web.Proxies, Mail: sender, Now: h.now,
-		Request: func(r *http.Request) (id, address string) {
-			return httpd.ID(r.Context()), httpd.Address(r.Context()).String()
-		}})
+		URL: h.c.Web.URL, Mail: sender, Now: h.now, Request: requestOf, Refuse: h.refuseSignIn, Settings: h.siteNow})
 	if err != nil {
 		return err
 	}
@@ -172,27 +175,44 @@ func (h *Hub) firstPolicy() error {
 	return err
 }
 
+// livePage is what pages show of the settings at this moment.
+func (h *Hub) livePage() (name string, mail bool) {
+	s := h.siteNow()
+	return s.Title, s.Links && h.c.Mail != ""
+}
+
+// requestOf is a request's id and address, which the outermost handler found out for all others.
+func requestOf(r *http.Request) (id, address string) {
+	return httpd.ID(r.Context()), httpd.Address(r.Context()).String()
+}
+
+// refuseSignIn answers a request whose token or session the accounts refuse.
+func (h *Hub) refuseSignIn(w http.ResponseWriter, r *http.Request, err error) {
+	h.managed.api.Refuse(w, r, err)
+}
+
 // openPages opens the listener for people: the pages, and the API below /api/v1.
 func (h *Hub) openPages() error {
 	m := &h.managed
-	interfaces, err := api.New(api.Options{Directory: m.directory, Machines: h.joined.service, CardKeys: m.cardKey, Policies: m.publish, Accounts: m.accounts,
-		Reports: m.report, Events: h.db.Site(h.c.Site), Status: account.Status, RetryAfter: account.RetryAfter, Log: h.log, Now: h.now,
-		Session: func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil }})
+	var err error
+	m.api, err = api.New(api.Options{Directory: m.directory, Machines: h.joined.service, CardKeys: m.cardKey, Policies: m.publish, Accounts: m.accounts,
+		Reports: m.report, Hub: siteAdmin{h}, Version: h.program, Events: h.db.Site(h.c.Site), Status: account.Status, RetryAfter: account.RetryAfter, Log: h.log, Now: h.now,
+		Session: func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil }, SessionNow: m.accounts.ActorNow})
 	if err != nil {
 		return err
 	}
-	pages, err := web.New(web.Options{Site: string(h.c.Site), Now: h.now, Log: h.log, Directory: m.directory, Machines: h.joined.service,
-		CardKeys: m.cardKey, Policies: m.publish, Accounts: m.accounts, Reports: m.report, Mail: h.c.Mail != "",
+	m.pages, err = web.New(web.Options{Site: string(h.c.Site), Now: h.now, Log: h.log, Directory: m.directory, Machines: h.joined.service,
+		CardKeys: m.cardKey, Policies: m.publish, Accounts: m.accounts, Reports: m.report, Version: h.program, Live: h.livePage,
 		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
-		Address:     func(r *http.Request) string { return m.accounts.ClientAddress(r) },
+		Address:     func(r *http.Request) string { return httpd.Address(r.Context()).String() },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
 		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, ZoneNow: m.policies.zone})
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle(api.Prefix+"/", interfaces)
-	mux.Handle("/", pages.Handler())
+	mux.Handle(api.Prefix+"/", m.api)
+	mux.Handle("/", m.pages.Handler())
 	handler, err := httpd.Handler(httpd.Options{Hosts: h.webHosts(), Proxies: h.c.Web.Proxies, Origins: h.webOrigins(), Log: h.log, Now: h.now},
 		httpd.Health(h.ready, h.log, m.accounts.Handler(mux)))
 	if err != nil {

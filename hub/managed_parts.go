@@ -123,7 +123,20 @@ func (h *Hub) people() account.People {
 			return person(m), err
 		},
 		Roles: func(ctx context.Context, id policy.MemberID) (map[policy.MachineID]actor.Role, error) {
-			return d.Roles(ctx, id)
+			x, err := d.Standing(ctx, id)
+			return x.Roles, err
+		},
+		Standing: func(ctx context.Context, id policy.MemberID) (account.Standing, error) {
+			x, err := d.Standing(ctx, id)
+			switch {
+			case err != nil || !x.Known:
+				return "", err
+			case x.Blocked:
+				return account.Blocked, nil
+			case x.Lapsed:
+				return account.Lapsed, nil
+			}
+			return account.Current, nil
 		},
 	}
 }

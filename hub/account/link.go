@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -30,7 +31,7 @@ const LinkPath = "/sign-in/link"
 // MailLink sends a link to an e-mail address that the directory knows. The answer is the same where it knows none. The
 // link works in the browser whose request ctx comes from, once, for 15 minutes.
 func (s *Service) MailLink(ctx context.Context, address string) error {
-	if s.o.Mail == nil {
+	if s.o.Mail == nil || !s.o.Settings().Links {
 		return ErrNoMail
 	}
 	if !visitorOf(ctx).session {
@@ -85,8 +86,8 @@ func parseAddress(address string) (string, error) {
 	return nameKey(a.Address), nil
 }
 
-// mayLink are the members whom a link to an address may sign in: never an administrator, an owner or a disabled
-// account.
+// mayLink are the members whom a link to an address may sign in: never an administrator, an owner, a disabled
+// account or a blocked member.
 func (s *Service) mayLink(ctx context.Context, address string) ([]Person, error) {
 	if s.o.People.ByAddress == nil {
 		return nil, nil
@@ -102,7 +103,12 @@ func (s *Service) mayLink(ctx context.Context, address string) ([]Person, error)
 		if err != nil && !errors.As(err, &gone) {
 			return nil, err
 		}
-		if p.ID != "" && !x.isTrusted() && !x.Disabled {
+		x.Member = p.ID // who has no account yet gets one at the first sign-in
+		shut, err := s.isShut(ctx, x)
+		if err != nil {
+			return nil, err
+		}
+		if p.ID != "" && !x.isTrusted() && !shut {
 			out = append(out, p)
 		}
 	}
@@ -166,6 +172,9 @@ func (s *Service) UseLink(ctx context.Context, code string, member policy.Member
 
 // useOnce removes a code and signs its member in. Of several who use it at once, one is let in.
 func (s *Service) useOnce(ctx context.Context, hash []byte, kind string, m policy.MemberID) (actor.Actor, error) {
+	if shut, err := s.isShut(ctx, row{Account: Account{Member: m}}); err != nil || shut {
+		return actor.Actor{}, cmp.Or(err, ErrCode)
+	}
 	var x row
 	err := s.site.Write(ctx, func(tx *store.Tx) error {
 		done, err := tx.Exec(ctx, `DELETE FROM account_code WHERE site = $1 AND hash = $2 AND kind = $3 AND expires > $4`,
@@ -195,7 +204,7 @@ func (s *Service) useOnce(ctx context.Context, hash []byte, kind string, m polic
 	if err := s.begin(ctx, x, how); err != nil {
 		return actor.Actor{}, err
 	}
-	return s.actorOf(ctx, x), nil
+	return s.actorOf(ctx, x)
 }
 
 // ofMember is a member's account. A member who signs in for the first time gets one, named by their id.

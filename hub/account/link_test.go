@@ -248,7 +248,7 @@ func TestMailsToOneAddressAndFromOneBrowserAreLimited(t *testing.T) {
 }
 
 func TestHostOfALinkIsFromTheConfiguration(t *testing.T) {
-	b := open(t, func(o *account.Options) { o.Hosts = []string{"10.0.0.5", "evil.example"} })
+	b := open(t)
 	w := b.browser()
 	w.host = "evil.example"
 	w.header.Set("X-Forwarded-Host", "evil.example")
@@ -327,16 +327,36 @@ func TestMailThatIsRefusedForGoodIsDropped(t *testing.T) {
 }
 
 func TestMailIsInTheMembersLanguageAndNamesNobody(t *testing.T) {
-	b := open(t, func(o *account.Options) { o.Title = "Bik Lab\r\nBcc: x" })
+	b := open(t, func(o *account.Options) {
+		o.Settings = func() account.Settings {
+			return account.Settings{Title: "Bik Lab\r\nBcc: x", Language: "en", Contact: "bureau@biklab.example %s", Links: true}
+		}
+	})
 	b.browser().asks("lea@biklab.example")
 	m := b.sink.mails[0]
 	if !strings.HasPrefix(m.Subject, "Se connecter à Bik Lab") || strings.ContainsAny(m.Subject, "\r\n") ||
-		strings.Contains(m.Body, "Léa") {
+		strings.Contains(m.Body, "Léa") || !strings.HasSuffix(m.Body, "\nbureau@biklab.example %s\n") {
 		t.Errorf("%+v", m)
 	}
 	b.browser().asks("guardian@biklab.example")
 	if m := b.sink.mails[0]; !strings.HasPrefix(m.Subject, "Sign in to") || strings.Contains(m.Body, "Zoé") {
 		t.Errorf("%+v", m)
+	}
+}
+
+func TestLinksCanBeSwitchedOffWhileTheHubRuns(t *testing.T) {
+	links := true
+	b := open(t, func(o *account.Options) {
+		o.Settings = func() account.Settings { return account.Settings{Title: "Bik Lab", Language: "en", Links: links} }
+	})
+	w := b.browser()
+	ask := func(ctx context.Context) error { return b.MailLink(ctx, "lea@biklab.example") }
+	if err := w.do("POST", ask); err != nil {
+		t.Fatal(err)
+	}
+	links = false
+	if err := w.do("POST", ask); !errors.Is(err, account.ErrNoMail) {
+		t.Errorf("switched off: %v", err)
 	}
 }
 

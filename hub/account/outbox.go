@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"portillon/hub/store"
@@ -158,7 +159,8 @@ func (s *Service) sent(ctx context.Context, m pending, failure error) error {
 // linkMail is the mail with a link to sign in. It names nobody: it may go to a guardian, or be read by others.
 func (s *Service) linkMail(to, code, language string) Mail {
 	l := policy.English
-	if language == "fr" || language == "" && s.o.Language == "fr" {
+	site := s.o.Settings()
+	if language == "fr" || language == "" && site.Language == "fr" {
 		l = policy.French
 	}
 	subject := policy.Text{FR: "Se connecter à %s", EN: "Sign in to %s"}.In(l)
@@ -171,7 +173,10 @@ func (s *Service) linkMail(to, code, language string) Mail {
 			"then press the button “Sign in”:\n\n%s\n\nThe link works once, for 15 minutes. " +
 			"If you did not ask for it, ignore this message.\n",
 	}.In(l)
-	title := printable(s.o.Title)
+	title := printable(site.Title)
+	if site.Contact != "" {
+		body += "\n" + strings.ReplaceAll(printable(site.Contact), "%", "%%") + "\n"
+	}
 	return Mail{To: to, Subject: fmt.Sprintf(subject, title), Body: fmt.Sprintf(body, title, s.link(code))}
 }
 

@@ -116,7 +116,7 @@ func (s *Service) Redeem(ctx context.Context, code, name, password string) (acto
 	if err := errors.Join(s.goodGuess(ctx), s.begin(ctx, x, "password")); err != nil {
 		return actor.Actor{}, err
 	}
-	return s.actorOf(ctx, x), nil
+	return s.actorOf(ctx, x)
 }
 
 // guess counts an attempt with a code; goodGuess gives it back.
@@ -210,7 +210,10 @@ func (s *Service) ResetPassword(ctx context.Context, code, password string) (act
 		return actor.Actor{}, noRow(err)
 	}
 	x, err := byID(ctx, s.site, id)
-	if err != nil || x.Disabled {
+	if err != nil {
+		return actor.Actor{}, errors.Join(ErrCode, err)
+	}
+	if shut, err := s.isShut(ctx, x); err != nil || shut {
 		return actor.Actor{}, errors.Join(ErrCode, err)
 	}
 	if faults := checkPassword(password, x.Name); faults != nil {
@@ -218,7 +221,10 @@ func (s *Service) ResetPassword(ctx context.Context, code, password string) (act
 	}
 	// setPassword removes the account's codes in its transaction, and refuses an account that changed meanwhile: of two
 	// who use the code at once, one is refused.
-	a := s.actorOf(ctx, x)
+	a, err := s.actorOf(ctx, x)
+	if err != nil {
+		return actor.Actor{}, err
+	}
 	if err := s.setPassword(ctx, a, x, password, "password", "password set with a code"); err != nil {
 		if lost := (*fault.Conflict)(nil); errors.As(err, &lost) {
 			return actor.Actor{}, ErrCode

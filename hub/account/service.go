@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -39,24 +38,44 @@ type People struct {
 	// Roles gives the roles at machines that follow from a member's badges. Roles other than mentor and maintainer
 	// are ignored.
 	Roles func(ctx context.Context, id policy.MemberID) (map[policy.MachineID]actor.Role, error)
+	// Standing says whether a member may sign in. nil: every member may.
+	Standing func(ctx context.Context, id policy.MemberID) (Standing, error)
+}
+
+// Standing is what a membership opens at the hub. The zero Standing opens nothing.
+type Standing string
+
+// The standings of a member. A member whom the directory does not know has none.
+const (
+	Current Standing = "current" // all that the roles give
+	Lapsed  Standing = "lapsed"  // the membership has ended, or is suspended: one's own record alone
+	Blocked Standing = "blocked" // signs in to nothing
+)
+
+// Settings are what an administrator may change while the hub runs.
+type Settings struct {
+	Title    string // of the site, in mails
+	Language string // of members who have chosen none: fr or en
+	Contact  string // whom members ask; in mails; empty: nobody is named
+	Links    bool   // members may sign in by e-mail
 }
 
 // Options are what a Service is made from.
 type Options struct {
-	Site     *store.Site
-	Folder   string         // the hub's data folder: owner-code stands there
-	Log      *slog.Logger   // nil: none
-	Audit    *audit.Log     // nil: none
-	People   People         //
-	Language string         // of the site: fr or en; empty: en
-	Title    string         // of the site, in mails; empty: its id
-	URL      *url.URL       // how browsers reach the hub, from its configuration; nil: no links and cookies in the clear
-	Hosts    []string       // other names that requests may have as Host; with URL nil and none here, any
-	Proxies  []netip.Prefix // whose X-Forwarded-For is believed
-	Mail     Sender         // nil: without e-mail
-	// Request gives a request's id and the client's address, where a handler before this one found them; nil: the
-	// service does it by itself.
+	Site   *store.Site
+	Folder string       // the hub's data folder: owner-code stands there
+	Log    *slog.Logger // nil: none
+	Audit  *audit.Log   // nil: none
+	People People       //
+	// Settings are those of the site at this moment; nil: its id as title, in English, with links.
+	Settings func() Settings
+	URL      *url.URL // how browsers reach the hub, from its configuration; nil: no links and cookies in the clear
+	Mail     Sender   // nil: without e-mail
+	// Request gives a request's id and the client's address, as the handler before this one found them (package
+	// httpd); nil: no id, and the address of the connection.
 	Request func(*http.Request) (id, address string)
+	// Refuse answers a request that Handler does not pass on: Status and RetryAfter say how. nil: in plain text.
+	Refuse func(http.ResponseWriter, *http.Request, error)
 
 	Now    func() time.Time // nil: time.Now
 	Random io.Reader        // nil: crypto/rand
@@ -99,11 +118,17 @@ func New(o Options) (*Service, error) {
 	if o.Hash == (Argon{}) {
 		o.Hash = defaultArgon
 	}
-	if o.Title == "" {
-		o.Title = string(o.Site.ID())
+	if o.Request == nil {
+		o.Request = connection
+	}
+	if o.Settings == nil {
+		o.Settings = func() Settings { return Settings{Title: string(o.Site.ID()), Language: "en", Links: true} }
 	}
 	s := &Service{o: o, site: o.Site, maxLimits: maxLimits, log: o.Log, queue: newQueue(), mail: make(chan struct{}, 1),
 		derive: derive}
+	if o.Refuse == nil {
+		s.o.Refuse = s.refuse
+	}
 	s.sessions = s.newSessions()
 	return s, nil
 }

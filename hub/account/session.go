@@ -126,6 +126,7 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 // DeleteCtx removes a session.
 func (st sessionStore) DeleteCtx(ctx context.Context, token string) error {
 	return st.s.site.Write(ctx, func(tx *store.Tx) error {
+		tx.Changed(store.Accounts) // an event stream of this session ends
 		_, err := tx.Exec(ctx, `DELETE FROM account_session WHERE site = $1 AND hash = $2`, hashOf(token))
 		return err
 	})

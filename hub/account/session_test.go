@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -357,47 +356,6 @@ func TestReadingAPageWritesNothing(t *testing.T) {
 	}
 }
 
-func TestRequestsOfOtherSitesPagesAreRefused(t *testing.T) {
-	b := open(t)
-	b.owner()
-	for _, c := range []struct {
-		method string
-		header map[string]string
-		host   string
-		status int
-	}{
-		{"POST", map[string]string{"Sec-Fetch-Site": "same-origin"}, "", 200},
-		{"POST", map[string]string{"Sec-Fetch-Site": "cross-site"}, "", 403},
-		{"POST", map[string]string{"Sec-Fetch-Site": "same-site"}, "", 403},
-		{"DELETE", map[string]string{"Sec-Fetch-Site": "cross-site"}, "", 403},
-		{"GET", map[string]string{"Sec-Fetch-Site": "cross-site"}, "", 200},
-		{"POST", map[string]string{"Origin": "https://evil.example"}, "", 403},
-		{"POST", map[string]string{"Origin": "null"}, "", 403},
-		{"POST", map[string]string{"Origin": "https://hub.biklab.example"}, "", 200},
-		{"POST", nil, "", 200}, // no browser
-		{"GET", nil, "evil.example", 421},
-		{"GET", nil, "hub.biklab.example.evil.example", 421},
-		{"GET", nil, "HUB.biklab.example:443", 200},
-		{"GET", nil, "127.0.0.1", 421},
-	} {
-		w := b.browser()
-		if err := w.signIn("owner", good); err != nil {
-			t.Fatal(err)
-		}
-		for k, v := range c.header {
-			w.header.Set(k, v)
-		}
-		if c.host != "" {
-			w.host = c.host
-		}
-		ran := false
-		_ = w.do(c.method, func(context.Context) error { ran = true; return nil })
-		if w.answer.Code != c.status || ran != (c.status == 200) {
-			t.Errorf("%s %v %s: %d, handler ran %v", c.method, c.header, c.host, w.answer.Code, ran)
-		}
-	}
-}
-
 func TestTokenAndSessionAreNeverUsedTogether(t *testing.T) {
 	b := open(t)
 	x := b.owner()
@@ -408,8 +366,7 @@ func TestTokenAndSessionAreNeverUsedTogether(t *testing.T) {
 	}
 	w := b.browser()
 	w.header.Set("Authorization", "Bearer "+token.Text)
-	w.header.Set("Sec-Fetch-Site", "cross-site") // a token cannot come from another site's page
-	if err := w.do("POST", nil); err != nil || w.answer.Code != 200 || w.seen.Token != token.ID || w.seen.Request == "" {
+	if err := w.do("POST", nil); err != nil || w.answer.Code != 200 || w.seen.Token != token.ID {
 		t.Fatal(err, w.answer.Code, w.seen)
 	}
 	if w.answer.Header().Get("Set-Cookie") != "" {
@@ -425,42 +382,6 @@ func TestTokenAndSessionAreNeverUsedTogether(t *testing.T) {
 		w.header.Set("Authorization", wrong)
 		if w.get(); w.answer.Code != 401 || w.seen.Account != "" {
 			t.Errorf("%q: %d, %+v", wrong, w.answer.Code, w.seen)
-		}
-	}
-}
-
-func TestClientAddressIsBelievedFromProxiesAlone(t *testing.T) {
-	base := open(t)
-	must := func(s *account.Service, err error) *account.Service {
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	for _, c := range []struct{ from, forwarded, want string }{
-		{"192.0.2.1:1", "", "192.0.2.1"},
-		{"192.0.2.1:1", "198.51.100.1", "192.0.2.1"},
-		{"10.0.0.1:1", "", "10.0.0.1"},
-		{"10.0.0.1:1", "198.51.100.1", "198.51.100.1"},
-		{"10.0.0.1:1", "203.0.113.9, 198.51.100.1", "198.51.100.1"}, // the client wrote the first
-		{"10.0.0.1:1", "198.51.100.1, 10.0.0.2", "198.51.100.1"},
-		{"10.0.0.1:1", "198.51.100.1, garbage, 10.0.0.2", "10.0.0.2"},
-		{"10.0.0.1:1", "[2001:db8::1]", "10.0.0.1"},
-		{"10.0.0.1:1", "2001:db8::1", "2001:db8::1"},
-		{"10.0.0.1:1", strings.Repeat("10.0.0.3,", 10000), "10.0.0.1"},
-		{"[::ffff:192.0.2.1]:1", "", "192.0.2.1"},
-		{"[fe80::1%eth0]:1", "", "fe80::1"},
-		{"@", "", ""},
-	} {
-		b := must(account.New(account.Options{Site: base.site,
-			Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}}))
-		r, _ := http.NewRequest("GET", "https://hub.biklab.example/", nil)
-		r.RemoteAddr = c.from
-		if c.forwarded != "" {
-			r.Header.Set("X-Forwarded-For", c.forwarded)
-		}
-		if got := b.ClientAddress(r); got != c.want {
-			t.Errorf("%s %.60s: %q, want %q", c.from, c.forwarded, got, c.want)
 		}
 	}
 }

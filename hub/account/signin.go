@@ -29,7 +29,7 @@ func (s *Service) SignIn(ctx context.Context, name, password, address string) (a
 	if err := s.begin(ctx, x, "password"); err != nil {
 		return actor.Actor{}, err
 	}
-	return s.actorOf(ctx, x), nil
+	return s.actorOf(ctx, x)
 }
 
 // proven returns the account that a name and password are of.
@@ -57,7 +57,9 @@ func (s *Service) proven(ctx context.Context, name, password, address string) (r
 		return row{}, err
 	}
 	stored := x.password
-	if x.Disabled {
+	if shut, err := s.isShut(ctx, x); err != nil {
+		return row{}, err
+	} else if shut {
 		stored = ""
 	}
 	right, upgrade := s.check(stored, plain(password))
@@ -139,7 +141,7 @@ func (s *Service) FromSession(ctx context.Context) (actor.Actor, error) {
 	if err != nil || !ok {
 		return actor.Actor{}, err
 	}
-	return s.actorOf(ctx, x), nil
+	return s.actorOf(ctx, x)
 }
 
 func (s *Service) sessionAccount(ctx context.Context) (row, bool, error) {
@@ -157,27 +159,11 @@ func (s *Service) sessionAccount(ctx context.Context) (row, bool, error) {
 	if err != nil {
 		return row{}, false, err
 	}
-	current := s.sessions.GetString(ctx, keyEpoch) == strconv.FormatInt(x.epoch, 10)
-	return x, current && !x.Disabled, nil
-}
-
-// actorOf is an account as services see it.
-func (s *Service) actorOf(ctx context.Context, x row) actor.Actor {
-	v := visitorOf(ctx)
-	a := actor.Actor{Account: x.ID, Name: x.Name, Member: x.Member, Site: x.Site, Request: v.request, Address: v.address}
-	if a.Site == "" && a.Member != "" {
-		a.Site = actor.Member
+	if s.sessions.GetString(ctx, keyEpoch) != strconv.FormatInt(x.epoch, 10) {
+		return row{}, false, nil
 	}
-	a.Machines = s.earned(ctx, x.Member)
-	for m, r := range x.Machines {
-		if r == actor.Maintainer || a.Machines[m] == "" {
-			if a.Machines == nil {
-				a.Machines = map[policy.MachineID]actor.Role{}
-			}
-			a.Machines[m] = r
-		}
-	}
-	return a
+	shut, err := s.isShut(ctx, x)
+	return x, !shut, err
 }
 
 // earned are the roles that follow from a member's badges: mentor and maintainer of a machine, nothing else. Where they

@@ -25,6 +25,9 @@ func (s *Service) Tokens(ctx context.Context, a actor.Actor, id string) ([]Token
 	if err := mayAccount(a, id); err != nil {
 		return nil, err
 	}
+	if _, err := byID(ctx, s.site, id); err != nil {
+		return nil, err
+	}
 	rows, err := s.site.Query(ctx, `SELECT id, name, scopes, made, expires, used FROM account_token
 		WHERE site = $1 AND account = $2 ORDER BY made DESC, id LIMIT 100`, id)
 	if err != nil {
@@ -184,11 +187,16 @@ func (s *Service) tokenActor(ctx context.Context, text string) (actor.Actor, err
 		return actor.Actor{}, err
 	}
 	x, err := byID(ctx, s.site, owner)
-	if gone := (*fault.NotFound)(nil); errors.As(err, &gone) || err == nil && x.Disabled {
+	if gone := (*fault.NotFound)(nil); errors.As(err, &gone) {
 		return actor.Actor{}, ErrWrong
 	}
 	if err != nil {
 		return actor.Actor{}, err
+	}
+	if shut, err := s.isShut(ctx, x); err != nil {
+		return actor.Actor{}, err
+	} else if shut {
+		return actor.Actor{}, ErrWrong
 	}
 	if s.now()-used >= tokenUsedEach.Milliseconds() {
 		err := s.site.Write(ctx, func(tx *store.Tx) error {
@@ -199,7 +207,10 @@ func (s *Service) tokenActor(ctx context.Context, text string) (actor.Actor, err
 			s.log.Warn("token use is not recorded", "err", err)
 		}
 	}
-	a := s.actorOf(ctx, x)
+	a, err := s.actorOf(ctx, x)
+	if err != nil {
+		return actor.Actor{}, err
+	}
 	a.Token, a.Scopes = id, acts(scopes)
 	return a, nil
 }

@@ -38,6 +38,8 @@ type Options struct {
 	Events    Events
 	// Session says who is signed in by a browser's cookie; the zero Actor: nobody. nil: there are no sessions.
 	Session func(*http.Request) (actor.Actor, error)
+	// SessionNow is Session at this moment, for answers that last long: a session may have ended since. nil: Session.
+	SessionNow func(*http.Request) (actor.Actor, error)
 	// Status and RetryAfter (seconds; 0: none) say how an error of the accounts is answered: account.Status and
 	// account.RetryAfter. nil: as every other error.
 	Status     func(error) int
@@ -54,27 +56,39 @@ type State struct {
 	Site     policy.SiteID `json:"site"`
 	Started  time.Time     `json:"started"`
 	Ready    bool          `json:"ready"`
-	Why      string        `json:"why,omitempty"` // why it is not ready
-	Bundle   uint64        `json:"bundle"`        // version in force
-	Policy   int64         `json:"policy"`        // number in force
+	Bundle   uint64        `json:"bundle"` // version in force
+	Policy   int64         `json:"policy"` // number in force
+	Broker   bool          `json:"broker"` // the hub is connected to its broker
+	Listens  Listens       `json:"listens"`
 	Machines int           `json:"machines"`
 	Online   int           `json:"online"`
 	Records  uint64        `json:"records"`           // of all machines, held by the hub
 	Disk     int64         `json:"disk_free_bytes"`   // of the data folder; -1: cannot be read
 	Database int64         `json:"database_bytes"`    // size of the file
 	Backup   time.Time     `json:"backup,omitzero"`   // the last one; zero: none was made
-	Warnings []string      `json:"warnings,omitzero"` // what an administrator should look at
+	Warnings []string      `json:"warnings,omitzero"` // what an administrator should look at, by its name
 }
 
-// Settings are what an administrator sets for the site at the hub. The other settings stand in hub.yaml.
+// Listens is where the hub is reached.
+type Listens struct {
+	Web      string `json:"web"`                // host:port, for people
+	Machines string `json:"machines,omitempty"` // host:port; empty: machines do not join over the network
+	Broker   string `json:"broker"`             // URL
+}
+
+// Settings are what an administrator sets for the site while the hub runs. Zone, URL and Mail only show what the policy
+// and hub.yaml say.
 type Settings struct {
 	Version  int64         `json:"version"`
 	Site     policy.SiteID `json:"site"`
 	Name     string        `json:"name"`
-	Language string        `json:"language"` // fr, en
-	Zone     string        `json:"time_zone"`
-	URL      string        `json:"url,omitempty"` // where browsers reach the hub; of hub.yaml
-	Contact  string        `json:"contact,omitempty"`
+	Language string        `json:"language"`          // fr, en
+	Contact  string        `json:"contact,omitempty"` // whom members ask; shown in mails
+
+	MailLinks bool   `json:"mail_links"` // members may sign in by a link by e-mail
+	Mail      bool   `json:"mail"`       // hub.yaml names a mail server
+	Zone      string `json:"time_zone"`
+	URL       string `json:"url"` // where browsers reach the hub
 }
 
 // API is the handler. Make one with New.
@@ -97,6 +111,9 @@ func New(o Options) (*API, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.SessionNow == nil {
+		o.SessionNow = o.Session
 	}
 	spec, err := description(o.Version)
 	if err != nil {

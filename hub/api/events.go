@@ -103,9 +103,12 @@ func (c *call) topics() ([]store.Topic, error) {
 	return all, nil
 }
 
+// whoMayHear are the topics whose change may end a stream or change its reader's roles: accounts and sessions, the
+// standing of members, and what badges give.
+func whoMayHear() []store.Topic { return []store.Topic{store.Accounts, store.Directory, store.Policy} }
+
 func (s *API) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
-	// Accounts is always followed: a change of accounts may end this stream.
-	sub, cancel := s.o.Events.Subscribe(append([]store.Topic{store.Accounts}, topics...)...)
+	sub, cancel := s.o.Events.Subscribe(append(whoMayHear(), topics...)...)
 	defer cancel()
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
@@ -127,7 +130,8 @@ func (s *API) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
 		case <-sub.C():
 			changed = sub.Take()
 		}
-		if changed == nil || slices.Contains(changed, store.Accounts) {
+		mayEnd := func(t store.Topic) bool { return slices.Contains(whoMayHear(), t) }
+		if changed == nil || slices.ContainsFunc(changed, mayEnd) {
 			if who, alive = s.still(c, who); !alive {
 				return
 			}
@@ -142,7 +146,7 @@ func (s *API) follow(c *call, w http.ResponseWriter, topics []store.Topic) {
 
 // still says who the stream's reader is now: their roles may have changed, and their session may have ended.
 func (s *API) still(c *call, was actor.Actor) (actor.Actor, bool) {
-	a, err := s.authenticate(c.r)
+	a, err := s.authenticate(c.r, s.o.SessionNow)
 	return a, err == nil && a.Account == was.Account
 }
 

@@ -221,6 +221,23 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 	})
 }
 
+// A member who is blocked, and a badge that no longer makes a mentor, are changes of the directory or the policy.
+func TestStreamsEndWithTheStandingOfTheirReader(t *testing.T) {
+	for _, topic := range []store.Topic{store.Accounts, store.Directory, store.Policy} {
+		bubble(t, func(t *testing.T, s *site, h http.Handler) {
+			stream := s.stream(h, "mentor", "?topic=states")
+			s.fakes.mu.Lock()
+			delete(s.tokens, "mentor")
+			s.fakes.mu.Unlock()
+			s.store.Tell(topic)
+			synctest.Wait()
+			if stream.open() {
+				t.Errorf("the stream outlives a change of %s", topic)
+			}
+		})
+	}
+}
+
 func TestStreamsAreBoundedPerAccount(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, h http.Handler) {
 		var open []*stream

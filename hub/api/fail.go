@@ -173,8 +173,12 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// authenticate says who asks. No token and no session: the zero Actor, whom every service refuses.
-func (s *API) authenticate(r *http.Request) (a actor.Actor, err error) {
+// Refuse answers a request that is refused before it comes here.
+func (s *API) Refuse(w http.ResponseWriter, r *http.Request, err error) { s.fail(w, r, err) }
+
+// authenticate says who asks, by a token or by session. Neither: the zero Actor, whom every service refuses.
+func (s *API) authenticate(r *http.Request, session func(*http.Request) (actor.Actor, error)) (a actor.Actor,
+	err error) {
 	address := httpd.Address(r.Context()).String()
 	if given := r.Header.Values("Authorization"); len(given) > 0 {
 		text, ok := bearer(given)
@@ -187,8 +191,8 @@ func (s *API) authenticate(r *http.Request) (a actor.Actor, err error) {
 		if errors.As(err, &denied) || errors.As(err, &missing) || err == nil && a.Account == "" {
 			return actor.Actor{}, badToken()
 		}
-	} else if s.o.Session != nil {
-		a, err = s.o.Session(r)
+	} else if session != nil {
+		a, err = session(r)
 	}
 	if err != nil {
 		return actor.Actor{}, err

@@ -12,8 +12,9 @@ import (
 type settingsEdit struct {
 	Name     string `json:"name"`
 	Language string `json:"language"`
-	Zone     string `json:"time_zone"`
 	Contact  string `json:"contact,omitempty"`
+
+	MailLinks bool `json:"mail_links"`
 }
 
 func (s *API) hubRoutes() []Route {
@@ -52,11 +53,11 @@ func (s *API) patchSettings(c *call) (answer, error) {
 		return answer{}, err
 	}
 	v, err := s.o.Hub.ChangeSettings(c.ctx(), c.actor, version, func(v *Settings) error {
-		edit, err := patched(settingsEdit{v.Name, v.Language, v.Zone, v.Contact}, patch, c.lang)
+		edit, err := patched(settingsEdit{v.Name, v.Language, v.Contact, v.MailLinks}, patch, c.lang)
 		if err != nil {
 			return err
 		}
-		v.Name, v.Language, v.Zone, v.Contact = edit.Name, edit.Language, edit.Zone, edit.Contact
+		v.Name, v.Language, v.Contact, v.MailLinks = edit.Name, edit.Language, edit.Contact, edit.MailLinks
 		return nil
 	})
 	if err != nil {

@@ -105,7 +105,7 @@ func allowed(methods map[string]*Route) string {
 
 // run checks what every route has checked, says who asks, and calls the handler.
 func (s *API) run(c *call) (answer, error) {
-	a, err := s.authenticate(c.r)
+	a, err := s.authenticate(c.r, s.o.Session)
 	if err != nil {
 		return answer{}, err
 	}

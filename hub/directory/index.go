@@ -34,6 +34,7 @@ type entry struct {
 	key    string // folded name: the order of lists
 	text   string // folded name, addresses and external id: what searches look in
 	person atomic.Pointer[judged]
+	earned atomic.Pointer[earnedRoles]
 }
 
 // judged is a member as a policy's decisions know it.

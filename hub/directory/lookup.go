@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"portillon/hub/actor"
 	"portillon/policy"
@@ -27,7 +28,7 @@ func (s *Service) Names(ctx context.Context, of []policy.MemberID) (map[policy.M
 }
 
 // ByAddress are the members whom an e-mail address may sign in: of a member with guardians, the guardians' addresses
-// only.
+// only. Nobody who is blocked; those whose membership has ended read their own record.
 func (s *Service) ByAddress(ctx context.Context, address string) (out []Member, err error) {
 	x, err := s.current(ctx)
 	if err != nil {
@@ -39,7 +40,7 @@ func (s *Service) ByAddress(ctx context.Context, address string) (out []Member, 
 		if len(e.Guardians) > 0 {
 			addresses = e.Guardians
 		}
-		if !e.Blocked && !e.Gone && slices.ContainsFunc(addresses, is) {
+		if !e.Blocked && slices.ContainsFunc(addresses, is) {
 			out = append(out, Member{ID: e.ID, Name: e.Name, Language: e.Language})
 		}
 	}
@@ -66,27 +67,66 @@ func (s *Service) Holders(ctx context.Context, before, after *policy.Policy) ([]
 	return out, nil
 }
 
-// Roles are the roles at machines that follow from a member's badges: mentor and maintainer. A badge of another issuer
-// that counts as one of the site's gives no role at the hub.
-func (s *Service) Roles(ctx context.Context, id policy.MemberID) (map[policy.MachineID]actor.Role, error) {
+// Standing is a member as accounts know them. The zero Standing is nobody.
+type Standing struct {
+	Known   bool // the directory has the member
+	Blocked bool
+	Lapsed  bool // the membership has ended by the policy in force, or the member is suspended
+	// Roles are the roles at machines that follow from badges: mentor and maintainer. A badge of another issuer that
+	// counts as one of the site's gives no role at the hub.
+	Roles map[policy.MachineID]actor.Role
+}
+
+// Standing says how a member stands now. Roles may be a minute old where a badge began or ended meanwhile; a change of
+// the directory or of the policy counts at once.
+func (s *Service) Standing(ctx context.Context, id policy.MemberID) (Standing, error) {
 	p, err := s.o.Policy(ctx)
-	if err != nil || p == nil {
-		return nil, err
+	if err != nil {
+		return Standing{}, err
 	}
 	x, err := s.current(ctx)
 	if err != nil {
-		return nil, err
+		return Standing{}, err
 	}
-	e := x.byID[id]
-	if e == nil || e.Gone {
-		return nil, nil
+	e, now := x.byID[id], s.o.Now()
+	if e == nil {
+		return Standing{}, nil
+	}
+	out := Standing{Known: true, Blocked: e.Blocked, Lapsed: e.Gone}
+	zone := time.UTC
+	var membership policy.Membership
+	if p != nil {
+		zone, membership = p.Zone, p.Membership
+	}
+	out.Lapsed = out.Lapsed || membership.On(policy.DateOf(now, zone), e.Until) == policy.HasLapsed
+	if p != nil && !out.Blocked && !out.Lapsed {
+		out.Roles = e.rolesOf(p, now)
+	}
+	return out, nil
+}
+
+// rolesKept is how long the roles of a member are kept: rights depend on the time too.
+const rolesKept = time.Minute
+
+// earnedRoles are a member's roles under a policy from a moment on.
+type earnedRoles struct {
+	by    *policy.Policy
+	at    time.Time
+	roles map[policy.MachineID]actor.Role // never changed
+}
+
+// rolesOf works out the roles of a member, or returns those of a moment ago: every request of a member asks for them.
+// An entry of the index is of one state of its member's rows.
+func (e *entry) rolesOf(p *policy.Policy, now time.Time) map[policy.MachineID]actor.Role {
+	if was := e.earned.Load(); was != nil && was.by == p && now.Sub(was.at).Abs() < rolesKept {
+		return was.roles
 	}
 	m := *e.as(p)
 	m.Holdings = slices.DeleteFunc(slices.Clone(m.Holdings), func(h policy.Holding) bool { return h.Other != nil })
 	out := map[policy.MachineID]actor.Role{}
 	for i := range p.Machines {
 		machine := p.Machines[i].ID
-		for _, r := range p.Rights(machine, []*policy.Member{&m}, s.o.Now())[0] {
+		for _, r := range p.Rights(machine, []*policy.Member{&m}, now)[0] {
 			switch {
 			case r.Role == policy.Maintainer && !r.Supervised:
 				out[machine] = actor.Maintainer
@@ -95,5 +135,6 @@ func (s *Service) Roles(ctx context.Context, id policy.MemberID) (map[policy.Mac
 			}
 		}
 	}
-	return out, nil
+	e.earned.Store(&earnedRoles{p, now, out})
+	return out
 }

@@ -143,20 +143,6 @@ func TestLanguageIsRememberedOnlyOnceSignedIn(t *testing.T) {
 	wants(t, h.do(r), 200, `<html lang="fr">`)
 }
 
-func TestFormsOfAnotherOriginAreRefused(t *testing.T) {
-	h := open(t, 0)
-	for _, headers := range []map[string]string{{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
-		{"Origin": "https://evil.example"}} {
-		r := httptest.NewRequest("POST", "/members/m-lea/erase", strings.NewReader("version=1"))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		for k, v := range headers {
-			r.Header.Set(k, v)
-		}
-		wants(t, h.do(r), 403)
-	}
-	wants(t, h.get("/members/m-lea"), 200)
-}
-
 // What each role sees: the pages decide nothing, so this is the table of the services' answers as pages.
 func TestPagesFollowTheRole(t *testing.T) {
 	h := open(t, 0)

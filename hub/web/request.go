@@ -129,11 +129,12 @@ func accepted(header string) string {
 // render writes a page. title is a message key.
 func (q *request) render(status int, page, section, title string, d any) error {
 	v := q.p.views[q.lang]
-	out := view{Page: page, Title: v.t(title), Lang: q.lang, Other: q.otherLanguage(), Site: q.p.Site, Actor: q.actor,
+	site, mail := q.p.Live()
+	out := view{Page: page, Title: v.t(title), Lang: q.lang, Other: q.otherLanguage(), Site: site, Actor: q.actor,
 		Section: section,
 		Done:    q.done(), Request: q.reqID, D: d, Has: map[string]bool{"directory": q.p.Directory != nil,
 			"machines": q.p.Machines != nil,
-			"policies": q.p.Policies != nil, "reports": q.p.Reports != nil, "accounts": q.p.Accounts != nil, "mail": q.p.Mail}}
+			"policies": q.p.Policies != nil, "reports": q.p.Reports != nil, "accounts": q.p.Accounts != nil, "mail": mail}}
 	if named, ok := d.(interface{ title(tongue) string }); ok {
 		out.Title = named.title(v.tongue)
 	}
@@ -259,8 +260,6 @@ func problemOf(h http.Header, err error) problem {
 	switch {
 	case errors.As(err, &denied):
 		return say(403, "error.403")
-	case errors.Is(err, errCrossOrigin):
-		return say(403, "error.origin")
 	case errors.As(err, &missing), errors.Is(err, errNoPage), errors.Is(err, account.ErrNoMail):
 		return say(404, "error.404")
 	case errors.As(err, &conflict):

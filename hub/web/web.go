@@ -55,6 +55,8 @@ type Options struct {
 	MachineName func(policy.MachineID) policy.Text
 	BadgeName   func(policy.BadgeID) policy.Text
 	Mail        bool // the hub can send e-mail
+	// Live gives the site's name and whether members may sign in by e-mail, at this moment. nil: Site and Mail.
+	Live func() (name string, mail bool)
 }
 
 // Pages are the hub's pages.
@@ -80,6 +82,9 @@ func New(o Options) (*Pages, error) {
 	}
 	if p.Who == nil {
 		p.Who = func(*http.Request) (actor.Actor, error) { return actor.Actor{}, nil }
+	}
+	if p.Live == nil {
+		p.Live = func() (string, bool) { return o.Site, o.Mail }
 	}
 	if p.Address == nil {
 		p.Address = connection
@@ -133,7 +138,8 @@ const (
 	maxUpload = 16 << 20
 )
 
-// Handler answers for all pages and their static files. It refuses POSTs that come from another origin.
+// Handler answers for all pages and their static files. Forms of other sites' pages are refused before it (package
+// httpd).
 func (p *Pages) Handler() http.Handler {
 	m := http.NewServeMux()
 	for _, r := range p.routes() {
@@ -141,9 +147,7 @@ func (p *Pages) Handler() http.Handler {
 	}
 	m.HandleFunc("GET /static/{hash}/{name}", p.asset)
 	m.HandleFunc("/", p.serve(func(q *request) error { return errNoPage }))
-	same := http.NewCrossOriginProtection()
-	same.SetDenyHandler(p.serve(func(q *request) error { return errCrossOrigin }))
-	return head(same.Handler(m))
+	return head(m)
 }
 
 // head sets the headers of every answer.
@@ -160,10 +164,7 @@ func head(next http.Handler) http.Handler {
 	})
 }
 
-var (
-	errNoPage      = errors.New("no such page")
-	errCrossOrigin = errors.New("form of another origin")
-)
+var errNoPage = errors.New("no such page")
 
 type route struct {
 	pattern string
@@ -194,6 +195,14 @@ func (p *Pages) routes() []route {
 		all = append(all, p.reportRoutes()...)
 	}
 	return append(all, route{"GET /today", p.today})
+}
+
+// Routes are the patterns of all pages, as in "GET /members/{id}".
+func (p *Pages) Routes() (out []string) {
+	for _, r := range p.routes() {
+		out = append(out, r.pattern)
+	}
+	return out
 }
 
 // ctxOf is the request's context.

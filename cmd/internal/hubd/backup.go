@@ -157,6 +157,9 @@ func writeBackup(ctx context.Context, config, to string, withSecrets bool, out i
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return a, errors.Join(err, os.Remove(to))
 	}
+	if err := hub.NoteBackup(c.Data, a.Made); err != nil { // the backup is good without it
+		fmt.Fprintf(out, "portillon-hub: the hub does not know of this backup: %v\n", err)
+	}
 	return a, nil
 }
 

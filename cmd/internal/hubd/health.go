@@ -14,9 +14,6 @@ import (
 	"portillon/hub"
 )
 
-// Version is what a build calls itself; the linker may set it.
-var Version = "0.1"
-
 // healthTimeout bounds the question to the hub.
 const healthTimeout = 5 * time.Second
 

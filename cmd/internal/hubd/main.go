@@ -17,6 +17,9 @@ import (
 	"portillon/policy"
 )
 
+// Version is what a build calls itself; the linker may set it.
+var Version = "0.1"
+
 // Main runs portillon-hub with its arguments and returns its exit code.
 func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -81,7 +84,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	log := slog.New(slog.NewTextHandler(errs, nil)).With("site", c.Site)
 	now := func() time.Time { return time.Now().Add(*offset) }
-	h, err := hub.New(c, hub.Options{Log: log, Now: now})
+	h, err := hub.New(c, hub.Options{Log: log, Now: now, Version: Version})
 	if err != nil {
 		return complain(errs, err, "")
 	}

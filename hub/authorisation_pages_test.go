@@ -1,0 +1,182 @@
+package hub_test
+
+import (
+	"bytes"
+	"fmt"
+	"mime/multipart"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/policy"
+)
+
+func TestPagesAnswerEachReaderAsTheTableSays(t *testing.T) {
+	r := newRig(t)
+	table := readTable(t, "testdata/authorisation-pages.txt", apiColumns, false)
+	routes := r.h.PageRoutes()
+	complete(t, table, routes)
+	for _, d := range table {
+		if !slices.Contains(routes, d.route) || !chosen(t, d.route) {
+			continue
+		}
+		method, path, _ := strings.Cut(d.route, " ")
+		for _, name := range apiColumns {
+			r.forgetAttempts()
+			who := r.readers[name]
+			got := r.ask(who, r.pageRequest(method, path, who, d.of))
+			if said := pageStatus(got); said != d.want[name] {
+				t.Errorf("line %d: %s (%s) for %s: %s, the table says %s: %s", d.line, d.route, d.of, name, said, d.want[name],
+					got.header.Get("Location"))
+			}
+			r.mend(method, got, who)
+		}
+		if strings.Contains(path, "{") && !strings.Contains(path, "{number}") && path != "/{$}" && d.of != "own" {
+			who := r.readers["owner"]
+			if got := r.ask(who, r.pageRequest(method, path, who, "foreign")); got.status != 404 && got.status != 422 {
+				t.Errorf("line %d: %s with another site's id: %d, want 404", d.line, d.route, got.status)
+			}
+		}
+	}
+}
+
+// pageStatus is a status as the table writes it: in for the way to the page to sign in.
+func pageStatus(got response) string {
+	to := got.header.Get("Location")
+	if got.status == 303 && (to == "/sign-in" || strings.HasPrefix(to, "/sign-in?back=")) {
+		return "in"
+	}
+	return strconv.Itoa(got.status)
+}
+
+// pageRequest is a request that a reader with every right gets a good answer to.
+func (r *rig) pageRequest(method, path string, who *reader, of string) request {
+	r.t.Helper()
+	if who == nil {
+		who = r.victim
+	}
+	about, machine := who, "laser"
+	switch of {
+	case "other":
+		about, machine = r.victim, "lathe"
+	case "foreign":
+		about, machine = r.readers["foreign"], foreignID
+	}
+	if strings.HasSuffix(path, "/revoke") && of != "foreign" {
+		machine = map[string]string{"laser": "press", "lathe": "vinyl"}[machine]
+	}
+	values := map[string]string{"tap": "t-none", "number": "1", "id": string(about.member), "$": ""}
+	switch {
+	case strings.HasPrefix(path, "/machines/"):
+		values["id"] = machine
+	case strings.HasPrefix(path, "/settings/accounts/"):
+		values["id"] = about.account
+	case strings.HasPrefix(path, "/settings/tokens/") && of != "foreign":
+		values["id"] = r.tokenID(about.account)
+	}
+	if strings.Contains(path, "{card}") {
+		values["card"] = r.card(about.member)
+	}
+	if strings.Contains(path, "{badge}") {
+		values["badge"] = r.badge(about.member)
+	}
+	if strings.Contains(path, "{session}") {
+		values["session"] = "s-" + r.session("biklab", sessionOwner(r, about))[:8]
+	}
+	q := request{method: method, path: replace(path, values)}
+	if method == "POST" {
+		r.formOf(path, about, who, machine, &q)
+	}
+	if path == "/members/export" {
+		q.path += "?format=csv"
+	}
+	if strings.HasPrefix(path, "/reports") && of != "-" {
+		q.path += "?machine=" + machine
+	}
+	return q
+}
+
+// formOf fills in a form.
+func (r *rig) formOf(path string, about, who *reader, machine string, q *request) {
+	r.t.Helper()
+	v := url.Values{}
+	set := func(pairs ...string) {
+		for i := 0; i < len(pairs); i += 2 {
+			v.Set(pairs[i], pairs[i+1])
+		}
+	}
+	upload := func(name string, data []byte) {
+		var b bytes.Buffer
+		m := multipart.NewWriter(&b)
+		f, err := m.CreateFormFile("file", name)
+		if err == nil {
+			_, err = f.Write(data)
+		}
+		if err != nil || m.Close() != nil {
+			r.t.Fatal(err)
+		}
+		q.kind, q.body = m.FormDataContentType(), b.Bytes()
+	}
+	switch path {
+	case "/members/import":
+		upload("list.csv", []byte("name,email\r\nImported,imported@example.org\r\n"))
+	case "/members/import/apply":
+		set("preview", r.preview(who))
+	case "/members":
+		set("name", fmt.Sprint("New ", r.once()))
+	case "/members/{id}":
+		set("version", r.version(about.member), "language", "en")
+	case "/members/{id}/block":
+		set("version", r.version(about.member), "blocked", "no")
+	case "/members/{id}/erase":
+		set("version", r.version(about.member))
+	case "/members/{id}/cards":
+		set("number", r.cardNumber())
+	case "/members/{id}/cards/{card}":
+		set("state", "lost")
+	case "/members/{id}/badges":
+		upload("badge.json", r.badgeFile(about.member))
+	case "/members/{id}/badges/url":
+		set("url", "https://127.0.0.1/badge.json")
+	case "/members/{id}/merge":
+		set("drop", string(r.lastExtra()))
+	case "/cards/unknown/{tap}":
+		set("member", string(r.victim.member))
+	case "/machines":
+		set("id", fmt.Sprintf("machine%d", r.once()))
+	case "/machines/{id}/revoke":
+		m, _ := r.h.MachineService().Machine(r.t.Context(), root, policy.MachineID(machine))
+		set("version", strconv.FormatInt(m.Version, 10), "reason", "smoke")
+	case "/machines/{id}/tag":
+		set("reason", "smoke")
+	case "/policy/sign":
+		upload("site.policy", []byte("signed"))
+	case "/policy/check":
+		set("text", r.policyText())
+	case "/policy/publish":
+		set("text", r.policyText()+fmt.Sprintf("# %d\n", r.once()), "comment", "again", "of", r.policyNumber())
+	case "/policy/back":
+		set("comment", "back")
+	case "/settings/password":
+		set("old", "a-wrong-password", "password", "another random text")
+	case "/settings/tokens":
+		set("name", "script", "scopes", "own.read", "expires", time.Now().AddDate(0, 1, 0).Format(time.DateOnly))
+	case "/settings/accounts":
+		set("name", fmt.Sprintf("new%d@example.org", r.once()), "site", "")
+	case "/settings/accounts/{id}":
+		a, _ := r.h.Accounts().Account(r.t.Context(), root, about.account)
+		set("version", strconv.FormatInt(a.Version, 10), "disabled", "no")
+	case "/sign-in":
+		set("name", "nobody", "password", "a-wrong-password")
+	case "/sign-in/mail":
+		set("email", "lea@example.org")
+	case "/sign-in/link", "/code", "/code/owner", "/code/password":
+		set("code", "AAAAA-AAAAA-AAAAA", "name", "eve", "password", "another random text")
+	}
+	if q.body == nil {
+		q.kind, q.body = "application/x-www-form-urlencoded", []byte(v.Encode())
+	}
+}

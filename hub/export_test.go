@@ -1,0 +1,40 @@
+package hub
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"portillon/hub/api"
+	"portillon/hub/enrol"
+	"portillon/hub/store"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// MachineService and Rows are behind pages and API, for tests that prepare a site.
+func (h *Hub) MachineService() *enrol.Service { return h.joined.service }
+func (h *Hub) Rows() *store.DB                { return h.db }
+
+// APIRoutes and PageRoutes are all that the listener for people answers.
+func (h *Hub) APIRoutes() []api.Route { return h.managed.api.Routes() }
+func (h *Hub) PageRoutes() []string   { return h.managed.pages.Routes() }
+
+// Know has the hub take a machine for one that has joined.
+func (h *Hub) Know(id policy.MachineID) error { return h.know(id) }
+
+// ObeyCommands answers every command as a machine that obeys does, until ctx ends.
+func (h *Hub) ObeyCommands(ctx context.Context) {
+	for ctx.Err() == nil {
+		h.mu.Lock()
+		for key, to := range h.waiting {
+			_, command, _ := strings.Cut(key, "/")
+			select {
+			case to <- wire.Reply{ID: command, OK: true}:
+			default: // it has its answer
+			}
+		}
+		h.mu.Unlock()
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -1,0 +1,385 @@
+package hub_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/directory"
+	"portillon/hub/store"
+	"portillon/policy"
+)
+
+var root = actor.Local("test")
+
+// reader is somebody who asks a hub: with a session, or with an API token.
+type reader struct {
+	name            string
+	account, cookie string
+	member          policy.MemberID
+	token           string
+	given           account.Account // what the account is made from
+	email, badge    string          // of the member; the badge's file in site-example/badges
+}
+
+// rig is a hub with one reader of each role, and things that requests may be about. It is made once for a whole table.
+type rig struct {
+	t       *testing.T
+	h       *office
+	base    string
+	client  *http.Client
+	readers map[string]*reader
+	victim  *reader // somebody else: "other" in the tables
+	n       int     // for ids that are used once
+	tokens  map[string]string
+}
+
+// newRig makes a hub by hub.New, with its listeners, and a second site in its database.
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	h, b := managedHub(t)
+	go h.ObeyCommands(t.Context())
+	r := &rig{t: t, h: h, base: b.base, client: b.c, readers: map[string]*reader{}, tokens: map[string]string{}}
+	r.client.Jar = nil
+	b.c = &http.Client{CheckRedirect: r.client.CheckRedirect}
+	at := func(role actor.Role) map[policy.MachineID]actor.Role {
+		return map[policy.MachineID]actor.Role{"laser": role, "press": role}
+	}
+	for _, x := range []*reader{
+		{name: "member", given: account.Account{Site: actor.Member}, email: "jules", badge: "jules-laser-first-steps"},
+		{name: "lapsed", given: account.Account{Machines: at(actor.Maintainer)}, email: "malik", badge: "malik-laser-user"},
+		{name: "blocked", given: account.Account{Site: actor.Member}, email: "tom", badge: "tom-fdm-first-steps"},
+		{name: "mentor", given: account.Account{Machines: at(actor.Mentor)}, email: "karim", badge: "karim-laser-user"},
+		{name: "maintainer", given: account.Account{Machines: at(actor.Maintainer)}, email: "aicha", badge: "aicha-fdm-mentor"},
+		{name: "administrator", given: account.Account{Site: actor.Administrator}, email: "nour", badge: "nour-vinyl-user"},
+		{name: "owner", given: account.Account{Site: actor.Owner}, email: "rosa", badge: "rosa-fdm-user"},
+		{name: "victim", given: account.Account{Site: actor.Member}, email: "lea", badge: "lea-laser-user"},
+		{name: "spare", given: account.Account{Site: actor.Owner}, email: "yann", badge: "yann-vinyl-maintainer"},
+	} {
+		r.readers[x.name] = x
+		r.hire(x)
+	}
+	r.victim = r.readers["victim"]
+	for _, id := range []policy.MachineID{"laser", "lathe", "press", "vinyl"} {
+		if _, err := h.MachineService().Add(t.Context(), root, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Know(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile("../site-example/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := r.ask(r.readers["owner"], request{"POST", "/api/v1/policy", "application/json",
+		mustJSON(map[string]string{"text": string(text), "comment": "first"}), `"1"`})
+	if answer.status != 201 {
+		t.Fatalf("policy: %d %.300s", answer.status, answer.body)
+	}
+	r.foreign()
+	return r
+}
+
+// hire makes a reader's member and account, with a session, where they are not there.
+func (r *rig) hire(x *reader) {
+	r.t.Helper()
+	ctx := r.t.Context()
+	if _, err := r.h.Directory().Member(ctx, root, x.member); x.member == "" || err != nil {
+		m := directory.Member{Name: "Person " + x.name, Emails: []string{x.email + "@example.org"}}
+		if x.name == "lapsed" {
+			m.Until = policy.Date{Year: 2020, Month: 1, Day: 31}
+		}
+		m, err := r.h.Directory().Add(ctx, root, m)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		x.member = m.ID
+	}
+	if _, err := r.h.Accounts().Account(ctx, root, x.account); x.account == "" || err != nil {
+		given := x.given
+		given.Name, given.Member = x.name+"@example.org", x.member
+		password := ""
+		if x.name == "spare" { // an owner who can sign in: any other may be erased
+			password = "four random words are long"
+		}
+		a, err := r.h.Accounts().Add(ctx, root, given, password)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		x.account = a.ID
+		x.token = r.newToken(x.account, actor.Acts())
+		if x.name == "owner" {
+			clear(r.tokens)
+		}
+	}
+	if x.name == "blocked" {
+		r.change(x.member, func(m *directory.Member) { m.Blocked = true })
+	}
+	x.cookie = r.session("biklab", x.account)
+}
+
+func (r *rig) change(id policy.MemberID, f func(*directory.Member)) {
+	r.t.Helper()
+	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	if err == nil {
+		_, err = r.h.Directory().Change(r.t.Context(), root, id, m.Version, func(m *directory.Member) error { f(m); return nil })
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// session begins a session as signing in by a password does, without the work of hashing one, and returns its cookie.
+func (r *rig) session(site policy.SiteID, account string) string {
+	r.t.Helper()
+	token := rand.Text()
+	hash := sha256.Sum256([]byte(token))
+	now := time.Now().UnixMilli()
+	rows := r.h.Rows().Site(site)
+	err := rows.Write(r.t.Context(), func(tx *store.Tx) error {
+		var epoch int64
+		err := tx.QueryRow(r.t.Context(), `SELECT epoch FROM account WHERE site = $1 AND id = $2`, account).Scan(&epoch)
+		if err != nil {
+			return err
+		}
+		data := mustJSON(map[string]any{"deadline": time.Now().Add(time.Hour), "values": map[string]string{"account": account,
+			"epoch": strconv.FormatInt(epoch, 10), "how": "password", "idle": "3600", "life": "3600"}})
+		_, err = tx.Exec(r.t.Context(), `INSERT INTO account_session (site, hash, id, account, epoch, data, made, seen, idle,
+			expires, address, agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 3600000, $8, '', 'test')`,
+			hash[:], "s-"+token[:8], account, epoch, data, now, now+3600_000)
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return token
+}
+
+// newToken makes an API token as its owner does.
+func (r *rig) newToken(account string, scopes []actor.Act) string {
+	r.t.Helper()
+	t, err := r.h.Accounts().NewToken(r.t.Context(), actor.Actor{Account: account}, "test", scopes, time.Now().Add(time.Hour))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return t.Text
+}
+
+// ownersToken is an API token of the reader owner with these scopes.
+func (r *rig) ownersToken(scopes ...actor.Act) *reader {
+	r.t.Helper()
+	x := *r.readers["owner"]
+	key := fmt.Sprint(scopes)
+	if len(r.tokens) >= 40 { // an account has at most 50
+		all, err := r.h.Accounts().Tokens(r.t.Context(), root, x.account)
+		for _, t := range all {
+			err = errors.Join(err, r.h.Accounts().RevokeToken(r.t.Context(), root, x.account, t.ID))
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		clear(r.tokens)
+	}
+	if r.tokens[key] == "" {
+		r.tokens[key] = r.newToken(x.account, scopes)
+	}
+	x.cookie, x.token = "", r.tokens[key]
+	return &x
+}
+
+// foreignID is the id of a member, an account and a machine of another site in the same database.
+const foreignID = "x-foreign"
+
+// foreign makes another site in the hub's database, with an owner who has a session and a token there.
+func (r *rig) foreign() {
+	r.t.Helper()
+	ctx, rows := r.t.Context(), r.h.Rows().Site("elsewhere")
+	accounts, err := account.New(account.Options{Site: rows, Folder: r.t.TempDir()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	people, err := directory.New(directory.Options{Site: rows,
+		Policy: func(context.Context) (*policy.Policy, error) { return nil, nil }})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	m, err := people.Add(ctx, root, directory.Member{ID: foreignID, Name: "Foreign"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	a, err := accounts.Add(ctx, root, account.Account{Name: "foreign", Site: actor.Owner, Member: m.ID}, "")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	token, err := accounts.NewToken(ctx, actor.Actor{Account: a.ID}, "test", actor.Acts(), time.Now().Add(time.Hour))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.readers["foreign"] = &reader{name: "foreign", account: a.ID, member: m.ID, token: token.Text,
+		cookie: r.session("elsewhere", a.ID)}
+}
+
+// request is what a reader sends.
+type request struct {
+	method, path, kind string
+	body               []byte
+	match              string // If-Match
+}
+
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// ask sends a request with the reader's cookie, or with the token where there is no cookie.
+func (r *rig) ask(who *reader, q request, headers ...string) response {
+	r.t.Helper()
+	q2, err := http.NewRequestWithContext(r.t.Context(), q.method, r.base+q.path, bytes.NewReader(q.body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for name, value := range map[string]string{"Content-Type": q.kind, "If-Match": q.match} {
+		if value != "" {
+			q2.Header.Set(name, value)
+		}
+	}
+	if who != nil && who.cookie != "" {
+		q2.AddCookie(&http.Cookie{Name: "portillon", Value: who.cookie})
+	} else if who != nil && who.token != "" {
+		q2.Header.Set("Authorization", "Bearer "+who.token)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		if q2.Header.Set(headers[i], headers[i+1]); headers[i] == "Host" {
+			q2.Host = headers[i+1]
+		}
+	}
+	res, err := r.client.Do(q2)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body := make([]byte, 0)
+	if res.Header.Get("Content-Type") != "text/event-stream" { // a stream does not end
+		if body, err = io.ReadAll(res.Body); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return response{res.StatusCode, res.Header, body}
+}
+
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// once is a number that was not used before.
+func (r *rig) once() int { r.n++; return r.n }
+
+func (r *rig) version(id policy.MemberID) string {
+	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	if err != nil {
+		return "1"
+	}
+	return strconv.FormatInt(m.Version, 10)
+}
+
+// card is a card of a member, which is added where there is none.
+func (r *rig) card(id policy.MemberID) string {
+	r.t.Helper()
+	if id == foreignID {
+		return foreignID
+	}
+	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	if err == nil && len(m.Cards) > 0 {
+		return m.Cards[0].ID
+	}
+	c, err := r.h.Directory().AddCard(r.t.Context(), root, id, directory.Card{Number: r.cardNumber(), State: directory.Active})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return c.ID
+}
+
+func (r *rig) cardNumber() string { return fmt.Sprintf("5E%08X", r.once()) }
+
+// badgeFile is the badge of the reader whose member this is.
+func (r *rig) badgeFile(id policy.MemberID) []byte {
+	r.t.Helper()
+	for _, x := range r.readers {
+		if x.member == id && x.badge != "" {
+			b, err := os.ReadFile("../site-example/badges/" + x.badge + ".json")
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			return b
+		}
+	}
+	return []byte("{}")
+}
+
+// badge is a badge of a member, which is added where there is none.
+func (r *rig) badge(id policy.MemberID) string {
+	r.t.Helper()
+	if id == foreignID {
+		return foreignID
+	}
+	m, err := r.h.Directory().Member(r.t.Context(), root, id)
+	if err == nil && len(m.Badges) > 0 {
+		return m.Badges[0].ID
+	}
+	all, err := r.h.Directory().AddBadges(r.t.Context(), root, id, "badge.json", r.badgeFile(id))
+	if err != nil || len(all) != 1 {
+		r.t.Fatal(all, err)
+	}
+	return all[0].ID
+}
+
+// extra is a member who is there to be merged or to be forgotten.
+func (r *rig) extra() policy.MemberID {
+	r.t.Helper()
+	m, err := r.h.Directory().Add(r.t.Context(), root, directory.Member{Name: fmt.Sprint("Extra ", r.once())})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return m.ID
+}
+
+// replace writes values into a path: {member} and its like.
+func replace(path string, values map[string]string) string {
+	for name, value := range values {
+		path = strings.ReplaceAll(path, "{"+name+"}", value)
+	}
+	return path
+}
+
+func inAnHour() time.Time { return time.Now().Add(time.Hour) }
+
+// forgetAttempts has the hub forget how often a wrong password, code or token was tried.
+func (r *rig) forgetAttempts() {
+	r.t.Helper()
+	err := r.h.Rows().Site("biklab").Write(r.t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(r.t.Context(), `DELETE FROM account_throttle WHERE site = $1`)
+		return err
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}

@@ -1,0 +1,154 @@
+package hub
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"unicode"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/api"
+	"portillon/hub/fault"
+	"portillon/hub/store"
+)
+
+// settings are what an administrator sets while the hub runs, as they are in force. This process alone writes them.
+type settings struct {
+	now atomic.Pointer[api.Settings]
+}
+
+// Bounds of settings, in bytes.
+const (
+	maxSiteName = 100
+	maxContact  = 200
+)
+
+// readSettings takes the settings of the database into force; without any, those of a new site.
+func (h *Hub) readSettings(ctx context.Context) error {
+	s := api.Settings{Site: h.c.Site, Name: string(h.c.Site), Language: "fr", MailLinks: true}
+	var links int64
+	err := h.db.Site(h.c.Site).QueryRow(ctx, `SELECT version, name, language, contact, mail_links FROM hub_settings
+		WHERE site = $1`).Scan(&s.Version, &s.Name, &s.Language, &s.Contact, &links)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+	case err != nil:
+		return err
+	default:
+		s.MailLinks = links == 1
+	}
+	h.managed.settings.now.Store(&s)
+	return nil
+}
+
+// siteNow is what pages and mails show of the settings.
+func (h *Hub) siteNow() account.Settings {
+	s := h.managed.settings.now.Load()
+	return account.Settings{Title: s.Name, Language: s.Language, Contact: s.Contact, Links: s.MailLinks}
+}
+
+// siteAdmin is the hub as the API asks it.
+type siteAdmin struct{ h *Hub }
+
+var _ api.Hub = siteAdmin{}
+
+// Settings are the site's settings, with what hub.yaml and the policy say beside them.
+func (o siteAdmin) Settings(ctx context.Context, a actor.Actor) (api.Settings, error) {
+	if err := a.May(actor.WriteSettings, actor.Target{}); err != nil {
+		return api.Settings{}, err
+	}
+	return o.settings(ctx)
+}
+
+func (o siteAdmin) settings(ctx context.Context) (api.Settings, error) {
+	s := *o.h.managed.settings.now.Load()
+	zone, err := o.h.zone(ctx)
+	if err != nil {
+		return api.Settings{}, err
+	}
+	s.Zone, s.URL, s.Mail = zone.String(), o.h.WebURL(), o.h.c.Mail != ""
+	return s, nil
+}
+
+// ChangeSettings changes name, language, contact and whether members may sign in by e-mail. The change is in force when
+// it returns.
+func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version int64,
+	change func(*api.Settings) error) (api.Settings, error) {
+	if err := a.May(actor.WriteSettings, actor.Target{}); err != nil {
+		return api.Settings{}, err
+	}
+	h := o.h
+	var after api.Settings
+	err := h.db.Site(h.c.Site).Write(ctx, func(tx *store.Tx) error {
+		before := *h.managed.settings.now.Load()
+		if before.Version != version {
+			return &fault.Conflict{What: "settings", ID: string(h.c.Site), Have: before.Version, Got: version}
+		}
+		given := before
+		if err := change(&given); err != nil {
+			return err
+		}
+		after = before
+		after.Name, after.Language, after.Contact, after.MailLinks = given.Name, given.Language, given.Contact, given.MailLinks
+		if faults := checkSettings(after); faults != nil {
+			return &fault.Invalid{Faults: faults}
+		}
+		after.Version++
+		links := int64(0)
+		if after.MailLinks {
+			links = 1
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO hub_settings (site, version, name, language, contact, mail_links)
+			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (site) DO UPDATE SET version = excluded.version,
+			name = excluded.name, language = excluded.language, contact = excluded.contact,
+			mail_links = excluded.mail_links`, after.Version, after.Name, after.Language, after.Contact, links)
+		if err != nil {
+			return err
+		}
+		return h.managed.audit.Append(ctx, tx, a, actor.WriteSettings, "settings", changedSettings(before, after))
+	})
+	if err != nil {
+		return api.Settings{}, err
+	}
+	h.managed.settings.now.Store(&after)
+	return o.settings(ctx)
+}
+
+// changedSettings names the fields that changed. The contact may be a person's address: the audit log keeps no values.
+func changedSettings(before, after api.Settings) string {
+	var out []string
+	for _, f := range []struct {
+		name    string
+		changed bool
+	}{{"name", before.Name != after.Name}, {"language", before.Language != after.Language},
+		{"contact", before.Contact != after.Contact}, {"mail_links", before.MailLinks != after.MailLinks}} {
+		if f.changed {
+			out = append(out, f.name)
+		}
+	}
+	return "changed " + strings.Join(out, ", ")
+}
+
+func checkSettings(s api.Settings) (faults []fault.Field) {
+	bad := func(field, given, wrong, right string) {
+		faults = append(faults, fault.Field{Field: field, Given: given[:min(len(given), 60)], Wrong: wrong, Right: right})
+	}
+	if strings.TrimSpace(s.Name) == "" || len(s.Name) > maxSiteName || !printable(s.Name) {
+		bad("name", s.Name, "empty, too long, or with characters that are not printed", "the site's name, of at most 100 bytes")
+	}
+	if s.Language != "fr" && s.Language != "en" {
+		bad("language", s.Language, "not a language of the hub", "fr or en")
+	}
+	if len(s.Contact) > maxContact || !printable(s.Contact) {
+		bad("contact", s.Contact, "too long, or with characters that are not printed",
+			"whom members ask, of at most 200 bytes, in one line")
+	}
+	return faults
+}
+
+// printable refuses what no line of a page or mail shows: line feeds, and marks that change the direction of writing.
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar })
+}

@@ -1,0 +1,129 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/hub/api"
+	"portillon/hub/fault"
+)
+
+// When the state of the hub warns.
+const (
+	leastDisk   = 500 << 20 // bytes free: some weeks of records of 20 machines, and room for a backup's copy
+	backupEvery = 8 * 24 * time.Hour
+)
+
+// State says how the hub runs.
+func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) {
+	if err := a.May(actor.WriteSettings, actor.Target{}); err != nil {
+		return api.State{}, err
+	}
+	h := o.h
+	s := api.State{Program: h.program, Site: h.c.Site, Started: h.started.UTC(), Broker: h.linked.Load(),
+		Disk: diskFree(h.c.Data), Database: fileSizes(h.c.Database(), h.c.Database()+"-wal"), Backup: lastBackup(h.c.Data),
+		Listens: api.Listens{Web: h.managed.listen.Addr().String(), Machines: h.MachinesAddr(), Broker: h.Broker()}}
+	_, s.Bundle = h.Manifest()
+	by := actor.System("state")
+	current, err := h.managed.publish.Current(ctx, by)
+	var none *fault.NotFound
+	if err != nil && !errors.As(err, &none) {
+		return api.State{}, err
+	}
+	s.Policy = current.Number
+	if h.joined.service != nil {
+		all, err := h.joined.service.Machines(ctx, by)
+		if err != nil {
+			return api.State{}, err
+		}
+		s.Machines = len(all)
+		for _, m := range all {
+			if m.Standing.Online {
+				s.Online++
+			}
+		}
+	}
+	err = h.db.Site(h.c.Site).QueryRow(ctx, `SELECT coalesce(sum(size), 0) FROM ledger_journals WHERE site = $1`).
+		Scan(&s.Records)
+	if err != nil {
+		return api.State{}, err
+	}
+	s.Warnings = h.warnings(s)
+	s.Ready = h.ready(ctx) == nil
+	return s, nil
+}
+
+// warnings are what an administrator should look at, by names that openapi.yaml explains.
+func (h *Hub) warnings(s api.State) (out []string) {
+	now := h.now()
+	for _, w := range []struct {
+		name string
+		on   bool
+	}{
+		{"no-broker", !s.Broker},
+		{"no-bundle", s.Bundle == 0},
+		{"database", h.DatabaseError() != nil},
+		{"disk", s.Disk >= 0 && s.Disk < leastDisk},
+		{"no-backup", now.Sub(h.started) > backupEvery && now.Sub(s.Backup) > backupEvery},
+	} {
+		if w.on {
+			out = append(out, w.name)
+		}
+	}
+	return out
+}
+
+// fileSizes is how much files hold together. One that is not there holds nothing.
+func fileSizes(paths ...string) (n int64) {
+	for _, path := range paths {
+		if i, err := os.Stat(path); err == nil {
+			n += i.Size()
+		}
+	}
+	return n
+}
+
+// backupNote is the file in the hub's data folder that says when the last backup was made.
+const backupNote = "last-backup"
+
+// NoteBackup notes in a hub's data folder that a backup was made, for the hub that runs there.
+func NoteBackup(data string, at time.Time) error {
+	f, err := os.CreateTemp(data, ".last-backup-*") // CreateTemp makes it 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(at.UTC().Format(time.RFC3339) + "\n")
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(data, backupNote))
+}
+
+// lastBackup is when the last backup was made; zero: none was, or nobody can tell.
+func lastBackup(data string) time.Time {
+	f, err := fs.ReadFile(os.DirFS(data), backupNote)
+	if err != nil {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, strings.TrimSpace(string(f)))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// buildVersion is the program's version where nobody named one.
+func buildVersion() string {
+	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
+		return b.Main.Version
+	}
+	return "(devel)"
+}
