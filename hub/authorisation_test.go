@@ -337,6 +337,8 @@ func (r *rig) bodyOf(x api.Route, about *reader, q *request) {
 		set(object{})
 	case "POST /machines/{machine}/revoke", "POST /machines/{machine}/tag":
 		set(object{"reason": "smoke"})
+	case "POST /card-key/rotate":
+		set(object{"reason": ""})
 	case "POST /policy/draft":
 		set(object{"text": r.policyText()})
 	case "POST /policy":
