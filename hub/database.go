@@ -14,7 +14,11 @@ func (h *Hub) openDatabase() (err error) {
 	if h.db, err = store.Open(ctx, h.c.Database()); err != nil {
 		return err
 	}
-	h.ledger = ledger.New(h.db.Site(h.c.Site), h.c.Keys())
+	keys, err := h.c.machineKeys(ctx, h.db)
+	if err != nil {
+		return err
+	}
+	h.ledger = ledger.New(h.db.Site(h.c.Site), keys.InForce())
 	old := ledger.OldPath(h.c.Database())
 	n, err := h.ledger.TakeOver(ctx, old)
 	if err != nil {

@@ -41,12 +41,11 @@ func (c Config) tags() string { return filepath.Join(c.Data, "tags") }
 // TagOut writes a tag down, for the hub to bring to its machine; the hub need not run. It is on the disk when TagOut returns.
 func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time) (Tag, error) {
 	t := Tag{Machine: m, ID: random(8), Reason: strings.TrimSpace(reason), Now: now, Since: at.UTC().Truncate(time.Second)}
-	known := false
-	for _, x := range c.Machines {
-		known = known || x.ID == m
-	}
+	keys, err := c.MachineKeys(context.Background())
 	switch {
-	case !known:
+	case err != nil:
+		return t, fmt.Errorf("tag: %w", err)
+	case len(keys.InForce()) == 0 || keys.InForce()[m] == nil:
 		return t, fmt.Errorf("tag: this hub knows no machine %.64q", m)
 	case t.Reason == "" || len(t.Reason) > maxReason:
 		return t, fmt.Errorf("tag: a tag needs a reason of 1 to %d bytes: it is what the members read", maxReason)

@@ -63,7 +63,7 @@ func (i *issuing) note(s string) error {
 	return nil
 }
 
-func badgeIssue(_ context.Context, w stdio, args []string) error {
+func badgeIssue(ctx context.Context, w stdio, args []string) error {
 	var i issuing
 	if _, err := flags(w, "badge issue", args, 0, i.declare); err != nil {
 		return err
@@ -78,7 +78,7 @@ func badgeIssue(_ context.Context, w stdio, args []string) error {
 	if err != nil {
 		return wrong("%w", err)
 	}
-	if err := i.prepare(k); err != nil {
+	if err := i.prepare(ctx, k); err != nil {
 		return err
 	}
 	if i.members != "" {
@@ -164,7 +164,7 @@ func (i *issuing) sign(k *openbadge.Key) ([]byte, error) {
 }
 
 // prepare fills the draft from the policy, the dates, the status list and the evidence.
-func (i *issuing) prepare(k *openbadge.Key) (err error) {
+func (i *issuing) prepare(ctx context.Context, k *openbadge.Key) (err error) {
 	if i.draft.ValidFrom, err = timeFlag("--from", i.from, time.Now()); err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (i *issuing) prepare(k *openbadge.Key) (err error) {
 		i.draft.Achievement.Description = i.draft.Achievement.Name
 	}
 	if i.evidence != "" {
-		return i.rest()
+		return i.rest(ctx)
 	}
 	return nil
 }
@@ -224,7 +224,7 @@ func pinned(keys []string, k *openbadge.Key) bool {
 }
 
 // rest makes the badge rest on an evidence file: verified to the machines' own signatures, and complete.
-func (i *issuing) rest() error {
+func (i *issuing) rest(ctx context.Context) error {
 	c, err := hub.ReadConfig(i.hub)
 	if err != nil {
 		return err
@@ -237,7 +237,11 @@ func (i *issuing) rest() error {
 	if err != nil {
 		return wrong("%w", err)
 	}
-	f, progress, err := evidence.Verify(data, note.VerifierList(v), c.Machine)
+	machines, err := c.MachineKeys(ctx)
+	if err != nil {
+		return wrong("%w", err)
+	}
+	f, progress, err := evidence.VerifyBy(data, note.VerifierList(v), machines.Of)
 	if err != nil {
 		return no("%s: %w", i.evidence, err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,11 +38,11 @@ func pinnedIn(c machined.Config, path, store string) (doctor.Pinned, error) {
 		return doctor.Pinned{}, fmt.Errorf("%s is of the site %q, want %q", path, h.Site, c.Site)
 	}
 	out := doctor.Pinned{File: path, Bundle: h.Bundle.Public, Policy: h.Bundle.PolicyPublic}
-	for _, m := range h.Machines {
-		if m.ID == policy.MachineID(c.Machine) {
-			out.Machine = m.Public
-		}
+	keys, err := h.MachineKeys(context.Background())
+	if err != nil {
+		return doctor.Pinned{}, err
 	}
+	out.Machine = keys.PublicInForce(policy.MachineID(c.Machine))
 	out.Hub, _ = h.PublicKey() // root's alone, perhaps: then it is not compared
 	_, out.Own, _ = c.Signer(store)
 	return out, nil

@@ -47,7 +47,9 @@ func machineReplace(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(c.Machines, func(m hub.MachineConfig) bool { return m.ID == r.machine }) {
+	if keys, err := c.MachineKeys(ctx); err != nil {
+		return wrong("%w", err)
+	} else if len(keys.Of(r.machine)) == 0 {
 		return wrong("this hub knows no machine %.64q", r.machine)
 	}
 	if r.generation == "" {
@@ -96,7 +98,11 @@ func (r replacement) act(ctx context.Context, c hub.Config) (old ledger.Generati
 	if _, err := os.Stat(c.Ledger()); err != nil { // opening it would make one
 		return old, next, &failure{code: 1, err: fmt.Errorf("the hub has no ledger: %w", err)}
 	}
-	l, err := ledger.Open(c.Ledger(), c.Site, c.Keys())
+	keys, err := c.MachineKeys(ctx)
+	if err != nil {
+		return old, next, err
+	}
+	l, err := ledger.Open(c.Ledger(), c.Site, keys.InForce())
 	if err != nil {
 		return old, next, err
 	}

@@ -126,6 +126,7 @@ func (s *Service) endKeys(ctx context.Context, tx *store.Tx, id policy.MachineID
 type MachineKey struct {
 	Machine policy.MachineID
 	Key     note.Verifier
+	Public  string    // Key as text
 	Until   time.Time // when it was replaced or revoked; zero: it is in force, and new records count by it
 }
 
@@ -139,13 +140,12 @@ func Keys(ctx context.Context, site *store.Site) (out []MachineKey, err error) {
 	defer rows.Close()
 	for rows.Next() {
 		var k MachineKey
-		var public string
 		var until int64
-		if err := rows.Scan(&k.Machine, &public, &until); err != nil {
+		if err := rows.Scan(&k.Machine, &k.Public, &until); err != nil {
 			return nil, fmt.Errorf("enrol: keys of machines: %w", err)
 		}
-		if k.Key, err = note.NewVerifier(public); err != nil {
-			return nil, fmt.Errorf("enrol: the key of the machine %s: %w", k.Machine, err)
+		if k.Key, err = note.NewVerifier(k.Public); err != nil {
+			continue // it verifies nothing
 		}
 		k.Until = timeOf(until)
 		out = append(out, k)

@@ -171,6 +171,11 @@ func (s *Service) Revoke(ctx context.Context, a actor.Actor, id policy.MachineID
 		if err != nil {
 			return err
 		}
+		if r.public != "" { // of hub.yaml, perhaps: then no row has it yet
+			if err := s.addKey(ctx, tx, id, r.public); err != nil {
+				return err
+			}
+		}
 		if err := s.endKeys(ctx, tx, id); err != nil {
 			return err
 		}

@@ -137,6 +137,25 @@ func Open(data []byte, hub note.Verifiers) (File, error) {
 // Verify checks everything again: the hub's signature, each record's path to a checkpoint that its machine signed, and that
 // judging the records gives what the file says. machines gives a machine's pinned key; nil is a machine that is not trusted.
 func Verify(data []byte, hub note.Verifiers, machines func(policy.MachineID) note.Verifier) (File, Progress, error) {
+	return VerifyBy(data, hub, func(id policy.MachineID) []Key {
+		if v := machines(id); v != nil {
+			return []Key{{Verifier: v}}
+		}
+		return nil
+	})
+}
+
+// Key is a key of a machine.
+type Key struct {
+	Verifier note.Verifier
+	Public   string // Verifier as text, name+hash+key
+	// Until is when the key was replaced or revoked; zero: it is in force. Records with a trusted time after it are
+	// refused: whoever stole the machine could have signed them.
+	Until time.Time
+}
+
+// VerifyBy is Verify with all keys of each machine, those of the past among them.
+func VerifyBy(data []byte, hub note.Verifiers, machines func(policy.MachineID) []Key) (File, Progress, error) {
 	f, err := Open(data, hub)
 	if err != nil {
 		return File{}, Progress{}, err
@@ -169,11 +188,17 @@ type place struct {
 
 func placeOf(r wire.Record) place { return place{r.Machine, r.Generation} }
 
-func (f File) roots(machines func(policy.MachineID) note.Verifier) (map[place]wire.Checkpoint, error) {
-	out := map[place]wire.Checkpoint{}
+// root is a journal's signed root.
+type root struct {
+	wire.Checkpoint
+	until time.Time // of the key that signed it; zero: it is in force
+}
+
+func (f File) roots(machines func(policy.MachineID) []Key) (map[place]root, error) {
+	out := map[place]root{}
 	for _, j := range f.Machines {
-		key := machines(j.Machine)
-		if key == nil {
+		keys := machines(j.Machine)
+		if len(keys) == 0 {
 			return nil, fmt.Errorf("evidence: no key is pinned for the machine %.64q", j.Machine)
 		}
 		at := place{j.Machine, j.Generation}
@@ -183,19 +208,29 @@ func (f File) roots(machines func(policy.MachineID) note.Verifier) (map[place]wi
 		if err := j.Generation.Check(); err != nil {
 			return nil, fmt.Errorf("evidence: %s: %w", j.Machine, err)
 		}
-		c, err := wire.OpenCheckpoint([]byte(j.Checkpoint), j.Generation.Origin(f.Site, j.Machine), note.VerifierList(key))
+		var err error
+		for _, k := range keys {
+			var c wire.Checkpoint
+			if c, err = wire.OpenCheckpoint([]byte(j.Checkpoint), j.Generation.Origin(f.Site, j.Machine), note.VerifierList(k.Verifier)); err == nil {
+				out[at] = root{c, k.Until}
+				break
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("evidence: %s: %w", j.Machine, err)
 		}
-		out[at] = c
 	}
 	return out, nil
 }
 
-func (p Proven) check(r wire.Record, site policy.SiteID, roots map[place]wire.Checkpoint) error {
+func (p Proven) check(r wire.Record, site policy.SiteID, roots map[place]root) error {
 	c, ok := roots[place{r.Machine, p.Generation}]
 	if !ok || r.Site != site || r.Seq > c.Size || len(p.Path) > maxPath {
 		return fmt.Errorf("evidence: record %d of %.64s/%.64s: no checkpoint covers it", r.Seq, r.Site, r.Machine)
+	}
+	if !c.until.IsZero() && r.Clock.Believed() && r.Wall.After(c.until.Add(wire.Skew)) {
+		return fmt.Errorf("evidence: record %d of %s is of %s, its machine's key ended on %s", r.Seq, r.Machine, r.Wall.Format(time.RFC3339),
+			c.until.Format(time.RFC3339))
 	}
 	if err := tlog.CheckRecord(tlog.RecordProof(p.Path), int64(c.Size), c.Root, int64(r.Seq-1), wire.Leaf(p.Salt, p.Record)); err != nil {
 		return fmt.Errorf("evidence: record %d of %s is not in the journal that the machine signed: %w", r.Seq, r.Machine, err)

@@ -309,3 +309,28 @@ func FuzzVerifyNeverPanicsNorBelieves(f *testing.F) {
 		}
 	})
 }
+
+// A key that was replaced or revoked verifies the records of its time, and none that says to be newer.
+func TestEvidenceOfAnEndedKeyIsVerifiedUpToItsEnd(t *testing.T) {
+	d := newDesk(t)
+	data, err := evidence.Make(d.file(t), d.hub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, next := key(t, "portillon-laser")
+	for name, c := range map[string]struct {
+		keys []evidence.Key
+		ok   bool
+	}{
+		"in force":            {[]evidence.Key{{Verifier: d.laserKey}}, true},
+		"replaced since":      {[]evidence.Key{{Verifier: next}, {Verifier: d.laserKey, Until: now.AddDate(1, 0, 0)}}, true},
+		"revoked before":      {[]evidence.Key{{Verifier: d.laserKey, Until: now.AddDate(-1, 0, 0)}}, false},
+		"never the machine's": {[]evidence.Key{{Verifier: next}}, false},
+		"none":                {nil, false},
+	} {
+		_, _, err := evidence.VerifyBy(data, note.VerifierList(d.hubKey), func(policy.MachineID) []evidence.Key { return c.keys })
+		if (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
