@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -30,6 +31,9 @@ type NewHub struct {
 	Site policy.SiteID
 	Host string // the computer's name: by it machines and browsers verify the hub
 	Web  string // where people reach it; empty: 127.0.0.1:8040. Beyond loopback the hub's own authority makes a certificate
+
+	Machines string // where machines join and fetch their bundle; empty: 0.0.0.0:8443
+	Broker   string // where machines reach the broker inside; empty: 0.0.0.0:8883
 }
 
 // Create makes a hub in an empty folder: its file, a key that signs bundles, policies and acknowledgements, and a card
@@ -73,17 +77,17 @@ func (n NewHub) config() string {
 	if !dnsName.MatchString(strings.ToLower(n.Host)) {
 		n.Host = "portillon-hub"
 	}
-	if n.Web == "" {
-		n.Web = "127.0.0.1:8040"
-	}
+	n.Web = cmp.Or(n.Web, "127.0.0.1:8040")
+	n.Machines, n.Broker = cmp.Or(n.Machines, "0.0.0.0:8443"), cmp.Or(n.Broker, "0.0.0.0:8883")
 	cert := ""
 	if !onLoopback(n.Web) {
 		cert = "\n  cert: own                               # signed by the hub's own authority: docs/hub.md"
 	}
-	return fmt.Sprintf(newConfig, n.Site, n.Web, cert, strings.ToLower(n.Host))
+	return fmt.Sprintf(newConfig, n.Site, n.Web, cert, n.Machines, strings.ToLower(n.Host), n.Broker)
 }
 
-// newConfig takes the site's id, the address for people, a line on its certificate, and the computer's name.
+// newConfig takes the site's id, the address for people, a line on its certificate, the address for machines, the
+// computer's name, and the broker's address.
 const newConfig = `# The hub of a site. Relative paths stand beside this file. portillon-hub -check says what is wrong with it.
 portillon: 1
 site: %s
@@ -93,9 +97,9 @@ card-key: keys/card.key                   # turns card numbers into what machine
 web:                                      # for people: pages and API
   # for other computers: 0.0.0.0:8040 with cert: own, or a reverse proxy and url:
   listen: %s%s
-machines-listen: 0.0.0.0:8443             # for machines: they join here, and fetch what they work from
+machines-listen: %s             # for machines: they join here, and fetch what they work from
 name: %s                                # the name in the hub's certificate: machines verify it, never an address
-mqtt: { listen: 0.0.0.0:8883 }            # the broker inside: each machine has an account
+mqtt: { listen: %s }            # the broker inside: each machine has an account
 `
 
 // beEmpty refuses a folder that holds anything but hidden files, and makes one that is not there.

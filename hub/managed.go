@@ -150,7 +150,7 @@ func (h *Hub) openServices() error {
 }
 
 // starter is the policy of a new site: it opens nothing.
-const starter = `# Who may do what. Nothing is open yet: this policy names no machine. docs/policy.md explains the keys.
+const starter = `# Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
 portillon: 1
 site: %s
 language: fr

@@ -60,6 +60,27 @@ try {
     await page.locator('#rows tr').filter({ hasText: 'intervention' }).first().waitFor({ timeout: 20000 });
     await page.waitForTimeout(2300);
   });
+  // The hub's pages, signed in as whoever one picks. Later, what is changed there acts at the simulated machines.
+  const hub = async (button, lang) => {
+    const [tab] = await Promise.all([page.context().waitForEvent('page'), page.locator(button).click()]);
+    tab.on('console', m => { if (m.type() === 'error') complaints.push(m.text()) });
+    tab.on('pageerror', e => complaints.push(String(e)));
+    await tab.waitForLoadState();
+    assert.equal(await tab.locator('html').getAttribute('lang'), lang);
+    assert.notEqual(new URL(tab.url()).port, new URL(url).port);
+    return tab;
+  };
+  for (const [who, at, as] of [['administrator', '/today', 'adrien@biklab.example'], ['maintainer', '/today', 'ines@example.org'],
+    ['mentor', '/today', 'karim@example.org'], ['member', '/me', 'lea@example.org']]) {
+    const tab = await hub(`[data-id=as-${who}]`, 'fr');
+    await tab.locator('footer').filter({ hasText: as }).waitFor();
+    assert.equal(new URL(tab.url()).pathname, at, who);
+    await tab.bringToFront();
+    await tab.screenshot({ path: `${out}/demo-hub-${who}.png` });
+    console.log('ok', 'hub as', who);
+    passed++;
+    await tab.close();
+  }
   await step('maintenance', async () => { await card('Inès'); await says(/Maintenance par Inès/); await card('Léa'); await says(/Maintenance par Léa/) });
   await step('evidence', async () => {
     const log = async (kind, full) => {
@@ -81,27 +102,6 @@ try {
     await panel.locator('#offers button').filter({ hasText: 'Passer à : maintenance' }).click({ timeout: 20000 });
     await says(/Maintenance par Léa/);
   });
-  // The hub's pages, signed in as whoever one picks. What is changed there acts at the simulated machines.
-  const hub = async (button, lang) => {
-    const [tab] = await Promise.all([page.context().waitForEvent('page'), page.locator(button).click()]);
-    tab.on('console', m => { if (m.type() === 'error') complaints.push(m.text()) });
-    tab.on('pageerror', e => complaints.push(String(e)));
-    await tab.waitForLoadState();
-    assert.equal(await tab.locator('html').getAttribute('lang'), lang);
-    assert.notEqual(new URL(tab.url()).port, new URL(url).port);
-    return tab;
-  };
-  for (const [who, at, as] of [['administrator', '/today', 'adrien@biklab.example'], ['maintainer', '/today', 'ines@example.org'],
-    ['mentor', '/today', 'karim@example.org'], ['member', '/me', 'lea@example.org']]) {
-    const tab = await hub(`[data-id=as-${who}]`, 'fr');
-    await tab.locator('footer').filter({ hasText: as }).waitFor();
-    assert.equal(new URL(tab.url()).pathname, at, who);
-    await tab.bringToFront();
-    await tab.screenshot({ path: `${out}/demo-hub-${who}.png` });
-    console.log('ok', 'hub as', who);
-    passed++;
-    await tab.close();
-  }
   await step('unknown', async () => { await page.waitForTimeout(2300); await page.locator('#m-fdm [data-id=choose]').click(); await page.locator('[data-id=card-stranger]').click(); await page.locator('#answer').filter({ hasText: 'Carte inconnue : code' }).waitFor() });
   let office; // the owner's tab
   await step('assigned', async () => {

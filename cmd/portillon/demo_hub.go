@@ -43,14 +43,13 @@ func (d *demo) openHub(_ context.Context, origin string) error {
 		return err
 	}
 	made, err := hub.Create(d.path("hub"), hub.NewHub{Site: p.Site, Host: "localhost",
-		Web: net.JoinHostPort(page.Hostname(), "0")})
+		Web: net.JoinHostPort(page.Hostname(), "0"), Machines: "127.0.0.1:0", Broker: "127.0.0.1:0"})
 	if err != nil {
 		return err
 	}
 	if d.conf, err = hub.ReadConfig(made.Config); err != nil {
 		return err
 	}
-	d.conf.Join.Listen, d.conf.MQTT.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	text, err := os.ReadFile(d.conf.Join.CardKey)
 	if err != nil {
 		return err

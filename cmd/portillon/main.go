@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 
+	"portillon/cmd/internal/enrol"
 	"portillon/cmd/internal/hubd"
 	"portillon/cmd/internal/machined"
 )
@@ -27,6 +28,9 @@ func start(open opener) {
 	// The demo starts its daemons from its own binary: the name it is called by says which program it is.
 	switch filepath.Base(os.Args[0]) {
 	case "portillond":
+		if len(os.Args) > 1 && os.Args[1] == "enrol" {
+			os.Exit(enrol.Main(os.Args[2:]))
+		}
 		os.Exit(machined.Main(os.Args[1:]))
 	case "portillon-hub":
 		os.Exit(hubd.Main(os.Args[1:]))

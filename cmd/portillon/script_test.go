@@ -25,7 +25,8 @@ import (
 
 // The transcripts in testdata are the tool's specification: they run its real main.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"portillon": func() { start(openModel) }, "portillond": func() { start(openModel) }, "write-journal": writeJournal, "write-protocol": writeProtocol})
+	testscript.Main(m, map[string]func(){"portillon": func() { start(openModel) }, "portillond": func() { start(openModel) },
+		"portillon-hub": func() { start(openModel) }, "write-journal": writeJournal, "write-protocol": writeProtocol})
 }
 
 // writeJournal writes a machine's journal of eleven records, always the same: write-journal FILE [SQL that harms it].

@@ -185,7 +185,8 @@ func (e *Enrolment) wiring(file string) (string, error) {
 		return setup.Simulated, nil
 	}
 	if errors.Is(err, fs.ErrNotExist) && e.Wiring == "" {
-		return "", fmt.Errorf("how the machine is wired is not known: --wiring NAME or --wiring FILE; %s", machined.Samples())
+		return "", fmt.Errorf("how the machine is wired is not known: --wiring NAME or --wiring FILE; %s; to try a machine "+
+			"without hardware: --folder DIR", machined.Samples())
 	}
 	return string(b), err
 }

@@ -44,10 +44,13 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	fs := flag.NewFlagSet("portillon-hub", flag.ContinueOnError)
 	fs.SetOutput(errs)
-	config := fs.String("config", "", "the hub's file; without it: hub.yaml of this folder, or "+systemConfig+", or a new hub in this folder if it is empty")
+	config := fs.String("config", "", "the hub's file; without it: hub.yaml of this folder, or "+systemConfig+
+		", or a new hub in this folder if it is empty")
 	site := fs.String("site", "", "the id of the site of a new hub; without it: the folder's name")
 	web := fs.String("web", "", "where people reach a new hub, host:port; without it: 127.0.0.1:8040")
 	version := fs.Bool("version", false, "say which version this is, and end")
+	machines := fs.String("machines", "", "where machines reach a new hub, host:port; without it: 0.0.0.0:8443")
+	mqtt := fs.String("mqtt", "", "where machines reach the broker of a new hub, host:port; without it: 0.0.0.0:8883")
 	check := fs.Bool("check", false, "say what is wrong with the file, and end")
 	offset := fs.Duration("clock-offset", 0, "for a demo: how far the hub's clock is from the computer's")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -64,7 +67,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	var err error
 	if *config == "" {
-		if *config, err = findConfig(".", hub.NewHub{Site: policy.SiteID(*site), Web: *web}, out); err != nil {
+		n := hub.NewHub{Site: policy.SiteID(*site), Web: *web, Machines: *machines, Broker: *mqtt}
+		if *config, err = findConfig(".", n, out); err != nil {
 			return complain(errs, err, "portillon-hub -config hub.yaml, or begin in an empty folder")
 		}
 	}
@@ -131,6 +135,6 @@ func welcome(out io.Writer, h *hub.Hub) {
 	}
 	fmt.Fprintf(out, "portillon-hub: open %s\n", url)
 	if code := h.OwnerCode(); code != "" {
-		fmt.Fprintf(out, "  no owner yet: %s/code/owner and the code %s\n", url, code)
+		fmt.Fprintf(out, "  no owner yet: %s/code/owner?code=%s fills in the code %[2]s\n", url, code)
 	}
 }
