@@ -102,6 +102,7 @@ func (h *Hub) openServices() error {
 	client := fetch.New(fetch.Options{})
 	m.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: m.policies.current, Audit: m.audit.Append,
 		Taps:     h.unknownTaps,
+		Practice: h.practice,
 		CardHash: func(number []byte) string { return cardHash(cardKey, number) },
 		Fetch:    client.For, Forget: h.forgetMember})
 	if err != nil {

@@ -146,11 +146,18 @@ func (h *Hub) refreshBadges(ctx context.Context) error {
 }
 
 // holders are all members with what they hold under two policies.
-func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, err error) {
-	all, err := h.managed.directory.Holders(ctx, before, after)
+func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, unknown []string,
+	err error) {
+	all, unknown, err := h.managed.directory.Holders(ctx, before, after)
 	for _, m := range all {
 		out = append(out, publish.Holder{Name: m.Name, Before: m.Before, After: m.After})
 	}
+	return out, unknown, err
+}
+
+// practice is what members did at machines, from the records that reports count.
+func (h *Hub) practice(ctx context.Context, machines []policy.MachineID) (out directory.Practised, err error) {
+	out.Of, out.Known, err = h.managed.report.Practice(ctx, machines)
 	return out, err
 }
 

@@ -37,6 +37,7 @@ type row struct {
 func rows() []row {
 	return []row{
 		{"ingest", "records a second, batches of 100, beside a bare insert of the same bytes", ingest},
+		{"pages", "each page and paged read, at 10,000 members and a million records", pages},
 		{"kill", "a process that takes records and makes changes is killed (-9)", kill},
 	}
 }
