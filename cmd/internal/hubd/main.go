@@ -121,6 +121,6 @@ func welcome(out io.Writer, h *hub.Hub) {
 	}
 	fmt.Fprintf(out, "portillon-hub: open %s\n", url)
 	if code := h.OwnerCode(); code != "" {
-		fmt.Fprintf(out, "  no owner yet: %s/code/owner and the code %s\n", url, code)
+		fmt.Fprintf(out, "  no owner yet: open %s/code/owner?code=%s\n", url, code)
 	}
 }
