@@ -23,6 +23,7 @@ import (
 	"portillon/hub/httpd"
 	"portillon/hub/publish"
 	"portillon/hub/report"
+	"portillon/hub/store"
 	"portillon/hub/web"
 	"portillon/openbadge/fetch"
 )
@@ -76,6 +77,7 @@ func (h *Hub) openManaged() error {
 	m, site := &h.managed, h.db.Site(h.c.Site)
 	var err error
 	m.policies.read = h.policyText
+	m.policies.changes, _ = site.Subscribe(store.Policy) // for as long as the hub runs
 	if err := h.openServices(); err != nil {
 		return err
 	}
@@ -190,7 +192,7 @@ func (h *Hub) openPages() error {
 		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
 		Address:     func(r *http.Request) string { return m.accounts.ClientAddress(r) },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
-		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName})
+		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, PolicyMachines: m.policies.machineIDs})
 	if err != nil {
 		return err
 	}

@@ -28,9 +28,32 @@ import (
 type policies struct {
 	read func(context.Context) (number int64, text string, err error)
 
+	changes *store.Subscription // of policies; nil: names are read anew each time
+
 	mu     sync.Mutex
 	number int64
 	last   *policy.Policy
+	stale  bool // a policy was published since last was read for its names
+}
+
+// forNames is the policy in force for whoever only wants its names: a page asks for hundreds of them, and reads no row
+// for that unless a policy was published. nil: there is none, or it cannot be read.
+func (p *policies) forNames() *policy.Policy {
+	p.mu.Lock()
+	p.stale = p.stale || p.changes == nil || len(p.changes.Take()) > 0
+	last, stale := p.last, p.stale
+	p.mu.Unlock()
+	if last != nil && !stale {
+		return last
+	}
+	now, err := p.current(context.Background())
+	if err != nil {
+		return last
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stale = false
+	return now
 }
 
 // current is the policy in force; nil: there is none.
@@ -44,7 +67,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	if number == 0 {
 		return nil, nil
 	}
-	if p.last != nil && p.number == number {
+	if p.last != nil && p.number >= number { // numbers grow: somebody else read a newer one meanwhile
 		return p.last, nil
 	}
 	parsed, err := file.Parse("policy.yaml", []byte(text))
@@ -56,7 +79,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 }
 
 func (p *policies) machineName(id policy.MachineID) policy.Text {
-	if now, err := p.current(context.Background()); err == nil && now != nil {
+	if now := p.forNames(); now != nil {
 		if m, ok := now.Machine(id); ok {
 			return m.Name
 		}
@@ -64,8 +87,18 @@ func (p *policies) machineName(id policy.MachineID) policy.Text {
 	return policy.Text{}
 }
 
+// machineIDs are the machines of the policy in force.
+func (p *policies) machineIDs() (out []policy.MachineID) {
+	if now := p.forNames(); now != nil {
+		for i := range now.Machines {
+			out = append(out, now.Machines[i].ID)
+		}
+	}
+	return out
+}
+
 func (p *policies) badgeName(id policy.BadgeID) policy.Text {
-	if now, err := p.current(context.Background()); err == nil && now != nil {
+	if now := p.forNames(); now != nil {
 		if b, ok := now.Badge(id); ok {
 			return b.Name
 		}
