@@ -21,6 +21,7 @@ import (
 	"portillon/hub/httpd"
 	"portillon/hub/publish"
 	"portillon/hub/report"
+	"portillon/hub/store"
 	"portillon/hub/web"
 	"portillon/openbadge"
 	"portillon/openbadge/fetch"
@@ -81,6 +82,7 @@ func (h *Hub) openManaged() error {
 	m, site := &h.managed, h.db.Site(h.c.Site)
 	var err error
 	m.policies.read, m.rebinds.wake = h.policyText, make(chan struct{}, 1)
+	m.policies.changes, _ = site.Subscribe(store.Policy) // for as long as the hub runs
 	if err := h.openCardKey(); err != nil {
 		return err
 	}
@@ -112,6 +114,7 @@ func (h *Hub) openServices() error {
 	var err error
 	m.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: m.policies.current, Audit: m.audit.Append,
 		Taps:     h.unknownTaps,
+		Practice: h.practice,
 		CardHash: h.cardHash, OldCardKey: h.oldCardKey, OldCardHash: h.oldCardHash,
 		Fetch: documents, Forget: h.forgetMember})
 	if err != nil {
@@ -206,7 +209,7 @@ func (h *Hub) openPages() error {
 		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
 		Address:     func(r *http.Request) string { return httpd.Address(r.Context()).String() },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
-		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, ZoneNow: m.policies.zone})
+		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, ZoneNow: m.policies.zone, PolicyMachines: m.policies.machineIDs})
 	if err != nil {
 		return err
 	}

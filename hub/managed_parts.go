@@ -28,9 +28,32 @@ import (
 type policies struct {
 	read func(context.Context) (number int64, text string, err error)
 
+	changes *store.Subscription // of policies; nil: names are read anew each time
+
 	mu     sync.Mutex
 	number int64
 	last   *policy.Policy
+	stale  bool // a policy was published since last was read for its names
+}
+
+// forNames is the policy in force for whoever only wants its names: a page asks for hundreds of them, and reads no row
+// for that unless a policy was published. nil: there is none, or it cannot be read.
+func (p *policies) forNames() *policy.Policy {
+	p.mu.Lock()
+	p.stale = p.stale || p.changes == nil || len(p.changes.Take()) > 0
+	last, stale := p.last, p.stale
+	p.mu.Unlock()
+	if last != nil && !stale {
+		return last
+	}
+	now, err := p.current(context.Background())
+	if err != nil {
+		return last
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stale = false
+	return now
 }
 
 // current is the policy in force; nil: there is none.
@@ -44,7 +67,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 	if number == 0 {
 		return nil, nil
 	}
-	if p.last != nil && p.number == number {
+	if p.last != nil && p.number >= number { // numbers grow: somebody else read a newer one meanwhile
 		return p.last, nil
 	}
 	parsed, err := file.Parse("policy.yaml", []byte(text))
@@ -56,7 +79,7 @@ func (p *policies) current(ctx context.Context) (*policy.Policy, error) {
 }
 
 func (p *policies) machineName(id policy.MachineID) policy.Text {
-	if now, err := p.current(context.Background()); err == nil && now != nil {
+	if now := p.forNames(); now != nil {
 		if m, ok := now.Machine(id); ok {
 			return m.Name
 		}
@@ -72,8 +95,18 @@ func (p *policies) zone() *time.Location {
 	return nil
 }
 
+// machineIDs are the machines of the policy in force.
+func (p *policies) machineIDs() (out []policy.MachineID) {
+	if now := p.forNames(); now != nil {
+		for i := range now.Machines {
+			out = append(out, now.Machines[i].ID)
+		}
+	}
+	return out
+}
+
 func (p *policies) badgeName(id policy.BadgeID) policy.Text {
-	if now, err := p.current(context.Background()); err == nil && now != nil {
+	if now := p.forNames(); now != nil {
 		if b, ok := now.Badge(id); ok {
 			return b.Name
 		}
@@ -170,11 +203,18 @@ func (h *Hub) refreshBadges(ctx context.Context) error {
 }
 
 // holders are all members with what they hold under two policies.
-func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, err error) {
-	all, err := h.managed.directory.Holders(ctx, before, after)
+func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, unknown []string,
+	err error) {
+	all, unknown, err := h.managed.directory.Holders(ctx, before, after)
 	for _, m := range all {
 		out = append(out, publish.Holder{Name: m.Name, Before: m.Before, After: m.After})
 	}
+	return out, unknown, err
+}
+
+// practice is what members did at machines, from the records that reports count.
+func (h *Hub) practice(ctx context.Context, machines []policy.MachineID) (out directory.Practised, err error) {
+	out.Of, out.Known, err = h.managed.report.Practice(ctx, machines)
 	return out, err
 }
 

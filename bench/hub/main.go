@@ -39,6 +39,7 @@ func rows() []row {
 	return []row{
 		{"ingest", "records a second, batches of 100, beside a bare insert of the same bytes", ingest},
 		{"machines", "many simulated machines at one hub, with a large directory", machines},
+		{"pages", "each page and paged read, at 10,000 members and a million records", pages},
 		{"kill", "a process that takes records and makes changes is killed (-9)", kill},
 	}
 }

@@ -111,6 +111,10 @@ func (s *API) draftPolicy(c *call) (answer, error) {
 		d.Faults = []publish.Fault{}
 	}
 	d.Faults, d.Warnings = s.saidFaults(c.lang, d.Faults), s.saidFaults(c.lang, d.Warnings)
+	if d.Effect != nil {
+		effect := *d.Effect
+		effect.Faults, d.Effect = s.said(c.lang, effect.Faults), &effect
+	}
 	return answer{body: d}, nil
 }
 

@@ -47,6 +47,9 @@ type Options struct {
 	// Taps are the unknown cards that were tapped since a moment, from the ledger; nil: none are known.
 	Taps func(ctx context.Context, since time.Time) ([]UnknownTap, error)
 
+	// Practice is what members did at some machines, from the machines' records; nil: nothing is known of it.
+	Practice func(ctx context.Context, machines []policy.MachineID) (Practised, error)
+
 	// CardHash is the HMAC of a card's number under the site's card key, in hexadecimal, as bundles hold it. With it, a
 	// card that is enrolled by its code is not added a second time by its number, which no bundle could be built of;
 	// nil: not checked.

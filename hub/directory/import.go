@@ -130,7 +130,14 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	if err := pl.make(x, l.rows, former, s.o.CardHash); err != nil {
 		return Preview{}, err
 	}
-	pl.effects(x, p, s.o.Now())
+	practised, unknown, err := s.practised(ctx, p)
+	if err != nil {
+		return Preview{}, err
+	}
+	pl.effects(x, p, practised, s.o.Now())
+	if len(pl.writes) > 0 {
+		pl.Warnings = append(pl.Warnings, unknown...)
+	}
 	s.file(pl)
 	return pl.Preview, nil
 }

@@ -326,16 +326,16 @@ func (w *write) fields(e *entry) []string {
 }
 
 // effects says who gains and who loses what, for the members that the import writes.
-func (pl *plan) effects(x *index, p *policy.Policy, at time.Time) {
+func (pl *plan) effects(x *index, p *policy.Policy, practised Practised, at time.Time) {
 	if p == nil || len(pl.writes) == 0 {
 		return
 	}
 	before, after := make([]*policy.Member, len(pl.writes)), make([]*policy.Member, len(pl.writes))
 	for i, w := range pl.writes {
 		if e := x.byID[w.ID]; e != nil {
-			before[i] = e.as(p)
+			before[i] = practised.with(e.as(p))
 		}
-		after[i] = w.record.as(p)
+		after[i] = practised.with(w.record.as(p))
 	}
 	for _, m := range p.Machines {
 		had, has := p.Rights(m.ID, before, at), p.Rights(m.ID, after, at)

@@ -17,7 +17,7 @@ var messages string
 // written: those of libraries, and those that a machine of another release sent.
 type Words struct {
 	whole    map[string]message // English sentences with nothing put in
-	patterns []message          // the others, those with the most letters of their own first
+	patterns []message          // the others, those that fit the fewest sentences first
 	codes    map[string]string  // of French sentences with nothing put in
 }
 
@@ -56,7 +56,15 @@ func readWords(text string) (*Words, error) {
 			w.patterns = append(w.patterns, m)
 		}
 	}
-	slices.SortStableFunc(w.patterns, func(a, b message) int { return b.own - a.own })
+	slices.SortStableFunc(w.patterns, func(a, b message) int {
+		if open := func(m message) bool { return m.en[0] == "" }; open(a) != open(b) {
+			if open(a) { // what begins with a value fits many sentences
+				return 1
+			}
+			return -1
+		}
+		return b.own - a.own
+	})
 	return w, nil
 }
 
@@ -139,6 +147,12 @@ func (w *Words) french(text string, depth int) (string, string, bool) {
 	if m, ok := w.whole[text]; ok {
 		return m.fr[0], m.code, true
 	}
+	// a reader of files puts the path of the field first: machines.laser.grants[0].role: …
+	if path, rest, ok := strings.Cut(text, ": "); ok && !strings.Contains(path, " ") && strings.ContainsAny(path, ".[") {
+		if fr, code, ok := w.french(rest, depth+1); ok {
+			return path + "\u00a0: " + fr, code, true
+		}
+	}
 	for _, m := range w.patterns {
 		values, ok := m.values(text)
 		if !ok {
@@ -152,12 +166,6 @@ func (w *Words) french(text string, depth int) (string, string, bool) {
 			out += values[n] + m.fr[i+1]
 		}
 		return out, m.code, true
-	}
-	// a reader of files puts the path of the field first: machines.laser.grants[0].role: …
-	if path, rest, ok := strings.Cut(text, ": "); ok && !strings.Contains(path, " ") {
-		if fr, code, ok := w.french(rest, depth+1); ok {
-			return path + "\u00a0: " + fr, code, true
-		}
 	}
 	return text, "", false
 }

@@ -26,6 +26,7 @@ func TestSentencesAreFoundWithWhatWasPutIn(t *testing.T) {
 		{"unreadable: EOF", "fichier illisible\u00a0: EOF", "file"},
 		{"machines.a.needs[0]: no badge", "machines.a.needs[0]\u00a0: aucun badge", "none"},
 		{"7 cards is B too", "B est 7 cards", "also"}, // what somebody typed is no sentence
+		{"machines.a.needs[0]: \"x\" is \"y\" too", "machines.a.needs[0]\u00a0: \"y\" est \"x\"", "also"},
 		{"{ a } or x", "{ a } ou x", "braces"},
 		{"nothing of ours", "nothing of ours", ""},
 		{"Mr X: no badge", "Mr X: no badge", ""}, // only a path stands before a sentence

@@ -64,7 +64,9 @@ func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) 
 }
 
 // rows runs the query. The order in which the tables are read is fixed (CROSS JOIN, sqlite.org/optoverview.html §6.2):
-// without kinds the primary key gives the records in order, unsorted; with kinds their index finds them.
+// without kinds the primary key gives the records in order, unsorted; with kinds their index finds them. Whoever reads a
+// part of one journal after another gets its kinds by the primary key too: through their index each part would read and
+// sort the kinds of all journals.
 func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 	anyOne, generation, limit := 1, "", int64(math.MaxInt64)
 	if q.Generation != nil {
@@ -91,6 +93,15 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 			kind = q.Kinds[i]
 		}
 		args = append(args, string(kind))
+	}
+	if q.Machine != "" && q.Generation != nil && q.Limit > 0 {
+		// kind || '' is no column: the index of kinds cannot be chosen
+		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
+			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
+			WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND j.machine = $2
+			AND ($3 = 1 OR j.generation = $4) AND r.seq > $5 AND ($6 = '' OR r.member = $6)
+			AND r.kind || '' IN ($8, $9, $10, $11, $12, $13, $14, $15)
+			ORDER BY j.machine, j.epoch, r.seq LIMIT $7`, args...)
 	}
 	return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
 		FROM ledger_records AS r CROSS JOIN ledger_journals AS j

@@ -20,7 +20,7 @@ func english(b *bench) {
 
 // withMembers has two members: Léa with the badge of laser users, and Yann with none.
 func withMembers(b *bench) {
-	b.o.Holders = func(_ context.Context, before, after *policy.Policy) ([]publish.Holder, error) {
+	b.o.Holders = func(_ context.Context, before, after *policy.Policy) ([]publish.Holder, []string, error) {
 		holding := []policy.Holding{{Badge: "laser-user", Standing: policy.Verified, From: start.AddDate(0, -1, 0)}}
 		lea := func(p *policy.Policy) *policy.Member {
 			m := &policy.Member{ID: "lea"}
@@ -29,7 +29,8 @@ func withMembers(b *bench) {
 			}
 			return m
 		}
-		return []publish.Holder{{"Léa", lea(before), lea(after)}, {"Yann", nil, &policy.Member{ID: "yann"}}}, nil
+		return []publish.Holder{{"Léa", lea(before), lea(after)}, {"Yann", nil, &policy.Member{ID: "yann"}}},
+			[]string{"laser: not known"}, nil
 	}
 }
 
@@ -169,10 +170,10 @@ func TestWordsOfADraftAreInTheLanguageAskedFor(t *testing.T) {
 func TestAnAnalysisThatIsNotWaitedForEnds(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	b := newBench(t, func(b *bench) {
-		b.o.Holders = func(context.Context, *policy.Policy, *policy.Policy) ([]publish.Holder, error) {
+		b.o.Holders = func(context.Context, *policy.Policy, *policy.Policy) ([]publish.Holder, []string, error) {
 			close(entered)
 			<-leave
-			return nil, errors.New("no members")
+			return nil, nil, errors.New("no members")
 		}
 	})
 	done := make(chan error)

@@ -36,10 +36,11 @@ func (s *Service) effect(ctx context.Context, a actor.Actor, before, after *poli
 		out.line(settingInWords(x, l))
 	}
 	if s.o.Holders != nil {
-		holders, err := s.o.Holders(ctx, before, after)
+		holders, unknown, err := s.o.Holders(ctx, before, after)
 		if err != nil {
 			return out, false, err
 		}
+		out.Faults = append(out.Faults, unknown...)
 		out.members(before, after, holders, now, l)
 	}
 	same = err == nil && len(changes)+len(settings)+len(out.Gains)+len(out.Loses) == 0

@@ -79,8 +79,9 @@ type Options struct {
 	// Documents are the issuers' documents that are signed with a policy; nil: none.
 	Documents func(ctx context.Context, p *policy.Policy) ([]byte, error)
 
-	// Holders are all members of the site, with what they hold under either policy; nil: Draft names nobody.
-	Holders func(ctx context.Context, before, after *policy.Policy) ([]Holder, error)
+	// Holders are all members of the site, with what they hold under either policy, and sentences on what is not known
+	// of them; nil: Draft names nobody.
+	Holders func(ctx context.Context, before, after *policy.Policy) (all []Holder, unknown []string, err error)
 
 	// Build makes a bundle of the policy and of the directory as it is now.
 	Build   func(ctx context.Context, s Snapshot, o Order) (*site.Built, error)

@@ -298,3 +298,20 @@ func TestCardKeyIsChangedFromItsPage(t *testing.T) {
 	wants(t, h.post("/card-key/end", url.Values{"version": {"2"}}), 303, "/card-key?done=cardkey-ended")
 	wants(t, h.post("/card-key/end", url.Values{"version": {"3"}}), 422, "no change-over is under way")
 }
+
+func TestRolesAtAMachineAreGivenAndTakenAway(t *testing.T) {
+	h := open(t, 0)
+	page := wants(t, h.get("/settings/accounts"), 200, `name="machine_role"`, `<option value="laser">`)
+	id := strings.SplitN(strings.SplitN(page, `action="/settings/accounts/`, 2)[1], `"`, 2)[0]
+	version := strings.SplitN(strings.SplitN(page, `name="version" value="`, 2)[1], `"`, 2)[0]
+	give := url.Values{"version": {version}, "machine": {"laser"}, "machine_role": {"maintainer"}}
+	wants(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")
+	if n := strings.Count(wants(t, h.get("/settings/accounts"), 200), ": Maintenance"); n < 1 {
+		t.Errorf("%d accounts maintain a machine", n)
+	}
+	wants(t, h.post("/settings/accounts/"+id, give), 412) // of the version before
+	give.Set("version", "2")
+	give.Set("machine_role", "")
+	wants(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")
+	wants(t, h.get("/settings/accounts?member=m-lea&name=lea@lab.example"), 200, `value="m-lea"`, `value="lea@lab.example"`)
+}

@@ -32,6 +32,7 @@ func (p *Pages) about(q *request) error {
 type todayPage struct {
 	On, Off []standing
 	Free    []standing
+	Start   bool // there is no machine yet, and the asker can add one
 	Taps    []directory.Tap
 	Ended   []directory.Ending
 	Soon    []directory.Ending
@@ -83,6 +84,7 @@ func (q *request) machinesOfToday(d *todayPage) error {
 	if err != nil {
 		return err
 	}
+	d.Start = len(list) == 0 && q.actor.May(actor.EnrolMachines, actor.Target{}) == nil
 	for _, m := range list {
 		s, err := q.standing(m)
 		if err != nil {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"slices"
 
 	"portillon/hub/enrol"
 	"portillon/policy"
@@ -17,8 +18,12 @@ func (p *Pages) machineRoutes() []route {
 
 type machinesPage struct {
 	Machines []standing
+	Known    []policy.MachineID // of the policy, and not added yet
 	Form     form
 }
+
+// maxKnown bounds how many machines of the policy are offered to be added.
+const maxKnown = 30
 
 func machineForm() form {
 	return form{ID: "add", Action: "/machines", Submit: "add", Fields: []field{
@@ -37,6 +42,13 @@ func (q *request) machinesPage(status int, f form) error {
 			return err
 		}
 		d.Machines = append(d.Machines, s)
+	}
+	if q.p.PolicyMachines != nil {
+		for _, id := range q.p.PolicyMachines() {
+			if !slices.ContainsFunc(list, func(m enrol.Machine) bool { return m.ID == id }) && len(d.Known) < maxKnown {
+				d.Known = append(d.Known, id)
+			}
+		}
 	}
 	return q.render(status, "machines", "machines", "machines.title", d)
 }

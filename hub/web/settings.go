@@ -2,6 +2,8 @@ package web
 
 import (
 	"bytes"
+	"maps"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -160,6 +162,7 @@ func (p *Pages) revokeToken(q *request) error {
 
 type accountsPage struct {
 	Accounts []account.Account
+	Machines []policy.MachineID // for roles at one of them
 	Next     string
 	Form     form
 	Code     string // a one-time code, shown once
@@ -185,6 +188,18 @@ func (q *request) showAccounts(status int, change func(*accountsPage)) error {
 		return err
 	}
 	d := accountsPage{Accounts: list, Form: accountForm()}
+	if v := q.r.URL.Query(); q.r.Method == http.MethodGet && v.Get("member") != "" { // from the page of a member
+		d.Form = d.Form.keep(v)
+	}
+	if q.p.Machines != nil {
+		machines, err := q.p.Machines.Machines(ctxOf(q), q.actor)
+		if err = optional(err); err != nil {
+			return err
+		}
+		for _, m := range machines {
+			d.Machines = append(d.Machines, m.ID)
+		}
+	}
 	if next != "" {
 		d.Next = "/settings/accounts?" + url.Values{"after": {next}}.Encode()
 	}
@@ -234,12 +249,28 @@ func (p *Pages) changeAccount(q *request) error {
 		if v.Has("disabled") {
 			a.Disabled = v.Get("disabled") == "yes"
 		}
+		if m := policy.MachineID(v.Get("machine")); m != "" {
+			setMachineRole(a, m, actor.Role(v.Get("machine_role")))
+		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	return q.to("/settings/accounts", "account-changed")
+}
+
+// setMachineRole gives an account a role at a machine, or takes away the one that a person gave; empty: none.
+func setMachineRole(a *account.Account, m policy.MachineID, r actor.Role) {
+	a.Machines = maps.Clone(a.Machines)
+	if r == "" {
+		delete(a.Machines, m)
+		return
+	}
+	if a.Machines == nil {
+		a.Machines = map[policy.MachineID]actor.Role{}
+	}
+	a.Machines[m] = r
 }
 
 func (p *Pages) resetPassword(q *request) error {

@@ -54,7 +54,9 @@ type Options struct {
 	// MachineName and BadgeName give the policy's names. nil, or an empty text: the id is shown.
 	MachineName func(policy.MachineID) policy.Text
 	BadgeName   func(policy.BadgeID) policy.Text
-	Mail        bool // the hub can send e-mail
+	// PolicyMachines are the machines of the policy in force. nil: they are not offered where a machine is added.
+	PolicyMachines func() []policy.MachineID
+	Mail           bool // the hub can send e-mail
 	// Live gives the site's name and whether members may sign in by e-mail, at this moment. nil: Site and Mail.
 	Live func() (name string, mail bool)
 }

@@ -135,6 +135,6 @@ func welcome(out io.Writer, h *hub.Hub) {
 	}
 	fmt.Fprintf(out, "portillon-hub: open %s\n", url)
 	if code := h.OwnerCode(); code != "" {
-		fmt.Fprintf(out, "  no owner yet: %s/code/owner?code=%s fills in the code %[2]s\n", url, code)
+		fmt.Fprintf(out, "  no owner yet: open %s/code/owner?code=%s\n", url, code)
 	}
 }

@@ -1,0 +1,350 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"portillon/hub"
+)
+
+const (
+	pagesMembers = 10_000
+	pagesRecords = 1_000_000
+	pagesTimes   = 200 // how often each address is asked for
+	readMost     = 20 * time.Millisecond
+	pageMost     = 30 * time.Millisecond
+	pageBytes    = 60_000
+)
+
+// pages measures each page and each paged read of the API, at 10,000 members with 5 badges each and a million records,
+// as an administrator's browser has them over HTTP, beside a bare SELECT of as many rows put through a template.
+func pages(ctx context.Context, o options) (err error) {
+	s, err := openPagesSite(o, pagesMembers, pagesRecords)
+	if err != nil {
+		return err
+	}
+	h, stop, err := s.start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	b := &pagesBrowser{base: h.WebURL()}
+	if err := b.signIn(ctx); err != nil {
+		return err
+	}
+	if err := b.counted(ctx, o); err != nil {
+		return err
+	}
+	o.out(fmt.Sprintf("  %d members, %d badges each, %d records, %d answers an address; read: p99 ≤ %v, page: p99 ≤ %v and ≤ %d bytes",
+		s.members, pagesBadges, s.records, pagesTimes, readMost, pageMost, pageBytes))
+	bare, err := s.bare(ctx)
+	if err != nil {
+		return err
+	}
+	defer bare.close()
+	slow := 0
+	o.out("  address                                             p50 ms  p99 ms   bytes   bare p50    p99")
+	for _, path := range pagesAddresses() {
+		ok, err := b.measure(ctx, o, path, bare)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			slow++
+		}
+	}
+	if slow > 0 {
+		return fmt.Errorf("%d addresses are slower or longer than they may be", slow)
+	}
+	return nil
+}
+
+// pagesAddresses are all lists of the API, and all pages.
+func pagesAddresses() []string {
+	year := "from=" + time.Now().AddDate(-1, 0, 1).Format(time.DateOnly) + "&to=" + time.Now().Format(time.DateOnly)
+	month := "from=" + time.Now().AddDate(0, 0, -29).Format(time.DateOnly) + "&to=" + time.Now().Format(time.DateOnly)
+	return []string{
+		"/api/v1/members", "/api/v1/members?limit=500", "/api/v1/members?text=nom-compose99", "/api/v1/members?text=nobody",
+		"/api/v1/members?state=lapsed", "/api/v1/members?state=ending", "/api/v1/members?machine=machine-07",
+		"/api/v1/members?badge=badge-3", "/api/v1/members/m-005000", "/api/v1/taps", "/api/v1/endings", "/api/v1/machines",
+		"/api/v1/policy", "/api/v1/policy/versions", "/api/v1/bundle", "/api/v1/accounts", "/api/v1/audit",
+		"/api/v1/reports/uses?" + month, "/api/v1/reports/uses?" + year, "/api/v1/reports/uses?machine=machine-07&" + month,
+		"/api/v1/reports/weeks?" + month, "/api/v1/reports/weeks?" + year, "/api/v1/reports/refusals?" + month,
+		"/api/v1/reports/refusals?" + year, "/api/v1/hub",
+		"/today", "/members", "/members?q=nom-compose99", "/members?state=lapsed", "/members?machine=machine-07",
+		"/members/m-005000", "/members/m-005000/merge", "/members/m-005000/erase", "/members/new", "/members/import", "/cards",
+		"/cards?state=lost", "/cards?q=compose99", "/cards?state=idle", "/machines", "/machines/machine-07", "/policy",
+		"/policy/versions/2", "/reports", "/reports?" + year, "/reports?machine=machine-07&" + year, "/settings",
+		"/settings/tokens", "/settings/accounts", "/settings/audit", "/about",
+	}
+}
+
+// start opens the hub; where its folder is new, it is filled first.
+func (s *pagesSite) start(ctx context.Context, o options) (h *hub.Hub, stop func() error, err error) {
+	if !s.existing {
+		if err := s.make(ctx, o); err != nil {
+			return nil, nil, err
+		}
+	}
+	return s.run(ctx)
+}
+
+// run opens the hub. The program's own log is silent: it is measured without a terminal.
+func (s *pagesSite) run(ctx context.Context) (*hub.Hub, func() error, error) {
+	h, err := hub.New(s.config, hub.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx) }()
+	return h, func() error {
+		cancel()
+		err := <-done
+		if errors.Is(err, context.Canceled) {
+			err = nil
+		}
+		return errors.Join(err, h.Close())
+	}, nil
+}
+
+// make makes the first owner and publishes the policy as people do, then fills the tables.
+func (s *pagesSite) make(ctx context.Context, o options) error {
+	h, stop, err := s.run(ctx)
+	if err != nil {
+		return err
+	}
+	b := &pagesBrowser{base: h.WebURL()}
+	err = b.post(ctx, "/code/owner", url.Values{"code": {h.OwnerCode()}, "name": {pagesAccount}, "password": {pagesPassword}})
+	if err == nil {
+		err = b.post(ctx, "/policy/publish", url.Values{"text": {s.policyText()}, "comment": {"bench"}, "of": {"1"}})
+	}
+	if err = errors.Join(err, stop()); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := s.fill(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.log, "pages: tables filled in %v\n", time.Since(began).Round(time.Second))
+	return os.WriteFile(filepath.Join(s.dir, "made"), nil, 0o600)
+}
+
+// pagesBrowser is an administrator's browser.
+type pagesBrowser struct {
+	base string
+	c    http.Client
+}
+
+func (b *pagesBrowser) signIn(ctx context.Context) error {
+	return b.post(ctx, "/sign-in", url.Values{"name": {pagesAccount}, "password": {pagesPassword}})
+}
+
+// post sends a form, which is to be answered with a redirect.
+func (b *pagesBrowser) post(ctx context.Context, path string, v url.Values) error {
+	if b.c.Jar == nil {
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			return err
+		}
+		b.c = http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, b.base+path, strings.NewReader(v.Encode()))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := b.c.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusSeeOther {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 2000))
+		return fmt.Errorf("POST %s: %s: %s", path, resp.Status, text)
+	}
+	return nil
+}
+
+// get reads an address whole, and how long that took.
+func (b *pagesBrowser) get(ctx context.Context, path string) (body []byte, took time.Duration, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, b.base+path, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	r.Header.Set("Accept-Language", "fr")
+	began := time.Now()
+	resp, err := b.c.Do(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(resp.Body)
+	took = time.Since(began)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s: %.300s", path, resp.Status, body)
+	}
+	return body, took, err
+}
+
+// counted waits until the newest records are in the reports, and all members in the bundle.
+func (b *pagesBrowser) counted(ctx context.Context, o options) error {
+	today := "/api/v1/reports/uses?limit=1&from=" + time.Now().AddDate(0, 0, -2).Format(time.DateOnly) + "&to=" +
+		time.Now().Format(time.DateOnly) + "&machine=" + string(pagesMachine(pagesMachines-1))
+	began := time.Now()
+	for {
+		uses, _, err := b.get(ctx, today)
+		if err != nil {
+			return err
+		}
+		bundle, _, err := b.get(ctx, "/api/v1/bundle")
+		if err == nil && strings.Contains(string(uses), `"machine":`) &&
+			strings.Contains(string(bundle), fmt.Sprintf(`"members":%d`, pagesMembers)) {
+			fmt.Fprintf(o.log, "pages: records counted and bundle built in %v\n", time.Since(began).Round(time.Second))
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+// measure asks for one address again and again, in turn with the bare one, and prints a row.
+func (b *pagesBrowser) measure(ctx context.Context, o options, path string, bare *bareServer) (ok bool, err error) {
+	if _, _, err := b.get(ctx, path); err != nil { // what is kept in memory is there
+		return false, err
+	}
+	var took, besides []time.Duration
+	size := 0
+	for range pagesTimes {
+		body, t, err := b.get(ctx, path)
+		if err != nil {
+			return false, err
+		}
+		took, size = append(took, t), len(body)
+		if _, t, err = bare.browser.get(ctx, bareOf(path)); err != nil {
+			return false, err
+		}
+		besides = append(besides, t)
+	}
+	most, isPage := readMost, !strings.HasPrefix(path, "/api/")
+	if isPage {
+		most = pageMost
+	}
+	ok = quantile(took, 99) <= most && (!isPage || size <= pageBytes)
+	mark := ""
+	if !ok {
+		mark = "  TOO MUCH"
+	}
+	o.out(fmt.Sprintf("  %-50.50s %7.2f %7.2f %7d   %7.2f %7.2f%s", path, milliseconds(quantile(took, 50)),
+		milliseconds(quantile(took, 99)), size, milliseconds(quantile(besides, 50)), milliseconds(quantile(besides, 99)), mark))
+	return ok, nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// quantile is the value below which so many of a hundred lie.
+func quantile(all []time.Duration, percent int) time.Duration {
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[min(len(sorted)-1, len(sorted)*percent/100)]
+}
+
+// bareServer answers with 50 rows of a table put through a template, and with nothing else: no session, no rights.
+type bareServer struct {
+	db      *sql.DB
+	server  *http.Server
+	browser pagesBrowser
+}
+
+func (s *bareServer) close() {
+	s.server.Close()
+	s.db.Close()
+}
+
+// bareQueries are SELECTs of as many rows as a page has.
+func bareQueries() map[string]string {
+	return map[string]string{
+		"/members": `SELECT m.id, m.name, m.until_day, v.value FROM member m JOIN member_value v ON v.site = m.site AND
+			v.member = m.id AND v.kind = 'email' WHERE m.site = 'bench' AND m.place > 5000 ORDER BY m.place LIMIT 50`,
+		"/member": `SELECT m.name, b.name, b.verdict, b.checks FROM member m JOIN badge b ON b.site = m.site AND
+			b.member = m.id WHERE m.site = 'bench' AND m.id = 'm-005000'`,
+		"/reports": `SELECT machine, member, role, began FROM report_uses WHERE site = 'bench' AND began > 0
+			ORDER BY began DESC LIMIT 50`,
+		"/machines": `SELECT machine, version, enrolled, public FROM machine WHERE site = 'bench'`,
+	}
+}
+
+// bareOf is the bare address beside one of the hub's.
+func bareOf(path string) string {
+	switch {
+	case strings.Contains(path, "/reports"):
+		return "/reports"
+	case strings.Contains(path, "members/m-"):
+		return "/member"
+	case strings.Contains(path, "members"), strings.Contains(path, "cards"), strings.Contains(path, "endings"):
+		return "/members"
+	}
+	return "/machines"
+}
+
+func (s *pagesSite) bare(ctx context.Context) (*bareServer, error) {
+	db, err := sql.Open("sqlite", "file:"+s.config.Database()+"?mode=ro")
+	if err != nil {
+		return nil, err
+	}
+	page, err := template.New("").Parse(`<!doctype html><title>bare</title><table>{{range .}}<tr>{{range .}}<td>{{.}}</td>{{end}}</tr>{{end}}</table>`)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	for path, query := range bareQueries() {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			rows, err := fourColumns(r.Context(), db, query)
+			if err == nil {
+				err = page.Execute(w, rows)
+			}
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+			}
+		})
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	out := &bareServer{db: db, server: &http.Server{Handler: mux, ReadHeaderTimeout: time.Second},
+		browser: pagesBrowser{base: "http://" + l.Addr().String()}}
+	go out.server.Serve(l) //nolint:errcheck // it ends with close
+	return out, nil
+}
+
+func fourColumns(ctx context.Context, db *sql.DB, query string) (out [][4]string, err error) {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r [4]string
+		if err := rows.Scan(&r[0], &r[1], &r[2], &r[3]); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}

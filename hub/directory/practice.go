@@ -1,0 +1,51 @@
+package directory
+
+import (
+	"context"
+	"slices"
+
+	"portillon/policy"
+)
+
+// Practised is what members did at machines, as far as the hub's records say it.
+type Practised struct {
+	Of    map[policy.MemberID][]policy.Practice
+	Known map[policy.MachineID]bool // machines of which records are held
+}
+
+// practised asks for the practice that grants of some policies rest on. unknown are sentences on what cannot be said.
+func (s *Service) practised(ctx context.Context, policies ...*policy.Policy) (out Practised, unknown []string,
+	err error) {
+	var machines []policy.MachineID
+	for _, p := range policies {
+		if p != nil {
+			machines = append(machines, p.NeedsPractice()...)
+		}
+	}
+	slices.Sort(machines)
+	if machines = slices.Compact(machines); len(machines) == 0 {
+		return out, nil, nil
+	}
+	if s.o.Practice != nil {
+		if out, err = s.o.Practice(ctx, machines); err != nil {
+			return out, nil, err
+		}
+	}
+	for _, m := range machines {
+		if !out.Known[m] {
+			unknown = append(unknown, string(m)+": no record of this machine is here: who used it is not known, and grants "+
+				"with used-within: or hours: are taken as not met")
+		}
+	}
+	return out, unknown, nil
+}
+
+// with is a member with their practice. m itself is not changed.
+func (x Practised) with(m *policy.Member) *policy.Member {
+	if m == nil || len(x.Of[m.ID]) == 0 {
+		return m
+	}
+	out := *m
+	out.Practice = x.Of[m.ID]
+	return &out
+}

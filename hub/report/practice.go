@@ -1,0 +1,62 @@
+package report
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// Practice is what each member did at some machines, as the machines themselves count it, for the hub itself. A machine
+// of which no record is held is not in known: what was done there, nobody here can say.
+//
+// A machine adds up the seconds of all sessions, and takes the end of the last one whose time it can know: of a clock
+// that is trusted, and not of a session that was closed at the next start.
+func (s *Service) Practice(ctx context.Context, machines []policy.MachineID) (
+	of map[policy.MemberID][]policy.Practice, known map[policy.MachineID]bool, err error) {
+	of, known = map[policy.MemberID][]policy.Practice{}, map[policy.MachineID]bool{}
+	for _, m := range machines {
+		held, err := s.practiceAt(ctx, m, of)
+		if err != nil {
+			return nil, nil, err
+		}
+		known[m] = held
+	}
+	return of, known, nil
+}
+
+func (s *Service) practiceAt(ctx context.Context, m policy.MachineID, of map[policy.MemberID][]policy.Practice) (bool,
+	error) {
+	var held int
+	err := s.o.Site.QueryRow(ctx, "SELECT COUNT(*) FROM report_marks WHERE site = $1 AND machine = $2", m).Scan(&held)
+	if err != nil || held == 0 {
+		return false, err
+	}
+	rows, err := s.o.Site.Query(ctx, `SELECT member, SUM(seconds),
+		COALESCE(MAX(CASE WHEN untrusted = 0 AND seconds > 0 AND cause NOT IN ($3, $4) THEN began + 1000 * seconds END), 0)
+		FROM report_uses WHERE site = $1 AND machine = $2 AND running = 0 AND member <> '' GROUP BY member`,
+		m, string(wire.CausePowerLost), string(wire.CauseDaemonLost))
+	if err != nil {
+		return false, err
+	}
+	return true, errors.Join(eachPractice(rows, m, of), rows.Close())
+}
+
+func eachPractice(rows *sql.Rows, m policy.MachineID, of map[policy.MemberID][]policy.Practice) error {
+	for rows.Next() {
+		var id policy.MemberID
+		var seconds, last int64
+		if err := rows.Scan(&id, &seconds, &last); err != nil {
+			return err
+		}
+		p := policy.Practice{Machine: m, Logged: time.Duration(seconds) * time.Second}
+		if last > 0 {
+			p.Last = time.UnixMilli(last).UTC()
+		}
+		of[id] = append(of[id], p)
+	}
+	return rows.Err()
+}

@@ -1,0 +1,35 @@
+package report_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// All seconds count; the last use is that of a session whose end the machine knew.
+func TestPracticeIsWhatTheMachineCounts(t *testing.T) {
+	b := newBench(t)
+	at := time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)
+	j, second := b.ledger.add("laser", 0), b.ledger.add("laser", 1)
+	j.use(at, 600, "lea", wire.CauseTap)
+	j.use(at.Add(time.Hour), 300, "lea", wire.CausePowerLost)
+	j.use(at.Add(2*time.Hour), 60, "tom", wire.CauseDaemonLost)
+	second.use(at.Add(24*time.Hour), 900, "lea", wire.CauseTap)
+	b.ledger.add("lathe", 0).use(at, 5, "lea", wire.CauseTap)
+	b.take()
+	of, known, err := b.s.Practice(t.Context(), []policy.MachineID{"laser", "mill"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(known) != "map[laser:true mill:false]" {
+		t.Errorf("%v", known)
+	}
+	lea := policy.Practice{Machine: "laser", Last: at.Add(24*time.Hour + 900*time.Second), Logged: 1800 * time.Second}
+	tom := policy.Practice{Machine: "laser", Logged: time.Minute}
+	if len(of) != 2 || len(of["lea"]) != 1 || of["lea"][0] != lea || len(of["tom"]) != 1 || of["tom"][0] != tom {
+		t.Errorf("%+v", of)
+	}
+}
