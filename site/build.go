@@ -166,7 +166,7 @@ func (b *Built) bookings(s *Site, at time.Time) {
 // bucket is a part of the roster, with its credentials.
 type bucket struct {
 	roster wire.RosterBucket
-	badges []File
+	badges []heldFile
 }
 
 func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
@@ -198,7 +198,7 @@ func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
 		}
 		at.roster.Members = append(at.roster.Members, w)
 		for _, f := range held[i] { // in the order in which the roster names them: wire.BadgesOutline
-			at.badges = append(at.badges, f.File)
+			at.badges = append(at.badges, f)
 		}
 	}
 	return out, nil
@@ -219,26 +219,25 @@ func cardHash(key []byte, card string) string {
 }
 
 // match verifies every credential and finds whose it is: the result is by the member's place in s.Members.
-func (s *Site) match(b *Built, at time.Time) (map[int][]heldFile, error) {
-	held, counted := map[int][]heldFile{}, map[int][]counts{}
-	verifier, recipients, matching := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members), newMatching(s.Policy)
-	seen := map[string]string{} // by hash
+func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
+	held, counted := make([][]heldFile, len(s.Members)), make([][]counts, len(s.Members))
+	verifier, recipients := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members)
+	var places []int
 	for _, f := range s.Badges {
 		sha := f.sha()
-		if other, twice := seen[sha]; twice {
-			b.warn(f, "is the same badge as %s", other)
-			continue
-		}
-		seen[sha] = f.Name
-		v, err := verifier.verify(s, f, sha)
+		v, twice, err := verifier.verify(s, f, sha)
 		if err != nil {
 			return nil, err
+		}
+		if twice {
+			b.warn(f, "is the same badge as %s", v.file)
+			continue
 		}
 		if v.badge == nil {
 			b.warn(f, "does not verify: %s", v.why)
 			continue
 		}
-		matches := matching.of(v.badge)
+		matches := verifier.matches(s.Policy, v)
 		if len(matches) == 0 {
 			b.warn(f, "is a badge that policy.yaml does not name: %s", v.badge.AchievementID)
 			continue
@@ -256,8 +255,15 @@ func (s *Site) match(b *Built, at time.Time) (map[int][]heldFile, error) {
 				b.warn(f, "can be revoked, and its list says nothing of it: it opens nothing: %s", fault.Detail)
 			}
 		}
-		switch i, conflict := s.owner(recipients, f, v.badge); {
+		among := func() []int {
+			places = recipients.at(places[:0], v.badge, v.addresses)
+			return places
+		}
+		switch i, conflict := s.owner(recipients, f, v.badge, among); {
 		case i >= 0:
+			if held[i] == nil {
+				held[i], counted[i] = make([]heldFile, 0, fewBadges), make([]counts, 0, fewBadges)
+			}
 			held[i] = append(held[i], heldFile{f, sha})
 			b.badgeEnds(s, s.Members[i], v.badge, at)
 			counted[i] = append(counted[i], counts{f, matches})
@@ -274,28 +280,13 @@ func (s *Site) match(b *Built, at time.Time) (map[int][]heldFile, error) {
 	return held, nil
 }
 
+// fewBadges is how many badges most members have at most: for so many there is room at first.
+const fewBadges = 6
+
 // heldFile is a badge of a member, with its hash.
 type heldFile struct {
 	File
 	sha string
-}
-
-// matching finds what badges count as, each kind once.
-type matching struct {
-	policy *policy.Policy
-	known  map[[2]string][]policy.Match // by issuer and achievement
-}
-
-func newMatching(p *policy.Policy) matching { return matching{p, map[[2]string][]policy.Match{}} }
-
-func (m matching) of(b *openbadge.Badge) []policy.Match {
-	kind := [2]string{b.IssuerID, b.AchievementID}
-	out, ok := m.known[kind]
-	if !ok {
-		out = Matches(m.policy, b)
-		m.known[kind] = out
-	}
-	return out
 }
 
 // Trust is whose signatures a policy believes, and with which keys.
