@@ -1,6 +1,7 @@
 package site
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -43,6 +44,8 @@ type Built struct {
 
 	// Policy is what the policy key signed; zero: the site has no policy key apart.
 	Policy wire.SignedPolicy
+	// Unsigned is what counts only once the policy key, which is elsewhere, has signed it; zero: nothing.
+	Unsigned Unsigned
 
 	memory    *Memory                           // nil: none
 	later     map[string]func() ([]byte, error) // makes the chunks that the memory knew, by their hashes
@@ -93,7 +96,7 @@ func (s *Site) assembleWhole(o Order) (*Built, error) {
 
 // assemble makes all of the bundle but the signature of its manifest.
 func (s *Site) assemble(o Order) (*Built, error) {
-	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, web: &used{from: s.Web, found: map[string][]byte{}}, Members: len(s.Members),
+	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, web: &used{from: s.Web, found: map[string][]byte{}, newer: map[string]bool{}}, Members: len(s.Members),
 		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
 	defer b.remember(o.Memory, o.CardKey)()
 	if err := s.sameCards(b.cards); err != nil {
@@ -130,6 +133,7 @@ func (s *Site) assemble(o Order) (*Built, error) {
 	if err := b.documents(); err != nil {
 		return nil, err
 	}
+	b.unsignedDocuments()
 	if err := b.signPolicy(s, o.Policy, buckets); err != nil {
 		return nil, err
 	}
@@ -347,12 +351,15 @@ type used struct {
 	from   openbadge.Resolver
 	signed map[string][]byte // those that the policy key signed; nil: it signs those that are used
 	found  map[string][]byte
+	newer  map[string]bool // those of from that are not what the policy key signed
 }
 
 // Resolve implements openbadge.Resolver.
 func (u *used) Resolve(url string) ([]byte, error) {
 	if u.signed != nil {
-		if b, ok := u.signed[url]; ok {
+		b, ok := u.signed[url]
+		u.compare(url, b, ok)
+		if ok {
 			return b, nil
 		}
 		return nil, errors.New("it is not among the documents that the policy key signed")
@@ -365,6 +372,20 @@ func (u *used) Resolve(url string) ([]byte, error) {
 		u.found[url] = b
 	}
 	return b, err
+}
+
+// compare notes a copy that the policy key has not signed.
+func (u *used) compare(url string, signed []byte, ok bool) {
+	if u.from == nil {
+		return
+	}
+	now, err := u.from.Resolve(url)
+	switch {
+	case errors.Is(err, openbadge.ErrGone): // it was taken back
+		u.newer[url] = ok
+	case err == nil && (!ok || !bytes.Equal(now, signed)):
+		u.newer[url] = true
+	}
 }
 
 func (b *Built) documents() error {

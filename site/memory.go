@@ -74,6 +74,8 @@ type verifier struct {
 	issuers map[string]string // the same, by issuer
 	from    openbadge.Resolver
 	seen    int // credentials of this build
+
+	documents map[string]string // as remembered.documents, as they are now
 }
 
 // verifier begins a build.
@@ -84,7 +86,8 @@ func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *ve
 	if m.builds++; m.verdicts == nil {
 		m.verdicts, m.kinds = map[string]*remembered{}, map[[2]string]*kind{}
 	}
-	v := &verifier{memory: m, build: m.builds, trust: trust, all: fmt.Sprintf("%q", trust), issuers: map[string]string{}, from: from}
+	v := &verifier{memory: m, build: m.builds, trust: trust, all: fmt.Sprintf("%q", trust), issuers: map[string]string{}, from: from,
+		documents: map[string]string{}}
 	for _, i := range trust {
 		v.issuers[i.ID] += fmt.Sprintf("%q", i)
 	}
@@ -175,8 +178,14 @@ func compact(b *openbadge.Badge) *openbadge.Badge {
 // holds reports whether every document is as it was. It asks for each, so that the build knows that it is used.
 func (v *verifier) holds(r *remembered) bool {
 	for url, sha := range r.documents {
-		b, err := v.from.Resolve(url)
-		if err != nil && sha != "" || err == nil && wire.Hash(b) != sha {
+		now, asked := v.documents[url]
+		if !asked {
+			if b, err := v.from.Resolve(url); err == nil {
+				now = wire.Hash(b)
+			}
+			v.documents[url] = now
+		}
+		if now != sha {
 			return false
 		}
 	}

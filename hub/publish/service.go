@@ -98,6 +98,7 @@ type Service struct {
 	wake     chan struct{} // Run shall build a bundle, whether or not its content is new
 
 	mu      sync.Mutex
+	wanted  *Wanted
 	problem string // why the newest build failed; empty: it did not
 	since   time.Time
 }
