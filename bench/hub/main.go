@@ -37,6 +37,7 @@ type row struct {
 func rows() []row {
 	return []row{
 		{"ingest", "records a second, batches of 100, beside a bare insert of the same bytes", ingest},
+		{"change", "from a change of one member until the next bundle is in force; -records says how many members", changeRow},
 		{"kill", "a process that takes records and makes changes is killed (-9)", kill},
 	}
 }
