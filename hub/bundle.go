@@ -126,6 +126,9 @@ func (h *Hub) repair(m wire.Manifest) error {
 		return nil
 	}
 	if h.c.Managed() { // there is no file to take them from
+		h.mu.Lock()
+		h.readAll = time.Time{}
+		h.mu.Unlock()
 		if h.managed.publish != nil {
 			h.managed.publish.Rebuild()
 		}

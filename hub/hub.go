@@ -80,6 +80,7 @@ type Hub struct {
 	version  uint64
 	inForce  wire.Manifest   // the same, read
 	served   map[string]bool // the chunks that may be handed out, by their hashes
+	readAll  time.Time       // when Bundles.Install last read all chunks; zero: the next one does
 	machines map[policy.MachineID]*Machine
 	waiting  map[string]chan wire.Reply // by the id of the command
 	trouble  databaseTrouble

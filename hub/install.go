@@ -3,6 +3,7 @@ package hub
 import (
 	"errors"
 	"io/fs"
+	"time"
 
 	"portillon/wire"
 )
@@ -22,14 +23,34 @@ func (b Bundles) Current() (wire.Manifest, error) {
 	return b.h.store.Current()
 }
 
+// readEvery is how often all chunks on the disk are compared with their hashes.
+const readEvery = time.Hour
+
+// isDue reports whether all chunks are to be read: the first time, after readEvery, and after damage was found.
+func (b Bundles) isDue() bool {
+	h := b.h
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	due := h.readAll.IsZero() || now.Sub(h.readAll).Abs() >= readEvery
+	if due {
+		h.readAll = now
+	}
+	return due
+}
+
 // Install brings a bundle into force, and has the machines told. It asks chunk for those that the disk lacks, or has
-// damaged. On an error, the bundle that was in force stays.
+// damaged, as far as they are read (isDue). On an error, the bundle that was in force stays.
 func (b Bundles) Install(signed []byte, chunk wire.Fetch) (wire.Manifest, error) {
 	h := b.h
 	if h.store.Dir == "" {
 		return wire.Manifest{}, errors.New("hub: no key of bundles is configured (bundle: key)")
 	}
-	m, err := h.store.Install(signed, chunk, nil)
+	install := h.store.InstallChanged
+	if b.isDue() {
+		install = h.store.Install
+	}
+	m, err := install(signed, chunk, nil)
 	if err != nil {
 		return wire.Manifest{}, h.c.bySigner(err, signed)
 	}

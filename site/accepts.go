@@ -24,7 +24,7 @@ func Matches(p *policy.Policy, b *openbadge.Badge) []policy.Match {
 }
 
 // besides warns of accepted badges whose member has not what the policy asks for with them.
-func (b *Built) besides(s *Site, counted map[int][]counts) {
+func (b *Built) besides(s *Site, counted [][]counts) {
 	for i, m := range s.Members {
 		for _, c := range counted[i] {
 			for _, x := range c.matches {

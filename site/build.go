@@ -1,6 +1,7 @@
 package site
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -43,6 +44,8 @@ type Built struct {
 
 	// Policy is what the policy key signed; zero: the site has no policy key apart.
 	Policy wire.SignedPolicy
+	// Unsigned is what counts only once the policy key, which is elsewhere, has signed it; zero: nothing.
+	Unsigned Unsigned
 
 	memory    *Memory                           // nil: none
 	later     map[string]func() ([]byte, error) // makes the chunks that the memory knew, by their hashes
@@ -93,7 +96,7 @@ func (s *Site) assembleWhole(o Order) (*Built, error) {
 
 // assemble makes all of the bundle but the signature of its manifest.
 func (s *Site) assemble(o Order) (*Built, error) {
-	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, web: &used{from: s.Web, found: map[string][]byte{}}, Members: len(s.Members),
+	b := &Built{Chunks: map[string][]byte{}, lists: map[string]*openbadge.StatusList{}, web: &used{from: s.Web, found: map[string][]byte{}, newer: map[string]bool{}}, Members: len(s.Members),
 		Manifest: wire.Manifest{Site: s.Policy.Site, Version: o.Version, Issued: o.Issued.UTC().Truncate(time.Second), Expires: o.Expires.UTC().Truncate(time.Second)}}
 	defer b.remember(o.Memory, o.CardKey)()
 	if err := s.sameCards(b.cards); err != nil {
@@ -130,6 +133,7 @@ func (s *Site) assemble(o Order) (*Built, error) {
 	if err := b.documents(); err != nil {
 		return nil, err
 	}
+	b.unsignedDocuments()
 	if err := b.signPolicy(s, o.Policy, buckets); err != nil {
 		return nil, err
 	}
@@ -166,7 +170,7 @@ func (b *Built) bookings(s *Site, at time.Time) {
 // bucket is a part of the roster, with its credentials.
 type bucket struct {
 	roster wire.RosterBucket
-	badges []File
+	badges []heldFile
 }
 
 func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
@@ -198,7 +202,7 @@ func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
 		}
 		at.roster.Members = append(at.roster.Members, w)
 		for _, f := range held[i] { // in the order in which the roster names them: wire.BadgesOutline
-			at.badges = append(at.badges, f.File)
+			at.badges = append(at.badges, f)
 		}
 	}
 	return out, nil
@@ -219,26 +223,25 @@ func cardHash(key []byte, card string) string {
 }
 
 // match verifies every credential and finds whose it is: the result is by the member's place in s.Members.
-func (s *Site) match(b *Built, at time.Time) (map[int][]heldFile, error) {
-	held, counted := map[int][]heldFile{}, map[int][]counts{}
-	verifier, recipients, matching := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members), newMatching(s.Policy)
-	seen := map[string]string{} // by hash
+func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
+	held, counted := make([][]heldFile, len(s.Members)), make([][]counts, len(s.Members))
+	verifier, recipients := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members)
+	var places []int
 	for _, f := range s.Badges {
 		sha := f.sha()
-		if other, twice := seen[sha]; twice {
-			b.warn(f, "is the same badge as %s", other)
-			continue
-		}
-		seen[sha] = f.Name
-		v, err := verifier.verify(s, f, sha)
+		v, twice, err := verifier.verify(s, f, sha)
 		if err != nil {
 			return nil, err
+		}
+		if twice {
+			b.warn(f, "is the same badge as %s", v.file)
+			continue
 		}
 		if v.badge == nil {
 			b.warn(f, "does not verify: %s", v.why)
 			continue
 		}
-		matches := matching.of(v.badge)
+		matches := verifier.matches(s.Policy, v)
 		if len(matches) == 0 {
 			b.warn(f, "is a badge that policy.yaml does not name: %s", v.badge.AchievementID)
 			continue
@@ -256,8 +259,15 @@ func (s *Site) match(b *Built, at time.Time) (map[int][]heldFile, error) {
 				b.warn(f, "can be revoked, and its list says nothing of it: it opens nothing: %s", fault.Detail)
 			}
 		}
-		switch i, conflict := s.owner(recipients, f, v.badge); {
+		among := func() []int {
+			places = recipients.at(places[:0], v.badge, v.addresses)
+			return places
+		}
+		switch i, conflict := s.owner(recipients, f, v.badge, among); {
 		case i >= 0:
+			if held[i] == nil {
+				held[i], counted[i] = make([]heldFile, 0, fewBadges), make([]counts, 0, fewBadges)
+			}
 			held[i] = append(held[i], heldFile{f, sha})
 			b.badgeEnds(s, s.Members[i], v.badge, at)
 			counted[i] = append(counted[i], counts{f, matches})
@@ -274,28 +284,13 @@ func (s *Site) match(b *Built, at time.Time) (map[int][]heldFile, error) {
 	return held, nil
 }
 
+// fewBadges is how many badges most members have at most: for so many there is room at first.
+const fewBadges = 6
+
 // heldFile is a badge of a member, with its hash.
 type heldFile struct {
 	File
 	sha string
-}
-
-// matching finds what badges count as, each kind once.
-type matching struct {
-	policy *policy.Policy
-	known  map[[2]string][]policy.Match // by issuer and achievement
-}
-
-func newMatching(p *policy.Policy) matching { return matching{p, map[[2]string][]policy.Match{}} }
-
-func (m matching) of(b *openbadge.Badge) []policy.Match {
-	kind := [2]string{b.IssuerID, b.AchievementID}
-	out, ok := m.known[kind]
-	if !ok {
-		out = Matches(m.policy, b)
-		m.known[kind] = out
-	}
-	return out
 }
 
 // Trust is whose signatures a policy believes, and with which keys.
@@ -356,12 +351,15 @@ type used struct {
 	from   openbadge.Resolver
 	signed map[string][]byte // those that the policy key signed; nil: it signs those that are used
 	found  map[string][]byte
+	newer  map[string]bool // those of from that are not what the policy key signed
 }
 
 // Resolve implements openbadge.Resolver.
 func (u *used) Resolve(url string) ([]byte, error) {
 	if u.signed != nil {
-		if b, ok := u.signed[url]; ok {
+		b, ok := u.signed[url]
+		u.compare(url, b, ok)
+		if ok {
 			return b, nil
 		}
 		return nil, errors.New("it is not among the documents that the policy key signed")
@@ -374,6 +372,20 @@ func (u *used) Resolve(url string) ([]byte, error) {
 		u.found[url] = b
 	}
 	return b, err
+}
+
+// compare notes a copy that the policy key has not signed.
+func (u *used) compare(url string, signed []byte, ok bool) {
+	if u.from == nil {
+		return
+	}
+	now, err := u.from.Resolve(url)
+	switch {
+	case errors.Is(err, openbadge.ErrGone): // it was taken back
+		u.newer[url] = ok
+	case err == nil && (!ok || !bytes.Equal(now, signed)):
+		u.newer[url] = true
+	}
 }
 
 func (b *Built) documents() error {

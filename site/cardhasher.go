@@ -9,12 +9,18 @@ import (
 type cardHasher struct {
 	key         []byte
 	known, used map[string]string // known: of the build before
+
+	knownUIDs, uids map[string]rfid.UID
 }
 
 // cards begins the cards of a build.
 func (m *Memory) cards(key []byte) *cardHasher {
-	h := &cardHasher{key: key, used: map[string]string{}}
-	if m != nil && string(key) == m.cardKey {
+	if m == nil {
+		m = &Memory{}
+	}
+	h := &cardHasher{key: key, used: make(map[string]string, len(m.cardHashes)), uids: make(map[string]rfid.UID, len(m.uids)),
+		knownUIDs: m.uids}
+	if string(key) == m.cardKey {
 		h.known = m.cardHashes
 	}
 	return h
@@ -40,4 +46,17 @@ func (h *cardHasher) card(number string) string {
 // form is wire.CardFormHash.
 func (h *cardHasher) form(use wire.CardForm, u rfid.UID) string {
 	return h.once(string(use)+" "+u.Hex(), func() string { return wire.CardFormHash(h.key, use, u.Bytes()) })
+}
+
+// number reads the number of a card; false: its entry holds none (hmac:).
+func (h *cardHasher) number(text string) (rfid.UID, bool) {
+	u, ok := h.knownUIDs[text]
+	if !ok {
+		var err error
+		if u, err = rfid.ParseUID(text); err != nil {
+			return rfid.UID{}, false
+		}
+	}
+	h.uids[text] = u
+	return u, true
 }

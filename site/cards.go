@@ -1,7 +1,7 @@
 package site
 
 import (
-	"cmp"
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -62,11 +62,12 @@ type heldCard struct {
 }
 
 // allCards are the cards of all members, those that are refused among them.
-func (s *Site) allCards() (out []heldCard) {
+func (s *Site) allCards(key *cardHasher) (out []heldCard) {
+	out = make([]heldCard, 0, len(s.Members))
 	for i, m := range s.Members {
 		place := 0
 		add := func(text string, part bool, refused *InactiveCard) {
-			if u, err := rfid.ParseUID(text); err == nil { // members.yaml was checked when it was read; an hmac: has no number
+			if u, ok := key.number(text); ok { // members.yaml was checked when it was read; an hmac: has no number
 				out = append(out, heldCard{member: i, card: place, number: u, part: part, refused: refused})
 			}
 			place++
@@ -103,9 +104,9 @@ func (f cardForms) add(h heldCard, hash string) {
 // are warned of with the members' names.
 func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}, map[string]bool{}}
-	enrolled := s.enrolledCards()
-	exact, derived := map[rfid.UID]heldCard{}, map[rfid.UID][]heldCard{}
-	for _, h := range s.allCards() {
+	enrolled, all := s.enrolledCards(), s.allCards(key)
+	exact, derived := make(map[rfid.UID]heldCard, len(all)), make(map[rfid.UID][]heldCard, len(all))
+	for _, h := range all {
 		exact[h.number] = h
 		for _, f := range rfid.Forms(h.number)[1:] {
 			of := h
@@ -117,8 +118,10 @@ func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 		}
 	}
 	for _, u := range slices.SortedFunc(maps.Keys(derived), compareNumbers) {
-		if owner, ok := enrolled[hmacPrefix+key.card(u.Hex())]; ok {
-			b.warnEnrolled(s, owner, derived[u], out.unclear)
+		if len(enrolled) > 0 {
+			if owner, ok := enrolled[hmacPrefix+key.card(u.Hex())]; ok {
+				b.warnEnrolled(s, owner, derived[u], out.unclear)
+			}
 		}
 		if owner, ok := exact[u]; ok {
 			b.warnTaken(s, owner, derived[u])
@@ -241,4 +244,4 @@ func (s *Site) cardName(h heldCard) string {
 	return fmt.Sprintf("card %d of %s", h.card+1, s.memberName(h))
 }
 
-func compareNumbers(a, b rfid.UID) int { return cmp.Compare(a.Hex(), b.Hex()) }
+func compareNumbers(a, b rfid.UID) int { return bytes.Compare(a.Bytes(), b.Bytes()) }

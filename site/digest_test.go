@@ -63,10 +63,10 @@ func TestDigestTellsEveryFieldOfAMemberApart(t *testing.T) {
 func TestBadgesChunkIsCanonicalJSON(t *testing.T) {
 	for _, data := range [][]string{{""}, {"a"}, {"ab", "abc", "\xff\xfe\x00"}, {strings.Repeat("?>~", 99), "x"}} {
 		b := &Built{Chunks: map[string][]byte{}}
-		var files []File
+		var files []heldFile
 		var want wire.BadgesBucket
 		for _, d := range data {
-			files = append(files, File{Data: []byte(d)})
+			files = append(files, heldFile{File{Data: []byte(d)}, wire.Hash([]byte(d))})
 			want.Credentials = append(want.Credentials, []byte(d))
 		}
 		if err := b.encodeBadges(&Site{}, wire.BadgesChunk(0), files); err != nil {

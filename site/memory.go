@@ -10,10 +10,13 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 
 	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/rfid"
 	"portillon/wire"
 )
 
@@ -22,11 +25,14 @@ import (
 // bundle that is built without. The zero Memory is empty; one serves one build at a time.
 type Memory struct {
 	mu       sync.Mutex // held by Site.Build
+	builds   uint64
 	verdicts map[string]*remembered
+	kinds    map[[2]string]*kind   // of badges, by issuer and achievement
 	chunks   map[string]wire.Chunk // by the digest of their content
 
 	cardKey    string
 	cardHashes map[string]string
+	uids       map[string]rfid.UID
 }
 
 // forget has the credential with this SHA-256 verified again.
@@ -43,22 +49,45 @@ type remembered struct {
 	trust     string           // trustOf it
 	ob3       bool
 	documents map[string]string // by URL: the SHA-256; empty: it was out of reach
+
+	addresses []string // addressesOf badge
+	kind      *kind
+	build     uint64 // the last build that has the credential
+	file      string // its name there
+}
+
+// kind is an achievement of an issuer. One for all badges of it spares their builds most of what they would look up.
+type kind struct {
+	build   uint64 // for which matches were found; 0: none
+	matches []policy.Match
+
+	trustBuild uint64 // for which trust was found
+	trust      string // of its issuer
 }
 
 // verifier verifies the credentials of one build.
 type verifier struct {
-	memory  *Memory // nil: none
+	memory  *Memory // of this build alone, where there is none
+	build   uint64
 	trust   []openbadge.Issuer
 	all     string            // the trust as text
 	issuers map[string]string // the same, by issuer
 	from    openbadge.Resolver
-	current map[string]*remembered
+	seen    int // credentials of this build
+
+	documents map[string]string // as remembered.documents, as they are now
 }
 
 // verifier begins a build.
 func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *verifier {
-	v := &verifier{memory: m, trust: trust, all: fmt.Sprintf("%q", trust), issuers: map[string]string{}, from: from,
-		current: map[string]*remembered{}}
+	if m == nil {
+		m = &Memory{}
+	}
+	if m.builds++; m.verdicts == nil {
+		m.verdicts, m.kinds = map[string]*remembered{}, map[[2]string]*kind{}
+	}
+	v := &verifier{memory: m, build: m.builds, trust: trust, all: fmt.Sprintf("%q", trust), issuers: map[string]string{}, from: from,
+		documents: map[string]string{}}
 	for _, i := range trust {
 		v.issuers[i.ID] += fmt.Sprintf("%q", i)
 	}
@@ -71,21 +100,37 @@ func (v *verifier) trustOf(r *remembered) string {
 	if r.badge == nil || !r.ob3 {
 		return v.all
 	}
-	return v.issuers[r.badge.IssuerID]
+	k := r.kind
+	if k.trustBuild != v.build {
+		k.trustBuild, k.trust = v.build, v.issuers[r.badge.IssuerID]
+	}
+	return k.trust
 }
 
-// verify judges the credential with this SHA-256. Only the error of reading it is one.
-func (v *verifier) verify(s *Site, f File, sha string) (*remembered, error) {
-	if v.memory != nil {
-		if r := v.memory.verdicts[sha]; r != nil && r.trust == v.trustOf(r) && v.holds(r) {
-			v.current[sha] = r
-			return r, nil
-		}
+// verify judges the credential with this SHA-256. Only the error of reading it is one. twice says that this build has
+// judged it already.
+func (v *verifier) verify(s *Site, f File, sha string) (r *remembered, twice bool, err error) {
+	r = v.memory.verdicts[sha]
+	if r != nil && r.build == v.build {
+		return r, true, nil
 	}
+	if r == nil || r.trust != v.trustOf(r) || !v.holds(r) {
+		if r, err = v.judge(s, f); err != nil {
+			return nil, false, err
+		}
+		v.memory.verdicts[sha] = r
+	}
+	r.build, r.file = v.build, f.Name
+	v.seen++
+	return r, false, nil
+}
+
+// judge verifies a credential.
+func (v *verifier) judge(s *Site, f File) (*remembered, error) {
 	data, err := s.bytes(f)
 	var damaged *damagedFile
-	if errors.As(err, &damaged) { // nothing is remembered of it
-		return &remembered{why: err.Error()}, nil
+	if errors.As(err, &damaged) {
+		return &remembered{why: err.Error(), trust: notRemembered}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -95,12 +140,28 @@ func (v *verifier) verify(s *Site, f File, sha string) (*remembered, error) {
 	r := &remembered{documents: used.found, ob3: strings.HasPrefix(judged.Form, "ob3 ")}
 	if judged.State == openbadge.Valid && judged.Badge != nil {
 		r.badge = compact(judged.Badge)
+		r.addresses = addressesOf(r.badge)
+		id := [2]string{r.badge.IssuerID, r.badge.AchievementID}
+		if r.kind = v.memory.kinds[id]; r.kind == nil {
+			r.kind = &kind{}
+			v.memory.kinds[id] = r.kind
+		}
 	} else {
 		r.why = judged.Why()
 	}
 	r.trust = v.trustOf(r)
-	v.current[sha] = r
 	return r, nil
+}
+
+// notRemembered is the trust of a verdict that no other build may use.
+const notRemembered = "none"
+
+// matches are what a verified badge counts as.
+func (v *verifier) matches(p *policy.Policy, r *remembered) []policy.Match {
+	if r.kind.build != v.build {
+		r.kind.build, r.kind.matches = v.build, Matches(p, r.badge)
+	}
+	return r.kind.matches
 }
 
 // compact is what builds need of a badge: tens of thousands are remembered. It shares no memory with the document.
@@ -117,19 +178,32 @@ func compact(b *openbadge.Badge) *openbadge.Badge {
 // holds reports whether every document is as it was. It asks for each, so that the build knows that it is used.
 func (v *verifier) holds(r *remembered) bool {
 	for url, sha := range r.documents {
-		b, err := v.from.Resolve(url)
-		if err != nil && sha != "" || err == nil && wire.Hash(b) != sha {
+		now, asked := v.documents[url]
+		if !asked {
+			if b, err := v.from.Resolve(url); err == nil {
+				now = wire.Hash(b)
+			}
+			v.documents[url] = now
+		}
+		if now != sha {
 			return false
 		}
 	}
 	return true
 }
 
-// done keeps the verdicts of this build, and forgets those of credentials that are gone.
+// done forgets the verdicts on credentials that this build did not have.
 func (v *verifier) done() {
-	if v.memory != nil {
-		v.memory.verdicts = v.current
+	m := v.memory
+	if v.seen == len(m.verdicts) {
+		return
 	}
+	maps.DeleteFunc(m.verdicts, func(_ string, r *remembered) bool { return r.build != v.build })
+	kinds := map[*kind]bool{}
+	for _, r := range m.verdicts {
+		kinds[r.kind] = true
+	}
+	maps.DeleteFunc(m.kinds, func(_ [2]string, k *kind) bool { return !kinds[k] })
 }
 
 // recorder notes the documents that a verdict rests on.
@@ -154,18 +228,18 @@ func (b *Built) encode(name string, v any) error {
 }
 
 // encodeBadges is encode for a wire.BadgesBucket. The memory needs no bytes of badges.
-func (b *Built) encodeBadges(s *Site, name string, files []File) error {
+func (b *Built) encodeBadges(s *Site, name string, files []heldFile) error {
 	return b.encodeOnce(name, func() (string, error) {
 		h := sha256.New()
 		io.WriteString(h, "badges\n")
 		for _, f := range files {
-			io.WriteString(h, f.sha())
+			io.WriteString(h, f.sha)
 		}
 		return hex.EncodeToString(h.Sum(nil)), nil
 	}, func() ([]byte, error) {
 		elements := make([][]byte, len(files))
 		for i, f := range files {
-			data, err := s.bytes(f)
+			data, err := s.bytes(f.File)
 			if err != nil {
 				return nil, err
 			}
@@ -299,7 +373,7 @@ func (b *Built) remember(m *Memory, cardKey []byte) (forget func()) {
 		defer m.mu.Unlock()
 		if b.assembled { // of a build that failed, the memory would not be whole
 			m.chunks = b.encoded
-			m.cardKey, m.cardHashes = string(cardKey), b.cards.used
+			m.cardKey, m.cardHashes, m.uids = string(cardKey), b.cards.used, b.cards.uids
 		}
 	}
 }

@@ -293,6 +293,20 @@ func BenchmarkBuild(b *testing.B) {
 			build(b)
 		}
 	})
+	b.Run("changed card, badges by their hashes", func(b *testing.B) { // as in a hub
+		s, _ := c.lazily()
+		if _, err := s.Build(o); err != nil { // the memory is empty where only this benchmark runs
+			b.Fatal(err)
+		}
+		before := cpu(b)
+		for i := 0; b.Loop(); i++ {
+			s.Members[i].Cards = []string{fmt.Sprintf("07%012X", i)}
+			if _, err := s.Build(o); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric((cpu(b)-before).Seconds()*1000/float64(b.N), "cpu-ms/op")
+	})
 	b.Run("changed card", func(b *testing.B) {
 		build(b) // the memory is empty where only this benchmark runs
 		before := cpu(b)

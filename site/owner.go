@@ -9,22 +9,28 @@ import (
 	"portillon/openbadge"
 )
 
-// owner is the place in s.Members of the one member that a badge counts for; -1: it counts for none. conflict names the members that it
+// owner is the place in s.Members of the one member that a badge counts for; -1: it counts for none. places are those of
+// whom it may be (recipients.among). conflict names the members that it
 // could be, where members.yaml does not decide.
 //
 // Whoever shares an address with others (a child on a parent's) holds a badge that names that address only if it also names a subject that is
 // theirs alone, or if their own badges: line names its file.
-func (s *Site) owner(x *recipients, f File, b *openbadge.Badge) (at int, conflict []string) {
+func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []int) (at int, conflict []string) {
 	if i := x.byLine(f.Name, b); i >= 0 { // it decides, whoever else the recipient is
 		return i, nil
 	}
 	var all, bySubject, byLine []int
-	for _, i := range x.among(b) {
-		m := s.Members[i]
-		if !b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
-			continue
+	for _, i := range places() {
+		m := &s.Members[i]
+		if b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
+			all = append(all, i)
 		}
-		all = append(all, i)
+	}
+	if len(all) == 1 { // nobody else could hold it
+		return all[0], nil
+	}
+	for _, i := range all {
+		m := &s.Members[i]
 		if b.IsFor(openbadge.Recipient{Subjects: m.Subjects}) {
 			bySubject = append(bySubject, i)
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -74,6 +76,27 @@ func ofSite(key note.Signer, id policy.SiteID) error {
 	return nil
 }
 
+// Unsigned is what waits for the policy key.
+type Unsigned struct {
+	Documents []string          // addresses of issuers' documents that badges rest on, and of which there are newer copies
+	Members   []policy.MemberID // members whose cards, addresses or restrictions count only in part, or not at all
+}
+
+// IsZero reports whether nothing waits.
+func (u Unsigned) IsZero() bool { return len(u.Documents)+len(u.Members) == 0 }
+
+// unsignedDocuments notes the documents that this build would use, and that were not signed as they are.
+func (b *Built) unsignedDocuments() {
+	for _, url := range slices.Sorted(maps.Keys(b.web.newer)) {
+		if !b.web.newer[url] {
+			continue
+		}
+		b.Unsigned.Documents = append(b.Unsigned.Documents, url)
+		b.Warnings = append(b.Warnings, fmt.Sprintf("documents: %s: there is a newer copy, which does not count until somebody signs "+
+			"the policy again (portillon policy sign)", url))
+	}
+}
+
 // takeDocuments has the build use the documents that were signed, and no others.
 func (b *Built) takeDocuments(f wire.PolicyFile) error {
 	b.web.signed = map[string][]byte{}
@@ -122,11 +145,15 @@ func (b *Built) limit(m Member, w wire.Member) (wire.Member, bool) {
 	const sign = "until somebody signs the policy again (portillon policy sign)"
 	binding, ok := b.bound[w.ID]
 	if !ok {
+		b.Unsigned.Members = append(b.Unsigned.Members, m.ID)
 		b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s) is new: no machine knows this member %s",
 			m.Name, m.ID, sign))
 		return w, false
 	}
 	limited, over := binding.Limit(w)
+	if len(over) > 0 {
+		b.Unsigned.Members = append(b.Unsigned.Members, m.ID)
+	}
 	for _, e := range over {
 		b.Warnings = append(b.Warnings, fmt.Sprintf("members.yaml: %s (%s): the change of %s does not count %s", m.Name, m.ID,
 			strings.ReplaceAll(e.Field, "card_states", "lost and blocked cards"), sign))

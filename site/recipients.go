@@ -17,7 +17,7 @@ type recipients struct {
 }
 
 func newRecipients(members []Member) *recipients {
-	x := &recipients{members: members, lines: map[string][]int{}, subjects: map[string][]int{}, addresses: map[string][]int{}}
+	x := &recipients{members: members, lines: map[string][]int{}, subjects: map[string][]int{}, addresses: make(map[string][]int, len(members))}
 	for i, m := range members {
 		for _, f := range m.Badges {
 			x.lines[f] = append(x.lines[f], i)
@@ -26,7 +26,8 @@ func newRecipients(members []Member) *recipients {
 			x.subjects[s] = append(x.subjects[s], i)
 		}
 		for _, e := range m.Emails {
-			x.addresses[folded(e)] = append(x.addresses[folded(e)], i)
+			at := folded(e)
+			x.addresses[at] = append(x.addresses[at], i)
 		}
 	}
 	return x
@@ -44,16 +45,31 @@ func folded(s string) string {
 }
 
 // among are the places of members of whom b.IsFor may be true, in order. Every other member is none of its recipients.
-func (x *recipients) among(b *openbadge.Badge) []int {
-	out := slices.Clone(x.subjects[b.Subject])
+func (x *recipients) among(b *openbadge.Badge) []int { return x.at(nil, b, addressesOf(b)) }
+
+// addressesOf are the addresses that a badge names, folded.
+func addressesOf(b *openbadge.Badge) (out []string) {
 	if address, ok := strings.CutPrefix(b.Subject, "mailto:"); ok {
-		out = append(out, x.addresses[folded(address)]...)
+		out = append(out, folded(address))
 	}
+	for _, id := range b.Identifiers {
+		if !id.Hashed {
+			out = append(out, folded(id.Hash))
+		}
+	}
+	return out
+}
+
+// at is among, for a badge whose addresses are known, appended to out.
+func (x *recipients) at(out []int, b *openbadge.Badge, addresses []string) []int {
 	for _, id := range b.Identifiers {
 		if id.Hashed { // a hash tells nothing of its address: each is tried
 			return x.everybody()
 		}
-		out = append(out, x.addresses[folded(id.Hash)]...)
+	}
+	out = append(out, x.subjects[b.Subject]...)
+	for _, a := range addresses {
+		out = append(out, x.addresses[a]...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

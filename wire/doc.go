@@ -25,6 +25,8 @@
 //     that does not use it.
 //   - Readers up to this release refuse a manifest with a chunk of a name that they do not know. A new chunk may appear
 //     only on a site whose policy.yaml they refuse anyway (bindings), so that nothing is taken for less than it says.
+//   - The order of credentials in a badges chunk is that in which the roster chunk of the bucket names them. Readers up to
+//     the release before this one do not depend on it; a machine that is given another order fetches the chunk whole.
 //   - What is hashed or signed as canonical JSON (RFC 8785) is compared as bytes, and never written anew from a struct.
 //   - A machine's journal that begins anew has another generation. The generation stands in the checkpoint's origin, in
 //     batches, acknowledgements and states. Journals from before generations have the empty one, and write none.

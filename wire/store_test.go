@@ -352,3 +352,51 @@ func TestAFolderThatIsALinkStays(t *testing.T) {
 		}
 	}
 }
+
+func TestChangedBundleIsInstalledWithoutReadingTheRest(t *testing.T) {
+	s := newPartsSite(t, 3)
+	a := &Assembler{Store: s.store, Source: &hubOf{partsSite: s}}
+	if err := s.install(a); err != nil {
+		t.Fatal(err)
+	}
+	s.members[0].Name = "other"
+	signed := s.build()
+	badges, _ := s.m.Chunk(BadgesChunk(0))
+	path := s.store.path(badges.SHA256)
+	damaged := bytes.Repeat([]byte("x"), int(badges.Size))
+	if err := os.WriteFile(path, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.InstallChanged(signed, a.Fetch(s.m), nil); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, damaged) {
+		t.Errorf("a chunk of the bundle before was read: %v", err)
+	}
+	s.members[1].Name = "other"
+	signed = s.build()
+	usable := func(m Manifest) error {
+		for _, c := range m.Chunks {
+			if _, err := s.store.Chunk(m, c.Name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if m, err := s.store.InstallChanged(signed, a.Fetch(s.m), usable); err != nil || len(s.store.Damaged(m)) > 0 {
+		t.Errorf("a damaged chunk was not repaired before the bundle was used: %v", err)
+	}
+	s.members[2].Name = "other"
+	signed = s.build()
+	if err := os.Truncate(path, badges.Size-1); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := s.store.InstallChanged(signed, a.Fetch(s.m), nil); err != nil || len(s.store.Damaged(m)) > 0 {
+		t.Errorf("a chunk of another size was taken for whole: %v", err)
+	}
+	signed = s.build()
+	tries := 0
+	if _, err := s.store.InstallChanged(signed, a.Fetch(s.m), func(Manifest) error { tries++; return errors.New("no") }); why(err) != "unusable" || tries != 1 {
+		t.Errorf("a whole bundle that cannot be used: %v, tried %d times", err, tries)
+	}
+}

@@ -62,11 +62,15 @@ func (t trustTexts) text(issuer string) string {
 	return t.of[issuer]
 }
 
-// stateOf is what is known of an address.
+// stateOf is what is known of an address, once what was fetched is written.
 func (s *sources) stateOf(url string) string {
 	var b strings.Builder
-	for _, from := range []map[string][]byte{s.lists, s.web} {
-		if data, ok := from[url]; ok {
+	for _, from := range [][2]map[string][]byte{{s.gotLists, s.lists}, {s.gotWeb, s.web}} {
+		data, ok := from[0][url]
+		if !ok {
+			data, ok = from[1][url]
+		}
+		if ok {
 			b.WriteString(wire.Hash(data))
 		}
 		b.WriteByte(' ')
@@ -74,8 +78,7 @@ func (s *sources) stateOf(url string) string {
 	return b.String()
 }
 
-// basisOf is what the verdict rests on that was reached last. What was fetched for it is not in the database yet: such a
-// verdict has none, and is reached again once more.
+// basisOf is what the verdict rests on that was reached last.
 func (s *sources) basisOf(v *verified, t trustTexts, at time.Time) *basis {
 	b := &basis{documents: map[string]string{}}
 	if v.ob3 && v.proved {
@@ -83,11 +86,6 @@ func (s *sources) basisOf(v *verified, t trustTexts, at time.Time) *basis {
 	}
 	b.trust = t.text(b.issuer)
 	for _, url := range s.asked {
-		_, list := s.gotLists[url]
-		_, doc := s.gotWeb[url]
-		if list || doc {
-			return nil
-		}
 		if b.documents[url] = s.stateOf(url); strings.TrimSpace(b.documents[url]) == "" {
 			b.until = at.Add(retryAfter)
 		}
@@ -136,10 +134,6 @@ func (x *bases) put(found map[string]*basis, all []*entry) {
 	}
 	shared := map[string]*basis{} // badges of one issuer and list have the same basis
 	for id, b := range found {
-		if b == nil {
-			delete(x.of, id)
-			continue
-		}
 		key := fmt.Sprintf("%q %q %q %v", b.trust, b.issuer, b.documents, b.until)
 		if one, ok := shared[key]; ok {
 			b = one

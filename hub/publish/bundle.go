@@ -34,7 +34,7 @@ func (s *Service) Bundle(ctx context.Context, a actor.Actor) (Bundle, error) {
 		return Bundle{}, err
 	}
 	s.mu.Lock()
-	out.Problem, out.Since = s.problem, s.since
+	out.Problem, out.Since, out.SignatureWanted = s.problem, s.since, s.wanted
 	s.mu.Unlock()
 	if a.May(actor.ReadMembers, actor.Target{}) != nil { // both name members, cards and badges
 		out.Warnings = nil

@@ -117,6 +117,7 @@ func (s *Service) build(ctx context.Context, force bool) (due time.Time, err err
 	if err != nil {
 		return time.Time{}, err
 	}
+	s.noteWanted(ctx, built.Unsigned)
 	renewAt := before.Issued.Add(s.renewAfter(p))
 	fresh := now.Before(renewAt) && !before.Issued.After(now) // a clock that ran ahead may have made the one in force
 	if !force && fresh && floor <= before.Version && sameContent(built.Manifest, before) {
@@ -130,6 +131,31 @@ func (s *Service) build(ctx context.Context, force bool) (due time.Time, err err
 	}
 	s.o.Log.Info("bundle in force", "version", version, "policy", current.Number, "changed", len(changed(before, built.Manifest)))
 	return built.Manifest.Issued.Add(s.renewAfter(p)), nil
+}
+
+// maxWanted bounds the documents that are named as waiting for a signature.
+const maxWanted = 100
+
+// noteWanted keeps what waits for the policy key, and tells those who watch where that changed.
+func (s *Service) noteWanted(ctx context.Context, u site.Unsigned) {
+	var now *Wanted
+	if !u.IsZero() {
+		now = &Wanted{Documents: append([]string{}, u.Documents[:min(len(u.Documents), maxWanted)]...), Members: len(u.Members)}
+	}
+	s.mu.Lock()
+	same := reflect.DeepEqual(s.wanted, now)
+	s.wanted = now
+	s.mu.Unlock()
+	if same {
+		return
+	}
+	if now != nil {
+		s.o.Log.Warn("policy signature wanted", "documents", len(u.Documents), "members", len(u.Members))
+	}
+	err := s.o.Site.Write(ctx, func(tx *store.Tx) error { tx.Changed(store.Bundle); return nil })
+	if err != nil && ctx.Err() == nil { // the page shows it when it is next read
+		s.o.Log.Warn("signature wanted, and nobody was told", "err", err)
+	}
 }
 
 // renewAfter is how old a bundle gets before it is renewed. A machine with fresh: refuses most roles once its bundle is

@@ -3,6 +3,7 @@ package publish_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -383,4 +384,43 @@ func TestRunNeedsSomethingThatBuildsAndInstalls(t *testing.T) {
 	if err := b.s.Run(b.ctx); err == nil {
 		t.Error("no error")
 	}
+}
+
+func TestSignatureIsWantedForWhatAKeyElsewhereHasNotSigned(t *testing.T) {
+	var waits atomic.Pointer[site.Unsigned]
+	waits.Store(&site.Unsigned{})
+	running(t, func(b *bench) {
+		b.publish(b.text, 0)
+		sub, cancel := b.site.Subscribe(store.Bundle)
+		defer cancel()
+		for name, c := range map[string]struct {
+			now  site.Unsigned
+			want *publish.Wanted
+		}{
+			"a document": {site.Unsigned{Documents: []string{"https://lab.example/jwks"}}, &publish.Wanted{Documents: []string{"https://lab.example/jwks"}}},
+			"members":    {site.Unsigned{Members: []policy.MemberID{"a", "b"}}, &publish.Wanted{Documents: []string{}, Members: 2}},
+			"too many":   {site.Unsigned{Documents: make([]string, 300)}, &publish.Wanted{Documents: make([]string, 100)}},
+			"nothing":    {},
+		} {
+			waits.Store(&site.Unsigned{})
+			b.s.Rebuild()
+			synctest.Wait()
+			sub.Take()
+			waits.Store(&c.now)
+			b.s.Rebuild()
+			synctest.Wait()
+			if got := b.bundle(); !reflect.DeepEqual(got.SignatureWanted, c.want) {
+				t.Errorf("%s: %+v, want %+v", name, got.SignatureWanted, c.want)
+			}
+		}
+	}, func(b *bench) {
+		build := b.o.Build
+		b.o.Build = func(ctx context.Context, s publish.Snapshot, o publish.Order) (*site.Built, error) {
+			built, err := build(ctx, s, o)
+			if err == nil {
+				built.Unsigned = *waits.Load()
+			}
+			return built, err
+		}
+	})
 }

@@ -101,6 +101,7 @@ type Service struct {
 	forgot   atomic.Int32  // builds that are still to remove what may name somebody who was erased
 
 	mu      sync.Mutex
+	wanted  *Wanted
 	problem string // why the newest build failed; empty: it did not
 	since   time.Time
 }

@@ -84,10 +84,19 @@ type Bundle struct {
 	Warnings []string  `json:"warnings,omitempty"` // what was left out, and why: only for those who may read the list of members
 	Taken    []Taken   `json:"machines"`
 	Expires  time.Time `json:"expires,omitzero"`
+	// SignatureWanted is what counts only once the policy key, which is on another computer, has signed the policy again;
+	// nil: nothing, or the hub signs by itself.
+	SignatureWanted *Wanted `json:"signature_wanted,omitempty"`
 	// Problem is why the newest build failed, and Since from when on builds have failed; empty: the bundle in force is
 	// made of the directory and the policy as they are.
 	Problem string    `json:"problem,omitempty"`
 	Since   time.Time `json:"problem_since,omitzero"`
+}
+
+// Wanted is what waits for a signature.
+type Wanted struct {
+	Documents []string `json:"documents"` // addresses of issuers' documents that changed, at most 100
+	Members   int      `json:"members"`   // how many members have changed
 }
 
 // Taken says whether a machine works from the bundle in force.

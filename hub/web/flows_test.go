@@ -246,6 +246,14 @@ func TestPolicyIsCheckedThenPublishedWithTheLineEndsOfAFile(t *testing.T) {
 	wants(t, h.post("/policy/back", url.Values{"comment": {"oops"}}), 303, "/policy?done=policy-back")
 }
 
+func TestPolicyPageSaysThatASignatureIsWanted(t *testing.T) {
+	h := open(t, 0)
+	wants(t, h.get("/policy"), 200, "A signature is wanted", "2 members have changed.", "<li>https://fablab.example/.well-known/did.json</li>")
+	r := httptest.NewRequest("GET", "/policy", nil)
+	r.Header.Set("Accept-Language", "fr")
+	wants(t, h.do(r), 200, "Une signature est attendue", "2 membres ont changé.", "<li>https://fablab.example/.well-known/did.json</li>")
+}
+
 // What exists once is in the answer to the POST, and in no address.
 func TestSecretsAreShownOnceAndStandInNoAddress(t *testing.T) {
 	h := open(t, 0)

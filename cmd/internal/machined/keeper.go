@@ -36,6 +36,9 @@ type keeper struct {
 	offered   string // the last bundle file that was looked at: size and time
 	refused   []byte // the last manifest from the network that was refused: it is offered again and again, and said once
 
+	unfetched   []byte // a manifest whose chunks could not be fetched; nil: none
+	unfetchedAt time.Time
+
 	// What is said of a bundle that was refused because of a key: the one in force, the file's, the network's.
 	refusedWhole, refusedFile, refusedManifest string
 
@@ -192,7 +195,7 @@ func (k *keeper) fromManifest(ctx context.Context, manifest []byte) (*roster.Ros
 		}
 	}
 	var r *roster.Roster
-	_, err = k.store.Install(manifest, fetch,
+	_, err = k.store.InstallChanged(manifest, fetch,
 		func(m wire.Manifest) (err error) { r, err = k.load(m); return err })
 	return r, err
 }
@@ -242,14 +245,10 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 		case <-ctx.Done():
 			return
 		case m := <-k.manifests:
-			r, err = k.fromManifest(ctx, m)
-			k.refusedManifest = refusalOf(err)
-			if err != nil {
-				if again := bytes.Equal(m, k.refused); again {
-					k.log.Info("a bundle was refused again", "why", err)
-					continue
-				}
-				k.refused = m
+			var again bool
+			if r, again, err = k.fromNetwork(ctx, m); again {
+				k.log.Info("a bundle was refused again", "why", err)
+				continue
 			}
 		case <-k.askAgain:
 			var changed bool
@@ -260,7 +259,12 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 				err = nil
 			}
 		case <-t.C:
-			if r, err = k.fromFile(); r == nil {
+			if m := k.dueAgain(); m != nil {
+				var again bool
+				if r, again, err = k.fromNetwork(ctx, m); again {
+					continue
+				}
+			} else if r, err = k.fromFile(); r == nil {
 				if better := k.upkeep(ctx); better != nil {
 					r = better
 				}
@@ -273,15 +277,43 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 			}
 		}
 		if r != nil {
-			if m, err := k.store.Current(); err == nil {
+			k.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
+			take(r)
+			if m, err := k.store.Current(); err == nil { // once the bundle is in force: this reads all of its chunks
 				k.refusedWhole = ""
 				k.note(daemon.BundleState{Version: m.Version, Damage: damageOf(m, k.store.Damaged(m), nil)})
 			}
-			k.log.Info("bundle", "version", r.Version, "members", r.Size(), "verified", r.Verified)
-			take(r)
 		}
 		k.note(k.state)
 	}
+}
+
+// fetchAgain is after how long a bundle is fetched again whose chunks could not be had: the way to the hub was lost
+// meanwhile. What came before that is kept.
+const fetchAgain = 10 * time.Second
+
+// dueAgain is the manifest that is to be fetched again now; nil: none.
+func (k *keeper) dueAgain() []byte {
+	if k.unfetched == nil || time.Since(k.unfetchedAt) < fetchAgain {
+		return nil
+	}
+	return k.unfetched
+}
+
+// fromNetwork is fromManifest, which notes what is to be fetched again, and whether the same was refused before.
+func (k *keeper) fromNetwork(ctx context.Context, m []byte) (r *roster.Roster, again bool, err error) {
+	r, err = k.fromManifest(ctx, m)
+	k.refusedManifest, k.unfetched = refusalOf(err), nil
+	if err == nil {
+		return r, false, nil
+	}
+	var why *wire.Refusal
+	if errors.As(err, &why) && why.Code == "missing-chunk" {
+		k.unfetched, k.unfetchedAt = m, time.Now()
+	}
+	again = bytes.Equal(m, k.refused)
+	k.refused = m
+	return nil, again, err
 }
 
 // refusalEvery is how often a refusal of the same kind is recorded: whoever may publish manifests cannot fill the disk.

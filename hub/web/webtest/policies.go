@@ -153,7 +153,8 @@ func (p Policies) Bundle(_ context.Context, a actor.Actor) (publish.Bundle, erro
 	}
 	defer leave()
 	b := publish.Bundle{Version: 41, At: p.now.Add(-3 * 60e9), Policy: 2, Members: len(p.members),
-		Warnings: []string{"oscar.json: the issuer is not known"}}
+		Warnings:        []string{"oscar.json: the issuer is not known"},
+		SignatureWanted: &publish.Wanted{Documents: []string{"https://fablab.example/.well-known/did.json"}, Members: 2}}
 	for _, m := range p.machines {
 		t := publish.Taken{Machine: m.ID, Version: m.Standing.Bundle}
 		if m.ID == "fdm" {
