@@ -31,7 +31,7 @@ func (s *Site) Owner(file string, b *openbadge.Badge) (at int, shared []string) 
 	if s.recipients == nil {
 		s.recipients = newRecipients(s.Members)
 	}
-	return s.owner(s.recipients, File{Name: file}, b)
+	return s.owner(s.recipients, File{Name: file}, b, "")
 }
 
 // Tidy is a name or an address without blanks that nobody sees; it refuses invisible and control characters.

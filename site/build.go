@@ -28,6 +28,9 @@ type Order struct {
 	Signer  note.Signer
 	CardKey []byte // the site's key for card numbers, as its machines hold it
 	Policy  PolicyOrder
+	// Likely says whose a badge probably is, by the SHA-256 of its bytes: a hashed address is then tried on that member
+	// alone. It changes no bundle, and may be wrong, old or nil.
+	Likely map[string]policy.MemberID
 }
 
 // Built is a bundle: a signed manifest and its chunks.
@@ -144,7 +147,7 @@ type bucket struct {
 }
 
 func (s *Site) buckets(b *Built, o Order) []bucket {
-	held := s.match(b, o.Issued)
+	held := s.match(b, o)
 	b.endings(s, o.Issued)
 	forms := b.cardForms(s, o.CardKey)
 	out := make([]bucket, wire.Buckets)
@@ -186,7 +189,8 @@ func cardHash(key []byte, card string) string {
 }
 
 // match verifies every credential and finds whose it is: the result is by the member's place in s.Members.
-func (s *Site) match(b *Built, at time.Time) map[int][]File {
+func (s *Site) match(b *Built, o Order) map[int][]File {
+	at := o.Issued
 	held, counted := map[int][]File{}, map[int][]counts{}
 	verifier, recipients := b.memory.verifier(Trust(s.Policy), b.web), newRecipients(s.Members)
 	defer verifier.done()
@@ -221,7 +225,7 @@ func (s *Site) match(b *Built, at time.Time) map[int][]File {
 				b.warn(f, "can be revoked, and its list says nothing of it: it opens nothing: %s", fault.Detail)
 			}
 		}
-		switch i, conflict := s.owner(recipients, f, v.Badge); {
+		switch i, conflict := s.owner(recipients, f, v.Badge, o.Likely[sha]); {
 		case i >= 0:
 			held[i] = append(held[i], f)
 			b.badgeEnds(s, s.Members[i], v.Badge, at)

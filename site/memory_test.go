@@ -249,16 +249,22 @@ func TestAChunkThatChangedAfterTheBuildIsNotHandedOut(t *testing.T) {
 func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 	f.Add("mailto:lea@example.org", "LEA@example.org", "did:example:1", false)
 	f.Add("", "ſ@K", "S@\u212a", false)
+	f.Add("", "LEA@example.org", "lea@example.org", true)
+	f.Add("", "\u0130@x", "i@X", true)
 	f.Add("mailto:\xff", "\xfe", "", true)
 	f.Fuzz(func(t *testing.T, subject, address, other string, hashed bool) {
-		members := []Member{{Emails: []string{address}}, {Subjects: []string{address}}, {Emails: []string{other, address}}, {Subjects: []string{subject}}, {}}
+		members := []Member{{ID: "a", Emails: []string{address}}, {ID: "b", Subjects: []string{address}},
+			{ID: "c", Emails: []string{other, address}}, {ID: "d", Subjects: []string{subject}}, {ID: "e"},
+			{ID: "f", Emails: []string{strings.ToLower(address), strings.ToUpper(other)}}}
 		for _, b := range []*openbadge.Badge{{Subject: subject}, {Subject: "mailto:" + other}, {Subject: other},
 			{Identifiers: []openbadge.Identity{{Type: "emailAddress", Hash: other, Hashed: hashed}}},
 			{Identifiers: []openbadge.Identity{{Type: "email", Hash: fmt.Sprintf("sha256$%x", sha256.Sum256([]byte(address))), Hashed: true}}}} {
-			among := newRecipients(members).among(b)
-			for i, m := range members {
-				if b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) && !slices.Contains(among, i) {
-					t.Errorf("%+v is for member %d, and %v are asked", b, i, among)
+			for _, likely := range []policy.MemberID{"", "a", "b", "c", "e", "f", "nobody"} {
+				among := newRecipients(members).among(b, likely)
+				for i, m := range members {
+					if b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) && !slices.Contains(among, i) {
+						t.Errorf("%+v is for member %d, and %v are asked where %q is likely", b, i, among, likely)
+					}
 				}
 			}
 		}

@@ -7,19 +7,20 @@ import (
 	"unicode"
 
 	"portillon/openbadge"
+	"portillon/policy"
 )
 
 // owner is the place in s.Members of the one member that a badge counts for; -1: it counts for none. conflict names the members that it
 // could be, where members.yaml does not decide.
 //
 // Whoever shares an address with others (a child on a parent's) holds a badge that names that address only if it also names a subject that is
-// theirs alone, or if their own badges: line names its file.
-func (s *Site) owner(x *recipients, f File, b *openbadge.Badge) (at int, conflict []string) {
+// theirs alone, or if their own badges: line names its file. likely is whose it probably is; it decides nothing.
+func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, likely policy.MemberID) (at int, conflict []string) {
 	if i := x.byLine(f.Name, b); i >= 0 { // it decides, whoever else the recipient is
 		return i, nil
 	}
 	var all, bySubject, byLine []int
-	for _, i := range x.among(b) {
+	for _, i := range x.among(b, likely) {
 		m := s.Members[i]
 		if !b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) {
 			continue
