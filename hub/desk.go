@@ -41,7 +41,8 @@ type Machine struct {
 	Journals []Journal `json:"journals,omitempty"`
 
 	generation     wire.Generation // of its journal, as it last said: while nothing is held, acknowledgements bear it
-	acked, offered time.Time       // when it was last sent an acknowledgement, a manifest
+	acked, offered time.Time       // when it was last sent an acknowledgement, a manifest again
+	lags           bool            // its last state names an older bundle, and it was not offered the newest again
 	appeared       time.Time       // when it came online
 	troubleLogged  time.Time       // the same trouble is logged once a minute: a flood of batches does not fill the log
 
@@ -213,7 +214,7 @@ func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
 		return nil
 	}
 	now, today := h.now(), h.renewSeal()
-	var ack, offer bool
+	var ack bool
 	known := h.change(id, func(m *Machine) {
 		h.noteScreen(m, s.SilentScreen, now)
 		m.State = &s
@@ -221,9 +222,7 @@ func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
 			m.generation = s.Generation
 		}
 		ack = m.wantsAck(now) || m.wantsSeal(today)
-		if offer = h.version > s.Bundle && now.Sub(m.offered) >= askAgain; offer {
-			m.offered = now
-		}
+		m.lags = h.version > s.Bundle && now.Sub(m.offered) >= askAgain
 	})
 	if !known {
 		return nil
@@ -232,9 +231,6 @@ func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
 	h.replaceAwaited(id, s.Generation)
 	if ack {
 		err = h.acknowledge(l, id)
-	}
-	if offer {
-		err = errors.Join(err, h.offer(l))
 	}
 	return err
 }

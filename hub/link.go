@@ -58,6 +58,7 @@ type link struct {
 	in       chan mqtt.Message
 	cleanups chan string // topics whose retained message was dropped
 	lost     chan error
+	offered  time.Time // when the manifest was last published, by the monotonic clock
 }
 
 // connected works over one connection until it is lost or ctx ends.
@@ -79,6 +80,8 @@ func (h *Hub) connected(ctx context.Context) error {
 	if err := h.greet(l); err != nil {
 		return err
 	}
+	look := time.NewTicker(offerLook)
+	defer look.Stop()
 	for {
 		var err error
 		select {
@@ -92,6 +95,8 @@ func (h *Hub) connected(ctx context.Context) error {
 			err = h.tidy(l, topic)
 		case <-h.renewed:
 			err = h.offer(l)
+		case <-look.C:
+			err = h.offerAgain(l)
 		case o := <-h.orders:
 			err = l.publish(o.topic, o.retained, o.data)
 		}
@@ -222,15 +227,6 @@ func random(n int) string {
 	b := make([]byte, n)
 	rand.Read(b) // never fails
 	return hex.EncodeToString(b)
-}
-
-// offer publishes the manifest in force.
-func (h *Hub) offer(l *link) error {
-	manifest, _ := h.Manifest()
-	if manifest == nil {
-		return nil
-	}
-	return l.publish(h.topics.Bundle(), true, manifest)
 }
 
 // order is a command on its way.

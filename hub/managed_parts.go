@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -221,12 +222,22 @@ func (h *Hub) practice(ctx context.Context, machines []policy.MachineID) (out di
 // builder makes bundles of a policy and of the directory as it is then.
 func (h *Hub) builder() func(context.Context, publish.Snapshot, publish.Order) (*site.Built, error) {
 	memory := &site.Memory{}
+	var trusted string // the issuers of the build before; empty: there was none
 	return func(ctx context.Context, p publish.Snapshot, o publish.Order) (*site.Built, error) {
 		ring, release := h.managed.cardKey.Hold()
 		defer release()
-		if err := h.managed.directory.Verify(ctx, false); err != nil {
+		trust, err := trustOf(p.Text)
+		if err != nil {
 			return nil, err
 		}
+		// A badge is verified when it is added, and all are at each start (refreshBadges): what they rest on changes
+		// otherwise only with the issuers. Verifying 10,000 badges takes seconds, for which a blocked card would wait.
+		if trusted != "" && trusted != trust {
+			if err := h.managed.directory.Verify(ctx, false); err != nil {
+				return nil, err
+			}
+		}
+		trusted = trust
 		d, err := h.managed.directory.Snapshot(ctx)
 		if err != nil {
 			return nil, err
@@ -242,6 +253,15 @@ func (h *Hub) builder() func(context.Context, publish.Snapshot, publish.Order) (
 		}
 		return s.Build(order)
 	}
+}
+
+// trustOf are the issuers of a policy, as one text.
+func trustOf(text []byte) (string, error) {
+	p, err := file.Parse("policy.yaml", text)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%q", site.Trust(p)), nil
 }
 
 // oneKey signs policies where the site has no policy key apart: with the key of its bundles.

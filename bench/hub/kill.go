@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -31,7 +32,7 @@ const (
 	killBatches  = 60 // of each machine, in a folder
 	killRecords  = 20 // of a batch
 	// killLines bounds after how many of its lines a child is killed.
-	killLines = 12
+	killLines = 24
 )
 
 // killed is a folder in which processes take batches and make changes, and are killed.
@@ -43,6 +44,9 @@ type killed struct {
 	roots   map[policy.MachineID][]tlog.Hash // after each batch
 	acked   map[policy.MachineID]uint64      // as the children said
 	changed int64                            // the last change that a child said was made
+
+	Private, Public string                     // the hub's key
+	did             map[string]map[string]bool // ids of what the children said that services made, by kind
 }
 
 // kill kills a process that takes records and makes changes, so many times, at a random moment, and looks after each
@@ -52,7 +56,7 @@ func kill(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	records, changes := uint64(0), int64(0)
+	records, changes, services := uint64(0), int64(0), map[string]int{}
 	for n := 0; n < o.times; {
 		dir, err := os.MkdirTemp(o.dir, "portillon-kill-")
 		if err != nil {
@@ -69,17 +73,28 @@ func kill(ctx context.Context, o options) error {
 			records += seq
 		}
 		changes += k.changed
+		for kind, ids := range k.did {
+			services[kind] += len(ids)
+		}
 		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
 	}
-	o.out(fmt.Sprintf("  killed %d times: %d acknowledged records and %d changes are there, once, and none is half", o.times, records, changes))
+	o.out(fmt.Sprintf("  killed %d times: %d acknowledged records and %d changes of two tables are there, once, and none is half",
+		o.times, records, changes))
+	o.out(fmt.Sprintf("  of what services made, all is there with its audit entry: %d members, %d cards, %d machines with codes, "+
+		"%d accounts, %d policies", services["member"], services["card"], services["machine_code"], services["account"],
+		services["policy"]))
 	return nil
 }
 
 func newKilled(dir string) (*killed, error) {
-	k := &killed{dir: dir, Keys: map[policy.MachineID]string{}, Batches: map[policy.MachineID][][]byte{}, roots: map[policy.MachineID][]tlog.Hash{},
-		acked: map[policy.MachineID]uint64{}}
+	k := &killed{dir: dir, Keys: map[policy.MachineID]string{}, Batches: map[policy.MachineID][][]byte{},
+		roots: map[policy.MachineID][]tlog.Hash{}, acked: map[policy.MachineID]uint64{}, did: map[string]map[string]bool{}}
+	var err error
+	if k.Private, k.Public, err = hubKey(); err != nil {
+		return nil, err
+	}
 	for i := range killMachines {
 		m, err := newMachine(policy.MachineID(fmt.Sprintf("machine-%d", i)))
 		if err != nil {
@@ -185,6 +200,11 @@ func (k *killed) heard(line string) {
 		k.acked[m] = max(k.acked[m], seq)
 	} else if _, err := fmt.Sscanf(line, "change %d", &n); err == nil {
 		k.changed = max(k.changed, n)
+	} else if kind, id, ok := strings.Cut(strings.TrimPrefix(line, "did "), " "); ok {
+		if k.did[kind] == nil {
+			k.did[kind] = map[string]bool{}
+		}
+		k.did[kind][id] = true
 	}
 }
 
@@ -204,11 +224,24 @@ func (k *killed) check() (err error) {
 			return fmt.Errorf("%s: %w", m, err)
 		}
 	}
+	if err := k.checkStore(); err != nil {
+		return err
+	}
 	left, right, err := changes(k.path())
 	if err == nil && (left != right || left < k.changed) {
 		err = fmt.Errorf("a change is %d on one side and %d on the other, %d was made", left, right, k.changed)
 	}
 	return err
+}
+
+// checkStore looks at what the services have left.
+func (k *killed) checkStore() (err error) {
+	db, err := store.Open(context.Background(), k.path())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return k.checkServices(context.Background(), db.Site(site))
 }
 
 func (k *killed) checkMachine(l *ledger.Ledger, m policy.MachineID) error {
@@ -292,6 +325,23 @@ func work(ctx context.Context, dir string, out io.Writer) error {
 	}
 	defer db.Close()
 	s := db.Site(site)
+	c, err := newClerk(ctx, dir, s, k.Private, k.Public)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	failed := make(chan error, 1)
+	go func() { failed <- c.work(ctx, out) }()
+	err = k.takeBatches(ctx, s, keys, out)
+	cancel()
+	if err2 := <-failed; !errors.Is(err2, context.Canceled) {
+		err = errors.Join(err, err2)
+	}
+	return err
+}
+
+// takeBatches takes all batches, and makes changes of the two tables.
+func (k *killed) takeBatches(ctx context.Context, s *store.Site, keys ledger.Keys, out io.Writer) error {
 	l := ledger.New(s, keys)
 	for {
 		var some []ledger.Batch

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"os"
 	"strings"
 	"testing"
@@ -52,5 +53,24 @@ func TestCampaignFindsWhatIsMissingOrHalf(t *testing.T) {
 	k.changed += 1000
 	if err := k.check(); err == nil || !strings.Contains(err.Error(), "was made") {
 		t.Errorf("a lost change: %v", err)
+	}
+	k.changed -= 1000
+	k.did["account"] = map[string]bool{"lost": true}
+	if err := k.check(); err == nil || !strings.Contains(err.Error(), "account lost was made and is not there") {
+		t.Errorf("a lost account: %v", err)
+	}
+	delete(k.did, "account")
+	db, err := sql.Open("sqlite", k.path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	// A member without one of the two addresses is half a change.
+	_, err = db.Exec("INSERT INTO member SELECT 'bench', 'm-half', 1, 1, 'x', '', '', 0, 0, '', '', '', 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.check(); err == nil || !strings.Contains(err.Error(), "rows of the kind member") {
+		t.Errorf("half a member: %v", err)
 	}
 }

@@ -20,7 +20,7 @@ const (
 	// machinesChanges is how often each kind of change is made: the worst counts.
 	machinesChanges = 3
 	// machinesWait bounds what is waited for, on a machine with much else to do.
-	machinesWait = 5 * time.Minute
+	machinesWait = 2 * time.Minute
 	// machinesPause is between two changes, so that the one before has no part in the next.
 	machinesPause = 2 * time.Second
 	restartBatch  = 10 // records that each machine writes while the hub is away
@@ -98,7 +98,11 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	r.fleet.give(m)
 	r.o.out(fmt.Sprintf("  %d members with a card and a badge each, %d machines, made in %.0f s; a bundle of %d chunks", r.o.members,
 		r.o.machines, time.Since(began).Seconds(), len(m.Chunks)))
-	r.hub, err = startProcess(ctx, r.o.log, childOfMachines, r.site.config)
+	args := []string{childOfMachines, r.site.config}
+	if r.o.profile != "" {
+		args = append(args, r.o.profile)
+	}
+	r.hub, err = startProcess(ctx, r.o.log, args...)
 	return err
 }
 
@@ -256,7 +260,11 @@ func (r *machinesRun) restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.hub.kill(); err != nil {
+	end := r.hub.kill
+	if r.o.profile != "" { // a process that is killed writes none
+		end = r.hub.stop
+	}
+	if err := end(); err != nil {
 		return err
 	}
 	for _, m := range r.fleet.all {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"syscall"
@@ -108,12 +109,24 @@ func (p *hubProcess) usage() (u usage, err error) {
 // clockTicks is the kernel's USER_HZ, which is 100 on every architecture that the hub runs on (time(7)).
 const clockTicks = 100
 
-// beHub runs the hub of the file args[0] until standard input ends.
+// beHub runs the hub of the file args[0] until standard input ends. Where there is an args[1], it is the file that a
+// profile of the processor is written to.
 func beHub(ctx context.Context, args []string, out, errs io.Writer) int {
 	err := func() error {
 		c, err := hub.ReadConfig(args[0])
 		if err != nil {
 			return err
+		}
+		if len(args) > 1 {
+			f, err := os.Create(args[1])
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			if err := pprof.StartCPUProfile(f); err != nil {
+				return err
+			}
+			defer pprof.StopCPUProfile()
 		}
 		h, err := hub.New(c, hub.Options{Log: slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 		if err != nil {

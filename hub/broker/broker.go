@@ -36,6 +36,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -95,6 +96,7 @@ type Broker struct {
 	site  policy.SiteID
 	gate  *gate
 	proxy *proxy
+	log   *quiet
 	once  sync.Once
 }
 
@@ -129,15 +131,16 @@ func start(c Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, inner, err := embedded(c, g, setup)
+	log := &quiet{log: c.Log}
+	s, inner, err := embedded(c, g, setup, log)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot serve on %s from %s: %w", c.Addr, c.Dir, err), l.Close())
 	}
-	return &Broker{s: s, site: c.Site, gate: g, proxy: newProxy(l, inner, c, accounts)}, nil
+	return &Broker{s: s, site: c.Site, gate: g, proxy: newProxy(l, inner, c, accounts), log: log}, nil
 }
 
 // embedded starts the NATS server on a free port of loopback, for the proxy alone: nobody else has a password for it.
-func embedded(c Config, g *gate, setup *server.User) (*server.Server, string, error) {
+func embedded(c Config, g *gate, setup *server.User, log *quiet) (*server.Server, string, error) {
 	if err := removeLeftovers(c.Dir); err != nil {
 		return nil, "", err
 	}
@@ -149,15 +152,20 @@ func embedded(c Config, g *gate, setup *server.User) (*server.Server, string, er
 		ServerName: "portillon-" + string(c.Site), DontListen: true, // its own protocol is not offered: MQTT only
 		NoSigs: true, NoSystemAccount: true, JetStream: true, StoreDir: c.Dir, MaxPayload: maxPayload, MaxPending: maxPending,
 		JetStreamMaxStore: maxRetained(machines) + maxWaiting + otherStores, CustomClientAuthentication: g, MaxControlLine: 4 << 10,
+		// Each filter of QoS 1 is a consumer, and a stream has room for 1,000 unless this says otherwise: a machine has two or
+		// three, the hub four, and one that behaves badly 32 on each of 4 connections (limitsOf).
+		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: 4*(machines+16) + 128},
 		// AckWait is short: a subscriber that lost a message asks for nothing, it waits.
 		MQTT: server.MQTTOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, AckWait: 5 * time.Second,
-			MaxAckPending: maxInFlight},
+			MaxAckPending: maxInFlight,
+			// What a client has acknowledged is of no use after a restart, when removeLeftovers removes it: on the disk, the
+			// state of three consumers for each machine would be written and synced at each message.
+			ConsumerMemoryStorage: true},
 	}
 	s, err := server.NewServer(o)
 	if err != nil {
 		return nil, "", err
 	}
-	log := &quiet{log: c.Log}
 	s.SetLogger(log, false, false)
 	s.Start()
 	if err = await(s, log); err == nil {
@@ -191,6 +199,7 @@ func (b *Broker) Addr() string { return b.proxy.l.Addr().String() }
 // Close ends all connections and waits until what is retained is on the disk.
 func (b *Broker) Close() (err error) {
 	b.once.Do(func() {
+		b.log.ends.Store(true)
 		err = b.proxy.close()
 		b.s.Shutdown()
 		b.s.WaitForShutdown()
@@ -227,12 +236,16 @@ func loopback(host string) bool {
 
 // quiet passes warnings on, and keeps what would have ended the process.
 type quiet struct {
-	log *slog.Logger
-	mu  sync.Mutex
-	err error
+	log  *slog.Logger
+	ends atomic.Bool // the server shuts down: that it then takes no more will of a client is no warning
+	mu   sync.Mutex
+	err  error
 }
 
 func (q *quiet) say(l slog.Level, format string, v []any) {
+	if q.ends.Load() {
+		l = slog.LevelDebug
+	}
 	if q.log != nil {
 		q.log.Log(context.Background(), l, "broker: "+fmt.Sprintf(format, v...)) // the server hands over no context
 	}

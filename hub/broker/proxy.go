@@ -17,11 +17,13 @@ import (
 )
 
 const (
-	// maxGreeting is how many connections may be before their CONNECT at once. A further one replaces the oldest: a client
-	// sends its CONNECT within milliseconds, so those that wait are not clients.
+	// maxGreeting is how many connections may be before their CONNECT at once, besides one for each account: after a
+	// restart all machines of a site come in the same moment. A further one replaces the oldest: a client sends its CONNECT
+	// within milliseconds, so those that wait are not clients.
 	maxGreeting = 128
-	// greetTime is how long TLS and CONNECT may take.
-	greetTime = 5 * time.Second
+	// greetTime is how long TLS and CONNECT may take: as long as a machine waits for them (daemon/uplink). Where all come
+	// at once, on a small computer, the last handshake is made after seconds.
+	greetTime = 10 * time.Second
 	// refuseAfter is how long a refused client waits for its answer: who tries without pause costs little then. While it
 	// waits it counts as one that has not said who it is.
 	refuseAfter = 500 * time.Millisecond
@@ -102,7 +104,7 @@ func (p *proxy) enter(c net.Conn) bool {
 		c.Close()
 		return false
 	}
-	if len(p.greeting) >= maxGreeting {
+	if len(p.greeting) >= maxGreeting+len(p.accounts) {
 		p.greeting[0].Close()
 		p.greeting = p.greeting[1:]
 	}
@@ -351,6 +353,9 @@ func (u *upward) subscription(ctx context.Context, first byte, length int) error
 		if err := errors.Join(u.flush(), wait(ctx, d)); err != nil {
 			return err
 		}
+	}
+	if first>>4 == typeSubscribe {
+		u.a.lowerQoS(body)
 	}
 	_, err = u.out.Write(append(appendHeader(nil, first, length), body...))
 	return err

@@ -72,6 +72,7 @@ type Service struct {
 	o     Options
 	limit *rate.Limiter // of tried codes
 	conns conns
+	notes notes
 
 	mu    sync.Mutex
 	noted map[policy.MachineID]uint64 // the bundle that was last noted as fetched
@@ -214,16 +215,4 @@ func timeOf(millis int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(millis).UTC()
-}
-
-func (s *Service) noteFetched(ctx context.Context, id policy.MachineID, version uint64) error {
-	err := s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE machine SET bundle = $3, fetched = $4 WHERE site = $1 AND machine = $2 AND bundle < $3`,
-			string(id), int64(version), s.millis())
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("enrol: %w", err)
-	}
-	return nil
 }

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	mrand "math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/audit"
+	"portillon/hub/directory"
+	"portillon/hub/enrol"
+	"portillon/hub/publish"
+	"portillon/hub/store"
+	"portillon/keykind"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// clerk changes what the hub's services keep, as an administrator does, while batches are taken.
+type clerk struct {
+	site      *store.Site
+	audit     *audit.Log
+	directory *directory.Service
+	accounts  *account.Service
+	enrol     *enrol.Service
+	publish   *publish.Service
+	last      policy.MemberID
+	number    int64 // of the last policy
+}
+
+// hubKey makes the key of a hub: its private and its public half.
+func hubKey() (private, public string, err error) {
+	name, err := keykind.Name(keykind.Site, string(site))
+	if err != nil {
+		return "", "", err
+	}
+	return note.GenerateKey(rand.Reader, name)
+}
+
+func newClerk(ctx context.Context, dir string, s *store.Site, private, public string) (*clerk, error) {
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		return nil, err
+	}
+	c := &clerk{site: s}
+	if c.audit, err = newAudit(s, private, public); err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.DiscardHandler)
+	c.directory, err = directory.New(directory.Options{Site: s, Log: log, Audit: c.audit.Append,
+		Policy: func(context.Context) (*policy.Policy, error) { return nil, nil }})
+	if err != nil {
+		return nil, err
+	}
+	c.accounts, err = account.New(account.Options{Site: s, Folder: dir, Log: log, Audit: c.audit})
+	if err != nil {
+		return nil, err
+	}
+	authority, err := enrol.OpenAuthority(filepath.Join(dir, "authority"), site, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	c.enrol, err = enrol.New(ctx, enrol.Options{Site: s, Log: log, Authority: authority, Signer: signer, Name: "hub.test",
+		Address: "https://hub.test:8443", Broker: "ssl://hub.test:8883", Audit: c.audit.Append,
+		Pins: wire.Pins{Site: site, CA: authority.Certificate(), PolicyKey: public, HubKey: public}})
+	if err != nil {
+		return nil, err
+	}
+	c.publish, err = publish.New(publish.Options{Site: s, Log: log, Audit: c.audit.Append, Signer: plainSigner{signer},
+		SignedBy: signer.Name()})
+	if err != nil {
+		return nil, err
+	}
+	return c, s.QueryRow(ctx, "SELECT coalesce(max(number), 0) FROM policies WHERE site = $1").Scan(&c.number)
+}
+
+func newAudit(s *store.Site, private, public string) (*audit.Log, error) {
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		return nil, err
+	}
+	key, err := note.NewVerifier(public)
+	if err != nil {
+		return nil, err
+	}
+	return audit.New(audit.Options{Site: s, Signer: signer, Key: key})
+}
+
+// plainSigner signs policies with the hub's key.
+type plainSigner struct{ note.Signer }
+
+// SignPolicy implements publish.Signer.
+func (k plainSigner) SignPolicy(number int64, text, _ []byte) ([]byte, error) {
+	return note.Sign(&note.Note{Text: fmt.Sprintf("policy %d of %d bytes\n", number, len(text))}, k.Signer)
+}
+
+// work makes changes until ctx ends or one fails, and says each on out once it is made.
+func (c *clerk) work(ctx context.Context, out io.Writer) error {
+	for ctx.Err() == nil {
+		kind, id, err := c.one(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		if _, err := fmt.Fprintf(out, "did %s %s\n", kind, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one makes one change of a kind by chance.
+func (c *clerk) one(ctx context.Context) (kind, id string, err error) {
+	by := actor.System("bench")
+	switch mrand.IntN(5) {
+	case 0:
+		id = "m-" + someHex(4)
+		m := directory.Member{ID: policy.MemberID(id), Name: "Member " + id, Emails: []string{id + "@one.example", id + "@two.example"}}
+		if _, err = c.directory.Add(ctx, by, m); err == nil {
+			c.last = m.ID
+		}
+		return "member", id, err
+	case 1:
+		if c.last == "" {
+			return c.one(ctx)
+		}
+		card, err := c.directory.AddCard(ctx, by, c.last, directory.Card{Number: "04" + someHex(6), State: directory.Active})
+		return "card", card.ID, err
+	case 2:
+		id = "mill-" + someHex(4)
+		if _, err = c.enrol.Add(ctx, by, policy.MachineID(id)); err == nil {
+			_, err = c.enrol.NewCode(ctx, by, policy.MachineID(id), false)
+		}
+		return "machine_code", id, err
+	case 3:
+		x, err := c.accounts.Add(ctx, by, account.Account{Name: "a" + someHex(4) + "@example.org", Site: actor.Administrator}, "")
+		return "account", x.ID, err
+	}
+	text := fmt.Sprintf("# %s\nportillon: 1\nsite: %s\nlanguage: en\ntimezone: Europe/Paris\nissuers: {}\nbadges: {}\n"+
+		"roles: [user]\nmachines: {}\n", someHex(4), site)
+	p, err := c.publish.Publish(ctx, by, text, "bench", c.number, nil)
+	if err == nil {
+		c.number = p.Number
+	}
+	return "policy", fmt.Sprint(p.Number), err
+}
+
+func someHex(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// made is what a kind of change leaves: its rows, and its entries in the audit log.
+type made struct {
+	kind, ids string // the ids of all that were made
+	rows      string // how many rows of all tables of the kind there are
+	each      int    // rows of a change
+	act       actor.Act
+}
+
+func allMade() []made {
+	return []made{
+		{"member", "SELECT id FROM member WHERE site = $1",
+			"SELECT (SELECT count(*) FROM member WHERE site = $1) + (SELECT count(*) FROM member_value WHERE site = $1)", 3,
+			actor.WriteMembers},
+		{"card", "SELECT id FROM card WHERE site = $1", "SELECT count(*) FROM card WHERE site = $1", 1, actor.WriteCards},
+		{"machine_code", "SELECT machine FROM machine_code WHERE site = $1", // a machine and its code are two changes
+			"SELECT (SELECT count(*) FROM machine WHERE site = $1) + (SELECT count(*) FROM machine_code WHERE site = $1)", 1,
+			actor.EnrolMachines},
+		{"account", "SELECT id FROM account WHERE site = $1", "SELECT count(*) FROM account WHERE site = $1", 1,
+			actor.WriteAccounts},
+		{"policy", "SELECT number FROM policies WHERE site = $1", "SELECT count(*) FROM policies WHERE site = $1", 1,
+			actor.PublishPolicy},
+	}
+}
+
+// checkServices looks whether every change that was said is there, and whether each has all of its rows and its one
+// entry in the audit log, which verifies.
+func (k *killed) checkServices(ctx context.Context, s *store.Site) error {
+	log, err := newAudit(s, k.Private, k.Public)
+	if err != nil {
+		return err
+	}
+	acts, err := k.checkAudit(ctx, s, log)
+	if err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
+	for _, m := range allMade() {
+		there, err := idsOf(ctx, s, m.ids)
+		if err != nil {
+			return err
+		}
+		for id := range k.did[m.kind] {
+			if !there[id] {
+				return fmt.Errorf("the %s %s was made and is not there", m.kind, id)
+			}
+		}
+		var rows int
+		if err := s.QueryRow(ctx, m.rows).Scan(&rows); err != nil {
+			return err
+		}
+		if rows != acts[m.act]*m.each {
+			return fmt.Errorf("%d rows of the kind %s are there, and %d entries of %s in the audit log, want %d rows for each",
+				rows, m.kind, acts[m.act], m.act, m.each)
+		}
+	}
+	return nil
+}
+
+func idsOf(ctx context.Context, s *store.Site, query string) (map[string]bool, error) {
+	rows, err := s.Query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]bool{}
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out[id] = true
+	}
+	return out, rows.Err()
+}
+
+// checkAudit verifies the audit log, and counts its entries by act.
+func (k *killed) checkAudit(ctx context.Context, s *store.Site, log *audit.Log) (map[actor.Act]int, error) {
+	by := actor.System("bench")
+	var text bytes.Buffer
+	if err := log.Export(ctx, by, &text); err != nil {
+		return nil, err
+	}
+	key, err := note.NewVerifier(k.Public)
+	if err != nil {
+		return nil, err
+	}
+	v, err := audit.Verify(&text, key)
+	if err != nil {
+		return nil, err
+	}
+	out, entries := map[actor.Act]int{}, uint64(0)
+	for p := (audit.Page{Limit: 500}); ; {
+		some, next, err := log.Entries(ctx, by, p)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range some {
+			out[e.Act]++
+			entries++
+		}
+		if p.After = next; next == "" {
+			break
+		}
+	}
+	if entries != v.Entries {
+		return nil, fmt.Errorf("%d entries are there, the signed tree has %d", entries, v.Entries)
+	}
+	return out, nil
+}
