@@ -105,7 +105,7 @@ func (h *Hub) openServices() error {
 	if err != nil {
 		return err
 	}
-	client := fetch.New(fetch.Options{})
+	client := fetch.New(fetch.Options{AllowHosts: h.c.Issuers})
 	m.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: m.policies.current, Audit: m.audit.Append,
 		Taps:     h.unknownTaps,
 		CardHash: func(number []byte) string { return cardHash(cardKey, number) },

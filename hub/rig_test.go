@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"portillon/hub"
 	"portillon/hub/account"
 	"portillon/hub/actor"
 	"portillon/hub/directory"
@@ -44,13 +45,14 @@ type rig struct {
 	readers map[string]*reader
 	victim  *reader // somebody else: "other" in the tables
 	n       int     // for ids that are used once
+	mails   *mailSink
 	tokens  map[string]string
 }
 
 // newRig makes a hub by hub.New, with its listeners, and a second site in its database.
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 	t.Helper()
-	h, b := managedHub(t)
+	h, b := managedHub(t, changes...)
 	go h.ObeyCommands(t.Context())
 	r := &rig{t: t, h: h, base: b.base, client: b.c, readers: map[string]*reader{}, tokens: map[string]string{}}
 	r.client.Jar = nil
