@@ -34,8 +34,8 @@ func (r *rig) try(who *reader, q request) (response, error) {
 	return response{status: res.StatusCode, header: res.Header}, nil
 }
 
-// The answer does not say whether there is such an account: neither its words, nor its headers, nor its status. That the
-// same work is done is counted in hub/account.
+// The answer does not say whether there is such an account: neither its words, nor its headers, nor its status. The work
+// that is done is counted in hub/account.
 func unknownName(t *testing.T, r *rig) {
 	nonce := regexp.MustCompile(`[0-9A-Z]{12,}|value="[^"]*"`)
 	var first string
@@ -92,7 +92,8 @@ func guessedCode(t *testing.T, r *rig) {
 		if n != 10 {
 			t.Errorf("%s: %d codes were tried, want 10", path, n)
 		}
-		if got := r.form(nil, "/code/owner", nil, "code", "AAAAA-AAAAA-AAAAA", "name", "eve", "password", "another random text"); got.status != 429 {
+		got := r.form(nil, "/code/owner", nil, "code", "AAAAA-AAAAA-AAAAA", "name", "eve", "password", "another random text")
+		if got.status != 429 {
 			t.Errorf("after %s a code for the first owner may be tried: %d", path, got.status)
 		}
 	}
@@ -122,7 +123,8 @@ func guessedToken(t *testing.T, r *rig) {
 	if got := r.ask(right, request{method: "GET", path: "/api/v1/members"}); got.status != 200 {
 		t.Errorf("a right token is throttled by wrong ones: %d", got.status)
 	}
-	both := r.ask(r.readers["owner"], request{method: "GET", path: "/api/v1/members"}, "Authorization", "Bearer "+right.token)
+	both := r.ask(r.readers["owner"], request{method: "GET", path: "/api/v1/members"}, "Authorization",
+		"Bearer "+right.token)
 	if both.status != 400 {
 		t.Errorf("a token beside a session: %d, want 400", both.status)
 	}
@@ -131,11 +133,14 @@ func guessedToken(t *testing.T, r *rig) {
 // otherSite: ids of another site in the same database, in bodies; those in paths are in the tables of authorisation.
 func otherSite(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
+	post := func(path string, body any) request {
+		return request{method: "POST", path: "/api/v1" + path, body: mustJSON(body)}
+	}
 	for name, q := range map[string]request{
-		"merge":         {method: "POST", path: "/api/v1/members/" + string(r.victim.member) + "/merge", body: mustJSON(map[string]string{"drop": foreignID})},
-		"printed codes": {method: "POST", path: "/api/v1/printed-codes", body: mustJSON(map[string]any{"members": []string{foreignID}})},
-		"account":       {method: "POST", path: "/api/v1/accounts", body: mustJSON(map[string]string{"name": "x", "member": foreignID})},
-		"assign":        {method: "POST", path: "/api/v1/taps/t-none/assign", body: mustJSON(map[string]string{"member": foreignID})},
+		"merge":         post("/members/"+string(r.victim.member)+"/merge", map[string]string{"drop": foreignID}),
+		"printed codes": post("/printed-codes", map[string]any{"members": []string{foreignID}}),
+		"account":       post("/accounts", map[string]string{"name": "x", "member": foreignID}),
+		"assign":        post("/taps/t-none/assign", map[string]string{"member": foreignID}),
 	} {
 		q.kind = "application/json"
 		if got := r.ask(owner, q); got.status != 404 && got.status != 422 {
@@ -143,7 +148,8 @@ func otherSite(t *testing.T, r *rig) {
 		}
 	}
 	for _, q := range r.everythingShown() {
-		if got := r.ask(owner, q); bytes.Contains(got.body, []byte(foreignID)) || bytes.Contains(got.body, []byte("Foreign")) {
+		got := r.ask(owner, q)
+		if bytes.Contains(got.body, []byte(foreignID)) || bytes.Contains(got.body, []byte("Foreign")) {
 			t.Errorf("%s shows another site's member", q.path)
 		}
 	}

@@ -165,7 +165,8 @@ func replayedLink(t *testing.T, r *rig) {
 	if c == nil || r.signedIn(&reader{cookie: c.Value}) != string(r.victim.member) {
 		t.Fatalf("the link does not sign in: %d", got.status)
 	}
-	for name, who := range map[string]*reader{"the same browser": {cookie: c.Value}, "before signing in": w, "no cookie": nil} {
+	for name, who := range map[string]*reader{"the same browser": {cookie: c.Value}, "before signing in": w,
+		"no cookie": nil} {
 		again := r.form(who, "/sign-in/link", nil, "code", code)
 		if c := cookieOf(again); again.status < 400 && c != nil && r.signedIn(&reader{cookie: c.Value}) != "" {
 			t.Errorf("%s: the link signs in again", name)
@@ -202,7 +203,8 @@ func forwardedLink(t *testing.T, r *rig) {
 			before = r.signedIn(who)
 		}
 		got := r.form(who, "/sign-in/link", nil, "code", code)
-		if c := cookieOf(got); got.status != 401 || c != nil && c.Value != "" && r.signedIn(&reader{cookie: c.Value}) != before {
+		c := cookieOf(got)
+		if got.status != 401 || c != nil && c.Value != "" && r.signedIn(&reader{cookie: c.Value}) != before {
 			t.Errorf("%s: %d", name, got.status)
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// attacks are all attacks that are played against a whole hub: made by hub.New, over its own listeners. docs/security.md
-// says of each what stops it; TestEveryAttackIsInTheDocument compares the two.
+// attacks are all attacks that are played against a whole hub: made by hub.New, over its own listeners.
+// docs/security.md says of each what stops it; TestEveryAttackIsInTheDocument compares the two.
 var attacks = []struct {
 	name string
 	play func(*testing.T, *rig)
@@ -154,7 +154,8 @@ func sessionCookie(t *testing.T, r *rig) {
 		t.Error("a visitor gets a cookie")
 	}
 	out := r.form(&reader{cookie: c.Value}, "/sign-out", nil)
-	if me := r.ask(&reader{cookie: c.Value}, request{method: "GET", path: "/api/v1/me"}); out.status != 303 || me.status != 401 {
+	me := r.ask(&reader{cookie: c.Value}, request{method: "GET", path: "/api/v1/me"})
+	if out.status != 303 || me.status != 401 {
 		t.Errorf("after signing out: %d, %d", out.status, me.status)
 	}
 }
@@ -187,7 +188,8 @@ func crossSiteFetch(t *testing.T, r *rig) {
 		if x.Method == "GET" || x.Body == nil {
 			continue
 		}
-		for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""} {
+		for _, kind := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+			""} {
 			q := r.apiRequest(x, owner, "other")
 			q.kind = kind
 			if got := r.ask(owner, q); got.status != 415 && got.status != 403 {
@@ -272,8 +274,9 @@ func foreignHost(t *testing.T, r *rig) {
 		strings.Contains(mail, "evil") {
 		t.Errorf("%d: mail %q", got.status, mail)
 	}
-	// The loopback listener for bundles answers to names of this computer alone, too.
-	if status := rawStatus(t, strings.TrimPrefix(r.base, "http://"), "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n"); status != "421" {
+	status := rawStatus(t, strings.TrimPrefix(r.base, "http://"),
+		"GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	if status != "421" {
 		t.Errorf("a foreign name in the request line: %s", status)
 	}
 }
@@ -320,8 +323,9 @@ func forwardedAddress(t *testing.T, r *rig) {
 // pathTricks asks for files and for pages by ways around the routes.
 func pathTricks(t *testing.T, r *rig) {
 	address := strings.TrimPrefix(r.base, "http://")
-	for _, path := range []string{"/../hub.yaml", "/static/../../hub.yaml", "/static/..%2f..%2fhub.yaml", "/%2e%2e/hub.yaml",
-		"/static/%2e%2e/%2e%2e/keys/site.key", "//members", "/members//m-1", "/./members", "/members/..", `/static\..\hub.yaml`,
+	for _, path := range []string{"/../hub.yaml", "/static/../../hub.yaml", "/static/..%2f..%2fhub.yaml",
+		"/%2e%2e/hub.yaml", "/static/%2e%2e/%2e%2e/keys/site.key", "//members", "/members//m-1", "/./members",
+		"/members/..", `/static\..\hub.yaml`,
 		"/members/%00", "/members/a%0ab", "/members/%ff", "/api/v1/../../members", "/api/v1/members/..%2faccounts",
 		"/members/;/../accounts", "/.git/config", "/owner-code", "/portillon.db", "/" + strings.Repeat("a", 9000)} {
 		for _, method := range []string{"GET", "POST", "TRACE", "CONNECT", "BREW"} {

@@ -74,7 +74,8 @@ func (r *rig) noEvil(t *testing.T, what string, got response) {
 
 func openRedirect(t *testing.T, r *rig) {
 	for _, back := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, `\\evil.example`,
-		"javascript:alert(1)", "/\t/evil.example", "http:evil.example", "/%5cevil.example/..//evil.example", "data:text/html,x"} {
+		"javascript:alert(1)", "/\t/evil.example", "http:evil.example", "/%5cevil.example/..//evil.example",
+		"data:text/html,x"} {
 		got := r.ask(r.readers["owner"], request{method: "GET", path: "/sign-in?back=" + url.QueryEscape(back)})
 		to, err := url.Parse(got.header.Get("Location"))
 		raw := got.header.Get("Location")
@@ -95,14 +96,17 @@ func logInjection(t *testing.T, r *rig) {
 	r.ask(nil, request{method: "GET", path: "/" + url.PathEscape(forged) + "?x=" + url.QueryEscape(forged)})
 	r.ask(nil, request{method: "GET", path: "/api/v1/members?text=" + url.QueryEscape(forged)})
 	r.ask(nil, request{method: "GET", path: "/"}, "Authorization", "Bearer secret-of-a-visitor")
-	r.ask(nil, request{method: "GET", path: "/"}, "User-Agent", "secret-of-a-visitor", "X-Request-Id", "secret-of-a-visitor")
+	r.ask(nil, request{method: "GET", path: "/"}, "User-Agent", "secret-of-a-visitor", "X-Request-Id",
+		"secret-of-a-visitor")
 	for line := range strings.Lines(r.h.log.String()) {
-		if strings.HasPrefix(strings.TrimSpace(line), "time=2026-11-30T00:00:00.000Z") || strings.Contains(line, "secret-of-a-visitor") {
+		if strings.HasPrefix(strings.TrimSpace(line), "time=2026-11-30T00:00:00.000Z") ||
+			strings.Contains(line, "secret-of-a-visitor") {
 			t.Errorf("the log has: %s", line)
 		}
 	}
 	for _, who := range []string{"owner", "spare"} {
-		if strings.Contains(r.h.log.String(), r.readers[who].cookie) || strings.Contains(r.h.log.String(), r.readers[who].token) {
+		x := r.readers[who]
+		if strings.Contains(r.h.log.String(), x.cookie) || strings.Contains(r.h.log.String(), x.token) {
 			t.Errorf("the log has a cookie or a token of %s", who)
 		}
 	}
@@ -163,7 +167,8 @@ func storedScript(t *testing.T, r *rig) {
 
 var scriptAddress = regexp.MustCompile(`(?i)(href|src|action|formaction|data)\s*=\s*["']?\s*javascript:`)
 
-// harmless refuses an HTML answer that holds a script as it was given. JSON, CSV and files are no HTML: they must say so.
+// harmless refuses an HTML answer that holds a script as it was given. JSON, CSV and files are no HTML, and must say
+// so.
 func harmless(t *testing.T, what, script string, got response) {
 	t.Helper()
 	kind := got.header.Get("Content-Type")
@@ -316,7 +321,8 @@ func (r *rig) everythingShown() (out []request) {
 // csvFormula: a spreadsheet computes no cell of an export.
 func csvFormula(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
-	formulas := []string{"=1+cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "\t=1+1", "=HYPERLINK(\"https://evil.example\")"}
+	formulas := []string{"=1+cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "\t=1+1",
+		"=HYPERLINK(\"https://evil.example\")"}
 	for i, f := range formulas {
 		_, err := r.h.Directory().Add(t.Context(), root, directory.Member{Name: f, Note: f, External: fmt.Sprint(f, i)})
 		if err != nil && !strings.HasPrefix(f, "\t") {
@@ -324,8 +330,9 @@ func csvFormula(t *testing.T, r *rig) {
 		}
 	}
 	files := 0
-	for _, path := range []string{"/api/v1/export?format=csv", "/members/export?format=csv", "/api/v1/reports/uses.csv?from=2026-09-01&to=2026-09-30",
-		"/api/v1/reports/weeks.csv?from=2026-09-01&to=2026-09-30", "/api/v1/reports/refusals.csv?from=2026-09-01&to=2026-09-30",
+	const month = "?from=2026-09-01&to=2026-09-30"
+	for _, path := range []string{"/api/v1/export?format=csv", "/members/export?format=csv",
+		"/api/v1/reports/uses.csv" + month, "/api/v1/reports/weeks.csv" + month, "/api/v1/reports/refusals.csv" + month,
 		"/reports/uses.csv", "/reports/weeks.csv", "/reports/refusals.csv"} {
 		got := r.ask(owner, request{method: "GET", path: path})
 		if got.status != 200 {
@@ -390,7 +397,8 @@ func bomb(t *testing.T, names ...string) []byte {
 
 func zipBomb(t *testing.T, r *rig) {
 	owner := r.readers["owner"]
-	for _, path := range []string{"/api/v1/badges?name=a.zip", "/api/v1/members/" + string(r.victim.member) + "/badges?name=a.zip"} {
+	for _, path := range []string{"/api/v1/badges?name=a.zip",
+		"/api/v1/members/" + string(r.victim.member) + "/badges?name=a.zip"} {
 		for name, data := range map[string][]byte{"large": bomb(t, "a.json"), "many": bomb(t, "a.json", "b.json", "c.json"),
 			"path": bomb(t, "../../etc/a.json"), "cut": bomb(t, "a.json")[:200]} {
 			got := r.ask(owner, request{method: "POST", path: path, kind: "application/zip", body: data})
@@ -446,12 +454,14 @@ func badgeURL(t *testing.T, r *rig) {
 		}
 	}()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	for _, host := range []string{"127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0.0.0.0", "[::1]",
+	for _, host := range []string{"127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0.0.0.0",
+		"[::1]",
 		"[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "[::]", "169.254.169.254", "10.0.0.1", "192.168.1.1",
-		"172.16.0.1", "[fe80::1]", "[fd00::1]", "100.64.0.1", "[2002:7f00:1::]", "localhost.", "user@127.0.0.1", "224.0.0.1"} {
+		"172.16.0.1", "[fe80::1]", "[fd00::1]", "100.64.0.1", "[2002:7f00:1::]", "localhost.", "user@127.0.0.1",
+		"224.0.0.1"} {
 		for _, scheme := range []string{"https", "http", "file", "gopher"} {
-			q := request{method: "POST", path: "/api/v1/members/" + string(r.victim.member) + "/badges/url", kind: "application/json",
-				body: mustJSON(map[string]string{"url": scheme + "://" + host + ":" + port + "/badge.json"})}
+			q := request{method: "POST", path: "/api/v1/members/" + string(r.victim.member) + "/badges/url",
+				kind: "application/json", body: mustJSON(map[string]string{"url": scheme + "://" + host + ":" + port + "/badge.json"})}
 			if got := r.ask(r.readers["owner"], q); got.status != 422 {
 				t.Errorf("%s://%s: %d, want 422: %.200s", scheme, host, got.status, got.body)
 			}
