@@ -44,6 +44,7 @@ type Config struct {
 	Web       PeopleConfig // where people reach the hub; zero: nowhere
 	PolicyKey string       // public half of the key that signs policies, where it is kept elsewhere; empty: Key signs them
 	Mail      string       // a file that says how mail is sent; empty: no mail
+	Issuers   []string     // hosts on the site's own network that badges and status lists are fetched from
 
 	keyAt string // where the file names Key: hub.yaml:4
 }
@@ -168,7 +169,7 @@ func (p parser) file(n yamlfile.Node) string {
 }
 
 func (p parser) hub(r yamlfile.Node) Config {
-	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle", "machines-listen", "name", "card-key", "web", "policy-key", "mail")
+	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle", "machines-listen", "name", "card-key", "web", "policy-key", "mail", "lan-issuers")
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: policy.SiteID(r.Get("site").Required().Slug()),
@@ -179,6 +180,7 @@ func (p parser) hub(r yamlfile.Node) Config {
 		Bundle:   p.bundle(r.Get("bundle"), r.Get("site").Str()),
 		Join:     p.join(r),
 		Web:      p.web(r.Get("web")), PolicyKey: policyKey(r.Get("policy-key"), r.Get("site").Str()), Mail: p.file(r.Get("mail")),
+		Issuers: hostsOf(r.Get("lan-issuers")),
 	}
 	p.together(r, c)
 	keyLine(&c, r)

@@ -81,6 +81,8 @@ func TestFaultsOfTheManagedHubsFileNameTheCure(t *testing.T) {
 		{"no card key", "card-key: keys/card.key", "# ", "card-key: is missing"},
 		{"a bundle from elsewhere", "mqtt:", "bundle: { file: site.bundle, key: \"" + made.Key + "\" }\nmqtt:", "builds the bundle itself"},
 		{"a proxy that is none", "web: ", "web: { listen: \"127.0.0.1:1\", proxies: [next] }\n# ", "is no address"},
+		{"an issuer with a port", "mqtt:", "lan-issuers: [\"badges.lab.lan:443\"]\nmqtt:", "no name of a host"},
+		{"issuers of the site's network", "mqtt:", "lan-issuers: [badges.lab.lan, 10.0.0.7]\nmqtt:", ""},
 		{"a URL below a path", "web: ", "web: { listen: \"127.0.0.1:1\", url: \"https://lab.example/hub\" }\n# ", "of the form https://HOST"},
 	} {
 		_, err := hub.ParseConfig(made.Config, []byte(cutBlock(strings.Replace(string(text), c.from, c.to, 1), c.to)))

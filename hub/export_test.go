@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"net"
 	"strings"
 	"time"
 
@@ -19,6 +20,12 @@ func (h *Hub) Rows() *store.DB                { return h.db }
 // APIRoutes and PageRoutes are all that the listener for people answers.
 func (h *Hub) APIRoutes() []api.Route { return h.managed.api.Routes() }
 func (h *Hub) PageRoutes() []string   { return h.managed.pages.Routes() }
+
+// WebPort is the port of the listener for people.
+func (h *Hub) WebPort() string {
+	_, port, _ := net.SplitHostPort(h.managed.listen.Addr().String())
+	return port
+}
 
 // Know has the hub take a machine for one that has joined.
 func (h *Hub) Know(id policy.MachineID) error { return h.know(id) }

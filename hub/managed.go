@@ -109,7 +109,7 @@ func (h *Hub) openServices() error {
 	case h.offline:
 		documents = nil
 	case documents == nil:
-		documents = fetch.New(fetch.Options{}).For
+		documents = fetch.New(fetch.Options{AllowHosts: h.c.Issuers}).For
 	}
 	var err error
 	m.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: m.policies.current, Audit: m.audit.Append,

@@ -25,8 +25,8 @@ type browser struct {
 	c    *http.Client
 }
 
-// managedHub runs a new hub, on free ports of loopback.
-func managedHub(t *testing.T) (*office, *browser) {
+// managedHub runs a new hub, on free ports of loopback. Each change may alter its configuration.
+func managedHub(t *testing.T, changes ...func(*hub.Config)) (*office, *browser) {
 	t.Helper()
 	dir := t.TempDir()
 	made, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "localhost", Web: "127.0.0.1:0"})
@@ -43,12 +43,15 @@ func managedHub(t *testing.T) (*office, *browser) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, f := range changes {
+		f(&c)
+	}
 	o := run(t, c)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return o, &browser{t, o.WebURL(), &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
+	return o, &browser{t, "http://localhost:" + o.WebPort(), &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}}
 }

@@ -84,6 +84,18 @@ func baseURL(n yamlfile.Node) *url.URL {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}
 }
 
+// hostsOf reads names of hosts, without a port.
+func hostsOf(n yamlfile.Node) (out []string) {
+	for i, s := range n.Strs() {
+		if _, err := netip.ParseAddr(s); err != nil && !dnsName.MatchString(strings.ToLower(s)) {
+			n.Fault("the name of a host, as badges.lab.example", "host %d: %.80q is no name of a host", i+1, s)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
 // policyKey reads the public half of the key that signs policies. Empty: the hub's key signs them.
 func policyKey(n yamlfile.Node, site string) string {
 	verifier(n, keykind.Place{Kind: keykind.Policy, ID: site})
@@ -96,7 +108,7 @@ func (p parser) together(r yamlfile.Node, c Config) {
 		r.Get("machines").Required()
 	}
 	if !c.Managed() {
-		for _, key := range []string{"policy-key", "mail"} {
+		for _, key := range []string{"policy-key", "mail", "lan-issuers"} {
 			if r.Get(key).Present() {
 				r.Get(key).Fault("web: { listen: \"127.0.0.1:8040\" }", "it is for a hub that keeps the site itself, and there is no web:")
 			}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"portillon/hub"
 	"portillon/hub/account"
 	"portillon/hub/actor"
 	"portillon/hub/directory"
@@ -44,13 +45,14 @@ type rig struct {
 	readers map[string]*reader
 	victim  *reader // somebody else: "other" in the tables
 	n       int     // for ids that are used once
+	mails   *mailSink
 	tokens  map[string]string
 }
 
 // newRig makes a hub by hub.New, with its listeners, and a second site in its database.
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T, changes ...func(*hub.Config)) *rig {
 	t.Helper()
-	h, b := managedHub(t)
+	h, b := managedHub(t, changes...)
 	go h.ObeyCommands(t.Context())
 	r := &rig{t: t, h: h, base: b.base, client: b.c, readers: map[string]*reader{}, tokens: map[string]string{}}
 	r.client.Jar = nil
@@ -63,7 +65,8 @@ func newRig(t *testing.T) *rig {
 		{name: "lapsed", given: account.Account{Machines: at(actor.Maintainer)}, email: "malik", badge: "malik-laser-user"},
 		{name: "blocked", given: account.Account{Site: actor.Member}, email: "tom", badge: "tom-fdm-first-steps"},
 		{name: "mentor", given: account.Account{Machines: at(actor.Mentor)}, email: "karim", badge: "karim-laser-user"},
-		{name: "maintainer", given: account.Account{Machines: at(actor.Maintainer)}, email: "aicha", badge: "aicha-fdm-mentor"},
+		{name: "maintainer", given: account.Account{Machines: at(actor.Maintainer)}, email: "aicha",
+			badge: "aicha-fdm-mentor"},
 		{name: "administrator", given: account.Account{Site: actor.Administrator}, email: "nour", badge: "nour-vinyl-user"},
 		{name: "owner", given: account.Account{Site: actor.Owner}, email: "rosa", badge: "rosa-fdm-user"},
 		{name: "victim", given: account.Account{Site: actor.Member}, email: "lea", badge: "lea-laser-user"},
@@ -136,7 +139,10 @@ func (r *rig) change(id policy.MemberID, f func(*directory.Member)) {
 	r.t.Helper()
 	m, err := r.h.Directory().Member(r.t.Context(), root, id)
 	if err == nil {
-		_, err = r.h.Directory().Change(r.t.Context(), root, id, m.Version, func(m *directory.Member) error { f(m); return nil })
+		_, err = r.h.Directory().Change(r.t.Context(), root, id, m.Version, func(m *directory.Member) error {
+			f(m)
+			return nil
+		})
 	}
 	if err != nil {
 		r.t.Fatal(err)
@@ -172,7 +178,7 @@ func (r *rig) session(site policy.SiteID, account string) string {
 // newToken makes an API token as its owner does.
 func (r *rig) newToken(account string, scopes []actor.Act) string {
 	r.t.Helper()
-	t, err := r.h.Accounts().NewToken(r.t.Context(), actor.Actor{Account: account}, "test", scopes, time.Now().Add(time.Hour))
+	t, err := r.h.Accounts().NewToken(r.t.Context(), actor.Actor{Account: account}, "test", scopes, inAnHour())
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -311,7 +317,8 @@ func (r *rig) card(id policy.MemberID) string {
 	if err == nil && len(m.Cards) > 0 {
 		return m.Cards[0].ID
 	}
-	c, err := r.h.Directory().AddCard(r.t.Context(), root, id, directory.Card{Number: r.cardNumber(), State: directory.Active})
+	c, err := r.h.Directory().AddCard(r.t.Context(), root, id, directory.Card{Number: r.cardNumber(),
+		State: directory.Active})
 	if err != nil {
 		r.t.Fatal(err)
 	}

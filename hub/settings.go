@@ -91,7 +91,8 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 			return err
 		}
 		after = before
-		after.Name, after.Language, after.Contact, after.MailLinks = given.Name, given.Language, given.Contact, given.MailLinks
+		after.Name, after.Language, after.Contact = given.Name, given.Language, given.Contact
+		after.MailLinks = given.MailLinks
 		if faults := checkSettings(after); faults != nil {
 			return &fault.Invalid{Faults: faults}
 		}
@@ -136,7 +137,8 @@ func checkSettings(s api.Settings) (faults []fault.Field) {
 		faults = append(faults, fault.Field{Field: field, Given: given[:min(len(given), 60)], Wrong: wrong, Right: right})
 	}
 	if strings.TrimSpace(s.Name) == "" || len(s.Name) > maxSiteName || !printable(s.Name) {
-		bad("name", s.Name, "empty, too long, or with characters that are not printed", "the site's name, of at most 100 bytes")
+		bad("name", s.Name, "empty, too long, or with characters that are not printed",
+			"the site's name, of at most 100 bytes")
 	}
 	if s.Language != "fr" && s.Language != "en" {
 		bad("language", s.Language, "not a language of the hub", "fr or en")

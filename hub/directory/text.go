@@ -25,15 +25,19 @@ func isDay(d policy.Date) bool {
 	return d.Year >= 1900 && d.Year <= 9999 && t.Month() == d.Month && t.Day() == d.Day
 }
 
-// plain reports whether a text is UTF-8 without control characters but tab and line feed.
+// plain reports whether a text is UTF-8 without control characters but tab and line feed, and without marks that turn
+// the direction of what follows (Unicode Standard Annex #9, 2.1 to 2.4): a text could show what it is not.
 func plain(s string) bool {
 	for _, r := range s {
-		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' {
+		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' || turnsDirection(r) {
 			return false
 		}
 	}
 	return utf8.ValidString(s)
 }
+
+// turnsDirection reports whether a character embeds, overrides or isolates a direction of writing.
+func turnsDirection(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
 // clip is a text of at most so many bytes, cut between characters.
 func clip(s string, most int) string {

@@ -193,7 +193,9 @@ func (s *Service) Revoke(ctx context.Context, a actor.Actor, id policy.MachineID
 const maxWords = 300
 
 func words(field, text string) error {
-	if text != "" && len(text) <= maxWords && wire.OneLine(text, maxWords) == text {
+	// Marks that turn the direction of what follows (UAX #9, 2.1 to 2.4) would let a reason show what it is not.
+	turns := strings.ContainsFunc(text, func(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 })
+	if text != "" && len(text) <= maxWords && wire.OneLine(text, maxWords) == text && !turns {
 		return nil
 	}
 	return &fault.Invalid{Faults: []fault.Field{{Field: field, Given: fmt.Sprintf("%.40s", text), Wrong: "a reason is needed, on one line",

@@ -218,7 +218,11 @@ func checkComment(comment string) (string, error) {
 		wrong = fmt.Sprintf("%d bytes", len(comment))
 	case !utf8.ValidString(comment):
 		wrong = "not UTF-8"
-	case strings.ContainsFunc(comment, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }):
+	case strings.ContainsFunc(comment, func(r rune) bool {
+		// Marks that turn the direction of what follows (UAX #9, 2.1 to 2.4) let a comment show what it is not.
+		return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' ||
+			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+	}):
 		wrong = "holds control characters"
 	default:
 		return comment, nil
