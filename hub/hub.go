@@ -242,6 +242,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	start(h.bringTags)
 	start(h.releaseMemory)
 	start(h.keepSealFresh)
+	start(h.keepStates)
 	if h.c.Bundle.File != "" {
 		start(h.watchBundle)
 	}

@@ -166,9 +166,13 @@ func (h *Hub) know(id policy.MachineID) error {
 	if err != nil {
 		return err
 	}
+	was := &Machine{ID: id, Held: head.Seq}
+	if err := h.recall(context.Background(), was); err != nil {
+		h.log.Warn("state of a machine not read", "machine", id, "err", err)
+	}
 	h.mu.Lock()
 	if h.machines[id] == nil {
-		h.machines[id] = &Machine{ID: id, Held: head.Seq}
+		h.machines[id] = was
 	}
 	h.mu.Unlock()
 	if _, err := h.takeAlerts(id, 0); errors.Is(err, ledger.ErrChanged) {
@@ -255,7 +259,7 @@ func (h *Hub) saw(m mqtt.Message) {
 func (h *Hub) standing(id policy.MachineID) (out enrol.Standing) {
 	h.change(id, func(m *Machine) {
 		out = enrol.Standing{Online: m.Online, Seen: m.Seen, Held: m.Held, RefuseOf: m.Trouble}
-		if s := m.State; s != nil {
+		if s := m.newest(); s != nil {
 			out.Phase, out.Program, out.Bundle, out.Records = s.Phase, s.Program, s.Bundle, s.Journal
 			out.Clock, out.Disk, out.Refused = s.Clock, s.Disk, s.BundleRefused
 			out.Keys = s.StateKeys
