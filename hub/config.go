@@ -168,7 +168,7 @@ func (p parser) file(n yamlfile.Node) string {
 }
 
 func (p parser) hub(r yamlfile.Node) Config {
-	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle", "machines-listen", "name", "card-key", "web", "policy-key", "mail")
+	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle", "machines-listen", "machines-cert", "machines-cert-key", "machines-authority", "name", "card-key", "web", "policy-key", "mail")
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: policy.SiteID(r.Get("site").Required().Slug()),

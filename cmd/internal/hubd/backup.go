@@ -21,6 +21,7 @@ import (
 	"filippo.io/age"
 
 	"portillon/hub"
+	"portillon/hub/cardkey"
 	"portillon/hub/store"
 	"portillon/wire"
 )
@@ -71,11 +72,14 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 		return b, err
 	}
 	b.base, b.plain = filepath.Dir(abs), []string{abs}
-	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile}
+	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile, c.Join.CertKey}
+	if c.Join.CardKey != "" {
+		secrets = append(secrets, c.Join.CardKey, cardkey.BeforeFile(c.Join.CardKey))
+	}
 	for _, m := range c.Machines {
 		secrets = append(secrets, m.PasswordFile)
 	}
-	plain := []string{c.MQTT.Cert, c.Bundle.File}
+	plain := []string{c.MQTT.Cert, c.Bundle.File, c.Join.Cert, c.Join.Authority}
 	for _, dir := range []string{"keys", "bundle", "tags"} {
 		into := &plain
 		if dir == "keys" {
