@@ -169,7 +169,8 @@ func (p parser) file(n yamlfile.Node) string {
 }
 
 func (p parser) hub(r yamlfile.Node) Config {
-	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle", "machines-listen", "name", "card-key", "web", "policy-key", "mail", "lan-issuers")
+	r.Only("portillon", "site", "data", "key", "machines", "mqtt", "http", "bundle", "machines-listen", "machines-cert", "machines-cert-key",
+		"machines-authority", "name", "card-key", "web", "policy-key", "mail", "lan-issuers")
 	r.Get("portillon").Required().Int(1, 1)
 	c := Config{
 		Site: policy.SiteID(r.Get("site").Required().Slug()),

@@ -13,10 +13,15 @@ import (
 //	machines-listen: ":8443"            # machines join, renew and fetch bundles here, with certificates of the hub's authority
 //	name: hub.local                     # the hub's, in its certificate; machines verify it, and never an address
 //	card-key: card.key                  # a machine that joins gets it
+//	machines-cert: hub.pem              # all three, or none: a certificate of the site's own for machines, with those between;
+//	machines-cert-key: hub.key          # its key;
+//	machines-authority: ca.pem          # and the authority that machines pin
 type JoinConfig struct {
 	Listen  string // host:port; empty: no machine joins
 	Name    string
 	CardKey string // a file
+
+	Cert, CertKey, Authority string // PEM files; empty: the hub's own authority
 }
 
 // dnsName is a name that a certificate may hold: labels of RFC 1123 §2.1.
@@ -24,7 +29,19 @@ var dnsName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z
 
 func (p parser) join(r yamlfile.Node) JoinConfig {
 	n := r.Get("machines-listen")
-	c := JoinConfig{Listen: addr(n), Name: r.Get("name").Str(), CardKey: p.file(r.Get("card-key"))}
+	c := JoinConfig{Listen: addr(n), Name: r.Get("name").Str(), CardKey: p.file(r.Get("card-key")),
+		Cert: p.file(r.Get("machines-cert")), CertKey: p.file(r.Get("machines-cert-key")), Authority: p.file(r.Get("machines-authority"))}
+	certs := []string{"machines-cert", "machines-cert-key", "machines-authority"}
+	for _, given := range certs {
+		for _, needed := range certs {
+			if r.Get(given).Present() && !r.Get(needed).Present() {
+				r.Get(given).Fault("machines-cert, machines-cert-key and machines-authority", "%s is missing beside it", needed)
+			}
+		}
+		if r.Get(given).Present() && !n.Present() {
+			r.Get(given).Fault("machines-listen: \":8443\"", "no machine joins: machines-listen is missing")
+		}
+	}
 	if c.Name != "" && (!dnsName.MatchString(c.Name) || len(c.Name) > 253 || net.ParseIP(c.Name) != nil) {
 		r.Get("name").Fault("a name in lower case, as hub.local", "%.100q cannot be in a certificate", c.Name)
 	}

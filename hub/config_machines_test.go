@@ -29,6 +29,7 @@ func TestFaultsOfTheMachinesListenerNamePlaceFieldAndCure(t *testing.T) {
 		{"name: hub.local\n", "", "name: is missing"},
 		{"card-key: card.key\n", "", "card-key: is missing"},
 		{"bundle:", "# ", "bundle: is missing"},
+		{"name: hub.local\n", "name: hub.local\nmachines-cert: a.pem\n", "machines-cert-key is missing beside it"},
 		{"hub.local", "192.168.1.9", `"192.168.1.9" cannot be in a certificate`},
 		{"hub.local", "Hub Local", "cannot be in a certificate"},
 		{`":8443"`, `"8443"`, "is no address"},

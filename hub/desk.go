@@ -26,7 +26,7 @@ type Machine struct {
 	ID        policy.MachineID `json:"machine"`
 	Held      uint64           `json:"held"`          // records in the ledger
 	Online    bool             `json:"online"`        // as the broker says
-	Seen      time.Time        `json:"seen,omitzero"` // when it last said anything, by the hub's clock, since the hub's start
+	Seen      time.Time        `json:"seen,omitzero"` // when it last said anything, by the hub's clock
 	State     *wire.State      `json:"state,omitempty"`
 	Trouble   string           `json:"trouble,omitempty"` // why its last batch was refused; empty: it was not
 	TroubleAt time.Time        `json:"trouble_at,omitzero"`
@@ -49,6 +49,8 @@ type Machine struct {
 	refusal refusal
 	screen  screenNote
 	sealed  string // the seal key that its last acknowledgement bears
+	kept    keptState
+	last    *wire.State // as the hub before this start knew it; it is shown, and nothing is done because of it
 }
 
 // Machines are all machines of hub.yaml, sorted.

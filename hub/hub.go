@@ -207,9 +207,9 @@ func (h *Hub) reach() error {
 		c.TLS, scheme = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, "ssl"
 		h.dial.tls = onlyThis(cert)
 	}
-	if a := h.joined.authority; a != nil {
+	if h.joined.authority != nil {
 		c.TLS, scheme, c.Room = h.brokerTLS(), "ssl", maxJoined
-		h.dial.tls = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: a.Pool(), ServerName: h.c.Join.Name, Time: h.now}
+		h.dial.tls = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: h.machinesPool(), ServerName: h.c.Join.Name, Time: h.now}
 	}
 	if h.broker, err = h.startBroker(c); err != nil {
 		return err
@@ -272,6 +272,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	start(h.bringTags)
 	start(h.releaseMemory)
 	start(h.keepSealFresh)
+	start(h.keepStates)
 	if h.c.Bundle.File != "" {
 		start(h.watchBundle)
 	}

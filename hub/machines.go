@@ -23,7 +23,8 @@ import (
 
 // joined is what belongs to machines that join over the network. The zero joined is a hub where none does.
 type joined struct {
-	authority *enrol.Authority
+	authority *enrol.Authority // signs the machines' certificates
+	site      *siteCert        // the hub's certificate; nil: authority signs it
 	service   *enrol.Service
 	listen    net.Listener
 
@@ -55,12 +56,17 @@ func (h *Hub) prepareJoin() (err error) {
 	if h.c.Bundle.Key == nil {
 		return errors.New("machines-listen: bundle: key: is missing: machines that join pin it")
 	}
+	if h.c.Join.Cert != "" {
+		if h.joined.site, err = openSiteCert(h.c.Join, h.now, h.log.Error); err != nil {
+			return err
+		}
+	}
 	h.joined.authority, err = enrol.OpenAuthority(filepath.Join(h.c.Data, "authority"), h.c.Site, h.now)
 	return err
 }
 
 func (h *Hub) brokerTLS() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: h.joined.authority.Server(h.c.Join.Name)}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: h.machinesCert()}
 }
 
 // openJoin opens the enrolment and its listener, and brings the enrolled machines into force.
@@ -79,8 +85,8 @@ func (h *Hub) openJoin() (err error) {
 	_, port, _ := net.SplitHostPort(h.joined.listen.Addr().String())
 	_, mqttPort, _ := net.SplitHostPort(h.broker.Addr())
 	o := enrol.Options{
-		Site: h.db.Site(h.c.Site), Now: h.now, Log: h.log, Authority: a, Signer: h.signer, Name: h.c.Join.Name,
-		Pins:    wire.Pins{Site: h.c.Site, CA: a.Certificate(), PolicyKey: h.c.Bundle.Public, HubKey: hubKey},
+		Site: h.db.Site(h.c.Site), Now: h.now, Log: h.log, Authority: a, Server: h.machinesCert(), Signer: h.signer, Name: h.c.Join.Name,
+		Pins:    wire.Pins{Site: h.c.Site, CA: h.machinesCA(), PolicyKey: h.c.Bundle.Public, HubKey: hubKey},
 		Address: "https://" + net.JoinHostPort(h.c.Join.Name, port), Broker: "ssl://" + net.JoinHostPort(h.c.Join.Name, mqttPort),
 		CardKeys: h.cardKeys, Fixed: h.fixedMachines, Bundle: h.bundleHandler(), Members: h.bundleMembers, Credential: h.credential,
 		Version:  func() uint64 { _, v := h.Manifest(); return v },
@@ -189,9 +195,13 @@ func (h *Hub) know(id policy.MachineID) error {
 	if err != nil {
 		return err
 	}
+	was := &Machine{ID: id, Held: head.Seq}
+	if err := h.recall(context.Background(), was); err != nil {
+		h.log.Warn("state of a machine not read", "machine", id, "err", err)
+	}
 	h.mu.Lock()
 	if h.machines[id] == nil {
-		h.machines[id] = &Machine{ID: id, Held: head.Seq}
+		h.machines[id] = was
 	}
 	h.mu.Unlock()
 	if _, err := h.takeAlerts(id, 0); errors.Is(err, ledger.ErrChanged) {
@@ -280,7 +290,7 @@ func (h *Hub) saw(m mqtt.Message) {
 func (h *Hub) standing(id policy.MachineID) (out enrol.Standing) {
 	h.change(id, func(m *Machine) {
 		out = enrol.Standing{Online: m.Online, Seen: m.Seen, Held: m.Held, RefuseOf: m.Trouble}
-		if s := m.State; s != nil {
+		if s := m.newest(); s != nil {
 			out.Phase, out.Program, out.Bundle, out.Records = s.Phase, s.Program, s.Bundle, s.Journal
 			out.Clock, out.Disk, out.Refused = s.Clock, s.Disk, s.BundleRefused
 			out.Keys = s.StateKeys

@@ -79,10 +79,13 @@ type JoinAnswer struct {
 	Site        policy.SiteID    `json:"site"`
 	Machine     policy.MachineID `json:"machine"`
 	Certificate []byte           `json:"certificate"` // DER
-	Broker      string           `json:"broker"`
-	Username    string           `json:"username"`
-	Password    string           `json:"password"`
-	CardKey     string           `json:"card_key"` // hexadecimal
+	// Authority signed Certificate (DER), where it is not the authority that the machine pins: the site has a certificate
+	// of its own for the hub. It verifies nothing else. Absent: the pinned one signed it.
+	Authority []byte `json:"authority,omitempty"`
+	Broker    string `json:"broker"`
+	Username  string `json:"username"`
+	Password  string `json:"password"`
+	CardKey   string `json:"card_key"` // hexadecimal
 }
 
 // Renew asks for another certificate. It is signed with the machine's key.

@@ -1,6 +1,7 @@
 package enrol
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -57,7 +58,11 @@ func (s *Service) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (w
 		return wire.JoinAnswer{}, err
 	}
 	s.o.Log.Info("machine enrolled", "machine", code.machine, "key", fingerprint(ask.Key), "replace", code.replace)
-	return wire.JoinAnswer{Site: s.o.Site.ID(), Machine: code.machine, Certificate: cert.Raw, Broker: s.o.Broker,
+	var signedBy []byte
+	if !bytes.Equal(s.o.Pins.CA, s.o.Authority.Certificate()) {
+		signedBy = s.o.Authority.Certificate()
+	}
+	return wire.JoinAnswer{Site: s.o.Site.ID(), Machine: code.machine, Certificate: cert.Raw, Authority: signedBy, Broker: s.o.Broker,
 		Username: string(code.machine), Password: password, CardKey: card.Keys[0]}, nil
 }
 

@@ -31,6 +31,18 @@ func (s *Service) cardKeys() (wire.CardKeys, error) {
 	return all, nil
 }
 
+// hubKeys are the keys that a machine of this hub should have.
+func (s *Service) hubKeys() wire.StateKeys {
+	out := wire.StateKeys{HubKey: wire.Fingerprint(s.o.Pins.HubKey), PolicyKey: wire.Fingerprint(s.o.Pins.PolicyKey)}
+	if all, err := s.cardKeys(); err == nil {
+		out.CardKey = checkOf(all.Keys[0])
+		if len(all.Keys) > 1 {
+			out.OldCardKey = checkOf(all.Keys[1])
+		}
+	}
+	return out
+}
+
 // checkOf is the check value of a card key in hexadecimal; empty: it is none.
 func checkOf(key string) string {
 	b, err := hex.DecodeString(key)

@@ -27,8 +27,9 @@ func (s *Service) Machines(ctx context.Context, a actor.Actor) ([]Machine, error
 	if err != nil {
 		return nil, err
 	}
+	keys := s.hubKeys()
 	for i := range all {
-		s.stand(a, &all[i])
+		s.stand(a, &all[i], keys)
 	}
 	return all, nil
 }
@@ -50,18 +51,19 @@ func (s *Service) machine(ctx context.Context, a actor.Actor, id policy.MachineI
 	if i < 0 {
 		return Machine{}, &fault.NotFound{What: "machine", ID: fmt.Sprintf("%.80s", id)}
 	}
-	s.stand(a, &all[i])
+	s.stand(a, &all[i], s.hubKeys())
 	return all[i], nil
 }
 
 // stand adds how a machine stands, as far as the actor may know it.
-func (s *Service) stand(a actor.Actor, m *Machine) {
+func (s *Service) stand(a actor.Actor, m *Machine, keys wire.StateKeys) {
 	if s.o.Standing != nil {
 		m.Standing = s.o.Standing(m.ID)
 	}
 	if s.o.Version != nil {
 		m.Standing.Wanted = s.o.Version()
 	}
+	m.Standing.HubKeys = keys
 	if a.May(actor.ReadSessions, actor.Target{Machine: m.ID}) != nil {
 		m.Standing.Session = nil
 		for i := range m.Standing.Tags {

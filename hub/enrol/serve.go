@@ -47,7 +47,7 @@ func (s *Service) MachineHandler() http.Handler {
 
 // TLS is how the machines' listener speaks: every client may come, and shows its certificate if it has one.
 func (s *Service) TLS() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.o.Authority.Server(s.o.Name), ClientAuth: tls.RequestClientCert,
+	return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: s.o.Server, ClientAuth: tls.RequestClientCert,
 		SessionTicketsDisabled: true} // each connection shows its certificate anew
 }
 

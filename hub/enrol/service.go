@@ -3,6 +3,7 @@ package enrol
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -33,6 +34,8 @@ type Options struct {
 	Signer    note.Signer // the hub's key
 	Pins      wire.Pins   // what machines trust; Pins.CA is the authority's, or the site's own
 	Name      string      // of the hub, in its certificate
+	// Server gives the hub's certificate, of the authority in Pins; nil: Authority signs one.
+	Server func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	Address   string      // https://hub.local:8443, where machines reach MachineHandler
 	Broker    string      // ssl://hub.local:8883
 
@@ -92,6 +95,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Server == nil {
+		o.Server = o.Authority.Server(o.Name)
 	}
 	s := &Service{o: o, limit: rate.NewLimiter(tries, triesBurst), noted: map[policy.MachineID]uint64{},
 		conns: conns{of: map[policy.MachineID]map[closer]bool{}}}

@@ -42,7 +42,9 @@ type Standing struct {
 	Clock   string    `json:"clock,omitempty"` // trusted, untrusted
 	Disk    string    `json:"disk,omitempty"`
 	// Keys are the keys that the machine works with, and the free room of its disk; zero: its program does not say.
-	Keys     wire.StateKeys `json:"keys,omitzero"`
+	Keys wire.StateKeys `json:"keys,omitzero"`
+	// HubKeys are those that the hub has, to compare.
+	HubKeys  wire.StateKeys `json:"hub_keys,omitzero"`
 	Records  uint64         `json:"records"`                   // of its journal
 	Held     uint64         `json:"held"`                      // of those, at the hub
 	RefuseOf string         `json:"records_refused,omitempty"` // why the hub refuses its records

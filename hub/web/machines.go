@@ -77,6 +77,23 @@ type machinePage struct {
 	Name        string
 }
 
+// Same says of each key that the machine names whether it is the hub's: "same", "other", or empty where one of the two is
+// not known.
+func (m machinePage) Same() map[string]string {
+	compare := func(here, there string) string {
+		switch {
+		case here == "" || there == "":
+			return ""
+		case here == there:
+			return "same"
+		}
+		return "other"
+	}
+	k, hub := m.Standing.Keys, m.Standing.HubKeys
+	return map[string]string{"Machine": compare(k.MachineKey, m.KeyHash), "Hub": compare(k.HubKey, hub.HubKey),
+		"Policy": compare(k.PolicyKey, hub.PolicyKey), "Card": compare(k.CardKey, hub.CardKey)}
+}
+
 func (m machinePage) title(tongue) string { return m.Name }
 
 // codePage is a one-time code, to read, to type and to scan.

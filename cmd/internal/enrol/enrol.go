@@ -5,6 +5,7 @@ package enrol
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -237,7 +238,14 @@ func secret(path, text string) error {
 
 // keep puts what the hub answered in its places. The machine's file comes last: until then the old one is in force.
 func (e *Enrolment) keep(m *machine, j *hublink.Joining, answer wire.JoinAnswer) error {
-	if err := hublink.CheckCertificate(answer.Certificate, j.CA, m.tlsKey); err != nil {
+	signer := j.CA
+	if len(answer.Authority) > 0 {
+		var err error
+		if signer, err = x509.ParseCertificate(answer.Authority); err != nil {
+			return fmt.Errorf("the hub's answer: the authority of the machine's certificate: %w", err)
+		}
+	}
+	if err := hublink.CheckCertificate(answer.Certificate, signer, m.tlsKey); err != nil {
 		return err
 	}
 	if err := e.cardKey(m, answer.CardKey); err != nil {

@@ -21,6 +21,7 @@ import (
 	"filippo.io/age"
 
 	"portillon/hub"
+	"portillon/hub/cardkey"
 	"portillon/hub/store"
 	"portillon/wire"
 )
@@ -72,12 +73,15 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 	}
 	b.base, b.plain = filepath.Dir(abs), []string{abs}
 	authority := filepath.Join(c.Data, "authority") // without its key every machine must be enrolled again
-	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile, c.Join.CardKey, c.Web.CertKey, c.Mail,
+	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile, c.Join.CertKey, c.Web.CertKey, c.Mail,
 		filepath.Join(authority, "authority.key")}
+	if c.Join.CardKey != "" {
+		secrets = append(secrets, c.Join.CardKey, cardkey.BeforeFile(c.Join.CardKey))
+	}
 	for _, m := range c.Machines {
 		secrets = append(secrets, m.PasswordFile)
 	}
-	plain := []string{c.MQTT.Cert, c.Bundle.File, c.Web.Cert, filepath.Join(authority, "authority.crt")}
+	plain := []string{c.MQTT.Cert, c.Bundle.File, c.Join.Cert, c.Join.Authority, c.Web.Cert, filepath.Join(authority, "authority.crt")}
 	for _, dir := range []string{"keys", "bundle", "tags"} {
 		into := &plain
 		if dir == "keys" {

@@ -35,7 +35,8 @@ type way struct {
 	machine note.Signer
 	pinned  string // the key that hub.yaml names for the machine
 	hubKeys note.Verifiers
-	broker  string // of one outside; empty: the hub brings its own
+	broker  string           // of one outside; empty: the hub brings its own
+	journal *journal.Journal // of the machine, once uplink has started
 }
 
 func newWay(t *testing.T) *way {
@@ -188,6 +189,7 @@ func (w *way) uplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
 			w.t.Fatal(err)
 		}
 	}
+	w.journal = j
 	clock := &atomic.Int64{}
 	clock.Store(3_600_000)
 	u, err := uplink.New(uplink.Config{Broker: url, Username: "laser", PasswordFile: w.write("machine.password", "l\n"), Site: "biklab", Machine: "laser",

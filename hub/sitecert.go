@@ -1,0 +1,134 @@
+package hub
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"portillon/wire"
+)
+
+// siteCert is a certificate of the site's own for the machines' listener and the broker, in place of one of the hub's
+// authority. Machines pin the authority that signed it, and verify the hub's name; enrolment codes bind that authority.
+// The files are looked at again, so that whatever renews them needs no restart of the hub.
+type siteCert struct {
+	cert, key string // PEM files
+	name      string // that the certificate must be for
+	ca        *x509.Certificate
+	now       func() time.Time
+	log       func(msg string, args ...any)
+
+	mu     sync.Mutex
+	pair   *tls.Certificate
+	stamp  string // of the files that pair is of
+	looked time.Time
+}
+
+// certEvery is how often the files are looked at again, when a machine connects.
+const certEvery = time.Minute
+
+// openSiteCert reads the files. A certificate that machines would refuse is an error.
+func openSiteCert(c JoinConfig, now func() time.Time, log func(string, ...any)) (*siteCert, error) {
+	text, err := os.ReadFile(c.Authority)
+	if err != nil {
+		return nil, fmt.Errorf("machines-authority: %w", err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, fmt.Errorf("machines-authority: %s is no certificate, want PEM", c.Authority)
+	}
+	s := &siteCert{cert: c.Cert, key: c.CertKey, name: c.Name, now: now, log: log}
+	if s.ca, err = x509.ParseCertificate(block.Bytes); err != nil {
+		return nil, fmt.Errorf("machines-authority: %s: %w", c.Authority, err)
+	}
+	if !s.ca.IsCA {
+		return nil, fmt.Errorf("machines-authority: %s is no certificate of an authority", c.Authority)
+	}
+	if s.pair, err = s.read(); err != nil {
+		return nil, err
+	}
+	s.stamp = s.stampOf()
+	return s, nil
+}
+
+// read reads the certificate, and verifies it as a machine does whose clock is trusted.
+func (s *siteCert) read() (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(s.cert, s.key)
+	if err != nil {
+		return nil, fmt.Errorf("machines-cert: %w", err)
+	}
+	var chain []*x509.Certificate
+	for _, der := range pair.Certificate {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("machines-cert: %s: %w", s.cert, err)
+		}
+		chain = append(chain, c)
+	}
+	if err := wire.VerifyHub(chain, s.ca, s.name, s.now(), true); err != nil {
+		return nil, fmt.Errorf("machines-cert: %s: machines would refuse it: %w; want a certificate for %q (name:) that machines-authority signed, "+
+			"followed by those between", s.cert, err, s.name)
+	}
+	return &pair, nil
+}
+
+func (s *siteCert) stampOf() (out string) {
+	for _, path := range []string{s.cert, s.key} {
+		if fi, err := os.Stat(path); err == nil {
+			out += fmt.Sprintf("%d %d ", fi.Size(), fi.ModTime().UnixNano())
+		}
+	}
+	return out
+}
+
+// get is a tls.Config's GetCertificate. A new file that machines would refuse changes nothing, and is logged.
+func (s *siteCert) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.now(); now.Sub(s.looked).Abs() >= certEvery {
+		s.looked = now
+		if stamp := s.stampOf(); stamp != s.stamp {
+			s.stamp = stamp
+			if pair, err := s.read(); err == nil {
+				s.pair = pair
+			} else {
+				s.log("certificate for machines not renewed", "err", err)
+			}
+		}
+	}
+	if s.pair == nil {
+		return nil, errors.New("there is no certificate for machines")
+	}
+	return s.pair, nil
+}
+
+// machinesPool holds the authority that machines pin.
+func (h *Hub) machinesPool() *x509.CertPool {
+	if s := h.joined.site; s != nil {
+		p := x509.NewCertPool()
+		p.AddCert(s.ca)
+		return p
+	}
+	return h.joined.authority.Pool()
+}
+
+// machinesCA is the authority that machines pin, DER.
+func (h *Hub) machinesCA() []byte {
+	if s := h.joined.site; s != nil {
+		return s.ca.Raw
+	}
+	return h.joined.authority.Certificate()
+}
+
+// machinesCert gives the certificate that machines verify.
+func (h *Hub) machinesCert() func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s := h.joined.site; s != nil {
+		return s.get
+	}
+	return h.joined.authority.Server(h.c.Join.Name)
+}

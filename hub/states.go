@@ -1,0 +1,129 @@
+package hub
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"portillon/hub/store"
+	"portillon/policy"
+	"portillon/wire"
+)
+
+// What each machine last said of itself is kept in the database, so that a hub that starts again knows it: the broker
+// inside keeps states too, but not when they were said, and a broker outside may have lost them.
+
+const (
+	// statesEvery is how often changed states are written. A power cut loses as much of "last seen", and nothing else.
+	statesEvery = 30 * time.Second
+	// statesBye bounds the last write of a hub that ends.
+	statesBye = 5 * time.Second
+)
+
+// recall reads what a machine last said. What cannot be read is not known.
+func (h *Hub) recall(ctx context.Context, m *Machine) error {
+	var seen, troubleAt, troubleSince int64
+	var text string
+	err := h.db.Site(h.c.Site).QueryRow(ctx, `SELECT seen, state, trouble, trouble_at, trouble_since FROM machine_state
+		WHERE site = $1 AND machine = $2`, string(m.ID)).Scan(&seen, &text, &m.Trouble, &troubleAt, &troubleSince)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("state of %s: %w", m.ID, err)
+	}
+	m.Seen, m.TroubleAt, m.TroubleSince = momentOf(seen), momentOf(troubleAt), momentOf(troubleSince)
+	if s, err := wire.ParseState([]byte(text)); err == nil && s.Machine == m.ID {
+		m.last = &s
+	}
+	return nil
+}
+
+// newest is the newest state that is known; nil: none is.
+func (m *Machine) newest() *wire.State {
+	if m.State != nil {
+		return m.State
+	}
+	return m.last
+}
+
+func momentOf(millis int64) time.Time {
+	if millis == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(millis).UTC()
+}
+
+func millisOf(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// keepStates writes what machines said, until ctx ends, and once more then.
+func (h *Hub) keepStates(ctx context.Context) error {
+	clock := time.NewTicker(statesEvery)
+	defer clock.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), statesBye)
+			defer cancel()
+			h.writeStates(bye)
+			return ctx.Err()
+		case <-clock.C:
+			h.writeStates(ctx)
+		}
+	}
+}
+
+// keptState is a row of machine_state.
+type keptState struct {
+	seen, troubleAt, troubleSince int64
+	state, trouble                string
+}
+
+// writeStates writes the states that changed in one transaction. A database that does not take them is tried again: the
+// records tell whoever looks why.
+func (h *Hub) writeStates(ctx context.Context) {
+	changed := map[policy.MachineID]keptState{}
+	h.mu.Lock()
+	for id, m := range h.machines {
+		k := keptState{seen: millisOf(m.Seen), trouble: m.Trouble, troubleAt: millisOf(m.TroubleAt), troubleSince: millisOf(m.TroubleSince)}
+		if s := m.newest(); s != nil {
+			if b, err := json.Marshal(s); err == nil {
+				k.state = string(b)
+			}
+		}
+		if k != m.kept {
+			changed[id] = k
+		}
+	}
+	h.mu.Unlock()
+	if len(changed) == 0 {
+		return
+	}
+	err := h.db.Site(h.c.Site).Write(ctx, func(tx *store.Tx) error {
+		for id, k := range changed {
+			_, err := tx.Exec(ctx, `INSERT INTO machine_state (site, machine, seen, state, trouble, trouble_at, trouble_since)
+				VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (site, machine) DO UPDATE SET seen = $3, state = $4, trouble = $5,
+				trouble_at = $6, trouble_since = $7 WHERE machine_state.site = $1`,
+				string(id), k.seen, k.state, k.trouble, k.troubleAt, k.troubleSince)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		h.log.Warn("states of machines not kept", "err", err)
+		return
+	}
+	for id, k := range changed {
+		h.change(id, func(m *Machine) { m.kept = k })
+	}
+}
