@@ -46,26 +46,6 @@ func (s *Service) ByAddress(ctx context.Context, address string) (out []Member, 
 	return out, nil
 }
 
-// Held is a member with what they hold under two policies.
-type Held struct {
-	Name          string
-	Before, After *policy.Member
-}
-
-// Holders are all members with what they hold under two policies: a badge that the one believes may be nothing to the
-// other.
-func (s *Service) Holders(ctx context.Context, before, after *policy.Policy) ([]Held, error) {
-	x, err := s.current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]Held, len(x.entries))
-	for i, e := range x.entries {
-		out[i] = Held{Name: e.Name, Before: e.record.as(before), After: e.record.as(after)}
-	}
-	return out, nil
-}
-
 // Roles are the roles at machines that follow from a member's badges: mentor and maintainer. A badge of another issuer
 // that counts as one of the site's gives no role at the hub.
 func (s *Service) Roles(ctx context.Context, id policy.MemberID) (map[policy.MachineID]actor.Role, error) {
