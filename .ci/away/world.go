@@ -18,7 +18,7 @@ import (
 
 const (
 	// patience is how long one thing may take on a loaded computer.
-	patience = 40 * time.Second
+	patience = time.Minute
 	look     = 50 * time.Millisecond
 	// again is how long the same card counts as the same tap, and a little more (session.Debounce: 2 s).
 	again = 2100 * time.Millisecond
@@ -181,7 +181,7 @@ func await(ctx context.Context, what string, is func() (bool, error)) (time.Dura
 	for {
 		ok, err := is()
 		if ok {
-			return time.Since(began), nil
+			return time.Since(began), err
 		}
 		if time.Since(began) > patience || ctx.Err() != nil {
 			return 0, fmt.Errorf("within %v: want %s: %w", patience, what, errors.Join(err, ctx.Err()))
