@@ -26,7 +26,7 @@ import (
 )
 
 // limit bounds the whole run, builds included.
-const limit = 5 * time.Minute
+const limit = 8 * time.Minute
 
 // atOnce is how many rows run at the same time: most of a row is waiting.
 const atOnce = 3

@@ -74,6 +74,7 @@ try {
     run(atHub, 'portillon badge issue --key issuer.key --policy policy.yaml --badge laser-user --recipient karim.haddad@adherents.example --criteria c --no-status -o karim.json 2>/dev/null');
     await page.goto(url + '/members?q=haddad');
     await page.getByRole('link', { name: 'Karim Haddad' }).click();
+    await page.getByText('Ajouter des badges').first().click();
     await page.setInputFiles('#file-file', `${process.env.AWAY_DIR}/hub/karim.json`);
     await page.click('#file button');
     await page.getByText('Découpe laser').first().waitFor();
