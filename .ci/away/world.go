@@ -184,7 +184,7 @@ func await(ctx context.Context, what string, is func() (bool, error)) (time.Dura
 			return time.Since(began), err
 		}
 		if time.Since(began) > patience || ctx.Err() != nil {
-			return 0, fmt.Errorf("within %v: want %s: %w", patience, what, errors.Join(err, ctx.Err()))
+			return 0, fmt.Errorf("within %v: want %s: %v", patience, what, errors.Join(err, ctx.Err()))
 		}
 		time.Sleep(look)
 	}
@@ -260,7 +260,7 @@ func acknowledged(s control.Status) bool { return s.Journal > 0 && s.Acked == s.
 func (w *world) session(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
 	if r, err := w.ask(ctx, control.Request{Do: "tap", Card: leasCard}); err != nil || !r.OK {
-		return 0, fmt.Errorf("tap: %+v, %w", r, err)
+		return 0, fmt.Errorf("tap: %+v, %v", r, err)
 	}
 	if _, err := w.becomes(ctx, "the relay on", func(s control.Status) bool { return s.Relay && s.Session != "" }); err != nil {
 		return 0, err
