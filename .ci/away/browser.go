@@ -40,7 +40,8 @@ func browser(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "ip", "netns", "exec", w.hub, "node", ".ci/browser/firstday.mjs", w.out, atHub, atPi, list)
+	cmd := exec.CommandContext(ctx, "ip", "netns", "exec", w.hub, "node", ".ci/browser/firstday.mjs", w.out, atHub, atPi,
+		list)
 	cmd.Env = append(os.Environ(), "AWAY_DIR="+w.dir)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said

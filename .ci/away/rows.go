@@ -50,7 +50,8 @@ func hubOffForAWeek(ctx context.Context, w *world) (string, error) {
 	if err := w.reported(ctx, time.Now().Add(-day), time.Now().Add(8*day), 3); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("3 sessions without it; %d records acknowledged %.1f s after it is back", before.Journal-before.Acked, took.Seconds()), nil
+	return fmt.Sprintf("3 sessions without it; %d records acknowledged %.1f s after it is back",
+		before.Journal-before.Acked, took.Seconds()), nil
 }
 
 func machineOffForAYear(ctx context.Context, w *world) (string, error) {
@@ -90,7 +91,8 @@ func machineOffForAYear(ctx context.Context, w *world) (string, error) {
 	if _, err := w.session(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("certificate renewed by the machine's key, clock set, bundle taken %.1f s after power is on", took.Seconds()), nil
+	return fmt.Sprintf("certificate renewed by the machine's key, clock set, bundle taken %.1f s after power is on",
+		took.Seconds()), nil
 }
 
 func noInternetForEver(ctx context.Context, w *world) (string, error) {
@@ -139,7 +141,8 @@ func hubMovedAndIsFound(ctx context.Context, w *world) (string, error) {
 	if at := w.file("pi/var/lib/portillon/laser/hub/address"); at != movedAddress+":8443" {
 		return "", fmt.Errorf("the machine found the hub at %q", at)
 	}
-	return fmt.Sprintf("found by multicast DNS; records acknowledged %.0f s after a tap, nothing restarted", took.Seconds()), nil
+	return fmt.Sprintf("found by multicast DNS; records acknowledged %.0f s after a tap, nothing restarted",
+		took.Seconds()), nil
 }
 
 func hubMovedAndMachineIsTold(ctx context.Context, w *world) (string, error) {
@@ -160,7 +163,8 @@ func hubMovedAndMachineIsTold(ctx context.Context, w *world) (string, error) {
 		return "", err
 	}
 	took, err := w.becomes(ctx, "all records acknowledged", acknowledged)
-	return fmt.Sprintf("without multicast: enrol --hub ADDRESS, and records acknowledged %.1f s later", took.Seconds()), err
+	return fmt.Sprintf("without multicast: enrol --hub ADDRESS, and records acknowledged %.1f s later",
+		took.Seconds()), err
 }
 
 func firstBootIn1970(ctx context.Context, w *world) (string, error) {
@@ -204,7 +208,8 @@ func cableWithoutReset(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := w.becomes(ctx, "a machine that knows that the broker is gone", func(s control.Status) bool { return !s.Broker && !s.Hub }); err != nil {
+	if _, err := w.becomes(ctx, "a machine that knows that the broker is gone",
+		func(s control.Status) bool { return !s.Broker && !s.Hub }); err != nil {
 		return "", err
 	}
 	noticed := time.Since(cutAt)
@@ -227,7 +232,8 @@ func hubThatAnswersNothing(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	noticed, err := w.becomes(ctx, "a machine that knows that the hub is gone", func(s control.Status) bool { return !s.Broker && !s.Hub })
+	noticed, err := w.becomes(ctx, "a machine that knows that the hub is gone",
+		func(s control.Status) bool { return !s.Broker && !s.Hub })
 	if err != nil {
 		return "", err
 	}
@@ -316,5 +322,6 @@ func revokedWhileAway(ctx context.Context, w *world) (string, error) {
 		return "", err
 	}
 	back, err := w.becomes(ctx, "all records acknowledged", acknowledged)
-	return fmt.Sprintf("refused after %.1f s, nothing of it taken; enrolled again: all records %.1f s later", took.Seconds(), back.Seconds()), err
+	return fmt.Sprintf("refused after %.1f s, nothing of it taken; enrolled again: all records %.1f s later",
+		took.Seconds(), back.Seconds()), err
 }

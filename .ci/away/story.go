@@ -76,7 +76,8 @@ func story(ctx context.Context, w *world) (string, error) {
 			return "", fmt.Errorf("%s:%d: %w", dayFile, s.lineNo, err)
 		}
 	}
-	return fmt.Sprintf("%d commands and files of %s, from an empty folder to a hub restored elsewhere", len(steps), dayFile), nil
+	return fmt.Sprintf("%d commands and files of %s, from an empty folder to a hub restored elsewhere", len(steps),
+		dayFile), nil
 }
 
 var setting = regexp.MustCompile(`^(cd|[A-Z]+=)`)

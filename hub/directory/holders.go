@@ -68,7 +68,8 @@ func changedIssuers(before, after *policy.Policy) map[string]bool {
 }
 
 // judgedAnew is a member whose badges of these issuers are verified under p.
-func (s *Service) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of map[string]bool, src *sources) (*record, error) {
+func (s *Service) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of map[string]bool,
+	src *sources) (*record, error) {
 	if !slices.ContainsFunc(r.held, func(h held) bool { return of[h.issuer] }) {
 		return r, nil
 	}

@@ -21,7 +21,8 @@ func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
 		inForce, after *policy.Policy
 		before, then   int // badges that Léa holds
 	}{
-		{trusting, trusting, 2, 2}, {trusting, &stranger, 2, 0}, {&stranger, trusting, 0, 2}, {&stranger, &stranger, 0, 0}, {trusting, nil, 2, 0},
+		{trusting, trusting, 2, 2}, {trusting, &stranger, 2, 0}, {&stranger, trusting, 0, 2}, {&stranger, &stranger, 0,
+			0}, {trusting, nil, 2, 0},
 	} {
 		w.policy = c.inForce
 		if err := w.Verify(t.Context(), false); err != nil {
@@ -33,7 +34,8 @@ func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
 		}
 		i := slices.IndexFunc(all, func(h Held) bool { return h.Before.ID == "m-020dc2" })
 		if got := all[i]; len(got.Before.Holdings) != c.before || len(got.After.Holdings) != c.then {
-			t.Errorf("%d badges count before and %d after, want %d and %d", len(got.Before.Holdings), len(got.After.Holdings), c.before, c.then)
+			t.Errorf("%d badges count before and %d after, want %d and %d", len(got.Before.Holdings), len(got.After.Holdings),
+				c.before, c.then)
 		}
 		for _, h := range all {
 			for _, x := range h.After.Holdings {
