@@ -12,7 +12,8 @@ import (
 // machineService is the DNS-SD name of the machines' listener (RFC 6763 §7).
 const machineService = "_portillon._tcp"
 
-// announce tells the network by multicast DNS (RFC 6762) where the machines' listener is, until stop. Machines whose hub
+// announce tells the network by multicast DNS (RFC 6762) where the machines' listener is, until stop. Machines
+// whose hub
 // moved look for it. What they find they believe only by its certificate, so that an announcement may be anybody's.
 func (h *Hub) announce(iface *net.Interface) (stop func() error, err error) {
 	host, port, err := net.SplitHostPort(h.MachinesAddr())
@@ -28,7 +29,8 @@ func (h *Hub) announce(iface *net.Interface) (stop func() error, err error) {
 		if err != nil {
 			return nil, err
 		}
-		return mdns.NewMDNSService(string(h.c.Site), machineService, "local.", string(h.c.Site)+"-portillon.local.", number, ips,
+		return mdns.NewMDNSService(string(h.c.Site), machineService, "local.", string(h.c.Site)+"-portillon.local.", number,
+			ips,
 			[]string{"site=" + string(h.c.Site)})
 	}}
 	if _, err := zone.now(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -127,12 +128,11 @@ func (h *Hub) openFixed() (err error) {
 // serveJoin answers machines until ctx ends.
 func (h *Hub) serveJoin(ctx context.Context) error {
 	if host, _, err := net.SplitHostPort(h.c.Join.Listen); err == nil && !onLoopback(net.JoinHostPort(host, "0")) {
-		stop, err := h.announce(nil)
-		if err != nil { // machines that know the address find the hub all the same
-			h.log.Warn("hub not announced on the network", "err", err)
-		} else {
-			defer stop()
-		}
+		var announcing sync.WaitGroup
+		ctx, cancel := context.WithCancel(ctx)
+		announcing.Go(func() { h.announceAll(ctx) })
+		defer announcing.Wait()
+		defer cancel()
 	}
 	if err := h.joined.service.Serve(ctx, h.joined.listen); err != nil {
 		return fmt.Errorf("machines-listen: %w", err)

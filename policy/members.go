@@ -25,7 +25,7 @@ type MemberChange struct {
 func CompareMembers(before, after *Policy, all []Twin, from time.Time) []MemberChange {
 	var old, young []*Member
 	for _, t := range all {
-		old, young = append(old, refreshed(t.Before)), append(young, refreshed(t.After))
+		old, young = append(old, refreshed(t.Before, from, after.Zone)), append(young, refreshed(t.After, from, after.Zone))
 	}
 	var out []MemberChange
 	for _, id := range machinesOf(before, after) {
@@ -52,12 +52,19 @@ func CompareMembers(before, after *Policy, all []Twin, from time.Time) []MemberC
 	return out
 }
 
-// refreshed is a member whose badges' statuses were just read, as with a bundle of the day.
-func refreshed(m *Member) *Member {
+// refreshed is a member whose badges' statuses were just read, as with a bundle of the day. A badge that began today
+// counts from midnight: today stands for all days of its kind.
+func refreshed(m *Member, now time.Time, zone *time.Location) *Member {
+	year, month, day := now.In(zone).Date()
+	midnight := time.Date(year, month, day, 0, 0, 0, 0, zone)
 	out := *m
 	out.Holdings = slices.Clone(m.Holdings)
 	for i := range out.Holdings {
-		out.Holdings[i].Checked = time.Time{}
+		h := &out.Holdings[i]
+		h.Checked = time.Time{}
+		if h.From.After(midnight) && !h.From.After(now) {
+			h.From = midnight
+		}
 	}
 	return &out
 }

@@ -347,3 +347,31 @@ func TestModelsWhoseMembershipIsNoWholeDaysAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// A badge that was issued this morning is worth as much as one of last month.
+func TestMembersAreComparedWithBadgesThatBeganToday(t *testing.T) {
+	before := ruled(t, func(m *Machine) {
+		m.Grants = m.Grants[:1]
+		m.Grants[0].Needs = Need{Badge: "mentor"}
+	})
+	after := ruled(t, func(m *Machine) {
+		m.Grants = m.Grants[:1]
+		m.Grants[0].Needs.Within = 300 * days
+	})
+	for name, c := range map[string]struct {
+		from time.Time
+		want int
+	}{
+		"last month": {monday.AddDate(0, -1, 0), 1}, "now": {monday, 1}, "this hour": {monday.Add(-time.Minute), 1},
+		"later today": {monday.Add(time.Hour), 0}, "too old": {monday.AddDate(-1, 0, 0), 0},
+	} {
+		m := bearer("user")
+		m.Holdings[0].From = c.from
+		if got := CompareMembers(before, after, []Twin{{m, m}}, monday); len(got) != c.want {
+			t.Errorf("%s: %d changes, want %d", name, len(got), c.want)
+		}
+		if !m.Holdings[0].From.Equal(c.from) {
+			t.Errorf("%s: the member was changed", name)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,3 +35,18 @@ func (w *world) expires(context.Context) (time.Time, error) {
 // freeze stops a program as it is: its computer still acknowledges what comes, and nothing answers.
 func (p *program) freeze() error { return p.cmd.Process.Signal(syscall.SIGSTOP) }
 func (p *program) thaw() error   { return p.cmd.Process.Signal(syscall.SIGCONT) }
+
+// reported waits until the report of some days has this many uses of Léa's: the hub counts records soon after it
+// has them.
+func (w *world) reported(ctx context.Context, from, to time.Time, uses int) error {
+	line := fmt.Sprintf("portillon report uses --from %s --to %s --lang en "+atAPI, from.UTC().Format(time.DateOnly),
+		to.UTC().Format(time.DateOnly))
+	_, err := await(ctx, fmt.Sprintf("a report with %d uses", uses), func() (bool, error) {
+		out, err := w.answer(ctx, w.atHub(ctx, line))
+		if n := strings.Count(out, "Léa Martin"); err == nil && n != uses {
+			return false, fmt.Errorf("%d uses: %s", n, out)
+		}
+		return err == nil, err
+	})
+	return err
+}

@@ -26,7 +26,7 @@ import (
 )
 
 // limit bounds the whole run, builds included.
-const limit = 5 * time.Minute
+const limit = 8 * time.Minute
 
 // atOnce is how many rows run at the same time: most of a row is waiting.
 const atOnce = 3
@@ -158,7 +158,8 @@ func command(ctx context.Context, name string, args ...string) error {
 }
 
 // inWorld runs a row in a world of its own, and says on failure what the programs said.
-func inWorld(ctx context.Context, n int, dir, bin, out string, run func(context.Context, *world) (string, error)) (string, error) {
+func inWorld(ctx context.Context, n int, dir, bin, out string, run func(context.Context, *world) (string,
+	error)) (string, error) {
 	w, err := newWorld(ctx, n, dir, bin, out)
 	if err != nil {
 		return "", errors.Join(err, w.close())

@@ -2,8 +2,189 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
 )
 
-func story(ctx context.Context, w *world) (string, error)   { return "", errors.New("not yet") }
-func browser(ctx context.Context, w *world) (string, error) { return "", errors.New("not yet") }
+// dayFile is the transcript: a page of the documentation.
+const dayFile = "docs/first-day.md"
+
+// step is a command of the transcript, on one of the two computers, with the answer that it must give.
+type step struct {
+	place  string // hub or pi
+	line   string
+	lineNo int
+	want   []string
+	file   string // in place of a command: a file of the hub's computer
+}
+
+// parse reads the transcript. In a block ```console a line "hub$ …" is a command there, "pi$ …" one at the machine, and
+// what follows is the answer: … stands for anything within a line, a line … for any lines, {word} for a word of this
+// run, which is the same wherever it stands. "# exit 1" ends a command that says no; "&" one that goes on. A block
+// "```yaml name" is a file.
+func parse(text string) (out []step) {
+	kind := ""
+	for i, line := range strings.Split(text, "\n") {
+		prompt, rest, isPrompt := strings.Cut(line, "$ ")
+		switch {
+		case strings.HasPrefix(line, "```"):
+			kind = strings.TrimPrefix(line, "```")
+			if _, name, ok := strings.Cut(kind, "yaml "); ok {
+				kind, out = "file", append(out, step{place: "hub", file: name, lineNo: i + 1})
+			}
+		case kind == "file":
+			out[len(out)-1].want = append(out[len(out)-1].want, line)
+		case kind != "console":
+		case isPrompt && (prompt == "hub" || prompt == "pi"):
+			out = append(out, step{place: prompt, line: rest, lineNo: i + 1})
+		case len(out) > 0 && strings.HasSuffix(out[len(out)-1].line, "\\"):
+			out[len(out)-1].line += "\n" + line
+		case len(out) > 0:
+			out[len(out)-1].want = append(out[len(out)-1].want, line)
+		}
+	}
+	return out
+}
+
+// telling is a run of the transcript.
+type telling struct {
+	*world
+	words  map[string]string // what {word} stands for
+	prefix map[string]string // cd and NAME=value, by place
+}
+
+func story(ctx context.Context, w *world) (string, error) {
+	text, err := os.ReadFile(dayFile)
+	if err != nil {
+		return "", err
+	}
+	list, err := os.ReadFile(".ci/away/testdata/membres.csv")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(w.dir, "hub/membres.csv"), list, 0o644)
+	}
+	if err != nil {
+		return "", err
+	}
+	t := telling{w, map[string]string{"today": time.Now().UTC().Format(time.DateOnly)}, map[string]string{}}
+	steps := parse(string(text))
+	for _, s := range steps {
+		if err := t.tell(ctx, s); err != nil {
+			return "", fmt.Errorf("%s:%d: %w", dayFile, s.lineNo, err)
+		}
+	}
+	return fmt.Sprintf("%d commands and files of %s, from an empty folder to a hub restored elsewhere", len(steps),
+		dayFile), nil
+}
+
+var setting = regexp.MustCompile(`^(cd|[A-Z]+=)`)
+
+func (t *telling) tell(ctx context.Context, s step) error {
+	if s.file != "" {
+		return os.WriteFile(filepath.Join(t.dir, "hub", s.file), []byte(t.filled(strings.Join(s.want, "\n")+"\n")), 0o644)
+	}
+	line := t.filled(s.line)
+	if setting.MatchString(line) {
+		t.prefix[s.place] += line + "\n"
+		return nil
+	}
+	line, expected, no := strings.Cut(line, " # exit ")
+	at := t.atHub
+	if s.place == "pi" {
+		at = t.atPi
+	}
+	if before, ok := strings.CutSuffix(line, " &"); ok {
+		p, err := t.start(before, at(ctx, t.prefix[s.place]+"exec "+before))
+		if err != nil {
+			return err
+		}
+		_, err = await(ctx, before, func() (bool, error) { err := t.compare(s.want, p.said()); return err == nil, err })
+		return err
+	}
+	if name, ok := strings.CutPrefix(line, "kill "); ok { // of a job of this shell: its last program of that name
+		return t.kill(name)
+	}
+	// A machine and its hub need a moment: what a question answers is asked for again for a while.
+	_, err := await(ctx, line, func() (bool, error) {
+		if strings.Contains(line, "machine tap") {
+			time.Sleep(again) // the same card sooner is the same tap
+		}
+		cmd := at(ctx, t.prefix[s.place]+line)
+		b, err := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); no && fmt.Sprint(code) != expected || !no && err != nil {
+			return !asking.MatchString(line), fmt.Errorf("exit %d: %s", code, b)
+		}
+		return t.compareOnce(s, string(b))
+	})
+	return err
+}
+
+func (t *telling) kill(name string) error {
+	for i := len(t.all) - 1; i >= 0; i-- {
+		if p := t.all[i]; strings.HasPrefix(p.name, name) {
+			return p.end()
+		}
+	}
+	return fmt.Errorf("no program %q runs", name)
+}
+
+// asking are commands that change nothing, and may be repeated until the answer is there.
+var asking = regexp.MustCompile(`^portillon (machine (list|status|tap)|card taps|report|member (list|show)|policy show)`)
+
+func (t *telling) compareOnce(s step, got string) (bool, error) {
+	err := t.compare(s.want, got)
+	if err != nil && !asking.MatchString(s.line) {
+		return true, fmt.Errorf("%s\nanswers\n%s\n%w", s.line, got, err)
+	}
+	return err == nil, err
+}
+
+// filled is a text with the words of this run.
+func (t *telling) filled(s string) string {
+	for name, word := range t.words {
+		s = strings.ReplaceAll(s, "{"+name+"}", word)
+	}
+	return s
+}
+
+var (
+	blanks = regexp.MustCompile(`[ \t]+`)
+	word   = regexp.MustCompile(`\\\{([a-z]+)\\\}`)
+)
+
+// compare compares an answer with the transcript's, and learns the words of this run.
+func (t *telling) compare(want []string, got string) error {
+	pattern := "^"
+	for _, line := range want {
+		if line = strings.TrimSpace(blanks.ReplaceAllString(t.filled(line), " ")); line == "…" {
+			pattern += `(?:.*\n)*`
+			continue
+		}
+		line = strings.ReplaceAll(regexp.QuoteMeta(line), "…", ".*")
+		pattern += word.ReplaceAllString(line, `(?P<$1>\S+)`) + "\n"
+	}
+	x, err := regexp.Compile(pattern + "$")
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for line := range strings.Lines(got) {
+		if strings.HasPrefix(line, "time=") { // the log, which comes between
+			continue
+		}
+		b.WriteString(strings.TrimSpace(blanks.ReplaceAllString(line, " ")) + "\n")
+	}
+	m := x.FindStringSubmatch(b.String())
+	if m == nil {
+		return fmt.Errorf("want\n%s\nanswer\n%s", strings.Join(want, "\n"), b.String())
+	}
+	for i, name := range x.SubexpNames() {
+		if name != "" {
+			t.words[name] = m[i]
+		}
+	}
+	return nil
+}

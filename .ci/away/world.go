@@ -18,7 +18,7 @@ import (
 
 const (
 	// patience is how long one thing may take on a loaded computer.
-	patience = 40 * time.Second
+	patience = time.Minute
 	look     = 50 * time.Millisecond
 	// again is how long the same card counts as the same tap, and a little more (session.Debounce: 2 s).
 	again = 2100 * time.Millisecond
@@ -89,7 +89,8 @@ func (w *world) atPi(ctx context.Context, line string) *exec.Cmd {
 func (w *world) at(ctx context.Context, namespace, folder, begin, line string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "ip", "netns", "exec", namespace, "sh", "-c", begin)
 	cmd.Dir = filepath.Join(w.dir, folder)
-	cmd.Env = []string{"PATH=" + w.bin + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=en_GB.UTF-8", "TZ=UTC", "LINE=" + line,
+	cmd.Env = []string{"PATH=" + w.bin + ":/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=en_GB.UTF-8", "TZ=UTC",
+		"LINE=" + line,
 		"PORTILLON_CLOCK=" + filepath.Join(w.dir, "pi/clock")}
 	cmd.WaitDelay = time.Second // what it started may hold its output open
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -181,10 +182,10 @@ func await(ctx context.Context, what string, is func() (bool, error)) (time.Dura
 	for {
 		ok, err := is()
 		if ok {
-			return time.Since(began), nil
+			return time.Since(began), err
 		}
 		if time.Since(began) > patience || ctx.Err() != nil {
-			return 0, fmt.Errorf("within %v: want %s: %w", patience, what, errors.Join(err, ctx.Err()))
+			return 0, fmt.Errorf("within %v: want %s: %v", patience, what, errors.Join(err, ctx.Err()))
 		}
 		time.Sleep(look)
 	}
@@ -195,7 +196,8 @@ func (w *world) startHub(ctx context.Context) (err error) {
 	if err = w.hubProgram.end(); err != nil {
 		return err
 	}
-	w.hubProgram, err = w.start("portillon-hub", w.atHub(ctx, fmt.Sprintf("mkdir -p biklab && cd biklab && exec portillon-hub -clock-offset %v", w.offset)))
+	w.hubProgram, err = w.start("portillon-hub", w.atHub(ctx,
+		fmt.Sprintf("mkdir -p biklab && cd biklab && exec portillon-hub -clock-offset %v", w.offset)))
 	if err != nil {
 		return err
 	}
@@ -211,7 +213,8 @@ func (w *world) boot(ctx context.Context, clock string) (err error) {
 		return err
 	}
 	w.boots++
-	if err = errors.Join(os.WriteFile(filepath.Join(w.dir, "pi/boot_id"), fmt.Appendf(nil, "boot-%d\n", w.boots), 0o644), w.piClock(clock)); err != nil {
+	if err = errors.Join(os.WriteFile(filepath.Join(w.dir, "pi/boot_id"), fmt.Appendf(nil, "boot-%d\n", w.boots), 0o644),
+		w.piClock(clock)); err != nil {
 		return err
 	}
 	w.daemon, err = w.start("portillond", w.atPi(ctx, "exec sh ./unit laser"))
@@ -256,13 +259,17 @@ func (w *world) becomes(ctx context.Context, what string, is func(control.Status
 // acknowledged reports that the hub holds all records.
 func acknowledged(s control.Status) bool { return s.Journal > 0 && s.Acked == s.Journal && s.Hub }
 
-// session taps the card of Léa until the relay is on, and once more until it is off. It returns how long the first took.
+// session taps the card of Léa until the relay is on, and once more until it is off. It returns how long the first
+// took.
 func (w *world) session(ctx context.Context) (time.Duration, error) {
 	began := time.Now()
 	if r, err := w.ask(ctx, control.Request{Do: "tap", Card: leasCard}); err != nil || !r.OK {
-		return 0, fmt.Errorf("tap: %+v, %w", r, err)
+		return 0, fmt.Errorf("tap: %+v, %v", r, err)
 	}
-	if _, err := w.becomes(ctx, "the relay on", func(s control.Status) bool { return s.Relay && s.Session != "" }); err != nil {
+	if _, err := w.becomes(ctx, "the relay on", func(s control.Status) bool {
+		return s.Relay &&
+			s.Session != ""
+	}); err != nil {
 		return 0, err
 	}
 	took := time.Since(began)
@@ -328,6 +335,7 @@ func (w *world) worked(ctx context.Context) error {
 	if err := errors.Join(w.site(ctx), w.enrol(ctx), w.boot(ctx, "0s synchronised")); err != nil {
 		return err
 	}
-	_, err := w.becomes(ctx, "a bundle, and all records acknowledged", func(s control.Status) bool { return s.Bundle > 0 && acknowledged(s) })
+	_, err := w.becomes(ctx, "a bundle, and all records acknowledged",
+		func(s control.Status) bool { return s.Bundle > 0 && acknowledged(s) })
 	return err
 }

@@ -47,11 +47,21 @@ type apiBadge struct {
 	Member  string    `json:"member"`
 	From    string    `json:"from"`
 	Refused string    `json:"refused"`
+	Checks  []struct {
+		OK      bool   `json:"ok"`
+		Outcome string `json:"outcome"`
+	} `json:"checks"`
 }
 
 func (b apiBadge) cells(l policy.Language) []string {
 	verdict := map[string]string{"valid": say(l, "valable", "valid"), "invalid": say(l, "non valable", "invalid"),
 		"indeterminate": say(l, "non vérifiable maintenant", "cannot be verified now")}[b.Verdict]
+	for _, c := range b.Checks {
+		if !c.OK {
+			verdict += " (" + c.Outcome + ")"
+			break
+		}
+	}
 	if b.Refused != "" {
 		return []string{b.From, say(l, "refusé", "refused"), b.Refused}
 	}

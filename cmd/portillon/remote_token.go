@@ -63,7 +63,8 @@ func hubToken(ctx context.Context, w stdio, args []string) error {
 	if err := os.WriteFile(out, []byte(t.Text+"\n"), 0o600); err != nil {
 		return wrong("%w", err)
 	}
-	fmt.Fprintf(w.out, say(*x.lang, "jeton de %s dans %s, jusqu’au %s\n", "token of %s in %s, until %s\n"), plain(rest[0]), out,
+	fmt.Fprintf(w.out, say(*x.lang, "jeton de %s dans %s, jusqu’au %s\n", "token of %s in %s, until %s\n"),
+		plain(rest[0]), out,
 		t.Expires.Local().Format(time.DateOnly))
 	return nil
 }

@@ -65,11 +65,13 @@ func TestHubTokenIsMadeForWhoeverSignsIn(t *testing.T) {
 		var o, e bytes.Buffer
 		args := append([]string{"hub", "token", "olivia", "--hub", url, "-o", out, "--lang", "en"}, c.more...)
 		code := run(args, stdio{strings.NewReader(c.password), &o, &e, nil})
-		if said := o.String() + e.String(); code != c.code || !strings.Contains(said, c.says) || strings.Join(*asked, " ") != c.asks {
+		if said := o.String() + e.String(); code != c.code || !strings.Contains(said, c.says) || strings.Join(*asked,
+			" ") != c.asks {
 			t.Errorf("%s: exit %d, %q, asked %q", c.name, code, said, *asked)
 		}
 		b, err := os.ReadFile(out)
-		if i, serr := os.Stat(out); c.code == 0 && (err != nil || serr != nil || string(b) != "ptl_secret\n" || i.Mode().Perm() != 0o600) {
+		if i, serr := os.Stat(out); c.code == 0 && (err != nil || serr != nil || string(b) != "ptl_secret\n" ||
+			i.Mode().Perm() != 0o600) {
 			t.Errorf("%s: %q %v", c.name, b, err)
 		}
 	}

@@ -26,7 +26,8 @@ type Token struct {
 }
 
 // NewToken signs in as a browser does, has an API token made, and signs out. Options.TokenFile is not read.
-func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []string, expires time.Time) (Token, error) {
+func NewToken(ctx context.Context, o Options, in SignIn, name string, scopes []string, expires time.Time) (Token,
+	error) {
 	c, err := newClient(o)
 	if err != nil {
 		return Token{}, err

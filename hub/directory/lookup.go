@@ -47,30 +47,6 @@ func (s *Service) ByAddress(ctx context.Context, address string) (out []Member, 
 	return out, nil
 }
 
-// Held is a member with what they hold under two policies.
-type Held struct {
-	Name          string
-	Before, After *policy.Member
-}
-
-// Holders are all members with what they hold under two policies: a badge that the one believes may be nothing to the
-// other. unknown are sentences on the practice that grants rest on and that the hub has no record of.
-func (s *Service) Holders(ctx context.Context, before, after *policy.Policy) (all []Held, unknown []string, err error) {
-	x, err := s.current(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	practised, unknown, err := s.practised(ctx, before, after)
-	if err != nil {
-		return nil, nil, err
-	}
-	out := make([]Held, len(x.entries))
-	for i, e := range x.entries {
-		out[i] = Held{Name: e.Name, Before: practised.with(e.record.as(before)), After: practised.with(e.record.as(after))}
-	}
-	return out, unknown, nil
-}
-
 // Standing is a member as accounts know them. The zero Standing is nobody.
 type Standing struct {
 	Known   bool // the directory has the member

@@ -43,7 +43,8 @@ func TestBackupWithSecretsHoldsEveryFileOfANewHub(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"hub.yaml": string(text) + "mail: mail.yaml\n", "mail.yaml": "password: p\n"} {
+	for name, text := range map[string]string{"hub.yaml": string(text) + "mail: mail.yaml\n",
+		"mail.yaml": "password: p\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +56,8 @@ func TestBackupWithSecretsHoldsEveryFileOfANewHub(t *testing.T) {
 		t.Error(said)
 	}
 	// What a backup leaves out on purpose, or holds as another file: see filesOf and store.BackUp.
-	left := []string{"data/" + phraseFile, "data/owner-code", "data/portillon.db", "data/portillon.db-shm", "data/portillon.db-wal"}
+	left := []string{"data/" + phraseFile, "data/owner-code", "data/portillon.db", "data/portillon.db-shm",
+		"data/portillon.db-wal"}
 	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		name, _ := filepath.Rel(dir, path)
 		if err != nil || !e.Type().IsRegular() || slices.Contains(left, name) ||

@@ -1,0 +1,60 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+)
+
+// announceEvery is how often the hub looks for networks that it is not announced on yet: a cable may come late.
+const announceEvery = time.Minute
+
+// announceAll announces the machines' listener on every network of this computer until ctx ends. Each interface has a
+// responder of its own: a computer without a default route joins a multicast group on a named interface alone
+// (ip(7), IP_ADD_MEMBERSHIP).
+func (h *Hub) announceAll(ctx context.Context) {
+	stops := map[int]func() error{} // by the interface's index
+	defer func() {
+		for _, stop := range stops {
+			_ = stop() // sockets close with the program too
+		}
+	}()
+	t := time.NewTicker(announceEvery)
+	defer t.Stop()
+	for said := false; ; {
+		err := h.announceNew(stops)
+		if err != nil && !said { // machines that know the address find the hub all the same
+			h.log.Warn("hub not announced on the network", "err", err)
+		}
+		said = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// announceNew announces on the interfaces that have none of stops, and adds theirs.
+func (h *Hub) announceNew(stops map[int]func() error) error {
+	all, err := net.Interfaces()
+	if err != nil {
+		return err
+	}
+	const need = net.FlagUp | net.FlagMulticast
+	for _, i := range all {
+		if stops[i.Index] != nil || i.Flags&need != need || i.Flags&net.FlagLoopback != 0 {
+			continue
+		}
+		if stop, aerr := h.announce(&i); aerr != nil {
+			err = errors.Join(err, aerr)
+		} else {
+			stops[i.Index] = stop
+		}
+	}
+	if len(stops) > 0 {
+		return nil
+	}
+	return errors.Join(err, errors.New("mdns: this computer has no network"))
+}

@@ -1,0 +1,98 @@
+package directory
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+
+	"portillon/openbadge"
+	"portillon/policy"
+	"portillon/site"
+)
+
+// Held is a member with what they hold under two policies.
+type Held struct {
+	Name          string
+	Before, After *policy.Member
+}
+
+// Holders are all members with what they hold under two policies: a badge that the one believes may be nothing to the
+// other. What the hub keeps of a badge is its verdict under the policy in force: badges of issuers whose keys differ
+// are verified again for the other one, by the documents and status lists that the hub has. unknown are sentences on
+// the practice that grants rest on and that the hub has no record of.
+func (s *Service) Holders(ctx context.Context, before, after *policy.Policy) (all []Held, unknown []string, err error) {
+	x, err := s.current(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	practised, unknown, err := s.practised(ctx, before, after)
+	if err != nil {
+		return nil, nil, err
+	}
+	other := changedIssuers(before, after)
+	var src *sources
+	if len(other) > 0 {
+		if src, err = s.sources(ctx, false); err != nil {
+			return nil, nil, err
+		}
+		src.fetch = nil
+	}
+	out := make([]Held, len(x.entries))
+	for i, e := range x.entries {
+		r := e.record
+		if src != nil {
+			if r, err = s.judgedAnew(ctx, r, after, other, src); err != nil {
+				return nil, nil, err
+			}
+		}
+		out[i] = Held{Name: e.Name, Before: practised.with(e.record.as(before)), After: practised.with(r.as(after))}
+	}
+	return out, unknown, nil
+}
+
+// changedIssuers are the ids of issuers whose badges may have another verdict under after.
+func changedIssuers(before, after *policy.Policy) map[string]bool {
+	if after == nil {
+		return nil
+	}
+	var was []openbadge.Issuer
+	if before != nil {
+		was = site.Trust(before)
+	}
+	out := map[string]bool{}
+	for _, i := range site.Trust(after) {
+		same := slices.ContainsFunc(was, func(w openbadge.Issuer) bool {
+			return w.ID == i.ID && slices.Equal(w.Keys, i.Keys) && slices.Equal(w.StatusIssuers, i.StatusIssuers)
+		})
+		if !same {
+			out[i.ID] = true
+		}
+	}
+	return out
+}
+
+// judgedAnew is a member whose badges of these issuers are verified under p.
+func (s *Service) judgedAnew(ctx context.Context, r *record, p *policy.Policy, of map[string]bool,
+	src *sources) (*record, error) {
+	if !slices.ContainsFunc(r.held, func(h held) bool { return of[h.issuer] }) {
+		return r, nil
+	}
+	other := *r
+	other.held = slices.Clone(r.held)
+	for i, h := range r.held {
+		if !of[h.issuer] {
+			continue
+		}
+		var data []byte
+		err := s.site.QueryRow(ctx, `SELECT data FROM badge_data WHERE site = $1 AND id = $2`, r.Badges[i].ID).Scan(&data)
+		if errors.Is(err, sql.ErrNoRows) { // it was removed since
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		other.held[i] = verify(data, p, src, s.o.Now()).held
+	}
+	return &other, nil
+}

@@ -1,0 +1,48 @@
+package directory
+
+import (
+	"slices"
+	"testing"
+
+	"portillon/policy"
+)
+
+// An administrator adds badges first, and then the policy that trusts their issuer: the effect of that policy names
+// their members.
+func TestHoldersAreJudgedByTheKeysOfEachPolicy(t *testing.T) {
+	w := newWorld(t)
+	w.takeSite(example)
+	trusting, stranger := w.policy, *w.policy
+	stranger.Issuers = slices.Clone(stranger.Issuers)
+	for i := range stranger.Issuers {
+		stranger.Issuers[i].Keys = []string{"did:key:z6MkkNUhEch1T8ak3Jtc8xHfhShXsq4kuc49GxmY8o67Kjyw"}
+	}
+	for _, c := range []struct {
+		inForce, after *policy.Policy
+		before, then   int // badges that Léa holds
+	}{
+		{trusting, trusting, 2, 2}, {trusting, &stranger, 2, 0}, {&stranger, trusting, 0, 2}, {&stranger, &stranger, 0,
+			0}, {trusting, nil, 2, 0},
+	} {
+		w.policy = c.inForce
+		if err := w.Verify(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		all, _, err := w.Holders(t.Context(), c.inForce, c.after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(all, func(h Held) bool { return h.Before.ID == "m-020dc2" })
+		if got := all[i]; len(got.Before.Holdings) != c.before || len(got.After.Holdings) != c.then {
+			t.Errorf("%d badges count before and %d after, want %d and %d", len(got.Before.Holdings), len(got.After.Holdings),
+				c.before, c.then)
+		}
+		for _, h := range all {
+			for _, x := range h.After.Holdings {
+				if h.After.ID == "m-3f56e9" && x.Standing != policy.Revoked { // Camille's was revoked
+					t.Errorf("%+v", x)
+				}
+			}
+		}
+	}
+}
