@@ -169,8 +169,8 @@ func (r *rig) scopes(d decided, x api.Route) {
 		}
 		r.mend(x.Method, got, r.readers["owner"])
 	}
-	for _, act := range actor.Acts() {
-		if d.of != "other" { // once for each route
+	for i, act := range actor.Acts() {
+		if d.of != "other" && (d.line+i)%sparse == 0 { // once for each route
 			ask(d.scopes == "*" || slices.Contains(either, string(act)), act)
 		}
 	}
