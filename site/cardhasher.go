@@ -18,7 +18,8 @@ func (m *Memory) cards(key []byte) *cardHasher {
 	if m == nil {
 		m = &Memory{}
 	}
-	h := &cardHasher{key: key, used: make(map[string]string, len(m.cardHashes)), uids: make(map[string]rfid.UID, len(m.uids)),
+	h := &cardHasher{key: key, used: make(map[string]string, len(m.cardHashes)),
+		uids:      make(map[string]rfid.UID, len(m.uids)),
 		knownUIDs: m.uids}
 	if string(key) == m.cardKey {
 		h.known = m.cardHashes

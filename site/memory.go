@@ -86,7 +86,8 @@ func (m *Memory) verifier(trust []openbadge.Issuer, from openbadge.Resolver) *ve
 	if m.builds++; m.verdicts == nil {
 		m.verdicts, m.kinds = map[string]*remembered{}, map[[2]string]*kind{}
 	}
-	v := &verifier{memory: m, build: m.builds, trust: trust, all: fmt.Sprintf("%q", trust), issuers: map[string]string{}, from: from,
+	v := &verifier{memory: m, build: m.builds, trust: trust, all: fmt.Sprintf("%q", trust),
+		issuers: map[string]string{}, from: from,
 		documents: map[string]string{}}
 	for _, i := range trust {
 		v.issuers[i.ID] += fmt.Sprintf("%q", i)
@@ -167,7 +168,8 @@ func (v *verifier) matches(p *policy.Policy, r *remembered) []policy.Match {
 // compact is what builds need of a badge: tens of thousands are remembered. It shares no memory with the document.
 func compact(b *openbadge.Badge) *openbadge.Badge {
 	out := &openbadge.Badge{ID: strings.Clone(b.ID), UID: strings.Clone(b.UID), IssuerID: strings.Clone(b.IssuerID),
-		AchievementID: strings.Clone(b.AchievementID), ValidFrom: b.ValidFrom, ValidUntil: b.ValidUntil, Subject: strings.Clone(b.Subject)}
+		AchievementID: strings.Clone(b.AchievementID), ValidFrom: b.ValidFrom, ValidUntil: b.ValidUntil,
+		Subject: strings.Clone(b.Subject)}
 	for _, x := range b.Identifiers {
 		out.Identifiers = append(out.Identifiers, x)
 	}
@@ -224,7 +226,8 @@ func (r *recorder) Resolve(url string) ([]byte, error) {
 // encode is a chunk's content in canonical JSON, or the chunk alone where the memory knows that content: then its bytes
 // are made when Built.Chunk asks for them.
 func (b *Built) encode(name string, v any) error {
-	return b.encodeOnce(name, func() (string, error) { return digest(v) }, func() ([]byte, error) { return wire.EncodeChunk(v) })
+	return b.encodeOnce(name, func() (string, error) { return digest(v) },
+		func() ([]byte, error) { return wire.EncodeChunk(v) })
 }
 
 // encodeBadges is encode for a wire.BadgesBucket. The memory needs no bytes of badges.

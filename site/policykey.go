@@ -92,8 +92,8 @@ func (b *Built) unsignedDocuments() {
 			continue
 		}
 		b.Unsigned.Documents = append(b.Unsigned.Documents, url)
-		b.Warnings = append(b.Warnings, fmt.Sprintf("documents: %s: there is a newer copy, which does not count until somebody signs "+
-			"the policy again (portillon policy sign)", url))
+		b.Warnings = append(b.Warnings, fmt.Sprintf("documents: %s: there is a newer copy, which does not count "+
+			"until somebody signs the policy again (portillon policy sign)", url))
 	}
 }
 

@@ -17,7 +17,8 @@ type recipients struct {
 }
 
 func newRecipients(members []Member) *recipients {
-	x := &recipients{members: members, lines: map[string][]int{}, subjects: map[string][]int{}, addresses: make(map[string][]int, len(members))}
+	x := &recipients{members: members, lines: map[string][]int{}, subjects: map[string][]int{},
+		addresses: make(map[string][]int, len(members))}
 	for i, m := range members {
 		for _, f := range m.Badges {
 			x.lines[f] = append(x.lines[f], i)

@@ -85,7 +85,8 @@ func (s Store) damagedOf(manifest []byte) []Chunk {
 }
 
 // install installs. held are chunks whose sizes alone are compared.
-func (s Store) install(manifest []byte, fetch Fetch, usable func(Manifest) error, held map[string]bool) (Manifest, error) {
+func (s Store) install(manifest []byte, fetch Fetch, usable func(Manifest) error,
+	held map[string]bool) (Manifest, error) {
 	m, err := OpenManifest(manifest, s.Keys)
 	if err != nil {
 		return Manifest{}, err

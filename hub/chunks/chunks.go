@@ -72,13 +72,14 @@ func (s *Server) GetChunk(w http.ResponseWriter, r *http.Request) {
 	}
 	forGood(w)
 	w.Header().Set("Vary", "Accept-Encoding")
-	if b := e.compressed(); b != nil && acceptsGzip(r) && r.Header.Get("Range") == "" {
-		w.Header().Set("Content-Type", "application/octet-stream")
-		w.Header().Set("Content-Encoding", "gzip")
-		write(w, r, b)
-		return
-	}
 	w.Header().Set("Content-Type", "application/octet-stream")
+	if acceptsGzip(r) && r.Header.Get("Range") == "" {
+		if b := e.compressed(); b != nil {
+			w.Header().Set("Content-Encoding", "gzip")
+			write(w, r, b)
+			return
+		}
+	}
 	w.Header().Set("ETag", `"`+e.sha+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(e.raw))
 }

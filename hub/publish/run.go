@@ -140,7 +140,8 @@ const maxWanted = 100
 func (s *Service) noteWanted(ctx context.Context, u site.Unsigned) {
 	var now *Wanted
 	if !u.IsZero() {
-		now = &Wanted{Documents: append([]string{}, u.Documents[:min(len(u.Documents), maxWanted)]...), Members: len(u.Members)}
+		now = &Wanted{Documents: append([]string{}, u.Documents[:min(len(u.Documents), maxWanted)]...),
+			Members: len(u.Members)}
 	}
 	s.mu.Lock()
 	same := reflect.DeepEqual(s.wanted, now)

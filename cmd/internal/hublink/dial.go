@@ -162,7 +162,8 @@ func do(ctx context.Context, c *http.Client, method, address string, body []byte
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, &Refused{resp.Header.Get("Portillon-Refused"), wire.OneLine(firstLine(b, resp.Status), 300), resp.StatusCode}
+		return nil, &Refused{resp.Header.Get("Portillon-Refused"),
+			wire.OneLine(firstLine(b, resp.Status), 300), resp.StatusCode}
 	}
 	if int64(len(b)) > limit {
 		return nil, fmt.Errorf("the hub's answer has more than %d bytes", limit)

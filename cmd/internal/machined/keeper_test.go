@@ -158,3 +158,36 @@ func TestDeniedMembersAreLoggedWithTheFieldThatIsUnknown(t *testing.T) {
 		t.Errorf("the log says %s", log.String())
 	}
 }
+
+// A way to the hub that was lost within a bundle does not wait for the next manifest.
+func TestBundleWhoseChunksCouldNotBeHadIsFetchedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, build := exampleKeeper(t)
+		from := t.TempDir()
+		k.conf = BundleConfig{From: from}
+		ctx, cancel := context.WithCancel(t.Context())
+		taken, refused := uint64(0), 0
+		go k.run(ctx, func(r *roster.Roster) { taken = r.Version }, func(error) { refused++ })
+		first := build(1)
+		k.offer(first.Signed)
+		synctest.Wait()
+		if refused != 1 || taken != 0 {
+			t.Fatalf("refused %d, taken %d", refused, taken)
+		}
+		if err := os.MkdirAll(filepath.Join(from, "chunks"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for sha, b := range first.Chunks {
+			if err := os.WriteFile(filepath.Join(from, "chunks", sha), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(fetchAgain + look)
+		synctest.Wait()
+		if refused != 1 || taken != 1 {
+			t.Errorf("refused %d, taken %d once the chunks are there", refused, taken)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
