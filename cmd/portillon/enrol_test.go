@@ -18,7 +18,7 @@ import (
 )
 
 // enrolDeadline is for anything that must happen at last.
-const enrolDeadline = 10 * time.Second
+const enrolDeadline = 60 * time.Second
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()

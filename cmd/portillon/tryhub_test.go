@@ -37,7 +37,7 @@ func openShell(t *testing.T) *shell {
 	s := &shell{t: t, dir: t.TempDir(), lines: make(chan string, 1000)}
 	cmd := exec.Command("sh")
 	cmd.Dir, cmd.SysProcAttr = s.dir, ownGroup()
-	cmd.Env = append(os.Environ(), "LANG=C", "LC_ALL=C") // the programs are on the path: TestMain
+	cmd.Env = append(os.Environ(), "LC_ALL=en_GB.UTF-8") // the programs are on the path: TestMain
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
