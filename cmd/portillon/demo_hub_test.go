@@ -114,6 +114,17 @@ func TestDemoHubPagesFollowWhatChanges(t *testing.T) {
 	if line, err := bufio.NewReader(res.Body).ReadString('\n'); err != nil || line != ": follow\n" {
 		t.Errorf("%s %q %v", res.Status, line, err)
 	}
+	u.Path = "/policy"
+	if r, err = http.NewRequestWithContext(t.Context(), "GET", u.String(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, body, _ := v.do(r); !strings.Contains(body, "published today at 10:0") { // in Paris; it is 9 in UTC
+		t.Errorf("the page has no time of the policy's zone:\n%.2000s", body)
+	}
+	_, err = d.hub.Directory().AddBadgeURL(t.Context(), demoActor, "m-020dc2", "https://lab.example/badge.json")
+	if err == nil || !strings.Contains(err.Error(), "this hub fetches nothing from the web") {
+		t.Errorf("the demo's hub asks the web: %v", err)
+	}
 }
 
 func TestDemoSignsNobodyInForAnotherSiteOrElsewhere(t *testing.T) {
