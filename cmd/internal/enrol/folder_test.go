@@ -20,7 +20,8 @@ func TestMachineIsTriedInAFolder(t *testing.T) {
 	if err := e.Run(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if len(host.calls) != 0 || !strings.Contains(out.String(), "portillond -config "+filepath.Join(e.Folder, "laser.yaml")) {
+	start := "portillond -config " + filepath.Join(e.Folder, "laser.yaml")
+	if len(host.calls) != 0 || !strings.Contains(out.String(), start) {
 		t.Errorf("%q\n%s", host.calls, out)
 	}
 	for _, name := range []string{"card.key", "laser.key", "laser.password", "laser/hub/machine.key"} {
@@ -57,7 +58,8 @@ func TestMachineIsTriedInAFolder(t *testing.T) {
 		t.Errorf("the machine of a folder does not find its hub: %v", err)
 	}
 	e.Folder = t.TempDir()
-	if err := e.Move(t.Context(), w.MachinesAddr(), nil); err == nil || !strings.Contains(err.Error(), "holds no machine") {
+	err = e.Move(t.Context(), w.MachinesAddr(), nil)
+	if err == nil || !strings.Contains(err.Error(), "holds no machine") {
 		t.Error(err)
 	}
 }
