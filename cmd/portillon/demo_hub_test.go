@@ -77,8 +77,22 @@ func (v *demoVisitor) do(r *http.Request) (int, string, *url.URL) {
 	return res.StatusCode, string(b), res.Request.URL
 }
 
-func TestDemoOpensTheHubSignedInAsWhoeverOnePicks(t *testing.T) {
+// One demo serves these rules, in this order: at first nobody is signed in.
+func TestDemoPageAndItsHub(t *testing.T) {
 	d, v := openDemoPage(t)
+	for _, x := range []struct {
+		name string
+		rule func(*testing.T, *demo, *demoVisitor)
+	}{
+		{"NobodyIsSignedInForAnotherSiteOrElsewhere", demoSignsNobodyIn},
+		{"TheHubOpensSignedInAsWhoeverOnePicks", demoOpensTheHub},
+		{"TheHubsPagesFollowWhatChanges", demoHubPagesFollow},
+	} {
+		t.Run(x.name, func(t *testing.T) { v.t = t; x.rule(t, d, v) })
+	}
+}
+
+func demoOpensTheHub(t *testing.T, d *demo, v *demoVisitor) {
 	for _, x := range []struct{ person, page, lang, path, shows string }{
 		{"owner", "/", "en", "/today", "Signed in as olivia@biklab.example"},
 		{"administrator", "/machines/laser", "en", "/machines/laser", "Signed in as adrien@biklab.example"},
@@ -98,8 +112,7 @@ func TestDemoOpensTheHubSignedInAsWhoeverOnePicks(t *testing.T) {
 }
 
 // The demo's clock is not the computer's: the stream that keeps the hub's pages up to date must not mind.
-func TestDemoHubPagesFollowWhatChanges(t *testing.T) {
-	d, v := openDemoPage(t)
+func demoHubPagesFollow(t *testing.T, d *demo, v *demoVisitor) {
 	v.press("owner", "/", "en", v.page)
 	u := url.URL{Scheme: "http", Host: "127.0.0.1:" + d.hubPort(), Path: "/api/v1/events"}
 	r, err := http.NewRequestWithContext(t.Context(), "GET", u.String(), nil)
@@ -127,8 +140,7 @@ func TestDemoHubPagesFollowWhatChanges(t *testing.T) {
 	}
 }
 
-func TestDemoSignsNobodyInForAnotherSiteOrElsewhere(t *testing.T) {
-	d, v := openDemoPage(t)
+func demoSignsNobodyIn(t *testing.T, d *demo, v *demoVisitor) {
 	for _, x := range []struct {
 		name, person, page, origin string
 		want                       int
