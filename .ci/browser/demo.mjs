@@ -109,7 +109,7 @@ try {
     await office.locator('footer').filter({ hasText: 'olivia@biklab.example' }).waitFor();
     await office.locator('a[href^="/cards/unknown/"]').first().click({ timeout: 20000 });
     await office.locator('input[type=search]').fill('Tom');
-    await office.keyboard.press('Enter');
+    await office.waitForFunction(() => document.querySelectorAll('#found form').length === 1); // found while one types
     await office.bringToFront();
     await office.screenshot({ path: `${out}/demo-hub-assign.png` });
     await office.locator('#found form').filter({ hasText: 'Tom' }).locator('button').click();

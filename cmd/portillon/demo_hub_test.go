@@ -77,8 +77,22 @@ func (v *demoVisitor) do(r *http.Request) (int, string, *url.URL) {
 	return res.StatusCode, string(b), res.Request.URL
 }
 
-func TestDemoOpensTheHubSignedInAsWhoeverOnePicks(t *testing.T) {
+// One demo serves these rules, in this order: at first nobody is signed in.
+func TestDemoPageAndItsHub(t *testing.T) {
 	d, v := openDemoPage(t)
+	for _, x := range []struct {
+		name string
+		rule func(*testing.T, *demo, *demoVisitor)
+	}{
+		{"NobodyIsSignedInForAnotherSiteOrElsewhere", demoSignsNobodyIn},
+		{"TheHubOpensSignedInAsWhoeverOnePicks", demoOpensTheHub},
+		{"TheHubsPagesFollowWhatChanges", demoHubPagesFollow},
+	} {
+		t.Run(x.name, func(t *testing.T) { v.t = t; x.rule(t, d, v) })
+	}
+}
+
+func demoOpensTheHub(t *testing.T, d *demo, v *demoVisitor) {
 	for _, x := range []struct{ person, page, lang, path, shows string }{
 		{"owner", "/", "en", "/today", "Signed in as olivia@biklab.example"},
 		{"administrator", "/machines/laser", "en", "/machines/laser", "Signed in as adrien@biklab.example"},
@@ -98,8 +112,7 @@ func TestDemoOpensTheHubSignedInAsWhoeverOnePicks(t *testing.T) {
 }
 
 // The demo's clock is not the computer's: the stream that keeps the hub's pages up to date must not mind.
-func TestDemoHubPagesFollowWhatChanges(t *testing.T) {
-	d, v := openDemoPage(t)
+func demoHubPagesFollow(t *testing.T, d *demo, v *demoVisitor) {
 	v.press("owner", "/", "en", v.page)
 	u := url.URL{Scheme: "http", Host: "127.0.0.1:" + d.hubPort(), Path: "/api/v1/events"}
 	r, err := http.NewRequestWithContext(t.Context(), "GET", u.String(), nil)
@@ -114,10 +127,20 @@ func TestDemoHubPagesFollowWhatChanges(t *testing.T) {
 	if line, err := bufio.NewReader(res.Body).ReadString('\n'); err != nil || line != ": follow\n" {
 		t.Errorf("%s %q %v", res.Status, line, err)
 	}
+	u.Path = "/policy"
+	if r, err = http.NewRequestWithContext(t.Context(), "GET", u.String(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, body, _ := v.do(r); !strings.Contains(body, "published today at 10:0") { // in Paris; it is 9 in UTC
+		t.Errorf("the page has no time of the policy's zone:\n%.2000s", body)
+	}
+	_, err = d.hub.Directory().AddBadgeURL(t.Context(), demoActor, "m-020dc2", "https://lab.example/badge.json")
+	if err == nil || !strings.Contains(err.Error(), "this hub fetches nothing from the web") {
+		t.Errorf("the demo's hub asks the web: %v", err)
+	}
 }
 
-func TestDemoSignsNobodyInForAnotherSiteOrElsewhere(t *testing.T) {
-	d, v := openDemoPage(t)
+func demoSignsNobodyIn(t *testing.T, d *demo, v *demoVisitor) {
 	for _, x := range []struct {
 		name, person, page, origin string
 		want                       int

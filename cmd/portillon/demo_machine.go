@@ -191,7 +191,8 @@ func (m *demoMachine) stop() error {
 }
 
 // run calls one of the tool's verbs, as an operator would, and returns what it printed.
-func (d *demo) run(ctx context.Context, verb func(context.Context, stdio, []string) error, args ...string) (string, error) {
+func (d *demo) run(ctx context.Context, verb func(context.Context, stdio, []string) error,
+	args ...string) (string, error) {
 	var out, errs bytes.Buffer
 	if err := verb(ctx, stdio{out: &out, err: &errs}, args); err != nil {
 		return "", fmt.Errorf("portillon %s…: %w", args[0], err)

@@ -127,7 +127,8 @@ func (p *demoPage) handler() (http.Handler, error) {
 		m.HandleFunc("POST /"+name, p.order(do))
 	}
 	csp := fmt.Sprintf("default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "+
-		"frame-src http://127.0.0.1:*; form-action 'self' http://*:%s; base-uri 'none'; frame-ancestors 'none'", p.d.hubPort())
+		"frame-src http://127.0.0.1:*; form-action 'self' http://*:%s; base-uri 'none'; frame-ancestors 'none'",
+		p.d.hubPort())
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", csp)
 		w.Header().Set("Cache-Control", "no-cache")
@@ -355,5 +356,7 @@ func (p *demoPage) progress(ctx context.Context, s demoSite) []demoProgress {
 
 // onlyElsewhere is progress towards a badge of another machine: there is none.
 func onlyElsewhere(x evidence.Progress) bool {
-	return !slices.ContainsFunc(x.Rejected, func(r evidence.Rejected) bool { return !slices.Contains(r.Why, evidence.WrongMachine) })
+	return !slices.ContainsFunc(x.Rejected, func(r evidence.Rejected) bool {
+		return !slices.Contains(r.Why, evidence.WrongMachine)
+	})
 }

@@ -22,7 +22,8 @@ func lockDemo(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// sweepDemos removes the folders of demos that were killed. A folder in use, or one that is not ours to open, is left alone.
+// sweepDemos removes the folders of demos that were killed. A folder in use, or one that is not ours to open, is left
+// alone.
 func sweepDemos(tmp string) {
 	dirs, err := filepath.Glob(filepath.Join(tmp, demoPrefix+"*"))
 	if err != nil {

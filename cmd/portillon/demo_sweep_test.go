@@ -21,7 +21,8 @@ func TestDemoRemovesWhatAKilledDemoLeft(t *testing.T) {
 		}
 		return dir
 	}
-	killed, running, foreign, other := folder(demoPrefix+"1", true), folder(demoPrefix+"2", false), folder(demoPrefix+"3", false), folder("other", true)
+	killed, running := folder(demoPrefix+"1", true), folder(demoPrefix+"2", false)
+	foreign, other := folder(demoPrefix+"3", false), folder("other", true)
 	held, err := lockDemo(running)
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func openShell(t *testing.T) *shell {
 	s := &shell{t: t, dir: t.TempDir(), lines: make(chan string, 1000)}
 	cmd := exec.Command("sh")
 	cmd.Dir, cmd.SysProcAttr = s.dir, ownGroup()
-	cmd.Env = append(os.Environ(), "LANG=C", "LC_ALL=C") // the programs are on the path: TestMain
+	cmd.Env = append(os.Environ(), "LC_ALL=en_GB.UTF-8") // the programs are on the path: TestMain
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +202,8 @@ func (p *pages) work(dir, ownerCode string) (machineCode string) {
 		p.t.Fatal(err)
 	}
 	of := p.find(p.get("/policy"), `name="of" value="(\d+)"`)
-	if checked := p.post("/policy/check", "of", of, "text", string(policy)); !strings.Contains(checked, "This text can be published") {
+	checked := p.post("/policy/check", "of", of, "text", string(policy))
+	if !strings.Contains(checked, "This text can be published") {
 		p.t.Errorf("the check of policy.yaml says:\n%s", checked)
 	}
 	p.post("/policy/publish", "of", of, "text", string(policy), "comment", "the laser")
@@ -277,13 +278,15 @@ func TestPageOnTryingAHubIsRightToTheLetter(t *testing.T) {
 	at, code, _ := strings.Cut(p.work(s.dir, owner[2]), " ")
 	p.published()
 
-	enrolment := edit(edit(all[3], "https://localhost:8443", "https://localhost:"+at[strings.LastIndex(at, ":")+1:]), "CODE", code)
-	s.run(edit(enrolment, "portillond -config", "echo 'panel: { listen: 127.0.0.1:0 }' >> laser/laser.yaml\nportillond -config"))
+	_, port, _ := strings.Cut(strings.TrimPrefix(at, "https://"), ":")
+	enrolment := edit(edit(all[3], "https://localhost:8443", "https://localhost:"+port), "CODE", code)
+	s.run(edit(enrolment, "portillond -config",
+		"echo 'panel: { listen: 127.0.0.1:0 }' >> laser/laser.yaml\nportillond -config"))
 	s.shows(`^ready panel=`)
 	taps, status := s.run(all[4])
 	lines := strings.Split(taps, "\n")
-	if status != "0" || len(lines) != 3 || !strings.Contains(lines[0], "Laser cutter") || !strings.Contains(lines[1], "Hello Léa") ||
-		!strings.HasPrefix(lines[2], "1") {
+	if status != "0" || len(lines) != 3 || !strings.Contains(lines[0], "Laser cutter") ||
+		!strings.Contains(lines[1], "Hello Léa") || !strings.HasPrefix(lines[2], "1") {
 		t.Errorf("exit code %s:\n%s", status, taps)
 	}
 	eventually(t, "Léa on the page Today", func() bool {

@@ -89,15 +89,18 @@ func (e *Enrolment) Run(ctx context.Context) error {
 	defer j.Close()
 	if j.Code.Replace != e.Replace {
 		if e.Replace {
-			return fmt.Errorf("this code is for a new machine %s, not for one that is replaced: leave --replace out, or make a code for a replacement at the hub", j.Code.Machine)
+			return fmt.Errorf("this code is for a new machine %s, not for one that is replaced: leave --replace out, "+
+				"or make a code for a replacement at the hub", j.Code.Machine)
 		}
-		return fmt.Errorf("this code replaces the machine %s: add --replace. Its tags, hours and practice come back from the hub", j.Code.Machine)
+		return fmt.Errorf("this code replaces the machine %s: add --replace. Its tags, hours and practice come back "+
+			"from the hub", j.Code.Machine)
 	}
 	m, err := e.prepare(j, address)
 	if err != nil {
 		return err
 	}
-	e.say("Machine %s du lieu %s : le hub est bien celui du code.", "Machine %s of the site %s: the hub is the one that made the code.",
+	e.say("Machine %s du lieu %s : le hub est bien celui du code.",
+		"Machine %s of the site %s: the hub is the one that made the code.",
 		j.Code.Machine, j.Code.Site)
 	answer, err := j.Join(ctx, m.signer, m.public, m.tlsKey, e.Program)
 	if err != nil {
@@ -106,7 +109,8 @@ func (e *Enrolment) Run(ctx context.Context) error {
 	if err := e.keep(m, j, answer); err != nil {
 		return err
 	}
-	e.say("Clés, certificat et compte : en place. Fichier : %s", "Keys, certificate and account are in place. File: %s", m.file)
+	e.say("Clés, certificat et compte : en place. Fichier : %s",
+		"Keys, certificate and account are in place. File: %s", m.file)
 	if err := e.bundle(ctx, m); err != nil {
 		e.say("Le paquet d’accès n’est pas encore là (%v) : le démon le prendra au hub.",
 			"The bundle is not here yet (%v): the daemon takes it from the hub.", err)
@@ -202,7 +206,8 @@ func (e *Enrolment) rooted(c machined.Config) machined.Config {
 	return c
 }
 
-// machineKey makes the machine's key, or takes the one that is there: a machine that is enrolled again keeps its journal.
+// machineKey makes the machine's key, or takes the one that is there: a machine that is enrolled again keeps its
+// journal.
 func (e *Enrolment) machineKey(m *machine) error {
 	path, err := m.config.KeyFile(e.store(), m.config.MachineKey)
 	if err != nil {
@@ -313,7 +318,8 @@ func (e *Enrolment) bundle(ctx context.Context, m *machine) error {
 	if err != nil {
 		return err
 	}
-	s := wire.Store{Dir: filepath.Join(m.config.Data, "bundle"), Site: policy.SiteID(m.config.Site), Keys: note.VerifierList(v)}
+	s := wire.Store{Dir: filepath.Join(m.config.Data, "bundle"), Site: policy.SiteID(m.config.Site),
+		Keys: note.VerifierList(v)}
 	if now, err := s.Signed(); err == nil && string(now) == string(manifest) {
 		return nil
 	}

@@ -36,7 +36,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer, host setup.Hos
 	moved := fs.String("hub", "", "the hub moved to this address")
 	find := fs.Bool("find", false, "the hub moved: look for it on this network")
 	lang := fs.String("lang", "", "fr or en; default: fr where LC_ALL, LC_MESSAGES or LANG says so, else en")
-	fs.StringVar(&e.Wiring, "wiring", "", "how the machine is wired: the name of a file in /usr/share/portillon, or a machine.yaml")
+	fs.StringVar(&e.Wiring, "wiring", "",
+		"how the machine is wired: the name of a file in /usr/share/portillon, or a machine.yaml")
 	fs.BoolVar(&e.Replace, "replace", false, "the machine was there before, on another SD card or computer")
 	fs.BoolVar(&e.NoStart, "no-start", false, "do not start the unit")
 	fs.StringVar(&e.Dir, "dir", "/etc/portillon", "where machine files are")

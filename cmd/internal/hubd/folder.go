@@ -44,7 +44,8 @@ func findConfig(dir string, n hub.NewHub, out io.Writer) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(out, "portillon-hub: a new hub of the site %s is in %s\n  key that machines pin: %s\n", made.Site, abs, made.Key)
+	fmt.Fprintf(out, "portillon-hub: a new hub of the site %s is in %s\n  key that machines pin: %s\n", made.Site, abs,
+		made.Key)
 	return made.Config, nil
 }
 
