@@ -91,7 +91,7 @@ func (h *Hub) openJoin() (err error) {
 		Address: "https://" + net.JoinHostPort(h.c.Join.Name, port), Broker: "ssl://" + net.JoinHostPort(h.c.Join.Name, mqttPort),
 		CardKeys: h.cardKeys, Fixed: h.fixedMachines, Bundle: h.bundleHandler(), Members: h.bundleMembers, Credential: h.credential,
 		Version:  func() uint64 { _, v := h.Manifest(); return v },
-		Standing: h.standing, Command: h.Command, Apply: h.applyMachines}
+		Standing: h.standing, Command: h.orderMachine, Apply: h.applyMachines}
 	if h.managed.audit != nil {
 		o.Audit = h.managed.audit.Append
 	}
@@ -309,4 +309,16 @@ func (h *Hub) standing(id policy.MachineID) (out enrol.Standing) {
 	log := h.logOf(id)
 	out.Session, out.Tags = log.session, log.tags
 	return out
+}
+
+// orderMachine gives an order to a machine. One that is not enrolled yet is as one that does not answer.
+func (h *Hub) orderMachine(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
+	if !h.change(m, func(*Machine) {}) {
+		return wire.Reply{}, &enrol.Unreachable{Machine: m}
+	}
+	r, err := h.Command(ctx, m, c)
+	if errors.Is(err, ErrNoReply) {
+		err = &enrol.Unreachable{Machine: m}
+	}
+	return r, err
 }

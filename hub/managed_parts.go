@@ -300,7 +300,7 @@ func (h *Hub) unknownTaps(ctx context.Context, since time.Time) (out []directory
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
-	err = h.ledger.Records(ctx, ledger.Query{Kinds: []wire.Kind{wire.Refused}}, func(e ledger.Entry) error {
+	err = h.ledger.Records(ctx, ledger.Query{Kinds: []wire.Kind{wire.Refused}, Since: since}, func(e ledger.Entry) error {
 		if e.Wall.Before(since) || e.Member != "" {
 			return nil
 		}

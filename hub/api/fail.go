@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"portillon/hub/actor"
+	"portillon/hub/enrol"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
 )
@@ -122,10 +123,28 @@ func (s *API) problem(w http.ResponseWriter, r *http.Request, err error) httpd.P
 		return httpd.NewProblem(r, http.StatusServiceUnavailable, "too-slow",
 			httpd.Text{FR: "demande abandonnée", EN: "the request was given up"})
 	}
+	if p, ok := ofMachines(r, err); ok {
+		return p
+	}
 	if p, ok := s.ofAccounts(w, r, err); ok {
 		return p
 	}
 	return httpd.Internal(r)
+}
+
+// ofMachines is the problem of an order that a machine did not carry out.
+func ofMachines(r *http.Request, err error) (httpd.Problem, bool) {
+	var silent *enrol.Unreachable
+	var refused *enrol.Refused
+	switch {
+	case errors.As(err, &silent):
+		return httpd.NewProblem(r, http.StatusServiceUnavailable, "machine-silent", httpd.Text{
+			FR: fmt.Sprintf("la machine %s ne répond pas", silent.Machine), EN: silent.Error()}), true
+	case errors.As(err, &refused):
+		return httpd.NewProblem(r, http.StatusConflict, "machine-refuses", httpd.Text{
+			FR: fmt.Sprintf("la machine %s refuse : %s", refused.Machine, refused.Why), EN: refused.Error()}), true
+	}
+	return httpd.Problem{}, false
 }
 
 // ofAccounts is the problem of an error of the accounts.

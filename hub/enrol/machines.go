@@ -263,6 +263,12 @@ func (e *Refused) Error() string {
 	return fmt.Sprintf("the machine %s refuses: %s", e.Machine, e.Why)
 }
 
+// Unreachable says that no answer of a machine came to an order: it is not enrolled yet, or off, or has no network.
+// Whether it obeyed is not known.
+type Unreachable struct{ Machine policy.MachineID }
+
+func (e *Unreachable) Error() string { return fmt.Sprintf("the machine %s does not answer", e.Machine) }
+
 // order gives a command. It is noted before it is sent: what is not known to have arrived may have.
 func (s *Service) order(ctx context.Context, a actor.Actor, act actor.Act, id policy.MachineID, c wire.Command) error {
 	if s.o.Command == nil {

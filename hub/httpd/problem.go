@@ -117,6 +117,7 @@ func titles() map[int]Text {
 		http.StatusNotFound:              {"introuvable", "not found"},
 		http.StatusMethodNotAllowed:      {"méthode refusée", "method not allowed"},
 		http.StatusNotAcceptable:         {"format non disponible", "format not available"},
+		http.StatusConflict:              {"refusé dans cet état", "refused as things stand"},
 		http.StatusPreconditionFailed:    {"modifié entre-temps", "changed meanwhile"},
 		http.StatusRequestEntityTooLarge: {"demande trop grande", "request too large"},
 		http.StatusUnsupportedMediaType:  {"format refusé", "format not accepted"},

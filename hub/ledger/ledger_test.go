@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -306,6 +307,9 @@ func TestLedgerChoosesRecords(t *testing.T) {
 		{ledger.Query{Machine: "vinyl", After: 1}, "[vinyl/2 vinyl/3]"},
 		{ledger.Query{Member: "m-1"}, "[laser/1 laser/3 vinyl/1 vinyl/3]"},
 		{ledger.Query{Kinds: []wire.Kind{wire.Intervened, wire.SessionEnd}}, "[laser/2 laser/3 vinyl/2 vinyl/3]"},
+		{ledger.Query{Kinds: []wire.Kind{wire.SessionEnd}, Since: time.UnixMilli(1)}, "[laser/3 vinyl/3]"},
+		{ledger.Query{Kinds: []wire.Kind{wire.SessionEnd}, Since: time.UnixMilli(1), Machine: "vinyl"}, "[vinyl/3]"},
+		{ledger.Query{Kinds: []wire.Kind{wire.SessionEnd}, Since: time.Now().AddDate(99, 0, 0)}, "[]"},
 		{ledger.Query{Limit: 2}, "[laser/1 laser/2]"},
 		{ledger.Query{Member: "' OR 1=1 --"}, "[]"},
 	} {

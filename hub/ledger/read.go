@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -29,6 +30,8 @@ type Query struct {
 	// Generation chooses one of a machine's journals; nil: all of them.
 	Generation *wire.Generation
 	Limit      int // at most so many; 0: no limit
+	// Since chooses records that the machine's clock dates from this moment on, and goes with one kind. Zero: all.
+	Since time.Time
 }
 
 // MaxKinds is how many kinds a Query can choose.
@@ -74,6 +77,21 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 	}
 	if q.Limit > 0 {
 		limit = int64(q.Limit)
+	}
+	if !q.Since.IsZero() {
+		if len(q.Kinds) != 1 {
+			return nil, fmt.Errorf("a query of a time and %d kinds, want one", len(q.Kinds))
+		}
+		// In the index of kinds the time stands behind the journal. seq + 0 is no column: the primary key, which would read
+		// each journal from its first record, cannot be chosen.
+		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
+			FROM ledger_journals AS j CROSS JOIN ledger_records AS r
+			WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND ($2 = '' OR j.machine = $2)
+			AND ($3 = 1 OR j.generation = $4) AND r.seq + 0 > $5 AND ($6 = '' OR r.member = $6)
+			AND r.kind = $8 AND r.wall >= $9
+			ORDER BY j.machine, j.epoch, r.seq + 0 LIMIT $7`,
+			string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit, string(q.Kinds[0]),
+			q.Since.UnixMilli())
 	}
 	if len(q.Kinds) == 0 {
 		return site.Query(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"portillon/hub/enrol"
 )
 
 // What a service says of a wrong value stands on a French page in French, and what nobody translated is marked as English.
@@ -41,5 +43,16 @@ func TestFaultsOfServicesAreFrenchOnFrenchPages(t *testing.T) {
 	if body := wants(t, h.post("/members/m-lea", url.Values{"emails": {"nobody"}, "version": {"1"}}), 422,
 		"not an e-mail address", "(“nobody”)"); strings.Contains(body, "lang=\"en\">not") {
 		t.Error("English is marked as another language on an English page")
+	}
+}
+
+func TestSilentMachineIsNoErrorOfTheHub(t *testing.T) {
+	h := open(t, 0)
+	for err, want := range map[error]int{&enrol.Unreachable{Machine: "laser"}: 504, &enrol.Refused{Machine: "laser"}: 409} {
+		h.site.Break(err)
+		w := h.post("/machines/laser/tag?lang=fr", url.Values{"reason": {"courroie"}})
+		if w.Code != want || strings.Contains(w.Body.String(), "Erreur du hub") {
+			t.Errorf("%v: %d %s", err, w.Code, w.Body)
+		}
 	}
 }

@@ -93,7 +93,7 @@ func (q *request) machinesOfToday(d *todayPage) error {
 		switch {
 		case m.Standing.Session != nil:
 			d.On = append(d.On, s)
-		case !s.Attention():
+		case !s.Attention() && m.Standing.Online: // one that awaits its code is not available
 			d.Free = append(d.Free, s)
 		}
 		if s.Attention() {

@@ -85,7 +85,7 @@ func composed() (keys []string) {
 	for m := 1; m <= 12; m++ {
 		keys = append(keys, fmt.Sprintf("month.%d", m))
 	}
-	for _, e := range []string{"400", "403", "404", "412", "413", "429", "500", "503"} {
+	for _, e := range []string{"400", "403", "404", "412", "413", "429", "500", "503", "silent", "refused"} {
 		keys = append(keys, "error."+e, "error."+e+".why")
 	}
 	return append(keys, "link.old", "link.old.why", "error.422")

@@ -225,6 +225,15 @@ func (policyPage) Some(list []publish.Change) []publish.Change { return list[:mi
 // Rest is how many changes the page does not show.
 func (policyPage) Rest(list []publish.Change) int { return max(0, len(list)-most) }
 
+// mostWarnings is how many things that a bundle leaves out a page shows.
+const mostWarnings = 50
+
+// SomeWarnings are those that the page shows, and RestWarnings how many it does not.
+func (policyPage) SomeWarnings(list []string) []string { return list[:min(len(list), mostWarnings)] }
+
+// RestWarnings is how many warnings the page does not show.
+func (policyPage) RestWarnings(list []string) int { return max(0, len(list)-mostWarnings) }
+
 // NextPage is the address of the versions before those shown.
 func (p policyPage) NextPage() string {
 	if p.Next == "" {

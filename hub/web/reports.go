@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,25 @@ type reportPage struct {
 	MostNo   int
 	Machines []enrol.Machine
 }
+
+// reportRows is how many rows of each table the page shows; its file has all of them. A year of 20 machines has 1,040
+// weeks.
+const reportRows = 60
+
+// SomeWeeks are the weeks that the page shows, the newest first.
+func (d reportPage) SomeWeeks() []report.Week {
+	out := slices.Clone(d.Weeks[max(0, len(d.Weeks)-reportRows):])
+	slices.Reverse(out)
+	return out
+}
+
+// SomeRefusals are the refusals that the page shows.
+func (d reportPage) SomeRefusals() []report.Refusals {
+	return d.Refusals[:min(len(d.Refusals), reportRows)]
+}
+
+// Rest is how many of so many rows the page does not show.
+func (reportPage) Rest(rows int) int { return max(0, rows-reportRows) }
 
 // days reads the range of the address: the last 30 days where it has none.
 func (q *request) days() (report.Range, []fault.Field) {

@@ -10,6 +10,7 @@ import (
 
 	"portillon/hub/account"
 	"portillon/hub/actor"
+	"portillon/hub/enrol"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
 	"portillon/policy"
@@ -256,6 +257,8 @@ func problemOf(h http.Header, err error) problem {
 	var large *http.MaxBytesError
 	var often *account.Throttled
 	var busy *account.Busy
+	var silent *enrol.Unreachable
+	var refused *enrol.Refused
 	say := func(status int, what string) problem { return problem{status, what, what + ".why"} }
 	switch {
 	case errors.As(err, &denied):
@@ -264,6 +267,10 @@ func problemOf(h http.Header, err error) problem {
 		return say(404, "error.404")
 	case errors.As(err, &conflict):
 		return say(412, "error.412")
+	case errors.As(err, &silent):
+		return say(http.StatusGatewayTimeout, "error.silent")
+	case errors.As(err, &refused):
+		return say(http.StatusConflict, "error.refused")
 	case errors.As(err, &large):
 		return say(413, "error.413")
 	case errors.Is(err, errForm), errors.Is(err, account.ErrBoth):

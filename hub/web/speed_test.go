@@ -38,3 +38,13 @@ func TestListsArePaged(t *testing.T) {
 		t.Error("a page of one card has a next one")
 	}
 }
+
+// A year of many machines fills no page: the file has all rows.
+func TestReportsShowSomeRows(t *testing.T) {
+	h := open(t, 0)
+	h.site.ManyWeeks(1040)
+	body := wants(t, h.get("/reports"), 200, "more rows in the file")
+	if len(body) > 60_000 {
+		t.Errorf("%d bytes", len(body))
+	}
+}

@@ -36,6 +36,7 @@ type Site struct {
 	audit    []account.Entry
 	previews map[string]directory.Preview
 	made     int
+	weeks    int // rows more in the hours by week
 	broken   error
 }
 
