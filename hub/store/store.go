@@ -5,7 +5,8 @@
 // statement of the hub's packages and fails on one that does not name a table's site.
 //
 // A write is one transaction (Write). It is on the disk when Write returns without an error: only then may anything
-// be acknowledged. Statements are prepared once and kept: a statement is a constant, never made of values. After a commit, those who Subscribe are told which topics changed.
+// be acknowledged. Statements are prepared once and kept: a statement is a constant, never made of values. After a
+// commit, those who Subscribe are told which topics changed.
 //
 // SQL is written so that PostgreSQL runs it too wherever possible: $1, $2, … as parameters, TEXT, BIGINT, BYTEA-like
 // BLOB, RETURNING, ON CONFLICT. Times are milliseconds since 1970, UTC.
@@ -112,8 +113,8 @@ func dataSource(path string, readOnly bool) (string, error) {
 		q.Set("mode", "ro")
 		q.Add("_pragma", "query_only(1)")
 	} else {
-		// What undoes a statement of several rows stays in memory: SQLite would write it to a file, which is no use after
-		// a power cut. The log is copied into the file at 16 MB, not at 4: a page that changes often is copied less.
+		// What undoes a statement of several rows stays in memory: SQLite would write it to a file, which is no use after a
+		// power cut. The log is copied into the file at 16 MB, not at 4: a page that changes often is copied less.
 		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)", "wal_autocheckpoint(4000)")
 	}
 	abs, err := filepath.Abs(path)
