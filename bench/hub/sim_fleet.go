@@ -14,8 +14,9 @@ import (
 // fleet is all simulated machines. It opens each manifest once: a machine's own processor does that in reality, and
 // those that are simulated share one with the hub.
 type fleet struct {
-	hub *simHub
-	all []*simulated
+	hub   *simHub
+	all   []*simulated
+	again time.Duration // after how long a machine sends again what is not acknowledged
 
 	mu      sync.Mutex
 	seed    map[string]bool // hashes that every machine has from before
@@ -28,7 +29,7 @@ type fleet struct {
 }
 
 func newFleet(hub *simHub) *fleet {
-	return &fleet{hub: hub, seed: map[string]bool{}, opened: map[[sha256.Size]byte]wire.Manifest{},
+	return &fleet{hub: hub, again: simTimeout, seed: map[string]bool{}, opened: map[[sha256.Size]byte]wire.Manifest{},
 		reached: map[*simulated]time.Time{}, notes: map[string]int{}, kicked: map[*simulated]chan struct{}{}}
 }
 
