@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -78,9 +79,12 @@ func (f *fleet) seeded(sha string) bool {
 	return f.seed[sha]
 }
 
+// addresses are those of connections, whose ports tell equal errors apart.
+var addresses = regexp.MustCompile(`[0-9.]+:[0-9]+(->[0-9.]+:[0-9]+)?`)
+
 // note counts an error that a machine gets over by trying again.
 func (f *fleet) note(what string, err error) {
-	text := fmt.Sprintf("%s: %.60v", what, err)
+	text := what + ": " + fmt.Sprintf("%.80s", addresses.ReplaceAllString(fmt.Sprint(err), "…"))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.notes[text]++
