@@ -84,6 +84,16 @@ func newClerk(ctx context.Context, dir string, s *store.Site, private, public st
 	return c, s.QueryRow(ctx, "SELECT coalesce(max(number), 0) FROM policies WHERE site = $1").Scan(&c.number)
 }
 
+// keyPair is a key to sign with, and what verifies its signatures.
+func keyPair(private, public string) (note.Signer, note.Verifiers, error) {
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := note.NewVerifier(public)
+	return signer, note.VerifierList(key), err
+}
+
 func newAudit(s *store.Site, private, public string) (*audit.Log, error) {
 	signer, err := note.NewSigner(private)
 	if err != nil {

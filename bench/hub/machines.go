@@ -17,8 +17,6 @@ const (
 	machinesBytes   = 64 << 10         // to each, for a change of one member
 	machinesRestart = 30 * time.Second // until all are back and caught up
 	machinesMemory  = 300 << 20        // resident, of hub and broker
-	// machinesChanges is how often each kind of change is made: the worst counts.
-	machinesChanges = 3
 	// machinesWait bounds what is waited for, on a machine with much else to do.
 	machinesWait = 2 * time.Minute
 	// machinesPause is between two changes, so that the one before has no part in the next.
@@ -77,7 +75,9 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 		err = r.site.fill(ctx, r.admin, func(string) {})
 	}
 	h, herr := r.site.simHub()
-	r.fleet = newFleet(h)
+	if r.fleet = newFleet(h); r.o.quick {
+		r.fleet.again = time.Second
+	}
 	for err = errors.Join(err, herr); err == nil; {
 		var all bool
 		if all, err = r.isBuilt(); all {
@@ -215,8 +215,10 @@ func (r *machinesRun) changes() []siteChange {
 
 // change makes a change some times, and measures each.
 func (r *machinesRun) change(ctx context.Context, c siteChange) error {
-	for n := range machinesChanges {
-		time.Sleep(machinesPause)
+	for n := range r.o.rounds {
+		if !r.o.quick {
+			time.Sleep(machinesPause)
+		}
 		before, _, err := r.admin.bundle(ctx)
 		if err != nil {
 			return err
@@ -253,8 +255,8 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 	return nil
 }
 
-// restart kills the hub, has each machine write records meanwhile, and measures how long after the start of the next one
-// all are back and caught up.
+// restart kills the hub, has each machine write records meanwhile, and measures how long after the start of the next
+// one all are back and caught up.
 func (r *machinesRun) restart(ctx context.Context) error {
 	version, _, err := r.admin.bundle(ctx)
 	if err != nil {

@@ -24,7 +24,9 @@ type options struct {
 	times             int              // how often the row kill kills
 	records           int              // how many records the row ingest takes
 	machines, members int              // of the row machines
+	rounds            int              // how often each change of the row machines is made
 	profile           string           // where the row machines writes a profile of the hub; empty: nowhere
+	quick             bool             // the row machines waits for nothing between changes: for tests
 	dir               string           // where databases are made; empty: the system's folder for temporary files
 	log               io.Writer        // what happens meanwhile
 	out               func(row ...any) // prints a line of a row
@@ -78,7 +80,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 	fs.IntVar(&o.records, "records", 10_000, "how many records the row ingest takes")
 	fs.IntVar(&o.machines, "machines", 1000, "how many machines the row machines simulates")
 	fs.IntVar(&o.members, "members", 10_000, "how many members the row machines has")
-	fs.StringVar(&o.profile, "profile", "", "where the row machines writes a profile of the hub's processor (default: nowhere)")
+	fs.IntVar(&o.rounds, "rounds", 3, "how often the row machines makes each change: the worst counts")
+	fs.StringVar(&o.profile, "profile", "", "where the row machines writes a profile of the hub (default: nowhere)")
 	fs.StringVar(&o.dir, "dir", "", "where databases are made (default: the system's folder for temporary files)")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0

@@ -196,7 +196,7 @@ func (m *simulated) send(q *mqttConn) error {
 
 // speak publishes what changes, until the connection ends.
 func (m *simulated) speak(ctx context.Context, q *mqttConn) {
-	ping, again := time.NewTicker(mqttPingEvery), time.NewTicker(simTimeout)
+	ping, again := time.NewTicker(mqttPingEvery), time.NewTicker(m.fleet.again)
 	defer ping.Stop()
 	defer again.Stop()
 	shown := m.version.Load()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -14,8 +15,9 @@ import (
 // fleet is all simulated machines. It opens each manifest once: a machine's own processor does that in reality, and
 // those that are simulated share one with the hub.
 type fleet struct {
-	hub *simHub
-	all []*simulated
+	hub   *simHub
+	all   []*simulated
+	again time.Duration // after how long a machine sends again what is not acknowledged
 
 	mu      sync.Mutex
 	seed    map[string]bool // hashes that every machine has from before
@@ -28,7 +30,7 @@ type fleet struct {
 }
 
 func newFleet(hub *simHub) *fleet {
-	return &fleet{hub: hub, seed: map[string]bool{}, opened: map[[sha256.Size]byte]wire.Manifest{},
+	return &fleet{hub: hub, again: simTimeout, seed: map[string]bool{}, opened: map[[sha256.Size]byte]wire.Manifest{},
 		reached: map[*simulated]time.Time{}, notes: map[string]int{}, kicked: map[*simulated]chan struct{}{}}
 }
 
@@ -77,9 +79,12 @@ func (f *fleet) seeded(sha string) bool {
 	return f.seed[sha]
 }
 
+// addresses are those of connections, whose ports tell equal errors apart.
+var addresses = regexp.MustCompile(`[0-9.]+:[0-9]+(->[0-9.]+:[0-9]+)?`)
+
 // note counts an error that a machine gets over by trying again.
 func (f *fleet) note(what string, err error) {
-	text := fmt.Sprintf("%s: %.60v", what, err)
+	text := what + ": " + fmt.Sprintf("%.80s", addresses.ReplaceAllString(fmt.Sprint(err), "…"))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.notes[text]++

@@ -12,7 +12,8 @@ import (
 	"portillon/hub/ledger/ledgertest"
 )
 
-// A record that the disk has changed fits the pages of the database, and not its leaf hash: whoever reads it is told which one it is.
+// A record that the disk has changed fits the pages of the database, and not its leaf hash: whoever reads it is told
+// which one it is.
 func TestRecordChangedOnTheDiskIsNamedWhenItIsRead(t *testing.T) {
 	for _, change := range []string{
 		"UPDATE ledger_records SET record = replace(record, '\"b\"', '\"c\"') WHERE seq = 7",

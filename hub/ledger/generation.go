@@ -37,9 +37,10 @@ type Replacement struct {
 // maxWords bounds By and Why, in bytes.
 const maxWords = 500
 
-// Replace lets the next generation of a machine in. The records of the generations before stay, and can be read and proven. From now on
-// only the next one is taken. Of a wrong generation, no record of which has come, the one before takes the place again: a machine's state
-// is not signed, so that whoever has its account at the broker can name any. The act is on the disk when Replace returns.
+// Replace lets the next generation of a machine in. The records of the generations before stay, and can be read and
+// proven. From now on only the next one is taken. Of a wrong generation, no record of which has come, the one before
+// takes the place again: a machine's state is not signed, so that whoever has its account at the broker can name any.
+// The act is on the disk when Replace returns.
 func (l *Ledger) Replace(r Replacement) error {
 	if err := r.check(); err != nil {
 		return fmt.Errorf("ledger: replace: %w", err)

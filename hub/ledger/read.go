@@ -43,7 +43,8 @@ type queryer interface {
 	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// Records gives each record that q chooses to yield, by machine, epoch of its generation, and seq, until yield returns an error.
+// Records gives each record that q chooses to yield, by machine, epoch of its generation, and seq, until yield returns
+// an error.
 func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) (err error) {
 	defer l.named(&err)
 	rows, err := q.rows(ctx, l.site)
@@ -172,7 +173,8 @@ func (l *Ledger) Head(m policy.MachineID) (_ Head, err error) {
 	return j.head()
 }
 
-// Proof shows that records stand in a machine's journal: the machine's signed checkpoint, and for each record its path to the root.
+// Proof shows that records stand in a machine's journal: the machine's signed checkpoint, and for each record its path
+// to the root.
 type Proof struct {
 	Checkpoint string // a signed note
 	Size       uint64

@@ -62,8 +62,9 @@ type Result struct {
 	Err error
 }
 
-// Take judges a batch that arrived on m's topic and keeps what is new in it. When it returns without error the records are
-// on the disk. The error is a *Refusal where the batch is at fault; any other error is the disk's, and the batch may come again.
+// Take judges a batch that arrived on m's topic and keeps what is new in it. When it returns without error the records
+// are on the disk. The error is a *Refusal where the batch is at fault; any other error is the disk's, and the batch
+// may come again.
 func (l *Ledger) Take(m policy.MachineID, data []byte) (Taken, error) {
 	r := l.TakeAll([]Batch{{m, data}})[0]
 	return r.Taken, r.Err
@@ -175,8 +176,9 @@ func judgeOther(ctx context.Context, tx *store.Tx, m policy.MachineID, head Head
 		m, string(b.Generation), string(head.Generation))
 }
 
-// isHeldBefore reports whether a batch of a journal that another one took the place of holds nothing new: somebody replays it, or it was on
-// its way for long. Anybody at the broker could otherwise have the machine's records shown as refused.
+// isHeldBefore reports whether a batch of a journal that another one took the place of holds nothing new: somebody
+// replays it, or it was on its way for long. Anybody at the broker could otherwise have the machine's records shown as
+// refused.
 func isHeldBefore(ctx context.Context, tx *store.Tx, m policy.MachineID, b opened) (bool, error) {
 	j, err := journalOf(ctx, tx, m, b.Generation)
 	if err != nil || j.id == 0 {
@@ -328,7 +330,8 @@ func keep(ctx context.Context, tx *store.Tx, journal int64, b opened, skip int) 
 	return keepRecords(ctx, tx, journal, all)
 }
 
-// insertMany is how many records a statement stores: with ten, the cost of a call hardly counts beside that of the rows.
+// insertMany is how many records a statement stores: with ten, the cost of a call hardly counts beside that of the
+// rows.
 const insertMany = 10
 
 // keepRecords stores records, ten to a statement as far as they go.

@@ -92,7 +92,8 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// arguments are values for $2, $3, …: each is a text, a number below or above 1, 1, or nothing, in turn alike and mixed.
+// arguments are values for $2, $3, …: each is a text, a number below or above 1, 1, or nothing, in turn alike and
+// mixed.
 func arguments(text string) (out [][]any) {
 	n := 1
 	for _, m := range regexp.MustCompile(`\$([0-9]+)`).FindAllStringSubmatch(text, -1) {

@@ -5,7 +5,8 @@
 // statement of the hub's packages and fails on one that does not name a table's site.
 //
 // A write is one transaction (Write). It is on the disk when Write returns without an error: only then may anything
-// be acknowledged. Statements are prepared once and kept: a statement is a constant, never made of values. After a commit, those who Subscribe are told which topics changed.
+// be acknowledged. Statements are prepared once and kept: a statement is a constant, never made of values. After a
+// commit, those who Subscribe are told which topics changed.
 //
 // SQL is written so that PostgreSQL runs it too wherever possible: $1, $2, … as parameters, TEXT, BIGINT, BYTEA-like
 // BLOB, RETURNING, ON CONFLICT. Times are milliseconds since 1970, UTC.

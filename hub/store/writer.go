@@ -101,8 +101,9 @@ func (w *writer) transaction(ctx context.Context, change func() error) (err erro
 	return nil
 }
 
-// rollback undoes the transaction. After an error of the disk SQLite has done so itself (sqlite.org/lang_transaction.html,
-// "Response To Errors Within A Transaction"): then, or where it fails, the connection is given up for a fresh one.
+// rollback undoes the transaction. After an error of the disk SQLite has done so itself
+// (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction"): then, or where it fails, the
+// connection is given up for a fresh one.
 func (w *writer) rollback(ctx context.Context) {
 	if _, err := w.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err != nil {
 		w.prepared.close()                                       // before the connection: they are its own

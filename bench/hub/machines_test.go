@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"portillon/wire"
+)
+
+// What the row measures comes about, whatever time it takes: each change is in force on all machines, and all are back
+// after the hub was killed.
+func TestChangesReachAllMachinesAndAllComeBack(t *testing.T) {
+	var said strings.Builder
+	o := options{machines: 8, members: 40, rounds: 1, quick: true, dir: t.TempDir(), log: io.Discard,
+		out: func(row ...any) { said.WriteString(row[0].(string) + "\n") }}
+	err := machines(t.Context(), o)
+	for _, row := range []string{"all connected", "card", "badge", "policy", "all 8 back"} {
+		if !strings.Contains(said.String(), row) {
+			t.Errorf("no row %q: %v\n%s", row, err, said.String())
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "bytes came to a machine") {
+		t.Error(err)
+	}
+}
+
+func TestManifestThatNobodySignedComesIntoForceNowhere(t *testing.T) {
+	f := newFleet(&simHub{keys: nil})
+	private, public, err := hubKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, key, err := keyPair(private, public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := wire.SignManifest(wire.Manifest{Site: site, Version: 1,
+		Chunks: []wire.Chunk{{Name: wire.PolicyChunk, SHA256: wire.Hash(nil)}}}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.hub.keys = key
+	if m, err := f.open(signed); err != nil || m.Version != 1 {
+		t.Fatal(m, err)
+	}
+	if _, err := f.open(bytes.Replace(signed, []byte(`"version":1`), []byte(`"version":2`), 1)); err == nil {
+		t.Error("a manifest with another version was believed")
+	}
+}
