@@ -332,7 +332,9 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 
 	// The end: what still hangs on the old key stops, and nothing of it is in the bundle.
 	b.api("POST", "/card-key/end", version, nil, nil)
-	b.awaitBundle("without the old key", func(s string) bool { return !strings.Contains(s, hashUnder(t, old, idle)) && strings.Contains(s, hashUnder(t, fresh, tapped)) })
+	b.awaitBundle("without the old key", func(s string) bool {
+		return !strings.Contains(s, hashUnder(t, old, idle)) && strings.Contains(s, hashUnder(t, fresh, tapped))
+	})
 	if w.knows(said, idle) {
 		t.Error("a card of the dropped key is known")
 	}
