@@ -35,9 +35,9 @@ type Options struct {
 	Pins      wire.Pins   // what machines trust; Pins.CA is the authority's, or the site's own
 	Name      string      // of the hub, in its certificate
 	// Server gives the hub's certificate, of the authority in Pins; nil: Authority signs one.
-	Server func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	Address   string      // https://hub.local:8443, where machines reach MachineHandler
-	Broker    string      // ssl://hub.local:8883
+	Server  func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	Address string // https://hub.local:8443, where machines reach MachineHandler
+	Broker  string // ssl://hub.local:8883
 
 	CardKeys   func() (wire.CardKeys, error)                         // the site's, the one in force first
 	Fixed      func() []Fixed                                        // machines of hub.yaml

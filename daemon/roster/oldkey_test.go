@@ -1,0 +1,64 @@
+package roster
+
+import (
+	"bytes"
+	"testing"
+
+	"portillon/policy"
+	"portillon/rfid"
+	"portillon/wire"
+)
+
+func TestCardOfTheOldKeyIsFoundUntilItIsBoundToTheNewOne(t *testing.T) {
+	fresh, old := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+	uid := func(text string) rfid.UID {
+		u, err := rfid.ParseUID(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	known, hmac, lost, both := uid("01020304"), uid("11020304"), uid("21020304"), uid("31020304")
+	x := oldKey{wire.MarkOf(old), old}
+	marked := func(u rfid.UID) string { return wire.MarkCard(x.mark, Card(old, u)) }
+	r := &Roster{key: fresh, old: []oldKey{x}, cards: newCardIndex(fresh, x), refused: newCardIndex(fresh, x),
+		people:   []Person{{Member: &policy.Member{ID: "a"}}, {Member: &policy.Member{ID: "b"}}},
+		refusals: []refusal{{1, policy.LostCard, ""}}}
+	r.cards.exact[Card(fresh, known)] = 0
+	r.cards.exact[marked(hmac)] = 1
+	r.refused.exact[marked(lost)] = 0
+	r.cards.exact[marked(lost)] = 1 // a card that is refused for anybody opens nothing for anybody
+	r.cards.exact[Card(fresh, both)], r.cards.exact[marked(both)] = 0, 1
+	for name, c := range map[string]struct {
+		uid    rfid.UID
+		member policy.MemberID // empty: unknown, or refused
+		old    bool
+	}{
+		"by its number":            {known, "a", false},
+		"by its HMAC":              {hmac, "b", true},
+		"reversed":                 {uid("04030211"), "b", true},
+		"lost, by its HMAC":        {lost, "", true},
+		"under both: the new wins": {both, "a", false},
+		"unknown":                  {uid("41020304"), "", false},
+	} {
+		p, ok := r.Lookup(c.uid)
+		if ok != (c.member != "") || ok && p.Member.ID != c.member {
+			t.Errorf("%s: %+v %v", name, p, ok)
+		}
+		number, isOld := r.UnderOldKey(c.uid)
+		if isOld != c.old || isOld && number != c.uid && number != hmac {
+			t.Errorf("%s: under the old key: %v %v", name, number.Hex(), isOld)
+		}
+	}
+	if _, refused := r.Refused(lost); !refused {
+		t.Error("a lost card of the old key is not refused")
+	}
+	// Without the old key, as a machine of the release before: unknown, and nothing opens.
+	r.old, r.cards.old, r.refused.old = nil, nil, nil
+	if _, ok := r.Lookup(hmac); ok {
+		t.Error("a marked entry counts without its key")
+	}
+	if in, before := r.CardKeys(); in != wire.MarkOf(fresh) || before != "" {
+		t.Error(in, before)
+	}
+}
