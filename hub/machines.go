@@ -90,6 +90,7 @@ func (h *Hub) openJoin() (err error) {
 		Standing: h.standing, Command: h.Command, Apply: h.applyMachines}
 	if h.managed.audit != nil {
 		o.Audit = h.managed.audit.Append
+		o.ReturnedManifest, o.ReturnedPolicy = h.takeManifest, h.takePolicy
 	}
 	if h.c.Bundle.PolicyPublic != "" {
 		o.Pins.PolicyKey = h.c.Bundle.PolicyPublic

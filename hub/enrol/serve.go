@@ -30,6 +30,8 @@ func (s *Service) MachineHandler() http.Handler {
 	at("POST", "renew", s.postRenew)
 	at("GET", "manifest", s.machineOnly(s.getBundle))
 	at("GET", "chunks/{sha}", s.machineOnly(s.getBundle))
+	at("POST", "returned/policy", s.takeReturned(wire.MaxReturnedPolicy, s.o.ReturnedPolicy))
+	at("POST", "returned/manifest", s.takeReturned(wire.MaxSigned, s.o.ReturnedManifest))
 	at("GET", "credentials/{sha}", s.machineOnly(s.getCredential))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")

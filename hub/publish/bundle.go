@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"portillon/hub/actor"
@@ -146,8 +147,14 @@ func (s *Service) Adopt(ctx context.Context, signed []byte) error {
 		current = wire.Manifest{} // damaged: what is noted counts
 	}
 	floor, err := s.floor(ctx)
-	if err != nil || m.Version <= max(floor, current.Version) {
+	if err != nil || m.Version < max(floor, current.Version) {
 		return err
+	}
+	if m.Version == max(floor, current.Version) {
+		if m.Version == current.Version && !reflect.DeepEqual(m, current) { // two bundles of one version: a machine keeps its own
+			s.Rebuild()
+		}
+		return nil
 	}
 	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO bundle_floor (site, version) VALUES ($1, $2)

@@ -71,14 +71,17 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 		return b, err
 	}
 	b.base, b.plain = filepath.Dir(abs), []string{abs}
-	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile}
+	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile, c.Join.CardKey, c.Web.CertKey, c.Mail}
 	for _, m := range c.Machines {
 		secrets = append(secrets, m.PasswordFile)
 	}
 	plain := []string{c.MQTT.Cert, c.Bundle.File}
-	for _, dir := range []string{"keys", "bundle", "tags"} {
+	if c.Web.Cert != hub.OwnCert {
+		plain = append(plain, c.Web.Cert)
+	}
+	for _, dir := range []string{"keys", "authority", "bundle", "tags"} { // machines know the hub by its authority alone
 		into := &plain
-		if dir == "keys" {
+		if dir == "keys" || dir == "authority" {
 			into = &secrets
 		}
 		err := filepath.WalkDir(filepath.Join(c.Data, dir), func(path string, e fs.DirEntry, err error) error {

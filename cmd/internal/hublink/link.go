@@ -229,9 +229,25 @@ func (l *Link) Credential(ctx context.Context, sha string) ([]byte, error) {
 	return b, err
 }
 
-// get asks with the machine's certificate. Where the hub says that it has expired, it is renewed first.
+// Return gives the hub what the machine works from, where the hub offers something older: it was restored from a backup.
+// policy is a policy file (wire.PolicyFile); nil: the hub's policy is as new.
+func (l *Link) Return(ctx context.Context, manifest, policy []byte) error {
+	if policy != nil {
+		if _, err := l.ask(ctx, http.MethodPost, "returned/policy", policy, wire.MaxJoin); err != nil {
+			return err
+		}
+	}
+	_, err := l.ask(ctx, http.MethodPost, "returned/manifest", manifest, wire.MaxJoin)
+	return err
+}
+
 func (l *Link) get(ctx context.Context, path string, limit int64) ([]byte, error) {
-	b, err := do(ctx, l.http, http.MethodGet, base+path, nil, limit)
+	return l.ask(ctx, http.MethodGet, path, nil, limit)
+}
+
+// ask asks with the machine's certificate. Where the hub says that it has expired, it is renewed first.
+func (l *Link) ask(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error) {
+	b, err := do(ctx, l.http, method, base+path, body, limit)
 	var refused *Refused
 	if !errors.As(err, &refused) || refused.Code != "expired" {
 		return b, err
@@ -239,7 +255,7 @@ func (l *Link) get(ctx context.Context, path string, limit int64) ([]byte, error
 	if err := l.Renew(ctx); err != nil {
 		return nil, err
 	}
-	return do(ctx, l.http, http.MethodGet, base+path, nil, limit)
+	return do(ctx, l.http, method, base+path, body, limit)
 }
 
 // Due reports whether two thirds of the certificate's life are over, by a clock that is trusted, or it is missing.

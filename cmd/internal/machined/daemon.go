@@ -115,6 +115,9 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	}
 	d.keeper = &keeper{machine: policy.MachineID(d.c.Machine), store: d.c.store(k), conf: d.c.Bundle, now: d.clock.now, log: d.log,
 		options: d.c.rosterOptions(k), manifests: make(chan []byte, 1), fetch: d.fetchFromHub()}
+	if d.hub != nil {
+		d.keeper.back.to = d.hub
+	}
 	d.keeper.options.Memory = filepath.Join(d.c.Data, "verdicts.json")
 	d.keeper.options.Revoked = filepath.Join(d.c.Data, "revoked.json")
 	if d.web, err = d.c.Panel.listen(); err != nil {

@@ -44,6 +44,8 @@ type keeper struct {
 	state                  daemon.BundleState       // how the bundle stands on the disk
 	tell                   func(daemon.BundleState) // told when that changes; nil: nobody
 	repairedAt, verifiedAt time.Time                // when damage was last repaired, and looked for
+
+	back givenBack
 }
 
 // look is how often the bundle file is looked at again.
@@ -183,6 +185,7 @@ func (k *keeper) run(ctx context.Context, take func(*roster.Roster), refuse func
 		case m := <-k.manifests:
 			r, err = k.fromManifest(ctx, m)
 			k.refusedManifest = refusalOf(err)
+			k.giveBack(ctx, m, err)
 			if err != nil {
 				if again := bytes.Equal(m, k.refused); again {
 					k.log.Info("a bundle was refused again", "why", err)
