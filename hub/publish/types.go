@@ -84,6 +84,9 @@ type Bundle struct {
 	Warnings []string  `json:"warnings,omitempty"` // what was left out, and why: only for those who may read the list of members
 	Taken    []Taken   `json:"machines"`
 	Expires  time.Time `json:"expires,omitzero"`
+	// Returned is when a machine returned a bundle that was newer than any known here: the hub was restored from a
+	// backup, and what was changed after the backup is to be done again. Zero: never.
+	Returned time.Time `json:"returned,omitzero"`
 	// Problem is why the newest build failed, and Since from when on builds have failed; empty: the bundle in force is
 	// made of the directory and the policy as they are.
 	Problem string    `json:"problem,omitempty"`

@@ -257,6 +257,9 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := r.until(func(m wire.Manifest) bool { return m.Version > highest.Version })
+			if b, err := h.Policies().Bundle(t.Context(), actor.Local("test")); err != nil || b.Returned.IsZero() {
+				t.Errorf("an administrator is not told: %+v, %v", b, err)
+			}
 			if apart && r.store.PolicyFloor().Number != 4 {
 				t.Errorf("policy number %d, want 4", r.store.PolicyFloor().Number)
 			}
