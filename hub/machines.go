@@ -115,7 +115,8 @@ func (h *Hub) openFixed() (err error) {
 	}
 	h.joined.service, err = enrol.New(context.Background(), enrol.Options{
 		Site: h.db.Site(h.c.Site), Now: h.now, Log: h.log, Authority: a, Signer: h.signer, Name: "localhost",
-		Pins:    wire.Pins{Site: h.c.Site, CA: a.Certificate(), PolicyKey: cmp.Or(h.c.Bundle.PolicyPublic, h.c.Bundle.Public), HubKey: hubKey},
+		Pins: wire.Pins{Site: h.c.Site, CA: a.Certificate(), PolicyKey: cmp.Or(h.c.Bundle.PolicyPublic,
+			h.c.Bundle.Public), HubKey: hubKey},
 		CardKey: h.cardKey, Fixed: h.fixedMachines, Members: h.bundleMembers, Audit: h.managed.audit.Append,
 		Version:  func() uint64 { _, v := h.Manifest(); return v },
 		Standing: h.standing, Command: h.Command, Apply: h.applyMachines})

@@ -194,7 +194,7 @@ func (h *Hub) openPages() error {
 		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
 		Address:     func(r *http.Request) string { return m.accounts.ClientAddress(r) },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
-		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName})
+		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, Trouble: h.databaseReason})
 	if err != nil {
 		return err
 	}
@@ -278,12 +278,6 @@ func (h *Hub) WebURL() string {
 
 // OwnerCode is the one-time code that makes the first owner; empty: there is an owner.
 func (h *Hub) OwnerCode() string { return h.managed.owner }
-
-// ready reports whether the hub can serve: its database answers.
-func (h *Hub) ready(ctx context.Context) error {
-	var one int
-	return h.db.Site(h.c.Site).QueryRow(ctx, `SELECT count(*) FROM site WHERE site = $1`).Scan(&one)
-}
 
 // runManaged starts what a hub that keeps the site itself does until ctx ends.
 func (h *Hub) runManaged(start func(func(context.Context) error)) {

@@ -14,7 +14,8 @@ const returnsWait = 1
 
 // takeReturned takes what a machine works from, where the hub offers something older: the hub was restored from a
 // backup. What is returned counts by its signature; the machine is not believed. take is nil: nothing is taken.
-func (s *Service) takeReturned(limit int64, take func(context.Context, policy.MachineID, []byte) error) http.HandlerFunc {
+func (s *Service) takeReturned(limit int64, take func(context.Context, policy.MachineID,
+	[]byte) error) http.HandlerFunc {
 	return s.machineOnly(func(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
 		if take == nil {
 			http.NotFound(w, r)

@@ -83,6 +83,8 @@ type Service struct {
 	mu    sync.Mutex
 	noted map[policy.MachineID]uint64 // the bundle that was last noted as fetched
 	apply sync.Mutex                  // one change at a time is brought into force
+
+	noting map[policy.MachineID]bool // it is being noted; guarded by mu
 }
 
 // tries bounds how many codes are tried in a second, after a burst: each costs some milliseconds.
@@ -103,6 +105,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{o: o, limit: rate.NewLimiter(tries, triesBurst), noted: map[policy.MachineID]uint64{},
+		noting:  map[policy.MachineID]bool{},
 		conns:   conns{of: map[policy.MachineID]map[closer]bool{}},
 		returns: make(chan struct{}, returnsWait), returnLimit: rate.NewLimiter(returnsASecond, returnsBurst)}
 	return s, s.enforce(ctx)

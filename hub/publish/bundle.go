@@ -170,7 +170,8 @@ func (s *Service) Adopt(ctx context.Context, signed []byte) error {
 	}
 	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO bundle_floor (site, version, noted) VALUES ($1, $2, $3)
-			ON CONFLICT (site) DO UPDATE SET version = excluded.version, noted = excluded.noted WHERE bundle_floor.version < excluded.version`,
+			ON CONFLICT (site) DO UPDATE SET version = excluded.version,
+				noted = excluded.noted WHERE bundle_floor.version < excluded.version`,
 			int64(m.Version), s.o.Now().UnixMilli())
 		return err
 	})

@@ -52,6 +52,8 @@ type Options struct {
 	MachineName func(policy.MachineID) policy.Text
 	BadgeName   func(policy.BadgeID) policy.Text
 	Mail        bool // the hub can send e-mail
+	// Trouble is why the database takes no changes, in a few English words; empty: it does. nil: nothing is known.
+	Trouble func() string
 }
 
 // Pages are the hub's pages.

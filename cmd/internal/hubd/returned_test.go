@@ -50,8 +50,8 @@ func newRestorable(t *testing.T, apart bool) *restorable {
 	}
 	r.key, _ = note.NewVerifier(public)
 	r.store = wire.Store{Dir: filepath.Join(t.TempDir(), "machine"), Site: "biklab", Keys: note.VerifierList(r.key)}
-	text := "portillon: 1\nsite: biklab\ndata: data\nkey: keys/site.key\ncard-key: keys/card.key\nweb: { listen: \"127.0.0.1:0\" }\n" +
-		"machines-listen: \"127.0.0.1:0\"\nname: hub.test\nmqtt: { listen: \"127.0.0.1:0\" }\n"
+	text := "portillon: 1\nsite: biklab\ndata: data\nkey: keys/site.key\ncard-key: keys/card.key\n" +
+		"web: { listen: \"127.0.0.1:0\" }\nmachines-listen: \"127.0.0.1:0\"\nname: hub.test\nmqtt: { listen: \"127.0.0.1:0\" }\n"
 	if apart {
 		p, pub, err := note.GenerateKey(rand.Reader, "portillon:policy:biklab")
 		if err != nil {
@@ -62,7 +62,8 @@ func newRestorable(t *testing.T, apart bool) *restorable {
 		r.store.Policy = note.VerifierList(v)
 		text += "policy-key: " + pub + "\n"
 	}
-	for name, s := range map[string]string{"keys/site.key": private + "\n", "keys/card.key": cardKeyText + "\n", "hub.yaml": text} {
+	for name, s := range map[string]string{"keys/site.key": private + "\n", "keys/card.key": cardKeyText + "\n",
+		"hub.yaml": text} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
@@ -138,8 +139,9 @@ func (r *restorable) join(h *hub.Hub) {
 	if err := hublink.WriteLink(dir, j.CA, answer.Certificate); err != nil {
 		r.t.Fatal(err)
 	}
-	r.link, err = hublink.Open(hublink.Config{Dir: dir, Site: "biklab", Machine: "laser", Name: "hub.test", Address: h.MachinesAddr(),
-		HubKey: note.VerifierList(r.key), Signer: signer, Now: time.Now, Trusted: func() bool { return true }})
+	r.link, err = hublink.Open(hublink.Config{Dir: dir, Site: "biklab", Machine: "laser", Name: "hub.test",
+		Address: h.MachinesAddr(),
+		HubKey:  note.VerifierList(r.key), Signer: signer, Now: time.Now, Trusted: func() bool { return true }})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -193,7 +195,8 @@ func (r *restorable) publish(h *hub.Hub, comment string) string {
 	if now, err := h.Policies().Current(r.t.Context(), actor.Local("test")); err == nil {
 		of = now.Number
 	}
-	if _, err := h.Policies().Publish(r.t.Context(), actor.Local("test"), string(text), comment, of, signature); err != nil {
+	if _, err := h.Policies().Publish(r.t.Context(), actor.Local("test"), string(text), comment, of,
+		signature); err != nil {
 		r.t.Fatal(err)
 	}
 	return wire.Hash(text)
@@ -218,7 +221,8 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 			backup, to := filepath.Join(t.TempDir(), "b.tar"), filepath.Join(t.TempDir(), "new")
 			command(t, 0, "backup", "-config", r.config, "-with-secrets", backup)
 			for i := range 3 {
-				if _, err := h.Directory().Add(t.Context(), actor.Local("test"), directory.Member{Name: fmt.Sprint("Member ", i)}); err != nil {
+				if _, err := h.Directory().Add(t.Context(), actor.Local("test"), directory.Member{Name: fmt.Sprint("Member ",
+					i)}); err != nil {
 					t.Fatal(err)
 				}
 				sha = r.publish(h, fmt.Sprint("after the backup: ", i))
@@ -303,9 +307,11 @@ func (r *restorable) lies(kept []byte) {
 	other.Version++
 	last := now
 	last.Version = ^uint64(0)
-	for name, manifest := range map[string][]byte{"a forged manifest": sign(far, forger), "another site's": sign(other, own), "a version beyond whole numbers": sign(far, own),
-		"the highest version": sign(last, own), "nothing": nil, "no manifest": []byte("hello\n"), "a changed one": bytes.Replace(kept, []byte("biklab"), []byte("biklob"), 1),
-		"too much": make([]byte, wire.MaxSigned+1)} {
+	for name, manifest := range map[string][]byte{"a forged manifest": sign(far, forger), "another site's": sign(other,
+		own), "a version beyond whole numbers": sign(far, own),
+		"the highest version": sign(last, own), "nothing": nil, "no manifest": []byte("hello\n"),
+		"a changed one": bytes.Replace(kept, []byte("biklab"), []byte("biklob"), 1),
+		"too much":      make([]byte, wire.MaxSigned+1)} {
 		if err := r.link.Return(r.t.Context(), manifest, nil); err == nil {
 			r.t.Errorf("%s is taken", name)
 		}

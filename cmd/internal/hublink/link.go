@@ -229,7 +229,8 @@ func (l *Link) Credential(ctx context.Context, sha string) ([]byte, error) {
 	return b, err
 }
 
-// Return gives the hub what the machine works from, where the hub offers something older: it was restored from a backup.
+// Return gives the hub what the machine works from, where the hub offers something older: it was restored from a
+// backup.
 // policy is a policy file (wire.PolicyFile); nil: the hub's policy is as new.
 func (l *Link) Return(ctx context.Context, manifest, policy []byte) error {
 	if policy != nil {

@@ -26,7 +26,8 @@ const (
 )
 
 // giveBack returns the bundle's manifest, and the signed policy where that is newer too, to a hub that offered an older
-// one: it was restored from a backup, and goes on above them. Whatever the hub makes of it, this machine works from what
+// one: it was restored from a backup, and goes on above them. Whatever the hub makes of it, this machine works from
+// what
 // it has.
 func (k *keeper) giveBack(ctx context.Context, offered []byte, why error) {
 	var r *wire.Refusal

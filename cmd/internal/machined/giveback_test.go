@@ -25,7 +25,8 @@ func (r *returned) Return(_ context.Context, manifest, policy []byte) error {
 	return r.err
 }
 
-// A machine gives back what it works from, to a hub that offers something older, and to no other; at most once a minute.
+// A machine gives back what it works from, to a hub that offers something older, and to no other; at most once a
+// minute.
 func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 	key := func(kind string) (note.Signer, note.Verifiers) {
 		private, public, err := note.GenerateKey(rand.Reader, "portillon:"+kind+":biklab")
@@ -43,15 +44,17 @@ func TestMachineReturnsItsBundleToAHubThatOffersAnOlderOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	build := func(version, number uint64) *site.Built {
-		b, err := s.Build(site.Order{Version: version, Issued: time.Now(), Expires: time.Now().Add(time.Hour), Signer: hub, CardKey: make([]byte, 32),
-			Policy: site.PolicyOrder{Number: number, Signer: policy}})
+		b, err := s.Build(site.Order{Version: version, Issued: time.Now(), Expires: time.Now().Add(time.Hour), Signer: hub,
+			CardKey: make([]byte, 32),
+			Policy:  site.PolicyOrder{Number: number, Signer: policy}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b
 	}
 	older, olderPolicy, now := build(5, 3), build(5, 2), build(7, 3)
-	k := &keeper{store: wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: hubKeys, Policy: policyKeys}, log: slog.New(slog.DiscardHandler)}
+	k := &keeper{store: wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: hubKeys, Policy: policyKeys},
+		log: slog.New(slog.DiscardHandler)}
 	if _, err := k.store.Install(now.Signed, now.Chunk, nil); err != nil {
 		t.Fatal(err)
 	}
