@@ -142,7 +142,8 @@ func (a *adoption) read() (*site.Site, error) {
 	case a.conf.Bundle.Public != own:
 		return nil,
 			fmt.Errorf("machines pin the key %q for bundles, and the hub signs with %q: a hub that keeps the site signs "+
-				"bundles and acknowledgements with one key; want the key of bundles as key: in %s, and as hub-key: in each machine.yaml",
+				"bundles and acknowledgements with one key; want the key of bundles as key: in %s, "+
+				"and as hub-key: in each machine.yaml",
 				a.conf.Bundle.Key.Name(), strings.SplitN(own, "+", 2)[0], a.config)
 	}
 	if a.cardKey == "" {

@@ -51,7 +51,8 @@ func newRestorable(t *testing.T, apart bool) *restorable {
 	r.key, _ = note.NewVerifier(public)
 	r.store = wire.Store{Dir: filepath.Join(t.TempDir(), "machine"), Site: "biklab", Keys: note.VerifierList(r.key)}
 	text := "portillon: 1\nsite: biklab\ndata: data\nkey: keys/site.key\ncard-key: keys/card.key\n" +
-		"web: { listen: \"127.0.0.1:0\" }\nmachines-listen: \"127.0.0.1:0\"\nname: hub.test\nmqtt: { listen: \"127.0.0.1:0\" }\n"
+		"web: { listen: \"127.0.0.1:0\" }\nmachines-listen: \"127.0.0.1:0\"\nname: hub.test\n" +
+		"mqtt: { listen: \"127.0.0.1:0\" }\n"
 	if apart {
 		p, pub, err := note.GenerateKey(rand.Reader, "portillon:policy:biklab")
 		if err != nil {
