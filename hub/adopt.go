@@ -100,8 +100,8 @@ func (a *adopter) policy(ctx context.Context) error {
 		return err
 	}
 	if a.out.Policy = v.Number; !bytes.Equal(text, a.site.Text()) {
-		a.left("policy.yaml: it is another one than the policy number %d, which the policy key signed last and which stays in force: "+
-			"sign the change (portillon policy sign) and publish it", v.Number)
+		a.left("policy.yaml: it is another one than the policy number %d, which the policy key signed last "+
+			"and which stays in force: sign the change (portillon policy sign) and publish it", v.Number)
 	}
 	return nil
 }
@@ -111,7 +111,8 @@ func (a *adopter) signedPolicy() (signed, text []byte, err error) {
 	store := a.h.store
 	m, err := store.Current()
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, errors.New("policy-key: no bundle is in force that holds a signed policy, and the policy key is not here")
+		return nil, nil,
+			errors.New("policy-key: no bundle is in force that holds a signed policy, and the policy key is not here")
 	}
 	if err != nil {
 		return nil, nil, err
@@ -158,7 +159,8 @@ func (a *adopter) members(ctx context.Context) error {
 		}
 	}
 	d := a.h.managed.directory
-	preview, err := d.Preview(ctx, a.by, directory.Import{Name: "members.yaml", Data: site.FormatMembers(all), Source: "members.yaml"})
+	preview, err := d.Preview(ctx, a.by, directory.Import{Name: "members.yaml", Data: site.FormatMembers(all),
+		Source: "members.yaml"})
 	if err != nil {
 		return fmt.Errorf("members.yaml: %w", err)
 	}

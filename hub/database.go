@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"portillon/hub/ledger"
@@ -14,6 +15,7 @@ func (h *Hub) openDatabase() (err error) {
 	if h.db, err = store.Open(ctx, h.c.Database()); err != nil {
 		return err
 	}
+	h.db.Watch(h.noteWrite)
 	keys, err := h.c.machineKeys(ctx, h.db)
 	if err != nil {
 		return err
@@ -56,9 +58,75 @@ func (h *Hub) noteDatabase(err error) {
 	}
 }
 
-// DatabaseError is why the database does not take records; nil: it does, as far as the hub knows.
+// noteWrite notes how a transaction of any service ended, where the file or its disk is at fault.
+func (h *Hub) noteWrite(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was := h.unwritten
+	h.unwritten = err
+	switch {
+	case err == nil && was != nil:
+		h.log.Info("database takes changes again")
+	case err != nil && (was == nil || was.Error() != err.Error()):
+		h.log.Error("database takes no changes", "err", err)
+	}
+}
+
+// DatabaseError is why the database does not take records, or changes; nil: it does, as far as the hub knows.
 func (h *Hub) DatabaseError() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.trouble.err
+	if h.trouble.err != nil {
+		return h.trouble.err
+	}
+	return h.unwritten
+}
+
+// databaseReason is what is wrong with the database, in a few words; empty: it works, as far as the hub knows.
+func (h *Hub) databaseReason() string {
+	switch err := h.DatabaseError(); {
+	case err == nil:
+		return ""
+	case errors.Is(err, errSlow):
+		return errSlow.Error()
+	default:
+		return store.Reason(err)
+	}
+}
+
+// notReady is why the hub cannot serve. Its Reason may be read by anybody.
+type notReady struct {
+	error
+	reason string
+}
+
+// Reason is what is wrong, in a few words.
+func (n notReady) Reason() string { return n.reason }
+
+func (n notReady) Unwrap() error { return n.error }
+
+// ready reports whether the hub can serve: its database answers, and takes changes. After an error it is asked to take
+// one, so that the hub is ready again as soon as the disk is.
+func (h *Hub) ready(ctx context.Context) error {
+	var one int
+	site := h.db.Site(h.c.Site)
+	if err := site.QueryRow(ctx, `SELECT count(*) FROM site WHERE site = $1`).Scan(&one); err != nil {
+		return notReady{err, store.Reason(err)}
+	}
+	if h.DatabaseError() == nil {
+		return nil
+	}
+	err := site.Write(ctx, func(tx *store.Tx) error {
+		_, err := tx.Exec(ctx,
+			`INSERT INTO site (site, made) VALUES ($1, $2) ON CONFLICT (site) DO UPDATE SET made = site.made`,
+			h.now().UnixMilli())
+		return err
+	})
+	if err != nil {
+		return notReady{err, store.Reason(err)}
+	}
+	if reason := h.databaseReason(); reason != "" {
+		return notReady{h.DatabaseError(), reason}
+	}
+	return nil
 }

@@ -131,17 +131,6 @@ func (h *Hub) receiveWaiting(l *link, m mqtt.Message) error {
 	}
 }
 
-// records keeps batches, then acknowledges each.
-func (h *Hub) records(l *link, batches []ledger.Batch) (err error) {
-	if len(batches) == 0 {
-		return nil
-	}
-	for i, r := range h.ledger.TakeAll(batches) {
-		err = errors.Join(err, h.took(l, batches[i].Machine, r.Taken, r.Err))
-	}
-	return err
-}
-
 // took acknowledges a batch. A gap, and records that are held already, are acknowledged as far as they go: the machine
 // sends on from there. What cannot be true is not answered.
 func (h *Hub) took(l *link, id policy.MachineID, taken ledger.Taken, err error) error {

@@ -18,7 +18,8 @@ func (b *browser) owned(h *office) {
 	if status := b.form("/code/owner", owner); status != 303 {
 		b.t.Fatalf("the owner's code: %d", status)
 	}
-	b.json(201, "POST", "/policy", map[string]string{"text": b.file("policy.yaml"), "comment": "first"}, nil, "If-Match", `"1"`)
+	b.json(201, "POST", "/policy", map[string]string{"text": b.file("policy.yaml"), "comment": "first"}, nil, "If-Match",
+		`"1"`)
 	_, answer := b.do("POST", "/api/v1/imports?name=members.yaml", "application/yaml", []byte(b.file("members.yaml")))
 	var preview struct{ ID string }
 	if err := json.Unmarshal(answer, &preview); err != nil || preview.ID == "" {
@@ -40,7 +41,8 @@ func (b *browser) file(name string) string {
 // badge adds a badge of the example's site.
 func (b *browser) badge(name string) {
 	b.t.Helper()
-	if status, answer := b.do("POST", "/api/v1/badges?name="+name, "application/json", []byte(b.file("badges/"+name))); status != 201 {
+	if status, answer := b.do("POST", "/api/v1/badges?name="+name, "application/json",
+		[]byte(b.file("badges/"+name))); status != 201 {
 		b.t.Fatalf("the badge %s: %d %.300s", name, status, answer)
 	}
 }
@@ -69,15 +71,18 @@ func TestErasedPersonStandsInNoFileOfTheDatabase(t *testing.T) {
 		Proof any
 		ID    string
 	}
-	if err := json.Unmarshal([]byte(b.file("badges/lea-laser-user.json")), &credential); err != nil || credential.ID == "" {
+	if err := json.Unmarshal([]byte(b.file("badges/lea-laser-user.json")), &credential); err != nil ||
+		credential.ID == "" {
 		t.Fatal(credential, err)
 	}
 	version := func() string { return fmt.Sprintf("%q", fmt.Sprint(b.version("m-020dc2"))) }
 	edit := `{"guardians": ["parent@home.example"], "subjects": ["did:example:lea-of-biklab"]}`
-	if status, answer := b.do("PATCH", "/api/v1/members/m-020dc2", "application/merge-patch+json", []byte(edit), "If-Match", version()); status != 200 {
+	if status, answer := b.do("PATCH", "/api/v1/members/m-020dc2", "application/merge-patch+json", []byte(edit),
+		"If-Match", version()); status != 200 {
 		t.Fatalf("the change: %d %.300s", status, answer)
 	}
-	b.json(201, "POST", "/accounts", map[string]string{"name": "lea@example.org", "member": "m-020dc2", "role": "member"}, nil)
+	b.json(201, "POST", "/accounts", map[string]string{"name": "lea@example.org", "member": "m-020dc2", "role": "member"},
+		nil)
 	// Warnings of bundles name people: two members now have cards that a short reader cannot tell apart.
 	b.json(201, "POST", "/members/m-020dc2/cards", map[string]string{"number": "AB62E30001"}, nil)
 	b.json(201, "POST", "/members/m-9caeb2/cards", map[string]string{"number": "CD62E30001"}, nil)
@@ -93,7 +98,8 @@ func TestErasedPersonStandsInNoFileOfTheDatabase(t *testing.T) {
 	}
 	eventually(t, warned("Léa Martin"))
 
-	erased := []string{"Léa Martin", "lea@example.org", "parent@home.example", "did:example:lea", "62E3086CED", "AB62E30001",
+	erased := []string{"Léa Martin", "lea@example.org", "parent@home.example", "did:example:lea", "62E3086CED",
+		"AB62E30001",
 		credential.ID, "lea-laser-user"}
 	for _, text := range erased {
 		if len(standsIn(t, h.config, text)) == 0 {

@@ -84,6 +84,8 @@ type Hub struct {
 	machines map[policy.MachineID]*Machine
 	waiting  map[string]chan wire.Reply // by the id of the command
 	trouble  databaseTrouble
+	// unwritten is why the last transaction of any service was not written; nil: it was.
+	unwritten error
 }
 
 // dialing is how the broker is reached.

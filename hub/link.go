@@ -59,6 +59,7 @@ type link struct {
 	cleanups chan string // topics whose retained message was dropped
 	lost     chan error
 	offered  time.Time // when the manifest was last published, by the monotonic clock
+	intake   intake
 }
 
 // connected works over one connection until it is lost or ctx ends.
@@ -67,7 +68,8 @@ func (h *Hub) connected(ctx context.Context) error {
 	l := &link{in: make(chan mqtt.Message, inbox), cleanups: make(chan string, maxCleanups), lost: make(chan error, 1)}
 	l.client = mqtt.NewClient(h.clientOptions(ctx, l))
 	defer l.client.Disconnect(250) // milliseconds for what is under way
-	defer cancel()                 // first: a handler that waits for the inbox would hold the client
+	defer l.intake.finish()
+	defer cancel() // first: a handler that waits for the inbox would hold the client
 	if err := await(ctx, l.client.Connect()); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -91,6 +93,8 @@ func (h *Hub) connected(ctx context.Context) error {
 			return err
 		case m := <-l.in:
 			err = h.receiveWaiting(l, m)
+		case o := <-l.intake.taken:
+			err = h.tookAll(l, o)
 		case topic := <-l.cleanups:
 			err = h.tidy(l, topic)
 		case <-h.renewed:

@@ -94,6 +94,7 @@ func (h *Hub) openJoin() (err error) {
 		Standing: h.standing, Command: h.orderMachine, Apply: h.applyMachines}
 	if h.managed.audit != nil {
 		o.Audit = h.managed.audit.Append
+		o.ReturnedManifest, o.ReturnedPolicy = h.takeManifest, h.takePolicy
 	}
 	if h.c.Bundle.PolicyPublic != "" {
 		o.Pins.PolicyKey = h.c.Bundle.PolicyPublic
@@ -118,7 +119,8 @@ func (h *Hub) openFixed() (err error) {
 	}
 	h.joined.service, err = enrol.New(context.Background(), enrol.Options{
 		Site: h.db.Site(h.c.Site), Now: h.now, Log: h.log, Authority: a, Signer: h.signer, Name: "localhost",
-		Pins:     wire.Pins{Site: h.c.Site, CA: a.Certificate(), PolicyKey: cmp.Or(h.c.Bundle.PolicyPublic, h.c.Bundle.Public), HubKey: hubKey},
+		Pins: wire.Pins{Site: h.c.Site, CA: a.Certificate(), PolicyKey: cmp.Or(h.c.Bundle.PolicyPublic,
+			h.c.Bundle.Public), HubKey: hubKey},
 		CardKeys: h.cardKeys, Fixed: h.fixedMachines, Members: h.bundleMembers, Audit: h.managed.audit.Append,
 		Version:  func() uint64 { _, v := h.Manifest(); return v },
 		Standing: h.standing, Command: h.Command, Apply: h.applyMachines})

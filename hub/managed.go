@@ -209,7 +209,8 @@ func (h *Hub) openPages() error {
 		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
 		Address:     func(r *http.Request) string { return httpd.Address(r.Context()).String() },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
-		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, ZoneNow: m.policies.zone, PolicyMachines: m.policies.machineIDs})
+		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, ZoneNow: m.policies.zone,
+		PolicyMachines: m.policies.machineIDs, Trouble: h.databaseReason})
 	if err != nil {
 		return err
 	}
@@ -293,12 +294,6 @@ func (h *Hub) WebURL() string {
 
 // OwnerCode is the one-time code that makes the first owner; empty: there is an owner.
 func (h *Hub) OwnerCode() string { return h.managed.owner }
-
-// ready reports whether the hub can serve: its database answers.
-func (h *Hub) ready(ctx context.Context) error {
-	var one int
-	return h.db.Site(h.c.Site).QueryRow(ctx, `SELECT count(*) FROM site WHERE site = $1`).Scan(&one)
-}
 
 // runManaged starts what a hub that keeps the site itself does until ctx ends.
 func (h *Hub) runManaged(start func(func(context.Context) error)) {

@@ -59,13 +59,16 @@ func TestComposeFileRunsTheImage(t *testing.T) {
 	if !slices.Equal(published, exposed) {
 		t.Errorf("ports %v, the image exposes %v", published, exposed)
 	}
-	if _, ok := c.Volumes["data"]; !ok || !slices.Equal(hub.Volumes, []string{"data:/data"}) || !strings.Contains(image, "\nVOLUME /data\n") {
+	if _, ok := c.Volumes["data"]; !ok || !slices.Equal(hub.Volumes, []string{"data:/data"}) || !strings.Contains(image,
+		"\nVOLUME /data\n") {
 		t.Errorf("volumes %v, %v", hub.Volumes, c.Volumes)
 	}
-	if !hub.ReadOnly || !slices.Equal(hub.CapDrop, []string{"ALL"}) || !slices.Equal(hub.SecurityOpt, []string{"no-new-privileges:true"}) {
+	if !hub.ReadOnly || !slices.Equal(hub.CapDrop, []string{"ALL"}) || !slices.Equal(hub.SecurityOpt,
+		[]string{"no-new-privileges:true"}) {
 		t.Errorf("the container may do more than it needs: %+v", hub)
 	}
-	if h := hub.Healthcheck; !slices.Equal(h.Test, []string{"CMD", "/portillon-hub", "health"}) || h.Interval == "" || h.Timeout == "" || h.StartPeriod == "" {
+	if h := hub.Healthcheck; !slices.Equal(h.Test, []string{"CMD", "/portillon-hub", "health"}) || h.Interval == "" ||
+		h.Timeout == "" || h.StartPeriod == "" {
 		t.Errorf("health check %+v", h)
 	}
 	if !regexp.MustCompile(`(?m)^USER [1-9]\d*:[1-9]\d*$`).MatchString(image) {

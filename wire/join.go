@@ -22,6 +22,8 @@ import (
 //	GET  time?nonce=…        → signed HubTime
 //	GET  manifest, chunks/HASH, credentials/HASH; with the machine's certificate, for they hold names
 //	GET  card-keys           → CardKeys; with the machine's certificate
+//	POST returned/policy, returned/manifest: what the machine works from, where the hub offers something older (it was
+//	     restored from a backup); a policy file (PolicyFile) and a signed manifest, with the machine's certificate
 const JoinPath = "/machine/v1/"
 
 // ChannelLabel is the label of the keying material (RFC 8446 §7.5) that a JoinAsk and a Renew are bound to: what was
@@ -33,6 +35,9 @@ const (
 	MaxJoin = 64 << 10
 	// ChannelSize is the size of the keying material, in bytes.
 	ChannelSize = 32
+	// MaxReturnedPolicy bounds a policy file that a machine returns, in bytes: a text, the issuers' documents (a chunk of
+	// at most 32 MB) and members' bindings.
+	MaxReturnedPolicy = 48 << 20
 	// MaxNonce bounds the nonce of a HubTime, in bytes.
 	MaxNonce = 64
 )

@@ -25,7 +25,8 @@ func Adopt(ctx context.Context, site *store.Site, now time.Time, all []Enrolled)
 				password = m.Password[:]
 			}
 			_, err := tx.Exec(ctx, `INSERT INTO machine (site, machine, version, added, enrolled, public, password)
-				VALUES ($1, $2, 1, $3, $3, $4, $5) ON CONFLICT (site, machine) DO NOTHING`, string(m.ID), now.UnixMilli(), m.Public, password)
+				VALUES ($1, $2, 1, $3, $3, $4, $5) ON CONFLICT (site,
+					machine) DO NOTHING`, string(m.ID), now.UnixMilli(), m.Public, password)
 			if err != nil {
 				return err
 			}

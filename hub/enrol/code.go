@@ -37,7 +37,8 @@ func (s *Service) NewCode(ctx context.Context, a actor.Actor, id policy.MachineI
 		return Code{}, err
 	}
 	if s.o.Address == "" {
-		return Code{}, &fault.Invalid{Faults: []fault.Field{{Field: "machine", Given: string(id), Wrong: "no machine joins this hub over the network",
+		return Code{}, &fault.Invalid{Faults: []fault.Field{{Field: "machine", Given: string(id),
+			Wrong: "no machine joins this hub over the network",
 			Right: "machines-listen: in hub.yaml"}}}
 	}
 	secret, err := wire.NewJoinSecret(rand.Reader)

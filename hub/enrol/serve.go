@@ -32,6 +32,8 @@ func (s *Service) MachineHandler() http.Handler {
 	at("GET", "chunks/{sha}", s.machineOnly(s.getBundle))
 	at("GET", "chunks/{sha}/parts", s.machineOnly(s.getBundle))
 	at("POST", "chunks/{sha}/parts", s.machineOnly(s.getBundle))
+	at("POST", "returned/policy", s.takeReturned(wire.MaxReturnedPolicy, s.o.ReturnedPolicy))
+	at("POST", "returned/manifest", s.takeReturned(wire.MaxSigned, s.o.ReturnedManifest))
 	at("GET", "credentials/{sha}", s.machineOnly(s.getCredential))
 	at("GET", "card-keys", s.machineOnly(s.getCardKeys))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -261,32 +263,47 @@ func (s *Service) getBundle(w http.ResponseWriter, r *http.Request, id policy.Ma
 		http.NotFound(w, r)
 		return
 	}
-	if err := s.note(r.Context(), id); err != nil {
-		s.answer(w, r, nil, err)
-		return
-	}
+	s.note(r.Context(), id)
 	http.StripPrefix(strings.TrimSuffix(wire.JoinPath, "/"), s.o.Bundle).ServeHTTP(w, r)
 }
 
-// note remembers whose data a machine fetched, before it gets them.
-func (s *Service) note(ctx context.Context, id policy.MachineID) error {
+// noteWait is how long a machine waits until it is noted that it fetches a bundle.
+const noteWait = time.Second
+
+// note remembers whose data a machine fetched, before it gets them. Where the database takes no changes or is slow, the
+// machine gets them all the same, and the next request notes it.
+func (s *Service) note(ctx context.Context, id policy.MachineID) {
 	if s.o.Version == nil {
-		return nil
+		return
 	}
 	v := s.o.Version()
 	s.mu.Lock()
-	known := s.noted[id] >= v
+	known := s.noted[id] >= v || s.noting[id]
+	if !known && v > 0 {
+		s.noting[id] = true
+	}
 	s.mu.Unlock()
 	if known || v == 0 {
-		return nil
+		return
 	}
-	if err := s.noteFetched(ctx, id, v); err != nil {
-		return err
+	done := make(chan struct{})
+	go func() { // ends at the latest with the lock's timeout (store)
+		defer close(done)
+		err := s.noteFetched(context.WithoutCancel(ctx), id, v)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if delete(s.noting, id); err == nil {
+			s.noted[id] = max(s.noted[id], v)
+			return
+		}
+		s.o.Log.Warn("fetched bundle not noted", "machine", id, "bundle", v, "err", err)
+	}()
+	t := time.NewTimer(noteWait)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.noted[id] = max(s.noted[id], v)
-	return nil
 }
 
 var sha = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -298,10 +315,7 @@ func (s *Service) getCredential(w http.ResponseWriter, r *http.Request, id polic
 		http.NotFound(w, r)
 		return
 	}
-	if err := s.note(r.Context(), id); err != nil {
-		s.answer(w, r, nil, err)
-		return
-	}
+	s.note(r.Context(), id)
 	b, err := s.o.Credential(r.Context(), name)
 	if err == nil && wire.Hash(b) != name {
 		err = errors.New("enrol: the credential " + name + " is damaged")

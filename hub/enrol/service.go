@@ -46,6 +46,10 @@ type Options struct {
 	Credential func(ctx context.Context, sha string) ([]byte, error) // a badge by its hash; fs.ErrNotExist: there is none
 	Members    func(ctx context.Context) ([]policy.MemberID, error)  // of the bundle in force
 
+	// ReturnedManifest and ReturnedPolicy take what a machine works from, where it is newer than what the hub offers.
+	ReturnedManifest func(ctx context.Context, id policy.MachineID, signed []byte) error
+	ReturnedPolicy   func(ctx context.Context, id policy.MachineID, file []byte) error
+
 	Standing func(policy.MachineID) Standing
 	Command  func(context.Context, policy.MachineID, wire.Command) (wire.Reply, error)
 	// Apply brings the enrolled machines into force: their keys, their accounts. It is called at each change, with all.
@@ -77,13 +81,21 @@ type Service struct {
 	conns conns
 	notes notes
 
+	returns     chan struct{} // holds one for each machine that returns something now
+	returnLimit *rate.Limiter
+
 	mu    sync.Mutex
 	noted map[policy.MachineID]uint64 // the bundle that was last noted as fetched
 	apply sync.Mutex                  // one change at a time is brought into force
+
+	noting map[policy.MachineID]bool // it is being noted; guarded by mu
 }
 
 // tries bounds how many codes are tried in a second, after a burst: each costs some milliseconds.
 const tries, triesBurst = 2, 20
+
+// returnsASecond bounds what machines return: after a restore each returns two documents, once.
+const returnsASecond, returnsBurst = 1, 20
 
 // New makes the service, and brings the enrolled machines into force.
 func New(ctx context.Context, o Options) (*Service, error) {
@@ -100,7 +112,9 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		o.Server = o.Authority.Server(o.Name)
 	}
 	s := &Service{o: o, limit: rate.NewLimiter(tries, triesBurst), noted: map[policy.MachineID]uint64{},
-		conns: conns{of: map[policy.MachineID]map[closer]bool{}}}
+		noting:  map[policy.MachineID]bool{},
+		conns:   conns{of: map[policy.MachineID]map[closer]bool{}},
+		returns: make(chan struct{}, returnsWait), returnLimit: rate.NewLimiter(returnsASecond, returnsBurst)}
 	return s, s.enforce(ctx)
 }
 

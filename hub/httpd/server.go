@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -34,7 +35,7 @@ func Server(h http.Handler, log *slog.Logger) *http.Server {
 }
 
 // Health answers GET /healthz (the process runs) and GET /readyz (it can serve: ready returns nil), and passes on
-// everything else. Neither says why: the reason goes to the log.
+// everything else. The reason goes to the log; of an error that has a Reason, the answer holds that too.
 func Health(ready func(context.Context) error, log *slog.Logger, next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
@@ -45,7 +46,12 @@ func Health(ready func(context.Context) error, log *slog.Logger, next http.Handl
 			if log != nil {
 				log.Warn("hub not ready", "request", ID(ctx), "err", err)
 			}
-			plain(w, http.StatusServiceUnavailable, "not ready\n")
+			text := "not ready"
+			var known interface{ Reason() string }
+			if errors.As(err, &known) {
+				text += ": " + known.Reason()
+			}
+			plain(w, http.StatusServiceUnavailable, text+"\n")
 			return
 		}
 		plain(w, http.StatusOK, "ready\n")

@@ -33,6 +33,9 @@ func (s *Service) Bundle(ctx context.Context, a actor.Actor) (Bundle, error) {
 	if out.Taken, err = s.taken(ctx, a); err != nil {
 		return Bundle{}, err
 	}
+	if out.Returned, err = s.returned(ctx); err != nil {
+		return Bundle{}, err
+	}
 	s.mu.Lock()
 	out.Problem, out.Since, out.SignatureWanted = s.problem, s.since, s.wanted
 	s.mu.Unlock()
@@ -125,6 +128,16 @@ func (s *Service) floor(ctx context.Context) (uint64, error) {
 	return uint64(max(version, 0)), err
 }
 
+// returned is when a machine last returned a bundle that was newer than any known here; zero: never.
+func (s *Service) returned(ctx context.Context) (at time.Time, err error) {
+	var ms int64
+	err = s.o.Site.QueryRow(ctx, "SELECT noted FROM bundle_floor WHERE site = $1").Scan(&ms)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && ms == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(ms).UTC(), err
+}
+
 // Adopt takes note of a manifest that a machine returned. Where its version is higher than all that are known here, as
 // after a backup was restored, Run publishes above it.
 func (s *Service) Adopt(ctx context.Context, signed []byte) error {
@@ -146,12 +159,20 @@ func (s *Service) Adopt(ctx context.Context, signed []byte) error {
 		current = wire.Manifest{} // damaged: what is noted counts
 	}
 	floor, err := s.floor(ctx)
-	if err != nil || m.Version <= max(floor, current.Version) {
+	if err != nil || m.Version < max(floor, current.Version) {
 		return err
 	}
+	if m.Version == max(floor, current.Version) {
+		if m.Version == current.Version && !sameBundle(m, current) { // of two bundles of one version a machine keeps its own
+			s.Rebuild()
+		}
+		return nil
+	}
 	err = s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO bundle_floor (site, version) VALUES ($1, $2)
-			ON CONFLICT (site) DO UPDATE SET version = excluded.version WHERE bundle_floor.version < excluded.version`, int64(m.Version))
+		_, err := tx.Exec(ctx, `INSERT INTO bundle_floor (site, version, noted) VALUES ($1, $2, $3)
+			ON CONFLICT (site) DO UPDATE SET version = excluded.version,
+				noted = excluded.noted WHERE bundle_floor.version < excluded.version`,
+			int64(m.Version), s.o.Now().UnixMilli())
 		return err
 	})
 	if err != nil {
@@ -161,6 +182,12 @@ func (s *Service) Adopt(ctx context.Context, signed []byte) error {
 		"issued", m.Issued.Format(time.RFC3339))
 	s.Rebuild()
 	return nil
+}
+
+// sameBundle reports whether two manifests of one version are of one bundle, whoever else signed them.
+func sameBundle(a, b wire.Manifest) bool {
+	a.CardCheck, b.CardCheck = "", ""
+	return a.Issued.Equal(b.Issued) && sameContent(a, b)
 }
 
 // Rebuild has Run build and install a bundle, also one of the same content: Install repairs what the disk has damaged.

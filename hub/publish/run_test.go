@@ -271,6 +271,11 @@ func TestTheNextBundleIsAboveWhatMachinesReport(t *testing.T) {
 		if err := adopt(m); err != nil || b.bundle().Version != first.Version {
 			t.Errorf("the one in force: %v, version %d", err, b.bundle().Version)
 		}
+		other := m
+		other.Issued = m.Issued.Add(-time.Hour)
+		if err := adopt(other); err != nil || b.bundle().Version != first.Version+1 {
+			t.Errorf("another one of the same version: %v, version %d, want %d", err, b.bundle().Version, first.Version+1)
+		}
 		m.Version += 1000
 		if err := adopt(m); err != nil {
 			t.Fatal(err)

@@ -87,6 +87,9 @@ type Bundle struct {
 	// SignatureWanted is what counts only once the policy key, which is on another computer, has signed the policy again;
 	// nil: nothing, or the hub signs by itself.
 	SignatureWanted *Wanted `json:"signature_wanted,omitempty"`
+	// Returned is when a machine returned a bundle that was newer than any known here: the hub was restored from a
+	// backup, and what was changed after the backup is to be done again. Zero: never.
+	Returned time.Time `json:"returned,omitzero"`
 	// Problem is why the newest build failed, and Since from when on builds have failed; empty: the bundle in force is
 	// made of the directory and the policy as they are.
 	Problem string    `json:"problem,omitempty"`

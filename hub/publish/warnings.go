@@ -23,7 +23,8 @@ func (s *Service) Forget(ctx context.Context, tx *store.Tx, a actor.Actor) error
 // forgetWarnings removes the warnings of the bundles before a version: they name people, and nobody reads them again. A
 // build that was under way during an erasure may have noted the erased person once more.
 func (s *Service) forgetWarnings(ctx context.Context, tx *store.Tx, version int64, forgot bool) error {
-	_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = '[]' WHERE site = $1 AND version < $2 AND warnings <> '[]'`, version)
+	_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = '[]' WHERE site = $1 AND version < $2 AND warnings <> '[]'`,
+		version)
 	if err == nil && forgot {
 		tx.Erased()
 		s.forgot.Add(-1)
@@ -44,7 +45,8 @@ func (s *Service) warn(ctx context.Context, version uint64, b *site.Built, forgo
 		return err
 	}
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = $3 WHERE site = $1 AND version = $2`, int64(version), string(warnings))
+		_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = $3 WHERE site = $1 AND version = $2`, int64(version),
+			string(warnings))
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,8 @@ const eraseWait = 2 * time.Second
 
 // Erased says that this transaction removes what nobody shall find any more, not even in the database's files. What is
 // deleted is overwritten in its page (secure_delete). Two places remain: where SQLite moved rows from page to page, the
-// unused middle of a page may hold what stood there, so it is cleared before the commit; and the log holds pages as they
+// unused middle of a page may hold what stood there, so it is cleared before the commit; and the log holds pages as
+// they
 // were before, so it is emptied after the commit.
 func (t *Tx) Erased() { t.erased = true }
 
@@ -51,8 +52,10 @@ func (w *writer) clearPages(ctx context.Context) error {
 	return nil
 }
 
-// clearUnused overwrites the bytes between the cell pointers and the cells of a page of a b-tree (sqlite.org/fileformat2.html
-// §1.6), and reports whether there was anything. first: it is the file's first page, which begins with the file's header.
+// clearUnused overwrites the bytes between the cell pointers and the cells of a page of a b-tree
+// (sqlite.org/fileformat2.html
+// §1.6), and reports whether there was anything. first: it is the file's first page, which begins with the file's
+// header.
 func clearUnused(page []byte, first bool) bool {
 	at := 0
 	if first {

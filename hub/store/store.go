@@ -28,6 +28,7 @@ import (
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
+	"portillon/dberror"
 	"portillon/policy"
 )
 
@@ -47,6 +48,7 @@ type DB struct {
 
 	mu          sync.Mutex
 	subscribers map[*Subscription]struct{}
+	watch       func(error) // nil: nobody
 }
 
 // Open opens the database at path, makes it where there is none, readable by its owner only, and brings it to the
@@ -119,7 +121,8 @@ func dataSource(path string, readOnly bool) (string, error) {
 	} else {
 		// What undoes a statement of several rows stays in memory: SQLite would write it to a file, which is no use after
 		// a power cut. The log is copied into the file at 16 MB, not at 4: a page that changes often is copied less.
-		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)", "wal_autocheckpoint(4000)",
+		q["_pragma"] = append(q["_pragma"], "journal_mode(WAL)", "synchronous(FULL)", "temp_store(MEMORY)",
+			"wal_autocheckpoint(4000)",
 			"secure_delete(1)") // what is deleted is overwritten with zeros (sqlite.org/pragma.html#pragma_secure_delete)
 	}
 	abs, err := filepath.Abs(path)
@@ -244,7 +247,10 @@ func (s *Site) with(args []any) []any {
 // Write runs change in one transaction, and commits it unless change returns an error. One Write runs at a time; ctx
 // ends the wait for the one before.
 func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
-	defer named(s.db.path, &err)
+	defer func() {
+		err = Named(s.db.path, err)
+		s.db.tellWatch(err)
+	}()
 	if s.db.writer == nil {
 		return errors.New("the database is open for reading only")
 	}
@@ -277,6 +283,29 @@ func (s *Site) Write(ctx context.Context, change func(*Tx) error) (err error) {
 	_ = w.emptyLog(ctx, wait) // the transaction counts; the log is emptied after the next one
 	return nil
 }
+
+// Watch has f told how each Write ended: nil after a commit, and an error where the file or its disk is at fault. f may
+// be called by many goroutines.
+func (db *DB) Watch(f func(error)) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.watch = f
+}
+
+func (db *DB) tellWatch(err error) {
+	if err != nil && dberror.KindOf(err) == dberror.Other {
+		return
+	}
+	db.mu.Lock()
+	f := db.watch
+	db.mu.Unlock()
+	if f != nil {
+		f(err)
+	}
+}
+
+// Reason is what is wrong with the file or its disk, in a few words that hold no path and no data.
+func Reason(err error) string { return dberror.KindOf(err).String() }
 
 // Tx is a transaction of one site.
 type Tx struct {

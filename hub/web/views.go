@@ -64,6 +64,12 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"mayAt": func(a actor.Actor, act actor.Act, m policy.MachineID) bool {
 			return a.May(act, actor.Target{Machine: m}) == nil
 		},
+		"trouble": func() string {
+			if p.Trouble == nil {
+				return ""
+			}
+			return p.Trouble()
+		},
 		"dict":  dict,
 		"list":  func(v ...any) []any { return v },
 		"join":  strings.Join,

@@ -47,9 +47,11 @@ func adopt(ctx context.Context, args []string, out, errs io.Writer) int {
 		}
 		return complain(errs, fmt.Errorf("adopt: %w", err), hint)
 	}
-	fmt.Fprintf(out, "portillon-hub: %s keeps the site %s: policy %d, %d members, %d badges, %d machines, %d records\n", a.to, a.conf.Site,
+	fmt.Fprintf(out, "portillon-hub: %s keeps the site %s: policy %d, %d members, %d badges, %d machines, %d records\n",
+		a.to, a.conf.Site,
 		a.adopted.Policy, a.adopted.Members, a.adopted.Badges, len(a.adopted.Machines), a.records)
-	fmt.Fprintf(out, "portillon-hub: bundle %d takes the place of %d: nobody gains or loses access but those named above\n",
+	fmt.Fprintf(out,
+		"portillon-hub: bundle %d takes the place of %d: nobody gains or loses access but those named above\n",
 		a.adopted.Version, a.before.Version)
 	fmt.Fprintf(out, "portillon-hub: start it with -config %s\n", filepath.Join(a.to, "hub.yaml"))
 	return 0
@@ -134,11 +136,15 @@ func (a *adoption) read() (*site.Site, error) {
 	case a.conf.Managed():
 		return nil, fmt.Errorf("%s has web: already: that hub keeps its site itself", a.config)
 	case a.conf.Bundle.Key == nil:
-		return nil, fmt.Errorf("%s has no bundle: which key machines pin for bundles, and which bundle is in force, is not known", a.config)
+		return nil,
+			fmt.Errorf("%s has no bundle: which key machines pin for bundles, and which bundle is in force, is not known",
+				a.config)
 	case a.conf.Bundle.Public != own:
-		return nil, fmt.Errorf("machines pin the key %q for bundles, and the hub signs with %q: a hub that keeps the site signs bundles and "+
-			"acknowledgements with one key; want the key of bundles as key: in %s, and as hub-key: in each machine.yaml",
-			a.conf.Bundle.Key.Name(), strings.SplitN(own, "+", 2)[0], a.config)
+		return nil,
+			fmt.Errorf("machines pin the key %q for bundles, and the hub signs with %q: a hub that keeps the site signs "+
+				"bundles and acknowledgements with one key; want the key of bundles as key: in %s, "+
+				"and as hub-key: in each machine.yaml",
+				a.conf.Bundle.Key.Name(), strings.SplitN(own, "+", 2)[0], a.config)
 	}
 	if a.cardKey == "" {
 		a.cardKey = a.conf.Join.CardKey

@@ -41,7 +41,8 @@ type oldHub struct {
 // has a key of its own, under which its number is 7.
 func newOldHub(t *testing.T, apart bool, change func(folder string)) *oldHub {
 	t.Helper()
-	o := &oldHub{t: t, files: filepath.Join(t.TempDir(), "site"), config: filepath.Join(t.TempDir(), "hub.yaml"), machine: ledgertest.New(t, "biklab", "laser")}
+	o := &oldHub{t: t, files: filepath.Join(t.TempDir(), "site"), config: filepath.Join(t.TempDir(), "hub.yaml"),
+		machine: ledgertest.New(t, "biklab", "laser")}
 	if err := os.CopyFS(o.files, os.DirFS("../../../site-example")); err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,8 @@ func (o *oldHub) build(version uint64) {
 	for i := range key {
 		key[i] = byte(i)
 	}
-	order := site.Order{Version: version, Issued: time.Now(), Expires: time.Now().Add(time.Hour), Signer: o.signer, CardKey: key}
+	order := site.Order{Version: version, Issued: time.Now(), Expires: time.Now().Add(time.Hour), Signer: o.signer,
+		CardKey: key}
 	if o.policySigner != nil {
 		order.Policy = site.PolicyOrder{Number: 7, Signer: o.policySigner}
 	}
@@ -218,7 +220,8 @@ func TestAdoptedHubKeepsTheSiteAndItsMachinesGoOn(t *testing.T) {
 			machine := o.machineStore()
 			to := filepath.Join(t.TempDir(), "new")
 			said := o.adopt(0, to)
-			if !strings.Contains(said, "keeps the site biklab") || !strings.Contains(said, "13 members, 20 badges, 2 machines, 3 records") {
+			if !strings.Contains(said, "keeps the site biklab") || !strings.Contains(said,
+				"13 members, 20 badges, 2 machines, 3 records") {
 				t.Error(said)
 			}
 			if _, err := os.Stat(to + ".new"); err == nil {
@@ -231,7 +234,8 @@ func TestAdoptedHubKeepsTheSiteAndItsMachinesGoOn(t *testing.T) {
 				number = 7
 			}
 			now := o.takes(machine, h)
-			if chunk, err := machine.Chunk(now, wire.PolicyChunk); now.Version <= 100 || err != nil || !bytes.Equal(chunk, text) {
+			if chunk, err := machine.Chunk(now, wire.PolicyChunk); now.Version <= 100 || err != nil || !bytes.Equal(chunk,
+				text) {
 				t.Errorf("bundle %d, policy %v", now.Version, err)
 			}
 			if apart && machine.PolicyFloor().Number != uint64(number) {
@@ -242,7 +246,8 @@ func TestAdoptedHubKeepsTheSiteAndItsMachinesGoOn(t *testing.T) {
 				t.Error(err)
 			}
 			all, err := h.Enrol().Enrolled(t.Context())
-			if err != nil || len(all) != 2 || all[0].Public != o.machine.VKey || all[0].Password != sha256.Sum256([]byte("password of the laser")) {
+			if err != nil || len(all) != 2 || all[0].Public != o.machine.VKey ||
+				all[0].Password != sha256.Sum256([]byte("password of the laser")) {
 				t.Errorf("%+v, %v", all, err)
 			}
 			listed, err := h.Enrol().Machines(t.Context(), actor.Local("test"))
@@ -268,10 +273,12 @@ func TestAdoptionKeepsFilesAndKeysOfTheHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	if is.Data != to || is.Key != filepath.Join(to, "keys", "hub.key") || is.Machines[0].PasswordFile != filepath.Join(to, "keys", "laser.password") ||
-		is.Machines[0].Public != was.Machines[0].Public || is.MQTT.Listen != was.MQTT.Listen || is.Join.CardKey != filepath.Join(to, "keys", "card.key") {
+		is.Machines[0].Public != was.Machines[0].Public || is.MQTT.Listen != was.MQTT.Listen ||
+		is.Join.CardKey != filepath.Join(to, "keys", "card.key") {
 		t.Errorf("%+v", is)
 	}
-	for _, c := range [][2]string{{was.Key, is.Key}, {was.Machines[0].PasswordFile, is.Machines[0].PasswordFile}, {o.path("card.key"), is.Join.CardKey}} {
+	for _, c := range [][2]string{{was.Key, is.Key}, {was.Machines[0].PasswordFile, is.Machines[0].PasswordFile},
+		{o.path("card.key"), is.Join.CardKey}} {
 		a, _ := os.ReadFile(c[0])
 		if b, err := os.ReadFile(c[1]); err != nil || string(a) != string(b) {
 			t.Errorf("%s: %v", c[1], err)
@@ -355,7 +362,10 @@ func TestAdoptionNamesWhatItLeavesBehindAndWhoGainsOrLoses(t *testing.T) {
 		"a member is blocked": {false, func(t *testing.T, files string) {
 			edit(t, files+"/members.yaml", "email: lea@example.org,", "email: lea@example.org, blocked: true,")
 		}, []string{"changes: m-020dc2 loses user at laser"}},
-		"a card is another one": {false, func(t *testing.T, files string) { edit(t, files+"/members.yaml", "62E3086CED", "62E3086CEE") },
+		"a card is another one": {false, func(t *testing.T, files string) {
+			edit(t, files+"/members.yaml", "62E3086CED",
+				"62E3086CEE")
+		},
 			[]string{"changes: m-020dc2 loses the active card", "changes: m-020dc2 gains the active card"}},
 		"a lost card": {false, func(t *testing.T, files string) {
 			edit(t, files+"/members.yaml", `["62E3086CED"]`, `[{ number: "62E3086CED", state: lost }]`)
@@ -371,7 +381,10 @@ func TestAdoptionNamesWhatItLeavesBehindAndWhoGainsOrLoses(t *testing.T) {
 		"a badge of nobody": {false, func(t *testing.T, files string) {
 			edit(t, files+"/members.yaml", "email: malik@example.org,", "")
 		}, []string{"left behind: badges/malik-laser-user.json: no member has its recipient"}},
-		"a file that is no badge": {false, func(t *testing.T, files string) { put(t, files+"/badges/notes.json", `{"a": 1}`) },
+		"a file that is no badge": {false, func(t *testing.T, files string) {
+			put(t, files+"/badges/notes.json",
+				`{"a": 1}`)
+		},
 			[]string{"left behind: badges/notes.json: this is no badge that can be read"}},
 		"a signed policy was changed": {true, func(t *testing.T, files string) {
 			put(t, files+"/policy.yaml", read(t, files+"/policy.yaml")+"# changed\n")
@@ -416,10 +429,17 @@ func TestAdoptionRefusesWhatMachinesWouldNotTake(t *testing.T) {
 		change func(o *oldHub)
 		says   string
 	}{
-		"another card key": {func(o *oldHub) { o.write("card.key", strings.Repeat("ab", 32)) }, "is not the card key of the bundle in force"},
-		"no bundle":        {func(o *oldHub) { os.Remove(o.path("site.bundle")) }, "no bundle is in force"},
-		"two keys":         {func(o *oldHub) { o.write("hub.yaml", strings.ReplaceAll(read(t, o.config), publicOf(o), other)) }, "signs bundles and acknowledgements with one key"},
-		"a policy's fault": {func(o *oldHub) { os.WriteFile(filepath.Join(o.files, "policy.yaml"), []byte("portillon: 1\n"), 0o600) }, "policy.yaml"},
+		"another card key": {func(o *oldHub) { o.write("card.key", strings.Repeat("ab", 32)) },
+			"is not the card key of the bundle in force"},
+		"no bundle": {func(o *oldHub) { os.Remove(o.path("site.bundle")) }, "no bundle is in force"},
+		"two keys": {func(o *oldHub) {
+			o.write("hub.yaml", strings.ReplaceAll(read(t, o.config), publicOf(o),
+				other))
+		}, "signs bundles and acknowledgements with one key"},
+		"a policy's fault": {func(o *oldHub) {
+			os.WriteFile(filepath.Join(o.files, "policy.yaml"), []byte("portillon: 1\n"),
+				0o600)
+		}, "policy.yaml"},
 		"another site": {func(o *oldHub) {
 			edited := strings.ReplaceAll(read(t, filepath.Join(o.files, "policy.yaml")), "site: biklab", "site: other")
 			os.WriteFile(filepath.Join(o.files, "policy.yaml"), []byte(edited), 0o600)
@@ -439,7 +459,8 @@ func TestAdoptionRefusesWhatMachinesWouldNotTake(t *testing.T) {
 		})
 	}
 	o := newOldHub(t, false, nil)
-	for says, args := range map[string][]string{"is missing": {"adopt", o.files}, "hub.yaml": {"adopt", "-to", t.TempDir() + "/x", o.files, "nowhere/hub.yaml"},
+	for says, args := range map[string][]string{"is missing": {"adopt", o.files}, "hub.yaml": {"adopt", "-to",
+		t.TempDir() + "/x", o.files, "nowhere/hub.yaml"},
 		"card key is not known": {"adopt", "-to", t.TempDir() + "/x", o.files, o.config}} {
 		if said := command(t, 2, args...); !strings.Contains(said, says) {
 			t.Errorf("%v: %s", args, said)

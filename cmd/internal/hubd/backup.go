@@ -72,19 +72,20 @@ func filesOf(config string, c hub.Config) (b backedUp, err error) {
 		return b, err
 	}
 	b.base, b.plain = filepath.Dir(abs), []string{abs}
-	authority := filepath.Join(c.Data, "authority") // without its key every machine must be enrolled again
-	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile, c.Join.CertKey, c.Web.CertKey, c.Mail,
-		filepath.Join(authority, "authority.key")}
+	secrets := []string{c.Key, c.MQTT.CertKey, c.MQTT.Watcher, c.MQTT.PasswordFile, c.Join.CertKey, c.Web.CertKey, c.Mail}
 	if c.Join.CardKey != "" {
 		secrets = append(secrets, c.Join.CardKey, cardkey.BeforeFile(c.Join.CardKey))
 	}
 	for _, m := range c.Machines {
 		secrets = append(secrets, m.PasswordFile)
 	}
-	plain := []string{c.MQTT.Cert, c.Bundle.File, c.Join.Cert, c.Join.Authority, c.Web.Cert, filepath.Join(authority, "authority.crt")}
-	for _, dir := range []string{"keys", "bundle", "tags"} {
+	plain := []string{c.MQTT.Cert, c.Bundle.File, c.Join.Cert, c.Join.Authority}
+	if c.Web.Cert != hub.OwnCert {
+		plain = append(plain, c.Web.Cert)
+	}
+	for _, dir := range []string{"keys", "authority", "bundle", "tags"} { // machines know the hub by its authority alone
 		into := &plain
-		if dir == "keys" {
+		if dir == "keys" || dir == "authority" {
 			into = &secrets
 		}
 		err := filepath.WalkDir(filepath.Join(c.Data, dir), func(path string, e fs.DirEntry, err error) error {

@@ -64,7 +64,8 @@ func ready(ctx context.Context, c hub.Config) error {
 	scheme, client := "http", &http.Client{Timeout: healthTimeout}
 	if c.Web.Cert != "" {
 		// The certificate is for the hub's name, and this computer asks by another one; nothing secret is sent.
-		scheme, client.Transport = "https", &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}}
+		scheme, client.Transport = "https", &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12,
+			InsecureSkipVerify: true}}
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+"/readyz", nil)
 	if err != nil {

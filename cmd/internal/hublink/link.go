@@ -228,6 +228,19 @@ func (l *Link) CardKeys(ctx context.Context) ([][]byte, error) {
 	return all.Bytes()
 }
 
+// Return gives the hub what the machine works from, where the hub offers something older: it was restored from a
+// backup.
+// policy is a policy file (wire.PolicyFile); nil: the hub's policy is as new.
+func (l *Link) Return(ctx context.Context, manifest, policy []byte) error {
+	if policy != nil {
+		if _, err := l.ask(ctx, http.MethodPost, "returned/policy", policy, wire.MaxJoin); err != nil {
+			return err
+		}
+	}
+	_, err := l.ask(ctx, http.MethodPost, "returned/manifest", manifest, wire.MaxJoin)
+	return err
+}
+
 // get asks with the machine's certificate.
 func (l *Link) get(ctx context.Context, path string, limit int64) ([]byte, error) {
 	return l.ask(ctx, http.MethodGet, path, nil, limit)

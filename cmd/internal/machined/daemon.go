@@ -123,6 +123,7 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	d.keeper.keepCardKeys = func(given, held [][]byte) ([][]byte, error) { return d.c.keepCardKeys(given, held, d.keeper.store) }
 	if d.hub != nil {
 		d.keeper.askCardKeys, d.keeper.askAgain = d.hub.CardKeys, make(chan struct{}, 1)
+		d.keeper.back.to = d.hub
 	}
 	d.keeper.options.Memory = filepath.Join(d.c.Data, "verdicts")
 	d.keeper.options.Revoked = filepath.Join(d.c.Data, "revoked.json")

@@ -54,6 +54,7 @@ type keeper struct {
 	askCardKeys  func(context.Context) ([][]byte, error)               // the hub's; nil: the machine was not enrolled
 	keepCardKeys func(given, held [][]byte) (kept [][]byte, err error) // on the disk
 	askAgain     chan struct{}                                         // the hub's card keys are asked for again; holds one
+	back         givenBack
 }
 
 // look is how often the bundle file is looked at again.
@@ -304,6 +305,7 @@ func (k *keeper) dueAgain() []byte {
 func (k *keeper) fromNetwork(ctx context.Context, m []byte) (r *roster.Roster, again bool, err error) {
 	r, err = k.fromManifest(ctx, m)
 	k.refusedManifest, k.unfetched = refusalOf(err), nil
+	k.giveBack(ctx, m, err)
 	if err == nil {
 		return r, false, nil
 	}
