@@ -63,7 +63,10 @@ func (h *Hub) openToAdopt() (err error) {
 	if err := h.openAudit(); err != nil {
 		return err
 	}
-	h.managed.policies.read = h.policyText
+	h.managed.policies.read, h.managed.rebinds.wake = h.policyText, make(chan struct{}, 1)
+	if err := h.openCardKey(); err != nil {
+		return err
+	}
 	return h.openServices()
 }
 

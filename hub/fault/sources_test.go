@@ -16,14 +16,14 @@ import (
 
 // speakers are the sources whose faults people read at the hub.
 func speakers() []string {
-	return []string{"../directory/*.go", "../publish/*.go", "../enrol/*.go", "../account/*.go", "../report/*.go",
-		"../web/*.go", "../../policy/file/*.go", "../../yamlfile/*.go", "../../site/*.go", "../../policy/hours.go",
+	return []string{"../cardkeys.go", "../settings.go", "../directory/*.go", "../publish/*.go", "../enrol/*.go", "../cardkey/*.go", "../account/*.go",
+		"../report/*.go", "../web/*.go", "../../policy/file/*.go", "../../yamlfile/*.go", "../../site/*.go", "../../policy/hours.go",
 		"../../rfid/card.go"}
 }
 
 // sinks are the functions that make a fault of their arguments: sentences are their arguments from this index on.
 var sinks = map[string]int{"Fault": 0, "at": 0, "bad": 0, "wrong": 0, "wrongFile": 0, "refuse": 0, "add": 2, "here": 1,
-	"suspect": 2, "space": 2, "warn": 1}
+	"suspect": 2, "space": 2, "warn": 1, "invalid": 2}
 
 // errorsToo are the sources whose errors a fault quotes.
 var errorsToo = regexp.MustCompile(`/policy/hours\.go$|/rfid/card\.go$`)
@@ -168,7 +168,7 @@ func TestEveryFaultIsSaidInFrenchToo(t *testing.T) {
 	}
 	for _, glob := range speakers() {
 		all := sentences(t, glob)
-		if len(all) < 4 {
+		if len(all) < 2 {
 			t.Errorf("%s: only %d sentences were found", glob, len(all))
 		}
 		for _, s := range all {

@@ -155,7 +155,12 @@ func (r *restorable) fetch() (wire.Manifest, []byte, error) {
 	if err != nil {
 		return wire.Manifest{}, nil, err
 	}
-	m, err := r.store.Install(signed, func(sha string) ([]byte, error) { return r.link.Chunk(r.t.Context(), sha) }, nil)
+	offered, err := wire.OpenManifest(signed, r.store.Keys)
+	if err != nil {
+		return wire.Manifest{}, signed, err
+	}
+	chunks := wire.Assembler{Store: r.store, Source: r.link.Chunks(r.t.Context())}
+	m, err := r.store.Install(signed, chunks.Fetch(offered), nil)
 	return m, signed, err
 }
 
