@@ -233,7 +233,7 @@ func TestDatabaseInTroubleStopsAcknowledgementsAndNothingElse(t *testing.T) {
 				strings.Contains(text, h.disk) {
 				t.Errorf("/readyz: %d %q", status, text)
 			}
-			if status, text := h.probe("/policy"); status != 200 || !strings.Contains(text, c.reason) {
+			if status, text := h.probe("/machines"); status != 200 || !strings.Contains(text, c.reason) {
 				t.Errorf("an administrator is not told %q: %d", c.reason, status)
 			}
 			if name != "slow" { // it would wait for the lock
@@ -254,7 +254,7 @@ func TestDatabaseInTroubleStopsAcknowledgementsAndNothingElse(t *testing.T) {
 			eventually(t, func() bool { return h.Machines()[0].Held == 4 })
 			h.client.acked(h.office, h.machine, 4)
 			eventually(t, func() bool { status, _ := h.probe("/readyz"); return status == 200 })
-			if _, text := h.probe("/policy"); strings.Contains(text, c.reason) {
+			if _, text := h.probe("/machines"); strings.Contains(text, c.reason) {
 				t.Error("the page still says so")
 			}
 		})
