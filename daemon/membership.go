@@ -36,7 +36,7 @@ func (m *Machine) refuseCard(ctx context.Context, c roster.RefusedCard, card pol
 // cardRefused is what the panel says of it.
 func (m *Machine) cardRefused(d policy.Decision) panel.View {
 	if m.Roster == nil {
-		return panel.NoPolicy()
+		return m.withoutList()
 	}
 	said := policy.Explain(m.Roster.Policy, m.question(nil, nil, policy.NoRole), d)
 	return panel.Refused(policy.CardBlocked, said.Fact, said.Next)

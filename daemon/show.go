@@ -108,12 +108,8 @@ func (m *Machine) calls(v panel.View) panel.View {
 // idle is the view of a machine that nobody has: something may keep it from being ready.
 func (m *Machine) idle() panel.View {
 	switch {
-	case m.Roster == nil && m.damagedBundle() != "":
-		return panel.DamagedList()
-	case m.Roster == nil && m.verifiesBundle():
-		return panel.VerifyingList()
 	case m.Roster == nil:
-		return panel.NoPolicy()
+		return m.withoutList()
 	case len(m.state.Pending) > 0 || m.state.Broken:
 		return panel.CannotRecord()
 	case m.state.ReaderDown:
@@ -123,6 +119,17 @@ func (m *Machine) idle() panel.View {
 		return panel.Unsure(known && mach.Pass == 0)
 	}
 	return panel.Ready()
+}
+
+// withoutList says why the machine has no members' list.
+func (m *Machine) withoutList() panel.View {
+	switch {
+	case m.damagedBundle() != "":
+		return panel.DamagedList()
+	case m.verifiesBundle():
+		return panel.VerifyingList()
+	}
+	return panel.NoPolicy()
 }
 
 func (m *Machine) footnote() policy.Text {
@@ -201,7 +208,7 @@ func (m *Machine) tell(t session.Tell) {
 
 func (m *Machine) refusal(t session.Tell) panel.View {
 	if m.Roster == nil {
-		return panel.NoPolicy()
+		return m.withoutList()
 	}
 	if t.Member == "" {
 		return panel.Unknown(m.unknown.shown)

@@ -35,6 +35,7 @@ func TestTwentyPanelsForAnHourOfTapsLeaveMemoryFlat(t *testing.T) {
 	}
 	l.furnish()
 	l.start()
+	l.verified()
 	address := regexp.MustCompile(`panel=(http://[^ \n]+)/`).FindStringSubmatch(l.said.String())
 	if address == nil {
 		t.Fatalf("no panel in %q", l.said.String())
