@@ -201,9 +201,7 @@ func (s *Site) buckets(b *Built, o Order) ([]bucket, error) {
 			continue
 		}
 		at.roster.Members = append(at.roster.Members, w)
-		for _, f := range held[i] { // in the order in which the roster names them: wire.BadgesOutline
-			at.badges = append(at.badges, f)
-		}
+		at.badges = append(at.badges, held[i]...) // in the order in which the roster names them: wire.BadgesOutline
 	}
 	return out, nil
 }

@@ -170,9 +170,7 @@ func compact(b *openbadge.Badge) *openbadge.Badge {
 	out := &openbadge.Badge{ID: strings.Clone(b.ID), UID: strings.Clone(b.UID), IssuerID: strings.Clone(b.IssuerID),
 		AchievementID: strings.Clone(b.AchievementID), ValidFrom: b.ValidFrom, ValidUntil: b.ValidUntil,
 		Subject: strings.Clone(b.Subject)}
-	for _, x := range b.Identifiers {
-		out.Identifiers = append(out.Identifiers, x)
-	}
+	out.Identifiers = append(out.Identifiers, b.Identifiers...)
 	out.Status = append(out.Status, b.Status...)
 	return out
 }
