@@ -53,6 +53,7 @@ func (p *Pages) parse(lang string) (*views, error) {
 func (p *Pages) funcs(l tongue) template.FuncMap {
 	return template.FuncMap{
 		"t": l.t, "count": l.count, "known": l.known, "number": l.number,
+		"author": l.author, "machineFault": l.machineFault,
 		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
 		"asset":   p.assets.path,
 		"said":    func(text string) string { return p.faults.In(l.lang, text) },
