@@ -153,7 +153,8 @@ func (h *Hub) openServices() error {
 }
 
 // starter is the policy of a new site: it opens nothing.
-const starter = `# Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
+const starter = `# Qui peut quoi. Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
+# Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
 portillon: 1
 site: %s
 language: fr
