@@ -210,7 +210,7 @@ func (h *Hub) openPages() error {
 		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
 		Address:     func(r *http.Request) string { return httpd.Address(r.Context()).String() },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
-		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, ZoneNow: m.policies.zone,
+		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, IssuerName: m.policies.issuerName, ZoneNow: m.policies.zone,
 		PolicyMachines: m.policies.machineIDs, Trouble: h.databaseReason})
 	if err != nil {
 		return err

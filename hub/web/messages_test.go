@@ -304,3 +304,14 @@ func csvText(t *testing.T, rows [][]string) string {
 	}
 	return b.String()
 }
+
+func TestIssuerOfAValidBadgeHasItsNameInThePolicy(t *testing.T) {
+	p := &Pages{Options: Options{IssuerName: func(as string) string { return map[string]string{"did:key:z1": "Notre lieu"}[as] }}}
+	for _, c := range []struct{ issuer, verdict, want string }{
+		{"did:key:z1", "valid", "Notre lieu"}, {"did:key:z1", "invalid", "did:key:z1"}, {"did:key:z2", "valid", "did:key:z2"},
+	} {
+		if got := p.issuerName(directory.Badge{Issuer: c.issuer, Verdict: c.verdict}); got != c.want {
+			t.Errorf("%s, %s: %q, want %q", c.issuer, c.verdict, got, c.want)
+		}
+	}
+}
