@@ -153,7 +153,8 @@ func (h *Hub) openServices() error {
 }
 
 // starter is the policy of a new site: it opens nothing.
-const starter = `# Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
+const starter = `# Qui peut quoi. Rien n’est ouvert : aucune machine n’est nommée ici. docs/site.md (en anglais) explique les mots.
+# Who may do what. Nothing is open yet: this policy names no machine. docs/site.md explains the keys.
 portillon: 1
 site: %s
 language: fr
@@ -209,7 +210,7 @@ func (h *Hub) openPages() error {
 		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
 		Address:     func(r *http.Request) string { return httpd.Address(r.Context()).String() },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
-		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, ZoneNow: m.policies.zone,
+		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, IssuerName: m.policies.issuerName, ZoneNow: m.policies.zone,
 		PolicyMachines: m.policies.machineIDs, Trouble: h.databaseReason})
 	if err != nil {
 		return err

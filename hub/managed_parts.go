@@ -115,6 +115,18 @@ func (p *policies) badgeName(id policy.BadgeID) policy.Text {
 	return policy.Text{}
 }
 
+// issuerName is the policy's name of an issuer, given by its profile or one of its keys.
+func (p *policies) issuerName(as string) string {
+	if now := p.forNames(); now != nil {
+		for _, i := range now.Issuers {
+			if as == i.Profile || slices.Contains(i.Keys, as) {
+				return i.Name
+			}
+		}
+	}
+	return ""
+}
+
 // policyText is the policy in force; number 0: there is none.
 func (h *Hub) policyText(ctx context.Context) (int64, string, error) {
 	v, err := h.managed.publish.Current(ctx, actor.System("directory"))

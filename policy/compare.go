@@ -99,7 +99,7 @@ func (c Change) In(l Language) string {
 	}
 	role := c.Role.String()
 	if !c.Alone {
-		role += say(" avec un superviseur", " with a supervisor")
+		role += say(" avec un mentor", " with a mentor")
 	}
 	out := string(c.Machine) + say(" : ", ": ") + strings.Join(with, ", ") + say(" : ", ": ")
 	switch {

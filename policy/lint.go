@@ -42,8 +42,8 @@ func (p *Policy) Warnings(from time.Time) ([]Warning, error) {
 					fmt.Sprintf("learners: %d stops nobody: each machine counts for itself, and has one session at a time", l)}})
 			}
 			if p.peers(&m.Grants[g]) {
-				out = append(out, Warning{Machine: m.ID, Grant: g, Text: Text{"qui remplit cette règle peut aussi en être le superviseur : deux apprenants pourraient répondre l’un de l’autre",
-					"whoever meets this grant may also be its supervisor: two learners could answer for each other"}})
+				out = append(out, Warning{Machine: m.ID, Grant: g, Text: Text{"qui satisfait cette règle peut aussi y être mentor : deux apprenants pourraient s’encadrer l’un l’autre",
+					"whoever meets this grant may also be its mentor: two learners could supervise each other"}})
 			}
 		}
 	}

@@ -144,7 +144,7 @@ var mutants = []struct{ file, old, new string }{
 	{"space.go", "lower = append(lower, n-1) // the same", "_ = n // the same"},
 	{"space.go", "if len(passes) < 2 {", "if true {"},
 	{"times.go", "if len(except) < len(in) ||", "if false ||"},
-	{"members.go", "out.Holdings[i].Checked = time.Time{}", "_ = i"},
+	{"members.go", "h.Checked = time.Time{}", "_ = h"},
 	{"lint.go", "return same(n.Badge, o.Badge)", "return true"},
 	{"peers.go", "if e := &b.Accepts[i]; e.Same(other) && e.For(role) {", "if e := &b.Accepts[i]; e.Same(other) {"},
 	{"peers.go", "return e.For(Mentor) && e.Same(x) &&", "return e.Same(x) &&"},

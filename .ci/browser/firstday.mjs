@@ -17,7 +17,7 @@ const status = () => run(atPi, 'portillon machine status --lang en --socket /run
 const until = async (what, is) => { for (let i = 0; i < 300; i++) { if (is()) return; await new Promise(r => setTimeout(r, 200)) } throw new Error('it does not come: ' + what) };
 
 let hub = begin(atHub, 'mkdir biklab && cd biklab && exec portillon-hub');
-const code = (await says(hub, /\/code\/owner and the code (\S+)/))[1], phrase = (await says(hub, /with secrets: (\S+)/))[1];
+const code = (await says(hub, /\/code\/owner\?code=(\S+)/))[1], phrase = (await says(hub, /with secrets: (\S+)/))[1];
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium',
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
 const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'fr-FR' });

@@ -90,11 +90,15 @@ func untilLineIsLow(ctx context.Context) (_ context.Context, stop func()) {
 }
 
 func printFindings(w stdio, l policy.Language, found []doctor.Finding) {
-	mark := map[doctor.State]string{doctor.Well: say(l, "bien", "well"), doctor.Ill: say(l, "MAL", "ILL"), doctor.Unknown: "?"}
+	mark := map[doctor.State]string{doctor.Well: say(l, "ok", "well"), doctor.Ill: say(l, "À CORRIGER", "ILL"), doctor.Unknown: "?"}
+	width := 5 // of the marks, in letters
+	if l == policy.French {
+		width = 10
+	}
 	for _, f := range found {
-		fmt.Fprintf(w.out, "%-5s %-12s %s\n", mark[f.State], f.Look, plain(f.Fact.In(l)))
+		fmt.Fprintf(w.out, "%-*s %-12s %s\n", width, mark[f.State], f.Look, plain(f.Fact.In(l)))
 		if c := f.Cure.In(l); c != "" {
-			fmt.Fprintf(w.out, "%18s → %s\n", "", plain(c))
+			fmt.Fprintf(w.out, "%*s → %s\n", width+13, "", plain(c))
 		}
 	}
 }

@@ -194,7 +194,7 @@ func breach(p *policy.Policy, at places, b policy.Breach, l policy.Language) str
 	}
 	role := b.Role.String()
 	if b.Supervised {
-		role += say(l, " avec un superviseur", " with a supervisor")
+		role += say(l, " avec un mentor", " with a mentor")
 	}
 	if b.Clock == policy.Untrusted {
 		role += say(l, ", tant que l’heure n’est pas sûre", ", while the clock is not trusted")

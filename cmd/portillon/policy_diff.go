@@ -134,7 +134,7 @@ func (w stdio) tellDifferences(d differences, l policy.Language) {
 func (a affected) in(l policy.Language) string {
 	role := a.Role.String()
 	if !a.Alone {
-		role += say(l, " avec un superviseur", " with a supervisor")
+		role += say(l, " avec un mentor", " with a mentor")
 	}
 	out := fmt.Sprintf(say(l, "%s %s (%s) : %s, %s", "%s %s (%s): %s, %s"), either(a.Gained, "+", "-"), a.Name, a.Member, a.Machine, role)
 	if len(a.When)+len(a.Except) == 0 {

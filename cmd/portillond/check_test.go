@@ -30,7 +30,7 @@ func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
 	}
 	l.write("machine.yaml", []byte(l.config()))
 	for lang, want := range map[string]string{
-		"fr": "le fichier est en ordre\nClés : une seule clé, « portillon-test », signe la politique et les bundles",
+		"fr": "le fichier est en ordre\nClés : une seule clé, « portillon-test », signe les règles d’accès et les paquets d’accès",
 		"en": "What Portillon does not do here:\n  - ",
 		"de": `-lang: "de" is not a language`,
 	} {

@@ -223,7 +223,7 @@ func breachInWords(b policy.Breach, l policy.Language) string {
 	}
 	role := b.Role.String()
 	if b.Supervised {
-		role += say(" avec un superviseur", " with a supervisor")
+		role += say(" avec un mentor", " with a mentor")
 	}
 	if b.Clock == policy.Untrusted {
 		role += say(", tant que l’heure n’est pas sûre", ", while the clock is not trusted")

@@ -101,7 +101,7 @@ func (h Holder) whole() Holder {
 func whyInWords(c policy.MemberChange, l policy.Language) string {
 	out := ""
 	if !c.Alone {
-		out = policy.Text{FR: "avec un superviseur", EN: "with a supervisor"}.In(l)
+		out = policy.Text{FR: "avec un mentor", EN: "with a mentor"}.In(l)
 	}
 	when := policy.WhenInWords(c.When, c.Except, l)
 	if when == "" {

@@ -70,7 +70,7 @@ type Change struct {
 	Role    string           `json:"role"`
 	// Supervised says that the right holds while a supervisor answers.
 	Supervised bool   `json:"supervised,omitempty"`
-	Why        string `json:"why,omitempty"` // in words: with a supervisor, and at which times; empty: alone, at any time
+	Why        string `json:"why,omitempty"` // in words: with a mentor, and at which times; empty: alone, at any time
 }
 
 // Bundle is a published bundle.

@@ -56,3 +56,26 @@ func TestSilentMachineIsNoErrorOfTheHub(t *testing.T) {
 		}
 	}
 }
+
+func TestFaultThatStopsNothingIsNotShownAsASafetyStop(t *testing.T) {
+	h := open(t, 0)
+	h.site.AddFault("laser", "screen: 192.0.2.7")
+	body := h.get("/machines/laser?lang=fr").Body.String()
+	for _, want := range []string{"L’écran 192.0.2.7 de la machine ne répond plus", "à vérifier"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in\n%s", want, body)
+		}
+	}
+	if strings.Contains(body, "arrêtée par sécurité") {
+		t.Error("a silent screen is shown as a safety stop")
+	}
+}
+
+func TestFirstPolicyIsPublishedByTheHubInWords(t *testing.T) {
+	h := open(t, 0)
+	h.site.Poison("new site")
+	if body := h.get("/policy?lang=fr").Body.String(); !strings.Contains(body, "par le hub à sa création") ||
+		strings.Contains(body, "<q>new site</q>") {
+		t.Errorf("the first policy has no French author:\n%s", body)
+	}
+}

@@ -38,7 +38,7 @@ func TestEveryMessageExistsInBothLanguagesAndIsUsed(t *testing.T) {
 		}
 		used[key] = true
 	}
-	open := regexp.MustCompile(`^(check|fault|disk|clock|verdict|import\.field|done|month|role)\.`) // words of other programs, and words after "prefix"+
+	open := regexp.MustCompile(`^(check|fault|disk|clock|verdict|import\.field|done|month|role|system)\.`) // words of other programs, and words after "prefix"+
 	for key, m := range w {
 		if !used[key] && !open.MatchString(key) {
 			t.Errorf("message %q is used nowhere", key)
@@ -303,4 +303,15 @@ func csvText(t *testing.T, rows [][]string) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+func TestIssuerOfAValidBadgeHasItsNameInThePolicy(t *testing.T) {
+	p := &Pages{Options: Options{IssuerName: func(as string) string { return map[string]string{"did:key:z1": "Notre lieu"}[as] }}}
+	for _, c := range []struct{ issuer, verdict, want string }{
+		{"did:key:z1", "valid", "Notre lieu"}, {"did:key:z1", "invalid", "did:key:z1"}, {"did:key:z2", "valid", "did:key:z2"},
+	} {
+		if got := p.issuerName(directory.Badge{Issuer: c.issuer, Verdict: c.verdict}); got != c.want {
+			t.Errorf("%s, %s: %q, want %q", c.issuer, c.verdict, got, c.want)
+		}
+	}
 }

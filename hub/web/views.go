@@ -53,6 +53,7 @@ func (p *Pages) parse(lang string) (*views, error) {
 func (p *Pages) funcs(l tongue) template.FuncMap {
 	return template.FuncMap{
 		"t": l.t, "count": l.count, "known": l.known, "number": l.number,
+		"author": l.author, "machineFault": l.machineFault,
 		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
 		"asset":   p.assets.path,
 		"said":    func(text string) string { return p.faults.In(l.lang, text) },
@@ -60,6 +61,7 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"machine": func(id policy.MachineID) string { return p.machineName(l, id) },
 		"badge":   func(id policy.BadgeID) string { return p.badgeName(l, id) },
+		"issuer":  p.issuerName,
 		"may":     func(a actor.Actor, act actor.Act) bool { return a.May(act, actor.Target{}) == nil },
 		"mayAt": func(a actor.Actor, act actor.Act, m policy.MachineID) bool {
 			return a.May(act, actor.Target{Machine: m}) == nil
@@ -107,6 +109,16 @@ func (p *Pages) badgeName(l tongue, id policy.BadgeID) string {
 		}
 	}
 	return string(id)
+}
+
+// issuerName is the policy's name of whoever issued a badge. Of a badge that is not valid, it is what the badge says.
+func (p *Pages) issuerName(b directory.Badge) string {
+	if p.IssuerName != nil && b.Verdict == "valid" {
+		if s := p.IssuerName(b.Issuer); s != "" {
+			return s
+		}
+	}
+	return b.Issuer
 }
 
 // dict is a map of its arguments, for a part that needs several values.

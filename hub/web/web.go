@@ -51,9 +51,10 @@ type Options struct {
 	Address func(*http.Request) string
 	// RequestID is the id under which the logs have the request. nil: a new one.
 	RequestID func(*http.Request) string
-	// MachineName and BadgeName give the policy's names. nil, or an empty text: the id is shown.
+	// MachineName, BadgeName and IssuerName give the policy's names. nil, or an empty text: the id is shown.
 	MachineName func(policy.MachineID) policy.Text
 	BadgeName   func(policy.BadgeID) policy.Text
+	IssuerName  func(profileOrKey string) string
 	// PolicyMachines are the machines of the policy in force. nil: they are not offered where a machine is added.
 	PolicyMachines func() []policy.MachineID
 	Mail           bool // the hub can send e-mail

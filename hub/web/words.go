@@ -77,6 +77,23 @@ func (l tongue) known(prefix string, word any) string {
 	return fmt.Sprint(word)
 }
 
+// author names whoever did something: the hub's own jobs have messages, people have their names.
+func (l tongue) author(name string) string {
+	if key := "system." + strings.ReplaceAll(name, " ", "-"); l.has(key) {
+		return l.t(key)
+	}
+	return name
+}
+
+// machineFault explains one fault of a machine, such as "screen: 192.0.2.7": a code, and what it is about.
+func (l tongue) machineFault(text string) string {
+	code, about, _ := strings.Cut(text, ": ")
+	if key := "fault." + strings.ReplaceAll(code, " ", "-"); l.has(key) {
+		return l.t(key, about)
+	}
+	return text
+}
+
 // count is key.one or key.many with the number. French says 0 in the singular.
 func (l tongue) count(key string, n any) string {
 	v, _ := strconv.ParseInt(fmt.Sprint(n), 10, 64)

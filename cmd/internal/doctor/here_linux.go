@@ -24,7 +24,8 @@ const patience = 5 * time.Second
 // Here is the computer this runs on, beside the machine of c.
 func Here(c machined.Config) System {
 	return System{Root: os.DirFS("/"), Real: machined.RealPath, Watchdog: runtimeWatchdog, Now: time.Now(),
-		Synchronised: machined.Synchronised, Broker: broker, Disk: disk, Life: life,
+		Synchronised: machined.Synchronised, Disk: disk, Life: life,
+		Broker: func(ctx context.Context, address string) (time.Time, error) { return broker(ctx, address, c) },
 		Check: func() machined.Checked { return c.Check(machined.Here(time.Now())) },
 		Status: func(ctx context.Context) (control.Status, error) {
 			rep, err := control.Call(ctx, c.Control, control.Request{Do: "status"})
@@ -43,8 +44,9 @@ func runtimeWatchdog(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// broker connects, and looks at the certificate where there is one. It says nothing, so no password is needed.
-func broker(ctx context.Context, address string) (time.Time, error) {
+// broker connects as the daemon of c does, and looks at the certificate where there is one. It says nothing, so no
+// password is needed.
+func broker(ctx context.Context, address string, c machined.Config) (time.Time, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return time.Time{}, err
@@ -64,7 +66,15 @@ func broker(ctx context.Context, address string) (time.Time, error) {
 		}
 		return time.Time{}, err
 	}
-	conn, err := new(tls.Dialer).DialContext(ctx, "tcp", host)
+	dialer := tls.Dialer{}
+	if c.Hub != (machined.HubConfig{}) { // the hub's own authority signs its certificate, and the hub may have moved
+		link, err := c.HubLink(nil, time.Now, func() bool { return true })
+		if err != nil {
+			return time.Time{}, err
+		}
+		dialer.Config, host = link.TLS(), link.Resolve(host)
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", host)
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -132,6 +132,9 @@ func backup(ctx context.Context, args []string, out, errs io.Writer) int {
 	for _, name := range a.Lacks {
 		fmt.Fprintf(out, "portillon-hub: the backup lacks the secret %s\n", name)
 	}
+	if len(a.Lacks) > 0 {
+		fmt.Fprintln(out, "portillon-hub: a hub restored from it needs these files; -with-secrets adds them, encrypted to the phrase")
+	}
 	return 0
 }
 

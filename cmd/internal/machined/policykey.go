@@ -27,14 +27,14 @@ func (c Config) KeySituation() policy.Text {
 	bundle, own := keykind.NameOf(c.Bundle.Key), keykind.NameOf(c.PolicyKey)
 	if !c.PolicyApart() {
 		return policy.Text{
-			FR: fmt.Sprintf("Clés : une seule clé, « %s », signe la politique et les bundles : "+
+			FR: fmt.Sprintf("Clés : une seule clé, « %s », signe les règles d’accès et les paquets d’accès : "+
 				"qui la détient peut tout", bundle),
 			EN: fmt.Sprintf("Keys: one key, “%s”, signs the policy and the bundles: "+
 				"whoever has it may do everything", bundle)}
 	}
 	return policy.Text{
-		FR: fmt.Sprintf("Clés : « %s » signe la politique, « %s » les bundles : "+
-			"qui ne détient que la seconde ne change pas la politique", own, bundle),
+		FR: fmt.Sprintf("Clés : « %s » signe les règles d’accès, « %s » les paquets d’accès : "+
+			"qui ne détient que la seconde ne change pas les règles", own, bundle),
 		EN: fmt.Sprintf("Keys: “%s” signs the policy, “%s” the bundles: "+
 			"whoever has only the second cannot change the policy", own, bundle)}
 }

@@ -181,6 +181,17 @@ func BadgeName(id policy.BadgeID) policy.Text {
 	return policy.Text{}
 }
 
+// AddFault gives a machine a fault, as the hub lists it.
+func (s *Site) AddFault(id policy.MachineID, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.machines {
+		if x := &s.machines[i]; x.ID == id {
+			x.Standing.Faults = append(x.Standing.Faults, text)
+		}
+	}
+}
+
 // Poison puts text into every field of every kind that people, badges or machines fill.
 func (s *Site) Poison(text string) {
 	s.mu.Lock()
