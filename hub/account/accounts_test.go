@@ -429,6 +429,10 @@ func TestErasureRemovesATrustedAccountForOwnersAlone(t *testing.T) {
 		if err := forget(actor.Actor{Account: "o", Site: actor.Owner}); err != nil {
 			t.Errorf("%s, erased by an owner: %v", role, err)
 		}
+		x = b.add(account.Account{Name: "lea", Member: "m-lea", Site: role})
+		if err := forget(actor.Actor{Account: x.ID, Site: role}); err != nil {
+			t.Errorf("%s, erased by themselves: %v", role, err)
+		}
 	}
 }
 
