@@ -127,7 +127,7 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	}
 	pl := &plan{account: a.Account, generation: x.generation, source: in.Source}
 	pl.Format, pl.Columns, pl.Ignored = l.format, l.columns, l.ignored
-	if err := pl.make(x, l.rows, former, s.o.CardHash); err != nil {
+	if err := pl.make(x, l.rows, former, s.cardHashes()); err != nil {
 		return Preview{}, err
 	}
 	practised, unknown, err := s.practised(ctx, p)
