@@ -329,8 +329,15 @@ func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 			r.sameDay(a.Since, b.Since)))
 	}
 	for _, c := range r.Cards {
-		if !slices.ContainsFunc(had, func(x Card) bool { return same(x, c) }) {
+		at := slices.IndexFunc(had, func(x Card) bool { return same(x, c) })
+		if at < 0 {
 			w.cards = append(w.cards, c)
+			continue
+		}
+		// The list tells the number of a card that hangs on the card key before: it outlives that key, lost or not.
+		known := slices.ContainsFunc(had, func(x Card) bool { return x.Number == c.Number })
+		if markOf(had[at].Number) != "" && !known {
+			w.numbered = append(w.numbered, Card{ID: had[at].ID, Number: c.Number, Part: c.Part})
 		}
 	}
 	if !r.whole {
@@ -354,7 +361,7 @@ func (w *write) fields(e *entry) []string {
 		return nil
 	}
 	out := differences(&e.Member, &w.Member)
-	if len(w.cards)+len(w.uncarded) > 0 {
+	if len(w.cards)+len(w.uncarded)+len(w.numbered) > 0 {
 		out = append(out, "cards")
 	}
 	if !slices.Equal(e.files, w.files) {
