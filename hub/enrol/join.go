@@ -182,8 +182,8 @@ var errNotMachine = errors.New("this is no enrolled machine of this hub, or it w
 
 // keyOf is the key of a machine that may ask something, also as text.
 func (s *Service) keyOf(ctx context.Context, id policy.MachineID) (key note.Verifier, public string, err error) {
-	err = s.o.Site.QueryRow(ctx, `SELECT public FROM machine WHERE site = $1 AND machine = $2 AND enrolled > 0 AND revoked = 0`,
-		string(id)).Scan(&public)
+	err = s.o.Site.QueryRow(ctx, `SELECT public FROM machine WHERE site = $1 AND machine = $2
+		AND enrolled > 0 AND revoked = 0`, string(id)).Scan(&public)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, "", errNotMachine
 	}
