@@ -39,6 +39,7 @@ type managed struct {
 	cardKey   *cardkey.Service
 	rebinds   rebinds
 	settings  settings
+	returned  returnedPolicies
 	api       *api.API
 	pages     *web.Pages
 	server    *http.Server

@@ -290,6 +290,9 @@ func (h *Hub) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
 	if err != nil {
 		return publish.SignedPolicy{}, err
 	}
+	if f.Policy.Site != h.c.Site {
+		return publish.SignedPolicy{}, fmt.Errorf("the policy was signed for the site %q, want %q", f.Policy.Site, h.c.Site)
+	}
 	return publish.SignedPolicy{Number: int64(f.Policy.Number), Text: f.Chunks[wire.PolicyChunk],
 		Documents: f.Chunks[wire.DocumentsChunk], By: h.c.Bundle.Policy.Name()}, nil
 }

@@ -1,14 +1,47 @@
 package hub
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"sync"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"portillon/policy"
+	"portillon/wire"
 )
 
 // errNotYet is what a machine returns to a hub that is still starting.
 var errNotYet = errors.New("the hub is starting")
+
+// errOtherPolicy is of a policy that may be genuine, and that was perhaps never in force.
+var errOtherPolicy = errors.New("no bundle that this hub signed has this policy: return the manifest of one first")
+
+// returnedPolicies are the signed policies that manifests of this hub name, by their hashes. A policy alone counts for
+// nothing: whoever has the policy key and a machine would bring any policy into force.
+type returnedPolicies struct {
+	mu sync.Mutex
+	of map[string]bool
+}
+
+// maxReturnedPolicies bounds them: those of the months since a backup.
+const maxReturnedPolicies = 1000
+
+func (p *returnedPolicies) add(signed string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.of == nil || len(p.of) >= maxReturnedPolicies {
+		p.of = map[string]bool{}
+	}
+	p.of[wire.Hash([]byte(signed))] = true
+}
+
+func (p *returnedPolicies) has(signed []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.of[wire.Hash(signed)]
+}
 
 // takeManifest takes note of the manifest that a machine works from: after a restore, the next bundle is above it.
 func (h *Hub) takeManifest(ctx context.Context, id policy.MachineID, signed []byte) error {
@@ -17,10 +50,18 @@ func (h *Hub) takeManifest(ctx context.Context, id policy.MachineID, signed []by
 		return errNotYet
 	}
 	h.log.Info("manifest returned", "machine", id, "bytes", len(signed))
-	return p.Adopt(ctx, signed)
+	if err := p.Adopt(ctx, signed); err != nil {
+		return err
+	}
+	m, err := wire.OpenManifest(signed, note.VerifierList(h.c.Bundle.Key))
+	if err == nil && m.SignedPolicy != "" {
+		h.managed.returned.add(m.SignedPolicy)
+	}
+	return err
 }
 
-// takePolicy takes back a signed policy that a machine works from, where it has a higher number than the one in force.
+// takePolicy takes back a signed policy that a machine works from, where it has a higher number than the one in force,
+// and where a bundle of this hub had it.
 func (h *Hub) takePolicy(ctx context.Context, id policy.MachineID, file []byte) error {
 	p := h.managed.publish
 	switch {
@@ -28,6 +69,13 @@ func (h *Hub) takePolicy(ctx context.Context, id policy.MachineID, file []byte) 
 		return errNotYet
 	case h.c.Bundle.Policy == nil:
 		return errors.New("this site has no policy key apart: its policies have no number at the machines")
+	}
+	f, err := wire.ReadPolicyFile(bytes.NewReader(file), h.c.Bundle.policyKeys())
+	if err != nil {
+		return err
+	}
+	if !h.managed.returned.has(f.Signed) {
+		return errOtherPolicy
 	}
 	h.log.Info("policy returned", "machine", id, "bytes", len(file))
 	return p.AdoptPolicy(ctx, file)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"unicode"
 
@@ -17,7 +18,8 @@ import (
 
 // settings are what an administrator sets while the hub runs, as they are in force. This process alone writes them.
 type settings struct {
-	now atomic.Pointer[api.Settings]
+	changing sync.Mutex // held from the comparison of versions until the change is in force
+	now      atomic.Pointer[api.Settings]
 }
 
 // Bounds of settings, in bytes.
@@ -80,6 +82,8 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 		return api.Settings{}, err
 	}
 	h := o.h
+	h.managed.settings.changing.Lock()
+	defer h.managed.settings.changing.Unlock()
 	var after api.Settings
 	err := h.db.Site(h.c.Site).Write(ctx, func(tx *store.Tx) error {
 		before := *h.managed.settings.now.Load()

@@ -82,6 +82,33 @@ func TestSettingsAreInForceAtOnceAndOutliveARestart(t *testing.T) {
 	}
 }
 
+// Of two changes of one version, one is refused: nothing that somebody changed is written over unseen.
+func TestOneOfTwoChangesOfTheSettingsIsRefused(t *testing.T) {
+	h, b := managedHub(t)
+	b.ownerOf(h)
+	for round := range 20 {
+		var s api.Settings
+		b.json(200, "GET", "/settings", nil, &s)
+		const both = 4
+		got := make(chan int, both)
+		for i := range both {
+			go func() {
+				status, _ := b.patch("/settings", version(s.Version), `{"name": "Lab `+strconv.Itoa(round*both+i)+`"}`)
+				got <- status
+			}()
+		}
+		taken := 0
+		for range both {
+			if <-got == 200 {
+				taken++
+			}
+		}
+		if taken != 1 {
+			t.Fatalf("round %d: %d changes of version %d were taken", round, taken, s.Version)
+		}
+	}
+}
+
 func long(n int) string { return string(bytes.Repeat([]byte("a"), n)) }
 
 func TestStateSaysHowTheHubRuns(t *testing.T) {

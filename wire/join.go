@@ -22,8 +22,9 @@ import (
 //	GET  time?nonce=…        → signed HubTime
 //	GET  manifest, chunks/HASH, credentials/HASH; with the machine's certificate, for they hold names
 //	GET  card-keys           → CardKeys; with the machine's certificate
-//	POST returned/policy, returned/manifest: what the machine works from, where the hub offers something older (it was
-//	     restored from a backup); a policy file (PolicyFile) and a signed manifest, with the machine's certificate
+//	POST returned/manifest, returned/policy: what the machine works from, where the hub offers something older (it was
+//	     restored from a backup); a signed manifest, then a policy file (PolicyFile) with the policy that it names; with
+//	     the machine's certificate
 const JoinPath = "/machine/v1/"
 
 // ChannelLabel is the label of the keying material (RFC 8446 §7.5) that a JoinAsk and a Renew are bound to: what was

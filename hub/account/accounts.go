@@ -359,7 +359,8 @@ func (s *Service) remove(ctx context.Context, tx *store.Tx, x row) error {
 
 // Forget removes what is known here of a member whom the directory erases, in the directory's transaction: account,
 // codes, and the personal part of the audit log. The directory has asked for actor.EraseMembers; Forget asks again. The
-// last owner is refused.
+// last owner is refused, and so is another owner or administrator where the actor may not write accounts: who writes the
+// directory alone removes nobody else's role.
 func (s *Service) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m policy.MemberID,
 	addresses []string) error {
 	if err := a.May(actor.EraseMembers, actor.Target{Member: m}); err != nil {
@@ -370,6 +371,11 @@ func (s *Service) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m pol
 	switch gone := (*fault.NotFound)(nil); {
 	case err == nil:
 		about, accounts = append(about, "account "+x.ID), []string{x.ID}
+		if x.isTrusted() && x.ID != a.Account && a.May(actor.WriteAccounts, actor.Target{}) != nil {
+			return &fault.Invalid{Faults: []fault.Field{{Field: "member", Given: string(m),
+				Wrong: "this member is an administrator or an owner",
+				Right: "have an owner take the role, or erase the member"}}}
+		}
 		if err := s.remove(ctx, tx, x); err != nil {
 			return err
 		}

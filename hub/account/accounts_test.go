@@ -408,6 +408,34 @@ func TestErasedMemberLeavesNothingButAVerifiableLog(t *testing.T) {
 	}
 }
 
+// Whoever writes the directory, and no accounts, removes no owner and no administrator by erasing a member.
+func TestErasureRemovesATrustedAccountForOwnersAlone(t *testing.T) {
+	for _, role := range []actor.Role{actor.Owner, actor.Administrator} {
+		b := open(t)
+		b.owner()
+		x := b.add(account.Account{Name: "lea", Member: "m-lea", Site: role})
+		forget := func(a actor.Actor) error {
+			return b.site.Write(t.Context(), func(tx *store.Tx) error { return b.Forget(t.Context(), tx, a, "m-lea", nil) })
+		}
+		scoped := actor.Actor{Account: "o", Site: actor.Owner, Token: "t", Scopes: []actor.Act{actor.EraseMembers}}
+		for _, a := range []actor.Actor{{Account: "a", Site: actor.Administrator}, scoped} {
+			if err := forget(a); !invalid(err) {
+				t.Errorf("%s, erased by %+v: %v", role, a, err)
+			}
+			if _, err := b.Account(t.Context(), root, x.ID); err != nil {
+				t.Fatalf("%s: the account is gone: %v", role, err)
+			}
+		}
+		if err := forget(actor.Actor{Account: "o", Site: actor.Owner}); err != nil {
+			t.Errorf("%s, erased by an owner: %v", role, err)
+		}
+		x = b.add(account.Account{Name: "lea", Member: "m-lea", Site: role})
+		if err := forget(actor.Actor{Account: x.ID, Site: role}); err != nil {
+			t.Errorf("%s, erased by themselves: %v", role, err)
+		}
+	}
+}
+
 func TestSubscribersHearOfAccounts(t *testing.T) {
 	b := open(t)
 	sub, cancel := b.site.Subscribe(store.Accounts)

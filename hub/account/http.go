@@ -11,6 +11,10 @@ import (
 	"portillon/hub/actor"
 )
 
+// BackgroundHeader marks what a page asks for by itself: it does not count as a use of the session, so that a page that
+// is left open keeps nobody signed in.
+const BackgroundHeader = "Portillon-Background"
+
 // Handler gives every request to next who asks: ActorOf. It refuses a request with a token and a session (400), a wrong
 // token (401), and too many wrong ones (429). What a listener refuses before anybody is asked for, a foreign Host or a
 // form of another site's page, is refused by package httpd.
@@ -25,7 +29,7 @@ func (s *Service) Handler(next http.Handler) http.Handler {
 		s.serve(w, r.WithContext(ctx), next, a, err)
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := visitor{agent: shorten(printable(r.UserAgent()), 200)}
+		v := visitor{agent: shorten(printable(r.UserAgent()), 200), background: r.Header.Get(BackgroundHeader) != ""}
 		v.request, v.address = s.o.Request(r)
 		r = r.WithContext(context.WithValue(r.Context(), visitorKey, v))
 		if _, given := r.Header["Authorization"]; !given {
@@ -140,7 +144,9 @@ func (s *Service) ActorNow(r *http.Request) (actor.Actor, error) {
 	if !visitorOf(ctx).session {
 		return actor.Actor{}, nil
 	}
-	_, alive, err := sessionStore{s}.FindCtx(ctx, s.sessions.Token(ctx))
+	v := visitorOf(ctx)
+	v.background = true // an open event stream is no use: a page that nobody looks at would keep its session
+	_, alive, err := sessionStore{s}.FindCtx(context.WithValue(ctx, visitorKey, v), s.sessions.Token(ctx))
 	if err != nil || !alive {
 		return actor.Actor{}, err
 	}

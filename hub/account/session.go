@@ -111,7 +111,7 @@ func (st sessionStore) FindCtx(ctx context.Context, token string) ([]byte, bool,
 	if err != nil || now >= expires || now >= seen+idle {
 		return nil, false, err
 	}
-	if now-seen >= touchEvery.Milliseconds() {
+	if now-seen >= touchEvery.Milliseconds() && !visitorOf(ctx).background {
 		err := st.s.site.Write(ctx, func(tx *store.Tx) error {
 			_, err := tx.Exec(ctx, `UPDATE account_session SET seen = $3 WHERE site = $1 AND hash = $2`, hash, now)
 			return err
@@ -195,6 +195,7 @@ const (
 type visitor struct {
 	request, address, agent string
 	session                 bool // scs has loaded a session, or would make one
+	background              bool // a page asks by itself: this is no use of the session
 }
 
 func visitorOf(ctx context.Context) visitor {

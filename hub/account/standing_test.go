@@ -184,3 +184,40 @@ func TestSessionThatEndedMeanwhileIsNobodys(t *testing.T) {
 		}
 	}
 }
+
+// What an administrator's page asks for by itself while it is left open keeps no session: neither its event stream nor
+// its refreshes.
+func TestOpenPageKeepsNoSession(t *testing.T) {
+	for name, open2h := range map[string]func(b *bench, w *browser) error{
+		"event stream": func(b *bench, w *browser) error {
+			return w.during(func(now func() (actor.Actor, error)) error {
+				for range 13 {
+					b.pass(10 * time.Minute)
+					if _, err := now(); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+		"refreshes": func(b *bench, w *browser) error {
+			w.header.Set(account.BackgroundHeader, "1")
+			defer w.header.Del(account.BackgroundHeader)
+			for range 13 {
+				b.pass(10 * time.Minute)
+				w.get()
+			}
+			return nil
+		},
+	} {
+		b := open(t)
+		b.owner()
+		w := b.browser()
+		if err := w.signIn("owner", good); err != nil {
+			t.Fatal(err)
+		}
+		if err := open2h(b, w); err != nil || w.get().Account != "" {
+			t.Errorf("%s: signed in after two hours without a use: %v", name, err)
+		}
+	}
+}

@@ -98,6 +98,19 @@ func checkOf(key []byte) string {
 	return wire.MarkOf(key)
 }
 
+// place brings the files of a change-over to where they belong, if they are not there yet. The new key takes the place
+// of the one before only once that one is on the disk beside it.
+func (s *Service) place(r Ring) error {
+	next, err := readOptional(s.o.Path + nextSuffix)
+	if err != nil || r.Before == nil || string(next) != string(r.InForce) {
+		return err
+	}
+	if err := write(BeforeFile(s.o.Path), r.Before); err != nil {
+		return err
+	}
+	return os.Rename(s.o.Path+nextSuffix, s.o.Path)
+}
+
 // settle brings the files to what the database says, after a power cut between the two. The database is written first:
 // until then nothing uses the new key.
 func (s *Service) settle(r row) (Ring, error) {
@@ -114,10 +127,8 @@ func (s *Service) settle(r row) (Ring, error) {
 		return Ring{}, err
 	}
 	if next != nil && r.before != "" && checkOf(next) == r.inForce && checkOf(now) == r.before {
-		if err := errors.Join(write(BeforeFile(s.o.Path), now), os.Rename(s.o.Path+nextSuffix, s.o.Path)); err != nil {
-			return Ring{}, err
-		}
-		return Ring{InForce: next, Before: now}, nil
+		ring := Ring{InForce: next, Before: now}
+		return ring, s.place(ring)
 	}
 	if err := remove(s.o.Path + nextSuffix); err != nil { // of a change that did not begin
 		return Ring{}, err

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -220,8 +219,8 @@ func (s *Service) Rotate(ctx context.Context, a actor.Actor, version int64, reas
 		s.ring.Store(&ring)
 		return errors.Join(err, remove(s.o.Path+nextSuffix))
 	}
-	// From here on the database says so: what fails now is finished by the next start.
-	if err := errors.Join(write(BeforeFile(s.o.Path), was), os.Rename(s.o.Path+nextSuffix, s.o.Path)); err != nil {
+	// From here on the database says so: what fails now is finished by the next start, or by End.
+	if err := s.place(s.Ring()); err != nil {
 		return fmt.Errorf("the card key is changed, and its file is not in place yet: %w", err)
 	}
 	s.o.Log.Info("card key changed", "before", checkOf(was), "in force", checkOf(next))
@@ -242,6 +241,9 @@ func (s *Service) End(ctx context.Context, a actor.Actor, version int64) error {
 	}
 	if r.before == "" {
 		return invalid("card-key", checkOf(ring.InForce), "no change-over is under way", "begin one: the card key is changed by it")
+	}
+	if err := s.place(ring); err != nil { // else the only file of the new key would be taken for one of no use
+		return fmt.Errorf("the card key's file is not in place yet: %w", err)
 	}
 	err = s.o.End(ctx, a, r.before, func(tx *store.Tx) (string, error) {
 		if err := s.expect(ctx, tx, version); err != nil {

@@ -154,3 +154,33 @@ func TestPowerCutWhileTheCardKeyChangesIsMended(t *testing.T) {
 		t.Error("the old key is on the disk after the end: ", err)
 	}
 }
+
+// The files of a change were not put in place, because the disk was full, say. Its end keeps the new key all the same.
+func TestEndKeepsAKeyWhoseFileWasNotInPlaceYet(t *testing.T) {
+	b := newBench(t)
+	s := b.open()
+	if err := os.MkdirAll(filepath.Join(b.path+".before", "x"), 0o700); err != nil { // in the way of the key before
+		t.Fatal(err)
+	}
+	if err := s.Rotate(t.Context(), root, 1, "stolen"); err == nil {
+		t.Fatal("the files cannot be in place")
+	}
+	want := s.Ring()
+	if want.Before == nil {
+		t.Fatal("the database has the change, and the service has not")
+	}
+	if err := s.End(t.Context(), root, 2); err == nil {
+		t.Error("the end deletes the old key while the new one has no file of its own")
+	}
+	if err := os.RemoveAll(b.path + ".before"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.End(t.Context(), root, 2); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []cardkey.Ring{s.Ring(), b.open().Ring()} {
+		if string(r.InForce) != string(want.InForce) || r.Before != nil {
+			t.Errorf("after the end: %+v, want %+v", r, want)
+		}
+	}
+}

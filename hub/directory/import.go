@@ -81,6 +81,7 @@ type write struct {
 	*record
 	cards    []Card // to be added
 	uncarded []string
+	numbered []Card // cards known by an HMAC of the card key before, with the number that the list has
 }
 
 // listed is a row of a list, read. A field that the list does not have is not in has.
@@ -127,7 +128,7 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	}
 	pl := &plan{account: a.Account, generation: x.generation, source: in.Source}
 	pl.Format, pl.Columns, pl.Ignored = l.format, l.columns, l.ignored
-	if err := pl.make(x, l.rows, former, s.o.CardHash); err != nil {
+	if err := pl.make(x, l.rows, former, s.cardHashes()); err != nil {
 		return Preview{}, err
 	}
 	practised, unknown, err := s.practised(ctx, p)
@@ -276,6 +277,12 @@ func (c *change) writeListed(ctx context.Context, w *write) error {
 			card.Since = c.now.UTC()
 		}
 		if err := c.insertCard(ctx, r.ID, &card); err != nil {
+			return err
+		}
+	}
+	for _, card := range w.numbered {
+		if _, err := c.Exec(ctx, `UPDATE card SET number = $4, part = $5 WHERE site = $1 AND member = $2 AND id = $3`,
+			string(r.ID), card.ID, card.Number, flag(card.Part)); err != nil {
 			return err
 		}
 	}

@@ -26,9 +26,9 @@ func (s *Service) formers(ctx context.Context) (map[policy.MemberID]bool, error)
 }
 
 // make finds out which row is which member, and what changes.
-func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, hash func([]byte) string) error {
+func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, hashes []cardHash) error {
 	found := match(x, rows)
-	faults := checkRows(x, rows, found, former, hash)
+	faults := checkRows(x, rows, found, former, hashes)
 	if len(faults) > 0 {
 		return &fault.Invalid{Faults: faults[:min(len(faults), maxFaults)]}
 	}
@@ -36,7 +36,7 @@ func (pl *plan) make(x *index, rows []*listed, former map[policy.MemberID]bool, 
 	endless := 0
 	for i, row := range rows {
 		e := found[i]
-		w := row.over(e, pl.source)
+		w := row.over(e, pl.source, hashes)
 		if e != nil {
 			listedMembers[e.ID] = true
 		}
@@ -189,18 +189,22 @@ func lowerAll(all []string) (out []string) {
 
 // checkRows finds what cannot be as the list says: ids that are taken, cards that somebody else has.
 func checkRows(x *index, rows []*listed, found []*entry, former map[policy.MemberID]bool,
-	hash func([]byte) string) (faults []fault.Field) {
+	hashes []cardHash) (faults []fault.Field) {
 	owner := map[string]*entry{}
 	for _, e := range x.entries {
 		for _, c := range e.Cards {
-			owner[cardKey(c.Number, hash)] = e
+			for _, key := range cardKeys(c.Number, hashes) {
+				owner[key] = e
+			}
 		}
 	}
 	removed := map[string]bool{} // cards that a whole list takes from a member
 	for i, r := range rows {
 		if e := found[i]; e != nil && r.whole {
 			for _, c := range e.Cards {
-				removed[cardKey(c.Number, hash)] = true
+				for _, key := range cardKeys(c.Number, hashes) {
+					removed[key] = true
+				}
 			}
 		}
 	}
@@ -211,8 +215,10 @@ func checkRows(x *index, rows []*listed, found []*entry, former map[policy.Membe
 				Right: "another id, or none: the hub chooses one"})
 		}
 		for _, c := range r.Cards {
-			key := cardKey(c.Number, hash)
-			if e := owner[key]; e != nil && e != found[i] && !removed[key] {
+			isTaken := func(key string) bool { e := owner[key]; return e != nil && e != found[i] && !removed[key] }
+			keys := cardKeys(c.Number, hashes)
+			if at := slices.IndexFunc(keys, isTaken); at >= 0 {
+				e := owner[keys[at]]
 				faults = append(faults, fault.Field{Row: r.row, Field: "cards",
 					Wrong: "this card is another member's: " + string(e.ID),
 					Right: "a card that nobody has, or remove it there first"})
@@ -226,16 +232,44 @@ func checkRows(x *index, rows []*listed, found []*entry, former map[policy.Membe
 	return faults
 }
 
-// cardKey is the same for a card by its number and by its HMAC, where the hub has the card key.
-func cardKey(number string, hash func([]byte) string) string {
-	if b, err := hex.DecodeString(number); err == nil && hash != nil {
-		return hmacPrefix + hash(b)
+// cardHash is the HMAC of a card's number, as the directory keeps it.
+type cardHash func(number []byte) string
+
+// cardHashes are the HMACs by which a card may be known, where the hub has the card key: during a change of the card
+// key there are two.
+func (s *Service) cardHashes() (out []cardHash) {
+	if s.o.CardHash != nil {
+		out = append(out, s.o.CardHash)
 	}
-	return number
+	if s.oldMark() != "" && s.o.OldCardHash != nil {
+		out = append(out, s.o.OldCardHash)
+	}
+	return out
+}
+
+// cardKeys of a card by its number and by its HMAC have one in common, where the hub has the card key.
+func cardKeys(number string, hashes []cardHash) (out []string) {
+	b, err := hex.DecodeString(number)
+	if err != nil || len(hashes) == 0 {
+		return []string{number}
+	}
+	for _, hash := range hashes {
+		out = append(out, hmacPrefix+hash(b))
+	}
+	return out
+}
+
+// isSameCard reports whether two numbers are of one card.
+func isSameCard(a, b string, hashes []cardHash) bool {
+	if a == b {
+		return true
+	}
+	of := cardKeys(b, hashes)
+	return slices.ContainsFunc(cardKeys(a, hashes), func(key string) bool { return slices.Contains(of, key) })
 }
 
 // over is the member e, or a new one, as the row says.
-func (r *listed) over(e *entry, source string) write {
+func (r *listed) over(e *entry, source string, hashes []cardHash) write {
 	w := write{record: &record{Member: Member{ID: r.ID, Source: source}}, isNew: e == nil}
 	if e != nil {
 		w.record = copyOf(e.record)
@@ -264,7 +298,7 @@ func (r *listed) over(e *entry, source string) write {
 		m.Subjects = united(r.Subjects, m.Subjects, func(a, b string) bool { return a == b })
 	}
 	m.Gone = false
-	r.cardsOver(e, &w)
+	r.cardsOver(e, &w, hashes)
 	return w
 }
 
@@ -280,19 +314,30 @@ func united(listed, had []string, same func(a, b string) bool) []string {
 	return out
 }
 
-// cardsOver says which cards are added and, of a whole list, which are removed.
-func (r *listed) cardsOver(e *entry, w *write) {
+// cardsOver says which cards are added and, of a whole list, which are removed. A list that names a card by its number
+// does not add it beside its HMAC: a lost card would be active too.
+func (r *listed) cardsOver(e *entry, w *write, hashes []cardHash) {
 	var had []Card
 	if e != nil {
 		had = e.Cards
 	}
 	same := func(a, b Card) bool {
-		return a.Number == b.Number && (!r.whole || a.Part == b.Part && a.State == b.State && (a.State == Active ||
+		if !r.whole {
+			return isSameCard(a.Number, b.Number, hashes)
+		}
+		return a.Number == b.Number && (a.Part == b.Part && a.State == b.State && (a.State == Active ||
 			r.sameDay(a.Since, b.Since)))
 	}
 	for _, c := range r.Cards {
-		if !slices.ContainsFunc(had, func(x Card) bool { return same(x, c) }) {
+		at := slices.IndexFunc(had, func(x Card) bool { return same(x, c) })
+		if at < 0 {
 			w.cards = append(w.cards, c)
+			continue
+		}
+		// The list tells the number of a card that hangs on the card key before: it outlives that key, lost or not.
+		known := slices.ContainsFunc(had, func(x Card) bool { return x.Number == c.Number })
+		if markOf(had[at].Number) != "" && !known {
+			w.numbered = append(w.numbered, Card{ID: had[at].ID, Number: c.Number, Part: c.Part})
 		}
 	}
 	if !r.whole {
@@ -316,7 +361,7 @@ func (w *write) fields(e *entry) []string {
 		return nil
 	}
 	out := differences(&e.Member, &w.Member)
-	if len(w.cards)+len(w.uncarded) > 0 {
+	if len(w.cards)+len(w.uncarded)+len(w.numbered) > 0 {
 		out = append(out, "cards")
 	}
 	if !slices.Equal(e.files, w.files) {

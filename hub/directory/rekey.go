@@ -148,7 +148,10 @@ func (s *Service) Rebind(ctx context.Context, a actor.Actor, number []byte) (boo
 	err := s.write(ctx, a, actor.WriteCards, func(c *change) (string, string, error) {
 		var id string
 		var owner policy.MemberID
-		err := c.QueryRow(ctx, `SELECT id, member FROM card WHERE site = $1 AND number = $2`, old).Scan(&id, &owner)
+		var state CardState
+		var since int64
+		err := c.QueryRow(ctx, `SELECT id, member, state, since FROM card WHERE site = $1 AND number = $2`, old).
+			Scan(&id, &owner, &state, &since)
 		if errors.Is(err, sql.ErrNoRows) {
 			return "", "", errNoRebind
 		}
@@ -167,6 +170,12 @@ func (s *Service) Rebind(ctx context.Context, a actor.Actor, number []byte) (boo
 			}
 			if other != owner {
 				return "", "", fmt.Errorf("card %s of %s is a card of %s too: remove one of them", id, owner, other)
+			}
+			if state != Active { // a card that was lost under one of its entries stays lost
+				if _, err := c.Exec(ctx, `UPDATE card SET state = $3, since = $4
+					WHERE site = $1 AND number = $2 AND state = 'active'`, same, string(state), since); err != nil {
+					return "", "", err
+				}
 			}
 			_, err = c.Exec(ctx, `DELETE FROM card WHERE site = $1 AND id = $2`, id)
 			return auditName(owner), "card " + id + " removed: it stood twice", err

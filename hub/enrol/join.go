@@ -141,7 +141,7 @@ const keepCertificates = 3
 
 // renew gives a machine another certificate, by proof of its key. It may have no certificate, or an expired one.
 func (s *Service) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) (wire.Renewed, error) {
-	key, err := s.keyOf(ctx, ask.Machine)
+	key, public, err := s.keyOf(ctx, ask.Machine)
 	if err != nil {
 		return wire.Renewed{}, err
 	}
@@ -158,7 +158,7 @@ func (s *Service) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) 
 		if err != nil {
 			return err
 		}
-		if row.revoked > 0 || row.enrolled == 0 {
+		if row.revoked > 0 || row.enrolled == 0 || row.public != public { // another computer may have joined meanwhile
 			return errNotMachine
 		}
 		if err := s.certified(ctx, tx, ask.Machine, cert); err != nil {
@@ -180,17 +180,18 @@ func (s *Service) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) 
 // errNotMachine says that a request is not of an enrolled machine of this site.
 var errNotMachine = errors.New("this is no enrolled machine of this hub, or it was revoked")
 
-// keyOf is the key of a machine that may ask something.
-func (s *Service) keyOf(ctx context.Context, id policy.MachineID) (note.Verifier, error) {
-	var public string
-	err := s.o.Site.QueryRow(ctx, `SELECT public FROM machine WHERE site = $1 AND machine = $2 AND enrolled > 0 AND revoked = 0`, string(id)).Scan(&public)
+// keyOf is the key of a machine that may ask something, also as text.
+func (s *Service) keyOf(ctx context.Context, id policy.MachineID) (key note.Verifier, public string, err error) {
+	err = s.o.Site.QueryRow(ctx, `SELECT public FROM machine WHERE site = $1 AND machine = $2
+		AND enrolled > 0 AND revoked = 0`, string(id)).Scan(&public)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, errNotMachine
+		return nil, "", errNotMachine
 	}
 	if err != nil {
-		return nil, fmt.Errorf("enrol: %w", err)
+		return nil, "", fmt.Errorf("enrol: %w", err)
 	}
-	return note.NewVerifier(public)
+	key, err = note.NewVerifier(public)
+	return key, public, err
 }
 
 // certificateOf is the machine of a certificate that this authority signed; expired says that only a renewal may follow.

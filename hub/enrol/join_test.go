@@ -148,7 +148,7 @@ func TestJoinedMachineIsBroughtIntoForceAtOnce(t *testing.T) {
 	if err := b.Revoke(t.Context(), admin, "laser", m.Version, "sold"); err != nil || !force[0].Revoked || force[0].Password != [32]byte{} {
 		t.Errorf("%+v %v", force, err)
 	}
-	if _, err := b.keyOf(t.Context(), "laser"); !errors.Is(err, errNotMachine) {
+	if _, _, err := b.keyOf(t.Context(), "laser"); !errors.Is(err, errNotMachine) {
 		t.Error("a revoked machine may renew: ", err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 
+	"golang.org/x/time/rate"
+
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -16,9 +18,33 @@ const returnsWait = 1
 // backup. What is returned counts by its signature; the machine is not believed. take is nil: nothing is taken.
 func (s *Service) takeReturned(limit int64, take func(context.Context, policy.MachineID,
 	[]byte) error) http.HandlerFunc {
-	return s.machineOnly(func(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
+	return s.machineOnly(s.returned(limit, take))
+}
+
+// A machine returns two documents a minute at most (machined: giveBack), so that none keeps the others from it.
+const eachReturnsASecond, eachReturnsBurst = 2. / 60, 4
+
+// mayReturn counts what a machine returns.
+func (s *Service) mayReturn(id policy.MachineID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.returnLimits[id]
+	if l == nil {
+		l = rate.NewLimiter(eachReturnsASecond, eachReturnsBurst)
+		s.returnLimits[id] = l
+	}
+	return l.AllowN(s.o.Now(), 1)
+}
+
+func (s *Service) returned(limit int64, take func(context.Context, policy.MachineID,
+	[]byte) error) func(http.ResponseWriter, *http.Request, policy.MachineID) {
+	return func(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
 		if take == nil {
 			http.NotFound(w, r)
+			return
+		}
+		if !s.mayReturn(id) {
+			s.answer(w, r, nil, bad("this machine returns too much: try again in a minute"))
 			return
 		}
 		select {
@@ -42,5 +68,5 @@ func (s *Service) takeReturned(limit int64, take func(context.Context, policy.Ma
 			return
 		}
 		s.answer(w, r, struct{}{}, nil)
-	})
+	}
 }

@@ -89,6 +89,8 @@ type Service struct {
 	apply sync.Mutex                  // one change at a time is brought into force
 
 	noting map[policy.MachineID]bool // it is being noted; guarded by mu
+
+	returnLimits map[policy.MachineID]*rate.Limiter // of each machine; guarded by mu
 }
 
 // tries bounds how many codes are tried in a second, after a burst: each costs some milliseconds.
@@ -112,7 +114,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		o.Server = o.Authority.Server(o.Name)
 	}
 	s := &Service{o: o, limit: rate.NewLimiter(tries, triesBurst), noted: map[policy.MachineID]uint64{},
-		noting:  map[policy.MachineID]bool{},
+		noting: map[policy.MachineID]bool{}, returnLimits: map[policy.MachineID]*rate.Limiter{},
 		conns:   conns{of: map[policy.MachineID]map[closer]bool{}},
 		returns: make(chan struct{}, returnsWait), returnLimit: rate.NewLimiter(returnsASecond, returnsBurst)}
 	return s, s.enforce(ctx)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"portillon/hub/account"
 	"portillon/hub/web"
 	"portillon/hub/web/webtest"
 )
@@ -154,8 +155,12 @@ func TestEveryPageIsWholeInBothLanguagesAndSmall(t *testing.T) {
 			}
 		}
 	}
-	if js := h.get(assetOf(t, h, "hub.js")).Body.Len(); js > 6<<10 {
-		t.Errorf("the script is %d bytes, want at most 6 KiB", js)
+	js := h.get(assetOf(t, h, "hub.js")).Body.String()
+	if len(js) > 6<<10 {
+		t.Errorf("the script is %d bytes, want at most 6 KiB", len(js))
+	}
+	if !strings.Contains(js, account.BackgroundHeader) {
+		t.Errorf("the script does not mark what it asks for by itself with %s", account.BackgroundHeader)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type restorable struct {
 	link   *hublink.Link
 	store  wire.Store // the machine's
 	number uint64
+	later  atomic.Int64 // by how much the hub's clock is ahead besides: a machine returns twice a minute
 }
 
 // newRestorable makes the hub in a folder. apart: its policy has a key of its own, which is not there.
@@ -84,7 +86,9 @@ func (r *restorable) start(config string, ahead time.Duration) (h *hub.Hub, stop
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	h, err = hub.New(c, hub.Options{Log: testlog.New(r.t), Now: func() time.Time { return time.Now().Add(ahead) }})
+	h, err = hub.New(c, hub.Options{Log: testlog.New(r.t), Now: func() time.Time {
+		return time.Now().Add(ahead + time.Duration(r.later.Load()))
+	}})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -263,7 +267,7 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 			if apart {
 				policy = r.policyFile(highest)
 			}
-			if err := r.link.Return(t.Context(), kept, policy); err != nil {
+			if err := r.returns(kept, policy); err != nil {
 				t.Fatal(err)
 			}
 			m := r.until(func(m wire.Manifest) bool { return m.Version > highest.Version })
@@ -279,6 +283,12 @@ func TestRestoredHubPublishesAboveWhatItsMachinesReturn(t *testing.T) {
 			r.until(has(r.publish(h, "after the restore")))
 		})
 	}
+}
+
+// returns returns what the machine works from, a minute after the last time.
+func (r *restorable) returns(manifest, policy []byte) error {
+	r.later.Add(int64(time.Minute))
+	return r.link.Return(r.t.Context(), manifest, policy)
 }
 
 // lies returns what the hub must not take: nothing changes by it.
@@ -318,15 +328,46 @@ func (r *restorable) lies(kept []byte) {
 		"the highest version": sign(last, own), "nothing": nil, "no manifest": []byte("hello\n"),
 		"a changed one": bytes.Replace(kept, []byte("biklab"), []byte("biklob"), 1),
 		"too much":      make([]byte, wire.MaxSigned+1)} {
-		if err := r.link.Return(r.t.Context(), manifest, nil); err == nil {
+		if err := r.returns(manifest, nil); err == nil {
 			r.t.Errorf("%s is taken", name)
 		}
 	}
 	sum := sha256.Sum256(kept)
 	for name, policy := range map[string][]byte{"a forged policy": sum[:], "an empty one": {}} {
-		if err := r.link.Return(r.t.Context(), kept[:10], policy); err == nil {
+		if err := r.returns(kept, policy); err == nil {
 			r.t.Errorf("%s is taken", name)
 		}
+	}
+}
+
+// A thief of the policy key who has a machine too signs a policy of a higher number, and returns it. The hub takes back
+// only what a bundle of its own had: the policy key without an administrator brings nothing into force.
+func TestPolicyThatNoBundleHadIsNotTakenBack(t *testing.T) {
+	r := newRestorable(t, true)
+	h, stop := r.start(r.config, 0)
+	defer stop()
+	r.join(h)
+	sha := r.publish(h, "first")
+	r.until(func(m wire.Manifest) bool { c, _ := m.Chunk(wire.PolicyChunk); return c.SHA256 == sha })
+	kept, err := r.store.Signed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../../site-example/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, number := range []uint64{2, 1<<53 - 1, 1<<63 - 1} {
+		stolen, _, err := site.SignPolicyText(append(text, "# of a thief\n"...), number, r.policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.returns(kept, stolen); err == nil {
+			t.Errorf("policy %d is taken", number)
+		}
+	}
+	if now, err := h.Publishing().Current(t.Context(), actor.Local("test")); err != nil || now.Number != 1 {
+		t.Errorf("policy %d is in force: %v", now.Number, err)
 	}
 }
 

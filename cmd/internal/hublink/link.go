@@ -229,15 +229,13 @@ func (l *Link) CardKeys(ctx context.Context) ([][]byte, error) {
 }
 
 // Return gives the hub what the machine works from, where the hub offers something older: it was restored from a
-// backup.
-// policy is a policy file (wire.PolicyFile); nil: the hub's policy is as new.
+// backup. policy is a policy file (wire.PolicyFile); nil: the hub's policy is as new. The manifest comes first: the hub
+// takes back only a policy that a manifest of its own names.
 func (l *Link) Return(ctx context.Context, manifest, policy []byte) error {
-	if policy != nil {
-		if _, err := l.ask(ctx, http.MethodPost, "returned/policy", policy, wire.MaxJoin); err != nil {
-			return err
-		}
-	}
 	_, err := l.ask(ctx, http.MethodPost, "returned/manifest", manifest, wire.MaxJoin)
+	if err == nil && policy != nil {
+		_, err = l.ask(ctx, http.MethodPost, "returned/policy", policy, wire.MaxJoin)
+	}
 	return err
 }
 

@@ -2,10 +2,13 @@
 (() => {
   'use strict';
   let asked = 0;
-  // swap fetches an address and puts the parts with these ids in the place of those shown.
+  // swap fetches an address and puts the parts with these ids in the place of those shown. What a page asks for by
+  // itself (keepAddress) is no use of the session.
   async function swap(url, ids, keepAddress) {
     const mine = ++asked;
-    const answer = await fetch(url, { headers: { Accept: 'text/html' }, credentials: 'same-origin' });
+    const headers = { Accept: 'text/html' };
+    if (keepAddress) headers['Portillon-Background'] = '1';
+    const answer = await fetch(url, { headers, credentials: 'same-origin' });
     if (!answer.ok || answer.redirected || mine !== asked) return;
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     if (mine !== asked) return;

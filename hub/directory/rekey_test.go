@@ -1,0 +1,128 @@
+package directory
+
+import (
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+
+	"portillon/hub/fault"
+	"portillon/hub/store"
+)
+
+const changedMark = "1a2b3c4d"
+
+// hashUnder stands for the HMAC of a number under a card key.
+func hashUnder(key string) func([]byte) string {
+	return func(number []byte) string {
+		text := key + hex.EncodeToString(number)
+		return text + strings.Repeat("0", 64-len(text))
+	}
+}
+
+// changing is a directory whose card key is being changed.
+func changing(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.remake(func(o *Options) { o.CardHash = hashUnder("aa") })
+	return w
+}
+
+func (w *world) beginChange() {
+	w.t.Helper()
+	w.remake(func(o *Options) {
+		o.CardHash = hashUnder("bb")
+		o.OldCardKey = func() string { return changedMark }
+		o.OldCardHash = func(number []byte) string { return changedMark + ":" + hashUnder("aa")(number) }
+	})
+	with := func(*store.Tx) (string, error) { return "", nil }
+	if err := w.SetAsideCards(w.t.Context(), owner, changedMark, with); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// A list names a card by its number, and the directory knows it by its HMAC, as lost: importing the list, and a tap of
+// the card during a change of the card key, leave it lost.
+func TestLostCardStaysLostThroughImportsAndAChangeOfTheCardKey(t *testing.T) {
+	number := []byte{0x5e, 0xaa, 0xbb, 0xcc}
+	list := Import{Name: "list.csv", Data: []byte("name,email,card\nLea,lea@biklab.example,5EAABBCC\n")}
+	for _, when := range []string{"before", "during", "added twice"} {
+		w := changing(t)
+		lea := w.add("Lea", "lea@biklab.example")
+		c, err := w.AddCard(t.Context(), owner, lea.ID, Card{Number: "hmac:" + hashUnder("aa")(number)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.SetCard(t.Context(), owner, lea.ID, c.ID, Lost, ""); err != nil {
+			t.Fatal(err)
+		}
+		if when == "before" {
+			w.bring(list)
+		}
+		w.beginChange()
+		if when == "during" {
+			w.bring(list)
+		}
+		if when == "added twice" { // by an import of a hub of before
+			err := w.write(t.Context(), owner, "cards.write", func(c *change) (string, string, error) {
+				return "", "", c.insertCard(t.Context(), lea.ID, &Card{ID: "c-2", Number: "5eaabbcc", State: Active, Since: w.now})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Rebind(t.Context(), owner, number); err != nil {
+			t.Errorf("%s: %v", when, err)
+		}
+		if m := w.member(lea.ID); len(m.Cards) != 1 || m.Cards[0].State != Lost {
+			t.Errorf("%s: %+v", when, m.Cards)
+		}
+	}
+}
+
+// A list that names a card by its number during a change of the card key spares its holder the tap: the card outlives
+// the key before, in its state.
+func TestListBindsACardToTheNewKey(t *testing.T) {
+	for _, state := range []CardState{Active, Lost} {
+		w := changing(t)
+		lea := w.add("Lea", "lea@biklab.example")
+		c, err := w.AddCard(t.Context(), owner, lea.ID, Card{State: state,
+			Number: "hmac:" + hashUnder("aa")([]byte{0x5e, 0xaa, 0xbb, 0xcc})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.beginChange()
+		list := Import{Name: "list.csv", Data: []byte("name,email,card\nLea,lea@biklab.example,5EAABBCC\n")}
+		w.bring(list)
+		with := func(*store.Tx) (string, error) { return "", nil }
+		if err := w.EndOldCards(t.Context(), owner, changedMark, with); err != nil {
+			t.Fatal(err)
+		}
+		w.remake(func(o *Options) { o.OldCardKey, o.OldCardHash = nil, nil })
+		w.bring(list)
+		got := w.member(lea.ID).Cards
+		if len(got) != 1 || got[0].ID != c.ID || got[0].State != state || got[0].Number != "5EAABBCC" {
+			t.Errorf("%s: %+v", state, got)
+		}
+	}
+}
+
+// During a change of the card key too, a list gives nobody a card that somebody else has.
+func TestListGivesNobodyACardOfTheOldKeyThatSomebodyHas(t *testing.T) {
+	w := changing(t)
+	lea := w.add("Lea", "lea@biklab.example")
+	_, err := w.AddCard(t.Context(), owner, lea.ID, Card{Number: "hmac:" + hashUnder("aa")([]byte{0x5e, 0xaa, 0xbb, 0xcc})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := Import{Name: "list.csv", Data: []byte("name,email,card\nKarim,karim@biklab.example,5EAABBCC\n")}
+	for _, when := range []string{"before", "during"} {
+		if when == "during" {
+			w.beginChange()
+		}
+		var invalid *fault.Invalid
+		if _, err := w.Preview(t.Context(), owner, list); !errors.As(err, &invalid) {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+}

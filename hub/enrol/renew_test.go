@@ -1,0 +1,53 @@
+package enrol
+
+import (
+	"encoding/hex"
+	"errors"
+	"testing"
+	"time"
+
+	"portillon/hub/store"
+	"portillon/wire"
+)
+
+// A stolen machine asks for a certificate while another computer takes its place: the key of the thief gets none, also
+// where it was checked just before.
+func TestRenewalIsRefusedOnceAnotherComputerHasJoined(t *testing.T) {
+	b := newBench(t)
+	if _, err := b.Add(t.Context(), admin, "laser"); err != nil {
+		t.Fatal(err)
+	}
+	thief := b.joiner(false)
+	if _, err := b.join(t.Context(), thief.ask(), thief.channel); err != nil {
+		t.Fatal(err)
+	}
+	signed, err := wire.SignRenew(wire.Renew{Site: "biklab", Machine: "laser", Channel: hex.EncodeToString(thief.channel),
+		TLSKey: thief.tlsKey}, thief.signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renew := func() error {
+		_, err := b.renew(t.Context(), wire.RenewAsk{Machine: "laser", Signed: signed}, thief.channel)
+		return err
+	}
+	if err := renew(); err != nil {
+		t.Fatal(err)
+	}
+	thief.named("portillon:machine:laser.biklab") // the new computer's key
+	done := make(chan error, 1)
+	err = b.o.Site.Write(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(t.Context(), `UPDATE machine SET public = $2 WHERE site = $1 AND machine = 'laser'`, thief.public)
+		if err != nil {
+			return err
+		}
+		go func() { done <- renew() }() // reads the key before, and waits until this is committed
+		time.Sleep(200 * time.Millisecond)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, errNotMachine) {
+		t.Errorf("the key of the computer before: %v", err)
+	}
+}
