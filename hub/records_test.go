@@ -95,7 +95,7 @@ func TestFiveThousandRecordsArriveOnceEach(t *testing.T) {
 				c.publish(c.topics.Records("laser"), data)
 				c.publish(c.topics.Records("laser"), data)          // again
 				c.publish(c.topics.Records("laser"), m.Data(1, 50)) // and again
-				if first%2000 == 1901 { // fewer than a slow hub lets wait
+				if first%2000 == 1901 {                             // fewer than a slow hub lets wait
 					c.acked(o, m, first+99)
 				}
 			}

@@ -26,7 +26,7 @@ func Here(c machined.Config) System {
 	return System{Root: os.DirFS("/"), Real: machined.RealPath, Watchdog: runtimeWatchdog, Now: time.Now(),
 		Synchronised: machined.Synchronised, Disk: disk, Life: life,
 		Broker: func(ctx context.Context, address string) (time.Time, error) { return broker(ctx, address, c) },
-		Check: func() machined.Checked { return c.Check(machined.Here(time.Now())) },
+		Check:  func() machined.Checked { return c.Check(machined.Here(time.Now())) },
 		Status: func(ctx context.Context) (control.Status, error) {
 			rep, err := control.Call(ctx, c.Control, control.Request{Do: "status"})
 			if err != nil || rep.Status == nil {
