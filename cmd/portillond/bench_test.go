@@ -37,10 +37,12 @@ func benchmarkStart(b *testing.B, members int) {
 	l.ended()
 	var took []time.Duration
 	var rss int
+	var used time.Duration
 	for b.Loop() {
 		start := time.Now()
 		l.start()
 		took = append(took, time.Since(start))
+		used += processor(b, l.cmd.Process.Pid)
 		if s := l.status(); s.Bundle != 1 {
 			b.Fatalf("%+v", s)
 		}
@@ -54,6 +56,7 @@ func benchmarkStart(b *testing.B, members int) {
 	}
 	b.ReportMetric(float64(took[len(took)/2].Milliseconds()), "ms-ready")
 	b.ReportMetric(float64(least.Milliseconds()), "ms-ready-least")
+	b.ReportMetric(float64(used.Milliseconds())/float64(len(took)), "ms-processor")
 	b.ReportMetric(float64(rss)*1024/1e6, "MB-resident") // /proc counts in KiB
 }
 
@@ -65,6 +68,22 @@ func (l *lab) verified() {
 			l.t.Fatalf("no bundle is in force\n%s", l.log)
 		}
 	}
+}
+
+// processor is what a process has used of the processors, in user and kernel mode: a busy machine does not change it much.
+func processor(b *testing.B, pid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		b.Skip(err)
+	}
+	_, after, _ := strings.Cut(string(text), ") ")
+	f := strings.Fields(after)
+	if len(f) < 13 {
+		b.Fatalf("/proc/%d/stat: %q", pid, text)
+	}
+	user, _ := strconv.Atoi(f[11]) // utime and stime, in hundredths of a second (proc_pid_stat(5), fields 14 and 15)
+	kernel, _ := strconv.Atoi(f[12])
+	return time.Duration(user+kernel) * 10 * time.Millisecond
 }
 
 // resident is the process's resident memory in kB, five seconds after it became ready: it stands idle.

@@ -117,7 +117,7 @@ func BenchmarkLoadKnown(b *testing.B) {
 		start, used := time.Now(), processorTime(b)
 		r, err := Load(store, m, o)
 		cpu += processorTime(b) - used
-		if err != nil || r.Verified != 0 || r.Size() != mostMembers || len(r.people[0].Member.Holdings) != 3 {
+		if err != nil || r.Verified != 0 || r.Size() != mostMembers || len(r.person(0).Member.Holdings) != 3 {
 			b.Fatal(err)
 		}
 		loads = append(loads, time.Since(start))

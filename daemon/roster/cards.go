@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"crypto/sha256"
 	"maps"
 	"slices"
 
@@ -22,21 +23,31 @@ type RefusedCard struct {
 // cardIndex finds the place of what a card stands for, by the number itself and by other forms of it.
 type cardIndex struct {
 	key   []byte
-	old   []oldKey         // card keys of before, which marked entries of exact were made with
-	exact map[string]int32 // by HMAC
-	forms map[string]int32 // by wire.CardFormHash; nobody where two share it
+	old   []oldKey            // card keys of before, which marked entries of exact were made with
+	exact map[cardEntry]int32 // by HMAC
+	forms map[cardEntry]int32 // by wire.CardFormHash; nobody where two share it
+}
+
+// cardEntry is an entry of a bundle's cards in 16 bytes, the first half of its SHA-256: to find another with the same
+// half takes 2^128 tries.
+type cardEntry [16]byte
+
+func newCardEntry(entry string) (e cardEntry) {
+	h := sha256.Sum256([]byte(entry))
+	return cardEntry(h[:len(e)])
 }
 
 func newCardIndex(key []byte, old ...oldKey) cardIndex {
-	return cardIndex{key, old, map[string]int32{}, map[string]int32{}}
+	return cardIndex{key, old, map[cardEntry]int32{}, map[cardEntry]int32{}}
 }
 
 // addForm learns a form of a card.
 func (x cardIndex) addForm(entry string, at int32) {
-	if other, twice := x.forms[entry]; twice && other != at {
+	e := newCardEntry(entry)
+	if other, twice := x.forms[e]; twice && other != at {
 		at = nobody
 	}
-	x.forms[entry] = at
+	x.forms[e] = at
 }
 
 // byForm finds the one place to which the derived forms of a number lead.
@@ -52,7 +63,7 @@ func (x cardIndex) byForm(uid rfid.UID, short bool) (int32, bool) {
 func (x cardIndex) placesByForm(uid rfid.UID, short bool) []int32 {
 	places := map[int32]bool{}
 	form := func(use wire.CardForm, u rfid.UID) {
-		if i, ok := x.forms[wire.CardFormHash(x.key, use, u.Bytes())]; ok {
+		if i, ok := x.forms[newCardEntry(wire.CardFormHash(x.key, use, u.Bytes()))]; ok {
 			places[i] = true
 		}
 	}
@@ -86,8 +97,8 @@ func (l *loader) addCards(m wire.Member, at int32) {
 			l.r.refused.addForm(c.Card, place)
 			continue
 		}
-		delete(l.r.cards.exact, c.Card)
-		l.r.refused.exact[c.Card] = place
+		delete(l.r.cards.exact, newCardEntry(c.Card))
+		l.r.refused.exact[newCardEntry(c.Card)] = place
 	}
 	for _, c := range m.Cards {
 		l.addCard(c, at)
@@ -99,12 +110,13 @@ func (l *loader) addCard(entry string, at int32) {
 		l.r.cards.addForm(entry, at)
 		return
 	}
-	if other, twice := l.r.cards.exact[entry]; twice {
+	e := newCardEntry(entry)
+	if other, twice := l.r.cards.exact[e]; twice {
 		// Nobody can tell whose card this is: it opens nothing.
-		l.r.people[other].Member.Blocked, l.r.people[at].Member.Blocked = true, true
+		l.r.people[other].blocked, l.r.people[at].blocked = true, true
 	}
-	if _, refused := l.r.refused.exact[entry]; !refused {
-		l.r.cards.exact[entry] = at
+	if _, refused := l.r.refused.exact[e]; !refused {
+		l.r.cards.exact[e] = at
 	}
 }
 
@@ -130,7 +142,7 @@ func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 		return RefusedCard{}, false
 	}
 	c := r.refusals[i]
-	return RefusedCard{Person: r.people[c.at], State: c.state, Since: c.since}, true
+	return RefusedCard{Person: r.person(c.at), State: c.state, Since: c.since}, true
 }
 
 // Lookup finds who a card belongs to. The number itself always wins. Without it the number's other forms count (rfid.Forms), if they lead
@@ -156,5 +168,5 @@ func (r *Roster) find(uid rfid.UID, short bool) (Person, bool) {
 	if !ok {
 		return Person{}, false
 	}
-	return r.people[i], true
+	return r.person(i), true
 }

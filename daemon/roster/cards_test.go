@@ -110,10 +110,10 @@ func TestACardIsFoundByTheNumberThatAnyReaderGives(t *testing.T) {
 
 // Whatever a bundle says, a form that stands at two members is nobody's.
 func TestAFormOfTwoMembersInABundleBlocksNobody(t *testing.T) {
-	r := &Roster{cards: newCardIndex(cardKey), refused: newCardIndex(cardKey), key: cardKey, people: make([]Person, 2)}
+	r := &Roster{cards: newCardIndex(cardKey), refused: newCardIndex(cardKey), key: cardKey, people: make([]person, 2)}
 	uid, _ := rfid.ParseUID("161DD6")
 	for i := range r.people {
-		r.people[i].Name = fmt.Sprint(i)
+		r.people[i].name = fmt.Sprint(i)
 		r.cards.addForm(wire.CardFormHash(cardKey, wire.ShortForm, uid.Bytes()), int32(i))
 		if p, ok := r.LookupPart(uid); ok != (i == 0) || ok && p.Name != "0" {
 			t.Errorf("after %d members: %v %v", i+1, p, ok)

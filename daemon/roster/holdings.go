@@ -20,15 +20,11 @@ func (l *loader) verify(credential []byte) verdict {
 		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.Status, Hosted: v.Assurance == openbadge.Hosted}
 }
 
-// holdings are the badges of a member that count for them: verified under the keys of their own issuer, of a badge that the policy names or
+// holdings adds the badges of a member that count for them: verified under the keys of their own issuer, of a badge that the policy names or
 // accepts, and issued to them.
 //
 // badges are their places in the memory, at the member's place among the people.
-func (l *loader) holdings(m wire.Member, badges []int, at int32) []policy.Holding {
-	if len(badges) == 0 {
-		return nil
-	}
-	out := make([]policy.Holding, 0, len(badges))
+func (l *loader) holdings(m wire.Member, badges []int, at int32) {
 	for _, place := range badges {
 		v, ok := l.memory.get(place)
 		l.list(place, at)
@@ -50,10 +46,9 @@ func (l *loader) holdings(m wire.Member, badges []int, at int32) []policy.Holdin
 		}
 		for _, x := range matches { // a badge of another issuer may count as several of ours
 			h.Badge, h.Other = x.Badge, x.Other
-			out = append(out, h)
+			l.addHolding(h)
 		}
 	}
-	return out
 }
 
 // list notes that the member whose place among the people is at lists the credential at place.

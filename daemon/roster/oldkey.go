@@ -42,7 +42,7 @@ func (r *Roster) CardKeys() (inForce, before string) {
 
 // byNumber finds a card by the number itself, under the key of the bundle first.
 func (x cardIndex) byNumber(uid rfid.UID) (int32, bool) {
-	if i, ok := x.exact[Card(x.key, uid)]; ok {
+	if i, ok := x.exact[newCardEntry(Card(x.key, uid))]; ok {
 		return i, true
 	}
 	return x.byOldKey(uid)
@@ -50,7 +50,7 @@ func (x cardIndex) byNumber(uid rfid.UID) (int32, bool) {
 
 func (x cardIndex) byOldKey(uid rfid.UID) (int32, bool) {
 	for _, k := range x.old {
-		if i, ok := x.exact[wire.MarkCard(k.mark, Card(k.key, uid))]; ok {
+		if i, ok := x.exact[newCardEntry(wire.MarkCard(k.mark, Card(k.key, uid)))]; ok {
 			return i, true
 		}
 	}
@@ -64,7 +64,7 @@ func (r *Roster) UnderOldKey(uid rfid.UID) (rfid.UID, bool) {
 		return rfid.UID{}, false
 	}
 	for _, x := range []cardIndex{r.refused, r.cards} {
-		if _, ok := x.exact[Card(r.key, uid)]; ok {
+		if _, ok := x.exact[newCardEntry(Card(r.key, uid))]; ok {
 			return rfid.UID{}, false
 		}
 	}

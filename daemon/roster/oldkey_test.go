@@ -22,13 +22,13 @@ func TestCardOfTheOldKeyIsFoundUntilItIsBoundToTheNewOne(t *testing.T) {
 	x := oldKey{wire.MarkOf(old), old}
 	marked := func(u rfid.UID) string { return wire.MarkCard(x.mark, Card(old, u)) }
 	r := &Roster{key: fresh, old: []oldKey{x}, cards: newCardIndex(fresh, x), refused: newCardIndex(fresh, x),
-		people:   []Person{{Member: &policy.Member{ID: "a"}}, {Member: &policy.Member{ID: "b"}}},
+		people:   []person{{id: "a"}, {id: "b"}},
 		refusals: []refusal{{1, policy.LostCard, ""}}}
-	r.cards.exact[Card(fresh, known)] = 0
-	r.cards.exact[marked(hmac)] = 1
-	r.refused.exact[marked(lost)] = 0
-	r.cards.exact[marked(lost)] = 1 // a card that is refused for anybody opens nothing for anybody
-	r.cards.exact[Card(fresh, both)], r.cards.exact[marked(both)] = 0, 1
+	r.cards.exact[newCardEntry(Card(fresh, known))] = 0
+	r.cards.exact[newCardEntry(marked(hmac))] = 1
+	r.refused.exact[newCardEntry(marked(lost))] = 0
+	r.cards.exact[newCardEntry(marked(lost))] = 1 // a card that is refused for anybody opens nothing for anybody
+	r.cards.exact[newCardEntry(Card(fresh, both))], r.cards.exact[newCardEntry(marked(both))] = 0, 1
 	for name, c := range map[string]struct {
 		uid    rfid.UID
 		member policy.MemberID // empty: unknown, or refused

@@ -12,9 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"iter"
 	"runtime"
-	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -41,7 +39,9 @@ type Roster struct {
 	MemoryError error
 	// Denied are the members that the bundle says something of that this program does not know, and must: they are blocked here.
 	Denied   []Denied
-	people   []Person
+	people   []person
+	holdings []holding
+	kinds    []policy.Holding
 	cards    cardIndex // places in people
 	refused  cardIndex // places in refusals
 	refusals []refusal
@@ -95,25 +95,10 @@ func Card(key []byte, uid rfid.UID) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Person finds a member by pseudonym.
-func (r *Roster) Person(id policy.MemberID) (Person, bool) {
-	i, ok := r.ids[id]
-	if !ok {
-		return Person{}, false
-	}
-	return r.people[i], true
-}
-
 // Unknown is what an unknown card can be enrolled by: its code, and its entry in a bundle.
 func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
 	return wire.EnrolCard{Code: wire.EnrolCode(r.key, uid.Bytes()), Card: Card(r.key, uid), Key: wire.MarkOf(r.key)}
 }
-
-// Everyone yields every member, in the bundle's order.
-func (r *Roster) Everyone() iter.Seq[Person] { return slices.Values(r.people) }
-
-// Size is the number of members.
-func (r *Roster) Size() int { return len(r.people) }
 
 // Load makes a roster of the bundle m in s. A bundle whose policy cannot be read is an error; a credential that does not verify is not.
 func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
@@ -128,7 +113,7 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	// to load the roster without it. A sound bundle has none.
 	for pass := 0; pass < 2 && (len(l.twice) > 0 && pass == 0 || len(l.shared) > 0); pass++ {
 		verified := l.r.Verified
-		l.r, l.owner = l.empty(), map[int]int32{}
+		l.r, l.owner, l.kinds = l.empty(), map[int]int32{}, map[policy.Holding]int32{}
 		if err := l.buckets(); err != nil {
 			return nil, err
 		}
@@ -153,6 +138,7 @@ type loader struct {
 	signed wire.SignedPolicy
 	// revoked are the badges that were seen revoked; nil: the machine pins no policy key apart, and asks the lists alone.
 	revoked *revoked
+	kinds   map[policy.Holding]int32 // places in the roster's kinds
 	// The following are by the places of credentials in the memory.
 	listed []int32       // who lists each credential: 1 + their place among the people; 0: nobody yet
 	twice  map[int]bool  // credentials that two members list
@@ -234,7 +220,7 @@ func newLoader(s wire.Store, m wire.Manifest, o Options) (*loader, error) {
 	}
 	l := &loader{store: s, m: m, o: o, old: old, signed: signed, issuer: map[string]policy.IssuerID{}, lists: map[string]*openbadge.StatusList{},
 		r:     &Roster{Policy: p, PolicyNumber: wire.PolicyNumber(text)},
-		twice: map[int]bool{}, owner: map[int]int32{}, shared: map[int]bool{}}
+		kinds: map[policy.Holding]int32{}, twice: map[int]bool{}, owner: map[int]int32{}, shared: map[int]bool{}}
 	l.r = l.empty()
 	l.trust = trustOf(p.Issuers)
 	for _, i := range p.Issuers {
@@ -390,19 +376,21 @@ func (l *loader) add(m wire.Member, badges []int) error {
 		return fmt.Errorf("the member %q stands twice, or has no id", m.ID)
 	}
 	at := int32(len(l.r.people))
-	p := Person{Member: &policy.Member{ID: id, Blocked: m.Blocked, Holdings: l.holdings(m, badges, at)}, Name: m.Name, Language: l.r.Policy.Language}
+	p := person{id: id, blocked: m.Blocked, name: m.Name, language: l.r.Policy.Language, first: int32(len(l.r.holdings))}
+	l.holdings(m, badges, at)
+	p.last = int32(len(l.r.holdings))
 	var err error
-	if p.Member.Until, err = m.LastDay(); err != nil {
-		p.Member.Blocked = true // what cannot be read denies this member, and nobody else
+	if p.until, err = m.LastDay(); err != nil {
+		p.blocked = true // what cannot be read denies this member, and nobody else
 	}
 	switch m.Language {
 	case "fr":
-		p.Language = policy.French
+		p.language = policy.French
 	case "en":
-		p.Language = policy.English
+		p.language = policy.English
 	}
 	if why := m.Unknown(); why != nil {
-		p.Member.Blocked = true
+		p.blocked = true
 		l.r.Denied = append(l.r.Denied, Denied{id, why})
 	}
 	l.r.people = append(l.r.people, p)

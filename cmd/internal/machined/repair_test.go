@@ -132,7 +132,7 @@ func bundleOf(t *testing.T, b *site.Built) []byte {
 	return out.Bytes()
 }
 
-// restart is the machine's next start on a copy of its folder in which one file is damaged, with the sources that it has.
+// restart is the machine's next start, and its first look at all chunks, on a copy of its folder in which one file is damaged, with the sources that it has.
 func (s *stopped) restart(t *testing.T, source string, damage func(data string) error) (*keeper, *roster.Roster, error) {
 	t.Helper()
 	k := *s.k
@@ -152,7 +152,11 @@ func (s *stopped) restart(t *testing.T, source string, damage func(data string) 
 	case "folder":
 		k.conf.From = s.folder
 	}
+	k.verifiedAt, k.repairedAt = time.Time{}, time.Time{}
 	r, err := k.first()
+	if better := k.upkeep(t.Context()); better != nil {
+		r = better
+	}
 	return &k, r, err
 }
 
@@ -211,7 +215,7 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		t.Fatalf("both versions share the policy: %v, %v, %q", r != nil, err, k.state.Damage)
 	}
 	hub := t.TempDir()
-	k.conf.From = hub
+	k.conf.From, k.repairedAt = hub, time.Time{} // the bubble's clock is behind
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

@@ -1,0 +1,83 @@
+package roster
+
+import (
+	"iter"
+	"time"
+
+	"portillon/policy"
+)
+
+// A roster keeps its members in little memory, for a Pi Zero has 512 MB for everything: 10,000 members with three badges
+// each take 2 MB here, and 5 MB as the Person that is made of each where somebody asks.
+
+// person is a Person as a roster keeps it.
+type person struct {
+	id          policy.MemberID
+	name        string
+	until       policy.Date
+	first, last int32 // of the roster's holdings
+	language    policy.Language
+	blocked     bool
+}
+
+// holding is a policy.Holding as a roster keeps it. Its dates are Unix seconds; a fraction of a second is rounded to the
+// side that denies.
+type holding struct {
+	from, until int64 // that of the zero time: none
+	kind        int32 // place in the roster's kinds: all else
+}
+
+// addHolding adds a holding of the member who was added last.
+func (l *loader) addHolding(h policy.Holding) {
+	from := h.From.Unix()
+	if h.From.Nanosecond() > 0 {
+		from++
+	}
+	kept := holding{from: from, until: h.Until.Unix()}
+	h.From, h.Until = time.Time{}, time.Time{}
+	kind, ok := l.kinds[h]
+	if !ok {
+		kind = int32(len(l.r.kinds))
+		l.kinds[h], l.r.kinds = kind, append(l.r.kinds, h)
+	}
+	kept.kind = kind
+	l.r.holdings = append(l.r.holdings, kept)
+}
+
+// person makes the Person at a place.
+func (r *Roster) person(at int32) Person {
+	p := r.people[at]
+	m := policy.Member{ID: p.id, Blocked: p.blocked, Until: p.until}
+	if n := int(p.last - p.first); n > 0 {
+		m.Holdings = make([]policy.Holding, n)
+	}
+	for i, kept := range r.holdings[p.first:p.last] {
+		h := r.kinds[kept.kind]
+		h.From, h.Until = time.Unix(kept.from, 0).UTC(), time.Unix(kept.until, 0).UTC()
+		m.Holdings[i] = h
+	}
+	return Person{Member: &m, Name: p.name, Language: p.language}
+}
+
+// Person finds a member by pseudonym. What it gives is the caller's own.
+func (r *Roster) Person(id policy.MemberID) (Person, bool) {
+	i, ok := r.ids[id]
+	if !ok {
+		return Person{}, false
+	}
+	return r.person(i), true
+}
+
+// Everyone yields every member, in the bundle's order.
+func (r *Roster) Everyone() iter.Seq[Person] {
+	return func(yield func(Person) bool) {
+		for at := range r.people {
+			if !yield(r.person(int32(at))) {
+				return
+			}
+		}
+	}
+}
+
+// Size is the number of members.
+func (r *Roster) Size() int { return len(r.people) }
