@@ -102,11 +102,13 @@ func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
 
 // Load makes a roster of the bundle m in s. A bundle whose policy cannot be read is an error; a credential that does not verify is not.
 func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
+	ahead := readAhead(s, m)
+	defer func() { ahead.stop() }()
 	l, err := newLoader(s, m, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.buckets(); err != nil {
+	if err := l.buckets(ahead); err != nil {
 		return nil, err
 	}
 	// A credential that two members list is looked at again once all verdicts are known: first to see whether both are its recipient, then
@@ -114,7 +116,8 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	for pass := 0; pass < 2 && (len(l.twice) > 0 && pass == 0 || len(l.shared) > 0); pass++ {
 		verified := l.r.Verified
 		l.r, l.owner, l.kinds = l.empty(), map[int]int32{}, map[policy.Holding]int32{}
-		if err := l.buckets(); err != nil {
+		ahead = readAhead(s, m)
+		if err := l.buckets(ahead); err != nil {
 			return nil, err
 		}
 		l.r.Verified += verified
@@ -152,39 +155,17 @@ func (l *loader) empty() *Roster {
 		refused: newCardIndex(l.o.CardKey, l.old...), ids: map[policy.MemberID]int32{}, key: l.o.CardKey, old: l.old, short: l.o.ShortNumbers}
 }
 
-// buckets reads the roster's buckets in order. The chunks are read and decoded ahead, on the other cores.
-func (l *loader) buckets() error {
-	type result struct {
-		bucket *wire.RosterBucket
-		err    error
-	}
-	ahead := make(chan chan result, runtime.GOMAXPROCS(0))
-	stop := make(chan struct{})
-	defer close(stop)
-	go func() {
-		defer close(ahead)
-		for b := range wire.Buckets {
-			done := make(chan result, 1)
-			select {
-			case ahead <- done:
-			case <-stop:
-				return
-			}
-			go func() {
-				bucket, err := l.readBucket(b)
-				done <- result{bucket, err}
-			}()
-		}
-	}()
+// buckets takes in the roster's buckets in order.
+func (l *loader) buckets(ahead *ahead) error {
 	for b := range wire.Buckets {
-		r := <-<-ahead
-		if r.err != nil {
-			return r.err
+		bucket, err := ahead.next()
+		if err != nil {
+			return err
 		}
-		if r.bucket == nil {
+		if bucket == nil {
 			continue
 		}
-		if err := l.bucket(b, *r.bucket); err != nil {
+		if err := l.bucket(b, *bucket); err != nil {
 			return err
 		}
 	}
@@ -295,19 +276,6 @@ func (l *loader) take(url string, body []byte) {
 	if list, err := openbadge.ReadStatusList(body, openbadge.Options{Trust: l.trust, At: l.m.Issued, Documents: l.web}); err == nil {
 		l.lists[url] = list
 	}
-}
-
-// readBucket reads a bucket's roster chunk; nil: the bundle has none.
-func (l *loader) readBucket(b int) (*wire.RosterBucket, error) {
-	raw, err := l.store.Chunk(l.m, wire.RosterChunk(b))
-	if err != nil || raw == nil {
-		return nil, err
-	}
-	var bucket wire.RosterBucket
-	if err := wire.DecodeChunk(raw, &bucket); err != nil {
-		return nil, fmt.Errorf("%s: %w", wire.RosterChunk(b), err)
-	}
-	return &bucket, nil
 }
 
 func (l *loader) bucket(b int, bucket wire.RosterBucket) error {

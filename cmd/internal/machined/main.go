@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -76,7 +75,6 @@ func Main(args []string) int {
 
 // run serves the machine until it is told to end.
 func run(c Config, clock clock) int {
-	debug.SetGCPercent(50) // a Pi Zero has little memory and this daemon little to do: half as much garbage may wait
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("machine", c.Machine)
