@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"slices"
 	"time"
 
@@ -43,18 +44,41 @@ func (h *Hub) logOf(id policy.MachineID) machineLog {
 	if l.held == head.Seq {
 		return l
 	}
-	q := ledger.Query{Machine: id, Generation: &head.Generation, Kinds: logKinds, After: l.held}
-	err = h.ledger.Records(context.Background(), q, func(e ledger.Entry) error {
-		l.take(e.Record)
-		return nil
-	})
-	if err != nil {
+	if err := h.readLog(&l, id, head); err != nil {
 		h.log.Warn("ledger not read", "machine", id, "err", err)
 		return h.logs.of[id]
 	}
 	l.held = head.Seq
 	h.logs.of[id] = l
 	return l
+}
+
+// readLog reads on in a journal up to its head. Of a journal that was never read, the records of tags are few, and of the
+// sessions the last one says all: a journal of years is not read whole.
+func (h *Hub) readLog(l *machineLog, id policy.MachineID, head ledger.Head) error {
+	ctx := context.Background()
+	take := func(e ledger.Entry) error {
+		if e.Seq <= head.Seq { // what came since is read the next time
+			l.take(e.Record)
+		}
+		return nil
+	}
+	q := ledger.Query{Machine: id, Generation: &head.Generation, Kinds: logKinds, After: l.held, Limit: math.MaxInt32}
+	if l.held == 0 {
+		tags := ledger.Query{Machine: id, Generation: &head.Generation, Kinds: []wire.Kind{wire.Tagged, wire.Untagged}}
+		if err := h.ledger.Records(ctx, tags, take); err != nil {
+			return err
+		}
+		last, ok, err := h.ledger.Last(ctx, id, head.Generation, wire.SessionStart, wire.SessionEnd)
+		if err != nil || !ok {
+			return err
+		}
+		if err := take(last); err != nil {
+			return err
+		}
+		q.Kinds, q.After = []wire.Kind{wire.RoleChanged}, last.Seq
+	}
+	return h.ledger.Records(ctx, q, take)
 }
 
 // take takes a record into account. A body that cannot be read says nothing.

@@ -2,9 +2,13 @@ package hub
 
 import (
 	"encoding/json"
+	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
+	"portillon/hub/ledger"
+	"portillon/hub/ledger/ledgertest"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -41,5 +45,40 @@ func TestNewestJournalSaysWhoIsOnAMachineAndItsTags(t *testing.T) {
 	l.take(wire.Record{Kind: wire.SessionStart, Body: []byte("{")})
 	if l.session != nil {
 		t.Error("a body that cannot be read began a session")
+	}
+}
+
+// A journal that is read for the first time, at any place, says the same as one that was read record by record.
+func TestJournalReadLateSaysTheSameAsOneReadAlong(t *testing.T) {
+	m := ledgertest.New(t, "biklab", "laser")
+	m.Append(wire.Refused, "", "m-lea", wire.RefusedBody{})
+	m.Append(wire.Tagged, "", "m-ines", wire.TagBody{Tag: "t1", Reason: "belt"})
+	m.Append(wire.SessionStart, "s1", "m-lea", wire.StartBody{Role: policy.User})
+	m.Append(wire.SessionEnd, "s1", "m-lea", wire.EndBody{})
+	m.Append(wire.SessionStart, "s2", "m-ines", wire.StartBody{Role: policy.User})
+	m.Append(wire.Tagged, "", "m-ines", wire.TagBody{Tag: "t2"})
+	m.Append(wire.RoleChanged, "s2", "m-ines", wire.RoleBody{Role: policy.Host})
+	m.Append(wire.Untagged, "", "m-ines", wire.TagBody{Tag: "t1"})
+	m.Append(wire.RoleChanged, "s2", "m-ines", wire.RoleBody{Role: policy.Maintainer})
+	m.Append(wire.SessionEnd, "s2", "m-ines", wire.EndBody{})
+	m.Append(wire.Refused, "", "m-lea", wire.RefusedBody{})
+	l, err := ledger.Open(filepath.Join(t.TempDir(), "portillon.db"), "biklab", ledger.Keys{m.ID: m.Key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	along := &Hub{ledger: l}
+	for n := uint64(1); n <= m.Len(); n++ {
+		if _, err := l.Take(m.ID, m.Data(n, n)); err != nil {
+			t.Fatal(err)
+		}
+		got, want := (&Hub{ledger: l}).logOf(m.ID), along.logOf(m.ID)
+		if !reflect.DeepEqual(got.session, want.session) ||
+			len(got.tags) != len(want.tags) || len(got.tags) > 0 && !reflect.DeepEqual(got.tags, want.tags) || got.held != n {
+			t.Errorf("after %d records: %+v %+v up to %d, want %+v %+v", n, got.session, got.tags, got.held, want.session, want.tags)
+		}
+	}
+	if s := along.logOf(m.ID); s.session != nil || len(s.tags) != 1 {
+		t.Errorf("at the end: %+v", s)
 	}
 }

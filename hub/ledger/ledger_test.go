@@ -317,6 +317,15 @@ func TestLedgerChoosesRecords(t *testing.T) {
 			t.Errorf("%+v: %s, want %s", c.q, got, c.want)
 		}
 	}
+	for want, kinds := range map[uint64][]wire.Kind{3: {wire.SessionStart, wire.SessionEnd}, 1: {wire.SessionStart}, 0: {wire.Tagged}} {
+		e, ok, err := l.Last(context.Background(), "laser", "", kinds...)
+		if err != nil || ok != (want > 0) || e.Seq != want || ok && e.Machine != "laser" {
+			t.Errorf("the last of %v: %s/%d, %v", kinds, e.Machine, e.Seq, err)
+		}
+	}
+	if _, ok, err := l.Last(context.Background(), "laser", "other", wire.SessionEnd); ok || err != nil {
+		t.Errorf("a generation that is not held has a last record: %v", err)
+	}
 	stop := errors.New("enough")
 	if err := l.Records(context.Background(), ledger.Query{}, func(ledger.Entry) error { return stop }); !errors.Is(err, stop) {
 		t.Error(err)

@@ -102,16 +102,9 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 			ORDER BY j.machine, j.epoch, r.seq LIMIT $7`,
 			string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit)
 	}
-	if len(q.Kinds) > MaxKinds {
-		return nil, fmt.Errorf("a query of %d kinds, want at most %d", len(q.Kinds), MaxKinds)
-	}
-	args := []any{string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit}
-	for i := range MaxKinds { // the first kind fills the places that are left
-		kind := q.Kinds[0]
-		if i < len(q.Kinds) {
-			kind = q.Kinds[i]
-		}
-		args = append(args, string(kind))
+	args, err := kindArgs(q.Kinds, string(q.Machine), anyOne, generation, int64(q.After), string(q.Member), limit)
+	if err != nil {
+		return nil, err
 	}
 	if q.Machine != "" && q.Generation != nil && q.Limit > 0 {
 		// kind || '' is no column: the index of kinds cannot be chosen
@@ -128,6 +121,21 @@ func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 		AND ($3 = 1 OR j.generation = $4) AND r.seq > $5 AND ($6 = '' OR r.member = $6)
 		AND r.kind IN ($8, $9, $10, $11, $12, $13, $14, $15)
 		ORDER BY j.machine, j.epoch, r.seq LIMIT $7`, args...)
+}
+
+// kindArgs are the arguments of a query, then MaxKinds kinds: the first one fills the places that are left.
+func kindArgs(kinds []wire.Kind, args ...any) ([]any, error) {
+	if len(kinds) == 0 || len(kinds) > MaxKinds {
+		return nil, fmt.Errorf("a query of %d kinds, want 1 to %d", len(kinds), MaxKinds)
+	}
+	for i := range MaxKinds {
+		kind := kinds[0]
+		if i < len(kinds) {
+			kind = kinds[i]
+		}
+		args = append(args, string(kind))
+	}
+	return args, nil
 }
 
 // ErrChanged says that a record is not the one that was taken: the disk changed it, or somebody did.
@@ -161,6 +169,28 @@ func (l *Ledger) scan(into func(...any) error) (Entry, error) {
 	e := Entry{Record: r, Leaf: wire.Leafed{Record: record}}
 	copy(e.Leaf.Salt[:], salt)
 	return e, nil
+}
+
+// Last is the newest record of one of the kinds in m's journal of generation g; false: there is none.
+func (l *Ledger) Last(ctx context.Context, m policy.MachineID, g wire.Generation, kinds ...wire.Kind) (last Entry, ok bool,
+	err error) {
+	defer l.named(&err)
+	args, err := kindArgs(kinds, string(m), string(g))
+	if err != nil {
+		return Entry{}, false, err
+	}
+	// kind || '' is no column: the primary key gives the newest record first, the index of kinds would sort them all.
+	row := l.site.QueryRow(ctx, `SELECT r.salt, r.record, j.generation, j.epoch, r.leaf, j.machine, r.seq
+		FROM ledger_journals AS j CROSS JOIN ledger_records AS r
+		WHERE j.site = $1 AND r.site = $1 AND r.journal = j.journal AND j.machine = $2 AND j.generation = $3
+		AND r.kind || '' IN ($4, $5, $6, $7, $8, $9, $10, $11) ORDER BY r.seq DESC LIMIT 1`, args...)
+	if last, err = l.scan(row.Scan); errors.Is(err, sql.ErrNoRows) {
+		return Entry{}, false, nil
+	}
+	if err != nil {
+		err = fmt.Errorf("ledger: %w", err)
+	}
+	return last, err == nil, err
 }
 
 // Head is how much of m's newest journal is held.
