@@ -51,8 +51,9 @@ func (s *Service) Cards(ctx context.Context, a actor.Actor, f CardFilter, page P
 	out := make([]HeldCard, 0, page.limit())
 	for _, e := range x.entries[from:] {
 		shown := Member{}
-		for _, c := range e.Cards[min(skip, len(e.Cards)):] {
-			if !keeps(e, c) {
+		for i := min(skip, len(e.Cards)); i < len(e.Cards); i++ {
+			c := e.Cards[i]
+			if !keeps(e, i) {
 				continue
 			}
 			if len(out) == page.limit() {
@@ -93,7 +94,7 @@ func (x *index) cardAfter(after string) (entry, skip int, err error) {
 
 // cardFilter makes a test of a CardFilter.
 func (s *Service) cardFilter(a actor.Actor, x *index, p *policy.Policy,
-	f CardFilter) (func(*entry, Card) bool, error) {
+	f CardFilter) (keeps func(e *entry, card int) bool, err error) {
 	if len(f.Text) > maxSearch {
 		return nil, &fault.Invalid{Faults: []fault.Field{{Field: "text", Wrong: "the text has more than 200 bytes",
 			Right: "a few words"}}}
@@ -105,19 +106,15 @@ func (s *Service) cardFilter(a actor.Actor, x *index, p *policy.Policy,
 	}
 	words := strings.Fields(fold(f.Text))
 	notes, numbers := a.May(actor.ReadNotes, about("")) == nil, a.May(actor.WriteCards, about("")) == nil
-	busy := map[policy.MemberID]bool{}
-	if f.Idle && p != nil {
-		for i := range p.Machines {
-			for id := range x.allowed(p, p.Machines[i].ID, s.o.Now()) {
-				busy[id] = true
-			}
-		}
+	var busy map[policy.MemberID]bool
+	if f.Idle {
+		busy = x.allowedSomewhere(p, s.o.Now())
 	}
-	return func(e *entry, c Card) bool {
+	return func(e *entry, i int) bool {
+		c, text := e.Cards[i], e.cards[i]
 		for _, w := range words {
-			found := strings.Contains(e.text, w) || strings.HasSuffix(strings.ToLower(c.Last), w) ||
-				numbers && len(w) >= 4 && strings.Contains(strings.ToLower(c.Number), w) ||
-				notes && strings.Contains(fold(c.Note), w)
+			found := strings.Contains(e.text, w) || strings.HasSuffix(text.last, w) ||
+				numbers && len(w) >= 4 && strings.Contains(text.number, w) || notes && strings.Contains(text.note, w)
 			if !found {
 				return false
 			}

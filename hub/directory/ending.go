@@ -32,60 +32,112 @@ func (s *Service) Endings(ctx context.Context, a actor.Actor) ([]Ending, error) 
 	}
 	now, zone := s.o.Now(), zoneOf(p)
 	from, to := now.AddDate(0, 0, -endedDays), now.AddDate(0, 0, endingDays)
+	all := nearest(x.endings(p, from, to, zone), now)
+	slices.SortFunc(all, func(a, b ending) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.entry.Name, b.entry.Name), cmp.Compare(a.entry.ID, b.entry.ID),
+			cmp.Compare(a.badge, b.badge))
+	})
+	out := make([]Ending, min(len(all), maxEndings))
+	for i := range out {
+		out[i] = all[i].shown(p)
+	}
+	return out, nil
+}
+
+// ending is an Ending in the index.
+type ending struct {
+	entry *entry
+	badge policy.BadgeID // empty: the membership
+	at    time.Time
+}
+
+func (e ending) shown(p *policy.Policy) Ending {
+	out := Ending{Member: e.entry.ID, Name: e.entry.Name, What: "membership", Badge: e.badge, At: e.at}
+	if e.badge != "" {
+		out.What = string(e.badge)
+		if b, ok := p.Badge(e.badge); ok {
+			out.What = b.Name.In(p.Language)
+		}
+	}
+	return out
+}
+
+// endings are those between two moments, in no order.
+func (x *index) endings(p *policy.Policy, from, to time.Time, zone *time.Location) (out []ending) {
 	first, final := policy.DateOf(from, zone), policy.DateOf(to, zone)
-	var out []Ending
+	take := func(e ending) {
+		if !e.at.Before(from) && !e.at.After(to) {
+			out = append(out, e)
+		}
+	}
 	for _, e := range x.entries {
 		if e.Blocked || e.Gone {
 			continue
 		}
 		if d := e.Until; !d.Before(first) && !final.Before(d) {
-			last := time.Date(d.Year, d.Month, d.Day, 23, 59, 59, 0, zone)
-			out = append(out, Ending{Member: e.ID, Name: e.Name, What: "membership", At: last})
+			take(ending{e, "", time.Date(d.Year, d.Month, d.Day, 23, 59, 59, 0, zone)})
 		}
-		out = append(out, e.badgeEndings(p)...)
+		for _, b := range e.badgeEnds(p) {
+			take(ending{e, b.badge, b.at})
+		}
 	}
-	out = slices.DeleteFunc(out, func(x Ending) bool { return x.At.Before(from) || x.At.After(to) })
-	byTime := func(a, b Ending) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Member, b.Member),
-			cmp.Compare(a.What, b.What))
-	}
-	if len(out) > maxEndings {
-		slices.SortFunc(out, func(a, b Ending) int {
-			return cmp.Or(cmp.Compare(a.At.Sub(now).Abs(), b.At.Sub(now).Abs()), byTime(a, b))
-		})
-		out = out[:maxEndings]
-	}
-	slices.SortFunc(out, byTime)
-	return out, nil
+	return out
 }
 
-// badgeEndings are the ends of the badges that count: of each of the policy's badges the last end.
-func (e *entry) badgeEndings(p *policy.Policy) (out []Ending) {
+// nearest are maxEndings of all at most, those nearest to now. It changes all.
+func nearest(all []ending, now time.Time) []ending {
+	if len(all) <= maxEndings {
+		return all
+	}
+	days := func(e ending) int { return int(e.at.Sub(now).Abs() / (24 * time.Hour)) }
+	var of [endedDays + 2]int
+	for _, e := range all {
+		of[min(days(e), len(of)-1)]++
+	}
+	most, n := 0, 0
+	for n < maxEndings {
+		n += of[most]
+		most++
+	}
+	near := slices.DeleteFunc(all, func(e ending) bool { return days(e) >= most })
+	slices.SortFunc(near, func(a, b ending) int { return cmp.Compare(a.at.Sub(now).Abs(), b.at.Sub(now).Abs()) })
+	return near[:maxEndings]
+}
+
+// badgeEnd is the last end of those badges of a member that count as one of the policy's.
+type badgeEnd struct {
+	badge policy.BadgeID
+	at    time.Time
+}
+
+// judgedEnds are a member's ends under a policy.
+type judgedEnds struct {
+	by   *policy.Policy
+	ends []badgeEnd
+}
+
+// badgeEnds are the ends of the badges that count: of each of the policy's badges the last end.
+func (e *entry) badgeEnds(p *policy.Policy) []badgeEnd {
 	if p == nil || !slices.ContainsFunc(e.Badges, func(b Badge) bool { return !b.Expires.IsZero() }) {
 		return nil
 	}
-	last := map[policy.BadgeID]time.Time{}
-	var ids []policy.BadgeID
+	if j := e.ends.Load(); j != nil && j.by == p {
+		return j.ends
+	}
+	var last []badgeEnd
 	for _, h := range e.as(p).Holdings {
 		if h.Standing == policy.Revoked {
 			continue
 		}
-		old, seen := last[h.Badge]
-		if !seen {
-			ids = append(ids, h.Badge)
-		}
-		if !seen || !old.IsZero() && (h.Until.IsZero() || h.Until.After(old)) {
-			last[h.Badge] = h.Until
-		}
-	}
-	for _, id := range ids {
-		if end := last[id]; !end.IsZero() {
-			name := string(id)
-			if b, ok := p.Badge(id); ok {
-				name = b.Name.In(p.Language)
-			}
-			out = append(out, Ending{Member: e.ID, Name: e.Name, What: name, Badge: id, At: end})
+		i := slices.IndexFunc(last, func(b badgeEnd) bool { return b.badge == h.Badge })
+		switch {
+		case i < 0:
+			last = append(last, badgeEnd{h.Badge, h.Until})
+		case !last[i].at.IsZero() && (h.Until.IsZero() || h.Until.After(last[i].at)):
+			last[i].at = h.Until
 		}
 	}
-	return out
+	last = slices.DeleteFunc(last, func(b badgeEnd) bool { return b.at.IsZero() })
+	e.ends.Store(&judgedEnds{p, last})
+	return last
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ type index struct {
 
 	mu     sync.Mutex
 	rights map[rightsKey]map[policy.MemberID]bool
+	busy   map[rightsKey]map[policy.MemberID]bool // those who may use any machine; the key has no machine
 }
 
 // entry is a member in the index.
@@ -35,7 +37,12 @@ type entry struct {
 	text   string // folded name, addresses and external id: what searches look in
 	person atomic.Pointer[judged]
 	earned atomic.Pointer[earnedRoles]
+	ends   atomic.Pointer[judgedEnds]
+	cards  []cardText
 }
+
+// cardText is what searches look in of a card.
+type cardText struct{ last, number, note string }
 
 // judged is a member as a policy's decisions know it.
 type judged struct {
@@ -72,6 +79,9 @@ func fold(s string) string {
 func newEntry(m *record) *entry {
 	e := &entry{record: m, key: fold(m.Name)}
 	parts := append([]string{e.key, strings.ToLower(string(m.ID)), fold(m.External)}, m.Emails...)
+	for _, c := range m.Cards {
+		e.cards = append(e.cards, cardText{strings.ToLower(c.Last), strings.ToLower(c.Number), fold(c.Note)})
+	}
 	e.text = strings.ToLower(strings.Join(append(parts, m.Guardians...), "\n"))
 	return e
 }
@@ -230,6 +240,28 @@ func localOf(p *policy.Policy, issuer, achievement string) policy.BadgeID {
 		return matches[0].Badge
 	}
 	return ""
+}
+
+// allowedSomewhere are the members who may use any machine, as allowed says it.
+func (x *index) allowedSomewhere(p *policy.Policy, at time.Time) map[policy.MemberID]bool {
+	if p == nil {
+		return nil
+	}
+	key := rightsKey{policy: p, hour: at.Unix() / 3600}
+	x.mu.Lock()
+	out, ok := x.busy[key]
+	x.mu.Unlock()
+	if ok {
+		return out
+	}
+	out = map[policy.MemberID]bool{}
+	for i := range p.Machines {
+		maps.Copy(out, x.allowed(p, p.Machines[i].ID, at))
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.busy = map[rightsKey]map[policy.MemberID]bool{key: out} // one is enough: each hour, and each policy, has its own
+	return out
 }
 
 // allowed are the members who may use a machine in some role at some time, as far as badges and memberships say:
