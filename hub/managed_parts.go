@@ -90,7 +90,7 @@ func (p *policies) machineName(id policy.MachineID) policy.Text {
 
 // zone is the time zone of the policy in force; nil: there is none.
 func (p *policies) zone() *time.Location {
-	if now, err := p.current(context.Background()); err == nil && now != nil {
+	if now := p.forNames(); now != nil {
 		return now.Zone
 	}
 	return nil

@@ -2,10 +2,14 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"portillon/hub/store"
 	"portillon/wire"
 )
 
@@ -14,6 +18,56 @@ func TestQueriesOfATimeAreOfOneKind(t *testing.T) {
 		q := Query{Since: time.UnixMilli(5), Kinds: make([]wire.Kind, n)}
 		if _, err := q.rows(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "want one") {
 			t.Errorf("%d kinds: %v", n, err)
+		}
+	}
+}
+
+// explained asks for the plan of each query instead of running it.
+type explained struct {
+	*store.Site
+	plan []string
+}
+
+func (x *explained) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := x.Site.Query(ctx, "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, parent, unused int
+		var step string
+		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+			return nil, err
+		}
+		x.plan = append(x.plan, step)
+	}
+	return nil, rows.Err()
+}
+
+// Each query reads the records that it chooses, and not all of the site's: the plan names more than the site.
+func TestNoQueryOfKindsReadsTheWholeSite(t *testing.T) {
+	l, err := Open(filepath.Join(t.TempDir(), "portillon.db"), "biklab", Keys{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	g := wire.Generation("")
+	for name, q := range map[string]Query{
+		"one kind":          {Kinds: []wire.Kind{wire.Refused}},
+		"of a machine":      {Kinds: []wire.Kind{wire.CardAlert}, Machine: "laser", After: 7},
+		"two kinds":         {Kinds: []wire.Kind{wire.Tagged, wire.Untagged}, Machine: "laser", Generation: &g},
+		"of a time":         {Kinds: []wire.Kind{wire.Refused}, Since: time.UnixMilli(5)},
+		"a part":            {Kinds: []wire.Kind{wire.Refused, wire.Tagged}, Machine: "laser", Generation: &g, Limit: 10, After: 5},
+		"all of one member": {Kinds: []wire.Kind{wire.Intervened}, Member: "m-1"},
+	} {
+		x := &explained{Site: l.site}
+		if _, err := q.rows(context.Background(), x); err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(x.plan, func(s string) bool { return strings.HasPrefix(s, "SEARCH r USING ") })
+		if i < 0 || !strings.Contains(x.plan[i], "journal=?") {
+			t.Errorf("%s: %q", name, x.plan)
 		}
 	}
 }
