@@ -89,54 +89,109 @@ func (s *Service) Refusals(ctx context.Context, a actor.Actor, r Range) ([]Refus
 	sums := refusalSums{}
 	days, from, to := split(r)
 	if from != "" {
-		rows, err := s.o.Site.Query(ctx, `SELECT machine, reason, times, untrusted, members FROM report_refusal_months
-			WHERE site = $1 AND month >= $2 AND month <= $3 AND ($4 = '' OR machine = $4)`, from, to, v.one())
-		if err := sums.add(rows, err); err != nil {
+		if err := s.addMonths(ctx, sums, from, to, v.one()); err != nil {
 			return nil, err
 		}
 	}
 	for _, d := range days {
 		rows, err := s.o.Site.Query(ctx, `SELECT machine, reason, times, untrusted, member FROM report_refusals
 			WHERE site = $1 AND day >= $2 AND day <= $3 AND ($4 = '' OR machine = $4)`, d.From.String(), d.To.String(), v.one())
-		if err := sums.add(rows, err); err != nil {
+		if err := s.addDays(sums, rows, err); err != nil {
 			return nil, err
 		}
 	}
 	return sums.list(v), nil
 }
 
-// refusalSums are refusals by machine and reason.
-type refusalSums map[Refusals]*refusalSum
-
-// add adds rows of machine, reason, times, untrusted, members.
-func (x refusalSums) add(rows *sql.Rows, err error) error {
+// addDays adds rows of machine, reason, times, untrusted, member.
+func (s *Service) addDays(sums refusalSums, rows *sql.Rows, err error) error {
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
+	return each(rows, func(rows *sql.Rows) error {
 		var k Refusals
 		var times, untrusted int
-		var members string
-		if err := rows.Scan(&k.Machine, &k.Reason, &times, &untrusted, &members); err != nil {
+		var member string
+		if err := rows.Scan(&k.Machine, &k.Reason, &times, &untrusted, &member); err != nil {
 			return err
 		}
-		sum := x[k]
-		if sum == nil {
-			sum = &refusalSum{members: memberSet{}}
-			x[k] = sum
+		if member == "" { // the card is nobody's
+			sums.add(k, times, untrusted)
+		} else {
+			sums.add(k, times, untrusted, s.months.number(member))
 		}
-		sum.times, sum.untrusted = sum.times+times, sum.untrusted+untrusted
-		sum.members.add(members)
+		return nil
+	})
+}
+
+// addMonths adds the whole months from one to another.
+func (s *Service) addMonths(ctx context.Context, sums refusalSums, from, to string, machine policy.MachineID) error {
+	rows, err := s.o.Site.Query(ctx, `SELECT month, machine, reason, times, untrusted FROM report_refusal_months
+		WHERE site = $1 AND month >= $2 AND month <= $3 AND ($4 = '' OR machine = $4)`, from, to, machine)
+	if err != nil {
+		return err
+	}
+	type found struct {
+		monthPlace
+		times, untrusted int
+	}
+	var all []found
+	err = each(rows, func(rows *sql.Rows) error {
+		var f found
+		err := rows.Scan(&f.month, &f.machine, &f.reason, &f.times, &f.untrusted)
+		all = append(all, f)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		members, err := s.months.members(ctx, s.o.Site, f.monthPlace, f.times)
+		if err != nil {
+			return err
+		}
+		sums.add(Refusals{Machine: f.machine, Reason: f.reason}, f.times, f.untrusted, members...)
+	}
+	return nil
+}
+
+// each scans rows, and closes them.
+func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
 	}
 	return rows.Err()
+}
+
+// refusalSums are refusals by machine and reason.
+type refusalSums map[Refusals]*refusedSum
+
+// refusedSum is what is added up of a machine and a reason.
+type refusedSum struct {
+	times, untrusted int
+	members          numberSet
+}
+
+func (x refusalSums) add(k Refusals, times, untrusted int, members ...int32) {
+	sum := x[k]
+	if sum == nil {
+		sum = &refusedSum{}
+		x[k] = sum
+	}
+	sum.times, sum.untrusted = sum.times+times, sum.untrusted+untrusted
+	for _, m := range members {
+		sum.members.add(m)
+	}
 }
 
 func (x refusalSums) list(v view) []Refusals {
 	out := []Refusals{}
 	for k, sum := range x {
 		if v.sees(k.Machine) {
-			k.Times, k.Untrusted, k.Members = sum.times, sum.untrusted, len(sum.members)
+			k.Times, k.Untrusted, k.Members = sum.times, sum.untrusted, sum.members.size
 			out = append(out, k)
 		}
 	}

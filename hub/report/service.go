@@ -45,6 +45,7 @@ type Options struct {
 type Service struct {
 	o      Options
 	update sync.Mutex // held by Update
+	months months
 }
 
 // New returns a Service.

@@ -85,6 +85,7 @@ func (s *Service) inZone(ctx context.Context, zone *time.Location) error {
 	if err != nil || was == zone.String() {
 		return err
 	}
+	defer s.months.forget() // when the rows are gone
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		if _, err := tx.Exec(ctx, `INSERT INTO report_zone (site, zone) VALUES ($1, $2) ON CONFLICT (site) DO UPDATE SET zone = $2`,
 			zone.String()); err != nil || was == "" {
