@@ -258,7 +258,7 @@ func (s *Site) match(b *Built, at time.Time) ([][]heldFile, error) {
 			}
 		}
 		among := func() []int {
-			places = recipients.at(places[:0], v.badge, v.addresses, f.Held)
+			places = recipients.at(places[:0], v.badge, v.addresses)
 			return places
 		}
 		switch i, conflict := s.owner(recipients, f, v.badge, among); {

@@ -245,29 +245,20 @@ func TestAChunkThatChangedAfterTheBuildIsNotHandedOut(t *testing.T) {
 	}
 }
 
-func hashOf(address string) openbadge.Identity {
-	return openbadge.Identity{Type: "email", Hash: fmt.Sprintf("sha256$%x", sha256.Sum256([]byte(address))), Hashed: true}
-}
-
 // The index must find everybody of whom IsFor says so.
 func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 	f.Add("mailto:lea@example.org", "LEA@example.org", "did:example:1", false)
 	f.Add("", "ſ@K", "S@\u212a", false)
-	f.Add("", "İ@K", "i@k", false)
 	f.Add("mailto:\xff", "\xfe", "", true)
 	f.Fuzz(func(t *testing.T, subject, address, other string, hashed bool) {
-		members := []Member{{ID: "a", Emails: []string{address}}, {ID: "b", Subjects: []string{address}},
-			{ID: "c", Emails: []string{other, address}}, {Emails: []string{strings.ToLower(address)}}, {Subjects: []string{subject}}, {}}
+		members := []Member{{Emails: []string{address}}, {Subjects: []string{address}}, {Emails: []string{other, address}}, {Subjects: []string{subject}}, {}}
 		for _, b := range []*openbadge.Badge{{Subject: subject}, {Subject: "mailto:" + other}, {Subject: other},
 			{Identifiers: []openbadge.Identity{{Type: "emailAddress", Hash: other, Hashed: hashed}}},
-			{Identifiers: []openbadge.Identity{hashOf(address), hashOf(other)}}, {Identifiers: []openbadge.Identity{hashOf(strings.ToLower(address))}},
 			{Identifiers: []openbadge.Identity{{Type: "email", Hash: fmt.Sprintf("sha256$%x", sha256.Sum256([]byte(address))), Hashed: true}}}} {
-			for _, held := range []policy.MemberID{"", "a", "b", "c"} { // none of them decides anything
-				among := newRecipients(members).at(nil, b, addressesOf(b), held)
-				for i, m := range members {
-					if b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) && !slices.Contains(among, i) {
-						t.Errorf("%+v is for member %d, and %v are asked where %q holds it", b, i, among, held)
-					}
+			among := newRecipients(members).among(b)
+			for i, m := range members {
+				if b.IsFor(openbadge.Recipient{Emails: m.Emails, Subjects: m.Subjects}) && !slices.Contains(among, i) {
+					t.Errorf("%+v is for member %d, and %v are asked", b, i, among)
 				}
 			}
 		}

@@ -76,8 +76,6 @@ type File struct {
 	Name string // badges/lea-laser-user.json
 	Data []byte
 	Hash string // SHA-256 of what Site.Load reads, in hexadecimal, where there is no Data
-	// Held is the member who is known to hold the badge, which spares a search; empty: nobody is. It decides nothing.
-	Held policy.MemberID
 }
 
 // sha is the SHA-256 of the file's bytes. Whoever reads the bytes of one with a Hash checks it.

@@ -53,7 +53,7 @@ func (s *Service) Snapshot(ctx context.Context) (*Snapshot, error) {
 		Load: func(hash string) ([]byte, error) { return s.badgeBytes(ctx, hash) }}
 	for _, e := range x.entries {
 		for i := range e.Badges {
-			out.Badges = append(out.Badges, site.File{Name: e.Badges[i].File, Hash: e.Badges[i].ID, Held: e.ID})
+			out.Badges = append(out.Badges, site.File{Name: e.Badges[i].File, Hash: e.Badges[i].ID})
 		}
 	}
 	rows, err := s.site.Query(ctx, `SELECT file, data FROM status_list WHERE site = $1`)
