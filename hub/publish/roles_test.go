@@ -7,6 +7,7 @@ import (
 
 	"portillon/hub/actor"
 	"portillon/hub/publish"
+	"portillon/hub/store"
 	"portillon/policy"
 )
 
@@ -38,6 +39,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"Publish":  {"owner", "administrator"},
 		"Back":     {"owner", "administrator"},
 		"Bundle":   {"owner", "administrator", "maintainer", "mentor", "member"},
+		"Forget":   {"owner", "administrator"},
 	}
 	b := newBench(t)
 	b.publish(b.text, 0)
@@ -57,6 +59,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 		},
 		"Back":   func(a actor.Actor) error { _, err := b.s.Back(b.ctx, a, ""); return err },
 		"Bundle": func(a actor.Actor) error { _, err := b.s.Bundle(b.ctx, a); return err },
+		"Forget": func(a actor.Actor) error {
+			return b.site.Write(b.ctx, func(tx *store.Tx) error { return b.s.Forget(b.ctx, tx, a) })
+		},
 	}
 	for method, call := range calls {
 		for name, a := range actors() {
