@@ -26,39 +26,40 @@ import (
 //
 //	8 a token of an administrator for nothing       9 a token of an owner for own.read and cards.write
 //	10 a token of an owner for members.write, badges.write, taps.read and machines.enrol
+//	11 a token of a member for machines.read, about themself
 var authorisation = map[string]string{
-	"Cards":       "nyynnnnynnn",
-	"AddFiles":    "nyynnnnnnny",
-	"SetAside":    "nyynnnnnnny",
-	"EndOldCards": "nyynnnnnnny",
-	"OldCards":    "nyynnnnnnny",
-	"Rebind":      "nyynnnnnnyn",
-	"Members":     "nyynnnnynnn",
-	"Count":       "nyynnnnynnn",
-	"Member":      "nyynnnnynnn",
-	"Own":         "nyyyyyynnyn", // the owner and the administrator are nobody in the directory: there is nothing to be found
-	"Add":         "nyynnnnnnny",
-	"AddNote":     "nyynnnnnnnn",
-	"Change":      "nyynnnnnnny",
-	"Merge":       "nyynnnnnnny",
-	"Erase":       "nyynnnnnnnn",
-	"Erased":      "nyynnnnnnnn",
-	"AddCard":     "nyynnnnnnyn",
-	"SetCard":     "nyynnnnnnyn",
-	"RemoveCard":  "nyynnnnnnyn",
-	"Taps":        "nyynnnnnnny",
-	"Assign":      "nyynnnnnnnn",
-	"AddBadges":   "nyynnnnnnny",
-	"AddBadgeURL": "nyynnnnnnny",
-	"RemoveBadge": "nyynnnnnnny",
-	"BadgeData":   "nyynnynynnn",
-	"Endings":     "nyynnnnynnn",
-	"Preview":     "nyynnnnnnnn",
-	"Confirm":     "nyynnnnnnny",
-	"Apply":       "nyynnnnnnny",
-	"ExportCSV":   "nyynnnnynnn",
-	"ExportXLSX":  "nyynnnnynnn",
-	"ExportYAML":  "nyynnnnnnnn",
+	"Cards":       "nyynnnnynnnn",
+	"AddFiles":    "nyynnnnnnnyn",
+	"SetAside":    "nyynnnnnnnyn",
+	"EndOldCards": "nyynnnnnnnyn",
+	"OldCards":    "nyynnnnnnnyn",
+	"Rebind":      "nyynnnnnnynn",
+	"Members":     "nyynnnnynnnn",
+	"Count":       "nyynnnnynnnn",
+	"Member":      "nyynnnnynnnn",
+	"Own":         "nyyyyyynnynn", // owner and administrator are nobody in the directory: there is nothing to be found
+	"Add":         "nyynnnnnnnyn",
+	"AddNote":     "nyynnnnnnnnn",
+	"Change":      "nyynnnnnnnyn",
+	"Merge":       "nyynnnnnnnyn",
+	"Erase":       "nyynnnnnnnnn",
+	"Erased":      "nyynnnnnnnnn",
+	"AddCard":     "nyynnnnnnynn",
+	"SetCard":     "nyynnnnnnynn",
+	"RemoveCard":  "nyynnnnnnynn",
+	"Taps":        "nyynnnnnnnyn",
+	"Assign":      "nyynnnnnnnnn",
+	"AddBadges":   "nyynnnnnnnyn",
+	"AddBadgeURL": "nyynnnnnnnyn",
+	"RemoveBadge": "nyynnnnnnnyn",
+	"BadgeData":   "nyynnynynnnn",
+	"Endings":     "nyynnnnynnnn",
+	"Preview":     "nyynnnnnnnnn",
+	"Confirm":     "nyynnnnnnnyn",
+	"Apply":       "nyynnnnnnnyn",
+	"ExportCSV":   "nyynnnnynnnn",
+	"ExportXLSX":  "nyynnnnynnnn",
+	"ExportYAML":  "nyynnnnnnnnn",
 }
 
 func actors(self, other policy.MemberID) (all []actor.Actor, about []policy.MemberID) {
@@ -73,9 +74,12 @@ func actors(self, other policy.MemberID) (all []actor.Actor, about []policy.Memb
 	reader.Scopes, none.Scopes, cards.Scopes = []actor.Act{actor.ReadMembers}, []actor.Act{},
 		[]actor.Act{actor.ReadOwn, actor.WriteCards}
 	member := actor.Actor{Account: "a-member", Name: "M", Member: self, Site: actor.Member}
+	screen := member
+	screen.Scopes = []actor.Act{actor.ReadMachines}
 	return []actor.Actor{{}, {Account: "a-o", Name: "Owner", Site: actor.Owner}, admin, at(other, actor.Maintainer),
-		at(other, actor.Mentor), member, member,
-		reader, none, cards, writer}, []policy.MemberID{self, self, self, self, self, self, other, self, self, self, self}
+			at(other, actor.Mentor), member, member,
+			reader, none, cards, writer, screen},
+		[]policy.MemberID{self, self, self, self, self, self, other, self, self, self, self, self}
 }
 
 func calls(w *world, about, other policy.MemberID, cardID string) map[string]func(context.Context, actor.Actor) error {
