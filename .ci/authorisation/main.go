@@ -6,9 +6,10 @@
 //	go run ./.ci/authorisation directory       those of one package
 //	go run ./.ci/authorisation hub/directory/card.go:171
 //
-// The checks are the calls a.May(act, target). A test program of each package is built once, in which each of them
-// answers "allowed" where an environment variable names its number; the sources are not changed (go build -overlay). It
-// is no part of the continuous integration: the tests and tables themselves are.
+// The checks are the calls a.May(act, target), and those of the packages' own functions of it (gone). A test program of
+// each package is built once, in which each of them answers "allowed" where an environment variable names its number;
+// the sources are not changed (go build -overlay). It is no part of the continuous integration: the tests and tables
+// themselves are.
 package main
 
 import (
@@ -66,7 +67,8 @@ func exceptions() map[string]string { return map[string]string{} }
 type site struct {
 	number   int
 	pkg, at  string
-	from, to int // offsets in the file
+	from, to int    // offsets in the file
+	then     string // what stands in its place
 }
 
 func main() {
@@ -222,8 +224,8 @@ func change(work string, only []string) (all []site, overlay string, err error) 
 		return nil, "", err
 	}
 	actor = bytes.Replace(actor, []byte("\t\"fmt\"\n"), []byte("\t\"fmt\"\n\t\"os\"\n\t\"strconv\"\n"), 1)
-	actor = append(actor, "\nfunc Removed(n int, err error) error {\n\tif os.Getenv(\""+variable+
-		"\") == strconv.Itoa(n) {\n\t\treturn nil\n\t}\n\treturn err\n}\n"...)
+	actor = append(actor, "\nfunc Removed[T any](n int, answer, gone T) T {\n\tif os.Getenv(\""+variable+
+		"\") == strconv.Itoa(n) {\n\t\treturn gone\n\t}\n\treturn answer\n}\n"...)
 	if err := put("hub/actor/actor.go", actor); err != nil {
 		return nil, "", err
 	}
@@ -235,7 +237,30 @@ func change(work string, only []string) (all []site, overlay string, err error) 
 	return all, overlay, os.WriteFile(overlay, list, 0o600)
 }
 
-// checks wraps each x.May(act, target) of a file.
+// gone is what the call of a check becomes once it is removed, by the name of what is called; empty: it is no check.
+// Checks are May, and what the packages make of it.
+func gone(c *ast.CallExpr) string {
+	name := ""
+	switch f := c.Fun.(type) {
+	case *ast.SelectorExpr:
+		name = f.Sel.Name
+	case *ast.Ident:
+		name = f.Name
+	}
+	switch name {
+	case "May": // of any value: they are all actors
+		if len(c.Args) == 2 {
+			return "nil"
+		}
+	case "mayAccount", "maySee", "mayImport", "mayUpload":
+		return "nil"
+	case "own", "mayHear":
+		return "true"
+	}
+	return ""
+}
+
+// checks wraps each check of a file.
 func checks(path, pkg string, first int) (text []byte, found []site, err error) {
 	if text, err = os.ReadFile(path); err != nil {
 		return nil, nil, err
@@ -247,13 +272,13 @@ func checks(path, pkg string, first int) (text []byte, found []site, err error) 
 	}
 	ast.Inspect(f, func(n ast.Node) bool {
 		c, ok := n.(*ast.CallExpr)
-		if !ok || len(c.Args) != 2 {
+		if !ok {
 			return true
 		}
-		if sel, ok := c.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "May" { // of any value: they are all actors
+		if then := gone(c); then != "" {
 			at := set.Position(c.Pos())
 			found = append(found, site{pkg: pkg, at: fmt.Sprintf("%s:%d", at.Filename, at.Line), from: at.Offset,
-				to: set.Position(c.End()).Offset})
+				to: set.Position(c.End()).Offset, then: then})
 		}
 		return true
 	})
@@ -261,7 +286,7 @@ func checks(path, pkg string, first int) (text []byte, found []site, err error) 
 		found[i].number = first + i
 	}
 	for _, s := range slices.Backward(found) {
-		wrapped := fmt.Sprintf("actor.Removed(%d, %s)", s.number, text[s.from:s.to])
+		wrapped := fmt.Sprintf("actor.Removed(%d, %s, %s)", s.number, text[s.from:s.to], s.then)
 		text = slices.Concat(text[:s.from], []byte(wrapped), text[s.to:])
 	}
 	return text, found, nil
