@@ -38,6 +38,11 @@ func (s *Service) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 		if err := c.join(ctx, k, d); err != nil {
 			return "", "", err
 		}
+		if s.o.Merged != nil {
+			if err := s.o.Merged(ctx, c.Tx, a, keep, drop); err != nil {
+				return "", "", err
+			}
+		}
 		return auditName(keep), "merged with " + string(drop), nil
 	})
 	if err != nil {
