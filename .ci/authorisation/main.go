@@ -49,7 +49,7 @@ func proofs() map[string]proof {
 		"directory": {"EveryMethodRefuses|MayNotSee|MoreThanItsActorMay",
 			"member|badge|card|tap|import|export|endings|record|/today|/me$"},
 		"enrol":    {"MayDoWhat|MayKnow|MayRead", "machines|/today"},
-		"publish":  {"MayDoWhat|ReadTheList|EachMachineIsShown|WhoGainsAndWhoLoses", "policy|bundle"},
+		"publish":  {"MayDoWhat|MayReadPolicies|ReadTheList|EachMachineIsShown|WhoGainsAndWhoLoses", "policy|bundle"},
 		"account":  {"MayDoWhat|ForOwnersAlone", "account|settings|/me|printed|audit|codes|DELETE .*member|erase"},
 		"audit":    {"OnlyThoseWhoMay", "audit"},
 		"report":   {"MaySee", "report"},

@@ -74,3 +74,17 @@ func TestWhoMayDoWhat(t *testing.T) {
 		}
 	}
 }
+
+// Going back shows the text to nobody who may not read policies: a token that may only publish sent none of it.
+func TestBackShowsTheTextToWhoMayReadPoliciesAlone(t *testing.T) {
+	for acts, shown := range map[actor.Act]bool{"": false, actor.ReadPolicy: true} {
+		b := newBench(t)
+		b.publish(b.text, 0)
+		b.publish(b.edited("status-grace: 7d", "status-grace: 8d"), 1)
+		a := actor.Actor{Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.PublishPolicy, acts}}
+		got, err := b.s.Back(b.ctx, a, "")
+		if err != nil || got.Number != 3 || (got.Text == b.text) != shown || (got.Text == "") == shown {
+			t.Errorf("with %q: version %d with a text of %d bytes, %v", acts, got.Number, len(got.Text), err)
+		}
+	}
+}
