@@ -17,6 +17,8 @@ func TestAccountGoesWithAMemberWhoIsMerged(t *testing.T) {
 	writer := actor.Actor{Account: "w", Name: "Writer", Site: actor.Owner, Scopes: []actor.Act{actor.WriteMembers}}
 	machines := roles("saw", actor.Mentor)
 	names := map[policy.MemberID]string{"m-karim": "keep", "m-ines": "drop"}
+	b := open(t)
+	b.owner()
 	for name, c := range map[string]struct {
 		keep, drop *account.Account // as they are given; nil: no account
 		of         string           // whose account is left, by its name
@@ -33,8 +35,6 @@ func TestAccountGoesWithAMemberWhoIsMerged(t *testing.T) {
 		"both, and the one who goes has a role": {keep: &account.Account{Site: actor.Member},
 			drop: &account.Account{Site: actor.Administrator}, of: "keep", refused: true},
 	} {
-		b := open(t)
-		b.owner()
 		for member, given := range map[policy.MemberID]*account.Account{"m-karim": c.keep, "m-ines": c.drop} {
 			if given != nil {
 				given.Name, given.Member = names[member], member
@@ -60,8 +60,15 @@ func TestAccountGoesWithAMemberWhoIsMerged(t *testing.T) {
 		if err != nil || left != c.of {
 			t.Errorf("%s: the account of %q is left, want %q; %v", name, left, c.of, err)
 		}
-		b.verifyAudit()
+		for _, x := range all {
+			if x.Member != "" {
+				if err := b.Remove(t.Context(), root, x.ID, x.Version); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 	}
+	b.verifyAudit()
 }
 
 func TestSessionsAndPrintedCodesEndWithAMerge(t *testing.T) {
