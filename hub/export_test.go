@@ -21,6 +21,13 @@ func (h *Hub) Rows() *store.DB                { return h.db }
 func (h *Hub) APIRoutes() []api.Route { return h.managed.api.Routes() }
 func (h *Hub) PageRoutes() []string   { return h.managed.pages.Routes() }
 
+// Asked are all that pages and API ask, by package.
+func (h *Hub) Asked() map[string]any {
+	m := &h.managed
+	return map[string]any{"directory": m.directory, "enrol": h.joined.service, "publish": m.publish, "account": m.accounts,
+		"report": m.report, "cardkey": m.cardKey, "audit": m.audit, "hub": siteAdmin{h}}
+}
+
 // WebPort is the port of the listener for people.
 func (h *Hub) WebPort() string {
 	_, port, _ := net.SplitHostPort(h.managed.listen.Addr().String())

@@ -117,7 +117,7 @@ func (h *Hub) openServices() error {
 		Taps:     h.unknownTaps,
 		Practice: h.practice,
 		CardHash: h.cardHash, OldCardKey: h.oldCardKey, OldCardHash: h.oldCardHash,
-		Fetch: documents, Forget: h.forgetMember})
+		Fetch: documents, Forget: h.forgetMember, Merged: h.mergeMember})
 	if err != nil {
 		return err
 	}

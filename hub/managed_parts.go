@@ -195,6 +195,11 @@ func (h *Hub) forgetMember(ctx context.Context, tx *store.Tx, a actor.Actor, id 
 	return h.managed.accounts.Forget(ctx, tx, a, id, addresses)
 }
 
+// mergeMember brings the account of a member who is merged to the one who stays.
+func (h *Hub) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
+	return h.managed.accounts.Merge(ctx, tx, a, keep, drop)
+}
+
 // refreshEvery is how often the hub asks issuers for status lists and keys: several times within the shortest
 // status-grace that makes sense, a day.
 const refreshEvery = 6 * time.Hour

@@ -43,6 +43,7 @@ var mayTable = []struct {
 	{"AuditLog", "----++++-", "----++++-"},
 	{"ExportAudit", "----++++-", "----++++-"},
 	{"Forget", "?????????", "----++++-"},
+	{"Merge", "?????????", "----++++-"},
 }
 
 func TestWhoMayDoWhat(t *testing.T) {
@@ -168,6 +169,7 @@ func methods(b *bench, ctx context.Context, a actor.Actor, x account.Account) ma
 		"PrintedCodes":   func() error { _, err := b.PrintedCodes(ctx, a, []policy.MemberID{"m-karim"}, 1); return err },
 		"AuditLog":       func() error { _, _, err := b.AuditLog(ctx, a, account.Page{}); return err },
 		"ExportAudit":    func() error { return b.ExportAudit(ctx, a, &bytes.Buffer{}) },
+		"Merge":          func() error { return b.merge(a, "m-karim", "m-ines") },
 		"Forget": func() error {
 			err := b.site.Write(ctx, func(tx *store.Tx) error {
 				if err := b.Forget(ctx, tx, a, "m-zoe", nil); err != nil {
@@ -209,7 +211,7 @@ func TestOtherSitesAccountsAreNotThere(t *testing.T) {
 	for name, f := range methods(b, t.Context(), root, x) {
 		err := f()
 		switch name {
-		case "Accounts", "AuditLog", "ExportAudit", "PrintedCodes", "Forget", "NewToken", "ChangePassword", "Add":
+		case "Accounts", "AuditLog", "ExportAudit", "PrintedCodes", "Forget", "Merge", "NewToken", "ChangePassword", "Add":
 			continue // of no account, or of one's own
 		}
 		if !missing(err) {

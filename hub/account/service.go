@@ -169,19 +169,16 @@ func (s *Service) Audit(ctx context.Context, tx *store.Tx, a actor.Actor, act ac
 	return s.o.Audit.Append(ctx, tx, a, act, on, detail)
 }
 
-// AuditLog reads the audit log, the newest entry first.
+// AuditLog reads the audit log, the newest entry first. The log asks by itself for actor.ReadAudit.
 func (s *Service) AuditLog(ctx context.Context, a actor.Actor, p Page) ([]Entry, string, error) {
-	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil || s.o.Audit == nil {
-		return nil, "", err
+	if s.o.Audit == nil {
+		return nil, "", nil
 	}
 	return s.o.Audit.Entries(ctx, a, p)
 }
 
-// ExportAudit writes the whole audit log, as audit.Verify reads it.
+// ExportAudit writes the whole audit log, as audit.Verify reads it. The log asks by itself for actor.ReadAudit.
 func (s *Service) ExportAudit(ctx context.Context, a actor.Actor, w io.Writer) error {
-	if err := a.May(actor.ReadAudit, actor.Target{}); err != nil {
-		return err
-	}
 	if s.o.Audit == nil {
 		return errors.New("this hub keeps no audit log")
 	}

@@ -462,6 +462,16 @@ func TestANoteNeedsItsOwnRightBesideTheMembers(t *testing.T) {
 		s.tokens["reader"] = a
 		s.want(want, ask{method: "GET", path: "/members/m-lea/note", as: "reader"})
 	}
+	// An empty note would be taken by a service that leaves the note as it is for whoever does not see it.
+	for scopes, want := range map[string]int{"members.write": 403, "members.notes": 403,
+		"members.write members.notes": 200} {
+		a := s.tokens["owner"]
+		for scope := range strings.FieldsSeq(scopes) {
+			a.Scopes = append(a.Scopes, actor.Act(scope))
+		}
+		s.tokens["writer"] = a
+		s.want(want, ask{method: "PUT", path: "/members/m-lea/note", as: "writer", body: `{"note":""}`, match: `"7"`})
+	}
 }
 
 func TestATokenOfNobodySignsNobodyIn(t *testing.T) {
@@ -473,6 +483,7 @@ func TestATokenOfNobodySignsNobodyIn(t *testing.T) {
 func TestFilesOfThoseWhoMayNotAreNotRead(t *testing.T) {
 	s := newSite(t)
 	s.want(403, ask{method: "POST", path: "/badges", as: "member", kind: "image/png", body: "PNG"})
+	s.want(403, ask{method: "POST", path: "/imports", as: "member", kind: "text/csv", body: "name\r\nA\r\n"})
 	if got := s.asked(); got != "" {
 		t.Errorf("the service was given the file: %s", got)
 	}

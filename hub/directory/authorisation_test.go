@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"portillon/hub/actor"
+	"portillon/hub/store"
 	"portillon/policy"
 	"portillon/wire"
 )
@@ -24,33 +25,41 @@ import (
 // members.read
 //
 //	8 a token of an administrator for nothing       9 a token of an owner for own.read and cards.write
+//	10 a token of an owner for members.write, badges.write, taps.read and machines.enrol
+//	11 a token of a member for machines.read, about themself
 var authorisation = map[string]string{
-	"Members":     "nyynnnnynn",
-	"Count":       "nyynnnnynn",
-	"Member":      "nyynnnnynn",
-	"Own":         "nyyyyyynny", // the owner and the administrator are nobody in the directory: there is nothing to be found
-	"Add":         "nyynnnnnnn",
-	"AddNote":     "nyynnnnnnn",
-	"Change":      "nyynnnnnnn",
-	"Merge":       "nyynnnnnnn",
-	"Erase":       "nyynnnnnnn",
-	"Erased":      "nyynnnnnnn",
-	"AddCard":     "nyynnnnnny",
-	"SetCard":     "nyynnnnnny",
-	"RemoveCard":  "nyynnnnnny",
-	"Taps":        "nyynnnnnnn",
-	"Assign":      "nyynnnnnnn",
-	"AddBadges":   "nyynnnnnnn",
-	"AddBadgeURL": "nyynnnnnnn",
-	"RemoveBadge": "nyynnnnnnn",
-	"BadgeData":   "nyynnynynn",
-	"Endings":     "nyynnnnynn",
-	"Preview":     "nyynnnnnnn",
-	"Confirm":     "nyynnnnnnn",
-	"Apply":       "nyynnnnnnn",
-	"ExportCSV":   "nyynnnnynn",
-	"ExportXLSX":  "nyynnnnynn",
-	"ExportYAML":  "nyynnnnnnn",
+	"Cards":       "nyynnnnynnnn",
+	"AddFiles":    "nyynnnnnnnyn",
+	"SetAside":    "nyynnnnnnnyn",
+	"EndOldCards": "nyynnnnnnnyn",
+	"OldCards":    "nyynnnnnnnyn",
+	"Rebind":      "nyynnnnnnynn",
+	"Members":     "nyynnnnynnnn",
+	"Count":       "nyynnnnynnnn",
+	"Member":      "nyynnnnynnnn",
+	"Own":         "nyyyyyynnynn", // owner and administrator are nobody in the directory: there is nothing to be found
+	"Add":         "nyynnnnnnnyn",
+	"AddNote":     "nyynnnnnnnnn",
+	"Change":      "nyynnnnnnnyn",
+	"Merge":       "nyynnnnnnnyn",
+	"Erase":       "nyynnnnnnnnn",
+	"Erased":      "nyynnnnnnnnn",
+	"AddCard":     "nyynnnnnnynn",
+	"SetCard":     "nyynnnnnnynn",
+	"RemoveCard":  "nyynnnnnnynn",
+	"Taps":        "nyynnnnnnnyn",
+	"Assign":      "nyynnnnnnnnn",
+	"AddBadges":   "nyynnnnnnnyn",
+	"AddBadgeURL": "nyynnnnnnnyn",
+	"RemoveBadge": "nyynnnnnnnyn",
+	"BadgeData":   "nyynnynynnnn",
+	"Endings":     "nyynnnnynnnn",
+	"Preview":     "nyynnnnnnnnn",
+	"Confirm":     "nyynnnnnnnyn",
+	"Apply":       "nyynnnnnnnyn",
+	"ExportCSV":   "nyynnnnynnnn",
+	"ExportXLSX":  "nyynnnnynnnn",
+	"ExportYAML":  "nyynnnnnnnnn",
 }
 
 func actors(self, other policy.MemberID) (all []actor.Actor, about []policy.MemberID) {
@@ -59,26 +68,43 @@ func actors(self, other policy.MemberID) (all []actor.Actor, about []policy.Memb
 			Machines: map[policy.MachineID]actor.Role{"laser": r}}
 	}
 	admin := actor.Actor{Account: "a-admin", Name: "Admin", Site: actor.Administrator}
-	reader, none, cards := admin, admin, actor.Actor{Account: "a-owner", Name: "Owner", Site: actor.Owner}
+	cards := actor.Actor{Account: "a-owner", Name: "Owner", Site: actor.Owner}
+	reader, none, writer := admin, admin, cards
+	writer.Scopes = []actor.Act{actor.WriteMembers, actor.WriteBadges, actor.ReadTaps, actor.EnrolMachines}
 	reader.Scopes, none.Scopes, cards.Scopes = []actor.Act{actor.ReadMembers}, []actor.Act{},
 		[]actor.Act{actor.ReadOwn, actor.WriteCards}
 	member := actor.Actor{Account: "a-member", Name: "M", Member: self, Site: actor.Member}
+	screen := member
+	screen.Scopes = []actor.Act{actor.ReadMachines}
 	return []actor.Actor{{}, {Account: "a-o", Name: "Owner", Site: actor.Owner}, admin, at(other, actor.Maintainer),
-		at(other, actor.Mentor), member, member,
-		reader, none, cards}, []policy.MemberID{self, self, self, self, self, self, other, self, self, self}
+			at(other, actor.Mentor), member, member,
+			reader, none, cards, writer, screen},
+		[]policy.MemberID{self, self, self, self, self, self, other, self, self, self, self, self}
 }
 
 func calls(w *world, about, other policy.MemberID, cardID string) map[string]func(context.Context, actor.Actor) error {
 	list := Import{Name: "a.csv", Data: []byte("name\nA\n")}
+	with := func(*store.Tx) (string, error) { return "", nil }
 	return map[string]func(context.Context, actor.Actor) error{
 		"Members": func(ctx context.Context, a actor.Actor) error {
 			_, _, err := w.Members(ctx, a, Filter{}, Page{})
 			return err
 		},
-		"Count":  func(ctx context.Context, a actor.Actor) error { _, _, err := w.Count(ctx, a, Filter{}); return err },
-		"Member": func(ctx context.Context, a actor.Actor) error { _, err := w.Member(ctx, a, about); return err },
-		"Own":    func(ctx context.Context, a actor.Actor) error { _, err := w.Own(ctx, a); return err },
-		"Add":    func(ctx context.Context, a actor.Actor) error { _, err := w.Add(ctx, a, Member{Name: "A"}); return err },
+		"Cards": func(ctx context.Context, a actor.Actor) error {
+			_, _, err := w.Cards(ctx, a, CardFilter{}, Page{})
+			return err
+		},
+		"AddFiles": func(ctx context.Context, a actor.Actor) error { _, err := w.AddFiles(ctx, a, nil); return err },
+		"SetAside": func(ctx context.Context, a actor.Actor) error { return w.SetAsideCards(ctx, a, changedMark, with) },
+		"EndOldCards": func(ctx context.Context, a actor.Actor) error {
+			return w.EndOldCards(ctx, a, changedMark, with)
+		},
+		"OldCards": func(ctx context.Context, a actor.Actor) error { _, err := w.OldCards(ctx, a); return err },
+		"Rebind":   func(ctx context.Context, a actor.Actor) error { _, err := w.Rebind(ctx, a, nil); return err },
+		"Count":    func(ctx context.Context, a actor.Actor) error { _, _, err := w.Count(ctx, a, Filter{}); return err },
+		"Member":   func(ctx context.Context, a actor.Actor) error { _, err := w.Member(ctx, a, about); return err },
+		"Own":      func(ctx context.Context, a actor.Actor) error { _, err := w.Own(ctx, a); return err },
+		"Add":      func(ctx context.Context, a actor.Actor) error { _, err := w.Add(ctx, a, Member{Name: "A"}); return err },
 		"AddNote": func(ctx context.Context, a actor.Actor) error {
 			_, err := w.Add(ctx, a, Member{Name: "A", Note: "n"})
 			return err

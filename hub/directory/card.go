@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/hex"
@@ -146,7 +147,8 @@ func (c *change) ownerOfNumber(ctx context.Context, number string) (owner policy
 	return owner, err
 }
 
-// SetCard changes the state of a member's card, and its note.
+// SetCard changes the state of a member's card, and its note. An actor without actor.ReadNotes writes a note where there
+// is none.
 func (s *Service) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string, state CardState,
 	note string) error {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {
@@ -172,8 +174,12 @@ func (s *Service) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID
 		if state != card.State {
 			card.Since = c.now
 		}
-		if a.May(actor.ReadNotes, about(id)) != nil && note == "" {
-			note = card.Note // whoever does not see the note does not remove it
+		// Whoever does not see the note neither removes nor replaces it.
+		if err := a.May(actor.ReadNotes, about(id)); err != nil {
+			if note != "" && card.Note != "" && note != card.Note {
+				return "", "", err
+			}
+			note = cmp.Or(note, card.Note)
 		}
 		_, err = c.Exec(ctx, `UPDATE card SET state = $4, since = $5, note = $6 WHERE site = $1 AND member = $2 AND id = $3`,
 			string(id), cardID, string(state), millis(card.Since), note)

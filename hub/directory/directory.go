@@ -44,6 +44,10 @@ type Options struct {
 	// Forget removes what others keep of a member who is erased, in the same transaction; nil: nobody keeps anything.
 	Forget func(ctx context.Context, tx *store.Tx, a actor.Actor, id policy.MemberID, addresses []string) error
 
+	// Merged brings what others keep of a member who is merged to the one who stays, in the same transaction; nil: nobody
+	// keeps anything.
+	Merged func(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error
+
 	// Taps are the unknown cards that were tapped since a moment, from the ledger; nil: none are known.
 	Taps func(ctx context.Context, since time.Time) ([]UnknownTap, error)
 

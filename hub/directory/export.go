@@ -20,7 +20,7 @@ import (
 const (
 	CSV  = "csv"
 	XLSX = "xlsx"
-	YAML = "members.yaml"
+	YAML = "yaml" // a members.yaml
 )
 
 // exportHeader are the columns of a CSV or XLSX: Preview reads all of them.
@@ -35,7 +35,7 @@ func (s *Service) Export(ctx context.Context, a actor.Actor, format string, w io
 	}
 	if !slices.Contains([]string{CSV, XLSX, YAML}, format) {
 		return &fault.Invalid{Faults: []fault.Field{{Field: "format", Given: clip(format, 100),
-			Wrong: "this format is not known", Right: "csv, xlsx or members.yaml"}}}
+			Wrong: "this format is not known", Right: "csv, xlsx or yaml"}}}
 	}
 	cards := a.May(actor.WriteCards, about(""))
 	if format == YAML && cards != nil {

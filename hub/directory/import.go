@@ -70,6 +70,7 @@ const (
 type plan struct {
 	Preview
 	account    string
+	needs      []actor.Act // see needsOf
 	generation int64
 	source     string
 	writes     []write
@@ -99,9 +100,6 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	if err := a.May(actor.WriteMembers, about("")); err != nil {
 		return Preview{}, err
 	}
-	if err := a.May(actor.ReadMembers, about("")); err != nil {
-		return Preview{}, err
-	}
 	p, err := s.o.Policy(ctx)
 	if err != nil {
 		return Preview{}, err
@@ -110,7 +108,8 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	if err != nil {
 		return Preview{}, err
 	}
-	if err := mayImport(a, l.rows); err != nil {
+	needs := needsOf(l.rows)
+	if err := mayImport(a, needs); err != nil {
 		return Preview{}, err
 	}
 	x, err := s.current(ctx)
@@ -126,7 +125,7 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 		return Preview{}, &fault.Invalid{Faults: []fault.Field{{Field: "source", Given: clip(in.Source, 100),
 			Wrong: "the name is too long", Right: "at most 100 characters"}}}
 	}
-	pl := &plan{account: a.Account, generation: x.generation, source: in.Source}
+	pl := &plan{account: a.Account, needs: needs, generation: x.generation, source: in.Source}
 	pl.Format, pl.Columns, pl.Ignored = l.format, l.columns, l.ignored
 	if err := pl.make(x, l.rows, former, s.cardHashes()); err != nil {
 		return Preview{}, err
@@ -143,18 +142,24 @@ func (s *Service) Preview(ctx context.Context, a actor.Actor, in Import) (Previe
 	return pl.Preview, nil
 }
 
-// mayImport refuses columns that an actor may not write.
-func mayImport(a actor.Actor, rows []*listed) error {
-	for _, r := range rows {
-		if r.has["note"] && r.Note != "" {
-			if err := a.May(actor.ReadNotes, about("")); err != nil {
-				return err
-			}
-		}
-		if len(r.Cards) > 0 {
-			if err := a.May(actor.WriteCards, about("")); err != nil {
-				return err
-			}
+// needsOf are the rights that an import of these rows needs beside actor.WriteMembers: its preview shows members, and a
+// column writes the values that it has and clears the others. members.yaml removes each card that it does not name.
+func needsOf(rows []*listed) []actor.Act {
+	out := []actor.Act{actor.ReadMembers}
+	if slices.ContainsFunc(rows, func(r *listed) bool { return r.has["note"] }) {
+		out = append(out, actor.ReadNotes)
+	}
+	if slices.ContainsFunc(rows, func(r *listed) bool { return r.whole || len(r.Cards) > 0 }) {
+		out = append(out, actor.WriteCards)
+	}
+	return out
+}
+
+// mayImport refuses an import to whoever lacks one of the rights that it needs.
+func mayImport(a actor.Actor, needs []actor.Act) error {
+	for _, act := range needs {
+		if err := a.May(act, about("")); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -187,7 +192,8 @@ func (s *Service) dropPreviews() {
 	clear(s.previews)
 }
 
-// preview finds a preview that this account made.
+// preview finds a preview that this account made. It may have been made with more rights than the account or its token
+// has now.
 func (s *Service) preview(a actor.Actor, id string) (*plan, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,7 +201,7 @@ func (s *Service) preview(a actor.Actor, id string) (*plan, error) {
 	if pl == nil || pl.account != a.Account || s.o.Now().After(pl.Until) {
 		return nil, &fault.NotFound{What: "preview", ID: clip(id, 64)}
 	}
-	return pl, nil
+	return pl, mayImport(a, pl.needs)
 }
 
 // Confirm says that so many members are gone indeed.

@@ -320,20 +320,41 @@ func TestPreviewIsAppliedToTheDirectoryThatItWasMadeOf(t *testing.T) {
 	}
 }
 
-// What an import may not write, the actor may not write by an import.
+// What an import may not write, the actor may not write by an import. A column without a value clears what is there.
 func TestImportWritesNoMoreThanItsActorMay(t *testing.T) {
 	w := newWorld(t)
+	m := must[Member](t)(w.Add(t.Context(), owner, Member{ID: "m-a", Name: "A", Note: "secret"}))
+	must[Card](t)(w.AddCard(t.Context(), owner, m.ID, Card{Number: "62E3086CED"}))
 	for data, acts := range map[string][]actor.Act{
-		"name;card\nA;62E3086CED\n": {actor.WriteMembers, actor.ReadMembers},
-		"name;note\nA;secret\n":     {actor.WriteMembers, actor.ReadMembers, actor.WriteCards},
-		"name\nA\n":                 {actor.WriteMembers},
+		"name;card\nB;62E3086CEE\n":                               {actor.ReadMembers, actor.ReadNotes},
+		"name;note\nB;secret\n":                                   {actor.ReadMembers, actor.WriteCards},
+		"id;name;note\nm-a;A;\n":                                  {actor.ReadMembers, actor.WriteCards},
+		"portillon: 1\nmembers:\n  - { id: m-a, name: A }\n":      {actor.ReadMembers, actor.ReadNotes},
+		"portillon: 1\nmembers:\n  - { id: m-b, name: B }\n# x\n": {actor.ReadMembers, actor.ReadNotes},
+		"name\nB\n": {actor.ReadNotes, actor.WriteCards},
 	} {
-		_, err := w.Preview(t.Context(), actor.Actor{Account: "t", Site: actor.Owner, Scopes: acts}, Import{Name: "a.csv",
-			Data: []byte(data)})
-		var denied *actor.Denied
-		if !errors.As(err, &denied) {
+		list := Import{Name: "a.csv", Data: []byte(data)}
+		if strings.HasPrefix(data, "portillon") {
+			list.Name = "members.yaml"
+		}
+		less := actor.Actor{Account: owner.Account, Site: actor.Owner, Scopes: append(acts, actor.WriteMembers)}
+		_, err := w.Preview(t.Context(), less, list)
+		if denied := (*actor.Denied)(nil); !errors.As(err, &denied) {
 			t.Errorf("%q: %v", data, err)
 		}
+		// Nor is it written by a token that gets to know of a preview that was made with every right.
+		p := must[Preview](t)(w.Preview(t.Context(), owner, list))
+		shown, err := w.Confirm(t.Context(), less, p.ID)
+		if denied := (*actor.Denied)(nil); !errors.As(err, &denied) || shown.ID != "" {
+			t.Errorf("%q is confirmed: %+v, %v", data, shown, err)
+		}
+		_, err = w.Apply(t.Context(), less, p.ID)
+		if denied := (*actor.Denied)(nil); !errors.As(err, &denied) {
+			t.Errorf("%q is applied: %v", data, err)
+		}
+	}
+	if got := w.member(m.ID); got.Note != "secret" || len(got.Cards) != 1 || got.Version != m.Version+1 {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +18,7 @@ import (
 // addresses, subjects, guardians, cards, badges, note. The later end of the membership counts, and a suspension of
 // either. The second one's pseudonym is kept as the first one's former one, since records carry it.
 func (s *Service) Merge(ctx context.Context, a actor.Actor, keep, drop policy.MemberID) (Member, error) {
-	if err := cmp.Or(a.May(actor.WriteMembers, about(keep)), a.May(actor.WriteMembers, about(drop))); err != nil {
+	if err := a.May(actor.WriteMembers, about("")); err != nil { // about two members: the right must be for everybody
 		return Member{}, err
 	}
 	if keep == drop {
@@ -38,6 +37,11 @@ func (s *Service) Merge(ctx context.Context, a actor.Actor, keep, drop policy.Me
 		}
 		if err := c.join(ctx, k, d); err != nil {
 			return "", "", err
+		}
+		if s.o.Merged != nil {
+			if err := s.o.Merged(ctx, c.Tx, a, keep, drop); err != nil {
+				return "", "", err
+			}
 		}
 		return auditName(keep), "merged with " + string(drop), nil
 	})

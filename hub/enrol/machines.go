@@ -18,7 +18,8 @@ import (
 	"portillon/wire"
 )
 
-// Machines are all machines of the site: those that joined, those that await their enrolment, and those of hub.yaml.
+// Machines are the machines of the site that the actor may see: those that joined, those that await their enrolment, and
+// those of hub.yaml. Whoever has a role at one machine alone sees that one.
 func (s *Service) Machines(ctx context.Context, a actor.Actor) ([]Machine, error) {
 	if err := a.May(actor.ReadMachines, actor.Target{}); err != nil {
 		return nil, err
@@ -27,11 +28,14 @@ func (s *Service) Machines(ctx context.Context, a actor.Actor) ([]Machine, error
 	if err != nil {
 		return nil, err
 	}
-	keys := s.hubKeys()
-	for i := range all {
-		s.stand(a, &all[i], keys)
+	keys, out := s.hubKeys(), all[:0]
+	for _, m := range all {
+		if a.May(actor.ReadMachines, actor.Target{Machine: m.ID}) == nil {
+			s.stand(a, &m, keys)
+			out = append(out, m)
+		}
 	}
-	return all, nil
+	return out, nil
 }
 
 // Machine is one of them.

@@ -14,13 +14,6 @@ import (
 // returnsWait is how many machines may wait while another one's return is read: a policy file may have many megabytes.
 const returnsWait = 1
 
-// takeReturned takes what a machine works from, where the hub offers something older: the hub was restored from a
-// backup. What is returned counts by its signature; the machine is not believed. take is nil: nothing is taken.
-func (s *Service) takeReturned(limit int64, take func(context.Context, policy.MachineID,
-	[]byte) error) http.HandlerFunc {
-	return s.machineOnly(s.returned(limit, take))
-}
-
 // A machine returns two documents a minute at most (machined: giveBack), so that none keeps the others from it.
 const eachReturnsASecond, eachReturnsBurst = 2. / 60, 4
 
@@ -36,8 +29,9 @@ func (s *Service) mayReturn(id policy.MachineID) bool {
 	return l.AllowN(s.o.Now(), 1)
 }
 
-func (s *Service) returned(limit int64, take func(context.Context, policy.MachineID,
-	[]byte) error) func(http.ResponseWriter, *http.Request, policy.MachineID) {
+// returned takes what a machine works from, where the hub offers something older: the hub was restored from a backup.
+// What is returned counts by its signature; the machine is not believed. take is nil: nothing is taken.
+func (s *Service) returned(limit int64, take func(context.Context, policy.MachineID, []byte) error) machineHandler {
 	return func(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
 		if take == nil {
 			http.NotFound(w, r)

@@ -22,20 +22,12 @@ import (
 // it would hide who asks.
 func (s *Service) MachineHandler() http.Handler {
 	mux := http.NewServeMux()
-	at := func(method, path string, h http.HandlerFunc) { mux.HandleFunc(method+" "+wire.JoinPath+path, h) }
-	at("GET", "site", s.getSite)
-	at("GET", "time", s.getTime)
-	at("POST", "code", s.postCode)
-	at("POST", "join", s.postJoin)
-	at("POST", "renew", s.postRenew)
-	at("GET", "manifest", s.machineOnly(s.getBundle))
-	at("GET", "chunks/{sha}", s.machineOnly(s.getBundle))
-	at("GET", "chunks/{sha}/parts", s.machineOnly(s.getBundle))
-	at("POST", "chunks/{sha}/parts", s.machineOnly(s.getBundle))
-	at("POST", "returned/policy", s.takeReturned(wire.MaxReturnedPolicy, s.o.ReturnedPolicy))
-	at("POST", "returned/manifest", s.takeReturned(wire.MaxSigned, s.o.ReturnedManifest))
-	at("GET", "credentials/{sha}", s.machineOnly(s.getCredential))
-	at("GET", "card-keys", s.machineOnly(s.getCardKeys))
+	for path, h := range s.forAnybody() {
+		mux.HandleFunc(path, h)
+	}
+	for path, h := range s.forMachines() {
+		mux.HandleFunc(path, s.machineOnly(h))
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
@@ -45,6 +37,36 @@ func (s *Service) MachineHandler() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// forAnybody are the routes for computers that are no machine yet, or whose certificate has expired: what is public,
+// and requests that a code or the machine's key proves.
+func (s *Service) forAnybody() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET " + wire.JoinPath + "site":   s.getSite,
+		"GET " + wire.JoinPath + "time":   s.getTime,
+		"POST " + wire.JoinPath + "code":  s.postCode,
+		"POST " + wire.JoinPath + "join":  s.postJoin,
+		"POST " + wire.JoinPath + "renew": s.postRenew,
+	}
+}
+
+// machineHandler answers an enrolled machine.
+type machineHandler func(http.ResponseWriter, *http.Request, policy.MachineID)
+
+// forMachines are the routes that need the certificate of an enrolled machine.
+func (s *Service) forMachines() map[string]machineHandler {
+	return map[string]machineHandler{
+		"GET " + wire.JoinPath + "manifest":           s.getBundle,
+		"GET " + wire.JoinPath + "chunks/{sha}":       s.getBundle,
+		"GET " + wire.JoinPath + "chunks/{sha}/parts": s.getBundle,
+
+		"POST " + wire.JoinPath + "chunks/{sha}/parts": s.getBundle,
+		"POST " + wire.JoinPath + "returned/policy":    s.returned(wire.MaxReturnedPolicy, s.o.ReturnedPolicy),
+		"POST " + wire.JoinPath + "returned/manifest":  s.returned(wire.MaxSigned, s.o.ReturnedManifest),
+		"GET " + wire.JoinPath + "credentials/{sha}":   s.getCredential,
+		"GET " + wire.JoinPath + "card-keys":           s.getCardKeys,
+	}
 }
 
 // TLS is how the machines' listener speaks: every client may come, and shows its certificate if it has one.
@@ -114,7 +136,7 @@ func (c *conns) cut(id policy.MachineID) {
 }
 
 // machineOnly lets through who shows a certificate of an enrolled machine.
-func (s *Service) machineOnly(next func(http.ResponseWriter, *http.Request, policy.MachineID)) http.HandlerFunc {
+func (s *Service) machineOnly(next machineHandler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if len(r.TLS.PeerCertificates) == 0 {
 			s.answer(w, r, nil, errNotMachine)

@@ -181,6 +181,33 @@ func TestWhoIsOnAMachineIsForThoseWhoMayKnow(t *testing.T) {
 	}
 }
 
+func TestListHasTheMachinesThatTheActorMayRead(t *testing.T) {
+	b := newBench(t)
+	if _, err := b.Add(t.Context(), admin, "laser"); err != nil {
+		t.Fatal(err)
+	}
+	at := func(m policy.MachineID, site actor.Role) actor.Actor {
+		return actor.Actor{Account: "x", Site: site, Machines: map[policy.MachineID]actor.Role{m: actor.Maintainer}}
+	}
+	for name, c := range map[string]struct {
+		a    actor.Actor
+		want string
+	}{
+		"administrator": {admin, "[laser vinyl]"}, "member": {actor.Actor{Account: "x", Site: actor.Member}, "[laser vinyl]"},
+		"member and maintainer": {at("laser", actor.Member), "[laser vinyl]"}, "maintainer of one": {at("laser", ""), "[laser]"},
+		"maintainer of another": {at("vinyl", ""), "[vinyl]"}, "maintainer of none here": {at("saw", ""), "[]"},
+	} {
+		all, err := b.Machines(t.Context(), c.a)
+		ids := []policy.MachineID{}
+		for _, m := range all {
+			ids = append(ids, m.ID)
+		}
+		if err != nil || fmt.Sprint(ids) != c.want {
+			t.Errorf("%s: %v, %v, want %s", name, ids, err, c.want)
+		}
+	}
+}
+
 func TestMachinesAreOfTheirSiteAlone(t *testing.T) {
 	b := newBench(t)
 	if _, err := b.Add(t.Context(), admin, "laser"); err != nil {

@@ -176,7 +176,8 @@ func (s *Service) Publish(ctx context.Context, a actor.Actor, text, comment stri
 	return s.write(ctx, next)
 }
 
-// Back publishes the text of the policy that was in force before this one again, as a new version.
+// Back publishes the text of the policy that was in force before this one again, as a new version. The answer has the
+// text for those who may read policies.
 func (s *Service) Back(ctx context.Context, a actor.Actor, comment string) (Policy, error) {
 	if err := a.May(actor.PublishPolicy, actor.Target{}); err != nil {
 		return Policy{}, err
@@ -207,7 +208,11 @@ func (s *Service) Back(ctx context.Context, a actor.Actor, comment string) (Poli
 			return Policy{}, err
 		}
 	}
-	return s.write(ctx, next)
+	out, err := s.write(ctx, next)
+	if a.May(actor.ReadPolicy, actor.Target{}) != nil {
+		out.Text = ""
+	}
+	return out, err
 }
 
 func checkComment(comment string) (string, error) {

@@ -7,6 +7,7 @@ import (
 
 	"portillon/hub/actor"
 	"portillon/hub/publish"
+	"portillon/hub/store"
 	"portillon/policy"
 )
 
@@ -38,6 +39,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"Publish":  {"owner", "administrator"},
 		"Back":     {"owner", "administrator"},
 		"Bundle":   {"owner", "administrator", "maintainer", "mentor", "member"},
+		"Forget":   {"owner", "administrator"},
 	}
 	b := newBench(t)
 	b.publish(b.text, 0)
@@ -57,6 +59,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 		},
 		"Back":   func(a actor.Actor) error { _, err := b.s.Back(b.ctx, a, ""); return err },
 		"Bundle": func(a actor.Actor) error { _, err := b.s.Bundle(b.ctx, a); return err },
+		"Forget": func(a actor.Actor) error {
+			return b.site.Write(b.ctx, func(tx *store.Tx) error { return b.s.Forget(b.ctx, tx, a) })
+		},
 	}
 	for method, call := range calls {
 		for name, a := range actors() {
@@ -66,6 +71,20 @@ func TestWhoMayDoWhat(t *testing.T) {
 			if want && err != nil || !want && !errors.As(err, &denied) {
 				t.Errorf("%s by %s: %v, want allowed: %v", method, name, err, want)
 			}
+		}
+	}
+}
+
+// Going back shows the text to nobody who may not read policies: a token that may only publish sent none of it.
+func TestBackShowsTheTextToWhoMayReadPoliciesAlone(t *testing.T) {
+	for acts, shown := range map[actor.Act]bool{"": false, actor.ReadPolicy: true} {
+		b := newBench(t)
+		b.publish(b.text, 0)
+		b.publish(b.edited("status-grace: 7d", "status-grace: 8d"), 1)
+		a := actor.Actor{Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.PublishPolicy, acts}}
+		got, err := b.s.Back(b.ctx, a, "")
+		if err != nil || got.Number != 3 || (got.Text == b.text) != shown || (got.Text == "") == shown {
+			t.Errorf("with %q: version %d with a text of %d bytes, %v", acts, got.Number, len(got.Text), err)
 		}
 	}
 }

@@ -253,6 +253,7 @@ func TestWhoMaySeeWhichReports(t *testing.T) {
 		"token without names":   {Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.ReadReports}},
 		"token for something":   {Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.ReadMembers}},
 		"token with names only": {Account: "1", Site: actor.Owner, Scopes: []actor.Act{actor.ReadNames}},
+		"maintainer's token":    {Account: "3", Machines: laser(actor.Maintainer), Scopes: []actor.Act{actor.ReadMachines}},
 	}
 	type answer struct {
 		all, laser, vinyl int // how many machines; -1: denied
@@ -260,7 +261,7 @@ func TestWhoMaySeeWhichReports(t *testing.T) {
 	}
 	no := answer{-1, -1, -1, false}
 	want := map[string]answer{
-		"nobody": no, "no role": no, "member": no, "token for something": no, "token with names only": no,
+		"nobody": no, "no role": no, "member": no, "token for something": no, "token with names only": no, "maintainer's token": no,
 		"owner": {2, 1, 1, true}, "administrator": {2, 1, 1, true}, "token without names": {2, 1, 1, false},
 		"maintainer": {1, 1, -1, false}, "mentor": {1, 1, -1, false},
 	}

@@ -293,6 +293,11 @@ func TestTooLargeAFormIsRefused(t *testing.T) {
 	wants(t, h.post("/members", url.Values{"note": {strings.Repeat("a", 70<<10)}}), 413)
 	wants(t, h.as("").post("/sign-in", url.Values{"name": {strings.Repeat("a", 70<<10)}}), 413)
 	wants(t, h.upload("/members/import", "file", "x", strings.Repeat("a", 17<<20)), 413)
+	wants(t, h.upload("/members/import", "file", "x", strings.Repeat("a", 70<<10)), 422)
+	nobody := h.as("")
+	wants(t, nobody.upload("/members/import", "file", "x", strings.Repeat("a", 70<<10)), 413)
+	wants(t, nobody.upload("/members/import", "file", "x", "a"), 303, "/sign-in?back=")
+	wants(t, nobody.post("/policy/check", url.Values{"text": {strings.Repeat("a", 70<<10)}}), 413)
 }
 
 func TestCardKeyIsChangedFromItsPage(t *testing.T) {

@@ -23,22 +23,33 @@ type hub struct {
 	h    http.Handler
 	who  string // the account that is signed in; empty: nobody
 	logs *bytes.Buffer
+
+	options web.Options
 }
 
 func open(t testing.TB, more int) *hub {
 	t.Helper()
 	s := webtest.New(more)
 	logs := &bytes.Buffer{}
-	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
+	h := &hub{t: t, site: s, who: webtest.OwnerName, logs: logs}
+	h.options = web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
 		Directory: webtest.Directory{Site: s}, Machines: webtest.Machines{Site: s}, CardKeys: webtest.CardKeys{Site: s}, Policies: webtest.Policies{Site: s},
 		Accounts: webtest.Accounts{Site: s}, Reports: webtest.Reports{Site: s}, Who: s.Who,
 		Log:         slog.New(slog.NewTextHandler(logs, nil)),
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName,
-		RequestID: func(*http.Request) string { return "req-7" }})
+		RequestID: func(*http.Request) string { return "req-7" }}
+	h.build()
+	return h
+}
+
+// build makes the pages of the hub's options.
+func (h *hub) build() {
+	h.t.Helper()
+	p, err := web.New(h.options)
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	return &hub{t: t, site: s, h: s.Handler(p.Handler()), who: webtest.OwnerName, logs: logs}
+	h.h = h.site.Handler(p.Handler())
 }
 
 // as is the same hub in the browser of another account.

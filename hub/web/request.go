@@ -54,7 +54,7 @@ func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
 		q.lang = q.language()
 		httpd.SetLanguage(r.Context(), map[string]policy.Language{"fr": policy.French, "en": policy.English}[q.lang])
 		if err == nil {
-			r.Body = http.MaxBytesReader(w, r.Body, bodyLimit(r))
+			r.Body = http.MaxBytesReader(w, r.Body, q.bodyLimit())
 			err = do(q)
 		}
 		if err != nil {
@@ -63,15 +63,17 @@ func (p *Pages) serve(do func(*request) error) http.HandlerFunc {
 	}
 }
 
-// bodyLimit is how much a form may carry: pages where nobody is signed in yet need little.
-func bodyLimit(r *http.Request) int64 {
+// bodyLimit is how much a form may carry. Nobody who has not signed in has the hub read a file into its memory.
+func (q *request) bodyLimit() int64 {
 	switch {
-	case strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data"):
+	case q.actor.Account == "":
+		return smallForm
+	case strings.HasPrefix(q.r.Header.Get("Content-Type"), "multipart/form-data"):
 		return maxUpload
-	case strings.HasPrefix(r.URL.Path, "/policy"):
+	case strings.HasPrefix(q.r.URL.Path, "/policy"):
 		return maxForm
 	}
-	return 64 << 10
+	return smallForm
 }
 
 const langCookie = "portillon-lang"

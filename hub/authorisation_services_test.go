@@ -1,0 +1,169 @@
+package hub_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"portillon/hub/account"
+	"portillon/hub/actor"
+	"portillon/hub/api"
+	"portillon/hub/web"
+)
+
+// undenied are the methods that take an actor and deny nobody, each with the reason.
+func undenied() map[string]string {
+	return map[string]string{
+		"account.Audit": "writes an entry in the transaction of an act, which was asked for before",
+		"audit.Append":  "writes an entry in the transaction of an act, which was asked for before",
+		"audit.Forget":  "is called by account.Forget, which asks for actor.EraseMembers",
+	}
+}
+
+// ofOneself are the methods that an account without any role calls for itself.
+func ofOneself() []string { return []string{"account.ChangePassword", "account.NewToken"} }
+
+// A method that somebody adds without a check is found here, before a table names it: nobody, an account without a role
+// and an owner's token without a scope are denied by each method of each service that takes an actor.
+func TestEveryMethodOfEveryServiceDeniesWhoHasNoRight(t *testing.T) {
+	h, _ := managedHub(t)
+	who := map[string]actor.Actor{"nobody": {}, "an account without a role": {Account: "somebody", Name: "Somebody"},
+		"a token without scopes": {Account: "boss", Name: "Boss", Site: actor.Owner, Token: "t-1", Scopes: []actor.Act{}}}
+	asked, skipped := 0, 0
+	for pkg, service := range h.Asked() {
+		v := reflect.ValueOf(service)
+		for i := range v.NumMethod() {
+			name := pkg + "." + v.Type().Method(i).Name
+			if !takesActor(v.Method(i).Type()) {
+				continue
+			}
+			if undenied()[name] != "" {
+				skipped++
+				continue
+			}
+			for as, a := range who {
+				if as == "an account without a role" && slices.Contains(ofOneself(), name) {
+					continue
+				}
+				asked++
+				err := callWith(t.Context(), v.Method(i), a)
+				if denied := (*actor.Denied)(nil); !errors.As(err, &denied) {
+					t.Errorf("%s answers %s: %v, want a denial", name, as, err)
+				}
+			}
+		}
+	}
+	if asked < 150 || skipped != len(undenied()) {
+		t.Errorf("%d calls and %d exceptions: methods were not found", asked, skipped)
+	}
+}
+
+func takesActor(method reflect.Type) bool {
+	for i := range method.NumIn() {
+		if method.In(i) == reflect.TypeFor[actor.Actor]() {
+			return true
+		}
+	}
+	return false
+}
+
+// callWith calls a method as an actor, with values about something that is not there, and returns its error.
+func callWith(ctx context.Context, method reflect.Value, a actor.Actor) error {
+	in := make([]reflect.Value, 0, method.Type().NumIn())
+	for i := range method.Type().NumIn() {
+		of := method.Type().In(i)
+		v := reflect.New(of).Elem()
+		switch {
+		case of == reflect.TypeFor[context.Context]():
+			v.Set(reflect.ValueOf(ctx))
+		case of == reflect.TypeFor[actor.Actor]():
+			v.Set(reflect.ValueOf(a))
+		case of == reflect.TypeFor[io.Writer]():
+			v.Set(reflect.ValueOf(io.Discard))
+		case of.Kind() == reflect.String:
+			v.SetString("x")
+		case of.Kind() == reflect.Func:
+			v.Set(reflect.MakeFunc(of, func([]reflect.Value) (out []reflect.Value) {
+				for i := range of.NumOut() {
+					out = append(out, reflect.Zero(of.Out(i)))
+				}
+				return out
+			}))
+		}
+		in = append(in, v)
+	}
+	out := method.Call(in)
+	err, _ := out[len(out)-1].Interface().(error)
+	return err
+}
+
+// withoutActor are the methods that pages and API call without saying who asks, each with what stands in its place.
+func withoutActor() map[string]string {
+	return map[string]string{
+		"SignIn": "a password", "FromToken": "an API token", "Redeem": "the first owner's code", "ResetPassword": "a code",
+		"UseCode":  "a printed code",
+		"MailLink": "answers alike for every address", "Link": "the code of a link", "UseLink": "the code of a link",
+		"SignOut": "ends the session of the request itself", "Subscribe": "names no row; each event is filtered (mayHear)",
+	}
+}
+
+// Pages and API reach a service only by methods that are told who asks.
+func TestPagesAndAPISayWhoAsks(t *testing.T) {
+	seen := map[string]bool{}
+	for _, of := range []reflect.Type{reflect.TypeFor[web.Options](), reflect.TypeFor[api.Options]()} {
+		for i := range of.NumField() {
+			service := of.Field(i).Type
+			if service.Kind() != reflect.Interface || service.NumMethod() == 0 || of.Field(i).Name == "Log" {
+				continue
+			}
+			for j := range service.NumMethod() {
+				m := service.Method(j)
+				if seen[m.Name] = true; !takesActor(m.Type) && withoutActor()[m.Name] == "" {
+					t.Errorf("%s.%s of %s takes no actor: who asks is not told", of.Field(i).Name, m.Name, of)
+				}
+			}
+		}
+	}
+	for name := range withoutActor() {
+		if !seen[name] {
+			t.Errorf("%s is no method any more", name)
+		}
+	}
+}
+
+// The id of what somebody else has, under the own id, is not found: a member's badge, an account's session and token.
+func TestOwnAddressesReachNothingOfSomebodyElse(t *testing.T) {
+	r := newRig(t)
+	jules, victim := r.readers["member"], r.victim
+	own, api := string(jules.member), api.Prefix
+	session := "s-" + r.session("biklab", victim.account)[:8]
+	token := r.tokenID(victim.account)
+	for _, c := range []struct{ method, path string }{
+		{"GET", api + "/members/" + own + "/badges/" + r.badge(victim.member)},
+		{"DELETE", api + "/me/sessions/" + session},
+		{"DELETE", api + "/me/tokens/" + token},
+		{"DELETE", api + "/accounts/" + jules.account + "/tokens/" + token},
+		{"POST", "/settings/sessions/" + session + "/end"},
+		{"POST", "/settings/tokens/" + token + "/revoke"},
+	} {
+		q := request{method: c.method, path: c.path}
+		if strings.HasPrefix(c.path, "/settings") {
+			q.kind, q.body = "application/x-www-form-urlencoded", []byte("x=1")
+		}
+		if got := r.ask(jules, q); got.status != 404 {
+			t.Errorf("%s %s: %d, want 404: %.200s", c.method, c.path, got.status, got.body)
+		}
+	}
+	sessions, err := r.h.Accounts().Sessions(t.Context(), root, victim.account)
+	if err != nil || !slices.ContainsFunc(sessions, func(s account.Session) bool { return s.ID == session }) {
+		t.Errorf("the session is gone: %v, %v", sessions, err)
+	}
+	if tokens, err := r.h.Accounts().Tokens(t.Context(), root, victim.account); err != nil ||
+		!slices.ContainsFunc(tokens, func(t account.Token) bool { return t.ID == token }) {
+		t.Errorf("the token is gone: %v, %v", tokens, err)
+	}
+}

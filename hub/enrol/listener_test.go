@@ -1,0 +1,146 @@
+package enrol
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"portillon/hub/actor"
+	"portillon/policy"
+)
+
+// joined is a machine that joined, and its certificate.
+func (b *bench) joined(id policy.MachineID) *x509.Certificate {
+	b.t.Helper()
+	if _, err := b.Add(b.t.Context(), admin, id); err != nil {
+		b.t.Fatal(err)
+	}
+	j := b.joiner(false)
+	answer, err := b.join(b.t.Context(), j.ask(), j.channel)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(answer.Certificate)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return cert
+}
+
+// The answers are written by hand: how each route of the machines' listener answers a computer without a certificate.
+// refused is 403 and the code not-a-machine; every route that is not named here fails the test.
+func TestListenerAnswersOnlyMachinesWithACertificate(t *testing.T) {
+	const refused = "not-a-machine"
+	want := map[string]string{
+		"GET /machine/v1/site": "", "GET /machine/v1/time": "request", "POST /machine/v1/code": "request",
+		"POST /machine/v1/join": "request", "POST /machine/v1/renew": "request",
+		"GET /machine/v1/manifest": refused, "GET /machine/v1/chunks/{sha}": refused,
+		"GET /machine/v1/chunks/{sha}/parts": refused, "POST /machine/v1/chunks/{sha}/parts": refused,
+		"POST /machine/v1/returned/policy": refused, "POST /machine/v1/returned/manifest": refused,
+		"GET /machine/v1/credentials/{sha}": refused, "GET /machine/v1/card-keys": refused,
+	}
+	b := newBench(t, func(o *Options) {
+		o.Bundle = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+		o.Credential = nil
+	})
+	cert := b.joined("laser")
+	others := map[string]*x509.Certificate{"of another hub": newBench(t).joined("laser"),
+		"that copies a machine's": forged(t, cert)}
+	routes := []string{}
+	for route := range b.forAnybody() {
+		routes = append(routes, route)
+	}
+	for route := range b.forMachines() {
+		routes = append(routes, route)
+	}
+	if len(routes) != len(want) {
+		t.Errorf("%d routes, %d are decided", len(routes), len(want))
+	}
+	for _, route := range routes {
+		code, decided := want[route]
+		if !decided {
+			t.Errorf("%s: nobody decided who may", route)
+			continue
+		}
+		if got := b.asks(route, nil); got.Header().Get(CodeHeader) != code || code == refused && got.Code != 403 {
+			t.Errorf("%s without a certificate: %d %q, want %q", route, got.Code, got.Header().Get(CodeHeader), code)
+		}
+		if code != refused {
+			continue
+		}
+		for name, other := range others {
+			if got := b.asks(route, other); got.Code != 403 || got.Header().Get(CodeHeader) != refused {
+				t.Errorf("%s with a certificate %s: %d %q", route, name, got.Code, got.Header().Get(CodeHeader))
+			}
+		}
+		if got := b.asks(route, cert); got.Header().Get(CodeHeader) == refused {
+			t.Errorf("%s with the certificate of a machine: %d %q", route, got.Code, got.Header().Get(CodeHeader))
+		}
+	}
+	b.refuses(t, cert, want)
+}
+
+// forged is a certificate that says what another one says, signed by a key of its own.
+func forged(t *testing.T, of *x509.Certificate) *x509.Certificate {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority := &x509.Certificate{Subject: of.Issuer, RawSubject: of.RawIssuer, SubjectKeyId: of.AuthorityKeyId}
+	der, err := x509.CreateCertificate(rand.Reader, of, authority, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := x509.ParseCertificate(der)
+	if err != nil || out.SerialNumber.Cmp(of.SerialNumber) != 0 {
+		t.Fatal(out, err)
+	}
+	return out
+}
+
+// refuses: a certificate that has expired, and one of a machine that was revoked, open nothing.
+func (b *bench) refuses(t *testing.T, cert *x509.Certificate, routes map[string]string) {
+	t.Helper()
+	now := b.now
+	b.now = cert.NotAfter.Add(time.Second)
+	for route, code := range routes {
+		got := b.asks(route, cert)
+		if code == "not-a-machine" && (got.Code != 403 || got.Header().Get(CodeHeader) != "expired") {
+			t.Errorf("%s with an expired certificate: %d %q", route, got.Code, got.Header().Get(CodeHeader))
+		}
+	}
+	b.now = now
+	m, err := b.Machine(t.Context(), admin, "laser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Revoke(t.Context(), actor.Local("root"), "laser", m.Version, "sold"); err != nil {
+		t.Fatal(err)
+	}
+	for route, code := range routes {
+		if got := b.asks(route, cert); code == "not-a-machine" && (got.Code != 403 || got.Header().Get(CodeHeader) != code) {
+			t.Errorf("%s of a revoked machine: %d %q", route, got.Code, got.Header().Get(CodeHeader))
+		}
+	}
+}
+
+// asks sends an empty request with a certificate, as it stands after the TLS handshake; nil: without one.
+func (b *bench) asks(route string, cert *x509.Certificate) *httptest.ResponseRecorder {
+	method, path, _ := strings.Cut(route, " ")
+	r := httptest.NewRequest(method, strings.ReplaceAll(path, "{sha}", strings.Repeat("0", 64)), strings.NewReader(""))
+	r.TLS = &tls.ConnectionState{Version: tls.VersionTLS13}
+	if cert != nil {
+		r.TLS.PeerCertificates = []*x509.Certificate{cert}
+	}
+	w := httptest.NewRecorder()
+	b.MachineHandler().ServeHTTP(w, r)
+	return w
+}
