@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 
 	"portillon/hub"
@@ -113,12 +114,9 @@ func TestErasedPersonStandsInNoFileOfTheDatabase(t *testing.T) {
 	if len(standsIn(t, h.config, "Jules Bernard")) == 0 {
 		t.Error("another member is gone too")
 	}
-	// What was left out of the bundle in force is known again, without the person.
+	// What was left out of the bundle in force is known again, without the person, once the next one is built.
 	eventually(t, func() bool {
 		b.json(200, "GET", "/bundle", nil, &bundle)
-		return len(bundle.Warnings) > 0 || bundle.Problem != ""
+		return len(bundle.Warnings) > 0 && !strings.Contains(fmt.Sprint(bundle.Warnings), "Léa") && bundle.Problem == ""
 	})
-	if warned("Léa")() || bundle.Problem != "" {
-		t.Errorf("%+v", bundle)
-	}
 }

@@ -49,6 +49,25 @@ func (t *test) rows(ctx context.Context) error {
 	return nil
 }
 
+// hub reads what a hub has resident on an arm64 computer.
+func (t *test) hub(ctx context.Context) error {
+	err := t.do(ctx, []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64"}, "go", "build", "-trimpath", "-ldflags=-s -w",
+		"-o", t.path("hub/rig/files/hub-bench"), "./bench/hub")
+	if err != nil {
+		return err
+	}
+	if err := t.do(ctx, nil, "sh", "-ec", `cd "$1/hub"; find . | cpio -o -H newc --quiet | cat ../full.cpio - > ../hub.cpio`, "pack", t.work); err != nil {
+		return err
+	}
+	m, err := t.newMachine(ctx, "hub")
+	if err != nil {
+		return err
+	}
+	_, err = m.boot(ctx, t.path("hub.cpio"), "rdinit=/lib/systemd/systemd systemd.unit=rig.target systemd.show_status=0 rig=hub", 0,
+		40*time.Minute)
+	return err
+}
+
 // judge compares every edge of all boots with the journal as the last one found it.
 func (t *test) judge(name string, boots []*boot) {
 	records := boots[len(boots)-1].records

@@ -31,7 +31,7 @@ func main() {
 	t := &test{}
 	flag.IntVar(&t.cuts, "cuts", 20, "power cuts at random moments")
 	flag.Uint64Var(&t.seed, "seed", uint64(time.Now().UnixNano()), "what chance begins with")
-	jobs := flag.String("jobs", "rows,cuts,pi", "what to do")
+	jobs := flag.String("jobs", "rows,cuts,pi", "what to do; hub reads what a hub has resident")
 	flag.StringVar(&t.only, "only", "", "of the rows, only those with one of these words in their name, separated by commas")
 	flag.BoolVar(&t.deaf, "deaf", false, "a disk that ignores flushes: the power cuts must fail then")
 	flag.BoolVar(&t.loud, "v", false, "print all that comes from the console")
@@ -52,7 +52,7 @@ func main() {
 	} else {
 		var work sync.WaitGroup // all at once: an emulator takes one core each
 		for _, j := range strings.Split(*jobs, ",") {
-			job, known := map[string]func(context.Context) error{"rows": t.rows, "cuts": t.cutting, "pi": t.pi}[j]
+			job, known := map[string]func(context.Context) error{"rows": t.rows, "cuts": t.cutting, "pi": t.pi, "hub": t.hub}[j]
 			if !known {
 				t.fail(j, fmt.Errorf("no job is called so"))
 				continue

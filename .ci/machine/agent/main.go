@@ -12,7 +12,7 @@
 //	look NAME          read the pin's registers from outside, then send a line
 //	done               that was all
 //
-// The kernel's command line says which job it is: rig=rows, rig=revived, rig=cuts, rig=pi.
+// The kernel's command line says which job it is: rig=rows, rig=revived, rig=cuts, rig=pi, rig=hub.
 package main
 
 import (
@@ -76,6 +76,9 @@ func run(job string) (err error) {
 		}
 		return withMachine(map[string]func(*machine) error{"cuts": cuts}[commandLine("rig")])
 	case "job":
+		if commandLine("rig") == "hub" {
+			return hubJob()
+		}
 		return withMachine(map[string]func(*machine) error{"rows": rowsJob, "revived": revivedJob}[commandLine("rig")])
 	}
 	return fmt.Errorf("no job is called %q", job)
