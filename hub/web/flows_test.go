@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -322,4 +323,39 @@ func TestRolesAtAMachineAreGivenAndTakenAway(t *testing.T) {
 	give.Set("machine_role", "")
 	wants(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")
 	wants(t, h.get("/settings/accounts?member=m-lea&name=lea@lab.example"), 200, `value="m-lea"`, `value="lea@lab.example"`)
+}
+
+// A member takes the own record along, and each badge, from the page that shows it. The file has what the page and the
+// API show of it, and nothing that only administrators see.
+func TestMemberTakesTheOwnRecordAlong(t *testing.T) {
+	h := open(t, 0)
+	lea := h.as(webtest.MemberName)
+	for lang, words := range map[string][]string{"fr": {"Télécharger ma fiche (JSON)", "Télécharger<span"},
+		"en": {"Download my record (JSON)", "Download<span"}} {
+		page := lea.get("/me?lang=" + lang)
+		wants(t, page, 200, append(words, `href="/me/record.json" download`, `href="/api/v1/members/m-lea/badges/`)...)
+	}
+	w := lea.get("/me/record.json")
+	wants(t, w, 200)
+	if got := w.Header().Get("Content-Disposition"); got != `attachment; filename="portillon-m-lea.json"` {
+		t.Errorf("Content-Disposition %q", got)
+	}
+	var record struct {
+		ID, Name, Until string
+		Emails          []string
+		Cards           []struct{ Last, Number, Note string }
+		Badges          []struct{ ID, Name, Verdict string }
+		Note            string
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &record); err != nil {
+		t.Fatal(err)
+	}
+	if record.ID != "m-lea" || record.Name != "Léa Morvan" || record.Until == "" || len(record.Emails) == 0 ||
+		len(record.Cards) == 0 || len(record.Badges) == 0 {
+		t.Errorf("the record is not whole: %+v", record)
+	}
+	if record.Note != "" || record.Cards[0].Number != "" {
+		t.Errorf("the record holds what its member may not see: %+v", record)
+	}
+	wants(t, h.as("").get("/me/record.json"), 303, "/sign-in")
 }
