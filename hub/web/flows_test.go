@@ -359,3 +359,17 @@ func TestMemberTakesTheOwnRecordAlong(t *testing.T) {
 	}
 	wants(t, h.as("").get("/me/record.json"), 303, "/sign-in")
 }
+
+func TestPolicyPageSaysThatTheNextBundleIsBeingMade(t *testing.T) {
+	h := open(t, 0)
+	if body := h.get("/policy?lang=fr").Body.String(); !strings.Contains(body, "oscar.json") ||
+		strings.Contains(body, "en préparation") {
+		t.Errorf("before: %s", head(body))
+	}
+	wants(t, h.post("/policy/publish", url.Values{"text": {"portillon: 1\n"}, "of": {"2"}}), 303, "policy-published")
+	body := wants(t, h.get("/policy?lang=fr"), 200, "Le paquet de la version 3 des règles est en préparation")
+	if strings.Contains(body, "oscar.json") || strings.Contains(body, "Une signature est attendue") {
+		t.Error("what was said of the bundle before is still said")
+	}
+	wants(t, h.get("/policy?lang=en"), 200, "The bundle of version 3 of the policy is being made")
+}
