@@ -36,9 +36,11 @@ const pages = {
   reports: ['a-olivia', '/reports'], 'reports-bad': ['a-olivia', '/reports?from=x'], settings: ['a-olivia', '/settings'], tokens: ['a-olivia', '/settings/tokens'],
   accounts: ['a-olivia', '/settings/accounts'], audit: ['a-olivia', '/settings/audit'], about: ['a-olivia', '/about'],
 };
+// blank empties a field that the browser would not send empty.
+const blank = (p, field) => p.locator(field).evaluate(e => { e.required = false; e.value = '' });
 // posted are pages that only a form makes: what is filled in, and the button that sends it. before makes the site new first, with a query.
 const posted = {
-  'member-faults': ['/members/m-lea', async p => { await p.fill('#person-name', ' '); await p.fill('#person-emails', 'nobody'); await p.click('#person button') }],
+  'member-faults': ['/members/m-lea', async p => { await blank(p, '#person-name'); await p.fill('#person-emails', 'nobody'); await p.click('#person button') }],
   conflict: ['/members/m-lea', async p => {
     await send('/members/m-lea', { version: await p.inputValue('#person [name=version]'), name: 'Léa Morvan-Diaz', 'was.name': await p.inputValue('#person-name') });
     await p.fill('#person-name', 'Léa M.'); await p.click('#person button');
@@ -49,7 +51,7 @@ const posted = {
   'wrong-code': ['/code', async p => { await p.fill('#code-code', 'x'); await p.click('#code button') }],
   preview: ['/members/import', async p => { await p.setInputFiles('#import-file', { name: 'list.csv', mimeType: 'text/csv', buffer: Buffer.from('Ada Exemple\nBob Exemple\n') }); await p.click('#import button') }],
   code: ['/machines/laser', async p => { await p.click('form[action$="/code"] button') }],
-  'tag-faults': ['/machines/laser', async p => { await p.fill('#tag-reason', ' '); await p.click('#tag button') }],
+  'tag-faults': ['/machines/laser', async p => { await blank(p, '#tag-reason'); await p.click('#tag button') }],
   'policy-faults': ['/policy', async p => { await p.fill('#text', 'portillon: 1\nmachines?:\n'); await p.click('#policy button') }],
   'policy-effect': ['/policy', async p => { await p.fill('#text', 'portillon: 1\n'); await p.click('#policy button') }],
   'policy-waits': ['/policy', async p => {
@@ -58,12 +60,12 @@ const posted = {
     await p.click('button[formaction]');
   }, '?sign=1'],
   token: ['/settings/tokens', async p => { await p.fill('#token-name', 'script'); await p.check('input[value="members.read"]'); await p.click('#token button') }, ''],
-  'token-faults': ['/settings/tokens', async p => { await p.fill('#token-name', ' '); await p.click('#token button') }],
+  'token-faults': ['/settings/tokens', async p => { await blank(p, '#token-name'); await p.click('#token button') }],
   'password-faults': ['/settings', async p => { await p.fill('#password-old', 'x'); await p.fill('#password-password', 'x'); await p.click('#password button') }],
-  'account-faults': ['/settings/accounts', async p => { await p.fill('#account-name', ' '); await p.click('#account button') }],
+  'account-faults': ['/settings/accounts', async p => { await blank(p, '#account-name'); await p.click('#account button') }],
   'account-code': ['/settings/accounts', async p => { await p.locator('form[action$="/reset"] button').first().click() }],
-  'card-key-faults': ['/card-key', async p => { await p.fill('#rotate-reason', ' '); await p.click('#rotate button') }],
-  'card-key-begun': ['/card-key', async p => { await p.fill('#rotate-reason', 'laser'); await p.click('#rotate button') }],
+  'card-key-faults': ['/card-key', async p => { await blank(p, '#rotate-reason'); await p.click('#rotate button') }],
+  'card-key-begun': ['/card-key', async p => { await p.fill('#rotate-reason', 'laser'); await p.click('#rotate button') }, ''],
   printed: ['/members/m-lea', async p => { await p.click('form[action$="/codes"] button') }],
 };
 // The pages that the hub has, of which each is to be looked at; files are none.
