@@ -17,3 +17,18 @@ var frenchTimes = [...]string{"Mo", "lun.", "Tu", "mar.", "We", "mer.", "Th", "j
 func timesIn(times string, l Language) string {
 	return Text{FR: strings.NewReplacer(frenchTimes[:]...).Replace(times), EN: times}.In(l)
 }
+
+// frenchCodes are the reasons of a refusal, in the order of codeList, as the hub's reports name them.
+var frenchCodes = [len(codeList)]string{"carte inconnue", "carte bloquée", "machine arrêtée par sécurité", "adhésion expirée",
+	"badge manquant", "badge retiré", "badge non vérifié", "badge expiré", "pas assez d’heures", "trop ancien",
+	"temps autorisé épuisé", "liste des accès trop ancienne", "horloge pas encore réglée", "machine hors service",
+	"hors des horaires", "mentor nécessaire"}
+
+// In is the reason in a sentence: in French in words, in English as records have it.
+func (c Code) In(l Language) string {
+	fr := string(c)
+	if i := c.ease(); i >= 0 {
+		fr = frenchCodes[i]
+	}
+	return Text{FR: fr, EN: string(c)}.In(l)
+}

@@ -6,7 +6,7 @@ import (
 )
 
 // A French sentence has no word of the policy file for a role or a day.
-func TestEveryRoleAndDayHasAFrenchWord(t *testing.T) {
+func TestEveryRoleReasonAndDayHasAFrenchWord(t *testing.T) {
 	if len(frenchRoles) != len(roleWords) {
 		t.Fatalf("%d roles in French, want %d", len(frenchRoles), len(roleWords))
 	}
@@ -18,6 +18,17 @@ func TestEveryRoleAndDayHasAFrenchWord(t *testing.T) {
 			t.Errorf("%s: %q in French, %q in English", en, fr, r.In(English))
 		}
 		seen[fr] = true
+	}
+	for _, c := range Codes() {
+		fr := c.In(French)
+		if c.In(English) != string(c) || fr == "" || fr == string(c) || seen[fr] {
+			t.Errorf("%s: %q in French, %q in English", c, fr, c.In(English))
+		}
+		seen[fr] = true
+	}
+	if OutsideHours.In(French) != "hors des horaires" || TaggedOut.In(French) != "machine hors service" ||
+		Code("newer").In(French) != "newer" {
+		t.Error("the codes in French stand in another order than codeList")
 	}
 	for _, c := range []struct{ given, fr string }{
 		{"Mo-Fr 09:00-21:00", "lun.-ven. 09:00-21:00"}, {"Sa,Su 10:00-12:00", "sam.,dim. 10:00-12:00"},
