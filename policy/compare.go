@@ -126,7 +126,8 @@ func WhenInWords(when, except []string, l Language) string {
 		if len(all) <= mostSpans {
 			return timesIn(strings.Join(all, "; "), l)
 		}
-		return timesIn(strings.Join(all[:mostSpans], "; "), l) + fmt.Sprintf(Text{"; et %d autres fois", "; and %d more times"}.In(l), len(all)-mostSpans)
+		return timesIn(strings.Join(all[:mostSpans], "; "), l) +
+			fmt.Sprintf(Text{"; et %d autres fois", "; and %d more times"}.In(l), len(all)-mostSpans)
 	}
 	switch {
 	case len(except) > 0:

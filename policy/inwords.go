@@ -11,7 +11,8 @@ func (r Role) In(l Language) string {
 }
 
 // frenchTimes are the days of times such as "Mo-Fr 09:00-21:00", which have no other letters.
-var frenchTimes = [...]string{"Mo", "lun.", "Tu", "mar.", "We", "mer.", "Th", "jeu.", "Fr", "ven.", "Sa", "sam.", "Su", "dim."}
+var frenchTimes = [...]string{"Mo", "lun.", "Tu", "mar.", "We", "mer.", "Th", "jeu.", "Fr", "ven.", "Sa", "sam.",
+	"Su", "dim."}
 
 // timesIn are times in a sentence: in French with French days, in English as the policy file has them.
 func timesIn(times string, l Language) string {
@@ -19,7 +20,8 @@ func timesIn(times string, l Language) string {
 }
 
 // frenchCodes are the reasons of a refusal, in the order of codeList, as the hub's reports name them.
-var frenchCodes = [len(codeList)]string{"carte inconnue", "carte bloquée", "machine arrêtée par sécurité", "adhésion expirée",
+var frenchCodes = [len(codeList)]string{"carte inconnue", "carte bloquée", "machine arrêtée par sécurité",
+	"adhésion expirée",
 	"badge manquant", "badge retiré", "badge non vérifié", "badge expiré", "pas assez d’heures", "trop ancien",
 	"temps autorisé épuisé", "liste des accès trop ancienne", "horloge pas encore réglée", "machine hors service",
 	"hors des horaires", "mentor nécessaire"}

@@ -32,7 +32,8 @@ func TestEveryRoleReasonAndDayHasAFrenchWord(t *testing.T) {
 	}
 	for _, c := range []struct{ given, fr string }{
 		{"Mo-Fr 09:00-21:00", "lun.-ven. 09:00-21:00"}, {"Sa,Su 10:00-12:00", "sam.,dim. 10:00-12:00"},
-		{"Tu", "mar."}, {"We", "mer."}, {"Th", "jeu."}, {"2026-12-01 – 2026-12-04 09:00-21:00", "2026-12-01 – 2026-12-04 09:00-21:00"},
+		{"Tu", "mar."}, {"We", "mer."}, {"Th", "jeu."},
+		{"2026-12-01 – 2026-12-04 09:00-21:00", "2026-12-01 – 2026-12-04 09:00-21:00"},
 	} {
 		if fr, en := timesIn(c.given, French), timesIn(c.given, English); fr != c.fr || en != c.given {
 			t.Errorf("%q: %q in French, %q in English", c.given, fr, en)

@@ -160,7 +160,8 @@ func (w stdio) explain(p *policy.Policy, q policy.Question, l policy.Language, a
 	return nil
 }
 
-// trace is the answer for an operator: the sentence the member reads, then every grant. In English, codes and roles are words of the policy file.
+// trace is the answer for an operator: the sentence the member reads, then every grant. In
+// English, codes and roles are words of the policy file.
 func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.Language) {
 	verdict := func(v policy.Verdict) string {
 		return say(l, [...]string{"refusé", "en attente", "autorisé"}[v], v.String())

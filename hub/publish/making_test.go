@@ -50,7 +50,8 @@ func TestWarningsOfTheBundleBeforeAreNotShownOfANewPolicy(t *testing.T) {
 
 		fails.Store(true)
 		b.publish(b.text+"# two\n", 1)
-		if got := b.bundle(); got.Making != 2 || got.Warnings != nil || got.SignatureWanted != nil || got.Version != first.Version {
+		if got := b.bundle(); got.Making != 2 || got.Warnings != nil || got.SignatureWanted != nil ||
+			got.Version != first.Version {
 			t.Errorf("while the second is made: %+v", got)
 		}
 		sub, cancel := b.site.Subscribe(store.Bundle)

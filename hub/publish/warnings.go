@@ -45,8 +45,8 @@ func (s *Service) warn(ctx context.Context, version uint64, policy int64, b *sit
 		return err
 	}
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = $3, policy = $4 WHERE site = $1 AND version = $2`, int64(version),
-			string(warnings), policy)
+		_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = $3, policy = $4 WHERE site = $1 AND version = $2`,
+			int64(version), string(warnings), policy)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,8 @@ func TestAdoptionWarnsOfMachinesThatReadABundleFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			o.write("hub.yaml", strings.Replace(string(text), "http: 127.0.0.1:0\n", "", 1))
-		}, []string{"warning: machines.laser: hub.yaml has neither http: nor machines-listen:", "warning: machines.vinyl: "}, nil},
+		}, []string{"warning: machines.laser: hub.yaml has neither http: nor machines-listen:",
+			"warning: machines.vinyl: "}, nil},
 		"machine.yaml beside": {func(o *oldHub) {
 			o.write("machine.yaml", "portillon: 1\nmachine: laser\nbundle: { key: k, file: site.bundle }\n")
 			o.write("vinyl.yaml", "portillon: 1\nmachine: vinyl\nbundle: { key: k, from: \"http://127.0.0.1:8038\" }\n")

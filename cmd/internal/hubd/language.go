@@ -22,8 +22,8 @@ func isFrench(getenv func(string) string) bool {
 	return false
 }
 
-// french writes the lines of portillon-hub in French. A line that messages.txt and the hub's own messages do not know is
-// written as it is: those of the log, and errors of the system.
+// french writes the lines of portillon-hub in French. A line that messages.txt and the hub's own messages do not know
+// is written as it is: those of the log, and errors of the system.
 type french struct {
 	w    io.Writer
 	said []*fault.Words

@@ -20,7 +20,8 @@ func TestTerminalIsAnsweredInFrenchWhereItsLocaleSaysSo(t *testing.T) {
 	}{
 		{"", "", "fr_FR.UTF-8", true}, {"", "", "fr", true}, {"", "", "fr.UTF-8", true}, {"", "", "", false},
 		{"", "", "C", false}, {"", "", "de_DE.UTF-8", false}, {"", "", "fry_NL", false},
-		{"C", "", "fr_FR.UTF-8", false}, {"", "C", "fr_FR.UTF-8", false}, {"", "fr_CA", "de_DE", true}, {"fr_BE", "C", "C", true},
+		{"C", "", "fr_FR.UTF-8", false}, {"", "C", "fr_FR.UTF-8", false}, {"", "fr_CA", "de_DE", true},
+		{"fr_BE", "C", "C", true},
 	} {
 		set := map[string]string{"LC_ALL": c.all, "LC_MESSAGES": c.messages, "LANG": c.lang}
 		if got := isFrench(func(name string) string { return set[name] }); got != c.want {
@@ -46,12 +47,14 @@ func frenchOf(t *testing.T, text string) string {
 func TestLinesOfTheHubAreFrench(t *testing.T) {
 	for _, c := range []struct{ given, want string }{
 		{"portillon-hub: open http://127.0.0.1:8040\n  no owner yet: open http://127.0.0.1:8040/code/owner?code=A\n",
-			"portillon-hub: ouvrir http://127.0.0.1:8040\n  pas encore de propriétaire : ouvrir http://127.0.0.1:8040/code/owner?code=A\n"},
+			"portillon-hub: ouvrir http://127.0.0.1:8040\n" +
+				"  pas encore de propriétaire : ouvrir http://127.0.0.1:8040/code/owner?code=A\n"},
 		{"portillon-hub: restore: the folder x is not empty: a restore overwrites nothing\n",
 			"portillon-hub: restauration : le dossier x n'est pas vide : une restauration n'écrase rien\n"},
 		{"portillon-hub: hint: stop the hub of before first; what it has stays as it is\n",
 			"portillon-hub: conseil : arrêter d'abord l'ancien hub ; ce qu'il a reste en l'état\n"},
-		{"portillon-hub: changes: m-lea gains user at laser\n", "portillon-hub: changement : m-lea gagne Utilisation sur laser\n"},
+		{"portillon-hub: changes: m-lea gains user at laser\n",
+			"portillon-hub: changement : m-lea gagne Utilisation sur laser\n"},
 		{"portillon-hub: changes: m-lea loses the lost card 1a2b3c4d…\n",
 			"portillon-hub: changement : m-lea perd une carte (perdue) : 1a2b3c4d…\n"},
 		{"portillon-hub: ready", "portillon-hub: prêt"},
