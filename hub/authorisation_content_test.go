@@ -80,6 +80,11 @@ func TestAnswersToEachReaderLeaveOutWhatTheyMayNotSee(t *testing.T) {
 			t.Errorf("%s: %d, has %t, lacks %t: %.400s", c.name, got.status, has, lacks, got.body)
 		}
 	}
+	got := r.ask(r.victim, get("/me/record.json"))
+	if got.status != 200 || !bytes.Contains(got.body, []byte(`"last": "`+number[6:])) ||
+		bytes.Contains(got.body, []byte(note)) || bytes.Contains(got.body, []byte(number)) {
+		t.Errorf("the own record as a file: %d %.400s", got.status, got.body)
+	}
 	r.keepsWhatIsNotSeen(t, note)
 }
 

@@ -3,8 +3,10 @@ package hub_test
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"mime/multipart"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +42,30 @@ func TestPagesAnswerEachReaderAsTheTableSays(t *testing.T) {
 				t.Errorf("line %d: %s with another site's id: %d, want 404", d.line, d.route, got.status)
 			}
 		}
+	}
+	r.auditLogIsFrench(t)
+}
+
+// auditLogIsFrench reads what all those acts left in the audit log, on French pages: nothing stands there in English.
+func (r *rig) auditLogIsFrench(t *testing.T) {
+	t.Helper()
+	path, entries := "/settings/audit?lang=fr", 0
+	for range 100 {
+		got := r.ask(r.readers["owner"], request{method: "GET", path: path})
+		_, list, _ := strings.Cut(string(got.body), `<ul class="rows">`)
+		entries += strings.Count(list, "<li>")
+		for _, x := range regexp.MustCompile(`(?:<p|<span) lang="en">[^<]*`).FindAllString(list, -1) {
+			t.Errorf("in the audit log: %s", x)
+		}
+		next := regexp.MustCompile(`href="(/settings/audit\?after=[^"&]*)"`).FindStringSubmatch(list)
+		if next == nil {
+			break
+		}
+		path = html.UnescapeString(next[1]) + "&lang=fr"
+	}
+	t.Logf("%d entries of the audit log", entries)
+	if entries == 0 {
+		t.Error("the audit log is empty")
 	}
 }
 

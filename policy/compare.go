@@ -97,18 +97,18 @@ func (c Change) In(l Language) string {
 	if with == nil {
 		with = []string{say("sans badge", "without a badge")}
 	}
-	role := c.Role.String()
+	role := c.Role.In(l)
 	if !c.Alone {
 		role += say(" avec un mentor", " with a mentor")
 	}
 	out := string(c.Machine) + say(" : ", ": ") + strings.Join(with, ", ") + say(" : ", ": ")
 	switch {
 	case c.Limited():
-		out += role + ", session " + limitsInWords(c.Before, l) + " → " + limitsInWords(c.After, l)
+		out += role + say(", durée : ", ", session ") + limitsInWords(c.Before, l) + " → " + limitsInWords(c.After, l)
 	case c.Gained:
-		out += say("obtient ", "gains ") + role
+		out += say("obtient le rôle ", "gains ") + role
 	default:
-		out += say("perd ", "loses ") + role
+		out += say("perd le rôle ", "loses ") + role
 	}
 	out += WhenInWords(c.When, c.Except, l)
 	if c.Clock != "" {
@@ -124,9 +124,10 @@ const mostSpans = 8
 func WhenInWords(when, except []string, l Language) string {
 	list := func(all []string) string {
 		if len(all) <= mostSpans {
-			return strings.Join(all, "; ")
+			return timesIn(strings.Join(all, "; "), l)
 		}
-		return strings.Join(all[:mostSpans], "; ") + fmt.Sprintf(Text{"; et %d autres fois", "; and %d more times"}.In(l), len(all)-mostSpans)
+		return timesIn(strings.Join(all[:mostSpans], "; "), l) +
+			fmt.Sprintf(Text{"; et %d autres fois", "; and %d more times"}.In(l), len(all)-mostSpans)
 	}
 	switch {
 	case len(except) > 0:
@@ -137,15 +138,16 @@ func WhenInWords(when, except []string, l Language) string {
 	return ""
 }
 
-// limitsInWords is what is bounded, in the words of the policy file.
+// limitsInWords is what is bounded; in English in the words of the policy file.
 func limitsInWords(x Limits, l Language) string {
 	var out []string
 	for _, y := range []struct {
-		key string
+		key Text
 		d   time.Duration
-	}{{"max", x.Max}, {"idle", x.Idle}, {"warn", x.Warn}, {"extend", x.Extend}} {
+	}{{Text{"au plus", "max"}, x.Max}, {Text{"inactivité", "idle"}, x.Idle}, {Text{"avertissement", "warn"}, x.Warn},
+		{Text{"prolongation", "extend"}, x.Extend}} {
 		if y.d > 0 {
-			out = append(out, y.key+" "+short24(y.d))
+			out = append(out, y.key.In(l)+" "+short24(y.d))
 		}
 	}
 	if len(out) == 0 {

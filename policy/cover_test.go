@@ -107,10 +107,17 @@ func TestChangesAreSaidInBothLanguages(t *testing.T) {
 		change Change
 		fr, en string
 	}{
-		{Change{Machine: "laser", Role: User, Alone: true, Gained: true, With: said("user")}, "laser : user : obtient user", "laser: user: gains user"},
-		{Change{Machine: "laser", Role: Learner, With: said("first"), When: []string{"Mo 09:00-10:00", "Tu 09:00-10:00"}}, "laser : first : perd learner avec un mentor, Mo 09:00-10:00; Tu 09:00-10:00", "laser: first: loses learner with a mentor, Mo 09:00-10:00; Tu 09:00-10:00"},
-		{Change{Machine: "laser", Role: User, Alone: true, Gained: true, Clock: "untrusted"}, "laser : sans badge : obtient user, tant que l’heure n’est pas sûre", "laser: without a badge: gains user, while the clock is not trusted"},
-		{Change{Machine: "laser", Role: User, Alone: true, With: said("user"), Before: two}, "laser : user : user, session max 2h, idle 10m → sans limite", "laser: user: user, session max 2h, idle 10m → without a limit"},
+		{Change{Machine: "laser", Role: User, Alone: true, Gained: true, With: said("user")},
+			"laser : user : obtient le rôle Utilisation", "laser: user: gains user"},
+		{Change{Machine: "laser", Role: Learner, With: said("first"), When: []string{"Mo 09:00-10:00", "Tu 09:00-10:00"}},
+			"laser : first : perd le rôle Apprentissage avec un mentor, lun. 09:00-10:00; mar. 09:00-10:00",
+			"laser: first: loses learner with a mentor, Mo 09:00-10:00; Tu 09:00-10:00"},
+		{Change{Machine: "laser", Role: User, Alone: true, Gained: true, Clock: "untrusted"},
+			"laser : sans badge : obtient le rôle Utilisation, tant que l’heure n’est pas sûre",
+			"laser: without a badge: gains user, while the clock is not trusted"},
+		{Change{Machine: "laser", Role: User, Alone: true, With: said("user"), Before: two},
+			"laser : user : Utilisation, durée : au plus 2h, inactivité 10m → sans limite",
+			"laser: user: user, session max 2h, idle 10m → without a limit"},
 	} {
 		if fr, en := c.change.In(French), c.change.In(English); fr != c.fr || en != c.en {
 			t.Errorf("%q\n%q", fr, en)

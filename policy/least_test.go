@@ -182,8 +182,9 @@ func TestDaysThatAreNoWeekdaysAreListed(t *testing.T) {
 func TestExceptIsSaidWhereItIsShorter(t *testing.T) {
 	for want, c := range map[[2]string]struct{ when, except []string }{
 		{"", ""}: {},
-		{", Mo 09:00-10:00; Tu 09:00-10:00", ", Mo 09:00-10:00; Tu 09:00-10:00"}:                     {when: []string{"Mo 09:00-10:00", "Tu 09:00-10:00"}},
-		{", sauf Su 00:00-24:00", ", except Su 00:00-24:00"}:                                         {except: []string{"Su 00:00-24:00"}},
+		{", lun. 09:00-10:00; mar. 09:00-10:00", ", Mo 09:00-10:00; Tu 09:00-10:00"}: {
+			when: []string{"Mo 09:00-10:00", "Tu 09:00-10:00"}},
+		{", sauf dim. 00:00-24:00", ", except Su 00:00-24:00"}:                                       {except: []string{"Su 00:00-24:00"}},
 		{", a; a; a; a; a; a; a; a; et 2 autres fois", ", a; a; a; a; a; a; a; a; and 2 more times"}: {when: strings.Split("aaaaaaaaaa", "")},
 	} {
 		if got := [2]string{WhenInWords(c.when, c.except, French), WhenInWords(c.when, c.except, English)}; got != want {

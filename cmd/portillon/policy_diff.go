@@ -132,7 +132,7 @@ func (w stdio) tellDifferences(d differences, l policy.Language) {
 
 // in is a member's change in a line.
 func (a affected) in(l policy.Language) string {
-	role := a.Role.String()
+	role := a.Role.In(l)
 	if !a.Alone {
 		role += say(l, " avec un mentor", " with a mentor")
 	}

@@ -160,14 +160,15 @@ func (w stdio) explain(p *policy.Policy, q policy.Question, l policy.Language, a
 	return nil
 }
 
-// trace is the answer for an operator: the sentence the member reads, then every grant. Codes and roles are words of the policy file.
+// trace is the answer for an operator: the sentence the member reads, then every grant. In
+// English, codes and roles are words of the policy file.
 func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.Language) {
 	verdict := func(v policy.Verdict) string {
 		return say(l, [...]string{"refusé", "en attente", "autorisé"}[v], v.String())
 	}
 	fmt.Fprint(w.out, verdict(d.Verdict))
 	if d.Role != policy.NoRole {
-		fmt.Fprintf(w.out, say(l, " comme %s", " as %s"), d.Role)
+		fmt.Fprintf(w.out, say(l, " comme %s", " as %s"), d.Role.In(l))
 	}
 	if d.Would != d.Verdict {
 		fmt.Fprintf(w.out, say(l, " (mode: warn ; sinon : %s)", " (mode: warn; else: %s)"), verdict(d.Would))
@@ -176,8 +177,12 @@ func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.
 	for _, a := range d.Accepted {
 		fmt.Fprintf(w.out, "  %s\n", plain(a.In(p, l)))
 	}
+	width := len("maintainer")
+	if l == policy.French {
+		width = len("Apprentissage")
+	}
 	for _, o := range d.Outcomes {
-		fmt.Fprintf(w.out, "  %-10s %s", o.Role, verdict(o.Verdict))
+		fmt.Fprintf(w.out, "  %-*s %s", width, o.Role.In(l), verdict(o.Verdict))
 		if all := lacking(p, o.Missing, l); len(all) > 0 {
 			fmt.Fprint(w.out, say(l, " : ", ": "), strings.Join(all, ", "))
 		}
@@ -188,12 +193,13 @@ func (w stdio) trace(p *policy.Policy, d policy.Decision, said string, l policy.
 // lacking writes each code once, with its badge, and behind it which rules spoke.
 func lacking(p *policy.Policy, missing []policy.Reason, l policy.Language) []string {
 	var heads []string
-	rules := map[string][]string{}
+	codes, rules := map[string]policy.Code{}, map[string][]string{}
 	for _, r := range missing {
 		head := strings.TrimSpace(string(r.Code) + " " + string(r.Badge))
 		if !slices.Contains(heads, head) {
 			heads = append(heads, head)
 		}
+		codes[head] = r.Code
 		rules[head] = append(rules[head], ruleOf(p, r, l))
 	}
 	for i, head := range heads {
@@ -201,6 +207,7 @@ func lacking(p *policy.Policy, missing []policy.Reason, l policy.Language) []str
 		if len(rules[head]) > 1 && head == string(policy.OutsideHours) && len(all) == 1 {
 			all = append([]string{say(l, "fermé", "closed")}, all...)
 		}
+		heads[i] = codes[head].In(l) + strings.TrimPrefix(head, string(codes[head]))
 		if len(all) > 0 {
 			heads[i] += " (" + strings.Join(slices.Compact(all), say(l, " ; ", "; ")) + ")"
 		}

@@ -187,7 +187,7 @@ func (w stdio) who(p *policy.Policy, all []may, l policy.Language) error {
 func roleWords(x may, l policy.Language) string {
 	var out []string
 	for _, r := range x.When {
-		s := r.Role.String()
+		s := r.Role.In(l)
 		if r.With {
 			s += say(l, " avec un mentor", " with a mentor")
 		}

@@ -33,6 +33,9 @@ type message struct {
 // order of the English sentence.
 func ReadWords() (*Words, error) { return readWords(messages) }
 
+// Parse reads another file with the format of messages.txt.
+func Parse(text string) (*Words, error) { return readWords(text) }
+
 func readWords(text string) (*Words, error) {
 	w := &Words{whole: map[string]message{}, codes: map[string]string{}}
 	codes := map[string]bool{}
@@ -161,13 +164,38 @@ func (w *Words) french(text string, depth int) (string, string, bool) {
 		for i, v := range values {
 			values[i] = w.value(v, strings.HasSuffix(m.en[i], ": "), depth)
 		}
-		out := m.fr[0]
-		for i, n := range m.order {
-			out += values[n] + m.fr[i+1]
-		}
-		return out, m.code, true
+		return m.with(values), m.code, true
 	}
 	return text, "", false
+}
+
+// Values are what was put into the sentence that French finds for a text, as it stands there.
+func (w *Words) Values(text string) []string {
+	for _, m := range w.patterns {
+		if values, ok := m.values(text); ok {
+			return values
+		}
+	}
+	return nil
+}
+
+// With is the French sentence of a code with these values put in; empty: there is no such sentence with so many.
+func (w *Words) With(code string, values []string) string {
+	for _, m := range w.patterns {
+		if m.code == code && len(m.order) == len(values) {
+			return m.with(values)
+		}
+	}
+	return ""
+}
+
+// with is the French sentence.
+func (m message) with(values []string) string {
+	out := m.fr[0]
+	for i, n := range m.order {
+		out += values[n] + m.fr[i+1]
+	}
+	return out
 }
 
 // value is what was put into a sentence: a word of messages.txt, or behind a colon another sentence. Everything else is

@@ -36,8 +36,16 @@ func (s *Service) Bundle(ctx context.Context, a actor.Actor) (Bundle, error) {
 	if out.Returned, err = s.returned(ctx); err != nil {
 		return Bundle{}, err
 	}
+	current, err := s.inForce(ctx)
+	if err != nil {
+		return Bundle{}, err
+	}
 	s.mu.Lock()
-	out.Problem, out.Since, out.SignatureWanted = s.problem, s.since, s.wanted
+	if s.o.Build != nil && current.Number != out.Policy && current.Number != s.tried {
+		out.Making, out.Warnings = current.Number, nil
+	} else {
+		out.Problem, out.Since, out.SignatureWanted = s.problem, s.since, s.wanted
+	}
 	s.mu.Unlock()
 	if a.May(actor.ReadMembers, actor.Target{}) != nil { // both name members, cards and badges
 		out.Warnings = nil

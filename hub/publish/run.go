@@ -49,7 +49,7 @@ func (s *Service) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		s.note(err)
+		s.note(ctx, err)
 		if err != nil { // force stays: what asked for it is still to be done
 			timer.Reset(pause)
 			pause = min(2*pause, retryMost)
@@ -69,10 +69,11 @@ func (s *Service) Once(ctx context.Context) error {
 	return err
 }
 
-// note keeps why the newest build failed.
-func (s *Service) note(err error) {
+// note keeps why the newest build failed, and tells those who watch where that changed.
+func (s *Service) note(ctx context.Context, err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	before := s.problem
+	s.tried = s.trying
 	switch {
 	case err == nil:
 		s.problem, s.since = "", time.Time{}
@@ -82,6 +83,19 @@ func (s *Service) note(err error) {
 	default:
 		s.problem = err.Error()
 		s.o.Log.Warn("bundle build failed", "err", err)
+	}
+	same := s.problem == before
+	s.mu.Unlock()
+	if !same {
+		s.tell(ctx)
+	}
+}
+
+// tell tells those who watch that how it stands with the bundle has changed.
+func (s *Service) tell(ctx context.Context) {
+	err := s.o.Site.Write(ctx, func(tx *store.Tx) error { tx.Changed(store.Bundle); return nil })
+	if err != nil && ctx.Err() == nil { // the page shows it when it is next read
+		s.o.Log.Warn("the bundle's state changed, and nobody was told", "err", err)
 	}
 }
 
@@ -96,6 +110,9 @@ func (s *Service) build(ctx context.Context, force bool) (due time.Time, err err
 	if current.Number == 0 { // without a policy there is nothing to build: the first one wakes Run
 		return now.Add(renewMost), nil
 	}
+	s.mu.Lock()
+	s.trying = current.Number
+	s.mu.Unlock()
 	p, err := policyfile.Parse(fileName, []byte(current.Text))
 	if err != nil {
 		return time.Time{}, fmt.Errorf("policy %d: %w", current.Number, err)
@@ -121,7 +138,7 @@ func (s *Service) build(ctx context.Context, force bool) (due time.Time, err err
 	renewAt := before.Issued.Add(s.renewAfter(p))
 	fresh := now.Before(renewAt) && !before.Issued.After(now) // a clock that ran ahead may have made the one in force
 	if !force && fresh && floor <= before.Version && sameContent(built.Manifest, before) {
-		return renewAt, s.warn(ctx, before.Version, built, forgot)
+		return renewAt, s.warn(ctx, before.Version, current.Number, built, forgot)
 	}
 	if _, err := s.o.Install.Install(built.Signed, built.Chunk); err != nil {
 		return time.Time{}, fmt.Errorf("bundle %d: %w", version, err)
@@ -153,10 +170,7 @@ func (s *Service) noteWanted(ctx context.Context, u site.Unsigned) {
 	if now != nil {
 		s.o.Log.Warn("policy signature wanted", "documents", len(u.Documents), "members", len(u.Members))
 	}
-	err := s.o.Site.Write(ctx, func(tx *store.Tx) error { tx.Changed(store.Bundle); return nil })
-	if err != nil && ctx.Err() == nil { // the page shows it when it is next read
-		s.o.Log.Warn("signature wanted, and nobody was told", "err", err)
-	}
+	s.tell(ctx)
 }
 
 // renewAfter is how old a bundle gets before it is renewed. A machine with fresh: refuses most roles once its bundle is

@@ -104,6 +104,8 @@ type Service struct {
 	wanted  *Wanted
 	problem string // why the newest build failed; empty: it did not
 	since   time.Time
+	// trying is the policy of the newest build, finished or under way, and tried of the newest whose outcome is noted.
+	trying, tried int64
 }
 
 // defaultLife is how long a bundle is fresh, as of "portillon bundle build".

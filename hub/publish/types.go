@@ -84,6 +84,10 @@ type Bundle struct {
 	Warnings []string  `json:"warnings,omitempty"` // what was left out, and why: only for those who may read the list of members
 	Taken    []Taken   `json:"machines"`
 	Expires  time.Time `json:"expires,omitzero"`
+	// Making is the number of the policy in force while no bundle of it was built yet: the next bundle is being made, and
+	// what was said of the one before is not said any more. 0: the bundle is of the policy in force, or Problem says why
+	// not.
+	Making int64 `json:"making,omitempty"`
 	// SignatureWanted is what counts only once the policy key, which is on another computer, has signed the policy again;
 	// nil: nothing, or the hub signs by itself.
 	SignatureWanted *Wanted `json:"signature_wanted,omitempty"`

@@ -32,21 +32,21 @@ func (s *Service) forgetWarnings(ctx context.Context, tx *store.Tx, version int6
 	return err
 }
 
-// warn notes what a build left out, where its content is that of the bundle in force.
-func (s *Service) warn(ctx context.Context, version uint64, b *site.Built, forgot bool) error {
+// warn notes what a build left out, and of which policy it is, where its content is that of the bundle in force.
+func (s *Service) warn(ctx context.Context, version uint64, policy int64, b *site.Built, forgot bool) error {
 	warnings, err := json.Marshal(warningsOf(b))
 	if err != nil {
 		return err
 	}
 	var same int
-	err = s.o.Site.QueryRow(ctx, `SELECT COUNT(*) FROM bundles WHERE site = $1 AND version = $2 AND warnings = $3`,
-		int64(version), string(warnings)).Scan(&same)
+	err = s.o.Site.QueryRow(ctx, `SELECT COUNT(*) FROM bundles WHERE site = $1 AND version = $2 AND warnings = $3
+		AND policy = $4`, int64(version), string(warnings), policy).Scan(&same)
 	if err != nil || same > 0 && !forgot {
 		return err
 	}
 	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = $3 WHERE site = $1 AND version = $2`, int64(version),
-			string(warnings))
+		_, err := tx.Exec(ctx, `UPDATE bundles SET warnings = $3, policy = $4 WHERE site = $1 AND version = $2`,
+			int64(version), string(warnings), policy)
 		if err != nil {
 			return err
 		}

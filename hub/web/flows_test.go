@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -327,4 +328,53 @@ func TestRolesAtAMachineAreGivenAndTakenAway(t *testing.T) {
 	give.Set("machine_role", "")
 	wants(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")
 	wants(t, h.get("/settings/accounts?member=m-lea&name=lea@lab.example"), 200, `value="m-lea"`, `value="lea@lab.example"`)
+}
+
+// A member takes the own record along, and each badge, from the page that shows it. The file has what the page and the
+// API show of it, and nothing that only administrators see.
+func TestMemberTakesTheOwnRecordAlong(t *testing.T) {
+	h := open(t, 0)
+	lea := h.as(webtest.MemberName)
+	for lang, words := range map[string][]string{"fr": {"Télécharger ma fiche (JSON)", "Télécharger<span"},
+		"en": {"Download my record (JSON)", "Download<span"}} {
+		page := lea.get("/me?lang=" + lang)
+		wants(t, page, 200, append(words, `href="/me/record.json" download`, `href="/api/v1/members/m-lea/badges/`)...)
+	}
+	w := lea.get("/me/record.json")
+	wants(t, w, 200)
+	if got := w.Header().Get("Content-Disposition"); got != `attachment; filename="portillon-m-lea.json"` {
+		t.Errorf("Content-Disposition %q", got)
+	}
+	var record struct {
+		ID, Name, Until string
+		Emails          []string
+		Cards           []struct{ Last, Number, Note string }
+		Badges          []struct{ ID, Name, Verdict string }
+		Note            string
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &record); err != nil {
+		t.Fatal(err)
+	}
+	if record.ID != "m-lea" || record.Name != "Léa Morvan" || record.Until == "" || len(record.Emails) == 0 ||
+		len(record.Cards) == 0 || len(record.Badges) == 0 {
+		t.Errorf("the record is not whole: %+v", record)
+	}
+	if record.Note != "" || record.Cards[0].Number != "" {
+		t.Errorf("the record holds what its member may not see: %+v", record)
+	}
+	wants(t, h.as("").get("/me/record.json"), 303, "/sign-in")
+}
+
+func TestPolicyPageSaysThatTheNextBundleIsBeingMade(t *testing.T) {
+	h := open(t, 0)
+	if body := h.get("/policy?lang=fr").Body.String(); !strings.Contains(body, "oscar.json") ||
+		strings.Contains(body, "en préparation") {
+		t.Errorf("before: %s", head(body))
+	}
+	wants(t, h.post("/policy/publish", url.Values{"text": {"portillon: 1\n"}, "of": {"2"}}), 303, "policy-published")
+	body := wants(t, h.get("/policy?lang=fr"), 200, "Le paquet de la version 3 des règles est en préparation")
+	if strings.Contains(body, "oscar.json") || strings.Contains(body, "Une signature est attendue") {
+		t.Error("what was said of the bundle before is still said")
+	}
+	wants(t, h.get("/policy?lang=en"), 200, "The bundle of version 3 of the policy is being made")
 }

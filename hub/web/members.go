@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,7 +17,7 @@ import (
 
 func (p *Pages) memberRoutes() []route {
 	return []route{
-		{"GET /me", p.me}, {"GET /members", p.members},
+		{"GET /me", p.me}, {"GET /me/record.json", p.ownRecord}, {"GET /members", p.members},
 		{"GET /members/new", p.newMember}, {"POST /members", p.addMember},
 		{"GET /members/import", p.importPage}, {"POST /members/import", p.preview}, {"POST /members/import/apply", p.apply},
 		{"GET /members/export", p.export},
@@ -205,6 +206,26 @@ func (p *Pages) me(q *request) error {
 		return err
 	}
 	return q.render(200, "me", "me", "me.title", mePage{m})
+}
+
+// ownRecord is the own record as a file to keep, with the fields of GET /api/v1/me/record.
+func (p *Pages) ownRecord(q *request) error {
+	m, err := p.Directory.Own(ctxOf(q), q.actor)
+	if err != nil {
+		return err
+	}
+	record := struct {
+		directory.Member
+		Until string `json:"until,omitempty"` // as in 2027-09-30
+	}{Member: m}
+	if m.Until != (policy.Date{}) {
+		record.Until = m.Until.String()
+	}
+	data, err := json.MarshalIndent(record, "", "  ")
+	if err != nil {
+		return err
+	}
+	return q.download("portillon-"+string(m.ID)+".json", "application/json", append(data, '\n'))
 }
 
 // again shows the member's page with a form given back, or with what exists once.

@@ -56,6 +56,7 @@ func (p *Pages) funcs(l tongue) template.FuncMap {
 		"author": l.author, "machineFault": l.machineFault,
 		"clock": l.clock, "day": l.day, "date": l.date, "moment": l.moment, "lapsed": l.lapsed, "length": l.length,
 		"asset":   p.assets.path,
+		"audited": func(text string) *spoken { return p.audited(l, text) },
 		"said":    func(text string) string { return p.faults.In(l.lang, text) },
 		"foreign": func(text string) bool { return p.isForeign(l.lang, text) },
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

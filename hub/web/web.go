@@ -28,7 +28,7 @@ import (
 	"portillon/policy"
 )
 
-//go:embed templates messages.txt static
+//go:embed templates messages.txt audit.txt static
 var files embed.FS
 
 // Options are what the pages are made of. Every service may be missing: its pages then answer 404.
@@ -67,10 +67,11 @@ type Options struct {
 // Pages are the hub's pages.
 type Pages struct {
 	Options
-	words  words
-	faults *fault.Words
-	views  map[string]*views // by language
-	assets assets
+	words      words
+	faults     *fault.Words
+	auditWords *fault.Words
+	views      map[string]*views // by language
+	assets     assets
 }
 
 // New parses templates and messages.
@@ -102,6 +103,9 @@ func New(o Options) (*Pages, error) {
 		return nil, err
 	}
 	if p.faults, err = fault.ReadWords(); err != nil {
+		return nil, err
+	}
+	if p.auditWords, err = readAudited(); err != nil {
 		return nil, err
 	}
 	if p.assets, err = readAssets(); err != nil {

@@ -2,10 +2,12 @@
 // needed:
 // every account has the same password. GET /api/v1/events is a stream that says "taps" whenever POST /test/tell is
 // called;
-// POST /test/reset makes the site new; POST /test/sign?on=1 takes the policy key away from the hub.
+// POST /test/reset makes the site new, ?sign=1 without the policy key at the hub; GET /test/routes are the patterns of
+// all pages.
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
@@ -20,6 +22,7 @@ import (
 type server struct {
 	mu      sync.Mutex
 	pages   http.Handler
+	routes  []string
 	changed chan struct{}
 }
 
@@ -49,6 +52,13 @@ func main() {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	m.HandleFunc("GET /test/routes", func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if err := json.NewEncoder(w).Encode(s.routes); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
 	m.HandleFunc("POST /test/tell", func(http.ResponseWriter, *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -67,7 +77,7 @@ func (s *server) reset(more int, sign bool) error {
 	site := webtest.New(more)
 	p, err := web.New(web.Options{Site: "BIK'LAB", Version: "0.7.0", Zone: webtest.Paris(), Now: webtest.Now, Mail: true,
 		Directory: webtest.Directory{Site: site}, Machines: webtest.Machines{Site: site},
-		Policies: webtest.Policies{Site: site, Sign: sign},
+		CardKeys: webtest.CardKeys{Site: site}, Policies: webtest.Policies{Site: site, Sign: sign},
 		Accounts: webtest.Accounts{Site: site}, Reports: webtest.Reports{Site: site}, Who: site.Who,
 		MachineName: webtest.MachineName, BadgeName: webtest.BadgeName})
 	if err != nil {
@@ -75,7 +85,7 @@ func (s *server) reset(more int, sign bool) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pages = site.Handler(p.Handler())
+	s.pages, s.routes = site.Handler(p.Handler()), p.Routes()
 	return nil
 }
 

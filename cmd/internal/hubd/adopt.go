@@ -205,6 +205,9 @@ func (a *adoption) say() error {
 	for _, text := range changes {
 		fmt.Fprintf(a.out, "portillon-hub: changes: %s\n", text)
 	}
+	for _, text := range a.bundleFiles() {
+		fmt.Fprintf(a.out, "portillon-hub: warning: %s\n", text)
+	}
 	if n := len(a.adopted.Left) + len(changes); n > 0 && !a.accept {
 		return fmt.Errorf("%w: %d lines above", errLeft, n)
 	}

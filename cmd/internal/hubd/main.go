@@ -24,7 +24,17 @@ var Version = "0.1"
 func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	return run(ctx, args, os.Stdout, os.Stderr)
+	var out, errs io.Writer = os.Stdout, os.Stderr
+	if isFrench(os.Getenv) {
+		var err error
+		if out, err = inFrench(out); err == nil {
+			errs, err = inFrench(errs)
+		}
+		if err != nil {
+			return complain(os.Stderr, err, "")
+		}
+	}
+	return run(ctx, args, out, errs)
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {

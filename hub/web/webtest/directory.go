@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,12 @@ func missing(what, id string) error { return &fault.NotFound{What: what, ID: id}
 func seen(a actor.Actor, m directory.Member) directory.Member {
 	if a.May(actor.ReadNotes, actor.Target{}) != nil {
 		m.Note = ""
+	}
+	if a.May(actor.WriteCards, actor.Target{}) != nil {
+		m.Cards = slices.Clone(m.Cards)
+		for i := range m.Cards {
+			m.Cards[i].Number = ""
+		}
 	}
 	return m
 }

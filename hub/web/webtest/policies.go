@@ -3,6 +3,7 @@ package webtest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"portillon/hub/actor"
@@ -155,6 +156,10 @@ func (p Policies) Bundle(_ context.Context, a actor.Actor) (publish.Bundle, erro
 	b := publish.Bundle{Version: 41, At: p.now.Add(-3 * 60e9), Policy: 2, Members: len(p.members),
 		Warnings:        []string{"oscar.json: the issuer is not known"},
 		SignatureWanted: &publish.Wanted{Documents: []string{"https://fablab.example/.well-known/did.json"}, Members: 2}}
+	if i := slices.IndexFunc(p.policies, func(v publish.Policy) bool { return v.InForce }); i >= 0 &&
+		p.policies[i].Number != b.Policy { // nothing builds here: the next bundle is always being made
+		b.Making, b.Warnings, b.SignatureWanted = p.policies[i].Number, nil, nil
+	}
 	for _, m := range p.machines {
 		t := publish.Taken{Machine: m.ID, Version: m.Standing.Bundle}
 		if m.ID == "fdm" {

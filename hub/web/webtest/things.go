@@ -45,6 +45,6 @@ func (s *Site) things() {
 		actor.ReadTaps}, Made: s.now.AddDate(0, -1, 0),
 		Expires: s.now.AddDate(0, 2, 0), Used: s.now.Add(-3 * time.Hour)}}
 	olivia := actor.Actor{Account: "a-olivia", Name: "olivia@lab.example"}
-	s.log(olivia, actor.PublishPolicy, "policy 2", "horaires d'hiver")
-	s.log(olivia, actor.WriteMembers, "member m-lea", "until 2027-08-31")
+	s.log(olivia, actor.PublishPolicy, "policy 2", "in force: horaires d'hiver")
+	s.log(olivia, actor.WriteMembers, "member m-lea", "changed until")
 }

@@ -1,0 +1,82 @@
+package web
+
+import (
+	"strconv"
+	"strings"
+
+	"portillon/hub/fault"
+)
+
+// readAudited reads audit.txt: what services note in the audit log, in both languages.
+func readAudited() (*fault.Words, error) {
+	text, err := files.ReadFile("audit.txt")
+	if err != nil {
+		return nil, err
+	}
+	return fault.Parse(string(text))
+}
+
+// lists are the sentences of the audit log that hold a list, by the code in audit.txt: the prefix of the messages of
+// its words, and what stands between two of them.
+var lists = map[string]struct{ prefix, between string }{
+	"changed": {"audit.field.", ", "}, "added-account": {"", ", "}, "removed-account": {"", ", "},
+	"changed-account": {"", ", "}, "token-made": {"act.", " "},
+}
+
+// spoken is a text in the language of the page, or marked as Foreign: an entry of another release.
+type spoken struct {
+	Text    string
+	Foreign bool
+}
+
+// audited is what stands in the audit log; nil: nothing.
+func (p *Pages) audited(l tongue, text string) *spoken {
+	if text == "" {
+		return nil
+	}
+	if l.lang != "fr" {
+		return &spoken{Text: text}
+	}
+	french, code, ok := p.auditWords.French(text)
+	list, isList := lists[code]
+	if !ok || !isList {
+		return &spoken{french, !ok && strings.Contains(text, " ")}
+	}
+	values := p.auditWords.Values(text)
+	for i, v := range values {
+		if code == "token-made" && i > 0 {
+			break // the day
+		}
+		words := strings.Split(v, list.between)
+		for j, w := range words {
+			if list.prefix != "" {
+				words[j] = l.known(list.prefix, w)
+			} else {
+				words[j] = l.described(w)
+			}
+		}
+		values[i] = strings.Join(words, ", ")
+	}
+	return &spoken{Text: p.auditWords.With(code, values)}
+}
+
+// described is one property of an account: name "x", member "m-1", role owner, mentor of laser, disabled.
+func (l tongue) described(text string) string {
+	word, rest, _ := strings.Cut(text, " ")
+	if given, err := strconv.Unquote(rest); err == nil {
+		rest = l.t("fault.given", given)
+	}
+	switch of, is := strings.CutPrefix(rest, "of "); {
+	case word == "name":
+		return l.t("audit.name", rest)
+	case word == "member" && !is:
+		return l.t("audit.member", rest)
+	case word == "role":
+		return l.t("audit.role", l.known("role.", rest))
+	case is:
+		return l.t("account.at", of, l.known("role.", word))
+	case text == "disabled":
+		return l.t("account.disabled")
+	}
+	return text
+}
