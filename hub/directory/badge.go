@@ -230,9 +230,13 @@ func (s *Service) keep(ctx context.Context, a actor.Actor, id policy.MemberID, f
 				return "", "", err
 			}
 		}
-		on := string(id)
+		of := id
 		if id == "" && len(kept) == 1 {
-			on = string(kept[0].Member)
+			of = kept[0].Member
+		}
+		on := ""
+		if of != "" {
+			on = auditName(of)
 		}
 		return on, fmt.Sprintf("%d badges added", len(kept)), c.keepSources(ctx, src)
 	})
