@@ -69,6 +69,8 @@ type Config struct {
 	TLS      *tls.Config // nil: in the clear
 	// Room is for how many accounts there is room at most; 0: for those in Accounts.
 	Room int
+	// Wait has connections wait, unanswered, until Open is called. Dial does not wait.
+	Wait bool
 	Log  *slog.Logger // nil: says nothing
 }
 
@@ -100,7 +102,7 @@ type Broker struct {
 	once  sync.Once
 }
 
-// Start runs a broker, and returns once it takes connections.
+// Start runs a broker, and returns once it takes connections, or once Open may be called.
 func Start(c Config) (*Broker, error) {
 	b, err := start(c)
 	if err != nil {
@@ -136,7 +138,23 @@ func start(c Config) (*Broker, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot serve on %s from %s: %w", c.Addr, c.Dir, err), l.Close())
 	}
-	return &Broker{s: s, site: c.Site, gate: g, proxy: newProxy(l, inner, c, accounts), log: log}, nil
+	b := &Broker{s: s, site: c.Site, gate: g, proxy: newProxy(l, inner, c, accounts), log: log}
+	if !c.Wait {
+		b.Open()
+	}
+	return b, nil
+}
+
+// Open answers connections from now on, first those that waited (Config.Wait). It may be called more than once.
+func (b *Broker) Open() { b.proxy.open() }
+
+// Dial is a connection from this process, without TLS. It has the limits of its account, as any other.
+func (b *Broker) Dial() (net.Conn, error) {
+	client, server := net.Pipe()
+	if !b.proxy.begin(func() { b.proxy.serve(server, nil) }, server) {
+		return nil, errors.Join(net.ErrClosed, client.Close())
+	}
+	return client, nil
 }
 
 // embedded starts the NATS server on a free port of loopback, for the proxy alone: nobody else has a password for it.

@@ -50,6 +50,7 @@ type proxy struct {
 	accounts map[string]*account
 	greeting []net.Conn // oldest first
 	conns    map[net.Conn]bool
+	opened   bool
 	closed   bool
 }
 
@@ -60,8 +61,18 @@ func newProxy(l net.Listener, inner string, c Config, accounts map[string]*accou
 	}
 	p.unknown = &account{refused: map[string]*refusal{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.work.Go(p.accept)
 	return p
+}
+
+// open accepts connections from now on. Those that came before wait at the operating system.
+func (p *proxy) open() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened || p.closed {
+		return
+	}
+	p.opened = true
+	p.work.Go(p.accept)
 }
 
 func (p *proxy) close() error {
@@ -82,9 +93,7 @@ func (p *proxy) accept() {
 		c, err := p.l.Accept()
 		switch {
 		case err == nil:
-			if p.enter(c) {
-				p.work.Go(func() { p.serve(c) })
-			}
+			p.begin(func() { p.serve(c, p.tls) }, c)
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // no file descriptors are left, for one
@@ -96,8 +105,8 @@ func (p *proxy) accept() {
 	}
 }
 
-// enter registers a connection that has not said who it is.
-func (p *proxy) enter(c net.Conn) bool {
+// begin registers a connection that has not said who it is, and serves it. It reports whether the proxy is open.
+func (p *proxy) begin(serve func(), c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -110,6 +119,7 @@ func (p *proxy) enter(c net.Conn) bool {
 	}
 	p.greeting = append(p.greeting, c)
 	p.conns[c] = true
+	p.work.Go(serve)
 	return true
 }
 
@@ -133,13 +143,13 @@ func (p *proxy) leave(c net.Conn) {
 	delete(p.conns, c)
 }
 
-// serve handles one connection to its end.
-func (p *proxy) serve(raw net.Conn) {
+// serve handles one connection to its end; with config nil it is in the clear.
+func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 	defer p.leave(raw)
 	raw.SetDeadline(time.Now().Add(greetTime))
 	c := raw
-	if p.tls != nil {
-		t := tls.Server(raw, p.tls)
+	if config != nil {
+		t := tls.Server(raw, config)
 		if err := t.Handshake(); err != nil {
 			return
 		}
