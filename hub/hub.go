@@ -195,8 +195,8 @@ func (h *Hub) reach() error {
 		return err
 	}
 	// Machines wait until the accounts of those that joined are known (openJoin), and this hub hears what they say.
-	c := broker.Config{Addr: m.Listen, Dir: filepath.Join(h.c.Data, "broker"), Site: h.c.Site, Accounts: accounts, Wait: true,
-		Log: h.log}
+	c := broker.Config{Addr: m.Listen, Dir: filepath.Join(h.c.Data, "broker"), Site: h.c.Site, Accounts: accounts,
+		Wait: true, Log: h.log}
 	scheme := "tcp"
 	if m.Cert != "" {
 		cert, err := tls.LoadX509KeyPair(m.Cert, m.CertKey)

@@ -13,7 +13,9 @@
 // CustomClientAuthentication only within a string for logs. The proxy refuses MQTT 5, QoS 2 publishes, packets of more
 // than wire.MaxPacket (it ends the connection, and logs the topic), strangers once there are accounts, and the client
 // id of another account. By account it limits connections, connects a second, topic filters, and bytes a second: who
-// sends more is made to wait. The embedded server keeps a message that is not delivered for 30 s, and all of them
+// sends more is made to wait. It sends the hub's manifest to machines itself (manifests), and has them subscribe with
+// QoS 0 (lowerQoS): 1,000 of them cost the embedded server too much otherwise. The embedded server keeps a message that
+// is not delivered for 30 s, and all of them
 // within 64 MB; what is retained is one packet for each topic that the account may publish on. At its start it removes
 // sessions, consumers and messages of the last run.
 //
@@ -178,7 +180,9 @@ func embedded(c Config, g *gate, setup *server.User, log *quiet) (*server.Server
 			MaxAckPending: maxInFlight,
 			// What a client has acknowledged is of no use after a restart, when removeLeftovers removes it: on the disk, the
 			// state of three consumers for each machine would be written and synced at each message.
-			ConsumerMemoryStorage: true},
+			ConsumerMemoryStorage: true,
+			// After a restart the sessions of all machines are made at once: as long as a machine waits (daemon/uplink).
+			JSAPITimeout: greetTime},
 	}
 	s, err := server.NewServer(o)
 	if err != nil {

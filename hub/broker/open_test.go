@@ -90,7 +90,8 @@ func TestMachinesThatComeBeforeTheirAccountsAreLetIn(t *testing.T) {
 func TestHubConnectsBeforeTheBrokerIsOpen(t *testing.T) {
 	b := startWaiting(t)
 	inside := func(password string) *mqtt.ClientOptions {
-		return options(b.Addr()).SetUsername("hub").SetPassword(password).SetClientID(wire.Topics{Site: "biklab"}.HubClientID()).
+		return options(b.Addr()).SetUsername("hub").SetPassword(password).
+			SetClientID(wire.Topics{Site: "biklab"}.HubClientID()).
 			SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return b.Dial() })
 	}
 	if connects(t, inside("wrong")) {
