@@ -27,9 +27,9 @@ const childOfBare = "child-of-bare"
 
 const maxBare = 64 << 20 // bytes that the bare server gives at once
 
-// bareTime is how long a bare HTTPS server of the standard library, in a process of its own, needs to give so many bytes
-// to each of so many clients, each with a connection that is open already and one request: the least that a change can
-// take on this computer. It returns the time of each client, sorted.
+// bareTime is how long a bare HTTPS server of the standard library, in a process of its own, needs to give so many
+// bytes to each of so many clients, each with a connection that is open already and one request: the least that a
+// change can take on this computer. It returns the time of each client, sorted.
 func bareTime(ctx context.Context, log io.Writer, clients int, size int64) (times []time.Duration, err error) {
 	p, err := startProcess(ctx, log, childOfBare, "-")
 	if err != nil {
@@ -39,7 +39,8 @@ func bareTime(ctx context.Context, log io.Writer, clients int, size int64) (time
 	all := make([]*http.Client, clients)
 	for i := range all {
 		all[i] = &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableCompression: true, MaxIdleConns: 1,
-			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}}} // its certificate is of this run
+			// Its certificate is of this run.
+			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true}}}
 		defer all[i].CloseIdleConnections()
 	}
 	// The server's code is its address. The first round opens the connections.
@@ -94,7 +95,7 @@ func beBare(out, errs io.Writer) int {
 			return err
 		}
 		all := bytes.Repeat([]byte("0123456789abcdef"), maxBare/16)
-		s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		give := func(w http.ResponseWriter, r *http.Request) {
 			n, err := strconv.Atoi(r.URL.Path[1:])
 			if err != nil || n < 0 || n > len(all) {
 				http.NotFound(w, r)
@@ -102,7 +103,9 @@ func beBare(out, errs io.Writer) int {
 			}
 			w.Header().Set("Content-Length", strconv.Itoa(n))
 			w.Write(all[:n]) // the asker may be gone
-		}), TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}}
+		}
+		s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(give),
+			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}}}
 		go func() {
 			io.Copy(io.Discard, bufio.NewReader(os.Stdin))
 			s.Close()

@@ -199,7 +199,8 @@ func (r *machinesRun) quiet(ctx context.Context) error {
 			calm = 0
 		}
 	}
-	r.o.out(fmt.Sprintf("  the hub is quiet %.1f s later: it has verified all badges; %s", time.Since(began).Seconds(), r.hubUsage()))
+	r.o.out(fmt.Sprintf("  the hub is quiet %.1f s later: it has verified all badges; %s", time.Since(began).Seconds(),
+		r.hubUsage()))
 	return nil
 }
 
@@ -211,9 +212,9 @@ func (r *machinesRun) bare(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("bare server: %w", err)
 		}
-		r.o.out(fmt.Sprintf("  beside it, a bare HTTPS server that gives %.1f KB to each over open connections: p50 %d ms, p99 %d ms; "+
-			"processor %.2f s clients, opening the connections too; load %s", float64(size)/1024, times[len(times)/2].Milliseconds(),
-			times[len(times)*99/100].Milliseconds(), (cpuTime() - own).Seconds(), load()))
+		r.o.out(fmt.Sprintf("  beside it, a bare HTTPS server that gives %.1f KB to each over open connections: p50 %d ms, "+
+			"p99 %d ms; processor %.2f s clients, opening the connections too; load %s", float64(size)/1024,
+			times[len(times)/2].Milliseconds(), times[len(times)*99/100].Milliseconds(), (cpuTime() - own).Seconds(), load()))
 	}
 	return nil
 }
@@ -295,9 +296,11 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 		times, bytes := r.fleet.since(at), r.fleet.bytes()
 		p99, most := times[len(times)*99/100], bytes[len(bytes)-1]
 		sizes = append(sizes, bytes[len(bytes)/2])
-		r.o.out(fmt.Sprintf("  %-6s answered in %4d ms, manifest out after %4d ms; in force p50 %5d ms, p99 %5d ms, last %5d ms; %.1f KB to each; processor %.2f s hub, "+
-			"%.2f s machines; load %s", c.name, answered.Milliseconds(), r.fleet.toldAfter(at).Milliseconds(), times[len(times)/2].Milliseconds(), p99.Milliseconds(),
-			times[len(times)-1].Milliseconds(), float64(most)/1024, (now.cpu - used.cpu).Seconds(), (cpuTime() - own).Seconds(), load()))
+		r.o.out(fmt.Sprintf("  %-6s answered in %4d ms, manifest out after %4d ms; in force p50 %5d ms, p99 %5d ms, "+
+			"last %5d ms; %.1f KB to each; processor %.2f s hub, %.2f s machines; load %s", c.name, answered.Milliseconds(),
+			r.fleet.toldAfter(at).Milliseconds(), times[len(times)/2].Milliseconds(), p99.Milliseconds(),
+			times[len(times)-1].Milliseconds(), float64(most)/1024, (now.cpu - used.cpu).Seconds(), (cpuTime() - own).Seconds(),
+			load()))
 		r.must(p99 <= machinesP99, "%s: in force p99 after %v, want %v", c.name, p99.Round(time.Millisecond), machinesP99)
 		r.must(!c.member || most <= machinesBytes, "%s: %d bytes came to a machine, want at most %d", c.name, most, machinesBytes)
 	}

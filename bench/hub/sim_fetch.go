@@ -192,7 +192,8 @@ func (m *simulated) want(ctx context.Context, b *wire.Manifest, was, c wire.Chun
 }
 
 // outline is a chunk's outline. It is not known of a badges chunk whose roster chunk is not there yet.
-func (m *simulated) outline(ctx context.Context, b *wire.Manifest, c wire.Chunk) (o wire.Outline, known bool, err error) {
+func (m *simulated) outline(ctx context.Context, b *wire.Manifest, c wire.Chunk) (o wire.Outline, known bool,
+	err error) {
 	if bucket, is := bytes.CutPrefix([]byte(c.Name), []byte("badges/")); is {
 		r, _ := b.Chunk("roster/" + string(bucket))
 		roster := m.fleet.library.chunk(r.SHA256)

@@ -5,8 +5,9 @@
 //	GET  /chunks/HASH/parts    its outline (wire.Outline)
 //	POST /chunks/HASH/parts    parts of it (wire.PartsAsk)
 //
-// A chunk that many machines ask for is read, checked, compressed and taken apart once, and so is an answer. It refuses what is no chunk of the
-// bundles that Options.Served names, parts that the chunk does not have, and more than wire.MaxAskedParts parts at once.
+// A chunk that many machines ask for is read, checked, compressed and taken apart once, and so is an answer. It refuses
+// what is no chunk of the bundles that Options.Served names, parts that the chunk does not have, and more than
+// wire.MaxAskedParts parts at once.
 package chunks
 
 import (
