@@ -18,7 +18,7 @@ const (
 	maxHeld = 32 << 20
 	// memoryLimit is from how much memory on the runtime collects garbage more often, in bytes: with the program's pages a
 	// hub of 1,000 machines stays within 300 MB. While it uses less than that, the limit changes nothing.
-	memoryLimit = 230 << 20
+	memoryLimit = 262 << 20
 )
 
 // heldMost is how much memory the runtime may hold before it gives memory back, where it needs so much: collecting more

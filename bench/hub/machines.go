@@ -330,8 +330,12 @@ func (r *machinesRun) restart(ctx context.Context) error {
 			return err
 		}
 	}
+	args := []string{childOfMachines, r.site.config}
+	if r.o.profile != "" {
+		args = append(args, r.o.profile+".restart")
+	}
 	began := time.Now()
-	if r.hub, err = startProcess(ctx, r.o.log, childOfMachines, r.site.config); err != nil {
+	if r.hub, err = startProcess(ctx, r.o.log, args...); err != nil {
 		return err
 	}
 	ready := time.Since(began)

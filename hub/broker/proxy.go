@@ -33,7 +33,7 @@ const (
 	maxOther = 64 << 10
 	// What waits within the proxy, in bytes, for each connection: most packets have some hundred bytes. 1,000 machines
 	// have three of these buffers each.
-	readBuffer, writeBuffer, downBuffer = 2 << 10, 2 << 10, 4 << 10
+	readBuffer, writeBuffer, downBuffer = 2 << 10, 1 << 10, 1 << 10
 )
 
 // proxy stands before the embedded server, which limits neither connections, nor client ids, nor bytes by account. It
