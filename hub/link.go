@@ -82,6 +82,9 @@ func (h *Hub) connected(ctx context.Context) error {
 	if err := h.greet(l); err != nil {
 		return err
 	}
+	if h.broker != nil {
+		h.broker.Open()
+	}
 	look := time.NewTicker(offerLook)
 	defer look.Stop()
 	for {
@@ -129,18 +132,9 @@ func (h *Hub) clientOptions(ctx context.Context, l *link) *mqtt.ClientOptions {
 // opener dials, and puts a guard between the broker and the library. Once ctx is done the connection is closed, however far it has come.
 func (h *Hub) opener(ctx context.Context, l *link) mqtt.OpenConnectionFunc {
 	return func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
-		dial, cancel := context.WithTimeout(ctx, connectTimeout)
-		defer cancel()
-		c, err := (&net.Dialer{}).DialContext(dial, "tcp", u.Host)
+		c, err := h.dialBroker(ctx, u)
 		if err != nil {
 			return nil, err
-		}
-		if u.Scheme == "ssl" {
-			t := tls.Client(c, h.dial.tlsFor(u.Hostname()))
-			if err := t.HandshakeContext(dial); err != nil {
-				return nil, errors.Join(err, c.Close())
-			}
-			c = t
 		}
 		context.AfterFunc(ctx, func() { c.Close() })
 		return mqttguard.Conn(c, mqttguard.Limits{Filters: len(h.filters()), Packet: wire.MaxPacket,
@@ -148,11 +142,22 @@ func (h *Hub) opener(ctx context.Context, l *link) mqtt.OpenConnectionFunc {
 	}
 }
 
-func (d dialing) tlsFor(host string) *tls.Config {
-	if d.tls != nil {
-		return d.tls
+// dialBroker connects to the broker: the one inside without the network, which is not open to machines before.
+func (h *Hub) dialBroker(ctx context.Context, u *url.URL) (net.Conn, error) {
+	if h.broker != nil {
+		return h.broker.Dial()
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
+	if err != nil || u.Scheme != "ssl" {
+		return c, err
+	}
+	t := tls.Client(c, &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname()})
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return t, nil
 }
 
 // heard is what machines say that the hub wants to hear.

@@ -107,16 +107,6 @@ func (s *siteCert) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return s.pair, nil
 }
 
-// machinesPool holds the authority that machines pin.
-func (h *Hub) machinesPool() *x509.CertPool {
-	if s := h.joined.site; s != nil {
-		p := x509.NewCertPool()
-		p.AddCert(s.ca)
-		return p
-	}
-	return h.joined.authority.Pool()
-}
-
 // machinesCA is the authority that machines pin, DER.
 func (h *Hub) machinesCA() []byte {
 	if s := h.joined.site; s != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"portillon/wire"
@@ -31,6 +32,7 @@ type machinesRun struct {
 	fleet *fleet
 	hub   *hubProcess
 	admin *admin
+	sizes []int64 // bytes that came to a machine, for each kind of change: the median of the machines, at most
 	fails []error
 }
 
@@ -95,7 +97,9 @@ func (r *machinesRun) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.fleet.give(m)
+	if err := r.fleet.give(r.store(), m); err != nil {
+		return err
+	}
 	r.o.out(fmt.Sprintf("  %d members with a card and a badge each, %d machines, made in %.0f s; a bundle of %d chunks", r.o.members,
 		r.o.machines, time.Since(began).Seconds(), len(m.Chunks)))
 	args := []string{childOfMachines, r.site.config}
@@ -152,10 +156,16 @@ func (r *machinesRun) measure(ctx context.Context) error {
 		return err
 	}
 	r.o.out(fmt.Sprintf("  all connected for the first time, the bundle in force: %.1f s; %s", time.Since(began).Seconds(), r.hubUsage()))
+	if err := r.quiet(ctx); err != nil {
+		return err
+	}
 	for _, c := range r.changes() {
 		if err := r.change(ctx, c); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
+	}
+	if err := r.bare(ctx); err != nil {
+		return err
 	}
 	if err := r.restart(ctx); err != nil {
 		return err
@@ -165,6 +175,47 @@ func (r *machinesRun) measure(ctx context.Context) error {
 		return err
 	}
 	r.must(u.peak <= machinesMemory, "hub with broker had %d MB resident, want at most %d", u.peak>>20, machinesMemory>>20)
+	return nil
+}
+
+// quiet waits until a hub that has started has verified all badges, for its first bundle and for the directory.
+func (r *machinesRun) quiet(ctx context.Context) error {
+	began := time.Now()
+	for calm := 0; calm < 3 && time.Since(began) < machinesWait && !r.o.quick; {
+		before, err := r.hub.usage()
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+		now, err := r.hub.usage()
+		if err != nil {
+			return err
+		}
+		if calm++; now.cpu-before.cpu > time.Second/20 {
+			calm = 0
+		}
+	}
+	r.o.out(fmt.Sprintf("  the hub is quiet %.1f s later: it has verified all badges; %s", time.Since(began).Seconds(),
+		r.hubUsage()))
+	return nil
+}
+
+// bare measures beside it what a bare server needs for the same bytes, with all connections open.
+func (r *machinesRun) bare(ctx context.Context) error {
+	for _, size := range r.sizes {
+		own := cpuTime()
+		times, err := bareTime(ctx, r.o.log, r.o.machines, size)
+		if err != nil {
+			return fmt.Errorf("bare server: %w", err)
+		}
+		r.o.out(fmt.Sprintf("  beside it, a bare HTTPS server that gives %.1f KB to each over open connections: p50 %d ms, "+
+			"p99 %d ms; processor %.2f s clients, opening the connections too; load %s", float64(size)/1024,
+			times[len(times)/2].Milliseconds(), times[len(times)*99/100].Milliseconds(), (cpuTime() - own).Seconds(), load()))
+	}
 	return nil
 }
 
@@ -215,6 +266,7 @@ func (r *machinesRun) changes() []siteChange {
 
 // change makes a change some times, and measures each.
 func (r *machinesRun) change(ctx context.Context, c siteChange) error {
+	var sizes []int64
 	for n := range r.o.rounds {
 		if !r.o.quick {
 			time.Sleep(machinesPause)
@@ -243,12 +295,16 @@ func (r *machinesRun) change(ctx context.Context, c siteChange) error {
 		}
 		times, bytes := r.fleet.since(at), r.fleet.bytes()
 		p99, most := times[len(times)*99/100], bytes[len(bytes)-1]
-		r.o.out(fmt.Sprintf("  %-6s answered in %4d ms; in force p50 %5d ms, p99 %5d ms, last %5d ms; %.1f KB to each; processor %.2f s hub, "+
-			"%.2f s machines; load %s", c.name, answered.Milliseconds(), times[len(times)/2].Milliseconds(), p99.Milliseconds(),
-			times[len(times)-1].Milliseconds(), float64(most)/1024, (now.cpu - used.cpu).Seconds(), (cpuTime() - own).Seconds(), load()))
+		sizes = append(sizes, bytes[len(bytes)/2])
+		r.o.out(fmt.Sprintf("  %-6s answered in %4d ms, manifest out after %4d ms; in force p50 %5d ms, p99 %5d ms, "+
+			"last %5d ms; %.1f KB to each; processor %.2f s hub, %.2f s machines; load %s", c.name, answered.Milliseconds(),
+			r.fleet.toldAfter(at).Milliseconds(), times[len(times)/2].Milliseconds(), p99.Milliseconds(),
+			times[len(times)-1].Milliseconds(), float64(most)/1024, (now.cpu - used.cpu).Seconds(), (cpuTime() - own).Seconds(),
+			load()))
 		r.must(p99 <= machinesP99, "%s: in force p99 after %v, want %v", c.name, p99.Round(time.Millisecond), machinesP99)
 		r.must(!c.member || most <= machinesBytes, "%s: %d bytes came to a machine, want at most %d", c.name, most, machinesBytes)
 	}
+	r.sizes = append(r.sizes, slices.Max(sizes))
 	for _, note := range r.fleet.takeNotes() {
 		r.o.out("    met: " + note)
 	}
@@ -274,8 +330,12 @@ func (r *machinesRun) restart(ctx context.Context) error {
 			return err
 		}
 	}
+	args := []string{childOfMachines, r.site.config}
+	if r.o.profile != "" {
+		args = append(args, r.o.profile+".restart")
+	}
 	began := time.Now()
-	if r.hub, err = startProcess(ctx, r.o.log, childOfMachines, r.site.config); err != nil {
+	if r.hub, err = startProcess(ctx, r.o.log, args...); err != nil {
 		return err
 	}
 	ready := time.Since(began)

@@ -16,7 +16,7 @@ func TestChangesReachAllMachinesAndAllComeBack(t *testing.T) {
 	o := options{machines: 8, members: 40, rounds: 1, quick: true, dir: t.TempDir(), log: io.Discard,
 		out: func(row ...any) { said.WriteString(row[0].(string) + "\n") }}
 	err := machines(t.Context(), o)
-	for _, row := range []string{"all connected", "card", "badge", "policy", "all 8 back"} {
+	for _, row := range []string{"all connected", "card", "badge", "policy", "bare HTTPS server", "all 8 back"} {
 		if !strings.Contains(said.String(), row) {
 			t.Errorf("no row %q: %v\n%s", row, err, said.String())
 		}

@@ -67,6 +67,8 @@ func beChild(ctx context.Context, args []string) (code int, is bool) {
 		return child(ctx, args[1:], os.Stdout, os.Stderr), true
 	case childOfMachines:
 		return beHub(ctx, args[1:], os.Stdout, os.Stderr), true
+	case childOfBare:
+		return beBare(os.Stdout, os.Stderr), true
 	}
 	return 0, false
 }

@@ -109,8 +109,17 @@ func (p *hubProcess) usage() (u usage, err error) {
 // clockTicks is the kernel's USER_HZ, which is 100 on every architecture that the hub runs on (time(7)).
 const clockTicks = 100
 
+// writeProfile writes a profile of this process beside the one of the processor.
+func writeProfile(name, beside string) error {
+	f, err := os.Create(beside + "." + name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close())
+}
+
 // beHub runs the hub of the file args[0] until standard input ends. Where there is an args[1], it is the file that a
-// profile of the processor is written to.
+// profile of the processor is written to; those of memory and goroutines are written beside it.
 func beHub(ctx context.Context, args []string, out, errs io.Writer) int {
 	err := func() error {
 		c, err := hub.ReadConfig(args[0])
@@ -136,6 +145,11 @@ func beHub(ctx context.Context, args []string, out, errs io.Writer) int {
 		defer cancel()
 		go func() {
 			io.Copy(io.Discard, os.Stdin)
+			if len(args) > 1 { // while all machines are connected
+				if err := errors.Join(writeProfile("heap", args[1]), writeProfile("goroutine", args[1])); err != nil {
+					fmt.Fprintln(errs, "profile:", err)
+				}
+			}
 			cancel()
 		}()
 		fmt.Fprintln(out, "ready", h.OwnerCode())

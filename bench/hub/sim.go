@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -25,7 +23,7 @@ import (
 // The times of the daemon (daemon/uplink, cmd/internal/hublink): a measurement of other ones would say nothing.
 const (
 	simBackoff    = 500 * time.Millisecond
-	simBackoffMax = time.Minute
+	simBackoffMax = 20 * time.Second
 	simTimeout    = 10 * time.Second
 	simIdle       = 20 * time.Second // how long a connection for fetches stays open
 )
@@ -41,8 +39,8 @@ type simHub struct {
 }
 
 // simulated is a machine that speaks the wire protocol: MQTT by its account, its state retained, the manifest, and by
-// its certificate what it lacks of the bundle. It verifies what it fetches by its hash, and keeps the hashes alone. A
-// bundle is in force on it once its manifest is believed and all that it lacked is fetched and verified.
+// its certificate what it lacks of the bundle. It compares the hash of what it fetches (sim_fetch.go). A bundle is in
+// force on it once its manifest is believed and all that it lacked is fetched.
 type simulated struct {
 	*machine
 	hub      *simHub
@@ -53,14 +51,15 @@ type simulated struct {
 	wake     chan struct{} // the manifest or the journal is another one
 
 	mu       sync.Mutex
-	manifest []byte          // the newest that came
-	has      map[string]bool // hashes of what it has
-	acked    uint64          // records that the hub holds
-	pending  []byte          // the batch that is not acknowledged; nil: there is none
+	manifest []byte // the newest that came
+	acked    uint64 // records that the hub holds
+	heard    bool   // the hub has acknowledged something on this connection
+	pending  []byte // the batch that is not acknowledged; nil: there is none
 	online   bool
 
-	version atomic.Uint64 // in force
-	bytes   atomic.Int64  // that came for bundles since the fleet's counters were cleared: manifests and chunks
+	inForce *wire.Manifest // install's own
+	version atomic.Uint64  // of inForce
+	bytes   atomic.Int64   // that came on all its connections since the fleet's counters were cleared
 }
 
 func (m *simulated) prepare() {
@@ -72,9 +71,18 @@ func (m *simulated) prepare() {
 	m.http = &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{DisableCompression: true, MaxIdleConns: 1,
 		IdleConnTimeout: simIdle, TLSHandshakeTimeout: 15 * time.Second, TLSClientConfig: config,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, m.hub.machines)
+			return m.dial(ctx, network, m.hub.machines)
 		}}}
 	m.wake = make(chan struct{}, 1)
+}
+
+// dial opens a connection whose incoming bytes count.
+func (m *simulated) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return counted{c, &m.bytes}, nil
 }
 
 // run keeps a connection to the broker until ctx ends.
@@ -106,6 +114,9 @@ func (m *simulated) setOnline(is bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.online = is
+	if !is {
+		m.heard = false
+	}
 }
 
 func (m *simulated) topics() wire.Topics { return wire.Topics{Site: m.hub.site} }
@@ -114,7 +125,7 @@ func (m *simulated) topics() wire.Topics { return wire.Topics{Site: m.hub.site} 
 func (m *simulated) session(ctx context.Context) (progress bool, err error) {
 	dial, cancel := context.WithTimeout(ctx, simTimeout)
 	defer cancel()
-	raw, err := (&net.Dialer{}).DialContext(dial, "tcp", m.hub.broker)
+	raw, err := m.dial(dial, "tcp", m.hub.broker)
 	if err != nil {
 		return false, err
 	}
@@ -229,7 +240,6 @@ func (m *simulated) hear(topic string, data []byte) bool {
 		m.mu.Lock()
 		m.manifest = data
 		m.mu.Unlock()
-		m.bytes.Add(int64(len(data)))
 		select {
 		case m.wake <- struct{}{}:
 		default:
@@ -241,10 +251,15 @@ func (m *simulated) hear(topic string, data []byte) bool {
 			return false
 		}
 		m.mu.Lock()
+		again := m.heard && a.Seq <= m.acked && m.pending != nil
+		m.heard = true
 		if m.acked = max(m.acked, a.Seq); m.acked >= uint64(m.n) {
 			m.pending = nil
 		}
 		m.mu.Unlock()
+		if again { // the hub repeats itself: it has not got the batch (daemon/uplink, flow)
+			m.fleet.kick(m)
+		}
 		m.fleet.changed()
 		return true
 	}
@@ -271,68 +286,6 @@ func (m *simulated) install(ctx context.Context) {
 			m.fleet.note("bundle", err)
 		}
 	}
-}
-
-// take brings a bundle into force: what it lacks is fetched and verified.
-func (m *simulated) take(ctx context.Context, manifest []byte) error {
-	b, err := m.fleet.open(manifest)
-	if err != nil {
-		return err
-	}
-	if b.Version <= m.version.Load() {
-		return nil
-	}
-	for _, c := range b.Chunks {
-		if err := m.want(ctx, c); err != nil {
-			return err
-		}
-	}
-	m.version.Store(b.Version)
-	m.fleet.inForce(m, b.Version)
-	return nil
-}
-
-// want fetches a chunk that the machine lacks.
-func (m *simulated) want(ctx context.Context, c wire.Chunk) error {
-	m.mu.Lock()
-	has := m.has[c.SHA256] || m.fleet.seeded(c.SHA256)
-	m.mu.Unlock()
-	if has {
-		return nil
-	}
-	data, err := m.get(ctx, "chunks/"+c.SHA256)
-	if err != nil {
-		return err
-	}
-	if wire.Hash(data) != c.SHA256 {
-		return fmt.Errorf("the chunk %s is not what was signed", c.Name)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.has[c.SHA256] = true
-	return nil
-}
-
-func (m *simulated) get(ctx context.Context, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://hub"+wire.JoinPath+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := m.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	var b bytes.Buffer
-	n, err := io.Copy(&b, io.LimitReader(resp.Body, wire.MaxChunk))
-	m.bytes.Add(n)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET %s: %s: %.200s", path, resp.Status, b.String())
-	}
-	return b.Bytes(), nil
 }
 
 // record has the machine write a batch to its journal, which waits for its acknowledgement from now on.

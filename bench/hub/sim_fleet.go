@@ -19,9 +19,12 @@ type fleet struct {
 	all   []*simulated
 	again time.Duration // after how long a machine sends again what is not acknowledged
 
+	library   *library
+	unpackers sync.Pool // *gzip.Reader
+
 	mu      sync.Mutex
-	seed    map[string]bool // hashes that every machine has from before
-	opened  map[[sha256.Size]byte]wire.Manifest
+	opened  map[[sha256.Size]byte]*wire.Manifest
+	told    time.Time                // when the newest manifest came to the first machine
 	watched uint64                   // the version that stood before the change that is measured
 	reached map[*simulated]time.Time // when a newer one came into force
 	notes   map[string]int           // errors that were met and overcome, by their words
@@ -30,13 +33,13 @@ type fleet struct {
 }
 
 func newFleet(hub *simHub) *fleet {
-	return &fleet{hub: hub, again: simTimeout, seed: map[string]bool{}, opened: map[[sha256.Size]byte]wire.Manifest{},
+	return &fleet{hub: hub, again: simTimeout, library: newLibrary(), opened: map[[sha256.Size]byte]*wire.Manifest{},
 		reached: map[*simulated]time.Time{}, notes: map[string]int{}, kicked: map[*simulated]chan struct{}{}}
 }
 
 // add adds a machine before the fleet runs.
 func (f *fleet) add(m *simulated) {
-	m.fleet, m.hub, m.has = f, f.hub, map[string]bool{}
+	m.fleet, m.hub, m.inForce = f, f.hub, &wire.Manifest{}
 	f.all, f.kicked[m] = append(f.all, m), make(chan struct{}, 1)
 }
 
@@ -50,7 +53,7 @@ func (f *fleet) run(ctx context.Context) {
 }
 
 // open verifies a manifest.
-func (f *fleet) open(signed []byte) (wire.Manifest, error) {
+func (f *fleet) open(signed []byte) (*wire.Manifest, error) {
 	key := sha256.Sum256(signed)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -58,25 +61,27 @@ func (f *fleet) open(signed []byte) (wire.Manifest, error) {
 		return m, nil
 	}
 	m, err := wire.OpenManifest(signed, f.hub.keys)
-	if err == nil {
-		f.opened[key] = m
+	if err != nil {
+		return nil, err
 	}
-	return m, err
+	f.opened[key], f.told = &m, time.Now()
+	return &m, nil
 }
 
-// give has every machine hold what a bundle holds.
-func (f *fleet) give(m wire.Manifest) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// give has every machine hold what a bundle holds, but for its version: it takes the bundle in force once it is
+// connected.
+func (f *fleet) give(s wire.Store, m wire.Manifest) error {
 	for _, c := range m.Chunks {
-		f.seed[c.SHA256] = true
+		b, err := s.Chunk(m, c.Name)
+		if err != nil {
+			return err
+		}
+		f.library.add(c.SHA256, b)
 	}
-}
-
-func (f *fleet) seeded(sha string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.seed[sha]
+	for _, x := range f.all {
+		x.inForce = &m
+	}
+	return nil
 }
 
 // addresses are those of connections, whose ports tell equal errors apart.
@@ -182,6 +187,13 @@ func (f *fleet) watch(version uint64) {
 	clear(f.reached)
 }
 
+// toldAfter is how long after a moment the newest manifest came to the first machine.
+func (f *fleet) toldAfter(at time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.told.Sub(at)
+}
+
 // since is how long after a moment the version that is watched for came into force on each machine, sorted.
 func (f *fleet) since(at time.Time) (out []time.Duration) {
 	f.mu.Lock()
@@ -203,7 +215,7 @@ func (f *fleet) allOn(version uint64) bool {
 	return true
 }
 
-// bytes are how many bytes came to each machine for bundles since the last call, sorted.
+// bytes are how many bytes came to each machine since the last call, sorted.
 func (f *fleet) bytes() (out []int64) {
 	for _, m := range f.all {
 		out = append(out, m.bytes.Swap(0))

@@ -10,7 +10,7 @@ import (
 const (
 	// Overdue is how long the hub may owe an acknowledgement before panel, doctor and Home Assistant say so. A hub
 	// that restarts, and a network that is away for a moment, are back sooner: the longest pause between two
-	// connections is a minute (Config.BackoffMax).
+	// connections is 20 s (Config.BackoffMax).
 	Overdue = 2 * time.Minute
 	// answerTime is how long the hub may take to answer before its silence is named as the reason. It is asked more
 	// than once in this time.

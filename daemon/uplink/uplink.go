@@ -44,7 +44,7 @@ type Config struct {
 	Stall      time.Duration                        // how long the hub may be silent before records are sent again: 10 s, doubled each time
 	StallMax   time.Duration                        // 5 min
 	Backoff    time.Duration                        // between connections: 500 ms, doubled each time
-	BackoffMax time.Duration                        // 1 min
+	BackoffMax time.Duration                        // 20 s
 	After      func(time.Duration) <-chan time.Time // time.After
 	Random     func() float64                       // in [0, 1): jitter, so that twenty machines do not come back as one
 	// Probe is after how long without an answer the hub is asked whether it is there: 3 min. A machine that nobody uses has no records that
@@ -152,7 +152,7 @@ func defaults(c Config) Config {
 	set(&c.Stall, 10*time.Second)
 	set(&c.StallMax, 5*time.Minute)
 	set(&c.Backoff, 500*time.Millisecond)
-	set(&c.BackoffMax, time.Minute)
+	set(&c.BackoffMax, backoffMax)
 	set(&c.Probe, 3*time.Minute)
 	set(&c.ProbeMax, time.Minute)
 	if c.Batch <= 0 {
@@ -213,12 +213,13 @@ func (u *Uplink) Run(ctx context.Context) error {
 	workers.Go(func() { u.install(ctx) })
 	wait := u.c.Backoff
 	for {
+		began := u.c.Mono()
 		progress, err := u.session(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		u.offline(err)
-		if progress {
+		if firstWait(progress, time.Duration(u.c.Mono()-began)*time.Millisecond) {
 			wait = u.c.Backoff
 		}
 		pause := time.Duration(float64(wait) * (0.5 + 0.5*u.c.Random()))

@@ -57,7 +57,8 @@ func permissions(site policy.SiteID, a Account) (*server.Permissions, error) {
 		if !slug.MatchString(string(a.Machine)) || a.Machine == "ack" || a.Machine == "bundle" {
 			return nil, fmt.Errorf("the account %q speaks for %q, which is no machine's id", a.User, a.Machine)
 		}
-		return allow(subjects(site, a.Machine, wire.MachineParty)), nil
+		pub, sub := subjects(site, a.Machine, wire.MachineParty)
+		return allow(pub, append(sub, strings.ReplaceAll(silent(&account{Account: a, site: site}), "/", "."))), nil
 	case AsWatcher:
 		pub, sub := subjects(site, "+", wire.WatcherParty)
 		return allow(pub, append(sub, "homeassistant", "homeassistant.>")), nil

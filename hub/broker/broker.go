@@ -13,7 +13,9 @@
 // CustomClientAuthentication only within a string for logs. The proxy refuses MQTT 5, QoS 2 publishes, packets of more
 // than wire.MaxPacket (it ends the connection, and logs the topic), strangers once there are accounts, and the client
 // id of another account. By account it limits connections, connects a second, topic filters, and bytes a second: who
-// sends more is made to wait. The embedded server keeps a message that is not delivered for 30 s, and all of them
+// sends more is made to wait. It sends the hub's manifest to machines itself (manifests), and has them subscribe with
+// QoS 0 (lowerQoS): 1,000 of them cost the embedded server too much otherwise. The embedded server keeps a message that
+// is not delivered for 30 s, and all of them
 // within 64 MB; what is retained is one packet for each topic that the account may publish on. At its start it removes
 // sessions, consumers and messages of the last run.
 //
@@ -69,6 +71,8 @@ type Config struct {
 	TLS      *tls.Config // nil: in the clear
 	// Room is for how many accounts there is room at most; 0: for those in Accounts.
 	Room int
+	// Wait has connections wait, unanswered, until Open is called. Dial does not wait.
+	Wait bool
 	Log  *slog.Logger // nil: says nothing
 }
 
@@ -100,7 +104,7 @@ type Broker struct {
 	once  sync.Once
 }
 
-// Start runs a broker, and returns once it takes connections.
+// Start runs a broker, and returns once it takes connections, or once Open may be called.
 func Start(c Config) (*Broker, error) {
 	b, err := start(c)
 	if err != nil {
@@ -136,7 +140,23 @@ func start(c Config) (*Broker, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot serve on %s from %s: %w", c.Addr, c.Dir, err), l.Close())
 	}
-	return &Broker{s: s, site: c.Site, gate: g, proxy: newProxy(l, inner, c, accounts), log: log}, nil
+	b := &Broker{s: s, site: c.Site, gate: g, proxy: newProxy(l, inner, c, accounts), log: log}
+	if !c.Wait {
+		b.Open()
+	}
+	return b, nil
+}
+
+// Open answers connections from now on, first those that waited (Config.Wait). It may be called more than once.
+func (b *Broker) Open() { b.proxy.open() }
+
+// Dial is a connection from this process, without TLS. It has the limits of its account, as any other.
+func (b *Broker) Dial() (net.Conn, error) {
+	client, server := net.Pipe()
+	if !b.proxy.begin(func() { b.proxy.serve(server, nil) }, server) {
+		return nil, errors.Join(net.ErrClosed, client.Close())
+	}
+	return client, nil
 }
 
 // embedded starts the NATS server on a free port of loopback, for the proxy alone: nobody else has a password for it.
@@ -160,7 +180,9 @@ func embedded(c Config, g *gate, setup *server.User, log *quiet) (*server.Server
 			MaxAckPending: maxInFlight,
 			// What a client has acknowledged is of no use after a restart, when removeLeftovers removes it: on the disk, the
 			// state of three consumers for each machine would be written and synced at each message.
-			ConsumerMemoryStorage: true},
+			ConsumerMemoryStorage: true,
+			// After a restart the sessions of all machines are made at once: as long as a machine waits (daemon/uplink).
+			JSAPITimeout: greetTime},
 	}
 	s, err := server.NewServer(o)
 	if err != nil {

@@ -3,7 +3,6 @@ package broker_test
 import (
 	"net"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -100,9 +99,8 @@ func (c *client) subscribe(filters ...string) {
 	for _, f := range filters {
 		tok := c.c.Subscribe(f, 1, nil)
 		c.must(tok)
-		got := tok.(*mqtt.SubscribeToken).Result()[f]
-		if isBundle := strings.HasSuffix(f, "/bundle"); got != 1 && (got != 0 || !isBundle) { // lowerQoS
-			c.t.Fatalf("subscribed to %s with %d, not QoS 1", f, got)
+		if got := tok.(*mqtt.SubscribeToken).Result()[f]; got > 1 { // 0 for a machine: lowerQoS
+			c.t.Fatalf("subscribed to %s with %d, want QoS 0 or 1", f, got)
 		}
 	}
 }

@@ -31,37 +31,53 @@ const (
 	stallTime = 20 * time.Second
 	// maxOther bounds packets other than PUBLISH, in bytes.
 	maxOther = 64 << 10
+	// What waits within the proxy, in bytes, for each connection: most packets have some hundred bytes. 1,000 machines
+	// have three of these buffers each.
+	readBuffer, writeBuffer, downBuffer = 2 << 10, 1 << 10, 1 << 10
 )
 
 // proxy stands before the embedded server, which limits neither connections, nor client ids, nor bytes by account. It
 // knows the accounts, passes what is within their limits, and never changes a message.
 type proxy struct {
-	l       net.Listener
-	tls     *tls.Config
-	inner   string   // address of the embedded server
-	unknown *account // counts what cannot be laid to an account
-	log     *slog.Logger
-	now     func() time.Time
-	ctx     context.Context // ends all waits
-	cancel  context.CancelFunc
-	work    sync.WaitGroup
+	l         net.Listener
+	tls       *tls.Config
+	inner     string   // address of the embedded server
+	unknown   *account // counts what cannot be laid to an account
+	log       *slog.Logger
+	now       func() time.Time
+	manifests *manifests
+	ctx       context.Context // ends all waits
+	cancel    context.CancelFunc
+	work      sync.WaitGroup
 
 	mu       sync.Mutex
 	accounts map[string]*account
 	greeting []net.Conn // oldest first
 	conns    map[net.Conn]bool
+	opened   bool
 	closed   bool
 }
 
 func newProxy(l net.Listener, inner string, c Config, accounts map[string]*account) *proxy {
-	p := &proxy{l: l, tls: c.TLS, inner: inner, accounts: accounts, log: c.Log, now: time.Now, conns: map[net.Conn]bool{}}
+	p := &proxy{l: l, tls: c.TLS, inner: inner, accounts: accounts, log: c.Log, now: time.Now, conns: map[net.Conn]bool{},
+		manifests: newManifests(wire.Topics{Site: c.Site}.Bundle())}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	p.unknown = &account{refused: map[string]*refusal{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.work.Go(p.accept)
 	return p
+}
+
+// open accepts connections from now on. Those that came before wait at the operating system.
+func (p *proxy) open() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened || p.closed {
+		return
+	}
+	p.opened = true
+	p.work.Go(p.accept)
 }
 
 func (p *proxy) close() error {
@@ -82,9 +98,7 @@ func (p *proxy) accept() {
 		c, err := p.l.Accept()
 		switch {
 		case err == nil:
-			if p.enter(c) {
-				p.work.Go(func() { p.serve(c) })
-			}
+			p.begin(func() { p.serve(c, p.tls) }, c)
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // no file descriptors are left, for one
@@ -96,8 +110,8 @@ func (p *proxy) accept() {
 	}
 }
 
-// enter registers a connection that has not said who it is.
-func (p *proxy) enter(c net.Conn) bool {
+// begin registers a connection that has not said who it is, and serves it. It reports whether the proxy is open.
+func (p *proxy) begin(serve func(), c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -110,6 +124,7 @@ func (p *proxy) enter(c net.Conn) bool {
 	}
 	p.greeting = append(p.greeting, c)
 	p.conns[c] = true
+	p.work.Go(serve)
 	return true
 }
 
@@ -133,19 +148,19 @@ func (p *proxy) leave(c net.Conn) {
 	delete(p.conns, c)
 }
 
-// serve handles one connection to its end.
-func (p *proxy) serve(raw net.Conn) {
+// serve handles one connection to its end; with config nil it is in the clear.
+func (p *proxy) serve(raw net.Conn, config *tls.Config) {
 	defer p.leave(raw)
 	raw.SetDeadline(time.Now().Add(greetTime))
 	c := raw
-	if p.tls != nil {
-		t := tls.Server(raw, p.tls)
+	if config != nil {
+		t := tls.Server(raw, config)
 		if err := t.Handshake(); err != nil {
 			return
 		}
 		c = t
 	}
-	r := bufio.NewReaderSize(c, 8<<10)
+	r := bufio.NewReaderSize(c, readBuffer)
 	hello, err := readConnect(r)
 	if err != nil {
 		if errors.Is(err, errProtocol) {
@@ -221,35 +236,21 @@ func (p *proxy) pass(c net.Conn, r *bufio.Reader, a *account, hello connect) {
 	}
 	ctx, cancel := context.WithCancel(p.ctx)
 	defer cancel()
+	d := &downward{c: c, work: &p.work}
 	p.work.Go(func() {
 		defer cancel()
 		defer c.Close()
 		defer inner.Close()
-		down(c, inner)
+		d.copy(inner)
 	})
-	u := &upward{proxy: p, a: a, in: r, out: bufio.NewWriterSize(inner, 8<<10), inner: inner, filters: map[string]bool{}}
+	u := &upward{proxy: p, a: a, in: r, out: bufio.NewWriterSize(inner, writeBuffer), inner: inner, down: d,
+		filters: map[string]bool{}}
+	defer p.manifests.leave(d)
 	for err == nil {
 		err = u.next(ctx)
 	}
 	if why := (*limitError)(nil); errors.As(err, &why) {
 		p.refuse(a, why.limit, why.detail)
-	}
-}
-
-// down copies what the embedded server sends. A client that stops reading is cut off.
-func down(c, inner net.Conn) {
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := inner.Read(buf)
-		if n > 0 {
-			c.SetWriteDeadline(time.Now().Add(stallTime))
-			if _, err := c.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
 	}
 }
 
@@ -265,6 +266,7 @@ type upward struct {
 	in      *bufio.Reader
 	out     *bufio.Writer
 	inner   net.Conn
+	down    *downward
 	filters map[string]bool // subscribed to on this connection
 }
 
@@ -295,6 +297,9 @@ func (u *upward) next(ctx context.Context) error {
 	}
 	if kind == typeSubscribe || kind == typeUnsubscribe {
 		return u.subscription(ctx, first, length)
+	}
+	if u.isManifest(kind, length) {
+		return u.manifest(first, length)
 	}
 	if _, err := u.out.Write(appendHeader(nil, first, length)); err != nil {
 		return err
@@ -356,7 +361,8 @@ func (u *upward) subscription(ctx context.Context, first byte, length int) error
 	}
 	if first>>4 == typeSubscribe {
 		u.a.lowerQoS(body)
+		body = u.divert(body)
 	}
-	_, err = u.out.Write(append(appendHeader(nil, first, length), body...))
+	_, err = u.out.Write(append(appendHeader(nil, first, len(body)), body...))
 	return err
 }

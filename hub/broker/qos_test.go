@@ -18,28 +18,33 @@ func subscribeTo(topics ...string) []byte {
 	return body
 }
 
-func TestMachinesGetTheManifestAloneWithQoS0(t *testing.T) {
+func TestMachinesSubscribeWithQoS0(t *testing.T) {
 	const bundle, ack = "portillon/lab/bundle", "portillon/lab/ack/mill"
 	for _, c := range []struct {
 		name   string
 		as     Part
 		topics []string
-		lower  int // the topic whose QoS is lowered; -1: none
+		qos    byte // of each topic
 	}{
-		{"a machine's three topics", AsMachine, []string{ack, "portillon/lab/mill/command", bundle}, 2},
-		{"the manifest first", AsMachine, []string{bundle, ack}, 0},
-		{"no manifest", AsMachine, []string{ack, bundle + "/x"}, -1},
-		{"the hub", AsHub, []string{bundle}, -1},
-		{"a watcher", AsWatcher, []string{bundle}, -1},
+		{"a machine's three topics", AsMachine, []string{ack, "portillon/lab/mill/command", bundle}, 0},
+		{"one topic", AsMachine, []string{ack}, 0},
+		{"the hub", AsHub, []string{bundle, ack}, 1},
+		{"a watcher", AsWatcher, []string{bundle}, 1},
+		{"where there are no accounts", AsNobody, []string{bundle}, 1},
 	} {
 		a := &account{Account: Account{As: c.as, Machine: policy.MachineID("mill")}, site: "lab"}
 		body, want := subscribeTo(c.topics...), subscribeTo(c.topics...)
-		if c.lower >= 0 {
-			want[len(subscribeTo(c.topics[:c.lower+1]...))-1] = 0
+		for i := range c.topics {
+			want[len(subscribeTo(c.topics[:i+1]...))-1] = c.qos
 		}
 		if a.lowerQoS(body); !bytes.Equal(body, want) {
 			t.Errorf("%s: %q, want %q", c.name, body, want)
 		}
+	}
+	a := &account{Account: Account{As: AsMachine}, site: "lab"}
+	refused := []byte{0, 7, 0, 1, 'x', 0x80} // for the embedded server to refuse
+	if a.lowerQoS(refused); refused[5] != 0x80 {
+		t.Errorf("QoS byte 0x80 became %#x", refused[5])
 	}
 }
 

@@ -33,6 +33,9 @@ type entry struct {
 	splitErr error
 	taken    wire.Parts
 	at       map[string]int // places in taken, by hash
+
+	outlined body
+	answers  answers
 }
 
 // get gives a chunk. Those who ask for one that is being read wait for it.

@@ -5,14 +5,14 @@
 //	GET  /chunks/HASH/parts    its outline (wire.Outline)
 //	POST /chunks/HASH/parts    parts of it (wire.PartsAsk)
 //
-// A chunk that many machines ask for is read, checked, compressed and taken apart once. It refuses what is no chunk of the
-// bundles that Options.Served names, parts that the chunk does not have, and more than wire.MaxAskedParts parts at once.
+// A chunk that many machines ask for is read, checked, compressed and taken apart once, and so is an answer. It refuses
+// what is no chunk of the bundles that Options.Served names, parts that the chunk does not have, and more than
+// wire.MaxAskedParts parts at once.
 package chunks
 
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -90,18 +90,13 @@ func (s *Server) GetOutline(w http.ResponseWriter, r *http.Request) {
 	if e == nil {
 		return
 	}
-	p, err := e.parts()
+	b, err := e.outline()
 	if err != nil { // the policy has no parts
 		http.NotFound(w, r)
 		return
 	}
-	b, err := json.Marshal(p.Outline())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
 	forGood(w)
-	answer(w, r, b)
+	b.write(w, r)
 }
 
 // PostParts answers POST /chunks/{sha}/parts.
@@ -119,16 +114,12 @@ func (s *Server) PostParts(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, wire.OneLine(err.Error(), 300), http.StatusBadRequest)
 		return
 	}
-	elements := make([][]byte, 0, len(asked))
-	for _, sha := range asked {
-		x, ok := e.part(sha)
-		if !ok {
-			http.Error(w, "the chunk has no part "+sha, http.StatusBadRequest) // 404 would say that there is no such route
-			return
-		}
-		elements = append(elements, x)
+	b, err := e.answer(asked)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest) // 404 would say that there is no such route
+		return
 	}
-	answer(w, r, wire.JoinParts(wire.AnsweredParts, elements))
+	b.write(w, r)
 }
 
 // Credential gives a credential by its own hash, where one of these buckets has it; fs.ErrNotExist: none has.
@@ -157,19 +148,6 @@ type Bucket struct{ Roster, Badges string }
 
 func forGood(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
-}
-
-// answer writes JSON, compressed where the asker reads that.
-func answer(w http.ResponseWriter, r *http.Request, b []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Vary", "Accept-Encoding")
-	if acceptsGzip(r) {
-		if z := compress(b); len(z) < len(b) {
-			w.Header().Set("Content-Encoding", "gzip")
-			b = z
-		}
-	}
-	write(w, r, b)
 }
 
 func write(w http.ResponseWriter, r *http.Request, b []byte) {

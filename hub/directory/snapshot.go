@@ -51,6 +51,7 @@ func (s *Service) Snapshot(ctx context.Context) (*Snapshot, error) {
 	}
 	out := &Snapshot{Generation: x.generation, Web: Documents{}, Members: s.siteMembers(x, p),
 		Load: func(hash string) ([]byte, error) { return s.badgeBytes(ctx, hash) }}
+	nameHashed(out.Members, x.entries)
 	for _, e := range x.entries {
 		for i := range e.Badges {
 			out.Badges = append(out.Badges, site.File{Name: e.Badges[i].File, Hash: e.Badges[i].ID})

@@ -50,7 +50,9 @@ func (s *Service) join(ctx context.Context, ask wire.JoinAsk, channel []byte) (w
 		return wire.JoinAnswer{}, &badAsk{err.Error()}
 	}
 	password := rand.Text() // 130 bits: its hash needs no rounds
-	if err := s.enter(ctx, code, ask.Key, password, cert, j, card.Keys[0]); err != nil {
+	err = s.enter(ctx, code, ask.Key, password, cert, j, card.Keys[0])
+	s.known.forget() // also after an error: it may have come after the commit
+	if err != nil {
 		return wire.JoinAnswer{}, err
 	}
 	s.conns.cut(code.machine) // the computer before, if there was one
@@ -170,6 +172,7 @@ func (s *Service) renew(ctx context.Context, ask wire.RenewAsk, channel []byte) 
 		tx.Changed(store.Machines)
 		return err
 	})
+	s.known.forget() // also after an error: it may have come after the commit
 	if err != nil {
 		return wire.Renewed{}, err
 	}
@@ -196,6 +199,10 @@ func (s *Service) keyOf(ctx context.Context, id policy.MachineID) (key note.Veri
 
 // certificateOf is the machine of a certificate that this authority signed; expired says that only a renewal may follow.
 func (s *Service) certificateOf(ctx context.Context, c *x509.Certificate) (id policy.MachineID, expired bool, err error) {
+	id, known, generation := s.known.find(c)
+	if known {
+		return id, s.o.Now().After(c.NotAfter), nil
+	}
 	if !s.o.Authority.isMachine(c) {
 		return "", false, errNotMachine
 	}
@@ -207,5 +214,6 @@ func (s *Service) certificateOf(ctx context.Context, c *x509.Certificate) (id po
 	if err != nil {
 		return "", false, fmt.Errorf("enrol: %w", err)
 	}
+	s.known.keep(c, id, generation)
 	return id, s.o.Now().After(c.NotAfter), nil
 }

@@ -188,6 +188,7 @@ func (s *Service) Revoke(ctx context.Context, a actor.Actor, id policy.MachineID
 		_, err = tx.Exec(ctx, `DELETE FROM machine_code WHERE site = $1 AND machine = $2`, string(id))
 		return errors.Join(err, s.audit(ctx, tx, a, actor.EnrolMachines, id, "revoked: "+reason))
 	})
+	s.known.forget() // also after an error: it may have come after the commit
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"regexp"
@@ -75,9 +76,16 @@ func (s *Service) TLS() *tls.Config {
 		SessionTicketsDisabled: true} // each connection shows its certificate anew
 }
 
+// handshakeTime is how long TLS and the head of a request may take: as long as a machine waits for them
+// (cmd/internal/hublink). After a change of one member all machines come at once; a hub that gave up before them would
+// have its work done for nothing, and get it again.
+const handshakeTime = 15 * time.Second
+
 // Serve answers machines on a plain listener until ctx ends.
 func (s *Service) Serve(ctx context.Context, l net.Listener) error {
-	h := &http.Server{Handler: s.MachineHandler(), TLSConfig: s.TLS(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+	h := &http.Server{Handler: s.MachineHandler(), TLSConfig: s.TLS(),
+		ErrorLog:          slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug), // anybody can begin a handshake
+		ReadHeaderTimeout: handshakeTime, ReadTimeout: 2 * handshakeTime,
 		WriteTimeout: 2 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1: one connection, one machine
 		ConnContext:  withConn}

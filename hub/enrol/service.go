@@ -79,6 +79,7 @@ type Service struct {
 	o     Options
 	limit *rate.Limiter // of tried codes
 	conns conns
+	known knownCerts
 	notes notes
 
 	returns     chan struct{} // holds one for each machine that returns something now

@@ -69,5 +69,9 @@ func TestNoQueryOfKindsReadsTheWholeSite(t *testing.T) {
 		if i < 0 || !strings.Contains(x.plan[i], "journal=?") {
 			t.Errorf("%s: %q", name, x.plan)
 		}
+		// The hub asks so after each batch of each machine.
+		if name == "of a machine" && !strings.Contains(x.plan[0], "(site=? AND machine=?)") {
+			t.Errorf("%s: the journals of all machines are read: %q", name, x.plan)
+		}
 	}
 }

@@ -1,0 +1,86 @@
+package enrol
+
+import (
+	"crypto/x509"
+	"errors"
+	"testing"
+
+	"portillon/hub/store"
+)
+
+// joinedCert is the certificate of the machine laser, which joins.
+func (b *bench) joinedCert(t *testing.T, replace bool) *x509.Certificate {
+	t.Helper()
+	j := b.joiner(replace)
+	answer, err := b.join(t.Context(), j.ask(), j.channel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(answer.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
+func TestRememberedCertificateIsForgottenAtEachChange(t *testing.T) {
+	b := newBench(t)
+	if _, err := b.Add(t.Context(), admin, "laser"); err != nil {
+		t.Fatal(err)
+	}
+	counts := func(c *x509.Certificate) bool {
+		t.Helper()
+		id, _, err := b.certificateOf(t.Context(), c)
+		if err != nil && !errors.Is(err, errNotMachine) {
+			t.Fatal(err)
+		}
+		return id == "laser"
+	}
+	first := b.joinedCert(t, false)
+	if !counts(first) {
+		t.Fatal("the certificate of a machine that has joined does not count")
+	}
+	err := b.o.Site.Write(t.Context(), func(tx *store.Tx) error { // nothing in this program does that
+		_, err := tx.Exec(t.Context(), `UPDATE machine_certificate SET machine = 'other' WHERE site = $1`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !counts(first) {
+		t.Error("the certificate was looked up again")
+	}
+	second := b.joinedCert(t, true)
+	if counts(first) || !counts(second) {
+		t.Error("after another computer joined: want its certificate to count, and no other")
+	}
+	m, err := b.Machine(t.Context(), admin, "laser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Revoke(t.Context(), admin, "laser", m.Version, "sold"); err != nil {
+		t.Fatal(err)
+	}
+	if counts(second) {
+		t.Error("the certificate of a revoked machine counts")
+	}
+}
+
+func TestCertificateReadBeforeAChangeIsNotRemembered(t *testing.T) {
+	var k knownCerts
+	c, d := &x509.Certificate{Raw: []byte("c")}, &x509.Certificate{Raw: []byte("d")}
+	_, _, before := k.find(c)
+	k.forget() // while the database is read
+	k.keep(c, "laser", before)
+	if _, known, _ := k.find(c); known {
+		t.Error("what was read before a change is remembered after it")
+	}
+	_, _, now := k.find(c)
+	k.keep(c, "laser", now)
+	if id, known, _ := k.find(c); !known || id != "laser" {
+		t.Errorf("%q, %v, want laser", id, known)
+	}
+	if _, known, _ := k.find(d); known {
+		t.Error("another certificate is known")
+	}
+}
