@@ -62,8 +62,32 @@ func (e ending) shown(p *policy.Policy) Ending {
 	return out
 }
 
-// endings are those between two moments, in no order.
-func (x *index) endings(p *policy.Policy, from, to time.Time, zone *time.Location) (out []ending) {
+// endings are those between two moments, in no order. They are worked out once an hour.
+func (x *index) endings(p *policy.Policy, from, to time.Time, zone *time.Location) []ending {
+	hour := to.Unix() / 3600
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.soon.by != p || x.soon.hour != hour || x.soon.zone != zone {
+		x.soon = hourEndings{p, hour, zone, x.allEndings(p, from.Add(-3*time.Hour), to.Add(3*time.Hour), zone)}
+	}
+	out := make([]ending, 0, len(x.soon.list))
+	for _, e := range x.soon.list {
+		if !e.at.Before(from) && !e.at.After(to) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// hourEndings are the endings that a list may hold whose last moment is in an hour.
+type hourEndings struct {
+	by   *policy.Policy
+	hour int64 // since 1970
+	zone *time.Location
+	list []ending
+}
+
+func (x *index) allEndings(p *policy.Policy, from, to time.Time, zone *time.Location) (out []ending) {
 	first, final := policy.DateOf(from, zone), policy.DateOf(to, zone)
 	take := func(e ending) {
 		if !e.at.Before(from) && !e.at.After(to) {

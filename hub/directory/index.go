@@ -27,6 +27,7 @@ type index struct {
 
 	mu     sync.Mutex
 	rights map[rightsKey]map[policy.MemberID]bool
+	soon   hourEndings
 	busy   map[rightsKey]map[policy.MemberID]bool // those who may use any machine; the key has no machine
 }
 

@@ -3,7 +3,6 @@ package report
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"strings"
 	"sync"
 
@@ -11,27 +10,23 @@ import (
 	"portillon/policy"
 )
 
-// months are the members of rows of report_refusal_months that were read, by numbers: the members of a year of 20
-// machines are a million words, and those of a month that is over are always the same. The zero value is empty.
+// months are the rows of report_refusal_months that were read, month by month: those of a year of 20 machines name a
+// million members, and a month that is over hardly changes. The zero value is empty.
 type months struct {
 	mu      sync.Mutex
-	numbers map[string]int32
-	rows    map[monthPlace]monthMembers
-	held    int // numbers in rows
+	numbers map[string]int32 // of members
+	rows    map[string][]monthRow
+	changes map[string]int // how often a month was written
+	all     int            // how often all was counted again
+	held    int            // members in rows
 }
 
-// monthPlace is a row's key.
-type monthPlace struct {
-	month   string
-	machine policy.MachineID
-	reason  string
-}
-
-// monthMembers are the members of a row as it was when it counted so many refusals. A row only grows; rows are made anew
-// where all is counted again (forget), which empties months too.
-type monthMembers struct {
-	times   int
-	members []int32
+// monthRow is a row of report_refusal_months.
+type monthRow struct {
+	machine          policy.MachineID
+	reason           string
+	times, untrusted int
+	members          []int32
 }
 
 // maxMonthMembers bounds what is held: 16 MB.
@@ -56,40 +51,73 @@ func (m *months) numberOf(member string) int32 {
 	return n
 }
 
-// members are those of a row that counts so many refusals.
-func (m *months) members(ctx context.Context, site *store.Site, at monthPlace, times int) ([]int32, error) {
+// of are the rows of a month.
+func (m *months) of(ctx context.Context, site *store.Site, month string) ([]monthRow, error) {
 	m.mu.Lock()
-	row, ok := m.rows[at]
+	rows, ok := m.rows[month]
+	changes, all := m.changes[month], m.all
 	m.mu.Unlock()
-	if ok && row.times == times {
-		return row.members, nil
+	if ok {
+		return rows, nil
 	}
-	var list string
-	err := site.QueryRow(ctx, `SELECT times, members FROM report_refusal_months WHERE site = $1 AND month = $2 AND machine = $3 AND reason = $4`,
-		at.month, at.machine, at.reason).Scan(&times, &list)
-	if errors.Is(err, sql.ErrNoRows) { // all is being counted again
-		return nil, nil
-	}
+	rows, members, err := m.read(ctx, site, month)
 	if err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	row = monthMembers{times: times}
-	for member := range strings.FieldsSeq(list) {
-		row.members = append(row.members, m.numberOf(member))
+	if m.changes[month] != changes || m.all != all { // what was read is older than what is written
+		return rows, nil
 	}
-	if m.held += len(row.members); m.rows == nil || m.held > maxMonthMembers {
-		m.rows, m.held = map[monthPlace]monthMembers{}, len(row.members)
+	if m.held += members; m.rows == nil || m.held > maxMonthMembers {
+		m.rows, m.held = map[string][]monthRow{}, members
 	}
-	m.rows[at] = row
-	return row.members, nil
+	m.rows[month] = rows
+	return rows, nil
 }
 
-// forget empties what is held of rows.
+func (m *months) read(ctx context.Context, site *store.Site, month string) (out []monthRow, members int, err error) {
+	rows, err := site.Query(ctx, `SELECT machine, reason, times, untrusted, members FROM report_refusal_months
+		WHERE site = $1 AND month = $2`, month)
+	if err != nil {
+		return nil, 0, err
+	}
+	err = each(rows, func(rows *sql.Rows) error {
+		var r monthRow
+		var list string
+		if err := rows.Scan(&r.machine, &r.reason, &r.times, &r.untrusted, &list); err != nil {
+			return err
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for member := range strings.FieldsSeq(list) {
+			r.members = append(r.members, m.numberOf(member))
+		}
+		out, members = append(out, r), members+len(r.members)
+		return nil
+	})
+	return out, members, err
+}
+
+// written says that a month was written. It is called after the commit.
+func (m *months) written(month string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.changes == nil {
+		m.changes = map[string]int{}
+	}
+	m.changes[month]++
+	for _, r := range m.rows[month] {
+		m.held -= len(r.members)
+	}
+	delete(m.rows, month)
+}
+
+// forget says that all rows were removed. It is called after the commit.
 func (m *months) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.all++
 	m.rows, m.held = nil, 0
 }
 

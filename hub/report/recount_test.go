@@ -232,3 +232,35 @@ func TestReportsEqualARecountInWhateverOrderRecordsArrive(t *testing.T) {
 		}
 	}
 }
+
+// What was read of a month is not shown again once more of it is counted, or all of it is counted anew.
+func TestRefusalsAreThoseCountedNowHoweverOftenTheyWereRead(t *testing.T) {
+	b := newBench(t)
+	b.ledger.generate(rand.New(rand.NewPCG(7, 7)), 2, 20)
+	compare := func(when string) {
+		t.Helper()
+		s, err := report.New(b.o) // has read nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := s.Refusals(t.Context(), owner, always)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.refusals(owner, always); !slices.Equal(got, want) {
+			t.Fatalf("%s: %v, want\n%v", when, got, want)
+		}
+	}
+	for i := range b.ledger.journals {
+		for more := true; more; more = !b.ledger.arrive(i, 5) {
+			b.update()
+			compare("as records arrive")
+		}
+	}
+	b.zone = zone(t, "Pacific/Auckland")
+	b.update()
+	compare("in another zone")
+	if want := sorted(recount(b.ledger, b.zone, b.o.Now(), always).refusals, refusalKey); !slices.Equal(b.refusals(owner, always), want) {
+		t.Errorf("counted by hand: %v", want)
+	}
+}

@@ -88,7 +88,7 @@ func (s *Service) Refusals(ctx context.Context, a actor.Actor, r Range) ([]Refus
 	}
 	sums := refusalSums{}
 	days, from, to := split(r)
-	if from != "" {
+	if !to.Before(from) {
 		if err := s.addMonths(ctx, sums, from, to, v.one()); err != nil {
 			return nil, err
 		}
@@ -124,33 +124,18 @@ func (s *Service) addDays(sums refusalSums, rows *sql.Rows, err error) error {
 	})
 }
 
-// addMonths adds the whole months from one to another.
-func (s *Service) addMonths(ctx context.Context, sums refusalSums, from, to string, machine policy.MachineID) error {
-	rows, err := s.o.Site.Query(ctx, `SELECT month, machine, reason, times, untrusted FROM report_refusal_months
-		WHERE site = $1 AND month >= $2 AND month <= $3 AND ($4 = '' OR machine = $4)`, from, to, machine)
-	if err != nil {
-		return err
-	}
-	type found struct {
-		monthPlace
-		times, untrusted int
-	}
-	var all []found
-	err = each(rows, func(rows *sql.Rows) error {
-		var f found
-		err := rows.Scan(&f.month, &f.machine, &f.reason, &f.times, &f.untrusted)
-		all = append(all, f)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, f := range all {
-		members, err := s.months.members(ctx, s.o.Site, f.monthPlace, f.times)
+// addMonths adds the whole months from one to another, of one machine; empty: of all.
+func (s *Service) addMonths(ctx context.Context, sums refusalSums, from, to policy.Date, machine policy.MachineID) error {
+	for m := from; !to.Before(m); m = monthAfter(m, 1) {
+		rows, err := s.months.of(ctx, s.o.Site, monthOf(m))
 		if err != nil {
 			return err
 		}
-		sums.add(Refusals{Machine: f.machine, Reason: f.reason}, f.times, f.untrusted, members...)
+		for _, r := range rows {
+			if machine == "" || r.machine == machine {
+				sums.add(Refusals{Machine: r.machine, Reason: r.reason}, r.times, r.untrusted, r.members...)
+			}
+		}
 	}
 	return nil
 }
@@ -201,16 +186,16 @@ func (x refusalSums) list(v view) []Refusals {
 	return out
 }
 
-// split takes the whole months out of a range: those from from to to, and the days around them. from is empty where the
-// range has no whole month.
-func split(r Range) (days []Range, from, to string) {
+// split takes the whole months out of a range: those of the days from from to to, and the days around them. to is before
+// from where the range has no whole month.
+func split(r Range) (days []Range, from, to policy.Date) {
 	first := r.From
 	if first.Day > 1 {
 		first = monthAfter(first, 1)
 	}
 	end := monthAfter(dayAfter(r.To, 1), 0) // the first day of the month that is not whole any more
 	if !first.Before(end) {
-		return []Range{r}, "", ""
+		return []Range{r}, r.To, policy.Date{}
 	}
 	if r.From.Before(first) {
 		days = append(days, Range{From: r.From, To: dayAfter(first, -1)})
@@ -218,7 +203,7 @@ func split(r Range) (days []Range, from, to string) {
 	if !r.To.Before(end) {
 		days = append(days, Range{From: end, To: r.To})
 	}
-	return days, monthOf(first), monthOf(dayAfter(end, -1))
+	return days, first, dayAfter(end, -1)
 }
 
 // monthAfter is the first day of a month, so many months after that of d.

@@ -145,7 +145,8 @@ func (s *Service) closeReplaced(ctx context.Context, j Journal, zone *time.Locat
 
 // count writes what records say, and that the journal is counted up to next.
 func (s *Service) count(ctx context.Context, j Journal, mark, next uint64, records []wire.Record, over bool, zone *time.Location) error {
-	return s.o.Site.Write(ctx, func(tx *store.Tx) error {
+	var c *counter
+	err := s.o.Site.Write(ctx, func(tx *store.Tx) error {
 		var seq int64
 		err := tx.QueryRow(ctx, "SELECT COALESCE((SELECT seq FROM report_marks WHERE site = $1 AND machine = $2 AND generation = $3), 0)",
 			j.Machine, j.Generation).Scan(&seq)
@@ -155,7 +156,7 @@ func (s *Service) count(ctx context.Context, j Journal, mark, next uint64, recor
 		if uint64(seq) != mark {
 			return errAgain
 		}
-		c := &counter{tx: tx, journal: j, zone: zone, weeks: map[weekKey]*weekSum{}, refused: map[refusalKey]*refusalSum{}}
+		c = &counter{tx: tx, journal: j, zone: zone, weeks: map[weekKey]*weekSum{}, refused: map[refusalKey]*refusalSum{}}
 		if err := c.load(ctx); err != nil {
 			return err
 		}
@@ -172,6 +173,12 @@ func (s *Service) count(ctx context.Context, j Journal, mark, next uint64, recor
 			ON CONFLICT (site, machine, generation) DO UPDATE SET seq = $4`, j.Machine, j.Generation, int64(next))
 		return err
 	})
+	if c != nil {
+		for k := range c.refused {
+			s.months.written(monthOf(k.day))
+		}
+	}
+	return err
 }
 
 // unknownEnd is the end of a session of which no record says how it ended.
