@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -282,6 +283,7 @@ func (l *loader) bucket(b int, bucket wire.RosterBucket) error {
 	if err := l.checkBindings(b, bucket); err != nil {
 		return err
 	}
+	pack(bucket.Members)
 	places := make([][]int, len(bucket.Members)) // of each member's badges in the memory
 	for i, m := range bucket.Members {
 		for _, sha := range m.Badges {
@@ -299,6 +301,22 @@ func (l *loader) bucket(b int, bucket wire.RosterBucket) error {
 		}
 	}
 	return nil
+}
+
+// pack puts the ids and names of members, which a roster keeps, into one string: strings that the decoder made one by one
+// would each keep a part of its garbage's memory in use.
+func pack(members []wire.Member) {
+	var b strings.Builder
+	for _, m := range members {
+		b.WriteString(m.ID)
+		b.WriteString(m.Name)
+	}
+	rest := b.String()
+	for i := range members {
+		m := &members[i]
+		m.ID, rest = rest[:len(m.ID)], rest[len(m.ID):]
+		m.Name, rest = rest[:len(m.Name)], rest[len(m.Name):]
+	}
 }
 
 // learn verifies the bucket's credentials that no verdict is remembered for. Most loads read none.

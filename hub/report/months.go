@@ -127,10 +127,15 @@ type numberSet struct {
 	size  int
 }
 
+// minWords are for 1,024 numbers.
+const minWords = 16
+
 func (s *numberSet) add(n int32) {
 	at, bit := int(n/64), uint64(1)<<(n%64)
-	if at >= len(s.words) {
-		s.words = append(s.words, make([]uint64, at+1-len(s.words))...)
+	if at >= len(s.words) { // with room for the numbers to come, which are not many more
+		grown := make([]uint64, at+1+at/4+minWords)
+		copy(grown, s.words)
+		s.words = grown
 	}
 	if s.words[at]&bit == 0 {
 		s.words[at] |= bit

@@ -37,7 +37,7 @@ type reportPage struct {
 
 // reportRows is how many rows of each table the page shows; its file has all of them. A year of 20 machines has 1,040
 // weeks.
-const reportRows = 60
+const reportRows = 40
 
 // SomeWeeks are the weeks that the page shows, the newest first.
 func (d reportPage) SomeWeeks() []report.Week {
