@@ -194,7 +194,7 @@ func (h *Hub) reach() error {
 	if err != nil {
 		return err
 	}
-	// Machines wait until the accounts of those that joined are known (openJoin), and this hub hears what they say.
+	// Machines wait until the accounts of those that joined are known (openJoin).
 	c := broker.Config{Addr: m.Listen, Dir: filepath.Join(h.c.Data, "broker"), Site: h.c.Site, Accounts: accounts,
 		Wait: true, Log: h.log}
 	scheme := "tcp"

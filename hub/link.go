@@ -70,6 +70,9 @@ func (h *Hub) connected(ctx context.Context) error {
 	defer l.client.Disconnect(250) // milliseconds for what is under way
 	defer l.intake.finish()
 	defer cancel() // first: a handler that waits for the inbox would hold the client
+	if h.broker != nil {
+		h.broker.Open() // the accounts are known
+	}
 	if err := await(ctx, l.client.Connect()); err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -81,9 +84,6 @@ func (h *Hub) connected(ctx context.Context) error {
 	defer h.linked.Store(false)
 	if err := h.greet(l); err != nil {
 		return err
-	}
-	if h.broker != nil {
-		h.broker.Open()
 	}
 	look := time.NewTicker(offerLook)
 	defer look.Stop()
