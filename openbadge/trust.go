@@ -79,9 +79,13 @@ const plainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 // hostOfDID is the host of a did:web, with its port where it has one.
 func hostOfDID(s string) (string, bool) {
-	at := strings.Index(strings.ToUpper(s), "%3A")
+	at := strings.IndexByte(s, '%')
 	name, port := s, ""
 	if at >= 0 {
+		// The offset must come from s itself: an upper-case copy of it can be longer ("ɐ" is two bytes, its capital three).
+		if !strings.EqualFold(s[at:min(at+len("%3A"), len(s))], "%3A") {
+			return "", false
+		}
 		name, port = s[:at], s[at+len("%3A"):]
 	}
 	for label := range strings.SplitSeq(name, ".") {

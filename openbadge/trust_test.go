@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/url"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -361,6 +363,11 @@ func TestPinsThatAreNoKeysAreRefused(t *testing.T) {
 			t.Errorf("%s: %s %v", in, got, err)
 		}
 	}
+	for _, did := range []string{"did:web:ɐɐɐ%3A1", "did:web:ɐ%3a", "did:web:lab.example%3", "did:web:lab.example%", "did:web:lab.example%2F"} {
+		if got, err := webDID(did); err == nil {
+			t.Errorf("%s: accepted as %s", did, got)
+		}
+	}
 	for name, j := range map[string]object{"no point": {"kty": "EC", "crv": "P-256", "x": b64(make([]byte, 32)), "y": b64(make([]byte, 32))}, "another curve": {"kty": "EC", "crv": "secp256k1"},
 		"short": {"kty": "OKP", "crv": "Ed25519", "x": "AA"}, "even": {"kty": "RSA", "n": b64(append([]byte{255}, make([]byte, 255)...)), "e": "AQAB"},
 		"an exponent of one": {"kty": "RSA", "n": b64(rsaPrivate(t).N.Bytes()), "e": "AQ"}, "huge": {"kty": "RSA", "n": strings.Repeat("_", 100000), "e": "AQAB"}, "a huge exponent": {"kty": "RSA", "n": b64(rsaPrivate(t).N.Bytes()), "e": b64(make([]byte, 9))}} {
@@ -426,4 +433,20 @@ func ExampleIssuer() {
 	// <nil>
 	// <nil>
 	// <nil>
+}
+
+func FuzzWebDID(f *testing.F) {
+	for _, s := range []string{"did:web:lab.example%3A8443:a", "did:web:ɐɐɐ%3A1", "did:web:evil.example%2F..", "did:web:"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, did string) {
+		address, err := webDID(did)
+		if err != nil {
+			return
+		}
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || path.Clean(u.Path) != u.Path {
+			t.Errorf("%q leads to %q: %v", did, address, err)
+		}
+	})
 }

@@ -64,6 +64,7 @@ func TestADidWebLeadsWhereItSeemsTo(t *testing.T) {
 		"did:web:lab.example%3A99999": false, "did:web:lab.example%3A80%2F..": false, "did:web:lab.example%40evil.com": false,
 		"did:web:lab.example:a%2Fb": false, "did:web:lab.example:%2e%2e": false, "did:web:lab.example#k": false, "did:web:lab.example?x": false,
 		"did:web:lab.example/x": false, "did:web:.lab.example": false, "did:web:lab..example": false, "did:web:lab.example:é": false,
+		"did:web:ɐɐɐ%3A1": false, "did:web:ɐ%3a": false, "did:web:lab.example%3": false, "did:web:lab.example%": false,
 	} {
 		for where, text := range map[string]string{
 			"id":  "issuers:\n  lab:\n    id: %q\n    keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]\n",

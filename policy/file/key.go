@@ -115,7 +115,12 @@ const plainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 func isWebDID(s string) bool {
 	parts := strings.Split(strings.TrimPrefix(s, "did:web:"), ":")
 	name, port := parts[0], ""
-	if at := strings.Index(strings.ToUpper(name), "%3A"); at >= 0 {
+	if at := strings.IndexByte(name, '%'); at >= 0 {
+		// The offset must come from name itself: an upper-case copy of it can be longer ("ɐ" is two bytes, its capital three).
+		escape := name[at:min(at+len("%3A"), len(name))]
+		if !strings.EqualFold(escape, "%3A") {
+			return false
+		}
 		name, port = name[:at], name[at+len("%3A"):]
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			return false
