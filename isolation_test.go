@@ -13,23 +13,33 @@ import (
 	"testing"
 )
 
-// isolationWords say that a machine is safe to work on. An open relay does not make it so: the wires before the relay stay live, and a relay
-// can close again (EN 60204-1, 5.3 and 5.4; NF C 18-510 calls the electrician's procedure «consignation»).
+// isolationWords say that a machine is safe to work on. An open relay does not make it so: the wires before the relay
+// stay live, and a relay can close again (EN 60204-1, 5.3 and 5.4; NF C 18-510 calls the electrician's procedure
+// «consignation»).
 var isolationWords = regexp.MustCompile(`(?i)consign|isolat|locked out|safe to open`)
 
 // denials are the words that turn such a sentence into its opposite.
-var denials = regexp.MustCompile(`(?i)\b(no|not|never|nothing|nor|neither|pas|jamais|aucune?|ni)\b|\b[nN]['’]|n't\b|still (be )?live|(encore|reste) sous tension`)
+var denials = regexp.MustCompile(
+	`(?i)\b(no|not|never|nothing|nor|neither|pas|jamais|aucune?|ni)\b|\b[nN]['’]|n't\b|still (be )?live|(encore|reste) sous tension`,
+)
 
 // isolators are what does isolate a machine: a sentence that names one of them speaks of it, not of the relay.
-var isolators = regexp.MustCompile(`(?i)disconnector|main switch|padlock|electrician|sectionneur|interrupteur principal|cadenas|électricien|NF C 18-510|EN 60204`)
+var isolators = regexp.MustCompile(
+	`(?i)disconnector|main switch|padlock|electrician|sectionneur|interrupteur principal|cadenas|électricien|NF C 18-510|EN 60204`,
+)
 
-// relayWords are what Portillon itself does. A sentence with one of them and an isolation word must be a denial, whatever else it names.
-var relayWords = regexp.MustCompile(`(?i)\brelays?\b|\brelais\b|\btag(ged|s)?\b|hors service|out of service|étiquette|panel|panneau|portillon`)
+// relayWords are what Portillon itself does. A sentence with one of them and an isolation word must be a denial,
+// whatever else it names.
+var relayWords = regexp.MustCompile(
+	`(?i)\brelays?\b|\brelais\b|\btag(ged|s)?\b|hors service|out of service|étiquette|panel|panneau|portillon`,
+)
 
 var sentenceEnd = regexp.MustCompile(`[.!?;\n]\s+|\n`)
 
 // insulation is another thing, with a word in French that is the same: «isolation renforcée».
-var insulation = regexp.MustCompile(`(?i)isolation (renforcée|principale|supplémentaire)|double isolation|\*\*isolation\*\*`)
+var insulation = regexp.MustCompile(
+	`(?i)isolation (renforcée|principale|supplémentaire)|double isolation|\*\*isolation\*\*`,
+)
 
 // unseen is what a reader of a page does not see: comments, and where links lead.
 var unseen = regexp.MustCompile(`<!--.*?-->|\]\([^)]*\)`)
@@ -49,7 +59,8 @@ func isolationClaims(text string) (claims []string) {
 	return claims
 }
 
-// Whoever reads that a tag, a button or an open relay isolates a machine may put a hand into it while its terminals are live.
+// Whoever reads that a tag, a button or an open relay isolates a machine may put a hand into it while its terminals are
+// live.
 func TestNoTextCallsAnOpenRelayAnIsolation(t *testing.T) {
 	read := 0
 	for _, root := range []string{"daemon", "policy", "cmd", "packaging/man", "README.md", "docs", "firmware-config/README.md", "firmware-config/LISEZMOI.md"} {
@@ -75,8 +86,8 @@ func TestNoTextCallsAnOpenRelayAnIsolation(t *testing.T) {
 	}
 }
 
-// textsOf returns what people may read of a file: the strings of a program, the whole of a page, a drawing or a manual. A paragraph of a page
-// is one line of it, as this repository writes Markdown.
+// textsOf returns what people may read of a file: the strings of a program, the whole of a page, a drawing or a manual.
+// A paragraph of a page is one line of it, as this repository writes Markdown.
 func textsOf(path string) (texts []string, err error) {
 	switch ext := filepath.Ext(path); {
 	case strings.HasSuffix(path, "_test.go") || strings.Contains(path, "testdata"):

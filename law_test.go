@@ -27,49 +27,127 @@ var law = []struct {
 	{"openbadge/bake", nil, "pictures, and nothing of badges"},
 	{"openbadge/fetch", []string{"openbadge"}, "the one door of this library to the network"},
 	{"policy", nil, "a decision is pure: standard library only"},
-	{"policy/file", []string{"policy", "yamlfile", "keykind"}, "the file is one way to write the model; a key of another kind is refused by its name"},
+	{
+		"policy/file",
+		[]string{"policy", "yamlfile", "keykind"},
+		"the file is one way to write the model; a key of another kind is refused by its name",
+	},
 	{"yamlfile", nil, "how any of our YAML files is read and its faults are shown"},
 	{"keykind", nil, "each place that names a key asks what kind it is: hub, machine, policy and tool alike"},
-	{"wire", []string{"policy", "keykind"}, "what travels names members, roles and badges; a manifest carries the check of the card key"},
-	{"site", []string{"rfid", "policy", "policy/file", "openbadge", "wire", "yamlfile", "keykind"}, "the directory that becomes a bundle; rfid reads card numbers"},
+	{
+		"wire",
+		[]string{"policy", "keykind"},
+		"what travels names members, roles and badges; a manifest carries the check of the card key",
+	},
+	{
+		"site",
+		[]string{"rfid", "policy", "policy/file", "openbadge", "wire", "yamlfile", "keykind"},
+		"the directory that becomes a bundle; rfid reads card numbers",
+	},
 	{"daemon", []string{"rfid", "policy", "wire", "daemon/..."}, "the corridor opens every door of the machine"},
 	{"daemon/session", []string{"policy", "wire"}, "the session is pure"},
 	{"daemon/relay", []string{"daemon/relay/..."}, "the relay knows no member, no policy, no network"},
 	{"daemon/journal", []string{"policy", "wire", "dberror"}, "a room of its own"},
-	{"daemon/uplink", []string{"policy", "wire", "wire/mqttguard", "daemon/journal", "daemon/uplink/..."}, "the journal is the outbox"},
+	{
+		"daemon/uplink",
+		[]string{"policy", "wire", "wire/mqttguard", "daemon/journal", "daemon/uplink/..."},
+		"the journal is the outbox",
+	},
 	{"daemon/panel", []string{"policy"}, "the panel says what it is told"},
-	{"daemon/control", []string{"wire"}, "the socket carries words, the corridor gives them meaning; they are read as what travels is read"},
-	{"daemon/roster", []string{"rfid", "policy", "policy/file", "openbadge", "wire"}, "the bundle as the machine believes it"},
+	{
+		"daemon/control",
+		[]string{"wire"},
+		"the socket carries words, the corridor gives them meaning; they are read as what travels is read",
+	},
+	{
+		"daemon/roster",
+		[]string{"rfid", "policy", "policy/file", "openbadge", "wire"},
+		"the bundle as the machine believes it",
+	},
 	{"wire/mqttguard", nil, "bytes from a broker, nothing more"},
-	{"hub", []string{"policy", "policy/file", "openbadge", "openbadge/fetch", "wire", "wire/mqttguard", "site", "yamlfile", "keykind", "hub/..."}, "the office never reaches into a machine"},
+	{
+		"hub",
+		[]string{
+			"policy",
+			"policy/file",
+			"openbadge",
+			"openbadge/fetch",
+			"wire",
+			"wire/mqttguard",
+			"site",
+			"yamlfile",
+			"keykind",
+			"hub/...",
+		},
+		"the office never reaches into a machine",
+	},
 	{"hub/...", []string{"policy", "openbadge", "wire", "yamlfile"}, "rooms of the hub do not meet but in its corridor"},
 	{"hub/ledger", []string{"policy", "wire", "dberror", "hub/store"}, "the ledger keeps records, and nothing of members"},
 	{"hub/store", []string{"policy", "dberror"}, "the database knows sites and rows, and no service"},
 	{"hub/actor", []string{"policy"}, "who may do what is decided without a database"},
 	{"hub/fault", nil, "errors of services know no service"},
-	{"hub/directory", append([]string{"site", "rfid", "policy/file"}, service...), "services of the hub do not import each other"},
+	{
+		"hub/directory",
+		append([]string{"site", "rfid", "policy/file"}, service...),
+		"services of the hub do not import each other",
+	},
 	{"hub/publish", append([]string{"site", "policy/file"}, service...), "services of the hub do not import each other"},
 	{"hub/cardkey", service, "the card key is changed for directory and machines, which it knows by functions"},
 	{"hub/enrol", append([]string{"wire/mqttguard"}, service...), "services of the hub do not import each other"},
 	{"hub/chunks", []string{"wire"}, "what machines fetch is bytes by their hashes, whoever the site's members are"},
 	{"hub/audit", service, "the audit log knows who did what, and no service"},
-	{"hub/account", append([]string{"hub/audit"}, service...), "accounts write to the audit log; services of the hub do not import each other"},
+	{
+		"hub/account",
+		append([]string{"hub/audit"}, service...),
+		"accounts write to the audit log; services of the hub do not import each other",
+	},
 	{"hub/report", service, "services of the hub do not import each other"},
 	{"hub/httpd", []string{"hub/fault", "policy"}, "what every listener needs before a handler runs knows no service"},
 	{"hub/apiclient", []string{"hub/fault"}, "the tool's half of the API knows no half of the hub"},
-	{"hub/api", append([]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"}, service...), "the API calls services and contains no rule"},
-	{"hub/web", append([]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"}, service...), "pages call services and contain no rule"},
-	{"hub/web/webtest", append([]string{"hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"}, service...), "a site in memory answers as the services do; it knows no page"},
+	{
+		"hub/api",
+		append(
+			[]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			service...),
+		"the API calls services and contains no rule",
+	},
+	{
+		"hub/web",
+		append(
+			[]string{"hub/httpd", "hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"},
+			service...),
+		"pages call services and contain no rule",
+	},
+	{
+		"hub/web/webtest",
+		append([]string{"hub/directory", "hub/enrol", "hub/cardkey", "hub/publish", "hub/account", "hub/report"}, service...),
+		"a site in memory answers as the services do; it knows no page",
+	},
 	{"dberror", nil, "it knows what SQLite's errors mean, and no table of ours"},
 	{"firmware-config/circuit", nil, "drawings are calculated from their own files, by tests alone"},
-	{"cmd/internal/acceptance", []string{"policy"}, "the acceptance list and its run are pure: whoever calls them asks the daemon and sends the signals"},
+	{
+		"cmd/internal/acceptance",
+		[]string{"policy"},
+		"the acceptance list and its run are pure: whoever calls them asks the daemon and sends the signals",
+	},
 	{"internal/testlog", nil, "a logger for tests knows nothing of what it logs"},
 	{"bench", []string{"..."}, "a measurement starts whatever it measures, and nothing imports it"},
 	{"cmd", []string{"..."}, "only cmd introduces rooms to each other"},
 }
 
 // service is what every service of the hub may import.
-var service = []string{"hub/store", "hub/actor", "hub/fault", "policy", "wire", "openbadge", "openbadge/...", "yamlfile", "keykind", "dberror"}
+var service = []string{
+	"hub/store",
+	"hub/actor",
+	"hub/fault",
+	"policy",
+	"wire",
+	"openbadge",
+	"openbadge/...",
+	"yamlfile",
+	"keykind",
+	"dberror",
+}
 
 // Tests may bring a fake of the next room, never a room that the law shuts.
 var testsMayAlso = map[string][]string{
@@ -109,7 +187,8 @@ func TestOnlyFetchKnowsTheNetwork(t *testing.T) {
 		}
 		seen++
 		for _, s := range f.Imports {
-			if p, _ := strconv.Unquote(s.Path.Value); p == "net" || p == "net/http" || p == "crypto/tls" || strings.HasPrefix(p, "golang.org/x/net") {
+			if p, _ := strconv.Unquote(s.Path.Value); p == "net" || p == "net/http" || p == "crypto/tls" ||
+				strings.HasPrefix(p, "golang.org/x/net") {
 				t.Errorf("%s imports %s: there is no network in openbadge but in openbadge/fetch", file, p)
 			}
 		}

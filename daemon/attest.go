@@ -11,10 +11,10 @@ import (
 	"portillon/wire"
 )
 
-// Attestations: where the policy's evidence is endorsed at-the-time, the maintainer in whose session an intervention was logged confirms it
-// with one touch at the machine's own screen, within a minute of their own tap. The intervention is on record either way, and a maintainer
-// who sends the form themself has confirmed it by that. What nobody confirms until ten minutes after the session stays unconfirmed; so does
-// what waits when the daemon ends.
+// Attestations: where the policy's evidence is endorsed at-the-time, the maintainer in whose session an intervention
+// was logged confirms it with one touch at the machine's own screen, within a minute of their own tap. The intervention
+// is on record either way, and a maintainer who sends the form themself has confirmed it by that. What nobody confirms
+// until ten minutes after the session stays unconfirmed; so does what waits when the daemon ends.
 
 // attestsMost bounds what waits: more interventions of two sessions than a small screen offers kinds (file.MaxItems).
 const attestsMost = 32
@@ -30,7 +30,8 @@ type toAttest struct {
 	asked        bool // the endorser's card was presented since
 }
 
-// attestID is a fresh id for an intervention of this kind, where the policy asks its endorser to confirm it; else empty.
+// attestID is a fresh id for an intervention of this kind, where the policy asks its endorser to confirm it; else
+// empty.
 func (m *Machine) attestID(kind string) string {
 	if m.Roster == nil || !m.Roster.Policy.AsksToAttest(m.Machine, kind) {
 		return ""
@@ -77,7 +78,8 @@ func (m *Machine) toAttest(id policy.MemberID) (toAttest, bool) {
 	return m.attests[i], true
 }
 
-// asksToAttest reports whether this card is the endorser's first since something waits for them: it only asks them about it.
+// asksToAttest reports whether this card is the endorser's first since something waits for them: it only asks them
+// about it.
 func (m *Machine) asksToAttest(id policy.MemberID) bool {
 	first := false
 	for i, a := range m.attests {

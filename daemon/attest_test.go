@@ -28,7 +28,12 @@ func attestedRoster(t *testing.T) *roster.Roster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	with := bytes.Replace(text, []byte("endorsed-by: laser-maintainer }"), []byte("endorsed-by: laser-maintainer, endorsed: at-the-time }"), 1)
+	with := bytes.Replace(
+		text,
+		[]byte("endorsed-by: laser-maintainer }"),
+		[]byte("endorsed-by: laser-maintainer, endorsed: at-the-time }"),
+		1,
+	)
 	if bytes.Equal(with, text) {
 		t.Fatal("the example has no evidence rule for the laser")
 	}
@@ -63,7 +68,8 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 	if work.ID == "" || work.Attested || work.Endorser == did.Member {
 		t.Errorf("%+v", work)
 	}
-	if v := b.Panel.Current(); v.Line.FR != "Intervention notée pour Léa : Nettoyage de la lentille" || v.Next.FR != "À la fin : carte d’Inès, puis attester l’intervention ici" ||
+	if v := b.Panel.Current(); v.Line.FR != "Intervention notée pour Léa : Nettoyage de la lentille" ||
+		v.Next.FR != "À la fin : carte d’Inès, puis attester l’intervention ici" ||
 		v.Next.EN != "At the end: Inès’s card, then endorse the intervention here" {
 		t.Errorf("%+v %+v", v.Line, v.Next)
 	}
@@ -89,10 +95,12 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 		t.Fatal(err, *records)
 	}
 	x := (*records)[0]
-	if x.Kind != wire.Attested || x.Session != did.Session || x.Member != work.Endorser || x.Body != (wire.AttestBody{Intervention: work.ID}) {
+	if x.Kind != wire.Attested || x.Session != did.Session || x.Member != work.Endorser ||
+		x.Body != (wire.AttestBody{Intervention: work.ID}) {
 		t.Errorf("%+v", x)
 	}
-	if v := b.Panel.Current(); v.Line.FR != "Attesté par Inès : nettoyage de la lentille" || strings.Contains(b.offered(), "attest ") {
+	if v := b.Panel.Current(); v.Line.FR != "Attesté par Inès : nettoyage de la lentille" ||
+		strings.Contains(b.offered(), "attest ") {
 		t.Errorf("%q, offered %s", v.Line.FR, b.offered())
 	}
 	if err := b.touch(order); !errors.Is(err, panel.NotNow) || len(*records) != 1 {
@@ -135,7 +143,9 @@ func TestEndorserWhoWritesItThemselfHasConfirmedIt(t *testing.T) {
 	if got := b.offered(); !strings.HasSuffix(got, "ask log") {
 		t.Fatalf("offered %s", got)
 	}
-	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil || len(*records) != 1 || len(b.attests) != 0 {
+	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil ||
+		len(*records) != 1 ||
+		len(b.attests) != 0 {
 		t.Fatal(err, *records)
 	}
 	if w := (*records)[0].Body.(wire.InterventionBody); !w.Attested || w.ID != "" || (*records)[0].Member == w.Endorser {
@@ -154,12 +164,15 @@ func TestFormFromElsewhereIsNoConfirmation(t *testing.T) {
 	b.tap(lea)
 	b.tap(ines)
 	records := b.hear()
-	if waits, err := b.phones(panel.Ask{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil || waits == (policy.Text{}) || len(*records) != 0 {
+	if waits, err := b.phones(panel.Ask{Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil ||
+		waits == (policy.Text{}) ||
+		len(*records) != 0 {
 		t.Fatal(waits, err, *records)
 	}
 	b.now = b.now.Add(2 * session.ChooseFor)
 	b.tap(ines)
-	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || len(*records) != 1 || !(*records)[0].Body.(wire.InterventionBody).Attested {
+	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || len(*records) != 1 ||
+		!(*records)[0].Body.(wire.InterventionBody).Attested {
 		t.Error("the maintainer, at the machine", err, *records)
 	}
 
@@ -189,7 +202,8 @@ func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 		b.now = b.now.Add(formLife - time.Minute)
 		b.step(t.Context(), session.Tick{})
 		b.Panel.Settle()
-		if v := b.Panel.Current(); v.Note.FR != "Inès : présentez votre carte pour attester une intervention" || v.Note.EN != "Inès: tap your card to endorse an intervention" {
+		if v := b.Panel.Current(); v.Note.FR != "Inès : présentez votre carte pour attester une intervention" ||
+			v.Note.EN != "Inès: tap your card to endorse an intervention" {
 			t.Errorf("%q %q", v.Note.FR, v.Note.EN)
 		}
 		b.wants(b.tap(ines), "[ready]")
@@ -209,7 +223,8 @@ func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 	b.step(t.Context(), session.Stop{})
 	b.now = b.now.Add(formLife)
 	b.step(t.Context(), session.Tick{})
-	if len(b.attests) != 0 || b.Panel.Current().Note != (policy.Text{}) || !strings.Contains(b.log.String(), "intervention was not endorsed in time") {
+	if len(b.attests) != 0 || b.Panel.Current().Note != (policy.Text{}) ||
+		!strings.Contains(b.log.String(), "intervention was not endorsed in time") {
 		t.Errorf("%+v", b.attests)
 	}
 }
@@ -218,7 +233,8 @@ func TestDiskThatTakesNoConfirmationSaysSoAndAsksAgain(t *testing.T) {
 	b, _ := helped(t, attestedRoster(t))
 	b.tap(ines)
 	b.notes.full = true
-	if err := b.touch(panel.Order{Do: "attest", Arg: b.attests[0].id}); !errors.Is(err, panel.NotSaved) || len(b.attests) != 1 {
+	if err := b.touch(panel.Order{Do: "attest", Arg: b.attests[0].id}); !errors.Is(err, panel.NotSaved) ||
+		len(b.attests) != 1 {
 		t.Error(err, b.attests)
 	}
 	b.notes.full = false
@@ -266,7 +282,8 @@ func TestMinutesOfAFormAreAtMostItsSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := len(b.notes.said)
-	if err := b.writes(f.Token, panel.Entry{Item: "extraction", Minutes: 14}); !errors.Is(err, panel.TooManyMinutes(13)) || len(b.notes.said) != n {
+	if err := b.writes(f.Token, panel.Entry{Item: "extraction", Minutes: 14}); !errors.Is(err, panel.TooManyMinutes(13)) ||
+		len(b.notes.said) != n {
 		t.Error(err)
 	}
 	if err := b.writes(f.Token, panel.Entry{Item: "extraction", Minutes: 13}); err != nil || b.since(n) != "intervention" {

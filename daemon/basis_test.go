@@ -40,7 +40,10 @@ func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
 		if s := body.Basis.Supervisor; s != nil {
 			who = " with " + string(s.ID)
 		}
-		seen[tapped.Kind] = append(seen[tapped.Kind], got.Was.String()+" "+body.Basis.As.String()+who+" "+body.Basis.CardState)
+		seen[tapped.Kind] = append(
+			seen[tapped.Kind],
+			got.Was.String()+" "+body.Basis.As.String()+who+" "+body.Basis.CardState,
+		)
 	}
 	step := func(card string, k wire.Kind) {
 		t.Helper()

@@ -105,7 +105,9 @@ func rosterOf(t *testing.T, dir string) *roster.Roster {
 	v, _ := note.NewVerifier(vkey)
 	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	card := bytes.Repeat([]byte{1}, 32)
-	built, err := s.Build(site.Order{Version: 1, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: key, CardKey: card})
+	built, err := s.Build(
+		site.Order{Version: 1, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: key, CardKey: card},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,9 +129,11 @@ func newBench(t *testing.T) *bench { return benchOf(t, exampleRoster(t)) }
 func benchOf(t *testing.T, r *roster.Roster) *bench {
 	b := &bench{t: t, notes: &notebook{facts: map[string][]byte{}}, now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
 	ids := 0
-	b.Machine = New(Parts{Site: "biklab", Machine: "laser", Now: func() time.Time { return b.now }, Trusted: func() bool { return true },
-		NewID: func() string { ids++; return fmt.Sprint("id", ids) }, Journal: b.notes, Switch: b.notes, Panel: panel.New(panel.Config{Now: func() time.Time { return b.now }}),
-		Roster: r, Logger: slog.New(slog.NewTextHandler(&b.log, nil))})
+	b.Machine = New(
+		Parts{Site: "biklab", Machine: "laser", Now: func() time.Time { return b.now }, Trusted: func() bool { return true },
+			NewID: func() string { ids++; return fmt.Sprint("id", ids) }, Journal: b.notes, Switch: b.notes, Panel: panel.New(panel.Config{Now: func() time.Time { return b.now }}),
+			Roster: r, Logger: slog.New(slog.NewTextHandler(&b.log, nil))},
+	)
 	return b
 }
 
@@ -159,7 +163,8 @@ func TestRecordComesBeforeTheRelayAndTheRelayBeforeTheEnd(t *testing.T) {
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	b.wants(b.tap(zoe), "[occupied]")
 	b.wants(b.tap(lea), "relay off session-end [cooling]")
-	if p := b.practice["m-020dc2"]; p.Logged != 6*time.Second || p.Machine != "laser" || len(b.notes.facts[FactPractice+"m-020dc2"]) == 0 {
+	if p := b.practice["m-020dc2"]; p.Logged != 6*time.Second || p.Machine != "laser" ||
+		len(b.notes.facts[FactPractice+"m-020dc2"]) == 0 {
 		t.Errorf("practice %+v", p)
 	}
 }
@@ -188,7 +193,8 @@ func TestRefusalsSayWhatToDoNext(t *testing.T) {
 		}
 		b.Panel.Settle()
 	}
-	if strings.Contains(b.log.String(), "DEADBEEF") || strings.Contains(b.log.String(), "deadbeef") || strings.Contains(b.log.String(), "Zoé") {
+	if strings.Contains(b.log.String(), "DEADBEEF") || strings.Contains(b.log.String(), "deadbeef") ||
+		strings.Contains(b.log.String(), "Zoé") {
 		t.Errorf("the log names a card or a person: %s", b.log.String())
 	}
 }
@@ -200,7 +206,8 @@ func TestMaintenanceWithAHelperIsLoggedUnderTheMaintainersTap(t *testing.T) {
 	}
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	b.wants(b.tap(lea), "assisted [maintenance]")
-	if rep := b.order(t.Context(), control.Request{Do: "log", Kind: "lens-claening"}, ""); rep.OK || !strings.Contains(rep.Hint, "lens-cleaning") {
+	if rep := b.order(t.Context(), control.Request{Do: "log", Kind: "lens-claening"}, ""); rep.OK ||
+		!strings.Contains(rep.Hint, "lens-cleaning") {
 		t.Errorf("a kind that is none: %+v", rep)
 	}
 	b.wants(b.do(control.Request{Do: "log", Kind: "lens-cleaning", Minute: 10}), "intervention [thanks]")
@@ -316,7 +323,8 @@ func TestSignedCommandsAreCarriedOutAndRecorded(t *testing.T) {
 	if err := b.Obey(ctx, wire.Command{ID: "c2", Do: "open-sesame"}); err == nil {
 		t.Error("a command that is none was carried out")
 	}
-	if rep := b.Do(ctx, control.Request{Do: "status"}); !rep.OK || len(rep.Status.Tags) != 1 || rep.Status.Phase != "tagged-out" {
+	if rep := b.Do(ctx, control.Request{Do: "status"}); !rep.OK || len(rep.Status.Tags) != 1 ||
+		rep.Status.Phase != "tagged-out" {
 		t.Errorf("%+v", rep.Status)
 	}
 	cancel()
@@ -329,7 +337,8 @@ func TestSignedCommandsAreCarriedOutAndRecorded(t *testing.T) {
 	}
 }
 
-// SIGTERM and a card may come in one moment, and the card be taken first: the relay does not close, and no fault is put on record.
+// SIGTERM and a card may come in one moment, and the card be taken first: the relay does not close, and no fault is put
+// on record.
 func TestTapInTheMomentOfTheEndClosesNoRelay(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -354,7 +363,8 @@ func TestRoleIsChosenOnlyFromWhatTheBadgesGive(t *testing.T) {
 	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "maintainer"}, ""); rep.OK {
 		t.Error("Karim became a maintainer")
 	}
-	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "mentor"}, ""); !rep.OK || b.state.Role != policy.Mentor {
+	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "mentor"}, ""); !rep.OK ||
+		b.state.Role != policy.Mentor {
 		t.Errorf("%+v, now %v", rep, b.state.Role)
 	}
 	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "king"}, ""); rep.OK || rep.Hint == "" {

@@ -13,9 +13,10 @@ import (
 	"portillon/policy"
 )
 
-// The desk is what people do at the panel. Whoever tapped last may, for a minute; a form that they opened is theirs for ten, whoever
-// taps meanwhile. What needs a touch, and the opening of a form, is for the screen at the machine (panel.Order.Here, panel.Ask.Here): a
-// page elsewhere on the network shows. What is sent from there, with a form's code, is unsigned (unsigned.go).
+// The desk is what people do at the panel. Whoever tapped last may, for a minute; a form that they opened is theirs for
+// ten, whoever taps meanwhile. What needs a touch, and the opening of a form, is for the screen at the machine
+// (panel.Order.Here, panel.Ask.Here): a page elsewhere on the network shows. What is sent from there, with a form's
+// code, is unsigned (unsigned.go).
 
 const (
 	formLife   = 10 * time.Minute
@@ -99,8 +100,8 @@ func (m *Machine) stands() policy.MemberID {
 	return m.desk.who
 }
 
-// arrived notes who stands there now. Whose card is blocked, or proved less than this machine asks for, is nobody; and whoever stood
-// there before does not any more.
+// arrived notes who stands there now. Whose card is blocked, or proved less than this machine asks for, is nobody; and
+// whoever stood there before does not any more.
 func (m *Machine) arrived(id policy.MemberID, card policy.CardStrength, d policy.Decision) {
 	mach, ok := m.site()
 	if !ok || card < mach.Card || slices.Contains(d.Codes(), policy.CardBlocked) {

@@ -104,11 +104,13 @@ func TestReportIsItsAuthorsThoughAnotherCardComes(t *testing.T) {
 	var who policy.MemberID
 	b.Journal = hears{b.notes, func(r session.Record) { who = r.Member }}
 	n := len(b.notes.said)
-	if err := b.writes(f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" || who != "" {
+	if err := b.writes(f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" ||
+		who != "" {
 		t.Errorf("%v %q by %s: another card was presented since", err, b.since(n), who)
 	}
 	b.tap(lea)
-	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.since(n) != "problem problem" || who != "m-020dc2" {
+	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.since(n) != "problem problem" ||
+		who != "m-020dc2" {
 		t.Errorf("%v %q by %s", err, b.since(n), who)
 	}
 	if err := b.writes(f.Token, panel.Entry{Item: "noise"}); !errors.Is(err, panel.FormOver) {
@@ -159,7 +161,9 @@ func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Panel.Settle()
-	if v := b.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "dangereux, fumée") || strings.Contains(v.Line.FR, "derrière") || !strings.Contains(v.Next.EN, "Reported by a member") {
+	if v := b.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "dangereux, fumée") ||
+		strings.Contains(v.Line.FR, "derrière") ||
+		!strings.Contains(v.Next.EN, "Reported by a member") {
 		t.Errorf("%+v", v)
 	}
 	b.wants(b.tap(lea), "refused [tagged]")
@@ -186,7 +190,9 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 	if got := b.offered(); got != "tag, ask log" {
 		t.Fatal(got)
 	}
-	if v := b.Panel.Current(); v.Desk.Line.FR != "Léa, qu’est-ce qui a été fait ?" || v.Desk.Items[0].ID != "lens-cleaning" || len(v.Desk.Items) != 4 {
+	if v := b.Panel.Current(); v.Desk.Line.FR != "Léa, qu’est-ce qui a été fait ?" ||
+		v.Desk.Items[0].ID != "lens-cleaning" ||
+		len(v.Desk.Items) != 4 {
 		t.Errorf("%+v", v.Desk)
 	}
 	f, err := b.open(panel.Ask{Here: true, Do: "log", Item: "lens-cleaning"})
@@ -199,7 +205,11 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 	if err := b.writes(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20, Photo: panel.Picture{Name: "ab"}}); err != nil {
 		t.Fatal(err)
 	}
-	if x := r.Body.(wire.InterventionBody); r.Member != "m-020dc2" || x.Endorser == "" || x.Endorser == r.Member || x.Minutes != 20 || x.Photo != "ab" || x.RanBy != wire.RanByRelay || r.Session == "" {
+	if x := r.Body.(wire.InterventionBody); r.Member != "m-020dc2" || x.Endorser == "" || x.Endorser == r.Member ||
+		x.Minutes != 20 ||
+		x.Photo != "ab" ||
+		x.RanBy != wire.RanByRelay ||
+		r.Session == "" {
 		t.Errorf("%+v", r)
 	}
 	if _, err := b.open(panel.Ask{Here: true, Do: "log"}); err == nil {
@@ -240,7 +250,8 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	}
 	b.now = b.state.Until.Add(-90 * time.Second)
 	b.step(t.Context(), session.Tick{})
-	if v := b.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Pour prolonger : toucher ci-dessous" || b.offered() != "extend" {
+	if v := b.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Pour prolonger : toucher ci-dessous" ||
+		b.offered() != "extend" {
 		t.Fatalf("%+v %s", v, b.offered())
 	}
 	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
@@ -257,7 +268,8 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	}
 }
 
-// The policy's own max bounds what a card starts with. What is asked for at the panel comes on top, until the machine closes.
+// The policy's own max bounds what a card starts with. What is asked for at the panel comes on top, until the machine
+// closes.
 func TestExtensionIsBoundedByClosingTimeAndNotByTheSessionsMax(t *testing.T) {
 	b := otherBench(t, "session: { max: 2h, idle: 10m, warn: 2m }", "session: { max: 30m, warn: 25m, extend: 30m }")
 	for _, c := range []struct {
@@ -280,7 +292,11 @@ func TestExtensionIsBoundedByClosingTimeAndNotByTheSessionsMax(t *testing.T) {
 
 // What the mentor has done at this machine counts at the extension as it counted at the tap.
 func TestSupervisedSessionIsExtendedByWhatTheMentorHasDoneHere(t *testing.T) {
-	b := otherBench(t, "supervisor: laser-mentor, hours", "supervisor: { badge: laser-mentor, used-within: 2d, hours: 10 }, hours")
+	b := otherBench(
+		t,
+		"supervisor: laser-mentor, hours",
+		"supervisor: { badge: laser-mentor, used-within: 2d, hours: 10 }, hours",
+	)
 	b.tap(jules)
 	b.wants(b.tap(karim), "session-start RELAY ON [on]") // his own: ten hours are asked for, and he has none
 	mentor := b.state.Member
@@ -295,10 +311,14 @@ func TestSupervisedSessionIsExtendedByWhatTheMentorHasDoneHere(t *testing.T) {
 	}
 }
 
-// A machine knows of its own session alone. Who answers for it answers for one there, and the session itself is not held against them: not
-// when it is extended, nor when another mentor takes over.
+// A machine knows of its own session alone. Who answers for it answers for one there, and the session itself is not
+// held against them: not when it is extended, nor when another mentor takes over.
 func TestMentorAnswersForOneSessionHereAtMost(t *testing.T) {
-	b := otherBench(t, "supervisor: laser-mentor, hours", "supervisor: { any: [laser-mentor, laser-maintainer] }, learners: 1, hours")
+	b := otherBench(
+		t,
+		"supervisor: laser-mentor, hours",
+		"supervisor: { any: [laser-mentor, laser-maintainer] }, learners: 1, hours",
+	)
 	person := func(card string) *policy.Member {
 		u, _ := rfid.ParseUID(card)
 		p, _ := b.lookup(u)
@@ -353,7 +373,8 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 		}
 	}
 	n := len(b.notes.said)
-	if err := b.touch(panel.Order{Do: "vouch", Items: []string{"settings", "focus", "focus"}}); err != nil || b.since(n) != "vouched" {
+	if err := b.touch(panel.Order{Do: "vouch", Items: []string{"settings", "focus", "focus"}}); err != nil ||
+		b.since(n) != "vouched" {
 		t.Error(err, b.since(n))
 	}
 	if v := b.Panel.Current(); v.Sign != panel.SignThanks || !strings.Contains(v.Line.FR, "Jules") {
@@ -384,7 +405,8 @@ func TestMentorOfTodayIsNamedToWhoIsRefused(t *testing.T) {
 	b.tap(lea) // no mentor
 	b.tap(lea)
 	b.tap(zoe)
-	if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "(aujourd’hui : Karim)") || !strings.Contains(v.Next.EN, "(today: Karim)") {
+	if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "(aujourd’hui : Karim)") ||
+		!strings.Contains(v.Next.EN, "(today: Karim)") {
 		t.Errorf("%+v", v.Next)
 	}
 	b.tap(jules)
@@ -422,7 +444,9 @@ func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 	b.tap(ines)
 	b.upkeep(t.Context())
 	b.upkeep(t.Context())
-	if v := b.Panel.Current(); len(b.state.Tags) != 1 || !strings.Contains(v.Line.FR, "entretien à faire (extraction et filtres)") || !strings.Contains(v.Line.EN, "extraction and filters") {
+	if v := b.Panel.Current(); len(b.state.Tags) != 1 ||
+		!strings.Contains(v.Line.FR, "entretien à faire (extraction et filtres)") ||
+		!strings.Contains(v.Line.EN, "extraction and filters") {
 		t.Fatalf("%+v %+v", b.state.Tags, v.Line)
 	}
 	b.wants(b.tap(lea), "refused [tagged]")
@@ -430,7 +454,8 @@ func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 	if got := b.offered(); strings.Contains(got, "untag") {
 		t.Errorf("what is due is taken off by doing it: %s", got)
 	}
-	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil || len(b.state.Tags) != 0 {
+	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil ||
+		len(b.state.Tags) != 0 {
 		t.Errorf("%v %+v", err, b.state.Tags)
 	}
 	b.tap(ines)
@@ -443,7 +468,8 @@ func TestHoursOutliveTheDaemon(t *testing.T) {
 	b.now = b.now.Add(90 * time.Minute)
 	b.tap(lea)
 	var kept session.Hours
-	if err := json.Unmarshal(b.notes.facts[FactHours], &kept); err != nil || kept.Relay < 90*time.Minute || b.hours() != 1.5 {
+	if err := json.Unmarshal(b.notes.facts[FactHours], &kept); err != nil || kept.Relay < 90*time.Minute ||
+		b.hours() != 1.5 {
 		t.Errorf("%v %+v %v", err, kept, b.hours())
 	}
 	p := b.Parts

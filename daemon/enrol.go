@@ -9,11 +9,12 @@ import (
 	"portillon/wire"
 )
 
-// maxUnknown bounds the unknown cards that the machine remembers: an emulator makes up ten a second. The oldest is forgotten first.
-// 64 answers fit into the line of the control socket: each has about 180 bytes.
+// maxUnknown bounds the unknown cards that the machine remembers: an emulator makes up ten a second. The oldest is
+// forgotten first. 64 answers fit into the line of the control socket: each has about 180 bytes.
 const maxUnknown = 64
 
-// unknownCards are the unknown cards that were tapped, in memory alone: after a restart only their sealed records are left.
+// unknownCards are the unknown cards that were tapped, in memory alone: after a restart only their sealed records are
+// left.
 type unknownCards struct {
 	shown string // the code of the last one; empty: there is no bundle
 	taps  uint64

@@ -15,7 +15,9 @@ func TestUnknownCardsAreRememberedOnceEachAndBounded(t *testing.T) {
 	u.note(card(0), at)
 	u.note(card(1), at)
 	u.note(card(0), at.Add(time.Minute))
-	if len(u.cards) != 2 || u.cards[1].Code != "000000" || u.cards[1].Tap != 3 || !u.cards[1].At.Equal(at.Add(time.Minute)) || u.shown != "000000" {
+	if len(u.cards) != 2 || u.cards[1].Code != "000000" || u.cards[1].Tap != 3 ||
+		!u.cards[1].At.Equal(at.Add(time.Minute)) ||
+		u.shown != "000000" {
 		t.Errorf("%+v", u)
 	}
 	for i := range 10 * maxUnknown {

@@ -35,7 +35,8 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 		return panel.Form{}, panel.ScanCode
 	case a.At != 0 && a.At != m.desk.nth:
 		return panel.Form{}, panel.NotYou
-	case who == "" && a.Do == "report": // the next card says who is there; it starts nothing, and ends no more than it would anyway
+	case who == "" && a.Do == "report":
+		// the next card says who is there; it starts nothing, and ends no more than it would anyway
 		m.asking = m.Now().Add(identify)
 		if m.state.Running() {
 			return panel.Form{}, panel.CardToReportInUse
@@ -82,8 +83,8 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 	return f.Form, nil
 }
 
-// keepForm drops the opener's own oldest form where they have too many, and reports whether there is room. Nobody's form is dropped for
-// another member's.
+// keepForm drops the opener's own oldest form where they have too many, and reports whether there is room. Nobody's
+// form is dropped for another member's.
 func (m *Machine) keepForm(f form) bool {
 	m.dropOld()
 	n, oldest := 0, -1
@@ -122,8 +123,8 @@ func (m *Machine) opened(token string) (form, bool) {
 	return m.forms[i], true
 }
 
-// written fills a form in. It is used up once it is on record, or waits for its member: what was sent from elsewhere, or after another card
-// was presented, is nobody's act until they confirm it.
+// written fills a form in. It is used up once it is on record, or waits for its member: what was sent from elsewhere,
+// or after another card was presented, is nobody's act until they confirm it.
 func (m *Machine) written(ctx context.Context, token string, e panel.Entry) (waits policy.Text, err error) {
 	f, known := m.opened(token)
 	if !known {
@@ -191,8 +192,8 @@ func (m *Machine) mayReport(who reportKey) bool {
 	return true
 }
 
-// tagFor is the tag that a form puts on. Its reason is the problem, and what was written of it. One member's danger is one tag, however
-// often they report it, and a form's is one however often it is sent.
+// tagFor is the tag that a form puts on. Its reason is the problem, and what was written of it. One member's danger is
+// one tag, however often they report it, and a form's is one however often it is sent.
 func (m *Machine) tagFor(f form, e panel.Entry) session.Tag {
 	reason := m.speak(panel.ProblemName(e.Item))
 	if line, _, _ := strings.Cut(e.Note, "\n"); line != "" {

@@ -30,7 +30,8 @@ func TestContactorThatDiffersPutsTheMachineOutOfService(t *testing.T) {
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 }
 
-// Nothing ever takes back that the contactor was not yet open, so it is no fault: the start has not been, and the member tries again.
+// Nothing ever takes back that the contactor was not yet open, so it is no fault: the start has not been, and the
+// member tries again.
 func TestContactorThatIsNotYetOpenIsNoFault(t *testing.T) {
 	b := newBench(t)
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrMoment)

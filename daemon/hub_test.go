@@ -47,7 +47,8 @@ func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
 			t.Errorf("%s: state %+v", c.name, p.state)
 		}
 		s := b.order(t.Context(), control.Request{Do: "status"}, "").Status
-		if s.Hub != c.h.Acknowledges || s.Broker != c.h.Broker || (s.Unacked != nil) != c.owed || c.owed && (s.Unacked.Why != c.h.Why || s.Unacked.Detail != c.h.Detail || s.Unacked.Overdue != c.h.Overdue) {
+		if s.Hub != c.h.Acknowledges || s.Broker != c.h.Broker || (s.Unacked != nil) != c.owed ||
+			c.owed && (s.Unacked.Why != c.h.Why || s.Unacked.Detail != c.h.Detail || s.Unacked.Overdue != c.h.Overdue) {
 			t.Errorf("%s: status %+v, %+v", c.name, s, s.Unacked)
 		}
 	}

@@ -13,7 +13,8 @@ import (
 	"portillon/wire"
 )
 
-// The card left its slot while the loop was held up (an SD card may stop for up to diskHang): the news is old, and true for ever.
+// The card left its slot while the loop was held up (an SD card may stop for up to diskHang): the news is old, and true
+// for ever.
 func TestCardThatLeftItsSlotWhileTheLoopWasHeldUpEndsItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -71,7 +72,8 @@ func (s slow) Append(r session.Record, f map[string][]byte) error {
 	return s.notebook.Append(r, f)
 }
 
-// A start whose record took longer than a tap may be old: whoever tapped has walked away, and the relay would close before nobody.
+// A start whose record took longer than a tap may be old: whoever tapped has walked away, and the relay would close
+// before nobody.
 func TestStartThatTookTooLongToRecordClosesNoRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -119,12 +121,15 @@ func TestStrengthOfACardDoesNotOutliveItsWait(t *testing.T) {
 // A tag whose record could never be written would wait for ever, and nothing could start.
 func TestTagWithALongNameIsNoPoison(t *testing.T) {
 	b := newBench(t)
-	if rep := b.order(t.Context(), control.Request{Do: "tag", Tag: strings.Repeat("x", 9000), Reason: "courroie"}, ""); rep.OK || !rep.Wrong || len(b.state.Tags) > 0 {
+	if rep := b.order(t.Context(), control.Request{Do: "tag", Tag: strings.Repeat("x", 9000), Reason: "courroie"}, ""); rep.OK ||
+		!rep.Wrong ||
+		len(b.state.Tags) > 0 {
 		t.Errorf("%+v", rep)
 	}
 }
 
-// After an emergency stop the card still stands in the slot, and the reader loses sight of it for two seconds: nobody acted.
+// After an emergency stop the card still stands in the slot, and the reader loses sight of it for two seconds: nobody
+// acted.
 func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -159,8 +164,8 @@ func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
 	})
 }
 
-// A reader gone mad, or children with a handful of cards: sixteen taps a second, for a minute. Each session that begins ends, nothing
-// is on in between, strangers fill no journal, and the next member finds a machine that works.
+// A reader gone mad, or children with a handful of cards: sixteen taps a second, for a minute. Each session that begins
+// ends, nothing is on in between, strangers fill no journal, and the next member finds a machine that works.
 func TestThousandTapsAMinuteLeaveTheMachineInOrder(t *testing.T) {
 	b := newBench(t)
 	b.state.ReaderDown = false
@@ -188,7 +193,8 @@ func TestThousandTapsAMinuteLeaveTheMachineInOrder(t *testing.T) {
 		}
 		on = (on || s == "RELAY ON") && s != "relay off"
 	}
-	if on || b.relay || records["session-start"] == 0 || records["session-start"] != records["session-end"] || records["session-start"] != records["RELAY ON"] {
+	if on || b.relay || records["session-start"] == 0 || records["session-start"] != records["session-end"] ||
+		records["session-start"] != records["RELAY ON"] {
 		t.Errorf("on %v, %v", on, records)
 	}
 	if strangers < 200 || noted > 31 {

@@ -16,8 +16,8 @@ import (
 	"portillon/wire"
 )
 
-// Journal commits records. Append returns when the record is on the disk, or with the reason why it is not; Keep does the same with
-// facts alone.
+// Journal commits records. Append returns when the record is on the disk, or with the reason why it is not; Keep does
+// the same with facts alone.
 type Journal interface {
 	Append(r session.Record, facts map[string][]byte) error
 	Keep(facts map[string][]byte) error
@@ -25,7 +25,8 @@ type Journal interface {
 	Generation() wire.Generation
 }
 
-// Switch is the relay as the guard holds it. Set returns when the guard has confirmed, or with an error, and then the relay is off.
+// Switch is the relay as the guard holds it. Set returns when the guard has confirmed, or with an error, and then the
+// relay is off.
 type Switch interface {
 	Set(ctx context.Context, r session.Relay) error
 }
@@ -68,17 +69,22 @@ type Parts struct {
 	Signals <-chan Signal
 
 	Tags []session.Tag // from the journal's facts
-	// RemovedTags holds the ids of tags that were taken off, from the journal's facts. A command cannot add one of them again.
+	// RemovedTags holds the ids of tags that were taken off, from the journal's facts. A command cannot add one of them
+	// again.
 	RemovedTags map[string]bool
-	// Awaits says that the journal began anew and has not been compared with what the hub holds of the ones before; Restored that it has been.
+	// Awaits says that the journal began anew and has not been compared with what the hub holds of the ones before;
+	// Restored that it has been.
 	Awaits, Restored bool
 	Practice         map[policy.MemberID]policy.Practice // likewise
 	Done             map[string]policy.Done              // likewise: when each kind of maintenance was last done
 	Ran              session.Hours                       // likewise
-	Owed             []Owed                              // what happened before and the journal has not taken: nothing starts until it does
-	Acked            func() uint64                       // records that the hub holds
-	HubHealth        func() HubHealth                    // how the way to the hub stands; it does not block; nil: there is no hub
-	// SealKey is the hub's key of the day for sealed cards (wire.Ack); empty: none is known. It does not block; nil: there is no hub.
+	// what happened before and the journal has not taken: nothing starts until it does
+	Owed  []Owed
+	Acked func() uint64 // records that the hub holds
+	// how the way to the hub stands; it does not block; nil: there is no hub
+	HubHealth func() HubHealth
+	// SealKey is the hub's key of the day for sealed cards (wire.Ack); empty: none is known. It does not block; nil: there
+	// is no hub.
 	SealKey func() string
 	// Keys are the keys that the machine works with, and the room of its disk, for its state. It does not block for long;
 	// nil: the state says nothing of them.
@@ -100,7 +106,8 @@ type Machine struct {
 	card     policy.CardStrength             // what the card of the state's member proved
 	rosters  chan *roster.Roster
 	asks     chan ask
-	born     time.Time    // its monotonic reading is what the next two count from: a clock that is set back feeds no dead loop
+	// its monotonic reading is what the next two count from: a clock that is set back feeds no dead loop
+	born     time.Time
 	beat     atomic.Int64 // nanoseconds from born to the loop's last turn
 	disk     atomic.Int64 // and to when a commit began; 0: none is under way
 	began    time.Time    // when the step began in which the session under way, or the wait, started
@@ -122,7 +129,8 @@ type Machine struct {
 	counted  time.Time                 // when hours were last kept
 	unsigned []unsignedForm            // sent from phones; they wait for their members
 	attests  []toAttest                // interventions that wait for their endorsers
-	// dangerAt is when a danger was last reported unsigned, droppedAt when a form was dropped that nobody confirmed; zero: never.
+	// dangerAt is when a danger was last reported unsigned, droppedAt when a form was dropped that nobody confirmed; zero:
+	// never.
 	dangerAt, droppedAt time.Time
 
 	screens []panel.Screen // the machine's own screens, as they were last judged
@@ -137,8 +145,8 @@ type Machine struct {
 	reported map[rfid.UID]bool // cards of the old card key that the hub was told of, since the bundle in force came
 }
 
-// Owed is the end of a session that the last daemon left open, and its member's practice with it; the zero Practice, where it is not known how
-// long the session was.
+// Owed is the end of a session that the last daemon left open, and its member's practice with it; the zero Practice,
+// where it is not known how long the session was.
 type Owed struct {
 	Record   session.Record
 	Practice policy.Practice
@@ -178,8 +186,8 @@ func New(p Parts) *Machine {
 // turned notes that the loop turns.
 func (m *Machine) turned() { m.beat.Store(int64(time.Since(m.born))) }
 
-// How long the loop may be silent before it is dead, and how long the disk may take over a commit: SD cards stop for seconds while
-// they move blocks, and a job is not cut for that.
+// How long the loop may be silent before it is dead, and how long the disk may take over a commit: SD cards stop for
+// seconds while they move blocks, and a job is not cut for that.
 const (
 	hang     = time.Second
 	diskHang = 10 * time.Second
@@ -336,7 +344,8 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 	case s.What == "contactor":
 		m.relay = false
 		m.step(ctx, session.Broke{What: s.What, Why: "command and contactor disagree"})
-		m.step(ctx, session.AddTag{Tag: session.Tag{ID: "contactor", Reason: m.speak(disagree)}, Now: true}) // a contactor that lied once is not believed again before a maintainer has looked
+		// a contactor that lied once is not believed again before a maintainer has looked
+		m.step(ctx, session.AddTag{Tag: session.Tag{ID: "contactor", Reason: m.speak(disagree)}, Now: true})
 	case s.What == "guard-back":
 		m.step(ctx, session.Mended{What: "guard-lost"})
 	case s.What == "dropped": // the lease was missed: the session is over, the machine is not broken
@@ -379,8 +388,8 @@ func (m *Machine) holds(uid rfid.UID) bool {
 	return known && p.Member.ID == m.state.Holder() || m.state.Running() && m.whose(uid) == m.state.Holder()
 }
 
-// rests reports whether a card stands in its slot since its session was ended by something else: the machine must not start by itself
-// because the reader lost sight of it for a moment.
+// rests reports whether a card stands in its slot since its session was ended by something else: the machine must not
+// start by itself because the reader lost sight of it for a moment.
 func (m *Machine) rests(uid rfid.UID) bool {
 	p, known := m.lookup(uid)
 	if uid != m.lain.card && (!known || p.Member.ID != m.lain.who) {
@@ -395,10 +404,12 @@ func (m *Machine) rests(uid rfid.UID) bool {
 	return false
 }
 
-// takenOut is how long a card must have left its slot after its session was ended by something else; longer than a reader's glitch.
+// takenOut is how long a card must have left its slot after its session was ended by something else; longer than a
+// reader's glitch.
 const takenOut = 3 * time.Second
 
-// stale is how old a tap may be that still means something: a member whose card did nothing for so long has walked away, or tapped again.
+// stale is how old a tap may be that still means something: a member whose card did nothing for so long has walked
+// away, or tapped again.
 const stale = 3 * time.Second
 
 func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
@@ -424,7 +435,8 @@ func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 			if e.Tap.At.IsZero() || !e.Tap.At.Before(m.came) { // a reader says so once: however late, an empty slot is empty
 				m.away(ctx, e.Tap.UID)
 			}
-		case e.Tap.Slot && m.state.Running() && m.holds(e.Tap.UID): // it stood there all the time, and the reader did not see it for a moment
+		case e.Tap.Slot && m.state.Running() && m.holds(e.Tap.UID):
+			// it stood there all the time, and the reader did not see it for a moment
 		case e.Tap.Lies && m.state.Running():
 			m.away(ctx, rfid.UID{})
 		case e.Tap.Lies:

@@ -55,10 +55,16 @@ func TestLapsedMembersAreRefusedByNameAndDate(t *testing.T) {
 	b := benchOf(t, clubOf(t, rule, leasLine, leasLine+" until: 2026-11-20,", inesLine, inesLine+" until: 2026-11-20,"))
 	b.wants(b.tap(lea), "refused [expired]")
 	v := b.Panel.Current()
-	if v.Line.FR != "Léa : l’adhésion s’est terminée le 20 novembre" || v.Line.EN != "Léa: the membership ended on 20 November" || v.Next.FR != "Prochaine étape : la renouveler à l’accueil" {
+	if v.Line.FR != "Léa : l’adhésion s’est terminée le 20 novembre" ||
+		v.Line.EN != "Léa: the membership ended on 20 November" ||
+		v.Next.FR != "Prochaine étape : la renouveler à l’accueil" {
 		t.Errorf("%+v %+v", v.Line, v.Next)
 	}
-	if got := string(mustJSON(b.notes.last.Body)); !strings.HasPrefix(got, `{"reasons":["membership-lapsed"],"role":"user","basis":{`) || b.notes.last.Kind != wire.Refused {
+	if got := string(mustJSON(b.notes.last.Body)); !strings.HasPrefix(
+		got,
+		`{"reasons":["membership-lapsed"],"role":"user","basis":{`,
+	) ||
+		b.notes.last.Kind != wire.Refused {
 		t.Errorf("%s %s", b.notes.last.Kind, got)
 	}
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
@@ -133,15 +139,22 @@ func TestLapseNeverCutsARunningSessionButBlockingDoes(t *testing.T) {
 }
 
 func TestLostCardTellsNothingAndAlerts(t *testing.T) {
-	r := clubOf(t, rule, leasCard, `cards: ["AA00112233", { number: "62E3086CED", state: lost, since: 2026-11-01 }, { number: "77777777", state: replaced }]`)
+	r := clubOf(
+		t,
+		rule,
+		leasCard,
+		`cards: ["AA00112233", { number: "62E3086CED", state: lost, since: 2026-11-01 }, { number: "77777777", state: replaced }]`,
+	)
 	b := benchOf(t, r)
 	b.wants(b.tap("AA00112233"), "session-start RELAY ON [on]")
 	b.wants(b.tap(lea), "card-alert [refused]")
-	if got := string(mustJSON(b.notes.last.Body)); got != `{"state":"lost","since":"2026-11-01"}` || b.notes.last.Member != "m-020dc2" {
+	if got := string(mustJSON(b.notes.last.Body)); got != `{"state":"lost","since":"2026-11-01"}` ||
+		b.notes.last.Member != "m-020dc2" {
 		t.Errorf("%s of %s", got, b.notes.last.Member)
 	}
 	v := b.Panel.Current()
-	if v.Line.FR != "Cette carte est bloquée" || v.Next.FR != "Prochaine étape : passer à l’accueil" || v.Line.EN != "This card is blocked" {
+	if v.Line.FR != "Cette carte est bloquée" || v.Next.FR != "Prochaine étape : passer à l’accueil" ||
+		v.Line.EN != "This card is blocked" {
 		t.Errorf("%+v %+v", v.Line, v.Next)
 	}
 	if b.stands() != "" {
@@ -152,7 +165,8 @@ func TestLostCardTellsNothingAndAlerts(t *testing.T) {
 	}
 	b.Panel.Settle()
 	b.wants(b.tap("77777777"), "refused [refused]")
-	if log := b.log.String(); strings.Count(log, "refused card tapped") != 1 || strings.Contains(log, "62E3086CED") || strings.Contains(log, "Léa") {
+	if log := b.log.String(); strings.Count(log, "refused card tapped") != 1 || strings.Contains(log, "62E3086CED") ||
+		strings.Contains(log, "Léa") {
 		t.Errorf("the log: %s", log)
 	}
 	b.Panel.Settle()
@@ -184,7 +198,8 @@ func TestUntrustedClockJudgesMembershipsByWhatIsKnownToHavePassed(t *testing.T) 
 
 func TestPanelShowsTheEndOfAMembershipByItsSign(t *testing.T) {
 	for _, s := range panel.Gallery(time.Now()) {
-		if s.Name == "membership ended" && (s.View.Sign != panel.SignExpired || s.View.Line.FR != "Léa : l’adhésion s’est terminée le 30 septembre") {
+		if s.Name == "membership ended" &&
+			(s.View.Sign != panel.SignExpired || s.View.Line.FR != "Léa : l’adhésion s’est terminée le 30 septembre") {
 			t.Errorf("%+v", s.View)
 		}
 	}

@@ -22,8 +22,9 @@ func (m *Machine) Do(ctx context.Context, r control.Request) control.Reply {
 	return m.within(ctx, func(ctx context.Context) control.Reply { return m.order(ctx, r, "") })
 }
 
-// Obey carries out a command that was signed for this machine, and records the result. A tag that is on the machine already changes
-// nothing; a tag that was taken off stays off, so a replayed command does nothing. A tag is taken off at the machine alone.
+// Obey carries out a command that was signed for this machine, and records the result. A tag that is on the machine
+// already changes nothing; a tag that was taken off stays off, so a replayed command does nothing. A tag is taken off
+// at the machine alone.
 func (m *Machine) Obey(ctx context.Context, c wire.Command) error {
 	rep := m.within(ctx, func(ctx context.Context) control.Reply { return m.obey(ctx, c) })
 	if !rep.OK {
@@ -50,7 +51,8 @@ func (m *Machine) obey(ctx context.Context, c wire.Command) (rep control.Reply) 
 	return rep
 }
 
-// refusalEvery is how often the same refusal of a command is recorded: whoever can replay a command cannot fill the disk.
+// refusalEvery is how often the same refusal of a command is recorded: whoever can replay a command cannot fill the
+// disk.
 const refusalEvery = time.Minute
 
 // refusalsMost bounds how many different refusals are recorded in that time.

@@ -7,9 +7,9 @@ import (
 	"portillon/wire"
 )
 
-// reportOldKey tells the hub of a card that the bundle knows under the card key before alone, so that the hub binds it to
-// the new one. A card is reported once for each bundle: if the report is lost, the next bundle brings another. The record
-// is written after the tap was answered: it opens nothing, and nobody waits for it.
+// reportOldKey tells the hub of a card that the bundle knows under the card key before alone, so that the hub binds it
+// to the new one. A card is reported once for each bundle: if the report is lost, the next bundle brings another. The
+// record is written after the tap was answered: it opens nothing, and nobody waits for it.
 func (m *Machine) reportOldKey(ctx context.Context, uid rfid.UID) {
 	if m.Roster == nil || m.SealKey == nil || m.reported[uid] {
 		return

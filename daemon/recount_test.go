@@ -30,9 +30,15 @@ func story(t *testing.T) (*Recount, map[string][]byte) {
 	add(wire.Untagged, "m-ines", wire.TagBody{Tag: "t1"})
 	add(wire.SessionEnd, "m-lea", wire.EndBody{Seconds: 600})
 	add(wire.SessionEnd, "m-lea", wire.EndBody{Seconds: 300})
-	add(wire.Intervened, "m-ines", wire.InterventionBody{What: "lens-cleaning", Ran: wire.Ran{RanSeconds: 900, RanBy: wire.RanByRelay}})
+	add(
+		wire.Intervened,
+		"m-ines",
+		wire.InterventionBody{What: "lens-cleaning", Ran: wire.Ran{RanSeconds: 900, RanBy: wire.RanByRelay}},
+	)
 	facts := map[string][]byte{
-		FactTags:                   mustJSON([]session.Tag{{ID: "t2", By: "m-ines", Role: policy.Maintainer, Reason: "lens"}}),
+		FactTags: mustJSON(
+			[]session.Tag{{ID: "t2", By: "m-ines", Role: policy.Maintainer, Reason: "lens"}},
+		),
 		FactRemoved + "t1":         []byte("1"),
 		FactPractice + "m-lea":     mustJSON(policy.Practice{Last: at.Add(-2 * time.Hour), Logged: 15 * time.Minute}),
 		FactDone + "lens-cleaning": mustJSON(policy.Done{At: at.Add(-time.Hour), Ran: 15 * time.Minute}),
@@ -69,7 +75,8 @@ func TestFactsThatSayLessThanTheRecordsAreNamed(t *testing.T) {
 			r, facts := story(t)
 			c.change(facts)
 			got := r.Compare(facts)
-			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) == 0 || !strings.Contains(strings.Join(got, "\n"), c.want)) {
+			if c.want == "" && len(got) > 0 ||
+				c.want != "" && (len(got) == 0 || !strings.Contains(strings.Join(got, "\n"), c.want)) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
@@ -84,7 +91,9 @@ func TestRestoredFactsDoNotDifferFromTheRecords(t *testing.T) {
 		t.Errorf("%q", d)
 	}
 	var tags []session.Tag
-	if err := json.Unmarshal(restored[FactTags], &tags); err != nil || len(tags) != 1 || tags[0].ID != "t2" || tags[0].Role != policy.Maintainer || tags[0].By != "m-ines" {
+	if err := json.Unmarshal(restored[FactTags], &tags); err != nil || len(tags) != 1 || tags[0].ID != "t2" ||
+		tags[0].Role != policy.Maintainer ||
+		tags[0].By != "m-ines" {
 		t.Errorf("%s, %v", restored[FactTags], err)
 	}
 	if missing := r.Missing(nil); len(missing) != 1 || missing[0].Reason != "lens" {

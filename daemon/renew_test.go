@@ -46,7 +46,8 @@ func renewed(t *testing.T, edits ...string) *roster.Roster {
 
 const leasCard, other = `cards: ["62E3086CED"]`, `cards: ["AA00112233"]`
 
-// The office gives Léa another card while she works: the one in her hand still ends what it began, and starts nothing more.
+// The office gives Léa another card while she works: the one in her hand still ends what it began, and starts nothing
+// more.
 func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	for name, r := range map[string]*roster.Roster{
 		"nobody's": renewed(t, leasCard, other),
@@ -166,8 +167,8 @@ func TestReplacedCardEndsAJobThatIsBeingFinished(t *testing.T) {
 	}
 }
 
-// A card that a new bundle gives to somebody else stays in its slot while the reader is opened anew: it is the same card, and its session goes on;
-// once that is ended from elsewhere, the card starts nothing in its new member's name.
+// A card that a new bundle gives to somebody else stays in its slot while the reader is opened anew: it is the same
+// card, and its session goes on; once that is ended from elsewhere, the card starts nothing in its new member's name.
 func TestReassignedCardInItsSlotStartsNothing(t *testing.T) {
 	b := newBench(t)
 	b.state.ReaderDown = false
@@ -201,7 +202,10 @@ func TestReassignedCardOfAFailedStartStartsNothing(t *testing.T) {
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrMoment)
 	says()
 	b.notes.dead = nil
-	b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", other+" }"))
+	b.take(
+		t.Context(),
+		renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", other+" }"),
+	)
 	if says(); b.relay {
 		t.Errorf("nobody tapped, and the session of %s runs", b.state.Member)
 	}
@@ -263,14 +267,18 @@ func TestCardPulledBeforeItsTapWasLookedAtKeepsNoMachineOn(t *testing.T) {
 		if !b.relay {
 			t.Fatal("the tap is young enough, and started nothing")
 		}
-		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: put.Add(1800 * time.Millisecond)}})
+		b.readerSays(
+			t.Context(),
+			rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true, At: put.Add(1800 * time.Millisecond)}},
+		)
 		if b.relay {
 			t.Error("the slot is empty, nobody will say so again, and the relay is on")
 		}
 	})
 }
 
-// With a clock that nobody vouches for, practice grows and gets no newer, and what a day or a week allows is not forgotten.
+// With a clock that nobody vouches for, practice grows and gets no newer, and what a day or a week allows is not
+// forgotten.
 func TestPracticeByAClockThatNobodyVouchesFor(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
@@ -285,7 +293,8 @@ func TestPracticeByAClockThatNobodyVouchesFor(t *testing.T) {
 		t.Errorf("the first practice of all is dated %s, logged %v", p.Last, p.Logged)
 	}
 	got := Practised(was, time.Time{}, time.Hour)
-	if !got.Last.Equal(was.Last) || got.Logged != was.Logged+time.Hour || got.Day != was.Day+time.Hour || got.Week != was.Week+time.Hour {
+	if !got.Last.Equal(was.Last) || got.Logged != was.Logged+time.Hour || got.Day != was.Day+time.Hour ||
+		got.Week != was.Week+time.Hour {
 		t.Errorf("%+v after %+v", got, was)
 	}
 }
@@ -316,7 +325,12 @@ func TestMachineFindsOutThatItsJournalTakesRecordsAgain(t *testing.T) {
 // The last daemon's session could not be closed: nothing starts before it is.
 func TestWhatTheJournalIsOwedComesBeforeAnyStart(t *testing.T) {
 	b := newBench(t)
-	end := session.Record{Kind: wire.SessionEnd, Session: "s-old", Member: "m-be879f", Body: wire.EndBody{Cause: wire.CausePowerLost, Seconds: 90}}
+	end := session.Record{
+		Kind:    wire.SessionEnd,
+		Session: "s-old",
+		Member:  "m-be879f",
+		Body:    wire.EndBody{Cause: wire.CausePowerLost, Seconds: 90},
+	}
 	p := b.Parts
 	friday := time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC)
 	p.Owed = []Owed{{Record: end, Practice: policy.Practice{Machine: "laser", Last: friday, Logged: 90 * time.Second}}}
@@ -336,7 +350,8 @@ func TestOrdersOfTagsAreAnsweredAsTheyWentOut(t *testing.T) {
 	for n := range session.TagsMax {
 		b.do(control.Request{Do: "tag", Reason: "one more", Tag: fmt.Sprintf("t-%c", 'A'+n)})
 	}
-	if rep := b.order(t.Context(), control.Request{Do: "tag", Reason: "too many", Tag: "t-last"}, ""); rep.OK || rep.Error == "" {
+	if rep := b.order(t.Context(), control.Request{Do: "tag", Reason: "too many", Tag: "t-last"}, ""); rep.OK ||
+		rep.Error == "" {
 		t.Errorf("%d tags hang: %+v", len(b.state.Tags), rep)
 	}
 	b.notes.full = true

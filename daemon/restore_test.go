@@ -41,10 +41,12 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	b.SetJournalMismatch(JournalMismatch{Hub: 92, Here: 3, New: true})
 	b.tagMismatch(t.Context())
 	b.show()
-	if !b.hangs("journal-new-01234567") || b.Panel.Current().Note != panel.NewJournal() || b.notes.facts[FactAwaits] == nil {
+	if !b.hangs("journal-new-01234567") || b.Panel.Current().Note != panel.NewJournal() ||
+		b.notes.facts[FactAwaits] == nil {
 		t.Fatalf("tags %+v, note %+v", b.state.Tags, b.Panel.Current().Note)
 	}
-	if s := b.status(); !strings.Contains(s.JournalDamage, "portillon machine replace laser --hub hub.yaml") || s.NewJournal != "0123456789abcdef" {
+	if s := b.status(); !strings.Contains(s.JournalDamage, "portillon machine replace laser --hub hub.yaml") ||
+		s.NewJournal != "0123456789abcdef" {
 		t.Errorf("%q", s.JournalDamage)
 	}
 	for range 2 { // the second time nothing happens
@@ -52,14 +54,16 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if len(b.state.Tags) != 1 || b.state.Tags[0].ID != "t1" || b.state.Tags[0].By != "m-3b21aa" || b.state.Tags[0].Role != policy.Maintainer {
+	if len(b.state.Tags) != 1 || b.state.Tags[0].ID != "t1" || b.state.Tags[0].By != "m-3b21aa" ||
+		b.state.Tags[0].Role != policy.Maintainer {
 		t.Errorf("tags %+v", b.state.Tags)
 	}
 	if !b.RemovedTags["t0"] || !b.RemovedTags["t2"] || b.notes.facts[FactRemoved+"t0"] == nil {
 		t.Errorf("removed %v", b.RemovedTags)
 	}
 	p := b.practice["m-020dc2"]
-	if want := here.Logged + 2*time.Hour; p.Logged != want || p.Day != here.Day+10*time.Minute || !p.Last.Equal(here.Last) {
+	if want := here.Logged + 2*time.Hour; p.Logged != want || p.Day != here.Day+10*time.Minute ||
+		!p.Last.Equal(here.Last) {
 		t.Errorf("practice %+v, here it was %+v", p, here)
 	}
 	if b.state.Ran.Relay != ran.Relay+10*time.Hour || b.state.Ran.Busy != ran.Busy+5*time.Hour {
@@ -68,7 +72,8 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 	if d := b.Done["lens-cleaning"]; d.Ran != time.Hour || !d.At.Equal(given().Issued) {
 		t.Errorf("done %+v", d)
 	}
-	if b.notes.facts[FactAwaits] != nil || b.notes.facts[FactRestored] == nil || b.Panel.Current().Note == panel.NewJournal() {
+	if b.notes.facts[FactAwaits] != nil || b.notes.facts[FactRestored] == nil ||
+		b.Panel.Current().Note == panel.NewJournal() {
 		t.Error("the machine still waits")
 	}
 	var kept session.Hours
@@ -88,7 +93,8 @@ func TestRestoreGivesBackTagsHoursPracticeAndMaintenanceOnce(t *testing.T) {
 func TestTagOfAPersonIsNotNamedLikeThatOfAJournal(t *testing.T) {
 	b := newBench(t)
 	for _, id := range []string{"journal-new-belt", "journal-older-9"} {
-		if r := b.order(t.Context(), control.Request{Do: "tag", Tag: id, Reason: "belt"}, ""); r.OK || !r.Wrong || b.hangs(id) {
+		if r := b.order(t.Context(), control.Request{Do: "tag", Tag: id, Reason: "belt"}, ""); r.OK || !r.Wrong ||
+			b.hangs(id) {
 			t.Errorf("%s: %+v", id, r)
 		}
 	}
@@ -112,7 +118,8 @@ func TestRestoreTakesNoTagOffAndLeavesTheSessionRunning(t *testing.T) {
 	r := given()
 	r.Removed = append(r.Removed, "t9")
 	r.Tags = append(r.Tags, wire.RestoredTag{ID: "t0", Reason: "lens"}) // and that one was taken off here since
-	if err := b.restore(t.Context(), r, "5a", nil); err != nil || !b.hangs("t9") || !b.hangs("t1") || b.hangs("t0") || b.RemovedTags["t9"] {
+	if err := b.restore(t.Context(), r, "5a", nil); err != nil || !b.hangs("t9") || !b.hangs("t1") || b.hangs("t0") ||
+		b.RemovedTags["t9"] {
 		t.Errorf("%v, %+v", err, b.state.Tags)
 	}
 	b = newBench(t)
@@ -161,7 +168,8 @@ func TestMachineWithoutAHubLeavesTheNewJournalsNoteWithItsTag(t *testing.T) {
 	if r := b.order(t.Context(), control.Request{Do: "untag", Tag: "journal-new-01234567"}, ""); !r.OK {
 		t.Fatalf("%+v", r)
 	}
-	if b.tagMismatch(t.Context()); b.Awaits || len(b.state.Tags) > 0 || b.Panel.Current().Note == panel.NewJournal() || b.status().JournalDamage != "" {
+	if b.tagMismatch(t.Context()); b.Awaits || len(b.state.Tags) > 0 || b.Panel.Current().Note == panel.NewJournal() ||
+		b.status().JournalDamage != "" {
 		t.Errorf("%+v, %q", b.state.Tags, b.status().JournalDamage)
 	}
 }

@@ -40,7 +40,15 @@ const ownScreen, elsewhere = "127.0.0.1:4711", "192.168.1.66:4711"
 
 // served gives the machine's panel a Handler that reaches the machine, and a screen that reports itself.
 func (b *bench) served(screen bool) {
-	b.Panel = panel.New(panel.Config{Machine: "laser", URL: "http://laser.local:8037", Clerk: direct{b}, Now: b.Machine.Now, Photos: &panel.Album{Dir: b.t.TempDir(), Max: 1 << 20, Most: 10}})
+	b.Panel = panel.New(
+		panel.Config{
+			Machine: "laser",
+			URL:     "http://laser.local:8037",
+			Clerk:   direct{b},
+			Now:     b.Machine.Now,
+			Photos:  &panel.Album{Dir: b.t.TempDir(), Max: 1 << 20, Most: 10},
+		},
+	)
 	b.show()
 	if screen {
 		b.screenReports()
@@ -87,8 +95,9 @@ func outcome(w *httptest.ResponseRecorder) string {
 	return "refused"
 }
 
-// Every route of the panel, from an own screen and from elsewhere, with a form's code, without one, with one that has expired and with one of
-// another machine, before and after another member's card. Léa opened the form; what is written in her name while she was not asked is a fault.
+// Every route of the panel, from an own screen and from elsewhere, with a form's code, without one, with one that has
+// expired and with one of another machine, before and after another member's card. Léa opened the form; what is written
+// in her name while she was not asked is a fault.
 func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 	const foreign = "00000000000000000000000000000000"
 	rows, members := 0, exampleRoster(t)
@@ -127,7 +136,9 @@ func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 					if want := allowed(route, from, code, other); got != want {
 						t.Errorf("%s, %s, %s, after another's tap %v: %s, want %s", route, from, code, other, got, want)
 					}
-					mayBeHers := (strings.HasPrefix(route, "POST /form ") || route == "POST /do confirm") && from == ownScreen && code == "with the code" && !other
+					mayBeHers := (strings.HasPrefix(route, "POST /form ") || route == "POST /do confirm") && from == ownScreen &&
+						code == "with the code" &&
+						!other
 					for _, who := range signed {
 						if who != "" && !mayBeHers {
 							t.Errorf("%s, %s, %s, after another's tap %v: written in the name of %s", route, from, code, other, who)
@@ -136,7 +147,15 @@ func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 					if off := !b.relay || len(b.state.Tags) > 0; off && !mayBeHers && route != "POST /do power-off" {
 						t.Errorf("%s, %s, %s, after another's tap %v: it switched the machine", route, from, code, other)
 					}
-					t.Logf("%-20s %-10s %-13s %-6s another's tap: %-13s %s", route, place(from), code, map[bool]string{false: "before", true: "after"}[other], got, names(signed))
+					t.Logf(
+						"%-20s %-10s %-13s %-6s another's tap: %-13s %s",
+						route,
+						place(from),
+						code,
+						map[bool]string{false: "before", true: "after"}[other],
+						got,
+						names(signed),
+					)
 				}
 			}
 		}
@@ -218,14 +237,20 @@ func TestMachineWithoutAScreenTakesNoFormFromElsewhere(t *testing.T) {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	}
-	if w := b.asks("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); strings.Contains(w.Body.String(), `"qr"`) {
+	if w := b.asks("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); strings.Contains(
+		w.Body.String(),
+		`"qr"`,
+	) {
 		t.Error("it offers a code for phones")
 	}
 	if b.notes.n != n || len(b.unsigned) != 0 {
 		t.Errorf("%d records, %d forms wait", b.notes.n-n, len(b.unsigned))
 	}
 	b.screenReports()
-	if w := b.asks("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); !strings.Contains(w.Body.String(), `"qr"`) {
+	if w := b.asks("POST", "/form", ownScreen, "application/json", []byte(`{"do":"report"}`)); !strings.Contains(
+		w.Body.String(),
+		`"qr"`,
+	) {
 		t.Errorf("a screen that reports itself shows no code: %s", w.Body)
 	}
 }

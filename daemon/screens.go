@@ -6,7 +6,8 @@ import (
 	"portillon/daemon/control"
 )
 
-// watchScreens looks at the machine's own screens, says in the log which of them fell silent, and asks for the restart of this computer's.
+// watchScreens looks at the machine's own screens, says in the log which of them fell silent, and asks for the restart
+// of this computer's.
 func (m *Machine) watchScreens() {
 	m.screens = m.Panel.Screens()
 	for _, s := range m.screens {

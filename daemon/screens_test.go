@@ -41,7 +41,8 @@ func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
 		b.now = b.now.Add(time.Second)
 		b.watchScreens()
 	}
-	if got := status(); len(got) != 1 || got[0].SilentSeconds != 20 || restarts != 1 || strings.Count(b.log.String(), `msg="screen silent" screen=127.0.0.1 for=15s`) != 1 {
+	if got := status(); len(got) != 1 || got[0].SilentSeconds != 20 || restarts != 1 ||
+		strings.Count(b.log.String(), `msg="screen silent" screen=127.0.0.1 for=15s`) != 1 {
 		t.Errorf("%+v, %d restarts, log:\n%s", got, restarts, b.log.String())
 	}
 	b.screenReports()
@@ -54,7 +55,8 @@ func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
 	b.RestartScreen = nil
 	b.now = b.now.Add(time.Minute)
 	b.watchScreens()
-	if !strings.Contains(b.log.String(), "no such folder") || strings.Count(b.log.String(), "screen restart requested") != 1 {
+	if !strings.Contains(b.log.String(), "no such folder") ||
+		strings.Count(b.log.String(), "screen restart requested") != 1 {
 		t.Errorf("log:\n%s", b.log.String())
 	}
 }

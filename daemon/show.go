@@ -82,8 +82,9 @@ func (m *Machine) phase() panel.View {
 	return m.calls(m.idle())
 }
 
-// wall is a moment as the machine's clock has it now. Moments of this life carry the time that passes (session), whatever the clock is set
-// to; where it was set since, what is shown must be counted anew. Less than a second is no clock that was set.
+// wall is a moment as the machine's clock has it now. Moments of this life carry the time that passes (session),
+// whatever the clock is set to; where it was set since, what is shown must be counted anew. Less than a second is no
+// clock that was set.
 func (m *Machine) wall(t time.Time) time.Time {
 	now := m.Now()
 	if t.IsZero() {

@@ -30,7 +30,8 @@ func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 	if got := b.offered(); got != "" {
 		t.Errorf("another member is offered %s", got)
 	}
-	if err := b.touch(panel.Order{Do: "role", Arg: "mentor"}); !errors.Is(err, panel.NotNow) || b.state.Role != policy.User {
+	if err := b.touch(panel.Order{Do: "role", Arg: "mentor"}); !errors.Is(err, panel.NotNow) ||
+		b.state.Role != policy.User {
 		t.Errorf("another member chose: %v, %v", err, b.state.Role)
 	}
 	if err := b.touch(panel.Order{Do: "role", Arg: "mentor", At: shown}); !errors.Is(err, panel.NotYou) {
@@ -58,7 +59,8 @@ func TestCardThatReportsAProblemStartsNothing(t *testing.T) {
 	for _, x := range []struct {
 		asked error
 		did   string
-	}{{panel.CardToReportInUse, "relay off session-end [cooling]"}, {panel.CardToReport, "[ready]"}} { // while she works, and while the machine is free
+	}{{panel.CardToReportInUse, "relay off session-end [cooling]"}, {panel.CardToReport, "[ready]"}} {
+		// while she works, and while the machine is free
 		b.now = b.now.Add(5 * time.Minute)
 		b.step(t.Context(), session.Tick{})
 		if _, err := b.open(panel.Ask{Do: "report", Here: true}); !errors.Is(err, x.asked) {
@@ -164,7 +166,8 @@ func TestDueWorkIsNotTakenOffByATouch(t *testing.T) {
 	b.Done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour)}
 	b.upkeep(t.Context())
 	b.tap(ines)
-	if err := b.touch(panel.Order{Do: "untag", Arg: "due:extraction"}); !errors.Is(err, panel.NotWhat) || len(b.state.Tags) != 1 {
+	if err := b.touch(panel.Order{Do: "untag", Arg: "due:extraction"}); !errors.Is(err, panel.NotWhat) ||
+		len(b.state.Tags) != 1 {
 		t.Errorf("%v %+v", err, b.state.Tags)
 	}
 }
@@ -181,7 +184,8 @@ func TestWorkDoneWithoutAClockCounts(t *testing.T) {
 		t.Fatalf("%+v", b.state.Tags)
 	}
 	b.tap(ines)
-	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction"}); err != nil || len(b.state.Tags) != 0 {
+	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction"}); err != nil ||
+		len(b.state.Tags) != 0 {
 		t.Errorf("%v: done, and %+v hangs on", err, b.state.Tags)
 	}
 	if !b.Done["extraction"].At.IsZero() {
@@ -212,7 +216,8 @@ func TestHoursOfASessionAreKeptWhileItRuns(t *testing.T) {
 	}
 }
 
-// A moment is shown anew only where the clock was set since (which no test can do to its own process: the emulated machine does).
+// A moment is shown anew only where the clock was set since (which no test can do to its own process: the emulated
+// machine does).
 func TestMomentsAreShownAsTheyAreWhileNoClockIsSet(t *testing.T) {
 	b := newBench(t)
 	b.Machine.Now = time.Now
@@ -252,7 +257,8 @@ func TestTagsOfBothSidesAreOneSet(t *testing.T) {
 	if got := b.offered(); strings.Count(got, "untag") != 2 {
 		t.Errorf("offered: %s", got)
 	}
-	if err := b.touch(panel.Order{Do: "untag", Arg: office.Tag}); err != nil || len(b.state.Tags) != 1 || b.state.Tags[0].Reason != "Dangereux" {
+	if err := b.touch(panel.Order{Do: "untag", Arg: office.Tag}); err != nil || len(b.state.Tags) != 1 ||
+		b.state.Tags[0].Reason != "Dangereux" {
 		t.Errorf("%v %+v", err, b.state.Tags)
 	}
 	b.tap(ines)

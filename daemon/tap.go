@@ -21,7 +21,8 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 	defer m.reportOldKey(ctx, uid)
 	defer m.Panel.Reading()()
 	p, known := m.lookup(uid)
-	if who := m.whose(uid); who != "" && (!known || p.Member.ID != who) { // a new bundle knows the card no more, or as somebody else's
+	if who := m.whose(uid); who != "" && (!known || p.Member.ID != who) {
+		// a new bundle knows the card no more, or as somebody else's
 		m.left()
 		if m.state.Phase == session.Maintenance { // a maintainer's mentor would help there
 			m.step(ctx, session.Away{Member: who})
@@ -47,7 +48,8 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 	e.Asked = m.stands() == member.ID && m.state.Praise.Open && m.state.Praise.Mentor == member.ID
 	m.arrived(member.ID, card, e.Decision)
 	confirms, reports := m.stands() == member.ID && (m.asksToConfirm(member.ID) || m.asksToAttest(member.ID)), m.stands() == member.ID && m.Now().Before(m.asking)
-	if confirms || reports { // the panel asked who is there: to confirm what a phone sent, to endorse what was done, or to write down a problem
+	if confirms || reports {
+		// the panel asked who is there: to confirm what a phone sent, to endorse what was done, or to write down a problem
 		m.asking = time.Time{}
 		if reports {
 			m.reporter = m.desk.nth
@@ -59,7 +61,8 @@ func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrengt
 		}
 	}
 	if m.state.Member != member.ID && (m.state.Phase == session.Awaiting || m.state.Supervisor != "") {
-		if learner, ok := m.Roster.Person(m.state.Member); ok { // of the two cards the weaker counts: a mentor's number can be copied too
+		if learner, ok := m.Roster.Person(m.state.Member); ok {
+			// of the two cards the weaker counts: a mentor's number can be copied too
 			e.Supervising, e.SupervisingBasis = m.decide(m.withPractice(learner.Member), member, min(card, m.card))
 		}
 	}
@@ -87,7 +90,8 @@ type presented struct {
 	who policy.MemberID
 }
 
-// keepHand remembers the card that was tapped last of each who has the session: whatever a new bundle says of it, it is theirs until the end.
+// keepHand remembers the card that was tapped last of each who has the session: whatever a new bundle says of it, it is
+// theirs until the end.
 func (m *Machine) keepHand(p presented) {
 	has := func(id policy.MemberID) bool { return id == m.state.Member || id == m.state.Supervisor }
 	m.hands = slices.DeleteFunc(m.hands, func(x presented) bool { return x.who == p.who || !has(x.who) })
@@ -180,8 +184,8 @@ func (m *Machine) question(member, supervisor *policy.Member, as policy.Role) po
 	return q
 }
 
-// answers counts the sessions that the supervisor answers for here, but the member's own. This machine has one, and knows of no other's: what
-// learners: says across machines nobody can judge here.
+// answers counts the sessions that the supervisor answers for here, but the member's own. This machine has one, and
+// knows of no other's: what learners: says across machines nobody can judge here.
 func (m *Machine) answers(member, supervisor *policy.Member) int {
 	if s := m.state; supervisor == nil || !s.Running() || s.Supervisor != supervisor.ID || member != nil && s.Member == member.ID {
 		return 0
@@ -252,7 +256,8 @@ func (m *Machine) settings() session.Settings {
 	return s
 }
 
-// carry does what the session asks, in order: steps 5 to 7. What follows a failure is dropped, and the session hears of it.
+// carry does what the session asks, in order: steps 5 to 7. What follows a failure is dropped, and the session hears of
+// it.
 func (m *Machine) carry(ctx context.Context, effects []session.Effect) {
 	for _, e := range effects {
 		switch e := e.(type) {
@@ -366,8 +371,8 @@ func (m *Machine) practised(r session.Record) (policy.Practice, bool) {
 	return p, true
 }
 
-// Practised is a practice after one more session. With no clock to believe (a zero end) the session counts on the day that is known last, and
-// makes no practice newer than it was.
+// Practised is a practice after one more session. With no clock to believe (a zero end) the session counts on the day
+// that is known last, and makes no practice newer than it was.
 func Practised(p policy.Practice, end time.Time, took time.Duration) policy.Practice {
 	if end.IsZero() {
 		end = p.Last

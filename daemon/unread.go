@@ -10,8 +10,8 @@ import (
 const (
 	// unreadLog is how often what a reader sends and nobody understands is logged: noise on a wire must not fill the log.
 	unreadLog = time.Minute
-	// unreadPause is how long a reader must have sent nothing of the kind before the panel says it again: a telephone that lies on a
-	// reader is met ten times a second.
+	// unreadPause is how long a reader must have sent nothing of the kind before the panel says it again: a telephone that
+	// lies on a reader is met ten times a second.
 	unreadPause = 2 * time.Second
 )
 
@@ -21,8 +21,8 @@ type unreadInput struct {
 	count        int // since it was logged
 }
 
-// sawUnread tells whoever holds the card that it cannot be read here, and the log why. What came is not logged: it may hold a number.
-// While a machine runs its panel keeps showing how long.
+// sawUnread tells whoever holds the card that it cannot be read here, and the log why. What came is not logged: it may
+// hold a number. While a machine runs its panel keeps showing how long.
 func (m *Machine) sawUnread(u rfid.Unread) {
 	now, x := time.Now(), &m.unread
 	x.count++

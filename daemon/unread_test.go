@@ -27,7 +27,8 @@ func TestInputThatIsNoNumberIsSaidOnThePanelAndLoggedOnceAMinute(t *testing.T) {
 			}
 		}
 		b.unreadInput(rfid.Unread{Raw: "62E3086CED", Why: "letters"})
-		if v := b.Panel.Current(); v.Line.EN != "Card not readable here" || v.Line.FR != "Carte illisible ici" || !strings.Contains(v.Next.EN, "desk") {
+		if v := b.Panel.Current(); v.Line.EN != "Card not readable here" || v.Line.FR != "Carte illisible ici" ||
+			!strings.Contains(v.Next.EN, "desk") {
 			t.Errorf("the panel says %q, %q", v.Line, v.Next)
 		}
 		logged(1)
@@ -79,7 +80,8 @@ func TestUnreadInputHidesNoRunningMachine(t *testing.T) {
 	})
 }
 
-// «machine tap» takes a card as members.yaml does: also by the part that is printed on it, wherever the reader gives whole numbers.
+// «machine tap» takes a card as members.yaml does: also by the part that is printed on it, wherever the reader gives
+// whole numbers.
 func TestMachineTapTakesTheFormatsOfMembersYaml(t *testing.T) {
 	r := exampleRoster(t)
 	for card, want := range map[string]string{

@@ -11,11 +11,13 @@ import (
 	"portillon/wire"
 )
 
-// Unsigned forms: what was sent from a phone, or from a screen where another card was presented since. Whoever holds the code of a form may
-// send it, so it proves nothing. It waits for ten minutes; its member confirms it with a touch at the machine, after their card. Until then
-// it is no record of theirs and switches nothing. A problem is written down at once all the same, in nobody's name.
+// Unsigned forms: what was sent from a phone, or from a screen where another card was presented since. Whoever holds
+// the code of a form may send it, so it proves nothing. It waits for ten minutes; its member confirms it with a touch
+// at the machine, after their card. Until then it is no record of theirs and switches nothing. A problem is written
+// down at once all the same, in nobody's name.
 
-// dangerNoted is how long the panel shows a danger that was reported unsigned, unless a maintainer has worked at the machine since.
+// dangerNoted is how long the panel shows a danger that was reported unsigned, unless a maintainer has worked at the
+// machine since.
 const dangerNoted = 24 * time.Hour
 
 // unsignedForm is one that waits. It is known at the panel by id: its token stays a secret of whoever holds it.
@@ -33,7 +35,8 @@ type reportKey struct {
 	unsigned bool
 }
 
-// isStillTheirs reports whether no other card was presented since a form was opened, or its opener's own was, within the last minute.
+// isStillTheirs reports whether no other card was presented since a form was opened, or its opener's own was, within
+// the last minute.
 func (m *Machine) isStillTheirs(f form) bool {
 	return m.desk.nth == f.At || m.stands() == f.opener
 }
@@ -96,7 +99,8 @@ func (m *Machine) toConfirm(id policy.MemberID) (unsignedForm, bool) {
 	return m.unsigned[i], true
 }
 
-// asksToConfirm reports whether this card is the first of a member since something was sent in their name: it only asks them about it.
+// asksToConfirm reports whether this card is the first of a member since something was sent in their name: it only asks
+// them about it.
 func (m *Machine) asksToConfirm(id policy.MemberID) bool {
 	first := false
 	for i, u := range m.unsigned {

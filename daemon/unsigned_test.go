@@ -41,7 +41,8 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 	}
 	b.now = b.now.Add(2 * session.ChooseFor)
 	b.step(t.Context(), session.Tick{})
-	if v := b.Panel.Current(); v.Note.FR != "Formulaire envoyé d’un téléphone. Inès : présentez votre carte pour le confirmer" || strings.Contains(b.offered(), "confirm") {
+	if v := b.Panel.Current(); v.Note.FR != "Formulaire envoyé d’un téléphone. Inès : présentez votre carte pour le confirmer" ||
+		strings.Contains(b.offered(), "confirm") {
 		t.Errorf("%q, offered %s", v.Note.FR, b.offered())
 	}
 	id := b.unsigned[0].id
@@ -51,7 +52,8 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 		}
 	}
 	b.tap(zoe)
-	if err := b.touch(panel.Order{Do: "confirm", Arg: id}); !errors.Is(err, panel.NotNow) || strings.Contains(b.offered(), "confirm") {
+	if err := b.touch(panel.Order{Do: "confirm", Arg: id}); !errors.Is(err, panel.NotNow) ||
+		strings.Contains(b.offered(), "confirm") {
 		t.Errorf("another member: %v, offered %s", err, b.offered())
 	}
 	b.tap(ines) // it ends her session, as ever, and asks
@@ -62,7 +64,9 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 	if err := b.touch(panel.Order{Do: "confirm", Arg: id}); err != nil || len(*records) != 1 {
 		t.Fatal(err, *records)
 	}
-	if x := (*records)[0].Body.(wire.InterventionBody); x.Minutes != 1 || x.Note != "propre" || (*records)[0].Member == "" || (*records)[0].Member != x.Endorser {
+	if x := (*records)[0].Body.(wire.InterventionBody); x.Minutes != 1 || x.Note != "propre" ||
+		(*records)[0].Member == "" ||
+		(*records)[0].Member != x.Endorser {
 		t.Errorf("%+v", (*records)[0])
 	}
 	if err := b.touch(panel.Order{Do: "confirm", Arg: id}); !errors.Is(err, panel.NotNow) || len(*records) != 1 {
@@ -70,7 +74,8 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 	}
 }
 
-// The first card after a form was sent in a member's name asks about it, and starts nothing; the next one means the machine again.
+// The first card after a form was sent in a member's name asks about it, and starts nothing; the next one means the
+// machine again.
 func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 	for _, do := range []string{"confirm", "deny", ""} {
 		b := newBench(t)
@@ -103,7 +108,8 @@ func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 	}
 }
 
-// A danger from a phone is on record at once, in nobody's name, stops nothing, and is shown until a maintainer has been there.
+// A danger from a phone is on record at once, in nobody's name, stops nothing, and is shown until a maintainer has been
+// there.
 func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
@@ -117,14 +123,17 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 	if len(*records) != 1 || (*records)[0].Kind != wire.Reported || (*records)[0].Member != "" {
 		t.Fatalf("%+v", *records)
 	}
-	if x := (*records)[0].Body.(wire.ReportBody); x.Claimed != "m-9d017e" || x.Tag != "" || x.What != wire.Dangerous || x.Note != "fumée" {
+	if x := (*records)[0].Body.(wire.ReportBody); x.Claimed != "m-9d017e" || x.Tag != "" || x.What != wire.Dangerous ||
+		x.Note != "fumée" {
 		t.Errorf("%+v", x)
 	}
 	if v := b.Panel.Current(); v.Note != panel.DangerUnsigned() {
 		t.Errorf("the next person reads %q", v.Note.FR)
 	}
 	b.tap(zoe)
-	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.relay || !b.dangerAt.IsZero() || len(b.state.Tags) != 1 || b.state.Tags[0].By != "m-9d017e" {
+	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.relay || !b.dangerAt.IsZero() ||
+		len(b.state.Tags) != 1 ||
+		b.state.Tags[0].By != "m-9d017e" {
 		t.Errorf("%v, relay %v, %+v", err, b.relay, b.state.Tags)
 	}
 
@@ -278,10 +287,17 @@ func TestFormsFromPhonesAreCountedApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range formsMost {
-		b.forms = append(b.forms, form{opener: policy.MemberID(rune('a' + i)), Form: panel.Form{Token: string(rune('a' + i)), Ends: b.now.Add(formLife)}})
+		b.forms = append(
+			b.forms,
+			form{
+				opener: policy.MemberID(rune('a' + i)),
+				Form:   panel.Form{Token: string(rune('a' + i)), Ends: b.now.Add(formLife)},
+			},
+		)
 	}
 	n := len(b.forms)
-	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err == nil || len(b.forms) != n-1 { // more than the limit: his own oldest is gone, and still there is no room
+	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); err == nil || len(b.forms) != n-1 {
+		// more than the limit: his own oldest is gone, and still there is no room
 		t.Errorf("%v, %d forms of %d", err, len(b.forms), n)
 	}
 	b.forms = b.forms[len(b.forms)-formsMost+1:]

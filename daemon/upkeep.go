@@ -43,8 +43,8 @@ func (m *Machine) due() []policy.Work {
 	return mach.Due(m.wear())
 }
 
-// upkeep tags the machine out for what is due and blocks, once nobody is at work, and takes such tags off once it is done. What is new to
-// the policy counts from now.
+// upkeep tags the machine out for what is due and blocks, once nobody is at work, and takes such tags off once it is
+// done. What is new to the policy counts from now.
 func (m *Machine) upkeep(ctx context.Context) {
 	mach, known := m.site()
 	if !known {
@@ -70,7 +70,8 @@ func (m *Machine) upkeep(ctx context.Context) {
 	}
 }
 
-// begin counts what is new to the policy from now, and from now too what was done while nobody knew when: by a clock that was not set.
+// begin counts what is new to the policy from now, and from now too what was done while nobody knew when: by a clock
+// that was not set.
 func (m *Machine) begin(mach *policy.Machine) {
 	if !m.Trusted() {
 		return
@@ -89,14 +90,16 @@ func (m *Machine) begin(mach *policy.Machine) {
 	}
 }
 
-// settled reports whether a kind of maintenance is not due whatever the time is: it counts hours alone, or has just been done.
+// settled reports whether a kind of maintenance is not due whatever the time is: it counts hours alone, or has just
+// been done.
 func (m *Machine) settled(mach *policy.Machine, kind string) bool {
 	i := slices.IndexFunc(mach.Maintenance, func(u policy.Upkeep) bool { return u.Kind == kind })
 	d, known := m.Done[kind]
 	return i < 0 || mach.Maintenance[i].Every == 0 || known && d.At.IsZero()
 }
 
-// doneNow is a kind of maintenance that was done at this moment; without a clock, at a time that is found out later (begin).
+// doneNow is a kind of maintenance that was done at this moment; without a clock, at a time that is found out later
+// (begin).
 func (m *Machine) doneNow() policy.Done {
 	d := policy.Done{Ran: m.ran()}
 	if m.Trusted() {
@@ -160,8 +163,8 @@ func (m *Machine) hours() float64 {
 // keepEvery is how much of a session's hours a power cut may take.
 const keepEvery = time.Minute
 
-// keep writes down how far the session under way has come: should nobody live to record its end, the next daemon knows. It also finds out that a
-// journal which refused a start takes records again.
+// keep writes down how far the session under way has come: should nobody live to record its end, the next daemon knows.
+// It also finds out that a journal which refused a start takes records again.
 func (m *Machine) keep() {
 	now, facts := m.Now(), map[string][]byte{FactHours: mustJSON(m.state.Ran)}
 	switch {
@@ -171,7 +174,8 @@ func (m *Machine) keep() {
 			u.At = now
 		}
 		facts[FactUnderWay] = mustJSON(u)
-	case m.state.Broken && len(m.state.Pending) == 0 && now.Sub(m.counted) >= session.RetryEvery: // a start was refused for it, and nothing else waits
+	case m.state.Broken && len(m.state.Pending) == 0 && now.Sub(m.counted) >= session.RetryEvery:
+		// a start was refused for it, and nothing else waits
 	default:
 		return
 	}

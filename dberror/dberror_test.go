@@ -59,7 +59,8 @@ func TestErrorsOfSQLiteAreWrappedOnce(t *testing.T) {
 	defer db.Close()
 	_, err = db.Exec("CREATE TABLE t (x)")
 	wrapped := Wrap(path, "mend it", fmt.Errorf("write: %w", err))
-	if KindOf(wrapped) != Damaged || !strings.Contains(wrapped.Error(), path+": the file is damaged") || !strings.HasSuffix(wrapped.Error(), "; mend it") {
+	if KindOf(wrapped) != Damaged || !strings.Contains(wrapped.Error(), path+": the file is damaged") ||
+		!strings.HasSuffix(wrapped.Error(), "; mend it") {
 		t.Errorf("%v", wrapped)
 	}
 	if again := Wrap("/other", "other", wrapped); again != wrapped {

@@ -51,7 +51,9 @@ func TestHubWithPasswordsKnowsItsMachinesAndNobodyElse(t *testing.T) {
 	vinyl.Fill(1)
 	o := run(t, configure(t, []*ledgertest.Machine{laser, vinyl}, withPasswords(t)))
 	for _, who := range [][2]string{{"", ""}, {"laser", ""}, {"laser", "secret-vinyl"}, {"+hub", ""}, {"+hub", "+hub"}, {"+watcher", "secret-laser"}} {
-		c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(o.Broker()).SetUsername(who[0]).SetPassword(who[1]).SetProtocolVersion(4))
+		c := mqtt.NewClient(
+			mqtt.NewClientOptions().AddBroker(o.Broker()).SetUsername(who[0]).SetPassword(who[1]).SetProtocolVersion(4),
+		)
 		if tok := c.Connect(); !tok.WaitTimeout(patience) || tok.Error() == nil {
 			t.Errorf("%q was let in with %q", who[0], who[1])
 		}
@@ -88,7 +90,12 @@ func TestHubEncryptsWhereItHasACertificate(t *testing.T) {
 	o := run(t, configure(t, []*ledgertest.Machine{m}, withPasswords(t), func(c *hub.Config) {
 		c.MQTT.Cert, c.MQTT.CertKey = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	}))
-	c := dial(t, o.Broker(), as("laser", "secret-laser"), func(o *mqtt.ClientOptions) { o.SetTLSConfig(&tls.Config{RootCAs: roots, ServerName: "hub.lan"}) })
+	c := dial(
+		t,
+		o.Broker(),
+		as("laser", "secret-laser"),
+		func(o *mqtt.ClientOptions) { o.SetTLSConfig(&tls.Config{RootCAs: roots, ServerName: "hub.lan"}) },
+	)
 	c.subscribe(c.topics.Ack("laser"))
 	c.acked(o, m, 0)
 	c.publish(c.topics.Records("laser"), m.Data(1, 2))
@@ -102,7 +109,12 @@ func certificate(t *testing.T, dir string) *x509.CertPool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"hub.lan"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		DNSNames:     []string{"hub.lan"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)

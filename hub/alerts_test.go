@@ -70,11 +70,14 @@ func TestHubWarnsOnceOfALostCardThatWasTapped(t *testing.T) {
 		x.publish(x.topics.Records("laser"), m.Data(1, 3))
 		x.publish(x.topics.Records("laser"), m.Data(1, 3)) // again
 		x.acked(o, m, 3)
-		if got := alerts(o.Hub); len(got) != 2 || got[0].Member != "m-1" || got[0].State != "lost" || got[0].Since != "2026-11-01" || got[0].Seq != 2 {
+		if got := alerts(o.Hub); len(got) != 2 || got[0].Member != "m-1" || got[0].State != "lost" ||
+			got[0].Since != "2026-11-01" ||
+			got[0].Seq != 2 {
 			t.Errorf("%+v", got)
 		}
 	})
-	if strings.Count(log, `level=WARN msg="refused card tapped"`) != 2 || !strings.Contains(log, "machine=laser state=lost member=m-1") {
+	if strings.Count(log, `level=WARN msg="refused card tapped"`) != 2 ||
+		!strings.Contains(log, "machine=laser state=lost member=m-1") {
 		t.Error(log)
 	}
 	log = serve(func(o *office) {
@@ -118,7 +121,8 @@ func TestCardAlertsAreTheNewestOfAMachine(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	a := hub.CardAlert{At: time.Date(2026, 11, 23, 10, 0, 0, 0, time.Local), Member: "m-1", State: "blocked"}
-	if a.In(policy.French) != "carte bloquée présentée le 2026-11-23 10:00 (membre m-1)" || a.In(policy.English) != "blocked card tapped on 2026-11-23 10:00 (member m-1)" {
+	if a.In(policy.French) != "carte bloquée présentée le 2026-11-23 10:00 (membre m-1)" ||
+		a.In(policy.English) != "blocked card tapped on 2026-11-23 10:00 (member m-1)" {
 		t.Errorf("%q %q", a.In(policy.French), a.In(policy.English))
 	}
 	if a.State = "later"; a.In(policy.English) != "refused card tapped on 2026-11-23 10:00 (member m-1)" {

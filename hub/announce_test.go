@@ -35,7 +35,8 @@ func TestAnnouncementBearsAddressAndPort(t *testing.T) {
 	}()
 	select {
 	case e := <-entries:
-		if e.AddrV4.String() != "127.0.0.1" || e.Port != l.Addr().(*net.TCPAddr).Port || len(e.InfoFields) != 1 || e.InfoFields[0] != "site=biklab" {
+		if e.AddrV4.String() != "127.0.0.1" || e.Port != l.Addr().(*net.TCPAddr).Port || len(e.InfoFields) != 1 ||
+			e.InfoFields[0] != "site=biklab" {
 			t.Errorf("%+v", e)
 		}
 	case err := <-done:

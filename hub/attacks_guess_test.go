@@ -34,8 +34,8 @@ func (r *rig) try(who *reader, q request) (response, error) {
 	return response{status: res.StatusCode, header: res.Header}, nil
 }
 
-// The answer does not say whether there is such an account: neither its words, nor its headers, nor its status. The work
-// that is done is counted in hub/account.
+// The answer does not say whether there is such an account: neither its words, nor its headers, nor its status. The
+// work that is done is counted in hub/account.
 func unknownName(t *testing.T, r *rig) {
 	nonce := regexp.MustCompile(`[0-9A-Z]{12,}|value="[^"]*"`)
 	var first string

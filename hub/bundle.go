@@ -91,8 +91,8 @@ func (h *Hub) credential(_ context.Context, sha string) ([]byte, error) {
 	return h.chunks.Credential(sha, buckets)
 }
 
-// chunk reads a chunk of the bundle in force, or of the one before, which a machine may be fetching still. What the disk has damaged is repaired from the bundle file first: no machine is handed bytes
-// that it must refuse.
+// chunk reads a chunk of the bundle in force, or of the one before, which a machine may be fetching still. What the
+// disk has damaged is repaired from the bundle file first: no machine is handed bytes that it must refuse.
 func (h *Hub) chunk(sha string) ([]byte, error) {
 	for _, manifest := range []func() (wire.Manifest, error){h.store.Current, h.store.Previous} {
 		m, err := manifest()

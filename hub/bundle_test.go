@@ -37,7 +37,12 @@ func newBundler(t *testing.T) *bundler {
 // put replaces the bundle file, and returns the signed manifest.
 func (b *bundler) put(site policy.SiteID, version uint64, signer note.Signer, chunks ...string) []byte {
 	b.t.Helper()
-	m := wire.Manifest{Site: site, Version: version, Issued: ledgertest.Start(), Expires: ledgertest.Start().AddDate(1, 0, 0)}
+	m := wire.Manifest{
+		Site:    site,
+		Version: version,
+		Issued:  ledgertest.Start(),
+		Expires: ledgertest.Start().AddDate(1, 0, 0),
+	}
 	held := map[string][]byte{}
 	for i, c := range chunks {
 		name := wire.PolicyChunk
@@ -142,14 +147,16 @@ func TestChunksAreServedByTheirHashAndNothingElseIs(t *testing.T) {
 	c.ask(c.topics.Bundle()) // it is in force
 	for _, want := range []string{"the policy", "a bucket"} {
 		got := get(t, o.HTTP()+"/chunks/"+wire.Hash([]byte(want)), "")
-		if got.code != 200 || got.body != want || !strings.Contains(got.header.Get("Cache-Control"), "immutable") || !strings.Contains(got.header.Get("Cache-Control"), "private") {
+		if got.code != 200 || got.body != want || !strings.Contains(got.header.Get("Cache-Control"), "immutable") ||
+			!strings.Contains(got.header.Get("Cache-Control"), "private") {
 			t.Errorf("%+v", got)
 		}
 		if again := get(t, o.HTTP()+"/chunks/"+wire.Hash([]byte(want)), got.header.Get("ETag")); again.code != 304 {
 			t.Errorf("asked again: %d", again.code)
 		}
 	}
-	if got := get(t, o.HTTP()+"/manifest", ""); got.body != string(signed) || got.header.Get("Cache-Control") != "no-cache" {
+	if got := get(t, o.HTTP()+"/manifest", ""); got.body != string(signed) ||
+		got.header.Get("Cache-Control") != "no-cache" {
 		t.Errorf("%+v", got)
 	}
 	hash := wire.Hash([]byte("the policy"))
@@ -178,8 +185,8 @@ func TestChunksAreServedByTheirHashAndNothingElseIs(t *testing.T) {
 	}
 }
 
-// A machine whose state names an older bundle, or more records than are held, is sent what it lacks; not at every state, or a machine
-// that refuses the bundle would be asked for ever.
+// A machine whose state names an older bundle, or more records than are held, is sent what it lacks; not at every
+// state, or a machine that refuses the bundle would be asked for ever.
 func TestStateThatShowsALackIsAnsweredOnce(t *testing.T) {
 	b := newBundler(t)
 	b.put("biklab", 7, b.signer, "the policy")
@@ -193,11 +200,29 @@ func TestStateThatShowsALackIsAnsweredOnce(t *testing.T) {
 	defer br.Close()
 	c := dial(t, "tcp://"+br.Addr()) // it is there before the hub, and hears everything once
 	c.subscribe(c.topics.Bundle(), c.topics.Ack("laser"))
-	o := runAt(t, configure(t, []*ledgertest.Machine{m}, b.configured, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://" + br.Addr()} }), func() time.Time { return ledgertest.Start().Add(time.Duration(minutes.Load()) * time.Minute) })
+	o := runAt(
+		t,
+		configure(
+			t,
+			[]*ledgertest.Machine{m},
+			b.configured,
+			func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://" + br.Addr()} },
+		),
+		func() time.Time { return ledgertest.Start().Add(time.Duration(minutes.Load()) * time.Minute) },
+	)
 	c.next() // the manifest
 	c.next() // the acknowledgement
 	state := func(bundle, journal uint64) {
-		c.publish(c.topics.State("laser"), []byte(fmt.Sprintf(`{"machine":"laser","phase":"off","relay":false,"tagged":false,"bundle":%d,"journal":%d}`, bundle, journal)))
+		c.publish(
+			c.topics.State("laser"),
+			[]byte(
+				fmt.Sprintf(
+					`{"machine":"laser","phase":"off","relay":false,"tagged":false,"bundle":%d,"journal":%d}`,
+					bundle,
+					journal,
+				),
+			),
+		)
 		o.machineIs("laser", "heard", func(m hub.Machine) bool {
 			return m.State != nil && m.State.Bundle == bundle && m.State.Journal == journal
 		})
@@ -225,7 +250,8 @@ func TestStateThatShowsALackIsAnsweredOnce(t *testing.T) {
 	c.quiet()
 }
 
-// A worn disk at the hub must not hand machines bytes that they refuse: the hub repairs the chunk from the bundle file, or says so.
+// A worn disk at the hub must not hand machines bytes that they refuse: the hub repairs the chunk from the bundle file,
+// or says so.
 func TestDamagedChunkIsRepairedBeforeItIsServed(t *testing.T) {
 	b := newBundler(t)
 	b.put("biklab", 1, b.signer, "the policy", "a bucket")
@@ -247,7 +273,8 @@ func TestDamagedChunkIsRepairedBeforeItIsServed(t *testing.T) {
 		t.Errorf("what was read before is served: %+v", got)
 	}
 	write(t, filepath.Join(filepath.Dir(path), wire.Hash([]byte("the policy"))), "the policc")
-	if got := get(t, o.HTTP()+"/chunks/"+wire.Hash([]byte("the policy")), ""); got.code != 503 || strings.Contains(got.body, "policc") {
+	if got := get(t, o.HTTP()+"/chunks/"+wire.Hash([]byte("the policy")), ""); got.code != 503 ||
+		strings.Contains(got.body, "policc") {
 		t.Errorf("with no file to repair from: %+v", got)
 	}
 }

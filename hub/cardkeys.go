@@ -73,8 +73,8 @@ func (h *Hub) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Card, 
 	return out, err
 }
 
-// refuseCardKey refuses to change the card key where the policy key signs the cards: their HMACs change all at once, and
-// no machine would take one before somebody has signed them again.
+// refuseCardKey refuses to change the card key where the policy key signs the cards: their HMACs change all at once,
+// and no machine would take one before somebody has signed them again.
 func (h *Hub) refuseCardKey(ctx context.Context) error {
 	p, err := h.managed.policies.current(ctx)
 	if err != nil || p == nil || !p.SignedBindings {
@@ -116,9 +116,9 @@ func (h *Hub) cardKeyMachines(ctx context.Context, a actor.Actor) (out []cardkey
 	return out, nil
 }
 
-// markTap marks an unknown card whose HMAC was made with the card key before. One of a key that is not held any more can
-// be assigned to nobody: it is tapped again. A machine with an older program does not say its key: it has the one that it
-// was given when it joined.
+// markTap marks an unknown card whose HMAC was made with the card key before. One of a key that is not held any more
+// can be assigned to nobody: it is tapped again. A machine with an older program does not say its key: it has the one
+// that it was given when it joined.
 func (h *Hub) markTap(c *wire.EnrolCard, of policy.MachineID) {
 	ring := h.managed.cardKey.Ring()
 	check := c.Key

@@ -86,7 +86,11 @@ func TestCommandSaysThatNobodyAnswered(t *testing.T) {
 
 func TestCommandDoesNotWaitLongerThanItLives(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
-	c := configure(t, []*ledgertest.Machine{m}, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://127.0.0.1:1"} })
+	c := configure(
+		t,
+		[]*ledgertest.Machine{m},
+		func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://127.0.0.1:1"} },
+	)
 	synctest.Test(t, func(t *testing.T) {
 		h, err := hub.New(c, hub.Options{}) // nobody runs it: the broker is away
 		if err != nil {

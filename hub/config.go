@@ -51,17 +51,19 @@ type Config struct {
 
 // MachineConfig is a machine whose records count.
 type MachineConfig struct {
-	ID           policy.MachineID
-	Key          note.Verifier // of its checkpoints
-	Public       string        // Key, as the file has it
-	PasswordFile string        // of its account at the broker inside, which bears its id; empty: the broker has no accounts
+	ID     policy.MachineID
+	Key    note.Verifier // of its checkpoints
+	Public string        // Key, as the file has it
+	// of its account at the broker inside, which bears its id; empty: the broker has no accounts
+	PasswordFile string
 }
 
 // MQTTConfig is the broker: one inside (Listen), or one outside (Broker).
 type MQTTConfig struct {
-	Listen                 string // host:port
-	Cert, CertKey          string // PEM files; empty: in the clear
-	Watcher                string // a password file for the account «watcher» (Home Assistant) at the broker inside; empty: none
+	Listen        string // host:port
+	Cert, CertKey string // PEM files; empty: in the clear
+	// a password file for the account «watcher» (Home Assistant) at the broker inside; empty: none
+	Watcher                string
 	Broker                 string // tcp://host:1883 or ssl://host:8883
 	Username, PasswordFile string // at the broker outside
 }

@@ -30,7 +30,8 @@ const cardKeyBytes = 32
 type NewHub struct {
 	Site policy.SiteID
 	Host string // the computer's name: by it machines and browsers verify the hub
-	Web  string // where people reach it; empty: 127.0.0.1:8040. Beyond loopback the hub's own authority makes a certificate
+	// where people reach it; empty: 127.0.0.1:8040. Beyond loopback the hub's own authority makes a certificate
+	Web string
 
 	Machines string // where machines join and fetch their bundle; empty: 0.0.0.0:8443
 	Broker   string // where machines reach the broker inside; empty: 0.0.0.0:8883

@@ -34,7 +34,8 @@ func TestHubIsCreatedInAnEmptyFolderOnly(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
 	}
-	if _, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "pi"}); err == nil || !strings.Contains(err.Error(), "hub.yaml") {
+	if _, err := hub.Create(dir, hub.NewHub{Site: "biklab", Host: "pi"}); err == nil ||
+		!strings.Contains(err.Error(), "hub.yaml") {
 		t.Errorf("a second hub in the same folder: %v", err)
 	}
 }

@@ -52,7 +52,12 @@ func newHubFolder(t *testing.T) *hubFolder {
 	t.Helper()
 	m, b := ledgertest.New(t, "biklab", "laser"), newBundler(t)
 	b.put("biklab", 1, b.signer, "policy")
-	f := &hubFolder{m: m, config: configure(t, []*ledgertest.Machine{m}, b.configured), data: t.TempDir(), early: t.TempDir()}
+	f := &hubFolder{
+		m:      m,
+		config: configure(t, []*ledgertest.Machine{m}, b.configured),
+		data:   t.TempDir(),
+		early:  t.TempDir(),
+	}
 	live := func(first uint64, n int, to string, end bool) {
 		o := run(t, f.config)
 		<-o.Hearing() // records that come before the hub listens are lost
@@ -110,7 +115,8 @@ func (f *hubFolder) files(t *testing.T) (out []string) {
 func TestEachDamagedFileOfAHubIsSurvivedOrNamed(t *testing.T) {
 	f := newHubFolder(t)
 	names := f.files(t)
-	if all := strings.Join(names, " "); !strings.Contains(all, "portillon.db-wal") || !strings.Contains(all, "tags/") || !strings.Contains(all, "bundle/manifest") {
+	if all := strings.Join(names, " "); !strings.Contains(all, "portillon.db-wal") || !strings.Contains(all, "tags/") ||
+		!strings.Contains(all, "bundle/manifest") {
 		t.Fatalf("files are missing: %s", all)
 	}
 	for _, name := range names {
@@ -176,7 +182,8 @@ func (f *hubFolder) judge(t *testing.T, c hub.Config, name string) {
 		cl.publish(cl.topics.Records("laser"), f.m.Data(held+1, f.m.Len()))
 	}
 	cl.acked(o, f.m, f.m.Len())
-	if tags, terr := c.Tags(); strings.HasPrefix(name, "tags/") && strings.HasSuffix(name, ".json") && len(tags) == 0 && terr == nil {
+	if tags, terr := c.Tags(); strings.HasPrefix(name, "tags/") && strings.HasSuffix(name, ".json") && len(tags) == 0 &&
+		terr == nil {
 		t.Log("the tag's file is gone: the office put no tag on, as far as anybody knows")
 	} else if terr != nil && !strings.Contains(terr.Error(), "portillon machine tag") {
 		t.Errorf("the tag's error names no command: %v", terr)

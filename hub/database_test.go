@@ -61,8 +61,8 @@ func limitFiles(t *testing.T) (end func()) {
 	return func() { set(was) }
 }
 
-// A database that takes nothing stops acknowledgements. States, the connection and commands go on, and once it works the
-// machine's records are taken.
+// A database that takes nothing stops acknowledgements. States, the connection and commands go on, and once it works
+// the machine's records are taken.
 func TestDatabaseThatTakesNothingStopsAcknowledgementsAlone(t *testing.T) {
 	for name, c := range map[string]struct {
 		begin func(t *testing.T, path string) (end func())

@@ -18,7 +18,8 @@ import (
 	"portillon/wire"
 )
 
-// askAgain is how soon a machine whose state shows that it lacks something is sent the same again: a machine that refuses a bundle would otherwise be asked for ever.
+// askAgain is how soon a machine whose state shows that it lacks something is sent the same again: a machine that
+// refuses a bundle would otherwise be asked for ever.
 const askAgain = 30 * time.Second
 
 // Machine is how a machine stands, as far as the hub knows.
@@ -81,7 +82,8 @@ func (h *Hub) change(id policy.MachineID, f func(*Machine)) bool {
 	return ok
 }
 
-// receive handles one message that is no batch. An error ends the connection: it is the broker's, never the sender's or the database's.
+// receive handles one message that is no batch. An error ends the connection: it is the broker's, never the sender's or
+// the database's.
 func (h *Hub) receive(l *link, m mqtt.Message) error {
 	if h.isGarbage(m) {
 		return h.tidy(l, m.Topic())
@@ -198,7 +200,8 @@ func (h *Hub) signAck(id policy.MachineID) ([]byte, error) {
 	return ack, nil
 }
 
-// state compares what a machine says of itself with what it should have, and sends it what it lacks, but not all the time.
+// state compares what a machine says of itself with what it should have, and sends it what it lacks, but not all the
+// time.
 func (h *Hub) state(l *link, id policy.MachineID, data []byte) error {
 	s, err := wire.ParseState(data)
 	if err != nil || s.Machine != id {
@@ -242,11 +245,13 @@ func (h *Hub) reply(id policy.MachineID, data []byte) {
 	}
 }
 
-// ErrNoReply says that a machine did not answer within the life of a command. Whether it obeyed is not known; its journal will tell.
+// ErrNoReply says that a machine did not answer within the life of a command. Whether it obeyed is not known; its
+// journal will tell.
 var ErrNoReply = errors.New("the machine did not answer")
 
-// Command signs an order to a machine, sends it, and waits for the reply: at most wire.CommandLife, or until ctx ends. c.Do,
-// Tag, Reason and Now are the caller's; the rest is filled in. While the broker is away it waits: an order that comes late is refused by the machine.
+// Command signs an order to a machine, sends it, and waits for the reply: at most wire.CommandLife, or until ctx ends.
+// c.Do, Tag, Reason and Now are the caller's; the rest is filled in. While the broker is away it waits: an order that
+// comes late is refused by the machine.
 func (h *Hub) Command(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
 	if !h.change(m, func(*Machine) {}) {
 		return wire.Reply{}, &fault.NotFound{What: "enrolled machine", ID: string(m)}
@@ -263,7 +268,8 @@ func (h *Hub) Command(ctx context.Context, m policy.MachineID, c wire.Command) (
 	return h.deliver(ctx, m, c.ID, data)
 }
 
-// deliver sends a signed message on a machine's command topic, and waits for the reply that bears the id until ctx ends.
+// deliver sends a signed message on a machine's command topic, and waits for the reply that bears the id until ctx
+// ends.
 func (h *Hub) deliver(ctx context.Context, m policy.MachineID, id string, data []byte) (wire.Reply, error) {
 	answer := h.await(m, id)
 	defer h.forget(m, id)

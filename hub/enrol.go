@@ -20,8 +20,8 @@ type UnknownTap struct {
 	Believed   bool      // that clock was trusted
 }
 
-// UnknownTaps are the unknown cards that were tapped within wire.CodeLife of now, of all machines of hub.yaml, as far as their seals can be
-// opened. A record whose clock was not trusted counts by the time that it names. It only reads.
+// UnknownTaps are the unknown cards that were tapped within wire.CodeLife of now, of all machines of hub.yaml, as far
+// as their seals can be opened. A record whose clock was not trusted counts by the time that it names. It only reads.
 func (c Config) UnknownTaps(ctx context.Context, now time.Time) (out []UnknownTap, err error) {
 	keys, err := c.SealKeys(now)
 	if err != nil || len(keys) == 0 {

@@ -95,9 +95,15 @@ func TestStatesOfNewerMachinesAreKept(t *testing.T) {
 	o := run(t, configure(t, []*ledgertest.Machine{m}))
 	c := dial(t, o.Broker())
 	<-o.Hearing()
-	c.publish(c.topics.State("laser"), []byte(`{"critical":["novel"],"format":9,"generation":"1111111111111111","machine":"laser","novel":[1],"phase":"on","program":"9.0"}`))
+	c.publish(
+		c.topics.State("laser"),
+		[]byte(
+			`{"critical":["novel"],"format":9,"generation":"1111111111111111","machine":"laser","novel":[1],"phase":"on","program":"9.0"}`,
+		),
+	)
 	o.machineIs("laser", "on", func(m hub.Machine) bool {
-		return m.State != nil && m.State.Phase == "on" && m.State.Format == 9 && m.State.Program == "9.0" && m.State.Generation == genOne
+		return m.State != nil && m.State.Phase == "on" && m.State.Format == 9 && m.State.Program == "9.0" &&
+			m.State.Generation == genOne
 	})
 }
 

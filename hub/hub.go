@@ -1,4 +1,5 @@
-// Package hub is the office of a site: it takes in what the machines recorded, hands out the bundle they work from, and gives orders.
+// Package hub is the office of a site: it takes in what the machines recorded, hands out the bundle they work from, and
+// gives orders.
 //
 //	hub.yaml ─▶ Config ─▶ New ─▶ Run(ctx) ─▶ Close
 //
@@ -9,12 +10,13 @@
 //	ledger + policy ─▶ evidence, signed
 //
 // It trusts nobody on the broker: records count only as the ledger judges them, by the machines' own keys; a state is a
-// hint, after which it sends what the machine seems to lack; a reply is believed to belong to the order whose id it bears.
-// The broker may lose anything: manifest and acknowledgements are published anew on every connect. Run reconnects for ever,
-// with a pause that grows and varies; a machine notices nothing of it.
+// hint, after which it sends what the machine seems to lack; a reply is believed to belong to the order whose id it
+// bears. The broker may lose anything: manifest and acknowledgements are published anew on every connect. Run
+// reconnects for ever, with a pause that grows and varies; a machine notices nothing of it.
 //
-// It refuses: a hub.yaml with any fault; a broker inside that the network could reach and that knows nobody; to serve chunks
-// beyond loopback (they hold members' names); a bundle of another site, an older one, or one that the bundle key did not sign.
+// It refuses: a hub.yaml with any fault; a broker inside that the network could reach and that knows nobody; to serve
+// chunks beyond loopback (they hold members' names); a bundle of another site, an older one, or one that the bundle key
+// did not sign.
 package hub
 
 import (

@@ -57,7 +57,13 @@ func configure(t *testing.T, machines []*ledgertest.Machine, changes ...func(*hu
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "hub.key"), skey+"\n")
-	c := hub.Config{Site: "biklab", Data: filepath.Join(dir, "data"), Key: filepath.Join(dir, "hub.key"), MQTT: hub.MQTTConfig{Listen: "127.0.0.1:0"}, HTTP: "127.0.0.1:0"}
+	c := hub.Config{
+		Site: "biklab",
+		Data: filepath.Join(dir, "data"),
+		Key:  filepath.Join(dir, "hub.key"),
+		MQTT: hub.MQTTConfig{Listen: "127.0.0.1:0"},
+		HTTP: "127.0.0.1:0",
+	}
 	for _, m := range machines {
 		c.Machines = append(c.Machines, hub.MachineConfig{ID: m.ID, Key: m.Key})
 	}
@@ -132,8 +138,8 @@ type published struct {
 func (p published) Topic() string   { return p.topic }
 func (p published) Payload() []byte { return p.data }
 
-// sendAgain publishes the last records again, as a machine does that is not acknowledged: the broker inside may lose what
-// is published in the moment that the hub subscribes. It ends the test where that was of no use for long.
+// sendAgain publishes the last records again, as a machine does that is not acknowledged: the broker inside may lose
+// what is published in the moment that the hub subscribes. It ends the test where that was of no use for long.
 func (c *client) sendAgain(tries int) {
 	c.t.Helper()
 	if tries > 200 { // each waits for an acknowledgement, or for half a second
@@ -147,7 +153,12 @@ func (c *client) sendAgain(tries int) {
 func dial(t *testing.T, url string, changes ...func(*mqtt.ClientOptions)) *client {
 	t.Helper()
 	c := &client{t: t, topics: wire.Topics{Site: "biklab"}, in: make(chan mqtt.Message, 10000)}
-	o := mqtt.NewClientOptions().AddBroker(url).SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetWriteTimeout(patience)
+	o := mqtt.NewClientOptions().
+		AddBroker(url).
+		SetProtocolVersion(4).
+		SetCleanSession(true).
+		SetAutoReconnect(false).
+		SetWriteTimeout(patience)
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { c.in <- m })
 	for _, f := range changes {
 		f(o)
@@ -191,8 +202,8 @@ func (c *client) next() mqtt.Message {
 	}
 }
 
-// deliver publishes records until the hub holds them, as a machine does: the broker inside may lose what is published in the moment
-// that the hub subscribes.
+// deliver publishes records until the hub holds them, as a machine does: the broker inside may lose what is published
+// in the moment that the hub subscribes.
 func (c *client) deliver(o *office, m *ledgertest.Machine, first, last uint64) {
 	c.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
@@ -217,7 +228,8 @@ func (c *client) quiet() {
 	}
 }
 
-// ask waits for what was subscribed to, and subscribes again until something comes: the broker inside may lose what is retained in the moment that it changes.
+// ask waits for what was subscribed to, and subscribes again until something comes: the broker inside may lose what is
+// retained in the moment that it changes.
 func (c *client) ask(topic string) mqtt.Message {
 	c.t.Helper()
 	for i := range 2 * patience / time.Second {

@@ -65,7 +65,8 @@ func TestAHubWithoutAKeyOfBundlesInstallsNone(t *testing.T) {
 	if _, err := o.Bundles().Current(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
-	if _, err := o.Bundles().Install(b.put("biklab", 1, b.signer, "the policy"), nil); err == nil || !strings.Contains(err.Error(), "bundle: key") {
+	if _, err := o.Bundles().Install(b.put("biklab", 1, b.signer, "the policy"), nil); err == nil ||
+		!strings.Contains(err.Error(), "bundle: key") {
 		t.Errorf("%v", err)
 	}
 }

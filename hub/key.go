@@ -66,8 +66,8 @@ func (c Config) rightKey(text string) error {
 	return nil
 }
 
-// Check looks at the files that hub.yaml names: the hub's key, and who signed the bundle. A bundle that is not there yet
-// is no fault.
+// Check looks at the files that hub.yaml names: the hub's key, and who signed the bundle. A bundle that is not there
+// yet is no fault.
 func (c Config) Check() error {
 	_, err := c.Signer()
 	return errors.Join(err, c.checkBundle())

@@ -56,8 +56,11 @@ func TestCheckNamesTheMachineWhoseKeySignedTheBundle(t *testing.T) {
 		}
 	}
 	write("hub.key", []byte(sitePrivate))
-	write("hub.yaml", fmt.Appendf(nil, "portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q }\n"+
-		"mqtt: { listen: \"127.0.0.1:0\" }\nbundle: { file: site.bundle, key: %q }\n", laserPublic, sitePublic))
+	write(
+		"hub.yaml",
+		fmt.Appendf(nil, "portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q }\n"+
+			"mqtt: { listen: \"127.0.0.1:0\" }\nbundle: { file: site.bundle, key: %q }\n", laserPublic, sitePublic),
+	)
 	c, err := hub.ReadConfig(filepath.Join(dir, "hub.yaml"))
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// shortest and longest pause between two connects; it doubles, and varies by half so that a site does not return in step.
+	// shortest and longest pause between two connects; it doubles, and varies by half so that a site does not return in
+	// step.
 	shortestPause = 250 * time.Millisecond
 	longestPause  = 15 * time.Second
 	// writeTimeout bounds how long a peer that stops reading can hold the hub up.
@@ -30,7 +31,8 @@ const (
 	inbox = 64
 )
 
-// stayConnected holds a connection to the broker, a fresh client each time: the library's own reconnect reports success for messages it has lost.
+// stayConnected holds a connection to the broker, a fresh client each time: the library's own reconnect reports success
+// for messages it has lost.
 func (h *Hub) stayConnected(ctx context.Context) error {
 	pause := shortestPause
 	for {
@@ -129,7 +131,8 @@ func (h *Hub) clientOptions(ctx context.Context, l *link) *mqtt.ClientOptions {
 		})
 }
 
-// opener dials, and puts a guard between the broker and the library. Once ctx is done the connection is closed, however far it has come.
+// opener dials, and puts a guard between the broker and the library. Once ctx is done the connection is closed, however
+// far it has come.
 func (h *Hub) opener(ctx context.Context, l *link) mqtt.OpenConnectionFunc {
 	return func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
 		c, err := h.dialBroker(ctx, u)

@@ -29,8 +29,13 @@ func TestKeysOfMachinesAreThoseOfTheDatabaseToo(t *testing.T) {
 	add := func(id policy.MachineID, public string, until int64) {
 		t.Helper()
 		err := db.Site("biklab").Write(t.Context(), func(tx *store.Tx) error {
-			_, err := tx.Exec(t.Context(), `INSERT INTO machine_key (site, machine, public, since, until) VALUES ($1, $2, $3, 1, $4)`,
-				string(id), public, until)
+			_, err := tx.Exec(
+				t.Context(),
+				`INSERT INTO machine_key (site, machine, public, since, until) VALUES ($1, $2, $3, 1, $4)`,
+				string(id),
+				public,
+				until,
+			)
 			return err
 		})
 		if err != nil {

@@ -37,7 +37,11 @@ func managedHub(t *testing.T, changes ...func(*hub.Config)) (*office, *browser) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = bytes.ReplaceAll(bytes.ReplaceAll(text, []byte("0.0.0.0:8443"), []byte("127.0.0.1:0")), []byte("0.0.0.0:8883"), []byte("127.0.0.1:0"))
+	text = bytes.ReplaceAll(
+		bytes.ReplaceAll(text, []byte("0.0.0.0:8443"), []byte("127.0.0.1:0")),
+		[]byte("0.0.0.0:8883"),
+		[]byte("127.0.0.1:0"),
+	)
 	write(t, made.Config, string(text))
 	c, err := hub.ReadConfig(made.Config)
 	if err != nil {
@@ -51,9 +55,13 @@ func managedHub(t *testing.T, changes ...func(*hub.Config)) (*office, *browser) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return o, &browser{t, "http://localhost:" + o.WebPort(), &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse
-	}}}
+	return o, &browser{
+		t,
+		"http://localhost:" + o.WebPort(),
+		&http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		}},
+	}
 }
 
 // do sends a request and returns its status and body.
@@ -194,10 +202,17 @@ func TestNewHubIsWorkedFromItsPagesAndItsAPI(t *testing.T) {
 	var code struct{ Code, Command string }
 	b.json(201, "POST", "/machines", map[string]string{"id": "laser"}, nil)
 	b.json(201, "POST", "/machines/laser/code", map[string]any{}, &code)
-	if !strings.HasPrefix(code.Command, "sudo portillond enrol https://localhost:") || !strings.Contains(code.Command, code.Code) {
+	if !strings.HasPrefix(code.Command, "sudo portillond enrol https://localhost:") ||
+		!strings.Contains(code.Command, code.Code) {
 		t.Errorf("%+v", code)
 	}
-	b.json(201, "POST", "/accounts", map[string]string{"name": "lea@example.org", "member": "m-020dc2", "role": "member"}, nil)
+	b.json(
+		201,
+		"POST",
+		"/accounts",
+		map[string]string{"name": "lea@example.org", "member": "m-020dc2", "role": "member"},
+		nil,
+	)
 	b.json(204, "DELETE", "/members/m-020dc2", nil, nil, "If-Match", fmt.Sprintf("%q", fmt.Sprint(b.version("m-020dc2"))))
 	b.json(404, "GET", "/members/m-020dc2", nil, nil)
 	if _, accounts := b.do("GET", "/api/v1/accounts", "", nil); bytes.Contains(accounts, []byte("lea@")) {

@@ -27,7 +27,11 @@ func TestMachinesThatLagAreOfferedTheManifestTogether(t *testing.T) {
 
 // A machine that has just been sent the manifest may be fetching still.
 func TestManifestIsNotPublishedAgainAtOnce(t *testing.T) {
-	h := &Hub{now: time.Now, manifest: []byte("signed"), machines: map[policy.MachineID]*Machine{"a": {ID: "a", lags: true}}}
+	h := &Hub{
+		now:      time.Now,
+		manifest: []byte("signed"),
+		machines: map[policy.MachineID]*Machine{"a": {ID: "a", lags: true}},
+	}
 	l := &link{offered: time.Now()} // without a client: a publication would fail
 	if err := h.offerAgain(l); err != nil || !h.machines["a"].lags {
 		t.Errorf("%v; the machine lags: %v", err, h.machines["a"].lags)

@@ -38,9 +38,19 @@ evidence:
 func works(m *ledgertest.Machine, n int) {
 	for range n {
 		s := fmt.Sprintf("s-%d", m.Len())
-		m.Append(wire.SessionStart, s, "ines", wire.StartBody{Role: policy.Maintainer, Badges: []policy.BadgeID{"laser-maintainer"}, Card: "uid"})
+		m.Append(
+			wire.SessionStart,
+			s,
+			"ines",
+			wire.StartBody{Role: policy.Maintainer, Badges: []policy.BadgeID{"laser-maintainer"}, Card: "uid"},
+		)
 		m.Append(wire.Assisted, s, "lea", wire.AssistBody{With: "ines"})
-		m.Append(wire.Intervened, s, "lea", wire.InterventionBody{What: "lens-cleaning", Endorser: "ines", Minutes: 10, Note: "très sale\nvraiment"})
+		m.Append(
+			wire.Intervened,
+			s,
+			"lea",
+			wire.InterventionBody{What: "lens-cleaning", Endorser: "ines", Minutes: 10, Note: "très sale\nvraiment"},
+		)
 		m.Append(wire.Faulted, "", "", wire.FaultBody{What: "e-stop"})
 		m.Append(wire.SessionEnd, s, "ines", wire.EndBody{Cause: wire.CauseTap, Seconds: 9})
 	}

@@ -33,7 +33,8 @@ func onceEach(t *testing.T, l *ledger.Ledger, m *ledgertest.Machine, n uint64) {
 	want := uint64(0)
 	all := m.Batch(1, n).Records
 	err := l.Records(context.Background(), ledger.Query{Machine: m.ID}, func(e ledger.Entry) error {
-		if want++; e.Seq != want || want > n || string(e.Leaf.Record) != string(all[want-1].Record) || e.Leaf.Salt != all[want-1].Salt {
+		if want++; e.Seq != want || want > n || string(e.Leaf.Record) != string(all[want-1].Record) ||
+			e.Leaf.Salt != all[want-1].Salt {
 			return fmt.Errorf("record %d stands in the place of %d", e.Seq, want)
 		}
 		return nil
@@ -60,7 +61,11 @@ func mosquitto(t *testing.T) string {
 	addr := l.Addr().(*net.TCPAddr)
 	l.Close()
 	conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-	write(t, conf, fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nlog_type none\n", addr.Port))
+	write(
+		t,
+		conf,
+		fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nlog_type none\n", addr.Port),
+	)
 	cmd := exec.Command(path, "-c", conf)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -115,7 +120,10 @@ func TestGapIsAskedForAgain(t *testing.T) {
 	defer b.Close()
 	c := dial(t, "tcp://"+b.Addr()) // it is there before the hub, and hears everything once
 	c.subscribe(c.topics.Ack("laser"))
-	o := run(t, configure(t, []*ledgertest.Machine{m}, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://" + b.Addr()} }))
+	o := run(
+		t,
+		configure(t, []*ledgertest.Machine{m}, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://" + b.Addr()} }),
+	)
 	told := func(seq uint64) {
 		t.Helper()
 		a, err := wire.OpenAck(c.next().Payload(), note.VerifierList(o.key), "biklab", "laser")
@@ -153,7 +161,8 @@ func TestHubThatCommittedAndDiedAcknowledgesWhenItComesBack(t *testing.T) {
 	o.held(m, 12)
 }
 
-// A real hub, killed 12 times, 30 to 130 ms after each start, while records come; the broker stays. The machine goes by acknowledgements alone.
+// A real hub, killed 12 times, 30 to 130 ms after each start, while records come; the broker stays. The machine goes by
+// acknowledgements alone.
 func TestHubKilledAgainAndAgainLosesNothing(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Site: "biklab"})
@@ -163,7 +172,17 @@ func TestHubKilledAgainAndAgainLosesNothing(t *testing.T) {
 	defer b.Close()
 	c := configure(t, []*ledgertest.Machine{m})
 	config := filepath.Join(t.TempDir(), "hub.yaml")
-	write(t, config, fmt.Sprintf("portillon: 1\nsite: biklab\ndata: %s\nkey: %s\nmachines:\n  laser: { key: %q }\nmqtt: { broker: \"tcp://%s\" }\n", c.Data, c.Key, m.VKey, b.Addr()))
+	write(
+		t,
+		config,
+		fmt.Sprintf(
+			"portillon: 1\nsite: biklab\ndata: %s\nkey: %s\nmachines:\n  laser: { key: %q }\nmqtt: { broker: \"tcp://%s\" }\n",
+			c.Data,
+			c.Key,
+			m.VKey,
+			b.Addr(),
+		),
+	)
 	key, err := c.Verifier()
 	if err != nil {
 		t.Fatal(err)
@@ -244,7 +263,11 @@ func TestRefusedRecordsAreNotAcknowledgedAndShow(t *testing.T) {
 		c.publish(c.topics.Records("laser"), data)
 	}
 	c.publish(c.topics.Records("press"), stranger.Data(1, 1))
-	o.machineIs("laser", "in trouble", func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, "malformed") && m.Held == 10 })
+	o.machineIs(
+		"laser",
+		"in trouble",
+		func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, "malformed") && m.Held == 10 },
+	)
 	c.publish(c.topics.Records("laser"), fork.Data(6, 7))
 	o.machineIs("laser", "rolled back", func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, "rolled-back") })
 	c.quiet()
@@ -266,7 +289,10 @@ func TestHubComesBackWhenTheBrokerDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := run(t, configure(t, []*ledgertest.Machine{m}, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://" + b.Addr()} }))
+	o := run(
+		t,
+		configure(t, []*ledgertest.Machine{m}, func(c *hub.Config) { c.MQTT = hub.MQTTConfig{Broker: "tcp://" + b.Addr()} }),
+	)
 	for i := range uint64(2) {
 		c := dial(t, o.Broker())
 		c.subscribe(c.topics.Ack("laser"))

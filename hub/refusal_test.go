@@ -69,7 +69,11 @@ func (c *client) refuses(o *office, data []byte, code string) {
 	}
 	o.clock.pass(time.Second)
 	c.publish(c.topics.Records("laser"), data)
-	o.machineIs("laser", code, func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, code) && m.TroubleAt.After(before) })
+	o.machineIs(
+		"laser",
+		code,
+		func(m hub.Machine) bool { return strings.HasPrefix(m.Trouble, code) && m.TroubleAt.After(before) },
+	)
 }
 
 func refusing(t *testing.T) (*office, *client, *ledgertest.Machine) {
@@ -95,7 +99,8 @@ func TestMachineIsToldOnceAMinuteWhyItsRecordsAreRefused(t *testing.T) {
 		t.Errorf("refused before anything was sent: %+v", a.Refused)
 	}
 	c.refuses(o, other.Data(1, 3), "bad-checkpoint")
-	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "bad-checkpoint" || !strings.Contains(a.Refused.Detail, "no trusted key") {
+	if a := c.ack(o); a.Refused == nil || a.Refused.Code != "bad-checkpoint" ||
+		!strings.Contains(a.Refused.Detail, "no trusted key") {
 		t.Errorf("%+v", a.Refused)
 	}
 	c.refuses(o, other.Data(1, 3), "bad-checkpoint")

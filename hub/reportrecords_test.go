@@ -30,8 +30,13 @@ func TestReportsCountTheLedgersRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	s, err := report.New(report.Options{Site: db.Site("biklab"), Zone: func(context.Context) (*time.Location, error) { return time.UTC, nil },
-		Records: hub.ReportRecords{Ledger: l, Machines: func(context.Context) ([]policy.MachineID, error) { return []policy.MachineID{"laser", "vinyl"}, nil }}})
+	s, err := report.New(
+		report.Options{Site: db.Site("biklab"), Zone: func(context.Context) (*time.Location, error) { return time.UTC, nil },
+			Records: hub.ReportRecords{
+				Ledger:   l,
+				Machines: func(context.Context) ([]policy.MachineID, error) { return []policy.MachineID{"laser", "vinyl"}, nil },
+			}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +48,8 @@ func TestReportsCountTheLedgersRecords(t *testing.T) {
 		}
 		weeks, err1 := s.Weeks(t.Context(), actor.Local("root"), year)
 		refused, err2 := s.Refusals(t.Context(), actor.Local("root"), year)
-		if err1 != nil || err2 != nil || len(weeks) != 1 || weeks[0].Sessions != sessions || weeks[0].Seconds != seconds || refused[0].Times != refusals {
+		if err1 != nil || err2 != nil || len(weeks) != 1 || weeks[0].Sessions != sessions || weeks[0].Seconds != seconds ||
+			refused[0].Times != refusals {
 			t.Errorf("%+v, %+v, %v, %v", weeks, refused, err1, err2)
 		}
 	}

@@ -185,7 +185,8 @@ type Journal struct {
 	By         string          `json:"by,omitempty"`   // who let it take the place of the one before
 	Why        string          `json:"why,omitempty"`
 	At         time.Time       `json:"at,omitzero"`
-	Restored   bool            `json:"restored,omitempty"` // it has been given back what the ledger knows of the ones before
+	// it has been given back what the ledger knows of the ones before
+	Restored bool `json:"restored,omitempty"`
 }
 
 // JournalsOf are a machine's journals, the oldest first; none where there is only one.

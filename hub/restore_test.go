@@ -17,7 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// lived gives a machine's journal a past: a tag that is on, one that was taken off, an own one, sessions, and maintenance.
+// lived gives a machine's journal a past: a tag that is on, one that was taken off, an own one, sessions, and
+// maintenance.
 func lived(m *ledgertest.Machine) {
 	m.Append(wire.Tagged, "", "ines", wire.TagBody{Tag: "t1", Reason: "belt", Role: "maintainer"})
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: "t2", Reason: "lens"})
@@ -26,8 +27,18 @@ func lived(m *ledgertest.Machine) {
 	m.Append(wire.Untagged, "", "ines", wire.TagBody{Tag: "t2"})
 	m.Append(wire.SessionEnd, "s1", "lea", wire.EndBody{Cause: wire.CauseTap, Seconds: 600})
 	m.Append(wire.SessionEnd, "s2", "lea", wire.EndBody{Cause: wire.CausePowerLost, Seconds: 60})
-	m.Append(wire.Intervened, "", "ines", wire.InterventionBody{What: "lens", Ran: wire.Ran{RanSeconds: 900, RanBy: wire.RanByRelay}})
-	m.Append(wire.Reported, "", "lea", wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 1000, RanBy: wire.RanByRelay}})
+	m.Append(
+		wire.Intervened,
+		"",
+		"ines",
+		wire.InterventionBody{What: "lens", Ran: wire.Ran{RanSeconds: 900, RanBy: wire.RanByRelay}},
+	)
+	m.Append(
+		wire.Reported,
+		"",
+		"lea",
+		wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 1000, RanBy: wire.RanByRelay}},
+	)
 	m.Append("novel-kind", "", "", map[string]any{"x": 1})
 	m.Append(wire.Tagged, "", "", []int{1}) // a body that nobody can read
 }
@@ -39,10 +50,20 @@ func TestRestoreIsWhatTheLedgerShowsOfTheJournalsBefore(t *testing.T) {
 	one.Append(wire.Untagged, "", "ines", wire.TagBody{Tag: "t1"})
 	one.Append(wire.Tagged, "", "", wire.TagBody{Tag: "t3"})
 	one.Append(wire.SessionEnd, "s1", "lea", wire.EndBody{Cause: wire.CauseTap, Seconds: 300})
-	one.Append(wire.Reported, "", "lea", wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 50, RanBy: wire.RanByRelay}})
+	one.Append(
+		wire.Reported,
+		"",
+		"lea",
+		wire.ReportBody{What: wire.Noise, Ran: wire.Ran{RanSeconds: 50, RanBy: wire.RanByRelay}},
+	)
 	restored := m.Replaced(genOne) // the same, but that it was given back 1,000 s first
 	restored.Append(wire.Restored, "", "", wire.RestoredBody{Relay: 1000})
-	restored.Append(wire.Intervened, "", "ines", wire.InterventionBody{What: "lens", Ran: wire.Ran{RanSeconds: 1200, RanBy: wire.RanByRelay}})
+	restored.Append(
+		wire.Intervened,
+		"",
+		"ines",
+		wire.InterventionBody{What: "lens", Ran: wire.Ran{RanSeconds: 1200, RanBy: wire.RanByRelay}},
+	)
 	for name, c := range map[string]struct {
 		journals []*ledgertest.Machine
 		want     string
@@ -70,7 +91,8 @@ func TestRestoreIsWhatTheLedgerShowsOfTheJournalsBefore(t *testing.T) {
 				}
 			}
 			r, err := hub.RestoreOf(context.Background(), l, "laser")
-			if err != nil || r.Generation != genTwo || len(r.From) != len(c.journals) || r.From[0].Seq != m.Len() || len(r.From[0].Root) != 64 {
+			if err != nil || r.Generation != genTwo || len(r.From) != len(c.journals) || r.From[0].Seq != m.Len() ||
+				len(r.From[0].Root) != 64 {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			if got := told(r); got != c.want {
@@ -80,7 +102,8 @@ func TestRestoreIsWhatTheLedgerShowsOfTheJournalsBefore(t *testing.T) {
 	}
 }
 
-// Whoever has a machine's key can write any record. What the hub gives back to the journal after it must be taken all the same.
+// Whoever has a machine's key can write any record. What the hub gives back to the journal after it must be taken all
+// the same.
 func TestRestoreOfAHostileJournalIsTakenByItsMachine(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
@@ -127,7 +150,8 @@ func TestRestoreOfAHostileJournalIsTakenByItsMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A machine holds 32 tags, its own among them (daemon/session: TagsMax): what does not fit is one tag.
-	if n := len(got.Tags); n != 24 || got.Tags[0].ID != "t1" || got.Tags[n-1].ID != "restored-more" || got.Tags[n-1].Reason == "" {
+	if n := len(got.Tags); n != 24 || got.Tags[0].ID != "t1" || got.Tags[n-1].ID != "restored-more" ||
+		got.Tags[n-1].Reason == "" {
 		t.Errorf("%d tags: %+v", n, got.Tags)
 	}
 }
@@ -146,7 +170,8 @@ func told(r wire.Restore) string {
 	return fmt.Sprint(tags, " ", r.Removed, " ", practice, " ", done, " ", r.Relay)
 }
 
-// After the administrator's act beside the running hub, the machine is sent what was known of it, until its records say that it has it.
+// After the administrator's act beside the running hub, the machine is sent what was known of it, until its records say
+// that it has it.
 func TestReplacedMachineIsGivenBackWhatTheLedgerKnows(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	lived(m)
@@ -159,7 +184,14 @@ func TestReplacedMachineIsGivenBackWhatTheLedgerKnows(t *testing.T) {
 	c.publish(c.topics.Records("laser"), m.Data(1, m.Len()))
 	c.acked(o, m, m.Len())
 	c.publish(c.topics.Availability("laser"), []byte(wire.Online))
-	c.publish(c.topics.State("laser"), fmt.Appendf(nil, `{"format":2,"generation":%q,"journal":2,"machine":"laser","phase":"tagged-out","tagged":true}`, genTwo))
+	c.publish(
+		c.topics.State("laser"),
+		fmt.Appendf(
+			nil,
+			`{"format":2,"generation":%q,"journal":2,"machine":"laser","phase":"tagged-out","tagged":true}`,
+			genTwo,
+		),
+	)
 	o.machineIs("laser", "there", func(m hub.Machine) bool { return m.State != nil && m.Online })
 	o.replace(genTwo)
 	c.publish(c.topics.Records("laser"), next.Data(1, 2))
@@ -170,7 +202,9 @@ func TestReplacedMachineIsGivenBackWhatTheLedgerKnows(t *testing.T) {
 	}
 	c.publish(c.topics.Reply("laser"), fmt.Appendf(nil, `{"id":%q,"ok":true}`, r.ID))
 	o.machineIs("laser", "replaced, and not restored", func(m hub.Machine) bool {
-		return len(m.Journals) == 2 && m.Journals[1].By == "ines" && m.Journals[1].Why == "new SD card" && len(m.Journals[0].Root) == 64 && !m.Journals[1].Restored
+		return len(m.Journals) == 2 && m.Journals[1].By == "ines" && m.Journals[1].Why == "new SD card" &&
+			len(m.Journals[0].Root) == 64 &&
+			!m.Journals[1].Restored
 	})
 	next.Append(wire.Restored, "", "", wire.RestoredBody{From: r.From})
 	c.publish(c.topics.Records("laser"), next.Data(3, 3))
@@ -212,11 +246,20 @@ func TestRestoreIsBoundedAndChecked(t *testing.T) {
 	signer, key := ledgertest.NewKey(t, "portillon-hub")
 	keys := note.VerifierList(key)
 	ok := func() wire.Restore {
-		return wire.Restore{Site: "biklab", Machine: "laser", Generation: genOne, ID: "x", From: []wire.ReplacedJournal{{Seq: 1}}}
+		return wire.Restore{
+			Site:       "biklab",
+			Machine:    "laser",
+			Generation: genOne,
+			ID:         "x",
+			From:       []wire.ReplacedJournal{{Seq: 1}},
+		}
 	}
 	r := ok()
 	for i := range 20000 { // members whose practice does not all fit
-		r.Practice = append(r.Practice, wire.RestoredPractice{Member: policy.MemberID(fmt.Sprint("m-", i)), Seconds: 60, Last: ledgertest.Start()})
+		r.Practice = append(
+			r.Practice,
+			wire.RestoredPractice{Member: policy.MemberID(fmt.Sprint("m-", i)), Seconds: 60, Last: ledgertest.Start()},
+		)
 	}
 	data, err := wire.SignRestore(r, signer)
 	if err != nil || len(data) > wire.MaxRestore {

@@ -15,8 +15,9 @@ import (
 	"portillon/wire"
 )
 
-// Unknown cards stand sealed in the machines' records (wire.SealCard). The hub makes a key for them each day, and deletes it after
-// SealLife: then every copy of what was sealed with it, in journals, ledger and backups, cannot be read any more.
+// Unknown cards stand sealed in the machines' records (wire.SealCard). The hub makes a key for them each day, and
+// deletes it after SealLife: then every copy of what was sealed with it, in journals, ledger and backups, cannot be
+// read any more.
 
 // SealLife is how long sealed cards can be read. A backup of the folder of keys must not be kept for longer.
 const SealLife = 30 * 24 * time.Hour
@@ -42,8 +43,8 @@ const (
 	sealSuffix = ".key"
 )
 
-// renewSeal is the public half of the key of the day, which it makes if there is none. A folder that takes no key is logged, and stops
-// nothing but the enrolment of cards.
+// renewSeal is the public half of the key of the day, which it makes if there is none. A folder that takes no key is
+// logged, and stops nothing but the enrolment of cards.
 func (h *Hub) renewSeal() string {
 	public, err := h.seal.today(h.now())
 	h.seal.mu.Lock()
@@ -72,7 +73,8 @@ func (h *Hub) keepSealFresh(ctx context.Context) error {
 	}
 }
 
-// today is the public half of the key of the day (UTC). On the first call of a day it makes the key and deletes those that are too old.
+// today is the public half of the key of the day (UTC). On the first call of a day it makes the key and deletes those
+// that are too old.
 func (s *sealKeys) today(now time.Time) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,8 +141,8 @@ func sealKeyDay(name string) (time.Time, bool) {
 	return t, ok && err == nil
 }
 
-// tooOld reports whether a key of that day must be gone: it was made at most a day before the day's end. A key of a clock that ran far ahead
-// is gone too.
+// tooOld reports whether a key of that day must be gone: it was made at most a day before the day's end. A key of a
+// clock that ran far ahead is gone too.
 func tooOld(day, now time.Time) bool { return now.Sub(day).Abs() > SealLife }
 
 func deleteOldSealKeys(dir string, now time.Time) error {
@@ -156,7 +158,8 @@ func deleteOldSealKeys(dir string, now time.Time) error {
 	return err
 }
 
-// SealKeys are the keys of c's hub that can be used at that time, whether the hub runs or not. A key that cannot be read is left out.
+// SealKeys are the keys of c's hub that can be used at that time, whether the hub runs or not. A key that cannot be
+// read is left out.
 func (c Config) SealKeys(now time.Time) ([]wire.SealKey, error) {
 	entries, err := os.ReadDir(c.sealDir())
 	if errors.Is(err, os.ErrNotExist) {
@@ -180,8 +183,8 @@ func (c Config) SealKeys(now time.Time) ([]wire.SealKey, error) {
 	return out, nil
 }
 
-// wantsSeal reports whether a machine that has just published its state is sent an acknowledgement for its seal key: the one that it has is
-// of a day before.
+// wantsSeal reports whether a machine that has just published its state is sent an acknowledgement for its seal key:
+// the one that it has is of a day before.
 func (m *Machine) wantsSeal(today string) bool {
 	return m.State.Format >= wire.SealFormat && today != "" && m.sealed != today
 }

@@ -38,7 +38,13 @@ func sealing(t *testing.T) (*office, *client, *ledgertest.Machine, wire.Ack) {
 }
 
 // tapped puts the record of an unknown card into the ledger.
-func (c *client) tapped(o *office, m *ledgertest.Machine, seal string, card wire.EnrolCard, more ...func(*wire.RefusedBody)) {
+func (c *client) tapped(
+	o *office,
+	m *ledgertest.Machine,
+	seal string,
+	card wire.EnrolCard,
+	more ...func(*wire.RefusedBody),
+) {
 	c.t.Helper()
 	sealed, err := wire.SealCard(seal, "biklab", "laser", card)
 	if err != nil {
@@ -58,7 +64,13 @@ var strange = wire.EnrolCard{Code: "7F3K9Q", Card: strings.Repeat("0123456789abc
 
 func TestUnknownCardIsFoundForADayFromItsSealedRecord(t *testing.T) {
 	o, c, m, a := sealing(t)
-	c.tapped(o, m, a.Seal, wire.EnrolCard{Code: "000000", Card: strange.Card}, func(b *wire.RefusedBody) { b.Sealed = "AAAA" })
+	c.tapped(
+		o,
+		m,
+		a.Seal,
+		wire.EnrolCard{Code: "000000", Card: strange.Card},
+		func(b *wire.RefusedBody) { b.Sealed = "AAAA" },
+	)
 	c.tapped(o, m, a.Seal, strange)
 	at := o.clock.now()
 	for _, x := range []struct {
@@ -69,7 +81,8 @@ func TestUnknownCardIsFoundForADayFromItsSealedRecord(t *testing.T) {
 		if err != nil || len(got) != x.want {
 			t.Errorf("after %v: %d taps, %v", x.after, len(got), err)
 		}
-		if x.want == 1 && len(got) == 1 && (got[0].EnrolCard != strange || got[0].Machine != "laser" || got[0].Seq != 2 || !got[0].Believed) {
+		if x.want == 1 && len(got) == 1 &&
+			(got[0].EnrolCard != strange || got[0].Machine != "laser" || got[0].Seq != 2 || !got[0].Believed) {
 			t.Errorf("%+v", got[0])
 		}
 	}
@@ -125,7 +138,10 @@ func TestSealedCardsCannotBeReadAfterThirtyDays(t *testing.T) {
 	if _, err := wire.OpenCard(sealed, "biklab", "laser", keys); !errors.Is(err, wire.ErrNoSealKey) {
 		t.Errorf("after 31 days: %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(o.config.Data, "seal", ledgertest.Start().Format(time.DateOnly)+".key")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(o.config.Data, "seal", ledgertest.Start().Format(time.DateOnly)+".key")); !errors.Is(
+		err,
+		fs.ErrNotExist,
+	) {
 		t.Errorf("the key of the first day: %v", err)
 	}
 }

@@ -33,9 +33,9 @@ func (h *Hub) serve(ctx context.Context) error {
 	return nil
 }
 
-// Handler serves GET /manifest, GET /chunks/<sha256> and its parts (package chunks), GET /machines (how each machine stands, as JSON) and GET /broker
-// (what the broker inside stores, and what it refused to each account). It answers only requests addressed to loopback
-// by name, so that no page in a browser can have its own name resolve to it.
+// Handler serves GET /manifest, GET /chunks/<sha256> and its parts (package chunks), GET /machines (how each machine
+// stands, as JSON) and GET /broker (what the broker inside stores, and what it refused to each account). It answers
+// only requests addressed to loopback by name, so that no page in a browser can have its own name resolve to it.
 func (h *Hub) Handler() http.Handler {
 	mux := http.NewServeMux()
 	h.serveBundle(mux)

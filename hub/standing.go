@@ -53,8 +53,8 @@ func (h *Hub) logOf(id policy.MachineID) machineLog {
 	return l
 }
 
-// readLog reads on in a journal up to its head. Of a journal that was never read, the records of tags are few, and of the
-// sessions the last one says all: a journal of years is not read whole.
+// readLog reads on in a journal up to its head. Of a journal that was never read, the records of tags are few, and of
+// the sessions the last one says all: a journal of years is not read whole.
 func (h *Hub) readLog(l *machineLog, id policy.MachineID, head ledger.Head) error {
 	ctx := context.Background()
 	take := func(e ledger.Entry) error {

@@ -75,7 +75,15 @@ func TestJournalReadLateSaysTheSameAsOneReadAlong(t *testing.T) {
 		got, want := (&Hub{ledger: l}).logOf(m.ID), along.logOf(m.ID)
 		if !reflect.DeepEqual(got.session, want.session) ||
 			len(got.tags) != len(want.tags) || len(got.tags) > 0 && !reflect.DeepEqual(got.tags, want.tags) || got.held != n {
-			t.Errorf("after %d records: %+v %+v up to %d, want %+v %+v", n, got.session, got.tags, got.held, want.session, want.tags)
+			t.Errorf(
+				"after %d records: %+v %+v up to %d, want %+v %+v",
+				n,
+				got.session,
+				got.tags,
+				got.held,
+				want.session,
+				want.tags,
+			)
 		}
 	}
 	if s := along.logOf(m.ID); s.session != nil || len(s.tags) != 1 {

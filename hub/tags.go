@@ -17,9 +17,10 @@ import (
 	"portillon/wire"
 )
 
-// Tag is a lock that the office puts on a machine. It waits in a file of its own until the machine has it, however long the machine, the
-// broker or the hub are away, and is kept until the machine's journal says that somebody took it off: what hangs on a machine is the union
-// of what was put on there and here, and who removes a tag there, by name, has the last word on it.
+// Tag is a lock that the office puts on a machine. It waits in a file of its own until the machine has it, however long
+// the machine, the broker or the hub are away, and is kept until the machine's journal says that somebody took it off:
+// what hangs on a machine is the union of what was put on there and here, and who removes a tag there, by name, has the
+// last word on it.
 type Tag struct {
 	Machine policy.MachineID `json:"machine"`
 	ID      string           `json:"tag"`
@@ -38,7 +39,8 @@ var tagFile = regexp.MustCompile(`^([0-9a-f]{16})\.json$`)
 
 func (c Config) tags() string { return filepath.Join(c.Data, "tags") }
 
-// TagOut writes a tag down, for the hub to bring to its machine; the hub need not run. It is on the disk when TagOut returns.
+// TagOut writes a tag down, for the hub to bring to its machine; the hub need not run. It is on the disk when TagOut
+// returns.
 func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time) (Tag, error) {
 	t := Tag{Machine: m, ID: random(8), Reason: strings.TrimSpace(reason), Now: now, Since: at.UTC().Truncate(time.Second)}
 	keys, err := c.MachineKeys(context.Background())
@@ -64,7 +66,8 @@ func (c Config) TagOut(m policy.MachineID, reason string, now bool, at time.Time
 	return t, nil
 }
 
-// Tags are those that the office put on, and that nobody has taken off as far as the hub knows. A file that cannot be read is in the error.
+// Tags are those that the office put on, and that nobody has taken off as far as the hub knows. A file that cannot be
+// read is in the error.
 func (c Config) Tags() (out []Tag, err error) {
 	all, e := os.ReadDir(c.tags())
 	if errors.Is(e, os.ErrNotExist) {
@@ -153,8 +156,8 @@ func (h *Hub) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) e
 // maxNote bounds a note in bytes; a machine's reply is its sender's.
 const maxNote = 500
 
-// noteTag keeps why a tag is not on its machine yet, for the tool to show; the empty reason removes the note. A note that cannot be written
-// is left out: the log has it too.
+// noteTag keeps why a tag is not on its machine yet, for the tool to show; the empty reason removes the note. A note
+// that cannot be written is left out: the log has it too.
 func (h *Hub) noteTag(t Tag, why string) {
 	path := h.c.tagNote(t.ID)
 	if why == "" {

@@ -27,7 +27,11 @@ func present(t *testing.T, o *office) *presence {
 	t.Helper()
 	c := dial(t, o.Broker())
 	c.subscribe(c.topics.Command("laser"))
-	return &presence{client: c, orders: &wire.Commands{Site: "biklab", Machine: "laser", Keys: note.VerifierList(o.key)}, answer: wire.Reply{OK: true}}
+	return &presence{
+		client: c,
+		orders: &wire.Commands{Site: "biklab", Machine: "laser", Keys: note.VerifierList(o.key)},
+		answer: wire.Reply{OK: true},
+	}
 }
 
 func (p *presence) is(tagged bool, journal uint64) {
@@ -36,8 +40,8 @@ func (p *presence) is(tagged bool, journal uint64) {
 	p.must(p.c.Publish(p.topics.Availability("laser"), 1, true, wire.Online))
 }
 
-// told is the order that comes to a machine which stands so, and is answered. It says so again and again: the broker inside may lose what
-// is retained in the moment that the hub subscribes.
+// told is the order that comes to a machine which stands so, and is answered. It says so again and again: the broker
+// inside may lose what is retained in the moment that the hub subscribes.
 func (p *presence) told(tagged bool, journal uint64) wire.Command {
 	p.t.Helper()
 	var order []byte
@@ -71,8 +75,8 @@ func gone(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// The office tags while the machine is away: it is told once it is there, told again by a hub that comes back to a machine which has
-// lost it, and never again once somebody has taken the tag off at the machine.
+// The office tags while the machine is away: it is told once it is there, told again by a hub that comes back to a
+// machine which has lost it, and never again once somebody has taken the tag off at the machine.
 func TestTagOfTheOfficeWaitsForItsMachineAndIsNotUndone(t *testing.T) {
 	m := ledgertest.New(t, "biklab", "laser")
 	c := configure(t, []*ledgertest.Machine{m})
@@ -134,7 +138,11 @@ func TestReasonOfARefusedTagIsKeptForTheOffice(t *testing.T) {
 	p := present(t, o)
 	p.answer = wire.Reply{Why: "too many tags are on this machine: 32"}
 	p.told(false, 0)
-	gone(t, "the reason is not kept", func() bool { return status().Why == "laser answers: too many tags are on this machine: 32" })
+	gone(
+		t,
+		"the reason is not kept",
+		func() bool { return status().Why == "laser answers: too many tags are on this machine: 32" },
+	)
 	m.Append(wire.Tagged, "", "", wire.TagBody{Tag: tag.ID, Reason: "courroie usée"})
 	p.publish(p.topics.Records("laser"), m.Data(1, 1))
 	gone(t, "the tag is not seen on its machine", func() bool { s := status(); return s.OnMachine && s.Why == "" })

@@ -1,4 +1,5 @@
-// Package keykind knows the kinds of keys that a site has, and recognises a key of another kind by its name or its form.
+// Package keykind knows the kinds of keys that a site has, and recognises a key of another kind by its name or its
+// form.
 //
 //	site     signs bundles                      portillon:site:biklab
 //	policy   signs policy documents             portillon:policy:biklab; the site's key may be the policy key too

@@ -110,7 +110,8 @@ func PublicHalf(private string) (string, error) {
 	if err != nil {
 		return "", bad
 	}
-	if _, err := note.NewVerifier(public); err != nil { // an empty name, or one with spaces: nobody could check what it signs
+	if _, err := note.NewVerifier(public); err != nil {
+		// an empty name, or one with spaces: nobody could check what it signs
 		return "", fmt.Errorf("key name %.80q cannot be used", f[2])
 	}
 	return public, nil

@@ -40,8 +40,8 @@ type StatusEntry struct {
 	Size    int64  `json:"size,omitempty"` // bits of an entry; zero: one
 }
 
-// Identity is an IdentityObject: who the badge is for, in the clear or hashed. One whose hashed is neither true nor false says
-// nothing, and is left out.
+// Identity is an IdentityObject: who the badge is for, in the clear or hashed. One whose hashed is neither true nor
+// false says nothing, and is left out.
 type Identity struct {
 	Type   string `json:"type"` // emailAddress, …
 	Hash   string `json:"hash"` // the value, or sha256$… or md5$… of value ‖ salt
@@ -65,9 +65,10 @@ type Recipient struct {
 	Subjects []string
 }
 
-// IsFor reports whether the badge's recipient is r: by the subject's id, exactly, or by an e-mail address. Upper and lower case are
-// the same in an address, on both sides of the @, since issuers and members write the same one differently. A hash was made of one
-// spelling: the one given is tried, and the same in lower case. No other spelling is (dots, +tags): they are somebody else's.
+// IsFor reports whether the badge's recipient is r: by the subject's id, exactly, or by an e-mail address. Upper and
+// lower case are the same in an address, on both sides of the @, since issuers and members write the same one
+// differently. A hash was made of one spelling: the one given is tried, and the same in lower case. No other spelling
+// is (dots, +tags): they are somebody else's.
 func (b *Badge) IsFor(r Recipient) bool {
 	for _, s := range r.Subjects {
 		if s != "" && s == b.Subject {
@@ -129,8 +130,8 @@ func read(doc object) (*Badge, error) {
 	return b, b.readBadge(doc)
 }
 
-// readCredential takes out of the document what every verifiable credential says: what it is, from whom, from when until when, and
-// where its status stands. The dates are there with most errors.
+// readCredential takes out of the document what every verifiable credential says: what it is, from whom, from when
+// until when, and where its status stands. The dates are there with most errors.
 func readCredential(doc object) (*Badge, Kind, error) {
 	b := &Badge{ID: ld.Str(doc, "id"), Name: text(doc, "name")}
 	kind := kindOf(doc)
@@ -153,8 +154,8 @@ func readCredential(doc object) (*Badge, Kind, error) {
 	return b, kind, b.readStatus(doc)
 }
 
-// kindOf is what the document's types say that it is; empty where it is no verifiable credential. A badge is a badge, whatever else
-// it may be besides.
+// kindOf is what the document's types say that it is; empty where it is no verifiable credential. A badge is a badge,
+// whatever else it may be besides.
 func kindOf(doc object) Kind {
 	switch t := doc["type"]; {
 	case !has(t, "VerifiableCredential"):
@@ -209,7 +210,8 @@ func subjectOf(doc object) (subject, achievement object, err error) {
 	return subject, achievement, nil
 }
 
-// single is the one object that v is, alone or in a list of one, which say the same (JSON-LD 1.1, section 4.3); else nil.
+// single is the one object that v is, alone or in a list of one, which say the same (JSON-LD 1.1, section 4.3); else
+// nil.
 func single(v any) object {
 	all := ld.List(v)
 	if len(all) != 1 {
@@ -240,8 +242,8 @@ func image(v any) string {
 	return s
 }
 
-// text is o's text at key, in whatever language: the data model 2.0 (section 11.1) also writes {"@value": …, "@language": …}, and
-// several of them in a list.
+// text is o's text at key, in whatever language: the data model 2.0 (section 11.1) also writes {"@value": …,
+// "@language": …}, and several of them in a list.
 func text(o object, key string) string {
 	for _, v := range ld.List(o[key]) {
 		switch v := v.(type) {
@@ -263,7 +265,8 @@ func has(v any, want string) bool {
 	return false
 }
 
-// modelOne is the context of the data model 1.1, which has issuanceDate and expirationDate where 2.0 has validFrom and validUntil.
+// modelOne is the context of the data model 1.1, which has issuanceDate and expirationDate where 2.0 has validFrom and
+// validUntil.
 const modelOne = "https://www.w3.org/2018/credentials/v1"
 
 // readDates reads the dates of both data models. 1.1 knows the words of 2.0 too: where both stand, the narrower counts.

@@ -11,8 +11,12 @@ import (
 // minimal is the least that a badge says, as the data model 2.0 has it; more replaces its words, null takes them away.
 func minimal(t testing.TB, more string) object {
 	t.Helper()
-	d, err := ld.Parse([]byte(`{"@context":["` + ContextVC + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],"issuer":"did:x:i",
-		"validFrom":"2026-01-01T00:00:00Z","credentialSubject":{"type":["AchievementSubject"],"achievement":{"id":"urn:x:a","type":["Achievement"],"name":"A"}}}`))
+	d, err := ld.Parse(
+		[]byte(
+			`{"@context":["` + ContextVC + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],"issuer":"did:x:i",
+		"validFrom":"2026-01-01T00:00:00Z","credentialSubject":{"type":["AchievementSubject"],"achievement":{"id":"urn:x:a","type":["Achievement"],"name":"A"}}}`,
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,14 +43,16 @@ func TestDatesOfBothDataModelsAreRead(t *testing.T) {
 		one + `"issuanceDate":"2025-02-01T00:00:00Z"`:                                                                             "2026-01-01 –",
 		one + `"issuanceDate":"2025-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z","validUntil":"2027-01-01T00:00:00Z"`: "2026-01-01 – 2027-01-01",
 		one + `"issuanceDate":"2025-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z","validUntil":"2027-03-01T00:00:00Z"`: "2026-01-01 – 2027-02-01",
-		`"validFrom":null`:                                        "not-an-open-badge",
-		one + `"validUntil":null`:                                 "not-an-open-badge", // 1.1 has no badge without issuanceDate
-		`"validFrom":"2026-01-01"`:                                "malformed",
-		`"validFrom":"2026-01-01T00:00:00"`:                       "malformed",
-		`"validFrom":1767225600`:                                  "malformed",
-		`"validUntil":["2027-01-01T00:00:00Z"]`:                   "malformed",
-		`"validUntil":""`:                                         "malformed",
-		`"validUntil":"0001-01-01T00:00:00Z"`:                     "malformed", // Go's zero time, which would be no end at all
+		`"validFrom":null`: "not-an-open-badge",
+		// 1.1 has no badge without issuanceDate
+		one + `"validUntil":null`:               "not-an-open-badge",
+		`"validFrom":"2026-01-01"`:              "malformed",
+		`"validFrom":"2026-01-01T00:00:00"`:     "malformed",
+		`"validFrom":1767225600`:                "malformed",
+		`"validUntil":["2027-01-01T00:00:00Z"]`: "malformed",
+		`"validUntil":""`:                       "malformed",
+		// Go's zero time, which would be no end at all
+		`"validUntil":"0001-01-01T00:00:00Z"`:                     "malformed",
 		one + `"issuanceDate":"yesterday"`:                        "malformed",
 		`"expirationDate":"2026-13-01T00:00:00Z"`:                 "malformed",
 		`"awardedDate":"some day"`:                                "2026-01-01 –", // it only informs
@@ -91,9 +97,17 @@ func TestOthersFullestBadgeIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		b, err := read(d)
-		if err != nil || b.ID != "http://1edtech.edu/credentials/3732" || b.IssuerID != "https://1edtech.edu/issuers/565049" || b.IssuerName != "1EdTech University" ||
-			b.AchievementID != "https://1edtech.edu/achievements/degree" || b.Image != "https://1edtech.edu/achievements/degree/image" || day(b.ValidFrom) != from ||
-			b.ValidUntil.IsZero() || len(b.Identifiers) != 2 || len(b.Evidence) == 0 || len(b.Status) != 1 || b.Subject != "did:example:ebfeb1f712ebc6f1c276e12ec21" {
+		if err != nil || b.ID != "http://1edtech.edu/credentials/3732" ||
+			b.IssuerID != "https://1edtech.edu/issuers/565049" ||
+			b.IssuerName != "1EdTech University" ||
+			b.AchievementID != "https://1edtech.edu/achievements/degree" ||
+			b.Image != "https://1edtech.edu/achievements/degree/image" ||
+			day(b.ValidFrom) != from ||
+			b.ValidUntil.IsZero() ||
+			len(b.Identifiers) != 2 ||
+			len(b.Evidence) == 0 ||
+			len(b.Status) != 1 ||
+			b.Subject != "did:example:ebfeb1f712ebc6f1c276e12ec21" {
 			t.Errorf("%s: %v\n%+v", name, err, b)
 		}
 	}
@@ -157,12 +171,17 @@ func TestRecipientsAreFoundByEverySpellingOfTheirHash(t *testing.T) {
 		}
 	}
 	mail := Badge{Subject: "mailto:Lea@Example.org"}
-	if !mail.IsFor(Recipient{Emails: []string{"lea@example.org"}}) || mail.IsFor(Recipient{Emails: []string{"mailto:lea@example.org"}}) || (&Badge{Subject: "lea@example.org"}).IsFor(Recipient{Emails: []string{"lea@example.org"}}) {
+	if !mail.IsFor(Recipient{Emails: []string{"lea@example.org"}}) ||
+		mail.IsFor(Recipient{Emails: []string{"mailto:lea@example.org"}}) ||
+		(&Badge{Subject: "lea@example.org"}).IsFor(Recipient{Emails: []string{"lea@example.org"}}) {
 		t.Error("a subject that is an address")
 	}
 	k := key(t)
 	for who, want := range map[string]string{"lea@example.org": "valid", "malik@example.org": "invalid wrong-recipient"} {
-		v := Verify(issued(t, k)["JSON"], Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, Recipient: &Recipient{Emails: []string{who}}})
+		v := Verify(
+			issued(t, k)["JSON"],
+			Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, Recipient: &Recipient{Emails: []string{who}}},
+		)
 		if codes(v) != want {
 			t.Errorf("for %s: %s", who, v.Why())
 		}
@@ -173,15 +192,32 @@ func FuzzRead(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))
 	j, _ := IssueJSON(draft(), k, today)
 	f.Add(j)
-	f.Add(asJSON(f, minimal(f, `"credentialStatus":[{"type":"BitstringStatusListEntry","statusPurpose":"revocation","statusListIndex":"1","statusListCredential":"urn:x:y"}]`)))
-	f.Add(asJSON(f, minimal(f, `"@context":"`+modelOne+`","issuanceDate":"2026-02-01T00:00:00Z","evidence":{"id":"urn:x:e"},"image":{"id":"urn:x:i"}`)))
+	f.Add(
+		asJSON(
+			f,
+			minimal(
+				f,
+				`"credentialStatus":[{"type":"BitstringStatusListEntry","statusPurpose":"revocation","statusListIndex":"1","statusListCredential":"urn:x:y"}]`,
+			),
+		),
+	)
+	f.Add(
+		asJSON(
+			f,
+			minimal(
+				f,
+				`"@context":"`+modelOne+`","issuanceDate":"2026-02-01T00:00:00Z","evidence":{"id":"urn:x:e"},"image":{"id":"urn:x:i"}`,
+			),
+		),
+	)
 	f.Fuzz(func(t *testing.T, in []byte) {
 		d, err := ld.Parse(in)
 		if err != nil {
 			return
 		}
 		b, err := read(d)
-		if err == nil && (b.ID == "" || b.IssuerID == "" || b.AchievementID == "" || b.ValidFrom.IsZero() || len(b.Status) > maxStatuses) {
+		if err == nil &&
+			(b.ID == "" || b.IssuerID == "" || b.AchievementID == "" || b.ValidFrom.IsZero() || len(b.Status) > maxStatuses) {
 			t.Fatalf("%+v", b)
 		}
 		for _, e := range b.Status {

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// minEntries is the least that a list has, so that an entry says little about its holder (Bitstring Status List 1.0, section 2.2).
+	// minEntries is the least that a list has, so that an entry says little about its holder (Bitstring Status List 1.0,
+	// section 2.2).
 	minEntries = 131_072
 	// maxBits bounds a list in bytes, unpacked: 16 Mi entries. A gzip of 2 KB can hold as much.
 	maxBits = 2 << 20
@@ -33,7 +34,8 @@ func (b bits) set(i int64, on bool) {
 	}
 }
 
-// encodeBits is an encodedList (Bitstring Status List 1.0, section 3.3): multibase's u, then base64url without padding, of the gzip.
+// encodeBits is an encodedList (Bitstring Status List 1.0, section 3.3): multibase's u, then base64url without padding,
+// of the gzip.
 func encodeBits(b bits) string {
 	var out bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // the level is a good one

@@ -87,7 +87,8 @@ func TestBombIsNotUnpacked(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	_, err := decodeBits(bomb)
 	runtime.ReadMemStats(&after)
-	if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; err == nil || !strings.Contains(err.Error(), "more than") || mb > 24 {
+	if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; err == nil || !strings.Contains(err.Error(), "more than") ||
+		mb > 24 {
 		t.Errorf("%v, %d MB", err, mb)
 	}
 }

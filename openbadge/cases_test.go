@@ -19,8 +19,8 @@ const (
 	resources  = "1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/"
 )
 
-// exampleOrg is the web as expected.json has it for the cases of Open Badges 2.0: example.org, with www and TLS or without, is a folder; the
-// assertion under test stands at its own address.
+// exampleOrg is the web as expected.json has it for the cases of Open Badges 2.0: example.org, with www and TLS or
+// without, is a folder; the assertion under test stands at its own address.
 type exampleOrg struct {
 	dir  string
 	self string
@@ -70,7 +70,11 @@ func judge2(t testing.TB, data []byte) Verdict {
 	}
 	w := exampleOrg{otherstest.Path(t, inspector2, "assets"), id, data}
 	if w.self == "" { // baked
-		w.self, w.data = "https://example.org/beths-robotics-badge.json", otherstest.File(t, inspector2, "basic-assertion.json")
+		w.self, w.data = "https://example.org/beths-robotics-badge.json", otherstest.File(
+			t,
+			inspector2,
+			"basic-assertion.json",
+		)
 	}
 	nobody := Recipient{Emails: []string{"Nobody@example.org"}}
 	return VerifyDocument(data, Options{Trust: examplesIssuers(t), At: today, Documents: w, Status: w, Recipient: &nobody})
@@ -117,8 +121,9 @@ var wantOf2 = map[string]string{
 	"simple-revoked.jwt":                                                     "invalid revoked",
 }
 
-// The 97 cases that others made, each with our verdict and its reasons. Where theirs is valid ours is, and where theirs is invalid ours is
-// and for the reason that they state; one of theirs, which rests on a suite that this library names as unsupported, is not.
+// The 97 cases that others made, each with our verdict and its reasons. Where theirs is valid ours is, and where theirs
+// is invalid ours is and for the reason that they state; one of theirs, which rests on a suite that this library names
+// as unsupported, is not.
 func TestAllNinetySevenCasesOfOthers(t *testing.T) {
 	var cases []struct{ Path, Kind, Verdict, Reason string }
 	if err := json.Unmarshal(otherstest.File(t, "expected.json"), &cases); err != nil {
@@ -138,7 +143,9 @@ func TestAllNinetySevenCasesOfOthers(t *testing.T) {
 			continue
 		}
 		agrees := strings.HasPrefix(c.Verdict, "valid") == (got == "valid")
-		offline := strings.HasSuffix(c.Path, "ob30/credential-status-revoked.json") && got == "indeterminate status-unreachable" // its list is not at hand
+		// its list is not at hand
+		offline := strings.HasSuffix(c.Path, "ob30/credential-status-revoked.json") &&
+			got == "indeterminate status-unreachable"
 		switch unsupported := strings.Contains(c.Path, "derivedcredential"); {
 		case agrees || offline:
 			right++
@@ -147,7 +154,12 @@ func TestAllNinetySevenCasesOfOthers(t *testing.T) {
 		}
 		byKind[strings.Fields(c.Kind)[0]]++
 	}
-	t.Logf("%d of %d cases: our verdict is theirs, for the stated reason; 1 is of ecdsa-sd-2023, which is named as unsupported (%v)", right, len(cases), byKind)
+	t.Logf(
+		"%d of %d cases: our verdict is theirs, for the stated reason; 1 is of ecdsa-sd-2023, which is named as unsupported (%v)",
+		right,
+		len(cases),
+		byKind,
+	)
 	if len(cases) != 97 || right != 96 {
 		t.Errorf("%d of %d", right, len(cases))
 	}
@@ -170,8 +182,8 @@ func caseVerdict(t *testing.T, p, kind string) string {
 	return codes(VerifyDocument(data, o))
 }
 
-// vectorVerdict is the verdict on every proof of one of the W3C's vectors, each with its own key pinned. Three name a context that is not
-// at hand: their canonical texts are taken as given, and hashed and verified.
+// vectorVerdict is the verdict on every proof of one of the W3C's vectors, each with its own key pinned. Three name a
+// context that is not at hand: their canonical texts are taken as given, and hashed and verified.
 func vectorVerdict(t *testing.T, p string) string {
 	t.Helper()
 	d := parse(t, otherstest.File(t, p))
@@ -210,7 +222,11 @@ func (v vector) given(t *testing.T, p object) string {
 	}
 	k, _ := methodKey(ld.Str(p, "verificationMethod"))
 	with, ok := c.scheme(k)
-	if !ok || !with.verify(append(sum(v.hash, v.file(t, "proofCanon", ".txt")), sum(v.hash, v.file(t, "canonDoc", ".txt"))...), sig) {
+	if !ok ||
+		!with.verify(
+			append(sum(v.hash, v.file(t, "proofCanon", ".txt")), sum(v.hash, v.file(t, "canonDoc", ".txt"))...),
+			sig,
+		) {
 		return "bad-signature"
 	}
 	return "valid"

@@ -11,8 +11,9 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// hostileChains are documents with eight proofs, each after all those before it: an attacker's own did:keys have signed them well, but
-// for the last, which says that it is the issuer's. Each is signed together with those before it, so each costs as much as a document.
+// hostileChains are documents with eight proofs, each after all those before it: an attacker's own did:keys have signed
+// them well, but for the last, which says that it is the issuer's. Each is signed together with those before it, so
+// each costs as much as a document.
 func hostileChains(t testing.TB) map[string][]byte {
 	fill := func(item string, n int) []any {
 		return parse(t, []byte(`{"x":[`+strings.TrimSuffix(strings.Repeat(item+",", n), ",")+`]}`))["x"].([]any)
@@ -43,9 +44,14 @@ func hostileChains(t testing.TB) map[string][]byte {
 }
 
 func hostileChain(t testing.TB, suites []string, inside object) []byte {
-	d := parse(t, []byte(`{"@context":["`+ContextVC+`","`+ContextOB+`"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],`+
-		`"issuer":"https://example.com/issuers/876543","validFrom":"2020-01-01T00:00:00Z",`+
-		`"credentialSubject":{"type":"AchievementSubject","achievement":{"id":"urn:x:a","type":"Achievement","name":"a"}}}`))
+	d := parse(
+		t,
+		[]byte(
+			`{"@context":["`+ContextVC+`","`+ContextOB+`"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],`+
+				`"issuer":"https://example.com/issuers/876543","validFrom":"2020-01-01T00:00:00Z",`+
+				`"credentialSubject":{"type":"AchievementSubject","achievement":{"id":"urn:x:a","type":"Achievement","name":"a"}}}`,
+		),
+	)
 	for k, v := range inside {
 		ld.Obj(d, "credentialSubject")[k] = v
 	}
@@ -54,7 +60,13 @@ func hostileChain(t testing.TB, suites []string, inside object) []byte {
 	var previous []object
 	for i := range maxProofs {
 		suite := suites[i%len(suites)]
-		p := object{"id": fmt.Sprintf("urn:proof:%d", i), "type": "DataIntegrityProof", "cryptosuite": suite, "verificationMethod": by.method, "proofPurpose": "assertionMethod"}
+		p := object{
+			"id":                 fmt.Sprintf("urn:proof:%d", i),
+			"type":               "DataIntegrityProof",
+			"cryptosuite":        suite,
+			"verificationMethod": by.method,
+			"proofPurpose":       "assertionMethod",
+		}
 		if i > 0 {
 			p["previousProof"] = names[:i:i]
 		}

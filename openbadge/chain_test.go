@@ -35,7 +35,8 @@ func chained(id string, after ...any) func(object) {
 
 func ended(p object) { p["expires"] = today.Add(-time.Hour).Format(time.RFC3339) }
 
-// A badge that a stranger signed first and its issuer last: the issuer's proof counts where all that it follows is there and holds.
+// A badge that a stranger signed first and its issuer last: the issuer's proof counts where all that it follows is
+// there and holds.
 func TestAChainHoldsFromItsFirstProof(t *testing.T) {
 	k, other := key(t), key(t)
 	issuer, witness := edwardsSigner(k), edwardsSigner(other)
@@ -277,7 +278,8 @@ func TestOneGoodProofSufficesAmongOthers(t *testing.T) {
 	}
 }
 
-// Proofs of any words on a badge that its issuer has signed: nothing panics, and what is valid holds a signature that the issuer made.
+// Proofs of any words on a badge that its issuer has signed: nothing panics, and what is valid holds a signature that
+// the issuer made.
 func FuzzProofs(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))
 	d := parse(f, must(IssueJSON(draft(), k, today)))
@@ -291,10 +293,21 @@ func FuzzProofs(f *testing.F) {
 		b, _ = json.Marshal(p)
 		f.Add(b)
 	}
-	f.Add([]byte(`[{"type":"Ed25519Signature2020","proofPurpose":"assertionMethod","verificationMethod":"x:y","proofValue":"z1","previousProof":["urn:proof:a",""]}]`))
-	f.Add([]byte(`[{"type":"DataIntegrityProof","cryptosuite":"ecdsa-jcs-2019","@context":["https://www.w3.org/ns/credentials/v2"],"proofValue":"z1"}]`))
+	f.Add(
+		[]byte(
+			`[{"type":"Ed25519Signature2020","proofPurpose":"assertionMethod","verificationMethod":"x:y","proofValue":"z1","previousProof":["urn:proof:a",""]}]`,
+		),
+	)
+	f.Add(
+		[]byte(
+			`[{"type":"DataIntegrityProof","cryptosuite":"ecdsa-jcs-2019","@context":["https://www.w3.org/ns/credentials/v2"],"proofValue":"z1"}]`,
+		),
+	)
 	rest, _ := json.Marshal(ld.Without(d, "proof"))
-	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey(), "zDnaepBuvsQ8cpsWrVKw8fbpGpvPeNSjVPTWoq6cRqaYzBKVP"}}}, At: today}
+	o := Options{
+		Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey(), "zDnaepBuvsQ8cpsWrVKw8fbpGpvPeNSjVPTWoq6cRqaYzBKVP"}}},
+		At:    today,
+	}
 	f.Fuzz(func(t *testing.T, proofs []byte) {
 		in := append(append(append(rest[:len(rest)-1:len(rest)-1], `,"proof":`...), proofs...), '}')
 		v := Verify(in, o)

@@ -7,8 +7,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Warning is something that Open Badges 3.0 requires and the badge does not have as it should. It does not make a badge of its issuer
-// less the issuer's: with Options.Strict it is a reason against it.
+// Warning is something that Open Badges 3.0 requires and the badge does not have as it should. It does not make a badge
+// of its issuer less the issuer's: with Options.Strict it is a reason against it.
 type Warning struct {
 	Code string `json:"code"` // one of WarningCodes
 	Path string `json:"path"` // where, as credentialSubject.achievement.criteria or evidence[0].type
@@ -36,8 +36,9 @@ func WarningCodes() []string {
 // maxWarnings bounds those of a badge: whoever reads more than these learns nothing new.
 const maxWarnings = 20
 
-// conforms compares a badge of Open Badges 3.0 with the data model that its standard publishes: 1EdTech's JSON schema of the
-// AchievementCredential, and step 1 of the verification (section 8.4), by which a subject has an id or an identifier.
+// conforms compares a badge of Open Badges 3.0 with the data model that its standard publishes: 1EdTech's JSON schema
+// of the AchievementCredential, and step 1 of the verification (section 8.4), by which a subject has an id or an
+// identifier.
 func (q *inquiry) conforms(doc object) {
 	c := conformance{}
 	c.node("", "AchievementCredential", doc)

@@ -21,8 +21,8 @@ const (
 	either             // one value, or a list
 )
 
-// property is what a class says of one of its words. «id» and the texts that may be anything at all stand here as well: what is there
-// must have the form of the standard.
+// property is what a class says of one of its words. «id» and the texts that may be anything at all stand here as well:
+// what is there must have the form of the standard.
 type property struct {
 	name     string
 	form     form
@@ -32,8 +32,8 @@ type property struct {
 	spoken   bool // a text that may come with its language
 }
 
-// class is a class of the data model of Open Badges 3.0 (appendix B). typ is the type that a node of it must have; typed: any type will
-// do, but one must be there.
+// class is a class of the data model of Open Badges 3.0 (appendix B). typ is the type that a node of it must have;
+// typed: any type will do, but one must be there.
 type class struct {
 	name       string
 	typ        string
@@ -61,10 +61,11 @@ func mayNodes(name, class string) property {
 	return property{name: name, form: aNode, class: class, many: always}
 }
 
-// classes are those that a badge may hold, as 1EdTech's JSON schema of the AchievementCredential (version 3.0, the final one's words for
-// dates) lists them: what is required, and what form the values have. Its vocabularies are left out, which issuers may extend, and
-// endorsements, which are credentials of their own. Where it asks for a text, name and description may also be texts with their
-// language, which the data model 2.0 allows (section 11.1). (check: name of the credential, which later drafts have as optional.)
+// classes are those that a badge may hold, as 1EdTech's JSON schema of the AchievementCredential (version 3.0, the
+// final one's words for dates) lists them: what is required, and what form the values have. Its vocabularies are left
+// out, which issuers may extend, and endorsements, which are credentials of their own. Where it asks for a text, name
+// and description may also be texts with their language, which the data model 2.0 allows (section 11.1). (check: name
+// of the credential, which later drafts have as optional.)
 var classes = [...]class{
 	{name: "AchievementCredential", properties: []property{need("id", aText), {name: "name", form: aText, required: true, spoken: true},
 		{name: "description", form: aText, spoken: true}, mayNode("image", "Image"), needNode("credentialSubject", "AchievementSubject"),

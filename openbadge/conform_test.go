@@ -42,7 +42,8 @@ func warned(v Verdict) string {
 	return strings.Join(all, "; ")
 }
 
-// Each thing that the standard requires and a signed badge lacks is named with its place: a warning, and with Strict a refusal.
+// Each thing that the standard requires and a signed badge lacks is named with its place: a warning, and with Strict a
+// refusal.
 func TestWhatTheStandardRequiresIsWarnedOf(t *testing.T) {
 	k := key(t)
 	subject := func(d object) object { return d["credentialSubject"].(object) }
@@ -94,7 +95,8 @@ func TestWhatTheStandardRequiresIsWarnedOf(t *testing.T) {
 			t.Errorf("%s: %s, warned of %q, want %q", name, v.Why(), warned(v), c.want)
 		}
 		o.Strict = true
-		if v = Verify(b, o); (v.State == Valid) != (c.want == "") || c.want != "" && !strings.HasPrefix(codes(v), "invalid not-conformant") {
+		if v = Verify(b, o); (v.State == Valid) != (c.want == "") ||
+			c.want != "" && !strings.HasPrefix(codes(v), "invalid not-conformant") {
 			t.Errorf("%s, strictly: %s", name, codes(v))
 		}
 	}
@@ -113,7 +115,10 @@ func TestWhatWeIssueConforms(t *testing.T) {
 }
 
 func TestEveryWarningSpeaksBothLanguages(t *testing.T) {
-	if got := WarningCodes(); !slices.Equal(got, []string{"missing-property", "missing-type", "wrong-form", "no-recipient"}) {
+	if got := WarningCodes(); !slices.Equal(
+		got,
+		[]string{"missing-property", "missing-type", "wrong-form", "no-recipient"},
+	) {
 		t.Errorf("%q: this list is closed: others branch on it", got)
 	}
 	for _, w := range warnings {
@@ -132,7 +137,9 @@ func TestWarningsAreBounded(t *testing.T) {
 		many = append(many, object{"narrative": "x"})
 	}
 	doc["evidence"] = many
-	if v := Verify(sign(t, doc, k), Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}); len(v.Warnings) != maxWarnings {
+	if v := Verify(sign(t, doc, k), Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}); len(
+		v.Warnings,
+	) != maxWarnings {
 		t.Errorf("%d warnings, want %d", len(v.Warnings), maxWarnings)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// hostileMost is how much more processor time the most expensive hostile input may take than one sound badge: about 100 ms beside 0.13 ms on the
-// machine where both were first measured, and twice that for a machine that is busy.
+// hostileMost is how much more processor time the most expensive hostile input may take than one sound badge: about 100
+// ms beside 0.13 ms on the machine where both were first measured, and twice that for a machine that is busy.
 const hostileMost = 1600
 
 // memoryMost bounds what one hostile input may allocate, in MB.
@@ -68,6 +68,13 @@ func judgeCost(t *testing.T, name string, unit time.Duration, f func()) cost {
 }
 
 func (c cost) beside(unit time.Duration) string {
-	return fmt.Sprintf("%.0f × a sound badge (%v beside %v; at most %d ×), %.1f MB (at most %d)", float64(c.cpu)/float64(unit),
-		c.cpu.Round(10*time.Microsecond), unit.Round(time.Microsecond), hostileMost, c.mb, memoryMost)
+	return fmt.Sprintf(
+		"%.0f × a sound badge (%v beside %v; at most %d ×), %.1f MB (at most %d)",
+		float64(c.cpu)/float64(unit),
+		c.cpu.Round(10*time.Microsecond),
+		unit.Round(time.Microsecond),
+		hostileMost,
+		c.mb,
+		memoryMost,
+	)
 }

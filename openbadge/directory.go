@@ -15,8 +15,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// Directory is a Resolver with nobody online: a folder in which somebody has laid the documents that badges rest on. The document
-// of a URL is, in this order,
+// Directory is a Resolver with nobody online: a folder in which somebody has laid the documents that badges rest on.
+// The document of a URL is, in this order,
 //
 //   - what index.json, in the folder, says: {"https://lab.example/keys": "keys.json", "https://lab.example/badge/1": {"gone": true}}.
 //     A file is named by its path in the folder; what is gone is ErrGone;
@@ -24,9 +24,9 @@ import (
 //     fragment or escapes has no such file;
 //   - a *.json or *.jwt of the folder itself whose id is the URL.
 //
-// Anything else is out of reach, and not ErrNotFound: a folder is only a part of what stands in the world. No path leads out of the
-// folder, by no symbolic link either. The zero Directory holds nothing. Documents are read when they are asked for; any number may
-// ask at once.
+// Anything else is out of reach, and not ErrNotFound: a folder is only a part of what stands in the world. No path
+// leads out of the folder, by no symbolic link either. The zero Directory holds nothing. Documents are read when they
+// are asked for; any number may ask at once.
 type Directory struct {
 	dir   string
 	index map[string]string // URL → file; "" is gone
@@ -41,8 +41,8 @@ const (
 	maxDocValues = 150_000 // as many as a status list has
 )
 
-// OpenDirectory reads the folder's index and the ids of the documents in it. The error names the file that cannot be read, or that
-// nobody could ever find.
+// OpenDirectory reads the folder's index and the ids of the documents in it. The error names the file that cannot be
+// read, or that nobody could ever find.
 func OpenDirectory(dir string) (*Directory, error) {
 	d := &Directory{dir: dir, index: map[string]string{}, byID: map[string]string{}}
 	root, err := os.OpenRoot(dir)
@@ -144,7 +144,8 @@ func (d *Directory) readID(root *os.Root, file string) error {
 	return nil
 }
 
-// idOf is the id that a document, or the payload of a token, gives itself. It is a name by which to look it up, and proves nothing.
+// idOf is the id that a document, or the payload of a token, gives itself. It is a name by which to look it up, and
+// proves nothing.
 func idOf(b []byte) (string, error) {
 	b = bytes.TrimSpace(b)
 	if parts := bytes.SplitN(b, []byte("."), 4); !bytes.HasPrefix(b, []byte("{")) && len(parts) == 3 {

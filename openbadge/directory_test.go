@@ -31,7 +31,11 @@ func tokenOf(payload string) string {
 }
 
 func TestADirectoryFindsDocuments(t *testing.T) {
-	inPlain, vc := tokenOf(`{"id":"https://lab.example/3"}`)+"\n", tokenOf(`{"iss":"x","vc":{"id":"https://lab.example/4"}}`)
+	inPlain, vc := tokenOf(
+		`{"id":"https://lab.example/3"}`,
+	)+"\n", tokenOf(
+		`{"iss":"x","vc":{"id":"https://lab.example/4"}}`,
+	)
 	dir := folder(t, map[string]string{
 		"index.json": `{"https://lab.example/keys":"keys.json","https://lab.example/gone":{"gone":true},"http://old.example/?a=1#b":"deep/er/old","https://lab.example/both":"deep/both"}`,
 		"keys.json":  `{"keys":[]}`, "deep/er/old": "any bytes", "deep/both": "the index", "lab.example/both": "the path",
@@ -130,7 +134,15 @@ func TestAFolderThatCannotBeReadNamesTheFile(t *testing.T) {
 }
 
 func TestADirectoryGivesNoFileOfAnySize(t *testing.T) {
-	d, err := OpenDirectory(folder(t, map[string]string{"lab.example/1": strings.Repeat("a", MaxListBytes+1), "lab.example/2": strings.Repeat("a", MaxListBytes)}))
+	d, err := OpenDirectory(
+		folder(
+			t,
+			map[string]string{
+				"lab.example/1": strings.Repeat("a", MaxListBytes+1),
+				"lab.example/2": strings.Repeat("a", MaxListBytes),
+			},
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +154,8 @@ func TestADirectoryGivesNoFileOfAnySize(t *testing.T) {
 	}
 }
 
-// 1EdTech's hosted documents, laid where their ids say that they stand; those of plain http, and one that is called otherwise, by the index.
+// 1EdTech's hosted documents, laid where their ids say that they stand; those of plain http, and one that is called
+// otherwise, by the index.
 func TestADirectoryOfOthersDocuments(t *testing.T) {
 	assets := shared(t, strings.TrimSuffix(inspector, "ob30")+"ob20/assets")
 	paths, err := filepath.Glob(filepath.Join(assets, "*.json"))

@@ -17,8 +17,11 @@ func hostile() map[string][]byte {
 	head := `{"@context":["` + ContextVC + `","` + ContextOB + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],` +
 		`"issuer":"https://example.com/issuers/876543","validFrom":"2020-01-01T00:00:00Z",`
 	achievement := `"achievement":{"id":"urn:x:a","type":"Achievement","name":"a"}`
-	proof := `,"proof":[` + strings.Repeat(`{"type":"DataIntegrityProof","cryptosuite":"eddsa-rdfc-2022","proofPurpose":"assertionMethod",`+
-		`"verificationMethod":"https://example.com/issuers/876543#z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi","proofValue":"z41ZsNkz78FHSGkAD5J4b8EN49DkywMMJSL3UdUNffbsCAWmTLPvtnJpd3JGGooYX7TNrzgsTLkXUWiGsRRZ788ML"},`, 7) +
+	proof := `,"proof":[` + strings.Repeat(
+		`{"type":"DataIntegrityProof","cryptosuite":"eddsa-rdfc-2022","proofPurpose":"assertionMethod",`+
+			`"verificationMethod":"https://example.com/issuers/876543#z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi","proofValue":"z41ZsNkz78FHSGkAD5J4b8EN49DkywMMJSL3UdUNffbsCAWmTLPvtnJpd3JGGooYX7TNrzgsTLkXUWiGsRRZ788ML"},`,
+		7,
+	) +
 		`{"type":"DataIntegrityProof"}]}`
 	subject := func(inside string) []byte {
 		return []byte(head + `"credentialSubject":{"type":"AchievementSubject",` + achievement + `,` + inside + `}` + proof)
@@ -34,19 +37,44 @@ func hostile() map[string][]byte {
 		numbered = append(numbered, fmt.Sprintf(`{"type":"IdentityObject","salt":"%d"}`, i))
 	}
 	return map[string][]byte{
-		"one context, many times":         []byte(strings.Replace(head, `"`+ContextOB+`"`, fill(`"`+ContextOB+`"`, 1<<20), 1) + `"x":1}`),
-		"one type, many times":            []byte(strings.Replace(head, `"OpenBadgeCredential"`, fill(`"OpenBadgeCredential"`, 4900), 1) + fmt.Sprintf(`"credentialSubject":%s}`, nest)),
-		"many types":                      subject(`"source":{"type":[` + fill(`"Profile","Address","Alignment","Image"`, 1200) + `],"name":"a","endorsement":[],"image":"urn:x:i","phone":"1"}`),
-		"twins without names":             subject(twins),
-		"twins with twins":                subject(`"source":[` + fill(`{"type":"Profile","otherIdentifier":[`+fill(`{"type":"IdentifierEntry"}`, 30)+`]}`, 30) + `]`),
-		"few twins":                       subject(`"identifier":[` + fill(`{"type":"IdentityObject"}`, 12) + `]`),
-		"a tree of twins":                 subject(`"source":` + tree(5, 4)),
-		"a deep tree of twins":            subject(`"source":` + tree(2, 10)),
-		"many nodes, each of its own":     subject(`"identifier":[` + strings.Join(numbered, ",") + `]`),
-		"two long chains of twins":        subject(`"source":[` + nest + `,` + nest + `]`),
-		"a long list":                     subject(`"result":{"type":"ResultDescription","allowedValue":[` + fill(`"x"`, 2400) + `]}`),
-		"contexts within":                 subject(`"identifier":[` + fill(`{"@context":[`+fill(`"`+ContextOB+`"`, 8)+`],"type":"IdentityObject"}`, 64) + `]`),
-		"many contexts within":            subject(`"identifier":[` + fill(`{"@context":"`+ContextOB+`","type":"IdentityObject"}`, 6000) + `]`),
+		"one context, many times": []byte(
+			strings.Replace(head, `"`+ContextOB+`"`, fill(`"`+ContextOB+`"`, 1<<20), 1) + `"x":1}`,
+		),
+		"one type, many times": []byte(
+			strings.Replace(
+				head,
+				`"OpenBadgeCredential"`,
+				fill(`"OpenBadgeCredential"`, 4900),
+				1,
+			) + fmt.Sprintf(
+				`"credentialSubject":%s}`,
+				nest,
+			),
+		),
+		"many types": subject(
+			`"source":{"type":[` + fill(
+				`"Profile","Address","Alignment","Image"`,
+				1200,
+			) + `],"name":"a","endorsement":[],"image":"urn:x:i","phone":"1"}`,
+		),
+		"twins without names": subject(twins),
+		"twins with twins": subject(
+			`"source":[` + fill(`{"type":"Profile","otherIdentifier":[`+fill(`{"type":"IdentifierEntry"}`, 30)+`]}`, 30) + `]`,
+		),
+		"few twins":                   subject(`"identifier":[` + fill(`{"type":"IdentityObject"}`, 12) + `]`),
+		"a tree of twins":             subject(`"source":` + tree(5, 4)),
+		"a deep tree of twins":        subject(`"source":` + tree(2, 10)),
+		"many nodes, each of its own": subject(`"identifier":[` + strings.Join(numbered, ",") + `]`),
+		"two long chains of twins":    subject(`"source":[` + nest + `,` + nest + `]`),
+		"a long list": subject(
+			`"result":{"type":"ResultDescription","allowedValue":[` + fill(`"x"`, 2400) + `]}`,
+		),
+		"contexts within": subject(
+			`"identifier":[` + fill(`{"@context":[`+fill(`"`+ContextOB+`"`, 8)+`],"type":"IdentityObject"}`, 64) + `]`,
+		),
+		"many contexts within": subject(
+			`"identifier":[` + fill(`{"@context":"`+ContextOB+`","type":"IdentityObject"}`, 6000) + `]`,
+		),
 		"a long JSON literal":             subject(`"_sd":{` + keys(15000) + `}`),
 		"empty objects":                   subject(`"identifier":[` + fill(`{}`, 1<<20) + `]`),
 		"empty arrays":                    subject(`"identifier":[` + fill(`[]`, 1<<20) + `]`),
@@ -92,11 +120,13 @@ func TestNothingAnAttackerSendsTakesLong(t *testing.T) {
 	}
 }
 
-// The same statements can be told as another tree: what the issuer said of the credential, moved to a second node with its id, is
-// signed alike, and a reader of the tree would not see it. So a second node with the credential's id may say nothing.
+// The same statements can be told as another tree: what the issuer said of the credential, moved to a second node with
+// its id, is signed alike, and a reader of the tree would not see it. So a second node with the credential's id may say
+// nothing.
 func TestASecondNodeCannotHideWhatTheIssuerSaid(t *testing.T) {
 	k := key(t)
-	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)} // the badge has expired
+	// the badge has expired
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)}
 	d, err := ld.Parse(issued(t, k)["JSON"])
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +140,11 @@ func TestASecondNodeCannotHideWhatTheIssuerSaid(t *testing.T) {
 	}
 	for _, word := range []string{"validUntil", "credentialStatus", "evidence"} {
 		d, _ := ld.Parse(signed)
-		d["refreshService"] = object{"id": d["id"], "type": []any{"1EdTechCredentialRefresh", "VerifiableCredential"}, word: d[word]}
+		d["refreshService"] = object{
+			"id":   d["id"],
+			"type": []any{"1EdTechCredentialRefresh", "VerifiableCredential"},
+			word:   d[word],
+		}
 		delete(d, word)
 		b, _ := json.Marshal(d)
 		if v := Verify(b, o); v.State == Valid || !strings.HasPrefix(codes(v), "invalid ambiguous") {
@@ -122,7 +156,13 @@ func TestASecondNodeCannotHideWhatTheIssuerSaid(t *testing.T) {
 // sign makes an eddsa-rdfc-2022 proof on any document; change makes it another one before it is signed.
 func sign(t testing.TB, d object, k *Key, change ...func(p object)) []byte {
 	t.Helper()
-	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "created": today.Format(time.RFC3339), "verificationMethod": k.method(k.DID()), "proofPurpose": "assertionMethod"}
+	p := object{
+		"type":               "DataIntegrityProof",
+		"cryptosuite":        suite,
+		"created":            today.Format(time.RFC3339),
+		"verificationMethod": k.method(k.DID()),
+		"proofPurpose":       "assertionMethod",
+	}
 	for _, f := range change {
 		f(p)
 	}
@@ -197,7 +237,10 @@ func TestUnusableTrustLeavesTheAnswerOpen(t *testing.T) {
 func TestEveryStatusOfABadgeMustHold(t *testing.T) {
 	k := key(t)
 	d, _ := ld.Parse(issued(t, k)["JSON"])
-	d["credentialStatus"] = []any{d["credentialStatus"], object{"id": "https://lab.example/revoked/2", "type": RevocationListType}}
+	d["credentialStatus"] = []any{
+		d["credentialStatus"],
+		object{"id": "https://lab.example/revoked/2", "type": RevocationListType},
+	}
 	signed := sign(t, d, k)
 	first, second := "https://lab.example/revoked/1", "https://lab.example/revoked/2"
 	good := func(id string) string { return `{"id":"` + id + `","revokedCredential":[]}` }

@@ -25,9 +25,9 @@ func (q *inquiry) unbake(image []byte) (object, *jwt, error) {
 	return q.unwrap(payload)
 }
 
-// baked is what stands at the address that an old picture holds in place of its badge (Open Badges 2.0, «Baking Specification»: a
-// tEXt chunk, or an SVG's attribute verify). It is a hosted badge's address, chosen by whoever presents the picture: nobody is asked
-// where no hosted badge could count.
+// baked is what stands at the address that an old picture holds in place of its badge (Open Badges 2.0, «Baking
+// Specification»: a tEXt chunk, or an SVG's attribute verify). It is a hosted badge's address, chosen by whoever
+// presents the picture: nobody is asked where no hosted badge could count.
 func (q *inquiry) baked(at string) ([]byte, error) {
 	if q.o.Documents == nil {
 		return nil, fault("hosted-unreachable", "the picture holds no badge but its address, %.200s, and nobody is there to ask", at)

@@ -13,7 +13,8 @@ func TestABadgeIsReadOutOfItsPicture(t *testing.T) {
 	trust := []Issuer{{ID: example.ID, Keys: []string{"z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x"}}}
 	for _, format := range []string{bake.PNG, bake.SVG} {
 		v := Verify(file(t, shared(t, inspector, "simple-json."+format)), Options{Trust: trust, At: today})
-		if v.State != Valid || v.Baked != format || v.Form != "ob3 json" || v.Badge.ID != "http://example.com/credentials/3527" {
+		if v.State != Valid || v.Baked != format || v.Form != "ob3 json" ||
+			v.Badge.ID != "http://example.com/credentials/3527" {
 			t.Errorf("%s: %s baked %q form %q: %s", format, v.State, v.Baked, v.Form, v.Why())
 		}
 	}
@@ -31,7 +32,8 @@ func TestWhatWeIssueIsReadOutOfAnyPicture(t *testing.T) {
 			if v := Verify(picture, o); v.State != Valid || v.Baked != bake.Format(picture) {
 				t.Errorf("%s in %s: %s %q %s", form, path, v.State, v.Baked, v.Why())
 			}
-			if v := Verify(bytes.Replace(picture, []byte("openbadges:credential"), []byte("openbadges:assertion"), -1), o); v.State == Valid && v.Baked == bake.SVG {
+			if v := Verify(bytes.Replace(picture, []byte("openbadges:credential"), []byte("openbadges:assertion"), -1), o); v.State == Valid &&
+				v.Baked == bake.SVG {
 				t.Errorf("%s in %s: read under a name that is no badge's", form, path)
 			}
 		}
@@ -68,19 +70,29 @@ func hostilePictures() map[string][]byte {
 		return []byte(svgHead + strings.Repeat(item, n) + strings.Repeat(end, n) + `<o:credential verify="a.b.c"/></svg>`)
 	}
 	return map[string][]byte{
-		"a PNG of empty chunks":       append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x03\x00\x00\x00\x03\b\x00\x00\x00\x00sC\xeac"), bytes.Repeat([]byte("\x00\x00\x00\x00tEXt\x96B\xc5\x85"), bake.MaxBytes/12-8)...),
-		"an SVG of elements":          svg(`<g/>`, ""),
-		"an SVG of open elements":     svg(`<g>`, "</g>"),
-		"an SVG of text":              svg(`a`, ""),
-		"an SVG of escapes":           svg(`&#9;`, ""),
-		"an SVG of comments":          svg(`<!---->`, ""),
-		"an SVG of namespaces":        svg(`<g xmlns:a="b"/>`, ""),
-		"an SVG of attributes":        []byte(strings.TrimSuffix(svgHead, ">") + strings.Repeat(` a=""`, bake.MaxSVG/5-100) + `/>`),
-		"an SVG of long attributes":   []byte(strings.TrimSuffix(svgHead, ">") + strings.Repeat(` abcdefgh="ijklmnopqrstuvwxyz"`, bake.MaxSVG/31) + `/>`),
-		"an SVG of prefixes":          []byte(strings.TrimSuffix(svgHead, ">") + strings.Repeat(` xmlns:a="b"`, bake.MaxSVG/12-100) + `/>`),
+		"a PNG of empty chunks": append(
+			[]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x03\x00\x00\x00\x03\b\x00\x00\x00\x00sC\xeac"),
+			bytes.Repeat([]byte("\x00\x00\x00\x00tEXt\x96B\xc5\x85"), bake.MaxBytes/12-8)...),
+		"an SVG of elements":      svg(`<g/>`, ""),
+		"an SVG of open elements": svg(`<g>`, "</g>"),
+		"an SVG of text":          svg(`a`, ""),
+		"an SVG of escapes":       svg(`&#9;`, ""),
+		"an SVG of comments":      svg(`<!---->`, ""),
+		"an SVG of namespaces":    svg(`<g xmlns:a="b"/>`, ""),
+		"an SVG of attributes": []byte(
+			strings.TrimSuffix(svgHead, ">") + strings.Repeat(` a=""`, bake.MaxSVG/5-100) + `/>`,
+		),
+		"an SVG of long attributes": []byte(
+			strings.TrimSuffix(svgHead, ">") + strings.Repeat(` abcdefgh="ijklmnopqrstuvwxyz"`, bake.MaxSVG/31) + `/>`,
+		),
+		"an SVG of prefixes": []byte(
+			strings.TrimSuffix(svgHead, ">") + strings.Repeat(` xmlns:a="b"`, bake.MaxSVG/12-100) + `/>`,
+		),
 		"an SVG with a long badge":    svg(`<o:credential>`+strings.Repeat("a", bake.MaxSVG-8192)+`</o:credential>`, ""),
 		"an SVG with a long DOCTYPE":  []byte("<!DOCTYPE svg " + strings.Repeat("<", bake.MaxSVG-100)),
 		"an SVG with quotes for type": []byte("<!DOCTYPE svg " + strings.Repeat("<!---->", bake.MaxSVG/7-10)),
-		"a megabyte in an SVG":        []byte(svgHead + `<o:credential>{"a":[` + strings.Repeat(`[],`, MaxBytes/3-100) + `</o:credential></svg>`),
+		"a megabyte in an SVG": []byte(
+			svgHead + `<o:credential>{"a":[` + strings.Repeat(`[],`, MaxBytes/3-100) + `</o:credential></svg>`,
+		),
 	}
 }

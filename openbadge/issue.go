@@ -69,8 +69,8 @@ func prove(doc object, issuer string, k *Key, created time.Time) ([]byte, error)
 	return indented(doc)
 }
 
-// IssueJWT signs the draft as a VC-JWT (Open Badges 3.0, section 8.2): with EdDSA or, where the key is RSA, with RS256. Its claims
-// are iss, jti, nbf, and sub and exp where the badge has a subject's id and an end.
+// IssueJWT signs the draft as a VC-JWT (Open Badges 3.0, section 8.2): with EdDSA or, where the key is RSA, with RS256.
+// Its claims are iss, jti, nbf, and sub and exp where the badge has a subject's id and an end.
 func IssueJWT(d Draft, k *Key) ([]byte, error) {
 	doc, err := d.document(k)
 	if err != nil {
@@ -149,7 +149,8 @@ func (d Draft) document(k *Key) (object, error) {
 	return doc, readable(doc)
 }
 
-// addStatus says where the badge's status stands: alone as an object, as most readers expect it, or several in an array.
+// addStatus says where the badge's status stands: alone as an object, as most readers expect it, or several in an
+// array.
 func (d Draft) addStatus(doc object) {
 	var all []any
 	if d.Status != "" {

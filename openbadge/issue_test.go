@@ -41,7 +41,8 @@ func TestAnRSAKeyIsReadAsItWasWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	printed := fmt.Sprintf("%v %+v %#v %s %x %v", k, k, k, k, k, k.LogValue())
-	if !strings.Contains(printed, k.Name()) || strings.Contains(printed, b64(k.rsa.D.Bytes())[:20]) || strings.Contains(printed, k.rsa.D.String()[:20]) {
+	if !strings.Contains(printed, k.Name()) || strings.Contains(printed, b64(k.rsa.D.Bytes())[:20]) ||
+		strings.Contains(printed, k.rsa.D.String()[:20]) {
 		t.Error(printed)
 	}
 }
@@ -68,7 +69,11 @@ func TestAnRSAKeyWhoseNumbersDisagreeIsNone(t *testing.T) {
 		}
 		numbers[name] = was
 	}
-	small := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: big.NewInt(3233), E: 17}, D: big.NewInt(413), Primes: []*big.Int{big.NewInt(61), big.NewInt(53)}}
+	small := &rsa.PrivateKey{
+		PublicKey: rsa.PublicKey{N: big.NewInt(3233), E: 17},
+		D:         big.NewInt(413),
+		Primes:    []*big.Int{big.NewInt(61), big.NewInt(53)},
+	}
 	small.Precomputed.Dp, small.Precomputed.Dq, small.Precomputed.Qinv = big.NewInt(1), big.NewInt(1), big.NewInt(1)
 	b, _ := json.Marshal(keyFile{Type: "JsonWebKey", SecretJWK: secretOf(small)})
 	if _, err := ParseKey(b); err == nil || !strings.Contains(err.Error(), "2048") {
@@ -116,7 +121,13 @@ func TestATokenIsSignedByTheKindOfItsKey(t *testing.T) {
 		if header["typ"] != "JWT" || header["kid"] != "did:web:lab.example#"+k.Name() || header["jwk"] != nil {
 			t.Error(header)
 		}
-		want := map[string]any{"iss": d.IssuerID, "jti": payload["id"], "sub": d.Subject, "nbf": float64(d.ValidFrom.Unix()), "exp": float64(d.ValidUntil.Unix())}
+		want := map[string]any{
+			"iss": d.IssuerID,
+			"jti": payload["id"],
+			"sub": d.Subject,
+			"nbf": float64(d.ValidFrom.Unix()),
+			"exp": float64(d.ValidUntil.Unix()),
+		}
 		for claim, v := range want {
 			if payload[claim] != v {
 				t.Errorf("%s: %v, want %v", claim, payload[claim], v)
@@ -151,7 +162,13 @@ func TestAnRSAKeyNeedsAnIssuerAndSignsNoJSON(t *testing.T) {
 }
 
 func listDraft() StatusListDraft {
-	return StatusListDraft{ID: "https://lab.example/status/1", IssuerID: "did:web:lab.example", Set: []int{0, 7, 8, 94567, MinStatusEntries - 1}, ValidUntil: today.AddDate(0, 1, 0), TTL: time.Hour}
+	return StatusListDraft{
+		ID:         "https://lab.example/status/1",
+		IssuerID:   "did:web:lab.example",
+		Set:        []int{0, 7, 8, 94567, MinStatusEntries - 1},
+		ValidUntil: today.AddDate(0, 1, 0),
+		TTL:        time.Hour,
+	}
 }
 
 func TestAStatusListIsReadAsItWasIssued(t *testing.T) {
@@ -163,7 +180,10 @@ func TestAStatusListIsReadAsItWasIssued(t *testing.T) {
 		d, err := OpenStatusList(b, k)
 		want := listDraft()
 		if err != nil || !slices.Equal(d.Set, want.Set) || d.ID != want.ID || d.IssuerID != want.IssuerID || d.purpose() != "revocation" ||
-			!d.ValidFrom.Equal(today) || !d.ValidUntil.Equal(want.ValidUntil) || d.TTL != time.Hour || d.size() != MinStatusEntries {
+			!d.ValidFrom.Equal(today) ||
+			!d.ValidUntil.Equal(want.ValidUntil) ||
+			d.TTL != time.Hour ||
+			d.size() != MinStatusEntries {
 			t.Errorf("%s: %+v %v", k.Algorithm(), d, err)
 		}
 		other := key(t)
@@ -187,7 +207,11 @@ func TestAStatusListIsReadAsItWasIssued(t *testing.T) {
 
 // The list's shape is the standard's: its own context alone, an index in text, the first entry in the highest bit.
 func TestAStatusListHasTheStandardsShape(t *testing.T) {
-	b, err := IssueStatusList(StatusListDraft{ID: "https://lab.example/status/1", Purpose: "suspension", Set: []int{0, 9}}, key(t), today)
+	b, err := IssueStatusList(
+		StatusListDraft{ID: "https://lab.example/status/1", Purpose: "suspension", Set: []int{0, 9}},
+		key(t),
+		today,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +224,10 @@ func TestAStatusListHasTheStandardsShape(t *testing.T) {
 	if err != nil || len(bits) != 16384 || bits[0] != 0x80 || bits[1] != 0x40 || bytes.Count(bits, []byte{0}) != 16382 {
 		t.Error(err, len(bits))
 	}
-	if c := ld.List(doc["@context"]); len(c) != 1 || c[0] != ContextVC || !has(doc["type"], "BitstringStatusListCredential") || ld.Str(subject, "type") != "BitstringStatusList" || ld.Str(subject, "statusPurpose") != "suspension" {
+	if c := ld.List(doc["@context"]); len(c) != 1 || c[0] != ContextVC ||
+		!has(doc["type"], "BitstringStatusListCredential") ||
+		ld.Str(subject, "type") != "BitstringStatusList" ||
+		ld.Str(subject, "statusPurpose") != "suspension" {
 		t.Errorf("%s", b)
 	}
 }
@@ -261,7 +288,10 @@ func TestABadgeNamesItsPlacesInStatusLists(t *testing.T) {
 		doc, _ := ld.Parse(b)
 		all := ld.List(doc["credentialStatus"])
 		e, _ := all[len(all)-1].(object)
-		if status == "" && len(all) != 1 || status != "" && len(all) != 2 || e["statusListIndex"] != "94567" || e["statusListCredential"] != l.ID || e["statusPurpose"] != "revocation" || e["type"] != BitstringEntryType {
+		if status == "" && len(all) != 1 || status != "" && len(all) != 2 || e["statusListIndex"] != "94567" ||
+			e["statusListCredential"] != l.ID ||
+			e["statusPurpose"] != "revocation" ||
+			e["type"] != BitstringEntryType {
 			t.Errorf("%+v", all)
 		}
 	}
@@ -292,7 +322,10 @@ func TestABadgeIsJudgedByAListOfOurs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := Verify(badge, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today, Status: lists{l.ID: string(list)}})
+		v := Verify(
+			badge,
+			Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.DID()}}}, At: today, Status: lists{l.ID: string(list)}},
+		)
 		if got := codes(v); got != c.want {
 			t.Errorf("%v: %s, want %s", c.set, got, c.want)
 		}

@@ -17,7 +17,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// jwks are the keys of a JWK set that may verify signatures (RFC 7517, section 5). One that cannot be read is passed over, as the RFC says.
+// jwks are the keys of a JWK set that may verify signatures (RFC 7517, section 5). One that cannot be read is passed
+// over, as the RFC says.
 func jwks(doc object) ([]pin, error) {
 	var out []pin
 	last := errors.New("it holds no key")
@@ -96,7 +97,8 @@ func checkRSA(n, e *big.Int) (crypto.PublicKey, error) {
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 }
 
-// parsePEM reads one public key in PEM: SubjectPublicKeyInfo (RFC 7468, section 13), or PKCS #1 as older issuers write RSA keys.
+// parsePEM reads one public key in PEM: SubjectPublicKeyInfo (RFC 7468, section 13), or PKCS #1 as older issuers write
+// RSA keys.
 func parsePEM(s string) (crypto.PublicKey, error) {
 	if len(s) > 8<<10 {
 		return nil, errors.New("more than a public key in PEM")

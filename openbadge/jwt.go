@@ -17,7 +17,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// jwt is a VC-JWT (Open Badges 3.0, section 8.2; VC-JOSE) or the JWS of an Open Badges 2.0 assertion: header, payload, signature.
+// jwt is a VC-JWT (Open Badges 3.0, section 8.2; VC-JOSE) or the JWS of an Open Badges 2.0 assertion: header, payload,
+// signature.
 type jwt struct {
 	alg, kid string
 	jwk      object // a key that the header carries: it says which key signed, and never that it counts
@@ -26,7 +27,8 @@ type jwt struct {
 	sig      []byte
 }
 
-// parseJWT reads the compact form, of at most so many bytes. Which keys count is not its affair: a key in the header never does.
+// parseJWT reads the compact form, of at most so many bytes. Which keys count is not its affair: a key in the header
+// never does.
 func parseJWT(b []byte, most int) (*jwt, error) {
 	if len(b) > most {
 		return nil, fault("too-complex", "%d bytes: at most %d are read", len(b), most)
@@ -63,7 +65,8 @@ func parseJWT(b []byte, most int) (*jwt, error) {
 	return &jwt{ld.Str(h, "alg"), ld.Str(h, "kid"), ld.Obj(h, "jwk"), payload, b[:len(parts[0])+1+len(parts[1])], raw[2]}, nil
 }
 
-// checkTokenType judges the header's typ, a media type: in any case, and with application/ or without (RFC 7515, section 4.1.9).
+// checkTokenType judges the header's typ, a media type: in any case, and with application/ or without (RFC 7515,
+// section 4.1.9).
 func checkTokenType(v any) error {
 	typ, ok := v.(string)
 	if v != nil && !ok {
@@ -79,16 +82,17 @@ func checkTokenType(v any) error {
 	}
 }
 
-// tokenTypes are those of badges: none; JWT (Open Badges 3.0, section 8.2); VC-JOSE's, under its name now and its earlier one; and
-// JOSE, which says no more than the compact form does.
+// tokenTypes are those of badges: none; JWT (Open Badges 3.0, section 8.2); VC-JOSE's, under its name now and its
+// earlier one; and JOSE, which says no more than the compact form does.
 var tokenTypes = [...]string{"", "jwt", "vc+jwt", "vc+ld+jwt", "vc+ld+json+jwt", "jose"}
 
 // claims are the registered claims that stand beside the credential (RFC 7519, section 4.1; RFC 7800: cnf).
 var claims = [...]string{"iss", "jti", "sub", "nbf", "exp", "iat", "aud", "cnf"}
 
-// credential is the payload without its claims; of the data model 1.1, what stands under vc, with what the claims say in its place
-// (Verifiable Credentials Data Model 1.1, section 6.3.1). What the credential itself does not say the claims set, in both (Open
-// Badges 3.0, «JSON Web Token Claims»: each «MUST be used to set the value» of its property); where both speak, agrees compares them.
+// credential is the payload without its claims; of the data model 1.1, what stands under vc, with what the claims say
+// in its place (Verifiable Credentials Data Model 1.1, section 6.3.1). What the credential itself does not say the
+// claims set, in both (Open Badges 3.0, «JSON Web Token Claims»: each «MUST be used to set the value» of its property);
+// where both speak, agrees compares them.
 func (t *jwt) credential() (object, error) {
 	doc := t.payload
 	if vc := doc["vc"]; vc != nil {
@@ -143,8 +147,8 @@ func (t *jwt) completed(doc object) (object, error) {
 	return doc, nil
 }
 
-// numericDate is a NumericDate (RFC 7519, section 2) of a year that RFC 3339 can write: any JSON number, 1.7408196e9 as well, and a
-// part of a second to the microsecond.
+// numericDate is a NumericDate (RFC 7519, section 2) of a year that RFC 3339 can write: any JSON number, 1.7408196e9 as
+// well, and a part of a second to the microsecond.
 func numericDate(v any) (time.Time, bool) {
 	n, ok := v.(json.Number)
 	f, err := n.Float64()

@@ -13,15 +13,16 @@ import (
 	"math/big"
 )
 
-// Key is an issuer's signing key: Ed25519, or RSA for those who must read RS256. Printed or logged it is its DID or its thumbprint:
-// only MarshalText gives its secret away.
+// Key is an issuer's signing key: Ed25519, or RSA for those who must read RS256. Printed or logged it is its DID or its
+// thumbprint: only MarshalText gives its secret away.
 type Key struct {
 	private ed25519.PrivateKey // nil: it is an RSA key
 	rsa     *rsa.PrivateKey
 	note    string
 }
 
-// The sizes of RSA keys: what we make, and what we take (RFC 7518, section 3.3, demands 2,048 bits; more than 8,192 only costs time).
+// The sizes of RSA keys: what we make, and what we take (RFC 7518, section 3.3, demands 2,048 bits; more than 8,192
+// only costs time).
 const (
 	rsaBits    = 3072
 	minRSABits = 2048
@@ -37,8 +38,8 @@ func GenerateKey(note string) (*Key, error) {
 	return &Key{private: priv, note: note}, nil
 }
 
-// GenerateRSAKey makes an RSA key of 3,072 bits, which signs VC-JWTs with RS256. It has no DID of its own: its issuer has a did:web or
-// a web address, where the key is published.
+// GenerateRSAKey makes an RSA key of 3,072 bits, which signs VC-JWTs with RS256. It has no DID of its own: its issuer
+// has a did:web or a web address, where the key is published.
 func GenerateRSAKey(note string) (*Key, error) {
 	priv, err := rsa.GenerateKey(rand.Reader, rsaBits)
 	if err != nil {
@@ -63,7 +64,8 @@ func (k *Key) Multikey() string {
 	return multikey(k.private.Public().(ed25519.PublicKey))
 }
 
-// Name is what stands behind the # where the key is published: its multikey, or the thumbprint of an RSA key (RFC 7638).
+// Name is what stands behind the # where the key is published: its multikey, or the thumbprint of an RSA key (RFC
+// 7638).
 func (k *Key) Name() string {
 	if k.rsa == nil {
 		return k.Multikey()

@@ -19,7 +19,8 @@ func TestAKeyIsPrintedAndLoggedWithoutItsSecret(t *testing.T) {
 	slog.New(slog.NewTextHandler(&b, nil)).Info("key", "key", k)
 	slog.New(slog.NewJSONHandler(&b, nil)).Info("key", "key", k)
 	raw := fmt.Sprint([]byte(k.private.Seed()[:6]))
-	if strings.Contains(b.String(), secret) || strings.Contains(b.String(), strings.Trim(raw, "[]")) || !strings.Contains(b.String(), k.DID()) {
+	if strings.Contains(b.String(), secret) || strings.Contains(b.String(), strings.Trim(raw, "[]")) ||
+		!strings.Contains(b.String(), k.DID()) {
 		t.Errorf("%s", b.String())
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"runtime"
 )
 
-// keyFile is a key as a file: JSON, so that a person sees what it is. Its words are those of Controlled Identifiers 1.0, section 2.2:
-// a Multikey for Ed25519, a JsonWebKey for RSA.
+// keyFile is a key as a file: JSON, so that a person sees what it is. Its words are those of Controlled Identifiers
+// 1.0, section 2.2: a Multikey for Ed25519, a JsonWebKey for RSA.
 type keyFile struct {
 	Note      string     `json:"note,omitempty"`
 	Type      string     `json:"type"`
@@ -117,7 +117,8 @@ func (f keyFile) rsa() (*Key, error) {
 	return &Key{rsa: k, note: f.Note}, nil
 }
 
-// ReadKey reads a key file. One that others may read or change is refused, as ssh does: who has the key can make any badge.
+// ReadKey reads a key file. One that others may read or change is refused, as ssh does: who has the key can make any
+// badge.
 func ReadKey(path string) (*Key, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -44,7 +44,12 @@ func TestAHostedPageMaySayNothingButRevoked(t *testing.T) {
 	w := lab2()
 	presented, _ := json.Marshal(w[labBadge])
 	for _, v := range []any{true, "true"} {
-		w[labBadge] = object{"@context": "https://w3id.org/openbadges/v2", "id": labBadge, "revoked": v, "revocationReason": "lost"}
+		w[labBadge] = object{
+			"@context":         "https://w3id.org/openbadges/v2",
+			"id":               labBadge,
+			"revoked":          v,
+			"revocationReason": "lost",
+		}
 		got := Verify(presented, Options{Trust: trust2(), At: today, Documents: w})
 		if codes(got) != "invalid revoked" || !strings.Contains(got.Why(), "lost") {
 			t.Errorf("revoked: %v: %s", v, got.Why())
@@ -59,7 +64,12 @@ func signed2Badge(t *testing.T, change func(w web, claims object)) ([]byte, web)
 	w := lab2()
 	profile := w[labIssuer].(object)
 	profile["publicKey"], profile["revocationList"] = at, labIssuer+"/revoked"
-	w[at] = object{"id": at, "type": "CryptographicKey", "owner": labIssuer, "publicKeyPem": inPEM(&rsaPrivate(t).PublicKey)}
+	w[at] = object{
+		"id":           at,
+		"type":         "CryptographicKey",
+		"owner":        labIssuer,
+		"publicKeyPem": inPEM(&rsaPrivate(t).PublicKey),
+	}
 	w[labIssuer+"/revoked"] = revoked2()
 	claims := w[labBadge].(object)
 	claims["verification"] = object{"type": "signed", "creator": at}
@@ -104,13 +114,19 @@ func pictureOf(t testing.TB, kind, data string) []byte {
 	}
 	body := append([]byte(kind), data...)
 	n, sum := uint32(len(data)), crc32.ChecksumIEEE(body)
-	chunk := slices.Concat([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}, body, []byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
+	chunk := slices.Concat(
+		[]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)},
+		body,
+		[]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)},
+	)
 	const header = 8 + 12 + 13
 	return slices.Concat(b.Bytes()[:header], chunk, b.Bytes()[header:])
 }
 
 func svgOf(address string) []byte {
-	return []byte(`<svg xmlns="http://www.w3.org/2000/svg" xmlns:openbadges="http://openbadges.org"><openbadges:assertion verify="` + address + `"/></svg>`)
+	return []byte(
+		`<svg xmlns="http://www.w3.org/2000/svg" xmlns:openbadges="http://openbadges.org"><openbadges:assertion verify="` + address + `"/></svg>`,
+	)
 }
 
 // An old picture holds the address of its badge: what stands there is the badge, judged as if it had been presented.
@@ -162,7 +178,8 @@ func TestWhatIsNoBadgeIsCalledByItsName(t *testing.T) {
 		`{"@context":["https://www.w3.org/ns/credentials/v2"],"type":"VerifiablePresentation"}`:                                                                               "not-an-open-badge: a presentation",
 		"a.b": "malformed: it is neither JSON nor a JWT",
 	} {
-		if v := Verify([]byte(in), Options{Trust: trust2(), At: today}); !strings.HasPrefix(v.Why(), want) || v.State != Invalid {
+		if v := Verify([]byte(in), Options{Trust: trust2(), At: today}); !strings.HasPrefix(v.Why(), want) ||
+			v.State != Invalid {
 			t.Errorf("%.60s: %s, want %s", in, v.Why(), want)
 		}
 	}
@@ -219,7 +236,8 @@ func aToken(t testing.TB, k *Key, header string, change func(p object)) []byte {
 	return []byte(text + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, []byte(text))))
 }
 
-// What the credential does not say its claims set, in any form that a number has; where both speak they must say the same.
+// What the credential does not say its claims set, in any form that a number has; where both speak they must say the
+// same.
 func TestClaimsSetWhatTheCredentialDoesNotSay(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
@@ -285,7 +303,8 @@ func TestATokensTypeIsAMediaType(t *testing.T) {
 	}
 }
 
-// A list by another issuer counts where the badge's issuer is set to let that one speak for it, and for nobody else's badges.
+// A list by another issuer counts where the badge's issuer is set to let that one speak for it, and for nobody else's
+// badges.
 func TestAnotherIssuersListCountsWhereTheSettingsSaySo(t *testing.T) {
 	k, other, third := key(t), key(t), key(t)
 	pin := func(k *Key, may ...string) Issuer {
@@ -307,7 +326,12 @@ func TestAnotherIssuersListCountsWhereTheSettingsSaySo(t *testing.T) {
 		{"of one whom another issuer names", []Issuer{pin(k), pin(third, other.DID()), pin(other)}, other, nil, "indeterminate status-unusable"},
 		{"of one who is named and not trusted", []Issuer{pin(k, other.DID())}, other, nil, "indeterminate status-unusable"},
 	} {
-		list := sign(t, aList(c.by, minEntries, c.set...), c.by, func(p object) { p["verificationMethod"] = c.by.method(c.by.DID()) })
+		list := sign(
+			t,
+			aList(c.by, minEntries, c.set...),
+			c.by,
+			func(p object) { p["verificationMethod"] = c.by.method(c.by.DID()) },
+		)
 		v := Verify(badge, Options{Trust: c.trust, At: today, Status: lists{listURL: string(list)}})
 		if codes(v) != c.want {
 			t.Errorf("a list %s: %s, want %s (%s)", c.name, codes(v), c.want, v.Why())
@@ -336,7 +360,9 @@ func TestListsOfFourMebibytesAreRead(t *testing.T) {
 			t.Errorf("%s of %d bytes: %s", name, len(list), v.Why())
 		}
 	}
-	o.Status = lists{listURL: strings.Replace(string(sign(t, aList(k, minEntries), k)), "{", "{"+strings.Repeat(" ", MaxListBytes), 1)}
+	o.Status = lists{
+		listURL: strings.Replace(string(sign(t, aList(k, minEntries), k)), "{", "{"+strings.Repeat(" ", MaxListBytes), 1),
+	}
 	if v := Verify(onList(t, k, nil), o); v.State != Indeterminate {
 		t.Errorf("a list beyond the limit: %s", codes(v))
 	}
@@ -346,14 +372,18 @@ func TestListsOfFourMebibytesAreRead(t *testing.T) {
 	}
 }
 
-// Whatever a picture's text is, it is judged or refused with a reason, and never asked for where no hosted badge could count.
+// Whatever a picture's text is, it is judged or refused with a reason, and never asked for where no hosted badge could
+// count.
 func FuzzBakedAddress(f *testing.F) {
 	for _, s := range []string{labBadge, "http://lab.example/a", "https://", "HTTPS://lab.example", labBadge + " " + labBadge, "{}", "a.b.c"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		a := &asked{}
-		v := Verify(pictureOf(t, "tEXt", "openbadges\x00"+s), Options{Trust: []Issuer{{ID: "did:x:i", Keys: nil}}, At: today, Documents: a})
+		v := Verify(
+			pictureOf(t, "tEXt", "openbadges\x00"+s),
+			Options{Trust: []Issuer{{ID: "did:x:i", Keys: nil}}, At: today, Documents: a},
+		)
 		if v.State == Valid || len(v.Reasons) == 0 || a.n > 0 {
 			t.Fatalf("%q: %s, asked %d times", s, codes(v), a.n)
 		}

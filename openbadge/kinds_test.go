@@ -8,20 +8,40 @@ import (
 )
 
 func endorsement(k *Key) object {
-	return object{"@context": []any{ContextVC, ContextOB}, "id": "urn:x:e", "type": []any{"VerifiableCredential", "EndorsementCredential"}, "issuer": k.DID(),
-		"validFrom": "2026-01-01T00:00:00Z", "credentialSubject": object{"id": "did:x:lab", "type": []any{"EndorsementSubject"}, "endorsementComment": "in good standing"}}
+	return object{
+		"@context":  []any{ContextVC, ContextOB},
+		"id":        "urn:x:e",
+		"type":      []any{"VerifiableCredential", "EndorsementCredential"},
+		"issuer":    k.DID(),
+		"validFrom": "2026-01-01T00:00:00Z",
+		"credentialSubject": object{
+			"id":                 "did:x:lab",
+			"type":               []any{"EndorsementSubject"},
+			"endorsementComment": "in good standing",
+		},
+	}
 }
 
 // Every kind of document is judged by VerifyDocument, and only a badge is one for Verify.
 func TestEveryKindIsJudgedAndOnlyABadgeIsABadge(t *testing.T) {
 	k := key(t)
-	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today, Status: lists{"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"urn:x:gone"}]}`}, Recipient: &Recipient{Emails: []string{"lea@example.org"}}}
+	o := Options{
+		Trust:     []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}},
+		At:        today,
+		Status:    lists{"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"urn:x:gone"}]}`},
+		Recipient: &Recipient{Emails: []string{"lea@example.org"}},
+	}
 	with := func(d object, change func(d object)) object {
 		change(d)
 		return d
 	}
 	plain := func() object {
-		return object{"@context": []any{ContextVC, ContextExtensions}, "type": []any{"VerifiableCredential"}, "issuer": k.DID(), "credentialSubject": object{"id": "did:x:lea"}}
+		return object{
+			"@context":          []any{ContextVC, ContextExtensions},
+			"type":              []any{"VerifiableCredential"},
+			"issuer":            k.DID(),
+			"credentialSubject": object{"id": "did:x:lea"},
+		}
 	}
 	revoked := object{"id": "https://lab.example/revoked/1", "type": RevocationListType}
 	for _, c := range []struct {
@@ -58,7 +78,8 @@ func TestEveryKindIsJudgedAndOnlyABadgeIsABadge(t *testing.T) {
 				t.Errorf("%s, %s: %s as a badge", c.name, form, v.State)
 			}
 		}
-		if v := VerifyDocument(sign(t, c.d, k), Options{At: today}); v.State != Invalid || !strings.Contains(v.Why(), "issuer-not-trusted") && v.Reasons[0].Code != "not-an-open-badge" {
+		if v := VerifyDocument(sign(t, c.d, k), Options{At: today}); v.State != Invalid ||
+			!strings.Contains(v.Why(), "issuer-not-trusted") && v.Reasons[0].Code != "not-an-open-badge" {
 			t.Errorf("%s: %s where nobody is trusted: %s", c.name, v.State, v.Why())
 		}
 	}
@@ -71,7 +92,12 @@ func TestBadgeThatIsAListIsABadge(t *testing.T) {
 	d["type"] = append(d["type"].([]any), "BitstringStatusListCredential")
 	delete(d, "credentialStatus")
 	subject := d["credentialSubject"].(object)
-	subject["type"], subject["statusPurpose"], subject["encodedList"] = []any{"AchievementSubject", "BitstringStatusList"}, "revocation", encodeBits(withBit(1))
+	subject["type"], subject["statusPurpose"], subject["encodedList"] = []any{
+		"AchievementSubject",
+		"BitstringStatusList",
+	}, "revocation", encodeBits(
+		withBit(1),
+	)
 	data := sign(t, d, k)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	if v := Verify(data, o); v.State != Valid || v.Kind != BadgeKind {

@@ -44,8 +44,8 @@ func decode58(s string) ([]byte, bool) {
 	return append(make([]byte, zeros), n.Bytes()...), true
 }
 
-// The multicodec prefixes of the keys that we read (multicodec table, as varints: ed25519-pub 0xed, ed25519-priv 0x1300, p256-pub 0x1200,
-// p384-pub 0x1201).
+// The multicodec prefixes of the keys that we read (multicodec table, as varints: ed25519-pub 0xed, ed25519-priv
+// 0x1300, p256-pub 0x1200, p384-pub 0x1201).
 var (
 	publicPrefix = [2]byte{0xed, 0x01}
 	secretPrefix = [2]byte{0x80, 0x26}
@@ -58,7 +58,8 @@ func multikey(k ed25519.PublicKey) string {
 	return "z" + encode58(append(publicPrefix[:], k...))
 }
 
-// parseMultikey reads z6Mk…, did:key:z6Mk… and did:key:z6Mk…#z6Mk…: an Ed25519 key, or one on P-256 (zDn…) or P-384 (z82…).
+// parseMultikey reads z6Mk…, did:key:z6Mk… and did:key:z6Mk…#z6Mk…: an Ed25519 key, or one on P-256 (zDn…) or P-384
+// (z82…).
 func parseMultikey(s string) (crypto.PublicKey, bool) {
 	s, frag, hasFrag := strings.Cut(strings.TrimPrefix(s, "did:key:"), "#")
 	if hasFrag && frag != s {

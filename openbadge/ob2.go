@@ -22,8 +22,8 @@ func isOpenBadges2(doc object) bool {
 	})
 }
 
-// openbadges2 judges a document of Open Badges 2.0. It is plain JSON: what is signed is its bytes, or nothing is, and then it is what
-// stands at its own address.
+// openbadges2 judges a document of Open Badges 2.0. It is plain JSON: what is signed is its bytes, or nothing is, and
+// then it is what stands at its own address.
 func (q *inquiry) openbadges2(doc object, token *jwt) {
 	q.Form = "ob2 json"
 	if token != nil {
@@ -110,7 +110,8 @@ func agreesOnForm(doc object, hosted bool) error {
 	return nil
 }
 
-// mayHost reports whether any hosted badge could count. The presenter chooses the address: where none could, nobody is asked.
+// mayHost reports whether any hosted badge could count. The presenter chooses the address: where none could, nobody is
+// asked.
 func (q *inquiry) mayHost() error {
 	for _, i := range q.o.Trust {
 		if slices.ContainsFunc(i.Keys, func(k string) bool { return strings.HasPrefix(k, "https://") }) {
@@ -145,9 +146,9 @@ func (q *inquiry) hosted(doc object) (object, error) {
 	return found, agreesOnForm(found, true)
 }
 
-// notRevoked judges what an assertion says of its own revocation (Open Badges 2.0, section 4.1: revoked, a boolean). Only where it says
-// nothing, or false, is it not revoked. The context makes an xsd:boolean of it, for which "true", 1 and "1" say true as well; what is
-// no boolean in any way is malformed, and never good.
+// notRevoked judges what an assertion says of its own revocation (Open Badges 2.0, section 4.1: revoked, a boolean).
+// Only where it says nothing, or false, is it not revoked. The context makes an xsd:boolean of it, for which "true", 1
+// and "1" say true as well; what is no boolean in any way is malformed, and never good.
 func notRevoked(doc object) error {
 	switch v := doc["revoked"]; v {
 	case nil, false:
@@ -189,7 +190,8 @@ func (q *inquiry) onTheWeb(at string) ([]byte, error) {
 	return data, err
 }
 
-// reference is a document that stands within another, or the one at the address that stands in its place; at is where it was found.
+// reference is a document that stands within another, or the one at the address that stands in its place; at is where
+// it was found.
 func (q *inquiry) reference(v any) (doc object, at string, err error) {
 	switch v := v.(type) {
 	case string:
@@ -212,7 +214,8 @@ type issuer2 struct {
 	id      string // the issuer's, as it is trusted
 }
 
-// chain goes from the assertion to its class to the class's issuer, and reads them into b. The profile must be one that is trusted.
+// chain goes from the assertion to its class to the class's issuer, and reads them into b. The profile must be one that
+// is trusted.
 func (q *inquiry) chain(doc object, b *Badge) (*issuer2, error) {
 	class, at, err := q.reference(doc["badge"])
 	if err != nil {
@@ -258,8 +261,8 @@ func (q *inquiry) issuerOf(class object) (*issuer2, error) {
 	return who, nil
 }
 
-// match finds the trusted issuer that bears a name, and whether its profile is pinned to the address where it was read. Several entries
-// may bear it: one that pins the address is preferred.
+// match finds the trusted issuer that bears a name, and whether its profile is pinned to the address where it was read.
+// Several entries may bear it: one that pins the address is preferred.
 func (w *issuer2) match(trust []Issuer, name string) {
 	for _, i := range trust {
 		if i.ID != name || name == "" || w.pinned {
@@ -278,7 +281,8 @@ func secure(at string) string {
 	return at
 }
 
-// signed2 checks the signature of a JWS with the key that the assertion names and the issuer's profile lists (Open Badges 2.0, section 8).
+// signed2 checks the signature of a JWS with the key that the assertion names and the issuer's profile lists (Open
+// Badges 2.0, section 8).
 func (q *inquiry) signed2(doc object, token *jwt, who *issuer2) error {
 	pins, err := q.pins(who.id)
 	if err != nil {

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// ob2Aliases are the words for which the context of Open Badges 2.0 has another: «Alias "verify" may be used» (section 4.1, and its
-// context), which is all that Moodle writes, and the two for JSON-LD's own.
+// ob2Aliases are the words for which the context of Open Badges 2.0 has another: «Alias "verify" may be used» (section
+// 4.1, and its context), which is all that Moodle writes, and the two for JSON-LD's own.
 var ob2Aliases = [...]struct{ alias, word string }{{"verify", "verification"}, {"@id", "id"}, {"@type", "type"}}
 
-// ob2Plain is a document of Open Badges 2.0, and all that stands within it, in the one word for each thing that is read here. Where a
-// word stands beside its alias nobody could say which counts: that is refused. A list of one is that one (JSON-LD 1.1, section 4.3: the
-// context has no ordered lists), and the same text twice is the text. Extensions stand under contexts of their own, and stay as they
-// are. The document itself is not changed.
+// ob2Plain is a document of Open Badges 2.0, and all that stands within it, in the one word for each thing that is read
+// here. Where a word stands beside its alias nobody could say which counts: that is refused. A list of one is that one
+// (JSON-LD 1.1, section 4.3: the context has no ordered lists), and the same text twice is the text. Extensions stand
+// under contexts of their own, and stay as they are. The document itself is not changed.
 func ob2Plain(doc object) (object, error) {
 	out := make(object, len(doc))
 	for k, v := range doc {
@@ -26,7 +26,8 @@ func ob2Plain(doc object) (object, error) {
 		if _, isText := v.(string); word == "id" && !isText {
 			return nil, fault("malformed", "an id is no text")
 		}
-		if k == "@context" || k == "revoked" || strings.HasPrefix(k, "extensions:") { // of revoked only true and false are taken
+		if k == "@context" || k == "revoked" || strings.HasPrefix(k, "extensions:") {
+			// of revoked only true and false are taken
 			out[word] = v
 			continue
 		}

@@ -11,8 +11,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// ob2Context is the SHA-256 of the context of Open Badges 2.0 in canonical JSON: some documents carry it in full. Nothing else may
-// stand in its place, or «expires» could come to mean something else.
+// ob2Context is the SHA-256 of the context of Open Badges 2.0 in canonical JSON: some documents carry it in full.
+// Nothing else may stand in its place, or «expires» could come to mean something else.
 const ob2Context = "f0e3d4893d6d879fa78b384d58ead36bfc38a6891ff224efb410f59eb484f8df"
 
 func inFull(context any) bool {
@@ -28,8 +28,8 @@ func inFull(context any) bool {
 var ob2Keys = [...]string{"allowedorigins", "badge", "claim", "criteria", "description", "email", "endorsement", "evidence", "expires", "hashed", "id", "identity", "image", "issuedon",
 	"issuer", "name", "narrative", "publickey", "recipient", "revocationlist", "revocationreason", "revoked", "revokedassertions", "salt", "startswith", "type", "uid", "url", "verification", "verify"}
 
-// ob2Words judges the words of a document: its context, and that no word that is read is written in a way that would not be. Other
-// words are an issuer's own affair, and extensions stand under names of their own.
+// ob2Words judges the words of a document: its context, and that no word that is read is written in a way that would
+// not be. Other words are an issuer's own affair, and extensions stand under names of their own.
 func ob2Words(doc object) error {
 	for k, v := range doc {
 		switch {
@@ -67,8 +67,8 @@ func spelling(lower string) string {
 // camel are those of ob2Keys that have capitals.
 var camel = [...]string{"allowedOrigins", "issuedOn", "publicKey", "revocationList", "revocationReason", "revokedAssertions", "startsWith"}
 
-// extension checks the form of an extension (Open Badges 2.0, Extensions): a node with a context of its own and a type beside Extension.
-// What it says is not read.
+// extension checks the form of an extension (Open Badges 2.0, Extensions): a node with a context of its own and a type
+// beside Extension. What it says is not read.
 func extension(name string, v any) error {
 	for _, x := range ld.List(v) {
 		o, ok := x.(object)
@@ -200,7 +200,8 @@ func class2(class object) error {
 	return nil
 }
 
-// class judges a badge class by itself: its form, and that its issuer is one. Whom it belongs to nobody says: it opens nothing.
+// class judges a badge class by itself: its form, and that its issuer is one. Whom it belongs to nobody says: it opens
+// nothing.
 func (q *inquiry) class(doc object) error {
 	if err := class2(doc); err != nil {
 		return err
@@ -222,8 +223,8 @@ func profile2(doc object) error {
 	return nil
 }
 
-// hosts reports whether an assertion stands where the issuer's profile says that its badges do. That the profile says so counts only
-// where it was read at an address that is pinned to the issuer.
+// hosts reports whether an assertion stands where the issuer's profile says that its badges do. That the profile says
+// so counts only where it was read at an address that is pinned to the issuer.
 func (w *issuer2) hosts(id string) error {
 	if !w.pinned {
 		return fault("key-not-pinned", "its issuer's profile, at %.200q, is not pinned: a hosted badge is what its issuer's own pages say", w.at)
@@ -231,8 +232,8 @@ func (w *issuer2) hosts(id string) error {
 	return w.owns(id)
 }
 
-// owns reports whether an address is within the issuer's (Open Badges 2.0, VerificationObject): as startsWith or allowedOrigins of its
-// profile say, else where the profile itself stands.
+// owns reports whether an address is within the issuer's (Open Badges 2.0, VerificationObject): as startsWith or
+// allowedOrigins of its profile say, else where the profile itself stands.
 func (w *issuer2) owns(address string) error {
 	u, ok := place(address)
 	if !ok {
@@ -260,8 +261,8 @@ func (w *issuer2) owns(address string) error {
 	return nil
 }
 
-// place takes an address apart that two readers cannot read as two: no user, no fragment, no dots to climb, no escapes. With TLS or
-// without is the same place, for it is asked for with it.
+// place takes an address apart that two readers cannot read as two: no user, no fragment, no dots to climb, no escapes.
+// With TLS or without is the same place, for it is asked for with it.
 func place(s string) (*url.URL, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" || u.Opaque != "" || u.RawPath != "" || strings.ContainsAny(s, "\\%") {

@@ -21,11 +21,33 @@ const (
 func lab2() web {
 	const context = "https://w3id.org/openbadges/v2"
 	return web{
-		labIssuer: object{"@context": context, "type": "Profile", "id": labIssuer, "name": "BIK'LAB", "url": "https://lab.example", "email": "lab@lab.example"},
-		labClass: object{"@context": context, "type": "BadgeClass", "id": labClass, "name": "Découpe laser", "description": "Seul·e", "image": "https://lab.example/i.png",
-			"criteria": object{"narrative": "Avoir montré…"}, "issuer": labIssuer},
-		labBadge: object{"@context": context, "type": "Assertion", "id": labBadge, "badge": labClass, "issuedOn": "2026-01-01T00:00:00Z", "verification": object{"type": "hosted"},
-			"recipient": object{"type": "email", "hashed": false, "identity": "lea@lab.example"}},
+		labIssuer: object{
+			"@context": context,
+			"type":     "Profile",
+			"id":       labIssuer,
+			"name":     "BIK'LAB",
+			"url":      "https://lab.example",
+			"email":    "lab@lab.example",
+		},
+		labClass: object{
+			"@context":    context,
+			"type":        "BadgeClass",
+			"id":          labClass,
+			"name":        "Découpe laser",
+			"description": "Seul·e",
+			"image":       "https://lab.example/i.png",
+			"criteria":    object{"narrative": "Avoir montré…"},
+			"issuer":      labIssuer,
+		},
+		labBadge: object{
+			"@context":     context,
+			"type":         "Assertion",
+			"id":           labBadge,
+			"badge":        labClass,
+			"issuedOn":     "2026-01-01T00:00:00Z",
+			"verification": object{"type": "hosted"},
+			"recipient":    object{"type": "email", "hashed": false, "identity": "lea@lab.example"},
+		},
 	}
 }
 
@@ -93,7 +115,8 @@ func TestAHostedBadgeIsWhatItsOwnAddressSays(t *testing.T) {
 		if got := codes(v); got != c.want {
 			t.Errorf("%s: %s, want %s (%s)", name, got, c.want, v.Why())
 		}
-		if v.State == Valid && (v.Assurance != Hosted || v.Kind != BadgeKind || v.Badge.AchievementID != labClass || !v.Badge.IsFor(Recipient{Emails: []string{"Lea@lab.example"}}) || v.Badge.IssuerID != labIssuer) {
+		if v.State == Valid &&
+			(v.Assurance != Hosted || v.Kind != BadgeKind || v.Badge.AchievementID != labClass || !v.Badge.IsFor(Recipient{Emails: []string{"Lea@lab.example"}}) || v.Badge.IssuerID != labIssuer) {
 			t.Errorf("%s: %+v", name, v.Badge)
 		}
 	}
@@ -241,10 +264,16 @@ func TestWordsOfOpenBadges2AreNotSaidInOtherWays(t *testing.T) {
 	}
 }
 
-// A signed badge: the key that the profile lists, the one that the assertion names, and the issuer's list of revoked ones.
+// A signed badge: the key that the profile lists, the one that the assertion names, and the issuer's list of revoked
+// ones.
 func TestASignedBadgeNeedsTheKeyItNames(t *testing.T) {
 	at := labIssuer + "/key"
-	pemKey := object{"id": at, "type": "CryptographicKey", "owner": labIssuer, "publicKeyPem": inPEM(&rsaPrivate(t).PublicKey)}
+	pemKey := object{
+		"id":           at,
+		"type":         "CryptographicKey",
+		"owner":        labIssuer,
+		"publicKeyPem": inPEM(&rsaPrivate(t).PublicKey),
+	}
 	for name, c := range map[string]struct {
 		change func(w web, claims object)
 		trust  []string
@@ -299,7 +328,12 @@ func revoked2(entries ...any) object {
 	if entries == nil {
 		entries = []any{}
 	}
-	return object{"@context": "https://w3id.org/openbadges/v2", "type": "RevocationList", "id": labIssuer + "/revoked", "revokedAssertions": entries}
+	return object{
+		"@context":          "https://w3id.org/openbadges/v2",
+		"type":              "RevocationList",
+		"id":                labIssuer + "/revoked",
+		"revokedAssertions": entries,
+	}
 }
 
 // What is no badge is no badge, however good it is.

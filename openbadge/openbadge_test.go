@@ -26,8 +26,11 @@ func file(t testing.TB, path string) []byte {
 const inspector = "1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/ob30"
 
 var (
-	example = Issuer{ID: "https://example.com/issuers/876543", Keys: []string{"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"}}
-	today   = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	example = Issuer{
+		ID:   "https://example.com/issuers/876543",
+		Keys: []string{"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"},
+	}
+	today = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 )
 
 func codes(v Verdict) string {
@@ -52,8 +55,9 @@ func TestOthersBadges(t *testing.T) {
 		"simple-err-issuer.json":      "invalid not-an-open-badge",
 		"simple.jwt":                  "invalid unknown-context",
 		"simple-did-web-method.json":  "invalid issuer-not-trusted",
-		"simple-json.png":             "invalid key-not-pinned", // another key of the same issuer: see TestABadgeIsReadOutOfItsPicture
-		"simple-jwt.svg":              "invalid issuer-not-trusted",
+		// another key of the same issuer: see TestABadgeIsReadOutOfItsPicture
+		"simple-json.png": "invalid key-not-pinned",
+		"simple-jwt.svg":  "invalid issuer-not-trusted",
 	} {
 		got := codes(Verify(file(t, filepath.Join(shared(t, inspector), name)), Options{Trust: []Issuer{example}, At: today}))
 		if got != want {

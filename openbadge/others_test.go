@@ -13,8 +13,8 @@ import (
 	"portillon/openbadge/internal/ld"
 )
 
-// wantOf is what this version says of the Open Badges 3.0 cases of expected.json, with the key in the proof's own name pinned to the
-// issuer. Cases that it does not verify yet are refused by a name that begins with "unsupported".
+// wantOf is what this version says of the Open Badges 3.0 cases of expected.json, with the key in the proof's own name
+// pinned to the issuer. Cases that it does not verify yet are refused by a name that begins with "unsupported".
 var wantOf = map[string]string{
 	"simple.json":                                    "valid",
 	"simple.1ob":                                     "valid",
@@ -139,7 +139,8 @@ func inPEM(k crypto.PublicKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// A bare did:key proves nothing about an issuer that is called by another name, nor does a key in the fragment of the issuer's URL.
+// A bare did:key proves nothing about an issuer that is called by another name, nor does a key in the fragment of the
+// issuer's URL.
 func TestAKeyThatNobodyPinnedIsRefused(t *testing.T) {
 	evil := key(t)
 	for _, name := range []string{"simple.json", "simple-did-key-method.json"} {

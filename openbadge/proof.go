@@ -38,8 +38,8 @@ func (q *inquiry) proofs(d *ld.Document) error {
 	return first
 }
 
-// readProofs are the proofs of a document, and which of them this version can judge. Others beside those are passed over: any one
-// proof suffices.
+// readProofs are the proofs of a document, and which of them this version can judge. Others beside those are passed
+// over: any one proof suffices.
 func readProofs(doc object) (all []object, supported []int, err error) {
 	list := ld.List(doc["proof"])
 	if len(list) > maxProofs {
@@ -88,7 +88,8 @@ func (f *finding) counts() error {
 	return f.stranger
 }
 
-// verify looks at a proof, and before it at those that it follows. A proof that comes back to itself finds that it was begun.
+// verify looks at a proof, and before it at those that it follows. A proof that comes back to itself finds that it was
+// begun.
 func (s *proofSet) verify(i int) *finding {
 	if s.found[i] == nil {
 		s.found[i] = &finding{err: fault("broken-chain", "a proof follows itself")}
@@ -97,9 +98,9 @@ func (s *proofSet) verify(i int) *finding {
 	return s.found[i]
 }
 
-// judge verifies a proof of a set or of a chain (VC Data Integrity 1.0, section 4.5). The last of a chain is the one that counts, so a
-// pinned key must have made it: it has signed those before it together with the document. Those must hold too, in their dates as
-// well, each with a pinned key or with the key that the did:key in its own name is made of.
+// judge verifies a proof of a set or of a chain (VC Data Integrity 1.0, section 4.5). The last of a chain is the one
+// that counts, so a pinned key must have made it: it has signed those before it together with the document. Those must
+// hold too, in their dates as well, each with a pinned key or with the key that the did:key in its own name is made of.
 func (s *proofSet) judge(p object) *finding {
 	f := &finding{}
 	previous, err := s.previous(p, f)
@@ -166,7 +167,8 @@ func previousProofs(p object) (map[string]bool, error) {
 	return named, nil
 }
 
-// signature checks who made a proof, with the keys that count for the issuer. The hash is that of the key which is tried.
+// signature checks who made a proof, with the keys that count for the issuer. The hash is that of the key which is
+// tried.
 func (s *proofSet) signature(p object, previous []object) error {
 	c, err := suiteOf(p)
 	if err != nil {
@@ -194,7 +196,8 @@ func (s *proofSet) signature(p object, previous []object) error {
 	return err
 }
 
-// checkWords looks at what a proof says of itself. Where it is for, and in answer to what (domain, challenge), is not our affair.
+// checkWords looks at what a proof says of itself. Where it is for, and in answer to what (domain, challenge), is not
+// our affair.
 func checkWords(p object) error {
 	for k, v := range p {
 		for _, x := range ld.List(v) {

@@ -24,9 +24,23 @@ func key(t testing.TB) *Key {
 }
 
 func draft() Draft {
-	return Draft{IssuerName: "BIK'LAB", Achievement: Achievement{"https://lab.example/achievements/laser-user?cid=1&lang=fr", "Découpe laser - Utilisateur autonome", "Seul·e", "Avoir…"},
-		Email: "Lea@Example.org", Subject: "urn:uuid:6f2e33e5-7a29-4155-840a-59483ba10164", ValidFrom: today.AddDate(-1, 0, 0), ValidUntil: today.AddDate(1, 0, 0),
-		Status: "https://lab.example/revoked/1", Evidence: []Evidence{{ID: "urn:portillon:laser:42", Name: "lens-cleaning", Narrative: "five \"interventions\"\n\tand\u007f more"}}}
+	return Draft{
+		IssuerName: "BIK'LAB",
+		Achievement: Achievement{
+			"https://lab.example/achievements/laser-user?cid=1&lang=fr",
+			"Découpe laser - Utilisateur autonome",
+			"Seul·e",
+			"Avoir…",
+		},
+		Email:      "Lea@Example.org",
+		Subject:    "urn:uuid:6f2e33e5-7a29-4155-840a-59483ba10164",
+		ValidFrom:  today.AddDate(-1, 0, 0),
+		ValidUntil: today.AddDate(1, 0, 0),
+		Status:     "https://lab.example/revoked/1",
+		Evidence: []Evidence{
+			{ID: "urn:portillon:laser:42", Name: "lens-cleaning", Narrative: "five \"interventions\"\n\tand\u007f more"},
+		},
+	}
 }
 
 type lists map[string]string
@@ -55,7 +69,14 @@ func issued(t testing.TB, k *Key) map[string][]byte {
 func TestWhatWeIssueVerifies(t *testing.T) {
 	k := key(t)
 	for form, b := range issued(t, k) {
-		v := Verify(b, Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today, Status: lists{"https://lab.example/revoked/1": `{"id":"https://lab.example/revoked/1","revokedCredential":[]}`}})
+		v := Verify(
+			b,
+			Options{
+				Trust:  []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}},
+				At:     today,
+				Status: lists{"https://lab.example/revoked/1": `{"id":"https://lab.example/revoked/1","revokedCredential":[]}`},
+			},
+		)
 		if v.State != Valid || len(v.Checks) != 7 {
 			t.Fatalf("%s: %s %+v", form, v.Why(), v.Checks)
 		}
@@ -64,7 +85,9 @@ func TestWhatWeIssueVerifies(t *testing.T) {
 				t.Errorf("%s: for %q: %v", form, who, !want)
 			}
 		}
-		if !v.Badge.IsFor(Recipient{Subjects: []string{"urn:uuid:6f2e33e5-7a29-4155-840a-59483ba10164"}}) || v.Badge.IsFor(Recipient{}) || v.Badge.IsFor(Recipient{Subjects: []string{""}}) {
+		if !v.Badge.IsFor(Recipient{Subjects: []string{"urn:uuid:6f2e33e5-7a29-4155-840a-59483ba10164"}}) ||
+			v.Badge.IsFor(Recipient{}) ||
+			v.Badge.IsFor(Recipient{Subjects: []string{""}}) {
 			t.Errorf("%s: recipient by subject", form)
 		}
 		if e := v.Badge.Evidence; len(e) != 1 || e[0].Name != "lens-cleaning" {
@@ -80,7 +103,9 @@ func TestTrustTimeAndStatusAreJudged(t *testing.T) {
 	for form, b := range issued(t, k) {
 		id := Verify(b, Options{}).Badge.ID
 		revoked := lists{"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"` + id + `"}]}`}
-		restored := lists{"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"` + id + `","revoked":false}]}`}
+		restored := lists{
+			"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[{"id":"` + id + `","revoked":false}]}`,
+		}
 		for _, c := range []struct {
 			name string
 			o    Options
@@ -130,7 +155,8 @@ func TestChangedBadgesAreNotValid(t *testing.T) {
 
 func TestAttacksOnTheDocument(t *testing.T) {
 	k := key(t)
-	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)} // the badge has expired
+	// the badge has expired
+	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today.AddDate(3, 0, 0)}
 	b, _ := IssueJSON(draft(), k, today)
 	change := func(f func(object)) []byte {
 		d, err := ld.Parse(b)
@@ -141,7 +167,12 @@ func TestAttacksOnTheDocument(t *testing.T) {
 		out, _ := json.Marshal(d)
 		return out
 	}
-	vu := object{"vu": object{"@id": "https://www.w3.org/2018/credentials#validUntil", "@type": "http://www.w3.org/2001/XMLSchema#dateTime"}}
+	vu := object{
+		"vu": object{
+			"@id":   "https://www.w3.org/2018/credentials#validUntil",
+			"@type": "http://www.w3.org/2001/XMLSchema#dateTime",
+		},
+	}
 	for name, c := range map[string]struct {
 		in   []byte
 		want string
@@ -306,7 +337,8 @@ func FuzzKey(f *testing.F) {
 // testKey is a key of the tests alone.
 const testKey = `{"type":"Multikey","publicKeyMultibase":"z6MkkmuJmes4bvBp7SE38vz8jbXorXnWU1Q5VVKSHAv3brK8","secretKeyMultibase":"z3u2V1vEjTtURqSuV23EABYRadkQ3CH4v9dN1ymFcXigPX5g"}`
 
-// Tokens of any header and payload, signed as they stand by the issuer's key: nothing panics, and what is valid is EdDSA, ours and whole.
+// Tokens of any header and payload, signed as they stand by the issuer's key: nothing panics, and what is valid is
+// EdDSA, ours and whole.
 func FuzzToken(f *testing.F) {
 	k, _ := ParseKey([]byte(testKey))
 	w, _ := IssueJWT(draft(), k)
@@ -319,7 +351,8 @@ func FuzzToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, header string, payload []byte) {
 		text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
 		v := Verify([]byte(text+"."+base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, []byte(text)))), o)
-		if v.State == Valid && (!strings.Contains(header, "alg") || v.Badge.IssuerID != k.DID() || v.Badge.ValidFrom.After(today.Add(Skew))) {
+		if v.State == Valid &&
+			(!strings.Contains(header, "alg") || v.Badge.IssuerID != k.DID() || v.Badge.ValidFrom.After(today.Add(Skew))) {
 			t.Fatalf("valid: %s %s", header, payload)
 		}
 		if v.State != Valid && len(v.Reasons) == 0 {

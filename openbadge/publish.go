@@ -17,8 +17,8 @@ const (
 	contextJWK      = "https://w3id.org/security/jwk/v1"
 )
 
-// WebDID is the did:web of a host, or of a path on it, as in lab.example/badges, and the address at which its document must stand
-// (did:web method, section 3.2).
+// WebDID is the did:web of a host, or of a path on it, as in lab.example/badges, and the address at which its document
+// must stand (did:web method, section 3.2).
 func WebDID(place string) (did, address string, err error) {
 	host, path, _ := strings.Cut(strings.TrimSuffix(place, "/"), "/")
 	u, err := url.Parse("https://" + host)
@@ -96,7 +96,8 @@ func (k *Key) namedJWK(name string) object {
 	return j
 }
 
-// JWKS is the issuer's public keys as a JSON Web Key Set (RFC 7517, section 5): each kid is the name that its VC-JWTs give it.
+// JWKS is the issuer's public keys as a JSON Web Key Set (RFC 7517, section 5): each kid is the name that its VC-JWTs
+// give it.
 func JWKS(issuer string, keys ...*Key) ([]byte, error) {
 	var all []any
 	for _, k := range keys {
@@ -108,8 +109,8 @@ func JWKS(issuer string, keys ...*Key) ([]byte, error) {
 // JWK is the public key alone as a JSON Web Key, for an address that a kid names.
 func (k *Key) JWK() ([]byte, error) { return indented(k.namedJWK(k.Name())) }
 
-// Profile is what an issuer whose id is a web address publishes there: an OB 3.0 Profile with its keys, as verification methods and,
-// for those who read Open Badges 2.0, as publicKey.
+// Profile is what an issuer whose id is a web address publishes there: an OB 3.0 Profile with its keys, as verification
+// methods and, for those who read Open Badges 2.0, as publicKey.
 func Profile(id, name string, keys ...*Key) ([]byte, error) {
 	if u, err := url.Parse(id); err != nil || u.Scheme != "https" || u.Host == "" || u.Fragment != "" {
 		return nil, fmt.Errorf("%.100q is no https address", id)

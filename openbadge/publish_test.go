@@ -51,7 +51,9 @@ func TestPublishedKeysHaveTheNamesThatSignaturesGiveThem(t *testing.T) {
 		m := doc.VerificationMethod
 		if doc.ID != issuer || len(m) != 2 || m[0].ID != ed.method(issuer) || m[0].PublicKeyMultibase != ed.Multikey() || m[0].Type != "Multikey" || m[0].Controller != issuer ||
 			m[1].ID != rs.method(issuer) || m[1].Type != "JsonWebKey" || m[1].PublicKeyJwk["alg"] != "RS256" || m[1].PublicKeyJwk["d"] != "" ||
-			len(doc.AssertionMethod) != 2 || doc.AssertionMethod[0] != m[0].ID || doc.AssertionMethod[1] != m[1].ID {
+			len(doc.AssertionMethod) != 2 ||
+			doc.AssertionMethod[0] != m[0].ID ||
+			doc.AssertionMethod[1] != m[1].ID {
 			t.Errorf("%s", b)
 		}
 		if !strings.HasPrefix(issuer, "https:") {
@@ -59,7 +61,9 @@ func TestPublishedKeysHaveTheNamesThatSignaturesGiveThem(t *testing.T) {
 		}
 		block, _ := pem.Decode([]byte(doc.PublicKey[1].PublicKeyPem))
 		pub, err := x509.ParsePKIXPublicKey(block.Bytes)
-		if k, ok := pub.(*rsa.PublicKey); err != nil || !ok || !k.Equal(rs.Public()) || doc.PublicKey[0].PublicKeyMultibase != ed.Multikey() || doc.PublicKey[1].Owner != issuer {
+		if k, ok := pub.(*rsa.PublicKey); err != nil || !ok || !k.Equal(rs.Public()) ||
+			doc.PublicKey[0].PublicKeyMultibase != ed.Multikey() ||
+			doc.PublicKey[1].Owner != issuer {
 			t.Errorf("%v %+v", err, doc.PublicKey)
 		}
 	}

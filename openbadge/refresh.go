@@ -5,7 +5,8 @@ import "portillon/openbadge/internal/ld"
 // RefreshType is 1EdTech's Credential Refresh Service 1.0.
 const RefreshType = "1EdTechCredentialRefresh"
 
-// nested is an inquiry into another document for the sake of this one. It asks for no status, no refresh and no recipient.
+// nested is an inquiry into another document for the sake of this one. It asks for no status, no refresh and no
+// recipient.
 func (q *inquiry) nested() *inquiry {
 	if q.asked == nil {
 		q.asked = map[string]answer{}
@@ -14,9 +15,10 @@ func (q *inquiry) nested() *inquiry {
 		o: Options{Trust: q.o.Trust, At: q.o.At, Documents: q.o.Documents, Allow: q.o.Allow}}
 }
 
-// refresh asks once what the credential says now, where it names a refresh service and its proof holds (Open Badges 3.0, section
-// 8.3). The answer takes its place if it is the same credential by the same issuer, signed as well; its dates and status then count,
-// good or bad. Any other answer, and none, leaves us with the credential that we hold: that is no reason against it.
+// refresh asks once what the credential says now, where it names a refresh service and its proof holds (Open Badges
+// 3.0, section 8.3). The answer takes its place if it is the same credential by the same issuer, signed as well; its
+// dates and status then count, good or bad. Any other answer, and none, leaves us with the credential that we hold:
+// that is no reason against it.
 func (q *inquiry) refresh(doc object) {
 	url := refreshService(doc)
 	switch {
@@ -51,8 +53,9 @@ func refreshService(doc object) string {
 	return ""
 }
 
-// replaces judges what a refresh service gave, and says why it cannot stand for old; empty: it can. Who signed the same issuer and
-// the same id may say anything new, but not anything older (Open Badges 3.0, section 7.4, Comparing Credentials).
+// replaces judges what a refresh service gave, and says why it cannot stand for old; empty: it can. Who signed the same
+// issuer and the same id may say anything new, but not anything older (Open Badges 3.0, section 7.4, Comparing
+// Credentials).
 func (q *inquiry) replaces(old Verdict, data []byte) string {
 	doc, token, err := q.unwrap(data)
 	if !q.check("form", err) {

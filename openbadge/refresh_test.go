@@ -33,7 +33,11 @@ func refreshable(t testing.TB, k *Key, change func(d object)) []byte {
 // What the same issuer says now of the same badge counts in its place, good or bad; nothing else does.
 func TestRefreshedBadgeTakesThePlaceOfTheOldOne(t *testing.T) {
 	k, other := key(t), key(t)
-	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, {ID: other.DID(), Keys: []string{other.Multikey()}}}, At: today.AddDate(2, 0, 0)} // the old one has expired
+	// the old one has expired
+	o := Options{
+		Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, {ID: other.DID(), Keys: []string{other.Multikey()}}},
+		At:    today.AddDate(2, 0, 0),
+	}
 	held := refreshable(t, k, nil)
 	longer := func(d object) { d["validUntil"] = "2030-01-01T00:00:00Z" }
 	for _, c := range []struct{ name, now, want, outcome string }{
@@ -79,7 +83,9 @@ func TestRefreshServiceOutOfReachIsNoReason(t *testing.T) {
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	asked := asking{}
 	o.Refresh = asked
-	if v := Verify(held, o); v.State != Valid || checkOf(v, "refresh").Outcome != "out of reach" || asked[refreshURL] != 1 || len(asked) != 1 {
+	if v := Verify(held, o); v.State != Valid || checkOf(v, "refresh").Outcome != "out of reach" ||
+		asked[refreshURL] != 1 ||
+		len(asked) != 1 {
 		t.Errorf("%s %+v %v", v.Why(), v.Checks, asked)
 	}
 	// The refreshed one names the service again: it is not asked again.
@@ -100,7 +106,10 @@ func TestRefreshServiceOutOfReachIsNoReason(t *testing.T) {
 		t.Errorf("%s %+v", v.Why(), checkOf(v, "refresh"))
 	}
 	o.Refresh = asked
-	v := Verify(refreshable(t, k, func(d object) { d["refreshService"].(object)["type"] = "https://x.example/another" }), o)
+	v := Verify(
+		refreshable(t, k, func(d object) { d["refreshService"].(object)["type"] = "https://x.example/another" }),
+		o,
+	)
 	if v.State != Valid || len(asked) != 0 {
 		t.Errorf("%s %v", v.Why(), asked)
 	}

@@ -2,12 +2,12 @@ package openbadge
 
 import "errors"
 
-// Resolver gives the documents that a verdict rests on and that a badge does not hold: the keys of a did:web or of a web profile,
-// the documents of a hosted badge, status lists. Contexts are never asked for: they are compiled in.
+// Resolver gives the documents that a verdict rests on and that a badge does not hold: the keys of a did:web or of a
+// web profile, the documents of a hosted badge, status lists. Contexts are never asked for: they are compiled in.
 //
-// Resolve gives what stands at an https URL, as it was last read. It may block, and decides itself for how long. ErrGone and
-// ErrNotFound are the answer of whoever keeps the document: there is none. Any other error means that it is out of reach. Nothing
-// is believed of the bytes.
+// Resolve gives what stands at an https URL, as it was last read. It may block, and decides itself for how long.
+// ErrGone and ErrNotFound are the answer of whoever keeps the document: there is none. Any other error means that it is
+// out of reach. Nothing is believed of the bytes.
 type Resolver interface {
 	Resolve(url string) ([]byte, error)
 }

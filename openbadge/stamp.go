@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// parseStamp reads an xsd:dateTimeStamp (XML Schema 1.1 part 2, section 3.4.28), which is what the data models, their proofs and the
-// context of Open Badges 2.0 write: 2025-03-01T09:00:00Z, or with an offset of at most 14 hours; 24:00:00 is the end of the day. Of
-// its years only those of four digits from 0001 to 9999 are read, in UTC as well, since nothing else can be written as RFC 3339.
-// time.Parse is no such reader: it takes a comma for the point and any offset, and it does not take 24:00:00.
+// parseStamp reads an xsd:dateTimeStamp (XML Schema 1.1 part 2, section 3.4.28), which is what the data models, their
+// proofs and the context of Open Badges 2.0 write: 2025-03-01T09:00:00Z, or with an offset of at most 14 hours;
+// 24:00:00 is the end of the day. Of its years only those of four digits from 0001 to 9999 are read, in UTC as well,
+// since nothing else can be written as RFC 3339. time.Parse is no such reader: it takes a comma for the point and any
+// offset, and it does not take 24:00:00.
 func parseStamp(s string) (time.Time, bool) {
 	const day = len("2025-03-01T")
 	if len(s) < day+len("09:00:00Z") || s[day-1] != 'T' {
@@ -29,7 +30,8 @@ func parseStamp(s string) (time.Time, bool) {
 	if offset == 0 {
 		t = t.UTC()
 	}
-	if utc := t.UTC(); utc.Year() < 1 || utc.Year() > 9999 || t.Year() > 9999 || utc.IsZero() { // the zero time stands for no date
+	if utc := t.UTC(); utc.Year() < 1 || utc.Year() > 9999 || t.Year() > 9999 || utc.IsZero() {
+		// the zero time stands for no date
 		return time.Time{}, false
 	}
 	return t, true

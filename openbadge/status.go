@@ -64,8 +64,8 @@ func readEntry(s object) (e StatusEntry, err error) {
 	return e, nil
 }
 
-// readBitstringEntry: Bitstring Status List 1.0, section 2.1. statusListIndex is a text there; a number, as 1EdTech's own sample
-// has it, says the same.
+// readBitstringEntry: Bitstring Status List 1.0, section 2.1. statusListIndex is a text there; a number, as 1EdTech's
+// own sample has it, says the same.
 func readBitstringEntry(e StatusEntry, s object) (StatusEntry, error) {
 	e.List, e.Purpose = ld.Str(s, "statusListCredential"), ld.Str(s, "statusPurpose")
 	switch {
@@ -99,8 +99,9 @@ func whole(v any) (int64, bool) {
 	return n, err == nil
 }
 
-// alone refuses a second node with n's id that says something, wherever it stands in the document. Statements have no place: a
-// statusSize or a purpose could be moved there, would be signed alike, and would not be seen by those who read n.
+// alone refuses a second node with n's id that says something, wherever it stands in the document. Statements have no
+// place: a statusSize or a purpose could be moved there, would be signed alike, and would not be seen by those who read
+// n.
 func alone(doc, n object) error {
 	id, named := n["id"].(string)
 	if !named {
@@ -159,13 +160,14 @@ func (e StatusEntry) unsupported() error {
 	return nil
 }
 
-// informs reports whether an entry has nothing to say of whether the badge is good (Bitstring Status List 1.0, section 2.2).
+// informs reports whether an entry has nothing to say of whether the badge is good (Bitstring Status List 1.0, section
+// 2.2).
 func (e StatusEntry) informs() bool {
 	return e.Type == BitstringEntryType && (e.Purpose == "message" || e.Purpose == "refresh")
 }
 
-// status judges each of the badge's statuses: all must hold. The lists are asked for only where the proof holds, or anybody could
-// have us ask for anything.
+// status judges each of the badge's statuses: all must hold. The lists are asked for only where the proof holds, or
+// anybody could have us ask for anything.
 func (q *inquiry) status() {
 	if len(q.Badge.Status) == 0 {
 		q.note("status", "none", "")
@@ -228,9 +230,9 @@ type StatusList struct {
 
 // ReadStatusList reads a status list of either kind, once for all the badges on it.
 //
-// A 1EdTech list is not signed: it is believed for standing at its address. A Bitstring Status List is a credential of its own, as
-// JSON with a proof or as a JWT, and is verified as a badge is, with the keys of o.Trust and at the time o.At. It has no status of
-// its own here. The error is a Fault: it is status-unusable.
+// A 1EdTech list is not signed: it is believed for standing at its address. A Bitstring Status List is a credential of
+// its own, as JSON with a proof or as a JWT, and is verified as a badge is, with the keys of o.Trust and at the time
+// o.At. It has no status of its own here. The error is a Fault: it is status-unusable.
 //
 // A ttl is not judged: only who fetched the list knows when. It is there for them as TTL.
 func ReadStatusList(data []byte, o Options) (*StatusList, error) {
@@ -314,13 +316,13 @@ func (l *StatusList) read(doc object, a Allow) (err error) {
 
 const maxTTL = 366 * 24 * time.Hour
 
-// Judge says whether the status that e names is a good one for the badge: nil, or a Fault. Of the badge it reads ID, UID and
-// IssuerID. A nil list is one that is out of reach.
+// Judge says whether the status that e names is a good one for the badge: nil, or a Fault. Of the badge it reads ID,
+// UID and IssuerID. A nil list is one that is out of reach.
 //
-// A list of another issuer's is status-unusable, unless the badge's issuer names that one among its StatusIssuers: both are our own
-// settings, so a stranger's signature still says nothing. What protects against another list of the same issuer
-// being served in this one's place is that the resolver asked for the address that the badge's issuer signed, the purpose and the
-// range: the list's own id does not, since many issuers give it another one than its address.
+// A list of another issuer's is status-unusable, unless the badge's issuer names that one among its StatusIssuers: both
+// are our own settings, so a stranger's signature still says nothing. What protects against another list of the same
+// issuer being served in this one's place is that the resolver asked for the address that the badge's issuer signed,
+// the purpose and the range: the list's own id does not, since many issuers give it another one than its address.
 func (l *StatusList) Judge(b *Badge, e StatusEntry) error {
 	if err := e.unsupported(); err != nil || e.informs() {
 		return err
@@ -360,7 +362,8 @@ func (l *StatusList) judgeRevoked(b *Badge, e StatusEntry) error {
 	return nil
 }
 
-// revocationList2 reads a RevocationList of Open Badges 2.0: each entry is an assertion's id, or an object with its id or its uid.
+// revocationList2 reads a RevocationList of Open Badges 2.0: each entry is an assertion's id, or an object with its id
+// or its uid.
 func revocationList2(doc object) (*StatusList, error) {
 	none := errors.New("this is no RevocationList of Open Badges 2.0")
 	if doc["revokedAssertions"] == nil {
@@ -406,7 +409,8 @@ func (l RevocationList) Revoked(id string) bool { return l.revoked[id] }
 // maxRevoked bounds the values of a status list: three for each credential on it.
 const maxRevoked = 150_000
 
-// ParseRevocationList reads a 1EdTech revocation list: a credential is revoked if it is listed and «revoked» is true or absent.
+// ParseRevocationList reads a 1EdTech revocation list: a credential is revoked if it is listed and «revoked» is true or
+// absent.
 func ParseRevocationList(b []byte) (RevocationList, error) {
 	doc, err := ld.ParseList(b, maxRevoked)
 	if err != nil {

@@ -64,7 +64,12 @@ func onList(t testing.TB, k *Key, change func(entries []any) []any) []byte {
 }
 
 func entryAt(index any, purpose string) object {
-	return object{"type": BitstringEntryType, "statusPurpose": purpose, "statusListIndex": index, "statusListCredential": listURL}
+	return object{
+		"type":                 BitstringEntryType,
+		"statusPurpose":        purpose,
+		"statusListIndex":      index,
+		"statusListCredential": listURL,
+	}
 }
 
 // aList is a status list of k's with entries that are set, before it is signed.
@@ -73,9 +78,20 @@ func aList(k *Key, entries int, set ...int64) object {
 	for _, i := range set {
 		b.set(i, true)
 	}
-	return object{"@context": []any{ContextVC}, "id": listURL, "type": []any{"VerifiableCredential", "BitstringStatusListCredential"}, "issuer": k.DID(),
-		"validFrom": "2026-01-01T00:00:00Z", "validUntil": "2026-12-31T00:00:00Z",
-		"credentialSubject": object{"id": listURL + "#list", "type": "BitstringStatusList", "statusPurpose": "revocation", "encodedList": encodeBits(b)}}
+	return object{
+		"@context":   []any{ContextVC},
+		"id":         listURL,
+		"type":       []any{"VerifiableCredential", "BitstringStatusListCredential"},
+		"issuer":     k.DID(),
+		"validFrom":  "2026-01-01T00:00:00Z",
+		"validUntil": "2026-12-31T00:00:00Z",
+		"credentialSubject": object{
+			"id":            listURL + "#list",
+			"type":          "BitstringStatusList",
+			"statusPurpose": "revocation",
+			"encodedList":   encodeBits(b),
+		},
+	}
 }
 
 func signJWT(t testing.TB, d object, k *Key) []byte {
@@ -84,13 +100,20 @@ func signJWT(t testing.TB, d object, k *Key) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"EdDSA"}`)) + "." + base64.RawURLEncoding.EncodeToString(payload)
+	text := base64.RawURLEncoding.EncodeToString(
+		[]byte(`{"alg":"EdDSA"}`),
+	) + "." + base64.RawURLEncoding.EncodeToString(
+		payload,
+	)
 	return []byte(text + "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(k.private, []byte(text))))
 }
 
 func TestBitstringStatusIsJudged(t *testing.T) {
 	k, other := key(t), key(t)
-	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, {ID: other.DID(), Keys: []string{other.Multikey()}}}, At: today}
+	o := Options{
+		Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, {ID: other.DID(), Keys: []string{other.Multikey()}}},
+		At:    today,
+	}
 	badge := onList(t, k, nil)
 	list := func(change func(d, subject object)) string {
 		d := aList(k, minEntries)
@@ -164,13 +187,17 @@ func asJSON(t testing.TB, d object) []byte {
 	return b
 }
 
-// What the badge itself says of its status is its issuer's word: where it cannot be read, or its list has no such place, it is invalid.
+// What the badge itself says of its status is its issuer's word: where it cannot be read, or its list has no such
+// place, it is invalid.
 func TestStatusEntriesAreJudged(t *testing.T) {
 	k := key(t)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today}
 	both := aList(k, minEntries, 7)
 	both["credentialSubject"].(object)["statusPurpose"] = []any{"revocation", "suspension", "message"}
-	o.Status = lists{listURL: string(sign(t, both, k)), "https://lab.example/revoked/1": `{"id":"x","revokedCredential":[]}`}
+	o.Status = lists{
+		listURL:                         string(sign(t, both, k)),
+		"https://lab.example/revoked/1": `{"id":"x","revokedCredential":[]}`,
+	}
 	one := func(index any, purpose string, more ...any) func([]any) []any {
 		return func([]any) []any {
 			e := entryAt(index, purpose)
@@ -238,7 +265,11 @@ func TestStatusEntriesAreJudged(t *testing.T) {
 // Statements have no place: a statusSize that the issuer signed in its entry cannot be moved where nobody reads it.
 func TestStatusCannotBeHiddenInASecondNode(t *testing.T) {
 	k := key(t)
-	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, At: today, Status: lists{listURL: string(sign(t, aList(k, minEntries), k))}}
+	o := Options{
+		Trust:  []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}},
+		At:     today,
+		Status: lists{listURL: string(sign(t, aList(k, minEntries), k))},
+	}
 	d, _ := ld.Parse(onList(t, k, func(e []any) []any {
 		e[0].(object)["id"], e[0].(object)["statusSize"] = "urn:x:entry", json.Number("2")
 		return append(e, object{"id": "urn:x:entry", "type": BitstringEntryType})
@@ -262,7 +293,16 @@ func TestStatusCannotBeHiddenInASecondNode(t *testing.T) {
 func TestForgersListIsNotAskedFor(t *testing.T) {
 	k := key(t)
 	asked := asking{}
-	Verify(onList(t, k, nil), Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{key(t).Multikey()}}}, At: today, Status: asked, Refresh: asked, Documents: asked})
+	Verify(
+		onList(t, k, nil),
+		Options{
+			Trust:     []Issuer{{ID: k.DID(), Keys: []string{key(t).Multikey()}}},
+			At:        today,
+			Status:    asked,
+			Refresh:   asked,
+			Documents: asked,
+		},
+	)
 	if len(asked) != 0 {
 		t.Errorf("%v", asked)
 	}
@@ -313,15 +353,28 @@ func TestStatusListIsReadOnceForManyBadges(t *testing.T) {
 			t.Errorf("%+v: %q, want %q", c.e, code, c.want)
 		}
 	}
-	old, err := ReadStatusList([]byte(`{"id":"https://lab.example/revoked/1","revokedCredential":[{"id":"urn:x:1"}]}`), Options{})
-	if err != nil || old.Judge(mine, StatusEntry{Type: RevocationListType}) == nil || old.Judge(&Badge{ID: "urn:x:2"}, StatusEntry{Type: RevocationListType}) != nil {
+	old, err := ReadStatusList(
+		[]byte(`{"id":"https://lab.example/revoked/1","revokedCredential":[{"id":"urn:x:1"}]}`),
+		Options{},
+	)
+	if err != nil || old.Judge(mine, StatusEntry{Type: RevocationListType}) == nil ||
+		old.Judge(&Badge{ID: "urn:x:2"}, StatusEntry{Type: RevocationListType}) != nil {
 		t.Errorf("a 1EdTech list: %v", err)
 	}
-	other := object{"credentialSubject": object{"type": "AnotherList", "statusPurpose": "revocation", "encodedList": encodeBits(withBit(1))}}
+	other := object{
+		"credentialSubject": object{
+			"type":          "AnotherList",
+			"statusPurpose": "revocation",
+			"encodedList":   encodeBits(withBit(1)),
+		},
+	}
 	if err := new(StatusList).read(other, Allow{}); err == nil {
 		t.Error("a list of another type is read")
 	}
-	if _, err := ReadStatusList(sign(t, aList(k, minEntries), k), Options{At: today}); !strings.Contains(errText(err), "status-unusable: issuer-not-trusted") {
+	if _, err := ReadStatusList(sign(t, aList(k, minEntries), k), Options{At: today}); !strings.Contains(
+		errText(err),
+		"status-unusable: issuer-not-trusted",
+	) {
 		t.Errorf("nobody's: %v", err)
 	}
 }
@@ -331,7 +384,10 @@ func TestListByAnotherNameIsNoted(t *testing.T) {
 	k := key(t)
 	d := aList(k, minEntries)
 	d["id"] = "https://lab.example/elsewhere"
-	v := Verify(onList(t, k, nil), Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, Status: lists{listURL: string(sign(t, d, k))}})
+	v := Verify(
+		onList(t, k, nil),
+		Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}}, Status: lists{listURL: string(sign(t, d, k))}},
+	)
 	if c := checkOf(v, "status"); c.Outcome != "ok" || !strings.Contains(c.Detail, "https://lab.example/elsewhere") {
 		t.Errorf("%+v", c)
 	}
@@ -354,8 +410,12 @@ func TestNoStatusListTakesLong(t *testing.T) {
 	bomb["credentialSubject"].(object)["encodedList"] = packed(make([]byte, 512<<20))
 	all["a bomb that the issuer signed"] = sign(t, bomb, k)
 	all["the longest list that is read"] = sign(t, aList(k, maxBits*8, 3), k)
-	all["a list of empty objects"] = []byte(`{"id":"x","revokedCredential":[` + strings.TrimSuffix(strings.Repeat(`{"id":""},`, 100_000), ",") + `]}`)
-	all["a list of many"] = []byte(`{"id":"x","revokedCredential":[` + strings.TrimSuffix(strings.Repeat(`{"id":"a"},`, 74_000), ",") + `]}`)
+	all["a list of empty objects"] = []byte(
+		`{"id":"x","revokedCredential":[` + strings.TrimSuffix(strings.Repeat(`{"id":""},`, 100_000), ",") + `]}`,
+	)
+	all["a list of many"] = []byte(
+		`{"id":"x","revokedCredential":[` + strings.TrimSuffix(strings.Repeat(`{"id":"a"},`, 74_000), ",") + `]}`,
+	)
 	o := Options{Trust: []Issuer{{ID: k.DID(), Keys: []string{k.Multikey()}}, example}, At: today}
 	unit := sound(t)
 	for name, in := range all {

@@ -61,8 +61,8 @@ func (d StatusListDraft) RandomIndex(taken map[int]string) (int, error) {
 	}
 }
 
-// IssueStatusList signs the list as a BitstringStatusListCredential: JSON with an eddsa-rdfc-2022 proof made at created or, where the
-// key is RSA, a VC-JWT.
+// IssueStatusList signs the list as a BitstringStatusListCredential: JSON with an eddsa-rdfc-2022 proof made at created
+// or, where the key is RSA, a VC-JWT.
 func IssueStatusList(d StatusListDraft, k *Key, created time.Time) ([]byte, error) {
 	if d.IssuerID == "" {
 		d.IssuerID = k.DID()
@@ -140,8 +140,8 @@ func (d StatusListDraft) check() error {
 	return nil
 }
 
-// OpenStatusList reads a list that this key has signed, to issue it anew. One that somebody else has changed is refused: it would be
-// signed as if it were ours.
+// OpenStatusList reads a list that this key has signed, to issue it anew. One that somebody else has changed is
+// refused: it would be signed as if it were ours.
 func OpenStatusList(data []byte, k *Key) (StatusListDraft, error) {
 	doc, err := signedBy(bytes.TrimSpace(data), k)
 	if err != nil {

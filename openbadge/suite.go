@@ -17,15 +17,17 @@ import (
 // suite is the cryptosuite of what we issue.
 const suite = "eddsa-rdfc-2022"
 
-// cryptosuite is a way to sign: how a document and the options of its proof become text, and which keys sign the hashes of both.
+// cryptosuite is a way to sign: how a document and the options of its proof become text, and which keys sign the hashes
+// of both.
 type cryptosuite struct {
 	typ, name string // the proof's type, and its cryptosuite
 	json      bool   // the text is canonical JSON (RFC 8785); else statements (RDFC-1.0)
 	scheme    func(crypto.PublicKey) (scheme, bool)
 }
 
-// cryptosuites are those that this version verifies: W3C Data Integrity EdDSA Cryptosuites 1.0 and ECDSA Cryptosuites 1.0, both
-// sections 3.2 and 3.3. The second is the first one's name in drafts, the third the type from which it was made.
+// cryptosuites are those that this version verifies: W3C Data Integrity EdDSA Cryptosuites 1.0 and ECDSA Cryptosuites
+// 1.0, both sections 3.2 and 3.3. The second is the first one's name in drafts, the third the type from which it was
+// made.
 var cryptosuites = [...]cryptosuite{
 	{"DataIntegrityProof", suite, false, edwards},
 	{"DataIntegrityProof", "eddsa-2022", false, edwards},
@@ -82,8 +84,8 @@ func nist(k crypto.PublicKey) (scheme, bool) {
 	return scheme{h, func(message, sig []byte) bool { return verifyECDSA(e, sum(h, message), sig) }}, true
 }
 
-// verifyECDSA takes r and s one after the other, each as long as the curve's numbers (IEEE P1363). Zero, and what is not below the
-// curve's order, verify nothing.
+// verifyECDSA takes r and s one after the other, each as long as the curve's numbers (IEEE P1363). Zero, and what is
+// not below the curve's order, verify nothing.
 func verifyECDSA(k *ecdsa.PublicKey, hash, sig []byte) bool {
 	n := (k.Curve.Params().BitSize + 7) / 8
 	if len(sig) != 2*n {
@@ -103,8 +105,8 @@ func signedHash(d *ld.Document, options object) ([]byte, error) {
 	return cryptosuites[0].message(d, options, nil, crypto.SHA256)
 }
 
-// message is what a proof signs of a document and of the proofs that it follows: the hash of its own options, then the hash of
-// those, both canonical.
+// message is what a proof signs of a document and of the proofs that it follows: the hash of its own options, then the
+// hash of those, both canonical.
 func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h crypto.Hash) ([]byte, error) {
 	options, doc, err := c.texts(d, p, previous, h)
 	if err != nil {
@@ -113,8 +115,8 @@ func (c *cryptosuite) message(d *ld.Document, p object, previous []object, h cry
 	return append(sum(h, options), sum(h, doc)...), nil
 }
 
-// texts are a proof's options and its document as the suite signs them. The words of both are known either way: who reads the JSON
-// and who reads the statements must see the same badge.
+// texts are a proof's options and its document as the suite signs them. The words of both are known either way: who
+// reads the JSON and who reads the statements must see the same badge.
 func (c *cryptosuite) texts(d *ld.Document, p object, previous []object, h crypto.Hash) (options, doc []byte, err error) {
 	if err := c.checkContext(d, p); err != nil {
 		return nil, nil, err
@@ -139,8 +141,8 @@ func (c *cryptosuite) texts(d *ld.Document, p object, previous []object, h crypt
 
 func withoutContext(p object) object { return ld.Without(p, "@context") }
 
-// checkContext holds a proof's own context, which need not be there, against the document's. JSON may be signed under the first few
-// of the document's contexts (EdDSA 1.0, section 3.3.2); statements are what they are under all of them.
+// checkContext holds a proof's own context, which need not be there, against the document's. JSON may be signed under
+// the first few of the document's contexts (EdDSA 1.0, section 3.3.2); statements are what they are under all of them.
 func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	v, there := p["@context"]
 	if !there {
@@ -154,7 +156,8 @@ func (c *cryptosuite) checkContext(d *ld.Document, p object) error {
 	return nil
 }
 
-// jsonTexts are the texts of the suites that sign JSON: the document's has its own proofs taken out and those before p put in.
+// jsonTexts are the texts of the suites that sign JSON: the document's has its own proofs taken out and those before p
+// put in.
 func jsonTexts(d *ld.Document, p object, previous []object) (options, doc []byte, err error) {
 	words := ld.Without(d.Words, "proof")
 	if p["@context"] != nil {

@@ -26,7 +26,11 @@ type signer struct {
 }
 
 func edwardsSigner(k *Key) signer {
-	return signer{k.method(k.DID()), k.private.Public(), func(t testing.TB, m []byte) []byte { return ed25519.Sign(k.private, m) }}
+	return signer{
+		k.method(k.DID()),
+		k.private.Public(),
+		func(t testing.TB, m []byte) []byte { return ed25519.Sign(k.private, m) },
+	}
 }
 
 // nistSigner signs with ECDSA over any curve; h is what the suite's hash is for that curve.
@@ -46,10 +50,17 @@ func nistSigner(t testing.TB, curve elliptic.Curve, h crypto.Hash) signer {
 	}}
 }
 
-// prove adds a proof to a document, after those that its previousProof names. change makes it another one before it is signed.
+// prove adds a proof to a document, after those that its previousProof names. change makes it another one before it is
+// signed.
 func proveWith(t testing.TB, d object, by signer, suite string, change ...func(p object)) object {
 	t.Helper()
-	p := object{"type": "DataIntegrityProof", "cryptosuite": suite, "created": today.Format(time.RFC3339), "verificationMethod": by.method, "proofPurpose": "assertionMethod"}
+	p := object{
+		"type":               "DataIntegrityProof",
+		"cryptosuite":        suite,
+		"created":            today.Format(time.RFC3339),
+		"verificationMethod": by.method,
+		"proofPurpose":       "assertionMethod",
+	}
 	for _, f := range change {
 		f(p)
 	}
@@ -84,8 +95,18 @@ func unsigned(t testing.TB) object {
 
 // Each suite takes its own kinds of keys, and the hash of the key: no proof chooses either.
 func TestASuiteTakesItsOwnKeysAlone(t *testing.T) {
-	keys := map[string]signer{"Ed25519": edwardsSigner(key(t)), "P-256": nistSigner(t, elliptic.P256(), crypto.SHA256), "P-384": nistSigner(t, elliptic.P384(), crypto.SHA384),
-		"P-256 with SHA-384": nistSigner(t, elliptic.P256(), crypto.SHA384), "P-384 with SHA-256": nistSigner(t, elliptic.P384(), crypto.SHA256), "P-521": nistSigner(t, elliptic.P521(), crypto.SHA256)}
+	keys := map[string]signer{
+		"Ed25519": edwardsSigner(key(t)),
+		"P-256":   nistSigner(t, elliptic.P256(), crypto.SHA256),
+		"P-384":   nistSigner(t, elliptic.P384(), crypto.SHA384),
+		"P-256 with SHA-384": nistSigner(
+			t,
+			elliptic.P256(),
+			crypto.SHA384,
+		),
+		"P-384 with SHA-256": nistSigner(t, elliptic.P384(), crypto.SHA256),
+		"P-521":              nistSigner(t, elliptic.P521(), crypto.SHA256),
+	}
 	good := map[string]bool{"eddsa Ed25519": true, "ecdsa P-256": true, "ecdsa P-384": true}
 	for i := range cryptosuites {
 		for name, by := range keys {
@@ -96,7 +117,8 @@ func TestASuiteTakesItsOwnKeysAlone(t *testing.T) {
 			d := unsigned(t)
 			proveWith(t, d, by, c.name)
 			got := setOf(t, open(t, d), today, pin{key: by.public}).verify(0).counts()
-			if family, _, _ := strings.Cut(c.name, "-"); good[family+" "+name] != (got == nil) || got != nil && codeOf(got) != "bad-signature" {
+			if family, _, _ := strings.Cut(c.name, "-"); good[family+" "+name] != (got == nil) ||
+				got != nil && codeOf(got) != "bad-signature" {
 				t.Errorf("%s by %s: %v", c.name, name, got)
 			}
 		}
@@ -139,8 +161,9 @@ func TestECDSASignaturesAreTwoNumbersOfTheCurve(t *testing.T) {
 			sig  []byte
 			want bool
 		}{
-			"r and s":            {fill(r, s), true},
-			"r and -s":           {fill(r, new(big.Int).Sub(order, s)), true}, // low s is not asked for (ECDSA Cryptosuites 1.0, section 3)
+			"r and s": {fill(r, s), true},
+			// low s is not asked for (ECDSA Cryptosuites 1.0, section 3)
+			"r and -s":           {fill(r, new(big.Int).Sub(order, s)), true},
 			"no r":               {fill(new(big.Int), s), false},
 			"no s":               {fill(r, new(big.Int)), false},
 			"neither":            {make([]byte, 2*n), false},
@@ -226,13 +249,23 @@ func TestAProofsContextIsTheDocuments(t *testing.T) {
 		"inline too":         {append(all[:1:1], object{"vu": "urn:x:vu"}), "unknown-context", "unknown-context"},
 	} {
 		for i, want := range map[int]string{0: c.rdfc, 3: c.jcs} {
-			_, err := cryptosuites[i].message(open(t, d), object{"@context": c.own, "type": "DataIntegrityProof"}, nil, crypto.SHA256)
+			_, err := cryptosuites[i].message(
+				open(t, d),
+				object{"@context": c.own, "type": "DataIntegrityProof"},
+				nil,
+				crypto.SHA256,
+			)
 			if codeOf(err) != want {
 				t.Errorf("%s, %s: %v, want %q", cryptosuites[i].name, name, err, want)
 			}
 		}
 	}
-	_, err := cryptosuites[3].message(open(t, d), object{"type": "DataIntegrityProof", "endsOn": "2020-01-01T00:00:00Z"}, nil, crypto.SHA256)
+	_, err := cryptosuites[3].message(
+		open(t, d),
+		object{"type": "DataIntegrityProof", "endsOn": "2020-01-01T00:00:00Z"},
+		nil,
+		crypto.SHA256,
+	)
 	if codeOf(err) != "unknown-term" {
 		t.Errorf("a word that a proof over JSON makes up: %v", err)
 	}
@@ -249,14 +282,16 @@ func TestOurOwnProofsAreOfTheFirstSuite(t *testing.T) {
 	}
 }
 
-// However many forms a document is put into, for proofs of several hashes, over JSON and in chains, they are under one limit.
+// However many forms a document is put into, for proofs of several hashes, over JSON and in chains, they are under one
+// limit.
 func TestAllFormsOfADocumentAreUnderOneLimit(t *testing.T) {
 	badge := func(what string, inside any) *ld.Document {
 		d := unsigned(t)
 		ld.Obj(d, "credentialSubject")[what] = inside
 		return open(t, d)
 	}
-	wide := func() *ld.Document { return badge("source", parse(t, []byte(tree(3, 3)))) } // nearly all that one form may cost
+	// nearly all that one form may cost
+	wide := func() *ld.Document { return badge("source", parse(t, []byte(tree(3, 3)))) }
 	long := func() *ld.Document { return badge("narrative", strings.Repeat("a", 900_000)) }
 	statements := func(h crypto.Hash) func(*ld.Document) error {
 		return func(d *ld.Document) error { _, err := d.Canonical(h); return err }

@@ -25,8 +25,8 @@ type Issuer struct {
 	// Documents on the web are asked of Options.Documents.
 	Keys []string
 
-	// StatusIssuers are the ids of other issuers, trusted here as well, that may sign the status lists of this one's badges (Bitstring
-	// Status List 1.0, section 2.2: the two «MAY be different»). Its own lists always count.
+	// StatusIssuers are the ids of other issuers, trusted here as well, that may sign the status lists of this one's
+	// badges (Bitstring Status List 1.0, section 2.2: the two «MAY be different»). Its own lists always count.
 	StatusIssuers []string
 }
 
@@ -57,8 +57,9 @@ func CheckKey(s string) error {
 	return nil
 }
 
-// webDID is where the document of a did:web stands (did:web method specification, section 2.5.2). Nothing in it is escaped but the
-// colon before a port, so that no escape can lead to another host or path than the one that stands there.
+// webDID is where the document of a did:web stands (did:web method specification, section 2.5.2). Nothing in it is
+// escaped but the colon before a port, so that no escape can lead to another host or path than the one that stands
+// there.
 func webDID(did string) (string, error) {
 	parts := strings.Split(strings.TrimPrefix(did, "did:web:"), ":")
 	host, ok := hostOfDID(parts[0])
@@ -100,8 +101,8 @@ func hostOfDID(s string) (string, bool) {
 	return name + ":" + port, err == nil && n > 0
 }
 
-// pins are the keys of an issuer. Where none of them can be read, nobody can say whose signature it is; where some cannot, open
-// keeps in mind that a signature which the others did not make may still be the issuer's.
+// pins are the keys of an issuer. Where none of them can be read, nobody can say whose signature it is; where some
+// cannot, open keeps in mind that a signature which the others did not make may still be the issuer's.
 func (q *inquiry) pins(id string) ([]pin, error) {
 	var all []pin
 	found := false
@@ -129,8 +130,8 @@ func (q *inquiry) pins(id string) ([]pin, error) {
 	return all, nil
 }
 
-// open is err, or that our own keys could not be read where that may be why: not where the method says by itself which key signed,
-// and that key did not.
+// open is err, or that our own keys could not be read where that may be why: not where the method says by itself which
+// key signed, and that key did not.
 func (q *inquiry) open(method string, err error) error {
 	_, named := methodKey(method)
 	if q.unread != nil && (isFault(err, "key-not-pinned") || isFault(err, "bad-signature") && !named) {
@@ -197,8 +198,8 @@ func (q *inquiry) trusted(at string) (object, error) {
 	return doc, err
 }
 
-// methods are the verification methods that a document lists for assertions (Controlled Identifiers 1.0, section 2.2): each its own, and
-// neither revoked nor expired.
+// methods are the verification methods that a document lists for assertions (Controlled Identifiers 1.0, section 2.2):
+// each its own, and neither revoked nor expired.
 func (q *inquiry) methods(doc object, id string) []pin {
 	known := map[string]object{}
 	for _, x := range ld.List(doc["verificationMethod"]) {
@@ -241,7 +242,8 @@ func methodsKey(m object) (crypto.PublicKey, bool) {
 	return nil, false
 }
 
-// over reports whether the time at key has come; without a clock, whether there is one. A time that cannot be read has come.
+// over reports whether the time at key has come; without a clock, whether there is one. A time that cannot be read has
+// come.
 func (q *inquiry) over(m object, key string) bool {
 	if m[key] == nil {
 		return false
@@ -250,7 +252,8 @@ func (q *inquiry) over(m object, key string) bool {
 	return err != nil || q.o.At.IsZero() && key == "revoked" || !q.o.At.IsZero() && !t.After(q.o.At)
 }
 
-// profileKeys are the keys of an Open Badges profile (OB 2.0, CryptographicKey): within it, or at an address of their own.
+// profileKeys are the keys of an Open Badges profile (OB 2.0, CryptographicKey): within it, or at an address of their
+// own.
 func (q *inquiry) profileKeys(doc object, id string) (out []pin, err error) {
 	for _, x := range ld.List(doc["publicKey"]) {
 		key, ok := x.(object)
@@ -281,8 +284,8 @@ func orElse(err error, what string) error {
 	return fmt.Errorf("%s", what)
 }
 
-// checkSignature tries the pinned keys: where one bears the name that the presenter gives, that one alone. A key that only the
-// presenter names is tried too, for the sake of a true reason: it never counts.
+// checkSignature tries the pinned keys: where one bears the name that the presenter gives, that one alone. A key that
+// only the presenter names is tried too, for the sake of a true reason: it never counts.
 func checkSignature(method string, pins []pin, verifies func(crypto.PublicKey) bool) error {
 	named, hasNamed := methodKey(method)
 	return checkNamed(method, named, hasNamed, pins, verifies)

@@ -126,7 +126,12 @@ func TestEveryKindOfPinCounts(t *testing.T) {
 		return object{"id": did + "#key-1", "type": "JsonWebKey", "controller": did, "publicKeyJwk": jwkOf(t, k, "")}
 	}
 	profile := object{"id": site, "type": "Profile", "publicKey": []any{site + "/key"}}
-	pemKey := object{"id": site + "/key", "type": "CryptographicKey", "owner": site, "publicKeyPem": inPEM(&rsaPrivate(t).PublicKey)}
+	pemKey := object{
+		"id":           site + "/key",
+		"type":         "CryptographicKey",
+		"owner":        site,
+		"publicKeyPem": inPEM(&rsaPrivate(t).PublicKey),
+	}
 	edSign := func(b []byte) []byte { return ed25519.Sign(ed.private, b) }
 	for name, c := range map[string]struct {
 		issuer, pin string
@@ -213,16 +218,26 @@ func TestKeysThatTheirDocumentDoesNotVouchForDoNotCount(t *testing.T) {
 		"a key by another name":       {site, web{site: object{"id": site, "publicKey": site + "/key"}, site + "/key": object{"id": site, "owner": site, "publicKeyPem": inPEM(k.private.Public())}}, "indeterminate trust-unusable"},
 		"a set of keys under did:web": {did, web{at: object{"keys": []any{jwkOf(t, k.private.Public(), "")}}}, "indeterminate trust-unusable"},
 	} {
-		data := token(t, "https://lab.example/any", object{"alg": "EdDSA"}, func(b []byte) []byte { return ed25519.Sign(k.private, b) })
-		got := codes(Verify(data, Options{Trust: []Issuer{{ID: "https://lab.example/any", Keys: []string{c.pin}}}, At: today, Documents: c.docs}))
+		data := token(
+			t,
+			"https://lab.example/any",
+			object{"alg": "EdDSA"},
+			func(b []byte) []byte { return ed25519.Sign(k.private, b) },
+		)
+		got := codes(
+			Verify(
+				data,
+				Options{Trust: []Issuer{{ID: "https://lab.example/any", Keys: []string{c.pin}}}, At: today, Documents: c.docs},
+			),
+		)
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
 }
 
-// One pin is out of reach, another is at hand: what the one at hand cannot decide stays open, unless the method itself says which key
-// signed, and that key did not.
+// One pin is out of reach, another is at hand: what the one at hand cannot decide stays open, unless the method itself
+// says which key signed, and that key did not.
 func TestAPinOutOfReachLeavesOpenOnlyWhatItCouldDecide(t *testing.T) {
 	near, far := key(t), key(t)
 	issuer := "https://lab.example/any"
@@ -315,7 +330,11 @@ func TestClaimsAndCredentialSayTheSame(t *testing.T) {
 			delete(vc, "validUntil")
 			delete(vc, "issuer")
 			delete(vc, "id")
-			p["vc"], p["iss"], p["jti"], p["nbf"], p["exp"], p["sub"] = vc, site, "urn:x:1", today.AddDate(-1, 0, 0).Unix(), today.AddDate(1, 0, 0).Unix(), "urn:uuid:6f2e33e5-7a29-4155-840a-59483ba10164"
+			p["vc"], p["iss"], p["jti"], p["nbf"], p["exp"], p["sub"] = vc, site, "urn:x:1", today.AddDate(-1, 0, 0).
+				Unix(),
+				today.AddDate(1, 0, 0).
+					Unix(),
+				"urn:uuid:6f2e33e5-7a29-4155-840a-59483ba10164"
 			change(p, vc)
 		})
 	}
@@ -337,7 +356,12 @@ func TestClaimsAndCredentialSayTheSame(t *testing.T) {
 		"an end that has passed": {func(p, vc object) { p["exp"] = today.Add(-time.Hour).Unix() }, "invalid expired"},
 		"a year of five digits":  {func(p, vc object) { p["exp"] = 253402300801 }, "invalid claims-mismatch"},
 	} {
-		got := codes(Verify(old(c.change), Options{Trust: []Issuer{{ID: site, Keys: []string{inPEM(&rsaPrivate(t).PublicKey)}}}, At: today}))
+		got := codes(
+			Verify(
+				old(c.change),
+				Options{Trust: []Issuer{{ID: site, Keys: []string{inPEM(&rsaPrivate(t).PublicKey)}}}, At: today},
+			),
+		)
 		if !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
@@ -387,15 +411,25 @@ func TestPublishedJWKsAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	pins, err := jwks(doc)
-	if err != nil || len(pins) != 2 || pins[0].id != "2011-04-29" || pins[0].key.(*rsa.PublicKey).E != 65537 || !isEd25519(pins[1].key) {
+	if err != nil || len(pins) != 2 || pins[0].id != "2011-04-29" || pins[0].key.(*rsa.PublicKey).E != 65537 ||
+		!isEd25519(pins[1].key) {
 		t.Errorf("%v %v", pins, err)
 	}
 }
 
 func FuzzPins(f *testing.F) {
-	f.Add(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`, "https://lab.example/keys")
-	f.Add(`{"id":"did:web:lab.example","verificationMethod":[{"id":"#1","controller":"did:web:lab.example","publicKeyMultibase":"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"}],"assertionMethod":["#1"]}`, "did:web:lab.example")
-	f.Add(`{"id":"https://lab.example/i","publicKey":{"owner":"https://lab.example/i","publicKeyPem":"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----"}}`, "https://lab.example/i")
+	f.Add(
+		`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`,
+		"https://lab.example/keys",
+	)
+	f.Add(
+		`{"id":"did:web:lab.example","verificationMethod":[{"id":"#1","controller":"did:web:lab.example","publicKeyMultibase":"z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"}],"assertionMethod":["#1"]}`,
+		"did:web:lab.example",
+	)
+	f.Add(
+		`{"id":"https://lab.example/i","publicKey":{"owner":"https://lab.example/i","publicKeyPem":"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----"}}`,
+		"https://lab.example/i",
+	)
 	f.Fuzz(func(t *testing.T, doc, at string) {
 		q := inquiry{o: Options{Trust: []Issuer{{ID: "i", Keys: []string{at}}}, At: today, Documents: everywhere(doc)}}
 		pins, err := q.pins("i")
@@ -419,7 +453,10 @@ func (e everywhere) Resolve(string) ([]byte, error) { return []byte(e), nil }
 
 func ExampleIssuer() {
 	trust := []Issuer{
-		{ID: "did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi", Keys: []string{"did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"}},
+		{
+			ID:   "did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi",
+			Keys: []string{"did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"},
+		},
 		{ID: "did:web:lab.example", Keys: []string{"did:web:lab.example"}},
 		{ID: "https://lab.example/issuer", Keys: []string{"https://lab.example/issuer", "https://lab.example/jwks.json"}},
 	}

@@ -29,9 +29,21 @@ var vectors = map[string][]vector{
 	},
 	"ecdsa": {
 		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-rdfc-2019-p256", "ECDSAP256", "../p256KeyPair.json", crypto.SHA256, false},
-		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-rdfc-2019-p256/employ", "ECDSAP256", "../../p256KeyPair.json", crypto.SHA256, true},
+		{
+			"w3c+vc-di-ecdsa/TestVectors/ecdsa-rdfc-2019-p256/employ",
+			"ECDSAP256",
+			"../../p256KeyPair.json",
+			crypto.SHA256,
+			true,
+		},
 		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-rdfc-2019-p384", "ECDSAP384", "../p384KeyPair.json", crypto.SHA384, false},
-		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-rdfc-2019-p384/employ", "ECDSAP384", "../../p384KeyPair.json", crypto.SHA384, true},
+		{
+			"w3c+vc-di-ecdsa/TestVectors/ecdsa-rdfc-2019-p384/employ",
+			"ECDSAP384",
+			"../../p384KeyPair.json",
+			crypto.SHA384,
+			true,
+		},
 		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-jcs-2019-p256", "JCSECDSAP256", "../p256KeyPair.json", crypto.SHA256, false},
 		{"w3c+vc-di-ecdsa/TestVectors/ecdsa-jcs-2019-p384", "JCSECDSAP384", "../p384KeyPair.json", crypto.SHA384, false},
 	},
@@ -138,9 +150,15 @@ func (v vector) whole(t *testing.T, signed object, key crypto.PublicKey) {
 	}
 }
 
-// The sets and chains: each proof holds with its own key; the last proof of a chain needs those before it, and nothing else.
+// The sets and chains: each proof holds with its own key; the last proof of a chain needs those before it, and nothing
+// else.
 func TestW3CProofSetsAndChainsHold(t *testing.T) {
-	held, files := 0, map[string]int{"signedProofSet1": 1, "signedProofSet2": 2, "signedProofChain1": 3, "signedProofChain2": 4}
+	held, files := 0, map[string]int{
+		"signedProofSet1":   1,
+		"signedProofSet2":   2,
+		"signedProofChain1": 3,
+		"signedProofChain2": 4,
+	}
 	for name, n := range files {
 		d := open(t, parse(t, otherstest.File(t, "w3c+vc-di-eddsa/TestVectors/proof-set-chain", name+".json")))
 		for i := range n {
@@ -190,7 +208,8 @@ func TestOldProofsHold(t *testing.T) {
 func TestSelectiveDisclosureIsUnsupportedByName(t *testing.T) {
 	for _, path := range []string{inspector + "/sd/derivedcredential.json", "w3c+vc-di-ecdsa/TestVectors/ecdsa-sd-2023/employ/derivedRevealDocument.json", "w3c+vc-di-ecdsa/TestVectors/ecdsa-sd-2023/employ/addSignedSDBase.json"} {
 		_, _, err := readProofs(parse(t, otherstest.File(t, path)))
-		if codeOf(err) != "unsupported-proof" && codeOf(err) != "no-proof" || codeOf(err) == "unsupported-proof" && !strings.Contains(err.Error(), "ecdsa-sd-2023") {
+		if codeOf(err) != "unsupported-proof" && codeOf(err) != "no-proof" ||
+			codeOf(err) == "unsupported-proof" && !strings.Contains(err.Error(), "ecdsa-sd-2023") {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -235,7 +254,8 @@ func equalBytes(t *testing.T, what string, got, want []byte) {
 	}
 }
 
-// readKey reads a multikey of any kind that the suites take: Ed25519 (0xed), P-256 (0x1200) and P-384 (0x1201), as varints.
+// readKey reads a multikey of any kind that the suites take: Ed25519 (0xed), P-256 (0x1200) and P-384 (0x1201), as
+// varints.
 func readKey(t testing.TB, s string) crypto.PublicKey {
 	t.Helper()
 	k, ok := parseMultikey(s)

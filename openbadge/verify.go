@@ -41,7 +41,8 @@ type Options struct {
 
 // Allow are the rules that a caller may loosen, each by its name. Zero: none.
 type Allow struct {
-	ShortStatusLists bool // of fewer than 131,072 entries (Bitstring Status List 1.0, section 2.2), as some platforms publish
+	// of fewer than 131,072 entries (Bitstring Status List 1.0, section 2.2), as some platforms publish
+	ShortStatusLists bool
 }
 
 // State is the verdict. The zero State is Invalid.
@@ -131,7 +132,8 @@ func (v Verdict) Why() string {
 	return b.String()
 }
 
-// Verify judges a badge, in whatever form it comes: it finds out which. A document that is no badge is Invalid, however well it is signed.
+// Verify judges a badge, in whatever form it comes: it finds out which. A document that is no badge is Invalid, however
+// well it is signed.
 func Verify(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
@@ -141,8 +143,8 @@ func Verify(data []byte, o Options) Verdict {
 	return q.Verdict
 }
 
-// VerifyDocument judges any document of Open Badges: a badge, an endorsement, a status list, a badge class, a profile, and any other
-// verifiable credential. Kind says which it was: only a badge is a badge.
+// VerifyDocument judges any document of Open Badges: a badge, an endorsement, a status list, a badge class, a profile,
+// and any other verifiable credential. Kind says which it was: only a badge is a badge.
 func VerifyDocument(data []byte, o Options) Verdict {
 	q := inquiry{Verdict: Verdict{State: Valid, Reasons: []Reason{}}, o: o}
 	q.document(data)
@@ -217,8 +219,9 @@ func (q *inquiry) credential(doc object, token *jwt) {
 	}
 }
 
-// judge is all that can be said of a credential from its own bytes and its issuer's keys. q.Badge is nil where that is not enough
-// to go on. A document that is signed well but is not a good one of its kind hears first whether its dates are right.
+// judge is all that can be said of a credential from its own bytes and its issuer's keys. q.Badge is nil where that is
+// not enough to go on. A document that is signed well but is not a good one of its kind hears first whether its dates
+// are right.
 func (q *inquiry) judge(doc object, token *jwt) {
 	d, err := openCredential(doc, q.list)
 	if !q.check("contexts", err) {
@@ -268,8 +271,8 @@ func (q *inquiry) ofItsKind(doc object) error {
 	return nil
 }
 
-// unjudged names what the credential has that no verdict rests on: a schema would have to be fetched, and an endorsement is another
-// issuer's, to be judged by itself.
+// unjudged names what the credential has that no verdict rests on: a schema would have to be fetched, and an
+// endorsement is another issuer's, to be judged by itself.
 func (q *inquiry) unjudged(doc object) {
 	if doc["credentialSchema"] != nil {
 		q.note("schema", "not judged", "")

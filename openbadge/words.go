@@ -3,7 +3,8 @@ package openbadge
 // said is a reason in both languages.
 type said struct{ code, fr, en string }
 
-// words are every reason in French and English. The codes are a closed list, and stable. An array: nothing is built when the program starts.
+// words are every reason in French and English. The codes are a closed list, and stable. An array: nothing is built
+// when the program starts.
 var words = [...]said{
 	{"malformed", "Le fichier est illisible", "The file cannot be read"},
 	{"too-complex", "Le document est trop grand ou trop compliqué pour être vérifié", "The document is too large or too tangled to verify"},

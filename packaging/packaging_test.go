@@ -1,5 +1,6 @@
-// Package packaging holds what makes the .deb: build-deb, check, the package's scripts and the manual. Its tests read every file that
-// the package installs, strictly: a word that systemd or udev would skip with a warning fails here, on any computer.
+// Package packaging holds what makes the .deb: build-deb, check, the package's scripts and the manual. Its tests read
+// every file that the package installs, strictly: a word that systemd or udev would skip with a warning fails here, on
+// any computer.
 package packaging
 
 import (
@@ -18,8 +19,8 @@ type setting struct{ section, key, value string }
 // unit is a unit's settings in their order.
 type unit []setting
 
-// known are the keys that systemd 252 (Debian 12) has and that our units use, by section. A new one is added after a look into the
-// manual of that version: it ignores what it does not know, as it would RestartSteps=.
+// known are the keys that systemd 252 (Debian 12) has and that our units use, by section. A new one is added after a
+// look into the manual of that version: it ignores what it does not know, as it would RestartSteps=.
 var known = map[string]string{
 	"Unit": "Description Documentation After Wants Conflicts ConditionPathExists StartLimitIntervalSec StartLimitBurst",
 	"Path": "PathExistsGlob",
@@ -34,7 +35,9 @@ var known = map[string]string{
 }
 
 // lists are the keys whose later lines add to the earlier ones; of any other, the last silently wins.
-var lists = strings.Fields("After ConditionPathExists Environment ExecStartPre ExecStopPost LoadCredential DeviceAllow SystemCallFilter")
+var lists = strings.Fields(
+	"After ConditionPathExists Environment ExecStartPre ExecStopPost LoadCredential DeviceAllow SystemCallFilter",
+)
 
 func parseUnit(text string) (u unit, faults []string) {
 	section := ""
@@ -106,7 +109,8 @@ func units(t *testing.T) map[string]unit {
 	return all
 }
 
-// What build-deb puts into the package is named by folder there; a file of another kind would be left out without a word.
+// What build-deb puts into the package is named by folder there; a file of another kind would be left out without a
+// word.
 func TestEveryFileOfSystemdHasItsPlaceInThePackage(t *testing.T) {
 	script := read(t, "packaging/build-deb")
 	err := filepath.WalkDir("../systemd", func(path string, d os.DirEntry, err error) error {
@@ -114,7 +118,8 @@ func TestEveryFileOfSystemdHasItsPlaceInThePackage(t *testing.T) {
 			return err
 		}
 		rel := strings.TrimPrefix(filepath.ToSlash(path), "../")
-		if !strings.Contains(script, rel) && !(filepath.Dir(rel) == "systemd" && strings.Contains(script, " systemd/*"+filepath.Ext(rel))) {
+		if !strings.Contains(script, rel) &&
+			!(filepath.Dir(rel) == "systemd" && strings.Contains(script, " systemd/*"+filepath.Ext(rel))) {
 			t.Errorf("build-deb does not know %s", rel)
 		}
 		return nil
@@ -129,7 +134,9 @@ func TestReadmeInstallsWhatTheUnitLoads(t *testing.T) {
 	page := read(t, "README.md")
 	for _, id := range []string{"card-key", "machine-key"} {
 		for _, c := range units(t)["portillond@.service"].get("LoadCredential") {
-			if name, from, _ := strings.Cut(c, ":"); name == id && !regexp.MustCompile(`(?m)^sudo install -m 600 \w+\.key /etc/credstore/`+regexp.QuoteMeta(strings.ReplaceAll(from, "%i", "laser"))+`$`).MatchString(page) {
+			if name, from, _ := strings.Cut(c, ":"); name == id &&
+				!regexp.MustCompile(`(?m)^sudo install -m 600 \w+\.key /etc/credstore/`+regexp.QuoteMeta(strings.ReplaceAll(from, "%i", "laser"))+`$`).
+					MatchString(page) {
 				t.Errorf("README.md does not install %s", c)
 			}
 		}
@@ -142,7 +149,8 @@ func TestReadmeInstallsWhatTheUnitLoads(t *testing.T) {
 	}
 }
 
-// Who installs the package solders from what it holds: every file of firmware-config is in it, the page beside its drawings.
+// Who installs the package solders from what it holds: every file of firmware-config is in it, the page beside its
+// drawings.
 func TestEveryFileOfTheWiringIsInThePackage(t *testing.T) {
 	place := map[string]string{} // by pattern, the folder that build-deb puts it into
 	for _, line := range strings.Split(read(t, "packaging/build-deb"), "\n") {
@@ -198,7 +206,9 @@ func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
 			if slices.Contains(u.get("ConditionPathExists"), path) { // another package's: without it the unit does not start
 				continue
 			}
-			if name == "portillon-panel-restart.service" && slices.Contains([]string{"/usr/bin/find", "+/usr/bin/systemctl"}, path) { // every Debian with systemd has them
+			if name == "portillon-panel-restart.service" &&
+				slices.Contains([]string{"/usr/bin/find", "+/usr/bin/systemctl"}, path) {
+				// every Debian with systemd has them
 				continue
 			}
 			if _, err := os.Stat("../cmd/" + program + "/main.go"); !ok || err != nil {
@@ -214,7 +224,8 @@ func TestUnitsNameOnlyWhatThePackageHolds(t *testing.T) {
 		if strings.HasSuffix(name, ".path") { // systemd itself watches
 			continue
 		}
-		if !strings.Contains(read(t, "systemd/sysusers.d/portillon.conf"), "\nu "+u.one("User")+" ") || u.one("User") == "" || u.one("User") != u.one("Group") {
+		if !strings.Contains(read(t, "systemd/sysusers.d/portillon.conf"), "\nu "+u.one("User")+" ") || u.one("User") == "" ||
+			u.one("User") != u.one("Group") {
 			t.Errorf("%s: User=%s Group=%s: not made by sysusers.d", name, u.one("User"), u.one("Group"))
 		}
 	}
@@ -262,11 +273,13 @@ func TestMachinesUnitKeepsTheRelaysPromises(t *testing.T) {
 	}
 }
 
-// The screen's unit opens the page that waits for the machine, as the package installs it, at the address that a machine listens on by itself.
+// The screen's unit opens the page that waits for the machine, as the package installs it, at the address that a
+// machine listens on by itself.
 func TestScreensUnitWaitsForTheMachine(t *testing.T) {
 	u := units(t)["portillon-panel.service"]
 	words := strings.Fields(u.one("ExecStart"))
-	if last := words[len(words)-1]; last != "file:///usr/share/portillon/waiting.html#${PANEL}" || !strings.Contains(read(t, "packaging/build-deb"), "firmware-config/panel/waiting.html") {
+	if last := words[len(words)-1]; last != "file:///usr/share/portillon/waiting.html#${PANEL}" ||
+		!strings.Contains(read(t, "packaging/build-deb"), "firmware-config/panel/waiting.html") {
 		t.Errorf("it opens %s", last)
 	}
 	for _, program := range []string{words[0], words[2]} {
@@ -290,15 +303,16 @@ func TestScreensUnitWaitsForTheMachine(t *testing.T) {
 	}
 }
 
-// The daemon may restart nothing: it leaves a file, a path unit waits for it, and the service that this starts restarts the screen's unit,
-// at most three times an hour.
+// The daemon may restart nothing: it leaves a file, a path unit waits for it, and the service that this starts restarts
+// the screen's unit, at most three times an hour.
 func TestFrozenScreenIsRestartedByUnitsAlone(t *testing.T) {
 	all := units(t)
 	path, service := all["portillon-panel-restart.path"], all["portillon-panel-restart.service"]
 	if !slices.Contains(strings.Fields(all["portillon-panel.service"].one("Wants")), "portillon-panel-restart.path") {
 		t.Error("nothing starts the path unit with the screen's")
 	}
-	if source := read(t, "cmd/internal/machined/screen.go"); !strings.Contains(source, `".screen-stuck"`) || path.one("PathExistsGlob") != "/run/portillon/*.screen-stuck" {
+	if source := read(t, "cmd/internal/machined/screen.go"); !strings.Contains(source, `".screen-stuck"`) ||
+		path.one("PathExistsGlob") != "/run/portillon/*.screen-stuck" {
 		t.Errorf("the path unit waits for %s, the daemon writes another file", path.one("PathExistsGlob"))
 	}
 	if u := all["portillond@.service"]; u.one("RuntimeDirectory") != "portillon" {
@@ -339,17 +353,31 @@ func TestEveryDeviceIsAllowedByUnitRuleAndModule(t *testing.T) {
 	}
 	users := read(t, "systemd/sysusers.d/portillon.conf")
 	for i, line := range strings.Split(users, "\n") {
-		if line != "" && !regexp.MustCompile(`^(#.*|u portillon(-hub|-panel)? +- "[^"]+" +/nonexistent|g [a-z0-9]+ +-|m portillon(-panel)? [a-z0-9]+)$`).MatchString(line) {
+		if line != "" &&
+			!regexp.MustCompile(`^(#.*|u portillon(-hub|-panel)? +- "[^"]+" +/nonexistent|g [a-z0-9]+ +-|m portillon(-panel)? [a-z0-9]+)$`).
+				MatchString(line) {
 			t.Errorf("sysusers.d line %d: %q", i+1, line)
 		}
 	}
 	for _, g := range []string{"gpio", "spi", "i2c", "dialout", "input"} {
-		if !groups[g] || !regexp.MustCompile(`(?m)^g `+g+` `).MatchString(users) || !strings.Contains(users, "\nm portillon "+g+"\n") {
+		if !groups[g] || !regexp.MustCompile(`(?m)^g `+g+` `).MatchString(users) ||
+			!strings.Contains(users, "\nm portillon "+g+"\n") {
 			t.Errorf("group %s: a rule gives devices to it: %v; it must be made, and portillon a member", g, groups[g])
 		}
 	}
-	modules := strings.Fields(regexp.MustCompile(`(?m)^#.*$`).ReplaceAllString(read(t, "systemd/modules-load.d/portillon.conf"), ""))
-	module := map[string]string{"gpiochip": "", "spi": "spidev", "i2c": "i2c-dev", "input": "", "ttyAMA": "", "ttyS": "", "ttyUSB": "usbserial", "ttyACM": "cdc-acm"}
+	modules := strings.Fields(
+		regexp.MustCompile(`(?m)^#.*$`).ReplaceAllString(read(t, "systemd/modules-load.d/portillon.conf"), ""),
+	)
+	module := map[string]string{
+		"gpiochip": "",
+		"spi":      "spidev",
+		"i2c":      "i2c-dev",
+		"input":    "",
+		"ttyAMA":   "",
+		"ttyS":     "",
+		"ttyUSB":   "usbserial",
+		"ttyACM":   "cdc-acm",
+	}
 	allowed := units(t)["portillond@.service"].get("DeviceAllow")
 	for class, name := range module {
 		if !slices.Contains(allowed, "char-"+class+" rw") {
@@ -366,7 +394,9 @@ func TestEveryDeviceIsAllowedByUnitRuleAndModule(t *testing.T) {
 
 // Keys are nobody else's; the hub's key is not even the machines'.
 func TestFoldersOfKeysAreClosed(t *testing.T) {
-	line := regexp.MustCompile(`^([dz]) (/etc/portillon(?:/(?:keys|hub)(?:/\*)?)?|/etc/credstore(?:/portillon\.\*)?) +([0-7]{4}) (root) +(root|portillon|portillon-hub) +-$`)
+	line := regexp.MustCompile(
+		`^([dz]) (/etc/portillon(?:/(?:keys|hub)(?:/\*)?)?|/etc/credstore(?:/portillon\.\*)?) +([0-7]{4}) (root) +(root|portillon|portillon-hub) +-$`,
+	)
 	seen := 0
 	for i, l := range strings.Split(read(t, "systemd/tmpfiles.d/portillon.conf"), "\n") {
 		if l == "" || strings.HasPrefix(l, "#") {
@@ -378,7 +408,8 @@ func TestFoldersOfKeysAreClosed(t *testing.T) {
 			continue
 		}
 		seen++
-		if path, mode, group := m[2], m[3], m[5]; path != "/etc/portillon" && mode[3] != '0' || strings.Contains(path, "/hub") != (group == "portillon-hub") {
+		if path, mode, group := m[2], m[3], m[5]; path != "/etc/portillon" && mode[3] != '0' ||
+			strings.Contains(path, "/hub") != (group == "portillon-hub") {
 			t.Errorf("tmpfiles.d line %d: open to the wrong people: %q", i+1, l)
 		}
 	}
@@ -391,7 +422,8 @@ func TestFoldersOfKeysAreClosed(t *testing.T) {
 func TestManualNamesEveryVerbAndFlag(t *testing.T) {
 	plain := strings.NewReplacer(`\-`, "-", "...", "…").Replace
 	manual := plain(read(t, "packaging/man/portillon.1"))
-	verbs := regexp.MustCompile(`(?m)^\t\t\{"([a-z -]+)", "([^"]*)", "([^"]+)", \w+\},$`).FindAllStringSubmatch(read(t, "cmd/portillon/main.go"), -1)
+	verbs := regexp.MustCompile(`(?m)^\t\t\{"([a-z -]+)", "([^"]*)", "([^"]+)", \w+\},$`).
+		FindAllStringSubmatch(read(t, "cmd/portillon/main.go"), -1)
 	if len(verbs) < 20 {
 		t.Fatalf("only %d verbs were found in cmd/portillon/main.go", len(verbs))
 	}

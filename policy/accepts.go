@@ -19,8 +19,9 @@ func (o OtherBadge) Same(x OtherBadge) bool {
 // what the other issuer accepts does not count, nor does With count where only a badge that With accepts is held.
 type Accept struct {
 	OtherBadge
-	With  BadgeID // a badge of this policy that must count besides; empty: none
-	Roles []Role  // it counts in grants of these roles, and of a supervisor where Mentor is named; none: learner, user and host
+	With BadgeID // a badge of this policy that must count besides; empty: none
+	// it counts in grants of these roles, and of a supervisor where Mentor is named; none: learner, user and host
+	Roles []Role
 }
 
 // For reports whether the entry counts where a grant gives the role, or where a supervisor answers (Mentor).
@@ -59,7 +60,8 @@ func (p *Policy) compileMatches() {
 		for k := range b.Accepts {
 			o := &b.Accepts[k].OtherBadge
 			key := achievement{o.Issuer, path(o.Achievement)}
-			if !slices.ContainsFunc(p.matches[key], func(m Match) bool { return m.Badge == b.ID }) { // two entries may differ in their roles
+			if !slices.ContainsFunc(p.matches[key], func(m Match) bool { return m.Badge == b.ID }) {
+				// two entries may differ in their roles
 				p.matches[key] = append(p.matches[key], Match{b.ID, o})
 			}
 		}

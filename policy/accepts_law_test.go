@@ -55,7 +55,10 @@ func (g gen) foreign(at time.Time, policies ...*Policy) (out []Holding) {
 	h.Assurance = Assurance(g.IntN(6) / 5)
 	for _, p := range policies {
 		for _, m := range p.Matches("other", url) {
-			if h.Badge, h.Other = m.Badge, m.Other; !slices.ContainsFunc(out, func(x Holding) bool { return x.Badge == h.Badge }) {
+			if h.Badge, h.Other = m.Badge, m.Other; !slices.ContainsFunc(
+				out,
+				func(x Holding) bool { return x.Badge == h.Badge },
+			) {
 				out = append(out, h)
 			}
 		}
@@ -156,8 +159,15 @@ func TestAnAcceptedBadgeIsJudgedAsOneOfOurs(t *testing.T) {
 // is not held.
 func (p *Policy) foreignTo(m *Member, a Accepted, r Role) bool {
 	b, _ := p.Badge(a.Badge)
-	entry := slices.ContainsFunc(b.Accepts, func(x Accept) bool { return x.Same(a.OtherBadge) && x.With == a.With && x.For(r) })
-	return !entry || !slices.ContainsFunc(m.Holdings, func(h Holding) bool { return h.Badge == a.Badge && h.Other != nil && h.Other.Same(a.OtherBadge) })
+	entry := slices.ContainsFunc(
+		b.Accepts,
+		func(x Accept) bool { return x.Same(a.OtherBadge) && x.With == a.With && x.For(r) },
+	)
+	return !entry ||
+		!slices.ContainsFunc(
+			m.Holdings,
+			func(h Holding) bool { return h.Badge == a.Badge && h.Other != nil && h.Other.Same(a.OtherBadge) },
+		)
 }
 
 // exchanged is a member with badges of ours alone: another issuer's is exchanged for the one that accepts it in the
@@ -171,7 +181,8 @@ func (p *Policy) exchanged(m *Member, as Role, q Question) *Member {
 			if q.Clock != Trusted {
 				return ok && h.Until.IsZero()
 			}
-			return ok && !q.At.Before(h.From) && (h.Until.IsZero() || !q.At.After(h.Until)) && (h.Checked.IsZero() || q.At.Sub(h.Checked) <= p.StatusGrace)
+			return ok && !q.At.Before(h.From) && (h.Until.IsZero() || !q.At.After(h.Until)) &&
+				(h.Checked.IsZero() || q.At.Sub(h.Checked) <= p.StatusGrace)
 		})
 	}
 	for _, h := range m.Holdings {
@@ -235,8 +246,15 @@ func bruteAccepting(p *Policy, v Invariant) int {
 		if least >= 0 && len(holds) >= least || has(p, holds, v.Without[0], v.Roles[0]) {
 			continue
 		}
-		for _, hour := range []int{0, 2, 10, 14, 20, 24*5 + 1, 24*5 + 11, 24*5 + 22, 24*6 + 1, 24*6 + 11, 24*6 + 20} { // from a Monday's ten on
-			t := trial{p: p, m: &p.Machines[0], at: monday.Add(time.Duration(hour) * time.Hour), role: v.Roles[0], clock: Trusted}
+		for _, hour := range []int{0, 2, 10, 14, 20, 24*5 + 1, 24*5 + 11, 24*5 + 22, 24*6 + 1, 24*6 + 11, 24*6 + 20} {
+			// from a Monday's ten on
+			t := trial{
+				p:     p,
+				m:     &p.Machines[0],
+				at:    monday.Add(time.Duration(hour) * time.Hour),
+				role:  v.Roles[0],
+				clock: Trusted,
+			}
 			alone := t.gives(holds)
 			t.supervised = true
 			if alone || !v.Alone && t.gives(holds) {
@@ -252,7 +270,8 @@ func bruteAccepting(p *Policy, v Invariant) int {
 func has(p *Policy, holds []item, id BadgeID, r Role) bool {
 	b, _ := p.Badge(id)
 	return slices.Contains(holds, item{badge: id}) || slices.ContainsFunc(b.Accepts, func(a Accept) bool {
-		return a.For(r) && slices.Contains(holds, item{other: a.OtherBadge}) && (a.With == "" || slices.Contains(holds, item{badge: a.With}))
+		return a.For(r) && slices.Contains(holds, item{other: a.OtherBadge}) &&
+			(a.With == "" || slices.Contains(holds, item{badge: a.With}))
 	})
 }
 
@@ -284,8 +303,21 @@ func TestCompareMissesNoAcceptedBadge(t *testing.T) {
 					continue
 				}
 				differ++
-				if !slices.ContainsFunc(changes, func(c Change) bool { return c.Role == q.As && c.Gained == (y.Verdict == Allow) && !c.Limited() }) {
-					t.Fatalf("%v: %v→%v is in no change of %s\n%+v\n%+v\n%+v\n%+v", q.As, x.Verdict, y.Verdict, say(changes), q.Member, ma.Machines[0].Grants, ma.Badges, mb.Badges)
+				if !slices.ContainsFunc(
+					changes,
+					func(c Change) bool { return c.Role == q.As && c.Gained == (y.Verdict == Allow) && !c.Limited() },
+				) {
+					t.Fatalf(
+						"%v: %v→%v is in no change of %s\n%+v\n%+v\n%+v\n%+v",
+						q.As,
+						x.Verdict,
+						y.Verdict,
+						say(changes),
+						q.Member,
+						ma.Machines[0].Grants,
+						ma.Badges,
+						mb.Badges,
+					)
 				}
 			}
 		}
@@ -399,14 +431,22 @@ func TestADecisionNamesTheIssuerOfAnAcceptedBadge(t *testing.T) {
 	p := mustNew(t, m)
 	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: theirs(p, bearer("induction"), theirUser)}
 	d := p.Decide(q)
-	if len(d.Accepted) != 1 || d.Accepted[0].In(p, English) != "user: accepted badge, issued by Autre Lab ("+theirUser+"?cid=1), with induction" ||
+	if len(d.Accepted) != 1 ||
+		d.Accepted[0].In(p, English) != "user: accepted badge, issued by Autre Lab ("+theirUser+"?cid=1), with induction" ||
 		d.Accepted[0].In(p, French) != "user : badge accepté, émis par Autre Lab ("+theirUser+"?cid=1), avec induction" {
 		t.Errorf("%+v", d.Accepted)
 	}
 	m = accepts(t, "first", "")
 	m.Machines[0].Mode = Warn
 	p = mustNew(t, m)
-	q.Member, q.Supervisor = theirs(p, &Member{ID: "m-1"}, theirUser), &Member{ID: "m-2", Holdings: bearer("mentor").Holdings}
+	q.Member, q.Supervisor = theirs(
+		p,
+		&Member{ID: "m-1"},
+		theirUser,
+	), &Member{
+		ID:       "m-2",
+		Holdings: bearer("mentor").Holdings,
+	}
 	if d := p.Decide(q); d.Role != User || d.Badges != nil || d.Accepted != nil {
 		t.Errorf("mode warn: %+v", d)
 	}

@@ -18,7 +18,10 @@ func accepts(t *testing.T, of BadgeID, with BadgeID, roles ...Role) Model {
 	t.Helper()
 	m := ruled(t, func(*Machine) {}).Model
 	m.Issuers = append(m.Issuers, Issuer{ID: "other", Name: "Autre Lab", Profile: "did:y", Keys: []string{"k2"}})
-	m.Badges = append(m.Badges, Badge{ID: "induction", Name: Text{FR: "Accueil"}, Issuer: "i", Achievement: "urn:induction"})
+	m.Badges = append(
+		m.Badges,
+		Badge{ID: "induction", Name: Text{FR: "Accueil"}, Issuer: "i", Achievement: "urn:induction"},
+	)
 	return accept(m, of, Accept{OtherBadge{"other", theirUser + "?cid=1"}, with, roles})
 }
 
@@ -31,7 +34,10 @@ func accept(m Model, of BadgeID, a ...Accept) Model {
 // theirs gives somebody a badge of the other issuer besides, as the policy counts it.
 func theirs(p *Policy, m *Member, url string) *Member {
 	for _, x := range p.Matches("other", url) {
-		m.Holdings = append(m.Holdings, Holding{Badge: x.Badge, Other: x.Other, Standing: Verified, From: monday.AddDate(-1, 0, 0)})
+		m.Holdings = append(
+			m.Holdings,
+			Holding{Badge: x.Badge, Other: x.Other, Standing: Verified, From: monday.AddDate(-1, 0, 0)},
+		)
 	}
 	return m
 }
@@ -134,7 +140,13 @@ func TestASupervisorsAcceptedBadgeCountsOnlyWhereMentorIsNamed(t *testing.T) {
 		want  Verdict
 	}{{nil, Await}, {[]Role{Learner, User, Host, Maintainer}, Await}, {[]Role{Mentor}, Allow}} {
 		p := mustNew(t, accepts(t, "mentor", "", c.roles...))
-		q := Question{At: monday, Clock: Trusted, Machine: "m", Member: bearer("first"), Supervisor: theirs(p, &Member{ID: "m-2"}, theirUser)}
+		q := Question{
+			At:         monday,
+			Clock:      Trusted,
+			Machine:    "m",
+			Member:     bearer("first"),
+			Supervisor: theirs(p, &Member{ID: "m-2"}, theirUser),
+		}
 		if d := p.Decide(q); d.Verdict != c.want || d.Accepted != nil {
 			t.Errorf("%v: %v, want %v", c.roles, d.Verdict, c.want)
 		}
@@ -146,12 +158,26 @@ func TestAcceptsIsNotTransitive(t *testing.T) {
 	m := accepts(t, "user", "induction")
 	m = accept(m, "induction", Accept{OtherBadge: OtherBadge{"other", theirAll}})
 	p := mustNew(t, m)
-	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: theirs(p, theirs(p, &Member{ID: "m-1"}, theirUser), theirAll)}
+	q := Question{
+		At:      monday,
+		Clock:   Trusted,
+		Machine: "m",
+		Member:  theirs(p, theirs(p, &Member{ID: "m-1"}, theirUser), theirAll),
+	}
 	if got := counted(p.Decide(q)); got != "deny no-badge induction" {
 		t.Errorf("besides: %s", got)
 	}
 	m = accepts(t, "user", "")
-	m.Badges = append(m.Badges, Badge{ID: "theirs", Name: Text{FR: "t"}, Issuer: "other", Achievement: theirUser, Accepts: []Accept{{OtherBadge: OtherBadge{"other", theirAll}}}})
+	m.Badges = append(
+		m.Badges,
+		Badge{
+			ID:          "theirs",
+			Name:        Text{FR: "t"},
+			Issuer:      "other",
+			Achievement: theirUser,
+			Accepts:     []Accept{{OtherBadge: OtherBadge{"other", theirAll}}},
+		},
+	)
 	p = mustNew(t, m)
 	q.Member, q.As = theirs(p, &Member{ID: "m-1"}, theirAll), User
 	if got := counted(p.Decide(q)); got != "deny no-badge user" {
@@ -262,8 +288,8 @@ func TestNeverCountsAnAcceptedBadgeAsOursWhereItCounts(t *testing.T) {
 	}
 }
 
-// both has another issuer's badge count as first and as mentor, and as user as the entry says; whoever holds first, mentor and what
-// is named besides may be a user.
+// both has another issuer's badge count as first and as mentor, and as user as the entry says; whoever holds first,
+// mentor and what is named besides may be a user.
 func both(t *testing.T, a Accept, besides ...BadgeID) Model {
 	t.Helper()
 	m := accept(accepts(t, "first", ""), "mentor", Accept{OtherBadge: OtherBadge{"other", theirUser}})

@@ -197,7 +197,12 @@ func TestABasisWithTooManyBadgesSaysSo(t *testing.T) {
 func TestEveryBasisCanBeWrittenDown(t *testing.T) {
 	west, east := time.FixedZone("", -5*3600), time.FixedZone("", 5*3600)
 	q := Question{At: monday, Clock: Trusted, Machine: "m", CardState: 77, Member: &Member{ID: "m-1", Holdings: []Holding{
-		{Badge: "a", Standing: 9, From: time.Date(0, 1, 1, 0, 0, 0, 0, east), Until: time.Date(9999, 12, 31, 23, 59, 59, 0, west)}}}}
+		{
+			Badge:    "a",
+			Standing: 9,
+			From:     time.Date(0, 1, 1, 0, 0, 0, 0, east),
+			Until:    time.Date(9999, 12, 31, 23, 59, 59, 0, west),
+		}}}}
 	got, err := kept(t, BasisOf(q, Decision{})).Question("m")
 	if err != nil || got.CardState != BlockedCard || got.Member.Holdings[0].Standing != Unverified {
 		t.Errorf("%+v, %v", got, err)

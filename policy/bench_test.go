@@ -14,14 +14,30 @@ func crowd(tb testing.TB) (*Policy, []*Member) {
 		var own [5]BadgeID
 		for k := range own {
 			own[k] = BadgeID(fmt.Sprintf("machine-%02d-%v", i, Roles()[k]))
-			m.Badges = append(m.Badges, Badge{ID: own[k], Name: Text{FR: string(own[k])}, Issuer: "i", Achievement: "urn:" + string(own[k])})
+			m.Badges = append(
+				m.Badges,
+				Badge{ID: own[k], Name: Text{FR: string(own[k])}, Issuer: "i", Achievement: "urn:" + string(own[k])},
+			)
 		}
 		all = append(all, own[:]...)
 		m.Machines = append(m.Machines, Machine{ID: MachineID(fmt.Sprintf("machine-%02d", i)), Grants: []Grant{
 			{Role: Maintainer, Needs: Need{Badge: own[4]}},
-			{Role: Mentor, Needs: Need{All: []Need{{Badge: own[3], Within: 365 * days}, {Any: []Need{{Badge: own[4]}, {Badge: own[1], UsedWithin: 180 * days}}}}}},
+			{
+				Role: Mentor,
+				Needs: Need{
+					All: []Need{
+						{Badge: own[3], Within: 365 * days},
+						{Any: []Need{{Badge: own[4]}, {Badge: own[1], UsedWithin: 180 * days}}},
+					},
+				},
+			},
 			{Role: Host, Needs: Need{Badge: own[2]}, Hours: mustHours("Mo-Fr 09:00-22:00")},
-			{Role: User, Needs: Need{Badge: own[1]}, Hours: mustHours("Mo-Fr 09:00-21:00; Sa 10:00-18:00"), Session: Limits{Max: 1 << 40}},
+			{
+				Role:    User,
+				Needs:   Need{Badge: own[1]},
+				Hours:   mustHours("Mo-Fr 09:00-21:00; Sa 10:00-18:00"),
+				Session: Limits{Max: 1 << 40},
+			},
 			{Role: Learner, Needs: Need{Badge: own[0]}, Supervisor: &Need{Badge: own[3]}},
 		}})
 	}
@@ -30,7 +46,12 @@ func crowd(tb testing.TB) (*Policy, []*Member) {
 	for i := range members {
 		x := &Member{ID: MemberID(fmt.Sprintf("m-%04d", i))}
 		for _, k := range r.Perm(len(all))[:15] {
-			h := Holding{Badge: all[k], Standing: Verified, From: monday.AddDate(0, -r.IntN(20), 0), Checked: monday.AddDate(0, 0, -r.IntN(8))}
+			h := Holding{
+				Badge:    all[k],
+				Standing: Verified,
+				From:     monday.AddDate(0, -r.IntN(20), 0),
+				Checked:  monday.AddDate(0, 0, -r.IntN(8)),
+			}
 			if r.IntN(3) == 0 {
 				h.Until = monday.AddDate(0, r.IntN(24)-6, 0)
 			}
@@ -62,7 +83,13 @@ func TestDecideAllocatesTwiceAtMost(t *testing.T) {
 	p, members := crowd(t)
 	worst := 0.0
 	for i := range 1000 {
-		q := Question{At: monday, Clock: Trusted, Machine: p.Machines[i%20].ID, Member: members[i], Supervisor: members[(i+1)%1000]}
+		q := Question{
+			At:         monday,
+			Clock:      Trusted,
+			Machine:    p.Machines[i%20].ID,
+			Member:     members[i],
+			Supervisor: members[(i+1)%1000],
+		}
 		least := testing.AllocsPerRun(1, func() { p.Decide(q) })
 		for range 3 { // the runtime allocates now and then, and is counted with us
 			if least > 2 {

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// booked asks that the machine is not kept for someone else and, where the grant says so, that it is kept for the member.
+// booked asks that the machine is not kept for someone else and, where the grant says so, that it is kept for the
+// member.
 func (j *judge) booked(g *Grant) {
 	if g.Role == Maintainer || !g.Booked && !j.kept() || !j.judges(PassHours) {
 		return
@@ -20,8 +21,9 @@ func (j *judge) booked(g *Grant) {
 	}
 }
 
-// kept reports whether the machine may be kept for anybody now. While the clock is not trusted, what it shows says nothing, but it is
-// later than the moment when the bundle was made: what had ended by then is over. So one old booking does not close a machine.
+// kept reports whether the machine may be kept for anybody now. While the clock is not trusted, what it shows says
+// nothing, but it is later than the moment when the bundle was made: what had ended by then is over. So one old booking
+// does not close a machine.
 func (j *judge) kept() bool {
 	n := len(j.m.Bookings)
 	return n > 0 && (j.q.Clock == Trusted || j.m.Bookings[n-1].To.After(j.q.Issued))
@@ -39,7 +41,8 @@ func (j *judge) booking() (b *Booking, now, ok bool) {
 
 func (j *judge) mine(b *Booking) bool { return b.For != "" && b.For == j.q.Member.ID }
 
-// bookedUntil is when a booking ends the session: the next one of somebody else's, or the end of the member's own where the grant asks for one.
+// bookedUntil is when a booking ends the session: the next one of somebody else's, or the end of the member's own where
+// the grant asks for one.
 func (j *judge) bookedUntil(g *Grant) (end time.Time, ok bool) {
 	if g.Role == Maintainer {
 		return end, false

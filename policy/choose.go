@@ -65,7 +65,8 @@ func (j *judge) give(d *Decision, m *machine, v Verdict, r Role, alone bool, bad
 	}
 }
 
-// limits are the grant's own, and what its hours, quotas and bookings leave, which bounds the session now and whenever it is extended.
+// limits are the grant's own, and what its hours, quotas and bookings leave, which bounds the session now and whenever
+// it is extended.
 func (j *judge) limits(g *Grant) Limits {
 	l := g.Session
 	if j.q.Clock != Trusted { // what could end it was passed over
@@ -153,15 +154,16 @@ func (j *judge) nearest(all []Outcome) int {
 	return best
 }
 
-// warns reports whether the machine lets this member in as a user whatever their badges and their membership: never past a tag, a fault,
-// a card that is refused, or one that proved less than the machine asks for.
+// warns reports whether the machine lets this member in as a user whatever their badges and their membership: never
+// past a tag, a fault, a card that is refused, or one that proved less than the machine asks for.
 func (j *judge) warns() bool {
 	q := &j.q
 	return j.m.Mode == Warn && q.Member != nil && !q.Member.Blocked && q.CardState == ActiveCard && !q.Fault && !q.Tagged && q.Card >= j.m.Card
 }
 
-// warn makes a user of whom the machine lets in regardless, unless another role was asked for by name. The session is the longest that
-// the policy gives a user, for whoever holds the badge too: a badge never shortens one. Grant stays what enforcement came to.
+// warn makes a user of whom the machine lets in regardless, unless another role was asked for by name. The session is
+// the longest that the policy gives a user, for whoever holds the badge too: a badge never shortens one. Grant stays
+// what enforcement came to.
 func (j *judge) warn(d *Decision, m *machine) {
 	if j.q.As != NoRole && j.q.As != User {
 		return

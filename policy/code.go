@@ -15,18 +15,19 @@ const (
 	// MembershipLapsed: the membership has ended, its days of grace have passed, and the policy does not keep the
 	// role for lapsed members.
 	MembershipLapsed Code = "membership-lapsed"
-	TaggedOut        Code = "tagged-out"       // a tag lets only a maintainer work
-	NoBadge          Code = "no-badge"         // the badge is not held
-	BadgeRevoked     Code = "badge-revoked"    // its issuer withdrew it
-	BadgeUnverified  Code = "badge-unverified" // its proof is not verified, its status is too old to rely on, or it is not valid yet
-	BadgeExpired     Code = "badge-expired"    // its issuer gave it an end, which has passed
-	NotEnoughHours   Code = "not-enough-hours" // less running time logged on this machine than asked
-	NotRecent        Code = "not-recent"       // the badge, or the last use of this machine, is older than asked
-	QuotaUsed        Code = "quota-used"       // the member's share is used up
-	BundleStale      Code = "bundle-stale"     // the machine has had no news for too long
-	ClockUntrusted   Code = "clock-untrusted"  // a rule on hours or dates cannot be judged
-	OutsideHours     Code = "outside-hours"    // the grant does not hold at this time of the week
-	NeedsSupervisor  Code = "needs-supervisor" // a supervisor's card is wanted
+	TaggedOut        Code = "tagged-out"    // a tag lets only a maintainer work
+	NoBadge          Code = "no-badge"      // the badge is not held
+	BadgeRevoked     Code = "badge-revoked" // its issuer withdrew it
+	// its proof is not verified, its status is too old to rely on, or it is not valid yet
+	BadgeUnverified Code = "badge-unverified"
+	BadgeExpired    Code = "badge-expired"    // its issuer gave it an end, which has passed
+	NotEnoughHours  Code = "not-enough-hours" // less running time logged on this machine than asked
+	NotRecent       Code = "not-recent"       // the badge, or the last use of this machine, is older than asked
+	QuotaUsed       Code = "quota-used"       // the member's share is used up
+	BundleStale     Code = "bundle-stale"     // the machine has had no news for too long
+	ClockUntrusted  Code = "clock-untrusted"  // a rule on hours or dates cannot be judged
+	OutsideHours    Code = "outside-hours"    // the grant does not hold at this time of the week
+	NeedsSupervisor Code = "needs-supervisor" // a supervisor's card is wanted
 )
 
 // Codes are all codes, hardest to mend first: the order in which a member hears about them.
@@ -68,13 +69,17 @@ func (c Code) ease() int { return slices.Index(codeList[:], c) }
 
 // Reason is one thing that is missing.
 type Reason struct {
-	Code  Code          `json:"code"`
-	Badge BadgeID       `json:"badge,omitempty"` // the badge that it concerns
-	Other *OtherBadge   `json:"other,omitempty"` // the badge that is held in its place, where the reason is about that one
-	At    time.Time     `json:"at,omitzero"`     // badge-expired: its end; badge-unverified: when it begins to be valid, or when its status was last read; not-recent: issue or last use; membership-lapsed: noon of its last day; outside-hours, booked: until when
-	Want  time.Duration `json:"want,omitempty"`  // not-recent: the age asked for; not-enough-hours: the running time asked for; quota-used: the quota (ns)
-	Have  time.Duration `json:"have,omitempty"`  // not-enough-hours: the running time logged; quota-used: the time used (ns)
-	Kind  ReasonKind    `json:"kind,omitempty"`  // which rule spoke, where a code has several
+	Code  Code        `json:"code"`
+	Badge BadgeID     `json:"badge,omitempty"` // the badge that it concerns
+	Other *OtherBadge `json:"other,omitempty"` // the badge that is held in its place, where the reason is about that one
+	// badge-expired: its end; badge-unverified: when it begins to be valid, or when its status was last read; not-recent:
+	// issue or last use; membership-lapsed: noon of its last day; outside-hours, booked: until when
+	At time.Time `json:"at,omitzero"`
+	// not-recent: the age asked for; not-enough-hours: the running time asked for; quota-used: the quota (ns)
+	Want time.Duration `json:"want,omitempty"`
+	// not-enough-hours: the running time logged; quota-used: the time used (ns)
+	Have time.Duration `json:"have,omitempty"`
+	Kind ReasonKind    `json:"kind,omitempty"` // which rule spoke, where a code has several
 }
 
 // ReasonKind tells apart the rules that share a code. The zero kind is the code's only or plain one.

@@ -7,27 +7,31 @@ import (
 	"time"
 )
 
-// Change is something that members gain or lose by a change of policy, at its least: as it is for whoever holds no other badge, in
-// the plainest circumstances (see space). Whoever has more gains or loses it too, unless another change says otherwise.
+// Change is something that members gain or lose by a change of policy, at its least: as it is for whoever holds no
+// other badge, in the plainest circumstances (see space). Whoever has more gains or loses it too, unless another change
+// says otherwise.
 type Change struct {
 	Machine MachineID `json:"machine"`
 	Role    Role      `json:"role"`
-	Alone   bool      `json:"alone"`          // false: while a supervisor answers
-	Gained  bool      `json:"gained"`         // false: lost
-	With    []Text    `json:"with"`           // what the member holds, and the circumstances without which it would not be so
-	When    []string  `json:"when,omitempty"` // at these times; none: at any but Except
-	Except  []string  `json:"except,omitempty"`
-	Clock   string    `json:"clock,omitempty"` // "untrusted": only while the clock is not
-	Before  Limits    `json:"before,omitzero"` // where the role is neither gained nor lost, but its session changes; When is empty where it does whenever it is had
-	After   Limits    `json:"after,omitzero"`
+	Alone   bool      `json:"alone"`  // false: while a supervisor answers
+	Gained  bool      `json:"gained"` // false: lost
+	// what the member holds, and the circumstances without which it would not be so
+	With   []Text   `json:"with"`
+	When   []string `json:"when,omitempty"` // at these times; none: at any but Except
+	Except []string `json:"except,omitempty"`
+	Clock  string   `json:"clock,omitempty"` // "untrusted": only while the clock is not
+	// where the role is neither gained nor lost, but its session changes; When is empty where it does whenever it is had
+	Before Limits `json:"before,omitzero"`
+	After  Limits `json:"after,omitzero"`
 }
 
 // Limited reports whether the change is one of limits alone.
 func (c Change) Limited() bool { return c.Before != c.After }
 
-// Compare says who gains and who loses what between two policies of a site, over every combination that either tells apart: badges
-// and their ages, practice, supervisors, cards, quotas, bookings, the clock, and every stretch of time that follows from. It takes
-// for granted who holds which badge: see CompareMembers, and Settings for the rest. The error is a *Flaw: a machine has too many combinations.
+// Compare says who gains and who loses what between two policies of a site, over every combination that either tells
+// apart: badges and their ages, practice, supervisors, cards, quotas, bookings, the clock, and every stretch of time
+// that follows from. It takes for granted who holds which badge: see CompareMembers, and Settings for the rest. The
+// error is a *Flaw: a machine has too many combinations.
 func Compare(before, after *Policy, from time.Time) ([]Change, error) {
 	var out []Change
 	for _, id := range machinesOf(before, after) {
@@ -54,7 +58,8 @@ func machinesOf(policies ...*Policy) []MachineID {
 	return out
 }
 
-// comparison is of one role at one machine under two policies: what other grants ask for makes no difference to it. NoRole: of all roles.
+// comparison is of one role at one machine under two policies: what other grants ask for makes no difference to it.
+// NoRole: of all roles.
 type comparison struct {
 	space
 	before, after *Policy

@@ -81,8 +81,8 @@ func TestAMachineThatComesOrGoesIsAChange(t *testing.T) {
 	}
 }
 
-// What Compare says is what deciding says: on random policies and random questions, whoever gains or loses a role is covered by a
-// change, and where there is no change nobody does.
+// What Compare says is what deciding says: on random policies and random questions, whoever gains or loses a role is
+// covered by a change, and where there is no change nobody does.
 func TestCompareMissesNothing(t *testing.T) {
 	g := gen{rand.New(rand.NewPCG(5, 6))}
 	differ, same := 0, 0
@@ -123,7 +123,16 @@ func TestCompareMissesNothing(t *testing.T) {
 					found = found || c.Role == q.As && c.Gained == (y.Verdict == Allow) && !c.Limited()
 				}
 				if !found {
-					t.Fatalf("%v: %v→%v is in no change of %s\n%+v\n%+v\n%+v", q.As, x.Verdict, y.Verdict, say(changes), q.Member, ma.Machines[0].Grants, mb.Machines[0].Grants)
+					t.Fatalf(
+						"%v: %v→%v is in no change of %s\n%+v\n%+v\n%+v",
+						q.As,
+						x.Verdict,
+						y.Verdict,
+						say(changes),
+						q.Member,
+						ma.Machines[0].Grants,
+						mb.Machines[0].Grants,
+					)
 				}
 			}
 		}
@@ -143,8 +152,15 @@ func BenchmarkCompareTwentyMachinesOfFiveBadges(b *testing.B) {
 			}
 			h, _ := ParseHours("Mo-Fr 09:00-21:00; Sa 10:00-18:00; PH off", french)
 			x := Machine{ID: MachineID(fmt.Sprint("m", i)), Name: Text{FR: "m"}, Grants: []Grant{
-				{Role: Maintainer, Needs: Need{Badge: id("maintainer")}}, {Role: Mentor, Needs: Need{Badge: id("mentor")}}, {Role: Host, Needs: Need{Badge: id("host")}, Hours: h},
-				{Role: User, Needs: Need{Badge: id("user"), UsedWithin: 180 * days}, Hours: h}, {Role: Learner, Needs: Need{Badge: id("first")}, Supervisor: &Need{Badge: id("mentor")}}}}
+				{
+					Role:  Maintainer,
+					Needs: Need{Badge: id("maintainer")},
+				}, {Role: Mentor, Needs: Need{Badge: id("mentor")}}, {Role: Host, Needs: Need{Badge: id("host")}, Hours: h},
+				{
+					Role:  User,
+					Needs: Need{Badge: id("user"), UsedWithin: 180 * days},
+					Hours: h,
+				}, {Role: Learner, Needs: Need{Badge: id("first")}, Supervisor: &Need{Badge: id("mentor")}}}}
 			if change {
 				x.Grants[3].Needs = Need{Any: []Need{{Badge: id("user")}, {Badge: id("host")}}}
 			}

@@ -38,7 +38,8 @@ const (
 	MaxNesting = 8
 )
 
-// New checks a model and compiles it. The error joins all that is wrong. The model is taken over: do not change it after.
+// New checks a model and compiles it. The error joins all that is wrong. The model is taken over: do not change it
+// after.
 func New(m Model) (*Policy, error) {
 	p := &Policy{Model: m, machines: map[MachineID]*machine{}, badges: map[BadgeID]*Badge{}, achievements: map[achievement]BadgeID{}}
 	if p.Zone == nil {

@@ -38,7 +38,10 @@ func TestBreachesOfManyBadges(t *testing.T) {
 	for i := range 13 {
 		all = append(all, Need{Badge: BadgeID(fmt.Sprint("b", i))})
 	}
-	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: Mentor, Needs: Need{Any: []Need{{All: all}, {All: []Need{{Badge: "b14"}, {Badge: "b15"}}}}}})
+	m.Machines[0].Grants = append(
+		m.Machines[0].Grants,
+		Grant{Role: Mentor, Needs: Need{Any: []Need{{All: all}, {All: []Need{{Badge: "b14"}, {Badge: "b15"}}}}}},
+	)
 	m.Never = []Invariant{{Roles: []Role{Mentor}, Without: []BadgeID{"user"}}}
 	got := mustNew(t, m).Breaches(monday)
 	if len(got) != 1 || len(got[0].Holds) != 2 && len(got[0].Holds) != 13 {
@@ -71,7 +74,8 @@ func TestProveFindsAJudgeThatBreaksALaw(t *testing.T) {
 	}
 }
 
-// What else policies tell apart: the bundle's age, how many a supervisor answers for, quotas of two lengths, badges that somebody only attests.
+// What else policies tell apart: the bundle's age, how many a supervisor answers for, quotas of two lengths, badges
+// that somebody only attests.
 func TestChangesOfEveryCircumstanceAreFound(t *testing.T) {
 	plain := func(*Machine) {}
 	for name, c := range map[string]struct {
@@ -129,7 +133,10 @@ func TestAWeeksQuotaIsExplainedByItself(t *testing.T) {
 	p := ruled(t, func(m *Machine) { m.Grants[0].Quota = Quota{Day: 5 * time.Hour, Week: 6 * time.Hour} })
 	q := Question{At: monday, Clock: Trusted, Machine: "m", Member: bearer("user")}
 	q.Member.Practice = []Practice{{Machine: "m", Last: monday, Day: time.Hour, Week: 6 * time.Hour}}
-	if got := Explain(p, q, p.Decide(q)); got.In(French) != "Le temps prévu pour la semaine (6 h) est épuisé. Prochaine étape : revenir lundi" || got.In(English) != "The week’s time (6 h) is used up. Next step: come back on Monday" {
+	if got := Explain(p, q, p.Decide(q)); got.In(
+		French,
+	) != "Le temps prévu pour la semaine (6 h) est épuisé. Prochaine étape : revenir lundi" ||
+		got.In(English) != "The week’s time (6 h) is used up. Next step: come back on Monday" {
 		t.Errorf("%q", got)
 	}
 }

@@ -142,7 +142,8 @@ func parseRange(s string) (x dates, rest string, err error) {
 	return x, s, nil
 }
 
-// cutEnd reads what stands behind the hyphen: a day of the same month, a month, a month and a day, with a year or without.
+// cutEnd reads what stands behind the hyphen: a day of the same month, a month, a month and a day, with a year or
+// without.
 func cutEnd(s string, from Date, dayed bool) (to Date, rest string, ok bool) {
 	year, s, hasYear := cutYear(s)
 	if !hasYear {

@@ -34,9 +34,10 @@ type Question struct {
 
 // Decision is the answer. The zero Decision denies.
 type Decision struct {
-	Verdict  Verdict    `json:"verdict"`
-	Role     Role       `json:"role"`               // NoRole where Verdict is Deny
-	Grant    int        `json:"grant"`              // index of the grant that gives the role, or that came nearest; in mode warn, of what enforcement answers with
+	Verdict Verdict `json:"verdict"`
+	Role    Role    `json:"role"` // NoRole where Verdict is Deny
+	// index of the grant that gives the role, or that came nearest; in mode warn, of what enforcement answers with
+	Grant    int        `json:"grant"`
 	Limits   Limits     `json:"limits,omitzero"`    // of the session; Max ends it no later than the grant's hours do
 	Others   []Role     `json:"others,omitempty"`   // the member's other roles here and now, alone
 	Badges   []BadgeID  `json:"badges,omitempty"`   // the member's badges that the role rests on
@@ -52,7 +53,8 @@ type Outcome struct {
 	Missing []Reason `json:"missing,omitempty"`
 }
 
-// Nearest is the outcome of the grant that gave the role or came nearest to it. ok is false where the machine is unknown.
+// Nearest is the outcome of the grant that gave the role or came nearest to it. ok is false where the machine is
+// unknown.
 func (d Decision) Nearest() (o Outcome, ok bool) {
 	if d.Grant < 0 || d.Grant >= len(d.Outcomes) {
 		return Outcome{}, false
@@ -98,8 +100,8 @@ func blank(grants int) ([]Outcome, []BadgeID) {
 	return x.outcomes[:0], x.badges[:0]
 }
 
-// Decide judges every grant of the machine. It never fails: what cannot be judged denies. A machine that the policy does not
-// know gets the zero Decision.
+// Decide judges every grant of the machine. It never fails: what cannot be judged denies. A machine that the policy
+// does not know gets the zero Decision.
 func (p *Policy) Decide(q Question) Decision {
 	m := p.machines[q.Machine]
 	if m == nil {
@@ -120,8 +122,8 @@ func (p *Policy) Decide(q Question) Decision {
 	return d
 }
 
-// judge holds one question while it is answered. It lives on the stack, and points to nothing there: else a decision would
-// cost five allocations in place of two. So it notes lacks as numbers.
+// judge holds one question while it is answered. It lives on the stack, and points to nothing there: else a decision
+// would cost five allocations in place of two. So it notes lacks as numbers.
 type judge struct {
 	q          Question
 	m          *Machine
@@ -252,8 +254,8 @@ func (j *judge) used() (day, week time.Duration) {
 	return day, week
 }
 
-// supervised reports whether another member has tapped who meets what the grant asks of a supervisor, and may answer for one more.
-// What they lack is not the first member's business.
+// supervised reports whether another member has tapped who meets what the grant asks of a supervisor, and may answer
+// for one more. What they lack is not the first member's business.
 func (j *judge) supervised(g *grant) bool {
 	s := j.q.Supervisor
 	l := lack{code: needsSupervisor, grant: j.at}
@@ -312,8 +314,9 @@ func (j *judge) any(list []need, who *person) bool {
 	return false
 }
 
-// ease is twice the place of the hardest reason in the list of codes: the greater, the nearer to yes. Of no reason it is the
-// end of the list. What stops every grant alike does not count. Who lacks only what is asked for with an accepted badge is half a place nearer.
+// ease is twice the place of the hardest reason in the list of codes: the greater, the nearer to yes. Of no reason it
+// is the end of the list. What stops every grant alike does not count. Who lacks only what is asked for with an
+// accepted badge is half a place nearer.
 func ease(lacks []lack) int {
 	out := 2 * len(codeList)
 	for i := range lacks {
@@ -375,7 +378,8 @@ func (j *judge) age(l lack, want time.Duration, since time.Time) {
 	j.lacks.add(l)
 }
 
-// best is the place of the badge that counts and was issued last. Where none counts it is -1, and why is that of the one that came nearest.
+// best is the place of the badge that counts and was issued last. Where none counts it is -1, and why is that of the
+// one that came nearest.
 func (j *judge) best(n *need, who *person) (best int, why lack) {
 	best, why = -1, lack{code: noBadge, grant: j.at, leaf: n.leaf}
 	for i := range who.holdings() {

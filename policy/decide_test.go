@@ -23,7 +23,8 @@ func TestZeroDecides(t *testing.T) {
 	if d.Verdict != Deny {
 		t.Error("the zero member is allowed")
 	}
-	if d := p.Decide(ask("laser", &Member{Holdings: []Holding{{Badge: "maintainer"}}})); d.Verdict != Deny || !slices.Equal(d.Codes(), []Code{BadgeUnverified}) {
+	if d := p.Decide(ask("laser", &Member{Holdings: []Holding{{Badge: "maintainer"}}})); d.Verdict != Deny ||
+		!slices.Equal(d.Codes(), []Code{BadgeUnverified}) {
 		t.Error("the zero standing counts", d)
 	}
 }
@@ -52,7 +53,10 @@ func TestDecisionFollowsEveryRule(t *testing.T) {
 		return func(q *Question) {
 			q.Member = holder(badges...)
 			q.Member.Holdings[0].From = monday.AddDate(-2, 0, 0)
-			q.Member.Practice = []Practice{{Machine: "other", Last: monday, Logged: 100 * time.Hour}, {Machine: machine, Last: last, Logged: logged}}
+			q.Member.Practice = []Practice{
+				{Machine: "other", Last: monday, Logged: 100 * time.Hour},
+				{Machine: machine, Last: last, Logged: logged},
+			}
 		}
 	}
 	for _, c := range []struct {
@@ -248,7 +252,10 @@ func TestReasonsCarryWhatTheSentenceNeeds(t *testing.T) {
 			t.Errorf("%s: got %+v", machine, got)
 		}
 	}
-	if got := p.Decide(ask("laser", m)).Outcomes[0].Missing; !slices.Equal(got, []Reason{{Code: BadgeExpired, Badge: "maintainer", At: end}}) {
+	if got := p.Decide(ask("laser", m)).Outcomes[0].Missing; !slices.Equal(
+		got,
+		[]Reason{{Code: BadgeExpired, Badge: "maintainer", At: end}},
+	) {
 		t.Errorf("got %+v", got)
 	}
 	if got := p.Decide(ask("laser", m)).Outcomes[3].Missing[0]; got != (Reason{Code: BadgeUnverified, Badge: "first", At: end, Kind: OldStatus}) {
@@ -275,7 +282,8 @@ func TestOthersAndBadgesTellWhatTheRoleRestsOn(t *testing.T) {
 	if d = p.Decide(q); !slices.Equal(d.Others, []Role{User, Mentor}) || !slices.Equal(d.Badges, []BadgeID{"maintainer"}) {
 		t.Errorf("%v %v", d.Others, d.Badges)
 	}
-	if d = p.Decide(ask("vinyl", holder("host", "user"))); !slices.Equal(d.Others, []Role{Host}) || !slices.Equal(d.Badges, []BadgeID{"user"}) {
+	if d = p.Decide(ask("vinyl", holder("host", "user"))); !slices.Equal(d.Others, []Role{Host}) ||
+		!slices.Equal(d.Badges, []BadgeID{"user"}) {
 		t.Errorf("%v %v", d.Others, d.Badges)
 	}
 	if d = p.Decide(ask("vinyl", holder("first", "host"))); !slices.Equal(d.Badges, []BadgeID{"first", "host"}) {
@@ -300,7 +308,10 @@ func TestLongestSessionOfARoleCounts(t *testing.T) {
 		{Limits{Max: 2, Warn: 1}, Limits{Max: 2}, Limits{Max: 2, Warn: 1}},
 	} {
 		m := lab()
-		m.Machines[0].Grants = []Grant{{Role: User, Needs: Need{Badge: "user"}, Session: c.a}, {Role: User, Needs: Need{Badge: "user"}, Session: c.b}}
+		m.Machines[0].Grants = []Grant{
+			{Role: User, Needs: Need{Badge: "user"}, Session: c.a},
+			{Role: User, Needs: Need{Badge: "user"}, Session: c.b},
+		}
 		if got := mustNew(t, m).Decide(ask("laser", holder("user"))).Limits; got != c.want {
 			t.Errorf("%v or %v: got %v", c.a, c.b, got)
 		}
@@ -357,7 +368,11 @@ func TestManyBadgesAndManyReasonsOutgrowTheirRooms(t *testing.T) {
 		list[i] = Need{Badge: "mentor"}
 	}
 	list[99] = Need{All: []Need{{Badge: "host"}, {Badge: "first"}}}
-	m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: Host, Needs: Need{All: list}}, Grant{Role: Host, Needs: Need{Any: list}})
+	m.Machines[0].Grants = append(
+		m.Machines[0].Grants,
+		Grant{Role: Host, Needs: Need{All: list}},
+		Grant{Role: Host, Needs: Need{Any: list}},
+	)
 	p := mustNew(t, m)
 	for _, n := range []int{1, 16, 17, 256, 257, 400} {
 		x := holder()
@@ -366,7 +381,8 @@ func TestManyBadgesAndManyReasonsOutgrowTheirRooms(t *testing.T) {
 		}
 		x.Holdings = append(x.Holdings, holding("user"))
 		d := p.Decide(ask("laser", x))
-		if d.Role != User || len(d.Outcomes[2].Missing) != 101 || len(d.Outcomes[3].Missing) != 1 || d.Outcomes[1].Missing[0].Badge != "mentor" {
+		if d.Role != User || len(d.Outcomes[2].Missing) != 101 || len(d.Outcomes[3].Missing) != 1 ||
+			d.Outcomes[1].Missing[0].Badge != "mentor" {
 			t.Errorf("%d badges: %v %v, %d reasons", n, d.Verdict, d.Role, len(d.Outcomes[2].Missing))
 		}
 		if d = p.Decide(ask("laser", &Member{Holdings: x.Holdings[:n-1]})); d.Verdict != Deny {
@@ -379,7 +395,8 @@ func TestAskedRoleThatNoGrantGives(t *testing.T) {
 	p := mustNew(t, lab())
 	q := ask("laser", holder("user", "mentor", "maintainer", "first"))
 	q.As, q.Supervisor = Host, other("mentor")
-	if d := p.Decide(q); d.Verdict != Deny || d.Grant != -1 || d.Codes() != nil || !slices.Equal(d.Others, []Role{User, Mentor, Maintainer}) {
+	if d := p.Decide(q); d.Verdict != Deny || d.Grant != -1 || d.Codes() != nil ||
+		!slices.Equal(d.Others, []Role{User, Mentor, Maintainer}) {
 		t.Errorf("%+v", d)
 	}
 	if got := Explain(p, q, p.Decide(q)); got.Fact.EN != "No access to this machine with this card" {
@@ -389,7 +406,17 @@ func TestAskedRoleThatNoGrantGives(t *testing.T) {
 
 func TestBigPoliciesOutgrowTheFirstPage(t *testing.T) {
 	m := lab()
-	need := Need{All: []Need{{Badge: "first"}, {Badge: "user"}, {Badge: "host"}, {Badge: "mentor"}, {Badge: "maintainer"}, {Badge: "first"}, {Badge: "user"}}}
+	need := Need{
+		All: []Need{
+			{Badge: "first"},
+			{Badge: "user"},
+			{Badge: "host"},
+			{Badge: "mentor"},
+			{Badge: "maintainer"},
+			{Badge: "first"},
+			{Badge: "user"},
+		},
+	}
 	m.Machines[0].Grants = nil
 	for range 20 {
 		m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: User, Needs: need})

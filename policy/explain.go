@@ -19,8 +19,8 @@ func (s Sentence) In(l Language) string {
 	return s.Fact.In(l)
 }
 
-// Explain says a decision to the member: what p answered to q. Of several things that are missing it says the one that stops
-// everyone or, failing that, the hardest to mend. It names no person, and no role that the machine gives nobody.
+// Explain says a decision to the member: what p answered to q. Of several things that are missing it says the one that
+// stops everyone or, failing that, the hardest to mend. It names no person, and no role that the machine gives nobody.
 func Explain(p *Policy, q Question, d Decision) Sentence {
 	s := explain(p, q, d)
 	m, _ := p.Machine(q.Machine)

@@ -99,7 +99,9 @@ func politely(t *testing.T, s Sentence) {
 func TestSentencesOfRulesThatTheLabLacks(t *testing.T) {
 	m := lab()
 	m.Machines[2].Mode = Enforce
-	m.Machines[0].Grants = []Grant{{Role: User, Needs: Need{Badge: "user"}, Supervisor: &Need{Any: []Need{{Badge: "mentor"}}}}}
+	m.Machines[0].Grants = []Grant{
+		{Role: User, Needs: Need{Badge: "user"}, Supervisor: &Need{Any: []Need{{Badge: "mentor"}}}},
+	}
 	p := mustNew(t, m)
 	say := func(q Question) Sentence { return Explain(p, q, p.Decide(q)) }
 	old := holder("user")
@@ -109,7 +111,9 @@ func TestSentencesOfRulesThatTheLabLacks(t *testing.T) {
 	}
 	few := holder("first")
 	few.Practice = []Practice{{Machine: "print", Last: monday, Logged: 3*time.Hour + 20*time.Minute}}
-	if got := say(ask("print", few)); got.In(French) != "Pratique sur cette machine : 3 h 20 sur 10 h. Prochaine étape : continuer avec quelqu’un qui encadre" ||
+	if got := say(ask("print", few)); got.In(
+		French,
+	) != "Pratique sur cette machine : 3 h 20 sur 10 h. Prochaine étape : continuer avec quelqu’un qui encadre" ||
 		got.In(English) != "Practice on this machine: 3 h 20 min of 10 h. Next step: go on with somebody who supervises" {
 		t.Error(got)
 	}

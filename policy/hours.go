@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Hours are times of the week and of the year, read on the clock on the wall of the site's zone: when that clock is put back, the
-// hour that comes twice is open both times or not at all. The zero Hours never open.
+// Hours are times of the week and of the year, read on the clock on the wall of the site's zone: when that clock is put
+// back, the hour that comes twice is open both times or not at all. The zero Hours never open.
 type Hours struct {
 	week     [7][]span // by time.Weekday: what holds on days that no date and no holiday names
 	rules    []rule    // all of them, where any names dates or holidays; else none
@@ -39,11 +39,11 @@ var weekdays = [...]string{"Su", "Mo", "Tu", "We", "Th", "Fr", "Sa"} // by time.
 
 func (h *Hours) String() string { return h.text }
 
-// ParseHours reads the part of OpenStreetMap's opening_hours that a workshop needs: weekdays and times ("Mo-Fr 09:00-21:00; Sa
-// 10:00-18:00"), past midnight ("Fr,Sa 20:00-02:00"), several a day ("08:00-12:00,14:00-18:00"), "24/7", "Su off"; dates and
-// months, of every year or of one ("Dec 24-Jan 02 off", "Jul-Aug Mo-Fr 10:00-16:00", "2026 Dec 31 off"); public holidays, which
-// the site lists ("PH off", "Su,PH 10:00-12:00"). As there, a rule takes the place of what earlier rules said about its days.
-// holidays may be nil where the site lists none; then PH is an error.
+// ParseHours reads the part of OpenStreetMap's opening_hours that a workshop needs: weekdays and times ("Mo-Fr
+// 09:00-21:00; Sa 10:00-18:00"), past midnight ("Fr,Sa 20:00-02:00"), several a day ("08:00-12:00,14:00-18:00"),
+// "24/7", "Su off"; dates and months, of every year or of one ("Dec 24-Jan 02 off", "Jul-Aug Mo-Fr 10:00-16:00", "2026
+// Dec 31 off"); public holidays, which the site lists ("PH off", "Su,PH 10:00-12:00"). As there, a rule takes the place
+// of what earlier rules said about its days. holidays may be nil where the site lists none; then PH is an error.
 func ParseHours(s string, holidays *Holidays) (*Hours, error) {
 	h := &Hours{text: s, holidays: holidays}
 	rules := strings.Split(s, ";")
@@ -261,9 +261,9 @@ func (h *Hours) horizon() int {
 	return 7
 }
 
-// Closes returns when h next ceases to hold; at must be in the site's zone and in h. ok is false where it never does: not
-// within a week, or a year where h names dates. Where the clock on the wall is changed on the way, h is asked anew what holds from there:
-// the wall may say once more what it has said, or skip the end.
+// Closes returns when h next ceases to hold; at must be in the site's zone and in h. ok is false where it never does:
+// not within a week, or a year where h names dates. Where the clock on the wall is changed on the way, h is asked anew
+// what holds from there: the wall may say once more what it has said, or skip the end.
 func (h *Hours) Closes(at time.Time) (end time.Time, ok bool) {
 	// A day more than the horizon: the week may be an hour longer.
 	for last := at.Add(time.Duration(h.horizon()+1) * day * time.Minute); !at.After(last); {
@@ -285,8 +285,8 @@ func intoMinute(at time.Time) time.Duration {
 	return time.Duration(at.Second())*time.Second + time.Duration(at.Nanosecond())
 }
 
-// Opens returns the next moment after at, which must be in the site's zone, from which h holds. ok is false where none is
-// within eight days, or a year where h names dates.
+// Opens returns the next moment after at, which must be in the site's zone, from which h holds. ok is false where none
+// is within eight days, or a year where h names dates.
 func (h *Hours) Opens(at time.Time) (start time.Time, ok bool) {
 	w := onWall(at)
 	for ahead := range h.horizon() + 1 {

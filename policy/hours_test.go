@@ -95,7 +95,8 @@ func TestHoursClose(t *testing.T) {
 		{"Su 01:00-02:00", "2026-03-29 01:30", "2026-03-29 03:00"}, // the same moment
 		{"Sa 22:00-04:00", "2026-03-28 23:00", "2026-03-29 04:00"}, // 4 hours later by any other clock
 		{"24/7", "2026-11-23 10:00", ""},
-		{"Mo-Su 00:00-24:00; Mo 00:00-12:59,13:00-24:00", "2026-10-19 13:00", "2026-10-26 12:59"}, // a week that is an hour longer
+		// a week that is an hour longer
+		{"Mo-Su 00:00-24:00; Mo 00:00-12:59,13:00-24:00", "2026-10-19 13:00", "2026-10-26 12:59"},
 		{"Mo-Su 00:00-24:00; Mo 00:00-12:00,13:00-24:00", "2026-11-24 10:00", "2026-11-30 12:00"},
 	} {
 		end, ok := mustHours(c.hours).Closes(wall(t, c.at))
@@ -116,7 +117,8 @@ func TestHoursCloseWhereTheClockIsPutBackBeforeTheyOpen(t *testing.T) {
 	}
 }
 
-// Around both changes of the clock, in zones that change by an hour, by half of one, at midnight, for Ramadan or by a whole day.
+// Around both changes of the clock, in zones that change by an hour, by half of one, at midnight, for Ramadan or by a
+// whole day.
 func TestHoursHoldUntilTheyCloseAndNotJustAfter(t *testing.T) {
 	changes := map[string][]time.Time{}
 	for name, years := range map[string][]int{"Europe/Paris": {2026}, "America/New_York": {2026}, "Australia/Lord_Howe": {2026}, "America/Havana": {2026},
@@ -177,7 +179,8 @@ func randomHours(r *rand.Rand) string {
 	return out
 }
 
-// firstClosed goes minute by minute, for a little more than a week: where closes is false, it is open at least until then.
+// firstClosed goes minute by minute, for a little more than a week: where closes is false, it is open at least until
+// then.
 func firstClosed(h *Hours, at time.Time) (end time.Time, closes bool) {
 	at = at.Add(-time.Duration(at.Second()) * time.Second)
 	for range 9 * 24 * 60 {

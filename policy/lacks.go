@@ -48,7 +48,8 @@ func tell(m *machine, who *Member, zone *time.Location, all []Outcome, lacks []l
 	for list := lacks; len(list) > 0; {
 		run := runOf(list)
 		list = list[len(run):]
-		if g := &m.grants[run[0].grant]; len(run) == len(g.unheld) && run[0].code == noBadge { // the second can be but needs-supervisor
+		if g := &m.grants[run[0].grant]; len(run) == len(g.unheld) && run[0].code == noBadge {
+			// the second can be but needs-supervisor
 			all[run[0].grant].Missing = g.unheld
 		} else {
 			rest += len(run)

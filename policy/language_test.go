@@ -10,12 +10,21 @@ import (
 // The rules that a machine or a grant may add, one after the other, on a machine whose user needs one badge.
 func ruled(t *testing.T, change func(*Machine)) *Policy {
 	t.Helper()
-	m := Model{Site: "s", Zone: paris(), Issuers: []Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}, Machines: []Machine{{ID: "m", Name: Text{FR: "m"}}}}
+	m := Model{
+		Site:     "s",
+		Zone:     paris(),
+		Issuers:  []Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}},
+		Machines: []Machine{{ID: "m", Name: Text{FR: "m"}}},
+	}
 	for _, id := range []BadgeID{"user", "mentor", "first", "maintainer"} {
 		m.Badges = append(m.Badges, Badge{ID: id, Name: Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)})
 	}
 	m.Machines[0].Grants = []Grant{{Role: User, Needs: Need{Badge: "user"}, Session: Limits{Max: 2 * time.Hour}},
-		{Role: Learner, Needs: Need{Badge: "first"}, Supervisor: &Need{Badge: "mentor"}}, {Role: Maintainer, Needs: Need{Badge: "maintainer"}}}
+		{
+			Role:       Learner,
+			Needs:      Need{Badge: "first"},
+			Supervisor: &Need{Badge: "mentor"},
+		}, {Role: Maintainer, Needs: Need{Badge: "maintainer"}}}
 	change(&m.Machines[0])
 	return mustNew(t, m)
 }
@@ -62,7 +71,15 @@ func TestEveryRuleOfTheLanguage(t *testing.T) {
 	booked := func(own bool, b ...Booking) func(*Machine) {
 		return func(m *Machine) { m.Grants[0].Booked, m.Bookings = own, b }
 	}
-	other, mine := Booking{monday.Add(-time.Hour), monday.Add(time.Hour), "m-9"}, Booking{monday.Add(-time.Hour), monday.Add(time.Hour), "m-1"}
+	other, mine := Booking{
+		monday.Add(-time.Hour),
+		monday.Add(time.Hour),
+		"m-9",
+	}, Booking{
+		monday.Add(-time.Hour),
+		monday.Add(time.Hour),
+		"m-1",
+	}
 	untrusted := func(f func(*Question)) func(*Question) {
 		return func(q *Question) { f(q); q.Clock = Untrusted }
 	}
@@ -176,8 +193,12 @@ func TestRulesThatMeanNothingAreRefused(t *testing.T) {
 }
 
 func ruledModel(change func(*Machine)) Model {
-	m := Model{Site: "s", Issuers: []Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}}, Badges: []Badge{{ID: "user", Name: Text{FR: "u"}, Issuer: "i", Achievement: "urn:u"}},
-		Machines: []Machine{{ID: "m", Grants: []Grant{{Role: User, Needs: Need{Badge: "user"}}}}}}
+	m := Model{
+		Site:     "s",
+		Issuers:  []Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}},
+		Badges:   []Badge{{ID: "user", Name: Text{FR: "u"}, Issuer: "i", Achievement: "urn:u"}},
+		Machines: []Machine{{ID: "m", Grants: []Grant{{Role: User, Needs: Need{Badge: "user"}}}}},
+	}
 	change(&m.Machines[0])
 	return m
 }
@@ -197,7 +218,8 @@ func TestAnExtensionAddsToWhatIsLeft(t *testing.T) {
 	}
 }
 
-// The session's own max bounds what a card starts with; an extension is bounded by what hours, quotas and bookings leave.
+// The session's own max bounds what a card starts with; an extension is bounded by what hours, quotas and bookings
+// leave.
 func TestWhatHoursQuotasAndBookingsLeaveIsToldApartFromTheSessionsMax(t *testing.T) {
 	session := Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
 	for name, c := range map[string]struct {
@@ -232,7 +254,16 @@ func TestWhatHoursQuotasAndBookingsLeaveIsToldApartFromTheSessionsMax(t *testing
 		}
 		l := p.Decide(q).Limits
 		if got := l.Extended(22*time.Minute, l.Most); l.Max != c.max || l.Most != c.most || got != c.extended {
-			t.Errorf("%s: max %v, at most %v, extended to %v; want %v, %v, %v", name, l.Max, l.Most, got, c.max, c.most, c.extended)
+			t.Errorf(
+				"%s: max %v, at most %v, extended to %v; want %v, %v, %v",
+				name,
+				l.Max,
+				l.Most,
+				got,
+				c.max,
+				c.most,
+				c.extended,
+			)
 		}
 	}
 }
@@ -270,8 +301,8 @@ func TestUseAddsUpByDayAndWeek(t *testing.T) {
 	}
 }
 
-// From half past ten in the evening to half past midnight is half an hour of the new day: who may use the machine for two hours a day
-// has one and a half left in the morning.
+// From half past ten in the evening to half past midnight is half an hour of the new day: who may use the machine for
+// two hours a day has one and a half left in the morning.
 func TestSessionPastMidnightCountsForBothDays(t *testing.T) {
 	p := ruled(t, func(m *Machine) { m.Grants[0].Quota = Quota{Day: 2 * time.Hour, Week: 3 * time.Hour} })
 	for _, c := range []struct {

@@ -27,7 +27,11 @@ func (g gen) model() Model {
 }
 
 func (g gen) grant() Grant {
-	out := Grant{Role: Role(1 + g.IntN(5)), Needs: g.need(0), Session: Limits{Max: time.Duration(g.IntN(4)) * time.Hour, Idle: time.Duration(g.IntN(3)) * time.Minute}}
+	out := Grant{
+		Role:    Role(1 + g.IntN(5)),
+		Needs:   g.need(0),
+		Session: Limits{Max: time.Duration(g.IntN(4)) * time.Hour, Idle: time.Duration(g.IntN(3)) * time.Minute},
+	}
 	if out.Role == Learner || g.IntN(4) == 0 {
 		n := g.need(1)
 		out.Supervisor = &n
@@ -92,7 +96,9 @@ func (g gen) member(id MemberID, at time.Time) *Member {
 		m.Holdings = append(m.Holdings, g.holding(at))
 	}
 	if g.IntN(2) == 0 {
-		m.Practice = []Practice{{Machine: "m", Last: at.Add(-time.Duration(g.IntN(500)) * days), Logged: time.Duration(g.IntN(12)) * time.Hour}}
+		m.Practice = []Practice{
+			{Machine: "m", Last: at.Add(-time.Duration(g.IntN(500)) * days), Logged: time.Duration(g.IntN(12)) * time.Hour},
+		}
 	}
 	return m
 }
@@ -145,7 +151,13 @@ func TestAnotherBadgeNeverTakesAccessAway(t *testing.T) {
 		}
 		for i := range before.Outcomes {
 			if after.Outcomes[i].Verdict < before.Outcomes[i].Verdict {
-				return fmt.Errorf("grant %d: %v became %v with %+v", i, before.Outcomes[i].Verdict, after.Outcomes[i].Verdict, more.Holdings[0])
+				return fmt.Errorf(
+					"grant %d: %v became %v with %+v",
+					i,
+					before.Outcomes[i].Verdict,
+					after.Outcomes[i].Verdict,
+					more.Holdings[0],
+				)
 			}
 		}
 		if had, has := alone(p, before), alone(p, after); had&^has != 0 {
@@ -163,7 +175,8 @@ func alone(p *Policy, d Decision) (set uint) {
 	for _, r := range d.Others {
 		set |= 1 << r
 	}
-	if d.Verdict == Allow && (p.Machines[0].Mode == Warn && d.Role == User || p.Machines[0].Grants[d.Grant].Supervisor == nil) {
+	if d.Verdict == Allow &&
+		(p.Machines[0].Mode == Warn && d.Role == User || p.Machines[0].Grants[d.Grant].Supervisor == nil) {
 		set |= 1 << d.Role
 	}
 	return set
@@ -231,7 +244,8 @@ func TestDecisionIsOfOnePiece(t *testing.T) {
 			return fmt.Errorf("no words: %+v", s)
 		}
 		for _, o := range d.Outcomes {
-			if (o.Verdict == Allow) != (len(o.Missing) == 0) || o.Verdict == Await && (len(o.Missing) != 1 || o.Missing[0].Code != NeedsSupervisor) {
+			if (o.Verdict == Allow) != (len(o.Missing) == 0) ||
+				o.Verdict == Await && (len(o.Missing) != 1 || o.Missing[0].Code != NeedsSupervisor) {
 				return fmt.Errorf("outcome %+v", o)
 			}
 			for _, r := range o.Missing {

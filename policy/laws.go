@@ -15,9 +15,9 @@ type Flaw struct {
 
 func (f *Flaw) Error() string { return fmt.Sprintf("policy: machine %q: %s", f.Machine, f.Text.EN) }
 
-// Prove tries what must hold of every policy on all cases that this one tells apart: that another badge, or a better one, the member's
-// or a supervisor's, never takes a role away where nothing else differs, and that a tag stops every role but maintainer. The error is a
-// *Flaw: the first case against it, or a machine that has too many cases to try.
+// Prove tries what must hold of every policy on all cases that this one tells apart: that another badge, or a better
+// one, the member's or a supervisor's, never takes a role away where nothing else differs, and that a tag stops every
+// role but maintainer. The error is a *Flaw: the first case against it, or a machine that has too many cases to try.
 func (p *Policy) Prove(from time.Time) error {
 	for i := range p.Machines {
 		c, err := newComparison(p.Machines[i].ID, NoRole, p, p, from)

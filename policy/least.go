@@ -45,8 +45,8 @@ func (c *comparison) gives(out *had, p *Policy, q Question, slot int) {
 	}
 }
 
-// given is a role that a decision gives, whether alone, and the limits that the policy writes for it: not cut by closing times, since
-// those that a slot begins with differ in every slot.
+// given is a role that a decision gives, whether alone, and the limits that the policy writes for it: not cut by
+// closing times, since those that a slot begins with differ in every slot.
 type given struct {
 	role   Role
 	alone  bool
@@ -126,7 +126,8 @@ func (c *comparison) difference(state []int) (out difference) {
 		for what, when := range []times{gained: b.when.without(a.when), lost: a.when.without(b.when)} {
 			x := aspect{facet: f, what: whatDiffers(what)}
 			trusted := x
-			if trusted.clock = Trusted; f.clock == Trusted || !when.within(out.in(trusted)) { // of what is the same by either clock, one is said
+			if trusted.clock = Trusted; f.clock == Trusted || !when.within(out.in(trusted)) {
+				// of what is the same by either clock, one is said
 				out.add(x, when)
 			}
 		}

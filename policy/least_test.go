@@ -71,7 +71,11 @@ func TestABookingThatChangesHandsIsAChange(t *testing.T) {
 	moved := func(m *Machine) {
 		m.Grants[0].Booked, m.Bookings = true, []Booking{{wall(t, "2026-12-02 10:00"), wall(t, "2026-12-02 12:00"), "m-1"}}
 	}
-	if got := compared(t, booked("m-1"), moved); strings.Contains(got, "untrusted") || !strings.HasSuffix(got, "loses user alone=true with user+who had booked it before when 2026-12-01 00:00 – 2026-12-02 10:00, 2026-12-02 12:00 – 2026-12-05 00:00") {
+	if got := compared(t, booked("m-1"), moved); strings.Contains(got, "untrusted") ||
+		!strings.HasSuffix(
+			got,
+			"loses user alone=true with user+who had booked it before when 2026-12-01 00:00 – 2026-12-02 10:00, 2026-12-02 12:00 – 2026-12-05 00:00",
+		) {
 		t.Errorf("a shorter booking: %s", got)
 	}
 }
@@ -90,7 +94,8 @@ func TestWhatABookingGivesIsSaid(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, strings.ReplaceAll(got, "; ", "\n"))
 		}
 	}
-	if want := "loses user alone=true with user clock untrusted"; strings.Count(got, "user clock untrusted") != 1 || !strings.Contains(got, want) {
+	if want := "loses user alone=true with user clock untrusted"; strings.Count(got, "user clock untrusted") != 1 ||
+		!strings.Contains(got, want) {
 		t.Errorf("no %q in\n%s", want, strings.ReplaceAll(got, "; ", "\n"))
 	}
 	// what somebody else's booking does not touch is said without it
@@ -106,7 +111,10 @@ func TestManyBookingsAreFewCases(t *testing.T) {
 	many := func(m *Machine) {
 		for i := range 300 {
 			at := wall(t, "2026-11-24 18:00").AddDate(0, 0, i)
-			m.Bookings = append(m.Bookings, Booking{at, at.Add(time.Duration(1+i%2) * time.Hour), MemberID("m-" + string(rune('a'+i%26)))})
+			m.Bookings = append(
+				m.Bookings,
+				Booking{at, at.Add(time.Duration(1+i%2) * time.Hour), MemberID("m-" + string(rune('a'+i%26)))},
+			)
 		}
 	}
 	p, q := ruled(t, many), ruled(t, func(m *Machine) { many(m); m.Grants[0].Booked = true })
@@ -125,7 +133,11 @@ func TestTheProofComparesCasesThatDifferInBadgesAlone(t *testing.T) {
 	if err := p.Prove(monday); err != nil {
 		t.Error(err)
 	}
-	got := compared(t, func(m *Machine) { *m = *ruled(t, func(*Machine) {}).machines["m"].Machine }, func(m *Machine) { *m = p.Machines[0] })
+	got := compared(
+		t,
+		func(m *Machine) { *m = *ruled(t, func(*Machine) {}).machines["m"].Machine },
+		func(m *Machine) { *m = p.Machines[0] },
+	)
 	if strings.Contains(got, "user issued more than 90d ago+2h") {
 		t.Errorf("use that is no practice: %s", got)
 	}
@@ -148,7 +160,8 @@ func TestNobodyHasUsedAMachineTodayAndNever(t *testing.T) {
 		}
 	}
 	got := compared(t, two(Need{Badge: "user", Within: 30 * days}), two(Need{Badge: "user", UsedWithin: 90 * days}))
-	if !strings.Contains(got, "gains user alone=true with user issued more than 90d ago+used at most 90d ago") || strings.Contains(got, "this day") {
+	if !strings.Contains(got, "gains user alone=true with user issued more than 90d ago+used at most 90d ago") ||
+		strings.Contains(got, "this day") {
 		t.Errorf("got %s", strings.ReplaceAll(got, "; ", "\n"))
 	}
 }
@@ -193,7 +206,8 @@ func TestExceptIsSaidWhereItIsShorter(t *testing.T) {
 	}
 }
 
-// While the clock is not trusted it is not known who has booked the machine, but what had ended when the bundle was made is over.
+// While the clock is not trusted it is not known who has booked the machine, but what had ended when the bundle was
+// made is over.
 func TestABookingOfThePastClosesNoMachineWithoutAClock(t *testing.T) {
 	issued := monday
 	for name, c := range map[string]struct {
@@ -250,7 +264,13 @@ func TestWhatASupervisorMustBeIsWeighed(t *testing.T) {
 // What a badge of any strength gives is said once: a stronger one is more than a weaker.
 func TestABadgeOfAnyStrengthIsSaidOnce(t *testing.T) {
 	got := compared(t, func(*Machine) {}, func(m *Machine) {
-		m.Grants = append(m.Grants, Grant{Role: Host, Needs: Need{Any: []Need{{Badge: "user", Assurance: Attested}, {Badge: "user", Within: 30 * days}}}})
+		m.Grants = append(
+			m.Grants,
+			Grant{
+				Role:  Host,
+				Needs: Need{Any: []Need{{Badge: "user", Assurance: Attested}, {Badge: "user", Within: 30 * days}}},
+			},
+		)
 	})
 	if got != "gains host alone=true with user" {
 		t.Errorf("got %s", got)
@@ -263,12 +283,16 @@ func TestPassingOverTheEndsOfBadgesIsAChange(t *testing.T) {
 	plain := func(*Machine) {}
 	for verb, got := range map[string]string{"gains ": compared(t, plain, pass), "loses ": compared(t, pass, plain)} {
 		for _, want := range []string{"user alone=true with user", "learner alone=false with first+a supervisor with mentor", "maintainer alone=true with maintainer"} {
-			if want = verb + want + "+badges that have an end clock untrusted"; strings.Count(got, verb) != 3 || !strings.Contains(got, want) {
+			if want = verb + want + "+badges that have an end clock untrusted"; strings.Count(got, verb) != 3 ||
+				!strings.Contains(got, want) {
 				t.Errorf("no %q in %s", want, got)
 			}
 		}
 	}
-	if got := compared(t, pass, func(m *Machine) { pass(m); m.Grants[0].Needs = Need{Badge: "mentor"} }); strings.Contains(got, "an end") {
+	if got := compared(t, pass, func(m *Machine) { pass(m); m.Grants[0].Needs = Need{Badge: "mentor"} }); strings.Contains(
+		got,
+		"an end",
+	) {
 		t.Errorf("what both pass over: %s", got)
 	}
 	if got := compared(t, plain, func(m *Machine) { m.Pass = PassHours }); got != "" {
@@ -281,7 +305,10 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 	week := func(weekdays, saturday time.Duration) func(*Machine) {
 		return func(m *Machine) {
 			m.Grants[0].Hours, m.Grants[0].Session = mustHours("Mo-Fr 09:00-21:00"), Limits{Max: weekdays}
-			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "user"}, Hours: mustHours("Sa 10:00-18:00"), Session: Limits{Max: saturday}})
+			m.Grants = append(
+				m.Grants,
+				Grant{Role: User, Needs: Need{Badge: "user"}, Hours: mustHours("Sa 10:00-18:00"), Session: Limits{Max: saturday}},
+			)
 		}
 	}
 	two, twelve, one := 2*time.Hour, 12*time.Hour, time.Hour
@@ -301,7 +328,10 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 	}
 	alone := func(max time.Duration) func(*Machine) {
 		return func(m *Machine) {
-			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "first"}, Supervisor: &Need{Badge: "mentor"}, Session: Limits{Max: max}})
+			m.Grants = append(
+				m.Grants,
+				Grant{Role: User, Needs: Need{Badge: "first"}, Supervisor: &Need{Badge: "mentor"}, Session: Limits{Max: max}},
+			)
 		}
 	}
 	if got := compared(t, alone(one), alone(twelve)); got != "1h0m0s→12h0m0s user alone=false with first+a supervisor with mentor" {
@@ -312,7 +342,8 @@ func TestLimitsAreComparedAtTheirTimes(t *testing.T) {
 			m.Grants = append(m.Grants, Grant{Role: User, Needs: Need{Badge: "first"}, Session: Limits{Max: max}})
 		}
 	}
-	if got := compared(t, longest(one), longest(twelve)); got != "1h0m0s→12h0m0s user alone=true with first; 2h0m0s→12h0m0s user alone=true with first+user" && got != "1h0m0s→12h0m0s user alone=true with first; 2h0m0s→12h0m0s user alone=true with user+first" {
+	if got := compared(t, longest(one), longest(twelve)); got != "1h0m0s→12h0m0s user alone=true with first; 2h0m0s→12h0m0s user alone=true with first+user" &&
+		got != "1h0m0s→12h0m0s user alone=true with first; 2h0m0s→12h0m0s user alone=true with user+first" {
 		t.Errorf("whoever has both: %s", got)
 	}
 }
@@ -334,7 +365,8 @@ func TestAGrantOfManyBadgesIsComparedAtOnce(t *testing.T) {
 	}
 	began := time.Now()
 	changes, err := Compare(needs("b14"), needs(), monday)
-	if took := time.Since(began); err != nil || len(changes) != 14 || took > 10*time.Second { // 0.5 s, but for a busy machine; once it was 26
+	if took := time.Since(began); err != nil || len(changes) != 14 || took > 10*time.Second {
+		// 0.5 s, but for a busy machine; once it was 26
 		t.Errorf("%s, in %v: %v", say(changes), took, err)
 	}
 }

@@ -15,9 +15,10 @@ type Warning struct {
 	Text    Text      `json:"text"`
 }
 
-// Warnings finds grants that nobody can ever meet, grants that another covers (whoever has the one has the other of the same role, as
-// often and as long), grants whose learners may answer for each other, numbers of learners, which stop nobody, and machines that let
-// everybody in, and entries of accepts: that do not do what they seem to. It looks at all cases that follow from; a machine that has too many is a *Flaw.
+// Warnings finds grants that nobody can ever meet, grants that another covers (whoever has the one has the other of the
+// same role, as often and as long), grants whose learners may answer for each other, numbers of learners, which stop
+// nobody, and machines that let everybody in, and entries of accepts: that do not do what they seem to. It looks at all
+// cases that follow from; a machine that has too many is a *Flaw.
 func (p *Policy) Warnings(from time.Time) ([]Warning, error) {
 	out := p.acceptWarnings()
 	for i := range p.Machines {
@@ -37,7 +38,8 @@ func (p *Policy) Warnings(from time.Time) ([]Warning, error) {
 			if t != nil {
 				out = append(out, Warning{Machine: m.ID, Grant: g, Text: *t})
 			}
-			if l := m.Grants[g].Learners; l > 0 { // whoever writes it means more than one machine, and no machine knows of another's sessions
+			if l := m.Grants[g].Learners; l > 0 {
+				// whoever writes it means more than one machine, and no machine knows of another's sessions
 				out = append(out, Warning{Machine: m.ID, Grant: g, Text: Text{fmt.Sprintf("« learners: %d » n’arrête personne : chaque machine compte pour elle-même, et n’a qu’une session à la fois", l),
 					fmt.Sprintf("learners: %d stops nobody: each machine counts for itself, and has one session at a time", l)}})
 			}

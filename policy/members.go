@@ -20,8 +20,9 @@ type MemberChange struct {
 	Hours   int       `json:"hours"` // of the 168 that begin with the first day
 }
 
-// CompareMembers says which members gain and lose what between two policies, in the year that follows from, with a card that proves
-// itself, a trusted clock, a bundle of the day, and memberships as they stand on the first day. Compare tells what may be; this tells of those who are there.
+// CompareMembers says which members gain and lose what between two policies, in the year that follows from, with a card
+// that proves itself, a trusted clock, a bundle of the day, and memberships as they stand on the first day. Compare
+// tells what may be; this tells of those who are there.
 func CompareMembers(before, after *Policy, all []Twin, from time.Time) []MemberChange {
 	var old, young []*Member
 	for _, t := range all {

@@ -183,7 +183,10 @@ func TestCardsThatAreNotActiveAreRefusedForEveryRole(t *testing.T) {
 			t.Errorf("%v: alerts %v", state, !want)
 		}
 	}
-	if got := []string{ActiveCard.String(), LostCard.String(), BlockedCard.String(), ReplacedCard.String()}; strings.Join(got, " ") != "active lost blocked replaced" {
+	if got := []string{ActiveCard.String(), LostCard.String(), BlockedCard.String(), ReplacedCard.String()}; strings.Join(
+		got,
+		" ",
+	) != "active lost blocked replaced" {
 		t.Error(got)
 	}
 	for word, want := range map[string]CardState{"active": ActiveCard, "lost": LostCard, "blocked": BlockedCard, "replaced": ReplacedCard, "": BlockedCard, "Lost": BlockedCard} {
@@ -193,13 +196,15 @@ func TestCardsThatAreNotActiveAreRefusedForEveryRole(t *testing.T) {
 	}
 }
 
-// In mode warn rules are on trial: whoever has a card gets in, and the decision says what enforcement would have answered.
+// In mode warn rules are on trial: whoever has a card gets in, and the decision says what enforcement would have
+// answered.
 func TestModeWarnLetsLapsedMembersIn(t *testing.T) {
 	m := lab()
 	m.Machines[0].Mode = Warn
 	q := ask("laser", holder("user"))
 	q.Member.Until = date(t, "2026-01-01")
-	if d := mustNew(t, m).Decide(q); d.Verdict != Allow || d.Would != Deny || !slices.Equal(d.Codes(), []Code{MembershipLapsed}) {
+	if d := mustNew(t, m).Decide(q); d.Verdict != Allow || d.Would != Deny ||
+		!slices.Equal(d.Codes(), []Code{MembershipLapsed}) {
 		t.Errorf("%+v", d)
 	}
 }
@@ -261,7 +266,13 @@ func TestLawsHoldForMemberships(t *testing.T) {
 			alone |= 1 << User
 		}
 		if got := p.Who("m", []*Member{&x}, q.At)[0]; got.Alone != alone || got.Supervised != supervised {
-			t.Fatalf("who says %v %v, Decide %v %v", got.Alone.Roles(), got.Supervised.Roles(), alone.Roles(), supervised.Roles())
+			t.Fatalf(
+				"who says %v %v, Decide %v %v",
+				got.Alone.Roles(),
+				got.Supervised.Roles(),
+				alone.Roles(),
+				supervised.Roles(),
+			)
 		}
 		if d.Verdict == Deny && len(d.Codes()) == 0 && d.Grant >= 0 {
 			t.Fatalf("a refusal without a reason: %+v", d)
@@ -308,7 +319,8 @@ func TestChangesOfTheMembershipRuleAreWeighed(t *testing.T) {
 		return mustNew(t, m)
 	}
 	changes, err := Compare(passing(Membership{Grace: 7 * days}), passing(Membership{}), monday)
-	if got := say(changes); err != nil || got != "loses user alone=true with user+a membership that has ended when Mo-Fr 09:00-21:00; loses user alone=true with user+a membership that has ended clock untrusted" {
+	if got := say(changes); err != nil ||
+		got != "loses user alone=true with user+a membership that has ended when Mo-Fr 09:00-21:00; loses user alone=true with user+a membership that has ended clock untrusted" {
 		t.Errorf("%s %v", got, err)
 	}
 	s := Settings(mustNew(t, model(fortnight)), mustNew(t, model(Membership{})))

@@ -2,7 +2,8 @@ package policy
 
 import "time"
 
-// SiteID, MachineID, BadgeID, IssuerID and MemberID are slugs ([a-z0-9-], at most 64 bytes); they match whole and exactly.
+// SiteID, MachineID, BadgeID, IssuerID and MemberID are slugs ([a-z0-9-], at most 64 bytes); they match whole and
+// exactly.
 type (
 	SiteID    string
 	MachineID string
@@ -34,7 +35,8 @@ type Holding struct {
 	Checked   time.Time   // when the issuer's status was last read; zero: the badge has no status to read
 }
 
-// Assurance is what a badge's standing rests on. The zero Assurance is a signature, since every badge had one before others counted.
+// Assurance is what a badge's standing rests on. The zero Assurance is a signature, since every badge had one before
+// others counted.
 type Assurance uint8
 
 const (
@@ -91,8 +93,8 @@ type Practice struct {
 	Week    time.Duration // and in its week: since Monday's
 }
 
-// Used is the practice after one more session, which ended at a moment, in the site's zone. What of it lies before that day, or that week,
-// counts for none that is still to come.
+// Used is the practice after one more session, which ended at a moment, in the site's zone. What of it lies before that
+// day, or that week, counts for none that is still to come.
 func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	if !sameDay(p.Last, end) {
 		p.Day = 0
@@ -106,7 +108,8 @@ func (p Practice) Used(end time.Time, took time.Duration) Practice {
 	return p
 }
 
-// After is the practice p, which began to count anew, with what was practised before. Both have their Last in the site's zone.
+// After is the practice p, which began to count anew, with what was practised before. Both have their Last in the
+// site's zone.
 func (p Practice) After(before Practice) Practice {
 	first, last := before, p
 	if last.Last.Before(first.Last) {
@@ -122,7 +125,8 @@ func (p Practice) After(before Practice) Practice {
 	return last
 }
 
-// dayBegan is the first moment of the day on the wall. Where the clock is changed in it, it has not 24 hours, and may not begin at midnight.
+// dayBegan is the first moment of the day on the wall. Where the clock is changed in it, it has not 24 hours, and may
+// not begin at midnight.
 func dayBegan(at time.Time) time.Time {
 	for {
 		h, m, s := at.Clock()
@@ -168,15 +172,17 @@ type Member struct {
 
 // Limits bound a session. A zero duration is no limit. In JSON they are nanoseconds.
 type Limits struct {
-	Max    time.Duration `json:"max,omitempty"`    // the session ends at the latest after this, unless it is extended
-	Most   time.Duration `json:"most,omitempty"`   // what hours, quotas and bookings leave, for extensions too; a grant's own session has none
-	Idle   time.Duration `json:"idle,omitempty"`   // ends when the machine has not worked for this long
-	Warn   time.Duration `json:"warn,omitempty"`   // the member is warned this long before the end
-	Extend time.Duration `json:"extend,omitempty"` // what the member may add to what is left, each time they ask; zero: nothing
+	Max time.Duration `json:"max,omitempty"` // the session ends at the latest after this, unless it is extended
+	// what hours, quotas and bookings leave, for extensions too; a grant's own session has none
+	Most time.Duration `json:"most,omitempty"`
+	Idle time.Duration `json:"idle,omitempty"` // ends when the machine has not worked for this long
+	Warn time.Duration `json:"warn,omitempty"` // the member is warned this long before the end
+	// what the member may add to what is left, each time they ask; zero: nothing
+	Extend time.Duration `json:"extend,omitempty"`
 }
 
-// Extended is what is left of a session once its member has asked for more: what was left, and Extend on top, but no more than most,
-// which is the Most of a fresh decision (zero: no limit). It never takes time away.
+// Extended is what is left of a session once its member has asked for more: what was left, and Extend on top, but no
+// more than most, which is the Most of a fresh decision (zero: no limit). It never takes time away.
 func (l Limits) Extended(left, most time.Duration) time.Duration {
 	out := left + l.Extend
 	if most > 0 && out > most {

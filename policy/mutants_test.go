@@ -12,12 +12,17 @@ import (
 )
 
 var (
-	tryMutants = flag.Bool("mutants", false, "try every mutation of the list: each must be caught by a test (a few minutes)")
-	tryEvery   = flag.Int("every", 1, "with -mutants: try every n-th only")
-	tryFrom    = flag.Int("from", 0, "with -every: begin with this one")
+	tryMutants = flag.Bool(
+		"mutants",
+		false,
+		"try every mutation of the list: each must be caught by a test (a few minutes)",
+	)
+	tryEvery = flag.Int("every", 1, "with -mutants: try every n-th only")
+	tryFrom  = flag.Int("from", 0, "with -every: begin with this one")
 )
 
-// mutants are changes to the evaluator, and to what analyses policies by it, that would let someone in, keep someone out, or say the wrong thing. Each must be caught.
+// mutants are changes to the evaluator, and to what analyses policies by it, that would let someone in, keep someone
+// out, or say the wrong thing. Each must be caught.
 var mutants = []struct{ file, old, new string }{
 	{"decide.go", "if j.q.Member.Blocked {", "if false {"},
 	{"decide.go", "if j.q.Fault {", "if false {"},
@@ -38,10 +43,18 @@ var mutants = []struct{ file, old, new string }{
 	{"booking.go", "return &all[i], !all[i].From.After(j.q.At), true", "return &all[i], all[i].From.Before(j.q.At), true"},
 	{"decide.go", "if q.Day > 0 && day >= q.Day {", "if q.Day > 0 && day > q.Day {"},
 	{"decide.go", "if q.Week > 0 && week >= q.Week {", "if q.Week > 0 && week > q.Week {"},
-	{"decide.go", "if day = j.member.day; !sameDay(j.member.last, j.local) {", "if day = j.member.day; !sameWeek(j.member.last, j.local) {"},
+	{
+		"decide.go",
+		"if day = j.member.day; !sameDay(j.member.last, j.local) {",
+		"if day = j.member.day; !sameWeek(j.member.last, j.local) {",
+	},
 	{"decide.go", `s.ID == "" || s.ID == j.q.Member.ID ||`, `s.ID == "" ||`},
 	{"decide.go", "case s == nil || s.Blocked ||", "case s == nil ||"},
-	{"decide.go", "case g.Learners > 0 && j.q.Answering >= g.Learners:", "case g.Learners > 0 && j.q.Answering > g.Learners:"},
+	{
+		"decide.go",
+		"case g.Learners > 0 && j.q.Answering >= g.Learners:",
+		"case g.Learners > 0 && j.q.Answering > g.Learners:",
+	},
 	{"decide.go", "ok = j.need(&n.all[i], who) && ok", "ok = j.need(&n.all[i], who) || ok"},
 	{"decide.go", "if who.logged < n.ask.Hours {", "if who.logged <= n.ask.Hours && n.ask.Hours > 0 {"},
 	{"decide.go", "case j.q.At.Sub(since) > want:", "case j.q.At.Sub(since) >= want:"},
@@ -51,7 +64,11 @@ var mutants = []struct{ file, old, new string }{
 	{"decide.go", "case h.Assurance > least:", "case h.Assurance < least:"},
 	{"decide.go", "case at.Before(h.From):", "case false:"},
 	{"decide.go", "case !h.Until.IsZero() && at.After(h.Until):", "case !h.Until.IsZero() && !at.Before(h.Until):"},
-	{"decide.go", "case !h.Checked.IsZero() && at.Sub(h.Checked) > j.grace:", "case !h.Checked.IsZero() && at.Sub(h.Checked) > 2*j.grace:"},
+	{
+		"decide.go",
+		"case !h.Checked.IsZero() && at.Sub(h.Checked) > j.grace:",
+		"case !h.Checked.IsZero() && at.Sub(h.Checked) > 2*j.grace:",
+	},
 	{"choose.go", "if j.q.Clock != Trusted { // what could end it was passed over", "if j.q.Clock == Trusted {"},
 	{"choose.go", "l.Most = j.leaves(g)", "l.Most = min(j.leaves(g), l.Max)"},
 	{"choose.go", "if outlasts(l.Max, l.Most) {", "if outlasts(l.Most, l.Max) {"},
@@ -65,16 +82,33 @@ var mutants = []struct{ file, old, new string }{
 	{"choose.go", "if j.q.As != NoRole && j.q.As != User {", "if j.q.As == User {"},
 	{"choose.go", "all |= 1 << User\n", "\n"},
 	{"choose.go", "(first || longer(g.Session, d.Limits))", "(first || longer(d.Limits, g.Session))"},
-	{"choose.go", "d.Verdict, d.Role, d.Badges, d.Accepted = Allow, User, nil, nil", "d.Verdict, d.Role, d.Accepted = Allow, User, nil"},
-	{"choose.go", "func outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }", "func outlasts(a, b time.Duration) bool { return b != 0 && a > b }"},
+	{
+		"choose.go",
+		"d.Verdict, d.Role, d.Badges, d.Accepted = Allow, User, nil, nil",
+		"d.Verdict, d.Role, d.Accepted = Allow, User, nil",
+	},
+	{
+		"choose.go",
+		"func outlasts(a, b time.Duration) bool { return b != 0 && (a == 0 || a > b) }",
+		"func outlasts(a, b time.Duration) bool { return b != 0 && a > b }",
+	},
 	{"choose.go", "o.Verdict == Allow && m.Grants[i].Supervisor == nil:", "o.Verdict == Allow:"},
-	{"hours.go", "if w.minute < s.to-day {\n\t\t\tleft, ok = max(left, s.to-day-w.minute)", "if w.minute <= s.to-day {\n\t\t\tleft, ok = max(left, s.to-day-w.minute, 1)"}, // without the 1 it hangs
+	// without the 1 it hangs
+	{
+		"hours.go",
+		"if w.minute < s.to-day {\n\t\t\tleft, ok = max(left, s.to-day-w.minute)",
+		"if w.minute <= s.to-day {\n\t\t\tleft, ok = max(left, s.to-day-w.minute, 1)",
+	},
 	{"hours.go", "if s.from <= w.minute && w.minute < s.to {", "if s.from < w.minute && w.minute < s.to {"},
 	{"hours.go", "for i := len(h.rules) - 1; i >= 0; i-- {", "for i := range h.rules {"},
 	{"hours.go", "!change.IsZero() && change.Before(end)", "!change.IsZero() && change.After(end)"},
 	{"hours.go", "time.Duration(left)*time.Minute - intoMinute(at)", "time.Duration(left)*time.Minute"},
 	{"hours.go", "time.Duration(h.horizon()+1) * day", "time.Duration(h.horizon()) * day"},
-	{"dates.go", "return d.inYear() >= x.from.inYear() || d.inYear() <= x.to.inYear() // over the New Year", "return false"},
+	{
+		"dates.go",
+		"return d.inYear() >= x.from.inYear() || d.inYear() <= x.to.inYear() // over the New Year",
+		"return false",
+	},
 	{"person.go", "out.Day, out.Week = max(out.Day, x.Day), max(out.Week, x.Week)", "out.Day, out.Week = x.Day, x.Week"},
 	{"model.go", "if !sameWeek(p.Last, end) {", "if !sameDay(p.Last, end) {"},
 	{"model.go", "p.Day += min(took, end.Sub(dayBegan(end)))", "p.Day += took"},
@@ -93,14 +127,26 @@ var mutants = []struct{ file, old, new string }{
 	{"accepts.go", "if l.code != counts || a.with == nil {", "if a.with == nil {"},
 	{"accepts.go", "why.kind = Besides", "_ = Besides"},
 	{"accepts.go", "if own.accepts = nil; j.quietly", "if j.quietly"},
-	{"accepts.go", "met := func(x need) bool { return j.quietly(&x, &j.member) }", "met := func(need) bool { return true }"},
+	{
+		"accepts.go",
+		"met := func(x need) bool { return j.quietly(&x, &j.member) }",
+		"met := func(need) bool { return true }",
+	},
 	{"accepts.go", "ok && i.Name != \"\"", "ok && false"},
 	{"compile.go", "g.Supervisor, Mentor, 1)", "g.Supervisor, g.Role, 1)"},
 	{"compile.go", "if !compiled.needs.besides() {", "if true {"},
-	{"decide.go", "if l, known = j.accepted(l, n, h, who); !known {", "if l, known = j.accepted(l, n, h, who); false && !known {"},
+	{
+		"decide.go",
+		"if l, known = j.accepted(l, n, h, who); !known {",
+		"if l, known = j.accepted(l, n, h, who); false && !known {",
+	},
 	{"decide.go", ", l.code == noBadge && why.code == noBadge:", ":"},
 	{"decide.go", "if lacks[i].kind == Besides {", "if false {"},
-	{"choose.go", "d.Verdict, d.Role, d.Badges, d.Accepted = Allow, User, nil, nil", "d.Verdict, d.Role, d.Badges = Allow, User, nil"},
+	{
+		"choose.go",
+		"d.Verdict, d.Role, d.Badges, d.Accepted = Allow, User, nil, nil",
+		"d.Verdict, d.Role, d.Badges = Allow, User, nil",
+	},
 	{"person.go", "x.others = x.others || x.all[i].Other != nil", "x.others = false"},
 	{"person.go", "x.n, x.others = len(x.few)+1, true", "x.n = len(x.few)+1"},
 	{"acceptspace.go", "if !a.For(as) {", "if false {"},
@@ -127,7 +173,11 @@ var mutants = []struct{ file, old, new string }{
 	{"never.go", "fmt.Sprint(t.role, t.supervised, t.clock, met, set)", "fmt.Sprint(t.role, t.supervised, t.clock, set)"},
 	{"slots.go", "first+allYearsDays)", "first+4*aYearsDays)"},
 	{"slots.go", "c.walk(max(end, edge-1), edge+8)", "c.walk(max(end, edge-1), edge+1)"},
-	{"slots.go", "cuts = append(cuts, m.From.In(c.zone), m.To.In(c.zone))", "cuts = append(cuts, m.From.In(c.zone).Truncate(time.Minute), m.To.In(c.zone))"},
+	{
+		"slots.go",
+		"cuts = append(cuts, m.From.In(c.zone), m.To.In(c.zone))",
+		"cuts = append(cuts, m.From.In(c.zone).Truncate(time.Minute), m.To.In(c.zone))",
+	},
 	{"slots.go", "if odd && len(marks) > 0 {", "if false {"},
 	{"slots.go", "if odd && !c.last {", "if false {"},
 	{"never.go", "if d.Would != d.Verdict {", "if false {"},
@@ -153,7 +203,11 @@ var mutants = []struct{ file, old, new string }{
 	{"peers.go", "held = append(held, b.Accepts[i].OtherBadge)", "_ = i"},
 	{"peers.go", "has := []OtherBadge{other}", "has := []OtherBadge{}"},
 	{"peers.go", "has = append(has, OtherBadge{h.Issuer, h.Achievement})", "_ = h"},
-	{"lacks.go", "case l.code == badgeExpired, l.code == badgeRevoked, l.code == badgeUnverified, l.kind == OfAge:", "case false:"},
+	{
+		"lacks.go",
+		"case l.code == badgeExpired, l.code == badgeRevoked, l.code == badgeUnverified, l.kind == OfAge:",
+		"case false:",
+	},
 	{"membership.go", "case over > days24(x.Grace):", "case over >= days24(x.Grace):"},
 	{"membership.go", "case over > 0:", "case over >= 0:"},
 	{"membership.go", "case over >= -days24(x.Warn) && x.Warn > 0:", "case over > -days24(x.Warn) && x.Warn > 0:"},
@@ -229,7 +283,8 @@ func TestEveryMutantOfTheEvaluatorIsCaught(t *testing.T) {
 	t.Logf("%d of %d mutants are caught; the list has %d", caught(t, overlays, which), len(which), len(mutants))
 }
 
-// caught runs this package's tests with each overlay, two at a time: the short form first, and all of it if that lets a mutant by.
+// caught runs this package's tests with each overlay, two at a time: the short form first, and all of it if that lets a
+// mutant by.
 func caught(t *testing.T, overlays []string, which []int) (n int) {
 	var work sync.WaitGroup
 	var mu sync.Mutex
@@ -240,7 +295,8 @@ func caught(t *testing.T, overlays []string, which []int) (n int) {
 		work.Go(func() {
 			defer func() { <-seats }()
 			test := func(more ...string) ([]byte, error) {
-				return exec.Command("go", append([]string{"test", "-failfast", "-timeout", "300s", "-overlay", o}, append(more, ".")...)...).CombinedOutput()
+				return exec.Command("go", append([]string{"test", "-failfast", "-timeout", "300s", "-overlay", o}, append(more, ".")...)...).
+					CombinedOutput()
 			}
 			out, err := test("-short")
 			if err == nil {

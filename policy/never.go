@@ -21,9 +21,10 @@ type Breach struct {
 	Grant      int          // index of the grant that gives the role; -1: mode warn does
 }
 
-// Breaches looks for a case against every invariant, over all that a decision may depend on: every combination of the badges that
-// the machine names, every stretch of time from a day on, be it of another year, a supervisor or none, a clock that is trusted or not.
-// Where there are several cases against an invariant at one machine, it is one with the fewest badges.
+// Breaches looks for a case against every invariant, over all that a decision may depend on: every combination of the
+// badges that the machine names, every stretch of time from a day on, be it of another year, a supervisor or none, a
+// clock that is trusted or not. Where there are several cases against an invariant at one machine, it is one with the
+// fewest badges.
 func (p *Policy) Breaches(from time.Time) []Breach {
 	var out []Breach
 	for _, v := range p.Never {
@@ -40,8 +41,8 @@ func (p *Policy) Breaches(from time.Time) []Breach {
 	return out
 }
 
-// breach relies on a law of every policy, that another badge never takes access away: where somebody who holds every badge but
-// the excepted is refused, everybody else without them is.
+// breach relies on a law of every policy, that another badge never takes access away: where somebody who holds every
+// badge but the excepted is refused, everybody else without them is.
 func (p *Policy) breach(v Invariant, m *Machine, from time.Time) (best Breach, found bool) {
 	items := p.items(m)
 	without := map[Role][][]item{}
@@ -155,8 +156,8 @@ func (t trial) gives(holds []item) bool {
 	return d.Verdict == Allow && d.Role == t.role
 }
 
-// fewest are the fewest of the badges with which the role is given, if they are no more than most: the smallest sets are tried first. Of
-// more than twelve badges, one after the other is taken away instead, while it is still given.
+// fewest are the fewest of the badges with which the role is given, if they are no more than most: the smallest sets
+// are tried first. Of more than twelve badges, one after the other is taken away instead, while it is still given.
 func (t trial) fewest(badges []item, most int) (holds []item, few bool) {
 	if len(badges) > 12 {
 		for i := 0; i < len(badges); {

@@ -15,8 +15,18 @@ func TestSlotsAreEveryKindOfTime(t *testing.T) {
 	for _, s := range slotsOf(paris(), monday, []*Hours{a, b}, nil) {
 		got = append(got, s.span())
 	}
-	want := []string{"Mo-Th 00:00-09:00", "Mo-Th 09:00-21:00", "Mo-Th 21:00-24:00", "Fr 00:00-09:00", "Fr 09:00-20:00", "Fr 20:00-21:00", "Fr 21:00-24:00",
-		"Sa 00:00-02:00", "Sa 02:00-24:00", "Su 00:00-24:00"}
+	want := []string{
+		"Mo-Th 00:00-09:00",
+		"Mo-Th 09:00-21:00",
+		"Mo-Th 21:00-24:00",
+		"Fr 00:00-09:00",
+		"Fr 09:00-20:00",
+		"Fr 20:00-21:00",
+		"Fr 21:00-24:00",
+		"Sa 00:00-02:00",
+		"Sa 02:00-24:00",
+		"Su 00:00-24:00",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
@@ -38,7 +48,11 @@ func TestBreachesComeWithTheSmallestCase(t *testing.T) {
 	night := Invariant{Roles: []Role{User}, At: mustHours("22:00-06:00")}
 	only := func(from, to string, who MemberID) func(*Machine) {
 		return func(m *Machine) {
-			m.Grants[0].Needs, m.Grants[0].Booked, m.Bookings = Need{Badge: "first"}, true, []Booking{{toTheSecond(t, from), toTheSecond(t, to), who}}
+			m.Grants[0].Needs, m.Grants[0].Booked, m.Bookings = Need{
+				Badge: "first",
+			}, true, []Booking{
+				{toTheSecond(t, from), toTheSecond(t, to), who},
+			}
 		}
 	}
 	twice := func(from string) func(*Machine) {
@@ -139,7 +153,8 @@ func TestBreachesComeWithTheSmallestCase(t *testing.T) {
 func TestADayWithoutAnHourStandsForNoOther(t *testing.T) {
 	m := ruled(t, func(m *Machine) { m.Grants[0].Hours = mustHours("Su 02:10-02:20") }).Model
 	m.Never = []Invariant{{Roles: []Role{User}}}
-	if got := mustNew(t, m).Breaches(toTheSecond(t, "2027-03-28 00:00:00")); len(got) != 1 || got[0].When != "Su 02:10-02:20" {
+	if got := mustNew(t, m).Breaches(toTheSecond(t, "2027-03-28 00:00:00")); len(got) != 1 ||
+		got[0].When != "Su 02:10-02:20" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -154,12 +169,29 @@ func toTheSecond(t *testing.T, s string) time.Time {
 	return at
 }
 
-// Whatever a moment is to hours and bookings, some slot's is: in any year, at any second, and in the hour that comes twice.
+// Whatever a moment is to hours and bookings, some slot's is: in any year, at any second, and in the hour that comes
+// twice.
 func TestEveryMomentHasASlotLikeIt(t *testing.T) {
 	g := gen{rand.New(rand.NewPCG(9, 10))}
-	rules := []string{"Mo-Fr 09:00-21:00", "Sa 20:00-02:00", "PH off", "Su,PH 10:00-26:00", "2028 Jan 10 09:00-21:00", "Feb 29 00:30-01:30", "Dec 24-Jan 02 off",
-		"Jul-Aug Mo-Fr 10:00-16:00", "2027 Oct 31 01:30-02:30", "2060 Mar 05-2061 Apr 01 Tu 08:00-24:00", "Dec 25 Mo 10:00-12:00"}
-	french := NewHolidays(Date{0, time.December, 25}, Date{0, time.May, 1}, Date{2059, time.July, 3}, Date{2027, time.March, 29})
+	rules := []string{
+		"Mo-Fr 09:00-21:00",
+		"Sa 20:00-02:00",
+		"PH off",
+		"Su,PH 10:00-26:00",
+		"2028 Jan 10 09:00-21:00",
+		"Feb 29 00:30-01:30",
+		"Dec 24-Jan 02 off",
+		"Jul-Aug Mo-Fr 10:00-16:00",
+		"2027 Oct 31 01:30-02:30",
+		"2060 Mar 05-2061 Apr 01 Tu 08:00-24:00",
+		"Dec 25 Mo 10:00-12:00",
+	}
+	french := NewHolidays(
+		Date{0, time.December, 25},
+		Date{0, time.May, 1},
+		Date{2059, time.July, 3},
+		Date{2027, time.March, 29},
+	)
 	like := func(at time.Time, hours []*Hours, bookings []Booking) (out string) {
 		for _, h := range hours {
 			out += fmt.Sprint(h.Open(at), " ")
@@ -199,7 +231,11 @@ func TestEveryMomentHasASlotLikeIt(t *testing.T) {
 			found[like(s.at, hours, bookings)] = true
 		}
 		for range 400 {
-			moments = append(moments, monday.Add(time.Duration(g.IntN(40*366*24*60))*time.Minute), toTheSecond(t, "2027-10-31 00:00:00").Add(time.Duration(g.IntN(4*3600))*time.Second))
+			moments = append(
+				moments,
+				monday.Add(time.Duration(g.IntN(40*366*24*60))*time.Minute),
+				toTheSecond(t, "2027-10-31 00:00:00").Add(time.Duration(g.IntN(4*3600))*time.Second),
+			)
 		}
 		for _, at := range moments {
 			if at = at.In(paris()); !found[like(at, hours, bookings)] {
@@ -235,7 +271,8 @@ func TestBreachesAreFoundWhereAnySetOfBadgesBreaches(t *testing.T) {
 	}
 }
 
-// bruteBreach is the least number of badges with which the role is given, at any quarter of an hour of a week; -1: never.
+// bruteBreach is the least number of badges with which the role is given, at any quarter of an hour of a week; -1:
+// never.
 func bruteBreach(p *Policy, v Invariant) int {
 	least := -1
 	for set := range 1 << len(ids) {
@@ -300,7 +337,8 @@ func TestBadgesThatCannotBeComparedAreNotCompared(t *testing.T) {
 			if i > 0 || len(less.Member.Holdings) == 0 {
 				continue
 			}
-			if x, y := less.Member.Holdings[0], q.Member.Holdings[0]; x.From.After(y.From) || x.Assurance < y.Assurance || x == y {
+			if x, y := less.Member.Holdings[0], q.Member.Holdings[0]; x.From.After(y.From) || x.Assurance < y.Assurance ||
+				x == y {
 				t.Errorf("%+v counts as worth less than %+v", x, y)
 			}
 		}
@@ -347,7 +385,8 @@ func TestBreachesOfManyBadgesAtManyTimesAreFoundAtOnce(t *testing.T) {
 	p := mustNew(t, m)
 	began := time.Now()
 	got := p.Breaches(monday)
-	if took := time.Since(began); len(got) != 1 || len(got[0].Holds) != 12 || took > 5*time.Second { // 0.1 s, but for a busy machine; once it was 84
+	if took := time.Since(began); len(got) != 1 || len(got[0].Holds) != 12 || took > 5*time.Second {
+		// 0.1 s, but for a busy machine; once it was 84
 		t.Errorf("%d breaches, in %v", len(got), took)
 	}
 }

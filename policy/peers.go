@@ -2,8 +2,8 @@ package policy
 
 import "slices"
 
-// peers reports whether two who meet the grant could answer for each other: whoever meets it with the site's own badges,
-// or with one badge of another issuer wherever that is accepted, meets what it asks of a supervisor.
+// peers reports whether two who meet the grant could answer for each other: whoever meets it with the site's own
+// badges, or with one badge of another issuer wherever that is accepted, meets what it asks of a supervisor.
 func (p *Policy) peers(g *Grant) bool {
 	if g.Supervisor == nil {
 		return false

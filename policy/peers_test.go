@@ -2,7 +2,8 @@ package policy
 
 import "testing"
 
-// Whoever holds a badge of another issuer that counts as both badges could answer for a learner, and a learner for them.
+// Whoever holds a badge of another issuer that counts as both badges could answer for a learner, and a learner for
+// them.
 func TestPeersAreSeenThroughAcceptedBadges(t *testing.T) {
 	theirs := OtherBadge{"other", "urn:f0"}
 	for name, c := range map[string]struct {
@@ -35,7 +36,14 @@ func TestPeersAreSeenThroughAcceptedBadges(t *testing.T) {
 
 // plainModel has the badges alone, of ours, and another issuer.
 func (gen) plainModel() Model {
-	m := Model{Site: "s", Zone: paris(), Issuers: []Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}, {ID: "other", Profile: "did:y", Name: "Le Labo d’à côté", Keys: []string{"k"}}}}
+	m := Model{
+		Site: "s",
+		Zone: paris(),
+		Issuers: []Issuer{
+			{ID: "i", Profile: "did:x", Keys: []string{"k"}},
+			{ID: "other", Profile: "did:y", Name: "Le Labo d’à côté", Keys: []string{"k"}},
+		},
+	}
 	for _, id := range ids {
 		m.Badges = append(m.Badges, Badge{ID: id, Name: Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)})
 	}
@@ -96,11 +104,15 @@ func TestABadgeThatIsAcceptedAsTwoIsFoundByCompareAndNever(t *testing.T) {
 	p := model(func(m *Model) {
 		all := &m.Machines[0].Grants[0].Needs.All
 		*all = append(*all, Need{Badge: "d"})
-		m.Machines[0].Grants = append(m.Machines[0].Grants, Grant{Role: User, Needs: Need{Badge: "e"}, Supervisor: &Need{Badge: "f"}})
+		m.Machines[0].Grants = append(
+			m.Machines[0].Grants,
+			Grant{Role: User, Needs: Need{Badge: "e"}, Supervisor: &Need{Badge: "f"}},
+		)
 		m.Never = []Invariant{{Roles: []Role{User}, Without: []BadgeID{"c"}}}
 	})
 	got := p.Breaches(monday)
-	if len(got) != 1 || len(got[0].Accepted) != 0 || len(got[0].Holds) != 1 || got[0].Holds[0] != "e" || !got[0].Supervised {
+	if len(got) != 1 || len(got[0].Accepted) != 0 || len(got[0].Holds) != 1 || got[0].Holds[0] != "e" ||
+		!got[0].Supervised {
 		t.Errorf("%+v", got)
 	}
 }

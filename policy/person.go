@@ -24,7 +24,8 @@ func (x *person) meet(m *machine, who *Member) {
 	x.last, x.logged, x.day, x.week = u.Last, u.Logged, u.Day, u.Week
 }
 
-// used is what the member has done at the machine. Where it is told twice, the better half of each counts, but for quotas the greater.
+// used is what the member has done at the machine. Where it is told twice, the better half of each counts, but for
+// quotas the greater.
 func (m *Member) used(id MachineID) (out Practice) {
 	for i := range m.Practice {
 		x := &m.Practice[i]

@@ -11,8 +11,9 @@ func (m *Machine) Gives(r Role) bool {
 	return m != nil && slices.ContainsFunc(m.Grants, func(g Grant) bool { return g.Role == r })
 }
 
-// Plain is a sentence for the people of this machine: where no grant gives the role of mentor or of maintainer, it sends nobody to one. The
-// desk helps in place of maintainers, and whoever supervises is not called a mentor. A nil machine has no roles.
+// Plain is a sentence for the people of this machine: where no grant gives the role of mentor or of maintainer, it
+// sends nobody to one. The desk helps in place of maintainers, and whoever supervises is not called a mentor. A nil
+// machine has no roles.
 func (m *Machine) Plain(t Text) Text {
 	if !m.Gives(Maintainer) {
 		t = Text{replaced(t.FR, maintainerFR[:]), replaced(t.EN, maintainerEN[:])}
@@ -52,7 +53,8 @@ func replaced(s string, pairs []string) string {
 	return out.String()
 }
 
-// The phrases that name a role, each with what stands for it. The tests of explain and of the panel hold them against every sentence.
+// The phrases that name a role, each with what stands for it. The tests of explain and of the panel hold them against
+// every sentence.
 var (
 	maintainerFR = [...]string{
 		"Seuls les mainteneurs peuvent démarrer", "Attendre quelques minutes",

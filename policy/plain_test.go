@@ -12,7 +12,10 @@ var aRole = regexp.MustCompile(`(?i)mentor|mainten`)
 func TestNoSentenceNamesARoleThatTheMachineGivesNobody(t *testing.T) {
 	two := func(change func(*Machine)) *Policy {
 		return ruled(t, func(m *Machine) {
-			m.Grants = []Grant{{Role: User, Needs: Need{Badge: "user"}}, {Role: Learner, Needs: Need{Badge: "first"}, Supervisor: &Need{Badge: "user"}}}
+			m.Grants = []Grant{
+				{Role: User, Needs: Need{Badge: "user"}},
+				{Role: Learner, Needs: Need{Badge: "first"}, Supervisor: &Need{Badge: "user"}},
+			}
 			change(m)
 		})
 	}
@@ -31,7 +34,13 @@ func TestNoSentenceNamesARoleThatTheMachineGivesNobody(t *testing.T) {
 		}
 	}
 	full := Question{At: monday, Clock: Trusted, Machine: "m", Card: AES, Issued: monday}
-	members := map[string]*Member{"nobody": nil, "no badge": bearer(), "user": bearer("user"), "first": bearer("first"), "blocked": {ID: "b", Blocked: true}}
+	members := map[string]*Member{
+		"nobody":   nil,
+		"no badge": bearer(),
+		"user":     bearer("user"),
+		"first":    bearer("first"),
+		"blocked":  {ID: "b", Blocked: true},
+	}
 	for name, m := range members {
 		for what, change := range map[string]func(*Question){
 			"as it is": func(*Question) {}, "tagged": func(q *Question) { q.Tagged = true }, "fault": func(q *Question) { q.Fault = true },

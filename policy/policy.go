@@ -1,21 +1,21 @@
 // Package policy decides who may use a machine, and says why.
 //
 // It takes a Model (what a site's administrator wrote; package policy/file reads it from policy.yaml), checked and
-// compiled by New, and a Question (a machine, a member with verified badges, a time), and answers with a Decision: allow,
-// deny or await, and for every grant of the machine all that is missing. Explain turns that into a sentence and a
-// next step for the member, in French and English. All is pure: no clock, no I/O, no network; the same question gets the
-// same answer.
+// compiled by New, and a Question (a machine, a member with verified badges, a time), and answers with a Decision:
+// allow, deny or await, and for every grant of the machine all that is missing. Explain turns that into a sentence and
+// a next step for the member, in French and English. All is pure: no clock, no I/O, no network; the same question gets
+// the same answer.
 //
 // It refuses by default. The zero Decision, Role and Holding open nothing. A rule that cannot be judged denies, with
-// the code that says so: while the clock is not trusted, opening hours, ages and the ends of badges cannot be judged. A tag stops
-// every role but maintainer (a mentor too: a mentor answers for people, not for the state of a machine); a fault
-// stops everyone. Another badge never takes access away: of several badges of one kind the best counts, of several
-// grants of one role the longest session.
+// the code that says so: while the clock is not trusted, opening hours, ages and the ends of badges cannot be judged. A
+// tag stops every role but maintainer (a mentor too: a mentor answers for people, not for the state of a machine); a
+// fault stops everyone. Another badge never takes access away: of several badges of one kind the best counts, of
+// several grants of one role the longest session.
 //
-// Two dates are not judged while the clock is untrusted, since every signed badge bears the first and every revocable one
-// the second, and nobody could start a machine after a power cut without a network: the beginning of a badge's
-// validity, and the age of its last known status. A revocation that the machine knows always counts. Nor does a booking that had
-// ended when the bundle was made: whatever the clock shows, it is later than that.
+// Two dates are not judged while the clock is untrusted, since every signed badge bears the first and every revocable
+// one the second, and nobody could start a machine after a power cut without a network: the beginning of a badge's
+// validity, and the age of its last known status. A revocation that the machine knows always counts. Nor does a booking
+// that had ended when the bundle was made: whatever the clock shows, it is later than that.
 package policy
 
 import (
@@ -58,7 +58,8 @@ type Issuer struct {
 	StatusIssuers []IssuerID // who may sign the status lists of its badges, besides itself
 }
 
-// StatusProfiles are the ids, as they stand in credentials, of those who may sign the status lists of an issuer's badges besides it.
+// StatusProfiles are the ids, as they stand in credentials, of those who may sign the status lists of an issuer's
+// badges besides it.
 func StatusProfiles(all []Issuer, of Issuer) []string {
 	var out []string
 	for _, id := range of.StatusIssuers {
@@ -142,9 +143,10 @@ type Grant struct {
 	Supervisor *Need  // what the supervisor must hold; nil: the member may be alone
 	Hours      *Hours // nil: at any time
 	Booked     bool   // only within a booking of the member's own
-	Learners   int    // how many sessions a supervisor may answer for at once, of those that the machine knows; zero: any number
-	Quota      Quota
-	Session    Limits
+	// how many sessions a supervisor may answer for at once, of those that the machine knows; zero: any number
+	Learners int
+	Quota    Quota
+	Session  Limits
 }
 
 // Need is what must be held: exactly one of Badge, All and Any is set. The zero Need is never met.
@@ -163,12 +165,14 @@ type EvidenceRule struct {
 	Interventions int           // how many must count
 	Kinds         []string      // which kinds count
 	Within        time.Duration // how old they may be; zero: any age
-	EndorsedBy    BadgeID       // each is logged under the tap of someone whose session rested on this badge; empty: nobody's
-	Endorsed      Endorsed      // how that person answers for the work
-	Spread        int           // on how many different days of the site's zone they must lie; zero: on any
+	// each is logged under the tap of someone whose session rested on this badge; empty: nobody's
+	EndorsedBy BadgeID
+	Endorsed   Endorsed // how that person answers for the work
+	Spread     int      // on how many different days of the site's zone they must lie; zero: on any
 }
 
-// Endorsed is how the maintainer answers for work that was logged under their tap. The zero Endorsed is by the tap alone.
+// Endorsed is how the maintainer answers for work that was logged under their tap. The zero Endorsed is by the tap
+// alone.
 type Endorsed uint8
 
 const (

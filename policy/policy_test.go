@@ -32,23 +32,47 @@ func mustHours(s string) *Hours {
 // lab is the laser of the first site, with one grant for each rule.
 func lab() Model {
 	badge := func(id BadgeID, name string) Badge {
-		return Badge{ID: id, Name: Text{FR: "Découpe laser - " + name, EN: string(id)}, Issuer: "biklab", Achievement: "https://obf.example/a/" + string(id) + "?cid=1"}
+		return Badge{
+			ID:          id,
+			Name:        Text{FR: "Découpe laser - " + name, EN: string(id)},
+			Issuer:      "biklab",
+			Achievement: "https://obf.example/a/" + string(id) + "?cid=1",
+		}
 	}
 	return Model{
 		Site: "biklab", Zone: paris(),
 		Issuers: []Issuer{{ID: "biklab", Name: "BIK'LAB", Profile: "did:key:z6Mk", Keys: []string{"z6Mk"}}},
-		Badges: []Badge{badge("first", "1er pas"), badge("user", "Utilisateur autonome"), badge("host", "Animateur / animatrice"),
-			badge("mentor", "Formateur mentor"), badge("maintainer", "Mainteneur")},
+		Badges: []Badge{
+			badge("first", "1er pas"),
+			badge("user", "Utilisateur autonome"),
+			badge("host", "Animateur / animatrice"),
+			badge("mentor", "Formateur mentor"),
+			badge("maintainer", "Mainteneur"),
+		},
 		Machines: []Machine{
 			{ID: "laser", Name: Text{FR: "Découpe laser"}, Grants: []Grant{
 				{Role: Maintainer, Needs: Need{Badge: "maintainer"}},
 				{Role: Mentor, Needs: Need{Badge: "mentor"}, Session: Limits{Max: 4 * time.Hour}},
-				{Role: User, Needs: Need{Badge: "user"}, Hours: mustHours("Mo-Fr 09:00-21:00; Sa 10:00-18:00"), Session: Limits{Max: 2 * time.Hour, Idle: 10 * time.Minute, Warn: 2 * time.Minute}},
+				{
+					Role:    User,
+					Needs:   Need{Badge: "user"},
+					Hours:   mustHours("Mo-Fr 09:00-21:00; Sa 10:00-18:00"),
+					Session: Limits{Max: 2 * time.Hour, Idle: 10 * time.Minute, Warn: 2 * time.Minute},
+				},
 				{Role: Learner, Needs: Need{Badge: "first"}, Supervisor: &Need{Badge: "mentor"}, Session: Limits{Max: time.Hour}},
 			}},
 			{ID: "vinyl", Grants: []Grant{
 				{Role: Host, Needs: Need{All: []Need{{Badge: "host"}, {Badge: "user"}}}},
-				{Role: User, Needs: Need{Any: []Need{{Badge: "user", UsedWithin: 180 * days}, {Badge: "mentor"}, {All: []Need{{Badge: "first"}, {Badge: "host"}}}}}},
+				{
+					Role: User,
+					Needs: Need{
+						Any: []Need{
+							{Badge: "user", UsedWithin: 180 * days},
+							{Badge: "mentor"},
+							{All: []Need{{Badge: "first"}, {Badge: "host"}}},
+						},
+					},
+				},
 			}},
 			{ID: "print", Mode: Warn, Grants: []Grant{
 				{Role: Maintainer, Needs: Need{Badge: "maintainer"}},
@@ -215,7 +239,13 @@ func TestInterventionKindsAreThoseOfTheMachinesBadges(t *testing.T) {
 
 func TestAMaintainerAttestsOnlyWhatARuleOfTheMachineAsksFor(t *testing.T) {
 	m := lab()
-	m.Evidence["host"] = EvidenceRule{Interventions: 2, Kinds: []string{"blade"}, EndorsedBy: "host", Endorsed: AtTheTime, Spread: 2}
+	m.Evidence["host"] = EvidenceRule{
+		Interventions: 2,
+		Kinds:         []string{"blade"},
+		EndorsedBy:    "host",
+		Endorsed:      AtTheTime,
+		Spread:        2,
+	}
 	p := mustNew(t, m)
 	for _, c := range []struct {
 		machine MachineID

@@ -16,7 +16,10 @@ func replayed(t *testing.T, needs BadgeID, key string) *Policy {
 func TestReplayAsksOnlyWhatTheBasisCanTell(t *testing.T) {
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	before := replayed(t, "a", "k")
-	holder := &Member{ID: "m-1", Holdings: []Holding{{Badge: "a", Standing: Verified, From: at}, {Badge: "gone", Standing: Verified, From: at}}}
+	holder := &Member{
+		ID:       "m-1",
+		Holdings: []Holding{{Badge: "a", Standing: Verified, From: at}, {Badge: "gone", Standing: Verified, From: at}},
+	}
 	q := Question{At: at, Clock: Trusted, Machine: "m", Member: holder}
 	basis := BasisOf(q, before.Decide(q))
 	stranger := Question{At: at, Clock: Trusted, Machine: "m"}
@@ -58,7 +61,8 @@ func TestIssuersWithoutANameAreCalledByTheirId(t *testing.T) {
 	}
 }
 
-// A journal that began anew counts on with what was practised before, and days and weeks that are over do not come back.
+// A journal that began anew counts on with what was practised before, and days and weeks that are over do not come
+// back.
 func TestPracticeGoesOnAfterANewJournal(t *testing.T) {
 	monday := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 	hour := time.Hour

@@ -30,7 +30,13 @@ func TestRightsThatHoldNowAreWhatWhoSays(t *testing.T) {
 			}
 		}
 		if alone != place.Alone || supervised != place.Supervised {
-			t.Fatalf("%v %v, but Who says %v %v", alone.Roles(), supervised.Roles(), place.Alone.Roles(), place.Supervised.Roles())
+			t.Fatalf(
+				"%v %v, but Who says %v %v",
+				alone.Roles(),
+				supervised.Roles(),
+				place.Alone.Roles(),
+				place.Supervised.Roles(),
+			)
 		}
 	}
 	if later == 0 {

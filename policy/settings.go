@@ -9,8 +9,8 @@ import (
 	"unicode"
 )
 
-// Setting is a part of a policy that differs and that Compare does not weigh as cases. Before and After are empty where the values are
-// long, and Before or After alone where it comes or goes.
+// Setting is a part of a policy that differs and that Compare does not weigh as cases. Before and After are empty where
+// the values are long, and Before or After alone where it comes or goes.
 type Setting struct {
 	Path   string `json:"path"` // as in policy.yaml: machines.laser.cooldown
 	Before string `json:"before,omitempty"`
@@ -31,7 +31,8 @@ func Settings(before, after *Policy) []Setting {
 
 type settings []Setting
 
-// weighed are fields that Compare weighs, or that Settings looks into. A field that is new here is listed until somebody says otherwise.
+// weighed are fields that Compare weighs, or that Settings looks into. A field that is new here is listed until
+// somebody says otherwise.
 var weighed = map[string]bool{"Holidays": true, "Issuers": true, "Badges": true, "Machines": true, "Evidence": true, "ID": true,
 	"Grants": true, "Mode": true, "Card": true, "Pass": true, "Fresh": true, "Stale": true, "Bookings": true}
 

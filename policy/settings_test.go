@@ -102,11 +102,20 @@ func TestMembersAreComparedAsEachPolicySeesThem(t *testing.T) {
 	both := func(m *Member) Twin { return Twin{m, m} }
 	old := bearer("user")
 	old.Holdings[0].Checked = monday.AddDate(0, -6, 0)
-	all := []Twin{both(bearer("user")), both(bearer("first")), {bearer("user"), bearer("first")}, both(bearer()), both(old)}
+	all := []Twin{
+		both(bearer("user")),
+		both(bearer("first")),
+		{bearer("user"), bearer("first")},
+		both(bearer()),
+		both(old),
+	}
 	text := func(before, after func(*Machine)) string {
 		var out []string
 		for _, c := range CompareMembers(ruled(t, before), ruled(t, after), all, monday) {
-			out = append(out, fmt.Sprintf("%d %s %v %v %v %v %v %d", c.Member, c.Machine, c.Role, c.Alone, c.Gained, c.When, c.Except, c.Hours))
+			out = append(
+				out,
+				fmt.Sprintf("%d %s %v %v %v %v %v %d", c.Member, c.Machine, c.Role, c.Alone, c.Gained, c.When, c.Except, c.Hours),
+			)
 		}
 		return strings.Join(out, "; ")
 	}

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// slot is a stretch of time throughout which no rule on hours changes its mind, and a moment in it that stands for it all.
+// slot is a stretch of time throughout which no rule on hours changes its mind, and a moment in it that stands for it
+// all.
 type slot struct {
 	at       time.Time
 	from, to int    // minutes of the day: a booking may begin or end within one
@@ -16,8 +17,9 @@ type slot struct {
 	beyond   bool   // no day of the coming year is like it
 }
 
-// slotsOf cuts time from a day on into slots: every combination of open and closed hours, and of bookings, that will ever occur has
-// one. Each list of bookings is one machine's. Days on which the same hours are booked are alike, whoever booked them.
+// slotsOf cuts time from a day on into slots: every combination of open and closed hours, and of bookings, that will
+// ever occur has one. Each list of bookings is one machine's. Days on which the same hours are booked are alike,
+// whoever booked them.
 func slotsOf(zone *time.Location, from time.Time, hours []*Hours, bookings ...[]Booking) []slot {
 	c := calendar{zone: zone, hours: hours, bookings: bookings, seen: map[string]place{}, kinds: map[string]place{}}
 	first := onWall(from.In(zone)).number()
@@ -215,7 +217,8 @@ func (c *calendar) cut(w moment, marks []mark, odd bool) place {
 	return at
 }
 
-// edges are the days, counted from 1970 and in order, from which something holds, or holds no longer, that is named with its year.
+// edges are the days, counted from 1970 and in order, from which something holds, or holds no longer, that is named
+// with its year.
 func (c *calendar) edges() []int {
 	var out []int
 	for _, h := range c.hours {

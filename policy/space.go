@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// space is everything that decisions on one machine, by one policy or two, can depend on besides time: a product of chains. Each
-// begins with what is plain: a badge not held, no share used, a card that proves itself, a bundle of the day. What follows is told
-// of a case only where it makes a difference to it.
+// space is everything that decisions on one machine, by one policy or two, can depend on besides time: a product of
+// chains. Each begins with what is plain: a badge not held, no share used, a card that proves itself, a bundle of the
+// day. What follows is told of a case only where it makes a difference to it.
 type space struct {
 	id     MachineID
 	chains []chain
 }
 
-// chain is one thing about the member or the circumstances, in levels that some rule tells apart. Most are each worth more than the
-// one before; of badges that are old or attested, neither is.
+// chain is one thing about the member or the circumstances, in levels that some rule tells apart. Most are each worth
+// more than the one before; of badges that are old or attested, neither is.
 type chain struct {
 	words []Text // of each level; empty: nothing is worth saying
 	apply []func(*Question)
@@ -34,7 +34,8 @@ const (
 	ofShare
 )
 
-// maxCases bounds the states of a space times the slots of a year: what has more is not tried rather than tried in part.
+// maxCases bounds the states of a space times the slots of a year: what has more is not tried rather than tried in
+// part.
 const maxCases = 1 << 18
 
 func (s *space) states() int {
@@ -56,7 +57,8 @@ func (s *space) state(n int) []int {
 	return out
 }
 
-// under are the states that are next below the n-th, each with the place of the chain in which it stands lower. They have lesser numbers.
+// under are the states that are next below the n-th, each with the place of the chain in which it stands lower. They
+// have lesser numbers.
 func (s *space) under(n int) iter.Seq2[int, int] {
 	return func(yield func(int, int) bool) {
 		step, rest := 1, n
@@ -87,8 +89,8 @@ func (s *space) question(state []int, at time.Time, clock Clock) Question {
 	return q
 }
 
-// words are what is worth saying of a state: what would be otherwise on another level. same reports whether what is said of the state
-// holds of another, by its number, too.
+// words are what is worth saying of a state: what would be otherwise on another level. same reports whether what is
+// said of the state holds of another, by its number, too.
 func (s *space) words(state []int, same func(n int) bool) []Text {
 	var out []Text
 	alike := [][]int{state} // all that the words that are left out leave open
@@ -327,8 +329,8 @@ func (s *space) practice(needs []Need, who someone) {
 	}
 }
 
-// quotas adds chains for the time used: none, then as much as each quota. Whoever has used the machine today did so just now: that
-// is practice as well.
+// quotas adds chains for the time used: none, then as much as each quota. Whoever has used the machine today did so
+// just now: that is practice as well.
 func (s *space) quotas(all []Quota) {
 	var day, week []time.Duration
 	for _, q := range all {
@@ -374,7 +376,8 @@ func (s *space) circumstances(aes bool, fresh, answering []time.Duration) {
 	}
 }
 
-// ends adds a chain for badges that end one day, where one policy passes that over while the clock is not trusted and the other does not.
+// ends adds a chain for badges that end one day, where one policy passes that over while the clock is not trusted and
+// the other does not.
 func (s *space) ends(machines []*Machine) {
 	passes := map[ClockPass]bool{}
 	for _, m := range machines {

@@ -13,7 +13,8 @@ type Item struct {
 	Name Text   // as people read it
 }
 
-// Upkeep is a piece of maintenance that comes due again and again: by running hours, by days, or by whichever comes first.
+// Upkeep is a piece of maintenance that comes due again and again: by running hours, by days, or by whichever comes
+// first.
 type Upkeep struct {
 	Kind  string        // of intervention: one that is logged starts it anew
 	Hours time.Duration // running time of the machine; zero: it does not count
@@ -43,8 +44,8 @@ type Work struct {
 	Remaining time.Duration // until it is due, or negative: since
 }
 
-// Due lists what the machine needs, or needs soon: what is due first, then what has least left of its interval. While the clock is not
-// trusted, days are not counted.
+// Due lists what the machine needs, or needs soon: what is due first, then what has least left of its interval. While
+// the clock is not trusted, days are not counted.
 func (m *Machine) Due(w Wear) []Work {
 	var out []Work
 	for _, u := range m.Maintenance {
@@ -83,8 +84,8 @@ func (u Upkeep) standing(w Wear) (Work, bool) {
 	return ran, called
 }
 
-// InterventionKinds returns the kinds that may be logged at the machine: those it lists, those that come due, and those that count
-// towards any of its badges. They are sorted.
+// InterventionKinds returns the kinds that may be logged at the machine: those it lists, those that come due, and those
+// that count towards any of its badges. They are sorted.
 func (p *Policy) InterventionKinds(id MachineID) []string {
 	var out []string
 	for b, rule := range p.Evidence {
@@ -104,7 +105,8 @@ func (p *Policy) InterventionKinds(id MachineID) []string {
 	return slices.Compact(out)
 }
 
-// KindName is a kind of intervention as people read it: the machine's own name for it, or the slug with spaces, which is all that no machine knows.
+// KindName is a kind of intervention as people read it: the machine's own name for it, or the slug with spaces, which
+// is all that no machine knows.
 func (m *Machine) KindName(kind string) Text {
 	if m == nil {
 		return nameOf(nil, kind)

@@ -10,7 +10,13 @@ import (
 func TestWorkIsShownBeforeItIsDueAndSaysWhatIsLeft(t *testing.T) {
 	const h = time.Hour
 	const day = 24 * h
-	m := &Machine{Maintenance: []Upkeep{{Kind: "lens", Hours: 20 * h}, {Kind: "filter", Hours: 100 * h, Every: 90 * day, Block: true}, {Kind: "rails", Every: 30 * day}}}
+	m := &Machine{
+		Maintenance: []Upkeep{
+			{Kind: "lens", Hours: 20 * h},
+			{Kind: "filter", Hours: 100 * h, Every: 90 * day, Block: true},
+			{Kind: "rails", Every: 30 * day},
+		},
+	}
 	for _, x := range []struct {
 		name string
 		w    Wear

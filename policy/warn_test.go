@@ -111,8 +111,16 @@ func TestModeWarnAddsTheRoleOfAUserToWhatTheBadgesGive(t *testing.T) {
 
 func TestModeWarnGivesAUserTheLongestSessionWhateverTheirBadges(t *testing.T) {
 	m := lab()
-	m.Machines[2].Grants = append(m.Machines[2].Grants, Grant{Role: User, Needs: Need{Badge: "host"}, Session: Limits{Max: 5 * time.Hour}},
-		Grant{Role: User, Needs: Need{Badge: "host"}, Session: Limits{Max: 4 * time.Hour}}, Grant{Role: Host, Needs: Need{Badge: "host"}, Session: Limits{Max: 9 * time.Hour}})
+	m.Machines[2].Grants = append(
+		m.Machines[2].Grants,
+		Grant{Role: User, Needs: Need{Badge: "host"}, Session: Limits{Max: 5 * time.Hour}},
+		Grant{
+			Role:    User,
+			Needs:   Need{Badge: "host"},
+			Session: Limits{Max: 4 * time.Hour},
+		},
+		Grant{Role: Host, Needs: Need{Badge: "host"}, Session: Limits{Max: 9 * time.Hour}},
+	)
 	for _, member := range []*Member{holder(), holder("user"), holder("host", "user"), holder("maintainer")} {
 		if d := mustNew(t, m).Decide(ask("print", member)); d.Limits.Max != 5*time.Hour {
 			t.Errorf("not the longest session of a user: %+v", d.Limits)

@@ -27,8 +27,8 @@ type Place struct {
 	Alone, Supervised RoleSet
 }
 
-// Who says what each member may be at a machine at a moment, with a card that proves itself, a trusted clock and a bundle of that moment.
-// It judges as Decide does, and writes no reasons down.
+// Who says what each member may be at a machine at a moment, with a card that proves itself, a trusted clock and a
+// bundle of that moment. It judges as Decide does, and writes no reasons down.
 func (p *Policy) Who(id MachineID, members []*Member, at time.Time) []Place {
 	return p.who(id, members, at, at)
 }
@@ -48,7 +48,8 @@ func (p *Policy) who(id MachineID, members []*Member, at, known time.Time) []Pla
 	return out
 }
 
-// favourable judges with a card that proves itself, a trusted clock and a bundle of that moment; memberships as they stand on the day known.
+// favourable judges with a card that proves itself, a trusted clock and a bundle of that moment; memberships as they
+// stand on the day known.
 func (p *Policy) favourable(m *machine, at, known time.Time) judge {
 	return judge{q: Question{At: at, Clock: Trusted, Machine: m.ID, Card: AES, Issued: at}, zone: p.Zone, grace: p.StatusGrace, m: m.Machine,
 		membership: &p.Membership, known: known}
@@ -104,8 +105,8 @@ type Right struct {
 	Now        bool   // at the moment of the question: open, not booked by another, and time left of the quota
 }
 
-// Rights are what each member may be at a machine at some time, where Who says what they may be now. A right at any time stands for the
-// narrower ones of the same role. The order is that of the grants.
+// Rights are what each member may be at a machine at some time, where Who says what they may be now. A right at any
+// time stands for the narrower ones of the same role. The order is that of the grants.
 func (p *Policy) Rights(id MachineID, members []*Member, at time.Time) [][]Right {
 	m := p.machines[id]
 	if m == nil {

@@ -28,7 +28,8 @@ func TestWhoSaysWhatDecideSays(t *testing.T) {
 			alone |= 1 << User
 		}
 		got := p.Who("m", []*Member{nil, q.Member}, q.At)
-		if len(got) != 2 || got[0].Alone|got[0].Supervised != 0 || got[1].Alone != alone || got[1].Supervised != supervised || got[1].Member != q.Member {
+		if len(got) != 2 || got[0].Alone|got[0].Supervised != 0 || got[1].Alone != alone || got[1].Supervised != supervised ||
+			got[1].Member != q.Member {
 			t.Fatalf("%+v, but decided %v %v\n%+v", got, alone.Roles(), supervised.Roles(), p.Machines[0].Grants)
 		}
 		if alone|supervised != 0 {

@@ -11,8 +11,8 @@ import (
 // Card is a card's number as a person wrote it down.
 type Card struct {
 	Number UID
-	// Part says that the format named may hold only a part of the card's number: the last 24 or 32 bits, as they are printed on cards.
-	// A reader that gives the whole number of such a card matches it by its short form.
+	// Part says that the format named may hold only a part of the card's number: the last 24 or 32 bits, as they are
+	// printed on cards. A reader that gives the whole number of such a card matches it by its short form.
 	Part bool
 }
 
@@ -31,8 +31,8 @@ const maxCardText = 64
 //	wiegand26:188,24910   facility of 8 bits, number of 16 (HID H10301): printed on EM4100 cards after the ten digits
 //	wiegand34:1234,56789  facility of 16 bits, number of 16 (HID H10306)
 //
-// Ten digits without a format, and two numbers without one, are refused: they have two readings. Only the error for ten digits quotes
-// the number, because it shows both.
+// Ten digits without a format, and two numbers without one, are refused: they have two readings. Only the error for ten
+// digits quotes the number, because it shows both.
 func ParseCard(s string) (Card, error) {
 	s = strings.TrimSpace(s)
 	if len(s) > maxCardText {

@@ -45,8 +45,8 @@ type Form struct {
 	Number UID
 }
 
-// Forms are the numbers that readers give for the card whose number is u: the number itself first, then the number that loses nothing,
-// then the short ones. Each number stands once. The zero UID has no forms.
+// Forms are the numbers that readers give for the card whose number is u: the number itself first, then the number that
+// loses nothing, then the short ones. Each number stands once. The zero UID has no forms.
 //
 // Where the forms come from, each with a card that others published (form_test.go holds these):
 //
@@ -88,16 +88,17 @@ func Forms(u UID) []Form {
 	return all
 }
 
-// Random reports whether a number was made up for this one tap: four bytes that begin with 08 (ISO/IEC 14443-3:2018, 6.5.4, table of
-// uid0 (check)). Telephones and some bank cards do this. Only readers that give an ISO 14443 number as it is can know: an EM4100 card may
-// begin so too.
+// Random reports whether a number was made up for this one tap: four bytes that begin with 08 (ISO/IEC 14443-3:2018,
+// 6.5.4, table of uid0 (check)). Telephones and some bank cards do this. Only readers that give an ISO 14443 number as
+// it is can know: an EM4100 card may begin so too.
 func Random(u UID) bool { return u.n == 4 && u.b[0] == 0x08 }
 
-// Decimal is the number as USB readers type it and as it is printed on cards: in decimal, of ten digits or as many as it needs.
+// Decimal is the number as USB readers type it and as it is printed on cards: in decimal, of ten digits or as many as
+// it needs.
 func (u UID) Decimal() string { return fmt.Sprintf("%010s", new(big.Int).SetBytes(u.b[:u.n])) }
 
-// FacilityNumber is how three bytes (26-bit Wiegand) and four bytes (34-bit) are written as facility and number, each in decimal: both
-// have 16 bits for the number. Other lengths have no such form.
+// FacilityNumber is how three bytes (26-bit Wiegand) and four bytes (34-bit) are written as facility and number, each
+// in decimal: both have 16 bits for the number. Other lengths have no such form.
 func (u UID) FacilityNumber() (string, bool) {
 	b := u.b[:u.n]
 	switch u.n {

@@ -15,7 +15,8 @@ func uid(t *testing.T, hex string) UID {
 	return u
 }
 
-// Cards of which others published what two readers say, or what is printed on them. Each address stands beside its card.
+// Cards of which others published what two readers say, or what is printed on them. Each address stands beside its
+// card.
 func TestFormsHoldWhatOtherReadersGiveOfPublishedCards(t *testing.T) {
 	for _, c := range []struct{ source, card, written string }{
 		{"Nitgen eNCard-i user guide, page 56, RF card", "0801161DD6", "dec:0018226646"},

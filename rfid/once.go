@@ -15,11 +15,12 @@ type sight struct {
 	at  time.Time
 }
 
-// Gone is longer than the slowest reader's repeat (libraries for the RDM6300 wait 220 to 300 ms for its next frame before
-// they call a card gone) and than a glitch of the field, and shorter than a person needs to tap twice.
+// Gone is longer than the slowest reader's repeat (libraries for the RDM6300 wait 220 to 300 ms for its next frame
+// before they call a card gone) and than a glitch of the field, and shorter than a person needs to tap twice.
 const Gone = time.Second
 
-// together is how many cards are told apart in one gap: a wallet's worth. With more, the one longest unseen is forgotten.
+// together is how many cards are told apart in one gap: a wallet's worth. With more, the one longest unseen is
+// forgotten.
 const together = 4
 
 // Tap reports whether a card read at now is a new tap. A clock that was set back by a gap or more makes a new tap too,

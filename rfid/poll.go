@@ -8,14 +8,14 @@ import (
 
 // Poller is a chip that says, when asked, which card lies in its field.
 type Poller interface {
-	// Poll looks once, and never longer than MaxPoll. A card that leaves while it is read, noise, and cards that
-	// collide are no card this time (false). An error means that the chip is not what it should be: Close it and open another.
+	// Poll looks once, and never longer than MaxPoll. A card that leaves while it is read, noise, and cards that collide
+	// are no card this time (false). An error means that the chip is not what it should be: Close it and open another.
 	Poll(ctx context.Context) (UID, bool, error)
 	Close() error
 }
 
-// Randomised is a Poller that recognises numbers made up for one tap (Random). Poll finds no card then, and SawRandom, asked after Poll,
-// says why.
+// Randomised is a Poller that recognises numbers made up for one tap (Random). Poll finds no card then, and SawRandom,
+// asked after Poll, says why.
 type Randomised interface{ SawRandom() bool }
 
 // Channel speaks to the card that Poll found last (ISO 14443-4): one command, one answer, status word last.
@@ -30,8 +30,8 @@ type Prove func(context.Context, Channel, UID) (Proof, error)
 // MaxPoll is the longest that one look or one exchange may take.
 const MaxPoll = 500 * time.Millisecond
 
-// Tolerance is how long a card that stands in a slot may go unread before it counts as taken away:
-// a glitch of the field must cut no power. It is five looks of a reader at its slowest pace and shorter than a person's second thought.
+// Tolerance is how long a card that stands in a slot may go unread before it counts as taken away: a glitch of the
+// field must cut no power. It is five looks of a reader at its slowest pace and shorter than a person's second thought.
 const Tolerance = 1500 * time.Millisecond
 
 // pace is the pause between two looks: an MFRC522 answers in about 5 ms, a PN532 in about 30 ms.
@@ -42,7 +42,8 @@ type Polling struct {
 	Chip  Poller
 	Prove Prove // nil: a card's number is all that counts. Only asked of chips that are a Channel.
 	Slot  bool  // the card stands in a slot: its leaving is told too
-	// Unread, where it is set, is told of numbers that are made up for one tap, at each look that meets one. It must not block.
+	// Unread, where it is set, is told of numbers that are made up for one tap, at each look that meets one. It must not
+	// block.
 	Unread func(Unread)
 }
 
@@ -88,7 +89,8 @@ func (p *polled) Read(ctx context.Context) (Tap, error) {
 
 // look says what a look means: a card came, the card in the slot has left, or nothing new.
 func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
-	unseen := now.Sub(p.last).Abs() >= Gone // the process stood still: whether the card left meanwhile nobody knows, and what is not known is no tap
+	// the process stood still: whether the card left meanwhile nobody knows, and what is not known is no tap
+	unseen := now.Sub(p.last).Abs() >= Gone
 	p.last = now
 	if !p.Slot {
 		return Tap{UID: u, At: now}, found && p.once.Tap(u, now) && !unseen
@@ -99,7 +101,8 @@ func (p *polled) look(u UID, found bool, now time.Time) (Tap, bool) {
 		return Tap{UID: u, At: now, Slot: true}, true
 	case found && u == p.in:
 		p.seen = now
-	case p.in == UID{} && !p.told && now.Sub(p.seen).Abs() >= Tolerance: // the card that stood there before the reader was opened anew is gone
+	case p.in == UID{} && !p.told && now.Sub(p.seen).Abs() >= Tolerance:
+		// the card that stood there before the reader was opened anew is gone
 		p.told = true
 		return Tap{At: now, Away: true}, true
 	case p.in != UID{} && (found || now.Sub(p.seen).Abs() >= Tolerance): // another card: the first is gone

@@ -91,7 +91,13 @@ func (f *field) lies(u UID, d time.Duration) {
 }
 
 func TestCardThatIsLookedAtTenTimesIsOneTap(t *testing.T) {
-	slotted(t, false, func(f *field) { f.lies(léa, time.Minute); time.Sleep(2 * time.Second); f.lies(léa, time.Second) }, Tap{UID: léa}, Tap{UID: léa})
+	slotted(
+		t,
+		false,
+		func(f *field) { f.lies(léa, time.Minute); time.Sleep(2 * time.Second); f.lies(léa, time.Second) },
+		Tap{UID: léa},
+		Tap{UID: léa},
+	)
 }
 
 func TestCardHeldForAnHourIsOneTap(t *testing.T) {
@@ -116,7 +122,14 @@ func TestAnotherCardInTheSlotEndsTheFirst(t *testing.T) {
 }
 
 func TestSlotThatIsEmptyWhenTheReaderIsOpenedSaysSoOnce(t *testing.T) {
-	slotted(t, true, func(f *field) { time.Sleep(time.Minute); f.lies(léa, time.Second) }, Tap{Away: true}, Tap{UID: léa, Slot: true}, Tap{UID: léa, Away: true})
+	slotted(
+		t,
+		true,
+		func(f *field) { time.Sleep(time.Minute); f.lies(léa, time.Second) },
+		Tap{Away: true},
+		Tap{UID: léa, Slot: true},
+		Tap{UID: léa, Away: true},
+	)
 }
 
 func TestDeadChipIsAnError(t *testing.T) {

@@ -13,9 +13,11 @@ type Tap struct {
 
 	Proof    Proof // what the card proved beyond its number
 	Unproven error // why it proved nothing, where the reader asked it to
-	Away     bool  // the card was taken out of its slot, or without a UID the slot is empty: only readers with a slot say so
-	Slot     bool  // the reader has a slot, and this card stands in it: no other does
-	Lies     bool  // it stood there when the reader was opened: no tap, but whoever thinks that another card stands there is wrong
+	// the card was taken out of its slot, or without a UID the slot is empty: only readers with a slot say so
+	Away bool
+	Slot bool // the reader has a slot, and this card stands in it: no other does
+	// it stood there when the reader was opened: no tap, but whoever thinks that another card stands there is wrong
+	Lies bool
 }
 
 // Proof is what a card has proven. The zero Proof is a number, which anyone can copy.

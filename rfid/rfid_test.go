@@ -112,7 +112,8 @@ func TestDeadReaderIsReopenedWithBackoffAndSaidOnce(t *testing.T) {
 		}
 		done := make(chan bool)
 		go func() { Watch(ctx, open, out); close(done) }()
-		want := []string{"alive", "tap", "lost", "alive", "tap", "tap", "lost"} // the first reader's first card lay there already
+		// the first reader's first card lay there already
+		want := []string{"alive", "tap", "lost", "alive", "tap", "tap", "lost"}
 		for i, w := range want {
 			e := <-out
 			got := "alive"
@@ -202,7 +203,11 @@ func TestReaderIsAliveOnlyOnceItHasSettled(t *testing.T) {
 func TestReaderThatDiesWhileSettlingIsLostAndNeverAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := 0
-		got := follow(t, time.Minute, func() (Reader, error) { return &scripted{err: errors.New("gone"), atOnce: true, closed: &closed}, nil })
+		got := follow(
+			t,
+			time.Minute,
+			func() (Reader, error) { return &scripted{err: errors.New("gone"), atOnce: true, closed: &closed}, nil },
+		)
 		if len(got) != 1 || got[0].Alive || got[0].Err == nil {
 			t.Errorf("events %+v", got)
 		}

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A card stands in the slot and holds the relay on. The reader fails; meanwhile the card is exchanged for any other. When the reader is back,
-// somebody must learn that the slot no longer holds the first card.
+// A card stands in the slot and holds the relay on. The reader fails; meanwhile the card is exchanged for any other.
+// When the reader is back, somebody must learn that the slot no longer holds the first card.
 func TestCardExchangedWhileTheReaderWasDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -63,7 +63,10 @@ func TestCardThatIsSlowToProveItselfIsOneTap(t *testing.T) {
 			}
 		}
 		if taps != 1 {
-			t.Errorf("a card that lay there for twenty seconds is %d taps: every one past the session's Flap switches the relay", taps)
+			t.Errorf(
+				"a card that lay there for twenty seconds is %d taps: every one past the session's Flap switches the relay",
+				taps,
+			)
 		}
 	})
 }

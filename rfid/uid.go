@@ -9,7 +9,8 @@ import (
 
 // UID is a card's number: 1 to 10 bytes. It is a value: equal numbers are equal UIDs, and the zero UID is no card.
 //
-// A number can be copied and must not travel: String and LogValue hide it, Hex and Bytes give it to those who say they want it.
+// A number can be copied and must not travel: String and LogValue hide it, Hex and Bytes give it to those who say they
+// want it.
 type UID struct {
 	n uint8
 	b [MaxUID]byte
@@ -28,7 +29,8 @@ func UIDOf(b []byte) (UID, error) {
 	return u, nil
 }
 
-// ParseUID reads a number in hexadecimal; colons, spaces and hyphens between the digits do not count. Its errors do not quote the number.
+// ParseUID reads a number in hexadecimal; colons, spaces and hyphens between the digits do not count. Its errors do not
+// quote the number.
 func ParseUID(s string) (UID, error) {
 	b, err := hex.DecodeString(strings.NewReplacer(":", "", " ", "", "-", "").Replace(s))
 	if err != nil {

@@ -23,13 +23,13 @@ const (
 	settle = 200 * time.Millisecond
 )
 
-// Watch keeps a reader open until ctx ends: it opens it, passes its taps to out, and when it fails says so once,
-// closes it, and opens it again after a pause that doubles, with jitter, from 250 ms to 10 s, and is short again once a reader
+// Watch keeps a reader open until ctx ends: it opens it, passes its taps to out, and when it fails says so once, closes
+// it, and opens it again after a pause that doubles, with jitter, from 250 ms to 10 s, and is short again once a reader
 // has lived for 10 s. It blocks while out is full.
 //
-// A card read in the first 200 ms lies there already, and that is no tap: when power returns, or a contactor's spark makes
-// an adapter reconnect, a card that someone left on the reader must start no session and end none. The reader is said to
-// be alive only after that, so whoever waits for it to be alive may tap at once.
+// A card read in the first 200 ms lies there already, and that is no tap: when power returns, or a contactor's spark
+// makes an adapter reconnect, a card that someone left on the reader must start no session and end none. The reader is
+// said to be alive only after that, so whoever waits for it to be alive may tap at once.
 func Watch(ctx context.Context, open func() (Reader, error), out chan<- Event) {
 	pause, told := firstPause, false
 	for ctx.Err() == nil {

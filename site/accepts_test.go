@@ -11,7 +11,8 @@ import (
 	"portillon/policy"
 )
 
-// A badge of another lab ends as the badges that it counts as: "membership" would send its member to the desk for nothing.
+// A badge of another lab ends as the badges that it counts as: "membership" would send its member to the desk for
+// nothing.
 func TestTheEndOfAnAcceptedBadgeIsListedByWhatItCountsAs(t *testing.T) {
 	ours, err1 := openbadge.GenerateKey("ours")
 	theirs, err2 := openbadge.GenerateKey("theirs")
@@ -33,8 +34,17 @@ machines:
   laser: { name: { fr: Laser }, grants: [{ role: user, needs: user }, { role: host, needs: host }] }
 `
 	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
-	badge, err := openbadge.IssueJSON(openbadge.Draft{IssuerName: "Other", Subject: "did:example:lea", ValidFrom: at.AddDate(-1, 0, 0), ValidUntil: at.AddDate(0, 0, 9),
-		Achievement: openbadge.Achievement{ID: "https://other.example/laser", Name: "x", Criteria: "y"}}, theirs, at)
+	badge, err := openbadge.IssueJSON(
+		openbadge.Draft{
+			IssuerName:  "Other",
+			Subject:     "did:example:lea",
+			ValidFrom:   at.AddDate(-1, 0, 0),
+			ValidUntil:  at.AddDate(0, 0, 9),
+			Achievement: openbadge.Achievement{ID: "https://other.example/laser", Name: "x", Criteria: "y"},
+		},
+		theirs,
+		at,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,9 @@ import (
 	"portillon/wire"
 )
 
-// AddCard writes the card with this HMAC, as a bundle holds it, to a member of members.yaml. It inserts an entry and leaves the rest of the
-// text, its comments too, as it is. The result is read again: if it says anything else than before and the one card more, that is an error.
+// AddCard writes the card with this HMAC, as a bundle holds it, to a member of members.yaml. It inserts an entry and
+// leaves the rest of the text, its comments too, as it is. The result is read again: if it says anything else than
+// before and the one card more, that is an error.
 func AddCard(name string, data []byte, member policy.MemberID, hmac string) ([]byte, error) {
 	if !wire.IsCardHash(hmac) {
 		return nil, fmt.Errorf("the card's HMAC has %d characters, want 64 hexadecimal digits in lower case", len(hmac))
@@ -179,7 +180,8 @@ func pickText(first bool, a, b string) string {
 	return b
 }
 
-// closing finds the bracket that closes the one at open, and the last character before it that is no blank and in no comment.
+// closing finds the bracket that closes the one at open, and the last character before it that is no blank and in no
+// comment.
 func closing(text string, open int) (end, last int, ok bool) {
 	depth, quote, last := 0, byte(0), open
 	for i := open; i < len(text); i++ {

@@ -65,7 +65,8 @@ func TestEnrolledCardOfEveryMemberOfTheExampleBuilds(t *testing.T) {
 func TestACardThatStandsTwiceByNumberAndHMACStopsTheBuild(t *testing.T) {
 	o := order(t, 1)
 	s := members(t, `"62E3086CED"`, `"hmac:`+cardHash(o.CardKey, "62E3086CED")+`"`)
-	if _, err := s.Build(o); err == nil || !strings.Contains(err.Error(), "card 1 of Zoé (m-2) is the same card as card 1 of Léa (m-1)") {
+	if _, err := s.Build(o); err == nil ||
+		!strings.Contains(err.Error(), "card 1 of Zoé (m-2) is the same card as card 1 of Léa (m-1)") {
 		t.Error(err)
 	}
 }
@@ -81,8 +82,8 @@ func FuzzAddCard(f *testing.F) {
 	})
 }
 
-// A reader of short numbers gives the same one for the cards of two members. Neither counts there, so it shows a code, and whoever enrols it
-// would let the one in as the other.
+// A reader of short numbers gives the same one for the cards of two members. Neither counts there, so it shows a code,
+// and whoever enrols it would let the one in as the other.
 func TestEnrolledCardThatIsAFormOfAnotherMembersCountsForNobody(t *testing.T) {
 	o := order(t, 1)
 	short := cardHash(o.CardKey, "161DD6")
@@ -109,7 +110,8 @@ func TestEnrolledCardThatIsAFormOfAnotherMembersCountsForNobody(t *testing.T) {
 				listed = listed || slices.Contains(m.Cards, short)
 			}
 		}
-		if warned := strings.Contains(strings.Join(b.Warnings, " "), "enrolled by its code"); listed == c.left || warned != c.left {
+		if warned := strings.Contains(strings.Join(b.Warnings, " "), "enrolled by its code"); listed == c.left ||
+			warned != c.left {
 			t.Errorf("Léa [%s], Zoé [%s]: in the bundle %v, warnings %q", c.lea, c.zoe, listed, b.Warnings)
 		}
 	}

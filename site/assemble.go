@@ -25,8 +25,8 @@ func New(policyText []byte, members []Member, badges, status []File, web openbad
 }
 
 // Owner is the place in s.Members of the member that a verified badge in that file counts for; -1: it counts for none.
-// shared names the members that it could be of, where nothing says which. The first call reads s.Members: they must not change after it, and calls
-// are made one at a time.
+// shared names the members that it could be of, where nothing says which. The first call reads s.Members: they must not
+// change after it, and calls are made one at a time.
 func (s *Site) Owner(file string, b *openbadge.Badge) (at int, shared []string) {
 	if s.recipients == nil {
 		s.recipients = newRecipients(s.Members)

@@ -80,8 +80,8 @@ func (s *Site) Build(o Order) (*Built, error) {
 // maxDamaged bounds how many damaged files one build leaves out.
 const maxDamaged = 1000
 
-// assembleWhole assembles. Where a file whose verdict is remembered turns out to be damaged, it begins again without the
-// verdict, so that the file is left out with a warning.
+// assembleWhole assembles. Where a file whose verdict is remembered turns out to be damaged, it begins again without
+// the verdict, so that the file is left out with a warning.
 func (s *Site) assembleWhole(o Order) (*Built, error) {
 	for range maxDamaged {
 		b, err := s.assemble(o)
@@ -316,8 +316,8 @@ func (b *Built) warn(f File, format string, a ...any) {
 	b.Warnings = append(b.Warnings, f.Name+": "+fmt.Sprintf(format, a...))
 }
 
-// status takes in the status lists. A list stands at the address that is its id. One that cannot be believed, because it has ended,
-// say, is left out: a bundle that blocks a member does not wait for it.
+// status takes in the status lists. A list stands at the address that is its id. One that cannot be believed, because
+// it has ended, say, is left out: a bundle that blocks a member does not wait for it.
 func (b *Built) status(s *Site, at time.Time) error {
 	if len(s.Status) == 0 {
 		return nil
@@ -344,7 +344,8 @@ func (b *Built) status(s *Site, at time.Time) error {
 	return b.json(wire.StatusChunk, lists)
 }
 
-// used keeps the documents that badges rested on: they travel with them, so that a machine can verify with nobody online.
+// used keeps the documents that badges rested on: they travel with them, so that a machine can verify with nobody
+// online.
 type used struct {
 	from   openbadge.Resolver
 	signed map[string][]byte // those that the policy key signed; nil: it signs those that are used

@@ -13,13 +13,14 @@ import (
 	"portillon/yamlfile"
 )
 
-// hmacPrefix stands before a card that was enrolled by its code: its HMAC under the site's card key, of which nobody needs to know the
-// number. It is the number as the reader gives it where the card was tapped. A reader that gives the bytes in reverse order finds it too;
-// short forms cannot be made of it, so that a reader that gives more or fewer digits of the same card does not.
+// hmacPrefix stands before a card that was enrolled by its code: its HMAC under the site's card key, of which nobody
+// needs to know the number. It is the number as the reader gives it where the card was tapped. A reader that gives the
+// bytes in reverse order finds it too; short forms cannot be made of it, so that a reader that gives more or fewer
+// digits of the same card does not.
 const hmacPrefix = "hmac:"
 
-// parseHMAC reads hmac:<64 hexadecimal digits>, or hmac:<check value of a card key>:<64 hexadecimal digits> while a site
-// changes its card key (wire.MarkCard).
+// parseHMAC reads hmac:<64 hexadecimal digits>, or hmac:<check value of a card key>:<64 hexadecimal digits> while a
+// site changes its card key (wire.MarkCard).
 func parseHMAC(s string) (string, bool) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(s), hmacPrefix)
 	rest = strings.ToLower(strings.TrimSpace(rest))
@@ -43,7 +44,8 @@ func (s *Site) sameCards(key *cardHasher) error {
 	return errors.Join(errs...)
 }
 
-// parseCard reads card i (from 0) of a member. Its fault quotes the number only where ten digits have two readings, to show both.
+// parseCard reads card i (from 0) of a member. Its fault quotes the number only where ten digits have two readings, to
+// show both.
 func parseCard(n yamlfile.Node, i int, s string) (rfid.Card, bool) {
 	c, err := rfid.ParseCard(s)
 	if err != nil {
@@ -99,9 +101,9 @@ func (f cardForms) add(h heldCard, hash string) {
 
 // cardForms finds the forms of all cards. A lost card is refused by the forms that other readers give of it, too.
 //
-// Only short forms and named parts stand in the bundle: a machine that reads a number reverses it by itself. A short form that two
-// members' cards share counts for neither, so it is left out; one that is another card's whole number counts for that card alone. Both
-// are warned of with the members' names.
+// Only short forms and named parts stand in the bundle: a machine that reads a number reverses it by itself. A short
+// form that two members' cards share counts for neither, so it is left out; one that is another card's whole number
+// counts for that card alone. Both are warned of with the members' names.
 func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	out := cardForms{map[int][]string{}, map[int][]wire.CardState{}, map[string]bool{}}
 	enrolled, all := s.enrolledCards(), s.allCards(key)
@@ -135,9 +137,9 @@ func (b *Built) cardForms(s *Site, key *cardHasher) cardForms {
 	return out
 }
 
-// shortOwner is the card to which a short form is given in the bundle. A form that is short for two members is given to nobody, unless a
-// third card reversed is the same number: then the machine must find two members, so that it counts for neither. Of one member's cards a
-// refused one comes first.
+// shortOwner is the card to which a short form is given in the bundle. A form that is short for two members is given to
+// nobody, unless a third card reversed is the same number: then the machine must find two members, so that it counts
+// for neither. Of one member's cards a refused one comes first.
 func shortOwner(holders []heldCard) (heldCard, bool) {
 	var short []heldCard // the card of each member
 	reversed := -1
@@ -165,8 +167,8 @@ func shortOwner(holders []heldCard) (heldCard, bool) {
 	return short[0], true
 }
 
-// warnTaken warns of forms that are another member's card, or a member's own in another state: a card that is lost by the number that is
-// printed on it, and still in use by the number that a reader gave.
+// warnTaken warns of forms that are another member's card, or a member's own in another state: a card that is lost by
+// the number that is printed on it, and still in use by the number that a reader gave.
 func (b *Built) warnTaken(s *Site, owner heldCard, holders []heldCard) {
 	for _, h := range holders {
 		if h.member == owner.member && (h.refused == nil) != (owner.refused == nil) {
@@ -220,8 +222,9 @@ func (s *Site) enrolledCards() map[string]heldCard {
 	return out
 }
 
-// warnEnrolled warns of a card that was enrolled at a reader that gives a form of another member's card: nobody saw the number, and the
-// entry would let the other member's card in as this member's, or a card of this member's that is refused.
+// warnEnrolled warns of a card that was enrolled at a reader that gives a form of another member's card: nobody saw the
+// number, and the entry would let the other member's card in as this member's, or a card of this member's that is
+// refused.
 func (b *Built) warnEnrolled(s *Site, owner heldCard, holders []heldCard, unclear map[string]bool) {
 	for _, h := range holders {
 		switch {

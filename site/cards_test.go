@@ -12,7 +12,15 @@ import (
 func members(t *testing.T, lea, zoe string) *Site {
 	t.Helper()
 	s, _ := example(t)
-	m, err := ParseMembers("members.yaml", fmt.Appendf(nil, `{portillon: 1, members: [{id: m-1, name: Léa, cards: [%s]}, {id: m-2, name: Zoé, cards: [%s]}]}`, lea, zoe))
+	m, err := ParseMembers(
+		"members.yaml",
+		fmt.Appendf(
+			nil,
+			`{portillon: 1, members: [{id: m-1, name: Léa, cards: [%s]}, {id: m-2, name: Zoé, cards: [%s]}]}`,
+			lea,
+			zoe,
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +66,8 @@ func TestTheBuildNamesBothMembersWhoseCardsShareAForm(t *testing.T) {
 	}
 }
 
-// A machine one release older takes every entry of cards for a card, and blocks two members who have the same: no entry stands twice.
+// A machine one release older takes every entry of cards for a card, and blocks two members who have the same: no entry
+// stands twice.
 func TestNoEntryOfCardsStandsTwiceInABundle(t *testing.T) {
 	for _, c := range [][2]string{
 		{`"0801161DD6"`, `"0901161DD6"`}, {`"0801161DD6", "dec:0018226646"`, `"0901161DD6"`}, {`"0801161DD6"`, `"wiegand26:022,07638"`},
@@ -91,7 +100,10 @@ func TestNoEntryOfCardsStandsTwiceInABundle(t *testing.T) {
 }
 
 func TestTenDigitsInMembersYamlAreRefusedWithBothReadings(t *testing.T) {
-	_, err := ParseMembers("members.yaml", []byte(`{portillon: 1, members: [{id: m-1, name: Léa, cards: ["04A1B2C3D4", "0012345678"]}]}`))
+	_, err := ParseMembers(
+		"members.yaml",
+		[]byte(`{portillon: 1, members: [{id: m-1, name: Léa, cards: ["04A1B2C3D4", "0012345678"]}]}`),
+	)
 	for _, want := range []string{"card 2", "dec:0012345678", "00BC614E", "hex:0012345678"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %s", err, want)

@@ -102,8 +102,8 @@ func (c *crowd) lazily() (*Site, *int) {
 	return s, reads
 }
 
-// Each sequence is of random changes; every build is made three times: anew, with a memory, and with a memory that reads
-// badges only where it must.
+// Each sequence is of random changes; every build is made three times: anew, with a memory, and with a memory that
+// reads badges only where it must.
 func TestIncrementalBuildsAreTheSameAsFullOnes(t *testing.T) {
 	c := newCrowd(t, 40, 2)
 	o := order(t, 1)
@@ -169,7 +169,8 @@ func TestBadgeWhoseBytesAreDamagedIsLeftOut(t *testing.T) {
 	s.Members[1].Name = "the bucket is made anew"
 	o.Memory.chunks = nil
 	b, err := s.Build(o)
-	if err != nil || b.Counted != 5 || !slices.ContainsFunc(b.Warnings, func(w string) bool { return strings.HasPrefix(w, bad.Name+": ") }) {
+	if err != nil || b.Counted != 5 ||
+		!slices.ContainsFunc(b.Warnings, func(w string) bool { return strings.HasPrefix(w, bad.Name+": ") }) {
 		t.Fatalf("%v, %d count, %q", err, b.Counted, b.Warnings)
 	}
 	s.Load = func(string) ([]byte, error) { return nil, errors.New("database is locked") }

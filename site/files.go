@@ -28,8 +28,8 @@ type folder struct {
 	skipped []string
 }
 
-// readFolder reads a folder and the folders in it, in the order of the names. One file never stops a site: what cannot be read, is too
-// large or has another ending is skipped. A folder that is not there is empty.
+// readFolder reads a folder and the folders in it, in the order of the names. One file never stops a site: what cannot
+// be read, is too large or has another ending is skipped. A folder that is not there is empty.
 func readFolder(dir, sub string, endings ...string) (folder, error) {
 	var out folder
 	root := filepath.Join(dir, sub)

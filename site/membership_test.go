@@ -15,21 +15,32 @@ import (
 
 func parseLine(t *testing.T, line string) ([]Member, error) {
 	t.Helper()
-	return ParseMembers("members.yaml", []byte("portillon: 1\nmembers:\n  - { id: m-1, name: Léa, "+line+" }\n  - { id: m-2, name: Jules, card: \"FF00FF00\" }\n"))
+	return ParseMembers(
+		"members.yaml",
+		[]byte(
+			"portillon: 1\nmembers:\n  - { id: m-1, name: Léa, "+line+" }\n  - { id: m-2, name: Jules, card: \"FF00FF00\" }\n",
+		),
+	)
 }
 
 func TestMembersHaveALastDayAndCardsHaveStates(t *testing.T) {
-	all, err := parseLine(t, `until: 2026-09-30, cards: ["01 02", { number: "dec:0000000772", state: lost, since: 2026-11-01 }, { number: "0506" }, { number: "0708", state: replaced }, { number: "090A", state: active }]`)
+	all, err := parseLine(
+		t,
+		`until: 2026-09-30, cards: ["01 02", { number: "dec:0000000772", state: lost, since: 2026-11-01 }, { number: "0506" }, { number: "0708", state: replaced }, { number: "090A", state: active }]`,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := all[0]
 	lost := InactiveCard{"00000304", true, policy.LostCard, policy.Date{Year: 2026, Month: time.November, Day: 1}}
 	if m.Until != (policy.Date{Year: 2026, Month: time.September, Day: 30}) || strings.Join(m.Cards, " ") != "0102 0506 090A" ||
-		len(m.Inactive) != 2 || m.Inactive[0] != lost || m.Inactive[1] != (InactiveCard{Number: "0708", State: policy.ReplacedCard}) {
+		len(m.Inactive) != 2 ||
+		m.Inactive[0] != lost ||
+		m.Inactive[1] != (InactiveCard{Number: "0708", State: policy.ReplacedCard}) {
 		t.Errorf("%+v", m)
 	}
-	if all, err = parseLine(t, `card: { number: "0102", state: blocked }`); err != nil || len(all[0].Cards) != 0 || len(all[0].Inactive) != 1 {
+	if all, err = parseLine(t, `card: { number: "0102", state: blocked }`); err != nil || len(all[0].Cards) != 0 ||
+		len(all[0].Inactive) != 1 {
 		t.Errorf("%+v %v", all, err)
 	}
 }
@@ -60,7 +71,12 @@ func TestFaultsOfCardsAndDaysQuoteNoNumber(t *testing.T) {
 
 func TestBundleCarriesTheLastDayAsCriticalAndNoRefusedCardAmongTheOthers(t *testing.T) {
 	_, dir := example(t)
-	s, err := rewrite(t, dir, `email: zoe@example.org, cards: ["4400C81D93"]`, `email: zoe@example.org, until: 2027-09-30, cards: ["4400C81D93", { number: "AABBCCDD", state: lost, since: 2026-11-01 }]`)
+	s, err := rewrite(
+		t,
+		dir,
+		`email: zoe@example.org, cards: ["4400C81D93"]`,
+		`email: zoe@example.org, until: 2027-09-30, cards: ["4400C81D93", { number: "AABBCCDD", state: lost, since: 2026-11-01 }]`,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +100,9 @@ func TestBundleCarriesTheLastDayAsCriticalAndNoRefusedCardAmongTheOthers(t *test
 			}
 			found = true
 			want := wire.CardState{Card: cardHash(o.CardKey, "AABBCCDD"), State: "lost", Since: "2026-11-01"}
-			if m.Until != "2027-09-30" || strings.Join(m.Critical, " ") != "until" || len(m.CardStates) == 0 || m.CardStates[0] != want || slices.Contains(m.Cards, want.Card) {
+			if m.Until != "2027-09-30" || strings.Join(m.Critical, " ") != "until" || len(m.CardStates) == 0 ||
+				m.CardStates[0] != want ||
+				slices.Contains(m.Cards, want.Card) {
 				t.Errorf("%+v", m)
 			}
 		}

@@ -43,8 +43,11 @@ func newCrowd(t testing.TB, n, badges int) *crowd {
 	c := &crowd{Site: &Site{Web: &openbadge.Directory{}}, key: key, rng: rand.New(rand.NewPCG(1, 1))}
 	c.write(t, text)
 	for i := range n {
-		c.Members = append(c.Members, Member{ID: policy.MemberID(fmt.Sprintf("m-%d", i)), Name: fmt.Sprintf("Member %d", i), Emails: []string{email(i)},
-			Cards: []string{fmt.Sprintf("04%012X", i)}})
+		c.Members = append(
+			c.Members,
+			Member{ID: policy.MemberID(fmt.Sprintf("m-%d", i)), Name: fmt.Sprintf("Member %d", i), Emails: []string{email(i)},
+				Cards: []string{fmt.Sprintf("04%012X", i)}},
+		)
 		for k := range badges {
 			c.award(t, i, k)
 		}
@@ -69,8 +72,17 @@ func (c *crowd) award(t testing.TB, member, k int) {
 	t.Helper()
 	b := c.Policy.Badges[k]
 	at := time.Date(2026, 1, 1, 0, 0, len(c.Badges)%60, 0, time.UTC)
-	data, err := openbadge.IssueJSON(openbadge.Draft{IssuerID: c.Policy.Issuers[0].Profile, IssuerName: "Lab", Subject: "mailto:" + strings.ToLower(email(member)), ValidFrom: at,
-		Achievement: openbadge.Achievement{ID: b.Achievement, Name: b.Name.FR, Criteria: "y"}}, c.key, at)
+	data, err := openbadge.IssueJSON(
+		openbadge.Draft{
+			IssuerID:    c.Policy.Issuers[0].Profile,
+			IssuerName:  "Lab",
+			Subject:     "mailto:" + strings.ToLower(email(member)),
+			ValidFrom:   at,
+			Achievement: openbadge.Achievement{ID: b.Achievement, Name: b.Name.FR, Criteria: "y"},
+		},
+		c.key,
+		at,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,9 +135,19 @@ func (c *crowd) change(t *testing.T) string {
 func same(t *testing.T, what string, got, want *Built) {
 	t.Helper()
 	if !slices.Equal(got.Manifest.Chunks, want.Manifest.Chunks) || got.Counted != want.Counted || !slices.Equal(got.Warnings, want.Warnings) ||
-		!slices.Equal(got.Errors, want.Errors) || !slices.Equal(got.Ending, want.Ending) || !bytes.Equal(got.Signed, want.Signed) {
-		t.Fatalf("%s: with a memory:\n%d count, %v\n%v, without:\n%d count, %v\n%v", what, got.Counted, got.Warnings, got.Manifest.Chunks,
-			want.Counted, want.Warnings, want.Manifest.Chunks)
+		!slices.Equal(got.Errors, want.Errors) ||
+		!slices.Equal(got.Ending, want.Ending) ||
+		!bytes.Equal(got.Signed, want.Signed) {
+		t.Fatalf(
+			"%s: with a memory:\n%d count, %v\n%v, without:\n%d count, %v\n%v",
+			what,
+			got.Counted,
+			got.Warnings,
+			got.Manifest.Chunks,
+			want.Counted,
+			want.Warnings,
+			want.Manifest.Chunks,
+		)
 	}
 	for _, c := range got.Manifest.Chunks {
 		if b, err := got.Chunk(c.SHA256); err != nil || wire.Hash(b) != c.SHA256 || int64(len(b)) != c.Size {
@@ -161,8 +183,11 @@ func TestADocumentThatChangesIsNotRemembered(t *testing.T) {
 	c := newCrowd(t, 3, 2)
 	did := "did:web:lab.example"
 	doc := func(key string) string {
-		return fmt.Sprintf(`{"id":%q,"verificationMethod":[{"id":"%[1]s#k","type":"Multikey","controller":%[1]q,"publicKeyMultibase":%q}],"assertionMethod":["%[1]s#k"]}`,
-			did, strings.TrimPrefix(key, "did:key:"))
+		return fmt.Sprintf(
+			`{"id":%q,"verificationMethod":[{"id":"%[1]s#k","type":"Multikey","controller":%[1]q,"publicKeyMultibase":%q}],"assertionMethod":["%[1]s#k"]}`,
+			did,
+			strings.TrimPrefix(key, "did:key:"),
+		)
 	}
 	put("index.json", `{"https://lab.example/.well-known/did.json":"did.txt"}`)
 	put("did.txt", doc(c.key.DID()))
@@ -173,8 +198,21 @@ func TestADocumentThatChangesIsNotRemembered(t *testing.T) {
 	c.write(t, bytes.Replace(c.text, []byte(`"`+c.key.DID()+`"`), []byte(`"`+did+`"`), 1))
 	c.Badges = nil
 	for i := range c.Members {
-		data, err := openbadge.IssueJSON(openbadge.Draft{IssuerID: did, IssuerName: "Lab", Subject: "mailto:" + email(i), ValidFrom: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
-			Achievement: openbadge.Achievement{ID: c.Policy.Badges[0].Achievement, Name: "x", Criteria: "y"}}, c.key, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+		data, err := openbadge.IssueJSON(
+			openbadge.Draft{
+				IssuerID:   did,
+				IssuerName: "Lab",
+				Subject:    "mailto:" + email(i),
+				ValidFrom:  time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+				Achievement: openbadge.Achievement{
+					ID:       c.Policy.Badges[0].Achievement,
+					Name:     "x",
+					Criteria: "y",
+				},
+			},
+			c.key,
+			time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +257,12 @@ func TestAMemoryForgetsWhatIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(o.Memory.verdicts) != 1 || len(o.Memory.chunks) != 2 || len(b.Chunks) != 1 {
-		t.Errorf("%d verdicts, %d chunks, of which %d are encoded", len(o.Memory.verdicts), len(o.Memory.chunks), len(b.Chunks))
+		t.Errorf(
+			"%d verdicts, %d chunks, of which %d are encoded",
+			len(o.Memory.verdicts),
+			len(o.Memory.chunks),
+			len(b.Chunks),
+		)
 	}
 }
 
@@ -251,7 +294,13 @@ func FuzzRecipientsAreFoundByTheIndex(f *testing.F) {
 	f.Add("", "ſ@K", "S@\u212a", false)
 	f.Add("mailto:\xff", "\xfe", "", true)
 	f.Fuzz(func(t *testing.T, subject, address, other string, hashed bool) {
-		members := []Member{{Emails: []string{address}}, {Subjects: []string{address}}, {Emails: []string{other, address}}, {Subjects: []string{subject}}, {}}
+		members := []Member{
+			{Emails: []string{address}},
+			{Subjects: []string{address}},
+			{Emails: []string{other, address}},
+			{Subjects: []string{subject}},
+			{},
+		}
 		for _, b := range []*openbadge.Badge{{Subject: subject}, {Subject: "mailto:" + other}, {Subject: other},
 			{Identifiers: []openbadge.Identity{{Type: "emailAddress", Hash: other, Hashed: hashed}}},
 			{Identifiers: []openbadge.Identity{{Type: "email", Hash: fmt.Sprintf("sha256$%x", sha256.Sum256([]byte(address))), Hashed: true}}}} {
@@ -279,7 +328,14 @@ func cpu(t testing.TB) time.Duration {
 func BenchmarkBuild(b *testing.B) {
 	c := newCrowd(b, 10_000, 3)
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	o := Order{Version: 1, Issued: at, Expires: at.AddDate(0, 1, 0), Signer: signer(b), CardKey: bytes.Repeat([]byte{1}, 32), Memory: &Memory{}}
+	o := Order{
+		Version: 1,
+		Issued:  at,
+		Expires: at.AddDate(0, 1, 0),
+		Signer:  signer(b),
+		CardKey: bytes.Repeat([]byte{1}, 32),
+		Memory:  &Memory{},
+	}
 	build := func(b *testing.B) *Built {
 		out, err := c.Build(o)
 		if err != nil || out.Counted < 30_000 {

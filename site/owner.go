@@ -9,12 +9,12 @@ import (
 	"portillon/openbadge"
 )
 
-// owner is the place in s.Members of the one member that a badge counts for; -1: it counts for none. places are those of
-// whom it may be (recipients.among). conflict names the members that it
-// could be, where members.yaml does not decide.
+// owner is the place in s.Members of the one member that a badge counts for; -1: it counts for none. places are those
+// of whom it may be (recipients.among). conflict names the members that it could be, where members.yaml does not
+// decide.
 //
-// Whoever shares an address with others (a child on a parent's) holds a badge that names that address only if it also names a subject that is
-// theirs alone, or if their own badges: line names its file.
+// Whoever shares an address with others (a child on a parent's) holds a badge that names that address only if it also
+// names a subject that is theirs alone, or if their own badges: line names its file.
 func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []int) (at int, conflict []string) {
 	if i := x.byLine(f.Name, b); i >= 0 { // it decides, whoever else the recipient is
 		return i, nil
@@ -49,8 +49,8 @@ func (s *Site) owner(x *recipients, f File, b *openbadge.Badge, places func() []
 	return -1, conflict
 }
 
-// tidy removes what nobody sees around and in a name or an address: blanks of all kinds become one blank, those at the ends go. It refuses
-// what would show another text than it holds.
+// tidy removes what nobody sees around and in a name or an address: blanks of all kinds become one blank, those at the
+// ends go. It refuses what would show another text than it holds.
 func tidy(s string) (string, error) {
 	for _, r := range s {
 		switch {

@@ -107,8 +107,16 @@ func TestNamesAndAddressesAreTidiedOrRefused(t *testing.T) {
 		}
 	}
 	_, dir := example(t)
-	_, err := rewrite(t, dir, `name: "Zoé Girard"`, "name: \"Zoé \u202eGirard\"", "email: tom@example.org", `email: "tom @example.org"`)
-	if err == nil || !strings.Contains(err.Error(), "direction control U+202E") || !strings.Contains(err.Error(), "no e-mail address") {
+	_, err := rewrite(
+		t,
+		dir,
+		`name: "Zoé Girard"`,
+		"name: \"Zoé \u202eGirard\"",
+		"email: tom@example.org",
+		`email: "tom @example.org"`,
+	)
+	if err == nil || !strings.Contains(err.Error(), "direction control U+202E") ||
+		!strings.Contains(err.Error(), "no e-mail address") {
 		t.Error(err)
 	}
 }
@@ -162,8 +170,8 @@ func TestEachFileIsTakenOrSkippedWithItsReason(t *testing.T) {
 	}
 }
 
-// A site may keep its badges elsewhere: badges/ may be a link to a folder. What is no folder, or a link to nothing, is an
-// error: a site whose badges all vanish would lock everybody out.
+// A site may keep its badges elsewhere: badges/ may be a link to a folder. What is no folder, or a link to nothing, is
+// an error: a site whose badges all vanish would lock everybody out.
 func TestBadgesMayBeALinkToAFolder(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "anna.json"), []byte("{}"), 0o644); err != nil {

@@ -56,7 +56,13 @@ func policyOrder(t *testing.T) Order {
 	t.Helper()
 	signer, _ := policySigner(t, "portillon-biklab")
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	return Order{Version: 1, Issued: at, Expires: at.AddDate(0, 1, 0), Signer: signer, CardKey: bytes.Repeat([]byte{1}, 32)}
+	return Order{
+		Version: 1,
+		Issued:  at,
+		Expires: at.AddDate(0, 1, 0),
+		Signer:  signer,
+		CardKey: bytes.Repeat([]byte{1}, 32),
+	}
 }
 
 // A bundle that is built from what was signed elsewhere is one that machines take: members stay within their bindings.
@@ -68,10 +74,13 @@ func TestBundleKeepsToWhatWasSignedElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed := exampleWith(t, map[string]func(string) string{"policy.yaml": boundPolicy, "members.yaml": func(s string) string {
-		s = strings.Replace(s, `cards: ["62E3086CED"]`, `cards: ["62E3086CED", "DEADBEEF"]`, 1)
-		return s + "  - { id: m-new, name: New, email: new@example.org, cards: [\"CAFEBABE\"] }\n"
-	}})
+	changed := exampleWith(
+		t,
+		map[string]func(string) string{"policy.yaml": boundPolicy, "members.yaml": func(s string) string {
+			s = strings.Replace(s, `cards: ["62E3086CED"]`, `cards: ["62E3086CED", "DEADBEEF"]`, 1)
+			return s + "  - { id: m-new, name: New, email: new@example.org, cards: [\"CAFEBABE\"] }\n"
+		}},
+	)
 	o.Policy = PolicyOrder{Signed: signed, Keys: keys}
 	b, err := changed.Build(o)
 	if err != nil {
@@ -152,7 +161,8 @@ func TestPolicyOrdersThatCannotBeAreRefused(t *testing.T) {
 	if _, _, err := bound.SignPolicy(o); err == nil || !strings.Contains(err.Error(), "the card key is needed") {
 		t.Error(err)
 	}
-	if _, _, err := SignPolicyText(bound.text, 1, policy); err == nil || !strings.Contains(err.Error(), "with its members") {
+	if _, _, err := SignPolicyText(bound.text, 1, policy); err == nil ||
+		!strings.Contains(err.Error(), "with its members") {
 		t.Error(err)
 	}
 }

@@ -5,8 +5,8 @@
 //	badges/         credentials as they were issued: .json, .jwt, and baked .png and .svg; in folders too
 //	status/         the issuers' status lists, as they were read: .json
 //
-// A card is written in members.yaml as rfid.ParseCard reads it. A machine finds it by the number itself, which always wins, and by the
-// forms that other readers give of it (rfid.Forms), if they lead to one member alone:
+// A card is written in members.yaml as rfid.ParseCard reads it. A machine finds it by the number itself, which always
+// wins, and by the forms that other readers give of it (rfid.Forms), if they lead to one member alone:
 //
 //   - Bytes reversed: everywhere. Nothing is lost, so this lets in nobody else but the card whose number is the mirror image.
 //   - Short forms of a whole number (the last 24 or 32 bits): only at a machine whose reader gives short numbers by itself, 26-bit Wiegand
@@ -17,14 +17,16 @@
 //   - Parts that members.yaml names (dec:, wiegand26:, wiegand34:): everywhere, for every whole number that ends in the part, because
 //     whoever wrote the part said that no more is known of the card. For wiegand26: that is one card in 16,777,216 again, at every reader.
 //
-// A card that was enrolled by its code stands as hmac: and 64 hexadecimal digits: its number is not known to the site. The machine finds it
-// by the number itself and by its bytes reversed; it has no short forms, so that each kind of reader that gives other digits of the card
-// needs its own enrolment.
+// A card that was enrolled by its code stands as hmac: and 64 hexadecimal digits: its number is not known to the site.
+// The machine finds it by the number itself and by its bytes reversed; it has no short forms, so that each kind of
+// reader that gives other digits of the card needs its own enrolment.
 //
-// No short form is made of numbers of seven and ten bytes: what some readers give of them is the maker's byte and two more.
+// No short form is made of numbers of seven and ten bytes: what some readers give of them is the maker's byte and two
+// more.
 //
-// Read reports every fault of the two YAML files at once. Build verifies every credential, finds the member it was issued
-// to, and signs all of it. A credential that does not count is no fault of the site: it stands in the warnings, with the reason.
+// Read reports every fault of the two YAML files at once. Build verifies every credential, finds the member it was
+// issued to, and signs all of it. A credential that does not count is no fault of the site: it stands in the warnings,
+// with the reason.
 package site
 
 import (
@@ -64,7 +66,8 @@ type Member struct {
 	Emails   []string
 	Subjects []string
 	Cards    []string // card numbers, in hexadecimal, or hmac: and the HMAC of a card that was enrolled by its code
-	Parts    []string // of Cards, those that are written as a part of the number is printed on the card: dec:, wiegand26:, wiegand34:
+	// of Cards, those that are written as a part of the number is printed on the card: dec:, wiegand26:, wiegand34:
+	Parts    []string
 	Badges   []string // files of badges/ that are this member's, where the recipient alone does not decide
 	Blocked  bool
 	Until    policy.Date    // the last day of the membership; zero: it has no end
@@ -158,7 +161,8 @@ func documents(dir string) (*openbadge.Directory, error) {
 	return openbadge.OpenDirectory(dir)
 }
 
-// ParseMembers reads members.yaml; name stands in its faults. Faults quote a card's number only where ten digits have two readings.
+// ParseMembers reads members.yaml; name stands in its faults. Faults quote a card's number only where ten digits have
+// two readings.
 func ParseMembers(name string, data []byte) ([]Member, error) {
 	d := yamlfile.Parse(name, data).Private()
 	r := d.Root().Only("portillon", "members")

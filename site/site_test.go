@@ -43,19 +43,27 @@ func example(t *testing.T) (*Site, string) {
 
 func order(t *testing.T, version uint64) Order {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	return Order{Version: version, Issued: at, Expires: at.AddDate(0, 1, 0), Signer: signer(t), CardKey: bytes.Repeat([]byte{1}, 32)}
+	return Order{
+		Version: version,
+		Issued:  at,
+		Expires: at.AddDate(0, 1, 0),
+		Signer:  signer(t),
+		CardKey: bytes.Repeat([]byte{1}, 32),
+	}
 }
 
 func TestExampleSiteIsWhole(t *testing.T) {
 	s, _ := example(t)
-	if len(s.Members) != 13 || len(s.Badges) != 20 || len(s.Status) != 1 || len(s.Policy.Badges) != 14 || len(s.Policy.Machines) != 3 {
+	if len(s.Members) != 13 || len(s.Badges) != 20 || len(s.Status) != 1 || len(s.Policy.Badges) != 14 ||
+		len(s.Policy.Machines) != 3 {
 		t.Fatalf("%d members, %d badges, %d lists", len(s.Members), len(s.Badges), len(s.Status))
 	}
 	b, err := s.Build(order(t, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Counted != 20 || len(b.Warnings) != 1 || !strings.Contains(b.Warnings[0], "malik-laser-user.json: expired on 2026-03-03") {
+	if b.Counted != 20 || len(b.Warnings) != 1 ||
+		!strings.Contains(b.Warnings[0], "malik-laser-user.json: expired on 2026-03-03") {
 		t.Errorf("%d count, warnings %q", b.Counted, b.Warnings)
 	}
 }
@@ -150,7 +158,10 @@ func TestCardsCanBeWrittenAsTheReaderTypesThem(t *testing.T) {
 		"62:e3-08 6C ed": "62E3086CED", "hex:0012345678": "0012345678", "wiegand26:188,24910": "BC614E", "0012345678": "",
 		"dec:": "", "dec:-1": "", "dec:+1": "", "dec:1_000": "", "dec:0x10": "", "dec:1208925819614629174706176": "", "6": "", "": "",
 	} {
-		members, err := ParseMembers("members.yaml", fmt.Appendf(nil, "portillon: 1\nmembers: [{id: a, name: b, cards: [%q]}]", in))
+		members, err := ParseMembers(
+			"members.yaml",
+			fmt.Appendf(nil, "portillon: 1\nmembers: [{id: a, name: b, cards: [%q]}]", in),
+		)
 		got := ""
 		if err == nil {
 			got = members[0].Cards[0]
@@ -181,7 +192,9 @@ func TestStatusListThatCannotBeBelievedIsLeftOut(t *testing.T) {
 	s, _ := example(t)
 	s.Status = append(s.Status, File{Name: "page.json", Data: []byte("<html>")})
 	b, err := s.Build(order(t, 1))
-	if err != nil || !strings.Contains(strings.Join(b.Warnings, "\n"), "page.json: is no status list that can be believed") || len(b.lists) != 1 {
+	if err != nil ||
+		!strings.Contains(strings.Join(b.Warnings, "\n"), "page.json: is no status list that can be believed") ||
+		len(b.lists) != 1 {
 		t.Errorf("%v, %q, %d lists", err, b.Warnings, len(b.lists))
 	}
 }
@@ -202,7 +215,12 @@ func TestABookingForNobodyIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	booked := strings.Replace(string(text), "    cooldown: 3m ", "    bookings: [{ from: \"2026-11-01T00:00\", to: \"2026-11-02T00:00\", for: m-gone }, { from: \"2026-12-01T00:00\", to: \"2026-12-02T00:00\", for: m-nobody }, { from: \"2026-12-02T00:00\", to: \"2026-12-03T00:00\", for: m-020dc2 }]\n    cooldown: 3m ", 1)
+	booked := strings.Replace(
+		string(text),
+		"    cooldown: 3m ",
+		"    bookings: [{ from: \"2026-11-01T00:00\", to: \"2026-11-02T00:00\", for: m-gone }, { from: \"2026-12-01T00:00\", to: \"2026-12-02T00:00\", for: m-nobody }, { from: \"2026-12-02T00:00\", to: \"2026-12-03T00:00\", for: m-020dc2 }]\n    cooldown: 3m ",
+		1,
+	)
 	other := filepath.Join(t.TempDir(), "booked.yaml")
 	if err := os.WriteFile(other, []byte(booked), 0o600); err != nil {
 		t.Fatal(err)
@@ -212,7 +230,10 @@ func TestABookingForNobodyIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := s.Build(order(t, 1))
-	if said := strings.Join(b.Warnings, "\n"); err != nil || !strings.Contains(said, "policy.yaml: machines.laser.bookings[1]: there is no member m-nobody") || strings.Contains(said, "m-gone") || strings.Contains(said, "m-020dc2") {
+	if said := strings.Join(b.Warnings, "\n"); err != nil ||
+		!strings.Contains(said, "policy.yaml: machines.laser.bookings[1]: there is no member m-nobody") ||
+		strings.Contains(said, "m-gone") ||
+		strings.Contains(said, "m-020dc2") {
 		t.Errorf("%v, %s", err, said)
 	}
 }

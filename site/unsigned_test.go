@@ -39,8 +39,12 @@ func webCrowd(t *testing.T) (*crowd, pages) {
 	c.write(t, bytes.Replace(c.text, []byte(`"`+c.key.DID()+`"`), []byte(`"`+did+`"`), 1))
 	for i := range c.Members {
 		at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-		data, err := openbadge.IssueJSON(openbadge.Draft{IssuerID: did, IssuerName: "Lab", Subject: "mailto:" + email(i), ValidFrom: at,
-			Achievement: openbadge.Achievement{ID: c.Policy.Badges[0].Achievement, Name: "x", Criteria: "y"}}, c.key, at)
+		data, err := openbadge.IssueJSON(
+			openbadge.Draft{IssuerID: did, IssuerName: "Lab", Subject: "mailto:" + email(i), ValidFrom: at,
+				Achievement: openbadge.Achievement{ID: c.Policy.Badges[0].Achievement, Name: "x", Criteria: "y"}},
+			c.key,
+			at,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,9 +54,12 @@ func webCrowd(t *testing.T) (*crowd, pages) {
 }
 
 func labKeys(key string) []byte {
-	return fmt.Appendf(nil, `{"id":"did:web:lab.example","verificationMethod":[{"id":"did:web:lab.example#k","type":"Multikey",`+
-		`"controller":"did:web:lab.example","publicKeyMultibase":%q}],"assertionMethod":["did:web:lab.example#k"]}`,
-		strings.TrimPrefix(key, "did:key:"))
+	return fmt.Appendf(
+		nil,
+		`{"id":"did:web:lab.example","verificationMethod":[{"id":"did:web:lab.example#k","type":"Multikey",`+
+			`"controller":"did:web:lab.example","publicKeyMultibase":%q}],"assertionMethod":["did:web:lab.example#k"]}`,
+		strings.TrimPrefix(key, "did:key:"),
+	)
 }
 
 // Where one key stands for policy and bundles, a changed document is in the next bundle, and its signature covers it.

@@ -39,7 +39,11 @@ func TestAckCarriesWhyTheHubRefusesWithinLimits(t *testing.T) {
 // A hub that keeps no limits does not fill a machine's status with its text.
 func TestAckOfAHubWithoutLimitsIsCut(t *testing.T) {
 	s, v := keys(t)
-	data, err := sign("portillon ack", Ack{Site: "biklab", Machine: "laser", Refused: &AckRefused{"forked", strings.Repeat("x\n", 5000)}}, s)
+	data, err := sign(
+		"portillon ack",
+		Ack{Site: "biklab", Machine: "laser", Refused: &AckRefused{"forked", strings.Repeat("x\n", 5000)}},
+		s,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +70,9 @@ func FuzzAckRefusedFitsItsLimits(f *testing.F) {
 
 func TestStateSaysWhatTheHubOwesOnlyWhereItOwes(t *testing.T) {
 	plain, _ := json.Marshal(State{Machine: "laser", Phase: "off"})
-	if want := `{"machine":"laser","phase":"off","relay":false,"tagged":false,"bundle":0,"journal":0}`; string(plain) != want {
+	if want := `{"machine":"laser","phase":"off","relay":false,"tagged":false,"bundle":0,"journal":0}`; string(
+		plain,
+	) != want {
 		t.Errorf("%s, want %s", plain, want)
 	}
 	in := State{Machine: "laser", Format: 2, UnackedSince: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC),

@@ -20,8 +20,8 @@ type PartSource interface {
 	Parts(c Chunk, hashes []string) ([]byte, error)
 }
 
-// Assembler makes the chunks of a new bundle of the parts that the bundle in force has and of those that a source sends.
-// What came before a connection was lost is kept for the next try. One goroutine uses it.
+// Assembler makes the chunks of a new bundle of the parts that the bundle in force has and of those that a source
+// sends. What came before a connection was lost is kept for the next try. One goroutine uses it.
 type Assembler struct {
 	Store  Store
 	Source PartSource

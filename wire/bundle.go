@@ -12,7 +12,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// A bundle file is a tar archive, so that anyone can look into it: «manifest», then «chunks/<sha256>» in the manifest's order.
+// A bundle file is a tar archive, so that anyone can look into it: «manifest», then «chunks/<sha256>» in the manifest's
+// order.
 
 // WriteBundle writes a bundle file. chunk gives the bytes of a hash.
 func WriteBundle(w io.Writer, manifest []byte, m Manifest, chunk func(sha string) ([]byte, error)) error {
@@ -45,7 +46,8 @@ func WriteBundle(w io.Writer, manifest []byte, m Manifest, chunk func(sha string
 }
 
 // ReadBundle reads a bundle file from its start: it opens the manifest, then gives each chunk to take, once its hash is
-// known to be right, and says at the end whether all were there. No more than one chunk is in memory. Errors of form are *Refusals.
+// known to be right, and says at the end whether all were there. No more than one chunk is in memory. Errors of form
+// are *Refusals.
 func ReadBundle(r io.Reader, keys note.Verifiers, opened func(manifest []byte, m Manifest) error, take func(sha string, b []byte) error) error {
 	t := tar.NewReader(r)
 	data, name, err := entry(t, MaxSigned)
@@ -111,18 +113,20 @@ func entry(t *tar.Reader, limit int64) ([]byte, string, error) {
 	return b.Bytes(), h.Name, nil
 }
 
-// Member is a member as a bundle carries them. Names and addresses are for the panel and for matching badges; they leave the machine no more.
+// Member is a member as a bundle carries them. Names and addresses are for the panel and for matching badges; they
+// leave the machine no more.
 type Member struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
 	Language string   `json:"language,omitempty"` // fr, en; empty: the site's
 	Emails   []string `json:"emails,omitempty"`
 	Subjects []string `json:"subjects,omitempty"` // ids by which credentials may name them
-	Cards    []string `json:"cards,omitempty"`    // HMAC-SHA-256 of the card's number under the site's card key, in hexadecimal; and forms of it (CardFormHash)
-	Blocked  bool     `json:"blocked,omitempty"`
-	Badges   []string `json:"badges,omitempty"` // SHA-256 of credentials in the badges chunk of the same bucket
-	// Critical names fields of this member without which a machine would let them do more than they may. A machine that does not know
-	// one of them denies this member, and nobody else.
+	// HMAC-SHA-256 of the card's number under the site's card key, in hexadecimal; and forms of it (CardFormHash)
+	Cards   []string `json:"cards,omitempty"`
+	Blocked bool     `json:"blocked,omitempty"`
+	Badges  []string `json:"badges,omitempty"` // SHA-256 of credentials in the badges chunk of the same bucket
+	// Critical names fields of this member without which a machine would let them do more than they may. A machine that
+	// does not know one of them denies this member, and nobody else.
 	Critical []string `json:"critical,omitempty"`
 	MemberTerms
 }

@@ -16,9 +16,10 @@ import (
 )
 
 // The check of the card key is a second signature line of the manifest: its key name is card.<site>, its key hash
-// keykind.CheckHash, its signature HMAC-SHA-256(card key, text). Readers that do not know it ignore it, as those of signed
-// notes ignore each signature of an unknown key. It says which card key the bundle was built with, and vouches for
-// nothing: each machine of the site has the card key, so that no reader may take this line for the site's signature.
+// keykind.CheckHash, its signature HMAC-SHA-256(card key, text). Readers that do not know it ignore it, as those of
+// signed notes ignore each signature of an unknown key. It says which card key the bundle was built with, and vouches
+// for nothing: each machine of the site has the card key, so that no reader may take this line for the site's
+// signature.
 
 // cardSigner implements note.Signer.
 type cardSigner struct {
@@ -82,7 +83,8 @@ func IsSignedBy(data []byte, by interface {
 	return slices.Contains(signatures(data), signature{by.Name(), by.KeyHash()})
 }
 
-// Signers names who signed a note, without the check of the card key; empty: nobody did. The signatures are not checked.
+// Signers names who signed a note, without the check of the card key; empty: nobody did. The signatures are not
+// checked.
 func Signers(data []byte) string {
 	var names []string
 	for _, s := range signatures(data) {
@@ -111,8 +113,8 @@ func (o *OtherCardKey) Error() string {
 		"want one and the same on each machine and in bundle build", o.Bundle, o.Here)
 }
 
-// CheckCardKey compares the card key at hand with the one that the bundle was built with. A bundle without a check value
-// comes from an older program and is taken; a card key that could not be read is not compared.
+// CheckCardKey compares the card key at hand with the one that the bundle was built with. A bundle without a check
+// value comes from an older program and is taken; a card key that could not be read is not compared.
 func CheckCardKey(m Manifest, card []byte) error {
 	if here := keykind.CheckValue(card); m.CardCheck != "" && len(card) > 0 && m.CardCheck != here {
 		return &OtherCardKey{m.CardCheck, here}

@@ -35,7 +35,8 @@ func TestManifestNamesTheCardKeyThatItWasBuiltWith(t *testing.T) {
 	}
 	err = CheckCardKey(m, bytes.Repeat([]byte{0x6b}, 32))
 	if other := (*OtherCardKey)(nil); !errors.As(err, &other) || other.Bundle != "893e17fc" || other.Here == other.Bundle ||
-		!strings.Contains(err.Error(), other.Bundle) || !strings.Contains(err.Error(), other.Here) {
+		!strings.Contains(err.Error(), other.Bundle) ||
+		!strings.Contains(err.Error(), other.Here) {
 		t.Error(err)
 	}
 	if err := CheckCardKey(Manifest{}, card); err != nil {
@@ -68,7 +69,8 @@ func TestOlderReaderTakesAManifestWithACardKeyCheck(t *testing.T) {
 func TestRefusedManifestNamesItsSigner(t *testing.T) {
 	data := signedWithCard(t, bytes.Repeat([]byte{0x5a}, 32))
 	_, err := OpenManifest(data, note.VerifierList())
-	if why(err) != "bad-signature" || !strings.Contains(err.Error(), "it is signed by ") || strings.Contains(err.Error(), "card.") {
+	if why(err) != "bad-signature" || !strings.Contains(err.Error(), "it is signed by ") ||
+		strings.Contains(err.Error(), "card.") {
 		t.Error(err)
 	}
 }

@@ -17,8 +17,8 @@ import (
 
 // A site changes its card key after a machine was lost that held it. During the change-over machines hold two keys: the
 // new one, which the bundle is built with, and the one before, for cards of which the hub knows only the HMAC. Such an
-// entry begins with the check value of the key before. A machine that does not know the mark, or has not that key, takes
-// the entry for a card that nobody can tap.
+// entry begins with the check value of the key before. A machine that does not know the mark, or has not that key,
+// takes the entry for a card that nobody can tap.
 
 // MaxCardKeys is how many card keys a machine holds at most: the one in force, and the one before.
 const MaxCardKeys = 2

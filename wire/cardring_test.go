@@ -73,7 +73,12 @@ func TestSealedNumberIsForOneHubAndOneMachine(t *testing.T) {
 	if _, err := OpenNumber(sealed, "biklab", "laser", nil); !errors.Is(err, ErrNoSealKey) {
 		t.Error(err)
 	}
-	card, err := SealCard(k.Public(), "biklab", "laser", EnrolCard{Code: "000000", Card: strings.Repeat("ab", 32), Key: "1a2b3c4d"})
+	card, err := SealCard(
+		k.Public(),
+		"biklab",
+		"laser",
+		EnrolCard{Code: "000000", Card: strings.Repeat("ab", 32), Key: "1a2b3c4d"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,13 +13,15 @@ type CardForm string
 const (
 	// ShortForm is a number that has lost bits: it counts at a machine whose reader may give such numbers.
 	ShortForm CardForm = "short"
-	// PartForm is the part of a number that members.yaml names, as it is printed on the card: it counts for a whole number that ends in it.
+	// PartForm is the part of a number that members.yaml names, as it is printed on the card: it counts for a whole number
+	// that ends in it.
 	PartForm CardForm = "part"
 )
 
-// CardFormHash is how a bundle carries a form of a card's number that is not the number: the first half of an HMAC-SHA-256 under the
-// site's card key, in hexadecimal. It stands among a member's cards. An older machine takes it for one more card, which nobody can tap:
-// the text before the number, and the length, keep it apart from the HMAC of any number.
+// CardFormHash is how a bundle carries a form of a card's number that is not the number: the first half of an
+// HMAC-SHA-256 under the site's card key, in hexadecimal. It stands among a member's cards. An older machine takes it
+// for one more card, which nobody can tap: the text before the number, and the length, keep it apart from the HMAC of
+// any number.
 func CardFormHash(key []byte, use CardForm, number []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte("portillon card form\x00" + string(use) + "\x00"))

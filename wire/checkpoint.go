@@ -57,8 +57,9 @@ func OpenCheckpoint(data []byte, origin string, keys note.Verifiers) (Checkpoint
 	return Checkpoint{Origin: lines[0], Size: size, Root: tlog.Hash(root)}, nil
 }
 
-// Batch is one message on a machine's records topic: consecutive records, and a checkpoint of the journal that ends with the last.
-// A hub that holds all before them can recompute the root: a record that this machine did not write cannot hide among them.
+// Batch is one message on a machine's records topic: consecutive records, and a checkpoint of the journal that ends
+// with the last. A hub that holds all before them can recompute the root: a record that this machine did not write
+// cannot hide among them.
 type Batch struct {
 	Records    []Leafed `json:"records"`
 	Checkpoint string   `json:"checkpoint"` // a signed note
@@ -81,8 +82,8 @@ const (
 	MaxRecord = 8 << 10
 )
 
-// ParseBatch reads a batch. Its records are not believed yet: the checkpoint must be opened and the root recomputed. What
-// it returns may refer to data, which must not be changed.
+// ParseBatch reads a batch. Its records are not believed yet: the checkpoint must be opened and the root recomputed.
+// What it returns may refer to data, which must not be changed.
 func ParseBatch(data []byte) (Batch, []Record, error) {
 	if len(data) > MaxBatch {
 		return Batch{}, nil, fmt.Errorf("batch: %d bytes, at most %d", len(data), MaxBatch)
@@ -119,8 +120,8 @@ func slowBatch(data []byte) (Batch, []Record, error) {
 	return b, records, nil
 }
 
-// ParseRecord reads one record; its bytes must be canonical JSON (RFC 8785). Unknown kinds and unknown fields are taken as they are: a record
-// of a newer machine is kept, proven and passed on like any other.
+// ParseRecord reads one record; its bytes must be canonical JSON (RFC 8785). Unknown kinds and unknown fields are taken
+// as they are: a record of a newer machine is kept, proven and passed on like any other.
 func ParseRecord(data []byte) (Record, error) {
 	if len(data) > MaxRecord {
 		return Record{}, fmt.Errorf("record of %d bytes: at most %d", len(data), MaxRecord)

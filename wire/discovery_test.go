@@ -9,19 +9,67 @@ import (
 	"testing"
 )
 
-// What Home Assistant documents of MQTT device discovery (its pages «MQTT», «MQTT Sensor», «MQTT Binary sensor», and schemas.py of the
-// integration): the keys that each part may have, in the short or the long form, and those that it must have. What is not here is
-// not for us: nothing that takes commands, and nothing that goes with one person.
+// What Home Assistant documents of MQTT device discovery (its pages «MQTT», «MQTT Sensor», «MQTT Binary sensor», and
+// schemas.py of the integration): the keys that each part may have, in the short or the long form, and those that it
+// must have. What is not here is not for us: nothing that takes commands, and nothing that goes with one person.
 var (
-	documentedRoot = map[string]bool{"dev": true, "o": true, "cmps": true, "state_topic": false, "qos": false, "encoding": false,
-		"availability": false, "availability_mode": false, "availability_topic": false, "payload_available": false, "payload_not_available": false}
-	documentedDevice = map[string]bool{"ids": true, "name": false, "mf": false, "mdl": false, "sw": false, "hw": false, "sn": false, "sa": false, "cu": false, "via_device": false, "cns": false}
+	documentedRoot = map[string]bool{
+		"dev":                   true,
+		"o":                     true,
+		"cmps":                  true,
+		"state_topic":           false,
+		"qos":                   false,
+		"encoding":              false,
+		"availability":          false,
+		"availability_mode":     false,
+		"availability_topic":    false,
+		"payload_available":     false,
+		"payload_not_available": false,
+	}
+	documentedDevice = map[string]bool{
+		"ids":        true,
+		"name":       false,
+		"mf":         false,
+		"mdl":        false,
+		"sw":         false,
+		"hw":         false,
+		"sn":         false,
+		"sa":         false,
+		"cu":         false,
+		"via_device": false,
+		"cns":        false,
+	}
 	documentedOrigin = map[string]bool{"name": true, "sw": false, "url": false}
 	documentedPart   = map[string]map[string]bool{
-		"sensor": {"p": true, "unique_id": true, "name": false, "value_template": false, "device_class": false, "unit_of_measurement": false, "state_class": false,
-			"options": false, "expire_after": false, "suggested_display_precision": false, "icon": false, "entity_category": false, "enabled_by_default": false},
-		"binary_sensor": {"p": true, "unique_id": true, "name": false, "value_template": false, "device_class": false, "payload_on": false, "payload_off": false,
-			"expire_after": false, "off_delay": false, "icon": false, "entity_category": false, "enabled_by_default": false},
+		"sensor": {
+			"p":                           true,
+			"unique_id":                   true,
+			"name":                        false,
+			"value_template":              false,
+			"device_class":                false,
+			"unit_of_measurement":         false,
+			"state_class":                 false,
+			"options":                     false,
+			"expire_after":                false,
+			"suggested_display_precision": false,
+			"icon":                        false,
+			"entity_category":             false,
+			"enabled_by_default":          false,
+		},
+		"binary_sensor": {
+			"p":                  true,
+			"unique_id":          true,
+			"name":               false,
+			"value_template":     false,
+			"device_class":       false,
+			"payload_on":         false,
+			"payload_off":        false,
+			"expire_after":       false,
+			"off_delay":          false,
+			"icon":               false,
+			"entity_category":    false,
+			"enabled_by_default": false,
+		},
 	}
 	documentedClasses = map[string]map[string][]string{ // and the units that a class goes with
 		"sensor":        {"": nil, "duration": {"d", "h", "min", "s", "ms"}, "timestamp": nil},
@@ -33,7 +81,8 @@ var (
 func TestHomeAssistantFindsWhatItDocuments(t *testing.T) {
 	topic, payload := Topics{"biklab"}.Discovery("laser", "Découpe laser", "0.1")
 	parts := strings.Split(topic, "/")
-	if len(parts) != 4 || parts[0] != "homeassistant" || parts[1] != "device" || !documentedID.MatchString(parts[2]) || parts[3] != "config" {
+	if len(parts) != 4 || parts[0] != "homeassistant" || parts[1] != "device" || !documentedID.MatchString(parts[2]) ||
+		parts[3] != "config" {
 		t.Errorf("topic %s", topic)
 	}
 	if faults := documented(payload); len(faults) > 0 {

@@ -9,8 +9,8 @@
 //
 // # How formats change
 //
-// The hub is upgraded first. It works with machines that are one release older, and machines work with a hub that is one
-// release newer. These rules keep that true:
+// The hub is upgraded first. It works with machines that are one release older, and machines work with a hub that is
+// one release newer. These rules keep that true:
 //
 //   - A reader skips fields that it does not know. A field keeps its name, its type and its meaning for ever.
 //   - A field whose absence would allow more than its presence is critical: the object that holds it lists its name in its

@@ -30,8 +30,9 @@ const codeLength = 6
 // maxCodeText bounds what a person types for a code, with blanks and hyphens.
 const maxCodeText = 32
 
-// EnrolCode is the code of an unknown card, which its panel shows: the first 30 bits of an HMAC-SHA-256 under the site's card key over
-// "enrolment code" and the number as the reader gives it. It cannot be turned back into the number without the key.
+// EnrolCode is the code of an unknown card, which its panel shows: the first 30 bits of an HMAC-SHA-256 under the
+// site's card key over "enrolment code" and the number as the reader gives it. It cannot be turned back into the number
+// without the key.
 func EnrolCode(key, number []byte) string {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte("enrolment code"))
@@ -44,7 +45,8 @@ func EnrolCode(key, number []byte) string {
 	return string(out)
 }
 
-// ParseEnrolCode reads a code as a person types it: lower case, blanks and hyphens do not matter, I and L count as 1, O as 0.
+// ParseEnrolCode reads a code as a person types it: lower case, blanks and hyphens do not matter, I and L count as 1, O
+// as 0.
 func ParseEnrolCode(s string) (string, error) {
 	wrong := fmt.Errorf("%.40q is no card code, want %d characters of %s", s, codeLength, codeLetters)
 	if len(s) > maxCodeText {
@@ -57,8 +59,8 @@ func ParseEnrolCode(s string) (string, error) {
 	return s, nil
 }
 
-// EnrolCard is what the machine knows of an unknown card: enough to enrol it, and not its number. Whoever has the card key can find a
-// short number from Card by trying all numbers, so it travels sealed.
+// EnrolCard is what the machine knows of an unknown card: enough to enrol it, and not its number. Whoever has the card
+// key can find a short number from Card by trying all numbers, so it travels sealed.
 type EnrolCard struct {
 	Code string `json:"code"` // EnrolCode
 	Card string `json:"hmac"` // as in Member.Cards
@@ -75,7 +77,8 @@ func (c EnrolCard) check() error {
 	return nil
 }
 
-// IsCardHash reports whether an entry of a member's cards is the HMAC of a whole number: 64 lower-case hexadecimal digits.
+// IsCardHash reports whether an entry of a member's cards is the HMAC of a whole number: 64 lower-case hexadecimal
+// digits.
 func IsCardHash(entry string) bool {
 	b, err := hex.DecodeString(entry)
 	return err == nil && len(b) == sha256.Size && entry == strings.ToLower(entry)
@@ -84,7 +87,8 @@ func IsCardHash(entry string) bool {
 // sealKeyID is how many bytes of SHA-256(public half) stand before a sealed card, so that the hub finds the key.
 const sealKeyID = 8
 
-// maxSealed bounds a sealed card, in characters. One has 244: key id, encapsulated key (32), JSON (94 bytes), tag (16), in base64.
+// maxSealed bounds a sealed card, in characters. One has 244: key id, encapsulated key (32), JSON (94 bytes), tag (16),
+// in base64.
 const maxSealed = 512
 
 // sealInfo binds a sealed card to the machine that sealed it (RFC 9180 §5.1, info).
@@ -92,8 +96,8 @@ func sealInfo(site policy.SiteID, m policy.MachineID) []byte {
 	return fmt.Appendf(nil, "portillon card 1 %s %s", site, m)
 }
 
-// SealCard encrypts c for the hub that holds the private half of public, the field Seal of an acknowledgement: HPKE (RFC 9180), base mode,
-// DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305.
+// SealCard encrypts c for the hub that holds the private half of public, the field Seal of an acknowledgement: HPKE
+// (RFC 9180), base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305.
 func SealCard(public string, site policy.SiteID, m policy.MachineID, c EnrolCard) (string, error) {
 	raw, err := parseSealKey(public)
 	if err != nil {

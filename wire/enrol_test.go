@@ -36,7 +36,8 @@ func TestEnrolCodesAreSixCrockfordCharactersOfTheExactNumber(t *testing.T) {
 	if got := EnrolCode(key, []byte{0x04, 0xa1, 0xb2, 0xc3}); got != "EZ6JFZ" {
 		t.Error(got)
 	}
-	if EnrolCode(key, []byte{1, 2, 3, 4}) == EnrolCode(key, []byte{4, 3, 2, 1}) || EnrolCode(key, []byte{1}) == EnrolCode([]byte("another key of 16"), []byte{1}) {
+	if EnrolCode(key, []byte{1, 2, 3, 4}) == EnrolCode(key, []byte{4, 3, 2, 1}) ||
+		EnrolCode(key, []byte{1}) == EnrolCode([]byte("another key of 16"), []byte{1}) {
 		t.Error("another number or another key gives the same code")
 	}
 }

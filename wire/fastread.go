@@ -262,7 +262,8 @@ func fastRecord(data []byte) (Record, bool) {
 	return r, !s.failed && s.i == len(data)
 }
 
-// fastBatch reads a batch as encoding/json writes it; false: it must be read the long way. What it returns refers to data.
+// fastBatch reads a batch as encoding/json writes it; false: it must be read the long way. What it returns refers to
+// data.
 func fastBatch(data []byte) (b Batch, records []Record, ok bool) {
 	if len(data) > MaxBatch || !utf8.Valid(data) {
 		return b, nil, false

@@ -83,10 +83,38 @@ func batchTexts(t testing.TB) (out []string) {
 	}
 	note := `"portillon/biklab/laser\n2\nAAAA\n\n— x AAAA\n"`
 	good := batch(note, string(fast[0]), two)
-	out = []string{good, batch(note+`,"generation":"2222222222222222"`, string(fast[0]), two), batch(note+`,"generation":""`, two), batch(note+`,"generation":"x"`, two),
-		batch(note+`,"critical":["x"]`, two), batch(note+`,"generation":"2222222222222222","generation":""`, two), batch(`"\u2014"`, two), batch(`null`, two), batch(`""`),
-		batch(note, two, string(fast[0])), batch(note, string(fast[1]), two), strings.Replace(good, "00112", "0011X", 1), strings.Replace(good, "00112", "00AA2", 1),
-		strings.Replace(good, "00112", "001", 1), strings.Replace(good, `"salt"`, `"Salt"`, 1), good + " ", good + "x", batch(note, numbered(string(fast[0]), MaxBatchRecords+1)...)}
+	out = []string{
+		good,
+		batch(note+`,"generation":"2222222222222222"`, string(fast[0]), two),
+		batch(note+`,"generation":""`, two),
+		batch(note+`,"generation":"x"`, two),
+		batch(
+			note+`,"critical":["x"]`,
+			two,
+		),
+		batch(note+`,"generation":"2222222222222222","generation":""`, two),
+		batch(`"\u2014"`, two),
+		batch(`null`, two),
+		batch(`""`),
+		batch(
+			note,
+			two,
+			string(fast[0]),
+		),
+		batch(note, string(fast[1]), two),
+		strings.Replace(good, "00112", "0011X", 1),
+		strings.Replace(good, "00112", "00AA2", 1),
+		strings.Replace(
+			good,
+			"00112",
+			"001",
+			1,
+		),
+		strings.Replace(good, `"salt"`, `"Salt"`, 1),
+		good + " ",
+		good + "x",
+		batch(note, numbered(string(fast[0]), MaxBatchRecords+1)...),
+	}
 	for _, s := range others {
 		out = append(out, batch(note, s))
 	}

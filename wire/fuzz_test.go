@@ -47,13 +47,18 @@ func FuzzBundle(f *testing.F) {
 	_, v := keys(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		taken := 0
-		err := ReadBundle(bytes.NewReader(b), v, func([]byte, Manifest) error { return nil }, func(sha string, c []byte) error {
-			taken++
-			if Hash(c) != sha {
-				t.Fatal("a chunk that is not what it says")
-			}
-			return nil
-		})
+		err := ReadBundle(
+			bytes.NewReader(b),
+			v,
+			func([]byte, Manifest) error { return nil },
+			func(sha string, c []byte) error {
+				taken++
+				if Hash(c) != sha {
+					t.Fatal("a chunk that is not what it says")
+				}
+				return nil
+			},
+		)
 		if err == nil && taken != 3 {
 			t.Fatalf("a whole bundle of %d chunks", taken)
 		}

@@ -9,12 +9,12 @@ import (
 	"portillon/policy"
 )
 
-// Format is the number of the formats that this program writes. Programs that say no number in their State write format 1, and refuse
-// fields that they do not know.
+// Format is the number of the formats that this program writes. Programs that say no number in their State write format
+// 1, and refuse fields that they do not know.
 const Format = 2
 
-// Generation tells a machine's journals apart: a journal that begins anew, on a new SD card say, has another one. Journals made before
-// there were generations have the empty one.
+// Generation tells a machine's journals apart: a journal that begins anew, on a new SD card say, has another one.
+// Journals made before there were generations have the empty one.
 type Generation string
 
 // generationBytes is the length of a generation before it is written in hexadecimal.

@@ -18,8 +18,9 @@ type Manifest struct {
 	Site    policy.SiteID `json:"site"`
 	Version uint64        `json:"version"` // only grows
 	Issued  time.Time     `json:"issued"`
-	Expires time.Time     `json:"expires"` // what an old bundle still opens is the policy's business: it installs all the same
-	Chunks  []Chunk       `json:"chunks"`
+	// what an old bundle still opens is the policy's business: it installs all the same
+	Expires time.Time `json:"expires"`
+	Chunks  []Chunk   `json:"chunks"`
 
 	// SignedPolicy is the document that the policy key signed (SignPolicy); empty: the site has no policy key apart.
 	SignedPolicy string `json:"signed_policy,omitempty"`

@@ -21,14 +21,15 @@ const (
 type Ack struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
-	Seq     uint64           `json:"seq"`  // all records up to this one
-	Root    string           `json:"root"` // of the tree over them, in hexadecimal: an acknowledgement of another journal does not fit
+	Seq     uint64           `json:"seq"` // all records up to this one
+	// of the tree over them, in hexadecimal: an acknowledgement of another journal does not fit
+	Root string `json:"root"`
 	// Generation is that of the journal whose records are held.
 	Generation Generation `json:"generation,omitempty"`
 	// Refused says why the hub refuses the records after Seq; nil: it does not.
 	Refused *AckRefused `json:"refused,omitempty"`
-	// Seal is the public half of the hub's key of the day for sealed cards (SealCard). It is sent only to machines whose state has format
-	// SealFormat or more.
+	// Seal is the public half of the hub's key of the day for sealed cards (SealCard). It is sent only to machines whose
+	// state has format SealFormat or more.
 	Seal string `json:"seal,omitempty"`
 }
 
@@ -82,8 +83,8 @@ var (
 	ErrNoClock  = errors.New("the machine's clock is not trusted, so the age of the command is unknown")
 )
 
-// DependsOnClock reports whether a command is valid only within its lifetime. A tag is not: its id identifies it, adding it twice
-// changes nothing, and the machine never adds an id again that its journal shows as taken off.
+// DependsOnClock reports whether a command is valid only within its lifetime. A tag is not: its id identifies it,
+// adding it twice changes nothing, and the machine never adds an id again that its journal shows as taken off.
 func (c Command) DependsOnClock() bool { return c.Do != "tag" }
 
 // TagID is the id of the tag that a tag command adds.
@@ -103,9 +104,9 @@ type Commands struct {
 	seen    map[string]time.Time
 }
 
-// Open checks the signature, the address and, for commands that depend on the clock, age and repetition. now is this machine's clock,
-// trusted says whether it can be believed. With an error, the command is returned too if this machine may answer it: it is signed, meant for
-// this machine, and was not received before; otherwise its ID is empty.
+// Open checks the signature, the address and, for commands that depend on the clock, age and repetition. now is this
+// machine's clock, trusted says whether it can be believed. With an error, the command is returned too if this machine
+// may answer it: it is signed, meant for this machine, and was not received before; otherwise its ID is empty.
 func (o *Commands) Open(data []byte, now time.Time, trusted bool) (Command, error) {
 	var c Command
 	if err := open("portillon command", data, o.Keys, &c); err != nil {
@@ -155,11 +156,12 @@ type State struct {
 	Phase   string           `json:"phase"`
 	Relay   bool             `json:"relay"`
 	Tagged  bool             `json:"tagged"`
-	Left    int              `json:"left_min,omitempty"` // minutes until the session's end, rounded up; absent: nobody is at work, or there is no end
-	Hours   float64          `json:"hours,omitempty"`    // that the machine has run in all, in tenths
-	Due     string           `json:"due,omitempty"`      // the kind of maintenance that is due first; absent: none is
-	Bundle  uint64           `json:"bundle"`             // the version it works from
-	Journal uint64           `json:"journal"`            // records it has written
+	// minutes until the session's end, rounded up; absent: nobody is at work, or there is no end
+	Left    int     `json:"left_min,omitempty"`
+	Hours   float64 `json:"hours,omitempty"` // that the machine has run in all, in tenths
+	Due     string  `json:"due,omitempty"`   // the kind of maintenance that is due first; absent: none is
+	Bundle  uint64  `json:"bundle"`          // the version it works from
+	Journal uint64  `json:"journal"`         // records it has written
 
 	Format     int        `json:"format,omitempty"`     // of what the machine reads and writes; absent: 1
 	Program    string     `json:"program,omitempty"`    // the version of its program

@@ -51,7 +51,10 @@ func (p *policySite) bundle(version, n uint64, by note.Signer, chunks map[string
 	if by != nil {
 		doc, _ := m.Chunk(DocumentsChunk)
 		pol, _ := m.Chunk(PolicyChunk)
-		b, err := SignPolicy(SignedPolicy{Site: "biklab", Number: n, Policy: pol.SHA256, Documents: doc.SHA256, Bindings: m.BindingsHash()}, by)
+		b, err := SignPolicy(
+			SignedPolicy{Site: "biklab", Number: n, Policy: pol.SHA256, Documents: doc.SHA256, Bindings: m.BindingsHash()},
+			by,
+		)
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -73,7 +76,13 @@ func (p *policySite) install(m Manifest) error {
 
 func TestBundleNeedsThePolicyKeyForPolicyDocumentsAndBindings(t *testing.T) {
 	content := func() map[string]string {
-		return map[string]string{PolicyChunk: "policy", DocumentsChunk: "docs", BindingsChunk(1): "b1", BindingsChunk(2): "b2", RosterChunk(1): "r"}
+		return map[string]string{
+			PolicyChunk:      "policy",
+			DocumentsChunk:   "docs",
+			BindingsChunk(1): "b1",
+			BindingsChunk(2): "b2",
+			RosterChunk(1):   "r",
+		}
 	}
 	for name, c := range map[string]struct {
 		change func(p *policySite, m *Manifest)
@@ -212,7 +221,14 @@ func TestPolicyFileHoldsWhatWasSigned(t *testing.T) {
 	p := newPolicySite(t)
 	m := p.bundle(1, 3, p.policy, map[string]string{PolicyChunk: "policy", DocumentsChunk: "docs", BindingsChunk(1): "b"})
 	good := func() PolicyFile {
-		return PolicyFile{Signed: []byte(m.SignedPolicy), Chunks: map[string][]byte{PolicyChunk: []byte("policy"), DocumentsChunk: []byte("docs"), BindingsChunk(1): []byte("b")}}
+		return PolicyFile{
+			Signed: []byte(m.SignedPolicy),
+			Chunks: map[string][]byte{
+				PolicyChunk:      []byte("policy"),
+				DocumentsChunk:   []byte("docs"),
+				BindingsChunk(1): []byte("b"),
+			},
+		}
 	}
 	for name, c := range map[string]struct {
 		change func(*PolicyFile)
@@ -250,8 +266,14 @@ func TestPolicyFileHoldsWhatWasSigned(t *testing.T) {
 func TestBindingAllowsLessAndNeverMore(t *testing.T) {
 	lost := CardState{Card: "c-lost", State: "lost"}
 	signed := func() Member {
-		return Member{ID: "m-1", Name: "n", Emails: []string{"a@x", "b@x"}, Subjects: []string{"did:a"}, Cards: []string{"c-1", "c-2"},
-			MemberTerms: MemberTerms{Until: "2026-09-30", CardStates: []CardState{lost, {Card: "c-old", State: "replaced"}}}}
+		return Member{
+			ID:          "m-1",
+			Name:        "n",
+			Emails:      []string{"a@x", "b@x"},
+			Subjects:    []string{"did:a"},
+			Cards:       []string{"c-1", "c-2"},
+			MemberTerms: MemberTerms{Until: "2026-09-30", CardStates: []CardState{lost, {Card: "c-old", State: "replaced"}}},
+		}
 	}
 	blocked := signed()
 	blocked.Blocked = true
@@ -298,7 +320,8 @@ func TestBindingAllowsLessAndNeverMore(t *testing.T) {
 	}
 	all := Bindings{"m-1": BindingOf(signed())}
 	var r *Refusal
-	if err := all.Check(Member{ID: "m-2"}); !errors.As(err, &r) || !strings.Contains(err.Error(), `"m-2" is not among the signed bindings`) {
+	if err := all.Check(Member{ID: "m-2"}); !errors.As(err, &r) ||
+		!strings.Contains(err.Error(), `"m-2" is not among the signed bindings`) {
 		t.Error(err)
 	}
 }
@@ -313,7 +336,9 @@ func TestBindingsOfOneMemberStandOnce(t *testing.T) {
 }
 
 func FuzzPolicyFile(f *testing.F) {
-	doc := []byte("portillon policy\n{\"number\":1,\"policy\":\"" + Hash([]byte("p")) + "\",\"site\":\"biklab\"}\n\n— x AAAAAAAA\n")
+	doc := []byte(
+		"portillon policy\n{\"number\":1,\"policy\":\"" + Hash([]byte("p")) + "\",\"site\":\"biklab\"}\n\n— x AAAAAAAA\n",
+	)
 	var b bytes.Buffer
 	if err := WritePolicyFile(&b, PolicyFile{Signed: doc, Chunks: map[string][]byte{PolicyChunk: []byte("p")}}); err != nil {
 		f.Fatal(err)

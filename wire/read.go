@@ -18,8 +18,9 @@ func (e *UnknownField) Error() string {
 	return fmt.Sprintf("requires %.64q, which this program does not know; upgrade it", e.Name)
 }
 
-// Decode reads one JSON object, and nothing after it, into v, which points to a struct. Fields that v lacks are skipped, unless the
-// object's field "critical" names one: then the error is an *UnknownField. The "critical" of an object inside does not count here.
+// Decode reads one JSON object, and nothing after it, into v, which points to a struct. Fields that v lacks are
+// skipped, unless the object's field "critical" names one: then the error is an *UnknownField. The "critical" of an
+// object inside does not count here.
 func Decode(b []byte, v any) error {
 	if err := decodeHint(b, v); err != nil {
 		return err
@@ -39,7 +40,8 @@ func Decode(b []byte, v any) error {
 	return nil
 }
 
-// decodeHint reads one JSON value, and nothing after it, into v. Every field that v lacks is skipped, also a critical one.
+// decodeHint reads one JSON value, and nothing after it, into v. Every field that v lacks is skipped, also a critical
+// one.
 func decodeHint(b []byte, v any) error {
 	if err := json.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("not the JSON that is expected: %w", err)
@@ -47,8 +49,8 @@ func decodeHint(b []byte, v any) error {
 	return nil
 }
 
-// mayBeCritical spares large chunks a second reading. A key can be written with escapes too, and encoding/json does not tell upper from
-// lower case.
+// mayBeCritical spares large chunks a second reading. A key can be written with escapes too, and encoding/json does not
+// tell upper from lower case.
 func mayBeCritical(b []byte) bool {
 	const key = "critical"
 	for i := 0; i+len(key) <= len(b); i++ {
@@ -103,8 +105,8 @@ func IsCanonical(b []byte) bool {
 	return err == nil && bytes.Equal(c, b)
 }
 
-// misspelt is a field of the object b that encoding/json takes for a field of the struct t though its letters differ in case;
-// empty: there is none. Other programs would not read such a field.
+// misspelt is a field of the object b that encoding/json takes for a field of the struct t though its letters differ in
+// case; empty: there is none. Other programs would not read such a field.
 func misspelt(b []byte, t reflect.Type) string {
 	var all map[string]json.RawMessage
 	if json.Unmarshal(b, &all) != nil {

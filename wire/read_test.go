@@ -55,7 +55,11 @@ func readers(t *testing.T) map[string]struct {
 			return err
 		}},
 		"command": {canonical(command), func(text string) error {
-			_, err := (&Commands{Site: "biklab", Machine: "laser", Keys: v}).Open(signText(t, "portillon command", text, s), at, true)
+			_, err := (&Commands{Site: "biklab", Machine: "laser", Keys: v}).Open(
+				signText(t, "portillon command", text, s),
+				at,
+				true,
+			)
 			return err
 		}},
 		"batch": {string(batch(t, s, sample(t))), func(text string) error {

@@ -7,22 +7,24 @@ import (
 	"portillon/policy"
 )
 
-// Record is one line of a machine's journal. Its canonical JSON (RFC 8785) is what the journal stores, hashes and sends.
+// Record is one line of a machine's journal. Its canonical JSON (RFC 8785) is what the journal stores, hashes and
+// sends.
 type Record struct {
 	Site    policy.SiteID    `json:"site"`
 	Machine policy.MachineID `json:"machine"`
 	Seq     uint64           `json:"seq"`  // 1, 2, 3 … no gaps
 	Boot    string           `json:"boot"` // the kernel's boot id
 	Mono    int64            `json:"mono"` // milliseconds since that boot
-	Wall    time.Time        `json:"wall"` // UTC, milliseconds; before an earlier trusted time only where Clock says corrected, or is untrusted
-	Clock   Clock            `json:"clock"`
-	Kind    Kind             `json:"kind"`
-	Session string           `json:"session,omitempty"`
-	Member  policy.MemberID  `json:"member,omitempty"` // pseudonym
-	Body    json.RawMessage  `json:"body,omitempty"`   // one of the Body types, by Kind
+	// UTC, milliseconds; before an earlier trusted time only where Clock says corrected, or is untrusted
+	Wall    time.Time       `json:"wall"`
+	Clock   Clock           `json:"clock"`
+	Kind    Kind            `json:"kind"`
+	Session string          `json:"session,omitempty"`
+	Member  policy.MemberID `json:"member,omitempty"` // pseudonym
+	Body    json.RawMessage `json:"body,omitempty"`   // one of the Body types, by Kind
 
-	// Generation is that of the journal the record was read from, where the reader knows it. It is no part of the record: checkpoints
-	// and batches say it.
+	// Generation is that of the journal the record was read from, where the reader knows it. It is no part of the record:
+	// checkpoints and batches say it.
 	Generation Generation `json:"-"`
 	// Epoch counts a machine's generations at its hub, from 0, in the order in which the hub took them.
 	Epoch int `json:"-"`
@@ -41,7 +43,8 @@ const (
 // Believed reports whether the wall time counts.
 func (c Clock) Believed() bool { return c == ClockTrusted || c == ClockCorrected }
 
-// Kind is the kind of a record. A newer machine writes kinds that are not in this list: readers keep what they do not know.
+// Kind is the kind of a record. A newer machine writes kinds that are not in this list: readers keep what they do not
+// know.
 type Kind string
 
 const (
@@ -66,39 +69,46 @@ const (
 	Powered      Kind = "power"          // PowerBody: the relay was switched under a maintainer's hand
 	Reported     Kind = "problem"        // ReportBody: a member saw that something is wrong
 	Vouched      Kind = "vouched"        // VouchBody: a mentor says what the member did well
-	Attested     Kind = "attested"       // AttestBody: a maintainer confirms an intervention that was logged under their tap
-	Restored     Kind = "restored"       // RestoredBody: the hub gave back to a new journal what it knows from the machine's journals before
+	// AttestBody: a maintainer confirms an intervention that was logged under their tap
+	Attested Kind = "attested"
+	// RestoredBody: the hub gave back to a new journal what it knows from the machine's journals before
+	Restored Kind = "restored"
 )
 
 // StartBody is the body of a session-start record.
 type StartBody struct {
-	Role       policy.Role       `json:"role"`
-	Grant      int               `json:"grant"`              // the grant's place in the policy, from 0
-	Badges     []policy.BadgeID  `json:"badges"`             // the badges that the decision rested on
-	Accepted   []policy.Accepted `json:"accepted,omitempty"` // of those, the ones in whose place a badge of another issuer was held
+	Role   policy.Role      `json:"role"`
+	Grant  int              `json:"grant"`  // the grant's place in the policy, from 0
+	Badges []policy.BadgeID `json:"badges"` // the badges that the decision rested on
+	// of those, the ones in whose place a badge of another issuer was held
+	Accepted   []policy.Accepted `json:"accepted,omitempty"`
 	Supervisor policy.MemberID   `json:"supervisor,omitempty"`
 	MaxSeconds int64             `json:"max_s,omitempty"` // the session's limit; absent: none
 	Bundle     uint64            `json:"bundle"`          // the bundle's version
 	Would      string            `json:"would,omitempty"` // in mode warn: what enforcement would have said
 	Card       string            `json:"card"`            // how strong the card's proof was: "uid" or "aes"
-	Basis      *policy.Basis     `json:"basis,omitempty"` // what the decision rested on; absent: an older program wrote the record
+	// what the decision rested on; absent: an older program wrote the record
+	Basis *policy.Basis `json:"basis,omitempty"`
 }
 
 // EndBody is the body of a session-end record.
 type EndBody struct {
-	Cause   Cause `json:"cause"`
-	Seconds int64 `json:"seconds"` // how long it lasted, a maintenance with the power cut likewise; 0 where it cannot be known
+	Cause Cause `json:"cause"`
+	// how long it lasted, a maintenance with the power cut likewise; 0 where it cannot be known
+	Seconds int64 `json:"seconds"`
 }
 
 // Cause says why a session ended; the list is closed.
 type Cause string
 
 const (
-	CauseTap        Cause = "tap"         // the member tapped out
-	CauseSupervisor Cause = "supervisor"  // the supervisor ended it
-	CauseLimit      Cause = "limit"       // the limit was reached
-	CauseIdle       Cause = "idle"        // the machine stood idle too long
-	CauseStop       Cause = "stop"        // an operator or a command stopped it, or its start came to nothing: on record too late, or the contactor not yet open; or a new bundle lacks or blocks who has the session
+	CauseTap        Cause = "tap"        // the member tapped out
+	CauseSupervisor Cause = "supervisor" // the supervisor ended it
+	CauseLimit      Cause = "limit"      // the limit was reached
+	CauseIdle       Cause = "idle"       // the machine stood idle too long
+	// an operator or a command stopped it, or its start came to nothing: on record too late, or the contactor not yet
+	// open; or a new bundle lacks or blocks who has the session
+	CauseStop       Cause = "stop"
 	CauseTag        Cause = "tag"         // a tag ended it
 	CauseFault      Cause = "fault"       // the relay, its guard or the e-stop
 	CauseShutdown   Cause = "shutdown"    // the daemon was asked to end
@@ -119,8 +129,8 @@ type RefusedBody struct {
 	Reasons []policy.Code `json:"reasons"`
 	Role    policy.Role   `json:"role,omitempty"`  // the role that came nearest
 	Basis   *policy.Basis `json:"basis,omitempty"` // as in StartBody
-	// Sealed is the code and the HMAC of an unknown card, which the hub alone can open (SealCard); empty: the card is known, or the
-	// machine has no key of the hub.
+	// Sealed is the code and the HMAC of an unknown card, which the hub alone can open (SealCard); empty: the card is
+	// known, or the machine has no key of the hub.
 	Sealed string `json:"sealed,omitempty"`
 }
 
@@ -139,13 +149,14 @@ type InterventionBody struct {
 	Photo    string          `json:"photo,omitempty"` // the SHA-256 of a picture that the machine keeps, in hexadecimal
 	Ran                      // at that moment
 
-	// Where the policy's evidence is endorsed at-the-time: either the endorser wrote the record themself, after their own tap, or the record
-	// has an id by which a later attested record names it.
+	// Where the policy's evidence is endorsed at-the-time: either the endorser wrote the record themself, after their own
+	// tap, or the record has an id by which a later attested record names it.
 	Attested bool   `json:"attested,omitempty"`
 	ID       string `json:"id,omitempty"`
 }
 
-// AttestBody is the body of an attested record: Member of the record is the endorser, who stood at the machine and touched "attest".
+// AttestBody is the body of an attested record: Member of the record is the endorser, who stood at the machine and
+// touched "attest".
 type AttestBody struct {
 	Intervention string `json:"intervention"` // the id in InterventionBody
 }
@@ -189,8 +200,8 @@ type ReportBody struct {
 	Note  string  `json:"note,omitempty"`  // at most 500 bytes
 	Photo string  `json:"photo,omitempty"` // as in InterventionBody
 	Tag   string  `json:"tag,omitempty"`   // the tag that was put on for it
-	// Claimed is who had tapped when the form was opened that somebody then sent from a phone, and that nobody has confirmed at the machine.
-	// Member of such a record is empty: nobody has signed it, and it put on no tag.
+	// Claimed is who had tapped when the form was opened that somebody then sent from a phone, and that nobody has
+	// confirmed at the machine. Member of such a record is empty: nobody has signed it, and it put on no tag.
 	Claimed policy.MemberID `json:"claimed,omitempty"`
 	Ran
 }

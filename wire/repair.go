@@ -151,7 +151,8 @@ func (s Store) Repair(m Manifest, fetch Fetch) (repaired int, err error) {
 	return repaired, errors.Join(err, syncDir(filepath.Join(s.Dir, "chunks")))
 }
 
-// RepairFrom takes the damaged chunks of m from a bundle file. The file may hold another version: chunks are known by their hashes.
+// RepairFrom takes the damaged chunks of m from a bundle file. The file may hold another version: chunks are known by
+// their hashes.
 func (s Store) RepairFrom(r io.Reader, m Manifest) (repaired int, err error) {
 	missing := map[string]Chunk{}
 	for _, c := range s.Damaged(m) {

@@ -12,9 +12,18 @@ import (
 // replayPolicy is a policy whose users need the badges.
 func replayPolicy(t *testing.T, change func(*policy.Model), needs ...policy.BadgeID) *policy.Policy {
 	t.Helper()
-	m := policy.Model{Site: "s", Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}, {ID: "o", Profile: "did:y", Keys: []string{"l"}}}}
+	m := policy.Model{
+		Site: "s",
+		Issuers: []policy.Issuer{
+			{ID: "i", Profile: "did:x", Keys: []string{"k"}},
+			{ID: "o", Profile: "did:y", Keys: []string{"l"}},
+		},
+	}
 	for _, id := range []policy.BadgeID{"a", "b"} {
-		m.Badges = append(m.Badges, policy.Badge{ID: id, Name: policy.Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)})
+		m.Badges = append(
+			m.Badges,
+			policy.Badge{ID: id, Name: policy.Text{FR: string(id)}, Issuer: "i", Achievement: "urn:" + string(id)},
+		)
 	}
 	g := policy.Grant{Role: policy.User}
 	for _, b := range needs {
@@ -40,7 +49,10 @@ func TestReplayTellsWhatAnotherPolicyWouldHaveAnswered(t *testing.T) {
 		return out
 	}
 	newBadge := func(m *policy.Model) {
-		m.Badges = append(m.Badges, policy.Badge{ID: "new", Name: policy.Text{FR: "new"}, Issuer: "i", Achievement: "urn:new"})
+		m.Badges = append(
+			m.Badges,
+			policy.Badge{ID: "new", Name: policy.Text{FR: "new"}, Issuer: "i", Achievement: "urn:new"},
+		)
 	}
 	accepts := func(m *policy.Model) {
 		m.Badges[0].Accepts = []policy.Accept{{OtherBadge: policy.OtherBadge{Issuer: "o", Achievement: "urn:theirs"}}}
@@ -50,7 +62,9 @@ func TestReplayTellsWhatAnotherPolicyWouldHaveAnswered(t *testing.T) {
 	}
 	otherKeys := func(m *policy.Model) { m.Issuers[0].Keys = []string{"k2"} }
 	moved := func(m *policy.Model) { m.Badges[0].ID, m.Badges[1].ID = "b", "a" } // each name is now the other badge's
-	theirs := []policy.Holding{{Badge: "a", Other: &policy.OtherBadge{Issuer: "o", Achievement: "urn:theirs"}, Standing: policy.Verified, From: at}}
+	theirs := []policy.Holding{
+		{Badge: "a", Other: &policy.OtherBadge{Issuer: "o", Achievement: "urn:theirs"}, Standing: policy.Verified, From: at},
+	}
 	a := replayPolicy(t, nil, "a")
 	for name, c := range map[string]struct {
 		before, after *policy.Policy
@@ -70,7 +84,12 @@ func TestReplayTellsWhatAnotherPolicyWouldHaveAnswered(t *testing.T) {
 		"another badge accepts it now":              {replayPolicy(t, accepts, "a"), replayPolicy(t, acceptsForB, "b"), theirs, "allow allow"},
 		"names that changed places":                 {a, replayPolicy(t, moved, "a"), held("a"), "allow deny no-badge"},
 	} {
-		q := policy.Question{At: at, Clock: policy.Trusted, Machine: "laser", Member: &policy.Member{ID: "m-1", Holdings: c.holds}}
+		q := policy.Question{
+			At:      at,
+			Clock:   policy.Trusted,
+			Machine: "laser",
+			Member:  &policy.Member{ID: "m-1", Holdings: c.holds},
+		}
 		b := policy.BasisOf(q, c.before.Decide(q))
 		b.Policy = "old"
 		kind, body := Refused, any(RefusedBody{Basis: &b})
@@ -78,7 +97,11 @@ func TestReplayTellsWhatAnotherPolicyWouldHaveAnswered(t *testing.T) {
 			kind, body = SessionStart, StartBody{Basis: &b}
 		}
 		text, _ := json.Marshal(body)
-		got, ok := Replay(Record{Machine: "laser", Kind: kind, Body: text}, c.after, func(n string) (*policy.Policy, bool) { return c.before, n == "old" })
+		got, ok := Replay(
+			Record{Machine: "laser", Kind: kind, Body: text},
+			c.after,
+			func(n string) (*policy.Policy, bool) { return c.before, n == "old" },
+		)
 		is := got.Was.String() + " " + got.Would.String()
 		for _, r := range got.Reasons {
 			is += " " + string(r)
@@ -105,20 +128,30 @@ func TestReplayAsksForTheSupervisorToo(t *testing.T) {
 		}, "a")
 	}
 	newBadge := func(m *policy.Model) {
-		m.Badges = append(m.Badges, policy.Badge{ID: "new", Name: policy.Text{FR: "new"}, Issuer: "i", Achievement: "urn:new"})
+		m.Badges = append(
+			m.Badges,
+			policy.Badge{ID: "new", Name: policy.Text{FR: "new"}, Issuer: "i", Achievement: "urn:new"},
+		)
 	}
 	who := func(id policy.MemberID, b policy.BadgeID) *policy.Member {
 		return &policy.Member{ID: id, Holdings: []policy.Holding{{Badge: b, Standing: policy.Verified, From: at}}}
 	}
 	before := supervised("b", nil)
-	q := policy.Question{At: at, Clock: policy.Trusted, Machine: "laser", Member: who("m-1", "a"), Supervisor: who("m-2", "b")}
+	q := policy.Question{
+		At:         at,
+		Clock:      policy.Trusted,
+		Machine:    "laser",
+		Member:     who("m-1", "a"),
+		Supervisor: who("m-2", "b"),
+	}
 	b := policy.BasisOf(q, before.Decide(q))
 	for name, c := range map[string]struct {
 		p    *policy.Policy
 		want policy.Verdict
 		why  bool
 	}{"same": {before, policy.Allow, false}, "another": {supervised("a", nil), policy.Await, false}, "unknown": {supervised("new", newBadge), 0, true}} {
-		if got := b.Replay("laser", c.p, before); got.Was != policy.Allow || (got.Why != "") != c.why || !c.why && got.Would != c.want {
+		if got := b.Replay("laser", c.p, before); got.Was != policy.Allow || (got.Why != "") != c.why ||
+			!c.why && got.Would != c.want {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -143,7 +176,11 @@ func TestWhatCannotBeReplayedSaysWhy(t *testing.T) {
 		"no body":                    {Refused, "", true, policy.Deny, "cannot be read"},
 		"no decision":                {SessionEnd, `{}`, false, policy.Deny, ""},
 	} {
-		got, ok := Replay(Record{Machine: "laser", Kind: c.kind, Body: json.RawMessage(c.body)}, p, func(n string) (*policy.Policy, bool) { return p, n == "new" })
+		got, ok := Replay(
+			Record{Machine: "laser", Kind: c.kind, Body: json.RawMessage(c.body)},
+			p,
+			func(n string) (*policy.Policy, bool) { return p, n == "new" },
+		)
 		if ok != c.ok || got.Was != c.was || !strings.Contains(got.Why, c.why) || got.Changed() || c.ok && got.Why == "" {
 			t.Errorf("%s: %+v %v", name, got, ok)
 		}
@@ -151,17 +188,25 @@ func TestWhatCannotBeReplayedSaysWhy(t *testing.T) {
 }
 
 func FuzzReplay(f *testing.F) {
-	f.Add(`{"basis":{"at":"2026-11-23T09:00:00Z","trusted":true,"member":{"id":"m","until":"2026-12-31","badges":[{"badge":"a"}],"practice":{"logged":"2h"}},"verdict":"allow"}}`)
+	f.Add(
+		`{"basis":{"at":"2026-11-23T09:00:00Z","trusted":true,"member":{"id":"m","until":"2026-12-31","badges":[{"badge":"a"}],"practice":{"logged":"2h"}},"verdict":"allow"}}`,
+	)
 	f.Add(`{"basis":{"member":{"badges":[{"issuer":"o","achievement":"urn:x","standing":"revoked"}]},"truncated":true}}`)
 	m := policy.Model{Site: "s", Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}}},
-		Badges:   []policy.Badge{{ID: "a", Name: policy.Text{FR: "a"}, Issuer: "i", Achievement: "urn:a"}},
-		Machines: []policy.Machine{{ID: "laser", Grants: []policy.Grant{{Role: policy.User, Needs: policy.Need{Badge: "a"}}}}}}
+		Badges: []policy.Badge{{ID: "a", Name: policy.Text{FR: "a"}, Issuer: "i", Achievement: "urn:a"}},
+		Machines: []policy.Machine{
+			{ID: "laser", Grants: []policy.Grant{{Role: policy.User, Needs: policy.Need{Badge: "a"}}}},
+		}}
 	p, err := policy.New(m)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		got, ok := Replay(Record{Machine: "laser", Kind: Refused, Body: json.RawMessage(body)}, p, func(string) (*policy.Policy, bool) { return p, true })
+		got, ok := Replay(
+			Record{Machine: "laser", Kind: Refused, Body: json.RawMessage(body)},
+			p,
+			func(string) (*policy.Policy, bool) { return p, true },
+		)
 		if !ok || got.Changed() && got.Why != "" {
 			t.Errorf("%+v", got)
 		}

@@ -29,18 +29,19 @@ const (
 // journal began anew. It is for one generation of one machine's journal, which applies it once. It depends on no
 // clock.
 type Restore struct {
-	Site       policy.SiteID      `json:"site"`
-	Machine    policy.MachineID   `json:"machine"`
-	Generation Generation         `json:"generation"` // of the journal that it is for
-	ID         string             `json:"id"`         // the reply bears it
-	Issued     time.Time          `json:"issued"`
-	From       []ReplacedJournal  `json:"from"` // the journals that it was made from, the oldest first
-	Tags       []RestoredTag      `json:"tags,omitempty"`
-	Removed    []string           `json:"removed,omitempty"` // ids of tags that were taken off: a command cannot add them again
-	Practice   []RestoredPractice `json:"practice,omitempty"`
-	Done       []RestoredDone     `json:"done,omitempty"`
-	Relay      int64              `json:"relay_s,omitempty"` // running hours, in seconds, as InterventionBody has them
-	Busy       int64              `json:"busy_s,omitempty"`
+	Site       policy.SiteID     `json:"site"`
+	Machine    policy.MachineID  `json:"machine"`
+	Generation Generation        `json:"generation"` // of the journal that it is for
+	ID         string            `json:"id"`         // the reply bears it
+	Issued     time.Time         `json:"issued"`
+	From       []ReplacedJournal `json:"from"` // the journals that it was made from, the oldest first
+	Tags       []RestoredTag     `json:"tags,omitempty"`
+	// ids of tags that were taken off: a command cannot add them again
+	Removed  []string           `json:"removed,omitempty"`
+	Practice []RestoredPractice `json:"practice,omitempty"`
+	Done     []RestoredDone     `json:"done,omitempty"`
+	Relay    int64              `json:"relay_s,omitempty"` // running hours, in seconds, as InterventionBody has them
+	Busy     int64              `json:"busy_s,omitempty"`
 	// Left counts members whose practice did not fit.
 	Left int `json:"left,omitempty"`
 }

@@ -17,8 +17,8 @@ type StateKeys struct {
 	PolicyKey  string `json:"policy_key,omitempty"`   // of the policy key that it pins apart; absent: none
 	CardKey    string `json:"card_key,omitempty"`     // check value of the card key that its bundle was built with
 	OldCardKey string `json:"old_card_key,omitempty"` // of the card key that it holds beside; absent: none
-	// DiskFree is how much of its data folder's disk is free, in MB (10^6 bytes); absent: not known. It is rounded, so that
-	// a state does not change all the time.
+	// DiskFree is how much of its data folder's disk is free, in MB (10^6 bytes); absent: not known. It is rounded, so
+	// that a state does not change all the time.
 	DiskFree int64 `json:"disk_free_mb,omitempty"`
 }
 

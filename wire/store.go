@@ -12,9 +12,9 @@ import (
 	"portillon/policy"
 )
 
-// Store is the folder where a machine keeps the bundle it works from: «manifest», the one before it as «manifest.previous», and the
-// chunks of both by hash.
-// A new bundle's chunks are all on the disk before the manifest is renamed into place: at any power cut the old one or the new one is whole.
+// Store is the folder where a machine keeps the bundle it works from: «manifest», the one before it as
+// «manifest.previous», and the chunks of both by hash. A new bundle's chunks are all on the disk before the manifest is
+// renamed into place: at any power cut the old one or the new one is whole.
 type Store struct {
 	Dir  string
 	Site policy.SiteID
@@ -51,8 +51,9 @@ func (s Store) path(sha string) string { return filepath.Join(s.Dir, "chunks", s
 // Fetch gives the bytes of a chunk by its hash.
 type Fetch func(sha string) ([]byte, error)
 
-// Install takes a signed manifest and fetches the chunks that are not here. usable judges the whole before it comes into
-// force: it is given the new manifest, and chunks can be read. On any error what was in force stays. Same version, same bytes: nothing to do, no error.
+// Install takes a signed manifest and fetches the chunks that are not here. usable judges the whole before it comes
+// into force: it is given the new manifest, and chunks can be read. On any error what was in force stays. Same version,
+// same bytes: nothing to do, no error.
 func (s Store) Install(manifest []byte, fetch Fetch, usable func(Manifest) error) (Manifest, error) {
 	return s.install(manifest, fetch, usable, nil)
 }
@@ -184,7 +185,8 @@ func (s Store) sweep(manifests ...Manifest) {
 	}
 }
 
-// WriteFile replaces a file so that a power cut leaves the old one or the new one: write, fsync, rename, fsync the folder.
+// WriteFile replaces a file so that a power cut leaves the old one or the new one: write, fsync, rename, fsync the
+// folder.
 func WriteFile(path string, b []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {

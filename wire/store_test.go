@@ -92,7 +92,9 @@ func TestRefusedBundlesChangeNothing(t *testing.T) {
 			t.Fatalf("%s: now in force: %+v %v", c.name, cur, err)
 		}
 	}
-	if _, err := st.InstallFile(bytes.NewReader(newer), func(Manifest) error { return errors.New("policy.yaml:1:1: no") }); why(err) != "unusable" {
+	if _, err := st.InstallFile(bytes.NewReader(newer), func(Manifest) error { return errors.New("policy.yaml:1:1: no") }); why(
+		err,
+	) != "unusable" {
 		t.Errorf("a bundle that cannot be worked from: %v", err)
 	}
 	if cur, _ := st.Current(); cur.Version != 3 {
@@ -116,10 +118,14 @@ func TestOnlyMissingChunksAreFetchedAndOldOnesGo(t *testing.T) {
 	signed, _ := SignManifest(next, s)
 	var asked []string
 	fetch := func(sha string) ([]byte, error) { asked = append(asked, sha); return []byte("another"), nil }
-	if _, err := st.Install(signed, func(string) ([]byte, error) { return []byte("forged"), nil }, nil); why(err) != "wrong-hash" {
+	if _, err := st.Install(signed, func(string) ([]byte, error) { return []byte("forged"), nil }, nil); why(
+		err,
+	) != "wrong-hash" {
 		t.Errorf("forged chunk: %v", err)
 	}
-	if _, err := st.Install(signed, func(string) ([]byte, error) { return nil, errors.New("away") }, nil); why(err) != "missing-chunk" {
+	if _, err := st.Install(signed, func(string) ([]byte, error) { return nil, errors.New("away") }, nil); why(
+		err,
+	) != "missing-chunk" {
 		t.Errorf("chunk out of reach: %v", err)
 	}
 	if _, err := st.Install(signed, fetch, nil); err != nil || len(asked) != 1 {
@@ -248,7 +254,8 @@ func TestRepairRejectsBytesThatAreNotTheChunk(t *testing.T) {
 		t.Fatal(err)
 	}
 	damages["deleted"](t, st.path(Hash([]byte("roster"))))
-	if n, err := st.Repair(m, func(string) ([]byte, error) { return []byte("forged"), nil }); n != 0 || why(err) != "wrong-hash" {
+	if n, err := st.Repair(m, func(string) ([]byte, error) { return []byte("forged"), nil }); n != 0 ||
+		why(err) != "wrong-hash" {
 		t.Errorf("%d repaired, %v", n, err)
 	}
 	other := manifest()
@@ -340,7 +347,9 @@ func TestAFolderThatIsALinkStays(t *testing.T) {
 		}
 		next := manifest()
 		next.Version = 4
-		if _, err := st.InstallFile(bytes.NewReader(bundleFile(t, next)), func(Manifest) error { return errors.New("no") }); why(err) != "unusable" {
+		if _, err := st.InstallFile(bytes.NewReader(bundleFile(t, next)), func(Manifest) error { return errors.New("no") }); why(
+			err,
+		) != "unusable" {
 			t.Errorf("%q: %v", which, err)
 		}
 		m, err := st.Current()
@@ -396,7 +405,10 @@ func TestChangedBundleIsInstalledWithoutReadingTheRest(t *testing.T) {
 	}
 	signed = s.build()
 	tries := 0
-	if _, err := s.store.InstallChanged(signed, a.Fetch(s.m), func(Manifest) error { tries++; return errors.New("no") }); why(err) != "unusable" || tries != 1 {
+	if _, err := s.store.InstallChanged(signed, a.Fetch(s.m), func(Manifest) error { tries++; return errors.New("no") }); why(
+		err,
+	) != "unusable" ||
+		tries != 1 {
 		t.Errorf("a whole bundle that cannot be used: %v, tried %d times", err, tries)
 	}
 }

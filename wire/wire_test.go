@@ -81,14 +81,45 @@ func sample(t testing.TB) []Record {
 		return b
 	}
 	r := func(seq uint64, k Kind, session string, who policy.MemberID, b any) Record {
-		return Record{Site: "biklab", Machine: "laser", Seq: seq, Boot: "7c1d", Mono: int64(seq) * 1000, Wall: at.Add(time.Duration(seq) * time.Second), Clock: ClockTrusted, Kind: k, Session: session, Member: who, Body: body(b)}
+		return Record{
+			Site:    "biklab",
+			Machine: "laser",
+			Seq:     seq,
+			Boot:    "7c1d",
+			Mono:    int64(seq) * 1000,
+			Wall:    at.Add(time.Duration(seq) * time.Second),
+			Clock:   ClockTrusted,
+			Kind:    k,
+			Session: session,
+			Member:  who,
+			Body:    body(b),
+		}
 	}
 	return []Record{
 		r(1, Booted, "", "", BootBody{Version: "0.1"}),
-		r(2, SessionStart, "s1", "m-020dc2", StartBody{Role: policy.User, Grant: 2, Badges: []policy.BadgeID{"laser-user"}, MaxSeconds: 7200, Bundle: 3, Card: "uid"}),
+		r(
+			2,
+			SessionStart,
+			"s1",
+			"m-020dc2",
+			StartBody{
+				Role:       policy.User,
+				Grant:      2,
+				Badges:     []policy.BadgeID{"laser-user"},
+				MaxSeconds: 7200,
+				Bundle:     3,
+				Card:       "uid",
+			},
+		),
 		r(3, SessionEnd, "s1", "m-020dc2", EndBody{Cause: CauseTap, Seconds: 61}),
 		r(4, Refused, "", "m-9d017e", RefusedBody{Reasons: []policy.Code{policy.NoBadge}, Role: policy.User}),
-		r(5, Intervened, "s2", "m-020dc2", InterventionBody{What: "lens-cleaning", Endorser: "m-2dc899", Minutes: 10, Note: "lentille \"propre\""}),
+		r(
+			5,
+			Intervened,
+			"s2",
+			"m-020dc2",
+			InterventionBody{What: "lens-cleaning", Endorser: "m-2dc899", Minutes: 10, Note: "lentille \"propre\""},
+		),
 	}
 }
 
@@ -133,8 +164,17 @@ func batch(t testing.TB, s note.Signer, records []Record) []byte {
 }
 
 func manifest() Manifest {
-	return Manifest{Site: "biklab", Version: 3, Issued: at.Truncate(time.Second), Expires: at.Truncate(time.Second).AddDate(0, 1, 0),
-		Chunks: []Chunk{{PolicyChunk, Hash([]byte("policy")), 6}, {RosterChunk(0), Hash([]byte("roster")), 6}, {BadgesChunk(0), Hash([]byte("badges")), 6}}}
+	return Manifest{
+		Site:    "biklab",
+		Version: 3,
+		Issued:  at.Truncate(time.Second),
+		Expires: at.Truncate(time.Second).AddDate(0, 1, 0),
+		Chunks: []Chunk{
+			{PolicyChunk, Hash([]byte("policy")), 6},
+			{RosterChunk(0), Hash([]byte("roster")), 6},
+			{BadgesChunk(0), Hash([]byte("badges")), 6},
+		},
+	}
 }
 
 func chunks(sha string) ([]byte, error) {
@@ -146,7 +186,15 @@ func chunks(sha string) ([]byte, error) {
 	return nil, errors.New("no such chunk")
 }
 
-var command = Command{Site: "biklab", Machine: "laser", ID: "c1", Do: "tag", Reason: "courroie usée", Issued: at, Expires: at.Add(30 * time.Second)}
+var command = Command{
+	Site:    "biklab",
+	Machine: "laser",
+	ID:      "c1",
+	Do:      "tag",
+	Reason:  "courroie usée",
+	Issued:  at,
+	Expires: at.Add(30 * time.Second),
+}
 
 // What travels is a promise to every machine and hub that is out there: a golden file each.
 func TestWhatTravelsIsWhatTheGoldenFilesSay(t *testing.T) {
@@ -158,7 +206,8 @@ func TestWhatTravelsIsWhatTheGoldenFilesSay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := ParseRecord(c); err != nil || again.Seq != r.Seq || again.Kind != r.Kind || !again.Wall.Equal(r.Wall) {
+		if again, err := ParseRecord(c); err != nil || again.Seq != r.Seq || again.Kind != r.Kind ||
+			!again.Wall.Equal(r.Wall) {
 			t.Errorf("record %d reads back as %+v, %v", r.Seq, again, err)
 		}
 		lines = append(append(lines, c...), '\n')
@@ -190,15 +239,48 @@ func TestWhatTravelsIsWhatTheGoldenFilesSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "manifest.note", m)
-	state, _ := json.Marshal(State{Machine: "laser", Phase: "on", Relay: true, Left: 42, Hours: 128.5, Due: "lens-cleaning", Bundle: 3, Journal: 11})
+	state, _ := json.Marshal(
+		State{
+			Machine: "laser",
+			Phase:   "on",
+			Relay:   true,
+			Left:    42,
+			Hours:   128.5,
+			Due:     "lens-cleaning",
+			Bundle:  3,
+			Journal: 11,
+		},
+	)
 	golden(t, "state.json", append(state, '\n'))
 	topics := Topics{"biklab"}
-	all := []string{topics.Availability("laser"), topics.State("laser"), topics.Records("laser"), topics.Checkpoint("laser"), topics.Command("laser"), topics.Reply("laser"), topics.Bundle(), topics.Ack("laser"), topics.All("records")}
+	all := []string{
+		topics.Availability("laser"),
+		topics.State("laser"),
+		topics.Records("laser"),
+		topics.Checkpoint("laser"),
+		topics.Command("laser"),
+		topics.Reply("laser"),
+		topics.Bundle(),
+		topics.Ack("laser"),
+		topics.All("records"),
+	}
 	golden(t, "topics.txt", []byte(strings.Join(all, "\n")+"\n"))
 	topic, doc := topics.Discovery("laser", "Découpe laser", "0.1")
 	golden(t, "discovery.json", append([]byte(topic+"\n"), append(doc, '\n')...))
 	var roster bytes.Buffer
-	chunk, err := EncodeChunk(RosterBucket{[]Member{{ID: "m-020dc2", Name: "Léa Martin", Emails: []string{"lea@example.org"}, Cards: []string{"ab"}, Badges: []string{"cd"}}}})
+	chunk, err := EncodeChunk(
+		RosterBucket{
+			[]Member{
+				{
+					ID:     "m-020dc2",
+					Name:   "Léa Martin",
+					Emails: []string{"lea@example.org"},
+					Cards:  []string{"ab"},
+					Badges: []string{"cd"},
+				},
+			},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

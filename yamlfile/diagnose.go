@@ -17,8 +17,9 @@ type suspect struct {
 	sure          bool // it is a slip even where YAML takes it for a word
 }
 
-// diagnose looks through a text that the YAML library has refused, for its own errors name the line where it gave up, and that is often
-// the line where the block began. It knows the usual slips and nothing else, and finds none in a text that is YAML.
+// diagnose looks through a text that the YAML library has refused, for its own errors name the line where it gave up,
+// and that is often the line where the block began. It knows the usual slips and nothing else, and finds none in a text
+// that is YAML.
 func diagnose(data []byte) (suspect, bool) {
 	d := &diagnosis{}
 	for i, l := range splitLines(data) {
@@ -45,13 +46,15 @@ func splitLines(data []byte) []string {
 	return strings.Split(text, "\n")
 }
 
-// maxTried and maxTriedEntries bound what is read again, ten times at most, to make sure: a hostile file must not cost much.
+// maxTried and maxTriedEntries bound what is read again, ten times at most, to make sure: a hostile file must not cost
+// much.
 const (
 	maxTried        = 64 << 10
 	maxTriedEntries = 6000
 )
 
-// trusted makes sure of a diagnosis: the text above the line is YAML, and with the line it is none, nor with some that follow.
+// trusted makes sure of a diagnosis: the text above the line is YAML, and with the line it is none, nor with some that
+// follow.
 func trusted(data []byte, s suspect) bool {
 	if len(data) > maxTried || Entries(data) > maxTriedEntries {
 		return true

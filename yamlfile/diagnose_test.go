@@ -123,7 +123,8 @@ func TestNothingIsSuspectedInTextThatIsYAML(t *testing.T) {
 	}
 }
 
-// Lines of the example are damaged in the ways of beginners: where the library then refuses the file, the line is found.
+// Lines of the example are damaged in the ways of beginners: where the library then refuses the file, the line is
+// found.
 func TestADamagedLineOfTheExampleIsFound(t *testing.T) {
 	b, err := os.ReadFile("../site-example/policy.yaml")
 	if err != nil {
@@ -143,7 +144,9 @@ func TestADamagedLineOfTheExampleIsFound(t *testing.T) {
 				continue
 			}
 			refused++
-			if faults[0].Line == i+1 || strings.Contains(err.Error(), fmt.Sprintf("or mend line %d, where", i+1)) && faults[0].Hint != "the fault may stand some lines above or below" {
+			if faults[0].Line == i+1 ||
+				strings.Contains(err.Error(), fmt.Sprintf("or mend line %d, where", i+1)) &&
+					faults[0].Hint != "the fault may stand some lines above or below" {
 				found++
 			} else {
 				t.Logf("%s: line %d: %s\n%v", name, i+1, worse, err)

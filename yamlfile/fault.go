@@ -103,7 +103,8 @@ func excerpt(line string) string {
 // hexKey is a card key or an AES key: 32 hexadecimal digits or more, and nothing else around them.
 var hexKey = regexp.MustCompile(`(?i)(^|[^0-9a-z+/_-])[0-9a-f]{32,}($|[^0-9a-z+/_-])`)
 
-// secret reports whether a line is of a key file that was given by mistake: ours, PEM, a multikey, a JWK, digits of a card key.
+// secret reports whether a line is of a key file that was given by mistake: ours, PEM, a multikey, a JWK, digits of a
+// card key.
 func secret(line string) bool {
 	for _, mark := range []string{"PRIVATE+KEY", "PRIVATE KEY", "secretKey", `"d":`, `"d" :`} {
 		if strings.Contains(line, mark) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// SlugForm and DurationForm are what Slug and ParseDuration take, as regular expressions that a JSON Schema may repeat. A length of time
-// is not empty besides; with five digits a number, 273 years and a bit, it cannot overflow.
+// SlugForm and DurationForm are what Slug and ParseDuration take, as regular expressions that a JSON Schema may repeat.
+// A length of time is not empty besides; with five digits a number, 273 years and a bit, it cannot overflow.
 const (
 	SlugForm     = `^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`
 	DurationForm = `^([0-9]{1,5}d)?([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$`

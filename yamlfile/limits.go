@@ -18,8 +18,9 @@ const (
 	maxLetter = 2 << 20  // pairs of letters compared for all hints of a file
 )
 
-// Entries is how many entries a text may hold at most, looked at without reading it: each stands behind a comma, an opening bracket, the
-// end of a line, or a dash, a colon or a question mark with a space. Those in words and comments count too.
+// Entries is how many entries a text may hold at most, looked at without reading it: each stands behind a comma, an
+// opening bracket, the end of a line, or a dash, a colon or a question mark with a space. Those in words and comments
+// count too.
 func Entries(data []byte) int {
 	n := 1
 	for i, c := range data {
@@ -76,8 +77,8 @@ func clip(s string, most int) string {
 	return s[:most] + "…"
 }
 
-// unreadable finds the first letter that a file must not hold: bytes of another encoding, what YAML forbids, and line ends that hardly an
-// editor shows: behind one of these, a comment would go on as a key.
+// unreadable finds the first letter that a file must not hold: bytes of another encoding, what YAML forbids, and line
+// ends that hardly an editor shows: behind one of these, a comment would go on as a key.
 func unreadable(data []byte, lines []string) (Fault, bool) {
 	if s := string(data[:min(len(data), 2)]); s == "\xff\xfe" || s == "\xfe\xff" {
 		return Fault{Problem: "this is not YAML: the file is UTF-16", Hint: "save the file as UTF-8"}, true

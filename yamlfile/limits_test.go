@@ -38,7 +38,8 @@ func TestALetterThatNoFileMayHoldIsFoundWhereItStands(t *testing.T) {
 func TestALineEndOfAnySystemIsCounted(t *testing.T) {
 	for _, end := range []string{"\n", "\r\n", "\r"} {
 		err := read("level: 3" + end + "# a comment" + end + "wait: soon" + end)
-		if err == nil || !strings.Contains(err.Error(), "f.yaml:3:7: wait:") || !strings.Contains(err.Error(), "3 | wait: soon\n") {
+		if err == nil || !strings.Contains(err.Error(), "f.yaml:3:7: wait:") ||
+			!strings.Contains(err.Error(), "3 | wait: soon\n") {
 			t.Errorf("%q: %v", end, err)
 		}
 	}
@@ -79,7 +80,8 @@ func TestEntriesIsABoundOfWhatIsRead(t *testing.T) {
 			t.Errorf("%s: %d nodes, and at most %d were announced", name, n, most)
 		}
 	}
-	if err := Parse("f", []byte("["+strings.Repeat("a,", MaxEntries)+"]")).Err(); err == nil || !strings.Contains(err.Error(), "f: the file has about 400002 entries (at most 400000)") {
+	if err := Parse("f", []byte("["+strings.Repeat("a,", MaxEntries)+"]")).Err(); err == nil ||
+		!strings.Contains(err.Error(), "f: the file has about 400002 entries (at most 400000)") {
 		t.Error(err)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// DidYouMean is a hint that names the nearest of the words, or "" where none is near, or where the file has had as many hints as
-// may cost something.
+// DidYouMean is a hint that names the nearest of the words, or "" where none is near, or where the file has had as many
+// hints as may cost something.
 func (x Node) DidYouMean(given string, words []string) string {
 	n := utf8.RuneCountInString(given)
 	best, dist := "", n/3+2 // one slip in a short word, more in a long one

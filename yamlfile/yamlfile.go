@@ -1,10 +1,11 @@
 // Package yamlfile reads the YAML files that people of a site write: policy, members, machine, hub.
 //
 // It accepts one document of plain mappings, lists and scalars. It refuses anchors, aliases, merge keys, tags,
-// duplicate and empty keys, keys that nobody asked for, control characters, line ends that no editor shows (U+2028), encodings other than
-// UTF-8, more than MaxBytes or MaxEntries, and nesting beyond MaxDepth. It never stops
-// at the first fault: all are collected, each with file, line, column, field, the words given, and what would do; once each. Only a slip
-// in YAML itself ends the reading: it is looked for in the text, since the YAML library does not say where it stands.
+// duplicate and empty keys, keys that nobody asked for, control characters, line ends that no editor shows (U+2028),
+// encodings other than UTF-8, more than MaxBytes or MaxEntries, and nesting beyond MaxDepth. It never stops at the
+// first fault: all are collected, each with file, line, column, field, the words given, and what would do; once each.
+// Only a slip in YAML itself ends the reading: it is looked for in the text, since the YAML library does not say where
+// it stands.
 package yamlfile
 
 import (
@@ -187,7 +188,8 @@ func (d *Doc) Err() error {
 // Root is the whole document.
 func (d *Doc) Root() Node { return Node{d: d, n: d.root} }
 
-// Node is a place in a file. The zero value of what it holds stands for what is absent or wrong; wrong has been reported.
+// Node is a place in a file. The zero value of what it holds stands for what is absent or wrong; wrong has been
+// reported.
 type Node struct {
 	d      *Doc
 	n      *yaml.Node

@@ -39,7 +39,8 @@ func newWorld(ctx context.Context, n int, dir, bin, out string) (*world, error) 
 	w := &world{dir: dir, bin: bin, out: out}
 	for name, text := range map[string]string{
 		"hub/.keep": "", "pi/var/lib/.keep": "", "pi/run/.keep": "", "pi/etc/credstore/.keep": "",
-		"pi/etc/passwd": "root:x:0:0::/root:/bin/sh\nportillon:x:990:990::/nonexistent:/usr/sbin/nologin\n", // as the package makes it
+		// as the package makes it
+		"pi/etc/passwd": "root:x:0:0::/root:/bin/sh\nportillon:x:990:990::/nonexistent:/usr/sbin/nologin\n",
 		"pi/etc/group":  "root:x:0:\nportillon:x:990:\n",
 		"pi/etc/hosts":  "127.0.0.1 localhost\n" + hubAddress + " hub\n",
 		"pi/boot_id":    "0\n",

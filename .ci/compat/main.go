@@ -1,11 +1,11 @@
-// Command compat runs the machine of the release before beside the hub of this one, then today's machine, then today's machine on the
-// data that the machine of the release before has left. Each takes the bundle and its next version, sends records until all are
-// acknowledged, and obeys a stop and a tag.
+// Command compat runs the machine of the release before beside the hub of this one, then today's machine, then today's
+// machine on the data that the machine of the release before has left. Each takes the bundle and its next version,
+// sends records until all are acknowledged, and obeys a stop and a tag.
 //
 //	go run ./.ci/compat
 //
-// The machine of the release before is built from this repository's history. The machines have no hardware: a simulated pin, and taps
-// given through the control socket. Everything listens on loopback.
+// The machine of the release before is built from this repository's history. The machines have no hardware: a simulated
+// pin, and taps given through the control socket. Everything listens on loopback.
 package main
 
 import (

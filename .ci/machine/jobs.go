@@ -79,8 +79,9 @@ func (t *test) judge(name string, boots []*boot) {
 	t.pass(name, fmt.Sprintf("line 17 was high %d times, each within a session of the journal's %d records", spans, len(records)))
 }
 
-// cutting cuts the power at random moments of a machine in use, again and again on the same disk. After each, what was acknowledged before
-// is in the journal, no session has begun by itself, and the one that was under way is closed: the agent sees to that.
+// cutting cuts the power at random moments of a machine in use, again and again on the same disk. After each, what was
+// acknowledged before is in the journal, no session has begun by itself, and the one that was under way is closed: the
+// agent sees to that.
 func (t *test) cutting(ctx context.Context) error {
 	m, err := t.newMachine(ctx, "cuts")
 	if err != nil {

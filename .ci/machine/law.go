@@ -7,8 +7,8 @@ import (
 	"portillon/wire"
 )
 
-// breaches are where the relay's line was high outside a session of the journal: before the record of its start was written, or
-// after the record of its end. records is the journal as it was in the end; boots are all boots until then.
+// breaches are where the relay's line was high outside a session of the journal: before the record of its start was
+// written, or after the record of its end. records is the journal as it was in the end; boots are all boots until then.
 func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 	for _, b := range boots {
 		for i, up := range b.edges {
@@ -28,8 +28,8 @@ func breaches(boots []*boot, records []wire.Record) (spans int, out []string) {
 	return spans, out
 }
 
-// covered says whether one session spans the time. A record's time is in whole milliseconds, cut off: a start's is never late by
-// it, and an end's may seem early by one.
+// covered says whether one session spans the time. A record's time is in whole milliseconds, cut off: a start's is
+// never late by it, and an end's may seem early by one.
 func covered(boot string, from, to time.Duration, records []wire.Record) bool {
 	open, began := "", time.Duration(0)
 	for _, r := range records {

@@ -1,11 +1,11 @@
-// Command machine is the machine test: portillond on an emulated arm64 computer with Debian's kernel, a real systemd, a simulated
-// GPIO chip like a Raspberry Pi's, and a disk that loses at a power cut what was never flushed. Every row of the failure matrix
-// is played on it, and every edge of the relay's line is compared with the journal.
+// Command machine is the machine test: portillond on an emulated arm64 computer with Debian's kernel, a real systemd, a
+// simulated GPIO chip like a Raspberry Pi's, and a disk that loses at a power cut what was never flushed. Every row of
+// the failure matrix is played on it, and every edge of the relay's line is compared with the journal.
 //
 //	go run ./.ci/machine [-cuts 20] [-seed N] [-jobs rows,cuts,pi] [-only WORD] [-full] CACHE
 //
-// CACHE is a folder for the kernel and the root, which the scripts kernel and root make there once; they need root and apt.
-// It ends with a line «N passed, N failed», and fails where anything did.
+// CACHE is a folder for the kernel and the root, which the scripts kernel and root make there once; they need root and
+// apt. It ends with a line «N passed, N failed», and fails where anything did.
 package main
 
 import (
@@ -99,7 +99,8 @@ func (t *test) fail(name string, err error) {
 	fmt.Printf("--- FAIL: %s: %v [%.0fs]\n", name, err, time.Since(t.start).Seconds())
 }
 
-// prepare makes the kernel and the root where they are missing, builds the programs, and packs what the machine boots from.
+// prepare makes the kernel and the root where they are missing, builds the programs, and packs what the machine boots
+// from.
 func (t *test) prepare(ctx context.Context) (err error) {
 	for _, script := range []string{"kernel", "root"} {
 		if err := t.do(ctx, nil, filepath.Join(here, script), t.cache); err != nil {

@@ -8,7 +8,8 @@ import (
 	"path/filepath"
 )
 
-// pack makes the two initrds: full is Debian with the agent as a service; light is portillond with the agent as /init, and nothing else.
+// pack makes the two initrds: full is Debian with the agent as a service; light is portillond with the agent as /init,
+// and nothing else.
 func (t *test) pack(ctx context.Context) error {
 	if err := t.site(ctx); err != nil {
 		return err
@@ -36,7 +37,8 @@ rm -rf light full`
 	return t.do(ctx, nil, "sh", "-c", script, "pack", t.work, absolute(here), absolute(t.cache))
 }
 
-// installed puts what the machine installs into its root: the Debian package where the repository can build one, or the files.
+// installed puts what the machine installs into its root: the Debian package where the repository can build one, or the
+// files.
 func (t *test) installed(ctx context.Context) error {
 	if _, err := os.Stat("packaging/build-deb"); err == nil {
 		// Packed again without compression: the emulated machine would take half a minute to unpack it.

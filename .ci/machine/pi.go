@@ -17,8 +17,8 @@ const (
 	gplev0  = 0x3f200034 // a bit a line
 )
 
-// pi asks QEMU's Raspberry Pi 3 and the Pi's own driver what a killed portillond leaves on the pin: with lines that persist, as
-// Raspberry Pi OS has them, and without. The pin's registers are read from outside.
+// pi asks QEMU's Raspberry Pi 3 and the Pi's own driver what a killed portillond leaves on the pin: with lines that
+// persist, as Raspberry Pi OS has them, and without. The pin's registers are read from outside.
 func (t *test) pi(ctx context.Context) error {
 	for _, persist := range []string{"1", "0"} {
 		if err := t.piOnce(ctx, persist); err != nil {

@@ -49,8 +49,8 @@ type machine struct {
 	atStake, lost int // sectors, in all power cuts
 }
 
-// boot starts the computer and follows it until it says done or cut, or, where writes is given, until it has written so often to its
-// disk since it was ready. Then its power is gone.
+// boot starts the computer and follows it until it says done or cut, or, where writes is given, until it has written so
+// often to its disk since it was ready. Then its power is gone.
 func (m *machine) boot(ctx context.Context, initrd, words string, writes int, most time.Duration) (*boot, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -75,8 +75,9 @@ func (m *machine) boot(ctx context.Context, initrd, words string, writes int, mo
 	return b, err
 }
 
-// counted is how time passes in the machine: 4 ns an instruction, so at 250 million a second. What is measured there depends on what is
-// executed, not on how busy the host is. There is one core: QEMU would give several their turns of 100 ms one after the other.
+// counted is how time passes in the machine: 4 ns an instruction, so at 250 million a second. What is measured there
+// depends on what is executed, not on how busy the host is. There is one core: QEMU would give several their turns of
+// 100 ms one after the other.
 var counted = []string{"-icount", "shift=2,sleep=on", "-rtc", "clock=vm"}
 
 // watch is what the host does at the agent's word.

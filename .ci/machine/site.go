@@ -177,7 +177,8 @@ func manyMore(dir string, issuer *openbadge.Key, now time.Time) error {
 	return os.WriteFile(filepath.Join(dir, "members.yaml"), []byte(members), 0o644)
 }
 
-// orders writes a tag command of the hub for each cell of the clock table. A tag depends on no clock, so that it can be signed ahead.
+// orders writes a tag command of the hub for each cell of the clock table. A tag depends on no clock, so that it can be
+// signed ahead.
 func (t *test) orders(hubKey string) error {
 	signer, err := note.NewSigner(hubKey)
 	if err != nil {

@@ -80,8 +80,8 @@ func makeBatches(records int) (out batches, err error) {
 // ingest measures the ledger beside a bare insert of the same salts and records into the same kind of file: WAL, FULL,
 // one table whose key is machine and seq. Both sides commit in the same rhythm: once with each batch, and once with as
 // many batches as the hub takes at once where they wait. The bare insert verifies nothing: no JSON, no signature, no
-// tree, no index. A second bare insert keeps all columns and the index that the ledger keeps: what is between it and the
-// ledger is the price of the checks.
+// tree, no index. A second bare insert keeps all columns and the index that the ledger keeps: what is between it and
+// the ledger is the price of the checks.
 func ingest(_ context.Context, o options) error {
 	b, err := makeBatches(o.records)
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 
 func TestOnlyTheNamedRowsAreRun(t *testing.T) {
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"-only", "kill", "-times", "1", "-dir", t.TempDir()}, &out, &errs); code != 0 || strings.Contains(out.String(), "ingest") ||
+	if code := run(t.Context(), []string{"-only", "kill", "-times", "1", "-dir", t.TempDir()}, &out, &errs); code != 0 ||
+		strings.Contains(out.String(), "ingest") ||
 		!strings.Contains(out.String(), "killed 1 times") {
 		t.Errorf("exit %d: %s%s", code, out.String(), errs.String())
 	}

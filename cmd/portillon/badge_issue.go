@@ -216,7 +216,8 @@ func (i *issuing) named(k *openbadge.Key) error {
 	return nil
 }
 
-// pinned reports whether the key may be one of those that count: itself, or one in a document on the web, which is not asked here.
+// pinned reports whether the key may be one of those that count: itself, or one in a document on the web, which is not
+// asked here.
 func pinned(keys []string, k *openbadge.Key) bool {
 	return slices.ContainsFunc(keys, func(s string) bool {
 		return s == k.Name() || s == k.DID() && s != "" || strings.HasPrefix(s, "did:web:") || strings.HasPrefix(s, "https://")
@@ -255,7 +256,8 @@ func (i *issuing) rest(ctx context.Context) error {
 	return i.earnedBy(f.Member)
 }
 
-// earnedBy makes sure that the badge goes to the member whose evidence it is: members.yaml, beside the policy, says who that is.
+// earnedBy makes sure that the badge goes to the member whose evidence it is: members.yaml, beside the policy, says who
+// that is.
 func (i *issuing) earnedBy(id policy.MemberID) error {
 	path := filepath.Join(filepath.Dir(i.policy), "members.yaml")
 	data, err := os.ReadFile(path)
@@ -279,7 +281,8 @@ func (i *issuing) earnedBy(id policy.MemberID) error {
 	return no("the evidence is the member %s's, and --recipient is not their address", id)
 }
 
-// evidenceOf is each counted intervention as the badge carries it: what, when, where, and under whose tap, by pseudonym.
+// evidenceOf is each counted intervention as the badge carries it: what, when, where, and under whose tap, by
+// pseudonym.
 func evidenceOf(f evidence.File, p evidence.Progress) []openbadge.Evidence {
 	var out []openbadge.Evidence
 	for _, c := range p.Counted {

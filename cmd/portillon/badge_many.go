@@ -41,8 +41,8 @@ type recipient struct {
 	why    string
 }
 
-// issueToMany issues the badge to each of the site's members who is chosen, one file each, and says so line by line. Whoever has it
-// already is passed over, so that the command can be given again after it was interrupted.
+// issueToMany issues the badge to each of the site's members who is chosen, one file each, and says so line by line.
+// Whoever has it already is passed over, so that the command can be given again after it was interrupted.
 func (i *issuing) issueToMany(w stdio, k *openbadge.Key) error {
 	all, err := i.recipients()
 	if err != nil {
@@ -163,7 +163,8 @@ func (i *issuing) judge(r *roster.Roster, m site.Member, at time.Time) (why stri
 	return "", true
 }
 
-// holdsNow reports whether a member has a badge itself, not another issuer's that it accepts, and it neither ended nor was taken back.
+// holdsNow reports whether a member has a badge itself, not another issuer's that it accepts, and it neither ended nor
+// was taken back.
 func holdsNow(m *policy.Member, badge policy.BadgeID, at time.Time) bool {
 	return slices.ContainsFunc(m.Holdings, func(h policy.Holding) bool {
 		return h.Badge == badge && h.Other == nil && h.Standing != policy.Revoked && (h.Until.IsZero() || at.Before(h.Until))

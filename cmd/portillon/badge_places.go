@@ -23,8 +23,8 @@ import (
 	"portillon/wire"
 )
 
-// place is where a new badge stands in a status list of ours: the list's file, and beside it a register of who has which place,
-// which nobody but the issuer needs.
+// place is where a new badge stands in a status list of ours: the list's file, and beside it a register of who has
+// which place, which nobody but the issuer needs.
 type place struct {
 	list  string
 	index int
@@ -50,8 +50,8 @@ func (p *place) declare(fs *flag.FlagSet) {
 // maxLists bounds the lists of one issuer that are looked through for a place: each has room for 65,536 badges.
 const maxLists = 20
 
-// byPolicy finds the list of a policy's issuer, which bundle build carries to the machines: the first that this key has signed and
-// that has room. Where there is none it makes one.
+// byPolicy finds the list of a policy's issuer, which bundle build carries to the machines: the first that this key has
+// signed and that has room. Where there is none it makes one.
 func (p *place) byPolicy(policyFile string, is *policy.Issuer, achievement string, k *openbadge.Key) error {
 	dir := filepath.Join(filepath.Dir(policyFile), "status")
 	for n := 1; n <= maxLists; n++ {
@@ -146,7 +146,8 @@ func (p *place) entries(k *openbadge.Key) ([]openbadge.StatusEntry, error) {
 	return []openbadge.StatusEntry{p.draft.Entry(p.index)}, nil
 }
 
-// write writes a list that was made for this badge, before the badge: one that names a list which is nowhere would open nothing.
+// write writes a list that was made for this badge, before the badge: one that names a list which is nowhere would open
+// nothing.
 func (p *place) write(w stdio) error {
 	if p.fresh == nil {
 		return nil
@@ -213,8 +214,9 @@ func readPlaces(list string) (map[int]string, error) {
 	return out, nil
 }
 
-// knownPlaces are those of the register and of the badges that lie beside it: what a lost or torn register does not hold is written into
-// it again. Two badges in one place would be revoked together, so no place that any badge claims is given to another.
+// knownPlaces are those of the register and of the badges that lie beside it: what a lost or torn register does not
+// hold is written into it again. Two badges in one place would be revoked together, so no place that any badge claims
+// is given to another.
 func knownPlaces(list string, d openbadge.StatusListDraft) (map[int]string, error) {
 	taken, err := readPlaces(list)
 	if err != nil {

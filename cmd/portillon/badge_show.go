@@ -45,7 +45,8 @@ func badgeShow(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// page prints a badge for a person, in their language. All of its words are the badge's own: they are shown, not believed.
+// page prints a badge for a person, in their language. All of its words are the badge's own: they are shown, not
+// believed.
 type page struct {
 	out  io.Writer
 	lang policy.Language

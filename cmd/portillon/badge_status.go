@@ -130,8 +130,8 @@ func badgeRevoke(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// find looks up the places of the badges: in the register, or in the badge itself where this key has signed it, for anybody could
-// write another badge's place into a file.
+// find looks up the places of the badges: in the register, or in the badge itself where this key has signed it, for
+// anybody could write another badge's place into a file.
 func (r *revoking) find(list string, d openbadge.StatusListDraft, k *openbadge.Key) error {
 	taken, err := readPlaces(list)
 	if err != nil {

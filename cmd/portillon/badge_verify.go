@@ -88,8 +88,8 @@ func (x *verifying) options(ctx context.Context) (o openbadge.Options, err error
 	return o, nil
 }
 
-// beside is the folder that was named, or the one of a site that the trust file belongs to: a policy.yaml has status/ and documents/
-// beside it. The web, where it is asked, knows better than a copy.
+// beside is the folder that was named, or the one of a site that the trust file belongs to: a policy.yaml has status/
+// and documents/ beside it. The web, where it is asked, knows better than a copy.
 func (x *verifying) beside(named, folder string) string {
 	dir := filepath.Join(filepath.Dir(x.trust), folder)
 	if i, err := os.Stat(dir); named != "" || x.online || err != nil || !i.IsDir() {
@@ -191,7 +191,8 @@ func readTrust(path string) ([]openbadge.Issuer, error) {
 	return out, nil
 }
 
-// readDocuments reads a folder. Without one every document is out of reach: a badge that needs it cannot be said to be valid.
+// readDocuments reads a folder. Without one every document is out of reach: a badge that needs it cannot be said to be
+// valid.
 func readDocuments(dir string) (openbadge.Resolver, error) {
 	if dir == "" {
 		return &openbadge.Directory{}, nil

@@ -147,8 +147,8 @@ func bundleBuild(_ context.Context, w stdio, args []string) error {
 	return w.bundle(rest[0], out, o, strict, checkedSigner(key, hubFile, pol.signerKind()))
 }
 
-// bundle builds the site in dir into a file. What is wrong with one file leaves that file out, unless strict is set. A policy that does not keep its own promises is not built.
-// checks refuse the keys.
+// bundle builds the site in dir into a file. What is wrong with one file leaves that file out, unless strict is set. A
+// policy that does not keep its own promises is not built. checks refuse the keys.
 func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*site.Site) error) error {
 	s, err := site.Read(dir)
 	if err != nil {
@@ -193,7 +193,8 @@ func (w stdio) bundle(dir, out string, o site.Order, strict bool, checks func(*s
 	return nil
 }
 
-// keptPromises refuses a policy whose examples do not hold, or that lets happen what it says must never be: no machine gets it.
+// keptPromises refuses a policy whose examples do not hold, or that lets happen what it says must never be: no machine
+// gets it.
 func keptPromises(p *policy.Policy, dir string, at time.Time) error {
 	failed := len(p.Breaches(at))
 	for _, r := range policyfile.RunTests(p) {
@@ -207,7 +208,8 @@ func keptPromises(p *policy.Policy, dir string, at time.Time) error {
 	return nil
 }
 
-// sound says what policy check says of a policy. A law that is broken stops it; too many cases to try do not: nothing is wrong with them.
+// sound says what policy check says of a policy. A law that is broken stops it; too many cases to try do not: nothing
+// is wrong with them.
 func (w stdio) sound(p *policy.Policy, path string, at time.Time) error {
 	where, l := placesIn(path), environment()
 	warnings, err := p.Warnings(at)

@@ -56,8 +56,8 @@ func keyFits(flag, path, text string, p keykind.Place) error {
 	return wrong("%s: %s: %w", flag, path, err)
 }
 
-// checkedSigner refuses a key that must not sign the bundles of a site: one of another site, one of its machines. Older keys
-// of machines are known by the names that setup and the README gave them, MACHINE.SITE, and by a hub.yaml.
+// checkedSigner refuses a key that must not sign the bundles of a site: one of another site, one of its machines. Older
+// keys of machines are known by the names that setup and the README gave them, MACHINE.SITE, and by a hub.yaml.
 func checkedSigner(path, hubFile string, kind keykind.Kind) func(*site.Site) error {
 	return func(s *site.Site) error {
 		b, err := os.ReadFile(path)

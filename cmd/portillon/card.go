@@ -27,8 +27,8 @@ type talker interface {
 // opener opens a reader by its spec, as in pn532:/dev/ttyUSB0.
 type opener func(spec string) (talker, error)
 
-// openTalker opens a PN532: pn532:/dev/ttyUSB0 on a serial line, pn532:i2c:/dev/i2c-1, pn532:spi:/dev/spidev0.0; or the PC/SC reader
-// whose name begins so: pcsc:ACS.
+// openTalker opens a PN532: pn532:/dev/ttyUSB0 on a serial line, pn532:i2c:/dev/i2c-1, pn532:spi:/dev/spidev0.0; or the
+// PC/SC reader whose name begins so: pcsc:ACS.
 func openTalker(spec string) (talker, error) {
 	if name, ok := strings.CutPrefix(spec, "pcsc:"); ok {
 		return pcsc.Open(name)

@@ -18,8 +18,8 @@ type model struct {
 	path string
 }
 
-// openModel opens model:ntag424, model:desfire, model:desfire-ev1 or model:plain, with an option after a slash: an empty reader,
-// or what the card does.
+// openModel opens model:ntag424, model:desfire, model:desfire-ev1 or model:plain, with an option after a slash: an
+// empty reader, or what the card does.
 func openModel(spec string) (talker, error) {
 	name, isModel := strings.CutPrefix(spec, "model:")
 	if !isModel {

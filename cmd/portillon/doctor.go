@@ -79,7 +79,8 @@ func doctorVerb(ctx context.Context, w stdio, args []string) error {
 }
 
 // untilLineIsLow ends with the terminal too (SIGHUP), and Ctrl-Z is ignored until stop is called: a test that is killed
-// or suspended leaves the relay's line as it is at that moment, and a damaged pump may hold the relay closed on a level.
+// or suspended leaves the relay's line as it is at that moment, and a damaged pump may hold the relay closed on a
+// level.
 func untilLineIsLow(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGTSTP)

@@ -127,7 +127,8 @@ func (x *enrolling) taps(cards []seenCard) string {
 	return strings.Join(lines, "\n")
 }
 
-// withCode chooses the taps of the one card that has this code. Two cards that share it are refused: nobody can tell which was meant.
+// withCode chooses the taps of the one card that has this code. Two cards that share it are refused: nobody can tell
+// which was meant.
 func (x *enrolling) withCode(all []seenCard, code string) ([]seenCard, error) {
 	var found []seenCard
 	two := false

@@ -54,7 +54,8 @@ func TestCardLearnTakesOnlyACardTappedAfterwards(t *testing.T) {
 		t.Errorf("%v, %v", found, err)
 	}
 	now = append(now, seenCard{EnrolCard: wire.EnrolCard{Code: "000001", Card: "c"}, At: at, tap: "3"})
-	if found, err := x.fresh(now, before); found != nil || err == nil || !strings.Contains(err.Error(), "two cards were tapped") {
+	if found, err := x.fresh(now, before); found != nil || err == nil ||
+		!strings.Contains(err.Error(), "two cards were tapped") {
 		t.Errorf("%v, %v", found, err)
 	}
 }

@@ -84,8 +84,8 @@ func evidenceList(ctx context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// holders notes who holds already what their work counts towards, as a machine would judge it from the site's members and badges. Where
-// these cannot be read, nobody is known to.
+// holders notes who holds already what their work counts towards, as a machine would judge it from the site's members
+// and badges. Where these cannot be read, nobody is known to.
 func (d *desk) holders(w stdio, all []evidence.Progress) {
 	r, _, err := believed(d.site, filepath.Join(d.site, "policy.yaml"), d.now)
 	if err != nil {

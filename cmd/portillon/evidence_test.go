@@ -11,7 +11,8 @@ import (
 	"portillon/policy"
 )
 
-// Léa holds the badge of users of the laser, and Zoé does not; nobody holds what has ended (Malik's), or is not a badge.
+// Léa holds the badge of users of the laser, and Zoé does not; nobody holds what has ended (Malik's), or is not a
+// badge.
 func TestEvidenceSaysWhoHoldsTheBadgeAlready(t *testing.T) {
 	all := func() []evidence.Progress {
 		return []evidence.Progress{

@@ -27,7 +27,8 @@ type whole struct {
 	differences []string // between the facts and the records
 }
 
-// openJournal opens a journal for reading; a daemon may be writing to it. A file that could not be looked at is wrong use, a damaged one is not.
+// openJournal opens a journal for reading; a daemon may be writing to it. A file that could not be looked at is wrong
+// use, a damaged one is not.
 func openJournal(path string) (*journal.Journal, error) {
 	j, err := journal.OpenReadOnly(path)
 	if errors.Is(err, journal.ErrUnread) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -127,8 +128,8 @@ func printWhole(w io.Writer, x whole) {
 	}
 }
 
-// journalExport prints the records, one line of JSON each, as they travel: {"salt": …, "record": …}. Of a journal that is not whole it
-// prints what is there, and says no.
+// journalExport prints the records, one line of JSON each, as they travel: {"salt": …, "record": …}. Of a journal that
+// is not whole it prints what is there, and says no.
 func journalExport(ctx context.Context, w stdio, args []string) error {
 	var from uint64
 	rest, err := flags(w, "journal export", args, 1, func(fs *flag.FlagSet) { fs.Uint64Var(&from, "from", 1, "the first record's number") })

@@ -97,8 +97,8 @@ type keyPlace struct {
 	put  func(*keyBench, string) error // what the program says of this text
 }
 
-// keyBench is a folder with a machine.yaml, a hub.yaml and a site, whose keys are all as they should be: those of commit
-// 80f842b, whose names do not say their kind.
+// keyBench is a folder with a machine.yaml, a hub.yaml and a site, whose keys are all as they should be: those of
+// commit 80f842b, whose names do not say their kind.
 type keyBench struct {
 	t   *testing.T
 	dir string
@@ -119,7 +119,12 @@ var errNoReader = errors.New("no reader")
 // tool runs a verb, and returns what it said with its error.
 func (b *keyBench) tool(args ...string) error {
 	var out, errs bytes.Buffer
-	w := stdio{in: strings.NewReader(""), out: &out, err: &errs, open: func(string) (talker, error) { return nil, errNoReader }}
+	w := stdio{
+		in:   strings.NewReader(""),
+		out:  &out,
+		err:  &errs,
+		open: func(string) (talker, error) { return nil, errNoReader },
+	}
 	v, rest, err := find(args)
 	if err == nil {
 		err = v.run(b.t.Context(), w, rest)
@@ -216,10 +221,28 @@ func machinePlaces() []keyPlace {
 	}
 	return []keyPlace{
 		{"machine.yaml card-key", fitting("card/old"), "card key", "laser.yaml:5", file("card-key")},
-		{"machine.yaml machine-key", fitting("machine/new/private", "machine/old/private"), "machine key", "laser.yaml:6", file("machine-key")},
+		{
+			"machine.yaml machine-key",
+			fitting("machine/new/private", "machine/old/private"),
+			"machine key",
+			"laser.yaml:6",
+			file("machine-key"),
+		},
 		{"machine.yaml bundle key", site, "site key", "laser.yaml:9", public("bundle")},
-		{"machine.yaml hub-key", fitting("site/new/public", "site/old/public", "hub/new/public"), "hub key", "laser.yaml:12", public("hub-key")},
-		{"machine.yaml policy-key", fitting("site/new/public", "site/old/public", "policy/new/public"), "policy key", "laser.yaml:18", public("policy-key")},
+		{
+			"machine.yaml hub-key",
+			fitting("site/new/public", "site/old/public", "hub/new/public"),
+			"hub key",
+			"laser.yaml:12",
+			public("hub-key"),
+		},
+		{
+			"machine.yaml policy-key",
+			fitting("site/new/public", "site/old/public", "policy/new/public"),
+			"policy key",
+			"laser.yaml:18",
+			public("policy-key"),
+		},
 		{"machine.yaml aes-key", fitting("aes/old"), "AES key", "laser.yaml:16", file("aes-key")},
 	}
 }
@@ -231,10 +254,21 @@ func hubPlaces() []keyPlace {
 	return []keyPlace{
 		{"hub.yaml key", fitting("site/new/private", "site/old/private", "hub/new/private"), "hub key", "hub.yaml:4",
 			func(b *keyBench, s string) error { b.given(s); return b.hub("key", "given.key") }},
-		{"hub.yaml machines", fitting("machine/new/public", "machine/old/public"), "machine key", "hub.yaml:7", public("laser")},
+		{
+			"hub.yaml machines",
+			fitting("machine/new/public", "machine/old/public"),
+			"machine key",
+			"hub.yaml:7",
+			public("laser"),
+		},
 		{"hub.yaml bundle key", fitting("site/new/public", "site/old/public"), "site key", "hub.yaml:10", public("bundle")},
-		{"hub.yaml policy key", fitting("site/new/public", "site/old/public", "policy/new/public", "machine/old/public"), "policy key", "hub.yaml:11",
-			public("policy-key")},
+		{
+			"hub.yaml policy key",
+			fitting("site/new/public", "site/old/public", "policy/new/public", "machine/old/public"),
+			"policy key",
+			"hub.yaml:11",
+			public("policy-key"),
+		},
 	}
 }
 
@@ -243,7 +277,8 @@ func toolPlaces() []keyPlace {
 		return func(b *keyBench, s string) error {
 			all := slices.Clone(args)
 			for i, a := range all {
-				all[i] = strings.NewReplacer("FILE", b.path("given.key"), "KEY", s, "DIR", b.dir, "SITEPUB", oldKey(b.t, "site.pub")).Replace(a)
+				all[i] = strings.NewReplacer("FILE", b.path("given.key"), "KEY", s, "DIR", b.dir, "SITEPUB", oldKey(b.t, "site.pub")).
+					Replace(a)
 			}
 			b.given(s)
 			return b.tool(all...)
@@ -253,19 +288,53 @@ func toolPlaces() []keyPlace {
 	return []keyPlace{
 		{"bundle build --key", fitting("site/new/private", "site/old/private"), "site key", "",
 			flag("bundle", "build", "DIR/site", "--key", "FILE", "--card-key", "DIR/card.key", "-o", "DIR/x.bundle")},
-		{"bundle build --policy-key", fitting("site/new/private", "site/old/private", "policy/new/private", "machine/old/private"), "policy key", "",
-			flag("bundle", "build", "DIR/site", "--key", "DIR/site.key", "--card-key", "DIR/card.key", "--policy-key", "FILE", "-o", "DIR/x.bundle")},
-		{"policy sign --key", fitting("site/new/private", "site/old/private", "policy/new/private", "machine/old/private"), "policy key", "",
-			flag("policy", "sign", "DIR/site", "--key", "FILE", "-o", "DIR/x.policy")},
+		{
+			"bundle build --policy-key",
+			fitting("site/new/private", "site/old/private", "policy/new/private", "machine/old/private"),
+			"policy key",
+			"",
+			flag(
+				"bundle",
+				"build",
+				"DIR/site",
+				"--key",
+				"DIR/site.key",
+				"--card-key",
+				"DIR/card.key",
+				"--policy-key",
+				"FILE",
+				"-o",
+				"DIR/x.bundle",
+			),
+		},
+		{
+			"policy sign --key",
+			fitting("site/new/private", "site/old/private", "policy/new/private", "machine/old/private"),
+			"policy key",
+			"",
+			flag("policy", "sign", "DIR/site", "--key", "FILE", "-o", "DIR/x.policy"),
+		},
 		{"bundle build --card-key", fitting("card/old", "aes/old"), "card key", "",
 			flag("bundle", "build", "DIR/site", "--key", "DIR/site.key", "--card-key", "FILE", "-o", "DIR/x.bundle")},
-		{"bundle verify --pub", fitting("site/old/public"), "site key", "", flag("bundle", "verify", "DIR/site.bundle", "--pub", "KEY")},
+		{
+			"bundle verify --pub",
+			fitting("site/old/public"),
+			"site key",
+			"",
+			flag("bundle", "verify", "DIR/site.bundle", "--pub", "KEY"),
+		},
 		{"bundle verify --card-key", fitting("card/old", "aes/old"), "card key", "",
 			flag("bundle", "verify", "DIR/site.bundle", "--pub", "SITEPUB", "--card-key", "FILE")},
 		{"badge status-list --key", fitting("issuer/file"), "issuer key", "",
 			flag("badge", "status-list", "--key", "FILE", "--id", "https://lab.example/1", "-o", "DIR/list.json")},
-		{"badge publish --key", issuer, "issuer key", "", flag("badge", "publish", "--key", "FILE", "--issuer", "https://lab.example/p",
-			"--issuer-name", "Lab", "-o", "DIR/p.json")},
+		{
+			"badge publish --key",
+			issuer,
+			"issuer key",
+			"",
+			flag("badge", "publish", "--key", "FILE", "--issuer", "https://lab.example/p",
+				"--issuer-name", "Lab", "-o", "DIR/p.json"),
+		},
 		{"setup --verify --pub", nil, "machine key", "", flag("setup", "--verify", "DIR/site.bundle", "--pub", "KEY")},
 		{"card check --key", nil, "AES key", "", flag("card", "check", "--reader", "none", "--key", "FILE")},
 	}
@@ -284,11 +353,17 @@ func otherPlaces() []keyPlace {
 			answer(func(a *setup.Answers, s string) { a.BundleKey = s })},
 		{"setup --hub-key", fitting("site/new/public", "site/old/public", "hub/new/public"), "hub key", "",
 			answer(func(a *setup.Answers, s string) { a.HubKey = s })},
-		{"policy.yaml issuers", fitting("issuer/did", "issuer/multikey", "issuer/pem"), "issuer key", "policy.yaml:7", func(b *keyBench, s string) error {
-			text := strings.Replace(policyForKeys, "KEY", quoted(s), 1)
-			_, err := policyfile.Parse("policy.yaml", []byte(text))
-			return err
-		}},
+		{
+			"policy.yaml issuers",
+			fitting("issuer/did", "issuer/multikey", "issuer/pem"),
+			"issuer key",
+			"policy.yaml:7",
+			func(b *keyBench, s string) error {
+				text := strings.Replace(policyForKeys, "KEY", quoted(s), 1)
+				_, err := policyfile.Parse("policy.yaml", []byte(text))
+				return err
+			},
+		},
 	}
 }
 
@@ -336,17 +411,23 @@ func TestAKeyOfAnotherKindIsRefusedWhereItIsNamed(t *testing.T) {
 	}
 }
 
-// passes are pairs of a place and an older key that cannot be refused by its kind: the name does not say it, and the place
-// sees no other key to compare it with. Each ends in an error of another sort, or in none.
+// passes are pairs of a place and an older key that cannot be refused by its kind: the name does not say it, and the
+// place sees no other key to compare it with. Each ends in an error of another sort, or in none.
 var passes = map[string][]string{
-	"bundle verify --pub":      {"machine/old/public", "site/new/public", "other site/new/public"}, // refused as not the signer
+	// refused as not the signer
+	"bundle verify --pub":      {"machine/old/public", "site/new/public", "other site/new/public"},
 	"bundle build --card-key":  nil,
 	"bundle verify --card-key": nil,
-	"setup --verify --pub":     {"site/old/public", "machine/old/public", "machine/new/public", "other machine/new/public"},
-	"card check --key":         {"aes/old"},         // there is no reader
-	"badge status-list --key":  {"issuer/rsa file"}, // an RSA key needs --issuer
-	"policy.yaml issuers":      {"issuer/jwk"},      // an issuer's, in a form that a policy does not take
-	"machine.yaml card-key":    {"aes/old"},         // refused: it is the AES key of the same file
+	"setup --verify --pub": {
+		"site/old/public",
+		"machine/old/public",
+		"machine/new/public",
+		"other machine/new/public",
+	},
+	"card check --key":        {"aes/old"},         // there is no reader
+	"badge status-list --key": {"issuer/rsa file"}, // an RSA key needs --issuer
+	"policy.yaml issuers":     {"issuer/jwk"},      // an issuer's, in a form that a policy does not take
+	"machine.yaml card-key":   {"aes/old"},         // refused: it is the AES key of the same file
 }
 
 func checkPlace(t *testing.T, b *keyBench, p keyPlace, k givenKey) {

@@ -66,7 +66,15 @@ func hubFile(t *testing.T, http string) string {
 func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.Local)
 	machines := []hub.Machine{
-		{ID: "laser", Held: 7, Online: true, State: &wire.State{Machine: "laser", SilentScreen: "127.0.0.1"}, Trouble: "bad-checkpoint: no trusted key has signed this", TroubleSince: at, TroubleAt: at.Add(time.Hour)},
+		{
+			ID:           "laser",
+			Held:         7,
+			Online:       true,
+			State:        &wire.State{Machine: "laser", SilentScreen: "127.0.0.1"},
+			Trouble:      "bad-checkpoint: no trusted key has signed this",
+			TroubleSince: at,
+			TroubleAt:    at.Add(time.Hour),
+		},
 		{ID: "vinyl", Held: 12, State: &wire.State{Machine: "vinyl", UnackedSince: at, UnackedWhy: "records-dropped"}},
 		{ID: "fdm", Held: 3, Online: true, Alerts: []hub.CardAlert{{Seq: 2, At: at, Member: "m-9d017e", State: "lost"},
 			{Seq: 3, At: at.Add(time.Minute), Member: "m-020dc2", State: "blocked"}}},
@@ -94,7 +102,10 @@ func TestHubsStatusNamesEachMachinesRefusal(t *testing.T) {
 		{[]string{"--json", "--machine", "laser"}, 0, []string{`"trouble_since": "2026-11-23T10:00:00`}},
 	} {
 		var out, errs bytes.Buffer
-		code := run(append([]string{"machine", "status", "--hub", file}, c.args...), stdio{strings.NewReader(""), &out, &errs, nil})
+		code := run(
+			append([]string{"machine", "status", "--hub", file}, c.args...),
+			stdio{strings.NewReader(""), &out, &errs, nil},
+		)
 		if code != c.code {
 			t.Errorf("%v: exit %d, want %d: %s", c.args, code, c.code, errs.String())
 		}
@@ -111,14 +122,20 @@ func TestHubThatDoesNotRunIsNoAnswer(t *testing.T) {
 	gone.Close()
 	for file, code := range map[string]int{hubFile(t, strings.TrimPrefix(gone.URL, "http://")): 3, hubFile(t, ""): 2} {
 		var out, errs bytes.Buffer
-		if got := run([]string{"machine", "status", "--hub", file}, stdio{strings.NewReader(""), &out, &errs, nil}); got != code || !strings.Contains(errs.String(), "hint:") {
+		if got := run([]string{"machine", "status", "--hub", file}, stdio{strings.NewReader(""), &out, &errs, nil}); got != code ||
+			!strings.Contains(errs.String(), "hint:") {
 			t.Errorf("exit %d, want %d: %s", got, code, errs.String())
 		}
 	}
 }
 
 func TestTextOfAMachineCannotDriveTheTerminal(t *testing.T) {
-	m := hub.Machine{ID: "laser", State: &wire.State{SilentScreen: "\x1b[2J"}, Trouble: "malformed: \x1b[2J", Dropped: &hub.Dropped{Topic: "\x1b[2J"}}
+	m := hub.Machine{
+		ID:      "laser",
+		State:   &wire.State{SilentScreen: "\x1b[2J"},
+		Trouble: "malformed: \x1b[2J",
+		Dropped: &hub.Dropped{Topic: "\x1b[2J"},
+	}
 	lines, ill := seenByHub(m, policy.English)
 	if !ill || strings.Contains(plain(strings.Join(lines, "")), "\x1b") {
 		t.Errorf("%q", lines)

@@ -20,7 +20,8 @@ import (
 	"portillon/wire"
 )
 
-// replaced is a hub whose ledger holds five records of the laser's first journal, and that answers that the laser now has another one.
+// replaced is a hub whose ledger holds five records of the laser's first journal, and that answers that the laser now
+// has another one.
 func replaced(t *testing.T, told wire.Generation) (file string, l *ledger.Ledger, m *ledgertest.Machine) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -31,8 +32,11 @@ func replaced(t *testing.T, told wire.Generation) (file string, l *ledger.Ledger
 	m = ledgertest.New(t, "biklab", "laser")
 	m.Fill(5)
 	file = filepath.Join(dir, "hub.yaml")
-	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: \"127.0.0.1:0\" }\nhttp: %s\n",
-		m.VKey, strings.TrimPrefix(s.URL, "http://"))
+	text := fmt.Sprintf(
+		"portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: \"127.0.0.1:0\" }\nhttp: %s\n",
+		m.VKey,
+		strings.TrimPrefix(s.URL, "http://"),
+	)
 	if err := errors.Join(os.WriteFile(file, []byte(text), 0o600), os.Mkdir(filepath.Join(dir, "data"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
@@ -57,12 +61,17 @@ func TestMachineReplaceAcceptsTheJournalThatTheMachineTellsTheHub(t *testing.T) 
 	if err := machineReplace(t.Context(), stdio{out: &out, err: &out}, args); err != nil {
 		t.Fatal(err, out.String())
 	}
-	if want := "laser: the journal 1111111111111111 takes the place of —, of which 5 records stay"; !strings.HasPrefix(out.String(), want) {
+	if want := "laser: the journal 1111111111111111 takes the place of —, of which 5 records stay"; !strings.HasPrefix(
+		out.String(),
+		want,
+	) {
 		t.Error(out.String())
 	}
 	all, err := l.Generations(t.Context(), "laser")
 	if err != nil || len(all) != 2 || all[1].Generation != "1111111111111111" || all[1].By != "ines" || all[1].Why != "new memory card" ||
-		time.Since(all[1].At) > time.Hour || all[0].Records != 5 || all[0].Root != m.Root(5) {
+		time.Since(all[1].At) > time.Hour ||
+		all[0].Records != 5 ||
+		all[0].Root != m.Root(5) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	err = machineReplace(t.Context(), stdio{out: &out, err: &out}, args)
@@ -96,10 +105,15 @@ func TestMachineReplaceRefusesWhatItCannotKnow(t *testing.T) {
 	}
 }
 
-// Whoever has a machine's account at the broker writes its state: nothing of it may run where an administrator copies a command.
+// Whoever has a machine's account at the broker writes its state: nothing of it may run where an administrator copies a
+// command.
 func TestNoCommandIsMadeOfAMalformedGeneration(t *testing.T) {
 	const hostile = "x; rm -rf ~\n#"
-	m := hub.Machine{ID: "laser", State: &wire.State{Machine: "laser", Generation: hostile}, Trouble: "other-generation: laser signed records of another"}
+	m := hub.Machine{
+		ID:      "laser",
+		State:   &wire.State{Machine: "laser", Generation: hostile},
+		Trouble: "other-generation: laser signed records of another",
+	}
 	if lines, _ := seenByHub(m, policy.English); strings.Contains(strings.Join(lines, "\n"), "rm -rf") {
 		t.Errorf("%q", lines)
 	}
@@ -114,9 +128,19 @@ func TestNoCommandIsMadeOfAMalformedGeneration(t *testing.T) {
 
 func TestHubsStatusShowsReplacementsAndNamesTheCommand(t *testing.T) {
 	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.Local)
-	m := hub.Machine{ID: "laser", Held: 2, Online: true, State: &wire.State{Machine: "laser", Generation: "3333333333333333"},
-		Trouble: "other-generation: laser signed records of another", TroubleSince: at, TroubleAt: at,
-		Journals: []hub.Journal{{Records: 92, Root: strings.Repeat("ab", 32)}, {Generation: "1111111111111111", Records: 2, By: "ines", Why: "new card\x1b", At: at}}}
+	m := hub.Machine{
+		ID:           "laser",
+		Held:         2,
+		Online:       true,
+		State:        &wire.State{Machine: "laser", Generation: "3333333333333333"},
+		Trouble:      "other-generation: laser signed records of another",
+		TroubleSince: at,
+		TroubleAt:    at,
+		Journals: []hub.Journal{
+			{Records: 92, Root: strings.Repeat("ab", 32)},
+			{Generation: "1111111111111111", Records: 2, By: "ines", Why: "new card\x1b", At: at},
+		},
+	}
 	lines, ill := seenByHub(m, policy.English)
 	all := strings.Join(lines, "\n")
 	for _, want := range []string{"portillon machine replace laser --hub hub.yaml --generation 3333333333333333", "journal replaced on 2026-11-23 10:00:00 by ines (new card",

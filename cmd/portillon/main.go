@@ -1,7 +1,8 @@
-// Command portillon is the operator's tool: policy, badges, bundles, a machine's daemon, evidence, and a demo of the whole.
+// Command portillon is the operator's tool: policy, badges, bundles, a machine's daemon, evidence, and a demo of the
+// whole.
 //
-// It exits with 0 for valid, allowed and no difference; 1 when the answer is no; 2 for wrong use or input it cannot read;
-// 3 when it cannot say. Errors read «portillon: what went wrong», then «portillon: hint: what would do».
+// It exits with 0 for valid, allowed and no difference; 1 when the answer is no; 2 for wrong use or input it cannot
+// read; 3 when it cannot say. Errors read «portillon: what went wrong», then «portillon: hint: what would do».
 package main
 
 import (
@@ -155,8 +156,9 @@ func run(args []string, io stdio) int {
 	return report(io, err)
 }
 
-// atOnce are the verbs that may think for long, look at no context meanwhile, and leave nothing half done: the first signal ends them. It
-// holds for the verb that was typed alone: the demo builds bundles too, and puts its machines away before it ends.
+// atOnce are the verbs that may think for long, look at no context meanwhile, and leave nothing half done: the first
+// signal ends them. It holds for the verb that was typed alone: the demo builds bundles too, and puts its machines away
+// before it ends.
 var atOnce = []string{"policy check", "policy test", "policy diff", "bundle build"}
 
 func find(args []string) (verb, []string, error) {

@@ -49,7 +49,8 @@ func policyFmt(_ context.Context, w stdio, args []string) error {
 	return nil
 }
 
-// rewrite replaces a file that is there. Of a link, it replaces what the link points at: a site may keep its policy elsewhere.
+// rewrite replaces a file that is there. Of a link, it replaces what the link points at: a site may keep its policy
+// elsewhere.
 func rewrite(path string, data []byte) error {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {

@@ -56,7 +56,8 @@ func (a *asked) explainMember(w stdio, dir string, l policy.Language, asJSON boo
 	return w.explain(r.Policy, q, l, asJSON)
 }
 
-// findMember finds a member by id or by name. Case does not matter; a part of the name does where it is one member's alone.
+// findMember finds a member by id or by name. Case does not matter; a part of the name does where it is one member's
+// alone.
 func findMember(r *roster.Roster, given string) (roster.Person, error) {
 	if p, ok := r.Person(policy.MemberID(given)); ok {
 		return p, nil
@@ -88,7 +89,8 @@ func findMember(r *roster.Roster, given string) (roster.Person, error) {
 	return roster.Person{}, wrong("--member: %q is %d members", given, len(found)).hinted("one of: %s", strings.Join(names, ", "))
 }
 
-// holdings prints what a member holds, badge by badge, and what the site's build says of their badges that do not count.
+// holdings prints what a member holds, badge by badge, and what the site's build says of their badges that do not
+// count.
 func (w stdio) holdings(p *policy.Policy, who roster.Person, warnings []string, at time.Time, l policy.Language) {
 	fmt.Fprintf(w.out, "%s (%s)", plain(who.Name), who.Member.ID)
 	if who.Member.Blocked {

@@ -21,8 +21,8 @@ import (
 	"portillon/wire"
 )
 
-// believed is a site as a machine believes it, under a policy: built into a bundle, with keys of the moment, and loaded as a daemon
-// loads it. The warnings are of what does not count.
+// believed is a site as a machine believes it, under a policy: built into a bundle, with keys of the moment, and loaded
+// as a daemon loads it. The warnings are of what does not count.
 func believed(dir, policyFile string, at time.Time) (*roster.Roster, []string, error) {
 	s, err := site.ReadUnder(dir, policyFile)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"portillon/rfid"
 )
 
-// readerTest shows what a reader sends: as it comes, as a number in every form, and the lines for machine.yaml and members.yaml.
+// readerTest shows what a reader sends: as it comes, as a number in every form, and the lines for machine.yaml and
+// members.yaml.
 func readerTest(ctx context.Context, w stdio, args []string) error {
 	var format, bits string
 	var cards int

@@ -16,7 +16,8 @@ import (
 	"portillon/rfid/rfidtest"
 )
 
-// trial runs «reader test» with an RDM6300's line that says this, and gives what is printed without the line's own path.
+// trial runs «reader test» with an RDM6300's line that says this, and gives what is printed without the line's own
+// path.
 func trial(t *testing.T, says string, args ...string) (out string, code int) {
 	t.Helper()
 	line, path, err := rfidtest.OpenPTY()
@@ -90,13 +91,15 @@ relay: { pin: "sim:pin" }
 	var stdout, stderr bytes.Buffer
 	code := run([]string{"reader", "test", "--lang", "fr", file}, stdio{nil, &stdout,
 		&starter{Writer: &stderr, then: func() { io.WriteString(line, "\x0201000734E0D2\x03") }}, nil})
-	if code != 0 || !strings.Contains(stdout.String(), "numéro        hex:01000734E0") || !strings.Contains(stdout.String(), "octets inversés") {
+	if code != 0 || !strings.Contains(stdout.String(), "numéro        hex:01000734E0") ||
+		!strings.Contains(stdout.String(), "octets inversés") {
 		t.Errorf("code %d: %s%s", code, stdout.String(), stderr.String())
 	}
 }
 
 func TestReaderTestEndsWithoutACardAndRefusesWhatMachineYamlWould(t *testing.T) {
-	if got, code := trial(t, "noise", "--wait", "10ms", "rdm6300:PORT"); code != 3 || !strings.Contains(got, "no card came within") {
+	if got, code := trial(t, "noise", "--wait", "10ms", "rdm6300:PORT"); code != 3 ||
+		!strings.Contains(got, "no card came within") {
 		t.Errorf("code %d: %s", code, got)
 	}
 	for spec, want := range map[string]string{
@@ -107,12 +110,14 @@ func TestReaderTestEndsWithoutACardAndRefusesWhatMachineYamlWould(t *testing.T) 
 			t.Errorf("%s: code %d: %s", spec, code, got)
 		}
 	}
-	if got, code := trial(t, "", "--bits", "32", "wiegand:gpio:pinctrl-/23,gpio:pinctrl-/24"); code != 2 || !strings.Contains(got, "no parity") {
+	if got, code := trial(t, "", "--bits", "32", "wiegand:gpio:pinctrl-/23,gpio:pinctrl-/24"); code != 2 ||
+		!strings.Contains(got, "no parity") {
 		t.Errorf("32 bits: code %d: %s", code, got)
 	}
 }
 
-// A reader that types hexadecimal where decimal was expected is recognised by its letters, and the line for machine.yaml says so.
+// A reader that types hexadecimal where decimal was expected is recognised by its letters, and the line for
+// machine.yaml says so.
 func TestReaderTestRecognisesHexadecimalByItsLetters(t *testing.T) {
 	c, err := machined.ReaderSpec("keyboard:/dev/input/by-id/reader-event-kbd", "", "")
 	if err != nil {
@@ -152,7 +157,8 @@ func TestReaderTestWarnsOfNumbersThatManyCardsHave(t *testing.T) {
 	}
 	c, _ := machined.ReaderSpec("keyboard:/dev/input/x", "hex", "")
 	u, _ := rfid.ParseUID("0012345678")
-	if got := (&readerTrial{lang: policy.English, config: c}).warnings(u); len(got) != 1 || !strings.Contains(got[0], "decimal") {
+	if got := (&readerTrial{lang: policy.English, config: c}).warnings(u); len(got) != 1 ||
+		!strings.Contains(got[0], "decimal") {
 		t.Errorf("%q", got)
 	}
 	if got := memberCard(u); got != "hex:0012345678" {

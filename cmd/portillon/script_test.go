@@ -25,8 +25,11 @@ import (
 
 // The transcripts in testdata are the tool's specification: they run its real main.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"portillon": func() { start(openModel) }, "portillond": func() { start(openModel) },
-		"portillon-hub": func() { start(openModel) }, "write-journal": writeJournal, "write-protocol": writeProtocol})
+	testscript.Main(
+		m,
+		map[string]func(){"portillon": func() { start(openModel) }, "portillond": func() { start(openModel) },
+			"portillon-hub": func() { start(openModel) }, "write-journal": writeJournal, "write-protocol": writeProtocol},
+	)
 }
 
 // writeJournal writes a machine's journal of eleven records, always the same: write-journal FILE [SQL that harms it].
@@ -40,16 +43,22 @@ func writeJournal() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	j, err := journal.Open(os.Args[1], journal.Options{Site: "biklab", Machine: "laser", Signer: signer, Boot: "b1", Trusted: func() bool { return true },
-		Now: func() time.Time { at = at.Add(time.Minute); return at }, Mono: func() int64 { return at.UnixMilli() }, Salt: bytes.NewReader(make([]byte, 4096)),
-		Random: bytes.NewReader(make([]byte, 8))})
+	j, err := journal.Open(
+		os.Args[1],
+		journal.Options{Site: "biklab", Machine: "laser", Signer: signer, Boot: "b1", Trusted: func() bool { return true },
+			Now: func() time.Time { at = at.Add(time.Minute); return at }, Mono: func() int64 { return at.UnixMilli() }, Salt: bytes.NewReader(make([]byte, 4096)),
+			Random: bytes.NewReader(make([]byte, 8))},
+	)
 	if err != nil {
 		log.Fatal(err)
 	}
 	all := []journal.Entry{{Kind: wire.Booted, Body: wire.BootBody{Version: "0.1"}}}
 	for range 5 {
-		all = append(all, journal.Entry{Kind: wire.SessionStart, Session: "s1", Member: "m-7k2f9q", Body: wire.StartBody{Bundle: 1}},
-			journal.Entry{Kind: wire.SessionEnd, Session: "s1", Member: "m-7k2f9q", Body: wire.EndBody{Cause: wire.CauseTap}})
+		all = append(
+			all,
+			journal.Entry{Kind: wire.SessionStart, Session: "s1", Member: "m-7k2f9q", Body: wire.StartBody{Bundle: 1}},
+			journal.Entry{Kind: wire.SessionEnd, Session: "s1", Member: "m-7k2f9q", Body: wire.EndBody{Cause: wire.CauseTap}},
+		)
 	}
 	for _, e := range all {
 		if _, err := j.Append(e); err != nil {
@@ -111,7 +120,13 @@ func TestASignalEndsAPolicyCheckAtOnce(t *testing.T) {
 		fmt.Fprintf(&any, "b%d, ", i)
 	}
 	for i := range 200 { // a minute's work and more
-		fmt.Fprintf(&machines, "  m%d: { name: M%d, grants: [{ role: user, needs: { any: [%s] } }] }\n", i, i, strings.TrimSuffix(any.String(), ", "))
+		fmt.Fprintf(
+			&machines,
+			"  m%d: { name: M%d, grants: [{ role: user, needs: { any: [%s] } }] }\n",
+			i,
+			i,
+			strings.TrimSuffix(any.String(), ", "),
+		)
 	}
 	path := filepath.Join(t.TempDir(), "policy.yaml")
 	text := "portillon: 1\nsite: s\ntimezone: Europe/Paris\nissuers:\n  i: { name: I, keys: [\"did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy\"] }\nbadges:\n" + badges.String() + "machines:\n" + machines.String()

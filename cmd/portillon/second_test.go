@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// The fourteen badges that were once judged wrongly, each verified by the tool itself with the command that stands in expected.tsv.
+// The fourteen badges that were once judged wrongly, each verified by the tool itself with the command that stands in
+// expected.tsv.
 func TestTheSecondSetOfBadgesIsJudgedAsExpected(t *testing.T) {
 	dir := secondSet(t)
 	table, err := os.ReadFile(filepath.Join(dir, "expected.tsv"))
@@ -42,7 +43,8 @@ func TestTheSecondSetOfBadgesIsJudgedAsExpected(t *testing.T) {
 	}
 }
 
-// secondSet is the folder beside the repository that holds them. Where it is absent the test is skipped, but fails where CI is set.
+// secondSet is the folder beside the repository that holds them. Where it is absent the test is skipped, but fails
+// where CI is set.
 func secondSet(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs("../../../shared/openbadges/second")

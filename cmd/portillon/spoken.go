@@ -12,7 +12,8 @@ import (
 	"portillon/policy"
 )
 
-// langFlag declares --lang. Its default is the environment's: English where that is what it speaks, and French otherwise.
+// langFlag declares --lang. Its default is the environment's: English where that is what it speaks, and French
+// otherwise.
 func langFlag(fs *flag.FlagSet) *policy.Language {
 	lang := environment()
 	fs.Func("lang", "fr or en; default: as LC_ALL, LC_MESSAGES or LANG say, else fr", func(s string) (err error) {
@@ -136,7 +137,8 @@ type need struct {
 	given bool
 }
 
-// writeOut writes a file that is no secret, says so, and leaves what stands there alone unless forced. Without a name it prints.
+// writeOut writes a file that is no secret, says so, and leaves what stands there alone unless forced. Without a name
+// it prints.
 func (w stdio) writeOut(path string, b []byte, force bool) error {
 	if path == "" {
 		_, err := w.out.Write(b)

@@ -46,9 +46,21 @@ func TestErrorsWarningsAndStatusSteerNoTerminal(t *testing.T) {
 	w := stdio{out: &out, err: &errs}
 	report(w, &failure{code: 1, err: errors.Join(errors.New(hostile), errors.New("second")), hint: hostile})
 	w.warn([]string{hostile})
-	printStatus(&out, control.Status{Machine: "laser", Tags: []string{hostile}, Faults: []string{hostile}, BundleDamage: hostile, Denied: []string{hostile}})
+	printStatus(
+		&out,
+		control.Status{
+			Machine:      "laser",
+			Tags:         []string{hostile},
+			Faults:       []string{hostile},
+			BundleDamage: hostile,
+			Denied:       []string{hostile},
+		},
+	)
 	for _, text := range []string{out.String(), errs.String()} {
-		if strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }) ||
+		if strings.ContainsFunc(
+			text,
+			func(r rune) bool { return r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) },
+		) ||
 			!strings.Contains(text, "a]0;xb2Jcd") {
 			t.Errorf("%q", text)
 		}

@@ -13,7 +13,8 @@ import (
 )
 
 // BenchmarkStart starts the real portillond on bundles of 1,000 and 10,000 members with three badges each, which it has
-// verified once. It says how long it took until it was ready for a tap, and how much memory it then holds, the guard apart.
+// verified once. It says how long it took until it was ready for a tap, and how much memory it then holds, the guard
+// apart.
 //
 //	go test ./cmd/portillond -run '^$' -bench Start -benchtime 5x
 func BenchmarkStart(b *testing.B) {
@@ -60,7 +61,8 @@ func benchmarkStart(b *testing.B, members int) {
 	b.ReportMetric(float64(rss)*1024/1e6, "MB-resident") // /proc counts in KiB
 }
 
-// verified waits until the bundle is in force: a start with hundreds of unverified badges verifies them beside the taps.
+// verified waits until the bundle is in force: a start with hundreds of unverified badges verifies them beside the
+// taps.
 func (l *lab) verified() {
 	l.t.Helper()
 	for end := time.Now().Add(2 * time.Minute); l.status().Bundle == 0; time.Sleep(50 * time.Millisecond) {
@@ -70,7 +72,8 @@ func (l *lab) verified() {
 	}
 }
 
-// processor is what a process has used of the processors, in user and kernel mode: a busy machine does not change it much.
+// processor is what a process has used of the processors, in user and kernel mode: a busy machine does not change it
+// much.
 func processor(b *testing.B, pid int) time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -96,7 +99,12 @@ func resident(b *testing.B, pid int) int {
 	for _, line := range strings.Split(string(text), "\n") {
 		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
 			n, _ := strconv.Atoi(strings.Fields(rest)[0])
-			b.Log(strings.Join(strings.Fields(string(text[strings.Index(string(text), "VmRSS"):strings.Index(string(text), "VmData")])), " "))
+			b.Log(
+				strings.Join(
+					strings.Fields(string(text[strings.Index(string(text), "VmRSS"):strings.Index(string(text), "VmData")])),
+					" ",
+				),
+			)
 			return n
 		}
 	}

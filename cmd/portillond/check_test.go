@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// What would stop the daemon, or leave a machine that lets nobody in, is found before it is started; and nothing is left behind.
+// What would stop the daemon, or leave a machine that lets nobody in, is found before it is started; and nothing is
+// left behind.
 func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
 	l := newLab(t, teamworkPolicy, teamworkMembers, map[string][]byte{"simple.json": fixture(t, "simple.json")})
 	for name, x := range map[string]struct {
@@ -40,13 +41,15 @@ func TestCheckFindsWhatWouldStopTheDaemon(t *testing.T) {
 			t.Errorf("-lang %s: %v %s, want %q", lang, err, out, want)
 		}
 	}
-	if out, err := exec.Command(program(t, "portillond"), "-h").CombinedOutput(); err != nil || !strings.Contains(string(out), "-config") {
+	if out, err := exec.Command(program(t, "portillond"), "-h").CombinedOutput(); err != nil ||
+		!strings.Contains(string(out), "-config") {
 		t.Errorf("-h: %v %s", err, out)
 	}
 }
 
 func TestDaemonSaysItsVersion(t *testing.T) {
-	if out, err := exec.Command(program(t, "portillond"), "-version").CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "portillond 0.") {
+	if out, err := exec.Command(program(t, "portillond"), "-version").CombinedOutput(); err != nil ||
+		!strings.HasPrefix(string(out), "portillond 0.") {
 		t.Errorf("%v %s", err, out)
 	}
 }

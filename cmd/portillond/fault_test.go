@@ -76,7 +76,8 @@ func TestKilledDaemonDropsTheRelayAndItsSessionIsClosedWithTheCause(t *testing.T
 	}
 }
 
-// What a session had used when it was last looked at counts, though a power cut ended it: whoever pulls the plug has no new day.
+// What a session had used when it was last looked at counts, though a power cut ended it: whoever pulls the plug has no
+// new day.
 func TestSessionThatPowerCutCountsForAsLongAsItIsKnown(t *testing.T) {
 	l := tapped(t)
 	l.signal(syscall.SIGKILL)
@@ -117,7 +118,8 @@ func TestSessionThatPowerCutCountsForAsLongAsItIsKnown(t *testing.T) {
 	}
 	defer j.Close()
 	facts, err := j.Facts(daemon.FactPractice)
-	if p := decode[policy.Practice](t, facts[daemon.FactPractice+string(left.Start.Member)]); err != nil || p.Day != 1234*time.Second {
+	if p := decode[policy.Practice](t, facts[daemon.FactPractice+string(left.Start.Member)]); err != nil ||
+		p.Day != 1234*time.Second {
 		t.Errorf("%v %+v", err, p)
 	}
 }
@@ -141,7 +143,8 @@ func TestKilledGuardPutsTheMachineInFault(t *testing.T) {
 	syscall.Kill(guardOf(t, l), syscall.SIGKILL)
 	l.within(time.Second, "the relay off", func() bool { return !l.lit() })
 	l.within(2*time.Second, "the machine in fault", func() bool { return l.status().Phase == "fault" })
-	// What the tap is answered depends on whether the next guard is there already: within 2 s of the last tap it is no start either way.
+	// What the tap is answered depends on whether the next guard is there already: within 2 s of the last tap it is no
+	// start either way.
 	if rep := l.ask(control.Request{Do: "tap", Card: "62E3086CED"}); l.lit() {
 		t.Errorf("a tap started a session without a guard: %+v", rep)
 	}
@@ -319,7 +322,11 @@ func TestRefusedBundlesLeaveTheOldOneInForce(t *testing.T) {
 			t.Fatalf("%s: the machine now works from %d", c.why, s.Bundle)
 		}
 		// A tap within two seconds of the last one means nothing.
-		l.within(10*time.Second, c.why+": a tap under the old bundle", func() bool { return l.ask(control.Request{Do: "tap", Card: "62E3086CED"}).OK })
+		l.within(
+			10*time.Second,
+			c.why+": a tap under the old bundle",
+			func() bool { return l.ask(control.Request{Do: "tap", Card: "62E3086CED"}).OK },
+		)
 		l.ask(control.Request{Do: "stop"})
 	}
 	offer(newer)

@@ -40,7 +40,8 @@ func program(t testing.TB, name string) string {
 		if bin.dir, bin.err = os.MkdirTemp("", "portillond-test"); bin.err != nil {
 			return
 		}
-		out, err := exec.Command("go", "build", "-o", bin.dir, "portillon/cmd/portillond", "portillon/cmd/portillon").CombinedOutput()
+		out, err := exec.Command("go", "build", "-o", bin.dir, "portillon/cmd/portillond", "portillon/cmd/portillon").
+			CombinedOutput()
 		if err != nil {
 			bin.err = fmt.Errorf("%w: %s", err, out)
 		}
@@ -140,7 +141,8 @@ func (l *lab) bundle(version int) {
 	l.t.Helper()
 	next := l.path("next.bundle") // bundle build writes over no bundle of another key
 	out, err := exec.Command(program(l.t, "portillon"), "bundle", "build", l.path("site"), "--key", l.path("hub.key"), "--card-key", l.path("card.key"),
-		"--version", fmt.Sprint(version), "-o", next).CombinedOutput()
+		"--version", fmt.Sprint(version), "-o", next).
+		CombinedOutput()
 	if err != nil {
 		l.t.Fatalf("bundle build: %v\n%s", err, out)
 	}

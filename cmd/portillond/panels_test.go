@@ -26,8 +26,8 @@ const (
 	grow = 2.0
 )
 
-// An hour of a busy machine, a tap every two seconds, without the waiting: 1,800 sessions that begin and end, strangers in between,
-// problems reported, and twenty panels open all the while. What the daemon holds must not grow with it.
+// An hour of a busy machine, a tap every two seconds, without the waiting: 1,800 sessions that begin and end, strangers
+// in between, problems reported, and twenty panels open all the while. What the daemon holds must not grow with it.
 func TestTwentyPanelsForAnHourOfTapsLeaveMemoryFlat(t *testing.T) {
 	l := &lab{t: t, dir: t.TempDir(), site: "big", reader: "{ kind: none }"}
 	if err := sitetest.Make(l.path("site"), 1000, time.Now()); err != nil {

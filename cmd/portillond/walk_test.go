@@ -202,19 +202,36 @@ func refusals(t *testing.T, l *lab) int {
 	return n
 }
 
-// ownSite is the same site with a badge of our own making, for the tests that are not about badges: they need nothing from elsewhere.
+// ownSite is the same site with a badge of our own making, for the tests that are not about badges: they need nothing
+// from elsewhere.
 func ownSite(t *testing.T) *lab {
 	t.Helper()
 	k, err := openbadge.GenerateKey("a test's")
 	if err != nil {
 		t.Fatal(err)
 	}
-	badge, err := openbadge.IssueJSON(openbadge.Draft{IssuerName: "Lab", Subject: "did:example:ebfeb1f712ebc6f1c276e12ec21", ValidFrom: time.Now().Add(-time.Hour),
-		Achievement: openbadge.Achievement{ID: "https://example.com/achievements/21st-century-skills/teamwork", Name: "Teamwork"}}, k, time.Now())
+	badge, err := openbadge.IssueJSON(
+		openbadge.Draft{
+			IssuerName: "Lab",
+			Subject:    "did:example:ebfeb1f712ebc6f1c276e12ec21",
+			ValidFrom:  time.Now().Add(-time.Hour),
+			Achievement: openbadge.Achievement{
+				ID:   "https://example.com/achievements/21st-century-skills/teamwork",
+				Name: "Teamwork",
+			},
+		},
+		k,
+		time.Now(),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy := strings.Replace(teamworkPolicy, `id: "https://example.com/issuers/876543", keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]`, `keys: ["`+k.DID()+`"]`, 1)
+	policy := strings.Replace(
+		teamworkPolicy,
+		`id: "https://example.com/issuers/876543", keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi]`,
+		`keys: ["`+k.DID()+`"]`,
+		1,
+	)
 	return newLab(t, policy, teamworkMembers, map[string][]byte{"own.json": badge})
 }
 

@@ -1,8 +1,8 @@
 // Package control is the local socket through which an operator speaks to the daemon beside them.
 //
-// It accepts one JSON request a connection, on one line of at most 64 KiB, and answers with one line.
-// Who may open the socket's file may order (mode 0660): there is no other password, and no network.
-// It refuses, with words, what is not JSON, requires fields that it does not know (wire.Decode), or does not come within 5 s.
+// It accepts one JSON request a connection, on one line of at most 64 KiB, and answers with one line. Who may open the
+// socket's file may order (mode 0660): there is no other password, and no network. It refuses, with words, what is not
+// JSON, requires fields that it does not know (wire.Decode), or does not come within 5 s.
 package control
 
 import (
@@ -22,10 +22,11 @@ import (
 
 // Request is an order. The zero Request is refused.
 type Request struct {
-	Do     string `json:"do"`               // status, tap, tag, untag, stop, log, role, unknown
-	Card   string `json:"card,omitempty"`   // tap: the card's number in hexadecimal
-	Role   string `json:"role,omitempty"`   // role: the role to take, in a session under way
-	Tag    string `json:"tag,omitempty"`    // tag, untag: the tag's id; empty: the daemon names it, or removes the only one
+	Do   string `json:"do"`             // status, tap, tag, untag, stop, log, role, unknown
+	Card string `json:"card,omitempty"` // tap: the card's number in hexadecimal
+	Role string `json:"role,omitempty"` // role: the role to take, in a session under way
+	// tag, untag: the tag's id; empty: the daemon names it, or removes the only one
+	Tag    string `json:"tag,omitempty"`
 	Reason string `json:"reason,omitempty"` // tag: what the members read
 	Now    bool   `json:"now,omitempty"`    // tag: do not wait for the session's end
 	Kind   string `json:"kind,omitempty"`   // log: the kind of intervention
@@ -35,11 +36,12 @@ type Request struct {
 
 // Reply answers a Request. The zero Reply is a refusal.
 type Reply struct {
-	OK     bool    `json:"ok"`
-	Error  string  `json:"error,omitempty"`
-	Hint   string  `json:"hint,omitempty"`
-	Wrong  bool    `json:"wrong,omitempty"` // the order itself cannot be carried out by anybody: a word or a number in it is none
-	FR     string  `json:"fr,omitempty"`    // what the member at the machine now reads
+	OK    bool   `json:"ok"`
+	Error string `json:"error,omitempty"`
+	Hint  string `json:"hint,omitempty"`
+	// the order itself cannot be carried out by anybody: a word or a number in it is none
+	Wrong  bool    `json:"wrong,omitempty"`
+	FR     string  `json:"fr,omitempty"` // what the member at the machine now reads
 	EN     string  `json:"en,omitempty"`
 	Status *Status `json:"status,omitempty"`
 	// Unknown answers unknown: the machine, and the unknown cards that were tapped there of late.
@@ -90,8 +92,8 @@ type Status struct {
 	Denied []string `json:"denied,omitempty"`
 	// JournalDamage says what is damaged of the journal, or that it is not the one that the hub holds; empty: nothing is.
 	JournalDamage string `json:"journal_damage,omitempty"`
-	// NewJournal is the generation of a journal that began anew and waits for the hub to accept it and to give back tags and hours; empty: it
-	// does not.
+	// NewJournal is the generation of a journal that began anew and waits for the hub to accept it and to give back tags
+	// and hours; empty: it does not.
 	NewJournal string `json:"new_journal,omitempty"`
 	Journal    uint64 `json:"journal"`      // records committed
 	Acked      uint64 `json:"acknowledged"` // records that the hub holds
@@ -106,8 +108,9 @@ type Unacked struct {
 	Since   time.Time `json:"since"`
 	Seconds int64     `json:"seconds"`
 	Overdue bool      `json:"overdue,omitempty"` // so long that the panel says so
-	Why     string    `json:"why,omitempty"`     // a code: broker-away, no-answer, hub-refuses/bad-checkpoint; empty: not known
-	Detail  string    `json:"detail,omitempty"`
+	// a code: broker-away, no-answer, hub-refuses/bad-checkpoint; empty: not known
+	Why    string `json:"why,omitempty"`
+	Detail string `json:"detail,omitempty"`
 }
 
 // Screen is one of the machine's own screens.
@@ -123,7 +126,8 @@ const (
 	callers  = 8 // connections served at once; the rest wait
 )
 
-// Listen opens the socket. A file left by a daemon that died is replaced; one that a daemon answers on, or that is no socket, is not.
+// Listen opens the socket. A file left by a daemon that died is replaced; one that a daemon answers on, or that is no
+// socket, is not.
 func Listen(path string) (net.Listener, error) {
 	if fi, err := os.Lstat(path); err == nil {
 		if fi.Mode()&os.ModeSocket == 0 {
@@ -148,7 +152,8 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// Serve answers requests with do until ctx ends, then closes l and waits for the calls under way. do may be called by several goroutines at once.
+// Serve answers requests with do until ctx ends, then closes l and waits for the calls under way. do may be called by
+// several goroutines at once.
 func Serve(ctx context.Context, l net.Listener, do func(context.Context, Request) Reply) error {
 	var calls sync.WaitGroup
 	defer calls.Wait()

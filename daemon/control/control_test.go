@@ -39,7 +39,8 @@ func TestFieldsOfNewerToolsAreSkipped(t *testing.T) {
 	if err != nil || r.Do != "tag" || r.Reason != "courroie usée" {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if _, err := Parse([]byte(`{"do":"stop","novel":1,"critical":["novel"]}`)); err == nil || !strings.Contains(err.Error(), `requires "novel"`) {
+	if _, err := Parse([]byte(`{"do":"stop","novel":1,"critical":["novel"]}`)); err == nil ||
+		!strings.Contains(err.Error(), `requires "novel"`) {
 		t.Errorf("an unknown critical field: %v", err)
 	}
 }

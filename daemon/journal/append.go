@@ -24,7 +24,8 @@ func (j *Journal) Append(e Entry) (_ wire.Record, err error) {
 	return r, nil
 }
 
-// Keep writes facts alone. It returns once they are on the disk, or with the reason why they are not, and then none of them is.
+// Keep writes facts alone. It returns once they are on the disk, or with the reason why they are not, and then none of
+// them is.
 func (j *Journal) Keep(facts map[string][]byte) (err error) {
 	defer j.named(&err)
 	j.mu.Lock()
@@ -98,8 +99,9 @@ func (j *Journal) compose(e Entry) (wire.Record, []byte, error) {
 	return r, text, nil
 }
 
-// time is the record's wall time, and how far it can be believed. A trusted clock that lies further back than two clocks may differ was
-// corrected: the earlier time was wrong, and the new one counts. An untrusted clock is never before a time that was trusted.
+// time is the record's wall time, and how far it can be believed. A trusted clock that lies further back than two
+// clocks may differ was corrected: the earlier time was wrong, and the new one counts. An untrusted clock is never
+// before a time that was trusted.
 func (j *Journal) time() (time.Time, wire.Clock) {
 	now := j.o.Now().UTC().Truncate(time.Millisecond)
 	switch {

@@ -11,8 +11,8 @@ import (
 	"portillon/wire"
 )
 
-// BenchmarkAppend sets Append beside a bare INSERT and commit of the same bytes into a table of the same kind, on the same disk.
-// The two take turns, so that what else the disk does hits both. Median against median: x-bare.
+// BenchmarkAppend sets Append beside a bare INSERT and commit of the same bytes into a table of the same kind, on the
+// same disk. The two take turns, so that what else the disk does hits both. Median against median: x-bare.
 func BenchmarkAppend(b *testing.B) {
 	dir := b.TempDir()
 	j := open(b, filepath.Join(dir, "journal.db"), options(b))

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Whatever bytes a worn card turns over, nothing panics, no other record is made of one, and a file that is refused stays as it is.
+// Whatever bytes a worn card turns over, nothing panics, no other record is made of one, and a file that is refused
+// stays as it is.
 func TestDamageAnywhereIsRefusedOrHarmless(t *testing.T) {
 	path := made(t, 120)
 	good, err := os.ReadFile(path)

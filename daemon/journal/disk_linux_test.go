@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A real disk that is full: a file system of 600 KiB in memory. Mounting it needs root; TestFullDiskRefusesRecordsAndLaterTakesThem
-// needs nothing and tests the same promise through SQLite's own limit.
+// A real disk that is full: a file system of 600 KiB in memory. Mounting it needs root;
+// TestFullDiskRefusesRecordsAndLaterTakesThem needs nothing and tests the same promise through SQLite's own limit.
 func TestRealDiskThatIsFullRefusesRecordsAndLaterTakesThem(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=600k"); err != nil {

@@ -92,7 +92,8 @@ func TestReadOnlyFileSaysSoAndIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, path, options(t))
 	fill(t, j, 3)
-	if err := j.pragma("query_only", 1); err != nil { // as a disk that has turned read-only: root would write to a file of mode 0400
+	if err := j.pragma("query_only", 1); err != nil {
+		// as a disk that has turned read-only: root would write to a file of mode 0400
 		t.Fatal(err)
 	}
 	if _, err := j.Append(end(1)); err == nil {
@@ -184,8 +185,8 @@ func TestOtherFilesAreRefusedAndLeftAsTheyAre(t *testing.T) {
 	}
 }
 
-// A daemon was killed, so there is a write-ahead log, and then the disk changed a record: SQLite would fold the log into the
-// file when it closes, and what could still be learned from the two would be lost.
+// A daemon was killed, so there is a write-ahead log, and then the disk changed a record: SQLite would fold the log
+// into the file when it closes, and what could still be learned from the two would be lost.
 func TestDamagedJournalIsLeftAsItIsWithItsLog(t *testing.T) {
 	live := filepath.Join(t.TempDir(), "journal.db")
 	j := open(t, live, options(t))

@@ -21,13 +21,15 @@ import (
 const (
 	// appID marks the file as ours (SQLite file format §1.3.14, offset 68): "Prtl".
 	appID = 0x5072746c
-	// version of the schema (offset 60). A file of version 1 has no generation. It is used as it is and stays of version 1.
+	// version of the schema (offset 60). A file of version 1 has no generation. It is used as it is and stays of version
+	// 1.
 	version        = 2
 	withGeneration = 2
 )
 
 // The tree's hashes stand in the row of the record that completed them: hashes is the leaf's, then those of the
-// subtrees that it completes, upwards. So a record costs one row. salt and record are NULL once a body is erased; the leaf's hash stays.
+// subtrees that it completes, upwards. So a record costs one row. salt and record are NULL once a body is erased; the
+// leaf's hash stays.
 const schema = `
 CREATE TABLE journal (origin TEXT NOT NULL, generation TEXT NOT NULL) STRICT;
 CREATE TABLE records (
@@ -44,7 +46,8 @@ CREATE TABLE facts (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT R
 CREATE TABLE cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `
 
-// create makes an empty journal where there is no file. It is made aside and renamed, so that a power cut leaves a whole one or none.
+// create makes an empty journal where there is no file. It is made aside and renamed, so that a power cut leaves a
+// whole one or none.
 func create(path, origin string, g wire.Generation) error {
 	switch _, err := os.Lstat(path); {
 	case err == nil:
@@ -173,7 +176,8 @@ func (j *Journal) readOrigin() error {
 	return nil
 }
 
-// torn says of an error that comes from reading whether the file is damaged, or something else keeps it from being read.
+// torn says of an error that comes from reading whether the file is damaged, or something else keeps it from being
+// read.
 func torn(err error) error {
 	var e *sqlite.Error
 	if errors.As(err, &e) && e.Code()&0xff != lib.SQLITE_CORRUPT && e.Code()&0xff != lib.SQLITE_NOTADB {
@@ -182,7 +186,8 @@ func torn(err error) error {
 	return fmt.Errorf("%w, and was left as it is: %w", ErrDamaged, err)
 }
 
-// connect opens the one connection; mode is ro or rw, as SQLite's URIs have it. 256 KiB of cache hold the tail; memory beyond that is the operating system's to lend.
+// connect opens the one connection; mode is ro or rw, as SQLite's URIs have it. 256 KiB of cache hold the tail; memory
+// beyond that is the operating system's to lend.
 func (j *Journal) connect(mode string) (err error) {
 	pragmas := []string{"busy_timeout(2000)", "cache_size(-256)", "mmap_size(0)", "trusted_schema(0)"}
 	if mode == "rw" {

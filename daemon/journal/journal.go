@@ -20,7 +20,8 @@ import (
 	"portillon/wire"
 )
 
-// Options are what a journal needs to write. Site, Machine and Signer are required; what else is zero has the default that is said.
+// Options are what a journal needs to write. Site, Machine and Signer are required; what else is zero has the default
+// that is said.
 type Options struct {
 	Site    policy.SiteID
 	Machine policy.MachineID
@@ -70,15 +71,16 @@ type Journal struct {
 	length  atomic.Uint64 // records on the disk
 	trusted atomic.Int64  // sure in milliseconds since 1970, for those who must not wait; 0: none
 
-	mu      sync.Mutex // guards all below, and the connection
-	db      *sql.DB
-	conn    *sql.Conn
-	st      statements
-	edge    [63]tlog.Hash // the roots of the complete subtrees that make up the tree, by level; those whose bit of length is set
-	sure    time.Time     // of the newest one whose clock was trusted; zero: none, as far as load looks back
-	stale   bool          // a write failed: what is on the disk must be looked up before the next
-	relaxed bool          // the connection is not at synchronous=FULL
-	commits int           // since the write-ahead log was last folded into the file
+	mu   sync.Mutex // guards all below, and the connection
+	db   *sql.DB
+	conn *sql.Conn
+	st   statements
+	// the roots of the complete subtrees that make up the tree, by level; those whose bit of length is set
+	edge    [63]tlog.Hash
+	sure    time.Time // of the newest one whose clock was trusted; zero: none, as far as load looks back
+	stale   bool      // a write failed: what is on the disk must be looked up before the next
+	relaxed bool      // the connection is not at synchronous=FULL
+	commits int       // since the write-ahead log was last folded into the file
 	closed  bool
 }
 

@@ -205,7 +205,8 @@ func TestClockThatRanAheadSpoilsNoTimeButItsOwn(t *testing.T) {
 	}
 }
 
-// One start with a clock ten years ahead must not cost the members their evidence: the records after the correction count.
+// One start with a clock ten years ahead must not cost the members their evidence: the records after the correction
+// count.
 func TestRecordsAfterACorrectedClockCarryTheCorrectedTime(t *testing.T) {
 	right := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	for _, trusted := range []bool{true, false} {
@@ -344,7 +345,8 @@ func TestVerifyRejectsATrustedTimeBeforeAnEarlierOne(t *testing.T) {
 	fill(t, j, 1)
 	j.sure, now = time.Time{}, now.Add(-time.Hour) // as a writer without this rule would have it
 	fill(t, j, 1)
-	if _, err := j.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "record 2 has the time 2026-05-04T09:00:00Z, before 2026-05-04T10:00:00Z") {
+	if _, err := j.Verify(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "record 2 has the time 2026-05-04T09:00:00Z, before 2026-05-04T10:00:00Z") {
 		t.Error(err)
 	}
 }

@@ -14,7 +14,8 @@ import (
 
 const childEnv = "PORTILLON_TEST_JOURNAL"
 
-// The test binary is its own daemon: with this in its environment it appends and says what it has appended, until it is killed.
+// The test binary is its own daemon: with this in its environment it appends and says what it has appended, until it is
+// killed.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childEnv); path != "" {
 		fmt.Fprintln(os.Stderr, appendForEver(path))
@@ -36,7 +37,10 @@ func appendForEver(path string) error {
 	}
 	for i := 0; ; i++ {
 		e := start(i)
-		e.Facts = map[string][]byte{"last": strconv.AppendUint(nil, j.Len()+1, 10), "practice/" + fmt.Sprint(i%50): make([]byte, i%900)}
+		e.Facts = map[string][]byte{
+			"last":                         strconv.AppendUint(nil, j.Len()+1, 10),
+			"practice/" + fmt.Sprint(i%50): make([]byte, i%900),
+		}
 		r, err := j.Append(e)
 		if err != nil {
 			return err
@@ -50,8 +54,8 @@ func appendForEver(path string) error {
 	}
 }
 
-// The checklist for each kill: it opens, what was acknowledged is there, numbers have no gap, facts are those of the last record,
-// SQLite's integrity check and the tree say yes, and it takes the next record.
+// The checklist for each kill: it opens, what was acknowledged is there, numbers have no gap, facts are those of the
+// last record, SQLite's integrity check and the tree say yes, and it takes the next record.
 func TestWhatWasAcknowledgedSurvivesAKillAtAnyMoment(t *testing.T) {
 	kills := 25
 	if testing.Short() {
@@ -89,7 +93,8 @@ func TestWhatWasAcknowledgedSurvivesAKillAtAnyMoment(t *testing.T) {
 	t.Logf("%d kills, %d KiB", kills, info.Size()>>10)
 }
 
-// runAndKill runs a daemon on the journal for so long after its first record, and returns the last seq that it acknowledged.
+// runAndKill runs a daemon on the journal for so long after its first record, and returns the last seq that it
+// acknowledged.
 func runAndKill(t *testing.T, path string, after time.Duration) (last uint64) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])

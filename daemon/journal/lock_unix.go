@@ -8,10 +8,12 @@ import (
 	"syscall"
 )
 
-// lock keeps other daemons out for as long as the file is open; the kernel lets go of it when the process dies. It is a file
-// of its own: closing any descriptor of the database would drop SQLite's own locks (POSIX locks belong to the process).
+// lock keeps other daemons out for as long as the file is open; the kernel lets go of it when the process dies. It is a
+// file of its own: closing any descriptor of the database would drop SQLite's own locks (POSIX locks belong to the
+// process).
 func lock(path string) (*os.File, error) {
-	if fi, err := os.Lstat(path); err == nil && fi.IsDir() { // the file holds nothing: whatever took its place is moved away
+	if fi, err := os.Lstat(path); err == nil && fi.IsDir() {
+		// the file holds nothing: whatever took its place is moved away
 		if err := os.Rename(path, path+".folder"); err != nil {
 			return nil, err
 		}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// The newest records of a journal stand in its log. A power cut after the log was moved away from the damaged file, and before the salvaged
-// file took its place, must not leave a journal without them.
+// The newest records of a journal stand in its log. A power cut after the log was moved away from the damaged file, and
+// before the salvaged file took its place, must not leave a journal without them.
 func TestMendThatWasCutOffIsFinishedByTheNextOpen(t *testing.T) {
 	for _, moved := range []bool{false, true} { // the log
 		path, held := saved(t, 30, 20)
@@ -46,7 +46,8 @@ func TestMendThatWasCutOffIsFinishedByTheNextOpen(t *testing.T) {
 			t.Errorf("log moved %v: %v", moved, err)
 		}
 		names, _ := filepath.Glob(path + ".damaged-*-wal")
-		if len(names) != 1 || string(bytesOf(t, names[0])) != "log" || !strings.HasPrefix(string(bytesOf(t, kept)), "SQLite") {
+		if len(names) != 1 || string(bytesOf(t, names[0])) != "log" ||
+			!strings.HasPrefix(string(bytesOf(t, kept)), "SQLite") {
 			t.Errorf("log moved %v: %q", moved, names)
 		}
 	}

@@ -12,7 +12,8 @@ import (
 	"portillon/wire"
 )
 
-// old is a journal that commit 80f842b wrote: 14 records of the laser, whose hub had acknowledged 10. Its machine's keys are beside it.
+// old is a journal that commit 80f842b wrote: 14 records of the laser, whose hub had acknowledged 10. Its machine's
+// keys are beside it.
 func old(t *testing.T) (path string, o Options, keys note.Verifiers) {
 	t.Helper()
 	read := func(name string) []byte {
@@ -34,7 +35,15 @@ func old(t *testing.T) (path string, o Options, keys note.Verifiers) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return path, Options{Site: "biklab", Machine: "laser", Signer: s, Boot: "b2", Trusted: func() bool { return true }}, note.VerifierList(v)
+	return path, Options{
+			Site:    "biklab",
+			Machine: "laser",
+			Signer:  s,
+			Boot:    "b2",
+			Trusted: func() bool { return true },
+		}, note.VerifierList(
+			v,
+		)
 }
 
 func TestJournalsOf80f842bAreReadAsTheyAre(t *testing.T) {

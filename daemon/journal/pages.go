@@ -63,7 +63,8 @@ func scanLeaf(page []byte, out *remains) {
 		cell := page[from:]
 		size, n := varint(cell)
 		seq, k := varint(cell[n:])
-		if n == 0 || k == 0 || size > pageSize-35 || uint64(len(cell)) < uint64(n+k)+size { // §1.6: more than U-35 bytes go on elsewhere
+		if n == 0 || k == 0 || size > pageSize-35 || uint64(len(cell)) < uint64(n+k)+size {
+			// §1.6: more than U-35 bytes go on elsewhere
 			continue
 		}
 		values := decodeRow(cell[n+k : n+k+int(size)])

@@ -85,8 +85,8 @@ func (j *Journal) Cursor(sink string) (_ uint64, err error) {
 	return uint64(n), err
 }
 
-// SetCursor moves a sink's cursor. It does not wait for the disk: a power cut may move the cursor back, and some records
-// travel again. This is also the moment to fold the write-ahead log into the file: nobody waits for a sink.
+// SetCursor moves a sink's cursor. It does not wait for the disk: a power cut may move the cursor back, and some
+// records travel again. This is also the moment to fold the write-ahead log into the file: nobody waits for a sink.
 func (j *Journal) SetCursor(sink string, seq uint64) (err error) {
 	defer j.named(&err)
 	j.mu.Lock()
@@ -152,7 +152,8 @@ type Left struct {
 	SameBoot bool        // the computer has not restarted since: the daemon was lost, not the power
 }
 
-// OpenSession is the session that the last daemon left open, if it did. Sessions do not overlap: it can only be the last.
+// OpenSession is the session that the last daemon left open, if it did. Sessions do not overlap: it can only be the
+// last.
 func (j *Journal) OpenSession() (_ Left, _ bool, err error) {
 	defer j.named(&err)
 	j.mu.Lock()

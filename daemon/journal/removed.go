@@ -11,8 +11,8 @@ import (
 // factRemovedIndexed marks a journal whose facts name every tag that its records show as taken off.
 const factRemovedIndexed = "removed-indexed"
 
-// RemovedTags are the ids of all tags that were taken off. The caller keeps a fact PREFIX+ID with each untagged record; journals written
-// before these facts existed have their records read once, and the facts are added then.
+// RemovedTags are the ids of all tags that were taken off. The caller keeps a fact PREFIX+ID with each untagged record;
+// journals written before these facts existed have their records read once, and the facts are added then.
 func (j *Journal) RemovedTags(prefix string) (map[string]bool, error) {
 	facts, err := j.Facts("")
 	if err != nil {

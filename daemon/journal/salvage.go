@@ -18,7 +18,8 @@ import (
 	"portillon/wire"
 )
 
-// Held is what the hub has acknowledged of a journal's generation: all records up to Seq, with this root. The zero Held is nothing.
+// Held is what the hub has acknowledged of a journal's generation: all records up to Seq, with this root. The zero Held
+// is nothing.
 type Held struct {
 	Seq        uint64
 	Root       tlog.Hash
@@ -183,7 +184,8 @@ func writeSalvaged(ctx context.Context, to, origin string, kept prefix, left *re
 	if err := j.connect("rw"); err != nil {
 		return err
 	}
-	if err := errors.Join(j.pragma("journal_mode", "DELETE"), j.pragma("synchronous", "OFF")); err != nil { // one file, synced below
+	if err := errors.Join(j.pragma("journal_mode", "DELETE"), j.pragma("synchronous", "OFF")); err != nil {
+		// one file, synced below
 		return err
 	}
 	if err := j.prepare(); err != nil {

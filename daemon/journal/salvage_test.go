@@ -190,7 +190,9 @@ func TestRecordsPastAHoleThatNobodyHoldsAreListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Lost) != 0 || len(s.Unread) != 1 || len(s.Dropped) != 1 || s.Unread[0].First != s.Records+1 || s.Dropped[0] != (Span{s.Unread[0].Last + 1, 300}) || s.Whole() {
+	if len(s.Lost) != 0 || len(s.Unread) != 1 || len(s.Dropped) != 1 || s.Unread[0].First != s.Records+1 ||
+		s.Dropped[0] != (Span{s.Unread[0].Last + 1, 300}) ||
+		s.Whole() {
 		t.Errorf("%+v", s)
 	}
 }

@@ -44,10 +44,12 @@ func (j *Journal) load() error {
 	return nil
 }
 
-// far is how many records without a trusted clock bind one that has one to the last that had: a time that was trusted and wrong counts no longer then.
+// far is how many records without a trusted clock bind one that has one to the last that had: a time that was trusted
+// and wrong counts no longer then.
 const far = 2000
 
-// lookBack finds the newest record up to last whose clock was trusted, where the tail has none. What is damaged there, Verify says.
+// lookBack finds the newest record up to last whose clock was trusted, where the tail has none. What is damaged there,
+// Verify says.
 func (j *Journal) lookBack(last int64) {
 	for oldest := last - far; last > max(0, oldest) && j.sure.IsZero(); {
 		from := max(1, last-step+1)
@@ -87,7 +89,8 @@ func (j *Journal) checkTail(last int64) error {
 	return j.checkEnd(last, rows[len(rows)-1])
 }
 
-// checkEnd recomputes what the last record completed. A subtree that a lost record completed is not known, and proves nothing.
+// checkEnd recomputes what the last record completed. A subtree that a lost record completed is not known, and proves
+// nothing.
 func (j *Journal) checkEnd(last int64, end row) error {
 	if len(end.hashes) == 0 {
 		return fmt.Errorf("record %d is lost", last)

@@ -25,8 +25,8 @@ type Verified struct {
 	Last    time.Time // wall time of the last record
 }
 
-// Verify reads everything: SQLite's own integrity, every leaf, every hash of the tree, numbers without gaps, time that runs backwards only
-// where it may. The journal may grow meanwhile: what was there at the beginning is verified.
+// Verify reads everything: SQLite's own integrity, every leaf, every hash of the tree, numbers without gaps, time that
+// runs backwards only where it may. The journal may grow meanwhile: what was there at the beginning is verified.
 func (j *Journal) Verify(ctx context.Context) (_ Verified, err error) {
 	defer j.named(&err)
 	if err := j.integrity(ctx); err != nil {
@@ -96,7 +96,8 @@ func (j *Journal) integrity(ctx context.Context) error {
 	return nil
 }
 
-// each calls f with all rows from seq on that were there when it was called, a few at a time, so that Append need not wait long.
+// each calls f with all rows from seq on that were there when it was called, a few at a time, so that Append need not
+// wait long.
 func (j *Journal) each(ctx context.Context, from uint64, f func(row) error) error {
 	for end := j.Len(); from <= end; {
 		j.mu.Lock()
@@ -124,7 +125,8 @@ func (j *Journal) each(ctx context.Context, from uint64, f func(row) error) erro
 	return nil
 }
 
-// Export writes records from seq on to w, each a line of JSON: its salt and itself, as they travel. Erased ones are left out.
+// Export writes records from seq on to w, each a line of JSON: its salt and itself, as they travel. Erased ones are
+// left out.
 func (j *Journal) Export(ctx context.Context, w io.Writer, from uint64) (err error) {
 	defer j.named(&err)
 	b := bufio.NewWriter(w)

@@ -19,7 +19,8 @@ func DidTheyDoIt(endorser, by string) policy.Text {
 	return policy.Text{FR: endorser + ", attester ce que " + by + " a fait ?", EN: endorser + ", endorse what " + by + " did?"}
 }
 
-// WaitsForEndorser says whose card is wanted; runs says that their session is still under way, and that the card ends it.
+// WaitsForEndorser says whose card is wanted; runs says that their session is still under way, and that the card ends
+// it.
 func WaitsForEndorser(endorser string, runs bool) policy.Text {
 	if runs {
 		return policy.Text{FR: "À la fin : carte " + of(endorser) + ", puis attester l’intervention ici", EN: "At the end: " + endorser + "’s card, then endorse the intervention here"}

@@ -8,15 +8,18 @@ import (
 	"portillon/policy"
 )
 
-// Clerk is the machine as people use it at its panel. Its methods block until the machine's loop has answered, and may be called at
-// once. A Refusal says why something cannot be, in words for whoever asked; nothing of it switches a relay on.
+// Clerk is the machine as people use it at its panel. Its methods block until the machine's loop has answered, and may
+// be called at once. A Refusal says why something cannot be, in words for whoever asked; nothing of it switches a relay
+// on.
 type Clerk interface {
 	// Do carries out what needs a touch and nothing more.
 	Do(ctx context.Context, o Order) error
-	// Form opens a form to write in, for whoever tapped in the last minute; or, with a token, the one that was opened before.
+	// Form opens a form to write in, for whoever tapped in the last minute; or, with a token, the one that was opened
+	// before.
 	Form(ctx context.Context, a Ask) (Form, error)
-	// Write fills the form in. It is used up once its record is on the disk, or once it waits for its member to confirm it at the machine:
-	// waits says then what is still to do, and is empty otherwise. The picture is the Clerk's from then on; on an error it stays the caller's.
+	// Write fills the form in. It is used up once its record is on the disk, or once it waits for its member to confirm it
+	// at the machine: waits says then what is still to do, and is empty otherwise. The picture is the Clerk's from then
+	// on; on an error it stays the caller's.
 	Write(ctx context.Context, token string, e Entry) (waits policy.Text, err error)
 }
 
@@ -44,21 +47,23 @@ type Ask struct {
 	Here  bool   `json:"-"`            // likewise
 }
 
-// Form is a one-time permission to write one thing, bound to who tapped and to their session. It is for whoever holds its token.
+// Form is a one-time permission to write one thing, bound to who tapped and to their session. It is for whoever holds
+// its token.
 type Form struct {
-	Token   string      `json:"token"`
-	Do      string      `json:"do"`
-	Title   policy.Text `json:"title"`
-	Items   []Choice    `json:"items"`
-	Item    string      `json:"item,omitempty"`
-	Minutes int         `json:"minutes,omitempty"` // how long the work took, as far as the machine knows; the form asks for it
-	Parts   bool        `json:"parts,omitempty"`   // the form asks for what was put in
-	Stop    string      `json:"stop,omitempty"`    // with this item the form asks whether to stop at once
-	Ends    time.Time   `json:"ends"`
-	URL     string      `json:"url,omitempty"` // where a phone finds it; empty: phones cannot reach this panel
-	QR      *QR         `json:"qr,omitempty"`
-	Lang    string      `json:"lang,omitempty"`
-	At      uint64      `json:"at,omitempty"` // Desk.At of who opened it
+	Token string      `json:"token"`
+	Do    string      `json:"do"`
+	Title policy.Text `json:"title"`
+	Items []Choice    `json:"items"`
+	Item  string      `json:"item,omitempty"`
+	// how long the work took, as far as the machine knows; the form asks for it
+	Minutes int       `json:"minutes,omitempty"`
+	Parts   bool      `json:"parts,omitempty"` // the form asks for what was put in
+	Stop    string    `json:"stop,omitempty"`  // with this item the form asks whether to stop at once
+	Ends    time.Time `json:"ends"`
+	URL     string    `json:"url,omitempty"` // where a phone finds it; empty: phones cannot reach this panel
+	QR      *QR       `json:"qr,omitempty"`
+	Lang    string    `json:"lang,omitempty"`
+	At      uint64    `json:"at,omitempty"` // Desk.At of who opened it
 }
 
 // Entry is a form filled in.
@@ -107,7 +112,8 @@ type Offer struct {
 	Label policy.Text `json:"label"`
 }
 
-// Photos takes pictures in. Save reads one of at most MaxPhoto bytes; an error of type Refusal says what is wrong with it.
+// Photos takes pictures in. Save reads one of at most MaxPhoto bytes; an error of type Refusal says what is wrong with
+// it.
 type Photos interface {
 	Save(r io.Reader) (Picture, error)
 }

@@ -80,7 +80,8 @@ func (p *Panel) ask(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(f)
 }
 
-// elsewhere is what a page that is not at the machine reads when it asks for a form: only the code at the machine's screen opens one there.
+// elsewhere is what a page that is not at the machine reads when it asks for a form: only the code at the machine's
+// screen opens one there.
 func (p *Panel) elsewhere() Refusal {
 	if !p.hasScreen() {
 		return p.noScreen()
@@ -201,7 +202,8 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// entry reads what was filled in, part by part: a picture is never held twice, and there is one. On an error too, the caller drops it.
+// entry reads what was filled in, part by part: a picture is never held twice, and there is one. On an error too, the
+// caller drops it.
 func (p *Panel) entry(r *http.Request) (e Entry, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
@@ -282,7 +284,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	json.NewEncoder(w).Encode(policy.Text(text))
 }
 
-// leaf is a page of one sentence, on a phone. nil: it is done. again says that what was written stands on the page before, to be sent again.
+// leaf is a page of one sentence, on a phone. nil: it is done. again says that what was written stands on the page
+// before, to be sent again.
 func (p *Panel) leaf(w http.ResponseWriter, code int, err error, again bool) {
 	t := Refusal{FR: "Merci, c’est noté.", EN: "Thank you, it is written down."}
 	if err != nil && !errors.As(err, &t) {
@@ -308,7 +311,8 @@ func (p *Panel) sentence(w http.ResponseWriter, code int, t policy.Text, again b
 const phoneHead = `<!doctype html><html lang="fr" translate="no"><meta charset="utf-8"><meta name="google" content="notranslate"><meta name="viewport" content="width=device-width, initial-scale=1"><title>%s</title>` +
 	`<link rel="stylesheet" href="/panel.css"><main class="phone">`
 
-// ties are where a line must not break, as panel.js has them: French sets a space before : ; ? ! » and after «; a number and its unit are one word.
+// ties are where a line must not break, as panel.js has them: French sets a space before : ; ? ! » and after «; a
+// number and its unit are one word.
 var ties = regexp.MustCompile(`« | [:;?!»]|\d (?:h|min|s|j|d|Mo|MB)\b(?: \d)?`)
 
 func tie(s string) string {

@@ -38,8 +38,15 @@ func (d *desk) Form(_ context.Context, a Ask) (Form, error) {
 	if a.Token != "" && a.Token != "t0ken" || len(d.wrote) > 0 && d.no == nil {
 		return Form{}, FormOver
 	}
-	return Form{Token: "t0ken", Do: a.Do + d.asked, Title: WhatIsWrong("<Léa>"), Items: []Choice{{"noise", ProblemName("noise")}, {"dangerous", ProblemName("dangerous")}},
-		Stop: "dangerous", Parts: true, Minutes: 12}, nil
+	return Form{
+		Token:   "t0ken",
+		Do:      a.Do + d.asked,
+		Title:   WhatIsWrong("<Léa>"),
+		Items:   []Choice{{"noise", ProblemName("noise")}, {"dangerous", ProblemName("dangerous")}},
+		Stop:    "dangerous",
+		Parts:   true,
+		Minutes: 12,
+	}, nil
 }
 
 func (d *desk) Write(_ context.Context, _ string, e Entry) (policy.Text, error) {
@@ -110,46 +117,86 @@ func TestTouchesComeFromThisPageAloneAndAreOnesItMakes(t *testing.T) {
 
 func TestFormIsOpenedWithItsCodeAndFilledInOnce(t *testing.T) {
 	d := &desk{}
-	p := New(Config{Screens: tablet, Clerk: d, URL: "http://laser.local:8037/", Photos: &Album{Dir: t.TempDir(), Max: 1 << 20, Most: 10}})
+	p := New(
+		Config{
+			Screens: tablet,
+			Clerk:   d,
+			URL:     "http://laser.local:8037/",
+			Photos:  &Album{Dir: t.TempDir(), Max: 1 << 20, Most: 10},
+		},
+	)
 	w := post(t, p, "/form", "application/json", strings.NewReader(`{"do":"report"}`))
 	var f Form
-	if json.Unmarshal(w.Body.Bytes(), &f) != nil || f.URL != "http://laser.local:8037/form/t0ken" || f.QR == nil || f.QR.Size < 29+8 || !strings.HasPrefix(f.QR.Path, "M4 4h7v1h-7z") {
+	if json.Unmarshal(w.Body.Bytes(), &f) != nil || f.URL != "http://laser.local:8037/form/t0ken" || f.QR == nil ||
+		f.QR.Size < 29+8 ||
+		!strings.HasPrefix(f.QR.Path, "M4 4h7v1h-7z") {
 		t.Fatalf("%s", w.Body)
 	}
-	kind, body := filled(part{name: "item", data: "noise"}, part{name: "minutes", data: "15"}, part{name: "parts", data: " courroie "}, part{name: "note", data: "<script>alert(1)</script>\r\nça grince\x00\u202e"},
-		part{name: "now", data: "on"}, part{name: "photo", file: "p.jpg", data: string(photograph(t))}, part{name: "sudo", data: "1"})
+	kind, body := filled(
+		part{name: "item", data: "noise"},
+		part{name: "minutes", data: "15"},
+		part{name: "parts", data: " courroie "},
+		part{name: "note", data: "<script>alert(1)</script>\r\nça grince\x00\u202e"},
+		part{
+			name: "now",
+			data: "on",
+		},
+		part{name: "photo", file: "p.jpg", data: string(photograph(t))},
+		part{name: "sudo", data: "1"},
+	)
 	if w := post(t, p, "/form/t0ken", kind, body, "Accept", "application/json"); w.Code != http.StatusNoContent {
 		t.Fatal(w.Code, w.Body)
 	}
 	e := d.wrote[0]
-	if e.Item != "noise" || e.Minutes != 15 || e.Parts != "courroie" || e.Note != "<script>alert(1)</script>\nça grince" || !e.Now || len(e.Photo.Name) != 64 {
+	if e.Item != "noise" || e.Minutes != 15 || e.Parts != "courroie" || e.Note != "<script>alert(1)</script>\nça grince" ||
+		!e.Now ||
+		len(e.Photo.Name) != 64 {
 		t.Errorf("%+v", e)
 	}
 	kind, body = filled(part{name: "item", data: "noise"})
-	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "déjà servi") || len(d.wrote) != 1 {
+	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict ||
+		!strings.Contains(w.Body.String(), "déjà servi") ||
+		len(d.wrote) != 1 {
 		t.Error(w.Code, w.Body)
 	}
 }
 
 func TestPhoneSeesTheFormWithEveryWordEscaped(t *testing.T) {
 	w := httptest.NewRecorder()
-	New(Config{Screens: tablet, Clerk: &desk{}, Name: policy.Text{FR: "Découpe <b>", EN: "Laser"}}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/t0ken", nil))
+	New(
+		Config{Screens: tablet, Clerk: &desk{}, Name: policy.Text{FR: "Découpe <b>", EN: "Laser"}},
+	).Handler().
+		ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/t0ken", nil))
 	s := w.Body.String()
-	if w.Code != 200 || strings.Contains(s, "<Léa>") || strings.Contains(s, "<b>") || !strings.Contains(s, "&lt;Léa&gt;, quel est le problème") || !strings.Contains(s, `value="12"`) {
+	if w.Code != 200 || strings.Contains(s, "<Léa>") || strings.Contains(s, "<b>") ||
+		!strings.Contains(s, "&lt;Léa&gt;, quel est le problème") ||
+		!strings.Contains(s, `value="12"`) {
 		t.Error(w.Code, s)
 	}
 	w = httptest.NewRecorder()
-	New(Config{Screens: tablet, Clerk: &desk{}}).Handler().ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/other", nil))
+	New(
+		Config{Screens: tablet, Clerk: &desk{}},
+	).Handler().
+		ServeHTTP(w, httptest.NewRequest("GET", "http://laser/form/other", nil))
 	if w.Code != http.StatusGone || !strings.Contains(w.Body.String(), "expiré") {
 		t.Error(w.Code, w.Body)
 	}
 }
 
-// What waits for its member's confirmation is said: to a phone on a page, to the machine's own page as a text that it shows.
+// What waits for its member's confirmation is said: to a phone on a page, to the machine's own page as a text that it
+// shows.
 func TestFormThatWaitsIsSaidToWait(t *testing.T) {
 	for accept, want := range map[string]string{"application/json": `{"FR":"C’est reçu, pas encore noté`, "text/html": "<h1>C’est reçu, pas encore noté"} {
 		kind, body := filled(part{name: "item", data: "noise"})
-		w := post(t, New(Config{Screens: tablet, Clerk: &desk{asked: "log", waits: FormWaits()}}), "/form/t0ken", kind, body, "Accept", accept)
+		w := post(
+			t,
+			New(Config{Screens: tablet, Clerk: &desk{asked: "log", waits: FormWaits()}}),
+			"/form/t0ken",
+			kind,
+			body,
+			"Accept",
+			accept,
+		)
 		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: %d %s", accept, w.Code, w.Body)
 		}
@@ -183,18 +230,26 @@ func TestBadEntriesSayWhyAndAreNotTaken(t *testing.T) {
 	} {
 		d := &desk{}
 		kind, body := filled(part{name: "item", data: "noise"}, c.p)
-		w := post(t, New(Config{Screens: tablet, Clerk: d, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}}), "/form/t0ken", kind, body)
+		w := post(
+			t,
+			New(Config{Screens: tablet, Clerk: d, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}}),
+			"/form/t0ken",
+			kind,
+			body,
+		)
 		if w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), c.want) || len(d.wrote) != 0 {
 			t.Errorf("%s: %d %.200s, %d written", name, w.Code, w.Body, len(d.wrote))
 		}
 	}
 	d := &desk{}
-	if w := post(t, New(Config{Screens: tablet, Clerk: d}), "/form/t0ken", "application/json", strings.NewReader("{}")); w.Code != http.StatusConflict || len(d.wrote) != 0 {
+	if w := post(t, New(Config{Screens: tablet, Clerk: d}), "/form/t0ken", "application/json", strings.NewReader("{}")); w.Code != http.StatusConflict ||
+		len(d.wrote) != 0 {
 		t.Error(w.Code, w.Body)
 	}
 	d.no = errors.New("database is locked: /var/lib/portillon/secret")
 	kind, body := filled(part{name: "item", data: "noise"})
-	if w := post(t, New(Config{Screens: tablet, Clerk: d}), "/form/t0ken", kind, body); w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "secret") {
+	if w := post(t, New(Config{Screens: tablet, Clerk: d}), "/form/t0ken", kind, body); w.Code != http.StatusServiceUnavailable ||
+		strings.Contains(w.Body.String(), "secret") {
 		t.Error(w.Code, w.Body)
 	}
 }
@@ -207,7 +262,9 @@ func TestFormThatComesToNothingLeavesNoPhoto(t *testing.T) {
 	kept := func() int { all, _ := os.ReadDir(a.Dir); return len(all) }
 	photo := part{"photo", "p.jpg", string(photograph(t))}
 	kind, body := filled(part{name: "item", data: "noise"}, photo, photo)
-	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "Une seule photo") || kept() != 0 {
+	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict ||
+		!strings.Contains(w.Body.String(), "Une seule photo") ||
+		kept() != 0 {
 		t.Errorf("two photos: %d, %d kept", w.Code, kept())
 	}
 	kind, body = filled(photo, part{name: "minutes", data: "-3"})
@@ -226,7 +283,8 @@ func TestFormsArriveOneAtATime(t *testing.T) {
 	p := New(Config{Screens: tablet, Clerk: &desk{}})
 	p.taking <- struct{}{}
 	kind, body := filled(part{name: "item", data: "noise"})
-	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "réessayer dans un instant") {
+	if w := post(t, p, "/form/t0ken", kind, body); w.Code != http.StatusConflict ||
+		!strings.Contains(w.Body.String(), "réessayer dans un instant") {
 		t.Errorf("%d %.200s", w.Code, w.Body)
 	}
 	kind, body = filled(part{name: "item", data: "noise"})
@@ -283,7 +341,8 @@ func TestOnlyNamesOfTheLocalNetworkReachThePanel(t *testing.T) {
 	}
 }
 
-// photograph is a JPEG as a phone makes it: with Exif that says where it was taken, a comment, and something after its end.
+// photograph is a JPEG as a phone makes it: with Exif that says where it was taken, a comment, and something after its
+// end.
 func photograph(t testing.TB) []byte {
 	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, 32, 24))
@@ -320,7 +379,8 @@ func TestPhotoIsKeptWithoutWhereItWasTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(a.Dir + "/" + first.Name + ".jpg")
-	if err != nil || bytes.Contains(b, []byte("GPS")) || bytes.Contains(b, []byte("priv")) || bytes.Contains(b, []byte("zip")) {
+	if err != nil || bytes.Contains(b, []byte("GPS")) || bytes.Contains(b, []byte("priv")) ||
+		bytes.Contains(b, []byte("zip")) {
 		t.Errorf("%v: it says where it was taken: %q", err, b)
 	}
 	if img, err := jpeg.Decode(bytes.NewReader(b)); err != nil || img.Bounds().Dx() != 32 {
@@ -367,7 +427,15 @@ func TestPhotoIsKeptWithoutWhereItWasTaken(t *testing.T) {
 func FuzzJPEG(f *testing.F) {
 	f.Add(photograph(f))
 	f.Add([]byte{0xff, 0xd8, 0xff, 0xd9})
-	f.Add(append(append([]byte{0xff, 0xd8, 0xff, 0xff, 0xff, 0xe1, 0, 2, 0xff, 0xda, 0, 2, 1, 0xff, 0, 0xff, 0xd0}, make([]byte, smallest)...), 0xff, 0xd9))
+	f.Add(
+		append(
+			append(
+				[]byte{0xff, 0xd8, 0xff, 0xff, 0xff, 0xe1, 0, 2, 0xff, 0xda, 0, 2, 1, 0xff, 0, 0xff, 0xd0},
+				make([]byte, smallest)...),
+			0xff,
+			0xd9,
+		),
+	)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		out, err := bare(bytes.Clone(data))
 		if err != nil {
@@ -391,7 +459,10 @@ func TestPhoneReadsThatItsPhotoIsTooBig(t *testing.T) {
 	p := New(Config{Screens: tablet, Clerk: &desk{}, Photos: &Album{Dir: t.TempDir(), Max: 64 << 20, Most: 10}})
 	s := httptest.NewServer(p.Handler())
 	defer s.Close()
-	kind, body := filled(part{name: "item", data: "noise"}, part{"photo", "p.jpg", string(photograph(t)) + strings.Repeat("x", 12<<20)})
+	kind, body := filled(
+		part{name: "item", data: "noise"},
+		part{"photo", "p.jpg", string(photograph(t)) + strings.Repeat("x", 12<<20)},
+	)
 	resp, err := http.Post(s.URL+"/form/t0ken", kind, body)
 	if err != nil {
 		t.Fatal(err)

@@ -21,8 +21,8 @@ import (
 //	thanks       green, quick; a short beep      unsure of the time amber, slow
 //	card read    green, quick
 //
-// While one of the machine's own screens does not report itself, amber glimpses too where it is dark otherwise, and two long beeps say when
-// that begins.
+// While one of the machine's own screens does not report itself, amber glimpses too where it is dark otherwise, and two
+// long beeps say when that begins.
 type Lights struct{ Red, Amber, Green, Buzzer gpio.PinOut }
 
 // rhythm is how a lamp is lit over time.
@@ -136,7 +136,8 @@ func (l Lights) Follow(ctx context.Context, p *Panel, log *slog.Logger) {
 // stuckBeeps are two long ones.
 var stuckBeeps = beeps{700, 300, 700}
 
-// withStuckScreen adds that a screen is silent, since stuck, to the signal of a state that began t ago. A state's own lamps and beeps go first.
+// withStuckScreen adds that a screen is silent, since stuck, to the signal of a state that began t ago. A state's own
+// lamps and beeps go first.
 func (s signal) withStuckScreen(t, stuck time.Duration) signal {
 	if s.amber == dark {
 		s.amber = glimpse

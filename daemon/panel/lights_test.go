@@ -44,7 +44,21 @@ func (b *bulb) times() int {
 	return b.n
 }
 
-var everySign = []Sign{SignSilent, SignReady, SignOn, SignSupervised, SignEnding, SignFinishing, SignCooling, SignAwaiting, SignRefused, SignUnknown, SignTagged, SignWrench, SignFault}
+var everySign = []Sign{
+	SignSilent,
+	SignReady,
+	SignOn,
+	SignSupervised,
+	SignEnding,
+	SignFinishing,
+	SignCooling,
+	SignAwaiting,
+	SignRefused,
+	SignUnknown,
+	SignTagged,
+	SignWrench,
+	SignFault,
+}
 
 // film is what the lamps do in the first twelve seconds of a state, without their colours: L is a lamp that is lit.
 func film(s signal) string {
@@ -73,7 +87,8 @@ func TestEveryStateHasLightsOfItsOwn(t *testing.T) {
 			t.Errorf("%q looks as if the machine were on", s)
 		}
 	}
-	if film(signals[SignOn]) == film(signals[SignRefused]) || film(signals[SignReady]) == film(signals[SignOn]) || film(signals[SignFault]) == film(signals[SignTagged]) {
+	if film(signals[SignOn]) == film(signals[SignRefused]) || film(signals[SignReady]) == film(signals[SignOn]) ||
+		film(signals[SignFault]) == film(signals[SignTagged]) {
 		t.Error("in grey, two states look alike that must not")
 	}
 }

@@ -34,7 +34,8 @@ func OlderJournalTag() policy.Text {
 	return policy.Text{FR: "journal plus ancien que celui du hub, à vérifier", EN: "journal older than the hub’s, to be checked"}
 }
 
-// NewJournal is the note of a machine whose journal began anew, until it has been compared with what the hub holds of the one before.
+// NewJournal is the note of a machine whose journal began anew, until it has been compared with what the hub holds of
+// the one before.
 func NewJournal() policy.Text {
 	return policy.Text{FR: "Journal recommencé : il peut manquer des étiquettes et des heures. Prévenir un mainteneur",
 		EN: "The journal began anew: tags and hours may be missing. Tell a maintainer"}
@@ -65,7 +66,8 @@ func EarlierList() policy.Text {
 		EN: "The members’ list is damaged: the machine uses the one before. Tell the desk"}
 }
 
-// RecordsKept is the note of a machine whose records the hub does not acknowledge. It is small: nobody at the machine has to do anything.
+// RecordsKept is the note of a machine whose records the hub does not acknowledge. It is small: nobody at the machine
+// has to do anything.
 func RecordsKept() policy.Text {
 	return policy.Text{FR: "Enregistrements gardés ici, envoyés plus tard", EN: "Records kept here, sent later"}
 }

@@ -1,14 +1,17 @@
-// Package panel is what stands beside the machine and speaks to the member: one page, one shape, one sentence, one next step.
+// Package panel is what stands beside the machine and speaks to the member: one page, one shape, one sentence, one next
+// step.
 //
 // It serves the page, its style and its script from the binary, so that it works with no Internet, and sends
 // each View as a server-sent event. A browser that hears nothing for 5 s says so instead of showing what is stale.
 //
-// It accepts touches (POST /do) from the screen at the machine alone (this computer's own, and the addresses of Config.Screens), and forms:
-// POST /form opens one, at that screen alone, for whoever tapped in the last minute, and gives a token that is good for one entry and for
-// ten minutes, at the panel itself or on a phone that reads its QR code. What a phone sends is unsigned until its member confirms it at the
-// machine. A machine without a screen takes no form from elsewhere. What may be done is the machine's to say (Clerk); nothing that comes through a panel switches a relay on, and no panel ever sees a card number. Bodies are small, pictures
-// at most 4 MB; a request whose Host is no address or name of the local network is refused, so that no page of the Internet can
-// reach a panel by a name of its own (DNS rebinding).
+// It accepts touches (POST /do) from the screen at the machine alone (this computer's own, and the addresses of
+// Config.Screens), and forms: POST /form opens one, at that screen alone, for whoever tapped in the last minute, and
+// gives a token that is good for one entry and for ten minutes, at the panel itself or on a phone that reads its QR
+// code. What a phone sends is unsigned until its member confirms it at the machine. A machine without a screen takes no
+// form from elsewhere. What may be done is the machine's to say (Clerk); nothing that comes through a panel switches a
+// relay on, and no panel ever sees a card number. Bodies are small, pictures at most 4 MB; a request whose Host is no
+// address or name of the local network is refused, so that no page of the Internet can reach a panel by a name of its
+// own (DNS rebinding).
 package panel
 
 import (
@@ -121,7 +124,8 @@ func (p *Panel) Settle() { p.change(p.still) }
 // patience is how long a card may go unanswered before the panel says that it was read.
 const patience = 150 * time.Millisecond
 
-// Reading says, unless an answer comes at once, that a card was read. Show does not end it; call what it returns once the answer is there.
+// Reading says, unless an answer comes at once, that a card was read. Show does not end it; call what it returns once
+// the answer is there.
 func (p *Panel) Reading() (done func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -231,7 +235,8 @@ func (p *Panel) Current() View {
 	return p.spoken(v)
 }
 
-// build names the page's parts as this program holds them: after an upgrade, a page that was left open is not of it any more.
+// build names the page's parts as this program holds them: after an upgrade, a page that was left open is not of it any
+// more.
 var build = sync.OnceValue(func() string {
 	sum := sha256.New()
 	for _, part := range []string{"page.html", "panel.css", "panel.js"} {
@@ -258,7 +263,8 @@ func address(r *http.Request) netip.Addr {
 	return a.Addr().Unmap()
 }
 
-// listen has a page told of changes. Places are counted, of each address and in all; the screens at the machine have places of their own.
+// listen has a page told of changes. Places are counted, of each address and in all; the screens at the machine have
+// places of their own.
 func (p *Panel) listen(a netip.Addr) (chan struct{}, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -62,11 +62,15 @@ func TestWordsAreThoseOfTheHouse(t *testing.T) {
 	}
 }
 
-// Whoever stops a machine, tags it out or finds it so reads, in both languages, that the relay is open and that it takes a plug pulled out or
-// a main switch locked before hands go in.
+// Whoever stops a machine, tags it out or finds it so reads, in both languages, that the relay is open and that it
+// takes a plug pulled out or a main switch locked before hands go in.
 func TestStoppedMachineIsNotCalledSafeToWorkOn(t *testing.T) {
 	belt := policy.Text{FR: "courroie usée", EN: "worn belt"}
-	sentences := map[string]policy.Text{"tag that waits": TagWaits(), "tag from the office": TagComes("laser", "t1"), "tag on a phone": Tagged()}
+	sentences := map[string]policy.Text{
+		"tag that waits":      TagWaits(),
+		"tag from the office": TagComes("laser", "t1"),
+		"tag on a phone":      Tagged(),
+	}
 	for name, v := range map[string]View{"maintenance": Maintenance("Inès", ""), "maintenance with a helper": Maintenance("Inès", "Léa"), "dark": Dark("Inès"),
 		"tagged by the maintenance": Clock{}.TaggedOut(noon, belt, policy.Maintainer), "tagged by a member": Clock{}.TaggedOut(noon, belt, policy.User),
 		"tagged by the office": Clock{}.TaggedOut(noon, belt, policy.NoRole), "danger reported": Thanked("Léa", true, false)} {
@@ -95,7 +99,8 @@ func TestEverySignHasItsShapeOnThePage(t *testing.T) {
 		if sign == "" {
 			sign = "silent"
 		}
-		if !strings.Contains(string(html), `class="s `+sign+`"`) || !strings.Contains(string(css), "[data-sign="+sign+"] ."+sign) {
+		if !strings.Contains(string(html), `class="s `+sign+`"`) ||
+			!strings.Contains(string(css), "[data-sign="+sign+"] ."+sign) {
 			t.Errorf("%s: the page has no shape for %q", name, sign)
 		}
 	}
@@ -153,7 +158,8 @@ func TestPageHearsEachChange(t *testing.T) {
 	}
 }
 
-// After an upgrade a page that was left open knows that it is not of this machine any more, and no browser offers to translate what is in both languages.
+// After an upgrade a page that was left open knows that it is not of this machine any more, and no browser offers to
+// translate what is in both languages.
 func TestPageNamesItsBuildAndWantsNoTranslation(t *testing.T) {
 	p := New(Config{})
 	w := httptest.NewRecorder()
@@ -207,10 +213,14 @@ func TestPageAsksNothingOfTheInternetAndStaysInNoFrame(t *testing.T) {
 	for _, path := range []string{"/", "/panel.css", "/panel.js", "/phone.js"} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "http://laser"+path, nil))
-		if w.Code != 200 || strings.Contains(strings.ReplaceAll(w.Body.String(), "http://www.w3.org/2000/svg", ""), "http://") || strings.Contains(w.Body.String(), "https://") || strings.Contains(w.Body.String(), "<laser>") {
+		if w.Code != 200 ||
+			strings.Contains(strings.ReplaceAll(w.Body.String(), "http://www.w3.org/2000/svg", ""), "http://") ||
+			strings.Contains(w.Body.String(), "https://") ||
+			strings.Contains(w.Body.String(), "<laser>") {
 			t.Errorf("%s: %d", path, w.Code)
 		}
-		if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") {
+		if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") ||
+			!strings.Contains(csp, "frame-ancestors 'none'") {
 			t.Errorf("%s: %q", path, csp)
 		}
 	}

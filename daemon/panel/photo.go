@@ -17,8 +17,9 @@ import (
 // MaxPhoto bounds a picture. The phone's page makes it smaller before it is sent.
 const MaxPhoto = 4 << 20
 
-// Album keeps pictures in a folder, each under the SHA-256 of what it holds. It keeps JPEG alone, and of that the picture alone: where
-// and with what it was taken (Exif), thumbnails and comments are thrown away. Its methods may be called at once.
+// Album keeps pictures in a folder, each under the SHA-256 of what it holds. It keeps JPEG alone, and of that the
+// picture alone: where and with what it was taken (Exif), thumbnails and comments are thrown away. Its methods may be
+// called at once.
 type Album struct {
 	Dir  string
 	Max  int64 // bytes in all; more is refused

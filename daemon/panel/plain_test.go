@@ -8,10 +8,12 @@ import (
 	"portillon/policy"
 )
 
-// A machine whose policy gives nobody the role of mentor or of maintainer never names one, in whatever state its panel is.
+// A machine whose policy gives nobody the role of mentor or of maintainer never names one, in whatever state its panel
+// is.
 func TestPanelNamesNoRoleThatTheMachineGivesNobody(t *testing.T) {
 	role := regexp.MustCompile(`(?i)mentor|mainten`)
-	theirs := map[string]bool{"maintenance": true, "maintenance with a helper": true, "dark": true} // only a maintainer's session has these
+	// only a maintainer's session has these
+	theirs := map[string]bool{"maintenance": true, "maintenance with a helper": true, "dark": true}
 	m := &policy.Machine{Grants: []policy.Grant{{Role: policy.User}, {Role: policy.Learner}}}
 	p := New(Config{Now: func() time.Time { return noon }})
 	p.Plain(m.Plain)

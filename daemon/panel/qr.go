@@ -7,7 +7,8 @@ import (
 	"rsc.io/qr"
 )
 
-// QR is a code that a phone reads (ISO/IEC 18004), as a path in a square of Size units, its quiet zone of four units included.
+// QR is a code that a phone reads (ISO/IEC 18004), as a path in a square of Size units, its quiet zone of four units
+// included.
 type QR struct {
 	Size int    `json:"size"`
 	Path string `json:"path"`

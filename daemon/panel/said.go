@@ -17,8 +17,8 @@ func Logged(name string, kind, next policy.Text) View {
 		Line: policy.Text{FR: "Intervention notée pour " + name + " : " + kind.In(policy.French), EN: "Intervention logged for " + name + ": " + kind.In(policy.English)}}
 }
 
-// Thanked thanks for a report, and says what became of the machine: danger takes it out of service, at once or, where it still runs, once
-// its session ends.
+// Thanked thanks for a report, and says what became of the machine: danger takes it out of service, at once or, where
+// it still runs, once its session ends.
 func Thanked(name string, danger, runs bool) View {
 	v := View{Sign: SignThanks, Line: policy.Text{FR: "Merci " + name + ". Le problème est noté", EN: "Thank you, " + name + ". The problem is noted"},
 		Next: policy.Text{FR: "Un mainteneur le verra ; la machine reste disponible", EN: "A maintainer will see it; the machine stays available"}}
@@ -50,7 +50,8 @@ func CutShort(name string) View {
 		Next: policy.Text{FR: "Vérifier la pièce, puis présenter la carte", EN: "Check the piece, then tap your card"}}
 }
 
-// OutAfter says at the foot that a tag hangs on a machine where somebody works: it counts once they have gone, or, in maintenance, already.
+// OutAfter says at the foot that a tag hangs on a machine where somebody works: it counts once they have gone, or, in
+// maintenance, already.
 func OutAfter(reason policy.Text, maintained bool) policy.Text {
 	fr, en := lower(reason.In(policy.French)), lower(reason.In(policy.English))
 	if maintained {
@@ -113,7 +114,8 @@ func FormWaits() policy.Text {
 		EN: "Received, not written down yet. To confirm it within ten minutes: tap your card at the machine, then touch “Confirm” at its screen"}
 }
 
-// ReportWaits answers a phone that reported a problem: it is written down, nobody has signed it, and the machine was not stopped for it.
+// ReportWaits answers a phone that reported a problem: it is written down, nobody has signed it, and the machine was
+// not stopped for it.
 func ReportWaits(danger bool) policy.Text {
 	if danger {
 		return policy.Text{FR: "C’est noté, sans signature, et la machine n’est pas arrêtée. Pour l’arrêter : l’arrêt d’urgence, ou présenter la carte à la machine, puis toucher « Confirmer » à son écran",
@@ -238,7 +240,8 @@ func OfferRole(r policy.Role) Offer {
 	return Offer{Do: "role", Arg: r.String(), Label: policy.Text{FR: "Passer à : " + lower(n.FR), EN: "Switch to: " + lower(n.EN)}}
 }
 
-// OfferPowerOff opens the relay during a maintenance. The machine's supply stays live: the view above the button says so.
+// OfferPowerOff opens the relay during a maintenance. The machine's supply stays live: the view above the button says
+// so.
 func OfferPowerOff() Offer {
 	return Offer{Do: "power-off", Label: policy.Text{FR: "Arrêter la machine", EN: "Stop the machine"}}
 }

@@ -10,8 +10,9 @@ import (
 
 // How the machine's own screens are watched. A page at such a screen reports itself every 5 s (panel.js: aliveEvery).
 const (
-	silentAfter   = 15 * time.Second // three reports missed
-	restartGap    = time.Minute      // a browser on a Pi 3 takes up to half a minute to show its page again (measured by hand; check)
+	silentAfter = 15 * time.Second // three reports missed
+	// a browser on a Pi 3 takes up to half a minute to show its page again (measured by hand; check)
+	restartGap    = time.Minute
 	restartMost   = 3                // restarts within restartWindow
 	restartWindow = 61 * time.Minute // an hour, and a minute so that systemd's own limit of 3 an hour is never reached
 )
@@ -33,7 +34,8 @@ type screen struct {
 	restarts []time.Time // when a restart was asked for, within restartWindow
 }
 
-// judge decides what a screen's silence means at now. local says that the screen is this computer's own, which alone can be restarted.
+// judge decides what a screen's silence means at now. local says that the screen is this computer's own, which alone
+// can be restarted.
 func (s screen) judge(now time.Time, local bool) (screen, Screen) {
 	out := Screen{}
 	if s.alive.IsZero() {
@@ -53,7 +55,8 @@ func (s screen) judge(now time.Time, local bool) (screen, Screen) {
 	return s, out
 }
 
-// Screens judges every screen that has ever reported itself, at this moment. Fell, Back and Restart are answered once: one caller acts on them.
+// Screens judges every screen that has ever reported itself, at this moment. Fell, Back and Restart are answered once:
+// one caller acts on them.
 func (p *Panel) Screens() []Screen {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +75,8 @@ func (p *Panel) Screens() []Screen {
 	return out
 }
 
-// hasScreen reports whether the machine has a screen of its own: one is configured, or a page on this computer has reported itself.
+// hasScreen reports whether the machine has a screen of its own: one is configured, or a page on this computer has
+// reported itself.
 func (p *Panel) hasScreen() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,7 +89,8 @@ type report struct {
 	Leaves bool   `json:"leaves,omitempty"` // it is being closed, and nobody needs to restart it
 }
 
-// alive is POST /alive: a page says that it runs, and what it shows. A page that is not at one of the machine's own screens is not watched.
+// alive is POST /alive: a page says that it runs, and what it shows. A page that is not at one of the machine's own
+// screens is not watched.
 func (p *Panel) alive(w http.ResponseWriter, r *http.Request) {
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(orderTime))
 	var said report
@@ -101,8 +106,8 @@ func (p *Panel) alive(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// reported notes that the page at an own screen runs. A page that still shows a view which was replaced more than 15 s ago does not count:
-// it runs, and what it shows is wrong.
+// reported notes that the page at an own screen runs. A page that still shows a view which was replaced more than 15 s
+// ago does not count: it runs, and what it shows is wrong.
 func (p *Panel) reported(a netip.Addr, said report) {
 	if a.IsLoopback() {
 		a = netip.AddrFrom4([4]byte{127, 0, 0, 1})

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// pass is one look at a screen: at second at, having last reported itself at second alive; -1: not since the look before.
+// pass is one look at a screen: at second at, having last reported itself at second alive; -1: not since the look
+// before.
 type pass struct {
 	at, alive int
 	want      string

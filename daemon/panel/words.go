@@ -32,13 +32,14 @@ type View struct {
 
 // Desk is whoever tapped last, and what they are asked.
 type Desk struct {
-	Name   string      `json:"name"`
-	Until  time.Time   `json:"until"`
-	At     uint64      `json:"at"`               // which arrival this is: a touch names it, so that it is nobody else's
-	Report bool        `json:"report,omitempty"` // they were asked for their card to report a problem
-	Ask    string      `json:"ask,omitempty"`    // log: which of Items was done; vouch: which the learner did well; confirm, attest: the Offers answer
-	Line   policy.Text `json:"line,omitzero"`
-	Items  []Choice    `json:"items,omitempty"`
+	Name   string    `json:"name"`
+	Until  time.Time `json:"until"`
+	At     uint64    `json:"at"`               // which arrival this is: a touch names it, so that it is nobody else's
+	Report bool      `json:"report,omitempty"` // they were asked for their card to report a problem
+	// log: which of Items was done; vouch: which the learner did well; confirm, attest: the Offers answer
+	Ask   string      `json:"ask,omitempty"`
+	Line  policy.Text `json:"line,omitzero"`
+	Items []Choice    `json:"items,omitempty"`
 }
 
 // Sign is the shape on the screen: never colour alone.
@@ -91,7 +92,8 @@ func (c Clock) day(t time.Time) policy.Text {
 	return policy.Text{FR: d + " " + months[t.Month()-1], EN: t.Format("2 Jan")}
 }
 
-// elided are the beginnings of names before which «de» loses its e: vowels, the h of Hélène and Henri (not Hugo's), the y of Yves (not Yanis's).
+// elided are the beginnings of names before which «de» loses its e: vowels, the h of Hélène and Henri (not Hugo's), the
+// y of Yves (not Yanis's).
 var elided = regexp.MustCompile(`(?i)^([aeiouàáâäéèêëíîïóôöúùûüœæ]|h[eéè]|y[^aeiouéè])`)
 
 // of is «de» before a name.
@@ -238,7 +240,8 @@ func Unknown(code string) View {
 		Next: policy.Text{FR: "Prochaine étape : donner ce code à l’accueil", EN: "Next step: give this code to the desk"}}
 }
 
-// Unreadable answers a card of which the reader gives no number that anything here understands; random: it makes up another for each tap.
+// Unreadable answers a card of which the reader gives no number that anything here understands; random: it makes up
+// another for each tap.
 func Unreadable(random bool) View {
 	v := View{Sign: SignUnknown, Line: policy.Text{FR: "Carte illisible ici", EN: "Card not readable here"},
 		Next: policy.Text{FR: "Prochaine étape : une autre carte, ou l’accueil", EN: "Next step: another card, or the desk"}}
@@ -255,8 +258,8 @@ func Occupied(name string) View {
 		Next: policy.Text{FR: "Prochaine étape : attendre la fin de la session", EN: "Next step: wait for the session to end"}}
 }
 
-// TaggedOut says why nobody may use the machine, and as whom somebody said so. A zero since leaves the day out; NoRole is the office,
-// or the machine itself.
+// TaggedOut says why nobody may use the machine, and as whom somebody said so. A zero since leaves the day out; NoRole
+// is the office, or the machine itself.
 func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) View {
 	line := policy.Text{FR: "Hors service", EN: "Out of service"}
 	if !since.IsZero() {
@@ -277,8 +280,8 @@ func (c Clock) TaggedOut(since time.Time, reason policy.Text, by policy.Role) Vi
 	return v
 }
 
-// OnlyRelay says what an open relay does not do. The terminals before the relay stay live: what makes a machine safe to work on is its plug
-// pulled out, or its main switch off and padlocked (EN 60204-1, 5.3 and 5.4).
+// OnlyRelay says what an open relay does not do. The terminals before the relay stay live: what makes a machine safe to
+// work on is its plug pulled out, or its main switch off and padlocked (EN 60204-1, 5.3 and 5.4).
 func OnlyRelay() policy.Text {
 	return policy.Text{FR: "Seul le relais est ouvert : débrancher, ou cadenasser l’interrupteur principal, avant d’y mettre les mains",
 		EN: "Only the relay is open: unplug the machine, or lock its main switch, before putting hands in"}
@@ -289,8 +292,8 @@ func join(a, b policy.Text) policy.Text {
 	return policy.Text{FR: a.FR + ". " + b.FR, EN: a.EN + ". " + b.EN}
 }
 
-// Maintenance says who works on the machine, and who works along; helper may be empty. The machine is powered: its next step says what
-// the button below it, OfferPowerOff, does not do.
+// Maintenance says who works on the machine, and who works along; helper may be empty. The machine is powered: its next
+// step says what the button below it, OfferPowerOff, does not do.
 func Maintenance(name, helper string) View {
 	v := View{Sign: SignWrench,
 		Line: policy.Text{FR: "Maintenance par " + name + ". Machine sous tension", EN: "Maintenance by " + name + ". Machine powered"},
@@ -373,7 +376,8 @@ func StillStopping() View {
 		Next: policy.Text{FR: "Présenter la carte à nouveau, ou prévenir un mainteneur", EN: "Tap your card again, or tell a maintainer"}}
 }
 
-// Withdrawn says why a session ended under somebody's hands: the site's new list lacks who answers for it, or blocks their card.
+// Withdrawn says why a session ended under somebody's hands: the site's new list lacks who answers for it, or blocks
+// their card.
 func Withdrawn() View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{FR: "La session s’arrête : l’accès vient d’être retiré par le lieu", EN: "The session ends: the site has just withdrawn access"},

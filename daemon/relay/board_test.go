@@ -92,10 +92,12 @@ func TestRelayBoardThatHoldsItsStateIsRefusedByName(t *testing.T) {
 	}
 }
 
-// Files of before supply: existed have pull: up alone. Where the board is fed with 3.3 V it is safe, and one line mends it.
+// Files of before supply: existed have pull: up alone. Where the board is fed with 3.3 V it is safe, and one line mends
+// it.
 func TestAnActiveLowBoardOfUnknownSupplyIsToldTheOneMissingKey(t *testing.T) {
 	w := Wiring{Relay: "gpio:pinctrl-/17", ActiveLow: true, PullUp: true}
-	if f, bad := w.LevelFault(); !bad || !strings.HasPrefix(f.Cure, "if VCC is fed with 3.3 V already, write supply: 3.3V") {
+	if f, bad := w.LevelFault(); !bad ||
+		!strings.HasPrefix(f.Cure, "if VCC is fed with 3.3 V already, write supply: 3.3V") {
 		t.Errorf("%t %v", bad, f)
 	}
 	w.Supply = Supply5

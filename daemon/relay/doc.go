@@ -19,15 +19,18 @@
 //	                 busy L      the machine works (1) or does not
 //	                 fault …     the guard gives up, and why
 //
-// The guard opens the relay, and never closes it again by itself, when its input ends, when Lease passes without a word,
-// when the e-stop or the door opens, when the contactor does not follow, when a line makes no sense, when the daemon no longer listens, when the pin gives an error and
-// when it is asked to end. A line without its line feed is no line: half an order switches nothing. Where the last «on»
-// allowed it and the machine is busy, a lost daemon's job may finish first; the e-stop still ends it at once.
+// The guard opens the relay, and never closes it again by itself, when its input ends, when Lease passes without a
+// word, when the e-stop or the door opens, when the contactor does not follow, when a line makes no sense, when the
+// daemon no longer listens, when the pin gives an error and when it is asked to end. A line without its line feed is no
+// line: half an order switches nothing. Where the last «on» allowed it and the machine is busy, a lost daemon's job may
+// finish first; the e-stop still ends it at once.
 //
-// With a heartbeat the relay's line is not a level but a signal of 200 Hz, toggled every 2.5 ms, for a charge pump: whatever stops the
-// guard's loop, the kernel included, opens the relay. The pump takes up to 0.6 s more than a level to let go.
+// With a heartbeat the relay's line is not a level but a signal of 200 Hz, toggled every 2.5 ms, for a charge pump:
+// whatever stops the guard's loop, the kernel included, opens the relay. The pump takes up to 0.6 s more than a level
+// to let go.
 //
-// The Switch ends a guard that does not confirm an order, does not answer keep, or makes no sense: the relay opens with it.
+// The Switch ends a guard that does not confirm an order, does not answer keep, or makes no sense: the relay opens with
+// it.
 //
 // The relay is a contact in series with the machine's own emergency stop and guards; it never replaces them.
 package relay

@@ -21,8 +21,8 @@ const (
 	Lost      Happening = "guard-lost" // the guard has ended, and the relay is open
 )
 
-// news holds events until they are taken. Telling never waits: of what was not taken, each input keeps its last change and
-// the one before, so that a reader who comes late learns both that the e-stop opened and that it closed again.
+// news holds events until they are taken. Telling never waits: of what was not taken, each input keeps its last change
+// and the one before, so that a reader who comes late learns both that the e-stop opened and that it closed again.
 type news struct {
 	mu    sync.Mutex
 	queue []Event

@@ -19,19 +19,21 @@ const (
 	renewal = 250 * time.Millisecond
 	// backlog is how many words wait for a daemon that does not read, beyond what the pipe holds (64 KiB on Linux).
 	backlog = 256
-	// pulse is how often a heartbeat's line changes: 200 Hz. The charge pump's C1 is so small beside C2 that five stray edges do
-	// not close the relay, and so small a C1 must be moved often (firmware-config/charge-pump.svg; TestChargePumpHolds… there computes it). A pulse
-	// is a timer, a select and one ioctl. A late one harms nothing: the pump bears 50 ms without any.
+	// pulse is how often a heartbeat's line changes: 200 Hz. The charge pump's C1 is so small beside C2 that five stray
+	// edges do not close the relay, and so small a C1 must be moved often (firmware-config/charge-pump.svg;
+	// TestChargePumpHolds… there computes it). A pulse is a timer, a select and one ioctl. A late one harms nothing: the
+	// pump bears 50 ms without any.
 	pulse = 2500 * time.Microsecond
-	// pumpRelease is how long a charge pump may hold its relay after the last beat. The drawing's values give 0.58 s at most
-	// (firmware-config/circuit.PumpRelease; TestContactorIsGivenThePumpsTime compares the two).
+	// pumpRelease is how long a charge pump may hold its relay after the last beat. The drawing's values give 0.58 s at
+	// most (firmware-config/circuit.PumpRelease; TestContactorIsGivenThePumpsTime compares the two).
 	pumpRelease = 600 * time.Millisecond
-	// contactorTime is how long the relay (K1 in firmware-config/wiring.svg, 10 ms: Omron G5LE), the contactor relay K2 (40 ms, check) and
-	// a contactor with its suppressor take one after the other: 73 ms and 24 ms for a Schneider LC1D09BD with LAD4TBDL (check), up to
-	// 150 ms for large ones. A contactor with a plain diode takes some 6 to 10 times as long to open: the margin bears that for a small one.
+	// contactorTime is how long the relay (K1 in firmware-config/wiring.svg, 10 ms: Omron G5LE), the contactor relay K2
+	// (40 ms, check) and a contactor with its suppressor take one after the other: 73 ms and 24 ms for a Schneider
+	// LC1D09BD with LAD4TBDL (check), up to 150 ms for large ones. A contactor with a plain diode takes some 6 to 10 times
+	// as long to open: the margin bears that for a small one.
 	contactorTime = 200 * time.Millisecond
-	// openingTime is how long the Switch asks again while a contactor still opens: what a pump and a contactor take, and less than the
-	// second after which the daemon's loop counts as hung.
+	// openingTime is how long the Switch asks again while a contactor still opens: what a pump and a contactor take, and
+	// less than the second after which the daemon's loop counts as hung.
 	openingTime = pumpRelease + contactorTime
 	// followMargin is for a busy Pi, and for a mirror contact that bounces.
 	followMargin = 300 * time.Millisecond
@@ -46,7 +48,8 @@ var ErrLost = errors.New("the daemon is gone")
 
 var errDeaf = errors.New("the daemon does not listen")
 
-// followTime is how long a contactor may take to do as it is told, before the guard reports it. Behind a charge pump it opens later.
+// followTime is how long a contactor may take to do as it is told, before the guard reports it. Behind a charge pump it
+// opens later.
 func followTime(heartbeat bool) time.Duration {
 	if heartbeat {
 		return pumpRelease + contactorTime + followMargin
@@ -222,7 +225,8 @@ func (g *guard) close(o order) error {
 			g.lies, g.closed = true, true
 			g.say(word{say: "contactor", on: true})
 			g.expect(flutter)
-		case (why == "e-stop" || why == "door") && !g.stops[why]: // the pin said so once, and nobody heard an edge: a press will say so again
+		case (why == "e-stop" || why == "door") && !g.stops[why]:
+			// the pin said so once, and nobody heard an edge: a press will say so again
 			g.say(word{say: why, on: true})
 			defer g.say(word{say: why})
 		}
@@ -318,8 +322,8 @@ func (g *guard) expect(d time.Duration) {
 	g.check.Reset(d)
 }
 
-// compare opens the relay when the contactor has not followed: it is welded, or its coil or its wire is broken. The first comparison
-// speaks whatever it finds: the daemon may hold what a guard before this one said of the contactor.
+// compare opens the relay when the contactor has not followed: it is welded, or its coil or its wire is broken. The
+// first comparison speaks whatever it finds: the daemon may hold what a guard before this one said of the contactor.
 func (g *guard) compare() error {
 	g.checking, g.closed = false, bool(g.pins.Contactor.Read())
 	if lies := g.closed != g.on; lies != g.lies || !g.compared {

@@ -250,7 +250,8 @@ func TestNothingFinishesAloneUnlessAllowedAndBusy(t *testing.T) {
 
 func TestCapIsCountedFromTheFirstLoss(t *testing.T) {
 	rigged(t, nil, func(r *rig) {
-		r.say("on 1 60000 0\n").set(&r.busy, true).wait(sample).wait(30*time.Second - sample) // the daemon hangs, and then dies
+		// the daemon hangs, and then dies
+		r.say("on 1 60000 0\n").set(&r.busy, true).wait(sample).wait(30*time.Second - sample)
 		r.in.Close()
 		r.wait(30*time.Second+Lease-time.Millisecond).is(true, "just before the cap")
 		r.wait(time.Millisecond).is(false, "at the cap")
@@ -452,7 +453,8 @@ func FuzzLines(f *testing.F) {
 		if w, err := parseWord(s); err == nil && w.String() != s {
 			t.Errorf("%q became %+v", s, w)
 		}
-		if l, err := readLine(bufio.NewReaderSize(strings.NewReader(s), maxLine)); err == nil && !strings.HasPrefix(s, l+"\n") {
+		if l, err := readLine(bufio.NewReaderSize(strings.NewReader(s), maxLine)); err == nil &&
+			!strings.HasPrefix(s, l+"\n") {
 			t.Errorf("%q was read as %q", s, l)
 		}
 	})

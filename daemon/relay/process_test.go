@@ -30,7 +30,11 @@ func TestMain(m *testing.M) {
 }
 
 func wiring(dir string) Wiring {
-	return Wiring{Relay: "sim:" + filepath.Join(dir, "pin"), EStop: "sim:" + filepath.Join(dir, "estop"), Busy: "sim:" + filepath.Join(dir, "busy")}
+	return Wiring{
+		Relay: "sim:" + filepath.Join(dir, "pin"),
+		EStop: "sim:" + filepath.Join(dir, "estop"),
+		Busy:  "sim:" + filepath.Join(dir, "busy"),
+	}
 }
 
 // guardChild is what portillond guard does.
@@ -73,7 +77,8 @@ func daemonChild(dir string) {
 
 func child(kind, dir string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "RELAY_TEST_CHILD="+kind, "RELAY_TEST_DIR="+dir, "GORACE=atexit_sleep_ms=0") // else a guard under the race detector takes a second to end
+	// else a guard under the race detector takes a second to end
+	cmd.Env = append(os.Environ(), "RELAY_TEST_CHILD="+kind, "RELAY_TEST_DIR="+dir, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	return cmd
 }
@@ -83,8 +88,8 @@ func lit(dir string) bool {
 	return err == nil && on
 }
 
-// busy is how much longer than promised something may take here, where others use the computer too. The tests with a clock of their own hold
-// the promise to the millisecond, and the emulated machine measures it.
+// busy is how much longer than promised something may take here, where others use the computer too. The tests with a
+// clock of their own hold the promise to the millisecond, and the emulated machine measures it.
 const busy = 5
 
 // within waits for what must come in d, on a computer that does nothing else.
@@ -343,7 +348,8 @@ func TestCloseEndsAJobThatMightHaveFinishedAlone(t *testing.T) {
 	}
 }
 
-// The daemon's files are its journal, its sockets, its reader: a guard that outlived it with one of them would hold them open.
+// The daemon's files are its journal, its sockets, its reader: a guard that outlived it with one of them would hold
+// them open.
 func TestGuardHasNoFilesOfTheDaemon(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "journal"))
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// Two cards change places in a slot: off and on come within milliseconds, and the contactor needs 50 (with a charge pump 500) to open.
+// Two cards change places in a slot: off and on come within milliseconds, and the contactor needs 50 (with a charge
+// pump 500) to open.
 func TestNextMemberBeforeTheContactorHasOpenedIsNoLie(t *testing.T) {
 	feedback := &contact{}
 	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.Contactor = feedback } }, func(r *rig) {
@@ -26,7 +27,10 @@ func TestNextMemberBeforeTheContactorHasOpenedIsNoLie(t *testing.T) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if slices.Contains(r.said, "contactor 1") {
-			t.Errorf("a sound contactor was called a liar (the daemon tags the machine out until a maintainer comes): %s", strings.Join(r.said, ", "))
+			t.Errorf(
+				"a sound contactor was called a liar (the daemon tags the machine out until a maintainer comes): %s",
+				strings.Join(r.said, ", "),
+			)
 		}
 	})
 }
@@ -40,7 +44,8 @@ type spark struct {
 func (s *spark) Read() gpio.Level                 { return gpio.Level(s.now.Swap(false)) }
 func (s *spark) WaitForEdge(d time.Duration) bool { time.Sleep(d); return false }
 
-// A refusal that names the e-stop must be taken back: the daemon holds it as a fault until the guard says that the e-stop is closed.
+// A refusal that names the e-stop must be taken back: the daemon holds it as a fault until the guard says that the
+// e-stop is closed.
 func TestRefusalForASparkIsTakenBack(t *testing.T) {
 	s := &spark{}
 	rigged(t, func(r *rig) { r.more = func(p *Pins) { p.EStop = s } }, func(r *rig) {
@@ -53,8 +58,12 @@ func TestRefusalForASparkIsTakenBack(t *testing.T) {
 		if deny < 0 {
 			t.Fatal(r.said)
 		}
-		if after := append(r.said[:deny:deny], r.said[deny:]...); !slices.Contains(after[deny:], "e-stop 0") && !slices.Contains(after, "e-stop 1") {
-			t.Errorf("the start was refused for the e-stop, and ten seconds later nothing has taken it back: %s", strings.Join(r.said, ", "))
+		if after := append(r.said[:deny:deny], r.said[deny:]...); !slices.Contains(after[deny:], "e-stop 0") &&
+			!slices.Contains(after, "e-stop 1") {
+			t.Errorf(
+				"the start was refused for the e-stop, and ten seconds later nothing has taken it back: %s",
+				strings.Join(r.said, ", "),
+			)
 		}
 	})
 }
@@ -76,7 +85,10 @@ func TestEndAlwaysKills(t *testing.T) {
 		d := &immortal{}
 		if !newSwitch(in, d, nil).end(200*time.Microsecond) && d.kills.Load() == 0 {
 			time.Sleep(10 * time.Millisecond)
-			t.Fatalf("the guard did not end and was killed %d times: it holds the relay as it was, and nobody tries again", d.kills.Load())
+			t.Fatalf(
+				"the guard did not end and was killed %d times: it holds the relay as it was, and nobody tries again",
+				d.kills.Load(),
+			)
 		}
 	}
 }

@@ -27,7 +27,8 @@ const (
 )
 
 var (
-	// ErrNoGuard is what a Switch answers that was never started, or was closed, or whose guard has ended: the relay is open.
+	// ErrNoGuard is what a Switch answers that was never started, or was closed, or whose guard has ended: the relay is
+	// open.
 	ErrNoGuard = errors.New("there is no guard")
 )
 
@@ -39,7 +40,8 @@ const (
 	ErrDoor      Refusal = "door"
 	ErrContactor Refusal = "contactor"
 	ErrRuns      Refusal = "runs"
-	ErrMoment    Refusal = "moment" // the contactor has just been told to open, or its mirror contact chatters: Set asked again until it must have settled
+	// the contactor has just been told to open, or its mirror contact chatters: Set asked again until it must have settled
+	ErrMoment Refusal = "moment"
 )
 
 var refusals = map[Refusal]string{ErrEStop: "the emergency stop is open", ErrDoor: "the door is open",
@@ -84,12 +86,12 @@ type Switch struct {
 	why        string
 }
 
-// Start runs the guard's command and waits until it holds the pin, open, for at most five seconds. alive is asked before
-// each renewal: false lets the lease end. Events go to events, which should be read; the last is Lost. A reader who is slow finds
-// each input brought up to date; nothing else waits for it.
+// Start runs the guard's command and waits until it holds the pin, open, for at most five seconds. alive is asked
+// before each renewal: false lets the lease end. Events go to events, which should be read; the last is Lost. A reader
+// who is slow finds each input brought up to date; nothing else waits for it.
 //
-// The guard gets a process group of its own, so that a terminal's Ctrl-C and Ctrl-Z reach the daemon alone, and no files
-// but its standard ones: its input ends with the daemon, however that ends.
+// The guard gets a process group of its own, so that a terminal's Ctrl-C and Ctrl-Z reach the daemon alone, and no
+// files but its standard ones: its input ends with the daemon, however that ends.
 func Start(ctx context.Context, cmd *exec.Cmd, alive func() bool, events chan<- Event) (*Switch, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -234,10 +236,11 @@ func (s *Switch) reason() string {
 	return s.why
 }
 
-// Set closes or opens the relay and returns once the guard has confirmed, within a second; twice that where a contactor still opens.
-// finish is how long the machine's job may go on if this daemon is lost, cool how long the extraction runs on after the relay; both at most MaxFinish. After an error the relay is open: the
-// guard refused (a Refusal), or it is gone, or it did not answer, was ended, and Lost follows. A ctx that ends before the answer ends the guard too,
-// and one that has ended closes nothing.
+// Set closes or opens the relay and returns once the guard has confirmed, within a second; twice that where a contactor
+// still opens. finish is how long the machine's job may go on if this daemon is lost, cool how long the extraction runs
+// on after the relay; both at most MaxFinish. After an error the relay is open: the guard refused (a Refusal), or it is
+// gone, or it did not answer, was ended, and Lost follows. A ctx that ends before the answer ends the guard too, and
+// one that has ended closes nothing.
 func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	if s.in == nil {
 		return ErrNoGuard

@@ -63,7 +63,8 @@ func (p *pipe) Close() error {
 	return nil
 }
 
-// fake is a guard that says what a test has it say. It ends when it is killed, and when its input does if it is not stuck.
+// fake is a guard that says what a test has it say. It ends when it is killed, and when its input does if it is not
+// stuck.
 type fake struct {
 	in, out *pipe
 	orders  *bufio.Reader // what the daemon says
@@ -134,7 +135,12 @@ func honest(o order) string {
 func mute(order) string { return "" }
 
 // held starts a Switch on a fake guard, and closes it after the story.
-func held(t *testing.T, alive func() bool, reply func(order) string, story func(*testing.T, *Switch, *fake, chan Event)) {
+func held(
+	t *testing.T,
+	alive func() bool,
+	reply func(order) string,
+	story func(*testing.T, *Switch, *fake, chan Event),
+) {
 	synctest.Test(t, func(t *testing.T) {
 		f, say, hear := newFake()
 		events := make(chan Event, 64)
@@ -185,7 +191,8 @@ func TestSetReturnsWhenTheGuardHasConfirmed(t *testing.T) {
 	held(t, yes, slow, func(t *testing.T, s *Switch, _ *fake, _ chan Event) {
 		for _, on := range []bool{true, true, false, false, true} {
 			var err error
-			if d := took(t, func() { err = s.Set(t.Context(), on, time.Hour, 0) }); err != nil || d < confirmation-time.Millisecond {
+			if d := took(t, func() { err = s.Set(t.Context(), on, time.Hour, 0) }); err != nil ||
+				d < confirmation-time.Millisecond {
 				t.Errorf("%v after %v", err, d)
 			}
 		}
@@ -326,12 +333,17 @@ func TestLeaseIsRenewedOnlyWhileTheDaemonLives(t *testing.T) {
 
 func TestUnsetAliveIsDead(t *testing.T) {
 	var keeps atomic.Int64
-	held(t, nil, func(o order) string { keeps.Add(1); return honest(o) }, func(t *testing.T, _ *Switch, _ *fake, _ chan Event) {
-		time.Sleep(time.Minute)
-		if got := keeps.Load(); got != 0 {
-			t.Errorf("%d keeps", got)
-		}
-	})
+	held(
+		t,
+		nil,
+		func(o order) string { keeps.Add(1); return honest(o) },
+		func(t *testing.T, _ *Switch, _ *fake, _ chan Event) {
+			time.Sleep(time.Minute)
+			if got := keeps.Load(); got != 0 {
+				t.Errorf("%d keeps", got)
+			}
+		},
+	)
 }
 
 func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
@@ -345,7 +357,8 @@ func TestOrdersAfterTheContextEndTheGuard(t *testing.T) {
 	})
 }
 
-// A card and the end of the daemon may come in one moment: the relay must not close for it, and is open afterwards as after any error.
+// A card and the end of the daemon may come in one moment: the relay must not close for it, and is open afterwards as
+// after any error.
 func TestOrderToCloseAfterTheContextIsNotGiven(t *testing.T) {
 	var given atomic.Int64
 	counts := func(o order) string {
@@ -368,18 +381,23 @@ func TestOrderToCloseAfterTheContextIsNotGiven(t *testing.T) {
 
 func TestCloseOpensTheRelayBeforeTheGuardMayThinkItLost(t *testing.T) {
 	var last atomic.Value
-	held(t, yes, func(o order) string { last.Store(o.do); return honest(o) }, func(t *testing.T, s *Switch, g *fake, _ chan Event) {
-		s.Set(t.Context(), true, time.Hour, 0)
-		if err := s.Close(); err != nil || last.Load() != "off" || g.killed.Load() {
-			t.Errorf("%v; the last order was %v, killed %v", err, last.Load(), g.killed.Load())
-		}
-		if err := s.Close(); err != nil {
-			t.Error("again:", err)
-		}
-		if err := s.Set(t.Context(), true, 0, 0); err == nil {
-			t.Error("a closed Switch switched on")
-		}
-	})
+	held(
+		t,
+		yes,
+		func(o order) string { last.Store(o.do); return honest(o) },
+		func(t *testing.T, s *Switch, g *fake, _ chan Event) {
+			s.Set(t.Context(), true, time.Hour, 0)
+			if err := s.Close(); err != nil || last.Load() != "off" || g.killed.Load() {
+				t.Errorf("%v; the last order was %v, killed %v", err, last.Load(), g.killed.Load())
+			}
+			if err := s.Close(); err != nil {
+				t.Error("again:", err)
+			}
+			if err := s.Set(t.Context(), true, 0, 0); err == nil {
+				t.Error("a closed Switch switched on")
+			}
+		},
+	)
 }
 
 func TestCloseIsBounded(t *testing.T) {
@@ -415,7 +433,10 @@ func TestEventsThatNobodyReadsHoldNothingUp(t *testing.T) {
 		for range 4 {
 			got = append(got, <-events)
 		}
-		if want := []Event{{EStop, true, ""}, {Dropped, false, "e-stop"}, {EStop, false, ""}, {Busy, true, ""}}; !slices.Equal(got, want) {
+		if want := []Event{{EStop, true, ""}, {Dropped, false, "e-stop"}, {EStop, false, ""}, {Busy, true, ""}}; !slices.Equal(
+			got,
+			want,
+		) {
 			t.Errorf("%+v", got)
 		}
 		if err := s.Close(); err != nil {

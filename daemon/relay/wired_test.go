@@ -53,7 +53,8 @@ func TestContactorThatFollowsIsBelieved(t *testing.T) {
 	})
 }
 
-// pumped is a contactor behind a charge pump and a relay: it closes soon after the first beats, and opens late after the last.
+// pumped is a contactor behind a charge pump and a relay: it closes soon after the first beats, and opens late after
+// the last.
 type pumped struct {
 	gpio.PinOut
 	mirror      contact
@@ -80,7 +81,8 @@ func (p *pumped) Out(l gpio.Level) error {
 	return nil
 }
 
-// A pump that lets go as late as the drawing's may, and a large contactor behind it, are no fault; one that is later is.
+// A pump that lets go as late as the drawing's may, and a large contactor behind it, are no fault; one that is later
+// is.
 func TestContactorIsGivenThePumpsTime(t *testing.T) {
 	if pumpRelease != circuit.PumpRelease {
 		t.Errorf("the guard counts with %v for a charge pump, the drawing with %v", pumpRelease, circuit.PumpRelease)
@@ -89,7 +91,10 @@ func TestContactorIsGivenThePumpsTime(t *testing.T) {
 		t.Errorf("a contactor behind a pump is given %v", late)
 	}
 	if openingTime >= time.Second { // daemon: hang
-		t.Errorf("an order waits %v for a contactor that opens, and the daemon's loop counts as hung after a second", openingTime)
+		t.Errorf(
+			"an order waits %v for a contactor that opens, and the daemon's loop counts as hung after a second",
+			openingTime,
+		)
 	}
 	for _, x := range []struct {
 		name  string
@@ -150,7 +155,12 @@ func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 	t.Run("its wire is broken", func(t *testing.T) {
 		c := &contactor{mute: true}
 		coiled(t, c, func(r *rig) {
-			r.say("on 1 0 0\n").hears("deny 1 moment").wait(time.Second).hears("contactor 1").say("on 2 0 0\n").hears("deny 2 contactor")
+			r.say("on 1 0 0\n").
+				hears("deny 1 moment").
+				wait(time.Second).
+				hears("contactor 1").
+				say("on 2 0 0\n").
+				hears("deny 2 contactor")
 			if c.brittle.high() {
 				t.Error("the relay is closed")
 			}
@@ -158,7 +168,8 @@ func TestContactorThatDiffersFromTheOrderOpensTheRelay(t *testing.T) {
 	})
 }
 
-// A guard may die while its contactor lies, and the contactor be mended before the next one begins: only that one can take the fault back.
+// A guard may die while its contactor lies, and the contactor be mended before the next one begins: only that one can
+// take the fault back.
 func TestFirstComparisonOfAGuardAlwaysSpeaks(t *testing.T) {
 	c := &contactor{}
 	coiled(t, c, func(r *rig) {

@@ -35,7 +35,8 @@ machines:
   laser: { name: { fr: Laser }, grants: [{ role: user, needs: user }, { role: maintainer, needs: maintainer }] }
 `
 
-// othersBadge is a file that others made, beside the repository. Where it is absent the test is skipped, but fails where CI is set.
+// othersBadge is a file that others made, beside the repository. Where it is absent the test is skipped, but fails
+// where CI is set.
 func othersBadge(t *testing.T, parts ...string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "..", "shared", "openbadges"}, parts...)...))
@@ -47,17 +48,34 @@ func othersBadge(t *testing.T, parts ...string) []byte {
 	return b
 }
 
-// A credential that another issuer signed counts as the badge that accepts it, under that issuer's own keys, with the induction besides; as a
-// maintainer it does not count, since no entry names that role.
+// A credential that another issuer signed counts as the badge that accepts it, under that issuer's own keys, with the
+// induction besides; as a maintainer it does not count, since no entry names that role.
 func TestABadgeOfAnotherIssuerCountsAsOursAtTheMachine(t *testing.T) {
-	theirs := othersBadge(t, "1EdTech+digital-credentials-public-validator", "inspector-vc", "src", "test", "resources", "ob30", "simple.json")
+	theirs := othersBadge(
+		t,
+		"1EdTech+digital-credentials-public-validator",
+		"inspector-vc",
+		"src",
+		"test",
+		"resources",
+		"ob30",
+		"simple.json",
+	)
 	key, err := openbadge.GenerateKey("the lab's")
 	if err != nil {
 		t.Fatal(err)
 	}
 	issue := func(achievement string) []byte {
-		b, err := openbadge.IssueJSON(openbadge.Draft{IssuerName: "Lab", Subject: "did:example:ebfeb1f712ebc6f1c276e12ec21", ValidFrom: monday.AddDate(-1, 0, 0),
-			Achievement: openbadge.Achievement{ID: achievement, Name: "x", Criteria: "y"}}, key, monday)
+		b, err := openbadge.IssueJSON(
+			openbadge.Draft{
+				IssuerName:  "Lab",
+				Subject:     "did:example:ebfeb1f712ebc6f1c276e12ec21",
+				ValidFrom:   monday.AddDate(-1, 0, 0),
+				Achievement: openbadge.Achievement{ID: achievement, Name: "x", Criteria: "y"},
+			},
+			key,
+			monday,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +109,13 @@ func TestABadgeOfAnotherIssuerCountsAsOursAtTheMachine(t *testing.T) {
 			if c.member != "" {
 				member = c.member
 			}
-			writeSite(t, filepath.Join(b.dir, "site"), text, "portillon: 1\nmembers: [{ id: m-1, name: Léa, subject: \""+member+"\", cards: [\"62E3086CED\"] }]\n", c.files)
+			writeSite(
+				t,
+				filepath.Join(b.dir, "site"),
+				text,
+				"portillon: 1\nmembers: [{ id: m-1, name: Léa, subject: \""+member+"\", cards: [\"62E3086CED\"] }]\n",
+				c.files,
+			)
 			var warnings []string
 			b.install(2, func(built *site.Built) { warnings = built.Warnings })
 			r := b.load()
@@ -99,11 +123,14 @@ func TestABadgeOfAnotherIssuerCountsAsOursAtTheMachine(t *testing.T) {
 			if got := heldOf(p); got != c.holds {
 				t.Errorf("holds %q, want %q", got, c.holds)
 			}
-			d := r.Policy.Decide(policy.Question{At: monday, Clock: policy.Trusted, Machine: "laser", Member: p.Member, Issued: monday})
+			d := r.Policy.Decide(
+				policy.Question{At: monday, Clock: policy.Trusted, Machine: "laser", Member: p.Member, Issued: monday},
+			)
 			if d.Verdict != c.verdict || c.code != "" && d.Codes()[0] != c.code {
 				t.Errorf("%v %v, want %v %v", d.Verdict, d.Codes(), c.verdict, c.code)
 			}
-			if d.Verdict == policy.Allow && (len(d.Others) > 0 || len(d.Accepted) != 1 || d.Accepted[0].Issuer != "example" || d.Accepted[0].With != "induction") {
+			if d.Verdict == policy.Allow &&
+				(len(d.Others) > 0 || len(d.Accepted) != 1 || d.Accepted[0].Issuer != "example" || d.Accepted[0].With != "induction") {
 				t.Errorf("rests on %+v, others %v", d.Accepted, d.Others)
 			}
 			if got := strings.Join(warnings, "\n"); (c.warning == "") != (got == "") || !strings.Contains(got, c.warning) {

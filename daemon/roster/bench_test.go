@@ -91,13 +91,28 @@ func knownBuckets(members int, p *policy.Policy, known *memory) []wire.RosterBuc
 	for i := range members {
 		id := fmt.Sprintf("m-%06d", i)
 		w := wire.Member{ID: id, Name: fmt.Sprintf("Member %d", i), Emails: []string{fmt.Sprintf("member%d@example.org", i)},
-			Cards: []string{wire.Hash([]byte(id)), wire.CardFormHash(cardKey, wire.ShortForm, []byte(id)), wire.CardFormHash(cardKey, wire.ShortForm, []byte("x"+id))}}
+			Cards: []string{
+				wire.Hash([]byte(id)),
+				wire.CardFormHash(cardKey, wire.ShortForm, []byte(id)),
+				wire.CardFormHash(cardKey, wire.ShortForm, []byte("x"+id)),
+			}}
 		for j := range 3 {
 			badge, sha := p.Badges[(i+j)%len(p.Badges)], wire.Hash(fmt.Appendf(nil, "%d %d", i, j))
 			w.Badges = append(w.Badges, sha)
 			h, _ := parseHash(sha)
-			known.set(known.place(h), verdict{Valid: true, ID: "urn:uuid:" + sha[:32], Issuer: p.Issuers[0].Profile, Achievement: badge.Achievement, From: monday.AddDate(-1, 0, 0),
-				Identifiers: []openbadge.Identity{{Type: "emailAddress", Hash: "sha256$" + wire.Hash([]byte(w.Emails[0]+"salt")), Hashed: true, Salt: "salt"}}})
+			known.set(
+				known.place(h),
+				verdict{
+					Valid:       true,
+					ID:          "urn:uuid:" + sha[:32],
+					Issuer:      p.Issuers[0].Profile,
+					Achievement: badge.Achievement,
+					From:        monday.AddDate(-1, 0, 0),
+					Identifiers: []openbadge.Identity{
+						{Type: "emailAddress", Hash: "sha256$" + wire.Hash([]byte(w.Emails[0]+"salt")), Hashed: true, Salt: "salt"},
+					},
+				},
+			)
 		}
 		at := &out[wire.Bucket(policy.MemberID(id))]
 		at.Members = append(at.Members, w)

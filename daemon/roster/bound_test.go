@@ -33,8 +33,10 @@ func TestSignedBindingsHoldWhateverBucketAMemberStandsIn(t *testing.T) {
 	}
 	load := func(version uint64, change func(*site.Built)) error {
 		t.Helper()
-		built, err := s.Build(site.Order{Version: version, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: b.key, CardKey: cardKey,
-			Policy: site.PolicyOrder{Number: 1, Signer: signer}})
+		built, err := s.Build(
+			site.Order{Version: version, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: b.key, CardKey: cardKey,
+				Policy: site.PolicyOrder{Number: 1, Signer: signer}},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +63,8 @@ func TestSignedBindingsHoldWhateverBucketAMemberStandsIn(t *testing.T) {
 			}
 		}
 	}
-	if err := load(3, move); err == nil || !strings.Contains(err.Error(), wire.BindingUnsigned+": ") || !strings.Contains(err.Error(), "which is not their own") {
+	if err := load(3, move); err == nil || !strings.Contains(err.Error(), wire.BindingUnsigned+": ") ||
+		!strings.Contains(err.Error(), "which is not their own") {
 		t.Error(err)
 	}
 }

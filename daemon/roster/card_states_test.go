@@ -28,7 +28,10 @@ func (b *bench) edit(old, by string) {
 
 func TestRefusedCardsAreNobodysAndNameTheirMember(t *testing.T) {
 	b := newBench(t)
-	b.edit(`cards: ["62E3086CED"]`, `until: 2027-01-31, cards: ["AA00112233", { number: "62E3086CED", state: lost, since: 2026-11-01 }]`)
+	b.edit(
+		`cards: ["62E3086CED"]`,
+		`until: 2027-01-31, cards: ["AA00112233", { number: "62E3086CED", state: lost, since: 2026-11-01 }]`,
+	)
 	b.install(2, nil)
 	r := b.load()
 	uid, _ := rfid.ParseUID(lea)

@@ -145,8 +145,8 @@ func (r *Roster) findRefused(uid rfid.UID, short bool) (RefusedCard, bool) {
 	return RefusedCard{Person: r.person(c.at), State: c.state, Since: c.since}, true
 }
 
-// Lookup finds who a card belongs to. The number itself always wins. Without it the number's other forms count (rfid.Forms), if they lead
-// to one member alone, and to no card that is refused:
+// Lookup finds who a card belongs to. The number itself always wins. Without it the number's other forms count
+// (rfid.Forms), if they lead to one member alone, and to no card that is refused:
 //
 //   - its bytes reversed are a member's card;
 //   - it ends in a part that members.yaml names as printed on a member's card (dec:, wiegand26:, wiegand34:);

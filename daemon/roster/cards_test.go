@@ -52,8 +52,9 @@ func (b *bench) whose(number string, short bool) string {
 	return ""
 }
 
-// Each line is what members.yaml holds for Léa and for Zoé, and whom two machines find by a number: one whose reader gives whole numbers
-// (RDM6300, PN532, MFRC522, PC/SC), and one whose reader may give a part (26-bit Wiegand, a USB reader).
+// Each line is what members.yaml holds for Léa and for Zoé, and whom two machines find by a number: one whose reader
+// gives whole numbers (RDM6300, PN532, MFRC522, PC/SC), and one whose reader may give a part (26-bit Wiegand, a USB
+// reader).
 func TestACardIsFoundByTheNumberThatAnyReaderGives(t *testing.T) {
 	b := newBench(t)
 	for i, c := range []struct{ lea, zoe, number, whole, short string }{
@@ -66,7 +67,8 @@ func TestACardIsFoundByTheNumberThatAnyReaderGives(t *testing.T) {
 		{`"529D06E3"`, ``, "E3069D52", "Léa", "Léa"},
 		{`"529D06E3"`, ``, "9D06E3", "", "Léa"},
 		{`"529D06E3"`, ``, "069D52", "", "Léa"},
-		{`"529D06E3"`, ``, "00529D06E3", "", ""}, // four plain bytes are a whole number: an EM4100 card that ends so is another
+		// four plain bytes are a whole number: an EM4100 card that ends so is another
+		{`"529D06E3"`, ``, "00529D06E3", "", ""},
 		{`"04A224BA115E80"`, ``, "805E11BA24A204", "Léa", "Léa"},
 		{`"04A224BA115E80"`, ``, "8804A224", "", ""},
 		{`"04A224BA115E80"`, ``, "115E80", "", ""},
@@ -100,10 +102,24 @@ func TestACardIsFoundByTheNumberThatAnyReaderGives(t *testing.T) {
 	} {
 		b.cardsOf(uint64(i+2), c.lea, c.zoe)
 		if got := b.whose(c.number, false); got != c.whole {
-			t.Errorf("Léa [%s], Zoé [%s]: %s is %q's at a reader of whole numbers, want %q", c.lea, c.zoe, c.number, got, c.whole)
+			t.Errorf(
+				"Léa [%s], Zoé [%s]: %s is %q's at a reader of whole numbers, want %q",
+				c.lea,
+				c.zoe,
+				c.number,
+				got,
+				c.whole,
+			)
 		}
 		if got := b.whose(c.number, true); got != c.short {
-			t.Errorf("Léa [%s], Zoé [%s]: %s is %q's at a reader of short numbers, want %q", c.lea, c.zoe, c.number, got, c.short)
+			t.Errorf(
+				"Léa [%s], Zoé [%s]: %s is %q's at a reader of short numbers, want %q",
+				c.lea,
+				c.zoe,
+				c.number,
+				got,
+				c.short,
+			)
 		}
 	}
 }
@@ -124,7 +140,8 @@ func TestAFormOfTwoMembersInABundleBlocksNobody(t *testing.T) {
 	}
 }
 
-// A lost card is refused by every form that other readers give of it, and a card whose number is the same as such a form is not.
+// A lost card is refused by every form that other readers give of it, and a card whose number is the same as such a
+// form is not.
 func TestARefusedCardIsFoundByItsForms(t *testing.T) {
 	b := newBench(t)
 	for i, c := range []struct {
@@ -154,7 +171,14 @@ func TestARefusedCardIsFoundByItsForms(t *testing.T) {
 		active, _ := r.Lookup(uid)
 		first := func(p Person) string { name, _, _ := strings.Cut(p.Name, " "); return name }
 		if first(refused.Person) != c.refused || first(active) != c.active {
-			t.Errorf("Léa [%s], Zoé [%s], %s: refused %q, found %q", c.lea, c.zoe, c.number, first(refused.Person), first(active))
+			t.Errorf(
+				"Léa [%s], Zoé [%s], %s: refused %q, found %q",
+				c.lea,
+				c.zoe,
+				c.number,
+				first(refused.Person),
+				first(active),
+			)
 		}
 	}
 }

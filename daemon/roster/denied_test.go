@@ -9,7 +9,8 @@ import (
 	"portillon/wire"
 )
 
-// editRoster changes the roster's chunks as JSON of any fields: a newer hub writes some that this program does not know.
+// editRoster changes the roster's chunks as JSON of any fields: a newer hub writes some that this program does not
+// know.
 func editRoster(t *testing.T, built *site.Built, change func(member map[string]any)) {
 	t.Helper()
 	for i, c := range built.Manifest.Chunks {
@@ -43,7 +44,8 @@ func TestMemberWithAnUnknownCriticalFieldIsDeniedAlone(t *testing.T) {
 		})
 	})
 	r := b.load()
-	if len(r.Denied) != 1 || r.Denied[0].Member != "m-020dc2" || !strings.Contains(r.Denied[0].Why.Error(), `requires "novel"`) {
+	if len(r.Denied) != 1 || r.Denied[0].Member != "m-020dc2" ||
+		!strings.Contains(r.Denied[0].Why.Error(), `requires "novel"`) {
 		t.Errorf("denied: %v", r.Denied)
 	}
 	for p := range r.Everyone() {

@@ -20,8 +20,8 @@ func (l *loader) verify(credential []byte) verdict {
 		Subject: b.Subject, Identifiers: b.Identifiers, Status: b.Status, Hosted: v.Assurance == openbadge.Hosted}
 }
 
-// holdings adds the badges of a member that count for them: verified under the keys of their own issuer, of a badge that the policy names or
-// accepts, and issued to them.
+// holdings adds the badges of a member that count for them: verified under the keys of their own issuer, of a badge
+// that the policy names or accepts, and issued to them.
 //
 // badges are their places in the memory, at the member's place among the people.
 func (l *loader) holdings(m wire.Member, badges []int, at int32) {
@@ -62,7 +62,8 @@ func (l *loader) list(place int, at int32) {
 	l.listed[place] = 1 + at
 }
 
-// claim notes who is the recipient of a credential that two members list. Where both are, it counts for neither: a badge has one recipient.
+// claim notes who is the recipient of a credential that two members list. Where both are, it counts for neither: a
+// badge has one recipient.
 func (l *loader) claim(place int, at int32) {
 	if !l.twice[place] {
 		return
@@ -73,8 +74,9 @@ func (l *loader) claim(place int, at int32) {
 	l.owner[place] = 1 + at
 }
 
-// standing reads the status lists that the bundle carries. A badge was never checked if the bundle lacks one of its lists, or if the
-// list cannot say: the zero time, which the policy's status-grace does not reach. One that is suspended opens no more than a revoked one.
+// standing reads the status lists that the bundle carries. A badge was never checked if the bundle lacks one of its
+// lists, or if the list cannot say: the zero time, which the policy's status-grace does not reach. One that is
+// suspended opens no more than a revoked one.
 func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 	standing, checked := policy.Verified, l.m.Issued
 	for _, e := range v.Status {
@@ -101,8 +103,8 @@ func (l *loader) standing(v verdict) (policy.Standing, time.Time) {
 }
 
 // readAt is when a list says how its badges stand: when the bundle was issued, for its builder read the list then.
-// Where the policy key is apart, whoever signs bundles cannot make an old list younger: the issuer's own date counts, if
-// it is earlier.
+// Where the policy key is apart, whoever signs bundles cannot make an old list younger: the issuer's own date counts,
+// if it is earlier.
 func (l *loader) readAt(list *openbadge.StatusList, at time.Time) time.Time {
 	if l.o.Policy != nil && list != nil && !list.From.IsZero() && list.From.Before(at) {
 		return list.From

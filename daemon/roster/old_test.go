@@ -44,7 +44,8 @@ func TestBundlesOf80f842bAreInstalledAndLoaded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Version != 7 || r.Size() != 13 || len(r.Denied) != 0 || held(lookup(t, r, lea)) != "laser-user vinyl-first-steps" {
+	if r.Version != 7 || r.Size() != 13 || len(r.Denied) != 0 ||
+		held(lookup(t, r, lea)) != "laser-user vinyl-first-steps" {
 		t.Errorf("version %d, %d members, denied %v; Léa holds %q", r.Version, r.Size(), r.Denied, held(lookup(t, r, lea)))
 	}
 }

@@ -57,8 +57,8 @@ func (x cardIndex) byOldKey(uid rfid.UID) (int32, bool) {
 	return 0, false
 }
 
-// UnderOldKey reports whether the bundle knows a card under a card key of before alone, and gives the number by which it
-// does: the one that was read, or its bytes reversed. The hub is told, so that it can bind the card to the new key.
+// UnderOldKey reports whether the bundle knows a card under a card key of before alone, and gives the number by which
+// it does: the one that was read, or its bytes reversed. The hub is told, so that it can bind the card to the new key.
 func (r *Roster) UnderOldKey(uid rfid.UID) (rfid.UID, bool) {
 	if len(r.old) == 0 {
 		return rfid.UID{}, false

@@ -7,8 +7,8 @@ import (
 	"portillon/policy"
 )
 
-// A roster keeps its members in little memory, for a Pi Zero has 512 MB for everything: 10,000 members with three badges
-// each take 2 MB here, and 5 MB as the Person that is made of each where somebody asks.
+// A roster keeps its members in little memory, for a Pi Zero has 512 MB for everything: 10,000 members with three
+// badges each take 2 MB here, and 5 MB as the Person that is made of each where somebody asks.
 
 // person is a Person as a roster keeps it.
 type person struct {
@@ -20,8 +20,8 @@ type person struct {
 	blocked     bool
 }
 
-// holding is a policy.Holding as a roster keeps it. Its dates are Unix seconds; a fraction of a second is rounded to the
-// side that denies.
+// holding is a policy.Holding as a roster keeps it. Its dates are Unix seconds; a fraction of a second is rounded to
+// the side that denies.
 type holding struct {
 	from, until int64 // that of the zero time: none
 	kind        int32 // place in the roster's kinds: all else

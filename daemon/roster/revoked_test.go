@@ -13,7 +13,12 @@ import (
 // What a machine has written stays readable: the hash of a place never changes.
 func TestPlaceOfARevokedBadgeHasOneHashForEver(t *testing.T) {
 	v := verdict{Issuer: "did:x:lab", ID: "urn:x:1", UID: "u-1"}
-	e := openbadge.StatusEntry{Type: openbadge.BitstringEntryType, List: "https://lab.example/1", Purpose: "revocation", Index: 7}
+	e := openbadge.StatusEntry{
+		Type:    openbadge.BitstringEntryType,
+		List:    "https://lab.example/1",
+		Purpose: "revocation",
+		Index:   7,
+	}
 	if got, want := placeOf(v, e), wire.Hash([]byte(`["did:x:lab","urn:x:1","u-1","BitstringStatusListEntry","https://lab.example/1","revocation",7]`)); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -1,9 +1,11 @@
-// Package roster is the bundle as the machine believes it: cards become members, with badges this machine has verified itself.
+// Package roster is the bundle as the machine believes it: cards become members, with badges this machine has verified
+// itself.
 //
-// Load reads a bundle from its store, bucket by bucket. Every credential is verified here, once: the verdict on its proof is
-// remembered in a file by the SHA-256 of its bytes, as long as the policy trusts the same issuers and keys. Dates, status
-// lists and recipients are judged anew at each load and each tap, never remembered. A credential that is not valid, not
-// this member's, or of no badge that the policy names, is left out; nothing a bundle says can add a badge.
+// Load reads a bundle from its store, bucket by bucket. Every credential is verified here, once: the verdict on its
+// proof is remembered in a file by the SHA-256 of its bytes, as long as the policy trusts the same issuers and keys.
+// Dates, status lists and recipients are judged anew at each load and each tap, never remembered. A credential that is
+// not valid, not this member's, or of no badge that the policy names, is left out; nothing a bundle says can add a
+// badge.
 package roster
 
 import (
@@ -38,7 +40,8 @@ type Roster struct {
 	// MemoryError says why the verdicts or the revoked badges were not written. Verdicts are reached anew at the next
 	// start, which then takes longer; what was seen revoked is known until the daemon ends.
 	MemoryError error
-	// Denied are the members that the bundle says something of that this program does not know, and must: they are blocked here.
+	// Denied are the members that the bundle says something of that this program does not know, and must: they are blocked
+	// here.
 	Denied   []Denied
 	people   []person
 	holdings []holding
@@ -80,9 +83,11 @@ type Options struct {
 	//   - The age of a status list counts from when its issuer made it, where the list says so.
 	Policy  note.Verifiers
 	Revoked string // the file of badges that were seen revoked; empty: none
-	// MaxUnverified bounds the credentials that Load verifies: with more of them to verify it gives ErrUnverified. 0: no bound.
+	// MaxUnverified bounds the credentials that Load verifies: with more of them to verify it gives ErrUnverified. 0: no
+	// bound.
 	MaxUnverified int
-	// ShortNumbers says that this machine's reader may give a part of a card's number: 26-bit Wiegand, USB readers that type decimal.
+	// ShortNumbers says that this machine's reader may give a part of a card's number: 26-bit Wiegand, USB readers that
+	// type decimal.
 	ShortNumbers bool
 }
 
@@ -101,7 +106,8 @@ func (r *Roster) Unknown(uid rfid.UID) wire.EnrolCard {
 	return wire.EnrolCard{Code: wire.EnrolCode(r.key, uid.Bytes()), Card: Card(r.key, uid), Key: wire.MarkOf(r.key)}
 }
 
-// Load makes a roster of the bundle m in s. A bundle whose policy cannot be read is an error; a credential that does not verify is not.
+// Load makes a roster of the bundle m in s. A bundle whose policy cannot be read is an error; a credential that does
+// not verify is not.
 func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	ahead := readAhead(s, m)
 	defer func() { ahead.stop() }()
@@ -112,8 +118,8 @@ func Load(s wire.Store, m wire.Manifest, o Options) (*Roster, error) {
 	if err := l.buckets(ahead); err != nil {
 		return nil, err
 	}
-	// A credential that two members list is looked at again once all verdicts are known: first to see whether both are its recipient, then
-	// to load the roster without it. A sound bundle has none.
+	// A credential that two members list is looked at again once all verdicts are known: first to see whether both are its
+	// recipient, then to load the roster without it. A sound bundle has none.
 	for pass := 0; pass < 2 && (len(l.twice) > 0 && pass == 0 || len(l.shared) > 0); pass++ {
 		verified := l.r.Verified
 		l.r, l.owner, l.kinds = l.empty(), map[int]int32{}, map[policy.Holding]int32{}
@@ -228,7 +234,8 @@ func trustOf(issuers []policy.Issuer) []openbadge.Issuer {
 	return out
 }
 
-// documents are what stood on the web when the bundle was built, by their addresses: keys of did:web and of profiles, hosted badges.
+// documents are what stood on the web when the bundle was built, by their addresses: keys of did:web and of profiles,
+// hosted badges.
 type documents map[string][]byte
 
 // Resolve implements openbadge.Resolver: what the bundle does not carry is out of reach.
@@ -271,8 +278,8 @@ func (l *loader) status() error {
 	return nil
 }
 
-// take keeps a status list as it stood when the bundle was issued: how old that may be is the policy's status-grace. One that cannot
-// be believed is out of reach.
+// take keeps a status list as it stood when the bundle was issued: how old that may be is the policy's status-grace.
+// One that cannot be believed is out of reach.
 func (l *loader) take(url string, body []byte) {
 	if list, err := openbadge.ReadStatusList(body, openbadge.Options{Trust: l.trust, At: l.m.Issued, Documents: l.web}); err == nil {
 		l.lists[url] = list
@@ -303,8 +310,8 @@ func (l *loader) bucket(b int, bucket wire.RosterBucket) error {
 	return nil
 }
 
-// pack puts the ids and names of members, which a roster keeps, into one string: strings that the decoder made one by one
-// would each keep a part of its garbage's memory in use.
+// pack puts the ids and names of members, which a roster keeps, into one string: strings that the decoder made one by
+// one would each keep a part of its garbage's memory in use.
 func pack(members []wire.Member) {
 	var b strings.Builder
 	for _, m := range members {

@@ -57,7 +57,9 @@ func (b *bench) install(version uint64, change func(*site.Built)) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	built, err := s.Build(site.Order{Version: version, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: b.key, CardKey: cardKey})
+	built, err := s.Build(
+		site.Order{Version: version, Issued: monday, Expires: monday.AddDate(0, 1, 0), Signer: b.key, CardKey: cardKey},
+	)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -114,7 +116,8 @@ func TestCardsBecomeMembersWithTheBadgesTheyWereIssued(t *testing.T) {
 		}
 	}
 	p := lookup(t, r, lea)
-	if p.Name != "Léa Martin" || p.Language != policy.French || p.Member.ID == "" || strings.Contains(string(p.Member.ID), "lea") {
+	if p.Name != "Léa Martin" || p.Language != policy.French || p.Member.ID == "" ||
+		strings.Contains(string(p.Member.ID), "lea") {
 		t.Errorf("%+v", p)
 	}
 	if end := lookup(t, r, malik).Member.Holdings[0].Until; !end.Before(monday) {
@@ -150,7 +153,8 @@ func TestVerdictsAreRememberedByTheBytesAndTheKeys(t *testing.T) {
 	}
 	path := filepath.Join(b.dir, "site", "policy.yaml")
 	text, _ := os.ReadFile(path)
-	another := regexp.MustCompile(`keys: \["([^"]+)"\]`).ReplaceAll(text, []byte(`id: "$1", keys: ["$1", "did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"]`))
+	another := regexp.MustCompile(`keys: \["([^"]+)"\]`).
+		ReplaceAll(text, []byte(`id: "$1", keys: ["$1", "did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi"]`))
 	if err := os.WriteFile(path, another, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -46,9 +46,17 @@ func (i issuer) list(t *testing.T, until time.Time) []byte {
 	z.Write(entries)
 	z.Close()
 	enc := base64.RawURLEncoding
-	payload, err := json.Marshal(map[string]any{"@context": "https://www.w3.org/ns/credentials/v2", "type": []string{"VerifiableCredential", "BitstringStatusListCredential"},
-		"id": "https://lab.example/status/1", "issuer": i.did, "validUntil": until, "credentialSubject": map[string]any{"type": "BitstringStatusList",
-			"statusPurpose": []string{"revocation", "suspension"}, "encodedList": "u" + enc.EncodeToString(packed.Bytes())}})
+	payload, err := json.Marshal(
+		map[string]any{
+			"@context":   "https://www.w3.org/ns/credentials/v2",
+			"type":       []string{"VerifiableCredential", "BitstringStatusListCredential"},
+			"id":         "https://lab.example/status/1",
+			"issuer":     i.did,
+			"validUntil": until,
+			"credentialSubject": map[string]any{"type": "BitstringStatusList",
+				"statusPurpose": []string{"revocation", "suspension"}, "encodedList": "u" + enc.EncodeToString(packed.Bytes())},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,12 +64,16 @@ func (i issuer) list(t *testing.T, until time.Time) []byte {
 	return []byte(text + "." + enc.EncodeToString(ed25519.Sign(i.key, []byte(text))))
 }
 
-// A badge stands as the lists of the bundle say: a list that cannot be believed is out of reach, and its badge opens nothing.
+// A badge stands as the lists of the bundle say: a list that cannot be believed is out of reach, and its badge opens
+// nothing.
 func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
 	us, others, named := newIssuer(t), newIssuer(t), newIssuer(t)
 	l := &loader{m: wire.Manifest{Issued: monday}, lists: map[string]*openbadge.StatusList{},
-		trust: []openbadge.Issuer{{ID: us.did, Keys: []string{us.did}, StatusIssuers: []string{named.did}}, {ID: others.did, Keys: []string{others.did}},
-			{ID: named.did, Keys: []string{named.did}}}}
+		trust: []openbadge.Issuer{
+			{ID: us.did, Keys: []string{us.did}, StatusIssuers: []string{named.did}},
+			{ID: others.did, Keys: []string{others.did}},
+			{ID: named.did, Keys: []string{named.did}},
+		}}
 	for url, body := range map[string][]byte{
 		"good": us.list(t, monday.AddDate(0, 0, 1)), "ended": us.list(t, monday.AddDate(0, 0, -1)), "theirs": others.list(t, monday.AddDate(0, 0, 1)),
 		"plain": []byte(`{"id":"plain","revokedCredential":[{"id":"urn:x:gone"}]}`), "named": named.list(t, monday.AddDate(0, 0, 1)), "old": []byte(`{"@context":"https://w3id.org/openbadges/v2","type":"RevocationList","id":"old","revokedAssertions":[{"uid":"u-7"}]}`),
@@ -106,9 +118,13 @@ func TestBadgeStandsAsItsStatusListsSay(t *testing.T) {
 
 // Who may sign a list is what the policy says, by the ids that stand in credentials.
 func TestTheMachineTrustsWhomThePolicyNames(t *testing.T) {
-	all := []policy.Issuer{{ID: "lab", Profile: "did:x:lab", Keys: []string{"k"}, StatusIssuers: []policy.IssuerID{"club"}}, {ID: "club", Profile: "did:x:club", Keys: []string{"c"}}}
+	all := []policy.Issuer{
+		{ID: "lab", Profile: "did:x:lab", Keys: []string{"k"}, StatusIssuers: []policy.IssuerID{"club"}},
+		{ID: "club", Profile: "did:x:club", Keys: []string{"c"}},
+	}
 	got := trustOf(all)
-	if len(got) != 2 || len(got[0].StatusIssuers) != 1 || got[0].StatusIssuers[0] != "did:x:club" || got[1].StatusIssuers != nil {
+	if len(got) != 2 || len(got[0].StatusIssuers) != 1 || got[0].StatusIssuers[0] != "did:x:club" ||
+		got[1].StatusIssuers != nil {
 		t.Errorf("%+v", got)
 	}
 }

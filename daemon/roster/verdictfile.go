@@ -14,8 +14,8 @@ import (
 	"portillon/openbadge"
 )
 
-// A file of verdicts is read at every start, on a Pi Zero too, so that its form spares the reader: verdicts stand in the
-// order of their credentials' hashes, and each is decoded only when a member lists its credential.
+// A file of verdicts is read at every start, on a Pi Zero too, so that its form spares the reader: verdicts stand in
+// the order of their credentials' hashes, and each is decoded only when a member lists its credential.
 //
 //	magic, trust (32 bytes), rules (string), names (count, strings),
 //	count (uint32), count × (SHA-256 of the credential (32 bytes), end of its verdict (uint32)), verdicts, CRC-32C of all before

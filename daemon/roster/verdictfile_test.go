@@ -20,13 +20,39 @@ import (
 func sampleVerdicts() []known {
 	all := []verdict{
 		{},
-		{Valid: true, ID: "urn:uuid:1", Issuer: "did:web:lab.example", Achievement: "https://lab.example/laser", From: monday},
-		{Valid: true, ID: "https://lab.example/a/2", UID: "2", Issuer: "did:web:lab.example", Achievement: "https://lab.example/laser",
-			From: monday.Add(-time.Nanosecond), Until: monday.AddDate(1, 0, 0), Subject: "did:key:z6Mk", Hosted: true,
-			Identifiers: []openbadge.Identity{{Type: "emailAddress", Hash: "sha256$00", Hashed: true, Salt: "é"}, {Type: "name", Hash: "Léa"}},
-			Status: []openbadge.StatusEntry{{Type: openbadge.BitstringEntryType, List: "https://lab.example/status", Purpose: "revocation",
-				Index: 131071, Size: 2}, {Type: openbadge.RevocationList2Type, List: "https://lab.example/revoked"}}},
-		{Valid: true, ID: "old", From: time.Date(-300, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)},
+		{
+			Valid:       true,
+			ID:          "urn:uuid:1",
+			Issuer:      "did:web:lab.example",
+			Achievement: "https://lab.example/laser",
+			From:        monday,
+		},
+		{
+			Valid:       true,
+			ID:          "https://lab.example/a/2",
+			UID:         "2",
+			Issuer:      "did:web:lab.example",
+			Achievement: "https://lab.example/laser",
+			From:        monday.Add(-time.Nanosecond),
+			Until:       monday.AddDate(1, 0, 0),
+			Subject:     "did:key:z6Mk",
+			Hosted:      true,
+			Identifiers: []openbadge.Identity{
+				{Type: "emailAddress", Hash: "sha256$00", Hashed: true, Salt: "é"},
+				{Type: "name", Hash: "Léa"},
+			},
+			Status: []openbadge.StatusEntry{
+				{Type: openbadge.BitstringEntryType, List: "https://lab.example/status", Purpose: "revocation",
+					Index: 131071, Size: 2},
+				{Type: openbadge.RevocationList2Type, List: "https://lab.example/revoked"},
+			},
+		},
+		{
+			Valid: true,
+			ID:    "old",
+			From:  time.Date(-300, 1, 1, 0, 0, 0, 0, time.UTC),
+			Until: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC),
+		},
 	}
 	var out []known
 	for i, v := range all {

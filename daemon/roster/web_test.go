@@ -23,8 +23,8 @@ machines:
   laser: { name: { fr: Laser }, grants: [{ role: user, needs: user }, { role: mentor, needs: mentor }] }
 `
 
-// A site's badges may rest on documents on the web: a school's did:web, an older issuer's hosted badge. The bundle carries them, and
-// the machine verifies with nobody online; when one of them changes, it verifies again.
+// A site's badges may rest on documents on the web: a school's did:web, an older issuer's hosted badge. The bundle
+// carries them, and the machine verifies with nobody online; when one of them changes, it verifies again.
 func TestBadgesThatRestOnTheWebAreVerifiedWithNobodyOnline(t *testing.T) {
 	b := newBench(t)
 	dir := filepath.Join(b.dir, "site")
@@ -52,22 +52,53 @@ func TestBadgesThatRestOnTheWebAreVerifiedWithNobodyOnline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	badge, err := openbadge.IssueJSON(openbadge.Draft{IssuerID: "did:web:school.example", Email: "lea@example.org", ValidFrom: monday.AddDate(-1, 0, 0),
-		Achievement: openbadge.Achievement{ID: "https://school.example/achievements/user", Name: "Usager", Criteria: "Avoir montré"}}, key, monday)
+	badge, err := openbadge.IssueJSON(
+		openbadge.Draft{IssuerID: "did:web:school.example", Email: "lea@example.org", ValidFrom: monday.AddDate(-1, 0, 0),
+			Achievement: openbadge.Achievement{
+				ID:       "https://school.example/achievements/user",
+				Name:     "Usager",
+				Criteria: "Avoir montré",
+			}},
+		key,
+		monday,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const context = "https://w3id.org/openbadges/v2"
-	hosted := map[string]any{"@context": context, "type": "Assertion", "id": "https://factory.example/badges/1", "badge": "https://factory.example/classes/mentor",
-		"issuedOn": "2026-01-01T00:00:00Z", "verification": map[string]any{"type": "hosted"}, "recipient": map[string]any{"type": "email", "hashed": false, "identity": "lea@example.org"}}
+	hosted := map[string]any{
+		"@context":     context,
+		"type":         "Assertion",
+		"id":           "https://factory.example/badges/1",
+		"badge":        "https://factory.example/classes/mentor",
+		"issuedOn":     "2026-01-01T00:00:00Z",
+		"verification": map[string]any{"type": "hosted"},
+		"recipient":    map[string]any{"type": "email", "hashed": false, "identity": "lea@example.org"},
+	}
 	write("policy.yaml", webPolicy)
-	write("members.yaml", "portillon: 1\nmembers: [{ id: m-1, name: Léa, email: lea@example.org, cards: [\"62E3086CED\"] }]\n")
+	write(
+		"members.yaml",
+		"portillon: 1\nmembers: [{ id: m-1, name: Léa, email: lea@example.org, cards: [\"62E3086CED\"] }]\n",
+	)
 	write("badges/user.json", badge)
 	write("badges/mentor.json", hosted)
 	write("documents/school.example/.well-known/did.json", doc)
 	write("documents/badge.json", hosted)
-	write("documents/class.json", map[string]any{"@context": context, "type": "BadgeClass", "id": "https://factory.example/classes/mentor", "name": "Mentor", "criteria": "https://factory.example/c", "issuer": "https://factory.example/issuer"})
-	write("documents/issuer.json", map[string]any{"@context": context, "type": "Profile", "id": "https://factory.example/issuer", "name": "Factory"})
+	write(
+		"documents/class.json",
+		map[string]any{
+			"@context": context,
+			"type":     "BadgeClass",
+			"id":       "https://factory.example/classes/mentor",
+			"name":     "Mentor",
+			"criteria": "https://factory.example/c",
+			"issuer":   "https://factory.example/issuer",
+		},
+	)
+	write(
+		"documents/issuer.json",
+		map[string]any{"@context": context, "type": "Profile", "id": "https://factory.example/issuer", "name": "Factory"},
+	)
 	b.install(2, nil)
 	if got := held(lookup(t, b.load(), "62E3086CED")); got != "mentor user" {
 		t.Fatalf("holds %q", got)

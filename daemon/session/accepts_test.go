@@ -8,9 +8,16 @@ import (
 	"portillon/wire"
 )
 
-// Whoever reads the records later sees whose badge a decision rested on: at the start, in another role, and when another mentor takes over.
+// Whoever reads the records later sees whose badge a decision rested on: at the start, in another role, and when
+// another mentor takes over.
 func TestRecordsNameTheBadgesOfOtherIssuersThatADecisionRestedOn(t *testing.T) {
-	theirs := []policy.Accepted{{Badge: "laser-user", OtherBadge: policy.OtherBadge{Issuer: "autre-lab", Achievement: "https://autre.example/laser"}, With: "induction"}}
+	theirs := []policy.Accepted{
+		{
+			Badge:      "laser-user",
+			OtherBadge: policy.OtherBadge{Issuer: "autre-lab", Achievement: "https://autre.example/laser"},
+			With:       "induction",
+		},
+	}
 	rests := func(d policy.Decision) policy.Decision {
 		d.Accepted = theirs
 		return d
@@ -33,11 +40,13 @@ func TestRecordsNameTheBadgesOfOtherIssuersThatADecisionRestedOn(t *testing.T) {
 	}
 	// A record without such a badge is as it was before there were any: machines and hubs one release older read it.
 	b, err := json.Marshal(body[wire.StartBody](t, newWorld().tap(nour), wire.SessionStart))
-	if want := `{"role":"user","grant":1,"badges":["laser-user"],"max_s":7200,"bundle":7,"card":"uid"}`; err != nil || string(b) != want {
+	if want := `{"role":"user","grant":1,"badges":["laser-user"],"max_s":7200,"bundle":7,"card":"uid"}`; err != nil ||
+		string(b) != want {
 		t.Errorf("%v %s, want %s", err, b, want)
 	}
 	b, err = json.Marshal(theirs)
-	if want := `[{"badge":"laser-user","issuer":"autre-lab","achievement":"https://autre.example/laser","with":"induction"}]`; err != nil || string(b) != want {
+	if want := `[{"badge":"laser-user","issuer":"autre-lab","achievement":"https://autre.example/laser","with":"induction"}]`; err != nil ||
+		string(b) != want {
 		t.Errorf("%v %s, want %s", err, b, want)
 	}
 }

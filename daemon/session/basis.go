@@ -31,8 +31,8 @@ func fit(basis *policy.Basis, body any) *policy.Basis {
 // acceptedMax bounds the accepted badges of a record in bytes: half of what a record has.
 const acceptedMax = wire.MaxRecord / 2
 
-// fitAccepted is as many of the accepted badges as a record has room for, from the first on. Their achievements are addresses
-// of others, of any length: a start that did not fit into its record would be no start.
+// fitAccepted is as many of the accepted badges as a record has room for, from the first on. Their achievements are
+// addresses of others, of any length: a start that did not fit into its record would be no start.
 func fitAccepted(all []policy.Accepted) []policy.Accepted {
 	for n := len(all); n > 0; n-- {
 		if text, err := json.Marshal(all[:n]); err == nil && len(text) <= acceptedMax {

@@ -12,8 +12,16 @@ import (
 // heavy is a basis of that many badges, each as long as can be, and of a supervisor's.
 func heavy(badges int) *policy.Basis {
 	q := policy.Question{At: noon(), Member: &policy.Member{ID: lea}, Supervisor: &policy.Member{ID: karim}}
-	h := policy.Holding{Badge: policy.BadgeID(strings.Repeat("b", 64)), From: noon().Add(1), Until: noon().Add(2), Checked: noon().Add(3),
-		Other: &policy.OtherBadge{Issuer: policy.IssuerID(strings.Repeat("i", 64)), Achievement: "https://example.org/" + strings.Repeat("a", 200)}}
+	h := policy.Holding{
+		Badge:   policy.BadgeID(strings.Repeat("b", 64)),
+		From:    noon().Add(1),
+		Until:   noon().Add(2),
+		Checked: noon().Add(3),
+		Other: &policy.OtherBadge{
+			Issuer:      policy.IssuerID(strings.Repeat("i", 64)),
+			Achievement: "https://example.org/" + strings.Repeat("a", 200),
+		},
+	}
 	for range badges {
 		q.Member.Holdings, q.Supervisor.Holdings = append(q.Member.Holdings, h), append(q.Supervisor.Holdings, h)
 	}
@@ -49,8 +57,19 @@ func TestRecordsWithABasisStayWithinTheLimitOfARecord(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text, err := wire.Record{Site: policy.SiteID(name), Machine: name, Seq: 1 << 52, Boot: string(name), Mono: 1 << 52, Wall: noon(), Clock: wire.ClockUntrusted,
-				Kind: r.Kind, Session: string(name), Member: policy.MemberID(name), Body: body}.Canonical()
+			text, err := wire.Record{
+				Site:    policy.SiteID(name),
+				Machine: name,
+				Seq:     1 << 52,
+				Boot:    string(name),
+				Mono:    1 << 52,
+				Wall:    noon(),
+				Clock:   wire.ClockUntrusted,
+				Kind:    r.Kind,
+				Session: string(name),
+				Member:  policy.MemberID(name),
+				Body:    body,
+			}.Canonical()
 			if err != nil || len(text) > wire.MaxRecord {
 				t.Fatalf("%s, %d badges: %d bytes, %v", what, badges, len(text), err)
 			}

@@ -65,8 +65,8 @@ func (t *step) attest(e Attest) {
 	t.tell(Tell{Say: Attested, Member: e.By, What: e.What})
 }
 
-// extend makes a session that is about to end longer: by what its limits allow on top of what is left, and never past what a fresh
-// decision leaves. Where it is idleness that ends it, the member is there: it counts anew.
+// extend makes a session that is about to end longer: by what its limits allow on top of what is left, and never past
+// what a fresh decision leaves. Where it is idleness that ends it, the member is there: it counts anew.
 func (t *step) extend(d policy.Decision) {
 	before, worked, limit := t.Until, t.Worked, t.limit
 	now := t.in.Now
@@ -87,7 +87,8 @@ func (t *step) extend(d policy.Decision) {
 	t.tell(Tell{Say: Welcome, Member: t.Member})
 }
 
-// powerOff opens the relay under the maintainer's hand; their card ends the session, and the next one begins with the relay on.
+// powerOff opens the relay under the maintainer's hand; their card ends the session, and the next one begins with the
+// relay on.
 func (t *step) powerOff(by policy.MemberID) {
 	if t.Phase != Maintenance || t.Dark || by != t.Member {
 		t.tell(Tell{Say: NotNow, Member: by})
@@ -128,7 +129,8 @@ func (t *step) handOver(e Tap) {
 	t.tell(Tell{Say: Welcome, Member: t.Member})
 }
 
-// praise has the mentor of the session under way asked what the learner did well, where the policy names what that may be.
+// praise has the mentor of the session under way asked what the learner did well, where the policy names what that may
+// be.
 func (t *step) praise(open bool) {
 	if !t.in.Settings.Vouch || t.Supervisor == "" || t.Praise.Session == t.Session {
 		return
@@ -136,8 +138,9 @@ func (t *step) praise(open bool) {
 	t.Praise = Praise{Session: t.Session, Learner: t.Member, Mentor: t.Supervisor, Until: t.in.Now.Add(VouchFor), Open: open}
 }
 
-// praised takes the mentor's card, which was waited for, and reports whether it was that. It opens the choice again for a mentor whose
-// minute at the panel has passed, and is no tap at the machine: only who is being asked, and taps all the same, means that.
+// praised takes the mentor's card, which was waited for, and reports whether it was that. It opens the choice again for
+// a mentor whose minute at the panel has passed, and is no tap at the machine: only who is being asked, and taps all
+// the same, means that.
 func (t *step) praised(e Tap) bool {
 	p := t.Praise
 	if !t.in.Settings.Vouch || p.Mentor != e.Member || p.Mentor == "" || !t.in.Now.Before(p.Until) || slices.Contains(e.Decision.Codes(), policy.CardBlocked) {

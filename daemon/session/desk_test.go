@@ -55,8 +55,8 @@ func TestExtensionAddsToWhatIsLeftAndNeverPassesWhatAFreshDecisionLeaves(t *test
 	}
 }
 
-// Thirty minutes at 0, and thirty more at 8 where twenty-two are left, are fifty-two: the session's own max bounds what a card starts
-// with, not what is asked for on top.
+// Thirty minutes at 0, and thirty more at 8 where twenty-two are left, are fifty-two: the session's own max bounds what
+// a card starts with, not what is asked for on top.
 func TestExtensionMayLeaveMoreThanASessionStartsWith(t *testing.T) {
 	short := policy.Limits{Max: 30 * time.Minute, Warn: 25 * time.Minute, Extend: 30 * time.Minute}
 	for most, want := range map[time.Duration]time.Duration{0: 52 * time.Minute, 40 * time.Minute: 40 * time.Minute} {
@@ -135,7 +135,8 @@ func TestReportIsRecordedAndDangerTagsTheMachineOut(t *testing.T) {
 	if b := body[wire.ReportBody](t, w, wire.Reported); b.Note != "grince" || b.RanBy != wire.RanByBusy || w.Phase != Off {
 		t.Errorf("%+v %s", b, w.Phase)
 	}
-	w.tap(nour).do(Busy{true}, Report{By: nour, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t", Role: policy.User, Reason: "fumée"}})
+	w.tap(nour).
+		do(Busy{true}, Report{By: nour, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t", Role: policy.User, Reason: "fumée"}})
 	if w.Phase != Finishing || !w.relay || len(w.Tags) != 1 {
 		t.Error("it does not wait for the machine to be idle: ", w.Phase)
 	}
@@ -145,7 +146,8 @@ func TestReportIsRecordedAndDangerTagsTheMachineOut(t *testing.T) {
 	if w.do(Busy{false}); w.relay || w.Phase != TaggedOut {
 		t.Error(w.Phase)
 	}
-	w = newWorld().tap(nour).do(Busy{true}, Report{By: nour, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t"}, Now: true})
+	w = newWorld().tap(nour).
+		do(Busy{true}, Report{By: nour, Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t"}, Now: true})
 	if w.relay || w.Phase != TaggedOut || w.effects[0] != (Relay{}) {
 		t.Errorf("told at once, it is %s: %s", w.Phase, words(w.effects))
 	}
@@ -201,7 +203,9 @@ func TestMentorWhoEndsASessionMayVouchForIt(t *testing.T) {
 	}
 	w.do(Vouch{By: karim, Skills: []string{"focus", "clean-up"}})
 	r, _ := w.last(wire.Vouched)
-	if b := body[wire.VouchBody](t, w, wire.Vouched); r.Member != lea || r.Session != "s2" && r.Session == "" || b.Mentor != karim || len(b.Skills) != 2 {
+	if b := body[wire.VouchBody](t, w, wire.Vouched); r.Member != lea || r.Session != "s2" && r.Session == "" ||
+		b.Mentor != karim ||
+		len(b.Skills) != 2 {
 		t.Errorf("%+v", r)
 	}
 	if w.do(Vouch{By: karim, Skills: []string{"focus"}}); w.count(wire.Vouched) != 1 {
@@ -288,8 +292,14 @@ func TestHoursAreThoseOfTheBusyInputOrElseOfTheRelay(t *testing.T) {
 	if want := int64((time.Hour + 2*Flap) / time.Second); b.RanSeconds != want || b.RanBy != wire.RanByRelay {
 		t.Errorf("%+v, want %d", b.Ran, want)
 	}
-	w = newWorld().tap(nour).do(Busy{true}).wait(time.Hour).do(Busy{false}).wait(5 * time.Minute).do(Report{By: nour, Body: wire.ReportBody{What: wire.Poor}})
-	if b := body[wire.ReportBody](t, w, wire.Reported); b.RanSeconds != int64((time.Hour+Flap)/time.Second) || b.RanBy != wire.RanByBusy {
+	w = newWorld().tap(nour).
+		do(Busy{true}).
+		wait(time.Hour).
+		do(Busy{false}).
+		wait(5 * time.Minute).
+		do(Report{By: nour, Body: wire.ReportBody{What: wire.Poor}})
+	if b := body[wire.ReportBody](t, w, wire.Reported); b.RanSeconds != int64((time.Hour+Flap)/time.Second) ||
+		b.RanBy != wire.RanByBusy {
 		t.Errorf("%+v", b.Ran)
 	}
 }
@@ -298,7 +308,10 @@ func TestInterventionMayBeLoggedAfterItsSession(t *testing.T) {
 	w := newWorld().tap(ines).tap(nour).tap(ines)
 	w.do(Log{What: "lens-cleaning", Minutes: 12, Parts: "lens", Photo: "ab", Session: "s1", By: nour, Endorser: ines})
 	r, _ := w.last(wire.Intervened)
-	if b := body[wire.InterventionBody](t, w, wire.Intervened); r.Member != nour || r.Session != "s1" || b.Endorser != ines || b.Parts != "lens" || b.Photo != "ab" {
+	if b := body[wire.InterventionBody](t, w, wire.Intervened); r.Member != nour || r.Session != "s1" ||
+		b.Endorser != ines ||
+		b.Parts != "lens" ||
+		b.Photo != "ab" {
 		t.Errorf("%+v", r)
 	}
 	if w.do(Log{What: "lens-cleaning"}); w.count(wire.Intervened) != 1 {
@@ -306,12 +319,14 @@ func TestInterventionMayBeLoggedAfterItsSession(t *testing.T) {
 	}
 }
 
-// A report that nobody signed is on record without a member, whatever tag comes with it, and leaves the machine as it is.
+// A report that nobody signed is on record without a member, whatever tag comes with it, and leaves the machine as it
+// is.
 func TestUnsignedReportIsNobodysAndSwitchesNothing(t *testing.T) {
 	w := newWorld().tap(nour).do(Busy{true})
 	phase, tags := w.Phase, len(w.Tags)
 	w.do(Report{Body: wire.ReportBody{What: wire.Dangerous, Claimed: zoe, Tag: "t"}, Tag: Tag{ID: "t"}, Now: true})
-	if w.Phase != phase || len(w.Tags) != tags || w.count(wire.Reported) != 1 || w.count(wire.Tagged) != 0 || body[wire.ReportBody](t, w, wire.Reported).Tag != "" {
+	if w.Phase != phase || len(w.Tags) != tags || w.count(wire.Reported) != 1 || w.count(wire.Tagged) != 0 ||
+		body[wire.ReportBody](t, w, wire.Reported).Tag != "" {
 		t.Errorf("%v, %d tags, %d reports", w.Phase, len(w.Tags), w.count(wire.Reported))
 	}
 	w.do(Report{Body: wire.ReportBody{What: wire.Dangerous}, Tag: Tag{ID: "t"}})

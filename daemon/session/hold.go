@@ -9,7 +9,8 @@ import (
 
 // What holds a machine: tags, faults, and a reader that does not answer.
 
-// addTag hangs a tag where it does not hang yet and there is room. What it does to the session under way, it does in any case.
+// addTag hangs a tag where it does not hang yet and there is room. What it does to the session under way, it does in
+// any case.
 func (t *step) addTag(e AddTag) {
 	if e.Tag.ID == "" {
 		return
@@ -54,7 +55,8 @@ func (t *step) removeTag(e RemoveTag) {
 		t.tell(Tell{Say: NotNow, Member: e.By})
 		return
 	}
-	if len(t.Pending) > 0 { // the set of tags goes to disk with whichever tag record comes first: not while one of them waits
+	if len(t.Pending) > 0 {
+		// the set of tags goes to disk with whichever tag record comes first: not while one of them waits
 		t.flush()
 		t.tell(Tell{Say: CannotRecord})
 		return

@@ -89,8 +89,8 @@ func TestTagThatEndsASessionOnAFullDiskIsNotLost(t *testing.T) {
 	}
 }
 
-// The set of tags goes to disk with every tag record. Were the tag still to be recorded and its removal in one step, and
-// the removal failed, the disk would hold neither.
+// The set of tags goes to disk with every tag record. Were the tag still to be recorded and its removal in one step,
+// and the removal failed, the disk would hold neither.
 func TestTagThatWaitsForTheDiskIsNotTakenOffBeforeItIsThere(t *testing.T) {
 	w := newWorld().disk(true).do(AddTag{Tag: Tag{ID: "a"}})
 	n := 0
@@ -142,7 +142,12 @@ func TestRefusedMemberHearsWhyThoughTheDiskIsFull(t *testing.T) {
 }
 
 func TestRunningSessionGoesOnAndEndsOnAFullDisk(t *testing.T) {
-	w := newWorld().tap(nour).disk(true).do(stranger(), Reader{}).at(t, On, "refusals are lost").do(Broke{What: "e-stop"}).at(t, Fault, "e-stop")
+	w := newWorld().tap(nour).
+		disk(true).
+		do(stranger(), Reader{}).
+		at(t, On, "refusals are lost").
+		do(Broke{What: "e-stop"}).
+		at(t, Fault, "e-stop")
 	w.disk(false).do(Mended{What: "e-stop"})
 	w.ended(t, wire.CauseFault, 1)
 	if w.count(wire.Faulted) != 1 || w.count(wire.FaultCleared) != 1 {

@@ -201,8 +201,8 @@ func nearestRole(d policy.Decision) policy.Role {
 	return d.Role
 }
 
-// refusedAnew reports whether a refusal of m is to be written down, and notes that it is: not one just after another of the same member,
-// nor one for whom there is no room.
+// refusedAnew reports whether a refusal of m is to be written down, and notes that it is: not one just after another of
+// the same member, nor one for whom there is no room.
 func (t *step) refusedAnew(m policy.MemberID) bool {
 	return t.anew(t.refused[:], RefusedEvery, m)
 }
@@ -244,7 +244,8 @@ func (t *step) proof() string {
 	return "uid"
 }
 
-// take makes the decision's role and limits those of the session. Limits count from its start, whichever role it began in.
+// take makes the decision's role and limits those of the session. Limits count from its start, whichever role it began
+// in.
 func (t *step) take(d policy.Decision) {
 	t.Role, t.Limits, t.limit, t.Phase = d.Role, d.Limits, time.Time{}, On
 	if d.Role == policy.Maintainer {
@@ -269,7 +270,8 @@ func would(d policy.Decision) string {
 }
 
 func (t *step) on() Relay {
-	// The guard keeps what it is told here for the whole session: nothing may finish its job alone under hands that became a maintainer's.
+	// The guard keeps what it is told here for the whole session: nothing may finish its job alone under hands that became
+	// a maintainer's.
 	maintains := t.Role == policy.Maintainer || slices.Contains(t.Others, policy.Maintainer)
 	r := Relay{On: true, Cool: t.in.Settings.Cooldown, FinishJob: t.in.Settings.FinishJob && !maintains}
 	if r.FinishJob {

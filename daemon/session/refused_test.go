@@ -8,7 +8,12 @@ import (
 )
 
 func refusedCard(m policy.MemberID, s policy.CardState) RefusedCard {
-	return RefusedCard{Member: m, State: s, Since: "2026-11-01", Decision: denied(policy.Deny, policy.User, policy.CardBlocked)}
+	return RefusedCard{
+		Member:   m,
+		State:    s,
+		Since:    "2026-11-01",
+		Decision: denied(policy.Deny, policy.User, policy.CardBlocked),
+	}
 }
 
 func TestLostCardIsAnAlertAndChangesNothing(t *testing.T) {
@@ -20,7 +25,9 @@ func TestLostCardIsAnAlertAndChangesNothing(t *testing.T) {
 		t.Errorf("the member's session did not go on: %v %q", w.Phase, w.Session)
 	}
 	want := Record{Kind: wire.CardAlert, Member: nour, Body: wire.CardAlertBody{State: "lost", Since: "2026-11-01"}}
-	if len(w.journal) != 1 || w.journal[0].Kind != want.Kind || w.journal[0].Member != want.Member || w.journal[0].Body != want.Body || w.journal[0].Session != "" {
+	if len(w.journal) != 1 || w.journal[0].Kind != want.Kind || w.journal[0].Member != want.Member ||
+		w.journal[0].Body != want.Body ||
+		w.journal[0].Session != "" {
 		t.Errorf("%+v", w.journal)
 	}
 	if got := words(w.effects); got != "record card-alert, tell card-refused" {

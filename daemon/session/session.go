@@ -12,18 +12,20 @@
 //     no session starts until it is written.
 //   - Nothing but a card that was allowed, in front of this machine, now, switches the relay on.
 //
-// In every list of effects an order to switch off comes before all records: a journal that refuses never keeps a relay on.
+// In every list of effects an order to switch off comes before all records: a journal that refuses never keeps a relay
+// on.
 //
 // What the journal refuses is of three kinds. Something that was asked for and must be on record to be true (a start,
 // another role, a helper, a tag taken off) has not happened: the State is again what it was. What has happened anyway
 // (an end, a tag put on, a fault) waits in State.Pending, in order, and is offered again before any later record, or
-// every RetryEvery. A refusal, a reader that came or went, and an intervention, of which the person is told, are let go.
+// every RetryEvery. A refusal, a reader that came or went, and an intervention, of which the person is told, are let
+// go.
 //
 // Time must not run backwards for as long as a session lasts: Input.Now carries Go's monotonic reading, so that
 // limits hold when the wall clock is set.
 //
-// A State is not kept across restarts: no session resumes. Tags outlive the daemon, and what it owes the journal (Restore). A State may be
-// read by anyone once Next has returned it: Next never writes to what it was given.
+// A State is not kept across restarts: no session resumes. Tags outlive the daemon, and what it owes the journal
+// (Restore). A State may be read by anyone once Next has returned it: Next never writes to what it was given.
 package session
 
 import (
@@ -63,7 +65,8 @@ const (
 	// Flap is how soon after an accepted tap the same card counts as the same tap: a card that swings in its holder.
 	// It holds for each card by itself: of two cards that flap at once, neither undoes the other's tap.
 	Flap = 2 * time.Second
-	// RefusedEvery is how often the refusal of one member, or of a card that nobody has, is written down: an emulator makes up ten a second.
+	// RefusedEvery is how often the refusal of one member, or of a card that nobody has, is written down: an emulator
+	// makes up ten a second.
 	RefusedEvery = 2 * time.Second
 	// RefusedMax is how many of these are written down within that time: more is no queue of people.
 	RefusedMax = 4
@@ -81,7 +84,8 @@ const (
 	FinishMax = 24 * time.Hour
 	// TagsMax bounds State.Tags: a machine that hangs full of tags is out of service, and another would say nothing new.
 	TagsMax = 32
-	// VouchFor is how long after a session its mentor may vouch for it, and how long the choice stays open once their card is there.
+	// VouchFor is how long after a session its mentor may vouch for it, and how long the choice stays open once their card
+	// is there.
 	VouchFor = 2 * time.Minute
 )
 
@@ -160,8 +164,8 @@ type Handed struct {
 	Until time.Time
 }
 
-// Praise is a session that a mentor answered for, and may say of what the learner did well. It waits for the mentor's card,
-// unless that card ended the session; then, Open, for a choice at the panel.
+// Praise is a session that a mentor answered for, and may say of what the learner did well. It waits for the mentor's
+// card, unless that card ended the session; then, Open, for a choice at the panel.
 type Praise struct {
 	Session         string
 	Learner, Mentor policy.MemberID
@@ -185,7 +189,8 @@ func Change(from, to State) string {
 	return from.String() + "=>" + to.String()
 }
 
-// Holder is whose card a session with a slot hangs on: the supervisor's, where there is one, for the learner's had to leave it.
+// Holder is whose card a session with a slot hangs on: the supervisor's, where there is one, for the learner's had to
+// leave it.
 func (s State) Holder() policy.MemberID {
 	if s.Supervisor != "" {
 		return s.Supervisor
@@ -205,7 +210,8 @@ func (s State) Running() bool {
 	return false
 }
 
-// Restore is the state in which a daemon begins: off, with the tags that outlived the last one, and what it owes the journal.
+// Restore is the state in which a daemon begins: off, with the tags that outlived the last one, and what it owes the
+// journal.
 func Restore(tags []Tag, owed ...Record) State {
 	s := State{Tags: slices.Clone(tags), Pending: owed, Broken: len(owed) > 0}
 	if len(tags) > 0 {
@@ -227,9 +233,9 @@ type Input struct {
 type Event interface{ event() }
 
 type (
-	// Tap is a member's card with the decision on it. Supervising is the decision on the learner who waits, or who works with
-	// a supervisor, with this member as supervisor. Asked says that the panel asks this member what a learner did well, and that
-	// their tap is no answer to that: it means the machine.
+	// Tap is a member's card with the decision on it. Supervising is the decision on the learner who waits, or who works
+	// with a supervisor, with this member as supervisor. Asked says that the panel asks this member what a learner did
+	// well, and that their tap is no answer to that: it means the machine.
 	Tap struct {
 		Member      policy.MemberID
 		Card        string // what it proved: "aes", else only its number is known
@@ -252,8 +258,8 @@ type (
 		Decision policy.Decision
 		Basis    *policy.Basis // as in Tap
 	}
-	// Log is an intervention that the maintainer at the machine has done or answers for; with Session, it was in that session,
-	// which may have ended since, and whose it was the corridor has judged.
+	// Log is an intervention that the maintainer at the machine has done or answers for; with Session, it was in that
+	// session, which may have ended since, and whose it was the corridor has judged.
 	Log struct {
 		What         string
 		Minutes      int
@@ -276,8 +282,8 @@ type (
 	Extend struct{ Decision policy.Decision }
 	// PowerOff opens the relay of a machine in Maintenance, which stays reserved. Nothing but the next card closes it.
 	PowerOff struct{ By policy.MemberID }
-	// Report is a problem that a member saw. With Tag.ID the machine is tagged out for it, as AddTag does. Without By it is unsigned:
-	// Body.Claimed says whose it may be, and it tags nothing.
+	// Report is a problem that a member saw. With Tag.ID the machine is tagged out for it, as AddTag does. Without By it
+	// is unsigned: Body.Claimed says whose it may be, and it tags nothing.
 	Report struct {
 		By   policy.MemberID
 		Body wire.ReportBody
@@ -301,7 +307,8 @@ type (
 		ID string
 		By policy.MemberID
 	}
-	// Stop ends the session by order of an operator, or of a new bundle; Finish after the job under way, where the policy lets jobs finish.
+	// Stop ends the session by order of an operator, or of a new bundle; Finish after the job under way, where the policy
+	// lets jobs finish.
 	Stop struct{ Finish bool }
 	// Busy is the input that says whether the machine works.
 	Busy struct{ Working bool }
@@ -359,8 +366,8 @@ type (
 		Body    any
 		place   int // among the effects of its step, from 1; 0: not of a step
 	}
-	// Relay is to be switched, and confirmed, before the next effect. FinishJob goes with On:
-	// if the daemon dies, the guard waits for the machine's job, at most Finish. Cool is how long the extraction runs on after it.
+	// Relay is to be switched, and confirmed, before the next effect. FinishJob goes with On: if the daemon dies, the
+	// guard waits for the machine's job, at most Finish. Cool is how long the extraction runs on after it.
 	Relay struct {
 		On        bool
 		FinishJob bool

@@ -40,8 +40,15 @@ func TestStartIsRecordedWithAllThatItRestsOn(t *testing.T) {
 	w := newWorld()
 	w.tap(lea).tap(karim).at(t, On, "after the mentor's card")
 	r, _ := w.last(wire.SessionStart)
-	want := wire.StartBody{Role: policy.Learner, Grant: 1, Badges: []policy.BadgeID{"laser-learner"}, Supervisor: karim, MaxSeconds: 7200,
-		Bundle: 7, Card: "uid"}
+	want := wire.StartBody{
+		Role:       policy.Learner,
+		Grant:      1,
+		Badges:     []policy.BadgeID{"laser-learner"},
+		Supervisor: karim,
+		MaxSeconds: 7200,
+		Bundle:     7,
+		Card:       "uid",
+	}
 	if r.Member != lea || r.Session != w.Session || !reflect.DeepEqual(r.Body, want) {
 		t.Errorf("recorded %+v\nwant %+v for %s", r, want, lea)
 	}
@@ -182,7 +189,10 @@ func TestIdleIsNotGuessedWithoutABusyInput(t *testing.T) {
 	w := newWorld()
 	w.settings.HasBusy = false
 	w.tap(nour).wait(time.Hour).at(t, On, "nobody knows whether it works")
-	w.do(AddTag{Tag: Tag{ID: "t1"}}).at(t, On, "nor when a tag may end it").tap(nour).at(t, TaggedOut, "so it ends with the session")
+	w.do(AddTag{Tag: Tag{ID: "t1"}}).
+		at(t, On, "nor when a tag may end it").
+		tap(nour).
+		at(t, TaggedOut, "so it ends with the session")
 	w.ended(t, wire.CauseTap, 1)
 }
 
@@ -251,7 +261,8 @@ func TestRoleThatIsNotTheirsIsNotTaken(t *testing.T) {
 func TestInterventionIsTheAssistantsUnderTheMaintainersTap(t *testing.T) {
 	w := newWorld().tap(ines).do(Log{What: "lens-cleaning", Minutes: 10, Note: "a scratch"})
 	r, _ := w.last(wire.Intervened)
-	if b := (wire.InterventionBody{What: "lens-cleaning", Minutes: 10, Note: "a scratch", Endorser: ines, Ran: wire.Ran{RanBy: wire.RanByBusy}}); r.Member != ines || r.Body != any(b) {
+	if b := (wire.InterventionBody{What: "lens-cleaning", Minutes: 10, Note: "a scratch", Endorser: ines, Ran: wire.Ran{RanBy: wire.RanByBusy}}); r.Member != ines ||
+		r.Body != any(b) {
 		t.Errorf("alone: %+v", r)
 	}
 	w.tap(nour).do(Log{What: "extraction"})
@@ -365,7 +376,8 @@ func TestGuardThatDoesNotAnswerEndsTheSessionItWasAskedFor(t *testing.T) {
 	w.ended(t, wire.CauseFault, 1)
 }
 
-// An emulator knows five numbers that are refused, and makes up as many as it likes: it fills no journal, and is answered each time.
+// An emulator knows five numbers that are refused, and makes up as many as it likes: it fills no journal, and is
+// answered each time.
 func TestRefusalsAreSaidEachTimeAndWrittenDownNowAndThen(t *testing.T) {
 	for name, c := range map[string]struct{ members, most int }{"one member": {1, 6}, "as many as are kept": {RefusedMax, 6 * RefusedMax}, "more": {2*RefusedMax + 1, 6 * RefusedMax}} {
 		w := newWorld()
@@ -429,10 +441,20 @@ func TestChangeIsWhatTheLogSays(t *testing.T) {
 
 func TestMachineThatRunsWhileItsRelayIsOpenIsAFault(t *testing.T) {
 	w := newWorld().do(Busy{true}).at(t, Fault, "it works before anybody came")
-	w.tap(nour).at(t, Fault, "nobody starts").do(Busy{false}).at(t, Off, "it rests").tap(nour).at(t, On, "now somebody does")
+	w.tap(nour).
+		at(t, Fault, "nobody starts").
+		do(Busy{false}).
+		at(t, Off, "it rests").
+		tap(nour).
+		at(t, On, "now somebody does")
 
 	w = newWorld().tap(paul).do(Busy{true}, Stop{}).at(t, Cooling, "it coasts")
-	w.wait(Coast-2*Flap).at(t, Cooling, "still").wait(2*Flap).at(t, Fault, "this is no coasting").do(Busy{false}).at(t, Cooling, "it rests at last")
+	w.wait(Coast-2*Flap).
+		at(t, Cooling, "still").
+		wait(2*Flap).
+		at(t, Fault, "this is no coasting").
+		do(Busy{false}).
+		at(t, Cooling, "it rests at last")
 	if w.count(wire.Faulted) != 1 || w.count(wire.FaultCleared) != 1 {
 		t.Errorf("%d faults, %d cleared", w.count(wire.Faulted), w.count(wire.FaultCleared))
 	}
@@ -453,7 +475,11 @@ func TestCardOutOfItsSlotEndsTheSessionThatItHolds(t *testing.T) {
 	w.atOnce(tapOf(nour)).at(t, On, "put back at once")
 	w.do(Away{}).at(t, Cooling, "the reader came back to an empty slot")
 
-	w = newWorld().tap(lea).do(Away{lea}).at(t, Awaiting, "the mentor's card needs the slot").tap(karim).at(t, On, "it is in")
+	w = newWorld().tap(lea).
+		do(Away{lea}).
+		at(t, Awaiting, "the mentor's card needs the slot").
+		tap(karim).
+		at(t, On, "it is in")
 	w.do(Away{lea}).at(t, On, "the learner's has left long ago").do(Away{karim}).at(t, Cooling, "the mentor's leaves")
 	w.ended(t, wire.CauseSupervisor, 1)
 }

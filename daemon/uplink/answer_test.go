@@ -167,7 +167,11 @@ func TestMachineSaysWhyTheHubRefusesAndForgetsItWithTheNextGoodAcknowledgement(t
 	if n := batches.Load(); n != 1 {
 		t.Errorf("%d batches were sent to a hub that refuses", n)
 	}
-	b.Publish(topics.Ack("laser"), signed(t, j, func(a *wire.Ack) { root, _ := j.Root(3); a.Seq, a.Root = 3, hex.EncodeToString(root[:]) }, s), true)
+	b.Publish(
+		topics.Ack("laser"),
+		signed(t, j, func(a *wire.Ack) { root, _ := j.Root(3); a.Seq, a.Root = 3, hex.EncodeToString(root[:]) }, s),
+		true,
+	)
 	becomes(t, u, "well", func(h Health) bool { return h.Owed == 0 && h.Why == "" && h.Hub })
 }
 

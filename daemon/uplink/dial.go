@@ -16,8 +16,8 @@ import (
 // subscriptions is how many topics greet asks for in its one SUBSCRIBE.
 const subscriptions = 3
 
-// open dials, with the guard around the connection: only packets pass that the library survives. Once ctx is done the connection
-// is closed, however far it has come.
+// open dials, with the guard around the connection: only packets pass that the library survives. Once ctx is done the
+// connection is closed, however far it has come.
 func (l *link) open(ctx context.Context) mqtt.OpenConnectionFunc {
 	return func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
 		dial, cancel := context.WithTimeout(ctx, l.c.Timeout)

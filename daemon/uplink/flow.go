@@ -34,7 +34,8 @@ func (f *flow) waiting() bool { return f.sent > f.held }
 //
 // A hub that repeats itself has met a gap: something was lost before it. It is sent what it lacks at once, but only
 // once for each gap: the repetitions of the other batches under way mean nothing new. A hub that goes back has lost its
-// disk, or an old acknowledgement was replayed: it is believed at once the first time, and after that at the pace of stalls.
+// disk, or an old acknowledgement was replayed: it is believed at once the first time, and after that at the pace of
+// stalls.
 func (f *flow) acked(seq uint64) (progress bool) {
 	switch {
 	case seq > f.held:

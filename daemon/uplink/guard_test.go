@@ -37,7 +37,38 @@ func surviveLibrary(t testing.TB, raw []byte) (passed []packets.ControlPacket) {
 }
 
 func TestGuardPassesWhatABrokerMaySend(t *testing.T) {
-	good := []byte{0x20, 2, 0, 0, 0x90, 5, 0, 1, 1, 1, 1, 0x32, 6, 0, 1, 'a', 0, 1, 'x', 0x31, 3, 0, 1, 'a', 0x40, 2, 0, 1, 0xd0, 0}
+	good := []byte{
+		0x20,
+		2,
+		0,
+		0,
+		0x90,
+		5,
+		0,
+		1,
+		1,
+		1,
+		1,
+		0x32,
+		6,
+		0,
+		1,
+		'a',
+		0,
+		1,
+		'x',
+		0x31,
+		3,
+		0,
+		1,
+		'a',
+		0x40,
+		2,
+		0,
+		1,
+		0xd0,
+		0,
+	}
 	if got := surviveLibrary(t, good); len(got) != 6 {
 		t.Errorf("%d packets have passed, want 6: %v", len(got), got)
 	}

@@ -64,7 +64,18 @@ func TestHealthNamesAgeAndReason(t *testing.T) {
 	} {
 		h := c.v.judge(now)
 		if h.Hub != c.hub || h.Owed != c.owed || h.Overdue != c.overdue || h.Code() != c.code {
-			t.Errorf("%s: hub %t, owed %s, overdue %t, %q; want %t, %s, %t, %q", c.name, h.Hub, h.Owed, h.Overdue, h.Code(), c.hub, c.owed, c.overdue, c.code)
+			t.Errorf(
+				"%s: hub %t, owed %s, overdue %t, %q; want %t, %s, %t, %q",
+				c.name,
+				h.Hub,
+				h.Owed,
+				h.Overdue,
+				h.Code(),
+				c.hub,
+				c.owed,
+				c.overdue,
+				c.code,
+			)
 		}
 	}
 }

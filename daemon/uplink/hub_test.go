@@ -128,7 +128,16 @@ func (h *hub) ack(s note.Signer) []byte {
 	if err != nil {
 		h.t.Error(err)
 	}
-	a, err := wire.SignAck(wire.Ack{Site: "lab", Machine: "laser", Seq: uint64(len(h.records)), Root: hex.EncodeToString(root[:]), Generation: h.generation}, s)
+	a, err := wire.SignAck(
+		wire.Ack{
+			Site:       "lab",
+			Machine:    "laser",
+			Seq:        uint64(len(h.records)),
+			Root:       hex.EncodeToString(root[:]),
+			Generation: h.generation,
+		},
+		s,
+	)
 	if err != nil {
 		h.t.Error(err)
 	}
@@ -170,7 +179,8 @@ func (h *hub) take(data []byte) error {
 	if err != nil {
 		return err
 	}
-	if root, err := tlog.TreeHash(int64(c.Size), h); err != nil || root != c.Root || c.Size != records[len(records)-1].Seq {
+	if root, err := tlog.TreeHash(int64(c.Size), h); err != nil || root != c.Root ||
+		c.Size != records[len(records)-1].Seq {
 		return fmt.Errorf("the checkpoint of %d does not fit: %v", c.Size, err)
 	}
 	return nil

@@ -17,7 +17,8 @@ import (
 
 const total = 5000
 
-// The test binary is its own daemon: with this in its environment it appends and sends until all is acknowledged, or it is killed.
+// The test binary is its own daemon: with this in its environment it appends and sends until all is acknowledged, or it
+// is killed.
 const childEnv = "PORTILLON_TEST_UPLINK"
 
 func TestMain(m *testing.M) {
@@ -65,7 +66,8 @@ func (*alone) Helper()                   {}
 func (*alone) Fatal(a ...any)            { panic(fmt.Sprint(a...)) }
 func (*alone) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
 
-// lossy is a slow line that now and then forgets, loses and cuts: 250 batches and more, so that many of them meet a kill.
+// lossy is a slow line that now and then forgets, loses and cuts: 250 batches and more, so that many of them meet a
+// kill.
 func lossy(b *brokertest.Broker) {
 	var count atomic.Int64
 	b.Decide = func(m brokertest.Message) brokertest.Fate {

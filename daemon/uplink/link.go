@@ -319,8 +319,8 @@ func (l *link) send() error {
 	return nil
 }
 
-// batch is what is sent from a record on: as many records as a message may hold. Without a message there is nothing to send, or the one
-// record is larger than a message may be.
+// batch is what is sent from a record on: as many records as a message may hold. Without a message there is nothing to
+// send, or the one record is larger than a message may be.
 func (l *link) batch(from uint64) (b wire.Batch, data []byte, err error) {
 	for n := l.c.Batch; ; n = len(b.Records) / 2 {
 		if b, err = l.j.Batch(from, n); err != nil || len(b.Records) == 0 {

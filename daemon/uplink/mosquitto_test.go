@@ -14,13 +14,16 @@ import (
 	"portillon/wire"
 )
 
-// mosquitto starts a plain mosquitto on a port of 127.0.0.1, and ends it by its process id. Without the program the test
-// is skipped, but not in CI.
+// mosquitto starts a plain mosquitto on a port of 127.0.0.1, and ends it by its process id. Without the program the
+// test is skipped, but not in CI.
 func mosquitto(t *testing.T, port int) *exec.Cmd {
 	t.Helper()
 	program := findMosquitto(t)
 	file := filepath.Join(t.TempDir(), "mosquitto.conf")
-	text := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nlog_dest stderr\npersistence false\n", port)
+	text := fmt.Sprintf(
+		"listener %d 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nlog_dest stderr\npersistence false\n",
+		port,
+	)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -10,11 +10,15 @@ import (
 	"portillon/wire"
 )
 
-// An acknowledgement of more records than the journal has, or of other ones, is reported and kept; one that fits is kept once.
+// An acknowledgement of more records than the journal has, or of other ones, is reported and kept; one that fits is
+// kept once.
 func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
 	key, _ := machineKey(t)
 	hub, keys := hubKey(t)
-	j, err := journal.Open(filepath.Join(t.TempDir(), "journal.db"), journal.Options{Site: "lab", Machine: "laser", Signer: key})
+	j, err := journal.Open(
+		filepath.Join(t.TempDir(), "journal.db"),
+		journal.Options{Site: "lab", Machine: "laser", Signer: key},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +58,8 @@ func TestAcknowledgementOfAnotherJournalIsReported(t *testing.T) {
 	say(9, right, j.Generation())     // longer than this journal
 	say(3, right, j.Generation())     // another root
 	say(2, right, "1111111111111111") // another generation
-	say(9, right, "2222222222222222") // a replay of a generation that this journal has taken the place of: nobody is told, nothing is kept
+	// a replay of a generation that this journal has taken the place of: nobody is told, nothing is kept
+	say(9, right, "2222222222222222")
 	if want := [][2]uint64{{9, 3}, {3, 3}, {2, 3}}; kept != 4 || !slices.Equal(others, want) || u.Acked() != 2 {
 		t.Errorf("kept %d, others %v, want %v, held %d", kept, others, want, u.Acked())
 	}

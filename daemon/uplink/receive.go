@@ -115,7 +115,8 @@ func (l *link) otherGeneration(signed []byte, a wire.Ack, own wire.Generation) {
 	}
 }
 
-// other says that the hub's word is about another journal. The acknowledgement is kept: it shows that at the next start too.
+// other says that the hub's word is about another journal. The acknowledgement is kept: it shows that at the next start
+// too.
 func (l *link) other(signed []byte, o Other) {
 	if l.h.Acked != nil {
 		l.h.Acked(signed)

@@ -38,17 +38,19 @@ type Config struct {
 	Logger    *slog.Logger   // nil: silent
 
 	// All below have defaults; tests bring their own.
-	Batch      int                                  // records in a message at most: wire.MaxBatchRecords
-	BatchBytes int                                  // bytes of a message with records at most: wire.MaxBatch
-	Timeout    time.Duration                        // for each step of a connection, and each write: 10 s
-	Stall      time.Duration                        // how long the hub may be silent before records are sent again: 10 s, doubled each time
+	Batch      int           // records in a message at most: wire.MaxBatchRecords
+	BatchBytes int           // bytes of a message with records at most: wire.MaxBatch
+	Timeout    time.Duration // for each step of a connection, and each write: 10 s
+	// how long the hub may be silent before records are sent again: 10 s, doubled each time
+	Stall      time.Duration
 	StallMax   time.Duration                        // 5 min
 	Backoff    time.Duration                        // between connections: 500 ms, doubled each time
 	BackoffMax time.Duration                        // 20 s
 	After      func(time.Duration) <-chan time.Time // time.After
 	Random     func() float64                       // in [0, 1): jitter, so that twenty machines do not come back as one
-	// Probe is after how long without an answer the hub is asked whether it is there: 3 min. A machine that nobody uses has no records that
-	// would show it. An unanswered question is repeated after Stall, doubled each time, up to ProbeMax: 1 min.
+	// Probe is after how long without an answer the hub is asked whether it is there: 3 min. A machine that nobody uses
+	// has no records that would show it. An unanswered question is repeated after Stall, doubled each time, up to
+	// ProbeMax: 1 min.
 	Probe, ProbeMax time.Duration
 	Mono            func() int64     // milliseconds since the computer's start: journal.Uptime
 	Boot            string           // the kernel's boot id: journal.BootID
@@ -65,23 +67,24 @@ type Message struct {
 // Handlers are told what comes. Bundle and Command run one at a time each, beside the uplink, which they never hold up;
 // they end when their context does. A nil one is not called.
 type Handlers struct {
-	// Bundle is given a manifest as it arrived. The same one comes again at each connection, and whenever the hub sees that this
-	// machine works from another; while one is being installed only the newest waits.
+	// Bundle is given a manifest as it arrived. The same one comes again at each connection, and whenever the hub sees
+	// that this machine works from another; while one is being installed only the newest waits.
 	Bundle func(ctx context.Context, manifest []byte)
 	// Command is given an order as it arrived, and returns what to publish as the reply; nil: nothing.
 	Command func(ctx context.Context, order []byte) []byte
 	// Online is told when the broker is reached and when it is lost. It must not block.
 	Online func(bool)
-	// Acked is given each acknowledgement, as the hub signed it, that fits the journal and is new, in what it covers or in its seal key. It
-	// must not block.
+	// Acked is given each acknowledgement, as the hub signed it, that fits the journal and is new, in what it covers or in
+	// its seal key. It must not block.
 	Acked func(signed []byte)
-	// Other is told that the hub has acknowledged records that are not the first of this journal: it is an older copy, or another journal. It
-	// must not block.
+	// Other is told that the hub has acknowledged records that are not the first of this journal: it is an older copy, or
+	// another journal. It must not block.
 	Other func(Other)
 	// Fits is told that the hub has acknowledged the first records of this journal, at least one. It must not block.
 	Fits func()
-	// Former reports whether this journal is known to have taken the place of the machine's journal of that generation. An acknowledgement of
-	// it is an old one that somebody replays, or comes from a hub whose ledger is an old copy: nothing is missing here. It must not block.
+	// Former reports whether this journal is known to have taken the place of the machine's journal of that generation. An
+	// acknowledgement of it is an old one that somebody replays, or comes from a hub whose ledger is an old copy: nothing
+	// is missing here. It must not block.
 	Former func(wire.Generation) bool
 }
 

@@ -250,11 +250,19 @@ func TestEndingUplinkSaysGoodbye(t *testing.T) {
 // watch subscribes somebody to a filter, and returns when the broker has answered.
 func watch(t testing.TB, url, filter string, f func(topic string, retained bool, payload []byte)) mqtt.Client {
 	t.Helper()
-	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID(fmt.Sprintf("watch-%d", time.Now().UnixNano())).SetAutoReconnect(false))
+	c := mqtt.NewClient(
+		mqtt.NewClientOptions().
+			AddBroker(url).
+			SetClientID(fmt.Sprintf("watch-%d", time.Now().UnixNano())).
+			SetAutoReconnect(false),
+	)
 	if tok := c.Connect(); !tok.WaitTimeout(deadline) || tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
-	if tok := c.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) { f(m.Topic(), m.Retained(), m.Payload()) }); !tok.WaitTimeout(deadline) || tok.Error() != nil {
+	if tok := c.Subscribe(filter, 1, func(_ mqtt.Client, m mqtt.Message) { f(m.Topic(), m.Retained(), m.Payload()) }); !tok.WaitTimeout(
+		deadline,
+	) ||
+		tok.Error() != nil {
 		t.Fatal(tok.Error())
 	}
 	t.Cleanup(func() { c.Disconnect(0) })

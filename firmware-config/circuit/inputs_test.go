@@ -106,7 +106,8 @@ func TestInputsReadTheirContactsInEveryCorner(t *testing.T) {
 				t.Errorf("%s: the contact carries %.2f to %.2f mA, want %.2f to %.2f", c.name, i*1e3, j*1e3, c.least*1e3,
 					c.most*1e3)
 			}
-			if said := fmt.Sprintf("%.1f to %.1f mA", i*1e3, j*1e3); closed && c.name != "opto" && !strings.Contains(page, said) {
+			if said := fmt.Sprintf("%.1f to %.1f mA", i*1e3, j*1e3); closed && c.name != "opto" &&
+				!strings.Contains(page, said) {
 				t.Errorf("%s: the drawing does not say %s", c.name, said)
 			}
 			if closed && c.name == "ground-contact" {

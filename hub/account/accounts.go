@@ -359,8 +359,8 @@ func (s *Service) remove(ctx context.Context, tx *store.Tx, x row) error {
 
 // Forget removes what is known here of a member whom the directory erases, in the directory's transaction: account,
 // codes, and the personal part of the audit log. The directory has asked for actor.EraseMembers; Forget asks again. The
-// last owner is refused, and so is another owner or administrator where the actor may not write accounts: who writes the
-// directory alone removes nobody else's role.
+// last owner is refused, and so is another owner or administrator where the actor may not write accounts: who writes
+// the directory alone removes nobody else's role.
 func (s *Service) Forget(ctx context.Context, tx *store.Tx, a actor.Actor, m policy.MemberID,
 	addresses []string) error {
 	if err := a.May(actor.EraseMembers, actor.Target{Member: m}); err != nil {

@@ -175,7 +175,8 @@ func TestSilentStreamsBeat(t *testing.T) {
 		if got := strings.Count(stream.written(), ": beat\n\n"); got != 3 {
 			t.Errorf("%d beats in 46 s", got)
 		}
-		if until := stream.writeUntil; !stream.readForEver || until.Before(time.Now()) || until.After(time.Now().Add(time.Minute)) {
+		if until := stream.writeUntil; !stream.readForEver || until.Before(time.Now()) ||
+			until.After(time.Now().Add(time.Minute)) {
 			t.Errorf("the stream reads for ever: %v, and may write until %s", stream.readForEver, until)
 		}
 		stream.cancel()

@@ -12,16 +12,39 @@ import (
 func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/members?limit=2&cursor=bS1s", "", "text/csv;q=0.1, */*", `"7"`, "")
 	f.Add("PATCH", "/members/m-lea", mergePatchType, "", `"7"`, `{"name": null}`)
-	f.Add("POST", "/imports", `multipart/form-data; boundary="x"`, "", "", "--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nid\r\n--x--")
+	f.Add(
+		"POST",
+		"/imports",
+		`multipart/form-data; boundary="x"`,
+		"",
+		"",
+		"--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\nid\r\n--x--",
+	)
 	f.Add("POST", "/policy", jsonType, "", `W/"3"`, `{"text": "a", "signature": "!!"}`)
 	f.Add("GET", "/reports/uses?from=2026-02-30&to=x", "", "", "", "")
-	h, err := New(Options{Directory: directoryFake{newFakes()}, Machines: machinesFake{newFakes()}, CardKeys: cardKeysFake{newFakes()}, Policies: policiesFake{newFakes()},
-		Accounts: accountsFake{newFakes()}, Reports: reportsFake{newFakes()}, Hub: hubFake{newFakes()}, Status: statusOfFake})
+	h, err := New(
+		Options{
+			Directory: directoryFake{newFakes()},
+			Machines:  machinesFake{newFakes()},
+			CardKeys:  cardKeysFake{newFakes()},
+			Policies:  policiesFake{newFakes()},
+			Accounts: accountsFake{
+				newFakes(),
+			},
+			Reports: reportsFake{newFakes()},
+			Hub:     hubFake{newFakes()},
+			Status:  statusOfFake,
+		},
+	)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, method, target, kind, accept, match, body string) {
-		r, err := http.NewRequest(method, "http://localhost"+Prefix+"/"+strings.TrimPrefix(target, "/"), strings.NewReader(body))
+		r, err := http.NewRequest(
+			method,
+			"http://localhost"+Prefix+"/"+strings.TrimPrefix(target, "/"),
+			strings.NewReader(body),
+		)
 		if err != nil {
 			return // no client could send it
 		}

@@ -189,8 +189,8 @@ func (s *site) answerTo(r Route, column string) int {
 	return resp.StatusCode
 }
 
-// The rights of mentors and maintainers stand in the table of the hub; here is that a right of the whole site is given by no
-// right at a machine, whatever the route.
+// The rights of mentors and maintainers stand in the table of the hub; here is that a right of the whole site is given
+// by no right at a machine, whatever the route.
 func TestMachineRolesOpenNothingElse(t *testing.T) {
 	a := actor.Actor{Account: "a", Machines: map[policy.MachineID]actor.Role{"laser": actor.Maintainer}}
 	for _, act := range actor.Acts() {

@@ -101,14 +101,22 @@ func newSiteWith(t *testing.T, events *store.Site) *site {
 
 func (s *site) options() Options {
 	f := s.fakes
-	o := Options{Directory: directoryFake{f}, Machines: machinesFake{f}, CardKeys: cardKeysFake{f}, Policies: policiesFake{f},
-		Accounts: accountsFake{f},
-		Reports:  reportsFake{f}, Hub: hubFake{f}, Status: statusOfFake, RetryAfter: func(err error) int {
+	o := Options{
+		Directory: directoryFake{f},
+		Machines:  machinesFake{f},
+		CardKeys:  cardKeysFake{f},
+		Policies:  policiesFake{f},
+		Accounts:  accountsFake{f},
+		Reports:   reportsFake{f},
+		Hub:       hubFake{f},
+		Status:    statusOfFake,
+		RetryAfter: func(err error) int {
 			if err == errMany {
 				return int(f.wait.Seconds())
 			}
 			return 0
-		}}
+		},
+	}
 	if s.store != nil {
 		o.Events = s.store
 	}

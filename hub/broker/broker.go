@@ -172,8 +172,8 @@ func embedded(c Config, g *gate, setup *server.User, log *quiet) (*server.Server
 		ServerName: "portillon-" + string(c.Site), DontListen: true, // its own protocol is not offered: MQTT only
 		NoSigs: true, NoSystemAccount: true, JetStream: true, StoreDir: c.Dir, MaxPayload: maxPayload, MaxPending: maxPending,
 		JetStreamMaxStore: maxRetained(machines) + maxWaiting + otherStores, CustomClientAuthentication: g, MaxControlLine: 4 << 10,
-		// Each filter of QoS 1 is a consumer, and a stream has room for 1,000 unless this says otherwise: a machine has two or
-		// three, the hub four, and one that behaves badly 32 on each of 4 connections (limitsOf).
+		// Each filter of QoS 1 is a consumer, and a stream has room for 1,000 unless this says otherwise: a machine has two
+		// or three, the hub four, and one that behaves badly 32 on each of 4 connections (limitsOf).
 		JetStreamLimits: server.JSLimitOpts{DefaultMaxConsumers: 4*(machines+16) + 128},
 		// AckWait is short: a subscriber that lost a message asks for nothing, it waits.
 		MQTT: server.MQTTOpts{Host: "127.0.0.1", Port: server.RANDOM_PORT, AckWait: 5 * time.Second,

@@ -22,7 +22,12 @@ func waitClosed(t *testing.T, c *client) {
 }
 
 func press() broker.Account {
-	return broker.Account{User: "press", PasswordHash: sha256.Sum256([]byte("sserp")), As: broker.AsMachine, Machine: "press"}
+	return broker.Account{
+		User:         "press",
+		PasswordHash: sha256.Sum256([]byte("sserp")),
+		As:           broker.AsMachine,
+		Machine:      "press",
+	}
 }
 
 func TestAccountSetWhileRunningMayDoWhatAMachineMay(t *testing.T) {

@@ -17,7 +17,8 @@ import (
 	"portillon/wire"
 )
 
-// A broker under test knows three accounts: hub, laser (a machine) and watcher; the password of each is its name backwards.
+// A broker under test knows three accounts: hub, laser (a machine) and watcher; the password of each is its name
+// backwards.
 func accounts() []broker.Account {
 	return []broker.Account{
 		{User: "hub", Password: "buh", As: broker.AsHub},
@@ -277,7 +278,13 @@ func permissions(t *testing.T, start start) {
 			t.Errorf("%s came as %s", topic, m.Topic())
 		}
 	}
-	laser.listens("portillon/biklab/vinyl/command", "portillon/biklab/ack/vinyl", "portillon/#", "#", "portillon/biklab/+/records")
+	laser.listens(
+		"portillon/biklab/vinyl/command",
+		"portillon/biklab/ack/vinyl",
+		"portillon/#",
+		"#",
+		"portillon/biklab/+/records",
+	)
 	hub.publish("portillon/biklab/vinyl/command", false, "not for the laser")
 	hub.publish("portillon/biklab/ack/vinyl", false, "not for the laser")
 	hub.publish("portillon/biklab/laser/command", false, "end")

@@ -18,8 +18,8 @@ import (
 
 const (
 	// maxGreeting is how many connections may be before their CONNECT at once, besides one for each account: after a
-	// restart all machines of a site come in the same moment. A further one replaces the oldest: a client sends its CONNECT
-	// within milliseconds, so those that wait are not clients.
+	// restart all machines of a site come in the same moment. A further one replaces the oldest: a client sends its
+	// CONNECT within milliseconds, so those that wait are not clients.
 	maxGreeting = 128
 	// greetTime is how long TLS and CONNECT may take: as long as a machine waits for them (daemon/uplink). Where all come
 	// at once, on a small computer, the last handshake is made after seconds.

@@ -2,8 +2,9 @@
 // when a machine was lost that held it.
 //
 // Rotate makes a new key. From then on bundles are built with it, and carry the cards of which the hub knows only the
-// HMAC under the key before, marked. Machines fetch both keys over their certificates. A card that is tapped meanwhile is
-// bound to the new key. End drops the key before: cards that still hang on it open nothing, and have to be assigned anew.
+// HMAC under the key before, marked. Machines fetch both keys over their certificates. A card that is tapped meanwhile
+// is bound to the new key. End drops the key before: cards that still hang on it open nothing, and have to be assigned
+// anew.
 //
 // The keys are files, readable by the hub alone; the database holds their check values.
 package cardkey

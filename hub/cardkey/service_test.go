@@ -50,7 +50,10 @@ func (b *bench) open() *cardkey.Service {
 			return errors.Join(err, b.fail)
 		})
 	}
-	s, err := cardkey.New(b.t.Context(), cardkey.Options{Site: b.db.Site("biklab"), Path: b.path, SetAside: change, End: change})
+	s, err := cardkey.New(
+		b.t.Context(),
+		cardkey.Options{Site: b.db.Site("biklab"), Path: b.path, SetAside: change, End: change},
+	)
 	if err != nil {
 		b.t.Fatal(err)
 	}

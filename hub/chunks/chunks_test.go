@@ -132,7 +132,9 @@ func TestChunksAreCompressedForThoseWhoReadThat(t *testing.T) {
 		t.Errorf("a range: %d, %q", w.Code, w.Body)
 	}
 	random := bytes.Repeat([]byte{0}, 10)
-	if w := ask(h, "GET", "/chunks/"+s.put(random), "", "Accept-Encoding", "gzip"); w.Header().Get("Content-Encoding") != "" {
+	if w := ask(h, "GET", "/chunks/"+s.put(random), "", "Accept-Encoding", "gzip"); w.Header().
+		Get("Content-Encoding") !=
+		"" {
 		t.Error("what does not get smaller was compressed")
 	}
 }
@@ -267,7 +269,9 @@ func TestCredentialIsFoundByItsOwnHash(t *testing.T) {
 	var buckets []chunks.Bucket
 	for i := range 3 {
 		credential := []byte(fmt.Sprintf("credential %d", i))
-		roster, err1 := wire.EncodeChunk(wire.RosterBucket{Members: []wire.Member{{ID: "m", Badges: []string{wire.Hash(credential)}}}})
+		roster, err1 := wire.EncodeChunk(
+			wire.RosterBucket{Members: []wire.Member{{ID: "m", Badges: []string{wire.Hash(credential)}}}},
+		)
 		badges, err2 := wire.EncodeChunk(wire.BadgesBucket{Credentials: [][]byte{credential, []byte("of nobody")}})
 		if err := errors.Join(err1, err2); err != nil {
 			t.Fatal(err)

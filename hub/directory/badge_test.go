@@ -81,7 +81,8 @@ func TestBadgesOfOthersAreKeptWithTheirVerdicts(t *testing.T) {
 		t.Fatalf("%d cases: %v", len(dirs), err)
 	}
 	refused := map[string]string{"ob2-hosted-revoked-text": "revoked", "ob3-no-identifier-no-id": "somebody else",
-		"ob3-identity-without-hashed": "somebody else"} // it names a hash and does not say that it is one; the others are valid
+		// it names a hash and does not say that it is one; the others are valid
+		"ob3-identity-without-hashed": "somebody else"}
 	for _, trust := range dirs {
 		dir := filepath.Dir(trust)
 		name := filepath.Base(dir)
@@ -251,7 +252,11 @@ func TestBadgesComeFromEveryForm(t *testing.T) {
 	m := w.add("Léa", "lea@example.org")
 	data := must[[]byte](t)(os.ReadFile(example + "/badges/lea-laser-user.json"))
 	list := must[[]byte](t)(os.ReadFile(example + "/status/biklab.json"))
-	svg := must[[]byte](t)(bake.Bake([]byte(`<svg xmlns="http://www.w3.org/2000/svg"><rect width="8" height="8"/></svg>`), data, bake.OB3))
+	svg := must[[]byte](
+		t,
+	)(
+		bake.Bake([]byte(`<svg xmlns="http://www.w3.org/2000/svg"><rect width="8" height="8"/></svg>`), data, bake.OB3),
+	)
 	must[[]Badge](t)(w.AddBadges(t.Context(), owner, "", "l.json", list))
 	got := must[[]Badge](t)(w.AddBadges(t.Context(), owner, m.ID, "C:\\Users\\Léa\\..\\lea laser.JSON", svg))
 	if got[0].Verdict != "valid" || got[0].File != "badges/C-/Users/L-a/lea-laser.JSON.svg" &&

@@ -21,7 +21,8 @@ func (w *world) judged() int {
 	before := map[string]*basis{}
 	for id, b := range w.bases.of {
 		before[id] = b
-		w.bases.of[id] = &basis{trust: b.trust, issuer: b.issuer, documents: b.documents, until: b.until} // to see which are put
+		// to see which are put
+		w.bases.of[id] = &basis{trust: b.trust, issuer: b.issuer, documents: b.documents, until: b.until}
 		before[id] = w.bases.of[id]
 	}
 	if err := w.Verify(w.t.Context(), false); err != nil {
@@ -70,7 +71,10 @@ func TestVerifyJudgesOnlyWhatChanged(t *testing.T) {
 		t.Errorf("%d were judged again though nothing changed", n)
 	}
 	first, key := w.policy, w.policy.Issuers[0].Keys[0]
-	w.policy = w.with(key, policy.Issuer{ID: "new", Name: "New", Profile: "https://new.example/profile", Keys: []string{anotherKey}})
+	w.policy = w.with(
+		key,
+		policy.Issuer{ID: "new", Name: "New", Profile: "https://new.example/profile", Keys: []string{anotherKey}},
+	)
 	if n := w.judged(); n != 0 {
 		t.Errorf("%d were judged again for an issuer of none of them", n)
 	}

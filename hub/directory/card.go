@@ -147,8 +147,8 @@ func (c *change) ownerOfNumber(ctx context.Context, number string) (owner policy
 	return owner, err
 }
 
-// SetCard changes the state of a member's card, and its note. An actor without actor.ReadNotes writes a note where there
-// is none.
+// SetCard changes the state of a member's card, and its note. An actor without actor.ReadNotes writes a note where
+// there is none.
 func (s *Service) SetCard(ctx context.Context, a actor.Actor, id policy.MemberID, cardID string, state CardState,
 	note string) error {
 	if err := a.May(actor.WriteCards, about(id)); err != nil {

@@ -102,7 +102,8 @@ func TestListsOfEveryKindAreReadAlike(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 			again := must[Preview](t)(w.Preview(t.Context(), owner, in))
-			if again.Unchanged != 2 || len(again.Added)+len(again.Changed)+len(again.Gone)+len(again.Gains)+len(again.Loses) > 0 {
+			if again.Unchanged != 2 ||
+				len(again.Added)+len(again.Changed)+len(again.Gone)+len(again.Gains)+len(again.Loses) > 0 {
 				t.Errorf("a second import changes something: %+v", again)
 			}
 		})

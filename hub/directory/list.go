@@ -25,8 +25,8 @@ func (p Page) limit() int {
 	return min(p.Limit, 500)
 }
 
-// maxMembers bounds a page of members whatever its limit is: one with five badges is 2.3 KB of JSON, and a page is to take
-// 20 ms.
+// maxMembers bounds a page of members whatever its limit is: one with five badges is 2.3 KB of JSON, and a page is to
+// take 20 ms.
 const maxMembers = 100
 
 // The states that a list of members can be filtered by.

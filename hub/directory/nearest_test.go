@@ -22,7 +22,11 @@ func TestNearestEndingsAreThoseThatSortingGives(t *testing.T) {
 		slices.SortFunc(sorted, away)
 		got := nearest(all, now)
 		slices.SortFunc(got, away)
-		if want := sorted[:min(n, maxEndings)]; !slices.EqualFunc(got, want, func(a, b ending) bool { return a.at.Equal(b.at) }) {
+		if want := sorted[:min(n, maxEndings)]; !slices.EqualFunc(
+			got,
+			want,
+			func(a, b ending) bool { return a.at.Equal(b.at) },
+		) {
 			t.Errorf("of %d endings: %d that are not the nearest", n, len(got))
 		}
 	}

@@ -28,7 +28,8 @@ func (w *world) practisedPolicy() *policy.Policy {
 	return p
 }
 
-// A preview counts practice as the machine does: who has the hours loses what an import takes, who has not loses nothing.
+// A preview counts practice as the machine does: who has the hours loses what an import takes, who has not loses
+// nothing.
 func TestPreviewsKnowPractice(t *testing.T) {
 	w := newWorld(t)
 	w.takeSite(example)

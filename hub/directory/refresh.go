@@ -42,8 +42,8 @@ func (s *Service) Verify(ctx context.Context, fetch bool) error {
 	return nil
 }
 
-// verifyAll judges the badges of the index. It returns those whose verdict is another one, and what all that were judged
-// rest on.
+// verifyAll judges the badges of the index. It returns those whose verdict is another one, and what all that were
+// judged rest on.
 func (s *Service) verifyAll(ctx context.Context, x *index, p *policy.Policy, src *sources,
 	fetch bool) ([]verified, map[string]*basis, error) {
 	now, trust, states := s.o.Now(), trustTextsOf(p), map[string]string{}

@@ -16,9 +16,9 @@ import (
 	"portillon/wire"
 )
 
-// While the site changes its card key, a card that is known by its HMAC alone is written "hmac:1a2b3c4d:" and 64 digits:
-// 1a2b3c4d is the check value of the key before, which the HMAC was made with. At its next tap the hub binds it to the new
-// key. A card that is still so when the change-over ends is replaced: it opens nothing, and is in no bundle.
+// While the site changes its card key, a card that is known by its HMAC alone is written "hmac:1a2b3c4d:" and 64
+// digits: 1a2b3c4d is the check value of the key before, which the HMAC was made with. At its next tap the hub binds it
+// to the new key. A card that is still so when the change-over ends is replaced: it opens nothing, and is in no bundle.
 
 // OldCard is a card that hangs on the card key before.
 type OldCard struct {
@@ -134,9 +134,9 @@ func (s *Service) OldCards(ctx context.Context, a actor.Actor) (out []OldCard, e
 // errNoRebind rolls a transaction back that would change nothing.
 var errNoRebind = errors.New("no card to rebind")
 
-// Rebind binds the card with this number to the card key in force, if it hangs on the one before, and reports whether it
-// did. The hub calculates both HMACs: whoever reports a number binds nothing but the card with that number. The number is
-// not kept.
+// Rebind binds the card with this number to the card key in force, if it hangs on the one before, and reports whether
+// it did. The hub calculates both HMACs: whoever reports a number binds nothing but the card with that number. The
+// number is not kept.
 func (s *Service) Rebind(ctx context.Context, a actor.Actor, number []byte) (bool, error) {
 	if err := a.May(actor.WriteCards, actor.Target{}); err != nil {
 		return false, err

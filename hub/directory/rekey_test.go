@@ -111,7 +111,12 @@ func TestListBindsACardToTheNewKey(t *testing.T) {
 func TestListGivesNobodyACardOfTheOldKeyThatSomebodyHas(t *testing.T) {
 	w := changing(t)
 	lea := w.add("Lea", "lea@biklab.example")
-	_, err := w.AddCard(t.Context(), owner, lea.ID, Card{Number: "hmac:" + hashUnder("aa")([]byte{0x5e, 0xaa, 0xbb, 0xcc})})
+	_, err := w.AddCard(
+		t.Context(),
+		owner,
+		lea.ID,
+		Card{Number: "hmac:" + hashUnder("aa")([]byte{0x5e, 0xaa, 0xbb, 0xcc})},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

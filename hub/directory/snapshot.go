@@ -141,8 +141,8 @@ func (x *index) sharedEmails() map[string]bool {
 	return out
 }
 
-// siteMember is a member as members.yaml lists them, without the cards that isDead names: they are in no bundle, so that
-// whoever has the card key before cannot look for them.
+// siteMember is a member as members.yaml lists them, without the cards that isDead names: they are in no bundle, so
+// that whoever has the card key before cannot look for them.
 func (e *entry) siteMember(p *policy.Policy, shared map[string]bool, isDead func(Card) bool) site.Member {
 	m := site.Member{ID: e.ID, Name: e.Name, Language: e.Language, Emails: e.Emails, Subjects: e.Subjects,
 		Badges:  slices.Clone(e.files),

@@ -15,9 +15,9 @@ import (
 	"portillon/wire"
 )
 
-// UnknownTap is an unknown card that was tapped at a machine, from its record. Card is marked where it was made with the
-// card key before (wire.MarkCard). Without a seal that could be opened, and with a card key of which nobody knows, Card
-// and Code are empty: the tap is shown, and nothing can be assigned.
+// UnknownTap is an unknown card that was tapped at a machine, from its record. Card is marked where it was made with
+// the card key before (wire.MarkCard). Without a seal that could be opened, and with a card key of which nobody knows,
+// Card and Code are empty: the tap is shown, and nothing can be assigned.
 type UnknownTap struct {
 	wire.EnrolCard
 	Machine    policy.MachineID

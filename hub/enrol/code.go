@@ -25,8 +25,8 @@ const (
 	maxAttempts = 10
 	// maxOpen bounds the codes that are open at once, and with them the chance to guess one: 32 × 10 of 2^50.
 	maxOpen = 32
-	// hashRounds are the iterations of PBKDF2: with a copy of the database, the 2^50 secrets take longer to try than a code
-	// lives.
+	// hashRounds are the iterations of PBKDF2: with a copy of the database, the 2^50 secrets take longer to try than a
+	// code lives.
 	hashRounds = 20_000
 )
 

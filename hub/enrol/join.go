@@ -197,7 +197,8 @@ func (s *Service) keyOf(ctx context.Context, id policy.MachineID) (key note.Veri
 	return key, public, err
 }
 
-// certificateOf is the machine of a certificate that this authority signed; expired says that only a renewal may follow.
+// certificateOf is the machine of a certificate that this authority signed; expired says that only a renewal may
+// follow.
 func (s *Service) certificateOf(ctx context.Context, c *x509.Certificate) (id policy.MachineID, expired bool, err error) {
 	id, known, generation := s.known.find(c)
 	if known {

@@ -49,7 +49,13 @@ func (b *bench) joiner(replace bool) *joiner {
 		b.t.Fatal(err)
 	}
 	j.named("portillon:machine:laser.biklab")
-	j.join = wire.Join{Site: "biklab", Machine: "laser", Channel: hex.EncodeToString(j.channel), TLSKey: j.tlsKey, Replace: replace}
+	j.join = wire.Join{
+		Site:    "biklab",
+		Machine: "laser",
+		Channel: hex.EncodeToString(j.channel),
+		TLSKey:  j.tlsKey,
+		Replace: replace,
+	}
 	return j
 }
 
@@ -110,10 +116,12 @@ func TestJoinedMachineIsBroughtIntoForceAtOnce(t *testing.T) {
 	}
 	j := b.joiner(false)
 	answer, err := b.join(t.Context(), j.ask(), j.channel)
-	if err != nil || answer.CardKey != strings.Repeat("5a", 16) || answer.Username != "laser" || answer.Broker != "ssl://hub.test:8883" {
+	if err != nil || answer.CardKey != strings.Repeat("5a", 16) || answer.Username != "laser" ||
+		answer.Broker != "ssl://hub.test:8883" {
 		t.Fatal(answer, err)
 	}
-	if len(force) != 1 || force[0].Public != j.public || force[0].Password != sha256.Sum256([]byte(answer.Password)) || force[0].Revoked {
+	if len(force) != 1 || force[0].Public != j.public || force[0].Password != sha256.Sum256([]byte(answer.Password)) ||
+		force[0].Revoked {
 		t.Fatalf("%+v", force)
 	}
 	cert, err := x509.ParseCertificate(answer.Certificate)
@@ -131,7 +139,8 @@ func TestJoinedMachineIsBroughtIntoForceAtOnce(t *testing.T) {
 		t.Error("a code for a new machine was made for one that is enrolled")
 	}
 	next := b.joiner(true)
-	if _, err := b.join(t.Context(), next.ask(), next.channel); err != nil || force[0].Replacing != "Ada" || force[0].Public != next.public {
+	if _, err := b.join(t.Context(), next.ask(), next.channel); err != nil || force[0].Replacing != "Ada" ||
+		force[0].Public != next.public {
 		t.Errorf("%+v %v", force, err)
 	}
 	if _, _, err := b.certificateOf(t.Context(), cert); !errors.Is(err, errNotMachine) {
@@ -145,7 +154,8 @@ func TestJoinedMachineIsBroughtIntoForceAtOnce(t *testing.T) {
 		t.Errorf("%+v %v", all, err)
 	}
 	m, _ := b.Machine(t.Context(), admin, "laser")
-	if err := b.Revoke(t.Context(), admin, "laser", m.Version, "sold"); err != nil || !force[0].Revoked || force[0].Password != [32]byte{} {
+	if err := b.Revoke(t.Context(), admin, "laser", m.Version, "sold"); err != nil || !force[0].Revoked ||
+		force[0].Password != [32]byte{} {
 		t.Errorf("%+v %v", force, err)
 	}
 	if _, _, err := b.keyOf(t.Context(), "laser"); !errors.Is(err, errNotMachine) {

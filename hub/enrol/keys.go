@@ -55,8 +55,8 @@ func checkOf(key string) string {
 // authorityOf is the fingerprint of an authority's certificate (DER), as wire.Fingerprint makes it of a key.
 func authorityOf(der []byte) string { return wire.Fingerprint(string(der)) }
 
-// getCardKeys gives a machine the site's card keys. Which one it got is noted before: a machine may have what it is noted
-// to have, and perhaps it has not.
+// getCardKeys gives a machine the site's card keys. Which one it got is noted before: a machine may have what it is
+// noted to have, and perhaps it has not.
 func (s *Service) getCardKeys(w http.ResponseWriter, r *http.Request, id policy.MachineID) {
 	all, err := s.cardKeys()
 	if err == nil {
@@ -142,8 +142,8 @@ type MachineKey struct {
 	Until   time.Time // when it was replaced or revoked; zero: it is in force, and new records count by it
 }
 
-// Keys are all keys of the site's enrolled machines, those of the past among them. It only reads, so that it can be asked
-// beside a running hub.
+// Keys are all keys of the site's enrolled machines, those of the past among them. It only reads, so that it can be
+// asked beside a running hub.
 func Keys(ctx context.Context, site *store.Site) (out []MachineKey, err error) {
 	rows, err := site.Query(ctx, `SELECT machine, public, until FROM machine_key WHERE site = $1 ORDER BY machine, until = 0 DESC, until DESC`)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"portillon/wire"
 )
 
-// Machines are the machines of the site that the actor may see: those that joined, those that await their enrolment, and
-// those of hub.yaml. Whoever has a role at one machine alone sees that one.
+// Machines are the machines of the site that the actor may see: those that joined, those that await their enrolment,
+// and those of hub.yaml. Whoever has a role at one machine alone sees that one.
 func (s *Service) Machines(ctx context.Context, a actor.Actor) ([]Machine, error) {
 	if err := a.May(actor.ReadMachines, actor.Target{}); err != nil {
 		return nil, err

@@ -26,7 +26,8 @@ func TestWhatMachinesFetchIsNotedBeforeTheyGetIt(t *testing.T) {
 				t.Errorf("%s: %v", id, err)
 			}
 			var noted int64
-			err := b.db.Site("biklab").QueryRow(t.Context(), "SELECT bundle FROM machine WHERE site = $1 AND machine = $2", string(id)).
+			err := b.db.Site("biklab").
+				QueryRow(t.Context(), "SELECT bundle FROM machine WHERE site = $1 AND machine = $2", string(id)).
 				Scan(&noted)
 			if err != nil || noted != 7 {
 				t.Errorf("%s: bundle %d is noted, %v", id, noted, err)
@@ -71,7 +72,9 @@ func TestAMachineThatLeavesEndsNoNoteOfOthers(t *testing.T) {
 	leave()
 	b.noteFetched(gone, "mill", 3) // the error is the one who left's
 	var noted int64
-	err := b.db.Site("biklab").QueryRow(t.Context(), "SELECT bundle FROM machine WHERE site = $1 AND machine = 'mill'").Scan(&noted)
+	err := b.db.Site("biklab").
+		QueryRow(t.Context(), "SELECT bundle FROM machine WHERE site = $1 AND machine = 'mill'").
+		Scan(&noted)
 	if err != nil || noted != 3 {
 		t.Errorf("bundle %d is noted, %v", noted, err)
 	}

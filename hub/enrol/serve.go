@@ -19,8 +19,8 @@ import (
 	"portillon/wire"
 )
 
-// MachineHandler serves the machines' listener (wire.JoinPath). It needs TLS of its own, as Server has it: a proxy before
-// it would hide who asks.
+// MachineHandler serves the machines' listener (wire.JoinPath). It needs TLS of its own, as Server has it: a proxy
+// before it would hide who asks.
 func (s *Service) MachineHandler() http.Handler {
 	mux := http.NewServeMux()
 	for path, h := range s.forAnybody() {

@@ -39,9 +39,10 @@ type Options struct {
 	Address string // https://hub.local:8443, where machines reach MachineHandler
 	Broker  string // ssl://hub.local:8883
 
-	CardKeys   func() (wire.CardKeys, error)                         // the site's, the one in force first
-	Fixed      func() []Fixed                                        // machines of hub.yaml
-	Bundle     http.Handler                                          // GET /manifest, /chunks/HASH; GET and POST /chunks/HASH/parts
+	CardKeys func() (wire.CardKeys, error) // the site's, the one in force first
+	Fixed    func() []Fixed                // machines of hub.yaml
+	// GET /manifest, /chunks/HASH; GET and POST /chunks/HASH/parts
+	Bundle     http.Handler
 	Version    func() uint64                                         // of the bundle in force
 	Credential func(ctx context.Context, sha string) ([]byte, error) // a badge by its hash; fs.ErrNotExist: there is none
 	Members    func(ctx context.Context) ([]policy.MemberID, error)  // of the bundle in force

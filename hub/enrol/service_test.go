@@ -61,10 +61,17 @@ func newBench(t *testing.T, changes ...func(*Options)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Site: db.Site("biklab"), Now: now, Authority: a, Signer: signer, Name: "hub.test", Address: "https://hub.test:8443",
-		Broker: "ssl://hub.test:8883", Pins: wire.Pins{Site: "biklab", CA: a.Certificate(), PolicyKey: "p", HubKey: public},
-		CardKeys: func() (wire.CardKeys, error) { return wire.CardKeys{Keys: []string{strings.Repeat("5a", 16)}}, nil },
-		Fixed:    func() []Fixed { return []Fixed{{ID: "vinyl", Key: "portillon-vinyl+00000000+AAAA"}} },
+	o := Options{
+		Site:      db.Site("biklab"),
+		Now:       now,
+		Authority: a,
+		Signer:    signer,
+		Name:      "hub.test",
+		Address:   "https://hub.test:8443",
+		Broker:    "ssl://hub.test:8883",
+		Pins:      wire.Pins{Site: "biklab", CA: a.Certificate(), PolicyKey: "p", HubKey: public},
+		CardKeys:  func() (wire.CardKeys, error) { return wire.CardKeys{Keys: []string{strings.Repeat("5a", 16)}}, nil },
+		Fixed:     func() []Fixed { return []Fixed{{ID: "vinyl", Key: "portillon-vinyl+00000000+AAAA"}} },
 		Standing: func(policy.MachineID) Standing {
 			return Standing{Online: true, Session: &Session{Member: "m-1"}, Tags: []Tag{{ID: "t", By: "Nour"}}}
 		},
@@ -75,7 +82,8 @@ func newBench(t *testing.T, changes ...func(*Options)) *bench {
 		Audit: func(_ context.Context, _ *store.Tx, a actor.Actor, act actor.Act, on, detail string) error {
 			b.notes = append(b.notes, a.Name+" "+string(act)+" "+on+" "+detail)
 			return nil
-		}}
+		},
+	}
 	for _, f := range changes {
 		f(&o)
 	}
@@ -131,7 +139,11 @@ func TestWhoMayDoWhatToMachines(t *testing.T) {
 			_, err := b.Add(ctx, a, policy.MachineID(fmt.Sprint("press-", added)))
 			return err
 		}, "nnnnnnyyynn"},
-		{"NewCode", func(b *bench, a actor.Actor) error { _, err := b.NewCode(ctx, a, "laser", false); return err }, "nnnnnnyyynn"},
+		{
+			"NewCode",
+			func(b *bench, a actor.Actor) error { _, err := b.NewCode(ctx, a, "laser", false); return err },
+			"nnnnnnyyynn",
+		},
 		{"Held", func(b *bench, a actor.Actor) error { _, err := b.Held(ctx, a, "laser"); return err }, "nnnnnnyyynn"},
 		{"Tag", func(b *bench, a actor.Actor) error { return b.Tag(ctx, a, "laser", "worn belt") }, "nnnnynyyynn"},
 		{"Stop", func(b *bench, a actor.Actor) error { return b.Stop(ctx, a, "laser") }, "nnnyynyyynn"},
@@ -301,7 +313,8 @@ func TestDatabaseHoldsNoSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, err := wire.ParseJoinCode(c.Text)
-	if err != nil || code.Pins != b.o.Pins.Hash() || !strings.Contains(c.Command, "https://hub.test:8443 "+c.Text) || !c.Expires.Equal(start.Add(time.Hour)) {
+	if err != nil || code.Pins != b.o.Pins.Hash() || !strings.Contains(c.Command, "https://hub.test:8443 "+c.Text) ||
+		!c.Expires.Equal(start.Add(time.Hour)) {
 		t.Errorf("%+v %v", c, err)
 	}
 	rows, err := b.o.Site.Query(t.Context(), `SELECT hash, maker FROM machine_code WHERE site = $1`)
@@ -312,7 +325,9 @@ func TestDatabaseHoldsNoSecret(t *testing.T) {
 	for rows.Next() {
 		var hash []byte
 		var maker string
-		if err := rows.Scan(&hash, &maker); err != nil || strings.Contains(string(hash), code.SecretText()) || len(hash) != 32 || maker != "Ada" {
+		if err := rows.Scan(&hash, &maker); err != nil || strings.Contains(string(hash), code.SecretText()) ||
+			len(hash) != 32 ||
+			maker != "Ada" {
 			t.Errorf("%x %q %v", hash, maker, err)
 		}
 	}
@@ -421,7 +436,8 @@ func TestCertificatesOfMachinesAndHubDiffer(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.DNSNames = []string{"hub"}
-	if wire.VerifyHub([]*x509.Certificate{m}, a.cert, "hub", start, true) == nil || wire.VerifyHub([]*x509.Certificate{m}, a.cert, "hub", start, false) == nil {
+	if wire.VerifyHub([]*x509.Certificate{m}, a.cert, "hub", start, true) == nil ||
+		wire.VerifyHub([]*x509.Certificate{m}, a.cert, "hub", start, false) == nil {
 		t.Error("a machine poses as the hub")
 	}
 	s, err := a.Server("hub.test")(nil)

@@ -1,10 +1,11 @@
 // Package enrol brings machines into a site over the network: one-time codes, the hub's certificate authority,
 // certificates and their renewal, accounts at the broker, revocation and replacement.
 //
-// An administrator makes a code (NewCode); it binds the hub's keys and a secret. The machine compares the keys before it
-// sends anything, then sends the secret and the public halves of its keys (MachineHandler), and gets a certificate, an
-// account and the card key. The hub refuses, of a machine: a wrong, used, old or worn-out code; a key that it does not
-// prove; everything without a certificate of this authority, with an expired one (but a renewal), or once it is revoked.
+// An administrator makes a code (NewCode); it binds the hub's keys and a secret. The machine compares the keys before
+// it sends anything, then sends the secret and the public halves of its keys (MachineHandler), and gets a certificate,
+// an account and the card key. The hub refuses, of a machine: a wrong, used, old or worn-out code; a key that it does
+// not prove; everything without a certificate of this authority, with an expired one (but a renewal), or once it is
+// revoked.
 package enrol
 
 import (

@@ -1,19 +1,22 @@
-// Package evidence turns what a hub's ledger holds into progress towards a badge: which interventions count, which do not,
-// and why. Judge is pure: the same records at the same time give the same progress.
+// Package evidence turns what a hub's ledger holds into progress towards a badge: which interventions count, which do
+// not, and why. Judge is pure: the same records at the same time give the same progress.
 //
-// It accepts a badge's rule from the policy and the records of any machines, in any order. An intervention counts when it is
-// the member's own, of a kind the rule names, on a machine the badge is for, not too old, and logged under the tap of
-// somebody else whose session, as its own records say, rested on the endorsing badge in the role of maintainer; and when the
-// member had tapped in to work along. It may be logged up to Late after that session: a form is good for ten minutes, and whoever
-// gave the machine back has one more to open it. Whatever cannot be judged does not count. The zero Rule is never complete.
+// It accepts a badge's rule from the policy and the records of any machines, in any order. An intervention counts when
+// it is the member's own, of a kind the rule names, on a machine the badge is for, not too old, and logged under the
+// tap of somebody else whose session, as its own records say, rested on the endorsing badge in the role of maintainer;
+// and when the member had tapped in to work along. It may be logged up to Late after that session: a form is good for
+// ten minutes, and whoever gave the machine back has one more to open it. Whatever cannot be judged does not count. The
+// zero Rule is never complete.
 //
-// Interventions cannot be stacked (stack.go): of one kind in one session one counts, their minutes together are at most the session's
-// length, a rule may ask for different days, and it may ask that the endorser confirmed each one at the machine (wire.AttestBody).
+// Interventions cannot be stacked (stack.go): of one kind in one session one counts, their minutes together are at most
+// the session's length, a rule may ask for different days, and it may ask that the endorser confirmed each one at the
+// machine (wire.AttestBody).
 //
-// Progress can be exported as a file that the hub signs (Make, Verify): it carries the records that counted and those they
-// rest on, with their salts and their paths to the machines' own signed checkpoints, so that whoever holds the keys of hub and
-// machines can verify all of it again without the ledger. It refuses files that nobody trusted has signed, records that
-// do not lead to a machine's checkpoint, and progress that does not come out when it is judged again.
+// Progress can be exported as a file that the hub signs (Make, Verify): it carries the records that counted and those
+// they rest on, with their salts and their paths to the machines' own signed checkpoints, so that whoever holds the
+// keys of hub and machines can verify all of it again without the ledger. It refuses files that nobody trusted has
+// signed, records that do not lead to a machine's checkpoint, and progress that does not come out when it is judged
+// again.
 package evidence
 
 import (

@@ -37,8 +37,17 @@ func records(t testing.TB, machine policy.MachineID, lines ...line) []wire.Recor
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := wire.Record{Site: "biklab", Machine: machine, Seq: uint64(i + 1), Wall: now.Add(time.Duration(i+1-len(lines)) * 10 * time.Second),
-			Clock: wire.ClockTrusted, Kind: l.kind, Session: l.session, Member: l.member, Body: b}
+		r := wire.Record{
+			Site:    "biklab",
+			Machine: machine,
+			Seq:     uint64(i + 1),
+			Wall:    now.Add(time.Duration(i+1-len(lines)) * 10 * time.Second),
+			Clock:   wire.ClockTrusted,
+			Kind:    l.kind,
+			Session: l.session,
+			Member:  l.member,
+			Body:    b,
+		}
 		if l.change != nil {
 			l.change(&r)
 		}
@@ -174,8 +183,17 @@ func TestJudgeCountsARecordOnce(t *testing.T) {
 
 func TestJudgeDoesNotMindTheOrderOfRecordsNorOtherPeoples(t *testing.T) {
 	laser := records(t, "laser", maintained(
-		did("s", "lea", "lens-cleaning", "ines"), assisted("s", "jules"), did("s", "jules", "mirror-alignment", "ines"),
-		assisted("s", "lea"), did("s", "lea", "mirror-alignment", "ines"), did("s", "ines", "lens-cleaning", "ines"), end("s", "ines"))...)
+		did("s", "lea", "lens-cleaning", "ines"),
+		assisted("s", "jules"),
+		did("s", "jules", "mirror-alignment", "ines"),
+		assisted(
+			"s",
+			"lea",
+		),
+		did("s", "lea", "mirror-alignment", "ines"),
+		did("s", "ines", "lens-cleaning", "ines"),
+		end("s", "ines"),
+	)...)
 	all := append(laser, records(t, "vinyl", maintained(did("s", "lea", "lens-cleaning", "ines"))...)...)
 	want := fmt.Sprintf("%+v", evidence.Judge(rule, "lea", all, now))
 	for range 50 {
@@ -197,7 +215,10 @@ func TestJudgeDoesNotMindTheOrderOfRecordsNorOtherPeoples(t *testing.T) {
 }
 
 func TestProgressIsCompleteOnlyWhenTheRuleIsMet(t *testing.T) {
-	two := records(t, "laser", maintained(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines"))...)
+	two := records(
+		t,
+		"laser",
+		maintained(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines"))...)
 	for _, c := range []struct {
 		needs    int
 		complete bool

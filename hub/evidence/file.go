@@ -20,13 +20,14 @@ const MaxCounted = 100
 
 const (
 	kind = "portillon evidence" // the first line of the signed text
-	// maxRecords bounds what a reader will look at: each intervention rests on at most five records, the start and the end of its session,
-	// a change of role, the tap of its member, and the endorser's word.
+	// maxRecords bounds what a reader will look at: each intervention rests on at most five records, the start and the end
+	// of its session, a change of role, the tap of its member, and the endorser's word.
 	maxRecords = 6 * MaxCounted
 	maxPath    = 64
 )
 
-// File is what a member takes along, signed by the hub: a note whose text is the line «portillon evidence» and this, as canonical JSON.
+// File is what a member takes along, signed by the hub: a note whose text is the line «portillon evidence» and this, as
+// canonical JSON.
 type File struct {
 	Site     policy.SiteID   `json:"site"`
 	Member   policy.MemberID `json:"member"`
@@ -37,7 +38,8 @@ type File struct {
 	Records  []Proven        `json:"records"` // those that count and those they rest on
 }
 
-// Journal is the signed checkpoint of one of a machine's journals. A file has a machine's journals in the order in which the hub took them.
+// Journal is the signed checkpoint of one of a machine's journals. A file has a machine's journals in the order in
+// which the hub took them.
 type Journal struct {
 	Machine    policy.MachineID `json:"machine"`
 	Checkpoint string           `json:"checkpoint"` // a signed note
@@ -78,7 +80,8 @@ func (f File) epoch(m policy.MachineID, g wire.Generation) int {
 	return slices.IndexFunc(f.Machines, func(j Journal) bool { return j.Machine == m && j.Generation == g })
 }
 
-// Needs are the records that a file about p must carry, by machine, generation and seq: the newest MaxCounted and what they rest on.
+// Needs are the records that a file about p must carry, by machine, generation and seq: the newest MaxCounted and what
+// they rest on.
 func Needs(p Progress) []Ref {
 	var out []Ref
 	for _, c := range p.newest(MaxCounted) {
@@ -134,8 +137,9 @@ func Open(data []byte, hub note.Verifiers) (File, error) {
 	return f, nil
 }
 
-// Verify checks everything again: the hub's signature, each record's path to a checkpoint that its machine signed, and that
-// judging the records gives what the file says. machines gives a machine's pinned key; nil is a machine that is not trusted.
+// Verify checks everything again: the hub's signature, each record's path to a checkpoint that its machine signed, and
+// that judging the records gives what the file says. machines gives a machine's pinned key; nil is a machine that is
+// not trusted.
 func Verify(data []byte, hub note.Verifiers, machines func(policy.MachineID) note.Verifier) (File, Progress, error) {
 	return VerifyBy(data, hub, func(id policy.MachineID) []Key {
 		if v := machines(id); v != nil {

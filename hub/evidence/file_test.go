@@ -30,7 +30,12 @@ func key(t testing.TB, name string) (note.Signer, note.Verifier) {
 }
 
 // proven puts records into a tree that the machine signs.
-func proven(t testing.TB, machine policy.MachineID, all []wire.Record, s note.Signer) (evidence.Journal, []evidence.Proven) {
+func proven(
+	t testing.TB,
+	machine policy.MachineID,
+	all []wire.Record,
+	s note.Signer,
+) (evidence.Journal, []evidence.Proven) {
 	t.Helper()
 	var hashes []tlog.Hash
 	read := tlog.HashReaderFunc(func(at []int64) ([]tlog.Hash, error) {
@@ -101,7 +106,10 @@ func (d desk) verify(data []byte) (evidence.File, evidence.Progress, error) {
 
 func (d desk) file(t testing.TB) evidence.File {
 	t.Helper()
-	all := records(t, "laser", maintained(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines"))...)
+	all := records(
+		t,
+		"laser",
+		maintained(did("s", "lea", "lens-cleaning", "ines"), did("s", "lea", "mirror-alignment", "ines"))...)
 	j, p := proven(t, "laser", all, d.laser)
 	return evidence.File{Site: "biklab", Member: "lea", Made: now, Rule: rule, Machines: []evidence.Journal{j}, Records: p}
 }
@@ -328,7 +336,11 @@ func TestEvidenceOfAnEndedKeyIsVerifiedUpToItsEnd(t *testing.T) {
 		"never the machine's": {[]evidence.Key{{Verifier: next}}, false},
 		"none":                {nil, false},
 	} {
-		_, _, err := evidence.VerifyBy(data, note.VerifierList(d.hubKey), func(policy.MachineID) []evidence.Key { return c.keys })
+		_, _, err := evidence.VerifyBy(
+			data,
+			note.VerifierList(d.hubKey),
+			func(policy.MachineID) []evidence.Key { return c.keys },
+		)
 		if (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -9,8 +9,8 @@ import (
 	"portillon/wire"
 )
 
-// What keeps interventions from being stacked: several of one kind in one session, more minutes than the session had, all on one day,
-// and work that its endorser never confirmed.
+// What keeps interventions from being stacked: several of one kind in one session, more minutes than the session had,
+// all on one day, and work that its endorser never confirmed.
 
 // stack is what has been counted so far for one member.
 type stack struct {
@@ -61,8 +61,8 @@ func (k *stack) count(s seen, what wire.InterventionBody) Counted {
 	return c
 }
 
-// minutes are how long the session had lasted when the intervention was logged, or lasted in all, where it was logged afterwards; rounded
-// up. Without a session there are none.
+// minutes are how long the session had lasted when the intervention was logged, or lasted in all, where it was logged
+// afterwards; rounded up. Without a session there are none.
 func (s seen) minutes() int {
 	if s.in == nil {
 		return 0
@@ -72,7 +72,8 @@ func (s seen) minutes() int {
 		took = between(s.in.start, s.over.by)
 		var end wire.EndBody
 		if s.over.by.Kind == wire.SessionEnd && json.Unmarshal(s.over.by.Body, &end) == nil && end.Seconds > 0 {
-			took = time.Duration(min(end.Seconds, maxSession)) * time.Second // its wall time may be of the next start, days later
+			// its wall time may be of the next start, days later
+			took = time.Duration(min(end.Seconds, maxSession)) * time.Second
 		}
 	}
 	return int((min(max(took, 0), maxSession*time.Second) + time.Minute - 1) / time.Minute)
@@ -118,7 +119,8 @@ func (j *judge) attests(r wire.Record, in *session) {
 	}
 }
 
-// confirmed reports whether the endorser confirmed the intervention at the time, and by which record; by none where they wrote it themself.
+// confirmed reports whether the endorser confirmed the intervention at the time, and by which record; by none where
+// they wrote it themself.
 func (j *judge) confirmed(s seen, what wire.InterventionBody) ([]Ref, bool) {
 	if what.Attested {
 		return nil, true
@@ -130,7 +132,8 @@ func (j *judge) confirmed(s seen, what wire.InterventionBody) ([]Ref, bool) {
 	return []Ref{a.at}, true
 }
 
-// newest are at most n of what counts: of the newest days as many as the rule asks for, one each, then whatever is newest.
+// newest are at most n of what counts: of the newest days as many as the rule asks for, one each, then whatever is
+// newest.
 func (p Progress) newest(n int) []Counted {
 	if len(p.Counted) <= n {
 		return p.Counted

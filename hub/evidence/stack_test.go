@@ -11,9 +11,16 @@ import (
 	"portillon/wire"
 )
 
-// lasting is work of so many minutes; the records of a story are ten seconds apart, so their times are given where length matters.
+// lasting is work of so many minutes; the records of a story are ten seconds apart, so their times are given where
+// length matters.
 func lasting(session, what string, minutes int) line {
-	return line{wire.Intervened, session, "lea", wire.InterventionBody{What: what, Endorser: "ines", Minutes: minutes}, nil}
+	return line{
+		wire.Intervened,
+		session,
+		"lea",
+		wire.InterventionBody{What: what, Endorser: "ines", Minutes: minutes},
+		nil,
+	}
 }
 func ended(session string, seconds int64) line {
 	return line{wire.SessionEnd, session, "ines", wire.EndBody{Cause: wire.CauseTap, Seconds: seconds}, nil}
@@ -89,8 +96,12 @@ func TestSpreadAsksForDifferentDaysOfTheSite(t *testing.T) {
 	r.Spread, r.Zone = 2, "Europe/Paris"
 	day := func(session string, at time.Time) []line {
 		when := func(r *wire.Record) { r.Wall = at }
-		return []line{start(session, "ines", policy.Maintainer, "laser-maintainer").with(when), assisted(session, "lea").with(when),
-			did(session, "lea", "lens-cleaning", "ines").with(when), end(session, "ines").with(when)}
+		return []line{
+			start(session, "ines", policy.Maintainer, "laser-maintainer").with(when),
+			assisted(session, "lea").with(when),
+			did(session, "lea", "lens-cleaning", "ines").with(when),
+			end(session, "ines").with(when),
+		}
 	}
 	paris := func(d, h, m int) time.Time { return time.Date(2026, 11, d, h-1, m, 0, 0, time.UTC) } // UTC+1 in November
 	for _, c := range []struct {
@@ -118,7 +129,17 @@ func TestSpreadAsksForDifferentDaysOfTheSite(t *testing.T) {
 		}
 	}
 	r.Within = 0
-	p := evidence.Judge(r, "lea", records(t, "laser", maintained(did("s", "lea", "lens-cleaning", "ines").with(func(r *wire.Record) { r.Clock = wire.ClockUntrusted }))...), now)
+	p := evidence.Judge(
+		r,
+		"lea",
+		records(
+			t,
+			"laser",
+			maintained(
+				did("s", "lea", "lens-cleaning", "ines").with(func(r *wire.Record) { r.Clock = wire.ClockUntrusted }),
+			)...),
+		now,
+	)
 	if got := fmt.Sprint(whys(p)); got != "[clock-untrusted]" {
 		t.Errorf("whose day is unknown: %s", got)
 	}
@@ -131,8 +152,20 @@ func attested(session string, m policy.MemberID, id string) line {
 func TestAtTheTimeCountsWhatTheEndorserConfirmed(t *testing.T) {
 	r := rule
 	r.AtTheTime = true
-	named := line{wire.Intervened, "s", "lea", wire.InterventionBody{What: "lens-cleaning", Endorser: "ines", ID: "i"}, nil}
-	themself := line{wire.Intervened, "s", "lea", wire.InterventionBody{What: "lens-cleaning", Endorser: "ines", Attested: true}, nil}
+	named := line{
+		wire.Intervened,
+		"s",
+		"lea",
+		wire.InterventionBody{What: "lens-cleaning", Endorser: "ines", ID: "i"},
+		nil,
+	}
+	themself := line{
+		wire.Intervened,
+		"s",
+		"lea",
+		wire.InterventionBody{What: "lens-cleaning", Endorser: "ines", Attested: true},
+		nil,
+	}
 	for _, c := range []struct {
 		name  string
 		lines []line
@@ -165,8 +198,16 @@ func TestAtTheTimeCountsWhatTheEndorserConfirmed(t *testing.T) {
 func TestAConfirmationAtAnotherMachineCountsForNothing(t *testing.T) {
 	r := rule
 	r.AtTheTime, r.Machines = true, []policy.MachineID{"laser", "vinyl"}
-	named := line{wire.Intervened, "s", "lea", wire.InterventionBody{What: "lens-cleaning", Endorser: "ines", ID: "i"}, nil}
-	all := append(records(t, "laser", maintained(named)...), records(t, "vinyl", maintained(attested("s", "ines", "i"))...)...)
+	named := line{
+		wire.Intervened,
+		"s",
+		"lea",
+		wire.InterventionBody{What: "lens-cleaning", Endorser: "ines", ID: "i"},
+		nil,
+	}
+	all := append(
+		records(t, "laser", maintained(named)...),
+		records(t, "vinyl", maintained(attested("s", "ines", "i"))...)...)
 	if got := fmt.Sprint(whys(evidence.Judge(r, "lea", all, now))); got != "[not-attested]" {
 		t.Error(got)
 	}
@@ -179,8 +220,20 @@ func TestExportedEvidenceCarriesWhatDaysMinutesAndConfirmationsRestOn(t *testing
 	var lines []line
 	for i, ago := range []time.Duration{50 * time.Hour, 2 * time.Hour} {
 		s, at := fmt.Sprint("s", i), before(ago)
-		lines = append(lines, start(s, "ines", policy.Maintainer, "laser-maintainer").with(at), assisted(s, "lea").with(at), ended(s, 300).with(at),
-			line{wire.Intervened, s, "lea", wire.InterventionBody{What: "lens-cleaning", Endorser: "ines", ID: s, Minutes: 60}, at}, attested(s, "ines", s).with(at))
+		lines = append(
+			lines,
+			start(s, "ines", policy.Maintainer, "laser-maintainer").with(at),
+			assisted(s, "lea").with(at),
+			ended(s, 300).with(at),
+			line{
+				wire.Intervened,
+				s,
+				"lea",
+				wire.InterventionBody{What: "lens-cleaning", Endorser: "ines", ID: s, Minutes: 60},
+				at,
+			},
+			attested(s, "ines", s).with(at),
+		)
 	}
 	all := records(t, "laser", lines...)
 	whole := evidence.Judge(f.Rule, "lea", all, now)
@@ -209,7 +262,8 @@ func TestExportedEvidenceCarriesWhatDaysMinutesAndConfirmationsRestOn(t *testing
 	}
 }
 
-// Of more interventions than a file holds, those are taken that keep it complete: the days that the rule asks for are among them.
+// Of more interventions than a file holds, those are taken that keep it complete: the days that the rule asks for are
+// among them.
 func TestExportKeepsTheDaysThatTheRuleAsksFor(t *testing.T) {
 	p := evidence.Progress{Spread: 2}
 	for i := range evidence.MaxCounted + 5 {
@@ -217,7 +271,13 @@ func TestExportKeepsTheDaysThatTheRuleAsksFor(t *testing.T) {
 		if i < 2 {
 			day = "2026-11-19"
 		}
-		p.Counted = append(p.Counted, evidence.Counted{Day: day, Record: wire.Record{Machine: "laser", Seq: uint64(i + 1), Wall: now.Add(time.Duration(i) * time.Second)}})
+		p.Counted = append(
+			p.Counted,
+			evidence.Counted{
+				Day:    day,
+				Record: wire.Record{Machine: "laser", Seq: uint64(i + 1), Wall: now.Add(time.Duration(i) * time.Second)},
+			},
+		)
 	}
 	got := evidence.Needs(p)
 	if len(got) != evidence.MaxCounted || got[0].Seq != 2 || got[1].Seq != 7 {

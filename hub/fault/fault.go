@@ -1,5 +1,6 @@
 // Package fault has the errors that the hub's services return for what the asker can mend. Handlers turn them into
-// answers: NotFound 404, Conflict 412, Invalid 422. *actor.Denied is 401 or 403; every other error is the hub's own, 500.
+// answers: NotFound 404, Conflict 412, Invalid 422. *actor.Denied is 401 or 403; every other error is the hub's own,
+// 500.
 package fault
 
 import (

@@ -16,9 +16,22 @@ import (
 
 // speakers are the sources whose faults people read at the hub.
 func speakers() []string {
-	return []string{"../cardkeys.go", "../settings.go", "../directory/*.go", "../publish/*.go", "../enrol/*.go", "../cardkey/*.go", "../account/*.go",
-		"../report/*.go", "../web/*.go", "../../policy/file/*.go", "../../yamlfile/*.go", "../../site/*.go", "../../policy/hours.go",
-		"../../rfid/card.go"}
+	return []string{
+		"../cardkeys.go",
+		"../settings.go",
+		"../directory/*.go",
+		"../publish/*.go",
+		"../enrol/*.go",
+		"../cardkey/*.go",
+		"../account/*.go",
+		"../report/*.go",
+		"../web/*.go",
+		"../../policy/file/*.go",
+		"../../yamlfile/*.go",
+		"../../site/*.go",
+		"../../policy/hours.go",
+		"../../rfid/card.go",
+	}
 }
 
 // sinks are the functions that make a fault of their arguments: sentences are their arguments from this index on.

@@ -46,7 +46,8 @@ func TestRecordChangedOnTheDiskIsNamedWhenItIsRead(t *testing.T) {
 		}
 		n := 0
 		err = l.Records(context.Background(), ledger.Query{}, func(ledger.Entry) error { n++; return nil })
-		if !errors.Is(err, ledger.ErrChanged) || n != 6 || !strings.Contains(err.Error(), "record 7 of laser") || !strings.Contains(err.Error(), path) {
+		if !errors.Is(err, ledger.ErrChanged) || n != 6 || !strings.Contains(err.Error(), "record 7 of laser") ||
+			!strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %d records read, %v", change, n, err)
 		}
 		if err := l.Records(context.Background(), ledger.Query{After: 7}, func(ledger.Entry) error { return nil }); err != nil {

@@ -46,7 +46,8 @@ func TestFirstGenerationOfAMachineIsTakenAndAnotherIsRefused(t *testing.T) {
 		other := m.Replaced(third)
 		other.Fill(9)
 		l := fresh(t, m)
-		if taken, err := l.Take("laser", m.Data(3, 4)); err == nil || taken.Known || taken.Generation != first || taken.Want != 1 {
+		if taken, err := l.Take("laser", m.Data(3, 4)); err == nil || taken.Known || taken.Generation != first ||
+			taken.Want != 1 {
 			t.Errorf("a gap before anything is held: %+v, %v", taken, err)
 		}
 		if taken := take(t, l, m, 1, 5); taken.Generation != first || !taken.Known || taken.Seq != 5 {
@@ -99,7 +100,10 @@ func TestReplacedJournalStaysReadableAndProvenBesideTheNext(t *testing.T) {
 	take(t, l, next, 2, 3)
 	var got []string
 	err := l.Records(context.Background(), ledger.Query{Machine: "laser"}, func(e ledger.Entry) error {
-		got = append(got, strings.Repeat("*", e.Epoch)+string(e.Generation[:min(1, len(e.Generation))])+string(rune('0'+e.Seq)))
+		got = append(
+			got,
+			strings.Repeat("*", e.Epoch)+string(e.Generation[:min(1, len(e.Generation))])+string(rune('0'+e.Seq)),
+		)
 		return nil
 	})
 	if want := []string{"1", "2", "3", "4", "5", "*21", "*22", "*23"}; err != nil || !slices.Equal(got, want) {
@@ -128,7 +132,18 @@ func TestReplacedJournalStaysReadableAndProvenBesideTheNext(t *testing.T) {
 		}
 	}
 	all, err := l.Generations(context.Background(), "laser")
-	want := []ledger.Generation{{Records: 5, Root: m.Root(5)}, {Generation: second, Epoch: 1, Records: 3, Root: next.Root(3), By: "ines", Why: "new SD card", At: ledgertest.Start()}}
+	want := []ledger.Generation{
+		{Records: 5, Root: m.Root(5)},
+		{
+			Generation: second,
+			Epoch:      1,
+			Records:    3,
+			Root:       next.Root(3),
+			By:         "ines",
+			Why:        "new SD card",
+			At:         ledgertest.Start(),
+		},
+	}
 	if err != nil || !slices.Equal(all, want) {
 		t.Errorf("generations %+v, want %+v, %v", all, want, err)
 	}

@@ -327,7 +327,10 @@ func TestLedgerChoosesRecords(t *testing.T) {
 		t.Errorf("a generation that is not held has a last record: %v", err)
 	}
 	stop := errors.New("enough")
-	if err := l.Records(context.Background(), ledger.Query{}, func(ledger.Entry) error { return stop }); !errors.Is(err, stop) {
+	if err := l.Records(context.Background(), ledger.Query{}, func(ledger.Entry) error { return stop }); !errors.Is(
+		err,
+		stop,
+	) {
 		t.Error(err)
 	}
 }

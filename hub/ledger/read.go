@@ -68,9 +68,9 @@ func (l *Ledger) Records(ctx context.Context, q Query, yield func(Entry) error) 
 }
 
 // rows runs the query. The order in which the tables are read is fixed (CROSS JOIN, sqlite.org/optoverview.html §6.2):
-// without kinds the primary key gives the records in order, unsorted; with kinds their index finds them. Whoever reads a
-// part of one journal after another gets its kinds by the primary key too: through their index each part would read and
-// sort the kinds of all journals.
+// without kinds the primary key gives the records in order, unsorted; with kinds their index finds them. Whoever reads
+// a part of one journal after another gets its kinds by the primary key too: through their index each part would read
+// and sort the kinds of all journals.
 func (q Query) rows(ctx context.Context, site queryer) (*sql.Rows, error) {
 	anyOne, generation, limit := 1, "", int64(math.MaxInt64)
 	if q.Generation != nil {

@@ -29,13 +29,15 @@ func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Detail }
 type Code string
 
 const (
-	Malformed       Code = "malformed"        // not a batch
-	UnknownMachine  Code = "unknown-machine"  // no key is pinned for it
-	BadCheckpoint   Code = "bad-checkpoint"   // not signed by the pinned key, another journal's, or not at the last record
-	OtherMachine    Code = "other-machine"    // a record names another site or machine than the topic
-	Gap             Code = "gap"              // records before the batch are not held: send from Taken.Want
-	WrongRoot       Code = "wrong-root"       // the records do not give the signed root: changed on the way, or not those held before
-	RolledBack      Code = "rolled-back"      // the machine signed other records in the place of held ones, and its journal is no longer than what is held
+	Malformed      Code = "malformed"       // not a batch
+	UnknownMachine Code = "unknown-machine" // no key is pinned for it
+	BadCheckpoint  Code = "bad-checkpoint"  // not signed by the pinned key, another journal's, or not at the last record
+	OtherMachine   Code = "other-machine"   // a record names another site or machine than the topic
+	Gap            Code = "gap"             // records before the batch are not held: send from Taken.Want
+	// the records do not give the signed root: changed on the way, or not those held before
+	WrongRoot Code = "wrong-root"
+	// the machine signed other records in the place of held ones, and its journal is no longer than what is held
+	RolledBack      Code = "rolled-back"
 	OtherGeneration Code = "other-generation" // the journal began anew: an administrator lets it in with Replace
 	Forked          Code = "forked"           // as rolled-back, and its journal has grown beyond
 )

@@ -30,7 +30,10 @@ func oldLedgers() []oldLedger {
 	return []oldLedger{
 		{"80f842b", map[policy.MachineID][]ledger.Generation{"laser": {{Records: 14}}}, "batch-15-16.json", 16},
 		{"fba9679", map[policy.MachineID][]ledger.Generation{
-			"laser": {{Records: 270}, {Generation: wire.Generation(second), Epoch: 1, Records: 3, By: "ines", Why: "new SD card", At: ledgertest.Start()}},
+			"laser": {
+				{Records: 270},
+				{Generation: wire.Generation(second), Epoch: 1, Records: 3, By: "ines", Why: "new SD card", At: ledgertest.Start()},
+			},
 			"vinyl": {{Records: 3}}}, "batch-4-5.json", 5},
 	}
 }

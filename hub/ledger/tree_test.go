@@ -73,15 +73,18 @@ func TestBatchesTakenTogetherAreJudgedInTurn(t *testing.T) {
 	a.Fill(30)
 	b.Fill(10)
 	l := fresh(t, a, b)
-	got := l.TakeAll([]ledger.Batch{{"laser", a.Data(1, 10)}, {"vinyl", b.Data(5, 10)}, {"laser", a.Data(11, 20)}, {"press", a.Data(1, 1)},
-		{"vinyl", b.Data(1, 10)}, {"laser", a.Data(15, 30)}, {"laser", []byte("{")}})
+	got := l.TakeAll(
+		[]ledger.Batch{{"laser", a.Data(1, 10)}, {"vinyl", b.Data(5, 10)}, {"laser", a.Data(11, 20)}, {"press", a.Data(1, 1)},
+			{"vinyl", b.Data(1, 10)}, {"laser", a.Data(15, 30)}, {"laser", []byte("{")}},
+	)
 	want := []struct {
 		seq  uint64
 		new  int
 		code ledger.Code
 	}{{10, 10, ""}, {0, 0, ledger.Gap}, {20, 10, ""}, {0, 0, ledger.UnknownMachine}, {10, 10, ""}, {30, 10, ""}, {30, 0, ledger.Malformed}}
 	for i, w := range want {
-		if r := got[i]; r.Seq != w.seq || r.New != w.new || r.Want != w.seq+1 || (r.Err != nil || w.code != "") && code(r.Err) != w.code {
+		if r := got[i]; r.Seq != w.seq || r.New != w.new || r.Want != w.seq+1 ||
+			(r.Err != nil || w.code != "") && code(r.Err) != w.code {
 			t.Errorf("batch %d: %+v, want %+v", i, r, w)
 		}
 	}
@@ -126,7 +129,11 @@ func FuzzTakeNeverKeepsWhatIsNotSigned(f *testing.F) {
 	m := ledgertest.New(f, "biklab", "laser")
 	m.Fill(3)
 	f.Add([]byte(`{"records":[],"checkpoint":""}`))
-	f.Add([]byte(`{"records":[{"salt":"00000000000000000000000000000000","record":{"boot":"b","clock":"trusted","kind":"booted","machine":"laser","mono":0,"seq":1,"site":"biklab","wall":"2026-11-02T09:00:00Z"}}],"checkpoint":"portillon/biklab/laser\n1\nAAAA\n\n— x AAAA\n"}`))
+	f.Add(
+		[]byte(
+			`{"records":[{"salt":"00000000000000000000000000000000","record":{"boot":"b","clock":"trusted","kind":"booted","machine":"laser","mono":0,"seq":1,"site":"biklab","wall":"2026-11-02T09:00:00Z"}}],"checkpoint":"portillon/biklab/laser\n1\nAAAA\n\n— x AAAA\n"}`,
+		),
+	)
 	f.Add([]byte(`[[[[`))
 	l, err := ledger.Open(filepath.Join(f.TempDir(), "ledger.db"), "biklab", ledger.Keys{"laser": m.Key})
 	if err != nil {

@@ -116,8 +116,9 @@ func (s *Service) remember(ctx context.Context, policy int64, before wire.Manife
 	})
 }
 
-// nextVersion is higher than every version that was in force here, or that a machine reported: floor. It is at least the
-// time in seconds, as of "portillon bundle build": so a hub that was restored from a backup goes on above what it had.
+// nextVersion is higher than every version that was in force here, or that a machine reported: floor. It is at least
+// the time in seconds, as of "portillon bundle build": so a hub that was restored from a backup goes on above what it
+// had.
 func (s *Service) nextVersion(floor uint64) (uint64, error) {
 	if floor >= maxVersion {
 		return 0, fmt.Errorf("bundle version %d is in force, and no higher one can be made", floor)

@@ -163,7 +163,8 @@ type notes struct{ d *yamlfile.Doc }
 
 func newNotes(text string) notes { return notes{yamlfile.Parse(fileName, []byte(text))} }
 
-// at notes a fault at a path of keys and indices from 0. Where a part of the path is not there, the fault is of what holds it.
+// at notes a fault at a path of keys and indices from 0. Where a part of the path is not there, the fault is of what
+// holds it.
 func (n notes) at(hint, problem string, path ...any) {
 	x := n.d.Root()
 	for _, p := range path {

@@ -75,7 +75,8 @@ func TestADraftsFaultsHaveTheirPlaces(t *testing.T) {
 			continue
 		}
 		f := d.Faults[0]
-		if f.Line != c.line || c.column > 0 && f.Column != c.column || !strings.Contains(f.Message, c.message) || !strings.Contains(f.Hint, c.hint) {
+		if f.Line != c.line || c.column > 0 && f.Column != c.column || !strings.Contains(f.Message, c.message) ||
+			!strings.Contains(f.Hint, c.hint) {
 			t.Errorf("%s: %+v, want line %d, column %d, %q", name, f, c.line, c.column, c.message)
 		}
 	}
@@ -92,7 +93,10 @@ func TestADraftsTestsAreRun(t *testing.T) {
 	if len(d.Faults) == 0 {
 		t.Fatal("a test that fails is no fault")
 	}
-	if f := d.Faults[0]; !strings.HasPrefix(f.Message, "tests[") || !strings.Contains(f.Message, "expected deny, got allow") || f.Line == 0 || f.Column == 0 {
+	if f := d.Faults[0]; !strings.HasPrefix(f.Message, "tests[") ||
+		!strings.Contains(f.Message, "expected deny, got allow") ||
+		f.Line == 0 ||
+		f.Column == 0 {
 		t.Errorf("%+v", f)
 	}
 	if _, err := b.s.Publish(b.ctx, owner, text, "", 0, nil); !isInvalid(err) {
@@ -111,7 +115,10 @@ func TestADraftWarnsOfRulesThatNobodyMeans(t *testing.T) {
 	}
 	text := b.text[:at] + "  laser:\n    mode: warn\n" + b.text[at+len("  laser:\n"):]
 	d := b.draft(owner, text)
-	i := slices.IndexFunc(d.Warnings, func(f publish.Fault) bool { return strings.Contains(f.Message, "mode: warn lets every member in") })
+	i := slices.IndexFunc(
+		d.Warnings,
+		func(f publish.Fault) bool { return strings.Contains(f.Message, "mode: warn lets every member in") },
+	)
 	if i < 0 || d.Warnings[i].Line == 0 {
 		t.Errorf("%+v", d.Warnings)
 	}
@@ -141,7 +148,8 @@ func TestADraftSaysWhoGainsAndWhoLosesWhat(t *testing.T) {
 		t.Fatalf("%+v", d.Faults)
 	}
 	e := d.Effect
-	if e.Losing != 1 || e.Gaining != 0 || len(e.Loses) == 0 || e.Loses[0].Name != "Léa" || e.Loses[0].Member != "lea" || e.Loses[0].Machine != "laser" {
+	if e.Losing != 1 || e.Gaining != 0 || len(e.Loses) == 0 || e.Loses[0].Name != "Léa" || e.Loses[0].Member != "lea" ||
+		e.Loses[0].Machine != "laser" {
 		t.Errorf("%+v", e)
 	}
 	if len(e.Lines) == 0 || d.Same {

@@ -91,7 +91,15 @@ func (b *bench) build(_ context.Context, s publish.Snapshot, o publish.Order) (*
 	if err != nil {
 		return nil, err
 	}
-	return x.Build(site.Order{Version: o.Version, Issued: o.Issued, Expires: o.Expires, Signer: b.key, CardKey: bytes.Repeat([]byte{1}, 32)})
+	return x.Build(
+		site.Order{
+			Version: o.Version,
+			Issued:  o.Issued,
+			Expires: o.Expires,
+			Signer:  b.key,
+			CardKey: bytes.Repeat([]byte{1}, 32),
+		},
+	)
 }
 
 // installer is a store of bundles as publish sees it.
@@ -163,7 +171,8 @@ func TestNumbersGrowAndOneVersionIsInForce(t *testing.T) {
 	second := b.edited("status-grace: 7d", "status-grace: 8d")
 	for i, text := range []string{b.text, second, b.text} {
 		p := b.publish(text, int64(i))
-		if p.Number != int64(i+1) || !p.InForce || p.Unsigned || p.SignedBy != "policy key" || p.By != "Rosa" || !p.At.Equal(start) {
+		if p.Number != int64(i+1) || !p.InForce || p.Unsigned || p.SignedBy != "policy key" || p.By != "Rosa" ||
+			!p.At.Equal(start) {
 			t.Errorf("version %d: %+v", i+1, p)
 		}
 		if got := b.current(); got.Number != p.Number || got.Text != text || !got.InForce {
@@ -171,7 +180,9 @@ func TestNumbersGrowAndOneVersionIsInForce(t *testing.T) {
 		}
 	}
 	all, next, err := b.s.Versions(b.ctx, owner, publish.Page{Limit: 2})
-	if err != nil || len(all) != 2 || all[0].Number != 3 || !all[0].InForce || all[1].Number != 2 || all[1].InForce || all[0].Text != "" || next != "2" {
+	if err != nil || len(all) != 2 || all[0].Number != 3 || !all[0].InForce || all[1].Number != 2 || all[1].InForce ||
+		all[0].Text != "" ||
+		next != "2" {
 		t.Errorf("%v, %q, %v", all, next, err)
 	}
 	all, next, err = b.s.Versions(b.ctx, owner, publish.Page{After: next, Limit: 2})
@@ -321,7 +332,8 @@ func TestWithoutItsKeyAPolicyWaitsForItsSignature(t *testing.T) {
 	if p, err = b.s.Publish(b.ctx, owner, other, "", 1, sign(7, other)); err != nil || p.Number != 7 || !p.InForce {
 		t.Errorf("a number that nothing waits for: %+v, %v", p, err)
 	}
-	if p, err = b.s.Back(b.ctx, owner, ""); err != nil || p.Number != 8 || !p.Unsigned || p.BackTo != 1 || b.current().Number != 7 {
+	if p, err = b.s.Back(b.ctx, owner, ""); err != nil || p.Number != 8 || !p.Unsigned || p.BackTo != 1 ||
+		b.current().Number != 7 {
 		t.Errorf("back: %+v, %v", p, err)
 	}
 }

@@ -19,7 +19,8 @@ import (
 	"portillon/wire"
 )
 
-// running runs the service of a bench within a bubble of testing/synctest, whose time is the bubble's, until test returns.
+// running runs the service of a bench within a bubble of testing/synctest, whose time is the bubble's, until test
+// returns.
 func running(t *testing.T, test func(b *bench), with ...func(*bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -71,12 +72,15 @@ func TestAPublishedPolicyMakesTheNextBundle(t *testing.T) {
 		b.publish(b.text, 0)
 		first := b.bundle()
 		if first.Version != uint64(time.Now().Unix()) || first.Policy != 1 || first.Members != 13 || !slices.Contains(first.Changed, "policy.yaml") ||
-			first.Bytes == 0 || !first.At.Equal(time.Now()) || !first.Expires.Equal(time.Now().AddDate(0, 0, 30)) {
+			first.Bytes == 0 ||
+			!first.At.Equal(time.Now()) ||
+			!first.Expires.Equal(time.Now().AddDate(0, 0, 30)) {
 			t.Errorf("%+v", first)
 		}
 		b.publish(b.edited("status-grace: 7d", "status-grace: 8d"), 1)
 		second := b.bundle()
-		if second.Version != first.Version+1 || second.Policy != 2 || !slices.Equal(second.Changed, []string{"policy.yaml"}) ||
+		if second.Version != first.Version+1 || second.Policy != 2 ||
+			!slices.Equal(second.Changed, []string{"policy.yaml"}) ||
 			second.Bytes != int64(len(b.text)) {
 			t.Errorf("%+v", second)
 		}
@@ -156,7 +160,8 @@ func TestABuildThatFailsChangesNothingAndIsSaid(t *testing.T) {
 		if got.Version != first.Version || got.Problem != why || !got.Since.Equal(time.Now()) {
 			t.Errorf("%+v", got)
 		}
-		if got, err := b.s.Bundle(b.ctx, actor.Actor{Account: "5", Site: actor.Member}); err != nil || got.Problem == "" || strings.Contains(got.Problem, "Léa") {
+		if got, err := b.s.Bundle(b.ctx, actor.Actor{Account: "5", Site: actor.Member}); err != nil || got.Problem == "" ||
+			strings.Contains(got.Problem, "Léa") {
 			t.Errorf("a member is told %q, %v", got.Problem, err)
 		}
 		builds := b.builds.Load()

@@ -7,8 +7,8 @@
 // A policy has a number that only grows. The one in force is the newest that is signed. Where the policy key is not on
 // this computer, a published policy waits for its signature, and until then changes nothing.
 //
-// Run builds the next bundle whenever the directory or the policy changed. Changes during a build make one more build. A
-// build whose content is the one in force is not installed, until a machine would take the bundle in force for old. A
+// Run builds the next bundle whenever the directory or the policy changed. Changes during a build make one more build.
+// A build whose content is the one in force is not installed, until a machine would take the bundle in force for old. A
 // build that fails changes nothing, and stands in Bundle as its Problem.
 //
 // It refuses: a policy with a fault, with a test that fails, or under which something of never: may happen; a policy
@@ -58,8 +58,9 @@ type Effect struct {
 	Loses   []Change `json:"loses"`
 	Gaining int      `json:"gaining"` // how many members gain something
 	Losing  int      `json:"losing"`
-	Lines   []string `json:"lines"`              // the comparison of policies in words, of policy.Compare, whoever the members are
-	Faults  []string `json:"warnings,omitempty"` // what could not be compared, and why
+	// the comparison of policies in words, of policy.Compare, whoever the members are
+	Lines  []string `json:"lines"`
+	Faults []string `json:"warnings,omitempty"` // what could not be compared, and why
 }
 
 // Change is one right that a member gains or loses.
@@ -75,13 +76,14 @@ type Change struct {
 
 // Bundle is a published bundle.
 type Bundle struct {
-	Version  uint64    `json:"version"`
-	At       time.Time `json:"at"`
-	Policy   int64     `json:"policy"`
-	Members  int       `json:"members"`
-	Changed  []string  `json:"changed"`            // names of the chunks that are new
-	Bytes    int64     `json:"bytes"`              // of those
-	Warnings []string  `json:"warnings,omitempty"` // what was left out, and why: only for those who may read the list of members
+	Version uint64    `json:"version"`
+	At      time.Time `json:"at"`
+	Policy  int64     `json:"policy"`
+	Members int       `json:"members"`
+	Changed []string  `json:"changed"` // names of the chunks that are new
+	Bytes   int64     `json:"bytes"`   // of those
+	// what was left out, and why: only for those who may read the list of members
+	Warnings []string  `json:"warnings,omitempty"`
 	Taken    []Taken   `json:"machines"`
 	Expires  time.Time `json:"expires,omitzero"`
 	// Making is the number of the policy in force while no bundle of it was built yet: the next bundle is being made, and

@@ -6,8 +6,8 @@ import (
 	"portillon/policy"
 )
 
-// dayBegins is the first moment of a day on the wall of a zone. A change of the clock may leave out midnight, or have it
-// twice.
+// dayBegins is the first moment of a day on the wall of a zone. A change of the clock may leave out midnight, or have
+// it twice.
 func dayBegins(d policy.Date, zone *time.Location) time.Time {
 	t := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, zone)
 	if policy.DateOf(t, zone).Before(d) { // midnight is left out: the day begins with the change
@@ -42,7 +42,8 @@ type share struct {
 	seconds int64
 }
 
-// maxWeeks bounds the weeks over which a session is spread: a longer one is a fault of a machine, and counts in its first week.
+// maxWeeks bounds the weeks over which a session is spread: a longer one is a fault of a machine, and counts in its
+// first week.
 const maxWeeks = 60
 
 // shares spreads a session over the weeks in which it passed. The first share is of the week in which it began, also

@@ -15,7 +15,8 @@ import (
 
 // UsesCSV writes the sessions that began in a range as a CSV file: UTF-8 with a byte order mark, by which spreadsheets
 // know it, CRLF, times in the site's time zone. The separator is what a spreadsheet of that language expects: a
-// semicolon in French, where a comma stands in numbers. Columns with members are left out for those who may not see names.
+// semicolon in French, where a comma stands in numbers. Columns with members are left out for those who may not see
+// names.
 func (s *Service) UsesCSV(ctx context.Context, a actor.Actor, r Range, w io.Writer) error {
 	v, err := s.look(ctx, a, r)
 	if err != nil {

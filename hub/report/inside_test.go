@@ -81,7 +81,8 @@ func TestNoCellIsAFormula(t *testing.T) {
 func FuzzNoCellIsAFormula(f *testing.F) {
 	f.Add("=cmd|' /C calc'!A0")
 	f.Fuzz(func(t *testing.T, cell string) {
-		if got := neutral(cell); got != "" && (got[0] == '=' || got[0] == '+' || got[0] == '-' || got[0] == '@' || got[0] == '\t' || got[0] == '\r') {
+		if got := neutral(cell); got != "" &&
+			(got[0] == '=' || got[0] == '+' || got[0] == '-' || got[0] == '@' || got[0] == '\t' || got[0] == '\r') {
 			t.Errorf("%q", got)
 		}
 	})

@@ -44,7 +44,14 @@ func (f *fakeLedger) Journals(context.Context) (out []report.Journal, _ error) {
 	return out, nil
 }
 
-func (f *fakeLedger) Read(_ context.Context, j report.Journal, after uint64, kinds []wire.Kind, limit int, yield func(wire.Record) error) error {
+func (f *fakeLedger) Read(
+	_ context.Context,
+	j report.Journal,
+	after uint64,
+	kinds []wire.Kind,
+	limit int,
+	yield func(wire.Record) error,
+) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, x := range f.journals {
@@ -90,10 +97,26 @@ func (f *fakeLedger) add(m policy.MachineID, epoch int) *fakeJournal {
 }
 
 // write adds a record to a journal.
-func (j *fakeJournal) write(kind wire.Kind, at time.Time, trusted bool, session string, member policy.MemberID, body any) {
+func (j *fakeJournal) write(
+	kind wire.Kind,
+	at time.Time,
+	trusted bool,
+	session string,
+	member policy.MemberID,
+	body any,
+) {
 	b, _ := json.Marshal(body)
-	r := wire.Record{Site: "biklab", Machine: j.Machine, Seq: uint64(len(j.all) + 1), Wall: at, Kind: kind, Session: session, Member: member, Body: b,
-		Clock: wire.ClockUntrusted}
+	r := wire.Record{
+		Site:    "biklab",
+		Machine: j.Machine,
+		Seq:     uint64(len(j.all) + 1),
+		Wall:    at,
+		Kind:    kind,
+		Session: session,
+		Member:  member,
+		Body:    b,
+		Clock:   wire.ClockUntrusted,
+	}
 	if trusted {
 		r.Clock = wire.ClockTrusted
 	}
@@ -104,7 +127,14 @@ func (j *fakeJournal) write(kind wire.Kind, at time.Time, trusted bool, session 
 func (j *fakeJournal) use(began time.Time, seconds int64, member policy.MemberID, cause wire.Cause) {
 	id := fmt.Sprintf("s%d", len(j.all))
 	j.write(wire.SessionStart, began, true, id, member, wire.StartBody{Role: policy.User})
-	j.write(wire.SessionEnd, began.Add(time.Duration(seconds)*time.Second), true, id, member, wire.EndBody{Cause: cause, Seconds: seconds})
+	j.write(
+		wire.SessionEnd,
+		began.Add(time.Duration(seconds)*time.Second),
+		true,
+		id,
+		member,
+		wire.EndBody{Cause: cause, Seconds: seconds},
+	)
 }
 
 func zone(t testing.TB, name string) *time.Location {
@@ -133,15 +163,19 @@ func newBench(t testing.TB) *bench {
 	}
 	t.Cleanup(func() { db.Close() })
 	b := &bench{t: t, ledger: &fakeLedger{}, zone: zone(t, "Europe/Paris")}
-	b.o = report.Options{Site: db.Site("biklab"), Records: b.ledger, Zone: func(context.Context) (*time.Location, error) { return b.zone, nil },
-		Now: func() time.Time { return time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC) },
+	b.o = report.Options{
+		Site:    db.Site("biklab"),
+		Records: b.ledger,
+		Zone:    func(context.Context) (*time.Location, error) { return b.zone, nil },
+		Now:     func() time.Time { return time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC) },
 		Names: func(_ context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
 			out := map[policy.MemberID]string{}
 			for _, id := range of {
 				out[id] = "Name of " + string(id)
 			}
 			return out, nil
-		}}
+		},
+	}
 	b.open()
 	return b
 }

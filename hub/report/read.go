@@ -41,7 +41,8 @@ type view struct {
 	from, to time.Time
 }
 
-// look checks the range, and what the actor may see of it. An actor who may see the reports of some machines sees those.
+// look checks the range, and what the actor may see of it. An actor who may see the reports of some machines sees
+// those.
 func (s *Service) look(ctx context.Context, a actor.Actor, r Range) (v view, err error) {
 	v.names = a.May(actor.ReadNames, actor.Target{}) == nil
 	everywhere := a.May(actor.ReadReports, actor.Target{})

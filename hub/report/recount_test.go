@@ -18,7 +18,14 @@ import (
 // not trusted, journals that begin anew, records of other kinds.
 func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 	causes := []wire.Cause{wire.CauseTap, wire.CauseIdle, wire.CauseLimit, wire.CauseStop, wire.CauseDaemonLost}
-	reasons := [][]policy.Code{{policy.NoBadge}, {policy.OutsideHours}, {policy.NoBadge, policy.OutsideHours}, {policy.UnknownCard}, {policy.NoBadge, policy.NoBadge}, {}}
+	reasons := [][]policy.Code{
+		{policy.NoBadge},
+		{policy.OutsideHours},
+		{policy.NoBadge, policy.OutsideHours},
+		{policy.UnknownCard},
+		{policy.NoBadge, policy.NoBadge},
+		{},
+	}
 	for m := range machines {
 		at := time.Date(2026, 3, 20, 8, 0, 0, 0, time.UTC) // before the clock is set forward in Europe
 		for epoch := range 1 + r.IntN(3) {
@@ -31,7 +38,14 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 					trusted = !trusted
 				}
 				for range r.IntN(4) {
-					j.write(wire.Refused, at, trusted, "", []policy.MemberID{"", member}[r.IntN(2)], wire.RefusedBody{Reasons: reasons[r.IntN(len(reasons))]})
+					j.write(
+						wire.Refused,
+						at,
+						trusted,
+						"",
+						[]policy.MemberID{"", member}[r.IntN(2)],
+						wire.RefusedBody{Reasons: reasons[r.IntN(len(reasons))]},
+					)
 				}
 				j.write(wire.Booted, at, trusted, "", "", wire.BootBody{})
 				id, seconds := fmt.Sprintf("s%d", n), 60*int64(r.IntN(30*60))
@@ -40,7 +54,14 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 				switch r.IntN(12) {
 				case 0: // power was lost: the end is written at the next start
 					at = end.Add(time.Duration(r.IntN(3000)) * time.Minute)
-					j.write(wire.SessionEnd, at, trusted, id, member, wire.EndBody{Cause: wire.CausePowerLost, Seconds: seconds * int64(r.IntN(2))})
+					j.write(
+						wire.SessionEnd,
+						at,
+						trusted,
+						id,
+						member,
+						wire.EndBody{Cause: wire.CausePowerLost, Seconds: seconds * int64(r.IntN(2))},
+					)
 				case 1: // no end was ever written
 					at = end
 				case 2: // the clock is trusted by the end
@@ -48,7 +69,14 @@ func (f *fakeLedger) generate(r *rand.Rand, machines, sessions int) {
 					fallthrough
 				default:
 					at = end
-					j.write(wire.SessionEnd, at, trusted, id, member, wire.EndBody{Cause: causes[r.IntN(len(causes))], Seconds: seconds})
+					j.write(
+						wire.SessionEnd,
+						at,
+						trusted,
+						id,
+						member,
+						wire.EndBody{Cause: causes[r.IntN(len(causes))], Seconds: seconds},
+					)
 				}
 			}
 		}
@@ -100,8 +128,14 @@ func recount(f *fakeLedger, z *time.Location, now time.Time, in report.Range) na
 			case wire.SessionStart:
 				var b wire.StartBody
 				json.Unmarshal(r.Body, &b)
-				u := report.Use{Machine: j.Machine, Member: r.Member, Role: b.Role.String(), From: r.Wall, Untrusted: !r.Clock.Believed(),
-					Name: "Name of " + string(r.Member)}
+				u := report.Use{
+					Machine:   j.Machine,
+					Member:    r.Member,
+					Role:      b.Role.String(),
+					From:      r.Wall,
+					Untrusted: !r.Clock.Believed(),
+					Name:      "Name of " + string(r.Member),
+				}
 				over := j.Epoch < last[j.Machine]
 				for _, x := range j.all[i+1:] {
 					if x.Kind == wire.SessionStart {
@@ -112,7 +146,8 @@ func recount(f *fakeLedger, z *time.Location, now time.Time, in report.Range) na
 						var e wire.EndBody
 						json.Unmarshal(x.Body, &e)
 						u.Seconds, u.End = e.Seconds, string(e.Cause)
-						if u.Untrusted && x.Clock.Believed() && e.Seconds > 0 && e.Cause != wire.CauseDaemonLost && e.Cause != wire.CausePowerLost {
+						if u.Untrusted && x.Clock.Believed() && e.Seconds > 0 && e.Cause != wire.CauseDaemonLost &&
+							e.Cause != wire.CausePowerLost {
 							u.From, u.Untrusted = x.Wall.Add(-time.Duration(e.Seconds)*time.Second), false
 						}
 						break
@@ -167,7 +202,13 @@ func (n naive) count(u report.Use, z *time.Location, who map[string]map[policy.M
 
 func sortUses(all []report.Use) []report.Use {
 	slices.SortFunc(all, func(a, b report.Use) int {
-		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Machine, b.Machine), cmp.Compare(a.Member, b.Member), cmp.Compare(a.Seconds, b.Seconds), cmp.Compare(a.End, b.End))
+		return cmp.Or(
+			a.From.Compare(b.From),
+			cmp.Compare(a.Machine, b.Machine),
+			cmp.Compare(a.Member, b.Member),
+			cmp.Compare(a.Seconds, b.Seconds),
+			cmp.Compare(a.End, b.End),
+		)
 	})
 	return all
 }
@@ -189,13 +230,17 @@ func TestReportsEqualARecountInWhateverOrderRecordsArrive(t *testing.T) {
 	for seed := range uint64(6) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		b := newBench(t)
-		b.zone = zone(t, []string{"Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Havana", "UTC"}[seed])
+		b.zone = zone(
+			t,
+			[]string{"Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/Havana", "UTC"}[seed],
+		)
 		b.ledger.generate(r, 3, 40)
 		// A journal takes the place of the one before once all of that has arrived.
 		for left := len(b.ledger.journals); left > 0; {
 			i := r.IntN(len(b.ledger.journals))
 			j := b.ledger.journals[i]
-			if j.Epoch > 0 && int(b.ledger.journals[i-1].Records) < len(b.ledger.journals[i-1].all) || int(j.Records) == len(j.all) {
+			if j.Epoch > 0 && int(b.ledger.journals[i-1].Records) < len(b.ledger.journals[i-1].all) ||
+				int(j.Records) == len(j.all) {
 				continue
 			}
 			if b.ledger.arrive(i, 1+r.IntN(60)) {
@@ -213,7 +258,8 @@ func TestReportsEqualARecountInWhateverOrderRecordsArrive(t *testing.T) {
 		for _, in := range []report.Range{always, between("2026-03-23", "2026-04-05"), between("2026-03-01", "2026-03-31"), between("2026-03-21", "2026-04-30"),
 			between("2026-04-01", "2026-05-01"), between("2026-03-25", "2026-05-05"), between("2026-03-22", "2026-03-22")} {
 			want := recount(b.ledger, b.zone, b.o.Now(), in)
-			if got := sortUses(b.uses(owner, in, 1+r.IntN(70))); len(got) == 0 && len(want.uses) > 0 || !slices.Equal(got, sortUses(want.uses)) {
+			if got := sortUses(b.uses(owner, in, 1+r.IntN(70))); len(got) == 0 && len(want.uses) > 0 ||
+				!slices.Equal(got, sortUses(want.uses)) {
 				t.Errorf("seed %d: %d sessions, want %d", seed, len(got), len(want.uses))
 				for i := range min(len(got), len(want.uses)) {
 					if got[i] != want.uses[i] {
@@ -260,7 +306,10 @@ func TestRefusalsAreThoseCountedNowHoweverOftenTheyWereRead(t *testing.T) {
 	b.zone = zone(t, "Pacific/Auckland")
 	b.update()
 	compare("in another zone")
-	if want := sorted(recount(b.ledger, b.zone, b.o.Now(), always).refusals, refusalKey); !slices.Equal(b.refusals(owner, always), want) {
+	if want := sorted(recount(b.ledger, b.zone, b.o.Now(), always).refusals, refusalKey); !slices.Equal(
+		b.refusals(owner, always),
+		want,
+	) {
 		t.Errorf("counted by hand: %v", want)
 	}
 }

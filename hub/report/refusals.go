@@ -186,8 +186,8 @@ func (x refusalSums) list(v view) []Refusals {
 	return out
 }
 
-// split takes the whole months out of a range: those of the days from from to to, and the days around them. to is before
-// from where the range has no whole month.
+// split takes the whole months out of a range: those of the days from from to to, and the days around them. to is
+// before from where the range has no whole month.
 func split(r Range) (days []Range, from, to policy.Date) {
 	first := r.From
 	if first.Day > 1 {

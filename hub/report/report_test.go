@@ -110,7 +110,8 @@ func TestHoursOverTheWeeksEndAndTheChangeOfTheClock(t *testing.T) {
 	if got := b.weeks(owner, between("2026-10-25", "2026-10-25")); !slices.Equal(got, want[:1]) {
 		t.Errorf("%+v", got)
 	}
-	if got := b.uses(owner, between("2026-10-24", "2026-10-24"), 0); len(got) != 1 || !got[0].To.Equal(time.Date(2026, 10, 25, 4, 0, 0, 0, b.zone)) {
+	if got := b.uses(owner, between("2026-10-24", "2026-10-24"), 0); len(got) != 1 ||
+		!got[0].To.Equal(time.Date(2026, 10, 25, 4, 0, 0, 0, b.zone)) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -128,7 +129,8 @@ func TestASessionThatRunsHasLastedUntilNow(t *testing.T) {
 	}
 	b.ledger.add("laser", 1).write(wire.Booted, b.o.Now(), true, "", "", wire.BootBody{})
 	b.take()
-	if got := b.uses(owner, always, 0); len(got) != 1 || got[0].Seconds != 0 || got[0].To.IsZero() || got[0].End != "unknown" {
+	if got := b.uses(owner, always, 0); len(got) != 1 || got[0].Seconds != 0 || got[0].To.IsZero() ||
+		got[0].End != "unknown" {
 		t.Errorf("after the journal began anew: %+v", got)
 	}
 }
@@ -137,14 +139,28 @@ func TestRecordsOfAStolenMachineFillNothing(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.write(wire.SessionStart, b.o.Now(), true, "s", "lea", map[string]any{"role": strings.Repeat("x", 1000)})
-	j.write(wire.SessionEnd, b.o.Now(), true, "s", "lea", map[string]any{"cause": strings.Repeat("x", 1000), "seconds": int64(1) << 60})
+	j.write(
+		wire.SessionEnd,
+		b.o.Now(),
+		true,
+		"s",
+		"lea",
+		map[string]any{"cause": strings.Repeat("x", 1000), "seconds": int64(1) << 60},
+	)
 	j.write(wire.SessionStart, b.o.Now(), true, "t", "lea", 7)
 	j.write(wire.SessionEnd, b.o.Now(), true, "t", "lea", map[string]any{"cause": "tap", "seconds": -5})
 	many := make([]string, 1000)
 	for i := range many {
 		many[i] = fmt.Sprintf("reason-%d", i)
 	}
-	j.write(wire.Refused, b.o.Now(), true, "", "lea", map[string]any{"reasons": append([]string{strings.Repeat("y", 1000)}, many...)})
+	j.write(
+		wire.Refused,
+		b.o.Now(),
+		true,
+		"",
+		"lea",
+		map[string]any{"reasons": append([]string{strings.Repeat("y", 1000)}, many...)},
+	)
 	j.write(wire.Refused, b.o.Now(), true, "", "lea", "words")
 	b.take()
 	got := b.uses(owner, always, 0)
@@ -182,7 +198,14 @@ func TestCSVIsWhatASpreadsheetOfTheLanguageReads(t *testing.T) {
 	b := newBench(t)
 	j := b.ledger.add("laser", 0)
 	j.use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
-	j.write(wire.SessionStart, time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC), false, "s", "yann", wire.StartBody{Role: policy.Learner})
+	j.write(
+		wire.SessionStart,
+		time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC),
+		false,
+		"s",
+		"yann",
+		wire.StartBody{Role: policy.Learner},
+	)
 	b.o.Names = func(context.Context, []policy.MemberID) (map[policy.MemberID]string, error) {
 		return map[policy.MemberID]string{"lea": `=HYPERLINK("http://x";"y")`}, nil
 	}
@@ -227,7 +250,8 @@ func TestCSVHoldsAllPages(t *testing.T) {
 	if all, err := r.ReadAll(); err != nil || len(all) != 1202 {
 		t.Errorf("%d lines, %v", len(all), err)
 	}
-	if got, next, err := b.s.Uses(t.Context(), owner, always, report.Page{Limit: 5000}); err != nil || len(got) != 500 || next == "" {
+	if got, next, err := b.s.Uses(t.Context(), owner, always, report.Page{Limit: 5000}); err != nil || len(got) != 500 ||
+		next == "" {
 		t.Errorf("a page of %d, %v", len(got), err)
 	}
 }
@@ -238,7 +262,14 @@ func TestWhoMaySeeWhichReports(t *testing.T) {
 	for _, m := range []policy.MachineID{"laser", "vinyl"} {
 		j := b.ledger.add(m, 0)
 		j.use(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), 3600, "lea", wire.CauseTap)
-		j.write(wire.Refused, time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), true, "", "lea", wire.RefusedBody{Reasons: []policy.Code{policy.NoBadge}})
+		j.write(
+			wire.Refused,
+			time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC),
+			true,
+			"",
+			"lea",
+			wire.RefusedBody{Reasons: []policy.Code{policy.NoBadge}},
+		)
 	}
 	b.take()
 	laser := func(r actor.Role) map[policy.MachineID]actor.Role { return map[policy.MachineID]actor.Role{"laser": r} }

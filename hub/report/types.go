@@ -8,8 +8,8 @@
 // summaries alone.
 //
 // Days and weeks are those of the site's time zone. A session belongs to the week in which it began, its seconds to the
-// weeks in which they passed. A record whose clock was not trusted counts at the time that it says, and is marked; where
-// the clock is trusted when a session ends, the session's length tells when it began.
+// weeks in which they passed. A record whose clock was not trusted counts at the time that it says, and is marked;
+// where the clock is trusted when a session ends, the session's length tells when it began.
 //
 // A session without an end runs, unless its machine has begun another session or another journal since: then it is
 // known to have ended, nobody knows when, and it has 0 seconds and the end "unknown".

@@ -85,7 +85,13 @@ func fill(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	for table := range columns {
-		text := "INSERT INTO " + table + " (" + strings.Join(columns[table], ", ") + ") VALUES (" + strings.Join(values[table], ", ") + ")"
+		text := "INSERT INTO " + table + " (" + strings.Join(
+			columns[table],
+			", ",
+		) + ") VALUES (" + strings.Join(
+			values[table],
+			", ",
+		) + ")"
 		if _, err := db.Exec(text); err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,9 @@ func statements(t *testing.T, root string) (out []statement) {
 	set := token.NewFileSet()
 	packages := map[string][]*ast.File{}
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() && (e.Name() == "testdata" || path == filepath.Join(root, "store") || strings.HasSuffix(e.Name(), "test")) {
+		if err != nil ||
+			e.IsDir() &&
+				(e.Name() == "testdata" || path == filepath.Join(root, "store") || strings.HasSuffix(e.Name(), "test")) {
 			if err == nil {
 				err = filepath.SkipDir
 			}
@@ -233,7 +235,25 @@ func givesSite(w []string) bool {
 }
 
 func keywords() []string {
-	return []string{"where", "on", "join", "left", "inner", "cross", "order", "group", "limit", "set", "union", "using", "having", "returning", "except", "intersect", "natural"}
+	return []string{
+		"where",
+		"on",
+		"join",
+		"left",
+		"inner",
+		"cross",
+		"order",
+		"group",
+		"limit",
+		"set",
+		"union",
+		"using",
+		"having",
+		"returning",
+		"except",
+		"intersect",
+		"natural",
+	}
 }
 
 func TestStatementsOfTheHubNameTheSiteOfEachTable(t *testing.T) {

@@ -223,7 +223,8 @@ func TestDamagedDatabaseIsNamedWithACommand(t *testing.T) {
 	}
 	_, err = store.Open(t.Context(), db.Path())
 	var named *dberror.Error
-	if !errors.As(err, &named) || named.Kind != dberror.Damaged || !strings.Contains(err.Error(), "mv "+db.Path()) || !strings.Contains(err.Error(), "portillon-hub restore") {
+	if !errors.As(err, &named) || named.Kind != dberror.Damaged || !strings.Contains(err.Error(), "mv "+db.Path()) ||
+		!strings.Contains(err.Error(), "portillon-hub restore") {
 		t.Error(err)
 	}
 }

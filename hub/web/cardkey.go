@@ -18,7 +18,8 @@ type cardKeyPage struct {
 	Rotate, End form
 }
 
-// refuse puts the faults into the form that the page shows: somebody else may have begun or ended a change-over meanwhile.
+// refuse puts the faults into the form that the page shows: somebody else may have begun or ended a change-over
+// meanwhile.
 func (d *cardKeyPage) refuse(given url.Values, faults []fault.Field) {
 	d.Rotate, d.End = d.Rotate.keep(given).refuse(faults), d.End.refuse(faults)
 }

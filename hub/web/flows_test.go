@@ -249,10 +249,24 @@ func TestPolicyIsCheckedThenPublishedWithTheLineEndsOfAFile(t *testing.T) {
 
 func TestPolicyPageSaysThatASignatureIsWanted(t *testing.T) {
 	h := open(t, 0)
-	wants(t, h.get("/policy"), 200, "A signature is wanted", "2 members have changed.", "<li>https://fablab.example/.well-known/did.json</li>")
+	wants(
+		t,
+		h.get("/policy"),
+		200,
+		"A signature is wanted",
+		"2 members have changed.",
+		"<li>https://fablab.example/.well-known/did.json</li>",
+	)
 	r := httptest.NewRequest("GET", "/policy", nil)
 	r.Header.Set("Accept-Language", "fr")
-	wants(t, h.do(r), 200, "Une signature est attendue", "2 membres ont changé.", "<li>https://fablab.example/.well-known/did.json</li>")
+	wants(
+		t,
+		h.do(r),
+		200,
+		"Une signature est attendue",
+		"2 membres ont changé.",
+		"<li>https://fablab.example/.well-known/did.json</li>",
+	)
 }
 
 // What exists once is in the answer to the POST, and in no address.
@@ -260,7 +274,13 @@ func TestSecretsAreShownOnceAndStandInNoAddress(t *testing.T) {
 	h := open(t, 0)
 	for path, secret := range map[string]string{"/machines/laser/code": "9G4T-K2QM", "/members/m-lea/codes": "7K2Q-0000-M9XH",
 		"/settings/tokens": "ptl_7Qm2Zk9", "/settings/accounts": webtest.ResetWith, "/settings/accounts/a-lea/reset": webtest.ResetWith} {
-		v := url.Values{"name": {"script"}, "scopes": {"members.read"}, "expires": {"2027-01-31"}, "site": {"member"}, "replace": {"yes"}}
+		v := url.Values{
+			"name":    {"script"},
+			"scopes":  {"members.read"},
+			"expires": {"2027-01-31"},
+			"site":    {"member"},
+			"replace": {"yes"},
+		}
 		w := h.post(path, v)
 		wants(t, w, 200, secret)
 		if w.Header().Get("Cache-Control") != "no-store" {
@@ -268,7 +288,8 @@ func TestSecretsAreShownOnceAndStandInNoAddress(t *testing.T) {
 		}
 	}
 	for _, path := range paths() {
-		if body := h.get(path).Body.String(); strings.Contains(body, "9G4T-K2QM") || strings.Contains(body, webtest.ResetWith) {
+		if body := h.get(path).Body.String(); strings.Contains(body, "9G4T-K2QM") ||
+			strings.Contains(body, webtest.ResetWith) {
 			t.Errorf("%s shows a secret again", path)
 		}
 	}
@@ -286,7 +307,12 @@ func TestLinkSignsInOnlyByItsButton(t *testing.T) {
 	wants(t, h.post("/sign-in/link", url.Values{"code": {webtest.LinkCode}, "member": {"m-lea"}}), 303)
 	wants(t, h.post("/sign-in/link", url.Values{"code": {"wrong"}}), 401, "Code or link expired")
 	wants(t, h.post("/code", url.Values{"code": {"wrong"}}), 422, `value="wrong"`)
-	wants(t, h.post("/code/owner", url.Values{"code": {webtest.OwnerCode}, "name": {"o"}, "password": {"short"}}), 422, `href="#code-password"`)
+	wants(
+		t,
+		h.post("/code/owner", url.Values{"code": {webtest.OwnerCode}, "name": {"o"}, "password": {"short"}}),
+		422,
+		`href="#code-password"`,
+	)
 }
 
 func TestTooLargeAFormIsRefused(t *testing.T) {
@@ -306,8 +332,21 @@ func TestCardKeyIsChangedFromItsPage(t *testing.T) {
 	wants(t, h.get("/card-key?lang=fr"), 200, "1a2b3c4d", "Changer la clé")
 	wants(t, h.post("/card-key/rotate", url.Values{"version": {"1"}}), 422, "rotate-reason-fault")
 	wants(t, h.post("/card-key/rotate", url.Values{"version": {"3"}, "reason": {"volée"}}), 412)
-	wants(t, h.post("/card-key/rotate", url.Values{"version": {"1"}, "reason": {"volée"}}), 303, "/card-key?done=cardkey-rotated")
-	wants(t, h.get("/card-key?lang=en"), 200, "1 card still hangs on the old key", "Léa Morvan", "5e6f7081", "will open nothing any more")
+	wants(
+		t,
+		h.post("/card-key/rotate", url.Values{"version": {"1"}, "reason": {"volée"}}),
+		303,
+		"/card-key?done=cardkey-rotated",
+	)
+	wants(
+		t,
+		h.get("/card-key?lang=en"),
+		200,
+		"1 card still hangs on the old key",
+		"Léa Morvan",
+		"5e6f7081",
+		"will open nothing any more",
+	)
 	wants(t, h.as(webtest.MaintName).post("/card-key/end", url.Values{"version": {"2"}}), 403)
 	wants(t, h.post("/card-key/end", url.Values{"version": {"2"}}), 303, "/card-key?done=cardkey-ended")
 	wants(t, h.post("/card-key/end", url.Values{"version": {"3"}}), 422, "no change-over is under way")
@@ -327,7 +366,13 @@ func TestRolesAtAMachineAreGivenAndTakenAway(t *testing.T) {
 	give.Set("version", "2")
 	give.Set("machine_role", "")
 	wants(t, h.post("/settings/accounts/"+id, give), 303, "account-changed")
-	wants(t, h.get("/settings/accounts?member=m-lea&name=lea@lab.example"), 200, `value="m-lea"`, `value="lea@lab.example"`)
+	wants(
+		t,
+		h.get("/settings/accounts?member=m-lea&name=lea@lab.example"),
+		200,
+		`value="m-lea"`,
+		`value="lea@lab.example"`,
+	)
 }
 
 // A member takes the own record along, and each badge, from the page that shows it. The file has what the page and the

@@ -100,8 +100,8 @@ func (f form) refuse(faults []fault.Field) form {
 	return f
 }
 
-// values reads a form that has no file. Browsers send the lines of a text area with CR and LF (HTML, 4.10.21.3, "construct the
-// entry list"); they are kept with LF alone, as files have them.
+// values reads a form that has no file. Browsers send the lines of a text area with CR and LF (HTML, 4.10.21.3,
+// "construct the entry list"); they are kept with LF alone, as files have them.
 func (q *request) values() (url.Values, error) {
 	if err := q.r.ParseForm(); err != nil {
 		return nil, formError(err)

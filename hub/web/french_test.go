@@ -8,7 +8,8 @@ import (
 	"portillon/hub/enrol"
 )
 
-// What a service says of a wrong value stands on a French page in French, and what nobody translated is marked as English.
+// What a service says of a wrong value stands on a French page in French, and what nobody translated is marked as
+// English.
 func TestFaultsOfServicesAreFrenchOnFrenchPages(t *testing.T) {
 	h := open(t, 0)
 	form := func(path string, v url.Values) string {

@@ -77,8 +77,8 @@ type machinePage struct {
 	Name        string
 }
 
-// Same says of each key that the machine names whether it is the hub's: "same", "other", or empty where one of the two is
-// not known.
+// Same says of each key that the machine names whether it is the hub's: "same", "other", or empty where one of the two
+// is not known.
 func (m machinePage) Same() map[string]string {
 	compare := func(here, there string) string {
 		switch {

@@ -118,8 +118,10 @@ func keysUsed(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code := regexp.MustCompile(`(?:Label|Hint|Submit): +"([a-z0-9.-]+)"|\.t\("([a-z0-9.-]+)"|render\([^"]*"[a-z]+", "[a-z]*", "([a-z0-9.-]+)"|` +
-		`\{"[a-z]*", "([a-z]+\.[a-z]+)"\}|(?:showCode|withForm)\([a-zA-Z]+\(\), "([a-z.]+)"|Submit = .*"([a-z.]+)"$`)
+	code := regexp.MustCompile(
+		`(?:Label|Hint|Submit): +"([a-z0-9.-]+)"|\.t\("([a-z0-9.-]+)"|render\([^"]*"[a-z]+", "[a-z]*", "([a-z0-9.-]+)"|` +
+			`\{"[a-z]*", "([a-z]+\.[a-z]+)"\}|(?:showCode|withForm)\([a-zA-Z]+\(\), "([a-z.]+)"|Submit = .*"([a-z.]+)"$`,
+	)
 	done := regexp.MustCompile(`q\.to\([^\n]*, "([a-z-]+)"\)`)
 	for _, f := range sources {
 		b, err := os.ReadFile(f)
@@ -149,7 +151,9 @@ func keysUsed(t *testing.T) map[string]string {
 }
 
 // words that templates may hold outside of messages: names of formats, and commands to type.
-var literals = regexp.MustCompile(`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|portillon-hub backup portillon-backup\.tar`)
+var literals = regexp.MustCompile(
+	`CSV|Excel|members\.yaml|portillon policy sign policy\.yaml --key policy\.key --number|-o site\.policy|portillon-hub backup portillon-backup\.tar`,
+)
 
 // No template holds a sentence of its own, in text or in an attribute that people read or hear.
 func TestTemplatesHoldNoWordsOfTheirOwn(t *testing.T) {
@@ -307,7 +311,9 @@ func csvText(t *testing.T, rows [][]string) string {
 }
 
 func TestIssuerOfAValidBadgeHasItsNameInThePolicy(t *testing.T) {
-	p := &Pages{Options: Options{IssuerName: func(as string) string { return map[string]string{"did:key:z1": "Notre lieu"}[as] }}}
+	p := &Pages{
+		Options: Options{IssuerName: func(as string) string { return map[string]string{"did:key:z1": "Notre lieu"}[as] }},
+	}
 	for _, c := range []struct{ issuer, verdict, want string }{
 		{"did:key:z1", "valid", "Notre lieu"}, {"did:key:z1", "invalid", "did:key:z1"}, {"did:key:z2", "valid", "did:key:z2"},
 	} {

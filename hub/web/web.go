@@ -141,8 +141,8 @@ func connection(r *http.Request) string {
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// smallForm bounds most forms, in bytes. maxForm bounds one with a policy: a text of 1 MiB fits percent-encoded. maxUpload
-// bounds one with a file.
+// smallForm bounds most forms, in bytes. maxForm bounds one with a policy: a text of 1 MiB fits percent-encoded.
+// maxUpload bounds one with a file.
 const (
 	smallForm = 64 << 10
 	maxForm   = 4 << 20

@@ -1,5 +1,5 @@
-// Package testlog gives tests a logger that may outlive them: what a goroutine logs once its test has ended is dropped, where the
-// test's own output would panic. The broker inside, and the guard's last words, come that late.
+// Package testlog gives tests a logger that may outlive them: what a goroutine logs once its test has ended is dropped,
+// where the test's own output would panic. The broker inside, and the guard's last words, come that late.
 package testlog
 
 import (

@@ -1,10 +1,10 @@
-// Package bake takes a badge out of the picture that carries it, and puts it there. It knows pictures, and nothing of badges: what it
-// takes out is believed by nobody until openbadge.Verify has read it.
+// Package bake takes a badge out of the picture that carries it, and puts it there. It knows pictures, and nothing of
+// badges: what it takes out is believed by nobody until openbadge.Verify has read it.
 //
-// A PNG carries a badge in an iTXt chunk with the keyword «openbadges» (Open Badges 1 and 2) or «openbadgecredential» (Open Badges
-// 3.0), uncompressed; old ones in a tEXt chunk, «openbadges». An SVG carries it in an element: «assertion» of
-// http://openbadges.org or «credential» of https://purl.imsglobal.org/ob/v3p0, JSON in its text, a signed token in its attribute
-// «verify».
+// A PNG carries a badge in an iTXt chunk with the keyword «openbadges» (Open Badges 1 and 2) or «openbadgecredential»
+// (Open Badges 3.0), uncompressed; old ones in a tEXt chunk, «openbadges». An SVG carries it in an element: «assertion»
+// of http://openbadges.org or «credential» of https://purl.imsglobal.org/ob/v3p0, JSON in its text, a signed token in
+// its attribute «verify».
 //
 // What it insists on:
 //
@@ -67,8 +67,8 @@ func Format(b []byte) string {
 // withoutMark is an XML document without the byte order mark that it may begin with.
 func withoutMark(b []byte) []byte { return bytes.TrimPrefix(b, []byte("\ufeff")) }
 
-// Extract gives the one badge that is in a picture, without the white space around it, and the picture's format. The badge is JSON, a
-// signed token, or, in old pictures, the URL where it stands: that is for the caller to find out.
+// Extract gives the one badge that is in a picture, without the white space around it, and the picture's format. The
+// badge is JSON, a signed token, or, in old pictures, the URL where it stands: that is for the caller to find out.
 func Extract(image []byte) (payload []byte, format string, err error) {
 	switch format = Format(image); format {
 	case PNG:

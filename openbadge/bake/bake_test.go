@@ -44,15 +44,21 @@ func TestOthersPictures(t *testing.T) {
 		"openbadgefactory+moodle-local_obf/tests/behat/badge.png":                   "",
 	} {
 		got, format, err := Extract(otherstest.File(t, path))
-		if !strings.HasPrefix(string(got), want) || format != path[len(path)-3:] || (err == nil) != (want != "") || err != nil && !errors.Is(err, ErrNone) {
+		if !strings.HasPrefix(string(got), want) || format != path[len(path)-3:] || (err == nil) != (want != "") ||
+			err != nil && !errors.Is(err, ErrNone) {
 			t.Errorf("%s: %q %s %v, want %s", path, got, format, err, want)
 		}
 	}
 }
 
-// Whatever picture it is, and whatever badge it held: it is the same picture afterwards, with one badge, and that is ours.
+// Whatever picture it is, and whatever badge it held: it is the same picture afterwards, with one badge, and that is
+// ours.
 func TestWhatIsBakedIsReadAndTheRestIsUnchanged(t *testing.T) {
-	pictures := map[string][]byte{"plain.png": plainPNG(t), "plain.svg": []byte(drawn), "marked.svg": []byte("\ufeff" + drawn)}
+	pictures := map[string][]byte{
+		"plain.png":  plainPNG(t),
+		"plain.svg":  []byte(drawn),
+		"marked.svg": []byte("\ufeff" + drawn),
+	}
 	for _, path := range []string{inspector + "ob30/simple-json.png", inspector + "ob30/simple-json.svg", inspector + "ob30/simple-jwt.svg",
 		inspector + "ob20/simple-badge.png", mozilla + "baked.svg", mozilla + "unbaked.svg", mozilla + "unbaked.png"} {
 		pictures[path] = otherstest.File(t, path)
@@ -342,7 +348,11 @@ func FuzzExtract(f *testing.F) {
 	f.Add(with(f, p, "iTXt", plain+badge))
 	f.Add(with(f, p, "tEXt", "openbadges\x00https://lab.example/1"))
 	f.Add([]byte(laughs() + drawn))
-	f.Add([]byte(`<svg ` + ns + `><o:credential verify=""><![CDATA[{}]]></o:credential><assertion xmlns="http://openbadges.org" verify="a.b.c"/></svg>`))
+	f.Add(
+		[]byte(
+			`<svg ` + ns + `><o:credential verify=""><![CDATA[{}]]></o:credential><assertion xmlns="http://openbadges.org" verify="a.b.c"/></svg>`,
+		),
+	)
 	f.Fuzz(func(t *testing.T, picture []byte) {
 		payload, _, err := Extract(picture)
 		if err == nil && len(payload) == 0 {

@@ -130,7 +130,8 @@ func (c chunk) badge() ([]byte, error) {
 	return text, nil
 }
 
-// international is the text of an iTXt chunk (section 11.3.4.5): compression flag and method, language, translated keyword, text.
+// international is the text of an iTXt chunk (section 11.3.4.5): compression flag and method, language, translated
+// keyword, text.
 func international(b []byte) ([]byte, error) {
 	if len(b) < 2 {
 		return nil, errors.New("the PNG's badge is cut short")

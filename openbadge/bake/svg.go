@@ -97,8 +97,9 @@ func (s *drawing) take(t xml.Token, start, end int) error {
 	return nil
 }
 
-// directive lets a DOCTYPE pass that names a DTD: nobody fetches it. With an internal subset a document can declare entities, and
-// attributes that stand nowhere in it; a reader of the one and a reader of the other would see two documents.
+// directive lets a DOCTYPE pass that names a DTD: nobody fetches it. With an internal subset a document can declare
+// entities, and attributes that stand nowhere in it; a reader of the one and a reader of the other would see two
+// documents.
 func (s *drawing) directive(t xml.Directive) error {
 	if s.typed || s.inside > 0 || !bytes.HasPrefix(t, []byte("DOCTYPE")) {
 		return errors.New("a declaration stands where none may")
@@ -153,8 +154,8 @@ func extractSVG(image []byte) ([]byte, error) {
 	return s.badges[0].badge()
 }
 
-// badge is the element's text, or where that is empty what its attribute says. Open Badges 2.0 writes the URL of a badge beside its
-// JSON; a token beside JSON would be a second badge.
+// badge is the element's text, or where that is empty what its attribute says. Open Badges 2.0 writes the URL of a
+// badge beside its JSON; a token beside JSON would be a second badge.
 func (e element) badge() ([]byte, error) {
 	body, verify := bytes.TrimSpace(e.body), strings.Join(e.verify, "")
 	switch {
@@ -198,7 +199,8 @@ func bakeSVG(image, payload []byte, v Version) ([]byte, error) {
 	return out, nil
 }
 
-// inText writes what CDATA cannot hold: its own end, and a carriage return, which a reader would take for a line feed (XML 1.0, 2.11).
+// inText writes what CDATA cannot hold: its own end, and a carriage return, which a reader would take for a line feed
+// (XML 1.0, 2.11).
 var inText = strings.NewReplacer("]]>", "]]]]><![CDATA[>", "\r", "]]>&#13;<![CDATA[")
 
 func appendElement(out, payload []byte, name xml.Name) []byte {

@@ -2,8 +2,8 @@ package fetch
 
 import "net/netip"
 
-// closed are the addresses of IANA's special-purpose registries (RFC 6890) that no issuer stands at, within those that are dialled
-// at all: 2000::/3 of IPv6, which is what is given out, and all of IPv4.
+// closed are the addresses of IANA's special-purpose registries (RFC 6890) that no issuer stands at, within those that
+// are dialled at all: 2000::/3 of IPv6, which is what is given out, and all of IPv4.
 var closed = [...]netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),       // this network
 	netip.MustParsePrefix("10.0.0.0/8"),      // private (RFC 1918)
@@ -25,7 +25,8 @@ var closed = [...]netip.Prefix{
 	netip.MustParsePrefix("3fff::/20"),       // documentation (RFC 9637)
 }
 
-var given = netip.MustParsePrefix("2000::/3") // global unicast (RFC 4291, section 2.4): not NAT64, nor mapped IPv4, nor private fc00::/7
+// global unicast (RFC 4291, section 2.4): not NAT64, nor mapped IPv4, nor private fc00::/7
+var given = netip.MustParsePrefix("2000::/3")
 
 // public reports whether an address is one of the open network. One with a zone is in no prefix.
 func public(a netip.Addr) bool {
@@ -40,8 +41,8 @@ func public(a netip.Addr) bool {
 	return true
 }
 
-// within reports whether an address is one of a network of one's own: private (RFC 1918, RFC 4193), or behind a carrier's
-// NAT (RFC 6598), which some networks use as such. Loopback and link-local addresses are none.
+// within reports whether an address is one of a network of one's own: private (RFC 1918, RFC 4193), or behind a
+// carrier's NAT (RFC 6598), which some networks use as such. Loopback and link-local addresses are none.
 func within(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.Zone() == "" && (a.IsPrivate() || netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10).Contains(a))

@@ -85,8 +85,8 @@ func (c *cache) remove(e *list.Element) {
 	c.room += k.size()
 }
 
-// lifetime is how long a server lets us use its answer without asking (RFC 9111, section 5.2.2), and whether we may keep it at all.
-// What it does not say is no time: there is no guessing.
+// lifetime is how long a server lets us use its answer without asking (RFC 9111, section 5.2.2), and whether we may
+// keep it at all. What it does not say is no time: there is no guessing.
 func lifetime(h http.Header) (life time.Duration, store bool) {
 	for _, d := range strings.Split(strings.ToLower(strings.Join(h.Values("Cache-Control"), ",")), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(d), "=")

@@ -50,7 +50,9 @@ func TestACopyIsUsedForAsLongAsBothSidesLikeIt(t *testing.T) {
 			for k, v := range c.header {
 				w.Header()[k] = v
 			}
-			if tag, date := c.header.Get("ETag"), c.header.Get("Last-Modified"); tag+date != "" && r.Header.Get("If-None-Match") == tag && r.Header.Get("If-Modified-Since") == date {
+			if tag, date := c.header.Get("ETag"), c.header.Get("Last-Modified"); tag+date != "" &&
+				r.Header.Get("If-None-Match") == tag &&
+				r.Header.Get("If-Modified-Since") == date {
 				said += "c"
 				w.WriteHeader(http.StatusNotModified)
 				return

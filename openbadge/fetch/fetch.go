@@ -1,5 +1,5 @@
-// Package fetch is the Resolver that asks the web: for the keys of a did:web or of a profile, the documents of a hosted badge, status
-// lists. The addresses come from badges, and badges from anybody: so a Client is a careful one.
+// Package fetch is the Resolver that asks the web: for the keys of a did:web or of a profile, the documents of a hosted
+// badge, status lists. The addresses come from badges, and badges from anybody: so a Client is a careful one.
 //
 //   - https only, on every step of a redirection too, of which it follows five; no user or password in a URL. It sends no cookie, no
 //     Referer and no credential, and trusts no Content-Type: openbadge reads the bytes and judges them.
@@ -13,7 +13,8 @@
 //   - Where the server cannot be reached, the answer is an error, and never an old copy: how long an old status list may still
 //     count is for the caller to say, who knows what opens by it.
 //
-// 410 is openbadge.ErrGone, 404 openbadge.ErrNotFound. Anything else but 200 is an error that names the URL and the status: out of reach.
+// 410 is openbadge.ErrGone, 404 openbadge.ErrNotFound. Anything else but 200 is an error that names the URL and the
+// status: out of reach.
 package fetch
 
 import (

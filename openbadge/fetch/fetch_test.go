@@ -36,7 +36,10 @@ func serve(t *testing.T, h http.HandlerFunc, change ...func(*Options)) (*Client,
 }
 
 func TestADocumentIsFetchedWithNothingSaidOfUs(t *testing.T) {
-	want := otherstest.File(t, "1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/ob20/assets/organization.json")
+	want := otherstest.File(
+		t,
+		"1EdTech+digital-credentials-public-validator/inspector-vc/src/test/resources/ob20/assets/organization.json",
+	)
 	var asked []*http.Request
 	c, url := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		asked = append(asked, r)
@@ -61,7 +64,9 @@ func TestADocumentIsFetchedWithNothingSaidOfUs(t *testing.T) {
 				t.Errorf("%s: %s: %s", r.URL, name, r.Header.Get(name))
 			}
 		}
-		if r.Header.Get("Accept-Encoding") != "identity" || !strings.HasPrefix(r.Header.Get("Accept"), "application/ld+json, ") || r.UserAgent() != "portillon-openbadge" {
+		if r.Header.Get("Accept-Encoding") != "identity" ||
+			!strings.HasPrefix(r.Header.Get("Accept"), "application/ld+json, ") ||
+			r.UserAgent() != "portillon-openbadge" {
 			t.Errorf("%v", r.Header)
 		}
 	}
@@ -180,7 +185,11 @@ func TestASlowServerIsLeft(t *testing.T) {
 
 func TestAllRequestsTogetherHaveATime(t *testing.T) {
 	stop := make(chan struct{})
-	c, url := serve(t, func(http.ResponseWriter, *http.Request) { <-stop }, func(o *Options) { o.Timeout, o.Total = time.Hour, 50*time.Millisecond })
+	c, url := serve(
+		t,
+		func(http.ResponseWriter, *http.Request) { <-stop },
+		func(o *Options) { o.Timeout, o.Total = time.Hour, 50*time.Millisecond },
+	)
 	defer close(stop)
 	if _, err := c.Resolve(url); !errors.Is(err, errSlow) && !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
@@ -221,7 +230,8 @@ func TestRedirectionsAreFollowedWithinTheRules(t *testing.T) {
 		if b, err := c.Resolve(fmt.Sprintf("%s/%d/5", url, code)); string(b) != "{}" {
 			t.Errorf("%d: %v", code, err)
 		}
-		if b, err := c.Resolve(fmt.Sprintf("%s/%d/6", url, code)); err == nil || !strings.Contains(err.Error(), "more than 5 times") {
+		if b, err := c.Resolve(fmt.Sprintf("%s/%d/6", url, code)); err == nil ||
+			!strings.Contains(err.Error(), "more than 5 times") {
 			t.Errorf("%d: %q %v", code, b, err)
 		}
 	}
@@ -269,7 +279,11 @@ func TestURLsThatAreNotFetched(t *testing.T) {
 }
 
 func TestNoPrivateAddressIsDialled(t *testing.T) {
-	c, url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") }, func(o *Options) { o.AllowPrivate = false })
+	c, url := serve(
+		t,
+		func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") },
+		func(o *Options) { o.AllowPrivate = false },
+	)
 	port := url[strings.LastIndex(url, ":"):]
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "127.9.9.9", "10.0.0.1", "169.254.169.254", "[fe80::1%25lo]"} {
 		if _, err := c.Resolve("https://" + host + port); !errors.Is(err, errPrivate) {
@@ -299,7 +313,11 @@ func TestOnlyPublicAddressesArePublic(t *testing.T) {
 }
 
 func TestAServerThatNobodyVouchesForIsNotBelieved(t *testing.T) {
-	c, url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") }, func(o *Options) { o.RootCAs = x509.NewCertPool() })
+	c, url := serve(
+		t,
+		func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") },
+		func(o *Options) { o.RootCAs = x509.NewCertPool() },
+	)
 	if _, err := c.Resolve(url); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Error(err)
 	}

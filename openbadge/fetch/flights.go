@@ -19,8 +19,8 @@ type flight struct {
 	left bool // whoever fetched it gave up: the error is theirs alone
 }
 
-// share fetches, unless somebody is fetching the same already: then it waits for theirs, or for the end of ctx. If they give up, the
-// next one takes over. The data are each caller's own.
+// share fetches, unless somebody is fetching the same already: then it waits for theirs, or for the end of ctx. If they
+// give up, the next one takes over. The data are each caller's own.
 func (f *flights) share(ctx context.Context, key string, fetch func() ([]byte, error)) ([]byte, error) {
 	for {
 		fl, mine := f.join(key)

@@ -11,15 +11,34 @@ import (
 // accepting is a policy whose badge «a» has what stands there, with a second issuer o, and more at the top.
 func accepting(accepts, top string) string {
 	in := small(top, "", "")
-	in = strings.Replace(in, "badges:\n", "  other-lab: { name: Autre Lab, keys: [\"did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK\"] }\nbadges:\n", 1)
-	return strings.Replace(in, `achievement: "https://x.example/a" }`, `achievement: "https://x.example/a", accepts: `+accepts+` }`, 1)
+	in = strings.Replace(
+		in,
+		"badges:\n",
+		"  other-lab: { name: Autre Lab, keys: [\"did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK\"] }\nbadges:\n",
+		1,
+	)
+	return strings.Replace(
+		in,
+		`achievement: "https://x.example/a" }`,
+		`achievement: "https://x.example/a", accepts: `+accepts+` }`,
+		1,
+	)
 }
 
 func TestAcceptsIsRead(t *testing.T) {
-	p := mustParse(t, accepting(`[{ issuer: other-lab, achievement: "https://o.example/1?cid=3", with: m }, { issuer: other-lab, achievement: "https://o.example/2", roles: [user, mentor] }, `+
-		`{ issuer: other-lab, achievement: "https://o.example/3", roles: mentor }]`, ""))
+	p := mustParse(
+		t,
+		accepting(
+			`[{ issuer: other-lab, achievement: "https://o.example/1?cid=3", with: m }, { issuer: other-lab, achievement: "https://o.example/2", roles: [user, mentor] }, `+
+				`{ issuer: other-lab, achievement: "https://o.example/3", roles: mentor }]`,
+			"",
+		),
+	)
 	got := p.Badges[0].Accepts
-	if len(got) != 3 || got[0].With != "m" || got[0].Issuer != "other-lab" || got[0].Roles != nil || len(got[1].Roles) != 2 || got[1].Roles[1] != policy.Mentor || len(got[2].Roles) != 1 {
+	if len(got) != 3 || got[0].With != "m" || got[0].Issuer != "other-lab" || got[0].Roles != nil ||
+		len(got[1].Roles) != 2 ||
+		got[1].Roles[1] != policy.Mentor ||
+		len(got[2].Roles) != 1 {
 		t.Fatalf("%+v", got)
 	}
 	if m := p.Matches("other-lab", "https://o.example/1?cid=9"); len(m) != 1 || m[0].Badge != "a" || m[0].Other == nil {
@@ -109,7 +128,8 @@ func TestExamplesHoldBadgesOfOtherIssuers(t *testing.T) {
 		"{ badge: a, issuer: othr-lab }":  `unknown issuer "othr-lab"`,
 		"{ issuer: other-lab }":           "holds[0].badge: is missing",
 	} {
-		if _, err := Parse("p", []byte(accepting(with, test(holds, "deny")))); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Parse("p", []byte(accepting(with, test(holds, "deny")))); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", holds, err, want)
 		}
 	}

@@ -7,7 +7,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// page is a file as the formatter sees it: runes, since the YAML library counts columns in them, and what is a word of it or a comment.
+// page is a file as the formatter sees it: runes, since the YAML library counts columns in them, and what is a word of
+// it or a comment.
 type page struct {
 	src      []rune
 	lines    []int  // where each line begins
@@ -24,7 +25,8 @@ type comment struct {
 	before, after    bool // a blank line stands there
 }
 
-// newPage finds the comments. The library's own finding loses some of them, and moves others. data is what the library has read as doc.
+// newPage finds the comments. The library's own finding loses some of them, and moves others. data is what the library
+// has read as doc.
 func newPage(data []byte, doc *yaml.Node) *page {
 	g := &page{src: []rune(string(data)), lines: []int{0}}
 	for i, r := range g.src {

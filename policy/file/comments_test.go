@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// sprinkle puts comments in random places of a policy: above lines and beside them, further in and less far in, one or two, with and
-// without blank lines around them, and into its brackets.
+// sprinkle puts comments in random places of a policy: above lines and beside them, further in and less far in, one or
+// two, with and without blank lines around them, and into its brackets.
 func sprinkle(r *rand.Rand, text string) (out string, comments []string) {
 	one := func() string {
 		comments = append(comments, fmt.Sprintf("# K%03d, { it's: \"one\" ]", len(comments)))
@@ -28,7 +28,8 @@ func sprinkle(r *rand.Rand, text string) (out string, comments []string) {
 				lines = append(lines, "")
 			}
 		}
-		if open := strings.IndexAny(l, "{["); open > 0 && !strings.Contains(l, "#") && r.IntN(6) == 0 { // a bracket, and its commas
+		if open := strings.IndexAny(l, "{["); open > 0 && !strings.Contains(l, "#") && r.IntN(6) == 0 {
+			// a bracket, and its commas
 			cut := open + 1
 			if comma := strings.LastIndex(l, ", "); comma > open && strings.Count(l[:comma], `"`)%2 == 0 && r.IntN(2) == 0 {
 				cut = comma + 1
@@ -49,8 +50,8 @@ func sprinkle(r *rand.Rand, text string) (out string, comments []string) {
 	return strings.Join(lines, "\n"), comments
 }
 
-// Whatever comments stand in a policy, wherever they stand: each is there afterwards, once; what is written is canonical; and the
-// policy is the same.
+// Whatever comments stand in a policy, wherever they stand: each is there afterwards, once; what is written is
+// canonical; and the policy is the same.
 func TestNoCommentIsLostWhereverItStands(t *testing.T) {
 	for _, path := range []string{"testdata/policy.yaml", "../../site-example/policy.yaml"} {
 		base, err := os.ReadFile(path)
@@ -95,7 +96,8 @@ func formatted(in string, comments []string) string {
 	return ""
 }
 
-// A comment goes where the key goes that it stands above or beside; at the end of a block, of the file, or at its top, it stays there.
+// A comment goes where the key goes that it stands above or beside; at the end of a block, of the file, or at its top,
+// it stays there.
 func TestCommentsStayWithWhatTheyAreAbout(t *testing.T) {
 	for _, path := range []string{"messy", "brackets"} {
 		in, err := os.ReadFile("testdata/" + path + ".yaml")
@@ -134,7 +136,8 @@ func TestALostCommentIsRefusedWithItsPlace(t *testing.T) {
 	}
 	out := bytes.Replace(in, []byte(" # the fan"), nil, 1)
 	err = kept("policy.yaml", newPage(in, doc), doc, out)
-	if err == nil || !strings.Contains(err.Error(), "policy.yaml:") || !strings.Contains(err.Error(), "this comment would be lost, so nothing is written (put it on a line of its own") {
+	if err == nil || !strings.Contains(err.Error(), "policy.yaml:") ||
+		!strings.Contains(err.Error(), "this comment would be lost, so nothing is written (put it on a line of its own") {
 		t.Errorf("got %v", err)
 	}
 	if err := kept("policy.yaml", newPage(in, doc), doc, bytes.Replace(in, []byte("cooldown: 3m"), []byte("cooldown: 4m"), 1)); err == nil {

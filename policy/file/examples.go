@@ -115,7 +115,8 @@ func (r *reader) holds(n yamlfile.Node, at time.Time) []policy.Holding {
 	return out
 }
 
-// momentForm and minuteForm are how a moment is written, as the schema says it too; that a month has so many days they do not say.
+// momentForm and minuteForm are how a moment is written, as the schema says it too; that a month has so many days they
+// do not say.
 const (
 	momentForm = `^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?)?)?$`
 	minuteForm = `^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?)?$`

@@ -1,12 +1,13 @@
 // Package file reads policy.yaml, what an administrator writes, into a policy.Policy.
 //
-// It accepts one YAML document with the keys portillon, site, language, timezone, bindings, status-grace, membership, holidays, issuers, badges, roles,
-// defaults, machines, tests, never, evidence and panel; site-example/policy.yaml shows them all. Errors name file, line, column and field, show the
-// line with a caret, and say what would do; all are reported at once.
+// It accepts one YAML document with the keys portillon, site, language, timezone, bindings, status-grace, membership,
+// holidays, issuers, badges, roles, defaults, machines, tests, never, evidence and panel; site-example/policy.yaml
+// shows them all. Errors name file, line, column and field, show the line with a caret, and say what would do; all are
+// reported at once.
 //
-// It refuses unknown keys, keys without a value, empty entries of lists, unknown badges, issuers, machines and roles, duplicates, anchors
-// and aliases, keys that are no point of their curve, rules that could never find anything, more than 1 MB, more entries than a policy of
-// 10,000 lines has, and deep nesting.
+// It refuses unknown keys, keys without a value, empty entries of lists, unknown badges, issuers, machines and roles,
+// duplicates, anchors and aliases, keys that are no point of their curve, rules that could never find anything, more
+// than 1 MB, more entries than a policy of 10,000 lines has, and deep nesting.
 package file
 
 import (
@@ -21,8 +22,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// MaxBytes, MaxLines and MaxEntries bound a policy file: what is longer would take longer than 100 ms to refuse. 10,000 lines are about
-// 0.5 MB and 45,000 to 55,000 entries.
+// MaxBytes, MaxLines and MaxEntries bound a policy file: what is longer would take longer than 100 ms to refuse. 10,000
+// lines are about 0.5 MB and 45,000 to 55,000 entries.
 const (
 	MaxBytes   = 1 << 20
 	MaxLines   = 12_000
@@ -41,7 +42,8 @@ func bounded(name string, data []byte) error {
 	return nil
 }
 
-// Parse reads a policy. name stands in the errors, of which there is one for each fault: errors.As finds yamlfile.Faults.
+// Parse reads a policy. name stands in the errors, of which there is one for each fault: errors.As finds
+// yamlfile.Faults.
 func Parse(name string, data []byte) (*policy.Policy, error) {
 	if err := bounded(name, data); err != nil {
 		return nil, err
@@ -65,9 +67,10 @@ func Parse(name string, data []byte) (*policy.Policy, error) {
 	return p, nil
 }
 
-// ParseTrust reads the issuers of any YAML file that has the key issuers; its other keys are not looked at. In a file that is no
-// policy, since it has no key portillon, an issuer that does not say who may sign its status lists (status-issuers) lets every
-// issuer of the file: whoever names two issuers to verify one badge means both. In a policy nobody but the issuer itself may.
+// ParseTrust reads the issuers of any YAML file that has the key issuers; its other keys are not looked at. In a file
+// that is no policy, since it has no key portillon, an issuer that does not say who may sign its status lists
+// (status-issuers) lets every issuer of the file: whoever names two issuers to verify one badge means both. In a policy
+// nobody but the issuer itself may.
 func ParseTrust(name string, data []byte) ([]policy.Issuer, error) {
 	if err := bounded(name, data); err != nil {
 		return nil, err
@@ -145,8 +148,8 @@ func (r *reader) kinds() []kind {
 	return []kind{{"issuers", &r.issuerIDs}, {"badges", &r.badgeIDs}, {"machines", &r.machineIDs}}
 }
 
-// consequences are told from faults: where a section is missing, or an entry stands at the top since it is not far enough in, each id
-// that is named elsewhere would be unknown.
+// consequences are told from faults: where a section is missing, or an entry stands at the top since it is not far
+// enough in, each id that is named elsewhere would be unknown.
 func (r *reader) consequences(root yamlfile.Node) {
 	pairs := root.Pairs()
 	for _, k := range r.kinds() {
@@ -236,7 +239,8 @@ func (r *reader) statusIssuers(at int, n yamlfile.Node) {
 	}
 }
 
-// profile is the issuer's id in its credentials. Where the file does not give it, it is the DID of the issuer's one key.
+// profile is the issuer's id in its credentials. Where the file does not give it, it is the DID of the issuer's one
+// key.
 func profile(issuer yamlfile.Node, keys []string) string {
 	if id := issuer.Get("id"); id.Present() {
 		if s := id.Str(); strings.HasPrefix(s, "did:web:") && !isWebDID(s) {

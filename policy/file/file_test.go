@@ -39,22 +39,27 @@ func mustParse(t testing.TB, text string) *policy.Policy {
 
 func TestSampleReadsWhole(t *testing.T) {
 	p := mustParse(t, sample(t))
-	if p.Site != "biklab" || p.Language != policy.French || p.Zone.String() != "Europe/Paris" || p.StatusGrace != 7*24*time.Hour {
+	if p.Site != "biklab" || p.Language != policy.French || p.Zone.String() != "Europe/Paris" ||
+		p.StatusGrace != 7*24*time.Hour {
 		t.Errorf("head: %q %v %v %v", p.Site, p.Language, p.Zone, p.StatusGrace)
 	}
 	if x := p.Issuers[0]; x.Name != "BIK'LAB" || x.Profile != "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK" {
 		t.Errorf("issuer: %+v", x)
 	}
-	if x := p.Issuers[1]; x.Profile != "https://example.com/issuers/876543" || x.Keys[0] != "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi" {
+	if x := p.Issuers[1]; x.Profile != "https://example.com/issuers/876543" ||
+		x.Keys[0] != "z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi" {
 		t.Errorf("issuer: %+v", x)
 	}
 	m, _ := p.Machine("laser")
 	user := m.Grants[2]
-	if user.Role != policy.User || user.Needs.Badge != "laser-user" || user.Hours.String() != "Mo-Fr 09:00-21:00; Sa 10:00-18:00" ||
+	if user.Role != policy.User || user.Needs.Badge != "laser-user" ||
+		user.Hours.String() != "Mo-Fr 09:00-21:00; Sa 10:00-18:00" ||
 		user.Session != (policy.Limits{Max: 2 * time.Hour, Idle: 10 * time.Minute, Warn: 2 * time.Minute, Extend: 30 * time.Minute}) {
 		t.Errorf("user grant: %+v", user)
 	}
-	if m.Cooldown != 3*time.Minute || m.WhenIdle != policy.OffAtOnce || m.Mode != policy.Enforce || m.Grants[0].Hours != nil || m.Grants[0].Supervisor != nil {
+	if m.Cooldown != 3*time.Minute || m.WhenIdle != policy.OffAtOnce || m.Mode != policy.Enforce ||
+		m.Grants[0].Hours != nil ||
+		m.Grants[0].Supervisor != nil {
 		t.Errorf("laser: %+v", m)
 	}
 	if used := m.Grants[1].Needs.All[1]; used.Badge != "laser-user" || used.UsedWithin != 180*24*time.Hour {
@@ -64,14 +69,16 @@ func TestSampleReadsWhole(t *testing.T) {
 		t.Errorf("supervisor: %+v", s)
 	}
 	b, _ := p.Machine("bench")
-	if n := b.Grants[0].Needs.Any[0]; n.Within != 365*24*time.Hour || n.Hours != 10*time.Hour || b.Mode != policy.Warn || b.WhenIdle != policy.FinishJob {
+	if n := b.Grants[0].Needs.Any[0]; n.Within != 365*24*time.Hour || n.Hours != 10*time.Hour || b.Mode != policy.Warn ||
+		b.WhenIdle != policy.FinishJob {
 		t.Errorf("bench: %+v", b)
 	}
 	e := p.Evidence["laser-maintainer"]
 	if e.Interventions != 5 || len(e.Kinds) != 3 || e.Within != 180*24*time.Hour || e.EndorsedBy != "laser-maintainer" {
 		t.Errorf("evidence: %+v", e)
 	}
-	if id, ok := p.BadgeByAchievement("biklab", "https://openbadgefactory.com/obv3/achievements/FIRST?cid=2"); id != "laser-first-steps" || !ok {
+	if id, ok := p.BadgeByAchievement("biklab", "https://openbadgefactory.com/obv3/achievements/FIRST?cid=2"); id != "laser-first-steps" ||
+		!ok {
 		t.Errorf("achievement: %v %v", id, ok)
 	}
 }
@@ -81,16 +88,25 @@ func TestDefaultsHoldWhereAMachineSaysNothing(t *testing.T) {
 	p := mustParse(t, sample(t))
 	laser, _ := p.Machine("laser")
 	bench, _ := p.Machine("bench")
-	if laser.Cooldown != 3*time.Minute || bench.Cooldown != time.Minute || laser.Card != policy.AES || bench.Card != policy.NumberOnly || laser.Pass != policy.PassEnds || bench.Pass != policy.PassEnds {
+	if laser.Cooldown != 3*time.Minute || bench.Cooldown != time.Minute || laser.Card != policy.AES ||
+		bench.Card != policy.NumberOnly ||
+		laser.Pass != policy.PassEnds ||
+		bench.Pass != policy.PassEnds {
 		t.Errorf("%+v\n%+v", laser, bench)
 	}
-	if laser.Fresh != 30*24*time.Hour || !slices.Equal(laser.Stale, []policy.Role{policy.Maintainer}) || bench.Fresh != 0 || len(laser.Bookings) != 2 || len(bench.Bookings) != 0 {
+	if laser.Fresh != 30*24*time.Hour || !slices.Equal(laser.Stale, []policy.Role{policy.Maintainer}) ||
+		bench.Fresh != 0 ||
+		len(laser.Bookings) != 2 ||
+		len(bench.Bookings) != 0 {
 		t.Errorf("%+v\n%+v", laser, bench)
 	}
-	if a, b, c := laser.Grants[0].Session, laser.Grants[1].Session, bench.Grants[0].Session; a.Warn != time.Minute || b.Warn != 0 || c.Warn != time.Minute {
+	if a, b, c := laser.Grants[0].Session, laser.Grants[1].Session, bench.Grants[0].Session; a.Warn != time.Minute ||
+		b.Warn != 0 ||
+		c.Warn != time.Minute {
 		t.Errorf("%+v %+v %+v", a, b, c)
 	}
-	if g := laser.Grants[3]; g.Learners != 2 || g.Quota != (policy.Quota{Day: 2 * time.Hour, Week: 6 * time.Hour}) || !bench.Grants[0].Booked {
+	if g := laser.Grants[3]; g.Learners != 2 || g.Quota != (policy.Quota{Day: 2 * time.Hour, Week: 6 * time.Hour}) ||
+		!bench.Grants[0].Booked {
 		t.Errorf("%+v", g)
 	}
 	if n := bench.Grants[0].Needs.Any[0]; n.Assurance != policy.Hosted {
@@ -293,7 +309,12 @@ func TestAnUnknownNameIsAFaultWhateverElseStandsThere(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "unknown badge") {
 			t.Errorf("%q: %v", name, err)
 		}
-		in := strings.Replace(swap(t, "needs: laser-user,", "needs: \""+name+"\","), "badges:\n", "badges:\n  ~: { name: x, issuer: biklab, achievement: \"https://x.example/y\" }\n", 1)
+		in := strings.Replace(
+			swap(t, "needs: laser-user,", "needs: \""+name+"\","),
+			"badges:\n",
+			"badges:\n  ~: { name: x, issuer: biklab, achievement: \"https://x.example/y\" }\n",
+			1,
+		)
 		if _, err := Parse("policy.yaml", []byte(in)); err == nil {
 			t.Errorf("%q is taken", name)
 		}
@@ -311,20 +332,25 @@ func TestAnUnknownNameIsAFaultWhateverElseStandsThere(t *testing.T) {
 }
 
 func TestAllFaultsComeAtOnceWithExcerptAndCaret(t *testing.T) {
-	s := strings.NewReplacer("needs: laser-user,", "needs: laser-usr,", "cooldown: 3m", "cooldwon: 3m", "issuer: example", "issuer: exampel").Replace(sample(t))
+	s := strings.NewReplacer("needs: laser-user,", "needs: laser-usr,", "cooldown: 3m", "cooldwon: 3m", "issuer: example", "issuer: exampel").
+		Replace(sample(t))
 	_, err := Parse("policy.yaml", []byte(s))
 	var faults yamlfile.Faults
 	if !errors.As(err, &faults) || len(faults) != 3 {
 		t.Fatalf("want three faults, got\n%v", err)
 	}
 	want := "    44 |       - { role: user,       needs: laser-usr,"
-	if got := faults[1].String(); !strings.Contains(got, want) || !strings.HasSuffix(got, "| "+strings.Repeat(" ", 35)+"^") {
+	if got := faults[1].String(); !strings.Contains(got, want) ||
+		!strings.HasSuffix(got, "| "+strings.Repeat(" ", 35)+"^") {
 		t.Errorf("got\n%s", got)
 	}
 }
 
 func TestTrustFileNeedsOnlyIssuers(t *testing.T) {
-	got, err := ParseTrust("trust.yaml", []byte("whatever: [1]\nissuers:\n  lab: { keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi] }\n"))
+	got, err := ParseTrust(
+		"trust.yaml",
+		[]byte("whatever: [1]\nissuers:\n  lab: { keys: [z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi] }\n"),
+	)
 	if err != nil || len(got) != 1 || got[0].Profile != "did:key:z6MkjZRZv3aez3r18pB1RBFJR1kwUVJ5jHt92JmQwXbd5hwi" {
 		t.Fatal(got, err)
 	}
@@ -348,7 +374,9 @@ func TestHostileFilesAreRefusedQuickly(t *testing.T) {
 	many := "machines:\n  m:\n    grants:\n" + strings.Repeat("      - { role: usr, needs: bagde }\n", 11900)
 	var badges strings.Builder
 	for i := range 900 {
-		badges.WriteString("  b" + strings.Repeat("x", i%40) + string(rune('a'+i%26)) + ": { issuer: none-of-these-issuers }\n")
+		badges.WriteString(
+			"  b" + strings.Repeat("x", i%40) + string(rune('a'+i%26)) + ": { issuer: none-of-these-issuers }\n",
+		)
 	}
 	for name, in := range map[string]string{
 		"large":   strings.Repeat("#", MaxBytes+1),

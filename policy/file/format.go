@@ -11,12 +11,13 @@ import (
 	"portillon/yamlfile"
 )
 
-// Format writes a policy file in its canonical form: keys in one order, two spaces a level, a blank line around each section, and what
-// is written on one line in braces stays so. The policy is the same; a file that Parse refuses is refused.
+// Format writes a policy file in its canonical form: keys in one order, two spaces a level, a blank line around each
+// section, and what is written on one line in braces stays so. The policy is the same; a file that Parse refuses is
+// refused.
 //
-// Comments stay: those above a key or an entry of a list, and those beside it, go where it goes; those at the end of a block, at the
-// top of the file or at its end stay there. What has comments inside its brackets is written without brackets, over several lines.
-// Should a comment be lost all the same, or the policy be another, Format refuses.
+// Comments stay: those above a key or an entry of a list, and those beside it, go where it goes; those at the end of a
+// block, at the top of the file or at its end stay there. What has comments inside its brackets is written without
+// brackets, over several lines. Should a comment be lost all the same, or the policy be another, Format refuses.
 func Format(name string, data []byte) ([]byte, error) {
 	if _, err := Parse(name, data); err != nil {
 		return nil, err

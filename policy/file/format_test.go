@@ -31,14 +31,20 @@ func TestTheCanonicalFormIsTheSamePolicyWithItsComments(t *testing.T) {
 		}
 		before, after := mustParse(t, string(b)), mustParse(t, string(once))
 		changes, err := policy.Compare(before, after, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
-		if err != nil || len(changes) > 0 || len(before.Tests) != len(after.Tests) || len(before.Never) != len(after.Never) || len(before.Evidence) != len(after.Evidence) {
+		if err != nil || len(changes) > 0 || len(before.Tests) != len(after.Tests) || len(before.Never) != len(after.Never) ||
+			len(before.Evidence) != len(after.Evidence) {
 			t.Errorf("%s: %v %v", path, changes, err)
 		}
 	}
 }
 
 func TestKeysAreOrderedAndSectionsParted(t *testing.T) {
-	in := strings.Replace(sample(t), "role: maintainer, needs: laser-maintainer", "needs: laser-maintainer, role: maintainer", 1)
+	in := strings.Replace(
+		sample(t),
+		"role: maintainer, needs: laser-maintainer",
+		"needs: laser-maintainer, role: maintainer",
+		1,
+	)
 	in = strings.Replace(in, "portillon: 1\nsite: biklab\n", "site: biklab\n\n\nportillon: 1\n", 1)
 	out, err := Format("policy.yaml", []byte(in))
 	if err != nil {

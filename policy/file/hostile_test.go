@@ -27,51 +27,66 @@ func hostile(t testing.TB) map[string]string {
 	}
 	few := func(s string, n int) string { return strings.Repeat(s, n) } // within all bounds
 	return map[string]string{
-		"billion laughs":        "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n",
-		"depth":                 ("a: " + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000))[:400_000],
-		"depth by flow":         strings.Repeat("{a: ", 100_000),
-		"depth by lines":        strings.Repeat("[", 100) + strings.Repeat("\n[", 5000),
-		"depth by blocks":       bare("", "- ", ""),
-		"depth by keys":         bare("", "? ", ""),
-		"size":                  strings.Repeat("#", MaxBytes+1),
-		"keys":                  strings.Repeat("k: 1\n", 11_900),
-		"lines":                 strings.Repeat("k: 1\n", 100_000),
-		"many wrong badges":     strings.ReplaceAll(bigPolicy(2000), "needs: mentor-", "needs: mentr-"),
-		"merge keys":            "a: &a {x: 1}\nb:\n  <<: *a\n",
-		"one long line":         bare("portillon: \"", "x", "\""),
-		"one long comment":      bare("#", "#", "\na: b"),
-		"one long key":          bare("machines:\n  ? ", "x", "\n  : { name: A, grants: ["+few("{},", 31_000)+"] }\n"),
-		"tags":                  few("!!binary ", 50_000) + "x",
-		"escapes":               bare("\"", "\\u0041", "\""),
-		"colons":                bare("", "a:", ""),
-		"comments of lines":     few("a: b #"+strings.Repeat("x", 80)+"\n", 11_000),
-		"empty keys":            "{" + few(": 1, ", 31_000) + "}",
-		"roles":                 list("roles: [", "x,", "]"),
-		"roles in bounds":       head + "roles: [" + few("x,", 60_000) + "]\n",
-		"long roles":            list("roles: [", strings.Repeat("maint", 19)+",", "]"),
-		"huge roles":            list("roles: [", strings.Repeat("z", 20_000)+",", "]"),
-		"known keys":            "{" + numbered(MaxBytes-300, "k%d: 1, ") + "}",
-		"known keys in bounds":  "{" + few("k: 1, ", 31_000) + "}",
-		"long keys":             "{" + numbered(MaxBytes-300, strings.Repeat("timezon", 13)+"%d: 1, ") + "}",
-		"long keys, lines":      numbered(MaxBytes-300, strings.Repeat("timezon", 13)+"%d: 1\n"),
-		"never's roles":         list("never: [{without: a, role: [", "x,", "]}]"),
-		"holds":                 list("tests: [{at: 2026-01-01, machine: x, expect: deny, holds: [", "a,", "]}]"),
-		"holds in bounds":       head + "tests: [{at: 2026-01-01, machine: x, expect: deny, holds: [" + few("a,", 60_000) + "]}]\n",
-		"tests":                 list("tests: [", "{at: zz, machine: y, expect: no, holds: [q]},", "]"),
-		"tests in bounds":       head + "tests: [" + few("{at: zz, machine: y, expect: no, holds: [q]},", 6400) + "]\n",
-		"entries":               bare("[", "a,", "]"),
-		"entries in bounds":     "[" + few("a,", 64_000) + "]",
-		"brackets":              bare("[", "[],", "]"),
-		"braces in bounds":      "[" + few("{},", 31_000) + "]",
-		"aliases":               bare("[&a x,", "*a,", "]"),
-		"aliases in bounds":     "[&a x," + few("*a,", 64_000) + "]",
-		"anchors":               "[" + numbered(MaxBytes-300, "&a%d x,") + "]",
-		"twice":                 "{" + few("a: 1, ", 31_000) + "}",
-		"holidays":              list("holidays: [", "12-25,", "]"),
-		"keys of issuers":       strings.Replace(head, "keys: [", "keys: ["+few("zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv,", 15_000), 1),
-		"many issuers":          strings.Replace(head, "issuers:\n", "issuers:\n"+issuersWithKeys(5000), 1),
-		"hours of rules":        list("never: [", "{ role: user, at: \""+strings.Repeat("Jan 01-Dec 31 Mo-Su 00:00-24:00;", 60)+"Mo of\" },", "]"),
-		"unknown ids, alike":    head + "tests: [" + numbered(700_000, "{at: 2026-01-01, machine: x, expect: deny, holds: ["+strings.Repeat("mentor", 10)+"%d]},") + "]\n",
+		"billion laughs":       "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]\n",
+		"depth":                ("a: " + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000))[:400_000],
+		"depth by flow":        strings.Repeat("{a: ", 100_000),
+		"depth by lines":       strings.Repeat("[", 100) + strings.Repeat("\n[", 5000),
+		"depth by blocks":      bare("", "- ", ""),
+		"depth by keys":        bare("", "? ", ""),
+		"size":                 strings.Repeat("#", MaxBytes+1),
+		"keys":                 strings.Repeat("k: 1\n", 11_900),
+		"lines":                strings.Repeat("k: 1\n", 100_000),
+		"many wrong badges":    strings.ReplaceAll(bigPolicy(2000), "needs: mentor-", "needs: mentr-"),
+		"merge keys":           "a: &a {x: 1}\nb:\n  <<: *a\n",
+		"one long line":        bare("portillon: \"", "x", "\""),
+		"one long comment":     bare("#", "#", "\na: b"),
+		"one long key":         bare("machines:\n  ? ", "x", "\n  : { name: A, grants: ["+few("{},", 31_000)+"] }\n"),
+		"tags":                 few("!!binary ", 50_000) + "x",
+		"escapes":              bare("\"", "\\u0041", "\""),
+		"colons":               bare("", "a:", ""),
+		"comments of lines":    few("a: b #"+strings.Repeat("x", 80)+"\n", 11_000),
+		"empty keys":           "{" + few(": 1, ", 31_000) + "}",
+		"roles":                list("roles: [", "x,", "]"),
+		"roles in bounds":      head + "roles: [" + few("x,", 60_000) + "]\n",
+		"long roles":           list("roles: [", strings.Repeat("maint", 19)+",", "]"),
+		"huge roles":           list("roles: [", strings.Repeat("z", 20_000)+",", "]"),
+		"known keys":           "{" + numbered(MaxBytes-300, "k%d: 1, ") + "}",
+		"known keys in bounds": "{" + few("k: 1, ", 31_000) + "}",
+		"long keys":            "{" + numbered(MaxBytes-300, strings.Repeat("timezon", 13)+"%d: 1, ") + "}",
+		"long keys, lines":     numbered(MaxBytes-300, strings.Repeat("timezon", 13)+"%d: 1\n"),
+		"never's roles":        list("never: [{without: a, role: [", "x,", "]}]"),
+		"holds":                list("tests: [{at: 2026-01-01, machine: x, expect: deny, holds: [", "a,", "]}]"),
+		"holds in bounds": head + "tests: [{at: 2026-01-01, machine: x, expect: deny, holds: [" + few(
+			"a,",
+			60_000,
+		) + "]}]\n",
+		"tests":             list("tests: [", "{at: zz, machine: y, expect: no, holds: [q]},", "]"),
+		"tests in bounds":   head + "tests: [" + few("{at: zz, machine: y, expect: no, holds: [q]},", 6400) + "]\n",
+		"entries":           bare("[", "a,", "]"),
+		"entries in bounds": "[" + few("a,", 64_000) + "]",
+		"brackets":          bare("[", "[],", "]"),
+		"braces in bounds":  "[" + few("{},", 31_000) + "]",
+		"aliases":           bare("[&a x,", "*a,", "]"),
+		"aliases in bounds": "[&a x," + few("*a,", 64_000) + "]",
+		"anchors":           "[" + numbered(MaxBytes-300, "&a%d x,") + "]",
+		"twice":             "{" + few("a: 1, ", 31_000) + "}",
+		"holidays":          list("holidays: [", "12-25,", "]"),
+		"keys of issuers": strings.Replace(
+			head,
+			"keys: [",
+			"keys: ["+few("zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv,", 15_000),
+			1,
+		),
+		"many issuers": strings.Replace(head, "issuers:\n", "issuers:\n"+issuersWithKeys(5000), 1),
+		"hours of rules": list(
+			"never: [",
+			"{ role: user, at: \""+strings.Repeat("Jan 01-Dec 31 Mo-Su 00:00-24:00;", 60)+"Mo of\" },",
+			"]",
+		),
+		"unknown ids, alike": head + "tests: [" + numbered(
+			700_000,
+			"{at: 2026-01-01, machine: x, expect: deny, holds: ["+strings.Repeat("mentor", 10)+"%d]},",
+		) + "]\n",
 		"brackets behind space": strings.Repeat(" ", 500_000) + few("[],", 31_000) + "}",
 		"slip below a list":     "x: [" + few("a,", 30_000) + "]\n" + few("y: 1\n", 4) + " z: 2\n" + few("y: 1\n", 9),
 		"not UTF-8":             bare("a: ", "x", "\xff"),
@@ -82,7 +97,12 @@ func hostile(t testing.TB) map[string]string {
 func issuersWithKeys(n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "  i%d: { id: \"https://x.example/%d\", keys: [zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv] }\n", i, i)
+		fmt.Fprintf(
+			&b,
+			"  i%d: { id: \"https://x.example/%d\", keys: [zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv] }\n",
+			i,
+			i,
+		)
 	}
 	return b.String()
 }
@@ -101,9 +121,10 @@ func soon(tries int, enough time.Duration, f func()) time.Duration {
 	return took
 }
 
-// Hostile files are refused before they cost much: the issue of part 3 allows 100 ms, and 200 ms for a sound file of 10,000 lines. How
-// long that one takes here and now is the measure: the figures are printed, and what others do on the machine, or the race detector, moves them.
-// Four times as long is none of that: what these files cost before they were bounded was 10 to 1,000 times.
+// Hostile files are refused before they cost much: the issue of part 3 allows 100 ms, and 200 ms for a sound file of
+// 10,000 lines. How long that one takes here and now is the measure: the figures are printed, and what others do on the
+// machine, or the race detector, moves them. Four times as long is none of that: what these files cost before they were
+// bounded was 10 to 1,000 times.
 func TestHostileFilesAreRefusedSoon(t *testing.T) {
 	sound := []byte(bigPolicy(10_000))
 	unit := soon(5, 0, func() {
@@ -121,7 +142,14 @@ func TestHostileFilesAreRefusedSoon(t *testing.T) {
 			}
 			message = err.Error()
 		})
-		t.Logf("%-22s %5.2f %8v of %7d bytes: %.100q", name, float64(took)/float64(unit), took.Round(time.Millisecond), len(text), message)
+		t.Logf(
+			"%-22s %5.2f %8v of %7d bytes: %.100q",
+			name,
+			float64(took)/float64(unit),
+			took.Round(time.Millisecond),
+			len(text),
+			message,
+		)
 		if took > 4*unit {
 			t.Errorf("%s: %v, a sound file of 10,000 lines takes %v", name, took, unit)
 		}

@@ -12,7 +12,8 @@ const twoIssuers = `issuers:
   other: { keys: [z6MkrvfzkMnvCroEUP2DVc9SHPE48CRsvHiVSusHioxTYu1x] }
 `
 
-// In a policy nobody but the issuer signs its lists unless it says so; in a bare trust file everybody does unless it says so.
+// In a policy nobody but the issuer signs its lists unless it says so; in a bare trust file everybody does unless it
+// says so.
 func TestStatusIssuersAreReadWhereTheyStand(t *testing.T) {
 	for _, c := range []struct{ head, more, want string }{
 		{"portillon: 1\n", "", "lab [], club [], other []"},

@@ -45,12 +45,13 @@ func (r *reader) keyList(n yamlfile.Node) []yamlfile.Node {
 	return out
 }
 
-// checkKey accepts the kinds of keys that badges are verified with: a multikey, alone or as did:key (multibase base58btc of a multicodec
-// prefix and the key: Ed25519 0xed, P-256 0x1200, P-384 0x1201; Controlled Identifiers 1.0, section 2.2.3), a did:web, the https
-// address of a document that lists keys, a public key in PEM. Whether a document is there is seen when a badge is verified.
+// checkKey accepts the kinds of keys that badges are verified with: a multikey, alone or as did:key (multibase
+// base58btc of a multicodec prefix and the key: Ed25519 0xed, P-256 0x1200, P-384 0x1201; Controlled Identifiers 1.0,
+// section 2.2.3), a did:web, the https address of a document that lists keys, a public key in PEM. Whether a document
+// is there is seen when a badge is verified.
 //
-// A multikey has no checksum. What is no point of its curve is refused, which is about half of all slips of a letter; the other half is
-// a key that nobody has, and that is seen only when a badge of this issuer does not verify.
+// A multikey has no checksum. What is no point of its curve is refused, which is about half of all slips of a letter;
+// the other half is a key that nobody has, and that is seen only when a badge of this issuer does not verify.
 func checkKey(n yamlfile.Node) bool {
 	if !n.IsScalar() {
 		n.Fault(keyKinds, "a key must be one value")
@@ -110,13 +111,15 @@ const webDIDs = "did:web:host, did:web:host:path or did:web:host%3A8443: nothing
 // plainChars are those of a DID that are not escaped (Decentralized Identifiers 1.0, section 3.1: idchar).
 const plainChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 
-// isWebDID reports whether a did:web leads to the place that a reader sees in it (did:web method specification, section 2.5.2): a host,
-// perhaps with %3A and a port, and plain parts of a path. An escape could lead elsewhere: did:web:lab.example%2F.. is another host's.
+// isWebDID reports whether a did:web leads to the place that a reader sees in it (did:web method specification, section
+// 2.5.2): a host, perhaps with %3A and a port, and plain parts of a path. An escape could lead elsewhere:
+// did:web:lab.example%2F.. is another host's.
 func isWebDID(s string) bool {
 	parts := strings.Split(strings.TrimPrefix(s, "did:web:"), ":")
 	name, port := parts[0], ""
 	if at := strings.IndexByte(name, '%'); at >= 0 {
-		// The offset must come from name itself: an upper-case copy of it can be longer ("ɐ" is two bytes, its capital three).
+		// The offset must come from name itself: an upper-case copy of it can be longer ("ɐ" is two bytes, its capital
+		// three).
 		escape := name[at:min(at+len("%3A"), len(name))]
 		if !strings.EqualFold(escape, "%3A") {
 			return false
@@ -139,8 +142,8 @@ func isWebDID(s string) bool {
 	return true
 }
 
-// onEd25519 reports whether 32 bytes are a point: y, little-endian, with the sign of x in the last bit, so that x² = (y²-1)/(dy²+1) has a
-// root (RFC 8032, section 5.1.3).
+// onEd25519 reports whether 32 bytes are a point: y, little-endian, with the sign of x in the last bit, so that x² =
+// (y²-1)/(dy²+1) has a root (RFC 8032, section 5.1.3).
 func onEd25519(key []byte) bool {
 	b := slices.Clone(key)
 	slices.Reverse(b)

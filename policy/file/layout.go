@@ -6,7 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// entry is a key and its value, or one value of a list, with the comments that belong to it. The whole file is an entry without a key.
+// entry is a key and its value, or one value of a list, with the comments that belong to it. The whole file is an entry
+// without a key.
 type entry struct {
 	key, value *yaml.Node // key is nil in a list
 	start      int        // of the key, or of what stands in the list, its dash included
@@ -48,7 +49,8 @@ func (g *page) layout(doc *yaml.Node) *entry {
 func (g *page) entry(key, value *yaml.Node, start, column int) *entry {
 	e := &entry{key: key, value: value, start: start, from: g.offset(value)}
 	switch {
-	case value.Kind == yaml.ScalarNode && value.Value == "" && value.Style == 0: // nothing stands there: the library gives it no place
+	case value.Kind == yaml.ScalarNode && value.Value == "" && value.Style == 0:
+		// nothing stands there: the library gives it no place
 		e.from = start + 1
 		if key != nil {
 			e.from = g.colon(g.scalarEnd(key, column))
@@ -153,8 +155,9 @@ func (g *page) besides(root *entry, c *comment) bool {
 	return true
 }
 
-// above gives a comment on a line of its own to what follows, or to the end of a block that has ended there and is not deeper in
-// than the comment. It returns what follows. After a comment that is less deep none is taken for deeper: they would change places.
+// above gives a comment on a line of its own to what follows, or to the end of a block that has ended there and is not
+// deeper in than the comment. It returns what follows. After a comment that is less deep none is taken for deeper: they
+// would change places.
 func (g *page) above(root *entry, c *comment, last *entry, limit *int) *entry {
 	e := deepest(root, c.at)
 	if e.value.Kind == yaml.ScalarNode || e.flow && c.at < e.from || e.flow && len(e.entries) == 0 && e != root {
@@ -194,7 +197,8 @@ func (g *page) above(root *entry, c *comment, last *entry, limit *int) *entry {
 	return follows
 }
 
-// ended is the deepest block that ends with before, in the block e, and begins at column or less, but deeper than what follows.
+// ended is the deepest block that ends with before, in the block e, and begins at column or less, but deeper than what
+// follows.
 func ended(before *entry, column int, e, next *entry) *entry {
 	var out *entry
 	least := -1
@@ -209,7 +213,8 @@ func ended(before *entry, column int, e, next *entry) *entry {
 	return out
 }
 
-// atTop moves the comments that stand above the first key, and apart from it, to the file: another key may become the first.
+// atTop moves the comments that stand above the first key, and apart from it, to the file: another key may become the
+// first.
 func atTop(root *entry) {
 	if len(root.entries) == 0 {
 		return

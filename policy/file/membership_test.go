@@ -21,7 +21,8 @@ func TestMembershipIsReadAndWritten(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), "membership: { grace: 14d, warn: 30d, after: [user] }") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if p, err = Parse("p", []byte(small("", "", ""))); err != nil || p.Membership.Grace != 0 || p.Membership.Warn != 0 || p.Membership.After != nil {
+	if p, err = Parse("p", []byte(small("", "", ""))); err != nil || p.Membership.Grace != 0 || p.Membership.Warn != 0 ||
+		p.Membership.After != nil {
 		t.Errorf("without the key: %v %v", p.Membership, err)
 	}
 }
@@ -45,7 +46,16 @@ func TestFaultsOfTheMembershipNameWhatWouldDo(t *testing.T) {
 }
 
 func TestExamplesSayUntilAndTheCardsState(t *testing.T) {
-	p, err := Parse("p", []byte(small(`tests: [{ at: "2026-10-01T00:00", machine: x, expect: deny, holds: [], until: 2026-09-30, card-state: lost }]`, "", "")))
+	p, err := Parse(
+		"p",
+		[]byte(
+			small(
+				`tests: [{ at: "2026-10-01T00:00", machine: x, expect: deny, holds: [], until: 2026-09-30, card-state: lost }]`,
+				"",
+				"",
+			),
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

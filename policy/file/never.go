@@ -25,7 +25,8 @@ func (r *reader) never(n yamlfile.Node) {
 	}
 }
 
-// subjects reads whom a rule is about: roles, the badges that they lack, machines. A list of none would read as "of all".
+// subjects reads whom a rule is about: roles, the badges that they lack, machines. A list of none would read as "of
+// all".
 func (r *reader) subjects(x yamlfile.Node, v *policy.Invariant) {
 	all := roleWords(policy.Roles())
 	for _, y := range some(x.Get("role").Required(), len(all), "name at least one role", "no role: this rule can never find anything") {

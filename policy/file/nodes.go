@@ -12,8 +12,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// only refuses other keys, and keys without a value: "hours:" left empty must not mean "at any hour". It says whether it refused none:
-// what is missing may be what was misspelt.
+// only refuses other keys, and keys without a value: "hours:" left empty must not mean "at any hour". It says whether
+// it refused none: what is missing may be what was misspelt.
 func only(n yamlfile.Node, keys ...string) bool {
 	n.Only(keys...)
 	sound := true

@@ -2,7 +2,8 @@ package file
 
 import "slices"
 
-// shape is how a mapping is written: its keys in their order, and what stands below them. A list has the shape of its entries.
+// shape is how a mapping is written: its keys in their order, and what stands below them. A list has the shape of its
+// entries.
 type shape struct {
 	keys  []string
 	below map[string]*shape
@@ -32,7 +33,8 @@ func (s *shape) place(key string) int {
 	return len(s.keys)
 }
 
-// top is the order of a whole file. It is the one in which people tell it: what it is called, when it holds, what it says, why.
+// top is the order of a whole file. It is the one in which people tell it: what it is called, when it holds, what it
+// says, why.
 func top() *shape {
 	name, holds := keys("fr", "en"), keys("badge", "issuer", "issued", "expires", "revoked")
 	session, bundle, clock := keys("max", "idle", "warn", "extend"), keys("fresh", "then"), keys("pass")

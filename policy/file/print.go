@@ -145,7 +145,8 @@ func (p *printer) entry(e *entry, indent int) {
 	p.comments(e.foot, indent+2)
 }
 
-// scalar is a value that is no block: one line, or those of a scalar written with | or >, of which all but the first are further in.
+// scalar is a value that is no block: one line, or those of a scalar written with | or >, of which all but the first
+// are further in.
 func (g *page) scalar(e *entry) []string {
 	switch {
 	case e.collection():
@@ -158,7 +159,8 @@ func (g *page) scalar(e *entry) []string {
 		value.Style = style
 		in := encode(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: "k"}, value}})
 		var out map[string]string
-		if yaml.Unmarshal([]byte(in+"\n"), &out) == nil && out["k"] == value.Value { // the library folds some lines into others
+		if yaml.Unmarshal([]byte(in+"\n"), &out) == nil && out["k"] == value.Value {
+			// the library folds some lines into others
 			lines := strings.Split(strings.TrimPrefix(in, "k: "), "\n")
 			for i := range lines[1:] {
 				lines[i+1] = strings.TrimPrefix(lines[i+1], "  ")
@@ -196,7 +198,8 @@ func (g *page) brackets(e *entry) string {
 	}
 }
 
-// word is a scalar as it stands in the file, so that quotes stay as they were; on one line, even where it stands on several.
+// word is a scalar as it stands in the file, so that quotes stay as they were; on one line, even where it stands on
+// several.
 func (g *page) word(n *yaml.Node) string {
 	at := g.offset(n)
 	raw := g.src[at:max(at, g.scalarEnd(n, 0))]
@@ -229,7 +232,8 @@ func encode(n *yaml.Node) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// String is the file. Comments behind neighbouring lines that are equally far in stand below each other, where no line is too long for that.
+// String is the file. Comments behind neighbouring lines that are equally far in stand below each other, where no line
+// is too long for that.
 func (p *printer) String() string {
 	var b strings.Builder
 	column := 0

@@ -49,7 +49,8 @@ func TestWhatSaysNothingIsRefused(t *testing.T) {
 	}
 }
 
-// A letter of a key that is wrong often gives no key at all. Where it gives another one, nobody can tell: there is no checksum.
+// A letter of a key that is wrong often gives no key at all. Where it gives another one, nobody can tell: there is no
+// checksum.
 func TestAKeyThatIsNoPointOfItsCurveIsRefused(t *testing.T) {
 	for name, key := range map[string]string{
 		"Ed25519": "z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy",
@@ -58,7 +59,12 @@ func TestAKeyThatIsNoPointOfItsCurveIsRefused(t *testing.T) {
 	} {
 		good := 0
 		for _, last := range base58 {
-			in := strings.Replace(small("", "", ""), "did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy", "did:key:"+key[:len(key)-1]+string(last), 1)
+			in := strings.Replace(
+				small("", "", ""),
+				"did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy",
+				"did:key:"+key[:len(key)-1]+string(last),
+				1,
+			)
 			_, err := Parse("p", []byte(in))
 			switch {
 			case err == nil:
@@ -75,7 +81,8 @@ func TestAKeyThatIsNoPointOfItsCurveIsRefused(t *testing.T) {
 	}
 }
 
-// Hours past midnight are written as OpenStreetMap's opening_hours has them: "18:00-25:00" ends at one in the morning, as 18:00-01:00 does.
+// Hours past midnight are written as OpenStreetMap's opening_hours has them: "18:00-25:00" ends at one in the morning,
+// as 18:00-01:00 does.
 func TestHoursPastMidnightAreTaken(t *testing.T) {
 	for hours, want := range map[string]bool{"18:00-24:00": true, "18:00-25:00": true, "18:00-26:00": true, "18:00-42:01": false, "24:00-25:00": false, "18:00-49:00": false} {
 		_, err := Parse("p", []byte(small("", `, hours: "`+hours+`"`, "")))
@@ -102,7 +109,11 @@ func TestNoFaultRepeatsALongValue(t *testing.T) {
 		longest(t, form, small(in["top"], in["grant"], in["machine"]))
 	}
 	for _, key := range []string{long, "did:key:" + long, "did:key:" + long + "#x", "https://x.example/" + long + "#y", "-----BEGIN " + long} {
-		longest(t, "key", strings.Replace(small("", "", ""), "did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy", key, 1))
+		longest(
+			t,
+			"key",
+			strings.Replace(small("", "", ""), "did:key:z6MkeYkP3XG1tBSuGo99iPN2xT3A2kMc1h88v3iVo1qdmrTy", key, 1),
+		)
 	}
 	longest(t, "achievement", strings.Replace(small("", "", ""), `"https://x.example/a"`, long, 1))
 	longest(t, "issuer", strings.Replace(small("", "", ""), "issuer: i,", "issuer: "+long+",", 1))

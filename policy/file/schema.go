@@ -8,8 +8,8 @@ import (
 	"portillon/yamlfile"
 )
 
-// Schema is the JSON Schema (draft 2020-12) of a policy file, for editors. What it cannot say (that a badge is listed, that hours can
-// be read) Parse says.
+// Schema is the JSON Schema (draft 2020-12) of a policy file, for editors. What it cannot say (that a badge is listed,
+// that hours can be read) Parse says.
 func Schema() []byte {
 	s := object(required("portillon", "site", "timezone", "issuers", "badges", "machines"), thing{
 		"portillon":    thing{"const": 1, "description": "the version of the file's form"},
@@ -50,7 +50,8 @@ func defs() thing {
 	return out
 }
 
-// valueParts are the forms of single values. They have no description of their own, for it would take the place of what a key says.
+// valueParts are the forms of single values. They have no description of their own, for it would take the place of what
+// a key says.
 func valueParts() thing {
 	length := thing{"type": "string", "pattern": yamlfile.DurationForm, "minLength": 1}
 	return thing{

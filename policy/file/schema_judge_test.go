@@ -11,15 +11,26 @@ import (
 	"unicode/utf8"
 )
 
-// judgeBy is the part of JSON Schema that Schema uses: enough to try it, no validator. A word that it does not know is a fault.
+// judgeBy is the part of JSON Schema that Schema uses: enough to try it, no validator. A word that it does not know is
+// a fault.
 func judgeBy(root, s map[string]any, v any, at string) (faults []string) {
 	bad := func(format string, a ...any) { faults = append(faults, at+": "+fmt.Sprintf(format, a...)) }
 	for _, word := range slices.Sorted(maps.Keys(s)) {
 		switch of := s[word]; word {
 		case "$ref":
-			faults = append(faults, judgeBy(root, root["$defs"].(map[string]any)[strings.TrimPrefix(of.(string), "#/$defs/")].(map[string]any), v, at)...)
+			faults = append(
+				faults,
+				judgeBy(
+					root,
+					root["$defs"].(map[string]any)[strings.TrimPrefix(of.(string), "#/$defs/")].(map[string]any),
+					v,
+					at,
+				)...)
 		case "anyOf":
-			if forms := of.([]any); !slices.ContainsFunc(forms, func(x any) bool { return len(judgeBy(root, x.(map[string]any), v, at)) == 0 }) {
+			if forms := of.([]any); !slices.ContainsFunc(
+				forms,
+				func(x any) bool { return len(judgeBy(root, x.(map[string]any), v, at)) == 0 },
+			) {
 				bad("none of %d forms", len(forms))
 			}
 		case "not":
@@ -48,7 +59,10 @@ func judgeBy(root, s map[string]any, v any, at string) (faults []string) {
 
 // judgeMore judges by words that hold for one kind of value, and say nothing about others.
 func judgeMore(root, s map[string]any, word string, v any, at string) (faults []string) {
-	bounds := map[string]func(n, of float64) bool{"min": func(n, of float64) bool { return n >= of }, "max": func(n, of float64) bool { return n <= of }}
+	bounds := map[string]func(n, of float64) bool{
+		"min": func(n, of float64) bool { return n >= of },
+		"max": func(n, of float64) bool { return n <= of },
+	}
 	size, sized := map[string]float64{}, s[word]
 	switch v := plain(v).(type) {
 	case string:
@@ -73,7 +87,10 @@ func judgeMore(root, s map[string]any, word string, v any, at string) (faults []
 			faults = append(faults, fmt.Sprintf("%s: %v, and %s is %v", at, n, word, sized))
 		}
 	}
-	if known := "pattern items minLength maxLength minimum maximum minItems maxItems minProperties maxProperties properties additionalProperties propertyNames required dependentRequired"; !slices.Contains(strings.Fields(known), word) {
+	if known := "pattern items minLength maxLength minimum maximum minItems maxItems minProperties maxProperties properties additionalProperties propertyNames required dependentRequired"; !slices.Contains(
+		strings.Fields(known),
+		word,
+	) {
 		faults = append(faults, "the judge does not know "+word)
 	}
 	return faults

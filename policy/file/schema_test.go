@@ -16,7 +16,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The keys that the reader takes, from its source, against the keys of the schema: each set of the one is a set of the other.
+// The keys that the reader takes, from its source, against the keys of the schema: each set of the one is a set of the
+// other.
 func TestSchemaAndReaderKnowTheSameKeys(t *testing.T) {
 	var schema map[string]any
 	if err := json.Unmarshal(Schema(), &schema); err != nil {

@@ -11,7 +11,8 @@ import (
 // panel reads what the panels show, and how: { names: initial, look: dark }.
 func (r *reader) panel(n yamlfile.Node) {
 	only(n, "names", "look")
-	r.m.Names, _ = policy.ParseNames(n.Get("names").OneOf("first", "initial", "full", "letters")) // OneOf reports what is none
+	// OneOf reports what is none
+	r.m.Names, _ = policy.ParseNames(n.Get("names").OneOf("first", "initial", "full", "letters"))
 	r.m.Look, _ = policy.ParseLook(n.Get("look").OneOf("auto", "light", "dark"))
 }
 

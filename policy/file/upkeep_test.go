@@ -34,7 +34,13 @@ func TestUpkeepIsRead(t *testing.T) {
 	if len(m.Maintenance) != 1 || m.Maintenance[0] != want || p.Names != policy.Initial || p.Look != policy.Dark {
 		t.Errorf("%+v %v %v", m.Maintenance, p.Names, p.Look)
 	}
-	if !reflect.DeepEqual(m.Interventions, []policy.Item{{ID: "lens", Name: policy.Text{FR: "Lentille", EN: "Lens"}}, {ID: "filter", Name: policy.Text{FR: "Filtre"}}}) ||
+	if !reflect.DeepEqual(
+		m.Interventions,
+		[]policy.Item{
+			{ID: "lens", Name: policy.Text{FR: "Lentille", EN: "Lens"}},
+			{ID: "filter", Name: policy.Text{FR: "Filtre"}},
+		},
+	) ||
 		m.SkillName("focus").EN != "Focus" {
 		t.Errorf("%+v %+v", m.Interventions, m.Vouch)
 	}
@@ -60,7 +66,8 @@ func TestUpkeepFaultsSayWhereAndWhatWouldDo(t *testing.T) {
 			t.Errorf("%s: %v, want %q", x.new, err, x.want)
 		}
 	}
-	if _, err := Parse("policy.yaml", []byte(strings.Replace(withUpkeep(t, "", ""), "names: initial", "names: initials", 1))); err == nil || !strings.Contains(err.Error(), `did you mean "initial"`) {
+	if _, err := Parse("policy.yaml", []byte(strings.Replace(withUpkeep(t, "", ""), "names: initial", "names: initials", 1))); err == nil ||
+		!strings.Contains(err.Error(), `did you mean "initial"`) {
 		t.Error(err)
 	}
 }

@@ -53,14 +53,16 @@ func (g gen) accepts(m *policy.Model) {
 	}
 }
 
-// ways are the ways in Cedar in which a need of a badge, in an assurance, is met: by the badge itself, and by each that it accepts in a grant
-// of the role, with what is asked for besides. what is said of the badge that is held: of how it is called in the context.
+// ways are the ways in Cedar in which a need of a badge, in an assurance, is met: by the badge itself, and by each that
+// it accepts in a grant of the role, with what is asked for besides. what is said of the badge that is held: of how it
+// is called in the context.
 func ways(b *policy.Badge, least policy.Assurance, who string, as policy.Role, what func(held string) string) string {
 	held := func(name string) string { return fmt.Sprintf("context.%s.%s%d", who, name, least) }
 	or := []string{held(string(b.ID)) + ".counts" + what(held(string(b.ID)))}
 	for _, a := range b.Accepts {
 		for _, url := range theirs {
-			entryFor := slices.Contains(a.Roles, as) || a.Roles == nil && (as == policy.Learner || as == policy.User || as == policy.Host)
+			entryFor := slices.Contains(a.Roles, as) ||
+				a.Roles == nil && (as == policy.Learner || as == policy.User || as == policy.Host)
 			if a.Achievement != url || !entryFor {
 				continue
 			}
@@ -74,8 +76,8 @@ func ways(b *policy.Badge, least policy.Assurance, who string, as policy.Role, w
 	return "(" + strings.Join(or, " || ") + ")"
 }
 
-// others are the badges of another issuer that a member holds. As a machine's roster does, each is held as every badge that accepts it; at
-// times one is held as a badge that does not: it must count for nothing.
+// others are the badges of another issuer that a member holds. As a machine's roster does, each is held as every badge
+// that accepts it; at times one is held as a badge that does not: it must count for nothing.
 func (g gen) others(s site, m *policy.Member, at time.Time) {
 	for range g.IntN(4) {
 		url := theirs[g.IntN(len(theirs))]

@@ -36,7 +36,12 @@ func lapse(x policy.Membership, grant int, r policy.Role) string {
 	if slices.Contains(x.After, r) {
 		return ""
 	}
-	return fmt.Sprintf("forbid(principal, action in [Action::\"ready-%d\", Action::\"given-%d\"], resource) when { %s };\n", grant, grant, lapsed(x, "member"))
+	return fmt.Sprintf(
+		"forbid(principal, action in [Action::\"ready-%d\", Action::\"given-%d\"], resource) when { %s };\n",
+		grant,
+		grant,
+		lapsed(x, "member"),
+	)
 }
 
 // answers adds to what a supervisor must be that their membership has not lapsed, unless mentors keep their role.
@@ -117,7 +122,12 @@ func (x *tally) count(o policy.Outcome) {
 }
 
 func (x *tally) check(t *testing.T, asked int) {
-	t.Logf("refused by nothing else: %d by a membership, %d by a supervisor's membership, %d by the state of a card", x.memberships, x.supervisors, x.cards)
+	t.Logf(
+		"refused by nothing else: %d by a membership, %d by a supervisor's membership, %d by the state of a card",
+		x.memberships,
+		x.supervisors,
+		x.cards,
+	)
 	for _, n := range []int{x.memberships, x.supervisors, x.cards} {
 		if n < asked/20_000 {
 			t.Errorf("%d of %d requests: little was compared", n, asked)

@@ -64,7 +64,10 @@ func (h hours) cedar() string {
 		if !yes {
 			continue
 		}
-		or = append(or, fmt.Sprintf("(context.day == %d && context.minute >= %d && context.minute < %d)", d, h.from, min(h.to, 24*60)))
+		or = append(
+			or,
+			fmt.Sprintf("(context.day == %d && context.minute >= %d && context.minute < %d)", d, h.from, min(h.to, 24*60)),
+		)
 		if h.to > 24*60 {
 			or = append(or, fmt.Sprintf("(context.day == %d && context.minute < %d)", (d+1)%7, h.to-24*60))
 		}
@@ -80,10 +83,18 @@ type site struct {
 }
 
 func (g gen) site(t testing.TB) site {
-	m := policy.Model{Site: "s", Zone: zone, StatusGrace: grace, Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}},
-		{ID: "o", Profile: "did:y", Keys: []string{"l"}}}}
+	m := policy.Model{
+		Site:        "s",
+		Zone:        zone,
+		StatusGrace: grace,
+		Issuers: []policy.Issuer{{ID: "i", Profile: "did:x", Keys: []string{"k"}},
+			{ID: "o", Profile: "did:y", Keys: []string{"l"}}},
+	}
 	for _, b := range badges {
-		m.Badges = append(m.Badges, policy.Badge{ID: b, Name: policy.Text{FR: string(b)}, Issuer: "i", Achievement: "urn:" + string(b)})
+		m.Badges = append(
+			m.Badges,
+			policy.Badge{ID: b, Name: policy.Text{FR: string(b)}, Issuer: "i", Achievement: "urn:" + string(b)},
+		)
 	}
 	m.Membership = g.membership()
 	if g.IntN(3) > 0 {
@@ -94,10 +105,15 @@ func (g gen) site(t testing.TB) site {
 		x.Fresh, x.Stale = time.Duration(1+g.IntN(30))*day, []policy.Role{policy.Maintainer, policy.Mentor}[:g.IntN(3)]
 	}
 	if g.IntN(3) == 0 {
-		x.Bookings = []policy.Booking{{From: monday, To: monday.Add(day), For: "m-1"}, {From: monday.Add(day), To: monday.Add(3 * day), For: "m-9"}}
+		x.Bookings = []policy.Booking{
+			{From: monday, To: monday.Add(day), For: "m-1"},
+			{From: monday.Add(day), To: monday.Add(3 * day), For: "m-9"},
+		}
 	}
 	var text strings.Builder
-	text.WriteString("forbid(principal, action, resource) when { context.blocked || context.fault || context.cardState != \"active\" };\n")
+	text.WriteString(
+		"forbid(principal, action, resource) when { context.blocked || context.fault || context.cardState != \"active\" };\n",
+	)
 	for i := range 1 + g.IntN(5) {
 		grant, when, then := g.grant(&m, &x)
 		then = answers(m.Membership, then)
@@ -106,7 +122,12 @@ func (g gen) site(t testing.TB) site {
 		fmt.Fprintf(&text, "permit(principal, action == Action::\"ready-%d\", resource) when { %s };\n", i, when)
 		fmt.Fprintf(&text, "permit(principal, action == Action::\"given-%d\", resource) when { %s && %s };\n", i, when, then)
 		if grant.Role != policy.Maintainer {
-			fmt.Fprintf(&text, "forbid(principal, action in [Action::\"ready-%d\", Action::\"given-%d\"], resource) when { context.tagged };\n", i, i)
+			fmt.Fprintf(
+				&text,
+				"forbid(principal, action in [Action::\"ready-%d\", Action::\"given-%d\"], resource) when { context.tagged };\n",
+				i,
+				i,
+			)
 		}
 	}
 	m.Machines = []policy.Machine{x}
@@ -150,7 +171,10 @@ func (g gen) grant(site *policy.Model, m *policy.Machine) (x policy.Grant, when,
 		rule := `context.booking == "mine"`
 		text := unless("("+rule+")", m.Pass&policy.PassHours != 0)
 		if !x.Booked { // what had ended when the bundle was made keeps the machine for nobody, whatever the clock shows
-			text = `(!context.trusted && context.bookingsOver || ` + unless(`(context.booking != "other")`, m.Pass&policy.PassHours != 0) + ")"
+			text = `(!context.trusted && context.bookingsOver || ` + unless(
+				`(context.booking != "other")`,
+				m.Pass&policy.PassHours != 0,
+			) + ")"
 		}
 		and = append(and, text)
 	}
@@ -159,7 +183,14 @@ func (g gen) grant(site *policy.Model, m *policy.Machine) (x policy.Grant, when,
 			stale = stale || r == x.Role
 		}
 		if !stale {
-			and = append(and, fmt.Sprintf("(if context.trusted then context.bundleAge <= %d else (%v && context.bundleKnown))", m.Fresh/time.Second, m.Pass&policy.PassAges != 0))
+			and = append(
+				and,
+				fmt.Sprintf(
+					"(if context.trusted then context.bundleAge <= %d else (%v && context.bundleKnown))",
+					m.Fresh/time.Second,
+					m.Pass&policy.PassAges != 0,
+				),
+			)
 		}
 	}
 	then = "true"
@@ -175,7 +206,13 @@ func (g gen) grant(site *policy.Model, m *policy.Machine) (x policy.Grant, when,
 	return x, strings.Join(and, " && "), then
 }
 
-func (g gen) need(site *policy.Model, depth int, who string, as policy.Role, pass policy.ClockPass) (policy.Need, string) {
+func (g gen) need(
+	site *policy.Model,
+	depth int,
+	who string,
+	as policy.Role,
+	pass policy.ClockPass,
+) (policy.Need, string) {
 	if depth < 3 && g.IntN(3) == 0 {
 		var list []policy.Need
 		var texts []string
@@ -194,12 +231,21 @@ func (g gen) need(site *policy.Model, depth int, who string, as policy.Role, pas
 	text := met(func(string) string { return "" })
 	if g.IntN(3) == 0 {
 		n.Within = time.Duration(1+g.IntN(400)) * day
-		text += " && " + unless(met(func(held string) string { return fmt.Sprintf(" && %s.age <= %d", held, n.Within/time.Second) }), pass&policy.PassAges != 0)
+		text += " && " + unless(
+			met(func(held string) string { return fmt.Sprintf(" && %s.age <= %d", held, n.Within/time.Second) }),
+			pass&policy.PassAges != 0,
+		)
 	}
 	if g.IntN(3) == 0 {
 		n.UsedWithin = time.Duration(1+g.IntN(400)) * day
 		text += " && " + unless(met(func(held string) string {
-			return fmt.Sprintf(" && (%s.age <= %d || context.%s.sinceUse <= %d)", held, n.UsedWithin/time.Second, who, n.UsedWithin/time.Second)
+			return fmt.Sprintf(
+				" && (%s.age <= %d || context.%s.sinceUse <= %d)",
+				held,
+				n.UsedWithin/time.Second,
+				who,
+				n.UsedWithin/time.Second,
+			)
 		}), pass&policy.PassAges != 0)
 	}
 	if g.IntN(4) == 0 {
@@ -212,7 +258,12 @@ func (g gen) need(site *policy.Model, depth int, who string, as policy.Role, pas
 var monday = time.Date(2026, 11, 23, 0, 0, 0, 0, zone)
 
 func (g gen) holding(at time.Time) policy.Holding {
-	h := policy.Holding{Badge: badges[g.IntN(len(badges))], Standing: policy.Verified, From: at.Add(time.Duration(20-g.IntN(500)) * day), Assurance: policy.Assurance(g.IntN(6) / 2 % 3)}
+	h := policy.Holding{
+		Badge:     badges[g.IntN(len(badges))],
+		Standing:  policy.Verified,
+		From:      at.Add(time.Duration(20-g.IntN(500)) * day),
+		Assurance: policy.Assurance(g.IntN(6) / 2 % 3),
+	}
 	switch g.IntN(8) {
 	case 0:
 		h.Standing = policy.Standing(g.IntN(3))
@@ -232,16 +283,27 @@ func (g gen) member(s site, id policy.MemberID, at time.Time) *policy.Member {
 		m.Holdings = append(m.Holdings, g.holding(at))
 	}
 	if g.IntN(2) == 0 {
-		m.Practice = []policy.Practice{{Machine: "m", Last: at.Add(-time.Duration(g.IntN(400)) * day / 10), Logged: time.Duration(g.IntN(12)) * time.Hour,
-			Day: time.Duration(g.IntN(3)) * time.Hour, Week: time.Duration(g.IntN(7)) * time.Hour}}
+		m.Practice = []policy.Practice{
+			{Machine: "m", Last: at.Add(-time.Duration(g.IntN(400)) * day / 10), Logged: time.Duration(g.IntN(12)) * time.Hour,
+				Day: time.Duration(g.IntN(3)) * time.Hour, Week: time.Duration(g.IntN(7)) * time.Hour},
+		}
 	}
 	return m
 }
 
 func (g gen) question(s site) policy.Question {
 	at := monday.Add(time.Duration(g.IntN(14*24*60)) * time.Minute)
-	q := policy.Question{At: at, Clock: policy.Trusted, Machine: "m", Member: g.member(s, "m-1", at), Tagged: g.IntN(10) == 0, Fault: g.IntN(20) == 0,
-		Card: policy.CardStrength(g.IntN(4) % 3 % 2), Answering: g.IntN(4), Issued: at.Add(-time.Duration(g.IntN(40)) * day)}
+	q := policy.Question{
+		At:        at,
+		Clock:     policy.Trusted,
+		Machine:   "m",
+		Member:    g.member(s, "m-1", at),
+		Tagged:    g.IntN(10) == 0,
+		Fault:     g.IntN(20) == 0,
+		Card:      policy.CardStrength(g.IntN(4) % 3 % 2),
+		Answering: g.IntN(4),
+		Issued:    at.Add(-time.Duration(g.IntN(40)) * day),
+	}
 	if g.IntN(6) == 0 {
 		q.Clock = policy.Untrusted
 	}
@@ -255,15 +317,25 @@ func (g gen) question(s site) policy.Question {
 	return q
 }
 
-// request is the question as Cedar is asked it. Everything here is written again, from the words of the policy package's documentation.
+// request is the question as Cedar is asked it. Everything here is written again, from the words of the policy
+// package's documentation.
 func request(s site, q policy.Question) types.Record {
 	local := q.At.In(zone)
 	c := types.RecordMap{
-		"blocked": types.Boolean(q.Member.Blocked), "fault": types.Boolean(q.Fault), "tagged": types.Boolean(q.Tagged), "cardState": types.String(q.CardState.String()), "trusted": types.Boolean(q.Clock == policy.Trusted),
-		"card": types.Long(q.Card), "day": types.Long(local.Weekday()), "minute": types.Long(local.Hour()*60 + local.Minute()), "answering": types.Long(q.Answering),
-		"bundleAge": seconds(q.At.Sub(q.Issued)), "bundleKnown": types.Boolean(!q.Issued.IsZero()), "booking": types.String(booking(s.m, q)),
+		"blocked": types.Boolean(
+			q.Member.Blocked,
+		), "fault": types.Boolean(q.Fault), "tagged": types.Boolean(q.Tagged), "cardState": types.String(q.CardState.String()), "trusted": types.Boolean(q.Clock == policy.Trusted),
+		"card": types.Long(
+			q.Card,
+		), "day": types.Long(local.Weekday()), "minute": types.Long(local.Hour()*60 + local.Minute()), "answering": types.Long(q.Answering),
+		"bundleAge": seconds(
+			q.At.Sub(q.Issued),
+		), "bundleKnown": types.Boolean(!q.Issued.IsZero()), "booking": types.String(booking(s.m, q)),
 		"bookingsOver": types.Boolean(over(s.m.Bookings, q.Issued)),
-		"member":       with(person(s.m, q, q.Member), daysOver(q, q.Member)), "usedToday": types.Long(0), "usedThisWeek": types.Long(0),
+		"member": with(
+			person(s.m, q, q.Member),
+			daysOver(q, q.Member),
+		), "usedToday": types.Long(0), "usedThisWeek": types.Long(0),
 	}
 	sup := q.Supervisor
 	c["supervised"] = types.Boolean(sup != nil && !sup.Blocked && sup.ID != q.Member.ID)
@@ -318,7 +390,8 @@ func booking(m *policy.Machine, q policy.Question) string {
 	return "none"
 }
 
-// person is a member: for each badge, of other issuers too, and each assurance whether one counts, and how old the newest of those is.
+// person is a member: for each badge, of other issuers too, and each assurance whether one counts, and how old the
+// newest of those is.
 func person(m *policy.Machine, q policy.Question, who *policy.Member) types.Record {
 	out := types.RecordMap{"logged": types.Long(0), "sinceUse": types.Long(1 << 40)}
 	for _, p := range who.Practice {
@@ -331,19 +404,30 @@ func person(m *policy.Machine, q policy.Question, who *policy.Member) types.Reco
 			for _, h := range who.Holdings {
 				ended := !h.Until.IsZero() && (trusted && q.At.After(h.Until) || !trusted && m.Pass&policy.PassEnds == 0)
 				old := trusted && !h.Checked.IsZero() && q.At.Sub(h.Checked) > grace
-				if is(h, b) && h.Standing == policy.Verified && h.Assurance <= k && !ended && !old && !(trusted && q.At.Before(h.From)) {
+				if is(h, b) && h.Standing == policy.Verified && h.Assurance <= k && !ended && !old &&
+					!(trusted && q.At.Before(h.From)) {
 					counts, age = true, min(age, q.At.Sub(h.From))
 				}
 			}
-			out[types.String(fmt.Sprintf("%s%d", b, k))] = types.NewRecord(types.RecordMap{"counts": types.Boolean(counts), "age": seconds(age)})
+			out[types.String(fmt.Sprintf("%s%d", b, k))] = types.NewRecord(
+				types.RecordMap{"counts": types.Boolean(counts), "age": seconds(age)},
+			)
 		}
 	}
 	return types.NewRecord(out)
 }
 
 func ask(s site, context types.Record, action string, i int) bool {
-	ok, _ := cedar.Authorize(s.cedar, types.EntityMap{}, cedar.Request{Principal: types.NewEntityUID("Member", "m-1"), Action: types.NewEntityUID("Action", types.String(fmt.Sprint(action, "-", i))),
-		Resource: types.NewEntityUID("Machine", "m"), Context: context})
+	ok, _ := cedar.Authorize(
+		s.cedar,
+		types.EntityMap{},
+		cedar.Request{
+			Principal: types.NewEntityUID("Member", "m-1"),
+			Action:    types.NewEntityUID("Action", types.String(fmt.Sprint(action, "-", i))),
+			Resource:  types.NewEntityUID("Machine", "m"),
+			Context:   context,
+		},
+	)
 	return ok == cedar.Allow
 }
 
@@ -375,14 +459,32 @@ func TestCedarSaysTheSame(t *testing.T) {
 					want = policy.Await
 				}
 				if seen[want]++; o.Verdict != want {
-					t.Fatalf("grant %d: %v, Cedar says %v\n%+v\nmachine %+v\nquestion %+v\nmember %+v\nsupervisor %+v\nmissing %+v", i, o.Verdict, want, s.m.Grants[i], s.m, q, q.Member, q.Supervisor, o.Missing)
+					t.Fatalf(
+						"grant %d: %v, Cedar says %v\n%+v\nmachine %+v\nquestion %+v\nmember %+v\nsupervisor %+v\nmissing %+v",
+						i,
+						o.Verdict,
+						want,
+						s.m.Grants[i],
+						s.m,
+						q,
+						q.Member,
+						q.Supervisor,
+						o.Missing,
+					)
 				}
 			}
 			asked += 2 * len(d.Outcomes)
 		}
 	}
-	t.Logf("%d requests over %d policies: the same verdict (%d allow, %d await, %d deny); %d decisions rest on an accepted badge",
-		asked, *policies, seen[policy.Allow], seen[policy.Await], seen[policy.Deny], accepted)
+	t.Logf(
+		"%d requests over %d policies: the same verdict (%d allow, %d await, %d deny); %d decisions rest on an accepted badge",
+		asked,
+		*policies,
+		seen[policy.Allow],
+		seen[policy.Await],
+		seen[policy.Deny],
+		accepted,
+	)
 	decided.check(t, asked)
 	if accepted < asked/2000 {
 		t.Errorf("only %d decisions rest on a badge of another issuer: little was compared", accepted)
@@ -397,8 +499,8 @@ func TestCedarSaysTheSame(t *testing.T) {
 	}
 }
 
-// BenchmarkSameQuestions puts the same questions to both, and wants the same answer: the verdict of each of a machine's five grants. Ours
-// comes with all reasons; Cedar has its policies parsed and its contexts made ahead.
+// BenchmarkSameQuestions puts the same questions to both, and wants the same answer: the verdict of each of a machine's
+// five grants. Ours comes with all reasons; Cedar has its policies parsed and its contexts made ahead.
 func BenchmarkSameQuestions(b *testing.B) {
 	g := gen{rand.New(rand.NewPCG(7, 8))}
 	type asked struct {

@@ -17,9 +17,10 @@ const (
 	pressed    = 1 // 0 is release, 2 is autorepeat
 )
 
-// digitOf is the character of a key, whatever layout a console would give it: 1…9, 0 on the top row and the keypad, A…F, and the comma
-// of facility,number. A reader that is set to a French layout (AZERTY) presses Q's place for A and M's for the comma. No number holds Q or
-// M, so these places have one meaning in both layouts; digits have the same places, with shift or without.
+// digitOf is the character of a key, whatever layout a console would give it: 1…9, 0 on the top row and the keypad,
+// A…F, and the comma of facility,number. A reader that is set to a French layout (AZERTY) presses Q's place for A and
+// M's for the comma. No number holds Q or M, so these places have one meaning in both layouts; digits have the same
+// places, with shift or without.
 func digitOf(code uint16) byte {
 	switch {
 	case code >= 2 && code <= 10: // KEY_1 … KEY_9
@@ -59,7 +60,8 @@ type Event struct {
 	At         time.Duration // on the clock that the device was told to use; the 32-bit struct has it modulo 2^32 s
 }
 
-// The sizes of struct input_event: its time is two longs, of 8 bytes in a 64-bit program and of 4 in a 32-bit one, also on a 64-bit kernel.
+// The sizes of struct input_event: its time is two longs, of 8 bytes in a 64-bit program and of 4 in a 32-bit one, also
+// on a 64-bit kernel.
 const (
 	size64 = 24
 	size32 = 16
@@ -88,13 +90,15 @@ func at(b []byte, size int) time.Duration {
 type Format uint8
 
 const (
-	Decimal Format = iota // digits of one number; the card's bytes are that number, big endian, in 4 bytes or as many as it needs
-	Hex                   // two digits a byte
+	// digits of one number; the card's bytes are that number, big endian, in 4 bytes or as many as it needs
+	Decimal Format = iota
+	Hex            // two digits a byte
 )
 
 const (
 	// maxLine is longer than any card's number in either format.
 	maxLine = 24
-	// pause is longer than any reader waits between two keys (they send one every 1 to 20 ms), and shorter than from card to card.
+	// pause is longer than any reader waits between two keys (they send one every 1 to 20 ms), and shorter than from card
+	// to card.
 	pause = time.Second
 )

@@ -34,13 +34,15 @@ type Reader struct {
 
 	// Unread, where it is set, is told of each line that is no card's number. It is called from Read and must not block.
 	Unread func(rfid.Unread)
-	// Heard, where it is set, is told of each line, before Unread. It may hold a card's number: only for whoever tests a reader.
+	// Heard, where it is set, is told of each line, before Unread. It may hold a card's number: only for whoever tests a
+	// reader.
 	Heard func(line string)
 }
 
 var _ rfid.Reader = (*Reader)(nil)
 
-// Open opens the device, as in /dev/input/by-id/usb-…-event-kbd, and takes it for itself, so that the number is typed nowhere else.
+// Open opens the device, as in /dev/input/by-id/usb-…-event-kbd, and takes it for itself, so that the number is typed
+// nowhere else.
 func Open(path string, format Format) (*Reader, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -23,7 +23,8 @@ func wire(t *testing.T, f Format, now time.Duration) (*Reader, *os.File) {
 	return r, out
 }
 
-// A pipe delivers events in pieces that the kernel would not; the reader takes them all the same, and a closed pipe is an unplugged reader.
+// A pipe delivers events in pieces that the kernel would not; the reader takes them all the same, and a closed pipe is
+// an unplugged reader.
 func TestReaderOnAPipe(t *testing.T) {
 	r, out := wire(t, Hex, 0)
 	go func() {

@@ -111,7 +111,8 @@ func TestLinesBecomeCards(t *testing.T) {
 
 // The keypad's rows run the other way from the top row's.
 func TestEveryDigitOfBothRowsIsItself(t *testing.T) {
-	for i, code := range []uint16{11, 2, 3, 4, 5, 6, 7, 8, 9, 10, 82, 79, 80, 81, 75, 76, 77, 71, 72, 73} { // KEY_0 KEY_1 … KEY_9, KEY_KP0 KEY_KP1 … KEY_KP9
+	for i, code := range []uint16{11, 2, 3, 4, 5, 6, 7, 8, 9, 10, 82, 79, 80, 81, 75, 76, 77, 71, 72, 73} {
+		// KEY_0 KEY_1 … KEY_9, KEY_KP0 KEY_KP1 … KEY_KP9
 		if got := digitOf(code); got != byte('0'+i%10) {
 			t.Errorf("code %d is %q", code, got)
 		}
@@ -125,7 +126,8 @@ func TestEveryDigitOfBothRowsIsItself(t *testing.T) {
 
 // The kernel's struct has two sizes; both are read on any machine.
 func TestEventsOfBothSizes(t *testing.T) {
-	sent := then(4102444800*time.Second+999_999*time.Microsecond, typed("0007616768\n")) // past 2038, as a 32-bit program sees it
+	// past 2038, as a 32-bit program sees it
+	sent := then(4102444800*time.Second+999_999*time.Microsecond, typed("0007616768\n"))
 	for _, size := range []int{size64, size32} {
 		b := bytesOf(sent, size)
 		if got := events(append(b, 1, 2, 3), size); !slices.Equal(got, sent) {

@@ -26,8 +26,8 @@ type Decoder struct {
 // maxRaw is how much of a line is kept for whoever tests a reader.
 const maxRaw = 80
 
-// Push takes an event and returns the card's number with the Enter or Tab that ends it. A line that is no number is thrown away, and
-// Unread says why.
+// Push takes an event and returns the card's number with the Enter or Tab that ends it. A line that is no number is
+// thrown away, and Unread says why.
 func (d *Decoder) Push(e Event) (rfid.UID, bool) {
 	switch {
 	case e.Type == evSyn && e.Code == synDropped:

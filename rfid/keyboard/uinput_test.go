@@ -1,7 +1,8 @@
 //go:build linux && uinput
 
-// These tests type on a keyboard that the kernel itself makes, and need /dev/uinput, root and the module evdev. They are behind a build
-// tag because a check that fails on skipped tests runs on machines that have none. To run them where there is one:
+// These tests type on a keyboard that the kernel itself makes, and need /dev/uinput, root and the module evdev. They
+// are behind a build tag because a check that fails on skipped tests runs on machines that have none. To run them where
+// there is one:
 //
 //	go test -tags uinput ./rfid/keyboard
 package keyboard
@@ -137,7 +138,8 @@ func TestKernelsKeyboardIsTakenForOneReader(t *testing.T) {
 	}
 }
 
-// Three cards typed while nobody reads do not fit in the kernel's buffer: what is left of them is no card, and the next one counts.
+// Three cards typed while nobody reads do not fit in the kernel's buffer: what is left of them is no card, and the next
+// one counts.
 func TestKernelsLostEventsAreNoCard(t *testing.T) {
 	k := newTypist(t)
 	r := opened(t, k)

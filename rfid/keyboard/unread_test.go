@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// What a reader of the wrong kind, or set wrongly, types is said with what would be right, once, and never with the number itself.
+// What a reader of the wrong kind, or set wrongly, types is said with what would be right, once, and never with the
+// number itself.
 func TestALineThatIsNoNumberIsSaidWithWhatWouldBeRight(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -51,8 +52,9 @@ func TestALineThatIsNoNumberIsSaidWithWhatWouldBeRight(t *testing.T) {
 	}
 }
 
-// The kernel's raw reports of a reader as github.com/riklaunim/pyusb-keyboard-alike issue 9 shows them: USB usages 30 to 39 are the
-// keys 1 to 0, which Linux numbers 2 to 11, and 40 is Enter, 28 (USB HID Usage Tables 1.5, section 10; drivers/hid/hid-input.c).
+// The kernel's raw reports of a reader as github.com/riklaunim/pyusb-keyboard-alike issue 9 shows them: USB usages 30
+// to 39 are the keys 1 to 0, which Linux numbers 2 to 11, and 40 is Enter, 28 (USB HID Usage Tables 1.5, section 10;
+// drivers/hid/hid-input.c).
 func TestAPublishedReaderIsRead(t *testing.T) {
 	var ev []Event
 	for _, usage := range []uint16{30, 31, 35, 34, 30, 34, 31, 31, 34, 35, 40} {

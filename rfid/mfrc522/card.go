@@ -60,8 +60,8 @@ func (b *bus) find() (rfid.UID, error) {
 	return u, err
 }
 
-// wake sends WUPA, twice if need be: a card whose reading was broken off is in its READY or ACTIVE state, where the first WUPA
-// only sends it back to where it came from (§6.3).
+// wake sends WUPA, twice if need be: a card whose reading was broken off is in its READY or ACTIVE state, where the
+// first WUPA only sends it back to where it came from (§6.3).
 func (b *bus) wake() error {
 	_, err := b.exchange([]byte{wupa}, shortFrame, 2)
 	if errors.Is(err, errNothing) {
@@ -79,7 +79,8 @@ func (b *bus) cascade() ([]byte, error) {
 			return nil, err
 		}
 		last, more := i == len(levels)-1, sak&sakMore != 0
-		tagged := !last && part[0] == cascadeTag // never a number's first byte, nor the fourth of seven (§6.5.4, since Amendment 1 of 2005)
+		// never a number's first byte, nor the fourth of seven (§6.5.4, since Amendment 1 of 2005)
+		tagged := !last && part[0] == cascadeTag
 		switch {
 		case more != tagged:
 			return nil, errNothing

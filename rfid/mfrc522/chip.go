@@ -106,7 +106,8 @@ func (b *bus) tx(w []byte) ([]byte, error) {
 	return r, nil
 }
 
-// read gives the registers in one transfer: addresses with their highest bit set, answers one byte later (§8.1.2.1, §8.1.2.3).
+// read gives the registers in one transfer: addresses with their highest bit set, answers one byte later (§8.1.2.1,
+// §8.1.2.3).
 func (b *bus) read(regs ...register) ([]byte, error) {
 	w := make([]byte, len(regs)+1)
 	for i, r := range regs {
@@ -159,8 +160,8 @@ func (b *bus) until(r register, limit time.Duration, wanted func(byte) bool) (by
 	}
 }
 
-// pause waits a moment, and reports whether the IRQ pin cut it short. A pin is only ever asked with a time limit above zero:
-// periph's drivers differ in what zero and less mean, and one of them then waits for ever.
+// pause waits a moment, and reports whether the IRQ pin cut it short. A pin is only ever asked with a time limit above
+// zero: periph's drivers differ in what zero and less mean, and one of them then waits for ever.
 func (b *bus) pause(believe bool) bool {
 	if b.irq == nil || !believe {
 		time.Sleep(lookPause)
@@ -169,8 +170,8 @@ func (b *bus) pause(believe bool) bool {
 	return b.irq.WaitForEdge(lookPause)
 }
 
-// exchange sends a frame (§10.3.1.8), whose last byte has bits valid bits (0: eight), and gives the answer, which must have want
-// whole bytes. errNothing is the answer of an empty field, of noise and of cards that collide.
+// exchange sends a frame (§10.3.1.8), whose last byte has bits valid bits (0: eight), and gives the answer, which must
+// have want whole bytes. errNothing is the answer of an empty field, of noise and of cards that collide.
 func (b *bus) exchange(frame []byte, bits byte, want int) ([]byte, error) {
 	if err := b.writeAll(setting{regCommand, cmdIdle}, setting{regComIrq, irqClear}, setting{regFIFOLevel, flushFIFO}); err != nil {
 		return nil, err

@@ -10,7 +10,8 @@ import (
 )
 
 // puppet lies, as its script says, on whatever the chip answers while a card is looked for: interrupts, errors, FIFO. A
-// script's byte with its two lowest bits zero lets the truth pass; any other is followed by the byte to answer. Its end is the truth.
+// script's byte with its two lowest bits zero lets the truth pass; any other is followed by the byte to answer. Its end
+// is the truth.
 type puppet struct {
 	script []byte
 	frames [][]byte // what was read from the FIFO, transfer by transfer
@@ -48,7 +49,8 @@ func (p *puppet) wire(mosi, miso []byte) {
 	}
 }
 
-// backed reports whether the number is one that was read with good check bytes and CRCs, level by level, in the frames read last.
+// backed reports whether the number is one that was read with good check bytes and CRCs, level by level, in the frames
+// read last.
 func (p *puppet) backed(number []byte) bool {
 	levels := map[int]int{4: 1, 7: 2, 10: 3}[len(number)]
 	var f [][]byte

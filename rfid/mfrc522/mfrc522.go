@@ -1,15 +1,14 @@
 // Package mfrc522 reads the numbers of 13.56 MHz cards (ISO/IEC 14443 type A) through an NXP MFRC522 on SPI.
 //
-// It accepts numbers of 4, 7 and 10 bytes, each checked three times over: by its check byte (BCC), by SELECT, to which only a card of
-// that number answers, and by the CRC of that answer. It refuses, as no card: an answer with a collision, a parity or a
-// framing fault; two cards at once, unless the chip hears only
-// one; and numbers of four bytes that begin with 08, which a card (a
-// telephone, most bank cards) makes up anew each time. It does not speak ISO 14443-4, so a card read here proves nothing
-// but its number, which anyone can copy.
+// It accepts numbers of 4, 7 and 10 bytes, each checked three times over: by its check byte (BCC), by SELECT, to which
+// only a card of that number answers, and by the CRC of that answer. It refuses, as no card: an answer with a
+// collision, a parity or a framing fault; two cards at once, unless the chip hears only one; and numbers of four bytes
+// that begin with 08, which a card (a telephone, most bank cards) makes up anew each time. It does not speak ISO
+// 14443-4, so a card read here proves nothing but its number, which anyone can copy.
 //
-// A chip that does not answer, that is not the one that was started, or that has lost its settings because its
-// supply broke down, is an error: close it and open another. It is looked at before every card. A command that does not end, or a bus
-// too slow to finish a Poll, is forgiven twice in a row.
+// A chip that does not answer, that is not the one that was started, or that has lost its settings because its supply
+// broke down, is an error: close it and open another. It is looked at before every card. A command that does not end,
+// or a bus too slow to finish a Poll, is forgiven twice in a row.
 //
 // A reset pin and an IRQ pin may be connected; neither is needed. The IRQ pin only shortens waits.
 //
@@ -102,7 +101,8 @@ func Open(port string, o Options) (*Device, error) {
 	return d, nil
 }
 
-// openSPI opens a port by its file. Of periph's host this takes the bus alone: all drivers of all boards are a megabyte of program.
+// openSPI opens a port by its file. Of periph's host this takes the bus alone: all drivers of all boards are a megabyte
+// of program.
 func openSPI(file string) (spi.PortCloser, error) {
 	var bus, chip int
 	fmt.Sscanf(file, "/dev/spidev%d.%d", &bus, &chip)

@@ -174,7 +174,12 @@ func TestTwoCardsNeverGiveAMixture(t *testing.T) {
 }
 
 // at has something happen before each transfer of a Poll in turn.
-func at(t *testing.T, uid []byte, happen func(c *mfrc522test.Chip), then func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error)) {
+func at(
+	t *testing.T,
+	uid []byte,
+	happen func(c *mfrc522test.Chip),
+	then func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error),
+) {
 	for n := 1; ; n++ {
 		over := false
 		synctest.Test(t, func(t *testing.T) {
@@ -203,17 +208,22 @@ func at(t *testing.T, uid []byte, happen func(c *mfrc522test.Chip), then func(t 
 
 func TestACardMayLeaveAtAnyMoment(t *testing.T) {
 	for _, uid := range [][]byte{four, seven, ten} {
-		at(t, uid, func(c *mfrc522test.Chip) { c.Cards = nil }, func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
-			if err != nil {
-				t.Fatalf("transfer %d: %v", n, err)
-			}
-			for _, next := range [][]byte{seven, four} {
-				c.Cards = []*mfrc522test.Card{card(next)}
-				if got, err := poll(t, d); got != hex(next) || err != nil {
-					t.Fatalf("left at transfer %d; the next card: %q %v", n, got, err)
+		at(
+			t,
+			uid,
+			func(c *mfrc522test.Chip) { c.Cards = nil },
+			func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
+				if err != nil {
+					t.Fatalf("transfer %d: %v", n, err)
 				}
-			}
-		})
+				for _, next := range [][]byte{seven, four} {
+					c.Cards = []*mfrc522test.Card{card(next)}
+					if got, err := poll(t, d); got != hex(next) || err != nil {
+						t.Fatalf("left at transfer %d; the next card: %q %v", n, got, err)
+					}
+				}
+			},
+		)
 	}
 }
 
@@ -237,17 +247,22 @@ func TestACardMayBeExchangedAtAnyMoment(t *testing.T) {
 }
 
 func TestABrownOutAtAnyMomentIsSaid(t *testing.T) {
-	at(t, seven, (*mfrc522test.Chip).BrownOut, func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
-		if c.AntennaOn() {
-			return // it did not come to it
-		}
-		if err == nil {
-			_, err = poll(t, d)
-		}
-		if err == nil || !strings.Contains(err.Error(), "lost its settings") {
-			t.Fatalf("transfer %d: %v", n, err)
-		}
-	})
+	at(
+		t,
+		seven,
+		(*mfrc522test.Chip).BrownOut,
+		func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
+			if c.AntennaOn() {
+				return // it did not come to it
+			}
+			if err == nil {
+				_, err = poll(t, d)
+			}
+			if err == nil || !strings.Contains(err.Error(), "lost its settings") {
+				t.Fatalf("transfer %d: %v", n, err)
+			}
+		},
+	)
 }
 
 func TestAChipThatFallsSilentAtAnyMomentIsSaid(t *testing.T) {
@@ -269,17 +284,22 @@ func TestAChipThatFallsSilentAtAnyMomentIsSaid(t *testing.T) {
 
 func TestAnErrorOfTheBusIsSaidAtOnce(t *testing.T) {
 	cut := errors.New("cut")
-	at(t, four, func(c *mfrc522test.Chip) { c.Faults.Broken = cut }, func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
-		if c.Faults.Broken == nil {
-			return
-		}
-		if got == "" && !errors.Is(err, cut) {
-			t.Fatalf("transfer %d: %q %v", n, got, err)
-		}
-		if _, err := poll(t, d); !errors.Is(err, cut) {
-			t.Fatal(err)
-		}
-	})
+	at(
+		t,
+		four,
+		func(c *mfrc522test.Chip) { c.Faults.Broken = cut },
+		func(t *testing.T, c *mfrc522test.Chip, d *Device, n int, got string, err error) {
+			if c.Faults.Broken == nil {
+				return
+			}
+			if got == "" && !errors.Is(err, cut) {
+				t.Fatalf("transfer %d: %q %v", n, got, err)
+			}
+			if _, err := poll(t, d); !errors.Is(err, cut) {
+				t.Fatal(err)
+			}
+		},
+	)
 }
 
 func TestACommandThatDoesNotEndIsForgivenTwice(t *testing.T) {

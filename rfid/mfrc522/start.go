@@ -126,8 +126,8 @@ func settings(o Options) []kept {
 	}
 }
 
-// well sees that the chip is the one that was started and that it has forgotten nothing. One look may be spoilt by a spark; a chip
-// is ill when three are.
+// well sees that the chip is the one that was started and that it has forgotten nothing. One look may be spoilt by a
+// spark; a chip is ill when three are.
 func (d *Device) well() (err error) {
 	regs := []register{regVersion}
 	for _, k := range d.kept {

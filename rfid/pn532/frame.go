@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// A frame is 00 00 FF LEN LCS TFI data DCS 00 (§6.2.1.1): LEN counts TFI and data, LEN+LCS is 0, as is the sum of TFI, data and DCS.
-// An extended one (§6.2.1.2) has FF FF in place of LEN LCS, then two bytes of length and their checksum.
+// A frame is 00 00 FF LEN LCS TFI data DCS 00 (§6.2.1.1): LEN counts TFI and data, LEN+LCS is 0, as is the sum of TFI,
+// data and DCS. An extended one (§6.2.1.2) has FF FF in place of LEN LCS, then two bytes of length and their checksum.
 const (
 	toChip   = 0xD4 // TFI, from the host
 	fromChip = 0xD5 // TFI, from the chip
@@ -54,8 +54,8 @@ type packet struct {
 
 var errBad = errors.New("a frame is damaged")
 
-// next takes the first packet out of what was read, and returns what is left. What is no packet before it is thrown away. none: more is
-// needed, and rest is what may be its beginning. A damaged frame is an error, and left out of rest.
+// next takes the first packet out of what was read, and returns what is left. What is no packet before it is thrown
+// away. none: more is needed, and rest is what may be its beginning. A damaged frame is an error, and left out of rest.
 func next(in []byte) (p packet, rest []byte, err error) {
 	at := bytes.Index(in, start)
 	if at < 0 {

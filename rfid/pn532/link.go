@@ -42,7 +42,8 @@ type port interface {
 // hsu is a serial line (§6.2.5: 115200 baud, 8N1).
 type hsu struct{ port }
 
-// wake: a sleeping chip wakes at the first 55 and needs some bytes' time (§7.2.11: 2 ms at most); the zeros are no frame.
+// wake: a sleeping chip wakes at the first 55 and needs some bytes' time (§7.2.11: 2 ms at most); the zeros are no
+// frame.
 func (h hsu) wake() error {
 	return h.send([]byte{0x55, 0x55, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 }
@@ -77,8 +78,10 @@ type twoWire struct {
 
 const address = 0x24
 
-func (w twoWire) whole() bool             { return true }
-func (w twoWire) wake() error             { w.bus.Tx(address, []byte{0}, nil); return nil } // it may not answer while it sleeps
+func (w twoWire) whole() bool { return true }
+
+// it may not answer while it sleeps
+func (w twoWire) wake() error             { w.bus.Tx(address, []byte{0}, nil); return nil }
 func (w twoWire) send(frame []byte) error { return w.bus.Tx(address, frame, nil) }
 func (w twoWire) drop() error             { return nil } // the chip keeps one answer, which the next command replaces
 func (w twoWire) Close() error            { return w.end() }
@@ -95,7 +98,8 @@ func (w twoWire) receive(ctx context.Context, n int) ([]byte, error) {
 	return nil, nil
 }
 
-// fourWire is SPI (§6.2.3): mode 0, the lowest bit first, which a Pi's controller cannot do, so bytes are turned round here.
+// fourWire is SPI (§6.2.3): mode 0, the lowest bit first, which a Pi's controller cannot do, so bytes are turned round
+// here.
 type fourWire struct {
 	conn spi.Conn
 	end  func() error

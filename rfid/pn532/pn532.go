@@ -185,8 +185,8 @@ func (d *Device) strike(ctx context.Context, err error) (rfid.UID, bool, error) 
 	return rfid.UID{}, false, nil
 }
 
-// parseTarget reads InListPassiveTarget's answer for type A (§7.3.5): how many, then number, SENS_RES (2), SEL_RES, length and number of
-// the card, and where it speaks ISO/IEC 14443-4 its ATS.
+// parseTarget reads InListPassiveTarget's answer for type A (§7.3.5): how many, then number, SENS_RES (2), SEL_RES,
+// length and number of the card, and where it speaks ISO/IEC 14443-4 its ATS.
 func parseTarget(b []byte) target {
 	if len(b) < 6 || b[0] != 1 || b[1] != 1 {
 		return target{}

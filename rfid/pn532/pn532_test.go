@@ -39,7 +39,8 @@ func TestFramesThatOthersMade(t *testing.T) {
 		"00 00 FF FF FF 00 03 FD D5 41 00 EA 00": {data, []byte{0x41, 0}},
 	} {
 		p, rest, err := next(unhex(t, in))
-		if err != nil || p.kind != want.kind || !bytes.Equal(p.body, want.body) || bytes.Trim(rest, "\x00") != nil && len(bytes.Trim(rest, "\x00")) > 0 {
+		if err != nil || p.kind != want.kind || !bytes.Equal(p.body, want.body) ||
+			bytes.Trim(rest, "\x00") != nil && len(bytes.Trim(rest, "\x00")) > 0 {
 			t.Errorf("%s: %+v, % X, %v", in, p, rest, err)
 		}
 	}
@@ -205,8 +206,8 @@ func TestWhatIsNoPN532IsRefusedAtItsStart(t *testing.T) {
 	}
 }
 
-// Whatever the chip does once it has started: a Poll ends in time, gives no number that is not a card's, and a chip that does not
-// come back is an error by its third Poll.
+// Whatever the chip does once it has started: a Poll ends in time, gives no number that is not a card's, and a chip
+// that does not come back is an error by its third Poll.
 func TestMisbehaviourIsBoundedAndNoCard(t *testing.T) {
 	for name, x := range map[string]struct {
 		f    pn532test.Faults

@@ -1,15 +1,17 @@
 // Package rdm6300 reads 125 kHz EM4100 cards through an RDM6300 (or a compatible module) on a serial line.
 //
-// The module sends, at 9600 baud 8N1, a frame of 14 bytes as long as a card is in its field: 02, ten hexadecimal digits (five
-// bytes: version and number), two digits of checksum (the XOR of the five bytes), 03. There is no CRC, no command and no
-// answer: a module that is unplugged from its line is silent, one that is unplugged with its USB adapter is an error.
+// The module sends, at 9600 baud 8N1, a frame of 14 bytes as long as a card is in its field: 02, ten hexadecimal digits
+// (five bytes: version and number), two digits of checksum (the XOR of the five bytes), 03. There is no CRC, no command
+// and no answer: a module that is unplugged from its line is silent, one that is unplugged with its USB adapter is an
+// error.
 //
-// It accepts frames split anywhere, repeated and surrounded by noise, in capitals as the module sends them or not. It refuses a
-// frame with a wrong checksum, and starts anew at each 02. A card's number is all five bytes; a reader that types the same
-// card in decimal gives only the last four (see rfid.Forms).
+// It accepts frames split anywhere, repeated and surrounded by noise, in capitals as the module sends them or not. It
+// refuses a frame with a wrong checksum, and starts anew at each 02. A card's number is all five bytes; a reader that
+// types the same card in decimal gives only the last four (see rfid.Forms).
 //
-// Bytes carry no time. After two seconds in which nobody read (the process was stopped, or the machine's disk held it up), what
-// waits on the line may be the card of somebody who has left: the reader is then dead, and a new one begins with an empty line.
+// Bytes carry no time. After two seconds in which nobody read (the process was stopped, or the machine's disk held it
+// up), what waits on the line may be the card of somebody who has left: the reader is then dead, and a new one begins
+// with an empty line.
 package rdm6300
 
 import (
@@ -82,8 +84,8 @@ func (d *Decoder) number() (rfid.UID, bool) {
 	return u, err == nil
 }
 
-// Heard gives once the last frame, number or not: ten digits and the checksum's two. It may be a card's number: only for whoever tests a
-// reader.
+// Heard gives once the last frame, number or not: ten digits and the checksum's two. It may be a card's number: only
+// for whoever tests a reader.
 func (d *Decoder) Heard() (frame string, ok bool) {
 	frame, d.heard = d.heard, ""
 	return frame, frame != ""
@@ -114,13 +116,15 @@ type Reader struct {
 
 	// Unread, where it is set, is told of each frame that is no card's number. It is called from Read and must not block.
 	Unread func(rfid.Unread)
-	// Heard, where it is set, is told of each frame, before Unread. It may hold a card's number: only for whoever tests a reader.
+	// Heard, where it is set, is told of each frame, before Unread. It may hold a card's number: only for whoever tests a
+	// reader.
 	Heard func(frame string)
 }
 
 var _ rfid.Reader = (*Reader)(nil)
 
-// Open opens the serial port, as in /dev/ttyAMA0 or /dev/serial/by-id/…, for itself alone. What came before is thrown away.
+// Open opens the serial port, as in /dev/ttyAMA0 or /dev/serial/by-id/…, for itself alone. What came before is thrown
+// away.
 func Open(port string) (*Reader, error) {
 	p, err := serial.Open(port, &serial.Mode{BaudRate: 9600, DataBits: 8, Parity: serial.NoParity, StopBits: serial.OneStopBit})
 	if err != nil {

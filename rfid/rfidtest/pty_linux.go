@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenPTY makes a pseudo-terminal: what is written to the first is read from the path, as from a serial port. Closing the first unplugs it.
-// It is raw from the start: nothing is echoed or translated, whoever opens it.
+// OpenPTY makes a pseudo-terminal: what is written to the first is read from the path, as from a serial port. Closing
+// the first unplugs it. It is raw from the start: nothing is echoed or translated, whoever opens it.
 func OpenPTY() (*os.File, string, error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {

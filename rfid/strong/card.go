@@ -55,7 +55,8 @@ func (s status) err(doing string) error {
 	return fmt.Errorf("%s: %w (status %04X)", doing, why, uint16(s))
 }
 
-// maxAnswer is the longest answer here: 32 bytes of a second part of authentication, and the status. Twice that is noise.
+// maxAnswer is the longest answer here: 32 bytes of a second part of authentication, and the status. Twice that is
+// noise.
 const maxAnswer = 66
 
 // card is a conversation with one card.
@@ -100,8 +101,8 @@ func (c *card) native(ctx context.Context, ins byte, data ...byte) ([]byte, stat
 
 var errBlank = errors.New("no application of this site is on it")
 
-// meet selects the application, and so finds out what the card is. DESFire is asked first: one that also holds an NFC Forum tag
-// has an application of the NTAG's name. A DESFire without ours is errBlank.
+// meet selects the application, and so finds out what the card is. DESFire is asked first: one that also holds an NFC
+// Forum tag has an application of the NTAG's name. A DESFire without ours is errBlank.
 func (c *card) meet(ctx context.Context) error {
 	a, s, err := c.native(ctx, insSelect, DESFire.app()...)
 	switch {

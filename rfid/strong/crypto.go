@@ -108,6 +108,6 @@ func rotated(b block) []byte { return append(append([]byte(nil), b[1:]...), b[0]
 // lastBlock is the IV that the next message of a chain begins with.
 func lastBlock(b []byte) block { return block(b[len(b)-aes.BlockSize:]) }
 
-// diversify makes a card's AES-128 key from the site's (AN10922 §2.2): CMAC(site, 01 ‖ m). Here m has 16 to 31 bytes, always: below
-// that AN10922 pads to two blocks where CMAC does not.
+// diversify makes a card's AES-128 key from the site's (AN10922 §2.2): CMAC(site, 01 ‖ m). Here m has 16 to 31 bytes,
+// always: below that AN10922 pads to two blocks where CMAC does not.
 func diversify(site block, m []byte) block { return cmac(site, append([]byte{0x01}, m...)) }

@@ -81,7 +81,8 @@ func sessionKeys(key, a, b block) (enc, mac block) {
 	return enc, cmac(key, sv)
 }
 
-// sign is MACt: the bytes of a CMAC at odd places (NT4H2421Gx §9.1.3). first is the command, or the status of its answer.
+// sign is MACt: the bytes of a CMAC at odd places (NT4H2421Gx §9.1.3). first is the command, or the status of its
+// answer.
 func (n *ev2) sign(first byte, ctr uint16, data ...byte) []byte {
 	m := append(binary.LittleEndian.AppendUint16([]byte{first}, ctr), n.ti[:]...)
 	return odd(cmac(n.mac, append(m, data...)))
@@ -106,7 +107,8 @@ func (n *ev2) iv(a, b byte, ctr uint16) (v block) {
 // sealed is a command's data in CommMode.Full.
 func (n *ev2) sealed(data []byte) []byte { return seal(n.enc, n.iv(0xA5, 0x5A, n.ctr), pad(data)) }
 
-// talk sends a command with its MAC and checks the answer's. A card that refuses says so in the clear, which ends the session.
+// talk sends a command with its MAC and checks the answer's. A card that refuses says so in the clear, which ends the
+// session.
 func (n *ev2) talk(ctx context.Context, ins byte, doing string, data ...byte) ([]byte, error) {
 	a, s, err := n.c.native(ctx, ins, append(data[:len(data):len(data)], n.sign(ins, n.ctr, data...)...)...)
 	if err != nil {
@@ -154,7 +156,8 @@ func (n *ev2) keyVersion(ctx context.Context, no byte) (byte, error) {
 // ours is the version of every key that a site gave. The factory's is 0.
 const ours = 1
 
-// changeOther is ChangeKey of a key that did not open the session (AN12196 §5.16.1): the two values XORed, the version, a CRC32.
+// changeOther is ChangeKey of a key that did not open the session (AN12196 §5.16.1): the two values XORed, the version,
+// a CRC32.
 func (n *ev2) changeOther(ctx context.Context, no byte, was, becomes block) error {
 	var x block
 	subtle.XORBytes(x[:], was[:], becomes[:])
@@ -166,7 +169,8 @@ func (n *ev2) changeOther(ctx context.Context, no byte, was, becomes block) erro
 	return err
 }
 
-// changeOwn is ChangeKey of the key that opened the session (AN12196 §5.16.2). The answer bears no MAC, for there is no session left.
+// changeOwn is ChangeKey of the key that opened the session (AN12196 §5.16.2). The answer bears no MAC, for there is no
+// session left.
 func (n *ev2) changeOwn(ctx context.Context, becomes block) error {
 	data := append([]byte{n.no}, n.sealed(append(becomes[:], ours))...)
 	_, s, err := n.c.native(ctx, insChangeKey, append(data, n.sign(insChangeKey, n.ctr, data...)...)...)

@@ -9,8 +9,8 @@ import (
 	"portillon/rfid/strong/strongtest"
 )
 
-// FuzzAltered has an honest card's answer altered: by a mask from a place on, and by its length. No proof, unless all that was
-// altered says which card it is.
+// FuzzAltered has an honest card's answer altered: by a mask from a place on, and by its length. No proof, unless all
+// that was altered says which card it is.
 func FuzzAltered(f *testing.F) {
 	f.Add(byte(0), byte(4), byte(0), 0, []byte{0x80})
 	f.Add(byte(0), byte(5), byte(3), 8, []byte{1, 2, 3})

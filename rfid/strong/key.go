@@ -10,9 +10,11 @@ import (
 	"strings"
 )
 
-// Key is an AES-128 key that no print shows. The zero Key is sixteen zero bytes: the key with which cards leave the factory.
+// Key is an AES-128 key that no print shows. The zero Key is sixteen zero bytes: the key with which cards leave the
+// factory.
 //
-// It is a function: fmt looks into fields that are not exported, and through pointers where the verb is wrong, but not into a function.
+// It is a function: fmt looks into fields that are not exported, and through pointers where the verb is wrong, but not
+// into a function.
 type Key struct{ secret func() block }
 
 func keyOf(b block) Key { return Key{func() block { return b }} }

@@ -11,20 +11,22 @@ import (
 // ntagKeys are the keys of an NTAG 424 DNA: 0, the application's master, to 4.
 const ntagKeys = 5
 
-// DESFire's CreateApplication: settings of the master key (changeable, with its key; files are listed freely and made or deleted
-// with the key only), then AES and the number of keys.
+// DESFire's CreateApplication: settings of the master key (changeable, with its key; files are listed freely and made
+// or deleted with the key only), then AES and the number of keys.
 const (
 	appSettings = 0x0B
 	appKeys     = 0x80 | 1
 )
 
-// Personalise gives a card this site's keys, made for its number, and has it prove them. fresh is the key that it holds so far:
-// the zero Key on a card from the factory. It touches neither files nor a DESFire's own master key (PICC master key).
+// Personalise gives a card this site's keys, made for its number, and has it prove them. fresh is the key that it holds
+// so far: the zero Key on a card from the factory. It touches neither files nor a DESFire's own master key (PICC master
+// key).
 //
-// It may be cut off at any moment, by power or by a card pulled away, and called again: each step first looks whether it was
-// taken. A card changes a key wholly or not at all. On an NTAG 424 DNA keys 1 to 4 go first, under key 0; their versions (0 fresh,
-// 1 this site's) say which are done, and the card proves each of the four. Key 0 goes last: as long as it is fresh no machine
-// takes the card, and once it is this site's the others are too. On a DESFire the application is created if it is not there, then its one key changed.
+// It may be cut off at any moment, by power or by a card pulled away, and called again: each step first looks whether
+// it was taken. A card changes a key wholly or not at all. On an NTAG 424 DNA keys 1 to 4 go first, under key 0; their
+// versions (0 fresh, 1 this site's) say which are done, and the card proves each of the four. Key 0 goes last: as long
+// as it is fresh no machine takes the card, and once it is this site's the others are too. On a DESFire the application
+// is created if it is not there, then its one key changed.
 //
 // A card that is fresh proves nothing: an emulator would be personalised as well. Buy cards where you trust the seller.
 func (s Site) Personalise(ctx context.Context, ch rfid.Channel, uid rfid.UID, fresh Key) error {

@@ -88,7 +88,10 @@ func TestFactoryCardAndOtherSitesCardAreRefused(t *testing.T) {
 		mustPersonalise(t, s, c)
 		refused(t, theSite(t, strings.Repeat("5A", 16)), c, ErrWrongKey)
 		c.Enter()
-		if err := theSite(t, strings.Repeat("5A", 16)).Personalise(t.Context(), c, c.Number(), Key{}); !errors.Is(err, ErrWrongKey) {
+		if err := theSite(t, strings.Repeat("5A", 16)).Personalise(t.Context(), c, c.Number(), Key{}); !errors.Is(
+			err,
+			ErrWrongKey,
+		) {
 			t.Errorf("another site took the card over: %v", err)
 		}
 	})
@@ -160,7 +163,8 @@ func TestAnswersOfOddSizeAreRefused(t *testing.T) {
 				c.Enter()
 				c.Fault = strongtest.Sizes(at, by)
 				p, err := s.Prove(t.Context(), c, c.Number())
-				if p == rfid.AES && by > 0 || p == rfid.AES && len(c.Said[len(c.Said)-c.Exchanges()+at-1]) > 2 || (p == rfid.AES) != (err == nil) {
+				if p == rfid.AES && by > 0 || p == rfid.AES && len(c.Said[len(c.Said)-c.Exchanges()+at-1]) > 2 ||
+					(p == rfid.AES) != (err == nil) {
 					t.Errorf("answer %d, %+d bytes: proof %d, %v", at, by, p, err)
 				}
 			}
@@ -351,7 +355,8 @@ func TestCheckTellsAPersonWhatTheCardIs(t *testing.T) {
 		}
 		c.Enter()
 		want.Proof = rfid.NumberOnly
-		if r, err := theSite(t, strings.Repeat("5A", 16)).Check(t.Context(), c, c.Number()); r != want || !errors.Is(err, ErrWrongKey) {
+		if r, err := theSite(t, strings.Repeat("5A", 16)).Check(t.Context(), c, c.Number()); r != want ||
+			!errors.Is(err, ErrWrongKey) {
 			t.Errorf("another site's: %+v, %v", r, err)
 		}
 	})

@@ -15,7 +15,8 @@ func (d *Decoder) Unread() (u rfid.Unread, ok bool) {
 	return u, u.Why != ""
 }
 
-// Heard gives once the last frame of at least 16 bits, number or not. It may hold a card's number: only for whoever tests a reader.
+// Heard gives once the last frame of at least 16 bits, number or not. It may hold a card's number: only for whoever
+// tests a reader.
 func (d *Decoder) Heard() (frame string, ok bool) {
 	frame, d.heard = d.heard, ""
 	return frame, frame != ""

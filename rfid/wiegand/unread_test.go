@@ -9,8 +9,8 @@ import (
 	"portillon/rfid"
 )
 
-// Frames that others published: of 32 bits, github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino issue 58; one card at 34 and at
-// 26 bits, issue 59.
+// Frames that others published: of 32 bits, github.com/monkeyboard/Wiegand-Protocol-Library-for-Arduino issue 58; one
+// card at 34 and at 26 bits, issue 59.
 const (
 	bits32 = "10100100110111001100110000011101"
 	bits34 = "0000000001101000111100010010011011"
@@ -62,7 +62,8 @@ func TestAFrameThatIsNoNumberIsSaidWithWhatWouldBeRight(t *testing.T) {
 func TestLengthsThatNobodyReadsAreRefused(t *testing.T) {
 	for bits := range 64 {
 		_, err := New(nil, bits)
-		if known := bits == 0 || bits == 26 || bits == 34 || bits == 37; (err == nil) != known || (CheckBits(bits) == nil) != known {
+		if known := bits == 0 || bits == 26 || bits == 34 || bits == 37; (err == nil) != known ||
+			(CheckBits(bits) == nil) != known {
 			t.Errorf("%d bits: %v", bits, err)
 		}
 	}
@@ -71,7 +72,10 @@ func TestLengthsThatNobodyReadsAreRefused(t *testing.T) {
 // Every frame of 16 bits or more is heard, good or not, and before what is said of it.
 func TestEveryFrameIsHeardOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &line{began: time.Now(), edges: append(append(edges(bits32, time.Second), edges("0001", 2*time.Second)...), edges(bits26, 3*time.Second)...)}
+		l := &line{
+			began: time.Now(),
+			edges: append(append(edges(bits32, time.Second), edges("0001", 2*time.Second)...), edges(bits26, 3*time.Second)...),
+		}
 		r, err := New(l, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -146,7 +146,8 @@ type Reader struct {
 	Keys func()
 	// Unread, where it is set, is told of each frame that is no card's number. It is called from Read and must not block.
 	Unread func(rfid.Unread)
-	// Heard, where it is set, is told of each frame, before Unread. It may hold a card's number: only for whoever tests a reader.
+	// Heard, where it is set, is told of each frame, before Unread. It may hold a card's number: only for whoever tests a
+	// reader.
 	Heard func(frame string)
 
 	lines Lines

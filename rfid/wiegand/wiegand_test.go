@@ -36,7 +36,8 @@ func decode(bits int, es []Edge) (got []string) {
 	return got
 }
 
-// frame makes one by the definitions of proxmark3 (wiegand_formats.c): even parity over bits 1 to half, odd over the last half before the end.
+// frame makes one by the definitions of proxmark3 (wiegand_formats.c): even parity over bits 1 to half, odd over the
+// last half before the end.
 func frame(n int, number uint64) string {
 	half := (n - 1) / 2
 	mid := fmt.Sprintf("%0*b", n-2, number)
@@ -182,7 +183,12 @@ func (l *line) Close() error { l.closed = true; return nil }
 func TestTaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		léa, nour := frame(26, 0x6303E7), frame(26, 0x123456)
-		l := &line{began: time.Now(), edges: append(append(append(edges(léa, time.Second), edges(léa, 1500*time.Millisecond)...), edges(nour, 2*time.Second)...), edges(léa, 9*time.Second)...)}
+		l := &line{
+			began: time.Now(),
+			edges: append(
+				append(append(edges(léa, time.Second), edges(léa, 1500*time.Millisecond)...), edges(nour, 2*time.Second)...),
+				edges(léa, 9*time.Second)...),
+		}
 		r, err := New(l, 26)
 		if err != nil {
 			t.Fatal(err)

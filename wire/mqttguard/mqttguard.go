@@ -204,7 +204,8 @@ func (g *guard) judge(first byte, body []byte) error {
 	return nil
 }
 
-// publishFits: a topic of at least one byte, the packet's id where there is QoS, and a payload that may be empty (§3.3).
+// publishFits: a topic of at least one byte, the packet's id where there is QoS, and a payload that may be empty
+// (§3.3).
 func publishFits(body []byte, withID bool) bool {
 	if len(body) < 2 {
 		return false

@@ -1,5 +1,6 @@
-// Gallery serves a panel that shows any of its states when asked, for the browser's tests: GET /names, POST /show?name=…, and the panel
-// itself. GET /watched says how many pages have asked for news. Its clerk is a fake whose forms take one entry, or refuse.
+// Gallery serves a panel that shows any of its states when asked, for the browser's tests: GET /names, POST
+// /show?name=…, and the panel itself. GET /watched says how many pages have asked for news. Its clerk is a fake whose
+// forms take one entry, or refuse.
 package main
 
 import (

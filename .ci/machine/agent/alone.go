@@ -57,7 +57,8 @@ func loopback() error {
 	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, r)
 }
 
-// cuts is one life of a machine in use, of which the host takes the power away. What the life before it acknowledged must be there.
+// cuts is one life of a machine in use, of which the host takes the power away. What the life before it acknowledged
+// must be there.
 func cuts(m *machine) error {
 	if _, err := startAlone(alone); err != nil {
 		return err
@@ -112,7 +113,8 @@ func keptAcknowledged() error {
 	return nil
 }
 
-// nothingOpen checks that the journal verifies, that no session of it is open, and that whatever a power cut interrupted says so.
+// nothingOpen checks that the journal verifies, that no session of it is open, and that whatever a power cut
+// interrupted says so.
 func nothingOpen() error {
 	all, err := records()
 	if err != nil {
@@ -139,7 +141,8 @@ func nothingOpen() error {
 	return nil
 }
 
-// pi switches a real driver's pin on, kills everything that holds it, and switches it off as systemd's ExecStopPost does. The host looks.
+// pi switches a real driver's pin on, kills everything that holds it, and switches it off as systemd's ExecStopPost
+// does. The host looks.
 func pi() error {
 	config := "/etc/portillon/pi.yaml"
 	now, _ := strconv.ParseInt(commandLine("now"), 10, 64) // a Pi has no clock of its own

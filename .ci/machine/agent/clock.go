@@ -52,7 +52,8 @@ func clockCases(full bool) (out []clockCase) {
 	return out
 }
 
-// reference tells the true time whatever the clock is set to: it counts from one reading of the clock by CLOCK_MONOTONIC.
+// reference tells the true time whatever the clock is set to: it counts from one reading of the clock by
+// CLOCK_MONOTONIC.
 type reference struct {
 	wall time.Time
 	up   time.Duration
@@ -65,8 +66,8 @@ func (r reference) set(off time.Duration) error {
 	return unix.ClockSettime(unix.CLOCK_REALTIME, &ts)
 }
 
-// clockTable sends a tag of the hub to the machine while its clock is off, corrects the clock, and takes the tag off. The
-// tag must arrive, and the record of its removal must carry the right time.
+// clockTable sends a tag of the hub to the machine while its clock is off, corrects the clock, and takes the tag off.
+// The tag must arrive, and the record of its removal must carry the right time.
 func clockTable(m *machine) (string, error) {
 	if err := m.fresh(); err != nil {
 		return "", err
@@ -82,7 +83,8 @@ func clockTable(m *machine) (string, error) {
 		vouch(true)
 		systemctl("restart", service) // the daemon forgets how long no broker was there
 	}()
-	if err := first(func() error { return systemctl("stop", service) }, startDaemon); err != nil { // likewise: it connects at once
+	if err := first(func() error { return systemctl("stop", service) }, startDaemon); err != nil {
+		// likewise: it connects at once
 		return "", err
 	}
 	cases := clockCases(commandLine("full") != "")
@@ -155,7 +157,8 @@ func startDaemon() error {
 	return within(60*time.Second, "the daemon and its reader", func() bool { s, err := status(); return err == nil && s.Reader })
 }
 
-// order publishes a command until it has arrived: a command that is not retained is lost while the machine is not connected.
+// order publishes a command until it has arrived: a command that is not retained is lost while the machine is not
+// connected.
 func (b *broker) order(data []byte, arrived func() bool) error {
 	next := uptime()
 	return within(90*time.Second, "the order", func() bool {

@@ -13,11 +13,12 @@ import (
 	"portillon/wire"
 )
 
-// second is how soon the relay must be off whatever has died or hangs (design: 1 s), and what a busy machine needs to notice.
+// second is how soon the relay must be off whatever has died or hangs (design: 1 s), and what a busy machine needs to
+// notice.
 const second = 1100 * time.Millisecond
 
-// silence is how soon the relay is off when its guard hangs: the daemon takes two seconds of silence for that, and gives it a
-// last 0.4 s (relay.Switch).
+// silence is how soon the relay is off when its guard hangs: the daemon takes two seconds of silence for that, and
+// gives it a last 0.4 s (relay.Switch).
 const silence = 2750 * time.Millisecond
 
 func keyboardTap(m *machine) (string, error) {
@@ -128,7 +129,8 @@ func estopOpened(m *machine) (string, error) {
 		func() error { return ended(wire.CauseFault) })
 }
 
-// estopBroken starts the daemon on a line that goes nowhere: nothing but the pull-up that the daemon asks for says that it is open.
+// estopBroken starts the daemon on a line that goes nowhere: nothing but the pull-up that the daemon asks for says that
+// it is open.
 func estopBroken(m *machine) (string, error) {
 	if err := first(m.fresh, func() error { return systemctl("stop", service) }); err != nil {
 		return "", err
@@ -238,8 +240,8 @@ func fill(path string) error {
 	return nil
 }
 
-// diskReadOnly has the file system find a fault in itself: Debian mounts with errors=remount-ro. It is mended as an SD card is, by
-// mounting it anew, so the daemon is started again; what it could not record is closed then.
+// diskReadOnly has the file system find a fault in itself: Debian mounts with errors=remount-ro. It is mended as an SD
+// card is, by mounting it anew, so the daemon is started again; what it could not record is closed then.
 func diskReadOnly(m *machine) (string, error) {
 	if err := first(func() error { return sh("mount", "-o", "remount,errors=remount-ro", dataFolder) }, m.session); err != nil {
 		return "", err
@@ -306,8 +308,8 @@ func clockSet(m *machine) (string, error) {
 	return fmt.Sprintf("a session of %.1f s is recorded with %v", length.Seconds(), recorded), nil
 }
 
-// clockUntrusted looks at a rule with hours before anything vouches for the clock, when something does, once its time server is gone (for the next
-// daemon too), and once somebody has set the clock then.
+// clockUntrusted looks at a rule with hours before anything vouches for the clock, when something does, once its time
+// server is gone (for the next daemon too), and once somebody has set the clock then.
 func clockUntrusted(m *machine) (string, error) {
 	stop, right := func() error { return systemctl("stop", service) }, func(yes bool) func() error { return func() error { return vouch(yes) } }
 	set := func(by time.Duration) func() error {

@@ -56,8 +56,8 @@ func hardware() error {
 	if err := errors.Join(mount("configfs", "/sys/kernel/config", "configfs"), mount("tracefs", tracing, "tracefs")); err != nil {
 		return err
 	}
-	// What the kernel traces from power-on is every level that is set. That the chip lets a line fall when nobody holds it any
-	// longer goes by no tracepoint: a probe on the driver's own function sees it.
+	// What the kernel traces from power-on is every level that is set. That the chip lets a line fall when nobody holds it
+	// any longer goes by no tracepoint: a probe on the driver's own function sees it.
 	if err := errors.Join(write(tracing+"/kprobe_events", "p:rig/released gpio_sim:gpio_sim_free line=%x1:u32"),
 		write(tracing+"/events/rig/released/enable", "1"), write(tracing+"/events/gpio/gpio_value/filter", "get == 0")); err != nil {
 		return err

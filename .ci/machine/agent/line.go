@@ -58,7 +58,8 @@ var (
 	released  = regexp.MustCompile(fmt.Sprintf(`line=%d$`, relayLine))
 )
 
-// parseTrace reads the level that a line of the trace gives to a line of the chip. A released line falls to its pull, which is down.
+// parseTrace reads the level that a line of the trace gives to a line of the chip. A released line falls to its pull,
+// which is down.
 func parseTrace(text string, number int) (high bool, at time.Duration, ok bool) {
 	m := traceLine.FindStringSubmatch(text)
 	if m == nil {
@@ -120,8 +121,8 @@ func (l *line) since(t time.Duration) []edge {
 	return out
 }
 
-// contact is a contact to ground, on a line that the daemon asks the chip to pull up. A simulated chip forgets by that what the world
-// outside pulls the line to: a closed contact pulls it down again, as copper would.
+// contact is a contact to ground, on a line that the daemon asks the chip to pull up. A simulated chip forgets by that
+// what the world outside pulls the line to: a closed contact pulls it down again, as copper would.
 type contact struct {
 	pull string
 	mu   sync.Mutex

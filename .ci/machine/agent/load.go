@@ -20,8 +20,8 @@ const (
 	manyBundle   = "/etc/portillon/many.bundle" // of hundreds of members whose badges no machine has verified
 )
 
-// firstLoad runs the program for a Pi Zero (armv6), gives it a bundle of hundreds of unverified badges, and taps while it
-// verifies them. The list of before serves until the new one is whole: a tap waits for one signature at most.
+// firstLoad runs the program for a Pi Zero (armv6), gives it a bundle of hundreds of unverified badges, and taps while
+// it verifies them. The list of before serves until the new one is whole: a tap waits for one signature at most.
 func firstLoad(*machine) (string, error) {
 	if err := first(
 		func() error { return os.MkdirAll("/tmp/many", 0o755) },

@@ -130,7 +130,8 @@ func lastEnd() (wire.Cause, time.Duration, error) {
 	return body.Cause, time.Duration(body.Seconds) * time.Second, nil
 }
 
-// ended waits until the journal says that the last session ended for one of these causes: the relay is off before that is recorded.
+// ended waits until the journal says that the last session ended for one of these causes: the relay is off before that
+// is recorded.
 func ended(want ...wire.Cause) error {
 	for end := uptime() + 2*time.Second; ; time.Sleep(50 * time.Millisecond) {
 		got, _, err := lastEnd()
@@ -159,7 +160,8 @@ func status() (control.Status, error) {
 
 // within waits until something holds.
 func within(limit time.Duration, what string, holds func() bool) error {
-	for end := time.Now().Add(limit); !holds(); time.Sleep(10 * time.Millisecond) { // by the monotonic clock: the other may be set meanwhile
+	for end := time.Now().Add(limit); !holds(); time.Sleep(10 * time.Millisecond) {
+		// by the monotonic clock: the other may be set meanwhile
 		if time.Now().After(end) {
 			s, err := status()
 			text, _ := json.Marshal(s) // %+v shows addresses in place of what they point at
@@ -198,7 +200,8 @@ func (m *machine) fresh() (err error) {
 	return phase("off", 15*time.Second)
 }
 
-// settle waits until the last card counts as another tap when it comes again: a card that swings is one tap for two seconds.
+// settle waits until the last card counts as another tap when it comes again: a card that swings is one tap for two
+// seconds.
 func (m *machine) settle() {
 	time.Sleep(m.tapped + 2100*time.Millisecond - uptime())
 	m.tapped = uptime()
@@ -310,7 +313,8 @@ func debianPackage() string {
 	return strings.Join(found, " ")
 }
 
-// standIn lets a unit that expects «portillond -off» and a daemon that tells systemd of itself start one that knows neither yet.
+// standIn lets a unit that expects «portillond -off» and a daemon that tells systemd of itself start one that knows
+// neither yet.
 func standIn() error {
 	if knows("-off") {
 		return nil

@@ -1,5 +1,6 @@
-// Command agent runs inside the emulated machine of the machine test. It makes the simulated hardware, plays the failure matrix on a
-// portillond that runs under systemd, and tells the host what it saw, one line each, on the console:
+// Command agent runs inside the emulated machine of the machine test. It makes the simulated hardware, plays the
+// failure matrix on a portillond that runs under systemd, and tells the host what it saw, one line each, on the
+// console:
 //
 //	boot ID            the kernel's boot id
 //	edge NS LEVEL      the relay's line 17 changed, so many nanoseconds after the boot

@@ -64,14 +64,16 @@ func rowsJob(m *machine) error {
 	select {}
 }
 
-// chosen reports whether a row's name contains one of the words, which commas separate. Without words every row is chosen.
+// chosen reports whether a row's name contains one of the words, which commas separate. Without words every row is
+// chosen.
 func chosen(name, words string) bool {
 	return slices.ContainsFunc(strings.Split(words, ","), func(word string) bool {
 		return strings.Contains(strings.ReplaceAll(name, " ", "-"), word)
 	})
 }
 
-// beforeCut begins a session, on the machine that setup has set up where it was played: its acceptance test waits for the power cut.
+// beforeCut begins a session, on the machine that setup has set up where it was played: its acceptance test waits for
+// the power cut.
 func (m *machine) beforeCut() error {
 	if _, err := os.Stat(saved); err == nil {
 		(&bench{m: m}).wire()

@@ -1,11 +1,12 @@
 // Package nbd is a disk for QEMU that loses, at a power cut, what was never flushed.
 //
-// It speaks the NBD protocol (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md): the fixed newstyle handshake
-// with one export, and READ, WRITE, FLUSH and DISC. It refuses TRIM and everything else. The disk lives in memory.
+// It speaks the NBD protocol (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md): the fixed newstyle
+// handshake with one export, and READ, WRITE, FLUSH and DISC. It refuses TRIM and everything else. The disk lives in
+// memory.
 //
-// A real disk keeps writes in a cache of its own and promises nothing before FLUSH is answered, or a write with FUA. Here
-// Cut throws away a random part of what was written since: each write, sector by sector of 512 bytes, is there or is not. What
-// survives that survives by fsync alone, and not by the kindness of the host's page cache.
+// A real disk keeps writes in a cache of its own and promises nothing before FLUSH is answered, or a write with FUA.
+// Here Cut throws away a random part of what was written since: each write, sector by sector of 512 bytes, is there or
+// is not. What survives that survives by fsync alone, and not by the kindness of the host's page cache.
 package nbd
 
 import (
@@ -54,8 +55,8 @@ func (d *Disk) Pending() int {
 	return len(d.pending)
 }
 
-// Trip has the power go with the nth write from now on: that one is the last, nothing is answered any more, and f is called. A cut at a
-// time of the clock's hits next to nothing, for a disk is at rest most of the time.
+// Trip has the power go with the nth write from now on: that one is the last, nothing is answered any more, and f is
+// called. A cut at a time of the clock's hits next to nothing, for a disk is at rest most of the time.
 func (d *Disk) Trip(n int, f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -65,9 +66,9 @@ func (d *Disk) Trip(n int, f func()) {
 // Deafen has the disk answer flushes and do nothing, as a bad disk does: to see a test fail that must.
 func (d *Disk) Deafen() { d.deaf = true }
 
-// Cut is a power cut: of each sector that was written since the last flush, the chance decides whether it is there. How many
-// survive is drawn first, so that nearly all and nearly none come up as well as half. It returns how many sectors were at
-// stake and how many of those are lost.
+// Cut is a power cut: of each sector that was written since the last flush, the chance decides whether it is there. How
+// many survive is drawn first, so that nearly all and nearly none come up as well as half. It returns how many sectors
+// were at stake and how many of those are lost.
 func (d *Disk) Cut(chance *rand.Rand) (atStake, lost int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,8 +106,9 @@ func (d *Disk) read(at, n int) []byte {
 	return slices.Clone(d.seen[at : at+n])
 }
 
-// write takes data over. With fua it is on the disk before write returns, as after a flush: that other writes are flushed with
-// it would hide a fault, so they are not, but for older ones of the same place, which it replaces sector by sector.
+// write takes data over. With fua it is on the disk before write returns, as after a flush: that other writes are
+// flushed with it would hide a fault, so they are not, but for older ones of the same place, which it replaces sector
+// by sector.
 func (d *Disk) write(at int, data []byte, fua bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -32,7 +32,14 @@ func dial(t *testing.T, d *Disk) client {
 	c.send(uint64(optMagic), uint32(8), uint32(0)) // STRUCTURED_REPLY, which we do not have
 	c.option(8, repUnsupported, nil)
 	c.send(uint64(optMagic), uint32(optGo), uint32(6), uint32(0), uint16(0))
-	c.option(optGo, repInfo, binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint64([]byte{0, 0}, uint64(len(d.seen))), hasFlags|sendFlush|sendFUA))
+	c.option(
+		optGo,
+		repInfo,
+		binary.BigEndian.AppendUint16(
+			binary.BigEndian.AppendUint64([]byte{0, 0}, uint64(len(d.seen))),
+			hasFlags|sendFlush|sendFUA,
+		),
+	)
 	c.option(optGo, repAck, nil)
 	return c
 }

@@ -1,5 +1,5 @@
-// Command judge answers for .ci/openbadge-js/second.mjs: it reads questions, one JSON object a line, and writes one verdict a line. A
-// thousand processes of the tool itself would take longer than all the rest of that check.
+// Command judge answers for .ci/openbadge-js/second.mjs: it reads questions, one JSON object a line, and writes one
+// verdict a line. A thousand processes of the tool itself would take longer than all the rest of that check.
 package main
 
 import (

@@ -52,7 +52,9 @@ func TestBoardIsNamedByItsDeviceTree(t *testing.T) {
 
 // Where /proc shows processes only, the device tree is in /sys.
 func TestBoardIsReadFromSysToo(t *testing.T) {
-	b := ReadBoard(fstest.MapFS{"sys/firmware/devicetree/base/model": {Data: []byte("Raspberry Pi 4 Model B Rev 1.5\x00")}})
+	b := ReadBoard(
+		fstest.MapFS{"sys/firmware/devicetree/base/model": {Data: []byte("Raspberry Pi 4 Model B Rev 1.5\x00")}},
+	)
 	if !slices.Equal(b.Filters, []string{"pi4"}) {
 		t.Errorf("%+v", b)
 	}

@@ -157,7 +157,8 @@ func FuzzSettings(f *testing.F) {
 func TestALongFileIsEvaluatedInOnePass(t *testing.T) {
 	config := "[EDID=x]\n" + strings.Repeat("gpio=0-57=op,dh\ngpio=0-57=op,dl\n", maxConfig/3/32)
 	have := Settings(config, pi4)
-	if len(have) < 58*1300 || !have[0].Maybe || !slices.IsSortedFunc(have, func(a, b Setting) int { return a.Line - b.Line }) {
+	if len(have) < 58*1300 || !have[0].Maybe ||
+		!slices.IsSortedFunc(have, func(a, b Setting) int { return a.Line - b.Line }) {
 		t.Errorf("%d settings", len(have))
 	}
 }

@@ -1,4 +1,5 @@
-// Package doctor compares a running Pi with the machine.yaml that it should serve, and says in plain words what is wrong and how to mend it.
+// Package doctor compares a running Pi with the machine.yaml that it should serve, and says in plain words what is
+// wrong and how to mend it.
 package doctor
 
 import (
@@ -34,7 +35,9 @@ func (s State) MarshalText() ([]byte, error) {
 
 // Finding is what one look found.
 type Finding struct {
-	Look  string      `json:"look"` // check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker, certificate, daemon, bundle, pump, acceptance, policy-key
+	// check, boot, persist, watchdog, clock, disk, wear, reader, screen, hub, broker, certificate, daemon, bundle, pump,
+	// acceptance, policy-key
+	Look  string      `json:"look"`
 	State State       `json:"state"`
 	Fact  policy.Text `json:"fact"`
 	Cure  policy.Text `json:"cure"` // what would do; empty where all is well
@@ -45,15 +48,20 @@ type System struct {
 	Root         fs.FS // its files
 	Now          time.Time
 	Synchronised func() bool
-	Status       func(context.Context) (control.Status, error)                         // the daemon's own word
-	Broker       func(ctx context.Context, broker string) (until time.Time, err error) // until when its certificate is good; zero: it shows none
-	Disk         func(dir string) (free uint64, took time.Duration, err error)         // writes a little and waits until it is on the disk
-	Life         func(bundle string) (issued, until time.Time, err error)              // a bundle file's own word
-	Check        func() machined.Checked                                               // what portillond -check finds
-	Watchdog     func(context.Context) (string, error)                                 // systemctl show -p RuntimeWatchdogUSec --value
-	Real         func(path string) string                                              // a path without its symbolic links; nil: as it is
-	Hub          func() (Pinned, error)                                                // what a hub.yaml names; nil: there is none here
-	Accepted     Accepted                                                              // nil: not looked at
+	Status       func(context.Context) (control.Status, error) // the daemon's own word
+	// until when its certificate is good; zero: it shows none
+	Broker func(ctx context.Context, broker string) (until time.Time, err error)
+	// writes a little and waits until it is on the disk
+	Disk  func(dir string) (free uint64, took time.Duration, err error)
+	Life  func(bundle string) (issued, until time.Time, err error) // a bundle file's own word
+	Check func() machined.Checked                                  // what portillond -check finds
+	// systemctl show -p RuntimeWatchdogUSec --value
+	Watchdog func(context.Context) (string, error)
+	// a path without its symbolic links; nil: as it is
+	Real func(path string) string
+	// what a hub.yaml names; nil: there is none here
+	Hub      func() (Pinned, error)
+	Accepted Accepted // nil: not looked at
 }
 
 // exam is a run of Examine.
@@ -257,7 +265,8 @@ func (x *exam) disk() {
 	}
 }
 
-// wear is what a card that keeps account of itself says (JEDEC eMMC 5.1, EXT_CSD PRE_EOL_INFO: 1 normal, 2 warning, 3 urgent). Most SD cards do not.
+// wear is what a card that keeps account of itself says (JEDEC eMMC 5.1, EXT_CSD PRE_EOL_INFO: 1 normal, 2 warning, 3
+// urgent). Most SD cards do not.
 func (x *exam) wear() {
 	paths, _ := fs.Glob(x.s.Root, "sys/block/mmcblk*/device/pre_eol_info")
 	for _, p := range paths {
@@ -341,7 +350,8 @@ func (x *exam) port() {
 // soon is how long before its end a certificate is worth a word: those that renew themselves do so 30 days before.
 const soon = 14 * 24 * time.Hour
 
-// soonFor is the same for a bundle: a third of its life, and a week at most, or a bundle of the usual 30 days would never be well.
+// soonFor is the same for a bundle: a third of its life, and a week at most, or a bundle of the usual 30 days would
+// never be well.
 func soonFor(issued, until time.Time) time.Duration { return min(until.Sub(issued)/3, 7*24*time.Hour) }
 
 func (x *exam) broker(ctx context.Context) {

@@ -86,7 +86,8 @@ func ills(found []Finding) (out []string) {
 		if f.State != Well {
 			out = append(out, f.Look)
 		}
-		if f.Fact.FR == "" || f.Fact.EN == "" || (f.State == Well) != (f.Cure.FR == "") || (f.State == Well) != (f.Cure.EN == "") {
+		if f.Fact.FR == "" || f.Fact.EN == "" || (f.State == Well) != (f.Cure.FR == "") ||
+			(f.State == Well) != (f.Cure.EN == "") {
 			out = append(out, "words of "+f.Look)
 		}
 	}
@@ -213,7 +214,10 @@ func TestEachFaultIsFoundAndNoOther(t *testing.T) {
 			if got := strings.Join(ills(found), " "); got != x.want {
 				t.Errorf("found %q, want %q", got, x.want)
 			}
-			if !slices.ContainsFunc(found, func(f Finding) bool { return f.State != Well && strings.Contains(f.Fact.EN+" "+f.Cure.EN, x.words) }) {
+			if !slices.ContainsFunc(
+				found,
+				func(f Finding) bool { return f.State != Well && strings.Contains(f.Fact.EN+" "+f.Cure.EN, x.words) },
+			) {
 				t.Errorf("nobody says %q: %+v", x.words, found)
 			}
 		})
@@ -297,7 +301,11 @@ func TestPCSCReaderIsJudgedByPcscd(t *testing.T) {
 			s.Status = func(context.Context) (control.Status, error) { return control.Status{}, errors.New("refused") }
 		}
 		for _, unseen := range []bool{true, false} {
-			fault := &machined.PCSCFault{Fact: policy.Text{FR: "pcscd manque", EN: "pcscd is missing"}, Cure: policy.Text{FR: "l’installer", EN: "install it"}, Unseen: unseen}
+			fault := &machined.PCSCFault{
+				Fact:   policy.Text{FR: "pcscd manque", EN: "pcscd is missing"},
+				Cure:   policy.Text{FR: "l’installer", EN: "install it"},
+				Unseen: unseen,
+			}
 			s.Check = func() machined.Checked { return machined.Checked{PCSC: fault} }
 			var said []Finding
 			for _, f := range Examine(t.Context(), c, s) {
@@ -305,7 +313,8 @@ func TestPCSCReaderIsJudgedByPcscd(t *testing.T) {
 					said = append(said, f)
 				}
 			}
-			if len(said) != 1 || said[0].Fact != fault.Fact || said[0].Cure != fault.Cure || (said[0].State == Unknown) != unseen {
+			if len(said) != 1 || said[0].Fact != fault.Fact || said[0].Cure != fault.Cure ||
+				(said[0].State == Unknown) != unseen {
 				t.Errorf("%+v", said)
 			}
 		}

@@ -9,7 +9,8 @@ import (
 	"portillon/policy"
 )
 
-// screens says which of the machine's own screens do not report themselves. No screen that reports: nothing is said, since a machine needs none.
+// screens says which of the machine's own screens do not report themselves. No screen that reports: nothing is said,
+// since a machine needs none.
 func (x *exam) screens(st control.Status) {
 	for _, s := range st.Screens {
 		if s.SilentSeconds == 0 {

@@ -34,7 +34,12 @@ type eavesdropper struct {
 }
 
 // eavesdrop answers «site» with what answer makes of the hub's identity, and passes all else on to the hub.
-func eavesdrop(t *testing.T, w *world, cert *tls.Certificate, answer func(wire.HubIdentity) wire.HubIdentity) *eavesdropper {
+func eavesdrop(
+	t *testing.T,
+	w *world,
+	cert *tls.Certificate,
+	answer func(wire.HubIdentity) wire.HubIdentity,
+) *eavesdropper {
 	t.Helper()
 	x := &eavesdropper{}
 	real, err := hublink.Identity(t.Context(), nil, w.MachinesAddr())
@@ -53,7 +58,12 @@ func eavesdrop(t *testing.T, w *world, cert *tls.Certificate, answer func(wire.H
 			return
 		}
 		c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-		req, _ := http.NewRequestWithContext(r.Context(), r.Method, "https://"+w.MachinesAddr()+r.URL.Path, bytes.NewReader(b))
+		req, _ := http.NewRequestWithContext(
+			r.Context(),
+			r.Method,
+			"https://"+w.MachinesAddr()+r.URL.Path,
+			bytes.NewReader(b),
+		)
 		resp, err := c.Do(req)
 		if err != nil {
 			return
@@ -123,7 +133,8 @@ func TestNothingSecretIsSentToWhoIsNotTheHub(t *testing.T) {
 		}
 		x.mu.Lock()
 		heard := strings.ToLower(x.heard.String())
-		if strings.Contains(heard, parsed.SecretText()) || strings.Contains(heard, "portillon:machine") || len(x.paths) != 1 ||
+		if strings.Contains(heard, parsed.SecretText()) || strings.Contains(heard, "portillon:machine") ||
+			len(x.paths) != 1 ||
 			x.paths[0] != "GET "+wire.JoinPath+"site" {
 			t.Errorf("%s: it heard %q\n%s", name, x.paths, heard)
 		}
@@ -173,7 +184,11 @@ func TestBundleIsOnlyForEnrolledMachines(t *testing.T) {
 	e, c := w.joined(t, "laser")
 	stranger := insecure()
 	_, forged := certificate(t, "laser")
-	impostor := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{*forged}}}}
+	impostor := &http.Client{
+		Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{*forged}},
+		},
+	}
 	other := newWorld(t)
 	oe, oc := other.joined(t, "laser")
 	pair, err := tls.LoadX509KeyPair(oc.HubDir()+"/machine.crt", oc.HubDir()+"/machine.key")
@@ -181,7 +196,11 @@ func TestBundleIsOnlyForEnrolledMachines(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = oe
-	neighbour := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{pair}}}}
+	neighbour := &http.Client{
+		Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{pair}},
+		},
+	}
 	m, err := (wire.Store{Dir: c.Data + "/bundle", Site: "big"}).Signed()
 	if err != nil {
 		t.Fatal(err)

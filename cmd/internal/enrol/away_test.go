@@ -110,8 +110,10 @@ func TestHubAtANewAddressIsFoundByItsAuthorityAndName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := hublink.Open(hublink.Config{Dir: c.HubDir(), Site: "big", Machine: "laser", Name: c.Hub.Name, Address: c.Hub.Address,
-			Signer: signer, Now: w.clock.Now, Trusted: func() bool { return true }, Finder: found{"127.0.0.1:1", other.MachinesAddr(), w.MachinesAddr()}})
+		l, err := hublink.Open(
+			hublink.Config{Dir: c.HubDir(), Site: "big", Machine: "laser", Name: c.Hub.Name, Address: c.Hub.Address,
+				Signer: signer, Now: w.clock.Now, Trusted: func() bool { return true }, Finder: found{"127.0.0.1:1", other.MachinesAddr(), w.MachinesAddr()}},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +198,8 @@ func TestWrongClockAtFirstBootKeepsNoMachineOut(t *testing.T) {
 	}
 }
 
-// Once the clock is trusted, dates count: a hub's key that was stolen long ago is worth nothing with its old certificate.
+// Once the clock is trusted, dates count: a hub's key that was stolen long ago is worth nothing with its old
+// certificate.
 func TestDatesOfTheHubsCertificateCountOnceTheClockIsTrusted(t *testing.T) {
 	w := newWorld(t)
 	e, c := w.joined(t, "laser")

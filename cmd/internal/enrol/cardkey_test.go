@@ -45,7 +45,11 @@ func managedWorld(t *testing.T) (*world, *browser) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &browser{t, w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	b := &browser{
+		t,
+		w,
+		&http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}
 	owner := url.Values{"code": {w.OwnerCode()}, "name": {"ada@lab.example"}, "password": {"a-long-and-odd-password"}}
 	if status, _, answer := b.do("POST", "/code/owner", "application/x-www-form-urlencoded", []byte(owner.Encode()), ""); status != http.StatusSeeOther {
 		t.Fatalf("the first owner: %d %.300s", status, answer)
@@ -154,7 +158,8 @@ func (w *world) knows(said *log, card string) bool {
 	return !strings.HasPrefix(r.EN, "Unknown card")
 }
 
-// enrolByTap gives an unknown card to a new member, as an administrator does: by its tap. The hub never gets its number.
+// enrolByTap gives an unknown card to a new member, as an administrator does: by its tap. The hub never gets its
+// number.
 func (b *browser) enrolByTap(said *log, name, card string) string {
 	b.t.Helper()
 	if b.w.knows(said, card) {
@@ -271,7 +276,8 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	jules := b.member("Jules")
 	b.api("POST", "/members/"+jules+"/cards", "", map[string]string{"number": "hmac:" + hashUnder(t, old, idle)}, nil)
 	b.awaitBundle("three cards", func(s string) bool {
-		return strings.Contains(s, hashUnder(t, old, numbered)) && strings.Contains(s, hashUnder(t, old, tapped)) && strings.Contains(s, hashUnder(t, old, idle))
+		return strings.Contains(s, hashUnder(t, old, numbered)) && strings.Contains(s, hashUnder(t, old, tapped)) &&
+			strings.Contains(s, hashUnder(t, old, idle))
 	})
 	if !w.knows(said, tapped) || w.knows(said, "04A22400000009") {
 		t.Fatal("before the change: the machine knows the wrong cards")
@@ -296,7 +302,8 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	fresh := readKey(t, w.config.Join.CardKey)
 	marked := wire.MarkCard(wire.MarkOf(old), hashUnder(t, old, idle))
 	b.awaitBundle("of the new key", func(s string) bool {
-		return strings.Contains(s, hashUnder(t, fresh, numbered)) && strings.Contains(s, marked) && !strings.Contains(s, hashUnder(t, old, numbered))
+		return strings.Contains(s, hashUnder(t, fresh, numbered)) && strings.Contains(s, marked) &&
+			!strings.Contains(s, hashUnder(t, old, numbered))
 	})
 	await(t, "the machine says that it has both keys", func() bool {
 		s, _ = b.cardKey()
@@ -317,7 +324,10 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 		t.Error("a card that the hub knows by its HMAC is unknown during the change")
 	}
 	await(t, "the tapped card is bound to the new key", func() bool { s, _ = b.cardKey(); return s.Left == 1 })
-	b.awaitBundle("the card under the new key", func(s string) bool { return strings.Contains(s, hashUnder(t, fresh, tapped)) })
+	b.awaitBundle(
+		"the card under the new key",
+		func(s string) bool { return strings.Contains(s, hashUnder(t, fresh, tapped)) },
+	)
 	if !w.knows(said, tapped) {
 		t.Error("the card is unknown once it is bound to the new key")
 	}
@@ -325,7 +335,8 @@ func TestCardKeyIsChangedWhileMachinesWork(t *testing.T) {
 	// The hub starts again in the middle of it.
 	w.stop()
 	w.start()
-	if s, version = b.cardKey(); s.Left != 1 || s.Cards[0].Member != jules || s.Cards[0].Name != "Jules" || version != `"2"` {
+	if s, version = b.cardKey(); s.Left != 1 || s.Cards[0].Member != jules || s.Cards[0].Name != "Jules" ||
+		version != `"2"` {
 		t.Fatalf("after a restart: %+v %s", s, version)
 	}
 
@@ -371,8 +382,8 @@ func (w *world) thiefOfAMachineReadsNothingNew(c machined.Config, old []byte, ca
 	}
 }
 
-// machineKeepsItsKeys looks at what the machine has on its disk: readable by it alone, and enough for a start without the
-// hub.
+// machineKeepsItsKeys looks at what the machine has on its disk: readable by it alone, and enough for a start without
+// the hub.
 func (w *world) machineKeepsItsKeys(said *log, e *Enrolment, c machined.Config, fresh []byte) {
 	w.t.Helper()
 	path := filepath.Join(c.HubDir(), machined.CardKeysFile)
@@ -384,7 +395,8 @@ func (w *world) machineKeepsItsKeys(said *log, e *Enrolment, c machined.Config, 
 	if len(keys) == 0 || string(keys[0]) != string(fresh) {
 		w.t.Errorf("the machine would start with %d card keys, the first is not the one in force", len(keys))
 	}
-	if log := said.String(); strings.Contains(log, hex.EncodeToString(fresh)) || strings.Contains(log, fmt.Sprintf("%x", keys[len(keys)-1])) {
+	if log := said.String(); strings.Contains(log, hex.EncodeToString(fresh)) ||
+		strings.Contains(log, fmt.Sprintf("%x", keys[len(keys)-1])) {
 		w.t.Error("the daemon logs a card key")
 	}
 }

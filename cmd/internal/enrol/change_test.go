@@ -97,8 +97,12 @@ func (s *many) award(i, k int) {
 	p := s.policy
 	b := p.Badges[k%len(p.Badges)]
 	at := time.Date(2026, 1, 1, 0, 0, len(s.badges)%60, 0, time.UTC)
-	data, err := openbadge.IssueJSON(openbadge.Draft{IssuerID: p.Issuers[0].Profile, IssuerName: "Lab", Subject: "mailto:" + s.members[i].Emails[0],
-		ValidFrom: at, Achievement: openbadge.Achievement{ID: b.Achievement, Name: b.Name.FR, Criteria: "as the lab teaches it"}}, s.key, at)
+	data, err := openbadge.IssueJSON(
+		openbadge.Draft{IssuerID: p.Issuers[0].Profile, IssuerName: "Lab", Subject: "mailto:" + s.members[i].Emails[0],
+			ValidFrom: at, Achievement: openbadge.Achievement{ID: b.Achievement, Name: b.Name.FR, Criteria: "as the lab teaches it"}},
+		s.key,
+		at,
+	)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -118,8 +122,9 @@ func (s *many) publish() []byte {
 	s.t.Helper()
 	s.version++
 	now := time.Now()
-	b, err := s.site().Build(site.Order{Memory: &s.memory, Version: s.version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: s.signer,
-		CardKey: bytes.Repeat([]byte{0x5a}, 16)})
+	b, err := s.site().
+		Build(site.Order{Memory: &s.memory, Version: s.version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: s.signer,
+			CardKey: bytes.Repeat([]byte{0x5a}, 16)})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -152,8 +157,8 @@ func (s *many) enrol(t *testing.T) {
 	}
 }
 
-// take fetches manifest and chunks of the bundle in force, over a new connection, as a machine does that was told of it.
-// It returns how many bytes that took.
+// take fetches manifest and chunks of the bundle in force, over a new connection, as a machine does that was told of
+// it. It returns how many bytes that took.
 func (s *many) take() int64 {
 	s.t.Helper()
 	before := s.bytes.Load()
@@ -190,7 +195,11 @@ func TestNewBadgeAndCardAreFetchedByTheirOwnHashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{pair}}}}
+	client := &http.Client{
+		Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{pair}},
+		},
+	}
 	get := func(path string) (int, string) {
 		resp, err := client.Get("https://" + s.MachinesAddr() + wire.JoinPath + path)
 		if err != nil {
@@ -216,13 +225,17 @@ func TestNewBadgeAndCardAreFetchedByTheirOwnHashes(t *testing.T) {
 	}
 }
 
-var figureMembers = flag.Int("members", 0, "TestFiguresOfOneChange: members of the site, with 5 badges each; 0: not now")
+var figureMembers = flag.Int(
+	"members",
+	0,
+	"TestFiguresOfOneChange: members of the site, with 5 badges each; 0: not now",
+)
 
 // maxChange is what a change of one member may cost a machine, in bytes on the wire.
 const maxChange = 64 << 10
 
-// TestFiguresOfOneChange prints what a change costs one machine: bytes of its connection both ways, the TLS handshake and
-// the manifest among them.
+// TestFiguresOfOneChange prints what a change costs one machine: bytes of its connection both ways, the TLS handshake
+// and the manifest among them.
 //
 //	go test ./cmd/internal/enrol -run FiguresOfOneChange -v -members 10000
 func TestFiguresOfOneChange(t *testing.T) {
@@ -234,8 +247,13 @@ func TestFiguresOfOneChange(t *testing.T) {
 	signed := s.publish()
 	began := time.Now()
 	s.enrol(t)
-	t.Logf("%d members, %d badges: the manifest has %d bytes; enrolment with the whole bundle took %v", n, len(s.badges), len(signed),
-		time.Since(began).Round(time.Millisecond))
+	t.Logf(
+		"%d members, %d badges: the manifest has %d bytes; enrolment with the whole bundle took %v",
+		n,
+		len(s.badges),
+		len(signed),
+		time.Since(began).Round(time.Millisecond),
+	)
 	for _, c := range []struct {
 		name   string
 		change func()
@@ -259,8 +277,13 @@ func TestFiguresOfOneChange(t *testing.T) {
 		s.link.Close()
 		began = time.Now()
 		cost := s.take()
-		t.Logf("%-34s %6d bytes (built and installed at the hub in %v, taken in %v)", c.name, cost, built.Round(time.Millisecond),
-			time.Since(began).Round(time.Millisecond))
+		t.Logf(
+			"%-34s %6d bytes (built and installed at the hub in %v, taken in %v)",
+			c.name,
+			cost,
+			built.Round(time.Millisecond),
+			time.Since(began).Round(time.Millisecond),
+		)
 		if cost > maxChange {
 			t.Errorf("%s: %d bytes, want at most %d", c.name, cost, maxChange)
 		}

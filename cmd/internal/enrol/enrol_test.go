@@ -51,7 +51,8 @@ func TestMachineJoinsByItsCode(t *testing.T) {
 		t.Error("the bundle was not fetched: ", err)
 	}
 	m, err := w.Enrol().Machine(t.Context(), admin, "laser")
-	if err != nil || m.Enrolled.IsZero() || m.Fetched != 1 || m.Expires.Sub(w.clock.Now()) < 89*24*time.Hour || len(m.KeyHash) != 16 {
+	if err != nil || m.Enrolled.IsZero() || m.Fetched != 1 || m.Expires.Sub(w.clock.Now()) < 89*24*time.Hour ||
+		len(m.KeyHash) != 16 {
 		t.Errorf("%+v %v", m, err)
 	}
 	_, public, err := c.Signer(e.store())

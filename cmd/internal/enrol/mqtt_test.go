@@ -35,7 +35,8 @@ func (e *Enrolment) mqtt(t *testing.T, w *world, c machined.Config) *mqttClient 
 	at := l.Resolve(strings.TrimPrefix(c.MQTT.Broker, "ssl://"))
 	m.o = mqtt.NewClientOptions().AddBroker("ssl://" + at).SetTLSConfig(l.TLS()).SetUsername(c.MQTT.Username).
 		SetPassword(strings.TrimSpace(string(password))).SetClientID("portillon-big-" + c.Machine).SetProtocolVersion(4).
-		SetAutoReconnect(false).SetConnectTimeout(soon).SetConnectionLostHandler(func(mqtt.Client, error) { m.lost <- struct{}{} })
+		SetAutoReconnect(false).
+		SetConnectTimeout(soon).SetConnectionLostHandler(func(mqtt.Client, error) { m.lost <- struct{}{} })
 	return m
 }
 

@@ -51,7 +51,17 @@ func (m *mqttClient) publish(topic string, retained bool, data []byte) {
 
 func state(t *testing.T, g wire.Generation, records uint64) []byte {
 	t.Helper()
-	b, err := json.Marshal(wire.State{Machine: "laser", Phase: "off", Journal: records, Format: wire.Format, Generation: g, Clock: "trusted", Program: "0.7"})
+	b, err := json.Marshal(
+		wire.State{
+			Machine:    "laser",
+			Phase:      "off",
+			Journal:    records,
+			Format:     wire.Format,
+			Generation: g,
+			Clock:      "trusted",
+			Program:    "0.7",
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +84,8 @@ func (w *world) head(t *testing.T, g wire.Generation, seq uint64) {
 	t.Fatalf("the hub holds %d of %q, want %d of %q", h.Seq, h.Generation, seq, g)
 }
 
-// A new SD card is an enrolment with --replace: the old computer is cut off, the old journal stays, and the new one takes
-// its place once the machine says its generation.
+// A new SD card is an enrolment with --replace: the old computer is cut off, the old journal stays, and the new one
+// takes its place once the machine says its generation.
 func TestReplacedMachineBeginsANewJournal(t *testing.T) {
 	w := newWorld(t)
 	<-w.Hearing()
@@ -123,7 +133,9 @@ func TestReplacedMachineBeginsANewJournal(t *testing.T) {
 	w.awaitState(t, "3333333333333333")
 	w.head(t, genTwo, 2)
 	shown, err := w.Enrol().Machine(t.Context(), admin, "laser")
-	if s := shown.Standing; err != nil || s.Phase != "off" || s.Clock != "trusted" || s.Program != "0.7" || s.Held != 2 || s.Wanted != 1 || s.Seen.IsZero() {
+	if s := shown.Standing; err != nil || s.Phase != "off" || s.Clock != "trusted" || s.Program != "0.7" || s.Held != 2 ||
+		s.Wanted != 1 ||
+		s.Seen.IsZero() {
 		t.Errorf("%+v %v", s, err)
 	}
 }

@@ -26,8 +26,10 @@ type authority struct {
 func newAuthority(t *testing.T) authority {
 	t.Helper()
 	a := authority{t: t}
-	a.cert, a.key = a.sign(&x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a site's own"}, IsCA: true,
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	a.cert, a.key = a.sign(
+		&x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a site's own"}, IsCA: true,
+			BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign},
+	)
 	return a
 }
 
@@ -62,7 +64,16 @@ func (a authority) server(dir, name string) (c hub.JoinConfig) {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	c.Cert, c.CertKey, c.Authority = filepath.Join(dir, "hub.pem"), filepath.Join(dir, "hub-cert.key"), filepath.Join(dir, "ca.pem")
+	c.Cert, c.CertKey, c.Authority = filepath.Join(
+		dir,
+		"hub.pem",
+	), filepath.Join(
+		dir,
+		"hub-cert.key",
+	), filepath.Join(
+		dir,
+		"ca.pem",
+	)
 	for path, block := range map[string]*pem.Block{c.Cert: {Type: "CERTIFICATE", Bytes: cert.Raw},
 		c.CertKey: {Type: "PRIVATE KEY", Bytes: private}, c.Authority: {Type: "CERTIFICATE", Bytes: a.cert.Raw}} {
 		write(a.t, path, string(pem.EncodeToMemory(block)))

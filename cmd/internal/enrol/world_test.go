@@ -224,8 +224,13 @@ clock: trusted
 // enrolment is a run on an empty computer.
 func (w *world) enrolment(t *testing.T, code string) (*Enrolment, *bytes.Buffer) {
 	out := &bytes.Buffer{}
-	return &Enrolment{Options: Options{Address: "https://" + w.MachinesAddr(), Code: code, Wiring: wiring(t), Dir: "etc/portillon",
-		Root: t.TempDir(), Lang: policy.English}, Host: &pi{clock: w.clock}, Out: out, Program: "0.7"}, out
+	return &Enrolment{
+		Options: Options{Address: "https://" + w.MachinesAddr(), Code: code, Wiring: wiring(t), Dir: "etc/portillon",
+			Root: t.TempDir(), Lang: policy.English},
+		Host:    &pi{clock: w.clock},
+		Out:     out,
+		Program: "0.7",
+	}, out
 }
 
 // joined enrols a machine and returns its configuration.

@@ -273,7 +273,8 @@ func TestAdoptionKeepsFilesAndKeysOfTheHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	if is.Data != to || is.Key != filepath.Join(to, "keys", "hub.key") || is.Machines[0].PasswordFile != filepath.Join(to, "keys", "laser.password") ||
-		is.Machines[0].Public != was.Machines[0].Public || is.MQTT.Listen != was.MQTT.Listen ||
+		is.Machines[0].Public != was.Machines[0].Public ||
+		is.MQTT.Listen != was.MQTT.Listen ||
 		is.Join.CardKey != filepath.Join(to, "keys", "card.key") {
 		t.Errorf("%+v", is)
 	}
@@ -328,7 +329,8 @@ func TestAdoptionTakesOverAnOldLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if all, err := l.Generations(t.Context(), "laser"); err != nil || len(all) != 2 || all[0].Records != 270 || all[1].Generation != wire.Generation("2222222222222222") {
+	if all, err := l.Generations(t.Context(), "laser"); err != nil || len(all) != 2 || all[0].Records != 270 ||
+		all[1].Generation != wire.Generation("2222222222222222") {
 		t.Errorf("%+v, %v", all, err)
 	}
 	if _, err := os.Stat(o.path("data/ledger.db")); err != nil {

@@ -63,9 +63,9 @@ func (b backedUp) name(path string) (string, error) {
 	return elsewhere + filepath.ToSlash(abs), nil
 }
 
-// filesOf are the files of a hub. Left out are the database, which is copied while it is written; what the broker inside
-// retains, which the hub publishes anew; the keys of sealed cards, no copy of which may outlive them; and the recovery
-// phrase.
+// filesOf are the files of a hub. Left out are the database, which is copied while it is written; what the broker
+// inside retains, which the hub publishes anew; the keys of sealed cards, no copy of which may outlive them; and the
+// recovery phrase.
 func filesOf(config string, c hub.Config) (b backedUp, err error) {
 	abs, err := filepath.Abs(config)
 	if err != nil {

@@ -56,8 +56,14 @@ func TestBackupWithSecretsHoldsEveryFileOfANewHub(t *testing.T) {
 		t.Error(said)
 	}
 	// What a backup leaves out on purpose, or holds as another file: see filesOf and store.BackUp.
-	left := []string{"data/" + phraseFile, "data/last-backup", "data/owner-code", "data/portillon.db", "data/portillon.db-shm",
-		"data/portillon.db-wal"}
+	left := []string{
+		"data/" + phraseFile,
+		"data/last-backup",
+		"data/owner-code",
+		"data/portillon.db",
+		"data/portillon.db-shm",
+		"data/portillon.db-wal",
+	}
 	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		name, _ := filepath.Rel(dir, path)
 		if err != nil || !e.Type().IsRegular() || slices.Contains(left, name) ||

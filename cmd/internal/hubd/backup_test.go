@@ -134,7 +134,10 @@ func TestSecretsOfABackupOpenWithTheRecoveryPhraseAlone(t *testing.T) {
 	right, wrong := filepath.Join(t.TempDir(), "right"), filepath.Join(t.TempDir(), "wrong")
 	os.WriteFile(right, []byte(strings.ToUpper(phrase)+"\n"), 0o600)
 	os.WriteFile(wrong, []byte("00000-00000-00000-00000-00000-0\n"), 0o600)
-	if said := command(t, 2, "restore", "-phrase-file", wrong, file, filepath.Join(t.TempDir(), "x")); !strings.Contains(said, "not of this recovery phrase") {
+	if said := command(t, 2, "restore", "-phrase-file", wrong, file, filepath.Join(t.TempDir(), "x")); !strings.Contains(
+		said,
+		"not of this recovery phrase",
+	) {
 		t.Error(said)
 	}
 	to := filepath.Join(t.TempDir(), "new")
@@ -144,11 +147,15 @@ func TestSecretsOfABackupOpenWithTheRecoveryPhraseAlone(t *testing.T) {
 	for name, path := range map[string]string{"hub.key": filepath.Join(filepath.Dir(s.config), "hub.key"), "data/keys/ca.key": filepath.Join(s.conf.Data, "keys/ca.key")} {
 		want, _ := os.ReadFile(path)
 		got, err := os.ReadFile(filepath.Join(to, name))
-		if fi, serr := os.Stat(filepath.Join(to, name)); err != nil || serr != nil || !bytes.Equal(got, want) || fi.Mode().Perm() != 0o600 {
+		if fi, serr := os.Stat(filepath.Join(to, name)); err != nil || serr != nil || !bytes.Equal(got, want) ||
+			fi.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if said := command(t, 0, "restore", file, filepath.Join(t.TempDir(), "without")); !strings.Contains(said, "secret hub.key is missing") {
+	if said := command(t, 0, "restore", file, filepath.Join(t.TempDir(), "without")); !strings.Contains(
+		said,
+		"secret hub.key is missing",
+	) {
 		t.Error(said)
 	}
 }

@@ -44,7 +44,10 @@ func config(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: \"127.0.0.1:0\" }\nhttp: 127.0.0.1:0\n", vkey)
+	text := fmt.Sprintf(
+		"portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: \"127.0.0.1:0\" }\nhttp: 127.0.0.1:0\n",
+		vkey,
+	)
 	for name, s := range map[string]string{"hub.key": skey, "hub.yaml": text} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(s), 0o600); err != nil {
 			t.Fatal(err)
@@ -89,7 +92,8 @@ func TestHubSaysWhatIsWrongAndExitsWith2(t *testing.T) {
 		{[]string{"start"}, 2, "portillon-hub: hint: portillon-hub -config hub.yaml"},
 	} {
 		var out, errs buffer
-		if code := run(context.Background(), c.args, &out, &errs); code != c.code || !strings.Contains(out.String()+errs.String(), c.says) {
+		if code := run(context.Background(), c.args, &out, &errs); code != c.code ||
+			!strings.Contains(out.String()+errs.String(), c.says) {
 			t.Errorf("%v: exit %d, %s%s", c.args, code, out.String(), errs.String())
 		}
 	}

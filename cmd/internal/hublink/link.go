@@ -184,8 +184,8 @@ func (l *Link) Address() string {
 	return l.address
 }
 
-// Resolve is where to dial for an address of the hub: of one whose host is the hub's name, the host is the one where the
-// hub was last found.
+// Resolve is where to dial for an address of the hub: of one whose host is the hub's name, the host is the one where
+// the hub was last found.
 func (l *Link) Resolve(hostport string) string {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil || !strings.EqualFold(host, l.c.Name) {
@@ -306,8 +306,8 @@ func (l *Link) Renew(ctx context.Context) error {
 	return l.readCert()
 }
 
-// Time asks the hub for the time. It returns how far the hub's clock is ahead of the machine's, and the half of the time
-// that the answer took, which the first is uncertain by.
+// Time asks the hub for the time. It returns how far the hub's clock is ahead of the machine's, and the half of the
+// time that the answer took, which the first is uncertain by.
 func (l *Link) Time(ctx context.Context) (ahead, within time.Duration, err error) {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails

@@ -15,7 +15,15 @@ func TestHubIsFoundByMulticastDNS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	zone, err := mdns.NewMDNSService("big", Service, "local.", "big-portillon.local.", 8443, []net.IP{net.IPv4(192, 0, 2, 7)}, []string{"site=big"})
+	zone, err := mdns.NewMDNSService(
+		"big",
+		Service,
+		"local.",
+		"big-portillon.local.",
+		8443,
+		[]net.IP{net.IPv4(192, 0, 2, 7)},
+		[]string{"site=big"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,8 +44,14 @@ func FuzzAnswersNameAtMostAFewHubs(f *testing.F) {
 		return dnsmessage.ResourceHeader{Name: name(s), Type: t, Class: dnsmessage.ClassINET}
 	}
 	m := dnsmessage.Message{Header: dnsmessage.Header{Response: true}, Answers: []dnsmessage.Resource{
-		{Header: h("big."+Service+".local.", dnsmessage.TypeSRV), Body: &dnsmessage.SRVResource{Port: 8443, Target: name("Hub.local.")}},
-		{Header: h("other._http._tcp.local.", dnsmessage.TypeSRV), Body: &dnsmessage.SRVResource{Port: 80, Target: name("hub.local.")}},
+		{
+			Header: h("big."+Service+".local.", dnsmessage.TypeSRV),
+			Body:   &dnsmessage.SRVResource{Port: 8443, Target: name("Hub.local.")},
+		},
+		{
+			Header: h("other._http._tcp.local.", dnsmessage.TypeSRV),
+			Body:   &dnsmessage.SRVResource{Port: 80, Target: name("hub.local.")},
+		},
 		{Header: h("hub.local.", dnsmessage.TypeA), Body: &dnsmessage.AResource{A: [4]byte{192, 0, 2, 7}}},
 	}}
 	good, err := m.Pack()

@@ -63,7 +63,9 @@ func loaded(b testing.TB, members int) *roster.Roster {
 	}
 	key, v := signer(b, "hub")
 	card := bytes.Repeat([]byte{7}, 32)
-	built, err := s.Build(site.Order{Version: 1, Issued: time.Now(), Expires: time.Now().AddDate(1, 0, 0), Signer: key, CardKey: card})
+	built, err := s.Build(
+		site.Order{Version: 1, Issued: time.Now(), Expires: time.Now().AddDate(1, 0, 0), Signer: key, CardKey: card},
+	)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -79,21 +81,35 @@ func loaded(b testing.TB, members int) *roster.Roster {
 	return r
 }
 
-// BenchmarkTap is the walk from a tap to the relay's order, with its record committed in between, beside a bare INSERT and
-// commit into the same kind of database on the same disk: one of each, in turn, so that the disk's moods meet both.
+// BenchmarkTap is the walk from a tap to the relay's order, with its record committed in between, beside a bare INSERT
+// and commit into the same kind of database on the same disk: one of each, in turn, so that the disk's moods meet both.
 //
 //	go test ./cmd/internal/machined -run '^$' -bench Tap
 func BenchmarkTap(b *testing.B) {
 	dir := b.TempDir()
 	key, _ := signer(b, "laser")
-	j, err := journal.Open(filepath.Join(dir, "journal.db"), journal.Options{Site: "big", Machine: "laser", Signer: key, Trusted: func() bool { return true }})
+	j, err := journal.Open(
+		filepath.Join(dir, "journal.db"),
+		journal.Options{Site: "big", Machine: "laser", Signer: key, Trusted: func() bool { return true }},
+	)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer j.Close()
 	relay, offset := &stopwatch{}, time.Duration(0)
-	m := daemon.New(daemon.Parts{Site: "big", Machine: "laser", Now: func() time.Time { return time.Now().Add(offset) }, Trusted: func() bool { return true }, NewID: newID,
-		Journal: records{j}, Switch: relay, Panel: panel.New(panel.Config{}), Roster: loaded(b, 1000)})
+	m := daemon.New(
+		daemon.Parts{
+			Site:    "big",
+			Machine: "laser",
+			Now:     func() time.Time { return time.Now().Add(offset) },
+			Trusted: func() bool { return true },
+			NewID:   newID,
+			Journal: records{j},
+			Switch:  relay,
+			Panel:   panel.New(panel.Config{}),
+			Roster:  loaded(b, 1000),
+		},
+	)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { m.Run(ctx, time.Hour); close(done) }()

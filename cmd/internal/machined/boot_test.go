@@ -87,7 +87,11 @@ func settles(config, model, text string) bool {
 }
 
 func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
-	c := Config{Machine: "laser", Relay: RelayConfig{Pin: "gpio:pinctrl-/17"}, Reader: ReaderConfig{Kind: "rdm6300", Port: "/dev/ttyAMA0"}}
+	c := Config{
+		Machine: "laser",
+		Relay:   RelayConfig{Pin: "gpio:pinctrl-/17"},
+		Reader:  ReaderConfig{Kind: "rdm6300", Port: "/dev/ttyAMA0"},
+	}
 	whole := c.Fragment("laser.yaml")
 	for name, x := range map[string]struct {
 		config, model string
@@ -131,7 +135,8 @@ func TestConfigTxtIsReadAsTheFirmwareReadsIt(t *testing.T) {
 	}
 }
 
-// Every file that ships in firmware-config/ and systemd/ is one that a test reads: yaml and config.txt here and in hubd, rules, units and the page of a screen in packaging/.
+// Every file that ships in firmware-config/ and systemd/ is one that a test reads: yaml and config.txt here and in
+// hubd, rules, units and the page of a screen in packaging/.
 func TestNoFileShipsUnread(t *testing.T) {
 	for _, dir := range []string{"../../../firmware-config", "../../../systemd"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -142,7 +147,8 @@ func TestNoFileShipsUnread(t *testing.T) {
 				return err
 			}
 			switch filepath.Ext(path) {
-			case ".yaml", ".rules", ".service", ".path", ".conf", ".md", ".html", ".go": // .go: the circuits, which are tested where they are
+			case ".yaml", ".rules", ".service", ".path", ".conf", ".md", ".html", ".go":
+				// .go: the circuits, which are tested where they are
 			case ".txt":
 				if !strings.HasSuffix(path, ".config.txt") {
 					t.Errorf("%s: nobody reads it", path)

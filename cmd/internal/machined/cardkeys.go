@@ -16,9 +16,9 @@ import (
 	"portillon/wire"
 )
 
-// CardKeysFile holds, in HubDir, the card keys that the hub gave the machine over its certificate (wire.CardKeys, 0600).
-// Where it is there, it counts in place of the card key that machine.yaml names: root puts that one there, and the
-// daemon, which runs as another user, cannot change it when the site changes its card key. An enrolment removes it.
+// CardKeysFile holds, in HubDir, the card keys that the hub gave the machine over its certificate (wire.CardKeys,
+// 0600). Where it is there, it counts in place of the card key that machine.yaml names: root puts that one there, and
+// the daemon, which runs as another user, cannot change it when the site changes its card key. An enrolment removes it.
 const CardKeysFile = "card-keys.json"
 
 // maxCardKeysFile bounds that file, in bytes.

@@ -39,18 +39,22 @@ type Checked struct {
 	Warnings []string // what should be mended, and stops nobody
 	Unseen   []string // what could not be looked at from here
 
-	PCSC *PCSCFault // what keeps the PC/SC reader from being used; stops nobody, for readers come and go; nil: nothing, or there is none
+	// what keeps the PC/SC reader from being used; stops nobody, for readers come and go; nil: nothing, or there is none
+	PCSC *PCSCFault
 }
 
-// maxSocket is how long the path of a Unix socket may be on Linux: sockaddr_un has 108 bytes, the last a zero (unix(7)).
+// maxSocket is how long the path of a Unix socket may be on Linux: sockaddr_un has 108 bytes, the last a zero
+// (unix(7)).
 const maxSocket = 107
 
-// Check looks at all that the file names: keys, pins, folders, and the bundle's file where there is one. It changes nothing.
+// Check looks at all that the file names: keys, pins, folders, and the bundle's file where there is one. It changes
+// nothing.
 func (c Config) Check(on Computer) (out Checked) {
 	fault := func(err error) {
 		switch {
 		case err == nil:
-		case errors.Is(err, errUnseen), on.Unit == "" && os.Geteuid() > 0 && errors.Is(err, fs.ErrPermission): // not ours, and perhaps the daemon's
+		case errors.Is(err, errUnseen), on.Unit == "" && os.Geteuid() > 0 && errors.Is(err, fs.ErrPermission):
+			// not ours, and perhaps the daemon's
 			out.Unseen = append(out.Unseen, err.Error())
 		default:
 			out.Faults = append(out.Faults, err)
@@ -70,7 +74,8 @@ func (c Config) Check(on Computer) (out Checked) {
 	}
 	if c.Bundle.File != "" && k.bundle != nil {
 		if err := c.checkBundle(k, on.Now, &out); err != nil {
-			if _, whole := c.store(k).Current(); whole == nil && !isWrongKey(err) { // what is in force stays in force: a bad file on a stick keeps no machine from starting
+			if _, whole := c.store(k).Current(); whole == nil && !isWrongKey(err) {
+				// what is in force stays in force: a bad file on a stick keeps no machine from starting
 				out.Warnings = append(out.Warnings, err.Error()+": the bundle that the machine has stays in force")
 			} else {
 				fault(err)
@@ -104,7 +109,8 @@ func (c Config) Check(on Computer) (out Checked) {
 	return out
 }
 
-// checkBundle takes the bundle as a daemon would, in a folder of its own: its site, its key, its members, and this machine.
+// checkBundle takes the bundle as a daemon would, in a folder of its own: its site, its key, its members, and this
+// machine.
 func (c Config) checkBundle(k keys, now time.Time, out *Checked) error {
 	dir, err := os.MkdirTemp("", "portillond-check-")
 	if err != nil {

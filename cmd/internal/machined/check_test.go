@@ -45,7 +45,9 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := s.Build(site.Order{Version: 1, Issued: time.Now(), Expires: time.Now().AddDate(0, 1, 0), Signer: signs, CardKey: card})
+	built, err := s.Build(
+		site.Order{Version: 1, Issued: time.Now(), Expires: time.Now().AddDate(0, 1, 0), Signer: signs, CardKey: card},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +102,11 @@ func TestCheckByHandFindsTheKeysThatTheUnitWouldGet(t *testing.T) {
 		t.Errorf("%v %q", found.Err(), found.Notes())
 	}
 	os.Remove(filepath.Join(b.dir, "credstore/portillon.laser.machine-key"))
-	if err := b.c.Check(b.on).Err(); err == nil || !strings.Contains(err.Error(), "machine-key: credential:machine-key is not there: put it into /etc/credstore/portillon.laser.machine-key") {
+	if err := b.c.Check(b.on).Err(); err == nil ||
+		!strings.Contains(
+			err.Error(),
+			"machine-key: credential:machine-key is not there: put it into /etc/credstore/portillon.laser.machine-key",
+		) {
 		t.Error(err)
 	}
 }
@@ -110,7 +116,8 @@ func TestCheckByHandGoesOnWithoutTheKeysThatItMayNotSee(t *testing.T) {
 	b := newBench(t)
 	b.on.Credstore = filepath.Join(b.dir, "elsewhere")
 	found := b.c.Check(b.on)
-	if found.Err() != nil || len(found.Unseen) != 3 || !strings.Contains(found.Unseen[0], "/etc/credstore/portillon.card-key: it is root's alone") {
+	if found.Err() != nil || len(found.Unseen) != 3 ||
+		!strings.Contains(found.Unseen[0], "/etc/credstore/portillon.card-key: it is root's alone") {
 		t.Errorf("%v %q", found.Err(), found.Unseen)
 	}
 	b.c.Machine = "lathe"
@@ -174,7 +181,8 @@ func TestMissingPasswordIsWarnedOf(t *testing.T) {
 		os.Remove(filepath.Join(b.dir, "credstore/portillon.laser.mqtt-password"))
 		b.c.MQTT.PasswordFile = file
 		found := b.c.Check(b.on)
-		if got := strings.Join(found.Warnings, "\n"); found.Err() != nil || !strings.Contains(got, want) || !strings.Contains(got, "cards work, and nothing is reported") {
+		if got := strings.Join(found.Warnings, "\n"); found.Err() != nil || !strings.Contains(got, want) ||
+			!strings.Contains(got, "cards work, and nothing is reported") {
 			t.Errorf("%s: %v %q", file, found.Err(), got)
 		}
 	}
@@ -184,7 +192,8 @@ func TestMissingPasswordIsWarnedOf(t *testing.T) {
 func TestComputerWithoutAChipIsSaidAndNoFault(t *testing.T) {
 	b := newBench(t)
 	b.on.Line = func(string, int) error { return pins.ErrNoChip }
-	if found := b.c.Check(b.on); found.Err() != nil || len(found.Unseen) != 1 || !strings.Contains(found.Unseen[0], "no GPIO chip") {
+	if found := b.c.Check(b.on); found.Err() != nil || len(found.Unseen) != 1 ||
+		!strings.Contains(found.Unseen[0], "no GPIO chip") {
 		t.Errorf("%v %q", found.Err(), found.Unseen)
 	}
 }
@@ -196,7 +205,8 @@ func TestKeyThatEverybodyMayReadIsWarnedOf(t *testing.T) {
 	for mode, warned := range map[os.FileMode]bool{0o644: true, 0o640: false, 0o600: false} {
 		os.Chmod(b.c.CardKey, mode)
 		found := b.c.Check(b.on)
-		if got := strings.Contains(strings.Join(found.Warnings, "\n"), fmt.Sprintf("card-key: everybody on this computer may read %s (mode 0644)", b.c.CardKey)); got != warned || found.Err() != nil {
+		if got := strings.Contains(strings.Join(found.Warnings, "\n"), fmt.Sprintf("card-key: everybody on this computer may read %s (mode 0644)", b.c.CardKey)); got != warned ||
+			found.Err() != nil {
 			t.Errorf("%v: %q %v", mode, found.Warnings, found.Err())
 		}
 	}

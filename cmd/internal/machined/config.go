@@ -139,7 +139,8 @@ const (
 	goodbye = 5 * time.Second        // shutdown's deadline after the relay is off
 )
 
-// screens are the addresses of screens that stand at the machine: what is touched there needs no card where the screen beside it needs none.
+// screens are the addresses of screens that stand at the machine: what is touched there needs no card where the screen
+// beside it needs none.
 func screens(n yamlfile.Node) (out []netip.Addr) {
 	for _, x := range n.List() {
 		a, err := netip.ParseAddr(x.Str())

@@ -62,7 +62,13 @@ func TestWiringThatWouldCloseAtPowerOnIsRefused(t *testing.T) {
 func config(t *testing.T, more string) (Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "machine.yaml")
-	os.WriteFile(path, []byte("portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: credential:card-key\nmachine-key: k\nbundle: { key: k, file: f }\n"+more), 0o600)
+	os.WriteFile(
+		path,
+		[]byte(
+			"portillon: 1\nsite: biklab\nmachine: laser\ndata: data\ncard-key: credential:card-key\nmachine-key: k\nbundle: { key: k, file: f }\n"+more,
+		),
+		0o600,
+	)
 	return ReadConfig(path)
 }
 
@@ -116,7 +122,8 @@ func TestSecretsMayComeFromSystemd(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "card-key"), []byte("00112233\n"), 0o400)
 	c := Config{instance: "laser"}
-	if _, err := c.secrets().read("card-key", "credential:card-key"); err == nil || !strings.Contains(err.Error(), "systemctl start portillond@laser") {
+	if _, err := c.secrets().read("card-key", "credential:card-key"); err == nil ||
+		!strings.Contains(err.Error(), "systemctl start portillond@laser") {
 		t.Error(err)
 	}
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
@@ -125,7 +132,8 @@ func TestSecretsMayComeFromSystemd(t *testing.T) {
 	}
 	for bad, want := range map[string]string{"credential:../card-key": "names no credential", "credential:": "names no credential",
 		"credential:aes-key": "/etc/credstore/portillon.aes-key", "credential:machine-key": "/etc/credstore/portillon.laser.machine-key"} {
-		if _, err := c.secrets().read("x", bad); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), dir) {
+		if _, err := c.secrets().read("x", bad); err == nil || !strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v, want %q", bad, err, want)
 		}
 	}

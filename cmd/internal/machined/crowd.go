@@ -13,7 +13,8 @@ const (
 	crowdMost  = 160 // of all others; this computer's own screen, and the screens that the file names, are not counted
 )
 
-// crowd is a listener that closes connections beyond these limits. Each of the screens has places of its own, which nobody else can take.
+// crowd is a listener that closes connections beyond these limits. Each of the screens has places of its own, which
+// nobody else can take.
 func crowd(l net.Listener, screens []netip.Addr) net.Listener {
 	return &counted{Listener: l, screens: screens, of: map[netip.Addr]int{}}
 }

@@ -41,15 +41,16 @@ type Daemon struct {
 	hand    *hand
 	keeper  *keeper
 	machine *daemon.Machine
-	loop    atomic.Pointer[daemon.Machine] // the same once it runs: until then nothing closes the relay, and a slow disk makes nobody dead
-	uplink  *uplink.Uplink
-	panel   *panel.Panel
-	web     net.Listener
-	socket  net.Listener
-	taps    chan rfid.Event
-	orders  *wire.Commands
-	mended  *mending // the journal was damaged at this start; nil: it was not
-	broken  error    // the journal cannot be opened; nil: it is open
+	// the same once it runs: until then nothing closes the relay, and a slow disk makes nobody dead
+	loop   atomic.Pointer[daemon.Machine]
+	uplink *uplink.Uplink
+	panel  *panel.Panel
+	web    net.Listener
+	socket net.Listener
+	taps   chan rfid.Event
+	orders *wire.Commands
+	mended *mending // the journal was damaged at this start; nil: it was not
+	broken error    // the journal cannot be opened; nil: it is open
 	// brokenStamp is of the file that could not be opened.
 	brokenStamp string
 	older       *daemon.JournalMismatch
@@ -148,7 +149,8 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	if first != nil {
 		zone = first.Policy.Zone
 	}
-	if err := <-guarded; err != nil { // before the last session's end is recorded: a guard that lets its job finish holds the pin, and it is on
+	if err := <-guarded; err != nil {
+		// before the last session's end is recorded: a guard that lets its job finish holds the pin, and it is on
 		return err
 	}
 	owed, err := d.closeOpen(zone)
@@ -185,8 +187,8 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	return d.began(first, refused, d.mishaps(was, why))
 }
 
-// closeOpen records the end of a session that the last daemon left open, with what is known of how long it was. Where the journal does not take
-// it, the session's machine owes it.
+// closeOpen records the end of a session that the last daemon left open, with what is known of how long it was. Where
+// the journal does not take it, the session's machine owes it.
 func (d *Daemon) closeOpen(zone *time.Location) ([]daemon.Owed, error) {
 	left, open, err := d.journal.OpenSession()
 	if err != nil || !open {
@@ -230,7 +232,8 @@ func (d *Daemon) began(first *roster.Roster, refused error, mishaps []journal.En
 	}
 	for _, n := range notes {
 		if _, err := d.journal.Append(n); err != nil {
-			d.log.Error("the journal did not take a record", "why", err) // a full disk: no session will start, and the panel says so
+			// a full disk: no session will start, and the panel says so
+			d.log.Error("the journal did not take a record", "why", err)
 		}
 	}
 	return nil
@@ -307,7 +310,8 @@ func (d *Daemon) guard() *exec.Cmd {
 	return &exec.Cmd{Path: self(), Args: args, Stderr: os.Stderr}
 }
 
-// self is the program that runs: on Linux the file itself, though an upgrade has put another in its place. Daemon and guard speak one version.
+// self is the program that runs: on Linux the file itself, though an upgrade has put another in its place. Daemon and
+// guard speak one version.
 func self() string {
 	const running = "/proc/self/exe"
 	if _, err := os.Stat(running); err == nil {
@@ -352,8 +356,8 @@ func (d *Daemon) hubHealth() daemon.HubHealth {
 	return daemon.HubHealth{Acknowledges: h.Hub, Broker: h.Broker, Since: h.Since, Owed: h.Owed, Overdue: h.Overdue, Why: h.Code(), Detail: h.Detail}
 }
 
-// command carries out an order that came over MQTT, and returns the reply. A refusal names its reason, so that the hub can show it;
-// only a sender that is not the hub, or a command for another machine, gets no reply.
+// command carries out an order that came over MQTT, and returns the reply. A refusal names its reason, so that the hub
+// can show it; only a sender that is not the hub, or a command for another machine, gets no reply.
 func (d *Daemon) command(ctx context.Context, order []byte) []byte {
 	if wire.IsRestore(order) {
 		return d.restore(ctx, order)
@@ -384,8 +388,8 @@ func replyTo(id string, err error) []byte {
 	return b
 }
 
-// leanGC is GOGC once the start is done: a Pi Zero has little memory and this daemon little to do, so half as much garbage
-// may wait. A start takes an eighth longer with it.
+// leanGC is GOGC once the start is done: a Pi Zero has little memory and this daemon little to do, so half as much
+// garbage may wait. A start takes an eighth longer with it.
 const leanGC = 50
 
 // Run works until ctx ends; then the relay is off, the session's end is recorded, and all goroutines have ended.

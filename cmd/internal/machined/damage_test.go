@@ -80,7 +80,15 @@ func newMachineFolder(t *testing.T) *machineFolder {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	b, err := s.Build(site.Order{Version: 1, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: f.hub, CardKey: bytes.Repeat([]byte{0x5a}, 32)})
+	b, err := s.Build(
+		site.Order{
+			Version: 1,
+			Issued:  now,
+			Expires: now.AddDate(0, 1, 0),
+			Signer:  f.hub,
+			CardKey: bytes.Repeat([]byte{0x5a}, 32),
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +284,8 @@ const (
 	remnant  = "salvaged, and begun anew" // what is left is no continuation of what the hub acknowledged
 )
 
-// wantJournal is what becomes of the journal when a file is damaged. Where pages were just folded from the log into the file decides between two.
+// wantJournal is what becomes of the journal when a file is damaged. Where pages were just folded from the log into the
+// file decides between two.
 func wantJournal(name, how string) []string {
 	switch name + "/" + how {
 	case "journal.db/one byte changed":
@@ -304,8 +313,9 @@ func (d *Daemon) journalFate() string {
 	return asItWas
 }
 
-// Journal and log of an earlier day are put back together, as a copy of a memory card is: the hub's acknowledgement shows it, the tags of that day
-// stay, and the journal begins anew. With no acknowledgement kept, the hub says so when it is reached.
+// Journal and log of an earlier day are put back together, as a copy of a memory card is: the hub's acknowledgement
+// shows it, the tags of that day stay, and the journal begins anew. With no acknowledgement kept, the hub says so when
+// it is reached.
 func TestOlderCopyOfTheWholeJournalBeginsAnew(t *testing.T) {
 	f := newMachineFolder(t)
 	c := f.copyOf(t)
@@ -328,12 +338,14 @@ func TestOlderCopyOfTheWholeJournalBeginsAnew(t *testing.T) {
 			g = d.journal.Generation()
 		})
 	}
-	if kept, err := filepath.Glob(c.journalFile() + ".damaged-*"); err != nil || len(kept) != 1 || !bytes.Equal(read(t, kept[0])[:100], b[:100]) {
+	if kept, err := filepath.Glob(c.journalFile() + ".damaged-*"); err != nil || len(kept) != 1 ||
+		!bytes.Equal(read(t, kept[0])[:100], b[:100]) {
 		t.Errorf("the older journal is not kept: %q, %v", kept, err)
 	}
 }
 
-// A journal of another machine, or of a later release, is not moved away: somebody put it there by mistake, or went back a release.
+// A journal of another machine, or of a later release, is not moved away: somebody put it there by mistake, or went
+// back a release.
 func TestJournalThatIsNotThisMachinesIsLeftAsItIs(t *testing.T) {
 	f := newMachineFolder(t)
 	for name, harm := range map[string]string{"another machine": "UPDATE journal SET origin = 'portillon/biklab/vinyl'", "a later release": "PRAGMA user_version = 99"} {
@@ -347,7 +359,8 @@ func TestJournalThatIsNotThisMachinesIsLeftAsItIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.run(t, c, func(d *Daemon) {
-			if d.broken == nil || d.panel.Current().Line != panel.JournalUnusable().Line || !strings.Contains(d.answerOrDo(t, control.Request{Do: "status"}).Status.JournalDamage, "sudo mv ") {
+			if d.broken == nil || d.panel.Current().Line != panel.JournalUnusable().Line ||
+				!strings.Contains(d.answerOrDo(t, control.Request{Do: "status"}).Status.JournalDamage, "sudo mv ") {
 				t.Errorf("%s: %v", name, d.broken)
 			}
 		})
@@ -357,7 +370,8 @@ func TestJournalThatIsNotThisMachinesIsLeftAsItIs(t *testing.T) {
 	}
 }
 
-// A tag that is gone from the facts, or cannot be read there, is on the machine again at the next start: the records show it. A record says so.
+// A tag that is gone from the facts, or cannot be read there, is on the machine again at the next start: the records
+// show it. A record says so.
 func TestTagThatTheFactsLackIsTakenFromTheRecords(t *testing.T) {
 	f := newMachineFolder(t)
 	for _, harm := range []string{"DELETE FROM facts WHERE key = 'tags'", "UPDATE facts SET value = X'7b' WHERE key = 'tags'", "DELETE FROM facts"} {
@@ -398,14 +412,23 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 	if r.Status == nil {
 		t.Fatalf("no status: %+v", r)
 	}
-	t.Logf("began anew %v, salvaged %v, tags %q, journal %d of %d, said %q", d.renewal != nil, d.mended != nil, r.Status.Tags, r.Status.Journal, f.length, r.Status.JournalDamage)
+	t.Logf(
+		"began anew %v, salvaged %v, tags %q, journal %d of %d, said %q",
+		d.renewal != nil,
+		d.mended != nil,
+		r.Status.Tags,
+		r.Status.Journal,
+		f.length,
+		r.Status.JournalDamage,
+	)
 	if d.broken != nil {
 		t.Fatalf("the machine stays off: %v", d.broken)
 	}
 	if begun := d.renewal != nil || d.older != nil; begun != (r.Status.NewJournal != "") {
 		t.Errorf("the journal began anew: %t, and the status says %q", begun, r.Status.JournalDamage)
 	}
-	if r.Status.NewJournal != "" && !strings.Contains(r.Status.JournalDamage, "portillon machine replace laser --hub hub.yaml") {
+	if r.Status.NewJournal != "" &&
+		!strings.Contains(r.Status.JournalDamage, "portillon machine replace laser --hub hub.yaml") {
 		t.Errorf("the status names no command: %q", r.Status.JournalDamage)
 	}
 	if d.mended != nil && checked == nil {
@@ -415,7 +438,12 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 		return slices.ContainsFunc(r.Status.Tags, func(x string) bool { return strings.HasPrefix(x, id) })
 	}
 	if !hangs("t1") && !hangs("journal-new") && !hangs(daemon.TagSalvaged) {
-		t.Errorf("the tag is lost, and nothing stands in its place: %q, journal %d of %d", r.Status.Tags, d.journal.Len(), f.length)
+		t.Errorf(
+			"the tag is lost, and nothing stands in its place: %q, journal %d of %d",
+			r.Status.Tags,
+			d.journal.Len(),
+			f.length,
+		)
 	}
 	if d.journal.Len() < f.length && r.Status.JournalDamage == "" && d.mended == nil {
 		t.Errorf("the journal has %d records, had %d, and nobody says so", d.journal.Len(), f.length)
@@ -423,7 +451,8 @@ func (f *machineFolder) judge(t *testing.T, d *Daemon, checked error) {
 	if v := d.panel.Current(); hangs("journal-new") && v.Note != panel.NewJournal() {
 		t.Errorf("the panel does not say it: %+v", d.panel.Current())
 	}
-	if got := d.answerOrDo(t, control.Request{Do: "tap", Card: inesCard}); !got.OK || !strings.Contains(got.FR, "aintenance") {
+	if got := d.answerOrDo(t, control.Request{Do: "tap", Card: inesCard}); !got.OK ||
+		!strings.Contains(got.FR, "aintenance") {
 		t.Errorf("a maintainer's tap: %+v", got)
 	}
 	if _, err := d.journal.Verify(t.Context()); err != nil {

@@ -9,9 +9,36 @@ import (
 	"testing"
 )
 
-// header are the pins of a Raspberry Pi's 40-pin header by the number of their line (raspberrypi/documentation, gpio.adoc).
-var header = map[int]int{2: 3, 3: 5, 4: 7, 5: 29, 6: 31, 7: 26, 8: 24, 9: 21, 10: 19, 11: 23, 12: 32, 13: 33, 14: 8, 15: 10, 16: 36, 17: 11, 18: 12, 19: 35,
-	20: 38, 21: 40, 22: 15, 23: 16, 24: 18, 25: 22, 26: 37, 27: 13}
+// header are the pins of a Raspberry Pi's 40-pin header by the number of their line (raspberrypi/documentation,
+// gpio.adoc).
+var header = map[int]int{
+	2:  3,
+	3:  5,
+	4:  7,
+	5:  29,
+	6:  31,
+	7:  26,
+	8:  24,
+	9:  21,
+	10: 19,
+	11: 23,
+	12: 32,
+	13: 33,
+	14: 8,
+	15: 10,
+	16: 36,
+	17: 11,
+	18: 12,
+	19: 35,
+	20: 38,
+	21: 40,
+	22: 15,
+	23: 16,
+	24: 18,
+	25: 22,
+	26: 37,
+	27: 13,
+}
 
 // supplies are its other pins.
 var supplies = map[string][]int{"5 V": {2, 4}, "3.3 V": {1, 17}, "GND": {6, 9, 14, 20, 25, 30, 34, 39}}
@@ -87,7 +114,8 @@ func TestWholeWiringIsDrawn(t *testing.T) {
 	}
 }
 
-// Every machine that ships reads its emergency stop: a button that is released must not start a machine whose session lives.
+// Every machine that ships reads its emergency stop: a button that is released must not start a machine whose session
+// lives.
 func TestShippedMachinesReadTheirEmergencyStop(t *testing.T) {
 	paths, _ := filepath.Glob("../../../firmware-config/*.yaml")
 	for _, p := range paths {

@@ -136,8 +136,8 @@ func (d *Daemon) keepHub(ctx context.Context) {
 	}
 }
 
-// waitForHub waits until the hub is looked after again: after a pause, or when the broker is dialled, which a connection
-// that was lost is the reason of. It returns false once ctx ends.
+// waitForHub waits until the hub is looked after again: after a pause, or when the broker is dialled, which a
+// connection that was lost is the reason of. It returns false once ctx ends.
 func (d *Daemon) waitForHub(ctx context.Context, pause time.Duration) bool {
 	soonest, late := time.NewTimer(hubSoonest/2+rand.N(hubSoonest)), time.NewTimer(pause)
 	defer soonest.Stop()

@@ -47,7 +47,8 @@ func TestHubOfAMachineNamesAddressAndName(t *testing.T) {
 		}
 		return ReadConfig(path)
 	}
-	if c, err := read("hub: { address: \"https://192.168.1.9\", name: hub.local }\n"); err != nil || c.Hub != (HubConfig{"192.168.1.9:8443", "hub.local"}) {
+	if c, err := read("hub: { address: \"https://192.168.1.9\", name: hub.local }\n"); err != nil ||
+		c.Hub != (HubConfig{"192.168.1.9:8443", "hub.local"}) {
 		t.Errorf("%+v %v", c.Hub, err)
 	}
 	for add, want := range map[string]string{
@@ -67,10 +68,12 @@ func TestHubOfAMachineNamesAddressAndName(t *testing.T) {
 func TestMachineWithoutItsFilesOfTheEnrolmentHasNoWayToTheHub(t *testing.T) {
 	c := Config{Data: t.TempDir(), Hub: HubConfig{"127.0.0.1:1", "hub.local"}}
 	c.MQTT.HubKey = "portillon-biklab+c260dc51+ARYiNm5YZQpt7c5qwRIEmnUAwwGd0tERIG7mdzSA5fIO"
-	if _, err := c.HubLink(nil, time.Now, func() bool { return true }); err == nil || !strings.Contains(err.Error(), "authority.crt") {
+	if _, err := c.HubLink(nil, time.Now, func() bool { return true }); err == nil ||
+		!strings.Contains(err.Error(), "authority.crt") {
 		t.Error(err)
 	}
-	if _, err := (Config{}).HubLink(nil, time.Now, func() bool { return true }); err == nil || !strings.Contains(err.Error(), "portillond enrol") {
+	if _, err := (Config{}).HubLink(nil, time.Now, func() bool { return true }); err == nil ||
+		!strings.Contains(err.Error(), "portillond enrol") {
 		t.Error(err)
 	}
 }

@@ -24,7 +24,8 @@ import (
 	"portillon/wire"
 )
 
-// This test brings the machine's uplink, the hub and a broker together: what an administrator's typo does is seen only where all three are.
+// This test brings the machine's uplink, the hub and a broker together: what an administrator's typo does is seen only
+// where all three are.
 
 const wayDeadline = 60 * time.Second // for anything that must happen at last
 
@@ -77,7 +78,8 @@ func (w *way) write(name, text string) string {
 	return path
 }
 
-// mosquitto starts Debian's, with the files that portillon hub mosquitto-conf writes, after change has made its typo in the access list.
+// mosquitto starts Debian's, with the files that portillon hub mosquitto-conf writes, after change has made its typo in
+// the access list.
 func (w *way) mosquitto(typo [2]string) {
 	w.t.Helper()
 	program, err := exec.LookPath("mosquitto")
@@ -96,7 +98,15 @@ func (w *way) mosquitto(typo [2]string) {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	m := broker.Mosquitto{Site: "biklab", Hub: "hub", Watcher: "watcher", Machines: []policy.MachineID{"laser"}, Listen: addr, Dir: w.dir, Data: w.dir}
+	m := broker.Mosquitto{
+		Site:     "biklab",
+		Hub:      "hub",
+		Watcher:  "watcher",
+		Machines: []policy.MachineID{"laser"},
+		Listen:   addr,
+		Dir:      w.dir,
+		Data:     w.dir,
+	}
 	acl, err := m.ACL()
 	if err != nil {
 		w.t.Fatal(err)
@@ -146,7 +156,10 @@ func (w *way) until(what string, is func() bool) {
 // hub starts a hub; its clock runs ten seconds each time that it is read, so that nothing waits for its limits.
 func (w *way) hub() *hub.Hub {
 	w.t.Helper()
-	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q, password-file: laser.password }\n", w.pinned)
+	text := fmt.Sprintf(
+		"portillon: 1\nsite: biklab\ndata: data\nkey: hub.key\nmachines:\n  laser: { key: %q, password-file: laser.password }\n",
+		w.pinned,
+	)
 	w.write("laser.password", "l\n")
 	w.write("hub.password", "h\n")
 	if w.broker == "" {
@@ -161,7 +174,10 @@ func (w *way) hub() *hub.Hub {
 	}
 	var mu sync.Mutex
 	now := time.Now()
-	h, err := hub.New(c, hub.Options{Now: func() time.Time { mu.Lock(); defer mu.Unlock(); now = now.Add(10 * time.Second); return now }})
+	h, err := hub.New(
+		c,
+		hub.Options{Now: func() time.Time { mu.Lock(); defer mu.Unlock(); now = now.Add(10 * time.Second); return now }},
+	)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -180,7 +196,10 @@ func (w *way) background(f func(context.Context), after func()) {
 // uplink starts a machine's, with some records, and gives its clock.
 func (w *way) uplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
 	w.t.Helper()
-	j, err := journal.Open(filepath.Join(w.dir, "journal.db"), journal.Options{Site: "biklab", Machine: "laser", Signer: w.machine})
+	j, err := journal.Open(
+		filepath.Join(w.dir, "journal.db"),
+		journal.Options{Site: "biklab", Machine: "laser", Signer: w.machine},
+	)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -192,8 +211,22 @@ func (w *way) uplink(url string, records int) (*uplink.Uplink, *atomic.Int64) {
 	w.journal = j
 	clock := &atomic.Int64{}
 	clock.Store(3_600_000)
-	u, err := uplink.New(uplink.Config{Broker: url, Username: "laser", PasswordFile: w.write("machine.password", "l\n"), Site: "biklab", Machine: "laser",
-		Keys: w.hubKeys, Stall: 100 * time.Millisecond, StallMax: time.Second, ProbeMax: 200 * time.Millisecond, Mono: clock.Load}, j, uplink.Handlers{})
+	u, err := uplink.New(
+		uplink.Config{
+			Broker:       url,
+			Username:     "laser",
+			PasswordFile: w.write("machine.password", "l\n"),
+			Site:         "biklab",
+			Machine:      "laser",
+			Keys:         w.hubKeys,
+			Stall:        100 * time.Millisecond,
+			StallMax:     time.Second,
+			ProbeMax:     200 * time.Millisecond,
+			Mono:         clock.Load,
+		},
+		j,
+		uplink.Handlers{},
+	)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -41,8 +41,8 @@ func (d *Daemon) damaged(err error) {
 	}
 }
 
-// openJournal opens the journal. A damaged one is salvaged first, and what is left takes its place. Where nothing is left, or the journal is not
-// the one that the hub has acknowledged, a new journal begins (renewal).
+// openJournal opens the journal. A damaged one is salvaged first, and what is left takes its place. Where nothing is
+// left, or the journal is not the one that the hub has acknowledged, a new journal begins (renewal).
 func (d *Daemon) openJournal(ctx context.Context, k keys) error {
 	path, o := d.c.journalFile(), d.journalOptions(k.signer)
 	j, err := openExamined(ctx, path, o)
@@ -163,7 +163,8 @@ func (d *Daemon) olderThanAcked(k keys) *daemon.JournalMismatch {
 		return &daemon.JournalMismatch{Hub: a.Seq, Here: n, New: a.Generation != d.journal.Generation()}
 	}
 	root, err := d.journal.Root(a.Seq)
-	if err != nil || hex.EncodeToString(root[:]) == a.Root { // a root that a lost record hides is compared when the hub answers
+	if err != nil || hex.EncodeToString(root[:]) == a.Root {
+		// a root that a lost record hides is compared when the hub answers
 		return nil
 	}
 	return &daemon.JournalMismatch{Hub: a.Seq, Here: d.journal.Len()}

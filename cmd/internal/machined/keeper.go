@@ -22,8 +22,9 @@ import (
 	"portillon/wire"
 )
 
-// keeper keeps the bundle that the machine works from: it takes a better one from the bundle file or from a manifest that
-// came over MQTT, and refuses all others with their reason. What is in force stays in force until the next is whole.
+// keeper keeps the bundle that the machine works from: it takes a better one from the bundle file or from a manifest
+// that came over MQTT, and refuses all others with their reason. What is in force stays in force until the next is
+// whole.
 type keeper struct {
 	store     wire.Store
 	conf      BundleConfig
@@ -53,17 +54,19 @@ type keeper struct {
 
 	askCardKeys  func(context.Context) ([][]byte, error)               // the hub's; nil: the machine was not enrolled
 	keepCardKeys func(given, held [][]byte) (kept [][]byte, err error) // on the disk
-	askAgain     chan struct{}                                         // the hub's card keys are asked for again; holds one
-	back         givenBack
+	// the hub's card keys are asked for again; holds one
+	askAgain chan struct{}
+	back     givenBack
 }
 
 // look is how often the bundle file is looked at again.
 const look = 2 * time.Second
 
-// first is the roster to begin with: the bundle in the store, or a newer one in the file. nil without error: there is none yet.
+// first is the roster to begin with: the bundle in the store, or a newer one in the file. nil without error: there is
+// none yet.
 //
-// A start verifies few credentials: systemd waits for it, and so do members. A bundle with more is loaded by run, beside
-// the taps. Until then the bundle before serves, or the panel says that the list is being verified.
+// A start verifies few credentials: systemd waits for it, and so do members. A bundle with more is loaded by run,
+// beside the taps. Until then the bundle before serves, or the panel says that the list is being verified.
 func (k *keeper) first() (*roster.Roster, error) {
 	k.options.MaxUnverified = unverifiedAtStart
 	defer func() { k.options.MaxUnverified = 0 }()
@@ -145,7 +148,8 @@ func (k *keeper) load(m wire.Manifest) (*roster.Roster, error) {
 	return r, nil
 }
 
-// fromFile takes the bundle file if it has changed since it was last looked at, and is newer. nil without error: nothing new.
+// fromFile takes the bundle file if it has changed since it was last looked at, and is newer. nil without error:
+// nothing new.
 func (k *keeper) fromFile() (_ *roster.Roster, err error) {
 	if k.conf.File == "" {
 		return nil, nil

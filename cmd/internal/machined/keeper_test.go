@@ -34,17 +34,26 @@ func exampleKeeper(t *testing.T) (*keeper, func(version uint64) *site.Built) {
 	}
 	card, now := bytes.Repeat([]byte{1}, 32), time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 	build := func(version uint64) *site.Built {
-		b, err := s.Build(site.Order{Version: version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: card})
+		b, err := s.Build(
+			site.Order{Version: version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: card},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b
 	}
-	return &keeper{machine: "laser", store: wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(verifier)}, options: roster.Options{CardKey: card},
-		now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler), manifests: make(chan []byte, 1)}, build
+	return &keeper{
+		machine:   "laser",
+		store:     wire.Store{Dir: t.TempDir(), Site: "biklab", Keys: note.VerifierList(verifier)},
+		options:   roster.Options{CardKey: card},
+		now:       func() time.Time { return now },
+		log:       slog.New(slog.DiscardHandler),
+		manifests: make(chan []byte, 1),
+	}, build
 }
 
-// The hub offers its bundle whenever a state changes. A machine that cannot take it says so once: each refusal is a record, written to the disk.
+// The hub offers its bundle whenever a state changes. A machine that cannot take it says so once: each refusal is a
+// record, written to the disk.
 func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, build := exampleKeeper(t)
@@ -136,7 +145,9 @@ func TestDeniedMembersAreLoggedWithTheFieldThatIsUnknown(t *testing.T) {
 	if _, err := k.first(); err != nil || log.Len() != 0 {
 		t.Fatalf("%v, %s", err, log.String())
 	}
-	member, _ := wire.EncodeChunk(map[string]any{"members": []any{map[string]any{"id": "m-1", "name": "n", "critical": []string{"novel"}, "novel": 1}}})
+	member, _ := wire.EncodeChunk(
+		map[string]any{"members": []any{map[string]any{"id": "m-1", "name": "n", "critical": []string{"novel"}, "novel": 1}}},
+	)
 	for i, c := range b.Manifest.Chunks {
 		if c.Name == wire.RosterChunk(wire.Bucket("m-020dc2")) {
 			b.Manifest.Chunks[i] = wire.Chunk{Name: c.Name, SHA256: wire.Hash(member), Size: int64(len(member))}

@@ -33,7 +33,15 @@ func otherCard(t *testing.T, k *keeper, build func(uint64) *site.Built, version 
 	signer, _ := note.NewSigner(skey)
 	v, _ := note.NewVerifier(vkey)
 	old := build(1).Manifest
-	b, err := s.Build(site.Order{Version: version, Issued: old.Issued, Expires: old.Expires, Signer: signer, CardKey: bytes.Repeat([]byte{2}, 32)})
+	b, err := s.Build(
+		site.Order{
+			Version: version,
+			Issued:  old.Issued,
+			Expires: old.Expires,
+			Signer:  signer,
+			CardKey: bytes.Repeat([]byte{2}, 32),
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,13 +179,22 @@ func TestCheckNamesTheSignerOfABundleThatItRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built, err := s.Build(site.Order{Version: 2, Issued: time.Now(), Expires: time.Now().AddDate(0, 1, 0), Signer: signer, CardKey: bytes.Repeat([]byte("k"), 16)})
+	built, err := s.Build(
+		site.Order{
+			Version: 2,
+			Issued:  time.Now(),
+			Expires: time.Now().AddDate(0, 1, 0),
+			Signer:  signer,
+			CardKey: bytes.Repeat([]byte("k"), 16),
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.put(t, "site.bundle", string(bundleOf(t, built)))
 	err = b.c.Check(b.on).Err()
-	if err == nil || !strings.Contains(err.Error(), `it is signed by "laser.biklab", want "portillon-biklab" (bundle: key)`) {
+	if err == nil ||
+		!strings.Contains(err.Error(), `it is signed by "laser.biklab", want "portillon-biklab" (bundle: key)`) {
 		t.Error(err)
 	}
 }

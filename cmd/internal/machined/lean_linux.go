@@ -12,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lean gives back what starting took: the heap's garbage, and the pages of the program itself that only its beginning needed. The kernel reads
-// those from the file again where they are needed after all (madvise(2), MADV_DONTNEED on a private mapping of a file that nobody wrote to).
-// A Pi Zero has 512 MB for everything, and the guard, which is the same program, runs a thousandth of it.
+// lean gives back what starting took: the heap's garbage, and the pages of the program itself that only its beginning
+// needed. The kernel reads those from the file again where they are needed after all (madvise(2), MADV_DONTNEED on a
+// private mapping of a file that nobody wrote to). A Pi Zero has 512 MB for everything, and the guard, which is the
+// same program, runs a thousandth of it.
 func lean() {
 	debug.FreeOSMemory()
 	f, err := os.Open("/proc/self/maps")
@@ -38,7 +39,8 @@ func lean() {
 	}
 }
 
-// untouched reports whether the program's read-only pages are the file's own: in a position-independent one the loader has written to them.
+// untouched reports whether the program's read-only pages are the file's own: in a position-independent one the loader
+// has written to them.
 func untouched() bool {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {
@@ -47,5 +49,6 @@ func untouched() bool {
 	defer f.Close()
 	head := make([]byte, 18)
 	_, err = io.ReadFull(f, head)
-	return err == nil && string(head[:4]) == "\x7fELF" && binary.NativeEndian.Uint16(head[16:]) == 2 // e_type, ET_EXEC (elf(5))
+	// e_type, ET_EXEC (elf(5))
+	return err == nil && string(head[:4]) == "\x7fELF" && binary.NativeEndian.Uint16(head[16:]) == 2
 }

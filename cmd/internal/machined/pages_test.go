@@ -62,7 +62,19 @@ func readWiringPage(t *testing.T, name string) (p wiringPage) {
 		}
 		return out
 	}
-	p.links, p.drawings, p.acceptance, p.figures = first(anchorOf, 1), first(imageOf, 2), first(acceptOf, 1), first(figureOf, 1)
+	p.links, p.drawings, p.acceptance, p.figures = first(
+		anchorOf,
+		1,
+	), first(
+		imageOf,
+		2,
+	), first(
+		acceptOf,
+		1,
+	), first(
+		figureOf,
+		1,
+	)
 	p.commands = strings.Split(strings.Join(first(blockOf, 1), ""), "\n")
 	p.code = first(spanOf, 1)
 	slices.Sort(p.code)
@@ -119,7 +131,13 @@ func TestWiringPagesAgreeInBothLanguages(t *testing.T) {
 		}
 		for i := range max(len(x.en), len(x.fr)) {
 			if i >= len(x.en) || i >= len(x.fr) || x.en[i] != x.fr[i] {
-				t.Errorf("%s differ from number %d on:\nREADME.md   %.200q\nLISEZMOI.md %.200q", x.what, i, x.en[min(i, len(x.en)):], x.fr[min(i, len(x.fr)):])
+				t.Errorf(
+					"%s differ from number %d on:\nREADME.md   %.200q\nLISEZMOI.md %.200q",
+					x.what,
+					i,
+					x.en[min(i, len(x.en)):],
+					x.fr[min(i, len(x.fr)):],
+				)
 				break
 			}
 		}
@@ -227,8 +245,10 @@ func TestDrawingsOfTheWiringPagesExistAndAreShown(t *testing.T) {
 // The steps that portillon setup walks through, by the names that it and the pages share.
 func TestAcceptanceListIsWhole(t *testing.T) {
 	en, _ := bothWiringPages(t)
-	want := strings.Fields("supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed daemon-stopped guard-killed pi-unplugged " +
-		"pi-halted reader-unplugged door lid-without-portillon feedback-wire contactor-held busy exhaust isolation")
+	want := strings.Fields(
+		"supply-without-pi boot switch-left-on tap tap-again e-stop e-stop-wire daemon-killed daemon-stopped guard-killed pi-unplugged " +
+			"pi-halted reader-unplugged door lid-without-portillon feedback-wire contactor-held busy exhaust isolation",
+	)
 	if !slices.Equal(en.acceptance, want) {
 		t.Errorf("the list has %q, want %q", en.acceptance, want)
 	}

@@ -12,7 +12,8 @@ import (
 	"portillon/daemon/journal"
 )
 
-// What rdm6300-relay.yaml says: password-file: credential:mqtt-password. The broker hears the password, not a file's name that is none.
+// What rdm6300-relay.yaml says: password-file: credential:mqtt-password. The broker hears the password, not a file's
+// name that is none.
 func TestBrokersPasswordMayBeACredential(t *testing.T) {
 	b := newBench(t)
 	for unit, file := range map[string]string{"card-key": "portillon.card-key", "machine-key": "portillon.laser.machine-key"} {

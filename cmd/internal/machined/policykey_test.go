@@ -34,7 +34,8 @@ func TestOneKeyStandsForBothUnlessAPolicyKeyIsPinnedApart(t *testing.T) {
 		"they are two of two": {pol, site, true, keykind.Hub, "“portillon:policy:biklab” signs the policy, “portillon:site:biklab” the bundles"},
 	} {
 		x := Config{PolicyKey: c.policy, Bundle: BundleConfig{Key: c.bundle}}
-		if x.PolicyApart() != c.apart || x.bundleKind() != c.bundleKind || !strings.Contains(x.KeySituation().EN, c.said) || x.KeySituation().FR == "" {
+		if x.PolicyApart() != c.apart || x.bundleKind() != c.bundleKind || !strings.Contains(x.KeySituation().EN, c.said) ||
+			x.KeySituation().FR == "" {
 			t.Errorf("%s: apart %v, %v, %q", name, x.PolicyApart(), x.bundleKind(), x.KeySituation().EN)
 		}
 		k, _ := x.keys(secrets{})
@@ -83,10 +84,14 @@ func TestRefusedPolicyIsShownUntilAGoodOneComes(t *testing.T) {
 	err := v.offer(f.sign(s))
 	v.k.refusedManifest = refusalOf(err)
 	v.k.note(v.k.state)
-	if !isWrongKey(err) || !strings.Contains(told.Refused, "policy-unsigned: bundle version 2: no policy key has signed it") {
+	if !isWrongKey(err) ||
+		!strings.Contains(told.Refused, "policy-unsigned: bundle version 2: no policy key has signed it") {
 		t.Errorf("%v, told %q", err, told.Refused)
 	}
-	if said := (Config{PolicyKey: publicKey(t, "portillon:policy:biklab")}).explain(err).Error(); !strings.HasSuffix(said, `want "portillon:policy:biklab" (policy-key)`) {
+	if said := (Config{PolicyKey: publicKey(t, "portillon:policy:biklab")}).explain(err).Error(); !strings.HasSuffix(
+		said,
+		`want "portillon:policy:biklab" (policy-key)`,
+	) {
 		t.Error(said)
 	}
 	err = v.offer(s.build(3, 6, "policy.yaml", thiefNow, nil))
@@ -97,7 +102,8 @@ func TestRefusedPolicyIsShownUntilAGoodOneComes(t *testing.T) {
 	}
 }
 
-// A machine that pins a policy key later works from no bundle that this key has not signed, and takes the next that it has.
+// A machine that pins a policy key later works from no bundle that this key has not signed, and takes the next that it
+// has.
 func TestMachineThatPinsAPolicyKeyWaitsForASignedPolicy(t *testing.T) {
 	s := newThiefSite(t, situations[1])
 	keys := s.policyKeys

@@ -21,8 +21,9 @@ import (
 
 // ReaderConfig is the card reader.
 type ReaderConfig struct {
-	Kind   string // one of readers
-	Port   string // a device file; of a PN532 with its bus before it: serial:/dev/ttyAMA0; pcsc: the beginning of the reader's name
+	Kind string // one of readers
+	// a device file; of a PN532 with its bus before it: serial:/dev/ttyAMA0; pcsc: the beginning of the reader's name
+	Port   string
 	Format string // keyboard: decimal or hex
 	Slot   bool   // the card stands in a slot for as long as the session lasts
 	Gain   int    // mfrc522: of its receiver, in dB
@@ -36,9 +37,11 @@ type ReaderConfig struct {
 
 	prove rfid.Prove // nil: a card's number is all that counts
 	keys  func()     // wiegand: called when keys are pressed on the reader's keypad
-	// unread is called with what the reader sends and that is no card's number; nil: nobody wants to know. It must not block.
+	// unread is called with what the reader sends and that is no card's number; nil: nobody wants to know. It must not
+	// block.
 	unread func(rfid.Unread)
-	// heard is called with all that a reader sends, for whoever tests one; nil: nobody does. Chips that are asked send nothing by themselves.
+	// heard is called with all that a reader sends, for whoever tests one; nil: nobody does. Chips that are asked send
+	// nothing by themselves.
 	heard func(string)
 }
 
@@ -220,7 +223,8 @@ func openMFRC522(c ReaderConfig) (r rfid.Reader, err error) {
 	return rfid.Polling{Chip: onLines{d, held}, Slot: c.Slot, Unread: c.unread}.Reader(), nil
 }
 
-// lines are pins that the kernel gives to one holder: they are let go when the reader is, or it could never be opened again.
+// lines are pins that the kernel gives to one holder: they are let go when the reader is, or it could never be opened
+// again.
 type lines []interface{ Halt() error }
 
 // Halt lets them go.

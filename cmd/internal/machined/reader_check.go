@@ -15,7 +15,8 @@ var (
 	i2cFile = regexp.MustCompile(`^/dev/i2c-(0|[1-9][0-9]{0,3})$`)
 )
 
-// refuse finds what opening this reader would refuse on any computer: what a check does not see leaves a machine without a reader.
+// refuse finds what opening this reader would refuse on any computer: what a check does not see leaves a machine
+// without a reader.
 func (c ReaderConfig) refuse(n yamlfile.Node) {
 	if b := n.Get("bits"); b.Present() {
 		if err := wiegand.CheckBits(c.Bits); err != nil {
@@ -56,6 +57,7 @@ func (c ReaderConfig) refusePort(n yamlfile.Node) {
 	}
 }
 
-// shortNumbers reports whether the reader may give a part of a card's number: 26 bits of a Wiegand reader, the last ten digits of a USB
-// reader. The others give whole numbers, so a whole number at their machine is never taken for the short form of another card.
+// shortNumbers reports whether the reader may give a part of a card's number: 26 bits of a Wiegand reader, the last ten
+// digits of a USB reader. The others give whole numbers, so a whole number at their machine is never taken for the
+// short form of another card.
 func (c ReaderConfig) shortNumbers() bool { return c.Kind == "wiegand" || c.Kind == "keyboard" }

@@ -13,8 +13,9 @@ import (
 const SpecHint = "MACHINE.yaml, keyboard:/dev/input/by-id/…-event-kbd, rdm6300:/dev/ttyAMA0, pn532:serial:/dev/ttyAMA0, " +
 	"mfrc522:/dev/spidev0.0, pcsc:NAME or wiegand:gpio:pinctrl-/23,gpio:pinctrl-/24"
 
-// ReaderSpec is the reader that a command line names: by the machine.yaml that it stands in, or as KIND:PORT, wiegand:D0,D1. format (of a
-// keyboard) and bits (of Wiegand) may be empty. What machine.yaml would refuse is refused here.
+// ReaderSpec is the reader that a command line names: by the machine.yaml that it stands in, or as KIND:PORT,
+// wiegand:D0,D1. format (of a keyboard) and bits (of Wiegand) may be empty. What machine.yaml would refuse is refused
+// here.
 func ReaderSpec(spec, format, bits string) (ReaderConfig, error) {
 	if strings.HasSuffix(spec, ".yaml") {
 		c, err := ReadConfig(spec)

@@ -79,7 +79,8 @@ func tapOf(t *testing.T, card *strongtest.Card, key string) rfid.Tap {
 	return tap
 }
 
-// From the bytes on the serial line to the proof: a card of the site, one whose keys are another's, and one that copied a number.
+// From the bytes on the serial line to the proof: a card of the site, one whose keys are another's, and one that copied
+// a number.
 func TestCardProvesTheSitesKeyThroughTheWholeReader(t *testing.T) {
 	key, s := keyFile(t)
 	uid := [7]byte{4, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66}
@@ -112,7 +113,10 @@ func TestCardProvesTheSitesKeyThroughTheWholeReader(t *testing.T) {
 
 func TestPN532NamesItsBus(t *testing.T) {
 	for port, ok := range map[string]bool{"serial:/dev/ttyAMA0": true, "i2c:/dev/i2c-1": true, "spi:/dev/spidev0.0": true, "/dev/ttyAMA0": false, "usb:x": false} {
-		_, err := config(t, "reader: { kind: pn532, port: \""+port+"\", aes-key: credential:aes-key }\nrelay: { pin: \"gpio:pinctrl-/17\" }\n")
+		_, err := config(
+			t,
+			"reader: { kind: pn532, port: \""+port+"\", aes-key: credential:aes-key }\nrelay: { pin: \"gpio:pinctrl-/17\" }\n",
+		)
 		if (err == nil) != ok {
 			t.Errorf("%s: %v", port, err)
 		}

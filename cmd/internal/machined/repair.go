@@ -18,7 +18,8 @@ import (
 const (
 	// repairEvery is how often a damaged bundle is repaired again: the hub may be away, and another file may come.
 	repairEvery = 30 * time.Second
-	// verifyEvery is how often all chunks on the disk are compared with their hashes: a card that wears out is noticed before a start.
+	// verifyEvery is how often all chunks on the disk are compared with their hashes: a card that wears out is noticed
+	// before a start.
 	verifyEvery = time.Hour
 )
 
@@ -37,8 +38,8 @@ func (k *keeper) note(s daemon.BundleState) {
 	}
 }
 
-// inForce loads the bundle of the store. Damaged chunks are taken from the bundle file or from a folder first; the network is not waited
-// for at a start. Where the bundle cannot be loaded all the same, it loads the version before.
+// inForce loads the bundle of the store. Damaged chunks are taken from the bundle file or from a folder first; the
+// network is not waited for at a start. Where the bundle cannot be loaded all the same, it loads the version before.
 func (k *keeper) inForce(ctx context.Context, network bool) (*roster.Roster, error) {
 	m, err := k.store.Current()
 	if err == nil {
@@ -50,7 +51,8 @@ func (k *keeper) inForce(ctx context.Context, network bool) (*roster.Roster, err
 			return r, nil
 		}
 		if err = lerr; damage == "" && !isWrongKey(err) {
-			return nil, err // it is whole, and says what cannot be worked from; of a wrong key, the one before may be of the right one
+			// it is whole, and says what cannot be worked from; of a wrong key, the one before may be of the right one
+			return nil, err
 		}
 	}
 	before, perr := k.store.Previous()
@@ -134,7 +136,8 @@ func damageOf(m wire.Manifest, damaged []wire.Chunk, why error) string {
 	return out
 }
 
-// upkeep repairs a damaged bundle, and looks for damage now and then. It returns a roster where there is a better one than before.
+// upkeep repairs a damaged bundle, and looks for damage now and then. It returns a roster where there is a better one
+// than before.
 func (k *keeper) upkeep(ctx context.Context) *roster.Roster {
 	now := time.Now()
 	switch {

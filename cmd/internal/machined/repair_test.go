@@ -19,7 +19,8 @@ import (
 	"portillon/wire"
 )
 
-// damages are what a worn card or a power cut does to a file. older is what the file held in the version before, nil where it is new.
+// damages are what a worn card or a power cut does to a file. older is what the file held in the version before, nil
+// where it is new.
 var damages = map[string]func(path string, older []byte) error{
 	"one byte changed": func(path string, _ []byte) error {
 		b, err := os.ReadFile(path)
@@ -132,8 +133,13 @@ func bundleOf(t *testing.T, b *site.Built) []byte {
 	return out.Bytes()
 }
 
-// restart is the machine's next start, and its first look at all chunks, on a copy of its folder in which one file is damaged, with the sources that it has.
-func (s *stopped) restart(t *testing.T, source string, damage func(data string) error) (*keeper, *roster.Roster, error) {
+// restart is the machine's next start, and its first look at all chunks, on a copy of its folder in which one file is
+// damaged, with the sources that it has.
+func (s *stopped) restart(
+	t *testing.T,
+	source string,
+	damage func(data string) error,
+) (*keeper, *roster.Roster, error) {
 	t.Helper()
 	k := *s.k
 	data := t.TempDir()
@@ -160,14 +166,19 @@ func (s *stopped) restart(t *testing.T, source string, damage func(data string) 
 	return &k, r, err
 }
 
-// Whatever happens to one file at a stop, taps work at the next start, or the machine says why not; what has a source is repaired.
+// Whatever happens to one file at a stop, taps work at the next start, or the machine says why not; what has a source
+// is repaired.
 func TestEachDamagedFileIsRepairedOrNamed(t *testing.T) {
 	s := stop(t)
 	for _, source := range []string{"file", "folder", "none"} {
 		for _, name := range s.files(t) {
 			for how, damage := range damages {
 				t.Run(source+"/"+filepath.Base(name)+"/"+how, func(t *testing.T) {
-					k, r, err := s.restart(t, source, func(data string) error { return damage(filepath.Join(data, name), s.older[name]) })
+					k, r, err := s.restart(
+						t,
+						source,
+						func(data string) error { return damage(filepath.Join(data, name), s.older[name]) },
+					)
 					m, cerr := k.store.Current()
 					whole := cerr == nil && len(k.store.Damaged(m)) == 0
 					if !whole && k.state.Damage == "" && err == nil {
@@ -210,7 +221,11 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	policy, _ := m.Chunk(wire.PolicyChunk)
-	k, r, err := s.restart(t, "none", func(data string) error { return os.Remove(filepath.Join(data, "bundle/chunks", policy.SHA256)) })
+	k, r, err := s.restart(
+		t,
+		"none",
+		func(data string) error { return os.Remove(filepath.Join(data, "bundle/chunks", policy.SHA256)) },
+	)
 	if r != nil || err == nil || !strings.Contains(k.state.Damage, "policy.yaml") {
 		t.Fatalf("both versions share the policy: %v, %v, %q", r != nil, err, k.state.Damage)
 	}
@@ -253,7 +268,8 @@ func TestCheckNamesADamagedBundle(t *testing.T) {
 	if err := os.Remove(filepath.Join(s.k.store.Dir, "chunks", status.SHA256)); err != nil {
 		t.Fatal(err)
 	}
-	if damage := (Config{}).checkStore(s.k.store); !strings.Contains(damage, "version 2: damaged on the disk: status") || !strings.Contains(damage, "copy the bundle file again") {
+	if damage := (Config{}).checkStore(s.k.store); !strings.Contains(damage, "version 2: damaged on the disk: status") ||
+		!strings.Contains(damage, "copy the bundle file again") {
 		t.Error(damage)
 	}
 	if err := os.WriteFile(filepath.Join(s.k.store.Dir, "manifest"), []byte("x"), 0o600); err != nil {

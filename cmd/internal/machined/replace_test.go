@@ -24,7 +24,11 @@ import (
 // withHub starts the hub of the machine's site, and ends it with the test.
 func (f *machineFolder) withHub(t *testing.T) (*hub.Hub, hub.Config) {
 	t.Helper()
-	text := fmt.Sprintf("portillon: 1\nsite: biklab\ndata: %q\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: \"127.0.0.1:0\" }\n", t.TempDir(), f.public)
+	text := fmt.Sprintf(
+		"portillon: 1\nsite: biklab\ndata: %q\nkey: hub.key\nmachines:\n  laser: { key: %q }\nmqtt: { listen: \"127.0.0.1:0\" }\n",
+		t.TempDir(),
+		f.public,
+	)
 	path := filepath.Join(f.dir, "hub.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -49,8 +53,9 @@ func (d *Daemon) status(t *testing.T) control.Status {
 	return *d.answerOrDo(t, control.Request{Do: "status"}).Status
 }
 
-// A machine gets a new memory card: nothing of its data is there. It is out of service until the hub has accepted its new journal by one act; then
-// the tag, the practice and the hours of the old journal are back, and only the tag of the old journal is on it.
+// A machine gets a new memory card: nothing of its data is there. It is out of service until the hub has accepted its
+// new journal by one act; then the tag, the practice and the hours of the old journal are back, and only the tag of the
+// old journal is on it.
 func TestMachineWithANewMemoryCardIsReplacedByOneAct(t *testing.T) {
 	f := newMachineFolder(t)
 	h, hc := f.withHub(t)
@@ -70,9 +75,13 @@ func TestMachineWithANewMemoryCardIsReplacedByOneAct(t *testing.T) {
 	f.run(t, c, func(d *Daemon) {
 		w.until("the tag of the new journal", func() bool {
 			s := d.status(t)
-			return s.NewJournal == string(d.journal.Generation()) && slices.ContainsFunc(s.Tags, func(x string) bool { return strings.HasPrefix(x, "journal-new-") })
+			return s.NewJournal == string(d.journal.Generation()) &&
+				slices.ContainsFunc(s.Tags, func(x string) bool { return strings.HasPrefix(x, "journal-new-") })
 		})
-		w.until("the refusal at the hub", func() bool { m := h.Machines()[0]; return strings.HasPrefix(m.Trouble, "other-generation") })
+		w.until(
+			"the refusal at the hub",
+			func() bool { m := h.Machines()[0]; return strings.HasPrefix(m.Trouble, "other-generation") },
+		)
 		l, err := ledger.Open(hc.Ledger(), hc.Site, hc.Keys())
 		if err != nil {
 			t.Fatal(err)

@@ -64,11 +64,15 @@ func TestHubRestoredFromAnOlderBackupAgreesWithItsMachineAgain(t *testing.T) {
 	}
 	c.MQTT.Broker = h.Broker()
 	f.run(t, c, func(d *Daemon) {
-		w.until("the restored hub to hold all", func() bool { m := h.Machines()[0]; return m.Held == d.journal.Len() && d.uplink.Acked() == m.Held })
+		w.until(
+			"the restored hub to hold all",
+			func() bool { m := h.Machines()[0]; return m.Held == d.journal.Len() && d.uplink.Acked() == m.Held },
+		)
 		if m := h.Machines()[0]; m.Trouble != "" {
 			t.Error(m.Trouble)
 		}
-		if s := d.status(t); s.NewJournal != "" || s.JournalDamage != "" || strings.Contains(strings.Join(s.Tags, " "), "journal-") {
+		if s := d.status(t); s.NewJournal != "" || s.JournalDamage != "" ||
+			strings.Contains(strings.Join(s.Tags, " "), "journal-") {
 			t.Errorf("tags %q, new journal %q, damage %q", s.Tags, s.NewJournal, s.JournalDamage)
 		}
 		next := uint64(1)

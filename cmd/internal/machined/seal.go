@@ -7,8 +7,8 @@ import (
 	"portillon/wire"
 )
 
-// sealKey is the hub's newest key for sealed cards, as an acknowledgement brought it. It outlives a restart in the acknowledgement that is
-// kept beside the journal.
+// sealKey is the hub's newest key for sealed cards, as an acknowledgement brought it. It outlives a restart in the
+// acknowledgement that is kept beside the journal.
 type sealKey struct{ public atomic.Pointer[string] }
 
 // get is the key; empty: none is known.

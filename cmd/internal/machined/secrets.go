@@ -15,7 +15,8 @@ import (
 	"portillon/rfid/strong"
 )
 
-// credential begins the name of a secret that systemd hands over (systemd.exec(5), LoadCredential=), in place of a file's.
+// credential begins the name of a secret that systemd hands over (systemd.exec(5), LoadCredential=), in place of a
+// file's.
 const credential = "credential:"
 
 // credstore is where the unit has systemd look for what it hands over: root's alone.
@@ -35,7 +36,8 @@ func (c Config) secrets() secrets {
 	return secrets{unit: os.Getenv("CREDENTIALS_DIRECTORY"), instance: c.instance}
 }
 
-// file is the name in the store of what the unit hands over as this credential (systemd/portillond@.service: LoadCredential=).
+// file is the name in the store of what the unit hands over as this credential (systemd/portillond@.service:
+// LoadCredential=).
 func (s secrets) file(name string) string {
 	if name == "card-key" || name == "aes-key" { // the site's, the same for every machine on this computer
 		return "portillon." + name

@@ -11,8 +11,8 @@ import (
 // diskEvery is how often the free room of the disk is looked at.
 const diskEvery = time.Minute
 
-// stateKeys are the keys that the machine's state names, and how much room its disk has. The result may be called by one
-// goroutine.
+// stateKeys are the keys that the machine's state names, and how much room its disk has. The result may be called by
+// one goroutine.
 func (c Config) stateKeys(k keys, free func(dir string) (uint64, error)) func() wire.StateKeys {
 	public := ""
 	if text, err := c.secrets().read("machine-key", c.MachineKey); err == nil {
@@ -37,8 +37,8 @@ func (c Config) stateKeys(k keys, free func(dir string) (uint64, error)) func() 
 	}
 }
 
-// roundedMB is a number of bytes in MB, in steps that keep a state from changing with every record: 10 MB below 1 GB, 100
-// MB above. The least that is said is 1.
+// roundedMB is a number of bytes in MB, in steps that keep a state from changing with every record: 10 MB below 1 GB,
+// 100 MB above. The least that is said is 1.
 func roundedMB(bytes uint64) int64 {
 	mb := int64(min(bytes/1e6, 1<<40))
 	step := int64(100)

@@ -15,10 +15,10 @@ import (
 	"portillon/wire"
 )
 
-// The thief of the hub key at the site's broker: they read what the machine sends, and acknowledge it, though nobody keeps
-// it. An acknowledgement of other records than the machine's, of more than it wrote, of another machine, or of another key
-// is not believed. One with the machine's own root is ("open" in docs/security.md): the machine then owes nothing, and all
-// its records stay in its journal.
+// The thief of the hub key at the site's broker: they read what the machine sends, and acknowledge it, though nobody
+// keeps it. An acknowledgement of other records than the machine's, of more than it wrote, of another machine, or of
+// another key is not believed. One with the machine's own root is ("open" in docs/security.md): the machine then owes
+// nothing, and all its records stay in its journal.
 func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	const records = 5
 	w := newWay(t)
@@ -70,7 +70,8 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 	}
 	u, _ := w.uplink(url, records)
 	g := w.journal.Generation()
-	say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief) // the hub holds nothing: the machine sends all
+	// the hub holds nothing: the machine sends all
+	say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
 	var stolen wire.Checkpoint
 	w.until("all records at the thief", func() bool {
 		select {
@@ -88,7 +89,13 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 		}
 		return stolen.Size == records
 	})
-	genuine := wire.Ack{Site: "biklab", Machine: "laser", Seq: records, Root: hex.EncodeToString(stolen.Root[:]), Generation: g}
+	genuine := wire.Ack{
+		Site:       "biklab",
+		Machine:    "laser",
+		Seq:        records,
+		Root:       hex.EncodeToString(stolen.Root[:]),
+		Generation: g,
+	}
 	for name, x := range map[string]struct {
 		change func(*wire.Ack)
 		by     note.Signer
@@ -102,7 +109,8 @@ func TestForgedAcknowledgementOverMQTTDeletesNoRecord(t *testing.T) {
 		a := genuine
 		x.change(&a)
 		say(a, x.by)
-		say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief) // it is asked again: the one before was read
+		// it is asked again: the one before was read
+		say(wire.Ack{Site: "biklab", Machine: "laser", Root: emptyRoot, Generation: g}, thief)
 		w.until("the next batch after an acknowledgement "+name, func() bool {
 			select {
 			case <-batches:

@@ -39,7 +39,8 @@ const (
 	listURL, plainListURL                          = "https://lab.example/status/1", "https://lab.example/status/plain"
 )
 
-// memberID is the pseudonym of a member of the thief's site. All are of one bucket: each chunk more is a file more to wait for.
+// memberID is the pseudonym of a member of the thief's site. All are of one bucket: each chunk more is a file more to
+// wait for.
 func memberID(name string) string {
 	for i := 0; ; i++ {
 		if id := fmt.Sprintf("m-%s-%d", name, i); wire.Bucket(policy.MemberID(id)) == 0 {
@@ -59,7 +60,11 @@ func thiefMembers() string {
 	} {
 		fmt.Fprintf(&b, "  - { id: %s, name: %s, email: %s@example.org, %s }\n", memberID(m.name), m.name, m.name, m.rest)
 	}
-	fmt.Fprintf(&b, "  - { id: %s, name: subject, subject: \"did:example:subject\", cards: [\"62E3000008\"] }\n", memberID("subject"))
+	fmt.Fprintf(
+		&b,
+		"  - { id: %s, name: subject, subject: \"did:example:subject\", cards: [\"62E3000008\"] }\n",
+		memberID("subject"),
+	)
 	return b.String()
 }
 
@@ -80,7 +85,14 @@ var thiefNow = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 func newThiefSite(t *testing.T, at situation) *thiefSite {
 	t.Helper()
-	s := &thiefSite{t: t, dir: t.TempDir(), at: at, card: []byte(strings.Repeat("c", 32)), built: map[string]*site.Built{}, installed: map[*site.Built]string{}}
+	s := &thiefSite{
+		t:         t,
+		dir:       t.TempDir(),
+		at:        at,
+		card:      []byte(strings.Repeat("c", 32)),
+		built:     map[string]*site.Built{},
+		installed: map[*site.Built]string{},
+	}
 	var hub, pol note.Verifier
 	s.hub, hub = signer(t, "portillon:hub:biklab")
 	s.policy, pol = signer(t, "portillon:policy:biklab")
@@ -175,13 +187,24 @@ func (s *thiefSite) ownBadges() {
 	for _, who := range []string{"victim", "blocked", "lapsed", "loser"} {
 		s.write("badges/"+who+".json", s.issue(s.lab, "", "https://lab.example/user", who+"@example.org", nil))
 	}
-	s.write("badges/subject.json", s.issue(s.lab, "", "https://lab.example/user", "", func(d *openbadge.Draft) { d.Subject = "did:example:subject" }))
-	s.write("badges/revoked.json", s.issue(s.lab, "", "https://lab.example/user", "revoked@example.org", func(d *openbadge.Draft) {
-		d.Statuses = []openbadge.StatusEntry{{Type: openbadge.BitstringEntryType, List: listURL, Purpose: "revocation", Index: 7}}
-	}))
-	s.write("badges/plain.json", s.issue(s.lab, "", "https://lab.example/user", "plain@example.org", func(d *openbadge.Draft) {
-		d.ID, d.Status = "urn:x:plain", plainListURL
-	}))
+	s.write(
+		"badges/subject.json",
+		s.issue(s.lab, "", "https://lab.example/user", "", func(d *openbadge.Draft) { d.Subject = "did:example:subject" }),
+	)
+	s.write(
+		"badges/revoked.json",
+		s.issue(s.lab, "", "https://lab.example/user", "revoked@example.org", func(d *openbadge.Draft) {
+			d.Statuses = []openbadge.StatusEntry{
+				{Type: openbadge.BitstringEntryType, List: listURL, Purpose: "revocation", Index: 7},
+			}
+		}),
+	)
+	s.write(
+		"badges/plain.json",
+		s.issue(s.lab, "", "https://lab.example/user", "plain@example.org", func(d *openbadge.Draft) {
+			d.ID, d.Status = "urn:x:plain", plainListURL
+		}),
+	)
 	s.write("status/1.json", s.list(thiefNow))
 	s.write("status/plain.json", plainList("urn:x:other"))
 }
@@ -197,14 +220,25 @@ func (s *thiefSite) list(made time.Time, revoked ...int) []byte {
 }
 
 func plainList(id string) []byte {
-	return fmt.Appendf(nil, `{"id":%q,"issuer":"https://lab.example","revokedCredential":[{"id":%q,"revoked":true}]}`, plainListURL, id)
+	return fmt.Appendf(
+		nil,
+		`{"id":%q,"issuer":"https://lab.example","revokedCredential":[{"id":%q,"revoked":true}]}`,
+		plainListURL,
+		id,
+	)
 }
 
 // hosted is a hosted badge of Open Badges 2.0.
 func hosted(id, email string) map[string]any {
-	return map[string]any{"@context": "https://w3id.org/openbadges/v2", "type": "Assertion", "id": id, "badge": "https://old.example/user",
-		"issuedOn": "2026-01-01T00:00:00Z", "verification": map[string]any{"type": "hosted"},
-		"recipient": map[string]any{"type": "email", "hashed": false, "identity": email}}
+	return map[string]any{
+		"@context":     "https://w3id.org/openbadges/v2",
+		"type":         "Assertion",
+		"id":           id,
+		"badge":        "https://old.example/user",
+		"issuedOn":     "2026-01-01T00:00:00Z",
+		"verification": map[string]any{"type": "hosted"},
+		"recipient":    map[string]any{"type": "email", "hashed": false, "identity": email},
+	}
 }
 
 // webBadges are badges that rest on documents on the web, all of one member.
@@ -215,9 +249,15 @@ func (s *thiefSite) webBadges() {
 	const context = "https://w3id.org/openbadges/v2"
 	s.write("badges/hosted.json", hosted("https://old.example/badges/1", "web@example.org"))
 	s.write("documents/badge.json", hosted("https://old.example/badges/1", "web@example.org"))
-	s.write("documents/class.json", map[string]any{"@context": context, "type": "BadgeClass", "id": "https://old.example/user", "name": "U",
-		"criteria": "https://old.example/c", "issuer": "https://old.example/issuer"})
-	s.write("documents/issuer.json", map[string]any{"@context": context, "type": "Profile", "id": "https://old.example/issuer", "name": "Old"})
+	s.write(
+		"documents/class.json",
+		map[string]any{"@context": context, "type": "BadgeClass", "id": "https://old.example/user", "name": "U",
+			"criteria": "https://old.example/c", "issuer": "https://old.example/issuer"},
+	)
+	s.write(
+		"documents/issuer.json",
+		map[string]any{"@context": context, "type": "Profile", "id": "https://old.example/issuer", "name": "Old"},
+	)
 }
 
 // webKeys publishes a key in each way, and issues a badge with each, by file names of the site.
@@ -233,14 +273,37 @@ func (s *thiefSite) webKeys(k *openbadge.Key) map[string][]byte {
 		"documents/school.example/.well-known/did.json": must(openbadge.DIDDocument("did:web:school.example", k)),
 		"documents/maker.example/profile":               must(openbadge.Profile("https://maker.example/profile", "Maker", k)),
 		"documents/jwk.example/keys.json":               must(openbadge.JWKS("https://jwk.example/issuer", k)),
-		"badges/school.json":                            s.issue(k, "did:web:school.example", "https://school.example/user", "web@example.org", nil),
-		"badges/maker.json":                             s.issue(k, "https://maker.example/profile", "https://maker.example/user", "web@example.org", nil),
-		"badges/jwk.jwt":                                s.issue(k, "https://jwk.example/issuer", "https://jwk.example/user", "web@example.org", nil),
+		"badges/school.json": s.issue(
+			k,
+			"did:web:school.example",
+			"https://school.example/user",
+			"web@example.org",
+			nil,
+		),
+		"badges/maker.json": s.issue(
+			k,
+			"https://maker.example/profile",
+			"https://maker.example/user",
+			"web@example.org",
+			nil,
+		),
+		"badges/jwk.jwt": s.issue(
+			k,
+			"https://jwk.example/issuer",
+			"https://jwk.example/user",
+			"web@example.org",
+			nil,
+		),
 	}
 }
 
 // build makes the site's genuine bundle. status replaces files of status/. What was built before is not built again.
-func (s *thiefSite) build(version, number uint64, policyFile string, issued time.Time, status map[string][]byte) *site.Built {
+func (s *thiefSite) build(
+	version, number uint64,
+	policyFile string,
+	issued time.Time,
+	status map[string][]byte,
+) *site.Built {
 	s.t.Helper()
 	order := fmt.Sprintf("%d %d %s %v %s", version, number, policyFile, issued, status)
 	if b := s.built[order]; b != nil {
@@ -286,11 +349,16 @@ func (s *thiefSite) machine() *victim {
 
 // restart begins the machine's daemon anew: what it knows is on its disk.
 func (v *victim) restart() {
-	v.k = &keeper{machine: "laser", conf: BundleConfig{From: filepath.Join(v.dir, "from")}, log: slog.New(slog.DiscardHandler),
-		store: wire.Store{Dir: filepath.Join(v.dir, "store"), Site: "biklab", Keys: v.s.keys, Policy: v.s.policyKeys},
+	v.k = &keeper{
+		machine: "laser",
+		conf:    BundleConfig{From: filepath.Join(v.dir, "from")},
+		log:     slog.New(slog.DiscardHandler),
+		store:   wire.Store{Dir: filepath.Join(v.dir, "store"), Site: "biklab", Keys: v.s.keys, Policy: v.s.policyKeys},
 		options: roster.Options{CardKey: v.s.card, Memory: filepath.Join(v.dir, "verdicts"), Policy: v.s.policyKeys,
 			Revoked: filepath.Join(v.dir, "revoked.json")},
-		now: func() time.Time { return v.now }, manifests: make(chan []byte, 1)}
+		now:       func() time.Time { return v.now },
+		manifests: make(chan []byte, 1),
+	}
 	if r, err := v.k.first(); err == nil {
 		v.r = r
 	}
@@ -356,7 +424,9 @@ func (v *victim) opens(card string) bool {
 	if !ok {
 		return false
 	}
-	return v.r.Policy.Decide(policy.Question{At: v.now, Clock: policy.Trusted, Machine: "laser", Member: p.Member, Issued: v.r.Issued}).Verdict == policy.Allow
+	return v.r.Policy.Decide(
+		policy.Question{At: v.now, Clock: policy.Trusted, Machine: "laser", Member: p.Member, Issued: v.r.Issued},
+	).Verdict == policy.Allow
 }
 
 // forgery is a bundle that the thief of the hub key makes from a genuine one.
@@ -430,7 +500,11 @@ func (f forgery) member(name string, do func(*wire.Member)) forgery {
 // badge gives a member a credential.
 func (f forgery) badge(name string, credential []byte) forgery {
 	f.t.Helper()
-	change(f, wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(name)))), func(b *wire.BadgesBucket) { b.Credentials = append(b.Credentials, credential) })
+	change(
+		f,
+		wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(name)))),
+		func(b *wire.BadgesBucket) { b.Credentials = append(b.Credentials, credential) },
+	)
 	return f.member(name, func(m *wire.Member) { m.Badges = append(m.Badges, wire.Hash(credential)) })
 }
 

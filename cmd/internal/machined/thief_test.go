@@ -79,8 +79,11 @@ func routes() []route {
 			f.member("loser", func(m *wire.Member) { m.CardStates, m.Cards = nil, append(m.Cards, cardOf(s, lostCard)) })
 		}, opened(lostCard))},
 		{name: "old-policy", wins: oldPolicy},
-		{name: "changed-policy", wins: bundle(func(f forgery, s *thiefSite) { f.put(wire.PolicyChunk, []byte(s.policyText("    mode: warn\n"))) },
-			opened(thiefCard))},
+		{
+			name: "changed-policy",
+			wins: bundle(func(f forgery, s *thiefSite) { f.put(wire.PolicyChunk, []byte(s.policyText("    mode: warn\n"))) },
+				opened(thiefCard)),
+		},
 		{name: "own-policy-key", wins: bundle(func(f forgery, s *thiefSite) { f.ownPolicy(s) }, opened(thiefCard))},
 		{name: "old-status-list", wins: oldStatusList},
 		{name: "unrevoke", wins: unrevoke},
@@ -111,7 +114,11 @@ func (f forgery) takeOver(from string, recipient func(*wire.Member)) {
 	var badges []string
 	f.member(from, func(m *wire.Member) { badges, m.Badges = m.Badges, nil })
 	var credentials [][]byte
-	change(f, wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(from)))), func(b *wire.BadgesBucket) { credentials = b.Credentials })
+	change(
+		f,
+		wire.BadgesChunk(wire.Bucket(policy.MemberID(memberID(from)))),
+		func(b *wire.BadgesBucket) { credentials = b.Credentials },
+	)
 	for _, c := range credentials {
 		if slices.Contains(badges, wire.Hash(c)) {
 			f.badge("thief", c)
@@ -125,8 +132,11 @@ func (f forgery) ownPolicy(s *thiefSite) {
 	text := []byte(s.policyText("    mode: warn\n"))
 	f.put(wire.PolicyChunk, text)
 	doc, _ := f.b.Manifest.Chunk(wire.DocumentsChunk)
-	signed, err := wire.SignPolicy(wire.SignedPolicy{Site: "biklab", Number: 99, Policy: wire.Hash(text), Documents: doc.SHA256,
-		Bindings: f.b.Manifest.BindingsHash()}, s.thief)
+	signed, err := wire.SignPolicy(
+		wire.SignedPolicy{Site: "biklab", Number: 99, Policy: wire.Hash(text), Documents: doc.SHA256,
+			Bindings: f.b.Manifest.BindingsHash()},
+		s.thief,
+	)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -184,8 +194,8 @@ func oldStatusList(v *victim) (bool, error) {
 	return v.opens(revokedCard), err
 }
 
-// unrevoke: the machine has seen the revocation; the thief brings the list back that was in force before, and writes the
-// credential in another way.
+// unrevoke: the machine has seen the revocation; the thief brings the list back that was in force before, and writes
+// the credential in another way.
 func unrevoke(v *victim) (bool, error) {
 	genuine := v.s.build(1, 1, "policy.yaml", thiefNow, nil)
 	v.genuine(genuine)
@@ -224,18 +234,38 @@ func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 	t.Helper()
 	v.genuine(v.s.build(1, 1, "policy.yaml", thiefNow, nil))
 	key, _ := signer(t, "laser.biklab")
-	j, err := journal.Open(filepath.Join(v.dir, "journal.db"), journal.Options{Site: "biklab", Machine: "laser", Signer: key, Trusted: func() bool { return true }})
+	j, err := journal.Open(
+		filepath.Join(v.dir, "journal.db"),
+		journal.Options{Site: "biklab", Machine: "laser", Signer: key, Trusted: func() bool { return true }},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer j.Close()
 	now := func() time.Time { return thiefNow }
 	log := slog.New(slog.DiscardHandler)
-	d := &Daemon{c: Config{Site: "biklab", Machine: "laser", Data: v.dir}, journal: j, log: log, clock: clock{trusted: func() bool { return true }},
-		orders: &wire.Commands{Site: "biklab", Machine: "laser", Keys: v.s.keys}}
+	d := &Daemon{
+		c:       Config{Site: "biklab", Machine: "laser", Data: v.dir},
+		journal: j,
+		log:     log,
+		clock:   clock{trusted: func() bool { return true }},
+		orders:  &wire.Commands{Site: "biklab", Machine: "laser", Keys: v.s.keys},
+	}
 	d.clock.offset = time.Until(thiefNow)
-	d.machine = daemon.New(daemon.Parts{Site: "biklab", Machine: "laser", Now: now, Trusted: func() bool { return true }, NewID: newID, Logger: log,
-		Journal: records{j}, Switch: &stopwatch{}, Panel: panel.New(panel.Config{}), Roster: v.r})
+	d.machine = daemon.New(
+		daemon.Parts{
+			Site:    "biklab",
+			Machine: "laser",
+			Now:     now,
+			Trusted: func() bool { return true },
+			NewID:   newID,
+			Logger:  log,
+			Journal: records{j},
+			Switch:  &stopwatch{},
+			Panel:   panel.New(panel.Config{}),
+			Roster:  v.r,
+		},
+	)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); d.machine.Run(ctx, time.Hour) }()
@@ -246,8 +276,11 @@ func (v *victim) running(do func(d *Daemon, hub note.Signer)) {
 // command signs an order with the hub key, and reports whether the machine carried it out.
 func (v *victim) command(d *Daemon, hub note.Signer, do string, issued time.Time) bool {
 	v.s.t.Helper()
-	b, err := wire.SignCommand(wire.Command{Site: "biklab", Machine: "laser", ID: do + "-1", Do: do, Tag: "t1", Reason: "r", Issued: issued,
-		Expires: issued.Add(wire.CommandLife)}, hub)
+	b, err := wire.SignCommand(
+		wire.Command{Site: "biklab", Machine: "laser", ID: do + "-1", Do: do, Tag: "t1", Reason: "r", Issued: issued,
+			Expires: issued.Add(wire.CommandLife)},
+		hub,
+	)
 	if err != nil {
 		v.s.t.Fatal(err)
 	}
@@ -304,7 +337,10 @@ func acknowledge(root string) func(*victim) (bool, error) {
 			if root == "" {
 				root = hex.EncodeToString(own[:])
 			}
-			b, err := wire.SignAck(wire.Ack{Site: "biklab", Machine: "laser", Seq: n, Root: root, Generation: d.journal.Generation()}, hub)
+			b, err := wire.SignAck(
+				wire.Ack{Site: "biklab", Machine: "laser", Seq: n, Root: root, Generation: d.journal.Generation()},
+				hub,
+			)
 			if err != nil {
 				v.s.t.Fatal(err)
 			}
@@ -321,7 +357,9 @@ func acknowledge(root string) func(*victim) (bool, error) {
 // documented is a row of the table in docs/security.md: the answers in the three situations.
 type documented map[string]string
 
-var rowForm = regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\|[^|]*\\| (open|stopped) \\| (open|stopped) \\| (open|stopped) \\|[^|]*\\|$")
+var rowForm = regexp.MustCompile(
+	"(?m)^\\| `([a-z-]+)` \\|[^|]*\\| (open|stopped) \\| (open|stopped) \\| (open|stopped) \\|[^|]*\\|$",
+)
 
 func readDocumented(t *testing.T) map[string]documented {
 	t.Helper()
@@ -348,13 +386,24 @@ func readDocumented(t *testing.T) map[string]documented {
 }
 
 // refusedForThePolicy are routes whose bundle a machine with keys apart must refuse as a whole, with the reason.
-var refusedForThePolicy = map[string]string{"rebind-card": wire.BindingUnsigned, "rebind-address": wire.BindingUnsigned, "rebind-subject": wire.BindingUnsigned,
-	"lift-block": wire.BindingUnsigned, "lift-until": wire.BindingUnsigned, "lift-lost": wire.BindingUnsigned, "old-policy": wire.OlderPolicy,
-	"changed-policy": wire.PolicyUnsigned, "own-policy-key": wire.PolicyUnsigned, "forged-did-web": wire.PolicyUnsigned,
-	"forged-profile": wire.PolicyUnsigned, "forged-jwks": wire.PolicyUnsigned, "forged-hosted-badge": wire.PolicyUnsigned}
+var refusedForThePolicy = map[string]string{
+	"rebind-card":         wire.BindingUnsigned,
+	"rebind-address":      wire.BindingUnsigned,
+	"rebind-subject":      wire.BindingUnsigned,
+	"lift-block":          wire.BindingUnsigned,
+	"lift-until":          wire.BindingUnsigned,
+	"lift-lost":           wire.BindingUnsigned,
+	"old-policy":          wire.OlderPolicy,
+	"changed-policy":      wire.PolicyUnsigned,
+	"own-policy-key":      wire.PolicyUnsigned,
+	"forged-did-web":      wire.PolicyUnsigned,
+	"forged-profile":      wire.PolicyUnsigned,
+	"forged-jwks":         wire.PolicyUnsigned,
+	"forged-hosted-badge": wire.PolicyUnsigned,
+}
 
-// The table in docs/security.md says for each route of a thief of the hub key whether it is stopped. This test plays all of them, in each
-// situation of a site, so that the table and the program cannot differ.
+// The table in docs/security.md says for each route of a thief of the hub key whether it is stopped. This test plays
+// all of them, in each situation of a site, so that the table and the program cannot differ.
 func TestThiefOfTheHubKeyGetsWhatTheDocumentSays(t *testing.T) {
 	want := readDocumented(t)
 	all := routes()
@@ -384,7 +433,8 @@ func play(s *thiefSite, r route, want documented) {
 	if got != want[s.at.name] {
 		s.t.Errorf("%s: %s, docs/security.md says %s (%v)", r.name, got, want[s.at.name], err)
 	}
-	if code := refusedForThePolicy[r.name]; code != "" && got == "stopped" && (err == nil || !strings.HasPrefix(err.Error(), code+": ")) {
+	if code := refusedForThePolicy[r.name]; code != "" && got == "stopped" &&
+		(err == nil || !strings.HasPrefix(err.Error(), code+": ")) {
 		s.t.Errorf("%s: stopped with %v, want the refusal %s", r.name, err, code)
 	}
 }

@@ -20,7 +20,8 @@ import (
 	"portillon/wire"
 )
 
-// largeSite is a site with more credentials than a start verifies, and what builds its bundles with some of the members.
+// largeSite is a site with more credentials than a start verifies, and what builds its bundles with some of the
+// members.
 func largeSite(t *testing.T) (k *keeper, build func(version uint64, members int) *site.Built) {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "portillon-big")
@@ -42,7 +43,9 @@ func largeSite(t *testing.T) (k *keeper, build func(version uint64, members int)
 	card, all := bytes.Repeat([]byte{1}, 32), s.Members
 	build = func(version uint64, n int) *site.Built {
 		s.Members = all[:min(n, len(all))]
-		b, err := s.Build(site.Order{Version: version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: card})
+		b, err := s.Build(
+			site.Order{Version: version, Issued: now, Expires: now.AddDate(0, 1, 0), Signer: signer, CardKey: card},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

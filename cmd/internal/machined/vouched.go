@@ -9,11 +9,12 @@ import (
 	"portillon/daemon/journal"
 )
 
-// vouched believes the wall clock while something vouches for it, and for a month after that if nobody sets it. The kernel itself calls a clock
-// unsynchronised 8 h 53 min after it was last corrected: it adds 500 µs a second to what may be wrong (MAXFREQ) and gives up at 16 s
-// (NTP_PHASE_LIMIT; kernel/time/ntp.c, second_overflow). A machine would lock its members out the morning after the network failed, though a Pi's
-// crystal is off by some seconds a day at worst. So the kernel's last word is kept, for the next daemon of this boot too. A step of the wall clock
-// ends it: the time since boot, which is slewed alike, does not step.
+// vouched believes the wall clock while something vouches for it, and for a month after that if nobody sets it. The
+// kernel itself calls a clock unsynchronised 8 h 53 min after it was last corrected: it adds 500 µs a second to what
+// may be wrong (MAXFREQ) and gives up at 16 s (NTP_PHASE_LIMIT; kernel/time/ntp.c, second_overflow). A machine would
+// lock its members out the morning after the network failed, though a Pi's crystal is off by some seconds a day at
+// worst. So the kernel's last word is kept, for the next daemon of this boot too. A step of the wall clock ends it: the
+// time since boot, which is slewed alike, does not step.
 type vouched struct {
 	asks func() bool                                 // the kernel's word, now
 	now  func() (wall time.Time, mono time.Duration) // mono: since boot
@@ -31,8 +32,9 @@ type word struct {
 }
 
 const (
-	keeps = 30 * 24 * time.Hour // at 100 parts in a million, more than any crystal's, four minutes: rules are in minutes and days
-	step  = 2 * time.Second     // a leap second is none
+	// at 100 parts in a million, more than any crystal's, four minutes: rules are in minutes and days
+	keeps = 30 * 24 * time.Hour
+	step  = 2 * time.Second // a leap second is none
 
 	factVouched = "vouched" // the journal's fact: word
 	wordEvery   = time.Hour // how often it is written while it is renewed
@@ -95,7 +97,8 @@ func (v *vouched) recall(fact []byte, boot string) {
 	}
 }
 
-// listen asks each minute, for on a night when nobody taps a time server may come and go, and keeps the kernel's word until ctx ends.
+// listen asks each minute, for on a night when nobody taps a time server may come and go, and keeps the kernel's word
+// until ctx ends.
 func (v *vouched) listen(ctx context.Context, boot string, keep func(map[string][]byte) error) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
@@ -107,7 +110,8 @@ func (v *vouched) listen(ctx context.Context, boot string, keep func(map[string]
 		v.mu.Unlock()
 		if !w.Wall.IsZero() && (kept < 0 || w.Mono-kept >= wordEvery) {
 			w.Boot = boot
-			if b, err := json.Marshal(w); err == nil && keep(map[string][]byte{factVouched: b}) == nil { // a full disk: once more in a minute
+			if b, err := json.Marshal(w); err == nil && keep(map[string][]byte{factVouched: b}) == nil {
+				// a full disk: once more in a minute
 				kept = w.Mono
 			}
 		}

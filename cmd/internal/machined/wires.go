@@ -69,7 +69,9 @@ func (c Config) wiring() relay.Wiring {
 type Wire struct {
 	Key  string // where the file names it
 	Line int    // its GPIO number
-	Use  string // out: low, and pulled down, until the daemon runs and after it; out-high: likewise high and pulled up; pull-up, pull-down; bus
+	// out: low, and pulled down, until the daemon runs and after it; out-high: likewise high and pulled up; pull-up,
+	// pull-down; bus
+	Use string
 }
 
 // Wires are all lines of the Pi's own chip that the file uses, those of its reader's bus among them.
@@ -107,7 +109,8 @@ func (c Config) pins() []pinned {
 		{"lights.red", c.Lights.Red, "out"}, {"lights.amber", c.Lights.Amber, "out"}, {"lights.green", c.Lights.Green, "out"}, {"lights.buzzer", c.Lights.Buzzer, "out"}}
 }
 
-// lines are those of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): SPI0 8 to 11, I2C1 2 and 3, the serial port 14 and 15.
+// lines are those of the reader's bus (BCM2835 ARM Peripherals, table 6-31, ALT0): SPI0 8 to 11, I2C1 2 and 3, the
+// serial port 14 and 15.
 func (c ReaderConfig) lines() []int {
 	switch {
 	case c.bus() == "spi":

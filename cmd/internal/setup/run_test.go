@@ -131,8 +131,9 @@ func TestABundleOfAnotherSiteIsNotPutInPlace(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	o.Site, o.BundleKey = "big", siteKey
-	if _, err := run(t, &lab{now: time.Now()}, o, "y\ny\n"); err == nil || !strings.Contains(err.Error(), `"portillon:machine:laser.other" was given, `+
-		`want the private half of the machine key, as "portillon:machine:laser.big"; move the file away`) {
+	if _, err := run(t, &lab{now: time.Now()}, o, "y\ny\n"); err == nil ||
+		!strings.Contains(err.Error(), `"portillon:machine:laser.other" was given, `+
+			`want the private half of the machine key, as "portillon:machine:laser.big"; move the file away`) {
 		t.Errorf("the machine's key of another site: %v", err)
 	}
 	os.Remove(filepath.Join(root, "etc/credstore/portillon.laser.machine-key"))

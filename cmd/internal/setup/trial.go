@@ -41,7 +41,8 @@ func Fingerprint(path string) (string, error) {
 	return hex.EncodeToString(sum[:]), err
 }
 
-// Accepted is the last protocol of this machine, of a test that passed or failed, and the fingerprint of its file as it is now.
+// Accepted is the last protocol of this machine, of a test that passed or failed, and the fingerprint of its file as it
+// is now.
 func Accepted(c machined.Config, file string) (acceptance.Protocol, string, error) {
 	_, public, err := c.Signer("/etc/credstore")
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"portillon/openbadge"
 )
 
-// Card is the number of a member's card, in hexadecimal. It has a letter: ten digits alone would be ambiguous (rfid.ParseCard).
+// Card is the number of a member's card, in hexadecimal. It has a letter: ten digits alone would be ambiguous
+// (rfid.ParseCard).
 func Card(member int) string { return fmt.Sprintf("6A%08X", member) }
 
 // ID is a member's pseudonym.
@@ -21,7 +22,8 @@ func ID(member int) string { return fmt.Sprintf("m-%06d", member) }
 var badges = []string{"laser-first-steps", "laser-user", "laser-host", "laser-mentor", "laser-maintainer",
 	"vinyl-first-steps", "vinyl-user", "vinyl-host", "vinyl-mentor", "vinyl-maintainer", "fdm-first-steps", "fdm-user", "fdm-host", "fdm-mentor", "fdm-maintainer"}
 
-// Make writes a site's directory: 15 badges, 20 machines, so many members with three signed badges each. Every member may use the laser alone.
+// Make writes a site's directory: 15 badges, 20 machines, so many members with three signed badges each. Every member
+// may use the laser alone.
 func Make(dir string, members int, at time.Time) error {
 	k, err := openbadge.GenerateKey("a benchmark's")
 	if err != nil {

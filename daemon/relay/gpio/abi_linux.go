@@ -80,7 +80,8 @@ var (
 	_ [48]byte  = [unsafe.Sizeof(lineEvent{})]byte{}
 )
 
-// The numbers are _IOC's of asm-generic/ioctl.h, which all machines that Portillon runs on use: direction, size, 0xB4, number.
+// The numbers are _IOC's of asm-generic/ioctl.h, which all machines that Portillon runs on use: direction, size, 0xB4,
+// number.
 const (
 	fromKernel = 2<<30 | 0xB4<<8
 	bothWays   = 3<<30 | 0xB4<<8

@@ -6,13 +6,21 @@ import (
 )
 
 func TestFallsOfTwoLinesComeInOrderAndTellWhatWasLost(t *testing.T) {
-	b := &board{raw: events(lineEvent{timestamp: 5e9, id: 2, offset: 6, seqno: 1, lineSeqno: 1}, lineEvent{timestamp: 5001e6, id: 2, offset: 5, seqno: 2, lineSeqno: 1},
-		lineEvent{timestamp: 5002e6, id: 2, offset: 6, seqno: 5, lineSeqno: 4})}
+	b := &board{
+		raw: events(
+			lineEvent{timestamp: 5e9, id: 2, offset: 6, seqno: 1, lineSeqno: 1},
+			lineEvent{timestamp: 5001e6, id: 2, offset: 5, seqno: 2, lineSeqno: 1},
+			lineEvent{timestamp: 5002e6, id: 2, offset: 6, seqno: 5, lineSeqno: 4},
+		),
+	}
 	f, err := b.kernel().openFalls("pinctrl-", []int{5, 6})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := b.requests[0]; r.lines != 2 || r.offsets[0] != 5 || r.offsets[1] != 6 || r.config.flags != flagInput|flagFalling|flagPullUp || r.buffer != burst || r.config.attrs != 0 {
+	if r := b.requests[0]; r.lines != 2 || r.offsets[0] != 5 || r.offsets[1] != 6 ||
+		r.config.flags != flagInput|flagFalling|flagPullUp ||
+		r.buffer != burst ||
+		r.config.attrs != 0 {
 		t.Errorf("asked for %+v", r)
 	}
 	for _, want := range []Fall{{5 * time.Second, 1, 0}, {5001 * time.Millisecond, 0, 0}, {5002 * time.Millisecond, 1, 2}} {

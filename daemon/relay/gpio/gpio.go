@@ -1,17 +1,18 @@
 // Package gpio holds lines of the Linux GPIO character device (v2), behind periph's interfaces.
 //
 // periph's own pins cannot be used for a relay: they make a line an output before they set its value, which closes an
-// active-low board for a moment at every start; reading an output turns it into an input; and after a busy line the next
-// order goes to another file. Here a line is asked for once, as an output with its value in the same request, is never read
-// back, and stays ours until the process ends.
+// active-low board for a moment at every start; reading an output turns it into an input; and after a busy line the
+// next order goes to another file. Here a line is asked for once, as an output with its value in the same request, is
+// never read back, and stays ours until the process ends.
 //
 // When the process ends the kernel lets the line go. On Raspberry Pi OS it then stays as it was, unless config.txt has
-// dtparam=strict_gpiod (or cmdline.txt pinctrl_bcm2835.persist_gpio_outputs=n): without that a killed guard leaves the relay closed.
-// With it the line is an input then, and only resistors decide its level: the chip's own pull, which OpenOut sets towards off, and
-// the board's. For a relay that closes on a low level the board's must go to 3.3 V: see relay.Wiring.
+// dtparam=strict_gpiod (or cmdline.txt pinctrl_bcm2835.persist_gpio_outputs=n): without that a killed guard leaves the
+// relay closed. With it the line is an input then, and only resistors decide its level: the chip's own pull, which
+// OpenOut sets towards off, and the board's. For a relay that closes on a low level the board's must go to 3.3 V: see
+// relay.Wiring.
 //
-// It finds a chip by the beginning of its label (pinctrl-bcm2711), never by its number, which changes between kernels. It
-// refuses GPIO 0 to 8, which are pulled up at power-on, and 14, where the serial port idles high.
+// It finds a chip by the beginning of its label (pinctrl-bcm2711), never by its number, which changes between kernels.
+// It refuses GPIO 0 to 8, which are pulled up at power-on, and 14, where the serial port idles high.
 package gpio
 
 import (

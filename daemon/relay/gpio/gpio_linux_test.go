@@ -116,7 +116,8 @@ func TestOutputIsInactiveInTheRequestItself(t *testing.T) {
 		if len(b.requests) != 1 || len(b.values) != 0 {
 			t.Fatalf("%d requests and %d values before the first order", len(b.requests), len(b.values))
 		}
-		if r.offsets[0] != 17 || r.config.flags&flagOutput == 0 || r.config.flags&flagActiveLow != 0 != low || r.config.attrs != 1 ||
+		if r.offsets[0] != 17 || r.config.flags&flagOutput == 0 || r.config.flags&flagActiveLow != 0 != low ||
+			r.config.attrs != 1 ||
 			r.config.attr[0] != (configAttribute{attribute{id: attrOutputValues}, 1}) {
 			t.Errorf("the request: %+v", r.config)
 		}
@@ -166,13 +167,15 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	}
 	none := (&board{}).kernel()
 	none.chips = func() ([]string, error) { return nil, nil }
-	if _, err := none.openOut("pinctrl-", 17, false); err == nil || !strings.Contains(err.Error(), "there is no GPIO chip") {
+	if _, err := none.openOut("pinctrl-", 17, false); err == nil ||
+		!strings.Contains(err.Error(), "there is no GPIO chip") {
 		t.Error(err)
 	}
 	b := &board{}
 	out, _ := b.kernel().openOut("pinctrl-", 17, false)
 	b.fail = unix.ENODEV
-	if err := out.Out(gpio.Low); err == nil || !strings.Contains(err.Error(), "line 17 of /dev/gpiochip4") || !errors.Is(err, unix.ENODEV) {
+	if err := out.Out(gpio.Low); err == nil || !strings.Contains(err.Error(), "line 17 of /dev/gpiochip4") ||
+		!errors.Is(err, unix.ENODEV) {
 		t.Error(err)
 	}
 }
@@ -209,7 +212,8 @@ func TestInputThatCannotBeReadIsWhatItsPullMakesOfABrokenWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := b.requests[0]; r.config.flags != flagInput|flag|flagRising|flagFalling || r.buffer != edges || r.config.attrs != 0 {
+		if r := b.requests[0]; r.config.flags != flagInput|flag|flagRising|flagFalling || r.buffer != edges ||
+			r.config.attrs != 0 {
 			t.Errorf("%v: flags %#x, room for %d edges", pull, r.config.flags, r.buffer)
 		}
 		if in.Read() != gpio.High {
@@ -238,7 +242,9 @@ func events(es ...lineEvent) []byte {
 }
 
 func TestEdgesHaveTheirTimeAndTellWhatWasLost(t *testing.T) {
-	b := &board{raw: events(lineEvent{timestamp: 5e9, id: eventRising, lineSeqno: 1}, lineEvent{timestamp: 6e9, id: 2, lineSeqno: 5})}
+	b := &board{
+		raw: events(lineEvent{timestamp: 5e9, id: eventRising, lineSeqno: 1}, lineEvent{timestamp: 6e9, id: 2, lineSeqno: 5}),
+	}
 	in, err := b.kernel().openIn("pinctrl-", 5, gpio.PullUp)
 	if err != nil {
 		t.Fatal(err)

@@ -55,8 +55,9 @@ func milliseconds(d time.Duration) int {
 	return int((d + time.Millisecond - 1) / time.Millisecond)
 }
 
-// OpenOut holds a line as an output, inactive from the request on. With activeLow, low is active. The chip's own pull (some 50 kΩ on a
-// Pi) is set towards the inactive level in the same request, and stays when the line is let go; a driver that knows none leaves it as it is.
+// OpenOut holds a line as an output, inactive from the request on. With activeLow, low is active. The chip's own pull
+// (some 50 kΩ on a Pi) is set towards the inactive level in the same request, and stays when the line is let go; a
+// driver that knows none leaves it as it is.
 func OpenOut(label string, line int, activeLow bool) (*Out, error) {
 	return linux().openOut(label, line, activeLow)
 }
@@ -66,7 +67,8 @@ func OpenIn(label string, line int, pull gpio.Pull) (*In, error) {
 	return linux().openIn(label, line, pull)
 }
 
-// FindLine says whether a chip whose label begins with label has the line. It takes nothing: whoever holds the line keeps it.
+// FindLine says whether a chip whose label begins with label has the line. It takes nothing: whoever holds the line
+// keeps it.
 func FindLine(label string, line int) error { return linux().findLine(label, line) }
 
 func (k kernel) findLine(label string, line int) error {

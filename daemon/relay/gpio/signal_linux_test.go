@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A signal to the thread that waits (Go's own SIGURG among them; poll(2) is never restarted, signal(7)) is no broken line.
+// A signal to the thread that waits (Go's own SIGURG among them; poll(2) is never restarted, signal(7)) is no broken
+// line.
 func TestASignalIsNoBrokenLine(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -25,6 +26,9 @@ func TestASignalIsNoBrokenLine(t *testing.T) {
 	time.AfterFunc(100*time.Millisecond, func() { unix.Tgkill(os.Getpid(), tid, unix.SIGURG) })
 	f := &Falls{k: k, fd: int(r.Fd()), lines: []int{5, 6}}
 	if _, _, err := f.Next(300 * time.Millisecond); errors.Is(err, unix.EINTR) {
-		t.Errorf("Next failed: %v: a Wiegand reader is dead and opened anew for it, and a card of that second is not heard", err)
+		t.Errorf(
+			"Next failed: %v: a Wiegand reader is dead and opened anew for it, and a card of that second is not heard",
+			err,
+		)
 	}
 }

@@ -33,7 +33,8 @@ type Switch struct {
 // New makes a Switch with a guard. What happens to it goes to events, which must be read or have room.
 func New(events chan relay.Event) *Switch { return &Switch{alive: true, events: events} }
 
-// Set does what relay.Switch's does: it fails as it was told to, and without a guard, with an open e-stop, or after ctx; then the relay is open.
+// Set does what relay.Switch's does: it fails as it was told to, and without a guard, with an open e-stop, or after
+// ctx; then the relay is open.
 func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

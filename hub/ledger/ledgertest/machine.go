@@ -1,4 +1,5 @@
-// Package ledgertest is a machine as a hub sees it: a journal in memory, batches with signed checkpoints, and ways to lie.
+// Package ledgertest is a machine as a hub sees it: a journal in memory, batches with signed checkpoints, and ways to
+// lie.
 package ledgertest
 
 import (

@@ -28,7 +28,8 @@ type term struct {
 	scoped    *context // holds for the term's values, or for nodes of this type
 }
 
-// context is a compiled JSON-LD context; its terms are in the order of their names. id and type are every context's words for @id and @type.
+// context is a compiled JSON-LD context; its terms are in the order of their names. id and type are every context's
+// words for @id and @type.
 type context struct {
 	protected bool   // none may say its terms differently, but for the scope of a property
 	leans     []term // prefixes that it takes from around it, with the meaning that it was compiled with; empty: none
@@ -83,7 +84,8 @@ func (a *active) find(name string) (*term, bool) {
 	return nil, false
 }
 
-// protected reports whether the term is protected: where an unprotected context says a protected term again, and the same, it stays so.
+// protected reports whether the term is protected: where an unprotected context says a protected term again, and the
+// same, it stays so.
 func (a *active) protected(name string) bool {
 	for ; a != nil; a = a.up {
 		if _, ok := a.ctx.find(name); ok && (a.ctx.protected || a.override) {
@@ -93,8 +95,8 @@ func (a *active) protected(name string) bool {
 	return false
 }
 
-// with puts c on top. To say a protected term differently is an error, but for the scope of a property (JSON-LD 1.1, create term
-// definition, step 27).
+// with puts c on top. To say a protected term differently is an error, but for the scope of a property (JSON-LD 1.1,
+// create term definition, step 27).
 func (a *active) with(c *context, override bool) (*active, error) {
 	if c == &refused {
 		return nil, Faultf("unsupported-form", "credentials within credentials are not read")

@@ -10,7 +10,8 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-// The tables against the contexts as others publish them: every term, its IRI, coercion, container and scope, and no more.
+// The tables against the contexts as others publish them: every term, its IRI, coercion, container and scope, and no
+// more.
 func TestTablesAreThePublishedContexts(t *testing.T) {
 	var index map[string]struct{ File string }
 	if err := json.Unmarshal(otherstest.File(t, "contexts", "index.json"), &index); err != nil {
@@ -33,7 +34,10 @@ func TestTablesAreThePublishedContexts(t *testing.T) {
 func compareTable(t *testing.T, at string, c *context, scope []map[string]any) {
 	t.Helper()
 	want := scope[0]
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(want)), func(s string) bool { return s[0] == '@' || s == "id" || s == "type" })
+	names := slices.DeleteFunc(
+		slices.Sorted(maps.Keys(want)),
+		func(s string) bool { return s[0] == '@' || s == "id" || s == "type" },
+	)
 	var got []string
 	for _, x := range c.terms {
 		got = append(got, x.name)
@@ -77,7 +81,8 @@ func compareTerm(t *testing.T, at string, x *term, def any, scope []map[string]a
 	}
 }
 
-// expand is an IRI in the words of the contexts around it: another term, as in AchievementCredential, or prefix:rest, as in xsd:float.
+// expand is an IRI in the words of the contexts around it: another term, as in AchievementCredential, or prefix:rest,
+// as in xsd:float.
 func expand(v any, scope []map[string]any) string {
 	s, _ := v.(string)
 	find := func(name string) (any, bool) {
@@ -172,7 +177,10 @@ func TestWhatAContextSaysIsComparedWhole(t *testing.T) {
 	of := func(scoped *context) *context {
 		return &context{terms: []term{{name: "a", iri: "urn:1", scoped: scoped}}}
 	}
-	base := &active{ctx: of(&context{protected: true}), up: &active{ctx: &context{terms: []term{{name: "p", iri: "urn:p"}}}}}
+	base := &active{
+		ctx: of(&context{protected: true}),
+		up:  &active{ctx: &context{terms: []term{{name: "p", iri: "urn:p"}}}},
+	}
 	if !base.says(of(&context{protected: true})) {
 		t.Error("the same context says something new")
 	}
@@ -191,7 +199,11 @@ func TestWhatAContextSaysIsComparedWhole(t *testing.T) {
 // A node may name again the contexts that the document names, where that changes nothing.
 func TestContextsWithinSayNothingNew(t *testing.T) {
 	open := func(root, within string) error {
-		d, err := Parse([]byte(`{"@context":` + root + `,"type":"VerifiableCredential","evidence":{"@context":` + within + `,"id":"urn:x:e","type":"Evidence"}}`))
+		d, err := Parse(
+			[]byte(
+				`{"@context":` + root + `,"type":"VerifiableCredential","evidence":{"@context":` + within + `,"id":"urn:x:e","type":"Evidence"}}`,
+			),
+		)
 		if err == nil {
 			_, err = Open(d)
 		}
@@ -207,7 +219,8 @@ func TestContextsWithinSayNothingNew(t *testing.T) {
 		{"", list(vc1, ob301, ob300), list(ob300)},
 		{"unknown-context", list(vc1, ob301, ob300), list(ob301)}, // it would say the words of ob300 anew
 		{"unknown-context", list(VC, OB), list(VC, OB, Extensions)},
-		{"unknown-context", list(VC, OB), list("https://www.w3.org/ns/credentials/status/v1")}, // it says what VC says, and is not the document's
+		// it says what VC says, and is not the document's
+		{"unknown-context", list(VC, OB), list("https://www.w3.org/ns/credentials/status/v1")},
 		{"unknown-context", list(VC, OB), `null`},
 		{"unknown-context", list(VC, OB), `[null]`},
 		{"unknown-context", list(VC, OB), `{"validFrom":"urn:x"}`},

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Document is a JSON-LD document whose words are all known. What it says is put into canonical form once for each hash, whatever
-// the number of its proofs. It is not safe for concurrent use.
+// Document is a JSON-LD document whose words are all known. What it says is put into canonical form once for each hash,
+// whatever the number of its proofs. It is not safe for concurrent use.
 type Document struct {
 	Words Object
 	terms *active
@@ -23,7 +23,8 @@ type canonical struct {
 	err  error
 }
 
-// Open reads the words of a document but for its proofs: each must be known, each id and type absolute. The error is a Fault.
+// Open reads the words of a document but for its proofs: each must be known, each id and type absolute. The error is a
+// Fault.
 func Open(words Object) (*Document, error) { return open(words, nil, maxText) }
 
 // OpenList is Open of a status list, whose one long text may be longer than a badge's. What it is longer is not counted
@@ -39,7 +40,8 @@ func OpenList(words Object) (*Document, error) {
 // Extra are contexts that a test knows besides: the words of each, by its address.
 type Extra map[string]map[string]string
 
-// OpenKnowing is Open with contexts that are none of Open Badges'. Only tests on other people's documents have a use for it.
+// OpenKnowing is Open with contexts that are none of Open Badges'. Only tests on other people's documents have a use
+// for it.
 func OpenKnowing(words Object, extra Extra) (*Document, error) { return open(words, extra, maxText) }
 
 func open(words Object, extra Extra, most int) (*Document, error) {
@@ -54,8 +56,9 @@ func open(words Object, extra Extra, most int) (*Document, error) {
 	return &Document{Words: words, terms: terms, quads: quads, texts: map[crypto.Hash]canonical{}, most: most, work: new(int)}, nil
 }
 
-// With is the document with some of its proofs among what it says: what a proof signs that follows those (VC Data Integrity 1.0,
-// section 4.5). All canonical forms of all of them together are under one limit of work. The error is a Fault.
+// With is the document with some of its proofs among what it says: what a proof signs that follows those (VC Data
+// Integrity 1.0, section 4.5). All canonical forms of all of them together are under one limit of work. The error is a
+// Fault.
 func (d *Document) With(proofs []Object) (*Document, error) {
 	if len(proofs) == 0 {
 		return d, nil
@@ -78,8 +81,8 @@ func Values(objects []Object) []any {
 	return out
 }
 
-// Canonical is what the document says, its proofs apart, as canonical N-Quads: RDFC-1.0 with SHA-256 or SHA-384. The caller does
-// not change it.
+// Canonical is what the document says, its proofs apart, as canonical N-Quads: RDFC-1.0 with SHA-256 or SHA-384. The
+// caller does not change it.
 func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
 	c, done := d.texts[h]
 	if !done {
@@ -90,7 +93,8 @@ func (d *Document) Canonical(h crypto.Hash) ([]byte, error) {
 	return c.text, c.err
 }
 
-// JCS is words, which are the document's or nearly so, as canonical JSON, under the limit of work of all its canonical forms.
+// JCS is words, which are the document's or nearly so, as canonical JSON, under the limit of work of all its canonical
+// forms.
 func (d *Document) JCS(words Object) ([]byte, error) {
 	if err := affordable(*d.work); err != nil {
 		return nil, err

@@ -10,7 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// JCS is v as canonical JSON (RFC 8785). v is what Parse makes: objects, arrays, texts, json.Number, true, false and nil.
+// JCS is v as canonical JSON (RFC 8785). v is what Parse makes: objects, arrays, texts, json.Number, true, false and
+// nil.
 func JCS(v any) ([]byte, error) { return appendJCS(nil, v, maxDepth) }
 
 func appendJCS(b []byte, v any, depth int) (_ []byte, err error) {
@@ -59,7 +60,8 @@ func appendObject(b []byte, o Object, depth int) (_ []byte, err error) {
 	return append(b, '}'), nil
 }
 
-// compareUTF16 is the order of section 3.2.3: by UTF-16 code units, where what is beyond U+FFFF stands before U+E000 and its followers.
+// compareUTF16 is the order of section 3.2.3: by UTF-16 code units, where what is beyond U+FFFF stands before U+E000
+// and its followers.
 func compareUTF16(a, b string) int {
 	i := 0
 	for i < len(a) && i < len(b) && a[i] == b[i] {
@@ -113,7 +115,8 @@ func appendText(b []byte, s string) ([]byte, error) {
 	return append(b, '"'), nil
 }
 
-// appendNumber writes a number as ECMAScript does (section 3.2.2.3), which is how encoding/json writes a float64, but for -0.
+// appendNumber writes a number as ECMAScript does (section 3.2.2.3), which is how encoding/json writes a float64, but
+// for -0.
 func appendNumber(b []byte, n json.Number) ([]byte, error) {
 	f, err := n.Float64()
 	if err != nil {

@@ -58,7 +58,8 @@ func TestJCSNumbers(t *testing.T) {
 }
 
 func TestJCSEscapesControlCharactersAlone(t *testing.T) {
-	if got, err := JCS("\x00\x0f\x10\x1f\x7f\u0085\u2028<>&/"); err != nil || string(got) != "\"\\u0000\\u000f\\u0010\\u001f\x7f\u0085\u2028<>&/\"" {
+	if got, err := JCS("\x00\x0f\x10\x1f\x7f\u0085\u2028<>&/"); err != nil ||
+		string(got) != "\"\\u0000\\u000f\\u0010\\u001f\x7f\u0085\u2028<>&/\"" {
 		t.Errorf("%q %v", got, err)
 	}
 }

@@ -22,8 +22,8 @@ const (
 // Object is a JSON object; numbers are json.Number.
 type Object = map[string]any
 
-// Parse reads one JSON Object, so that no two readers can see two documents: a key that stands twice, half a surrogate pair,
-// bytes that are not UTF-8 and whole numbers that a double cannot hold are refused.
+// Parse reads one JSON Object, so that no two readers can see two documents: a key that stands twice, half a surrogate
+// pair, bytes that are not UTF-8 and whole numbers that a double cannot hold are refused.
 func Parse(b []byte) (Object, error) { return parse(b, MaxBytes, maxValues) }
 
 // ParseList is Parse of a status list: of at most MaxListBytes and so many values.
@@ -314,8 +314,8 @@ func (p *parser) number() (any, error) {
 	return json.Number(text), nil
 }
 
-// isDouble reports whether a whole number is written as one of the two texts that a double has: all its digits, as JSON-LD writes it, or
-// the fewest that mean it, as RFC 8785 does.
+// isDouble reports whether a whole number is written as one of the two texts that a double has: all its digits, as
+// JSON-LD writes it, or the fewest that mean it, as RFC 8785 does.
 func isDouble(text string, f float64) bool {
 	return text == strconv.FormatFloat(f, 'f', 0, 64) || text == strconv.FormatFloat(f, 'f', -1, 64)
 }

@@ -15,8 +15,8 @@ const (
 	xsd        = "http://www.w3.org/2001/XMLSchema#"
 	xsdString  = xsd + "string"
 	langString = rdf + "langString"
-	// maxQuads and maxText bound the work on a document: its statements, and the bytes that they are written with. A badge has about
-	// 40 statements; one with an image within may have a megabyte of text, but says it once.
+	// maxQuads and maxText bound the work on a document: its statements, and the bytes that they are written with. A badge
+	// has about 40 statements; one with an image within may have a megabyte of text, but says it once.
 	maxQuads    = 5000
 	maxText     = 2 * MaxBytes
 	maxListText = MaxListBytes + maxText
@@ -129,8 +129,9 @@ func (x *expander) node(o Object, outer *active, graph node, top bool) (node, er
 	return self, nil
 }
 
-// silent refuses a second node with the credential's id that says something. Statements have no place: what the issuer said of
-// the credential could be moved there, would be signed alike, and would not be seen by those who read the credential.
+// silent refuses a second node with the credential's id that says something. Statements have no place: what the issuer
+// said of the credential could be moved there, would be signed alike, and would not be seen by those who read the
+// credential.
 func silent(o Object) error {
 	for k := range o {
 		if k != "id" && k != "type" {
@@ -143,8 +144,8 @@ func silent(o Object) error {
 // maxAgain bounds the nodes that have contexts of their own: an endorsement has, and 1EdTech's fullest sample has five.
 const maxAgain = 64
 
-// nothingNew checks the @context of a node within: it may name again what the document's own @context names, as endorsements do,
-// and only where that changes nothing, so that every word means there what it means without it.
+// nothingNew checks the @context of a node within: it may name again what the document's own @context names, as
+// endorsements do, and only where that changes nothing, so that every word means there what it means without it.
 func (x *expander) nothingNew(v any, a *active) error {
 	if x.again++; x.again > maxAgain {
 		return Faultf("too-complex", "more than %d contexts within", maxAgain)
@@ -169,8 +170,8 @@ func (x *expander) nothingNew(v any, a *active) error {
 	return nil
 }
 
-// word is what the contexts say of a key. One statement may be written with one word only, in all the contexts that we know: an
-// alias would be signed alike, and not be seen by those who look for the word.
+// word is what the contexts say of a key. One statement may be written with one word only, in all the contexts that we
+// know: an alias would be signed alike, and not be seen by those who look for the word.
 func word(k string, a *active) (*term, error) {
 	t, ok := a.find(k)
 	if !ok {
@@ -222,8 +223,9 @@ func (x *expander) types(o Object, self node, outer *active, graph node) (*activ
 	return inner, nil
 }
 
-// property says what o says of self. A single value is read as the node's types have it, and so is an id alone; what nested nodes are
-// is read as it was before them, for a type's context does not reach further in (JSON-LD 1.1, expansion step 7).
+// property says what o says of self. A single value is read as the node's types have it, and so is an id alone; what
+// nested nodes are is read as it was before them, for a type's context does not reach further in (JSON-LD 1.1,
+// expansion step 7).
 func (x *expander) property(self node, t *term, v any, inner, outer *active, graph node) error {
 	if t.typ == "@json" {
 		return x.jsonLiteral(self, t, v, graph)
@@ -342,8 +344,8 @@ func (x *expander) nested(t *term, o Object, a *active, graph node) (node, error
 	return g, err
 }
 
-// spoken is a text with its language, as the VC data model writes names and descriptions (section 11.1): {"@value": …, "@language": …}.
-// A direction of writing is refused, because it would not be signed.
+// spoken is a text with its language, as the VC data model writes names and descriptions (section 11.1): {"@value": …,
+// "@language": …}. A direction of writing is refused, because it would not be signed.
 func spoken(t *term, o Object) (node, error) {
 	text, ok := o["@value"].(string)
 	lang, hasLang := o["@language"].(string)
@@ -397,9 +399,9 @@ func typed(text, want, plain string) node {
 	return node{kind: literal, value: text, datatype: want}
 }
 
-// number writes a number as JSON-LD 1.1's «Data Round Tripping» says: a whole number below 1e21 in all its digits, all else as a
-// canonical double of 16 digits. jsonld.js, which others sign with, takes for whole what ECMAScript, and so RFC 8785, writes without
-// a point: 1e-7 would be 0 there, and is refused.
+// number writes a number as JSON-LD 1.1's «Data Round Tripping» says: a whole number below 1e21 in all its digits, all
+// else as a canonical double of 16 digits. jsonld.js, which others sign with, takes for whole what ECMAScript, and so
+// RFC 8785, writes without a point: 1e-7 would be 0 there, and is refused.
 func number(n json.Number, t *term) (node, error) {
 	f, err := n.Float64()
 	if err != nil || t.typ == "@id" || t.typ == "@vocab" {
@@ -423,8 +425,8 @@ func number(n json.Number, t *term) (node, error) {
 	return typed(mant+"E"+strconv.Itoa(e), t.typ, xsd+"double"), nil
 }
 
-// absolute reports whether s is an IRI that means the same everywhere: with a scheme, one that no context could expand, and well
-// formed, for some processors leave out statements with others.
+// absolute reports whether s is an IRI that means the same everywhere: with a scheme, one that no context could expand,
+// and well formed, for some processors leave out statements with others.
 func absolute(s string, a *active) bool {
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || scheme == "" || rest == "" || scheme == "_" {
@@ -448,7 +450,8 @@ func absolute(s string, a *active) bool {
 	return !word
 }
 
-// wellFormed reports whether what follows a scheme has only what an IRI may have (RFC 3987, section 2.2), and each % its two digits.
+// wellFormed reports whether what follows a scheme has only what an IRI may have (RFC 3987, section 2.2), and each %
+// its two digits.
 func wellFormed(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -12,8 +12,10 @@ import (
 // lines are the canonical statements of a credential whose subject's achievement says what is given.
 func lines(t *testing.T, achievement string) (string, error) {
 	t.Helper()
-	d, err := Parse([]byte(`{"@context":["` + VC + `","` + OB + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],
-		"credentialSubject":{"id":"urn:x:s","type":"AchievementSubject","achievement":{"id":"urn:x:a","type":"Achievement",` + achievement + `}}}`))
+	d, err := Parse(
+		[]byte(`{"@context":["` + VC + `","` + OB + `"],"id":"urn:x:1","type":["VerifiableCredential","OpenBadgeCredential"],
+		"credentialSubject":{"id":"urn:x:s","type":"AchievementSubject","achievement":{"id":"urn:x:a","type":"Achievement",` + achievement + `}}}`),
+	)
 	if err != nil {
 		return "", err
 	}
@@ -82,8 +84,8 @@ func TestValuesBecomeTheStatementsOfTheStandard(t *testing.T) {
 	}
 }
 
-// A type's prefixes hold for the node's id and for what it refers to, which are then no addresses; they do not hold for the nodes
-// within, where they are none (JSON-LD 1.1, expansion steps 7 and 13.4.3).
+// A type's prefixes hold for the node's id and for what it refers to, which are then no addresses; they do not hold for
+// the nodes within, where they are none (JSON-LD 1.1, expansion steps 7 and 13.4.3).
 func TestATypesPrefixesHoldForItsIds(t *testing.T) {
 	for _, c := range []struct{ want, id, issuer string }{
 		{"", "urn:x:1", `{"id":"did:x:y"}`},
@@ -92,7 +94,9 @@ func TestATypesPrefixesHoldForItsIds(t *testing.T) {
 		{"relative-iri", "urn:x:1", `"cred:x"`},
 		{"relative-iri", "cred:x", `"did:x:y"`},
 	} {
-		d, err := Parse([]byte(`{"@context":["` + vc1 + `"],"id":"` + c.id + `","type":"VerifiableCredential","issuer":` + c.issuer + `}`))
+		d, err := Parse(
+			[]byte(`{"@context":["` + vc1 + `"],"id":"` + c.id + `","type":"VerifiableCredential","issuer":` + c.issuer + `}`),
+		)
 		if err == nil {
 			_, err = Open(d)
 		}
@@ -108,17 +112,24 @@ func TestScopesAndOrders(t *testing.T) {
 		t.Errorf("a word of the achievement holds within its criteria: %v", err)
 	}
 	one, err1 := lines(t, `"tag":["a","b"],"resultDescription":{"type":"ResultDescription","allowedValue":["x","x","y"]}`)
-	two, err2 := lines(t, `"resultDescription":{"allowedValue":["x","x","y"],"type":["ResultDescription"]},"tag":["b","a","a"]`)
+	two, err2 := lines(
+		t,
+		`"resultDescription":{"allowedValue":["x","x","y"],"type":["ResultDescription"]},"tag":["b","a","a"]`,
+	)
 	if err1 != nil || err2 != nil || one != two {
 		t.Errorf("%v %v\n%s\n%s", err1, err2, one, two)
 	}
-	other, err := lines(t, `"resultDescription":{"allowedValue":["x","y","x"],"type":["ResultDescription"]},"tag":["b","a","a"]`)
+	other, err := lines(
+		t,
+		`"resultDescription":{"allowedValue":["x","y","x"],"type":["ResultDescription"]},"tag":["b","a","a"]`,
+	)
 	if err != nil || other == one {
 		t.Errorf("the order of a list does not count: %v", err)
 	}
 }
 
-// One signed statement can be written with one word only, whatever known contexts are named: nobody can rename what a reader looks for.
+// One signed statement can be written with one word only, whatever known contexts are named: nobody can rename what a
+// reader looks for.
 func TestEachMeaningHasOneWord(t *testing.T) {
 	word, aliases := map[string]string{}, map[string]bool{}
 	var walk func(at string, c *context)
@@ -140,11 +151,22 @@ func TestEachMeaningHasOneWord(t *testing.T) {
 	for _, k := range known {
 		walk(k.url, k.ctx)
 	}
-	want := []string{"OpenBadgeCredential AchievementCredential", "achievement Achievement", "address Address", "creator Profile", "criteria Criteria", "geo GeoCoordinates", "image Image"}
+	want := []string{
+		"OpenBadgeCredential AchievementCredential",
+		"achievement Achievement",
+		"address Address",
+		"creator Profile",
+		"criteria Criteria",
+		"geo GeoCoordinates",
+		"image Image",
+	}
 	if got := slices.Sorted(maps.Keys(aliases)); !slices.Equal(got, want) {
 		t.Errorf("aliases: %q, want %q", got, want)
 	}
-	if _, err := lines(t, `"Criteria":{"narrative":"x"}`); !strings.Contains(errText(err), `"Criteria" is another word for "criteria"`) {
+	if _, err := lines(t, `"Criteria":{"narrative":"x"}`); !strings.Contains(
+		errText(err),
+		`"Criteria" is another word for "criteria"`,
+	) {
 		t.Error(err)
 	}
 }
@@ -152,10 +174,16 @@ func TestEachMeaningHasOneWord(t *testing.T) {
 // Long ids on many statements would write gigabytes: the bytes are counted before they are written.
 func TestLongIdsAreCounted(t *testing.T) {
 	many := `"tag":["` + strings.Repeat(`x","`, 3000) + `"]`
-	if _, err := lines(t, `"related":{"type":"Achievement","id":"urn:x:`+strings.Repeat("y", 500000)+`",`+many+`}`); !strings.Contains(errText(err), "too-complex") {
+	if _, err := lines(t, `"related":{"type":"Achievement","id":"urn:x:`+strings.Repeat("y", 500000)+`",`+many+`}`); !strings.Contains(
+		errText(err),
+		"too-complex",
+	) {
 		t.Error(err)
 	}
-	if _, err := lines(t, `"criteria":{"type":[`+strings.Repeat(`"Criteria",`, maxTypes)+`"Image"]}`); !strings.Contains(errText(err), "too-complex") {
+	if _, err := lines(t, `"criteria":{"type":[`+strings.Repeat(`"Criteria",`, maxTypes)+`"Image"]}`); !strings.Contains(
+		errText(err),
+		"too-complex",
+	) {
 		t.Error(err)
 	}
 	// A badge with an image within is no attack.
@@ -167,7 +195,9 @@ func TestLongIdsAreCounted(t *testing.T) {
 // One document is read under both hashes where its proofs want both, whatever it says twice.
 func TestBothHashesOfOneDocument(t *testing.T) {
 	open := func() *Document {
-		d, err := Parse([]byte(`{"@context":"` + VC + `","type":["VerifiableCredential","VerifiableCredential"],"name":["a","a","b"]}`))
+		d, err := Parse(
+			[]byte(`{"@context":"` + VC + `","type":["VerifiableCredential","VerifiableCredential"],"name":["a","a","b"]}`),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,8 +217,8 @@ func TestBothHashesOfOneDocument(t *testing.T) {
 	}
 }
 
-// Whatever is opened, its canonical form is one: read as N-Quads and canonicalised again it is the same, and so is the document in
-// another order of its keys.
+// Whatever is opened, its canonical form is one: read as N-Quads and canonicalised again it is the same, and so is the
+// document in another order of its keys.
 func FuzzOpen(f *testing.F) {
 	head := `{"@context":["` + VC + `","` + OB + `"],"type":["VerifiableCredential","OpenBadgeCredential"],`
 	for _, s := range []string{

@@ -11,8 +11,8 @@ import (
 	"strconv"
 )
 
-// maxWork bounds what naming a document's blank nodes may cost, in bytes hashed, compared and copied. A badge costs a few thousand,
-// the W3C's hardest honest vectors (044 to 046) 823,000, a poison graph more than there is.
+// maxWork bounds what naming a document's blank nodes may cost, in bytes hashed, compared and copied. A badge costs a
+// few thousand, the W3C's hardest honest vectors (044 to 046) 823,000, a poison graph more than there is.
 const maxWork = 1_200_000
 
 // dataset puts statements in order, each once: a dataset is a set. It works in place.
@@ -21,12 +21,12 @@ func dataset(quads []quad) []quad {
 	return slices.Compact(quads)
 }
 
-// canonicalise is RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024): a dataset as sorted N-Quads with blank nodes
-// named by what surrounds them.
+// canonicalise is RDFC-1.0 with SHA-256 or SHA-384 (W3C Recommendation of 21 May 2024): a dataset as sorted N-Quads
+// with blank nodes named by what surrounds them.
 func canonicalise(quads []quad, h crypto.Hash) ([]byte, error) { return spending(new(int), quads, h) }
 
-// spending is canonicalise on a purse that serves several times: it holds the work that was done before. Two bytes of text are
-// counted as one of work, which costs more.
+// spending is canonicalise on a purse that serves several times: it holds the work that was done before. Two bytes of
+// text are counted as one of work, which costs more.
 func spending(work *int, quads []quad, h crypto.Hash) ([]byte, error) {
 	if err := affordable(*work); err != nil {
 		return nil, err
@@ -153,7 +153,8 @@ func (c *canon) spend(n int) error {
 type issuer struct {
 	prefix string
 	order  []int32
-	names  []int32 // of the canonical issuer alone: place in order + 1, by blank node. Others are short, and are looked through
+	// of the canonical issuer alone: place in order + 1, by blank node. Others are short, and are looked through
+	names []int32
 }
 
 // find gives a blank node's place, or -1.

@@ -16,7 +16,9 @@ import (
 	"portillon/openbadge/internal/otherstest"
 )
 
-var nquadLine = regexp.MustCompile(`^\s*(<[^>]*>|_:\S+)\s+<([^>]*)>\s+(<[^>]*>|_:\S+|"(?:[^"\\]|\\.)*"(?:\^\^<[^>]*>|@[A-Za-z0-9-]+)?)\s*(<[^>]*>|_:\S+)?\s*\.\s*(#.*)?$`)
+var nquadLine = regexp.MustCompile(
+	`^\s*(<[^>]*>|_:\S+)\s+<([^>]*)>\s+(<[^>]*>|_:\S+|"(?:[^"\\]|\\.)*"(?:\^\^<[^>]*>|@[A-Za-z0-9-]+)?)\s*(<[^>]*>|_:\S+)?\s*\.\s*(#.*)?$`,
+)
 
 // parseNQuads reads the vectors' files: a test's parser, not a general one.
 func parseNQuads(t testing.TB, text string) []quad {
@@ -70,7 +72,8 @@ func unescape(t testing.TB, s string) string {
 // vector is an entry of the W3C's manifest.
 type vector struct{ ID, Type, Action, Result, HashAlgorithm string }
 
-// The W3C's RDFC-1.0 vectors (rdf-canon): the canonical forms, one graph that must be refused, and the names of the blank nodes.
+// The W3C's RDFC-1.0 vectors (rdf-canon): the canonical forms, one graph that must be refused, and the names of the
+// blank nodes.
 func TestW3CVectors(t *testing.T) {
 	dir := otherstest.Path(t, "w3c+rdf-canon", "tests")
 	var manifest struct{ Entries []vector }
@@ -140,7 +143,10 @@ func TestTangledGraphsAreRefused(t *testing.T) {
 	for i := range 12 {
 		for j := range 12 {
 			if i != j {
-				quads = append(quads, quad{s: node{kind: blank, value: fmt.Sprint(i)}, p: "urn:p", o: node{kind: blank, value: fmt.Sprint(j)}})
+				quads = append(
+					quads,
+					quad{s: node{kind: blank, value: fmt.Sprint(i)}, p: "urn:p", o: node{kind: blank, value: fmt.Sprint(j)}},
+				)
 			}
 		}
 	}
@@ -159,7 +165,11 @@ func FuzzCanonicalise(f *testing.F) {
 		build := func(name func(byte) string, reverse bool) []quad {
 			var q []quad
 			for i := 0; i+1 < len(b) && i < 40; i += 2 {
-				x := quad{s: node{kind: blank, value: name(b[i] % 8)}, p: "urn:p" + strconv.Itoa(int(b[i]>>6)), o: node{kind: blank, value: name(b[i+1] % 8)}}
+				x := quad{
+					s: node{kind: blank, value: name(b[i] % 8)},
+					p: "urn:p" + strconv.Itoa(int(b[i]>>6)),
+					o: node{kind: blank, value: name(b[i+1] % 8)},
+				}
 				if reverse {
 					q = append([]quad{x}, q...)
 				} else {

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Path is the place of a file or folder of shared/openbadges. Where the data is absent the test is skipped, but fails where CI is set.
+// Path is the place of a file or folder of shared/openbadges. Where the data is absent the test is skipped, but fails
+// where CI is set.
 func Path(t testing.TB, parts ...string) string {
 	t.Helper()
 	path := filepath.Join(append([]string{root(t), "..", "shared", "openbadges"}, parts...)...)

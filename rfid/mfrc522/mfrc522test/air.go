@@ -47,7 +47,8 @@ func (c *Chip) listens() bool {
 	return c.AntennaOn() && c.reg[txASK]&0x40 != 0 && c.reg[txMode]&0x70 == 0 && c.reg[rxMode]&0x70 == 0 && c.reg[command]&0x20 == 0
 }
 
-// answers lays the cards' answers over each other. Where two differ there is a collision, and what follows is a mixture.
+// answers lays the cards' answers over each other. Where two differ there is a collision, and what follows is a
+// mixture.
 func (c *Chip) answers(frame []bool) (sum []bool, coll int) {
 	coll = -1
 	for _, k := range c.Cards {

@@ -1,8 +1,10 @@
-// Package mfrc522test is an MFRC522 that is not there: its registers, FIFO, timer, CRC unit, self-test and field, with cards in
-// it, behind an SPI port. A driver that forgets what the data sheet (Rev. 3.9) or ISO/IEC 14443-3 asks for finds no card here
-// either: no answer without 100 % modulation, without the antenna, at a level that was not SELECTed, at another speed.
+// Package mfrc522test is an MFRC522 that is not there: its registers, FIFO, timer, CRC unit, self-test and field, with
+// cards in it, behind an SPI port. A driver that forgets what the data sheet (Rev. 3.9) or ISO/IEC 14443-3 asks for
+// finds no card here either: no answer without 100 % modulation, without the antenna, at a level that was not SELECTed,
+// at another speed.
 //
-// Not modelled: parity, the receiver's gain, analogue tests, MIFARE's encryption, UART and I²C, power-down beyond the reset's.
+// Not modelled: parity, the receiver's gain, analogue tests, MIFARE's encryption, UART and I²C, power-down beyond the
+// reset's.
 package mfrc522test
 
 import (
@@ -126,7 +128,8 @@ func (p *port) Tx(w, r []byte) error {
 	return nil
 }
 
-// transfer follows §8.1.2: reading, each byte is the address of the next answer; writing, all bytes go to the first address.
+// transfer follows §8.1.2: reading, each byte is the address of the next answer; writing, all bytes go to the first
+// address.
 func (c *Chip) transfer(w, r []byte) {
 	c.advance(time.Now())
 	if w[0]&0x80 == 0 {

@@ -49,7 +49,8 @@ func TestACardKeepsItsPlaceInTheSequence(t *testing.T) {
 			t.Fatalf("level %d: SAK %v", level, sak)
 		}
 	}
-	if k.hear(bits(withCRC(0x50, 0))) != nil || k.state != halted || k.hear(short(0x26)) != nil || k.hear(short(0x52)) == nil {
+	if k.hear(bits(withCRC(0x50, 0))) != nil || k.state != halted || k.hear(short(0x26)) != nil ||
+		k.hear(short(0x52)) == nil {
 		t.Fatal("after HLTA, REQA must be silence and WUPA must wake")
 	}
 	if k.hear(short(0x26)) != nil || k.state != halted {
@@ -120,7 +121,8 @@ func connect(t *testing.T, c *Chip) wire {
 	return wire{t, conn}
 }
 
-// What a driver must do to wake a card: without any one of these there is no answer. (Without TAuto there is, but no end to a silence.)
+// What a driver must do to wake a card: without any one of these there is no answer. (Without TAuto there is, but no
+// end to a silence.)
 func TestACardIsHeardOnlyWithEverySettingMade(t *testing.T) {
 	settings := []struct {
 		reg, value byte

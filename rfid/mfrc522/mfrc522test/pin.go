@@ -6,7 +6,8 @@ import (
 	"periph.io/x/conn/v3/gpio"
 )
 
-// IRQ is the chip's IRQ pin as a Raspberry Pi sees it. Asked to wait with no limit, it waits for ever, as one of periph's drivers does.
+// IRQ is the chip's IRQ pin as a Raspberry Pi sees it. Asked to wait with no limit, it waits for ever, as one of
+// periph's drivers does.
 type IRQ struct {
 	gpio.PinIO
 	Chip    *Chip

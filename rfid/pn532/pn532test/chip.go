@@ -1,5 +1,5 @@
-// Package pn532test has a model of a PN532 that speaks the chip's own bytes on a serial line, I²C and SPI, with cards in its field, and
-// misbehaves when it is told to. It is written from the manual (UM0701-02), apart from the driver.
+// Package pn532test has a model of a PN532 that speaks the chip's own bytes on a serial line, I²C and SPI, with cards
+// in its field, and misbehaves when it is told to. It is written from the manual (UM0701-02), apart from the driver.
 package pn532test
 
 import (

@@ -1,5 +1,5 @@
-// Package strongtest has cards that are not there: an NTAG 424 DNA and DESFires that compute the card's side of a conversation by
-// themselves, and misbehave when a test wants it. It shares no code with package strong.
+// Package strongtest has cards that are not there: an NTAG 424 DNA and DESFires that compute the card's side of a
+// conversation by themselves, and misbehave when a test wants it. It shares no code with package strong.
 package strongtest
 
 import (

@@ -5,7 +5,8 @@ import (
 	"math/big"
 )
 
-// The card's arithmetic, written apart from package strong's: numbers where it has words, loops where it has crypto/cipher.
+// The card's arithmetic, written apart from package strong's: numbers where it has words, loops where it has
+// crypto/cipher.
 
 // CMAC is RFC 4493's, over a chain that begins at iv.
 func cmac(key, iv [16]byte, m []byte) (out [16]byte) {

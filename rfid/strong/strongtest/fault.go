@@ -2,7 +2,8 @@ package strongtest
 
 import "context"
 
-// Fault stands between a card and its reader at the nth exchange since the card came. act has the card do as it is told.
+// Fault stands between a card and its reader at the nth exchange since the card came. act has the card do as it is
+// told.
 type Fault func(ctx context.Context, n int, act func() []byte) ([]byte, error)
 
 // Leaves takes the card away before its nth answer: done says whether it had done what it was told by then.

@@ -1,9 +1,9 @@
 // Package sim has simulated pins: files whose level any process can read, for demonstrations and tests.
 //
-// A relay's pin is held as the kernel holds a line: as long as the process that holds it lives. Hold takes locks on the file that
-// the kernel drops with the process, however it ends; without a holder the level is the pull's, which is low, as on a board that is wired right.
-// The file's text (0 or 1) is for people and for Level; it counts only while its second byte is locked, which Hold does when it
-// has written 0: what a killed holder left behind is never a level.
+// A relay's pin is held as the kernel holds a line: as long as the process that holds it lives. Hold takes locks on the
+// file that the kernel drops with the process, however it ends; without a holder the level is the pull's, which is low,
+// as on a board that is wired right. The file's text (0 or 1) is for people and for Level; it counts only while its
+// second byte is locked, which Hold does when it has written 0: what a killed holder left behind is never a level.
 package sim
 
 import (
@@ -66,8 +66,8 @@ func text(l gpio.Level) []byte {
 	return []byte("0\n")
 }
 
-// Level reads a pin as anyone may: high only while a process holds it high. A pin that nobody has made yet is low.
-// It must not be called by the process that holds the pin: closing the file would drop its lock (fcntl(2), POSIX locks).
+// Level reads a pin as anyone may: high only while a process holds it high. A pin that nobody has made yet is low. It
+// must not be called by the process that holds the pin: closing the file would drop its lock (fcntl(2), POSIX locks).
 func Level(path string) (bool, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -103,8 +103,8 @@ func Drive(path string, high bool) error {
 	return err
 }
 
-// Input is an input that Drive sets. One that was never driven is low: its contact is closed to ground, or its machine idle.
-// One that cannot be read, or holds neither 0 nor 1, is what its pull makes of a broken wire.
+// Input is an input that Drive sets. One that was never driven is low: its contact is closed to ground, or its machine
+// idle. One that cannot be read, or holds neither 0 nor 1, is what its pull makes of a broken wire.
 type Input struct {
 	path string
 	pull gpio.Pull

@@ -92,8 +92,8 @@ func (c *compiler) term(name string, def any, s *scope) *term {
 	return t
 }
 
-// iri expands a word: a term, prefix:rest, or an IRI as it is. A scoped context may lean on a prefix of the one around it, and one
-// context lean on another's: what it then took the prefix for is noted in its table.
+// iri expands a word: a term, prefix:rest, or an IRI as it is. A scoped context may lean on a prefix of the one around
+// it, and one context lean on another's: what it then took the prefix for is noted in its table.
 func (c *compiler) iri(word string, s *scope) string {
 	prefix, rest, compact := strings.Cut(word, ":")
 	if compact && strings.HasPrefix(rest, "//") {

@@ -1,6 +1,7 @@
 // Command contextgen compiles JSON-LD contexts into Go tables: contextgen OUT URL=FILE …
 //
-// It reads what the contexts of Open Badges use, and stops at anything else: a feature that is not understood must not be half compiled.
+// It reads what the contexts of Open Badges use, and stops at anything else: a feature that is not understood must not
+// be half compiled.
 package main
 
 import (
@@ -52,8 +53,8 @@ func read(url, file string) map[string]any {
 	return doc.Context
 }
 
-// amendments are terms that the address serves and the published package does not have yet: 1EdTech added them to version 3.0.3
-// after it was published (1EdTech/digital-credentials-public-validator, contexts/ob-v3p0-3.0.3.json).
+// amendments are terms that the address serves and the published package does not have yet: 1EdTech added them to
+// version 3.0.3 after it was published (1EdTech/digital-credentials-public-validator, contexts/ob-v3p0-3.0.3.json).
 var amendments = map[string]map[string]any{
 	"https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json": {
 		"endorsementJwt": map[string]any{"@id": "https://purl.imsglobal.org/spec/vc/ob/vocab.html#endorsementJwt", "@container": "@set"},
@@ -70,9 +71,9 @@ func amend(url string, terms map[string]any) {
 	}
 }
 
-// markAliases says of each word that says what another says which that is, through all the contexts: a class that a property is
-// named after (Image, image), or one of two names for a class (AchievementCredential). Two properties of one meaning would be two
-// ways to write one signed statement, of which readers look at one: there must be none.
+// markAliases says of each word that says what another says which that is, through all the contexts: a class that a
+// property is named after (Image, image), or one of two names for a class (AchievementCredential). Two properties of
+// one meaning would be two ways to write one signed statement, of which readers look at one: there must be none.
 func markAliases(all []*table) {
 	names := map[string][]string{}
 	each(all, func(t *term) {
@@ -82,7 +83,8 @@ func markAliases(all []*table) {
 	})
 	word := map[string]string{}
 	for iri, of := range names {
-		slices.SortFunc(of, func(a, b string) int { return strings.Compare(b, a) }) // properties begin with a small letter: they come first
+		// properties begin with a small letter: they come first
+		slices.SortFunc(of, func(a, b string) int { return strings.Compare(b, a) })
 		if len(of) > 1 && isProperty(of[1]) {
 			log.Fatalf("%q all mean %s", of, iri)
 		}

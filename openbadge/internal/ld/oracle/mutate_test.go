@@ -161,7 +161,17 @@ func (m *mutator) id() string {
 	if m.IntN(4) == 0 {
 		return m.text()
 	}
-	return pick(m, []string{"urn:x:1", "urn:x:2", "did:key:z6Mk#z6Mk", "https://a.example/b?c=d#e", "https://a.example/é", "mailto:a@b.example"})
+	return pick(
+		m,
+		[]string{
+			"urn:x:1",
+			"urn:x:2",
+			"did:key:z6Mk#z6Mk",
+			"https://a.example/b?c=d#e",
+			"https://a.example/é",
+			"mailto:a@b.example",
+		},
+	)
 }
 
 // class is mostly one of the words that begin with a capital, as types do.
@@ -200,7 +210,28 @@ func flat(v []any) (out []any) {
 	return append([]any{}, out...)
 }
 
-var numbers = []json.Number{"0", "-0", "0.0", "1", "1.0", "-1", "1.5", "0.1", "1e2", "1.10e1", "123456789012", "9007199254740991", "9007199254740992", "1e-5", "0.000001", "1e-7", "1.23456789012345678", "4294967296.5", "-273.15", "1E15"}
+var numbers = []json.Number{
+	"0",
+	"-0",
+	"0.0",
+	"1",
+	"1.0",
+	"-1",
+	"1.5",
+	"0.1",
+	"1e2",
+	"1.10e1",
+	"123456789012",
+	"9007199254740991",
+	"9007199254740992",
+	"1e-5",
+	"0.000001",
+	"1e-7",
+	"1.23456789012345678",
+	"4294967296.5",
+	"-273.15",
+	"1E15",
+}
 
 func (m *mutator) value(all []place) any {
 	switch m.IntN(12) {
@@ -317,7 +348,8 @@ var (
 	seed      = flag.Uint64("seed", 1, "which ones")
 )
 
-// Of 220,000 documents that are made of others' by mutation, we accept none that json-gold refuses, and make the same statements.
+// Of 220,000 documents that are made of others' by mutation, we accept none that json-gold refuses, and make the same
+// statements.
 func TestMutatedDocuments(t *testing.T) {
 	o, c := newOracle(t), count{why: map[string]int{}}
 	var seeds []object
@@ -339,7 +371,13 @@ func TestMutatedDocuments(t *testing.T) {
 		}
 	}
 	took := time.Since(start)
-	t.Logf("%d documents of %d fixtures: %s; %.0f a second", *documents, len(seeds), &c, float64(*documents)/took.Seconds())
+	t.Logf(
+		"%d documents of %d fixtures: %s; %.0f a second",
+		*documents,
+		len(seeds),
+		&c,
+		float64(*documents)/took.Seconds(),
+	)
 	if c.equal < *documents*9/20 {
 		t.Errorf("only %d were compared", c.equal)
 	}

@@ -34,7 +34,12 @@ func newOracle(t testing.TB) *oracle {
 	if err := json.Unmarshal(otherstest.File(t, "contexts", "index.json"), &index); err != nil {
 		t.Fatal(err)
 	}
-	o := &oracle{api: gold.NewJsonLdApi(), opts: gold.NewJsonLdOptions(""), contexts: map[string]any{}, parsed: map[string]*gold.Context{}}
+	o := &oracle{
+		api:      gold.NewJsonLdApi(),
+		opts:     gold.NewJsonLdOptions(""),
+		contexts: map[string]any{},
+		parsed:   map[string]*gold.Context{},
+	}
 	for url, at := range index {
 		var doc any
 		if err := json.Unmarshal(otherstest.File(t, "contexts", at.File), &doc); err != nil {
@@ -58,8 +63,8 @@ func (o *oracle) LoadDocument(url string) (*gold.RemoteDocument, error) {
 	return &gold.RemoteDocument{DocumentURL: url, Document: doc}, nil
 }
 
-// canonical is the document's canonical N-Quads, its proofs apart, by json-gold alone: expanded in safe mode (Normalize has none),
-// made statements, and canonicalised.
+// canonical is the document's canonical N-Quads, its proofs apart, by json-gold alone: expanded in safe mode (Normalize
+// has none), made statements, and canonicalised.
 func (o *oracle) canonical(data []byte) (_ string, err error) {
 	defer func() {
 		if r := recover(); r != nil { // json-gold 0.9.1 does, of an empty @type beside a @value (api_generate_node_map.go)
@@ -141,8 +146,14 @@ func (c *count) String() string {
 	for _, code := range slices.Sorted(maps.Keys(c.why)) {
 		why += fmt.Sprintf(" %s %d", code, c.why[code])
 	}
-	return fmt.Sprintf("%d compared and equal, %d refused by both, %d refused by us alone (%s), %d set aside for a known fault of json-gold",
-		c.equal, c.both, c.usOnly, strings.TrimSpace(why), c.aside)
+	return fmt.Sprintf(
+		"%d compared and equal, %d refused by both, %d refused by us alone (%s), %d set aside for a known fault of json-gold",
+		c.equal,
+		c.both,
+		c.usOnly,
+		strings.TrimSpace(why),
+		c.aside,
+	)
 }
 
 // judge compares the two on one document, and returns what is wrong.
@@ -181,8 +192,8 @@ func marshal(v any) []byte {
 	return b
 }
 
-// twice reports whether a @context names an address twice: json-gold takes that for a recursion (ld/context.go, parse), where JSON-LD
-// 1.1 processes it again (context processing, step 5.2).
+// twice reports whether a @context names an address twice: json-gold takes that for a recursion (ld/context.go, parse),
+// where JSON-LD 1.1 processes it again (context processing, step 5.2).
 func twice(v any) bool {
 	switch v := v.(type) {
 	case object:
@@ -201,11 +212,11 @@ func twice(v any) bool {
 
 var address = regexp.MustCompile(`<(https?://[^>]*)>`)
 
-// fault reports whether a difference comes from one of the faults that json-gold 0.9.1 has:
-// it leaves out statements with an http address that its own pattern does not know, without a word (ld/rdf_dataset.go,
-// GraphToRDF), where JSON-LD 1.1 leaves out only what is not well formed by RFC 3987;
-// it canonicalises only objects and arrays of type @json (ld/node.go), where JSON-LD 1.1 has any JSON;
-// it says a statement twice where two values, as true and "true", make the same one: a dataset is a set (RDF 1.1, section 4).
+// fault reports whether a difference comes from one of the faults that json-gold 0.9.1 has: it leaves out statements
+// with an http address that its own pattern does not know, without a word (ld/rdf_dataset.go, GraphToRDF), where
+// JSON-LD 1.1 leaves out only what is not well formed by RFC 3987; it canonicalises only objects and arrays of type
+// @json (ld/node.go), where JSON-LD 1.1 has any JSON; it says a statement twice where two values, as true and "true",
+// make the same one: a dataset is a set (RDF 1.1, section 4).
 func fault(got, want string) bool {
 	if strings.Contains(want, "JSON Canonicalization error") {
 		return true
@@ -219,8 +230,9 @@ func fault(got, want string) bool {
 	return len(slices.Compact(lines)) < strings.Count(want, "\n")+1
 }
 
-// withoutControls puts a private character for each control character but tab, line feed and return, and reports whether there were
-// any. RDFC-1.0 wants them escaped (section 5), and json-gold 0.9.1 does not; that they are here the W3C's vector 060 shows.
+// withoutControls puts a private character for each control character but tab, line feed and return, and reports
+// whether there were any. RDFC-1.0 wants them escaped (section 5), and json-gold 0.9.1 does not; that they are here the
+// W3C's vector 060 shows.
 func withoutControls(v any) (any, bool) {
 	changed := false
 	private := func(r rune) rune {
@@ -269,13 +281,15 @@ func diff(got, want string) string {
 	return out.String()
 }
 
-// fixtures are all the documents with a @context that others made, by path: badges, endorsements, status lists, the W3C's vectors.
+// fixtures are all the documents with a @context that others made, by path: badges, endorsements, status lists, the
+// W3C's vectors.
 func fixtures(t testing.TB) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
 	root := otherstest.Path(t)
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.Contains(path, "contexts") || strings.Contains(path, "ob20") || strings.Contains(path, "validator-core") {
+		if err != nil || d.IsDir() || strings.Contains(path, "contexts") || strings.Contains(path, "ob20") ||
+			strings.Contains(path, "validator-core") {
 			return err
 		}
 		b, err := os.ReadFile(path)
@@ -293,7 +307,8 @@ func fixtures(t testing.TB) map[string][]byte {
 	return out
 }
 
-// proofs are the options of a document's proofs, as they are signed: under the document's contexts, without the proofValue.
+// proofs are the options of a document's proofs, as they are signed: under the document's contexts, without the
+// proofValue.
 func proofs(t testing.TB, path string, doc map[string]any) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
