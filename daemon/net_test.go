@@ -60,6 +60,10 @@ func TestCardThatProvesTooLittleLeavesNobodyAtTheMachine(t *testing.T) {
 	if got := b.mentors(""); len(got) != 0 {
 		t.Errorf("mentors here today after a number alone: %v", got)
 	}
+	b.arrived("m-be879f", policy.NumberOnly, policy.Decision{}) // a decision that names no reason changes nothing of it
+	if who := b.stands(); who != "" {
+		t.Errorf("%s stands at the machine after a number alone", who)
+	}
 	b.proves(karim, rfid.AES)
 	if d := b.Panel.Current().Desk; d == nil || d.Name != "Karim" {
 		t.Errorf("after a proven card: %+v", d)
