@@ -44,12 +44,12 @@ var notHere = Refusal{FR: "Ce panneau n’a pas de machine derrière lui", EN: "
 
 // do is POST /do: a touch.
 func (p *Panel) do(w http.ResponseWriter, r *http.Request) {
-	var o Order
+	var o Touch
 	if !p.read(w, r, &o) {
 		return
 	}
 	o.Here = p.here(r)
-	if err := p.c.Clerk.Do(r.Context(), o); err != nil {
+	if err := p.c.Actions.Do(r.Context(), o); err != nil {
 		refuse(w, r, err)
 		return
 	}
@@ -58,7 +58,7 @@ func (p *Panel) do(w http.ResponseWriter, r *http.Request) {
 
 // ask is POST /form: a form for whoever tapped.
 func (p *Panel) ask(w http.ResponseWriter, r *http.Request) {
-	var a Ask
+	var a FormRequest
 	if !p.read(w, r, &a) {
 		return
 	}
@@ -67,7 +67,7 @@ func (p *Panel) ask(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, p.elsewhere())
 		return
 	}
-	f, err := p.c.Clerk.Form(r.Context(), a)
+	f, err := p.c.Actions.Form(r.Context(), a)
 	if err != nil {
 		refuse(w, r, err)
 		return
@@ -105,7 +105,7 @@ func (p *Panel) read(w http.ResponseWriter, r *http.Request, into any) bool {
 		http.Error(w, "this is nothing that a panel sends: "+err.Error(), http.StatusBadRequest)
 		return false
 	}
-	if p.c.Clerk == nil {
+	if p.c.Actions == nil {
 		refuse(w, r, notHere)
 		return false
 	}
@@ -114,7 +114,7 @@ func (p *Panel) read(w http.ResponseWriter, r *http.Request, into any) bool {
 
 // form is GET /form/TOKEN: the form on a phone.
 func (p *Panel) form(w http.ResponseWriter, r *http.Request) {
-	if p.c.Clerk == nil {
+	if p.c.Actions == nil {
 		p.leaf(w, http.StatusNotFound, notHere, false)
 		return
 	}
@@ -123,7 +123,7 @@ func (p *Panel) form(w http.ResponseWriter, r *http.Request) {
 		p.leaf(w, http.StatusForbidden, p.noScreen(), false)
 		return
 	}
-	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: r.PathValue("token"), Here: here})
+	f, err := p.c.Actions.Form(r.Context(), FormRequest{Token: r.PathValue("token"), Here: here})
 	if err != nil {
 		p.leaf(w, http.StatusGone, err, false)
 		return
@@ -145,7 +145,7 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 			p.leaf(w, http.StatusConflict, err, true)
 		}
 	}
-	if p.c.Clerk == nil {
+	if p.c.Actions == nil {
 		fail(notHere)
 		return
 	}
@@ -154,7 +154,7 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 		fail(p.noScreen())
 		return
 	}
-	f, err := p.c.Clerk.Form(r.Context(), Ask{Token: token, Here: here}) // before a picture is taken in
+	f, err := p.c.Actions.Form(r.Context(), FormRequest{Token: token, Here: here}) // before a picture is taken in
 	if err != nil {
 		fail(err)
 		return
@@ -180,7 +180,7 @@ func (p *Panel) write(w http.ResponseWriter, r *http.Request) {
 	}
 	waits := policy.Text{}
 	if err == nil {
-		waits, err = p.c.Clerk.Write(r.Context(), token, e)
+		waits, err = p.c.Actions.Write(r.Context(), token, e)
 	}
 	if err != nil {
 		e.Photo.Drop()

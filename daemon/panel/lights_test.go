@@ -45,7 +45,7 @@ func (b *bulb) times() int {
 }
 
 var everySign = []Sign{
-	SignSilent,
+	SignReaderSilent,
 	SignReady,
 	SignOn,
 	SignSupervised,
@@ -56,7 +56,7 @@ var everySign = []Sign{
 	SignRefused,
 	SignUnknown,
 	SignTagged,
-	SignWrench,
+	SignMaintenance,
 	SignFault,
 }
 

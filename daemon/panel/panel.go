@@ -8,7 +8,7 @@
 // Config.Screens), and forms: POST /form opens one, at that screen alone, for whoever tapped in the last minute, and
 // gives a token that is good for one entry and for ten minutes, at the panel itself or on a phone that reads its QR
 // code. What a phone sends is unsigned until its member confirms it at the machine. A machine without a screen takes no
-// form from elsewhere. What may be done is the machine's to say (Clerk); nothing that comes through a panel switches a
+// form from elsewhere. What may be done is the machine's to say (Actions); nothing that comes through a panel switches a
 // relay on, and no panel ever sees a card number. Bodies are small, pictures at most 4 MB; a request whose Host is no
 // address or name of the local network is refused, so that no page of the Internet can reach a panel by a name of its
 // own (DNS rebinding).
@@ -54,7 +54,7 @@ type Config struct {
 	Zone     *time.Location
 	Framed   string       // an origin that may show the page in a frame; empty: none
 	URL      string       // where phones find this panel, as http://laser.local:8080; empty: they cannot
-	Clerk    Clerk        // nil: a panel that only shows
+	Actions  Actions      // nil: a panel that only shows
 	Photos   Photos       // nil: none are kept
 	Screens  []netip.Addr // of screens that stand at the machine, beside this computer's own
 }
@@ -96,7 +96,7 @@ func New(c Config) *Panel {
 	if c.Zone == nil {
 		c.Zone = time.UTC
 	}
-	return &Panel{c: c, base: Silent(false), taking: make(chan struct{}, 1), takingHere: make(chan struct{}, 1), rev: 1, revised: c.Now(), screens: map[netip.Addr]screen{}}
+	return &Panel{c: c, base: ReaderSilent(false), taking: make(chan struct{}, 1), takingHere: make(chan struct{}, 1), rev: 1, revised: c.Now(), screens: map[netip.Addr]screen{}}
 }
 
 // Show sets what is seen from now on. An answer that still flashes stays until its time is up.
@@ -118,8 +118,8 @@ func (p *Panel) Flash(v View, d time.Duration) {
 	})
 }
 
-// Settle ends an answer that flashes.
-func (p *Panel) Settle() { p.change(p.still) }
+// EndFlash ends an answer that flashes.
+func (p *Panel) EndFlash() { p.change(p.still) }
 
 // patience is how long a card may go unanswered before the panel says that it was read.
 const patience = 150 * time.Millisecond
@@ -148,8 +148,8 @@ func (p *Panel) Reading() (done func()) {
 	}
 }
 
-// Hub says whether the hub acknowledges.
-func (p *Panel) Hub(up bool) {
+// SetHubOnline says whether the hub acknowledges.
+func (p *Panel) SetHubOnline(up bool) {
 	p.mu.Lock()
 	same := up == p.hub
 	p.mu.Unlock()
@@ -158,8 +158,8 @@ func (p *Panel) Hub(up bool) {
 	}
 }
 
-// Note sets the line at the foot; an empty text removes it.
-func (p *Panel) Note(t policy.Text) {
+// SetNote sets the line at the foot; an empty text removes it.
+func (p *Panel) SetNote(t policy.Text) {
 	p.mu.Lock()
 	same := t == p.note
 	p.mu.Unlock()
@@ -168,8 +168,8 @@ func (p *Panel) Note(t policy.Text) {
 	}
 }
 
-// Rename takes the machine's name, language, zone and look from a new policy.
-func (p *Panel) Rename(name policy.Text, l policy.Language, zone *time.Location, look policy.Look) {
+// SetMachine takes the machine's name, language, zone and look from a new policy.
+func (p *Panel) SetMachine(name policy.Text, l policy.Language, zone *time.Location, look policy.Look) {
 	p.change(func() {
 		p.c.Name, p.c.Language, p.look = name, l, look
 		if zone != nil {
@@ -178,8 +178,8 @@ func (p *Panel) Rename(name policy.Text, l policy.Language, zone *time.Location,
 	})
 }
 
-// Plain sets what a sentence is for the people of this machine, as its policy says: policy.Machine.Plain.
-func (p *Panel) Plain(f func(policy.Text) policy.Text) { p.change(func() { p.plain = f }) }
+// SetWording sets what a sentence is for the people of this machine, as its policy says: policy.Machine.Plain.
+func (p *Panel) SetWording(f func(policy.Text) policy.Text) { p.change(func() { p.plain = f }) }
 
 // spoken is a view in the words of this machine.
 func (p *Panel) spoken(v View) View {
@@ -219,11 +219,11 @@ func (p *Panel) Current() View {
 	if p.flash != nil {
 		v = *p.flash
 	}
-	v.Desk, v.Offers = p.base.Desk, p.base.Offers
-	if p.flash != nil && v.Desk != nil { // an answer goes before a question
-		d := *v.Desk
-		d.Ask, d.Line, d.Items = "", policy.Text{}, nil
-		v.Desk = &d
+	v.Visitor, v.Offers = p.base.Visitor, p.base.Offers
+	if p.flash != nil && v.Visitor != nil { // an answer goes before a question
+		d := *v.Visitor
+		d.Question, d.Line, d.Items = "", policy.Text{}, nil
+		v.Visitor = &d
 	}
 	switch v.Sign { // whose buttons these are has just been said no to, or thanked
 	case SignRefused, SignUnknown, SignOccupied, SignExpired, SignRecent, SignHours, SignReading:

@@ -44,15 +44,15 @@ func Returned(name string) View {
 	return View{Sign: SignThanks, Line: policy.Text{FR: "Machine remise en service par " + name, EN: "Machine returned to service by " + name}}
 }
 
-// CutShort says that a session was ended for safety by something that has passed.
-func CutShort(name string) View {
+// StoppedForSafety says that a session was ended for safety by something that has passed.
+func StoppedForSafety(name string) View {
 	return View{Sign: SignFault, Line: policy.Text{FR: "La session " + of(name) + " a été arrêtée par sécurité", EN: name + "’s session was stopped for safety"},
 		Next: policy.Text{FR: "Vérifier la pièce, puis présenter la carte", EN: "Check the piece, then tap your card"}}
 }
 
-// OutAfter says at the foot that a tag hangs on a machine where somebody works: it counts once they have gone, or, in
+// TagNote says at the foot that a tag hangs on a machine where somebody works: it counts once they have gone, or, in
 // maintenance, already.
-func OutAfter(reason policy.Text, maintained bool) policy.Text {
+func TagNote(reason policy.Text, maintained bool) policy.Text {
 	fr, en := lower(reason.In(policy.French)), lower(reason.In(policy.English))
 	if maintained {
 		return policy.Text{FR: "Hors service : " + fr, EN: "Out of service: " + en}
@@ -70,8 +70,8 @@ func Tagged() policy.Text {
 	return join(policy.Text{FR: "C’est noté", EN: "It is written down"}, noIsolation())
 }
 
-// TagComes answers whoever tags a machine out from the office.
-func TagComes(machine policy.MachineID, tag string) policy.Text {
+// TagPending answers whoever tags a machine out from the office.
+func TagPending(machine policy.MachineID, tag string) policy.Text {
 	return join(policy.Text{FR: fmt.Sprintf("Noté : la machine %s sera hors service dès que le hub l’aura jointe (étiquette %s)", machine, tag),
 		EN: fmt.Sprintf("Noted: %s will be out of service once the hub has reached it (tag %s)", machine, tag)}, noIsolation())
 }
@@ -84,18 +84,18 @@ func noIsolation() policy.Text {
 
 // What a touch may be answered.
 var (
-	NotNow       = Refusal{FR: "Ce n’est plus possible : présenter la carte à nouveau", EN: "That is no longer possible: tap your card again"}
-	CardFirst    = Refusal{FR: "Présenter d’abord la carte, puis toucher à nouveau", EN: "Tap your card first, then touch again"}
-	NotYou       = Refusal{FR: "Une autre carte a été présentée entre-temps : présenter de nouveau sa propre carte", EN: "Another card was tapped meanwhile: tap yours again"}
-	OnlyHere     = Refusal{FR: "Cela se fait à l’écran de la machine", EN: "That is done at the machine’s own screen"}
-	TooMany      = Refusal{FR: "Cinq problèmes viennent d’être notés : en parler à un mainteneur", EN: "Five problems were noted just now: talk to a maintainer"}
-	CardToReport = Refusal{FR: "Présentez votre carte pour signaler un problème. La machine ne change pas d’état", EN: "Tap your card to report a problem. The machine stays as it is"}
+	NotNow            = Refusal{FR: "Ce n’est plus possible : présenter la carte à nouveau", EN: "That is no longer possible: tap your card again"}
+	CardFirst         = Refusal{FR: "Présenter d’abord la carte, puis toucher à nouveau", EN: "Tap your card first, then touch again"}
+	AnotherCardTapped = Refusal{FR: "Une autre carte a été présentée entre-temps : présenter de nouveau sa propre carte", EN: "Another card was tapped meanwhile: tap yours again"}
+	OnlyHere          = Refusal{FR: "Cela se fait à l’écran de la machine", EN: "That is done at the machine’s own screen"}
+	TooMany           = Refusal{FR: "Cinq problèmes viennent d’être notés : en parler à un mainteneur", EN: "Five problems were noted just now: talk to a maintainer"}
+	CardToReport      = Refusal{FR: "Présentez votre carte pour signaler un problème. La machine ne change pas d’état", EN: "Tap your card to report a problem. The machine stays as it is"}
 	// CardToReportInUse is the same while somebody uses the machine: their own card ends their session, as ever.
 	CardToReportInUse = Refusal{FR: "Présentez votre carte pour signaler un problème. La carte de la personne qui utilise la machine l’arrête",
 		EN: "Tap your card to report a problem. The card of whoever uses the machine stops it"}
-	FormOver = Refusal{FR: "Ce formulaire a déjà servi, ou a expiré : présenter la carte à nouveau", EN: "This form has been used, or is too old: tap your card again"}
-	NotWhat  = Refusal{FR: "Choisir une réponse de la liste", EN: "Choose an answer from the list"}
-	NotSaved = Refusal{FR: "Impossible d’écrire dans le journal de la machine : rien n’est noté. Prévenir un mainteneur", EN: "The machine’s journal cannot be written: nothing is written down. Tell a maintainer"}
+	FormOver       = Refusal{FR: "Ce formulaire a déjà servi, ou a expiré : présenter la carte à nouveau", EN: "This form has been used, or is too old: tap your card again"}
+	ChooseFromList = Refusal{FR: "Choisir une réponse de la liste", EN: "Choose an answer from the list"}
+	NotSaved       = Refusal{FR: "Impossible d’écrire dans le journal de la machine : rien n’est noté. Prévenir un mainteneur", EN: "The machine’s journal cannot be written: nothing is written down. Tell a maintainer"}
 )
 
 // What is answered to pages and phones that are not at the machine.
@@ -140,8 +140,8 @@ func DangerUnsigned() policy.Text {
 	return policy.Text{FR: "Danger signalé d’un téléphone, non confirmé : vérifier la machine avant de l’utiliser", EN: "Danger reported from a phone, not confirmed: check the machine before you use it"}
 }
 
-// IsItYours asks a member about the form that was sent from a phone.
-func IsItYours(name string) policy.Text {
+// ConfirmQuestion asks a member about the form that was sent from a phone.
+func ConfirmQuestion(name string) policy.Text {
 	return policy.Text{FR: name + ", confirmer ce qui a été envoyé d’un téléphone ?", EN: name + ", confirm what was sent from a phone?"}
 }
 
@@ -164,23 +164,23 @@ func CallMentor(mentor, learner string) policy.Text {
 	return policy.Text{FR: mentor + " : présenter sa carte pour dire ce que " + learner + " a réussi", EN: mentor + ": tap your card to say what " + learner + " did well"}
 }
 
-// WhatWentWell asks a mentor.
-func WhatWentWell(mentor, learner string) policy.Text {
+// VouchQuestion asks a mentor.
+func VouchQuestion(mentor, learner string) policy.Text {
 	return policy.Text{FR: mentor + ", qu’est-ce que " + learner + " a réussi ?", EN: mentor + ", what did " + learner + " do well?"}
 }
 
-// WhatWasDone asks a maintainer, or the member who worked under their hand.
-func WhatWasDone(name string) policy.Text {
+// InterventionQuestion asks a maintainer, or the member who worked under their hand.
+func InterventionQuestion(name string) policy.Text {
 	return policy.Text{FR: name + ", qu’est-ce qui a été fait ?", EN: name + ", what was done?"}
 }
 
-// WhatIsWrong asks a member.
-func WhatIsWrong(name string) policy.Text {
+// ReportQuestion asks a member.
+func ReportQuestion(name string) policy.Text {
 	return policy.Text{FR: name + ", quel est le problème ?", EN: name + ", what is wrong?"}
 }
 
-// WhyTag asks a maintainer.
-func WhyTag(name string) policy.Text {
+// TagQuestion asks a maintainer.
+func TagQuestion(name string) policy.Text {
 	return policy.Text{FR: name + ", pourquoi mettre hors service ?", EN: name + ", why take it out of service?"}
 }
 
@@ -199,8 +199,8 @@ func ProblemName(what string) policy.Text {
 	return policy.Text{FR: what, EN: what}
 }
 
-// Needs says that maintenance is due, or will be: hours says whether what is left is running time.
-func Needs(kind policy.Text, over, hours bool, left time.Duration) policy.Text {
+// MaintenanceNote says that maintenance is due, or will be: hours says whether what is left is running time.
+func MaintenanceNote(kind policy.Text, over, hours bool, left time.Duration) policy.Text {
 	fr, en := lower(kind.In(policy.French)), lower(kind.In(policy.English))
 	if over {
 		return policy.Text{FR: "Entretien à faire : " + fr, EN: "Maintenance due: " + en}
@@ -212,8 +212,8 @@ func Needs(kind policy.Text, over, hours bool, left time.Duration) policy.Text {
 	return policy.Text{FR: fmt.Sprintf("Entretien bientôt : %s (%d %s)", fr, n, unit.FR), EN: fmt.Sprintf("Maintenance soon: %s (%d %s)", en, n, unit.EN)}
 }
 
-// Overdue is why a machine took itself out of service.
-func Overdue(kind policy.Text) policy.Text {
+// MaintenanceTagReason is why a machine took itself out of service.
+func MaintenanceTagReason(kind policy.Text) policy.Text {
 	return policy.Text{FR: "Entretien à faire (" + lower(kind.In(policy.French)) + ")", EN: "Maintenance due (" + lower(kind.In(policy.English)) + ")"}
 }
 

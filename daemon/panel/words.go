@@ -20,54 +20,54 @@ type View struct {
 	Role  policy.Text `json:"role,omitzero"`  // what the member does here: a caption
 	Look  string      `json:"look"`
 
-	Offers []Offer     `json:"offers,omitempty"` // what may be touched now
-	Desk   *Desk       `json:"desk,omitempty"`   // who tapped last, for as long as that counts
-	Note   policy.Text `json:"note"`             // a line at the foot: the reader or the journal needs care
-	Hub    bool        `json:"hub"`              // the hub acknowledges
-	Now    time.Time   `json:"now"`              // the machine's time, so that a browser's clock does not matter
-	Build  string      `json:"build"`            // of this page: one that is older loads itself anew
-	Zone   int         `json:"zone"`             // the site's offset from UTC at Now, in seconds
-	Rev    uint64      `json:"rev"`              // the revision: a page reports which one it shows
+	Offers  []Offer     `json:"offers,omitempty"` // what may be touched now
+	Visitor *Visitor    `json:"desk,omitempty"`   // who tapped last, for as long as that counts
+	Note    policy.Text `json:"note"`             // a line at the foot: the reader or the journal needs care
+	Hub     bool        `json:"hub"`              // the hub acknowledges
+	Now     time.Time   `json:"now"`              // the machine's time, so that a browser's clock does not matter
+	Build   string      `json:"build"`            // of this page: one that is older loads itself anew
+	Zone    int         `json:"zone"`             // the site's offset from UTC at Now, in seconds
+	Rev     uint64      `json:"rev"`              // the revision: a page reports which one it shows
 }
 
-// Desk is whoever tapped last, and what they are asked.
-type Desk struct {
+// Visitor is whoever tapped last, and what they are asked.
+type Visitor struct {
 	Name   string    `json:"name"`
 	Until  time.Time `json:"until"`
 	At     uint64    `json:"at"`               // which arrival this is: a touch names it, so that it is nobody else's
 	Report bool      `json:"report,omitempty"` // they were asked for their card to report a problem
 	// log: which of Items was done; vouch: which the learner did well; confirm, attest: the Offers answer
-	Ask   string      `json:"ask,omitempty"`
-	Line  policy.Text `json:"line,omitzero"`
-	Items []Choice    `json:"items,omitempty"`
+	Question Action      `json:"ask,omitempty"`
+	Line     policy.Text `json:"line,omitzero"`
+	Items    []Choice    `json:"items,omitempty"`
 }
 
 // Sign is the shape on the screen: never colour alone.
 type Sign string
 
 const (
-	SignSilent     Sign = "" // plug
-	SignReady      Sign = "ready"
-	SignOn         Sign = "on"
-	SignSupervised Sign = "supervised"
-	SignEnding     Sign = "ending"
-	SignFinishing  Sign = "finishing"
-	SignCooling    Sign = "cooling"
-	SignAwaiting   Sign = "awaiting"
-	SignRefused    Sign = "refused"
-	SignUnknown    Sign = "unknown"
-	SignTagged     Sign = "tagged"
-	SignWrench     Sign = "maintenance"
-	SignFault      Sign = "fault"
-	SignWorkshop   Sign = "workshop"
-	SignClock      Sign = "clock"
-	SignReading    Sign = "reading"
-	SignThanks     Sign = "thanks"
-	SignExpired    Sign = "expired"
-	SignHours      Sign = "hours"
-	SignRecent     Sign = "recent"
-	SignOccupied   Sign = "occupied"
-	SignDark       Sign = "dark"
+	SignReaderSilent Sign = "" // plug
+	SignReady        Sign = "ready"
+	SignOn           Sign = "on"
+	SignSupervised   Sign = "supervised"
+	SignEnding       Sign = "ending"
+	SignFinishing    Sign = "finishing"
+	SignCooling      Sign = "cooling"
+	SignAwaiting     Sign = "awaiting"
+	SignRefused      Sign = "refused"
+	SignUnknown      Sign = "unknown"
+	SignTagged       Sign = "tagged"
+	SignMaintenance  Sign = "maintenance"
+	SignFault        Sign = "fault"
+	SignWorkshop     Sign = "workshop"
+	SignClockNotSet  Sign = "clock"
+	SignReading      Sign = "reading"
+	SignThanks       Sign = "thanks"
+	SignExpired      Sign = "expired"
+	SignHours        Sign = "hours"
+	SignRecent       Sign = "recent"
+	SignOccupied     Sign = "occupied"
+	SignPoweredOff   Sign = "dark"
 )
 
 // Clock writes times as the site's members read them.
@@ -114,9 +114,9 @@ func OneMoment() View {
 	return View{Sign: SignReading, Line: policy.Text{FR: "Un instant…", EN: "One moment…"}}
 }
 
-// Unsure says that the time is not certain; only says that maintainers alone can start until it is.
-func Unsure(only bool) View {
-	v := View{Sign: SignClock, Line: policy.Text{FR: "L’heure n’est pas encore sûre", EN: "The time is not certain yet"},
+// ClockNotSet says that the time is not certain; only says that maintainers alone can start until it is.
+func ClockNotSet(only bool) View {
+	v := View{Sign: SignClockNotSet, Line: policy.Text{FR: "L’heure n’est pas encore sûre", EN: "The time is not certain yet"},
 		Next: policy.Text{FR: "Certains badges ne peuvent pas être vérifiés : présenter la carte", EN: "Some badges cannot be checked: tap your card"}}
 	if only {
 		v.Next = policy.Text{FR: "Seuls les mainteneurs peuvent démarrer", EN: "Only maintainers can start"}
@@ -190,12 +190,12 @@ func Awaiting(name string, since, until time.Time, today []string) View {
 	v := View{Sign: SignAwaiting, Since: since, Until: until,
 		Line: policy.Text{FR: name + " peut utiliser la machine avec un mentor", EN: name + " can use the machine with a mentor"},
 		Next: policy.Text{FR: "Mentor : présentez votre carte", EN: "Mentor: tap your card"}}
-	v.Next = Today(v.Next, today)
+	v.Next = WithNames(v.Next, today)
 	return v
 }
 
-// Today adds to what to do next who can help with it, of those who were here today.
-func Today(next policy.Text, names []string) policy.Text {
+// WithNames adds to what to do next who can help with it, of those who were here today.
+func WithNames(next policy.Text, names []string) policy.Text {
 	if len(names) == 0 {
 		return next
 	}
@@ -203,8 +203,8 @@ func Today(next policy.Text, names []string) policy.Text {
 	return policy.Text{FR: next.FR + " (aujourd’hui : " + all + ")", EN: next.EN + " (today: " + all + ")"}
 }
 
-// NobodyCame ends a wait for a mentor.
-func NobodyCame(name string) View {
+// NoMentorCame ends a wait for a mentor.
+func NoMentorCame(name string) View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{FR: "Aucun mentor n’a répondu pour " + name, EN: "No mentor has answered for " + name},
 		Next: policy.Text{FR: "Prochaine étape : revenir avec un mentor, puis présenter les deux cartes", EN: "Next step: come back with a mentor, and tap both cards"}}
@@ -224,7 +224,7 @@ func Refused(why policy.Code, fact, next policy.Text) View {
 			v.Next = policy.Text{FR: "Prochaine étape : revenir à ce moment-là", EN: "Next step: come back then"}
 		}
 	case policy.ClockUntrusted:
-		v.Sign = SignClock
+		v.Sign = SignClockNotSet
 	case policy.TaggedOut:
 		v.Sign = SignTagged
 	}
@@ -295,7 +295,7 @@ func join(a, b policy.Text) policy.Text {
 // Maintenance says who works on the machine, and who works along; helper may be empty. The machine is powered: its next
 // step says what the button below it, OfferPowerOff, does not do.
 func Maintenance(name, helper string) View {
-	v := View{Sign: SignWrench,
+	v := View{Sign: SignMaintenance,
 		Line: policy.Text{FR: "Maintenance par " + name + ". Machine sous tension", EN: "Maintenance by " + name + ". Machine powered"},
 		Next: join(stopOpens(), policy.Text{FR: "Pour aider : présentez votre carte. Pour terminer : carte " + of(name), EN: "To help: tap your card. To end: " + name + "’s card"})}
 	if helper != "" {
@@ -311,9 +311,9 @@ func stopOpens() policy.Text {
 		EN: "Stopping only opens the relay: unplug the machine, or lock its main switch, before putting hands in"}
 }
 
-// Dark is a maintenance with the relay open.
-func Dark(name string) View {
-	return View{Sign: SignDark,
+// PoweredOff is a maintenance with the relay open.
+func PoweredOff(name string) View {
+	return View{Sign: SignPoweredOff,
 		Line: policy.Text{FR: "Machine arrêtée. Débrancher avant d’ouvrir. Maintenance par " + name, EN: "Machine off. Unplug before opening. Maintenance by " + name},
 		Next: policy.Text{FR: "Seul le relais est ouvert. Sans prise : cadenasser l’interrupteur principal. Pour rendre la machine : carte " + of(name),
 			EN: "Only the relay is open. No plug: lock the main switch. To give the machine back: " + name + "’s card"}}
@@ -345,8 +345,8 @@ func Fault(what string) View {
 	return v
 }
 
-// Silent says that the reader does not answer; the zero View means the same.
-func Silent(running bool) View {
+// ReaderSilent says that the reader does not answer; the zero View means the same.
+func ReaderSilent(running bool) View {
 	v := View{Line: policy.Text{FR: "Le lecteur de cartes ne répond pas", EN: "The card reader does not answer"},
 		Next: policy.Text{FR: "Prévenir un mainteneur", EN: "Tell a maintainer"}}
 	if running {
@@ -376,9 +376,9 @@ func StillStopping() View {
 		Next: policy.Text{FR: "Présenter la carte à nouveau, ou prévenir un mainteneur", EN: "Tap your card again, or tell a maintainer"}}
 }
 
-// Withdrawn says why a session ended under somebody's hands: the site's new list lacks who answers for it, or blocks
+// AccessWithdrawn says why a session ended under somebody's hands: the site's new list lacks who answers for it, or blocks
 // their card.
-func Withdrawn() View {
+func AccessWithdrawn() View {
 	return View{Sign: SignRefused,
 		Line: policy.Text{FR: "La session s’arrête : l’accès vient d’être retiré par le lieu", EN: "The session ends: the site has just withdrawn access"},
 		Next: policy.Text{FR: "En parler à l’accueil", EN: "Talk to the desk"}}

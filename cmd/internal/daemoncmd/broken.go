@@ -27,7 +27,7 @@ func (d *Daemon) openBroken(why error) (err error) {
 	d.broken, d.brokenStamp = fmt.Errorf("%w; %s", why, d.c.cureJournal()), d.stamp()
 	d.log.Error("the journal cannot be opened: the machine stays off", "err", d.broken)
 	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine},
-		Now: d.clock.now, Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Clerk: nobody{}, Photos: d.album()})
+		Now: d.clock.now, Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Actions: nobody{}, Photos: d.album()})
 	d.panel.Show(panel.JournalUnusable())
 	if d.web, err = d.c.Panel.listen(); err != nil {
 		return err
@@ -39,15 +39,15 @@ func (d *Daemon) openBroken(why error) (err error) {
 // nobody refuses everything.
 type nobody struct{}
 
-// Do implements panel.Clerk.
-func (nobody) Do(context.Context, panel.Order) error { return panel.NotSaved }
+// Do implements panel.Actions.
+func (nobody) Do(context.Context, panel.Touch) error { return panel.NotSaved }
 
-// Form implements panel.Clerk.
-func (nobody) Form(context.Context, panel.Ask) (panel.Form, error) {
+// Form implements panel.Actions.
+func (nobody) Form(context.Context, panel.FormRequest) (panel.Form, error) {
 	return panel.Form{}, panel.NotSaved
 }
 
-// Write implements panel.Clerk.
+// Write implements panel.Actions.
 func (nobody) Write(context.Context, string, panel.Entry) (policy.Text, error) {
 	return policy.Text{}, panel.NotSaved
 }

@@ -46,7 +46,7 @@ func (d *Daemon) damaged(err error) {
 func (d *Daemon) openJournal(ctx context.Context, k keys) error {
 	path, o := d.c.journalFile(), d.journalOptions(k.signer)
 	j, err := openExamined(ctx, path, o)
-	if journal.IsDamaged(err) || err != nil && journal.IsNone(path) {
+	if journal.IsDamaged(err) || err != nil && journal.IsMissing(path) {
 		d.log.Error("the journal is damaged", "file", path, "err", err)
 		m, begun, merr := journal.MendOrSetAside(ctx, path, o, d.held(k), d.clock.now())
 		if merr != nil {
@@ -56,7 +56,7 @@ func (d *Daemon) openJournal(ctx context.Context, k keys) error {
 			d.renewal = &renewal{why: err, kept: m.Kept}
 			d.log.Warn("nothing of the journal can be used: a new one begins", "damaged file", m.Kept)
 		} else {
-			d.mended = &mending{Mended: m, why: err}
+			d.mended = &mending{MendResult: m, why: err}
 			d.log.Warn("the journal was salvaged", "records", m.Records, "damaged file", m.Kept)
 		}
 		if j, err = journal.Open(path, o); err != nil { // what was salvaged is proven: it is not examined again
@@ -82,7 +82,7 @@ func openExamined(ctx context.Context, path string, o journal.Options) (*journal
 
 // mending is the damage that a start found, and what became of the journal.
 type mending struct {
-	journal.Mended
+	journal.MendResult
 	why error
 }
 
@@ -109,13 +109,13 @@ func (m mending) sentence() string {
 }
 
 // held is what the hub has acknowledged, by the last acknowledgement that is kept beside the journal.
-func (d *Daemon) held(k keys) journal.Held {
+func (d *Daemon) held(k keys) journal.HubCopy {
 	a, ok := d.lastAck(k)
 	root, err := hex.DecodeString(a.Root)
 	if !ok || err != nil || len(root) != tlog.HashSize {
-		return journal.Held{}
+		return journal.HubCopy{}
 	}
-	return journal.Held{Seq: a.Seq, Root: tlog.Hash(root), Generation: a.Generation}
+	return journal.HubCopy{Seq: a.Seq, Root: tlog.Hash(root), Generation: a.Generation}
 }
 
 // lastAck is the acknowledgement that is kept beside the journal. One that is damaged is none: the hub sends it again.

@@ -130,5 +130,5 @@ func (c Config) afterRenewal() string {
 
 // isReplaceable reports whether a fault of the journal is one after which the daemon begins anew by itself.
 func (c Config) isReplaceable(err error) bool {
-	return err != nil && (journal.IsDamaged(err) || journal.IsNone(c.journalFile()))
+	return err != nil && (journal.IsDamaged(err) || journal.IsMissing(c.journalFile()))
 }
