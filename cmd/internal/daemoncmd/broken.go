@@ -56,7 +56,7 @@ func (nobody) Write(context.Context, string, panel.Entry) (policy.Text, error) {
 func (d *Daemon) answer(_ context.Context, r control.Request) control.Reply {
 	if r.Do == "status" {
 		return control.Reply{OK: true, Status: &control.Status{Site: d.c.Site, Machine: d.c.Machine, Phase: "fault",
-			Faults: []string{"journal"}, NoReader: d.c.Reader.Kind == "none", Alone: d.c.MQTT.Broker == "", JournalDamage: d.broken.Error()}}
+			Faults: []string{"journal"}, NoReader: d.c.Reader.Kind == noReader, Alone: d.c.MQTT.Broker == "", JournalDamage: d.broken.Error()}}
 	}
 	return control.Reply{Error: d.broken.Error(), Hint: d.c.cureJournal()}
 }

@@ -171,7 +171,7 @@ func (c Config) checkLines(on Computer, fault func(error), out *Checked) {
 
 // checkModes looks for keys that everybody on this computer may read.
 func (c Config) checkModes(out *Checked) {
-	for _, x := range []struct{ field, path string }{{"card-key", c.CardKey}, {"machine-key", c.MachineKey}, {"reader: aes-key", c.Reader.AESKey}, {"mqtt: password-file", c.MQTT.PasswordFile}} {
+	for _, x := range []struct{ field, path string }{{"card-key", c.CardKey}, {"machine-key", c.MachineKey}, {"reader: aes-key", c.Reader.AESKey()}, {"mqtt: password-file", c.MQTT.PasswordFile}} {
 		if fi, err := os.Stat(x.path); err == nil && fi.Mode().Perm()&0o007 != 0 {
 			out.Warnings = append(out.Warnings, fmt.Sprintf("%s: everybody on this computer may read %s (mode %04o): chmod 640, or 600", x.field, x.path, fi.Mode().Perm()))
 		}

@@ -126,7 +126,6 @@ func (c Config) withDefaults() Config {
 	if c.Panel.Listen == "" {
 		c.Panel.Listen = "127.0.0.1:8037"
 	}
-	c.Reader = c.Reader.withDefaults()
 	return c
 }
 

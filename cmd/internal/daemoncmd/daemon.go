@@ -69,7 +69,7 @@ func (c Config) store(k keys) wire.Store {
 // rosterOptions are what this machine brings to a bundle, but for its files in the data folder.
 func (c Config) rosterOptions(k keys) roster.Options {
 	ring := k.ring()
-	return roster.Options{CardKey: ring[0], OtherCardKeys: ring[1:], ShortNumbers: c.Reader.shortNumbers(), Policy: k.policy}
+	return roster.Options{CardKey: ring[0], OtherCardKeys: ring[1:], ShortNumbers: c.Reader.GivesShortNumbers(), Policy: k.policy}
 }
 
 // Open puts the daemon together. The relay is off, and stays so until a card.
@@ -89,9 +89,9 @@ func (d *Daemon) open(ctx context.Context, k keys) (err error) {
 	if err := os.MkdirAll(d.c.Data, 0o700); err != nil {
 		return d.openBroken(err)
 	}
-	d.c.Reader.prove = k.strong
-	d.c.Reader.keys = func() { d.log.Info("keypad pressed, keys are ignored") }
-	d.c.Reader.unread = func(u rfid.Unread) {
+	d.c.Reader.host.Prove = k.strong
+	d.c.Reader.host.Keypad = func() { d.log.Info("keypad pressed, keys are ignored") }
+	d.c.Reader.host.Unread = func(u rfid.Unread) {
 		select {
 		case d.taps <- rfid.Event{Unread: u}:
 		default: // the loop is busy, and a reader must not wait for what is no card
@@ -169,7 +169,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
 		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Actions: clerk{d}, Photos: d.album()})
 	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
-		NewID: newID, Program: Version, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
+		NewID: newID, Program: Version, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != noReader, Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
 		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed, RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine)}
 	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
 	if d.uplink != nil {
@@ -421,7 +421,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 // serve starts everything that speaks to the machine's loop.
 func (d *Daemon) serve(ctx context.Context, work *sync.WaitGroup) {
-	if open := d.c.Reader.reader(); open != nil {
+	if open := d.c.Reader.opener(); open != nil {
 		work.Go(func() { rfid.Watch(ctx, open, d.taps) })
 	}
 	if d.uplink != nil {

@@ -24,7 +24,7 @@ func parsedReader(text string) (ReaderConfig, error) {
 		}
 		return filepath.Join("/nowhere", n.Str())
 	})
-	return c.withDefaults(), d.Err()
+	return c, d.Err()
 }
 
 // Whatever the check lets through, opening may refuse only because something is not there.
@@ -43,7 +43,7 @@ func TestTheCheckRefusesWhateverOpeningWould(t *testing.T) {
 		if (refused == nil) != want {
 			t.Errorf("%s: %v, want it taken: %v", text, refused, want)
 		}
-		open := c.reader()
+		open := c.opener()
 		if refused != nil || open == nil {
 			return
 		}
@@ -113,8 +113,8 @@ func TestUnreadInputOfAReaderIsPassedOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := make(chan string, 8)
-	c.unread = func(u rfid.Unread) { said <- u.Raw }
-	r, err := c.reader()()
+	c.host.Unread = func(u rfid.Unread) { said <- u.Raw }
+	r, err := c.opener()()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,10 +129,10 @@ func TestUnreadInputOfAReaderIsPassedOn(t *testing.T) {
 }
 
 func TestOnlyReadersThatGivePartsMatchShortForms(t *testing.T) {
-	for kind := range readers {
-		want := kind == "wiegand" || kind == "keyboard"
-		if got := (ReaderConfig{Kind: kind}).shortNumbers(); got != want {
-			t.Errorf("%s: short numbers: %v, want %v", kind, got, want)
+	for _, s := range readerSpecs() {
+		want := s.Kind == "wiegand" || s.Kind == "keyboard"
+		if got := (ReaderConfig{Kind: s.Kind}).GivesShortNumbers(); got != want {
+			t.Errorf("%s: short numbers: %v, want %v", s.Kind, got, want)
 		}
 	}
 }
