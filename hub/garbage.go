@@ -26,7 +26,7 @@ const maxCleanups = 64
 // dropped notes a message that the guard did not pass on. The library's reader calls it: it does not block.
 func (h *Hub) dropped(l *link, d mqttguard.Dropped) {
 	h.logDropped(d)
-	if id, _ := h.owner(d.Topic); id != "" {
+	if id, _ := h.topicOwner(d.Topic); id != "" {
 		h.change(id, func(m *Machine) {
 			n := 1
 			if m.Dropped != nil {
@@ -43,8 +43,8 @@ func (h *Hub) dropped(l *link, d mqttguard.Dropped) {
 	}
 }
 
-// owner reads the machine and the kind of a topic that belongs to one machine.
-func (h *Hub) owner(topic string) (policy.MachineID, string) {
+// topicOwner reads the machine and the kind of a topic that belongs to one machine.
+func (h *Hub) topicOwner(topic string) (policy.MachineID, string) {
 	rest, ok := strings.CutPrefix(topic, "portillon/"+string(h.c.Site)+"/")
 	if !ok {
 		return "", ""
@@ -63,12 +63,12 @@ func (h *Hub) owner(topic string) (policy.MachineID, string) {
 // clears its own topics when it connects.
 func (h *Hub) tidy(l *link, topic string) error {
 	if topic == h.topics.Bundle() {
-		if manifest, _ := h.Manifest(); manifest != nil {
+		if manifest, _ := h.current(); manifest != nil {
 			return l.publish(topic, true, manifest)
 		}
 		return l.publish(topic, true, nil)
 	}
-	id, kind := h.owner(topic)
+	id, kind := h.topicOwner(topic)
 	switch enrolled := h.change(id, func(*Machine) {}); {
 	case id == "":
 		return nil
@@ -89,7 +89,7 @@ func (h *Hub) isGarbage(m mqtt.Message) bool {
 	if m.Topic() == h.topics.Bundle() {
 		return h.c.Bundle.Key == nil || !h.isManifest(m.Payload())
 	}
-	id, kind := h.owner(m.Topic())
+	id, kind := h.topicOwner(m.Topic())
 	return id != "" && (kind == "command" || !h.change(id, func(*Machine) {}))
 }
 

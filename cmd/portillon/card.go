@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/keykind"
 	"portillon/policy"
 	"portillon/rfid"
@@ -40,7 +40,7 @@ func openTalker(spec string) (talker, error) {
 	if !strings.Contains(port, ":") {
 		port = "serial:" + port
 	}
-	return machined.OpenPN532(port)
+	return daemoncmd.OpenPN532(port)
 }
 
 func cardKeygen(_ context.Context, w stdio, args []string) error {

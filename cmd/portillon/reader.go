@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
 	"portillon/rfid"
 )
@@ -30,9 +30,9 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := machined.ReaderSpec(rest[0], format, bits)
+	c, err := daemoncmd.ReaderSpec(rest[0], format, bits)
 	if err != nil {
-		return wrong("%w", err).hinted("%s", machined.SpecHint)
+		return wrong("%w", err).hinted("%s", daemoncmd.SpecHint)
 	}
 	ctx, stop := context.WithTimeout(ctx, wait)
 	defer stop()
@@ -63,7 +63,7 @@ func readerTest(ctx context.Context, w stdio, args []string) error {
 type readerTrial struct {
 	w      stdio
 	lang   policy.Language
-	config machined.ReaderConfig
+	config daemoncmd.ReaderConfig
 	left   int    // cards to come
 	stop   func() // ends the wait for them
 	said   rfid.Unread

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"portillon/cmd/internal/machined"
+	"portillon/cmd/internal/daemoncmd"
 	"portillon/policy"
 	"portillon/rfid"
 	"portillon/rfid/rfidtest"
@@ -119,7 +119,7 @@ func TestReaderTestEndsWithoutACardAndRefusesWhatMachineYamlWould(t *testing.T) 
 // A reader that types hexadecimal where decimal was expected is recognised by its letters, and the line for
 // machine.yaml says so.
 func TestReaderTestRecognisesHexadecimalByItsLetters(t *testing.T) {
-	c, err := machined.ReaderSpec("keyboard:/dev/input/by-id/reader-event-kbd", "", "")
+	c, err := daemoncmd.ReaderSpec("keyboard:/dev/input/by-id/reader-event-kbd", "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestReaderTestWarnsOfNumbersThatManyCardsHave(t *testing.T) {
 		"keyboard:/dev/input/x": {"3BC40488": "7 bytes", "8804C43B": "7 bytes", "08112233": "phone", "33221108": "phone", "6303E7": "24 bits", "62E308": "24 bits", "62E3086C": ""},
 		"pn532:/dev/ttyAMA0":    {"62E3086C": "", "04A224BA115E80": ""},
 	} {
-		c, err := machined.ReaderSpec(spec, "", "")
+		c, err := daemoncmd.ReaderSpec(spec, "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func TestReaderTestWarnsOfNumbersThatManyCardsHave(t *testing.T) {
 			}
 		}
 	}
-	c, _ := machined.ReaderSpec("keyboard:/dev/input/x", "hex", "")
+	c, _ := daemoncmd.ReaderSpec("keyboard:/dev/input/x", "hex", "")
 	u, _ := rfid.ParseUID("0012345678")
 	if got := (&readerTrial{lang: policy.English, config: c}).warnings(u); len(got) != 1 ||
 		!strings.Contains(got[0], "decimal") {
