@@ -18,16 +18,10 @@ type View struct {
 	Until time.Time   `json:"until,omitzero"` // the end of what counts down
 	Since time.Time   `json:"since,omitzero"` // its beginning
 	Role  policy.Text `json:"role,omitzero"`  // what the member does here: a caption
-	Look  string      `json:"look"`
 
 	Offers  []Offer     `json:"offers,omitempty"` // what may be touched now
 	Visitor *Visitor    `json:"desk,omitempty"`   // who tapped last, for as long as that counts
 	Note    policy.Text `json:"note"`             // a line at the foot: the reader or the journal needs care
-	Hub     bool        `json:"hub"`              // the hub acknowledges
-	Now     time.Time   `json:"now"`              // the machine's time, so that a browser's clock does not matter
-	Build   string      `json:"build"`            // of this page: one that is older loads itself anew
-	Zone    int         `json:"zone"`             // the site's offset from UTC at Now, in seconds
-	Rev     uint64      `json:"rev"`              // the revision: a page reports which one it shows
 }
 
 // Visitor is whoever tapped last, and what they are asked.
@@ -407,3 +401,6 @@ func RoleName(r policy.Role) policy.Text {
 	}
 	return policy.Text{FR: "Aucun", EN: "None"}
 }
+
+// tellMaintenance is the next step where only a maintainer can help.
+var tellMaintenance = policy.Text{FR: "Prévenir la maintenance", EN: "Tell a maintainer"}
