@@ -9,8 +9,6 @@ import (
 	"slices"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
-
 	"portillon/hub/fault"
 	"portillon/hub/ledger"
 	"portillon/hub/store"
@@ -80,57 +78,6 @@ func (h *Hub) change(id policy.MachineID, f func(*Machine)) bool {
 		f(m)
 	}
 	return ok
-}
-
-// receive handles one message that is no batch. An error ends the connection: it is the broker's, never the sender's or
-// the database's.
-func (h *Hub) receive(l *link, m mqtt.Message) error {
-	if h.isGarbage(m) {
-		return h.tidy(l, m.Topic())
-	}
-	if len(m.Payload()) == 0 { // a topic was cleared
-		return nil
-	}
-	h.saw(m)
-	if id, ok := h.topics.Machine(m.Topic(), "state"); ok {
-		return h.state(l, id, m.Payload())
-	}
-	if id, ok := h.topics.Machine(m.Topic(), "availability"); ok {
-		h.change(id, func(x *Machine) {
-			was := x.Online
-			if x.Online = string(m.Payload()) == wire.Online; x.Online && !was {
-				x.appeared = time.Now()
-			}
-		})
-	}
-	if id, ok := h.topics.Machine(m.Topic(), "reply"); ok {
-		h.reply(id, m.Payload())
-	}
-	return nil
-}
-
-// maxTogether is how many batches that wait are kept in one transaction: a site that comes back after a power cut sends
-// many at once, and each commit waits for the disk.
-const maxTogether = 16
-
-// receiveWaiting handles a message, and with it the batches that wait behind it.
-func (h *Hub) receiveWaiting(l *link, m mqtt.Message) error {
-	var batches []ledger.Batch
-	for {
-		id, ok := h.topics.Machine(m.Topic(), "records")
-		if !ok || len(m.Payload()) == 0 || h.isGarbage(m) {
-			return errors.Join(h.records(l, batches), h.receive(l, m))
-		}
-		h.saw(m)
-		if batches = append(batches, ledger.Batch{Machine: id, Data: m.Payload()}); len(batches) == maxTogether {
-			return h.records(l, batches)
-		}
-		select {
-		case m = <-l.in:
-		default:
-			return h.records(l, batches)
-		}
-	}
 }
 
 // took acknowledges a batch. A gap, and records that are held already, are acknowledged as far as they go: the machine

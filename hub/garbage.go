@@ -1,15 +1,12 @@
 package hub
 
 import (
-	"strings"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"golang.org/x/mod/sumdb/note"
 
-	"portillon/policy"
 	"portillon/wire"
-	"portillon/wire/mqttguard"
+	"portillon/wire/mqtt"
 )
 
 // Dropped is the last message of a machine that was too large for this hub.
@@ -24,9 +21,9 @@ type Dropped struct {
 const maxCleanups = 64
 
 // dropped notes a message that the guard did not pass on. The library's reader calls it: it does not block.
-func (h *Hub) dropped(l *link, d mqttguard.Dropped) {
+func (h *Hub) dropped(l *link, d mqtt.Dropped) {
 	h.logDropped(d)
-	if id, _ := h.topicOwner(d.Topic); id != "" {
+	if _, id, _ := h.topics.Parse(d.Topic); id != "" {
 		h.change(id, func(m *Machine) {
 			n := 1
 			if m.Dropped != nil {
@@ -43,22 +40,6 @@ func (h *Hub) dropped(l *link, d mqttguard.Dropped) {
 	}
 }
 
-// topicOwner reads the machine and the kind of a topic that belongs to one machine.
-func (h *Hub) topicOwner(topic string) (policy.MachineID, string) {
-	rest, ok := strings.CutPrefix(topic, "portillon/"+string(h.c.Site)+"/")
-	if !ok {
-		return "", ""
-	}
-	first, second, ok := strings.Cut(rest, "/")
-	switch {
-	case !ok || first == "" || second == "" || strings.ContainsAny(rest, "+#"):
-		return "", ""
-	case first == "ack":
-		return policy.MachineID(second), "ack"
-	}
-	return policy.MachineID(first), second
-}
-
 // tidy replaces what is retained on a topic of the hub, or of a machine that is not enrolled. An enrolled machine
 // clears its own topics when it connects.
 func (h *Hub) tidy(l *link, topic string) error {
@@ -68,29 +49,33 @@ func (h *Hub) tidy(l *link, topic string) error {
 		}
 		return l.publish(topic, true, nil)
 	}
-	id, kind := h.topicOwner(topic)
+	name, id, _ := h.topics.Parse(topic)
 	switch enrolled := h.change(id, func(*Machine) {}); {
 	case id == "":
 		return nil
-	case !enrolled, kind == "command":
+	case !enrolled, hubNeverRetains(name):
 		h.log.Info("retained message cleared", "topic", topic)
 		return l.publish(topic, true, nil)
-	case kind == "ack":
+	case name.Name == wire.TopicAck:
 		return h.acknowledge(l, id)
 	}
 	return nil
 }
 
+// hubNeverRetains reports whether the hub publishes on a topic, and retains nothing there: what is retained is somebody
+// else's.
+func hubNeverRetains(t wire.Topic) bool { return t.Hub == wire.Publishes && !t.Retained }
+
 // isGarbage reports whether a retained message should not be there.
 func (h *Hub) isGarbage(m mqtt.Message) bool {
-	if !m.Retained() || len(m.Payload()) == 0 {
+	if !m.Retained || len(m.Payload) == 0 {
 		return false
 	}
-	if m.Topic() == h.topics.Bundle() {
-		return h.c.Bundle.Key == nil || !h.isManifest(m.Payload())
+	if m.Topic == h.topics.Bundle() {
+		return h.c.Bundle.Key == nil || !h.isManifest(m.Payload)
 	}
-	id, kind := h.topicOwner(m.Topic())
-	return id != "" && (kind == "command" || !h.change(id, func(*Machine) {}))
+	topic, id, _ := h.topics.Parse(m.Topic)
+	return id != "" && (hubNeverRetains(topic) || !h.change(id, func(*Machine) {}))
 }
 
 func (h *Hub) isManifest(data []byte) bool {

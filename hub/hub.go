@@ -50,7 +50,7 @@ import (
 	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/wire"
-	"portillon/wire/mqttguard"
+	"portillon/wire/mqtt"
 )
 
 // Hub is an office that is open until Close.
@@ -109,7 +109,7 @@ type Hub struct {
 	heard   chan struct{} // closed at the first subscription
 	first   sync.Once
 
-	logDropped func(mqttguard.Dropped)
+	logDropped func(mqtt.Dropped)
 	chunks     *chunks.Server
 
 	mu       sync.Mutex // guards what follows
@@ -161,7 +161,7 @@ func newHub(c Config, o Options) *Hub {
 		h.program = buildVersion()
 	}
 	h.started = h.now()
-	h.logDropped, h.offline = mqttguard.Log(h.log, h.now), o.Offline
+	h.logDropped, h.offline = mqtt.LogDropped(h.log, h.now), o.Offline
 	h.chunks = chunks.New(chunks.Options{Served: h.isServed, Read: h.chunk})
 	return h
 }

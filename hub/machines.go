@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
-
 	"portillon/hub/broker"
 	"portillon/hub/enrol"
 	"portillon/hub/ledger"
@@ -267,15 +265,6 @@ func (h *Hub) replaceAwaited(id policy.MachineID, next wire.Generation) {
 	h.mu.Lock()
 	delete(h.replacing, id)
 	h.mu.Unlock()
-}
-
-// saw notes when a machine last said anything. What is retained may be old.
-func (h *Hub) saw(m mqtt.Message) {
-	for _, what := range heard {
-		if id, ok := h.topics.Machine(m.Topic(), what); ok && !m.Retained() && what != "availability" {
-			h.change(id, func(x *Machine) { x.Seen = h.now() })
-		}
-	}
 }
 
 // standing is how a machine stands, for the enrolment's list.

@@ -1,4 +1,4 @@
-package mqttguard
+package mqtt
 
 import (
 	"log/slog"
@@ -13,9 +13,9 @@ const (
 	maxTopics = 64
 )
 
-// Log gives a function for Limits.Dropped that logs the first dropped message of a topic at once, and then at most one
+// LogDropped gives a function for Limits.Dropped that logs the first dropped message of a topic at once, and then at most one
 // a minute with the number of those since. Several connections may share it.
-func Log(log *slog.Logger, now func() time.Time) func(Dropped) {
+func LogDropped(log *slog.Logger, now func() time.Time) func(Dropped) {
 	type entry struct {
 		at    time.Time
 		since int

@@ -1,4 +1,4 @@
-package mqttguard
+package mqtt
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ func (w wire) Read(p []byte) (int, error) { return w.r.Read(p) }
 var hello = "\x20\x02\x00\x00" // CONNACK, accepted
 
 func through(r io.Reader) (string, error) {
-	b, err := io.ReadAll(Conn(wire{r: r}, Limits{Filters: 4, Packet: 100}))
+	b, err := io.ReadAll(Guard(wire{r: r}, Limits{Filters: 4, Packet: 100}))
 	return string(b), err
 }
 
@@ -108,7 +108,7 @@ func TestGuardDropsATooLargePublishAndGoesOn(t *testing.T) {
 			}
 			d := &duplex{wire: wire{r: r}}
 			var dropped []Dropped
-			got, err := io.ReadAll(Conn(d, Limits{Filters: 4, Packet: 100, Dropped: func(x Dropped) {
+			got, err := io.ReadAll(Guard(d, Limits{Filters: 4, Packet: 100, Dropped: func(x Dropped) {
 				dropped = append(dropped,
 					x)
 			}}))
@@ -141,7 +141,7 @@ func TestGuardDropsTheLargestPacketInBoundedMemory(t *testing.T) {
 	head := hello + "\x32\xff\xff\xff\x7f\x00\x03a/b\x00\x07"
 	d := &duplex{wire: wire{r: io.MultiReader(strings.NewReader(head), &counted{length - 7},
 		strings.NewReader("\xd0\x00"))}}
-	c := Conn(d, Limits{Packet: 100})
+	c := Guard(d, Limits{Packet: 100})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	n, err := io.Copy(io.Discard, c)
@@ -164,7 +164,7 @@ func FuzzGuardPassesOnlyWholePackets(f *testing.F) {
 	f.Add([]byte(hello + "\x33\x65\x00\x03a/b\x01\x02" + strings.Repeat("x", 94) + "\xd0\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := &duplex{wire: wire{r: bytes.NewReader(data)}}
-		b, _ := io.ReadAll(Conn(d, Limits{Filters: 4, Packet: 100}))
+		b, _ := io.ReadAll(Guard(d, Limits{Filters: 4, Packet: 100}))
 		got := string(b)
 		again, err := through(strings.NewReader(got))
 		if again != got || err != nil {

@@ -1,4 +1,4 @@
-package mqttguard
+package mqtt
 
 import (
 	"bytes"

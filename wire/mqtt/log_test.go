@@ -1,4 +1,4 @@
-package mqttguard
+package mqtt
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 func TestDroppedMessagesAreLoggedOncePerTopicAndMinute(t *testing.T) {
 	var out bytes.Buffer
 	clock := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	report := Log(slog.New(slog.NewTextHandler(&out, nil)), func() time.Time { return clock })
+	report := LogDropped(slog.New(slog.NewTextHandler(&out, nil)), func() time.Time { return clock })
 	for range 100 {
 		report(Dropped{Topic: "a", Bytes: 2e6, Retained: true})
 	}
@@ -34,7 +34,7 @@ func TestDroppedMessagesAreLoggedOncePerTopicAndMinute(t *testing.T) {
 func TestManyTopicsShareOneLogEntry(t *testing.T) {
 	var out bytes.Buffer
 	clock := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	report := Log(slog.New(slog.NewTextHandler(&out, nil)), func() time.Time { return clock })
+	report := LogDropped(slog.New(slog.NewTextHandler(&out, nil)), func() time.Time { return clock })
 	for i := range 10_000 {
 		report(Dropped{Topic: fmt.Sprint(i)})
 	}

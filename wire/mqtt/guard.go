@@ -1,14 +1,15 @@
-// Package mqttguard stands between an MQTT 3.1.1 broker and a client library that trusts it (paho.mqtt.golang panics on
-// a SUBACK that is longer than the SUBSCRIBE was, and reads 256 MB because a header says so).
+package mqtt
+
+// The guard stands between a broker and the client library, which trusts it: paho.mqtt.golang panics on a SUBACK that is
+// longer than the SUBSCRIBE was, and reads 256 MB because a header says so.
 //
-// It accepts whole packets of the kinds that a broker may send to a client that publishes and subscribes with QoS 0 and
-// 1, in one SUBSCRIBE of a known number of filters. It refuses everything else: Read then fails, for good. What is
-// written passes.
+// The guard passes whole packets of the kinds that a broker may send to a client that publishes and subscribes with QoS
+// 0 and 1, in one SUBSCRIBE of a known number of filters. It rejects everything else: Read then fails, for good. What the
+// client writes passes.
 //
 // A PUBLISH that is larger than Limits.Packet does not end the connection: a broker that retains one would send it
-// again after each reconnect. The guard reads it to its end without keeping it, tells Limits.Dropped, and acknowledges
+// again after each reconnect. The guard reads it to its end without keeping it, calls Limits.Dropped, and acknowledges
 // it if its QoS is 1, so that the broker does not send it again.
-package mqttguard
 
 import (
 	"bytes"
@@ -37,11 +38,11 @@ const (
 	pulse = 256 << 10
 )
 
-// Limits are what the client behind expects.
+// Limits are what the client behind the guard expects.
 type Limits struct {
 	Filters int           // in its SUBSCRIBE
 	Packet  int           // remaining length (§2.2.3) of the largest packet, in bytes
-	Dropped func(Dropped) // told of each PUBLISH that was too large; it must not block; nil: nobody is
+	Dropped func(Dropped) // called for each PUBLISH that was too large; it must not block; may be nil
 }
 
 // Dropped is a PUBLISH that was not passed on because it is too large.
@@ -51,8 +52,8 @@ type Dropped struct {
 	Retained bool   // the broker had it stored
 }
 
-// Conn guards c. It has c's other methods.
-func Conn(c net.Conn, l Limits) net.Conn { return &guard{Conn: c, limits: l} }
+// Guard wraps a connection to a broker. Writes, deadlines and Close go to c.
+func Guard(c net.Conn, l Limits) net.Conn { return &guard{Conn: c, limits: l} }
 
 type guard struct {
 	net.Conn
@@ -78,7 +79,7 @@ func (g *guard) Read(p []byte) (int, error) {
 	return g.packet.Read(p)
 }
 
-// next reads one packet and judges it.
+// next reads one packet and checks it.
 func (g *guard) next() error {
 	if g.skip > 0 {
 		return g.drain()
@@ -94,14 +95,14 @@ func (g *guard) next() error {
 		return fmt.Errorf("the broker announces a packet of %d bytes: at most %d", length, g.limits.Packet)
 	}
 	head := len(g.buf)
-	if need := head + length; cap(g.buf) < need || cap(g.buf) > 1<<16 && need < 1<<14 { // a large one is not kept for ever
+	if need := head + length; cap(g.buf) < need || cap(g.buf) > 1<<16 && need < 1<<14 { // free a large buffer
 		g.buf = append(make([]byte, 0, need), g.buf...)
 	}
 	g.buf = g.buf[:head+length]
 	if _, err := io.ReadFull(g.Conn, g.buf[head:]); err != nil {
 		return err
 	}
-	if err := g.judge(first, g.buf[head:]); err != nil {
+	if err := g.check(first, g.buf[head:]); err != nil {
 		return err
 	}
 	g.greeted = true
@@ -183,8 +184,8 @@ func (g *guard) header() (first byte, length int, err error) {
 	return 0, 0, errors.New("the broker sends no MQTT: a length of more than four bytes")
 }
 
-// judge says why a packet does not pass.
-func (g *guard) judge(first byte, body []byte) error {
+// check returns why a packet does not pass.
+func (g *guard) check(first byte, body []byte) error {
 	kind, flags, ok := first>>4, first&0x0f, false
 	switch kind {
 	case connack:
