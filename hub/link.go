@@ -10,10 +10,13 @@ import (
 	mrand "math/rand/v2"
 	"net"
 	"net/url"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"portillon/hub/broker"
 	"portillon/wire"
 	"portillon/wire/mqttguard"
 )
@@ -31,9 +34,24 @@ const (
 	inbox = 64
 )
 
+// connector holds the connection to the broker.
+type connector struct {
+	core     *core
+	fleet    *fleet
+	messages *messages
+	commands *commands
+	bundles  *bundleStore
+
+	linked atomic.Bool    // connected to the broker
+	broker *broker.Broker // nil: outside
+	dial   dialing
+	heard  chan struct{} // closed at the first subscription
+	first  sync.Once
+}
+
 // stayConnected holds a connection to the broker, a fresh client each time: the library's own reconnect reports success
 // for messages it has lost.
-func (h *Hub) stayConnected(ctx context.Context) error {
+func (h *connector) stayConnected(ctx context.Context) error {
 	pause := shortestPause
 	for {
 		began := time.Now()
@@ -41,7 +59,7 @@ func (h *Hub) stayConnected(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		h.log.Warn("the broker is away", "broker", h.dial.url, "why", err)
+		h.core.log.Warn("the broker is away", "broker", h.dial.url, "why", err)
 		if time.Since(began) > time.Minute {
 			pause = shortestPause
 		}
@@ -65,7 +83,7 @@ type link struct {
 }
 
 // connected works over one connection until it is lost or ctx ends.
-func (h *Hub) connected(ctx context.Context) error {
+func (h *connector) connected(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &link{in: make(chan mqtt.Message, inbox), cleanups: make(chan string, maxCleanups), lost: make(chan error, 1)}
 	l.client = mqtt.NewClient(h.clientOptions(ctx, l))
@@ -81,7 +99,7 @@ func (h *Hub) connected(ctx context.Context) error {
 	if err := h.subscribe(ctx, l); err != nil {
 		return err
 	}
-	h.log.Info("connected", "broker", h.dial.url)
+	h.core.log.Info("connected", "broker", h.dial.url)
 	h.linked.Store(true)
 	defer h.linked.Store(false)
 	if err := h.greet(l); err != nil {
@@ -97,16 +115,16 @@ func (h *Hub) connected(ctx context.Context) error {
 		case err = <-l.lost:
 			return err
 		case m := <-l.in:
-			err = h.receiveWaiting(l, m)
+			err = h.messages.receiveWaiting(l, m)
 		case o := <-l.intake.taken:
-			err = h.tookAll(l, o)
+			err = h.messages.tookAll(l, o)
 		case topic := <-l.cleanups:
-			err = h.tidy(l, topic)
-		case <-h.renewed:
-			err = h.offer(l)
+			err = h.messages.tidy(l, topic)
+		case <-h.bundles.renewed:
+			err = h.messages.offer(l)
 		case <-look.C:
-			err = h.offerAgain(l)
-		case o := <-h.orders:
+			err = h.messages.offerAgain(l)
+		case o := <-h.commands.orders:
 			err = l.publish(o.topic, o.retained, o.data)
 		}
 		if err != nil {
@@ -115,9 +133,9 @@ func (h *Hub) connected(ctx context.Context) error {
 	}
 }
 
-func (h *Hub) clientOptions(ctx context.Context, l *link) *mqtt.ClientOptions {
+func (h *connector) clientOptions(ctx context.Context, l *link) *mqtt.ClientOptions {
 	return mqtt.NewClientOptions().AddBroker(h.dial.url).
-		SetClientID(h.topics.HubClientID()).
+		SetClientID(h.core.topics.HubClientID()).
 		SetUsername(h.dial.username).SetPassword(h.dial.password).
 		SetProtocolVersion(4).SetCleanSession(true).SetAutoReconnect(false).SetConnectRetry(false).
 		SetWriteTimeout(writeTimeout).SetConnectTimeout(connectTimeout).SetCustomOpenConnectionFn(h.opener(ctx, l)).
@@ -133,7 +151,7 @@ func (h *Hub) clientOptions(ctx context.Context, l *link) *mqtt.ClientOptions {
 
 // opener dials, and puts a guard between the broker and the library. Once ctx is done the connection is closed, however
 // far it has come.
-func (h *Hub) opener(ctx context.Context, l *link) mqtt.OpenConnectionFunc {
+func (h *connector) opener(ctx context.Context, l *link) mqtt.OpenConnectionFunc {
 	return func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
 		c, err := h.dialBroker(ctx, u)
 		if err != nil {
@@ -141,12 +159,12 @@ func (h *Hub) opener(ctx context.Context, l *link) mqtt.OpenConnectionFunc {
 		}
 		context.AfterFunc(ctx, func() { c.Close() })
 		return mqttguard.Conn(c, mqttguard.Limits{Filters: len(h.filters()), Packet: wire.MaxPacket,
-			Dropped: func(d mqttguard.Dropped) { h.dropped(l, d) }}), nil
+			Dropped: func(d mqttguard.Dropped) { h.messages.dropped(l, d) }}), nil
 	}
 }
 
 // dialBroker connects to the broker: the one inside without the network, which is not open to machines before.
-func (h *Hub) dialBroker(ctx context.Context, u *url.URL) (net.Conn, error) {
+func (h *connector) dialBroker(ctx context.Context, u *url.URL) (net.Conn, error) {
 	if h.broker != nil {
 		return h.broker.Dial()
 	}
@@ -168,17 +186,17 @@ var heard = [...]string{"records", "reply", "state", "availability"}
 
 // filters are what the hub subscribes to, and the QoS. With QoS 0 it looks for retained messages that should not be
 // there.
-func (h *Hub) filters() map[string]byte {
-	filters := map[string]byte{h.topics.Bundle(): 0, h.topics.Ack("+"): 0, h.topics.All("command"): 0,
-		h.topics.All("checkpoint"): 0}
+func (h *connector) filters() map[string]byte {
+	filters := map[string]byte{h.core.topics.Bundle(): 0, h.core.topics.Ack("+"): 0, h.core.topics.All("command"): 0,
+		h.core.topics.All("checkpoint"): 0}
 	for _, what := range heard {
-		filters[h.topics.All(what)] = 1
+		filters[h.core.topics.All(what)] = 1
 	}
 	return filters
 }
 
 // subscribe asks for the filters, and makes sure that those of QoS 1 were granted.
-func (h *Hub) subscribe(ctx context.Context, l *link) error {
+func (h *connector) subscribe(ctx context.Context, l *link) error {
 	filters := h.filters()
 	t := l.client.SubscribeMultiple(filters, nil)
 	if err := await(ctx, t); err != nil {
@@ -193,21 +211,21 @@ func (h *Hub) subscribe(ctx context.Context, l *link) error {
 }
 
 // greet publishes what brokers may have lost.
-func (h *Hub) greet(l *link) error {
+func (h *connector) greet(l *link) error {
 	select {
-	case <-h.renewed: // it is offered now
+	case <-h.bundles.renewed: // it is offered now
 	default:
 	}
-	err := h.offer(l)
-	for _, m := range h.list() {
-		err = errors.Join(err, h.acknowledge(l, m.ID))
+	err := h.messages.offer(l)
+	for _, m := range h.fleet.list() {
+		err = errors.Join(err, h.messages.acknowledge(l, m.ID))
 	}
 	h.first.Do(func() { close(h.heard) })
 	return err
 }
 
 // Hearing is closed once the hub has subscribed for the first time: what machines say from then on is heard.
-func (h *Hub) Hearing() <-chan struct{} { return h.heard }
+func (h *Hub) Hearing() <-chan struct{} { return h.connector.heard }
 
 // publish sends with QoS 1 and does not wait: what is lost with a connection is published anew on the next.
 func (l *link) publish(topic string, retained bool, data []byte) error {

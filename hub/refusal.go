@@ -30,12 +30,12 @@ type refusal struct {
 func (m *Machine) reads() bool { return m.State != nil && m.State.Format >= wire.AckRefusedFormat }
 
 // refuse notes that a machine's batch was refused, and tells the machine.
-func (h *Hub) refuse(l *link, id policy.MachineID, why *ledger.Refusal) error {
+func (ms *messages) refuse(l *link, id policy.MachineID, why *ledger.Refusal) error {
 	tell := false
-	h.change(id, func(m *Machine) {
-		now := h.now()
+	ms.fleet.change(id, func(m *Machine) {
+		now := ms.core.now()
 		if m.Trouble != why.Error() || now.Sub(m.troubleLogged).Abs() >= time.Minute {
-			h.log.Warn("records refused", "machine", id, "code", why.Code, "why", why.Detail)
+			ms.core.log.Warn("records refused", "machine", id, "code", why.Code, "why", why.Detail)
 			m.troubleLogged = now
 		}
 		if m.refusal.code != why.Code {
@@ -46,7 +46,7 @@ func (h *Hub) refuse(l *link, id policy.MachineID, why *ledger.Refusal) error {
 		tell = m.mayTell(now)
 	})
 	if tell {
-		return h.acknowledge(l, id)
+		return ms.acknowledge(l, id)
 	}
 	return nil
 }
@@ -95,14 +95,14 @@ type screenNote struct {
 const screenEvery = 10 * time.Second
 
 // noteScreen logs that a machine's own screen fell silent, or reports itself again.
-func (h *Hub) noteScreen(m *Machine, silent string, now time.Time) {
+func (fl *fleet) noteScreen(m *Machine, silent string, now time.Time) {
 	if silent == m.screen.silent || now.Sub(m.screen.at).Abs() < screenEvery {
 		return
 	}
 	if silent != "" {
-		h.log.Warn("screen silent", "machine", m.ID, "screen", silent)
+		fl.core.log.Warn("screen silent", "machine", m.ID, "screen", silent)
 	} else {
-		h.log.Info("screen reports again", "machine", m.ID, "screen", m.screen.silent)
+		fl.core.log.Info("screen reports again", "machine", m.ID, "screen", m.screen.silent)
 	}
 	m.screen = screenNote{silent, now}
 }
