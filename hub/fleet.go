@@ -35,17 +35,7 @@ type Machine struct {
 	// Journals are its journals, where one has taken the place of another; the oldest first.
 	Journals []Journal `json:"journals,omitempty"`
 
-	generation     wire.Generation // of its journal, as it last said: while nothing is held, acknowledgements bear it
-	acked, offered time.Time       // when it was last sent an acknowledgement, a manifest again
-	lags           bool            // its last state names an older bundle, and it was not offered the newest again
-	appeared       time.Time       // when it came online
-	troubleLogged  time.Time       // the same trouble is logged once a minute: a flood of batches does not fill the log
-
-	refusal refusal
-	screen  screenNote
-	sealed  string // the seal key that its last acknowledgement bears
-	kept    keptState
-	last    *wire.State // as the hub before this start knew it; it is shown, and nothing is done because of it
+	notes machineNotes
 }
 
 // fleet is what the hub knows of its machines.
@@ -167,4 +157,19 @@ func (fl *fleet) standing(id policy.MachineID) (out enrol.Standing) {
 	log := fl.logOf(id)
 	out.Session, out.Tags = log.session, log.tags
 	return out
+}
+
+// machineNotes is what the hub remembers of a machine for itself; it is not shown.
+type machineNotes struct {
+	generation    wire.Generation // of its journal, as it last said: while nothing is held, acknowledgements bear it
+	acked         time.Time       // when it was last sent an acknowledgement
+	offered       time.Time       // when it was last sent a manifest again
+	lags          bool            // its last state names an older bundle, and it was not offered the newest again
+	appeared      time.Time       // when it came online
+	troubleLogged time.Time       // the same trouble is logged once a minute: a flood of batches does not fill the log
+	refusal       refusal
+	screen        screenNote
+	sealed        string // the seal key that its last acknowledgement bears
+	kept          keptState
+	last          *wire.State // as the hub before this start knew it; it is shown, and nothing is done because of it
 }

@@ -35,7 +35,7 @@ func (ms *messages) receive(l *link, m mqtt.Message) error {
 		ms.fleet.change(id, func(x *Machine) {
 			was := x.Online
 			if x.Online = string(m.Payload()) == wire.Online; x.Online && !was {
-				x.appeared = time.Now()
+				x.notes.appeared = time.Now()
 			}
 		})
 	}
@@ -79,7 +79,7 @@ func (ms *messages) took(l *link, id policy.MachineID, taken ledger.Taken, err e
 			return ms.refuse(l, id, refused)
 		}
 		ms.core.log.Info("records are missing", "machine", id, "want", taken.Want)
-		ms.fleet.change(id, func(m *Machine) { m.generation = taken.Generation })
+		ms.fleet.change(id, func(m *Machine) { m.notes.generation = taken.Generation })
 	case err != nil: // the machine sends the batch again
 		ms.health.noteDatabase(err)
 		return nil
@@ -89,7 +89,7 @@ func (ms *messages) took(l *link, id policy.MachineID, taken ledger.Taken, err e
 	ms.fleet.change(id, func(m *Machine) {
 		before, m.Held = m.Held, taken.Seq
 		if err == nil {
-			m.Trouble, m.TroubleAt, m.TroubleSince, m.refusal.code = "", time.Time{}, time.Time{}, ""
+			m.Trouble, m.TroubleAt, m.TroubleSince, m.notes.refusal.code = "", time.Time{}, time.Time{}, ""
 		}
 	})
 	if taken.Seq > before {
@@ -120,12 +120,12 @@ func (ms *messages) signAck(id policy.MachineID) ([]byte, error) {
 	var seal string
 	today := ms.cards.renewSeal()
 	ms.fleet.change(id, func(m *Machine) {
-		m.acked, refused = ms.core.now(), m.tellRefusal(ms.core.now())
-		if m.sealed = ""; m.State != nil && m.State.Format >= wire.SealFormat {
-			m.sealed, seal = today, today
+		m.notes.acked, refused = ms.core.now(), m.tellRefusal(ms.core.now())
+		if m.notes.sealed = ""; m.State != nil && m.State.Format >= wire.SealFormat {
+			m.notes.sealed, seal = today, today
 		}
 		if !head.Known {
-			head.Generation = m.generation
+			head.Generation = m.notes.generation
 		}
 	})
 	ack, err := wire.SignAck(wire.Ack{Site: ms.core.c.Site, Machine: id, Seq: head.Seq, Root: hex.EncodeToString(head.Root[:]),
@@ -150,10 +150,10 @@ func (ms *messages) state(l *link, id policy.MachineID, data []byte) error {
 		ms.fleet.noteScreen(m, s.SilentScreen, now)
 		m.State = &s
 		if s.Generation.Check() == nil {
-			m.generation = s.Generation
+			m.notes.generation = s.Generation
 		}
 		ack = m.wantsAck(now) || m.wantsSeal(today)
-		m.lags = inForce > s.Bundle && now.Sub(m.offered) >= askAgain
+		m.notes.lags = inForce > s.Bundle && now.Sub(m.notes.offered) >= askAgain
 	})
 	if !known {
 		return nil

@@ -34,8 +34,8 @@ func (fl *fleet) takeLagging() (some bool) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
 	for _, m := range fl.machines {
-		if m.lags {
-			m.lags, m.offered, some = false, fl.core.now(), true
+		if m.notes.lags {
+			m.notes.lags, m.notes.offered, some = false, fl.core.now(), true
 		}
 	}
 	return some

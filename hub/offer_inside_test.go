@@ -13,13 +13,13 @@ func TestMachinesThatLagAreOfferedTheManifestTogether(t *testing.T) {
 	now := time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 	h := newParts(&core{now: func() time.Time { return now }, log: slog.New(slog.DiscardHandler)})
 	h.fleet.machines = map[policy.MachineID]*Machine{
-		"a": {ID: "a", lags: true}, "b": {ID: "b"}, "c": {ID: "c", lags: true}}
+		"a": {ID: "a", notes: machineNotes{lags: true}}, "b": {ID: "b"}, "c": {ID: "c", notes: machineNotes{lags: true}}}
 	if !h.fleet.takeLagging() {
 		t.Error("two machines lag, and nothing is published")
 	}
 	for id, m := range h.fleet.machines {
-		if offered := !m.offered.IsZero(); m.lags || offered != (id != "b") {
-			t.Errorf("%s: lags %v, offered %v", id, m.lags, m.offered)
+		if offered := !m.notes.offered.IsZero(); m.notes.lags || offered != (id != "b") {
+			t.Errorf("%s: lags %v, offered %v", id, m.notes.lags, m.notes.offered)
 		}
 	}
 	if h.fleet.takeLagging() {
@@ -31,9 +31,9 @@ func TestMachinesThatLagAreOfferedTheManifestTogether(t *testing.T) {
 func TestManifestIsNotPublishedAgainAtOnce(t *testing.T) {
 	h := newParts(&core{now: time.Now, log: slog.New(slog.DiscardHandler)})
 	h.bundles.manifest = []byte("signed")
-	h.fleet.machines = map[policy.MachineID]*Machine{"a": {ID: "a", lags: true}}
+	h.fleet.machines = map[policy.MachineID]*Machine{"a": {ID: "a", notes: machineNotes{lags: true}}}
 	l := &link{offered: time.Now()} // without a client: a publication would fail
-	if err := h.connector.messages.offerAgain(l); err != nil || !h.fleet.machines["a"].lags {
-		t.Errorf("%v; the machine lags: %v", err, h.fleet.machines["a"].lags)
+	if err := h.connector.messages.offerAgain(l); err != nil || !h.fleet.machines["a"].notes.lags {
+		t.Errorf("%v; the machine lags: %v", err, h.fleet.machines["a"].notes.lags)
 	}
 }

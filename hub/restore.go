@@ -243,7 +243,7 @@ func (rs *restores) bringRestores(ctx context.Context, tried map[string]time.Tim
 			continue // its first records, and with them the acknowledgement, come first
 		}
 		key := "restore/" + string(m.ID) + "/" + string(m.State.Generation)
-		if last, again := tried[key]; again && time.Since(last) < askAgain && last.After(m.appeared) {
+		if last, again := tried[key]; again && time.Since(last) < askAgain && last.After(m.notes.appeared) {
 			continue
 		}
 		tried[key] = time.Now()
@@ -264,7 +264,7 @@ func (rs *restores) noteJournals(ctx context.Context, id policy.MachineID, journ
 		m.Journals = journals
 		if replaced { // what was refused until now is taken
 			m.Held = journals[len(journals)-1].Records
-			m.Trouble, m.TroubleAt, m.TroubleSince, m.refusal.code = "", time.Time{}, time.Time{}, ""
+			m.Trouble, m.TroubleAt, m.TroubleSince, m.notes.refusal.code = "", time.Time{}, time.Time{}, ""
 		}
 	})
 	if !replaced {

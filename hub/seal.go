@@ -186,5 +186,5 @@ func (c Config) SealKeys(now time.Time) ([]wire.SealKey, error) {
 // wantsSeal reports whether a machine that has just published its state is sent an acknowledgement for its seal key:
 // the one that it has is of a day before.
 func (m *Machine) wantsSeal(today string) bool {
-	return m.State.Format >= wire.SealFormat && today != "" && m.sealed != today
+	return m.State.Format >= wire.SealFormat && today != "" && m.notes.sealed != today
 }

@@ -37,7 +37,7 @@ func (fl *fleet) recall(ctx context.Context, m *Machine) error {
 	}
 	m.Seen, m.TroubleAt, m.TroubleSince = momentOf(seen), momentOf(troubleAt), momentOf(troubleSince)
 	if s, err := wire.ParseState([]byte(text)); err == nil && s.Machine == m.ID {
-		m.last = &s
+		m.notes.last = &s
 	}
 	return nil
 }
@@ -47,7 +47,7 @@ func (m *Machine) newest() *wire.State {
 	if m.State != nil {
 		return m.State
 	}
-	return m.last
+	return m.notes.last
 }
 
 func momentOf(millis int64) time.Time {
@@ -99,7 +99,7 @@ func (fl *fleet) writeStates(ctx context.Context) {
 				k.state = string(b)
 			}
 		}
-		if k != m.kept {
+		if k != m.notes.kept {
 			changed[id] = k
 		}
 	}
@@ -124,6 +124,6 @@ func (fl *fleet) writeStates(ctx context.Context) {
 		return
 	}
 	for id, k := range changed {
-		fl.change(id, func(m *Machine) { m.kept = k })
+		fl.change(id, func(m *Machine) { m.notes.kept = k })
 	}
 }

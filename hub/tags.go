@@ -145,7 +145,7 @@ func (tk *tagKeeper) bringTag(ctx context.Context, t Tag, tried map[string]time.
 	case last == wire.Untagged:
 		tk.noteTag(t, "")
 		return os.Remove(filepath.Join(tk.core.c.tags(), t.ID+".json"))
-	case last == wire.Tagged && !lost, time.Since(tried[t.ID]) < askAgain && (!m.Online || tried[t.ID].After(m.appeared)):
+	case last == wire.Tagged && !lost, time.Since(tried[t.ID]) < askAgain && (!m.Online || tried[t.ID].After(m.notes.appeared)):
 		return nil // what says that a machine is there may be lost, so one that seems away is told too, now and then
 	}
 	tried[t.ID] = time.Now()
