@@ -2,7 +2,6 @@ package file
 
 import (
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -90,31 +89,6 @@ func TestATextOfSeveralLinesStaysWhatItIs(t *testing.T) {
 		p.file(root)
 		if err := kept("policy.yaml", doc, before, []byte(p.String())); err != nil {
 			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
-func TestEveryKnownKeyHasAPlaceInTheOrder(t *testing.T) {
-	var all [][]string
-	var walk func(s *shape)
-	seen := map[*shape]bool{}
-	walk = func(s *shape) {
-		if s == nil || seen[s] {
-			return
-		}
-		seen[s] = true
-		all = append(all, s.keys)
-		walk(s.each)
-		for _, x := range s.below {
-			walk(x)
-		}
-	}
-	walk(top())
-	for set := range keySets(t) {
-		if !slices.ContainsFunc(all, func(keys []string) bool {
-			return !slices.ContainsFunc(strings.Fields(set), func(k string) bool { return !slices.Contains(keys, k) })
-		}) {
-			t.Errorf("the keys %s stand in no order", set)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // arrange sorts the keys of every mapping by their order, and settles where each comment is written.
-func (e *entry) arrange(s *shape) {
+func (e *entry) arrange(s shape) {
 	for _, x := range e.entries {
 		below := s // a list has the shape of its entries
 		if x.key != nil {
