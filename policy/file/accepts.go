@@ -28,7 +28,8 @@ func (r *reader) accept(n yamlfile.Node, own *policy.Badge) (a policy.Accept) {
 	case known && a.Same(policy.OtherBadge{Issuer: own.Issuer, Achievement: own.Achievement}):
 		n.Get("achievement").Fault("remove the entry", "this is the badge %q itself", own.ID)
 	case known && twice(own, &a):
-		n.Get("achievement").Fault("once is enough; entries of one badge differ in their roles", "this badge stands above, for a role of these")
+		n.Get("achievement").Fault("once is enough; entries of one badge differ in their roles",
+			"this badge stands above, for a role of these")
 	}
 	return a
 }
@@ -36,7 +37,8 @@ func (r *reader) accept(n yamlfile.Node, own *policy.Badge) (a policy.Accept) {
 // acceptRoles are those in which an accepted badge counts.
 func (r *reader) acceptRoles(n yamlfile.Node) (out []policy.Role) {
 	seen := map[policy.Role]bool{}
-	for _, x := range some(n, len(r.siteRoles()), "name at least one role, or remove the key for learner, user and host", "an empty list") {
+	const hint = "name at least one role, or remove the key for learner, user and host"
+	for _, x := range some(n, len(r.siteRoles()), hint, "an empty list") {
 		role := r.siteRole(x)
 		if seen[role] && role != policy.NoRole {
 			x.Fault("once is enough", "the role %q stands twice", role)

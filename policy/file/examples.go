@@ -104,7 +104,8 @@ func (r *reader) moment(n yamlfile.Node) time.Time {
 		return time.Time{}
 	}
 	for _, form := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02", time.RFC3339} {
-		if t, err := time.ParseInLocation(form, strings.Replace(s, " ", "T", 1), r.m.Zone); err == nil && momentIs.MatchString(s) {
+		t, err := time.ParseInLocation(form, strings.Replace(s, " ", "T", 1), r.m.Zone)
+		if err == nil && momentIs.MatchString(s) {
 			return t
 		}
 	}
@@ -143,11 +144,20 @@ func problem(t policy.Test, d policy.Decision) policy.Text {
 	switch {
 	case d.Verdict != t.Expect:
 		fr, en := also(d)
-		return policy.Text{FR: fmt.Sprintf("attendu %v, obtenu %v%s", t.Expect, d.Verdict, fr), EN: fmt.Sprintf("expected %v, got %v%s", t.Expect, d.Verdict, en)}
+		return policy.Text{
+			FR: fmt.Sprintf("attendu %v, obtenu %v%s", t.Expect, d.Verdict, fr),
+			EN: fmt.Sprintf("expected %v, got %v%s", t.Expect, d.Verdict, en),
+		}
 	case t.Role != policy.NoRole && d.Role != t.Role:
-		return policy.Text{FR: fmt.Sprintf("attendu le rôle %v, obtenu %v", t.Role, d.Role), EN: fmt.Sprintf("expected the role %v, got %v", t.Role, d.Role)}
+		return policy.Text{
+			FR: fmt.Sprintf("attendu le rôle %v, obtenu %v", t.Role, d.Role),
+			EN: fmt.Sprintf("expected the role %v, got %v", t.Role, d.Role),
+		}
 	case t.Because != "" && !slices.Contains(d.Codes(), t.Because):
-		return policy.Text{FR: fmt.Sprintf("attendu because %v, obtenu %v", t.Because, d.Codes()), EN: fmt.Sprintf("expected because %v, got %v", t.Because, d.Codes())}
+		return policy.Text{
+			FR: fmt.Sprintf("attendu because %v, obtenu %v", t.Because, d.Codes()),
+			EN: fmt.Sprintf("expected because %v, got %v", t.Because, d.Codes()),
+		}
 	}
 	return policy.Text{}
 }

@@ -49,7 +49,12 @@ func TestKeysAreOrderedAndSectionsParted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"\nsite: biklab\nlanguage: fr\n", "{ role: maintainer, needs: laser-maintainer }", "\n\nmachines:\n  laser:\n", "\n\nnever:\n"} {
+	for _, want := range []string{
+		"\nsite: biklab\nlanguage: fr\n",
+		"{ role: maintainer, needs: laser-maintainer }",
+		"\n\nmachines:\n  laser:\n",
+		"\n\nnever:\n",
+	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -76,7 +81,15 @@ func TestCommentsStayWithTheirKeys(t *testing.T) {
 
 // The library writes some folded texts in a way that it reads as another.
 func TestATextOfSeveralLinesStaysWhatItIs(t *testing.T) {
-	for _, text := range []string{">-\n      One\n       further in\n      and back", ">\n      a\n\n      b\n", "|2-\n        one in\n       none", "|\n      a # no comment\n     # a comment", "\"a\n      b\n\n      c\"", "'it''s\n      one'", "one\n      and the same"} {
+	for _, text := range []string{
+		">-\n      One\n       further in\n      and back",
+		">\n      a\n\n      b\n",
+		"|2-\n        one in\n       none",
+		"|\n      a # no comment\n     # a comment",
+		"\"a\n      b\n\n      c\"",
+		"'it''s\n      one'",
+		"one\n      and the same",
+	} {
 		in := swap(t, "    cooldown: 3m", "    vouch:\n     x: "+text+"\n    cooldown: 3m")
 		before, err := tree([]byte(in))
 		if err != nil {

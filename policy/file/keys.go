@@ -83,9 +83,11 @@ func policyTable() table[policy.Model] {
 		keyOf("bindings", choice("signed", "unsigned"),
 			"signed: a policy key that machines pin apart also signs members' addresses, cards and restrictions",
 			func(m *model, s string) { m.SignedBindings = s == "signed" }),
-		keyOf("status-grace", durationValue(), "how long a badge counts whose issuer cannot be asked whether it was withdrawn",
+		keyOf("status-grace", durationValue(),
+			"how long a badge counts whose issuer cannot be asked whether it was withdrawn",
 			func(m *model, d time.Duration) { m.StatusGrace = d }),
-		keyWith("membership", inline(membershipTable()), "how the end of a membership counts, which members.yaml has as until:",
+		keyWith("membership", inline(membershipTable()),
+			"how the end of a membership counts, which members.yaml has as until:",
 			func(r *reader, n yamlfile.Node, m *model) { fill(r, n, r.tables.membership, &m.Membership) }),
 		keyOf("holidays", value[*policy.Holidays]{listForm(patternForm(holidayForm), 0, maxHolidays), holidays},
 			"what PH means in hours: 2026-12-25, or 12-25 for every year",
@@ -116,7 +118,8 @@ func policyTable() table[policy.Model] {
 func membershipTable() table[policy.Membership] {
 	type membership = policy.Membership
 	return newTable("membership", nil,
-		keyOf("grace", daysValue(), "how many days after the last day of a membership nothing is refused yet; without it, none",
+		keyOf("grace", daysValue(),
+			"how many days after the last day of a membership nothing is refused yet; without it, none",
 			func(m *membership, d time.Duration) { m.Grace = d }),
 		keyOf("warn", daysValue(),
 			"how many days before the last day the panel begins to tell the member; without it, it does not",

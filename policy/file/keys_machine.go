@@ -44,8 +44,9 @@ func clockKey() key[policy.Machine] {
 
 // clockTable is what is passed over while the clock is not trusted: { pass: [hours, ages, ends] }.
 func clockTable() table[policy.Machine] {
+	rules := listForm(form{schema: oneOf("hours", "ages", "ends")}, 0, len(clockWords))
 	return newTable("clock", nil,
-		keyOf("pass", value[policy.ClockPass]{listForm(form{schema: oneOf("hours", "ages", "ends")}, 0, len(clockWords)), clockPass},
+		keyOf("pass", value[policy.ClockPass]{rules, clockPass},
 			"the rules that are passed over: hours, ages of badges, their ends",
 			func(m *policy.Machine, p policy.ClockPass) { m.Pass = p }).must(),
 	)

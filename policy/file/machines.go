@@ -40,7 +40,11 @@ func (r *reader) grants(n yamlfile.Node, m *policy.Machine) {
 }
 
 // clockWords are the rules that a clock may pass over.
-var clockWords = map[string]policy.ClockPass{"hours": policy.PassHours, "ages": policy.PassAges, "ends": policy.PassEnds}
+var clockWords = map[string]policy.ClockPass{
+	"hours": policy.PassHours,
+	"ages":  policy.PassAges,
+	"ends":  policy.PassEnds,
+}
 
 // clockPass reads the rules that are passed over while the clock is not trusted.
 func clockPass(_ *reader, n yamlfile.Node) (out policy.ClockPass) {

@@ -15,8 +15,9 @@ func Schema() []byte {
 	s := all["policy"].object()
 	s["$schema"], s["title"] = "https://json-schema.org/draft/2020-12/schema", "Portillon: policy.yaml"
 	defs := valueForms()
-	for _, name := range []string{"issuer", "badge", "accept", "evidence", "session", "grant", "machine", "booking", "upkeep",
-		"test", "never"} {
+	for _, name := range []string{
+		"issuer", "badge", "accept", "evidence", "session", "grant", "machine", "booking", "upkeep", "test", "never",
+	} {
 		defs[name] = all[name].object()
 	}
 	defs["name"] = thing{"anyOf": []any{ref("line"), all["name"].object()}}

@@ -23,8 +23,16 @@ func TestSamplesAreGoodByTheSchema(t *testing.T) {
 			t.Errorf("%s: %q", path, faults)
 		}
 	}
-	for _, swapped := range []string{swap(t, "cooldown: 3m", "cooldwon: 3m"), swap(t, "role: maintainer, needs", "role: boss, needs"), swap(t, "portillon: 1", "portillon: 2"),
-		swap(t, "site: biklab\n", ""), swap(t, "max: 2h,", "max: long,"), swap(t, "interventions: 5", "interventions: five")} {
+	for _, swapped := range []string{swap(t, "cooldown: 3m", "cooldwon: 3m"), swap(
+		t,
+		"role: maintainer, needs",
+		"role: boss, needs",
+	), swap(t, "portillon: 1", "portillon: 2"),
+		swap(t, "site: biklab\n", ""), swap(t, "max: 2h,", "max: long,"), swap(
+			t,
+			"interventions: 5",
+			"interventions: five",
+		)} {
 		if faults := judgeBy(schema, schema, decode(t, []byte(swapped)), ""); len(faults) == 0 {
 			t.Errorf("the schema takes what the reader refuses")
 		}

@@ -93,7 +93,10 @@ func wholeValue(least, most int) value[int] {
 
 // choice is one of a few words; "" where another was given, which is reported.
 func choice(words ...string) value[string] {
-	return value[string]{form{schema: oneOf(words...)}, func(_ *reader, n yamlfile.Node) string { return n.OneOf(words...) }}
+	return value[string]{
+		form{schema: oneOf(words...)},
+		func(_ *reader, n yamlfile.Node) string { return n.OneOf(words...) },
+	}
 }
 
 // durationValue is a length of time above zero.
@@ -118,7 +121,10 @@ func limitValue() value[time.Duration] {
 
 // daysValue is a number of whole days.
 func daysValue() value[time.Duration] {
-	return value[time.Duration]{patternForm(daysForm), func(_ *reader, n yamlfile.Node) time.Duration { return wholeDays(n) }}
+	return value[time.Duration]{
+		patternForm(daysForm),
+		func(_ *reader, n yamlfile.Node) time.Duration { return wholeDays(n) },
+	}
 }
 
 func hoursValue() value[*policy.Hours] {
