@@ -38,11 +38,12 @@ func TestDatesOfBothDataModelsAreRead(t *testing.T) {
 		``:                                    "2026-01-01 –",
 		`"validUntil":"2027-01-01T00:00:00Z"`: "2026-01-01 – 2027-01-01",
 		`"validUntil":null`:                   "2026-01-01 –",
-		`"validFrom":"2026-01-01T02:00:00.5+02:00"`:                                                            "2026-01-01 –",
-		one + `"validFrom":null,"issuanceDate":"2026-02-01T00:00:00Z"`:                                         "2026-02-01 –",
-		one + `"validFrom":null,"issuanceDate":"2026-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z"`: "2026-02-01 – 2027-02-01",
-		one + `"issuanceDate":"2026-02-01T00:00:00Z"`:                                                          "2026-02-01 –",
-		one + `"issuanceDate":"2025-02-01T00:00:00Z"`:                                                          "2026-01-01 –",
+		`"validFrom":"2026-01-01T02:00:00.5+02:00"`:                    "2026-01-01 –",
+		one + `"validFrom":null,"issuanceDate":"2026-02-01T00:00:00Z"`: "2026-02-01 –",
+		one + `"validFrom":null,"issuanceDate":"2026-02-01T00:00:00Z",` +
+			`"expirationDate":"2027-02-01T00:00:00Z"`: "2026-02-01 – 2027-02-01",
+		one + `"issuanceDate":"2026-02-01T00:00:00Z"`: "2026-02-01 –",
+		one + `"issuanceDate":"2025-02-01T00:00:00Z"`: "2026-01-01 –",
 		one + `"issuanceDate":"2025-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z",` +
 			`"validUntil":"2027-01-01T00:00:00Z"`: "2026-01-01 – 2027-01-01",
 		one + `"issuanceDate":"2025-02-01T00:00:00Z","expirationDate":"2027-02-01T00:00:00Z",` +

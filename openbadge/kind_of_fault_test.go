@@ -199,8 +199,10 @@ func TestWhatIsNoBadgeIsCalledByItsName(t *testing.T) {
 		`{"@context":"https://w3id.org/openbadges/v1","type":"Assertion","id":"https://lab.example/a",` +
 			`"badge":"https://lab.example/b"}`: "unsupported-form: an assertion of Open Badges 1",
 		`{"@context":["https://www.w3.org/ns/credentials/v2",` +
-			`"https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json"],"type":["VerifiableCredential","ClrCredential"]}`: "not-an-open-badge: a Comprehensive Learner Record",
-		`{"@context":["https://www.w3.org/ns/credentials/v2"],"type":"VerifiablePresentation"}`: "not-an-open-badge: a presentation",
+			`"https://purl.imsglobal.org/spec/clr/v2p0/context-2.0.1.json"],` +
+			`"type":["VerifiableCredential","ClrCredential"]}`: "not-an-open-badge: a Comprehensive Learner Record",
+		`{"@context":["https://www.w3.org/ns/credentials/v2"],` +
+			`"type":"VerifiablePresentation"}`: "not-an-open-badge: a presentation",
 		"a.b": "malformed: it is neither JSON nor a JWT",
 	} {
 		if v := Verify([]byte(in), Options{Trust: trust2(), At: today}); !strings.HasPrefix(v.Why(), want) ||

@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 func main() {
@@ -130,27 +131,37 @@ func print(urls []string, all []*table) []byte {
 	return out.Bytes()
 }
 
+// row is a term on one line, or over two where that is longer than the 120 characters of a line.
+func row(fields []string) string {
+	line := "\t{" + strings.Join(fields, ", ") + "},\n"
+	if utf8.RuneCountInString(line) <= 121 { // with its line feed
+		return line
+	}
+	first := min(2, len(fields)-1)
+	return "\t{" + strings.Join(fields[:first], ", ") + ",\n\t\t" + strings.Join(fields[first:], ", ") + "},\n"
+}
+
 func (c *table) print(out *bytes.Buffer, name string) {
 	var rows bytes.Buffer
 	for i, t := range c.terms {
-		fmt.Fprintf(&rows, "\t{name: %q, iri: %q", t.name, t.iri)
+		fields := []string{fmt.Sprintf("name: %q", t.name), fmt.Sprintf("iri: %q", t.iri)}
 		for _, f := range []struct{ field, value string }{{"typ", t.typ}, {"alias", t.alias}} {
 			if f.value != "" {
-				fmt.Fprintf(&rows, ", %s: %q", f.field, f.value)
+				fields = append(fields, fmt.Sprintf("%s: %q", f.field, f.value))
 			}
 		}
 		if t.container != "" {
-			fmt.Fprintf(&rows, ", container: %s", t.container)
+			fields = append(fields, fmt.Sprintf("container: %s", t.container))
 		}
 		switch {
 		case t.null:
-			rows.WriteString(", scoped: &refused")
+			fields = append(fields, "scoped: &refused")
 		case t.scoped != nil:
 			sub := fmt.Sprintf("%s_%d", name, i)
 			t.scoped.print(out, sub)
-			fmt.Fprintf(&rows, ", scoped: &%s", sub)
+			fields = append(fields, "scoped: &"+sub)
 		}
-		rows.WriteString("},\n")
+		rows.WriteString(row(fields))
 	}
 	fmt.Fprintf(out, "var %s = context{", name)
 	if c.protected {
