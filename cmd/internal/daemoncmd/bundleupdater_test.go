@@ -74,7 +74,7 @@ func TestBundleThatIsOfferedAgainAndAgainIsRefusedOnce(t *testing.T) {
 		for range 50 {
 			offers(first.Signed, 1, 0) // its chunks are nowhere
 		}
-		time.Sleep(refusalEvery)
+		<-time.After(refusalEvery)
 		offers(second.Signed, 2, 0)
 		if err := os.MkdirAll(filepath.Join(from, "chunks"), 0o700); err != nil {
 			t.Fatal(err)
@@ -127,7 +127,7 @@ func TestForgedManifestsAreRecordedOncePerReasonAndMinute(t *testing.T) {
 			}
 		}
 		flood(1)
-		time.Sleep(refusalEvery)
+		<-time.After(refusalEvery)
 		flood(2)
 		cancel()
 		synctest.Wait()
@@ -193,7 +193,7 @@ func TestBundleWhoseChunksCouldNotBeHadIsFetchedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(fetchAgain + look)
+		<-time.After(fetchAgain + look)
 		synctest.Wait()
 		if refused != 1 || taken != 1 {
 			t.Errorf("refused %d, taken %d once the chunks are there", refused, taken)

@@ -88,7 +88,7 @@ func TestKernelsWordIsKeptWhileItIsHeard(t *testing.T) {
 		})
 		minutes := func(n int, vouches bool) {
 			for c.pass(vouches, 0); n > 0; n-- {
-				time.Sleep(time.Minute)
+				<-time.After(time.Minute)
 				c.pass(vouches, time.Minute)
 				synctest.Wait()
 			}

@@ -183,8 +183,11 @@ func (f *machineFolder) run(t *testing.T, c Config, do func(*Daemon)) {
 	c.Relay.Pin = "sim:" + filepath.Join(pin, "pin")
 	log := testlog.New(t)
 	d, err := Open(t.Context(), c, clk, log)
-	for end := time.Now().Add(5 * time.Second); errors.Is(err, journal.ErrInUse) && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		d, err = Open(t.Context(), c, clk, log) // a guard that is just being started holds the lock until it runs its program
+	// A guard of the run before that is just being started holds the journal's lock until it runs its own program. That is
+	// another process: only trying again shows when it has let go.
+	for end := time.Now().Add(5 * time.Second); errors.Is(err, journal.ErrInUse) && time.Now().Before(end); {
+		<-time.After(10 * time.Millisecond)
+		d, err = Open(t.Context(), c, clk, log)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -237,7 +237,7 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		k.manifests = make(chan []byte, 1) // in the bubble, so that waiting for it lets time pass
 		taken := uint64(0)
 		go k.run(ctx, func(r *roster.Roster) { taken = r.Version }, func(error) {})
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		if taken != 0 {
 			t.Errorf("version %d was taken from nowhere", taken)
@@ -245,7 +245,7 @@ func TestDamageIsRepairedWhileTheMachineRuns(t *testing.T) {
 		if err := os.CopyFS(hub, os.DirFS(s.folder)); err != nil { // the hub is back
 			t.Fatal(err)
 		}
-		time.Sleep(2 * repairEvery)
+		<-time.After(2 * repairEvery)
 		synctest.Wait()
 		if taken != 2 || k.state.Damage != "" {
 			t.Errorf("version %d, damage %q", taken, k.state.Damage)

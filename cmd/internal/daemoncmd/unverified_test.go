@@ -132,7 +132,7 @@ func rosterOf(t *testing.T, k *bundleUpdater) *roster.Roster {
 				}
 			}, func(err error) { t.Error(err) })
 		}()
-		time.Sleep(2 * look) // in the bubble's time
+		<-time.After(2 * look) // in the bubble's time
 		synctest.Wait()
 		cancel()
 		<-done
