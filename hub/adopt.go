@@ -31,7 +31,7 @@ type Adopted struct {
 // hub's folder holds the bundle in force; c is the hub's new hub.yaml, and no process may have the hub open.
 func Adopt(ctx context.Context, c Config, s *site.Site, o Options) (out Adopted, err error) {
 	h := newHub(c, o)
-	h.managed.fetch = func(context.Context) openbadge.Resolver { return s.Web }
+	h.fetchDocuments = func(context.Context) openbadge.Resolver { return s.Web }
 	defer func() { err = errors.Join(err, h.Close()) }()
 	if err := h.openToAdopt(); err != nil {
 		return out, err
@@ -63,7 +63,7 @@ func (h *Hub) openToAdopt() (err error) {
 	if err := h.openAudit(); err != nil {
 		return err
 	}
-	h.managed.policies.read, h.managed.rebinds.wake = h.policyText, make(chan struct{}, 1)
+	h.policies.read, h.rebinds.wake = h.policyText, make(chan struct{}, 1)
 	if err := h.openCardKey(); err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (a *adopter) left(format string, args ...any) {
 // policy makes policy.yaml the first version. Where a policy key of its own signs, the policy that it signed for the
 // bundle in force goes on under its number: this computer cannot sign another.
 func (a *adopter) policy(ctx context.Context) error {
-	p := a.h.managed.publish
+	p := a.h.publish
 	if a.h.c.Bundle.Policy == nil {
 		v, err := p.Publish(ctx, a.by, string(a.site.Text()), "adopted from policy.yaml", 0, nil)
 		a.out.Policy = v.Number
@@ -146,7 +146,7 @@ func (a *adopter) floor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.h.managed.publish.Adopt(ctx, signed)
+	return a.h.publish.Adopt(ctx, signed)
 }
 
 // members imports members.yaml.
@@ -161,7 +161,7 @@ func (a *adopter) members(ctx context.Context) error {
 			}
 		}
 	}
-	d := a.h.managed.directory
+	d := a.h.directory
 	preview, err := d.Preview(ctx, a.by, directory.Import{Name: "members.yaml", Data: site.FormatMembers(all),
 		Source: "members.yaml"})
 	if err != nil {
@@ -179,11 +179,11 @@ func (a *adopter) files(ctx context.Context) error {
 	for _, skipped := range a.site.Skipped {
 		a.left("%s", skipped)
 	}
-	status, err := a.h.managed.directory.AddFiles(ctx, a.by, a.site.Status)
+	status, err := a.h.directory.AddFiles(ctx, a.by, a.site.Status)
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
-	badges, err := a.h.managed.directory.AddFiles(ctx, a.by, a.site.Badges)
+	badges, err := a.h.directory.AddFiles(ctx, a.by, a.site.Badges)
 	if err != nil {
 		return fmt.Errorf("badges: %w", err)
 	}
@@ -219,7 +219,7 @@ func (a *adopter) machines(ctx context.Context) error {
 
 // bundle builds the first bundle over the one in force, as the machines take it.
 func (a *adopter) bundle(ctx context.Context) error {
-	if err := a.h.managed.publish.Once(ctx); err != nil {
+	if err := a.h.publish.Once(ctx); err != nil {
 		return err
 	}
 	m, err := a.h.store.Current()

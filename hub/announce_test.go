@@ -21,7 +21,7 @@ func TestAnnouncementBearsAddressAndPort(t *testing.T) {
 	}
 	defer l.Close()
 	h := &Hub{c: Config{Site: "biklab"}}
-	h.joined.listen = l
+	h.machinesListener = l
 	stop, err := h.announce(lo)
 	if err != nil {
 		t.Fatal(err)

@@ -17,8 +17,8 @@ import (
 // look is how often the bundle file is looked at.
 const look = time.Second
 
-// Manifest is the signed manifest in force, and its version; nil and 0 where there is none.
-func (h *Hub) Manifest() ([]byte, uint64) {
+// current is the signed manifest in force, and its version; nil and 0 where there is none.
+func (h *Hub) current() ([]byte, uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.manifest, h.version
@@ -129,8 +129,8 @@ func (h *Hub) repair(m wire.Manifest) error {
 		h.mu.Lock()
 		h.readAll = time.Time{}
 		h.mu.Unlock()
-		if h.managed.publish != nil {
-			h.managed.publish.Rebuild()
+		if h.publish != nil {
+			h.publish.Rebuild()
 		}
 		return errRebuilt
 	}
@@ -208,7 +208,7 @@ func (h *Hub) install() (wire.Manifest, error) {
 	defer f.Close()
 	text, _, err := wire.Peek(f)
 	if err == nil {
-		if now, _ := h.Manifest(); bytes.Equal(now, []byte(text)) {
+		if now, _ := h.current(); bytes.Equal(now, []byte(text)) {
 			return wire.Manifest{}, nil
 		}
 	}

@@ -20,18 +20,18 @@ import (
 
 // openCardKey opens the card key of a hub that keeps the site itself, which alone can change it: it builds the bundles.
 func (h *Hub) openCardKey() (err error) {
-	h.managed.cardKey, err = cardkey.New(context.Background(), cardkey.Options{Site: h.db.Site(h.c.Site), Path: h.c.Join.CardKey,
+	h.cardKey, err = cardkey.New(context.Background(), cardkey.Options{Site: h.db.Site(h.c.Site), Path: h.c.Join.CardKey,
 		Now: h.now, Log: h.log, SetAside: h.setAsideCards, End: h.endOldCards, Cards: h.oldCards, Machines: h.cardKeyMachines,
 		Refuse: h.refuseCardKey})
 	return err
 }
 
 // CardKey changes the card key; nil where the site is a folder of files.
-func (h *Hub) CardKey() *cardkey.Service { return h.managed.cardKey }
+func (h *Hub) CardKey() *cardkey.Service { return h.cardKey }
 
 // cardKeys are the site's card keys, for machines.
 func (h *Hub) cardKeys() (wire.CardKeys, error) {
-	if s := h.managed.cardKey; s != nil {
+	if s := h.cardKey; s != nil {
 		return s.Ring().Wire(), nil
 	}
 	key, err := cardkey.Read(h.c.Join.CardKey)
@@ -48,25 +48,25 @@ func hashOf(key, number []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func (h *Hub) cardHash(number []byte) string { return hashOf(h.managed.cardKey.Ring().InForce, number) }
+func (h *Hub) cardHash(number []byte) string { return hashOf(h.cardKey.Ring().InForce, number) }
 
-func (h *Hub) oldCardKey() string { return h.managed.cardKey.Ring().OldMark() }
+func (h *Hub) oldCardKey() string { return h.cardKey.Ring().OldMark() }
 
 func (h *Hub) oldCardHash(number []byte) string {
-	ring := h.managed.cardKey.Ring()
+	ring := h.cardKey.Ring()
 	return wire.MarkCard(ring.OldMark(), hashOf(ring.Before, number))
 }
 
 func (h *Hub) setAsideCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
-	return h.managed.directory.SetAsideCards(ctx, a, mark, with)
+	return h.directory.SetAsideCards(ctx, a, mark, with)
 }
 
 func (h *Hub) endOldCards(ctx context.Context, a actor.Actor, mark string, with func(*store.Tx) (string, error)) error {
-	return h.managed.directory.EndOldCards(ctx, a, mark, with)
+	return h.directory.EndOldCards(ctx, a, mark, with)
 }
 
 func (h *Hub) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Card, err error) {
-	all, err := h.managed.directory.OldCards(ctx, a)
+	all, err := h.directory.OldCards(ctx, a)
 	for _, c := range all {
 		out = append(out, cardkey.Card{ID: c.ID, Member: c.Member, Name: c.Name, Last: c.Last, State: string(c.State)})
 	}
@@ -76,7 +76,7 @@ func (h *Hub) oldCards(ctx context.Context, a actor.Actor) (out []cardkey.Card, 
 // refuseCardKey refuses to change the card key where the policy key signs the cards: their HMACs change all at once,
 // and no machine would take one before somebody has signed them again.
 func (h *Hub) refuseCardKey(ctx context.Context) error {
-	p, err := h.managed.policies.current(ctx)
+	p, err := h.policies.current(ctx)
 	if err != nil || p == nil || !p.SignedBindings {
 		return err
 	}
@@ -87,14 +87,14 @@ func (h *Hub) refuseCardKey(ctx context.Context) error {
 
 // cardKeyMachines are the machines with the card key that each works with.
 func (h *Hub) cardKeyMachines(ctx context.Context, a actor.Actor) (out []cardkey.Machine, err error) {
-	if h.joined.service == nil {
+	if h.enrolment == nil {
 		return nil, nil
 	}
-	all, err := h.joined.service.Machines(ctx, a)
+	all, err := h.enrolment.Machines(ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	given, err := h.joined.service.GivenCardKeys(ctx)
+	given, err := h.enrolment.GivenCardKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +120,11 @@ func (h *Hub) cardKeyMachines(ctx context.Context, a actor.Actor) (out []cardkey
 // can be assigned to nobody: it is tapped again. A machine with an older program does not say its key: it has the one
 // that it was given when it joined.
 func (h *Hub) markTap(c *wire.EnrolCard, of policy.MachineID) {
-	ring := h.managed.cardKey.Ring()
+	ring := h.cardKey.Ring()
 	check := c.Key
 	if check == "" && ring.Before != nil {
 		check = ring.OldMark()
-		if given, err := h.joined.service.GivenCardKeys(context.Background()); err == nil && given[of] != "" {
+		if given, err := h.enrolment.GivenCardKeys(context.Background()); err == nil && given[of] != "" {
 			check = given[of]
 		}
 	}
@@ -185,10 +185,10 @@ func (h *Hub) rebindCards(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-h.managed.rebinds.wake:
+		case <-h.rebinds.wake:
 		}
 		queries = nil
-		for id, after := range h.managed.rebinds.take() {
+		for id, after := range h.rebinds.take() {
 			queries = append(queries, ledger.Query{Machine: id, After: after})
 		}
 	}
@@ -214,7 +214,7 @@ func (h *Hub) rebind(ctx context.Context, q ledger.Query) error {
 		}
 		number, err := wire.OpenNumber(body.Sealed, h.c.Site, e.Machine, keys)
 		if err == nil {
-			_, err = h.managed.directory.Rebind(ctx, actor.System("machine "+string(e.Machine)), number)
+			_, err = h.directory.Rebind(ctx, actor.System("machine "+string(e.Machine)), number)
 		}
 		if err != nil && !errors.Is(err, wire.ErrNoSealKey) && ctx.Err() == nil {
 			h.log.Warn("card not bound to the new card key", "machine", e.Machine, "record", e.Seq, "err", err)

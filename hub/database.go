@@ -72,8 +72,8 @@ func (h *Hub) noteWrite(err error) {
 	}
 }
 
-// DatabaseError is why the database does not take records, or changes; nil: it does, as far as the hub knows.
-func (h *Hub) DatabaseError() error {
+// failure is why the database does not take records, or changes; nil: it does, as far as the hub knows.
+func (h *Hub) failure() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.trouble.err != nil {
@@ -84,7 +84,7 @@ func (h *Hub) DatabaseError() error {
 
 // databaseReason is what is wrong with the database, in a few words; empty: it works, as far as the hub knows.
 func (h *Hub) databaseReason() string {
-	switch err := h.DatabaseError(); {
+	switch err := h.failure(); {
 	case err == nil:
 		return ""
 	case errors.Is(err, errSlow):
@@ -113,7 +113,7 @@ func (h *Hub) ready(ctx context.Context) error {
 	if err := site.QueryRow(ctx, `SELECT count(*) FROM site WHERE site = $1`).Scan(&one); err != nil {
 		return notReady{err, store.Reason(err)}
 	}
-	if h.DatabaseError() == nil {
+	if h.failure() == nil {
 		return nil
 	}
 	err := site.Write(ctx, func(tx *store.Tx) error {
@@ -126,7 +126,7 @@ func (h *Hub) ready(ctx context.Context) error {
 		return notReady{err, store.Reason(err)}
 	}
 	if reason := h.databaseReason(); reason != "" {
-		return notReady{h.DatabaseError(), reason}
+		return notReady{h.failure(), reason}
 	}
 	return nil
 }

@@ -52,8 +52,8 @@ type Machine struct {
 	last    *wire.State // as the hub before this start knew it; it is shown, and nothing is done because of it
 }
 
-// Machines are all machines of hub.yaml, sorted.
-func (h *Hub) Machines() []Machine {
+// list is all machines, sorted by id.
+func (h *Hub) list() []Machine {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var out []Machine
@@ -105,7 +105,7 @@ func (h *Hub) took(l *link, id policy.MachineID, taken ledger.Taken, err error) 
 	})
 	if taken.Seq > before {
 		h.warnOfAlerts(id, before)
-		h.managed.rebinds.noteRecords(id, before)
+		h.rebinds.noteRecords(id, before)
 	}
 	return h.acknowledge(l, id)
 }
@@ -196,10 +196,10 @@ func (h *Hub) reply(id policy.MachineID, data []byte) {
 // journal will tell.
 var ErrNoReply = errors.New("the machine did not answer")
 
-// Command signs an order to a machine, sends it, and waits for the reply: at most wire.CommandLife, or until ctx ends.
+// command signs an order to a machine, sends it, and waits for the reply: at most wire.CommandLife, or until ctx ends.
 // c.Do, Tag, Reason and Now are the caller's; the rest is filled in. While the broker is away it waits: an order that
 // comes late is refused by the machine.
-func (h *Hub) Command(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
+func (h *Hub) command(ctx context.Context, m policy.MachineID, c wire.Command) (wire.Reply, error) {
 	if !h.change(m, func(*Machine) {}) {
 		return wire.Reply{}, &fault.NotFound{What: "enrolled machine", ID: string(m)}
 	}

@@ -14,23 +14,23 @@ import (
 )
 
 // MachineService and Rows are behind pages and API, for tests that prepare a site.
-func (h *Hub) MachineService() *enrol.Service { return h.joined.service }
+func (h *Hub) MachineService() *enrol.Service { return h.enrolment }
 func (h *Hub) Rows() *store.DB                { return h.db }
 
 // APIRoutes and PageRoutes are all that the listener for people answers.
-func (h *Hub) APIRoutes() []api.Route { return h.managed.api.Routes() }
-func (h *Hub) PageRoutes() []string   { return h.managed.pages.Routes() }
+func (h *Hub) APIRoutes() []api.Route { return h.api.Routes() }
+func (h *Hub) PageRoutes() []string   { return h.pages.Routes() }
 
 // Asked are all that pages and API ask, by package.
 func (h *Hub) Asked() map[string]any {
-	m := &h.managed
-	return map[string]any{"directory": m.directory, "enrol": h.joined.service, "publish": m.publish, "account": m.accounts,
+	m := h
+	return map[string]any{"directory": m.directory, "enrol": h.enrolment, "publish": m.publish, "account": m.accounts,
 		"report": m.report, "cardkey": m.cardKey, "audit": m.audit, "hub": siteAdmin{h}}
 }
 
 // WebPort is the port of the listener for people.
 func (h *Hub) WebPort() string {
-	_, port, _ := net.SplitHostPort(h.managed.listen.Addr().String())
+	_, port, _ := net.SplitHostPort(h.webListener.Addr().String())
 	return port
 }
 

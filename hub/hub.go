@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -33,10 +34,20 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"portillon/hub/account"
+	"portillon/hub/api"
+	"portillon/hub/audit"
 	"portillon/hub/broker"
+	"portillon/hub/cardkey"
 	"portillon/hub/chunks"
+	"portillon/hub/directory"
+	"portillon/hub/enrol"
 	"portillon/hub/ledger"
+	"portillon/hub/publish"
+	"portillon/hub/report"
 	"portillon/hub/store"
+	"portillon/hub/web"
+	"portillon/openbadge"
 	"portillon/policy"
 	"portillon/wire"
 	"portillon/wire/mqtt"
@@ -59,8 +70,34 @@ type Hub struct {
 	dial    dialing
 	store   wire.Store
 	http    net.Listener // nil: chunks are not served
-	joined  joined
-	managed managed
+
+	// Machines that join over the network. All nil: a hub where none does.
+	authority        *enrol.Authority // signs the machines' certificates
+	siteCert         *siteCert        // the hub's certificate; nil: authority signs it
+	enrolment        *enrol.Service
+	machinesListener net.Listener
+	replacing        map[policy.MachineID]string // who let the machine's next journal in
+
+	// What a hub has that keeps the site itself: its directory, its policy, and those who sign in. All nil: a hub
+	// beside a site of files.
+	audit       *audit.Log
+	accounts    *account.Service
+	directory   *directory.Service
+	publish     *publish.Service
+	report      *report.Service
+	policies    policies
+	cardKey     *cardkey.Service
+	rebinds     rebinds
+	settings    settings
+	returned    returnedPolicies
+	api         *api.API
+	pages       *web.Pages
+	webServer   *http.Server
+	webListener net.Listener
+	// fetchDocuments finds documents on the web; nil: a client of the hub's own.
+	fetchDocuments func(context.Context) openbadge.Resolver
+	ownerCode      string // of the first owner; empty: there is an owner
+
 	offline bool
 	logs    struct { // what the newest journals say of now
 		mu sync.Mutex
@@ -192,7 +229,7 @@ func (h *Hub) reach() error {
 		h.dial.password, err = readPassword(m.PasswordFile)
 		return err
 	}
-	accounts, err := h.accounts()
+	accounts, err := h.brokerAccounts()
 	if err != nil {
 		return err
 	}
@@ -207,7 +244,7 @@ func (h *Hub) reach() error {
 		}
 		c.TLS, scheme = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, "ssl"
 	}
-	if h.joined.authority != nil {
+	if h.authority != nil {
 		c.TLS, scheme, c.Room = h.brokerTLS(), "ssl", maxJoined
 	}
 	if h.broker, err = h.startBroker(c); err != nil {
@@ -217,8 +254,8 @@ func (h *Hub) reach() error {
 	return nil
 }
 
-// accounts are those at the broker inside. The hub's own has a password that nobody ever sees.
-func (h *Hub) accounts() ([]broker.Account, error) {
+// brokerAccounts are those at the broker inside. The hub's own has a password that nobody ever sees.
+func (h *Hub) brokerAccounts() ([]broker.Account, error) {
 	var out []broker.Account
 	for _, m := range h.c.Machines {
 		if m.PasswordFile == "" {
@@ -230,7 +267,7 @@ func (h *Hub) accounts() ([]broker.Account, error) {
 		}
 		out = append(out, broker.Account{User: string(m.ID), Password: p, As: broker.AsMachine, Machine: m.ID})
 	}
-	if len(out) == 0 && h.joined.authority == nil {
+	if len(out) == 0 && h.authority == nil {
 		return nil, nil
 	}
 	if h.c.MQTT.Watcher != "" {
@@ -267,7 +304,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	if h.http != nil {
 		start(h.serve)
 	}
-	if h.joined.listen != nil {
+	if h.machinesListener != nil {
 		start(h.serveJoin)
 	}
 	h.runManaged(start)

@@ -158,7 +158,7 @@ func (h *Hub) greet(l *link) error {
 	default:
 	}
 	err := h.offer(l)
-	for _, m := range h.Machines() {
+	for _, m := range h.list() {
 		err = errors.Join(err, h.acknowledge(l, m.ID))
 	}
 	h.first.Do(func() { close(h.heard) })

@@ -20,31 +20,21 @@ import (
 	"portillon/wire"
 )
 
-// joined is what belongs to machines that join over the network. The zero joined is a hub where none does.
-type joined struct {
-	authority *enrol.Authority // signs the machines' certificates
-	site      *siteCert        // the hub's certificate; nil: authority signs it
-	service   *enrol.Service
-	listen    net.Listener
-
-	replacing map[policy.MachineID]string // who let the machine's next journal in; guarded by Hub.mu
-}
-
 // maxJoined is for how many machines the broker inside has room.
 const maxJoined = 1000
 
 // Authority is the hub's certificate authority; nil where no machine joins over the network.
-func (h *Hub) Authority() *enrol.Authority { return h.joined.authority }
+func (h *Hub) Authority() *enrol.Authority { return h.authority }
 
 // Enrol is the enrolment of machines; nil where none joins over the network.
-func (h *Hub) Enrol() *enrol.Service { return h.joined.service }
+func (h *Hub) Enrol() *enrol.Service { return h.enrolment }
 
 // MachinesAddr is host:port of the machines' listener; empty: there is none.
 func (h *Hub) MachinesAddr() string {
-	if h.joined.listen == nil {
+	if h.machinesListener == nil {
 		return ""
 	}
-	return h.joined.listen.Addr().String()
+	return h.machinesListener.Addr().String()
 }
 
 // prepareJoin opens what the broker needs: the authority, which signs its certificate.
@@ -56,11 +46,11 @@ func (h *Hub) prepareJoin() (err error) {
 		return errors.New("machines-listen: bundle: key: is missing: machines that join pin it")
 	}
 	if h.c.Join.Cert != "" {
-		if h.joined.site, err = openSiteCert(h.c.Join, h.now, h.log.Error); err != nil {
+		if h.siteCert, err = openSiteCert(h.c.Join, h.now, h.log.Error); err != nil {
 			return err
 		}
 	}
-	h.joined.authority, err = enrol.OpenAuthority(filepath.Join(h.c.Data, "authority"), h.c.Site, h.now)
+	h.authority, err = enrol.OpenAuthority(filepath.Join(h.c.Data, "authority"), h.c.Site, h.now)
 	return err
 }
 
@@ -70,7 +60,7 @@ func (h *Hub) brokerTLS() *tls.Config {
 
 // openJoin opens the enrolment and its listener, and brings the enrolled machines into force.
 func (h *Hub) openJoin() (err error) {
-	a := h.joined.authority
+	a := h.authority
 	if a == nil {
 		return h.openFixed()
 	}
@@ -78,26 +68,26 @@ func (h *Hub) openJoin() (err error) {
 	if err != nil {
 		return err
 	}
-	if h.joined.listen, err = net.Listen("tcp", h.c.Join.Listen); err != nil {
+	if h.machinesListener, err = net.Listen("tcp", h.c.Join.Listen); err != nil {
 		return fmt.Errorf("machines-listen: %w", err)
 	}
-	_, port, _ := net.SplitHostPort(h.joined.listen.Addr().String())
+	_, port, _ := net.SplitHostPort(h.machinesListener.Addr().String())
 	_, mqttPort, _ := net.SplitHostPort(h.broker.Addr())
 	o := enrol.Options{
 		Site: h.db.Site(h.c.Site), Now: h.now, Log: h.log, Authority: a, Server: h.machinesCert(), Signer: h.signer, Name: h.c.Join.Name,
 		Pins:    wire.Pins{Site: h.c.Site, CA: h.machinesCA(), PolicyKey: h.c.Bundle.Public, HubKey: hubKey},
 		Address: "https://" + net.JoinHostPort(h.c.Join.Name, port), Broker: "ssl://" + net.JoinHostPort(h.c.Join.Name, mqttPort),
 		CardKeys: h.cardKeys, Fixed: h.fixedMachines, Bundle: h.bundleHandler(), Members: h.bundleMembers, Credential: h.credential,
-		Version:  func() uint64 { _, v := h.Manifest(); return v },
+		Version:  func() uint64 { _, v := h.current(); return v },
 		Standing: h.standing, Command: h.orderMachine, Apply: h.applyMachines}
-	if h.managed.audit != nil {
-		o.Audit = h.managed.audit.Append
+	if h.audit != nil {
+		o.Audit = h.audit.Append
 		o.ReturnedManifest, o.ReturnedPolicy = h.takeManifest, h.takePolicy
 	}
 	if h.c.Bundle.PolicyPublic != "" {
 		o.Pins.PolicyKey = h.c.Bundle.PolicyPublic
 	}
-	h.joined.service, err = enrol.New(context.Background(), o)
+	h.enrolment, err = enrol.New(context.Background(), o)
 	return err
 }
 
@@ -115,13 +105,13 @@ func (h *Hub) openFixed() (err error) {
 	if err != nil {
 		return err
 	}
-	h.joined.service, err = enrol.New(context.Background(), enrol.Options{
+	h.enrolment, err = enrol.New(context.Background(), enrol.Options{
 		Site: h.db.Site(h.c.Site), Now: h.now, Log: h.log, Authority: a, Signer: h.signer, Name: "localhost",
 		Pins: wire.Pins{Site: h.c.Site, CA: a.Certificate(), PolicyKey: cmp.Or(h.c.Bundle.PolicyPublic,
 			h.c.Bundle.Public), HubKey: hubKey},
-		CardKeys: h.cardKeys, Fixed: h.fixedMachines, Members: h.bundleMembers, Audit: h.managed.audit.Append,
-		Version:  func() uint64 { _, v := h.Manifest(); return v },
-		Standing: h.standing, Command: h.Command, Apply: h.applyMachines})
+		CardKeys: h.cardKeys, Fixed: h.fixedMachines, Members: h.bundleMembers, Audit: h.audit.Append,
+		Version:  func() uint64 { _, v := h.current(); return v },
+		Standing: h.standing, Command: h.command, Apply: h.applyMachines})
 	return err
 }
 
@@ -134,7 +124,7 @@ func (h *Hub) serveJoin(ctx context.Context) error {
 		defer announcing.Wait()
 		defer cancel()
 	}
-	if err := h.joined.service.Serve(ctx, h.joined.listen); err != nil {
+	if err := h.enrolment.Serve(ctx, h.machinesListener); err != nil {
 		return fmt.Errorf("machines-listen: %w", err)
 	}
 	return nil
@@ -142,7 +132,7 @@ func (h *Hub) serveJoin(ctx context.Context) error {
 
 func (h *Hub) closeJoin() error {
 	var errs []error
-	if l := h.joined.listen; l != nil {
+	if l := h.machinesListener; l != nil {
 		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
@@ -243,7 +233,7 @@ func (h *Hub) applyMachines(_ context.Context, all []enrol.Enrolled) error {
 		}
 	}
 	h.mu.Lock()
-	h.joined.replacing = replacing
+	h.replacing = replacing
 	h.mu.Unlock()
 	return errors.Join(errs...)
 }
@@ -252,7 +242,7 @@ func (h *Hub) applyMachines(_ context.Context, all []enrol.Enrolled) error {
 // said its generation: an administrator made the code for it. The act is that of «portillon machine replace».
 func (h *Hub) replaceAwaited(id policy.MachineID, next wire.Generation) {
 	h.mu.Lock()
-	by, awaited := h.joined.replacing[id]
+	by, awaited := h.replacing[id]
 	h.mu.Unlock()
 	if !awaited || next == "" {
 		return
@@ -266,14 +256,14 @@ func (h *Hub) replaceAwaited(id policy.MachineID, next wire.Generation) {
 			At: h.now().UTC().Truncate(time.Millisecond)})
 	}
 	if err == nil {
-		err = h.joined.service.Replaced(context.Background(), id)
+		err = h.enrolment.Replaced(context.Background(), id)
 	}
 	if err != nil {
 		h.log.Error("journal not replaced", "machine", id, "generation", next, "err", err)
 		return
 	}
 	h.mu.Lock()
-	delete(h.joined.replacing, id)
+	delete(h.replacing, id)
 	h.mu.Unlock()
 }
 
@@ -296,7 +286,7 @@ func (h *Hub) standing(id policy.MachineID) (out enrol.Standing) {
 			out.Faults = append(out.Faults, "message too large")
 		}
 	})
-	_, out.Wanted = h.Manifest()
+	_, out.Wanted = h.current()
 	log := h.logOf(id)
 	out.Session, out.Tags = log.session, log.tags
 	return out
@@ -307,7 +297,7 @@ func (h *Hub) orderMachine(ctx context.Context, m policy.MachineID, c wire.Comma
 	if !h.change(m, func(*Machine) {}) {
 		return wire.Reply{}, &enrol.Unreachable{Machine: m}
 	}
-	r, err := h.Command(ctx, m, c)
+	r, err := h.command(ctx, m, c)
 	if errors.Is(err, ErrNoReply) {
 		err = &enrol.Unreachable{Machine: m}
 	}

@@ -15,7 +15,6 @@ import (
 	"portillon/hub/actor"
 	"portillon/hub/api"
 	"portillon/hub/audit"
-	"portillon/hub/cardkey"
 	"portillon/hub/directory"
 	"portillon/hub/fault"
 	"portillon/hub/httpd"
@@ -23,30 +22,8 @@ import (
 	"portillon/hub/report"
 	"portillon/hub/store"
 	"portillon/hub/web"
-	"portillon/openbadge"
 	"portillon/openbadge/fetch"
 )
-
-// managed is what a hub has that keeps the site itself: its directory, its policy, and those who sign in. The zero
-// managed is a hub beside a site of files.
-type managed struct {
-	audit     *audit.Log
-	accounts  *account.Service
-	directory *directory.Service
-	publish   *publish.Service
-	report    *report.Service
-	policies  policies
-	cardKey   *cardkey.Service
-	rebinds   rebinds
-	settings  settings
-	returned  returnedPolicies
-	api       *api.API
-	pages     *web.Pages
-	server    *http.Server
-	listen    net.Listener
-	fetch     func(context.Context) openbadge.Resolver // of documents on the web; nil: a client of the hub's own
-	owner     string                                   // code of the first owner; empty: there is an owner
-}
 
 // ownBundleKey has a hub that keeps the site itself sign the bundles that it hands out.
 func (h *Hub) ownBundleKey() (err error) {
@@ -70,7 +47,7 @@ func (h *Hub) ownBundleKey() (err error) {
 // openAudit opens the log of what administrators do.
 func (h *Hub) openAudit() (err error) {
 	if h.c.Managed() {
-		h.managed.audit, err = audit.New(audit.Options{Site: h.db.Site(h.c.Site), Signer: h.signer, Key: h.c.Bundle.Key, Now: h.now})
+		h.audit, err = audit.New(audit.Options{Site: h.db.Site(h.c.Site), Signer: h.signer, Key: h.c.Bundle.Key, Now: h.now})
 	}
 	return err
 }
@@ -80,10 +57,10 @@ func (h *Hub) openManaged() error {
 	if !h.c.Managed() {
 		return nil
 	}
-	m, site := &h.managed, h.db.Site(h.c.Site)
+	site := h.db.Site(h.c.Site)
 	var err error
-	m.policies.read, m.rebinds.wake = h.policyText, make(chan struct{}, 1)
-	m.policies.changes, _ = site.Subscribe(store.Policy) // for as long as the hub runs
+	h.policies.read, h.rebinds.wake = h.policyText, make(chan struct{}, 1)
+	h.policies.changes, _ = site.Subscribe(store.Policy) // for as long as the hub runs
 	if err := h.openCardKey(); err != nil {
 		return err
 	}
@@ -93,7 +70,7 @@ func (h *Hub) openManaged() error {
 	if err := h.openServices(); err != nil {
 		return err
 	}
-	if m.report, err = report.New(report.Options{Site: site, Records: ReportRecords{h.ledger, h.ledgerMachines}, Zone: h.zone, Names: h.names, Now: h.now, Log: h.log}); err != nil {
+	if h.report, err = report.New(report.Options{Site: site, Records: ReportRecords{h.ledger, h.ledgerMachines}, Zone: h.zone, Names: h.names, Now: h.now, Log: h.log}); err != nil {
 		return err
 	}
 	if err := h.firstPolicy(); err != nil {
@@ -104,8 +81,8 @@ func (h *Hub) openManaged() error {
 
 // openServices opens directory, accounts and publishing, which ask each other through this hub.
 func (h *Hub) openServices() error {
-	m, site := &h.managed, h.db.Site(h.c.Site)
-	documents := m.fetch
+	site := h.db.Site(h.c.Site)
+	documents := h.fetchDocuments
 	switch {
 	case h.offline:
 		documents = nil
@@ -113,7 +90,7 @@ func (h *Hub) openServices() error {
 		documents = fetch.New(fetch.Options{AllowHosts: h.c.Issuers}).For
 	}
 	var err error
-	m.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: m.policies.current, Audit: m.audit.Append,
+	h.directory, err = directory.New(directory.Options{Site: site, Now: h.now, Log: h.log, Policy: h.policies.current, Audit: h.audit.Append,
 		Taps:     h.unknownTaps,
 		Practice: h.practice,
 		CardHash: h.cardHash, OldCardKey: h.oldCardKey, OldCardHash: h.oldCardHash,
@@ -129,26 +106,26 @@ func (h *Hub) openServices() error {
 		}
 		sender = smtp.Sender()
 	}
-	m.accounts, err = account.New(account.Options{Site: site, Folder: h.c.Data, Log: h.log, Audit: m.audit, People: h.people(),
+	h.accounts, err = account.New(account.Options{Site: site, Folder: h.c.Data, Log: h.log, Audit: h.audit, People: h.people(),
 		URL: h.c.Web.URL, Mail: sender, Now: h.now, Request: requestOf, Refuse: h.refuseSignIn, Settings: h.siteNow})
 	if err != nil {
 		return err
 	}
-	if m.owner, _, err = m.accounts.FirstOwner(); err != nil {
+	if h.ownerCode, _, err = h.accounts.FirstOwner(); err != nil {
 		return err
 	}
-	o := publish.Options{Site: site, Now: h.now, Log: h.log, Audit: m.audit.Append, Holders: h.holders,
+	o := publish.Options{Site: site, Now: h.now, Log: h.log, Audit: h.audit.Append, Holders: h.holders,
 		Build: h.builder(), Language: httpd.LanguageOf, Install: h.Bundles(), Keys: note.VerifierList(h.c.Bundle.Key), States: h.taken}
 	if h.c.Bundle.Policy == nil {
 		o.Signer, o.SignedBy = oneKey{h.signer}, h.signer.Name()
 	} else {
 		o.Verify = h.verifyPolicy
 	}
-	if m.publish, err = publish.New(o); err != nil {
+	if h.publish, err = publish.New(o); err != nil {
 		return err
 	}
 	if now, err := h.store.Current(); err == nil && len(h.store.Damaged(now)) > 0 {
-		m.publish.Rebuild()
+		h.publish.Rebuild()
 	}
 	return nil
 }
@@ -173,10 +150,10 @@ func (h *Hub) firstPolicy() error {
 	}
 	ctx, by := context.Background(), actor.System("new site")
 	var none *fault.NotFound
-	if _, err := h.managed.publish.Current(ctx, by); !errors.As(err, &none) {
+	if _, err := h.publish.Current(ctx, by); !errors.As(err, &none) {
 		return err
 	}
-	_, err := h.managed.publish.Publish(ctx, by, fmt.Sprintf(starter, h.c.Site), "new site", 0, nil)
+	_, err := h.publish.Publish(ctx, by, fmt.Sprintf(starter, h.c.Site), "new site", 0, nil)
 	return err
 }
 
@@ -193,39 +170,38 @@ func requestOf(r *http.Request) (id, address string) {
 
 // refuseSignIn answers a request whose token or session the accounts refuse.
 func (h *Hub) refuseSignIn(w http.ResponseWriter, r *http.Request, err error) {
-	h.managed.api.Refuse(w, r, err)
+	h.api.Refuse(w, r, err)
 }
 
 // openPages opens the listener for people: the pages, and the API below /api/v1.
 func (h *Hub) openPages() error {
-	m := &h.managed
 	var err error
-	m.api, err = api.New(api.Options{Directory: m.directory, Machines: h.joined.service, CardKeys: m.cardKey, Policies: m.publish, Accounts: m.accounts,
-		Reports: m.report, Hub: siteAdmin{h}, Version: h.program, Events: h.db.Site(h.c.Site), Status: account.Status, RetryAfter: account.RetryAfter, Log: h.log, Now: h.now,
-		Session: func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil }, SessionNow: m.accounts.ActorNow})
+	h.api, err = api.New(api.Options{Directory: h.directory, Machines: h.enrolment, CardKeys: h.cardKey, Policies: h.publish, Accounts: h.accounts,
+		Reports: h.report, Hub: siteAdmin{h}, Version: h.program, Events: h.db.Site(h.c.Site), Status: account.Status, RetryAfter: account.RetryAfter, Log: h.log, Now: h.now,
+		Session: func(r *http.Request) (actor.Actor, error) { return h.accounts.Actor(r), nil }, SessionNow: h.accounts.ActorNow})
 	if err != nil {
 		return err
 	}
-	m.pages, err = web.New(web.Options{Site: string(h.c.Site), Now: h.now, Log: h.log, Directory: m.directory, Machines: h.joined.service,
-		CardKeys: m.cardKey, Policies: m.publish, Accounts: m.accounts, Reports: m.report, Version: h.program, Live: h.livePage,
-		Who:         func(r *http.Request) (actor.Actor, error) { return m.accounts.Actor(r), nil },
+	h.pages, err = web.New(web.Options{Site: string(h.c.Site), Now: h.now, Log: h.log, Directory: h.directory, Machines: h.enrolment,
+		CardKeys: h.cardKey, Policies: h.publish, Accounts: h.accounts, Reports: h.report, Version: h.program, Live: h.livePage,
+		Who:         func(r *http.Request) (actor.Actor, error) { return h.accounts.Actor(r), nil },
 		Address:     func(r *http.Request) string { return httpd.Address(r.Context()).String() },
 		RequestID:   func(r *http.Request) string { return httpd.ID(r.Context()) },
-		MachineName: m.policies.machineName, BadgeName: m.policies.badgeName, IssuerName: m.policies.issuerName, ZoneNow: m.policies.zone,
-		PolicyMachines: m.policies.machineIDs, Trouble: h.databaseReason})
+		MachineName: h.policies.machineName, BadgeName: h.policies.badgeName, IssuerName: h.policies.issuerName, ZoneNow: h.policies.zone,
+		PolicyMachines: h.policies.machineIDs, Trouble: h.databaseReason})
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle(api.Prefix+"/", m.api)
-	mux.Handle("/", m.pages.Handler())
+	mux.Handle(api.Prefix+"/", h.api)
+	mux.Handle("/", h.pages.Handler())
 	handler, err := httpd.Handler(httpd.Options{Hosts: h.webHosts(), Proxies: h.c.Web.Proxies, Origins: h.webOrigins(), Log: h.log, Now: h.now},
-		httpd.Health(h.ready, h.log, m.accounts.Handler(mux)))
+		httpd.Health(h.ready, h.log, h.accounts.Handler(mux)))
 	if err != nil {
 		return err
 	}
-	m.server = httpd.Server(handler, h.log)
-	if m.listen, err = net.Listen("tcp", h.c.Web.Listen); err != nil {
+	h.webServer = httpd.Server(handler, h.log)
+	if h.webListener, err = net.Listen("tcp", h.c.Web.Listen); err != nil {
 		return fmt.Errorf("web: listen: %w", err)
 	}
 	return h.webTLS()
@@ -233,15 +209,15 @@ func (h *Hub) openPages() error {
 
 // webTLS puts the certificate for people in force: the site's, or one of the hub's own authority.
 func (h *Hub) webTLS() error {
-	m, w := &h.managed, h.c.Web
+	w := h.c.Web
 	c := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	switch {
 	case w.Cert == "":
 		return nil
-	case w.Cert == OwnCert && h.joined.authority == nil:
+	case w.Cert == OwnCert && h.authority == nil:
 		return errors.New("web: cert: own: the hub has no authority, want the keys machines-listen and name")
 	case w.Cert == OwnCert:
-		c.GetCertificate = h.joined.authority.Server(h.c.Join.Name)
+		c.GetCertificate = h.authority.Server(h.c.Join.Name)
 	default:
 		cert, err := tls.LoadX509KeyPair(w.Cert, w.CertKey)
 		if err != nil {
@@ -249,7 +225,7 @@ func (h *Hub) webTLS() error {
 		}
 		c.Certificates = []tls.Certificate{cert}
 	}
-	m.listen = tls.NewListener(m.listen, c)
+	h.webListener = tls.NewListener(h.webListener, c)
 	return nil
 }
 
@@ -272,9 +248,9 @@ func (h *Hub) webOrigins() []string {
 	return []string{h.c.Web.URL.String()}
 }
 
-// WebURL is where people reach the hub; empty: nowhere.
-func (h *Hub) WebURL() string {
-	switch l := h.managed.listen; {
+// webURL is where people reach the hub; empty: nowhere.
+func (h *Hub) webURL() string {
+	switch l := h.webListener; {
 	case l == nil:
 		return ""
 	case h.c.Web.URL != nil:
@@ -295,26 +271,24 @@ func (h *Hub) WebURL() string {
 }
 
 // OwnerCode is the one-time code that makes the first owner; empty: there is an owner.
-func (h *Hub) OwnerCode() string { return h.managed.owner }
+func (h *Hub) OwnerCode() string { return h.ownerCode }
 
 // runManaged starts what a hub that keeps the site itself does until ctx ends.
 func (h *Hub) runManaged(start func(func(context.Context) error)) {
-	m := &h.managed
-	if m.server == nil {
+	if h.webServer == nil {
 		return
 	}
-	start(m.publish.Run)
-	start(m.report.Run)
-	start(m.accounts.RunMail)
+	start(h.publish.Run)
+	start(h.report.Run)
+	start(h.accounts.RunMail)
 	start(h.refreshBadges)
 	start(h.rebindCards)
 	start(h.servePages)
 }
 
 func (h *Hub) servePages(ctx context.Context) error {
-	m := &h.managed
 	failed := make(chan error, 1)
-	go func() { failed <- m.server.Serve(m.listen) }()
+	go func() { failed <- h.webServer.Serve(h.webListener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("web: %w", err)
@@ -322,18 +296,18 @@ func (h *Hub) servePages(ctx context.Context) error {
 	}
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if m.server.Shutdown(bye) != nil {
-		m.server.Close()
+	if h.webServer.Shutdown(bye) != nil {
+		h.webServer.Close()
 	}
 	<-failed
 	return nil
 }
 
 func (h *Hub) closeManaged() error {
-	if h.managed.listen == nil {
+	if h.webListener == nil {
 		return nil
 	}
-	if err := h.managed.listen.Close(); !errors.Is(err, net.ErrClosed) {
+	if err := h.webListener.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil

@@ -129,7 +129,7 @@ func (p *policies) issuerName(as string) string {
 
 // policyText is the policy in force; number 0: there is none.
 func (h *Hub) policyText(ctx context.Context) (int64, string, error) {
-	v, err := h.managed.publish.Current(ctx, actor.System("directory"))
+	v, err := h.publish.Current(ctx, actor.System("directory"))
 	var none *fault.NotFound
 	if errors.As(err, &none) {
 		return 0, "", nil
@@ -138,7 +138,7 @@ func (h *Hub) policyText(ctx context.Context) (int64, string, error) {
 }
 
 func (h *Hub) zone(ctx context.Context) (*time.Location, error) {
-	p, err := h.managed.policies.current(ctx)
+	p, err := h.policies.current(ctx)
 	if err != nil || p == nil || p.Zone == nil {
 		return time.UTC, err
 	}
@@ -147,12 +147,12 @@ func (h *Hub) zone(ctx context.Context) (*time.Location, error) {
 
 // names are the names of members, for reports.
 func (h *Hub) names(ctx context.Context, of []policy.MemberID) (map[policy.MemberID]string, error) {
-	return h.managed.directory.Names(ctx, of)
+	return h.directory.Names(ctx, of)
 }
 
 // people is what accounts ask the directory.
 func (h *Hub) people() account.People {
-	d := h.managed.directory
+	d := h.directory
 	person := func(m directory.Member) account.Person {
 		return account.Person{ID: m.ID, Name: m.Name, Language: m.Language}
 	}
@@ -189,15 +189,15 @@ func (h *Hub) people() account.People {
 
 // forgetMember removes what accounts, the audit log and bundles' warnings keep of a member who is erased.
 func (h *Hub) forgetMember(ctx context.Context, tx *store.Tx, a actor.Actor, id policy.MemberID, addresses []string) error {
-	if err := h.managed.publish.Forget(ctx, tx, a); err != nil {
+	if err := h.publish.Forget(ctx, tx, a); err != nil {
 		return err
 	}
-	return h.managed.accounts.Forget(ctx, tx, a, id, addresses)
+	return h.accounts.Forget(ctx, tx, a, id, addresses)
 }
 
 // mergeMember brings the account of a member who is merged to the one who stays.
 func (h *Hub) mergeMember(ctx context.Context, tx *store.Tx, a actor.Actor, keep, drop policy.MemberID) error {
-	return h.managed.accounts.Merge(ctx, tx, a, keep, drop)
+	return h.accounts.Merge(ctx, tx, a, keep, drop)
 }
 
 // refreshEvery is how often the hub asks issuers for status lists and keys: several times within the shortest
@@ -209,7 +209,7 @@ func (h *Hub) refreshBadges(ctx context.Context) error {
 	t := time.NewTicker(refreshEvery)
 	defer t.Stop()
 	for {
-		if err := h.managed.directory.Verify(ctx, true); err != nil && ctx.Err() == nil {
+		if err := h.directory.Verify(ctx, true); err != nil && ctx.Err() == nil {
 			h.log.Warn("badges not refreshed", "err", err)
 		}
 		select {
@@ -223,7 +223,7 @@ func (h *Hub) refreshBadges(ctx context.Context) error {
 // holders are all members with what they hold under two policies.
 func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []publish.Holder, unknown []string,
 	err error) {
-	all, unknown, err := h.managed.directory.Holders(ctx, before, after)
+	all, unknown, err := h.directory.Holders(ctx, before, after)
 	for _, m := range all {
 		out = append(out, publish.Holder{Name: m.Name, Before: m.Before, After: m.After})
 	}
@@ -232,7 +232,7 @@ func (h *Hub) holders(ctx context.Context, before, after *policy.Policy) (out []
 
 // practice is what members did at machines, from the records that reports count.
 func (h *Hub) practice(ctx context.Context, machines []policy.MachineID) (out directory.Practised, err error) {
-	out.Of, out.Known, err = h.managed.report.Practice(ctx, machines)
+	out.Of, out.Known, err = h.report.Practice(ctx, machines)
 	return out, err
 }
 
@@ -242,7 +242,7 @@ func (h *Hub) builder() func(context.Context, publish.Snapshot, publish.Order) (
 	var trusted string // the issuers of the build before; empty: there was none
 	var text []byte    // the policy of the build before: of 1,000 machines it takes some ten milliseconds to read
 	return func(ctx context.Context, p publish.Snapshot, o publish.Order) (*site.Built, error) {
-		ring, release := h.managed.cardKey.Hold()
+		ring, release := h.cardKey.Hold()
 		defer release()
 		trust := trusted
 		if trusted == "" || !bytes.Equal(text, p.Text) {
@@ -254,12 +254,12 @@ func (h *Hub) builder() func(context.Context, publish.Snapshot, publish.Order) (
 		// A badge is verified when it is added, and all are at each start (refreshBadges): what they rest on changes
 		// otherwise only with the issuers. Verifying 10,000 badges takes seconds, for which a blocked card would wait.
 		if trusted != "" && trusted != trust {
-			if err := h.managed.directory.Verify(ctx, false); err != nil {
+			if err := h.directory.Verify(ctx, false); err != nil {
 				return nil, err
 			}
 		}
 		trusted, text = trust, p.Text
-		d, err := h.managed.directory.Snapshot(ctx)
+		d, err := h.directory.Snapshot(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -308,7 +308,7 @@ func (h *Hub) verifyPolicy(signed []byte) (publish.SignedPolicy, error) {
 
 // taken says which bundle each machine works from.
 func (h *Hub) taken(context.Context) (out []publish.Taken, err error) {
-	for _, m := range h.Machines() {
+	for _, m := range h.list() {
 		t := publish.Taken{Machine: m.ID}
 		if m.State != nil {
 			t.Version, t.Refused = m.State.Bundle, m.State.BundleRefused
@@ -346,10 +346,10 @@ func (h *Hub) ledgerMachines(ctx context.Context) (out []policy.MachineID, err e
 	for _, m := range h.c.Machines {
 		out = append(out, m.ID)
 	}
-	if h.joined.service == nil {
+	if h.enrolment == nil {
 		return out, nil
 	}
-	all, err := h.joined.service.Enrolled(ctx)
+	all, err := h.enrolment.Enrolled(ctx)
 	for _, m := range all {
 		if !slices.Contains(out, m.ID) {
 			out = append(out, m.ID)

@@ -12,7 +12,7 @@ const (
 
 // offer publishes the manifest in force.
 func (h *Hub) offer(l *link) error {
-	manifest, _ := h.Manifest()
+	manifest, _ := h.current()
 	if manifest == nil {
 		return nil
 	}

@@ -221,7 +221,7 @@ func wasRestored(ctx context.Context, l *ledger.Ledger, m policy.MachineID, g wi
 // machine's records say that it has it. An administrator's tool writes the replacement into the ledger beside this
 // process.
 func (h *Hub) bringRestores(ctx context.Context, tried map[string]time.Time) {
-	for _, m := range h.Machines() {
+	for _, m := range h.list() {
 		journals, err := JournalsOf(ctx, h.ledger, m.ID)
 		if err != nil {
 			if ctx.Err() == nil {

@@ -45,7 +45,7 @@ func (p *returnedPolicies) has(signed []byte) bool {
 
 // takeManifest takes note of the manifest that a machine works from: after a restore, the next bundle is above it.
 func (h *Hub) takeManifest(ctx context.Context, id policy.MachineID, signed []byte) error {
-	p := h.managed.publish
+	p := h.publish
 	if p == nil {
 		return errNotYet
 	}
@@ -55,7 +55,7 @@ func (h *Hub) takeManifest(ctx context.Context, id policy.MachineID, signed []by
 	}
 	m, err := wire.OpenManifest(signed, note.VerifierList(h.c.Bundle.Key))
 	if err == nil && m.SignedPolicy != "" {
-		h.managed.returned.add(m.SignedPolicy)
+		h.returned.add(m.SignedPolicy)
 	}
 	return err
 }
@@ -63,7 +63,7 @@ func (h *Hub) takeManifest(ctx context.Context, id policy.MachineID, signed []by
 // takePolicy takes back a signed policy that a machine works from, where it has a higher number than the one in force,
 // and where a bundle of this hub had it.
 func (h *Hub) takePolicy(ctx context.Context, id policy.MachineID, file []byte) error {
-	p := h.managed.publish
+	p := h.publish
 	switch {
 	case p == nil:
 		return errNotYet
@@ -74,7 +74,7 @@ func (h *Hub) takePolicy(ctx context.Context, id policy.MachineID, file []byte) 
 	if err != nil {
 		return err
 	}
-	if !h.managed.returned.has(f.Signed) {
+	if !h.returned.has(f.Signed) {
 		return errOtherPolicy
 	}
 	h.log.Info("policy returned", "machine", id, "bytes", len(file))

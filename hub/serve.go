@@ -15,7 +15,7 @@ import (
 
 // serve answers HTTP on loopback until ctx ends.
 func (h *Hub) serve(ctx context.Context) error {
-	s := &http.Server{Handler: h.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute,
+	s := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(h.http) }()
@@ -33,16 +33,16 @@ func (h *Hub) serve(ctx context.Context) error {
 	return nil
 }
 
-// Handler serves GET /manifest, GET /chunks/<sha256> and its parts (package chunks), GET /machines (how each machine
+// handler serves GET /manifest, GET /chunks/<sha256> and its parts (package chunks), GET /machines (how each machine
 // stands, as JSON) and GET /broker (what the broker inside stores, and what it refused to each account). It answers
 // only requests addressed to loopback by name, so that no page in a browser can have its own name resolve to it.
-func (h *Hub) Handler() http.Handler {
+func (h *Hub) handler() http.Handler {
 	mux := http.NewServeMux()
 	h.serveBundle(mux)
 	mux.HandleFunc("GET /machines", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		json.NewEncoder(w).Encode(h.Machines()) // the reader may be gone
+		json.NewEncoder(w).Encode(h.list()) // the reader may be gone
 	})
 	mux.HandleFunc("GET /broker", h.getBroker)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -72,7 +72,7 @@ func addressed(host string) bool {
 }
 
 func (h *Hub) getManifest(w http.ResponseWriter, r *http.Request) {
-	manifest, _ := h.Manifest()
+	manifest, _ := h.current()
 	if manifest == nil {
 		http.Error(w, "there is no bundle yet", http.StatusNotFound)
 		return

@@ -41,13 +41,13 @@ func (h *Hub) readSettings(ctx context.Context) error {
 	default:
 		s.MailLinks = links == 1
 	}
-	h.managed.settings.now.Store(&s)
+	h.settings.now.Store(&s)
 	return nil
 }
 
 // siteNow is what pages and mails show of the settings.
 func (h *Hub) siteNow() account.Settings {
-	s := h.managed.settings.now.Load()
+	s := h.settings.now.Load()
 	return account.Settings{Title: s.Name, Language: s.Language, Contact: s.Contact, Links: s.MailLinks}
 }
 
@@ -65,12 +65,12 @@ func (o siteAdmin) Settings(ctx context.Context, a actor.Actor) (api.Settings, e
 }
 
 func (o siteAdmin) settings(ctx context.Context) (api.Settings, error) {
-	s := *o.h.managed.settings.now.Load()
+	s := *o.h.settings.now.Load()
 	zone, err := o.h.zone(ctx)
 	if err != nil {
 		return api.Settings{}, err
 	}
-	s.Zone, s.URL, s.Mail = zone.String(), o.h.WebURL(), o.h.c.Mail != ""
+	s.Zone, s.URL, s.Mail = zone.String(), o.h.webURL(), o.h.c.Mail != ""
 	return s, nil
 }
 
@@ -82,11 +82,11 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 		return api.Settings{}, err
 	}
 	h := o.h
-	h.managed.settings.changing.Lock()
-	defer h.managed.settings.changing.Unlock()
+	h.settings.changing.Lock()
+	defer h.settings.changing.Unlock()
 	var after api.Settings
 	err := h.db.Site(h.c.Site).Write(ctx, func(tx *store.Tx) error {
-		before := *h.managed.settings.now.Load()
+		before := *h.settings.now.Load()
 		if before.Version != version {
 			return &fault.Conflict{What: "settings", ID: string(h.c.Site), Have: before.Version, Got: version}
 		}
@@ -112,12 +112,12 @@ func (o siteAdmin) ChangeSettings(ctx context.Context, a actor.Actor, version in
 		if err != nil {
 			return err
 		}
-		return h.managed.audit.Append(ctx, tx, a, actor.WriteSettings, "settings", changedSettings(before, after))
+		return h.audit.Append(ctx, tx, a, actor.WriteSettings, "settings", changedSettings(before, after))
 	})
 	if err != nil {
 		return api.Settings{}, err
 	}
-	h.managed.settings.now.Store(&after)
+	h.settings.now.Store(&after)
 	return o.settings(ctx)
 }
 

@@ -109,16 +109,16 @@ func (s *siteCert) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 
 // machinesCA is the authority that machines pin, DER.
 func (h *Hub) machinesCA() []byte {
-	if s := h.joined.site; s != nil {
+	if s := h.siteCert; s != nil {
 		return s.ca.Raw
 	}
-	return h.joined.authority.Certificate()
+	return h.authority.Certificate()
 }
 
 // machinesCert gives the certificate that machines verify.
 func (h *Hub) machinesCert() func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if s := h.joined.site; s != nil {
+	if s := h.siteCert; s != nil {
 		return s.get
 	}
-	return h.joined.authority.Server(h.c.Join.Name)
+	return h.authority.Server(h.c.Join.Name)
 }

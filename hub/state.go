@@ -29,17 +29,17 @@ func (o siteAdmin) State(ctx context.Context, a actor.Actor) (api.State, error) 
 	h := o.h
 	s := api.State{Program: h.program, Site: h.c.Site, Started: h.started.UTC(), Broker: h.linked.Load(),
 		Disk: diskFree(h.c.Data), Database: fileSizes(h.c.Database(), h.c.Database()+"-wal"), Backup: lastBackup(h.c.Data),
-		Listens: api.Listens{Web: h.managed.listen.Addr().String(), Machines: h.MachinesAddr(), Broker: h.Broker()}}
-	_, s.Bundle = h.Manifest()
+		Listens: api.Listens{Web: h.webListener.Addr().String(), Machines: h.MachinesAddr(), Broker: h.Broker()}}
+	_, s.Bundle = h.current()
 	by := actor.System("state")
-	current, err := h.managed.publish.Current(ctx, by)
+	current, err := h.publish.Current(ctx, by)
 	var none *fault.NotFound
 	if err != nil && !errors.As(err, &none) {
 		return api.State{}, err
 	}
 	s.Policy = current.Number
-	if h.joined.service != nil {
-		all, err := h.joined.service.Machines(ctx, by)
+	if h.enrolment != nil {
+		all, err := h.enrolment.Machines(ctx, by)
 		if err != nil {
 			return api.State{}, err
 		}
@@ -69,7 +69,7 @@ func (h *Hub) warnings(s api.State) (out []string) {
 	}{
 		{"no-broker", !s.Broker},
 		{"no-bundle", s.Bundle == 0},
-		{"database", h.DatabaseError() != nil},
+		{"database", h.failure() != nil},
 		{"disk", s.Disk >= 0 && s.Disk < leastDisk},
 		{"no-backup", now.Sub(h.started) > backupEvery && now.Sub(s.Backup) > backupEvery},
 	} {

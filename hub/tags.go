@@ -143,7 +143,7 @@ func (h *Hub) bringTag(ctx context.Context, t Tag, tried map[string]time.Time) e
 	tried[t.ID] = time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
 	defer cancel()
-	r, err := h.Command(ctx, t.Machine, wire.Command{Do: "tag", Tag: t.ID, Reason: t.Reason, Now: t.Now})
+	r, err := h.command(ctx, t.Machine, wire.Command{Do: "tag", Tag: t.ID, Reason: t.Reason, Now: t.Now})
 	if err == nil && !r.OK {
 		return fmt.Errorf("%s answers: %s", t.Machine, r.Why)
 	}

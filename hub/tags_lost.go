@@ -32,7 +32,7 @@ func (m *Machine) lostJournal() bool {
 
 // returnTags sends each machine whose journal is not the one held all tags that the ledger shows on it.
 func (h *Hub) returnTags(ctx context.Context, tried map[string]time.Time) {
-	for _, m := range h.Machines() {
+	for _, m := range h.list() {
 		if !m.Online || !m.lostJournal() {
 			continue
 		}
@@ -55,7 +55,7 @@ func (h *Hub) returnTags(ctx context.Context, tried map[string]time.Time) {
 func (h *Hub) returnTag(ctx context.Context, m policy.MachineID, t wire.TagBody) {
 	ctx, cancel := context.WithTimeoutCause(ctx, tagReply, ErrNoReply)
 	defer cancel()
-	r, err := h.Command(ctx, m, wire.Command{Do: "tag", Tag: t.Tag, Reason: t.Reason})
+	r, err := h.command(ctx, m, wire.Command{Do: "tag", Tag: t.Tag, Reason: t.Reason})
 	switch {
 	case err != nil:
 		h.log.Warn("tag not returned", "machine", m, "tag", t.Tag, "err", err)

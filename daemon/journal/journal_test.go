@@ -78,7 +78,7 @@ func fill(t testing.TB, j *Journal, n int) {
 	}
 }
 
-func verified(t testing.TB, j *Journal) Verified {
+func verified(t testing.TB, j *Journal) VerifyResult {
 	t.Helper()
 	v, err := j.Verify(context.Background())
 	if err != nil {

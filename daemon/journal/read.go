@@ -146,39 +146,39 @@ func (j *Journal) Facts(prefix string) (_ map[string][]byte, err error) {
 	return out, rs.Err()
 }
 
-// Left is a session that has a start and no end.
-type Left struct {
+// UnfinishedSession is a session that has a start and no end.
+type UnfinishedSession struct {
 	Start    wire.Record // its Session is the session
 	SameBoot bool        // the computer has not restarted since: the daemon was lost, not the power
 }
 
 // OpenSession is the session that the last daemon left open, if it did. Sessions do not overlap: it can only be the
 // last.
-func (j *Journal) OpenSession() (_ Left, _ bool, err error) {
+func (j *Journal) OpenSession() (_ UnfinishedSession, _ bool, err error) {
 	defer j.named(&err)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
-		return Left{}, false, err
+		return UnfinishedSession{}, false, err
 	}
 	var kind string
 	var text []byte
 	q := "SELECT kind, record FROM records INDEXED BY lives WHERE kind IN ('session-start', 'session-end') ORDER BY seq DESC LIMIT 1"
 	err = j.conn.QueryRowContext(background, q).Scan(&kind, &text)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && wire.Kind(kind) == wire.SessionEnd {
-		return Left{}, false, nil
+		return UnfinishedSession{}, false, nil
 	}
 	if err != nil {
-		return Left{}, false, err
+		return UnfinishedSession{}, false, err
 	}
 	r, err := wire.ParseRecord(text)
 	if err != nil {
-		return Left{}, false, torn(err)
+		return UnfinishedSession{}, false, torn(err)
 	}
 	if lost, err := j.lostAfter(r.Seq); err != nil || lost {
-		return Left{}, false, err // its end may be among the lost records
+		return UnfinishedSession{}, false, err // its end may be among the lost records
 	}
-	return Left{Start: r, SameBoot: r.Boot == j.o.Boot}, true, nil
+	return UnfinishedSession{Start: r, SameBoot: r.Boot == j.o.Boot}, true, nil
 }
 
 // lostAfter reports whether Salvage could not read a record after seq. The lock is held.

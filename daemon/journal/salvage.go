@@ -18,9 +18,9 @@ import (
 	"portillon/wire"
 )
 
-// Held is what the hub has acknowledged of a journal's generation: all records up to Seq, with this root. The zero Held
+// HubCopy is what the hub has acknowledged of a journal's generation: all records up to Seq, with this root. The zero HubCopy
 // is nothing.
-type Held struct {
+type HubCopy struct {
 	Seq        uint64
 	Root       tlog.Hash
 	Generation wire.Generation
@@ -37,8 +37,8 @@ func (s Span) String() string {
 	return fmt.Sprintf("%d–%d", s.First, s.Last)
 }
 
-// Salvaged is what Salvage read and kept.
-type Salvaged struct {
+// SalvageResult is what Salvage read and kept.
+type SalvageResult struct {
 	Origin  string
 	Read    uint64 // records that could be read and fit their leaf hash
 	Records uint64 // length of the new journal
@@ -46,11 +46,11 @@ type Salvaged struct {
 	Dropped []Span // past its end: records that were read, and that nothing proves
 	Unread  []Span // past its end: records that are known to have been there, and cannot be read
 	Facts   bool   // all facts were read
-	Cursor  uint64 // how far the hub holds the journal, by the cursor or by Held, whichever is more
+	Cursor  uint64 // how far the hub holds the journal, by the cursor or by HubCopy, whichever is more
 }
 
 // Whole reports whether nothing was lost.
-func (s Salvaged) Whole() bool {
+func (s SalvageResult) Whole() bool {
 	return len(s.Lost)+len(s.Dropped)+len(s.Unread) == 0 && s.Facts
 }
 
@@ -62,10 +62,10 @@ var ErrNothingLeft = errors.New("nothing of the journal can be read")
 //
 // The new journal is the longest beginning of the old one in which every record is there and fits its leaf hash, or is
 // held by the hub and covered by the hashes that later records hold. What nothing proves is listed and left out.
-func Salvage(ctx context.Context, from, to, origin string, held Held) (Salvaged, error) {
+func Salvage(ctx context.Context, from, to, origin string, held HubCopy) (SalvageResult, error) {
 	left, err := readDamaged(ctx, from, filepath.Dir(to))
 	if err != nil {
-		return Salvaged{}, fmt.Errorf("journal %s: salvage: %w", from, err)
+		return SalvageResult{}, fmt.Errorf("journal %s: salvage: %w", from, err)
 	}
 	if left.origin != "" {
 		origin = left.origin
@@ -74,7 +74,7 @@ func Salvage(ctx context.Context, from, to, origin string, held Held) (Salvaged,
 			origin = of
 		}
 	}
-	out := Salvaged{Origin: origin, Facts: left.factsWhole, Cursor: max(held.Seq, left.cursors["hub"])}
+	out := SalvageResult{Origin: origin, Facts: left.factsWhole, Cursor: max(held.Seq, left.cursors["hub"])}
 	if origin == "" || len(left.rows) == 0 {
 		return out, fmt.Errorf("journal %s: salvage: %w", from, ErrNothingLeft)
 	}
@@ -144,7 +144,7 @@ func longest(rows map[uint64]row, last, held uint64) prefix {
 }
 
 // fits reports whether the prefix is not shown to be another journal than the one that the hub acknowledged.
-func (p prefix) fits(held Held) bool {
+func (p prefix) fits(held HubCopy) bool {
 	root, known := p.at[held.Seq]
 	return !known || held.Root == tlog.Hash{} || root == held.Root
 }

@@ -16,8 +16,8 @@ import (
 // step is how many records are read while Append waits.
 const step = 200
 
-// Verified is what Verify found whole.
-type Verified struct {
+// VerifyResult is what Verify found whole.
+type VerifyResult struct {
 	Records uint64
 	Erased  uint64
 	Lost    uint64 // records that were lost to damage: Salvage kept the hashes that cover them
@@ -27,12 +27,12 @@ type Verified struct {
 
 // Verify reads everything: SQLite's own integrity, every leaf, every hash of the tree, numbers without gaps, time that
 // runs backwards only where it may. The journal may grow meanwhile: what was there at the beginning is verified.
-func (j *Journal) Verify(ctx context.Context) (_ Verified, err error) {
+func (j *Journal) Verify(ctx context.Context) (_ VerifyResult, err error) {
 	defer j.named(&err)
 	if err := j.integrity(ctx); err != nil {
-		return Verified{}, err
+		return VerifyResult{}, err
 	}
-	v := Verified{}
+	v := VerifyResult{}
 	var tree knownTree
 	var sure time.Time // of the newest record whose clock was trusted
 	doubtful := 0      // records since

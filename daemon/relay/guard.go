@@ -220,7 +220,7 @@ func (g *guard) close(o order) error {
 		err := g.open()
 		switch { // what holds the relay is said, so that it can be taken back
 		case why == "contactor" && g.checking && !g.lies:
-			why = string(ErrMoment)
+			why = string(ErrContactorOpening)
 		case why == "contactor" && !g.lies:
 			g.lies, g.closed = true, true
 			g.say(word{say: "contactor", on: true})

@@ -36,17 +36,17 @@ var (
 type Refusal string
 
 const (
-	ErrEStop     Refusal = "e-stop"
-	ErrDoor      Refusal = "door"
-	ErrContactor Refusal = "contactor"
-	ErrRuns      Refusal = "runs"
+	ErrEStop       Refusal = "e-stop"
+	ErrDoor        Refusal = "door"
+	ErrContactor   Refusal = "contactor"
+	ErrMachineRuns Refusal = "runs"
 	// the contactor has just been told to open, or its mirror contact chatters: Set asked again until it must have settled
-	ErrMoment Refusal = "moment"
+	ErrContactorOpening Refusal = "moment"
 )
 
 var refusals = map[Refusal]string{ErrEStop: "the emergency stop is open", ErrDoor: "the door is open",
-	ErrContactor: "the contactor does not say that it is open", ErrRuns: "the machine works although its relay is open",
-	ErrMoment: "the contactor is still opening"}
+	ErrContactor: "the contactor does not say that it is open", ErrMachineRuns: "the machine works although its relay is open",
+	ErrContactorOpening: "the contactor is still opening"}
 
 // Error implements error.
 func (r Refusal) Error() string { return refusals[r] }
@@ -192,7 +192,7 @@ func (s *Switch) take(w word) bool {
 		s.news.tell(Event{What: Dropped, Why: w.why})
 		return true
 	case "e-stop", "door", "contactor", "busy":
-		s.news.tell(Event{What: Happening(w.say), On: w.on})
+		s.news.tell(Event{What: EventKind(w.say), On: w.on})
 		return true
 	}
 	return false
@@ -251,7 +251,7 @@ func (s *Switch) Set(ctx context.Context, on bool, finish, cool time.Duration) e
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	err := s.give(ctx, on, finish, cool)
-	for tries := openingTime / flutter; tries >= 0 && errors.Is(err, ErrMoment) && ctx.Err() == nil; tries-- {
+	for tries := openingTime / flutter; tries >= 0 && errors.Is(err, ErrContactorOpening) && ctx.Err() == nil; tries-- {
 		time.Sleep(flutter) // a card that takes another's place in its slot comes before the contactor has opened
 		err = s.give(ctx, on, finish, cool)
 	}
