@@ -21,15 +21,15 @@ type Dropped struct {
 const maxCleanups = 64
 
 // dropped notes a message that the guard did not pass on. The library's reader calls it: it does not block.
-func (h *Hub) dropped(l *link, d mqtt.Dropped) {
-	h.logDropped(d)
-	if _, id, _ := h.topics.Parse(d.Topic); id != "" {
-		h.change(id, func(m *Machine) {
+func (ms *messages) dropped(l *link, d mqtt.Dropped) {
+	ms.logDropped(d)
+	if _, id, _ := ms.core.topics.Parse(d.Topic); id != "" {
+		ms.fleet.change(id, func(m *Machine) {
 			n := 1
 			if m.Dropped != nil {
 				n += m.Dropped.Count
 			}
-			m.Dropped = &Dropped{Topic: d.Topic, Bytes: d.Bytes, Count: n, At: h.now()}
+			m.Dropped = &Dropped{Topic: d.Topic, Bytes: d.Bytes, Count: n, At: ms.core.now()}
 		})
 	}
 	if d.Retained {
@@ -42,22 +42,22 @@ func (h *Hub) dropped(l *link, d mqtt.Dropped) {
 
 // tidy replaces what is retained on a topic of the hub, or of a machine that is not enrolled. An enrolled machine
 // clears its own topics when it connects.
-func (h *Hub) tidy(l *link, topic string) error {
-	if topic == h.topics.Bundle() {
-		if manifest, _ := h.Manifest(); manifest != nil {
+func (ms *messages) tidy(l *link, topic string) error {
+	if topic == ms.core.topics.Bundle() {
+		if manifest, _ := ms.bundles.current(); manifest != nil {
 			return l.publish(topic, true, manifest)
 		}
 		return l.publish(topic, true, nil)
 	}
-	name, id, _ := h.topics.Parse(topic)
-	switch enrolled := h.change(id, func(*Machine) {}); {
+	name, id, _ := ms.core.topics.Parse(topic)
+	switch enrolled := ms.fleet.has(id); {
 	case id == "":
 		return nil
 	case !enrolled, hubNeverRetains(name):
-		h.log.Info("retained message cleared", "topic", topic)
+		ms.core.log.Info("retained message cleared", "topic", topic)
 		return l.publish(topic, true, nil)
 	case name.Name == wire.TopicAck:
-		return h.acknowledge(l, id)
+		return ms.acknowledge(l, id)
 	}
 	return nil
 }
@@ -67,18 +67,18 @@ func (h *Hub) tidy(l *link, topic string) error {
 func hubNeverRetains(t wire.Topic) bool { return t.Hub == wire.Publishes && !t.Retained }
 
 // isGarbage reports whether a retained message should not be there.
-func (h *Hub) isGarbage(m mqtt.Message) bool {
+func (ms *messages) isGarbage(m mqtt.Message) bool {
 	if !m.Retained || len(m.Payload) == 0 {
 		return false
 	}
-	if m.Topic == h.topics.Bundle() {
-		return h.c.Bundle.Key == nil || !h.isManifest(m.Payload)
+	if m.Topic == ms.core.topics.Bundle() {
+		return ms.core.c.Bundle.Key == nil || !ms.isManifest(m.Payload)
 	}
-	topic, id, _ := h.topics.Parse(m.Topic)
-	return id != "" && (hubNeverRetains(topic) || !h.change(id, func(*Machine) {}))
+	topic, id, _ := ms.core.topics.Parse(m.Topic)
+	return id != "" && (hubNeverRetains(topic) || !ms.fleet.has(id))
 }
 
-func (h *Hub) isManifest(data []byte) bool {
-	_, err := wire.OpenManifest(data, note.VerifierList(h.c.Bundle.Key))
+func (ms *messages) isManifest(data []byte) bool {
+	_, err := wire.OpenManifest(data, note.VerifierList(ms.core.c.Bundle.Key))
 	return err == nil
 }

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	mrand "math/rand/v2"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"portillon/hub/broker"
 	"portillon/wire"
 	"portillon/wire/mqtt"
 )
@@ -26,9 +29,24 @@ const (
 	inbox = 64
 )
 
+// connector holds the connection to the broker.
+type connector struct {
+	core     *core
+	fleet    *fleet
+	messages *messages
+	commands *commands
+	bundles  *bundleStore
+
+	linked atomic.Bool    // connected to the broker
+	broker *broker.Broker // nil: outside
+	dial   dialing
+	heard  chan struct{} // closed at the first subscription
+	first  sync.Once
+}
+
 // stayConnected holds a connection to the broker, a fresh client each time: the library's own reconnect reports success
 // for messages it has lost.
-func (h *Hub) stayConnected(ctx context.Context) error {
+func (h *connector) stayConnected(ctx context.Context) error {
 	pause := shortestPause
 	for {
 		began := time.Now()
@@ -36,7 +54,7 @@ func (h *Hub) stayConnected(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		h.log.Warn("the broker is away", "broker", h.dial.url, "why", err)
+		h.core.log.Warn("the broker is away", "broker", h.dial.url, "why", err)
 		if time.Since(began) > time.Minute {
 			pause = shortestPause
 		}
@@ -59,7 +77,7 @@ type link struct {
 }
 
 // connected works over one connection until it is lost or ctx ends.
-func (h *Hub) connected(ctx context.Context) (err error) {
+func (h *connector) connected(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l := &link{in: make(chan mqtt.Message, inbox), cleanups: make(chan string, maxCleanups)}
@@ -75,7 +93,7 @@ func (h *Hub) connected(ctx context.Context) (err error) {
 	if err := h.subscribe(ctx, l); err != nil {
 		return err
 	}
-	h.log.Info("connected", "broker", h.dial.url)
+	h.core.log.Info("connected", "broker", h.dial.url)
 	h.linked.Store(true)
 	defer h.linked.Store(false)
 	if err := h.greet(l); err != nil {
@@ -91,16 +109,16 @@ func (h *Hub) connected(ctx context.Context) (err error) {
 		case err = <-l.conn.Lost():
 			return err
 		case m := <-l.in:
-			err = h.receiveWaiting(l, m)
+			err = h.messages.receiveWaiting(l, m)
 		case o := <-l.intake.taken:
-			err = h.tookAll(l, o)
+			err = h.messages.tookAll(l, o)
 		case topic := <-l.cleanups:
-			err = h.tidy(l, topic)
-		case <-h.renewed:
-			err = h.offer(l)
+			err = h.messages.tidy(l, topic)
+		case <-h.bundles.renewed:
+			err = h.messages.offer(l)
 		case <-look.C:
-			err = h.offerAgain(l)
-		case o := <-h.orders:
+			err = h.messages.offerAgain(l)
+		case o := <-h.commands.orders:
 			err = l.publish(o.topic, o.retained, o.data)
 		}
 		if err != nil {
@@ -111,14 +129,14 @@ func (h *Hub) connected(ctx context.Context) (err error) {
 
 // connect opens a connection under the hub's account: to the broker inside without the network, which is not open to
 // machines before.
-func (h *Hub) connect(ctx context.Context, l *link) (*mqtt.Connection, error) {
+func (h *connector) connect(ctx context.Context, l *link) (*mqtt.Connection, error) {
 	address, err := mqtt.ParseBroker(h.dial.url)
 	if err != nil {
 		return nil, err
 	}
 	o := mqtt.Options{
-		Broker: address, ClientID: h.topics.HubClientID(), Username: h.dial.username, Password: h.dial.password,
-		Subscriptions: h.topics.Subscriptions(wire.HubParty, "+"), MaxPacket: wire.MaxPacket,
+		Broker: address, ClientID: h.core.topics.HubClientID(), Username: h.dial.username, Password: h.dial.password,
+		Subscriptions: h.core.topics.Subscriptions(wire.HubParty, "+"), MaxPacket: wire.MaxPacket,
 		Timeout: brokerTimeout, KeepAlive: keepAlive,
 		Receive: func(m mqtt.Message) {
 			select {
@@ -126,7 +144,7 @@ func (h *Hub) connect(ctx context.Context, l *link) (*mqtt.Connection, error) {
 			case <-ctx.Done():
 			}
 		},
-		Dropped: func(d mqtt.Dropped) { h.dropped(l, d) },
+		Dropped: func(d mqtt.Dropped) { h.messages.dropped(l, d) },
 	}
 	if h.broker != nil {
 		o.Dial = func(context.Context) (net.Conn, error) { return h.broker.Dial() }
@@ -136,37 +154,37 @@ func (h *Hub) connect(ctx context.Context, l *link) (*mqtt.Connection, error) {
 
 // subscribe fails where the broker denies a topic that the hub works with. Without one that it only inspects, retained
 // messages of machines that are gone stay there.
-func (h *Hub) subscribe(ctx context.Context, l *link) error {
+func (h *connector) subscribe(ctx context.Context, l *link) error {
 	denied, err := l.conn.Subscribe(ctx)
 	if err != nil {
 		return err
 	}
-	wanted := h.topics.Subscriptions(wire.HubParty, "+")
+	wanted := h.core.topics.Subscriptions(wire.HubParty, "+")
 	for _, filter := range denied {
 		if wanted[filter] > 0 {
 			return fmt.Errorf("subscribe: the broker does not let this hub hear %s", filter)
 		}
-		h.log.Warn("broker denies the hub a subscription", "topic", filter)
+		h.core.log.Warn("broker denies the hub a subscription", "topic", filter)
 	}
 	return nil
 }
 
 // greet publishes what brokers may have lost.
-func (h *Hub) greet(l *link) error {
+func (h *connector) greet(l *link) error {
 	select {
-	case <-h.renewed: // it is offered now
+	case <-h.bundles.renewed: // it is offered now
 	default:
 	}
-	err := h.offer(l)
-	for _, m := range h.list() {
-		err = errors.Join(err, h.acknowledge(l, m.ID))
+	err := h.messages.offer(l)
+	for _, m := range h.fleet.list() {
+		err = errors.Join(err, h.messages.acknowledge(l, m.ID))
 	}
 	h.first.Do(func() { close(h.heard) })
 	return err
 }
 
 // Hearing is closed once the hub has subscribed for the first time: what machines say from then on is heard.
-func (h *Hub) Hearing() <-chan struct{} { return h.heard }
+func (h *Hub) Hearing() <-chan struct{} { return h.connector.heard }
 
 // publish sends with QoS 1 and does not wait: what is lost with a connection is published anew on the next.
 func (l *link) publish(topic string, retained bool, data []byte) error {
