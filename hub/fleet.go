@@ -123,13 +123,6 @@ func (fl *fleet) know(id policy.MachineID) error {
 	return nil
 }
 
-// saw notes when a machine last said anything. What is retained may be old, and availability may be the broker's.
-func (f *fleet) saw(topic wire.Topic, id policy.MachineID, retained bool) {
-	if !retained && topic.Hub == wire.Subscribes && topic.Name != wire.TopicAvailability {
-		f.change(id, func(x *Machine) { x.Seen = f.core.now() })
-	}
-}
-
 // standing is how a machine stands, for the enrolment's list.
 func (fl *fleet) standing(id policy.MachineID) (out enrol.Standing) {
 	fl.change(id, func(m *Machine) {

@@ -39,7 +39,7 @@ func (ms *messages) receive(l *link, m mqtt.Message) error {
 	if !known || handle == nil {
 		return nil
 	}
-	ms.fleet.saw(topic, id, m.Retained)
+	ms.saw(topic, id, m.Retained)
 	return handle(ms, l, id, m.Payload)
 }
 
@@ -51,7 +51,7 @@ func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
 		if !known || topic.Name != wire.TopicRecords || len(m.Payload) == 0 || ms.isGarbage(m) {
 			return errors.Join(ms.records(l, batches), ms.receive(l, m))
 		}
-		ms.fleet.saw(topic, id, m.Retained)
+		ms.saw(topic, id, m.Retained)
 		if batches = append(batches, ledger.Batch{Machine: id, Data: m.Payload}); len(batches) == maxTogether {
 			return ms.records(l, batches)
 		}
@@ -60,6 +60,13 @@ func (ms *messages) receiveWaiting(l *link, m mqtt.Message) error {
 		default:
 			return ms.records(l, batches)
 		}
+	}
+}
+
+// saw notes when a machine last said anything. What is retained may be old, and availability may be the broker's.
+func (ms *messages) saw(topic wire.Topic, id policy.MachineID, retained bool) {
+	if !retained && topic.Hub == wire.Subscribes && topic.Name != wire.TopicAvailability {
+		ms.fleet.change(id, func(x *Machine) { x.Seen = ms.core.now() })
 	}
 }
 

@@ -1,29 +1,14 @@
 package policy
 
 import (
-	"encoding/json"
-	"flag"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
-)
 
-var (
-	tryMutants = flag.Bool(
-		"mutants",
-		false,
-		"try every mutation of the list: each must be caught by a test (a few minutes)",
-	)
-	tryEvery = flag.Int("every", 1, "with -mutants: try every n-th only")
-	tryFrom  = flag.Int("from", 0, "with -every: begin with this one")
+	"portillon/internal/mutate"
 )
 
 // mutants are changes to the evaluator, and to what analyses policies by it, that would let someone in, keep someone
 // out, or say the wrong thing. Each must be caught.
-var mutants = []struct{ file, old, new string }{
+var mutants = []mutate.Edit{
 	{"decide.go", "if j.q.Member.Blocked {", "if false {"},
 	{"decide.go", "if j.q.Fault {", "if false {"},
 	{"decide.go", "if j.q.Tagged && r != Maintainer {", "if j.q.Tagged && r < Mentor {"},
@@ -243,79 +228,8 @@ var notCaught = map[string]string{
 }
 
 func TestEveryMutantOfTheEvaluatorIsCaught(t *testing.T) {
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	overlays := make([]string, len(mutants))
-	for i, m := range mutants { // that each applies is tried always
-		text, err := os.ReadFile(m.file)
-		if err != nil || strings.Count(string(text), m.old) != 1 {
-			t.Errorf("mutant %d stands %d times in %s: %s", i, strings.Count(string(text), m.old), m.file, m.old)
-			continue
-		}
-		changed := filepath.Join(t.TempDir(), m.file)
-		if err := os.WriteFile(changed, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		overlay, _ := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(dir, m.file): changed}})
-		overlays[i] = filepath.Join(filepath.Dir(changed), "overlay.json")
-		if err := os.WriteFile(overlays[i], overlay, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	if len(mutants) < 40 {
 		t.Errorf("%d mutants: the list has lost some", len(mutants))
 	}
-	if !*tryMutants || t.Failed() {
-		return
-	}
-	var which []int
-	for i := range overlays {
-		if why := notCaught[mutants[i].new]; why != "" {
-			t.Logf("left out, no test catches it: %s: %s: %s", mutants[i].file, mutants[i].new, why)
-			continue
-		}
-		if i%*tryEvery == *tryFrom%*tryEvery {
-			which = append(which, i)
-		}
-	}
-	t.Logf("%d of %d mutants are caught; the list has %d", caught(t, overlays, which), len(which), len(mutants))
-}
-
-// caught runs this package's tests with each overlay, two at a time: the short form first, and all of it if that lets a
-// mutant by.
-func caught(t *testing.T, overlays []string, which []int) (n int) {
-	var work sync.WaitGroup
-	var mu sync.Mutex
-	seats := make(chan struct{}, 2)
-	for _, i := range which {
-		o := overlays[i]
-		seats <- struct{}{}
-		work.Go(func() {
-			defer func() { <-seats }()
-			test := func(more ...string) ([]byte, error) {
-				return exec.Command("go", append([]string{"test", "-failfast", "-timeout", "300s", "-overlay", o}, append(more, ".")...)...).
-					CombinedOutput()
-			}
-			out, err := test("-short")
-			if err == nil {
-				out, err = test()
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err == nil:
-				t.Errorf("mutant %d survives: %s: %s", i, mutants[i].file, mutants[i].new)
-			case strings.Contains(string(out), "test timed out"): // a busy machine catches nothing
-				t.Errorf("mutant %d is not caught within five minutes: %s", i, mutants[i].new)
-			case strings.Contains(string(out), "[build failed]"):
-				t.Errorf("mutant %d does not build: %s\n%s", i, mutants[i].new, out)
-			default:
-				n++
-			}
-		})
-	}
-	work.Wait()
-	return n
+	mutate.List(t, mutants, notCaught)
 }
