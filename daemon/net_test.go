@@ -120,7 +120,7 @@ func TestExpiredBadgeIsToldWhoCanHelpToday(t *testing.T) {
 		if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
 			t.Errorf("%s is told %q", card, v.Next.FR)
 		}
-		b.Panel.Settle()
+		b.Panel.EndFlash()
 	}
 }
 
