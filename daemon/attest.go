@@ -153,8 +153,8 @@ func (m *Machine) longest(f form) int {
 	switch f.session {
 	case m.state.Session:
 		until = m.Now()
-	case m.done.session:
-		until = m.done.until
+	case m.state.Handed.Last.Session:
+		until = m.state.Handed.Last.Ended
 	}
 	return max(1, int((until.Sub(f.since)+time.Minute-1)/time.Minute))
 }

@@ -271,7 +271,7 @@ func TestEStopThatTheGuardKnowsFirstClearsLikeAnyOther(t *testing.T) {
 	b := newBench(t)
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrEStop)
 	b.tap(lea)
-	if b.state.Phase != session.Fault || !slices.Equal(b.state.Faults, []string{"e-stop"}) {
+	if b.state.Phase != session.Fault || !slices.Equal(b.state.Faults, []session.FaultKind{session.EStop}) {
 		t.Fatalf("%v %v", b.state.Phase, b.state.Faults)
 	}
 	b.notes.dead = nil

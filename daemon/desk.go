@@ -250,40 +250,20 @@ func (m *Machine) extend(ctx context.Context) {
 	m.step(ctx, session.Extend{Decision: m.Roster.Policy.Decide(m.question(&member, supervisor, m.state.Role))})
 }
 
-// work is a maintenance that somebody may log in: the one under way, or the one that they have just ended.
-type work struct {
-	session      string
-	by, endorser policy.MemberID
-	since, until time.Time
+// minutesOf are how long a maintenance took so far; at least one.
+func minutesOf(w session.Work, now time.Time) int {
+	if w.Ended.IsZero() {
+		w.Ended = now
+	}
+	return max(1, int(w.Ended.Sub(w.Since).Round(time.Minute)/time.Minute))
 }
 
-// minutes are how long it took so far; at least one.
-func (w work) minutes(now time.Time) int {
-	if w.until.IsZero() {
-		w.until = now
-	}
-	return max(1, int(w.until.Sub(w.since).Round(time.Minute)/time.Minute))
-}
-
-func (m *Machine) work(who policy.MemberID) work {
-	s := m.state
-	if s.Phase == session.Maintenance && (who == s.Member || who == s.Assistant) {
-		w := work{session: s.Session, by: s.Member, endorser: s.Member, since: s.Since}
-		if s.Assistant != "" {
-			w.by = s.Assistant
-		}
-		return w
-	}
-	if s.Handed.By == who && m.Now().Before(s.Handed.Until) {
-		return m.done
-	}
-	return work{}
-}
+func (m *Machine) work(who policy.MemberID) session.Work { return m.state.WorkOf(who, m.Now()) }
 
 // maintains reports whether somebody is at work here as a maintainer, or was a moment ago.
 func (m *Machine) maintains(who policy.MemberID) bool {
 	w := m.work(who)
-	return w.session != "" && w.endorser == who
+	return w.Session != "" && w.Endorser == who
 }
 
 // roleOf is in which role a member speaks of the machine: the one of their session, else none that matters.
@@ -313,7 +293,7 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 	if s.Phase == session.EndingSoon && s.Limits.Extend > 0 {
 		out = append(out, panel.OfferExtend(s.Limits.Extend))
 	}
-	if s.Phase == session.Maintenance && !s.Dark {
+	if s.Phase == session.Maintenance && !s.PoweredOff {
 		out = append(out, panel.OfferPowerOff())
 	}
 	if who == "" {
@@ -337,21 +317,21 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 	if !known {
 		return out, d
 	}
-	if s.Praise.Open && s.Praise.Mentor == who && len(mach.Vouch) > 0 {
-		d.Ask, d.Line = "vouch", panel.WhatWentWell(m.name(who), m.name(s.Praise.Learner))
+	if s.VouchRequest.Open && s.VouchRequest.Mentor == who && len(mach.Vouch) > 0 {
+		d.Ask, d.Line = "vouch", panel.WhatWentWell(m.name(who), m.name(s.VouchRequest.Learner))
 		for _, x := range mach.Vouch {
 			d.Items = append(d.Items, panel.Choice{ID: x.ID, Label: x.Name})
 		}
 		return out, d
 	}
-	if w := m.work(who); w.session != "" {
+	if w := m.work(who); w.Session != "" {
 		switch {
 		case s.Phase == session.Maintenance:
 			out = append(out, panel.OfferLog())
 		default:
-			d.Ask, d.Line, d.Items = "log", panel.WhatWasDone(m.name(w.by)), m.kinds(mach)
+			d.Ask, d.Line, d.Items = "log", panel.WhatWasDone(m.name(w.By)), m.kinds(mach)
 		}
-		if w.endorser == who {
+		if w.Endorser == who {
 			for _, t := range s.Tags {
 				if !strings.HasPrefix(t.ID, duePrefix) {
 					out = append(out, panel.OfferUntag(t.ID, m.reason(t)))

@@ -61,11 +61,11 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 		f.role, f.Stop, f.Title, f.Items = policy.Maintainer, "*", panel.WhyTag(name), problems()
 	case "log":
 		w := m.work(who)
-		if w.session == "" {
+		if w.Session == "" {
 			return panel.Form{}, panel.NotNow
 		}
-		f.by, f.endorser, f.session, f.since = w.by, w.endorser, w.session, w.since
-		f.Parts, f.Minutes, f.Title = true, w.minutes(m.Now()), panel.WhatWasDone(m.name(w.by))
+		f.by, f.endorser, f.session, f.since = w.By, w.Endorser, w.Session, w.Since
+		f.Parts, f.Minutes, f.Title = true, minutesOf(w, m.Now()), panel.WhatWasDone(m.name(w.By))
 		f.Items = m.kinds(mach)
 	default:
 		return panel.Form{}, panel.NotWhat

@@ -51,7 +51,7 @@ func TestGuardsRefusalIsTheFaultItNames(t *testing.T) {
 		b := newBench(t)
 		b.notes.dead = fmt.Errorf("relay: %w", r)
 		b.tap(lea)
-		if !slices.Equal(b.state.Faults, []string{string(r)}) || b.state.Running() {
+		if !slices.Equal(b.state.Faults, []session.FaultKind{session.FaultKind(r)}) || b.state.Running() {
 			t.Errorf("%s: %v, %v", r, b.state.Faults, b.state.Phase)
 		}
 		if v := b.Panel.Current(); v.Sign != panel.SignFault || v.Line == panel.Fault("").Line {

@@ -113,8 +113,8 @@ func TestStrengthOfACardDoesNotOutliveItsWait(t *testing.T) {
 	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
 	b.now = b.now.Add(session.AwaitFor) // no tick yet
 	b.proves(jules, rfid.NumberOnly)    // a copy of Jules' number
-	if b.state.Phase != session.Awaiting || b.card != strength(rfid.NumberOnly) {
-		t.Errorf("the wait began with a number alone, and counts as %v", b.card)
+	if b.state.Phase != session.Awaiting || b.state.Cards.Strength != strength(rfid.NumberOnly) {
+		t.Errorf("the wait began with a number alone, and counts as %v", b.state.Cards.Strength)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
 			}
 		}
 		says(rfid.Tap{Away: true})
-		time.Sleep(takenOut)
+		time.Sleep(session.TakenOut)
 		if says(rfid.Tap{Slot: true}); !b.relay {
 			t.Error("a card that was taken out and put in starts nothing")
 		}

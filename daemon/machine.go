@@ -103,23 +103,16 @@ type Machine struct {
 	damage   atomic.Pointer[string]          // what of the journal is damaged; nil: nothing is known to be
 	mismatch atomic.Pointer[JournalMismatch] // how the journal differs from what the hub holds; nil: nothing shows that
 	unknown  unknownCards                    // that were tapped
-	card     policy.CardStrength             // what the card of the state's member proved
 	rosters  chan *roster.Roster
 	asks     chan ask
 	// its monotonic reading is what the next two count from: a clock that is set back feeds no dead loop
 	born     time.Time
 	beat     atomic.Int64 // nanoseconds from born to the loop's last turn
 	disk     atomic.Int64 // and to when a commit began; 0: none is under way
-	began    time.Time    // when the step began in which the session under way, or the wait, started
-	came     time.Time    // and when the card came that it began with, as its reader says
-	hands    []presented  // the cards of those who have the session under way, or wait
 	practice map[policy.MemberID]policy.Practice
 	owed     map[string]policy.Practice // of sessions that the last daemon left open
 	desk     at                         // who tapped last
-	slot     bool                       // the session under way began with a card in a slot
-	lain     lying                      // the card that is in the slot though its session ended
 	forms    []form
-	done     work                     // the maintenance that ended last
 	begun    []string                 // kinds of maintenance that count from now, and are not on record yet
 	today    map[policy.MemberID]bool // who was here
 	day      time.Time
@@ -322,7 +315,7 @@ func (m *Machine) Refuse(ctx context.Context, version uint64, why error) {
 
 // note records what is no step of the session.
 func (m *Machine) note(ctx context.Context, kind wire.Kind, body any) {
-	m.carry(ctx, []session.Effect{session.Record{Kind: kind, Body: body}})
+	m.carry(ctx, []session.Effect{session.Record{Kind: kind, Body: body}}, time.Now())
 }
 
 func (m *Machine) renamed() {
@@ -339,31 +332,31 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 	switch {
 	case s.What == "busy":
 		m.step(ctx, session.Busy{Working: s.On})
-	case !s.On && slices.Contains(holds, s.What):
-		m.step(ctx, session.Mended{What: s.What})
+	case !s.On && slices.Contains(holds, session.FaultKind(s.What)):
+		m.step(ctx, session.FaultCleared{What: session.FaultKind(s.What)})
 	case s.What == "contactor":
 		m.relay = false
-		m.step(ctx, session.Broke{What: s.What, Why: "command and contactor disagree"})
+		m.step(ctx, session.FaultRaised{What: session.Contactor, Why: "command and contactor disagree"})
 		// a contactor that lied once is not believed again before a maintainer has looked
 		m.step(ctx, session.AddTag{Tag: session.Tag{ID: "contactor", Reason: m.speak(disagree)}, Now: true})
 	case s.What == "guard-back":
-		m.step(ctx, session.Mended{What: "guard-lost"})
+		m.step(ctx, session.FaultCleared{What: session.GuardLost})
 	case s.What == "dropped": // the lease was missed: the session is over, the machine is not broken
 		m.relay = false
 		if m.state.Running() {
 			name := m.name(m.state.Member)
-			m.step(ctx, session.Broke{What: "lease", Why: why(s.Why)})
-			m.step(ctx, session.Mended{What: "lease"})
+			m.step(ctx, session.FaultRaised{What: session.Lease, Why: why(s.Why)})
+			m.step(ctx, session.FaultCleared{What: session.Lease})
 			m.Panel.Flash(panel.CutShort(name), time.Minute)
 		}
 	default:
 		m.relay = false
-		m.step(ctx, session.Broke{What: s.What, Why: s.Why})
+		m.step(ctx, session.FaultRaised{What: session.FaultKind(s.What), Why: s.Why})
 	}
 }
 
 // holds are the inputs that hold the relay open.
-var holds = []string{"e-stop", "door", "contactor"}
+var holds = []session.FaultKind{session.EStop, session.Door, session.Contactor}
 
 // speak is a text in the site's language.
 func (m *Machine) speak(t policy.Text) string {
@@ -382,32 +375,6 @@ func why(reason string) string {
 	return "the guard opened the relay: " + reason
 }
 
-// holds reports whether it is this card that the session under way hangs on.
-func (m *Machine) holds(uid rfid.UID) bool {
-	p, known := m.lookup(uid)
-	return known && p.Member.ID == m.state.Holder() || m.state.Running() && m.whose(uid) == m.state.Holder()
-}
-
-// rests reports whether a card stands in its slot since its session was ended by something else: the machine must not
-// start by itself because the reader lost sight of it for a moment.
-func (m *Machine) rests(uid rfid.UID) bool {
-	p, known := m.lookup(uid)
-	if uid != m.lain.card && (!known || p.Member.ID != m.lain.who) {
-		m.lain = lying{}
-		return false
-	}
-	if m.lain.when.IsZero() || time.Since(m.lain.when) < takenOut {
-		m.lain.when = time.Time{}
-		return true
-	}
-	m.lain = lying{}
-	return false
-}
-
-// takenOut is how long a card must have left its slot after its session was ended by something else; longer than a
-// reader's glitch.
-const takenOut = 3 * time.Second
-
 // stale is how old a tap may be that still means something: a member whose card did nothing for so long has walked
 // away, or tapped again.
 const stale = 3 * time.Second
@@ -423,36 +390,40 @@ func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 		m.step(ctx, session.Reader{})
 	default:
 		m.step(ctx, session.Reader{Alive: true})
-		if late := time.Since(e.Tap.At); !e.Tap.Away && !e.Tap.At.IsZero() && late > stale {
-			m.Logger.Warn("a tap came too late to mean anything", "after", late.Round(time.Millisecond))
+		m.tapped(ctx, e.Tap)
+	}
+}
+
+// tapped takes what a reader says of a card: it was presented, put into the reader's slot, or taken out of it.
+func (m *Machine) tapped(ctx context.Context, x rfid.Tap) {
+	if late := time.Since(x.At); !x.Away && !x.At.IsZero() && late > stale {
+		m.Logger.Warn("a tap came too late to mean anything", "after", late.Round(time.Millisecond))
+		return
+	}
+	if x.Unproven != nil {
+		m.Logger.Warn("a card did not prove itself", "why", x.Unproven)
+	}
+	if x.Away { // a reader says so once: however late, an empty slot is empty
+		m.step(ctx, session.Removed{Card: x.UID, Member: m.memberOf(x.UID), At: x.At})
+		return
+	}
+	if x.UID == (rfid.UID{}) {
+		return
+	}
+	if x.Slot || x.Lies {
+		m.step(ctx, session.Inserted{Card: x.UID, Member: m.memberOf(x.UID), At: x.At, WasThere: x.Lies})
+		if !m.state.Cards.AsksPolicy() {
 			return
 		}
-		if e.Tap.Unproven != nil {
-			m.Logger.Warn("a card did not prove itself", "why", e.Tap.Unproven)
-		}
-		switch {
-		case e.Tap.Away:
-			if e.Tap.At.IsZero() || !e.Tap.At.Before(m.came) { // a reader says so once: however late, an empty slot is empty
-				m.away(ctx, e.Tap.UID)
-			}
-		case e.Tap.Slot && m.state.Running() && m.holds(e.Tap.UID):
-			// it stood there all the time, and the reader did not see it for a moment
-		case e.Tap.Lies && m.state.Running():
-			m.away(ctx, rfid.UID{})
-		case e.Tap.Lies:
-		case e.Tap.UID != (rfid.UID{}):
-			if e.Tap.Slot && m.state.Running() {
-				m.away(ctx, rfid.UID{})
-			}
-			if e.Tap.Slot && m.rests(e.Tap.UID) {
-				m.Logger.Info("a card that was left in its slot starts nothing: it must leave it first")
-				return
-			}
-			m.slot = e.Tap.Slot
-			before := m.began
-			if m.tap(ctx, e.Tap.UID, strength(e.Tap.Proof)); m.began != before && !e.Tap.At.IsZero() {
-				m.came = e.Tap.At // the loop may have been late: what the reader said after the tap is news all the same
-			}
-		}
 	}
+	m.tap(ctx, x)
+}
+
+// memberOf is whose card this is by the bundle in force; empty: nobody's.
+func (m *Machine) memberOf(card rfid.UID) policy.MemberID {
+	p, _ := m.lookup(card)
+	if p.Member == nil {
+		return ""
+	}
+	return p.Member.ID
 }

@@ -45,8 +45,8 @@ func (m *Machine) cardRefused(d policy.Decision) panel.View {
 // usesRefusedCard reports whether one of the cards that the session under way rests on has been lost or blocked
 // since.
 func (m *Machine) usesRefusedCard() bool {
-	return slices.ContainsFunc(m.hands, func(p presented) bool {
-		c, refused := m.refused(p.uid)
+	return slices.ContainsFunc(m.state.CardsInUse(), func(card rfid.UID) bool {
+		c, refused := m.refused(card)
 		return refused && c.State.Alerts()
 	})
 }

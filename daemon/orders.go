@@ -129,7 +129,7 @@ func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
 		defer func() { m.typedPart = rfid.UID{} }()
 	}
 	m.Panel.Settle()
-	m.tap(ctx, c.Number, policy.NumberOnly)
+	m.tap(ctx, rfid.Tap{UID: c.Number})
 	sign := m.Panel.Current().Sign
 	if sign == panel.SignReading { // the card was read before: the machine's state answers
 		sign = m.phase().Sign
@@ -236,6 +236,14 @@ func (m *Machine) orderLog(ctx context.Context, r control.Request) control.Reply
 	return m.said(true)
 }
 
+func faultNames(faults []session.FaultKind) []string {
+	var out []string
+	for _, f := range faults {
+		out = append(out, string(f))
+	}
+	return out
+}
+
 func tagLines(tags []session.Tag) []string {
 	out := make([]string, len(tags))
 	for i, t := range tags {
@@ -248,7 +256,7 @@ func (m *Machine) status() control.Status {
 	s := m.state
 	out := control.Status{Site: string(m.Site), Machine: string(m.Machine), Phase: s.Phase.String(), Relay: m.relay,
 		Session: s.Session, Member: string(s.Member), Supervisor: string(s.Supervisor), Assistant: string(s.Assistant),
-		Since: m.siteTime(m.wall(s.Since)), Until: m.siteTime(m.wall(s.Until)), Tags: tagLines(s.Tags), Faults: s.Faults, Reader: m.Reader && !s.ReaderDown, NoReader: !m.Reader, Alone: m.Uplink == nil,
+		Since: m.siteTime(m.wall(s.Since)), Until: m.siteTime(m.wall(s.Until)), Tags: tagLines(s.Tags), Faults: faultNames(s.Faults), Reader: m.Reader && !s.ReaderDown, NoReader: !m.Reader, Alone: m.Uplink == nil,
 		Clock: string(wire.ClockUntrusted), Journal: m.Journal.Len()}
 	if s.Role != policy.NoRole {
 		out.Role = s.Role.String()

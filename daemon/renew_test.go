@@ -221,7 +221,7 @@ func TestCardOfTheSessionBeforeEndsNothing(t *testing.T) {
 	if b.tap(lea); !b.relay || b.state.Member != "m-be879f" {
 		t.Errorf("%v %s", b.relay, b.state.Member)
 	}
-	if b.tap(karim); b.hands != nil {
+	if b.tap(karim); b.state.CardsInUse() != nil {
 		t.Error("a card's number is kept for nothing")
 	}
 }

@@ -70,14 +70,14 @@ func (m *Machine) phase() panel.View {
 	case session.Awaiting:
 		return panel.Awaiting(m.name(s.Member), s.Since, s.Until, m.mentors(s.Member))
 	case session.Maintenance:
-		if s.Dark {
+		if s.PoweredOff {
 			return panel.Dark(m.name(s.Member))
 		}
 		return panel.Maintenance(m.name(s.Member), m.name(s.Assistant))
 	case session.TaggedOut:
 		return c.TaggedOut(m.wall(s.Tags[0].Since), m.reason(s.Tags[0]), s.Tags[0].Role)
 	case session.Fault:
-		return panel.Fault(s.Faults[0])
+		return panel.Fault(string(s.Faults[0]))
 	}
 	return m.calls(m.idle())
 }
@@ -98,7 +98,7 @@ func (m *Machine) wall(t time.Time) time.Time {
 
 // calls adds that a mentor's card is waited for.
 func (m *Machine) calls(v panel.View) panel.View {
-	if p := m.state.Praise; p.Session != "" && !p.Open {
+	if p := m.state.VouchRequest; p.Session != "" && !p.Open {
 		if mach, known := m.site(); known && len(mach.Vouch) > 0 {
 			v.Next = panel.CallMentor(m.name(p.Mentor), m.name(p.Learner))
 		}
@@ -178,9 +178,14 @@ func (m *Machine) name(id policy.MemberID) string {
 }
 
 // tell answers whoever stands at the machine; the state shows again after a while.
-func (m *Machine) tell(t session.Tell) {
-	switch t.Say {
-	case session.Welcome, session.Ended:
+func (m *Machine) tell(t session.Notify) {
+	switch t.Notice {
+	case session.Ended:
+		if t.Role == policy.Maintainer { // who has read of the danger that was reported unsigned
+			m.dangerAt = time.Time{}
+		}
+		m.Panel.Settle()
+	case session.Welcome:
 		m.Panel.Settle()
 	case session.Denied:
 		m.Panel.Flash(m.refusal(t), flash)
@@ -207,7 +212,7 @@ func (m *Machine) tell(t session.Tell) {
 	}
 }
 
-func (m *Machine) refusal(t session.Tell) panel.View {
+func (m *Machine) refusal(t session.Notify) panel.View {
 	if m.Roster == nil {
 		return m.withoutList()
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"portillon/daemon/panel"
@@ -17,95 +16,67 @@ import (
 )
 
 // tap is steps 2 to 4 of the walk.
-func (m *Machine) tap(ctx context.Context, uid rfid.UID, card policy.CardStrength) {
-	defer m.reportOldKey(ctx, uid)
+func (m *Machine) tap(ctx context.Context, x rfid.Tap) {
+	defer m.reportOldKey(ctx, x.UID)
 	defer m.Panel.Reading()()
-	p, known := m.lookup(uid)
-	if who := m.whose(uid); who != "" && (!known || p.Member.ID != who) {
+	if x.At.IsZero() {
+		x.At = time.Now()
+	}
+	card := strength(x.Proof)
+	p, known := m.lookup(x.UID)
+	if owner := m.state.Owner(x.UID); owner != "" && (!known || p.Member.ID != owner) {
 		// a new bundle knows the card no more, or as somebody else's
 		m.left()
-		if m.state.Phase == session.Maintenance { // a maintainer's mentor would help there
-			m.step(ctx, session.Away{Member: who})
-		} else {
-			m.step(ctx, session.Tap{Member: who, Card: card.String()}) // which ends what is theirs, and decides nothing
-		}
+		m.step(ctx, session.SessionCard{Card: x.UID})
 		return
 	}
-	if c, refused := m.refused(uid); refused && !known {
+	if c, refused := m.refused(x.UID); refused && !known {
 		m.refuseCard(ctx, c, card)
 		return
 	}
 	if !known {
-		sealed := m.noteUnknown(uid)
+		sealed := m.noteUnknown(x.UID)
 		m.left()
 		d, basis := m.decide(nil, nil, card)
 		m.step(ctx, session.Stranger{Decision: d, Basis: basis, Sealed: sealed})
 		return
 	}
 	member := m.withPractice(p.Member)
-	e := session.Tap{Member: member.ID, Card: card.String()}
+	e := session.Tap{Member: member.ID, Card: x.UID, Strength: card, At: x.At}
 	e.Decision, e.Basis = m.decide(member, nil, card)
-	e.Asked = m.stands() == member.ID && m.state.Praise.Open && m.state.Praise.Mentor == member.ID
+	request := m.state.VouchRequest
+	e.Asked = m.stands() == member.ID && request.Open && request.Mentor == member.ID
 	m.arrived(member.ID, card, e.Decision)
-	confirms, reports := m.stands() == member.ID && (m.asksToConfirm(member.ID) || m.asksToAttest(member.ID)), m.stands() == member.ID && m.Now().Before(m.asking)
-	if confirms || reports {
-		// the panel asked who is there: to confirm what a phone sent, to endorse what was done, or to write down a problem
-		m.asking = time.Time{}
-		if reports {
-			m.reporter = m.desk.nth
-		}
-		// A tap that would end a session ends it all the same: whoever taps out must be able to rely on it.
-		if !m.state.Running() || member.ID != m.state.Member && member.ID != m.state.Supervisor {
-			m.show()
-			return
-		}
+	if m.onlyIdentifies(member.ID) {
+		m.show()
+		return
 	}
 	if m.state.Member != member.ID && (m.state.Phase == session.Awaiting || m.state.Supervisor != "") {
 		if learner, ok := m.Roster.Person(m.state.Member); ok {
 			// of the two cards the weaker counts: a mentor's number can be copied too
-			e.Supervising, e.SupervisingBasis = m.decide(m.withPractice(learner.Member), member, min(card, m.card))
+			weaker := min(card, m.state.Cards.Strength)
+			e.Supervising, e.SupervisingBasis = m.decide(m.withPractice(learner.Member), member, weaker)
 		}
 	}
-	before := m.began
 	m.step(ctx, e)
-	if m.began != before {
-		m.card = card
-	}
-	m.keepHand(presented{uid, member.ID})
-	if m.lain.who == member.ID && m.lain.card == (rfid.UID{}) { // their start came to nothing, and the card stands there
-		m.lain.card = uid
-	}
 }
 
-// lying is whose card it is that was left in the slot, and when it was taken out; zero: it is there.
-type lying struct {
-	who  policy.MemberID
-	card rfid.UID
-	when time.Time
-}
-
-// presented is a card, and whose it was when it was tapped.
-type presented struct {
-	uid rfid.UID
-	who policy.MemberID
-}
-
-// keepHand remembers the card that was tapped last of each who has the session: whatever a new bundle says of it, it is
-// theirs until the end.
-func (m *Machine) keepHand(p presented) {
-	has := func(id policy.MemberID) bool { return id == m.state.Member || id == m.state.Supervisor }
-	m.hands = slices.DeleteFunc(m.hands, func(x presented) bool { return x.who == p.who || !has(x.who) })
-	if has(p.who) {
-		m.hands = append(m.hands, p)
+// onlyIdentifies reports whether this tap only says who is there, because the panel asked: to confirm what a phone
+// sent, to endorse what was done, or to write down a problem. A tap that would end a session ends it all the same:
+// whoever taps out must be able to rely on it.
+func (m *Machine) onlyIdentifies(id policy.MemberID) bool {
+	if m.stands() != id {
+		return false
 	}
-}
-
-// whose is who tapped this card for the session under way; nobody: "".
-func (m *Machine) whose(uid rfid.UID) policy.MemberID {
-	if i := slices.IndexFunc(m.hands, func(x presented) bool { return x.uid == uid }); i >= 0 && m.state.Running() {
-		return m.hands[i].who
+	confirms, reports := m.asksToConfirm(id) || m.asksToAttest(id), m.Now().Before(m.asking)
+	if !confirms && !reports {
+		return false
 	}
-	return ""
+	m.asking = time.Time{}
+	if reports {
+		m.reporter = m.desk.nth
+	}
+	return !m.state.Running() || id != m.state.Member && id != m.state.Supervisor
 }
 
 func (m *Machine) person(id policy.MemberID) (roster.Person, bool) {
@@ -123,24 +94,6 @@ func (m *Machine) lookup(uid rfid.UID) (roster.Person, bool) {
 		return m.Roster.LookupPart(uid)
 	}
 	return m.Roster.Lookup(uid)
-}
-
-// away is a card taken out of its slot; without a number the slot is empty.
-func (m *Machine) away(ctx context.Context, uid rfid.UID) {
-	if p, known := m.lookup(uid); uid == (rfid.UID{}) || uid == m.lain.card || known && p.Member.ID == m.lain.who {
-		m.lain.when = time.Now()
-	}
-	if uid == (rfid.UID{}) {
-		m.step(ctx, session.Away{})
-		return
-	}
-	if who := m.whose(uid); who != "" { // whosever the bundle says it is now
-		m.step(ctx, session.Away{Member: who})
-		return
-	}
-	if p, known := m.lookup(uid); known {
-		m.step(ctx, session.Away{Member: p.Member.ID})
-	}
 }
 
 // strength is the reader's word as the policy has it.
@@ -171,7 +124,7 @@ func (m *Machine) judge(q policy.Question) (policy.Decision, *policy.Basis) {
 
 func (m *Machine) question(member, supervisor *policy.Member, as policy.Role) policy.Question {
 	q := policy.Question{At: m.Now(), Machine: m.Machine, Member: member, Supervisor: supervisor,
-		Tagged: len(m.state.Tags) > 0, Fault: len(m.state.Faults) > 0, As: as, Card: m.card, Answering: m.answers(member, supervisor)}
+		Tagged: len(m.state.Tags) > 0, Fault: len(m.state.Faults) > 0, As: as, Card: m.state.Cards.Strength, Answering: m.answers(member, supervisor)}
 	if m.Trusted() {
 		q.Clock = policy.Trusted
 	}
@@ -206,42 +159,18 @@ func (m *Machine) withPractice(p *policy.Member) *policy.Member {
 
 // step is one turn of the session: what it becomes, and what it asks for.
 func (m *Machine) step(ctx context.Context, e session.Event) {
-	before := m.state.Phase
 	in := session.Input{Now: m.Now(), Settings: m.settings(), Session: m.NewID(), Event: e}
 	if m.Roster != nil {
 		in.Bundle = m.Roster.Version
 	}
+	began, before := time.Now(), m.state.Phase
 	var effects []session.Effect
-	began, since, member, atWork := time.Now(), m.state.Since, m.state.Member, m.work(m.state.Member)
-	holder := policy.MemberID("")
-	if m.state.Running() {
-		holder = m.state.Holder()
-	}
 	m.state, effects = session.Next(m.state, in)
-	if _, out := e.(session.Away); m.slot && holder != "" && !m.state.Running() {
-		m.slot = false
-		if !out {
-			m.lain = lying{who: holder}
-			if i := slices.IndexFunc(m.hands, func(x presented) bool { return x.who == holder }); i >= 0 {
-				m.lain.card = m.hands[i].uid
-			}
-		}
-	}
-	if before == session.Maintenance && m.state.Session != atWork.session {
-		m.dangerAt = time.Time{} // the maintainer has read it
-		m.done, m.done.until = atWork, m.Now()
-	}
-	if m.state.Member != "" && (m.state.Member != member || !m.state.Since.Equal(since)) {
-		m.began, m.came = began, began
-	}
-	if m.state.Member == "" {
-		m.hands = nil
-	}
 	if m.state.Phase != before {
 		m.Logger.Info("session", "from", before.String(), "to", m.state.Phase.String())
 		m.Panel.Settle() // an answer to somebody before says nothing of where the machine stands now
 	}
-	m.carry(ctx, effects)
+	m.carry(ctx, effects, began)
 	m.show()
 }
 
@@ -258,7 +187,7 @@ func (m *Machine) settings() session.Settings {
 
 // carry does what the session asks, in order: steps 5 to 7. What follows a failure is dropped, and the session hears of
 // it.
-func (m *Machine) carry(ctx context.Context, effects []session.Effect) {
+func (m *Machine) carry(ctx context.Context, effects []session.Effect, began time.Time) {
 	for _, e := range effects {
 		switch e := e.(type) {
 		case session.Record:
@@ -268,8 +197,8 @@ func (m *Machine) carry(ctx context.Context, effects []session.Effect) {
 				return
 			}
 		case session.Relay:
-			if e.On && time.Since(m.began) > stale && !m.relay { // the disk took so long that whoever tapped has walked away
-				m.Logger.Warn("the start was on record too late to close the relay", "after", time.Since(m.began).Round(time.Millisecond))
+			if e.On && time.Since(began) > stale && !m.relay { // the disk took so long that whoever tapped has walked away
+				m.Logger.Warn("the start was on record too late to close the relay", "after", time.Since(began).Round(time.Millisecond))
 				m.step(ctx, session.Stop{})
 				m.Panel.Flash(panel.TooSlow(), flash)
 				return
@@ -278,7 +207,7 @@ func (m *Machine) carry(ctx context.Context, effects []session.Effect) {
 				m.unswitched(ctx, err)
 				return
 			}
-		case session.Tell:
+		case session.Notify:
 			m.tell(e)
 		}
 	}
@@ -295,11 +224,11 @@ func (m *Machine) unswitched(ctx context.Context, err error) {
 		m.Panel.Flash(panel.StillStopping(), flash)
 		return
 	}
-	what := "guard-lost"
+	what := session.GuardLost
 	if r := relay.Refusal(""); errors.As(err, &r) { // pressed in this moment: the guard knows before we do
-		what = string(r)
+		what = session.FaultKind(r)
 	}
-	m.step(ctx, session.Broke{What: what, Why: err.Error()})
+	m.step(ctx, session.FaultRaised{What: what, Why: err.Error()})
 }
 
 func (m *Machine) switchTo(ctx context.Context, r session.Relay) error {

@@ -103,7 +103,7 @@ func TestPowerIsOffUnderTheMaintainersHandAndOnlyACardBringsItBack(t *testing.T)
 	if w.do(PowerOff{nour}); !w.relay {
 		t.Error("another member's hand")
 	}
-	if w.do(PowerOff{ines}); w.relay || w.Phase != Maintenance || !w.Dark {
+	if w.do(PowerOff{ines}); w.relay || w.Phase != Maintenance || !w.PoweredOff {
 		t.Error("the relay stays on, or the machine is free")
 	}
 	if w.do(ChooseRole{Decision: allow(policy.User)}); w.relay {
@@ -118,7 +118,7 @@ func TestPowerIsOffUnderTheMaintainersHandAndOnlyACardBringsItBack(t *testing.T)
 	if w.tap(ines); w.Phase == Maintenance || w.relay {
 		t.Error("her card does not end it")
 	}
-	if w.tap(ines); !w.relay || w.Dark {
+	if w.tap(ines); !w.relay || w.PoweredOff {
 		t.Error("her next card does not bring it back")
 	}
 }
@@ -195,8 +195,8 @@ func TestAnotherMentorTakesOver(t *testing.T) {
 
 func TestMentorWhoEndsASessionMayVouchForIt(t *testing.T) {
 	w := newWorld().tap(lea).tap(karim).tap(karim)
-	if !w.Praise.Open || w.Praise.Learner != lea {
-		t.Fatalf("%+v", w.Praise)
+	if !w.VouchRequest.Open || w.VouchRequest.Learner != lea {
+		t.Fatalf("%+v", w.VouchRequest)
 	}
 	if w.do(Vouch{By: sami, Skills: []string{"focus"}}, Vouch{By: karim}); w.count(wire.Vouched) != 0 {
 		t.Error("vouched by another, or for nothing")
@@ -217,21 +217,21 @@ func TestMentorIsAskedForTheirCardWhereTheLearnerEndedIt(t *testing.T) {
 	w := newWorld()
 	w.settings.Cooldown = 0
 	w.tap(lea).tap(karim).tap(lea)
-	if w.Praise.Open || w.Praise.Mentor != karim {
-		t.Fatalf("%+v", w.Praise)
+	if w.VouchRequest.Open || w.VouchRequest.Mentor != karim {
+		t.Fatalf("%+v", w.VouchRequest)
 	}
 	if w.do(Vouch{By: karim, Skills: []string{"focus"}}); w.count(wire.Vouched) != 0 {
 		t.Error("vouched without a card")
 	}
-	if w.tap(karim); w.relay || !w.Praise.Open {
+	if w.tap(karim); w.relay || !w.VouchRequest.Open {
 		t.Error("the card that was asked for starts the machine, or opens nothing")
 	}
-	if w.tap(karim); w.relay || !w.Praise.Open {
+	if w.tap(karim); w.relay || !w.VouchRequest.Open {
 		t.Error("a mentor whose buttons have gone is not asked again, and the machine starts")
 	}
 	asked := tapOf(karim)
 	asked.Asked = true
-	if w.do(asked); !w.relay || w.Praise != (Praise{}) {
+	if w.do(asked); !w.relay || w.VouchRequest != (VouchRequest{}) {
 		t.Error("who is asked and taps all the same means the machine")
 	}
 	w = newWorld()
@@ -255,8 +255,8 @@ func TestMentorIsNotAskedWhereThePolicyHasNothingToVouchFor(t *testing.T) {
 	for name, last := range map[string]policy.MemberID{"the learner ended it": lea, "the mentor ended it": karim} {
 		w := newWorld()
 		w.settings.Cooldown, w.settings.Vouch = 0, false
-		if w.tap(lea).tap(karim).tap(last); w.Praise != (Praise{}) {
-			t.Errorf("%s: %+v", name, w.Praise)
+		if w.tap(lea).tap(karim).tap(last); w.VouchRequest != (VouchRequest{}) {
+			t.Errorf("%s: %+v", name, w.VouchRequest)
 		}
 		if w.tap(karim); !w.relay {
 			t.Errorf("%s: the mentor's card does not start the machine: %s", name, words(w.effects))

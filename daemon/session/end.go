@@ -3,7 +3,6 @@ package session
 import (
 	"time"
 
-	"portillon/policy"
 	"portillon/wire"
 )
 
@@ -34,24 +33,29 @@ func (t *step) end(c wire.Cause) {
 	if t.Session == "" {
 		return
 	}
-	if t.Phase == Maintenance && c == wire.CauseTap {
-		t.Handed = Handed{By: t.Member, Until: t.in.Now.Add(ChooseFor)}
+	if t.Phase == Maintenance {
+		t.Handed.Last = t.Current.work()
+		t.Handed.Last.Ended = t.in.Now
+		if c == wire.CauseTap {
+			t.Handed.By, t.Handed.Until = t.Member, t.in.Now.Add(ChooseFor)
+		}
 	}
-	t.praise(false)
+	t.askVouch(false)
+	// The relay opens before anything is recorded: a journal that refuses never keeps it closed.
 	t.do(Relay{})
 	lasted := max(0, t.in.Now.Sub(t.Since))
 	t.record(Record{Kind: wire.SessionEnd, Session: t.Session, Member: t.Member,
 		Body: wire.EndBody{Cause: c, Seconds: int64(lasted / time.Second)}})
-	t.tell(Tell{Say: Ended, Member: t.Member, What: string(c)})
+	t.notify(Notify{Notice: Ended, Member: t.Member, Role: t.Role, What: string(c)})
 	t.opened = t.in.Now
 	t.cooled = t.in.Now.Add(t.in.Settings.Cooldown)
+	t.Cards.leave(t.Holder(), t.endsByRemoval())
 	t.rest()
 }
 
 // rest is where the machine stands when nobody has it. What holds it goes before what it still has to do.
 func (t *step) rest() {
-	t.Session, t.Member, t.Supervisor, t.Assistant, t.Role, t.Others, t.Limits, t.ending = "", "", "", "", policy.NoRole, nil, policy.Limits{}, ""
-	t.Since, t.Until, t.limit, t.Dark = time.Time{}, time.Time{}, time.Time{}, false
+	t.Current, t.PoweredOff, t.Cards.session = Current{}, false, nil
 	switch {
 	case len(t.Faults) > 0:
 		t.Phase = Fault
@@ -71,7 +75,7 @@ func (t *step) resettle() {
 	}
 }
 
-func (t *step) tick() {
+func (Tick) apply(t *step) {
 	switch t.Phase {
 	case On, EndingSoon, Maintenance:
 		t.limits()
@@ -85,15 +89,15 @@ func (t *step) tick() {
 		}
 	case Awaiting:
 		if !t.in.Now.Before(t.Until) {
-			t.tell(Tell{Say: WaitOver, Member: t.Member})
+			t.notify(Notify{Notice: WaitOver, Member: t.Member})
 			t.rest()
 		}
 	}
 	if t.Busy && t.in.Now.Sub(t.opened) >= Coast {
 		t.runs()
 	}
-	if t.Praise.Session != "" && !t.in.Now.Before(t.Praise.Until) {
-		t.Praise = Praise{}
+	if t.VouchRequest.Session != "" && !t.in.Now.Before(t.VouchRequest.Until) {
+		t.VouchRequest = VouchRequest{}
 	}
 	if len(t.Others) > 0 && t.in.Now.Sub(t.Since) >= ChooseFor {
 		t.Others = nil
@@ -130,7 +134,7 @@ func (t *step) deadline() (time.Time, wire.Cause) {
 	return at, why
 }
 
-func (t *step) stop(e Stop) {
+func (e Stop) apply(t *step) {
 	switch {
 	case t.Session == "":
 		t.do(Relay{})
@@ -145,7 +149,8 @@ func (t *step) stop(e Stop) {
 	}
 }
 
-func (t *step) busy(working bool) {
+func (e Busy) apply(t *step) {
+	working := e.Working
 	if (t.Busy || working) && !t.starting() {
 		t.Worked = t.in.Now
 	}
@@ -160,20 +165,17 @@ func (t *step) busy(working bool) {
 		t.runs()
 	}
 	if !working {
-		t.mended(Mended{What: Runs})
+		FaultCleared{What: Runs}.apply(t)
 	}
 }
-
-// Runs is the fault of a machine that works although its relay is open: something feeds it past the relay.
-const Runs = "runs"
 
 func (t *step) runs() {
 	if !t.Energised() && !t.down {
-		t.broke(Broke{What: Runs, Why: "it works although its relay is open"})
+		FaultRaised{What: Runs, Why: "it works although its relay is open"}.apply(t)
 	}
 }
 
-func (t *step) shutdown() {
+func (Shutdown) apply(t *step) {
 	t.down = true
 	if t.Session == "" {
 		t.do(Relay{})

@@ -24,7 +24,7 @@ func (t *step) offerAgain() {
 	if len(t.Pending) == 0 || t.in.Now.Before(t.retry) {
 		return
 	}
-	t.quiet = len(t.out)+len(t.told) == 0
+	t.quiet = len(t.out)+len(t.notices) == 0
 	t.flush()
 }
 
@@ -68,12 +68,13 @@ func happened(k wire.Kind) bool {
 	return false
 }
 
-// recordFailed takes back what is not on record, and keeps what must still come on record: of the record that
+// apply takes back what is not on record, and keeps what must still come on record: of the record that
 // failed and of those after it, which the corridor dropped.
-func (t *step) recordFailed(r Record) {
+func (e RecordFailed) apply(t *step) {
+	r := e.Record
 	var owed []Record
 	back, refusal := false, r.Kind == wire.Refused || r.Kind == wire.CardAlert // whoever is refused hears why all the same
-	lost, ours := t.after(r)
+	lost, ours := t.Ledger.after(r)
 	for _, e := range lost {
 		switch e := e.(type) {
 		case Record:
@@ -81,20 +82,21 @@ func (t *step) recordFailed(r Record) {
 			if happened(e.Kind) {
 				owed = append(owed, e)
 			}
-		case Tell:
-			if e.Say == Denied || e.Say == CardRefused || e.Say == Ended { // still true
-				t.tell(e)
+		case Notify:
+			if e.Notice == Denied || e.Notice == CardRefused || e.Notice == Ended { // still true
+				t.notify(e)
 			}
 		}
 	}
 	owed = append(owed, t.Pending...)
 	if !t.quiet && !refusal {
-		t.tell(Tell{Say: CannotRecord})
+		t.notify(Notify{Notice: CannotRecord})
 	}
 	switch {
 	case back && ours:
 		t.takeBack()
 	case r.Kind == wire.SessionStart && r.Session != "" && r.Session == t.Session: // late; its relay was never to be on
+		t.Cards.leave(t.Holder(), false)
 		t.rest()
 	}
 	t.sent, t.undo, t.quiet = nil, nil, false
@@ -105,21 +107,27 @@ func (t *step) recordFailed(r Record) {
 }
 
 // after are r and what the last step asked for after it; r alone where it is not ours: not of the last step.
-func (t *step) after(r Record) (lost []Effect, ours bool) {
+func (l *Ledger) after(r Record) (lost []Effect, ours bool) {
 	i := r.place - 1
-	if i < 0 || i >= len(t.sent) {
+	if i < 0 || i >= len(l.sent) {
 		return []Effect{r}, false
 	}
-	if x, ok := t.sent[i].(Record); !ok || x.Kind != r.Kind || x.Session != r.Session {
+	if x, ok := l.sent[i].(Record); !ok || x.Kind != r.Kind || x.Session != r.Session {
 		return []Effect{r}, false
 	}
-	return t.sent[i:], true
+	return l.sent[i:], true
 }
 
-// takeBack makes the State what it was before the last step.
+// takeBack makes the State what it was before the last step. Where that step began a session, the card stands in its
+// slot all the same.
 func (t *step) takeBack() {
+	cards, holder, ran := t.Cards, t.Holder(), t.Running()
 	t.State = *t.undo
 	t.Tags, t.Faults = slices.Clone(t.Tags), slices.Clone(t.Faults)
+	if ran && !t.Running() {
+		cards.leave(holder, false)
+		t.Cards.slot = cards.slot
+	}
 }
 
 // trim bounds what waits. Ends and tags are few, since nothing starts meanwhile; faults may come and go all night.
@@ -133,3 +141,6 @@ func trim(rs []Record) []Record {
 	}
 	return rs
 }
+
+// apply notes that the journal takes records.
+func (Recorded) apply(t *step) { t.Broken = len(t.Pending) > 0 }

@@ -146,9 +146,9 @@ func TestRunningSessionGoesOnAndEndsOnAFullDisk(t *testing.T) {
 		disk(true).
 		do(stranger(), Reader{}).
 		at(t, On, "refusals are lost").
-		do(Broke{What: "e-stop"}).
+		do(FaultRaised{What: "e-stop"}).
 		at(t, Fault, "e-stop")
-	w.disk(false).do(Mended{What: "e-stop"})
+	w.disk(false).do(FaultCleared{What: "e-stop"})
 	w.ended(t, wire.CauseFault, 1)
 	if w.count(wire.Faulted) != 1 || w.count(wire.FaultCleared) != 1 {
 		t.Errorf("on record: %v", w.journal)
@@ -158,7 +158,7 @@ func TestRunningSessionGoesOnAndEndsOnAFullDisk(t *testing.T) {
 func TestFaultsThatComeAndGoAllNightDoNotPileUp(t *testing.T) {
 	w := newWorld().tap(nour).disk(true)
 	for range 500 {
-		w.do(Broke{What: "e-stop"}, Mended{What: "e-stop"})
+		w.do(FaultRaised{What: "e-stop"}, FaultCleared{What: "e-stop"})
 	}
 	if len(w.Pending) > PendingMax {
 		t.Errorf("%d records wait", len(w.Pending))

@@ -51,13 +51,13 @@ func acts() []Event {
 		stranger(),
 		refusedCard(nour, policy.LostCard),
 		refusedCard(zoe, policy.ReplacedCard),
-		Broke{
+		FaultRaised{
 			What: "e-stop",
 		},
-		Mended{What: "e-stop"},
-		Broke{What: "relay", Why: "feedback"},
-		Mended{What: "relay"},
-		Mended{What: "guard-lost"},
+		FaultCleared{What: "e-stop"},
+		FaultRaised{What: "relay", Why: "feedback"},
+		FaultCleared{What: "relay"},
+		FaultCleared{What: "guard-lost"},
 		Reader{},
 		Reader{Alive: true},
 		Shutdown{},
@@ -103,12 +103,18 @@ func acts() []Event {
 		RemoveTag{ID: "t4", By: ines},
 		Vouch{By: karim, Skills: []string{"focus"}},
 		Vouch{By: nour, Skills: []string{"focus"}},
-		Away{
-			nour,
-		},
-		Away{karim},
-		Away{lea},
-		Away{},
+		Removed{Member: nour},
+		Removed{Member: karim},
+		Removed{Member: lea},
+		Removed{},
+		Inserted{Member: zoe, Card: cardOf(zoe)},
+		Inserted{Member: nour, Card: cardOf(nour)},
+		Inserted{Member: paul, Card: cardOf(paul)},
+		Removed{Member: paul, Card: cardOf(paul)},
+		Inserted{WasThere: true},
+		SessionCard{},
+		SessionCard{Card: cardOf(nour)},
+		SessionCard{Card: cardOf(ines)},
 		Recorded{},
 		Tap{},
 		Tap{Member: zoe, Decision: policy.Decision{Verdict: policy.Allow}},
@@ -210,7 +216,7 @@ func checkStep(t testing.TB, w *world, before State, e Event, effects []Effect) 
 			if told {
 				t.Errorf("%T: told before it is recorded: %s", e, words(effects))
 			}
-		case Tell:
+		case Notify:
 			told = true
 		case Relay:
 			if !x.On && records > 0 {
@@ -256,7 +262,7 @@ func checkWorld(t testing.TB, w *world) {
 	if (w.Session != "") != w.Running() || (w.Role != policy.NoRole) != w.Running() {
 		fail("a session without a phase for it")
 	}
-	if w.Dark && w.Phase != Maintenance || w.Praise.Session != "" && w.Praise.Mentor == "" {
+	if w.PoweredOff && w.Phase != Maintenance || w.VouchRequest.Session != "" && w.VouchRequest.Mentor == "" {
 		fail("what only a maintainer or a mentor has")
 	}
 	if w.Phase == Awaiting && w.Member == "" || w.Phase == Off && w.Member != "" {

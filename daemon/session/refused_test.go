@@ -34,7 +34,7 @@ func TestLostCardIsAnAlertAndChangesNothing(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	for _, e := range w.effects {
-		if x, ok := e.(Tell); ok && x.Member != "" {
+		if x, ok := e.(Notify); ok && x.Member != "" {
 			t.Errorf("whoever holds the card is told whose it is: %+v", x)
 		}
 	}
@@ -88,8 +88,8 @@ func TestRefusedCardIsToldThoughTheJournalIsFull(t *testing.T) {
 	w.do(refusedCard(nour, policy.LostCard))
 	told := false
 	for _, e := range w.effects {
-		x, ok := e.(Tell)
-		told = told || ok && x.Say == CardRefused
+		x, ok := e.(Notify)
+		told = told || ok && x.Notice == CardRefused
 	}
 	if !told || len(w.Pending) != 0 {
 		t.Errorf("%s; %d records wait", words(w.effects), len(w.Pending))

@@ -27,9 +27,9 @@ func (w *world) ended(t *testing.T, c wire.Cause, n int) {
 	}
 }
 
-func (w *world) told(s Say) bool {
+func (w *world) told(s Notice) bool {
 	for _, e := range w.effects {
-		if x, ok := e.(Tell); ok && x.Say == s {
+		if x, ok := e.(Notify); ok && x.Notice == s {
 			return true
 		}
 	}
@@ -357,13 +357,13 @@ func TestTagDuringCoolingLeavesTheCoolingToRun(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	w := newWorld().tap(nour).do(Broke{What: "e-stop"}).at(t, Fault, "e-stop open")
+	w := newWorld().tap(nour).do(FaultRaised{What: "e-stop"}).at(t, Fault, "e-stop open")
 	w.ended(t, wire.CauseFault, 1)
 	if got := words(w.effects); !strings.HasPrefix(got, "relay off, ") {
 		t.Errorf("the relay is not first: %s", got)
 	}
-	w.do(Broke{What: "e-stop"}, Broke{What: "guard-lost"}, Mended{What: "e-stop"}).at(t, Fault, "the guard is still lost")
-	w.do(Mended{What: "guard-lost"}).at(t, Cooling, "all mended").wait(3*time.Minute).at(t, Off, "and never on by itself")
+	w.do(FaultRaised{What: "e-stop"}, FaultRaised{What: "guard-lost"}, FaultCleared{What: "e-stop"}).at(t, Fault, "the guard is still lost")
+	w.do(FaultCleared{What: "guard-lost"}).at(t, Cooling, "all mended").wait(3*time.Minute).at(t, Off, "and never on by itself")
 	if w.count(wire.Faulted) != 2 || w.count(wire.FaultCleared) != 2 {
 		t.Errorf("%d faults, %d cleared on record", w.count(wire.Faulted), w.count(wire.FaultCleared))
 	}
@@ -470,23 +470,23 @@ func TestMachineThatFindsItsHomeDoesNotWork(t *testing.T) {
 }
 
 func TestCardOutOfItsSlotEndsTheSessionThatItHolds(t *testing.T) {
-	w := newWorld().tap(nour).do(Away{karim}).at(t, On, "another card").do(Away{nour}).at(t, Cooling, "the card itself")
+	w := newWorld().tap(nour).do(Removed{Member: karim}).at(t, On, "another card").do(Removed{Member: nour}).at(t, Cooling, "the card itself")
 	w.ended(t, wire.CauseTap, 1)
 	w.atOnce(tapOf(nour)).at(t, On, "put back at once")
-	w.do(Away{}).at(t, Cooling, "the reader came back to an empty slot")
+	w.do(Removed{}).at(t, Cooling, "the reader came back to an empty slot")
 
 	w = newWorld().tap(lea).
-		do(Away{lea}).
+		do(Removed{Member: lea}).
 		at(t, Awaiting, "the mentor's card needs the slot").
 		tap(karim).
 		at(t, On, "it is in")
-	w.do(Away{lea}).at(t, On, "the learner's has left long ago").do(Away{karim}).at(t, Cooling, "the mentor's leaves")
+	w.do(Removed{Member: lea}).at(t, On, "the learner's has left long ago").do(Removed{Member: karim}).at(t, Cooling, "the mentor's leaves")
 	w.ended(t, wire.CauseSupervisor, 1)
 }
 
 func TestRecordSaysWhatTheCardProved(t *testing.T) {
 	e := tapOf(nour)
-	e.Card = "aes"
+	e.Strength = policy.AES
 	w := newWorld().do(e)
 	if r, _ := w.last(wire.SessionStart); r.Body.(wire.StartBody).Card != "aes" {
 		t.Errorf("%+v", r.Body)

@@ -11,7 +11,7 @@ import (
 
 // addTag hangs a tag where it does not hang yet and there is room. What it does to the session under way, it does in
 // any case.
-func (t *step) addTag(e AddTag) {
+func (e AddTag) apply(t *step) {
 	if e.Tag.ID == "" {
 		return
 	}
@@ -26,7 +26,7 @@ func (t *step) addTag(e AddTag) {
 	case e.Now && t.Phase == Maintenance && e.Tag.By != t.Member, e.Now && t.Phase != Maintenance:
 		t.end(wire.CauseTag)
 	case t.Phase == On || t.Phase == EndingSoon:
-		t.tagAtIdle()
+		e.endAtIdle(t)
 	}
 	t.resettle()
 	if hang {
@@ -34,8 +34,8 @@ func (t *step) addTag(e AddTag) {
 	}
 }
 
-// tagAtIdle ends the session when the machine is next idle. Where no input says so, that is the session's own end.
-func (t *step) tagAtIdle() {
+// endAtIdle ends the session when the machine is next idle. Where no input says so, that is the session's own end.
+func (AddTag) endAtIdle(t *step) {
 	switch {
 	case !t.in.Settings.HasBusy:
 	case !t.Busy:
@@ -49,16 +49,16 @@ func (t *step) tagAtIdle() {
 	}
 }
 
-func (t *step) removeTag(e RemoveTag) {
+func (e RemoveTag) apply(t *step) {
 	atWork := t.Phase == Maintenance && e.By == t.Member
 	if e.By != "" && !atWork && (e.By != t.Handed.By || !t.in.Now.Before(t.Handed.Until)) {
-		t.tell(Tell{Say: NotNow, Member: e.By})
+		t.notify(Notify{Notice: NotNow, Member: e.By})
 		return
 	}
 	if len(t.Pending) > 0 {
 		// the set of tags goes to disk with whichever tag record comes first: not while one of them waits
 		t.flush()
-		t.tell(Tell{Say: CannotRecord})
+		t.notify(Notify{Notice: CannotRecord})
 		return
 	}
 	n := len(t.Tags)
@@ -78,7 +78,7 @@ func roleWord(r policy.Role) string {
 	return r.String()
 }
 
-func (t *step) broke(e Broke) {
+func (e FaultRaised) apply(t *step) {
 	if slices.Contains(t.Faults, e.What) {
 		return
 	}
@@ -88,20 +88,20 @@ func (t *step) broke(e Broke) {
 		t.rest()
 	}
 	t.end(wire.CauseFault)
-	t.record(Record{Kind: wire.Faulted, Body: wire.FaultBody{What: e.What, Why: e.Why}})
+	t.record(Record{Kind: wire.Faulted, Body: wire.FaultBody{What: string(e.What), Why: e.Why}})
 }
 
-func (t *step) mended(e Mended) {
+func (e FaultCleared) apply(t *step) {
 	n := len(t.Faults)
-	t.Faults = slices.DeleteFunc(t.Faults, func(x string) bool { return x == e.What })
+	t.Faults = slices.DeleteFunc(t.Faults, func(x FaultKind) bool { return x == e.What })
 	if len(t.Faults) == n {
 		return
 	}
 	t.resettle()
-	t.record(Record{Kind: wire.FaultCleared, Body: wire.FaultBody{What: e.What}})
+	t.record(Record{Kind: wire.FaultCleared, Body: wire.FaultBody{What: string(e.What)}})
 }
 
-func (t *step) reader(e Reader) {
+func (e Reader) apply(t *step) {
 	if t.ReaderDown == !e.Alive {
 		return
 	}
