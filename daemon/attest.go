@@ -33,10 +33,10 @@ type toAttest struct {
 // attestID is a fresh id for an intervention of this kind, where the policy asks its endorser to confirm it; else
 // empty.
 func (m *Machine) attestID(kind string) string {
-	if m.Roster == nil || !m.Roster.Policy.AsksToAttest(m.Machine, kind) {
+	if m.cfg.Roster == nil || !m.cfg.Roster.Policy.AsksToAttest(m.cfg.Machine, kind) {
 		return ""
 	}
-	return m.NewID()
+	return m.cfg.NewID()
 }
 
 // askToAttest has an intervention that is on the disk now wait for its endorser.
@@ -46,17 +46,17 @@ func (m *Machine) askToAttest(r session.Record, b wire.InterventionBody) {
 	}
 	m.expireAttests()
 	if len(m.attests) >= attestsMost {
-		m.Logger.Warn("endorser not asked: too many interventions wait", "kind", b.What, "member", r.Member)
+		m.cfg.Logger.Warn("endorser not asked: too many interventions wait", "kind", b.What, "member", r.Member)
 		return
 	}
-	m.attests = append(m.attests, toAttest{id: b.ID, session: r.Session, by: r.Member, endorser: b.Endorser, kind: b.What, minutes: b.Minutes, ends: m.Now().Add(formLife)})
+	m.attests = append(m.attests, toAttest{id: b.ID, session: r.Session, by: r.Member, endorser: b.Endorser, kind: b.What, minutes: b.Minutes, ends: m.cfg.Now().Add(formLife)})
 }
 
 // expireAttests drops what has waited for longer than formLife after the end of its session.
 func (m *Machine) expireAttests() {
-	now := m.Now()
+	now := m.cfg.Now()
 	for i, a := range m.attests {
-		if m.state.Running() && m.state.Session == a.session {
+		if m.state.Running() && m.state.Current.Session == a.session {
 			m.attests[i].ends = now.Add(formLife)
 		}
 	}
@@ -64,14 +64,14 @@ func (m *Machine) expireAttests() {
 		if now.Before(a.ends) {
 			return false
 		}
-		m.Logger.Warn("intervention was not endorsed in time", "kind", a.kind, "member", a.by, "endorser", a.endorser)
+		m.cfg.Logger.Warn("intervention was not endorsed in time", "kind", a.kind, "member", a.by, "endorser", a.endorser)
 		return true
 	})
 }
 
 // toAttest is the oldest intervention that waits for this member.
 func (m *Machine) toAttest(id policy.MemberID) (toAttest, bool) {
-	i := slices.IndexFunc(m.attests, func(a toAttest) bool { return id != "" && a.endorser == id && m.Now().Before(a.ends) })
+	i := slices.IndexFunc(m.attests, func(a toAttest) bool { return id != "" && a.endorser == id && m.cfg.Now().Before(a.ends) })
 	if i < 0 {
 		return toAttest{}, false
 	}
@@ -83,7 +83,7 @@ func (m *Machine) toAttest(id policy.MemberID) (toAttest, bool) {
 func (m *Machine) asksToAttest(id policy.MemberID) bool {
 	first := false
 	for i, a := range m.attests {
-		if a.endorser == id && !a.asked && m.Now().Before(a.ends) {
+		if a.endorser == id && !a.asked && m.cfg.Now().Before(a.ends) {
 			m.attests[i].asked, first = true, true
 		}
 	}
@@ -96,7 +96,7 @@ func (m *Machine) attest(ctx context.Context, id string, who policy.MemberID) er
 	if !ok {
 		return panel.NotNow
 	}
-	n := m.Journal.Len()
+	n := m.cfg.Journal.Len()
 	m.step(ctx, session.Attest{By: who, Session: a.session, Intervention: a.id, What: a.kind})
 	if err := m.saved(n); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (m *Machine) decline(id string, who policy.MemberID) error {
 		return panel.NotNow
 	}
 	m.removeAttest(id)
-	m.Logger.Warn("endorser declined an intervention", "kind", a.kind, "member", a.by, "endorser", who)
+	m.cfg.Logger.Warn("endorser declined an intervention", "kind", a.kind, "member", a.by, "endorser", who)
 	m.show()
 	return nil
 }
@@ -138,7 +138,7 @@ func (m *Machine) attestNext() policy.Text {
 		return policy.Text{}
 	}
 	a := m.attests[0]
-	return panel.WaitsForEndorser(m.name(a.endorser), m.state.Running() && m.state.Session == a.session)
+	return panel.WaitsForEndorser(m.name(a.endorser), m.state.Running() && m.state.Current.Session == a.session)
 }
 
 // attestOffers are the two buttons of an intervention that waits.
@@ -151,8 +151,8 @@ func (m *Machine) attestOffers(a toAttest) []panel.Offer {
 func (m *Machine) longest(f form) int {
 	until := f.started // the session was under way, or over, when the form was opened
 	switch f.session {
-	case m.state.Session:
-		until = m.Now()
+	case m.state.Current.Session:
+		until = m.cfg.Now()
 	case m.state.Handed.Last.Session:
 		until = m.state.Handed.Last.Ended
 	}

@@ -68,7 +68,7 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 	if work.ID == "" || work.Attested || work.Endorser == did.Member {
 		t.Errorf("%+v", work)
 	}
-	if v := b.Panel.Current(); v.Line.FR != "Intervention notée pour Léa : Nettoyage de la lentille" ||
+	if v := b.cfg.Panel.Current(); v.Line.FR != "Intervention notée pour Léa : Nettoyage de la lentille" ||
 		v.Next.FR != "À la fin : carte d’Inès, puis attester l’intervention ici" ||
 		v.Next.EN != "At the end: Inès’s card, then endorse the intervention here" {
 		t.Errorf("%+v %+v", v.Line, v.Next)
@@ -77,12 +77,12 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 	if err := b.touch(order); !errors.Is(err, panel.NotNow) || strings.Contains(b.offered(), "attest") {
 		t.Errorf("the member who did it: %v, offered %s", err, b.offered())
 	}
-	b.Panel.Settle()
+	b.cfg.Panel.Settle()
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
 	if got := b.offered(); got != "attest "+work.ID+", decline "+work.ID+", ask attest" {
 		t.Fatalf("offered %s", got)
 	}
-	v := b.Panel.Current()
+	v := b.cfg.Panel.Current()
 	if v.Desk.Line.FR != "Inès, attester ce que Léa a fait ?" || v.Desk.Line.EN != "Inès, endorse what Léa did?" ||
 		v.Offers[0].Label.FR != "Attester : nettoyage de la lentille (1 min)" || v.Offers[0].Label.EN != "Endorse: lens cleaning (1 min)" {
 		t.Errorf("%+v %+v", v.Desk.Line, v.Offers)
@@ -99,7 +99,7 @@ func TestEndorserConfirmsWithTheirCardAndOneTouch(t *testing.T) {
 		x.Body != (wire.AttestBody{Intervention: work.ID}) {
 		t.Errorf("%+v", x)
 	}
-	if v := b.Panel.Current(); v.Line.FR != "Attesté par Inès : nettoyage de la lentille" ||
+	if v := b.cfg.Panel.Current(); v.Line.FR != "Attesté par Inès : nettoyage de la lentille" ||
 		strings.Contains(b.offered(), "attest ") {
 		t.Errorf("%q, offered %s", v.Line.FR, b.offered())
 	}
@@ -151,7 +151,7 @@ func TestEndorserWhoWritesItThemselfHasConfirmedIt(t *testing.T) {
 	if w := (*records)[0].Body.(wire.InterventionBody); !w.Attested || w.ID != "" || (*records)[0].Member == w.Endorser {
 		t.Errorf("%+v", w)
 	}
-	if v := b.Panel.Current(); v.Next != (policy.Text{}) {
+	if v := b.cfg.Panel.Current(); v.Next != (policy.Text{}) {
 		t.Errorf("%+v", v.Next)
 	}
 }
@@ -201,8 +201,8 @@ func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 		b.step(t.Context(), session.Stop{})
 		b.now = b.now.Add(formLife - time.Minute)
 		b.step(t.Context(), session.Tick{})
-		b.Panel.Settle()
-		if v := b.Panel.Current(); v.Note.FR != "Inès : présentez votre carte pour attester une intervention" ||
+		b.cfg.Panel.Settle()
+		if v := b.cfg.Panel.Current(); v.Note.FR != "Inès : présentez votre carte pour attester une intervention" ||
 			v.Note.EN != "Inès: tap your card to endorse an intervention" {
 			t.Errorf("%q %q", v.Note.FR, v.Note.EN)
 		}
@@ -216,14 +216,14 @@ func TestEndorserIsAskedForTenMinutesAfterTheSession(t *testing.T) {
 		if (len(*records) == 1) != (do == "attest") {
 			t.Errorf("%q: %+v", do, *records)
 		}
-		b.Panel.Settle()
+		b.cfg.Panel.Settle()
 		b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	}
 	b, _ := helped(t, r)
 	b.step(t.Context(), session.Stop{})
 	b.now = b.now.Add(formLife)
 	b.step(t.Context(), session.Tick{})
-	if len(b.attests) != 0 || b.Panel.Current().Note != (policy.Text{}) ||
+	if len(b.attests) != 0 || b.cfg.Panel.Current().Note != (policy.Text{}) ||
 		!strings.Contains(b.log.String(), "intervention was not endorsed in time") {
 		t.Errorf("%+v", b.attests)
 	}
@@ -263,7 +263,7 @@ func TestNothingIsAskedWhereThePolicyAsksForNothing(t *testing.T) {
 func TestWaitingConfirmationsAreBounded(t *testing.T) {
 	b, _ := helped(t, attestedRoster(t))
 	for range 2 * attestsMost {
-		b.step(t.Context(), session.Log{What: "lens-cleaning", ID: b.NewID()})
+		b.step(t.Context(), session.Log{What: "lens-cleaning", ID: b.cfg.NewID()})
 	}
 	if len(b.attests) != attestsMost || !strings.Contains(b.log.String(), "too many interventions wait") {
 		t.Errorf("%d wait", len(b.attests))

@@ -82,7 +82,7 @@ func TestRecordsSayWhatTheirDecisionRestedOn(t *testing.T) {
 
 func TestTheBasisSaysWhatTheCardProved(t *testing.T) {
 	b := strongBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	for _, p := range []rfid.Proof{rfid.NumberOnly, rfid.AES} {
 		b.proves(lea, p)
 		text := string(mustJSON(b.notes.kept[0].Body))

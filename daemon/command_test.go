@@ -15,7 +15,7 @@ import (
 func (b *bench) command(c wire.Command) (control.Reply, string) {
 	before := len(b.notes.said)
 	rep := b.obey(b.t.Context(), c)
-	return rep, strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.Panel.Current().Sign)+"]"), " ")
+	return rep, strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.cfg.Panel.Current().Sign)+"]"), " ")
 }
 
 func TestTagThatWasTakenOffIsNotAddedAgainByACommand(t *testing.T) {
@@ -52,8 +52,8 @@ func TestHubCannotTakeATagOff(t *testing.T) {
 	b.do(control.Request{Do: "tag", Reason: "courroie usée"})
 	rep, did := b.command(wire.Command{ID: "c2", Do: "untag"})
 	b.wants(did, "command [tagged]")
-	if rep.OK || !strings.Contains(rep.Error, "at the machine") || len(b.state.Tags) != 1 {
-		t.Errorf("%+v, %d tags", rep, len(b.state.Tags))
+	if rep.OK || !strings.Contains(rep.Error, "at the machine") || len(b.state.Holds.Tags) != 1 {
+		t.Errorf("%+v, %d tags", rep, len(b.state.Holds.Tags))
 	}
 }
 

@@ -130,7 +130,7 @@ func benchOf(t *testing.T, r *roster.Roster) *bench {
 	b := &bench{t: t, notes: &notebook{facts: map[string][]byte{}}, now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
 	ids := 0
 	b.Machine = New(
-		Parts{Site: "biklab", Machine: "laser", Now: func() time.Time { return b.now }, Trusted: func() bool { return true },
+		Config{Site: "biklab", Machine: "laser", Now: func() time.Time { return b.now }, Trusted: func() bool { return true },
 			NewID: func() string { ids++; return fmt.Sprint("id", ids) }, Journal: b.notes, Switch: b.notes, Panel: panel.New(panel.Config{Now: func() time.Time { return b.now }}),
 			Roster: r, Logger: slog.New(slog.NewTextHandler(&b.log, nil))},
 	)
@@ -148,7 +148,7 @@ func (b *bench) do(r control.Request) string {
 	b.t.Helper()
 	before := len(b.notes.said)
 	b.order(b.t.Context(), r, "")
-	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.Panel.Current().Sign)+"]"), " ")
+	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.cfg.Panel.Current().Sign)+"]"), " ")
 }
 
 func (b *bench) wants(got, want string) {
@@ -174,7 +174,7 @@ func TestLearnerWaitsForAMentorsCard(t *testing.T) {
 	b.wants(b.tap(jules), "[awaiting]")
 	b.wants(b.tap(zoe), "refused [refused]")
 	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Jules, sous la responsabilité de Karim") {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "Jules, sous la responsabilité de Karim") {
 		t.Errorf("%q", v.Line.FR)
 	}
 	b.wants(b.tap(karim), "relay off session-end [cooling]")
@@ -188,10 +188,10 @@ func TestRefusalsSayWhatToDoNext(t *testing.T) {
 		"DEADBEEF": {"refused [unknown]", "Carte inconnue"},
 	} {
 		b.wants(b.tap(card), want[0])
-		if v := b.Panel.Current(); !strings.Contains(v.Line.FR, want[1]) || v.Next.FR == "" || v.Next.EN == "" {
+		if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, want[1]) || v.Next.FR == "" || v.Next.EN == "" {
 			t.Errorf("%s reads %+v %+v", card, v.Line, v.Next)
 		}
-		b.Panel.Settle()
+		b.cfg.Panel.Settle()
 	}
 	if strings.Contains(b.log.String(), "DEADBEEF") || strings.Contains(b.log.String(), "deadbeef") ||
 		strings.Contains(b.log.String(), "Zoé") {
@@ -236,11 +236,11 @@ func TestFullDiskStartsNothingAndLosesNoEnd(t *testing.T) {
 	if got := b.tap(lea); !strings.HasPrefix(got, "relay off") || !strings.HasSuffix(got, "[fault]") {
 		t.Errorf("the end: %q", got)
 	}
-	b.Panel.Settle()
+	b.cfg.Panel.Settle()
 	if got := b.tap(karim); strings.Contains(got, "ON") || !strings.HasSuffix(got, "[fault]") {
 		t.Errorf("a start on a full disk: %q", got)
 	}
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "journal") {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "journal") {
 		t.Errorf("the panel says %q", v.Line.FR)
 	}
 	b.notes.full = false
@@ -271,8 +271,8 @@ func TestEStopThatTheGuardKnowsFirstClearsLikeAnyOther(t *testing.T) {
 	b := newBench(t)
 	b.notes.dead = fmt.Errorf("relay: %w", relay.ErrEStop)
 	b.tap(lea)
-	if b.state.Phase != session.Fault || !slices.Equal(b.state.Faults, []session.FaultKind{session.EStop}) {
-		t.Fatalf("%v %v", b.state.Phase, b.state.Faults)
+	if b.state.Phase != session.Fault || !slices.Equal(b.state.Holds.Faults, []session.FaultKind{session.EStop}) {
+		t.Fatalf("%v %v", b.state.Phase, b.state.Holds.Faults)
 	}
 	b.notes.dead = nil
 	b.signal(t.Context(), Signal{What: "e-stop", On: true})
@@ -286,7 +286,7 @@ func TestEStopAndReaderAreHeard(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "e-stop", On: true})
-	if b.state.Phase != session.Fault || b.Panel.Current().Sign != panel.SignFault {
+	if b.state.Phase != session.Fault || b.cfg.Panel.Current().Sign != panel.SignFault {
 		t.Errorf("phase %v", b.state.Phase)
 	}
 	b.signal(t.Context(), Signal{What: "e-stop"})
@@ -294,18 +294,18 @@ func TestEStopAndReaderAreHeard(t *testing.T) {
 		t.Error("it runs again by itself")
 	}
 	b.readerSays(t.Context(), rfid.Event{Err: errors.New("unplugged")})
-	if !b.state.ReaderDown {
+	if !b.state.Holds.ReaderDown {
 		t.Error("the reader is thought to answer")
 	}
 	b.readerSays(t.Context(), rfid.Event{Alive: true})
-	if b.state.ReaderDown {
+	if b.state.Holds.ReaderDown {
 		t.Error("the reader is thought to be silent")
 	}
 }
 
 func TestMachineWithoutABundleRefusesEverybody(t *testing.T) {
 	b := newBench(t)
-	b.Roster = nil
+	b.cfg.Roster = nil
 	b.wants(b.tap(lea), "refused [fault]")
 	if b.do(control.Request{Do: "log", Kind: "lens-cleaning"}); b.state.Running() {
 		t.Error("it runs")
@@ -357,15 +357,15 @@ func TestTapInTheMomentOfTheEndClosesNoRelay(t *testing.T) {
 func TestRoleIsChosenOnlyFromWhatTheBadgesGive(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim) // user and mentor
-	if b.state.Role != policy.User {
-		t.Fatalf("Karim starts as %v", b.state.Role)
+	if b.state.Current.Role != policy.User {
+		t.Fatalf("Karim starts as %v", b.state.Current.Role)
 	}
 	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "maintainer"}, ""); rep.OK {
 		t.Error("Karim became a maintainer")
 	}
 	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "mentor"}, ""); !rep.OK ||
-		b.state.Role != policy.Mentor {
-		t.Errorf("%+v, now %v", rep, b.state.Role)
+		b.state.Current.Role != policy.Mentor {
+		t.Errorf("%+v, now %v", rep, b.state.Current.Role)
 	}
 	if rep := b.order(t.Context(), control.Request{Do: "role", Role: "king"}, ""); rep.OK || rep.Hint == "" {
 		t.Errorf("%+v", rep)
@@ -375,7 +375,7 @@ func TestRoleIsChosenOnlyFromWhatTheBadgesGive(t *testing.T) {
 // A loop that hangs loses its lease on the relay within a second; a disk that stalls may take ten.
 func TestALoopThatHangsIsDeadAndADiskThatStallsIsNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := New(Parts{})
+		m := New(Config{})
 		check := func(after time.Duration, want bool) {
 			t.Helper()
 			time.Sleep(after)
@@ -430,7 +430,7 @@ func otherBench(t *testing.T, was, is string) *bench {
 	}
 	os.WriteFile(path, []byte(out), 0o644)
 	b := newBench(t)
-	b.Roster = rosterOf(t, dir)
+	b.cfg.Roster = rosterOf(t, dir)
 	return b
 }
 
@@ -441,12 +441,12 @@ func (b *bench) proves(card string, p rfid.Proof) string {
 	before := len(b.notes.said)
 	u, _ := rfid.ParseUID(card)
 	b.readerSays(b.t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Proof: p}})
-	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.Panel.Current().Sign)+"]"), " ")
+	return strings.Join(append(slices.Clone(b.notes.said[before:]), "["+string(b.cfg.Panel.Current().Sign)+"]"), " ")
 }
 
 func TestMachineThatWantsAESTakesNoCopiedNumber(t *testing.T) {
 	b := strongBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	b.wants(b.proves(lea, rfid.NumberOnly), "refused [refused]")
 	b.wants(b.tap(lea), "refused [refused]") // nor an operator's word
 	b.wants(b.proves(lea, rfid.AES), "session-start RELAY ON [on]")
@@ -456,7 +456,7 @@ func TestMachineThatWantsAESTakesNoCopiedNumber(t *testing.T) {
 // A mentor's number can be copied as a learner's can: both cards must prove themselves.
 func TestMentorsCardMustProveItselfToo(t *testing.T) {
 	b := strongBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	b.wants(b.proves(jules, rfid.NumberOnly), "refused [refused]")
 	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
 	b.wants(b.proves(karim, rfid.NumberOnly), "refused [refused]")
@@ -468,7 +468,7 @@ func TestMentorsCardMustProveItselfToo(t *testing.T) {
 
 func TestCardTakenOutOfItsSlotEndsItsSession(t *testing.T) {
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
 	u, _ := rfid.ParseUID(zoe)
 	b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})

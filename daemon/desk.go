@@ -94,7 +94,7 @@ func (m *Machine) plainly(err error) error {
 
 // stands is who tapped within the last minute; empty: nobody.
 func (m *Machine) stands() policy.MemberID {
-	if m.desk.who == "" || m.Now().Sub(m.desk.when) >= session.ChooseFor {
+	if m.desk.who == "" || m.cfg.Now().Sub(m.desk.when) >= session.ChooseFor {
 		return ""
 	}
 	return m.desk.who
@@ -108,12 +108,12 @@ func (m *Machine) arrived(id policy.MemberID, card policy.CardStrength, d policy
 		m.left()
 		return
 	}
-	now := m.Now()
+	now := m.cfg.Now()
 	if m.desk.who != id || m.stands() == "" {
 		m.desk.nth++
 	}
 	m.desk.who, m.desk.when = id, now
-	if m.today == nil || !sameDay(m.day, now, m.Roster.Policy.Zone) {
+	if m.today == nil || !sameDay(m.day, now, m.cfg.Roster.Policy.Zone) {
 		m.today, m.day = map[policy.MemberID]bool{}, now
 	}
 	m.today[id] = true
@@ -128,23 +128,23 @@ func sameDay(a, b time.Time, zone *time.Location) bool {
 
 // site is this machine in the policy.
 func (m *Machine) site() (*policy.Machine, bool) {
-	if m.Roster == nil {
+	if m.cfg.Roster == nil {
 		return nil, false
 	}
-	return m.Roster.Policy.Machine(m.Machine)
+	return m.cfg.Roster.Policy.Machine(m.cfg.Machine)
 }
 
 // mentors are the names of those who were here today and may answer for a learner, but the one who asks.
 func (m *Machine) mentors(but policy.MemberID) []string {
 	var out []string
 	for id := range m.today {
-		p, ok := m.Roster.Person(id)
+		p, ok := m.cfg.Roster.Person(id)
 		if !ok || id == but {
 			continue
 		}
 		q := m.question(m.withPractice(p.Member), nil, policy.Mentor)
 		q.Tagged, q.Fault, q.Card = false, false, policy.AES
-		if d := m.Roster.Policy.Decide(q); d.Verdict == policy.Allow && d.Role == policy.Mentor {
+		if d := m.cfg.Roster.Policy.Decide(q); d.Verdict == policy.Allow && d.Role == policy.Mentor {
 			out = append(out, m.name(id))
 		}
 	}
@@ -155,7 +155,7 @@ func (m *Machine) mentors(but policy.MemberID) []string {
 // touched carries out a touch.
 func (m *Machine) touched(ctx context.Context, o panel.Order) error {
 	who, s := m.stands(), m.state
-	n := m.Journal.Len()
+	n := m.cfg.Journal.Len()
 	switch {
 	case !o.Here:
 		return panel.OnlyHere
@@ -163,9 +163,9 @@ func (m *Machine) touched(ctx context.Context, o panel.Order) error {
 		return panel.NotYou
 	case o.Do == "extend": // a card would end the session: whoever stands there may
 		m.extend(ctx)
-		return ok(m.Journal.Len() > n)
+		return ok(m.cfg.Journal.Len() > n)
 	case o.Do == "power-off": // it only makes things safer
-		m.step(ctx, session.PowerOff{By: s.Member})
+		m.step(ctx, session.PowerOff{By: s.Current.Member})
 		return m.saved(n)
 	case who == "":
 		return panel.CardFirst
@@ -176,15 +176,15 @@ func (m *Machine) touched(ctx context.Context, o panel.Order) error {
 		if err := role.UnmarshalText([]byte(o.Arg)); err != nil || role == policy.NoRole {
 			return panel.NotWhat
 		}
-		return ok(who == s.Member && m.choose(ctx, role))
+		return ok(who == s.Current.Member && m.choose(ctx, role))
 	case "untag":
 		if strings.HasPrefix(o.Arg, duePrefix) { // that comes off by doing it
 			return panel.NotWhat
 		}
 		m.step(ctx, session.RemoveTag{ID: o.Arg, By: who})
 		err := m.saved(n)
-		if err == nil && len(m.state.Tags) == 0 {
-			m.Panel.Flash(panel.Returned(m.name(who)), flash/2)
+		if err == nil && len(m.state.Holds.Tags) == 0 {
+			m.cfg.Panel.Flash(panel.Returned(m.name(who)), flash/2)
 		}
 		return err
 	case "confirm":
@@ -217,9 +217,9 @@ func ok(done bool) error {
 // saved says whether a record was written since there were n.
 func (m *Machine) saved(n uint64) error {
 	switch {
-	case m.Journal.Len() > n && !m.state.Broken:
+	case m.cfg.Journal.Len() > n && !m.state.Ledger.Broken:
 		return nil
-	case m.state.Broken:
+	case m.state.Ledger.Broken:
 		return panel.NotSaved
 	}
 	return panel.NotNow
@@ -231,23 +231,23 @@ func has(items []policy.Item, id string) bool {
 
 // extend asks the policy anew, with what the session under way has used already.
 func (m *Machine) extend(ctx context.Context) {
-	p, known := m.person(m.state.Member)
+	p, known := m.person(m.state.Current.Member)
 	if !known {
 		return
 	}
 	member := *m.withPractice(p.Member)
-	used := policy.Practice{Machine: m.Machine}
-	if len(member.Practice) > 0 && member.Practice[0].Machine == m.Machine {
+	used := policy.Practice{Machine: m.cfg.Machine}
+	if len(member.Practice) > 0 && member.Practice[0].Machine == m.cfg.Machine {
 		used = member.Practice[0]
 		member.Practice = slices.Clone(member.Practice[1:])
 	}
-	now := m.Now().In(m.Roster.Policy.Zone)
-	member.Practice = append([]policy.Practice{used.Used(now, now.Sub(m.state.Since))}, member.Practice...)
+	now := m.cfg.Now().In(m.cfg.Roster.Policy.Zone)
+	member.Practice = append([]policy.Practice{used.Used(now, now.Sub(m.state.Current.Since))}, member.Practice...)
 	var supervisor *policy.Member
-	if s, known := m.person(m.state.Supervisor); known {
+	if s, known := m.person(m.state.Current.Supervisor); known {
 		supervisor = m.withPractice(s.Member)
 	}
-	m.step(ctx, session.Extend{Decision: m.Roster.Policy.Decide(m.question(&member, supervisor, m.state.Role))})
+	m.step(ctx, session.Extend{Decision: m.cfg.Roster.Policy.Decide(m.question(&member, supervisor, m.state.Current.Role))})
 }
 
 // minutesOf are how long a maintenance took so far; at least one.
@@ -258,7 +258,7 @@ func minutesOf(w session.Work, now time.Time) int {
 	return max(1, int(w.Ended.Sub(w.Since).Round(time.Minute)/time.Minute))
 }
 
-func (m *Machine) work(who policy.MemberID) session.Work { return m.state.WorkOf(who, m.Now()) }
+func (m *Machine) work(who policy.MemberID) session.Work { return m.state.WorkOf(who, m.cfg.Now()) }
 
 // maintains reports whether somebody is at work here as a maintainer, or was a moment ago.
 func (m *Machine) maintains(who policy.MemberID) bool {
@@ -269,9 +269,9 @@ func (m *Machine) maintains(who policy.MemberID) bool {
 // roleOf is in which role a member speaks of the machine: the one of their session, else none that matters.
 func (m *Machine) roleOf(who policy.MemberID) policy.Role {
 	switch {
-	case who == m.state.Member && m.state.Role != policy.NoRole:
-		return m.state.Role
-	case who == m.state.Supervisor:
+	case who == m.state.Current.Member && m.state.Current.Role != policy.NoRole:
+		return m.state.Current.Role
+	case who == m.state.Current.Supervisor:
 		return policy.Mentor
 	case m.maintains(who):
 		return policy.Maintainer
@@ -290,10 +290,10 @@ func (m *Machine) language(id policy.MemberID) string {
 func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 	var out []panel.Offer
 	s, who := m.state, m.stands()
-	if s.Phase == session.EndingSoon && s.Limits.Extend > 0 {
-		out = append(out, panel.OfferExtend(s.Limits.Extend))
+	if s.Phase == session.EndingSoon && s.Current.Limits.Extend > 0 {
+		out = append(out, panel.OfferExtend(s.Current.Limits.Extend))
 	}
-	if s.Phase == session.Maintenance && !s.PoweredOff {
+	if s.Phase == session.Maintenance && !s.Power.PoweredOff {
 		out = append(out, panel.OfferPowerOff())
 	}
 	if who == "" {
@@ -306,8 +306,8 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 		return append(out, m.attestOffers(a)...), &panel.Desk{Name: m.name(who), Until: m.wall(m.desk.when.Add(session.ChooseFor)), At: m.desk.nth, Ask: "attest",
 			Line: panel.DidTheyDoIt(m.name(who), m.name(a.by))}
 	}
-	if who == s.Member {
-		for _, r := range s.Others {
+	if who == s.Current.Member {
+		for _, r := range s.Current.Others {
 			out = append(out, panel.OfferRole(r))
 		}
 	}
@@ -332,12 +332,12 @@ func (m *Machine) offers() ([]panel.Offer, *panel.Desk) {
 			d.Ask, d.Line, d.Items = "log", panel.WhatWasDone(m.name(w.By)), m.kinds(mach)
 		}
 		if w.Endorser == who {
-			for _, t := range s.Tags {
+			for _, t := range s.Holds.Tags {
 				if !strings.HasPrefix(t.ID, duePrefix) {
 					out = append(out, panel.OfferUntag(t.ID, m.reason(t)))
 				}
 			}
-			if len(s.Tags) == 0 {
+			if len(s.Holds.Tags) == 0 {
 				out = append(out, panel.OfferTag())
 			}
 		}

@@ -23,7 +23,7 @@ func (b *bench) touch(o panel.Order) error {
 
 func (b *bench) offered() string {
 	var out []string
-	v := b.Panel.Current()
+	v := b.cfg.Panel.Current()
 	for _, o := range v.Offers {
 		out = append(out, strings.TrimSuffix(o.Do+" "+o.Arg, " "))
 	}
@@ -102,7 +102,7 @@ func TestReportIsItsAuthorsThoughAnotherCardComes(t *testing.T) {
 	b.tap(lea)
 	b.tap(karim)
 	var who policy.MemberID
-	b.Journal = hears{b.notes, func(r session.Record) { who = r.Member }}
+	b.cfg.Journal = hears{b.notes, func(r session.Record) { who = r.Member }}
 	n := len(b.notes.said)
 	if err := b.writes(f.Token, panel.Entry{Item: "noise", Note: "grince"}); err != nil || b.since(n) != "problem" ||
 		who != "" {
@@ -160,8 +160,8 @@ func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 	if err := b.fills(panel.Ask{Here: true, Do: "report"}, panel.Entry{Item: "dangerous", Note: "fumée\nderrière"}); err != nil {
 		t.Fatal(err)
 	}
-	b.Panel.Settle()
-	if v := b.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "dangereux, fumée") ||
+	b.cfg.Panel.Settle()
+	if v := b.cfg.Panel.Current(); v.Sign != panel.SignTagged || !strings.Contains(v.Line.FR, "dangereux, fumée") ||
 		strings.Contains(v.Line.FR, "derrière") ||
 		!strings.Contains(v.Next.EN, "Reported by a member") {
 		t.Errorf("%+v", v)
@@ -174,7 +174,7 @@ func TestDangerTakesTheMachineOutAndSaysWhoSaidSo(t *testing.T) {
 	if err := b.touch(panel.Order{Do: "untag", Arg: "no such"}); err == nil {
 		t.Error("untagged nothing")
 	}
-	if err := b.touch(panel.Order{Do: "untag", Arg: b.state.Tags[0].ID}); err != nil || len(b.state.Tags) != 0 {
+	if err := b.touch(panel.Order{Do: "untag", Arg: b.state.Holds.Tags[0].ID}); err != nil || len(b.state.Holds.Tags) != 0 {
 		t.Error(err)
 	}
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
@@ -190,7 +190,7 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 	if got := b.offered(); got != "tag, ask log" {
 		t.Fatal(got)
 	}
-	if v := b.Panel.Current(); v.Desk.Line.FR != "Léa, qu’est-ce qui a été fait ?" ||
+	if v := b.cfg.Panel.Current(); v.Desk.Line.FR != "Léa, qu’est-ce qui a été fait ?" ||
 		v.Desk.Items[0].ID != "lens-cleaning" ||
 		len(v.Desk.Items) != 4 {
 		t.Errorf("%+v", v.Desk)
@@ -200,7 +200,7 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 		t.Fatalf("%+v %v", f, err)
 	}
 	var r session.Record
-	b.Journal = hears{b.notes, func(x session.Record) { r = x }}
+	b.cfg.Journal = hears{b.notes, func(x session.Record) { r = x }}
 	b.now = b.now.Add(5 * time.Minute) // slow fingers
 	if err := b.writes(f.Token, panel.Entry{Item: "lens-cleaning", Minutes: 20, Photo: panel.Picture{Name: "ab"}}); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestMaintainerLogsInTwoTouchesOnceTheMachineIsGivenBack(t *testing.T) {
 	if _, err := b.open(panel.Ask{Here: true, Do: "log"}); err == nil {
 		t.Error("a form for whoever comes later")
 	}
-	if d := b.Done["lens-cleaning"]; d.At.IsZero() || len(b.notes.facts[FactDone+"lens-cleaning"]) == 0 {
+	if d := b.cfg.Done["lens-cleaning"]; d.At.IsZero() || len(b.notes.facts[FactDone+"lens-cleaning"]) == 0 {
 		t.Errorf("%+v", d)
 	}
 }
@@ -226,7 +226,7 @@ func TestPowerIsCutAtThePanelAndComesBackByCardAlone(t *testing.T) {
 	if err := b.touch(panel.Order{Do: "power-off"}); err != nil || b.relay {
 		t.Fatal(err, b.relay)
 	}
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "Débrancher avant d’ouvrir") || b.offered() != "log, tag" {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "Débrancher avant d’ouvrir") || b.offered() != "log, tag" {
 		t.Errorf("%+v %s", v.Line, b.offered())
 	}
 	for _, do := range []string{"power-off", "extend", "power-on", "tap", ""} {
@@ -248,23 +248,23 @@ func TestSessionIsExtendedByATouchWithinWhatThePolicyLeaves(t *testing.T) {
 	if err := b.touch(panel.Order{Do: "extend"}); !errors.Is(err, panel.NotNow) {
 		t.Error(err)
 	}
-	b.now = b.state.Until.Add(-90 * time.Second)
+	b.now = b.state.Current.Until.Add(-90 * time.Second)
 	b.step(t.Context(), session.Tick{})
-	if v := b.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Pour prolonger : toucher ci-dessous" ||
+	if v := b.cfg.Panel.Current(); v.Sign != panel.SignEnding || v.Next.FR != "Pour prolonger : toucher ci-dessous" ||
 		b.offered() != "extend" {
 		t.Fatalf("%+v %s", v, b.offered())
 	}
 	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.state.Until.Sub(b.now); got != 30*time.Minute+90*time.Second {
+	if got := b.state.Current.Until.Sub(b.now); got != 30*time.Minute+90*time.Second {
 		t.Errorf("%s left", got)
 	}
-	b.now = b.state.Until.Add(-time.Minute) // half an hour before it closes
+	b.now = b.state.Current.Until.Add(-time.Minute) // half an hour before it closes
 	b.step(t.Context(), session.Tick{})
 	b.touch(panel.Order{Do: "extend"})
-	if closes := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC); b.state.Until.After(closes) {
-		t.Errorf("past closing time: %s", b.state.Until)
+	if closes := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC); b.state.Current.Until.After(closes) {
+		t.Errorf("past closing time: %s", b.state.Current.Until)
 	}
 }
 
@@ -283,7 +283,7 @@ func TestExtensionIsBoundedByClosingTimeAndNotByTheSessionsMax(t *testing.T) {
 		if err := b.touch(panel.Order{Do: "extend"}); err != nil {
 			t.Error(err)
 		}
-		if got := b.state.Until.Sub(b.now).Round(time.Minute); got != c.want {
+		if got := b.state.Current.Until.Sub(b.now).Round(time.Minute); got != c.want {
 			t.Errorf("from %s: %s left, want %s", c.start, got, c.want)
 		}
 		b.tap(lea)
@@ -299,12 +299,12 @@ func TestSupervisedSessionIsExtendedByWhatTheMentorHasDoneHere(t *testing.T) {
 	)
 	b.tap(jules)
 	b.wants(b.tap(karim), "session-start RELAY ON [on]") // his own: ten hours are asked for, and he has none
-	mentor := b.state.Member
+	mentor := b.state.Current.Member
 	b.tap(karim)
 	b.practice[mentor] = policy.Practice{Machine: "laser", Last: b.now, Logged: 10 * time.Hour}
 	b.wants(b.tap(jules), "[awaiting]")
 	b.wants(b.tap(karim), "session-start RELAY ON [supervised]")
-	b.now = b.state.Until.Add(-time.Minute)
+	b.now = b.state.Current.Until.Add(-time.Minute)
 	b.step(t.Context(), session.Tick{})
 	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
 		t.Errorf("with the mentor who was good enough at the tap: %v", err)
@@ -340,13 +340,13 @@ func TestMentorAnswersForOneSessionHereAtMost(t *testing.T) {
 		t.Error("nobody answers for sessions")
 	}
 	b.wants(b.tap(zoe), "[occupied]") // the machine is taken
-	b.now = b.state.Until.Add(-time.Minute)
+	b.now = b.state.Current.Until.Add(-time.Minute)
 	b.step(t.Context(), session.Tick{})
 	if err := b.touch(panel.Order{Do: "extend"}); err != nil {
 		t.Errorf("their own session keeps a mentor from extending it: %v", err)
 	}
 	b.tap(ines)
-	if b.state.Supervisor != person(ines).ID {
+	if b.state.Current.Supervisor != person(ines).ID {
 		t.Error("another mentor cannot take over")
 	}
 	answers(zoe, karim, 0)
@@ -360,11 +360,11 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 	b.tap(jules)
 	b.tap(karim)
 	b.tap(jules)
-	if v := b.Panel.Current(); v.Next.FR != "Karim : présenter sa carte pour dire ce que Jules a réussi" {
+	if v := b.cfg.Panel.Current(); v.Next.FR != "Karim : présenter sa carte pour dire ce que Jules a réussi" {
 		t.Errorf("%+v", v.Next)
 	}
 	b.wants(b.tap(karim), "[cooling]")
-	if b.offered() != "ask vouch" || b.Panel.Current().Desk.Items[0].ID != "focus" {
+	if b.offered() != "ask vouch" || b.cfg.Panel.Current().Desk.Items[0].ID != "focus" {
 		t.Fatal(b.offered())
 	}
 	for _, items := range [][]string{nil, {"juggling"}, {"focus", "juggling"}} {
@@ -377,7 +377,7 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 		b.since(n) != "vouched" {
 		t.Error(err, b.since(n))
 	}
-	if v := b.Panel.Current(); v.Sign != panel.SignThanks || !strings.Contains(v.Line.FR, "Jules") {
+	if v := b.cfg.Panel.Current(); v.Sign != panel.SignThanks || !strings.Contains(v.Line.FR, "Jules") {
 		t.Errorf("%+v", v)
 	}
 }
@@ -385,8 +385,8 @@ func TestMentorVouchesInTwoTouches(t *testing.T) {
 // A mentor who is asked nothing taps to work.
 func TestMentorsCardMeansTheMachineWhereNothingCanBeVouchedFor(t *testing.T) {
 	b := newBench(t)
-	for i := range b.Roster.Policy.Machines {
-		b.Roster.Policy.Machines[i].Vouch = nil
+	for i := range b.cfg.Roster.Policy.Machines {
+		b.cfg.Roster.Policy.Machines[i].Vouch = nil
 	}
 	b.tap(jules)
 	b.tap(karim)
@@ -397,7 +397,7 @@ func TestMentorsCardMeansTheMachineWhereNothingCanBeVouchedFor(t *testing.T) {
 func TestMentorOfTodayIsNamedToWhoIsRefused(t *testing.T) {
 	b := newBench(t)
 	b.tap(zoe)
-	if v := b.Panel.Current(); strings.Contains(v.Next.FR, "aujourd’hui") {
+	if v := b.cfg.Panel.Current(); strings.Contains(v.Next.FR, "aujourd’hui") {
 		t.Errorf("nobody was here: %q", v.Next.FR)
 	}
 	b.tap(karim)
@@ -405,19 +405,19 @@ func TestMentorOfTodayIsNamedToWhoIsRefused(t *testing.T) {
 	b.tap(lea) // no mentor
 	b.tap(lea)
 	b.tap(zoe)
-	if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "(aujourd’hui : Karim)") ||
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Next.FR, "(aujourd’hui : Karim)") ||
 		!strings.Contains(v.Next.EN, "(today: Karim)") {
 		t.Errorf("%+v", v.Next)
 	}
 	b.tap(jules)
-	b.Panel.Settle()
-	if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
+	b.cfg.Panel.Settle()
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
 		t.Errorf("%+v", v.Next)
 	}
 	b.tap(jules)
 	b.now = b.now.Add(24 * time.Hour)
 	b.tap(zoe)
-	if v := b.Panel.Current(); strings.Contains(v.Next.FR, "Karim") {
+	if v := b.cfg.Panel.Current(); strings.Contains(v.Next.FR, "Karim") {
 		t.Errorf("of yesterday: %q", v.Next.FR)
 	}
 }
@@ -430,24 +430,24 @@ func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 	if len(b.notes.facts[FactDone+"extraction"]) == 0 {
 		t.Error("when it began to count is not kept")
 	}
-	b.state.Ran.Relay = 18*time.Hour + time.Minute
+	b.state.Runtime.Ran.Relay = 18*time.Hour + time.Minute
 	b.step(t.Context(), session.Tick{})
-	if v := b.Panel.Current(); v.Note.FR != "Entretien bientôt : nettoyage de la lentille (2 h de marche)" {
+	if v := b.cfg.Panel.Current(); v.Note.FR != "Entretien bientôt : nettoyage de la lentille (2 h de marche)" {
 		t.Errorf("%q", v.Note.FR)
 	}
-	b.Done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour), Ran: b.ran()}
+	b.cfg.Done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour), Ran: b.ran()}
 	b.tap(ines)
 	b.upkeep(t.Context())
-	if len(b.state.Tags) != 0 {
+	if len(b.state.Holds.Tags) != 0 {
 		t.Error("somebody at work is sent away")
 	}
 	b.tap(ines)
 	b.upkeep(t.Context())
 	b.upkeep(t.Context())
-	if v := b.Panel.Current(); len(b.state.Tags) != 1 ||
+	if v := b.cfg.Panel.Current(); len(b.state.Holds.Tags) != 1 ||
 		!strings.Contains(v.Line.FR, "entretien à faire (extraction et filtres)") ||
 		!strings.Contains(v.Line.EN, "extraction and filters") {
-		t.Fatalf("%+v %+v", b.state.Tags, v.Line)
+		t.Fatalf("%+v %+v", b.state.Holds.Tags, v.Line)
 	}
 	b.wants(b.tap(lea), "refused [tagged]")
 	b.tap(ines)
@@ -455,8 +455,8 @@ func TestMaintenanceIsShownBeforeItIsDueAndBlocksAfter(t *testing.T) {
 		t.Errorf("what is due is taken off by doing it: %s", got)
 	}
 	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction", Minutes: 1}); err != nil ||
-		len(b.state.Tags) != 0 {
-		t.Errorf("%v %+v", err, b.state.Tags)
+		len(b.state.Holds.Tags) != 0 {
+		t.Errorf("%v %+v", err, b.state.Holds.Tags)
 	}
 	b.tap(ines)
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
@@ -472,7 +472,7 @@ func TestHoursOutliveTheDaemon(t *testing.T) {
 		b.hours() != 1.5 {
 		t.Errorf("%v %+v %v", err, kept, b.hours())
 	}
-	p := b.Parts
+	p := b.cfg
 	p.Ran = kept
 	if m := New(p); m.ran() != kept.Relay {
 		t.Error(m.ran())
@@ -481,14 +481,14 @@ func TestHoursOutliveTheDaemon(t *testing.T) {
 
 func TestCardThatProvedLessThanTheMachineAsksForStandsNowhere(t *testing.T) {
 	b := strongBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	b.proves(ines, 0)
 	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
 		t.Error(err)
 	}
 	b.proves(lea, rfid.AES)
 	b.proves(ines, 0)
-	if d := b.Panel.Current().Desk; d != nil {
+	if d := b.cfg.Panel.Current().Desk; d != nil {
 		t.Errorf("and leaves %s standing there, who has gone", d.Name)
 	}
 }
@@ -510,12 +510,12 @@ func TestStateOnMQTTCountsAndNamesNobody(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	b.tap(lea)
-	b.now = b.state.Until.Add(-61 * time.Second)
+	b.now = b.state.Current.Until.Add(-61 * time.Second)
 	b.step(t.Context(), session.Tick{})
 	if s := b.wireState(); s.Left != 2 || s.Hours != 1.9 || !s.Relay {
 		t.Errorf("%+v", s)
 	}
-	b.state.Ran.Relay = 20 * time.Hour
+	b.state.Runtime.Ran.Relay = 20 * time.Hour
 	b.order(t.Context(), control.Request{Do: "tag", Reason: "Léa Martin l’a dit"}, "")
 	s := b.wireState()
 	if s.Due != "lens-cleaning" {

@@ -37,7 +37,7 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 		return panel.Form{}, panel.NotYou
 	case who == "" && a.Do == "report":
 		// the next card says who is there; it starts nothing, and ends no more than it would anyway
-		m.asking = m.Now().Add(identify)
+		m.asking = m.cfg.Now().Add(identify)
 		if m.state.Running() {
 			return panel.Form{}, panel.CardToReportInUse
 		}
@@ -49,7 +49,7 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 	if !known {
 		return panel.Form{}, panel.NotNow
 	}
-	f := form{by: who, session: m.state.Session, started: m.Now(), Form: panel.Form{Do: a.Do, Item: a.Item, Lang: m.language(who)}}
+	f := form{by: who, session: m.state.Current.Session, started: m.cfg.Now(), Form: panel.Form{Do: a.Do, Item: a.Item, Lang: m.language(who)}}
 	name := m.name(who)
 	switch a.Do {
 	case "report":
@@ -65,7 +65,7 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 			return panel.Form{}, panel.NotNow
 		}
 		f.by, f.endorser, f.session, f.since = w.By, w.Endorser, w.Session, w.Since
-		f.Parts, f.Minutes, f.Title = true, minutesOf(w, m.Now()), panel.WhatWasDone(m.name(w.By))
+		f.Parts, f.Minutes, f.Title = true, minutesOf(w, m.cfg.Now()), panel.WhatWasDone(m.name(w.By))
 		f.Items = m.kinds(mach)
 	default:
 		return panel.Form{}, panel.NotWhat
@@ -75,7 +75,7 @@ func (m *Machine) open(a panel.Ask) (panel.Form, error) {
 	}
 	b := make([]byte, 16)
 	rand.Read(b)
-	f.Token, f.Ends, f.At = hex.EncodeToString(b), m.Now().Add(formLife), m.desk.nth
+	f.Token, f.Ends, f.At = hex.EncodeToString(b), m.cfg.Now().Add(formLife), m.desk.nth
 	f.opener = who
 	if !m.keepForm(f) {
 		return panel.Form{}, panel.TooManyForms
@@ -107,7 +107,7 @@ func (m *Machine) keepForm(f form) bool {
 
 // dropOld drops the forms whose time is over.
 func (m *Machine) dropOld() {
-	m.forms = slices.DeleteFunc(m.forms, func(f form) bool { return !m.Now().Before(f.Ends) })
+	m.forms = slices.DeleteFunc(m.forms, func(f form) bool { return !m.cfg.Now().Before(f.Ends) })
 }
 
 func (m *Machine) useUp(token string) {
@@ -154,7 +154,7 @@ func (m *Machine) recordForm(ctx context.Context, f form, e panel.Entry) error {
 	if err := m.keepPhoto(e); err != nil {
 		return err
 	}
-	n := m.Journal.Len()
+	n := m.cfg.Journal.Len()
 	switch f.Do {
 	case "log":
 		id := m.attestID(e.Item)
@@ -183,7 +183,7 @@ func (m *Machine) mayReport(who reportKey) bool {
 	if m.reports == nil {
 		m.reports = map[reportKey][]time.Time{}
 	}
-	now := m.Now()
+	now := m.cfg.Now()
 	m.reports[who] = slices.DeleteFunc(m.reports[who], func(at time.Time) bool { return now.Sub(at) >= reportsIn })
 	if len(m.reports[who]) >= reportsMax {
 		return false
@@ -206,7 +206,7 @@ func (m *Machine) tagFor(f form, e panel.Entry) session.Tag {
 	if f.Do == "report" {
 		id = "danger-" + string(f.by)
 	}
-	return session.Tag{ID: id, By: f.by, Role: f.role, Reason: cut(reason, 120), Since: m.Now()}
+	return session.Tag{ID: id, By: f.by, Role: f.role, Reason: cut(reason, 120), Since: m.cfg.Now()}
 }
 
 // cut bounds a text in bytes, at a whole character.
@@ -232,7 +232,7 @@ func (m *Machine) kinds(mach *policy.Machine) []panel.Choice {
 	for _, x := range mach.Interventions {
 		out = append(out, panel.Choice{ID: x.ID, Label: x.Name})
 	}
-	for _, k := range m.Roster.Policy.InterventionKinds(m.Machine) {
+	for _, k := range m.cfg.Roster.Policy.InterventionKinds(m.cfg.Machine) {
 		if !has(mach.Interventions, k) {
 			out = append(out, panel.Choice{ID: k, Label: mach.KindName(k)})
 		}

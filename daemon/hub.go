@@ -25,17 +25,17 @@ type HubHealth struct {
 // followHub looks at the way to the hub, and logs when an acknowledgement becomes overdue, for another reason, and
 // when it comes.
 func (m *Machine) followHub() {
-	if m.HubHealth == nil {
+	if m.cfg.HubHealth == nil {
 		return
 	}
-	h, was := m.HubHealth(), m.hub
+	h, was := m.cfg.HubHealth(), m.hub
 	m.hub = h
-	m.Panel.Hub(h.Acknowledges)
+	m.cfg.Panel.Hub(h.Acknowledges)
 	switch {
 	case h.Overdue && (!was.Overdue || h.Why != was.Why):
-		m.Logger.Warn("hub does not acknowledge", "for", h.Owed.Round(time.Second), "why", h.Why, "detail", h.Detail)
+		m.cfg.Logger.Warn("hub does not acknowledge", "for", h.Owed.Round(time.Second), "why", h.Why, "detail", h.Detail)
 	case was.Overdue && !h.Overdue:
-		m.Logger.Info("hub acknowledges again")
+		m.cfg.Logger.Info("hub acknowledges again")
 	}
 }
 

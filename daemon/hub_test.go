@@ -21,7 +21,7 @@ func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
 	b := newBench(t)
 	var h HubHealth
 	p := &post{}
-	b.HubHealth, b.Uplink = func() HubHealth { return h }, p
+	b.cfg.HubHealth, b.cfg.Uplink = func() HubHealth { return h }, p
 	since := b.now.Add(-time.Minute)
 	for _, c := range []struct {
 		name  string
@@ -39,7 +39,7 @@ func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
 	} {
 		h = c.h
 		b.show()
-		v := b.Panel.Current()
+		v := b.cfg.Panel.Current()
 		if v.Hub != c.h.Acknowledges || v.Note.EN != c.note {
 			t.Errorf("%s: panel says hub %t, note %q", c.name, v.Hub, v.Note.EN)
 		}
@@ -62,7 +62,7 @@ func TestOverdueAcknowledgementIsSaidOnPanelStatusAndMQTT(t *testing.T) {
 func TestStateNamesTheScreenThatIsSilent(t *testing.T) {
 	b := newBench(t)
 	p := &post{}
-	b.Uplink = p
+	b.cfg.Uplink = p
 	near, far := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.168.1.40")
 	for _, c := range []struct {
 		screens []panel.Screen

@@ -18,7 +18,7 @@ import (
 func TestCardThatLeftItsSlotWhileTheLoopWasHeldUpEndsItsSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.state.ReaderDown = false
+		b.state.Holds.ReaderDown = false
 		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
 		u, _ := rfid.ParseUID(lea)
 		before, left := time.Now().Add(-time.Second), time.Now().Add(time.Second)
@@ -43,7 +43,7 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 	}{"the same, seen anew": {lea, false, true}, "the same, there all the time": {lea, true, true}, "another, there all the time": {zoe, true, false},
 		"a stranger's, there all the time": {"DEADBEEF", true, false}, "another, put in": {zoe, false, false}} {
 		b := newBench(t)
-		b.state.ReaderDown = false
+		b.state.Holds.ReaderDown = false
 		b.proves(lea, 0)
 		b.now = b.now.Add(10 * time.Second)
 		u, _ := rfid.ParseUID(x.card)
@@ -53,7 +53,7 @@ func TestAnotherCardInTheSlotEndsTheSession(t *testing.T) {
 		}
 	}
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	u, _ := rfid.ParseUID(lea)
 	b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Slot: true, Lies: true, At: time.Now()}})
 	if b.relay {
@@ -77,10 +77,10 @@ func (s slow) Append(r session.Record, f map[string][]byte) error {
 func TestStartThatTookTooLongToRecordClosesNoRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.state.ReaderDown = false
-		b.Journal = slow{b.notes, stale + 500*time.Millisecond}
+		b.state.Holds.ReaderDown = false
+		b.cfg.Journal = slow{b.notes, stale + 500*time.Millisecond}
 		b.wants(b.proves(lea, 0), "session-start relay off session-end [refused]")
-		b.Journal = slow{b.notes, stale - 500*time.Millisecond}
+		b.cfg.Journal = slow{b.notes, stale - 500*time.Millisecond}
 		b.now = b.now.Add(time.Hour)
 		b.proves(lea, 0)
 		if !b.relay {
@@ -91,7 +91,7 @@ func TestStartThatTookTooLongToRecordClosesNoRelay(t *testing.T) {
 
 // The wall clock may be set back by hours while the loop hangs: what counts is time that passed.
 func TestDeadLoopIsNotAliveByTheWallClock(t *testing.T) {
-	m := New(Parts{})
+	m := New(Config{})
 	m.born = m.born.Add(-2 * hang) // the monotonic reading goes along
 	if m.Alive() {
 		t.Error("the loop has not turned for two seconds")
@@ -109,7 +109,7 @@ func TestDeadLoopIsNotAliveByTheWallClock(t *testing.T) {
 // The wait has run out and the tick has not said so: the second tap's card is another one than the first's.
 func TestStrengthOfACardDoesNotOutliveItsWait(t *testing.T) {
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	b.wants(b.proves(jules, rfid.AES), "[awaiting]")
 	b.now = b.now.Add(session.AwaitFor) // no tick yet
 	b.proves(jules, rfid.NumberOnly)    // a copy of Jules' number
@@ -123,7 +123,7 @@ func TestTagWithALongNameIsNoPoison(t *testing.T) {
 	b := newBench(t)
 	if rep := b.order(t.Context(), control.Request{Do: "tag", Tag: strings.Repeat("x", 9000), Reason: "courroie"}, ""); rep.OK ||
 		!rep.Wrong ||
-		len(b.state.Tags) > 0 {
+		len(b.state.Holds.Tags) > 0 {
 		t.Errorf("%+v", rep)
 	}
 }
@@ -133,7 +133,7 @@ func TestTagWithALongNameIsNoPoison(t *testing.T) {
 func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.state.ReaderDown = false
+		b.state.Holds.ReaderDown = false
 		u, _ := rfid.ParseUID(lea)
 		says := func(x rfid.Tap) {
 			time.Sleep(2 * time.Second)
@@ -168,10 +168,10 @@ func TestCardLeftInItsSlotStartsNothingByItself(t *testing.T) {
 // ends, nothing is on in between, strangers fill no journal, and the next member finds a machine that works.
 func TestThousandTapsAMinuteLeaveTheMachineInOrder(t *testing.T) {
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	cards := []string{lea, zoe, "DEADBEEF", malik, lea, "DEADBEEF", jules, karim}
 	before, strangers, noted := len(b.notes.said), 0, 0
-	b.Journal = hears{b.notes, func(r session.Record) {
+	b.cfg.Journal = hears{b.notes, func(r session.Record) {
 		if r.Kind == wire.Refused && r.Member == "" {
 			noted++
 		}
@@ -180,7 +180,7 @@ func TestThousandTapsAMinuteLeaveTheMachineInOrder(t *testing.T) {
 		b.now = b.now.Add(60 * time.Millisecond)
 		u, _ := rfid.ParseUID(cards[n%len(cards)])
 		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u}})
-		if v := b.Panel.Current(); v.Sign == panel.SignUnknown {
+		if v := b.cfg.Panel.Current(); v.Sign == panel.SignUnknown {
 			strangers++
 		}
 	}

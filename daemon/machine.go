@@ -44,8 +44,8 @@ type Signal struct {
 	Why  string
 }
 
-// Parts are the rooms and the facts of one machine. All but Uplink, Roster and Logger are required.
-type Parts struct {
+// Config is what one machine works with. All but Uplink, Roster and Logger are required.
+type Config struct {
 	Site    policy.SiteID
 	Machine policy.MachineID
 	Now     func() time.Time
@@ -95,7 +95,7 @@ type Parts struct {
 
 // Machine walks taps through the rooms. Make one with New, and Run it once.
 type Machine struct {
-	Parts
+	cfg      Config
 	state    session.State
 	relay    bool
 	hub      HubHealth // as followHub saw it last
@@ -152,7 +152,7 @@ type ask struct {
 }
 
 // New makes a machine that is off.
-func New(p Parts) *Machine {
+func New(p Config) *Machine {
 	if p.Logger == nil {
 		p.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -162,17 +162,17 @@ func New(p Parts) *Machine {
 	if p.RemovedTags == nil {
 		p.RemovedTags = map[string]bool{}
 	}
-	m := &Machine{Parts: p, born: time.Now(), practice: p.Practice, owed: map[string]policy.Practice{},
+	m := &Machine{cfg: p, born: time.Now(), practice: p.Practice, owed: map[string]policy.Practice{},
 		rosters: make(chan *roster.Roster), asks: make(chan ask)}
 	if p.Done == nil {
-		m.Done = map[string]policy.Done{}
+		m.cfg.Done = map[string]policy.Done{}
 	}
 	var owed []session.Record
 	for _, o := range p.Owed {
 		owed, m.owed[o.Record.Session] = append(owed, o.Record), o.Practice
 	}
 	m.state = session.Restore(p.Tags, owed...)
-	m.state.ReaderDown, m.state.Ran = p.Reader, p.Ran
+	m.state.Holds.ReaderDown, m.state.Runtime.Ran = p.Reader, p.Ran
 	return m
 }
 
@@ -209,9 +209,9 @@ func (m *Machine) Run(ctx context.Context, tick time.Duration) error {
 			m.step(context.WithoutCancel(ctx), session.Shutdown{})
 			m.dropUnsigned(func(unsignedForm) bool { return true })
 			return ctx.Err()
-		case e := <-m.Taps:
+		case e := <-m.cfg.Taps:
 			m.readerSays(ctx, e)
-		case s := <-m.Signals:
+		case s := <-m.cfg.Signals:
 			m.signal(ctx, s)
 		case r := <-m.rosters:
 			m.take(ctx, r)
@@ -285,15 +285,15 @@ func (m *Machine) within(ctx context.Context, do func(context.Context) control.R
 }
 
 func (m *Machine) take(ctx context.Context, r *roster.Roster) {
-	m.Roster, m.reported = r, nil
+	m.cfg.Roster, m.reported = r, nil
 	m.renamed()
 	m.step(ctx, session.Tick{})
 	m.note(ctx, wire.BundleTaken, wire.BundleBody{Version: r.Version})
-	withdrawn := !m.welcome(m.state.Member) || !m.welcome(m.state.Holder()) || m.usesRefusedCard()
+	withdrawn := !m.welcome(m.state.Current.Member) || !m.welcome(m.state.Holder()) || m.usesRefusedCard()
 	if m.state.Running() && m.state.Phase != session.Finishing && withdrawn {
-		m.Logger.Warn("the session ends: the new bundle lacks who answers for it, or blocks their card")
+		m.cfg.Logger.Warn("the session ends: the new bundle lacks who answers for it, or blocks their card")
 		if m.step(ctx, session.Stop{Finish: true}); !m.state.Running() {
-			m.Panel.Flash(panel.Withdrawn(), flash)
+			m.cfg.Panel.Flash(panel.Withdrawn(), flash)
 		}
 	}
 	m.show()
@@ -319,12 +319,12 @@ func (m *Machine) note(ctx context.Context, kind wire.Kind, body any) {
 }
 
 func (m *Machine) renamed() {
-	if m.Roster == nil {
+	if m.cfg.Roster == nil {
 		return
 	}
-	if mach, ok := m.Roster.Policy.Machine(m.Machine); ok {
-		m.Panel.Rename(mach.Name, m.Roster.Policy.Language, m.Roster.Policy.Zone, m.Roster.Policy.Look)
-		m.Panel.Plain(mach.Plain)
+	if mach, ok := m.cfg.Roster.Policy.Machine(m.cfg.Machine); ok {
+		m.cfg.Panel.Rename(mach.Name, m.cfg.Roster.Policy.Language, m.cfg.Roster.Policy.Zone, m.cfg.Roster.Policy.Look)
+		m.cfg.Panel.Plain(mach.Plain)
 	}
 }
 
@@ -344,10 +344,10 @@ func (m *Machine) signal(ctx context.Context, s Signal) {
 	case s.What == "dropped": // the lease was missed: the session is over, the machine is not broken
 		m.relay = false
 		if m.state.Running() {
-			name := m.name(m.state.Member)
+			name := m.name(m.state.Current.Member)
 			m.step(ctx, session.FaultRaised{What: session.Lease, Why: why(s.Why)})
 			m.step(ctx, session.FaultCleared{What: session.Lease})
-			m.Panel.Flash(panel.CutShort(name), time.Minute)
+			m.cfg.Panel.Flash(panel.CutShort(name), time.Minute)
 		}
 	default:
 		m.relay = false
@@ -360,10 +360,10 @@ var holds = []session.FaultKind{session.EStop, session.Door, session.Contactor}
 
 // speak is a text in the site's language.
 func (m *Machine) speak(t policy.Text) string {
-	if m.Roster == nil {
+	if m.cfg.Roster == nil {
 		return t.FR
 	}
-	return t.In(m.Roster.Policy.Language)
+	return t.In(m.cfg.Roster.Policy.Language)
 }
 
 // why is an unasked opening in words: what the guard said is its reason's name.
@@ -384,7 +384,7 @@ func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 	case e.Unread.Why != "":
 		m.sawUnread(e.Unread)
 	case e.Err != nil:
-		m.Logger.Warn("the reader does not answer", "why", e.Err)
+		m.cfg.Logger.Warn("the reader does not answer", "why", e.Err)
 		m.step(ctx, session.Reader{Why: e.Err.Error()})
 	case !e.Alive:
 		m.step(ctx, session.Reader{})
@@ -397,11 +397,11 @@ func (m *Machine) readerSays(ctx context.Context, e rfid.Event) {
 // tapped takes what a reader says of a card: it was presented, put into the reader's slot, or taken out of it.
 func (m *Machine) tapped(ctx context.Context, x rfid.Tap) {
 	if late := time.Since(x.At); !x.Away && !x.At.IsZero() && late > stale {
-		m.Logger.Warn("a tap came too late to mean anything", "after", late.Round(time.Millisecond))
+		m.cfg.Logger.Warn("a tap came too late to mean anything", "after", late.Round(time.Millisecond))
 		return
 	}
 	if x.Unproven != nil {
-		m.Logger.Warn("a card did not prove itself", "why", x.Unproven)
+		m.cfg.Logger.Warn("a card did not prove itself", "why", x.Unproven)
 	}
 	if x.Away { // a reader says so once: however late, an empty slot is empty
 		m.step(ctx, session.Removed{Card: x.UID, Member: m.memberOf(x.UID), At: x.At})

@@ -13,10 +13,10 @@ import (
 
 // refused finds a card that the site refuses.
 func (m *Machine) refused(uid rfid.UID) (roster.RefusedCard, bool) {
-	if m.Roster == nil {
+	if m.cfg.Roster == nil {
 		return roster.RefusedCard{}, false
 	}
-	return m.Roster.Refused(uid)
+	return m.cfg.Roster.Refused(uid)
 }
 
 // refuseCard answers a card that the site refuses. Whoever holds it learns nothing but that, and stands at the
@@ -25,20 +25,20 @@ func (m *Machine) refuseCard(ctx context.Context, c roster.RefusedCard, card pol
 	q := m.question(c.Person.Member, nil, policy.NoRole)
 	q.Card, q.CardState = card, c.State
 	m.left()
-	before := m.Journal.Len()
+	before := m.cfg.Journal.Len()
 	d, basis := m.judge(q)
 	m.step(ctx, session.RefusedCard{Member: c.Person.Member.ID, State: c.State, Since: c.Since, Decision: d, Basis: basis})
-	if c.State.Alerts() && m.Journal.Len() > before {
-		m.Logger.Warn("refused card tapped", "state", c.State.String(), "member", c.Person.Member.ID)
+	if c.State.Alerts() && m.cfg.Journal.Len() > before {
+		m.cfg.Logger.Warn("refused card tapped", "state", c.State.String(), "member", c.Person.Member.ID)
 	}
 }
 
 // cardRefused is what the panel says of it.
 func (m *Machine) cardRefused(d policy.Decision) panel.View {
-	if m.Roster == nil {
+	if m.cfg.Roster == nil {
 		return m.withoutList()
 	}
-	said := policy.Explain(m.Roster.Policy, m.question(nil, nil, policy.NoRole), d)
+	said := policy.Explain(m.cfg.Roster.Policy, m.question(nil, nil, policy.NoRole), d)
 	return panel.Refused(policy.CardBlocked, said.Fact, said.Next)
 }
 
@@ -57,12 +57,12 @@ func (m *Machine) membershipNote() policy.Text {
 	if !m.state.Running() {
 		return policy.Text{}
 	}
-	p, known := m.person(m.state.Member)
+	p, known := m.person(m.state.Current.Member)
 	if !known {
 		return policy.Text{}
 	}
-	rule, zone, c := m.Roster.Policy.Membership, m.Roster.Policy.Zone, m.clock()
-	switch state, last := m.Roster.Policy.MembershipOf(m.question(p.Member, nil, policy.NoRole)); state {
+	rule, zone, c := m.cfg.Roster.Policy.Membership, m.cfg.Roster.Policy.Zone, m.clock()
+	switch state, last := m.cfg.Roster.Policy.MembershipOf(m.question(p.Member, nil, policy.NoRole)); state {
 	case policy.EndsSoon:
 		return c.MembershipUntil(last.Noon(zone))
 	case policy.InGrace:

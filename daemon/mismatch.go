@@ -41,13 +41,13 @@ func (m *Machine) journalTrouble() string {
 	if d := m.damage.Load(); d != nil {
 		return *d
 	}
-	if m.Awaits {
+	if m.cfg.Awaits {
 		return m.newJournalTrouble()
 	}
 	if x := m.mismatch.Load(); x != nil {
 		return fmt.Sprintf("the hub holds %d records of another state of this journal, which has %d: tags may be missing; "+
 			"restart the daemon (sudo systemctl restart portillond@%s): it keeps this journal under another name and begins a new one; then at the hub: %s",
-			x.Hub, x.Here, m.Machine, ReplaceCommand(m.Machine))
+			x.Hub, x.Here, m.cfg.Machine, ReplaceCommand(m.cfg.Machine))
 	}
 	return ""
 }
@@ -56,7 +56,7 @@ func (m *Machine) journalNote() policy.Text {
 	switch {
 	case m.damage.Load() != nil:
 		return panel.DamagedJournal()
-	case m.Awaits:
+	case m.cfg.Awaits:
 		return panel.NewJournal()
 	case m.mismatch.Load() != nil:
 		return panel.OlderJournal()
@@ -72,12 +72,12 @@ func (m *Machine) tagMismatch(ctx context.Context) {
 		m.awaitRestore()
 	}
 	m.tagNewJournal(ctx)
-	if x == nil || x.New && !m.Restored {
+	if x == nil || x.New && !m.cfg.Restored {
 		return
 	}
 	id := fmt.Sprint(tagOlder, x.Hub)
-	if m.hangs(id) || m.RemovedTags[id] {
+	if m.hangs(id) || m.cfg.RemovedTags[id] {
 		return
 	}
-	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.OlderJournalTag()), Since: m.Now()}})
+	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.OlderJournalTag()), Since: m.cfg.Now()}})
 }

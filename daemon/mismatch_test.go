@@ -19,8 +19,8 @@ func TestOlderJournalTagsTheMachineOutUntilAMaintainerTakesItOff(t *testing.T) {
 	}
 	turn(92)
 	b.wants(b.tap(lea), "refused [tagged]")
-	if !b.hangs("journal-older-92") || b.Panel.Current().Note != panel.OlderJournal() {
-		t.Errorf("tags %+v, note %+v", b.state.Tags, b.Panel.Current().Note)
+	if !b.hangs("journal-older-92") || b.cfg.Panel.Current().Note != panel.OlderJournal() {
+		t.Errorf("tags %+v, note %+v", b.state.Holds.Tags, b.cfg.Panel.Current().Note)
 	}
 	if s := b.status(); !strings.Contains(s.JournalDamage, "the hub holds 92 records") {
 		t.Errorf("%q", s.JournalDamage)
@@ -41,8 +41,8 @@ func TestDamageOfTheJournalIsSaidWhileTheMachineWorks(t *testing.T) {
 	b := newBench(t)
 	b.SetJournalDamage("page 7")
 	b.show()
-	if b.Panel.Current().Note != panel.DamagedJournal() || b.status().JournalDamage != "page 7" {
-		t.Errorf("%+v, %q", b.Panel.Current().Note, b.status().JournalDamage)
+	if b.cfg.Panel.Current().Note != panel.DamagedJournal() || b.status().JournalDamage != "page 7" {
+		t.Errorf("%+v, %q", b.cfg.Panel.Current().Note, b.status().JournalDamage)
 	}
 	b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	b.step(t.Context(), session.Stop{})

@@ -25,12 +25,12 @@ func TestInputsThatHoldTheRelayClearTheirFault(t *testing.T) {
 		b := benchOf(t, members)
 		b.tap(lea)
 		b.signal(t.Context(), Signal{What: input, On: true})
-		if b.state.Phase != session.Fault || b.relay || !slices.Equal(faultNames(b.state.Faults), []string{input}) {
-			t.Errorf("%s: phase %v, relay %v, faults %v", input, b.state.Phase, b.relay, b.state.Faults)
+		if b.state.Phase != session.Fault || b.relay || !slices.Equal(faultNames(b.state.Holds.Faults), []string{input}) {
+			t.Errorf("%s: phase %v, relay %v, faults %v", input, b.state.Phase, b.relay, b.state.Holds.Faults)
 		}
 		b.signal(t.Context(), Signal{What: input})
-		if len(b.state.Faults) != 0 || b.relay || b.state.Running() {
-			t.Errorf("%s released: faults %v, relay %v", input, b.state.Faults, b.relay)
+		if len(b.state.Holds.Faults) != 0 || b.relay || b.state.Running() {
+			t.Errorf("%s released: faults %v, relay %v", input, b.state.Holds.Faults, b.relay)
 		}
 	}
 }
@@ -41,17 +41,17 @@ func TestContactorThatFollowsAgainLeavesItsTag(t *testing.T) {
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "contactor", On: true})
 	b.signal(t.Context(), Signal{What: "contactor"})
-	if len(b.state.Faults) != 0 || len(b.state.Tags) != 1 || b.state.Tags[0].ID != "contactor" || b.relay {
-		t.Errorf("faults %v, tags %+v, relay %v", b.state.Faults, b.state.Tags, b.relay)
+	if len(b.state.Holds.Faults) != 0 || len(b.state.Holds.Tags) != 1 || b.state.Holds.Tags[0].ID != "contactor" || b.relay {
+		t.Errorf("faults %v, tags %+v, relay %v", b.state.Holds.Faults, b.state.Holds.Tags, b.relay)
 	}
 }
 
 // A number can be copied. Where the machine asks for more, a number alone opens no form and takes no visitor's name.
 func TestCardThatProvesTooLittleLeavesNobodyAtTheMachine(t *testing.T) {
 	b := strongBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	b.proves(karim, rfid.NumberOnly)
-	if d := b.Panel.Current().Desk; d != nil {
+	if d := b.cfg.Panel.Current().Desk; d != nil {
 		t.Errorf("the panel greets %q after a number alone", d.Name)
 	}
 	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReport) {
@@ -65,7 +65,7 @@ func TestCardThatProvesTooLittleLeavesNobodyAtTheMachine(t *testing.T) {
 		t.Errorf("%s stands at the machine after a number alone", who)
 	}
 	b.proves(karim, rfid.AES)
-	if d := b.Panel.Current().Desk; d == nil || d.Name != "Karim" {
+	if d := b.cfg.Panel.Current().Desk; d == nil || d.Name != "Karim" {
 		t.Errorf("after a proven card: %+v", d)
 	}
 }
@@ -117,10 +117,10 @@ func TestExpiredBadgeIsToldWhoCanHelpToday(t *testing.T) {
 	b.now = b.now.Add(5 * time.Minute)
 	for card, sign := range map[string]string{malik: "refused [expired]", zoe: "refused [refused]"} {
 		b.wants(b.tap(card), sign)
-		if v := b.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
+		if v := b.cfg.Panel.Current(); !strings.Contains(v.Next.FR, "Karim") {
 			t.Errorf("%s is told %q", card, v.Next.FR)
 		}
-		b.Panel.Settle()
+		b.cfg.Panel.Settle()
 	}
 }
 

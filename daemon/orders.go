@@ -38,7 +38,7 @@ func (m *Machine) obey(ctx context.Context, c wire.Command) (rep control.Reply) 
 	switch {
 	case c.Do == "tag" && m.hangs(c.TagID()):
 		return control.Reply{OK: true}
-	case c.Do == "tag" && m.RemovedTags[c.TagID()]:
+	case c.Do == "tag" && m.cfg.RemovedTags[c.TagID()]:
 		return control.Reply{Error: fmt.Sprintf("the tag %.64s was taken off at the machine; a new tag needs a new id", c.TagID())}
 	case c.Do == "untag":
 		rep = control.Reply{Error: "a tag cannot be taken off from the hub; a maintainer takes it off at the machine"}
@@ -60,7 +60,7 @@ const refusalsMost = 8
 
 // worthARecord reports whether a refusal is the first of its kind for a while.
 func (m *Machine) worthARecord(refusal string) bool {
-	now := m.Now()
+	now := m.cfg.Now()
 	maps.DeleteFunc(m.refusals, func(_ string, at time.Time) bool { return now.Sub(at).Abs() >= refusalEvery })
 	if _, recent := m.refusals[refusal]; recent || len(m.refusals) >= refusalsMost {
 		return false
@@ -94,7 +94,7 @@ func (m *Machine) order(ctx context.Context, r control.Request, id string) contr
 	case "untag":
 		return m.orderUntag(ctx, r.Tag)
 	case "stop":
-		if m.state.Session == "" {
+		if m.state.Current.Session == "" {
 			return control.Reply{OK: true, FR: "Aucune session n’est en cours", EN: "No session is running"}
 		}
 		m.step(ctx, session.Stop{})
@@ -109,7 +109,7 @@ func (m *Machine) order(ctx context.Context, r control.Request, id string) contr
 
 // said is the panel's sentence as the answer.
 func (m *Machine) said(ok bool) control.Reply {
-	v := m.Panel.Current()
+	v := m.cfg.Panel.Current()
 	join := func(a, b string) string {
 		if b == "" {
 			return a
@@ -128,9 +128,9 @@ func (m *Machine) orderTap(ctx context.Context, card string) control.Reply {
 		m.typedPart = c.Number
 		defer func() { m.typedPart = rfid.UID{} }()
 	}
-	m.Panel.Settle()
+	m.cfg.Panel.Settle()
 	m.tap(ctx, rfid.Tap{UID: c.Number})
-	sign := m.Panel.Current().Sign
+	sign := m.cfg.Panel.Current().Sign
 	if sign == panel.SignReading { // the card was read before: the machine's state answers
 		sign = m.phase().Sign
 	}
@@ -153,16 +153,16 @@ func (m *Machine) orderRole(ctx context.Context, name string) control.Reply {
 }
 
 func (m *Machine) choose(ctx context.Context, role policy.Role) bool {
-	if m.Roster == nil || m.state.Session == "" {
+	if m.cfg.Roster == nil || m.state.Current.Session == "" {
 		return false
 	}
-	p, ok := m.Roster.Person(m.state.Member)
+	p, ok := m.cfg.Roster.Person(m.state.Current.Member)
 	if !ok {
 		return false
 	}
 	d, basis := m.judge(m.question(m.withPractice(p.Member), nil, role))
 	m.step(ctx, session.ChooseRole{Decision: d, Basis: basis})
-	return m.state.Role == role
+	return m.state.Current.Role == role
 }
 
 func (m *Machine) orderTag(ctx context.Context, r control.Request, id string) control.Reply {
@@ -182,11 +182,11 @@ func (m *Machine) orderTag(ctx context.Context, r control.Request, id string) co
 		id = r.Tag
 	}
 	if id == "" {
-		id = m.NewID()
+		id = m.cfg.NewID()
 	}
-	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: r.Reason, Since: m.Now()}, Now: r.Now})
+	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: r.Reason, Since: m.cfg.Now()}, Now: r.Now})
 	if !m.hangs(id) {
-		return control.Reply{Error: fmt.Sprintf("too many tags hang on this machine: %d", len(m.state.Tags)), Hint: "take one off first"}
+		return control.Reply{Error: fmt.Sprintf("too many tags hang on this machine: %d", len(m.state.Holds.Tags)), Hint: "take one off first"}
 	}
 	if m.state.Running() {
 		t := panel.TagWaits()
@@ -196,7 +196,7 @@ func (m *Machine) orderTag(ctx context.Context, r control.Request, id string) co
 }
 
 func (m *Machine) orderUntag(ctx context.Context, id string) control.Reply {
-	tags := m.state.Tags
+	tags := m.state.Holds.Tags
 	if id == "" && len(tags) == 1 {
 		id = tags[0].ID
 	}
@@ -214,22 +214,22 @@ func (m *Machine) orderUntag(ctx context.Context, id string) control.Reply {
 
 // hangs reports whether a tag hangs on the machine.
 func (m *Machine) hangs(id string) bool {
-	return slices.ContainsFunc(m.state.Tags, func(t session.Tag) bool { return t.ID == id })
+	return slices.ContainsFunc(m.state.Holds.Tags, func(t session.Tag) bool { return t.ID == id })
 }
 
 func (m *Machine) orderLog(ctx context.Context, r control.Request) control.Reply {
 	if m.state.Phase != session.Maintenance {
 		return control.Reply{Error: "no maintainer is at work here", Hint: "an intervention is logged under a maintainer's tap"}
 	}
-	if kinds := m.Roster.Policy.InterventionKinds(m.Machine); !slices.Contains(kinds, r.Kind) {
+	if kinds := m.cfg.Roster.Policy.InterventionKinds(m.cfg.Machine); !slices.Contains(kinds, r.Kind) {
 		return control.Reply{Wrong: true, Error: fmt.Sprintf("the kind %q is not one of this machine's", r.Kind), Hint: "one of: " + strings.Join(kinds, ", ")}
 	}
 	if r.Minute < 0 || r.Minute > 24*60 || len(r.Note) > 500 {
 		return control.Reply{Wrong: true, Error: "minutes go from 0 to 1440, a note has at most 500 bytes"}
 	}
-	before := m.Journal.Len()
+	before := m.cfg.Journal.Len()
 	m.step(ctx, session.Log{What: r.Kind, Minutes: r.Minute, Note: r.Note, ID: m.attestID(r.Kind)})
-	if m.Journal.Len() == before {
+	if m.cfg.Journal.Len() == before {
 		return control.Reply{Error: "the journal did not take the intervention"}
 	}
 	m.upkeep(ctx)
@@ -254,30 +254,30 @@ func tagLines(tags []session.Tag) []string {
 
 func (m *Machine) status() control.Status {
 	s := m.state
-	out := control.Status{Site: string(m.Site), Machine: string(m.Machine), Phase: s.Phase.String(), Relay: m.relay,
-		Session: s.Session, Member: string(s.Member), Supervisor: string(s.Supervisor), Assistant: string(s.Assistant),
-		Since: m.siteTime(m.wall(s.Since)), Until: m.siteTime(m.wall(s.Until)), Tags: tagLines(s.Tags), Faults: faultNames(s.Faults), Reader: m.Reader && !s.ReaderDown, NoReader: !m.Reader, Alone: m.Uplink == nil,
-		Clock: string(wire.ClockUntrusted), Journal: m.Journal.Len()}
-	if s.Role != policy.NoRole {
-		out.Role = s.Role.String()
+	out := control.Status{Site: string(m.cfg.Site), Machine: string(m.cfg.Machine), Phase: s.Phase.String(), Relay: m.relay,
+		Session: s.Current.Session, Member: string(s.Current.Member), Supervisor: string(s.Current.Supervisor), Assistant: string(s.Current.Assistant),
+		Since: m.siteTime(m.wall(s.Current.Since)), Until: m.siteTime(m.wall(s.Current.Until)), Tags: tagLines(s.Holds.Tags), Faults: faultNames(s.Holds.Faults), Reader: m.cfg.Reader && !s.Holds.ReaderDown, NoReader: !m.cfg.Reader, Alone: m.cfg.Uplink == nil,
+		Clock: string(wire.ClockUntrusted), Journal: m.cfg.Journal.Len()}
+	if s.Current.Role != policy.NoRole {
+		out.Role = s.Current.Role.String()
 	}
-	if m.Trusted() {
+	if m.cfg.Trusted() {
 		out.Clock = string(wire.ClockTrusted)
 	}
-	if m.Roster != nil {
-		out.Bundle = m.Roster.Version
-		for _, d := range m.Roster.Denied {
+	if m.cfg.Roster != nil {
+		out.Bundle = m.cfg.Roster.Version
+		for _, d := range m.cfg.Roster.Denied {
 			out.Denied = append(out.Denied, fmt.Sprintf("%s: %v", d.Member, d.Why))
 		}
 	}
-	if out.JournalDamage = m.journalTrouble(); m.Awaits {
-		out.NewJournal = string(m.Journal.Generation())
+	if out.JournalDamage = m.journalTrouble(); m.cfg.Awaits {
+		out.NewJournal = string(m.cfg.Journal.Generation())
 	}
 	out.BundleDamage, out.Screens = m.damagedBundle(), m.screenStatus()
 	m.hubStatus(&out)
 	out.BundleRefused = m.refusedBundle()
-	if m.Acked != nil {
-		out.Acked = m.Acked()
+	if m.cfg.Acked != nil {
+		out.Acked = m.cfg.Acked()
 	}
 	return out
 }

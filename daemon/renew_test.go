@@ -55,7 +55,7 @@ func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 	} {
 		u, _ := rfid.ParseUID(lea)
 		b := newBench(t)
-		b.state.ReaderDown = false
+		b.state.Holds.ReaderDown = false
 		b.wants(b.proves(lea, 0), "session-start RELAY ON [on]")
 		b.take(t.Context(), r)
 		if !b.relay {
@@ -65,7 +65,7 @@ func TestCardThatWasReplacedDuringItsSessionStillEndsIt(t *testing.T) {
 		b.wants(b.proves(lea, 0), map[string]string{"nobody's": "refused [unknown]", "Zoé's": "refused [refused]"}[name])
 
 		b = newBench(t)
-		b.state.ReaderDown = false
+		b.state.Holds.ReaderDown = false
 		b.proves(lea, 0)
 		b.take(t.Context(), r)
 		b.readerSays(t.Context(), rfid.Event{Alive: true, Tap: rfid.Tap{UID: u, Away: true}})
@@ -88,7 +88,7 @@ func TestMentorsReplacedCardStillEndsTheSession(t *testing.T) {
 		}
 	}
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	b.proves(jules, 0)
 	b.proves(karim, 0)
 	b.take(t.Context(), r)
@@ -116,8 +116,8 @@ func TestLearnerWhoWaitedEndsNobodysSession(t *testing.T) {
 	b.tap(jules)
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	b.take(t.Context(), renewed(t, `cards: ["01000734E0"]`, other, `cards: ["4400C81D93"]`, `cards: ["01000734E0"]`))
-	if b.wants(b.tap(jules), "assisted [maintenance]"); b.state.Assistant != "m-9d017e" {
-		t.Errorf("Zoé has Jules's old card now, and helps as %s", b.state.Assistant)
+	if b.wants(b.tap(jules), "assisted [maintenance]"); b.state.Current.Assistant != "m-9d017e" {
+		t.Errorf("Zoé has Jules's old card now, and helps as %s", b.state.Current.Assistant)
 	}
 
 	b = newBench(t)
@@ -133,8 +133,8 @@ func TestCardsOfAHandOver(t *testing.T) {
 	b.tap(jules)
 	b.tap(karim)
 	b.tap(ines)
-	if b.state.Supervisor != "m-2dc899" {
-		t.Fatalf("%s answers", b.state.Supervisor)
+	if b.state.Current.Supervisor != "m-2dc899" {
+		t.Fatalf("%s answers", b.state.Current.Supervisor)
 	}
 	b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, other))
 	if b.tap(karim); !b.relay {
@@ -171,7 +171,7 @@ func TestReplacedCardEndsAJobThatIsBeingFinished(t *testing.T) {
 // card, and its session goes on; once that is ended from elsewhere, the card starts nothing in its new member's name.
 func TestReassignedCardInItsSlotStartsNothing(t *testing.T) {
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	u, _ := rfid.ParseUID(lea)
 	says := func(x rfid.Tap) {
 		b.now = b.now.Add(10 * time.Second)
@@ -181,19 +181,19 @@ func TestReassignedCardInItsSlotStartsNothing(t *testing.T) {
 	says(rfid.Tap{Slot: true})
 	s := strings.Replace(leasCard+" }", leasCard, other, 1)
 	b.take(t.Context(), renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", s))
-	if says(rfid.Tap{Slot: true}); !b.relay || b.state.Member != "m-020dc2" {
-		t.Errorf("seen anew: relay %v, %s", b.relay, b.state.Member)
+	if says(rfid.Tap{Slot: true}); !b.relay || b.state.Current.Member != "m-020dc2" {
+		t.Errorf("seen anew: relay %v, %s", b.relay, b.state.Current.Member)
 	}
 	b.do(control.Request{Do: "stop"})
 	if says(rfid.Tap{Slot: true}); b.relay {
-		t.Errorf("nobody tapped, and the session of %s runs", b.state.Member)
+		t.Errorf("nobody tapped, and the session of %s runs", b.state.Current.Member)
 	}
 }
 
 // Nor does one whose own start came to nothing, for the contactor was not yet open.
 func TestReassignedCardOfAFailedStartStartsNothing(t *testing.T) {
 	b := newBench(t)
-	b.state.ReaderDown = false
+	b.state.Holds.ReaderDown = false
 	u, _ := rfid.ParseUID(lea)
 	says := func() {
 		b.now = b.now.Add(10 * time.Second)
@@ -207,7 +207,7 @@ func TestReassignedCardOfAFailedStartStartsNothing(t *testing.T) {
 		renewed(t, `cards: ["2A00B1C4D7"]`, `cards: ["2A00B1C4D7", "62E3086CED"]`, leasCard+" }", other+" }"),
 	)
 	if says(); b.relay {
-		t.Errorf("nobody tapped, and the session of %s runs", b.state.Member)
+		t.Errorf("nobody tapped, and the session of %s runs", b.state.Current.Member)
 	}
 }
 
@@ -218,8 +218,8 @@ func TestCardOfTheSessionBeforeEndsNothing(t *testing.T) {
 	b.tap(lea)
 	b.tap(karim)
 	b.take(t.Context(), renewed(t, leasCard, other))
-	if b.tap(lea); !b.relay || b.state.Member != "m-be879f" {
-		t.Errorf("%v %s", b.relay, b.state.Member)
+	if b.tap(lea); !b.relay || b.state.Current.Member != "m-be879f" {
+		t.Errorf("%v %s", b.relay, b.state.Current.Member)
 	}
 	if b.tap(karim); b.state.CardsInUse() != nil {
 		t.Error("a card's number is kept for nothing")
@@ -243,7 +243,7 @@ func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
 		if b.relay == c.ends {
 			t.Errorf("%s: relay %v, %s", name, b.relay, b.since(n))
 		}
-		if v := b.Panel.Current(); (v.Line == panel.Withdrawn().Line) != c.ends {
+		if v := b.cfg.Panel.Current(); (v.Line == panel.Withdrawn().Line) != c.ends {
 			t.Errorf("%s: the panel says %q", name, v.Line.EN)
 		}
 	}
@@ -259,7 +259,7 @@ func TestSessionOfSomebodyWhoIsNoMemberAnyMoreEnds(t *testing.T) {
 func TestCardPulledBeforeItsTapWasLookedAtKeepsNoMachineOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
-		b.state.ReaderDown = false
+		b.state.Holds.ReaderDown = false
 		u, _ := rfid.ParseUID(lea)
 		put := time.Now()
 		time.Sleep(stale - time.Second/2)
@@ -285,7 +285,7 @@ func TestPracticeByAClockThatNobodyVouchesFor(t *testing.T) {
 	b.tap(lea)
 	was := b.practice["m-020dc2"]
 	trusted := false
-	b.Trusted = func() bool { return trusted }
+	b.cfg.Trusted = func() bool { return trusted }
 	b.now = time.Date(2099, 1, 1, 12, 0, 0, 0, time.UTC)
 	b.tap(karim)
 	b.tap(karim)
@@ -304,20 +304,20 @@ func TestMachineFindsOutThatItsJournalTakesRecordsAgain(t *testing.T) {
 	b := newBench(t)
 	b.notes.full = true
 	b.wants(b.tap(lea), "relay off [fault]")
-	b.Panel.Settle()
+	b.cfg.Panel.Settle()
 	b.now = b.now.Add(time.Minute)
 	b.keep()
-	if !b.state.Broken {
+	if !b.state.Ledger.Broken {
 		t.Error("the disk is still full")
 	}
 	b.notes.full = false
 	b.keep()
-	if !b.state.Broken {
+	if !b.state.Ledger.Broken {
 		t.Error("asked again at once")
 	}
 	b.now = b.now.Add(session.RetryEvery)
 	b.keep()
-	if b.state.Broken {
+	if b.state.Ledger.Broken {
 		t.Error("there is room, and the machine does not know")
 	}
 }
@@ -331,7 +331,7 @@ func TestWhatTheJournalIsOwedComesBeforeAnyStart(t *testing.T) {
 		Member:  "m-be879f",
 		Body:    wire.EndBody{Cause: wire.CausePowerLost, Seconds: 90},
 	}
-	p := b.Parts
+	p := b.cfg
 	friday := time.Date(2026, 11, 20, 18, 0, 0, 0, time.UTC)
 	p.Owed = []Owed{{Record: end, Practice: policy.Practice{Machine: "laser", Last: friday, Logged: 90 * time.Second}}}
 	b.Machine = New(p)
@@ -352,7 +352,7 @@ func TestOrdersOfTagsAreAnsweredAsTheyWentOut(t *testing.T) {
 	}
 	if rep := b.order(t.Context(), control.Request{Do: "tag", Reason: "too many", Tag: "t-last"}, ""); rep.OK ||
 		rep.Error == "" {
-		t.Errorf("%d tags hang: %+v", len(b.state.Tags), rep)
+		t.Errorf("%d tags hang: %+v", len(b.state.Holds.Tags), rep)
 	}
 	b.notes.full = true
 	if rep := b.order(t.Context(), control.Request{Do: "untag", Tag: "t-A"}, ""); rep.OK || rep.Error == "" {

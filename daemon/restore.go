@@ -39,17 +39,17 @@ func IsJournalTag(id string) bool {
 
 // newJournalTag is the id of the tag of a machine with a journal that began anew.
 func (m *Machine) newJournalTag() string {
-	g := string(m.Journal.Generation())
+	g := string(m.cfg.Journal.Generation())
 	return tagNew + g[:min(len(g), tagNewDigits)]
 }
 
 // tagNewJournal tags the machine out while its journal waits for the hub. A maintainer may take the tag off before.
 func (m *Machine) tagNewJournal(ctx context.Context) {
 	id := m.newJournalTag()
-	if !m.Awaits || m.hangs(id) || m.RemovedTags[id] || len(m.state.Pending) > 0 {
+	if !m.cfg.Awaits || m.hangs(id) || m.cfg.RemovedTags[id] || len(m.state.Ledger.Pending) > 0 {
 		return
 	}
-	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.NewJournalTag()), Since: m.Now()}})
+	m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.NewJournalTag()), Since: m.cfg.Now()}})
 }
 
 // ReplaceCommand is what an administrator runs at the hub for a machine whose journal began anew.
@@ -59,29 +59,29 @@ func ReplaceCommand(m policy.MachineID) string {
 
 // newJournalTrouble says what to do about a journal that began anew, for an operator.
 func (m *Machine) newJournalTrouble() string {
-	if m.Uplink == nil {
+	if m.cfg.Uplink == nil {
 		return fmt.Sprintf("the journal began anew (generation %s), and no hub is configured that knows the one before: tags and running hours may be missing; "+
-			"check the machine, then: portillon machine untag --socket SOCKET %s", m.Journal.Generation(), m.newJournalTag())
+			"check the machine, then: portillon machine untag --socket SOCKET %s", m.cfg.Journal.Generation(), m.newJournalTag())
 	}
 	return fmt.Sprintf("the journal began anew (generation %s): tags, running hours and practice are at the hub; there: %s",
-		m.Journal.Generation(), ReplaceCommand(m.Machine))
+		m.cfg.Journal.Generation(), ReplaceCommand(m.cfg.Machine))
 }
 
 // alone reports whether a tag that is taken off says that the journal is new, and there is no hub to compare it with.
 func (m *Machine) alone(tag string) bool {
-	return m.Uplink == nil && m.Awaits && tag == m.newJournalTag()
+	return m.cfg.Uplink == nil && m.cfg.Awaits && tag == m.newJournalTag()
 }
 
 // awaitRestore notes that the hub holds another generation of this machine's journal. It runs in the loop.
 func (m *Machine) awaitRestore() {
-	if m.Awaits || m.Restored {
+	if m.cfg.Awaits || m.cfg.Restored {
 		return
 	}
-	if err := m.Journal.Keep(map[string][]byte{FactAwaits: []byte("1")}); err != nil {
-		m.Logger.Warn("facts were not kept", "err", err)
+	if err := m.cfg.Journal.Keep(map[string][]byte{FactAwaits: []byte("1")}); err != nil {
+		m.cfg.Logger.Warn("facts were not kept", "err", err)
 		return // the next turn tries again
 	}
-	m.Awaits = true
+	m.cfg.Awaits = true
 }
 
 // Restore takes what the hub knows from the journals before this one. done holds the kinds of maintenance that a
@@ -101,12 +101,12 @@ func (m *Machine) Restore(ctx context.Context, r wire.Restore, sha string, done 
 }
 
 func (m *Machine) restore(ctx context.Context, r wire.Restore, sha string, done map[string]bool) error {
-	switch own := m.Journal.Generation(); {
+	switch own := m.cfg.Journal.Generation(); {
 	case r.Generation != own || own == "":
 		return fmt.Errorf("the document is for the generation %q of this machine's journal, this is %q", r.Generation, own)
-	case m.Restored:
+	case m.cfg.Restored:
 		return nil
-	case len(m.state.Pending) > 0 || m.state.Broken:
+	case len(m.state.Ledger.Pending) > 0 || m.state.Ledger.Broken:
 		return errors.New("the journal does not take records")
 	}
 	if err := m.restoreTags(ctx, r); err != nil {
@@ -114,22 +114,22 @@ func (m *Machine) restore(ctx context.Context, r wire.Restore, sha string, done 
 	}
 	facts, apply := m.restored(r, done)
 	b := wire.RestoredBody{From: r.From[max(0, len(r.From)-restoredFromMost):], Tags: len(r.Tags), Members: len(r.Practice), Left: r.Left, Kinds: len(r.Done),
-		Relay: int64((m.state.Ran.Relay + seconds(r.Relay)) / time.Second), Busy: int64((m.state.Ran.Busy + seconds(r.Busy)) / time.Second), SHA256: sha}
-	if err := m.Journal.Append(session.Record{Kind: wire.Restored, Body: b}, facts); err != nil {
+		Relay: int64((m.state.Runtime.Ran.Relay + seconds(r.Relay)) / time.Second), Busy: int64((m.state.Runtime.Ran.Busy + seconds(r.Busy)) / time.Second), SHA256: sha}
+	if err := m.cfg.Journal.Append(session.Record{Kind: wire.Restored, Body: b}, facts); err != nil {
 		return err
 	}
 	apply()
-	m.Restored, m.Awaits = true, false
+	m.cfg.Restored, m.cfg.Awaits = true, false
 	m.mismatch.Store(nil)
-	if m.Uplink != nil {
-		m.Uplink.Kick()
+	if m.cfg.Uplink != nil {
+		m.cfg.Uplink.Kick()
 	}
-	for _, t := range append([]session.Tag(nil), m.state.Tags...) {
+	for _, t := range append([]session.Tag(nil), m.state.Holds.Tags...) {
 		if t.By == "" && IsJournalTag(t.ID) {
 			m.step(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}
-	m.Logger.Info("restored from the hub", "tags", b.Tags, "members", b.Members, "kinds", b.Kinds)
+	m.cfg.Logger.Info("restored from the hub", "tags", b.Tags, "members", b.Members, "kinds", b.Kinds)
 	m.show()
 	return nil
 }
@@ -154,13 +154,13 @@ const restoredFromMost = 16
 // restoreTags puts on the tags that the hub knows. Each is recorded. The error says that one is not on the machine.
 func (m *Machine) restoreTags(ctx context.Context, r wire.Restore) error {
 	for _, t := range r.Tags {
-		if m.hangs(t.ID) || m.RemovedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
+		if m.hangs(t.ID) || m.cfg.RemovedTags[t.ID] || strings.HasPrefix(t.ID, duePrefix) {
 			continue
 		}
 		tag := session.Tag{ID: t.ID, By: t.By, Reason: t.Reason, Since: t.Since}
 		_ = tag.Role.UnmarshalText([]byte(t.Role)) // empty, or a role of a later release: none is known
-		if m.step(ctx, session.AddTag{Tag: tag}); !m.hangs(t.ID) || len(m.state.Pending) > 0 {
-			return fmt.Errorf("the tag %.64q is not on the machine: it has %d tags, or the disk is full", t.ID, len(m.state.Tags))
+		if m.step(ctx, session.AddTag{Tag: tag}); !m.hangs(t.ID) || len(m.state.Ledger.Pending) > 0 {
+			return fmt.Errorf("the tag %.64q is not on the machine: it has %d tags, or the disk is full", t.ID, len(m.state.Holds.Tags))
 		}
 	}
 	return nil
@@ -171,24 +171,24 @@ func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 // restored are the facts as they are after a restore, and what makes the machine know them too.
 func (m *Machine) restored(r wire.Restore, done map[string]bool) (facts map[string][]byte, apply func()) {
 	zone := time.UTC
-	if m.Roster != nil {
-		zone = m.Roster.Policy.Zone
+	if m.cfg.Roster != nil {
+		zone = m.cfg.Roster.Policy.Zone
 	}
-	ran := session.Hours{Relay: m.state.Ran.Relay + seconds(r.Relay), Busy: m.state.Ran.Busy + seconds(r.Busy)}
+	ran := session.Hours{Relay: m.state.Runtime.Ran.Relay + seconds(r.Relay), Busy: m.state.Runtime.Ran.Busy + seconds(r.Busy)}
 	facts = map[string][]byte{FactRestored: mustJSON(generationsOf(r.From)), FactAwaits: nil, FactHours: mustJSON(ran)}
 	practice := map[policy.MemberID]policy.Practice{}
 	for _, p := range r.Practice {
 		if now := restoredPractice(p, m.practice[p.Member], zone); now.Logged > 0 || !now.Last.IsZero() {
-			now.Machine = m.Machine
+			now.Machine = m.cfg.Machine
 			practice[p.Member], facts[FactPractice+string(p.Member)] = now, mustJSON(now)
 		}
 	}
 	before := r.Busy
-	if !m.HasBusy {
+	if !m.cfg.HasBusy {
 		before = r.Relay
 	}
 	work := map[string]policy.Done{}
-	for kind, d := range m.Done { // counted from the new journal's first hour
+	for kind, d := range m.cfg.Done { // counted from the new journal's first hour
 		d.Ran += seconds(before)
 		work[kind] = d
 	}
@@ -207,12 +207,12 @@ func (m *Machine) restored(r wire.Restore, done map[string]bool) (facts map[stri
 		}
 	}
 	return facts, func() {
-		m.state.Ran, m.Done = ran, work
+		m.state.Runtime.Ran, m.cfg.Done = ran, work
 		for id, p := range practice {
 			m.practice[id] = p
 		}
 		for _, id := range removed {
-			m.RemovedTags[id] = true
+			m.cfg.RemovedTags[id] = true
 		}
 	}
 }

@@ -40,12 +40,12 @@ const ownScreen, elsewhere = "127.0.0.1:4711", "192.168.1.66:4711"
 
 // served gives the machine's panel a Handler that reaches the machine, and a screen that reports itself.
 func (b *bench) served(screen bool) {
-	b.Panel = panel.New(
+	b.cfg.Panel = panel.New(
 		panel.Config{
 			Machine: "laser",
 			URL:     "http://laser.local:8037",
 			Clerk:   direct{b},
-			Now:     b.Machine.Now,
+			Now:     b.cfg.Now,
 			Photos:  &panel.Album{Dir: b.t.TempDir(), Max: 1 << 20, Most: 10},
 		},
 	)
@@ -67,7 +67,7 @@ func (b *bench) asks(method, path, from, kind string, body []byte) *httptest.Res
 	r.Header.Set("Content-Type", kind)
 	r.Header.Set("Accept", "application/json")
 	w := httptest.NewRecorder()
-	b.Panel.Handler().ServeHTTP(w, r.WithContext(ctx))
+	b.cfg.Panel.Handler().ServeHTTP(w, r.WithContext(ctx))
 	return w
 }
 
@@ -109,7 +109,7 @@ func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 					b := benchOf(t, members)
 					b.served(true)
 					var signed []policy.MemberID
-					b.Journal = hears{b.notes, func(r session.Record) {
+					b.cfg.Journal = hears{b.notes, func(r session.Record) {
 						if r.Kind == wire.Reported || r.Kind == wire.Intervened || r.Kind == wire.Tagged {
 							signed = append(signed, r.Member)
 						}
@@ -144,7 +144,7 @@ func TestNothingIsWrittenInTheNameOfSomebodyWhoWasNotAsked(t *testing.T) {
 							t.Errorf("%s, %s, %s, after another's tap %v: written in the name of %s", route, from, code, other, who)
 						}
 					}
-					if off := !b.relay || len(b.state.Tags) > 0; off && !mayBeHers && route != "POST /do power-off" {
+					if off := !b.relay || len(b.state.Holds.Tags) > 0; off && !mayBeHers && route != "POST /do power-off" {
 						t.Errorf("%s, %s, %s, after another's tap %v: it switched the machine", route, from, code, other)
 					}
 					t.Logf(

@@ -17,7 +17,7 @@ func (b *bench) screenReports() {
 	r := httptest.NewRequest("POST", "http://laser/alive", strings.NewReader(`{"rev":0}`))
 	r.RemoteAddr = "127.0.0.1:4711"
 	w := httptest.NewRecorder()
-	if b.Panel.Handler().ServeHTTP(w, r); w.Code != http.StatusNoContent {
+	if b.cfg.Panel.Handler().ServeHTTP(w, r); w.Code != http.StatusNoContent {
 		b.t.Fatal(w.Code, w.Body)
 	}
 	b.watchScreens()
@@ -27,7 +27,7 @@ func (b *bench) screenReports() {
 func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
 	b := newBench(t)
 	restarts, fails := 0, error(nil)
-	b.RestartScreen = func() error { restarts++; return fails }
+	b.cfg.RestartScreen = func() error { restarts++; return fails }
 	status := func() []control.Screen { return b.order(t.Context(), control.Request{Do: "status"}, "").Status.Screens }
 	b.watchScreens()
 	if got := status(); len(got) != 0 {
@@ -52,7 +52,7 @@ func TestSilentScreenIsLoggedShownAndItsRestartRequested(t *testing.T) {
 	fails = errors.New("no such folder")
 	b.now = b.now.Add(time.Minute)
 	b.watchScreens()
-	b.RestartScreen = nil
+	b.cfg.RestartScreen = nil
 	b.now = b.now.Add(time.Minute)
 	b.watchScreens()
 	if !strings.Contains(b.log.String(), "no such folder") ||

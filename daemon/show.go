@@ -17,23 +17,23 @@ const flash = 9 * time.Second
 func (m *Machine) show() {
 	m.followHub()
 	m.expireAttests()
-	m.Panel.Show(m.view())
-	m.Panel.Note(m.footnote())
-	if m.Uplink != nil {
-		m.Uplink.SetState(m.wireState())
+	m.cfg.Panel.Show(m.view())
+	m.cfg.Panel.Note(m.footnote())
+	if m.cfg.Uplink != nil {
+		m.cfg.Uplink.SetState(m.wireState())
 	}
 }
 
 func (m *Machine) clock() panel.Clock {
-	if m.Roster == nil {
+	if m.cfg.Roster == nil {
 		return panel.Clock{Zone: time.UTC}
 	}
-	return panel.Clock{Zone: m.Roster.Policy.Zone}
+	return panel.Clock{Zone: m.cfg.Roster.Policy.Zone}
 }
 
 // siteTime is a moment in the site's time zone, as the panel shows it; before the first bundle, in this computer's.
 func (m *Machine) siteTime(t time.Time) time.Time {
-	if zone := m.clock().Zone; m.Roster != nil && zone != nil {
+	if zone := m.clock().Zone; m.cfg.Roster != nil && zone != nil {
 		return t.In(zone)
 	}
 	return t.Local()
@@ -42,42 +42,42 @@ func (m *Machine) siteTime(t time.Time) time.Time {
 func (m *Machine) view() panel.View {
 	v := m.phase()
 	v.Offers, v.Desk = m.offers()
-	if m.state.Session != "" && m.state.Role != policy.NoRole {
-		v.Role = panel.RoleName(m.state.Role)
+	if m.state.Current.Session != "" && m.state.Current.Role != policy.NoRole {
+		v.Role = panel.RoleName(m.state.Current.Role)
 	}
 	return v
 }
 
 // phase is the machine's state as a sign and a sentence.
 func (m *Machine) phase() panel.View {
-	s, c, now := m.state, m.clock(), m.Now()
-	s.Since, s.Until = m.wall(s.Since), m.wall(s.Until)
+	s, c, now := m.state, m.clock(), m.cfg.Now()
+	s.Current.Since, s.Current.Until = m.wall(s.Current.Since), m.wall(s.Current.Until)
 	switch s.Phase {
 	case session.On:
 		switch {
-		case s.Supervisor != "":
-			return c.Supervised(m.name(s.Member), m.name(s.Supervisor), s.Since, s.Until)
-		case s.Role == policy.Host:
-			return c.Workshop(m.name(s.Member), s.Since, s.Until)
+		case s.Current.Supervisor != "":
+			return c.Supervised(m.name(s.Current.Member), m.name(s.Current.Supervisor), s.Current.Since, s.Current.Until)
+		case s.Current.Role == policy.Host:
+			return c.Workshop(m.name(s.Current.Member), s.Current.Since, s.Current.Until)
 		}
-		return c.On(m.name(s.Member), s.Since, s.Until)
+		return c.On(m.name(s.Current.Member), s.Current.Since, s.Current.Until)
 	case session.EndingSoon:
-		return c.Ending(now, s.Until, s.Limits.Extend > 0)
+		return c.Ending(now, s.Current.Until, s.Current.Limits.Extend > 0)
 	case session.Finishing:
 		return panel.Finishing()
 	case session.Cooling:
-		return m.calls(c.Cooling(now, s.Until))
+		return m.calls(c.Cooling(now, s.Current.Until))
 	case session.Awaiting:
-		return panel.Awaiting(m.name(s.Member), s.Since, s.Until, m.mentors(s.Member))
+		return panel.Awaiting(m.name(s.Current.Member), s.Current.Since, s.Current.Until, m.mentors(s.Current.Member))
 	case session.Maintenance:
-		if s.PoweredOff {
-			return panel.Dark(m.name(s.Member))
+		if s.Power.PoweredOff {
+			return panel.Dark(m.name(s.Current.Member))
 		}
-		return panel.Maintenance(m.name(s.Member), m.name(s.Assistant))
+		return panel.Maintenance(m.name(s.Current.Member), m.name(s.Current.Assistant))
 	case session.TaggedOut:
-		return c.TaggedOut(m.wall(s.Tags[0].Since), m.reason(s.Tags[0]), s.Tags[0].Role)
+		return c.TaggedOut(m.wall(s.Holds.Tags[0].Since), m.reason(s.Holds.Tags[0]), s.Holds.Tags[0].Role)
 	case session.Fault:
-		return panel.Fault(string(s.Faults[0]))
+		return panel.Fault(string(s.Holds.Faults[0]))
 	}
 	return m.calls(m.idle())
 }
@@ -86,7 +86,7 @@ func (m *Machine) phase() panel.View {
 // whatever the clock is set to; where it was set since, what is shown must be counted anew. Less than a second is no
 // clock that was set.
 func (m *Machine) wall(t time.Time) time.Time {
-	now := m.Now()
+	now := m.cfg.Now()
 	if t.IsZero() {
 		return t
 	}
@@ -109,13 +109,13 @@ func (m *Machine) calls(v panel.View) panel.View {
 // idle is the view of a machine that nobody has: something may keep it from being ready.
 func (m *Machine) idle() panel.View {
 	switch {
-	case m.Roster == nil:
+	case m.cfg.Roster == nil:
 		return m.withoutList()
-	case len(m.state.Pending) > 0 || m.state.Broken:
+	case len(m.state.Ledger.Pending) > 0 || m.state.Ledger.Broken:
 		return panel.CannotRecord()
-	case m.state.ReaderDown:
+	case m.state.Holds.ReaderDown:
 		return panel.Silent(false)
-	case !m.Trusted():
+	case !m.cfg.Trusted():
 		mach, known := m.site()
 		return panel.Unsure(known && mach.Pass == 0)
 	}
@@ -135,13 +135,13 @@ func (m *Machine) withoutList() panel.View {
 
 func (m *Machine) footnote() policy.Text {
 	switch {
-	case m.state.Running() && m.state.ReaderDown:
+	case m.state.Running() && m.state.Holds.ReaderDown:
 		v := panel.Silent(true)
 		return policy.Text{FR: v.Line.FR + ". " + v.Next.FR, EN: v.Line.EN + ". " + v.Next.EN}
-	case m.state.Running() && (m.state.Broken || len(m.state.Pending) > 0):
+	case m.state.Running() && (m.state.Ledger.Broken || len(m.state.Ledger.Pending) > 0):
 		return panel.CannotRecord().Line
-	case m.state.Running() && len(m.state.Tags) > 0:
-		return panel.OutAfter(m.reason(m.state.Tags[0]), m.state.Phase == session.Maintenance)
+	case m.state.Running() && len(m.state.Holds.Tags) > 0:
+		return panel.OutAfter(m.reason(m.state.Holds.Tags[0]), m.state.Phase == session.Maintenance)
 	}
 	if t := m.unsignedNote(); t != (policy.Text{}) {
 		return t
@@ -149,7 +149,7 @@ func (m *Machine) footnote() policy.Text {
 	if t := m.journalNote(); t != (policy.Text{}) {
 		return t
 	}
-	if m.damagedBundle() != "" && m.Roster != nil && m.Roster.Version < m.bundle.Load().Version {
+	if m.damagedBundle() != "" && m.cfg.Roster != nil && m.cfg.Roster.Version < m.bundle.Load().Version {
 		return panel.EarlierList()
 	}
 	if next := m.attestNext(); next != (policy.Text{}) {
@@ -167,14 +167,14 @@ func (m *Machine) footnote() policy.Text {
 
 // name is what the panel calls a member, as short as the site chose; or nothing.
 func (m *Machine) name(id policy.MemberID) string {
-	if id == "" || m.Roster == nil {
+	if id == "" || m.cfg.Roster == nil {
 		return ""
 	}
-	p, ok := m.Roster.Person(id)
+	p, ok := m.cfg.Roster.Person(id)
 	if !ok {
 		return string(id)
 	}
-	return m.Roster.Policy.Names.Of(p.Name)
+	return m.cfg.Roster.Policy.Names.Of(p.Name)
 }
 
 // tell answers whoever stands at the machine; the state shows again after a while.
@@ -184,36 +184,36 @@ func (m *Machine) tell(t session.Notify) {
 		if t.Role == policy.Maintainer { // who has read of the danger that was reported unsigned
 			m.dangerAt = time.Time{}
 		}
-		m.Panel.Settle()
+		m.cfg.Panel.Settle()
 	case session.Welcome:
-		m.Panel.Settle()
+		m.cfg.Panel.Settle()
 	case session.Denied:
-		m.Panel.Flash(m.refusal(t), flash)
+		m.cfg.Panel.Flash(m.refusal(t), flash)
 	case session.CardRefused:
-		m.Panel.Flash(m.cardRefused(t.Decision), flash)
+		m.cfg.Panel.Flash(m.cardRefused(t.Decision), flash)
 	case session.Occupied:
-		m.Panel.Flash(panel.Occupied(m.name(t.Member)), flash/2)
+		m.cfg.Panel.Flash(panel.Occupied(m.name(t.Member)), flash/2)
 	case session.Logged:
 		mach, _ := m.site()
-		m.Panel.Flash(panel.Logged(m.name(t.Member), mach.KindName(t.What), m.attestNext()), flash/2)
+		m.cfg.Panel.Flash(panel.Logged(m.name(t.Member), mach.KindName(t.What), m.attestNext()), flash/2)
 	case session.Attested:
 		mach, _ := m.site()
-		m.Panel.Flash(panel.Attested(m.name(t.Member), mach.KindName(t.What)), flash/2)
+		m.cfg.Panel.Flash(panel.Attested(m.name(t.Member), mach.KindName(t.What)), flash/2)
 	case session.Thanked:
-		m.Panel.Flash(panel.Thanked(m.name(t.Member), wire.Problem(t.What) == wire.Dangerous, m.state.Running()), flash/2)
+		m.cfg.Panel.Flash(panel.Thanked(m.name(t.Member), wire.Problem(t.What) == wire.Dangerous, m.state.Running()), flash/2)
 	case session.Vouched:
-		m.Panel.Flash(panel.Vouched(m.name(t.Member)), flash/2)
+		m.cfg.Panel.Flash(panel.Vouched(m.name(t.Member)), flash/2)
 	case session.WaitOver:
-		m.Panel.Flash(panel.NobodyCame(m.name(t.Member)), flash/2)
+		m.cfg.Panel.Flash(panel.NobodyCame(m.name(t.Member)), flash/2)
 	case session.AlreadyRead:
-		m.Panel.Flash(panel.AlreadyRead(), session.Flap)
+		m.cfg.Panel.Flash(panel.AlreadyRead(), session.Flap)
 	case session.CannotRecord:
-		m.Panel.Flash(panel.CannotRecord(), flash)
+		m.cfg.Panel.Flash(panel.CannotRecord(), flash)
 	}
 }
 
 func (m *Machine) refusal(t session.Notify) panel.View {
-	if m.Roster == nil {
+	if m.cfg.Roster == nil {
 		return m.withoutList()
 	}
 	if t.Member == "" {
@@ -238,18 +238,18 @@ func (m *Machine) refusal(t session.Notify) panel.View {
 
 func (m *Machine) explain(id policy.MemberID, d policy.Decision) policy.Sentence {
 	q := m.question(nil, nil, policy.NoRole)
-	if p, ok := m.Roster.Person(id); ok {
+	if p, ok := m.cfg.Roster.Person(id); ok {
 		q.Member = p.Member
 	}
-	return policy.Explain(m.Roster.Policy, q, d)
+	return policy.Explain(m.cfg.Roster.Policy, q, d)
 }
 
 // wireState is the machine as MQTT may know it: nothing of a person.
 func (m *Machine) wireState() wire.State {
-	s := wire.State{Machine: m.Machine, Phase: m.state.Phase.String(), Relay: m.relay, Tagged: len(m.state.Tags) > 0,
-		Left: m.remaining(), Hours: m.hours(), Journal: m.Journal.Len(), SilentScreen: m.silentScreen(),
-		Format: wire.Format, Program: m.Program, Generation: m.Journal.Generation()}
-	if s.Clock = "untrusted"; m.Trusted() {
+	s := wire.State{Machine: m.cfg.Machine, Phase: m.state.Phase.String(), Relay: m.relay, Tagged: len(m.state.Holds.Tags) > 0,
+		Left: m.remaining(), Hours: m.hours(), Journal: m.cfg.Journal.Len(), SilentScreen: m.silentScreen(),
+		Format: wire.Format, Program: m.cfg.Program, Generation: m.cfg.Journal.Generation()}
+	if s.Clock = "untrusted"; m.cfg.Trusted() {
 		s.Clock = "trusted"
 	}
 	if b := m.bundle.Load(); b != nil {
@@ -262,12 +262,12 @@ func (m *Machine) wireState() wire.State {
 	if due := m.due(); len(due) > 0 && due[0].Over {
 		s.Due = due[0].Kind
 	}
-	if m.Keys != nil {
-		s.StateKeys = m.Keys()
+	if m.cfg.Keys != nil {
+		s.StateKeys = m.cfg.Keys()
 	}
-	if m.Roster != nil {
-		s.Bundle = m.Roster.Version
-		s.CardKey, s.OldCardKey = m.Roster.CardKeys()
+	if m.cfg.Roster != nil {
+		s.Bundle = m.cfg.Roster.Version
+		s.CardKey, s.OldCardKey = m.cfg.Roster.CardKeys()
 	}
 	return s
 }

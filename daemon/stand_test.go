@@ -18,21 +18,21 @@ import (
 func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 	b := newBench(t)
 	b.tap(karim)
-	shown := b.Panel.Current().Desk.At
+	shown := b.cfg.Panel.Current().Desk.At
 	if b.offered() != "role mentor" {
 		t.Fatal(b.offered())
 	}
 	b.tap(zoe)
-	if v := b.Panel.Current(); len(v.Offers) != 0 {
+	if v := b.cfg.Panel.Current(); len(v.Offers) != 0 {
 		t.Errorf("who is refused is offered %+v", v.Offers)
 	}
-	b.Panel.Settle()
+	b.cfg.Panel.Settle()
 	if got := b.offered(); got != "" {
 		t.Errorf("another member is offered %s", got)
 	}
 	if err := b.touch(panel.Order{Do: "role", Arg: "mentor"}); !errors.Is(err, panel.NotNow) ||
-		b.state.Role != policy.User {
-		t.Errorf("another member chose: %v, %v", err, b.state.Role)
+		b.state.Current.Role != policy.User {
+		t.Errorf("another member chose: %v, %v", err, b.state.Current.Role)
 	}
 	if err := b.touch(panel.Order{Do: "role", Arg: "mentor", At: shown}); !errors.Is(err, panel.NotYou) {
 		t.Errorf("a touch on a button that is not there any more: %v", err)
@@ -41,7 +41,7 @@ func TestButtonsAreTheirsWhoseTheyAre(t *testing.T) {
 		t.Errorf("a report would be the next one's: %v", err)
 	}
 	b.tap("DEADBEEF")
-	if d := b.Panel.Current().Desk; d != nil {
+	if d := b.cfg.Panel.Current().Desk; d != nil {
 		t.Errorf("a stranger stands there as %s", d.Name)
 	}
 	if _, err := b.open(panel.Ask{Here: true, Do: "report"}); !errors.Is(err, panel.CardToReportInUse) {
@@ -67,7 +67,7 @@ func TestCardThatReportsAProblemStartsNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.wants(b.tap(lea), x.did)
-		d := b.Panel.Current().Desk
+		d := b.cfg.Panel.Current().Desk
 		if d == nil || !d.Report {
 			t.Fatalf("the form is not opened: %+v", d)
 		}
@@ -90,8 +90,8 @@ func TestOneCardBuriesNoMachine(t *testing.T) {
 			t.Errorf("report %d: %v", n+1, err)
 		}
 	}
-	if len(b.state.Tags) != 1 {
-		t.Errorf("one member's danger is %d tags", len(b.state.Tags))
+	if len(b.state.Holds.Tags) != 1 {
+		t.Errorf("one member's danger is %d tags", len(b.state.Holds.Tags))
 	}
 	b.tap(lea)
 	f, _ := b.open(panel.Ask{Here: true, Do: "report"})
@@ -117,8 +117,8 @@ func TestDangerThatIsSentAgainIsOneTag(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if len(b.state.Tags) != 1 || b.relay {
-		t.Errorf("%+v, relay %v", b.state.Tags, b.relay)
+	if len(b.state.Holds.Tags) != 1 || b.relay {
+		t.Errorf("%+v, relay %v", b.state.Holds.Tags, b.relay)
 	}
 }
 
@@ -156,19 +156,19 @@ func TestTagThatWaitsIsSaidAtTheFoot(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.step(t.Context(), session.AddTag{Tag: session.Tag{ID: "t", Reason: "Courroie usée"}})
-	if v := b.Panel.Current(); v.Note.FR != "Hors service après cette session : courroie usée" {
+	if v := b.cfg.Panel.Current(); v.Note.FR != "Hors service après cette session : courroie usée" {
 		t.Errorf("%q", v.Note.FR)
 	}
 }
 
 func TestDueWorkIsNotTakenOffByATouch(t *testing.T) {
 	b := newBench(t)
-	b.Done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour)}
+	b.cfg.Done["extraction"] = policy.Done{At: b.now.Add(-91 * 24 * time.Hour)}
 	b.upkeep(t.Context())
 	b.tap(ines)
 	if err := b.touch(panel.Order{Do: "untag", Arg: "due:extraction"}); !errors.Is(err, panel.NotWhat) ||
-		len(b.state.Tags) != 1 {
-		t.Errorf("%v %+v", err, b.state.Tags)
+		len(b.state.Holds.Tags) != 1 {
+		t.Errorf("%v %+v", err, b.state.Holds.Tags)
 	}
 }
 
@@ -176,25 +176,25 @@ func TestDueWorkIsNotTakenOffByATouch(t *testing.T) {
 func TestWorkDoneWithoutAClockCounts(t *testing.T) {
 	b := newBench(t)
 	trusted := false
-	b.Trusted = func() bool { return trusted }
+	b.cfg.Trusted = func() bool { return trusted }
 	b.now = b.now.AddDate(11, 0, 0)
-	b.state.Ran.Relay = 101 * time.Hour
+	b.state.Runtime.Ran.Relay = 101 * time.Hour
 	b.upkeep(t.Context())
-	if len(b.state.Tags) != 1 {
-		t.Fatalf("%+v", b.state.Tags)
+	if len(b.state.Holds.Tags) != 1 {
+		t.Fatalf("%+v", b.state.Holds.Tags)
 	}
 	b.tap(ines)
 	if err := b.fills(panel.Ask{Here: true, Do: "log"}, panel.Entry{Item: "extraction"}); err != nil ||
-		len(b.state.Tags) != 0 {
-		t.Errorf("%v: done, and %+v hangs on", err, b.state.Tags)
+		len(b.state.Holds.Tags) != 0 {
+		t.Errorf("%v: done, and %+v hangs on", err, b.state.Holds.Tags)
 	}
-	if !b.Done["extraction"].At.IsZero() {
+	if !b.cfg.Done["extraction"].At.IsZero() {
 		t.Error("a wrong clock says when")
 	}
 	b.now, trusted = b.now.AddDate(-11, 0, 0), true
 	b.upkeep(t.Context())
-	if at := b.Done["extraction"].At; !at.Equal(b.now) || b.Done["extraction"].Ran < 100*time.Hour {
-		t.Errorf("%+v", b.Done["extraction"])
+	if at := b.cfg.Done["extraction"].At; !at.Equal(b.now) || b.cfg.Done["extraction"].Ran < 100*time.Hour {
+		t.Errorf("%+v", b.cfg.Done["extraction"])
 	}
 }
 
@@ -211,7 +211,7 @@ func TestHoursOfASessionAreKeptWhileItRuns(t *testing.T) {
 	if json.Unmarshal(b.notes.facts[FactHours], &ran) != nil || json.Unmarshal(b.notes.facts[FactUnderWay], &u) != nil {
 		t.Fatal(b.notes.facts)
 	}
-	if ran.Relay < 24*time.Minute || u.Seconds < 24*60 || u.Session != b.state.Session || b.notes.n != 1 {
+	if ran.Relay < 24*time.Minute || u.Seconds < 24*60 || u.Session != b.state.Current.Session || b.notes.n != 1 {
 		t.Errorf("%+v %+v, %d records", ran, u, b.notes.n)
 	}
 }
@@ -220,7 +220,7 @@ func TestHoursOfASessionAreKeptWhileItRuns(t *testing.T) {
 // machine does).
 func TestMomentsAreShownAsTheyAreWhileNoClockIsSet(t *testing.T) {
 	b := newBench(t)
-	b.Machine.Now = time.Now
+	b.cfg.Now = time.Now
 	at := time.Now()
 	if got := b.wall(at.Add(time.Hour)); !got.Equal(at.Add(time.Hour)) || !b.wall(time.Time{}).IsZero() {
 		t.Errorf("%s is shown as %s", at.Add(time.Hour), got)
@@ -231,7 +231,7 @@ func TestSessionThatWasCutShortIsSaid(t *testing.T) {
 	b := newBench(t)
 	b.tap(lea)
 	b.signal(t.Context(), Signal{What: "dropped", Why: "lease"})
-	if v := b.Panel.Current(); !strings.Contains(v.Line.FR, "La session de Léa a été arrêtée par sécurité") {
+	if v := b.cfg.Panel.Current(); !strings.Contains(v.Line.FR, "La session de Léa a été arrêtée par sécurité") {
 		t.Errorf("%+v", v.Line)
 	}
 }
@@ -246,8 +246,8 @@ func TestTagsOfBothSidesAreOneSet(t *testing.T) {
 	office := control.Request{Do: "tag", Tag: "0123456789abcdef", Reason: "courroie usée"}
 	b.order(t.Context(), office, "order-1")
 	b.order(t.Context(), office, "order-2") // the hub was not sure
-	if len(b.state.Tags) != 2 {
-		t.Fatalf("%+v", b.state.Tags)
+	if len(b.state.Holds.Tags) != 2 {
+		t.Fatalf("%+v", b.state.Holds.Tags)
 	}
 	var kept []session.Tag
 	if err := json.Unmarshal(b.notes.facts[FactTags], &kept); err != nil || len(kept) != 2 {
@@ -257,9 +257,9 @@ func TestTagsOfBothSidesAreOneSet(t *testing.T) {
 	if got := b.offered(); strings.Count(got, "untag") != 2 {
 		t.Errorf("offered: %s", got)
 	}
-	if err := b.touch(panel.Order{Do: "untag", Arg: office.Tag}); err != nil || len(b.state.Tags) != 1 ||
-		b.state.Tags[0].Reason != "Dangereux" {
-		t.Errorf("%v %+v", err, b.state.Tags)
+	if err := b.touch(panel.Order{Do: "untag", Arg: office.Tag}); err != nil || len(b.state.Holds.Tags) != 1 ||
+		b.state.Holds.Tags[0].Reason != "Dangereux" {
+		t.Errorf("%v %+v", err, b.state.Holds.Tags)
 	}
 	b.tap(ines)
 	b.wants(b.tap(lea), "refused [tagged]")

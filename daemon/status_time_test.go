@@ -30,7 +30,7 @@ func TestStatusGivesTimesInTheZoneOfTheSite(t *testing.T) {
 	if free := newBench(t).status(); !free.Since.IsZero() || !free.Until.IsZero() {
 		t.Errorf("without a session: %v, %v", free.Since, free.Until)
 	}
-	b.Roster = nil
+	b.cfg.Roster = nil
 	if got := b.siteTime(b.now); got.Location() != time.Local {
 		t.Errorf("without a bundle: %v, want this computer's zone", got)
 	}

@@ -18,7 +18,7 @@ import (
 // tap is steps 2 to 4 of the walk.
 func (m *Machine) tap(ctx context.Context, x rfid.Tap) {
 	defer m.reportOldKey(ctx, x.UID)
-	defer m.Panel.Reading()()
+	defer m.cfg.Panel.Reading()()
 	if x.At.IsZero() {
 		x.At = time.Now()
 	}
@@ -51,8 +51,8 @@ func (m *Machine) tap(ctx context.Context, x rfid.Tap) {
 		m.show()
 		return
 	}
-	if m.state.Member != member.ID && (m.state.Phase == session.Awaiting || m.state.Supervisor != "") {
-		if learner, ok := m.Roster.Person(m.state.Member); ok {
+	if m.state.Current.Member != member.ID && (m.state.Phase == session.Awaiting || m.state.Current.Supervisor != "") {
+		if learner, ok := m.cfg.Roster.Person(m.state.Current.Member); ok {
 			// of the two cards the weaker counts: a mentor's number can be copied too
 			weaker := min(card, m.state.Cards.Strength)
 			e.Supervising, e.SupervisingBasis = m.decide(m.withPractice(learner.Member), member, weaker)
@@ -68,7 +68,7 @@ func (m *Machine) onlyIdentifies(id policy.MemberID) bool {
 	if m.stands() != id {
 		return false
 	}
-	confirms, reports := m.asksToConfirm(id) || m.asksToAttest(id), m.Now().Before(m.asking)
+	confirms, reports := m.asksToConfirm(id) || m.asksToAttest(id), m.cfg.Now().Before(m.asking)
 	if !confirms && !reports {
 		return false
 	}
@@ -76,24 +76,24 @@ func (m *Machine) onlyIdentifies(id policy.MemberID) bool {
 	if reports {
 		m.reporter = m.desk.nth
 	}
-	return !m.state.Running() || id != m.state.Member && id != m.state.Supervisor
+	return !m.state.Running() || id != m.state.Current.Member && id != m.state.Current.Supervisor
 }
 
 func (m *Machine) person(id policy.MemberID) (roster.Person, bool) {
-	if m.Roster == nil {
+	if m.cfg.Roster == nil {
 		return roster.Person{}, false
 	}
-	return m.Roster.Person(id)
+	return m.cfg.Roster.Person(id)
 }
 
 func (m *Machine) lookup(uid rfid.UID) (roster.Person, bool) {
-	if m.Roster == nil {
+	if m.cfg.Roster == nil {
 		return roster.Person{}, false
 	}
 	if uid == m.typedPart && uid != (rfid.UID{}) {
-		return m.Roster.LookupPart(uid)
+		return m.cfg.Roster.LookupPart(uid)
 	}
-	return m.Roster.Lookup(uid)
+	return m.cfg.Roster.Lookup(uid)
 }
 
 // strength is the reader's word as the policy has it.
@@ -106,7 +106,7 @@ func strength(p rfid.Proof) policy.CardStrength {
 
 // decide asks the policy. Without a policy the zero Decision refuses, on no basis.
 func (m *Machine) decide(member, supervisor *policy.Member, card policy.CardStrength) (policy.Decision, *policy.Basis) {
-	if m.Roster == nil {
+	if m.cfg.Roster == nil {
 		return policy.Decision{}, nil
 	}
 	q := m.question(member, supervisor, policy.NoRole)
@@ -116,23 +116,23 @@ func (m *Machine) decide(member, supervisor *policy.Member, card policy.CardStre
 
 // judge is the decision of the policy in force, and what it rested on, for the record.
 func (m *Machine) judge(q policy.Question) (policy.Decision, *policy.Basis) {
-	d := m.Roster.Policy.Decide(q)
+	d := m.cfg.Roster.Policy.Decide(q)
 	b := policy.BasisOf(q, d)
-	b.Policy, b.Bundle = m.Roster.PolicyNumber, m.Roster.Version
+	b.Policy, b.Bundle = m.cfg.Roster.PolicyNumber, m.cfg.Roster.Version
 	return d, &b
 }
 
 func (m *Machine) question(member, supervisor *policy.Member, as policy.Role) policy.Question {
-	q := policy.Question{At: m.Now(), Machine: m.Machine, Member: member, Supervisor: supervisor,
-		Tagged: len(m.state.Tags) > 0, Fault: len(m.state.Faults) > 0, As: as, Card: m.state.Cards.Strength, Answering: m.answers(member, supervisor)}
-	if m.Trusted() {
+	q := policy.Question{At: m.cfg.Now(), Machine: m.cfg.Machine, Member: member, Supervisor: supervisor,
+		Tagged: len(m.state.Holds.Tags) > 0, Fault: len(m.state.Holds.Faults) > 0, As: as, Card: m.state.Cards.Strength, Answering: m.answers(member, supervisor)}
+	if m.cfg.Trusted() {
 		q.Clock = policy.Trusted
 	}
-	if m.Roster != nil {
-		q.Issued = m.Roster.Issued
+	if m.cfg.Roster != nil {
+		q.Issued = m.cfg.Roster.Issued
 	}
-	if m.LastTrusted != nil {
-		q.LastTrusted = m.LastTrusted()
+	if m.cfg.LastTrusted != nil {
+		q.LastTrusted = m.cfg.LastTrusted()
 	}
 	return q
 }
@@ -140,7 +140,7 @@ func (m *Machine) question(member, supervisor *policy.Member, as policy.Role) po
 // answers counts the sessions that the supervisor answers for here, but the member's own. This machine has one, and
 // knows of no other's: what learners: says across machines nobody can judge here.
 func (m *Machine) answers(member, supervisor *policy.Member) int {
-	if s := m.state; supervisor == nil || !s.Running() || s.Supervisor != supervisor.ID || member != nil && s.Member == member.ID {
+	if s := m.state; supervisor == nil || !s.Running() || s.Current.Supervisor != supervisor.ID || member != nil && s.Current.Member == member.ID {
 		return 0
 	}
 	return 1
@@ -159,27 +159,27 @@ func (m *Machine) withPractice(p *policy.Member) *policy.Member {
 
 // step is one turn of the session: what it becomes, and what it asks for.
 func (m *Machine) step(ctx context.Context, e session.Event) {
-	in := session.Input{Now: m.Now(), Settings: m.settings(), Session: m.NewID(), Event: e}
-	if m.Roster != nil {
-		in.Bundle = m.Roster.Version
+	in := session.Input{Now: m.cfg.Now(), Settings: m.settings(), Session: m.cfg.NewID(), Event: e}
+	if m.cfg.Roster != nil {
+		in.Bundle = m.cfg.Roster.Version
 	}
 	began, before := time.Now(), m.state.Phase
 	var effects []session.Effect
 	m.state, effects = session.Next(m.state, in)
 	if m.state.Phase != before {
-		m.Logger.Info("session", "from", before.String(), "to", m.state.Phase.String())
-		m.Panel.Settle() // an answer to somebody before says nothing of where the machine stands now
+		m.cfg.Logger.Info("session", "from", before.String(), "to", m.state.Phase.String())
+		m.cfg.Panel.Settle() // an answer to somebody before says nothing of where the machine stands now
 	}
 	m.carry(ctx, effects, began)
 	m.show()
 }
 
 func (m *Machine) settings() session.Settings {
-	s := session.Settings{HasBusy: m.HasBusy, Ignore: m.Ignore}
-	if m.Roster == nil {
+	s := session.Settings{HasBusy: m.cfg.HasBusy, Ignore: m.cfg.Ignore}
+	if m.cfg.Roster == nil {
 		return s
 	}
-	if mach, ok := m.Roster.Policy.Machine(m.Machine); ok {
+	if mach, ok := m.cfg.Roster.Policy.Machine(m.cfg.Machine); ok {
 		s.Cooldown, s.FinishJob, s.Vouch = mach.Cooldown, mach.WhenIdle == policy.FinishJob, len(mach.Vouch) > 0
 	}
 	return s
@@ -192,15 +192,15 @@ func (m *Machine) carry(ctx context.Context, effects []session.Effect, began tim
 		switch e := e.(type) {
 		case session.Record:
 			if err := m.commit(e); err != nil {
-				m.Logger.Error("the journal did not take a record", "kind", e.Kind, "why", err)
+				m.cfg.Logger.Error("the journal did not take a record", "kind", e.Kind, "why", err)
 				m.step(ctx, session.RecordFailed{Record: e})
 				return
 			}
 		case session.Relay:
 			if e.On && time.Since(began) > stale && !m.relay { // the disk took so long that whoever tapped has walked away
-				m.Logger.Warn("the start was on record too late to close the relay", "after", time.Since(began).Round(time.Millisecond))
+				m.cfg.Logger.Warn("the start was on record too late to close the relay", "after", time.Since(began).Round(time.Millisecond))
 				m.step(ctx, session.Stop{})
-				m.Panel.Flash(panel.TooSlow(), flash)
+				m.cfg.Panel.Flash(panel.TooSlow(), flash)
 				return
 			}
 			if err := m.switchTo(ctx, e); err != nil {
@@ -221,7 +221,7 @@ func (m *Machine) unswitched(ctx context.Context, err error) {
 		return
 	case errors.Is(err, relay.ErrMoment): // no fault: nothing would ever take it back
 		m.step(ctx, session.Stop{})
-		m.Panel.Flash(panel.StillStopping(), flash)
+		m.cfg.Panel.Flash(panel.StillStopping(), flash)
 		return
 	}
 	what := session.GuardLost
@@ -232,10 +232,10 @@ func (m *Machine) unswitched(ctx context.Context, err error) {
 }
 
 func (m *Machine) switchTo(ctx context.Context, r session.Relay) error {
-	err := m.Switch.Set(ctx, r)
+	err := m.cfg.Switch.Set(ctx, r)
 	m.relay = r.On && err == nil
 	if err != nil {
-		m.Logger.Warn("the guard did not confirm", "on", r.On, "why", err)
+		m.cfg.Logger.Warn("the guard did not confirm", "on", r.On, "why", err)
 		if !r.On { // off without a guard is off: nobody holds the pin
 			return nil
 		}
@@ -251,7 +251,7 @@ func (m *Machine) commit(r session.Record) error {
 		facts[FactPractice+string(r.Member)] = mustJSON(practice)
 	}
 	m.disk.Store(max(1, int64(time.Since(m.born))))
-	err := m.Journal.Append(r, facts)
+	err := m.cfg.Journal.Append(r, facts)
 	m.turned()
 	m.disk.Store(0)
 	if err != nil {
@@ -261,8 +261,8 @@ func (m *Machine) commit(r session.Record) error {
 	if practised {
 		m.practice[r.Member] = practice
 	}
-	if m.Uplink != nil {
-		m.Uplink.Kick()
+	if m.cfg.Uplink != nil {
+		m.cfg.Uplink.Kick()
 	}
 	m.sound()
 	return nil
@@ -285,18 +285,18 @@ func (m *Machine) practised(r session.Record) (policy.Practice, bool) {
 		return policy.Practice{}, false
 	}
 	zone := time.UTC
-	if m.Roster != nil {
-		zone = m.Roster.Policy.Zone
+	if m.cfg.Roster != nil {
+		zone = m.cfg.Roster.Policy.Zone
 	}
 	if o, owed := m.owed[r.Session]; owed {
 		return o, o.Machine != ""
 	}
 	at := time.Time{}
-	if m.Trusted() {
-		at = m.Now().Round(time.Second).In(zone)
+	if m.cfg.Trusted() {
+		at = m.cfg.Now().Round(time.Second).In(zone)
 	}
 	p := Practised(m.practice[r.Member], at, time.Duration(end.Seconds)*time.Second)
-	p.Machine = m.Machine
+	p.Machine = m.cfg.Machine
 	return p, true
 }
 

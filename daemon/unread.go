@@ -27,12 +27,12 @@ func (m *Machine) sawUnread(u rfid.Unread) {
 	now, x := time.Now(), &m.unread
 	x.count++
 	if x.logged.IsZero() || now.Sub(x.logged) >= unreadLog {
-		m.Logger.Warn("reader input ignored", "why", u.Why, "times", x.count)
+		m.cfg.Logger.Warn("reader input ignored", "why", u.Why, "times", x.count)
 		x.logged, x.count = now, 0
 	}
 	again := !x.last.IsZero() && now.Sub(x.last) < unreadPause
 	x.last = now
 	if !again && !m.state.Running() {
-		m.Panel.Flash(panel.Unreadable(u.Random), flash)
+		m.cfg.Panel.Flash(panel.Unreadable(u.Random), flash)
 	}
 }

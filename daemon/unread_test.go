@@ -13,7 +13,7 @@ import (
 
 func (b *bench) unreadInput(u rfid.Unread) { b.readerSays(b.t.Context(), rfid.Event{Unread: u}) }
 
-func (b *bench) line() string { return b.Panel.Current().Line.EN }
+func (b *bench) line() string { return b.cfg.Panel.Current().Line.EN }
 
 func TestInputThatIsNoNumberIsSaidOnThePanelAndLoggedOnceAMinute(t *testing.T) {
 	r := exampleRoster(t)
@@ -27,7 +27,7 @@ func TestInputThatIsNoNumberIsSaidOnThePanelAndLoggedOnceAMinute(t *testing.T) {
 			}
 		}
 		b.unreadInput(rfid.Unread{Raw: "62E3086CED", Why: "letters"})
-		if v := b.Panel.Current(); v.Line.EN != "Card not readable here" || v.Line.FR != "Carte illisible ici" ||
+		if v := b.cfg.Panel.Current(); v.Line.EN != "Card not readable here" || v.Line.FR != "Carte illisible ici" ||
 			!strings.Contains(v.Next.EN, "desk") {
 			t.Errorf("the panel says %q, %q", v.Line, v.Next)
 		}
@@ -54,7 +54,7 @@ func TestInputThatIsNoNumberIsSaidOnThePanelAndLoggedOnceAMinute(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		b.unreadInput(rfid.RandomNumber())
-		if v := b.Panel.Current(); !strings.Contains(v.Next.EN, "phone") || !strings.Contains(v.Next.FR, "téléphone") {
+		if v := b.cfg.Panel.Current(); !strings.Contains(v.Next.EN, "phone") || !strings.Contains(v.Next.FR, "téléphone") {
 			t.Errorf("a telephone is answered with %q", v.Next)
 		}
 		if len(b.notes.said) > 0 {

@@ -51,16 +51,16 @@ func (m *Machine) holdUnsigned(ctx context.Context, f form, e panel.Entry) (poli
 		}
 		waits = panel.ReportWaits(danger)
 		if danger {
-			m.dangerAt = m.Now()
+			m.dangerAt = m.cfg.Now()
 		}
 	} else if !room {
 		return policy.Text{}, panel.TooManyWait
 	}
 	m.useUp(f.Token)
 	if room {
-		m.unsigned = append(m.unsigned, unsignedForm{form: f, id: m.NewID(), entry: e, ends: m.Now().Add(formLife)})
+		m.unsigned = append(m.unsigned, unsignedForm{form: f, id: m.cfg.NewID(), entry: e, ends: m.cfg.Now().Add(formLife)})
 	}
-	m.Logger.Info("form waits for its member", "do", f.Do, "member", f.opener)
+	m.cfg.Logger.Info("form waits for its member", "do", f.Do, "member", f.opener)
 	m.show()
 	return waits, nil
 }
@@ -85,14 +85,14 @@ func (m *Machine) recordUnsigned(ctx context.Context, f form, e panel.Entry) err
 	if err := m.keepPhoto(e); err != nil {
 		return err
 	}
-	n := m.Journal.Len()
+	n := m.cfg.Journal.Len()
 	m.step(ctx, session.Report{Body: wire.ReportBody{What: wire.Problem(e.Item), Note: e.Note, Photo: e.Photo.Name, Claimed: f.opener}})
 	return m.saved(n)
 }
 
 // toConfirm is the oldest form that waits for this member.
 func (m *Machine) toConfirm(id policy.MemberID) (unsignedForm, bool) {
-	i := slices.IndexFunc(m.unsigned, func(u unsignedForm) bool { return id != "" && u.opener == id && m.Now().Before(u.ends) })
+	i := slices.IndexFunc(m.unsigned, func(u unsignedForm) bool { return id != "" && u.opener == id && m.cfg.Now().Before(u.ends) })
 	if i < 0 {
 		return unsignedForm{}, false
 	}
@@ -104,7 +104,7 @@ func (m *Machine) toConfirm(id policy.MemberID) (unsignedForm, bool) {
 func (m *Machine) asksToConfirm(id policy.MemberID) bool {
 	first := false
 	for i, u := range m.unsigned {
-		if u.opener == id && !u.asked && m.Now().Before(u.ends) {
+		if u.opener == id && !u.asked && m.cfg.Now().Before(u.ends) {
 			m.unsigned[i].asked, first = true, true
 		}
 	}
@@ -124,7 +124,7 @@ func (m *Machine) confirm(ctx context.Context, id string, who policy.MemberID) e
 	if u.Do == "report" && u.entry.Item == string(wire.Dangerous) { // the tag says it now
 		m.dangerAt = time.Time{}
 	}
-	m.Logger.Info("form confirmed", "do", u.Do, "member", who)
+	m.cfg.Logger.Info("form confirmed", "do", u.Do, "member", who)
 	m.show()
 	return nil
 }
@@ -137,7 +137,7 @@ func (m *Machine) deny(id string, who policy.MemberID) error {
 	}
 	m.removeUnsigned(id)
 	m.dropPhoto(u)
-	m.Logger.Warn("form denied by its member", "do", u.Do, "member", who)
+	m.cfg.Logger.Warn("form denied by its member", "do", u.Do, "member", who)
 	m.show()
 	return nil
 }
@@ -158,7 +158,7 @@ func (m *Machine) removeUnsigned(id string) {
 
 // expireUnsigned drops the forms that waited for too long.
 func (m *Machine) expireUnsigned() {
-	now := m.Now()
+	now := m.cfg.Now()
 	m.dropUnsigned(func(u unsignedForm) bool { return !now.Before(u.ends) })
 }
 
@@ -171,9 +171,9 @@ func (m *Machine) dropUnsigned(which func(unsignedForm) bool) {
 			continue
 		}
 		m.dropPhoto(u)
-		m.Logger.Warn("form dropped: its member did not confirm it", "do", u.Do, "member", u.opener)
+		m.cfg.Logger.Warn("form dropped: its member did not confirm it", "do", u.Do, "member", u.opener)
 		if u.Do != "report" { // a problem is on record, unsigned
-			m.droppedAt = m.Now()
+			m.droppedAt = m.cfg.Now()
 		}
 	}
 	m.unsigned = rest
@@ -197,7 +197,7 @@ func (m *Machine) keepPhoto(e panel.Entry) error {
 
 // unsignedNote is what the panel's foot says of unsigned forms; empty: nothing.
 func (m *Machine) unsignedNote() policy.Text {
-	now := m.Now()
+	now := m.cfg.Now()
 	switch {
 	case !m.dangerAt.IsZero() && now.Sub(m.dangerAt) < dangerNoted:
 		return panel.DangerUnsigned()

@@ -27,7 +27,7 @@ func (b *bench) phones(a panel.Ask, e panel.Entry) (policy.Text, error) {
 // hear collects what is recorded from now on.
 func (b *bench) hear() *[]session.Record {
 	out := &[]session.Record{}
-	b.Journal = hears{b.notes, func(r session.Record) { *out = append(*out, r) }}
+	b.cfg.Journal = hears{b.notes, func(r session.Record) { *out = append(*out, r) }}
 	return out
 }
 
@@ -41,7 +41,7 @@ func TestInterventionFromAPhoneIsNoRecordBeforeItsMemberConfirmsIt(t *testing.T)
 	}
 	b.now = b.now.Add(2 * session.ChooseFor)
 	b.step(t.Context(), session.Tick{})
-	if v := b.Panel.Current(); v.Note.FR != "Formulaire envoyé d’un téléphone. Inès : présentez votre carte pour le confirmer" ||
+	if v := b.cfg.Panel.Current(); v.Note.FR != "Formulaire envoyé d’un téléphone. Inès : présentez votre carte pour le confirmer" ||
 		strings.Contains(b.offered(), "confirm") {
 		t.Errorf("%q, offered %s", v.Note.FR, b.offered())
 	}
@@ -103,7 +103,7 @@ func TestCardAfterAFormFromAPhoneAsksAndStartsNothing(t *testing.T) {
 		if (signed == 1) != (do == "confirm") {
 			t.Errorf("%q: %d signed records", do, signed)
 		}
-		b.Panel.Settle()
+		b.cfg.Panel.Settle()
 		b.wants(b.tap(lea), "session-start RELAY ON [on]")
 	}
 }
@@ -117,8 +117,8 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 	b.tap(lea)
 	records := b.hear()
 	waits, err := b.written(t.Context(), f.Token, panel.Entry{Item: "dangerous", Note: "fumée", Now: true})
-	if err != nil || waits != panel.ReportWaits(true) || !b.relay || len(b.state.Tags) != 0 {
-		t.Fatalf("%v %v, relay %v, %+v", waits, err, b.relay, b.state.Tags)
+	if err != nil || waits != panel.ReportWaits(true) || !b.relay || len(b.state.Holds.Tags) != 0 {
+		t.Fatalf("%v %v, relay %v, %+v", waits, err, b.relay, b.state.Holds.Tags)
 	}
 	if len(*records) != 1 || (*records)[0].Kind != wire.Reported || (*records)[0].Member != "" {
 		t.Fatalf("%+v", *records)
@@ -127,14 +127,14 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 		x.Note != "fumée" {
 		t.Errorf("%+v", x)
 	}
-	if v := b.Panel.Current(); v.Note != panel.DangerUnsigned() {
+	if v := b.cfg.Panel.Current(); v.Note != panel.DangerUnsigned() {
 		t.Errorf("the next person reads %q", v.Note.FR)
 	}
 	b.tap(zoe)
 	if err := b.touch(panel.Order{Do: "confirm", Arg: b.unsigned[0].id}); err != nil || b.relay || !b.dangerAt.IsZero() ||
-		len(b.state.Tags) != 1 ||
-		b.state.Tags[0].By != "m-9d017e" {
-		t.Errorf("%v, relay %v, %+v", err, b.relay, b.state.Tags)
+		len(b.state.Holds.Tags) != 1 ||
+		b.state.Holds.Tags[0].By != "m-9d017e" {
+		t.Errorf("%v, relay %v, %+v", err, b.relay, b.state.Holds.Tags)
 	}
 
 	b = newBench(t)
@@ -143,16 +143,16 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 	b.now = b.now.Add(formLife)
 	b.expireUnsigned()
 	b.tap(lea)
-	if v := b.Panel.Current(); v.Note != panel.DangerUnsigned() {
+	if v := b.cfg.Panel.Current(); v.Note != panel.DangerUnsigned() {
 		t.Errorf("who comes after the ten minutes reads %q", v.Note.FR)
 	}
 	b.tap(lea)
 	b.tap(ines)
-	if v := b.Panel.Current(); v.Note != panel.DangerUnsigned() {
+	if v := b.cfg.Panel.Current(); v.Note != panel.DangerUnsigned() {
 		t.Errorf("the maintainer reads %q", v.Note.FR)
 	}
 	b.tap(ines)
-	if v := b.Panel.Current(); v.Note == panel.DangerUnsigned() {
+	if v := b.cfg.Panel.Current(); v.Note == panel.DangerUnsigned() {
 		t.Error("it is shown after the maintainer has been there")
 	}
 	b.tap(zoe)
@@ -160,7 +160,7 @@ func TestDangerFromAPhoneStopsNothingBeforeItIsConfirmed(t *testing.T) {
 	b.now = b.now.Add(dangerNoted)
 	b.expireUnsigned()
 	b.show()
-	if v := b.Panel.Current(); v.Note == panel.DangerUnsigned() {
+	if v := b.cfg.Panel.Current(); v.Note == panel.DangerUnsigned() {
 		t.Error("it is shown for more than a day")
 	}
 }
@@ -198,11 +198,11 @@ func TestFormThatNobodyConfirmsIsDroppedWithItsPhotoAndSaid(t *testing.T) {
 			b.now = b.now.Add(formLife)
 			b.expireUnsigned()
 			b.step(t.Context(), session.Tick{})
-			if v := b.Panel.Current(); v.Note != panel.NotConfirmed() || !strings.Contains(b.log.String(), "form dropped: its member did not confirm it") {
+			if v := b.cfg.Panel.Current(); v.Note != panel.NotConfirmed() || !strings.Contains(b.log.String(), "form dropped: its member did not confirm it") {
 				t.Errorf("%q, log:\n%s", v.Note.FR, b.log.String())
 			}
 			b.now = b.now.Add(session.ChooseFor)
-			if b.show(); b.Panel.Current().Note == panel.NotConfirmed() {
+			if b.show(); b.cfg.Panel.Current().Note == panel.NotConfirmed() {
 				t.Error("it is said for more than a minute")
 			}
 		},

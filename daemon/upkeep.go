@@ -19,8 +19,8 @@ const duePrefix = "due:"
 
 // wear is what the machine has been through.
 func (m *Machine) wear() policy.Wear {
-	w := policy.Wear{Now: m.Now(), Ran: m.ran(), Done: m.Done}
-	if m.Trusted() {
+	w := policy.Wear{Now: m.cfg.Now(), Ran: m.ran(), Done: m.cfg.Done}
+	if m.cfg.Trusted() {
 		w.Clock = policy.Trusted
 	}
 	return w
@@ -28,10 +28,10 @@ func (m *Machine) wear() policy.Wear {
 
 // ran are the machine's running hours: of the busy input where there is one, else of the relay.
 func (m *Machine) ran() time.Duration {
-	if m.HasBusy {
-		return m.state.Ran.Busy
+	if m.cfg.HasBusy {
+		return m.state.Runtime.Ran.Busy
 	}
-	return m.state.Ran.Relay
+	return m.state.Runtime.Ran.Relay
 }
 
 // due is what the machine needs.
@@ -58,13 +58,13 @@ func (m *Machine) upkeep(ctx context.Context) {
 		}
 	}
 	for id, w := range want {
-		if !m.state.Running() && m.state.Phase != session.Awaiting && !slices.ContainsFunc(m.state.Tags, func(t session.Tag) bool { return t.ID == id }) {
-			m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.Overdue(mach.KindName(w.Kind))), Since: m.Now()}})
+		if !m.state.Running() && m.state.Phase != session.Awaiting && !slices.ContainsFunc(m.state.Holds.Tags, func(t session.Tag) bool { return t.ID == id }) {
+			m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.Overdue(mach.KindName(w.Kind))), Since: m.cfg.Now()}})
 		}
 	}
-	for _, t := range slices.Clone(m.state.Tags) {
+	for _, t := range slices.Clone(m.state.Holds.Tags) {
 		kind, due := strings.CutPrefix(t.ID, duePrefix)
-		if _, still := want[t.ID]; due && !still && t.By == "" && len(m.state.Pending) == 0 && (m.Trusted() || m.settled(mach, kind)) {
+		if _, still := want[t.ID]; due && !still && t.By == "" && len(m.state.Ledger.Pending) == 0 && (m.cfg.Trusted() || m.settled(mach, kind)) {
 			m.step(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}
@@ -73,19 +73,19 @@ func (m *Machine) upkeep(ctx context.Context) {
 // begin counts what is new to the policy from now, and from now too what was done while nobody knew when: by a clock
 // that was not set.
 func (m *Machine) begin(mach *policy.Machine) {
-	if !m.Trusted() {
+	if !m.cfg.Trusted() {
 		return
 	}
 	for _, u := range mach.Maintenance {
-		d, known := m.Done[u.Kind]
-		if known && !d.At.IsZero() && !d.At.After(m.Now()) {
+		d, known := m.cfg.Done[u.Kind]
+		if known && !d.At.IsZero() && !d.At.After(m.cfg.Now()) {
 			continue
 		}
 		if !known {
 			d.Ran = m.ran()
 		}
-		d.At = m.Now()
-		m.Done[u.Kind] = d
+		d.At = m.cfg.Now()
+		m.cfg.Done[u.Kind] = d
 		m.begun = append(m.begun, u.Kind)
 	}
 }
@@ -94,7 +94,7 @@ func (m *Machine) begin(mach *policy.Machine) {
 // been done.
 func (m *Machine) settled(mach *policy.Machine, kind string) bool {
 	i := slices.IndexFunc(mach.Maintenance, func(u policy.Upkeep) bool { return u.Kind == kind })
-	d, known := m.Done[kind]
+	d, known := m.cfg.Done[kind]
 	return i < 0 || mach.Maintenance[i].Every == 0 || known && d.At.IsZero()
 }
 
@@ -102,8 +102,8 @@ func (m *Machine) settled(mach *policy.Machine, kind string) bool {
 // (begin).
 func (m *Machine) doneNow() policy.Done {
 	d := policy.Done{Ran: m.ran()}
-	if m.Trusted() {
-		d.At = m.Now()
+	if m.cfg.Trusted() {
+		d.At = m.cfg.Now()
 	}
 	return d
 }
@@ -112,11 +112,11 @@ func (m *Machine) doneNow() policy.Done {
 func (m *Machine) facts(r session.Record) map[string][]byte {
 	facts := map[string][]byte{}
 	for _, kind := range m.begun {
-		facts[FactDone+kind] = mustJSON(m.Done[kind])
+		facts[FactDone+kind] = mustJSON(m.cfg.Done[kind])
 	}
 	switch b := r.Body.(type) {
 	case wire.TagBody:
-		facts[FactTags] = mustJSON(m.state.Tags)
+		facts[FactTags] = mustJSON(m.state.Holds.Tags)
 		if r.Kind == wire.Untagged {
 			facts[FactRemoved+b.Tag] = []byte("1")
 			if m.alone(b.Tag) {
@@ -124,9 +124,9 @@ func (m *Machine) facts(r session.Record) map[string][]byte {
 			}
 		}
 	case wire.StartBody, wire.FaultBody, wire.EndBody, wire.ReportBody, wire.PowerBody:
-		facts[FactHours] = mustJSON(m.state.Ran)
+		facts[FactHours] = mustJSON(m.state.Runtime.Ran)
 	case wire.InterventionBody:
-		facts[FactHours] = mustJSON(m.state.Ran)
+		facts[FactHours] = mustJSON(m.state.Runtime.Ran)
 		facts[FactDone+b.What] = mustJSON(m.doneNow())
 	}
 	return facts
@@ -137,22 +137,22 @@ func (m *Machine) kept(r session.Record) {
 	m.begun = nil
 	switch b := r.Body.(type) {
 	case wire.InterventionBody:
-		m.Done[b.What] = m.doneNow()
+		m.cfg.Done[b.What] = m.doneNow()
 		m.askToAttest(r, b)
 	case wire.TagBody:
 		if r.Kind == wire.Untagged {
-			m.RemovedTags[b.Tag] = true
-			m.Awaits = m.Awaits && !m.alone(b.Tag)
+			m.cfg.RemovedTags[b.Tag] = true
+			m.cfg.Awaits = m.cfg.Awaits && !m.alone(b.Tag)
 		}
 	}
 }
 
 // remaining are the minutes of the session under way until its end, rounded up; 0: there is none, or it has no end.
 func (m *Machine) remaining() int {
-	if !m.state.Running() || m.state.Until.IsZero() {
+	if !m.state.Running() || m.state.Current.Until.IsZero() {
 		return 0
 	}
-	return max(1, int((m.state.Until.Sub(m.Now())+time.Minute-1)/time.Minute))
+	return max(1, int((m.state.Current.Until.Sub(m.cfg.Now())+time.Minute-1)/time.Minute))
 }
 
 // hours are the machine's, in tenths.
@@ -166,26 +166,26 @@ const keepEvery = time.Minute
 // keep writes down how far the session under way has come: should nobody live to record its end, the next daemon knows.
 // It also finds out that a journal which refused a start takes records again.
 func (m *Machine) keep() {
-	now, facts := m.Now(), map[string][]byte{FactHours: mustJSON(m.state.Ran)}
+	now, facts := m.cfg.Now(), map[string][]byte{FactHours: mustJSON(m.state.Runtime.Ran)}
 	switch {
 	case m.state.Running() && now.Sub(m.counted) >= keepEvery:
-		u := UnderWay{Session: m.state.Session, Seconds: int64(now.Sub(m.state.Since) / time.Second)}
-		if m.Trusted() {
+		u := UnderWay{Session: m.state.Current.Session, Seconds: int64(now.Sub(m.state.Current.Since) / time.Second)}
+		if m.cfg.Trusted() {
 			u.At = now
 		}
 		facts[FactUnderWay] = mustJSON(u)
-	case m.state.Broken && len(m.state.Pending) == 0 && now.Sub(m.counted) >= session.RetryEvery:
+	case m.state.Ledger.Broken && len(m.state.Ledger.Pending) == 0 && now.Sub(m.counted) >= session.RetryEvery:
 		// a start was refused for it, and nothing else waits
 	default:
 		return
 	}
 	m.counted = now
 	m.disk.Store(max(1, int64(time.Since(m.born))))
-	err := m.Journal.Keep(facts)
+	err := m.cfg.Journal.Keep(facts)
 	m.turned()
 	m.disk.Store(0)
 	if err != nil {
-		m.Logger.Warn("hours were not kept", "why", err)
+		m.cfg.Logger.Warn("hours were not kept", "why", err)
 		return
 	}
 	m.sound()
@@ -193,8 +193,8 @@ func (m *Machine) keep() {
 
 // sound notes that the journal takes what it is given.
 func (m *Machine) sound() {
-	if m.state.Broken {
-		m.state, _ = session.Next(m.state, session.Input{Now: m.Now(), Event: session.Recorded{}})
+	if m.state.Ledger.Broken {
+		m.state, _ = session.Next(m.state, session.Input{Now: m.cfg.Now(), Event: session.Recorded{}})
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // step is one call of Next being worked out.
 type step struct {
-	State
+	state   State
 	in      Input
 	out     []Effect
 	notices []Effect // announcing comes last
@@ -19,24 +19,24 @@ type step struct {
 // Next is the whole session: what the machine becomes, and what is to be done, in order.
 func Next(s State, in Input) (State, []Effect) {
 	before := s
-	s.Tags, s.Faults, s.Pending = slices.Clone(s.Tags), slices.Clone(s.Faults), slices.Clone(s.Pending)
-	t := &step{State: s, in: in}
+	s.Holds.Tags, s.Holds.Faults, s.Ledger.Pending = slices.Clone(s.Holds.Tags), slices.Clone(s.Holds.Faults), slices.Clone(s.Ledger.Pending)
+	t := &step{state: s, in: in}
 	switch e := in.Event.(type) {
 	case Recorded: // may come between two effects of one step, which goes on
 		e.apply(t)
-		return t.State, nil
+		return t.state, nil
 	case RecordFailed:
 		e.apply(t)
-		return t.State, append(t.out, t.notices...)
+		return t.state, append(t.out, t.notices...)
 	}
-	t.quiet, t.Cards.slot.asks = false, false
-	t.Runtime.count(in.Now, t.Energised(), t.Busy)
+	t.state.Ledger.quiet, t.state.Cards.slot.asks = false, false
+	t.state.Runtime.count(in.Now, t.state.Energised(), t.state.Activity.Busy)
 	if in.Event != nil {
 		in.Event.apply(t)
 	}
 	t.out = append(t.out, t.notices...)
 	t.remember(before)
-	return t.State, t.out
+	return t.state, t.out
 }
 
 func (t *step) do(e ...Effect) { t.out = append(t.out, e...) }
@@ -48,7 +48,7 @@ func (e Tap) apply(t *step) {
 		Stranger{Decision: e.Decision, Basis: e.Basis}.apply(t)
 		return
 	}
-	if t.down {
+	if t.state.down {
 		return
 	}
 	e.handle(t)
@@ -57,14 +57,14 @@ func (e Tap) apply(t *step) {
 
 // handle does what a member's tap means in this phase.
 func (e Tap) handle(t *step) {
-	if t.recent.flaps(e.Member, t.in.Now) {
+	if t.state.recent.flaps(e.Member, t.in.Now) {
 		// A fault, a tag or a full disk matters more, and is on the panel already.
-		if t.Phase != Fault && t.Phase != TaggedOut && !t.Broken && len(t.Pending) == 0 {
+		if t.state.Phase != Fault && t.state.Phase != TaggedOut && !t.state.Ledger.Broken && len(t.state.Ledger.Pending) == 0 {
 			t.notify(Notify{Notice: AlreadyRead, Member: e.Member})
 		}
 		return
 	}
-	switch t.Phase {
+	switch t.state.Phase {
 	case On, EndingSoon, Finishing:
 		e.whileOn(t)
 	case Maintenance:
@@ -80,11 +80,11 @@ func (e Tap) handle(t *step) {
 
 // apply changes nothing, whatever runs: a card that nobody has is refused.
 func (e Stranger) apply(t *step) {
-	if t.down {
+	if t.state.down {
 		return
 	}
-	if t.recent.isFirstRefusal("", t.in.Now) {
-		body := wire.RefusedBody{Reasons: t.Holds.reasons(e.Decision), Role: nearestRole(e.Decision), Sealed: e.Sealed}
+	if t.state.recent.isFirstRefusal("", t.in.Now) {
+		body := wire.RefusedBody{Reasons: t.state.Holds.reasons(e.Decision), Role: nearestRole(e.Decision), Sealed: e.Sealed}
 		body.Basis = fit(e.Basis, body)
 		t.record(Record{Kind: wire.Refused, Body: body})
 	}
@@ -95,12 +95,12 @@ func (e Stranger) apply(t *step) {
 func (t *step) answer(e Tap) {
 	switch d := e.Decision; {
 	case d.Verdict == policy.Allow && t.mayStart(d.Role):
-		t.Cards.Strength, t.Cards.tappedAt = e.Strength, e.At
+		t.state.Cards.Strength, t.state.Cards.tappedAt = e.Strength, e.At
 		t.start(e.Member, "", d, e.Basis)
 	case d.Verdict == policy.Await && t.mayStart(d.Role):
-		t.recent.acted(e.Member, t.in.Now)
-		t.Cards.Strength, t.Cards.tappedAt = e.Strength, e.At
-		t.Phase, t.Member, t.Since, t.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(AwaitFor)
+		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.Cards.Strength, t.state.Cards.tappedAt = e.Strength, e.At
+		t.state.Phase, t.state.Current.Member, t.state.Current.Since, t.state.Current.Until = Awaiting, e.Member, t.in.Now, t.in.Now.Add(AwaitFor)
 	default:
 		t.deny(e.Member, d, e.Basis)
 	}
@@ -109,14 +109,14 @@ func (t *step) answer(e Tap) {
 // mayStart is the session's own refusal, whatever the decision says: a fault holds everyone, a tag all but maintainers,
 // and a start without a role or an id is none.
 func (t *step) mayStart(r policy.Role) bool {
-	return !t.down && r != policy.NoRole && t.in.Session != "" &&
-		len(t.Faults) == 0 && (len(t.Tags) == 0 || r == policy.Maintainer)
+	return !t.state.down && r != policy.NoRole && t.in.Session != "" &&
+		len(t.state.Holds.Faults) == 0 && (len(t.state.Holds.Tags) == 0 || r == policy.Maintainer)
 }
 
 // deny tells a member why not, each time; it is written down now and then.
 func (t *step) deny(m policy.MemberID, d policy.Decision, basis *policy.Basis) {
-	if t.recent.isFirstRefusal(m, t.in.Now) {
-		body := wire.RefusedBody{Reasons: t.Holds.reasons(d), Role: nearestRole(d)}
+	if t.state.recent.isFirstRefusal(m, t.in.Now) {
+		body := wire.RefusedBody{Reasons: t.state.Holds.reasons(d), Role: nearestRole(d)}
 		body.Basis = fit(basis, body)
 		t.record(Record{Kind: wire.Refused, Member: m, Body: body})
 	}
@@ -145,22 +145,22 @@ func (h *Holds) reasons(d policy.Decision) []policy.Code {
 }
 
 func (t *step) start(m, supervisor policy.MemberID, d policy.Decision, basis *policy.Basis) {
-	t.recent.acted(m, t.in.Now)
+	t.state.recent.acted(m, t.in.Now)
 	if supervisor != "" {
-		t.recent.acted(supervisor, t.in.Now)
+		t.state.recent.acted(supervisor, t.in.Now)
 	}
-	t.Session, t.Member, t.Supervisor, t.Assistant, t.Others = t.in.Session, m, supervisor, "", d.Others
-	t.Since, t.Worked, t.PoweredOff, t.VouchRequest = t.in.Now, t.in.Now, false, VouchRequest{}
-	t.Handed = Handed{Last: t.Handed.Last}
+	t.state.Current.Session, t.state.Current.Member, t.state.Current.Supervisor, t.state.Current.Assistant, t.state.Current.Others = t.in.Session, m, supervisor, "", d.Others
+	t.state.Current.Since, t.state.Activity.Worked, t.state.Power.PoweredOff, t.state.VouchRequest = t.in.Now, t.in.Now, false, VouchRequest{}
+	t.state.Handed = Handed{Last: t.state.Handed.Last}
 	t.take(d)
 	body := wire.StartBody{
 		Role: d.Role, Grant: d.Grant, Badges: d.Badges, Accepted: fitAccepted(d.Accepted), Supervisor: supervisor,
-		MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle, Would: would(d), Card: proof(t.Cards.Strength),
+		MaxSeconds: int64(d.Limits.Max / time.Second), Bundle: t.in.Bundle, Would: would(d), Card: proof(t.state.Cards.Strength),
 	}
 	body.Basis = fit(basis, body)
 	// The record comes before the order to the relay: a session that is not on record never runs.
-	t.record(Record{Kind: wire.SessionStart, Session: t.Session, Member: m, Body: body})
-	t.do(t.Current.relayOn(t.in.Settings))
+	t.record(Record{Kind: wire.SessionStart, Session: t.state.Current.Session, Member: m, Body: body})
+	t.do(t.state.Current.relayOn(t.in.Settings))
 	t.notify(Notify{Notice: Welcome, Member: m})
 }
 
@@ -175,14 +175,14 @@ func proof(s policy.CardStrength) string {
 // take makes the decision's role and limits those of the session. Limits count from its start, whichever role it began
 // in.
 func (t *step) take(d policy.Decision) {
-	t.Role, t.Limits, t.limit, t.Phase = d.Role, d.Limits, time.Time{}, On
+	t.state.Current.Role, t.state.Current.Limits, t.state.Current.limit, t.state.Phase = d.Role, d.Limits, time.Time{}, On
 	if d.Role == policy.Maintainer {
-		t.Phase = Maintenance
+		t.state.Phase = Maintenance
 	}
 	if d.Limits.Max > 0 {
-		t.limit = t.Since.Add(d.Limits.Max)
+		t.state.Current.limit = t.state.Current.Since.Add(d.Limits.Max)
 	}
-	t.Until = t.limit
+	t.state.Current.Until = t.state.Current.limit
 }
 
 // would is what enforcement would have answered where the machine's mode lets members in regardless; else it is empty.
@@ -214,23 +214,23 @@ func (c *Current) relayOn(s Settings) Relay {
 func (e Tap) whileOn(t *step) {
 	c := wire.CauseTap
 	switch e.Member {
-	case t.Member:
-	case t.Supervisor:
+	case t.state.Current.Member:
+	case t.state.Current.Supervisor:
 		c = wire.CauseSupervisor
 	default:
-		if t.Supervisor == "" || t.Phase == Finishing ||
-			e.Supervising.Verdict != policy.Allow || e.Supervising.Role != t.Role {
-			t.notify(Notify{Notice: Occupied, Member: t.Member})
+		if t.state.Current.Supervisor == "" || t.state.Phase == Finishing ||
+			e.Supervising.Verdict != policy.Allow || e.Supervising.Role != t.state.Current.Role {
+			t.notify(Notify{Notice: Occupied, Member: t.state.Current.Member})
 			return
 		}
 		e.handOver(t)
 		return
 	}
-	t.recent.acted(e.Member, t.in.Now)
+	t.state.recent.acted(e.Member, t.in.Now)
 	if c == wire.CauseSupervisor {
 		t.askVouch(true)
 	}
-	if t.Phase == Finishing {
+	if t.state.Phase == Finishing {
 		t.end(c)
 		return
 	}
@@ -239,35 +239,35 @@ func (e Tap) whileOn(t *step) {
 
 func (e Tap) inMaintenance(t *step) {
 	switch {
-	case e.Member == t.Member:
-		t.recent.acted(e.Member, t.in.Now)
+	case e.Member == t.state.Current.Member:
+		t.state.recent.acted(e.Member, t.in.Now)
 		t.end(wire.CauseTap)
 	case slices.Contains(e.Decision.Codes(), policy.CardBlocked):
 		t.deny(e.Member, e.Decision, e.Basis)
-	case e.Member == t.Assistant:
-		t.recent.acted(e.Member, t.in.Now)
-		t.Assistant = ""
-		t.notify(Notify{Notice: Welcome, Member: t.Member})
+	case e.Member == t.state.Current.Assistant:
+		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.Current.Assistant = ""
+		t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 	default:
-		t.recent.acted(e.Member, t.in.Now)
-		t.Assistant = e.Member
-		body := wire.AssistBody{With: t.Member}
-		t.record(Record{Kind: wire.Assisted, Session: t.Session, Member: e.Member, Body: body})
+		t.state.recent.acted(e.Member, t.in.Now)
+		t.state.Current.Assistant = e.Member
+		body := wire.AssistBody{With: t.state.Current.Member}
+		t.record(Record{Kind: wire.Assisted, Session: t.state.Current.Session, Member: e.Member, Body: body})
 		t.notify(Notify{Notice: Welcome, Member: e.Member})
 	}
 }
 
 func (e Tap) whileAwaiting(t *step) {
-	learner := t.Member
+	learner := t.state.Current.Member
 	switch s := e.Supervising; {
-	case !t.in.Now.Before(t.Until): // the wait was over before the tick that says so
+	case !t.in.Now.Before(t.state.Current.Until): // the wait was over before the tick that says so
 		t.rest()
 		t.answer(e)
 	case e.Member == learner:
-		t.recent.acted(e.Member, t.in.Now)
+		t.state.recent.acted(e.Member, t.in.Now)
 		t.rest()
 	case s.Verdict == policy.Allow && t.mayStart(s.Role):
-		t.Cards.tappedAt = e.At
+		t.state.Cards.tappedAt = e.At
 		t.start(learner, e.Member, s, e.SupervisingBasis)
 	case e.Decision.Verdict == policy.Allow:
 		t.rest()
@@ -279,31 +279,31 @@ func (e Tap) whileAwaiting(t *step) {
 
 // handOver has another mentor answer for the learner from now on; the first one may go.
 func (e Tap) handOver(t *step) {
-	t.recent.acted(e.Member, t.in.Now)
-	from := t.Supervisor
-	t.Supervisor = e.Member
+	t.state.recent.acted(e.Member, t.in.Now)
+	from := t.state.Current.Supervisor
+	t.state.Current.Supervisor = e.Member
 	body := wire.HandOverBody{
 		From: from, To: e.Member, Badges: e.Supervising.Badges, Accepted: fitAccepted(e.Supervising.Accepted),
 	}
 	body.Basis = fit(e.SupervisingBasis, body)
-	t.record(Record{Kind: wire.HandedOver, Session: t.Session, Member: t.Member, Body: body})
-	t.notify(Notify{Notice: Welcome, Member: t.Member})
+	t.record(Record{Kind: wire.HandedOver, Session: t.state.Current.Session, Member: t.state.Current.Member, Body: body})
+	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 }
 
 func (e ChooseRole) apply(t *step) {
 	d := e.Decision
-	inUse := t.Phase == On || t.Phase == EndingSoon || t.Phase == Maintenance && !t.PoweredOff
-	offered := t.in.Now.Sub(t.Since) < ChooseFor && d.Role != t.Role && slices.Contains(t.Others, d.Role)
-	if !inUse || !offered || t.Supervisor != "" || d.Verdict != policy.Allow || !t.mayStart(d.Role) {
-		t.notify(Notify{Notice: NotNow, Member: t.Member})
+	inUse := t.state.Phase == On || t.state.Phase == EndingSoon || t.state.Phase == Maintenance && !t.state.Power.PoweredOff
+	offered := t.in.Now.Sub(t.state.Current.Since) < ChooseFor && d.Role != t.state.Current.Role && slices.Contains(t.state.Current.Others, d.Role)
+	if !inUse || !offered || t.state.Current.Supervisor != "" || d.Verdict != policy.Allow || !t.mayStart(d.Role) {
+		t.notify(Notify{Notice: NotNow, Member: t.state.Current.Member})
 		return
 	}
-	others := append([]policy.Role{t.Role}, t.Others...)
-	t.Others = slices.DeleteFunc(others, func(r policy.Role) bool { return r == d.Role })
-	t.Assistant = ""
+	others := append([]policy.Role{t.state.Current.Role}, t.state.Current.Others...)
+	t.state.Current.Others = slices.DeleteFunc(others, func(r policy.Role) bool { return r == d.Role })
+	t.state.Current.Assistant = ""
 	t.take(d)
 	body := wire.RoleBody{Role: d.Role, Badges: d.Badges, Accepted: fitAccepted(d.Accepted)}
 	body.Basis = fit(e.Basis, body)
-	t.record(Record{Kind: wire.RoleChanged, Session: t.Session, Member: t.Member, Body: body})
-	t.notify(Notify{Notice: Welcome, Member: t.Member})
+	t.record(Record{Kind: wire.RoleChanged, Session: t.state.Current.Session, Member: t.state.Current.Member, Body: body})
+	t.notify(Notify{Notice: Welcome, Member: t.state.Current.Member})
 }

@@ -26,14 +26,14 @@ const CardRefused Notice = "card-refused"
 // apply tells whoever stands there that the card is refused. A lost or blocked one is an alert on record; a
 // replaced one a refusal.
 func (e RefusedCard) apply(t *step) {
-	if t.down {
+	if t.state.down {
 		return
 	}
 	switch {
-	case e.State.Alerts() && t.recent.isFirstAlert(e.Member, t.in.Now):
+	case e.State.Alerts() && t.state.recent.isFirstAlert(e.Member, t.in.Now):
 		body := wire.CardAlertBody{State: e.State.String(), Since: e.Since}
 		t.record(Record{Kind: wire.CardAlert, Member: e.Member, Body: body})
-	case !e.State.Alerts() && t.recent.isFirstRefusal(e.Member, t.in.Now):
+	case !e.State.Alerts() && t.state.recent.isFirstRefusal(e.Member, t.in.Now):
 		body := wire.RefusedBody{Reasons: []policy.Code{policy.CardBlocked}}
 		body.Basis = fit(e.Basis, body)
 		t.record(Record{Kind: wire.Refused, Member: e.Member, Body: body})

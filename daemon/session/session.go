@@ -111,11 +111,11 @@ type Tag struct {
 // State is all that the next step depends on. The zero State is off, with no tag and no fault.
 type State struct {
 	Phase        Phase
-	Current      // who has the machine, or waits for a supervisor
-	Power        // what became of the relay
-	Activity     // what the busy input says
-	Runtime      // how long the machine has run in all
-	Holds        // what keeps the machine off
+	Current      Current  // who has the machine, or waits for a supervisor
+	Power        Power    // what became of the relay
+	Activity     Activity // what the busy input says
+	Runtime      Runtime  // how long the machine has run in all
+	Holds        Holds    // what keeps the machine off
 	Handed       Handed
 	VouchRequest VouchRequest
 	Cards        Cards // what was presented to the reader
@@ -211,7 +211,7 @@ func (c *Current) work() Work {
 // WorkOf is the maintenance that a member may log: the one under way, or the one that they have just ended.
 func (s State) WorkOf(m policy.MemberID, now time.Time) Work {
 	switch {
-	case s.Phase == Maintenance && (m == s.Member || m == s.Assistant):
+	case s.Phase == Maintenance && (m == s.Current.Member || m == s.Current.Assistant):
 		return s.Current.work()
 	case s.Handed.By == m && now.Before(s.Handed.Until):
 		return s.Handed.Last
@@ -242,14 +242,14 @@ func Change(from, to State) string {
 // Holder is whose card a session with a slot hangs on: the supervisor's, where there is one, for the learner's had to
 // leave it.
 func (s State) Holder() policy.MemberID {
-	if s.Supervisor != "" {
-		return s.Supervisor
+	if s.Current.Supervisor != "" {
+		return s.Current.Supervisor
 	}
-	return s.Member
+	return s.Current.Member
 }
 
 // Energised reports whether the relay is meant to be on.
-func (s State) Energised() bool { return s.Running() && !s.PoweredOff }
+func (s State) Energised() bool { return s.Running() && !s.Power.PoweredOff }
 
 // Running reports whether somebody has the machine. In Maintenance its relay may be off all the same.
 func (s State) Running() bool {

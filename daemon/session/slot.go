@@ -89,30 +89,30 @@ func (s State) CardsInUse() []rfid.UID {
 func (c Cards) AsksPolicy() bool { return c.slot.asks }
 
 func (e Inserted) apply(t *step) {
-	holder := t.Holder()
+	holder := t.state.Holder()
 	switch {
-	case t.Running() && (e.Member == holder || t.Owner(e.Card) == holder):
+	case t.state.Running() && (e.Member == holder || t.state.Owner(e.Card) == holder):
 		return // it stood there all the time, and the reader did not see it for a moment
-	case t.Running(): // another card stands there: the one that the session hangs on has left
+	case t.state.Running(): // another card stands there: the one that the session hangs on has left
 		t.removed("")
 	}
-	if e.WasThere || t.Cards.slot.isLeft(e, t.in.Now) {
+	if e.WasThere || t.state.Cards.slot.isLeft(e, t.in.Now) {
 		return
 	}
-	t.Cards.slot.asks, t.Cards.slot.occupied = true, true
+	t.state.Cards.slot.asks, t.state.Cards.slot.occupied = true, true
 }
 
 func (e Removed) apply(t *step) {
-	if !e.At.IsZero() && e.At.Before(t.Cards.tappedAt) {
+	if !e.At.IsZero() && e.At.Before(t.state.Cards.tappedAt) {
 		return // what the reader said before the tap is no news
 	}
 	none := rfid.UID{}
 	empty := e.Card == none && e.Member == ""
-	left := &t.Cards.slot.left
+	left := &t.state.Cards.slot.left
 	if empty || e.Card != none && e.Card == left.card || e.Member != "" && e.Member == left.owner {
 		left.removed = orNow(e.At, t.in.Now)
 	}
-	owner := t.Owner(e.Card)
+	owner := t.state.Owner(e.Card)
 	if owner == "" {
 		owner = e.Member
 	}
@@ -122,10 +122,10 @@ func (e Removed) apply(t *step) {
 }
 
 func (e SessionCard) apply(t *step) {
-	owner := t.Owner(e.Card)
+	owner := t.state.Owner(e.Card)
 	switch {
 	case owner == "":
-	case t.Phase == Maintenance: // there a tap of a mentor would make them the assistant
+	case t.state.Phase == Maintenance: // there a tap of a mentor would make them the assistant
 		t.removed(owner)
 	default:
 		Tap{Member: owner}.apply(t)
@@ -150,12 +150,12 @@ func (s *slot) isLeft(e Inserted, now time.Time) bool {
 
 // removed ends the session that hangs on the card of this member; of an empty slot, any session.
 func (t *step) removed(m policy.MemberID) {
-	if !t.Running() || t.Phase == Finishing || m != "" && m != t.Holder() {
+	if !t.state.Running() || t.state.Phase == Finishing || m != "" && m != t.state.Holder() {
 		return
 	}
-	t.recent.taps = [3]tapped{} // whoever puts a card back at once means it
+	t.state.recent.taps = [3]tapped{} // whoever puts a card back at once means it
 	cause := wire.CauseTap
-	if t.Supervisor != "" {
+	if t.state.Current.Supervisor != "" {
 		cause = wire.CauseSupervisor
 	}
 	t.endOrFinish(cause)
@@ -166,11 +166,11 @@ func (e Tap) keepCard(t *step) {
 	if e.Card == (rfid.UID{}) {
 		return
 	}
-	has := func(m policy.MemberID) bool { return m == t.Member || m == t.Supervisor }
-	t.Cards.session = slices.DeleteFunc(slices.Clone(t.Cards.session),
+	has := func(m policy.MemberID) bool { return m == t.state.Current.Member || m == t.state.Current.Supervisor }
+	t.state.Cards.session = slices.DeleteFunc(slices.Clone(t.state.Cards.session),
 		func(x sessionCard) bool { return x.owner == e.Member || !has(x.owner) })
 	if has(e.Member) {
-		t.Cards.session = append(t.Cards.session, sessionCard{e.Card, e.Member})
+		t.state.Cards.session = append(t.state.Cards.session, sessionCard{e.Card, e.Member})
 	}
 }
 
@@ -192,7 +192,7 @@ func (t *step) endsByRemoval() bool {
 	case Removed, Inserted:
 		return true
 	case SessionCard:
-		return t.Phase == Maintenance
+		return t.state.Phase == Maintenance
 	}
 	return false
 }

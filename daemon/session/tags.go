@@ -15,17 +15,17 @@ func (e AddTag) apply(t *step) {
 	if e.Tag.ID == "" {
 		return
 	}
-	hang := len(t.Tags) < TagsMax && !slices.ContainsFunc(t.Tags, func(x Tag) bool { return x.ID == e.Tag.ID })
+	hang := len(t.state.Holds.Tags) < TagsMax && !slices.ContainsFunc(t.state.Holds.Tags, func(x Tag) bool { return x.ID == e.Tag.ID })
 	if hang {
 		if e.Tag.Since.IsZero() {
 			e.Tag.Since = t.in.Now
 		}
-		t.Tags = append(t.Tags, e.Tag)
+		t.state.Holds.Tags = append(t.state.Holds.Tags, e.Tag)
 	}
 	switch {
-	case e.Now && t.Phase == Maintenance && e.Tag.By != t.Member, e.Now && t.Phase != Maintenance:
+	case e.Now && t.state.Phase == Maintenance && e.Tag.By != t.state.Current.Member, e.Now && t.state.Phase != Maintenance:
 		t.end(wire.CauseTag)
-	case t.Phase == On || t.Phase == EndingSoon:
+	case t.state.Phase == On || t.state.Phase == EndingSoon:
 		e.endAtIdle(t)
 	}
 	t.resettle()
@@ -38,32 +38,32 @@ func (e AddTag) apply(t *step) {
 func (AddTag) endAtIdle(t *step) {
 	switch {
 	case !t.in.Settings.HasBusy:
-	case !t.Busy:
+	case !t.state.Activity.Busy:
 		t.end(wire.CauseTag)
 	default:
 		until := t.in.Now.Add(FinishMax)
-		if !t.in.Settings.FinishJob && !t.limit.IsZero() && t.limit.Before(until) {
-			until = t.limit // a tag makes no session longer
+		if !t.in.Settings.FinishJob && !t.state.Current.limit.IsZero() && t.state.Current.limit.Before(until) {
+			until = t.state.Current.limit // a tag makes no session longer
 		}
 		t.finishing(wire.CauseTag, until)
 	}
 }
 
 func (e RemoveTag) apply(t *step) {
-	atWork := t.Phase == Maintenance && e.By == t.Member
-	if e.By != "" && !atWork && (e.By != t.Handed.By || !t.in.Now.Before(t.Handed.Until)) {
+	atWork := t.state.Phase == Maintenance && e.By == t.state.Current.Member
+	if e.By != "" && !atWork && (e.By != t.state.Handed.By || !t.in.Now.Before(t.state.Handed.Until)) {
 		t.notify(Notify{Notice: NotNow, Member: e.By})
 		return
 	}
-	if len(t.Pending) > 0 {
+	if len(t.state.Ledger.Pending) > 0 {
 		// the set of tags goes to disk with whichever tag record comes first: not while one of them waits
 		t.flush()
 		t.notify(Notify{Notice: CannotRecord})
 		return
 	}
-	n := len(t.Tags)
-	t.Tags = slices.DeleteFunc(t.Tags, func(x Tag) bool { return x.ID == e.ID })
-	if len(t.Tags) == n {
+	n := len(t.state.Holds.Tags)
+	t.state.Holds.Tags = slices.DeleteFunc(t.state.Holds.Tags, func(x Tag) bool { return x.ID == e.ID })
+	if len(t.state.Holds.Tags) == n {
 		return
 	}
 	t.resettle()
@@ -79,11 +79,11 @@ func roleWord(r policy.Role) string {
 }
 
 func (e FaultRaised) apply(t *step) {
-	if slices.Contains(t.Faults, e.What) {
+	if slices.Contains(t.state.Holds.Faults, e.What) {
 		return
 	}
-	t.Faults = append(t.Faults, e.What)
-	if t.Session == "" {
+	t.state.Holds.Faults = append(t.state.Holds.Faults, e.What)
+	if t.state.Current.Session == "" {
 		t.do(Relay{})
 		t.rest()
 	}
@@ -92,9 +92,9 @@ func (e FaultRaised) apply(t *step) {
 }
 
 func (e FaultCleared) apply(t *step) {
-	n := len(t.Faults)
-	t.Faults = slices.DeleteFunc(t.Faults, func(x FaultKind) bool { return x == e.What })
-	if len(t.Faults) == n {
+	n := len(t.state.Holds.Faults)
+	t.state.Holds.Faults = slices.DeleteFunc(t.state.Holds.Faults, func(x FaultKind) bool { return x == e.What })
+	if len(t.state.Holds.Faults) == n {
 		return
 	}
 	t.resettle()
@@ -102,10 +102,10 @@ func (e FaultCleared) apply(t *step) {
 }
 
 func (e Reader) apply(t *step) {
-	if t.ReaderDown == !e.Alive {
+	if t.state.Holds.ReaderDown == !e.Alive {
 		return
 	}
-	t.ReaderDown = !e.Alive
+	t.state.Holds.ReaderDown = !e.Alive
 	kind := wire.ReaderBack
 	if !e.Alive {
 		kind = wire.ReaderLost

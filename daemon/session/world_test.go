@@ -164,9 +164,9 @@ func (w *world) carry(effects []Effect) {
 func (w *world) commit(r Record) {
 	w.journal = append(w.journal, r)
 	if r.Kind == wire.Tagged || r.Kind == wire.Untagged {
-		w.kept = w.Tags
+		w.kept = w.Holds.Tags
 	}
-	if w.Broken {
+	if w.Ledger.Broken {
 		w.step(Recorded{})
 	}
 }

@@ -168,7 +168,7 @@ func (d *Daemon) assemble(ctx context.Context) error {
 	}
 	d.panel = panel.New(panel.Config{Machine: policy.MachineID(d.c.Machine), Name: policy.Text{FR: d.c.Machine, EN: d.c.Machine}, Now: d.clock.now,
 		Framed: d.c.Panel.Framed, URL: d.c.Panel.URL, Screens: d.c.Panel.Screens, Clerk: clerk{d}, Photos: d.album()})
-	p := daemon.Parts{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
+	p := daemon.Config{Site: policy.SiteID(d.c.Site), Machine: policy.MachineID(d.c.Machine), Now: d.clock.now, Trusted: d.clock.trusted,
 		NewID: newID, Program: Version, HasBusy: d.c.Relay.Busy != "", Ignore: d.c.Relay.Ignore, Reader: d.c.Reader.Kind != "none", Journal: records{d.journal}, Switch: d.hand, Panel: d.panel, Roster: first, Logger: d.log,
 		Taps: d.taps, Signals: signals, Tags: was.tags, RemovedTags: removed, Practice: was.practice, Done: was.done, Ran: was.ran, Owed: owed, RestartScreen: restartScreen(os.Getenv("RUNTIME_DIRECTORY"), d.c.Machine)}
 	p.LastTrusted, p.Keys = d.journal.LastTrusted, d.stateKeys
