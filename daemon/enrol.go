@@ -22,13 +22,13 @@ type unknownCards struct {
 }
 
 // noteUnknown remembers an unknown card, and seals it for the hub; empty: the hub's key is not known.
-func (m *Machine) noteUnknown(uid rfid.UID) string {
-	m.unknown.shown = ""
-	if m.cfg.Roster == nil {
+func (m *engine) noteUnknown(uid rfid.UID) string {
+	m.model.unknown.shown = ""
+	if m.model.rules.roster == nil {
 		return ""
 	}
-	c := m.cfg.Roster.Unknown(uid)
-	m.unknown.note(c, m.cfg.Now())
+	c := m.model.rules.roster.Unknown(uid)
+	m.model.unknown.note(c, m.cfg.Now())
 	if m.cfg.SealKey == nil {
 		return ""
 	}
@@ -55,11 +55,11 @@ func (u *unknownCards) note(c wire.EnrolCard, now time.Time) {
 }
 
 // orderUnknown lists the unknown cards that were tapped within the life of their codes.
-func (m *Machine) orderUnknown() control.Reply {
-	out := control.UnknownCards{Machine: string(m.cfg.Machine), Taps: m.unknown.taps, Cards: []control.UnknownCard{}}
-	for _, c := range m.unknown.cards {
+func (m *operator) orderUnknown() control.Reply {
+	out := control.UnknownCards{Machine: string(m.cfg.Machine), Taps: m.engine.model.unknown.taps, Cards: []control.UnknownCard{}}
+	for _, c := range m.engine.model.unknown.cards {
 		if m.cfg.Now().Sub(c.At).Abs() < wire.CodeLife {
-			c.At = m.siteTime(c.At)
+			c.At = m.engine.model.rules.siteTime(c.At)
 			out.Cards = append(out.Cards, c)
 		}
 	}

@@ -116,8 +116,8 @@ func TestLapseNeverCutsARunningSessionButBlockingDoes(t *testing.T) {
 			b.wants(b.tap(lea), "session-start RELAY ON [on]")
 			b.now = b.now.Add(time.Minute)
 			b.take(t.Context(), clubOf(t, rule, c.edit, c.by))
-			if b.relay != c.runs || b.state.Running() != c.runs {
-				t.Fatalf("the relay is on: %v, want %v; phase %v", b.relay, c.runs, b.state.Phase)
+			if b.m.relay != c.runs || b.m.state.Running() != c.runs {
+				t.Fatalf("the relay is on: %v, want %v; phase %v", b.m.relay, c.runs, b.m.state.Phase)
 			}
 			if c.runs {
 				b.wants(b.tap(lea), "relay off session-end [cooling]")
@@ -129,9 +129,9 @@ func TestLapseNeverCutsARunningSessionButBlockingDoes(t *testing.T) {
 	b.wants(b.tap(ines), "session-start RELAY ON [maintenance]")
 	for range 3 {
 		b.now = b.now.Add(time.Minute)
-		b.step(t.Context(), session.Tick{})
+		b.e.step(t.Context(), session.Tick{})
 	}
-	if !b.relay {
+	if !b.m.relay {
 		t.Error("midnight cut the session")
 	}
 	b.wants(b.tap(ines), "relay off session-end [cooling]")
@@ -157,10 +157,10 @@ func TestLostCardTellsNothingAndAlerts(t *testing.T) {
 		v.Line.EN != "This card is blocked" {
 		t.Errorf("%+v %+v", v.Line, v.Next)
 	}
-	if b.stands() != "" {
-		t.Errorf("whoever found the card stands there as %s", b.stands())
+	if b.m.stands() != "" {
+		t.Errorf("whoever found the card stands there as %s", b.m.stands())
 	}
-	if !b.relay || b.state.Current.Member != "m-020dc2" {
+	if !b.m.relay || b.m.state.Current.Member != "m-020dc2" {
 		t.Error("the lost card ended its member's session")
 	}
 	b.cfg.Panel.Settle()

@@ -10,11 +10,11 @@ import (
 // reportOldKey tells the hub of a card that the bundle knows under the card key before alone, so that the hub binds it
 // to the new one. A card is reported once for each bundle: if the report is lost, the next bundle brings another. The
 // record is written after the tap was answered: it opens nothing, and nobody waits for it.
-func (m *Machine) reportOldKey(ctx context.Context, uid rfid.UID) {
-	if m.cfg.Roster == nil || m.cfg.SealKey == nil || m.reported[uid] {
+func (m *engine) reportOldKey(ctx context.Context, uid rfid.UID) {
+	if m.model.rules.roster == nil || m.cfg.SealKey == nil || m.reported[uid] {
 		return
 	}
-	number, old := m.cfg.Roster.UnderOldKey(uid)
+	number, old := m.model.rules.roster.UnderOldKey(uid)
 	if !old {
 		return
 	}

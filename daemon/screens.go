@@ -8,9 +8,9 @@ import (
 
 // watchScreens looks at the machine's own screens, says in the log which of them fell silent, and asks for the restart
 // of this computer's.
-func (m *Machine) watchScreens() {
-	m.screens = m.cfg.Panel.Screens()
-	for _, s := range m.screens {
+func (m *periodic) watchScreens() {
+	m.engine.model.links.screens = m.cfg.Panel.Screens()
+	for _, s := range m.engine.model.links.screens {
 		switch {
 		case s.Fell:
 			m.cfg.Logger.Warn("screen silent", "screen", s.Addr, "for", s.Silent.Round(time.Second))
@@ -29,8 +29,8 @@ func (m *Machine) watchScreens() {
 }
 
 // screenStatus is what an operator reads of the screens.
-func (m *Machine) screenStatus() (out []control.Screen) {
-	for _, s := range m.screens {
+func (m *views) screenStatus() (out []control.Screen) {
+	for _, s := range m.model.links.screens {
 		out = append(out, control.Screen{Address: s.Addr.String(), SilentSeconds: int64(s.Silent / time.Second)})
 	}
 	return out

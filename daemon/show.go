@@ -14,53 +14,53 @@ import (
 const flash = 9 * time.Second
 
 // show tells the panel and the hub where the machine stands.
-func (m *Machine) show() {
+func (m *engine) show() {
 	m.followHub()
-	m.expireAttests()
-	m.cfg.Panel.Show(m.view())
-	m.cfg.Panel.Note(m.footnote())
+	m.model.expireAttests()
+	m.cfg.Panel.Show(m.views.view())
+	m.cfg.Panel.Note(m.views.footnote())
 	if m.cfg.Uplink != nil {
-		m.cfg.Uplink.SetState(m.wireState())
+		m.cfg.Uplink.SetState(m.views.wireState())
 	}
 }
 
-func (m *Machine) clock() panel.Clock {
-	if m.cfg.Roster == nil {
+func (m *rules) clock() panel.Clock {
+	if m.roster == nil {
 		return panel.Clock{Zone: time.UTC}
 	}
-	return panel.Clock{Zone: m.cfg.Roster.Policy.Zone}
+	return panel.Clock{Zone: m.roster.Policy.Zone}
 }
 
 // siteTime is a moment in the site's time zone, as the panel shows it; before the first bundle, in this computer's.
-func (m *Machine) siteTime(t time.Time) time.Time {
-	if zone := m.clock().Zone; m.cfg.Roster != nil && zone != nil {
+func (m *rules) siteTime(t time.Time) time.Time {
+	if zone := m.clock().Zone; m.roster != nil && zone != nil {
 		return t.In(zone)
 	}
 	return t.Local()
 }
 
-func (m *Machine) view() panel.View {
+func (m *views) view() panel.View {
 	v := m.phase()
 	v.Offers, v.Desk = m.offers()
-	if m.state.Current.Session != "" && m.state.Current.Role != policy.NoRole {
-		v.Role = panel.RoleName(m.state.Current.Role)
+	if m.model.state.Current.Session != "" && m.model.state.Current.Role != policy.NoRole {
+		v.Role = panel.RoleName(m.model.state.Current.Role)
 	}
 	return v
 }
 
 // phase is the machine's state as a sign and a sentence.
-func (m *Machine) phase() panel.View {
-	s, c, now := m.state, m.clock(), m.cfg.Now()
-	s.Current.Since, s.Current.Until = m.wall(s.Current.Since), m.wall(s.Current.Until)
+func (m *views) phase() panel.View {
+	s, c, now := m.model.state, m.model.rules.clock(), m.cfg.Now()
+	s.Current.Since, s.Current.Until = m.model.wall(s.Current.Since), m.model.wall(s.Current.Until)
 	switch s.Phase {
 	case session.On:
 		switch {
 		case s.Current.Supervisor != "":
-			return c.Supervised(m.name(s.Current.Member), m.name(s.Current.Supervisor), s.Current.Since, s.Current.Until)
+			return c.Supervised(m.model.rules.name(s.Current.Member), m.model.rules.name(s.Current.Supervisor), s.Current.Since, s.Current.Until)
 		case s.Current.Role == policy.Host:
-			return c.Workshop(m.name(s.Current.Member), s.Current.Since, s.Current.Until)
+			return c.Workshop(m.model.rules.name(s.Current.Member), s.Current.Since, s.Current.Until)
 		}
-		return c.On(m.name(s.Current.Member), s.Current.Since, s.Current.Until)
+		return c.On(m.model.rules.name(s.Current.Member), s.Current.Since, s.Current.Until)
 	case session.EndingSoon:
 		return c.Ending(now, s.Current.Until, s.Current.Limits.Extend > 0)
 	case session.Finishing:
@@ -68,14 +68,14 @@ func (m *Machine) phase() panel.View {
 	case session.Cooling:
 		return m.calls(c.Cooling(now, s.Current.Until))
 	case session.Awaiting:
-		return panel.Awaiting(m.name(s.Current.Member), s.Current.Since, s.Current.Until, m.mentors(s.Current.Member))
+		return panel.Awaiting(m.model.rules.name(s.Current.Member), s.Current.Since, s.Current.Until, m.decider.mentors(s.Current.Member))
 	case session.Maintenance:
 		if s.Power.PoweredOff {
-			return panel.Dark(m.name(s.Current.Member))
+			return panel.Dark(m.model.rules.name(s.Current.Member))
 		}
-		return panel.Maintenance(m.name(s.Current.Member), m.name(s.Current.Assistant))
+		return panel.Maintenance(m.model.rules.name(s.Current.Member), m.model.rules.name(s.Current.Assistant))
 	case session.TaggedOut:
-		return c.TaggedOut(m.wall(s.Holds.Tags[0].Since), m.reason(s.Holds.Tags[0]), s.Holds.Tags[0].Role)
+		return c.TaggedOut(m.model.wall(s.Holds.Tags[0].Since), m.reason(s.Holds.Tags[0]), s.Holds.Tags[0].Role)
 	case session.Fault:
 		return panel.Fault(string(s.Holds.Faults[0]))
 	}
@@ -85,7 +85,7 @@ func (m *Machine) phase() panel.View {
 // wall is a moment as the machine's clock has it now. Moments of this life carry the time that passes (session),
 // whatever the clock is set to; where it was set since, what is shown must be counted anew. Less than a second is no
 // clock that was set.
-func (m *Machine) wall(t time.Time) time.Time {
+func (m *model) wall(t time.Time) time.Time {
 	now := m.cfg.Now()
 	if t.IsZero() {
 		return t
@@ -97,51 +97,51 @@ func (m *Machine) wall(t time.Time) time.Time {
 }
 
 // calls adds that a mentor's card is waited for.
-func (m *Machine) calls(v panel.View) panel.View {
-	if p := m.state.VouchRequest; p.Session != "" && !p.Open {
-		if mach, known := m.site(); known && len(mach.Vouch) > 0 {
-			v.Next = panel.CallMentor(m.name(p.Mentor), m.name(p.Learner))
+func (m *views) calls(v panel.View) panel.View {
+	if p := m.model.state.VouchRequest; p.Session != "" && !p.Open {
+		if mach, known := m.model.rules.site(); known && len(mach.Vouch) > 0 {
+			v.Next = panel.CallMentor(m.model.rules.name(p.Mentor), m.model.rules.name(p.Learner))
 		}
 	}
 	return v
 }
 
 // idle is the view of a machine that nobody has: something may keep it from being ready.
-func (m *Machine) idle() panel.View {
+func (m *views) idle() panel.View {
 	switch {
-	case m.cfg.Roster == nil:
+	case m.model.rules.roster == nil:
 		return m.withoutList()
-	case len(m.state.Ledger.Pending) > 0 || m.state.Ledger.Broken:
+	case len(m.model.state.Ledger.Pending) > 0 || m.model.state.Ledger.Broken:
 		return panel.CannotRecord()
-	case m.state.Holds.ReaderDown:
+	case m.model.state.Holds.ReaderDown:
 		return panel.Silent(false)
 	case !m.cfg.Trusted():
-		mach, known := m.site()
+		mach, known := m.model.rules.site()
 		return panel.Unsure(known && mach.Pass == 0)
 	}
 	return panel.Ready()
 }
 
 // withoutList says why the machine has no members' list.
-func (m *Machine) withoutList() panel.View {
+func (m *views) withoutList() panel.View {
 	switch {
-	case m.damagedBundle() != "":
+	case m.model.links.damagedBundle() != "":
 		return panel.DamagedList()
-	case m.verifiesBundle():
+	case m.model.links.verifiesBundle():
 		return panel.VerifyingList()
 	}
 	return panel.NoPolicy()
 }
 
-func (m *Machine) footnote() policy.Text {
+func (m *views) footnote() policy.Text {
 	switch {
-	case m.state.Running() && m.state.Holds.ReaderDown:
+	case m.model.state.Running() && m.model.state.Holds.ReaderDown:
 		v := panel.Silent(true)
 		return policy.Text{FR: v.Line.FR + ". " + v.Next.FR, EN: v.Line.EN + ". " + v.Next.EN}
-	case m.state.Running() && (m.state.Ledger.Broken || len(m.state.Ledger.Pending) > 0):
+	case m.model.state.Running() && (m.model.state.Ledger.Broken || len(m.model.state.Ledger.Pending) > 0):
 		return panel.CannotRecord().Line
-	case m.state.Running() && len(m.state.Holds.Tags) > 0:
-		return panel.OutAfter(m.reason(m.state.Holds.Tags[0]), m.state.Phase == session.Maintenance)
+	case m.model.state.Running() && len(m.model.state.Holds.Tags) > 0:
+		return panel.OutAfter(m.reason(m.model.state.Holds.Tags[0]), m.model.state.Phase == session.Maintenance)
 	}
 	if t := m.unsignedNote(); t != (policy.Text{}) {
 		return t
@@ -149,7 +149,7 @@ func (m *Machine) footnote() policy.Text {
 	if t := m.journalNote(); t != (policy.Text{}) {
 		return t
 	}
-	if m.damagedBundle() != "" && m.cfg.Roster != nil && m.cfg.Roster.Version < m.bundle.Load().Version {
+	if m.model.links.damagedBundle() != "" && m.model.rules.roster != nil && m.model.rules.roster.Version < m.model.links.bundle.Load().Version {
 		return panel.EarlierList()
 	}
 	if next := m.attestNext(); next != (policy.Text{}) {
@@ -158,53 +158,53 @@ func (m *Machine) footnote() policy.Text {
 	if t := m.membershipNote(); t != (policy.Text{}) {
 		return t
 	}
-	if due := m.due(); len(due) > 0 {
-		mach, _ := m.site()
+	if due := m.model.due(); len(due) > 0 {
+		mach, _ := m.model.rules.site()
 		return panel.Needs(mach.KindName(due[0].Kind), due[0].Over, due[0].ByHours, due[0].Remaining)
 	}
 	return m.hubNote()
 }
 
 // name is what the panel calls a member, as short as the site chose; or nothing.
-func (m *Machine) name(id policy.MemberID) string {
-	if id == "" || m.cfg.Roster == nil {
+func (m *rules) name(id policy.MemberID) string {
+	if id == "" || m.roster == nil {
 		return ""
 	}
-	p, ok := m.cfg.Roster.Person(id)
+	p, ok := m.roster.Person(id)
 	if !ok {
 		return string(id)
 	}
-	return m.cfg.Roster.Policy.Names.Of(p.Name)
+	return m.roster.Policy.Names.Of(p.Name)
 }
 
 // tell answers whoever stands at the machine; the state shows again after a while.
-func (m *Machine) tell(t session.Notify) {
+func (m *engine) tell(t session.Notify) {
 	switch t.Notice {
 	case session.Ended:
 		if t.Role == policy.Maintainer { // who has read of the danger that was reported unsigned
-			m.dangerAt = time.Time{}
+			m.model.forms.dangerAt = time.Time{}
 		}
 		m.cfg.Panel.Settle()
 	case session.Welcome:
 		m.cfg.Panel.Settle()
 	case session.Denied:
-		m.cfg.Panel.Flash(m.refusal(t), flash)
+		m.cfg.Panel.Flash(m.views.refusal(t), flash)
 	case session.CardRefused:
-		m.cfg.Panel.Flash(m.cardRefused(t.Decision), flash)
+		m.cfg.Panel.Flash(m.views.cardRefused(t.Decision), flash)
 	case session.Occupied:
-		m.cfg.Panel.Flash(panel.Occupied(m.name(t.Member)), flash/2)
+		m.cfg.Panel.Flash(panel.Occupied(m.model.rules.name(t.Member)), flash/2)
 	case session.Logged:
-		mach, _ := m.site()
-		m.cfg.Panel.Flash(panel.Logged(m.name(t.Member), mach.KindName(t.What), m.attestNext()), flash/2)
+		mach, _ := m.model.rules.site()
+		m.cfg.Panel.Flash(panel.Logged(m.model.rules.name(t.Member), mach.KindName(t.What), m.views.attestNext()), flash/2)
 	case session.Attested:
-		mach, _ := m.site()
-		m.cfg.Panel.Flash(panel.Attested(m.name(t.Member), mach.KindName(t.What)), flash/2)
+		mach, _ := m.model.rules.site()
+		m.cfg.Panel.Flash(panel.Attested(m.model.rules.name(t.Member), mach.KindName(t.What)), flash/2)
 	case session.Thanked:
-		m.cfg.Panel.Flash(panel.Thanked(m.name(t.Member), wire.Problem(t.What) == wire.Dangerous, m.state.Running()), flash/2)
+		m.cfg.Panel.Flash(panel.Thanked(m.model.rules.name(t.Member), wire.Problem(t.What) == wire.Dangerous, m.model.state.Running()), flash/2)
 	case session.Vouched:
-		m.cfg.Panel.Flash(panel.Vouched(m.name(t.Member)), flash/2)
+		m.cfg.Panel.Flash(panel.Vouched(m.model.rules.name(t.Member)), flash/2)
 	case session.WaitOver:
-		m.cfg.Panel.Flash(panel.NobodyCame(m.name(t.Member)), flash/2)
+		m.cfg.Panel.Flash(panel.NobodyCame(m.model.rules.name(t.Member)), flash/2)
 	case session.AlreadyRead:
 		m.cfg.Panel.Flash(panel.AlreadyRead(), session.Flap)
 	case session.CannotRecord:
@@ -212,62 +212,54 @@ func (m *Machine) tell(t session.Notify) {
 	}
 }
 
-func (m *Machine) refusal(t session.Notify) panel.View {
-	if m.cfg.Roster == nil {
+func (m *views) refusal(t session.Notify) panel.View {
+	if m.model.rules.roster == nil {
 		return m.withoutList()
 	}
 	if t.Member == "" {
-		return panel.Unknown(m.unknown.shown)
+		return panel.Unknown(m.model.unknown.shown)
 	}
-	said, why := m.explain(t.Member, t.Decision), policy.Code("")
+	said, why := m.decider.explain(t.Member, t.Decision), policy.Code("")
 	if codes := t.Decision.Codes(); len(codes) > 0 {
 		why = codes[0]
 	}
-	if why == policy.TaggedOut && m.state.Phase == session.TaggedOut || why == policy.MachineFault && m.state.Phase == session.Fault {
+	if why == policy.TaggedOut && m.model.state.Phase == session.TaggedOut || why == policy.MachineFault && m.model.state.Phase == session.Fault {
 		return m.phase() // what the panel says anyway, with its reason and what to do
 	}
 	switch why {
 	case policy.NoBadge, policy.NeedsSupervisor, policy.NotRecent, policy.NotEnoughHours, policy.BadgeExpired:
-		said.Next = panel.Today(said.Next, m.mentors(t.Member))
+		said.Next = panel.Today(said.Next, m.decider.mentors(t.Member))
 	}
 	if why == policy.MembershipLapsed && !slices.Contains(t.Decision.Codes(), policy.TaggedOut) {
-		return panel.MembershipEnded(m.name(t.Member), said.Fact, said.Next)
+		return panel.MembershipEnded(m.model.rules.name(t.Member), said.Fact, said.Next)
 	}
 	return panel.Refused(why, said.Fact, said.Next)
 }
 
-func (m *Machine) explain(id policy.MemberID, d policy.Decision) policy.Sentence {
-	q := m.question(nil, nil, policy.NoRole)
-	if p, ok := m.cfg.Roster.Person(id); ok {
-		q.Member = p.Member
-	}
-	return policy.Explain(m.cfg.Roster.Policy, q, d)
-}
-
 // wireState is the machine as MQTT may know it: nothing of a person.
-func (m *Machine) wireState() wire.State {
-	s := wire.State{Machine: m.cfg.Machine, Phase: m.state.Phase.String(), Relay: m.relay, Tagged: len(m.state.Holds.Tags) > 0,
-		Left: m.remaining(), Hours: m.hours(), Journal: m.cfg.Journal.Len(), SilentScreen: m.silentScreen(),
+func (m *views) wireState() wire.State {
+	s := wire.State{Machine: m.cfg.Machine, Phase: m.model.state.Phase.String(), Relay: m.model.relay, Tagged: len(m.model.state.Holds.Tags) > 0,
+		Left: m.model.remaining(), Hours: m.model.hours(), Journal: m.cfg.Journal.Len(), SilentScreen: m.silentScreen(),
 		Format: wire.Format, Program: m.cfg.Program, Generation: m.cfg.Journal.Generation()}
 	if s.Clock = "untrusted"; m.cfg.Trusted() {
 		s.Clock = "trusted"
 	}
-	if b := m.bundle.Load(); b != nil {
+	if b := m.model.links.bundle.Load(); b != nil {
 		s.Disk = wire.OneLine(b.Damage, 200)
-		s.BundleRefused = wire.OneLine(m.refusedBundle(), 200)
+		s.BundleRefused = wire.OneLine(m.model.links.refusedBundle(), 200)
 	}
-	if m.hub.Overdue {
-		s.UnackedSince, s.UnackedWhy = m.hub.Since, m.hub.Why
+	if m.model.links.hub.Overdue {
+		s.UnackedSince, s.UnackedWhy = m.model.links.hub.Since, m.model.links.hub.Why
 	}
-	if due := m.due(); len(due) > 0 && due[0].Over {
+	if due := m.model.due(); len(due) > 0 && due[0].Over {
 		s.Due = due[0].Kind
 	}
 	if m.cfg.Keys != nil {
 		s.StateKeys = m.cfg.Keys()
 	}
-	if m.cfg.Roster != nil {
-		s.Bundle = m.cfg.Roster.Version
-		s.CardKey, s.OldCardKey = m.cfg.Roster.CardKeys()
+	if m.model.rules.roster != nil {
+		s.Bundle = m.model.rules.roster.Version
+		s.CardKey, s.OldCardKey = m.model.rules.roster.CardKeys()
 	}
 	return s
 }

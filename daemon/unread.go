@@ -23,7 +23,7 @@ type unreadInput struct {
 
 // sawUnread tells whoever holds the card that it cannot be read here, and the log why. What came is not logged: it may
 // hold a number. While a machine runs its panel keeps showing how long.
-func (m *Machine) sawUnread(u rfid.Unread) {
+func (m *engine) sawUnread(u rfid.Unread) {
 	now, x := time.Now(), &m.unread
 	x.count++
 	if x.logged.IsZero() || now.Sub(x.logged) >= unreadLog {
@@ -32,7 +32,7 @@ func (m *Machine) sawUnread(u rfid.Unread) {
 	}
 	again := !x.last.IsZero() && now.Sub(x.last) < unreadPause
 	x.last = now
-	if !again && !m.state.Running() {
+	if !again && !m.model.state.Running() {
 		m.cfg.Panel.Flash(panel.Unreadable(u.Random), flash)
 	}
 }

@@ -18,8 +18,8 @@ import (
 const duePrefix = "due:"
 
 // wear is what the machine has been through.
-func (m *Machine) wear() policy.Wear {
-	w := policy.Wear{Now: m.cfg.Now(), Ran: m.ran(), Done: m.cfg.Done}
+func (m *model) wear() policy.Wear {
+	w := policy.Wear{Now: m.cfg.Now(), Ran: m.ran(), Done: m.upkeep.done}
 	if m.cfg.Trusted() {
 		w.Clock = policy.Trusted
 	}
@@ -27,7 +27,7 @@ func (m *Machine) wear() policy.Wear {
 }
 
 // ran are the machine's running hours: of the busy input where there is one, else of the relay.
-func (m *Machine) ran() time.Duration {
+func (m *model) ran() time.Duration {
 	if m.cfg.HasBusy {
 		return m.state.Runtime.Ran.Busy
 	}
@@ -35,8 +35,8 @@ func (m *Machine) ran() time.Duration {
 }
 
 // due is what the machine needs.
-func (m *Machine) due() []policy.Work {
-	mach, known := m.site()
+func (m *model) due() []policy.Work {
+	mach, known := m.rules.site()
 	if !known {
 		return nil
 	}
@@ -45,62 +45,36 @@ func (m *Machine) due() []policy.Work {
 
 // upkeep tags the machine out for what is due and blocks, once nobody is at work, and takes such tags off once it is
 // done. What is new to the policy counts from now.
-func (m *Machine) upkeep(ctx context.Context) {
-	mach, known := m.site()
+func (m *periodic) upkeep(ctx context.Context) {
+	mach, known := m.engine.model.rules.site()
 	if !known {
 		return
 	}
-	m.begin(mach)
+	if m.cfg.Trusted() {
+		m.engine.model.upkeep.begin(mach, m.engine.model.ran(), m.cfg.Now())
+	}
 	want := map[string]policy.Work{}
-	for _, w := range m.due() {
+	for _, w := range m.engine.model.due() {
 		if w.Over && w.Block {
 			want[duePrefix+w.Kind] = w
 		}
 	}
 	for id, w := range want {
-		if !m.state.Running() && m.state.Phase != session.Awaiting && !slices.ContainsFunc(m.state.Holds.Tags, func(t session.Tag) bool { return t.ID == id }) {
-			m.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.speak(panel.Overdue(mach.KindName(w.Kind))), Since: m.cfg.Now()}})
+		if !m.engine.model.state.Running() && m.engine.model.state.Phase != session.Awaiting && !slices.ContainsFunc(m.engine.model.state.Holds.Tags, func(t session.Tag) bool { return t.ID == id }) {
+			m.engine.step(ctx, session.AddTag{Tag: session.Tag{ID: id, Reason: m.engine.model.rules.speak(panel.Overdue(mach.KindName(w.Kind))), Since: m.cfg.Now()}})
 		}
 	}
-	for _, t := range slices.Clone(m.state.Holds.Tags) {
+	for _, t := range slices.Clone(m.engine.model.state.Holds.Tags) {
 		kind, due := strings.CutPrefix(t.ID, duePrefix)
-		if _, still := want[t.ID]; due && !still && t.By == "" && len(m.state.Ledger.Pending) == 0 && (m.cfg.Trusted() || m.settled(mach, kind)) {
-			m.step(ctx, session.RemoveTag{ID: t.ID})
+		if _, still := want[t.ID]; due && !still && t.By == "" && len(m.engine.model.state.Ledger.Pending) == 0 && (m.cfg.Trusted() || m.engine.model.upkeep.isSettled(mach, kind)) {
+			m.engine.step(ctx, session.RemoveTag{ID: t.ID})
 		}
 	}
-}
-
-// begin counts what is new to the policy from now, and from now too what was done while nobody knew when: by a clock
-// that was not set.
-func (m *Machine) begin(mach *policy.Machine) {
-	if !m.cfg.Trusted() {
-		return
-	}
-	for _, u := range mach.Maintenance {
-		d, known := m.cfg.Done[u.Kind]
-		if known && !d.At.IsZero() && !d.At.After(m.cfg.Now()) {
-			continue
-		}
-		if !known {
-			d.Ran = m.ran()
-		}
-		d.At = m.cfg.Now()
-		m.cfg.Done[u.Kind] = d
-		m.begun = append(m.begun, u.Kind)
-	}
-}
-
-// settled reports whether a kind of maintenance is not due whatever the time is: it counts hours alone, or has just
-// been done.
-func (m *Machine) settled(mach *policy.Machine, kind string) bool {
-	i := slices.IndexFunc(mach.Maintenance, func(u policy.Upkeep) bool { return u.Kind == kind })
-	d, known := m.cfg.Done[kind]
-	return i < 0 || mach.Maintenance[i].Every == 0 || known && d.At.IsZero()
 }
 
 // doneNow is a kind of maintenance that was done at this moment; without a clock, at a time that is found out later
 // (begin).
-func (m *Machine) doneNow() policy.Done {
+func (m *model) doneNow() policy.Done {
 	d := policy.Done{Ran: m.ran()}
 	if m.cfg.Trusted() {
 		d.At = m.cfg.Now()
@@ -109,10 +83,10 @@ func (m *Machine) doneNow() policy.Done {
 }
 
 // facts are what must outlive the daemon with a record.
-func (m *Machine) facts(r session.Record) map[string][]byte {
+func (m *model) facts(r session.Record) map[string][]byte {
 	facts := map[string][]byte{}
-	for _, kind := range m.begun {
-		facts[FactDone+kind] = mustJSON(m.cfg.Done[kind])
+	for _, kind := range m.upkeep.begun {
+		facts[FactDone+kind] = mustJSON(m.upkeep.done[kind])
 	}
 	switch b := r.Body.(type) {
 	case wire.TagBody:
@@ -133,22 +107,23 @@ func (m *Machine) facts(r session.Record) map[string][]byte {
 }
 
 // kept notes what a record that is on the disk now has changed.
-func (m *Machine) kept(r session.Record) {
-	m.begun = nil
+func (m *engine) kept(r session.Record) {
+	m.model.upkeep.begun = nil
 	switch b := r.Body.(type) {
 	case wire.InterventionBody:
-		m.cfg.Done[b.What] = m.doneNow()
-		m.askToAttest(r, b)
+		m.model.upkeep.done[b.What] = m.model.doneNow()
+		m.model.expireAttests()
+		m.model.attests.add(r, b)
 	case wire.TagBody:
 		if r.Kind == wire.Untagged {
-			m.cfg.RemovedTags[b.Tag] = true
-			m.cfg.Awaits = m.cfg.Awaits && !m.alone(b.Tag)
+			m.model.journal.removedTags[b.Tag] = true
+			m.model.journal.awaits = m.model.journal.awaits && !m.model.alone(b.Tag)
 		}
 	}
 }
 
 // remaining are the minutes of the session under way until its end, rounded up; 0: there is none, or it has no end.
-func (m *Machine) remaining() int {
+func (m *model) remaining() int {
 	if !m.state.Running() || m.state.Current.Until.IsZero() {
 		return 0
 	}
@@ -156,7 +131,7 @@ func (m *Machine) remaining() int {
 }
 
 // hours are the machine's, in tenths.
-func (m *Machine) hours() float64 {
+func (m *model) hours() float64 {
 	return float64(m.ran()/(6*time.Minute)) / 10
 }
 
@@ -165,36 +140,33 @@ const keepEvery = time.Minute
 
 // keep writes down how far the session under way has come: should nobody live to record its end, the next daemon knows.
 // It also finds out that a journal which refused a start takes records again.
-func (m *Machine) keep() {
-	now, facts := m.cfg.Now(), map[string][]byte{FactHours: mustJSON(m.state.Runtime.Ran)}
+func (m *periodic) keep() {
+	now, facts := m.cfg.Now(), map[string][]byte{FactHours: mustJSON(m.engine.model.state.Runtime.Ran)}
 	switch {
-	case m.state.Running() && now.Sub(m.counted) >= keepEvery:
-		u := UnderWay{Session: m.state.Current.Session, Seconds: int64(now.Sub(m.state.Current.Since) / time.Second)}
+	case m.engine.model.state.Running() && now.Sub(m.engine.model.journal.counted) >= keepEvery:
+		u := UnderWay{Session: m.engine.model.state.Current.Session, Seconds: int64(now.Sub(m.engine.model.state.Current.Since) / time.Second)}
 		if m.cfg.Trusted() {
 			u.At = now
 		}
 		facts[FactUnderWay] = mustJSON(u)
-	case m.state.Ledger.Broken && len(m.state.Ledger.Pending) == 0 && now.Sub(m.counted) >= session.RetryEvery:
+	case m.engine.model.state.Ledger.Broken && len(m.engine.model.state.Ledger.Pending) == 0 && now.Sub(m.engine.model.journal.counted) >= session.RetryEvery:
 		// a start was refused for it, and nothing else waits
 	default:
 		return
 	}
-	m.counted = now
-	m.disk.Store(max(1, int64(time.Since(m.born))))
-	err := m.cfg.Journal.Keep(facts)
-	m.turned()
-	m.disk.Store(0)
+	m.engine.model.journal.counted = now
+	err := m.engine.live.duringCommit(func() error { return m.cfg.Journal.Keep(facts) })
 	if err != nil {
 		m.cfg.Logger.Warn("hours were not kept", "why", err)
 		return
 	}
-	m.sound()
+	m.engine.sound()
 }
 
 // sound notes that the journal takes what it is given.
-func (m *Machine) sound() {
-	if m.state.Ledger.Broken {
-		m.state, _ = session.Next(m.state, session.Input{Now: m.cfg.Now(), Event: session.Recorded{}})
+func (m *engine) sound() {
+	if m.model.state.Ledger.Broken {
+		m.model.state, _ = session.Next(m.model.state, session.Input{Now: m.cfg.Now(), Event: session.Recorded{}})
 	}
 }
 

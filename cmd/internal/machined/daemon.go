@@ -283,17 +283,17 @@ type clerk struct{ d *Daemon }
 
 // Do implements panel.Clerk.
 func (c clerk) Do(ctx context.Context, o panel.Order) error {
-	return daemon.Clerk{Machine: c.d.machine}.Do(ctx, o)
+	return c.d.machine.Actions().Do(ctx, o)
 }
 
 // Form implements panel.Clerk.
 func (c clerk) Form(ctx context.Context, a panel.Ask) (panel.Form, error) {
-	return daemon.Clerk{Machine: c.d.machine}.Form(ctx, a)
+	return c.d.machine.Actions().Form(ctx, a)
 }
 
 // Write implements panel.Clerk.
 func (c clerk) Write(ctx context.Context, token string, e panel.Entry) (policy.Text, error) {
-	return daemon.Clerk{Machine: c.d.machine}.Write(ctx, token, e)
+	return c.d.machine.Actions().Write(ctx, token, e)
 }
 
 // album keeps at most 200 MB of photos beside the journal: some 800 of those that a phone's page sends.
